@@ -1,0 +1,97 @@
+package events
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/go-json-experiment/json"
+)
+
+// Upcaster lifts the JSON of one version to the next.
+type Upcaster func(data []byte) ([]byte, error)
+
+// Definition is one entry of the catalogue.
+type Definition struct {
+	Type    string
+	Version int              // the newest, which is what Encode writes
+	Upcast  map[int]Upcaster // from version n to n+1, for every n below Version
+	Zero    Payload
+
+	decode func([]byte) (Payload, error)
+}
+
+// define makes the entry of a payload type. Versions above 1 name an upcaster for each older version.
+func define[P Payload](version int, upcast map[int]Upcaster) Definition {
+	var zero P
+	return Definition{Type: zero.EventType(), Version: version, Upcast: upcast, Zero: zero,
+		decode: func(data []byte) (Payload, error) {
+			var p P
+			err := json.Unmarshal(data, &p)
+			return p, err
+		}}
+}
+
+var catalogue = index(
+	define[OrderPlaced](1, nil),
+	define[OrderAwaitingPayment](1, nil),
+	define[OrderPaymentAccepted](1, nil),
+	define[OrderConfirmed](1, nil),
+	define[OrderRejected](1, nil),
+	define[OrderExpired](1, nil),
+	define[OrderCancelled](1, nil),
+	define[OrderPaidLate](1, nil),
+	define[OrderRefunded](1, nil),
+
+	define[ItemChanged](1, nil),
+	define[StockAdjusted](1, nil),
+	define[StockHeld](1, nil),
+	define[StockReleased](1, nil),
+	define[StockCommitted](1, nil),
+	define[ReservationHeld](1, nil),
+	define[ReservationRefused](1, nil),
+	define[ReservationReleased](1, nil),
+	define[ReservationCommitted](1, nil),
+
+	define[PaymentRequested](1, nil),
+	define[PaymentIntentCreated](1, nil),
+	define[PaymentActionRequired](1, nil),
+	define[PaymentProcessing](1, nil),
+	define[PaymentDeclined](1, nil),
+	define[PaymentAuthorized](1, nil),
+	define[PaymentCaptureRequested](1, nil),
+	define[PaymentCaptured](1, nil),
+	define[PaymentCancelRequested](1, nil),
+	define[PaymentCancelled](1, nil),
+	define[PaymentFailed](1, nil),
+	define[PaymentRefundRequested](1, nil),
+	define[PaymentRefunded](1, nil),
+	define[PaymentRefundFailed](1, nil),
+	define[WebhookReceived](1, nil),
+
+	define[MessageQueued](1, nil),
+	define[MessageSending](1, nil),
+	define[MessageSent](1, nil),
+	define[MessageFailed](1, nil),
+	define[MessageUnknown](1, nil),
+
+	define[OrdersDue](1, nil),
+	define[EventParked](1, nil),
+)
+
+func index(definitions ...Definition) map[string]Definition {
+	byType := make(map[string]Definition, len(definitions))
+	for _, d := range definitions {
+		byType[d.Type] = d
+	}
+	return byType
+}
+
+// Catalogue lists every event type that this program reads and writes, by type.
+func Catalogue() []Definition {
+	types := slices.Sorted(maps.Keys(catalogue))
+	definitions := make([]Definition, 0, len(types))
+	for _, t := range types {
+		definitions = append(definitions, catalogue[t])
+	}
+	return definitions
+}

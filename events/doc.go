@@ -1,0 +1,13 @@
+// Package events is the language of the shop: every fact that a domain can state, and the envelope that carries it.
+//
+// It promises three things. A payload struct is plain data: no methods that decide, no dependencies beyond the standard
+// library and the JSON codec. Every type and version has a golden sample in testdata, so a change that would make old
+// events unreadable fails a test. And what is read is always the newest version: older ones are lifted by the upcasters
+// in the catalogue.
+//
+// The life of one fact:
+//
+//	decide ──► Payload ──Encode──► CloudEvents headers + JSON ──JetStream──► Decode ──► Event{Payload} ──► Evolve / handlers
+//
+// Domains never import each other; they meet here.
+package events

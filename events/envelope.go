@@ -1,0 +1,152 @@
+package events
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go"
+)
+
+// Errors of [Decode]. The worker parks what fails with any of them.
+var (
+	// ErrNotAnEvent is returned when a message lacks the CloudEvents headers: nobody of ours wrote it.
+	ErrNotAnEvent = errors.New("not an event")
+	// ErrUnknownType is returned when the catalogue has no such type.
+	ErrUnknownType = errors.New("unknown event type")
+	// ErrUnknownVersion is returned for a version newer than this code or below 1.
+	ErrUnknownVersion = errors.New("unknown event version")
+	// ErrBadPayload is returned when the body is not the JSON that its type promises.
+	ErrBadPayload = errors.New("bad event payload")
+)
+
+// CloudEvents 1.0 in binary content mode on NATS headers
+// (github.com/cloudevents/spec, nats-protocol-binding §3.1), with our extension attributes at the end.
+const (
+	HeaderSpecVersion   = "ce-specversion"
+	HeaderID            = "ce-id"
+	HeaderType          = "ce-type"
+	HeaderSource        = "ce-source"
+	HeaderTime          = "ce-time"
+	HeaderVersion       = "ce-dataversion"
+	HeaderCorrelationID = "ce-correlationid"
+	HeaderCausationID   = "ce-causationid"
+	HeaderTraceParent   = "traceparent"
+)
+
+// Payload is the body of an event: a struct of this package.
+type Payload interface {
+	// EventType is the wire name, such as "orders.placed".
+	EventType() string
+}
+
+// Event is one fact with its envelope.
+type Event struct {
+	ID            string    // unique per fact, the same on every delivery
+	Type          string    // such as "orders.placed"
+	Version       int       // of the payload as stored; Payload itself is always the newest
+	Source        string    // the program that stated it, such as "orders"
+	Time          time.Time // when it was decided, UTC, microseconds
+	CorrelationID string    // the order that it is about, if any
+	CausationID   string    // id of the event that caused it, if any
+	TraceParent   string    // W3C trace context, if any
+
+	Stream   string // where it stands in the log; empty while it is only being decided
+	Subject  string
+	Sequence uint64
+
+	Payload Payload
+}
+
+// Encode renders an event as a message for its subject.
+func Encode(e Event) (*nats.Msg, error) {
+	def, ok := catalogue[e.Payload.EventType()]
+	if !ok {
+		return nil, fmt.Errorf("%w: %s", ErrUnknownType, e.Payload.EventType())
+	}
+	data, err := json.Marshal(e.Payload, json.Deterministic(true))
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", def.Type, err)
+	}
+	header := nats.Header{
+		HeaderSpecVersion: {"1.0"},
+		HeaderID:          {e.ID},
+		HeaderType:        {def.Type},
+		HeaderSource:      {e.Source},
+		HeaderTime:        {e.Time.UTC().Format(time.RFC3339Nano)},
+		HeaderVersion:     {strconv.Itoa(def.Version)},
+	}
+	setIfPresent(header, HeaderCorrelationID, e.CorrelationID)
+	setIfPresent(header, HeaderCausationID, e.CausationID)
+	setIfPresent(header, HeaderTraceParent, e.TraceParent)
+	return &nats.Msg{Subject: e.Subject, Header: header, Data: data}, nil
+}
+
+func setIfPresent(header nats.Header, key, value string) {
+	if value != "" {
+		header[key] = []string{value}
+	}
+}
+
+// DecodeEnvelope reads the headers alone, with a nil Payload: enough to see whether anybody cares about the body.
+// It returns [ErrNotAnEvent] when they are missing or malformed.
+func DecodeEnvelope(subject string, header nats.Header) (Event, error) {
+	e := Event{
+		ID: first(header, HeaderID), Type: first(header, HeaderType), Source: first(header, HeaderSource),
+		CorrelationID: first(header, HeaderCorrelationID), CausationID: first(header, HeaderCausationID),
+		TraceParent: first(header, HeaderTraceParent), Subject: subject,
+	}
+	if e.ID == "" || e.Type == "" {
+		return e, fmt.Errorf("%w: no %s or %s header", ErrNotAnEvent, HeaderID, HeaderType)
+	}
+	var err error
+	if e.Time, err = time.Parse(time.RFC3339Nano, first(header, HeaderTime)); err != nil {
+		return e, fmt.Errorf("%w: %s: %w", ErrNotAnEvent, HeaderTime, err)
+	}
+	if e.Version, err = strconv.Atoi(first(header, HeaderVersion)); err != nil {
+		return e, fmt.Errorf("%w: %s: %w", ErrNotAnEvent, HeaderVersion, err)
+	}
+	return e, nil
+}
+
+func first(header nats.Header, key string) string {
+	if values := header[key]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// Decode reads a message back into the newest version of its type. It returns [ErrNotAnEvent], [ErrUnknownType],
+// [ErrUnknownVersion] or [ErrBadPayload]; the envelope is filled in as far as it could be read.
+func Decode(subject string, header nats.Header, data []byte) (Event, error) {
+	e, err := DecodeEnvelope(subject, header)
+	if err != nil {
+		return e, err
+	}
+	e.Payload, err = decodePayload(e.Type, e.Version, data)
+	return e, err
+}
+
+func decodePayload(eventType string, version int, data []byte) (Payload, error) {
+	def, ok := catalogue[eventType]
+	if !ok {
+		return nil, fmt.Errorf("%w: %.80q", ErrUnknownType, eventType)
+	}
+	if version < 1 || version > def.Version {
+		return nil, fmt.Errorf("%w: %s version %d, this program reads 1 to %d", ErrUnknownVersion, eventType, version, def.Version)
+	}
+	for v := version; v < def.Version; v++ {
+		lifted, err := def.Upcast[v](data)
+		if err != nil {
+			return nil, fmt.Errorf("%w: lift %s from version %d: %w", ErrBadPayload, eventType, v, err)
+		}
+		data = lifted
+	}
+	payload, err := def.decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrBadPayload, eventType, err)
+	}
+	return payload, nil
+}

@@ -1,0 +1,98 @@
+package events
+
+// ItemChanged: what an item is from now on, whole.
+type ItemChanged struct {
+	SKU         string   `json:"sku"`
+	Title       string   `json:"title"`
+	Description string   `json:"description,omitempty"`
+	Price       Money    `json:"price"`
+	Image       string   `json:"image,omitempty"` // path or URL of a picture
+	Tags        []string `json:"tags,omitempty"`
+}
+
+// EventType implements [Payload].
+func (ItemChanged) EventType() string { return "inventory.item_changed" }
+
+// StockLevel is what can be promised of a SKU: OnHand = Available + Held, none below zero.
+type StockLevel struct {
+	OnHand    int64 `json:"on_hand"`
+	Available int64 `json:"available"`
+	Held      int64 `json:"held"`
+}
+
+// StockMovement is one entry of a SKU's ledger. After carries the balance, as in a bank statement: the last entry alone
+// tells the level, and each entry can be checked against the one before.
+type StockMovement struct {
+	SKU      string     `json:"sku"`
+	Quantity int64      `json:"quantity"` // units moved; signed for adjustments, positive otherwise
+	OrderID  string     `json:"order_id,omitempty"`
+	After    StockLevel `json:"after"`
+}
+
+// StockAdjusted: goods were received, counted, broken or returned to shelf. Quantity changes OnHand and Available.
+type StockAdjusted struct {
+	StockMovement
+	Reason string `json:"reason"` // such as "received", "counted", "damaged"
+	By     string `json:"by"`     // who said so
+}
+
+// EventType implements [Payload].
+func (StockAdjusted) EventType() string { return "inventory.stock_adjusted" }
+
+// StockHeld: Quantity moved from Available to Held.
+type StockHeld struct{ StockMovement }
+
+// EventType implements [Payload].
+func (StockHeld) EventType() string { return "inventory.stock_held" }
+
+// StockReleased: Quantity moved from Held back to Available.
+type StockReleased struct{ StockMovement }
+
+// EventType implements [Payload].
+func (StockReleased) EventType() string { return "inventory.stock_released" }
+
+// StockCommitted: Quantity is sold; it left Held and OnHand.
+type StockCommitted struct{ StockMovement }
+
+// EventType implements [Payload].
+func (StockCommitted) EventType() string { return "inventory.stock_committed" }
+
+// ReservedLine is one SKU of a reservation.
+type ReservedLine struct {
+	SKU      string `json:"sku"`
+	Quantity int64  `json:"quantity"`
+}
+
+// ReservationHeld: all lines of an order are held, in the same atomic batch as their ledger entries.
+type ReservationHeld struct {
+	OrderID string         `json:"order_id"`
+	Lines   []ReservedLine `json:"lines"`
+}
+
+// EventType implements [Payload].
+func (ReservationHeld) EventType() string { return "inventory.reservation_held" }
+
+// ReservationRefused: nothing is held, and this is what was short.
+type ReservationRefused struct {
+	OrderID string     `json:"order_id"`
+	Short   []Shortage `json:"short"`
+}
+
+// EventType implements [Payload].
+func (ReservationRefused) EventType() string { return "inventory.reservation_refused" }
+
+// ReservationReleased: the held lines are free again.
+type ReservationReleased struct {
+	OrderID string `json:"order_id"`
+}
+
+// EventType implements [Payload].
+func (ReservationReleased) EventType() string { return "inventory.reservation_released" }
+
+// ReservationCommitted: the held lines are sold.
+type ReservationCommitted struct {
+	OrderID string `json:"order_id"`
+}
+
+// EventType implements [Payload].
+func (ReservationCommitted) EventType() string { return "inventory.reservation_committed" }

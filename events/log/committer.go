@@ -1,0 +1,259 @@
+package log
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+
+	"tillstream/events"
+)
+
+// committer is the one writer that this process has for a stream. It gathers what waits into one atomic batch, has one
+// in flight, and answers everybody when it is on disk. Nothing waits on a timer: a batch is whatever queued up while
+// the last one was being committed, so one fsync serves as many writers as there are.
+type committer struct {
+	log    *Log
+	stream string
+	queue  chan *request
+	left   *request // taken from the queue, did not fit into the batch
+
+	mu     sync.RWMutex // closing excludes sending
+	closed bool
+	done   chan struct{}
+}
+
+// request is one transaction's messages on their way.
+type request struct {
+	messages []*nats.Msg
+	first    uint64     // sequence of the first message, once stored
+	answer   chan error // buffered
+	// uncertain: an earlier try ended without an answer, so a conflict may be with ourselves
+	uncertain bool
+}
+
+func startCommitter(l *Log, stream string) *committer {
+	c := &committer{log: l, stream: stream, queue: make(chan *request, 4096), done: make(chan struct{})}
+	go c.run()
+	return c
+}
+
+func (c *committer) close() {
+	c.mu.Lock()
+	if !c.closed {
+		c.closed = true
+		close(c.queue)
+	}
+	c.mu.Unlock()
+	<-c.done
+}
+
+// commit queues messages and waits until they are stored; it returns the sequence of the first. The caller's context
+// only bounds the waiting in the queue: once a batch is on its way its outcome is waited for, because "gave up" would
+// be a third answer that nobody can act on.
+func (c *committer) commit(ctx context.Context, messages []*nats.Msg) (uint64, error) {
+	r := &request{messages: messages, answer: make(chan error, 1)}
+	c.mu.RLock()
+	if c.closed {
+		c.mu.RUnlock()
+		return 0, fmt.Errorf("%w: shutting down", ErrUnavailable)
+	}
+	select {
+	case c.queue <- r:
+		c.mu.RUnlock()
+	case <-ctx.Done():
+		c.mu.RUnlock()
+		return 0, ctx.Err()
+	}
+	err := <-r.answer
+	return r.first, err
+}
+
+func (c *committer) run() {
+	defer close(c.done)
+	for {
+		batch := c.gather()
+		if batch == nil {
+			return
+		}
+		started := time.Now()
+		c.store(batch)
+		c.log.metrics.observe(c.stream, batch, time.Since(started))
+	}
+}
+
+// gather waits for a request and takes along what else is there, as long as it fits and touches other subjects: two
+// expectations about one subject cannot both hold in one batch.
+func (c *committer) gather() []*request {
+	first := c.left
+	c.left = nil
+	if first == nil {
+		var ok bool
+		if first, ok = <-c.queue; !ok {
+			return nil
+		}
+	}
+	batch, size, subjects := []*request{first}, len(first.messages), map[string]bool{}
+	claim(subjects, first)
+	for {
+		select {
+		case r, ok := <-c.queue:
+			if !ok {
+				return batch
+			}
+			if size+len(r.messages) > MaxBatch || !claim(subjects, r) {
+				c.left = r
+				return batch
+			}
+			batch, size = append(batch, r), size+len(r.messages)
+		default:
+			return batch
+		}
+	}
+}
+
+// claim marks the subjects that a request has expectations about, unless one is taken.
+func claim(subjects map[string]bool, r *request) bool {
+	for _, m := range r.messages {
+		if expects(m) && subjects[m.Subject] {
+			return false
+		}
+	}
+	for _, m := range r.messages {
+		if expects(m) {
+			subjects[m.Subject] = true
+		}
+	}
+	return true
+}
+
+func expects(m *nats.Msg) bool { return len(m.Header[jetstream.ExpectedLastSubjSeqHeader]) > 0 }
+
+// store commits a batch and answers its requests. A refusal is halved until the culprit stands alone, so only a true
+// conflict pays for itself.
+func (c *committer) store(batch []*request) {
+	last, err := c.publishPatiently(batch)
+	switch {
+	case err == nil:
+		settle(batch, last)
+	case len(batch) > 1 && (errors.Is(err, errConflict) || errors.Is(err, errRefused)):
+		c.store(batch[:len(batch)/2])
+		c.store(batch[len(batch)/2:])
+	case errors.Is(err, errConflict) && batch[0].uncertain:
+		batch[0].answer <- c.recognise(batch[0])
+	default:
+		for _, r := range batch {
+			r.answer <- err
+		}
+	}
+}
+
+// settle tells everybody where their messages stand: a batch is stored without gaps and ends at last.
+func settle(batch []*request, last uint64) {
+	next := last + 1
+	for i := len(batch) - 1; i >= 0; i-- {
+		next -= uint64(len(batch[i].messages))
+		batch[i].first = next
+	}
+	for _, r := range batch {
+		r.answer <- nil
+	}
+}
+
+// publishPatiently publishes until there is an answer or patience ends. Repeating is safe: a batch that was stored after
+// all is refused by its own expectations, and recognise tells that from a stranger's conflict.
+func (c *committer) publishPatiently(batch []*request) (uint64, error) {
+	deadline := time.Now().Add(c.log.config.Patience)
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		last, err := c.publish(batch, deadline)
+		if err = classify(err); err == nil || errors.Is(err, errConflict) || errors.Is(err, errRefused) {
+			return last, err
+		}
+		for _, r := range batch {
+			r.uncertain = true
+		}
+		c.log.config.Logger.Warn("append has no answer", "stream", c.stream, "requests", len(batch), "error", err)
+		if time.Now().Add(wait).After(deadline) || c.log.conn.IsClosed() {
+			return 0, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		time.Sleep(wait)
+	}
+}
+
+// publish sends the batch once and returns the sequence of its last message.
+func (c *committer) publish(batch []*request, deadline time.Time) (uint64, error) {
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	defer cancel()
+	if len(batch) == 1 && len(batch[0].messages) == 1 {
+		return c.publishSingle(ctx, batch[0].messages[0])
+	}
+	publisher, err := jetstreamext.NewBatchPublisher(c.log.js, jetstreamext.BatchFlowControl{AckFirst: false})
+	if err != nil {
+		return 0, err
+	}
+	var held *nats.Msg // the last one is sent as the commit
+	for _, r := range batch {
+		for _, m := range r.messages {
+			if held != nil {
+				if err := publisher.AddMsg(held); err != nil {
+					return 0, err
+				}
+			}
+			delete(m.Header, jetstreamext.BatchCommitHeader) // left by an earlier try in another batch
+			held = m
+		}
+	}
+	ack, err := publisher.CommitMsg(ctx, held)
+	if err != nil {
+		return 0, err
+	}
+	return ack.Sequence, nil
+}
+
+func (c *committer) publishSingle(ctx context.Context, m *nats.Msg) (uint64, error) {
+	for _, header := range []string{jetstreamext.BatchIDHeader, jetstreamext.BatchSeqHeader, jetstreamext.BatchCommitHeader} {
+		delete(m.Header, header)
+	}
+	ack, err := c.log.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
+	if err != nil {
+		return 0, err
+	}
+	return ack.Sequence, nil
+}
+
+// recognise decides a conflict that may be with ourselves: the answer to an earlier try was lost. If one message stands
+// in the log the whole request does, because a batch is stored whole.
+func (c *committer) recognise(r *request) error {
+	ctx, cancel := context.WithTimeout(context.Background(), c.log.config.Patience)
+	defer cancel()
+	i := slices.IndexFunc(r.messages, expects)
+	if i < 0 {
+		return errConflict
+	}
+	m := r.messages[i]
+	expected, err := strconv.ParseUint(m.Header.Get(jetstream.ExpectedLastSubjSeqHeader), 10, 64)
+	if err != nil {
+		return fmt.Errorf("read own expectation: %w", err)
+	}
+	found := false
+	err = c.log.history(ctx, c.stream, m.Subject, expected+1, func(stored *jetstream.RawStreamMsg) error {
+		if stored.Header.Get(events.HeaderID) == m.Header.Get(events.HeaderID) {
+			found, r.first = true, stored.Sequence-uint64(i)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if !found {
+		return errConflict
+	}
+	return nil
+}

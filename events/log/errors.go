@@ -1,0 +1,68 @@
+package log
+
+import (
+	"errors"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+var (
+	// ErrUnavailable is returned when the log cannot be reached or takes no writes. What was being appended may or may
+	// not have been stored: decide again on the state as it then is.
+	ErrUnavailable = errors.New("the log is unavailable")
+	// ErrNotFound is returned by Read when nothing was ever said about the entity.
+	ErrNotFound = errors.New("no such entity")
+	// ErrUnreadable is returned when an entity's history holds something that this program cannot read, such as an
+	// event of a newer version.
+	ErrUnreadable = errors.New("unreadable history")
+	// ErrTooLarge is returned when one transaction holds more than [MaxBatch] facts or one fact more than the broker takes.
+	ErrTooLarge = errors.New("transaction too large")
+	// ErrContention is returned by Do when somebody else was faster every time.
+	ErrContention = errors.New("too much contention on one entity")
+	// ErrDrift is returned by Open when a stream is configured otherwise than the topology says.
+	ErrDrift = errors.New("configuration drift")
+
+	// errConflict: the subject has moved on since the transaction read it.
+	errConflict = errors.New("conflict")
+	// errRefused: the broker answered, and the answer is no; for this batch as it stands it will stay no.
+	errRefused = errors.New("refused by the broker")
+)
+
+// Error codes of the JetStream API (nats-server/server/errors.json).
+const (
+	codeWrongLastSequence         = 10071
+	codeWrongLastSequenceConstant = 10164
+	codeBatchIncomplete           = 10176
+	codeBatchDuplicate            = 10201
+	codeBatchTooManyInflight      = 10210
+	codeInsufficientResources     = 10023
+	codeStreamStoreFailed         = 10077
+)
+
+// classify sorts what a publish came back with: errConflict and errRefused are answers; everything else leaves it open
+// whether the batch was stored.
+func classify(err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, nats.ErrMaxPayload) {
+		return errors.Join(errRefused, ErrTooLarge, err)
+	}
+	var api *jetstream.APIError
+	if !errors.As(err, &api) {
+		return err
+	}
+	switch api.ErrorCode {
+	case codeWrongLastSequence, codeWrongLastSequenceConstant, codeBatchDuplicate:
+		return errConflict
+	case codeBatchIncomplete, codeBatchTooManyInflight:
+		return err
+	case codeInsufficientResources, codeStreamStoreFailed:
+		return errors.Join(errRefused, ErrUnavailable, err)
+	}
+	if api.Code >= 500 {
+		return err
+	}
+	return errors.Join(errRefused, err)
+}

@@ -1,0 +1,381 @@
+package log_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tillstream/events"
+	"tillstream/events/log"
+	"tillstream/events/log/logtest"
+)
+
+// tally is an entity that counts its own events: enough to see a lost update.
+type tally struct {
+	Events int
+	Sum    int64
+}
+
+var tallies = log.Kind[tally]{Stream: events.StreamInventory, Prefix: events.PrefixStock,
+	Evolve: func(s tally, e events.Event) (tally, error) {
+		moved, ok := e.Payload.(events.StockAdjusted)
+		if !ok {
+			return s, fmt.Errorf("unexpected %s", e.Type)
+		}
+		return tally{Events: s.Events + 1, Sum: s.Sum + moved.Quantity}, nil
+	}}
+
+// balances is the same entity where every event carries the whole state.
+var balances = log.Kind[int64]{Stream: events.StreamInventory, Prefix: events.PrefixItem, LastOnly: true,
+	Evolve: func(_ int64, e events.Event) (int64, error) {
+		return e.Payload.(events.StockAdjusted).After.OnHand, nil
+	}}
+
+func plus(quantity int64) events.StockAdjusted {
+	return events.StockAdjusted{StockMovement: events.StockMovement{SKU: "A", Quantity: quantity}, Reason: "counted", By: "test"}
+}
+
+func add(tx *log.Tx, id string, quantity int64) error {
+	if _, err := tallies.Load(tx, id); err != nil {
+		return err
+	}
+	return tallies.Append(tx, id, plus(quantity))
+}
+
+// Fault row 9: 50 goroutines on one entity, in two processes; no update is lost.
+func TestManyWritersOfOneEntityLoseNothing(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	logs := []*log.Log{logtest.OpenOn(t, server), logtest.OpenOn(t, server)}
+	var group sync.WaitGroup
+	for i := range 50 {
+		group.Go(func() {
+			for range 4 {
+				if err := logs[i%2].Do(t.Context(), func(tx *log.Tx) error { return add(tx, "hot", 1) }); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	for _, l := range logs {
+		got, _, err := tallies.Read(t.Context(), l, "hot")
+		if err != nil || got != (tally{Events: 200, Sum: 200}) {
+			t.Errorf("got %+v, %v; want 200 events summing to 200", got, err)
+		}
+	}
+}
+
+// Fault row 8: of many requests in one group commit one conflicts; it alone is decided again.
+func TestOnlyTheConflictingRequestOfAGroupDecidesAgain(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	ours, theirs := logtest.OpenOn(t, server), logtest.OpenOn(t, server)
+	if err := ours.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "id-7", 1) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := theirs.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "id-7", 1) }); err != nil {
+		t.Fatal(err)
+	}
+	var runs atomic.Int64 // ours still remembers id-7 at one event
+	var group sync.WaitGroup
+	for i := range 300 {
+		group.Go(func() {
+			id := fmt.Sprintf("id-%d", i)
+			if err := ours.Do(t.Context(), func(tx *log.Tx) error { runs.Add(1); return add(tx, id, 1) }); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if runs.Load() != 301 {
+		t.Errorf("decided %d times, want 301: 300 requests and one conflict", runs.Load())
+	}
+	got, _, err := tallies.Read(t.Context(), ours, "id-7")
+	if err != nil || got.Events != 3 {
+		t.Errorf("id-7 has %+v, %v; want 3 events", got, err)
+	}
+}
+
+func TestATransactionIsStoredWholeOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	ours, theirs := logtest.OpenOn(t, server), logtest.OpenOn(t, server)
+	tx := ours.Begin(t.Context())
+	for _, id := range []string{"a", "b", "c"} {
+		if err := add(tx, id, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := theirs.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "c", 1) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(); !log.IsConflict(err) {
+		t.Fatalf("commit after c moved on: %v, want a conflict", err)
+	}
+	for _, id := range []string{"a", "b"} {
+		if _, _, err := tallies.Read(t.Context(), ours, id); !errors.Is(err, log.ErrNotFound) {
+			t.Errorf("%s: %v, want ErrNotFound", id, err)
+		}
+	}
+}
+
+func TestADecisionThatOnlyReadsIsNotMadeOnAnOldState(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	ours, theirs := logtest.OpenOn(t, server), logtest.OpenOn(t, server)
+	for _, l := range []*log.Log{ours, theirs} {
+		if err := l.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "a", 1) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var seen []int
+	err := ours.Do(t.Context(), func(tx *log.Tx) error {
+		state, err := tallies.Load(tx, "a")
+		seen = append(seen, state.Events)
+		return err
+	})
+	if err != nil || len(seen) != 2 || seen[1] != 2 {
+		t.Errorf("saw %v, %v; want the remembered 1, then 2", seen, err)
+	}
+}
+
+func TestLoadNewFindsOutThatTheEntityExists(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	ours, theirs := logtest.OpenOn(t, server), logtest.OpenOn(t, server)
+	if err := theirs.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "a", 1) }); err != nil {
+		t.Fatal(err)
+	}
+	var seen []int
+	err := ours.Do(t.Context(), func(tx *log.Tx) error {
+		state, err := tallies.LoadNew(tx, "a")
+		seen = append(seen, state.Events)
+		if err != nil || state.Events > 0 {
+			return err
+		}
+		return tallies.Append(tx, "a", plus(1))
+	})
+	if err != nil || fmt.Sprint(seen) != "[0 1]" {
+		t.Errorf("saw %v, %v; want 0, then 1", seen, err)
+	}
+}
+
+func TestRollBackForgetsTheLastFactsOnly(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	err := l.Do(t.Context(), func(tx *log.Tx) error {
+		if err := add(tx, "a", 1); err != nil {
+			return err
+		}
+		mark := tx.Len()
+		if err := errors.Join(add(tx, "a", 10), add(tx, "b", 10)); err != nil {
+			return err
+		}
+		tx.RollBack(mark)
+		return add(tx, "a", 2)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _, err := tallies.Read(t.Context(), l, "a")
+	if err != nil || got != (tally{Events: 2, Sum: 3}) {
+		t.Errorf("a is %+v, %v; want 2 events summing to 3", got, err)
+	}
+	if _, _, err := tallies.Read(t.Context(), l, "b"); !errors.Is(err, log.ErrNotFound) {
+		t.Errorf("b: %v, want ErrNotFound", err)
+	}
+}
+
+func TestABigTransactionAndOneThatIsTooBig(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	fill := func(n int) error {
+		return l.Do(t.Context(), func(tx *log.Tx) error {
+			for i := range n {
+				if err := add(tx, fmt.Sprintf("sku-%d", i), 1); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := fill(log.MaxBatch + 1); !errors.Is(err, log.ErrTooLarge) {
+		t.Errorf("%d facts: %v, want ErrTooLarge", log.MaxBatch+1, err)
+	}
+	if err := fill(log.MaxBatch); err != nil {
+		t.Errorf("%d facts: %v", log.MaxBatch, err)
+	}
+}
+
+func TestAStateIsTheSameFromMemoryFromHistoryAndFromTheLastEvent(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	ours := logtest.OpenOn(t, server)
+	for i := range int64(600) { // more than one direct get brings
+		err := ours.Do(t.Context(), func(tx *log.Tx) error {
+			fact := plus(i)
+			fact.After.OnHand = i
+			return errors.Join(tallies.Append(tx, "a", fact), balances.Append(tx, "a", fact))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	remembered, _, err := tallies.Read(t.Context(), ours, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := logtest.OpenOn(t, server)
+	read, _, err := tallies.Read(t.Context(), fresh, "a")
+	if err != nil || read != remembered || read.Events != 600 {
+		t.Errorf("read %+v, %v; remembered %+v", read, err, remembered)
+	}
+	if last, _, err := balances.Read(t.Context(), fresh, "a"); err != nil || last != 599 {
+		t.Errorf("balance %d, %v; want 599", last, err)
+	}
+}
+
+func TestGarbageOnASubjectDoesNotChangeTheEntity(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	ours := logtest.OpenOn(t, server)
+	if err := ours.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "a", 5) }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ours.JetStream().Publish(t.Context(), events.PrefixStock+"a", []byte("garbage")); err != nil {
+		t.Fatal(err)
+	}
+	if err := ours.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "a", 5) }); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range []*log.Log{ours, logtest.OpenOn(t, server)} {
+		if got, _, err := tallies.Read(t.Context(), l, "a"); err != nil || got.Sum != 10 {
+			t.Errorf("got %+v, %v; want 10", got, err)
+		}
+	}
+}
+
+func TestAnEventOfANewerVersionStopsTheFold(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	msg, err := events.Encode(events.Event{ID: "x", Time: l.Now(), Subject: events.PrefixStock + "a", Payload: plus(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg.Header.Set(events.HeaderVersion, "99")
+	if _, err := l.JetStream().PublishMsg(t.Context(), msg); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := tallies.Read(t.Context(), l, "a"); !errors.Is(err, log.ErrUnreadable) || !errors.Is(err, events.ErrUnknownVersion) {
+		t.Errorf("got %v, want ErrUnreadable and ErrUnknownVersion", err)
+	}
+}
+
+// Fault row 17: a hostile id never reaches a subject.
+func TestHostileIDsAreRefused(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	for _, id := range []string{"", "*", ">", "a.b", "a b", "a\x00b", "ä", string(make([]byte, 5000))} {
+		err := l.Do(t.Context(), func(tx *log.Tx) error { return add(tx, id, 1) })
+		if !errors.Is(err, events.ErrBadID) {
+			t.Errorf("%.10q: %v, want ErrBadID", id, err)
+		}
+	}
+	if err := l.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "good", 1) }); err != nil {
+		t.Error(err)
+	}
+}
+
+// Fault row 16: a stream that somebody changed is not written to.
+func TestAChangedStreamIsRefused(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	l := logtest.OpenOn(t, server)
+	stream, err := l.JetStream().Stream(t.Context(), events.StreamOrders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := stream.CachedInfo().Config
+	config.Discard = jetstream.DiscardOld
+	if _, err := l.JetStream().UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	_, err = log.Open(t.Context(), logtest.Connect(t, server), log.Config{Source: "test"})
+	if !errors.Is(err, log.ErrDrift) {
+		t.Fatalf("got %v, want ErrDrift", err)
+	}
+	t.Log(err)
+}
+
+func TestTailSeesTheLastOfEachSubjectAndThenWhatFollows(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	for i := range int64(3) {
+		if err := l.Do(t.Context(), func(tx *log.Tx) error { return errors.Join(add(tx, "a", i), add(tx, "b", i)) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	caughtUp, heard := make(chan struct{}), make(chan int64, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- l.Tail(ctx, events.StreamInventory, []string{events.PrefixStock + "*"}, log.FromLastPerSubject, func() { close(caughtUp) },
+			func(e events.Event) error { heard <- e.Payload.(events.StockAdjusted).Quantity; return nil })
+	}()
+	<-caughtUp
+	if err := l.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "a", 7) }); err != nil {
+		t.Fatal(err)
+	}
+	if got := []int64{<-heard, <-heard, <-heard}; got[0] != 2 || got[1] != 2 || got[2] != 7 {
+		t.Errorf("heard %v, want 2 2 7", got)
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("tail ended with %v", err)
+	}
+}
+
+func TestAScheduleFiresWithItsFact(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	heard := make(chan events.Event, 1)
+	go func() {
+		err := l.Tail(t.Context(), events.StreamTimers, []string{events.PrefixTimerFired + ">"}, log.FromBeginning, nil,
+			func(e events.Event) error { heard <- e; return nil })
+		if !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	}()
+	err := l.Do(t.Context(), func(tx *log.Tx) error {
+		return log.Schedule(tx, "orders-1", tx.Now(), "orders", events.OrdersDue{Orders: []string{"o1"}, Due: tx.Now()})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := <-heard; e.Payload.(events.OrdersDue).Orders[0] != "o1" || e.ID == "" {
+		t.Errorf("heard %+v", e)
+	}
+}
+
+func TestAClosedConnectionIsUnavailable(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	conn := logtest.Connect(t, server)
+	l, err := log.Open(t.Context(), conn, log.Config{Source: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	conn.Close()
+	err = l.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "a", 1) })
+	if !errors.Is(err, log.ErrUnavailable) || !errors.Is(err, nats.ErrConnectionClosed) {
+		t.Errorf("got %v, want ErrUnavailable", err)
+	}
+}

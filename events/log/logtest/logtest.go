@@ -1,0 +1,55 @@
+// Package logtest gives a test a log of its own, on a real nats-server inside the process.
+package logtest
+
+import (
+	"log/slog"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"tillstream/events/embedded"
+	"tillstream/events/log"
+)
+
+// Server starts a nats-server that lives as long as the test.
+func Server(t testing.TB) *embedded.NATS {
+	t.Helper()
+	server, err := embedded.StartNATS(embedded.NATSConfig{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	return server
+}
+
+// Connect opens a connection over TCP, as a separate process would.
+func Connect(t testing.TB, server *embedded.NATS) *nats.Conn {
+	t.Helper()
+	conn, err := nats.Connect(server.URL(), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	return conn
+}
+
+// OpenOn opens a log on a server; several on one server are what several processes would be.
+func OpenOn(t testing.TB, server *embedded.NATS, change ...func(*log.Config)) *log.Log {
+	t.Helper()
+	config := log.Config{Source: "test", Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	for _, c := range change {
+		c(&config)
+	}
+	l, err := log.Open(t.Context(), Connect(t, server), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	return l
+}
+
+// Open starts a server and opens a log on it.
+func Open(t testing.TB, change ...func(*log.Config)) *log.Log {
+	t.Helper()
+	return OpenOn(t, Server(t), change...)
+}

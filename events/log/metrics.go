@@ -1,0 +1,39 @@
+package log
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics tell how the group commit is doing: how many facts share one fsync, and how long one takes.
+type metrics struct {
+	facts    *prometheus.CounterVec
+	batch    *prometheus.HistogramVec
+	duration *prometheus.HistogramVec
+}
+
+func newMetrics(registerer prometheus.Registerer) *metrics {
+	m := &metrics{
+		facts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tillstream_log_facts_total", Help: "Facts handed to the broker, by stream."}, []string{"stream"}),
+		batch: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "tillstream_log_batch_facts", Help: "Facts per atomic batch.", Buckets: prometheus.ExponentialBuckets(1, 2, 11)}, []string{"stream"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "tillstream_log_commit_seconds", Help: "Time from publish to durable.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16)}, []string{"stream"}),
+	}
+	if registerer != nil {
+		registerer.MustRegister(m.facts, m.batch, m.duration)
+	}
+	return m
+}
+
+func (m *metrics) observe(stream string, batch []*request, took time.Duration) {
+	facts := 0
+	for _, r := range batch {
+		facts += len(r.messages)
+	}
+	m.facts.WithLabelValues(stream).Add(float64(facts))
+	m.batch.WithLabelValues(stream).Observe(float64(facts))
+	m.duration.WithLabelValues(stream).Observe(took.Seconds())
+}

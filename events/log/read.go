@@ -1,0 +1,114 @@
+package log
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+
+	"tillstream/events"
+)
+
+// readBatch is how many messages one direct get asks for. Orders and payments have about ten events in their life.
+const readBatch = 256
+
+// newest returns the newest state of an entity, seq 0 when there is none. It asks for the subject's last message first:
+// when that is already in the cached state nothing else is read. A direct get may be answered by a follower that lags
+// behind what this process has itself committed, so the newer of the two wins.
+func (l *Log) newest(ctx context.Context, f fold, subject string) (entry, error) {
+	known, _ := l.cache.Get(subject)
+	last, err := l.lastMessage(ctx, f.stream, subject)
+	if err != nil {
+		return entry{}, err
+	}
+	if last == nil || last.Sequence <= known.seq {
+		return known, nil
+	}
+	if f.lastOnly {
+		known, err = f.step(entry{}, last)
+	} else {
+		known, err = l.foldFrom(ctx, f, subject, known, last)
+	}
+	if err != nil {
+		return entry{}, err
+	}
+	l.remember(subject, known)
+	return known, nil
+}
+
+func (l *Log) lastMessage(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {
+	msg, err := l.streams[stream].GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, unavailable(ctx, err)
+	}
+	return msg, nil
+}
+
+// foldFrom goes on from a known state up to the last message.
+func (l *Log) foldFrom(ctx context.Context, f fold, subject string, known entry, last *jetstream.RawStreamMsg) (entry, error) {
+	for known.seq < last.Sequence {
+		before := known.seq
+		err := l.history(ctx, f.stream, subject, known.seq+1, func(msg *jetstream.RawStreamMsg) error {
+			var err error
+			known, err = f.step(known, msg)
+			return err
+		})
+		if err != nil {
+			return entry{}, err
+		}
+		if known.seq == before {
+			return entry{}, fmt.Errorf("%w: %s ends at %d, its last message is %d", ErrUnavailable, subject, known.seq, last.Sequence)
+		}
+	}
+	return known, nil
+}
+
+// history calls fn for up to readBatch messages of a subject, from a sequence on.
+func (l *Log) history(ctx context.Context, stream, subject string, from uint64, fn func(*jetstream.RawStreamMsg) error) error {
+	messages, err := jetstreamext.GetBatch(ctx, l.js, stream, readBatch, jetstreamext.GetBatchSubject(subject), jetstreamext.GetBatchSeq(from))
+	if err != nil {
+		return unavailable(ctx, err)
+	}
+	for msg, err := range messages {
+		if errors.Is(err, jetstreamext.ErrNoMessages) {
+			return nil
+		}
+		if err != nil {
+			return unavailable(ctx, err)
+		}
+		if err := fn(msg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// step folds one stored message. What is no event of ours (somebody published straight into the stream) says nothing
+// about the entity and is passed over; what is one but cannot be read is an error, because guessing is not folding.
+func (f fold) step(known entry, msg *jetstream.RawStreamMsg) (entry, error) {
+	e, err := events.Decode(msg.Subject, msg.Header, msg.Data)
+	if errors.Is(err, events.ErrNotAnEvent) || errors.Is(err, events.ErrUnknownType) {
+		return entry{state: known.state, seq: msg.Sequence}, nil
+	}
+	if err == nil {
+		e.Stream, e.Sequence = f.stream, msg.Sequence
+		known.state, err = f.evolve(known.state, e)
+	}
+	if err != nil {
+		return entry{}, fmt.Errorf("%w: %s at %d: %w", ErrUnreadable, msg.Subject, msg.Sequence, err)
+	}
+	return entry{state: known.state, seq: msg.Sequence}, nil
+}
+
+// unavailable marks an error of the broker or the way to it, but leaves the caller's own cancellation as it is.
+func unavailable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}

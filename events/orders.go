@@ -1,0 +1,150 @@
+package events
+
+import "time"
+
+// Address is where an order is sent.
+type Address struct {
+	Line1      string `json:"line1"`
+	Line2      string `json:"line2,omitempty"`
+	City       string `json:"city"`
+	PostalCode string `json:"postal_code"`
+	Country    string `json:"country"` // ISO 3166-1 alpha-2
+}
+
+// OrderLine is one SKU of an order at the price that it was sold for.
+type OrderLine struct {
+	SKU       string `json:"sku"`
+	Title     string `json:"title"`
+	Quantity  int64  `json:"quantity"`
+	UnitPrice Money  `json:"unit_price"`
+	Total     Money  `json:"total"`
+}
+
+// Shortage says how much of a SKU an order wanted and how much there was.
+type Shortage struct {
+	SKU       string `json:"sku"`
+	Requested int64  `json:"requested"`
+	Available int64  `json:"available"`
+}
+
+// Customer is whom the shop writes to about an order. Events that cause a mail carry it, so that nobody has to read back.
+type Customer struct {
+	Email  string `json:"email"`
+	Name   string `json:"name"`
+	Locale string `json:"locale"` // BCP 47, such as "en" or "de-AT"
+}
+
+// OrderPlaced: the shopper has ordered, at these prices. Nothing is held yet.
+type OrderPlaced struct {
+	OrderID     string      `json:"order_id"`
+	Number      string      `json:"number"` // what the customer quotes on the telephone
+	Customer    Customer    `json:"customer"`
+	ShipTo      Address     `json:"ship_to"`
+	Lines       []OrderLine `json:"lines"` // one per SKU
+	Subtotal    Money       `json:"subtotal"`
+	Shipping    Money       `json:"shipping"`
+	Tax         Money       `json:"tax"` // on top of prices that do not include it; 0 where they do
+	Total       Money       `json:"total"`
+	ExpiresAt   time.Time   `json:"expires_at"`   // when an unpaid order gives its stock back
+	RequestHash string      `json:"request_hash"` // SHA-256 of what was asked for, to tell a retry from another order
+}
+
+// EventType implements [Payload].
+func (OrderPlaced) EventType() string { return "orders.placed" }
+
+// OrderAwaitingPayment: every line is held until ExpiresAt; the money may be asked for.
+type OrderAwaitingPayment struct {
+	OrderID   string    `json:"order_id"`
+	Number    string    `json:"number"`
+	Email     string    `json:"email"`
+	Amount    Money     `json:"amount"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// EventType implements [Payload].
+func (OrderAwaitingPayment) EventType() string { return "orders.awaiting_payment" }
+
+// OrderPaymentAccepted: the shopper's authorisation is taken up; from here the order neither expires nor can be
+// cancelled by the shopper, and the money may be captured.
+type OrderPaymentAccepted struct {
+	OrderID string `json:"order_id"`
+	Amount  Money  `json:"amount"`
+}
+
+// EventType implements [Payload].
+func (OrderPaymentAccepted) EventType() string { return "orders.payment_accepted" }
+
+// OrderOutcome is what an order's last events share: enough to write the mail.
+type OrderOutcome struct {
+	OrderID  string      `json:"order_id"`
+	Number   string      `json:"number"`
+	Customer Customer    `json:"customer"`
+	Lines    []OrderLine `json:"lines"`
+	Subtotal Money       `json:"subtotal"`
+	Shipping Money       `json:"shipping"`
+	Tax      Money       `json:"tax"`
+	Total    Money       `json:"total"`
+}
+
+// OrderConfirmed: paid; the held stock is sold.
+type OrderConfirmed struct {
+	OrderOutcome
+	ShipTo Address `json:"ship_to"`
+}
+
+// EventType implements [Payload].
+func (OrderConfirmed) EventType() string { return "orders.confirmed" }
+
+// Why an order was rejected.
+const (
+	RejectedNoStock       = "out_of_stock"      // a line was short when the order was placed
+	RejectedPaidLate      = "paid_too_late"     // paid after expiry, and the stock was gone by then
+	RejectedPaymentFailed = "payment_not_taken" // Stripe refused to take the payment up at all
+)
+
+// OrderRejected: the shop cannot keep the promise. Money that came in goes back.
+type OrderRejected struct {
+	OrderOutcome
+	Reason string     `json:"reason"` // one of the Rejected constants
+	Short  []Shortage `json:"short,omitempty"`
+}
+
+// EventType implements [Payload].
+func (OrderRejected) EventType() string { return "orders.rejected" }
+
+// OrderExpired: nobody paid in time; the stock is given back.
+type OrderExpired struct {
+	OrderOutcome
+}
+
+// EventType implements [Payload].
+func (OrderExpired) EventType() string { return "orders.expired" }
+
+// OrderCancelled: called off before it was paid. Money that comes in later goes back.
+type OrderCancelled struct {
+	OrderOutcome
+	By string `json:"by"` // "shopper", "staff" or "stripe"
+}
+
+// EventType implements [Payload].
+func (OrderCancelled) EventType() string { return "orders.cancelled" }
+
+// OrderPaidLate: money arrived after expiry. The stock is to be held again; if it is gone the money goes back.
+type OrderPaidLate struct {
+	OrderID string      `json:"order_id"`
+	Lines   []OrderLine `json:"lines"`
+	Amount  Money       `json:"amount"`
+}
+
+// EventType implements [Payload].
+func (OrderPaidLate) EventType() string { return "orders.paid_late" }
+
+// OrderRefunded: money went back to the shopper.
+type OrderRefunded struct {
+	OrderOutcome
+	RefundID string `json:"refund_id"`
+	Amount   Money  `json:"amount"` // of this refund
+}
+
+// EventType implements [Payload].
+func (OrderRefunded) EventType() string { return "orders.refunded" }

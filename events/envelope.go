@@ -125,11 +125,19 @@ func Decode(subject string, header nats.Header, data []byte) (Event, error) {
 	if err != nil {
 		return e, err
 	}
-	e.Payload, err = decodePayload(e.Type, e.Version, data)
+	e.Payload, err = DecodePayload(e.Type, e.Version, data)
 	return e, err
 }
 
-func decodePayload(eventType string, version int, data []byte) (Payload, error) {
+// Known reports whether the catalogue has a type.
+func Known(eventType string) bool {
+	_, ok := catalogue[eventType]
+	return ok
+}
+
+// DecodePayload reads a body of a type and version into the newest version. It returns [ErrUnknownType],
+// [ErrUnknownVersion] or [ErrBadPayload].
+func DecodePayload(eventType string, version int, data []byte) (Payload, error) {
 	def, ok := catalogue[eventType]
 	if !ok {
 		return nil, fmt.Errorf("%w: %.80q", ErrUnknownType, eventType)

@@ -1,0 +1,234 @@
+// Package feed is how a loop gets its messages: a durable pull consumer, kept alive over broken connections, read in
+// whatever quantity has arrived.
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tillstream/events/log"
+)
+
+// group is the priority group that exclusive consumers are pinned in.
+const group = "active"
+
+// How soon a standby takes over from a replica that died. A pin lasts pinnedTTL without a new pull, and an idle replica
+// pulls anew every pullExpiry, so the latter must be the shorter one.
+const (
+	pinnedTTL  = 5 * time.Second
+	pullExpiry = 2 * time.Second
+)
+
+// Config is one durable consumer.
+type Config struct {
+	AckWait       time.Duration // default 30 s
+	Exclusive     bool          // one active replica, acknowledged up to a message; else shared, message by message
+	Filter        []string      // subjects; default all of the stream
+	MaxAckPending int           // delivered and not yet acknowledged; default 1,000
+	Name          string
+	Prefetch      int // messages on the way to this process; default 1,000
+	Stream        string
+}
+
+// Consumer is the configuration as the broker keeps it.
+func (c Config) Consumer(replicas int) jetstream.ConsumerConfig {
+	config := jetstream.ConsumerConfig{
+		Durable: c.Name, DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckExplicitPolicy, AckWait: c.AckWait,
+		MaxAckPending: c.MaxAckPending, FilterSubjects: c.Filter, MaxDeliver: -1, Replicas: replicas,
+	}
+	if c.Exclusive {
+		config.AckPolicy = jetstream.AckAllPolicy
+		config.PriorityPolicy, config.PriorityGroups, config.PinnedTTL = jetstream.PriorityPolicyPinned, []string{group}, pinnedTTL
+	}
+	return config
+}
+
+func (c Config) withDefaults() Config {
+	if c.AckWait == 0 {
+		c.AckWait = 30 * time.Second
+	}
+	if c.Prefetch == 0 {
+		c.Prefetch = 1000
+	}
+	if c.MaxAckPending == 0 {
+		c.MaxAckPending = 1000
+	}
+	return c
+}
+
+// Message is one delivery.
+type Message struct {
+	jetstream.Msg
+	Sequence uint64 // in its stream
+	Attempt  int    // deliveries so far, from 1
+}
+
+// Feed delivers messages until it is closed.
+type Feed struct {
+	config   Config
+	log      *log.Log
+	consumer jetstream.Consumer
+	messages chan Message
+	pending  atomic.Uint64
+	cancel   context.CancelFunc
+	done     chan struct{}
+}
+
+// Open creates the consumer if it is missing and starts to fetch. It returns [log.ErrDrift] when the consumer exists
+// and is configured otherwise.
+func Open(ctx context.Context, l *log.Log, config Config) (*Feed, error) {
+	config = config.withDefaults()
+	consumer, err := ensure(ctx, l, config)
+	if err != nil {
+		return nil, err
+	}
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	f := &Feed{config: config, log: l, consumer: consumer, messages: make(chan Message, config.Prefetch), cancel: cancel, done: make(chan struct{})}
+	go f.run(running)
+	return f, nil
+}
+
+func ensure(ctx context.Context, l *log.Log, config Config) (jetstream.Consumer, error) {
+	stream, err := l.Stream(config.Stream)
+	if err != nil {
+		return nil, fmt.Errorf("open consumer %s: %w", config.Name, err)
+	}
+	wanted := config.Consumer(l.Replicas())
+	consumer, err := stream.Consumer(ctx, config.Name)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		consumer, err = stream.CreateConsumer(ctx, wanted)
+		if errors.Is(err, jetstream.ErrConsumerExists) {
+			consumer, err = stream.Consumer(ctx, config.Name) // another replica created it in between
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open consumer %s: %w", config.Name, err)
+	}
+	actual := consumer.CachedInfo().Config
+	if diff := log.Drift(comparable(wanted), comparable(actual), "metadata", "name", "pause_until"); diff != "" {
+		return nil, fmt.Errorf("%w: consumer %s on %s: %s", log.ErrDrift, config.Name, config.Stream, diff)
+	}
+	return consumer, nil
+}
+
+// comparable writes a single filter the way that the broker does: in the plural field.
+func comparable(config jetstream.ConsumerConfig) jetstream.ConsumerConfig {
+	if config.FilterSubject != "" {
+		config.FilterSubjects, config.FilterSubject = []string{config.FilterSubject}, ""
+	}
+	return config
+}
+
+// Take waits for a message and returns it with what else has arrived, at most limit. It returns nil when ctx ends or
+// the feed is closed.
+func (f *Feed) Take(ctx context.Context, limit int) []Message {
+	var batch []Message
+	select {
+	case <-ctx.Done():
+		return nil
+	case m, ok := <-f.messages:
+		if !ok {
+			return nil
+		}
+		batch = append(batch, m)
+	}
+	return f.More(batch, limit)
+}
+
+// More adds what has arrived, without waiting, up to limit messages in all.
+func (f *Feed) More(batch []Message, limit int) []Message {
+	for len(batch) < limit {
+		select {
+		case m, ok := <-f.messages:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, m)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// Messages is the channel behind Take, for loops that wait for other things too. It is closed with the feed.
+func (f *Feed) Messages() <-chan Message { return f.messages }
+
+// Pending is how many messages the broker still had for this consumer when it sent the last one.
+func (f *Feed) Pending() uint64 { return f.pending.Load() + uint64(len(f.messages)) }
+
+// Close stops fetching. What was fetched and not acknowledged is delivered again, to whoever comes next.
+func (f *Feed) Close() {
+	f.cancel()
+	<-f.done
+}
+
+// run reads until the feed is closed. Errors of the iterator (consumer gone after the broker was restored, leader
+// moved) are survived by opening it anew.
+func (f *Feed) run(ctx context.Context) {
+	defer close(f.done)
+	defer close(f.messages)
+	for ctx.Err() == nil {
+		err := f.read(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		f.log.Logger().Warn("feed interrupted", "consumer", f.config.Name, "error", err)
+		f.reopen(ctx)
+	}
+}
+
+func (f *Feed) read(ctx context.Context) error {
+	opts := []jetstream.PullMessagesOpt{jetstream.PullMaxMessages(f.config.Prefetch), jetstream.PullExpiry(pullExpiry)}
+	if f.config.Exclusive {
+		opts = append(opts, jetstream.PullPriorityGroup(group))
+	}
+	iterator, err := f.consumer.Messages(opts...)
+	if err != nil {
+		return err
+	}
+	defer iterator.Stop()
+	stop := context.AfterFunc(ctx, iterator.Stop)
+	defer stop()
+	for {
+		msg, err := iterator.Next()
+		if err != nil {
+			return err
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return fmt.Errorf("metadata of %s: %w", strings.TrimSpace(msg.Subject()), err)
+		}
+		f.pending.Store(meta.NumPending)
+		select {
+		case f.messages <- Message{Msg: msg, Sequence: meta.Sequence.Stream, Attempt: int(min(meta.NumDelivered, 1<<30))}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// reopen finds or recreates the consumer, with pauses in between, until it succeeds or ctx ends.
+func (f *Feed) reopen(ctx context.Context) {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		try, cancel := context.WithTimeout(ctx, 5*time.Second)
+		consumer, err := ensure(try, f.log, f.config)
+		cancel()
+		if err == nil {
+			f.consumer = consumer
+			return
+		}
+		f.log.Logger().Warn("cannot reopen consumer", "consumer", f.config.Name, "error", err)
+	}
+}

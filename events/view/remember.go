@@ -1,0 +1,225 @@
+package view
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"tillstream/events/internal/feed"
+	"tillstream/events/log"
+)
+
+// Config sets a [Rememberer] up.
+type Config struct {
+	DB         *mongo.Database
+	Grace      time.Duration         // for the last flush after the stop; default 10 s
+	Registerer prometheus.Registerer // default: none
+	Window     time.Duration         // how long messages are gathered before they are written; default 400 ms
+}
+
+// maxFlush is how many messages are written at once at most.
+const maxFlush = 2000
+
+// Rememberer folds one stream into its collections.
+type Rememberer struct {
+	view    View
+	log     *log.Log
+	config  Config
+	writer  *writer
+	pending atomic.Pointer[func() uint64]
+
+	mu  sync.Mutex
+	err error
+}
+
+// New prepares a view. Nothing is read before Run.
+func New(l *log.Log, v View, config Config) *Rememberer {
+	if config.Window == 0 {
+		config.Window = 400 * time.Millisecond
+	}
+	if config.Grace == 0 {
+		config.Grace = 10 * time.Second
+	}
+	r := &Rememberer{view: v, log: l, config: config, writer: newWriter(config.DB)}
+	if config.Registerer != nil {
+		config.Registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "tillstream_view_lag_events",
+			Help: "Events that the view has not written yet.", ConstLabels: prometheus.Labels{"view": v.Name}},
+			func() float64 { return float64(r.Lag()) }))
+	}
+	return r
+}
+
+// Lag is how many events wait to be fetched.
+func (r *Rememberer) Lag() uint64 {
+	if pending := r.pending.Load(); pending != nil {
+		return (*pending)()
+	}
+	return 0
+}
+
+// Ready returns what keeps the view from catching up; nil when nothing does. The shop sells without its views.
+func (r *Rememberer) Ready() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
+}
+
+func (r *Rememberer) report(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
+}
+
+func (r *Rememberer) feedConfig() feed.Config {
+	return feed.Config{Name: r.view.Name, Stream: r.view.Stream, Exclusive: true, Prefetch: maxFlush, MaxAckPending: 3 * maxFlush, AckWait: 2 * time.Minute}
+}
+
+// Run remembers until ctx ends; what was gathered by then is still written.
+func (r *Rememberer) Run(ctx context.Context) error {
+	f, err := feed.Open(ctx, r.log, r.feedConfig())
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	pending := f.Pending
+	r.pending.Store(&pending)
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(r.config.Grace, cancel) })
+	defer stop()
+	if err := r.prepare(ctx); err != nil {
+		return nil // stopped before the database was there
+	}
+	for {
+		batch := r.gather(ctx, f)
+		if batch == nil {
+			return nil
+		}
+		r.persist(ctx, work, batch)
+	}
+}
+
+// prepare creates the indexes, as soon as there is a database to create them in.
+func (r *Rememberer) prepare(ctx context.Context) error {
+	return r.untilDone(ctx, ctx, "create indexes", func() error {
+		for _, c := range r.view.Collections {
+			if err := createIndexes(ctx, r.config.DB.Collection(c.Name), c.Indexes); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// gather takes what arrives within the window, so that an order which passes through five states in that time is
+// written once.
+func (r *Rememberer) gather(ctx context.Context, f *feed.Feed) []feed.Message {
+	batch := f.Take(ctx, maxFlush)
+	if batch == nil {
+		return nil
+	}
+	timer := time.NewTimer(r.config.Window)
+	defer timer.Stop()
+	for len(batch) < maxFlush {
+		select {
+		case m, ok := <-f.Messages():
+			if !ok {
+				return batch
+			}
+			batch = append(batch, m)
+		case <-timer.C:
+			return batch
+		case <-ctx.Done():
+			return batch
+		}
+	}
+	return batch
+}
+
+// persist writes a batch, however long the database is away, and acknowledges it.
+func (r *Rememberer) persist(ctx, work context.Context, batch []feed.Message) {
+	err := r.untilDone(ctx, work, "write view", func() error { return r.flush(work, batch) })
+	if err != nil {
+		return // stopping; the batch is delivered again
+	}
+	last := batch[len(batch)-1]
+	if err := last.Ack(); err != nil {
+		r.log.Logger().Warn("acknowledge", "view", r.view.Name, "sequence", last.Sequence, "error", err)
+	}
+}
+
+// untilDone repeats a step until it succeeds or the process stops.
+func (r *Rememberer) untilDone(ctx, work context.Context, what string, step func() error) error {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		err := step()
+		r.report(err)
+		if err == nil {
+			return nil
+		}
+		if work.Err() != nil {
+			return err
+		}
+		r.log.Logger().Warn(what, "view", r.view.Name, "error", err)
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(wait):
+		}
+	}
+}
+
+// flush writes the archive first: a document that is newer than the archive can be folded again, a message that is
+// nowhere cannot.
+func (r *Rememberer) flush(ctx context.Context, batch []feed.Message) error {
+	archive := make([]any, 0, len(batch))
+	for _, m := range batch {
+		a, err := archived(r.view.Stream, m)
+		if err != nil {
+			return err
+		}
+		archive = append(archive, a)
+	}
+	if err := r.writer.insert(ctx, r.view.Archive, archive); err != nil {
+		return err
+	}
+	for _, c := range r.view.Collections {
+		documents, err := r.render(ctx, c, batch)
+		if err != nil {
+			return err
+		}
+		if err := r.writer.upsert(ctx, c.Name, documents); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// render reads the newest state of every entity that the batch touches. One that cannot be read (written by newer code,
+// say) keeps its old document; a rebuild with code that can read it will mend that.
+func (r *Rememberer) render(ctx context.Context, c Collection, batch []feed.Message) ([]Document, error) {
+	touched := map[string]uint64{}
+	for _, m := range batch {
+		if id, ok := c.id(m.Subject()); ok {
+			touched[id] = m.Sequence
+		}
+	}
+	documents := make([]Document, 0, len(touched))
+	for id, seq := range touched {
+		d, err := c.read(ctx, r.log, id, seq)
+		if errors.Is(err, log.ErrUnreadable) {
+			r.log.Logger().Error("entity cannot be shown", "view", r.view.Name, "collection", c.Name, "id", id, "error", err)
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("render %s of %s: %w", id, c.Name, err)
+		}
+		documents = append(documents, d)
+	}
+	return documents, nil
+}

@@ -1,0 +1,73 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tillstream/events/log"
+)
+
+// outcome is an error that says what is to happen with the event.
+type outcome struct {
+	err   error
+	delay time.Duration
+	park  bool
+}
+
+func (o *outcome) Error() string { return o.err.Error() }
+func (o *outcome) Unwrap() error { return o.err }
+
+// RetryAfter has an act repeated after d, as often as it takes: for a world that is busy or away.
+func RetryAfter(d time.Duration, err error) error { return &outcome{err: err, delay: d} }
+
+// Park sets the event aside for staff at once: repeating it would not help.
+func Park(err error) error { return &outcome{err: err, park: true} }
+
+// calendar is when an act is repeated after an error that says nothing else. Its end parks the event.
+var calendar = []time.Duration{
+	time.Second, 2 * time.Second, 5 * time.Second, 15 * time.Second, 30 * time.Second,
+	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute,
+}
+
+// next decides what follows a failed attempt (from 1). spread in [0,1) lengthens the delay by up to a quarter, so that
+// what failed together does not come back together.
+func next(err error, attempt int, spread float64) (delay time.Duration, park bool) {
+	var o *outcome
+	switch {
+	case errors.As(err, &o):
+		delay, park = o.delay, o.park
+	case isInfrastructure(err):
+		delay = calendar[min(attempt, 5)-1]
+	case attempt > len(calendar):
+		return 0, true
+	default:
+		delay = calendar[max(attempt, 1)-1]
+	}
+	return delay + time.Duration(spread*float64(delay)/4), park
+}
+
+// isInfrastructure reports whether an error says nothing about the event: the log is away, or the process is stopping.
+func isInfrastructure(err error) bool {
+	return errors.Is(err, log.ErrUnavailable) || errors.Is(err, log.ErrContention) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// safely runs a handler and turns a panic into an error that names where it happened.
+func safely(run func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &panicError{value: r, frames: frames()}
+		}
+	}()
+	return run()
+}
+
+// panicError is a panic of a handler.
+type panicError struct {
+	value  any
+	frames string // innermost first, "function:line function:line …"
+}
+
+func (p *panicError) Error() string { return fmt.Sprintf("panic: %v at %s", p.value, p.frames) }

@@ -1,0 +1,51 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"tillstream/events/log"
+)
+
+func TestNextFollowsTheCalendar(t *testing.T) {
+	t.Parallel()
+	odd := errors.New("odd")
+	cases := []struct {
+		name    string
+		err     error
+		attempt int
+		spread  float64
+		delay   time.Duration
+		park    bool
+	}{
+		{"first", odd, 1, 0, time.Second, false},
+		{"third", odd, 3, 0, 5 * time.Second, false},
+		{"spread", odd, 3, 0.8, 6 * time.Second, false},
+		{"last", odd, len(calendar), 0, 30 * time.Minute, false},
+		{"beyond the last", odd, len(calendar) + 1, 0, 0, true},
+		{"asked for", RetryAfter(time.Minute, odd), 99, 0, time.Minute, false},
+		{"hopeless", Park(odd), 1, 0, 0, true},
+		{"the log is away, for ever", log.ErrUnavailable, 1000, 0, 30 * time.Second, false},
+		{"stopping", context.Canceled, 1, 0, time.Second, false},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			delay, park := next(c.err, c.attempt, c.spread)
+			if delay != c.delay || park != c.park {
+				t.Errorf("got %v %v, want %v %v", delay, park, c.delay, c.park)
+			}
+		})
+	}
+}
+
+func TestOneCauseHasOneFingerprint(t *testing.T) {
+	t.Parallel()
+	a := fingerprint("w", errors.New(`order 0198c7d2-aaaa-7bbb-8ccc-0123456789ab: amount 12 is not 15`))
+	b := fingerprint("w", errors.New(`order 0198c7d2-ffff-7bbb-8ccc-0123456789ab: amount 7 is not 99`))
+	if other := fingerprint("w", errors.New("order is closed")); a != b || a == other {
+		t.Errorf("fingerprints %s %s %s", a, b, other)
+	}
+}

@@ -134,6 +134,8 @@ type OrderPaidLate struct {
 	OrderID string      `json:"order_id"`
 	Lines   []OrderLine `json:"lines"`
 	Amount  Money       `json:"amount"`
+	// Captured: the money is ours already, not only reserved. It can follow as a second event of the same order.
+	Captured bool `json:"captured"`
 }
 
 // EventType implements [Payload].

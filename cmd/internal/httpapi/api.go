@@ -1,0 +1,41 @@
+// Package httpapi is what the APIs of all domains share: how JSON is read, what wraps every request, and where health
+// and metrics are.
+package httpapi
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Version of the HTTP API, as the OpenAPI document states it.
+const Version = "1.0.0"
+
+// New makes an API on a mux. It reads JSON strictly: unknown, duplicate and differently-cased fields are refused, which
+// the standard library's decoder would let pass.
+func New(mux *http.ServeMux) huma.API {
+	huma.ValidateStrictCasing = true
+	format := huma.Format{Marshal: marshal, Unmarshal: unmarshal}
+	return humago.New(mux, huma.Config{
+		OpenAPI: &huma.OpenAPI{OpenAPI: "3.1.0",
+			Info: &huma.Info{Title: "Tillstream", Version: Version,
+				Description: "The shop's API: catalogue, orders, payment, and what Stripe calls. Errors are application/problem+json (RFC 9457)."},
+			Components: &huma.Components{Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)}},
+		Formats:       map[string]huma.Format{"application/json": format, "json": format},
+		DefaultFormat: "application/json",
+	})
+}
+
+func marshal(w io.Writer, v any) error { return json.MarshalWrite(w, v) }
+
+func unmarshal(data []byte, v any) error {
+	if err := json.Unmarshal(data, v, json.RejectUnknownMembers(true), jsontext.AllowDuplicateNames(false)); err != nil {
+		return fmt.Errorf("the body is not valid JSON for this request: %w", err)
+	}
+	return nil
+}

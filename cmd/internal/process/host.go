@@ -1,0 +1,73 @@
+// Package process is the life of a program: settings, logging, signals, the loops of a domain, health, and the order in
+// which all of it stops.
+package process
+
+import (
+	"context"
+	"errors"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"golang.org/x/sync/errgroup"
+
+	"tillstream/events/log"
+	"tillstream/events/view"
+	"tillstream/events/worker"
+)
+
+// Domain is what every domain package offers.
+type Domain interface {
+	Register(api huma.API)
+	Deciders() []worker.Decider
+	Actors() []worker.Actor
+	Sweeps() []worker.Sweep
+	Views() []view.View
+	// Run keeps what the domain holds in memory current, until ctx ends.
+	Run(ctx context.Context) error
+	// Ready returns what keeps the domain from serving; nil when nothing does.
+	Ready() error
+}
+
+// Host runs the loops of one domain.
+type Host struct {
+	domain Domain
+	worker *worker.Worker
+	views  []*view.Rememberer
+}
+
+// NewHost prepares a domain's loops. Nothing is read before Run.
+func NewHost(domain Domain, l *log.Log, db *mongo.Database, registerer prometheus.Registerer) *Host {
+	h := &Host{domain: domain, worker: worker.New(l, worker.Config{Deciders: domain.Deciders(), Actors: domain.Actors(),
+		Sweeps: domain.Sweeps(), Registerer: registerer})}
+	for _, v := range domain.Views() {
+		h.views = append(h.views, view.New(l, v, view.Config{DB: db, Registerer: registerer}))
+	}
+	return h
+}
+
+// Run works until ctx ends and everything that had begun is finished.
+func (h *Host) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return h.domain.Run(ctx) })
+	group.Go(func() error { return h.worker.Run(ctx) })
+	for _, v := range h.views {
+		group.Go(func() error { return v.Run(ctx) })
+	}
+	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// Vital is what keeps the domain from working.
+func (h *Host) Vital() error { return errors.Join(h.domain.Ready(), h.worker.Ready()) }
+
+// Degraded is what keeps its views from catching up.
+func (h *Host) Degraded() error {
+	var problems []error
+	for _, v := range h.views {
+		problems = append(problems, v.Ready())
+	}
+	return errors.Join(problems...)
+}

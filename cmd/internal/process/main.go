@@ -1,0 +1,120 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"golang.org/x/sync/errgroup"
+
+	"tillstream/cmd/internal/access"
+	"tillstream/cmd/internal/httpapi"
+	"tillstream/events/log"
+	"tillstream/events/view"
+)
+
+// HTTPGrace is how long running requests may take after the stop.
+const HTTPGrace = 5 * time.Second
+
+// Settings are what every worker process needs. Each can be a flag or an environment variable.
+type Settings struct {
+	HTTP        string     `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8081" help:"Address to serve the API, health and metrics on; port 0 takes any free one."`
+	LogJSON     bool       `env:"LOG_JSON" help:"Log as JSON."`
+	LogLevel    slog.Level `env:"LOG_LEVEL" default:"INFO" help:"DEBUG, INFO, WARN or ERROR."`
+	MongoDB     string     `name:"mongodb" env:"MONGODB_URI" required:"" help:"Database, such as mongodb://host:27017/tillstream."`
+	NATS        string     `name:"nats" env:"NATS_URL" required:"" help:"Broker, such as nats://host:4222."`
+	OpsToken    string     `env:"OPS_TOKEN" required:"" help:"Bearer token of staff, 22 characters or more. Best set by the environment."`
+	PublicURL   string     `name:"public-url" env:"PUBLIC_URL" default:"http://127.0.0.1:8080" help:"Where shoppers reach the storefront; mails link there."`
+	Replicas    int        `env:"STREAM_REPLICAS" default:"1" help:"Copies of each stream in the NATS cluster; 3 in production."`
+	TokenSecret string     `env:"TOKEN_SECRET" required:"" help:"Secret that order tokens are derived from, the same for all processes, 22 characters or more. Best set by the environment."`
+}
+
+// Env is what a domain is built from.
+type Env struct {
+	Access *access.Tokens
+	DB     *mongo.Database
+	Log    *log.Log
+	Logger *slog.Logger
+}
+
+// Main parses settings (a struct that embeds [Settings]), runs the domain that build makes, and returns when it has
+// stopped. It is the whole of a worker's main.
+func Main(name, description string, settings any, common *Settings, build func(Env) (Domain, error)) {
+	kong.Parse(settings, kong.Name(name), kong.Description(description), kong.UsageOnError())
+	ctx, cancel := UntilSignal(os.Stderr)
+	defer cancel()
+	logger := Logger(os.Stderr, common.LogLevel, common.LogJSON).With("process", name)
+	if err := Run(ctx, name, *common, logger, os.Stdout, build); err != nil {
+		logger.Error("stopped", "error", err)
+		os.Exit(1)
+	}
+}
+
+// Run runs one domain until ctx ends. It says on out where it listens, once it is ready.
+func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out io.Writer, build func(Env) (Domain, error)) error {
+	tokens, err := access.New(s.TokenSecret, s.OpsToken)
+	if err != nil {
+		return err
+	}
+	listener, err := httpapi.Listen("the API", s.HTTP)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	conn, err := Connect(ctx, s.NATS, name, logger)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	registry := NewRegistry()
+	l, err := log.Open(ctx, conn, log.Config{Source: name, Logger: logger, Registerer: registry, Replicas: s.Replicas})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	db, err := view.Connect(ctx, s.MongoDB)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Client().Disconnect(context.WithoutCancel(ctx)) }() // nothing is left to write
+	domain, err := build(Env{Access: tokens, DB: db, Log: l, Logger: logger})
+	if err != nil {
+		return err
+	}
+	host := NewHost(domain, l, db, registry)
+	mux := http.NewServeMux()
+	domain.Register(httpapi.New(mux))
+	httpapi.Health(mux, httpapi.Readiness{Vital: host.Vital, Degraded: host.Degraded}, registry)
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return host.Run(ctx) })
+	group.Go(func() error {
+		return httpapi.Serve(ctx, listener, httpapi.Wrap(mux, mux, logger, registry), HTTPGrace)
+	})
+	group.Go(func() error {
+		select { // a closed connection never comes back: whoever supervises this process starts it anew
+		case <-ctx.Done():
+			return nil
+		case <-closed(ctx, conn):
+			return errors.New("the connection to the broker is closed for good")
+		}
+	})
+	fmt.Fprintf(out, "%s listens on http://%s\n", name, listener.Addr())
+	return group.Wait()
+}
+
+// NewRegistry holds the metrics of a process, its own first.
+func NewRegistry() *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
+}

@@ -1,0 +1,63 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Options of every connection to the broker. It reconnects for ever and buffers nothing meanwhile: what could not be sent
+// fails at once, and its writer decides anew.
+func Options(name string, logger *slog.Logger) []nats.Option {
+	return []nats.Option{
+		nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond), nats.ReconnectBufSize(-1),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				logger.Warn("lost the broker", "connection", name, "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(c *nats.Conn) {
+			logger.Info("found the broker again", "connection", name, "url", c.ConnectedUrlRedacted())
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			subject := ""
+			if sub != nil {
+				subject = sub.Subject
+			}
+			logger.Error("broker", "connection", name, "subject", subject, "error", err)
+		}),
+	}
+}
+
+// Connect waits for the broker: in a deployment everything starts at once, in any order.
+func Connect(ctx context.Context, url, name string, logger *slog.Logger) (*nats.Conn, error) {
+	for {
+		conn, err := nats.Connect(url, Options(name, logger)...)
+		if err == nil {
+			return conn, nil
+		}
+		logger.Warn("waiting for the broker", "url", redact(url), "error", err)
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("connect to NATS at %s: %w", redact(url), err)
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// closed returns a channel that is closed when the connection is, for good.
+func closed(ctx context.Context, conn *nats.Conn) <-chan struct{} {
+	gone := make(chan struct{})
+	statuses := conn.StatusChanged(nats.CLOSED)
+	go func() {
+		select {
+		case <-statuses:
+			close(gone)
+		case <-ctx.Done():
+		}
+	}()
+	return gone
+}

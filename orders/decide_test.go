@@ -1,0 +1,206 @@
+package orders
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"tillstream/events"
+)
+
+var (
+	start    = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	deadline = start.Add(30 * time.Minute)
+	tenPound = events.Money{Amount: 1000, Currency: "GBP"}
+)
+
+func placed() events.OrderPlaced {
+	return events.OrderPlaced{OrderID: "o1", Number: "AAAAA-BBBBB", Customer: events.Customer{Email: "a@example.com", Name: "A", Locale: "en"},
+		Lines: []events.OrderLine{{SKU: "MUG", Title: "Mug", Quantity: 1, UnitPrice: tenPound, Total: tenPound}},
+		Total: tenPound, Subtotal: tenPound, ExpiresAt: deadline, RequestHash: "h"}
+}
+
+// fold gives each event the id "e<n>", so the placement is e1.
+func fold(t interface{ Fatal(...any) }, o Order, n int, facts ...events.Payload) Order {
+	for i, fact := range facts {
+		var err error
+		if o, err = o.Evolve(events.Event{ID: fmt.Sprintf("e%d", n+i), Type: fact.EventType(), Time: start, Payload: fact}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return o
+}
+
+// states holds an order in every state that it can be in, by name.
+func states(t *testing.T) map[string]Order {
+	out := func() events.OrderOutcome { return events.OrderOutcome{OrderID: "o1"} }
+	base := fold(t, Order{}, 1, placed())
+	waiting := fold(t, base, 2, events.OrderAwaitingPayment{})
+	expired := fold(t, waiting, 3, events.OrderExpired{OrderOutcome: out()})
+	late := fold(t, expired, 4, events.OrderPaidLate{})
+	return map[string]Order{
+		"none": {}, "placed": base, "awaiting": waiting, "expired": expired, "late": late,
+		"late captured": fold(t, expired, 4, events.OrderPaidLate{Captured: true}),
+		"capturing":     fold(t, waiting, 3, events.OrderPaymentAccepted{}),
+		"confirmed":     fold(t, waiting, 3, events.OrderConfirmed{}),
+		"rejected":      fold(t, base, 2, events.OrderRejected{Reason: events.RejectedNoStock}),
+		"cancelled":     fold(t, waiting, 3, events.OrderCancelled{By: "shopper"}),
+	}
+}
+
+// Every state meets every event. A dash means: nothing is said.
+func TestEveryStateMeetsEveryEvent(t *testing.T) {
+	t.Parallel()
+	stimuli := map[string]func(Order) []events.Payload{
+		"held":             func(o Order) []events.Payload { return o.Held(o.HoldCause) },
+		"held, old":        func(o Order) []events.Payload { return o.Held("older") },
+		"refused":          func(o Order) []events.Payload { return o.Refused(o.HoldCause, nil) },
+		"refused, old":     func(o Order) []events.Payload { return o.Refused("older", nil) },
+		"authorized":       Order.Authorized,
+		"captured":         Order.PaymentCaptured,
+		"intent cancelled": Order.PaymentCancelled,
+		"payment failed":   Order.PaymentFailed,
+		"early":            func(o Order) []events.Payload { return o.Expire(deadline.Add(-time.Second)) },
+		"due":              func(o Order) []events.Payload { return o.Expire(deadline) },
+		"refunded":         func(o Order) []events.Payload { return o.PaymentRefunded("r1", tenPound) },
+	}
+	const (
+		rejected, cancelled, accepted, confirmed = "orders.rejected", "orders.cancelled", "orders.payment_accepted", "orders.confirmed"
+		late, expired, awaiting, refunded        = "orders.paid_late", "orders.expired", "orders.awaiting_payment", "orders.refunded"
+	)
+	want := map[string]map[string]string{ // what is not listed says nothing
+		"placed":        {"held": awaiting, "refused": rejected, "payment failed": rejected, "due": expired, "refunded": refunded},
+		"awaiting":      {"authorized": accepted, "captured": confirmed, "intent cancelled": cancelled, "payment failed": rejected, "due": expired, "refunded": refunded},
+		"expired":       {"authorized": late, "captured": late, "refunded": refunded},
+		"late":          {"held": accepted, "refused": rejected, "captured": late, "intent cancelled": cancelled, "refunded": refunded},
+		"late captured": {"held": confirmed, "refused": rejected, "intent cancelled": cancelled, "refunded": refunded},
+		"capturing":     {"captured": confirmed, "intent cancelled": cancelled, "refunded": refunded},
+		"confirmed":     {"refunded": refunded},
+		"rejected":      {"refunded": refunded},
+		"cancelled":     {"refunded": refunded},
+	}
+	for state, order := range states(t) {
+		for stimulus, rule := range stimuli {
+			facts := rule(order)
+			got := ""
+			if len(facts) > 0 {
+				got = facts[0].EventType()
+			}
+			if got != want[state][stimulus] || len(facts) > 1 {
+				t.Errorf("%s, %s: says %q, want %q", state, stimulus, got, want[state][stimulus])
+			}
+		}
+	}
+}
+
+func TestCancelIsForUnpaidOrders(t *testing.T) {
+	t.Parallel()
+	want := map[string]string{"placed": "cancels", "awaiting": "cancels", "cancelled": "nothing"}
+	for state, order := range states(t) {
+		facts, err := order.Cancel("shopper")
+		got := "refuses"
+		if err == nil {
+			got = map[bool]string{true: "nothing", false: "cancels"}[len(facts) == 0]
+		} else if !errors.Is(err, ErrNotCancellable) {
+			t.Errorf("%s: %v", state, err)
+		}
+		if w := want[state]; got != w && (w != "" || got != "refuses") {
+			t.Errorf("%s: %s, want %s", state, got, w)
+		}
+	}
+}
+
+func TestARefundCountsOnceAndEndsAConfirmedOrder(t *testing.T) {
+	t.Parallel()
+	o := states(t)["confirmed"]
+	half := events.Money{Amount: 500, Currency: "GBP"}
+	o = fold(t, o, 10, o.PaymentRefunded("r1", half)...)
+	if o.Status != PartlyRefunded {
+		t.Errorf("after half: %s", o.Status)
+	}
+	if facts := o.PaymentRefunded("r1", half); facts != nil {
+		t.Errorf("the same refund again says %v", facts)
+	}
+	o = fold(t, o, 11, o.PaymentRefunded("r2", half)...)
+	if o.Status != Refunded || o.RefundedTotal() != tenPound {
+		t.Errorf("after both halves: %s, %s", o.Status, o.RefundedTotal())
+	}
+}
+
+// Whatever happens in whatever order: every fact that a rule states can be folded, the same stimulus twice in a row
+// says nothing the second time, and an order that ended stays ended.
+func TestAnyHistoryIsSound(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		o := fold(t, Order{}, 0, placed())
+		now := start
+		for i := range 40 {
+			rule := rapid.SampledFrom([]func(Order) []events.Payload{
+				func(o Order) []events.Payload { return o.Held(o.HoldCause) },
+				func(o Order) []events.Payload { return o.Held("older") },
+				func(o Order) []events.Payload { return o.Refused(o.HoldCause, nil) },
+				Order.Authorized, Order.PaymentCaptured, Order.PaymentCancelled, Order.PaymentFailed,
+				func(o Order) []events.Payload { return o.Expire(now) },
+				func(o Order) []events.Payload { f, _ := o.Cancel("shopper"); return f },
+			}).Draw(t, "rule")
+			now = now.Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "seconds")) * time.Second)
+			before := o
+			o = fold(t, o, 1+i, rule(o)...)
+			if again := rule(o); len(again) > 0 && before.Status == o.Status {
+				t.Fatalf("%s says %s again", o.Status, again[0].EventType())
+			}
+			ended := []Status{Confirmed, Rejected, Cancelled}
+			if slices.Contains(ended, before.Status) && before.Status != o.Status {
+				t.Fatalf("%s became %s", before.Status, o.Status)
+			}
+		}
+	})
+}
+
+func catalogue(sku string) (Priced, bool) {
+	items := map[string]Priced{
+		"MUG":  {Title: "Mug", Price: events.Money{Amount: 1250, Currency: "GBP"}},
+		"CUP":  {Title: "Cup", Price: events.Money{Amount: 99, Currency: "GBP"}},
+		"EURO": {Title: "Euro cup", Price: events.Money{Amount: 99, Currency: "EUR"}},
+		"MOON": {Title: "The moon", Price: events.Money{Amount: 1 << 60, Currency: "GBP"}},
+	}
+	item, ok := items[sku]
+	return item, ok
+}
+
+func TestPriceAddsUp(t *testing.T) {
+	t.Parallel()
+	lines := []events.ReservedLine{{SKU: "MUG", Quantity: 2}, {SKU: "CUP", Quantity: 3}}
+	got, err := Price("o1", Placement{Lines: lines}, "h", catalogue, 350, start, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gbp := func(n int64) events.Money { return events.Money{Amount: n, Currency: "GBP"} }
+	want := []events.Money{gbp(2797), gbp(350), gbp(0), gbp(3147)}
+	if diff := cmp.Diff(want, []events.Money{got.Subtotal, got.Shipping, got.Tax, got.Total}); diff != "" {
+		t.Error(diff)
+	}
+	if !got.ExpiresAt.Equal(start.Add(time.Hour)) || got.Number != NumberFor("o1") {
+		t.Errorf("expires %s, number %s", got.ExpiresAt, got.Number)
+	}
+}
+
+func TestPriceRefuses(t *testing.T) {
+	t.Parallel()
+	for name, lines := range map[string][]events.ReservedLine{
+		"unknown item":     {{SKU: "NONE", Quantity: 1}},
+		"mixed currencies": {{SKU: "MUG", Quantity: 1}, {SKU: "EURO", Quantity: 1}},
+		"line overflow":    {{SKU: "MOON", Quantity: 100}},
+		"sum overflow":     {{SKU: "MOON", Quantity: 7}, {SKU: "MUG", Quantity: 1 << 57}},
+	} {
+		var invalid *InvalidError
+		if _, err := Price("o1", Placement{Lines: lines}, "h", catalogue, 0, start, time.Hour); !errors.As(err, &invalid) {
+			t.Errorf("%s: %v, want an InvalidError", name, err)
+		}
+	}
+}

@@ -1,0 +1,24 @@
+// Package orders keeps the customer's promise; the saga lives here.
+//
+// It promises that an order which was answered with 201 is never lost, that it is paid for only while its stock is held,
+// and that it always ends: confirmed, or in a state that says why not and where the money is.
+//
+//	               reservation refused            deadline passed
+//	          ┌─────────────────────► rejected  ┌────────────────► expired ──┐ money arrives late
+//	          │                          ▲      │                            ▼
+//	placed ───┴─► awaiting_payment ──────┼──────┤        held again ◄── paid_late ──► rejected (stock gone; money back)
+//	   reservation held    │             │      │             │
+//	                       │ authorised  │      └─► cancelled │    (shopper, or the intent cancelled at Stripe)
+//	                       ▼             │                    │
+//	                   capturing ◄───────┼────────────────────┘
+//	                       │ captured    │ payment not taken
+//	                       ▼             │
+//	                   confirmed ────────┘   refunds are noted in any of them
+//
+// An order leaves awaiting_payment by one append with compare-and-set, so of "paid", "expired" and "cancelled" exactly
+// one wins. From capturing on the shopper can neither cancel nor be timed out; until then no money is taken, only
+// reserved on the card.
+//
+// Heard: inventory.reservation_held, _refused; inventory.item_changed (prices); payments.authorized, captured,
+// cancelled, failed, refunded; timers.orders_due. Said: orders.*.
+package orders

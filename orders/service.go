@@ -1,0 +1,91 @@
+package orders
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"tillstream/events/log"
+)
+
+// Access says who may see what. It is the caller's: how tokens are made is no business of this package.
+type Access interface {
+	// Token is what opens one order for a guest.
+	Token(orderID string) string
+	// Allows reports whether a bearer token opens an order.
+	Allows(orderID, token string) bool
+	// Staff reports whether a bearer token is a member of staff's.
+	Staff(token string) bool
+}
+
+// MaxOrderLines is the most that MaxLines can be: a hold is one atomic batch of one entry per line and one for the reservation.
+const MaxOrderLines = 800
+
+// Config sets a [Service] up.
+type Config struct {
+	Access     Access
+	DB         *mongo.Database
+	HoldFor    time.Duration // how long stock waits for the money; default 30 min
+	Log        *log.Log
+	Logger     *slog.Logger
+	MaxLines   int           // different items per order; default 100, at most MaxOrderLines
+	Shipping   int64         // flat fee per order in minor units; default 0
+	SweepEvery time.Duration // default a minute
+}
+
+// Service is the orders domain: routes, deciders and views over one log.
+type Service struct {
+	config Config
+	prices *prices
+	watch  *watchers
+}
+
+// New checks the configuration, naming the field that is wrong.
+func New(config Config) (*Service, error) {
+	switch {
+	case config.Access == nil:
+		return nil, errors.New("orders: Config.Access is required")
+	case config.DB == nil:
+		return nil, errors.New("orders: Config.DB is required")
+	case config.Log == nil:
+		return nil, errors.New("orders: Config.Log is required")
+	case config.Logger == nil:
+		return nil, errors.New("orders: Config.Logger is required")
+	case config.MaxLines < 0 || config.MaxLines > MaxOrderLines:
+		return nil, fmt.Errorf("orders: Config.MaxLines is %d, want 1 to %d", config.MaxLines, MaxOrderLines)
+	case config.HoldFor < 0 || config.Shipping < 0 || config.SweepEvery < 0:
+		return nil, errors.New("orders: Config.HoldFor, Shipping and SweepEvery must not be negative")
+	}
+	if config.HoldFor == 0 {
+		config.HoldFor = 30 * time.Minute
+	}
+	if config.MaxLines == 0 {
+		config.MaxLines = 100
+	}
+	if config.SweepEvery == 0 {
+		config.SweepEvery = time.Minute
+	}
+	return &Service{config: config, prices: &prices{}, watch: newWatchers()}, nil
+}
+
+// Run keeps the price list and the watchers current until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	var group sync.WaitGroup
+	group.Go(func() { s.prices.follow(ctx, s.config.Log) })
+	group.Go(func() { s.watch.follow(ctx, s.config.Log) })
+	group.Wait()
+	return nil
+}
+
+// Ready returns nil once the price list is read: before that every item would be unknown.
+func (s *Service) Ready() error {
+	if !s.prices.ready.Load() {
+		return errors.New("orders: reading the price list")
+	}
+	return nil
+}

@@ -36,8 +36,8 @@ func (s *Service) Register(api huma.API) {
 		Summary: "List orders, newest first", Errors: []int{400, 404, 503}}, s.listForStaff)
 }
 
-// address, lineRequest and orderRequest are what a shopper sends.
-type address struct {
+// addressRequest, lineRequest and orderRequest are what a shopper sends.
+type addressRequest struct {
 	Line1      string `json:"line1" doc:"Street and house number"`
 	Line2      string `json:"line2,omitempty"`
 	City       string `json:"city"`
@@ -51,11 +51,11 @@ type lineRequest struct {
 }
 
 type orderRequest struct {
-	Email           string        `json:"email"`
-	Name            string        `json:"name"`
-	Locale          string        `json:"locale,omitempty" doc:"Language of the mails, such as en or de" example:"en"`
-	ShippingAddress address       `json:"shipping_address"`
-	Lines           []lineRequest `json:"lines"`
+	Email           string         `json:"email"`
+	Name            string         `json:"name"`
+	Locale          string         `json:"locale,omitempty" doc:"Language of the mails, such as en or de" example:"en"`
+	ShippingAddress addressRequest `json:"shipping_address"`
+	Lines           []lineRequest  `json:"lines"`
 }
 
 func (r orderRequest) placement() Placement {

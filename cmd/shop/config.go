@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+)
+
+// Config is the command line of the shop. Addresses are of the embedded servers; port 0 takes any free one.
+type Config struct {
+	Data      string `default:"./data" help:"Directory for everything that must last."`
+	ReadyFile string `help:"Write where everything is to this file, as JSON, once the shop is ready. It always stands in DATA/ready.json too."`
+
+	HTTP   string `name:"http" default:"127.0.0.1:8080" help:"Storefront, API and mailbox." group:"Addresses"`
+	NATS   string `name:"nats" default:"127.0.0.1:4222" help:"Embedded nats-server." group:"Addresses"`
+	Mongo  string `name:"mongo" default:"127.0.0.1:27017" help:"Embedded FerretDB, which speaks MongoDB's protocol." group:"Addresses"`
+	Stripe string `name:"stripe" default:"127.0.0.1:12111" help:"Stripe sandbox." group:"Addresses"`
+	SMTP   string `name:"smtp" default:"127.0.0.1:1025" help:"Mail inbox." group:"Addresses"`
+
+	NATSURL              string `name:"nats-url" env:"NATS_URL" help:"Use this broker." group:"Instead of what is embedded"`
+	MongoURI             string `name:"mongodb-uri" env:"MONGODB_URI" help:"Use this database." group:"Instead of what is embedded"`
+	StripeSecretKey      string `env:"STRIPE_SECRET_KEY" help:"Use Stripe with this key; needs the next two." group:"Instead of what is embedded"`
+	StripePublishableKey string `env:"STRIPE_PUBLISHABLE_KEY" help:"Stripe's key for browsers." group:"Instead of what is embedded"`
+	StripeWebhookSecret  string `env:"STRIPE_WEBHOOK_SECRET" help:"Secret that Stripe signs webhooks with." group:"Instead of what is embedded"`
+	SMTPURL              string `name:"smtp-url" env:"SMTP_URL" help:"Use this mail server, such as smtps://user:password@host." group:"Instead of what is embedded"`
+
+	HoldFor       time.Duration `env:"HOLD_FOR" default:"30m" help:"How long stock waits for the money." group:"Shop"`
+	MailFrom      string        `env:"MAIL_FROM" default:"Tillstream <orders@tillstream.example>" help:"Sender of the mails." group:"Shop"`
+	MaxOrderLines int           `env:"MAX_ORDER_LINES" default:"100" help:"Different items in one order, at most 800." group:"Shop"`
+	NoDemo        bool          `help:"Do not fill an empty catalogue with the demo items." group:"Shop"`
+	PublicURL     string        `env:"PUBLIC_URL" help:"Where shoppers reach the storefront; default: the HTTP address." group:"Shop"`
+	ShippingFee   int64         `env:"SHIPPING_FEE" default:"0" help:"Flat fee per order in minor units." group:"Shop"`
+	SweepEvery    time.Duration `env:"SWEEP_EVERY" default:"1m" help:"How often overdue orders and missed webhooks are looked for." group:"Shop"`
+
+	LogJSON  bool       `env:"LOG_JSON" help:"Log as JSON." group:"Logging"`
+	LogLevel slog.Level `env:"LOG_LEVEL" default:"WARN" help:"DEBUG, INFO, WARN or ERROR." group:"Logging"`
+	Pprof    bool       `name:"pprof" help:"Serve runtime profiles at /debug/pprof/ on the HTTP address."`
+}
+
+// Validate refuses combinations that would only fail later. Kong calls it after parsing.
+func (c *Config) Validate() error {
+	given := 0
+	for _, s := range []string{c.StripeSecretKey, c.StripePublishableKey, c.StripeWebhookSecret} {
+		if s != "" {
+			given++
+		}
+	}
+	if given != 0 && given != 3 {
+		return fmt.Errorf("to use Stripe set all of STRIPE_SECRET_KEY, STRIPE_PUBLISHABLE_KEY and STRIPE_WEBHOOK_SECRET; to use the sandbox set none")
+	}
+	if c.HoldFor <= 0 || c.SweepEvery <= 0 {
+		return fmt.Errorf("--hold-for and --sweep-every must be longer than nothing")
+	}
+	return nil
+}
+
+func (c *Config) dir(name string) string { return filepath.Join(c.Data, name) }
+
+// sandboxed reports whether money is play money of the embedded sandbox.
+func (c *Config) sandboxed() bool { return c.StripeSecretKey == "" }

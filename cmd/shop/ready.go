@@ -1,0 +1,41 @@
+package main
+
+import (
+	"fmt"
+	"io"
+)
+
+// Ready says where everything is: what scripts, cmd/load and cmd/ops use.
+type Ready struct {
+	Storefront           string `json:"storefront"`
+	Mail                 string `json:"mail"`
+	Stripe               string `json:"stripe"`
+	StripeSecretKey      string `json:"stripe_secret_key"`
+	StripePublishableKey string `json:"stripe_publishable_key"`
+	NATS                 string `json:"nats"`
+	MongoDB              string `json:"mongodb"`
+	Ops                  string `json:"ops"`
+	OpsToken             string `json:"ops_token"`
+}
+
+func (r Ready) print(w io.Writer, data string) {
+	fmt.Fprintf(w, `The shop is open. Data is in %s.
+
+  Storefront   %s
+  API          %s/docs
+  Mailbox      %s
+  Stripe       %s
+  NATS         %s
+  MongoDB      %s
+  Ops token    %s
+
+Ctrl-C closes it.
+`, data, r.Storefront, r.Storefront, orElse(r.Mail, "/mail", "your mail server"), orElse(r.Stripe, "", "api.stripe.com"), r.NATS, r.MongoDB, r.OpsToken)
+}
+
+func orElse(base, path, otherwise string) string {
+	if base == "" {
+		return otherwise
+	}
+	return base + path
+}

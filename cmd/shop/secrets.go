@@ -1,0 +1,54 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// secrets are made at the first start and kept in the data directory, so that tokens and keys stay valid.
+type secrets struct {
+	TokenSecret          string `json:"token_secret"`
+	OpsToken             string `json:"ops_token"`
+	StripeSecretKey      string `json:"stripe_secret_key"`
+	StripePublishableKey string `json:"stripe_publishable_key"`
+	StripeWebhookSecret  string `json:"stripe_webhook_secret"`
+}
+
+// loadSecrets reads the file or makes it. It is written under another name first: a crash leaves no half of it behind.
+func loadSecrets(dir string) (secrets, error) {
+	path := filepath.Join(dir, "secrets.json")
+	data, err := os.ReadFile(path)
+	if err == nil {
+		var s secrets
+		if err := json.Unmarshal(data, &s); err != nil {
+			return secrets{}, fmt.Errorf("read %s: %w", path, err)
+		}
+		return s, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return secrets{}, fmt.Errorf("read secrets: %w", err)
+	}
+	s := secrets{TokenSecret: rand.Text(), OpsToken: "ops_" + rand.Text(), StripeSecretKey: "sk_test_tillstream_" + rand.Text(),
+		StripePublishableKey: "pk_test_tillstream_" + rand.Text(), StripeWebhookSecret: "whsec_" + rand.Text()}
+	return s, writeJSON(path, s)
+}
+
+// writeJSON replaces a file in one step; only its owner may read it, because all our files of this kind hold a token.
+func writeJSON(path string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.WriteFile(path+".new", append(data, '\n'), 0o600); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}

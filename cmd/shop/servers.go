@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"github.com/nats-io/nats.go"
+
+	"tillstream/cmd/internal/httpapi"
+	"tillstream/cmd/internal/process"
+	"tillstream/events/embedded"
+	"tillstream/notifications/inbox"
+	"tillstream/payments/sandbox"
+)
+
+// servers are what the shop stands on. Each is embedded unless the configuration names another one.
+type servers struct {
+	config  Config
+	secrets secrets
+	logger  *slog.Logger
+
+	nats    *embedded.NATS
+	mongo   *embedded.Mongo
+	inbox   *inbox.Inbox
+	sandbox *sandbox.Server
+
+	http          net.Listener
+	sandboxListen net.Listener
+}
+
+// startServers starts what is embedded. On an error it stops what had started.
+func startServers(config Config, s secrets, logger *slog.Logger) (_ *servers, err error) {
+	all := &servers{config: config, secrets: s, logger: logger}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, all.stop())
+		}
+	}()
+	if all.http, err = httpapi.Listen("the storefront", config.HTTP); err != nil {
+		return nil, err
+	}
+	steps := []func() error{all.startNATS, all.startMongo, all.startInbox, all.startSandbox}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func (s *servers) startNATS() (err error) {
+	if s.config.NATSURL == "" {
+		s.nats, err = embedded.StartNATS(embedded.NATSConfig{Dir: s.config.dir("nats"), Addr: s.config.NATS, Logger: s.logger})
+	}
+	return err
+}
+
+func (s *servers) startMongo() (err error) {
+	if s.config.MongoURI == "" {
+		s.mongo, err = embedded.StartMongo(embedded.MongoConfig{Dir: s.config.dir("mongo"), Addr: s.config.Mongo, Logger: s.logger})
+	}
+	return err
+}
+
+func (s *servers) startInbox() (err error) {
+	if s.config.SMTPURL == "" {
+		s.inbox, err = inbox.Start(inbox.Config{Addr: s.config.SMTP, Dir: s.config.dir("mail"), Logger: s.logger})
+	}
+	return err
+}
+
+func (s *servers) startSandbox() (err error) {
+	if !s.config.sandboxed() {
+		return nil
+	}
+	if s.sandboxListen, err = httpapi.Listen("the Stripe sandbox", s.config.Stripe); err != nil {
+		return err
+	}
+	s.sandbox, err = sandbox.New(sandbox.Config{DataDir: s.config.dir("stripe"), Logger: s.logger, BaseURL: s.sandboxURL(),
+		SecretKey: s.secrets.StripeSecretKey, PublishableKey: s.secrets.StripePublishableKey,
+		WebhookSecret: s.secrets.StripeWebhookSecret, WebhookURL: s.storefrontURL() + "/webhooks/stripe"})
+	return err
+}
+
+func (s *servers) storefrontURL() string { return "http://" + s.http.Addr().String() }
+
+func (s *servers) publicURL() string {
+	if s.config.PublicURL != "" {
+		return s.config.PublicURL
+	}
+	return s.storefrontURL()
+}
+
+func (s *servers) sandboxURL() string {
+	if s.sandboxListen == nil {
+		return ""
+	}
+	return "http://" + s.sandboxListen.Addr().String()
+}
+
+func (s *servers) mongoURI() string {
+	if s.mongo == nil {
+		return s.config.MongoURI
+	}
+	return s.mongo.URI()
+}
+
+func (s *servers) smtpURL() string {
+	if s.inbox == nil {
+		return s.config.SMTPURL
+	}
+	return "smtp://" + s.inbox.Addr() + "?tls=none"
+}
+
+// connect opens a connection to the broker for one domain.
+func (s *servers) connect(ctx context.Context, name string) (*nats.Conn, error) {
+	if s.nats == nil {
+		return process.Connect(ctx, s.config.NATSURL, name, s.logger)
+	}
+	conn, err := s.nats.Conn(process.Options(name, s.logger)...)
+	if err != nil {
+		return nil, fmt.Errorf("connect %s to the embedded broker: %w", name, err)
+	}
+	return conn, nil
+}
+
+// ready describes the servers for others.
+func (s *servers) ready() Ready {
+	r := Ready{Storefront: s.storefrontURL(), Ops: s.storefrontURL(), OpsToken: s.secrets.OpsToken, MongoDB: s.mongoURI(), NATS: s.config.NATSURL,
+		Stripe: s.sandboxURL(), StripeSecretKey: s.secrets.StripeSecretKey, StripePublishableKey: s.secrets.StripePublishableKey}
+	if s.nats != nil {
+		r.NATS = s.nats.URL()
+	}
+	if s.inbox != nil {
+		r.Mail = s.storefrontURL()
+	}
+	return r
+}
+
+// serveSandbox answers as Stripe and delivers its webhooks until ctx ends.
+func (s *servers) serveSandbox(ctx context.Context) error {
+	done := make(chan error, 1)
+	go func() { done <- s.sandbox.Run(ctx) }()
+	serveErr := httpapi.Serve(ctx, s.sandboxListen, s.sandbox, process.HTTPGrace)
+	if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+		return errors.Join(serveErr, err)
+	}
+	return serveErr
+}
+
+// mailbox is the page of the embedded inbox, nil when mails go elsewhere.
+func (s *servers) mailbox() http.Handler {
+	if s.inbox == nil {
+		return nil
+	}
+	return s.inbox.Handler()
+}
+
+// stop closes what runs, the ones that others stand on last.
+func (s *servers) stop() error {
+	var problems []error
+	for _, l := range []net.Listener{s.http, s.sandboxListen} {
+		if l != nil {
+			if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+				problems = append(problems, err)
+			}
+		}
+	}
+	if s.sandbox != nil {
+		problems = append(problems, s.sandbox.Close())
+	}
+	if s.inbox != nil {
+		s.inbox.Stop()
+	}
+	if s.mongo != nil {
+		s.mongo.Stop()
+	}
+	if s.nats != nil {
+		s.nats.Stop()
+	}
+	return errors.Join(problems...)
+}

@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"golang.org/x/sync/errgroup"
+
+	"tillstream/cmd/internal/access"
+	"tillstream/cmd/internal/catalogue"
+	"tillstream/cmd/internal/httpapi"
+	"tillstream/cmd/internal/process"
+	"tillstream/cmd/internal/storefront"
+	"tillstream/events/log"
+	"tillstream/events/view"
+	"tillstream/inventory"
+	"tillstream/notifications"
+	"tillstream/orders"
+	"tillstream/payments"
+)
+
+// Run runs the shop until ctx ends, then closes it: first the workers finish what they have begun, then the HTTP servers
+// close, then what everything stands on. It says on out where everything is.
+func Run(ctx context.Context, config Config, logger *slog.Logger, out io.Writer) (err error) {
+	if err := os.MkdirAll(config.Data, 0o755); err != nil {
+		return fmt.Errorf("make the data directory: %w", err)
+	}
+	s, err := loadSecrets(config.Data)
+	if err != nil {
+		return err
+	}
+	if !config.sandboxed() {
+		s.StripeSecretKey, s.StripePublishableKey, s.StripeWebhookSecret = config.StripeSecretKey, config.StripePublishableKey, config.StripeWebhookSecret
+	}
+	servers, err := startServers(config, s, logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, servers.stop()) }()
+	shop, err := build(ctx, config, servers, logger)
+	if err != nil {
+		return err
+	}
+	defer shop.close()
+	return shop.run(ctx, func() error {
+		ready := servers.ready()
+		for _, path := range []string{config.dir("ready.json"), config.ReadyFile} {
+			if path == "" {
+				continue
+			}
+			if err := writeJSON(path, ready); err != nil {
+				return err
+			}
+		}
+		ready.print(out, config.Data)
+		return nil
+	})
+}
+
+// shop is the four domains on one set of servers.
+type shop struct {
+	config    Config
+	servers   *servers
+	logger    *slog.Logger
+	inventory *inventory.Service
+	hosts     []*process.Host
+	conns     []*nats.Conn
+	logs      []*log.Log
+	db        *mongo.Database
+	mux       *http.ServeMux
+	api       huma.API
+	registry  *prometheus.Registry
+}
+
+func build(ctx context.Context, config Config, servers *servers, logger *slog.Logger) (_ *shop, err error) {
+	sh := &shop{config: config, servers: servers, logger: logger, mux: http.NewServeMux(), registry: process.NewRegistry()}
+	defer func() {
+		if err != nil {
+			sh.close()
+		}
+	}()
+	tokens, err := access.New(servers.secrets.TokenSecret, servers.secrets.OpsToken)
+	if err != nil {
+		return nil, err
+	}
+	if sh.db, err = view.Connect(ctx, servers.mongoURI()); err != nil {
+		return nil, err
+	}
+	sh.api = httpapi.New(sh.mux)
+	for _, d := range sh.domains(tokens) {
+		if err := sh.add(ctx, d.name, d.build); err != nil {
+			return nil, err
+		}
+	}
+	return sh, nil
+}
+
+// domain is one of the four, not built yet: it needs a log of its own first.
+type domain struct {
+	name  string
+	build func(*log.Log, *slog.Logger) (process.Domain, error)
+}
+
+func (sh *shop) domains(tokens *access.Tokens) []domain {
+	config, servers := sh.config, sh.servers
+	return []domain{
+		{"inventory", func(l *log.Log, logger *slog.Logger) (_ process.Domain, err error) {
+			sh.inventory, err = inventory.New(inventory.Config{Access: tokens, Log: l, Logger: logger})
+			return sh.inventory, err
+		}},
+		{"orders", func(l *log.Log, logger *slog.Logger) (process.Domain, error) {
+			return orders.New(orders.Config{Access: tokens, DB: sh.db, Log: l, Logger: logger, HoldFor: config.HoldFor,
+				MaxLines: config.MaxOrderLines, Shipping: config.ShippingFee, SweepEvery: config.SweepEvery})
+		}},
+		{"payments", func(l *log.Log, logger *slog.Logger) (process.Domain, error) {
+			return payments.New(payments.Config{Access: tokens, DB: sh.db, Log: l, Logger: logger, StripeURL: servers.sandboxURL(),
+				SecretKey: servers.secrets.StripeSecretKey, PublishableKey: servers.secrets.StripePublishableKey,
+				WebhookSecret: servers.secrets.StripeWebhookSecret, ReconcileEvery: config.SweepEvery})
+		}},
+		{"notifications", func(l *log.Log, logger *slog.Logger) (process.Domain, error) {
+			return notifications.New(notifications.Config{Access: tokens, Log: l, Logger: logger, From: config.MailFrom,
+				SMTPURL: servers.smtpURL(), PublicURL: servers.publicURL()})
+		}},
+	}
+}
+
+// add builds a domain on a connection and a log of its own, as if it were a process of its own.
+func (sh *shop) add(ctx context.Context, name string, build func(*log.Log, *slog.Logger) (process.Domain, error)) error {
+	conn, err := sh.servers.connect(ctx, name)
+	if err != nil {
+		return err
+	}
+	sh.conns = append(sh.conns, conn)
+	logger := sh.logger.With("process", name)
+	registerer := prometheus.WrapRegistererWith(prometheus.Labels{"process": name}, sh.registry)
+	l, err := log.Open(ctx, conn, log.Config{Source: name, Logger: logger, Registerer: registerer})
+	if err != nil {
+		return err
+	}
+	sh.logs = append(sh.logs, l)
+	d, err := build(l, logger)
+	if err != nil {
+		return err
+	}
+	d.Register(sh.api)
+	sh.hosts = append(sh.hosts, process.NewHost(d, l, sh.db, registerer))
+	return nil
+}
+
+// handler is everything on one origin.
+func (sh *shop) handler() (http.Handler, error) {
+	document, err := sh.api.OpenAPI().MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("render the OpenAPI document: %w", err)
+	}
+	pages, err := storefront.New(storefront.Config{API: sh.mux, Logger: sh.logger, SandboxURL: sh.servers.sandboxURL(),
+		OpenAPI: func() []byte { return document }})
+	if err != nil {
+		return nil, err
+	}
+	root := http.NewServeMux()
+	for _, prefix := range []string{"/api/", "/ops/api/", "/webhooks/", "/healthz", "/readyz", "/metrics"} {
+		root.Handle(prefix, sh.mux)
+	}
+	root.Handle("/", pages)
+	if mailbox := sh.servers.mailbox(); mailbox != nil {
+		root.Handle("/mail", mailbox)
+		root.Handle("/mail/", mailbox)
+	}
+	if sh.config.Pprof {
+		root.HandleFunc("/debug/pprof/", pprof.Index)
+		root.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		root.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	}
+	httpapi.Health(sh.mux, httpapi.Readiness{Vital: sh.each((*process.Host).Vital), Degraded: sh.each((*process.Host).Degraded)}, sh.registry)
+	return httpapi.Wrap(root, sh.mux, sh.logger, sh.registry), nil
+}
+
+func (sh *shop) each(check func(*process.Host) error) func() error {
+	return func() error {
+		var problems []error
+		for _, h := range sh.hosts {
+			problems = append(problems, check(h))
+		}
+		return errors.Join(problems...)
+	}
+}
+
+// run serves until ctx ends. The servers outlive the workers, so that what a worker finishes last still finds them.
+func (sh *shop) run(ctx context.Context, whenReady func() error) error {
+	handler, err := sh.handler()
+	if err != nil {
+		return err
+	}
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopServing()
+	group, failed := errgroup.WithContext(serving)
+	group.Go(func() error { return httpapi.Serve(failed, sh.servers.http, handler, process.HTTPGrace) })
+	if sh.servers.sandbox != nil {
+		group.Go(func() error { return sh.servers.serveSandbox(failed) })
+	}
+	working, stopWorking := context.WithCancel(ctx)
+	defer stopWorking()
+	defer context.AfterFunc(failed, stopWorking)()
+	workErr := sh.work(working, whenReady)
+	stopServing()
+	return errors.Join(workErr, group.Wait())
+}
+
+// work runs the domains, opens the shop when they are ready, and returns when all have finished.
+func (sh *shop) work(ctx context.Context, whenReady func() error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, h := range sh.hosts {
+		group.Go(func() error { return h.Run(ctx) })
+	}
+	group.Go(func() error {
+		if err := sh.open(ctx, whenReady); err != nil && ctx.Err() == nil {
+			return err
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// open waits until every domain can work, fills an empty catalogue, and says so.
+func (sh *shop) open(ctx context.Context, whenReady func() error) error {
+	vital := sh.each((*process.Host).Vital)
+	for ticker := time.NewTicker(5 * time.Millisecond); vital() != nil; {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+	if sh.inventory.Count() == 0 && !sh.config.NoDemo {
+		if _, err := sh.inventory.PutItems(ctx, catalogue.Demo(), "demo"); err != nil {
+			return fmt.Errorf("fill the catalogue: %w", err)
+		}
+	}
+	return whenReady()
+}
+
+func (sh *shop) close() {
+	for _, l := range sh.logs {
+		l.Close()
+	}
+	for _, c := range sh.conns {
+		c.Close()
+	}
+	if sh.db != nil {
+		_ = sh.db.Client().Disconnect(context.Background()) // nothing is left to write
+	}
+}

@@ -1,0 +1,23 @@
+// Command notifications runs the notifications worker: it tells customers by mail what became of their orders.
+package main
+
+import (
+	"tillstream/cmd/internal/process"
+	"tillstream/notifications"
+)
+
+type settings struct {
+	process.Settings `embed:""`
+
+	MailFrom string `env:"MAIL_FROM" required:"" help:"Sender of the mails, such as \"The Tea Shop <orders@example.com>\"."`
+	SMTPURL  string `name:"smtp-url" env:"SMTP_URL" required:"" help:"Mail server, such as smtps://user:password@host. Best set by the environment."`
+}
+
+func main() {
+	var s settings
+	process.Main("notifications", "Tells the customer, once.", &s, &s.Settings,
+		func(env process.Env) (process.Domain, error) {
+			return notifications.New(notifications.Config{Access: env.Access, Log: env.Log, Logger: env.Logger, From: s.MailFrom,
+				SMTPURL: s.SMTPURL, PublicURL: s.PublicURL})
+		})
+}

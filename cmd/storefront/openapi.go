@@ -1,0 +1,28 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tillstream/cmd/internal/httpapi"
+	"tillstream/inventory"
+	"tillstream/notifications"
+	"tillstream/orders"
+	"tillstream/payments"
+)
+
+// document describes the whole API, which is spread over four processes. The services it is read from have nothing
+// behind them and are never called.
+func document() ([]byte, error) {
+	api := httpapi.New(http.NewServeMux())
+	for _, domain := range []interface{ Register(huma.API) }{&inventory.Service{}, &orders.Service{}, &payments.Service{}, &notifications.Service{}} {
+		domain.Register(api)
+	}
+	data, err := api.OpenAPI().MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("render the OpenAPI document: %w", err)
+	}
+	return data, nil
+}

@@ -55,25 +55,21 @@ func (c *committer) close() {
 	<-c.done
 }
 
-// commit queues messages and waits until they are stored; it returns the sequence of the first. The caller's context
-// only bounds the waiting in the queue: once a batch is on its way its outcome is waited for, because "gave up" would
-// be a third answer that nobody can act on.
-func (c *committer) commit(ctx context.Context, messages []*nats.Msg) (uint64, error) {
+// enqueue queues messages to be stored together. Once they are queued their outcome is to be waited for, because "gave
+// up" would be a third answer that nobody can act on.
+func (c *committer) enqueue(ctx context.Context, messages []*nats.Msg) (*request, error) {
 	r := &request{messages: messages, answer: make(chan error, 1)}
 	c.mu.RLock()
+	defer c.mu.RUnlock()
 	if c.closed {
-		c.mu.RUnlock()
-		return 0, fmt.Errorf("%w: shutting down", ErrUnavailable)
+		return nil, fmt.Errorf("%w: shutting down", ErrUnavailable)
 	}
 	select {
 	case c.queue <- r:
-		c.mu.RUnlock()
+		return r, nil
 	case <-ctx.Done():
-		c.mu.RUnlock()
-		return 0, ctx.Err()
+		return nil, ctx.Err()
 	}
-	err := <-r.answer
-	return r.first, err
 }
 
 func (c *committer) run() {
@@ -136,16 +132,61 @@ func claim(subjects map[string]bool, r *request) bool {
 
 func expects(m *nats.Msg) bool { return len(m.Header[jetstream.ExpectedLastSubjSeqHeader]) > 0 }
 
-// store commits a batch and answers its requests. A refusal is halved until the culprit stands alone, so only a true
-// conflict pays for itself.
-func (c *committer) store(batch []*request) {
+// maxSingles is how many lone messages are cheaper to publish one by one than as an atomic batch, where each is synced by
+// itself but many are on the way. For an atomic batch the broker makes and deletes a store of its own: measured on ext4,
+// 4.2 ms and 12 µs per message, against 190 µs for each single one.
+const maxSingles = 20
+
+// store commits a group and answers its requests.
+func (c *committer) store(group []*request) {
+	lone := !slices.ContainsFunc(group, func(r *request) bool { return len(r.messages) > 1 })
+	if lone && len(group) <= maxSingles {
+		c.storeSingles(group)
+	} else {
+		c.storeBatch(group)
+	}
+}
+
+// storeSingles publishes lone messages one after the other without waiting in between. What has no answer goes the
+// patient way.
+func (c *committer) storeSingles(group []*request) {
+	futures := make([]jetstream.PubAckFuture, len(group))
+	for i, r := range group {
+		clearBatch(r.messages[0])
+		future, err := c.log.js.PublishMsgAsync(r.messages[0])
+		if err == nil {
+			futures[i] = future
+		}
+	}
+	for i, r := range group {
+		err := errNotSent
+		if futures[i] != nil {
+			select {
+			case ack := <-futures[i].Ok():
+				r.first, err = ack.Sequence, nil
+			case err = <-futures[i].Err():
+			}
+		}
+		switch err = classify(err); {
+		case err == nil, errors.Is(err, errConflict), errors.Is(err, errRefused):
+			r.answer <- err
+		default:
+			r.uncertain = true
+			c.storeBatch(group[i : i+1])
+		}
+	}
+}
+
+// storeBatch commits requests as one atomic batch and answers them. A refusal is halved until the culprit stands alone,
+// so only a true conflict pays for itself.
+func (c *committer) storeBatch(batch []*request) {
 	last, err := c.publishPatiently(batch)
 	switch {
 	case err == nil:
 		settle(batch, last)
 	case len(batch) > 1 && (errors.Is(err, errConflict) || errors.Is(err, errRefused)):
-		c.store(batch[:len(batch)/2])
-		c.store(batch[len(batch)/2:])
+		c.storeBatch(batch[:len(batch)/2])
+		c.storeBatch(batch[len(batch)/2:])
 	case errors.Is(err, errConflict) && batch[0].uncertain:
 		batch[0].answer <- c.recognise(batch[0])
 	default:
@@ -218,14 +259,19 @@ func (c *committer) publish(batch []*request, deadline time.Time) (uint64, error
 }
 
 func (c *committer) publishSingle(ctx context.Context, m *nats.Msg) (uint64, error) {
-	for _, header := range []string{jetstreamext.BatchIDHeader, jetstreamext.BatchSeqHeader, jetstreamext.BatchCommitHeader} {
-		delete(m.Header, header)
-	}
+	clearBatch(m)
 	ack, err := c.log.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
 	if err != nil {
 		return 0, err
 	}
 	return ack.Sequence, nil
+}
+
+// clearBatch removes what an earlier try in a batch has left.
+func clearBatch(m *nats.Msg) {
+	for _, header := range []string{jetstreamext.BatchIDHeader, jetstreamext.BatchSeqHeader, jetstreamext.BatchCommitHeader} {
+		delete(m.Header, header)
+	}
 }
 
 // recognise decides a conflict that may be with ourselves: the answer to an earlier try was lost. If one message stands

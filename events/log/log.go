@@ -84,7 +84,7 @@ func Open(ctx context.Context, conn *nats.Conn, config Config) (*Log, error) {
 	if err := checkVersion(conn.ConnectedServerVersion()); err != nil {
 		return nil, err
 	}
-	js, err := jetstream.New(conn)
+	js, err := jetstream.New(conn, jetstream.WithPublishAsyncTimeout(config.Patience))
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
@@ -156,10 +156,15 @@ func (l *Log) Do(ctx context.Context, fn func(tx *Tx) error) error {
 	for attempt := range maxAttempts {
 		tx := l.Begin(ctx)
 		tx.again = attempt > 0
-		if err := fn(tx); err != nil {
-			return err
+		err := fn(tx)
+		if err != nil {
+			// A refusal is a decision too: it must not be made on an old state either.
+			if stale, staleErr := tx.staleReads(); staleErr != nil || len(stale) == 0 {
+				return err
+			}
+			continue
 		}
-		err := tx.Commit()
+		err = tx.Commit()
 		if !errors.Is(err, errConflict) {
 			return err
 		}

@@ -379,3 +379,57 @@ func TestAClosedConnectionIsUnavailable(t *testing.T) {
 		t.Errorf("got %v, want ErrUnavailable", err)
 	}
 }
+
+func TestARefusalIsNotDecidedOnAnOldState(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	ours, theirs := logtest.OpenOn(t, server), logtest.OpenOn(t, server)
+	for _, l := range []*log.Log{ours, theirs} {
+		if err := l.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "a", 1) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused := errors.New("too few")
+	err := ours.Do(t.Context(), func(tx *log.Tx) error {
+		state, err := tallies.Load(tx, "a")
+		if err == nil && state.Sum < 2 {
+			err = refused
+		}
+		return err
+	})
+	if err != nil {
+		t.Errorf("refused on an old state: %v", err)
+	}
+}
+
+func TestCommitEachStoresUnitsApartAndJoinsThoseOfOneEntity(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	ours, theirs := logtest.OpenOn(t, server), logtest.OpenOn(t, server)
+	tx := ours.Begin(t.Context())
+	decide := func(ids ...string) int {
+		unit := tx.Because(events.Event{})
+		for _, id := range ids {
+			if err := add(tx, id, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return unit
+	}
+	alone, taken, joined, last := decide("a"), decide("b", "c"), decide("c", "d"), decide("e")
+	if err := theirs.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "b", 1) }); err != nil {
+		t.Fatal(err)
+	}
+	outcome := tx.CommitEach()
+	if outcome(alone) != nil || outcome(last) != nil {
+		t.Errorf("untouched units: %v, %v", outcome(alone), outcome(last))
+	}
+	if !log.IsConflict(outcome(taken)) || !log.IsConflict(outcome(joined)) {
+		t.Errorf("joined units: %v, %v, want conflicts", outcome(taken), outcome(joined))
+	}
+	for id, want := range map[string]int{"a": 1, "b": 1, "c": 0, "d": 0, "e": 1} {
+		if got, _, err := tallies.Read(t.Context(), ours, id); got.Events != want {
+			t.Errorf("%s has %d events (%v), want %d", id, got.Events, err, want)
+		}
+	}
+}

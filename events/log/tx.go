@@ -2,7 +2,6 @@ package log
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -10,13 +9,12 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"golang.org/x/sync/errgroup"
 
 	"tillstream/events"
 )
 
-// Tx is one decision in the making: what it has seen and what it wants to say. All its appends go to one stream,
-// because that is what can be committed at once. It is not safe for concurrent use.
+// Tx is one decision in the making, or a batch of them: what it has seen and what it wants to say. All its appends go to
+// one stream, because that is what can be committed at once. It is not safe for concurrent use.
 type Tx struct {
 	log    *Log
 	ctx    context.Context // of the Do that this transaction lives in
@@ -28,6 +26,7 @@ type Tx struct {
 	slots    map[string]*slot
 	messages []*nats.Msg
 	undo     []undo // one per message
+	units    units
 }
 
 // slot is the transaction's own view of one entity.
@@ -37,14 +36,15 @@ type slot struct {
 	state   any
 	seq     uint64 // of the last event seen when it was loaded
 	cached  bool   // taken from the cache, so it may be old
-	last    int    // index+1 of its last message; 0 when nothing was appended
+	pending int    // messages appended
+	unit    int    // the first unit that touched it
 }
 
-// undo is how a slot was before one message.
+// undo is how a slot was before one message, and the unit that the message belongs to.
 type undo struct {
-	slot  *slot
+	slot  *slot // nil for a message about no entity
 	state any
-	last  int
+	unit  int
 }
 
 // Begin starts a transaction that its caller commits. Most callers want [Log.Do].
@@ -56,8 +56,11 @@ func (l *Log) Begin(ctx context.Context) *Tx {
 // Now is the time of the decision, the same throughout the transaction.
 func (tx *Tx) Now() time.Time { return tx.now }
 
-// Because names the event that causes what is appended from here on.
-func (tx *Tx) Because(e events.Event) { tx.cause = e }
+// Because names the event that causes what is appended from here on. It begins a new unit: see [Tx.CommitEach].
+func (tx *Tx) Because(e events.Event) (unit int) {
+	tx.cause = e
+	return tx.units.begin()
+}
 
 // About names the order that what is appended from here on is about, when no event causes it.
 func (tx *Tx) About(orderID string) {
@@ -71,7 +74,8 @@ func (tx *Tx) Len() int { return len(tx.messages) }
 func (tx *Tx) RollBack(n int) {
 	for i := len(tx.undo) - 1; i >= n; i-- {
 		if u := tx.undo[i]; u.slot != nil {
-			u.slot.state, u.slot.last = u.state, u.last
+			u.slot.state = u.state
+			u.slot.pending--
 		}
 	}
 	tx.undo, tx.messages = tx.undo[:n], tx.messages[:n]
@@ -79,12 +83,13 @@ func (tx *Tx) RollBack(n int) {
 
 func (tx *Tx) load(subject string, f fold, assumeNew bool) (*slot, error) {
 	if s, ok := tx.slots[subject]; ok {
+		tx.units.join(s.unit)
 		return s, nil
 	}
 	if err := tx.bind(f.stream); err != nil {
 		return nil, err
 	}
-	s := &slot{subject: subject, fold: f}
+	s := &slot{subject: subject, fold: f, unit: tx.units.current}
 	if known, ok := tx.log.cache.Get(subject); ok {
 		s.state, s.seq, s.cached = known.state, known.seq, true
 	} else if !assumeNew || tx.again {
@@ -118,12 +123,13 @@ func (tx *Tx) appendTo(s *slot, fact events.Payload) error {
 	if err != nil {
 		return err
 	}
-	if s.last == 0 {
+	if s.pending == 0 {
 		msg.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(s.seq, 10)}
 	}
-	tx.undo = append(tx.undo, undo{slot: s, state: s.state, last: s.last})
+	tx.undo = append(tx.undo, undo{slot: s, state: s.state, unit: tx.units.current})
 	tx.messages = append(tx.messages, msg)
-	s.state, s.last = state, len(tx.messages)
+	s.state = state
+	s.pending++
 	return nil
 }
 
@@ -138,7 +144,7 @@ func (tx *Tx) note(stream, subject string, fact events.Payload, headers ...strin
 	for i := 0; i+1 < len(headers); i += 2 {
 		msg.Header[headers[i]] = []string{headers[i+1]}
 	}
-	tx.undo = append(tx.undo, undo{})
+	tx.undo = append(tx.undo, undo{unit: tx.units.current})
 	tx.messages = append(tx.messages, msg)
 	return nil
 }
@@ -152,58 +158,3 @@ func (tx *Tx) event(subject string, fact events.Payload) events.Event {
 
 // newID is a UUIDv7: unique, and roughly in order of time for whoever sorts by it.
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
-
-// Commit stores everything that was appended, or nothing. A refusal that [IsConflict] means: begin again.
-func (tx *Tx) Commit() error {
-	if err := tx.verifyReads(); err != nil {
-		return err
-	}
-	if len(tx.messages) == 0 {
-		return nil
-	}
-	if len(tx.messages) > MaxBatch {
-		return fmt.Errorf("%w: %d facts, at most %d", ErrTooLarge, len(tx.messages), MaxBatch)
-	}
-	first, err := tx.log.committers[tx.stream].commit(tx.ctx, tx.messages)
-	for _, s := range tx.slots {
-		switch {
-		case s.last == 0:
-		case err == nil:
-			tx.log.remember(s.subject, entry{state: s.state, seq: first + uint64(s.last) - 1})
-		default:
-			tx.log.forget(s.subject, s.seq)
-		}
-	}
-	return err
-}
-
-// verifyReads checks the entities that were read from the cache and not written: the broker cannot compare those for
-// us, and "nothing to do" decided on an old state would lose an event. What was written is compared at the commit.
-func (tx *Tx) verifyReads() error {
-	group, ctx := errgroup.WithContext(tx.ctx)
-	group.SetLimit(32)
-	for _, s := range tx.slots {
-		if !s.cached || s.last != 0 {
-			continue
-		}
-		group.Go(func() error {
-			last, err := tx.log.lastMessage(ctx, tx.stream, s.subject)
-			if err != nil {
-				return err
-			}
-			if last != nil && last.Sequence > s.seq {
-				tx.log.forget(s.subject, s.seq)
-				return errConflict
-			}
-			s.cached = false
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		if tx.ctx.Err() != nil && !errors.Is(err, errConflict) {
-			return tx.ctx.Err()
-		}
-		return err
-	}
-	return nil
-}

@@ -85,88 +85,90 @@ func (d *decideLoop) acknowledge(m delivery) {
 	}
 }
 
-// failed is an event that its handler could not handle.
-type failed struct {
+// decided is an event with the unit of the transaction that its facts are in, or why it was set aside.
+type decided struct {
 	delivery
-	err error
+	unit int
+	err  error
 }
 
-// decide runs events through their handlers in one transaction and commits it. It returns how many were handled: fewer
-// than all when the transaction was full. When somebody else was faster, each event decides on its own.
+// decide runs events through their handlers in one transaction and commits what each led to. It returns how many were
+// handled: fewer than all when the transaction was full. Where somebody else was faster the event decides again, alone.
 func (d *decideLoop) decide(ctx context.Context, batch []delivery) (int, error) {
 	tx := d.log.Begin(ctx)
-	n, parked, err := d.gather(tx, batch)
+	done, err := d.gather(tx, batch)
 	if err != nil {
 		return 0, err
 	}
-	if n == 0 { // the first event alone is too much for one transaction
-		return 1, d.park(ctx, []failed{{batch[0], log.ErrTooLarge}})
+	if len(done) == 0 { // the first event alone is too much for one transaction
+		return 1, d.park(ctx, batch[0], log.ErrTooLarge)
 	}
-	err = tx.Commit()
-	if log.IsConflict(err) {
-		return d.oneByOne(ctx, batch[:n])
-	}
-	if err != nil {
-		if isInfrastructure(err) {
-			return 0, err
+	outcome := tx.CommitEach()
+	for _, e := range done {
+		if err := d.settle(ctx, e, outcome(e.unit)); err != nil {
+			return 0, err // those that are handled are handled again, which changes nothing
 		}
-		return d.oneByOne(ctx, batch[:n]) // one of them is refused by the broker: find it
 	}
-	return n, d.park(ctx, parked)
+	return len(done), nil
+}
+
+// settle sees one event to its end, given what became of its facts.
+func (d *decideLoop) settle(ctx context.Context, e decided, committed error) error {
+	switch {
+	case committed != nil && isInfrastructure(committed):
+		return committed
+	case committed != nil:
+		return d.alone(ctx, e.delivery)
+	case e.err != nil:
+		return d.park(ctx, e.delivery, e.err)
+	}
+	return nil
 }
 
 // gather fills a transaction with the facts of as many events as fit. An event that fails leaves no fact behind.
-func (d *decideLoop) gather(tx *log.Tx, batch []delivery) (n int, parked []failed, err error) {
-	for i, m := range batch {
+func (d *decideLoop) gather(tx *log.Tx, batch []delivery) ([]decided, error) {
+	done := make([]decided, 0, len(batch))
+	for _, m := range batch {
 		mark := tx.Len()
-		err := d.one(tx, m)
+		unit, err := d.one(tx, m)
 		if err != nil && isInfrastructure(err) {
-			return 0, nil, err
+			return nil, err
 		}
 		if err != nil {
 			tx.RollBack(mark)
-			parked = append(parked, failed{m, err})
 		}
 		if tx.Len() > log.MaxBatch {
 			tx.RollBack(mark)
-			return i, parked, nil
+			return done, nil
 		}
+		done = append(done, decided{m, unit, err})
 	}
-	return len(batch), parked, nil
+	return done, nil
 }
 
-func (d *decideLoop) one(tx *log.Tx, m delivery) error {
+func (d *decideLoop) one(tx *log.Tx, m delivery) (unit int, err error) {
 	e, handle, found, err := open(d.routes, m, d.Source)
+	unit = tx.Because(e)
 	if err != nil || !found {
+		return unit, err
+	}
+	return unit, safely(func() error { return handle(tx, e) })
+}
+
+// alone handles one event in a transaction of its own, which decides again for as long as others are faster.
+func (d *decideLoop) alone(ctx context.Context, m delivery) error {
+	err := d.log.Do(ctx, func(tx *log.Tx) error {
+		_, err := d.one(tx, m)
 		return err
+	})
+	if err != nil && !isInfrastructure(err) {
+		return d.park(ctx, m, err)
 	}
-	tx.Because(e)
-	return safely(func() error { return handle(tx, e) })
+	return err
 }
 
-// oneByOne handles each event in a transaction of its own, which decides again for as long as others are faster.
-func (d *decideLoop) oneByOne(ctx context.Context, batch []delivery) (int, error) {
-	for i, m := range batch {
-		err := d.log.Do(ctx, func(tx *log.Tx) error { return d.one(tx, m) })
-		if err != nil && isInfrastructure(err) {
-			return i, err
-		}
-		if err != nil {
-			if err := d.park(ctx, []failed{{m, err}}); err != nil {
-				return i, err
-			}
-		}
-	}
-	return len(batch), nil
-}
-
-func (d *decideLoop) park(ctx context.Context, parked []failed) error {
-	for _, f := range parked {
-		if err := park(ctx, d.log, d.Name, d.Source, f.delivery, f.err); err != nil {
-			return err
-		}
-	}
-	return nil
+func (d *decideLoop) park(ctx context.Context, m delivery, cause error) error {
+	return park(ctx, d.log, d.Name, d.Source, m, cause)
 }
 
 // sleep waits and reports whether the time passed before ctx ended.

@@ -1,0 +1,141 @@
+package inventory
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tillstream/events"
+)
+
+func at(subject string, p events.Payload) events.Event {
+	return events.Event{Type: p.EventType(), Subject: subject, Payload: p}
+}
+
+func TestReservationForEveryStateAndEvent(t *testing.T) {
+	lines := []events.ReservedLine{{SKU: "A", Quantity: 1}}
+	short := []events.Shortage{{SKU: "A", Requested: 1}}
+	const x = State("impossible")
+	// In the order of everyState; the second value says whether it is late then.
+	table := []struct {
+		fact events.Payload
+		want [9]State
+		late [9]bool
+	}{
+		{events.ReservationHeld{OrderID: "o1", Lines: lines},
+			[9]State{"held", "held", "held", "held", "held", "held", "held", x, x}, [9]bool{false, true, true, true, true, true, true}},
+		{events.ReservationRefused{OrderID: "o1", Short: short},
+			[9]State{"refused", x, x, "refused", "refused", "refused", "refused", x, x}, [9]bool{false, true, true, true, true, true, true}},
+		{events.ReservationReleased{OrderID: "o1"},
+			[9]State{"released", "released", "released", x, x, x, x, x, x}, [9]bool{false, false, true}},
+		{events.ReservationCommitted{OrderID: "o1"},
+			[9]State{x, "committed", "committed", x, x, x, x, x, x}, [9]bool{false, false, true}},
+		{events.OrderPlaced{OrderID: "o1"}, [9]State{x, x, x, x, x, x, x, x, x}, [9]bool{}},
+	}
+	for _, row := range table {
+		for i, before := range everyState {
+			t.Run(fmt.Sprintf("%s/%s late %t", row.fact.EventType(), before.State, before.Late), func(t *testing.T) {
+				got, err := EvolveReservation(before, at("inventory.reservations.o1", row.fact))
+				if row.want[i] == x {
+					if !errors.Is(err, ErrCannotFollow) {
+						t.Fatalf("%+v, %v; want ErrCannotFollow", got, err)
+					}
+					return
+				}
+				if err != nil || got.State != row.want[i] || got.Late != row.late[i] || got.OrderID != "o1" {
+					t.Fatalf("%+v, %v; want %s, late %t", got, err, row.want[i], row.late[i])
+				}
+			})
+		}
+	}
+}
+
+func TestEvolveRefusesAnotherEntitysEvent(t *testing.T) {
+	_, err := EvolveItem(Item{}, at("inventory.items.B", events.ItemChanged{SKU: "A"}))
+	if !errors.Is(err, ErrCannotFollow) {
+		t.Errorf("item: %v", err)
+	}
+	_, err = EvolveStock(Stock{}, at("inventory.stock.B", events.StockHeld{StockMovement: movement("A", 1, level(1, 1))}))
+	if !errors.Is(err, ErrCannotFollow) {
+		t.Errorf("stock: %v", err)
+	}
+	_, err = EvolveReservation(Reservation{}, at("inventory.reservations.o2", events.ReservationHeld{OrderID: "o1"}))
+	if !errors.Is(err, ErrCannotFollow) {
+		t.Errorf("reservation: %v", err)
+	}
+	_, err = EvolveItem(Item{}, at("inventory.items.A", events.StockHeld{}))
+	if !errors.Is(err, ErrCannotFollow) {
+		t.Errorf("stock event on an item: %v", err)
+	}
+	_, err = EvolveStock(Stock{}, at("inventory.stock.A", events.ItemChanged{SKU: "A"}))
+	if !errors.Is(err, ErrCannotFollow) {
+		t.Errorf("item event on stock: %v", err)
+	}
+}
+
+func TestEvolveStockTakesTheBalanceOver(t *testing.T) {
+	m := movement("A", 2, level(5, 2))
+	for _, entry := range []events.Payload{events.StockAdjusted{StockMovement: m}, events.StockHeld{StockMovement: m},
+		events.StockReleased{StockMovement: m}, events.StockCommitted{StockMovement: m}} {
+		got, err := EvolveStock(Stock{SKU: "A", Level: level(99, 9)}, at("inventory.stock.A", entry))
+		if diff := cmp.Diff(Stock{SKU: "A", Level: level(5, 2)}, got); diff != "" || err != nil {
+			t.Errorf("%s: %v %s", entry.EventType(), err, diff)
+		}
+	}
+}
+
+func TestEvolveStockRefusesABalanceThatDoesNotAddUp(t *testing.T) {
+	for _, after := range []events.StockLevel{
+		{OnHand: 3, Available: 1, Held: 1}, {OnHand: -1, Available: -1}, {OnHand: 0, Available: 1, Held: -1},
+		{OnHand: MaxQuantity + 1, Available: MaxQuantity + 1},
+	} {
+		_, err := EvolveStock(Stock{}, at("inventory.stock.A", events.StockAdjusted{StockMovement: movement("A", 1, after)}))
+		if !errors.Is(err, ErrOutOfRange) {
+			t.Errorf("%+v: %v, want ErrOutOfRange", after, err)
+		}
+	}
+}
+
+// checkLedger reports whether an entry is the arithmetic consequence of the level before it. It does the sum in its own
+// way: what was booked is not proved by the function that booked it. Whoever walks a ledger from its beginning and
+// finds no error knows that the balance is the sum of its movements.
+func checkLedger(before events.StockLevel, entry events.Payload) error {
+	signs := map[string][2]int64{ // on hand, held
+		"inventory.stock_adjusted": {1, 0}, "inventory.stock_held": {0, 1}, "inventory.stock_released": {0, -1}, "inventory.stock_committed": {-1, -1},
+	}
+	sign, ok := signs[entry.EventType()]
+	if !ok {
+		return fmt.Errorf("%s is no movement", entry.EventType())
+	}
+	m, _ := movementOf(entry)
+	want := level(before.OnHand+sign[0]*m.Quantity, before.Held+sign[1]*m.Quantity)
+	if want != m.After || min(want.OnHand, want.Available, want.Held) < 0 {
+		return fmt.Errorf("%s of %d after %+v gives %+v, the entry says %+v", entry.EventType(), m.Quantity, before, want, m.After)
+	}
+	return nil
+}
+
+func TestCheckLedgerFindsAWrongSum(t *testing.T) {
+	before := level(5, 2)
+	good := map[events.Payload]bool{
+		events.StockHeld{StockMovement: movement("A", 3, level(5, 5))}:                                          true,
+		events.StockHeld{StockMovement: movement("A", 2, level(5, 5))}:                                          false,
+		events.StockReleased{StockMovement: movement("A", 2, level(5, 0))}:                                      true,
+		events.StockReleased{StockMovement: movement("A", 2, level(3, 0))}:                                      false,
+		events.StockCommitted{StockMovement: movement("A", 2, level(3, 0))}:                                     true,
+		events.StockCommitted{StockMovement: movement("A", 2, level(5, 0))}:                                     false,
+		events.StockAdjusted{StockMovement: movement("A", -3, level(2, 2))}:                                     true,
+		events.StockAdjusted{StockMovement: movement("A", -3, level(8, 2))}:                                     false,
+		events.StockHeld{StockMovement: movement("A", 4, events.StockLevel{OnHand: 5, Available: -1, Held: 6})}: false,
+	}
+	for entry, ok := range good {
+		if err := checkLedger(before, entry); (err == nil) != ok {
+			t.Errorf("%s %+v: %v", entry.EventType(), entry, err)
+		}
+	}
+	if err := checkLedger(before, events.OrderExpired{}); err == nil {
+		t.Error("an order's event passed for a movement")
+	}
+}

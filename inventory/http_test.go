@@ -1,0 +1,217 @@
+package inventory_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tillstream/events"
+	"tillstream/inventory"
+)
+
+func newRequest(method, path, body string) *http.Request {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	return r
+}
+
+// staff sends a request with the staff token and wants a status.
+func (s *shop) staff(t testing.TB, method, path, body string, status int) map[string]any {
+	t.Helper()
+	w := s.request(t, method, path, body, "Authorization", "Bearer "+staffToken)
+	if w.Code != status {
+		t.Fatalf("%s %s: %d, want %d: %s", method, path, w.Code, status, w.Body)
+	}
+	return decoded(t, w)
+}
+
+func decoded(t testing.TB, w *httptest.ResponseRecorder) map[string]any {
+	t.Helper()
+	var body map[string]any
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
+		t.Fatalf("%v: %s", err, w.Body)
+	}
+	delete(body, "$schema")
+	return body
+}
+
+const mug = `{"title":"Enamel Mug","description":"White.","price":{"amount":850,"currency":"GBP"},"tags":["kitchen"],"on_hand":7}`
+
+func TestStaffListAnItemAndShoppersSeeIt(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	got := s.staff(t, "PUT", "/ops/api/items/MUG-1", mug, 200)
+	level := map[string]any{"sku": "MUG-1", "on_hand": 7.0, "available": 7.0, "held": 0.0}
+	offer := map[string]any{"sku": "MUG-1", "title": "Enamel Mug", "price": map[string]any{"amount": 850.0, "currency": "GBP"},
+		"available": 7.0, "image": "/images/items/MUG-1.svg", "tags": []any{"kitchen"}}
+	want := map[string]any{"description": "White.", "changed": true, "stock": level}
+	for k, v := range offer {
+		want[k] = v
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatal(diff)
+	}
+	if diff := cmp.Diff(level, s.staff(t, "GET", "/ops/api/stock/MUG-1", "", 200)); diff != "" {
+		t.Fatal(diff)
+	}
+	s.wait(t, "the shop window shows all of it", func() bool {
+		w := s.request(t, "GET", "/api/items/MUG-1", "")
+		return w.Code == 200 && decoded(t, w)["available"] == 7.0
+	})
+	if diff := cmp.Diff(map[string]any{"items": []any{offer}}, decoded(t, s.request(t, "GET", "/api/items?q=enam", ""))); diff != "" {
+		t.Fatal(diff)
+	}
+	offer["description"] = "White."
+	if diff := cmp.Diff(offer, decoded(t, s.request(t, "GET", "/api/items/MUG-1", ""))); diff != "" {
+		t.Fatal(diff)
+	}
+	before := s.messages(t)
+	if again := s.staff(t, "PUT", "/ops/api/items/MUG-1", mug, 200); again["changed"] != false || s.messages(t) != before {
+		t.Fatalf("the same again: %v, %d events, before %d", again, s.messages(t), before)
+	}
+}
+
+func TestStaffAdjustStock(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.stock(t, "A", 5)
+	s.decides(t)
+	s.say(t, "o1", events.OrderPlaced{OrderID: "o1", Lines: lines(2, "A")})
+	s.becomes(t, "o1", inventory.StateHeld)
+	const path = "/ops/api/stock/A/adjustments"
+	if got := s.staff(t, "POST", path, `{"delta":-1,"reason":"damaged"}`, 200); got["on_hand"] != 4.0 || got["available"] != 2.0 || got["held"] != 2.0 {
+		t.Fatalf("after delta: %v", got)
+	}
+	if got := s.staff(t, "POST", path, `{"count":2,"reason":"counted"}`, 200); got["on_hand"] != 2.0 || got["available"] != 0.0 {
+		t.Fatalf("after count: %v", got)
+	}
+	s.staff(t, "POST", path, `{"delta":-1,"reason":"damaged"}`, 409)
+	s.staff(t, "POST", path, `{"delta":1000000000,"reason":"received"}`, 409)
+	for _, bad := range []string{`{"reason":"x"}`, `{"delta":1,"count":1,"reason":"x"}`, `{"delta":0,"reason":"x"}`, `{"delta":1,"reason":""}`,
+		`{"delta":1}`, `{"delta":1.5,"reason":"x"}`, `{"count":-1,"reason":"x"}`, `{"count":1000000001,"reason":"x"}`, `{"delta":1,"reason":"x","by":"me"}`} {
+		s.staff(t, "POST", path, bad, 422)
+	}
+	s.staff(t, "POST", "/ops/api/stock/TYPO/adjustments", `{"delta":1,"reason":"x"}`, 404)
+	s.staff(t, "POST", "/ops/api/stock/a.b/adjustments", `{"delta":1,"reason":"x"}`, 400)
+	if got := s.level(t, "A"); got != (events.StockLevel{OnHand: 2, Held: 2}) {
+		t.Fatalf("refusals changed the level: %+v", got)
+	}
+}
+
+func TestListingIsRefusedNamingTheField(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.stock(t, "HELD", 2)
+	s.decides(t)
+	s.say(t, "o1", events.OrderPlaced{OrderID: "o1", Lines: lines(2, "HELD")})
+	s.becomes(t, "o1", inventory.StateHeld)
+	const price = `"price":{"amount":1,"currency":"GBP"}`
+	table := []struct {
+		sku, body string
+		status    int
+		says      string
+	}{
+		{"A", `{"title":"",` + price + `}`, 422, "body.title"},
+		{"A", `{"title":"  ",` + price + `}`, 422, "body.title"},
+		{"A", `{"title":"a\u0000b",` + price + `}`, 422, "body.title"},
+		{"A", `{"title":"` + strings.Repeat("x", 201) + `",` + price + `}`, 422, "body.title"},
+		{"A", `{"title":"x","price":{"amount":0,"currency":"GBP"}}`, 422, "body.price.amount"},
+		{"A", `{"title":"x","price":{"amount":-1,"currency":"GBP"}}`, 422, "body.price.amount"},
+		{"A", `{"title":"x","price":{"amount":100000000,"currency":"GBP"}}`, 422, "body.price.amount"},
+		{"A", `{"title":"x","price":{"amount":1,"currency":"gbp"}}`, 422, "body.price.currency"},
+		{"A", `{"title":"x","image":"javascript:alert(1)",` + price + `}`, 422, "body.image"},
+		{"A", `{"title":"x","image":"//evil.example/x.svg",` + price + `}`, 422, "body.image"},
+		{"A", `{"title":"x","tags":[""],` + price + `}`, 422, "body.tags[0]"},
+		{"A", `{"title":"x","on_hand":-1,` + price + `}`, 422, "body.on_hand"},
+		{"A", `{"title":"x","on_hand":1000000001,` + price + `}`, 422, "body.on_hand"},
+		{"A", `{"title":"x"}`, 422, "body"},
+		{"A", `{"title":"x","nonsense":1,` + price + `}`, 422, "body.nonsense"},
+		{"A", `{"title":`, 400, ""},
+		{"A", `{"title":"` + strings.Repeat("x", 65<<10) + `",` + price + `}`, 413, ""},
+		{"a.b", `{"title":"x",` + price + `}`, 400, "path.sku"},
+		{"%2A", `{"title":"x",` + price + `}`, 400, "path.sku"},
+		{strings.Repeat("x", 5000), `{"title":"x",` + price + `}`, 400, "path.sku"},
+		{"HELD", `{"title":"x","on_hand":1,` + price + `}`, 409, "held"},
+	}
+	for i, row := range table {
+		got := s.staff(t, "PUT", "/ops/api/items/"+row.sku, row.body, row.status)
+		if text := fmt.Sprint(got); !strings.Contains(text, row.says) || len(text) > 2000 {
+			t.Errorf("row %d: %.300v does not name %s", i, got, row.says)
+		}
+	}
+	if got := s.level(t, "HELD"); got != (events.StockLevel{OnHand: 2, Held: 2}) {
+		t.Fatalf("%+v", got)
+	}
+	if item, _, err := inventory.Items.Read(t.Context(), s.log, "HELD"); err != nil || item.Title != "Item HELD" {
+		t.Fatalf("half of a refused listing stands: %+v, %v", item, err)
+	}
+}
+
+func TestImportTakesWhatIsGoodAndNamesTheRest(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	items := []string{`{"sku":"BAD SKU","title":"x","price":{"amount":1,"currency":"GBP"}}`, `{"sku":"FREE","title":"x","price":{"amount":0,"currency":"GBP"}}`}
+	for i := range 198 {
+		items = append(items, fmt.Sprintf(`{"sku":"S%d","title":"Thing %d","price":{"amount":99,"currency":"GBP"},"on_hand":%d,"reason":"import"}`, i, i, i))
+	}
+	body := `{"items":[` + strings.Join(items, ",") + `]}`
+	results := s.staff(t, "POST", "/ops/api/items", body, 200)["results"].([]any)
+	if len(results) != 200 {
+		t.Fatalf("%d results", len(results))
+	}
+	for i, r := range results {
+		result := r.(map[string]any)
+		if refused := result["error"] != nil; refused != (i < 2) || result["changed"] == refused {
+			t.Fatalf("result %d: %v", i, result)
+		}
+	}
+	if got := s.level(t, "S197"); got.OnHand != 197 {
+		t.Fatalf("%+v", got)
+	}
+	before := s.messages(t)
+	s.staff(t, "POST", "/ops/api/items", body, 200)
+	if s.messages(t) != before {
+		t.Fatal("importing the same again said something")
+	}
+	s.staff(t, "POST", "/ops/api/items", `{"items":[]}`, 422)
+	s.staff(t, "POST", "/ops/api/items", `{"items":[`+strings.Join(append(items, items[9]), ",")+`]}`, 422)
+}
+
+func TestStrangersAreTurnedAway(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.stock(t, "A", 1)
+	for _, token := range []string{"", "Bearer ", "Bearer wrong", staffToken, "Basic " + staffToken} {
+		for _, request := range [][3]string{{"PUT", "/ops/api/items/A", mug}, {"POST", "/ops/api/items", `{"items":`}, {"GET", "/ops/api/stock/A", ""},
+			{"POST", "/ops/api/stock/A/adjustments", `{"delta":1,"reason":"x"}`}} {
+			w := s.request(t, request[0], request[1], request[2], "Authorization", token)
+			if w.Code != 401 || w.Header().Get("WWW-Authenticate") != "Bearer" || w.Header().Get("Content-Type") != "application/problem+json" {
+				t.Errorf("%s %s with %q: %d %v", request[0], request[1], token, w.Code, w.Header())
+			}
+		}
+	}
+	if got := s.level(t, "A"); got.OnHand != 1 {
+		t.Fatalf("%+v", got)
+	}
+}
+
+func TestShopWindowRefusesNonsense(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	for path, status := range map[string]int{
+		"/api/items/NONE": 404, "/api/items/a.b": 400, "/api/items/%2A": 400, "/api/items/%3E": 400, "/api/items/" + strings.Repeat("x", 5000): 400,
+		"/api/items?cursor=%21": 400, "/api/items?cursor=AQ": 400, "/api/items?cursor=eA": 400, "/api/items?limit=0": 422, "/api/items?limit=101": 422,
+		"/api/items?limit=x": 422, "/api/items?q=" + strings.Repeat("x", 201): 422, "/ops/api/stock/NONE": 401,
+	} {
+		if w := s.request(t, "GET", path, ""); w.Code != status || w.Header().Get("Content-Type") != "application/problem+json" || w.Body.Len() > 1000 {
+			t.Errorf("%.60s: %d %s, want %d", path, w.Code, w.Body, status)
+		}
+	}
+}

@@ -1,0 +1,55 @@
+package inventory_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"tillstream/events/embedded"
+	"tillstream/events/log/logtest"
+	"tillstream/inventory"
+)
+
+// TestShopWindowStaysOpenWhileTheLogIsAway stops the broker and starts it again on the same files: what was known is
+// shown meanwhile, what is listed afterwards appears without anybody's help.
+func TestShopWindowStaysOpenWhileTheLogIsAway(t *testing.T) {
+	t.Parallel()
+	config := embedded.NATSConfig{Dir: t.TempDir(), Addr: "127.0.0.1:0"}
+	server, err := embedded.StartNATS(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := openOn(t, server)
+	s.stock(t, "A", 5)
+	shown := func(sku string) bool { return s.request(t, "GET", "/api/items/"+sku, "").Code == 200 }
+	s.wait(t, "A is shown", func() bool { return shown("A") })
+	config.Addr = strings.TrimPrefix(server.URL(), "nats://")
+	server.Stop()
+	if !shown("A") {
+		t.Error("the shop window closed with the log")
+	}
+	w := s.request(t, "PUT", "/ops/api/items/B", mug, "Authorization", "Bearer "+staffToken)
+	if w.Code != 503 || w.Header().Get("Retry-After") == "" {
+		t.Errorf("listing while the log is away: %d %v", w.Code, w.Header())
+	}
+	if server, err = embedded.StartNATS(config); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	s.wait(t, "listing works again", func() bool {
+		return s.request(t, "PUT", "/ops/api/items/B", mug, "Authorization", "Bearer "+staffToken).Code == 200
+	})
+	s.wait(t, "B is shown", func() bool { return shown("B") })
+	s.wait(t, "inventory is ready", func() bool { return s.service.Ready() == nil })
+}
+
+func TestNotReadyBeforeTheCatalogueIsLoaded(t *testing.T) {
+	t.Parallel()
+	service, err := inventory.New(inventory.Config{Log: logtest.Open(t), Access: onlyThisToken{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := service.Ready(); !errors.Is(err, inventory.ErrLoading) {
+		t.Errorf("ready: %v", err)
+	}
+}

@@ -1,0 +1,43 @@
+package inventory
+
+import (
+	"errors"
+	"log/slog"
+
+	"tillstream/events/log"
+)
+
+// Access says who may do what.
+type Access interface {
+	// Staff reports whether a bearer token is one of the shop's own people.
+	Staff(token string) bool
+}
+
+// Config sets a [Service] up. There is no database in it: what inventory serves and decides comes from the log.
+type Config struct {
+	Access Access       // required
+	Log    *log.Log     // required
+	Logger *slog.Logger // default: the log's
+}
+
+// Service is the inventory domain, ready to be run by a process.
+type Service struct {
+	access    Access
+	log       *log.Log
+	logger    *slog.Logger
+	catalogue *catalogue
+}
+
+// New checks the configuration and names the field that is missing.
+func New(config Config) (*Service, error) {
+	if config.Log == nil {
+		return nil, errors.New("inventory: Config.Log is required")
+	}
+	if config.Access == nil {
+		return nil, errors.New("inventory: Config.Access is required")
+	}
+	if config.Logger == nil {
+		config.Logger = config.Log.Logger()
+	}
+	return &Service{access: config.Access, log: config.Log, logger: config.Logger, catalogue: newCatalogue()}, nil
+}

@@ -1,0 +1,155 @@
+package inventory_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"tillstream/events"
+	"tillstream/events/embedded"
+	"tillstream/events/log"
+	"tillstream/events/log/logtest"
+	"tillstream/events/worker"
+	"tillstream/inventory"
+)
+
+const staffToken = "ops-token"
+
+type onlyThisToken struct{}
+
+func (onlyThisToken) Staff(token string) bool { return token == staffToken }
+
+// shop is one inventory process on a log of its own.
+type shop struct {
+	log     *log.Log
+	service *inventory.Service
+	http    http.Handler
+}
+
+func open(t testing.TB) *shop {
+	t.Helper()
+	return openOn(t, logtest.Server(t))
+}
+
+// openOn starts an inventory process on a server; several on one server are its replicas. It returns when the
+// catalogue is loaded.
+func openOn(t testing.TB, server *embedded.NATS) *shop {
+	t.Helper()
+	l := logtest.OpenOn(t, server)
+	service, err := inventory.New(inventory.Config{Log: l, Access: onlyThisToken{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	service.Register(humago.New(mux, huma.DefaultConfig("test", "1")))
+	s := &shop{log: l, service: service, http: mux}
+	s.run(t, service.Run)
+	s.wait(t, "catalogue is loaded", func() bool { return service.Ready() == nil })
+	return s
+}
+
+// run runs a loop until the test ends.
+func (s *shop) run(t testing.TB, loop func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := loop(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() { cancel(); running.Wait() })
+}
+
+// decides has the reactions to orders run.
+func (s *shop) decides(t testing.TB) {
+	t.Helper()
+	s.run(t, worker.New(s.log, worker.Config{Deciders: s.service.Deciders()}).Run)
+}
+
+// wait polls until a fact is there.
+func (s *shop) wait(t testing.TB, what string, there func() bool) {
+	t.Helper()
+	deadline, tick := time.After(20*time.Second), time.NewTicker(2*time.Millisecond)
+	defer tick.Stop()
+	for !there() {
+		select {
+		case <-deadline:
+			t.Fatalf("waited in vain until %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+// stock lists an item and counts it.
+func (s *shop) stock(t testing.TB, sku string, onHand int64) {
+	t.Helper()
+	puts, err := s.service.PutItems(t.Context(), []inventory.Listing{{SKU: sku, Title: "Item " + sku,
+		Price: events.Money{Amount: 100, Currency: "GBP"}, OnHand: &onHand}}, "me")
+	if err == nil {
+		err = puts[0].Err
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *shop) level(t testing.TB, sku string) events.StockLevel {
+	t.Helper()
+	stock, _, err := inventory.Stocks.Read(t.Context(), s.log, sku)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stock.Level
+}
+
+func (s *shop) reservation(t testing.TB, orderID string) inventory.Reservation {
+	t.Helper()
+	r, _, err := inventory.Reservations.Read(t.Context(), s.log, orderID)
+	if err != nil && !errors.Is(err, log.ErrNotFound) {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func (s *shop) becomes(t testing.TB, orderID string, state inventory.State) {
+	t.Helper()
+	s.wait(t, orderID+" is "+string(state), func() bool { return s.reservation(t, orderID).State == state })
+}
+
+// say appends what orders would say.
+func (s *shop) say(t testing.TB, orderID string, facts ...events.Payload) {
+	t.Helper()
+	journal := log.Journal{Stream: events.StreamOrders, Subject: events.PrefixOrder + orderID}
+	if err := s.log.Do(context.Background(), func(tx *log.Tx) error { return journal.Append(tx, facts...) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func lines(quantity int64, skus ...string) []events.OrderLine {
+	all := make([]events.OrderLine, len(skus))
+	for i, sku := range skus {
+		all[i] = events.OrderLine{SKU: sku, Quantity: quantity}
+	}
+	return all
+}
+
+func outcome(orderID string) events.OrderOutcome { return events.OrderOutcome{OrderID: orderID} }
+
+func (s *shop) request(t testing.TB, method, path, body string, header ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := newRequest(method, path, body)
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	s.http.ServeHTTP(w, r)
+	return w
+}

@@ -1,0 +1,78 @@
+package inventory
+
+import (
+	"fmt"
+
+	"tillstream/events"
+)
+
+// MaxQuantity bounds what can be on hand of one SKU, and so every quantity that is added to another: no sum of two comes
+// near the end of int64.
+const MaxQuantity = 1_000_000_000
+
+// Stock is what is there of one SKU.
+type Stock struct {
+	SKU   string
+	Level events.StockLevel
+}
+
+// Exists reports whether any movement was ever booked.
+func (s Stock) Exists() bool { return s.SKU != "" }
+
+// EvolveStock folds one entry of the ledger. The balance that it carries is the new level; one that does not add up is
+// refused, because nothing good can be decided on it.
+func EvolveStock(_ Stock, e events.Event) (Stock, error) {
+	m, ok := movementOf(e.Payload)
+	if !ok {
+		return Stock{}, fmt.Errorf("%w: %s on a stock ledger", ErrCannotFollow, e.Type)
+	}
+	if e.Subject != events.PrefixStock+m.SKU {
+		return Stock{}, fmt.Errorf("%w: movement of %q on subject %s", ErrCannotFollow, m.SKU, e.Subject)
+	}
+	if err := checkLevel(m.After); err != nil {
+		return Stock{}, fmt.Errorf("%s of %s: %w", e.Type, m.SKU, err)
+	}
+	return Stock{SKU: m.SKU, Level: m.After}, nil
+}
+
+// applied moves quantity as this sort of entry does.
+func applied(level events.StockLevel, entry events.Payload, quantity int64) events.StockLevel {
+	switch entry.(type) {
+	case events.StockAdjusted:
+		level.OnHand, level.Available = level.OnHand+quantity, level.Available+quantity
+	case events.StockHeld:
+		level.Available, level.Held = level.Available-quantity, level.Held+quantity
+	case events.StockReleased:
+		level.Available, level.Held = level.Available+quantity, level.Held-quantity
+	case events.StockCommitted:
+		level.OnHand, level.Held = level.OnHand-quantity, level.Held-quantity
+	}
+	return level
+}
+
+func movementOf(p events.Payload) (events.StockMovement, bool) {
+	switch p := p.(type) {
+	case events.StockAdjusted:
+		return p.StockMovement, true
+	case events.StockHeld:
+		return p.StockMovement, true
+	case events.StockReleased:
+		return p.StockMovement, true
+	case events.StockCommitted:
+		return p.StockMovement, true
+	}
+	return events.StockMovement{}, false
+}
+
+// checkLevel returns [ErrOutOfRange] unless on_hand = available + held and all three lie in 0 to MaxQuantity.
+func checkLevel(l events.StockLevel) error {
+	for _, n := range []int64{l.OnHand, l.Available, l.Held} {
+		if n < 0 || n > MaxQuantity {
+			return fmt.Errorf("%w: %+v", ErrOutOfRange, l)
+		}
+	}
+	if l.OnHand != l.Available+l.Held {
+		return fmt.Errorf("%w: %+v does not add up", ErrOutOfRange, l)
+	}
+	return nil
+}

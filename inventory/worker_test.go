@@ -1,0 +1,228 @@
+package inventory_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tillstream/events"
+	"tillstream/events/log"
+	"tillstream/events/log/logtest"
+	"tillstream/inventory"
+)
+
+func TestOrderIsHeldAndSold(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.decides(t)
+	s.stock(t, "A", 5)
+	s.stock(t, "B", 1)
+	s.say(t, "o1", events.OrderPlaced{OrderID: "o1", Lines: append(lines(2, "A", "B", "A")[:1], lines(1, "B", "A")...)})
+	s.becomes(t, "o1", inventory.StateHeld)
+	if diff := cmp.Diff([]events.ReservedLine{{SKU: "A", Quantity: 3}, {SKU: "B", Quantity: 1}}, s.reservation(t, "o1").Lines); diff != "" {
+		t.Fatal(diff)
+	}
+	if got, want := s.level(t, "A"), (events.StockLevel{OnHand: 5, Available: 2, Held: 3}); got != want {
+		t.Fatalf("held: %+v, want %+v", got, want)
+	}
+	s.say(t, "o1", events.OrderConfirmed{OrderOutcome: outcome("o1")})
+	s.becomes(t, "o1", inventory.StateCommitted)
+	if got, want := s.level(t, "A"), (events.StockLevel{OnHand: 2, Available: 2}); got != want {
+		t.Fatalf("sold: %+v, want %+v", got, want)
+	}
+}
+
+func TestShortOrderIsRefusedWithEveryShortLine(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.decides(t)
+	s.stock(t, "A", 5)
+	s.stock(t, "B", 1)
+	s.say(t, "o1", events.OrderPlaced{OrderID: "o1", Lines: lines(2, "A", "B", "UNHEARD-OF")})
+	s.becomes(t, "o1", inventory.StateRefused)
+	want := []events.Shortage{{SKU: "B", Requested: 2, Available: 1}, {SKU: "UNHEARD-OF", Requested: 2}}
+	if diff := cmp.Diff(want, s.reservation(t, "o1").Short); diff != "" {
+		t.Fatal(diff)
+	}
+	if got := s.level(t, "A"); got.Held != 0 {
+		t.Fatalf("a refused order holds: %+v", got)
+	}
+}
+
+func TestEveryUnpaidEndGivesStockBack(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.decides(t)
+	s.stock(t, "A", 3)
+	for id, end := range map[string]events.Payload{
+		"expired": events.OrderExpired{OrderOutcome: outcome("expired")}, "cancelled": events.OrderCancelled{OrderOutcome: outcome("cancelled")},
+		"rejected": events.OrderRejected{OrderOutcome: outcome("rejected")},
+	} {
+		s.say(t, id, events.OrderPlaced{OrderID: id, Lines: lines(3, "A")})
+		s.becomes(t, id, inventory.StateHeld)
+		s.say(t, id, end)
+		s.becomes(t, id, inventory.StateReleased)
+	}
+	if got, want := s.level(t, "A"), (events.StockLevel{OnHand: 3, Available: 3}); got != want {
+		t.Fatalf("%+v, want %+v", got, want)
+	}
+}
+
+func TestPaidTooLate(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.decides(t)
+	s.stock(t, "A", 1)
+	for _, id := range []string{"first", "second"} {
+		s.say(t, id, events.OrderPlaced{OrderID: id, Lines: lines(1, "A")})
+		s.becomes(t, id, inventory.StateHeld)
+		s.say(t, id, events.OrderExpired{OrderOutcome: outcome(id)})
+		s.becomes(t, id, inventory.StateReleased)
+	}
+	// Both pay after all, but there is one unit. What had been said before, delivered again, takes nothing back.
+	s.say(t, "first", events.OrderPaidLate{OrderID: "first", Lines: lines(1, "A")}, events.OrderExpired{OrderOutcome: outcome("first")})
+	s.say(t, "second", events.OrderPaidLate{OrderID: "second", Lines: lines(1, "A")})
+	s.becomes(t, "second", inventory.StateRefused)
+	if got := s.reservation(t, "first"); got.State != inventory.StateHeld || !got.Late {
+		t.Fatalf("first is %+v", got)
+	}
+	s.say(t, "first", events.OrderConfirmed{OrderOutcome: outcome("first")})
+	s.becomes(t, "first", inventory.StateCommitted)
+	if got := s.level(t, "A"); got != (events.StockLevel{}) {
+		t.Fatalf("%+v, want nothing left", got)
+	}
+}
+
+// The largest invoice of a real shop had 590 lines; the most that may be set is 800.
+func TestOrderOf800LinesIsOneStep(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	skus, ten := make([]string, 800), int64(10)
+	listings := make([]inventory.Listing, len(skus))
+	for i := range skus {
+		skus[i] = fmt.Sprintf("SKU-%03d", i)
+		listings[i] = inventory.Listing{SKU: skus[i], Title: skus[i], Price: events.Money{Amount: 1, Currency: "GBP"}, OnHand: &ten}
+	}
+	if _, err := s.service.PutItems(t.Context(), listings, "me"); err != nil {
+		t.Fatal(err)
+	}
+	s.decides(t)
+	s.say(t, "big", events.OrderPlaced{OrderID: "big", Lines: lines(4, skus...)})
+	s.say(t, "small", events.OrderPlaced{OrderID: "small", Lines: lines(7, skus[799])})
+	s.becomes(t, "small", inventory.StateRefused)
+	s.say(t, "big", events.OrderConfirmed{OrderOutcome: outcome("big")})
+	s.becomes(t, "big", inventory.StateCommitted)
+	if got, want := s.level(t, skus[0]), (events.StockLevel{OnHand: 6, Available: 6}); got != want {
+		t.Fatalf("%+v, want %+v", got, want)
+	}
+}
+
+func TestWhatCannotBeIsParkedAndTheRestGoesOn(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.decides(t)
+	s.stock(t, "A", 5)
+	s.say(t, "o1", events.OrderConfirmed{OrderOutcome: outcome("o1")})           // nothing is held
+	s.say(t, "o2", events.OrderPlaced{OrderID: "o2", Lines: lines(-1, "A")})     // bad quantity
+	s.say(t, "o3", events.OrderPlaced{OrderID: "o3", Lines: lines(1, "*", "A")}) // no subject token
+	s.say(t, "o4", events.OrderPlaced{OrderID: "o5", Lines: lines(1, "A")})      // somebody else's order
+	s.say(t, "o6", events.OrderPlaced{OrderID: "o6", Lines: lines(1, "A")})
+	s.becomes(t, "o6", inventory.StateHeld)
+	stream, err := s.log.Stream(events.StreamParked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.wait(t, "four events are parked", func() bool {
+		info, err := stream.Info(t.Context())
+		return err == nil && info.State.Msgs == 4
+	})
+	if got := s.level(t, "A"); got.Held != 1 {
+		t.Fatalf("%+v, want one held", got)
+	}
+}
+
+// hold has one replica hear a buyer's order for A and B; every second one names them in opposite order.
+func hold(replica *shop, buyer int) error {
+	id, wanted := fmt.Sprintf("o%d", buyer), lines(1, "A", "B")
+	if buyer%2 == 1 {
+		wanted = lines(1, "B", "A")
+	}
+	return replica.log.Do(context.Background(), func(tx *log.Tx) error {
+		return inventory.React(tx, id, events.OrderPlaced{OrderID: id}, wanted)
+	})
+}
+
+// TestLastUnitHasOneWinner has two replicas hear every order at once, as when one was thought dead and wakes up. That
+// only one of them reads is for efficiency; compare-and-set is what holds.
+func TestLastUnitHasOneWinner(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	replicas := []*shop{openOn(t, server), openOn(t, server)}
+	replicas[0].stock(t, "A", 20)
+	replicas[0].stock(t, "B", 20)
+	const buyers = 40
+	var racing sync.WaitGroup
+	for i, replica := range replicas {
+		racing.Go(func() {
+			for n := range buyers {
+				buyer := n
+				if i == 1 {
+					buyer = buyers - 1 - n // from the other end, so that they meet at different orders
+				}
+				if err := hold(replica, buyer); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	racing.Wait()
+	held := 0
+	for buyer := range buyers {
+		if replicas[0].reservation(t, fmt.Sprintf("o%d", buyer)).State == inventory.StateHeld {
+			held++
+		}
+	}
+	want := events.StockLevel{OnHand: 20, Held: 20}
+	if a, b := replicas[1].level(t, "A"), replicas[1].level(t, "B"); held != 20 || a != want || b != want {
+		t.Fatalf("%d orders hold; A %+v, B %+v; want 20 and %+v", held, a, b, want)
+	}
+}
+
+func TestDeliveredAgainAppendsNothing(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.decides(t)
+	s.stock(t, "A", 3)
+	tell := func() {
+		s.say(t, "sold", events.OrderPlaced{OrderID: "sold", Lines: lines(1, "A")}, events.OrderConfirmed{OrderOutcome: outcome("sold")})
+		s.say(t, "short", events.OrderPlaced{OrderID: "short", Lines: lines(9, "A")}, events.OrderRejected{OrderOutcome: outcome("short")})
+		s.say(t, "late", events.OrderPlaced{OrderID: "late", Lines: lines(1, "A")}, events.OrderExpired{OrderOutcome: outcome("late")},
+			events.OrderPaidLate{OrderID: "late", Lines: lines(1, "A")})
+	}
+	tell()
+	s.wait(t, "late is held again", func() bool { return s.reservation(t, "late").Late })
+	before := s.messages(t)
+	tell()
+	s.say(t, "end", events.OrderPlaced{OrderID: "end", Lines: lines(9, "A")})
+	s.becomes(t, "end", inventory.StateRefused)
+	if after := s.messages(t); after != before+1 {
+		t.Fatalf("%d events before, %d after; want the refusal of the last order only", before, after)
+	}
+}
+
+// messages is how many events inventory has said.
+func (s *shop) messages(t *testing.T) uint64 {
+	t.Helper()
+	stream, err := s.log.Stream(events.StreamInventory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := stream.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.State.Msgs
+}

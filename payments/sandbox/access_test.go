@@ -1,0 +1,146 @@
+package sandbox_test
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tillstream/payments/sandbox"
+)
+
+func TestWhoMayDoWhat(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	in := w.create()
+	intent := "/v1/payment_intents/" + in.ID
+	secret := url.Values{"client_secret": {in.ClientSecret}}
+	wrong := url.Values{"client_secret": {in.ClientSecret + "x"}}
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(secretKey+":"))
+	tests := map[string]struct {
+		method, path string
+		form         url.Values
+		auth         string
+		status       int
+	}{
+		"SecretKey":              {"GET", intent, nil, "Bearer " + secretKey, 200},
+		"BasicAuth":              {"GET", intent, nil, basic, 200},
+		"NoKey":                  {"GET", intent, nil, "", 401},
+		"WrongKey":               {"GET", intent, nil, "Bearer sk_test_other", 401},
+		"SecretKeyUnknownIntent": {"GET", "/v1/payment_intents/pi_none", nil, "Bearer " + secretKey, 404},
+		"ShopperReads":           {"GET", intent + "?" + secret.Encode(), nil, "Bearer " + publishableKey, 200},
+		"ShopperReadsByParam":    {"GET", intent + "?key=" + publishableKey + "&" + secret.Encode(), nil, "", 200},
+		"ShopperNoSecret":        {"GET", intent, nil, "Bearer " + publishableKey, 400},
+		"ShopperWrongSecret":     {"GET", intent + "?" + wrong.Encode(), nil, "Bearer " + publishableKey, 400},
+		"ShopperLists":           {"GET", "/v1/payment_intents", nil, "Bearer " + publishableKey, 401},
+		"ShopperCaptures":        {"POST", intent + "/capture", secret, "Bearer " + publishableKey, 401},
+		"ShopperRefunds":         {"POST", "/v1/refunds", url.Values{"payment_intent": {in.ID}}, "Bearer " + publishableKey, 401},
+		"ShopperWrongConfirm":    {"POST", intent + "/confirm", wrong, "Bearer " + publishableKey, 400},
+		"UnknownRoute":           {"GET", "/v1/customers", nil, "Bearer " + secretKey, 404},
+		"UnknownMethod":          {"DELETE", intent, nil, "Bearer " + secretKey, 404},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := w.mustSend(test.method, test.path, test.form, "Authorization", test.auth)
+			if got.status != test.status {
+				t.Fatalf("status %d, want %d: %s", got.status, test.status, got.body)
+			}
+			if !strings.HasPrefix(got.header.Get("Request-Id"), "req_") {
+				t.Errorf("request id %q", got.header.Get("Request-Id"))
+			}
+			var body struct {
+				Error *struct{ Type, Message string }
+			}
+			got.decode(t, &body)
+			if (body.Error == nil) != (test.status == 200) || body.Error != nil && body.Error.Message == "" {
+				t.Errorf("body %s", got.body)
+			}
+		})
+	}
+}
+
+func TestShopperPaysFromAnyPageAndSeesOnlyThePublicPart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	in := w.create()
+	path := "/v1/payment_intents/" + in.ID + "/confirm"
+	asked := w.mustSend("OPTIONS", path, nil, "Origin", "http://shop.example", "Access-Control-Request-Method", "POST")
+	if asked.status != http.StatusNoContent || asked.header.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(asked.header.Get("Access-Control-Allow-Headers"), "Authorization") {
+		t.Errorf("preflight: %d %v", asked.status, asked.header)
+	}
+	form := typedCard("4242424242424242", "12", "2050", "123")
+	form.Set("client_secret", in.ClientSecret)
+	key, value := bearer(publishableKey)
+	got := w.mustSend("POST", path, form, key, value, "Origin", "http://shop.example")
+	if got.status != http.StatusOK || got.header.Get("Access-Control-Allow-Origin") != "*" {
+		t.Fatalf("confirm: %d %v %s", got.status, got.header, got.body)
+	}
+	var shown map[string]any
+	got.decode(t, &shown)
+	if shown["status"] != "requires_capture" || shown["client_secret"] != in.ClientSecret {
+		t.Errorf("shown %v", shown)
+	}
+	for _, hidden := range []string{"metadata", "latest_charge", "amount_received", "amount_capturable", "customer"} {
+		if _, ok := shown[hidden]; ok {
+			t.Errorf("a shopper sees %s", hidden)
+		}
+	}
+}
+
+func TestRefusedShopperSeesOnlyThePublicPart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	in := w.create()
+	form := typedCard("4000000000000002", "12", "2050", "123")
+	form.Set("client_secret", in.ClientSecret)
+	key, value := bearer(publishableKey)
+	got := w.mustSend("POST", "/v1/payment_intents/"+in.ID+"/confirm", form, key, value)
+	var body struct {
+		Error struct {
+			PaymentIntent map[string]any `json:"payment_intent"`
+		}
+	}
+	got.decode(t, &body)
+	if got.status != http.StatusPaymentRequired || body.Error.PaymentIntent["status"] != "requires_payment_method" {
+		t.Errorf("status %d, body %s", got.status, got.body)
+	}
+	if _, ok := body.Error.PaymentIntent["metadata"]; ok {
+		t.Error("a shopper sees the shop's metadata")
+	}
+}
+
+func TestRequestsThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key, value := bearer(secretKey)
+	json := w.mustSend("POST", "/v1/payment_intents", newIntentForm(), key, value, "Content-Type", "application/json")
+	huge := newIntentForm()
+	huge.Set("description", strings.Repeat("x", 300<<10))
+	large := w.mustSend("POST", "/v1/payment_intents", huge, key, value)
+	long := w.mustSend("POST", "/v1/payment_intents", newIntentForm(), key, value, "Idempotency-Key", strings.Repeat("k", 256))
+	if diff := cmp.Diff([]int{400, 413, 400}, []int{json.status, large.status, long.status}); diff != "" {
+		t.Errorf("statuses of JSON, huge form, long key (-want +got):\n%s", diff)
+	}
+}
+
+func TestConfigNamesTheFieldThatCannotWork(t *testing.T) {
+	t.Parallel()
+	tests := map[string]func(*sandbox.Config){
+		"SecretKey":      func(c *sandbox.Config) { c.SecretKey = "sk_live_1" },
+		"PublishableKey": func(c *sandbox.Config) { c.PublishableKey = "" },
+		"WebhookSecret":  func(c *sandbox.Config) { c.WebhookSecret = "" },
+		"WebhookURL":     func(c *sandbox.Config) { c.WebhookURL = "/webhooks" },
+		"BaseURL":        func(c *sandbox.Config) { c.BaseURL = "ftp://x" },
+	}
+	for field, spoil := range tests {
+		config := sandbox.Config{SecretKey: secretKey, PublishableKey: publishableKey, WebhookSecret: webhookSecret}
+		spoil(&config)
+		if _, err := sandbox.New(config); err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: error %v", field, err)
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package sandbox
+
+import "time"
+
+// holdPeriod is how long a bank keeps an authorization that is not captured.
+const holdPeriod = 7 * 24 * time.Hour
+
+// charge is one attempt to move money for an intent, as Stripe shows it.
+type charge struct {
+	ID                        string            `json:"id"`
+	Object                    string            `json:"object"`
+	Amount                    int64             `json:"amount"`
+	AmountCaptured            int64             `json:"amount_captured"`
+	AmountRefunded            int64             `json:"amount_refunded"`
+	Application               absent            `json:"application"`
+	ApplicationFee            absent            `json:"application_fee"`
+	ApplicationFeeAmount      absent            `json:"application_fee_amount"`
+	BalanceTransaction        text              `json:"balance_transaction"`
+	BillingDetails            billing           `json:"billing_details"`
+	Captured                  bool              `json:"captured"`
+	Created                   int64             `json:"created"`
+	Currency                  string            `json:"currency"`
+	Customer                  text              `json:"customer"`
+	Description               text              `json:"description"`
+	Destination               absent            `json:"destination"`
+	Dispute                   absent            `json:"dispute"`
+	Disputed                  bool              `json:"disputed"`
+	FailureBalanceTransaction absent            `json:"failure_balance_transaction"`
+	FailureCode               text              `json:"failure_code"`
+	FailureMessage            text              `json:"failure_message"`
+	FraudDetails              empty             `json:"fraud_details"`
+	Invoice                   absent            `json:"invoice"`
+	Livemode                  bool              `json:"livemode"`
+	Metadata                  map[string]string `json:"metadata"`
+	Outcome                   outcome           `json:"outcome"`
+	Paid                      bool              `json:"paid"`
+	PaymentIntent             string            `json:"payment_intent"`
+	PaymentMethod             string            `json:"payment_method"`
+	PaymentMethodDetails      methodDetails     `json:"payment_method_details"`
+	ReceiptEmail              text              `json:"receipt_email"`
+	Refunded                  bool              `json:"refunded"`
+	Shipping                  *shipping         `json:"shipping"`
+	Status                    string            `json:"status"`
+	TransferGroup             text              `json:"transfer_group"`
+}
+
+type outcome struct {
+	NetworkStatus string `json:"network_status"`
+	Reason        text   `json:"reason"`
+	RiskLevel     string `json:"risk_level"`
+	RiskScore     int64  `json:"risk_score"`
+	SellerMessage string `json:"seller_message"`
+	Type          string `json:"type"`
+}
+
+type methodDetails struct {
+	Card chargedCard `json:"card"`
+	Type string      `json:"type"`
+}
+
+type chargedCard struct {
+	AmountAuthorized number `json:"amount_authorized"`
+	cardDetails
+	CaptureBefore number        `json:"capture_before,omitempty"`
+	Network       string        `json:"network"`
+	ThreeDSecure  *threeDSecure `json:"three_d_secure"`
+}
+
+type threeDSecure struct {
+	AuthenticationFlow string `json:"authentication_flow"`
+	Result             string `json:"result"`
+	ResultReason       text   `json:"result_reason"`
+	Version            string `json:"version"`
+}
+
+// newCharge begins an attempt with the intent's card; approve or decline ends it.
+func newCharge(in *intent, now time.Time) *charge {
+	return &charge{
+		ID: newID("ch"), Object: "charge", Amount: in.Amount, Created: now.Unix(), Currency: in.Currency,
+		Customer: in.Customer, Description: in.Description, Metadata: in.Metadata, PaymentIntent: in.ID,
+		PaymentMethod: string(in.PaymentMethod), ReceiptEmail: in.ReceiptEmail, Shipping: in.Shipping,
+		TransferGroup: in.TransferGroup,
+		PaymentMethodDetails: methodDetails{
+			Type: "card",
+			Card: chargedCard{cardDetails: in.private.Card.details(), Network: in.private.Card.Brand},
+		},
+	}
+}
+
+// approve is the bank's yes. The money moves now or when it is captured.
+func (ch *charge) approve(manual bool, now time.Time) {
+	ch.Status, ch.Paid = succeeded, true
+	ch.Outcome = outcome{
+		NetworkStatus: "approved_by_network", RiskLevel: "normal", RiskScore: 20,
+		SellerMessage: "Payment complete.", Type: "authorized",
+	}
+	ch.PaymentMethodDetails.Card.AmountAuthorized = number(ch.Amount)
+	if manual {
+		ch.PaymentMethodDetails.Card.CaptureBefore = number(now.Add(holdPeriod).Unix())
+		return
+	}
+	ch.capture(ch.Amount)
+}
+
+// decline is the bank's no.
+func (ch *charge) decline(why refusal) {
+	ch.Status, ch.FailureCode, ch.FailureMessage = "failed", text(why.code), text(why.message)
+	reason := why.declineCode
+	if reason == "" {
+		reason = why.code
+	}
+	ch.Outcome = outcome{
+		NetworkStatus: "declined_by_network", Reason: text(reason), RiskLevel: "normal", RiskScore: 20,
+		SellerMessage: "The bank did not return any further details with this decline.", Type: "issuer_declined",
+	}
+}
+
+// authenticated notes that the shopper proved to be the card's holder.
+func (ch *charge) authenticated() {
+	ch.PaymentMethodDetails.Card.ThreeDSecure = &threeDSecure{
+		AuthenticationFlow: "challenge", Result: "authenticated", Version: "2.2.0",
+	}
+}
+
+// capture moves amount of the authorized money.
+func (ch *charge) capture(amount int64) {
+	ch.Captured, ch.AmountCaptured = true, amount
+	ch.BalanceTransaction = text(newID("txn"))
+}
+
+// release lets go of an authorization: Stripe shows that as a refund of money
+// that was never captured.
+func (ch *charge) release() {
+	ch.AmountRefunded, ch.Refunded = ch.Amount, true
+}
+
+// refundable is what is left to give back.
+func (ch *charge) refundable() int64 {
+	if !ch.Captured {
+		return 0
+	}
+	return ch.AmountCaptured - ch.AmountRefunded
+}
+
+// refund gives amount back.
+func (ch *charge) refund(amount int64) {
+	ch.AmountRefunded += amount
+	ch.Refunded = ch.refundable() == 0
+}

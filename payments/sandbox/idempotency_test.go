@@ -1,0 +1,231 @@
+package sandbox_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stripe/stripe-go/v76"
+
+	"tillstream/payments/sandbox"
+)
+
+// post sends a creation under a key.
+func (w *world) post(path, key string, form url.Values) (answer, error) {
+	return w.send(http.MethodPost, path, form, "Authorization", "Bearer "+secretKey, "Idempotency-Key", key)
+}
+
+func (w *world) mustPost(path, key string, form url.Values) answer {
+	w.t.Helper()
+	a, err := w.post(path, key, form)
+	if err != nil {
+		w.t.Fatalf("POST %s: %v", path, err)
+	}
+	return a
+}
+
+func (w *world) countIntents() int {
+	w.t.Helper()
+	n := 0
+	list := w.stripe.PaymentIntents.List(&stripe.PaymentIntentListParams{})
+	for list.Next() {
+		n++
+	}
+	if err := list.Err(); err != nil {
+		w.t.Fatalf("list intents: %v", err)
+	}
+	return n
+}
+
+func TestSameKeySameParametersReplays(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, inFolder(t.TempDir()))
+	first := w.mustPost("/v1/payment_intents", "k1", newIntentForm())
+	replay := func(when string) {
+		t.Helper()
+		again := w.mustPost("/v1/payment_intents", "k1", newIntentForm())
+		if again.status != http.StatusOK || again.body != first.body || again.header.Get("Idempotent-Replayed") != "true" {
+			t.Errorf("%s: status %d, replayed %q, same body %v", when, again.status, again.header.Get("Idempotent-Replayed"), again.body == first.body)
+		}
+	}
+	if first.header.Get("Idempotent-Replayed") != "" {
+		t.Error("the first answer claims to be a replay")
+	}
+	replay("at once")
+	var created struct{ ID string }
+	first.decode(t, &created)
+	if _, err := w.confirm(created.ID, "pm_card_visa"); err != nil {
+		t.Fatal(err)
+	}
+	replay("after the intent has changed")
+	w.restart()
+	replay("after a restart")
+	w.clock.advance(24*time.Hour - time.Second)
+	replay("a second before the key expires")
+	if n := w.countIntents(); n != 1 {
+		t.Errorf("%d intents", n)
+	}
+	w.clock.advance(time.Second)
+	fresh := w.mustPost("/v1/payment_intents", "k1", newIntentForm())
+	if fresh.body == first.body || fresh.header.Get("Idempotent-Replayed") != "" {
+		t.Error("a key lives longer than a day")
+	}
+}
+
+func TestSameKeyOtherRequestIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, inFolder(t.TempDir()))
+	w.mustPost("/v1/payment_intents", "k1", newIntentForm())
+	other := newIntentForm()
+	other.Set("amount", "1251")
+	check := func(when, path string, form url.Values) {
+		t.Helper()
+		got := w.mustPost(path, "k1", form)
+		var body struct{ Error struct{ Type string } }
+		got.decode(t, &body)
+		if got.status != http.StatusBadRequest || body.Error.Type != "idempotency_error" {
+			t.Errorf("%s: status %d, body %s", when, got.status, got.body)
+		}
+	}
+	check("other amount", "/v1/payment_intents", other)
+	check("other path", "/v1/refunds", url.Values{"charge": {"ch_1"}})
+	w.restart()
+	check("other amount after a restart", "/v1/payment_intents", other)
+}
+
+func TestDeclinesAreKeptAndMistakesAreNot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.create().ID
+	declined := url.Values{"payment_method": {"pm_card_chargeDeclined"}}
+	first := w.mustPost("/v1/payment_intents/"+id+"/confirm", "k1", declined)
+	again := w.mustPost("/v1/payment_intents/"+id+"/confirm", "k1", declined)
+	if first.status != http.StatusPaymentRequired || again.status != first.status || again.body != first.body {
+		t.Errorf("declined %d, again %d", first.status, again.status)
+	}
+	charges := 0
+	for _, kind := range w.eventTypes() {
+		if kind == "charge.failed" {
+			charges++
+		}
+	}
+	if charges != 1 {
+		t.Errorf("the bank was asked %d times", charges)
+	}
+	mistake := newIntentForm()
+	mistake.Set("amount", "none")
+	if got := w.mustPost("/v1/payment_intents", "k2", mistake); got.status != http.StatusBadRequest {
+		t.Errorf("mistake: status %d", got.status)
+	}
+	if got := w.mustPost("/v1/payment_intents", "k2", newIntentForm()); got.status != http.StatusOK {
+		t.Errorf("mended under the same key: status %d, %s", got.status, got.body)
+	}
+}
+
+func TestKeyOfARunningRequest(t *testing.T) {
+	t.Parallel()
+	entered, leave := make(chan struct{}), make(chan struct{})
+	w := newWorld(t, func(c *sandbox.Config) {
+		c.Intercept = func(_ context.Context, r sandbox.Request, work func() sandbox.Answer) sandbox.Answer {
+			if r.IdempotencyKey == "slow" {
+				close(entered)
+				<-leave
+			}
+			return work()
+		}
+	})
+	firstDone := make(chan answer, 1)
+	go func() {
+		a, err := w.post("/v1/payment_intents", "slow", newIntentForm())
+		if err != nil {
+			t.Errorf("slow request: %v", err)
+		}
+		firstDone <- a
+	}()
+	<-entered
+	got := w.mustPost("/v1/payment_intents", "slow", newIntentForm())
+	var body struct{ Error struct{ Code string } }
+	got.decode(t, &body)
+	if got.status != http.StatusConflict || body.Error.Code != "idempotency_key_in_use" {
+		t.Errorf("while running: status %d, body %s", got.status, got.body)
+	}
+	if got := w.mustPost("/v1/payment_intents", "other", newIntentForm()); got.status != http.StatusOK {
+		t.Errorf("another key meanwhile: status %d", got.status)
+	}
+	close(leave)
+	first := <-firstDone
+	if got := w.mustPost("/v1/payment_intents", "slow", newIntentForm()); got.status != http.StatusOK || got.body != first.body {
+		t.Errorf("after it ended: status %d", got.status)
+	}
+}
+
+func TestFiftyParallelPostsMakeOneIntent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	answers := make([]answer, 50)
+	var group sync.WaitGroup
+	for i := range answers {
+		group.Go(func() {
+			for answers[i].status == 0 || answers[i].status == http.StatusConflict {
+				a, err := w.post("/v1/payment_intents", "k1", newIntentForm())
+				if err != nil {
+					t.Errorf("post: %v", err)
+					return
+				}
+				answers[i] = a
+			}
+		})
+	}
+	group.Wait()
+	for _, a := range answers {
+		if a.status != http.StatusOK || a.body != answers[0].body {
+			t.Errorf("status %d, same body %v", a.status, a.body == answers[0].body)
+		}
+	}
+	if n := w.countIntents(); n != 1 {
+		t.Errorf("%d intents", n)
+	}
+}
+
+func TestInterceptedAnswersAreWhatTheKeyReplays(t *testing.T) {
+	t.Parallel()
+	trouble := sandbox.Answer{Status: http.StatusInternalServerError, Body: []byte(`{"error":{"type":"api_error","message":"out of order"}}`)}
+	busy := sandbox.Answer{Status: http.StatusTooManyRequests, Body: []byte(`{"error":{"type":"invalid_request_error","code":"rate_limit","message":"slow down"}}`)}
+	tests := map[string]struct {
+		spoil   func(work func() sandbox.Answer) sandbox.Answer
+		status  int // of the second request under the same key
+		intents int
+	}{
+		"FailsAfterTheWork":  {func(work func() sandbox.Answer) sandbox.Answer { work(); return trouble }, 500, 1},
+		"FailsBeforeTheWork": {func(func() sandbox.Answer) sandbox.Answer { return trouble }, 500, 0},
+		"RefusedAsTooMany":   {func(func() sandbox.Answer) sandbox.Answer { return busy }, 200, 1},
+		"WorksOnce":          {func(work func() sandbox.Answer) sandbox.Answer { work(); return work() }, 200, 1},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var once sync.Once
+			w := newWorld(t, inFolder(t.TempDir()), func(c *sandbox.Config) {
+				c.Intercept = func(_ context.Context, r sandbox.Request, work func() sandbox.Answer) (a sandbox.Answer) {
+					spoiled := false
+					once.Do(func() { a, spoiled = test.spoil(work), true })
+					if spoiled {
+						return a
+					}
+					return work()
+				}
+			})
+			w.mustPost("/v1/payment_intents", "k1", newIntentForm())
+			w.restart()
+			if again := w.mustPost("/v1/payment_intents", "k1", newIntentForm()); again.status != test.status {
+				t.Errorf("second request: status %d, want %d", again.status, test.status)
+			}
+			if n := w.countIntents(); n != test.intents {
+				t.Errorf("%d intents, want %d", n, test.intents)
+			}
+		})
+	}
+}

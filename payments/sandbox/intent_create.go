@@ -1,0 +1,178 @@
+package sandbox
+
+import (
+	"slices"
+	"strings"
+)
+
+// createParams are the parameters that creating an intent understands. Those
+// that the sandbox has no use for are Stripe's nonetheless and are let pass.
+var createParams = []string{
+	"amount", "automatic_payment_methods", "capture_method", "confirm", "confirmation_method", "currency", "customer",
+	"description", "error_on_requires_action", "expand", "metadata", "off_session", "payment_method",
+	"payment_method_data", "payment_method_options", "payment_method_types", "receipt_email", "return_url",
+	"setup_future_usage", "shipping", "statement_descriptor", "statement_descriptor_suffix", "transfer_group",
+	"use_stripe_sdk",
+}
+
+var updateParams = []string{
+	"amount", "currency", "customer", "description", "expand", "metadata", "payment_method", "payment_method_data",
+	"receipt_email", "setup_future_usage", "shipping", "statement_descriptor", "statement_descriptor_suffix",
+	"transfer_group",
+}
+
+// largestAmount is Stripe's limit: eight digits.
+const largestAmount = 99_999_999
+
+// smallestAmounts are Stripe's minima for the currencies it publishes them for.
+var smallestAmounts = map[string]int64{
+	"usd": 50, "eur": 50, "gbp": 30, "chf": 50, "cad": 50, "aud": 50, "jpy": 50, "sek": 300, "nok": 300, "dkk": 250, "pln": 200,
+}
+
+// createIntent answers POST /v1/payment_intents.
+func createIntent(t *tx, c *call) (any, *apiError) {
+	in := newIntent(t.now)
+	if problem := in.readCreation(c.form); problem != nil {
+		return nil, problem
+	}
+	if problem := in.readCommon(c.form); problem != nil {
+		return nil, problem
+	}
+	attempt, problem := readAttempt(c.form, t.now)
+	if problem != nil {
+		return nil, problem
+	}
+	confirm, problem := c.form.boolean("confirm")
+	if problem != nil {
+		return nil, problem
+	}
+	if confirm && attempt.card == nil {
+		return nil, missing("payment_method")
+	}
+	if attempt.card != nil {
+		in.use(attempt.card)
+	}
+	t.putIntent(in)
+	t.emit("payment_intent.created", in)
+	if !confirm {
+		return in, nil
+	}
+	return t.attempt(c, in, attempt)
+}
+
+// readCreation reads what cannot be changed later.
+func (in *intent) readCreation(f form) (problem *apiError) {
+	for _, name := range []string{"amount", "currency"} {
+		if f[name] == "" {
+			return missing(name)
+		}
+	}
+	if in.CaptureMethod, problem = f.oneOf("capture_method", captureAutomatic, captureAutomaticAsync, captureManual); problem != nil {
+		return problem
+	}
+	if in.ConfirmationMethod, problem = f.oneOf("confirmation_method", "automatic", "manual"); problem != nil {
+		return problem
+	}
+	return in.readMethodTypes(f)
+}
+
+func (in *intent) readMethodTypes(f form) *apiError {
+	enabled, problem := f.boolean("automatic_payment_methods[enabled]")
+	if problem != nil {
+		return problem
+	}
+	redirects, problem := f.oneOf("automatic_payment_methods[allow_redirects]", "always", "never")
+	if problem != nil {
+		return problem
+	}
+	in.PaymentMethodTypes = f.list("payment_method_types")
+	if enabled {
+		if len(in.PaymentMethodTypes) > 0 {
+			return invalid("payment_method_types", "parameters_exclusive", "You may only specify one of these parameters: automatic_payment_methods, payment_method_types.")
+		}
+		in.AutomaticPaymentMethods = &automaticMethods{AllowRedirects: redirects, Enabled: true}
+	}
+	if len(in.PaymentMethodTypes) == 0 {
+		in.PaymentMethodTypes = []string{"card"}
+	}
+	if !slices.Contains(in.PaymentMethodTypes, "card") {
+		return invalid("payment_method_types", "payment_intent_invalid_parameter", "The sandbox has no payment method but card.")
+	}
+	return nil
+}
+
+// readCommon reads what creating and updating have in common.
+func (in *intent) readCommon(f form) (problem *apiError) {
+	if in.Metadata, problem = f.metadata(in.Metadata); problem != nil {
+		return problem
+	}
+	if problem := in.readAmount(f); problem != nil {
+		return problem
+	}
+	fields := map[string]*text{
+		"customer": &in.Customer, "description": &in.Description, "receipt_email": &in.ReceiptEmail,
+		"setup_future_usage": &in.SetupFutureUsage, "statement_descriptor": &in.StatementDescriptor,
+		"statement_descriptor_suffix": &in.StatementDescriptorSuffix, "transfer_group": &in.TransferGroup,
+	}
+	for name, field := range fields {
+		if f.has(name) {
+			*field = text(f[name])
+		}
+	}
+	if s := readShipping(f); s != nil {
+		in.Shipping = s
+	}
+	return nil
+}
+
+func (in *intent) readAmount(f form) *apiError {
+	if f.has("currency") {
+		in.Currency = strings.ToLower(f["currency"])
+	}
+	if len(in.Currency) != 3 || strings.Trim(in.Currency, "abcdefghijklmnopqrstuvwxyz") != "" {
+		return invalid("currency", "", "Invalid currency: %s.", in.Currency)
+	}
+	amount, sent, problem := f.integer("amount")
+	if problem != nil {
+		return problem
+	}
+	if sent {
+		in.Amount = amount
+	}
+	switch {
+	case in.Amount < 1:
+		return invalid("amount", "parameter_invalid_integer", "This value must be greater than or equal to 1.")
+	case in.Amount < smallestAmounts[in.Currency]:
+		return invalid("amount", "amount_too_small", "Amount must be at least %d %s", smallestAmounts[in.Currency], in.Currency)
+	case in.Amount > largestAmount:
+		return invalid("amount", "amount_too_large", "Amount must be no more than %d %s", largestAmount, in.Currency)
+	}
+	return nil
+}
+
+// updateIntent answers POST /v1/payment_intents/{id}.
+func updateIntent(t *tx, c *call) (any, *apiError) {
+	in, problem := t.findIntent(c)
+	if problem != nil {
+		return nil, problem
+	}
+	moneyMoves := c.form.has("amount") || c.form.has("currency")
+	if moneyMoves && !in.confirmable() {
+		return nil, unexpectedState(in, "This PaymentIntent's amount could not be updated because it has a status of %s.", in.Status)
+	}
+	if problem := in.readCommon(c.form); problem != nil {
+		return nil, problem
+	}
+	fresh, problem := readCard(c.form, t.now)
+	if problem != nil {
+		return nil, problem
+	}
+	if fresh != nil {
+		if !in.confirmable() {
+			return nil, unexpectedState(in, "This PaymentIntent's payment_method could not be updated because it has a status of %s.", in.Status)
+		}
+		in.use(fresh)
+	}
+	t.putIntent(in)
+	return in, nil
+}

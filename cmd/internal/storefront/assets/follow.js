@@ -1,0 +1,87 @@
+// Following an order. EventSource cannot send an Authorization header, and a token in the URL would end up in logs, so
+// the stream is read from fetch. When it breaks it is opened again, later each time; while it cannot be had the
+// order is asked for instead.
+import { Problem, call, request } from './api.js';
+
+const firstEventWithin = 8_000, silenceLimit = 45_000; // the server says something every 15 s
+const backoff = [500, 1_000, 2_000, 4_000, 8_000, 15_000];
+
+/** events yields the data of each Server-Sent Event in the bytes. */
+async function* events(stream, heard) {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '', data = [];
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    heard();
+    const lines = (rest + value).split(/\r?\n/);
+    rest = lines.pop();
+    for (const line of lines) {
+      if (line.startsWith('data:')) data.push(line.slice(5).trimStart());
+      else if (line === '' && data.length) { yield data.join('\n'); data = []; }
+    }
+  }
+}
+
+/** read passes on every order of one connection; it returns when the server closes it. */
+async function read(path, token, onOrder, outer) {
+  const inner = new AbortController(), stop = () => inner.abort();
+  let timer = setTimeout(stop, firstEventWithin);
+  const heard = () => { clearTimeout(timer); timer = setTimeout(stop, silenceLimit); };
+  outer.addEventListener('abort', stop);
+  try {
+    const response = await request(`${path}/events`,
+      { token, signal: inner.signal, headers: { Accept: 'text/event-stream' } });
+    if (!response.headers.get('Content-Type')?.startsWith('text/event-stream')) throw new Problem(response.status, null);
+    for await (const data of events(response.body, heard)) onOrder(JSON.parse(data));
+  } finally {
+    clearTimeout(timer);
+    outer.removeEventListener('abort', stop);
+    stop();
+  }
+}
+
+function pause(ms, signal) {
+  return new Promise((resume) => {
+    const go = () => { clearTimeout(timer); removeEventListener('online', go); signal.removeEventListener('abort', go); resume(); };
+    const timer = setTimeout(go, ms);
+    addEventListener('online', go);
+    signal.addEventListener('abort', go);
+  });
+}
+
+/** hopeless tells an answer that will not change (not yours, no such order) from trouble that passes. */
+function hopeless(error) {
+  return error instanceof Problem && error.status >= 400 && error.status < 500 && ![408, 425, 429].includes(error.status);
+}
+
+/**
+ * follow calls onOrder with the order now and whenever it changes, and onConnection with whether the news is fresh,
+ * until the signal says stop. It throws the Problem when the order cannot be seen at all.
+ */
+export async function follow(path, token, { onOrder, onConnection, signal }) {
+  let failures = 0;
+  const fresh = (order) => { failures = 0; onConnection(true); onOrder(order); };
+  while (!signal.aborted) {
+    try {
+      await read(path, token, fresh, signal);
+    } catch (error) {
+      if (hopeless(error)) throw error;
+    }
+    if (signal.aborted) return;
+    failures += 1;
+    if (failures > 1) await poll(path, token, { onOrder, onConnection, signal });
+    await pause(backoff[Math.min(failures, backoff.length) - 1] * (0.75 + Math.random() / 2), signal);
+  }
+}
+
+async function poll(path, token, { onOrder, onConnection, signal }) {
+  try {
+    const order = await call(path, { token, signal });
+    onConnection(true);
+    onOrder(order);
+  } catch (error) {
+    if (hopeless(error)) throw error;
+    if (!signal.aborted) onConnection(false);
+  }
+}

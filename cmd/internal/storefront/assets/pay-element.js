@@ -1,0 +1,47 @@
+// Stripe's Payment Element, loaded from Stripe as its rules ask: card data goes from the shopper to Stripe alone.
+import { sentence } from './declines.js';
+import { $ } from './dom.js';
+
+const source = 'https://js.stripe.com/v3/';
+
+function load() {
+  return new Promise((resolve, reject) => {
+    if (window.Stripe) { resolve(); return; }
+    const script = Object.assign(document.createElement('script'), { src: source, onload: resolve, onerror: reject });
+    document.head.append(script);
+  });
+}
+
+/** elementForm builds the form into the box and returns {secret, idle}. */
+export async function elementForm(box, payment, { label, returnURL, onPaid, onProblem }) {
+  const form = $('element-form').content.firstElementChild.cloneNode(true), button = form.querySelector('button');
+  const idle = () => { button.disabled = false; button.textContent = label; };
+  button.textContent = label;
+  box.replaceChildren(form);
+  try {
+    await load();
+  } catch {
+    onProblem('The payment form could not be loaded. Please check your connection or content blocker, and load this page again.');
+    return { secret: null, idle };
+  }
+  const stripe = window.Stripe(payment.publishable_key);
+  const dark = matchMedia('(prefers-color-scheme: dark)').matches;
+  const elements = stripe.elements({ clientSecret: payment.client_secret, appearance: { theme: dark ? 'night' : 'stripe' } });
+  const element = elements.create('payment');
+  element.on('ready', idle);
+  element.on('loaderror', ({ error }) => onProblem(sentence(error)));
+  element.mount(form.querySelector('.element'));
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    if (button.disabled) return;
+    button.disabled = true;
+    button.textContent = 'Paying…';
+    onProblem('');
+    const { error, paymentIntent } = await stripe.confirmPayment({ elements, confirmParams: { return_url: returnURL }, redirect: 'if_required' });
+    const status = (error?.payment_intent ?? paymentIntent)?.status;
+    if (['requires_capture', 'processing', 'succeeded'].includes(status)) { onPaid(); return; }
+    idle();
+    onProblem(sentence(error ?? paymentIntent?.last_payment_error), true);
+  });
+  return { secret: payment.client_secret, idle };
+}

@@ -1,0 +1,48 @@
+package storefront
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"tillstream/events"
+)
+
+// symbols are written before the amount; other currencies show their code instead.
+var symbols = map[string]string{
+	"GBP": "£", "EUR": "€", "USD": "$", "JPY": "¥", "AUD": "A$", "CAD": "CA$", "NZD": "NZ$", "INR": "₹", "KRW": "₩",
+}
+
+// price writes money as an English reader expects it: £1,234.50, ¥1,250, CHF 12.50.
+func price(money events.Money) string {
+	digits := events.MinorDigits(money.Currency)
+	scale := uint64(math.Pow10(digits))
+	sign, amount := "", uint64(money.Amount)
+	if money.Amount < 0 {
+		// Two's complement: this also holds for the smallest int64, which has no positive twin.
+		sign, amount = "-", -amount
+	}
+	text := grouped(amount / scale)
+	if digits > 0 {
+		text += fmt.Sprintf(".%0*d", digits, amount%scale)
+	}
+	symbol, known := symbols[money.Currency]
+	if !known {
+		symbol = money.Currency + "\u00a0"
+	}
+	return sign + symbol + text
+}
+
+// grouped sets a comma between thousands.
+func grouped(number uint64) string {
+	digits := strconv.FormatUint(number, 10)
+	var out strings.Builder
+	for i, digit := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			out.WriteByte(',')
+		}
+		out.WriteRune(digit)
+	}
+	return out.String()
+}

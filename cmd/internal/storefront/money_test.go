@@ -1,0 +1,61 @@
+package storefront
+
+import (
+	"math"
+	"testing"
+
+	"tillstream/events"
+)
+
+func TestPrice(t *testing.T) {
+	for want, money := range map[string]events.Money{
+		"£12.50":                      {Amount: 1250, Currency: "GBP"},
+		"£0.05":                       {Amount: 5, Currency: "GBP"},
+		"£0.00":                       {Amount: 0, Currency: "GBP"},
+		"-£1.99":                      {Amount: -199, Currency: "GBP"},
+		"€1,234,567.89":               {Amount: 123456789, Currency: "EUR"},
+		"¥1,250":                      {Amount: 1250, Currency: "JPY"},
+		"KWD\u00a01.250":              {Amount: 1250, Currency: "KWD"},
+		"-£92,233,720,368,547,758.08": {Amount: math.MinInt64, Currency: "GBP"},
+	} {
+		if got := price(money); got != want {
+			t.Errorf("price(%v) = %q, want %q", money, got, want)
+		}
+	}
+}
+
+func TestCountriesAreISO(t *testing.T) {
+	if len(countries) != 249 {
+		t.Errorf("%d countries, ISO 3166-1 has 249", len(countries))
+	}
+	seen := map[string]bool{}
+	for _, c := range countries {
+		if len(c.Code) != 2 || c.Name == "" || seen[c.Code] {
+			t.Errorf("country %+v is malformed or there twice", c)
+		}
+		seen[c.Code] = true
+	}
+	for _, code := range []string{"GB", "DE", "US", "TW", "XK"} {
+		if seen[code] == (code == "XK") { // Kosovo's code is not in the standard
+			t.Errorf("country %s listed: %v", code, seen[code])
+		}
+	}
+}
+
+func TestEveryMotifIsReachable(t *testing.T) {
+	taken := map[string]bool{}
+	for _, motif := range motifs {
+		if motifFor(motif.names[0]) != motif.drawing {
+			t.Errorf("%q calls for another drawing", motif.names[0])
+		}
+		for _, name := range motif.names {
+			if taken[name] {
+				t.Errorf("%q is claimed twice", name)
+			}
+			taken[name] = true
+		}
+	}
+	if got := motifFor("Two MUGS, blue"); got != motifFor("mug") || got == "" {
+		t.Error("a plural in capitals is not recognised")
+	}
+}

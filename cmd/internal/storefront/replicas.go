@@ -1,0 +1,148 @@
+package storefront
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	restAfterFailure = 2 * time.Second // how long a replica that was not there is asked last
+	maxReplay        = 256 << 10       // the largest body kept for sending again: four times the API's own limit
+)
+
+// replicas is a RoundTripper over several processes of one domain. It asks them in turn; one that could not be
+// reached is asked last for a while, so that a killed replica costs a failed dial every two seconds, not every request.
+type replicas struct {
+	next    http.RoundTripper
+	now     func() time.Time
+	turn    atomic.Uint64
+	targets []*replica
+}
+
+type replica struct {
+	scheme, host string
+	restUntil    atomic.Int64 // unix nanoseconds
+}
+
+func newReplicas(list string, next http.RoundTripper, now func() time.Time) (*replicas, error) {
+	addresses, err := splitAddresses(list)
+	if err != nil {
+		return nil, err
+	}
+	group := &replicas{next: next, now: now}
+	for _, address := range addresses {
+		scheme, host, _ := strings.Cut(address, "://")
+		group.targets = append(group.targets, &replica{scheme: scheme, host: host})
+	}
+	return group, nil
+}
+
+// order is whom to ask for the next request, resting replicas last.
+func (g *replicas) order() []*replica {
+	now, start := g.now().UnixNano(), int(g.turn.Add(1)%uint64(len(g.targets)))
+	ready := make([]*replica, 0, len(g.targets))
+	var resting []*replica
+	for i := range g.targets {
+		target := g.targets[(start+i)%len(g.targets)]
+		if target.restUntil.Load() > now {
+			resting = append(resting, target)
+		} else {
+			ready = append(ready, target)
+		}
+	}
+	return append(ready, resting...)
+}
+
+// RoundTrip sends the request to the first replica that answers. It goes on to the next one only when the request
+// cannot have had an effect (nobody answered the door) or may be repeated (reads, and writes with an Idempotency-Key).
+func (g *replicas) RoundTrip(request *http.Request) (*http.Response, error) {
+	body, err := newResendable(request)
+	if err != nil {
+		return nil, err
+	}
+	var failures []error
+	for _, target := range g.order() {
+		attempt := request.Clone(request.Context())
+		attempt.URL.Scheme, attempt.URL.Host, attempt.Host = target.scheme, target.host, target.host
+		attempt.Body = body.open()
+		answer, err := g.next.RoundTrip(attempt)
+		if err == nil {
+			return answer, nil
+		}
+		failures = append(failures, fmt.Errorf("ask %s: %w", target.host, err))
+		if request.Context().Err() != nil {
+			break
+		}
+		target.restUntil.Store(g.now().Add(restAfterFailure).UnixNano())
+		if !body.mayGoAgain(err) {
+			break
+		}
+	}
+	return nil, errors.Join(failures...)
+}
+
+// resendable is a request body with what is known about sending it a second time.
+type resendable struct {
+	repeatable bool   // the request as a whole does no harm twice
+	kept       []byte // the whole body, if it was kept
+	stream     *watchedBody
+}
+
+// newResendable keeps the body of a request with an Idempotency-Key, so that it can be repeated even after part of it
+// has been sent.
+func newResendable(request *http.Request) (*resendable, error) {
+	read := request.Method == http.MethodGet || request.Method == http.MethodHead || request.Method == http.MethodOptions
+	keyed := request.Header.Get("Idempotency-Key") != ""
+	if request.Body == nil || request.Body == http.NoBody {
+		return &resendable{repeatable: read || keyed}, nil
+	}
+	if keyed && request.ContentLength >= 0 && request.ContentLength <= maxReplay {
+		kept, err := io.ReadAll(request.Body)
+		if err != nil {
+			return nil, fmt.Errorf("read request body: %w", err)
+		}
+		return &resendable{repeatable: true, kept: kept}, nil
+	}
+	return &resendable{stream: &watchedBody{from: request.Body}}, nil
+}
+
+func (b *resendable) open() io.ReadCloser {
+	switch {
+	case b.stream != nil:
+		return b.stream
+	case b.kept != nil:
+		return io.NopCloser(bytes.NewReader(b.kept))
+	}
+	return http.NoBody
+}
+
+// mayGoAgain decides after a failed attempt. A refused or timed out dial has sent nothing.
+func (b *resendable) mayGoAgain(failure error) bool {
+	if b.stream != nil && b.stream.started.Load() {
+		return false
+	}
+	var network *net.OpError
+	unsent := errors.As(failure, &network) && network.Op == "dial"
+	return unsent || b.repeatable
+}
+
+// watchedBody notes whether anybody has begun to read it. Close does nothing: the transport closes the body of a
+// failed attempt, which would take it from the next one; the server closes the real one when the request is done.
+type watchedBody struct {
+	from    io.Reader
+	started atomic.Bool
+}
+
+func (b *watchedBody) Read(into []byte) (int, error) {
+	b.started.Store(true)
+	return b.from.Read(into)
+}
+
+func (b *watchedBody) Close() error { return nil }

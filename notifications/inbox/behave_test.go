@@ -1,0 +1,120 @@
+package inbox
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/wneessen/go-mail"
+)
+
+func TestRefusesAsATestWants(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		at   Stage
+		code int
+		kept int
+	}{
+		"SenderForNow":     {StageMail, 451, 0},
+		"SenderForGood":    {StageMail, 550, 0},
+		"RecipientForNow":  {StageRcpt, 450, 0},
+		"RecipientForGood": {StageRcpt, 550, 0},
+		"MailForNow":       {StageData, 451, 0},
+		"MailForGood":      {StageData, 554, 0},
+		"AnswerLost":       {StageKept, 451, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i := start(t, Config{})
+			i.Behave(func(_ context.Context, at Stage, _, _ string) error {
+				if at == c.at {
+					return Refuse(c.code, "not today")
+				}
+				return nil
+			})
+			err := client(t, i).DialAndSendWithContext(t.Context(), textMail(t, "ada@example.com", "Hello"))
+			var refused *mail.SendError
+			if !errors.As(err, &refused) || refused.ErrorCode() != c.code || refused.IsTemp() != (c.code < 500) {
+				t.Errorf("refused at %s: %v, want code %d", c.at, err, c.code)
+			}
+			if got := len(i.Messages("")); got != c.kept {
+				t.Errorf("%d mails kept, want %d", got, c.kept)
+			}
+
+			i.Behave(nil)
+			send(t, i, textMail(t, "ada@example.com", "Hello again"))
+			if got := len(i.Messages("")); got != c.kept+1 {
+				t.Errorf("%d mails kept once it behaves again, want %d", got, c.kept+1)
+			}
+		})
+	}
+}
+
+func TestAsksAtEveryStage(t *testing.T) {
+	t.Parallel()
+	i := start(t, Config{})
+	type question struct {
+		At       Stage
+		From, To string
+	}
+	asked := make(chan question, 10)
+	i.Behave(func(_ context.Context, at Stage, from, to string) error {
+		asked <- question{at, from, to}
+		return nil
+	})
+	send(t, i, textMail(t, "ada@example.com", "Hello"))
+	close(asked)
+	var got []question
+	for q := range asked {
+		got = append(got, q)
+	}
+	const from, to = "shop@tillstream.test", "ada@example.com"
+	want := []question{{StageMail, from, ""}, {StageRcpt, from, to}, {StageData, from, to}, {StageKept, from, to}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("questions (-want +got):\n%s", diff)
+	}
+}
+
+func TestHangsUntilTheInboxStops(t *testing.T) {
+	t.Parallel()
+	i := start(t, Config{})
+	hanging := make(chan struct{})
+	i.Behave(func(ctx context.Context, at Stage, _, _ string) error {
+		if at != StageKept {
+			return nil
+		}
+		close(hanging)
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	sent := make(chan error, 1)
+	hello := textMail(t, "ada@example.com", "Hello")
+	c := client(t, i)
+	go func() { sent <- c.DialAndSend(hello) }()
+	<-hanging
+	if got := len(i.Messages("")); got != 1 {
+		t.Errorf("%d mails kept while the client waits, want 1", got)
+	}
+	stopped := make(chan struct{})
+	go func() { i.Stop(); close(stopped) }()
+	for what, done := range map[string]<-chan struct{}{"the inbox": stopped, "the client": errored(sent)} {
+		select {
+		case <-done:
+		case <-time.After(5 * time.Second):
+			t.Errorf("%s still waits after Stop", what)
+		}
+	}
+}
+
+// errored is closed once an error arrives.
+func errored(errs <-chan error) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		if err := <-errs; err != nil {
+			close(done)
+		}
+	}()
+	return done
+}

@@ -68,6 +68,9 @@ func Run(ctx context.Context, config Config, logger *slog.Logger, out io.Writer)
 	})
 }
 
+// cachedEntities bounds each domain's memory of states: four times this many live in one process.
+const cachedEntities = 10_000
+
 // shop is the four domains on one set of servers.
 type shop struct {
 	config    Config
@@ -144,7 +147,7 @@ func (sh *shop) add(ctx context.Context, name string, build func(*log.Log, *slog
 	sh.conns = append(sh.conns, conn)
 	logger := sh.logger.With("process", name)
 	registerer := prometheus.WrapRegistererWith(prometheus.Labels{"process": name}, sh.registry)
-	l, err := log.Open(ctx, conn, log.Config{Source: name, Logger: logger, Registerer: registerer})
+	l, err := log.Open(ctx, conn, log.Config{Source: name, Logger: logger, Registerer: registerer, CacheSize: cachedEntities})
 	if err != nil {
 		return err
 	}

@@ -11,8 +11,12 @@ import (
 	"tillstream/events"
 )
 
-// readBatch is how many messages one direct get asks for. Orders and payments have about ten events in their life.
-const readBatch = 256
+// How a history is read. Orders and payments have about ten events in their life, and a reader is mostly behind by one
+// or two: those are fetched one by one. A batch costs a subscription of its own, which pays from some more on.
+const (
+	readSingly = 8
+	readBatch  = 256
+)
 
 // newest returns the newest state of an entity, seq 0 when there is none. It asks for the subject's last message first:
 // when that is already in the cached state nothing else is read. A direct get may be answered by a follower that lags
@@ -51,6 +55,18 @@ func (l *Log) lastMessage(ctx context.Context, stream, subject string) (*jetstre
 
 // foldFrom goes on from a known state up to the last message.
 func (l *Log) foldFrom(ctx context.Context, f fold, subject string, known entry, last *jetstream.RawStreamMsg) (entry, error) {
+	for range readSingly {
+		if known.seq >= last.Sequence {
+			return known, nil
+		}
+		msg, err := l.streams[f.stream].GetMsg(ctx, known.seq+1, jetstream.WithGetMsgSubject(subject))
+		if err != nil {
+			return entry{}, unavailable(ctx, err)
+		}
+		if known, err = f.step(known, msg); err != nil {
+			return entry{}, err
+		}
+	}
 	for known.seq < last.Sequence {
 		before := known.seq
 		err := l.history(ctx, f.stream, subject, known.seq+1, func(msg *jetstream.RawStreamMsg) error {

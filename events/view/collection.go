@@ -27,6 +27,11 @@ func (i Index) keys() bson.D {
 	return keys
 }
 
+// name is how the index is called in the database.
+func (i Index) name() string {
+	return strings.NewReplacer("-", "desc_", ".", "_").Replace(strings.Join(i.Keys, "__"))
+}
+
 // Document is one entity as stored.
 type Document struct {
 	ID  string `bson:"_id"`

@@ -101,7 +101,7 @@ func (r *Rememberer) Run(ctx context.Context) error {
 		if batch == nil {
 			return nil
 		}
-		r.persist(ctx, work, batch)
+		r.persist(ctx, work, f, batch)
 	}
 }
 
@@ -143,15 +143,12 @@ func (r *Rememberer) gather(ctx context.Context, f *feed.Feed) []feed.Message {
 }
 
 // persist writes a batch, however long the database is away, and acknowledges it.
-func (r *Rememberer) persist(ctx, work context.Context, batch []feed.Message) {
+func (r *Rememberer) persist(ctx, work context.Context, f *feed.Feed, batch []feed.Message) {
 	err := r.untilDone(ctx, work, "write view", func() error { return r.flush(work, batch) })
 	if err != nil {
 		return // stopping; the batch is delivered again
 	}
-	last := batch[len(batch)-1]
-	if err := last.Ack(); err != nil {
-		r.log.Logger().Warn("acknowledge", "view", r.view.Name, "sequence", last.Sequence, "error", err)
-	}
+	f.Acknowledge(batch)
 }
 
 // untilDone repeats a step until it succeeds or the process stops.

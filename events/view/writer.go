@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -18,8 +19,11 @@ const (
 	replaceChunk = 20
 )
 
-// codeDuplicateKey is MongoDB's E11000.
-const codeDuplicateKey = 11000
+// Error codes of MongoDB (mongo/src/mongo/base/error_codes.yml).
+const (
+	codeDuplicateKey      = 11000
+	codeNamespaceNotFound = 26
+)
 
 // writer writes documents. It remembers which ones exist, because inserting is about twenty times cheaper than
 // replacing on FerretDB, and most documents are written once.
@@ -117,10 +121,19 @@ func (w *writer) replace(ctx context.Context, collection string, documents []Doc
 	return nil
 }
 
+// createIndexes creates those that are missing. Creating one that exists is no error in MongoDB, but FerretDB v1.24.2
+// panics when it is asked to.
 func createIndexes(ctx context.Context, collection *mongo.Collection, indexes []Index) error {
-	models := make([]mongo.IndexModel, 0, len(indexes))
+	existing, err := collection.Indexes().ListSpecifications(ctx)
+	var missing mongo.CommandError
+	if err != nil && (!errors.As(err, &missing) || missing.Code != codeNamespaceNotFound) {
+		return fmt.Errorf("list indexes of %s: %w", collection.Name(), err)
+	}
+	var models []mongo.IndexModel
 	for _, i := range indexes {
-		models = append(models, mongo.IndexModel{Keys: i.keys(), Options: options.Index().SetUnique(i.Unique)})
+		if !slices.ContainsFunc(existing, func(e mongo.IndexSpecification) bool { return e.Name == i.name() }) {
+			models = append(models, mongo.IndexModel{Keys: i.keys(), Options: options.Index().SetUnique(i.Unique).SetName(i.name())})
+		}
 	}
 	if len(models) == 0 {
 		return nil

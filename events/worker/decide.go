@@ -52,17 +52,17 @@ func (d *decideLoop) run(ctx, work context.Context) error {
 		if batch == nil {
 			return nil
 		}
-		d.handle(ctx, work, batch)
+		d.handle(ctx, work, f, batch)
 	}
 }
 
 // handle sees a batch through. What could not be committed because the log is away is tried again until it is back or
 // the process stops; then it stays unacknowledged and somebody else gets it.
-func (d *decideLoop) handle(ctx, work context.Context, batch []delivery) {
+func (d *decideLoop) handle(ctx, work context.Context, f *feed.Feed, batch []delivery) {
 	for wait := 50 * time.Millisecond; len(batch) > 0; {
 		n, err := d.decide(work, batch)
 		if n > 0 {
-			d.acknowledge(batch[n-1])
+			f.Acknowledge(batch[:n])
 			batch = batch[n:]
 		}
 		d.health.report(err)
@@ -75,13 +75,6 @@ func (d *decideLoop) handle(ctx, work context.Context, batch []delivery) {
 			return
 		}
 		wait = min(2*wait, 5*time.Second)
-	}
-}
-
-// acknowledge is for everything up to m. A lost acknowledgement delivers the events again, which changes nothing.
-func (d *decideLoop) acknowledge(m delivery) {
-	if err := m.Ack(); err != nil {
-		d.log.Logger().Warn("acknowledge", "worker", d.Name, "sequence", m.Sequence, "error", err)
 	}
 }
 

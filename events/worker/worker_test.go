@@ -313,7 +313,50 @@ func TestConsumersAreOnesThatTheBrokerTakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if config := c.CachedInfo().Config; config.AckPolicy != jetstream.AckAllPolicy || config.PriorityPolicy != jetstream.PriorityPolicyPinned {
+	if config := c.CachedInfo().Config; config.AckPolicy != jetstream.AckExplicitPolicy || config.PriorityPolicy != jetstream.PriorityPolicyPinned {
 		t.Errorf("consumer is %+v", config)
 	}
+}
+
+// A replica that died with messages in its hands must not cost them: its successor starts at what was acknowledged, not
+// at what was delivered.
+func TestWhatADeadReplicaHadFetchedIsNotLost(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	l := logtest.OpenOn(t, server)
+	ids := make([]string, 40)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("o%d", i)
+	}
+	place(t, l, ids[:20]...)
+	conn := logtest.Connect(t, server)
+	dying, err := log.Open(t.Context(), conn, log.Config{Source: "dying"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, got := make(chan struct{}), make(chan struct{}, 100)
+	stuck := marker("marker")
+	stuck.Routes = []worker.Route{worker.On(func(*log.Tx, events.Event, events.OrderPlaced) error {
+		got <- struct{}{}
+		<-held // has fetched, never finishes
+		return nil
+	})}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = worker.New(dying, worker.Config{Deciders: []worker.Decider{stuck}}).Run(ctx) // dies with its connection
+	}()
+	<-got
+	conn.Close()
+	place(t, l, ids[20:]...)
+	start(t, l, worker.Config{Deciders: []worker.Decider{marker("marker")}})
+	for i, e := range expect(t, l, events.StreamInventory, "inventory.reservations.*", len(ids)) {
+		if want := "inventory.reservations." + ids[i]; e.Subject != want {
+			t.Errorf("fact %d is about %s, want %s", i, e.Subject, want)
+		}
+	}
+	cancel()
+	close(held)
+	<-done
 }

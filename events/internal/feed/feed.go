@@ -1,5 +1,13 @@
 // Package feed is how a loop gets its messages: a durable pull consumer, kept alive over broken connections, read in
 // whatever quantity has arrived.
+//
+// An exclusive feed promises every message in the order of the stream, without a gap, from the acknowledged floor on. The
+// broker alone does not: what a replica fetched before it died is delivered again only after AckWait, and its successor
+// gets newer messages first. The broker numbers its deliveries, so a gap shows; then the feed has the consumer start
+// again at its floor (which starts the numbers again at 1), and takes messages only in the sequence of these numbers.
+//
+// Every message is acknowledged by itself. Acknowledging "this and everything before" would be cheaper, but in the hands
+// of a successor it says of messages that it never saw that they were handled.
 package feed
 
 import (
@@ -28,7 +36,7 @@ const (
 // Config is one durable consumer.
 type Config struct {
 	AckWait       time.Duration // default 30 s
-	Exclusive     bool          // one active replica, acknowledged up to a message; else shared, message by message
+	Exclusive     bool          // one active replica at a time, in order; else shared
 	Filter        []string      // subjects; default all of the stream
 	MaxAckPending int           // delivered and not yet acknowledged; default 1,000
 	Name          string
@@ -43,7 +51,6 @@ func (c Config) Consumer(replicas int) jetstream.ConsumerConfig {
 		MaxAckPending: c.MaxAckPending, FilterSubjects: c.Filter, MaxDeliver: -1, Replicas: replicas,
 	}
 	if c.Exclusive {
-		config.AckPolicy = jetstream.AckAllPolicy
 		config.PriorityPolicy, config.PriorityGroups, config.PinnedTTL = jetstream.PriorityPolicyPinned, []string{group}, pinnedTTL
 	}
 	return config
@@ -125,6 +132,17 @@ func comparable(config jetstream.ConsumerConfig) jetstream.ConsumerConfig {
 	return config
 }
 
+// Acknowledge tells the broker that messages were handled. An acknowledgement that is lost delivers its message again,
+// so an error is only worth a line in the log.
+func (f *Feed) Acknowledge(batch []Message) {
+	for _, m := range batch {
+		if err := m.Ack(); err != nil {
+			f.log.Logger().Warn("acknowledge", "consumer", f.config.Name, "sequence", m.Sequence, "error", err)
+			return
+		}
+	}
+}
+
 // Take waits for a message and returns it with what else has arrived, at most limit. It returns nil when ctx ends or
 // the feed is closed.
 func (f *Feed) Take(ctx context.Context, limit int) []Message {
@@ -196,6 +214,7 @@ func (f *Feed) read(ctx context.Context) error {
 	defer iterator.Stop()
 	stop := context.AfterFunc(ctx, iterator.Stop)
 	defer stop()
+	var seq sequencer
 	for {
 		msg, err := iterator.Next()
 		if err != nil {
@@ -205,6 +224,17 @@ func (f *Feed) read(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("metadata of %s: %w", strings.TrimSpace(msg.Subject()), err)
 		}
+		if f.config.Exclusive {
+			switch seq.judge(f.era(msg), meta.Sequence.Consumer) {
+			case skip:
+				continue
+			case startOver:
+				if err := f.startAtFloor(ctx); err != nil {
+					return err
+				}
+				continue
+			}
+		}
 		f.pending.Store(meta.NumPending)
 		select {
 		case f.messages <- Message{Msg: msg, Sequence: meta.Sequence.Stream, Attempt: int(min(meta.NumDelivered, 1<<30))}:
@@ -212,6 +242,21 @@ func (f *Feed) read(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// era of a delivery: another pin or another connection, and what was on the way before may be lost.
+func (f *Feed) era(msg jetstream.Msg) era {
+	return era{pin: msg.Headers().Get("Nats-Pin-Id"), reconnects: f.log.JetStream().Conn().Stats().Reconnects}
+}
+
+// startAtFloor has the broker forget what it delivered and was not acknowledged, and deliver it again, in order.
+func (f *Feed) startAtFloor(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if _, err := f.log.JetStream().ResetConsumer(ctx, f.config.Stream, f.config.Name); err != nil {
+		return fmt.Errorf("reset consumer %s: %w", f.config.Name, err)
+	}
+	return nil
 }
 
 // reopen finds or recreates the consumer, with pauses in between, until it succeeds or ctx ends.

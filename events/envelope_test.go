@@ -1,0 +1,139 @@
+package events_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+
+	"tillstream/events"
+)
+
+func expired() events.Event {
+	return events.Event{
+		ID: "0197e3a0-5c3b-7d1e-9a55-2f1c8f6f2b10", Type: "payments.cancelled", Version: 1, Source: "payments",
+		Time:          time.Date(2026, 11, 21, 9, 30, 0, 123456000, time.UTC),
+		CorrelationID: "order-1", CausationID: "0197e3a0-0000-7000-8000-000000000000",
+		TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+		Subject:     "payments.order-1",
+		Payload:     events.PaymentCancelled{OrderID: "order-1", PaymentIntent: "pi_1", Reason: "expired"},
+	}
+}
+
+func encode(t *testing.T, e events.Event) *nats.Msg {
+	t.Helper()
+	msg, err := events.Encode(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return msg
+}
+
+func TestEnvelopeRoundTrip(t *testing.T) {
+	t.Parallel()
+	bare := expired()
+	bare.CorrelationID, bare.CausationID, bare.TraceParent = "", "", ""
+	for name, want := range map[string]events.Event{"Full": expired(), "Bare": bare} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			msg := encode(t, want)
+			got, err := events.Decode(msg.Subject, msg.Header, msg.Data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("after the round trip (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The header names are what other programs see: CloudEvents 1.0, binary mode, on NATS.
+func TestEnvelopeOnTheWire(t *testing.T) {
+	t.Parallel()
+	msg := encode(t, expired())
+	want := nats.Header{
+		"ce-specversion":   {"1.0"},
+		"ce-id":            {"0197e3a0-5c3b-7d1e-9a55-2f1c8f6f2b10"},
+		"ce-type":          {"payments.cancelled"},
+		"ce-source":        {"payments"},
+		"ce-time":          {"2026-11-21T09:30:00.123456Z"},
+		"ce-dataversion":   {"1"},
+		"ce-correlationid": {"order-1"},
+		"ce-causationid":   {"0197e3a0-0000-7000-8000-000000000000"},
+		"traceparent":      {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+	}
+	if diff := cmp.Diff(want, msg.Header); diff != "" {
+		t.Errorf("headers (-want +got):\n%s", diff)
+	}
+	if want := `{"order_id":"order-1","payment_intent":"pi_1","reason":"expired"}`; string(msg.Data) != want {
+		t.Errorf("body %s, want %s", msg.Data, want)
+	}
+}
+
+func TestEnvelopeOfAnotherZoneIsUTC(t *testing.T) {
+	t.Parallel()
+	e := expired()
+	e.Time = e.Time.In(time.FixedZone("Berlin", 3600))
+	if got := encode(t, e).Header[events.HeaderTime]; !cmp.Equal(got, []string{"2026-11-21T09:30:00.123456Z"}) {
+		t.Errorf("time header %q", got)
+	}
+}
+
+// Fault row 20: each way to be unreadable has its own error, and what could be read of the envelope is there.
+func TestDecodeRefuses(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*nats.Msg)
+		want   error
+	}{
+		"NoHeaders":      {func(m *nats.Msg) { m.Header = nil }, events.ErrNotAnEvent},
+		"NoID":           {func(m *nats.Msg) { delete(m.Header, events.HeaderID) }, events.ErrNotAnEvent},
+		"NoType":         {func(m *nats.Msg) { delete(m.Header, events.HeaderType) }, events.ErrNotAnEvent},
+		"NoTime":         {func(m *nats.Msg) { delete(m.Header, events.HeaderTime) }, events.ErrNotAnEvent},
+		"BadTime":        {set(events.HeaderTime, "yesterday"), events.ErrNotAnEvent},
+		"NoVersion":      {func(m *nats.Msg) { delete(m.Header, events.HeaderVersion) }, events.ErrNotAnEvent},
+		"EmptyHeader":    {func(m *nats.Msg) { m.Header[events.HeaderID] = []string{} }, events.ErrNotAnEvent},
+		"UnknownType":    {set(events.HeaderType, "payments.conjured"), events.ErrUnknownType},
+		"FutureVersion":  {set(events.HeaderVersion, "2"), events.ErrUnknownVersion},
+		"VersionZero":    {set(events.HeaderVersion, "0"), events.ErrUnknownVersion},
+		"NotJSON":        {body("garbage"), events.ErrBadPayload},
+		"Empty":          {body(""), events.ErrBadPayload},
+		"WrongType":      {body(`{"order_id":7}`), events.ErrBadPayload},
+		"Array":          {body(`[]`), events.ErrBadPayload},
+		"DuplicateField": {body(`{"order_id":"a","order_id":"b"}`), events.ErrBadPayload},
+		"TwoDocuments":   {body(`{} {}`), events.ErrBadPayload},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			msg := encode(t, expired())
+			c.change(msg)
+			e, err := events.Decode(msg.Subject, msg.Header, msg.Data)
+			if !errors.Is(err, c.want) {
+				t.Errorf("got %v, want %v", err, c.want)
+			}
+			if e.Subject != "payments.order-1" || e.Payload != nil {
+				t.Errorf("envelope %+v, want the subject and no payload", e)
+			}
+		})
+	}
+}
+
+func set(header, value string) func(*nats.Msg) {
+	return func(m *nats.Msg) { m.Header[header] = []string{value} }
+}
+
+func body(text string) func(*nats.Msg) { return func(m *nats.Msg) { m.Data = []byte(text) } }
+
+type stranger struct{}
+
+func (stranger) EventType() string { return "nobody.knows" }
+
+func TestEncodeRefusesWhatTheCatalogueLacks(t *testing.T) {
+	t.Parallel()
+	if _, err := events.Encode(events.Event{Payload: stranger{}}); !errors.Is(err, events.ErrUnknownType) {
+		t.Errorf("got %v, want ErrUnknownType", err)
+	}
+}

@@ -1,0 +1,194 @@
+package events_test
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/go-cmp/cmp"
+
+	"tillstream/events"
+)
+
+// update writes the golden samples that are missing. An existing one is never rewritten: it stands for events that are
+// in somebody's log, and a change that no longer reads it needs a new version and an upcaster.
+var update = flag.Bool("update", false, "write missing golden samples")
+
+var goldenName = regexp.MustCompile(`^([a-z_.]+)\.v(\d+)\.json$`)
+
+func goldenPath(eventType string, version int) string {
+	return filepath.Join("testdata", fmt.Sprintf("%s.v%d.json", eventType, version))
+}
+
+// It is not parallel: with -update it writes what the next test reads.
+func TestEveryEventHasAGoldenSample(t *testing.T) {
+	for _, def := range events.Catalogue() {
+		for version := 1; version <= def.Version; version++ {
+			path := goldenPath(def.Type, version)
+			_, err := os.Stat(path)
+			if errors.Is(err, fs.ErrNotExist) && *update && version == def.Version {
+				err = os.WriteFile(path, sampleOf(t, def), 0o644)
+			}
+			if err != nil {
+				t.Errorf("%s version %d: %v; run the test with -update once, then keep the file for ever", def.Type, version, err)
+			}
+		}
+	}
+}
+
+// sampleOf is the JSON of an event with every field filled in.
+func sampleOf(t *testing.T, def events.Definition) []byte {
+	t.Helper()
+	value := reflect.New(reflect.TypeOf(def.Zero)).Elem()
+	sampler(def.Type).fill(value, "")
+	data := jsontext.Value(encode(t, events.Event{Payload: value.Interface().(events.Payload)}).Data)
+	if err := data.Indent(jsontext.WithIndent("  ")); err != nil {
+		t.Fatal(err)
+	}
+	return append(data, '\n')
+}
+
+// The golden samples are what is in logs out there: each must decode, and the newest must come out again byte for byte.
+func TestGoldenSamplesSurviveARoundTrip(t *testing.T) {
+	t.Parallel()
+	files, err := os.ReadDir("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < len(events.Catalogue()) {
+		t.Errorf("%d golden samples for %d events", len(files), len(events.Catalogue()))
+	}
+	for _, file := range files {
+		t.Run(file.Name(), func(t *testing.T) {
+			t.Parallel()
+			roundTrip(t, file.Name())
+		})
+	}
+}
+
+func roundTrip(t *testing.T, name string) {
+	t.Helper()
+	parts := goldenName.FindStringSubmatch(name)
+	if parts == nil {
+		t.Fatalf("not named <type>.v<version>.json")
+	}
+	version, err := strconv.Atoi(parts[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload, err := events.DecodePayload(parts[1], version, golden)
+	if err != nil {
+		t.Fatalf("an event in somebody's log can no longer be read: %v", err)
+	}
+	if payload.EventType() != parts[1] {
+		t.Errorf("decoded to a %s", payload.EventType())
+	}
+	if version == newest(t, parts[1]) {
+		got := jsontext.Value(encode(t, events.Event{Payload: payload}).Data)
+		want := jsontext.Value(bytes.Clone(golden))
+		if err := errors.Join(got.Compact(), want.Compact()); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("a field was renamed, removed or changed its form without a new version (-golden +now):\n%s", diff)
+		}
+	}
+}
+
+func newest(t *testing.T, eventType string) int {
+	t.Helper()
+	all := events.Catalogue()
+	i := slices.IndexFunc(all, func(d events.Definition) bool { return d.Type == eventType })
+	if i < 0 {
+		t.Fatalf("the catalogue has no %s any more, but logs have", eventType)
+	}
+	return all[i].Version
+}
+
+// samples are the texts of fields by their JSON name, so that a golden sample reads like the real thing.
+var samples = map[string]string{
+	"order_id": "0197e3a0-5c3b-7d1e-9a55-2f1c8f6f2b10", "number": "8F3K2-MQD7A", "email": "ada@example.com", "name": "Ada Lovelace",
+	"locale": "en-GB", "line1": "12 St James's Square", "line2": "Second floor", "city": "London", "postal_code": "SW1Y 4JH", "country": "GB",
+	"sku": "85123A", "title": "White hanging heart T-light holder", "currency": "GBP", "by": "staff", "fact": "0197e3a0-7d10-7c44-8b0e-6a4f0c9d1e22", "error": "550 5.1.1 no such mailbox",
+	"reason": "received", "orders.rejected reason": "out_of_stock", "payments.cancel_requested reason": "expired", "payments.cancelled reason": "abandoned",
+	"payments.refund_requested reason": "order_cancelled", "payments.refund_failed reason": "expired_or_canceled_card", "orders.cancelled by": "shopper",
+	"payment_intent": "pi_3PqZ0a2eZvKYlo2C1", "charge": "ch_3PqZ0a2eZvKYlo2C1", "refund_id": "0197e3a0-5c3b-7d1e-9a55-2f1c8f6f2b10-void",
+	"stripe_refund": "re_3PqZ0a2eZvKYlo2C1", "stripe_event": "evt_1PqZ0a2eZvKYlo2C", "stripe_type": "payment_intent.succeeded",
+	"api_version": "2023-10-16", "via": "webhook", "to": "ada@example.com", "template": "order_confirmed", "worker": "orders-payments",
+	"message_id": "0197e3a0-5c3b-7d1e-9a55-2f1c8f6f2b10.order_confirmed@example.com", "stream": "PAYMENTS", "subject": "payments.webhooks",
+	"code": "card_declined", "payments.failed code": "amount_too_small", "payments.failed message": "Amount must be at least 30 pence.", "decline_code": "insufficient_funds", "message": "Your card has insufficient funds.", "image": "/images/85123A.svg",
+	"description": "Cream metal lantern for one tea light.", "tag": "candles", "order": "0197e3a0-5c3b-7d1e-9a55-2f1c8f6f2b10",
+	"request_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "fingerprint": "3b1f9c07aa52", "header": "payments.webhook_received",
+}
+
+// sampler fills in the sample of an event type.
+type sampler string
+
+// fill sets every field to something that is not its zero value.
+func (s sampler) fill(v reflect.Value, name string) {
+	switch v.Interface().(type) {
+	case time.Time:
+		v.Set(reflect.ValueOf(time.Date(2026, 11, 21, 9, 30, 0, 123456000, time.UTC)))
+		return
+	case jsontext.Value:
+		v.Set(reflect.ValueOf(jsontext.Value(`{"id":"` + name + `","amount":1250}`)))
+		return
+	case []byte:
+		v.SetBytes([]byte(name))
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			tag, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+			s.fill(v.Field(i), tag)
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		s.fill(v.Index(0), strings.TrimSuffix(name, "s"))
+	case reflect.Map:
+		value := reflect.New(v.Type().Elem()).Elem()
+		s.fill(value, name)
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(reflect.ValueOf("ce-type"), value)
+	case reflect.String:
+		v.SetString(s.text(name))
+	case reflect.Int, reflect.Int64:
+		v.SetInt(2)
+		if name == "amount" {
+			v.SetInt(1250)
+		}
+	case reflect.Uint64:
+		v.SetUint(42)
+	case reflect.Bool:
+		v.SetBool(true)
+	default:
+		panic(fmt.Sprintf("field %s: no sample for a %s", name, v.Type()))
+	}
+}
+
+func (s sampler) text(name string) string {
+	if text, ok := samples[string(s)+" "+name]; ok {
+		return text
+	}
+	if text, ok := samples[name]; ok {
+		return text
+	}
+	return "some " + strings.ReplaceAll(name, "_", " ")
+}

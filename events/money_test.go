@@ -1,0 +1,83 @@
+package events_test
+
+import (
+	"errors"
+	"math"
+	"math/big"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"tillstream/events"
+)
+
+func gbp(amount int64) events.Money { return events.Money{Amount: amount, Currency: "GBP"} }
+
+func TestMoneyRefusesMixedCurrencies(t *testing.T) {
+	t.Parallel()
+	eur := events.Money{Amount: 1, Currency: "EUR"}
+	if _, err := gbp(1).Add(eur); !errors.Is(err, events.ErrMoney) {
+		t.Errorf("GBP plus EUR: %v, want ErrMoney", err)
+	}
+	if _, err := gbp(1).Sub(eur); !errors.Is(err, events.ErrMoney) {
+		t.Errorf("GBP minus EUR: %v, want ErrMoney", err)
+	}
+}
+
+// Fault row 63: against arithmetic without limits, money either agrees or refuses; it never wraps around.
+func TestMoneyAgreesWithUnlimitedArithmetic(t *testing.T) {
+	t.Parallel()
+	amounts := rapid.OneOf(rapid.Int64(), rapid.Int64Range(-1000, 1000), rapid.SampledFrom([]int64{math.MinInt64, math.MinInt64 + 1, math.MaxInt64}))
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := amounts.Draw(t, "a"), amounts.Draw(t, "b")
+		sum, err := gbp(a).Add(gbp(b))
+		agree(t, "add", sum, err, new(big.Int).Add(big.NewInt(a), big.NewInt(b)))
+		if b != math.MinInt64 { // refused as such: it has no opposite
+			difference, err := gbp(a).Sub(gbp(b))
+			agree(t, "sub", difference, err, new(big.Int).Sub(big.NewInt(a), big.NewInt(b)))
+		}
+		product, err := gbp(a).Times(b)
+		if a < 0 || b < 0 {
+			if !errors.Is(err, events.ErrMoney) {
+				t.Fatalf("%d times %d: %v, want ErrMoney", a, b, err)
+			}
+			return
+		}
+		agree(t, "times", product, err, new(big.Int).Mul(big.NewInt(a), big.NewInt(b)))
+	})
+}
+
+func agree(t *rapid.T, operation string, got events.Money, err error, want *big.Int) {
+	t.Helper()
+	if want.IsInt64() {
+		if err != nil || got != gbp(want.Int64()) {
+			t.Fatalf("%s: got %v, %v; want %s", operation, got, err, want)
+		}
+		return
+	}
+	if !errors.Is(err, events.ErrMoney) {
+		t.Fatalf("%s to %s: got %v, %v; want ErrMoney", operation, want, got, err)
+	}
+}
+
+func TestMoneyString(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		money events.Money
+		want  string
+	}{
+		{gbp(1250), "12.50 GBP"},
+		{gbp(5), "0.05 GBP"},
+		{gbp(-5), "-0.05 GBP"},
+		{gbp(-1250), "-12.50 GBP"},
+		{gbp(0), "0.00 GBP"},
+		{events.Money{Amount: 1250, Currency: "JPY"}, "1250 JPY"},
+		{events.Money{Amount: 1250, Currency: "KWD"}, "1.250 KWD"},
+		{gbp(math.MaxInt64), "92233720368547758.07 GBP"},
+		{gbp(math.MinInt64), "-92233720368547758.08 GBP"},
+	} {
+		if got := c.money.String(); got != c.want {
+			t.Errorf("%d %s prints as %q, want %q", c.money.Amount, c.money.Currency, got, c.want)
+		}
+	}
+}

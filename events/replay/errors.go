@@ -1,0 +1,12 @@
+package replay
+
+import "errors"
+
+var (
+	// ErrNoShop is returned by Open when the broker lacks the shop's streams.
+	ErrNoShop = errors.New("this broker has no shop in it")
+	// ErrNotFound is returned when nothing in the log goes by that id, number or sequence.
+	ErrNotFound = errors.New("not in the log")
+	// ErrInterrupted is returned when the connection to the broker was lost for good while reading.
+	ErrInterrupted = errors.New("reading was interrupted")
+)

@@ -1,0 +1,208 @@
+package replay_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tillstream/events"
+	"tillstream/events/embedded"
+	"tillstream/events/log"
+	"tillstream/events/log/logtest"
+	"tillstream/events/replay"
+)
+
+// shop is a log that a test writes by hand.
+type shop struct {
+	t      testing.TB
+	server *embedded.NATS
+	log    *log.Log
+	js     jetstream.JetStream
+	*replay.Reader
+}
+
+func newShop(t testing.TB) *shop {
+	t.Helper()
+	server := logtest.Server(t)
+	l := logtest.OpenOn(t, server)
+	conn := logtest.Connect(t, server)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := replay.Open(t.Context(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &shop{t: t, server: server, log: l, js: js, Reader: reader}
+}
+
+// say appends a fact; its id is the fact's type, unless that is taken by a name.
+func (s *shop) say(id, subject, order, cause string, fact events.Payload) {
+	s.t.Helper()
+	msg, err := events.Encode(events.Event{ID: id, Source: "test", Time: time.Now(), Subject: subject, CorrelationID: order, CausationID: cause, Payload: fact})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := s.js.PublishMsg(s.t.Context(), msg); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func mug(order string, quantity int64) events.StockMovement {
+	return events.StockMovement{SKU: "MUG", Quantity: quantity, OrderID: order, After: events.StockLevel{OnHand: 9, Available: 9 - quantity, Held: quantity}}
+}
+
+// purchase writes an order that is awaited and paid, with another order's events in between.
+func (s *shop) purchase(id string) {
+	s.say(id+"-placed", "orders."+id, id, "", events.OrderPlaced{OrderID: id, Number: strings.ToUpper(id) + "-NUMBER", Lines: []events.OrderLine{{SKU: "MUG", Quantity: 1}}})
+	s.say(id+"-timer", "timers.set.batch-"+id, id, id+"-placed", events.OrdersDue{Orders: []string{"x", id}})
+	s.say(id+"-reserved", "inventory.reservations."+id, id, id+"-placed", events.ReservationHeld{OrderID: id, Lines: []events.ReservedLine{{SKU: "MUG", Quantity: 1}}})
+	s.say(id+"-held", "inventory.stock.MUG", id, id+"-placed", events.StockHeld{StockMovement: mug(id, 1)})
+	s.say(id+"-awaited", "orders."+id, id, id+"-reserved", events.OrderAwaitingPayment{OrderID: id})
+	s.say(id+"-requested", "payments."+id, id, id+"-awaited", events.PaymentRequested{OrderID: id})
+	s.say(id+"-intent", "payments."+id, id, id+"-requested", events.PaymentIntentCreated{OrderID: id, PaymentIntent: "pi_" + id})
+	body := fmt.Sprintf(`{"data":{"object":{"id":"ch_1","payment_intent":"pi_%s"}}}`, id)
+	s.say(id+"-webhook", events.SubjectWebhooks, "", "", events.WebhookReceived{StripeEvent: "evt_" + id, StripeType: "charge.succeeded", Via: "webhook", Body: []byte(body)})
+	s.say(id+"-captured", "payments."+id, id, id+"-webhook", events.PaymentCaptured{OrderID: id})
+	s.say(id+"-mail", "notifications."+id, id, id+"-captured", events.MessageQueued{OrderID: id, Facts: []byte("{}")})
+	s.say(id+"-parked", "parked.worker", "", "", events.EventParked{Worker: "worker", Stream: "ORDERS", Sequence: 1, Subject: "orders." + id, Error: "no"})
+}
+
+func ids(h replay.History) (ids []string) {
+	for _, e := range h.Entries {
+		ids = append(ids, e.EventID)
+	}
+	return ids
+}
+
+func TestTimelineGathersAllStreamsAndNoOtherOrder(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.purchase("a")
+	s.purchase("b")
+	s.say("item", "inventory.items.MUG", "", "", events.ItemChanged{SKU: "MUG"})
+	history, err := s.Timeline(t.Context(), "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"b-placed", "b-timer", "b-reserved", "b-held", "b-awaited", "b-requested", "b-intent", "b-webhook", "b-captured", "b-mail", "b-parked"}
+	if diff := cmp.Diff(want, ids(history)); diff != "" {
+		t.Error(diff)
+	}
+	causes := map[string]int{}
+	for i, e := range history.Entries {
+		causes[e.EventID] = e.Cause
+		if e.Number != i+1 || e.Summary == "" && e.Type != "payments.cancelled" {
+			t.Errorf("entry %d is numbered %d and says %q", i+1, e.Number, e.Summary)
+		}
+	}
+	wantCauses := map[string]int{"b-placed": 0, "b-timer": 1, "b-reserved": 1, "b-held": 1, "b-awaited": 3, "b-requested": 5, "b-intent": 6,
+		"b-webhook": 0, "b-captured": 8, "b-mail": 9, "b-parked": 0}
+	if diff := cmp.Diff(wantCauses, causes); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// An effect that was stored before its cause (by clocks of two brokers, or a forger) is shown after it all the same, and
+// a circle of causes is shown at all.
+func TestTimelinePutsCausesFirst(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.say("effect", "orders.o1", "o1", "cause", events.OrderConfirmed{})
+	s.say("cause", "payments.o1", "o1", "", events.PaymentCaptured{OrderID: "o1"})
+	s.say("hen", "orders.o1", "o1", "egg", events.OrderExpired{})
+	s.say("egg", "orders.o1", "o1", "hen", events.OrderExpired{})
+	s.say("self", "orders.o1", "o1", "self", events.OrderExpired{})
+	history, err := s.Timeline(t.Context(), "o1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := ids(history)
+	if slices.Index(got, "cause") > slices.Index(got, "effect") {
+		t.Errorf("the effect stands before its cause: %v", got)
+	}
+	slices.Sort(got)
+	if diff := cmp.Diff([]string{"cause", "effect", "egg", "hen", "self"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// The ledger entries of an order of 800 lines stand in one batch with its reservation, up to a thousand messages away.
+func TestTimelineFindsTheStockOfLargeOrders(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.say("placed", "orders.big", "big", "", events.OrderPlaced{OrderID: "big"})
+	reservations := log.Kind[int]{Stream: events.StreamInventory, Prefix: events.PrefixReservation, Evolve: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+	stocks := log.Kind[int]{Stream: events.StreamInventory, Prefix: events.PrefixStock, Evolve: reservations.Evolve}
+	err := s.log.Do(t.Context(), func(tx *log.Tx) error {
+		tx.About("big")
+		for i := range 800 {
+			sku := fmt.Sprintf("SKU-%d", i)
+			if err := stocks.Append(tx, sku, events.StockHeld{StockMovement: events.StockMovement{SKU: sku, Quantity: 1, OrderID: "big"}}); err != nil {
+				return err
+			}
+		}
+		return reservations.Append(tx, "big", events.ReservationHeld{OrderID: "big"})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	history, err := s.Timeline(t.Context(), "big")
+	if err != nil || len(history.Entries) != 802 {
+		t.Errorf("%d entries, %v; want 802", len(history.Entries), err)
+	}
+}
+
+func TestTimelineShowsWhatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.say("placed", "orders.o1", "o1", "", events.OrderPlaced{OrderID: "o1"})
+	if _, err := s.js.Publish(t.Context(), "orders.o1", []byte("garbage")); err != nil {
+		t.Fatal(err)
+	}
+	history, err := s.Timeline(t.Context(), "o1")
+	if err != nil || len(history.Entries) != 2 || !strings.HasPrefix(history.Entries[1].Summary, "cannot be read") {
+		t.Errorf("got %+v, %v", history.Entries, err)
+	}
+}
+
+func TestNoSuchOrder(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.purchase("a")
+	if _, err := s.Timeline(t.Context(), "nobody"); !errors.Is(err, replay.ErrNotFound) {
+		t.Errorf("unknown id: %v", err)
+	}
+	for _, hostile := range []string{"*", ">", "a.b", "", strings.Repeat("x", 5000)} {
+		if _, err := s.Timeline(t.Context(), hostile); !errors.Is(err, events.ErrBadID) {
+			t.Errorf("id %.10q: %v", hostile, err)
+		}
+	}
+	if _, err := s.FindOrder(t.Context(), "B-NUMBER"); !errors.Is(err, replay.ErrNotFound) {
+		t.Errorf("unknown number: %v", err)
+	}
+	if id, err := s.FindOrder(t.Context(), "a-number"); err != nil || id != "a" {
+		t.Errorf("number: %q, %v", id, err)
+	}
+}
+
+// Every fact that the shop can state has a summary: a new type without one would show as an empty line.
+func TestEveryFactHasASummary(t *testing.T) {
+	t.Parallel()
+	for _, d := range events.Catalogue() {
+		switch d.Zero.(type) {
+		case events.PaymentCancelRequested, events.PaymentCancelled, events.MessageSent:
+			continue // these say what stands in them, and the zero value is empty
+		}
+		if replay.Summary(d.Zero) == "" {
+			t.Errorf("%s has no summary", d.Type)
+		}
+	}
+}

@@ -167,6 +167,9 @@ func (s *Service) record(ctx context.Context, p Placement, key string) (order Or
 	if err != nil {
 		return Order{}, false, err
 	}
+	if err := s.prices.complete(ctx, s.config.Log, p.Lines); err != nil {
+		return Order{}, false, err
+	}
 	err = s.config.Log.Do(ctx, func(tx *log.Tx) error {
 		tx.About(id)
 		if order, err = Orders.LoadNew(tx, id); err != nil {

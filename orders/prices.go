@@ -3,6 +3,7 @@ package orders
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,35 @@ func (p *prices) lookup(sku string) (Priced, bool) {
 		return Priced{}, false
 	}
 	return item.(Priced), true
+}
+
+// priced is an item as it stands in the log, for those that the fold does not have (yet).
+var priced = log.Kind[Priced]{Stream: events.StreamInventory, Prefix: events.PrefixItem, LastOnly: true,
+	Evolve: func(_ Priced, e events.Event) (Priced, error) {
+		item, ok := e.Payload.(events.ItemChanged)
+		if !ok {
+			return Priced{}, fmt.Errorf("item cannot take %s", e.Type)
+		}
+		return Priced{Title: item.Title, Price: item.Price}, nil
+	}}
+
+// complete makes sure that the fold knows every item of a placement that the log knows: it may be catching up after a
+// start, or the item may have been listed this very moment.
+func (p *prices) complete(ctx context.Context, l *log.Log, lines []events.ReservedLine) error {
+	for _, line := range lines {
+		if _, known := p.lookup(line.SKU); known {
+			continue
+		}
+		item, _, err := priced.Read(ctx, l, line.SKU)
+		if errors.Is(err, log.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		p.items.LoadOrStore(line.SKU, item)
+	}
+	return nil
 }
 
 // follow keeps the fold current until ctx ends.

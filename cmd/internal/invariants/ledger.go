@@ -1,0 +1,174 @@
+package invariants
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	"tillstream/events"
+	"tillstream/events/replay"
+)
+
+// ledger is the checker's own fold of all streams: as little of each event as the rules need, because a shop has
+// millions of them. Streams are read at once, so it locks.
+type ledger struct {
+	mu         sync.Mutex
+	orders     map[string]*order
+	stock      map[string]*stock
+	intents    map[string]string // PaymentIntent → order
+	mails      map[uint64]*mail  // by hash of the Message-ID
+	findings   []Finding
+	unreadable int
+}
+
+// order is what the streams say about one order together.
+type order struct {
+	status  status
+	total   events.Money
+	expires time.Time
+	moved   time.Time // when the last event of any stream was stored
+
+	reservation reservation
+	held        []events.ReservedLine // only while it is held
+
+	payment payment
+	queued  []uint64 // hashes of (template, fact)
+}
+
+// status is where an order stands.
+type status uint8
+
+const (
+	unknown status = iota // nothing in ORDERS
+	placed
+	awaitingPayment
+	capturing
+	paidLate
+	confirmed
+	rejected
+	expired
+	cancelled
+)
+
+var statusNames = [...]string{"unknown", "placed", "awaiting_payment", "capturing", "paid_late", "confirmed", "rejected", "expired", "cancelled"}
+
+func (s status) String() string { return statusNames[s] }
+
+// reservation is where an order's stock stands.
+type reservation uint8
+
+const (
+	neverAsked reservation = iota
+	held
+	refused
+	released
+	committed
+)
+
+var reservationNames = [...]string{"missing", "held", "refused", "released", "committed"}
+
+func (r reservation) String() string { return reservationNames[r] }
+
+func newLedger() *ledger {
+	return &ledger{orders: map[string]*order{}, stock: map[string]*stock{}, intents: map[string]string{}, mails: map[uint64]*mail{}}
+}
+
+// add folds one message. What is no event of ours is counted: the workers park it, and I8 sees that.
+func (l *ledger) add(m replay.Message) {
+	read := m.Event
+	if m.Subject == events.SubjectWebhooks || strings.HasPrefix(m.Subject, events.PrefixItem) {
+		read = m.Envelope // no rule looks into these bodies, and they are the largest
+	}
+	e, err := read()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		l.unreadable++
+		return
+	}
+	if id, ok := strings.CutPrefix(m.Subject, events.PrefixStock); ok {
+		l.addStock(id, e)
+		return
+	}
+	id, ok := orderOf(m.Subject)
+	if !ok {
+		return
+	}
+	o := l.order(id)
+	if m.Stored.After(o.moved) {
+		o.moved = m.Stored
+	}
+	switch m.Stream {
+	case events.StreamOrders:
+		o.addOrder(e.Payload)
+	case events.StreamInventory:
+		o.addReservation(e.Payload)
+	case events.StreamPayments:
+		l.addPayment(id, o, e)
+	case events.StreamNotifications:
+		l.addMail(id, o, e.Payload)
+	}
+}
+
+// orderOf tells which order a subject is about.
+func orderOf(subject string) (id string, ok bool) {
+	if subject == events.SubjectWebhooks {
+		return "", false
+	}
+	for _, prefix := range []string{events.PrefixOrder, events.PrefixReservation, events.PrefixPayment, events.PrefixNotification} {
+		if id, ok = strings.CutPrefix(subject, prefix); ok {
+			return id, true
+		}
+	}
+	return "", false
+}
+
+func (l *ledger) order(id string) *order {
+	o, ok := l.orders[id]
+	if !ok {
+		o = &order{}
+		l.orders[strings.Clone(id)] = o
+	}
+	return o
+}
+
+func (l *ledger) find(invariant, subject, detail string) {
+	l.findings = append(l.findings, Finding{Invariant: invariant, Subject: subject, Detail: detail})
+}
+
+func (o *order) addOrder(p events.Payload) {
+	switch p := p.(type) {
+	case events.OrderPlaced:
+		o.status, o.total, o.expires = placed, p.Total, p.ExpiresAt
+		o.total.Currency = strings.Clone(p.Total.Currency)
+	case events.OrderAwaitingPayment:
+		o.status, o.expires = awaitingPayment, p.ExpiresAt
+	case events.OrderPaymentAccepted:
+		o.status = capturing
+	case events.OrderPaidLate:
+		o.status = paidLate
+	case events.OrderConfirmed:
+		o.status = confirmed
+	case events.OrderRejected:
+		o.status = rejected
+	case events.OrderExpired:
+		o.status = expired
+	case events.OrderCancelled:
+		o.status = cancelled
+	case events.OrderRefunded:
+		o.payment.booked += p.Amount.Amount
+	}
+}
+
+func (o *order) addReservation(p events.Payload) {
+	switch p := p.(type) {
+	case events.ReservationHeld:
+		o.reservation, o.held = held, p.Lines
+	case events.ReservationRefused:
+		o.reservation, o.held = refused, nil
+	case events.ReservationReleased:
+		o.reservation, o.held = released, nil
+	case events.ReservationCommitted:
+		o.reservation, o.held = committed, nil
+	}
+}

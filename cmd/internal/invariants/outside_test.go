@@ -1,0 +1,221 @@
+package invariants_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"tillstream/cmd/internal/invariants"
+	"tillstream/events"
+	"tillstream/events/embedded"
+	"tillstream/events/log/logtest"
+	"tillstream/events/view"
+)
+
+func TestStripeIsCompared(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		change func(*shop)
+		want   []invariants.Finding
+	}{
+		{"TookMore", func(s *shop) { s.taken[0]["amount_received"] = 2 * price },
+			[]invariants.Finding{{Invariant: "I2", Subject: "order sold", Detail: "captured 1250 by the log, 2500 by Stripe (pi_sold is succeeded)"}}},
+		{"TookNothing", func(s *shop) { s.taken[0]["amount_received"] = 0 },
+			[]invariants.Finding{{Invariant: "I2", Subject: "order sold", Detail: "captured 1250 by the log, 0 by Stripe (pi_sold is succeeded)"}}},
+		{"TookOtherCurrency", func(s *shop) { s.taken[0]["currency"] = "jpy" },
+			[]invariants.Finding{{Invariant: "I2", Subject: "order sold", Detail: "captured GBP by the log, jpy by Stripe"}}},
+		{"DoesNotKnowIt", func(s *shop) { s.taken = s.taken[1:] },
+			[]invariants.Finding{{Invariant: "I2", Subject: "order sold", Detail: "captured 1250 by the log, and Stripe has no intent of it"}}},
+		{"TwoIntents", func(s *shop) { s.atStripe("pi_sold", "sold", price) },
+			[]invariants.Finding{{Invariant: "I2", Subject: "order sold", Detail: "has two intents at Stripe, pi_sold and pi_sold"}}},
+		{"OtherIntent", func(s *shop) { s.taken[0]["id"] = "pi_x" },
+			[]invariants.Finding{{Invariant: "I2", Subject: "order sold", Detail: "has the intent pi_sold, at Stripe pi_x"}}},
+		{"MoneyOfNobody", func(s *shop) { s.atStripe("pi_y", "ghost", 7) },
+			[]invariants.Finding{{Invariant: "I2", Subject: "order ghost", Detail: "is not in the log, and Stripe took 7 gbp under pi_y"}}},
+		{"UntakenOfNobody", func(s *shop) { s.atStripe("pi_y", "ghost", 0) }, nil},
+		{"OfAnotherShop", func(s *shop) {
+			s.atStripe("pi_y", "", 7)
+		}, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			s.everyEnd()
+			test.change(s)
+			options := s.options()
+			options.StripeURL, options.StripeKey = s.outside().URL, "sk_test_1"
+			finds(t, check(t, options), test.want...)
+		})
+	}
+}
+
+func TestMailboxIsCompared(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.sell("o1")
+	s.sell("o2")
+	// o1's mail is on record as tried twice, so a second copy is the repeat that was announced; o2's is not.
+	s.notify("o1", events.MessageSending{OrderID: "o1", MessageID: "o1.order_confirmed@shop.example", Attempt: 2})
+	s.mails = append(s.mails, s.mails...)
+	options := s.options()
+	options.Mail = s.outside().URL + "/mail"
+	finds(t, check(t, options), invariants.Finding{Invariant: "I4", Subject: "mail o2.order_confirmed@shop.example",
+		Detail: "is in the mailbox 2 times, and the log knows of 1 attempts"})
+}
+
+// A check that could not look must not say that all is well.
+func TestWhatCannotBeAskedIsAnError(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	options := s.options()
+	options.StripeURL, options.StripeKey = s.outside().URL, "sk_wrong"
+	if report, err := invariants.Check(t.Context(), options); err == nil || report.OK || !strings.Contains(err.Error(), "401") {
+		t.Errorf("got %+v, %v; want the refusal", report, err)
+	}
+	options = s.options()
+	options.Mail = "http://127.0.0.1:1"
+	if report, err := invariants.Check(t.Context(), options); err == nil || report.OK {
+		t.Errorf("got %+v, %v; want an error", report, err)
+	}
+	if _, err := invariants.Check(t.Context(), invariants.Options{}); err == nil {
+		t.Error("without a log: want an error")
+	}
+}
+
+func TestParkedMustBeWhatIsExpected(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	park := func(worker string, sequence uint64) {
+		s.say(events.PrefixParked+worker, events.EventParked{Worker: worker, Stream: "ORDERS", Sequence: sequence, Subject: "orders.x", Error: "bad payload", Fingerprint: "f"})
+	}
+	park("inventory-orders", 17)
+	park("payments-orders", 18)
+	expect := func(texts ...string) invariants.Options {
+		options := s.options()
+		for _, text := range texts {
+			p, err := invariants.ParseParked(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			options.ExpectedParked = append(options.ExpectedParked, p)
+		}
+		return options
+	}
+	finds(t, check(t, expect("inventory-orders:ORDERS/17", "payments-orders:ORDERS/18")))
+	finds(t, check(t, expect("inventory-orders:ORDERS/17")),
+		invariants.Finding{Invariant: "I8", Subject: "PARKED/2", Detail: "payments-orders set ORDERS/18 aside (orders.x): bad payload"})
+	finds(t, check(t, expect("inventory-orders:ORDERS/17", "payments-orders:ORDERS/18", "payments-orders:ORDERS/19")),
+		invariants.Finding{Invariant: "I8", Subject: "payments-orders:ORDERS/19", Detail: "was expected to be parked and is not"})
+}
+
+func TestParseParkedRefuses(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "worker", "worker:ORDERS", "worker:ORDERS/x", ":ORDERS/1", "worker:/1", "worker:ORDERS/-1"} {
+		if p, err := invariants.ParseParked(text); err == nil {
+			t.Errorf("%q is read as %+v", text, p)
+		}
+	}
+}
+
+// What is no event of ours is counted, and folds into nothing.
+func TestGarbageIsCounted(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.everyEnd()
+	for _, subject := range []string{"orders.sold", "payments.webhooks", "inventory.stock.MUG"} {
+		if _, err := s.js.PublishMsg(t.Context(), &nats.Msg{Subject: subject, Data: []byte("garbage")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	report := check(t, s.options())
+	finds(t, report)
+	if report.Counts.Unreadable != 3 {
+		t.Errorf("%d unreadable, want 3", report.Counts.Unreadable)
+	}
+}
+
+func database(t testing.TB) *mongo.Database {
+	t.Helper()
+	uri := os.Getenv("TEST_MONGODB_URI")
+	if uri == "" {
+		server, err := embedded.StartMongo(embedded.MongoConfig{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(server.Stop)
+		uri = server.URI()
+	}
+	db, err := view.Connect(t.Context(), uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db = db.Client().Database(fmt.Sprintf("test_%d", time.Now().UnixNano()))
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		if err := errors.Join(db.Drop(ctx), db.Client().Disconnect(ctx)); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+// remember runs the real views that write the archives, until the test ends.
+func remember(t *testing.T, s *shop, db *mongo.Database) {
+	t.Helper()
+	l := logtest.OpenOn(t, s.server)
+	for stream, archive := range map[string]string{"ORDERS": "orders_archive", "INVENTORY": "inventory_archive",
+		"PAYMENTS": "payments_archive", "NOTIFICATIONS": "notifications_archive"} {
+		v := view.View{Name: strings.ToLower(stream) + "-view", Stream: stream, Archive: archive}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if err := view.New(l, v, view.Config{DB: db, Window: 10 * time.Millisecond}).Run(ctx); err != nil && ctx.Err() == nil {
+				t.Error(err)
+			}
+		}()
+		t.Cleanup(func() { cancel(); <-done })
+	}
+}
+
+func TestArchivesAreCompared(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.everyEnd()
+	db := database(t)
+	remember(t, s, db)
+	options := s.options()
+	options.DB = db
+	finds(t, check(t, options)) // waits for the archives to catch up
+
+	options.ArchivePatience = time.Millisecond
+	orders, payments := db.Collection("orders_archive"), db.Collection("payments_archive")
+	for _, id := range []string{"ORDERS/2", "ORDERS/3", "ORDERS/5"} {
+		if result, err := orders.DeleteOne(t.Context(), bson.D{{Key: "_id", Value: id}}); err != nil || result.DeletedCount != 1 {
+			t.Fatal(result, err)
+		}
+	}
+	wrong := []any{view.Archived{ID: "ORDERS/0", EventID: "x"}, view.Archived{ID: "orders/1", EventID: "x"}, view.Archived{ID: "ORDERS/99999", EventID: "newer than the check"}}
+	if _, err := orders.InsertMany(t.Context(), wrong); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := payments.ReplaceOne(t.Context(), bson.D{{Key: "_id", Value: "PAYMENTS/1"}}, view.Archived{ID: "PAYMENTS/1", EventID: "other"}); err != nil {
+		t.Fatal(err)
+	}
+	finds(t, check(t, options),
+		invariants.Finding{Invariant: "I6", Subject: "ORDERS/0", Detail: "in orders_archive is not in the log"},
+		invariants.Finding{Invariant: "I6", Subject: "ORDERS/2–3", Detail: "2 messages are not in orders_archive"},
+		invariants.Finding{Invariant: "I6", Subject: "ORDERS/5", Detail: "is not in orders_archive"},
+		invariants.Finding{Invariant: "I6", Subject: "PAYMENTS/1", Detail: "in payments_archive is event other, in the log it is another"},
+		invariants.Finding{Invariant: "I6", Subject: "orders/1", Detail: "in orders_archive goes by no sequence of ORDERS"})
+}

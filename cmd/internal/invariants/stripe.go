@@ -1,0 +1,117 @@
+package invariants
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// intent is what is read of a PaymentIntent (docs.stripe.com/api/payment_intents/object).
+type intent struct {
+	ID             string            `json:"id"`
+	AmountReceived int64             `json:"amount_received"`
+	Currency       string            `json:"currency"`
+	Status         string            `json:"status"`
+	Created        int64             `json:"created"`
+	Metadata       map[string]string `json:"metadata"`
+}
+
+// account is what Stripe has of our orders.
+type account struct {
+	intents int
+	of      map[string]string // order → its intent
+	taken   map[string]bool   // orders for which Stripe took money
+}
+
+// askStripe is I2 at the other end: what Stripe took is what the log says, under one intent per order.
+func (c *checker) askStripe(ctx context.Context) error {
+	if c.StripeKey == "" || c.StripeURL == "" {
+		c.skipped[CapturedOnce] = "Stripe: no key was given (--stripe-secret-key, --stripe)"
+		return nil
+	}
+	a := account{of: map[string]string{}, taken: map[string]bool{}}
+	// What was created after the log was read is not in what was read of it.
+	before := c.Now().Add(-c.Settle).Unix()
+	for after := ""; ; {
+		page, more, err := c.intents(ctx, after)
+		if err != nil {
+			return err
+		}
+		for _, i := range page {
+			c.compareIntent(&a, i, before)
+		}
+		if c.done.Add(uint64(len(page))); !more || len(page) == 0 {
+			break
+		}
+		after = page[len(page)-1].ID
+	}
+	c.findUntaken(a)
+	c.scopes[CapturedOnce] += fmt.Sprintf(", %d intents at Stripe", a.intents)
+	return nil
+}
+
+// compareIntent compares one intent with the order that it names. One of somebody else, who shares the account, names
+// none.
+func (c *checker) compareIntent(a *account, i intent, before int64) {
+	id := i.Metadata["order_id"]
+	if id == "" {
+		return
+	}
+	a.intents++
+	subject := "order " + id
+	if other, ok := a.of[id]; ok {
+		c.ledger.find(CapturedOnce, subject, fmt.Sprintf("has two intents at Stripe, %s and %s", other, i.ID))
+	}
+	a.of[id] = i.ID
+	a.taken[id] = a.taken[id] || i.AmountReceived > 0
+	o, ok := c.ledger.orders[id]
+	switch {
+	case !ok && (i.AmountReceived == 0 || i.Created >= before):
+		return
+	case !ok:
+		c.ledger.find(CapturedOnce, subject, fmt.Sprintf("is not in the log, and Stripe took %d %s under %s", i.AmountReceived, i.Currency, i.ID))
+	case o.payment.captured == 0 && c.young(o):
+		return // Stripe was asked after the log was read, so what it took just now is not in there; the reverse cannot be
+	case o.payment.intent != "" && o.payment.intent != i.ID:
+		c.ledger.find(CapturedOnce, subject, fmt.Sprintf("has the intent %s, at Stripe %s", o.payment.intent, i.ID))
+	case i.AmountReceived != o.payment.captured:
+		c.ledger.find(CapturedOnce, subject, fmt.Sprintf("captured %d by the log, %d by Stripe (%s is %s)", o.payment.captured, i.AmountReceived, i.ID, i.Status))
+	case i.AmountReceived > 0 && !strings.EqualFold(i.Currency, o.payment.currency):
+		c.ledger.find(CapturedOnce, subject, fmt.Sprintf("captured %s by the log, %s by Stripe", o.payment.currency, i.Currency))
+	}
+}
+
+// findUntaken finds captures of the log that Stripe knows nothing of.
+func (c *checker) findUntaken(a account) {
+	for id, o := range c.ledger.orders {
+		if _, known := a.of[id]; o.payment.captured > 0 && !known {
+			c.ledger.find(CapturedOnce, "order "+id, fmt.Sprintf("captured %d by the log, and Stripe has no intent of it", o.payment.captured))
+		}
+	}
+}
+
+// intents fetches a page, newest first.
+func (c *checker) intents(ctx context.Context, after string) (page []intent, more bool, err error) {
+	query := url.Values{"limit": {"100"}}
+	if after != "" {
+		query.Set("starting_after", after)
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	body, err := c.get(ctx, c.StripeURL+"/v1/payment_intents?"+query.Encode(), c.StripeKey)
+	if err != nil {
+		return nil, false, err
+	}
+	defer body.Close()
+	var answer struct {
+		Data    []intent `json:"data"`
+		HasMore bool     `json:"has_more"`
+	}
+	if err := json.NewDecoder(body).Decode(&answer); err != nil {
+		return nil, false, fmt.Errorf("read intents of %s: %w", c.StripeURL, err)
+	}
+	return answer.Data, answer.HasMore, nil
+}

@@ -1,0 +1,112 @@
+package loadgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Buyer buys one basket at a time, for any number of shoppers at once.
+type Buyer struct {
+	Shop         *Shop
+	Follow       Follower                   // default FollowEvents
+	Timeout      time.Duration              // for one whole purchase; default 60 s
+	Acknowledged func(orderID string) error // hears of every order answered 201, before it is paid; default: nobody does
+}
+
+// Purchase is what became of a basket.
+type Purchase struct {
+	Basket      Basket
+	Order       Order         // zero when it was not placed
+	PlacedIn    time.Duration // from the first attempt to place it to the answer; 0 when there was none
+	ConfirmedIn time.Duration // from that answer to the news that it is confirmed; 0 when it was not
+	Err         error         // a *Failure, or nil: confirmed
+}
+
+// Buy goes through a whole purchase.
+func (b *Buyer) Buy(ctx context.Context, basket Basket) Purchase {
+	timeout := b.Timeout
+	if timeout == 0 {
+		timeout = time.Minute
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	p := Purchase{Basket: basket}
+	if p.Err = checkCountry(basket.Country); p.Err != nil {
+		return p
+	}
+	begun := time.Now()
+	order, err := b.Shop.place(ctx, basket)
+	if err != nil {
+		p.Err = failed(stepPlace, err)
+		return p
+	}
+	placed := time.Now()
+	p.Order, p.PlacedIn = order, placed.Sub(begun)
+	if b.Acknowledged != nil {
+		if err := b.Acknowledged(order.ID); err != nil {
+			p.Err = &Failure{Kind: NotRecorded, Err: err}
+			return p
+		}
+	}
+	if p.Err = b.settle(ctx, order); p.Err == nil {
+		p.ConfirmedIn = time.Since(placed)
+	}
+	return p
+}
+
+// settle pays an order and waits for its end. Following begins before paying, so that an order that ends without
+// being paid (sold out) is noticed at once and not when the wait for its payment is over.
+func (b *Buyer) settle(ctx context.Context, o Order) error {
+	following, stopFollowing := context.WithCancel(ctx)
+	defer stopFollowing()
+	paying, stopPaying := context.WithCancel(ctx)
+	defer stopPaying()
+	ended := make(chan error, 1)
+	go func() {
+		defer stopPaying()
+		ended <- b.follow(following, o)
+	}()
+	err := b.pay(paying, o)
+	if err == nil || paying.Err() != nil {
+		if end := <-ended; end == nil || err == nil || ctx.Err() == nil {
+			return end
+		}
+		return err // time ran out while paying, which says more than "not confirmed"
+	}
+	stopFollowing()
+	<-ended
+	return err
+}
+
+func (b *Buyer) pay(ctx context.Context, o Order) error {
+	p, err := b.Shop.payment(ctx, o)
+	if err != nil {
+		return failed(stepPayment, err)
+	}
+	if p.ClientSecret == "" {
+		return nil // nothing to pay any more: the order's own end says why
+	}
+	return failed(stepPay, b.Shop.confirm(ctx, p))
+}
+
+func (b *Buyer) follow(ctx context.Context, o Order) error {
+	follow := b.Follow
+	if follow == nil {
+		follow = FollowEvents
+	}
+	last := "placed"
+	err := follow(ctx, b.Shop, o, func(status string) { last = status })
+	var known *Failure
+	if errors.As(err, &known) {
+		return &Failure{Kind: known.Kind, Err: fmt.Errorf("order %s: %w", o.ID, known.Err)}
+	}
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &Failure{Kind: NotConfirmed, Err: fmt.Errorf("order %s was still %s: %w", o.ID, last, err)}
+	}
+	if err != nil {
+		err = fmt.Errorf("order %s: %w", o.ID, err)
+	}
+	return failed(stepFollow, err)
+}

@@ -1,0 +1,112 @@
+package loadgen
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/go-json-experiment/json"
+)
+
+// state is the part of an order that says where it stands.
+type state struct {
+	Status string `json:"status"`
+	Reason struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	} `json:"reason"`
+}
+
+// end reports whether the order has reached an end and what is wrong with it, if anything.
+func (s state) end() (ended bool, err error) {
+	switch s.Status {
+	case "confirmed", "partly_shipped", "shipped", "delivered":
+		return true, nil
+	case "rejected":
+		return true, &Failure{Kind: Kind("rejected_" + s.Reason.Code), Err: fmt.Errorf("rejected: %s", s.Reason.Message)}
+	case "expired", "cancelled", "refunded", "partly_refunded":
+		return true, &Failure{Kind: Kind(s.Status), Err: fmt.Errorf("the order is %s", s.Status)}
+	}
+	return false, nil
+}
+
+// Follower waits until an order has ended, or ctx has; seen gets every status on the way.
+type Follower func(ctx context.Context, s *Shop, o Order, seen func(status string)) error
+
+// errStreamEnded is a stream that ends before the order does: the shop is stopping. Asking again mends it.
+var errStreamEnded = errors.New("the event stream ended before the order")
+
+// FollowEvents follows an order by one connection of Server-Sent Events, opened again when it breaks.
+func FollowEvents(ctx context.Context, s *Shop, o Order, seen func(string)) error {
+	r := request{method: http.MethodGet, url: s.at.Storefront + "/api/orders/" + o.ID + "/events", bearer: o.Token}
+	return s.client.long.do(ctx, func() error {
+		response, err := s.client.send(ctx, r)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		return listen(response.Body, seen)
+	})
+}
+
+var dataField = []byte("data:")
+
+// listen reads Server-Sent Events until one says that the order has ended. Only data matters here: there is one event
+// type, and what was missed does not, because every event carries the whole order.
+func listen(body io.Reader, seen func(string)) error {
+	lines := bufio.NewScanner(body)
+	lines.Buffer(nil, maxAnswer)
+	var data []byte
+	for lines.Scan() {
+		line := lines.Bytes()
+		if value, ok := bytes.CutPrefix(line, dataField); ok {
+			data = append(append(data, bytes.TrimPrefix(value, []byte(" "))...), '\n')
+			continue
+		}
+		if len(line) > 0 || len(data) == 0 {
+			continue // another field, a heartbeat or the space between events
+		}
+		if ended, err := judge(data, seen); ended {
+			return err
+		}
+		data = data[:0]
+	}
+	if lines.Err() != nil {
+		return lines.Err()
+	}
+	return errStreamEnded
+}
+
+// FollowPolls follows an order by asking for it again and again, quickly at first.
+func FollowPolls(ctx context.Context, s *Shop, o Order, seen func(string)) error {
+	const first, longest = 10 * time.Millisecond, 100 * time.Millisecond
+	r := request{method: http.MethodGet, url: s.at.Storefront + "/api/orders/" + o.ID, bearer: o.Token}
+	for wait := first; ; wait = min(wait*3/2, longest) {
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
+		var now state
+		if err := s.client.call(ctx, s.client.long, r, &now); err != nil {
+			return err
+		}
+		seen(now.Status)
+		if ended, err := now.end(); ended {
+			return err
+		}
+	}
+}
+
+// judge looks at one event. What is not an order ends the following, too.
+func judge(data []byte, seen func(string)) (ended bool, err error) {
+	var now state
+	if err := json.Unmarshal(data, &now); err != nil {
+		return true, fmt.Errorf("%w: event %.80q: %w", ErrBadAnswer, data, err)
+	}
+	seen(now.Status)
+	return now.end()
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/loadgen"
+)
+
+// command is the flags of load.
+type command struct {
+	attach.Target `embed:""`
+
+	Orders      int           `help:"Purchases to make up and go through." default:"100" group:"What to buy"`
+	Lines       int           `help:"Different items in each of them." default:"2" group:"What to buy"`
+	Seed        uint64        `help:"Same seed, same baskets." default:"1" group:"What to buy"`
+	CSV         string        `name:"csv" help:"Buy the invoices of this Online Retail file instead, and compare four independent sums." type:"existingfile" placeholder:"FILE" group:"What to buy"`
+	Concurrency int           `help:"Shoppers at a time." default:"8" group:"How to buy"`
+	Follow      string        `help:"How a shopper waits for the order: by server-sent events or by asking again (${enum})." enum:"events,polls" default:"events" group:"How to buy"`
+	Patient     bool          `help:"Repeat unanswered requests until --timeout, so that the run outlives the shop being killed and started again." group:"How to buy"`
+	Timeout     time.Duration `help:"For one whole purchase." default:"60s" group:"How to buy"`
+
+	Acknowledged string `help:"Append the id of every order that was answered 201." placeholder:"FILE" group:"What to report"`
+	JSON         string `name:"json" help:"Also write the report as JSON." placeholder:"FILE" group:"What to report"`
+	NoVerify     bool   `help:"Do not check the shop's invariants afterwards." group:"What to report"`
+}
+
+// errFailed is returned when the run was gone through, but not everything was as it must be. The report says what.
+var errFailed = errors.New("not everything went well")
+
+// patience is how long views and the ledger may need after the last purchase.
+const patience = 30 * time.Second
+
+func (c *command) check() error {
+	switch {
+	case c.Orders < 1 || c.Lines < 1:
+		return fmt.Errorf("--orders %d --lines %d: want at least 1 of each", c.Orders, c.Lines)
+	case c.Concurrency < 1:
+		return fmt.Errorf("--concurrency %d: want at least 1", c.Concurrency)
+	case c.Timeout <= 0:
+		return fmt.Errorf("--timeout %s: want more than nothing", c.Timeout)
+	}
+	return nil
+}
+
+// run goes through everything that the flags ask for.
+func (c *command) run(ctx context.Context, out, progress io.Writer) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	target, err := c.Resolve()
+	if err != nil {
+		return err
+	}
+	s, err := c.open(ctx, target, out)
+	if err != nil {
+		return err
+	}
+	if s.plan, err = c.plan(s); err != nil {
+		return err
+	}
+	if err := s.stockUp(ctx); err != nil {
+		return err
+	}
+	if err := s.begin(ctx, c); err != nil {
+		return err
+	}
+	report := s.buy(ctx, c, progress)
+	problem := s.acknowledged.close()
+	if !c.NoVerify {
+		verdict, err := verify(context.WithoutCancel(ctx), target, s.acknowledged.list)
+		report.Verify, problem = verdict, errors.Join(problem, err)
+	}
+	if err := errors.Join(c.publish(report, out), problem); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("called off: %w", err)
+	}
+	return errors.Join(failure(report), s.settle(ctx))
+}
+
+// publish writes the report for people and, if asked to, for programs.
+func (c *command) publish(report loadgen.Report, out io.Writer) error {
+	if err := report.WriteText(out); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	if c.JSON == "" {
+		return nil
+	}
+	data, err := json.MarshalIndent(report, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the report: %w", err)
+	}
+	if err := os.WriteFile(c.JSON, append(data, '\n'), 0o644); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	return nil
+}
+
+// failure says why the run counts as failed, or nil.
+func failure(r loadgen.Report) error {
+	var problems []error
+	if n := r.Faults(); n > 0 {
+		problems = append(problems, fmt.Errorf("%w: %d purchases failed", errFailed, n))
+	}
+	if r.Verify != nil && !r.Verify.OK {
+		problems = append(problems, fmt.Errorf("%w: invariants are broken", errFailed))
+	}
+	return errors.Join(problems...)
+}

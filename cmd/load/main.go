@@ -1,0 +1,32 @@
+// Command load buys from a shop as many shoppers would, and says how fast it was and whether every promise held.
+//
+//	load --shop shop.json --orders 5000 --concurrency 64
+//	load --shop shop.json --csv online-retail.csv
+//
+// It ends with 0 when every purchase was confirmed or sold out and nothing was found wrong, else with 1.
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/process"
+)
+
+func main() {
+	var c command
+	flags := kong.Parse(&c, kong.Name("load"), kong.Description("Buy from a shop, as many shoppers would, and report how it went."),
+		kong.Vars(attach.Vars()), kong.ValueFormatter(kong.DefaultHelpValueFormatter))
+	ctx, cancel := process.UntilSignal(os.Stderr)
+	defer cancel()
+	err := c.run(ctx, os.Stdout, os.Stderr)
+	if errors.Is(err, errFailed) || errors.Is(err, context.Canceled) {
+		flags.Errorf("%v", err)
+		flags.Exit(1)
+	}
+	flags.FatalIfErrorf(err)
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/loadgen"
+	"tillstream/events"
+)
+
+// session is one run against one shop.
+type session struct {
+	out    io.Writer
+	target attach.Shop
+	shop   *loadgen.Shop
+	items  []loadgen.Item
+	runID  string
+	plan   plan
+
+	acknowledged *acknowledged
+	books        loadgen.Books // only a replay keeps them
+	logFrom      uint64        // where the inventory stream ended before the run
+	since        time.Time
+}
+
+// open finds the shop and looks through its window.
+func (c *command) open(ctx context.Context, target attach.Shop, out io.Writer) (*session, error) {
+	if err := target.Require(target.Storefront, "storefront"); err != nil {
+		return nil, err
+	}
+	if err := target.Require(target.Stripe, "stripe"); err != nil {
+		return nil, err
+	}
+	shop := loadgen.NewShop(loadgen.Addresses{Storefront: target.Storefront, Stripe: target.Stripe, Ops: target.Ops, OpsToken: target.OpsToken,
+		PublishableKey: target.StripePublishableKey, SecretKey: target.StripeSecretKey}, c.Concurrency, c.Patient)
+	items, err := shop.Items(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &session{out: out, target: target, shop: shop, items: items, runID: loadgen.NewRunID()}, nil
+}
+
+// stockUp makes sure that what is planned can be sold.
+func (s *session) stockUp(ctx context.Context) error {
+	missing := loadgen.Shortfall(s.plan.demand, s.items)
+	if len(missing) == 0 {
+		return nil
+	}
+	var units int64
+	for _, line := range missing {
+		units += line.Quantity
+	}
+	if !s.shop.CanReceive() {
+		fmt.Fprintf(s.out, "the shop is %d units of %d items short; without --ops and --ops-token none can be received, so some orders will be sold out\n", units, len(missing))
+		return nil
+	}
+	if err := s.shop.Receive(ctx, missing); err != nil {
+		return fmt.Errorf("stock up: %w", err)
+	}
+	fmt.Fprintf(s.out, "received %d units of %d items, so that there is enough for the run\n", units, len(missing))
+	return nil
+}
+
+// begin opens what the run writes to, and notes where it begins.
+func (s *session) begin(ctx context.Context, c *command) error {
+	var err error
+	if s.acknowledged, err = openAcknowledged(c.Acknowledged); err != nil {
+		return err
+	}
+	if s.plan.file == "" {
+		return nil
+	}
+	log, closeLog, err := s.target.Log(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	s.since = time.Now()
+	s.logFrom, err = log.Last(ctx, events.StreamInventory)
+	return err
+}
+
+// buy goes through the purchases. The first signal stops new ones from being begun; those under way are finished.
+func (s *session) buy(ctx context.Context, c *command, progress io.Writer) loadgen.Report {
+	var tally loadgen.Tally
+	buyer := loadgen.Buyer{Shop: s.shop, Timeout: c.Timeout, Acknowledged: s.acknowledged.add, Follow: loadgen.FollowEvents}
+	if c.Follow == "polls" {
+		buyer.Follow = loadgen.FollowPolls
+	}
+	run := loadgen.Run{Baskets: s.plan.baskets, Buy: buyer.Buy, Concurrency: c.Concurrency, Observers: []func(loadgen.Purchase){tally.Observe}}
+	if s.plan.file != "" {
+		run.Observers = append(run.Observers, s.books.Observe)
+	}
+	show := loadgen.Progress{To: progress, Every: 10 * time.Second, Total: s.plan.orders, Run: &run, Tally: &tally}
+	if isTerminal(progress) {
+		show.Terminal, show.Every = true, time.Second
+	}
+	showing, stop := context.WithCancel(context.Background())
+	shown := make(chan struct{})
+	go func() {
+		defer close(shown)
+		show.Show(showing)
+	}()
+	begun := time.Now()
+	run.Do(context.WithoutCancel(ctx), ctx.Done())
+	elapsed := time.Since(begun)
+	stop()
+	<-shown
+	fmt.Fprint(progress, show.Clear())
+	return tally.Report(elapsed, s.shop.Retries())
+}
+
+// isTerminal reports whether somebody watches.
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// settle compares the sums of a replay.
+func (s *session) settle(ctx context.Context) error {
+	if s.plan.file == "" {
+		return nil
+	}
+	file, err := os.Open(s.plan.file)
+	if err != nil {
+		return fmt.Errorf("open the invoices: %w", err)
+	}
+	defer file.Close()
+	log, closeLog, err := s.target.Log(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	db, closeDB, err := s.target.Database(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeDB()
+	sums, err := s.books.Sums(ctx, loadgen.Evidence{File: file, Shop: s.shop, Prices: s.plan.prices, Database: db, Log: log,
+		LogFrom: s.logFrom, Since: s.since, Patience: patience})
+	if err != nil {
+		return err
+	}
+	differences := loadgen.Compare(sums)
+	if err := loadgen.WriteSums(s.out, sums, differences); err != nil {
+		return fmt.Errorf("write the sums: %w", err)
+	}
+	if len(differences) > 0 {
+		return fmt.Errorf("%w: the sums differ", errFailed)
+	}
+	return nil
+}

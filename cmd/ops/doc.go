@@ -1,0 +1,15 @@
+// Command ops is the operators' terminal: it looks at a running shop, fills its shelves and checks its promises.
+//
+//	ops import-items FILE.csv   list what a sales ledger knows
+//	ops orders                  the newest orders
+//	ops timeline ORDER          everything that happened to one order, causes first
+//	ops tail                    events as they happen
+//	ops lag                     how far each worker is behind
+//	ops parked                  what workers set aside, counted by cause
+//	ops verify                  the promises I1–I6 and I8, checked over the living shop
+//
+// It finds the shop by --shop FILE (what cmd/shop --ready-file wrote), by addresses (--nats, --mongodb, --ops …), or by
+// ./data/ready.json when nothing is given. But for import-items, which goes through the staff API, it changes nothing.
+//
+// Exit codes: 0 done, and all is well; 1 done, and something is off; 2 could not be done; 130 interrupted.
+package main

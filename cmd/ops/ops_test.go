@@ -1,0 +1,342 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tillstream/events"
+	"tillstream/events/log/logtest"
+)
+
+// ops runs one command line and returns what it wrote.
+func ops(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var out, err bytes.Buffer
+	code = run(ctx, args, &terminal{out: &out, err: &err})
+	return code, out.String(), err.String()
+}
+
+// broker is a shop's log that a test writes by hand.
+type broker struct {
+	t   *testing.T
+	url string
+	js  jetstream.JetStream
+}
+
+func newBroker(t *testing.T) *broker {
+	t.Helper()
+	server := logtest.Server(t)
+	logtest.OpenOn(t, server)
+	js, err := jetstream.New(logtest.Connect(t, server))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &broker{t: t, url: server.URL(), js: js}
+}
+
+func (b *broker) say(id, subject, order, cause string, fact events.Payload) {
+	b.t.Helper()
+	msg, err := events.Encode(events.Event{ID: id, Source: "test", Time: time.Now(), Subject: subject, CorrelationID: order, CausationID: cause, Payload: fact})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err := b.js.PublishMsg(b.t.Context(), msg); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func gbp(amount int64) events.Money { return events.Money{Amount: amount, Currency: "GBP"} }
+
+// refused is an order that found no stock: the shortest whole story.
+func (b *broker) refused(id string) {
+	b.say(id+"-1", "orders."+id, id, "", events.OrderPlaced{OrderID: id, Number: "8F3K2-MQD7A", Total: gbp(1250),
+		Lines: []events.OrderLine{{SKU: "MUG", Quantity: 2}}})
+	short := []events.Shortage{{SKU: "MUG", Requested: 2, Available: 1}}
+	b.say(id+"-2", "inventory.reservations."+id, id, id+"-1", events.ReservationRefused{OrderID: id, Short: short})
+	b.say(id+"-3", "orders."+id, id, id+"-2", events.OrderRejected{OrderOutcome: events.OrderOutcome{OrderID: id}, Reason: events.RejectedNoStock, Short: short})
+}
+
+func TestUsage(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, name := range []string{"TILLSTREAM_SHOP", "NATS_URL", "OPS_URL", "STOREFRONT_URL"} {
+		t.Setenv(name, "")
+	}
+	tests := []struct {
+		args string
+		code int
+		says string // on stdout when it was asked for, else on stderr
+	}{
+		{"--help", exitOK, "verify"},
+		{"verify --help", exitOK, "Exit codes"},
+		{"timeline --help", exitOK, "Causes stand before their effects"},
+		{"", exitFailed, "see ops --help"},
+		{"sell", exitFailed, "see ops --help"},
+		{"verify", exitFailed, "cmd/shop --ready-file shop.json"},
+		{"lag --shop nowhere.json", exitFailed, "nowhere.json"},
+		{"lag --nats nats://127.0.0.1:1", exitFailed, "is it running?"},
+		{"orders --nats nats://127.0.0.1:1", exitFailed, "pass --ops"},
+		{"orders --ops http://127.0.0.1:1", exitFailed, "pass --ops-token"},
+		{"orders --ops http://127.0.0.1:1 --ops-token x", exitFailed, "is the shop running?"},
+		{"orders --limit 0", exitFailed, "want 1 or more"},
+		{"tail --stream nowhere", exitFailed, "orders, inventory"},
+		{"tail --type [", exitFailed, "--type"},
+		{"verify --nats nats://127.0.0.1:1 --acknowledged nowhere", exitFailed, "nowhere"},
+		{"parked show x", exitFailed, "see ops --help"},
+	}
+	for _, test := range tests {
+		code, stdout, stderr := ops(t, strings.Fields(test.args)...)
+		if code != test.code || !strings.Contains(stdout+stderr, test.says) {
+			t.Errorf("ops %s: exit %d, want %d and %q\n%s%s", test.args, code, test.code, test.says, stdout, stderr)
+		}
+		if (code == exitOK) != (stderr == "") {
+			t.Errorf("ops %s: wrote to the wrong stream:\n%s\n%s", test.args, stdout, stderr)
+		}
+	}
+}
+
+var moment = regexp.MustCompile(`\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2} \S+|\+\d+\.\d{3}s`)
+
+func TestTimeline(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t)
+	b.refused("o1")
+	for _, name := range []string{"o1", "8F3K2-MQD7A", "8f3k2-mqd7a"} {
+		code, stdout, stderr := ops(t, "timeline", name, "--nats", b.url)
+		lines := strings.Split(strings.TrimSpace(moment.ReplaceAllString(stdout, "T")), "\n")
+		if code != exitOK || len(lines) != 6 || lines[0] != "order o1, from T" {
+			t.Fatalf("%s: exit %d\n%s%s", name, code, stdout, stderr)
+		}
+		for i, want := range []string{"1 T orders.placed 8F3K2-MQD7A: 2 × MUG for 12.50 GBP, to be paid by 00:00:00 ORDERS/1",
+			"2 T ← 1 inventory.reservation_refused nothing held: MUG wants 2, has 1 INVENTORY/1",
+			"3 T ← 2 orders.rejected because out_of_stock: MUG wants 2, has 1 ORDERS/2"} {
+			if got := strings.Join(strings.Fields(lines[3+i]), " "); got != want {
+				t.Errorf("line %d is %q, want %q", i+1, got, want)
+			}
+		}
+	}
+	code, stdout, _ := ops(t, "timeline", "o1", "--json", "--nats", b.url)
+	var history struct {
+		OrderID string `json:"order_id"`
+		Entries []struct {
+			Cause   int
+			Type    string
+			Payload map[string]any
+		}
+	}
+	if err := json.Unmarshal([]byte(stdout), &history); code != exitOK || err != nil || len(history.Entries) != 3 ||
+		history.Entries[2].Cause != 2 || history.Entries[0].Payload["number"] != "8F3K2-MQD7A" {
+		t.Errorf("exit %d, %v: %s", code, err, stdout)
+	}
+	for _, name := range []string{"nobody", "a.b"} {
+		if code, _, stderr := ops(t, "timeline", name, "--nats", b.url); code != exitFailed || !strings.Contains(stderr, name) {
+			t.Errorf("%s: exit %d, %s", name, code, stderr)
+		}
+	}
+}
+
+func TestTail(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t)
+	b.refused("o1")
+	b.refused("o2")
+	types := func(args ...string) (types []string) {
+		t.Helper()
+		code, stdout, stderr := ops(t, append([]string{"tail", "--since", "1h", "--json", "--nats", b.url}, args...)...)
+		if code != exitOK {
+			t.Fatal(stderr)
+		}
+		for line := range strings.Lines(stdout) {
+			var e struct{ Type, Subject string }
+			if err := json.Unmarshal([]byte(line), &e); err != nil {
+				t.Fatal(err)
+			}
+			types = append(types, e.Subject+" "+e.Type)
+		}
+		return types
+	}
+	if diff := cmp.Diff([]string{"orders.o1 orders.placed", "orders.o1 orders.rejected", "orders.o2 orders.placed"}, types("--stream", "orders", "--count", "3")); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"orders.o2 orders.rejected"}, types("--order", "o2", "--type", "orders.rej*", "--count", "1")); diff != "" {
+		t.Error(diff)
+	}
+	code, stdout, _ := ops(t, "tail", "--since", "1h", "--count", "1", "--stream", "inventory", "--nats", b.url)
+	if code != exitOK || !strings.Contains(stdout, "nothing held: MUG wants 2, has 1") {
+		t.Errorf("exit %d: %s", code, stdout)
+	}
+}
+
+// What comes while a tail runs is shown: it begins where the streams end when it starts.
+func TestTailFollows(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t)
+	b.refused("old")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	started := &signalWriter{at: "following", reached: make(chan struct{})}
+	var out bytes.Buffer
+	done := make(chan int, 1)
+	go func() {
+		done <- run(ctx, []string{"tail", "--count", "1", "--stream", "orders", "--nats", b.url}, &terminal{out: &out, err: started})
+	}()
+	<-started.reached
+	b.refused("new")
+	if code := <-done; code != exitOK || !strings.Contains(out.String(), "orders.new") {
+		t.Errorf("exit %d: %s", code, out.String())
+	}
+}
+
+// signalWriter closes a channel when a text is written.
+type signalWriter struct {
+	at      string
+	reached chan struct{}
+}
+
+func (w *signalWriter) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), w.at) {
+		close(w.reached)
+	}
+	return len(p), nil
+}
+
+func TestParkedAndVerify(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t)
+	code, stdout, _ := ops(t, "parked", "--nats", b.url)
+	if code != exitOK || stdout != "nothing is parked\n" {
+		t.Errorf("empty: exit %d: %s", code, stdout)
+	}
+	code, stdout, stderr := ops(t, "verify", "--nats", b.url)
+	if code != exitOK || !strings.Contains(stdout, "every promise is kept") || !strings.Contains(stdout, "no database was given") {
+		t.Errorf("clean: exit %d: %s%s", code, stdout, stderr)
+	}
+	for i := range 3 {
+		b.say(fmt.Sprint(i), "parked.inventory-orders", "", "", events.EventParked{Worker: "inventory-orders", Stream: "ORDERS", Sequence: uint64(7 + i),
+			Subject: "orders.x", Headers: map[string][]string{events.HeaderType: {"orders.placed"}}, Data: []byte("gar\x1b[31mbage"), Error: "bad payload", Fingerprint: "abc123"})
+	}
+	code, stdout, stderr = ops(t, "parked", "--limit", "2", "--nats", b.url)
+	if code != exitOK || !strings.Contains(stdout, "abc123") || !strings.Contains(stdout, "ORDERS/9") || strings.Contains(stdout, "ORDERS/7") || !strings.Contains(stderr, "1 older") {
+		t.Errorf("list: exit %d: %s%s", code, stdout, stderr)
+	}
+	code, stdout, _ = ops(t, "parked", "show", "2", "--nats", b.url)
+	if code != exitOK || !strings.Contains(stdout, "ORDERS/8") || !strings.Contains(stdout, "gar [31mbage") {
+		t.Errorf("show: exit %d: %q", code, stdout)
+	}
+	if code, _, stderr = ops(t, "parked", "show", "99", "--nats", b.url); code != exitFailed || !strings.Contains(stderr, "nothing is parked at 99") {
+		t.Errorf("show nothing: exit %d: %s", code, stderr)
+	}
+	if code, stdout, _ = ops(t, "verify", "--nats", b.url); code != exitOff || !strings.Contains(stdout, "inventory-orders set ORDERS/7 aside") {
+		t.Errorf("verify: exit %d: %s", code, stdout)
+	}
+	args := []string{"verify", "--json", "--nats", b.url}
+	for i := range 3 {
+		args = append(args, "--expect-parked", fmt.Sprintf("inventory-orders:ORDERS/%d", 7+i))
+	}
+	var report struct {
+		OK       bool
+		Findings []any
+	}
+	code, stdout, _ = ops(t, args...)
+	if err := json.Unmarshal([]byte(stdout), &report); code != exitOK || err != nil || !report.OK || report.Findings == nil {
+		t.Errorf("expected: exit %d, %v: %s", code, err, stdout)
+	}
+}
+
+// A file of acknowledged ids may end in the middle of a line: its writer was killed, too.
+func TestVerifyReadsAcknowledged(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t)
+	b.refused("o1")
+	file := filepath.Join(t.TempDir(), "acknowledged")
+	if err := os.WriteFile(file, []byte("o1\n\nlost\nhalf-an-i"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, _ := ops(t, "verify", "--acknowledged", file, "--nats", b.url)
+	if code != exitOff || !strings.Contains(stdout, "order lost: was answered 201") || strings.Contains(stdout, "half") {
+		t.Errorf("exit %d: %s", code, stdout)
+	}
+}
+
+func TestLag(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t)
+	if code, stdout, _ := ops(t, "lag", "--nats", b.url); code != exitOK || !strings.Contains(stdout, "no worker") {
+		t.Errorf("exit %d: %s", code, stdout)
+	}
+	for _, name := range []string{"inventory-orders", "orders-view"} {
+		if _, err := b.js.CreateConsumer(t.Context(), events.StreamOrders, jetstream.ConsumerConfig{Durable: name, AckPolicy: jetstream.AckAllPolicy}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.refused("o1")
+	code, stdout, _ := ops(t, "lag", "--nats", b.url)
+	lines := strings.Split(stdout, "\n")
+	if code != exitOK || len(lines) != 4 {
+		t.Fatalf("exit %d: %s", code, stdout)
+	}
+	for i, want := range []string{"ORDERS inventory-orders decide 2 0 0 no never", "ORDERS orders-view remember 2 0 0 no never"} {
+		if got := strings.Join(strings.Fields(lines[1+i]), " "); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if code, stdout, _ := ops(t, "lag", "--json", "--nats", b.url); code != exitOK || !strings.Contains(stdout, `"pending": 2`) {
+		t.Errorf("exit %d: %s", code, stdout)
+	}
+}
+
+// api is a staff API that answers what a test wants.
+func api(t *testing.T, answer func(w http.ResponseWriter, r *http.Request) any) []string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer secret" {
+			w.WriteHeader(http.StatusUnauthorized)
+			fmt.Fprint(w, `{"title":"Unauthorized","detail":"staff only"}`)
+			return
+		}
+		if err := json.NewEncoder(w).Encode(answer(w, r)); err != nil {
+			t.Error(err)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return []string{"--ops", server.URL + "/", "--ops-token", "secret"}
+}
+
+func TestOrders(t *testing.T) {
+	t.Parallel()
+	target := api(t, func(_ http.ResponseWriter, r *http.Request) any {
+		q := r.URL.Query()
+		row := map[string]any{"id": "id-" + q.Get("cursor"), "number": "N" + q.Get("limit"), "status": q.Get("status"), "email": q.Get("q"),
+			"total": gbp(1250), "placed_at": "2026-01-02T03:04:05Z"}
+		return map[string]any{"orders": []any{row}, "next_cursor": q.Get("cursor") + "x"}
+	})
+	code, stdout, stderr := ops(t, append([]string{"orders", "--limit", "3", "--status", "confirmed", "--q", "a@example.com"}, target...)...)
+	lines := strings.Split(stdout, "\n")
+	if code != exitOK || len(lines) != 5 || !strings.Contains(stderr, "there are more") {
+		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
+	}
+	for i, want := range []string{"NUMBER STATUS TOTAL PLACED E-MAIL ID", "N3 confirmed 12.50 GBP", "N2 confirmed 12.50 GBP", "N1 confirmed 12.50 GBP"} {
+		if got := strings.Join(strings.Fields(lines[i]), " "); !strings.HasPrefix(got, want) {
+			t.Errorf("line %d is %q, want %q", i, got, want)
+		}
+	}
+	target[3] = "wrong"
+	code, _, stderr = ops(t, append([]string{"orders"}, target...)...)
+	if code != exitFailed || !strings.Contains(stderr, "staff only") || !strings.Contains(stderr, "--ops-token") {
+		t.Errorf("wrong token: exit %d: %s", code, stderr)
+	}
+}

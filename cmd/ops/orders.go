@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"tillstream/cmd/internal/attach"
+	"tillstream/events"
+)
+
+// listOrders is ops orders.
+type listOrders struct {
+	attach.Target `embed:""`
+	Status        string `help:"Only orders with this status: placed, awaiting_payment, capturing, confirmed, rejected, expired, cancelled, paid_late, refunded, partly_refunded." placeholder:"STATUS"`
+	Q             string `help:"Only the orders of this e-mail address, order number or id." placeholder:"TEXT"`
+	Limit         int    `help:"At most so many." default:"20"`
+	JSON          bool   `name:"json" help:"Write JSON."`
+}
+
+// orderRow is one order as the staff API lists it.
+type orderRow struct {
+	ID       string       `json:"id"`
+	Number   string       `json:"number"`
+	Status   string       `json:"status"`
+	Email    string       `json:"email"`
+	Total    events.Money `json:"total"`
+	PlacedAt time.Time    `json:"placed_at"`
+}
+
+// largestPage is the most that the staff API lists at once.
+const largestPage = 200
+
+// Validate is called by kong when the command line is read.
+func (c *listOrders) Validate() error {
+	if c.Limit < 1 {
+		return fmt.Errorf("--limit %d: want 1 or more", c.Limit)
+	}
+	return nil
+}
+
+// Run lists orders.
+func (c *listOrders) Run(ctx context.Context, out *terminal) error {
+	shop, err := c.Resolve()
+	if err != nil {
+		return err
+	}
+	api, err := newStaff(shop)
+	if err != nil {
+		return err
+	}
+	orders, more, err := c.fetch(ctx, api)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return out.json(map[string]any{"orders": orders, "more": more})
+	}
+	if len(orders) == 0 {
+		return out.printf("no orders")
+	}
+	t := newTable("NUMBER", "STATUS", "TOTAL>", "PLACED", "E-MAIL", "ID")
+	for _, o := range orders {
+		t.add(o.Number, cell{o.Status, statusStyle(o.Status)}, o.Total.String(), o.PlacedAt.Local().Format("2006-01-02 15:04:05"), o.Email, cell{o.ID, dim})
+	}
+	if err := t.write(out); err != nil {
+		return err
+	}
+	if more {
+		out.note("there are more: --limit %d shows twice as many", 2*c.Limit)
+	}
+	return nil
+}
+
+// fetch reads pages until there are enough orders or no more.
+func (c *listOrders) fetch(ctx context.Context, api *staff) (orders []orderRow, more bool, err error) {
+	orders = []orderRow{}
+	for cursor := ""; len(orders) < c.Limit; {
+		query := url.Values{"limit": {strconv.Itoa(min(c.Limit-len(orders), largestPage))}}
+		for name, value := range map[string]string{"status": c.Status, "q": c.Q, "cursor": cursor} {
+			if value != "" {
+				query.Set(name, value)
+			}
+		}
+		var page struct {
+			Orders     []orderRow `json:"orders"`
+			NextCursor string     `json:"next_cursor"`
+		}
+		if err := api.call(ctx, http.MethodGet, "/ops/api/orders?"+query.Encode(), nil, &page); err != nil {
+			return nil, false, err
+		}
+		orders, cursor = append(orders, page.Orders...), page.NextCursor
+		if cursor == "" {
+			return orders, false, nil
+		}
+		more = true
+	}
+	return orders, more, nil
+}
+
+func statusStyle(status string) style {
+	switch status {
+	case "confirmed", "shipped", "partly_shipped", "delivered":
+		return green
+	case "rejected", "expired", "cancelled":
+		return red
+	case "paid_late", "refunded", "partly_refunded":
+		return yellow
+	}
+	return cyan
+}

@@ -279,7 +279,8 @@ func TestLag(t *testing.T) {
 		t.Errorf("exit %d: %s", code, stdout)
 	}
 	for _, name := range []string{"inventory-orders", "orders-view"} {
-		if _, err := b.js.CreateConsumer(t.Context(), events.StreamOrders, jetstream.ConsumerConfig{Durable: name, AckPolicy: jetstream.AckAllPolicy}); err != nil {
+		if _, err := b.js.CreateConsumer(t.Context(), events.StreamOrders, jetstream.ConsumerConfig{Durable: name, AckPolicy: jetstream.AckExplicitPolicy,
+			PriorityPolicy: jetstream.PriorityPolicyPinned, PriorityGroups: []string{"active"}, PinnedTTL: time.Minute}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -55,6 +55,9 @@ func StartMongo(cfg MongoConfig) (*Mongo, error) {
 	return m, nil
 }
 
+// starting is held while a server is made: ferretdb.New v1.24.2 writes to variables of its package.
+var starting sync.Mutex
+
 // runMongo starts the server and, beside it, the keeper of the indexes it fails to make. The listener is open when
 // ferretdb.New returns, so a client that comes before Run accepts simply waits in the kernel's queue.
 func runMongo(cfg MongoConfig) (*Mongo, error) {
@@ -62,12 +65,14 @@ func runMongo(cfg MongoConfig) (*Mongo, error) {
 	if err != nil {
 		return nil, err
 	}
+	starting.Lock()
 	db, err := ferretdb.New(&ferretdb.Config{
 		Listener:  ferretdb.ListenerConfig{TCP: cfg.Addr},
 		Logger:    quiet(cfg.Logger),
 		Handler:   "sqlite",
 		SQLiteURL: files,
 	})
+	starting.Unlock()
 	if err != nil {
 		return nil, err
 	}

@@ -68,10 +68,10 @@ func consumer(info *jetstream.ConsumerInfo) Consumer {
 	}
 }
 
-// loopOf tells by what only that loop does: acts acknowledge one by one, views are named so.
+// loopOf tells by what only that loop does: acts are shared by all replicas, the others pinned to one; views are named so.
 func loopOf(config jetstream.ConsumerConfig) Loop {
 	switch {
-	case config.AckPolicy == jetstream.AckExplicitPolicy:
+	case config.PriorityPolicy != jetstream.PriorityPolicyPinned:
 		return LoopAct
 	case strings.HasSuffix(config.Durable, "-view"):
 		return LoopRemember

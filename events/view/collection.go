@@ -6,6 +6,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"tillstream/events"
 	"tillstream/events/log"
 )
 
@@ -60,10 +61,11 @@ func Of[S any](name string, kind log.Kind[S], doc func(id string, state S) any, 
 		}}
 }
 
-// id returns the entity's id when a subject belongs to this collection.
+// id returns the entity's id when a subject belongs to this collection. The journal of webhooks lies among the payments'
+// subjects but is no payment.
 func (c Collection) id(subject string) (string, bool) {
 	id, ok := strings.CutPrefix(subject, c.prefix)
-	return id, ok && !strings.Contains(id, ".")
+	return id, ok && !strings.Contains(id, ".") && subject != events.SubjectWebhooks
 }
 
 // View is everything that a domain remembers of its stream.

@@ -1,0 +1,249 @@
+package payments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tillstream/events"
+	"tillstream/events/log"
+	"tillstream/events/worker"
+)
+
+// keyLife is how long a key is trusted to name the same request. Stripe forgets it after 24 hours.
+const keyLife = 23 * time.Hour
+
+// createIntent makes the order's PaymentIntent, once. Its secret is kept for the shopper only after its id is in the log.
+func (s *Service) createIntent(ctx context.Context, e events.Event, r events.PaymentRequested) error {
+	p, _, err := Payments.Read(ctx, s.log, r.OrderID)
+	if err != nil {
+		return err
+	}
+	if p.PaymentIntent != "" || p.Failure != nil {
+		return nil
+	}
+	in, found, err := s.findOrCreate(ctx, e, p)
+	switch {
+	case errors.Is(err, ErrPermanent), errors.Is(err, ErrDeclined):
+		return s.fail(ctx, e, p.OrderID, err)
+	case err != nil:
+		return later(ctx, err)
+	case !found:
+		return nil
+	}
+	if err := s.heard(ctx, e, in); err != nil {
+		return err
+	}
+	s.secrets.Add(in.ID, in.ClientSecret)
+	return nil
+}
+
+// findOrCreate looks before it asks again: an earlier attempt may have been carried out though its answer was lost, and
+// a 500 is replayed for as long as Stripe remembers the key. A payment that was called off is not begun, but an intent
+// that was made before a crash is found, so that it can be cancelled.
+func (s *Service) findOrCreate(ctx context.Context, e events.Event, p Payment) (in Intent, found bool, err error) {
+	if s.mustLook(ctx, e) || p.Cancelled {
+		in, found, err = s.gateway.FindIntent(ctx, p.OrderID)
+		if err != nil || found || p.Cancelled {
+			return in, found, err
+		}
+	}
+	in, err = s.gateway.CreateIntent(ctx, p)
+	return in, err == nil, err
+}
+
+// fail gives the payment up. It says why in Stripe's words, for staff.
+func (s *Service) fail(ctx context.Context, e events.Event, orderID string, why error) error {
+	var answer *GatewayError
+	if !errors.As(why, &answer) {
+		return why
+	}
+	return s.say(ctx, e, orderID, func(p Payment) ([]events.Payload, error) { return Fail(p, answer.Code, answer.Message), nil })
+}
+
+// capture takes the money, once.
+func (s *Service) capture(ctx context.Context, e events.Event, r events.PaymentCaptureRequested) error {
+	p, _, err := Payments.Read(ctx, s.log, r.OrderID)
+	if err != nil {
+		return err
+	}
+	if !p.Captured.IsZero() || p.Cancelled || p.CancelForce {
+		return nil
+	}
+	if s.mustLook(ctx, e) {
+		in, err := s.gateway.RetrieveIntent(ctx, p.PaymentIntent)
+		if err != nil {
+			return later(ctx, err)
+		}
+		if in.final() {
+			return s.heard(ctx, e, in)
+		}
+	}
+	in, err := s.gateway.Capture(ctx, p)
+	if err != nil {
+		return s.settleOrLater(ctx, e, p, err)
+	}
+	return s.heard(ctx, e, in)
+}
+
+// cancel gives the intent up at Stripe. It looks first: the shopper may have paid a moment ago.
+func (s *Service) cancel(ctx context.Context, e events.Event, r events.PaymentCancelRequested) error {
+	p, _, err := Payments.Read(ctx, s.log, r.OrderID)
+	if err != nil {
+		return err
+	}
+	if !p.Captured.IsZero() || p.CancelledIntent || p.PaymentIntent == "" {
+		return nil
+	}
+	in, err := s.gateway.RetrieveIntent(ctx, p.PaymentIntent)
+	if err != nil {
+		return later(ctx, err)
+	}
+	paid := in.Status == IntentRequiresCapture && !p.CancelForce
+	if in.final() || paid {
+		return s.heard(ctx, e, in)
+	}
+	if in, err = s.gateway.Cancel(ctx, p); err != nil {
+		return s.settleOrLater(ctx, e, p, err)
+	}
+	return s.heard(ctx, e, in)
+}
+
+// settleOrLater deals with an error of a capture or cancellation. A refusal usually means that the intent has ended in
+// another way: it is looked at, and what it says counts. One that has not ended is for staff.
+func (s *Service) settleOrLater(ctx context.Context, e events.Event, p Payment, why error) error {
+	if errors.Is(why, ErrRetry) || ctx.Err() != nil {
+		return later(ctx, why)
+	}
+	in, err := s.gateway.RetrieveIntent(ctx, p.PaymentIntent)
+	switch {
+	case err != nil:
+		return later(ctx, err)
+	case in.final():
+		return s.heard(ctx, e, in)
+	case in.Status == IntentProcessing:
+		return worker.RetryAfter(backoff(worker.Attempt(ctx)), why)
+	}
+	return worker.Park(fmt.Errorf("intent %s is %s: %w", in.ID, in.Status, why))
+}
+
+// refund sends money back, once per refund id.
+func (s *Service) refund(ctx context.Context, e events.Event, r events.PaymentRefundRequested) error {
+	p, _, err := Payments.Read(ctx, s.log, r.OrderID)
+	if err != nil {
+		return err
+	}
+	if known := p.Refunds[r.RefundID]; known.Succeeded || known.Failed {
+		return nil
+	}
+	if s.mustLook(ctx, e) {
+		if made, err := s.bookRefunds(ctx, e, p, r.RefundID); made || err != nil {
+			return err
+		}
+	}
+	made, err := s.gateway.Refund(ctx, p, r.RefundID, r.Amount)
+	switch {
+	case errors.Is(err, ErrPermanent), errors.Is(err, ErrDeclined):
+		return s.refundRefused(ctx, e, p, r.RefundID, err)
+	case err != nil:
+		return later(ctx, err)
+	}
+	return s.say(ctx, e, p.OrderID, func(p Payment) ([]events.Payload, error) { return RefundHeard(p, made) })
+}
+
+// bookRefunds takes in all refunds that Stripe knows of the payment, and says whether one of them has our id.
+func (s *Service) bookRefunds(ctx context.Context, e events.Event, p Payment, refundID string) (made bool, err error) {
+	refunds, err := s.gateway.ListRefunds(ctx, p.PaymentIntent)
+	if err != nil {
+		return false, later(ctx, err)
+	}
+	for _, r := range refunds {
+		made = made || r.RefundID == refundID
+		if err := s.say(ctx, e, p.OrderID, func(p Payment) ([]events.Payload, error) { return RefundHeard(p, r) }); err != nil {
+			return made, err
+		}
+	}
+	return made, nil
+}
+
+// refundRefused gives the refund up, unless Stripe has made it all the same.
+func (s *Service) refundRefused(ctx context.Context, e events.Event, p Payment, refundID string, why error) error {
+	if made, err := s.bookRefunds(ctx, e, p, refundID); made || err != nil {
+		return err
+	}
+	return s.say(ctx, e, p.OrderID, func(p Payment) ([]events.Payload, error) { return RefundRefused(p, refundID, why.Error()), nil })
+}
+
+// askBack finds out what a webhook about a charge or a refund means. Such an event names the intent, and the intent
+// names the order; it also carries only what changed, so the whole list of refunds is taken in. The intent comes first:
+// a refund counts only after what was captured is known.
+func (s *Service) askBack(ctx context.Context, e events.Event, w events.WebhookReceived) error {
+	intentID, found, err := intentIDFrom(w)
+	if err != nil {
+		return worker.Park(err)
+	}
+	if !found {
+		return nil
+	}
+	in, err := s.gateway.RetrieveIntent(ctx, intentID)
+	if errors.Is(err, ErrPermanent) {
+		return worker.Park(fmt.Errorf("%w: %w", ErrUnmatched, err))
+	}
+	if err != nil {
+		return later(ctx, err)
+	}
+	if err := s.heard(ctx, e, in); err != nil {
+		return err
+	}
+	p, _, err := Payments.Read(ctx, s.log, in.OrderID)
+	if err != nil {
+		return err
+	}
+	_, err = s.bookRefunds(ctx, e, p, "")
+	return err
+}
+
+// heard takes in an intent that Stripe has just shown us.
+func (s *Service) heard(ctx context.Context, e events.Event, in Intent) error {
+	return s.say(ctx, e, in.OrderID, func(p Payment) ([]events.Payload, error) { return Heard(p, in, s.livemode) })
+}
+
+// say appends what a rule makes of the newest state. What a rule refuses would be refused again, so it is parked.
+func (s *Service) say(ctx context.Context, cause events.Event, orderID string, rule func(Payment) ([]events.Payload, error)) error {
+	var refused error
+	err := s.log.Do(ctx, func(tx *log.Tx) error {
+		tx.Because(cause)
+		return decide(tx, orderID, func(p Payment) (facts []events.Payload, err error) {
+			facts, refused = rule(p)
+			return facts, refused
+		})
+	})
+	if err != nil && (refused != nil || errors.Is(err, events.ErrBadID)) {
+		return worker.Park(err)
+	}
+	return err
+}
+
+// mustLook reports whether an earlier attempt may have left something at Stripe that its key no longer brings back.
+func (s *Service) mustLook(ctx context.Context, e events.Event) bool {
+	return worker.Attempt(ctx) > 1 || s.log.Now().Sub(e.Time) > keyLife
+}
+
+// final reports whether an intent has come to its end.
+func (in Intent) final() bool { return in.Status == IntentSucceeded || in.Status == IntentCanceled }
+
+// later has an act repeated for as long as Stripe is away or busy. Anything else follows the worker's own calendar and
+// ends parked.
+func later(ctx context.Context, err error) error {
+	if errors.Is(err, ErrRetry) {
+		return worker.RetryAfter(backoff(worker.Attempt(ctx)), err)
+	}
+	return err
+}
+
+// backoff doubles from half a second to half a minute. The worker spreads it, so that what failed together does not
+// come back together.
+func backoff(attempt int) time.Duration {
+	return min(30*time.Second, 500*time.Millisecond<<min(max(attempt-1, 0), 10))
+}

@@ -1,0 +1,305 @@
+package payments
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/google/go-cmp/cmp"
+
+	"tillstream/events"
+)
+
+func TestBuyerPaysAndTheMoneyIsTakenOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	orderID, p := w.place(1250)
+	if p.Status != StatusIntentCreated || p.Amount != 1250 || p.Currency != "GBP" || p.PublishableKey != publishableKey {
+		t.Errorf("got %+v", p)
+	}
+	w.pay(p, "pm_card_visa")
+	w.untilStatus(orderID, StatusAuthorized)
+	w.accept(orderID, 1250)
+	w.untilStatus(orderID, StatusCaptured)
+	if in := w.ask("payment_intents/"+p.PaymentIntent, nil); in["status"] != "succeeded" || in["amount_received"] != 1250.0 {
+		t.Errorf("at Stripe it is %v, %v received", in["status"], in["amount_received"])
+	}
+	// Both events of Stripe have arrived, and the captured one said nothing new.
+	w.until("both webhooks are noted", func() bool { return w.said(events.SubjectWebhooks)["webhook_received"] == 2 })
+	want := map[string]int{"requested": 1, "intent_created": 1, "authorized": 1, "capture_requested": 1, "captured": 1}
+	if diff := cmp.Diff(want, w.said("payments."+orderID)); diff != "" {
+		t.Errorf("said, want-, got+:\n%s", diff)
+	}
+	var after PaymentView
+	if w.get(orderID, 0, &after); after.Status != StatusCaptured || after.ClientSecret != "" {
+		t.Errorf("afterwards %+v", after)
+	}
+	w.nothingSecret(p.ClientSecret)
+}
+
+// nothingSecret looks for client secrets in the log and in what was logged, and for parked events.
+func (w *world) nothingSecret(secret string) {
+	w.t.Helper()
+	for _, e := range w.history(events.StreamPayments) {
+		if webhook, ok := e.Payload.(events.WebhookReceived); ok && strings.Contains(string(webhook.Body), "_secret") {
+			w.t.Errorf("%s keeps a secret: %s", webhook.StripeType, webhook.Body)
+		}
+	}
+	for _, canary := range []string{secret, secretKey, webhookSecret, "ada@example.org"} {
+		if strings.Contains(w.logged.String(), canary) {
+			w.t.Errorf("%q was logged", canary)
+		}
+	}
+	if parked := w.parked(); len(parked) != 0 {
+		w.t.Errorf("parked: %+v", parked)
+	}
+}
+
+func TestDeclinedThenAnotherCard(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	orderID, p := w.place(1250)
+	w.pay(p, "pm_card_chargeDeclinedInsufficientFunds")
+	w.until("the decline is known", func() bool { return w.payment(orderID).LastError != nil })
+	var declined PaymentView
+	w.get(orderID, 0, &declined)
+	want := &PaymentError{Code: "insufficient_funds", Message: "Your card has insufficient funds."}
+	if diff := cmp.Diff(want, declined.LastError); diff != "" || declined.Status != StatusIntentCreated || declined.ClientSecret == "" {
+		t.Errorf("status %s, error want-, got+:\n%s", declined.Status, diff)
+	}
+	w.pay(p, "pm_card_visa")
+	w.untilStatus(orderID, StatusAuthorized)
+	if got := w.payment(orderID); got.LastError != nil || len(got.Declines) != 1 {
+		t.Errorf("after the second card: %+v", got)
+	}
+}
+
+func TestBankAsksTheShopper(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	orderID, p := w.place(1250)
+	w.pay(p, "pm_card_threeDSecure2Required")
+	w.untilStatus(orderID, StatusRequiresAction)
+	w.nothingSecret(p.ClientSecret)
+}
+
+func TestUnpaidOrderExpires(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	orderID, p := w.place(1250)
+	w.say(orderID, events.OrderExpired{OrderOutcome: events.OrderOutcome{OrderID: orderID}})
+	w.untilStatus(orderID, StatusCancelled)
+	if in := w.ask("payment_intents/"+p.PaymentIntent, nil); in["status"] != "canceled" {
+		t.Errorf("at Stripe it is %v", in["status"])
+	}
+}
+
+// The shopper paid, but the news has not arrived when the order expires: it is told, and the money stays reserved.
+func TestPaidInTheLastMoment(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{deaf: true})
+	orderID, p := w.place(1250)
+	w.pay(p, "pm_card_visa")
+	w.say(orderID, events.OrderExpired{OrderOutcome: events.OrderOutcome{OrderID: orderID}})
+	w.untilStatus(orderID, StatusAuthorized)
+	w.accept(orderID, 1250) // the stock was still there
+	w.untilStatus(orderID, StatusCaptured)
+	if got := w.said("payments." + orderID); got["refund_requested"] != 0 || got["cancelled"] != 0 {
+		t.Errorf("said %v", got)
+	}
+}
+
+func TestCalledOffAfterAuthorisationIsVoided(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	orderID, p := w.place(1250)
+	w.pay(p, "pm_card_visa")
+	w.untilStatus(orderID, StatusAuthorized)
+	w.say(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID}, By: "shopper"})
+	w.untilStatus(orderID, StatusCancelled)
+	// Stripe tells of the release as of a refund; nothing was taken, so nothing goes back.
+	w.until("the release is noted", func() bool { return w.said(events.SubjectWebhooks)["webhook_received"] >= 3 })
+	if got := w.payment(orderID); len(got.Refunds) != 0 || !got.Captured.IsZero() {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// Fault row 43: the order was called off while Stripe's capture was under way in the dashboard.
+func TestCapturedAfterCallOffGoesBackOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{deaf: true})
+	orderID, p := w.place(1250)
+	w.pay(p, "pm_card_visa")
+	w.ask("payment_intents/"+p.PaymentIntent+"/capture", url.Values{})
+	w.say(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID}, By: "shopper"})
+	w.untilStatus(orderID, StatusRefunded)
+	if err := w.stripe.SetWebhookURL(w.shop + "/webhooks/stripe"); err != nil { // now everything comes, late
+		t.Fatal(err)
+	}
+	w.until("the late webhooks are noted", func() bool { return w.said(events.SubjectWebhooks)["webhook_received"] >= 3 })
+	if got := w.said("payments." + orderID); got["refund_requested"] != 1 || got["refunded"] != 1 || got["captured"] != 1 {
+		t.Errorf("said %v", got)
+	}
+	list := w.ask("refunds?payment_intent="+p.PaymentIntent, nil)
+	if refunds, _ := list["data"].([]any); len(refunds) != 1 {
+		t.Errorf("at Stripe: %v", list)
+	}
+}
+
+// Fault row 50.
+func TestRefundInStripesDashboardIsBooked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	orderID, p := w.place(1250)
+	w.pay(p, "pm_card_visa")
+	w.untilStatus(orderID, StatusAuthorized)
+	w.accept(orderID, 1250)
+	w.untilStatus(orderID, StatusCaptured)
+	w.ask("refunds", url.Values{"payment_intent": {p.PaymentIntent}, "amount": {"250"}})
+	w.untilStatus(orderID, StatusPartlyRefunded)
+	w.ask("refunds", url.Values{"payment_intent": {p.PaymentIntent}})
+	w.untilStatus(orderID, StatusRefunded)
+	if got := w.said("payments." + orderID)["refunded"]; got != 2 {
+		t.Errorf("%d refunds said, want 2", got)
+	}
+}
+
+// Fault row 40: the authorisation is gone when the money is to be taken.
+func TestAuthorisationGoneBeforeCapture(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{deaf: true})
+	orderID, p := w.place(1250)
+	w.pay(p, "pm_card_visa")
+	w.ask("payment_intents/"+p.PaymentIntent+"/cancel", url.Values{})
+	w.accept(orderID, 1250)
+	w.untilStatus(orderID, StatusCancelled)
+	if parked := w.parked(); len(parked) != 0 {
+		t.Errorf("parked: %+v", parked)
+	}
+}
+
+func TestStripeRefusesThePaymentForGood(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	orderID := w.await(10) // below Stripe's minimum
+	w.untilStatus(orderID, StatusFailed)
+	var p PaymentView
+	if status := w.get(orderID, 20, &p); status != http.StatusOK || p.Status != StatusFailed || p.LastError == nil || p.LastError.Code != "amount_too_small" {
+		t.Errorf("HTTP %d %+v", status, p)
+	}
+}
+
+func TestPaymentIsForItsShopperOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	orderID, _ := w.place(1250)
+	path := w.shop + "/api/orders/" + orderID + "/payment"
+	for name, tc := range map[string]struct {
+		url, authorization string
+		want               int
+	}{
+		"Owner":         {path, "Bearer token-" + orderID, 200},
+		"NoToken":       {path, "", 404},
+		"WrongToken":    {path, "Bearer token-x", 404},
+		"NotABearer":    {path, "token-" + orderID, 404},
+		"OtherOrder":    {w.shop + "/api/orders/other/payment", "Bearer token-" + orderID, 404},
+		"NotRequested":  {w.shop + "/api/orders/other/payment", "Bearer token-other", 404},
+		"Wildcard":      {w.shop + "/api/orders/*/payment", "Bearer token-*", 404},
+		"Dots":          {w.shop + "/api/orders/a.b/payment", "Bearer token-a.b", 404},
+		"Long":          {w.shop + "/api/orders/" + strings.Repeat("x", 5000) + "/payment", "Bearer token-" + strings.Repeat("x", 5000), 404},
+		"WaitTooLong":   {path + "?wait=31", "Bearer token-" + orderID, 422},
+		"WaitNotNumber": {path + "?wait=a", "Bearer token-" + orderID, 422},
+	} {
+		t.Run(name, func(t *testing.T) {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, tc.url, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tc.authorization != "" {
+				request.Header.Set("Authorization", tc.authorization)
+			}
+			if got := w.do(request, nil); got != tc.want {
+				t.Errorf("HTTP %d, want %d", got, tc.want)
+			}
+		})
+	}
+}
+
+// A request that waits is answered when the intent exists, not when its patience ends; and one whose order asks for no
+// payment is answered when its patience ends.
+func TestWaitingForTheIntent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	const orderID = "waiting"
+	answered := make(chan PaymentView)
+	go func() {
+		var p PaymentView
+		w.get(orderID, 20, &p)
+		answered <- p
+	}()
+	w.until("somebody waits", func() bool {
+		w.service.hub.mu.Lock()
+		defer w.service.hub.mu.Unlock()
+		return len(w.service.hub.waiting) == 1
+	})
+	asked := time.Now()
+	w.say(orderID, events.OrderAwaitingPayment{OrderID: orderID, Amount: gbp1250})
+	if p := <-answered; p.ClientSecret == "" || time.Since(asked) > 10*time.Second {
+		t.Errorf("after %s: %+v", time.Since(asked), p)
+	}
+	if status := w.get("nobody", 1, nil); status != http.StatusNotFound {
+		t.Errorf("HTTP %d", status)
+	}
+}
+
+// Who waits when the process stops is answered at once, so that stopping does not take half a minute.
+func TestStoppingEndsTheWaiting(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	done := make(chan error, 1)
+	go func() {
+		_, err := w.service.awaitIntent(t.Context(), "waiting", time.Hour)
+		done <- err
+	}()
+	w.until("somebody waits", func() bool {
+		w.service.hub.mu.Lock()
+		defer w.service.hub.mu.Unlock()
+		return len(w.service.hub.waiting) == 1
+	})
+	w.stop()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("still waiting")
+	}
+}
+
+func TestRoutesAreDocumented(t *testing.T) {
+	t.Parallel()
+	api := humago.New(http.NewServeMux(), huma.DefaultConfig("payments", "1"))
+	s := &Service{}
+	s.Register(api)
+	paths := api.OpenAPI().Paths
+	if paths["/webhooks/stripe"].Post == nil || paths["/api/orders/{id}/payment"].Get == nil {
+		t.Errorf("documented are %v", paths)
+	}
+}
+
+// A process that did not create the intent asks Stripe for its secret.
+func TestSecretIsFetchedWhenForgotten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	orderID, p := w.place(1250)
+	w.service.secrets.Purge()
+	var again PaymentView
+	if w.get(orderID, 0, &again); again.ClientSecret != p.ClientSecret || p.ClientSecret == "" {
+		t.Errorf("got %q, want %q", again.ClientSecret, p.ClientSecret)
+	}
+}

@@ -1,0 +1,281 @@
+package payments
+
+import (
+	"errors"
+	"fmt"
+
+	"tillstream/events"
+)
+
+var (
+	// ErrUnmatched is returned when Stripe speaks of a payment that is not the one we know.
+	ErrUnmatched = errors.New("unmatched")
+	// ErrMismatch is returned when amount, currency or mode differ from what was asked for. Such a payment is never fulfilled.
+	ErrMismatch = errors.New("mismatch")
+	// ErrUnknownStatus is returned for a status that this program does not know. Guessing would be worse than asking staff.
+	ErrUnknownStatus = errors.New("unknown status")
+	// ErrRefundTooLarge is returned when more would go back than came in.
+	ErrRefundTooLarge = errors.New("refund exceeds what was captured")
+	// ErrRefundConflict is returned when a refund id is used again for another amount.
+	ErrRefundConflict = errors.New("refund id already used for another amount")
+	// ErrInvalid is returned for a request that no payment can be made of.
+	ErrInvalid = errors.New("invalid payment")
+)
+
+// Request takes an order's payment up.
+func Request(p Payment, order events.OrderAwaitingPayment) ([]events.Payload, error) {
+	if p.Exists() {
+		if p.Amount != order.Amount {
+			return nil, fmt.Errorf("%w: order %s asks for %s, before it was %s", ErrMismatch, order.OrderID, order.Amount, p.Amount)
+		}
+		return nil, nil
+	}
+	if order.Amount.Amount <= 0 || len(order.Amount.Currency) != 3 {
+		return nil, fmt.Errorf("%w: order %s asks for %s", ErrInvalid, order.OrderID, order.Amount)
+	}
+	return []events.Payload{events.PaymentRequested(order)}, nil
+}
+
+// Fail gives up a payment that Stripe refuses to take up at all.
+func Fail(p Payment, code, message string) []events.Payload {
+	if !p.Exists() || p.PaymentIntent != "" || p.Failure != nil || p.Cancelled {
+		return nil
+	}
+	return []events.Payload{events.PaymentFailed{OrderID: p.OrderID, Code: code, Message: message}}
+}
+
+// Heard takes in what Stripe says about an intent, no matter how old that is or how often it was said before.
+// live is the mode that the shop runs in.
+func Heard(p Payment, in Intent, live bool) ([]events.Payload, error) {
+	if err := match(p, in, live); err != nil {
+		return nil, err
+	}
+	facts := adopt(p, in)
+	switch in.Status {
+	case IntentRequiresPaymentMethod, IntentRequiresConfirmation:
+		return append(facts, declined(p, in)...), nil
+	case IntentRequiresAction:
+		return append(facts, waiting(p, StatusRequiresAction, events.PaymentActionRequired{OrderID: p.OrderID, PaymentIntent: in.ID})...), nil
+	case IntentProcessing:
+		return append(facts, waiting(p, StatusProcessing, events.PaymentProcessing{OrderID: p.OrderID, PaymentIntent: in.ID})...), nil
+	case IntentRequiresCapture:
+		return append(facts, authorized(p, in)...), nil
+	case IntentSucceeded:
+		return append(facts, captured(p, in)...), nil
+	case IntentCanceled:
+		return append(facts, cancelled(p, in)...), nil
+	}
+	return nil, fmt.Errorf("%w: intent %s is %.40q", ErrUnknownStatus, in.ID, in.Status)
+}
+
+// match refuses what is not about this payment, or not about its money.
+func match(p Payment, in Intent, live bool) error {
+	switch {
+	case !p.Exists():
+		return fmt.Errorf("%w: intent %s names order %.80q, of which no payment was requested", ErrUnmatched, in.ID, in.OrderID)
+	case in.OrderID != p.OrderID:
+		return fmt.Errorf("%w: intent %s names order %.80q, not %s", ErrUnmatched, in.ID, in.OrderID, p.OrderID)
+	case p.PaymentIntent != "" && in.ID != p.PaymentIntent:
+		return fmt.Errorf("%w: order %s is paid by intent %s, not %s", ErrUnmatched, p.OrderID, p.PaymentIntent, in.ID)
+	case in.Livemode != live:
+		return fmt.Errorf("%w: intent %s has livemode %t, the shop %t", ErrMismatch, in.ID, in.Livemode, live)
+	case in.Amount != p.Amount:
+		return fmt.Errorf("%w: intent %s is over %s, requested was %s", ErrMismatch, in.ID, in.Amount, p.Amount)
+	case in.Status == IntentRequiresCapture && in.Capturable != p.Amount.Amount:
+		return fmt.Errorf("%w: of intent %s only %d can be captured, requested was %s", ErrMismatch, in.ID, in.Capturable, p.Amount)
+	case in.Status == IntentSucceeded && in.Received != p.Amount.Amount:
+		return fmt.Errorf("%w: of intent %s %d was captured, requested was %s", ErrMismatch, in.ID, in.Received, p.Amount)
+	}
+	return nil
+}
+
+// adopt notes the intent's id if it is news: after creating it, or, when the process died between Stripe's answer and
+// the log, from whoever speaks of it first. If the payment was called off meanwhile the intent has to go as well.
+func adopt(p Payment, in Intent) []events.Payload {
+	if p.PaymentIntent != "" {
+		return nil
+	}
+	facts := []events.Payload{events.PaymentIntentCreated{OrderID: p.OrderID, PaymentIntent: in.ID, Amount: in.Amount, Livemode: in.Livemode}}
+	if (p.Cancelled || p.Failure != nil) && in.Status != IntentCanceled {
+		facts = append(facts, events.PaymentCancelRequested{OrderID: p.OrderID, Force: true, Reason: "the payment had ended before its intent was known"})
+	}
+	return facts
+}
+
+func declined(p Payment, in Intent) []events.Payload {
+	if in.LastError == nil || in.LastError.Fact == "" {
+		return nil
+	}
+	if _, known := p.Declines[in.LastError.Fact]; known {
+		return nil
+	}
+	why := in.LastError
+	return []events.Payload{events.PaymentDeclined{OrderID: p.OrderID, PaymentIntent: in.ID, Fact: why.Fact,
+		Code: why.Code, DeclineCode: why.DeclineCode, Message: why.Message}}
+}
+
+func waiting(p Payment, status Status, fact events.Payload) []events.Payload {
+	if p.attemptsOver() || p.Waiting == status {
+		return nil
+	}
+	return []events.Payload{fact}
+}
+
+// authorized says nothing once the intent is cancelled: the news is older than the end, and an order that heard it
+// would wait for money that will not come.
+func authorized(p Payment, in Intent) []events.Payload {
+	if !p.Authorized.IsZero() || !p.Captured.IsZero() || p.Cancelled {
+		return nil
+	}
+	return []events.Payload{events.PaymentAuthorized{OrderID: p.OrderID, PaymentIntent: in.ID, Charge: in.Charge, Amount: p.Amount}}
+}
+
+// captured counts the money once. If the order was called off for good meanwhile, the same commit sends it back.
+func captured(p Payment, in Intent) []events.Payload {
+	if !p.Captured.IsZero() {
+		return nil
+	}
+	facts := []events.Payload{events.PaymentCaptured{OrderID: p.OrderID, PaymentIntent: in.ID, Charge: in.Charge, Amount: p.Amount}}
+	if p.CancelForce || p.Failure != nil || p.Cancelled {
+		facts = append(facts, voidRefund(p, p.Amount, "captured after the order had ended"))
+	}
+	return facts
+}
+
+func cancelled(p Payment, in Intent) []events.Payload {
+	if p.CancelledIntent || !p.Captured.IsZero() {
+		return nil
+	}
+	return []events.Payload{events.PaymentCancelled{OrderID: p.OrderID, PaymentIntent: in.ID, Reason: in.Cancellation}}
+}
+
+// AcceptCapture has the authorised money taken, because the order stands by its goods.
+func AcceptCapture(p Payment, amount events.Money) ([]events.Payload, error) {
+	switch {
+	case !p.Exists():
+		return nil, fmt.Errorf("%w: capture of a payment that was never requested", ErrUnmatched)
+	case amount != p.Amount:
+		return nil, fmt.Errorf("%w: order %s accepts %s, requested was %s", ErrMismatch, p.OrderID, amount, p.Amount)
+	case p.CaptureRequested || !p.Captured.IsZero(), p.Cancelled || p.CancelForce || p.Failure != nil:
+		return nil, nil
+	}
+	return []events.Payload{events.PaymentCaptureRequested{OrderID: p.OrderID, Amount: amount}}, nil
+}
+
+// Cancel calls the payment off. With force an authorisation is let go and captured money goes back; without, the
+// shopper who paid in the last moment is reported to the order, which may still have the goods.
+func Cancel(p Payment, force bool, reason string) ([]events.Payload, error) {
+	switch {
+	case !p.Exists(), p.Cancelled, p.Failure != nil && p.PaymentIntent == "":
+		return nil, nil
+	case p.CancelRequested && (p.CancelForce || !force):
+		return nil, nil
+	}
+	request := events.PaymentCancelRequested{OrderID: p.OrderID, Force: force, Reason: reason}
+	switch {
+	case !p.Captured.IsZero() && !force:
+		return nil, nil // the order hears of the money by itself and decides what becomes of it
+	case !p.Captured.IsZero():
+		left, err := p.refundable()
+		if err != nil || left.Amount <= 0 {
+			return []events.Payload{request}, err
+		}
+		return []events.Payload{request, voidRefund(p, left, reason)}, nil
+	case p.PaymentIntent == "":
+		return []events.Payload{request, events.PaymentCancelled{OrderID: p.OrderID, Reason: reason}}, nil
+	}
+	return []events.Payload{request}, nil
+}
+
+// voidRefund sends back what is left of a payment whose order has ended. Its id makes it the only one of its kind.
+func voidRefund(p Payment, amount events.Money, reason string) events.Payload {
+	return events.PaymentRefundRequested{OrderID: p.OrderID, RefundID: p.OrderID + "-void", Amount: amount, Reason: reason}
+}
+
+// refundable is what was captured and is not on its way back.
+func (p Payment) refundable() (events.Money, error) {
+	gone, err := p.refunding()
+	if err != nil {
+		return events.Money{}, err
+	}
+	return events.Money{Amount: p.Captured.Amount, Currency: p.Amount.Currency}.Sub(gone)
+}
+
+// RequestRefund has money sent back under an id that names this refund for good.
+func RequestRefund(p Payment, refundID string, amount events.Money, reason string) ([]events.Payload, error) {
+	if known, ok := p.Refunds[refundID]; ok {
+		if known.Amount != amount {
+			return nil, fmt.Errorf("%w: %s over %s", ErrRefundConflict, refundID, known.Amount)
+		}
+		return nil, nil
+	}
+	if err := events.CheckID(refundID); err != nil {
+		return nil, err
+	}
+	if p.Captured.IsZero() || amount.Amount <= 0 || amount.Currency != p.Amount.Currency {
+		return nil, fmt.Errorf("%w: %s of order %s, of which %s was captured", ErrRefundTooLarge, amount, p.OrderID, p.Captured)
+	}
+	left, err := p.refundable()
+	if err != nil {
+		return nil, err
+	}
+	if amount.Amount > left.Amount {
+		return nil, fmt.Errorf("%w: %s of order %s, of which %s is left", ErrRefundTooLarge, amount, p.OrderID, left)
+	}
+	return []events.Payload{events.PaymentRefundRequested{OrderID: p.OrderID, RefundID: refundID, Amount: amount, Reason: reason}}, nil
+}
+
+// RefundHeard takes in what Stripe says about one refund of the payment's charge. A refund without our id was made in
+// Stripe's dashboard; it is booked under Stripe's. As long as nothing is captured there is nothing to give back: Stripe
+// also tells of an authorisation that is let go as of a refund.
+func RefundHeard(p Payment, r StripeRefund) ([]events.Payload, error) {
+	if p.Captured.IsZero() {
+		return nil, nil
+	}
+	id := r.RefundID
+	if id == "" {
+		id = r.ID
+	}
+	known, exists := p.Refunds[id]
+	if exists && known.Amount != r.Amount || r.Amount.Currency != p.Amount.Currency {
+		return nil, fmt.Errorf("%w: refund %s (%s) is over %s, known as %s", ErrMismatch, r.ID, id, r.Amount, known.Amount)
+	}
+	switch r.Status {
+	case RefundPending, RefundRequiresAction:
+		return nil, nil
+	case RefundSucceeded:
+		return refunded(p, id, r)
+	case RefundFailed, RefundCanceled:
+		if known.Failed {
+			return nil, nil
+		}
+		return []events.Payload{events.PaymentRefundFailed{OrderID: p.OrderID, RefundID: id, StripeRefund: r.ID, Amount: r.Amount, Reason: r.Failure}}, nil
+	}
+	return nil, fmt.Errorf("%w: refund %s is %.40q", ErrUnknownStatus, r.ID, r.Status)
+}
+
+func refunded(p Payment, id string, r StripeRefund) ([]events.Payload, error) {
+	if known := p.Refunds[id]; known.Succeeded || known.Failed {
+		return nil, nil
+	}
+	sum, err := p.Refunded()
+	if err == nil {
+		sum, err = sum.Add(r.Amount)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if sum.Amount > p.Captured.Amount {
+		return nil, fmt.Errorf("%w: refund %s makes it %s of %s", ErrRefundTooLarge, r.ID, sum, p.Captured)
+	}
+	return []events.Payload{events.PaymentRefunded{OrderID: p.OrderID, RefundID: id, StripeRefund: r.ID, Charge: r.Charge, Amount: r.Amount}}, nil
+}
+
+// RefundRefused gives up a refund that Stripe will not make.
+func RefundRefused(p Payment, refundID, reason string) []events.Payload {
+	known, ok := p.Refunds[refundID]
+	if !ok || known.Succeeded || known.Failed {
+		return nil
+	}
+	return []events.Payload{events.PaymentRefundFailed{OrderID: p.OrderID, RefundID: refundID, Amount: known.Amount, Reason: reason}}
+}

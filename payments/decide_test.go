@@ -1,0 +1,260 @@
+package payments
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tillstream/events"
+)
+
+// Every status of Stripe's intent in every state of ours.
+func TestHeardInEveryState(t *testing.T) {
+	t.Parallel()
+	method, action, processing := IntentRequiresPaymentMethod, IntentRequiresAction, IntentProcessing
+	capturable, succeeded, canceled := IntentRequiresCapture, IntentSucceeded, IntentCanceled
+	want := map[string]map[IntentStatus]string{ // "declined" stands for method with an error
+		"requested": {method: "intent_created", "declined": "intent_created declined", action: "intent_created action_required", processing: "intent_created processing",
+			capturable: "intent_created authorized", succeeded: "intent_created captured", canceled: "intent_created cancelled"},
+		"intent":        {"declined": "declined", action: "action_required", processing: "processing", capturable: "authorized", succeeded: "captured", canceled: "cancelled"},
+		"action":        {"declined": "declined", processing: "processing", capturable: "authorized", succeeded: "captured", canceled: "cancelled"},
+		"processing":    {"declined": "declined", action: "action_required", capturable: "authorized", succeeded: "captured", canceled: "cancelled"},
+		"declined":      {action: "action_required", processing: "processing", capturable: "authorized", succeeded: "captured", canceled: "cancelled"},
+		"authorized":    {"declined": "declined", succeeded: "captured", canceled: "cancelled"},
+		"captureWanted": {"declined": "declined", succeeded: "captured", canceled: "cancelled"},
+		"captured":      {"declined": "declined"},
+		"cancelWanted":  {"declined": "declined", action: "action_required", processing: "processing", capturable: "authorized", succeeded: "captured", canceled: "cancelled"},
+		"forceWanted":   {"declined": "declined", action: "action_required", processing: "processing", capturable: "authorized", succeeded: "captured refund_requested", canceled: "cancelled"},
+		"cancelled":     {"declined": "declined", succeeded: "captured refund_requested"},
+		"cancelledBefore": {method: "intent_created cancel_requested", "declined": "intent_created cancel_requested declined", action: "intent_created cancel_requested",
+			processing: "intent_created cancel_requested", capturable: "intent_created cancel_requested", succeeded: "intent_created cancel_requested captured refund_requested", canceled: "intent_created cancelled"},
+		"failed": {method: "intent_created cancel_requested", "declined": "intent_created cancel_requested declined", action: "intent_created cancel_requested",
+			processing: "intent_created cancel_requested", capturable: "intent_created cancel_requested authorized", succeeded: "intent_created cancel_requested captured refund_requested", canceled: "intent_created cancelled"},
+		"voided":   {"declined": "declined"},
+		"refunded": {"declined": "declined"},
+	}
+	for name, history := range histories {
+		p := fold(t, history...)
+		for _, status := range []IntentStatus{method, "declined", action, processing, capturable, succeeded, canceled} {
+			in := snapshot(status)
+			if status == "declined" {
+				in = snapshotDeclined()
+			}
+			facts, err := Heard(p, in, false)
+			if name == "none" {
+				if !errors.Is(err, ErrUnmatched) {
+					t.Errorf("%s heard in none: %v, want ErrUnmatched", status, err)
+				}
+				continue
+			}
+			if err != nil || types(facts) != want[name][status] {
+				t.Errorf("%s heard in %s: %q, %v; want %q", status, name, types(facts), err, want[name][status])
+			}
+			after, err := foldOn(p, facts...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := Heard(after, in, false)
+			if err != nil || len(again) != 0 {
+				t.Errorf("%s heard twice in %s: %q, %v; want nothing", status, name, types(again), err)
+			}
+		}
+	}
+}
+
+// What orders say, in every state of the payment.
+func TestOrdersInEveryState(t *testing.T) {
+	t.Parallel()
+	want := map[string]struct{ request, accept, expire, call string }{
+		"none":            {request: "requested"},
+		"requested":       {accept: "capture_requested", expire: "cancel_requested cancelled", call: "cancel_requested cancelled"},
+		"intent":          {accept: "capture_requested", expire: "cancel_requested", call: "cancel_requested"},
+		"action":          {accept: "capture_requested", expire: "cancel_requested", call: "cancel_requested"},
+		"processing":      {accept: "capture_requested", expire: "cancel_requested", call: "cancel_requested"},
+		"declined":        {accept: "capture_requested", expire: "cancel_requested", call: "cancel_requested"},
+		"authorized":      {accept: "capture_requested", expire: "cancel_requested", call: "cancel_requested"},
+		"captureWanted":   {expire: "cancel_requested", call: "cancel_requested"},
+		"captured":        {call: "cancel_requested refund_requested"},
+		"cancelWanted":    {accept: "capture_requested", call: "cancel_requested"},
+		"forceWanted":     {},
+		"cancelled":       {},
+		"cancelledBefore": {},
+		"failed":          {},
+		"voided":          {},
+		"refunded":        {call: "cancel_requested"},
+	}
+	for name, history := range histories {
+		p := fold(t, history...)
+		check := func(what, want string, facts []events.Payload, err error) {
+			t.Helper()
+			if err != nil || types(facts) != want {
+				t.Errorf("%s in %s: %q, %v; want %q", what, name, types(facts), err, want)
+			}
+		}
+		facts, err := Request(p, awaiting)
+		check("request", want[name].request, facts, err)
+		facts, err = Cancel(p, false, "orders.expired")
+		check("expire", want[name].expire, facts, err)
+		facts, err = Cancel(p, true, "orders.cancelled")
+		check("call off", want[name].call, facts, err)
+		if facts, err = AcceptCapture(p, gbp1250); name == "none" {
+			if !errors.Is(err, ErrUnmatched) {
+				t.Errorf("accept in none: %v, want ErrUnmatched", err)
+			}
+			continue
+		}
+		check("accept", want[name].accept, facts, err)
+	}
+}
+
+func TestWhatDiffersIsNeverBelieved(t *testing.T) {
+	t.Parallel()
+	change := func(f func(*Intent)) Intent {
+		in := snapshot(IntentRequiresCapture)
+		f(&in)
+		return in
+	}
+	for name, tc := range map[string]struct {
+		in   Intent
+		want error
+	}{
+		"Amount":         {change(func(in *Intent) { in.Amount.Amount = 1 }), ErrMismatch},
+		"Currency":       {change(func(in *Intent) { in.Amount.Currency = "USD" }), ErrMismatch},
+		"Livemode":       {change(func(in *Intent) { in.Livemode = true }), ErrMismatch},
+		"Capturable":     {change(func(in *Intent) { in.Capturable = 1249 }), ErrMismatch},
+		"Received":       {change(func(in *Intent) { in.Status, in.Received = IntentSucceeded, 1249 }), ErrMismatch},
+		"Order":          {change(func(in *Intent) { in.OrderID = "another" }), ErrUnmatched},
+		"SecondIntent":   {change(func(in *Intent) { in.ID = "pi_2" }), ErrUnmatched},
+		"UnknownStatus":  {change(func(in *Intent) { in.Status = "requires_magic" }), ErrUnknownStatus},
+		"WithoutAStatus": {change(func(in *Intent) { in.Status = "" }), ErrUnknownStatus},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if facts, err := Heard(fold(t, histories["intent"]...), tc.in, false); !errors.Is(err, tc.want) || len(facts) != 0 {
+				t.Errorf("got %q, %v; want %v", types(facts), err, tc.want)
+			}
+		})
+	}
+	p := fold(t, histories["authorized"]...)
+	if _, err := AcceptCapture(p, events.Money{Amount: 1251, Currency: "GBP"}); !errors.Is(err, ErrMismatch) {
+		t.Errorf("capture of another amount: %v", err)
+	}
+	other := awaiting
+	other.Amount.Amount++
+	if _, err := Request(p, other); !errors.Is(err, ErrMismatch) {
+		t.Errorf("request of another amount: %v", err)
+	}
+	for _, amount := range []events.Money{{}, {Amount: -5, Currency: "GBP"}, {Amount: 5, Currency: "pounds"}} {
+		other.Amount = amount
+		if _, err := Request(Payment{}, other); !errors.Is(err, ErrInvalid) {
+			t.Errorf("request of %v: %v", amount, err)
+		}
+	}
+}
+
+func TestRefundsStayWithinWhatWasCaptured(t *testing.T) {
+	t.Parallel()
+	money := func(amount int64) events.Money { return events.Money{Amount: amount, Currency: "GBP"} }
+	p := fold(t, append(histories["captured"], events.PaymentRefundRequested{OrderID: order, RefundID: "r1", Amount: money(1000)})...)
+	for name, tc := range map[string]struct {
+		id     string
+		amount events.Money
+		facts  string
+		want   error
+	}{
+		"Rest":          {"r2", money(250), "refund_requested", nil},
+		"TooMuch":       {"r2", money(251), "", ErrRefundTooLarge},
+		"Nothing":       {"r2", money(0), "", ErrRefundTooLarge},
+		"Negative":      {"r2", money(-1), "", ErrRefundTooLarge},
+		"OtherCurrency": {"r2", events.Money{Amount: 1, Currency: "USD"}, "", ErrRefundTooLarge},
+		"Again":         {"r1", money(1000), "", nil},
+		"AgainOther":    {"r1", money(1), "", ErrRefundConflict},
+		"BadID":         {"r.*", money(1), "", events.ErrBadID},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			facts, err := RequestRefund(p, tc.id, tc.amount, "returned")
+			if !errors.Is(err, tc.want) || types(facts) != tc.facts {
+				t.Errorf("got %q, %v; want %q, %v", types(facts), err, tc.facts, tc.want)
+			}
+		})
+	}
+	if _, err := RequestRefund(fold(t, histories["authorized"]...), "r1", money(1), ""); !errors.Is(err, ErrRefundTooLarge) {
+		t.Errorf("refund of uncaptured money: %v", err)
+	}
+}
+
+// The life of one refund, from the shop or from Stripe's dashboard.
+func TestRefundHeard(t *testing.T) {
+	t.Parallel()
+	captured := fold(t, histories["captured"]...)
+	asked := fold(t, append(histories["captured"], events.PaymentRefundRequested{OrderID: order, RefundID: "r1", Amount: gbp1250})...)
+	re := func(id string, status RefundStatus, amount int64) StripeRefund {
+		return StripeRefund{ID: "re_9", RefundID: id, Amount: events.Money{Amount: amount, Currency: "GBP"}, Status: status}
+	}
+	for name, tc := range map[string]struct {
+		p      Payment
+		heard  []StripeRefund
+		facts  string
+		status Status
+		want   error
+	}{
+		"OursSucceeds":       {asked, []StripeRefund{re("r1", RefundSucceeded, 1250)}, "refunded", StatusRefunded, nil},
+		"OursPends":          {asked, []StripeRefund{re("r1", RefundPending, 1250), re("r1", RefundRequiresAction, 1250)}, "", StatusCaptured, nil},
+		"OursFails":          {asked, []StripeRefund{re("r1", RefundFailed, 1250)}, "refund_failed", StatusCaptured, nil},
+		"ComesBackLater":     {asked, []StripeRefund{re("r1", RefundSucceeded, 1250), re("r1", RefundFailed, 1250)}, "refunded refund_failed", StatusCaptured, nil},
+		"ComesBackFirst":     {asked, []StripeRefund{re("r1", RefundFailed, 1250), re("r1", RefundSucceeded, 1250)}, "refund_failed", StatusCaptured, nil},
+		"DashboardPart":      {captured, []StripeRefund{re("", RefundSucceeded, 50), re("", RefundSucceeded, 50)}, "refunded", StatusPartlyRefunded, nil},
+		"AnotherAmount":      {asked, []StripeRefund{re("r1", RefundSucceeded, 1)}, "", StatusCaptured, ErrMismatch},
+		"MoreThanCaptured":   {captured, []StripeRefund{re("", RefundSucceeded, 1251)}, "", StatusCaptured, ErrRefundTooLarge},
+		"UnknownStatus":      {captured, []StripeRefund{re("", "lost", 1)}, "", StatusCaptured, ErrUnknownStatus},
+		"ReleasedNotTaken":   {fold(t, histories["cancelled"]...), []StripeRefund{re("", RefundSucceeded, 1250)}, "", StatusCancelled, nil},
+		"CanceledInDash":     {asked, []StripeRefund{re("r1", RefundCanceled, 1250)}, "refund_failed", StatusCaptured, nil},
+		"DashboardAndOursBy": {asked, []StripeRefund{re("", RefundSucceeded, 1250)}, "refunded", StatusRefunded, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, all := tc.p, []events.Payload(nil)
+			var refused error
+			for _, r := range tc.heard {
+				facts, err := RefundHeard(p, r)
+				if err != nil {
+					refused = err
+				}
+				if p, err = foldOn(p, facts...); err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, facts...)
+			}
+			if !errors.Is(refused, tc.want) || types(all) != tc.facts || p.Status() != tc.status {
+				t.Errorf("got %q, %s, %v; want %q, %s, %v", types(all), p.Status(), refused, tc.facts, tc.status, tc.want)
+			}
+		})
+	}
+}
+
+func TestStatusOfEveryState(t *testing.T) {
+	t.Parallel()
+	want := map[string]Status{
+		"none": "", "requested": StatusRequested, "intent": StatusIntentCreated, "action": StatusRequiresAction,
+		"processing": StatusProcessing, "declined": StatusIntentCreated, "authorized": StatusAuthorized,
+		"captureWanted": StatusAuthorized, "captured": StatusCaptured, "cancelWanted": StatusIntentCreated,
+		"forceWanted": StatusIntentCreated, "cancelled": StatusCancelled, "cancelledBefore": StatusCancelled,
+		"failed": StatusFailed, "voided": StatusCaptured, "refunded": StatusRefunded,
+	}
+	got := map[string]Status{}
+	for name, history := range histories {
+		got[name] = fold(t, history...).Status()
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("want-, got+:\n%s", diff)
+	}
+}
+
+func TestEvolveRefusesForeignFacts(t *testing.T) {
+	t.Parallel()
+	if _, err := Evolve(Payment{}, events.Event{Type: "orders.placed", Payload: events.OrderPlaced{}}); err == nil {
+		t.Error("a payment took orders.placed")
+	}
+}

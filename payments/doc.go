@@ -1,0 +1,35 @@
+// Package payments is the shop's till: what was asked for, what was taken, what went back, and what is not known yet.
+//
+// It promises that an order is paid by one PaymentIntent and captured at most once; that no amount, currency or mode but
+// the one asked for is ever believed; that money which arrives for an order that has ended goes back, once; and that
+// whatever Stripe says may arrive late, twice, in any order or only in Stripe's list of events, with the same result.
+//
+// It hears orders.awaiting_payment, payment_accepted, expired, cancelled and rejected, and what Stripe posts. It says the
+// events of events/payments.go on payments.<order>, and keeps what Stripe posted, as received but without client
+// secrets, on payments.webhooks.
+//
+//	requested ──► intent_created ──► (requires_action | processing)* ──► authorized ──► captured ──► partly_refunded
+//	    │               │  ▲ declined: another card     │                    │              │               │
+//	    ▼               ▼  └────────────────────────────┘                    ▼              └──────────► refunded
+//	  failed        cancelled ◄──────────────────────────────────────────────┘
+//
+// A [Payment] is folded from the set of facts about it, so the picture shows how a status is usually reached, not what
+// is checked: the furthest fact names the status, captured before cancelled, and nothing leads back.
+//
+// One purchase:
+//
+//	orders.awaiting_payment ─► payments.requested ─► actor: create intent ─► payments.intent_created
+//	shopper confirms ─► Stripe posts ─► payments.webhooks ─► payments.authorized ─► (orders.payment_accepted)
+//	─► payments.capture_requested ─► actor: capture ─► payments.captured, also said by a webhook, counted once
+//
+// A call to Stripe stands between two facts in the log. When the process dies in between, the call is made again under
+// the same idempotency key, after looking at Stripe first; the key dies before Stripe forgets it. Keys are
+// <order>/create/v1, <order>/capture/v1, <order>/cancel/v1 and <order>/refund/<refund id>.
+//
+// What Stripe says of charges and refunds names an intent but no order. Instead of keeping a second index, the actor
+// asks Stripe for the intent, whose metadata names the order, and for all its refunds; the answer is the truth of that
+// moment, however old the event is. Events of other types are kept and passed over.
+//
+// What is neither ours nor as asked for is parked: an unknown order or second intent ([ErrUnmatched]), another amount,
+// currency or mode ([ErrMismatch]), a status that this program does not know ([ErrUnknownStatus]).
+package payments

@@ -1,0 +1,104 @@
+package payments
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"tillstream/events"
+)
+
+const (
+	order  = "0190b3c0-1111-7000-8000-000000000001"
+	intent = "pi_1"
+)
+
+var (
+	gbp1250 = events.Money{Amount: 1250, Currency: "GBP"}
+	noon    = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+	awaiting = events.OrderAwaitingPayment{OrderID: order, Number: "8F3K2-MQD7A", Email: "ada@example.org", Amount: gbp1250, ExpiresAt: noon.Add(time.Hour)}
+
+	// What can be said about a payment, one of each.
+	saidRequested = events.PaymentRequested(awaiting)
+	saidIntent    = events.PaymentIntentCreated{OrderID: order, PaymentIntent: intent, Amount: gbp1250}
+	saidAction    = events.PaymentActionRequired{OrderID: order, PaymentIntent: intent}
+	saidProcess   = events.PaymentProcessing{OrderID: order, PaymentIntent: intent}
+	saidDeclined  = events.PaymentDeclined{OrderID: order, PaymentIntent: intent, Fact: "ch_no", Code: "card_declined", DeclineCode: "generic_decline", Message: "No."}
+	saidAuth      = events.PaymentAuthorized{OrderID: order, PaymentIntent: intent, Charge: "ch_1", Amount: gbp1250}
+	saidCapReq    = events.PaymentCaptureRequested{OrderID: order, Amount: gbp1250}
+	saidCaptured  = events.PaymentCaptured{OrderID: order, PaymentIntent: intent, Charge: "ch_1", Amount: gbp1250}
+	saidCancel    = events.PaymentCancelRequested{OrderID: order, Reason: "orders.expired"}
+	saidForce     = events.PaymentCancelRequested{OrderID: order, Force: true, Reason: "orders.cancelled"}
+	saidCancelled = events.PaymentCancelled{OrderID: order, PaymentIntent: intent}
+	saidNever     = events.PaymentCancelled{OrderID: order, Reason: "orders.expired"}
+	saidFailed    = events.PaymentFailed{OrderID: order, Code: "amount_too_small", Message: "too small"}
+)
+
+// histories are the states a payment can be in, by how it got there.
+var histories = map[string][]events.Payload{
+	"none":            {},
+	"requested":       {saidRequested},
+	"intent":          {saidRequested, saidIntent},
+	"action":          {saidRequested, saidIntent, saidAction},
+	"processing":      {saidRequested, saidIntent, saidProcess},
+	"declined":        {saidRequested, saidIntent, saidDeclined},
+	"authorized":      {saidRequested, saidIntent, saidAuth},
+	"captureWanted":   {saidRequested, saidIntent, saidAuth, saidCapReq},
+	"captured":        {saidRequested, saidIntent, saidAuth, saidCapReq, saidCaptured},
+	"cancelWanted":    {saidRequested, saidIntent, saidCancel},
+	"forceWanted":     {saidRequested, saidIntent, saidForce},
+	"cancelled":       {saidRequested, saidIntent, saidCancel, saidCancelled},
+	"cancelledBefore": {saidRequested, saidCancel, saidNever},
+	"failed":          {saidRequested, saidFailed},
+	"voided": {saidRequested, saidIntent, saidForce, saidCaptured,
+		events.PaymentRefundRequested{OrderID: order, RefundID: order + "-void", Amount: gbp1250}},
+	"refunded": {saidRequested, saidIntent, saidCaptured,
+		events.PaymentRefunded{OrderID: order, RefundID: "re_1", StripeRefund: "re_1", Amount: gbp1250}},
+}
+
+func fold(t testing.TB, facts ...events.Payload) Payment {
+	t.Helper()
+	p, err := foldOn(Payment{}, facts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func foldOn(p Payment, facts ...events.Payload) (Payment, error) {
+	for _, fact := range facts {
+		var err error
+		if p, err = Evolve(p, events.Event{Type: fact.EventType(), Time: noon, Payload: fact}); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// snapshot is the intent as Stripe shows it in a status.
+func snapshot(status IntentStatus) Intent {
+	in := Intent{ID: intent, OrderID: order, Amount: gbp1250, Status: status}
+	switch status {
+	case IntentRequiresCapture:
+		in.Charge, in.Capturable = "ch_1", 1250
+	case IntentSucceeded:
+		in.Charge, in.Received = "ch_1", 1250
+	}
+	return in
+}
+
+func snapshotDeclined() Intent {
+	in := snapshot(IntentRequiresPaymentMethod)
+	in.LastError = &Attempt{Fact: "ch_no", Decline: Decline{Code: "card_declined", DeclineCode: "generic_decline", Message: "No."}}
+	return in
+}
+
+// types renders facts by their types, without the domain's prefix.
+func types(facts []events.Payload) string {
+	var names []string
+	for _, fact := range facts {
+		names = append(names, strings.TrimPrefix(fact.EventType(), "payments."))
+	}
+	return strings.Join(names, " ")
+}

@@ -1,0 +1,132 @@
+package payments
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"tillstream/events/log"
+)
+
+// Access decides who may see a payment.
+type Access interface {
+	// Allows reports whether token opens the order to its bearer.
+	Allows(orderID, token string) bool
+}
+
+// Config sets the payments domain up.
+type Config struct {
+	Access         Access          // required
+	DB             *mongo.Database // where the views stand; required
+	Gateway        Gateway         // default: Stripe over HTTP at StripeURL
+	Log            *log.Log        // required
+	Logger         *slog.Logger    // default: discard
+	PublishableKey string          // pk_…, given to shoppers' browsers; required
+	ReconcileEvery time.Duration   // how often Stripe is asked what webhooks missed; default 1 min
+	SecretKey      string          // sk_… or rk_…; its prefix says whether the money is real; required
+	StripeURL      string          // default: Stripe's own
+	WebhookSecret  string          // whsec_…, with which Stripe signs what it posts; required
+}
+
+// secretsKept is how many client secrets are remembered. One that is forgotten is asked of Stripe again.
+const secretsKept = 10_000
+
+func (c Config) withDefaults() Config {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	if c.ReconcileEvery == 0 {
+		c.ReconcileEvery = time.Minute
+	}
+	return c
+}
+
+// validate names the first field that will not do. An empty webhook secret is refused because the SDK would accept
+// signatures made with it, which everybody can make.
+func (c Config) validate() error {
+	switch {
+	case c.Log == nil:
+		return errors.New("payments: Config.Log is required")
+	case c.DB == nil:
+		return errors.New("payments: Config.DB is required")
+	case c.Access == nil:
+		return errors.New("payments: Config.Access is required")
+	case strings.TrimSpace(c.WebhookSecret) == "":
+		return errors.New("payments: Config.WebhookSecret is required")
+	case c.ReconcileEvery < 0:
+		return errors.New("payments: Config.ReconcileEvery is negative")
+	}
+	if u, err := url.Parse(c.StripeURL); err != nil || c.StripeURL != "" && u.Host == "" {
+		return fmt.Errorf("payments: Config.StripeURL %q is not a URL", c.StripeURL)
+	}
+	return c.validateKeys()
+}
+
+func (c Config) validateKeys() error {
+	live, err := livemode("SecretKey", c.SecretKey, "sk", "rk")
+	if err != nil {
+		return err
+	}
+	publishableLive, err := livemode("PublishableKey", c.PublishableKey, "pk")
+	if err != nil {
+		return err
+	}
+	if live != publishableLive {
+		return errors.New("payments: Config.SecretKey and Config.PublishableKey must both be live or both be test keys")
+	}
+	return nil
+}
+
+// livemode tells real money from play money by the prefix of a key. The error does not repeat the key.
+func livemode(field, key string, kinds ...string) (bool, error) {
+	for _, kind := range kinds {
+		switch {
+		case strings.HasPrefix(key, kind+"_live_"):
+			return true, nil
+		case strings.HasPrefix(key, kind+"_test_"):
+			return false, nil
+		}
+	}
+	return false, fmt.Errorf("payments: Config.%s must start with %s_live_ or %s_test_", field, kinds[0], kinds[0])
+}
+
+// Service is the payments domain of one process.
+type Service struct {
+	config   Config
+	log      *log.Log
+	logger   *slog.Logger
+	gateway  Gateway
+	livemode bool
+	hub      *hub
+	secrets  *lru.Cache[string, string] // intent id → client secret
+	cursor   cursor
+}
+
+// New checks the configuration and prepares the domain. It names the field that will not do.
+func New(config Config) (*Service, error) {
+	config = config.withDefaults()
+	if err := config.validate(); err != nil {
+		return nil, err
+	}
+	live, err := livemode("SecretKey", config.SecretKey, "sk", "rk")
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := lru.New[string, string](secretsKept)
+	if err != nil {
+		return nil, fmt.Errorf("payments: %w", err)
+	}
+	s := &Service{config: config, log: config.Log, logger: config.Logger, gateway: config.Gateway, livemode: live,
+		hub: newHub(config.Log, config.Logger), secrets: secrets, cursor: newCursor()}
+	if s.gateway == nil {
+		s.gateway = newStripeGateway(config.SecretKey, config.StripeURL, config.Logger)
+	}
+	return s, nil
+}

@@ -1,0 +1,50 @@
+package payments
+
+import (
+	"strings"
+	"testing"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"tillstream/events/log"
+)
+
+func TestConfigIsChecked(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		change func(*Config)
+		want   string // in the error; "" for none
+		live   bool
+	}{
+		"Test":             {func(*Config) {}, "", false},
+		"Live":             {func(c *Config) { c.SecretKey, c.PublishableKey = "sk_live_x", "pk_live_x" }, "", true},
+		"Restricted":       {func(c *Config) { c.SecretKey, c.PublishableKey = "rk_live_x", "pk_live_x" }, "", true},
+		"NoLog":            {func(c *Config) { c.Log = nil }, "Config.Log", false},
+		"NoDB":             {func(c *Config) { c.DB = nil }, "Config.DB", false},
+		"NoAccess":         {func(c *Config) { c.Access = nil }, "Config.Access", false},
+		"NoWebhookSecret":  {func(c *Config) { c.WebhookSecret = "" }, "Config.WebhookSecret", false},
+		"BlankSecret":      {func(c *Config) { c.WebhookSecret = " " }, "Config.WebhookSecret", false},
+		"NoSecretKey":      {func(c *Config) { c.SecretKey = "" }, "Config.SecretKey", false},
+		"PublishableTwice": {func(c *Config) { c.SecretKey = "pk_test_x" }, "Config.SecretKey", false},
+		"SecretTwice":      {func(c *Config) { c.PublishableKey = "sk_test_x" }, "Config.PublishableKey", false},
+		"MixedModes":       {func(c *Config) { c.SecretKey = "sk_live_x" }, "both be live", false},
+		"BadURL":           {func(c *Config) { c.StripeURL = "somewhere" }, "Config.StripeURL", false},
+		"NegativePeriod":   {func(c *Config) { c.ReconcileEvery = -1 }, "Config.ReconcileEvery", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config := Config{Log: &log.Log{}, DB: &mongo.Database{}, Access: doorman{}, SecretKey: secretKey,
+				PublishableKey: publishableKey, WebhookSecret: webhookSecret}
+			tc.change(&config)
+			s, err := New(config)
+			switch {
+			case tc.want == "" && err != nil:
+				t.Error(err)
+			case tc.want == "" && s.livemode != tc.live:
+				t.Errorf("livemode %t", s.livemode)
+			case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
+				t.Errorf("got %v, want %q", err, tc.want)
+			}
+		})
+	}
+}

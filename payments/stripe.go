@@ -1,0 +1,267 @@
+package payments
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/stripe/stripe-go/v76"
+	"github.com/stripe/stripe-go/v76/form"
+	"github.com/stripe/stripe-go/v76/paymentintent"
+	"github.com/stripe/stripe-go/v76/refund"
+
+	"tillstream/events"
+)
+
+// Metadata keys that make Stripe's objects ours.
+const (
+	metadataOrder  = "order_id"
+	metadataNumber = "order_number"
+	metadataRefund = "refund_id"
+)
+
+const (
+	stripeTimeout = 20 * time.Second
+	stripePage    = 100
+)
+
+// stripeGateway is the [Gateway] over HTTP. It has its own backend, because the SDK's package variables would be shared
+// with whatever else runs in the process.
+type stripeGateway struct {
+	backend stripe.Backend
+	key     string
+	intents paymentintent.Client
+	refunds refund.Client
+}
+
+// newStripeGateway talks to Stripe at url, "" for the real one. The SDK retries nothing: an act that is repeated
+// looks at the state first, a blind repetition inside the SDK would not.
+func newStripeGateway(key, url string, logger *slog.Logger) *stripeGateway {
+	transport := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second,
+		MaxIdleConns: 2 * actConcurrency, MaxIdleConnsPerHost: 2 * actConcurrency, IdleConnTimeout: 90 * time.Second,
+	}
+	config := &stripe.BackendConfig{
+		EnableTelemetry:   stripe.Bool(false),
+		HTTPClient:        &http.Client{Timeout: stripeTimeout, Transport: transport},
+		LeveledLogger:     quietLogger{logger},
+		MaxNetworkRetries: stripe.Int64(0),
+	}
+	if url != "" {
+		config.URL = stripe.String(url)
+	}
+	backend := stripe.GetBackendWithConfig(stripe.APIBackend, config)
+	return &stripeGateway{backend: backend, key: key,
+		intents: paymentintent.Client{B: backend, Key: key}, refunds: refund.Client{B: backend, Key: key}}
+}
+
+// CreateIntent implements [Gateway].
+func (g *stripeGateway) CreateIntent(ctx context.Context, p Payment) (Intent, error) {
+	params := &stripe.PaymentIntentParams{
+		Params:        keyed(ctx, p.OrderID+"/create/v1"),
+		Amount:        stripe.Int64(p.Amount.Amount),
+		Currency:      stripe.String(strings.ToLower(p.Amount.Currency)),
+		CaptureMethod: stripe.String(string(stripe.PaymentIntentCaptureMethodManual)),
+		Description:   stripe.String("Order " + p.Number),
+		Metadata:      map[string]string{metadataOrder: p.OrderID, metadataNumber: p.Number},
+	}
+	// Methods that authorise now and are captured later: cards. Others cannot keep the promise of a manual capture.
+	params.PaymentMethodTypes = []*string{stripe.String("card")}
+	pi, err := g.intents.New(params)
+	return intentOrError(ctx, pi, err, "create intent for order "+p.OrderID)
+}
+
+// RetrieveIntent implements [Gateway].
+func (g *stripeGateway) RetrieveIntent(ctx context.Context, id string) (Intent, error) {
+	pi, err := g.intents.Get(id, &stripe.PaymentIntentParams{Params: stripe.Params{Context: ctx}})
+	return intentOrError(ctx, pi, err, "retrieve intent "+id)
+}
+
+// FindIntent implements [Gateway].
+func (g *stripeGateway) FindIntent(ctx context.Context, orderID string) (Intent, bool, error) {
+	if err := events.CheckID(orderID); err != nil { // it becomes part of a query
+		return Intent{}, false, err
+	}
+	query := fmt.Sprintf("metadata['%s']:'%s'", metadataOrder, orderID)
+	found := g.intents.Search(&stripe.PaymentIntentSearchParams{
+		SearchParams: stripe.SearchParams{Context: ctx, Query: query, Limit: stripe.Int64(1), Single: true}})
+	if found.Next() {
+		return intentOf(found.PaymentIntent()), true, nil
+	}
+	if err := found.Err(); err != nil {
+		return Intent{}, false, sorted(ctx, err, "search intent of order "+orderID)
+	}
+	return Intent{}, false, nil
+}
+
+// Capture implements [Gateway].
+func (g *stripeGateway) Capture(ctx context.Context, p Payment) (Intent, error) {
+	pi, err := g.intents.Capture(p.PaymentIntent, &stripe.PaymentIntentCaptureParams{
+		Params: keyed(ctx, p.OrderID+"/capture/v1"), AmountToCapture: stripe.Int64(p.Amount.Amount)})
+	return intentOrError(ctx, pi, err, "capture intent "+p.PaymentIntent)
+}
+
+// Cancel implements [Gateway].
+func (g *stripeGateway) Cancel(ctx context.Context, p Payment) (Intent, error) {
+	pi, err := g.intents.Cancel(p.PaymentIntent, &stripe.PaymentIntentCancelParams{Params: keyed(ctx, p.OrderID+"/cancel/v1")})
+	return intentOrError(ctx, pi, err, "cancel intent "+p.PaymentIntent)
+}
+
+// Refund implements [Gateway].
+func (g *stripeGateway) Refund(ctx context.Context, p Payment, refundID string, amount events.Money) (StripeRefund, error) {
+	re, err := g.refunds.New(&stripe.RefundParams{
+		Params:        keyed(ctx, p.OrderID+"/refund/"+refundID),
+		PaymentIntent: stripe.String(p.PaymentIntent),
+		Amount:        stripe.Int64(amount.Amount),
+		Metadata:      map[string]string{metadataOrder: p.OrderID, metadataRefund: refundID},
+	})
+	if err != nil {
+		return StripeRefund{}, sorted(ctx, err, "refund "+refundID)
+	}
+	return refundOf(re), nil
+}
+
+// ListRefunds implements [Gateway].
+func (g *stripeGateway) ListRefunds(ctx context.Context, intent string) ([]StripeRefund, error) {
+	list := g.refunds.List(&stripe.RefundListParams{
+		ListParams: stripe.ListParams{Context: ctx, Limit: stripe.Int64(stripePage)}, PaymentIntent: stripe.String(intent)})
+	var refunds []StripeRefund
+	for list.Next() {
+		refunds = append(refunds, refundOf(list.Refund()))
+	}
+	if err := list.Err(); err != nil {
+		return nil, sorted(ctx, err, "list refunds of "+intent)
+	}
+	return refunds, nil
+}
+
+// rawEvents is a page of the event list whose entries stay as they came.
+type rawEvents struct {
+	stripe.APIResource
+	HasMore bool              `json:"has_more"`
+	Data    []json.RawMessage `json:"data"`
+}
+
+// ListEvents implements [Gateway].
+func (g *stripeGateway) ListEvents(ctx context.Context, since, until time.Time, types []string, fn func(RawEvent) error) error {
+	params := &stripe.EventListParams{Types: stripe.StringSlice(types),
+		ListParams:   stripe.ListParams{Limit: stripe.Int64(stripePage)},
+		CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix(), LesserThanOrEqual: until.Unix()}}
+	for {
+		values, page := &form.Values{}, &rawEvents{}
+		form.AppendTo(values, params)
+		err := g.backend.CallRaw(http.MethodGet, "/v1/events", g.key, values, &stripe.Params{Context: ctx}, page)
+		if err != nil {
+			return sorted(ctx, err, "list events")
+		}
+		for _, body := range page.Data {
+			var head struct {
+				ID string `json:"id"`
+			}
+			if err := json.Unmarshal(body, &head); err != nil {
+				return fmt.Errorf("list events: %w", err)
+			}
+			if err := fn(RawEvent{ID: head.ID, Body: body}); err != nil {
+				return err
+			}
+			params.StartingAfter = stripe.String(head.ID)
+		}
+		if !page.HasMore || len(page.Data) == 0 {
+			return nil
+		}
+	}
+}
+
+func keyed(ctx context.Context, key string) stripe.Params {
+	return stripe.Params{Context: ctx, IdempotencyKey: stripe.String(key)}
+}
+
+func intentOrError(ctx context.Context, pi *stripe.PaymentIntent, err error, doing string) (Intent, error) {
+	if err != nil {
+		return Intent{}, sorted(ctx, err, doing)
+	}
+	return intentOf(pi), nil
+}
+
+// intentOf takes what we need of Stripe's object. An attempt that has no charge (3-D Secure failed) gets its fact from
+// the event that tells of it, if one does.
+func intentOf(pi *stripe.PaymentIntent) Intent {
+	in := Intent{
+		ID: pi.ID, OrderID: pi.Metadata[metadataOrder], Status: IntentStatus(pi.Status), Livemode: pi.Livemode,
+		Amount:     events.Money{Amount: pi.Amount, Currency: strings.ToUpper(string(pi.Currency))},
+		Capturable: pi.AmountCapturable, Received: pi.AmountReceived,
+		Cancellation: string(pi.CancellationReason), ClientSecret: pi.ClientSecret,
+	}
+	if pi.LatestCharge != nil {
+		in.Charge = pi.LatestCharge.ID
+	}
+	if why := pi.LastPaymentError; why != nil {
+		in.LastError = &Attempt{Fact: why.ChargeID,
+			Decline: Decline{Code: string(why.Code), DeclineCode: string(why.DeclineCode), Message: why.Msg}}
+	}
+	return in
+}
+
+func refundOf(re *stripe.Refund) StripeRefund {
+	r := StripeRefund{ID: re.ID, RefundID: re.Metadata[metadataRefund], Status: RefundStatus(re.Status), Failure: string(re.FailureReason),
+		Amount: events.Money{Amount: re.Amount, Currency: strings.ToUpper(string(re.Currency))}}
+	if re.Charge != nil {
+		r.Charge = re.Charge.ID
+	}
+	return r
+}
+
+// sorted turns an error of the SDK into one of ours.
+func sorted(ctx context.Context, err error, doing string) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", doing, ctx.Err())
+	}
+	var answer *stripe.Error
+	if !errors.As(err, &answer) {
+		// No answer, or half of one: the request may have arrived.
+		return fmt.Errorf("%s: %w", doing, &GatewayError{Kind: ErrRetry, Unknown: true, Cause: err})
+	}
+	sortedErr := &GatewayError{Status: answer.HTTPStatusCode, Code: string(answer.Code), DeclineCode: string(answer.DeclineCode),
+		Message: answer.Msg, RequestID: answer.RequestID}
+	sortedErr.Kind, sortedErr.Unknown = kindOf(answer.HTTPStatusCode)
+	if answer.Type == stripe.ErrorTypeIdempotency {
+		// The key was used with other parameters, by an older version of this program say: the object exists, look for it.
+		sortedErr.Kind, sortedErr.Unknown = ErrRetry, true
+	}
+	return fmt.Errorf("%s: %w", doing, sortedErr)
+}
+
+// kindOf sorts an HTTP status. A refused key (401, 403) is the shop's own trouble: staff mend it, and the shoppers'
+// orders must not be rejected for it meanwhile.
+func kindOf(status int) (kind error, unknown bool) {
+	switch {
+	case status >= 500:
+		return ErrRetry, true
+	case status == http.StatusTooManyRequests, status == http.StatusConflict,
+		status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return ErrRetry, false
+	case status == http.StatusPaymentRequired:
+		return ErrDeclined, false
+	}
+	return ErrPermanent, false
+}
+
+// quietLogger hands the SDK's lines on at debug level. The SDK's own debug lines hold whole answers, and with them
+// client secrets, so they go nowhere.
+type quietLogger struct{ to *slog.Logger }
+
+func (l quietLogger) Debugf(string, ...any)             {}
+func (l quietLogger) Infof(format string, args ...any)  { l.say(format, args) }
+func (l quietLogger) Warnf(format string, args ...any)  { l.say(format, args) }
+func (l quietLogger) Errorf(format string, args ...any) { l.say(format, args) }
+
+func (l quietLogger) say(format string, args []any) {
+	if l.to.Enabled(context.Background(), slog.LevelDebug) {
+		l.to.Debug("stripe client", "line", fmt.Sprintf(format, args...))
+	}
+}

@@ -1,0 +1,270 @@
+package payments
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stripe/stripe-go/v76/webhook"
+
+	"tillstream/events"
+)
+
+// posted is a webhook body as Stripe makes it, about an intent in a status. change may spoil it.
+func posted(p PaymentView, orderID, kind string, change func(object map[string]any)) []byte {
+	object := map[string]any{"id": p.PaymentIntent, "object": "payment_intent", "amount": p.Amount, "currency": "gbp",
+		"amount_capturable": p.Amount, "amount_received": 0, "status": "requires_capture", "livemode": false,
+		"latest_charge": "ch_posted", "client_secret": p.ClientSecret, "metadata": map[string]any{"order_id": orderID}}
+	if change != nil {
+		change(object)
+	}
+	body, err := json.Marshal(map[string]any{"id": "evt_posted", "object": "event", "api_version": "2023-10-16", "created": time.Now().Unix(),
+		"livemode": false, "type": kind, "data": map[string]any{"object": object}})
+	if err != nil {
+		panic(err)
+	}
+	return body
+}
+
+// sign makes Stripe's signature.
+func sign(body []byte, secret string, at time.Time) string {
+	return fmt.Sprintf("t=%d,v1=%s", at.Unix(), hex.EncodeToString(webhook.ComputeSignature(at, body, secret)))
+}
+
+// post sends a webhook.
+func (w *world) post(body []byte, signature string) (status int) {
+	w.t.Helper()
+	request, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.shop+"/webhooks/stripe", bytes.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json; charset=utf-8")
+	if signature != "" {
+		request.Header.Set("Stripe-Signature", signature)
+	}
+	return w.do(request, nil)
+}
+
+// Fault row 45: what Stripe did not sign for us just now is refused, and nothing is stored.
+func TestForgedWebhooks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{deaf: true})
+	orderID, p := w.place(1250)
+	body := posted(p, orderID, "payment_intent.amount_capturable_updated", nil)
+	now := time.Now()
+	wrongVersion := []byte(strings.Replace(string(body), "2023-10-16", "2019-01-01", 1))
+	for name, tc := range map[string]struct {
+		body      []byte
+		signature string
+	}{
+		"NoHeader":      {body, ""},
+		"EmptyParts":    {body, ",,="},
+		"Garbage":       {body, "garbage"},
+		"NoTime":        {body, "v1=" + strings.Split(sign(body, webhookSecret, now), "v1=")[1]},
+		"NoSignature":   {body, fmt.Sprintf("t=%d", now.Unix())},
+		"TimeNoNumber":  {body, "t=now,v1=00"},
+		"WrongSecret":   {body, sign(body, "whsec_other", now)},
+		"EmptySecret":   {body, sign(body, "", now)},
+		"OldScheme":     {body, strings.Replace(sign(body, webhookSecret, now), "v1=", "v0=", 1)},
+		"Stale":         {body, sign(body, webhookSecret, now.Add(-6*time.Minute))},
+		"Future":        {body, sign(body, webhookSecret, now.Add(6*time.Minute))},
+		"ChangedBody":   {[]byte(strings.Replace(string(body), "1250", "1", 1)), sign(body, webhookSecret, now)},
+		"EmptyBody":     {nil, sign(nil, webhookSecret, now)},
+		"NotJSON":       {[]byte("{"), sign([]byte("{"), webhookSecret, now)},
+		"NotAnEvent":    {[]byte(`{"api_version":"2023-10-16"}`), sign([]byte(`{"api_version":"2023-10-16"}`), webhookSecret, now)},
+		"OtherVersion":  {wrongVersion, sign(wrongVersion, webhookSecret, now)},
+		"ReplayedTime":  {body, strings.Replace(sign(body, webhookSecret, now.Add(-time.Hour)), "t=", fmt.Sprintf("t=%d,t=", now.Unix()), 1)},
+		"TimeAppended":  {body, sign(body, webhookSecret, now.Add(-time.Hour)) + fmt.Sprintf(",t=%d", now.Unix())},
+		"DoubledMember": {[]byte(`{"id":"evt_1","id":"evt_2","type":"x","api_version":"2023-10-16","data":{"object":{}}}`), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if name == "DoubledMember" {
+				tc.signature = sign(tc.body, webhookSecret, now)
+			}
+			if got := w.post(tc.body, tc.signature); got != http.StatusBadRequest {
+				t.Errorf("HTTP %d, want 400", got)
+			}
+		})
+	}
+	if got := w.said(events.SubjectWebhooks); len(got) != 0 {
+		t.Errorf("stored %v", got)
+	}
+	for _, at := range []time.Time{now, now.Add(-4 * time.Minute), now.Add(4 * time.Minute)} {
+		if got := w.post(body, sign(body, webhookSecret, at)); got != http.StatusOK {
+			t.Errorf("a good one: HTTP %d, want 200", got)
+		}
+	}
+	w.untilStatus(orderID, StatusAuthorized)
+}
+
+// Fault row 46.
+func TestLargeAndSlowWebhooks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{deaf: true})
+	body := []byte(`{"id":"evt_1","type":"x","api_version":"2023-10-16","data":{"object":{"x":"` + strings.Repeat("x", 1<<20) + `"}}}`)
+	if got := w.post(body, sign(body, webhookSecret, time.Now())); got != http.StatusRequestEntityTooLarge {
+		t.Errorf("1 MiB: HTTP %d, want 413", got)
+	}
+	conn, err := net.Dial("tcp", strings.TrimPrefix(w.shop, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := fmt.Fprint(conn, "POST /webhooks/stripe HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusRequestTimeout {
+		t.Errorf("body that does not come: HTTP %d, want 408", answer.StatusCode)
+	}
+	if got := w.said(events.SubjectWebhooks); len(got) != 0 {
+		t.Errorf("stored %v", got)
+	}
+}
+
+// Fault row 41.
+func TestTenIdenticalPostsAtOnceHaveOneEffect(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{deaf: true})
+	orderID, p := w.place(1250)
+	body := posted(p, orderID, "payment_intent.amount_capturable_updated", nil)
+	signature := sign(body, webhookSecret, time.Now())
+	var group sync.WaitGroup
+	for range 10 {
+		group.Go(func() {
+			if got := w.post(body, signature); got != http.StatusOK {
+				t.Errorf("HTTP %d, want 200", got)
+			}
+		})
+	}
+	group.Wait()
+	w.untilStatus(orderID, StatusAuthorized)
+	// A payment that is decided on afterwards shows that all ten were.
+	other, q := w.place(100)
+	body = posted(q, other, "payment_intent.amount_capturable_updated", nil)
+	w.post(body, sign(body, webhookSecret, time.Now()))
+	w.untilStatus(other, StatusAuthorized)
+	if got := w.said("payments." + orderID); got["authorized"] != 1 {
+		t.Errorf("said %v", got)
+	}
+	if got := w.said(events.SubjectWebhooks)["webhook_received"]; got != 11 {
+		t.Errorf("%d stored, want 11: the journal keeps what came", got)
+	}
+}
+
+// Fault row 39 and 63: what is well signed but not about our money is set aside, and the next event is handled.
+func TestWebhooksThatDoNotFitAreParked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{deaf: true})
+	orderID, p := w.place(1250)
+	set := func(key string, value any) func(map[string]any) {
+		return func(object map[string]any) { object[key] = value }
+	}
+	spoiled := map[string][]byte{
+		"over 0.01 GBP":          posted(p, orderID, "payment_intent.succeeded", set("amount", 1)),
+		"USD":                    posted(p, orderID, "payment_intent.amount_capturable_updated", set("currency", "usd")),
+		"livemode true":          posted(p, orderID, "payment_intent.amount_capturable_updated", set("livemode", true)),
+		"only 1 can":             posted(p, orderID, "payment_intent.amount_capturable_updated", set("amount_capturable", 1)),
+		"requires_magic":         posted(p, orderID, "payment_intent.amount_capturable_updated", set("status", "requires_magic")),
+		"not pi_other":           posted(p, orderID, "payment_intent.amount_capturable_updated", set("id", "pi_other")),
+		"names no order":         posted(p, orderID, "payment_intent.amount_capturable_updated", set("metadata", nil)),
+		"never-heard-of":         posted(p, "never-heard-of", "payment_intent.amount_capturable_updated", nil),
+		"invalid id":             posted(p, "payments.>", "payment_intent.amount_capturable_updated", nil),
+		`holds a "charge"`:       posted(p, orderID, "payment_intent.succeeded", set("object", "charge")),
+		"cannot unmarshal":       posted(p, orderID, "payment_intent.succeeded", set("amount", "much")),
+		"No such payment_intent": posted(p, orderID, "charge.refunded", set("payment_intent", "pi_gone")),
+	}
+	for _, body := range spoiled {
+		if got := w.post(body, sign(body, webhookSecret, time.Now())); got != http.StatusOK {
+			t.Errorf("HTTP %d, want 200", got)
+		}
+	}
+	body := posted(p, orderID, "payment_intent.amount_capturable_updated", nil)
+	w.post(body, sign(body, webhookSecret, time.Now()))
+	w.untilStatus(orderID, StatusAuthorized)
+	w.until("everything that does not fit is parked", func() bool { return len(w.parked()) >= len(spoiled) })
+	reasons := ""
+	for _, parked := range w.parked() {
+		reasons += parked.Error + "\n"
+	}
+	for reason := range spoiled {
+		if !strings.Contains(reasons, reason) {
+			t.Errorf("%q was not parked; parked were:\n%s", reason, reasons)
+		}
+	}
+	if got := w.said("payments." + orderID); got["authorized"] != 1 || got["captured"] != 0 {
+		t.Errorf("said %v", got)
+	}
+}
+
+// Events that the shop did not ask for are kept and passed over.
+func TestOtherEventsArePassedOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{deaf: true})
+	orderID, p := w.place(1250)
+	for _, kind := range []string{"customer.created", "charge.succeeded", "made.up"} {
+		body := posted(p, orderID, kind, nil)
+		if got := w.post(body, sign(body, webhookSecret, time.Now())); got != http.StatusOK {
+			t.Errorf("%s: HTTP %d", kind, got)
+		}
+	}
+	body := posted(p, orderID, "payment_intent.amount_capturable_updated", nil)
+	w.post(body, sign(body, webhookSecret, time.Now()))
+	w.untilStatus(orderID, StatusAuthorized)
+	if parked := w.parked(); len(parked) != 0 {
+		t.Errorf("parked: %+v", parked)
+	}
+}
+
+// Stripe tries again when it is told 503.
+func TestWebhookWithoutALogIsPutOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{deaf: true})
+	body := []byte(`{"id":"evt_1","type":"x","api_version":"2023-10-16","data":{"object":{}}}`)
+	w.log.Close()
+	if got := w.post(body, sign(body, webhookSecret, time.Now())); got != http.StatusServiceUnavailable {
+		t.Errorf("HTTP %d, want 503", got)
+	}
+}
+
+func TestCutSecrets(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ body, want string }{
+		"Member":  {`{"a":1,"client_secret":"pi_1_secret_x","b":2}`, `{"a":1,"b":2}`},
+		"Nested":  {`{"data":{"object":{"client_secret":{"x":[1,{"y":2}]},"id":"pi_1"}},"l":[{"client_secret":null}]}`, `{"data":{"object":{"id":"pi_1"}},"l":[{}]}`},
+		"InText":  {`{"url":"https://bank.example/x?a=1&client_secret=pi_1_secret_x&b=2"}`, `{"url":"https://bank.example/x?a=1&cut&b=2"}`},
+		"Source":  {`{"s":"src_1_client_secret_x","t":"see pi_3Kx_secret_9Qz."}`, `{"s":"cut","t":"see cut."}`},
+		"Numbers": {`{"n":12345678901234567890.10,"e":1e400,"z":-0}`, `{"n":12345678901234567890.10,"e":1e400,"z":-0}`},
+		"Value":   {`{"kind":"client_secret","ok":true}`, `{"kind":"client_secret","ok":true}`},
+		"Escapes": {`{"a\u0062":"\u00e9 \ud83d\ude00 \"q\""}`, `{"ab":"é 😀 \"q\""}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := cutSecrets([]byte(tc.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, string(got)); diff != "" {
+				t.Errorf("want-, got+:\n%s", diff)
+			}
+		})
+	}
+	for _, body := range []string{`{`, `{"a":1,"a":2}`, "{\"a\":\"\xff\"}", `{"a":1}}`} {
+		if got, err := cutSecrets([]byte(body)); err == nil {
+			t.Errorf("%s became %s", body, got)
+		}
+	}
+}

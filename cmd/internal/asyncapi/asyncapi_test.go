@@ -1,0 +1,166 @@
+package asyncapi
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tillstream/events"
+)
+
+const eventsDir = "../../../events"
+
+func TestDocumentIsCurrent(t *testing.T) {
+	t.Parallel()
+	want, err := Document(eventsDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(eventsDir, "asyncapi.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(got), string(want)); diff != "" {
+		t.Errorf("events/asyncapi.json is old; run go generate ./cmd/internal/asyncapi (-file +catalogue):\n%s", diff)
+	}
+}
+
+func parsed(t *testing.T) map[string]any {
+	t.Helper()
+	data, err := Document(eventsDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document map[string]any
+	if err := json.Unmarshal(data, &document); err != nil {
+		t.Fatal(err)
+	}
+	return document
+}
+
+// Every reference leads somewhere, and every event can be reached from a channel and from an operation.
+func TestDocumentHoldsTogether(t *testing.T) {
+	t.Parallel()
+	document := parsed(t)
+	var references []string
+	walk(document, func(key string, value any) {
+		if ref, ok := value.(string); ok && key == "$ref" {
+			references = append(references, ref)
+		}
+	})
+	for _, ref := range references {
+		if !resolves(document, ref) {
+			t.Errorf("%s leads nowhere", ref)
+		}
+	}
+	for _, def := range events.Catalogue() {
+		c, err := channelOf(def.Type)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for _, ref := range []string{"#/components/messages/" + def.Type, "#/channels/" + c.name + "/messages/" + def.Type} {
+			if !slices.Contains(references, ref) {
+				t.Errorf("%s: nothing refers to %s", def.Type, ref)
+			}
+		}
+	}
+}
+
+func walk(value any, visit func(key string, value any)) {
+	switch v := value.(type) {
+	case map[string]any:
+		for key, inner := range v {
+			visit(key, inner)
+			walk(inner, visit)
+		}
+	case []any:
+		for _, inner := range v {
+			walk(inner, visit)
+		}
+	}
+}
+
+func resolves(document map[string]any, ref string) bool {
+	var at any = document
+	for _, key := range strings.Split(strings.TrimPrefix(ref, "#/"), "/") {
+		inner, ok := at.(map[string]any)
+		if !ok {
+			return false
+		}
+		if at, ok = inner[key]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// The golden samples, which have every field, must look as the schemas say: no field is missing and none is unknown.
+func TestSchemasDescribeTheGoldenSamples(t *testing.T) {
+	t.Parallel()
+	schemas := parsed(t)["components"].(map[string]any)["schemas"].(map[string]any)
+	messages := parsed(t)["components"].(map[string]any)["messages"].(map[string]any)
+	for _, def := range events.Catalogue() {
+		data, err := os.ReadFile(filepath.Join(eventsDir, "testdata", def.Type+".v1.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sample any
+		if err := json.Unmarshal(data, &sample); err != nil {
+			t.Fatal(err)
+		}
+		message := messages[def.Type].(map[string]any)
+		if message["summary"] == "" {
+			t.Errorf("%s has no sentence that says what it means", def.Type)
+		}
+		matches(t, def.Type, schemas, message["payload"].(map[string]any), sample)
+	}
+}
+
+func matches(t *testing.T, where string, schemas, schema map[string]any, value any) {
+	t.Helper()
+	if ref, ok := schema["$ref"].(string); ok {
+		schema = schemas[strings.TrimPrefix(ref, "#/components/schemas/")].(map[string]any)
+	}
+	switch v := value.(type) {
+	case map[string]any:
+		properties, described := schema["properties"].(map[string]any)
+		for key, inner := range v {
+			if property, ok := properties[key].(map[string]any); ok {
+				matches(t, where+"."+key, schemas, property, inner)
+			} else if described {
+				t.Errorf("%s.%s is not described", where, key)
+			}
+		}
+		required, _ := schema["required"].([]any)
+		for _, key := range required {
+			if _, ok := v[key.(string)]; !ok {
+				t.Errorf("%s.%s is required and not there", where, key)
+			}
+		}
+	case []any:
+		for _, inner := range v {
+			matches(t, where+"[]", schemas, schema["items"].(map[string]any), inner)
+		}
+	case string, float64, bool:
+		want := map[string]any{"string": "string", "number": "integer", "bool": "boolean"}[kind(v)]
+		if schema["type"] != want {
+			t.Errorf("%s is described as %v, the sample has a %s", where, schema["type"], kind(v))
+		}
+	}
+}
+
+func kind(value any) string {
+	switch value.(type) {
+	case string:
+		return "string"
+	case bool:
+		return "bool"
+	}
+	return "number"
+}

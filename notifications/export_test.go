@@ -1,0 +1,31 @@
+package notifications
+
+import (
+	"context"
+
+	"tillstream/events"
+	"tillstream/events/log"
+)
+
+// Act hands one delivery of a queued message to the act, as its consumer would.
+func (s *Service) Act(ctx context.Context, e events.Event, p events.MessageQueued) error {
+	return s.send(ctx, e, p)
+}
+
+// Record appends the result of a message.
+func (s *Service) Record(ctx context.Context, e events.Event, orderID string, result events.Payload) error {
+	return s.record(ctx, e, orderID, result)
+}
+
+// SwapLog puts another log in place and returns the one before.
+func (s *Service) SwapLog(l *log.Log) (before *log.Log) {
+	before, s.log = s.log, l
+	return before
+}
+
+// SampleOutcome, SampleConfirmed and SampleRefunded are what the inner tests tell.
+var (
+	SampleOutcome   = sampleOutcome
+	SampleConfirmed = confirmed
+	SampleRefunded  = refunded
+)

@@ -1,0 +1,84 @@
+package notifications
+
+import (
+	"time"
+
+	"tillstream/events"
+)
+
+// The templates, one per outcome of an order.
+const (
+	TemplateConfirmed = "order_confirmed"
+	TemplateRejected  = "order_rejected"
+	TemplateExpired   = "order_expired"
+	TemplateCancelled = "order_cancelled"
+	TemplateRefunded  = "order_refunded"
+)
+
+// Facts is what a mail is about, frozen into its queued event: later changes of the order do not change what was said.
+// Fields are only ever added, so that a message queued by older code can be rendered by newer.
+type Facts struct {
+	OrderID  string             `json:"order_id"`
+	Number   string             `json:"number"`
+	At       time.Time          `json:"at"` // when the outcome was decided
+	Lines    []events.OrderLine `json:"lines"`
+	Subtotal events.Money       `json:"subtotal"`
+	Shipping events.Money       `json:"shipping"`
+	Tax      events.Money       `json:"tax"`
+	Total    events.Money       `json:"total"`
+
+	ShipTo   *events.Address   `json:"ship_to,omitempty"`   // of a confirmed order
+	Reason   string            `json:"reason,omitempty"`    // of a rejected one: one of the events.Rejected constants
+	Short    []events.Shortage `json:"short,omitempty"`     // of one rejected for want of stock
+	By       string            `json:"by,omitempty"`        // who cancelled: "shopper", "staff" or "stripe"
+	RefundID string            `json:"refund_id,omitempty"` // of a refund
+	Amount   *events.Money     `json:"amount,omitempty"`    // of a refund
+}
+
+// Outcome is an order's outcome as something to tell: which template, to whom, with what.
+type Outcome struct {
+	Template string
+	Customer events.Customer
+	Facts    Facts
+}
+
+// outcomeOf takes what all outcomes share.
+func outcomeOf(template string, o events.OrderOutcome, at time.Time) Outcome {
+	return Outcome{Template: template, Customer: o.Customer, Facts: Facts{
+		OrderID: o.OrderID, Number: o.Number, At: at, Lines: o.Lines,
+		Subtotal: o.Subtotal, Shipping: o.Shipping, Tax: o.Tax, Total: o.Total,
+	}}
+}
+
+// Confirmed tells that an order is paid and on its way.
+func Confirmed(p events.OrderConfirmed, at time.Time) Outcome {
+	o := outcomeOf(TemplateConfirmed, p.OrderOutcome, at)
+	o.Facts.ShipTo = &p.ShipTo
+	return o
+}
+
+// Rejected tells that the shop cannot keep its promise, and why.
+func Rejected(p events.OrderRejected, at time.Time) Outcome {
+	o := outcomeOf(TemplateRejected, p.OrderOutcome, at)
+	o.Facts.Reason, o.Facts.Short = p.Reason, p.Short
+	return o
+}
+
+// Expired tells that nobody paid in time.
+func Expired(p events.OrderExpired, at time.Time) Outcome {
+	return outcomeOf(TemplateExpired, p.OrderOutcome, at)
+}
+
+// Cancelled tells that an order was called off, and by whom.
+func Cancelled(p events.OrderCancelled, at time.Time) Outcome {
+	o := outcomeOf(TemplateCancelled, p.OrderOutcome, at)
+	o.Facts.By = p.By
+	return o
+}
+
+// Refunded tells that money went back.
+func Refunded(p events.OrderRefunded, at time.Time) Outcome {
+	o := outcomeOf(TemplateRefunded, p.OrderOutcome, at)
+	o.Facts.RefundID, o.Facts.Amount = p.RefundID, &p.Amount
+	return o
+}

@@ -1,0 +1,79 @@
+package notifications_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/danielgtaylor/huma/v2/humatest"
+
+	"tillstream/notifications"
+)
+
+func TestStaffSeeWhatWasSent(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	s := p.service(t)
+	_, api := humatest.New(t)
+	s.Register(api)
+	_, m := p.queued(t, confirmation("o1"))
+	for name, c := range map[string]struct {
+		order, token string
+		want         int
+	}{
+		"Staff":       {"o1", "Bearer " + staffToken, http.StatusOK},
+		"NoToken":     {"o1", "", http.StatusUnauthorized},
+		"BareToken":   {"o1", staffToken, http.StatusUnauthorized},
+		"Shopper":     {"o1", "Bearer token-of-o1", http.StatusUnauthorized},
+		"OtherScheme": {"o1", "Basic " + staffToken, http.StatusUnauthorized},
+		"NoSuchOrder": {"o2", "Bearer " + staffToken, http.StatusNotFound},
+		"Wildcard":    {"*", "Bearer " + staffToken, http.StatusNotFound},
+		"Everything":  {"%3E", "Bearer " + staffToken, http.StatusNotFound},
+		"Dot":         {"a.b", "Bearer " + staffToken, http.StatusNotFound},
+		"Huge":        {strings.Repeat("a", 5000), "Bearer " + staffToken, http.StatusNotFound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			response := api.Get("/ops/api/notifications/"+c.order, "Authorization: "+c.token)
+			if response.Code != c.want {
+				t.Fatalf("%d, want %d: %s", response.Code, c.want, response.Body)
+			}
+			if c.want != http.StatusOK {
+				return
+			}
+			var got struct {
+				OrderID  string                  `json:"order_id"`
+				Status   notifications.Status    `json:"status"`
+				Messages []notifications.Message `json:"messages"`
+			}
+			if err := json.Unmarshal(response.Body.Bytes(), &got); err != nil {
+				t.Fatal(err)
+			}
+			if got.OrderID != "o1" || got.Status != notifications.StatusQueued || len(got.Messages) != 1 || got.Messages[0].ID != m.MessageID {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
+func TestNewNamesTheFieldThatIsWrong(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	good := notifications.Config{Access: doors{}, Log: p.log, From: "orders@shop.example", PublicURL: "https://shop.example/", SMTPURL: "smtp://localhost?tls=none"}
+	if _, err := notifications.New(good); err != nil {
+		t.Fatal(err)
+	}
+	for field, change := range map[string]func(*notifications.Config){
+		"Config.Access":    func(c *notifications.Config) { c.Access = nil },
+		"Config.Log":       func(c *notifications.Config) { c.Log = nil },
+		"Config.From":      func(c *notifications.Config) { c.From = "nobody" },
+		"Config.PublicURL": func(c *notifications.Config) { c.PublicURL = "javascript:alert(1)" },
+		"Config.SMTPURL":   func(c *notifications.Config) { c.SMTPURL = "localhost:25" },
+	} {
+		bad := good
+		change(&bad)
+		if _, err := notifications.New(bad); err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+}

@@ -1,0 +1,345 @@
+package notifications_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	netmail "net/mail"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tillstream/notifications"
+	"tillstream/notifications/inbox"
+)
+
+func startInbox(t testing.TB) *inbox.Inbox {
+	t.Helper()
+	i, err := inbox.Start(inbox.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(i.Stop)
+	return i
+}
+
+func mailerTo(t testing.TB, addr string, deadline time.Duration) *notifications.Mailer {
+	t.Helper()
+	m, err := notifications.NewMailer("smtp://"+addr+"?tls=none", deadline)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	return m
+}
+
+func letter(id string) notifications.Mail {
+	return notifications.Mail{
+		From: netmail.Address{Name: "Shop", Address: "orders@shop.example"}, To: netmail.Address{Name: "Zoë Ångström", Address: "zoe@example.com"},
+		MessageID: id + "@shop.example", Subject: "Bestellung bestätigt", Text: "Grüße\n", HTML: "<p>Grüße</p>", Language: "de",
+		Date: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC),
+	}
+}
+
+func nothing() error { return nil }
+
+func TestMailArrivesAsWritten(t *testing.T) {
+	t.Parallel()
+	box := startInbox(t)
+	if err := mailerTo(t, box.Addr(), time.Minute).Send(t.Context(), letter("m1"), nothing); err != nil {
+		t.Fatal(err)
+	}
+	got := box.Messages("zoe@example.com")
+	if len(got) != 1 {
+		t.Fatalf("%d mails, want 1", len(got))
+	}
+	m := got[0]
+	if m.Subject != "Bestellung bestätigt" || strings.TrimSpace(m.Text) != "Grüße" || !strings.Contains(m.HTML, "<p>Grüße</p>") ||
+		m.MessageID != "m1@shop.example" || !strings.Contains(m.From, "orders@shop.example") {
+		t.Errorf("arrived as %+v", m)
+	}
+}
+
+// scripted is a mail server that answers as told and keeps what it was sent: for headers, and for answers that a decent
+// server would not give.
+func scripted(t testing.TB, reply func(line string) string) (addr string, heard func() string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var text strings.Builder
+	var serving sync.WaitGroup
+	t.Cleanup(func() { l.Close(); serving.Wait() })
+	serve := func(conn net.Conn) {
+		defer conn.Close()
+		fmt.Fprint(conn, "220 test ready\r\n")
+		for lines := bufio.NewScanner(conn); lines.Scan(); {
+			mu.Lock()
+			text.WriteString(lines.Text() + "\n")
+			mu.Unlock()
+			if answer := reply(lines.Text()); answer == "hang up" {
+				return
+			} else if answer != "" {
+				fmt.Fprint(conn, answer+"\r\n")
+			}
+		}
+	}
+	serving.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() { serve(conn) })
+		}
+	})
+	return l.Addr().String(), func() string { mu.Lock(); defer mu.Unlock(); return text.String() }
+}
+
+// polite is what a server says that takes everything, except where override has something else.
+func polite(override map[string]string) func(string) string {
+	return func(line string) string {
+		for prefix, answer := range override {
+			if strings.HasPrefix(line, prefix) && (prefix != "." || line == ".") {
+				return answer
+			}
+		}
+		switch verb, _, _ := strings.Cut(line, " "); verb {
+		case "EHLO", "MAIL", "RCPT", "RSET", "NOOP", ".":
+			return "250 fine"
+		case "DATA":
+			return "354 go on"
+		case "QUIT":
+			return "221 bye"
+		}
+		return ""
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	t.Parallel()
+	addr, heard := scripted(t, polite(nil))
+	evil := letter("m1")
+	evil.Subject = "Hello\r\nBcc: victim@example.com"
+	evil.To.Name = "Zoë\r\nX-Evil: 1"
+	evil.From.Name = "Shop\nX-Evil: 2"
+	if err := mailerTo(t, addr, time.Minute).Send(t.Context(), evil, nothing); err != nil {
+		t.Fatal(err)
+	}
+	head, _, _ := strings.Cut(heard(), "\n\n")
+	for _, want := range []string{"Message-ID: <m1@shop.example>", "Subject: Hello Bcc: victim@example.com", "Auto-Submitted: auto-generated", "Content-Language: de", "Content-Type: multipart/alternative", "MIME-Version: 1.0", "Date: Sat, 21 Nov 2026 12:00:00 +0000"} {
+		if !strings.Contains(head, want) {
+			t.Errorf("no %q in\n%s", want, head)
+		}
+	}
+	for _, line := range strings.Split(head, "\n") {
+		for _, bad := range []string{"Bcc:", "X-Evil:", "List-", "User-Agent:", "X-Mailer:"} {
+			if strings.HasPrefix(line, bad) {
+				t.Errorf("header %q", line)
+			}
+		}
+	}
+	if strings.Count(heard(), "RCPT TO") != 1 {
+		t.Errorf("more than one recipient in\n%s", heard())
+	}
+}
+
+func TestAddressesThatAreNoneAreRefused(t *testing.T) {
+	t.Parallel()
+	addr, heard := scripted(t, polite(nil))
+	m := mailerTo(t, addr, time.Minute)
+	for _, to := range []string{"", "ada", "ada@", "@example.com", "a@b.example, c@d.example", "Ada <ada@example.com>", "ada@example.com\r\nRCPT TO:<x@y.example>", "a b@example.com"} {
+		bad := letter("m1")
+		bad.To.Address = to
+		if err := m.Send(t.Context(), bad, nothing); !errors.Is(err, notifications.ErrRefused) {
+			t.Errorf("%q: %v, want ErrRefused", to, err)
+		}
+	}
+	if heard() != "" {
+		t.Errorf("the server heard of it:\n%s", heard())
+	}
+}
+
+// What each answer at each step means: refused for good, unanswered, or (neither) to be tried again; and whether the
+// log had been told that the mail was about to go.
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		step, answer string
+		want         error // nil: put off
+		begun        bool
+	}{
+		"NoGreeting":           {"EHLO", "554 go away", nil, false},
+		"SenderBusy":           {"MAIL", "421 closing", nil, false},
+		"SenderRefused":        {"MAIL", "550 not you", notifications.ErrRefused, false},
+		"OurCredentials":       {"MAIL", "530 authenticate first", nil, false},
+		"Greylisted":           {"RCPT", "450 try later", nil, false},
+		"NoSuchMailbox":        {"RCPT", "550 no such mailbox", notifications.ErrRefused, false},
+		"HangsUpAtRecipient":   {"RCPT", "hang up", nil, false},
+		"DataBusy":             {"DATA", "451 disk full", nil, true},
+		"DataRefused":          {"DATA", "554 no", notifications.ErrRefused, true},
+		"ContentBusy":          {".", "451 scanner away", nil, true},
+		"ContentRefused":       {".", "550 looks like spam", notifications.ErrRefused, true},
+		"HangsUpAfterTheMail":  {".", "hang up", notifications.ErrUnanswered, true},
+		"SilentAfterTheMail":   {".", "", notifications.ErrUnanswered, true},
+		"NonsenseAfterTheMail": {".", "what?", notifications.ErrUnanswered, true},
+		"SilentAtRecipient":    {"RCPT", "", nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			addr, _ := scripted(t, polite(map[string]string{c.step: c.answer}))
+			begun := false
+			err := mailerTo(t, addr, 300*time.Millisecond).Send(t.Context(), letter("m1"), func() error { begun = true; return nil })
+			if err == nil {
+				t.Fatal("taken for sent")
+			}
+			if c.want != nil && !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			if c.want == nil && (errors.Is(err, notifications.ErrRefused) || errors.Is(err, notifications.ErrUnanswered)) {
+				t.Errorf("%v, want it to be put off", err)
+			}
+			if begun != c.begun {
+				t.Errorf("begun %v, want %v", begun, c.begun)
+			}
+		})
+	}
+}
+
+func TestNobodyListening(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	err = mailerTo(t, l.Addr().String(), time.Second).Send(t.Context(), letter("m1"), nothing)
+	if err == nil || errors.Is(err, notifications.ErrRefused) || errors.Is(err, notifications.ErrUnanswered) {
+		t.Errorf("%v, want it to be put off", err)
+	}
+}
+
+// A server in trouble refuses thousands of attempts; each must give its descriptor back.
+func TestConnectionOfAFailedGreetingIsClosed(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ended := make(chan error, 1)
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			ended <- err
+			return
+		}
+		defer conn.Close()
+		fmt.Fprint(conn, "220 test ready\r\n")
+		lines := bufio.NewScanner(conn)
+		for lines.Scan() {
+			fmt.Fprint(conn, "554 go away\r\n")
+			if err := conn.SetReadDeadline(time.Now().Add(3 * time.Second)); err != nil {
+				break
+			}
+		}
+		ended <- lines.Err() // nil: the client hung up
+	}()
+	if err := mailerTo(t, l.Addr().String(), time.Minute).Send(t.Context(), letter("m1"), nothing); err == nil {
+		t.Error("taken for sent")
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("the connection was left open: %v", err)
+	}
+}
+
+func TestBeginThatFailsStopsTheMail(t *testing.T) {
+	t.Parallel()
+	box := startInbox(t)
+	m := mailerTo(t, box.Addr(), time.Minute)
+	taken := errors.New("somebody else has it")
+	if err := m.Send(t.Context(), letter("m1"), func() error { return taken }); !errors.Is(err, taken) {
+		t.Errorf("got %v, want begin's own error", err)
+	}
+	if err := m.Send(t.Context(), letter("m2"), nothing); err != nil {
+		t.Fatal(err)
+	}
+	if got := box.Messages(""); len(got) != 1 || got[0].MessageID != "m2@shop.example" {
+		t.Errorf("arrived: %+v, want m2 alone", got)
+	}
+}
+
+func TestConnectionsAreKeptAndReplaced(t *testing.T) {
+	t.Parallel()
+	var greetings, mails atomic.Int32
+	answers := polite(nil)
+	addr, _ := scripted(t, func(line string) string {
+		switch {
+		case strings.HasPrefix(line, "EHLO"):
+			greetings.Add(1)
+		case line == ".":
+			mails.Add(1)
+		case line == "RSET" && mails.Load() == 20:
+			mails.Add(1)
+			return "hang up" // as servers do with a connection that was idle for long
+		}
+		return answers(line)
+	})
+	m := mailerTo(t, addr, time.Minute)
+	for i := range 20 {
+		if err := m.Send(t.Context(), letter(fmt.Sprint("m", i)), nothing); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := greetings.Load(); got != 1 {
+		t.Errorf("%d connections for 20 mails in a row, want 1", got)
+	}
+	begun := 0
+	if err := m.Send(t.Context(), letter("last"), func() error { begun++; return nil }); err != nil || begun != 1 {
+		t.Errorf("after the server hung up: %v, begun %d times; want a fresh connection and one start", err, begun)
+	}
+	if got := greetings.Load(); got != 2 {
+		t.Errorf("%d connections, want 2", got)
+	}
+}
+
+func TestSendEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	reached := make(chan struct{}, 1)
+	answers := polite(nil)
+	addr, _ := scripted(t, func(line string) string {
+		if strings.HasPrefix(line, "RCPT") {
+			reached <- struct{}{}
+			return ""
+		}
+		return answers(line)
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-reached; cancel() }()
+	if err := mailerTo(t, addr, time.Hour).Send(ctx, letter("m1"), nothing); err == nil || errors.Is(err, notifications.ErrUnanswered) {
+		t.Errorf("got %v, want it to be put off", err)
+	}
+}
+
+func TestNewMailerSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	for _, good := range []string{"smtp://localhost:1025?tls=none", "smtp://mail.example", "smtps://u:p%40ss@mail.example:465", "smtp://u:p@mail.example:587", "smtp://[::1]:25?tls=opportunistic"} {
+		if _, err := notifications.NewMailer(good, time.Second); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	for _, bad := range []string{"", "localhost:1025", "http://mail.example", "smtp://", "smtp://user:s3cret@:25", "smtp://h:1?tls=maybe", "smtp://h:99999", "smtp://user:s3cret@h:port", "smtp://user:s3cret@h\x7f"} {
+		_, err := notifications.NewMailer(bad, time.Second)
+		if err == nil {
+			t.Errorf("%s was accepted", bad)
+		} else if strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: the error tells the password: %v", bad, err)
+		}
+	}
+}

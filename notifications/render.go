@@ -1,0 +1,169 @@
+package notifications
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	htmltemplate "html/template"
+	"slices"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"tillstream/events"
+)
+
+//go:embed templates/*.tmpl
+var templateFiles embed.FS
+
+// renderer turns queued messages into mails. What a mail says is written once per language, in text; the two layouts put
+// it on paper and on a page. So the HTML part escapes everything by construction: it gets values, never markup.
+type renderer struct {
+	shop     string
+	location *time.Location
+	orderURL func(orderID string) string
+
+	wording map[string]*template.Template // by template.language
+	text    *template.Template
+	html    *htmltemplate.Template
+}
+
+func newRenderer(shop string, location *time.Location, orderURL func(string) string) (*renderer, error) {
+	r := &renderer{shop: oneLine(shop), location: location, orderURL: orderURL, wording: map[string]*template.Template{}}
+	var err error
+	if r.text, err = template.ParseFS(templateFiles, "templates/layout.txt.tmpl"); err != nil {
+		return nil, fmt.Errorf("read templates: %w", err)
+	}
+	if r.html, err = htmltemplate.ParseFS(templateFiles, "templates/layout.html.tmpl"); err != nil {
+		return nil, fmt.Errorf("read templates: %w", err)
+	}
+	for _, name := range []string{TemplateConfirmed, TemplateRejected, TemplateExpired, TemplateCancelled, TemplateRefunded} {
+		for i := range tongues {
+			key := wordingKey(name, &tongues[i])
+			if r.wording[key], err = template.ParseFS(templateFiles, "templates/"+key+".tmpl"); err != nil {
+				return nil, fmt.Errorf("read templates: %w", err)
+			}
+		}
+	}
+	return r, nil
+}
+
+func wordingKey(name string, t *tongue) string { return name + "." + t.tag.String() }
+
+// page is what the templates see: texts, ready to print.
+type page struct {
+	Amount   string
+	By       string
+	Closing  string
+	Date     string
+	Greeting string
+	Intro    string
+	Language string
+	Lines    []pageLine
+	Number   string
+	Reason   string
+	ShipTo   []string
+	Shipping string
+	Shop     string
+	Short    []pageShort
+	Subject  string
+	Subtotal string
+	Tax      string // empty where prices include it
+	Title    string
+	Total    string
+	URL      string
+	Words    words
+}
+
+type pageLine struct{ Title, Quantity, UnitPrice, Total string }
+
+type pageShort struct{ Title, Requested, Available string }
+
+// IntroParagraphs splits what comes before the list of goods.
+func (p page) IntroParagraphs() []string { return strings.Split(p.Intro, "\n\n") }
+
+// ClosingParagraphs splits what comes after it.
+func (p page) ClosingParagraphs() []string { return strings.Split(p.Closing, "\n\n") }
+
+// render writes a mail's subject and parts. It returns [ErrTemplate] when the message cannot be written.
+func (r *renderer) render(m events.MessageQueued) (mail Mail, err error) {
+	tongue := tongueFor(m.Locale)
+	wording, ok := r.wording[wordingKey(m.Template, tongue)]
+	if !ok {
+		return Mail{}, fmt.Errorf("%w: no template %.80q", ErrTemplate, m.Template)
+	}
+	var facts Facts
+	if err := json.Unmarshal(m.Facts, &facts); err != nil {
+		return Mail{}, fmt.Errorf("%w: facts of %s: %w", ErrTemplate, m.MessageID, err)
+	}
+	p := r.page(tongue, facts, m.Name)
+	err = errors.Join(
+		say(wording, "subject", &p.Subject, p), say(wording, "title", &p.Title, p),
+		say(wording, "intro", &p.Intro, p), say(wording, "closing", &p.Closing, p))
+	if err != nil {
+		return Mail{}, fmt.Errorf("%w: %s: %w", ErrTemplate, m.Template, err)
+	}
+	var text, html strings.Builder
+	if err := errors.Join(r.text.Execute(&text, p), r.html.Execute(&html, p)); err != nil {
+		return Mail{}, fmt.Errorf("%w: %s: %w", ErrTemplate, m.Template, err)
+	}
+	return Mail{MessageID: m.MessageID, Language: p.Language, Subject: oneLine(p.Subject), Text: text.String(), HTML: html.String()}, nil
+}
+
+func say(wording *template.Template, part string, into *string, p page) error {
+	var out strings.Builder
+	if err := wording.ExecuteTemplate(&out, part, p); err != nil {
+		return err
+	}
+	*into = out.String()
+	return nil
+}
+
+func (r *renderer) page(t *tongue, f Facts, name string) page {
+	p := page{
+		By: f.By, Date: t.day(f.At.In(r.location)), Greeting: t.greeting(name), Language: t.tag.String(), Number: oneLine(f.Number), Reason: f.Reason,
+		Shipping: t.amount(f.Shipping), Shop: r.shop, Subtotal: t.amount(f.Subtotal), Total: t.amount(f.Total), URL: r.orderURL(f.OrderID), Words: t.words,
+	}
+	if !f.Tax.IsZero() {
+		p.Tax = t.amount(f.Tax)
+	}
+	if f.Amount != nil {
+		p.Amount = t.amount(*f.Amount)
+	}
+	titles := map[string]string{}
+	for _, l := range f.Lines {
+		titles[l.SKU] = oneLine(l.Title)
+		p.Lines = append(p.Lines, pageLine{Title: titles[l.SKU], Quantity: t.count(l.Quantity), UnitPrice: t.amount(l.UnitPrice), Total: t.amount(l.Total)})
+	}
+	for _, s := range f.Short {
+		title, ok := titles[s.SKU]
+		if !ok {
+			title = s.SKU
+		}
+		p.Short = append(p.Short, pageShort{Title: title, Requested: t.count(s.Requested), Available: t.count(s.Available)})
+	}
+	if f.ShipTo != nil {
+		p.ShipTo = address(t, name, *f.ShipTo)
+	}
+	return p
+}
+
+// cityFirst lists the countries of which most people write the postal code after the city.
+var cityFirst = []string{"AU", "CA", "GB", "IE", "NZ", "US"}
+
+// address writes an address as an envelope shows it.
+func address(t *tongue, name string, a events.Address) []string {
+	var lines []string
+	place := a.PostalCode + " " + a.City
+	if slices.Contains(cityFirst, a.Country) {
+		place = a.City + " " + a.PostalCode
+	}
+	for _, line := range []string{name, a.Line1, a.Line2, place, t.country(a.Country)} {
+		if line = oneLine(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}

@@ -1,0 +1,181 @@
+package notifications
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tillstream/events"
+)
+
+var update = flag.Bool("update", false, "write the golden mails anew")
+
+func testRenderer(t testing.TB) *renderer {
+	t.Helper()
+	r, err := newRenderer("The Lantern Shop", time.UTC, func(id string) string { return "https://shop.example/orders/" + id + "#token=tok_en-1" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func queued(t testing.TB, o Outcome, locale, name string) events.MessageQueued {
+	t.Helper()
+	o.Customer.Locale, o.Customer.Name = locale, name
+	return queue(t, Notification{}, o, "e1")[0].(events.MessageQueued)
+}
+
+// everyOutcome is each thing that a mail may have to say.
+func everyOutcome() map[string]Outcome {
+	base := sampleOutcome("o1")
+	taxed := confirmed("o1")
+	taxed.Tax = events.Money{Amount: 2_000, Currency: "GBP"}
+	rejected := func(reason string, short ...events.Shortage) Outcome {
+		return Rejected(events.OrderRejected{OrderOutcome: base, Reason: reason, Short: short}, noon)
+	}
+	cancelled := func(by string) Outcome {
+		return Cancelled(events.OrderCancelled{OrderOutcome: base, By: by}, noon)
+	}
+	return map[string]Outcome{
+		"confirmed": Confirmed(confirmed("o1"), noon), "confirmed_taxed": Confirmed(taxed, noon),
+		"rejected_out_of_stock": rejected(events.RejectedNoStock, events.Shortage{SKU: "85123A", Requested: 2, Available: 1}, events.Shortage{SKU: "71053", Requested: 1}),
+		"rejected_paid_late":    rejected(events.RejectedPaidLate), "rejected_payment": rejected(events.RejectedPaymentFailed),
+		"expired":           Expired(events.OrderExpired{OrderOutcome: base}, noon),
+		"cancelled_shopper": cancelled("shopper"), "cancelled_staff": cancelled("staff"), "cancelled_stripe": cancelled("stripe"),
+		"refunded": Refunded(refunded("o1", "r1"), noon),
+	}
+}
+
+func TestGoldenMails(t *testing.T) {
+	t.Parallel()
+	r := testRenderer(t)
+	for name, outcome := range everyOutcome() {
+		for _, locale := range []string{"en-GB", "de-AT"} {
+			golden := name + "." + locale[:2]
+			t.Run(golden, func(t *testing.T) {
+				t.Parallel()
+				mail, err := r.render(queued(t, outcome, locale, "Ada Lovelace"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				compare(t, golden+".txt", "Subject: "+mail.Subject+"\n\n"+mail.Text)
+				compare(t, golden+".html", mail.HTML)
+				if mail.Language != locale[:2] || mail.MessageID == "" {
+					t.Errorf("language %q, message id %q", mail.Language, mail.MessageID)
+				}
+			})
+		}
+	}
+}
+
+func compare(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v; look at the mail, then run with -update", err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-golden +now):\n%s", name, diff)
+	}
+}
+
+// Whatever a shopper writes, it stays text: in HTML, in the subject, in the greeting.
+func TestMailsEscapeWhatShoppersWrite(t *testing.T) {
+	t.Parallel()
+	r := testRenderer(t)
+	for _, evil := range []string{
+		`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, "Ada\r\nBcc: victim@example.com", "{{.URL}}", "Visit https://evil.example now",
+		"\u202eAda", strings.Repeat("A", 5000),
+	} {
+		for name, outcome := range everyOutcome() {
+			outcome.Facts.Number = evil
+			outcome.Facts.Lines[0].Title = evil
+			mail, err := r.render(queued(t, outcome, "en", evil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(mail.HTML, "<script") || strings.Contains(mail.HTML, "<img") {
+				t.Errorf("%s: markup of %q is in the page", name, evil)
+			}
+			if strings.ContainsAny(mail.Subject, "\r\n\u202e") {
+				t.Errorf("%s: subject %q", name, mail.Subject)
+			}
+			if greeting, _, _ := strings.Cut(mail.Text, "\n"); strings.Contains(greeting, "evil.example") || len(greeting) > 100 {
+				t.Errorf("%s: greeting %q carries the sender's message", name, greeting)
+			}
+		}
+	}
+}
+
+func TestRenderRefusesWhatItCannotSay(t *testing.T) {
+	t.Parallel()
+	r := testRenderer(t)
+	m := queued(t, Confirmed(confirmed("o1"), noon), "en", "Ada")
+	unknown, unreadable := m, m
+	unknown.Template = "order_teleported"
+	unreadable.Facts = []byte(`{"lines":7}`)
+	for name, bad := range map[string]events.MessageQueued{"UnknownTemplate": unknown, "UnreadableFacts": unreadable} {
+		if _, err := r.render(bad); !errors.Is(err, ErrTemplate) {
+			t.Errorf("%s: got %v, want ErrTemplate", name, err)
+		}
+	}
+}
+
+func TestTongueFor(t *testing.T) {
+	t.Parallel()
+	for locale, want := range map[string]string{
+		"en": "en", "en-GB": "en", "de": "de", "de-AT": "de", "de-CH": "de", "DE_de": "de", "gsw": "de",
+		"fr": "en", "": "en", "not a locale": "en", "x-klingon": "en", strings.Repeat("de-", 5000): "en",
+	} {
+		if got := tongueFor(locale).tag.String(); got != want {
+			t.Errorf("%.20q is written to in %s, want %s", locale, got, want)
+		}
+	}
+}
+
+func TestAmounts(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		amount   int64
+		currency string
+		en, de   string
+	}{
+		{0, "GBP", "£0.00", "0,00\u00a0£"},
+		{5, "GBP", "£0.05", "0,05\u00a0£"},
+		{125_934, "GBP", "£1,259.34", "1.259,34\u00a0£"},
+		{123_456_789_00, "EUR", "€123,456,789.00", "123.456.789,00\u00a0€"},
+		{-250, "USD", "−$2.50", "−2,50\u00a0$"},
+		{1250, "JPY", "¥1,250", "1.250\u00a0¥"},
+		{1250, "KWD", "KWD\u00a01.250", "1,250\u00a0KWD"},
+		{1250, "CHF", "CHF\u00a012.50", "12,50\u00a0CHF"},
+		{-9223372036854775808, "GBP", "−£92,233,720,368,547,758.08", "−92.233.720.368.547.758,08\u00a0£"},
+	} {
+		m := events.Money{Amount: c.amount, Currency: c.currency}
+		if en, de := tongueFor("en").amount(m), tongueFor("de").amount(m); en != c.en || de != c.de {
+			t.Errorf("%s: %q and %q, want %q and %q", m, en, de, c.en, c.de)
+		}
+	}
+}
+
+func TestDatesAndCountries(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	en, de := tongueFor("en"), tongueFor("de")
+	got := []string{en.day(at), de.day(at), en.country("DE"), de.country("DE"), de.country("GB"), en.country("??")}
+	want := []string{"1 March 2026", "1. März 2026", "Germany", "Deutschland", "Vereinigtes Königreich", "??"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,139 @@
+package notifications
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	netmail "net/mail"
+	"net/url"
+	"strings"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"tillstream/events/log"
+)
+
+// Access is what this domain needs to know about who may see an order.
+type Access interface {
+	// Token is what lets its holder see an order. The same order always has the same token.
+	Token(orderID string) string
+	// Staff reports whether a bearer token is the staff's.
+	Staff(token string) bool
+}
+
+// Config sets a [Service] up.
+type Config struct {
+	Access      Access                          // required
+	Backoff     func(attempt int) time.Duration // when a mail that was put off is offered again; default Backoff
+	Concurrency int                             // mails handed over at a time; default 8
+	Deadline    time.Duration                   // for one mail, from dialling to the server's last word; default 30 s
+	From        string                          // sender, such as "The Tea Shop <orders@example.com>"; required
+	Location    *time.Location                  // whose dates the mails show; default UTC
+	Log         *log.Log                        // required
+	Logger      *slog.Logger                    // default: discard
+	PublicURL   string                          // of the storefront, without a path; required
+	ShopName    string                          // how the shop signs; default: the name in From, else "Tillstream"
+	SMTPURL     string                          // mail server, see NewMailer; required
+}
+
+// Service is the notifications domain, ready to be run by a process.
+type Service struct {
+	config   Config
+	from     netmail.Address
+	domain   string // of Message-IDs
+	log      *log.Log
+	logger   *slog.Logger
+	mailer   *Mailer
+	renderer *renderer
+
+	// known is what this process has learnt of hand-overs and the log does not say (yet). It makes better guesses after a
+	// hiccup, and nothing depends on it: a process that dies takes it along, and the rules for unknown outcomes apply.
+	known *lru.Cache[string, verdict]
+}
+
+// knownMessages bounds Service.known. Entries are only there between two attempts of a message.
+const knownMessages = 10_000
+
+// New checks the configuration, naming the field that is wrong. Nothing is connected yet.
+func New(config Config) (*Service, error) {
+	config = config.withDefaults()
+	if config.Access == nil || config.Log == nil {
+		return nil, errors.New("notifications: Config.Access and Config.Log are required")
+	}
+	from, err := netmail.ParseAddress(config.From)
+	if err != nil {
+		return nil, fmt.Errorf("notifications: Config.From: %w", err)
+	}
+	public, err := publicURL(config.PublicURL)
+	if err != nil {
+		return nil, fmt.Errorf("notifications: Config.PublicURL: %w", err)
+	}
+	mailer, err := NewMailer(config.SMTPURL, config.Deadline)
+	if err != nil {
+		return nil, fmt.Errorf("notifications: Config.SMTPURL: %w", err)
+	}
+	if config.ShopName == "" {
+		config.ShopName = from.Name
+	}
+	if config.ShopName == "" {
+		config.ShopName = "Tillstream"
+	}
+	renderer, err := newRenderer(config.ShopName, config.Location, func(orderID string) string {
+		return public + "/orders/" + url.PathEscape(orderID) + "#token=" + url.QueryEscape(config.Access.Token(orderID))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("notifications: %w", err)
+	}
+	known, err := lru.New[string, verdict](knownMessages)
+	if err != nil {
+		return nil, fmt.Errorf("notifications: %w", err)
+	}
+	return &Service{config: config, from: *from, domain: from.Address[strings.LastIndex(from.Address, "@")+1:],
+		log: config.Log, logger: config.Logger, mailer: mailer, renderer: renderer, known: known}, nil
+}
+
+func (c Config) withDefaults() Config {
+	if c.Backoff == nil {
+		c.Backoff = Backoff
+	}
+	if c.Concurrency == 0 {
+		c.Concurrency = 8
+	}
+	if c.Deadline == 0 {
+		c.Deadline = 30 * time.Second
+	}
+	if c.Location == nil {
+		c.Location = time.UTC
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func publicURL(text string) (string, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "", err
+	}
+	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("%q: want http://host or https://host", text)
+	}
+	return strings.TrimRight(u.String(), "/"), nil
+}
+
+// claim is how long a message that is being sent belongs to whoever said so: the longest that a hand-over can take, and
+// half of it again for clocks that differ.
+func (s *Service) claim() time.Duration { return s.config.Deadline * 3 / 2 }
+
+// Run keeps the connections to the mail server for as long as ctx lasts, then says goodbye on them.
+func (s *Service) Run(ctx context.Context) error {
+	<-ctx.Done()
+	s.mailer.Close()
+	return nil
+}
+
+// Ready returns nil: a mail server that is down delays mails and stops nothing else.
+func (s *Service) Ready() error { return nil }

@@ -1,0 +1,221 @@
+package notifications
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/wneessen/go-mail"
+	"github.com/wneessen/go-mail/smtp"
+)
+
+const (
+	// maxIdle bounds the connections that are kept open between mails: as many as are used at a time by default.
+	maxIdle = 16
+	// idleFor is how long a connection is worth keeping. Servers drop idle ones after one to five minutes.
+	idleFor = 30 * time.Second
+	// farewell bounds QUIT on a connection that is no longer needed.
+	farewell = time.Second
+)
+
+// server is where and how mail is handed over: what an SMTP URL says.
+type server struct {
+	host    string
+	options []mail.Option
+	tls     *tls.Config // TLS from the first byte; nil for plain or STARTTLS
+}
+
+// readURL understands an SMTP URL; see [NewMailer] for its forms.
+func readURL(smtpURL string, deadline time.Duration) (server, error) {
+	u, err := url.Parse(smtpURL)
+	if err != nil || u.Hostname() == "" || (u.Scheme != "smtp" && u.Scheme != "smtps") {
+		// The URL may hold a password, so neither it nor the parser's error, which repeats it, is said.
+		return server{}, errors.New("want smtp://user:password@host:port, smtps://… or smtp://host:port?tls=none")
+	}
+	s := server{host: u.Hostname(), options: []mail.Option{mail.WithTimeout(deadline)}}
+	port, policy, err := security(u)
+	if err != nil {
+		return server{}, err
+	}
+	if u.Scheme == "smtps" {
+		s.tls = &tls.Config{ServerName: s.host, MinVersion: tls.VersionTLS12}
+	}
+	if text := u.Port(); text != "" {
+		if port, err = strconv.Atoi(text); err != nil {
+			return server{}, fmt.Errorf("port %q is not a number", text)
+		}
+	}
+	s.options = append(s.options, mail.WithTLSPolicy(policy), mail.WithPort(port))
+	if u.User != nil {
+		password, _ := u.User.Password()
+		s.options = append(s.options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(u.User.Username()), mail.WithPassword(password))
+	}
+	_, err = mail.NewClient(s.host, s.options...)
+	return s, err
+}
+
+// security returns the usual port of a scheme and what is asked of STARTTLS. Under smtps it is "opportunistic": such
+// servers do not offer it, and only then does go-mail look whether the connection is encrypted already.
+func security(u *url.URL) (port int, policy mail.TLSPolicy, err error) {
+	if u.Scheme == "smtps" {
+		return 465, mail.TLSOpportunistic, nil
+	}
+	switch wanted := u.Query().Get("tls"); wanted {
+	case "", "mandatory":
+		return 587, mail.TLSMandatory, nil
+	case "opportunistic":
+		return 25, mail.TLSOpportunistic, nil
+	case "none":
+		return 25, mail.NoTLS, nil
+	default:
+		return 0, 0, fmt.Errorf("tls=%s: want mandatory, opportunistic or none", wanted)
+	}
+}
+
+// dial connects, greets, encrypts and authenticates. It makes the connection itself because go-mail leaves it open when
+// the greeting fails, which under a mail server in trouble would be one more descriptor per attempt.
+func (s server) dial(ctx context.Context) (*smtp.Client, error) {
+	var conn net.Conn
+	stop := func() bool { return true }
+	connect := mail.WithDialContextFunc(func(dialling context.Context, network, address string) (net.Conn, error) {
+		made, err := s.connect(dialling, network, address)
+		if err == nil {
+			conn, stop = made, context.AfterFunc(ctx, func() { _ = made.Close() }) // cuts a slow greeting short
+		}
+		return made, err
+	})
+	client, err := mail.NewClient(s.host, append(slices.Clip(s.options), connect)...)
+	if err != nil {
+		return nil, err
+	}
+	greeted, err := client.DialToSMTPClientWithContext(ctx)
+	stop()
+	if err != nil && conn != nil {
+		_ = conn.Close() // the error that counts is the one before
+	}
+	return greeted, err
+}
+
+func (s server) connect(ctx context.Context, network, address string) (net.Conn, error) {
+	if s.tls != nil {
+		return (&tls.Dialer{Config: s.tls}).DialContext(ctx, network, address)
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, address)
+}
+
+// pool keeps connections to one mail server. Dialling, greeting, TLS and authentication cost more than the mail itself.
+type pool struct {
+	server   server
+	deadline time.Duration
+
+	mu     sync.Mutex
+	idle   []idle // the last one is the warmest
+	closed bool
+}
+
+type idle struct {
+	server *smtp.Client
+	since  time.Time
+}
+
+// use runs a dialogue on a connection. The server may have closed a kept one at any time without telling; when that shows
+// at the first command nothing has happened yet, and a fresh connection is tried at once.
+func (p *pool) use(ctx context.Context, dialogue func(*smtp.Client) error) error {
+	if server := p.take(); server != nil {
+		said := false
+		err := p.talk(ctx, server, func(c *smtp.Client) error {
+			if err := p.wake(c); err != nil {
+				return err
+			}
+			said = true
+			return dialogue(c)
+		})
+		if said || ctx.Err() != nil {
+			return err
+		}
+	}
+	server, err := p.server.dial(ctx)
+	if err != nil {
+		return fmt.Errorf("connect to the mail server: %w", err)
+	}
+	return p.talk(ctx, server, dialogue)
+}
+
+// wake finds out whether a kept connection still works, and clears whatever the last dialogue left.
+func (p *pool) wake(server *smtp.Client) error {
+	if err := server.UpdateDeadline(p.deadline); err != nil {
+		return err
+	}
+	return server.Reset()
+}
+
+// talk runs a dialogue, cuts it off when ctx ends, and keeps the connection if the dialogue ended well. After any error
+// the connection is closed: what state the server is in then is not worth guessing.
+func (p *pool) talk(ctx context.Context, server *smtp.Client, dialogue func(*smtp.Client) error) error {
+	// Close on the text connection, not on the client: the latter waits for the command that hangs.
+	stop := context.AfterFunc(ctx, func() { _ = server.Text.Close() })
+	err := server.UpdateDeadline(p.deadline)
+	if err == nil {
+		err = dialogue(server)
+	}
+	if !stop() || err != nil {
+		_ = server.Text.Close() // nothing depends on how a useless connection ends
+		return err
+	}
+	p.keep(server)
+	return nil
+}
+
+// take returns the warmest kept connection, nil when there is none, and closes those that have become too old.
+func (p *pool) take() *smtp.Client {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	oldest := time.Now().Add(-idleFor)
+	for len(p.idle) > 0 && p.idle[0].since.Before(oldest) {
+		go quit(p.idle[0].server)
+		p.idle = p.idle[1:]
+	}
+	if len(p.idle) == 0 {
+		return nil
+	}
+	warmest := p.idle[len(p.idle)-1]
+	p.idle = p.idle[:len(p.idle)-1]
+	return warmest.server
+}
+
+func (p *pool) keep(server *smtp.Client) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || len(p.idle) >= maxIdle {
+		go quit(server)
+		return
+	}
+	p.idle = append(p.idle, idle{server: server, since: time.Now()})
+}
+
+func (p *pool) close() {
+	p.mu.Lock()
+	kept := p.idle
+	p.idle, p.closed = nil, true
+	p.mu.Unlock()
+	var leaving sync.WaitGroup
+	for _, k := range kept {
+		leaving.Go(func() { quit(k.server) })
+	}
+	leaving.Wait()
+}
+
+// quit says goodbye; whether the server hears it changes nothing.
+func quit(server *smtp.Client) {
+	if err := server.UpdateDeadline(farewell); err == nil {
+		_ = server.Quit()
+	}
+	_ = server.Text.Close()
+}

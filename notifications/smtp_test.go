@@ -1,0 +1,146 @@
+package notifications
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http/httptest"
+	netmail "net/mail"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
+	"github.com/wneessen/go-mail"
+)
+
+// guarded is a mail server that takes mail from those who say the password, and only under TLS.
+type guarded struct{ taken atomic.Int32 }
+
+func (g *guarded) NewSession(*smtp.Conn) (smtp.Session, error) { return &guest{server: g}, nil }
+
+type guest struct {
+	server *guarded
+	known  bool
+}
+
+func (*guest) AuthMechanisms() []string { return []string{sasl.Plain} }
+
+func (s *guest) Auth(string) (sasl.Server, error) {
+	return sasl.NewPlainServer(func(_, user, password string) error {
+		if user != "till" || password != "p@ss" {
+			return smtp.ErrAuthFailed
+		}
+		s.known = true
+		return nil
+	}), nil
+}
+
+func (s *guest) Mail(string, *smtp.MailOptions) error {
+	if !s.known {
+		return smtp.ErrAuthRequired
+	}
+	return nil
+}
+
+func (s *guest) Rcpt(string, *smtp.RcptOptions) error { return nil }
+
+func (s *guest) Data(r io.Reader) error {
+	_, err := io.Copy(io.Discard, r)
+	s.server.taken.Add(1)
+	return err
+}
+
+func (*guest) Reset()        {}
+func (*guest) Logout() error { return nil }
+
+// startGuarded starts the server with a certificate that roots vouch for.
+func startGuarded(t *testing.T, implicit bool) (g *guarded, addr string, roots *x509.CertPool) {
+	t.Helper()
+	certified := httptest.NewTLSServer(nil) // for its certificate of 127.0.0.1
+	t.Cleanup(certified.Close)
+	roots = x509.NewCertPool()
+	roots.AddCert(certified.Certificate())
+	g = &guarded{}
+	server := smtp.NewServer(g)
+	server.TLSConfig = &tls.Config{Certificates: certified.TLS.Certificates}
+	server.Domain = "localhost"
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if implicit {
+		l = tls.NewListener(l, server.TLSConfig)
+	}
+	go func() {
+		if err := server.Serve(l); err != nil && !errors.Is(err, smtp.ErrServerClosed) {
+			t.Error(err)
+		}
+	}()
+	t.Cleanup(func() { _ = server.Close() })
+	return g, l.Addr().String(), roots
+}
+
+func guardedMail() Mail {
+	return Mail{From: netmail.Address{Address: "orders@shop.example"}, To: netmail.Address{Address: "ada@example.com"},
+		MessageID: "m1@shop.example", Subject: "Hello", Text: "Hello", HTML: "<p>Hello</p>", Language: "en", Date: time.Now()}
+}
+
+func TestMailIsEncryptedAndAuthenticated(t *testing.T) {
+	t.Parallel()
+	for name, scheme := range map[string]string{"ImplicitTLS": "smtps", "StartTLS": "smtp"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g, addr, roots := startGuarded(t, scheme == "smtps")
+			m, err := NewMailer(scheme+"://till:p%40ss@"+addr, time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(m.Close)
+			trust := &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"}
+			if scheme == "smtps" {
+				m.pool.server.tls = trust
+			}
+			m.pool.server.options = append(m.pool.server.options, mail.WithTLSConfig(trust))
+			if err := m.Send(t.Context(), guardedMail(), func() error { return nil }); err != nil || g.taken.Load() != 1 {
+				t.Errorf("sent: %v; the server took %d mails, want 1", err, g.taken.Load())
+			}
+		})
+	}
+}
+
+// A server that nobody vouches for, or a wrong password, delays mails and never costs a customer theirs.
+func TestStrangerAtTheAddressGetsNothing(t *testing.T) {
+	t.Parallel()
+	g, addr, roots := startGuarded(t, false)
+	for name, c := range map[string]struct {
+		url   string
+		roots *x509.CertPool
+	}{
+		"UnknownCertificate": {"smtp://till:p%40ss@" + addr, x509.NewCertPool()},
+		"WrongPassword":      {"smtp://till:wrong@" + addr, roots},
+		"PlainPassword":      {"smtp://till:p%40ss@" + addr + "?tls=none", roots},
+	} {
+		m, err := NewMailer(c.url, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.pool.server.options = append(m.pool.server.options, mail.WithTLSConfig(&tls.Config{RootCAs: c.roots, ServerName: "127.0.0.1"}))
+		err = m.Send(context.Background(), guardedMail(), func() error { return nil })
+		if err == nil || errors.Is(err, ErrRefused) || errors.Is(err, ErrUnanswered) {
+			t.Errorf("%s: %v, want it to be put off", name, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "p@ss") {
+			t.Errorf("%s: the error tells the password: %v", name, err)
+		}
+		m.Close()
+	}
+	if g.taken.Load() != 0 {
+		t.Errorf("the server took %d mails", g.taken.Load())
+	}
+}

@@ -1,0 +1,202 @@
+package notifications
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"tillstream/events"
+	"tillstream/events/log"
+	"tillstream/events/worker"
+)
+
+// Deciders queue a message for every outcome of an order.
+func (s *Service) Deciders() []worker.Decider {
+	return []worker.Decider{{
+		Name: "notifications-orders", Source: events.StreamOrders,
+		Routes: []worker.Route{
+			worker.On(func(tx *log.Tx, e events.Event, p events.OrderConfirmed) error {
+				return s.queue(tx, e, Confirmed(p, e.Time))
+			}),
+			worker.On(func(tx *log.Tx, e events.Event, p events.OrderRejected) error {
+				return s.queue(tx, e, Rejected(p, e.Time))
+			}),
+			worker.On(func(tx *log.Tx, e events.Event, p events.OrderExpired) error {
+				return s.queue(tx, e, Expired(p, e.Time))
+			}),
+			worker.On(func(tx *log.Tx, e events.Event, p events.OrderCancelled) error {
+				return s.queue(tx, e, Cancelled(p, e.Time))
+			}),
+			worker.On(func(tx *log.Tx, e events.Event, p events.OrderRefunded) error {
+				return s.queue(tx, e, Refunded(p, e.Time))
+			}),
+		},
+	}}
+}
+
+// Actors hand queued messages to the mail server.
+func (s *Service) Actors() []worker.Actor {
+	return []worker.Actor{{
+		Name: "notifications-mail", Source: events.StreamNotifications, Concurrency: s.config.Concurrency,
+		Routes: []worker.ActRoute{worker.Do(s.send)},
+	}}
+}
+
+// Sweeps returns none: a queued message stays with its consumer until it is settled.
+func (s *Service) Sweeps() []worker.Sweep { return nil }
+
+// queue appends the message of an outcome. Most orders have but one, so none before it is expected; a refund follows one.
+func (s *Service) queue(tx *log.Tx, e events.Event, o Outcome) error {
+	load := Notifications.LoadNew
+	if o.Template == TemplateRefunded {
+		load = Notifications.Load
+	}
+	n, err := load(tx, o.Facts.OrderID)
+	if err != nil {
+		return err
+	}
+	facts, err := n.Queue(o, e.ID, s.domain)
+	if err != nil {
+		return err
+	}
+	return Notifications.Append(tx, o.Facts.OrderID, facts...)
+}
+
+// verdict is what became of a hand-over as this process saw it. A nil result means that it ended without delivery.
+type verdict struct {
+	attempt int
+	result  events.Payload
+}
+
+var errBeingSent = errors.New("somebody may be sending it")
+
+// send is the act: it looks what is to be done about a message, does it, and records the result.
+func (s *Service) send(ctx context.Context, e events.Event, p events.MessageQueued) error {
+	known, _ := s.known.Get(p.MessageID)
+	if known.result != nil {
+		return s.record(ctx, e, p.OrderID, known.result)
+	}
+	n, _, err := Notifications.ReadAtLeast(ctx, s.log, p.OrderID, e.Sequence)
+	if err != nil {
+		return err
+	}
+	m, ok := n.Message(p.MessageID)
+	if !ok {
+		return worker.Park(fmt.Errorf("message %s is not among those of its order", p.MessageID))
+	}
+	step, wait := m.Next(s.log.Now(), s.claim(), known.attempt)
+	switch step {
+	case StepSend:
+		return s.handOver(ctx, e, p, m)
+	case StepWait:
+		return worker.RetryAfter(wait, errBeingSent)
+	case StepGiveUp:
+		return s.record(ctx, e, p.OrderID, events.MessageUnknown{OrderID: p.OrderID, MessageID: p.MessageID, Error: ErrUnanswered.Error()})
+	}
+	return nil
+}
+
+// handOver speaks to the mail server and decides what its answer means.
+func (s *Service) handOver(ctx context.Context, e events.Event, p events.MessageQueued, m Message) error {
+	mail, err := s.renderer.render(p)
+	if err != nil {
+		return worker.Park(err) // new templates and a redrive mend it, repeating does not
+	}
+	mail.Date, mail.From = s.log.Now(), s.from
+	mail.To.Name, mail.To.Address = p.Name, p.To
+
+	begun := 0
+	err = s.mailer.Send(ctx, mail, func() error {
+		begun, err = s.begin(ctx, e, p)
+		return err
+	})
+	if begun > 0 {
+		m.Attempt = begun
+	}
+	return s.conclude(ctx, e, p, m, begun > 0, err)
+}
+
+// begin says that the mail's bytes are next and returns the attempt's number. It returns errNotOurs when the message has
+// been settled or taken meanwhile: of two that come here at once one goes on.
+func (s *Service) begin(ctx context.Context, e events.Event, p events.MessageQueued) (attempt int, err error) {
+	known, _ := s.known.Get(p.MessageID)
+	err = s.log.Do(ctx, func(tx *log.Tx) error {
+		tx.Because(e)
+		n, err := Notifications.Load(tx, p.OrderID)
+		if err != nil {
+			return err
+		}
+		m, _ := n.Message(p.MessageID)
+		if step, _ := m.Next(tx.Now(), s.claim(), known.attempt); step != StepSend {
+			return errNotOurs
+		}
+		sending := m.Start(p.OrderID)
+		attempt = sending.Attempt
+		return Notifications.Append(tx, p.OrderID, sending)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return attempt, nil
+}
+
+// conclude turns what the mail server said into a fact, or into another try.
+func (s *Service) conclude(ctx context.Context, e events.Event, p events.MessageQueued, m Message, begun bool, err error) error {
+	said := scrub(err)
+	switch {
+	case err == nil:
+		return s.record(ctx, e, p.OrderID, events.MessageSent{OrderID: p.OrderID, MessageID: p.MessageID})
+	case errors.Is(err, errNotOurs):
+		return worker.RetryAfter(s.claim(), err) // whoever has it may die of it
+	case errors.Is(err, log.ErrUnavailable), errors.Is(err, log.ErrContention), errors.Is(err, log.ErrUnreadable):
+		return err
+	case errors.Is(err, ErrRefused):
+		return s.record(ctx, e, p.OrderID, events.MessageFailed{OrderID: p.OrderID, MessageID: p.MessageID, Error: said})
+	case errors.Is(err, ErrUnanswered) && m.mayRepeat():
+		return worker.RetryAfter(s.claim(), errors.New(said))
+	case errors.Is(err, ErrUnanswered):
+		return s.record(ctx, e, p.OrderID, events.MessageUnknown{OrderID: p.OrderID, MessageID: p.MessageID, Error: said})
+	case m.Hopeless(s.log.Now()):
+		return s.record(ctx, e, p.OrderID, events.MessageFailed{OrderID: p.OrderID, MessageID: p.MessageID, Error: "given up: " + said})
+	}
+	if begun {
+		s.known.Add(p.MessageID, verdict{attempt: m.Attempt})
+	}
+	return worker.RetryAfter(s.config.Backoff(worker.Attempt(ctx)), errors.New(said))
+}
+
+// record appends the result of a message. While the log is away the result is kept in mind: forgetting it would make an
+// answered question an unknown outcome.
+func (s *Service) record(ctx context.Context, e events.Event, orderID string, result events.Payload) error {
+	messageID, _ := resultOf(result)
+	err := s.log.Do(ctx, func(tx *log.Tx) error {
+		tx.Because(e)
+		n, err := Notifications.Load(tx, orderID)
+		if err != nil {
+			return err
+		}
+		return Notifications.Append(tx, orderID, n.Settle(result)...)
+	})
+	if err != nil {
+		s.known.Add(messageID, verdict{result: result})
+		return fmt.Errorf("record %s of %s: %w", result.EventType(), messageID, err)
+	}
+	s.known.Remove(messageID)
+	return nil
+}
+
+// maxSaid bounds what is kept of a mail server's words.
+const maxSaid = 500
+
+var mailAddress = regexp.MustCompile(`[^\s<>"'(),;:]+@[^\s<>"'(),;:]+`)
+
+// scrub writes an error down without the addresses that mail servers like to repeat: it goes into log files.
+func scrub(err error) string {
+	if err == nil {
+		return ""
+	}
+	text := mailAddress.ReplaceAllString(oneLine(err.Error()), "[address]")
+	return strings.ToValidUTF8(text[:min(len(text), maxSaid)], "") // JSON refuses half a letter
+}

@@ -1,0 +1,344 @@
+package notifications_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tillstream/events"
+	"tillstream/events/log"
+	"tillstream/events/log/logtest"
+	"tillstream/notifications"
+	"tillstream/notifications/inbox"
+)
+
+func TestEveryOutcomeBecomesOneMail(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	p.runs(t, p.service(t))
+	outcome := notifications.SampleOutcome
+	german := outcome("expired")
+	german.Customer.Locale = "de-DE"
+	for subject, fact := range map[string]events.Payload{
+		"is confirmed":                          notifications.SampleConfirmed("confirmed"),
+		"cannot deliver":                        events.OrderRejected{OrderOutcome: outcome("rejected"), Reason: events.RejectedNoStock},
+		"wurde nicht rechtzeitig bezahlt":       events.OrderExpired{OrderOutcome: german},
+		"is cancelled":                          events.OrderCancelled{OrderOutcome: outcome("cancelled"), By: "shopper"},
+		"Refund of £4.95 for order 8F3K2-MQD7A": notifications.SampleRefunded("refunded", "r1"),
+	} {
+		id := strings.TrimPrefix(fact.EventType(), "orders.")
+		p.says(t, id, fact)
+		m := p.becomes(t, id, 0, notifications.StatusSent)
+		mails := p.mails(m.ID)
+		if len(mails) != 1 || m.Attempt != 1 {
+			t.Fatalf("%s: %d mails in %d attempts, want one", id, len(mails), m.Attempt)
+		}
+		got := mails[0]
+		if !strings.Contains(got.Subject, subject) || got.To != "ada@example.com" {
+			t.Errorf("%s: to %q, subject %q", id, got.To, got.Subject)
+		}
+		if link := "https://shop.example/orders/" + id + "#token=token-of-" + id; !strings.Contains(got.Text, link) || !strings.Contains(got.HTML, `href="`+link+`"`) {
+			t.Errorf("%s: no link %s in\n%s", id, link, got.HTML)
+		}
+	}
+}
+
+func (p *post) mails(messageID string) []inbox.Message {
+	return slices.DeleteFunc(p.box.Messages(""), func(m inbox.Message) bool { return m.MessageID != messageID })
+}
+
+// The whole chain can be followed: the mail names the event that caused it and the order that it is about.
+func TestMessagesKnowTheirCause(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	p.runs(t, p.service(t))
+	p.says(t, "o1", notifications.SampleConfirmed("o1"))
+	m := p.becomes(t, "o1", 0, notifications.StatusSent)
+	got := p.history(t, "o1")
+	if len(got) != 3 {
+		t.Fatalf("%d events, want queued, sending, sent", len(got))
+	}
+	if got[0].CausationID != m.Fact || got[1].CausationID != got[0].ID || got[2].CausationID != got[0].ID {
+		t.Errorf("causes: %+v", got)
+	}
+	for _, e := range got {
+		if e.CorrelationID != "o1" {
+			t.Errorf("%s is about %q", e.Type, e.CorrelationID)
+		}
+		if strings.Contains(fmt.Sprintf("%s", e.Payload), "token-of-") {
+			t.Errorf("%s has the access token in the log", e.Type)
+		}
+	}
+}
+
+// Fault row 55, and 21: everything is delivered again, by new consumers and as new events, and nobody gets a mail.
+func TestOldEventsDeliveredAgainSendNothing(t *testing.T) {
+	t.Parallel()
+	const orders = 200
+	p := open(t)
+	stop := p.runs(t, p.service(t))
+	for i := range orders {
+		p.says(t, fmt.Sprint("o", i), notifications.SampleConfirmed(fmt.Sprint("o", i)))
+	}
+	waitFor(t, "all mails have arrived", func() bool { return len(p.box.Messages("")) == orders })
+	p.settled(t)
+	stop()
+	before := p.length(t)
+	for stream, consumer := range map[string]string{events.StreamOrders: "notifications-orders", events.StreamNotifications: "notifications-mail"} {
+		if err := p.log.JetStream().DeleteConsumer(t.Context(), stream, consumer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range orders {
+		p.says(t, fmt.Sprint("o", i), notifications.SampleConfirmed(fmt.Sprint("o", i)))
+	}
+	p.runs(t, p.service(t))
+	p.settled(t)
+	if got := len(p.box.Messages("")); got != orders {
+		t.Errorf("%d mails, want still %d", got, orders)
+	}
+	if got := p.length(t); got != before {
+		t.Errorf("%d events, before %d", got, before)
+	}
+}
+
+func (p *post) length(t testing.TB) uint64 {
+	t.Helper()
+	stream, err := p.log.JetStream().Stream(t.Context(), events.StreamNotifications)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream.CachedInfo().State.LastSeq
+}
+
+// queued puts a message into the log without anybody to send it, and returns it as its consumer would deliver it.
+func (p *post) queued(t testing.TB, o notifications.Outcome) (events.Event, events.MessageQueued) {
+	t.Helper()
+	id := o.Facts.OrderID
+	err := p.log.Do(t.Context(), func(tx *log.Tx) error {
+		n, err := notifications.Notifications.Load(tx, id)
+		if err != nil {
+			return err
+		}
+		facts, err := n.Queue(o, "fact-of-"+id, "shop.example")
+		if err != nil {
+			return err
+		}
+		return notifications.Notifications.Append(tx, id, facts...)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	history := p.history(t, id)
+	if len(history) == 0 {
+		t.Fatalf("nothing is said about %s", id)
+	}
+	e := history[len(history)-1]
+	return e, e.Payload.(events.MessageQueued)
+}
+
+// history is what the log says about an order's messages.
+func (p *post) history(t testing.TB, orderID string) []events.Event {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var got []events.Event
+	err := p.log.Tail(ctx, events.StreamNotifications, []string{events.PrefixNotification + orderID}, log.FromBeginning, cancel,
+		func(e events.Event) error { got = append(got, e); return nil })
+	if !errors.Is(err, context.Canceled) || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		t.Fatalf("read the history of %s: %v", orderID, err)
+	}
+	return got
+}
+
+// dies leaves the log as a sender does that was killed after it said "sending".
+func (p *post) dies(t testing.TB, m events.MessageQueued) {
+	t.Helper()
+	err := p.log.Do(t.Context(), func(tx *log.Tx) error {
+		n, err := notifications.Notifications.Load(tx, m.OrderID)
+		if err != nil {
+			return err
+		}
+		message, _ := n.Message(m.MessageID)
+		return notifications.Notifications.Append(tx, m.OrderID, message.Start(m.OrderID))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+var (
+	confirmation = func(id string) notifications.Outcome {
+		return notifications.Confirmed(notifications.SampleConfirmed(id), start)
+	}
+	refund = func(id string) notifications.Outcome {
+		return notifications.Refunded(notifications.SampleRefunded(id, "r1"), start)
+	}
+)
+
+// Fault rows 52 and 53: a sender was killed, before or after the server had the mail; nobody can tell which.
+func TestSenderThatDied(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		outcome notifications.Outcome
+		said    bool // sending
+		want    notifications.Status
+		mails   int
+	}{
+		"BeforeItSaidSo":     {confirmation("o1"), false, notifications.StatusSent, 1},
+		"AfterItSaidSo":      {confirmation("o1"), true, notifications.StatusSent, 1},
+		"MoneyBefore":        {refund("o1"), false, notifications.StatusSent, 1},
+		"MoneyAfterItSaidSo": {refund("o1"), true, notifications.StatusUnknown, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := open(t)
+			_, m := p.queued(t, c.outcome)
+			if c.said {
+				p.dies(t, m)
+			}
+			p.runs(t, p.service(t))
+			p.becomes(t, "o1", 0, c.want)
+			p.settled(t)
+			if got := len(p.mails(m.MessageID)); got != c.mails {
+				t.Errorf("%d mails, want %d", got, c.mails)
+			}
+		})
+	}
+}
+
+// Fault row 54, first part: a server that is busy three times, at each step, and one that says no.
+func TestServerThatRefuses(t *testing.T) {
+	t.Parallel()
+	for _, stage := range []inbox.Stage{inbox.StageMail, inbox.StageRcpt, inbox.StageData} {
+		for name, outcome := range map[string]notifications.Outcome{"Confirmed": confirmation("o1"), "Refunded": refund("o1")} {
+			t.Run("Busy"+string(stage)+name, func(t *testing.T) {
+				t.Parallel()
+				p := open(t)
+				var asked atomic.Int32
+				p.box.Behave(func(_ context.Context, at inbox.Stage, _, _ string) error {
+					if at == stage && asked.Add(1) <= 3 {
+						return inbox.Refuse(451, "try ada@example.com later")
+					}
+					return nil
+				})
+				_, m := p.queued(t, outcome)
+				p.runs(t, p.service(t))
+				p.becomes(t, "o1", 0, notifications.StatusSent)
+				if got := len(p.mails(m.MessageID)); got != 1 {
+					t.Errorf("%d mails, want 1", got)
+				}
+			})
+		}
+		t.Run("No"+string(stage), func(t *testing.T) {
+			t.Parallel()
+			p := open(t)
+			var asked atomic.Int32
+			p.box.Behave(func(_ context.Context, at inbox.Stage, _, _ string) error {
+				if at == stage {
+					asked.Add(1)
+					return inbox.Refuse(550, "ada@example.com is not here")
+				}
+				return nil
+			})
+			p.queued(t, confirmation("o1"))
+			p.runs(t, p.service(t))
+			m := p.becomes(t, "o1", 0, notifications.StatusFailed)
+			p.settled(t)
+			if !strings.Contains(m.Error, "550") || strings.Contains(m.Error, "ada@") || asked.Load() != 1 {
+				t.Errorf("said %q after %d tries; want the reply without the address, after one", m.Error, asked.Load())
+			}
+		})
+	}
+}
+
+// Fault row 54, second part: a server that takes a mail and never says so. Others go on meanwhile.
+func TestServerThatHangsAfterTheMail(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	var hung atomic.Int32
+	p.box.Behave(func(ctx context.Context, at inbox.Stage, _, to string) error {
+		if at == inbox.StageKept && strings.HasPrefix(to, "slow") {
+			hung.Add(1)
+			<-ctx.Done()
+		}
+		return nil
+	})
+	p.runs(t, p.service(t))
+	slowMail, slowMoney := notifications.SampleConfirmed("mail"), notifications.SampleRefunded("money", "r1")
+	slowMail.Customer.Email, slowMoney.Customer.Email = "slow@example.com", "slow.too@example.com"
+	p.says(t, "mail", slowMail)
+	p.says(t, "money", slowMoney)
+	waitFor(t, "both hang", func() bool { return hung.Load() >= 2 })
+	for i := range 20 {
+		p.says(t, fmt.Sprint("o", i), notifications.SampleConfirmed(fmt.Sprint("o", i)))
+	}
+	for i := range 20 {
+		p.becomes(t, fmt.Sprint("o", i), 0, notifications.StatusSent)
+	}
+	money := p.becomes(t, "money", 0, notifications.StatusUnknown)
+	mail := p.becomes(t, "mail", 0, notifications.StatusUnknown)
+	p.settled(t)
+	if got := len(p.mails(money.ID)); got != 1 {
+		t.Errorf("the mail about money went out %d times, want once", got)
+	}
+	if got := len(p.mails(mail.ID)); got != 3 {
+		t.Errorf("the confirmation went out %d times under its Message-ID, want 3 and then staff", got)
+	}
+}
+
+// Fault I4: many replicas get the same message at the same moment; one sends it.
+func TestManySendersOfOneMessage(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	e, m := p.queued(t, confirmation("o1"))
+	services := []*notifications.Service{p.service(t), p.service(t), p.service(t)}
+	var group sync.WaitGroup
+	for i := range 24 {
+		group.Go(func() {
+			// All but one are told to look again later; the error says so and is not what this test is about.
+			if err := services[i%3].Act(t.Context(), e, m); err != nil && errors.Is(err, log.ErrUnavailable) {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if got := len(p.mails(m.MessageID)); got != 1 {
+		t.Errorf("%d mails, want 1", got)
+	}
+	if got := p.state(t, "o1").Messages[0]; got.Status != notifications.StatusSent || got.Attempt != 1 {
+		t.Errorf("state %+v", got)
+	}
+}
+
+// What a process knows and could not write down is written down later, not asked of the mail server again.
+func TestResultThatCouldNotBeRecorded(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	p := &post{log: logtest.OpenOn(t, server), box: startInbox(t)}
+	e, m := p.queued(t, refund("o1"))
+	p.dies(t, m)
+	s := p.service(t)
+	away := logtest.OpenOn(t, server)
+	away.Close() // it still reads, and takes no writes
+	back := s.SwapLog(away)
+	if err := s.Record(t.Context(), e, "o1", events.MessageSent{OrderID: "o1", MessageID: m.MessageID}); !errors.Is(err, log.ErrUnavailable) {
+		t.Fatalf("recorded in a log that is closed: %v", err)
+	}
+	s.SwapLog(back)
+	if err := s.Act(t.Context(), e, m); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.state(t, "o1").Messages[0].Status; got != notifications.StatusSent {
+		t.Errorf("it is %s, want sent", got)
+	}
+	if got := len(p.mails(m.MessageID)); got != 0 {
+		t.Errorf("%d more mails", got)
+	}
+}

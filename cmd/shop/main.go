@@ -4,6 +4,8 @@ package main
 
 import (
 	"os"
+	"runtime"
+	"runtime/debug"
 
 	"github.com/alecthomas/kong"
 
@@ -14,11 +16,26 @@ func main() {
 	var config Config
 	kong.Parse(&config, kong.Name("shop"), kong.UsageOnError(),
 		kong.Description("Runs the whole shop in one process. Everything it needs is inside; data is kept in one directory."))
+	tuneRuntime()
 	ctx, cancel := process.UntilSignal(os.Stderr)
 	defer cancel()
 	logger := process.Logger(os.Stderr, config.LogLevel, config.LogJSON)
 	if err := Run(ctx, config, logger, os.Stdout); err != nil {
 		logger.Error("stopped", "error", err)
 		os.Exit(1)
+	}
+}
+
+// tuneRuntime suits a process whose threads mostly wait for the disk, unless the environment says otherwise.
+//
+// A thread in fsync keeps its processor until the scheduler notices, and the embedded broker syncs six streams at a time:
+// with as many processors as cores the others stand still meanwhile. Measured on two cores, 8 instead of 2 doubled the
+// purchases per second. The heap is small (about 100 MB), so it may grow further before it is collected.
+func tuneRuntime() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(max(8, 2*runtime.NumCPU()))
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(200)
 	}
 }

@@ -58,7 +58,6 @@ var catalogue = index(
 	define[PaymentProcessing](1, nil),
 	define[PaymentDeclined](1, nil),
 	define[PaymentAuthorized](1, nil),
-	define[PaymentCaptureRequested](1, nil),
 	define[PaymentCaptured](1, nil),
 	define[PaymentCancelRequested](1, nil),
 	define[PaymentCancelled](1, nil),

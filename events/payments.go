@@ -71,15 +71,6 @@ type PaymentAuthorized struct {
 // EventType implements [Payload].
 func (PaymentAuthorized) EventType() string { return "payments.authorized" }
 
-// PaymentCaptureRequested: the order accepted the authorisation.
-type PaymentCaptureRequested struct {
-	OrderID string `json:"order_id"`
-	Amount  Money  `json:"amount"`
-}
-
-// EventType implements [Payload].
-func (PaymentCaptureRequested) EventType() string { return "payments.capture_requested" }
-
 // PaymentCaptured: the money is ours.
 type PaymentCaptured struct {
 	OrderID       string `json:"order_id"`

@@ -62,13 +62,18 @@ func (s *Service) fail(ctx context.Context, e events.Event, orderID string, why 
 	return s.say(ctx, e, orderID, func(p Payment) ([]events.Payload, error) { return Fail(p, answer.Code, answer.Message), nil })
 }
 
-// capture takes the money, once.
-func (s *Service) capture(ctx context.Context, e events.Event, r events.PaymentCaptureRequested) error {
+// capture takes the money, once. It is woken by the order itself, which has accepted the authorisation: that is the
+// intention in the log, and a shopper waits for what follows.
+func (s *Service) capture(ctx context.Context, e events.Event, r events.OrderPaymentAccepted) error {
 	p, _, err := Payments.Read(ctx, s.log, r.OrderID)
 	if err != nil {
 		return err
 	}
-	if !p.Captured.IsZero() || p.Cancelled || p.CancelForce {
+	wanted, err := AcceptCapture(p, r.Amount)
+	if err != nil {
+		return worker.Park(err)
+	}
+	if !wanted {
 		return nil
 	}
 	if s.mustLook(ctx, e) {

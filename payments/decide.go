@@ -149,17 +149,16 @@ func cancelled(p Payment, in Intent) []events.Payload {
 	return []events.Payload{events.PaymentCancelled{OrderID: p.OrderID, PaymentIntent: in.ID, Reason: in.Cancellation}}
 }
 
-// AcceptCapture has the authorised money taken, because the order stands by its goods.
-func AcceptCapture(p Payment, amount events.Money) ([]events.Payload, error) {
+// AcceptCapture decides whether the authorised money is to be taken now that the order stands by its goods: not twice,
+// and not once the payment has ended.
+func AcceptCapture(p Payment, amount events.Money) (bool, error) {
 	switch {
 	case !p.Exists():
-		return nil, fmt.Errorf("%w: capture of a payment that was never requested", ErrUnmatched)
+		return false, fmt.Errorf("%w: capture of a payment that was never requested", ErrUnmatched)
 	case amount != p.Amount:
-		return nil, fmt.Errorf("%w: order %s accepts %s, requested was %s", ErrMismatch, p.OrderID, amount, p.Amount)
-	case p.CaptureRequested || !p.Captured.IsZero(), p.Cancelled || p.CancelForce || p.Failure != nil:
-		return nil, nil
+		return false, fmt.Errorf("%w: order %s accepts %s, requested was %s", ErrMismatch, p.OrderID, amount, p.Amount)
 	}
-	return []events.Payload{events.PaymentCaptureRequested{OrderID: p.OrderID, Amount: amount}}, nil
+	return p.Captured.IsZero() && !p.Cancelled && !p.CancelForce && p.Failure == nil, nil
 }
 
 // Cancel calls the payment off. With force an authorisation is let go and captured money goes back; without, the

@@ -19,10 +19,10 @@
 // One purchase:
 //
 //	orders.awaiting_payment ─► payments.requested ─► actor: create intent ─► payments.intent_created
-//	shopper confirms ─► Stripe posts ─► payments.webhooks ─► payments.authorized ─► (orders.payment_accepted)
-//	─► payments.capture_requested ─► actor: capture ─► payments.captured, also said by a webhook, counted once
+//	shopper confirms ─► Stripe posts ─► payments.webhooks ─► payments.authorized
+//	orders.payment_accepted ─► actor: capture ─► payments.captured, also said by a webhook, counted once
 //
-// A call to Stripe stands between two facts in the log. When the process dies in between, the call is made again under
+// A call to Stripe stands between two facts in the log, one that asks for it and one that tells. When the process dies in between, the call is made again under
 // the same idempotency key, after looking at Stripe first; the key dies before Stripe forgets it. Keys are
 // <order>/create/v1, <order>/capture/v1, <order>/cancel/v1 and <order>/refund/<refund id>.
 //

@@ -26,7 +26,6 @@ var (
 	saidProcess   = events.PaymentProcessing{OrderID: order, PaymentIntent: intent}
 	saidDeclined  = events.PaymentDeclined{OrderID: order, PaymentIntent: intent, Fact: "ch_no", Code: "card_declined", DeclineCode: "generic_decline", Message: "No."}
 	saidAuth      = events.PaymentAuthorized{OrderID: order, PaymentIntent: intent, Charge: "ch_1", Amount: gbp1250}
-	saidCapReq    = events.PaymentCaptureRequested{OrderID: order, Amount: gbp1250}
 	saidCaptured  = events.PaymentCaptured{OrderID: order, PaymentIntent: intent, Charge: "ch_1", Amount: gbp1250}
 	saidCancel    = events.PaymentCancelRequested{OrderID: order, Reason: "orders.expired"}
 	saidForce     = events.PaymentCancelRequested{OrderID: order, Force: true, Reason: "orders.cancelled"}
@@ -44,8 +43,7 @@ var histories = map[string][]events.Payload{
 	"processing":      {saidRequested, saidIntent, saidProcess},
 	"declined":        {saidRequested, saidIntent, saidDeclined},
 	"authorized":      {saidRequested, saidIntent, saidAuth},
-	"captureWanted":   {saidRequested, saidIntent, saidAuth, saidCapReq},
-	"captured":        {saidRequested, saidIntent, saidAuth, saidCapReq, saidCaptured},
+	"captured":        {saidRequested, saidIntent, saidAuth, saidCaptured},
 	"cancelWanted":    {saidRequested, saidIntent, saidCancel},
 	"forceWanted":     {saidRequested, saidIntent, saidForce},
 	"cancelled":       {saidRequested, saidIntent, saidCancel, saidCancelled},

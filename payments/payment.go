@@ -6,14 +6,7 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
 )
-
-// Payments is the entity: everything known about the money of one order.
-var Payments = log.Kind[Payment]{Stream: events.StreamPayments, Prefix: events.PrefixPayment, Evolve: Evolve}
-
-// webhooks holds Stripe's events as they were received. Nothing is decided there.
-var webhooks = log.Journal{Stream: events.StreamPayments, Subject: events.SubjectWebhooks}
 
 // Status is where a payment stands, in the words of the API.
 type Status string
@@ -53,15 +46,14 @@ type Payment struct {
 	LastError *Decline           `json:"last_error,omitempty"`
 	Declines  map[string]Decline `json:"declines,omitempty"` // by fact, so that each attempt counts once
 
-	Authorized       events.Money      `json:"authorized,omitzero"`
-	CaptureRequested bool              `json:"capture_requested,omitempty"`
-	Captured         events.Money      `json:"captured,omitzero"`
-	CancelRequested  bool              `json:"cancel_requested,omitempty"`
-	CancelForce      bool              `json:"cancel_force,omitempty"`
-	Cancelled        bool              `json:"cancelled,omitempty"`
-	CancelledIntent  bool              `json:"cancelled_intent,omitempty"` // Stripe said so about our intent
-	Failure          *Decline          `json:"failure,omitempty"`
-	Refunds          map[string]Refund `json:"refunds,omitempty"` // by our refund id
+	Authorized      events.Money      `json:"authorized,omitzero"`
+	Captured        events.Money      `json:"captured,omitzero"`
+	CancelRequested bool              `json:"cancel_requested,omitempty"`
+	CancelForce     bool              `json:"cancel_force,omitempty"`
+	Cancelled       bool              `json:"cancelled,omitempty"`
+	CancelledIntent bool              `json:"cancelled_intent,omitempty"` // Stripe said so about our intent
+	Failure         *Decline          `json:"failure,omitempty"`
+	Refunds         map[string]Refund `json:"refunds,omitempty"` // by our refund id
 
 	RequestedAt time.Time `json:"requested_at,omitzero"`
 	UpdatedAt   time.Time `json:"updated_at,omitzero"`
@@ -177,8 +169,6 @@ func Evolve(p Payment, e events.Event) (Payment, error) {
 	case events.PaymentAuthorized:
 		p.Authorized = fact.Amount
 		p = p.settle(fact.Charge)
-	case events.PaymentCaptureRequested:
-		p.CaptureRequested = true
 	case events.PaymentCaptured:
 		p.Authorized, p.Captured = fact.Amount, fact.Amount // what is taken was authorised, whether we heard of it or not
 		p = p.settle(fact.Charge)

@@ -123,9 +123,6 @@ func TestMoneyAddsUpWhateverHappens(t *testing.T) {
 		p := hear(t, Payment{}, func(p Payment) ([]events.Payload, error) { return Request(p, awaiting) })
 		refunds := 0
 		t.Repeat(map[string]func(*rapid.T){
-			"accepted": func(t *rapid.T) {
-				p = hear(t, p, func(p Payment) ([]events.Payload, error) { return AcceptCapture(p, gbp1250) })
-			},
 			"cancelled": func(t *rapid.T) {
 				force := rapid.Bool().Draw(t, "force")
 				p = hear(t, p, func(p Payment) ([]events.Payload, error) { return Cancel(p, force, "test") })

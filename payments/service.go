@@ -3,7 +3,6 @@ package payments
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -40,7 +39,7 @@ const secretsKept = 10_000
 
 func (c Config) withDefaults() Config {
 	if c.Logger == nil {
-		c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.ReconcileEvery == 0 {
 		c.ReconcileEvery = time.Minute

@@ -22,9 +22,6 @@ func (s *Service) Deciders() []worker.Decider {
 				facts, err := Request(p, o)
 				return appendTo(tx, o.OrderID, facts, err)
 			}),
-			worker.On(func(tx *log.Tx, _ events.Event, o events.OrderPaymentAccepted) error {
-				return decide(tx, o.OrderID, func(p Payment) ([]events.Payload, error) { return AcceptCapture(p, o.Amount) })
-			}),
 			worker.On(func(tx *log.Tx, e events.Event, o events.OrderExpired) error {
 				return decide(tx, o.OrderID, func(p Payment) ([]events.Payload, error) { return Cancel(p, false, e.Type) })
 			}),
@@ -47,17 +44,20 @@ func (s *Service) Deciders() []worker.Decider {
 	}
 }
 
-// Actors returns what calls Stripe. The raw webhooks are on its filter too, for those that can only be understood by
+// Actors returns what calls Stripe. The raw webhooks are among its events too, for those that can only be understood by
 // asking back: what is said of charges and refunds names an intent but no order.
 func (s *Service) Actors() []worker.Actor {
-	return []worker.Actor{{Name: "payments-stripe", Source: events.StreamPayments, Filter: []string{events.PrefixPayment + "*"},
-		Concurrency: actConcurrency, AckWait: 2 * stripeTimeout, Routes: []worker.ActRoute{
-			worker.Do(s.createIntent),
-			worker.Do(s.capture),
-			worker.Do(s.cancel),
-			worker.Do(s.refund),
-			worker.Do(s.askBack),
-		}}}
+	return []worker.Actor{
+		{Name: "payments-stripe", Source: events.StreamPayments, Filter: []string{events.PrefixPayment + "*"},
+			Concurrency: actConcurrency, AckWait: 2 * stripeTimeout, Routes: []worker.ActRoute{
+				worker.Do(s.createIntent),
+				worker.Do(s.cancel),
+				worker.Do(s.refund),
+				worker.Do(s.askBack),
+			}},
+		{Name: "payments-capture", Source: events.StreamOrders, Filter: []string{events.PrefixOrder + "*"},
+			Concurrency: actConcurrency, AckWait: 2 * stripeTimeout, Routes: []worker.ActRoute{worker.Do(s.capture)}},
+	}
 }
 
 // Sweeps returns the reconciler.

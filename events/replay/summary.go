@@ -80,8 +80,6 @@ func ofPayment(p events.Payload) (string, bool) {
 		return strings.TrimSpace(fmt.Sprintf("%s %s: %s", p.Code, p.DeclineCode, p.Message)), true
 	case events.PaymentAuthorized:
 		return fmt.Sprintf("%s reserved on the card", p.Amount), true
-	case events.PaymentCaptureRequested:
-		return fmt.Sprintf("%s is to be taken", p.Amount), true
 	case events.PaymentCaptured:
 		return fmt.Sprintf("%s taken", p.Amount), true
 	}

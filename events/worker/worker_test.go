@@ -39,7 +39,7 @@ func marker(name string) worker.Decider {
 			switch {
 			case strings.HasPrefix(p.OrderID, "panic"):
 				var nothing map[string]int
-				nothing["x"] = 1
+				nothing["x"] = 1 //nolint:govet,staticcheck // the panic is the point
 			case strings.HasPrefix(p.OrderID, "refuse"):
 				return errors.New("impossible state")
 			case strings.HasPrefix(p.OrderID, "big"):

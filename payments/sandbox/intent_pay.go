@@ -121,7 +121,7 @@ func (t *tx) decline(in *intent, name string, authenticated bool) *apiError {
 // failAuthentication books that the shopper did not prove to be the holder; no
 // bank was asked for money.
 func (t *tx) failAuthentication(in *intent) {
-	in.refuse(refusals["authentication_fail"], "", t.now)
+	_ = in.refuse(refusals["authentication_fail"], "", t.now) // the intent keeps it; nobody waits for this answer
 	t.putIntent(in)
 	t.emit("payment_intent.payment_failed", in)
 }

@@ -243,6 +243,7 @@ func TestStatusOfEveryState(t *testing.T) {
 	want := map[string]Status{
 		"none": "", "requested": StatusRequested, "intent": StatusIntentCreated, "action": StatusRequiresAction,
 		"processing": StatusProcessing, "declined": StatusIntentCreated, "authorized": StatusAuthorized,
+		"captured": StatusCaptured, "cancelWanted": StatusIntentCreated,
 		"forceWanted": StatusIntentCreated, "cancelled": StatusCancelled, "cancelledBefore": StatusCancelled,
 		"failed": StatusFailed, "voided": StatusCaptured, "refunded": StatusRefunded,
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -98,7 +99,7 @@ func (c *committer) gather() []*request {
 	}
 	batch, size, subjects := []*request{first}, len(first.messages), map[string]bool{}
 	claim(subjects, first)
-	for {
+	for yielded := false; ; {
 		select {
 		case r, ok := <-c.queue:
 			if !ok {
@@ -110,7 +111,12 @@ func (c *committer) gather() []*request {
 			}
 			batch, size = append(batch, r), size+len(r.messages)
 		default:
-			return batch
+			if yielded {
+				return batch
+			}
+			// Those who were answered a moment ago are about to ask again: let them run first, once.
+			yielded = true
+			runtime.Gosched()
 		}
 	}
 }

@@ -15,19 +15,18 @@ import (
 const heartbeat = 15 * time.Second
 
 // follow streams an order's states. It asks to be told first and reads then, so nothing falls in between.
-func (s *Service) follow(_ context.Context, in *orderInput) (*huma.StreamResponse, error) {
+func (s *Service) follow(ctx context.Context, in *orderInput) (*huma.StreamResponse, error) {
 	if !s.allowed(in) {
 		return nil, errHidden
 	}
+	changed, stop := s.watch.watch(in.ID)
+	order, seq, err := Orders.Read(ctx, s.config.Log, in.ID)
+	if err != nil {
+		stop()
+		return nil, s.problem(err)
+	}
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
-		changed, stop := s.watch.watch(in.ID)
 		defer stop()
-		order, seq, err := Orders.Read(hc.Context(), s.config.Log, in.ID)
-		if err != nil {
-			hc.SetStatus(http.StatusServiceUnavailable)
-			hc.SetHeader("Retry-After", "1")
-			return
-		}
 		hc.SetHeader("Content-Type", "text/event-stream")
 		hc.SetHeader("Cache-Control", "no-store")
 		hc.SetHeader("X-Accel-Buffering", "no") // nginx would hold the events back

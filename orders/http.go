@@ -3,6 +3,7 @@ package orders
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -198,7 +199,7 @@ func (s *Service) record(ctx context.Context, p Placement, key string) (order Or
 }
 
 type orderInput struct {
-	ID            string `path:"id" maxLength:"64"`
+	ID            string `path:"id"`
 	Authorization string `header:"Authorization" doc:"Bearer <access_token>"`
 }
 
@@ -235,6 +236,9 @@ func (s *Service) cancel(ctx context.Context, in *orderInput) (*orderOutput, err
 		var err error
 		if order, err = Orders.Load(tx, in.ID); err != nil {
 			return err
+		}
+		if !order.Exists() {
+			return fmt.Errorf("%w: order %s", log.ErrNotFound, in.ID)
 		}
 		facts, err := order.Cancel("shopper")
 		if err != nil {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
 )
 
 // Status is where an order stands.
@@ -73,9 +72,6 @@ type Order struct {
 	CancelledBy string            `json:"cancelled_by,omitempty"`
 	Refunds     []Refund          `json:"refunds,omitempty"`
 }
-
-// Orders is where they stand in the log.
-var Orders = log.Kind[Order]{Stream: events.StreamOrders, Prefix: events.PrefixOrder, Evolve: Order.Evolve}
 
 // Exists reports whether the order was placed.
 func (o Order) Exists() bool { return o.Status != "" }

@@ -155,8 +155,9 @@ func sumLines(lines []events.ReservedLine, fault func(string, any, string, ...an
 
 // Hash identifies what was asked for: the same for a retry, another for anything else. Lines count in any order.
 func (p Placement) Hash() (string, error) {
-	p.Lines = slices.SortedFunc(slices.Values(p.Lines), func(a, b events.ReservedLine) int { return cmp.Compare(a.SKU, b.SKU) })
-	data, err := json.Marshal(p, json.Deterministic(true))
+	same := p
+	same.Lines = slices.SortedFunc(slices.Values(p.Lines), func(a, b events.ReservedLine) int { return cmp.Compare(a.SKU, b.SKU) })
+	data, err := json.Marshal(same, json.Deterministic(true))
 	if err != nil {
 		return "", fmt.Errorf("hash order: %w", err)
 	}

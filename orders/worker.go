@@ -16,6 +16,7 @@ const timerTarget = "orders"
 
 // Deciders says which event wakes which decision.
 func (s *Service) Deciders() []worker.Decider {
+	timers := &deadlines{}
 	return []worker.Decider{
 		{Name: "orders-inventory", Source: events.StreamInventory, Filter: []string{events.PrefixReservation + "*"}, Routes: []worker.Route{
 			worker.On(func(tx *log.Tx, e events.Event, p events.ReservationHeld) error {
@@ -42,8 +43,8 @@ func (s *Service) Deciders() []worker.Decider {
 				return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.PaymentRefunded(p.RefundID, p.Amount) })
 			}),
 		}},
-		{Name: "orders-timers", Source: events.StreamOrders, Filter: []string{events.PrefixOrder + "*"}, Routes: []worker.Route{
-			worker.On(setTimer),
+		{Name: "orders-timers", Source: events.StreamOrders, Filter: []string{events.PrefixOrder + "*"}, Finish: timers.set, Routes: []worker.Route{
+			worker.On(timers.placed),
 		}},
 		{Name: "orders-expiry", Source: events.StreamTimers, Filter: []string{events.PrefixTimerFired + timerTarget}, Routes: []worker.Route{
 			worker.On(func(tx *log.Tx, _ events.Event, p events.OrdersDue) error {
@@ -69,11 +70,42 @@ func decide(tx *log.Tx, id string, rule func(Order) []events.Payload) error {
 	return Orders.Append(tx, id, rule(o)...)
 }
 
-// setTimer asks for a wake-up at the deadline. The broker counts in seconds and may be one early, so it is asked for the
-// second after the next full one: then the deadline has passed whenever it comes.
-func setTimer(tx *log.Tx, _ events.Event, p events.OrderPlaced) error {
-	at := p.ExpiresAt.Truncate(time.Second).Add(2 * time.Second)
-	return log.Schedule(tx, "orders-"+p.OrderID, at, timerTarget, events.OrdersDue{Orders: []string{p.OrderID}, Due: p.ExpiresAt})
+// deadlines gathers what one batch of placed orders asks of the broker's clock: one timer for all that are due in the
+// same second. A timer per order would cost the broker a subject and a sync each, to fire mostly for orders that are
+// long paid. It belongs to one decider, which handles one batch at a time.
+type deadlines struct {
+	bySecond map[int64]*events.OrdersDue
+}
+
+func (d *deadlines) placed(_ *log.Tx, _ events.Event, p events.OrderPlaced) error {
+	// The broker counts in seconds and may be one early, so it is asked for the second after the next full one: then
+	// the deadline has passed whenever it comes.
+	at := p.ExpiresAt.Unix() + 2
+	if d.bySecond == nil {
+		d.bySecond = map[int64]*events.OrdersDue{}
+	}
+	if d.bySecond[at] == nil {
+		d.bySecond[at] = &events.OrdersDue{}
+	}
+	due := d.bySecond[at]
+	due.Orders = append(due.Orders, p.OrderID)
+	if p.ExpiresAt.After(due.Due) {
+		due.Due = p.ExpiresAt
+	}
+	return nil
+}
+
+// set names a timer by its second and its first order, so that a batch that is handled again sets the same one again, or
+// one that fires for orders which have another already. Both are harmless.
+func (d *deadlines) set(tx *log.Tx) error {
+	for at, due := range d.bySecond {
+		name := fmt.Sprintf("orders-%d-%s", at, due.Orders[0])
+		if err := log.Schedule(tx, name, time.Unix(at, 0), timerTarget, *due); err != nil {
+			return err
+		}
+	}
+	d.bySecond = nil
+	return nil
 }
 
 // Actors: orders touches nothing outside the log.

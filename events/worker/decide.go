@@ -11,8 +11,9 @@ import (
 
 // Decider is a durable consumer whose events become facts of one stream.
 type Decider struct {
-	Filter []string // subjects of Source; default all
-	Name   string   // of the durable consumer
+	Filter []string               // subjects of Source; default all
+	Finish func(tx *log.Tx) error // runs after the handlers of a batch, to say in one fact what they gathered; default nothing
+	Name   string                 // of the durable consumer
 	Routes []Route
 	Source string // stream
 }
@@ -132,11 +133,19 @@ func (d *decideLoop) gather(tx *log.Tx, batch []delivery) ([]decided, error) {
 		}
 		if tx.Len() > log.MaxBatch {
 			tx.RollBack(mark)
-			return done, nil
+			return done, d.finish(tx)
 		}
 		done = append(done, decided{m, unit, err})
 	}
-	return done, nil
+	return done, d.finish(tx)
+}
+
+// finish lets the decider sum a batch up. An error is one of the program, not of an event: the batch is tried again.
+func (d *decideLoop) finish(tx *log.Tx) error {
+	if d.Finish == nil {
+		return nil
+	}
+	return d.Finish(tx)
 }
 
 func (d *decideLoop) one(tx *log.Tx, m delivery) (unit int, err error) {
@@ -151,8 +160,10 @@ func (d *decideLoop) one(tx *log.Tx, m delivery) (unit int, err error) {
 // alone handles one event in a transaction of its own, which decides again for as long as others are faster.
 func (d *decideLoop) alone(ctx context.Context, m delivery) error {
 	err := d.log.Do(ctx, func(tx *log.Tx) error {
-		_, err := d.one(tx, m)
-		return err
+		if _, err := d.one(tx, m); err != nil {
+			return err
+		}
+		return d.finish(tx)
 	})
 	if err != nil && !isInfrastructure(err) {
 		return d.park(ctx, m, err)

@@ -109,7 +109,11 @@ func (r *Rememberer) Run(ctx context.Context) error {
 func (r *Rememberer) prepare(ctx context.Context) error {
 	return r.untilDone(ctx, ctx, "create indexes", func() error {
 		for _, c := range r.view.Collections {
-			if err := createIndexes(ctx, r.config.DB.Collection(c.Name), c.Indexes); err != nil {
+			indexes, err := useful(ctx, r.config.DB, c.Indexes)
+			if err != nil {
+				return err
+			}
+			if err := createIndexes(ctx, r.config.DB.Collection(c.Name), indexes); err != nil {
 				return err
 			}
 		}

@@ -66,7 +66,7 @@ func (s *Service) Run(ctx context.Context) error {
 				return nil
 			})
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // stopped as asked: what broke off while stopping is no failure
 		}
 		s.catalogue.fail(err)
 		s.logger.Warn("catalogue reads again", "error", err)

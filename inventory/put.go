@@ -72,7 +72,7 @@ func (s *Service) refresh(ctx context.Context, sku string) error {
 func putOne(tx *log.Tx, l Listing, by string) (Put, error) {
 	put := Put{SKU: l.SKU, Err: l.Check()}
 	if put.Err != nil {
-		return put, nil
+		return put, nil //nolint:nilerr // a refusal is an answer about this listing; an error would end the others too
 	}
 	item, err := Items.Load(tx, l.SKU)
 	if err != nil {
@@ -86,7 +86,7 @@ func putOne(tx *log.Tx, l Listing, by string) (Put, error) {
 	stockFacts, err := l.count(stock.Level, by)
 	if err != nil {
 		put.Err = err
-		return put, nil
+		return put, nil //nolint:nilerr // likewise
 	}
 	put.Changed = len(itemFacts)+len(stockFacts) > 0
 	if err := errors.Join(Items.Append(tx, l.SKU, itemFacts...), Stocks.Append(tx, l.SKU, stockFacts...)); err != nil {

@@ -7,15 +7,7 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
 )
-
-// Notifications are the entities of this domain: one per order, under the order's id.
-var Notifications = log.Kind[Notification]{
-	Stream: events.StreamNotifications,
-	Prefix: events.PrefixNotification,
-	Evolve: Evolve,
-}
 
 // Status is how far a message has come.
 type Status string

@@ -23,6 +23,7 @@ type Config struct {
 	StripeSecretKey      string `env:"STRIPE_SECRET_KEY" help:"Use Stripe with this key; needs the next two." group:"Instead of what is embedded"`
 	StripePublishableKey string `env:"STRIPE_PUBLISHABLE_KEY" help:"Stripe's key for browsers." group:"Instead of what is embedded"`
 	StripeWebhookSecret  string `env:"STRIPE_WEBHOOK_SECRET" help:"Secret that Stripe signs webhooks with." group:"Instead of what is embedded"`
+	StripeURL            string `name:"stripe-url" env:"STRIPE_URL" hidden:"" help:"Where Stripe is, for a sandbox that runs elsewhere. Counts with STRIPE_SECRET_KEY alone." group:"Instead of what is embedded"`
 	SMTPURL              string `name:"smtp-url" env:"SMTP_URL" help:"Use this mail server, such as smtps://user:password@host." group:"Instead of what is embedded"`
 
 	HoldFor       time.Duration `env:"HOLD_FOR" default:"30m" help:"How long stock waits for the money." group:"Shop"`

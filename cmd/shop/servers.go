@@ -95,9 +95,10 @@ func (s *servers) publicURL() string {
 	return s.storefrontURL()
 }
 
+// sandboxURL is where the sandbox is, the embedded one or another; empty when the real Stripe takes the money.
 func (s *servers) sandboxURL() string {
 	if s.sandboxListen == nil {
-		return ""
+		return s.config.StripeURL
 	}
 	return "http://" + s.sandboxListen.Addr().String()
 }

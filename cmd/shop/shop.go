@@ -174,7 +174,7 @@ func (sh *shop) handler() (http.Handler, error) {
 	}
 	root := http.NewServeMux()
 	for _, prefix := range []string{"/api/", "/ops/api/", "/webhooks/", "/healthz", "/readyz", "/metrics"} {
-		root.Handle(prefix, sh.mux)
+		root.Handle(prefix, httpapi.Routes(sh.mux))
 	}
 	root.Handle("/", pages)
 	if mailbox := sh.servers.mailbox(); mailbox != nil {

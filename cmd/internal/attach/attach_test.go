@@ -67,15 +67,9 @@ func clearEnvironment(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"TILLSTREAM_SHOP", "NATS_URL", "MONGODB_URI", "STOREFRONT_URL", "MAIL_URL", "STRIPE_URL",
 		"STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "OPS_URL", "OPS_TOKEN"} {
-		if value, set := os.LookupEnv(name); set {
-			if err := os.Unsetenv(name); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() {
-				if err := os.Setenv(name, value); err != nil {
-					t.Error(err)
-				}
-			})
+		t.Setenv(name, "") // puts back what was there, in the end
+		if err := os.Unsetenv(name); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -106,7 +106,7 @@ func (b *Tab) Until(expression string) {
 			}
 			select {
 			case <-ctx.Done():
-				return fmt.Errorf("wait for %s: %w (last: %v)", expression, ctx.Err(), last)
+				return fmt.Errorf("wait for %s: %w (last: %v)", expression, ctx.Err(), last) //nolint:errorlint // last may be nil
 			case <-again.C:
 			}
 		}

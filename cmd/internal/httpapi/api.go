@@ -31,7 +31,10 @@ func New(mux *http.ServeMux) huma.API {
 	})
 }
 
-func marshal(w io.Writer, v any) error { return json.MarshalWrite(w, v) }
+// marshal writes what a client sent in a wrong encoding with replacement characters: a refusal that repeats it must not fail.
+func marshal(w io.Writer, v any) error {
+	return json.MarshalWrite(w, v, jsontext.AllowInvalidUTF8(true))
+}
 
 func unmarshal(data []byte, v any) error {
 	if err := json.Unmarshal(data, v, json.RejectUnknownMembers(true), jsontext.AllowDuplicateNames(false)); err != nil {

@@ -108,7 +108,7 @@ func (c *checker) get(ctx context.Context, url, bearer string) (io.ReadCloser, e
 	}
 	if response.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(response.Body, 300)) // only to tell more about an error that is told anyway
-		response.Body.Close()
+		_ = response.Body.Close()                                 // it was only read
 		return nil, fmt.Errorf("ask %s: %s: %s", url, response.Status, strings.TrimSpace(string(text)))
 	}
 	return response.Body, nil

@@ -76,7 +76,7 @@ func (b *Buyer) settle(ctx context.Context, o Order) error {
 		return err // time ran out while paying, which says more than "not confirmed"
 	}
 	stopFollowing()
-	<-ended
+	<-ended //nolint:errcheck // it was told to stop; the payment's error says why
 	return err
 }
 

@@ -123,7 +123,7 @@ func (s *Shop) payment(ctx context.Context, o Order) (payment, error) {
 		err := s.client.call(ctx, s.client.few, r, &p)
 		switch {
 		case ctx.Err() != nil:
-			return p, fmt.Errorf("order %s: the payment was last %q (%v): %w", o.ID, last.Status, why, ctx.Err())
+			return p, fmt.Errorf("order %s: the payment was last %q (%v): %w", o.ID, last.Status, why, ctx.Err()) //nolint:errorlint // why may be nil, and is told, not matched
 		case isNotFound(err): // nobody has asked for the money yet
 		case err != nil:
 			return p, fmt.Errorf("order %s: %w", o.ID, err)

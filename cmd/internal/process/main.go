@@ -98,7 +98,7 @@ func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return host.Run(ctx) })
 	group.Go(func() error {
-		return httpapi.Serve(ctx, listener, httpapi.Wrap(mux, mux, logger, registry), HTTPGrace)
+		return httpapi.Serve(ctx, listener, httpapi.Wrap(httpapi.Routes(mux), mux, logger, registry), HTTPGrace)
 	})
 	group.Go(func() error {
 		select { // a closed connection never comes back: whoever supervises this process starts it anew

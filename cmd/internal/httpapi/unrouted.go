@@ -1,0 +1,43 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+// Routes serves a mux of API routes. Where the mux itself would refuse in plain text, because there is no such route or
+// none for the method, clients get a problem document as for every other error.
+func Routes(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := mux.Handler(r); pattern == "" {
+			w = &unrouted{ResponseWriter: w}
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// unrouted replaces the text of a refusal. Redirects pass.
+type unrouted struct {
+	http.ResponseWriter
+	replaced bool
+}
+
+func (u *unrouted) WriteHeader(status int) {
+	if status < http.StatusBadRequest {
+		u.ResponseWriter.WriteHeader(status)
+		return
+	}
+	u.replaced = true
+	u.Header().Set("Content-Type", "application/problem+json")
+	u.Header().Del("Content-Length")
+	u.ResponseWriter.WriteHeader(status)
+	_ = json.NewEncoder(u.ResponseWriter).Encode(map[string]any{ // the client is gone: nobody to tell
+		"title": http.StatusText(status), "status": status, "detail": "there is no such route, or none for this method"})
+}
+
+func (u *unrouted) Write(p []byte) (int, error) {
+	if u.replaced {
+		return len(p), nil
+	}
+	return u.ResponseWriter.Write(p)
+}

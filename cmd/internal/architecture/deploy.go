@@ -1,0 +1,69 @@
+package architecture
+
+import (
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// What deploy speaks of: metrics in alerts and on the dashboard, settings in environments.
+var (
+	metric       = regexp.MustCompile(`\btillstream_[a-z_]+`)
+	metricSuffix = regexp.MustCompile(`_(bucket|count|sum)$`)
+	setting      = regexp.MustCompile(`(?m)(?:^|[{,]|name:)[ \t]*([A-Z][A-Z0-9]*_[A-Z0-9_]+)(?::[ \t]|=|,)`)
+)
+
+// Where they come from: our programs, and the broker's configuration.
+var (
+	settingOfPrograms = regexp.MustCompile(`env:"([A-Z0-9_]+)"`)
+	settingOfBroker   = regexp.MustCompile(`\$([A-Z0-9_]+)`)
+)
+
+// deployNamesWhatExists: an alert on a metric that was renamed never rings, and a setting that was renamed is not set.
+func deployNamesWhatExists(t Tree) []string {
+	exists := map[string]bool{}
+	for _, text := range t.Texts {
+		switch {
+		case path.Ext(text.Path) == ".go" && !strings.HasSuffix(text.Path, "_test.go"):
+			note(exists, metric.FindAllString(string(text.Content), -1))
+			note(exists, captured(settingOfPrograms, text.Content))
+		case text.Path == "deploy/nats.conf":
+			note(exists, captured(settingOfBroker, text.Content))
+		}
+	}
+	var wrong []string
+	for _, text := range t.Texts {
+		if !strings.HasPrefix(text.Path, "deploy/") {
+			continue
+		}
+		var names []string
+		for _, name := range metric.FindAllString(string(text.Content), -1) {
+			names = append(names, metricSuffix.ReplaceAllString(name, ""))
+		}
+		if slices.Contains([]string{".yaml", ".env"}, path.Ext(text.Path)) {
+			names = append(names, captured(setting, text.Content)...)
+		}
+		slices.Sort(names)
+		for _, name := range slices.Compact(names) {
+			if !exists[name] {
+				wrong = append(wrong, text.Path+": speaks of "+name+", which no program knows")
+			}
+		}
+	}
+	return wrong
+}
+
+func note(names map[string]bool, found []string) {
+	for _, name := range found {
+		names[name] = true
+	}
+}
+
+func captured(pattern *regexp.Regexp, content []byte) []string {
+	var names []string
+	for _, match := range pattern.FindAllSubmatch(content, -1) {
+		names = append(names, string(match[1]))
+	}
+	return names
+}

@@ -1,0 +1,182 @@
+//go:build unix
+
+package process_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/invariants"
+	"tillstream/cmd/internal/loadgen"
+	"tillstream/cmd/internal/processtest"
+)
+
+// stock is how many of each item there are at first, enough for every test.
+const stock = 1000
+
+var items = []string{"LAMP", "MUG", "RUG"}
+
+// staff sends a request of the shop's own people through a storefront.
+func (f *fleet) staff(t *testing.T, window, method, path string, body, into any) {
+	t.Helper()
+	data, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), method, window+path, bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+opsToken)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("%s %s: %s %s %v", method, path, response.Status, answer, err)
+	}
+	if err := json.Unmarshal(answer, into); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// listItems fills the catalogue through the staff API.
+func (f *fleet) listItems(t *testing.T) {
+	t.Helper()
+	for i, sku := range items {
+		var put struct{ Changed bool }
+		f.staff(t, f.windows[0], http.MethodPut, "/ops/api/items/"+sku, map[string]any{"title": "A " + sku, "on_hand": stock,
+			"price": map[string]any{"amount": 1000 + i, "currency": "GBP"}}, &put)
+		if !put.Changed {
+			t.Errorf("item %s was there before", sku)
+		}
+	}
+}
+
+// crowd is shoppers who buy one lamp and two mugs each.
+type crowd struct {
+	window       string             // the storefront they use
+	acknowledged func(order string) // hears of every order that was answered 201, before it is paid; default: nobody does
+	names        []string
+}
+
+// shop sends a crowd shopping, all at once, and returns when everybody has what they wanted or was let down.
+func (f *fleet) shop(t *testing.T, c crowd) {
+	t.Helper()
+	at := loadgen.Addresses{Storefront: c.window, Stripe: f.bank, PublishableKey: publishableKey}
+	buyer := loadgen.Buyer{Shop: loadgen.NewShop(at, len(c.names), true), Timeout: 90 * time.Second}
+	buyer.Acknowledged = func(order string) error {
+		if c.acknowledged != nil {
+			c.acknowledged(order)
+		}
+		return nil
+	}
+	var shoppers sync.WaitGroup
+	for _, name := range c.names {
+		shoppers.Go(func() {
+			p := buyer.Buy(t.Context(), loadgen.Basket{Key: "basket-of-" + name, Email: address(name), Name: name, Locale: "en", Country: "GB",
+				Lines: []loadgen.Line{{SKU: "LAMP", Quantity: 1}, {SKU: "MUG", Quantity: 2}}})
+			if p.Err != nil {
+				t.Errorf("%s was let down: %v", name, p.Err)
+			}
+		})
+	}
+	shoppers.Wait()
+}
+
+func address(name string) string { return name + "@example.com" }
+
+// named makes up n shoppers.
+func named(prefix string, n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("%s-%d", prefix, i+1)
+	}
+	return names
+}
+
+// mailed waits until each of the shoppers has got a mail, and sees that it is one and the same. A mail server that took a
+// mail whose sender was killed before it knew has it twice, under one Message-ID.
+func (f *fleet) mailed(t *testing.T, names []string) {
+	t.Helper()
+	for _, name := range names {
+		processtest.WaitFor(t, name+" gets a mail", time.Minute, func() bool { return len(f.box.Messages(address(name))) > 0 })
+		ids := map[string]bool{}
+		for _, m := range f.box.Messages(address(name)) {
+			ids[m.MessageID] = true
+		}
+		if len(ids) != 1 {
+			t.Errorf("%s got %d different mails, want one", name, len(ids))
+		}
+	}
+}
+
+// level is what there is of an item.
+type level struct {
+	OnHand    int64 `json:"on_hand"`
+	Available int64 `json:"available"`
+	Held      int64 `json:"held"`
+}
+
+// soldTo expects the stock to be what so many shoppers have left of it. That a sale is confirmed is known a moment before
+// its goods are taken off the shelf.
+func (f *fleet) soldTo(t *testing.T, window string, shoppers int) {
+	t.Helper()
+	for sku, sold := range map[string]int64{"LAMP": int64(shoppers), "MUG": 2 * int64(shoppers), "RUG": 0} {
+		want := level{OnHand: stock - sold, Available: stock - sold}
+		var got level
+		processtest.WaitFor(t, fmt.Sprintf("nothing of %s is held", sku), time.Minute, func() bool {
+			f.staff(t, window, http.MethodGet, "/ops/api/stock/"+sku, nil, &got)
+			return got.Held == 0
+		})
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("stock of %s (-want +got):\n%s", sku, diff)
+		}
+	}
+}
+
+// verify runs the invariant checker over the fleet until it has nothing to object to, for a minute at most: that is how
+// long an order may take to its end. Nothing is excused for being young. It expects so many confirmed orders, and no others.
+func (f *fleet) verify(t *testing.T, confirmed int) {
+	t.Helper()
+	options, done, err := invariants.Attach(t.Context(), attach.Shop{NATS: f.broker.URL, MongoDB: f.mongo, Mail: f.mail, Stripe: f.bank, StripeSecretKey: secretKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	options.Settle, options.Patience, options.ArchivePatience = time.Nanosecond, time.Nanosecond, 10*time.Second
+	var report invariants.Report
+	again := time.NewTicker(250 * time.Millisecond)
+	defer again.Stop()
+	for deadline := time.Now().Add(time.Minute); !report.OK && time.Now().Before(deadline); <-again.C {
+		if report, err = invariants.Check(t.Context(), options); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, finding := range report.Findings {
+		t.Errorf("%s %s %s", finding.Invariant, finding.Subject, finding.Detail)
+	}
+	for _, check := range report.Checks {
+		if check.Skipped != "" {
+			t.Errorf("%s was not checked: %s", check.Invariant, check.Skipped)
+		}
+	}
+	if diff := cmp.Diff(map[string]int{"confirmed": confirmed}, report.Counts.ByStatus); diff != "" {
+		t.Errorf("orders by status (-want +got):\n%s", diff)
+	}
+	if len(report.OpenItems) > 0 {
+		t.Errorf("open items: %v", report.OpenItems)
+	}
+}

@@ -1,0 +1,216 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/invariants"
+	"tillstream/cmd/internal/processtest"
+)
+
+func TestMain(m *testing.M) { os.Exit(processtest.Main(m)) }
+
+const (
+	kills  = 5
+	orders = 400
+)
+
+// Whatever moment the power of kill -9 strikes at: the shop is opened again on the same data, and every order that a
+// shopper was promised comes to its end.
+func TestShopIsKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("kills a shop five times")
+	}
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	k := newKilledShop(t)
+	k.open(t)
+
+	promised := filepath.Join(t.TempDir(), "acknowledged")
+	run := k.load(t, promised)
+	for n := range kills {
+		// Somewhere in the next part of the run, and not always at the same step of an order.
+		enough := orders*n/kills + 1 + random.IntN(orders/kills/2)
+		processtest.WaitFor(t, fmt.Sprintf("%d orders are acknowledged", enough), 2*time.Minute, func() bool {
+			return len(linesOf(t, promised)) >= enough || run.ended()
+		})
+		k.killAfter(t, time.Duration(random.Int64N(int64(100*time.Millisecond))))
+		if random.IntN(2) == 0 { // and once more while it comes back
+			k.start(t)
+			k.killAfter(t, time.Duration(random.Int64N(int64(time.Second))))
+		}
+		k.open(t)
+	}
+	if err := run.result(t); err != nil {
+		t.Errorf("load: %v", err)
+	}
+	ids := linesOf(t, promised)
+	if len(ids) != orders {
+		t.Errorf("%d orders were acknowledged, want %d", len(ids), orders)
+	}
+	k.verify(t, ids)
+	k.shop.Stop(t, 30*time.Second)
+}
+
+// killedShop is cmd/shop on one directory and always the same addresses, one process after the other.
+type killedShop struct {
+	program string
+	data    string
+	http    string
+	args    []string
+	starts  int
+	shop    *processtest.Child
+}
+
+func newKilledShop(t *testing.T) *killedShop {
+	t.Helper()
+	k := &killedShop{program: filepath.Join(processtest.Build(t, "tillstream/cmd/shop"), "shop"), data: filepath.Join(t.TempDir(), "data"),
+		http: processtest.FreeAddr(t)}
+	k.args = []string{"--data", k.data, "--http", k.http, "--sweep-every", "2s"}
+	for _, flag := range []string{"--nats", "--mongo", "--stripe", "--smtp"} {
+		k.args = append(k.args, flag, processtest.FreeAddr(t))
+	}
+	return k
+}
+
+// ready is where the shop says that it is open, and where everything is.
+func (k *killedShop) ready() string { return filepath.Join(k.data, "ready.json") }
+
+// start starts the shop. It may be killed before it is open.
+func (k *killedShop) start(t *testing.T) {
+	t.Helper()
+	k.starts++
+	if err := os.Remove(k.ready()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	k.shop = processtest.Start(t, processtest.Command{Name: fmt.Sprintf("shop %d", k.starts), Path: k.program, Args: k.args})
+}
+
+var open = regexp.MustCompile(`^(The shop is open)`)
+
+// open starts the shop and waits until it is open.
+func (k *killedShop) open(t *testing.T) {
+	t.Helper()
+	began := time.Now()
+	k.start(t)
+	k.shop.Says(t, open)
+	t.Logf("%s opened in %s", k.shop.Name, time.Since(began).Round(time.Millisecond))
+}
+
+// killAfter lets the shop live a little longer.
+func (k *killedShop) killAfter(t *testing.T, life time.Duration) {
+	t.Helper()
+	select {
+	case <-time.After(life): // the moment is the point here: there is no fact to wait for
+	case <-k.shop.Ended():
+		t.Errorf("%s ended by itself", k.shop.Name)
+	}
+	k.shop.Kill(t)
+}
+
+// loadRun is a run of load that goes on while the shop is killed.
+type loadRun struct {
+	done chan struct{}
+	err  error
+}
+
+// load buys with patience. It keeps what it was promised in a file.
+func (k *killedShop) load(t *testing.T, promised string) *loadRun {
+	t.Helper()
+	shop := filepath.Join(t.TempDir(), "ready.json") // the shop's own comes and goes
+	data, err := os.ReadFile(k.ready())
+	if err := errors.Join(err, os.WriteFile(shop, data, 0o600), os.WriteFile(promised, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	c, err := parse(t, "--shop", shop, "--orders", fmt.Sprint(orders), "--concurrency", "16", "--patient", "--timeout", "120s",
+		"--acknowledged", promised, "--no-verify")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := &loadRun{done: make(chan struct{})}
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		defer close(run.done)
+		run.err = c.run(ctx, t.Output(), t.Output())
+	}()
+	t.Cleanup(func() { cancel(); <-run.done })
+	return run
+}
+
+func (r *loadRun) ended() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (r *loadRun) result(t *testing.T) error {
+	t.Helper()
+	processtest.WaitFor(t, "the run ends", 5*time.Minute, r.ended)
+	return r.err
+}
+
+// linesOf reads a file that is being written; a line counts when it is whole.
+func linesOf(t *testing.T, path string) (lines []string) {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for from := bufio.NewReader(file); ; {
+		line, err := from.ReadString('\n')
+		if err != nil {
+			return lines
+		}
+		lines = append(lines, line[:len(line)-1])
+	}
+}
+
+// verify expects that all is well within a minute, with nothing excused for being young: every order that was promised
+// is there, and all there are were confirmed.
+func (k *killedShop) verify(t *testing.T, promised []string) {
+	t.Helper()
+	target, err := attach.Target{Shop: k.ready()}.Resolve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	options, done, err := invariants.Attach(t.Context(), target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	options.Acknowledged = promised
+	options.Settle, options.Patience, options.ArchivePatience = time.Nanosecond, time.Nanosecond, 10*time.Second
+	var report invariants.Report
+	again := time.NewTicker(250 * time.Millisecond)
+	defer again.Stop()
+	for deadline := time.Now().Add(time.Minute); !report.OK && time.Now().Before(deadline); <-again.C {
+		if report, err = invariants.Check(t.Context(), options); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, finding := range report.Findings {
+		t.Errorf("%s %s %s", finding.Invariant, finding.Subject, finding.Detail)
+	}
+	if diff := cmp.Diff(map[string]int{"confirmed": len(promised)}, report.Counts.ByStatus); diff != "" {
+		t.Errorf("orders by status (-want +got):\n%s", diff)
+	}
+}

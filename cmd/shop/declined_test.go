@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func TestDeclined(t *testing.T) {
+	m := startShop(t, nil)
+	m.list(t, "MUG", 1250, 100)
+	t.Run("ThenAnotherCard", func(t *testing.T) { anotherCard(t, m) })
+	t.Run("ThreeDSecureCompleted", func(t *testing.T) { secureCompleted(t, m) })
+	t.Run("ThreeDSecureFailedThenAnotherCard", func(t *testing.T) { secureFailed(t, m) })
+	t.Run("MoreThanStripeTakes", func(t *testing.T) { moreThanStripeTakes(t, m) })
+}
+
+func anotherCard(t *testing.T, m *market) {
+	o := m.place(t, cart("dora", line{"MUG", 1}))
+	offer := m.checkout(t, o)
+	if a := m.pay(t, offer, brokeCard); a.Status != http.StatusPaymentRequired {
+		t.Fatalf("the card without money answers %d: %s", a.Status, a.Body)
+	}
+	now := m.refusedBecause(t, o, "insufficient_funds")
+	if now.ClientSecret != offer.ClientSecret || now.Intent != offer.Intent {
+		t.Errorf("after a decline the payment is another one: %+v, was %+v", now, offer)
+	}
+	if got := m.read(t, o); got.Status != "awaiting_payment" {
+		t.Errorf("after a decline the order is %s", got.Status)
+	}
+	if got := m.stock(t, "MUG"); got.Held != 1 {
+		t.Errorf("after a decline %d are held", got.Held)
+	}
+	m.settle(t, o)
+	m.charged(t, o)
+	m.mailed(t, o.Email, 1)
+	m.stockBecomes(t, "MUG", level{99, 99, 0})
+}
+
+// refusedBecause waits until the payment tells why the last attempt failed.
+func (m *market) refusedBecause(t *testing.T, o order, code string) payment {
+	t.Helper()
+	var now payment
+	waitFor(t, "the payment tells of "+code, func() bool {
+		now = m.payment(t, o)
+		return now.LastError != nil && now.LastError.Code == code && now.LastError.Message != ""
+	})
+	return now
+}
+
+// challenge pays with a card whose bank wants to see the shopper, and returns the bank's page.
+func (m *market) challenge(t *testing.T, o order) string {
+	t.Helper()
+	var in intent
+	m.pay(t, m.checkout(t, o), secureCard).into(t, http.StatusOK, &in)
+	if in.Status != "requires_action" || in.NextAction.Redirect.URL == "" {
+		t.Fatalf("the card that needs 3-D Secure leaves the intent %+v", in)
+	}
+	waitFor(t, "the payment waits for the shopper", func() bool { return m.payment(t, o).Status == "requires_action" })
+	return in.NextAction.Redirect.URL
+}
+
+// authenticate answers the bank's question and returns where the bank sends the shopper back to.
+func (m *market) authenticate(t *testing.T, page, outcome string) *url.URL {
+	t.Helper()
+	at, err := url.Parse(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := url.Values{"outcome": {outcome}, "client_secret": {at.Query().Get("client_secret")}}
+	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPost, page, strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	response, err := http.DefaultTransport.RoundTrip(r) // which follows no redirect
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	back, err := response.Location()
+	if err != nil {
+		t.Fatalf("the bank answers %s: %v", response.Status, err)
+	}
+	return back
+}
+
+func secureCompleted(t *testing.T, m *market) {
+	o := m.place(t, cart("sara", line{"MUG", 1}))
+	back := m.authenticate(t, m.challenge(t, o), "complete")
+	if back.Path != "/back" || back.Query().Get("redirect_status") != "succeeded" {
+		t.Errorf("the bank sends the shopper to %s", back)
+	}
+	m.becomes(t, o, "confirmed")
+	m.charged(t, o)
+	m.mailed(t, o.Email, 1)
+}
+
+func secureFailed(t *testing.T, m *market) {
+	o := m.place(t, cart("fay", line{"MUG", 1}))
+	if back := m.authenticate(t, m.challenge(t, o), "fail"); back.Query().Get("redirect_status") != "failed" {
+		t.Errorf("the bank sends the shopper to %s", back)
+	}
+	m.refusedBecause(t, o, "payment_intent_authentication_failure")
+	m.settle(t, o)
+	m.charged(t, o)
+	m.mailed(t, o.Email, 1)
+}
+
+// moreThanStripeTakes: the total has nine digits, and Stripe charges eight at once. The shop does not leave such an order
+// waiting for a payment that cannot come.
+func moreThanStripeTakes(t *testing.T, m *market) {
+	m.list(t, "GOLD", 99_999_999, 1_000_000)
+	o := m.place(t, cart("midas", line{"GOLD", 1_000_000}))
+	if o.Total != gbp(99_999_999_000_000) {
+		t.Errorf("the total is %s", o.Total)
+	}
+	ended := m.becomes(t, o, "rejected")
+	if ended.Reason == nil || ended.Reason.Code != "payment_not_taken" {
+		t.Errorf("rejected for %+v", ended.Reason)
+	}
+	m.stockBecomes(t, "GOLD", level{1_000_000, 1_000_000, 0})
+	if got := m.mailed(t, o.Email, 1)[0]; !strings.Contains(got.Text, "No money was taken.") {
+		t.Errorf("the mail says\n%s", got.Text)
+	}
+	if found := m.intents(t, o); len(found) > 0 {
+		t.Errorf("Stripe has %+v", found)
+	}
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"tillstream/events"
+)
+
+// signed is Stripe's signature of a body, made with a secret at a time.
+func signed(body []byte, secret string, at time.Time) string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	fmt.Fprintf(mac, "%d.%s", at.Unix(), body)
+	return fmt.Sprintf("t=%d,v1=%s", at.Unix(), hex.EncodeToString(mac.Sum(nil)))
+}
+
+// postWebhook posts a body as Stripe would; signature "" sends no header.
+func (m *market) postWebhook(t *testing.T, body []byte, signature string) answer {
+	t.Helper()
+	r := m.request(t, http.MethodPost, "/webhooks/stripe", "", bytes.NewReader(body))
+	if signature != "" {
+		r.Header.Set("Stripe-Signature", signature)
+	}
+	return m.send(t, r)
+}
+
+// TestForgedWebhooks: a shopper who knows everything but the secret tries to have his order taken for paid.
+func TestForgedWebhooks(t *testing.T) {
+	m := startShop(t, nil)
+	m.list(t, "MUG", 1250, 10)
+	o := m.place(t, cart("eve", line{"MUG", 1}))
+	offer := m.checkout(t, o)
+	body := fmt.Appendf(nil, `{"id":"evt_forged","object":"event","api_version":"2023-10-16","type":"payment_intent.succeeded","livemode":false,`+
+		`"data":{"object":{"id":%q,"object":"payment_intent","status":"succeeded","amount":1250,"amount_received":1250,"currency":"gbp",`+
+		`"livemode":false,"metadata":{"order_id":%q}}}}`, offer.Intent, o.ID)
+	var kept secrets
+	readFile(t, m.config.dir("secrets.json"), &kept)
+	secret, now := kept.StripeWebhookSecret, time.Now()
+	changed := bytes.Replace(body, []byte(o.ID), []byte(strings.Repeat("0", len(o.ID))), 1)
+	otherVersion := bytes.Replace(body, []byte("2023-10-16"), []byte("2019-01-01"), 1)
+	large := append(bytes.Clone(body[:len(body)-1]), []byte(`,"pad":"`+strings.Repeat("x", 257<<10)+`"}`)...)
+	for name, c := range map[string]struct {
+		body      []byte
+		signature string
+		status    int
+	}{
+		"NoHeader":         {body, "", badRequest},
+		"EmptySignature":   {body, "t=,v1=", badRequest},
+		"NotASignature":    {body, "trust me", badRequest},
+		"OtherSecret":      {body, signed(body, "whsec_of_somebody_else", now), badRequest},
+		"EmptySecret":      {body, signed(body, "", now), badRequest},
+		"ChangedBody":      {changed, signed(body, secret, now), badRequest},
+		"Stale":            {body, signed(body, secret, now.Add(-6*time.Minute)), badRequest},
+		"FromTheFuture":    {body, signed(body, secret, now.Add(6*time.Minute)), badRequest},
+		"RefreshedTime":    {body, fmt.Sprintf("t=%d,%s", now.Unix(), strings.SplitN(signed(body, secret, now.Add(-time.Hour)), ",", 2)[1]), badRequest},
+		"WithoutTime":      {body, strings.SplitN(signed(body, secret, now), ",", 2)[1], badRequest},
+		"OldScheme":        {body, strings.Replace(signed(body, secret, now), "v1=", "v0=", 1), badRequest},
+		"OtherAPIVersion":  {otherVersion, signed(otherVersion, secret, now), badRequest},
+		"SignedButNoEvent": {[]byte(`[]`), signed([]byte(`[]`), secret, now), badRequest},
+		"SignedButNoJSON":  {[]byte(`{`), signed([]byte(`{`), secret, now), badRequest},
+		"TooLarge":         {large, signed(large, secret, now), http.StatusRequestEntityTooLarge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := m.postWebhook(t, c.body, c.signature)
+			if a.Status != c.status {
+				t.Errorf("answered %d %.300s, want %d", a.Status, a.Body, c.status)
+			}
+			isProblem(t, a)
+		})
+	}
+	if stored := m.history(t, events.StreamPayments, events.SubjectWebhooks); len(stored) > 0 {
+		t.Errorf("%d of them were stored", len(stored))
+	}
+	if got := m.read(t, o); got.Status != "awaiting_payment" {
+		t.Errorf("the order is %s", got.Status)
+	}
+	// With the secret an event is stored, so it was the signature that the others lacked. This one is of no consequence.
+	harmless := bytes.Replace(body, []byte("payment_intent.succeeded"), []byte("payment_intent.created"), 1)
+	if a := m.postWebhook(t, harmless, signed(harmless, secret, now)); a.Status != http.StatusOK {
+		t.Fatalf("a good webhook answers %d: %s", a.Status, a.Body)
+	}
+	if stored := m.history(t, events.StreamPayments, events.SubjectWebhooks); len(stored) != 1 {
+		t.Errorf("%d webhooks are stored, want the good one", len(stored))
+	}
+}

@@ -1,0 +1,267 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime/pprof"
+	"sync"
+	"testing"
+	"time"
+
+	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/invariants"
+	"tillstream/events/replay"
+)
+
+// patience is how long a test waits for a fact that must come. Nothing takes nearly as long, unless many tests share a
+// small machine.
+const patience = 40 * time.Second
+
+// anyPort lets the system choose.
+const anyPort = "127.0.0.1:0"
+
+// market is a shop that runs for one test, and everybody's way into it: shoppers, staff and Stripe.
+type market struct {
+	Ready
+	config Config
+	http   *http.Client
+	log    *replay.Reader
+	parked []invariants.Parked // what the test has made the workers set aside
+	leave  func()              // closes log
+	close  func(t *testing.T)  // stops the shop, once
+}
+
+// testConfig is a shop without a demo catalogue in a directory of its own.
+func testConfig(t *testing.T, change func(*Config)) Config {
+	t.Helper()
+	config := Config{Data: t.TempDir(), HTTP: anyPort, NATS: anyPort, Mongo: anyPort, Stripe: anyPort, SMTP: anyPort, NoDemo: true,
+		HoldFor: 30 * time.Minute, MailFrom: "The Test Shop <orders@shop.example>", MaxOrderLines: 100, SweepEvery: time.Minute}
+	if change != nil {
+		change(&config)
+	}
+	if err := config.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	return config
+}
+
+// startShop opens a shop that closes with the test, which fails if the shop then breaks a promise.
+func startShop(t *testing.T, change func(*Config)) *market {
+	t.Helper()
+	m := openShop(t, testConfig(t, change))
+	t.Cleanup(func() {
+		if !t.Failed() {
+			m.verify(t)
+		}
+		m.close(t)
+	})
+	return m
+}
+
+// openShop runs a shop on a configuration and returns when it is ready.
+func openShop(t *testing.T, config Config) *market {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	opened, ended := make(chan struct{}), make(chan error, 1)
+	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	go func() { ended <- Run(ctx, config, logger, &doorbell{rung: opened}) }()
+	select {
+	case <-opened:
+	case err := <-ended:
+		cancel()
+		t.Fatalf("the shop did not open: %v", err)
+	case <-time.After(patience):
+		cancel()
+		t.Fatal("the shop does not open")
+	}
+	m := &market{config: config, http: &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone(), Timeout: patience}}
+	readFile(t, filepath.Join(config.Data, "ready.json"), &m.Ready)
+	m.attach(t)
+	var once sync.Once
+	m.close = func(t *testing.T) { once.Do(func() { m.leave(); cancel(); awaitEnd(t, ended) }) }
+	t.Cleanup(func() { m.close(t) })
+	return m
+}
+
+// attach opens the log, as the operators' tools do.
+func (m *market) attach(t *testing.T) {
+	t.Helper()
+	var err error
+	if m.log, m.leave, err = attach.Shop(m.asAttached()).Log(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// asAttached is the ready file as tools read it.
+func (m *market) asAttached() attach.Shop {
+	return attach.Shop{Storefront: m.Storefront, Mail: m.Mail, Stripe: m.Stripe, StripeSecretKey: m.StripeSecretKey,
+		StripePublishableKey: m.StripePublishableKey, NATS: m.NATS, MongoDB: m.MongoDB, Ops: m.Ops, OpsToken: m.OpsToken}
+}
+
+// closingTime is how long a shop may take to close.
+const closingTime = 30 * time.Second
+
+func awaitEnd(t *testing.T, ended <-chan error) {
+	t.Helper()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("the shop closed badly: %v", err)
+		}
+	case <-time.After(closingTime):
+		t.Errorf("the shop is still open %s after it was asked to close", closingTime)
+		_ = pprof.Lookup("goroutine").WriteTo(t.Output(), 1) // what it waits for; nobody else is to be told
+	}
+}
+
+// verify checks the promises of the whole shop, as `ops verify` does; acknowledged orders must exist.
+func (m *market) verify(t *testing.T, acknowledged ...string) {
+	t.Helper()
+	options, done, err := invariants.Attach(context.Background(), m.asAttached())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	options.Acknowledged, options.ExpectedParked = acknowledged, m.parked
+	report, err := invariants.Check(context.Background(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, finding := range report.Findings {
+		t.Errorf("a promise is broken: %s %s %s", finding.Invariant, finding.Subject, finding.Detail)
+	}
+}
+
+// doorbell closes a channel when the shop says where everything is, which it does once it is ready.
+type doorbell struct {
+	once sync.Once
+	rung chan struct{}
+}
+
+// Write implements [io.Writer].
+func (d *doorbell) Write(p []byte) (int, error) {
+	d.once.Do(func() { close(d.rung) })
+	return len(p), nil
+}
+
+func readFile(t *testing.T, path string, into any) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(data, into)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// waitFor asks again and again until a fact holds. It ends the test when the fact does not come.
+func waitFor(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	again, enough := time.NewTicker(10*time.Millisecond), time.After(patience)
+	defer again.Stop()
+	for !holds() {
+		select {
+		case <-again.C:
+		case <-enough:
+			t.Fatalf("waited %s in vain until %s", patience, what)
+		}
+	}
+}
+
+// answer is what a server said.
+type answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// into decodes the answer after checking its status.
+func (a answer) into(t *testing.T, status int, v any) {
+	t.Helper()
+	if a.Status != status {
+		t.Fatalf("answered %d, want %d: %.500s", a.Status, status, a.Body)
+	}
+	if err := json.Unmarshal(a.Body, v); err != nil {
+		t.Fatalf("%v in %.200q", err, a.Body)
+	}
+}
+
+// send makes a request as it is.
+func (m *market) send(t *testing.T, r *http.Request) answer {
+	t.Helper()
+	a, err := m.try(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func (m *market) try(r *http.Request) (answer, error) {
+	response, err := m.http.Do(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return answer{response.StatusCode, response.Header, body}, err
+}
+
+// together sends requests at the same moment.
+func (m *market) together(t *testing.T, requests []*http.Request) []answer {
+	t.Helper()
+	answers, problems := make([]answer, len(requests)), make([]error, len(requests))
+	var all sync.WaitGroup
+	for i, r := range requests {
+		all.Go(func() { answers[i], problems[i] = m.try(r) })
+	}
+	all.Wait()
+	if err := errors.Join(problems...); err != nil {
+		t.Fatal(err)
+	}
+	return answers
+}
+
+// request makes a request to the storefront; bearer "" sends none.
+func (m *market) request(t *testing.T, method, path, bearer string, body io.Reader) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, m.Storefront+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bearer != "" {
+		r.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	return r
+}
+
+// get reads something of the storefront.
+func (m *market) get(t *testing.T, path, bearer string) answer {
+	t.Helper()
+	return m.send(t, m.request(t, http.MethodGet, path, bearer, nil))
+}
+
+// isProblem expects a refusal to be a problem document that repeats its own status and says something.
+func isProblem(t *testing.T, a answer) {
+	t.Helper()
+	var problem struct {
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Detail string `json:"detail"`
+	}
+	if kind := a.Header.Get("Content-Type"); kind != "application/problem+json" {
+		t.Errorf("%d came as %q: %.200s", a.Status, kind, a.Body)
+	}
+	if err := json.Unmarshal(a.Body, &problem); err != nil || problem.Status != a.Status || problem.Title == "" {
+		t.Errorf("%d came with %.300q: %v", a.Status, a.Body, err)
+	}
+}

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tillstream/events"
+)
+
+// line is one item in a cart.
+type line struct {
+	SKU      string `json:"sku"`
+	Quantity int64  `json:"quantity"`
+}
+
+// placement is what a checkout sends.
+type placement struct {
+	Email   string         `json:"email"`
+	Name    string         `json:"name"`
+	Locale  string         `json:"locale,omitempty"`
+	Address events.Address `json:"shipping_address"`
+	Lines   []line         `json:"lines"`
+}
+
+// cart is a checkout by somebody whose address and name come from the test's name for them, such as "ada".
+func cart(who string, lines ...line) placement {
+	return placement{Email: who + "@example.com", Name: strings.ToUpper(who[:1]) + who[1:], Locale: "en", Lines: lines,
+		Address: events.Address{Line1: "12 St James's Square", City: "London", PostalCode: "SW1Y 4JH", Country: "GB"}}
+}
+
+// order is an order as its owner reads it.
+type order struct {
+	ID          string             `json:"id"`
+	Number      string             `json:"number"`
+	Status      string             `json:"status"`
+	Reason      *reason            `json:"reason"`
+	Email       string             `json:"email"`
+	Locale      string             `json:"locale"`
+	Lines       []events.OrderLine `json:"lines"`
+	Subtotal    events.Money       `json:"subtotal"`
+	Shipping    events.Money       `json:"shipping"`
+	Total       events.Money       `json:"total"`
+	ExpiresAt   *time.Time         `json:"expires_at"`
+	Refunded    *events.Money      `json:"refunded"`
+	AccessToken string             `json:"access_token"`
+}
+
+type reason struct {
+	Code    string            `json:"code"`
+	Message string            `json:"message"`
+	Short   []events.Shortage `json:"short"`
+}
+
+// checkoutRequest is a checkout to be sent; key "" stands for none.
+func (m *market) checkoutRequest(t *testing.T, p placement, key string) *http.Request {
+	t.Helper()
+	body, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := m.request(t, http.MethodPost, "/api/orders", "", bytes.NewReader(body))
+	if key != "" {
+		r.Header.Set("Idempotency-Key", key)
+	}
+	return r
+}
+
+// post sends a checkout.
+func (m *market) post(t *testing.T, p placement, key string) answer {
+	t.Helper()
+	return m.send(t, m.checkoutRequest(t, p, key))
+}
+
+// place orders and expects the order to be taken.
+func (m *market) place(t *testing.T, p placement) order {
+	t.Helper()
+	var o order
+	m.post(t, p, "").into(t, http.StatusCreated, &o)
+	return o
+}
+
+// read reads an order as its owner.
+func (m *market) read(t *testing.T, o order) order {
+	t.Helper()
+	var now order
+	m.get(t, "/api/orders/"+o.ID, o.AccessToken).into(t, http.StatusOK, &now)
+	now.AccessToken = o.AccessToken
+	return now
+}
+
+// cancel calls an order off, or tries to.
+func (m *market) cancel(t *testing.T, o order) answer {
+	t.Helper()
+	return m.send(t, m.request(t, http.MethodPost, "/api/orders/"+o.ID+"/cancel", o.AccessToken, nil))
+}
+
+// follow listens to an order until it has one of the statuses, and returns what it was then and every status on the way.
+func (m *market) follow(t *testing.T, o order, until ...string) (last order, seen []string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	response, err := http.DefaultClient.Do(m.request(t, http.MethodGet, "/api/orders/"+o.ID+"/events", o.AccessToken, nil).WithContext(ctx))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if kind := response.Header.Get("Content-Type"); response.StatusCode != http.StatusOK || kind != "text/event-stream" {
+		t.Fatalf("following answers %s with %q", response.Status, kind)
+	}
+	lines := bufio.NewScanner(response.Body)
+	for lines.Buffer(nil, 1<<20); lines.Scan(); {
+		data, found := strings.CutPrefix(lines.Text(), "data: ")
+		if !found {
+			continue
+		}
+		last = order{AccessToken: o.AccessToken}
+		if err := json.Unmarshal([]byte(data), &last); err != nil {
+			t.Fatalf("%v in %q", err, data)
+		}
+		if seen = append(seen, last.Status); slices.Contains(until, last.Status) {
+			return last, seen
+		}
+	}
+	t.Fatalf("order %s of %s went %v and not to %v", o.ID, o.Email, seen, until)
+	return last, seen
+}
+
+// becomes waits until an order has a status.
+func (m *market) becomes(t *testing.T, o order, status string) order {
+	t.Helper()
+	last, _ := m.follow(t, o, status)
+	return last
+}
+
+// payment is how an order can be paid.
+type payment struct {
+	Status         string `json:"status"`
+	Amount         int64  `json:"amount"`
+	Currency       string `json:"currency"`
+	Intent         string `json:"payment_intent"`
+	ClientSecret   string `json:"client_secret"`
+	PublishableKey string `json:"publishable_key"`
+	LastError      *struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	} `json:"last_error"`
+}
+
+// payment reads an order's payment.
+func (m *market) payment(t *testing.T, o order) payment {
+	t.Helper()
+	var p payment
+	m.get(t, "/api/orders/"+o.ID+"/payment", o.AccessToken).into(t, http.StatusOK, &p)
+	return p
+}
+
+// checkout waits until an order can be paid.
+func (m *market) checkout(t *testing.T, o order) payment {
+	t.Helper()
+	var p payment
+	m.get(t, "/api/orders/"+o.ID+"/payment?wait=30", o.AccessToken).into(t, http.StatusOK, &p)
+	if p.ClientSecret == "" {
+		t.Fatalf("order %s cannot be paid: %+v", o.ID, p)
+	}
+	return p
+}
+
+// payRequest shows Stripe a card, as the shopper's browser does.
+func (m *market) payRequest(t *testing.T, p payment, card string) *http.Request {
+	t.Helper()
+	form := url.Values{"client_secret": {p.ClientSecret}, "payment_method": {card}, "return_url": {m.Storefront + "/back"}}
+	return m.stripeRequest(t, http.MethodPost, "/v1/payment_intents/"+p.Intent+"/confirm", p.PublishableKey, form)
+}
+
+// pay tries a card and returns what Stripe says.
+func (m *market) pay(t *testing.T, p payment, card string) answer {
+	t.Helper()
+	return m.send(t, m.payRequest(t, p, card))
+}
+
+// settle pays an order with a card that works and waits until it is confirmed.
+func (m *market) settle(t *testing.T, o order) order {
+	t.Helper()
+	var in intent
+	m.pay(t, m.checkout(t, o), goodCard).into(t, http.StatusOK, &in)
+	if in.Status != "requires_capture" {
+		t.Fatalf("the intent is %s after paying", in.Status)
+	}
+	return m.becomes(t, o, "confirmed")
+}
+
+// buy places an order, pays it and waits until it is confirmed.
+func (m *market) buy(t *testing.T, p placement) order {
+	t.Helper()
+	return m.settle(t, m.place(t, p))
+}
+
+// mail is a mail in the mailbox.
+type mail struct {
+	From      string `json:"from"`
+	To        string `json:"to"`
+	Subject   string `json:"subject"`
+	Text      string `json:"text"`
+	HTML      string `json:"html"`
+	MessageID string `json:"message_id"`
+}
+
+// mails reads what somebody got, newest first.
+func (m *market) mails(t *testing.T, to string) []mail {
+	t.Helper()
+	var box struct {
+		Messages []mail `json:"messages"`
+	}
+	m.get(t, "/mail/messages?to="+url.QueryEscape(to), "").into(t, http.StatusOK, &box)
+	return box.Messages
+}
+
+// mailed waits until somebody has n mails and returns them, oldest first. More than n are too many.
+func (m *market) mailed(t *testing.T, to string, n int) []mail {
+	t.Helper()
+	var got []mail
+	waitFor(t, to+" gets mail", func() bool { got = m.mails(t, to); return len(got) >= n })
+	slices.Reverse(got)
+	if len(got) > n {
+		t.Errorf("%s got %d mails, want %d: the last one is %q", to, len(got), n, got[len(got)-1].Subject)
+	}
+	return got
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tillstream/events"
+	"tillstream/events/replay"
+)
+
+// Test cards by the names that Stripe gave them (docs.stripe.com/testing).
+const (
+	goodCard   = "pm_card_visa"
+	brokeCard  = "pm_card_visa_chargeDeclinedInsufficientFunds"
+	secureCard = "pm_card_threeDSecure2Required"
+)
+
+// staff sends a request of the shop's own people.
+func (m *market) staff(t *testing.T, method, path string, body, into any) {
+	t.Helper()
+	data, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.send(t, m.request(t, method, "/ops/api"+path, m.OpsToken, bytes.NewReader(data))).into(t, http.StatusOK, into)
+}
+
+// list puts an item into the catalogue, or changes it; onHand is what was counted.
+func (m *market) list(t *testing.T, sku string, pence, onHand int64) {
+	t.Helper()
+	var put struct{ SKU string }
+	m.staff(t, http.MethodPut, "/items/"+sku, map[string]any{"title": "A " + strings.ToLower(sku), "on_hand": onHand,
+		"price": events.Money{Amount: pence, Currency: "GBP"}}, &put)
+}
+
+// level is what there is of an item.
+type level struct {
+	OnHand    int64 `json:"on_hand"`
+	Available int64 `json:"available"`
+	Held      int64 `json:"held"`
+}
+
+func (m *market) stock(t *testing.T, sku string) level {
+	t.Helper()
+	var now level
+	m.staff(t, http.MethodGet, "/stock/"+sku, nil, &now)
+	return now
+}
+
+// stockBecomes waits until there is so much of an item: goods leave the shelf a moment after their order is confirmed.
+func (m *market) stockBecomes(t *testing.T, sku string, want level) {
+	t.Helper()
+	waitFor(t, "the stock of "+sku+" is as it should be", func() bool {
+		got := m.stock(t, sku)
+		if got.OnHand != got.Available+got.Held {
+			t.Fatalf("the stock of %s does not add up: %+v", sku, got)
+		}
+		return cmp.Equal(want, got)
+	})
+}
+
+// stripeRequest is a request to Stripe's API.
+func (m *market) stripeRequest(t *testing.T, method, path, key string, form url.Values) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, m.Stripe+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+key)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return r
+}
+
+func (m *market) stripe(t *testing.T, method, path, key string, form url.Values) answer {
+	t.Helper()
+	return m.send(t, m.stripeRequest(t, method, path, key, form))
+}
+
+// intent is a PaymentIntent as Stripe shows it.
+type intent struct {
+	ID             string            `json:"id"`
+	Status         string            `json:"status"`
+	Amount         int64             `json:"amount"`
+	AmountReceived int64             `json:"amount_received"`
+	Currency       string            `json:"currency"`
+	Metadata       map[string]string `json:"metadata"`
+	NextAction     struct {
+		Redirect struct {
+			URL string `json:"url"`
+		} `json:"redirect_to_url"`
+	} `json:"next_action"`
+}
+
+// intents returns what Stripe has of an order, which is at most one.
+func (m *market) intents(t *testing.T, o order) []intent {
+	t.Helper()
+	var all struct{ Data []intent }
+	m.stripe(t, http.MethodGet, "/v1/payment_intents?limit=100", m.StripeSecretKey, nil).into(t, http.StatusOK, &all)
+	var found []intent
+	for _, in := range all.Data {
+		if in.Metadata["order_id"] == o.ID {
+			found = append(found, in)
+		}
+	}
+	if len(found) > 1 {
+		t.Errorf("order %s has %d intents", o.ID, len(found))
+	}
+	return found
+}
+
+// intentBecomes waits until the one intent of an order has a status.
+func (m *market) intentBecomes(t *testing.T, o order, status string) intent {
+	t.Helper()
+	var found []intent
+	waitFor(t, "the intent of order "+o.ID+" is "+status, func() bool {
+		found = m.intents(t, o)
+		return len(found) == 1 && found[0].Status == status
+	})
+	return found[0]
+}
+
+// charged expects the order's total to have been taken, once.
+func (m *market) charged(t *testing.T, o order) {
+	t.Helper()
+	in := m.intentBecomes(t, o, "succeeded")
+	if in.AmountReceived != o.Total.Amount || !strings.EqualFold(in.Currency, o.Total.Currency) {
+		t.Errorf("%d %s was taken for an order over %s", in.AmountReceived, in.Currency, o.Total)
+	}
+}
+
+// history returns the events of one subject, oldest first.
+func (m *market) history(t *testing.T, stream, subject string) []events.Event {
+	t.Helper()
+	var all []events.Event
+	err := m.log.Each(t.Context(), replay.Range{Stream: stream, Subjects: []string{subject}}, func(message replay.Message) error {
+		e, err := message.Event()
+		all = append(all, e)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// placedBy counts the orders that somebody has placed, in the log.
+func (m *market) placedBy(t *testing.T, email string) int {
+	t.Helper()
+	n := 0
+	for _, e := range m.history(t, events.StreamOrders, events.PrefixOrder+"*") {
+		if p, ok := e.Payload.(events.OrderPlaced); ok && p.Customer.Email == email {
+			n++
+		}
+	}
+	return n
+}

@@ -1,6 +1,8 @@
 package payments
 
 import (
+	"time"
+
 	"tillstream/events"
 	"tillstream/events/log"
 	"tillstream/events/worker"
@@ -9,6 +11,10 @@ import (
 // actConcurrency is how many requests to Stripe are under way at a time. Stripe allows 100 a second in live mode, and
 // each takes some 300 ms.
 const actConcurrency = 32
+
+// actClaim is how long an act that shows no sign of life keeps its event: what a process that died had in hand is taken up
+// by another after that. It may be shorter than a call to Stripe, because the worker gives signs of life meanwhile.
+const actClaim = 10 * time.Second
 
 // Deciders returns what the payments domain decides on: what orders say, and what Stripe says.
 func (s *Service) Deciders() []worker.Decider {
@@ -49,14 +55,14 @@ func (s *Service) Deciders() []worker.Decider {
 func (s *Service) Actors() []worker.Actor {
 	return []worker.Actor{
 		{Name: "payments-stripe", Source: events.StreamPayments, Filter: []string{events.PrefixPayment + "*"},
-			Concurrency: actConcurrency, AckWait: 2 * stripeTimeout, Routes: []worker.ActRoute{
+			Concurrency: actConcurrency, AckWait: actClaim, Routes: []worker.ActRoute{
 				worker.Do(s.createIntent),
 				worker.Do(s.cancel),
 				worker.Do(s.refund),
 				worker.Do(s.askBack),
 			}},
 		{Name: "payments-capture", Source: events.StreamOrders, Filter: []string{events.PrefixOrder + "*"},
-			Concurrency: actConcurrency, AckWait: 2 * stripeTimeout, Routes: []worker.ActRoute{worker.Do(s.capture)}},
+			Concurrency: actConcurrency, AckWait: actClaim, Routes: []worker.ActRoute{worker.Do(s.capture)}},
 	}
 }
 

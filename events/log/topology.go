@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events"
@@ -43,16 +44,25 @@ func Streams(replicas int) []jetstream.StreamConfig {
 	}
 }
 
+// How long a broker that is up may take over a stream before that counts as a failure: its disk is busy, or its cluster has
+// yet to choose leaders. The client gives up on each request after 5 s, so the wait is between tries.
+const (
+	openPatience = time.Minute
+	openAgain    = 250 * time.Millisecond
+)
+
 // ensureStreams creates the streams that do not exist and returns [ErrDrift] when one is configured otherwise.
 func ensureStreams(ctx context.Context, js jetstream.JetStream, wanted []jetstream.StreamConfig) (map[string]jetstream.Stream, error) {
-	streams := make(map[string]jetstream.Stream, len(wanted))
+	streams, deadline := make(map[string]jetstream.Stream, len(wanted)), time.Now().Add(openPatience)
 	for _, config := range wanted {
-		stream, err := js.Stream(ctx, config.Name)
-		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			stream, err = js.CreateStream(ctx, config)
-		}
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			stream, err = js.Stream(ctx, config.Name) // another process created it in between
+		stream, err := openStream(ctx, js, config)
+		for err != nil && passing(err) && time.Now().Before(deadline) {
+			select {
+			case <-ctx.Done():
+				return nil, fmt.Errorf("open stream %s: %w", config.Name, err)
+			case <-time.After(openAgain):
+				stream, err = openStream(ctx, js, config)
+			}
 		}
 		if err != nil {
 			return nil, fmt.Errorf("open stream %s: %w", config.Name, err)
@@ -63,6 +73,24 @@ func ensureStreams(ctx context.Context, js jetstream.JetStream, wanted []jetstre
 		streams[config.Name] = stream
 	}
 	return streams, nil
+}
+
+func openStream(ctx context.Context, js jetstream.JetStream, config jetstream.StreamConfig) (jetstream.Stream, error) {
+	stream, err := js.Stream(ctx, config.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		stream, err = js.CreateStream(ctx, config)
+	}
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		stream, err = js.Stream(ctx, config.Name) // another process created it in between, or our own lost answer did
+	}
+	return stream, err
+}
+
+// passing reports whether an error says "not now" rather than "no".
+func passing(err error) bool {
+	var refused *jetstream.APIError
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) ||
+		errors.As(err, &refused) && refused.Code == 503
 }
 
 // defaults are the values that the broker fills in for a field that a configuration leaves out.

@@ -43,7 +43,7 @@ func newActLoop(l *log.Log, a Actor, h *health) *actLoop {
 }
 
 func (a *actLoop) config() feed.Config {
-	return feed.Config{Name: a.Name, Stream: a.Source, Filter: a.Filter, AckWait: a.AckWait, MaxAckPending: 5000, Prefetch: 4 * a.Concurrency}
+	return feed.Config{Name: a.Name, Stream: a.Source, Filter: a.Filter, AckWait: a.AckWait, MaxAckPending: 5000, Prefetch: a.Concurrency}
 }
 
 // run acts until ctx ends; acts that have begun are finished on their own context.

@@ -65,8 +65,11 @@ func (b *Buyer) settle(ctx context.Context, o Order) error {
 	defer stopPaying()
 	ended := make(chan error, 1)
 	go func() {
-		defer stopPaying()
-		ended <- b.follow(following, o)
+		end := b.follow(following, o)
+		if ctx.Err() == nil { // else time ran out for paying too, and that is what paying should say
+			stopPaying()
+		}
+		ended <- end
 	}()
 	err := b.pay(paying, o)
 	if err == nil || paying.Err() != nil {

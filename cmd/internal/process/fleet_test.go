@@ -193,7 +193,7 @@ func database(t *testing.T) (uri string) {
 func awaitReady(t *testing.T, name, at string) {
 	t.Helper()
 	processtest.WaitFor(t, name+" is ready", 30*time.Second, func() bool {
-		response, err := http.Get(at + "/readyz") //nolint:noctx // a process that hangs is found by the deadline of the wait
+		response, err := http.Get(at + "/readyz")
 		if err != nil {
 			return false
 		}

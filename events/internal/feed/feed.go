@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events/log"
@@ -216,7 +217,13 @@ func (f *Feed) read(ctx context.Context) error {
 	defer stop()
 	var seq sequencer
 	for {
-		msg, err := iterator.Next()
+		msg, err := iterator.Next(jetstream.NextMaxWait(pinnedTTL))
+		if errors.Is(err, nats.ErrTimeout) || errors.Is(err, jetstream.ErrNoHeartbeat) {
+			if err := f.lookAfter(ctx); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -247,6 +254,32 @@ func (f *Feed) read(ctx context.Context) error {
 // era of a delivery: another pin or another connection, and what was on the way before may be lost.
 func (f *Feed) era(msg jetstream.Msg) era {
 	return era{pin: msg.Headers().Get("Nats-Pin-Id"), reconnects: f.log.JetStream().Conn().Stats().Reconnects}
+}
+
+// lookAfter sees to a consumer from which nothing has come for a while. A broker that was only slow keeps the iterator,
+// because with it would go the pin. What a replica had in hand when it died is delivered again after AckWait, or when a
+// newer message shows the gap; if neither comes soon, the first to find the consumer unclaimed has it start over.
+func (f *Feed) lookAfter(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	info, err := f.consumer.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("look after consumer %s: %w", f.config.Name, err)
+	}
+	if !f.config.Exclusive || info.NumAckPending == 0 || isClaimed(info) {
+		return nil
+	}
+	return f.startAtFloor(ctx)
+}
+
+// isClaimed reports whether a replica that is alive has the pin.
+func isClaimed(info *jetstream.ConsumerInfo) bool {
+	for _, g := range info.PriorityGroups {
+		if g.PinnedClientID != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // startAtFloor has the broker forget what it delivered and was not acknowledged, and deliver it again, in order.

@@ -1,0 +1,63 @@
+package feed_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"tillstream/events"
+	"tillstream/events/internal/feed"
+	"tillstream/events/log"
+	"tillstream/events/log/logtest"
+)
+
+// What a replica had in hand when it died comes to its successor without waiting for AckWait, though nothing new happens.
+func TestSuccessorGetsWhatWasInHand(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	l := logtest.OpenOn(t, server)
+	config := feed.Config{Name: "heir", Stream: events.StreamOrders, Exclusive: true}
+	first, err := feed.Open(t.Context(), logtest.OpenOn(t, server), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	journal := log.Journal{Stream: events.StreamOrders, Subject: events.PrefixOrder + "one"}
+	for range 3 {
+		err := l.Do(t.Context(), func(tx *log.Tx) error {
+			return journal.Append(tx, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: "one"}, By: "shopper"})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // less than AckWait
+	defer cancel()
+	want := []uint64{1, 2, 3}
+	if got := take(ctx, first, len(want)); !slices.Equal(got, want) {
+		t.Fatalf("the first replica got %v, want %v", got, want)
+	}
+	second, err := feed.Open(t.Context(), l, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	first.Close()
+	if got := take(ctx, second, len(want)); !slices.Equal(got, want) {
+		t.Errorf("its successor got %v, want %v", got, want)
+	}
+}
+
+// take returns the sequences of the next n messages, or fewer when ctx ends.
+func take(ctx context.Context, f *feed.Feed, n int) (sequences []uint64) {
+	for len(sequences) < n {
+		batch := f.Take(ctx, n-len(sequences))
+		if batch == nil {
+			return sequences
+		}
+		for _, m := range batch {
+			sequences = append(sequences, m.Sequence)
+		}
+	}
+	return sequences
+}

@@ -130,7 +130,7 @@ func newOrderBody(o Order) orderBody {
 
 type placeInput struct {
 	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Any string, unique per order you mean to place"`
-	TraceParent    string `header:"traceparent" maxLength:"55" doc:"W3C trace context, passed on through every event"`
+	TraceParent    string `header:"traceparent" pattern:"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$" doc:"W3C trace context, passed on through every event"`
 	Body           orderRequest
 }
 
@@ -145,7 +145,7 @@ func (s *Service) place(ctx context.Context, in *placeInput) (*placeOutput, erro
 	if err != nil {
 		return nil, s.problem(err)
 	}
-	order, replayed, err := s.record(ctx, placement, in.IdempotencyKey)
+	order, replayed, err := s.record(ctx, placement, in.IdempotencyKey, in.TraceParent)
 	if err != nil {
 		return nil, s.problem(err)
 	}
@@ -159,7 +159,7 @@ func (s *Service) place(ctx context.Context, in *placeInput) (*placeOutput, erro
 }
 
 // record appends the order, or finds the one that this key has placed already.
-func (s *Service) record(ctx context.Context, p Placement, key string) (order Order, replayed bool, err error) {
+func (s *Service) record(ctx context.Context, p Placement, key, traceParent string) (order Order, replayed bool, err error) {
 	id := uuid.Must(uuid.NewV7()).String()
 	if key != "" {
 		id = IDFor(p.Customer.Email, key)
@@ -172,6 +172,7 @@ func (s *Service) record(ctx context.Context, p Placement, key string) (order Or
 		return Order{}, false, err
 	}
 	err = s.config.Log.Do(ctx, func(tx *log.Tx) error {
+		tx.Traced(traceParent)
 		tx.About(id)
 		if order, err = Orders.LoadNew(tx, id); err != nil {
 			return err

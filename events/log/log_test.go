@@ -433,3 +433,25 @@ func TestCommitEachStoresUnitsApartAndJoinsThoseOfOneEntity(t *testing.T) {
 		}
 	}
 }
+
+func TestTheTraceGoesFromFactToFact(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	err := l.Do(t.Context(), func(tx *log.Tx) error {
+		tx.Traced(trace)
+		tx.About("o1")
+		return add(tx, "a", 1)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := l.Stream(events.StreamInventory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg, err := s.GetMsg(t.Context(), 1)
+	if err != nil || msg.Header.Get(events.HeaderTraceParent) != trace || msg.Header.Get(events.HeaderCorrelationID) != "o1" {
+		t.Errorf("headers %v, %v", msg.Header, err)
+	}
+}

@@ -67,6 +67,9 @@ func (tx *Tx) About(orderID string) {
 	tx.cause = events.Event{CorrelationID: orderID, TraceParent: tx.cause.TraceParent}
 }
 
+// Traced names the W3C trace context of what is appended from here on, when no event causes it.
+func (tx *Tx) Traced(traceParent string) { tx.cause.TraceParent = traceParent }
+
 // Len is how many facts wait to be committed.
 func (tx *Tx) Len() int { return len(tx.messages) }
 

@@ -84,7 +84,13 @@ func openShop(t *testing.T, config Config) *market {
 	readFile(t, filepath.Join(config.Data, "ready.json"), &m.Ready)
 	m.attach(t)
 	var once sync.Once
-	m.close = func(t *testing.T) { once.Do(func() { m.leave(); cancel(); awaitEnd(t, ended) }) }
+	m.close = func(t *testing.T) {
+		once.Do(func() {
+			m.leave()
+			cancel()
+			awaitEnd(t, ended)
+		})
+	}
 	t.Cleanup(func() { m.close(t) })
 	return m
 }

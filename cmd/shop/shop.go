@@ -236,22 +236,36 @@ func (sh *shop) work(ctx context.Context, whenReady func() error) error {
 	return group.Wait()
 }
 
-// open waits until every domain can work, fills an empty catalogue, and says so.
+// open waits until every domain can work, fills an empty catalogue, and says so once the window shows it.
 func (sh *shop) open(ctx context.Context, whenReady func() error) error {
 	vital := sh.each((*process.Host).Vital)
-	for ticker := time.NewTicker(5 * time.Millisecond); vital() != nil; {
+	if err := until(ctx, func() bool { return vital() == nil }); err != nil {
+		return err
+	}
+	if sh.inventory.Count() == 0 && !sh.config.NoDemo {
+		demo := catalogue.Demo()
+		if _, err := sh.inventory.PutItems(ctx, demo, "demo"); err != nil {
+			return fmt.Errorf("fill the catalogue: %w", err)
+		}
+		if err := until(ctx, func() bool { return sh.inventory.Count() >= len(demo) }); err != nil {
+			return err
+		}
+	}
+	return whenReady()
+}
+
+// until asks every few milliseconds whether something holds. It returns the error of ctx if that ends first.
+func until(ctx context.Context, holds func() bool) error {
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for !holds() {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-ticker.C:
 		}
 	}
-	if sh.inventory.Count() == 0 && !sh.config.NoDemo {
-		if _, err := sh.inventory.PutItems(ctx, catalogue.Demo(), "demo"); err != nil {
-			return fmt.Errorf("fill the catalogue: %w", err)
-		}
-	}
-	return whenReady()
+	return nil
 }
 
 func (sh *shop) close() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -31,8 +32,9 @@ func Listen(what, address string) (net.Listener, error) {
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, grace time.Duration) error {
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRequests()
+	var waiting newcomers
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeaderBytes, BaseContext: func(net.Listener) context.Context { return requests }}
+		MaxHeaderBytes: maxHeaderBytes, BaseContext: func(net.Listener) context.Context { return requests }, ConnState: waiting.track}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {
@@ -43,6 +45,7 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, gra
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	time.AfterFunc(grace/2, endRequests)
+	waiting.dismiss()
 	if err := server.Shutdown(stopping); err != nil {
 		if err := server.Close(); err != nil {
 			return fmt.Errorf("close server on %s: %w", listener.Addr(), err)
@@ -52,4 +55,37 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, gra
 		return fmt.Errorf("serve on %s: %w", listener.Addr(), err)
 	}
 	return nil
+}
+
+// newcomers are connections on which nothing was asked yet. Clients open some that they never use, and Shutdown gives
+// each of them five seconds to say something.
+type newcomers struct {
+	mu       sync.Mutex
+	conns    map[net.Conn]struct{}
+	stopping bool
+}
+
+func (n *newcomers) track(conn net.Conn, state http.ConnState) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case state != http.StateNew:
+		delete(n.conns, conn)
+	case n.stopping:
+		_ = conn.Close() // nothing was promised on it
+	case n.conns == nil:
+		n.conns = map[net.Conn]struct{}{conn: {}}
+	default:
+		n.conns[conn] = struct{}{}
+	}
+}
+
+// dismiss closes them, and those that come from now on.
+func (n *newcomers) dismiss() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.stopping = true
+	for conn := range n.conns {
+		_ = conn.Close() // nothing was promised on it
+	}
 }

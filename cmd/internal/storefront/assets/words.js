@@ -20,8 +20,8 @@ const known = {
     story: () => 'Your things are back on the shelf and you have not been charged. If you still want them, put them in the cart again.' },
   cancelled: { steps: ['done', 'done', 'stopped', ''], headline: 'This order is cancelled', again: true,
     story: (order) => refund(order) || 'You have not been charged. If your bank shows a pending amount, it disappears by itself.' },
-  paid_late: { steps: ['done', 'done', 'done', 'stopped'], headline: 'Your payment arrived after the time had run out', again: true,
-    story: (order) => refund(order) || `We return it in full, without your asking. We will write to ${order.email} about it.` },
+  paid_late: { steps: ['done', 'now', 'done', ''], headline: 'Your payment arrived after the time had run out',
+    story: () => 'We are trying to set your things aside once more. If they are gone, you get your money back in full.' },
   partly_shipped: { steps: all, headline: 'Part of your order is on its way', story: () => 'The rest follows.' },
   shipped: { steps: all, headline: 'Your order is on its way', story: () => 'It has left our shelves.' },
   delivered: { steps: all, headline: 'Your order has arrived', final: true, story: () => 'We hope you like it.' },
@@ -29,9 +29,17 @@ const known = {
   refunded: { steps: all, headline: 'Your money is on its way back', final: true, story: refund },
 };
 
+/** What a rejection means besides an empty shelf, by its reason. Money may have to go back, so the page goes on watching. */
+const rejections = {
+  paid_too_late: { steps: ['done', 'stopped', 'done', ''], headline: 'Sorry, your payment came too late', again: true,
+    story: (order) => refund(order) || `Your things had been sold by then. You get your money back in full; we write to ${order.email} about it.` },
+  payment_not_taken: { steps: ['done', 'done', 'stopped', ''], headline: 'Sorry, the payment could not be started', again: true, final: true,
+    story: () => 'Your things are back on the shelf.' },
+};
+
 /** meaning explains an order. A status that this page is too old to know is shown as it is. */
 export function meaning(order) {
-  const found = known[order.status] ?? { steps: ['done', '', '', ''], headline: `Your order is ${order.status.replaceAll('_', ' ')}`, story: () => '' };
+  const found = (order.status === 'rejected' && rejections[order.reason?.code]) || known[order.status] || { steps: ['done', '', '', ''], headline: `Your order is ${order.status.replaceAll('_', ' ')}`, story: () => '' };
   return { ...found, story: found.story(order) };
 }
 

@@ -139,6 +139,7 @@ func contentTypes(t *testing.T, m *market) {
 
 // TestTooManyLines: the limit is a setting, and a hold of the most lines that it can be set to works.
 func TestTooManyLines(t *testing.T) {
+	t.Parallel()
 	for _, limit := range []int{100, 800} {
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {
 			m := startShop(t, func(c *Config) { c.MaxOrderLines = limit })

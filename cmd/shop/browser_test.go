@@ -53,6 +53,7 @@ func (v *visitor) confirmed(email string) {
 }
 
 func TestInTheBrowser(t *testing.T) {
+	t.Parallel()
 	m := startShop(t, func(c *Config) { c.NoDemo = false })
 	for _, width := range []int64{390, 1280} {
 		t.Run(fmt.Sprintf("Buys/%d", width), func(t *testing.T) { buysInBrowser(t, m, width) })

@@ -9,6 +9,7 @@ import (
 )
 
 func TestCancelled(t *testing.T) {
+	t.Parallel()
 	m := startShop(t, nil)
 	t.Run("ByTheShopper", func(t *testing.T) { byTheShopper(t, m) })
 	t.Run("InStripesDashboard", func(t *testing.T) { inTheDashboard(t, m) })

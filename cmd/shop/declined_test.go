@@ -9,6 +9,7 @@ import (
 )
 
 func TestDeclined(t *testing.T) {
+	t.Parallel()
 	m := startShop(t, nil)
 	m.list(t, "MUG", 1250, 100)
 	t.Run("ThenAnotherCard", func(t *testing.T) { anotherCard(t, m) })

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -35,6 +36,7 @@ func garbage(kind string) map[string]*nats.Msg {
 }
 
 func TestGarbageInTheLog(t *testing.T) {
+	t.Parallel()
 	config := testConfig(t, nil)
 	m := openShop(t, config)
 	m.list(t, "MUG", 1250, 10)
@@ -105,7 +107,9 @@ func (m *market) throwIn(t *testing.T) map[origin]string {
 func (m *market) setAside(t *testing.T, thrown map[origin]string) {
 	t.Helper()
 	waitFor(t, "all workers have read all streams", func() bool { return m.backlog(t) == 0 })
-	parked, err := m.log.AllParked(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	parked, err := m.log.AllParked(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -99,7 +99,7 @@ func openShop(t *testing.T, config Config) *market {
 func (m *market) attach(t *testing.T) {
 	t.Helper()
 	var err error
-	if m.log, m.leave, err = attach.Shop(m.asAttached()).Log(t.Context()); err != nil {
+	if m.log, m.leave, err = m.asAttached().Log(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -129,13 +129,15 @@ func awaitEnd(t *testing.T, ended <-chan error) {
 // verify checks the promises of the whole shop, as `ops verify` does; acknowledged orders must exist.
 func (m *market) verify(t *testing.T, acknowledged ...string) {
 	t.Helper()
-	options, done, err := invariants.Attach(context.Background(), m.asAttached())
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	defer cancel()
+	options, done, err := invariants.Attach(ctx, m.asAttached())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer done()
 	options.Acknowledged, options.ExpectedParked = acknowledged, m.parked
-	report, err := invariants.Check(context.Background(), options)
+	report, err := invariants.Check(ctx, options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 
 // TestTheShopClosesForTheNight: what was promised yesterday holds today, though every address may be another one.
 func TestTheShopClosesForTheNight(t *testing.T) {
+	t.Parallel()
 	config := testConfig(t, nil)
 	m := openShop(t, config)
 	m.list(t, "MUG", 1250, 10)
@@ -44,6 +45,7 @@ func TestTheShopClosesForTheNight(t *testing.T) {
 
 // TestTheShopClosesAtRushHour: it stops within its time though shoppers keep coming, and no order that was answered is lost.
 func TestTheShopClosesAtRushHour(t *testing.T) {
+	t.Parallel()
 	const shoppers, enough = 8, 40
 	config := testConfig(t, nil)
 	m := openShop(t, config)

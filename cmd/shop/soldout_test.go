@@ -11,6 +11,7 @@ import (
 )
 
 func TestSoldOut(t *testing.T) {
+	t.Parallel()
 	m := startShop(t, nil)
 	t.Run("TheSecondOfTwoGetsNothing", func(t *testing.T) { secondOfTwo(t, m) })
 	t.Run("HalfAnOrderIsNoOrder", func(t *testing.T) { halfAnOrder(t, m) })

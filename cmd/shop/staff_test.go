@@ -138,8 +138,10 @@ func (m *market) charged(t *testing.T, o order) {
 // history returns the events of one subject, oldest first.
 func (m *market) history(t *testing.T, stream, subject string) []events.Event {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	var all []events.Event
-	err := m.log.Each(t.Context(), replay.Range{Stream: stream, Subjects: []string{subject}}, func(message replay.Message) error {
+	err := m.log.Each(ctx, replay.Range{Stream: stream, Subjects: []string{subject}}, func(message replay.Message) error {
 		e, err := message.Event()
 		all = append(all, e)
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -19,7 +20,7 @@ const Version = "1.0.0"
 // New makes an API on a mux. It reads JSON strictly: unknown, duplicate and differently-cased fields are refused, which
 // the standard library's decoder would let pass.
 func New(mux *http.ServeMux) huma.API {
-	huma.ValidateStrictCasing = true
+	strictly()
 	format := huma.Format{Marshal: marshal, Unmarshal: unmarshal}
 	return humago.New(mux, huma.Config{
 		OpenAPI: &huma.OpenAPI{OpenAPI: "3.1.0",
@@ -30,6 +31,9 @@ func New(mux *http.ServeMux) huma.API {
 		DefaultFormat: "application/json",
 	})
 }
+
+// strictly is a setting of the whole process, made before the first API reads a request.
+var strictly = sync.OnceFunc(func() { huma.ValidateStrictCasing = true })
 
 // marshal writes what a client sent in a wrong encoding with replacement characters: a refusal that repeats it must not fail.
 func marshal(w io.Writer, v any) error {

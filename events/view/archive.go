@@ -3,55 +3,132 @@ package view
 import (
 	"bytes"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/klauspost/compress/zstd"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events"
 	"tillstream/events/internal/feed"
 )
 
-// Archived is one message of the log as the archive keeps it: enough to put it back. It is flat on purpose: FerretDB
-// stores a schema with every document, and nested headers made that larger than the event.
+// Archived is one message of the log as the archive keeps it: enough to put it back.
 type Archived struct {
-	ID      string    `bson:"_id"` // stream/sequence
-	EventID string    `bson:"event_id"`
-	Type    string    `bson:"type"`
-	Subject string    `bson:"subject"`
-	Stored  time.Time `bson:"stored"`         // by the broker
-	Headers string    `bson:"headers"`        // as on the wire: "name: value" lines
-	Data    string    `bson:"data,omitempty"` // the body, where it is text
-	Bytes   []byte    `bson:"bytes,omitempty"`
+	Sequence uint64      `json:"sequence"`
+	Stored   time.Time   `json:"stored"` // by the broker
+	Subject  string      `json:"subject"`
+	Headers  nats.Header `json:"headers"`
+	Text     string      `json:"text,omitempty"`  // the body, where it is text
+	Bytes    []byte      `json:"bytes,omitempty"` // the body, where it is not
 }
 
-func archived(stream string, m feed.Message) (Archived, error) {
-	meta, err := m.Metadata()
-	if err != nil {
-		return Archived{}, fmt.Errorf("archive %s/%d: %w", stream, m.Sequence, err)
+// EventID is the id that the event goes by, "" when the message has none.
+func (a Archived) EventID() string { return a.Headers.Get(events.HeaderID) }
+
+// Body is what was stored.
+func (a Archived) Body() []byte {
+	if a.Text != "" {
+		return []byte(a.Text)
 	}
-	header := m.Headers()
-	a := Archived{
-		ID: fmt.Sprintf("%s/%d", stream, m.Sequence), EventID: header.Get(events.HeaderID), Type: header.Get(events.HeaderType),
-		Subject: m.Subject(), Stored: meta.Timestamp.UTC(), Headers: wireHeaders(header),
-	}
-	if data := m.Data(); utf8.Valid(data) && !bytes.ContainsRune(data, 0) {
-		a.Data = string(data)
-	} else {
-		a.Bytes = data
-	}
-	return a, nil
+	return a.Bytes
 }
 
-func wireHeaders(header nats.Header) string {
-	var out bytes.Buffer
-	for name, values := range header {
-		for _, v := range values {
-			out.WriteString(name)
-			out.WriteString(": ")
-			out.WriteString(v)
-			out.WriteString("\r\n")
+// ArchivedFrom is how a message is kept that lies in the log at a sequence.
+func ArchivedFrom(sequence uint64, stored time.Time, subject string, headers nats.Header, body []byte) Archived {
+	a := Archived{Sequence: sequence, Stored: stored.UTC(), Subject: subject, Headers: nats.Header{}}
+	for name, values := range headers {
+		if !slices.Contains(added, name) {
+			a.Headers[name] = values
 		}
 	}
-	return out.String()
+	if utf8.Valid(body) {
+		a.Text = string(body)
+	} else {
+		a.Bytes = body
+	}
+	return a
+}
+
+// added are the headers that the broker puts on a message when it hands it out; they are no part of what was stored.
+var added = []string{"Nats-Pin-Id", jetstream.StreamHeader, jetstream.SubjectHeader, jetstream.SequenceHeader, jetstream.TimeStampHeaer,
+	jetstream.LastSequenceHeader, "Nats-Num-Pending"}
+
+func archived(m feed.Message) (Archived, error) {
+	meta, err := m.Metadata()
+	if err != nil {
+		return Archived{}, fmt.Errorf("archive message %d: %w", m.Sequence, err)
+	}
+	return ArchivedFrom(m.Sequence, meta.Timestamp, m.Subject(), m.Headers(), m.Data()), nil
+}
+
+// chunk is how messages that follow each other lie in the archive. One document per message would cost FerretDB more than
+// all else that it does for an order: it keeps a schema with every document and two trees of ids.
+type chunk struct {
+	ID       string `bson:"_id"`      // stream/sequence of the first message, in twelve digits
+	Last     uint64 `bson:"last"`     // sequence of the last message
+	Messages []byte `bson:"messages"` // zstd (RFC 8878) of one line of JSON per message, as in Archived
+}
+
+func chunkID(stream string, first uint64) string { return fmt.Sprintf("%s/%012d", stream, first) }
+
+// first is the sequence in the chunk's id.
+func (c chunk) first() (uint64, error) {
+	_, number, _ := strings.Cut(c.ID, "/")
+	first, err := strconv.ParseUint(number, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("archive: %q is no chunk", c.ID)
+	}
+	return first, nil
+}
+
+// The coders have no state between calls, so that one of each serves everybody.
+var (
+	compressor   = must(zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20)))
+	decompressor = must(zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20)))
+)
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err) // the options are constants
+	}
+	return v
+}
+
+func pack(stream string, messages []Archived) (chunk, error) {
+	var lines bytes.Buffer
+	for _, m := range messages {
+		if err := json.MarshalWrite(&lines, m, json.Deterministic(true), jsontext.AllowInvalidUTF8(true)); err != nil {
+			return chunk{}, fmt.Errorf("archive %s/%d: %w", stream, m.Sequence, err)
+		}
+		lines.WriteByte('\n')
+	}
+	return chunk{ID: chunkID(stream, messages[0].Sequence), Last: messages[len(messages)-1].Sequence,
+		Messages: compressor.EncodeAll(lines.Bytes(), nil)}, nil
+}
+
+func (c chunk) unpack() ([]Archived, error) {
+	lines, err := decompressor.DecodeAll(c.Messages, nil)
+	if err != nil {
+		return nil, fmt.Errorf("unpack %s: %w", c.ID, err)
+	}
+	var messages []Archived
+	decoder := jsontext.NewDecoder(bytes.NewReader(lines))
+	for decoder.PeekKind() != 0 {
+		var m Archived
+		if err := json.UnmarshalDecode(decoder, &m); err != nil {
+			return nil, fmt.Errorf("unpack %s: %w", c.ID, err)
+		}
+		messages = append(messages, m)
+	}
+	if len(messages) == 0 || messages[len(messages)-1].Sequence != c.Last {
+		return nil, fmt.Errorf("unpack %s: it ends before %d", c.ID, c.Last)
+	}
+	return messages, nil
 }

@@ -4,7 +4,7 @@
 // It promises that a collection is always a function of the log: each document is one entity's newest state with the
 // sequence of its last event, and any collection can be dropped and folded again. Nothing decides on what stands here.
 //
-//	deliver ─► gather for a moment ─► archive: insert every message        ─┐
+//	deliver ─► gather for a moment ─► archive: every message, as a chunk    ─┐
 //	                               └► per touched entity: newest state from  ├─► acknowledge
 //	                                  the log's own fold ─► write document  ─┘
 //

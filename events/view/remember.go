@@ -32,6 +32,7 @@ type Rememberer struct {
 	log     *log.Log
 	config  Config
 	writer  *writer
+	archive archivist
 	pending atomic.Pointer[func() uint64]
 
 	mu  sync.Mutex
@@ -46,7 +47,8 @@ func New(l *log.Log, v View, config Config) *Rememberer {
 	if config.Grace == 0 {
 		config.Grace = 10 * time.Second
 	}
-	r := &Rememberer{view: v, log: l, config: config, writer: newWriter(config.DB)}
+	r := &Rememberer{view: v, log: l, config: config, writer: newWriter(config.DB),
+		archive: archivist{collection: config.DB.Collection(v.Archive), stream: v.Stream}}
 	if config.Registerer != nil {
 		config.Registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "tillstream_view_lag_events",
 			Help: "Events that the view has not written yet.", ConstLabels: prometheus.Labels{"view": v.Name}},
@@ -178,15 +180,15 @@ func (r *Rememberer) untilDone(ctx, work context.Context, what string, step func
 // flush writes the archive first: a document that is newer than the archive can be folded again, a message that is
 // nowhere cannot.
 func (r *Rememberer) flush(ctx context.Context, batch []feed.Message) error {
-	archive := make([]any, 0, len(batch))
+	messages := make([]Archived, 0, len(batch))
 	for _, m := range batch {
-		a, err := archived(r.view.Stream, m)
+		a, err := archived(m)
 		if err != nil {
 			return err
 		}
-		archive = append(archive, a)
+		messages = append(messages, a)
 	}
-	if err := r.writer.insert(ctx, r.view.Archive, archive); err != nil {
+	if err := r.archive.add(ctx, messages); err != nil {
 		return err
 	}
 	for _, c := range r.view.Collections {

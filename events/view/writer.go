@@ -43,18 +43,6 @@ func newWriter(db *mongo.Database) *writer {
 	return &writer{db: db, known: known}
 }
 
-// insert writes documents that never change. Those that are there already count as written.
-func (w *writer) insert(ctx context.Context, collection string, documents []any) error {
-	for len(documents) > 0 {
-		n := min(len(documents), insertChunk)
-		if _, err := w.insertChunk(ctx, collection, documents[:n]); err != nil {
-			return err
-		}
-		documents = documents[n:]
-	}
-	return nil
-}
-
 // insertChunk returns the positions of the documents that existed.
 func (w *writer) insertChunk(ctx context.Context, collection string, documents []any) (existing []int, err error) {
 	_, err = w.db.Collection(collection).InsertMany(ctx, documents, options.InsertMany().SetOrdered(false))

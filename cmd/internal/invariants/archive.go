@@ -2,19 +2,14 @@ package invariants
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"golang.org/x/sync/errgroup"
 
 	"tillstream/events"
+	"tillstream/events/view"
 )
 
 // archives names each stream's archive: what the domains' views write (events/view, Archived).
@@ -29,12 +24,6 @@ const (
 	archived = 1 << 62
 	marks    = present | archived
 )
-
-// archivedEvent is what is read of an archived message.
-type archivedEvent struct {
-	ID      string `bson:"_id"` // stream/sequence
-	EventID string `bson:"event_id"`
-}
 
 // compareArchives is I6.
 func (c *checker) compareArchives(ctx context.Context) error {
@@ -65,22 +54,24 @@ func (c *checker) compareArchives(ctx context.Context) error {
 	return nil
 }
 
-// compareArchive walks an archive once and marks what it finds in the log's digest. What is not marked then is asked for
-// by its id before it counts as missing: it may have been written meanwhile.
-func (c *checker) compareArchive(ctx context.Context, stream string) ([]Finding, error) {
+// compareArchive walks an archive once and marks what it finds in the log's digest.
+func (c *checker) compareArchive(ctx context.Context, stream string) (findings []Finding, err error) {
 	collection := c.DB.Collection(archives[stream])
 	if err := c.awaitArchive(ctx, collection, stream); err != nil {
 		return nil, err
 	}
-	findings, err := c.walkArchive(ctx, collection, stream)
+	err = view.ReadArchive(ctx, collection, stream, 0, func(a view.Archived) error {
+		if detail := c.mark(stream, a); detail != "" {
+			findings = append(findings, Finding{Invariant: ArchivedAll, Subject: fmt.Sprintf("%s/%d", stream, a.Sequence),
+				Detail: "in " + collection.Name() + " " + detail})
+		}
+		c.done.Add(1)
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	missing, err := c.reallyMissing(ctx, collection, stream)
-	if err != nil {
-		return nil, err
-	}
-	for _, gap := range gaps(missing) {
+	for _, gap := range gaps(c.missing(stream)) {
 		findings = append(findings, Finding{Invariant: ArchivedAll, Subject: gap.name(stream), Detail: fmt.Sprintf("%s not in %s", gap.are(), collection.Name())})
 	}
 	return findings, nil
@@ -89,12 +80,9 @@ func (c *checker) compareArchive(ctx context.Context, stream string) ([]Finding,
 // awaitArchive gives the view time to catch up with where the log stood at the start. That it never does is not an
 // error here: what is missing will be named.
 func (c *checker) awaitArchive(ctx context.Context, collection *mongo.Collection, stream string) error {
-	if c.last[stream] == 0 {
-		return nil
-	}
 	for deadline := time.Now().Add(c.ArchivePatience); time.Now().Before(deadline); {
-		there, err := isArchived(ctx, collection, stream, c.last[stream])
-		if there || err != nil {
+		head, err := view.ReadArchiveHead(ctx, collection, stream)
+		if head.Last >= c.last[stream] || err != nil {
 			return err
 		}
 		if err := wait(ctx, 250*time.Millisecond); err != nil {
@@ -104,84 +92,32 @@ func (c *checker) awaitArchive(ctx context.Context, collection *mongo.Collection
 	return nil
 }
 
-func isArchived(ctx context.Context, collection *mongo.Collection, stream string, sequence uint64) (bool, error) {
-	err := collection.FindOne(ctx, bson.D{{Key: "_id", Value: fmt.Sprintf("%s/%d", stream, sequence)}}).Err()
-	if errors.Is(err, mongo.ErrNoDocuments) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("look into %s: %w", collection.Name(), err)
-	}
-	return true, nil
-}
-
-func (c *checker) walkArchive(ctx context.Context, collection *mongo.Collection, stream string) (findings []Finding, err error) {
-	projection := bson.D{{Key: "_id", Value: 1}, {Key: "event_id", Value: 1}}
-	cursor, err := collection.Find(ctx, bson.D{}, options.Find().SetProjection(projection).SetBatchSize(5000))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", collection.Name(), err)
-	}
-	for cursor.Next(ctx) {
-		var doc archivedEvent
-		if err := cursor.Decode(&doc); err != nil {
-			return nil, errors.Join(fmt.Errorf("read %s: %w", collection.Name(), err), cursor.Close(ctx))
-		}
-		if detail := c.mark(stream, doc); detail != "" {
-			findings = append(findings, Finding{Invariant: ArchivedAll, Subject: doc.ID, Detail: "in " + collection.Name() + " " + detail})
-		}
-		c.done.Add(1)
-	}
-	if err := cursor.Err(); err != nil {
-		return nil, errors.Join(fmt.Errorf("read %s: %w", collection.Name(), err), cursor.Close(ctx))
-	}
-	return findings, cursor.Close(ctx)
-}
-
 // mark notes that the archive has a message and says what is wrong with it, "" when nothing is. Messages beyond where
 // the log stood at the start are not compared.
-func (c *checker) mark(stream string, doc archivedEvent) (wrong string) {
-	number, ok := strings.CutPrefix(doc.ID, stream+"/")
-	sequence, err := strconv.ParseUint(number, 10, 64)
-	if !ok || err != nil {
-		return "goes by no sequence of " + stream
-	}
-	if sequence > c.last[stream] {
+func (c *checker) mark(stream string, a view.Archived) (wrong string) {
+	if a.Sequence > c.last[stream] {
 		return ""
 	}
 	digest := c.digests[stream]
 	switch {
-	case digest[sequence]&present == 0:
+	case digest[a.Sequence]&present == 0:
 		return "is not in the log"
-	case digest[sequence]&^marks != hash(doc.EventID)&^marks:
-		digest[sequence] |= archived
-		return fmt.Sprintf("is event %s, in the log it is another", doc.EventID)
+	case digest[a.Sequence]&^marks != hash(a.EventID())&^marks:
+		digest[a.Sequence] |= archived
+		return fmt.Sprintf("is event %s, in the log it is another", a.EventID())
 	}
-	digest[sequence] |= archived
+	digest[a.Sequence] |= archived
 	return ""
 }
 
-// askedByID bounds how many are asked for one by one.
-const askedByID = 2000
-
-func (c *checker) reallyMissing(ctx context.Context, collection *mongo.Collection, stream string) ([]uint64, error) {
-	var missing []uint64
+// missing are the sequences at which the log has a message and the archive has none.
+func (c *checker) missing(stream string) (sequences []uint64) {
 	for sequence, digest := range c.digests[stream] {
 		if digest&marks == present {
-			missing = append(missing, uint64(sequence))
+			sequences = append(sequences, uint64(sequence))
 		}
 	}
-	if len(missing) > askedByID {
-		return missing, nil
-	}
-	var err error
-	missing = slices.DeleteFunc(missing, func(sequence uint64) bool {
-		there := false
-		if err == nil {
-			there, err = isArchived(ctx, collection, stream, sequence)
-		}
-		return there
-	})
-	return missing, err
+	return sequences
 }
 
 // gap is a run of sequences.

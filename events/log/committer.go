@@ -109,12 +109,12 @@ func (c *committer) gather() []*request {
 				c.left = r
 				return batch
 			}
-			batch, size = append(batch, r), size+len(r.messages)
+			batch, size, yielded = append(batch, r), size+len(r.messages), false
 		default:
 			if yielded {
 				return batch
 			}
-			// Those who were answered a moment ago are about to ask again: let them run first, once.
+			// Those who were answered a moment ago are about to ask again: let them run first, for as long as they do.
 			yielded = true
 			runtime.Gosched()
 		}

@@ -20,11 +20,11 @@ type Config struct {
 	DB         *mongo.Database
 	Grace      time.Duration         // for the last flush after the stop; default 10 s
 	Registerer prometheus.Registerer // default: none
-	Window     time.Duration         // how long messages are gathered before they are written; default 1.5 s
+	Window     time.Duration         // how long messages are gathered before they are written; default 2 s
 }
 
 // maxFlush is how many messages are written at once at most.
-const maxFlush = 2000
+const maxFlush = 4000
 
 // Rememberer folds one stream into its collections.
 type Rememberer struct {
@@ -42,7 +42,7 @@ type Rememberer struct {
 // New prepares a view. Nothing is read before Run.
 func New(l *log.Log, v View, config Config) *Rememberer {
 	if config.Window == 0 {
-		config.Window = 1500 * time.Millisecond
+		config.Window = 2 * time.Second
 	}
 	if config.Grace == 0 {
 		config.Grace = 10 * time.Second

@@ -13,6 +13,8 @@ import (
 
 	"github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
+
+	"tillstream/events/crash"
 )
 
 // Mail is one rendered message.
@@ -84,6 +86,7 @@ func deliver(server *smtp.Client, msg *mail.Msg, begin func() error) error {
 	if err := begin(); err != nil {
 		return err
 	}
+	crash.At("notifications.before_data")
 	data, err := server.Data()
 	if err != nil {
 		return answer("DATA", err)
@@ -93,6 +96,7 @@ func deliver(server *smtp.Client, msg *mail.Msg, begin func() error) error {
 		return fmt.Errorf("write mail: %w", err)
 	}
 	err = data.Close()
+	crash.At("notifications.after_data")
 	if err != nil && replyCode(err) == 0 {
 		return fmt.Errorf("%w: %w", ErrUnanswered, err)
 	}

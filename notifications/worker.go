@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"tillstream/events"
+	"tillstream/events/crash"
 	"tillstream/events/log"
 	"tillstream/events/worker"
 )
@@ -107,6 +108,7 @@ func (s *Service) handOver(ctx context.Context, e events.Event, p events.Message
 	mail.Date, mail.From = s.log.Now(), s.from
 	mail.To.Name, mail.To.Address = p.Name, p.To
 
+	crash.At("notifications.before_smtp")
 	begun := 0
 	err = s.mailer.Send(ctx, mail, func() error {
 		begun, err = s.begin(ctx, e, p)

@@ -13,6 +13,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events"
+	"tillstream/events/crash"
 	"tillstream/events/log"
 )
 
@@ -145,10 +146,12 @@ func (s *Service) place(ctx context.Context, in *placeInput) (*placeOutput, erro
 	if err != nil {
 		return nil, s.problem(err)
 	}
+	crash.At("http.order_received")
 	order, replayed, err := s.record(ctx, placement, in.IdempotencyKey, in.TraceParent)
 	if err != nil {
 		return nil, s.problem(err)
 	}
+	crash.At("http.order_stored")
 	// The answer is the same however often it is asked for: the order as it was placed.
 	order.Status, order.Reason, order.Short, order.Refunds = Placed, "", nil, nil
 	out := &placeOutput{Location: "/api/orders/" + order.ID, Body: placedBody{newOrderBody(order), s.config.Access.Token(order.ID)}}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tillstream/events"
+	"tillstream/events/crash"
 	"tillstream/events/log"
 	"tillstream/events/worker"
 )
@@ -48,6 +49,7 @@ func (s *Service) Deciders() []worker.Decider {
 		}},
 		{Name: "orders-expiry", Source: events.StreamTimers, Filter: []string{events.PrefixTimerFired + timerTarget}, Routes: []worker.Route{
 			worker.On(func(tx *log.Tx, _ events.Event, p events.OrdersDue) error {
+				crash.At("timers.fired")
 				for _, id := range p.Orders {
 					if err := decide(tx, id, func(o Order) []events.Payload { return o.Expire(tx.Now()) }); err != nil {
 						return err
@@ -98,6 +100,7 @@ func (d *deadlines) placed(_ *log.Tx, _ events.Event, p events.OrderPlaced) erro
 // set names a timer by its second and its first order, so that a batch that is handled again sets the same one again, or
 // one that fires for orders which have another already. Both are harmless.
 func (d *deadlines) set(tx *log.Tx) error {
+	crash.At("timers.before_set")
 	for at, due := range d.bySecond {
 		name := fmt.Sprintf("orders-%d-%s", at, due.Orders[0])
 		if err := log.Schedule(tx, name, time.Unix(at, 0), timerTarget, *due); err != nil {

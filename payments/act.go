@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tillstream/events"
+	"tillstream/events/crash"
 	"tillstream/events/log"
 	"tillstream/events/worker"
 )
@@ -49,7 +50,9 @@ func (s *Service) findOrCreate(ctx context.Context, e events.Event, p Payment) (
 			return in, found, err
 		}
 	}
+	crash.At("payments.before_create")
 	in, err = s.gateway.CreateIntent(ctx, p)
+	crash.At("payments.after_create")
 	return in, err == nil, err
 }
 
@@ -85,7 +88,9 @@ func (s *Service) capture(ctx context.Context, e events.Event, r events.OrderPay
 			return s.heard(ctx, e, in)
 		}
 	}
+	crash.At("payments.before_capture")
 	in, err := s.gateway.Capture(ctx, p)
+	crash.At("payments.after_capture")
 	if err != nil {
 		return s.settleOrLater(ctx, e, p, err)
 	}
@@ -109,7 +114,10 @@ func (s *Service) cancel(ctx context.Context, e events.Event, r events.PaymentCa
 	if in.final() || paid {
 		return s.heard(ctx, e, in)
 	}
-	if in, err = s.gateway.Cancel(ctx, p); err != nil {
+	crash.At("payments.before_cancel")
+	in, err = s.gateway.Cancel(ctx, p)
+	crash.At("payments.after_cancel")
+	if err != nil {
 		return s.settleOrLater(ctx, e, p, err)
 	}
 	return s.heard(ctx, e, in)

@@ -20,6 +20,7 @@ import (
 	"github.com/stripe/stripe-go/v76/webhook"
 
 	"tillstream/events"
+	"tillstream/events/crash"
 	"tillstream/events/log"
 )
 
@@ -85,9 +86,11 @@ func (s *Service) receiveWebhook(ctx context.Context, in *webhookInput) (*struct
 		s.logger.Warn("webhook refused", "error", err)
 		return nil, huma.Error400BadRequest("this is not an event that Stripe signed for this shop just now")
 	}
+	crash.At("http.webhook_received")
 	if err := s.note(ctx, received); err != nil {
 		return nil, s.problem(ctx, err)
 	}
+	crash.At("http.webhook_stored")
 	return nil, nil
 }
 

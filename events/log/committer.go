@@ -15,6 +15,7 @@ import (
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"tillstream/events"
+	"tillstream/events/crash"
 )
 
 // committer is the one writer that this process has for a stream. It gathers what waits into one atomic batch, has one
@@ -80,6 +81,7 @@ func (c *committer) run() {
 		if batch == nil {
 			return
 		}
+		crash.In(c.stream, "append.gathered")
 		started := time.Now()
 		c.store(batch)
 		c.log.metrics.observe(c.stream, batch, time.Since(started))
@@ -170,6 +172,7 @@ func (c *committer) storeSingles(group []*request) {
 			select {
 			case ack := <-futures[i].Ok():
 				r.first, err = ack.Sequence, nil
+				crash.In(c.stream, "append.stored")
 			case err = <-futures[i].Err():
 			}
 		}
@@ -189,6 +192,7 @@ func (c *committer) storeBatch(batch []*request) {
 	last, err := c.publishPatiently(batch)
 	switch {
 	case err == nil:
+		crash.In(c.stream, "append.stored")
 		settle(batch, last)
 	case len(batch) > 1 && (errors.Is(err, errConflict) || errors.Is(err, errRefused)):
 		c.storeBatch(batch[:len(batch)/2])
@@ -257,6 +261,7 @@ func (c *committer) publish(batch []*request, deadline time.Time) (uint64, error
 			held = m
 		}
 	}
+	crash.In(c.stream, "append.half_sent")
 	ack, err := publisher.CommitMsg(ctx, held)
 	if err != nil {
 		return 0, err

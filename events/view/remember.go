@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
+	"tillstream/events/crash"
 	"tillstream/events/internal/feed"
 	"tillstream/events/log"
 )
@@ -103,6 +104,7 @@ func (r *Rememberer) Run(ctx context.Context) error {
 		if batch == nil {
 			return nil
 		}
+		crash.In(r.view.Name, "view.fetched")
 		r.persist(ctx, work, f, batch)
 	}
 }
@@ -154,7 +156,9 @@ func (r *Rememberer) persist(ctx, work context.Context, f *feed.Feed, batch []fe
 	if err != nil {
 		return // stopping; the batch is delivered again
 	}
+	crash.In(r.view.Name, "view.written")
 	f.Acknowledge(batch)
+	crash.In(r.view.Name, "view.acked")
 }
 
 // untilDone repeats a step until it succeeds or the process stops.
@@ -191,6 +195,7 @@ func (r *Rememberer) flush(ctx context.Context, batch []feed.Message) error {
 	if err := r.archive.add(ctx, messages); err != nil {
 		return err
 	}
+	crash.In(r.view.Name, "view.archived")
 	for _, c := range r.view.Collections {
 		documents, err := r.render(ctx, c, batch)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tillstream/events"
+	"tillstream/events/crash"
 	"tillstream/events/internal/feed"
 	"tillstream/events/log"
 )
@@ -71,11 +72,14 @@ func (a *actLoop) run(ctx, work context.Context) error {
 		running.Go(func() {
 			defer func() { <-slots }()
 			if err == nil {
+				crash.In(a.Name, "act.begun")
 				err = a.act(work, batch[0], e, handle)
 			} else {
 				err = Park(err)
 			}
+			crash.In(a.Name, "act.done")
 			a.settle(work, batch[0], err)
+			crash.In(a.Name, "act.acked")
 		})
 	}
 }

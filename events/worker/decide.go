@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tillstream/events"
+	"tillstream/events/crash"
 	"tillstream/events/internal/feed"
 	"tillstream/events/log"
 )
@@ -53,6 +54,7 @@ func (d *decideLoop) run(ctx, work context.Context) error {
 		if batch == nil {
 			return nil
 		}
+		crash.In(d.Name, "decide.fetched")
 		d.handle(ctx, work, f, batch)
 	}
 }
@@ -63,7 +65,9 @@ func (d *decideLoop) handle(ctx, work context.Context, f *feed.Feed, batch []del
 	for wait := 50 * time.Millisecond; len(batch) > 0; {
 		n, err := d.decide(work, batch)
 		if n > 0 {
+			crash.In(d.Name, "decide.committed")
 			f.Acknowledge(batch[:n])
+			crash.In(d.Name, "decide.acked")
 			batch = batch[n:]
 		}
 		d.health.report(err)
@@ -97,6 +101,7 @@ func (d *decideLoop) decide(ctx context.Context, batch []delivery) (int, error) 
 	if len(done) == 0 { // the first event alone is too much for one transaction
 		return 1, d.park(ctx, batch[0], log.ErrTooLarge)
 	}
+	crash.In(d.Name, "decide.decided")
 	outcome := tx.CommitEach()
 	for _, e := range done {
 		if err := d.settle(ctx, e, outcome(e.unit)); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"tillstream/events/crash"
 	"tillstream/events/log"
 )
 
@@ -80,9 +81,11 @@ func (w *Worker) Run(ctx context.Context) error {
 
 func (w *Worker) sweep(ctx context.Context, s Sweep) error {
 	for sleep(ctx, s.Every) {
+		crash.In(s.Name, "sweep.begun")
 		if err := s.Run(ctx); err != nil && ctx.Err() == nil {
 			w.log.Logger().Warn("sweep", "name", s.Name, "error", err)
 		}
+		crash.In(s.Name, "sweep.done")
 	}
 	return nil
 }

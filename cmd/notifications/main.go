@@ -2,6 +2,8 @@
 package main
 
 import (
+	"time"
+
 	"tillstream/cmd/internal/process"
 	"tillstream/notifications"
 )
@@ -9,8 +11,9 @@ import (
 type settings struct {
 	process.Settings `embed:""`
 
-	MailFrom string `env:"MAIL_FROM" required:"" help:"Sender of the mails, such as \"The Tea Shop <orders@example.com>\"."`
-	SMTPURL  string `name:"smtp-url" env:"SMTP_URL" required:"" help:"Mail server, such as smtps://user:password@host. Best set by the environment."`
+	MailFrom     string        `env:"MAIL_FROM" required:"" help:"Sender of the mails, such as \"The Tea Shop <orders@example.com>\"."`
+	SMTPDeadline time.Duration `name:"smtp-deadline" env:"SMTP_DEADLINE" default:"30s" help:"Longest that handing over one mail may take. What a process that died was sending is taken up after half as much again."`
+	SMTPURL      string        `name:"smtp-url" env:"SMTP_URL" required:"" help:"Mail server, such as smtps://user:password@host. Best set by the environment."`
 }
 
 func main() {
@@ -18,6 +21,6 @@ func main() {
 	process.Main("notifications", "Tells the customer, once.", &s, &s.Settings,
 		func(env process.Env) (process.Domain, error) {
 			return notifications.New(notifications.Config{Access: env.Access, Log: env.Log, Logger: env.Logger, From: s.MailFrom,
-				SMTPURL: s.SMTPURL, PublicURL: s.PublicURL})
+				SMTPURL: s.SMTPURL, PublicURL: s.PublicURL, Deadline: s.SMTPDeadline})
 		})
 }

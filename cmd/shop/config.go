@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"path/filepath"
 	"time"
+
+	"tillstream/cmd/internal/process"
 )
 
 // Config is the command line of the shop. Addresses are of the embedded servers; port 0 takes any free one.
@@ -32,7 +34,10 @@ type Config struct {
 	NoDemo        bool          `help:"Do not fill an empty catalogue with the demo items." group:"Shop"`
 	PublicURL     string        `env:"PUBLIC_URL" help:"Where shoppers reach the storefront; default: the HTTP address." group:"Shop"`
 	ShippingFee   int64         `env:"SHIPPING_FEE" default:"0" help:"Flat fee per order in minor units." group:"Shop"`
+	SMTPDeadline  time.Duration `name:"smtp-deadline" env:"SMTP_DEADLINE" default:"30s" help:"Longest that handing over one mail may take." group:"Shop"`
 	SweepEvery    time.Duration `env:"SWEEP_EVERY" default:"1m" help:"How often overdue orders and missed webhooks are looked for." group:"Shop"`
+
+	process.Traps `embed:""`
 
 	LogJSON  bool       `env:"LOG_JSON" help:"Log as JSON." group:"Logging"`
 	LogLevel slog.Level `env:"LOG_LEVEL" default:"WARN" help:"DEBUG, INFO, WARN or ERROR." group:"Logging"`

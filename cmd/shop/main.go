@@ -20,7 +20,11 @@ func main() {
 	ctx, cancel := process.UntilSignal(os.Stderr)
 	defer cancel()
 	logger := process.Logger(os.Stderr, config.LogLevel, config.LogJSON)
-	if err := Run(ctx, config, logger, os.Stdout); err != nil {
+	err := config.Lay(logger)
+	if err == nil {
+		err = Run(ctx, config, logger, os.Stdout)
+	}
+	if err != nil {
 		logger.Error("stopped", "error", err)
 		os.Exit(1)
 	}

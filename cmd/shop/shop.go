@@ -133,7 +133,7 @@ func (sh *shop) domains(tokens *access.Tokens) []domain {
 		}},
 		{"notifications", func(l *log.Log, logger *slog.Logger) (process.Domain, error) {
 			return notifications.New(notifications.Config{Access: tokens, Log: l, Logger: logger, From: config.MailFrom,
-				SMTPURL: servers.smtpURL(), PublicURL: servers.publicURL()})
+				SMTPURL: servers.smtpURL(), PublicURL: servers.publicURL(), Deadline: config.SMTPDeadline})
 		}},
 	}
 }

@@ -27,6 +27,8 @@ const HTTPGrace = 5 * time.Second
 
 // Settings are what every worker process needs. Each can be a flag or an environment variable.
 type Settings struct {
+	Traps `embed:""`
+
 	HTTP        string     `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8081" help:"Address to serve the API, health and metrics on; port 0 takes any free one."`
 	LogJSON     bool       `env:"LOG_JSON" help:"Log as JSON."`
 	LogLevel    slog.Level `env:"LOG_LEVEL" default:"INFO" help:"DEBUG, INFO, WARN or ERROR."`
@@ -53,7 +55,11 @@ func Main(name, description string, settings any, common *Settings, build func(E
 	ctx, cancel := UntilSignal(os.Stderr)
 	defer cancel()
 	logger := Logger(os.Stderr, common.LogLevel, common.LogJSON).With("process", name)
-	if err := Run(ctx, name, *common, logger, os.Stdout, build); err != nil {
+	err := common.Lay(logger)
+	if err == nil {
+		err = Run(ctx, name, *common, logger, os.Stdout, build)
+	}
+	if err != nil {
 		logger.Error("stopped", "error", err)
 		os.Exit(1)
 	}

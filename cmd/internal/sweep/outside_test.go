@@ -1,0 +1,126 @@
+//go:build unix
+
+package sweep_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"tillstream/events/embedded"
+	"tillstream/events/view"
+	"tillstream/notifications/inbox"
+	"tillstream/payments/sandbox"
+)
+
+// bank is a Stripe in the test's process. It remembers every request that could move money, with its key.
+type bank struct {
+	url    string
+	server *sandbox.Server
+
+	mu   sync.Mutex
+	keys map[string][]string // "POST /v1/payment_intents" → idempotency keys, in order
+}
+
+func openBank(t *testing.T, webhookURL *url.URL) *bank {
+	t.Helper()
+	b := &bank{keys: map[string][]string{}}
+	config := sandbox.Config{SecretKey: secretKey, PublishableKey: publishableKey, WebhookSecret: webhookSecret, Intercept: b.note,
+		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))}
+	if webhookURL != nil {
+		config.WebhookURL = webhookURL.String()
+	}
+	var err error
+	if b.server, err = sandbox.New(config); err != nil {
+		t.Fatal(err)
+	}
+	b.url = serve(t, b.server)
+	ctx, cancel := context.WithCancel(context.Background())
+	delivered := make(chan error, 1)
+	go func() { delivered <- b.server.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := errors.Join(<-delivered, b.server.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// note implements [sandbox.Interceptor].
+func (b *bank) note(_ context.Context, r sandbox.Request, work func() sandbox.Answer) sandbox.Answer {
+	if r.Method == http.MethodPost {
+		b.mu.Lock()
+		b.keys[r.Path] = append(b.keys[r.Path], r.IdempotencyKey)
+		b.mu.Unlock()
+	}
+	return work()
+}
+
+func (b *bank) deliverTo(t *testing.T, storefront string) {
+	t.Helper()
+	if err := b.server.SetWebhookURL(storefront + "/webhooks/stripe"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// mailbox is a mail server in the test's process.
+type mailbox struct{ smtp, page string }
+
+func openMailbox(t *testing.T) mailbox {
+	t.Helper()
+	box, err := inbox.Start(inbox.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(box.Stop)
+	return mailbox{smtp: "smtp://" + box.Addr() + "?tls=none", page: serve(t, box.Handler())}
+}
+
+func serve(t *testing.T, handler http.Handler) (origin string) {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(func() {
+		server.CloseClientConnections() // a worker's connections stay open for as long as it lives
+		server.Close()
+	})
+	return server.URL
+}
+
+// openDatabase makes an empty one, on TEST_MONGODB_URI or the embedded server. Its URI names it.
+func openDatabase(t *testing.T) (uri string) {
+	t.Helper()
+	at := os.Getenv("TEST_MONGODB_URI")
+	if at == "" {
+		server, err := embedded.StartMongo(embedded.MongoConfig{Dir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(server.Stop)
+		at = server.URI()
+	}
+	u, err := url.Parse(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = fmt.Sprintf("/sweep_%d", time.Now().UnixNano())
+	db, err := view.Connect(t.Context(), u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx := context.Background()
+		if err := errors.Join(db.Drop(ctx), db.Client().Disconnect(ctx)); err != nil {
+			t.Error(err)
+		}
+	})
+	return u.String()
+}

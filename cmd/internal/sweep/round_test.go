@@ -1,0 +1,169 @@
+//go:build unix
+
+package sweep_test
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tillstream/cmd/internal/invariants"
+	"tillstream/events"
+	"tillstream/events/crash"
+)
+
+// reaching is how long shoppers come before a point counts as one that nobody gets to. An order that is not paid takes
+// the hold's 20 s to get to the last of them.
+const reaching = 60 * time.Second
+
+// endure is one round: somebody is hurt at a moment while shoppers come, and the shop gets over it.
+func endure(t *testing.T, c *crowd, trap crash.Trap) {
+	began := time.Now()
+	before := len(c.shoppers)
+	hurt := c.spring(t, trap)
+	if hurt == nil {
+		t.Errorf("%s: nobody got there in %s", trap, reaching)
+		return
+	}
+	c.world.recover(t, hurt, trap)
+	c.waitFor(t, payers(c.shoppers[before:]))
+	next := c.enter(pays)
+	if c.waitFor(t, []*shopper{next}); next.end != "confirmed" {
+		t.Errorf("%s: who came afterwards sees the order %q", trap, next.end)
+	}
+	c.world.alive(t)
+	c.verify(t)
+	t.Logf("%s: %s got over it in %s, with %d shoppers", trap, hurt.child.Name, time.Since(began).Round(100*time.Millisecond), len(c.shoppers)-before)
+}
+
+// spring lays a trap and sends shoppers until somebody has got to it. It returns who, or nil.
+func (c *crowd) spring(t *testing.T, trap crash.Trap) *member {
+	t.Helper()
+	var hurt *member
+	c.world.lay(t, trap)
+	c.streamIn(func() bool {
+		hurt = c.world.sprung(t)
+		return hurt != nil
+	}, reaching)
+	if hurt == nil && !c.world.lift(t) {
+		hurt = c.world.sprung(t) // at the last moment
+	}
+	return hurt
+}
+
+// recover does what a supervisor does for one that has died. One that stands still is left so for twice as long as it
+// takes a standby to step in, and then goes on with what it had in hand.
+func (w *world) recover(t *testing.T, hurt *member, trap crash.Trap) {
+	t.Helper()
+	if !trap.Stop {
+		dead(t, hurt)
+		hurt.start(t)
+		return
+	}
+	<-time.After(2 * w.pin(t, hurt)) // the time is the point here: there is no fact to wait for
+	hurt.child.Signal(t, syscall.SIGCONT)
+	hurt.open(t, hurt.child)
+}
+
+// defaultPin is how long a pin lasts where the broker itself stands still and cannot be asked.
+const defaultPin = 5 * time.Second
+
+// pin is how long a consumer stays with a replica that is silent, as the broker has it.
+func (w *world) pin(t *testing.T, hurt *member) time.Duration {
+	t.Helper()
+	if w.kind == "single" {
+		return defaultPin
+	}
+	js := w.broker(t)
+	consumer, err := js.Consumer(t.Context(), events.StreamOrders, "inventory-orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ttl := consumer.CachedInfo().Config.PinnedTTL
+	if ttl <= 0 {
+		t.Fatalf("the consumer is not pinned; who takes over from %s?", hurt.child.Name)
+	}
+	return ttl
+}
+
+// broker is a connection of the test's own.
+func (w *world) broker(t *testing.T) jetstream.JetStream {
+	t.Helper()
+	conn, err := nats.Connect(w.shop.NATS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
+}
+
+// alive expects that nobody has ended who was not hurt, and starts anew who has.
+func (w *world) alive(t *testing.T) {
+	t.Helper()
+	for _, m := range w.members {
+		select {
+		case <-m.child.Ended():
+			t.Errorf("%s has ended by itself", m.child.Name)
+			m.start(t)
+		default:
+		}
+	}
+}
+
+// verify runs the invariant checker until it has nothing to object to, for a minute at most: that is how long an order
+// may take to its end. Nothing is excused for being young, but an order may wait for its shopper until its time is up.
+func (c *crowd) verify(t *testing.T) invariants.Report {
+	t.Helper()
+	options, done, err := invariants.Attach(t.Context(), c.world.shop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	options.Acknowledged = c.acknowledged()
+	options.Settle, options.Patience, options.ArchivePatience = time.Nanosecond, time.Nanosecond, 10*time.Second
+	var report invariants.Report
+	again := time.NewTicker(250 * time.Millisecond)
+	defer again.Stop()
+	for deadline := time.Now().Add(time.Minute); !report.OK && time.Now().Before(deadline); <-again.C {
+		if report, err = invariants.Check(t.Context(), options); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, finding := range report.Findings {
+		t.Errorf("%s %s %s", finding.Invariant, finding.Subject, finding.Detail)
+	}
+	for _, check := range report.Checks {
+		if check.Skipped != "" {
+			t.Errorf("%s was not checked: %s", check.Invariant, check.Skipped)
+		}
+	}
+	return report
+}
+
+// close waits until everybody has left and has a mail, and expects that the books say the same as the shoppers.
+func (c *crowd) close(t *testing.T) {
+	t.Helper()
+	c.waitFor(t, c.shoppers)
+	c.mailed(t)
+	report := c.verify(t)
+	ends := map[string]int{}
+	for _, s := range c.shoppers {
+		ends[s.end]++
+	}
+	for status, n := range ends {
+		if report.Counts.ByStatus[status] != n {
+			t.Errorf("%d shoppers saw their order %q, the log has %d", n, status, report.Counts.ByStatus[status])
+		}
+	}
+	if report.Counts.Orders != len(c.shoppers) {
+		t.Errorf("%d shoppers have placed %d orders", len(c.shoppers), report.Counts.Orders)
+	}
+	t.Logf("%s: %d orders, %v", c.world.kind, report.Counts.Orders, ends)
+}

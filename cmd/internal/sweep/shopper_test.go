@@ -1,0 +1,245 @@
+//go:build unix
+
+package sweep_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// intention is what a shopper is going to do with an order.
+type intention string
+
+const (
+	pays     intention = "pays"
+	declined intention = "declined" // has no good card
+	leaves   intention = "leaves"   // without paying
+)
+
+// shopper orders one lamp and two mugs, and stays until the order has come to its end. Whoever does not answer is asked
+// again, by the same request.
+type shopper struct {
+	intention
+	world  *world
+	name   string
+	client *http.Client
+
+	done chan struct{} // closed when the order has ended or the shopper has given up; then the rest may be read
+	id   string        // "" unless the order was answered 201
+	bill string        // access token
+	end  string        // status of the order
+	err  error         // why the shopper has given up
+}
+
+// Bounds of a shopper's patience.
+const (
+	answerTime = 3 * time.Second        // for one answer: a process that stands still gives none
+	askAgain   = 100 * time.Millisecond // after so long
+	wholeVisit = 150 * time.Second
+)
+
+// address is where the shopper gets mail.
+func (s *shopper) address() string { return s.name + "@example.com" }
+
+func (s *shopper) visit(ctx context.Context) {
+	defer close(s.done)
+	ctx, cancel := context.WithTimeout(ctx, wholeVisit)
+	defer cancel()
+	if s.err = s.place(ctx); s.err != nil {
+		return
+	}
+	if s.intention != leaves {
+		if s.err = s.pay(ctx); s.err != nil {
+			return
+		}
+	}
+	s.err = s.follow(ctx)
+}
+
+// order is the body of the request, and of its answer what matters here.
+type order struct {
+	Email   string         `json:"email"`
+	Name    string         `json:"name"`
+	Address map[string]any `json:"shipping_address"`
+	Lines   []any          `json:"lines"`
+}
+
+func (s *shopper) place(ctx context.Context) error {
+	body, err := json.Marshal(order{Email: s.address(), Name: s.name,
+		Address: map[string]any{"line1": "1 Market Place", "city": "Anytown", "postal_code": "10000", "country": "GB"},
+		Lines:   []any{map[string]any{"sku": "LAMP", "quantity": 1}, map[string]any{"sku": "MUG", "quantity": 2}}})
+	if err != nil {
+		return err
+	}
+	a, err := s.ask(ctx, wish{method: http.MethodPost, url: s.world.shop.Storefront + "/api/orders", key: "key-of-" + s.name, kind: "application/json", body: body})
+	if err != nil {
+		return err
+	}
+	var placed struct {
+		ID          string `json:"id"`
+		AccessToken string `json:"access_token"`
+	}
+	if err := a.into(http.StatusCreated, &placed); err != nil {
+		return err
+	}
+	s.id, s.bill = placed.ID, placed.AccessToken
+	return nil
+}
+
+// pay waits until there is something to pay with, and pays. An order that has ended meanwhile needs no payment.
+func (s *shopper) pay(ctx context.Context) error {
+	var payment struct {
+		Status       string `json:"status"`
+		Intent       string `json:"payment_intent"`
+		ClientSecret string `json:"client_secret"`
+	}
+	for payment.ClientSecret == "" {
+		a, err := s.ask(ctx, wish{method: http.MethodGet, url: s.world.shop.Storefront + "/api/orders/" + s.id + "/payment?wait=1", bearer: s.bill})
+		if err != nil {
+			return err
+		}
+		if a.status == http.StatusNotFound { // not asked for yet, or never: an order may expire before it
+			if now, err := s.status(ctx); err != nil || final(now) {
+				return err
+			}
+			if err := pause(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := a.into(http.StatusOK, &payment); err != nil {
+			return err
+		}
+		if !slices.Contains([]string{"requested", "intent_created"}, payment.Status) {
+			return nil
+		}
+	}
+	card := "pm_card_visa"
+	if s.intention == declined {
+		card = "pm_card_chargeDeclined"
+	}
+	form := url.Values{"client_secret": {payment.ClientSecret}, "payment_method": {card}}
+	a, err := s.ask(ctx, wish{method: http.MethodPost, url: s.world.shop.Stripe + "/v1/payment_intents/" + payment.Intent + "/confirm",
+		bearer: s.world.shop.StripePublishableKey, kind: "application/x-www-form-urlencoded", body: []byte(form.Encode())})
+	if err != nil {
+		return err
+	}
+	// 400: the intent has been cancelled meanwhile, or an earlier attempt arrived although its answer did not.
+	if want := map[intention]int{pays: http.StatusOK, declined: http.StatusPaymentRequired}[s.intention]; a.status != want && a.status != http.StatusBadRequest {
+		return fmt.Errorf("paying was answered %d: %.300s", a.status, a.body)
+	}
+	return nil
+}
+
+// follow asks how the order stands until it has ended.
+func (s *shopper) follow(ctx context.Context) error {
+	for {
+		now, err := s.status(ctx)
+		if err != nil {
+			return err
+		}
+		if final(now) {
+			s.end = now
+			return nil
+		}
+		if err := pause(ctx); err != nil {
+			return fmt.Errorf("order %s is still %s: %w", s.id, now, err)
+		}
+	}
+}
+
+func (s *shopper) status(ctx context.Context) (string, error) {
+	a, err := s.ask(ctx, wish{method: http.MethodGet, url: s.world.shop.Storefront + "/api/orders/" + s.id, bearer: s.bill})
+	if err != nil {
+		return "", err
+	}
+	var now struct {
+		Status string `json:"status"`
+	}
+	return now.Status, a.into(http.StatusOK, &now)
+}
+
+func final(status string) bool {
+	return slices.Contains([]string{"confirmed", "expired", "rejected", "cancelled", "refunded", "partly_refunded"}, status)
+}
+
+// wish is a request, and answer what came of it.
+type wish struct {
+	method, url string
+	bearer      string
+	key         string // Idempotency-Key
+	kind        string // of the body
+	body        []byte
+}
+
+type answer struct {
+	status   int
+	replayed bool // the shop says that it has answered this before
+	body     []byte
+}
+
+func (a answer) into(status int, v any) error {
+	if a.status != status {
+		return fmt.Errorf("answered %d, want %d: %.300s", a.status, status, a.body)
+	}
+	return json.Unmarshal(a.body, v)
+}
+
+// ask repeats a request until somebody answers who is not busy. A 500 is an answer: nothing that is done to the shop
+// here is an excuse for it.
+func (s *shopper) ask(ctx context.Context, w wish) (answer, error) {
+	for {
+		a, err := s.once(ctx, w)
+		busy := slices.Contains([]int{http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}, a.status)
+		if err == nil && !busy {
+			return a, nil
+		}
+		if pause(ctx) != nil {
+			return a, fmt.Errorf("%s %s: last %d %.300s, %w", w.method, w.url, a.status, a.body, err)
+		}
+	}
+}
+
+// once sends a request and waits a while.
+func (s *shopper) once(ctx context.Context, w wish) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, w.method, w.url, bytes.NewReader(w.body))
+	if err != nil {
+		return answer{}, err
+	}
+	for name, value := range map[string]string{"Authorization": w.bearer, "Idempotency-Key": w.key, "Content-Type": w.kind} {
+		if name == "Authorization" && value != "" {
+			value = "Bearer " + value
+		}
+		if value != "" {
+			request.Header.Set(name, value)
+		}
+	}
+	response, err := s.client.Do(request)
+	if err != nil {
+		return answer{}, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return answer{status: response.StatusCode, replayed: strings.EqualFold(response.Header.Get("Idempotent-Replayed"), "true"), body: body}, err
+}
+
+func pause(ctx context.Context) error {
+	timer := time.NewTimer(askAgain)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,40 @@
+//go:build unix
+
+package sweep_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"tillstream/cmd/internal/processtest"
+)
+
+var shopIsOpen = regexp.MustCompile(`^(The shop is open)`)
+
+// openSingle starts cmd/shop in a directory of its own, always at the same addresses. settings are further NAME=value.
+func openSingle(t *testing.T, settings ...string) *world {
+	t.Helper()
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	w := &world{kind: "single", trap: filepath.Join(dir, "trap")}
+	args := []string{"--data", data, "--hold-for", holdFor, "--sweep-every", sweepEvery, "--smtp-deadline", smtpDeadline}
+	for _, flag := range []string{"--http", "--nats", "--mongo", "--stripe", "--smtp"} {
+		args = append(args, flag, processtest.FreeAddr(t))
+	}
+	program := filepath.Join(processtest.Build(t, "tillstream/cmd/shop"), "shop")
+	m := &member{command: processtest.Command{Name: "shop", Path: program, Args: args, Env: append(settings, "CRASH_FILE="+w.trap)}}
+	m.open = func(t *testing.T, child *processtest.Child) { child.Says(t, shopIsOpen) }
+	w.members = []*member{m}
+	m.start(t)
+	ready, err := os.ReadFile(filepath.Join(data, "ready.json"))
+	if err == nil {
+		err = json.Unmarshal(ready, &w.shop)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}

@@ -1,0 +1,119 @@
+//go:build unix
+
+package sweep_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/processtest"
+	"tillstream/events/crash"
+)
+
+func TestMain(m *testing.M) { os.Exit(processtest.Main(m)) }
+
+// The settings that both worlds share. A hold outlasts the time after which another process takes up what a dead one had
+// in hand, so that most shoppers can still pay.
+const (
+	holdFor      = "20s"
+	sweepEvery   = "3s"
+	smtpDeadline = "2s"
+)
+
+// world is a shop that runs, in one process or in many, and that keeps its addresses whoever is killed.
+type world struct {
+	kind    string // of two: "single" or "fleet"
+	shop    attach.Shop
+	trap    string // the file that all processes look into
+	members []*member
+}
+
+// member is a place for a process. When one has died there comes the next.
+type member struct {
+	command processtest.Command
+	open    func(t *testing.T, child *processtest.Child) // waits until it can work
+	starts  int
+	child   *processtest.Child
+}
+
+// start starts the next process of a place and waits until it can work.
+func (m *member) start(t *testing.T) {
+	t.Helper()
+	m.begin(t)
+	m.open(t, m.child)
+}
+
+// begin starts the next process of a place.
+func (m *member) begin(t *testing.T) {
+	t.Helper()
+	m.starts++
+	command := m.command
+	command.Name = fmt.Sprintf("%s #%d", command.Name, m.starts)
+	m.child = processtest.Start(t, command)
+}
+
+// lay lays a trap for all processes, in one step.
+func (w *world) lay(t *testing.T, trap crash.Trap) {
+	t.Helper()
+	draft := filepath.Join(filepath.Dir(w.trap), "draft")
+	if err := os.WriteFile(draft, []byte(trap.String()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(draft, w.trap); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// lift takes a trap away that nobody has got to. It reports whether it was still there.
+func (w *world) lift(t *testing.T) bool {
+	t.Helper()
+	err := os.Remove(w.trap)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+// sprung returns the member that has got to the trap, nil as long as nobody has.
+func (w *world) sprung(t *testing.T) *member {
+	t.Helper()
+	files, err := filepath.Glob(w.trap + ".*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Ext(files[0]), "."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(files[0]); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range w.members {
+		if m.child.Pid() == pid {
+			return m
+		}
+	}
+	t.Fatalf("process %d was hurt, and is none of ours", pid)
+	return nil
+}
+
+// dead waits until a process that has killed itself is gone.
+func dead(t *testing.T, m *member) {
+	t.Helper()
+	select {
+	case <-m.child.Ended():
+	case <-time.After(10 * time.Second):
+		t.Fatalf("%s has got to the trap and lives", m.child.Name)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ type crowd struct {
 	ctx      context.Context
 	client   *http.Client
 	shoppers []*shopper
+	taken    atomic.Int64 // orders answered 201
 }
 
 // openDoors fills the shelves and lets shoppers in. They have gone when the test ends.
@@ -49,7 +51,8 @@ func openDoors(t *testing.T, w *world, prefix string) *crowd {
 }
 
 func (c *crowd) newShopper(i intention) *shopper {
-	return &shopper{intention: i, world: c.world, name: fmt.Sprintf("%s-%d", c.prefix, len(c.shoppers)+1), client: c.client, done: make(chan struct{})}
+	return &shopper{intention: i, world: c.world, name: fmt.Sprintf("%s-%d", c.prefix, len(c.shoppers)+1), client: c.client,
+		taken: &c.taken, done: make(chan struct{})}
 }
 
 // enter sends somebody shopping.

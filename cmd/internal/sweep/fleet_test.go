@@ -36,7 +36,7 @@ func openFleet(t *testing.T) *world {
 	}
 	programs := processtest.Build(t, packages...)
 	w := &world{kind: "fleet", trap: filepath.Join(t.TempDir(), "trap")}
-	bank, box := openBank(t, nil), openMailbox(t)
+	bank, box := openBank(t), openMailbox(t)
 	w.shop = attach.Shop{NATS: processtest.StartBroker(t).URL, MongoDB: openDatabase(t), Mail: box.page, Stripe: bank.url,
 		StripeSecretKey: secretKey, StripePublishableKey: publishableKey, OpsToken: opsToken}
 	env := []string{
@@ -69,7 +69,7 @@ func openFleet(t *testing.T) *world {
 func (w *world) join(t *testing.T, programs, program, name string, env []string) (url string) {
 	t.Helper()
 	addr := processtest.FreeAddr(t)
-	m := &member{command: processtest.Command{Name: name, Path: filepath.Join(programs, program),
+	m := &member{program: program, addr: addr, command: processtest.Command{Name: name, Path: filepath.Join(programs, program),
 		Env: append(env[:len(env):len(env)], "HTTP_ADDR="+addr, "LOG_LEVEL=WARN")}}
 	m.open = func(t *testing.T, child *processtest.Child) {
 		child.Listens(t)

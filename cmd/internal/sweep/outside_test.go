@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -27,17 +28,14 @@ type bank struct {
 	server *sandbox.Server
 
 	mu   sync.Mutex
-	keys map[string][]string // "POST /v1/payment_intents" → idempotency keys, in order
+	keys map[string][]string // path → idempotency keys, in order
 }
 
-func openBank(t *testing.T, webhookURL *url.URL) *bank {
+func openBank(t *testing.T) *bank {
 	t.Helper()
 	b := &bank{keys: map[string][]string{}}
 	config := sandbox.Config{SecretKey: secretKey, PublishableKey: publishableKey, WebhookSecret: webhookSecret, Intercept: b.note,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))}
-	if webhookURL != nil {
-		config.WebhookURL = webhookURL.String()
-	}
 	var err error
 	if b.server, err = sandbox.New(config); err != nil {
 		t.Fatal(err)
@@ -63,6 +61,13 @@ func (b *bank) note(_ context.Context, r sandbox.Request, work func() sandbox.An
 		b.mu.Unlock()
 	}
 	return work()
+}
+
+// asked returns the keys by which something was asked for, in order.
+func (b *bank) asked(path string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.keys[path])
 }
 
 func (b *bank) deliverTo(t *testing.T, storefront string) {

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -31,6 +32,7 @@ type shopper struct {
 	world  *world
 	name   string
 	client *http.Client
+	taken  *atomic.Int64 // orders answered 201 to anybody
 
 	done chan struct{} // closed when the order has ended or the shopper has given up; then the rest may be read
 	id   string        // "" unless the order was answered 201
@@ -72,17 +74,28 @@ type order struct {
 	Lines   []any          `json:"lines"`
 }
 
-func (s *shopper) place(ctx context.Context) error {
+// wanted is the request to place the order, the same however often it is asked for.
+func (s *shopper) wanted() (wish, error) {
 	body, err := json.Marshal(order{Email: s.address(), Name: s.name,
 		Address: map[string]any{"line1": "1 Market Place", "city": "Anytown", "postal_code": "10000", "country": "GB"},
 		Lines:   []any{map[string]any{"sku": "LAMP", "quantity": 1}, map[string]any{"sku": "MUG", "quantity": 2}}})
+	return wish{method: http.MethodPost, url: s.world.shop.Storefront + "/api/orders", key: "key-of-" + s.name, kind: "application/json", body: body}, err
+}
+
+func (s *shopper) place(ctx context.Context) error {
+	w, err := s.wanted()
 	if err != nil {
 		return err
 	}
-	a, err := s.ask(ctx, wish{method: http.MethodPost, url: s.world.shop.Storefront + "/api/orders", key: "key-of-" + s.name, kind: "application/json", body: body})
+	a, err := s.ask(ctx, w)
 	if err != nil {
 		return err
 	}
+	return s.placed(a)
+}
+
+// placed takes the answer to the order.
+func (s *shopper) placed(a answer) error {
 	var placed struct {
 		ID          string `json:"id"`
 		AccessToken string `json:"access_token"`
@@ -91,6 +104,7 @@ func (s *shopper) place(ctx context.Context) error {
 		return err
 	}
 	s.id, s.bill = placed.ID, placed.AccessToken
+	s.taken.Add(1)
 	return nil
 }
 

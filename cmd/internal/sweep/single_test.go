@@ -14,18 +14,20 @@ import (
 
 var shopIsOpen = regexp.MustCompile(`^(The shop is open)`)
 
-// openSingle starts cmd/shop in a directory of its own, always at the same addresses. settings are further NAME=value.
+// openSingle starts cmd/shop in a directory of its own, always at the same addresses. settings (NAME=value)
+// are counted before those that all worlds share.
 func openSingle(t *testing.T, settings ...string) *world {
 	t.Helper()
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
 	w := &world{kind: "single", trap: filepath.Join(dir, "trap")}
-	args := []string{"--data", data, "--hold-for", holdFor, "--sweep-every", sweepEvery, "--smtp-deadline", smtpDeadline}
+	args := []string{"--data", data}
 	for _, flag := range []string{"--http", "--nats", "--mongo", "--stripe", "--smtp"} {
 		args = append(args, flag, processtest.FreeAddr(t))
 	}
+	env := append([]string{"HOLD_FOR=" + holdFor, "SWEEP_EVERY=" + sweepEvery, "SMTP_DEADLINE=" + smtpDeadline, "CRASH_FILE=" + w.trap}, settings...)
 	program := filepath.Join(processtest.Build(t, "tillstream/cmd/shop"), "shop")
-	m := &member{command: processtest.Command{Name: "shop", Path: program, Args: args, Env: append(settings, "CRASH_FILE="+w.trap)}}
+	m := &member{command: processtest.Command{Name: "shop", Path: program, Args: args, Env: env}}
 	m.open = func(t *testing.T, child *processtest.Child) { child.Says(t, shopIsOpen) }
 	w.members = []*member{m}
 	m.start(t)

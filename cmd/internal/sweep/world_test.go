@@ -38,6 +38,8 @@ type world struct {
 
 // member is a place for a process. When one has died there comes the next.
 type member struct {
+	program string
+	addr    string // of its API, in a fleet
 	command processtest.Command
 	open    func(t *testing.T, child *processtest.Child) // waits until it can work
 	starts  int
@@ -106,6 +108,16 @@ func (w *world) sprung(t *testing.T) *member {
 	}
 	t.Fatalf("process %d was hurt, and is none of ours", pid)
 	return nil
+}
+
+// awaitSprung waits until somebody has got to the trap.
+func (w *world) awaitSprung(t *testing.T) (hurt *member) {
+	t.Helper()
+	processtest.WaitFor(t, "somebody has got to the trap", reaching, func() bool {
+		hurt = w.sprung(t)
+		return hurt != nil
+	})
+	return hurt
 }
 
 // dead waits until a process that has killed itself is gone.

@@ -1,0 +1,152 @@
+//go:build unix
+
+package sweep_test
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tillstream/cmd/internal/processtest"
+	"tillstream/events"
+	"tillstream/events/replay"
+)
+
+// facts reads a stream: all of it, or what is of some types.
+func (c *crowd) facts(t *testing.T, stream string, types ...string) (found []events.Event) {
+	t.Helper()
+	reader, done, err := c.world.shop.Log(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	if last, err := reader.Last(t.Context(), stream); err != nil || last == 0 {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return nil
+	}
+	err = reader.Each(t.Context(), replay.Range{Stream: stream}, func(m replay.Message) error {
+		e, err := m.Event()
+		if err == nil && (len(types) == 0 || slices.Contains(types, e.Type)) {
+			found = append(found, e)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// settledMail waits until the log says that a shopper's mail was sent. What a dead process had in hand is taken up half a
+// minute later.
+func (c *crowd) settledMail(t *testing.T, s *shopper) {
+	t.Helper()
+	reader, done, err := c.world.shop.Log(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	processtest.WaitFor(t, "the mail is known to be sent", time.Minute, func() bool {
+		newest, err := reader.Newest(t.Context(), events.StreamNotifications, events.PrefixNotification+s.id)
+		if err != nil && !errors.Is(err, replay.ErrNotFound) {
+			t.Fatal(err)
+		}
+		return newest.Header.Get(events.HeaderType) == "notifications.sent"
+	})
+}
+
+// mayRepeat are facts that are true more than once of one order.
+var mayRepeat = []string{"payments.declined", "notifications.sending"}
+
+// saidOnce expects that every fact of an order's life was said once.
+func (c *crowd) saidOnce(t *testing.T) {
+	t.Helper()
+	said := map[string]int{}
+	for _, stream := range []string{events.StreamOrders, events.StreamInventory, events.StreamPayments, events.StreamNotifications} {
+		for _, e := range c.facts(t, stream) {
+			ofStock := strings.HasPrefix(e.Subject, events.PrefixStock) || strings.HasPrefix(e.Subject, events.PrefixItem)
+			if e.Subject == events.SubjectWebhooks || ofStock || slices.Contains(mayRepeat, e.Type) {
+				continue
+			}
+			said[e.Subject+" "+e.Type]++
+		}
+	}
+	if len(said) < 5*len(payers(c.shoppers)) {
+		t.Errorf("%d shoppers left only %d facts", len(payers(c.shoppers)), len(said))
+	}
+	for _, what := range slices.Sorted(maps.Keys(said)) {
+		if said[what] > 1 {
+			t.Errorf("%s was said %d times", what, said[what])
+		}
+	}
+}
+
+// remembered waits until the view has every order as the log has it.
+func (c *crowd) remembered(t *testing.T) {
+	t.Helper()
+	db, done, err := c.world.shop.Database(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	inLog := map[string]uint64{} // order → sequence of its last event
+	for _, e := range c.facts(t, events.StreamOrders) {
+		inLog[strings.TrimPrefix(e.Subject, events.PrefixOrder)] = e.Sequence
+	}
+	var inView map[string]uint64
+	caughtUp := func() bool {
+		cursor, err := db.Collection("orders").Find(t.Context(), bson.D{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var documents []struct {
+			ID  string `bson:"_id"`
+			Seq uint64 `bson:"seq"`
+		}
+		if err := cursor.All(t.Context(), &documents); err != nil {
+			t.Fatal(err)
+		}
+		inView = map[string]uint64{}
+		for _, d := range documents {
+			inView[d.ID] = d.Seq
+		}
+		return maps.Equal(inLog, inView)
+	}
+	defer func() {
+		if diff := cmp.Diff(inLog, inView); diff != "" {
+			t.Errorf("last sequence of each order (-log +view):\n%s", diff)
+		}
+	}()
+	processtest.WaitFor(t, "the view has every order", 30*time.Second, caughtUp)
+}
+
+// valueOf finds a metric in the text that Prometheus reads.
+func valueOf(t *testing.T, text io.Reader, name string) float64 {
+	t.Helper()
+	lines := bufio.NewScanner(text)
+	for lines.Scan() {
+		if value, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
+			number, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return number
+		}
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return 0 // a counter that has counted nothing may be missing
+}

@@ -1,0 +1,302 @@
+//go:build unix
+
+package sweep_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+
+	"tillstream/events"
+	"tillstream/events/crash"
+)
+
+// patiently is a hold that outlasts anything that is done to the shop, so that everybody who wants to pay can.
+const patiently = "HOLD_FOR=10m"
+
+// at is a trap for whoever gets to a moment first.
+func at(t *testing.T, site string) crash.Trap {
+	t.Helper()
+	trap, err := crash.Parse(site)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trap
+}
+
+// Row 1 of the fault matrix: a process that is killed before an order is stored leaves nothing of it but an error. The
+// same request again makes one order.
+func TestKilledBeforeTheOrderIsStored(t *testing.T) {
+	t.Parallel()
+	for _, moment := range []string{"http.order_received", "append.gathered@ORDERS"} {
+		t.Run(moment, func(t *testing.T) {
+			t.Parallel()
+			c := openDoors(t, openSingle(t, patiently), "ada")
+			ada := c.unanswered(t, at(t, moment))
+			if n := len(c.facts(t, events.StreamOrders)); n != 0 {
+				t.Errorf("%d facts about orders are stored", n)
+			}
+			if first := c.retry(t, ada); first.replayed {
+				t.Error("the first order of a key is said to be a repetition")
+			}
+			if second := c.retry(t, ada); !second.replayed {
+				t.Error("the second order of a key is not said to be a repetition")
+			}
+			c.oneOrder(t, ada)
+		})
+	}
+}
+
+// Row 2 of the fault matrix: an order that is stored when the process is killed exists although its shopper was not told,
+// and the same request again finds it.
+func TestKilledBeforeTheOrderIsAnswered(t *testing.T) {
+	t.Parallel()
+	for _, moment := range []string{"http.order_stored", "append.stored@ORDERS"} {
+		t.Run(moment, func(t *testing.T) {
+			t.Parallel()
+			c := openDoors(t, openSingle(t, patiently), "bob")
+			bob := c.unanswered(t, at(t, moment))
+			stored := c.facts(t, events.StreamOrders)
+			if len(stored) == 0 || stored[0].Type != "orders.placed" {
+				t.Fatalf("stored is %+v, want an order", stored)
+			}
+			if again := c.retry(t, bob); !again.replayed || stored[0].CorrelationID != bob.id {
+				t.Errorf("the retry gets order %s (replayed: %t), stored is %s", bob.id, again.replayed, stored[0].CorrelationID)
+			}
+			c.oneOrder(t, bob)
+		})
+	}
+}
+
+// unanswered orders something and has the shop die of it at a moment. When it returns the shop is open again.
+func (c *crowd) unanswered(t *testing.T, trap crash.Trap) *shopper {
+	t.Helper()
+	s := c.newShopper(pays)
+	request, err := s.wanted()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.world.lay(t, trap)
+	if a, err := s.once(t.Context(), request); err == nil {
+		t.Errorf("the shop died and answered %d: %.300s", a.status, a.body)
+	}
+	hurt := c.world.sprung(t)
+	if hurt == nil {
+		t.Fatalf("%s: nobody got there", trap)
+	}
+	dead(t, hurt)
+	hurt.start(t)
+	return s
+}
+
+// retry sends the order once more.
+func (c *crowd) retry(t *testing.T, s *shopper) answer {
+	t.Helper()
+	request, err := s.wanted()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := s.ask(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := s.id
+	if err := s.placed(a); err != nil {
+		t.Fatal(err)
+	}
+	if before != "" && before != s.id {
+		t.Errorf("one key made the orders %s and %s", before, s.id)
+	}
+	return a
+}
+
+// oneOrder has a shopper go on to the end, as the only one there is.
+func (c *crowd) oneOrder(t *testing.T, s *shopper) {
+	t.Helper()
+	c.shoppers = append(c.shoppers, s)
+	go s.visit(c.ctx) // orders once more, first
+	c.waitFor(t, c.shoppers)
+	if s.end != "confirmed" {
+		t.Errorf("the order ended %s", s.end)
+	}
+	c.close(t)
+	c.saidOnce(t)
+}
+
+// Row 18 of the fault matrix: whether a decider is killed before or after what it decided is stored, it is done once.
+func TestDecidersAreKilled(t *testing.T) {
+	t.Parallel()
+	c := openDoors(t, openSingle(t, patiently), "shopper")
+	for _, moment := range []string{"decide.decided", "decide.committed"} {
+		for _, decider := range []string{"inventory-orders", "orders-payments"} {
+			endure(t, c, at(t, moment+"@"+decider))
+		}
+	}
+	c.saidOnce(t)
+}
+
+// Row 27 of the fault matrix: a view that is killed in the middle of a batch leaves no gap, and writes nothing older over
+// something newer.
+func TestViewsAreKilled(t *testing.T) {
+	t.Parallel()
+	c := openDoors(t, openSingle(t, patiently), "shopper")
+	for _, moment := range []string{"view.fetched", "view.archived", "view.written"} {
+		endure(t, c, at(t, moment+"@orders-view"))
+	}
+	c.remembered(t)
+}
+
+// Row 33 of the fault matrix: killed before or after Stripe is asked for an intent or for the money, the shop asks again
+// by the same key or finds what there is. There is one intent per order, and one capture.
+func TestKilledWhileStripeIsAsked(t *testing.T) {
+	t.Parallel()
+	for _, moment := range []string{"payments.before_create", "payments.after_create", "payments.before_capture", "payments.after_capture"} {
+		t.Run(moment, func(t *testing.T) {
+			t.Parallel()
+			b := openBank(t)
+			w := openSingle(t, patiently, "STRIPE_URL="+b.url, "STRIPE_SECRET_KEY="+secretKey, "STRIPE_PUBLISHABLE_KEY="+publishableKey,
+				"STRIPE_WEBHOOK_SECRET="+webhookSecret)
+			b.deliverTo(t, w.shop.Storefront)
+			c := openDoors(t, w, "payer")
+			endure(t, c, at(t, moment))
+			c.chargedOnce(t, b)
+		})
+	}
+}
+
+// chargedOnce expects of everybody who paid that the bank was asked for one intent by one key, and for the money by one.
+func (c *crowd) chargedOnce(t *testing.T, b *bank) {
+	t.Helper()
+	created := map[string]int{} // by key
+	for _, key := range b.asked("/v1/payment_intents") {
+		created[key]++
+	}
+	for _, s := range payers(c.shoppers) {
+		if s.end != "confirmed" {
+			t.Errorf("%s sees the order %s", s.name, s.end)
+		}
+		if n := created[s.id+"/create/v1"]; n == 0 {
+			t.Errorf("no intent was asked for by the key of order %s: %v", s.id, created)
+		}
+	}
+	if orders := len(c.facts(t, events.StreamOrders, "orders.placed")); len(created) > orders {
+		t.Errorf("intents were asked for by %d keys for %d orders: %v", len(created), orders, created)
+	}
+	intents := map[string]string{} // order → intent
+	for _, e := range c.facts(t, events.StreamPayments, "payments.intent_created") {
+		p := e.Payload.(events.PaymentIntentCreated)
+		intents[p.OrderID] = p.PaymentIntent
+	}
+	for _, s := range payers(c.shoppers) {
+		keys := map[string]bool{}
+		for _, key := range b.asked("/v1/payment_intents/" + intents[s.id] + "/capture") {
+			keys[key] = true
+		}
+		if len(keys) != 1 || !keys[s.id+"/capture/v1"] {
+			t.Errorf("the money for order %s was asked for by the keys %v", s.id, keys)
+		}
+	}
+	c.verify(t) // one intent and one capture each, as Stripe has it
+}
+
+// Row 52 of the fault matrix: a mail whose sender is killed before anybody was dialled is sent once.
+func TestKilledBeforeTheMailIsSent(t *testing.T) {
+	t.Parallel()
+	for _, copies := range mailsAfter(t, "notifications.before_smtp") {
+		if copies != 1 {
+			t.Errorf("the mail was sent %d times", copies)
+		}
+	}
+}
+
+// Row 53 of the fault matrix: whether a mail was taken is not known when its sender is killed after its last byte. It is
+// sent again, with the Message-ID that it had; the shopper's program shows it once.
+func TestKilledAfterTheMailIsSent(t *testing.T) {
+	t.Parallel()
+	for id, copies := range mailsAfter(t, "notifications.after_data") {
+		if copies != 2 {
+			t.Errorf("the mail %s is in the box %d times, want it twice", id, copies)
+		}
+	}
+}
+
+// mailsAfter has somebody buy who makes the shop die at a moment, and counts their mails by Message-ID.
+func mailsAfter(t *testing.T, moment string) map[string]int {
+	t.Helper()
+	c := openDoors(t, openSingle(t, patiently), "reader")
+	c.world.lay(t, at(t, moment))
+	reader := c.enter(pays)
+	hurt := c.world.awaitSprung(t)
+	dead(t, hurt)
+	hurt.start(t)
+	c.waitFor(t, c.shoppers)
+	c.settledMail(t, reader)
+	c.close(t)
+	if reader.end != "confirmed" {
+		t.Errorf("the order is %s", reader.end)
+	}
+	got := c.mails(t)[reader.address()]
+	if len(got) != 1 {
+		t.Errorf("there are mails with the ids %v, want one", got)
+	}
+	sending, sent := c.facts(t, events.StreamNotifications, "notifications.sending"), c.facts(t, events.StreamNotifications, "notifications.sent")
+	for _, copies := range got {
+		if len(sending) != copies || len(sent) != 1 {
+			t.Errorf("the log knows of %d attempts, of which %d are known to have gone well; the box has %d copies", len(sending), len(sent), copies)
+		}
+	}
+	return got
+}
+
+// Row 19 of the fault matrix: the active decider stands still between deciding and storing for twice as long as its
+// standby waits. The standby has stepped in when it wakes, its append is refused, and everything is said once.
+func TestADeciderSleepsWhileItsStandbyStepsIn(t *testing.T) {
+	t.Parallel()
+	c := openDoors(t, openFleet(t), "sleeper")
+	trap := at(t, "decide.decided@inventory-orders")
+	trap.Stop = true
+	c.world.lay(t, trap)
+	first := c.enter(pays)
+	hurt := c.world.awaitSprung(t)
+	if c.waitFor(t, []*shopper{first}); first.end != "confirmed" {
+		t.Errorf("while one decider slept the order ended %s", first.end)
+	}
+	c.world.recover(t, hurt, trap)
+	next := c.enter(pays)
+	if c.waitFor(t, []*shopper{next}); next.end != "confirmed" {
+		t.Errorf("after it woke the next order ended %s", next.end)
+	}
+	c.world.refused(t, events.StreamInventory, "inventory")
+	c.saidOnce(t)
+	c.close(t)
+}
+
+// refused expects that facts were handed to a stream which it did not take. All replicas of the worker that writes to it
+// must have lived on: they are asked how many they handed over.
+func (w *world) refused(t *testing.T, stream, worker string) {
+	t.Helper()
+	handed := 0.0
+	for _, m := range w.members {
+		if m.program == worker {
+			handed += m.metric(t, fmt.Sprintf("tillstream_log_facts_total{stream=%q}", stream))
+		}
+	}
+	info, err := w.broker(t).Stream(t.Context(), stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if taken := float64(info.CachedInfo().State.LastSeq); handed <= taken {
+		t.Errorf("%.0f facts were handed to %s and it has %.0f: none was refused", handed, stream, taken)
+	}
+}
+
+// metric reads a number of a process's own.
+func (m *member) metric(t *testing.T, name string) float64 {
+	t.Helper()
+	response, err := http.Get("http://" + m.addr + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	return valueOf(t, response.Body, name)
+}

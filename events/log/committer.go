@@ -156,7 +156,7 @@ func (c *committer) store(group []*request) {
 }
 
 // storeSingles publishes lone messages one after the other without waiting in between. What has no answer goes the
-// patient way.
+// patient way, all of it together, so that nobody waits for the patience of others.
 func (c *committer) storeSingles(group []*request) {
 	futures := make([]jetstream.PubAckFuture, len(group))
 	for i, r := range group {
@@ -166,6 +166,7 @@ func (c *committer) storeSingles(group []*request) {
 			futures[i] = future
 		}
 	}
+	var open []*request
 	for i, r := range group {
 		err := errNotSent
 		if futures[i] != nil {
@@ -181,8 +182,11 @@ func (c *committer) storeSingles(group []*request) {
 			r.answer <- err
 		default:
 			r.uncertain = true
-			c.storeBatch(group[i : i+1])
+			open = append(open, r)
 		}
+	}
+	if len(open) > 0 {
+		c.storeBatch(open)
 	}
 }
 
@@ -197,8 +201,6 @@ func (c *committer) storeBatch(batch []*request) {
 	case len(batch) > 1 && (errors.Is(err, errConflict) || errors.Is(err, errRefused)):
 		c.storeBatch(batch[:len(batch)/2])
 		c.storeBatch(batch[len(batch)/2:])
-	case errors.Is(err, errConflict) && batch[0].uncertain:
-		batch[0].answer <- c.recognise(batch[0])
 	default:
 		for _, r := range batch {
 			r.answer <- err
@@ -218,14 +220,30 @@ func settle(batch []*request, last uint64) {
 	}
 }
 
+// How long one try may go unanswered before the next, and the pause between tries. A broker that dies takes what it had
+// read with it and says nothing; one that is merely slow answers the repetition too. So the first try is short, and each
+// that follows is given twice the time.
+const (
+	firstTry   = time.Second
+	tryAgain   = 20 * time.Millisecond
+	longestGap = 250 * time.Millisecond
+)
+
 // publishPatiently publishes until there is an answer or patience ends. Repeating is safe: a batch that was stored after
 // all is refused by its own expectations, and recognise tells that from a stranger's conflict.
 func (c *committer) publishPatiently(batch []*request) (uint64, error) {
 	deadline := time.Now().Add(c.log.config.Patience)
-	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		last, err := c.publish(batch, deadline)
-		if err = classify(err); err == nil || errors.Is(err, errConflict) || errors.Is(err, errRefused) {
+	for try, wait := firstTry, tryAgain; ; wait = min(2*wait, longestGap) {
+		last, err := c.publish(batch, earlier(deadline, time.Now().Add(try)))
+		err = classify(err)
+		if errors.Is(err, errConflict) && len(batch) == 1 && batch[0].uncertain {
+			last, err = c.recognise(batch[0])
+		}
+		if err == nil || errors.Is(err, errConflict) || errors.Is(err, errRefused) {
 			return last, err
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			try *= 2
 		}
 		for _, r := range batch {
 			r.uncertain = true
@@ -236,6 +254,13 @@ func (c *committer) publishPatiently(batch []*request) (uint64, error) {
 		}
 		time.Sleep(wait)
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // publish sends the batch once and returns the sequence of its last message.
@@ -285,32 +310,32 @@ func clearBatch(m *nats.Msg) {
 	}
 }
 
-// recognise decides a conflict that may be with ourselves: the answer to an earlier try was lost. If one message stands
-// in the log the whole request does, because a batch is stored whole.
-func (c *committer) recognise(r *request) error {
-	ctx, cancel := context.WithTimeout(context.Background(), c.log.config.Patience)
-	defer cancel()
+// recognise decides a conflict that may be with ourselves: the answer to an earlier try was lost. What follows the state
+// that the request expected is either its own first message, and then all of it stands in the log, because it is stored
+// whole; or it is a stranger's. When nothing follows yet, because the earlier try is still on its way through the cluster
+// or a copy that lags was asked, it is too early to say (errUnsettled): to call that a stranger's conflict would have the
+// same fact decided and stored a second time.
+func (c *committer) recognise(r *request) (last uint64, err error) {
 	i := slices.IndexFunc(r.messages, expects)
 	if i < 0 {
-		return errConflict
+		return 0, errConflict
 	}
 	m := r.messages[i]
 	expected, err := strconv.ParseUint(m.Header.Get(jetstream.ExpectedLastSubjSeqHeader), 10, 64)
 	if err != nil {
-		return fmt.Errorf("read own expectation: %w", err)
+		return 0, errors.Join(errRefused, fmt.Errorf("read own expectation: %w", err))
 	}
-	found := false
-	err = c.log.history(ctx, c.stream, m.Subject, expected+1, func(stored *jetstream.RawStreamMsg) error {
-		if stored.Header.Get(events.HeaderID) == m.Header.Get(events.HeaderID) {
-			found, r.first = true, stored.Sequence-uint64(i)
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	ctx, cancel := context.WithTimeout(context.Background(), firstTry)
+	defer cancel()
+	stored, err := c.log.streams[c.stream].GetMsg(ctx, expected+1, jetstream.WithGetMsgSubject(m.Subject))
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return 0, errUnsettled
+	case err != nil:
+		return 0, fmt.Errorf("recognise own append: %w", err)
+	case stored.Header.Get(events.HeaderID) != m.Header.Get(events.HeaderID):
+		return 0, errConflict
 	}
-	if !found {
-		return errConflict
-	}
-	return nil
+	r.first = stored.Sequence - uint64(i)
+	return r.first + uint64(len(r.messages)) - 1, nil
 }

@@ -27,6 +27,8 @@ var (
 	errConflict = errors.New("conflict")
 	// errRefused: the broker answered, and the answer is no; for this batch as it stands it will stay no.
 	errRefused = errors.New("refused by the broker")
+	// errUnsettled: the broker has seen something of which the log shows nothing yet.
+	errUnsettled = errors.New("an earlier append is not settled")
 	// errNotSent: the message did not even leave.
 	errNotSent = errors.New("not sent")
 )

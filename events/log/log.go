@@ -83,7 +83,7 @@ func Open(ctx context.Context, conn *nats.Conn, config Config) (*Log, error) {
 	if err := checkVersion(conn.ConnectedServerVersion()); err != nil {
 		return nil, err
 	}
-	js, err := jetstream.New(conn, jetstream.WithPublishAsyncTimeout(config.Patience))
+	js, err := jetstream.New(conn, jetstream.WithPublishAsyncTimeout(firstTry))
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}

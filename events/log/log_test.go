@@ -48,7 +48,7 @@ func add(tx *log.Tx, id string, quantity int64) error {
 	return tallies.Append(tx, id, plus(quantity))
 }
 
-// Fault row 9: 50 goroutines on one entity, in two processes; no update is lost.
+// Row 9 of the fault matrix: 50 goroutines on one entity, in two processes; no update is lost.
 func TestManyWritersOfOneEntityLoseNothing(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
@@ -72,7 +72,7 @@ func TestManyWritersOfOneEntityLoseNothing(t *testing.T) {
 	}
 }
 
-// Fault row 8: of many requests in one group commit one conflicts; it alone is decided again.
+// Row 8 of the fault matrix: of many requests in one group commit one conflicts; it alone is decided again.
 func TestOnlyTheConflictingRequestOfAGroupDecidesAgain(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
@@ -278,7 +278,7 @@ func TestAnEventOfANewerVersionStopsTheFold(t *testing.T) {
 	}
 }
 
-// Fault row 17: a hostile id never reaches a subject.
+// Row 17 of the fault matrix: a hostile id never reaches a subject.
 func TestHostileIDsAreRefused(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
@@ -293,7 +293,7 @@ func TestHostileIDsAreRefused(t *testing.T) {
 	}
 }
 
-// Fault row 16: a stream that somebody changed is not written to.
+// Row 16 of the fault matrix: a stream that somebody changed is not written to.
 func TestAChangedStreamIsRefused(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)

@@ -272,7 +272,7 @@ func TestAnActIsRepeatedAsItsOutcomeSays(t *testing.T) {
 	}
 }
 
-// Fault row 16: a consumer that somebody changed is not read from.
+// Row 16 of the fault matrix: a consumer that somebody changed is not read from.
 func TestAChangedConsumerIsRefused(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)

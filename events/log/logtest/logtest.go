@@ -4,6 +4,7 @@ package logtest
 import (
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -25,7 +26,14 @@ func Server(t testing.TB) *embedded.NATS {
 // Connect opens a connection over TCP, as a separate process would.
 func Connect(t testing.TB, server *embedded.NATS) *nats.Conn {
 	t.Helper()
-	conn, err := nats.Connect(server.URL(), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1))
+	return ConnectTo(t, server.URL())
+}
+
+// ConnectTo is Connect to a broker that is known by its URL.
+func ConnectTo(t testing.TB, url string) *nats.Conn {
+	t.Helper()
+	conn, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
+		nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(10*time.Millisecond, 10*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,11 +44,17 @@ func Connect(t testing.TB, server *embedded.NATS) *nats.Conn {
 // OpenOn opens a log on a server; several on one server are what several processes would be.
 func OpenOn(t testing.TB, server *embedded.NATS, change ...func(*log.Config)) *log.Log {
 	t.Helper()
+	return OpenOver(t, Connect(t, server), change...)
+}
+
+// OpenOver opens a log on a connection.
+func OpenOver(t testing.TB, conn *nats.Conn, change ...func(*log.Config)) *log.Log {
+	t.Helper()
 	config := log.Config{Source: "test", Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	for _, c := range change {
 		c(&config)
 	}
-	l, err := log.Open(t.Context(), Connect(t, server), config)
+	l, err := log.Open(t.Context(), conn, config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -220,11 +220,10 @@ func settle(batch []*request, last uint64) {
 	}
 }
 
-// How long one try may go unanswered before the next, and the pause between tries. A broker that dies takes what it had
-// read with it and says nothing; one that is merely slow answers the repetition too. So the first try is short, and each
-// that follows is given twice the time.
+// How long one try may go unanswered before the next, and the pauses between tries. A broker that dies takes what it had
+// read with it and says nothing, and so does a cluster without a leader; one that is merely slow refuses the repetition.
 const (
-	firstTry   = time.Second
+	oneTry     = time.Second
 	tryAgain   = 20 * time.Millisecond
 	longestGap = 250 * time.Millisecond
 )
@@ -232,9 +231,10 @@ const (
 // publishPatiently publishes until there is an answer or patience ends. Repeating is safe: a batch that was stored after
 // all is refused by its own expectations, and recognise tells that from a stranger's conflict.
 func (c *committer) publishPatiently(batch []*request) (uint64, error) {
-	deadline := time.Now().Add(c.log.config.Patience)
-	for try, wait := firstTry, tryAgain; ; wait = min(2*wait, longestGap) {
-		last, err := c.publish(batch, earlier(deadline, time.Now().Add(try)))
+	began := time.Now()
+	deadline := began.Add(c.log.config.Patience)
+	for wait := tryAgain; ; wait = min(2*wait, longestGap) {
+		last, err := c.publish(batch, earlier(deadline, time.Now().Add(oneTry)))
 		err = classify(err)
 		if errors.Is(err, errConflict) && len(batch) == 1 && batch[0].uncertain {
 			last, err = c.recognise(batch[0])
@@ -242,15 +242,18 @@ func (c *committer) publishPatiently(batch []*request) (uint64, error) {
 		if err == nil || errors.Is(err, errConflict) || errors.Is(err, errRefused) {
 			return last, err
 		}
-		if errors.Is(err, context.DeadlineExceeded) {
-			try *= 2
+		if wait == tryAgain {
+			c.log.config.Logger.Warn("append has no answer", "stream", c.stream, "requests", len(batch),
+				"broker", c.log.conn.ConnectedServerName(), "error", err)
 		}
 		for _, r := range batch {
 			r.uncertain = true
 		}
-		c.log.config.Logger.Warn("append has no answer", "stream", c.stream, "requests", len(batch), "error", err)
 		if time.Now().Add(wait).After(deadline) || c.log.conn.IsClosed() {
 			return 0, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		if time.Since(began) > moveAfter {
+			c.log.LookElsewhere()
 		}
 		time.Sleep(wait)
 	}
@@ -325,7 +328,7 @@ func (c *committer) recognise(r *request) (last uint64, err error) {
 	if err != nil {
 		return 0, errors.Join(errRefused, fmt.Errorf("read own expectation: %w", err))
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), firstTry)
+	ctx, cancel := context.WithTimeout(context.Background(), oneTry)
 	defer cancel()
 	stored, err := c.log.streams[c.stream].GetMsg(ctx, expected+1, jetstream.WithGetMsgSubject(m.Subject))
 	switch {

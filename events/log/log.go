@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -65,6 +66,9 @@ type Log struct {
 	committers map[string]*committer
 	cache      *lru.Cache[string, entry]
 	metrics    *metrics
+
+	mu    sync.Mutex
+	moved time.Time // when the connection was last taken to another broker, or first opened
 }
 
 // entry is a remembered state and the sequence of the last event in it.
@@ -83,7 +87,7 @@ func Open(ctx context.Context, conn *nats.Conn, config Config) (*Log, error) {
 	if err := checkVersion(conn.ConnectedServerVersion()); err != nil {
 		return nil, err
 	}
-	js, err := jetstream.New(conn, jetstream.WithPublishAsyncTimeout(firstTry))
+	js, err := jetstream.New(conn, jetstream.WithPublishAsyncTimeout(oneTry))
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
@@ -96,11 +100,33 @@ func Open(ctx context.Context, conn *nats.Conn, config Config) (*Log, error) {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	l := &Log{config: config, conn: conn, js: js, streams: streams, cache: cache,
-		committers: map[string]*committer{}, metrics: newMetrics(config.Registerer)}
+		committers: map[string]*committer{}, metrics: newMetrics(config.Registerer), moved: time.Now()}
 	for name := range streams {
 		l.committers[name] = startCommitter(l, name)
 	}
 	return l, nil
+}
+
+// When the connection is taken elsewhere, and how often at most.
+const (
+	moveAfter = 2 * time.Second
+	moveEvery = 3 * time.Second
+)
+
+// LookElsewhere takes the connection to another broker of the cluster, if there is one, for somebody whom this one has
+// not served for a while. It may be cut off from the others: then it has no majority, and will not for as long as that
+// lasts, but it goes on talking to its clients.
+func (l *Log) LookElsewhere() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.conn.Servers()) < 2 || time.Since(l.moved) < moveEvery {
+		return
+	}
+	l.moved = time.Now()
+	l.config.Logger.Warn("the broker is of no use: trying another", "broker", l.conn.ConnectedServerName())
+	if err := l.conn.ForceReconnect(); err != nil {
+		l.config.Logger.Warn("try another broker", "error", err)
+	}
 }
 
 func checkVersion(version string) error {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
@@ -43,7 +45,11 @@ func (l *Log) newest(ctx context.Context, f fold, subject string) (entry, error)
 }
 
 func (l *Log) lastMessage(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {
-	msg, err := l.streams[stream].GetLastMsgForSubject(ctx, subject)
+	var msg *jetstream.RawStreamMsg
+	err := l.ask(ctx, func(ctx context.Context) (err error) {
+		msg, err = l.streams[stream].GetLastMsgForSubject(ctx, subject)
+		return err
+	})
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, nil
 	}
@@ -59,7 +65,11 @@ func (l *Log) foldFrom(ctx context.Context, f fold, subject string, known entry,
 		if known.seq >= last.Sequence {
 			return known, nil
 		}
-		msg, err := l.streams[f.stream].GetMsg(ctx, known.seq+1, jetstream.WithGetMsgSubject(subject))
+		var msg *jetstream.RawStreamMsg
+		err := l.ask(ctx, func(ctx context.Context) (err error) {
+			msg, err = l.streams[f.stream].GetMsg(ctx, known.seq+1, jetstream.WithGetMsgSubject(subject))
+			return err
+		})
 		if err != nil {
 			return entry{}, unavailable(ctx, err)
 		}
@@ -119,6 +129,23 @@ func (f fold) step(known entry, msg *jetstream.RawStreamMsg) (entry, error) {
 		return entry{}, fmt.Errorf("%w: %s at %d: %w", ErrUnreadable, msg.Subject, msg.Sequence, err)
 	}
 	return entry{state: known.state, seq: msg.Sequence}, nil
+}
+
+// ask puts a question to the broker again when nobody answers it, until patience ends: a copy that died took it along.
+func (l *Log) ask(ctx context.Context, question func(context.Context) error) error {
+	deadline := time.Now().Add(l.config.Patience)
+	for wait := tryAgain; ; wait = min(2*wait, longestGap) {
+		asking, cancel := context.WithDeadline(ctx, earlier(deadline, time.Now().Add(oneTry)))
+		err := question(asking)
+		cancel()
+		unanswered := errors.Is(err, context.DeadlineExceeded)
+		if !unanswered && !errors.Is(err, nats.ErrNoResponders) || ctx.Err() != nil || time.Now().Add(wait).After(deadline) {
+			return err
+		}
+		if pause(ctx, wait) != nil {
+			return err
+		}
+	}
 }
 
 // unavailable marks an error of the broker or the way to it, but leaves the caller's own cancellation as it is.

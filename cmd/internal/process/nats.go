@@ -9,11 +9,20 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Options of every connection to the broker. It reconnects for ever and buffers nothing meanwhile: what could not be sent
-// fails at once, and its writer decides anew.
+// A broker that is cut off says nothing, and neither does the connection: only pings that are not answered tell. The
+// client gives up on the third, so a wire that went silent is noticed within three seconds, sooner than a cluster has
+// chosen another leader.
+const (
+	pingEvery       = time.Second
+	pingsUnanswered = 2
+)
+
+// Options of every connection to the broker. It reconnects for ever, to whichever server of the cluster answers, and
+// buffers nothing meanwhile: what could not be sent fails at once, and its writer decides anew.
 func Options(name string, logger *slog.Logger) []nats.Option {
 	return []nats.Option{
 		nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond), nats.ReconnectBufSize(-1),
+		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(pingsUnanswered),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				logger.Warn("lost the broker", "connection", name, "error", err)

@@ -92,7 +92,7 @@ type Feed struct {
 // and is configured otherwise.
 func Open(ctx context.Context, l *log.Log, config Config) (*Feed, error) {
 	config = config.withDefaults()
-	consumer, err := ensure(ctx, l, config)
+	consumer, err := ensurePatiently(ctx, l, config)
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +100,35 @@ func Open(ctx context.Context, l *log.Log, config Config) (*Feed, error) {
 	f := &Feed{config: config, log: l, consumer: consumer, messages: make(chan Message, config.Prefetch), cancel: cancel, done: make(chan struct{})}
 	go f.run(running)
 	return f, nil
+}
+
+// How long a cluster that is up may take to give a consumer a home before that counts as a failure: it may be choosing
+// leaders, or have six streams to place at the same time.
+const (
+	openPatience = time.Minute
+	openAgain    = 250 * time.Millisecond
+)
+
+func ensurePatiently(ctx context.Context, l *log.Log, config Config) (jetstream.Consumer, error) {
+	deadline := time.Now().Add(openPatience)
+	for {
+		consumer, err := ensure(ctx, l, config)
+		if err == nil || !passing(err) || time.Now().After(deadline) {
+			return consumer, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(openAgain):
+		}
+	}
+}
+
+// passing reports whether an error says "not now" rather than "no".
+func passing(err error) bool {
+	var refused *jetstream.APIError
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) ||
+		errors.As(err, &refused) && refused.Code == 503
 }
 
 func ensure(ctx context.Context, l *log.Log, config Config) (jetstream.Consumer, error) {
@@ -308,5 +337,8 @@ func (f *Feed) reopen(ctx context.Context) {
 			return
 		}
 		f.log.Logger().Warn("cannot reopen consumer", "consumer", f.config.Name, "error", err)
+		if passing(err) {
+			f.log.LookElsewhere()
+		}
 	}
 }

@@ -7,7 +7,7 @@
 //	purity          decisions and entities import nothing that does I/O
 //	programs        only cmd reads the environment, flags and signals; nothing imports cmd
 //	stripe          one file speaks to Stripe, one hears it, the sandbox pretends to be it
-//	servers, kits   what is embedded, and what only tests need, is in no program but cmd/shop
+//	servers, kits   what is embedded, and what only tests need, is in no program but cmd/shop and cmd/load's rig
 //	deploy          names only metrics and settings that exist
 //	tidiness        the top level, package names, no init, no sleeping tests, no traces of one machine
 package architecture

@@ -23,6 +23,7 @@ func Rules() []Rule {
 		{"OnlyCmdReadsTheEnvironment", onlyCmdReadsTheEnvironment},
 		{"OnlyPaymentsNamesStripe", onlyPaymentsNamesStripe},
 		{"ServersBelongToTheShop", serversBelongToTheShop},
+		{"TheRigBelongsToLoad", theRigBelongsToLoad},
 		{"TestKitsBelongToTests", testKitsBelongToTests},
 		{"NoInit", noInit},
 		{"TestsDoNotSleep", testsDoNotSleep},
@@ -37,6 +38,16 @@ var Domains = []string{"orders", "inventory", "payments", "notifications"}
 
 // Embedded are the packages that stand in for a server, as import paths.
 var Embedded = []string{Module + "/events/embedded", Module + "/payments/sandbox", Module + "/notifications/inbox"}
+
+// Rig is the package that runs a whole shop in order to hurt it, and Driver the program that does so. Beside cmd/shop they
+// alone may carry what stands in for a server: neither is ever deployed.
+const (
+	Rig    = Module + "/cmd/internal/fleet"
+	Driver = Module + "/cmd/load"
+)
+
+// Toxic is the module that breaks connections.
+const Toxic = "github.com/Shopify/toxiproxy"
 
 // Servers are the modules that only those may name: each brings a whole server into the process.
 var Servers = []string{"github.com/nats-io/nats-server", "github.com/FerretDB/FerretDB", "github.com/emersion/go-smtp"}
@@ -139,7 +150,7 @@ func serversBelongToTheShop(t Tree) []string {
 	kits := t.kits()
 	return t.imports(func(s Source, imported string) string {
 		here := path.Join(Module, s.Dir())
-		if s.Test || kits[here] || withinAny(here, Embedded) {
+		if s.Test || kits[here] || withinAny(here, Embedded) || within(here, Rig) && !withinAny(imported, Servers) {
 			return ""
 		}
 		switch {
@@ -147,6 +158,21 @@ func serversBelongToTheShop(t Tree) []string {
 			return "servers are started by the embedded packages"
 		case withinAny(imported, Embedded) && !within(here, Module+"/cmd/shop"):
 			return "embedded servers belong to cmd/shop and to tests"
+		}
+		return ""
+	})
+}
+
+func theRigBelongsToLoad(t Tree) []string {
+	kits := t.kits()
+	return t.imports(func(s Source, imported string) string {
+		here := path.Join(Module, s.Dir())
+		switch {
+		case within(here, Driver):
+		case within(imported, Toxic):
+			return "only cmd/load breaks connections"
+		case within(imported, Rig) && !s.Test && !kits[here] && !within(here, Rig):
+			return "whole shops are run by cmd/load and by tests"
 		}
 		return ""
 	})

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -16,36 +14,25 @@ import (
 	"testing"
 	"time"
 
+	"tillstream/cmd/internal/fleet"
 	"tillstream/cmd/internal/processtest"
 	"tillstream/events/embedded"
 	"tillstream/events/view"
-	"tillstream/notifications/inbox"
-	"tillstream/payments/sandbox"
 )
 
 func TestMain(m *testing.M) { os.Exit(processtest.Main(m)) }
 
-const (
-	opsToken       = "ops_token_of_a_test_shop"
-	tokenSecret    = "token_secret_of_a_test_shop"
-	secretKey      = "sk_test_tillstream_many"
-	publishableKey = "pk_test_tillstream_many"
-	webhookSecret  = "whsec_many"
-)
-
 // workers in the order that they are started.
-var workers = []string{"inventory", "orders", "payments", "notifications"}
+var workers = fleet.Workers
 
-// fleet is a shop as it runs in production: a broker, two replicas of each worker and two storefronts, each a process
+// shopFleet is a shop as it runs in production: a broker, two replicas of each worker and two storefronts, each a process
 // of its own. What belongs to others (database, Stripe, mail server) is in the test's process, so that it survives.
-type fleet struct {
+type shopFleet struct {
 	programs string
 	broker   *processtest.Broker
 	mongo    string
-	stripe   *sandbox.Server
-	bank     string // address of stripe
-	box      *inbox.Inbox
-	mail     string // address of box's page
+	settings fleet.Settings
+	outside  *fleet.Outside
 
 	replicas [2]map[string]*processtest.Child // by program; a third storefront counts to the second replicas
 	at       [2]map[string]string             // addresses of the workers
@@ -53,9 +40,9 @@ type fleet struct {
 }
 
 // startFleet starts the first replica of everything, waits until it works, and then the second, which thus stands by.
-func startFleet(t *testing.T) *fleet {
+func startFleet(t *testing.T) *shopFleet {
 	t.Helper()
-	f := &fleet{broker: processtest.StartBroker(t), mongo: database(t)}
+	f := &shopFleet{settings: fleet.NewSettings(), broker: processtest.StartBroker(t), mongo: database(t)}
 	packages := []string{"tillstream/cmd/storefront"}
 	for _, name := range workers {
 		packages = append(packages, "tillstream/cmd/"+name)
@@ -65,7 +52,7 @@ func startFleet(t *testing.T) *fleet {
 	for i := range f.replicas {
 		f.replicas[i], f.at[i] = map[string]*processtest.Child{}, map[string]string{}
 		for _, name := range workers {
-			f.replicas[i][name] = f.start(t, fmt.Sprintf("%s %d", name, i+1), name, f.workerEnv())
+			f.replicas[i][name] = f.start(t, fmt.Sprintf("%s %d", name, i+1), name, f.settings.Env(f.broker.URL, f.mongo))
 		}
 		for _, name := range workers {
 			f.at[i][name] = f.replicas[i][name].Listens(t)
@@ -80,7 +67,7 @@ func startFleet(t *testing.T) *fleet {
 }
 
 // openWindow starts a storefront that knows some replicas of each worker, and returns its address.
-func (f *fleet) openWindow(t *testing.T, name string, replicas ...int) (window string) {
+func (f *shopFleet) openWindow(t *testing.T, name string, replicas ...int) (window string) {
 	t.Helper()
 	known := func(worker string) string {
 		var addresses []string
@@ -89,8 +76,7 @@ func (f *fleet) openWindow(t *testing.T, name string, replicas ...int) (window s
 		}
 		return strings.Join(addresses, ",")
 	}
-	child := f.start(t, name, "storefront", []string{"SANDBOX_URL=" + f.bank, "INVENTORY_URL=" + known("inventory"),
-		"ORDERS_URL=" + known("orders"), "PAYMENTS_URL=" + known("payments")})
+	child := f.start(t, name, "storefront", f.settings.WindowEnv(known))
 	if name == "storefront 1" {
 		f.replicas[0][name] = child
 	} else {
@@ -99,62 +85,33 @@ func (f *fleet) openWindow(t *testing.T, name string, replicas ...int) (window s
 	return child.Listens(t)
 }
 
-func (f *fleet) start(t *testing.T, name, program string, env []string) *processtest.Child {
+func (f *shopFleet) start(t *testing.T, name, program string, env []string) *processtest.Child {
 	t.Helper()
 	return processtest.Start(t, processtest.Command{Name: name, Path: filepath.Join(f.programs, program),
-		Env: append(env, "HTTP_ADDR=127.0.0.1:0", "LOG_LEVEL=WARN")})
-}
-
-// workerEnv has what any worker needs; each takes its own.
-func (f *fleet) workerEnv() []string {
-	return []string{
-		"MONGODB_URI=" + f.mongo, "NATS_URL=" + f.broker.URL, "OPS_TOKEN=" + opsToken, "TOKEN_SECRET=" + tokenSecret,
-		"SWEEP_EVERY=2s", "PUBLIC_URL=https://shop.example", "MAIL_FROM=Shop <orders@shop.example>", "SMTP_URL=smtp://" + f.box.Addr() + "?tls=none",
-		"STRIPE_URL=" + f.bank, "STRIPE_SECRET_KEY=" + secretKey, "STRIPE_PUBLISHABLE_KEY=" + publishableKey,
-		"STRIPE_WEBHOOK_SECRET=" + webhookSecret, "RECONCILE_EVERY=2s",
-	}
+		Env: append(env, "HTTP_ADDR=127.0.0.1:0")})
 }
 
 // startOutside starts what is not ours in production: Stripe and a mail server.
-func (f *fleet) startOutside(t *testing.T) {
+func (f *shopFleet) startOutside(t *testing.T) {
 	t.Helper()
 	var err error
-	if f.box, err = inbox.Start(inbox.Config{}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(f.box.Stop)
-	f.mail = serve(t, f.box.Handler())
-	f.stripe, err = sandbox.New(sandbox.Config{SecretKey: secretKey, PublishableKey: publishableKey, WebhookSecret: webhookSecret,
+	f.outside, err = fleet.StartOutside(fleet.OutsideConfig{Keys: f.settings.Keys,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.bank = serve(t, f.stripe)
-	ctx, cancel := context.WithCancel(context.Background())
-	delivered := make(chan error, 1)
-	go func() { delivered <- f.stripe.Run(ctx) }()
+	f.settings.Stripe, f.settings.SMTP = f.outside.Stripe, f.outside.SMTP
 	t.Cleanup(func() {
-		cancel()
-		if err := errors.Join(<-delivered, f.stripe.Close()); err != nil {
+		if err := f.outside.Stop(); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
-func serve(t *testing.T, handler http.Handler) (origin string) {
-	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(func() {
-		server.CloseClientConnections() // a worker's connections stay open for as long as it lives
-		server.Close()
-	})
-	return server.URL
-}
-
 // deliverWebhooksTo is what a load balancer in front of the storefronts does.
-func (f *fleet) deliverWebhooksTo(t *testing.T, window string) {
+func (f *shopFleet) deliverWebhooksTo(t *testing.T, window string) {
 	t.Helper()
-	if err := f.stripe.SetWebhookURL(window + "/webhooks/stripe"); err != nil {
+	if err := f.outside.DeliverWebhooksTo(window); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -192,11 +149,9 @@ func database(t *testing.T) (uri string) {
 // awaitReady waits until a process says that it can work.
 func awaitReady(t *testing.T, name, at string) {
 	t.Helper()
-	processtest.WaitFor(t, name+" is ready", 30*time.Second, func() bool {
-		response, err := http.Get(at + "/readyz")
-		if err != nil {
-			return false
-		}
-		return response.Body.Close() == nil && response.StatusCode == http.StatusOK
-	})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := fleet.AwaitReady(ctx, name, at); err != nil {
+		t.Fatal(err)
+	}
 }

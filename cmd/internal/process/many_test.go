@@ -54,7 +54,7 @@ func TestOneOfEachIsSuspended(t *testing.T) {
 
 // shopDuring lets something happen while a crowd is shopping, and returns who was in it. Six have their order and wait
 // at the till meanwhile; six more are still on their way in, and the first of them to have an order sets it off.
-func (f *fleet) shopDuring(t *testing.T, window string, happen func()) (names []string) {
+func (f *shopFleet) shopDuring(t *testing.T, window string, happen func()) (names []string) {
 	t.Helper()
 	waiting, hurrying := named("waiting", 6), named("hurrying", 6)
 	happened := make(chan struct{})
@@ -83,7 +83,7 @@ func (f *fleet) shopDuring(t *testing.T, window string, happen func()) (names []
 }
 
 // settled expects that each of the shoppers has bought once, and that all is well.
-func (f *fleet) settled(t *testing.T, window string, names []string) {
+func (f *shopFleet) settled(t *testing.T, window string, names []string) {
 	t.Helper()
 	f.mailed(t, names)
 	f.soldTo(t, window, len(names))
@@ -91,7 +91,7 @@ func (f *fleet) settled(t *testing.T, window string, names []string) {
 }
 
 // killFirst kills the first replica of everything: those that were active. The load balancer notices.
-func (f *fleet) killFirst(t *testing.T) {
+func (f *shopFleet) killFirst(t *testing.T) {
 	t.Helper()
 	for _, child := range f.replicas[0] {
 		child.Kill(t)
@@ -101,7 +101,7 @@ func (f *fleet) killFirst(t *testing.T) {
 }
 
 // stopAll asks everything that runs to end, all at once, as a machine does that shuts down.
-func (f *fleet) stopAll(t *testing.T) {
+func (f *shopFleet) stopAll(t *testing.T) {
 	t.Helper()
 	for _, replicas := range f.replicas {
 		for _, child := range replicas {

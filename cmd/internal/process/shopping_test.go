@@ -26,7 +26,7 @@ const stock = 1000
 var items = []string{"LAMP", "MUG", "RUG"}
 
 // staff sends a request of the shop's own people through a storefront.
-func (f *fleet) staff(t *testing.T, window, method, path string, body, into any) {
+func (f *shopFleet) staff(t *testing.T, window, method, path string, body, into any) {
 	t.Helper()
 	data, err := json.Marshal(body)
 	if err != nil {
@@ -36,7 +36,7 @@ func (f *fleet) staff(t *testing.T, window, method, path string, body, into any)
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set("Authorization", "Bearer "+opsToken)
+	request.Header.Set("Authorization", "Bearer "+f.settings.OpsToken)
 	request.Header.Set("Content-Type", "application/json")
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
@@ -53,7 +53,7 @@ func (f *fleet) staff(t *testing.T, window, method, path string, body, into any)
 }
 
 // listItems fills the catalogue through the staff API.
-func (f *fleet) listItems(t *testing.T) {
+func (f *shopFleet) listItems(t *testing.T) {
 	t.Helper()
 	for i, sku := range items {
 		var put struct{ Changed bool }
@@ -73,9 +73,9 @@ type crowd struct {
 }
 
 // shop sends a crowd shopping, all at once, and returns when everybody has what they wanted or was let down.
-func (f *fleet) shop(t *testing.T, c crowd) {
+func (f *shopFleet) shop(t *testing.T, c crowd) {
 	t.Helper()
-	at := loadgen.Addresses{Storefront: c.window, Stripe: f.bank, PublishableKey: publishableKey}
+	at := loadgen.Addresses{Storefront: c.window, Stripe: f.outside.Stripe, PublishableKey: f.settings.Keys.Publishable}
 	buyer := loadgen.Buyer{Shop: loadgen.NewShop(at, len(c.names), true), Timeout: 90 * time.Second}
 	buyer.Acknowledged = func(order string) error {
 		if c.acknowledged != nil {
@@ -109,12 +109,12 @@ func named(prefix string, n int) []string {
 
 // mailed waits until each of the shoppers has got a mail, and sees that it is one and the same. A mail server that took a
 // mail whose sender was killed before it knew has it twice, under one Message-ID.
-func (f *fleet) mailed(t *testing.T, names []string) {
+func (f *shopFleet) mailed(t *testing.T, names []string) {
 	t.Helper()
 	for _, name := range names {
-		processtest.WaitFor(t, name+" gets a mail", time.Minute, func() bool { return len(f.box.Messages(address(name))) > 0 })
+		processtest.WaitFor(t, name+" gets a mail", time.Minute, func() bool { return len(f.outside.Inbox.Messages(address(name))) > 0 })
 		ids := map[string]bool{}
-		for _, m := range f.box.Messages(address(name)) {
+		for _, m := range f.outside.Inbox.Messages(address(name)) {
 			ids[m.MessageID] = true
 		}
 		if len(ids) != 1 {
@@ -132,7 +132,7 @@ type level struct {
 
 // soldTo expects the stock to be what so many shoppers have left of it. That a sale is confirmed is known a moment before
 // its goods are taken off the shelf.
-func (f *fleet) soldTo(t *testing.T, window string, shoppers int) {
+func (f *shopFleet) soldTo(t *testing.T, window string, shoppers int) {
 	t.Helper()
 	for sku, sold := range map[string]int64{"LAMP": int64(shoppers), "MUG": 2 * int64(shoppers), "RUG": 0} {
 		want := level{OnHand: stock - sold, Available: stock - sold}
@@ -149,9 +149,9 @@ func (f *fleet) soldTo(t *testing.T, window string, shoppers int) {
 
 // verify runs the invariant checker over the fleet until it has nothing to object to, for a minute at most: that is how
 // long an order may take to its end. Nothing is excused for being young. It expects so many confirmed orders, and no others.
-func (f *fleet) verify(t *testing.T, confirmed int) {
+func (f *shopFleet) verify(t *testing.T, confirmed int) {
 	t.Helper()
-	options, done, err := invariants.Attach(t.Context(), attach.Shop{NATS: f.broker.URL, MongoDB: f.mongo, Mail: f.mail, Stripe: f.bank, StripeSecretKey: secretKey})
+	options, done, err := invariants.Attach(t.Context(), attach.Shop{NATS: f.broker.URL, MongoDB: f.mongo, Mail: f.outside.Mail, Stripe: f.outside.Stripe, StripeSecretKey: f.settings.Keys.Secret})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,31 +1,17 @@
 package processtest
 
 import (
-	"fmt"
-	"math/rand/v2"
-	"net"
 	"testing"
+
+	"tillstream/cmd/internal/child"
 )
 
-// FreeAddr finds an address for a server that will be killed and started again on it. It stays below the ports that
-// the system gives to outgoing connections: one of those, dialled while the server is away, can be given to the very
-// connection that dials, which then talks to itself and keeps the server out.
+// FreeAddr finds an address for a server that will be killed and started again on it.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
-	const from, ports, tries = 20_000, 10_000, 100
-	var last error
-	for range tries {
-		addr := fmt.Sprintf("127.0.0.1:%d", from+rand.IntN(ports))
-		listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", addr)
-		if err != nil {
-			last = err
-			continue
-		}
-		if err := listener.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return addr
+	addr, err := child.FreeAddr()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatalf("no free address: %v", last)
-	return ""
+	return addr
 }

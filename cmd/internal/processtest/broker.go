@@ -1,63 +1,42 @@
 package processtest
 
 import (
-	"encoding/json"
-	"fmt"
-	"os"
+	"net"
 	"path/filepath"
 	"testing"
+
+	"tillstream/cmd/internal/fleet"
 )
 
-// Broker is an nats-server process. It keeps its streams as one in production does: on disk before it acknowledges.
+// Broker is a nats-server process. It keeps its streams as one in production does: on disk before it acknowledges.
 type Broker struct {
 	*Child
 	URL string // for clients
-}
 
-// brokerConfig has the server choose a port and tell it in a file.
-const brokerConfig = `
-server_name: test
-listen: "127.0.0.1:-1"
-ports_file_dir: %q
-max_payload: 1MB
-jetstream {
-  store_dir: %q
-  sync_interval: always
+	command Command
+	addr    string
 }
-`
 
 // StartBroker starts a broker with an empty store that lasts as long as the test.
 func StartBroker(t testing.TB) *Broker {
 	t.Helper()
-	program := filepath.Join(Build(t, "github.com/nats-io/nats-server/v2"), "nats-server")
-	dir := t.TempDir()
-	config := filepath.Join(dir, "nats.conf")
-	if err := os.WriteFile(config, fmt.Appendf(nil, brokerConfig, dir, filepath.Join(dir, "store")), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	b := &Broker{Child: Start(t, Command{Name: "broker", Path: program, Args: []string{"--config", config}})}
-	WaitFor(t, "the broker says its port", starting, func() bool {
-		b.URL = portIn(t, dir)
-		return b.URL != ""
-	})
-	return b
-}
-
-// portIn reads the server's ports file; "" while it is not there or only half written.
-func portIn(t testing.TB, dir string) string {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*.ports"))
+	addr := FreeAddr(t)
+	command, err := fleet.BrokerCommand(Build(t, "github.com/nats-io/nats-server/v2"), filepath.Join(t.TempDir(), "broker"), addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var ports struct {
-		Nats []string `json:"nats"`
-	}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err == nil && json.Unmarshal(data, &ports) == nil && len(ports.Nats) > 0 {
-			return ports.Nats[0]
-		}
-	}
-	return ""
+	b := &Broker{URL: "nats://" + addr, addr: addr, command: Command{Name: command.Name, Path: command.Path, Args: command.Args}}
+	b.Restart(t)
+	return b
+}
+
+// Restart starts a broker again that was killed: on the same address, with the same store. It returns when the broker
+// takes connections.
+func (b *Broker) Restart(t testing.TB) {
+	t.Helper()
+	b.Child = Start(t, b.command)
+	WaitFor(t, "the broker takes connections", starting, func() bool {
+		conn, err := net.Dial("tcp", b.addr)
+		return err == nil && conn.Close() == nil
+	})
 }

@@ -3,12 +3,11 @@ package processtest
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
+
+	"tillstream/cmd/internal/fleet"
 )
 
 // programs are the executables of this test binary. Linking takes seconds, so no program is built twice.
@@ -47,12 +46,12 @@ func Build(t testing.TB, packages ...string) (dir string) {
 	if len(missing) == 0 {
 		return programs.dir
 	}
-	args := []string{"build", "-ldflags=-w", "-o", programs.dir + string(filepath.Separator)}
+	var flags []string
 	if raced {
-		args = append(args, "-race")
+		flags = []string{"-race"}
 	}
-	if out, err := exec.CommandContext(t.Context(), "go", append(args, missing...)...).CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", strings.Join(missing, ", "), err, out)
+	if err := fleet.Build(t.Context(), programs.dir, flags, missing...); err != nil {
+		t.Fatal(err)
 	}
 	programs.built = append(programs.built, missing...)
 	return programs.dir

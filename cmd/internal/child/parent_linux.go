@@ -1,4 +1,4 @@
-package processtest
+package child
 
 import (
 	"os/exec"
@@ -7,5 +7,5 @@ import (
 
 // dieWithParent has the kernel kill the child when the thread that starts it ends.
 func dieWithParent(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }

@@ -1,0 +1,32 @@
+package child
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+)
+
+// ErrNoAddress is returned when every port that was tried is taken.
+var ErrNoAddress = errors.New("no free address")
+
+// FreeAddr finds an address for a server that will be killed and started again on it. It stays below the ports that
+// the system gives to outgoing connections: one of those, dialled while the server is away, can be given to the very
+// connection that dials, which then talks to itself and keeps the server out.
+func FreeAddr() (string, error) {
+	const from, ports, tries = 20_000, 10_000, 100
+	var last error
+	for range tries {
+		addr := fmt.Sprintf("127.0.0.1:%d", from+rand.IntN(ports))
+		listener, err := net.Listen("tcp", addr)
+		if err != nil {
+			last = err
+			continue
+		}
+		if err := listener.Close(); err != nil {
+			return "", fmt.Errorf("release %s: %w", addr, err)
+		}
+		return addr, nil
+	}
+	return "", fmt.Errorf("%w: %w", ErrNoAddress, last)
+}

@@ -1,0 +1,114 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"tillstream/notifications/inbox"
+	"tillstream/payments/sandbox"
+)
+
+// manyMails is how many mails the inbox keeps: the check of who got which wants to see all of a long run.
+const manyMails = 1 << 20
+
+// OutsideConfig says how what is not the shop's behaves.
+type OutsideConfig struct {
+	Front     func(stripe http.Handler) http.Handler // stands in front of Stripe; default: nothing does
+	Intercept sandbox.Interceptor                    // default: none
+	Keys      Keys
+	Logger    *slog.Logger
+	Webhooks  *http.Client // delivers webhooks; default: the sandbox's own
+}
+
+// Keys are what the shop and Stripe know each other by.
+type Keys struct {
+	Publishable string
+	Secret      string
+	Webhook     string
+}
+
+// Outside is what is not the shop's, and outlives it: Stripe and a mail server.
+type Outside struct {
+	Inbox  *inbox.Inbox
+	Mail   string // origin of the inbox's page
+	SMTP   string // address of the inbox, as workers are told it
+	Stripe string // origin of Stripe
+
+	sandbox   *sandbox.Server
+	servers   []*http.Server
+	stop      context.CancelFunc
+	delivered chan error
+	serving   sync.WaitGroup
+	logger    *slog.Logger
+}
+
+// StartOutside starts Stripe and the mail server.
+func StartOutside(config OutsideConfig) (*Outside, error) {
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	o := &Outside{delivered: make(chan error, 1), logger: config.Logger}
+	var err error
+	if o.Inbox, err = inbox.Start(inbox.Config{Keep: manyMails, Logger: config.Logger}); err != nil {
+		return nil, err
+	}
+	o.sandbox, err = sandbox.New(sandbox.Config{SecretKey: config.Keys.Secret, PublishableKey: config.Keys.Publishable,
+		WebhookSecret: config.Keys.Webhook, Intercept: config.Intercept, Logger: config.Logger, WebhookClient: config.Webhooks})
+	if err != nil {
+		o.Inbox.Stop()
+		return nil, err
+	}
+	var stripe http.Handler = o.sandbox
+	if config.Front != nil {
+		stripe = config.Front(stripe)
+	}
+	var ctx context.Context
+	ctx, o.stop = context.WithCancel(context.Background())
+	go func() { o.delivered <- o.sandbox.Run(ctx) }()
+	o.SMTP = "smtp://" + o.Inbox.Addr() + "?tls=none"
+	if o.Stripe, err = o.serve(stripe); err == nil {
+		o.Mail, err = o.serve(o.Inbox.Handler())
+	}
+	if err != nil {
+		return nil, errors.Join(err, o.Stop())
+	}
+	return o, nil
+}
+
+func (o *Outside) serve(handler http.Handler) (origin string, err error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("listen for the outside: %w", err)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	o.servers = append(o.servers, server)
+	o.serving.Go(func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			o.logger.Error("serve the outside", "error", err)
+		}
+	})
+	return "http://" + listener.Addr().String(), nil
+}
+
+// DeliverWebhooksTo is what a load balancer in front of the storefronts does.
+func (o *Outside) DeliverWebhooksTo(window string) error {
+	return o.sandbox.SetWebhookURL(window + "/webhooks/stripe")
+}
+
+// Stop closes both.
+func (o *Outside) Stop() error {
+	o.stop()
+	err := <-o.delivered
+	for _, server := range o.servers {
+		err = errors.Join(err, server.Close()) // not Shutdown: a worker's connections stay open for as long as it lives
+	}
+	o.serving.Wait()
+	o.Inbox.Stop()
+	return errors.Join(err, o.sandbox.Close())
+}

@@ -16,6 +16,7 @@ type Basket struct {
 	Locale  string
 	Country string // ISO 3166-1 alpha-2
 	Lines   []Line // one per SKU
+	Habit   Habit
 }
 
 // Source gives baskets until there are none left. Next is never called by two at a time.

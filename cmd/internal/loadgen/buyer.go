@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -21,7 +22,8 @@ type Purchase struct {
 	Order       Order         // zero when it was not placed
 	PlacedIn    time.Duration // from the first attempt to place it to the answer; 0 when there was none
 	ConfirmedIn time.Duration // from that answer to the news that it is confirmed; 0 when it was not
-	Err         error         // a *Failure, or nil: confirmed
+	Cancelled   bool          // by the shopper, whose habit that is
+	Err         error         // a *Failure, or nil: confirmed, or cancelled as wanted
 }
 
 // Buy goes through a whole purchase.
@@ -37,7 +39,7 @@ func (b *Buyer) Buy(ctx context.Context, basket Basket) Purchase {
 		return p
 	}
 	begun := time.Now()
-	order, err := b.Shop.place(ctx, basket)
+	order, err := b.place(ctx, basket)
 	if err != nil {
 		p.Err = failed(stepPlace, err)
 		return p
@@ -50,15 +52,57 @@ func (b *Buyer) Buy(ctx context.Context, basket Basket) Purchase {
 			return p
 		}
 	}
-	if p.Err = b.settle(ctx, order); p.Err == nil {
+	p.Err = b.settle(ctx, basket.Habit, order)
+	switch {
+	case p.Err == nil:
 		p.ConfirmedIn = time.Since(placed)
+	case errors.Is(p.Err, errCancelled) && basket.Habit.cancels():
+		p.Cancelled, p.Err = true, nil
 	}
 	return p
 }
 
+// simultaneous is how often somebody who double-clicks sends the order.
+const simultaneous = 3
+
+// place sends the order as often as the habit says. All answers must be the same order.
+func (b *Buyer) place(ctx context.Context, basket Basket) (Order, error) {
+	if basket.Habit != DoubleClicks {
+		order, err := b.Shop.place(ctx, basket)
+		if err != nil || basket.Habit != SendsTwice {
+			return order, err
+		}
+		again, err := b.Shop.place(ctx, basket)
+		return order, errors.Join(err, same(order, again))
+	}
+	var orders [simultaneous]Order
+	var problems [simultaneous]error
+	var clicks sync.WaitGroup
+	for i := range simultaneous {
+		clicks.Go(func() { orders[i], problems[i] = b.Shop.place(ctx, basket) })
+	}
+	clicks.Wait()
+	if err := errors.Join(problems[:]...); err != nil {
+		return Order{}, err
+	}
+	for _, other := range orders[1:] {
+		if err := same(orders[0], other); err != nil {
+			return Order{}, err
+		}
+	}
+	return orders[0], nil
+}
+
+func same(order, again Order) error {
+	if order.ID == again.ID {
+		return nil
+	}
+	return &Failure{Kind: TwoOrders, Err: fmt.Errorf("one Idempotency-Key gave the orders %s and %s", order.ID, again.ID)}
+}
+
 // settle pays an order and waits for its end. Following begins before paying, so that an order that ends without
 // being paid (sold out) is noticed at once and not when the wait for its payment is over.
-func (b *Buyer) settle(ctx context.Context, o Order) error {
+func (b *Buyer) settle(ctx context.Context, habit Habit, o Order) error {
 	following, stopFollowing := context.WithCancel(ctx)
 	defer stopFollowing()
 	paying, stopPaying := context.WithCancel(ctx)
@@ -71,7 +115,7 @@ func (b *Buyer) settle(ctx context.Context, o Order) error {
 		}
 		ended <- end
 	}()
-	err := b.pay(paying, o)
+	err := b.pay(paying, habit, o)
 	if err == nil || paying.Err() != nil {
 		if end := <-ended; end == nil || err == nil || ctx.Err() == nil {
 			return end
@@ -83,7 +127,10 @@ func (b *Buyer) settle(ctx context.Context, o Order) error {
 	return err
 }
 
-func (b *Buyer) pay(ctx context.Context, o Order) error {
+func (b *Buyer) pay(ctx context.Context, habit Habit, o Order) error {
+	if habit == CancelsAtOnce {
+		return failed(stepCancel, b.Shop.cancel(ctx, o))
+	}
 	p, err := b.Shop.payment(ctx, o)
 	if err != nil {
 		return failed(stepPayment, err)
@@ -91,7 +138,15 @@ func (b *Buyer) pay(ctx context.Context, o Order) error {
 	if p.ClientSecret == "" {
 		return nil // nothing to pay any more: the order's own end says why
 	}
-	return failed(stepPay, b.Shop.confirm(ctx, p))
+	switch habit {
+	case CancelsAtTheTill:
+		return failed(stepCancel, b.Shop.cancel(ctx, o))
+	case DeclinedFirst:
+		if err := failed(stepPay, b.Shop.confirm(ctx, p, decliningCard)); !isKind(err, Declined) && err != nil {
+			return err
+		}
+	}
+	return failed(stepPay, b.Shop.confirm(ctx, p, testCard))
 }
 
 func (b *Buyer) follow(ctx context.Context, o Order) error {

@@ -34,6 +34,7 @@ type client struct {
 	http *http.Client
 	few  patience // for what a shopper tries a few times
 	long patience // for what is waited for until the purchase's time is up
+	bank patience // for Stripe: its faults are not the shop's, so a patient shopper repeats those too
 }
 
 // newClient keeps four connections per shopper: the order's events, its payment, and room for those just finished.
@@ -49,6 +50,8 @@ func newClient(concurrency int, patient bool) *client {
 	if patient {
 		c.few = c.long
 	}
+	c.bank = c.few
+	c.bank.faults = patient
 	return c
 }
 

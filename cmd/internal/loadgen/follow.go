@@ -29,11 +29,16 @@ func (s state) end() (ended bool, err error) {
 		return true, nil
 	case "rejected":
 		return true, &Failure{Kind: Kind("rejected_" + s.Reason.Code), Err: fmt.Errorf("rejected: %s", s.Reason.Message)}
-	case "expired", "cancelled", "refunded", "partly_refunded":
+	case "cancelled":
+		return true, &Failure{Kind: Kind(s.Status), Err: errCancelled}
+	case "expired", "refunded", "partly_refunded":
 		return true, &Failure{Kind: Kind(s.Status), Err: fmt.Errorf("the order is %s", s.Status)}
 	}
 	return false, nil
 }
+
+// errCancelled is what becomes of an order that its shopper has cancelled, and, of others, a fault.
+var errCancelled = errors.New("the order is cancelled")
 
 // Follower waits until an order has ended, or ctx has; seen gets every status on the way.
 type Follower func(ctx context.Context, s *Shop, o Order, seen func(status string)) error

@@ -15,6 +15,7 @@ type Generation struct {
 	Orders int
 	Lines  int // per order; fewer when the shop has not so many items
 	Seed   uint64
+	Habits bool // shoppers have habits; default: all are straight
 }
 
 // Generator makes baskets up. The same generation over the same items gives the same baskets.
@@ -47,6 +48,9 @@ func (g *Generator) Next() (Basket, bool) {
 		Name: fmt.Sprintf("Shopper %d", g.made), Locale: "en", Country: "GB", Lines: make([]Line, 0, g.Lines)}
 	if g.random.IntN(4) == 0 {
 		basket.Locale, basket.Country = "de", "DE"
+	}
+	if g.Habits {
+		basket.Habit = anyHabit(g.random)
 	}
 	for len(basket.Lines) < g.Lines {
 		if sku := g.items[g.random.IntN(len(g.items))].SKU; !basket.has(sku) {

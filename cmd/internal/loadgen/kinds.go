@@ -22,6 +22,7 @@ const (
 	NotConfirmed      Kind = "not_confirmed"         // the order did not end in time
 	NotRecorded       Kind = "not_recorded"          // the list of acknowledged orders could not be written
 	OutOfStock        Kind = "rejected_out_of_stock" // somebody else was faster; no fault of the shop
+	TwoOrders         Kind = "two_orders"            // one Idempotency-Key gave two orders
 )
 
 // Failure is why a purchase did not end confirmed.
@@ -45,8 +46,15 @@ const (
 	stepPlace   step = "place"
 	stepPayment step = "payment" // learning how to pay
 	stepPay     step = "pay"     // paying at Stripe
+	stepCancel  step = "cancel"
 	stepFollow  step = "follow"
 )
+
+// isKind reports whether an error is a failure of a kind.
+func isKind(err error, kind Kind) bool {
+	var known *Failure
+	return errors.As(err, &known) && known.Kind == kind
+}
 
 // failed names the kind of an error; nil stays nil.
 func failed(s step, err error) error {

@@ -15,6 +15,7 @@ type Progress struct {
 	Total    int           // 0: unknown
 	Run      *Run
 	Tally    *Tally
+	More     func() string // said at the end of the line; default: nothing
 }
 
 // Show runs until ctx ends. What it cannot write it gives up: it is only for those who watch.
@@ -31,8 +32,8 @@ func (p Progress) Show(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
-			ended, confirmed := p.Tally.Counts()
-			if _, err := io.WriteString(p.To, p.line(ended, confirmed, float64(confirmed-before)/now.Sub(last).Seconds())); err != nil {
+			ended, confirmed, failed := p.Tally.Counts()
+			if _, err := io.WriteString(p.To, p.line(ended, failed, float64(confirmed-before)/now.Sub(last).Seconds())); err != nil {
 				return
 			}
 			before, last = confirmed, now
@@ -40,12 +41,15 @@ func (p Progress) Show(ctx context.Context) {
 	}
 }
 
-func (p Progress) line(ended, confirmed int, rate float64) string {
+func (p Progress) line(ended, failed int, rate float64) string {
 	done := fmt.Sprint(ended)
 	if p.Total > 0 {
 		done = fmt.Sprintf("%d/%d", ended, p.Total)
 	}
-	text := fmt.Sprintf("%s done, %.1f orders/s, %d in flight, %d failed", done, rate, p.Run.InFlight(), ended-confirmed)
+	text := fmt.Sprintf("%s done, %.1f orders/s, %d in flight, %d failed", done, rate, p.Run.InFlight(), failed)
+	if p.More != nil {
+		text += p.More()
+	}
 	if p.Terminal {
 		return "\r\x1b[K" + text // to the first column, and clear what stands there
 	}

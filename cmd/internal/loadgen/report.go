@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -14,10 +15,19 @@ type Report struct {
 	OrdersPerSec float64      `json:"orders_per_s"`
 	PlaceMS      Percentiles  `json:"place_ms"`
 	ConfirmMS    Percentiles  `json:"confirm_ms"`
+	Cancelled    int          `json:"cancelled,omitempty"` // as their shoppers wanted
 	Errors       map[Kind]int `json:"errors"`
 	Retries      int64        `json:"retries"` // requests that had to be repeated
 	ElapsedS     float64      `json:"elapsed_s"`
+	Seed         uint64       `json:"seed,omitempty"`
 	Verify       *Verdict     `json:"verify,omitempty"` // absent when it was not asked for
+
+	// Inflicted counts what was done to the shop meanwhile, by kind.
+	Inflicted map[string]int `json:"faults,omitempty"`
+	// Falls counts the processes that ended by themselves meanwhile, by name.
+	Falls map[string]int `json:"falls,omitempty"`
+	// CPU says what one order cost, in milliseconds of processor time, by part of the shop.
+	CPU map[string]float64 `json:"cpu_ms_per_order,omitempty"`
 
 	first map[Kind]error
 }
@@ -40,7 +50,7 @@ type Finding struct {
 func (t *Tally) Report(elapsed time.Duration, retries int64) Report {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	r := Report{Orders: t.confirmed, PlaceMS: PercentilesOf(t.place), ConfirmMS: PercentilesOf(t.confirm),
+	r := Report{Orders: t.confirmed, Cancelled: t.cancelled, PlaceMS: PercentilesOf(t.place), ConfirmMS: PercentilesOf(t.confirm),
 		Errors: maps.Clone(t.kinds), Retries: retries, ElapsedS: elapsed.Seconds(), first: maps.Clone(t.first)}
 	if r.Errors == nil {
 		r.Errors = map[Kind]int{}
@@ -68,6 +78,9 @@ func (r Report) WriteText(w io.Writer) error {
 	p.line("%d complete purchases in %.1f s: %.1f orders/s", r.Orders, r.ElapsedS, r.OrdersPerSec)
 	p.line("%-22s p50 %9.1f ms   p95 %9.1f ms   p99 %9.1f ms", "placing", r.PlaceMS.P50, r.PlaceMS.P95, r.PlaceMS.P99)
 	p.line("%-22s p50 %9.1f ms   p95 %9.1f ms   p99 %9.1f ms", "placed to confirmed", r.ConfirmMS.P50, r.ConfirmMS.P95, r.ConfirmMS.P99)
+	if r.Cancelled > 0 {
+		p.line("%d orders were cancelled by their shoppers", r.Cancelled)
+	}
 	if r.Retries > 0 {
 		p.line("%d requests had to be repeated", r.Retries)
 	}
@@ -77,8 +90,39 @@ func (r Report) WriteText(w io.Writer) error {
 	for _, kind := range slices.Sorted(maps.Keys(r.Errors)) {
 		p.line("%7d %s, the first: %v", r.Errors[kind], kind, r.first[kind])
 	}
+	r.writeInflicted(&p)
+	r.writeCPU(&p)
 	r.Verify.write(&p)
 	return p.err
+}
+
+func (r Report) writeInflicted(p *printer) {
+	if r.Inflicted == nil {
+		return
+	}
+	total := 0
+	for _, n := range r.Inflicted {
+		total += n
+	}
+	p.line("%d faults, seed %d", total, r.Seed)
+	for _, kind := range slices.Sorted(maps.Keys(r.Inflicted)) {
+		p.line("%7d %s", r.Inflicted[kind], kind)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Falls)) {
+		p.line("%s ended by itself and was started again %d times", name, r.Falls[name])
+	}
+}
+
+// writeCPU writes what an order costs, the dearest part first.
+func (r Report) writeCPU(p *printer) {
+	if r.CPU == nil {
+		return
+	}
+	p.line("processor time of one order:")
+	parts := slices.SortedFunc(maps.Keys(r.CPU), func(a, b string) int { return cmp.Compare(r.CPU[b], r.CPU[a]) })
+	for _, part := range parts {
+		p.line("%9.3f ms %s", r.CPU[part], part)
+	}
 }
 
 func (v *Verdict) write(p *printer) {

@@ -13,6 +13,7 @@ import (
 type patience struct {
 	attempts int           // 0: until ctx ends
 	retried  *atomic.Int64 // counts repetitions
+	faults   bool          // repeats also after a 500
 }
 
 // fewAttempts is what a browser's user puts up with: about a second and a half of trouble.
@@ -28,11 +29,16 @@ const (
 func (p patience) do(ctx context.Context, try func() error) error {
 	for n := 1; ; n++ {
 		err := try()
-		if err == nil || !transient(err) || n == p.attempts || pause(ctx, backoff(n, err)) != nil {
+		if err == nil || !(transient(err) || p.faults && isFault(err)) || n == p.attempts || pause(ctx, backoff(n, err)) != nil {
 			return err
 		}
 		p.retried.Add(1)
 	}
+}
+
+func isFault(err error) bool {
+	var refusal *StatusError
+	return errors.As(err, &refusal) && refusal.Status == http.StatusInternalServerError
 }
 
 // transient reports whether the same request may well succeed in a moment. A 500 is not among them: it is a fault of the

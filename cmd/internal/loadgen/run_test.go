@@ -26,7 +26,7 @@ func TestRunBuysEveryBasketOnce(t *testing.T) {
 	run := loadgen.Run{Baskets: baskets, Buy: shop.buyer(t, false).Buy, Concurrency: 4,
 		Observers: []func(loadgen.Purchase){tally.Observe, func(p loadgen.Purchase) { keys = append(keys, p.Basket.Key) }}}
 	run.Do(t.Context(), nil)
-	if ended, confirmed := tally.Counts(); ended != 50 || confirmed != 50 || shop.placed() != 50 || len(keys) != 50 || run.InFlight() != 0 {
+	if ended, confirmed, _ := tally.Counts(); ended != 50 || confirmed != 50 || shop.placed() != 50 || len(keys) != 50 || run.InFlight() != 0 {
 		t.Errorf("%d ended, %d confirmed, %d placed, %d seen, %d in flight; want 50 and 0", ended, confirmed, shop.placed(), len(keys), run.InFlight())
 	}
 }
@@ -53,7 +53,7 @@ func TestStopFinishesWhatWasBegun(t *testing.T) {
 	close(stop)
 	close(finish)
 	<-done
-	if ended, confirmed := tally.Counts(); ended != 2 || confirmed != 2 {
+	if ended, confirmed, _ := tally.Counts(); ended != 2 || confirmed != 2 {
 		t.Errorf("%d ended, %d confirmed; want the 2 that were begun", ended, confirmed)
 	}
 }

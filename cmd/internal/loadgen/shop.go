@@ -105,6 +105,18 @@ func (s *Shop) place(ctx context.Context, b Basket) (Order, error) {
 	return order, err
 }
 
+// cancel asks the shop to forget about an order. That it is too late for that is no error: the order's end will say.
+func (s *Shop) cancel(ctx context.Context, o Order) error {
+	var now state
+	err := s.client.call(ctx, s.client.few, request{method: http.MethodPost, url: s.at.Storefront + "/api/orders/" + o.ID + "/cancel",
+		bearer: o.Token}, &now)
+	var refusal *StatusError
+	if errors.As(err, &refusal) && refusal.Status == http.StatusConflict {
+		return nil
+	}
+	return err
+}
+
 // payment is how an order can be paid.
 type payment struct {
 	Status         string `json:"status"`

@@ -23,20 +23,22 @@ type fakeShop struct {
 	mu      sync.Mutex
 	byKey   map[string]string        // order id by Idempotency-Key
 	bodies  map[string]string        // request body by order id
-	paid    map[string]chan struct{} // closed when the order is paid, by id
+	paid    map[string]chan struct{} // closed when the order is paid or cancelled, by id
+	gone    map[string]bool          // the cancelled ones
 	asked   map[string]int           // requests by method and path
 	adjusts []string                 // stock adjustments
 }
 
 func newFakeShop(t *testing.T) *fakeShop {
 	t.Helper()
-	f := &fakeShop{byKey: map[string]string{}, bodies: map[string]string{}, paid: map[string]chan struct{}{}, asked: map[string]int{}}
+	f := &fakeShop{byKey: map[string]string{}, bodies: map[string]string{}, paid: map[string]chan struct{}{}, gone: map[string]bool{}, asked: map[string]int{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/items", f.items)
 	mux.HandleFunc("POST /api/orders", f.place)
 	mux.HandleFunc("GET /api/orders/{id}", f.show)
 	mux.HandleFunc("GET /api/orders/{id}/events", f.events)
 	mux.HandleFunc("GET /api/orders/{id}/payment", f.payment)
+	mux.HandleFunc("POST /api/orders/{id}/cancel", f.cancel)
 	mux.HandleFunc("POST /v1/payment_intents/{pi}/confirm", f.confirm)
 	mux.HandleFunc("POST /ops/api/stock/{sku}/adjustments", f.adjust)
 	f.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -132,7 +134,13 @@ func (f *fakeShop) events(w http.ResponseWriter, r *http.Request) {
 	w.(http.Flusher).Flush()
 	select {
 	case <-paid:
-		fmt.Fprint(w, "event: status\nid: 2\ndata: {\"status\":\"confirmed\"}\n\n")
+		f.mu.Lock()
+		end := "confirmed"
+		if f.gone[id] {
+			end = "cancelled"
+		}
+		f.mu.Unlock()
+		fmt.Fprintf(w, "event: status\nid: 2\ndata: {\"status\":%q}\n\n", end)
 		w.(http.Flusher).Flush()
 	case <-r.Context().Done():
 		return
@@ -148,6 +156,11 @@ func (f *fakeShop) payment(w http.ResponseWriter, r *http.Request) {
 
 func (f *fakeShop) confirm(w http.ResponseWriter, r *http.Request) {
 	id := strings.TrimPrefix(r.PathValue("pi"), "pi_")
+	if r.FormValue("payment_method") == "pm_card_visa_chargeDeclined" {
+		w.WriteHeader(http.StatusPaymentRequired)
+		fmt.Fprint(w, `{"error":{"type":"card_error","code":"card_declined","message":"Your card was declined."}}`)
+		return
+	}
 	if r.Header.Get("Authorization") != "Bearer pk_told" || r.FormValue("client_secret") != "secret-"+id || r.FormValue("payment_method") != "pm_card_visa" {
 		problem(w, http.StatusUnauthorized, "wrong key, secret or card")
 		return
@@ -161,6 +174,24 @@ func (f *fakeShop) confirm(w http.ResponseWriter, r *http.Request) {
 	}
 	close(f.paid[id])
 	fmt.Fprint(w, `{"id":"pi","status":"requires_capture"}`)
+}
+
+func (f *fakeShop) cancel(w http.ResponseWriter, r *http.Request) {
+	id, paid := f.order(w, r)
+	if id == "" {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if statusOf(paid) == "confirmed" && !f.gone[id] {
+		problem(w, http.StatusConflict, "too late")
+		return
+	}
+	if !f.gone[id] {
+		f.gone[id] = true
+		close(paid)
+	}
+	fmt.Fprintf(w, `{"id":%q,"status":"cancelled"}`, id)
 }
 
 func (f *fakeShop) adjust(w http.ResponseWriter, r *http.Request) {

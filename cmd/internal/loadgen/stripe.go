@@ -8,12 +8,15 @@ import (
 	"net/url"
 )
 
-// testCard is a card that always pays (docs.stripe.com/testing).
-const testCard = "pm_card_visa"
+// Cards of docs.stripe.com/testing: one that always pays, and one that never does.
+const (
+	testCard      = "pm_card_visa"
+	decliningCard = "pm_card_visa_chargeDeclined"
+)
 
 // confirm pays as the shopper's browser does: with the public key and the intent's secret.
-func (s *Shop) confirm(ctx context.Context, p payment) error {
-	form := url.Values{"client_secret": {p.ClientSecret}, "payment_method": {testCard}}
+func (s *Shop) confirm(ctx context.Context, p payment, card string) error {
+	form := url.Values{"client_secret": {p.ClientSecret}, "payment_method": {card}}
 	key := s.at.PublishableKey
 	if key == "" {
 		key = p.PublishableKey
@@ -21,7 +24,7 @@ func (s *Shop) confirm(ctx context.Context, p payment) error {
 	var intent struct {
 		Status string `json:"status"`
 	}
-	err := s.client.call(ctx, s.client.few, request{method: http.MethodPost, url: s.at.Stripe + "/v1/payment_intents/" + p.Intent + "/confirm",
+	err := s.client.call(ctx, s.client.bank, request{method: http.MethodPost, url: s.at.Stripe + "/v1/payment_intents/" + p.Intent + "/confirm",
 		bearer: key, contentType: "application/x-www-form-urlencoded", body: []byte(form.Encode())}, &intent)
 	var refusal *StatusError
 	if errors.As(err, &refusal) && refusal.Code == "payment_intent_unexpected_state" {

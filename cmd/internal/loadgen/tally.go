@@ -12,6 +12,7 @@ type Tally struct {
 	mu        sync.Mutex
 	ended     int
 	confirmed int
+	cancelled int
 	place     []time.Duration
 	confirm   []time.Duration
 	kinds     map[Kind]int
@@ -25,6 +26,10 @@ func (t *Tally) Observe(p Purchase) {
 	t.ended++
 	if p.PlacedIn > 0 {
 		t.place = append(t.place, p.PlacedIn)
+	}
+	if p.Cancelled {
+		t.cancelled++
+		return
 	}
 	if p.Err == nil {
 		t.confirmed++
@@ -48,11 +53,12 @@ func (t *Tally) fail(err error) {
 	}
 }
 
-// Counts says how many purchases have ended, and how many of them confirmed.
-func (t *Tally) Counts() (ended, confirmed int) {
+// Counts says how many purchases have ended, how many of them confirmed, and how many neither confirmed nor cancelled as
+// their shopper wanted.
+func (t *Tally) Counts() (ended, confirmed, failed int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.ended, t.confirmed
+	return t.ended, t.confirmed, t.ended - t.confirmed - t.cancelled
 }
 
 // Percentiles of a duration, in milliseconds.

@@ -17,14 +17,19 @@ import (
 type command struct {
 	attach.Target `embed:""`
 
-	Orders      int           `help:"Purchases to make up and go through." default:"100" group:"What to buy"`
+	Orders      int           `help:"Purchases to make up and go through; --soak goes on for a time instead." default:"100" group:"What to buy"`
 	Lines       int           `help:"Different items in each of them." default:"2" group:"What to buy"`
-	Seed        uint64        `help:"Same seed, same baskets." default:"1" group:"What to buy"`
+	Seed        uint64        `help:"Same seed, same baskets, and with --faults the same faults at the same moments." default:"1" group:"What to buy"`
 	CSV         string        `name:"csv" help:"Buy the invoices of this Online Retail file instead, and compare four independent sums." type:"existingfile" placeholder:"FILE" group:"What to buy"`
 	Concurrency int           `help:"Shoppers at a time." default:"8" group:"How to buy"`
 	Follow      string        `help:"How a shopper waits for the order: by server-sent events or by asking again (${enum})." enum:"events,polls" default:"events" group:"How to buy"`
 	Patient     bool          `help:"Repeat unanswered requests until --timeout, so that the run outlives the shop being killed and started again." group:"How to buy"`
 	Timeout     time.Duration `help:"For one whole purchase." default:"60s" group:"How to buy"`
+
+	Soak   time.Duration `help:"Buy for so long, such as 10m. Without --shop or any address a shop of many processes is started for it, and ended." placeholder:"DURATION" group:"How long, and through what"`
+	Faults bool          `help:"Hurt that shop meanwhile: kill, suspend and cut off its processes, and have Stripe and mail misbehave. Then all must be well within a minute." group:"How long, and through what"`
+	Bin    string        `help:"Directory with the programs of that shop (default: they are built from this module with the go command)." type:"existingdir" placeholder:"DIR" group:"How long, and through what"`
+	Keep   string        `help:"Keep that shop's data, and what its processes said, in this directory (default: a temporary one, which stays only when something was off)." placeholder:"DIR" group:"How long, and through what"`
 
 	Acknowledged string `help:"Append the id of every order that was answered 201." placeholder:"FILE" group:"What to report"`
 	JSON         string `name:"json" help:"Also write the report as JSON." placeholder:"FILE" group:"What to report"`
@@ -46,7 +51,7 @@ func (c *command) check() error {
 	case c.Timeout <= 0:
 		return fmt.Errorf("--timeout %s: want more than nothing", c.Timeout)
 	}
-	return nil
+	return c.checkSoak()
 }
 
 // run goes through everything that the flags ask for.
@@ -54,14 +59,23 @@ func (c *command) run(ctx context.Context, out, progress io.Writer) error {
 	if err := c.check(); err != nil {
 		return err
 	}
+	if c.owns() {
+		return c.soakOwn(ctx, out, progress)
+	}
 	target, err := c.Resolve()
 	if err != nil {
 		return err
 	}
+	return c.visit(ctx, target, nil, out, progress)
+}
+
+// visit goes shopping. The rig is nil when the shop is somebody else's.
+func (c *command) visit(ctx context.Context, target attach.Shop, rig *rig, out, progress io.Writer) error {
 	s, err := c.open(ctx, target, out)
 	if err != nil {
 		return err
 	}
+	s.rig = rig
 	if s.plan, err = c.plan(s); err != nil {
 		return err
 	}
@@ -71,16 +85,16 @@ func (c *command) run(ctx context.Context, out, progress io.Writer) error {
 	if err := s.begin(ctx, c); err != nil {
 		return err
 	}
-	report := s.buy(ctx, c, progress)
-	problem := s.acknowledged.close()
+	report, problem := s.buy(ctx, c, progress)
+	problem = errors.Join(problem, s.acknowledged.close())
 	if !c.NoVerify {
-		verdict, err := verify(context.WithoutCancel(ctx), target, s.acknowledged.list)
+		verdict, err := s.verify(context.WithoutCancel(ctx), c)
 		report.Verify, problem = verdict, errors.Join(problem, err)
 	}
 	if err := errors.Join(c.publish(report, out), problem); err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
+	if err := ctx.Err(); err != nil && c.Soak == 0 { // a soak may end at any time
 		return fmt.Errorf("called off: %w", err)
 	}
 	return errors.Join(failure(report), s.settle(ctx))

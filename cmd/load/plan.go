@@ -22,7 +22,10 @@ func (c *command) plan(s *session) (plan, error) {
 	if c.CSV != "" {
 		return c.planReplay(s)
 	}
-	generation := loadgen.Generation{RunID: s.runID, Orders: c.Orders, Lines: c.Lines, Seed: c.Seed}
+	generation := loadgen.Generation{RunID: s.runID, Orders: c.Orders, Lines: c.Lines, Seed: c.Seed, Habits: c.Soak > 0}
+	if c.Soak > 0 {
+		return c.planSoak(s, generation)
+	}
 	rehearsal, err := loadgen.NewGenerator(generation, s.items)
 	if err != nil {
 		return plan{}, err

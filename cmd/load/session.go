@@ -21,6 +21,7 @@ type session struct {
 	runID  string
 	plan   plan
 
+	rig          *rig // nil: the shop is somebody else's
 	acknowledged *acknowledged
 	books        loadgen.Books // only a replay keeps them
 	logFrom      uint64        // where the inventory stream ended before the run
@@ -36,7 +37,7 @@ func (c *command) open(ctx context.Context, target attach.Shop, out io.Writer) (
 		return nil, err
 	}
 	shop := loadgen.NewShop(loadgen.Addresses{Storefront: target.Storefront, Stripe: target.Stripe, Ops: target.Ops, OpsToken: target.OpsToken,
-		PublishableKey: target.StripePublishableKey, SecretKey: target.StripeSecretKey}, c.Concurrency, c.Patient)
+		PublishableKey: target.StripePublishableKey, SecretKey: target.StripeSecretKey}, c.Concurrency, c.Patient || c.Faults)
 	items, err := shop.Items(ctx)
 	if err != nil {
 		return nil, err
@@ -84,8 +85,9 @@ func (s *session) begin(ctx context.Context, c *command) error {
 	return err
 }
 
-// buy goes through the purchases. The first signal stops new ones from being begun; those under way are finished.
-func (s *session) buy(ctx context.Context, c *command, progress io.Writer) loadgen.Report {
+// buy goes through the purchases. The first signal, and the end of a soak, stop new ones from being begun; those under
+// way are finished. An error says that a soak could not do what it wanted to the shop.
+func (s *session) buy(ctx context.Context, c *command, progress io.Writer) (loadgen.Report, error) {
 	var tally loadgen.Tally
 	buyer := loadgen.Buyer{Shop: s.shop, Timeout: c.Timeout, Acknowledged: s.acknowledged.add, Follow: loadgen.FollowEvents}
 	if c.Follow == "polls" {
@@ -95,23 +97,44 @@ func (s *session) buy(ctx context.Context, c *command, progress io.Writer) loadg
 	if s.plan.file != "" {
 		run.Observers = append(run.Observers, s.books.Observe)
 	}
-	show := loadgen.Progress{To: progress, Every: 10 * time.Second, Total: s.plan.orders, Run: &run, Tally: &tally}
+	stopShowing := s.show(&run, &tally, progress)
+	begun := time.Now()
+	var problem error
+	if c.Soak > 0 {
+		problem = s.soak(ctx, c, &run, &buyer)
+	} else {
+		run.Do(context.WithoutCancel(ctx), ctx.Done())
+	}
+	elapsed := time.Since(begun)
+	stopShowing()
+	report := tally.Report(elapsed, s.shop.Retries())
+	if s.plan.file == "" {
+		report.Seed = c.Seed
+	}
+	s.rig.tell(&report)
+	return report, problem
+}
+
+// show tells how far a run is, until it is stopped.
+func (s *session) show(run *loadgen.Run, tally *loadgen.Tally, progress io.Writer) (stop func()) {
+	show := loadgen.Progress{To: progress, Every: 10 * time.Second, Total: s.plan.orders, Run: run, Tally: tally}
+	if s.rig != nil {
+		show.Every, show.More = 5*time.Second, s.rig.progress
+	}
 	if isTerminal(progress) {
 		show.Terminal, show.Every = true, time.Second
 	}
-	showing, stop := context.WithCancel(context.Background())
+	showing, stopShowing := context.WithCancel(context.Background())
 	shown := make(chan struct{})
 	go func() {
 		defer close(shown)
 		show.Show(showing)
 	}()
-	begun := time.Now()
-	run.Do(context.WithoutCancel(ctx), ctx.Done())
-	elapsed := time.Since(begun)
-	stop()
-	<-shown
-	fmt.Fprint(progress, show.Clear())
-	return tally.Report(elapsed, s.shop.Retries())
+	return func() {
+		stopShowing()
+		<-shown
+		fmt.Fprint(progress, show.Clear())
+	}
 }
 
 // isTerminal reports whether somebody watches.

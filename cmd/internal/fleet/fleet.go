@@ -19,6 +19,9 @@ import (
 // Replicas is how many processes of each worker there are: one works, one stands by.
 const Replicas = 2
 
+// ReplicaName is what a replica of a worker is called, counted from 0.
+func ReplicaName(worker string, n int) string { return fmt.Sprintf("%s %d", worker, n+1) }
+
 // Bounds of waiting: ten processes on two busy cores take their time.
 const (
 	starting = 90 * time.Second
@@ -128,7 +131,7 @@ func mongoURI(addr string) string { return "mongodb://" + addr + "/tillstream" }
 func (f *Fleet) startWorkers(ctx context.Context) error {
 	for n := range Replicas {
 		for _, worker := range Workers {
-			r, err := f.replica(worker, fmt.Sprintf("%s %d", worker, n+1))
+			r, err := f.replica(worker, ReplicaName(worker, n))
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/catalogue"
+	"tillstream/cmd/internal/fleet"
+	"tillstream/cmd/internal/loadgen"
+	"tillstream/cmd/load/internal/chaos"
+)
+
+// What a rig has on its shelves: enough of everything, but for one item that runs out.
+const (
+	plenty = 1_000_000
+	scarce = 50
+)
+
+// rig is a shop of load's own, and the hand that may hurt it.
+type rig struct {
+	out  io.Writer
+	dir  string
+	log  *diary
+	shop *fleet.Fleet
+	hand *chaos.Hand
+	calm time.Time // when the last fault was over; zero: there were none
+}
+
+// soakOwn starts a shop, soaks it and ends it. Its directory goes with it unless it is wanted, or something was off.
+func (c *command) soakOwn(ctx context.Context, out, progress io.Writer) (err error) {
+	dir, isOurs, err := c.directory()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			fmt.Fprintf(out, "what the processes said is in %s, their data beside it\n", filepath.Join(dir, diaryName))
+		} else if isOurs {
+			err = os.RemoveAll(dir)
+		}
+	}()
+	r, err := c.openRig(ctx, dir, out)
+	if err != nil {
+		return err
+	}
+	err = r.stock(ctx)
+	if err == nil {
+		err = c.visit(ctx, r.target(c), r, out, progress)
+	}
+	return errors.Join(err, r.close())
+}
+
+func (c *command) directory() (dir string, isOurs bool, err error) {
+	if c.Keep != "" {
+		if err := os.MkdirAll(c.Keep, 0o755); err != nil {
+			return "", false, fmt.Errorf("make the directory to keep: %w", err)
+		}
+		return c.Keep, false, nil
+	}
+	if dir, err = os.MkdirTemp("", "tillstream-soak-"); err != nil {
+		return "", false, fmt.Errorf("make a directory for the shop: %w", err)
+	}
+	return dir, true, nil
+}
+
+// openRig opens a shop in a directory.
+func (c *command) openRig(ctx context.Context, dir string, out io.Writer) (*rig, error) {
+	programs := c.Bin
+	if programs == "" {
+		programs = filepath.Join(dir, "programs")
+		if err := os.MkdirAll(programs, 0o755); err != nil {
+			return nil, fmt.Errorf("make a directory for programs: %w", err)
+		}
+		fmt.Fprintln(out, "building the shop's programs; --bin takes those that were built before")
+		if err := fleet.Build(ctx, programs, nil, fleet.Packages()...); err != nil {
+			return nil, fmt.Errorf("%w; run load in this module's directory, or pass --bin", err)
+		}
+	}
+	if err := fleet.Check(programs); err != nil {
+		return nil, fmt.Errorf("--bin %s: %w; build them with go build -o DIR/ %s", programs, err, strings.Join(fleet.Packages(), " "))
+	}
+	log, err := openDiary(dir)
+	if err != nil {
+		return nil, err
+	}
+	r := &rig{out: out, dir: dir, log: log, hand: chaos.NewHand()}
+	config := fleet.Config{Dir: dir, Programs: programs, Hear: log.write, MongoURI: c.MongoDB}
+	if c.Faults {
+		config.Between, config.Outside = r.hand.Between, r.hand.Outside()
+	}
+	fmt.Fprintln(out, "starting a broker, a database, two of each worker and a storefront")
+	if r.shop, err = fleet.Start(ctx, config); err != nil {
+		r.hand.Release()
+		return nil, errors.Join(fmt.Errorf("start a shop: %w", err), log.close())
+	}
+	return r, nil
+}
+
+// stock fills the shelves.
+func (r *rig) stock(ctx context.Context) error {
+	staff := loadgen.NewShop(loadgen.Addresses{Storefront: r.shop.Shop.Storefront, Ops: r.shop.Shop.Ops, OpsToken: r.shop.Shop.OpsToken}, 1, true)
+	for i, listing := range catalogue.Demo() {
+		onHand := int64(plenty)
+		if i == 0 {
+			onHand = scarce
+		}
+		if err := staff.List(ctx, loadgen.Listing{SKU: listing.SKU, Title: listing.Title, Price: listing.Price, OnHand: onHand}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// target is where the shop is, for shoppers and for the check.
+func (r *rig) target(*command) attach.Shop { return r.shop.Shop }
+
+// close ends the shop. That a process does not end when it is asked to is a finding like any other.
+func (r *rig) close() error {
+	err := r.shop.Stop()
+	r.hand.Release()
+	if err != nil {
+		err = fmt.Errorf("%w: end the shop: %w", errFailed, err)
+	}
+	return errors.Join(err, r.log.close())
+}
+
+// diaryName is the file that has what all processes of a rig said.
+const diaryName = "shop.log"
+
+// diary keeps what processes say.
+type diary struct {
+	mu   sync.Mutex
+	file *os.File
+	to   *bufio.Writer
+	err  error
+}
+
+func openDiary(dir string) (*diary, error) {
+	file, err := os.Create(filepath.Join(dir, diaryName))
+	if err != nil {
+		return nil, fmt.Errorf("open the log of the shop: %w", err)
+	}
+	return &diary{file: file, to: bufio.NewWriter(file)}, nil
+}
+
+func (d *diary) write(name, line string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, err := fmt.Fprintf(d.to, "%s [%s] %s\n", time.Now().Format("15:04:05.000"), name, line); err != nil && d.err == nil {
+		d.err = err
+	}
+}
+
+func (d *diary) close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := errors.Join(d.err, d.to.Flush(), d.file.Close()); err != nil {
+		return fmt.Errorf("write the log of the shop: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"tillstream/cmd/internal/loadgen"
+	"tillstream/cmd/load/internal/chaos"
+)
+
+// recovery is how long after the last fault every order may need to its end, views and all (I7).
+const recovery = time.Minute
+
+// fastest is more orders a second than any shop on one machine has taken: what a soak of somebody else's shop stocks up for.
+const fastest = 500
+
+// owns reports whether the shop is load's own.
+func (c *command) owns() bool { return c.Soak > 0 && !c.somebodys() }
+
+// somebodys reports whether a shop was named. That a database is given is no such thing: load's own shop can use it.
+func (c *command) somebodys() bool {
+	return slices.ContainsFunc([]string{c.Shop, c.NATS, c.Storefront, c.Ops}, func(given string) bool { return given != "" })
+}
+
+func (c *command) checkSoak() error {
+	switch {
+	case c.Soak < 0:
+		return fmt.Errorf("--soak %s: want more than nothing", c.Soak)
+	case c.Soak > 0 && c.CSV != "":
+		return errors.New("--soak and --csv: a file of invoices has its own length; give one of the two")
+	case c.Faults && c.Soak == 0:
+		return errors.New("--faults: say for how long, such as --soak 10m")
+	case c.Faults && c.somebodys():
+		return errors.New("--faults hurts only a shop that load starts itself: leave out --shop and all addresses (--nats or NATS_URL, --storefront, --ops)")
+	case (c.Bin != "" || c.Keep != "") && !c.owns():
+		return errors.New("--bin and --keep are about the shop that load starts for --soak when no other is given")
+	}
+	return nil
+}
+
+// planSoak makes baskets up without end.
+func (c *command) planSoak(s *session, generation loadgen.Generation) (plan, error) {
+	generation.Orders = math.MaxInt
+	baskets, err := loadgen.NewGenerator(generation, s.items)
+	if err != nil {
+		return plan{}, err
+	}
+	p := plan{baskets: baskets}
+	if s.rig != nil {
+		return p, nil // its shelves are full
+	}
+	p.demand = map[string]int64{}
+	units := int64(c.Soak.Seconds()*fastest) * int64(2*c.Lines) / int64(len(s.items))
+	for _, item := range s.items {
+		p.demand[item.SKU] = max(units, 1)
+	}
+	return p, nil
+}
+
+// soak has people shop until the time is up or ctx ends, and hurts the shop meanwhile if asked to. A purchase that was begun
+// has until all should be well again. When it returns nobody is hurt any more.
+func (s *session) soak(ctx context.Context, c *command, run *loadgen.Run, buyer *loadgen.Buyer) error {
+	shopping, closing := context.WithTimeout(ctx, c.Soak)
+	defer closing()
+	patience := max(recovery, c.Timeout)
+	buyer.Timeout = c.Soak + patience
+	buying, giveUp := context.WithTimeout(context.WithoutCancel(ctx), c.Soak+patience)
+	defer giveUp()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(patience, giveUp) })()
+	hurt := make(chan error, 1)
+	go func() { hurt <- s.rig.hurt(shopping, c) }()
+	run.Do(buying, shopping.Done())
+	return <-hurt
+}
+
+// told writes a fault as it begins.
+func (r *rig) told(f chaos.Fault) { fmt.Fprintln(r.out, f) }
+
+// hurt goes through the faults of the seed until ctx ends, and sees to it that everything runs again.
+func (r *rig) hurt(ctx context.Context, c *command) error {
+	if r == nil || !c.Faults {
+		return nil
+	}
+	plan := chaos.Plan(c.Seed, c.Soak, r.shop.Database != nil)
+	fmt.Fprintf(r.out, "seed %d: %d faults in %s\n", c.Seed, len(plan), c.Soak)
+	err := r.hand.Run(ctx, r.shop, plan, r.told)
+	r.calm = time.Now()
+	return err
+}
+
+// progress is what a rig adds to the line that says how far a run is.
+func (r *rig) progress() string {
+	total := 0
+	for _, n := range r.hand.Counts() {
+		total += n
+	}
+	text := fmt.Sprintf(", %d faults", total)
+	for name, n := range r.shop.Falls() {
+		text += fmt.Sprintf(", %s fell %d times", name, n)
+	}
+	return strings.TrimSuffix(text, ", 0 faults")
+}
+
+// tell notes in a report what was done to the shop.
+func (r *rig) tell(report *loadgen.Report) {
+	if r == nil {
+		return
+	}
+	report.Falls = r.shop.Falls()
+	if !r.calm.IsZero() {
+		report.Inflicted = r.hand.Counts()
+	}
+}

@@ -201,6 +201,9 @@ func (c *Child) Stopped(within time.Duration) error {
 	}
 }
 
+// Pid is the process's id.
+func (c *Child) Pid() int { return c.cmd.Process.Pid }
+
 // Ended is closed when the process has ended.
 func (c *Child) Ended() <-chan struct{} { return c.ended }
 

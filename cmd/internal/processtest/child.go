@@ -102,7 +102,7 @@ func (c *Child) Stopped(t testing.TB, within time.Duration) {
 }
 
 // Pid is the process's id.
-func (c *Child) Pid() int { return c.cmd.Process.Pid }
+func (c *Child) Pid() int { return c.process.Pid() }
 
 // Ended is closed when the process has ended.
 func (c *Child) Ended() <-chan struct{} { return c.process.Ended() }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"time"
 
@@ -22,6 +23,7 @@ type command struct {
 	Seed        uint64        `help:"Same seed, same baskets, and with --faults the same faults at the same moments." default:"1" group:"What to buy"`
 	CSV         string        `name:"csv" help:"Buy the invoices of this Online Retail file instead, and compare four independent sums." type:"existingfile" placeholder:"FILE" group:"What to buy"`
 	Concurrency int           `help:"Shoppers at a time." default:"8" group:"How to buy"`
+	Rate        float64       `help:"Purchases begun per second at most (default: as soon as a shopper is free)." placeholder:"N" group:"How to buy"`
 	Follow      string        `help:"How a shopper waits for the order: by server-sent events or by asking again (${enum})." enum:"events,polls" default:"events" group:"How to buy"`
 	Patient     bool          `help:"Repeat unanswered requests until --timeout, so that the run outlives the shop being killed and started again." group:"How to buy"`
 	Timeout     time.Duration `help:"For one whole purchase." default:"60s" group:"How to buy"`
@@ -46,6 +48,8 @@ func (c *command) check() error {
 	switch {
 	case c.Orders < 1 || c.Lines < 1:
 		return fmt.Errorf("--orders %d --lines %d: want at least 1 of each", c.Orders, c.Lines)
+	case c.Rate < 0 || math.IsNaN(c.Rate) || math.IsInf(c.Rate, 0):
+		return fmt.Errorf("--rate %g: want a number of purchases per second", c.Rate)
 	case c.Concurrency < 1:
 		return fmt.Errorf("--concurrency %d: want at least 1", c.Concurrency)
 	case c.Timeout <= 0:

@@ -93,7 +93,7 @@ func (s *session) buy(ctx context.Context, c *command, progress io.Writer) (load
 	if c.Follow == "polls" {
 		buyer.Follow = loadgen.FollowPolls
 	}
-	run := loadgen.Run{Baskets: s.plan.baskets, Buy: buyer.Buy, Concurrency: c.Concurrency, Observers: []func(loadgen.Purchase){tally.Observe}}
+	run := loadgen.Run{Baskets: s.plan.baskets, Buy: buyer.Buy, Concurrency: c.Concurrency, Rate: c.Rate, Observers: []func(loadgen.Purchase){tally.Observe}}
 	if s.plan.file != "" {
 		run.Observers = append(run.Observers, s.books.Observe)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Run is a number of shoppers who buy what a source gives them.
@@ -12,8 +13,10 @@ type Run struct {
 	Buy         func(context.Context, Basket) Purchase
 	Concurrency int
 	Observers   []func(Purchase) // hear of every end of a purchase, one at a time
+	Rate        float64          // purchases begun per second at most; default 0: as soon as a shopper is free
 
-	mu       sync.Mutex // guards Baskets
+	mu       sync.Mutex // guards Baskets and due
+	due      time.Time  // when the next purchase may begin
 	inFlight atomic.Int64
 }
 
@@ -48,8 +51,8 @@ func (r *Run) shop(ctx context.Context, stop <-chan struct{}, ends chan<- Purcha
 			return
 		default:
 		}
-		basket, ok := r.next()
-		if !ok {
+		basket, begin, ok := r.next()
+		if !ok || !until(ctx, stop, begin) {
 			return
 		}
 		r.inFlight.Add(1)
@@ -59,8 +62,34 @@ func (r *Run) shop(ctx context.Context, stop <-chan struct{}, ends chan<- Purcha
 	}
 }
 
-func (r *Run) next() (Basket, bool) {
+// next is what to buy, and when to begin.
+func (r *Run) next() (basket Basket, begin time.Time, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.Baskets.Next()
+	if basket, ok = r.Baskets.Next(); !ok || r.Rate <= 0 {
+		return basket, begin, ok
+	}
+	begin = r.due
+	if now := time.Now(); begin.Before(now) {
+		begin = now // who was late does not hurry afterwards
+	}
+	r.due = begin.Add(time.Duration(float64(time.Second) / r.Rate))
+	return basket, begin, true
+}
+
+// until waits for a moment and reports whether it came before the end of the run.
+func until(ctx context.Context, stop <-chan struct{}, moment time.Time) bool {
+	wait := time.Until(moment)
+	if wait <= 0 {
+		return true
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-stop:
+	case <-ctx.Done():
+	}
+	return false
 }

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -56,6 +58,30 @@ func TestStopFinishesWhatWasBegun(t *testing.T) {
 	if ended, confirmed, _ := tally.Counts(); ended != 2 || confirmed != 2 {
 		t.Errorf("%d ended, %d confirmed; want the 2 that were begun", ended, confirmed)
 	}
+}
+
+func TestRateBeginsPurchasesAtEvenTimes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		baskets, err := loadgen.NewGenerator(loadgen.Generation{RunID: "r", Orders: 5, Lines: 1}, []loadgen.Item{{SKU: "MUG"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		var mu sync.Mutex
+		var begun []time.Duration
+		run := loadgen.Run{Baskets: baskets, Concurrency: 3, Rate: 4, Buy: func(context.Context, loadgen.Basket) loadgen.Purchase {
+			mu.Lock()
+			begun = append(begun, time.Since(start))
+			mu.Unlock()
+			return loadgen.Purchase{PlacedIn: 1, ConfirmedIn: 1}
+		}}
+		run.Do(t.Context(), nil)
+		want := []time.Duration{0, 250 * time.Millisecond, 500 * time.Millisecond, 750 * time.Millisecond, time.Second}
+		if diff := cmp.Diff(want, begun); diff != "" {
+			t.Errorf("purchases begun (-want +got):\n%s", diff)
+		}
+	})
 }
 
 func TestGenerator(t *testing.T) {

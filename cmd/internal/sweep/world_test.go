@@ -21,9 +21,9 @@ import (
 func TestMain(m *testing.M) { os.Exit(processtest.Main(m)) }
 
 // The settings that both worlds share. A hold outlasts the time after which another process takes up what a dead one had
-// in hand, so that most shoppers can still pay.
+// in hand (5 s for decisions, 10 s for what is asked of Stripe), so that whoever wants to pay can.
 const (
-	holdFor      = "20s"
+	holdFor      = "30s"
 	sweepEvery   = "3s"
 	smtpDeadline = "2s"
 )

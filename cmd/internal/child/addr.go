@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"sync"
 )
 
 // ErrNoAddress is returned when every port that was tried is taken.
 var ErrNoAddress = errors.New("no free address")
+
+// given are the addresses that this process has handed out: a server that is down does not show.
+var given sync.Map
 
 // FreeAddr finds an address for a server that will be killed and started again on it. It stays below the ports that
 // the system gives to outgoing connections: one of those, dialled while the server is away, can be given to the very
@@ -18,6 +22,9 @@ func FreeAddr() (string, error) {
 	var last error
 	for range tries {
 		addr := fmt.Sprintf("127.0.0.1:%d", from+rand.IntN(ports))
+		if _, taken := given.LoadOrStore(addr, true); taken {
+			continue
+		}
 		listener, err := net.Listen("tcp", addr)
 		if err != nil {
 			last = err

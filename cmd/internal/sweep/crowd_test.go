@@ -96,6 +96,10 @@ func (c *crowd) waitFor(t *testing.T, shoppers []*shopper) {
 	t.Helper()
 	for _, s := range shoppers {
 		<-s.done // it gives up in time
+		if s.heard {
+			continue
+		}
+		s.heard = true
 		ends := map[intention]string{pays: "confirmed", declined: "expired", leaves: "expired"}
 		switch {
 		case s.err != nil:

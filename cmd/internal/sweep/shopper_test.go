@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -39,6 +40,8 @@ type shopper struct {
 	bill string        // access token
 	end  string        // status of the order
 	err  error         // why the shopper has given up
+
+	heard bool // the test knows what has become of them
 }
 
 // Bounds of a shopper's patience.
@@ -58,8 +61,12 @@ func (s *shopper) visit(ctx context.Context) {
 	if s.err = s.place(ctx); s.err != nil {
 		return
 	}
+	o, err := s.checkout(ctx)
+	if s.err = err; s.err != nil {
+		return
+	}
 	if s.intention != leaves {
-		if s.err = s.pay(ctx); s.err != nil {
+		if s.err = s.pay(ctx, o); s.err != nil {
 			return
 		}
 	}
@@ -108,40 +115,42 @@ func (s *shopper) placed(a answer) error {
 	return nil
 }
 
-// pay waits until there is something to pay with, and pays. An order that has ended meanwhile needs no payment.
-func (s *shopper) pay(ctx context.Context) error {
-	var payment struct {
-		Status       string `json:"status"`
-		Intent       string `json:"payment_intent"`
-		ClientSecret string `json:"client_secret"`
-	}
-	for payment.ClientSecret == "" {
+// offer is how an order can be paid.
+type offer struct {
+	Status       string `json:"status"`
+	Intent       string `json:"payment_intent"`
+	ClientSecret string `json:"client_secret"`
+}
+
+// checkout waits until there is something to pay with. An order that ends before is one that somebody has forgotten.
+func (s *shopper) checkout(ctx context.Context) (offer, error) {
+	for {
 		a, err := s.ask(ctx, wish{method: http.MethodGet, url: s.world.shop.Storefront + "/api/orders/" + s.id + "/payment?wait=1", bearer: s.bill})
 		if err != nil {
-			return err
+			return offer{}, err
 		}
-		if a.status == http.StatusNotFound { // not asked for yet, or never: an order may expire before it
-			if now, err := s.status(ctx); err != nil || final(now) {
-				return err
+		var o offer
+		if a.status != http.StatusNotFound { // else it has not been asked for yet
+			if err := a.into(http.StatusOK, &o); err != nil || o.ClientSecret != "" {
+				return o, err
 			}
-			if err := pause(ctx); err != nil {
-				return err
-			}
-			continue
 		}
-		if err := a.into(http.StatusOK, &payment); err != nil {
-			return err
+		if now, err := s.status(ctx); err != nil || final(now) {
+			return o, errors.Join(err, fmt.Errorf("order %s is %q and its payment %q before there was anything to pay with", s.id, now, o.Status))
 		}
-		if !slices.Contains([]string{"requested", "intent_created"}, payment.Status) {
-			return nil
+		if err := pause(ctx); err != nil {
+			return o, fmt.Errorf("order %s: the payment is %q: %w", s.id, o.Status, err)
 		}
 	}
+}
+
+func (s *shopper) pay(ctx context.Context, o offer) error {
 	card := "pm_card_visa"
 	if s.intention == declined {
 		card = "pm_card_chargeDeclined"
 	}
-	form := url.Values{"client_secret": {payment.ClientSecret}, "payment_method": {card}}
-	a, err := s.ask(ctx, wish{method: http.MethodPost, url: s.world.shop.Stripe + "/v1/payment_intents/" + payment.Intent + "/confirm",
+	form := url.Values{"client_secret": {o.ClientSecret}, "payment_method": {card}}
+	a, err := s.ask(ctx, wish{method: http.MethodPost, url: s.world.shop.Stripe + "/v1/payment_intents/" + o.Intent + "/confirm",
 		bearer: s.world.shop.StripePublishableKey, kind: "application/x-www-form-urlencoded", body: []byte(form.Encode())})
 	if err != nil {
 		return err

@@ -213,7 +213,7 @@ func TestSenderThatDied(t *testing.T) {
 	}
 }
 
-// Fault row 54, first part: a server that is busy three times, at each step, and one that says no.
+// Row 54 of the fault matrix, first part: a server that is busy three times, at each step, and one that says no.
 func TestServerThatRefuses(t *testing.T) {
 	t.Parallel()
 	for _, stage := range []inbox.Stage{inbox.StageMail, inbox.StageRcpt, inbox.StageData} {
@@ -258,7 +258,7 @@ func TestServerThatRefuses(t *testing.T) {
 	}
 }
 
-// Fault row 54, second part: a server that takes a mail and never says so. Others go on meanwhile.
+// Row 54 of the fault matrix, second part: a server that takes a mail and never says so. Others go on meanwhile.
 func TestServerThatHangsAfterTheMail(t *testing.T) {
 	t.Parallel()
 	p := open(t)

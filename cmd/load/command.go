@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/cpu"
 	"tillstream/cmd/internal/loadgen"
 )
 
@@ -34,6 +35,7 @@ type command struct {
 	Keep   string        `help:"Keep that shop's data, and what its processes said, in this directory (default: a temporary one, which stays only when something was off)." placeholder:"DIR" group:"How long, and through what"`
 
 	Acknowledged string `help:"Append the id of every order that was answered 201." placeholder:"FILE" group:"What to report"`
+	Profile      bool   `help:"Say what an order costs in processor time, by part of the shop: one process, started with --pprof." group:"What to report"`
 	JSON         string `name:"json" help:"Also write the report as JSON." placeholder:"FILE" group:"What to report"`
 	NoVerify     bool   `help:"Do not check the shop's invariants afterwards." group:"What to report"`
 }
@@ -91,6 +93,9 @@ func (c *command) visit(ctx context.Context, target attach.Shop, rig *rig, out, 
 	}
 	report, problem := s.buy(ctx, c, progress)
 	problem = errors.Join(problem, s.acknowledged.close())
+	if errors.Is(problem, cpu.ErrNoProfiles) {
+		return problem // nothing was bought
+	}
 	if !c.NoVerify {
 		verdict, err := s.verify(context.WithoutCancel(ctx), c)
 		report.Verify, problem = verdict, errors.Join(problem, err)

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"time"
 
 	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/cpu"
 	"tillstream/cmd/internal/loadgen"
 	"tillstream/events"
 )
@@ -97,6 +99,10 @@ func (s *session) buy(ctx context.Context, c *command, progress io.Writer) (load
 	if s.plan.file != "" {
 		run.Observers = append(run.Observers, s.books.Observe)
 	}
+	watch, err := c.watch(ctx, s.target, &tally)
+	if err != nil {
+		return loadgen.Report{}, err
+	}
 	stopShowing := s.show(&run, &tally, progress)
 	begun := time.Now()
 	var problem error
@@ -112,7 +118,35 @@ func (s *session) buy(ctx context.Context, c *command, progress io.Writer) (load
 		report.Seed = c.Seed
 	}
 	s.rig.tell(&report)
-	return report, problem
+	report.CPU, err = costs(watch)
+	return report, errors.Join(problem, err)
+}
+
+// watch begins to profile the shop, if that is wanted.
+func (c *command) watch(ctx context.Context, target attach.Shop, tally *loadgen.Tally) (*cpu.Watch, error) {
+	if !c.Profile {
+		return nil, nil //nolint:nilnil // nobody wants one
+	}
+	return cpu.Start(context.WithoutCancel(ctx), target.Storefront, func() int {
+		_, confirmed, _ := tally.Counts()
+		return confirmed
+	})
+}
+
+// costs says what one order cost, in milliseconds by part; nil when nobody watched.
+func costs(watch *cpu.Watch) (map[string]float64, error) {
+	if watch == nil {
+		return nil, nil
+	}
+	parts, err := watch.Stop()
+	if err != nil {
+		return nil, fmt.Errorf("profile: %w", err)
+	}
+	named := map[string]float64{}
+	for part, milliseconds := range parts {
+		named[string(part)] = milliseconds
+	}
+	return named, nil
 }
 
 // show tells how far a run is, until it is stopped.

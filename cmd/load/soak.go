@@ -33,6 +33,8 @@ func (c *command) checkSoak() error {
 		return fmt.Errorf("--soak %s: want more than nothing", c.Soak)
 	case c.Soak > 0 && c.CSV != "":
 		return errors.New("--soak and --csv: a file of invoices has its own length; give one of the two")
+	case c.Profile && c.owns():
+		return errors.New("--profile: the shop that load starts for --soak is many processes; start one with cmd/shop --pprof and pass --shop")
 	case c.Faults && c.Soak == 0:
 		return errors.New("--faults: say for how long, such as --soak 10m")
 	case c.Faults && c.somebodys():

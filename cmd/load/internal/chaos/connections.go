@@ -26,7 +26,7 @@ func newWires() *wires {
 
 // lay puts a proxy between a process and a server and returns its address.
 func (w *wires) lay(process, server, addr string) (instead string, err error) {
-	name := connection(process, server)
+	name := Connection(process, server)
 	proxy := toxiproxy.NewProxy(w.server, name, "127.0.0.1:0", addr)
 	if err := proxy.Start(); err != nil {
 		return "", fmt.Errorf("stand between %s: %w", name, err)

@@ -81,12 +81,13 @@ func workers() (names []string) {
 
 func connections() (names []string) {
 	for _, worker := range workers() {
-		names = append(names, connection(worker, "broker"), connection(worker, "database"))
+		names = append(names, Connection(worker, "broker"), Connection(worker, "database"))
 	}
 	return names
 }
 
-func connection(process, server string) string { return process + " to the " + server }
+// Connection is what the connection of a process to a server is called: a victim.
+func Connection(process, server string) string { return process + " to the " + server }
 
 // Kinds are all of them, in the order of their names.
 func Kinds() (kinds []Kind) {

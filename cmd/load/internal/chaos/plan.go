@@ -84,7 +84,7 @@ func (f Fault) isAboutDatabase() bool {
 		return true
 	}
 	for _, worker := range workers() {
-		if f.Victim == connection(worker, "database") {
+		if f.Victim == Connection(worker, "database") {
 			return true
 		}
 	}

@@ -1,0 +1,138 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"tillstream/cmd/internal/fleet"
+	"tillstream/cmd/internal/processtest"
+)
+
+// The seed of the short soak. Its faults are of most kinds, a killed broker and a suspended worker among them.
+const soakSeed = 27
+
+// People shop while everything that the shop stands on is killed, suspended, cut off and slowed, and a minute later every
+// order has its end and every promise holds. SOAK=10m SOAK_SEED=N go test ./cmd/load -run TestSoak makes it longer.
+func TestSoak(t *testing.T) {
+	if testing.Short() {
+		t.Skip("hurts a shop for twenty seconds")
+	}
+	length, seed := setting(t, "SOAK", "20s"), setting(t, "SOAK_SEED", strconv.Itoa(soakSeed))
+	t.Logf("%s, seed %s", length, seed)
+	file := filepath.Join(t.TempDir(), "report.json")
+	c, err := parse(t, "--soak", length, "--faults", "--seed", seed, "--bin", programs(t), "--keep", t.TempDir(), "--json", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := c.run(t.Context(), &out, t.Output()); err != nil {
+		t.Errorf("%v\n%s%s", err, out.Bytes(), lastWords(t, c.Keep))
+	}
+	t.Logf("%s", out.Bytes())
+	var report struct {
+		Orders int
+		Seed   uint64
+		Faults map[string]int
+		Verify struct{ OK bool }
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &report); err != nil {
+		t.Fatal(err)
+	}
+	if report.Orders == 0 || len(report.Faults) < 3 || !report.Verify.OK || strconv.FormatUint(report.Seed, 10) != seed {
+		t.Errorf("the report is %s", data)
+	}
+}
+
+func setting(t *testing.T, name, otherwise string) string {
+	t.Helper()
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	return otherwise
+}
+
+// programs builds what a fleet consists of.
+func programs(t *testing.T) (dir string) {
+	t.Helper()
+	return processtest.Build(t, fleet.Packages()...)
+}
+
+// lastWords are the end of what the processes of a shop said.
+func lastWords(t *testing.T, dir string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, diaryName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const enough = 20_000
+	return data[max(0, len(data)-enough):]
+}
+
+// A shop of somebody else's is soaked without faults; one that serves profiles is told what an order costs, and one that
+// does not is told how to.
+func TestSoakOfAShopInOneProcess(t *testing.T) {
+	if testing.Short() {
+		t.Skip("shops for five seconds")
+	}
+	k := newKilledShop(t)
+	plain := append([]string{}, k.args...)
+	k.args = append(k.args, "--pprof")
+	k.open(t)
+	c, err := parse(t, "--shop", k.ready(), "--soak", "5s", "--profile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := c.run(t.Context(), &out, t.Output()); err != nil {
+		t.Errorf("%v\n%s", err, out.Bytes())
+	}
+	for _, want := range []string{"complete purchases", "processor time of one order", " ms log and broker", " ms load generator", "every invariant that was checked holds"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the report does not say %q:\n%s", want, out.String())
+		}
+	}
+	k.shop.Stop(t, 30*time.Second)
+	k.args = plain
+	k.open(t)
+	if c, err = parse(t, "--shop", k.ready(), "--orders", "1", "--profile"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.run(t.Context(), &out, t.Output()); err == nil || !strings.Contains(err.Error(), "--pprof") {
+		t.Errorf("got %v, want advice to start the shop with --pprof", err)
+	}
+	k.shop.Stop(t, 30*time.Second)
+}
+
+func TestSoakFlagsThatDoNotGoTogether(t *testing.T) {
+	t.Setenv("NATS_URL", "")
+	dir := t.TempDir()
+	for want, args := range map[string][]string{
+		"--soak -1s":            {"--soak=-1s"},
+		"--csv":                 {"--soak=1s", "--csv", "soak_test.go"},
+		"say for how long":      {"--faults"},
+		"that load starts itse": {"--soak=1s", "--faults", "--shop", "shop.json"},
+		"--bin and --keep":      {"--soak=1s", "--bin", dir, "--nats", "nats://127.0.0.1:1"},
+		"cmd/shop --pprof":      {"--soak=1s", "--profile"},
+		"build them with":       {"--soak=1s", "--bin", dir},
+	} {
+		c, err := parse(t, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.run(t.Context(), t.Output(), t.Output()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: got %v; want it to say %q", args, err, want)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
 // secrets are made at the first start and kept in the data directory, so that tokens and keys stay valid.
@@ -38,17 +39,45 @@ func loadSecrets(dir string) (secrets, error) {
 	return s, writeJSON(path, s)
 }
 
-// writeJSON replaces a file in one step; only its owner may read it, because all our files of this kind hold a token.
+// writeJSON replaces a file in one step, and returns when that is on disk: with its secrets a shop that lost its power
+// would lose its customers' access. Only its owner may read it, because all our files of this kind hold a token.
 func writeJSON(path string, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")
+	if err == nil {
+		err = writeSynced(path+".new", append(data, '\n'))
+	}
+	if err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	if err := os.WriteFile(path+".new", append(data, '\n'), 0o600); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
 	return nil
+}
+
+func writeSynced(path string, data []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close())
+}
+
+// syncDir makes a new name last. Windows cannot, and keeps such things in order by itself.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	if err := dir.Sync(); err != nil && runtime.GOOS != "windows" {
+		return errors.Join(err, dir.Close())
+	}
+	return dir.Close()
 }

@@ -13,6 +13,7 @@ import (
 	"tillstream/cmd/internal/httpapi"
 	"tillstream/cmd/internal/process"
 	"tillstream/events/embedded"
+	"tillstream/events/view"
 	"tillstream/notifications/inbox"
 	"tillstream/payments/sandbox"
 )
@@ -127,6 +128,13 @@ func (s *servers) connect(ctx context.Context, name string) (*nats.Conn, error) 
 		return nil, fmt.Errorf("connect %s to the embedded broker: %w", name, err)
 	}
 	return conn, nil
+}
+
+// keep has the views on the embedded database last before they are reported as written.
+func (s *servers) keep(config *view.Config) {
+	if s.mongo != nil {
+		config.Sync = s.mongo.Sync
+	}
 }
 
 // ready describes the servers for others.

@@ -157,7 +157,7 @@ func (sh *shop) add(ctx context.Context, name string, build func(*log.Log, *slog
 		return err
 	}
 	d.Register(sh.api)
-	sh.hosts = append(sh.hosts, process.NewHost(d, l, sh.db, registerer))
+	sh.hosts = append(sh.hosts, process.NewHost(d, l, sh.db, registerer, sh.servers.keep))
 	return nil
 }
 

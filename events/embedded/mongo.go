@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -29,11 +31,12 @@ type MongoConfig struct {
 
 // Mongo is a running FerretDB.
 type Mongo struct {
-	uri  string
-	dir  io.Closer
-	log  *slog.Logger
-	ids  *idIndexer
-	stop func()
+	uri   string
+	dir   io.Closer
+	files string // the directory
+	log   *slog.Logger
+	ids   *idIndexer
+	stop  func()
 }
 
 // StartMongo starts FerretDB and returns when it takes connections. It returns ErrAddrInUse or ErrDirInUse when
@@ -47,12 +50,20 @@ func StartMongo(cfg MongoConfig) (*Mongo, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start ferretdb: %w", err)
 	}
-	m, err := runMongo(cfg)
+	m, err := openMongo(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("start ferretdb: %w", errors.Join(err, dir.Close()))
 	}
 	m.dir = dir
 	return m, nil
+}
+
+// openMongo starts the server on what is whole of its files.
+func openMongo(cfg MongoConfig) (*Mongo, error) {
+	if err := removeUnborn(cfg.Dir, cfg.Logger); err != nil {
+		return nil, err
+	}
+	return runMongo(cfg)
 }
 
 // starting is held while a server is made: ferretdb.New v1.24.2 writes to variables of its package.
@@ -77,7 +88,7 @@ func runMongo(cfg MongoConfig) (*Mongo, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	m := &Mongo{uri: db.MongoDBURI(), log: cfg.Logger, ids: newIDIndexer(cfg.Dir, cfg.Logger)}
+	m := &Mongo{uri: db.MongoDBURI(), files: cfg.Dir, log: cfg.Logger, ids: newIDIndexer(cfg.Dir, cfg.Logger)}
 
 	var running sync.WaitGroup
 	running.Go(func() { m.run(ctx, db) })
@@ -125,6 +136,37 @@ func sqlitePragmas() []string {
 		// Moving the log into the file is what costs: 32 MB at a time replaces documents at twice the rate of the default 4.
 		"wal_autocheckpoint(8000)",
 	}
+}
+
+// Sync makes last what was written so far: until then a power cut may take it. To have every write wait for the disk
+// (synchronous FULL) would make each replaced document cost a sync of its own; this is one for as many as there are.
+func (m *Mongo) Sync() error {
+	logs, err := filepath.Glob(filepath.Join(m.files, "*.sqlite-wal"))
+	if err != nil {
+		return fmt.Errorf("sync ferretdb: %w", err)
+	}
+	for _, path := range append(logs, m.files) { // the directory too, for files that are new
+		if err := syncFile(path); err != nil {
+			return fmt.Errorf("sync ferretdb: %w", err)
+		}
+	}
+	return nil
+}
+
+// syncFile syncs a file that others write. One that is gone was dropped, or moved into the database, synced.
+func syncFile(path string) error {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = file.Sync()
+	if runtime.GOOS == "windows" {
+		err = nil // it syncs neither directories nor what was opened to be read
+	}
+	return errors.Join(err, file.Close())
 }
 
 // URI is where clients connect; it needs no further options.

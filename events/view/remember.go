@@ -21,6 +21,7 @@ type Config struct {
 	DB         *mongo.Database
 	Grace      time.Duration         // for the last flush after the stop; default 10 s
 	Registerer prometheus.Registerer // default: none
+	Sync       func() error          // makes what was written last, for a database that does not before it answers; default: none
 	Window     time.Duration         // how long messages are gathered before they are written; default 2 s
 }
 
@@ -205,7 +206,10 @@ func (r *Rememberer) flush(ctx context.Context, batch []feed.Message) error {
 			return err
 		}
 	}
-	return nil
+	if r.config.Sync == nil {
+		return nil
+	}
+	return r.config.Sync() // else a power cut could take what the broker was told to have been remembered
 }
 
 // render reads the newest state of every entity that the batch touches. One that cannot be read (written by newer code,

@@ -36,12 +36,16 @@ type Host struct {
 	views  []*view.Rememberer
 }
 
-// NewHost prepares a domain's loops. Nothing is read before Run.
-func NewHost(domain Domain, l *log.Log, db *mongo.Database, registerer prometheus.Registerer) *Host {
+// NewHost prepares a domain's loops. Nothing is read before Run. change, if any, has the last word on how views are kept.
+func NewHost(domain Domain, l *log.Log, db *mongo.Database, registerer prometheus.Registerer, change ...func(*view.Config)) *Host {
 	h := &Host{domain: domain, worker: worker.New(l, worker.Config{Deciders: domain.Deciders(), Actors: domain.Actors(),
 		Sweeps: domain.Sweeps(), Registerer: registerer})}
 	for _, v := range domain.Views() {
-		h.views = append(h.views, view.New(l, v, view.Config{DB: db, Registerer: registerer}))
+		config := view.Config{DB: db, Registerer: registerer}
+		for _, c := range change {
+			c(&config)
+		}
+		h.views = append(h.views, view.New(l, v, config))
 	}
 	return h
 }

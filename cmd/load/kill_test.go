@@ -42,7 +42,7 @@ func TestShopIsKilled(t *testing.T) {
 	k.open(t)
 
 	promised := filepath.Join(t.TempDir(), "acknowledged")
-	run := k.load(t, promised)
+	run := k.load(t, promised, orders)
 	for n := range kills {
 		// Somewhere in the next part of the run, and not always at the same step of an order.
 		enough := orders*n/kills + 1 + random.IntN(orders/kills/2)
@@ -130,7 +130,7 @@ type loadRun struct {
 }
 
 // load buys with patience. It keeps what it was promised in a file.
-func (k *killedShop) load(t *testing.T, promised string) *loadRun {
+func (k *killedShop) load(t *testing.T, promised string, orders int) *loadRun {
 	t.Helper()
 	shop := filepath.Join(t.TempDir(), "ready.json") // the shop's own comes and goes
 	data, err := os.ReadFile(k.ready())

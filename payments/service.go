@@ -23,6 +23,7 @@ type Access interface {
 // Config sets the payments domain up.
 type Config struct {
 	Access         Access          // required
+	Concurrency    int             // requests to Stripe at a time, per consumer; default 32
 	DB             *mongo.Database // where the views stand; required
 	Gateway        Gateway         // default: Stripe over HTTP at StripeURL
 	Log            *log.Log        // required
@@ -40,6 +41,9 @@ const secretsKept = 10_000
 func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Concurrency == 0 {
+		c.Concurrency = actConcurrency
 	}
 	if c.ReconcileEvery == 0 {
 		c.ReconcileEvery = time.Minute
@@ -59,8 +63,8 @@ func (c Config) validate() error {
 		return errors.New("payments: Config.Access is required")
 	case strings.TrimSpace(c.WebhookSecret) == "":
 		return errors.New("payments: Config.WebhookSecret is required")
-	case c.ReconcileEvery < 0:
-		return errors.New("payments: Config.ReconcileEvery is negative")
+	case c.ReconcileEvery < 0 || c.Concurrency < 0:
+		return errors.New("payments: Config.ReconcileEvery and Config.Concurrency must not be negative")
 	}
 	if u, err := url.Parse(c.StripeURL); err != nil || c.StripeURL != "" && u.Host == "" {
 		return fmt.Errorf("payments: Config.StripeURL %q is not a URL", c.StripeURL)

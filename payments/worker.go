@@ -8,8 +8,8 @@ import (
 	"tillstream/events/worker"
 )
 
-// actConcurrency is how many requests to Stripe are under way at a time. Stripe allows 100 a second in live mode, and
-// each takes some 300 ms.
+// actConcurrency is how many requests to Stripe are under way at a time, unless the configuration says otherwise. Stripe
+// allows 100 a second in live mode, and each takes some 300 ms.
 const actConcurrency = 32
 
 // actClaim is how long an act that shows no sign of life keeps its event: what a process that died had in hand is taken up
@@ -55,14 +55,14 @@ func (s *Service) Deciders() []worker.Decider {
 func (s *Service) Actors() []worker.Actor {
 	return []worker.Actor{
 		{Name: "payments-stripe", Source: events.StreamPayments, Filter: []string{events.PrefixPayment + "*"},
-			Concurrency: actConcurrency, AckWait: actClaim, Routes: []worker.ActRoute{
+			Concurrency: s.config.Concurrency, AckWait: actClaim, Routes: []worker.ActRoute{
 				worker.Do(s.createIntent),
 				worker.Do(s.cancel),
 				worker.Do(s.refund),
 				worker.Do(s.askBack),
 			}},
 		{Name: "payments-capture", Source: events.StreamOrders, Filter: []string{events.PrefixOrder + "*"},
-			Concurrency: actConcurrency, AckWait: actClaim, Routes: []worker.ActRoute{worker.Do(s.capture)}},
+			Concurrency: s.config.Concurrency, AckWait: actClaim, Routes: []worker.ActRoute{worker.Do(s.capture)}},
 	}
 }
 

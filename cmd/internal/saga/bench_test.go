@@ -20,9 +20,10 @@ import (
 )
 
 const (
-	benchBuyers = 512  // orders on their way at a time
+	benchBuyers = 1000 // orders on their way at a time
+	benchCalls  = 256  // to the bank at a time: it answers at once, what is waited for is the log
 	benchItems  = 1000 // on the shelf, when there is a choice
-	benchTurn   = 2000 // orders before raw batches have their turn
+	benchTurn   = 3000 // orders before raw batches have their turn
 	rawBatch    = 64   // messages per raw batch, as in events/log's BenchmarkGroupCommit
 	perOrder    = 16   // events that a purchase of two lines leads to
 )
@@ -47,7 +48,7 @@ func BenchmarkSagaHotItem(b *testing.B) {
 func item(n int) string { return fmt.Sprintf("item-%d", n%benchItems) }
 
 func benchmarkSaga(b *testing.B, basket func(n int) []events.ReservedLine) {
-	shop := saga.Open(b, saga.Config{Paying: true})
+	shop := saga.Open(b, saga.Config{Paying: true, Calls: benchCalls})
 	for n := range benchItems {
 		shop.Stock(b, item(n), 1_000_000)
 	}

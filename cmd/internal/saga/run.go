@@ -34,7 +34,11 @@ type Replica struct {
 // Replica makes another process of a domain, not running yet.
 func (s *Shop) Replica(t testing.TB, name string) *Replica {
 	t.Helper()
-	l := s.openLog(t, name)
+	return s.replica(t, name, s.openLog(t, name))
+}
+
+func (s *Shop) replica(t testing.TB, name string, l *log.Log) *Replica {
+	t.Helper()
 	d, err := s.build(name, l)
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +68,7 @@ func (r *Replica) Run(t testing.TB) (stop func()) {
 	return stop
 }
 
-// Run starts one process of each domain named, or of all.
+// Run starts the first process of each domain named, or of all.
 func (s *Shop) Run(t testing.TB, names ...string) (stop func()) {
 	t.Helper()
 	if len(names) == 0 {
@@ -72,7 +76,7 @@ func (s *Shop) Run(t testing.TB, names ...string) (stop func()) {
 	}
 	var stops []func()
 	for _, name := range names {
-		stops = append(stops, s.Replica(t, name).Run(t))
+		stops = append(stops, s.replica(t, name, s.logs[name]).Run(t))
 	}
 	return func() {
 		for _, stop := range stops {

@@ -23,6 +23,7 @@ import (
 
 // Config says what kind of shop a test wants.
 type Config struct {
+	Calls   int              // to the bank at a time; default 32, as for Stripe
 	HoldFor time.Duration    // how long stock waits for the money; default 30 min
 	Now     func() time.Time // clock of every domain; default time.Now
 	Paying  bool             // shoppers pay as soon as there is an intent; else the test says when, by Bank.Pay
@@ -32,9 +33,10 @@ type Config struct {
 type Shop struct {
 	Bank   *Bank
 	Server *embedded.NATS
-	Log    *log.Log // of whoever stands at the door: places orders, notes what the bank says
+	Log    *log.Log // of the process that takes orders
 
 	config Config
+	logs   map[string]*log.Log // of the first process of each domain
 	tokens *access.Tokens
 }
 
@@ -51,9 +53,12 @@ func Open(t testing.TB, config Config) *Shop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Shop{Server: logtest.Server(t), config: config, tokens: tokens}
-	s.Log = s.openLog(t, "door")
-	s.Bank = newBank(s.Log, config.Paying)
+	s := &Shop{Server: logtest.Server(t), config: config, logs: map[string]*log.Log{}, tokens: tokens}
+	for _, name := range Domains {
+		s.logs[name] = s.openLog(t, name)
+	}
+	s.Log = s.logs["orders"]
+	s.Bank = newBank(s.logs["payments"], config.Paying)
 	return s
 }
 
@@ -85,7 +90,7 @@ func (s *Shop) build(name string, l *log.Log) (domain, error) {
 	case "orders":
 		return orders.New(orders.Config{Access: s.tokens, DB: new(mongo.Database), Log: l, Logger: l.Logger(), HoldFor: s.config.HoldFor})
 	case "payments":
-		return payments.New(payments.Config{Access: s.tokens, DB: new(mongo.Database), Log: l, Logger: l.Logger(), Gateway: s.Bank,
+		return payments.New(payments.Config{Access: s.tokens, DB: new(mongo.Database), Log: l, Logger: l.Logger(), Gateway: s.Bank, Concurrency: s.config.Calls,
 			SecretKey: "sk_test_saga", PublishableKey: "pk_test_saga", WebhookSecret: "whsec_saga"})
 	case "notifications":
 		return notifications.New(notifications.Config{Access: s.tokens, Log: l, Logger: l.Logger(),

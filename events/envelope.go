@@ -70,23 +70,37 @@ func Encode(e Event) (*nats.Msg, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", def.Type, err)
 	}
-	header := nats.Header{
-		HeaderSpecVersion: {"1.0"},
-		HeaderID:          {e.ID},
-		HeaderType:        {def.Type},
-		HeaderSource:      {e.Source},
-		HeaderTime:        {e.Time.UTC().Format(time.RFC3339Nano)},
-		HeaderVersion:     {strconv.Itoa(def.Version)},
-	}
-	setIfPresent(header, HeaderCorrelationID, e.CorrelationID)
-	setIfPresent(header, HeaderCausationID, e.CausationID)
-	setIfPresent(header, HeaderTraceParent, e.TraceParent)
-	return &nats.Msg{Subject: e.Subject, Header: header, Data: data}, nil
+	h := headers{header: make(nats.Header, maxHeaders), values: make([]string, 0, maxHeaders)}
+	h.set(HeaderSpecVersion, "1.0")
+	h.set(HeaderID, e.ID)
+	h.set(HeaderType, def.Type)
+	h.set(HeaderSource, e.Source)
+	h.set(HeaderTime, e.Time.UTC().Format(time.RFC3339Nano))
+	h.set(HeaderVersion, strconv.Itoa(def.Version))
+	h.setIfPresent(HeaderCorrelationID, e.CorrelationID)
+	h.setIfPresent(HeaderCausationID, e.CausationID)
+	h.setIfPresent(HeaderTraceParent, e.TraceParent)
+	return &nats.Msg{Subject: e.Subject, Header: h.header, Data: data}, nil
 }
 
-func setIfPresent(header nats.Header, key, value string) {
+// maxHeaders is how many an event has when it is sent: ours, what it expects, and the three of a batch.
+const maxHeaders = 13
+
+// headers builds a header whose values share one array, because an event has nine of one string each.
+type headers struct {
+	header nats.Header
+	values []string
+}
+
+func (h *headers) set(key, value string) {
+	h.values = append(h.values, value)
+	n := len(h.values)
+	h.header[key] = h.values[n-1 : n : n]
+}
+
+func (h *headers) setIfPresent(key, value string) {
 	if value != "" {
-		header[key] = []string{value}
+		h.set(key, value)
 	}
 }
 

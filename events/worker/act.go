@@ -2,9 +2,12 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events"
 	"tillstream/events/crash"
@@ -96,7 +99,7 @@ func (a *actLoop) act(ctx context.Context, m delivery, e events.Event, handle fu
 			case <-done:
 				return
 			case <-ticker.C:
-				if err := m.InProgress(); err != nil {
+				if err := m.InProgress(); err != nil && !errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
 					a.log.Logger().Warn("sign of life", "worker", a.Name, "error", err)
 				}
 			}

@@ -1,16 +1,12 @@
 package inventory_test
 
 import (
-	"context"
 	"fmt"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"tillstream/events"
-	"tillstream/events/log"
-	"tillstream/events/log/logtest"
 	"tillstream/inventory"
 )
 
@@ -144,53 +140,7 @@ func TestWhatCannotBeIsParkedAndTheRestGoesOn(t *testing.T) {
 	}
 }
 
-// hold has one replica hear a buyer's order for A and B; every second one names them in opposite order.
-func hold(replica *shop, buyer int) error {
-	id, wanted := fmt.Sprintf("o%d", buyer), lines(1, "A", "B")
-	if buyer%2 == 1 {
-		wanted = lines(1, "B", "A")
-	}
-	return replica.log.Do(context.Background(), func(tx *log.Tx) error {
-		return inventory.React(tx, id, events.OrderPlaced{OrderID: id}, wanted)
-	})
-}
-
-// TestLastUnitHasOneWinner has two replicas hear every order at once, as when one was thought dead and wakes up. That
-// only one of them reads is for efficiency; compare-and-set is what holds.
-func TestLastUnitHasOneWinner(t *testing.T) {
-	t.Parallel()
-	server := logtest.Server(t)
-	replicas := []*shop{openOn(t, server), openOn(t, server)}
-	replicas[0].stock(t, "A", 20)
-	replicas[0].stock(t, "B", 20)
-	const buyers = 40
-	var racing sync.WaitGroup
-	for i, replica := range replicas {
-		racing.Go(func() {
-			for n := range buyers {
-				buyer := n
-				if i == 1 {
-					buyer = buyers - 1 - n // from the other end, so that they meet at different orders
-				}
-				if err := hold(replica, buyer); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	racing.Wait()
-	held := 0
-	for buyer := range buyers {
-		if replicas[0].reservation(t, fmt.Sprintf("o%d", buyer)).State == inventory.StateHeld {
-			held++
-		}
-	}
-	want := events.StockLevel{OnHand: 20, Held: 20}
-	if a, b := replicas[1].level(t, "A"), replicas[1].level(t, "B"); held != 20 || a != want || b != want {
-		t.Fatalf("%d orders hold; A %+v, B %+v; want 20 and %+v", held, a, b, want)
-	}
-}
-
+// Row 21 of the fault matrix, for what inventory hears.
 func TestDeliveredAgainAppendsNothing(t *testing.T) {
 	t.Parallel()
 	s := open(t)

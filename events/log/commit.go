@@ -104,12 +104,22 @@ func (tx *Tx) await(p *part) error {
 // The broker cannot compare these for us, and "nothing to do" decided on an old state would lose an event. What was
 // written is compared at the commit.
 func (tx *Tx) staleReads() ([]*slot, error) {
+	return tx.stale(func(s *slot) bool { return s.cached && s.pending == 0 })
+}
+
+// staleForRefusal checks every entity that was looked at. A refusal commits nothing, so nothing else would notice that
+// two entities were read at different moments and do not fit together: what one says may be the reason for the other.
+func (tx *Tx) staleForRefusal() ([]*slot, error) {
+	return tx.stale(func(*slot) bool { return true })
+}
+
+func (tx *Tx) stale(doubtful func(*slot) bool) ([]*slot, error) {
 	var mu sync.Mutex
 	var stale []*slot
 	group, ctx := errgroup.WithContext(tx.ctx)
 	group.SetLimit(32)
 	for _, s := range tx.slots {
-		if !s.cached || s.pending > 0 {
+		if !doubtful(s) {
 			continue
 		}
 		group.Go(func() error {

@@ -184,7 +184,7 @@ func (l *Log) Do(ctx context.Context, fn func(tx *Tx) error) error {
 		err := fn(tx)
 		if err != nil {
 			// A refusal is a decision too: it must not be made on an old state either.
-			if stale, staleErr := tx.staleReads(); staleErr != nil || len(stale) == 0 {
+			if stale, staleErr := tx.staleForRefusal(); staleErr != nil || len(stale) == 0 {
 				return err
 			}
 			continue

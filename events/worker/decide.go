@@ -116,10 +116,9 @@ func (d *decideLoop) settle(ctx context.Context, e decided, committed error) err
 	switch {
 	case committed != nil && isInfrastructure(committed):
 		return committed
-	case committed != nil:
+	case committed != nil, e.err != nil:
+		// In a batch a refusal may come of states that were read at different moments. Alone it is final.
 		return d.alone(ctx, e.delivery)
-	case e.err != nil:
-		return d.park(ctx, e.delivery, e.err)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ const (
 // errOff is returned by a command that has said what is off.
 var errOff = errors.New("something is off")
 
-const description = `Look at a running shop, fill its shelves, check its promises.
+const description = `Look at a running shop, fill its shelves, check its promises, mend its copies.
 
 The shop is found by --shop FILE, the ready file of a shop that runs in one process (go run ./cmd/shop --ready-file shop.json); by addresses, for a shop in many processes; or by ./data/ready.json when nothing is given.
 
@@ -35,6 +35,8 @@ type commands struct {
 	Tail        tail        `cmd:"" help:"Show events as they happen."`
 	Lag         lag         `cmd:"" help:"Show how far each worker and each view is behind."`
 	Parked      parked      `cmd:"" help:"Show what workers set aside because they could not handle it."`
+	Pause       pause       `cmd:"" help:"Stop workers or views until they are resumed."`
+	Resume      resume      `cmd:"" help:"Let paused workers or views go on."`
 	Verify      verify      `cmd:"" help:"Check the shop's promises; exit 1 and name what is off."`
 }
 

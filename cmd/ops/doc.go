@@ -1,4 +1,5 @@
-// Command ops is the operators' terminal: it looks at a running shop, fills its shelves and checks its promises.
+// Command ops is the operators' terminal: it looks at a running shop, fills its shelves, checks its promises and
+// mends its copies.
 //
 //	ops import-items FILE.csv   list what a sales ledger knows
 //	ops orders                  the newest orders
@@ -6,10 +7,13 @@
 //	ops tail                    events as they happen
 //	ops lag                     how far each worker is behind
 //	ops parked                  what workers set aside, counted by cause
+//	ops pause WORKER …          stop workers, or all views, until resumed
+//	ops resume WORKER …         let them go on
 //	ops verify                  the promises I1–I6 and I8, checked over the living shop
 //
 // It finds the shop by --shop FILE (what cmd/shop --ready-file wrote), by addresses (--nats, --mongodb, --ops …), or by
-// ./data/ready.json when nothing is given. But for import-items, which goes through the staff API, it changes nothing.
+// ./data/ready.json when nothing is given. It changes nothing but for import-items, which goes through the staff API,
+// pause and resume.
 //
 // Exit codes: 0 done, and all is well; 1 done, and something is off; 2 could not be done; 130 interrupted.
 package main

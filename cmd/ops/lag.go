@@ -17,7 +17,7 @@ type lag struct {
 
 // Help is shown by ops lag --help.
 func (lag) Help() string {
-	return `One line per durable consumer. PENDING waits at the broker, UNACKED is being handled, AGAIN was delivered before and is not done yet. A view (loop "remember") that is behind delays lists and searches, not sales. Not ACTIVE means that no process is at work on it.`
+	return `One line per durable consumer. PENDING waits at the broker, UNACKED is being handled, AGAIN was delivered before and is not done yet. A view (loop "remember") that is behind delays lists and searches, not sales. Not ACTIVE means that no process is at work on it; paused, that somebody ran ops pause and ops resume ends it.`
 }
 
 // Run shows how far each worker is behind.
@@ -41,6 +41,10 @@ func (c *lag) Run(ctx context.Context, out *terminal) error {
 	if len(consumers) == 0 {
 		return out.printf("no worker has ever run on this broker")
 	}
+	return writeLag(consumers, out)
+}
+
+func writeLag(consumers []replay.Consumer, out *terminal) error {
 	t := newTable("STREAM", "WORKER", "LOOP", "PENDING>", "UNACKED>", "AGAIN>", "ACTIVE", "LAST DONE")
 	for _, c := range consumers {
 		t.add(lagRow(c)...)
@@ -50,7 +54,12 @@ func (c *lag) Run(ctx context.Context, out *terminal) error {
 
 func lagRow(c replay.Consumer) []any {
 	active, last := cell{"yes", green}, "never"
-	if !c.Active {
+	switch {
+	case c.Paused != nil && c.Paused.Equal(replay.UntilResumed):
+		active = cell{"paused", yellow}
+	case c.Paused != nil:
+		active = cell{"paused until " + c.Paused.Local().Format("2006-01-02 15:04:05"), yellow}
+	case !c.Active:
 		active = cell{"no", red}
 	}
 	if c.LastAck != nil {

@@ -97,6 +97,9 @@ func TestUsage(t *testing.T) {
 		{"tail --type [", exitFailed, "--type"},
 		{"verify --nats nats://127.0.0.1:1 --acknowledged nowhere", exitFailed, "nowhere"},
 		{"parked show x", exitFailed, "see ops --help"},
+		{"pause --help", exitOK, "outlives restarts"},
+		{"pause", exitFailed, "see ops --help"},
+		{"pause x --for -1s --nats nats://127.0.0.1:1", exitFailed, "--for"},
 	}
 	for _, test := range tests {
 		code, stdout, stderr := ops(t, strings.Fields(test.args)...)
@@ -268,34 +271,6 @@ func TestVerifyReadsAcknowledged(t *testing.T) {
 	}
 	code, stdout, _ := ops(t, "verify", "--acknowledged", file, "--nats", b.url)
 	if code != exitOff || !strings.Contains(stdout, "order lost: was answered 201") || strings.Contains(stdout, "half") {
-		t.Errorf("exit %d: %s", code, stdout)
-	}
-}
-
-func TestLag(t *testing.T) {
-	t.Parallel()
-	b := newBroker(t)
-	if code, stdout, _ := ops(t, "lag", "--nats", b.url); code != exitOK || !strings.Contains(stdout, "no worker") {
-		t.Errorf("exit %d: %s", code, stdout)
-	}
-	for _, name := range []string{"inventory-orders", "orders-view"} {
-		if _, err := b.js.CreateConsumer(t.Context(), events.StreamOrders, jetstream.ConsumerConfig{Durable: name, AckPolicy: jetstream.AckExplicitPolicy,
-			PriorityPolicy: jetstream.PriorityPolicyPinned, PriorityGroups: []string{"active"}, PinnedTTL: time.Minute}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	b.refused("o1")
-	code, stdout, _ := ops(t, "lag", "--nats", b.url)
-	lines := strings.Split(stdout, "\n")
-	if code != exitOK || len(lines) != 4 {
-		t.Fatalf("exit %d: %s", code, stdout)
-	}
-	for i, want := range []string{"ORDERS inventory-orders decide 2 0 0 no never", "ORDERS orders-view remember 2 0 0 no never"} {
-		if got := strings.Join(strings.Fields(lines[1+i]), " "); got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	}
-	if code, stdout, _ := ops(t, "lag", "--json", "--nats", b.url); code != exitOK || !strings.Contains(stdout, `"pending": 2`) {
 		t.Errorf("exit %d: %s", code, stdout)
 	}
 }

@@ -7,6 +7,8 @@ var (
 	ErrNoShop = errors.New("this broker has no shop in it")
 	// ErrNotFound is returned when nothing in the log goes by that id, number or sequence.
 	ErrNotFound = errors.New("not in the log")
+	// ErrUnknownWorker is returned when no durable consumer goes by a name.
+	ErrUnknownWorker = errors.New("no worker")
 	// ErrInterrupted is returned when the connection to the broker was lost for good while reading.
 	ErrInterrupted = errors.New("reading was interrupted")
 )

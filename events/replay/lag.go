@@ -32,6 +32,7 @@ type Consumer struct {
 	Active      bool       `json:"active"`      // a process is pulling
 	Done        uint64     `json:"done"`        // everything in the stream up to here is handled
 	LastAck     *time.Time `json:"last_ack,omitempty"`
+	Paused      *time.Time `json:"paused,omitempty"` // until when operators have it paused; nil: it is not
 }
 
 // Lag is how many events wait in all.
@@ -62,10 +63,14 @@ func (r *Reader) Consumers(ctx context.Context) ([]Consumer, error) {
 }
 
 func consumer(info *jetstream.ConsumerInfo) Consumer {
-	return Consumer{
+	c := Consumer{
 		Stream: info.Stream, Name: info.Name, Loop: loopOf(info.Config), Pending: info.NumPending, Unacked: info.NumAckPending,
 		Redelivered: info.NumRedelivered, Active: info.NumWaiting > 0, Done: info.AckFloor.Stream, LastAck: info.AckFloor.Last,
 	}
+	if info.Paused {
+		c.Paused = info.Config.PauseUntil
+	}
+	return c
 }
 
 // loopOf tells by what only that loop does: acts are shared by all replicas, the others pinned to one; views are named so.

@@ -35,7 +35,7 @@ type Rememberer struct {
 	config  Config
 	writer  *writer
 	archive archivist
-	pending atomic.Pointer[func() uint64]
+	feed    atomic.Pointer[feed.Feed] // nil: not open yet
 
 	mu  sync.Mutex
 	err error
@@ -59,19 +59,27 @@ func New(l *log.Log, v View, config Config) *Rememberer {
 	return r
 }
 
-// Lag is how many events wait to be fetched.
+// Lag is how many events are not written yet.
 func (r *Rememberer) Lag() uint64 {
-	if pending := r.pending.Load(); pending != nil {
-		return (*pending)()
+	if f := r.feed.Load(); f != nil {
+		return f.Pending()
 	}
 	return 0
 }
 
-// Ready returns what keeps the view from catching up; nil when nothing does. The shop sells without its views.
+// Ready returns what keeps the view from catching up, also that operators have paused it; nil when nothing does. The shop
+// sells without its views.
 func (r *Rememberer) Ready() error {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.err
+	err := r.err
+	r.mu.Unlock()
+	if f := r.feed.Load(); err == nil && f != nil {
+		err = f.Paused()
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.view.Name, err)
+	}
+	return nil
 }
 
 func (r *Rememberer) report(err error) {
@@ -91,8 +99,7 @@ func (r *Rememberer) Run(ctx context.Context) error {
 		return err
 	}
 	defer f.Close()
-	pending := f.Pending
-	r.pending.Store(&pending)
+	r.feed.Store(f)
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(r.config.Grace, cancel) })

@@ -57,7 +57,7 @@ func (a *actLoop) run(ctx, work context.Context) error {
 		return err
 	}
 	defer f.Close()
-	a.health.started(f.Pending)
+	a.health.started(f)
 	var running sync.WaitGroup
 	defer running.Wait()
 	slots := make(chan struct{}, a.Concurrency)
@@ -121,7 +121,7 @@ func (a *actLoop) settle(ctx context.Context, m delivery, err error) {
 	if err != nil {
 		delay, toPark := next(err, m.Attempt, rand.Float64())
 		if toPark {
-			if parkErr := park(ctx, a.log, a.Name, a.Source, m, err); parkErr != nil {
+			if parkErr := park(ctx, a.log, a.health, a.Source, m, err); parkErr != nil {
 				toPark, delay = false, calendar[0]
 				err = parkErr
 			}

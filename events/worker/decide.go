@@ -48,7 +48,7 @@ func (d *decideLoop) run(ctx, work context.Context) error {
 		return err
 	}
 	defer f.Close()
-	d.health.started(f.Pending)
+	d.health.started(f)
 	for {
 		batch := f.Take(ctx, maxEvents)
 		if batch == nil {
@@ -176,7 +176,7 @@ func (d *decideLoop) alone(ctx context.Context, m delivery) error {
 }
 
 func (d *decideLoop) park(ctx context.Context, m delivery, cause error) error {
-	return park(ctx, d.log, d.Name, d.Source, m, cause)
+	return park(ctx, d.log, d.health, d.Source, m, cause)
 }
 
 // sleep waits and reports whether the time passed before ctx ended.

@@ -24,8 +24,8 @@ const parkedData = 256 << 10
 
 // park sets a message aside, whole. The message id makes repeating it harmless: who crashes between parking and
 // acknowledging parks it again.
-func park(ctx context.Context, l *log.Log, worker, stream string, m delivery, cause error) error {
-	data := m.Data()
+func park(ctx context.Context, l *log.Log, h *health, stream string, m delivery, cause error) error {
+	worker, data := h.name, m.Data()
 	parked := events.EventParked{
 		Worker: worker, Stream: stream, Sequence: m.Sequence, Subject: m.Subject(), Headers: m.Headers(),
 		Data: data[:min(len(data), parkedData)], Truncated: len(data) > parkedData,
@@ -37,8 +37,12 @@ func park(ctx context.Context, l *log.Log, worker, stream string, m delivery, ca
 	if err != nil {
 		return fmt.Errorf("park %s: %w", id, err)
 	}
-	if _, err := l.JetStream().PublishMsg(ctx, msg, jetstream.WithMsgID(id)); err != nil {
+	ack, err := l.JetStream().PublishMsg(ctx, msg, jetstream.WithMsgID(id))
+	if err != nil {
 		return fmt.Errorf("park %s: %w: %w", id, log.ErrUnavailable, err)
+	}
+	if !ack.Duplicate {
+		h.parked.Inc()
 	}
 	l.Logger().Error("parked an event", "worker", worker, "stream", stream, "sequence", m.Sequence, "subject", m.Subject(), "error", cause)
 	return nil

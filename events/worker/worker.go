@@ -100,3 +100,14 @@ func (w *Worker) Ready() error {
 	}
 	return errors.Join(problems...)
 }
+
+// Degraded says which loops operators have paused; nil when none is. The others work on.
+func (w *Worker) Degraded() error {
+	var paused []error
+	for _, h := range w.health {
+		if err := h.paused(); err != nil {
+			paused = append(paused, fmt.Errorf("%s: %w", h.name, err))
+		}
+	}
+	return errors.Join(paused...)
+}

@@ -67,9 +67,9 @@ func (h *Host) Run(ctx context.Context) error {
 // Vital is what keeps the domain from working.
 func (h *Host) Vital() error { return errors.Join(h.domain.Ready(), h.worker.Ready()) }
 
-// Degraded is what keeps its views from catching up.
+// Degraded is what keeps its views from catching up, and what operators have paused.
 func (h *Host) Degraded() error {
-	var problems []error
+	problems := []error{h.worker.Degraded()}
 	for _, v := range h.views {
 		problems = append(problems, v.Ready())
 	}

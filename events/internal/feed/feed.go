@@ -83,7 +83,7 @@ type Feed struct {
 	log      *log.Log
 	consumer jetstream.Consumer
 	messages chan Message
-	pending  atomic.Uint64
+	standing atomic.Pointer[standing]
 	cancel   context.CancelFunc
 	done     chan struct{}
 }
@@ -98,6 +98,8 @@ func Open(ctx context.Context, l *log.Log, config Config) (*Feed, error) {
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f := &Feed{config: config, log: l, consumer: consumer, messages: make(chan Message, config.Prefetch), cancel: cancel, done: make(chan struct{})}
+	f.standing.Store(standingOf(consumer.CachedInfo()))
+	go f.watch(running)
 	go f.run(running)
 	return f, nil
 }
@@ -208,9 +210,6 @@ func (f *Feed) More(batch []Message, limit int) []Message {
 // Messages is the channel behind Take, for loops that wait for other things too. It is closed with the feed.
 func (f *Feed) Messages() <-chan Message { return f.messages }
 
-// Pending is how many messages the broker still had for this consumer when it sent the last one.
-func (f *Feed) Pending() uint64 { return f.pending.Load() + uint64(len(f.messages)) }
-
 // Close stops fetching. What was fetched and not acknowledged is delivered again, to whoever comes next.
 func (f *Feed) Close() {
 	f.cancel()
@@ -271,7 +270,6 @@ func (f *Feed) read(ctx context.Context) error {
 				continue
 			}
 		}
-		f.pending.Store(meta.NumPending)
 		select {
 		case f.messages <- Message{Msg: msg, Sequence: meta.Sequence.Stream, Attempt: int(min(meta.NumDelivered, 1<<30))}:
 		case <-ctx.Done():
@@ -295,8 +293,8 @@ func (f *Feed) lookAfter(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look after consumer %s: %w", f.config.Name, err)
 	}
-	if !f.config.Exclusive || info.NumAckPending == 0 || isClaimed(info) {
-		return nil
+	if !f.config.Exclusive || info.Paused || info.NumAckPending == 0 || isClaimed(info) {
+		return nil // of one that is paused nothing comes, whatever it does; what it missed shows when it is resumed
 	}
 	return f.startAtFloor(ctx)
 }

@@ -40,6 +40,9 @@ type ReservationDocument struct {
 	Short   []events.Shortage     `json:"short"`
 }
 
+// Views is what the worker remembers, for those who check it.
+func Views() []view.View { return []view.View{inventoryView()} }
+
 // inventoryView answers the questions of staff: what is nearly gone, what is held and for whom, who waits for this SKU.
 func inventoryView() view.View {
 	return view.View{

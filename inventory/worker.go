@@ -31,7 +31,7 @@ func (s *Service) Actors() []worker.Actor { return nil }
 func (s *Service) Sweeps() []worker.Sweep { return nil }
 
 // Views are what inventory remembers in MongoDB.
-func (s *Service) Views() []view.View { return []view.View{inventoryView()} }
+func (s *Service) Views() []view.View { return Views() }
 
 // on reacts to one type of order event; about says which order and, where they are new, its lines.
 func on[P events.Payload](about func(P) (orderID string, lines []events.OrderLine)) worker.Route {

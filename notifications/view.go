@@ -39,7 +39,10 @@ func documentOf(id string, n Notification) document {
 }
 
 // Views is what is remembered for staff: one document per order, found by what needs attention.
-func (s *Service) Views() []view.View {
+func (s *Service) Views() []view.View { return Views() }
+
+// Views is what is remembered, for those who check it.
+func Views() []view.View {
 	return []view.View{{
 		Name: "notifications-view", Stream: events.StreamNotifications, Archive: CollectionArchive,
 		Collections: []view.Collection{view.Of(CollectionNotifications, Notifications,

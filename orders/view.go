@@ -25,7 +25,10 @@ const (
 var ErrBadCursor = errors.New("invalid cursor")
 
 // Views is what the worker remembers: one document per order, holding its whole state, for lists and the expiry sweep.
-func (s *Service) Views() []view.View {
+func (s *Service) Views() []view.View { return Views() }
+
+// Views is what the worker remembers, for those who check it.
+func Views() []view.View {
 	return []view.View{{Name: "orders-view", Stream: events.StreamOrders, Archive: archive, Collections: []view.Collection{
 		view.Of(collection, Orders, func(_ string, o Order) any { return o },
 			view.Index{Keys: []string{"-doc.placed_at"}},

@@ -3,6 +3,7 @@ package payments
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -25,19 +26,24 @@ type document struct {
 }
 
 // Views returns what is remembered in MongoDB.
-func (s *Service) Views() []view.View {
+func (s *Service) Views() []view.View { return Views(s.logger) }
+
+// Views is what is remembered, for those who check it.
+func Views(logger *slog.Logger) []view.View {
 	return []view.View{{Name: "payments-view", Stream: events.StreamPayments, Archive: collectionArchive,
-		Collections: []view.Collection{view.Of(collectionPayments, Payments, s.document,
+		Collections: []view.Collection{view.Of(collectionPayments, Payments, documents(logger),
 			view.Index{Keys: []string{"doc.status", "doc.updated_at"}},
 			view.Index{Keys: []string{"doc.payment_intent"}})}}}
 }
 
-func (s *Service) document(_ string, p Payment) any {
-	refunded, err := p.Refunded()
-	if err != nil { // Evolve refuses such a state, so this is a fault to be seen
-		s.logger.Error("sum up refunds", "order", p.OrderID, "error", err)
+func documents(logger *slog.Logger) func(string, Payment) any {
+	return func(_ string, p Payment) any {
+		refunded, err := p.Refunded()
+		if err != nil { // Evolve refuses such a state, so this is a fault to be seen
+			logger.Error("sum up refunds", "order", p.OrderID, "error", err)
+		}
+		return document{Payment: p, Status: p.Status(), Refunded: refunded}
 	}
-	return document{Payment: p, Status: p.Status(), Refunded: refunded}
 }
 
 // openPayments returns orders, by id from after on, whose payment waits for Stripe and has not changed since a time.

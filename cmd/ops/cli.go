@@ -37,6 +37,7 @@ type commands struct {
 	Parked      parked      `cmd:"" help:"Show what workers set aside because they could not handle it."`
 	Pause       pause       `cmd:"" help:"Stop workers or views until they are resumed."`
 	Resume      resume      `cmd:"" help:"Let paused workers or views go on."`
+	Rebuild     rebuild     `cmd:"" help:"Fold views again from the log and mend what differs, while the shop sells."`
 	Verify      verify      `cmd:"" help:"Check the shop's promises; exit 1 and name what is off."`
 }
 

@@ -148,6 +148,13 @@ func (l *Log) ask(ctx context.Context, question func(context.Context) error) err
 	}
 }
 
+// Step folds one stored message into the state before it, as reading the entity does. It returns [ErrUnreadable].
+func (k Kind[S]) Step(state S, m *jetstream.RawStreamMsg) (S, error) {
+	next, err := k.fold().step(entry{state: state}, m)
+	after, _ := next.state.(S)
+	return after, err
+}
+
 // unavailable marks an error of the broker or the way to it, but leaves the caller's own cancellation as it is.
 func unavailable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {

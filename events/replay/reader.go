@@ -53,6 +53,9 @@ func Open(ctx context.Context, conn *nats.Conn) (*Reader, error) {
 	return r, nil
 }
 
+// JetStream gives access to what is read, for those who look after views.
+func (r *Reader) JetStream() jetstream.JetStream { return r.js }
+
 // Message is one message as it stands in a stream; not every one is an event of ours.
 type Message struct {
 	Stream   string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"tillstream/events"
@@ -45,19 +46,30 @@ type Collection struct {
 	Name    string
 	Indexes []Index
 
-	prefix string
-	read   func(ctx context.Context, l *log.Log, id string, seq uint64) (Document, error)
+	prefix   string
+	lastOnly bool // see log.Kind
+	read     func(ctx context.Context, l *log.Log, id string, seq uint64) (Document, error)
+	step     func(state any, m *jetstream.RawStreamMsg) (any, error)
+	render   func(id string, state any) any
 }
 
 // Of makes a collection of a kind. doc renders a state as it is stored; its fields are named by their json tags.
 func Of[S any](name string, kind log.Kind[S], doc func(id string, state S) any, indexes ...Index) Collection {
-	return Collection{Name: name, Indexes: indexes, prefix: kind.Prefix,
+	return Collection{Name: name, Indexes: indexes, prefix: kind.Prefix, lastOnly: kind.LastOnly,
 		read: func(ctx context.Context, l *log.Log, id string, seq uint64) (Document, error) {
 			state, at, err := kind.ReadAtLeast(ctx, l, id, seq)
 			if err != nil {
 				return Document{}, err
 			}
 			return Document{ID: id, Seq: at, Doc: doc(id, state)}, nil
+		},
+		step: func(state any, m *jetstream.RawStreamMsg) (any, error) {
+			known, _ := state.(S) // nil: the zero S
+			return kind.Step(known, m)
+		},
+		render: func(id string, state any) any {
+			known, _ := state.(S)
+			return doc(id, known)
 		}}
 }
 

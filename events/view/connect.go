@@ -45,7 +45,7 @@ func Connect(ctx context.Context, uri string) (*mongo.Database, error) {
 
 func clientOptions(uri string, retryWrites bool) *options.ClientOptions {
 	return options.Client().ApplyURI(uri).SetRetryWrites(retryWrites).SetWriteConcern(writeconcern.Majority()).
-		SetServerSelectionTimeout(serverSelection).SetBSONOptions(&options.BSONOptions{UseJSONStructTags: true, NilSliceAsEmpty: true})
+		SetServerSelectionTimeout(serverSelection).SetRegistry(registry()).SetBSONOptions(&options.BSONOptions{UseJSONStructTags: true, NilSliceAsEmpty: true})
 }
 
 // hasReplicaSet asks the server what it is; a server that does not answer counts as one, because it is a production

@@ -1,0 +1,10 @@
+package view
+
+import "errors"
+
+var (
+	// ErrMoved is returned by Rebuild when the view was written while it was compared: run it again.
+	ErrMoved = errors.New("the view was written while it was held; run it again")
+	// ErrNeverRan is returned by Rebuild when no process has ever kept the view on this broker.
+	ErrNeverRan = errors.New("this view has never run on this broker")
+)

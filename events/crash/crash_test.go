@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	if err := crash.Arm(crash.Traps{Kill: os.Getenv(envKill), Stop: os.Getenv(envStop), File: os.Getenv(envFile)}); err != nil {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	victim(os.Stdin, os.Stdout)

@@ -7,7 +7,8 @@ type Point struct {
 	Placed bool   // it is passed in many places (consumers, streams, sweeps), each with a name of its own
 }
 
-// Points are all there are, in the order that an order passes them.
+// Points are all there are, in the order that an order passes them. What goes through a loop needs no points of its own:
+// a timer is set at "decide.committed@orders-timers", and one that fired is handled at "decide.committed@orders-expiry".
 func Points() []Point {
 	return []Point{
 		{Name: "http.order_received", Moment: "an order was asked for, nothing is stored"},

@@ -4,6 +4,7 @@ package sweep_test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -18,7 +19,23 @@ import (
 	"tillstream/events/crash"
 )
 
-func TestMain(m *testing.M) { os.Exit(processtest.Main(m)) }
+// worlds is how many are hurt at a time unless -parallel says otherwise: most of the time they wait.
+const worlds = "6"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == parallel })
+	if !given {
+		if err := flag.Set(parallel, worlds); err != nil {
+			fmt.Fprintln(os.Stderr, "set how many worlds there are at a time:", err)
+			os.Exit(1)
+		}
+	}
+	os.Exit(processtest.Main(m))
+}
+
+const parallel = "test.parallel"
 
 // The settings that both worlds share. A hold outlasts the time after which another process takes up what a dead one had
 // in hand (5 s for decisions, 10 s for what is asked of Stripe), so that whoever wants to pay can.

@@ -53,12 +53,12 @@ func (t *Tally) fail(err error) {
 	}
 }
 
-// Counts says how many purchases have ended, how many of them confirmed, and how many neither confirmed nor cancelled as
-// their shopper wanted.
+// Counts says how many purchases have ended, how many of them confirmed, and how many failed: neither confirmed, nor
+// cancelled as their shopper wanted, nor sold out.
 func (t *Tally) Counts() (ended, confirmed, failed int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.ended, t.confirmed, t.ended - t.confirmed - t.cancelled
+	return t.ended, t.confirmed, t.ended - t.confirmed - t.cancelled - t.kinds[OutOfStock]
 }
 
 // Percentiles of a duration, in milliseconds.

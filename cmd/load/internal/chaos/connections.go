@@ -88,7 +88,7 @@ func (w *wires) spoil(f Fault) (mend func() error, err error) {
 	proxy := w.proxies[f.Victim]
 	w.mu.Unlock()
 	if proxy == nil {
-		return nil, fmt.Errorf("%s: there is no such connection", f.Victim)
+		return nil, fmt.Errorf("%w: %s", ErrUnknownVictim, f.Victim)
 	}
 	var added []string
 	mend = func() error {

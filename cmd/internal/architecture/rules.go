@@ -150,7 +150,7 @@ func serversBelongToTheShop(t Tree) []string {
 	kits := t.kits()
 	return t.imports(func(s Source, imported string) string {
 		here := path.Join(Module, s.Dir())
-		if s.Test || kits[here] || withinAny(here, Embedded) || within(here, Rig) && !withinAny(imported, Servers) {
+		if s.Test || kits[here] || withinAny(here, Embedded) || withinAny(here, []string{Rig, Driver}) && !withinAny(imported, Servers) {
 			return ""
 		}
 		switch {

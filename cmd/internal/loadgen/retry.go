@@ -29,16 +29,18 @@ const (
 func (p patience) do(ctx context.Context, try func() error) error {
 	for n := 1; ; n++ {
 		err := try()
-		if err == nil || !(transient(err) || p.faults && isFault(err)) || n == p.attempts || pause(ctx, backoff(n, err)) != nil {
+		if err == nil || !p.mends(err) || n == p.attempts || pause(ctx, backoff(n, err)) != nil {
 			return err
 		}
 		p.retried.Add(1)
 	}
 }
 
-func isFault(err error) bool {
+// mends reports whether repeating may help.
+func (p patience) mends(err error) bool {
 	var refusal *StatusError
-	return errors.As(err, &refusal) && refusal.Status == http.StatusInternalServerError
+	isFault := errors.As(err, &refusal) && refusal.Status == http.StatusInternalServerError
+	return transient(err) || p.faults && isFault
 }
 
 // transient reports whether the same request may well succeed in a moment. A 500 is not among them: it is a fault of the

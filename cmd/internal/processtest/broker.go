@@ -36,7 +36,7 @@ func (b *Broker) Restart(t testing.TB) {
 	t.Helper()
 	b.Child = Start(t, b.command)
 	WaitFor(t, "the broker takes connections", starting, func() bool {
-		conn, err := net.Dial("tcp", b.addr)
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", b.addr)
 		return err == nil && conn.Close() == nil
 	})
 }

@@ -11,14 +11,14 @@ import (
 )
 
 // echo is a server that sends everything back, and counts what has reached it.
-func echo(t *testing.T) (addr string, reached *atomic.Int64) {
+func echo(t *testing.T) (addr string, received *atomic.Int64) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { listener.Close() })
-	reached = new(atomic.Int64)
+	reached := new(atomic.Int64)
 	go func() {
 		for {
 			conn, err := listener.Accept()

@@ -29,7 +29,7 @@ type command struct {
 	Patient     bool          `help:"Repeat unanswered requests until --timeout, so that the run outlives the shop being killed and started again." group:"How to buy"`
 	Timeout     time.Duration `help:"For one whole purchase." default:"60s" group:"How to buy"`
 
-	Soak   time.Duration `help:"Buy for so long, such as 10m. Without --shop or any address a shop of many processes is started for it, and ended." placeholder:"DURATION" group:"How long, and through what"`
+	Soak   time.Duration `help:"Buy for so long, such as 10m. Without --shop or any address a shop of many processes is started for it, and ended; it uses a fresh database on --mongodb's server, if that is given, and hurts its own otherwise." placeholder:"DURATION" group:"How long, and through what"`
 	Faults bool          `help:"Hurt that shop meanwhile: kill, suspend and cut off its processes, and have Stripe and mail misbehave. Then all must be well within a minute." group:"How long, and through what"`
 	Bin    string        `help:"Directory with the programs of that shop (default: they are built from this module with the go command)." type:"existingdir" placeholder:"DIR" group:"How long, and through what"`
 	Keep   string        `help:"Keep that shop's data, and what its processes said, in this directory (default: a temporary one, which stays only when something was off)." placeholder:"DIR" group:"How long, and through what"`

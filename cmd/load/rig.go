@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
-	"tillstream/cmd/internal/attach"
 	"tillstream/cmd/internal/catalogue"
 	"tillstream/cmd/internal/fleet"
 	"tillstream/cmd/internal/loadgen"
@@ -54,9 +54,13 @@ func (c *command) soakOwn(ctx context.Context, out, progress io.Writer) (err err
 	}
 	err = r.stock(ctx)
 	if err == nil {
-		err = c.visit(ctx, r.target(c), r, out, progress)
+		err = c.visit(ctx, r.shop.Shop, r, out, progress)
 	}
-	return errors.Join(err, r.close())
+	err = errors.Join(err, r.close())
+	if err == nil && r.shop.Database == nil {
+		err = r.dropDatabase(context.WithoutCancel(ctx))
+	}
+	return err
 }
 
 func (c *command) directory() (dir string, isOurs bool, err error) {
@@ -93,7 +97,10 @@ func (c *command) openRig(ctx context.Context, dir string, out io.Writer) (*rig,
 		return nil, err
 	}
 	r := &rig{out: out, dir: dir, log: log, hand: chaos.NewHand()}
-	config := fleet.Config{Dir: dir, Programs: programs, Hear: log.write, MongoURI: c.MongoDB}
+	config := fleet.Config{Dir: dir, Programs: programs, Hear: log.write}
+	if config.MongoURI, err = freshDatabase(c.MongoDB); err != nil {
+		return nil, errors.Join(err, log.close())
+	}
 	if c.Faults {
 		config.Between, config.Outside = r.hand.Between, r.hand.Outside()
 	}
@@ -103,6 +110,32 @@ func (c *command) openRig(ctx context.Context, dir string, out io.Writer) (*rig,
 		return nil, errors.Join(fmt.Errorf("start a shop: %w", err), log.close())
 	}
 	return r, nil
+}
+
+// freshDatabase names a database of our own on somebody else's server, since what is in theirs belongs to another log.
+func freshDatabase(uri string) (string, error) {
+	if uri == "" {
+		return "", nil
+	}
+	u, err := url.Parse(uri)
+	if err != nil {
+		return "", fmt.Errorf("--mongodb: %w", err)
+	}
+	u.Path = fmt.Sprintf("/soak_%d", time.Now().UnixNano())
+	return u.String(), nil
+}
+
+// dropDatabase leaves nothing behind on somebody else's server.
+func (r *rig) dropDatabase(ctx context.Context) error {
+	db, closeDB, err := r.shop.Shop.Database(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeDB()
+	if err := db.Drop(ctx); err != nil {
+		return fmt.Errorf("drop the database of the soak: %w", err)
+	}
+	return nil
 }
 
 // stock fills the shelves.
@@ -119,9 +152,6 @@ func (r *rig) stock(ctx context.Context) error {
 	}
 	return nil
 }
-
-// target is where the shop is, for shoppers and for the check.
-func (r *rig) target(*command) attach.Shop { return r.shop.Shop }
 
 // close ends the shop. That a process does not end when it is asked to is a finding like any other.
 func (r *rig) close() error {

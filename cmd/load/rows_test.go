@@ -52,7 +52,7 @@ func openFleet(t *testing.T, args ...string) *openShop {
 		t.Fatal(err)
 	}
 	o := &openShop{rig: r, command: c, tally: &loadgen.Tally{}, done: make(chan struct{})}
-	if o.session, err = c.open(t.Context(), r.target(&c), t.Output()); err != nil {
+	if o.session, err = c.open(t.Context(), r.shop.Shop, t.Output()); err != nil {
 		t.Fatal(err)
 	}
 	o.session.rig = r

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -103,6 +104,7 @@ func TestSoakOfAShopInOneProcess(t *testing.T) {
 			t.Errorf("the report does not say %q:\n%s", want, out.String())
 		}
 	}
+	k.soakIsCalledOff(t)
 	k.shop.Stop(t, 30*time.Second)
 	k.args = plain
 	k.open(t)
@@ -113,6 +115,49 @@ func TestSoakOfAShopInOneProcess(t *testing.T) {
 		t.Errorf("got %v, want advice to start the shop with --pprof", err)
 	}
 	k.shop.Stop(t, 30*time.Second)
+}
+
+// soakIsCalledOff begins a soak of an hour and ends it as Ctrl-C does, after ten orders. It is verified all the same.
+func (k *killedShop) soakIsCalledOff(t *testing.T) {
+	t.Helper()
+	promised := filepath.Join(t.TempDir(), "acknowledged")
+	c, err := parse(t, "--shop", k.ready(), "--soak", "1h", "--acknowledged", promised)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out bytes.Buffer
+	ended := make(chan error, 1)
+	go func() { ended <- c.run(ctx, &out, t.Output()) }()
+	processtest.WaitFor(t, "ten orders are acknowledged", time.Minute, func() bool {
+		_, err := os.Stat(promised)
+		return err == nil && len(linesOf(t, promised)) >= 10
+	})
+	cancel()
+	select {
+	case err = <-ended:
+	case <-time.After(2 * time.Minute):
+		t.Fatal("it goes on")
+	}
+	if err != nil || !strings.Contains(out.String(), "every invariant that was checked holds") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
+// A soak on somebody else's database server touches nothing that is theirs, and keeps how they log in.
+func TestFreshDatabase(t *testing.T) {
+	t.Parallel()
+	got, err := freshDatabase("mongodb://user:word@host:27017/theirs?authSource=admin")
+	if err != nil || !strings.HasPrefix(got, "mongodb://user:word@host:27017/soak_") || !strings.HasSuffix(got, "?authSource=admin") {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if got, err := freshDatabase(""); err != nil || got != "" {
+		t.Errorf("none given: got %q, %v", got, err)
+	}
+	if _, err := freshDatabase("mongodb://a b:c"); err == nil {
+		t.Error("an address that is none was taken")
+	}
 }
 
 func TestSoakFlagsThatDoNotGoTogether(t *testing.T) {

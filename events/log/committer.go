@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
-	"tillstream/events"
 	"tillstream/events/crash"
 )
 
@@ -179,7 +177,7 @@ func (c *committer) storeSingles(group []*request) {
 		}
 		switch err = classify(err); {
 		case err == nil, errors.Is(err, errConflict), errors.Is(err, errRefused):
-			r.answer <- err
+			c.answer(r, err)
 		default:
 			r.uncertain = true
 			open = append(open, r)
@@ -203,9 +201,17 @@ func (c *committer) storeBatch(batch []*request) {
 		c.storeBatch(batch[len(batch)/2:])
 	default:
 		for _, r := range batch {
-			r.answer <- err
+			c.answer(r, err)
 		}
 	}
+}
+
+// answer tells a request what became of it. One that the broker had no room or no answer for is counted.
+func (c *committer) answer(r *request, err error) {
+	if errors.Is(err, ErrUnavailable) {
+		c.log.metrics.refused.WithLabelValues(c.stream).Inc()
+	}
+	r.answer <- err
 }
 
 // settle tells everybody where their messages stand: a batch is stored without gaps and ends at last.
@@ -219,14 +225,6 @@ func settle(batch []*request, last uint64) {
 		r.answer <- nil
 	}
 }
-
-// How long one try may go unanswered before the next, and the pauses between tries. A broker that dies takes what it had
-// read with it and says nothing, and so does a cluster without a leader; one that is merely slow refuses the repetition.
-const (
-	oneTry     = time.Second
-	tryAgain   = 20 * time.Millisecond
-	longestGap = 250 * time.Millisecond
-)
 
 // publishPatiently publishes until there is an answer or patience ends. Repeating is safe: a batch that was stored after
 // all is refused by its own expectations, and recognise tells that from a stranger's conflict.
@@ -257,13 +255,6 @@ func (c *committer) publishPatiently(batch []*request) (uint64, error) {
 		}
 		time.Sleep(wait)
 	}
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
 }
 
 // publish sends the batch once and returns the sequence of its last message.
@@ -311,34 +302,4 @@ func clearBatch(m *nats.Msg) {
 	for _, header := range []string{jetstreamext.BatchIDHeader, jetstreamext.BatchSeqHeader, jetstreamext.BatchCommitHeader} {
 		delete(m.Header, header)
 	}
-}
-
-// recognise decides a conflict that may be with ourselves: the answer to an earlier try was lost. What follows the state
-// that the request expected is either its own first message, and then all of it stands in the log, because it is stored
-// whole; or it is a stranger's. When nothing follows yet, because the earlier try is still on its way through the cluster
-// or a copy that lags was asked, it is too early to say (errUnsettled): to call that a stranger's conflict would have the
-// same fact decided and stored a second time.
-func (c *committer) recognise(r *request) (last uint64, err error) {
-	i := slices.IndexFunc(r.messages, expects)
-	if i < 0 {
-		return 0, errConflict
-	}
-	m := r.messages[i]
-	expected, err := strconv.ParseUint(m.Header.Get(jetstream.ExpectedLastSubjSeqHeader), 10, 64)
-	if err != nil {
-		return 0, errors.Join(errRefused, fmt.Errorf("read own expectation: %w", err))
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), oneTry)
-	defer cancel()
-	stored, err := c.log.streams[c.stream].GetMsg(ctx, expected+1, jetstream.WithGetMsgSubject(m.Subject))
-	switch {
-	case errors.Is(err, jetstream.ErrMsgNotFound):
-		return 0, errUnsettled
-	case err != nil:
-		return 0, fmt.Errorf("recognise own append: %w", err)
-	case stored.Header.Get(events.HeaderID) != m.Header.Get(events.HeaderID):
-		return 0, errConflict
-	}
-	r.first = stored.Sequence - uint64(i)
-	return r.first + uint64(len(r.messages)) - 1, nil
 }

@@ -11,6 +11,7 @@ type metrics struct {
 	facts    *prometheus.CounterVec
 	batch    *prometheus.HistogramVec
 	duration *prometheus.HistogramVec
+	refused  *prometheus.CounterVec
 }
 
 func newMetrics(registerer prometheus.Registerer) *metrics {
@@ -21,9 +22,11 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 			Name: "tillstream_log_batch_facts", Help: "Facts per atomic batch.", Buckets: prometheus.ExponentialBuckets(1, 2, 11)}, []string{"stream"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "tillstream_log_commit_seconds", Help: "Time from publish to durable.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16)}, []string{"stream"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tillstream_log_refused_total", Help: "Appends that the broker had no room for, or gave no answer to, by stream."}, []string{"stream"}),
 	}
 	if registerer != nil {
-		registerer.MustRegister(m.facts, m.batch, m.duration)
+		registerer.MustRegister(m.facts, m.batch, m.duration, m.refused)
 	}
 	return m
 }

@@ -184,9 +184,16 @@ func linesOf(t *testing.T, path string) (lines []string) {
 	}
 }
 
-// verify expects that all is well within a minute, with nothing excused for being young: every order that was promised
-// is there, and all there are were confirmed.
+// verify expects that all is well: every order that was promised is there, and all there are were confirmed.
 func (k *killedShop) verify(t *testing.T, promised []string) {
+	t.Helper()
+	if diff := cmp.Diff(map[string]int{"confirmed": len(promised)}, k.check(t, promised).Counts.ByStatus); diff != "" {
+		t.Errorf("orders by status (-want +got):\n%s", diff)
+	}
+}
+
+// check expects that the invariants hold within a minute, with nothing excused for being young, and returns the report.
+func (k *killedShop) check(t *testing.T, promised []string) invariants.Report {
 	t.Helper()
 	target, err := attach.Target{Shop: k.ready()}.Resolve()
 	if err != nil {
@@ -210,7 +217,5 @@ func (k *killedShop) verify(t *testing.T, promised []string) {
 	for _, finding := range report.Findings {
 		t.Errorf("%s %s %s", finding.Invariant, finding.Subject, finding.Detail)
 	}
-	if diff := cmp.Diff(map[string]int{"confirmed": len(promised)}, report.Counts.ByStatus); diff != "" {
-		t.Errorf("orders by status (-want +got):\n%s", diff)
-	}
+	return report
 }

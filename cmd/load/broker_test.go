@@ -73,7 +73,7 @@ const (
 
 // Row 10 of the fault matrix: the broker is killed five times while facts are appended, and comes back by itself each
 // time. What was acknowledged is there, once; what was not is there whole or not at all.
-func TestBrokerIsKilled(t *testing.T) {
+func TestBrokerIsKilledUnderAppends(t *testing.T) {
 	b := newStoredBroker(t, t.TempDir(), "always")
 	w := writers{log: b.open(t)}
 	stop := w.start(t, 8)

@@ -8,7 +8,7 @@ import (
 	"tillstream/events"
 )
 
-// Fault row 17: what is not one harmless subject token is refused before it gets near a subject.
+// Row 17 of the fault matrix: what is not one harmless subject token is refused before it gets near a subject.
 func TestCheckID(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -77,7 +77,7 @@ func TestMessagesKnowTheirCause(t *testing.T) {
 	}
 }
 
-// Fault row 55, and 21: everything is delivered again, by new consumers and as new events, and nobody gets a mail.
+// Rows 21 and 55 of the fault matrix: everything is delivered again, by new consumers and as new events, and nobody gets a mail.
 func TestOldEventsDeliveredAgainSendNothing(t *testing.T) {
 	t.Parallel()
 	const orders = 200
@@ -182,7 +182,7 @@ var (
 	}
 )
 
-// Fault rows 52 and 53: a sender was killed, before or after the server had the mail; nobody can tell which.
+// Rows 52 and 53 of the fault matrix: a sender was killed, before or after the server had the mail; nobody can tell which.
 func TestSenderThatDied(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -128,7 +128,7 @@ func TestCalledOffAfterAuthorisationIsVoided(t *testing.T) {
 	}
 }
 
-// Fault row 43: the order was called off while Stripe's capture was under way in the dashboard.
+// Row 43 of the fault matrix: the order was called off while Stripe's capture was under way in the dashboard.
 func TestCapturedAfterCallOffGoesBackOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{deaf: true})
@@ -150,7 +150,7 @@ func TestCapturedAfterCallOffGoesBackOnce(t *testing.T) {
 	}
 }
 
-// Fault row 50.
+// Row 50 of the fault matrix.
 func TestRefundInStripesDashboardIsBooked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
@@ -168,7 +168,7 @@ func TestRefundInStripesDashboardIsBooked(t *testing.T) {
 	}
 }
 
-// Fault row 40: the authorisation is gone when the money is to be taken.
+// Row 40 of the fault matrix: the authorisation is gone when the money is to be taken.
 func TestAuthorisationGoneBeforeCapture(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{deaf: true})

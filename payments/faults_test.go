@@ -84,7 +84,7 @@ func (w *world) intentsAt(orderID string) int {
 	return len(found)
 }
 
-// Fault rows 33 and 34: Stripe did it, the answer got lost. With or without Stripe's search there is one intent.
+// Rows 33 and 34 of the fault matrix: Stripe did it, the answer got lost. With or without Stripe's search there is one intent.
 func TestLostAnswerToCreation(t *testing.T) {
 	t.Parallel()
 	for name, blind := range map[string]bool{"FoundByMetadata": false, "FoundByKey": true} {
@@ -164,7 +164,7 @@ func TestIntentIsAdoptedFromItsWebhook(t *testing.T) {
 	}
 }
 
-// Fault row 35: a 500 is replayed under its key for a day. The work was done, so looking finds it.
+// Row 35 of the fault matrix: a 500 is replayed under its key for a day. The work was done, so looking finds it.
 func TestStoredServerErrorIsLookedUp(t *testing.T) {
 	t.Parallel()
 	var once sync.Once
@@ -189,7 +189,7 @@ func failure(status int, code string) sandbox.Answer {
 	return sandbox.Answer{Status: status, Body: body}
 }
 
-// Fault row 36: busy, locked, away, key revoked. The idempotency key stays the same and nothing is parked.
+// Row 36 of the fault matrix: busy, locked, away, key revoked. The idempotency key stays the same and nothing is parked.
 func TestBusyStripeIsAskedAgainUnderTheSameKey(t *testing.T) {
 	t.Parallel()
 	for name, status := range map[string]int{"TooMany": 429, "Conflict": 409, "Unavailable": 503, "KeyRevoked": 401} {
@@ -267,7 +267,7 @@ func (g *late) FindIntent(ctx context.Context, orderID string) (Intent, bool, er
 	return g.shaky.FindIntent(ctx, orderID)
 }
 
-// Fault row 38: the key has expired at Stripe, so the act looks first, and does not take or send twice.
+// Row 38 of the fault matrix: the key has expired at Stripe, so the act looks first, and does not take or send twice.
 func TestOldRequestsLookFirst(t *testing.T) {
 	t.Parallel()
 	bridge := &shaky{lose: map[string]int{}}

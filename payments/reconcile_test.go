@@ -11,7 +11,7 @@ import (
 	"tillstream/events/view"
 )
 
-// Fault row 44: no webhook arrives at all; the reconciler brings every fact, once.
+// Row 44 of the fault matrix: no webhook arrives at all; the reconciler brings every fact, once.
 func TestReconcilerBringsWhatWebhooksMissed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{deaf: true})

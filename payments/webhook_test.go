@@ -54,7 +54,7 @@ func (w *world) post(body []byte, signature string) (status int) {
 	return w.do(request, nil)
 }
 
-// Fault row 45: what Stripe did not sign for us just now is refused, and nothing is stored.
+// Row 45 of the fault matrix: what Stripe did not sign for us just now is refused, and nothing is stored.
 func TestForgedWebhooks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{deaf: true})
@@ -106,7 +106,7 @@ func TestForgedWebhooks(t *testing.T) {
 	w.untilStatus(orderID, StatusAuthorized)
 }
 
-// Fault row 46.
+// Row 46 of the fault matrix.
 func TestLargeAndSlowWebhooks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{deaf: true})
@@ -135,7 +135,7 @@ func TestLargeAndSlowWebhooks(t *testing.T) {
 	}
 }
 
-// Fault row 41.
+// Row 41 of the fault matrix.
 func TestTenIdenticalPostsAtOnceHaveOneEffect(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{deaf: true})
@@ -165,7 +165,7 @@ func TestTenIdenticalPostsAtOnceHaveOneEffect(t *testing.T) {
 	}
 }
 
-// Fault row 39 and 63: what is well signed but not about our money is set aside, and the next event is handled.
+// Rows 39 and 63 of the fault matrix: what is well signed but not about our money is set aside, and the next event is handled.
 func TestWebhooksThatDoNotFitAreParked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{deaf: true})

@@ -153,7 +153,7 @@ func TestDocumentsAndArchiveFollowTheLog(t *testing.T) {
 	archiveIsTheLog(t, l, db)
 }
 
-// Fault rows 26 and 27: a collection that is gone comes back when the stream is delivered again, and delivering again
+// Rows 26 and 27 of the fault matrix: a collection that is gone comes back when the stream is delivered again, and delivering again
 // what is there changes nothing.
 func TestTheStreamAgainGivesTheSameDocuments(t *testing.T) {
 	t.Parallel()
@@ -196,7 +196,7 @@ func sortByID() cmp.Option {
 	})
 }
 
-// Fault row 23: the database is away for a while; what was appended meanwhile arrives.
+// Row 23 of the fault matrix: the database is away for a while; what was appended meanwhile arrives.
 func TestADatabaseThatComesLateGetsEverything(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("TEST_MONGODB_URI") != "" {

@@ -134,7 +134,7 @@ func caughtUp(t testing.TB, l *log.Log, stream, consumer string) {
 	}
 }
 
-// Fault row 21: the whole stream delivered again changes nothing.
+// Row 21 of the fault matrix: the whole stream delivered again changes nothing.
 func TestTheWholeStreamAgainAppendsNothing(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
@@ -160,7 +160,7 @@ func TestTheWholeStreamAgainAppendsNothing(t *testing.T) {
 	}
 }
 
-// Fault row 20: what cannot be handled is parked with its reason; the good ones around it are handled.
+// Row 20 of the fault matrix: what cannot be handled is parked with its reason; the good ones around it are handled.
 func TestGarbageIsParkedAndTheRestGoesOn(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
@@ -217,7 +217,7 @@ func TestMoreFactsThanABatchHoldsAreSplitBetweenEvents(t *testing.T) {
 	expect(t, l, events.StreamInventory, "inventory.reservations.*", 1801)
 }
 
-// Fault row 18, and the standby: a replica that vanishes is replaced and every event has its one effect.
+// Row 18 of the fault matrix, and the standby: a replica that vanishes is replaced and every event has its one effect.
 func TestAStandbyTakesOver(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)

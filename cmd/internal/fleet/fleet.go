@@ -22,10 +22,11 @@ const Replicas = 2
 // ReplicaName is what a replica of a worker is called, counted from 0.
 func ReplicaName(worker string, n int) string { return fmt.Sprintf("%s %d", worker, n+1) }
 
-// Bounds of waiting: ten processes on two busy cores take their time.
+// Bounds of waiting: ten processes on two busy cores take their time to start. To stop, each has the thirty seconds that
+// it promises.
 const (
 	starting = 90 * time.Second
-	stopping = 35 * time.Second
+	stopping = 30 * time.Second
 )
 
 // ErrNotReady is returned when a process does not become able to work in time.
@@ -282,7 +283,7 @@ func stopAll(parts []*Part) error {
 	var stopped sync.WaitGroup
 	for i, p := range parts {
 		if p != nil {
-			stopped.Go(func() { problems[i] = p.stop(stopping) })
+			stopped.Go(func() { problems[i] = p.finish() })
 		}
 	}
 	stopped.Wait()

@@ -30,11 +30,14 @@ func newPart(command child.Command, hear func(name, line string)) *Part {
 	return &Part{Name: command.Name, command: command, notice: hear}
 }
 
-// Start starts the process, and from now on again whenever it ends by itself.
+// Start starts the process, and from now on again whenever it ends by itself. One that runs goes on.
 func (p *Part) Start() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.down = false
+	if p.now != nil && !p.now.HasEnded() {
+		return nil
+	}
 	return p.start()
 }
 
@@ -97,6 +100,20 @@ func (p *Part) Kill() error {
 	return nil
 }
 
+// Stop asks the process to end and waits until it has. It stays down until Start. That it does not end within the time
+// that the shop promises, or not in good order, is an error; then it is killed.
+func (p *Part) Stop() error {
+	process := p.leave()
+	if process == nil || process.HasEnded() {
+		return nil
+	}
+	err := errors.Join(process.Terminate(), process.Stopped(stopping))
+	if err != nil {
+		err = errors.Join(err, process.Kill())
+	}
+	return err
+}
+
 // Suspend has the process stand still until Resume.
 func (p *Part) Suspend() error { return p.running().Suspend() }
 
@@ -109,16 +126,12 @@ func (p *Part) running() *child.Child {
 	return p.now
 }
 
-// stop asks the process to end, and ends it when it does not: that is an error. It returns when nobody watches it any more.
-func (p *Part) stop(within time.Duration) error {
-	process := p.leave()
-	if process == nil {
-		return nil
-	}
-	var err error
-	if !process.HasEnded() {
-		err = errors.Join(process.Terminate(), process.Stopped(within), process.Kill())
-	}
+// finish stops the process for good. It returns when nobody watches it any more.
+func (p *Part) finish() error {
+	err := p.Stop()
 	p.watch.Wait()
-	return errors.Join(err, process.Problem())
+	if process := p.running(); process != nil {
+		err = errors.Join(err, process.Problem())
+	}
+	return err
 }

@@ -60,7 +60,7 @@ func part(t *testing.T, script string) (*Part, *witness) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := errors.Join(p.Kill(), p.stop(time.Second)); err != nil {
+		if err := errors.Join(p.Kill(), p.finish()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -91,7 +91,7 @@ func TestPartThatIsKilledStaysDownUntilItIsStarted(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitFor(t, "it is born again", func() bool { return w.heard("born") == 2 })
-	if err := p.stop(10 * time.Second); err != nil {
+	if err := p.Stop(); err != nil {
 		t.Errorf("stop: %v", err)
 	}
 }

@@ -65,13 +65,12 @@ func (h *Hand) Run(ctx context.Context, shop *fleet.Fleet, plan []Fault, told fu
 }
 
 // inflict does one thing, waits and undoes it. A process that is gone anyway, for its supervisor to start again, cannot
-// be suspended: that is no fault then, and no error.
+// be suspended or asked to end: that is no fault then, and no error.
 func (h *Hand) inflict(ctx context.Context, shop *fleet.Fleet, f Fault, told func(Fault)) error {
 	mend, err := h.begin(shop, f)
 	if errors.Is(err, os.ErrProcessDone) {
-		return nil
-	}
-	if err == nil {
+		err = nil
+	} else if err == nil {
 		told(f)
 		h.mu.Lock()
 		h.count[string(f.Kind)]++
@@ -91,13 +90,16 @@ func (h *Hand) inflict(ctx context.Context, shop *fleet.Fleet, f Fault, told fun
 
 func (h *Hand) begin(shop *fleet.Fleet, f Fault) (mend func() error, err error) {
 	switch f.Kind {
-	case WorkerKilled, WorkerSuspended, BrokerKilled, DatabaseKilled:
+	case WorkerKilled, WorkerStopped, WorkerSuspended, BrokerKilled, DatabaseKilled:
 		part, err := find(shop, f.Victim)
 		if err != nil {
 			return nil, err
 		}
-		if f.Kind == WorkerSuspended {
+		switch f.Kind {
+		case WorkerSuspended:
 			return part.Resume, part.Suspend()
+		case WorkerStopped:
+			return part.Start, part.Stop()
 		}
 		return part.Start, part.Kill()
 	case ConnectionReset, ConnectionSlow, ConnectionNarrow, ConnectionSilent, ConnectionReplies:

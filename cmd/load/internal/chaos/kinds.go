@@ -14,6 +14,7 @@ type Kind string
 // The kinds of faults. Processes end by kill -9; connections are those between a worker and the broker or the database.
 const (
 	WorkerKilled    Kind = "worker_killed"
+	WorkerStopped   Kind = "worker_stopped"   // asked to end, as when it is deployed anew: it must, in good order and in time
 	WorkerSuspended Kind = "worker_suspended" // for longer than its successor waits; then it goes on with what it had in hand
 	BrokerKilled    Kind = "broker_killed"
 	DatabaseKilled  Kind = "database_killed"
@@ -46,6 +47,7 @@ type sort struct {
 // sorts has two processes suspended for longer than the five seconds that a pin of an idle replica lasts.
 var sorts = []sort{
 	{WorkerKilled, 5, workers, 0, 3 * time.Second, nil},
+	{WorkerStopped, 3, workers, 0, time.Second, nil},
 	{WorkerSuspended, 3, workers, 6 * time.Second, 10 * time.Second, nil},
 	{BrokerKilled, 2, only("broker"), 0, 2 * time.Second, nil},
 	{DatabaseKilled, 2, only("database"), 0, 5 * time.Second, nil},

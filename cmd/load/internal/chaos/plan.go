@@ -33,6 +33,9 @@ const (
 	longestPause  = 3500 * time.Millisecond
 )
 
+// stopping is how long a worker may take to end when it is asked to.
+const stopping = 30 * time.Second
+
 // Plan makes up what is done in so long a time. All of it is over by then. Nobody is hurt twice at the same time; a shop
 // without a database of its own leaves out the faults of that.
 func Plan(seed uint64, length time.Duration, hasDatabase bool) []Fault {
@@ -45,6 +48,9 @@ func Plan(seed uint64, length time.Duration, hasDatabase bool) []Fault {
 			continue
 		}
 		busy[fault.Victim] = fault.At + fault.For
+		if fault.Kind == WorkerStopped {
+			busy[fault.Victim] += stopping
+		}
 		plan = append(plan, fault)
 	}
 	return plan

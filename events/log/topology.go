@@ -89,7 +89,7 @@ func openStream(ctx context.Context, js jetstream.JetStream, config jetstream.St
 // passing reports whether an error says "not now" rather than "no".
 func passing(err error) bool {
 	var refused *jetstream.APIError
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) ||
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrReconnectBufExceeded) ||
 		errors.As(err, &refused) && refused.Code == 503
 }
 

@@ -129,7 +129,7 @@ func ensurePatiently(ctx context.Context, l *log.Log, config Config) (jetstream.
 // passing reports whether an error says "not now" rather than "no".
 func passing(err error) bool {
 	var refused *jetstream.APIError
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) ||
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrReconnectBufExceeded) ||
 		errors.As(err, &refused) && refused.Code == 503
 }
 

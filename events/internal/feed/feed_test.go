@@ -3,10 +3,12 @@ package feed_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"tillstream/events"
+	"tillstream/events/embedded"
 	"tillstream/events/internal/feed"
 	"tillstream/events/log"
 	"tillstream/events/log/logtest"
@@ -45,6 +47,43 @@ func TestSuccessorGetsWhatWasInHand(t *testing.T) {
 	first.Close()
 	if got := take(ctx, second, len(want)); !slices.Equal(got, want) {
 		t.Errorf("its successor got %v, want %v", got, want)
+	}
+}
+
+// A worker that is started while the broker is away begins its work when the broker is back. Without that patience its
+// process ends, and whoever supervises it has to start it until one of the starts falls into a quiet moment.
+func TestFeedOpensWhenTheBrokerIsBack(t *testing.T) {
+	t.Parallel()
+	at := embedded.NATSConfig{Dir: t.TempDir(), Addr: "127.0.0.1:0"}
+	server, err := embedded.StartNATS(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Stop() })
+	at.Addr = strings.TrimPrefix(server.URL(), "nats://")
+	conn := logtest.Connect(t, server)
+	l := logtest.OpenOver(t, conn)
+	server.Stop()
+	for again := time.NewTicker(time.Millisecond); conn.IsConnected(); <-again.C {
+	}
+	opened := make(chan error, 1)
+	go func() {
+		f, err := feed.Open(t.Context(), l, feed.Config{Name: "late", Stream: events.StreamOrders})
+		if err == nil {
+			f.Close()
+		}
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		t.Fatalf("without a broker: %v", err)
+	case <-time.After(200 * time.Millisecond): // the first try has failed by now
+	}
+	if server, err = embedded.StartNATS(at); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-opened; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -20,7 +20,9 @@ type wires struct {
 	proxies map[string]*toxiproxy.Proxy
 }
 
+// newWires silences what the proxies' toxics say to a log of their own.
 func newWires() *wires {
+	zerolog.SetGlobalLevel(zerolog.Disabled)
 	return &wires{server: toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), proxies: map[string]*toxiproxy.Proxy{}}
 }
 

@@ -79,7 +79,8 @@ var hostileIDs = map[string]string{
 	"Operator": "$where", "FiveThousandBytes": strings.Repeat("x", 5000), "NobodysID": "01980000-0000-7000-8000-000000000000",
 }
 
-// TestHostileIDs: even with a token made for it, an id that is none leads nowhere.
+// TestHostileIDs: even with a token made for it, an id that is none leads nowhere, and whoever comes next is served.
+// Row 17 of the fault matrix.
 func TestHostileIDs(t *testing.T) {
 	m := startShop(t, nil)
 	m.list(t, "MUG", 1250, 10)

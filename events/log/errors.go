@@ -41,6 +41,7 @@ const (
 	codeBatchDuplicate            = 10201
 	codeBatchTooManyInflight      = 10210
 	codeInsufficientResources     = 10023
+	codeNoSuitablePeers           = 10005
 	codeStreamStoreFailed         = 10077
 )
 

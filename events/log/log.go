@@ -63,6 +63,7 @@ type Log struct {
 	conn       *nats.Conn
 	js         jetstream.JetStream
 	streams    map[string]jetstream.Stream
+	reads      map[string]jetstream.Stream // the same, for reading single messages
 	committers map[string]*committer
 	cache      *lru.Cache[string, entry]
 	metrics    *metrics
@@ -95,11 +96,15 @@ func Open(ctx context.Context, conn *nats.Conn, config Config) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
+	reads, err := readable(ctx, js, streams, config.Replicas)
+	if err != nil {
+		return nil, err
+	}
 	cache, err := lru.New[string, entry](config.CacheSize)
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	l := &Log{config: config, conn: conn, js: js, streams: streams, cache: cache,
+	l := &Log{config: config, conn: conn, js: js, streams: streams, reads: reads, cache: cache,
 		committers: map[string]*committer{}, metrics: newMetrics(config.Registerer), moved: time.Now()}
 	for name := range streams {
 		l.committers[name] = startCommitter(l, name)

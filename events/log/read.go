@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
@@ -21,8 +20,7 @@ const (
 )
 
 // newest returns the newest state of an entity, seq 0 when there is none. It asks for the subject's last message first:
-// when that is already in the cached state nothing else is read. A direct get may be answered by a follower that lags
-// behind what this process has itself committed, so the newer of the two wins.
+// when that is already in the cached state nothing else is read, and the newer of the two wins.
 func (l *Log) newest(ctx context.Context, f fold, subject string) (entry, error) {
 	known, _ := l.cache.Get(subject)
 	last, err := l.lastMessage(ctx, f.stream, subject)
@@ -47,7 +45,7 @@ func (l *Log) newest(ctx context.Context, f fold, subject string) (entry, error)
 func (l *Log) lastMessage(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {
 	var msg *jetstream.RawStreamMsg
 	err := l.ask(ctx, func(ctx context.Context) (err error) {
-		msg, err = l.streams[stream].GetLastMsgForSubject(ctx, subject)
+		msg, err = l.reads[stream].GetLastMsgForSubject(ctx, subject)
 		return err
 	})
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -67,7 +65,7 @@ func (l *Log) foldFrom(ctx context.Context, f fold, subject string, known entry,
 		}
 		var msg *jetstream.RawStreamMsg
 		err := l.ask(ctx, func(ctx context.Context) (err error) {
-			msg, err = l.streams[f.stream].GetMsg(ctx, known.seq+1, jetstream.WithGetMsgSubject(subject))
+			msg, err = l.reads[f.stream].GetMsg(ctx, known.seq+1, jetstream.WithGetMsgSubject(subject))
 			return err
 		})
 		if err != nil {
@@ -131,16 +129,20 @@ func (f fold) step(known entry, msg *jetstream.RawStreamMsg) (entry, error) {
 	return entry{state: known.state, seq: msg.Sequence}, nil
 }
 
-// ask puts a question to the broker again when nobody answers it, until patience ends: a copy that died took it along.
+// ask puts a question to the broker again when nobody answers it, until patience ends: a copy that died took it along, or
+// the cluster has yet to choose who answers.
 func (l *Log) ask(ctx context.Context, question func(context.Context) error) error {
-	deadline := time.Now().Add(l.config.Patience)
+	began := time.Now()
+	deadline := began.Add(l.config.Patience)
 	for wait := tryAgain; ; wait = min(2*wait, longestGap) {
 		asking, cancel := context.WithDeadline(ctx, earlier(deadline, time.Now().Add(oneTry)))
 		err := question(asking)
 		cancel()
-		unanswered := errors.Is(err, context.DeadlineExceeded)
-		if !unanswered && !errors.Is(err, nats.ErrNoResponders) || ctx.Err() != nil || time.Now().Add(wait).After(deadline) {
+		if err == nil || !passing(err) || ctx.Err() != nil || time.Now().Add(wait).After(deadline) {
 			return err
+		}
+		if time.Since(began) > moveAfter {
+			l.LookElsewhere()
 		}
 		if pause(ctx, wait) != nil {
 			return err

@@ -86,11 +86,31 @@ func openStream(ctx context.Context, js jetstream.JetStream, config jetstream.St
 	return stream, err
 }
 
-// passing reports whether an error says "not now" rather than "no".
+// readable returns the streams as states are read from. Where there are several copies, the leader alone is asked: a copy
+// that lags, or is cut off, answers what it has, and "no such order" said of one that was taken a moment ago would be
+// believed by a customer, or by a decision that then does nothing.
+func readable(ctx context.Context, js jetstream.JetStream, streams map[string]jetstream.Stream, replicas int) (map[string]jetstream.Stream, error) {
+	if replicas == 1 {
+		return streams, nil
+	}
+	reads := make(map[string]jetstream.Stream, len(streams))
+	for name := range streams {
+		stream, err := js.Stream(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("open stream %s: %w", name, err)
+		}
+		stream.CachedInfo().Config.AllowDirect = false // by this the client chooses whom to ask
+		reads[name] = stream
+	}
+	return reads, nil
+}
+
+// passing reports whether an error says "not now" rather than "no". Too few peers is what a cluster says whose other
+// brokers are still on their way.
 func passing(err error) bool {
 	var refused *jetstream.APIError
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrReconnectBufExceeded) ||
-		errors.As(err, &refused) && refused.Code == 503
+		errors.As(err, &refused) && (refused.Code == 503 || refused.ErrorCode == codeNoSuitablePeers)
 }
 
 // defaults are the values that the broker fills in for a field that a configuration leaves out.

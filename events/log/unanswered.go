@@ -38,7 +38,7 @@ func (c *committer) recognise(r *request) (last uint64, err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), oneTry)
 	defer cancel()
-	stored, err := c.log.streams[c.stream].GetMsg(ctx, expected+1, jetstream.WithGetMsgSubject(m.Subject))
+	stored, err := c.log.reads[c.stream].GetMsg(ctx, expected+1, jetstream.WithGetMsgSubject(m.Subject))
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return 0, errUnsettled

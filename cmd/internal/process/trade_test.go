@@ -1,0 +1,326 @@
+//go:build unix
+
+package process_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tillstream/cmd/internal/process"
+	"tillstream/cmd/internal/processtest"
+	"tillstream/events"
+	"tillstream/events/log"
+	"tillstream/events/worker"
+)
+
+// placed and marked stand for what an order and its hold are: entities of two streams, the second decided on the first.
+var (
+	placed = log.Kind[int]{Stream: events.StreamOrders, Prefix: events.PrefixOrder,
+		Evolve: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+	marked = log.Kind[int]{Stream: events.StreamInventory, Prefix: events.PrefixReservation,
+		Evolve: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+)
+
+// trade is shoppers and two replicas of a worker on a cluster of three, each with a connection of its own.
+type trade struct {
+	cluster *processtest.Cluster
+	counter *log.Log // takes the orders
+	stop    context.CancelFunc
+	buyers  sync.WaitGroup
+
+	mu       sync.Mutex
+	promised []string
+	last     time.Time     // when an order was taken
+	stall    time.Duration // the longest time in which none was
+	refusals int
+	faults   []fault
+}
+
+// fault is something that happened.
+type fault struct {
+	what string
+	at   time.Time
+}
+
+// buyersAtATime place one order after the other, with a pause for breath: what counts here is not how many.
+const (
+	buyersAtATime = 4
+	breath        = 10 * time.Millisecond
+)
+
+func startTrade(t *testing.T) *trade {
+	t.Helper()
+	tr := &trade{cluster: processtest.StartCluster(t)}
+	tr.counter = tr.join(t, "counter")
+	for _, name := range []string{"first", "second"} {
+		tr.work(t, tr.join(t, name))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	tr.stop = cancel
+	for i := range buyersAtATime {
+		tr.buyers.Go(func() { tr.buy(ctx, t, i) })
+	}
+	t.Cleanup(func() { cancel(); tr.buyers.Wait() })
+	tr.sells(t, 50)
+	return tr
+}
+
+// join opens a log as a process of ours does.
+func (tr *trade) join(t *testing.T, name string) *log.Log {
+	t.Helper()
+	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})).With("process", name)
+	conn, err := process.Connect(t.Context(), tr.cluster.URL(), name, logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	t.Logf("%s is connected to %s", name, conn.ConnectedServerName())
+	l, err := log.Open(t.Context(), conn, log.Config{Source: name, Logger: logger, Replicas: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	return l
+}
+
+// work marks each order once.
+func (tr *trade) work(t *testing.T, l *log.Log) {
+	t.Helper()
+	mark := func(tx *log.Tx, _ events.Event, p events.OrderPlaced) error {
+		if n, err := marked.Load(tx, p.OrderID); err != nil || n > 0 {
+			return err
+		}
+		return marked.Append(tx, p.OrderID, events.ReservationReleased{OrderID: p.OrderID})
+	}
+	w := worker.New(l, worker.Config{Deciders: []worker.Decider{{Name: "marker", Source: events.StreamOrders,
+		Routes: []worker.Route{worker.On(mark)}}}})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("worker: %v", err)
+		}
+	})
+}
+
+// buy places orders until the test has seen enough. The decision does not look whether the order is there already, so one
+// that was stored and taken for lost would be stored twice. What was refused may be there or not, and is not placed again.
+func (tr *trade) buy(ctx context.Context, t *testing.T, buyer int) {
+	pace := time.NewTicker(breath)
+	defer pace.Stop()
+	for n := 0; ctx.Err() == nil; n++ {
+		<-pace.C
+		id := fmt.Sprintf("buyer-%d-%d", buyer, n)
+		err := tr.counter.Do(context.WithoutCancel(ctx), func(tx *log.Tx) error {
+			if _, err := placed.LoadNew(tx, id); err != nil {
+				return err
+			}
+			return placed.Append(tx, id, events.OrderPlaced{OrderID: id})
+		})
+		if err != nil && !errors.Is(err, log.ErrUnavailable) {
+			t.Errorf("place %s: %v", id, err)
+		}
+		tr.note(id, err)
+	}
+}
+
+func (tr *trade) note(id string, err error) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	if err != nil {
+		tr.refusals++
+		return
+	}
+	now := time.Now()
+	tr.stall, tr.last = max(tr.stall, now.Sub(tr.last)), now
+	tr.promised = append(tr.promised, id)
+}
+
+func (tr *trade) sold() int {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	return len(tr.promised)
+}
+
+// sells waits until n more orders are taken.
+func (tr *trade) sells(t *testing.T, n int) {
+	t.Helper()
+	enough := tr.sold() + n
+	processtest.WaitFor(t, fmt.Sprintf("%d more orders are taken", n), time.Minute, func() bool { return tr.sold() >= enough })
+}
+
+// leader is the node that leads a stream.
+func (tr *trade) leader(t *testing.T, stream string) *processtest.Node {
+	t.Helper()
+	var name string
+	processtest.WaitFor(t, stream+" has a leader", time.Minute, func() bool {
+		s, err := tr.counter.JetStream().Stream(t.Context(), stream)
+		if err != nil {
+			return false
+		}
+		name = s.CachedInfo().Cluster.Leader
+		return name != ""
+	})
+	return tr.cluster.Node(t, name)
+}
+
+// stalled is the longest time without an order since the last call, and starts to measure anew.
+func (tr *trade) stalled() (stall time.Duration, refusals int) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	stall, refusals = tr.stall, tr.refusals
+	tr.last, tr.stall, tr.refusals = time.Now(), 0, 0
+	return stall, refusals
+}
+
+// moveTo takes the connection of those who place orders to a node.
+func (tr *trade) moveTo(t *testing.T, n *processtest.Node) {
+	t.Helper()
+	connect(t, tr.counter, n)
+	tr.sells(t, 10)
+}
+
+// connect takes a log's connection to a node.
+func connect(t *testing.T, l *log.Log, n *processtest.Node) {
+	t.Helper()
+	conn := l.JetStream().Conn()
+	processtest.WaitFor(t, "connected to "+n.Name, time.Minute, func() bool {
+		if !conn.IsConnected() || conn.ConnectedServerName() == n.Name {
+			return conn.IsConnected()
+		}
+		if err := conn.ForceReconnect(); err != nil {
+			t.Error(err)
+		}
+		return false
+	})
+}
+
+// newest is the order that was taken last.
+func (tr *trade) newest() (id string) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	return tr.promised[len(tr.promised)-1]
+}
+
+// whole waits until every node has everything again.
+func (tr *trade) whole(t *testing.T) {
+	t.Helper()
+	for _, config := range log.Streams(3) {
+		processtest.WaitFor(t, "all copies of "+config.Name+" are current", time.Minute, func() bool {
+			s, err := tr.counter.JetStream().Stream(t.Context(), config.Name)
+			if err != nil || s.CachedInfo().Cluster.Leader == "" || len(s.CachedInfo().Cluster.Replicas) != 2 {
+				return false
+			}
+			for _, r := range s.CachedInfo().Cluster.Replicas {
+				if !r.Current || r.Offline {
+					return false
+				}
+			}
+			return true
+		})
+	}
+}
+
+// closes ends the trade and compares what was promised with what is in the log: everything, and nothing twice.
+func (tr *trade) closes(t *testing.T) {
+	t.Helper()
+	tr.stop()
+	tr.buyers.Wait()
+	auditor := tr.join(t, "auditor")
+	var taken, done map[string]int
+	processtest.WaitFor(t, "every order is marked", time.Minute, func() bool {
+		taken, done = subjects(t, auditor, events.StreamOrders), subjects(t, auditor, events.StreamInventory)
+		return len(done) >= len(taken)
+	})
+	for _, id := range tr.promised {
+		if taken[events.PrefixOrder+id] == 0 {
+			t.Errorf("order %s was promised and is lost", id)
+		}
+	}
+	for subject, n := range taken {
+		marks := done[events.PrefixReservation+strings.TrimPrefix(subject, events.PrefixOrder)]
+		if n != 1 || marks != 1 {
+			t.Errorf("%s was stored %d times and marked %d times, want once each", subject, n, marks)
+		}
+	}
+	tr.tellMarks(t, auditor)
+	t.Logf("%d orders promised, %d in the log", len(tr.promised), len(taken))
+}
+
+// tellMarks says how long the worker stood still after each fault: the longest time between the decisions that it made.
+func (tr *trade) tellMarks(t *testing.T, l *log.Log) {
+	t.Helper()
+	var last time.Time
+	gaps := make([]time.Duration, len(tr.faults))
+	each(t, l, events.StreamInventory, func(e events.Event) {
+		for i, f := range tr.faults {
+			next := time.Now()
+			if i+1 < len(tr.faults) {
+				next = tr.faults[i+1].at
+			}
+			if e.Time.After(f.at) && e.Time.Before(next) && !last.IsZero() {
+				gaps[i] = max(gaps[i], e.Time.Sub(last))
+			}
+		}
+		last = e.Time
+	})
+	for i, f := range tr.faults {
+		t.Logf("%s: %s without a decision of the worker", f.what, gaps[i].Round(time.Millisecond))
+	}
+}
+
+// subjects counts the messages of each entity.
+func subjects(t *testing.T, l *log.Log, stream string) map[string]int {
+	t.Helper()
+	seen := map[string]int{}
+	each(t, l, stream, func(e events.Event) { seen[e.Subject]++ })
+	return seen
+}
+
+// each reads a stream from its beginning to its end.
+func each(t *testing.T, l *log.Log, stream string, fn func(events.Event)) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	s, err := l.JetStream().Stream(ctx, stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := s.CachedInfo().State.LastSeq
+	if last == 0 {
+		return
+	}
+	err = l.Tail(ctx, stream, nil, log.FromBeginning, nil, func(e events.Event) error {
+		fn(e)
+		if e.Sequence >= last {
+			cancel()
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+}
+
+// during measures how long no order is taken while something happens, up to when sales go on.
+func (tr *trade) during(t *testing.T, what string, happen func()) {
+	t.Helper()
+	tr.stalled()
+	began := time.Now()
+	happen()
+	tr.sells(t, 100)
+	stall, refusals := tr.stalled()
+	t.Logf("%s: %s without an order, %d refused", what, stall.Round(time.Millisecond), refusals)
+	if stall > longestStall {
+		t.Errorf("%s: sales stood still for %s", what, stall)
+	}
+	tr.faults = append(tr.faults, fault{what, began})
+}

@@ -1,11 +1,16 @@
 package logtest
 
 import (
+	"context"
 	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
+
+// dialing bounds the wait for a target on loopback.
+const dialing = 10 * time.Second
 
 // Proxy is a stretch of wire that a test can cut. What it holds back arrives when it is released, as after a partition
 // in which TCP kept trying; what it holds back when it is reset is lost, as when a machine dies.
@@ -30,7 +35,7 @@ func NewProxy(t testing.TB, target string) *Proxy {
 	p := &Proxy{target: target, listener: listener, conns: map[net.Conn]struct{}{}}
 	p.busy.Go(p.accept)
 	t.Cleanup(func() {
-		listener.Close()
+		_ = listener.Close() // nobody comes any more
 		p.Refuse()
 		p.Release()
 		p.busy.Wait()
@@ -64,7 +69,7 @@ func (p *Proxy) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for conn := range p.conns {
-		conn.Close()
+		_ = conn.Close() // what is on it is given up
 	}
 }
 
@@ -88,7 +93,7 @@ func (p *Proxy) accept() {
 
 func (p *Proxy) serve(client net.Conn) {
 	defer client.Close()
-	server, err := net.Dial("tcp", p.target)
+	server, err := (&net.Dialer{Timeout: dialing}).DialContext(context.Background(), "tcp", p.target)
 	if err != nil {
 		return // the target is down, and so is this connection
 	}

@@ -38,6 +38,7 @@ type commands struct {
 	Pause       pause       `cmd:"" help:"Stop workers or views until they are resumed."`
 	Resume      resume      `cmd:"" help:"Let paused workers or views go on."`
 	Rebuild     rebuild     `cmd:"" help:"Fold views again from the log and mend what differs, while the shop sells."`
+	Repair      repair      `cmd:"" help:"Compare log and archives, and give each back what it has lost."`
 	Verify      verify      `cmd:"" help:"Check the shop's promises; exit 1 and name what is off."`
 }
 

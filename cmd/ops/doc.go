@@ -10,11 +10,12 @@
 //	ops pause WORKER …          stop workers, or all views, until resumed
 //	ops resume WORKER …         let them go on
 //	ops rebuild VIEW            fold a view again and mend what differs; --dry-run only compares
+//	ops repair                  what log or archives have lost; --yes restores it
 //	ops verify                  the promises I1–I6 and I8, checked over the living shop
 //
 // It finds the shop by --shop FILE (what cmd/shop --ready-file wrote), by addresses (--nats, --mongodb, --ops …), or by
 // ./data/ready.json when nothing is given. It changes nothing but for import-items, which goes through the staff API,
-// pause and resume, and rebuild, which writes views.
+// pause and resume, rebuild, which writes views, and repair --yes.
 //
 // Exit codes: 0 done, and all is well; 1 done, and something is off; 2 could not be done; 130 interrupted.
 package main

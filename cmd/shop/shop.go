@@ -48,6 +48,9 @@ func Run(ctx context.Context, config Config, logger *slog.Logger, out io.Writer)
 		return err
 	}
 	defer func() { err = errors.Join(err, servers.stop()) }()
+	if config.Closed {
+		return stayClosed(ctx, config, servers, logger, out)
+	}
 	shop, err := build(ctx, config, servers, logger)
 	if err != nil {
 		return err
@@ -55,17 +58,47 @@ func Run(ctx context.Context, config Config, logger *slog.Logger, out io.Writer)
 	defer shop.close()
 	return shop.run(ctx, func() error {
 		ready := servers.ready()
-		for _, path := range []string{config.dir("ready.json"), config.ReadyFile} {
-			if path == "" {
-				continue
-			}
-			if err := writeJSON(path, ready); err != nil {
-				return err
-			}
+		if err := writeReady(config, ready); err != nil {
+			return err
 		}
 		ready.print(out, config.Data)
 		return nil
 	})
+}
+
+// writeReady says in files where everything is.
+func writeReady(config Config, ready Ready) error {
+	for _, path := range []string{config.dir("ready.json"), config.ReadyFile} {
+		if path == "" {
+			continue
+		}
+		if err := writeJSON(path, ready); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stayClosed keeps broker and database there until ctx ends, and nobody at work on them. Streams that a broker with an
+// empty store lacks are made, so that they can be filled again.
+func stayClosed(ctx context.Context, config Config, servers *servers, logger *slog.Logger, out io.Writer) error {
+	conn, err := servers.connect(ctx, "closed")
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	l, err := log.Open(ctx, conn, log.Config{Source: "closed", Logger: logger})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	ready := servers.ready()
+	if err := writeReady(config, Ready{NATS: ready.NATS, MongoDB: ready.MongoDB}); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "The shop is closed. Data is in %s.\n\n  NATS         %s\n  MongoDB      %s\n", config.Data, ready.NATS, ready.MongoDB)
+	<-ctx.Done()
+	return nil
 }
 
 // cachedEntities bounds each domain's memory of states: four times this many live in one process.
@@ -157,8 +190,9 @@ func (sh *shop) add(ctx context.Context, name string, build func(*log.Log, *slog
 		return err
 	}
 	d.Register(sh.api)
-	sh.hosts = append(sh.hosts, process.NewHost(d, l, sh.db, registerer, sh.servers.keep))
-	return nil
+	host := process.NewHost(d, l, sh.db, registerer, sh.servers.keep)
+	sh.hosts = append(sh.hosts, host)
+	return host.CheckHistory(ctx)
 }
 
 // handler is everything on one origin.

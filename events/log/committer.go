@@ -170,13 +170,13 @@ func (c *committer) storeSingles(group []*request) {
 		if futures[i] != nil {
 			select {
 			case ack := <-futures[i].Ok():
-				r.first, err = ack.Sequence, nil
+				r.first, err = ack.Sequence, c.log.highest.committed(c.stream, ack.Sequence, ack.Sequence)
 				crash.In(c.stream, "append.stored")
 			case err = <-futures[i].Err():
 			}
 		}
 		switch err = classify(err); {
-		case err == nil, errors.Is(err, errConflict), errors.Is(err, errRefused):
+		case err == nil, errors.Is(err, errConflict), errors.Is(err, errRefused), errors.Is(err, ErrWentBack):
 			c.answer(r, err)
 		default:
 			r.uncertain = true
@@ -195,7 +195,7 @@ func (c *committer) storeBatch(batch []*request) {
 	switch {
 	case err == nil:
 		crash.In(c.stream, "append.stored")
-		settle(batch, last)
+		c.settle(batch, last)
 	case len(batch) > 1 && (errors.Is(err, errConflict) || errors.Is(err, errRefused)):
 		c.storeBatch(batch[:len(batch)/2])
 		c.storeBatch(batch[len(batch)/2:])
@@ -215,14 +215,15 @@ func (c *committer) answer(r *request, err error) {
 }
 
 // settle tells everybody where their messages stand: a batch is stored without gaps and ends at last.
-func settle(batch []*request, last uint64) {
+func (c *committer) settle(batch []*request, last uint64) {
 	next := last + 1
 	for i := len(batch) - 1; i >= 0; i-- {
 		next -= uint64(len(batch[i].messages))
 		batch[i].first = next
 	}
+	err := c.log.highest.committed(c.stream, next, last)
 	for _, r := range batch {
-		r.answer <- nil
+		r.answer <- err
 	}
 }
 

@@ -23,6 +23,10 @@ var (
 	// ErrDrift is returned by Open when a stream is configured otherwise than the topology says.
 	ErrDrift = errors.New("configuration drift")
 
+	// ErrWentBack is returned when the broker has forgotten what it had acknowledged: an older copy of its store was put
+	// back. Going on would give sequences a second time; the archives know what is missing.
+	ErrWentBack = errors.New("the log went back in time; stop everything, see what is missing with `ops repair`, and restore it with `ops repair --yes`")
+
 	// errConflict: the subject has moved on since the transaction read it.
 	errConflict = errors.New("conflict")
 	// errRefused: the broker answered, and the answer is no; for this batch as it stands it will stay no.

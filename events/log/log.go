@@ -67,6 +67,7 @@ type Log struct {
 	committers map[string]*committer
 	cache      *lru.Cache[string, entry]
 	metrics    *metrics
+	highest    *highest
 
 	mu    sync.Mutex
 	moved time.Time // when the connection was last taken to another broker, or first opened
@@ -105,7 +106,7 @@ func Open(ctx context.Context, conn *nats.Conn, config Config) (*Log, error) {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	l := &Log{config: config, conn: conn, js: js, streams: streams, reads: reads, cache: cache,
-		committers: map[string]*committer{}, metrics: newMetrics(config.Registerer), moved: time.Now()}
+		committers: map[string]*committer{}, metrics: newMetrics(config.Registerer), highest: newHighest(), moved: time.Now()}
 	for name := range streams {
 		l.committers[name] = startCommitter(l, name)
 	}

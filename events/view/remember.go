@@ -104,7 +104,9 @@ func (r *Rememberer) Run(ctx context.Context) error {
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(r.config.Grace, cancel) })
 	defer stop()
-	if err := r.prepare(ctx); err != nil {
+	if err := r.prepare(ctx); errors.Is(err, log.ErrWentBack) {
+		return err
+	} else if err != nil {
 		return nil // stopped before the database was there
 	}
 	for {
@@ -117,9 +119,12 @@ func (r *Rememberer) Run(ctx context.Context) error {
 	}
 }
 
-// prepare creates the indexes, as soon as there is a database to create them in.
+// prepare compares the archive with the log and creates the indexes, as soon as there is a database.
 func (r *Rememberer) prepare(ctx context.Context) error {
-	return r.untilDone(ctx, ctx, "create indexes", func() error {
+	return r.untilDone(ctx, ctx, "prepare view", func() error {
+		if err := r.CheckHistory(ctx); err != nil {
+			return err
+		}
 		for _, c := range r.view.Collections {
 			indexes, err := useful(ctx, r.config.DB, c.Indexes)
 			if err != nil {
@@ -174,8 +179,8 @@ func (r *Rememberer) untilDone(ctx, work context.Context, what string, step func
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		err := step()
 		r.report(err)
-		if err == nil {
-			return nil
+		if err == nil || errors.Is(err, log.ErrWentBack) {
+			return err
 		}
 		if work.Err() != nil {
 			return err

@@ -5,6 +5,7 @@ package process
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,13 +33,14 @@ type Domain interface {
 // Host runs the loops of one domain.
 type Host struct {
 	domain Domain
+	log    *log.Log
 	worker *worker.Worker
 	views  []*view.Rememberer
 }
 
 // NewHost prepares a domain's loops. Nothing is read before Run. change, if any, has the last word on how views are kept.
 func NewHost(domain Domain, l *log.Log, db *mongo.Database, registerer prometheus.Registerer, change ...func(*view.Config)) *Host {
-	h := &Host{domain: domain, worker: worker.New(l, worker.Config{Deciders: domain.Deciders(), Actors: domain.Actors(),
+	h := &Host{domain: domain, log: l, worker: worker.New(l, worker.Config{Deciders: domain.Deciders(), Actors: domain.Actors(),
 		Sweeps: domain.Sweeps(), Registerer: registerer})}
 	for _, v := range domain.Views() {
 		config := view.Config{DB: db, Registerer: registerer}
@@ -50,11 +52,32 @@ func NewHost(domain Domain, l *log.Log, db *mongo.Database, registerer prometheu
 	return h
 }
 
+// lookBack is how long the archives may take to say how far the log once was.
+const lookBack = 2 * time.Second
+
+// CheckHistory returns [log.ErrWentBack] when the archives know more than the log. A database that does not answer keeps
+// nobody from selling: its view looks again before it writes there.
+func (h *Host) CheckHistory(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lookBack)
+	defer cancel()
+	for _, v := range h.views {
+		err := v.CheckHistory(ctx)
+		if errors.Is(err, log.ErrWentBack) {
+			return err
+		}
+		if err != nil {
+			h.log.Logger().Warn("cannot tell yet whether the log is what it was", "error", err)
+		}
+	}
+	return nil
+}
+
 // Run works until ctx ends and everything that had begun is finished.
 func (h *Host) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return h.domain.Run(ctx) })
 	group.Go(func() error { return h.worker.Run(ctx) })
+	group.Go(func() error { return h.log.Watch(ctx) })
 	for _, v := range h.views {
 		group.Go(func() error { return v.Run(ctx) })
 	}

@@ -97,6 +97,9 @@ func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out 
 		return err
 	}
 	host := NewHost(domain, l, db, registry)
+	if err := host.CheckHistory(ctx); err != nil {
+		return err
+	}
 	mux := http.NewServeMux()
 	domain.Register(httpapi.New(mux))
 	httpapi.Health(mux, httpapi.Readiness{Vital: host.Vital, Degraded: host.Degraded}, registry)

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"tillstream/events/log"
+	"tillstream/events/replay"
+	"tillstream/inventory"
+	"tillstream/notifications"
+	"tillstream/orders"
+	"tillstream/payments"
+)
+
+// Row 12 of the fault matrix. TestAnOlderBackupIsPutBack: somebody restores the broker's store of an hour ago. The shop
+// refuses to open on it, `ops repair` names what is missing and gives it back, and then every order is there, each event
+// under its old sequence, and selling goes on.
+func TestAnOlderBackupIsPutBack(t *testing.T) {
+	t.Parallel()
+	config := testConfig(t, nil)
+	store, backup := filepath.Join(config.Data, "nats"), filepath.Join(t.TempDir(), "backup")
+	m := openShop(t, config)
+	m.list(t, "MUG", 1250, 20)
+	ids := []string{m.buy(t, cart("ada", line{"MUG", 1})).ID}
+	m.close(t)
+	copyStore(t, store, backup)
+
+	m = openShop(t, config)
+	for _, who := range []string{"bob", "cyd", "dan"} {
+		ids = append(ids, m.buy(t, cart(who, line{"MUG", 2})).ID)
+	}
+	waiting := m.place(t, cart("eve", line{"MUG", 3}))
+	m.checkout(t, waiting)
+	m.verify(t, append(ids, waiting.ID)...) // the archives have everything
+	before := m.sequences(t, ids...)
+	m.close(t)
+	if err := os.RemoveAll(store); err != nil {
+		t.Fatal(err)
+	}
+	copyStore(t, backup, store)
+
+	err := Run(t.Context(), config, quiet(t), &doorbell{rung: make(chan struct{})})
+	if !errors.Is(err, log.ErrWentBack) || !strings.Contains(err.Error(), "ops repair") {
+		t.Fatalf("opened on an old store: %v", err)
+	}
+	repairClosed(t, config)
+
+	m = openShop(t, config)
+	if after := m.sequences(t, ids...); !slices.Equal(before, after) {
+		t.Errorf("events stand at %v, want %v", after, before)
+	}
+	m.settle(t, waiting)
+	m.charged(t, waiting)
+	ids = append(ids, waiting.ID, m.buy(t, cart("fay", line{"MUG", 1})).ID)
+	m.stockBecomes(t, "MUG", level{9, 9, 0})
+	for _, who := range []string{"ada", "bob", "cyd", "dan"} {
+		m.mailed(t, cart(who).Email, 1)
+	}
+	m.verify(t, ids...)
+}
+
+// repairClosed runs ops repair on a shop that is closed: a dry run first.
+func repairClosed(t *testing.T, config Config) {
+	t.Helper()
+	config.Closed = true
+	m := openShop(t, config)
+	defer m.close(t)
+	db, closeDB, err := m.asAttached().Database(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeDB()
+	repair := replay.Repair{DB: db, DryRun: true, Log: m.log,
+		Views: slices.Concat(orders.Views(), inventory.Views(), payments.Views(quiet(t)), notifications.Views())}
+	for _, step := range []struct{ dry, off bool }{{true, true}, {false, true}, {true, false}} {
+		repair.DryRun = step.dry
+		report, err := repair.Run(t.Context())
+		if err != nil || report.Off() != step.off || report.Restored == step.dry {
+			t.Fatalf("repair, dry %t: %+v, %v", step.dry, report, err)
+		}
+		for _, s := range report.Streams {
+			if step.off == (s.LogLost.Count == 0) || s.Superseded.Count+s.ArchiveLost.Count > 0 || s.WentOn {
+				t.Errorf("repair, dry %t: %+v", step.dry, s)
+			}
+		}
+	}
+}
+
+// sequences are where the events of orders stand.
+func (m *market) sequences(t *testing.T, ids ...string) (all []string) {
+	t.Helper()
+	for _, id := range ids {
+		history, err := m.log.Timeline(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range history.Entries {
+			if !strings.HasPrefix(e.Subject, "timers.") { // a backup has none that were set later; the sweep stands behind them
+				all = append(all, fmt.Sprintf("%s/%d %s", e.Stream, e.Sequence, e.EventID))
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func quiet(t *testing.T) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+func copyStore(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,82 @@
+package log
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+)
+
+// highest remembers how far this process has seen its streams committed.
+type highest struct {
+	mu   sync.Mutex
+	seen map[string]uint64
+	gone chan struct{} // closed when the log went back
+	err  error
+}
+
+func newHighest() *highest { return &highest{seen: map[string]uint64{}, gone: make(chan struct{})} }
+
+// committed takes note of what an append was answered with. A broker never gives a sequence twice: one that does so is
+// not the one that it was.
+func (h *highest) committed(stream string, first, last uint64) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if seen := h.seen[stream]; first <= seen {
+		h.fail(fmt.Errorf("%w: stream %s gave the sequence %d to a new event, this process had seen %d", ErrWentBack, stream, first, seen))
+		return h.err
+	}
+	h.seen[stream] = last
+	return nil
+}
+
+// stands compares with where a stream ends now.
+func (h *highest) stands(stream string, last uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if seen := h.seen[stream]; last < seen {
+		h.fail(fmt.Errorf("%w: stream %s ends at %d, this process has seen %d", ErrWentBack, stream, last, seen))
+	}
+}
+
+func (h *highest) fail(err error) {
+	if h.err == nil {
+		h.err = err
+		close(h.gone)
+	}
+}
+
+// Watch returns [ErrWentBack] as soon as the broker turns out to know less than it had acknowledged to this process,
+// which it looks at whenever the connection comes back. It returns nil when ctx ends.
+func (l *Log) Watch(ctx context.Context) error {
+	connected := l.conn.StatusChanged(nats.CONNECTED)
+	defer l.conn.RemoveStatusListener(connected)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-l.highest.gone:
+			return l.highest.err
+		case _, open := <-connected:
+			if !open {
+				<-ctx.Done() // the connection is closed for good, which is somebody else's to tell
+				return nil
+			}
+			l.lookBack(ctx)
+		}
+	}
+}
+
+// lookBack compares every stream with what this process has seen. One that does not answer is compared at the next
+// append.
+func (l *Log) lookBack(ctx context.Context) {
+	for name, stream := range l.streams {
+		info, err := stream.Info(ctx)
+		if err != nil {
+			l.config.Logger.Warn("cannot tell whether the log is what it was", "stream", name, "error", err)
+			continue
+		}
+		l.highest.stands(name, info.State.LastSeq)
+	}
+}

@@ -170,7 +170,7 @@ func (c *committer) storeSingles(group []*request) {
 		if futures[i] != nil {
 			select {
 			case ack := <-futures[i].Ok():
-				r.first, err = ack.Sequence, c.log.highest.committed(c.stream, ack.Sequence, ack.Sequence)
+				r.first, err = ack.Sequence, c.log.highest.committed(c.stream, ack.Sequence, ack.Sequence, false)
 				crash.In(c.stream, "append.stored")
 			case err = <-futures[i].Err():
 			}
@@ -221,7 +221,8 @@ func (c *committer) settle(batch []*request, last uint64) {
 		next -= uint64(len(batch[i].messages))
 		batch[i].first = next
 	}
-	err := c.log.highest.committed(c.stream, next, last)
+	uncertain := slices.ContainsFunc(batch, func(r *request) bool { return r.uncertain })
+	err := c.log.highest.committed(c.stream, next, last, uncertain)
 	for _, r := range batch {
 		r.answer <- err
 	}

@@ -19,15 +19,16 @@ type highest struct {
 func newHighest() *highest { return &highest{seen: map[string]uint64{}, gone: make(chan struct{})} }
 
 // committed takes note of what an append was answered with. A broker never gives a sequence twice: one that does so is
-// not the one that it was.
-func (h *highest) committed(stream string, first, last uint64) error {
+// not the one that it was. What was appended there must not be relied on, so that is no answer to who appended it.
+// An append whose first try may have been the one that was stored can be older than what was seen since.
+func (h *highest) committed(stream string, first, last uint64, uncertain bool) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if seen := h.seen[stream]; first <= seen {
+	if seen := h.seen[stream]; first <= seen && !uncertain {
 		h.fail(fmt.Errorf("%w: stream %s gave the sequence %d to a new event, this process had seen %d", ErrWentBack, stream, first, seen))
-		return h.err
+		return fmt.Errorf("%w: %w", ErrUnavailable, h.err)
 	}
-	h.seen[stream] = last
+	h.seen[stream] = max(h.seen[stream], last)
 	return nil
 }
 

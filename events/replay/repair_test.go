@@ -1,0 +1,321 @@
+package replay_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"tillstream/events"
+	"tillstream/events/embedded"
+	"tillstream/events/log"
+	"tillstream/events/log/logtest"
+	"tillstream/events/replay"
+	"tillstream/events/view"
+)
+
+// levels is the stock as it is after each movement: every event carries all of it.
+var levels = log.Kind[events.StockLevel]{Stream: events.StreamInventory, Prefix: events.PrefixStock, LastOnly: true,
+	Evolve: func(_ events.StockLevel, e events.Event) (events.StockLevel, error) {
+		switch p := e.Payload.(type) {
+		case events.StockAdjusted:
+			return p.After, nil
+		case events.StockHeld:
+			return p.After, nil
+		}
+		return events.StockLevel{}, fmt.Errorf("stock cannot take %s", e.Type)
+	}}
+
+func stockView() view.View {
+	return view.View{Name: "stock-view", Stream: events.StreamInventory, Archive: "stock_archive", Collections: []view.Collection{
+		view.Of("stock", levels, func(_ string, l events.StockLevel) any { return l })}}
+}
+
+// twoCopies is a log on a store that can be put back, and a database with its archive.
+type twoCopies struct {
+	t    *testing.T
+	dir  string
+	addr string
+	db   *mongo.Database
+	*shop
+}
+
+func newTwoCopies(t *testing.T) *twoCopies {
+	t.Helper()
+	c := &twoCopies{t: t, dir: filepath.Join(t.TempDir(), "store"), addr: "127.0.0.1:0", db: database(t)}
+	c.start()
+	c.addr = strings.TrimPrefix(c.server.URL(), "nats://")
+	return c
+}
+
+func database(t *testing.T) *mongo.Database {
+	t.Helper()
+	uri := os.Getenv("TEST_MONGODB_URI")
+	if uri == "" {
+		server, err := embedded.StartMongo(embedded.MongoConfig{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(server.Stop)
+		uri = server.URI()
+	}
+	db, err := view.Connect(t.Context(), uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db = db.Client().Database(fmt.Sprintf("test_%d", time.Now().UnixNano()))
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		if err := errors.Join(db.Drop(ctx), db.Client().Disconnect(ctx)); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+// start opens the log on what the store holds. It is the same broker to everybody who was connected.
+func (c *twoCopies) start() {
+	c.t.Helper()
+	server, err := embedded.StartNATS(embedded.NATSConfig{Dir: c.dir, Addr: c.addr})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(server.Stop)
+	conn := logtest.Connect(c.t, server)
+	l := logtest.OpenOn(c.t, server)
+	reader, err := replay.Open(c.t.Context(), conn)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.shop = &shop{t: c.t, server: server, log: l, js: reader.JetStream(), Reader: reader}
+}
+
+// archive lets the view work until it has everything.
+func (c *twoCopies) archive() {
+	c.t.Helper()
+	ctx, cancel := context.WithCancel(c.t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- view.New(c.log, stockView(), view.Config{DB: c.db, Window: 10 * time.Millisecond}).Run(ctx)
+	}()
+	last, err := c.Last(c.t.Context(), events.StreamInventory)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	await(c.t, func() bool { return onlyConsumer(c.t, c.shop).Done == last })
+	cancel()
+	if err := <-done; err != nil {
+		c.t.Error(err)
+	}
+}
+
+// backup stops the broker, copies its store and starts it again.
+func (c *twoCopies) backup(to string) {
+	c.t.Helper()
+	c.server.Stop()
+	if err := os.CopyFS(to, os.DirFS(c.dir)); err != nil {
+		c.t.Fatal(err)
+	}
+	c.start()
+}
+
+// putBack replaces the store by a backup.
+func (c *twoCopies) putBack(from string) {
+	c.t.Helper()
+	c.server.Stop()
+	if err := errors.Join(os.RemoveAll(c.dir), os.CopyFS(c.dir, os.DirFS(from))); err != nil {
+		c.t.Fatal(err)
+	}
+	c.start()
+}
+
+func (c *twoCopies) move(id, sku, cause string, available int64) {
+	c.t.Helper()
+	c.say(id, events.PrefixStock+sku, "", cause, events.StockAdjusted{StockMovement: events.StockMovement{SKU: sku,
+		After: events.StockLevel{OnHand: available, Available: available}}, Reason: "counted", By: "test"})
+}
+
+func (c *twoCopies) repair(dry bool) replay.StreamReport {
+	c.t.Helper()
+	report, err := replay.Repair{DB: c.db, DryRun: dry, Log: c.Reader, Views: []view.View{stockView()}}.Run(c.t.Context())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return report.Streams[0]
+}
+
+// whole expects both copies to be the same, and the log to hold these events in this order.
+func (c *twoCopies) whole(want ...string) {
+	c.t.Helper()
+	if r := c.repair(true); r.LogLost.Count+r.ArchiveLost.Count+r.Superseded.Count > 0 || r.WentOn {
+		c.t.Errorf("not whole: %+v", r)
+	}
+	var ids, archived []string
+	err := c.Each(c.t.Context(), replay.Range{Stream: events.StreamInventory}, func(m replay.Message) error {
+		ids = append(ids, m.Header.Get(events.HeaderID))
+		return nil
+	})
+	err = errors.Join(err, view.ReadArchive(c.t.Context(), c.db.Collection("stock_archive"), events.StreamInventory, 0, func(a view.Archived) error {
+		archived = append(archived, a.EventID())
+		return nil
+	}))
+	if err != nil || !slices.Equal(ids, want) || !slices.Equal(archived, want) {
+		c.t.Errorf("log %v, archive %v, want %v (%v)", ids, archived, want, err)
+	}
+}
+
+func names(l replay.Loss) (ids []string) {
+	for _, e := range l.First {
+		ids = append(ids, e.EventID)
+	}
+	return ids
+}
+
+// Row 12 of the fault matrix: what the log lost comes back under its old sequences; a dry run only says so.
+func TestRepairGivesTheLogBack(t *testing.T) {
+	t.Parallel()
+	c := newTwoCopies(t)
+	c.move("1", "A", "", 1)
+	c.archive()
+	backup := filepath.Join(t.TempDir(), "backup")
+	c.backup(backup)
+	for i := 2; i <= 500; i++ {
+		c.move(fmt.Sprint(i), fmt.Sprintf("S%d", i%7), "", int64(i))
+	}
+	c.archive()
+	c.putBack(backup)
+	for range 2 {
+		if r := c.repair(true); r.LogLost.Count != 499 || r.Log != 1 || r.Archived != 500 || r.WentOn || r.LogLost.First[0].EventID != "2" {
+			t.Fatalf("dry run: %+v", r)
+		}
+	}
+	c.repair(false)
+	var want []string
+	for i := 1; i <= 500; i++ {
+		want = append(want, fmt.Sprint(i))
+	}
+	c.whole(want...)
+	level, seq, err := levels.Read(t.Context(), c.log, "S3")
+	if err != nil || level.Available != 500-(500-3)%7 || seq != uint64(level.Available) {
+		t.Errorf("S3 is %+v at %d, %v", level, seq, err)
+	}
+	c.archive() // goes on where it was
+	c.move("501", "A", "", 7)
+	c.archive()
+	c.whole(append(want, "501")...)
+}
+
+// When somebody appended before the loss was noticed, an entity that has not gone on gets the rest of its history at the
+// end; one that has keeps its new one, and loses with it what was decided together with what is left out.
+func TestRepairOfALogThatWentOn(t *testing.T) {
+	t.Parallel()
+	c := newTwoCopies(t)
+	c.move("a1", "A", "", 1)
+	c.move("b1", "B", "", 1)
+	c.archive()
+	backup := filepath.Join(t.TempDir(), "backup")
+	c.backup(backup)
+	c.move("a2", "A", "", 2)
+	c.move("b2", "B", "", 2)
+	c.move("c1", "C", "order", 1) // of one decision with d1
+	c.move("d1", "D", "order", 1)
+	c.move("b3", "B", "", 3)
+	c.move("e1", "E", "", 1)
+	c.archive()
+	c.putBack(backup)
+	c.move("a2'", "A", "", 20)
+	c.move("d1'", "D", "", 10)
+	r := c.repair(true)
+	if !r.WentOn || !slices.Equal(names(r.LogLost), []string{"b2", "b3", "e1"}) || !slices.Equal(names(r.Superseded), []string{"a2", "c1", "d1"}) {
+		t.Fatalf("dry run: %+v", r)
+	}
+	if r := c.repair(false); r.Aside != "stock_archive_aside" {
+		t.Errorf("repair: %+v", r)
+	}
+	c.whole("a1", "b1", "a2'", "d1'", "b2", "b3", "e1")
+	var aside []string
+	err := view.ReadArchive(t.Context(), c.db.Collection("stock_archive_aside"), events.StreamInventory, 0, func(a view.Archived) error {
+		aside = append(aside, a.EventID())
+		return nil
+	})
+	if err != nil || !slices.Equal(aside, []string{"a2", "b2", "c1", "d1", "b3", "e1"}) {
+		t.Errorf("aside %v, %v", aside, err)
+	}
+	c.move("b4", "B", "", 4)
+	c.archive()
+	c.whole("a1", "b1", "a2'", "d1'", "b2", "b3", "e1", "b4")
+}
+
+// What an archive has lost, some of it or all with its head, is written from the log, also while the view is at work.
+func TestRepairGivesTheArchiveBack(t *testing.T) {
+	t.Parallel()
+	c := newTwoCopies(t)
+	var want []string
+	for i := 1; i <= 30; i++ {
+		want = append(want, fmt.Sprint(i))
+		c.move(fmt.Sprint(i), "A", "", int64(i))
+		if i%10 == 0 {
+			c.archive()
+		}
+	}
+	archive := c.db.Collection("stock_archive")
+	if n, err := archive.DeleteOne(t.Context(), bson.D{{Key: "_id", Value: "INVENTORY/000000000011"}}); err != nil || n.DeletedCount != 1 {
+		t.Fatal(n, err)
+	}
+	if r := c.repair(true); r.ArchiveLost.Count != 10 || r.ArchiveLost.First[0].Sequence != 11 {
+		t.Errorf("a chunk is gone: %+v", r)
+	}
+	c.repair(false)
+	c.whole(want...)
+	if err := archive.Drop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r := c.repair(false); r.ArchiveLost.Count != 30 {
+		t.Errorf("everything is gone: %+v", r)
+	}
+	c.whole(want...)
+	if head, err := view.ReadArchiveHead(t.Context(), archive, events.StreamInventory); err != nil || head.Last != 30 || head.EventID != "30" {
+		t.Errorf("head %+v, %v", head, err)
+	}
+}
+
+// Row 12 of the fault matrix: a process that ran all the while notices, and does not tell anybody that its append counts.
+func TestAProcessNoticesThatTheLogWentBack(t *testing.T) {
+	t.Parallel()
+	c := newTwoCopies(t)
+	backup := filepath.Join(t.TempDir(), "backup")
+	c.backup(backup)
+	running := c.log
+	watched := make(chan error, 1)
+	go func() { watched <- running.Watch(t.Context()) }()
+	add := func() error {
+		return running.Do(t.Context(), func(tx *log.Tx) error {
+			return levels.Append(tx, "A", events.StockAdjusted{StockMovement: events.StockMovement{SKU: "A"}})
+		})
+	}
+	for range 3 {
+		if err := add(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.server.Stop()
+	c.start() // the same store again is no cause for alarm
+	await(t, func() bool { return add() == nil })
+	c.putBack(backup)
+	select {
+	case err := <-watched:
+		if !errors.Is(err, log.ErrWentBack) {
+			t.Errorf("noticed %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("never noticed")
+	}
+}

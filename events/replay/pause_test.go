@@ -15,11 +15,11 @@ import (
 )
 
 // watcher runs a worker that tells of every order it sees, until stopped.
-func (s *shop) watcher(handled chan<- string) (w *worker.Worker, stop func()) {
+func (s *shop) watcher(handled chan<- string) (*worker.Worker, func()) {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(s.t.Context())
 	done := make(chan error, 1)
-	w = worker.New(logtest.OpenOn(s.t, s.server), worker.Config{Deciders: []worker.Decider{{Name: "watcher", Source: events.StreamOrders,
+	w := worker.New(logtest.OpenOn(s.t, s.server), worker.Config{Deciders: []worker.Decider{{Name: "watcher", Source: events.StreamOrders,
 		Routes: []worker.Route{worker.On(func(_ *log.Tx, e events.Event, _ events.OrderExpired) error { handled <- e.ID; return nil })}}}})
 	go func() { done <- w.Run(ctx) }()
 	return w, func() {

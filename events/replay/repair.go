@@ -86,9 +86,6 @@ func (r RepairReport) Off() bool {
 
 // Run compares, and restores unless it is a dry run. All streams are compared before anything is written.
 func (r Repair) Run(ctx context.Context) (RepairReport, error) {
-	if r.Progress == nil {
-		r.Progress = func(string, uint64, uint64) {}
-	}
 	start := time.Now()
 	report := RepairReport{Streams: []StreamReport{}}
 	var copies []*copies

@@ -62,7 +62,7 @@ func (r Repair) compare(ctx context.Context, v view.View) (*copies, error) {
 const tellEvery = 1000
 
 func (r Repair) tell(stage string, done, total uint64) {
-	if done%tellEvery == 0 {
+	if r.Progress != nil && done%tellEvery == 0 {
 		r.Progress(stage, done, total)
 	}
 }

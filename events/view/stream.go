@@ -78,13 +78,10 @@ func foldAt(ctx context.Context, js jetstream.JetStream, stream string, f *folde
 	for ref, at := range wanted {
 		group.Go(func() error {
 			one := newFolder(f.collections)
-			for deadline := time.Now().Add(readPatience); ; {
+			for deadline := time.Now().Add(readPatience); !one.reached(ref, at) && time.Now().Before(deadline); {
 				one.entities = map[entityRef]*folded{}
 				if err := foldOne(ctx, js, stream, one, ref, at); err != nil {
 					return err
-				}
-				if e := one.entities[ref]; e != nil && (e.seq == at || e.err != nil) || time.Now().After(deadline) {
-					break
 				}
 			}
 			entities <- one.entities
@@ -95,6 +92,12 @@ func foldAt(ctx context.Context, js jetstream.JetStream, stream string, f *folde
 	close(entities)
 	<-gathered
 	return err
+}
+
+// reached reports whether an entity was folded up to an event, or turned out not to be readable.
+func (f *folder) reached(ref entityRef, at uint64) bool {
+	e := f.entities[ref]
+	return e != nil && (e.seq == at || e.err != nil)
 }
 
 func foldOne(ctx context.Context, js jetstream.JetStream, stream string, f *folder, ref entityRef, to uint64) error {

@@ -67,15 +67,20 @@ func (b *Bank) CreateIntent(ctx context.Context, p payments.Payment) (payments.I
 
 // Pay has the shopper authorize what the order asks for, and posts the webhook.
 func (b *Bank) Pay(ctx context.Context, orderID string) error {
-	in, err := b.change(intentID(orderID), func(in *payments.Intent) {
-		if in.Status == payments.IntentRequiresPaymentMethod {
-			in.Status, in.Capturable, in.Charge = payments.IntentRequiresCapture, in.Amount.Amount, "ch_"+in.OrderID
-		}
-	})
+	in, err := b.Authorize(orderID)
 	if err != nil || in.Status != payments.IntentRequiresCapture {
 		return err
 	}
 	return b.Post(ctx, "payment_intent.amount_capturable_updated", in)
+}
+
+// Authorize has the shopper authorize what the order asks for, and tells nobody.
+func (b *Bank) Authorize(orderID string) (payments.Intent, error) {
+	return b.change(intentID(orderID), func(in *payments.Intent) {
+		if in.Status == payments.IntentRequiresPaymentMethod {
+			in.Status, in.Capturable, in.Charge = payments.IntentRequiresCapture, in.Amount.Amount, "ch_"+in.OrderID
+		}
+	})
 }
 
 // Post notes an event about an intent as the handler of the webhook does.

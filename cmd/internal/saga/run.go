@@ -2,17 +2,11 @@ package saga
 
 import (
 	"context"
-	"errors"
+	"maps"
+	"sync"
 	"testing"
-	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
-	"tillstream/cmd/internal/invariants"
-	"tillstream/events"
 	"tillstream/events/log"
-	"tillstream/events/log/logtest"
-	"tillstream/events/replay"
 	"tillstream/events/worker"
 )
 
@@ -29,6 +23,32 @@ const sendsMail = "notifications-mail"
 type Replica struct {
 	Log    *log.Log
 	Worker worker.Config
+
+	running *consumers
+}
+
+// consumers counts, by name, the running processes that read from each.
+type consumers struct {
+	mu    sync.Mutex
+	count map[string]int
+}
+
+func (c *consumers) add(w worker.Config, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, d := range w.Deciders {
+		c.count[d.Name] += n
+	}
+	for _, a := range w.Actors {
+		c.count[a.Name] += n
+	}
+	maps.DeleteFunc(c.count, func(_ string, n int) bool { return n == 0 })
+}
+
+func (c *consumers) names() map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.count)
 }
 
 // Replica makes another process of a domain, not running yet.
@@ -43,7 +63,7 @@ func (s *Shop) replica(t testing.TB, name string, l *log.Log) *Replica {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &Replica{Log: l, Worker: worker.Config{Deciders: d.Deciders()}}
+	r := &Replica{Log: l, Worker: worker.Config{Deciders: d.Deciders()}, running: &s.running}
 	for _, a := range d.Actors() {
 		if a.Name != sendsMail {
 			r.Worker.Actors = append(r.Worker.Actors, a)
@@ -57,8 +77,10 @@ func (r *Replica) Run(t testing.TB) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan struct{})
+	r.running.add(r.Worker, 1)
 	go func() {
 		defer close(done)
+		defer r.running.add(r.Worker, -1)
 		if err := worker.New(r.Log, r.Worker).Run(ctx); err != nil && ctx.Err() == nil {
 			t.Error(err)
 		}
@@ -83,104 +105,4 @@ func (s *Shop) Run(t testing.TB, names ...string) (stop func()) {
 			stop()
 		}
 	}
-}
-
-// streams are those whose consumers a saga waits for.
-var streams = []string{events.StreamOrders, events.StreamInventory, events.StreamPayments, events.StreamNotifications, events.StreamTimers}
-
-// Settle waits until every consumer has handled all there is, and nothing new has come of it.
-func (s *Shop) Settle(t testing.TB) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	for ticker := time.NewTicker(5 * time.Millisecond); ; {
-		before := s.length(t)
-		idle, err := s.idle(ctx)
-		if err == nil && idle && before == s.length(t) {
-			ticker.Stop()
-			return
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			t.Fatalf("the shop does not come to rest: %v", err)
-		}
-	}
-}
-
-// idle reports whether no consumer has anything to do.
-func (s *Shop) idle(ctx context.Context) (bool, error) {
-	for _, name := range streams {
-		stream, err := s.Log.Stream(name)
-		if err != nil {
-			return false, err
-		}
-		consumers := stream.ListConsumers(ctx)
-		for info := range consumers.Info() {
-			if info.NumPending > 0 || info.NumAckPending > 0 {
-				return false, nil
-			}
-		}
-		if err := consumers.Err(); err != nil && !errors.Is(err, jetstream.ErrEndOfData) {
-			return false, err
-		}
-	}
-	return s.Bank.idle(), nil
-}
-
-// length is how many events there are.
-func (s *Shop) length(t testing.TB) (n uint64) {
-	t.Helper()
-	for _, name := range streams {
-		n += s.Count(t, name)
-	}
-	return n
-}
-
-// Count is how many events one stream has.
-func (s *Shop) Count(t testing.TB, name string) uint64 {
-	t.Helper()
-	stream, err := s.Log.Stream(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	info, err := stream.Info(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return info.State.Msgs
-}
-
-// Verify applies the invariants to the log and fails the test with what they find.
-func (s *Shop) Verify(t testing.TB, acknowledged ...string) invariants.Report {
-	t.Helper()
-	reader, err := replay.Open(t.Context(), logtest.Connect(t, s.Server))
-	if err != nil {
-		t.Fatal(err)
-	}
-	report, err := invariants.Check(t.Context(), invariants.Options{Log: reader, Acknowledged: acknowledged, Now: s.config.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range report.Findings {
-		t.Errorf("%s: %s: %s", f.Invariant, f.Subject, f.Detail)
-	}
-	return report
-}
-
-// Size is how many events there are in all, and the bytes that they take.
-func (s *Shop) Size(t testing.TB) (n, bytes uint64) {
-	t.Helper()
-	for _, name := range streams {
-		stream, err := s.Log.Stream(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		info, err := stream.Info(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		n, bytes = n+info.State.Msgs, bytes+info.State.Bytes
-	}
-	return n, bytes
 }

@@ -23,10 +23,11 @@ import (
 
 // Config says what kind of shop a test wants.
 type Config struct {
-	Calls   int              // to the bank at a time; default 32, as for Stripe
-	HoldFor time.Duration    // how long stock waits for the money; default 30 min
-	Now     func() time.Time // clock of every domain; default time.Now
-	Paying  bool             // shoppers pay as soon as there is an intent; else the test says when, by Bank.Pay
+	Calls   int                      // to the bank at a time; default 32, as for Stripe
+	HoldFor time.Duration            // how long stock waits for the money; default 30 min
+	Now     func() time.Time         // clock of every domain; default time.Now
+	Paying  bool                     // shoppers pay as soon as there is an intent; else the test says when, by Bank.Pay
+	Skew    map[string]time.Duration // by how much a domain's clock is wrong
 }
 
 // Shop is one broker and what the domains of one shop need.
@@ -35,9 +36,10 @@ type Shop struct {
 	Server *embedded.NATS
 	Log    *log.Log // of the process that takes orders
 
-	config Config
-	logs   map[string]*log.Log // of the first process of each domain
-	tokens *access.Tokens
+	config  Config
+	logs    map[string]*log.Log // of the first process of each domain
+	running consumers
+	tokens  *access.Tokens
 }
 
 // Open starts a broker and opens the door. No domain runs yet.
@@ -53,7 +55,7 @@ func Open(t testing.TB, config Config) *Shop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Shop{Server: logtest.Server(t), config: config, logs: map[string]*log.Log{}, tokens: tokens}
+	s := &Shop{Server: logtest.Server(t), config: config, logs: map[string]*log.Log{}, running: consumers{count: map[string]int{}}, tokens: tokens}
 	for _, name := range Domains {
 		s.logs[name] = s.openLog(t, name)
 	}
@@ -71,7 +73,8 @@ func (s *Shop) openLog(t testing.TB, source string) *log.Log {
 	}
 	t.Cleanup(conn.Close)
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	l, err := log.Open(t.Context(), conn, log.Config{Source: source, Logger: logger, Now: s.config.Now, CacheSize: 200_000})
+	now := func() time.Time { return s.config.Now().Add(s.config.Skew[source]) }
+	l, err := log.Open(t.Context(), conn, log.Config{Source: source, Logger: logger, Now: now, CacheSize: 200_000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,6 +156,36 @@ func (s *Shop) Cancel(ctx context.Context, id string) error {
 		}
 		return orders.Orders.Append(tx, id, facts...)
 	})
+}
+
+// Due says that the deadline of orders has come, as the broker's clock would: at whatever time the test likes.
+func (s *Shop) Due(t testing.TB, ids ...string) {
+	t.Helper()
+	journal := log.Journal{Stream: events.StreamTimers, Subject: events.PrefixTimerFired + "orders"}
+	err := s.Log.Do(t.Context(), func(tx *log.Tx) error { return journal.Append(tx, events.OrdersDue{Orders: ids, Due: tx.Now()}) })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Order is an order as the log has it.
+func (s *Shop) Order(t testing.TB, id string) orders.Order {
+	t.Helper()
+	order, _, err := orders.Orders.Read(t.Context(), s.Log, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return order
+}
+
+// Level is what there is of an item.
+func (s *Shop) Level(t testing.TB, sku string) events.StockLevel {
+	t.Helper()
+	stock, _, err := inventory.Stocks.Read(t.Context(), s.Log, sku)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stock.Level
 }
 
 // Stock puts goods on the shelf.

@@ -131,7 +131,7 @@ func (p *post) idle(t testing.TB, stream, name string) bool {
 // waitFor polls for a fact.
 func waitFor(t testing.TB, what string, fact func() bool) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
 	for !fact() {

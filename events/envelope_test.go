@@ -82,7 +82,7 @@ func TestEnvelopeOfAnotherZoneIsUTC(t *testing.T) {
 	}
 }
 
-// Row 20 of the fault matrix: each way to be unreadable has its own error, and what could be read of the envelope is there.
+// Row 20 of the fault matrix, the envelope: each way to be unreadable has its own error, and what could be read of the envelope is there.
 func TestDecodeRefuses(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -24,7 +24,7 @@ func TestMoneyRefusesMixedCurrencies(t *testing.T) {
 	}
 }
 
-// Row 63 of the fault matrix: against arithmetic without limits, money either agrees or refuses; it never wraps around.
+// Row 63 of the fault matrix, the arithmetic: against arithmetic without limits, money either agrees or refuses; it never wraps around.
 func TestMoneyAgreesWithUnlimitedArithmetic(t *testing.T) {
 	t.Parallel()
 	amounts := rapid.OneOf(rapid.Int64(), rapid.Int64Range(-1000, 1000), rapid.SampledFrom([]int64{math.MinInt64, math.MinInt64 + 1, math.MaxInt64}))

@@ -94,7 +94,7 @@ func check(t *rapid.T, p Payment) {
 	}
 }
 
-// Row 42 of the fault matrix: whatever order and however often Stripe's events arrive, the payment ends up the same.
+// Rows 22 and 42 of the fault matrix: whatever order and however often Stripe's events arrive, the payment ends up the same.
 func TestAnyOrderOfStripesEventsEndsTheSame(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

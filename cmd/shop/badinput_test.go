@@ -96,6 +96,7 @@ var badJSON = []refusal{
 	{"TooMuch", spoiled(`"Ada"`, `"`+strings.Repeat("a", 65<<10)+`"`), http.StatusRequestEntityTooLarge, "65536"},
 }
 
+// Row 63 of the fault matrix, in requests: amounts that are none are refused and nothing is stored.
 func TestBadCheckouts(t *testing.T) {
 	m := startShop(t, nil)
 	m.list(t, "MUG", 1250, 100)

@@ -9,7 +9,7 @@ import (
 	"tillstream/events"
 )
 
-// TestNobodyPays: the deadline is kept by a timer, and should that be lost, by the sweep. Which of them it was shows in
+// Row 31 of the fault matrix: the timer comes, or never. TestNobodyPays: the deadline is kept by a timer, and should that be lost, by the sweep. Which of them it was shows in
 // the log: the timer's event is named as the cause, the sweep has none.
 func TestNobodyPays(t *testing.T) {
 	t.Run("TheTimerEndsIt", func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestPaidTooLate: the money is reserved in time, but the shop hears of it only after the order has expired. What then
+// Row 30 of the fault matrix, over HTTP. TestPaidTooLate: the money is reserved in time, but the shop hears of it only after the order has expired. What then
 // happens to goods and money depends on who was faster.
 func TestPaidTooLate(t *testing.T) {
 	t.Run("TheGoodsAreStillThere", func(t *testing.T) { t.Parallel(); goodsStillThere(t) })

@@ -72,7 +72,7 @@ func TestManyWritersOfOneEntityLoseNothing(t *testing.T) {
 	}
 }
 
-// Row 8 of the fault matrix: of many requests in one group commit one conflicts; it alone is decided again.
+// Row 8 of the fault matrix: of 300 requests in one group commit one conflicts; it alone is decided again.
 func TestOnlyTheConflictingRequestOfAGroupDecidesAgain(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)

@@ -160,7 +160,8 @@ func TestTheWholeStreamAgainAppendsNothing(t *testing.T) {
 	}
 }
 
-// Row 20 of the fault matrix: what cannot be handled is parked with its reason; the good ones around it are handled.
+// Row 20 of the fault matrix: what cannot be handled is parked with its reason; the good ones around it are handled, and
+// not delayed by it.
 func TestGarbageIsParkedAndTheRestGoesOn(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
@@ -183,6 +184,9 @@ func TestGarbageIsParkedAndTheRestGoesOn(t *testing.T) {
 	marked := expect(t, l, events.StreamInventory, "inventory.reservations.*", 2)
 	if marked[0].Subject != "inventory.reservations.good1" || marked[1].Subject != "inventory.reservations.good2" {
 		t.Errorf("marked %s and %s", marked[0].Subject, marked[1].Subject)
+	}
+	if delay := marked[1].Time.Sub(marked[0].Time); delay > time.Second {
+		t.Errorf("what came after the garbage was decided %s after what came before it", delay)
 	}
 	for _, e := range expect(t, l, events.StreamParked, "parked.marker", len(want)) {
 		p := e.Payload.(events.EventParked)

@@ -1,0 +1,7 @@
+package events
+
+// Define adds a type to the catalogue of the tests, before any of them runs.
+func Define[P Payload](version int, upcast map[int]Upcaster) {
+	d := define[P](version, upcast)
+	catalogue[d.Type] = d
+}

@@ -1,0 +1,81 @@
+package events_test
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tillstream/events"
+	"tillstream/events/log"
+	"tillstream/events/log/logtest"
+)
+
+// noteLeft is an event that has changed: version 1 had one text, version 2 has its lines.
+type noteLeft struct {
+	Lines []string `json:"lines"`
+}
+
+func (noteLeft) EventType() string { return "test.note_left" }
+
+func TestMain(m *testing.M) {
+	events.Define[noteLeft](2, map[int]events.Upcaster{1: func(data []byte) ([]byte, error) {
+		text, found := strings.CutPrefix(string(data), `{"text":`)
+		if !found {
+			return nil, errors.New("no text")
+		}
+		return []byte(`{"lines":[` + strings.TrimSuffix(text, "}") + `]}`), nil
+	}})
+	os.Exit(m.Run())
+}
+
+// notes is an entity that is folded from them, whatever version they have.
+var notes = log.Kind[[]string]{Stream: events.StreamOrders, Prefix: events.PrefixOrder,
+	Evolve: func(lines []string, e events.Event) ([]string, error) {
+		return append(append([]string(nil), lines...), e.Payload.(noteLeft).Lines...), nil
+	}}
+
+// Row 60 of the fault matrix: during a rolling deploy the log holds what old code said before, between and after what new
+// code says. New code reads both; what is newer than the code is an error and not a guess.
+func TestOldAndNewVersionsAreReadSideBySide(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	l := logtest.OpenOn(t, server)
+	say := func(version, body string) {
+		t.Helper()
+		msg, err := events.Encode(events.Event{ID: "note-" + body, Source: "test", Time: l.Now(), Subject: events.PrefixOrder + "n", Payload: noteLeft{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := msg.Header.Get(events.HeaderVersion); got != "2" {
+			t.Fatalf("new code writes version %s", got)
+		}
+		msg.Header.Set(events.HeaderVersion, version)
+		msg.Data = []byte(body)
+		if _, err := l.JetStream().PublishMsg(t.Context(), msg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say("1", `{"text":"old"}`)
+	say("2", `{"lines":["new","and longer"]}`)
+	say("1", `{"text":"old again"}`)
+	err := l.Do(t.Context(), func(tx *log.Tx) error {
+		if _, err := notes.Load(tx, "n"); err != nil {
+			return err
+		}
+		return notes.Append(tx, "n", noteLeft{Lines: []string{"new again"}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _, err := notes.Read(t.Context(), logtest.OpenOn(t, server), "n")
+	if diff := cmp.Diff([]string{"old", "new", "and longer", "old again", "new again"}, got); err != nil || diff != "" {
+		t.Fatalf("%v, want -, got +:\n%s", err, diff)
+	}
+	say("3", `{"from":"the future"}`)
+	if _, _, err := notes.Read(t.Context(), l, "n"); !errors.Is(err, log.ErrUnreadable) || !errors.Is(err, events.ErrUnknownVersion) {
+		t.Errorf("a version of the future: %v", err)
+	}
+}

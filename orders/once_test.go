@@ -1,0 +1,126 @@
+package orders_test
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"tillstream/events"
+	"tillstream/events/embedded"
+	"tillstream/events/log"
+	"tillstream/events/log/logtest"
+	"tillstream/orders"
+)
+
+// guest gives every order a token of its own.
+type guest struct{}
+
+func (guest) Token(orderID string) string       { return "token-" + orderID }
+func (guest) Allows(orderID, token string) bool { return token == "token-"+orderID }
+func (guest) Staff(string) bool                 { return false }
+func checkout(email string, quantity int) string {
+	return fmt.Sprintf(`{"email":%q,"name":"Ada","locale":"en","shipping_address":{"line1":"12 Analytical Row","city":"London",`+
+		`"postal_code":"W1J 7NT","country":"GB"},"lines":[{"sku":"MUG","quantity":%d}]}`, email, quantity)
+}
+
+// openDoor is one process that takes orders. Taking one needs no database.
+func openDoor(t *testing.T, server *embedded.NATS) (*log.Log, http.Handler) {
+	t.Helper()
+	l := logtest.OpenOn(t, server)
+	service, err := orders.New(orders.Config{Access: guest{}, DB: new(mongo.Database), Log: l, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	service.Register(humago.New(mux, huma.DefaultConfig("test", "1")))
+	return l, mux
+}
+
+// listMug has inventory say that there is a mug to be had.
+func listMug(t *testing.T, l *log.Log) {
+	t.Helper()
+	item := log.Journal{Stream: events.StreamInventory, Subject: events.PrefixItem + "MUG"}
+	err := l.Do(t.Context(), func(tx *log.Tx) error {
+		return item.Append(tx, events.ItemChanged{SKU: "MUG", Title: "A mug", Price: events.Money{Amount: 1250, Currency: "GBP"}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func post(door http.Handler, key, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodPost, "/api/orders", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Idempotency-Key", key)
+	w := httptest.NewRecorder()
+	door.ServeHTTP(w, r)
+	return w
+}
+
+// placedOrders is how many events orders has said: nobody decides anything here, so each is an order.
+func placedOrders(t *testing.T, l *log.Log) uint64 {
+	t.Helper()
+	stream, err := l.Stream(events.StreamOrders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := stream.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.State.Msgs
+}
+
+// Row 3 of the fault matrix: a double click, 50 times over and at two processes: one order, and the same answer for all.
+func TestFiftyPostsWithOneKeyAreOneOrder(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	l, first := openDoor(t, server)
+	_, second := openDoor(t, server)
+	listMug(t, l)
+	answers := make([]*httptest.ResponseRecorder, 50)
+	var clicking sync.WaitGroup
+	for i := range answers {
+		clicking.Go(func() { answers[i] = post([]http.Handler{first, second}[i%2], "click", checkout("ada@example.com", 1)) })
+	}
+	clicking.Wait()
+	fresh := 0
+	for i, a := range answers {
+		if a.Code != http.StatusCreated || a.Body.String() != answers[0].Body.String() {
+			t.Errorf("answer %d is %d: %s\nthe first one %s", i, a.Code, a.Body, answers[0].Body)
+		}
+		if a.Header().Get("Idempotent-Replayed") == "" {
+			fresh++
+		}
+	}
+	if n := placedOrders(t, l); n != 1 || fresh != 1 {
+		t.Errorf("%d orders in the log, %d answers say that theirs is new; want one", n, fresh)
+	}
+}
+
+// Row 4 of the fault matrix: the same key with another body is refused, for another customer it is another order.
+func TestAKeyBelongsToOneCustomerAndOneBody(t *testing.T) {
+	t.Parallel()
+	l, door := openDoor(t, logtest.Server(t))
+	listMug(t, l)
+	if a := post(door, "key", checkout("ada@example.com", 1)); a.Code != http.StatusCreated {
+		t.Fatalf("%d: %s", a.Code, a.Body)
+	}
+	if a := post(door, "key", checkout("ada@example.com", 2)); a.Code != http.StatusUnprocessableEntity {
+		t.Errorf("another body: %d: %s", a.Code, a.Body)
+	}
+	if a := post(door, "key", checkout("eve@example.com", 1)); a.Code != http.StatusCreated || a.Header().Get("Idempotent-Replayed") != "" {
+		t.Errorf("another customer: %d: %s", a.Code, a.Body)
+	}
+	if n := placedOrders(t, l); n != 2 {
+		t.Errorf("%d orders in the log, want two", n)
+	}
+}

@@ -1,0 +1,69 @@
+package saga_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tillstream/cmd/internal/saga"
+	"tillstream/events"
+	"tillstream/orders"
+)
+
+// publish puts a message into the log past every rule, as a broken program would.
+func publish(t *testing.T, shop *saga.Shop, subject string, fact events.Payload, body string) {
+	t.Helper()
+	msg, err := events.Encode(events.Event{ID: uuid.NewString(), Source: "broken", Time: time.Now(), Subject: subject, Payload: fact})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body != "" {
+		msg.Data = []byte(body)
+	}
+	if _, err := shop.Log.JetStream().PublishMsg(t.Context(), msg); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func awaiting(id, amount string) string {
+	return `{"order_id":"` + id + `","number":"N","email":"a@example.com","amount":{"amount":` + amount + `,"currency":"GBP"},"expires_at":"2030-01-01T00:00:00Z"}`
+}
+
+// Row 63 of the fault matrix, in events: amounts and quantities that are none are parked by whoever would act on them.
+// No money is asked for, no stock moves, and an order that comes after them is sold.
+func TestImpossibleAmountsAreParked(t *testing.T) {
+	t.Parallel()
+	shop := saga.Open(t, saga.Config{Paying: true})
+	shop.Stock(t, "LAMP", 5)
+	stop := shop.Run(t, "payments", "inventory")
+	bad := map[string]string{"negative": "-1", "zero": "0", "fraction": "12.5", "nan": "NaN", "infinite": "1e999", "overflow": "9223372036854775808", "text": `"1250"`}
+	for id, amount := range bad {
+		publish(t, shop, events.PrefixOrder+id, events.OrderAwaitingPayment{}, awaiting(id, amount))
+	}
+	quantities := map[string][]events.OrderLine{
+		"q-zero": {{SKU: "LAMP", Quantity: 0}}, "q-negative": {{SKU: "LAMP", Quantity: -5}}, "q-much": {{SKU: "LAMP", Quantity: 1 << 62}},
+		"q-sum": {{SKU: "LAMP", Quantity: 1_000_000_000}, {SKU: "LAMP", Quantity: 1_000_000_000}}, "q-none": nil,
+	}
+	for id, lines := range quantities {
+		publish(t, shop, events.PrefixOrder+id, events.OrderPlaced{OrderID: id, Lines: lines}, "")
+	}
+	shop.Settle(t)
+	stop()
+	if got := shop.Level(t, "LAMP"); got != (events.StockLevel{OnHand: 5, Available: 5}) {
+		t.Errorf("stock moved to %+v", got)
+	}
+	if n := shop.Count(t, events.StreamPayments); n != 0 {
+		t.Errorf("%d events about money", n)
+	}
+	parked := map[string]bool{}
+	for _, e := range shop.History(t, events.StreamParked, events.PrefixParked+"*") {
+		parked[e.Payload.(events.EventParked).Subject] = true
+	}
+	if want := len(bad) + len(quantities); len(parked) != want {
+		t.Errorf("%d orders are parked, want %d: %v", len(parked), want, parked)
+	}
+	shop.Run(t)
+	place(t, shop, "good")
+	shop.Await(t, "good", orders.Confirmed)
+}

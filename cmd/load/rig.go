@@ -41,14 +41,16 @@ func (c *command) soakOwn(ctx context.Context, out, progress io.Writer) (err err
 	if err != nil {
 		return err
 	}
+	opened := false
 	defer func() {
-		if err != nil {
+		if err != nil && opened {
 			fmt.Fprintf(out, "what the processes said is in %s, their data beside it\n", filepath.Join(dir, diaryName))
 		} else if isOurs {
-			err = os.RemoveAll(dir)
+			err = errors.Join(err, os.RemoveAll(dir))
 		}
 	}()
 	r, err := c.openRig(ctx, dir, out)
+	opened = r != nil
 	if err != nil {
 		return err
 	}
@@ -76,7 +78,7 @@ func (c *command) directory() (dir string, isOurs bool, err error) {
 	return dir, true, nil
 }
 
-// openRig opens a shop in a directory.
+// openRig opens a shop in a directory. With an error it returns the rig when there is something to be read about it.
 func (c *command) openRig(ctx context.Context, dir string, out io.Writer) (*rig, error) {
 	programs := c.Bin
 	if programs == "" {
@@ -107,7 +109,7 @@ func (c *command) openRig(ctx context.Context, dir string, out io.Writer) (*rig,
 	fmt.Fprintln(out, "starting a broker, a database, two of each worker and a storefront")
 	if r.shop, err = fleet.Start(ctx, config); err != nil {
 		r.hand.Release()
-		return nil, errors.Join(fmt.Errorf("start a shop: %w", err), log.close())
+		return r, errors.Join(fmt.Errorf("start a shop: %w", err), log.close())
 	}
 	return r, nil
 }

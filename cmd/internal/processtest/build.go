@@ -47,7 +47,7 @@ func Build(t testing.TB, packages ...string) (dir string) {
 		return programs.dir
 	}
 	var flags []string
-	if raced {
+	if Raced {
 		flags = []string{"-race"}
 	}
 	if err := fleet.Build(t.Context(), programs.dir, flags, missing...); err != nil {

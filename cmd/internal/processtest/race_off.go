@@ -2,4 +2,5 @@
 
 package processtest
 
-const raced = false
+// Raced reports whether the test and the programs that it builds run under the race detector.
+const Raced = false

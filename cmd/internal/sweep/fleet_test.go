@@ -30,6 +30,9 @@ var workers = []string{"inventory", "orders", "payments", "notifications"}
 // mail server) is in the test's process and is not hurt.
 func openFleet(t *testing.T) *world {
 	t.Helper()
+	if processtest.Raced {
+		t.Skip("ten programs with the race detector are too slow to be in time; this runs without it, and package process runs a fleet with it")
+	}
 	packages := []string{"tillstream/cmd/storefront"}
 	for _, name := range workers {
 		packages = append(packages, "tillstream/cmd/"+name)

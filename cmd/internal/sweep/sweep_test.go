@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tillstream/cmd/internal/processtest"
 	"tillstream/events"
 	"tillstream/events/crash"
 )
@@ -91,7 +92,11 @@ func chosen(t *testing.T, kind string, seed uint64) []crash.Trap {
 	for _, all := range [][]crash.Trap{kills, stops} {
 		random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	}
-	if !*sweepAll && *sweepPoint == "" {
+	switch {
+	case *sweepAll || *sweepPoint != "":
+	case processtest.Raced:
+		kills, stops = kills[:2], nil
+	default:
 		kills, stops = kills[:sampled[kind].kills], stops[:sampled[kind].stops]
 	}
 	all := append(kills, stops...)

@@ -19,13 +19,14 @@ import (
 	"tillstream/events/crash"
 )
 
-// worlds is how many are hurt at a time unless -parallel says otherwise: most of the time they wait.
-const worlds = "6"
-
 func TestMain(m *testing.M) {
 	flag.Parse()
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == parallel })
+	worlds := "6" // are hurt at a time unless -parallel says otherwise: most of the time they wait
+	if processtest.Raced {
+		worlds = "2"
+	}
 	if !given {
 		if err := flag.Set(parallel, worlds); err != nil {
 			fmt.Fprintln(os.Stderr, "set how many worlds there are at a time:", err)

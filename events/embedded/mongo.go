@@ -72,6 +72,9 @@ var starting sync.Mutex
 // runMongo starts the server and, beside it, the keeper of the indexes it fails to make. The listener is open when
 // ferretdb.New returns, so a client that comes before Run accepts simply waits in the kernel's queue.
 func runMongo(cfg MongoConfig) (*Mongo, error) {
+	if err := dropHalfMade(cfg.Dir, cfg.Logger); err != nil {
+		return nil, err
+	}
 	files, err := sqliteURL(cfg.Dir)
 	if err != nil {
 		return nil, err

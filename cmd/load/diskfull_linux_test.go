@@ -18,13 +18,7 @@ import (
 // Row 14 of the fault matrix: the broker's disk is full. The shop answers 503 and when to come again; nothing is half
 // done; and when there is room again, and the shop was started anew, all goes on where it was.
 func TestDiskIsFull(t *testing.T) {
-	if testing.Short() {
-		t.Skip("fills a disk")
-	}
-	if reason := disktest.Missing(); reason != "" {
-		t.Skip(reason)
-	}
-	if !disktest.Inside(t) {
+	if !insideWithDisks(t) {
 		return
 	}
 	k := newKilledShop(t)

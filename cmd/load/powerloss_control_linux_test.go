@@ -12,13 +12,7 @@ import (
 // The test of power loss could be one that nothing fails. The same cut, under a broker that syncs before it acknowledges
 // and under one that is configured as it comes, which syncs every two minutes: the one loses nothing, the other must.
 func TestPowerLossTakesWhatABrokerDoesNotSync(t *testing.T) {
-	if testing.Short() {
-		t.Skip("cuts the power of two brokers")
-	}
-	if reason := disktest.Missing(); reason != "" {
-		t.Skip(reason)
-	}
-	if !disktest.Inside(t) {
+	if !insideWithDisks(t) {
 		return
 	}
 	const facts = 300

@@ -25,14 +25,8 @@ const (
 // whatever of its cache the disk keeps: the shop is opened again on what is left, and every order that was answered 201
 // comes to its end. Stripe and the mail server are other people's machines, and keep theirs.
 func TestPowerLoss(t *testing.T) {
-	if testing.Short() {
-		t.Skip("cuts the power of a shop")
-	}
-	if reason := disktest.Missing(); reason != "" {
-		t.Skip(reason)
-	}
 	rounds := roundsOf(t) // out here too, so that another number is another test to the cache of results
-	if !disktest.Inside(t) {
+	if !insideWithDisks(t) {
 		return
 	}
 	seed := rand.Uint64()
@@ -43,6 +37,19 @@ func TestPowerLoss(t *testing.T) {
 		s.round(t, number)
 	}
 	s.shop.Stop(t, 30*time.Second)
+}
+
+// insideWithDisks reports whether this is the process in which disks can be made, after having skipped the test where
+// none can. Disks are the same under the race detector, and the other tests run a shop with it.
+func insideWithDisks(t *testing.T) bool {
+	t.Helper()
+	if testing.Short() || processtest.Raced() {
+		t.Skip("runs programs on a disk of its own")
+	}
+	if reason := disktest.Missing(); reason != "" {
+		t.Skip(reason)
+	}
+	return disktest.Inside(t)
 }
 
 func roundsOf(t *testing.T) int {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"golang.org/x/sync/errgroup"
 
 	"tillstream/events/crash"
 	"tillstream/events/internal/feed"
@@ -224,7 +225,8 @@ func (r *Rememberer) flush(ctx context.Context, batch []feed.Message) error {
 	return r.config.Sync() // else a power cut could take what the broker was told to have been remembered
 }
 
-// render reads the newest state of every entity that the batch touches. One that cannot be read (written by newer code,
+// render reads the newest state of every entity that the batch touches, several at a time: a view that drains a backlog
+// has none of them in memory, and would mostly wait for answers. One that cannot be read (written by newer code,
 // say) keeps its old document; a rebuild with code that can read it will mend that.
 func (r *Rememberer) render(ctx context.Context, c Collection, batch []feed.Message) ([]Document, error) {
 	touched := map[string]uint64{}
@@ -234,16 +236,27 @@ func (r *Rememberer) render(ctx context.Context, c Collection, batch []feed.Mess
 		}
 	}
 	documents := make([]Document, 0, len(touched))
+	var mu sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(readersAtOnce)
 	for id, seq := range touched {
-		d, err := c.read(ctx, r.log, id, seq)
-		if errors.Is(err, log.ErrUnreadable) {
-			r.log.Logger().Error("entity cannot be shown", "view", r.view.Name, "collection", c.Name, "id", id, "error", err)
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("render %s of %s: %w", id, c.Name, err)
-		}
-		documents = append(documents, d)
+		group.Go(func() error {
+			d, err := c.read(ctx, r.log, id, seq)
+			if errors.Is(err, log.ErrUnreadable) {
+				r.log.Logger().Error("entity cannot be shown", "view", r.view.Name, "collection", c.Name, "id", id, "error", err)
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("render %s of %s: %w", id, c.Name, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			documents = append(documents, d)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
 	}
 	return documents, nil
 }

@@ -30,7 +30,7 @@ func (l *Log) newest(ctx context.Context, f fold, subject string) (entry, error)
 	if last == nil || last.Sequence <= known.seq {
 		return known, nil
 	}
-	if f.lastOnly {
+	if f.lastOnly && ofOurs(last) {
 		known, err = f.step(entry{}, last)
 	} else {
 		known, err = l.foldFrom(ctx, f, subject, known, last)
@@ -59,7 +59,11 @@ func (l *Log) lastMessage(ctx context.Context, stream, subject string) (*jetstre
 
 // foldFrom goes on from a known state up to the last message.
 func (l *Log) foldFrom(ctx context.Context, f fold, subject string, known entry, last *jetstream.RawStreamMsg) (entry, error) {
-	for range readSingly {
+	singly := readSingly
+	if known.seq == 0 {
+		singly = 1 // of one that is not known at all there is mostly more: draining a backlog, this doubles the pace
+	}
+	for range singly {
 		if known.seq >= last.Sequence {
 			return known, nil
 		}
@@ -110,6 +114,13 @@ func (l *Log) history(ctx context.Context, stream, subject string, from uint64, 
 		}
 	}
 	return nil
+}
+
+// ofOurs reports whether a message says something about its entity. What somebody published straight into the stream does
+// not, and must not hide what stands before it.
+func ofOurs(m *jetstream.RawStreamMsg) bool {
+	e, err := events.DecodeEnvelope(m.Subject, m.Header)
+	return err == nil && events.Known(e.Type)
 }
 
 // step folds one stored message. What is no event of ours (somebody published straight into the stream) says nothing

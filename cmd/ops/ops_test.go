@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events"
+	"tillstream/events/embedded"
 	"tillstream/events/log/logtest"
 )
 
@@ -33,9 +34,10 @@ func ops(t *testing.T, args ...string) (code int, stdout, stderr string) {
 
 // broker is a shop's log that a test writes by hand.
 type broker struct {
-	t   *testing.T
-	url string
-	js  jetstream.JetStream
+	t      *testing.T
+	url    string
+	js     jetstream.JetStream
+	server *embedded.NATS
 }
 
 func newBroker(t *testing.T) *broker {
@@ -46,7 +48,7 @@ func newBroker(t *testing.T) *broker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &broker{t: t, url: server.URL(), js: js}
+	return &broker{t: t, url: server.URL(), js: js, server: server}
 }
 
 func (b *broker) say(id, subject, order, cause string, fact events.Payload) {

@@ -192,6 +192,9 @@ func TestRepairGivesTheLogBack(t *testing.T) {
 	}
 	c.archive()
 	c.putBack(backup)
+	if err := view.New(c.log, stockView(), view.Config{DB: c.db}).Run(t.Context()); !errors.Is(err, log.ErrWentBack) {
+		t.Errorf("the view went to work: %v", err)
+	}
 	for range 2 {
 		if r := c.repair(true); r.LogLost.Count != 499 || r.Log != 1 || r.Archived != 500 || r.WentOn || r.LogLost.First[0].EventID != "2" {
 			t.Fatalf("dry run: %+v", r)

@@ -43,7 +43,7 @@ func TestPowerLoss(t *testing.T) {
 // none can. Disks are the same under the race detector, and the other tests run a shop with it.
 func insideWithDisks(t *testing.T) bool {
 	t.Helper()
-	if testing.Short() || processtest.Raced() {
+	if testing.Short() || processtest.Raced {
 		t.Skip("runs programs on a disk of its own")
 	}
 	if reason := disktest.Missing(); reason != "" {

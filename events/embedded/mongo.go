@@ -63,6 +63,9 @@ func openMongo(cfg MongoConfig) (*Mongo, error) {
 	if err := removeUnborn(cfg.Dir, cfg.Logger); err != nil {
 		return nil, err
 	}
+	if err := dropHalfMade(cfg.Dir, cfg.Logger); err != nil {
+		return nil, err
+	}
 	return runMongo(cfg)
 }
 
@@ -72,9 +75,6 @@ var starting sync.Mutex
 // runMongo starts the server and, beside it, the keeper of the indexes it fails to make. The listener is open when
 // ferretdb.New returns, so a client that comes before Run accepts simply waits in the kernel's queue.
 func runMongo(cfg MongoConfig) (*Mongo, error) {
-	if err := dropHalfMade(cfg.Dir, cfg.Logger); err != nil {
-		return nil, err
-	}
 	files, err := sqliteURL(cfg.Dir)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,97 @@
+package architecture
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Shown are the tests that say in their comment which rows of the fault matrix they show, as "pkg.TestName" by row.
+type Shown map[int][]string
+
+var (
+	namesRows = regexp.MustCompile(`[Rr]ows? ([0-9]+(?:(?:, | and |, and )[0-9]+)*) of the fault matrix`)
+	number    = regexp.MustCompile(`[0-9]+`)
+)
+
+// RowsShown reads the comments of all tests.
+func RowsShown(tree Tree) (Shown, error) {
+	shown := Shown{}
+	for _, text := range tree.Texts {
+		if !strings.HasSuffix(text.Path, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), text.Path, text.Content, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", text.Path, err)
+		}
+		for _, declared := range file.Decls {
+			f, ok := declared.(*ast.FuncDecl)
+			if !ok || f.Recv != nil || !strings.HasPrefix(f.Name.Name, "Test") {
+				continue
+			}
+			for _, row := range rowsIn(f.Doc.Text()) {
+				shown[row] = append(shown[row], path.Dir(text.Path)+" "+f.Name.Name)
+			}
+		}
+	}
+	return shown, nil
+}
+
+func rowsIn(comment string) (rows []int) {
+	comment = strings.Join(strings.Fields(comment), " ")
+	for _, found := range namesRows.FindAllStringSubmatch(comment, -1) {
+		for _, digits := range number.FindAllString(found[1], -1) {
+			if row, err := strconv.Atoi(digits); err == nil {
+				rows = append(rows, row)
+			}
+		}
+	}
+	return rows
+}
+
+// Claims are the rows of a table in the README, with the tests that each names.
+type Claims map[int][]string
+
+var (
+	claim     = regexp.MustCompile(`(?m)^\| ([0-9]+) \|.*\|([^|\n]*)\|$`)
+	namedTest = regexp.MustCompile("`([A-Za-z0-9_/.]+ Test[A-Za-z0-9_]+)`")
+)
+
+// RowsClaimed reads the README's table of what is survived.
+func RowsClaimed(readme []byte) Claims {
+	claims := Claims{}
+	for _, line := range claim.FindAllSubmatch(readme, -1) {
+		row, err := strconv.Atoi(string(line[1]))
+		if err != nil {
+			continue // more digits than a number has
+		}
+		claims[row] = []string{}
+		for _, test := range namedTest.FindAllSubmatch(line[2], -1) {
+			claims[row] = append(claims[row], string(test[1]))
+		}
+	}
+	return claims
+}
+
+// Differences says where what is claimed is not what is shown.
+func (c Claims) Differences(shown Shown) (wrong []string) {
+	for row, tests := range c {
+		if len(tests) == 0 {
+			wrong = append(wrong, fmt.Sprintf("row %d names no test", row))
+		}
+		for _, test := range tests {
+			if !slices.Contains(shown[row], test) {
+				wrong = append(wrong, fmt.Sprintf("row %d is shown by %s, says the README, but no such test says so in its comment", row, test))
+			}
+		}
+	}
+	slices.Sort(wrong)
+	return wrong
+}

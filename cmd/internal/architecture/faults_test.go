@@ -1,0 +1,55 @@
+package architecture
+
+import (
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestTheReadmeClaimsOnlyFaultsThatTestsShow(t *testing.T) {
+	t.Parallel()
+	tree, err := Load(os.DirFS(root))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown, err := RowsShown(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := slices.IndexFunc(tree.Texts, func(text Text) bool { return text.Path == "README.md" })
+	if readme < 0 {
+		t.Fatal("there is no README.md")
+	}
+	claims := RowsClaimed(tree.Texts[readme].Content)
+	if len(claims) < 30 {
+		t.Errorf("only %d rows of the fault matrix are in the README's table", len(claims))
+	}
+	for _, wrong := range claims.Differences(shown) {
+		t.Error(wrong)
+	}
+}
+
+func TestClaimsAreCompared(t *testing.T) {
+	t.Parallel()
+	tree := Tree{Texts: []Text{
+		{Path: "a/b_test.go", Content: []byte("package a\n\n// Rows 1, 2\n// and 30 of the fault matrix: things break.\nfunc TestBreaks(t *testing.T) {}\n\n// Row 4 of something else.\nfunc TestOther(t *testing.T) {}\n")},
+		{Path: "a/c.go", Content: []byte("package a\n\n// Row 5 of the fault matrix.\nfunc TestNot() {}\n")},
+	}}
+	shown, err := RowsShown(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := []string{"a TestBreaks"}
+	if diff := cmp.Diff(Shown{1: by, 2: by, 30: by}, shown); diff != "" {
+		t.Errorf("rows shown (-want +got):\n%s", diff)
+	}
+	claims := RowsClaimed([]byte("| 1 | fault | holds | `a TestBreaks` |\n| 2 | fault | holds | none |\n| 5 | fault | holds | `a TestNot`, `a TestBreaks` |\nrow 30\n"))
+	want := []string{"row 2 names no test",
+		"row 5 is shown by a TestBreaks, says the README, but no such test says so in its comment",
+		"row 5 is shown by a TestNot, says the README, but no such test says so in its comment"}
+	if diff := cmp.Diff(want, claims.Differences(shown)); diff != "" {
+		t.Errorf("differences (-want +got):\n%s", diff)
+	}
+}

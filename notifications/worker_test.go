@@ -232,51 +232,6 @@ func TestSenderThatDied(t *testing.T) {
 	}
 }
 
-// Row 54 of the fault matrix, first part: a server that is busy three times, at each step, and one that says no.
-func TestServerThatRefuses(t *testing.T) {
-	t.Parallel()
-	for _, stage := range []inbox.Stage{inbox.StageMail, inbox.StageRcpt, inbox.StageData} {
-		for name, outcome := range map[string]notifications.Outcome{"Confirmed": confirmation("o1"), "Refunded": refund("o1")} {
-			t.Run("Busy"+string(stage)+name, func(t *testing.T) {
-				t.Parallel()
-				p := open(t)
-				var asked atomic.Int32
-				p.box.Behave(func(_ context.Context, at inbox.Stage, _, _ string) error {
-					if at == stage && asked.Add(1) <= 3 {
-						return inbox.Refuse(451, "try ada@example.com later")
-					}
-					return nil
-				})
-				_, m := p.queued(t, outcome)
-				p.runs(t, p.service(t))
-				p.becomes(t, "o1", 0, notifications.StatusSent)
-				if got := len(p.mails(m.MessageID)); got != 1 {
-					t.Errorf("%d mails, want 1", got)
-				}
-			})
-		}
-		t.Run("No"+string(stage), func(t *testing.T) {
-			t.Parallel()
-			p := open(t)
-			var asked atomic.Int32
-			p.box.Behave(func(_ context.Context, at inbox.Stage, _, _ string) error {
-				if at == stage {
-					asked.Add(1)
-					return inbox.Refuse(550, "ada@example.com is not here")
-				}
-				return nil
-			})
-			p.queued(t, confirmation("o1"))
-			p.runs(t, p.service(t))
-			m := p.becomes(t, "o1", 0, notifications.StatusFailed)
-			p.settled(t)
-			if !strings.Contains(m.Error, "550") || strings.Contains(m.Error, "ada@") || asked.Load() != 1 {
-				t.Errorf("said %q after %d tries; want the reply without the address, after one", m.Error, asked.Load())
-			}
-		})
-	}
-}
-
 // Row 54 of the fault matrix, second part: a server that takes a mail and never says so. Others go on meanwhile.
 func TestServerThatHangsAfterTheMail(t *testing.T) {
 	t.Parallel()

@@ -97,6 +97,6 @@ func TestViewShowsWhatNeedsAttention(t *testing.T) {
 	}
 	waitFor(t, "the archive has all events", func() bool {
 		head, err := view.ReadArchiveHead(ctx, db.Collection(notifications.CollectionArchive), events.StreamNotifications)
-		return err == nil && head.Last == uint64(p.length(t))
+		return err == nil && head.Last == p.length(t)
 	})
 }

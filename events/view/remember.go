@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -210,12 +211,14 @@ func (r *Rememberer) flush(ctx context.Context, batch []feed.Message) error {
 		return err
 	}
 	crash.In(r.view.Name, "view.archived")
-	for _, c := range r.view.Collections {
-		documents, err := r.render(ctx, c, batch)
-		if err != nil {
-			return err
-		}
-		if err := r.writer.upsert(ctx, c.Name, documents); err != nil {
+	begun := time.Now()
+	if err := r.write(ctx, batch, false); err != nil {
+		return err
+	}
+	// Whoever was suspended between reading a state and writing it may have written over what a standby wrote meanwhile.
+	// What the broker says now is at least as new as that; what is remembered here may not be.
+	if time.Since(begun) > feed.PinnedTTL {
+		if err := r.write(ctx, batch, true); err != nil {
 			return err
 		}
 	}
@@ -225,14 +228,31 @@ func (r *Rememberer) flush(ctx context.Context, batch []feed.Message) error {
 	return r.config.Sync() // else a power cut could take what the broker was told to have been remembered
 }
 
+// write brings every document up to date that the batch touches, afresh from the broker or from what is remembered.
+func (r *Rememberer) write(ctx context.Context, batch []feed.Message, afresh bool) error {
+	for _, c := range r.view.Collections {
+		documents, err := r.render(ctx, c, batch, afresh)
+		if err != nil {
+			return err
+		}
+		if err := r.writer.upsert(ctx, c.Name, documents); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // render reads the newest state of every entity that the batch touches, several at a time: a view that drains a backlog
 // has none of them in memory, and would mostly wait for answers. One that cannot be read (written by newer code,
 // say) keeps its old document; a rebuild with code that can read it will mend that.
-func (r *Rememberer) render(ctx context.Context, c Collection, batch []feed.Message) ([]Document, error) {
+func (r *Rememberer) render(ctx context.Context, c Collection, batch []feed.Message, afresh bool) ([]Document, error) {
 	touched := map[string]uint64{}
 	for _, m := range batch {
 		if id, ok := c.id(m.Subject()); ok {
 			touched[id] = m.Sequence
+			if afresh {
+				touched[id] = math.MaxUint64 // newer than anything that is remembered
+			}
 		}
 	}
 	documents := make([]Document, 0, len(touched))

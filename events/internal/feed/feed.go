@@ -27,12 +27,11 @@ import (
 // group is the priority group that exclusive consumers are pinned in.
 const group = "active"
 
-// How soon a standby takes over from a replica that died. A pin lasts pinnedTTL without a new pull, and an idle replica
-// pulls anew every pullExpiry, so the latter must be the shorter one.
-const (
-	pinnedTTL  = 5 * time.Second
-	pullExpiry = 2 * time.Second
-)
+// PinnedTTL is how soon a standby takes over from a replica that died: so long a pin lasts without a new pull.
+const PinnedTTL = 5 * time.Second
+
+// pullExpiry is how often an idle replica pulls anew; it must be shorter than a pin lasts.
+const pullExpiry = 2 * time.Second
 
 // Config is one durable consumer.
 type Config struct {
@@ -52,7 +51,7 @@ func (c Config) Consumer(replicas int) jetstream.ConsumerConfig {
 		MaxAckPending: c.MaxAckPending, FilterSubjects: c.Filter, MaxDeliver: -1, Replicas: replicas,
 	}
 	if c.Exclusive {
-		config.PriorityPolicy, config.PriorityGroups, config.PinnedTTL = jetstream.PriorityPolicyPinned, []string{group}, pinnedTTL
+		config.PriorityPolicy, config.PriorityGroups, config.PinnedTTL = jetstream.PriorityPolicyPinned, []string{group}, PinnedTTL
 	}
 	return config
 }
@@ -185,7 +184,7 @@ func (f *Feed) read(ctx context.Context) error {
 	defer stop()
 	var seq sequencer
 	for {
-		msg, err := iterator.Next(jetstream.NextMaxWait(pinnedTTL))
+		msg, err := iterator.Next(jetstream.NextMaxWait(PinnedTTL))
 		if errors.Is(err, nats.ErrTimeout) || errors.Is(err, jetstream.ErrNoHeartbeat) {
 			if err := f.lookAfter(ctx); err != nil {
 				return err

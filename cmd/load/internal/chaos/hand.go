@@ -47,7 +47,7 @@ func (h *Hand) Counts() map[string]int {
 	return maps.Clone(h.count)
 }
 
-// Run goes through a plan and tells of every fault as it begins. It returns when all are over and undone; when ctx ends
+// Run goes through a plan and tells of every fault as it begins, of one at a time. It returns when all are over and undone; when ctx ends
 // that is at once. An error means that something could not be done or undone, which says nothing about the shop.
 func (h *Hand) Run(ctx context.Context, shop *fleet.Fleet, plan []Fault, told func(Fault)) error {
 	problems := make([]error, len(plan))
@@ -71,8 +71,8 @@ func (h *Hand) inflict(ctx context.Context, shop *fleet.Fleet, f Fault, told fun
 	if errors.Is(err, os.ErrProcessDone) {
 		err = nil
 	} else if err == nil {
-		told(f)
 		h.mu.Lock()
+		told(f)
 		h.count[string(f.Kind)]++
 		h.mu.Unlock()
 		wait(ctx, f.For)

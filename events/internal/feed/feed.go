@@ -186,7 +186,7 @@ func (f *Feed) read(ctx context.Context) error {
 	for {
 		msg, err := iterator.Next(jetstream.NextMaxWait(PinnedTTL))
 		if errors.Is(err, nats.ErrTimeout) || errors.Is(err, jetstream.ErrNoHeartbeat) {
-			if err := f.lookAfter(ctx); err != nil {
+			if err := f.lookAfter(ctx, &seq); err != nil {
 				return err
 			}
 			continue
@@ -224,28 +224,38 @@ func (f *Feed) era(msg jetstream.Msg) era {
 
 // lookAfter sees to a consumer from which nothing has come for a while. A broker that was only slow keeps the iterator,
 // because with it would go the pin. What a replica had in hand when it died is delivered again after AckWait, or when a
-// newer message shows the gap; if neither comes soon, the first to find the consumer unclaimed has it start over.
-func (f *Feed) lookAfter(ctx context.Context) error {
+// newer message shows the gap; if neither comes soon, the first to find the consumer unclaimed has it start over. So does
+// the one that has the pin when the last deliveries did not reach it: a client that is late drops what it cannot hold.
+func (f *Feed) lookAfter(ctx context.Context, seq *sequencer) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	info, err := f.consumer.Info(ctx)
 	if err != nil {
 		return fmt.Errorf("look after consumer %s: %w", f.config.Name, err)
 	}
-	if !f.config.Exclusive || info.Paused || info.NumAckPending == 0 || isClaimed(info) {
+	if !f.config.Exclusive || info.Paused || info.NumAckPending == 0 {
 		return nil // of one that is paused nothing comes, whatever it does; what it missed shows when it is resumed
+	}
+	pin := claimedBy(info)
+	dropped := pin != "" && pin == seq.era.pin && seq.behind(info.Delivered.Consumer)
+	if pin != "" && !dropped {
+		return nil
+	}
+	if dropped {
+		f.log.Logger().Warn("deliveries did not arrive", "consumer", f.config.Name, "delivered", info.Delivered.Consumer, "next", seq.next)
+		seq.next = 1
 	}
 	return f.startAtFloor(ctx)
 }
 
-// isClaimed reports whether a replica that is alive has the pin.
-func isClaimed(info *jetstream.ConsumerInfo) bool {
+// claimedBy is the pin of the replica that is active, "" when none is.
+func claimedBy(info *jetstream.ConsumerInfo) (pin string) {
 	for _, g := range info.PriorityGroups {
 		if g.PinnedClientID != "" {
-			return true
+			return g.PinnedClientID
 		}
 	}
-	return false
+	return ""
 }
 
 // startAtFloor has the broker forget what it delivered and was not acknowledged, and deliver it again, in order.

@@ -2,10 +2,14 @@ package feed_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"tillstream/events"
 	"tillstream/events/embedded"
@@ -47,6 +51,65 @@ func TestSuccessorGetsWhatWasInHand(t *testing.T) {
 	first.Close()
 	if got := take(ctx, second, len(want)); !slices.Equal(got, want) {
 		t.Errorf("its successor got %v, want %v", got, want)
+	}
+}
+
+// Deliveries that a client was too late to take, the last ones of a stream, come again without waiting for AckWait. They
+// are lost here by asking for them under the feed's own pin.
+func TestWhatWasDroppedOnTheWayComesAgain(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	f, err := feed.Open(t.Context(), l, feed.Config{Name: "late", Stream: events.StreamOrders, Exclusive: true, Prefetch: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	journal := log.Journal{Stream: events.StreamOrders, Subject: events.PrefixOrder + "one"}
+	say := func() {
+		t.Helper()
+		err := l.Do(t.Context(), func(tx *log.Tx) error {
+			return journal.Append(tx, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: "one"}, By: "shopper"})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second) // less than AckWait
+	defer cancel()
+	say()
+	first := f.Take(ctx, 1)
+	if len(first) != 1 {
+		t.Fatal("the first message did not come")
+	}
+	f.Acknowledge(first)
+	request := fmt.Sprintf(`{"batch":1,"expires":500000000,"group":"active","id":%q}`, first[0].Headers().Get("Nats-Pin-Id"))
+	thief, err := l.JetStream().Conn().SubscribeSync("somewhere.else")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stolen := uint64(0)
+	for stolen == 0 { // the feed has asked too, and may be first
+		if err := l.JetStream().Conn().PublishRequest("$JS.API.CONSUMER.MSG.NEXT.ORDERS.late", "somewhere.else", []byte(request)); err != nil {
+			t.Fatal(err)
+		}
+		say()
+		m, err := thief.NextMsg(time.Second)
+		if errors.Is(err, nats.ErrTimeout) && ctx.Err() == nil {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if meta, err := m.Metadata(); err == nil { // else it is told that its time is up
+			stolen = meta.Sequence.Stream
+		}
+	}
+	var got []uint64
+	for !slices.Contains(got, stolen) && ctx.Err() == nil {
+		got = append(got, take(ctx, f, 1)...)
+	}
+	if !slices.Contains(got, stolen) {
+		t.Errorf("the feed got %v, and never %d", got, stolen)
 	}
 }
 

@@ -34,3 +34,6 @@ func (s *sequencer) judge(e era, number uint64) verdict {
 	s.era, s.next = e, 1
 	return startOver
 }
+
+// behind reports whether the broker has delivered more than has arrived.
+func (s *sequencer) behind(delivered uint64) bool { return s.next > 0 && delivered >= s.next }

@@ -51,6 +51,7 @@ func (s *Service) Deciders() []worker.Decider {
 			worker.On(func(tx *log.Tx, _ events.Event, p events.OrdersDue) error {
 				crash.At("timers.fired")
 				for _, id := range p.Orders {
+					tx.About(id)
 					if err := decide(tx, id, func(o Order) []events.Payload { return o.Expire(tx.Now()) }); err != nil {
 						return err
 					}

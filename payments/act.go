@@ -227,6 +227,7 @@ func (s *Service) say(ctx context.Context, cause events.Event, orderID string, r
 	var refused error
 	err := s.log.Do(ctx, func(tx *log.Tx) error {
 		tx.Because(cause)
+		tx.About(orderID) // the cause may be a webhook
 		return decide(tx, orderID, func(p Payment) (facts []events.Payload, err error) {
 			facts, refused = rule(p)
 			return facts, refused

@@ -34,6 +34,11 @@ func TestBuyerPaysAndTheMoneyIsTakenOnce(t *testing.T) {
 	if diff := cmp.Diff(want, w.said("payments."+orderID)); diff != "" {
 		t.Errorf("said, want-, got+:\n%s", diff)
 	}
+	for _, e := range w.history(events.StreamPayments) {
+		if e.Subject == events.PrefixPayment+orderID && (e.CorrelationID != orderID || e.CausationID == "") {
+			t.Errorf("%s is about order %q because of %q", e.Type, e.CorrelationID, e.CausationID)
+		}
+	}
 	var after PaymentView
 	if w.get(orderID, 0, &after); after.Status != StatusCaptured || after.ClientSecret != "" {
 		t.Errorf("afterwards %+v", after)

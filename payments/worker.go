@@ -44,6 +44,7 @@ func (s *Service) Deciders() []worker.Decider {
 				if err != nil || !found {
 					return err
 				}
+				tx.About(in.OrderID)
 				return decide(tx, in.OrderID, func(p Payment) ([]events.Payload, error) { return Heard(p, in, s.livemode) })
 			}),
 		}},

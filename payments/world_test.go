@@ -187,7 +187,11 @@ func (w *world) until(what string, holds func() bool) {
 // say has orders state facts.
 func (w *world) say(orderID string, facts ...events.Payload) {
 	w.t.Helper()
-	if err := w.log.Do(w.t.Context(), func(tx *log.Tx) error { return orders.Append(tx, orderID, facts...) }); err != nil {
+	err := w.log.Do(w.t.Context(), func(tx *log.Tx) error {
+		tx.About(orderID)
+		return orders.Append(tx, orderID, facts...)
+	})
+	if err != nil {
 		w.t.Fatal(err)
 	}
 }

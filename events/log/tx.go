@@ -62,10 +62,9 @@ func (tx *Tx) Because(e events.Event) (unit int) {
 	return tx.units.begin()
 }
 
-// About names the order that what is appended from here on is about, when no event causes it.
-func (tx *Tx) About(orderID string) {
-	tx.cause = events.Event{CorrelationID: orderID, TraceParent: tx.cause.TraceParent}
-}
+// About names the order that what is appended from here on is about, where the event that causes it does not: there is
+// none, or it is about several orders, or comes from outside.
+func (tx *Tx) About(orderID string) { tx.cause.CorrelationID = orderID }
 
 // Traced names the W3C trace context of what is appended from here on, when no event causes it.
 func (tx *Tx) Traced(traceParent string) { tx.cause.TraceParent = traceParent }

@@ -11,8 +11,8 @@ import (
 // ErrNoAddress is returned when every port that was tried is taken.
 var ErrNoAddress = errors.New("no free address")
 
-// given are the addresses that this process has handed out: a server that is down does not show.
-var given sync.Map
+// reserved are the ports that this process has handed out: a server that is down does not show.
+var reserved sync.Map
 
 // FreeAddr finds an address for a server that will be killed and started again on it. It stays below the ports that
 // the system gives to outgoing connections: one of those, dialled while the server is away, can be given to the very
@@ -21,10 +21,18 @@ func FreeAddr() (string, error) {
 	const from, ports, tries = 20_000, 10_000, 100
 	var last error
 	for range tries {
-		addr := fmt.Sprintf("127.0.0.1:%d", from+rand.IntN(ports))
-		if _, taken := given.LoadOrStore(addr, true); taken {
+		port := from + rand.IntN(ports)
+		if _, ours := reserved.Load(port); ours {
 			continue
 		}
+		free, err := reserve(port)
+		if err != nil {
+			return "", err
+		}
+		if !free {
+			continue
+		}
+		addr := fmt.Sprintf("127.0.0.1:%d", port)
 		listener, err := net.Listen("tcp", addr)
 		if err != nil {
 			last = err

@@ -28,13 +28,15 @@ type deed struct {
 	said  events.Payload // what the order says; nil: units are received
 	order int
 	units int64
+	short bool // nothing is done: fewer units than these are seen to be available
 }
 
 // result is what the doer of a deed learnt. The level is known to whoever moved it.
 type result struct {
-	state inventory.State // of the reservation, afterwards
-	moved bool
-	level events.StockLevel
+	state   inventory.State // of the reservation, afterwards
+	refused bool            // by this deed, not before
+	moved   bool
+	level   events.StockLevel
 }
 
 // shelf is the sequential model: one item, as a shopkeeper with a pencil would keep it.
@@ -46,13 +48,19 @@ type shelf struct {
 var shelfModel = porcupine.Model{
 	Init: func() any { return shelf{} },
 	Step: func(state, input, output any) (bool, any) {
-		next, want := state.(shelf).step(input.(deed))
-		return want == output.(result), next
+		before, d, got := state.(shelf), input.(deed), output.(result)
+		if d.short {
+			return before.level.Available < d.units, before
+		}
+		next, want := before.step(d, got.refused)
+		return want == got, next
 	},
 	DescribeOperation: func(input, output any) string { return fmt.Sprintf("%+v -> %+v", input, output) },
 }
 
-func (s shelf) step(d deed) (shelf, result) {
+// step does a deed. A refusal writes the reservation and not the shelf, so the log does not hold the two together: that the
+// shelf was short is a deed of its own, at another moment of the same attempt.
+func (s shelf) step(d deed, refused bool) (shelf, result) {
 	if d.said == nil {
 		s.level.OnHand, s.level.Available = s.level.OnHand+d.units, s.level.Available+d.units
 		return s, result{moved: true, level: s.level}
@@ -62,8 +70,11 @@ func (s shelf) step(d deed) (shelf, result) {
 	case events.OrderPlaced:
 		switch {
 		case *state != inventory.StateNone:
-		case s.level.Available < d.units:
+		case refused:
 			*state = inventory.StateRefused
+			return s, result{state: *state, refused: true}
+		case s.level.Available < d.units: // must have been refused
+			return s, result{state: inventory.StateRefused}
 		default:
 			*state, moved = inventory.StateHeld, true
 			s.level.Available, s.level.Held = s.level.Available-d.units, s.level.Held+d.units
@@ -110,6 +121,7 @@ func (d deed) do(ctx context.Context, l *log.Log, sku string) (result, error) {
 		}
 		var err error
 		got, err = learn(tx, sku, id, tx.Len() > before+1) // a movement comes with the word about the reservation
+		got.refused = tx.Len() == before+1 && got.state == inventory.StateRefused
 		return err
 	})
 	return got, err
@@ -170,9 +182,13 @@ func record(t *testing.T, logs []*log.Log, sku string, seed uint64) []porcupine.
 					t.Errorf("%+v: %v", d, err)
 					return
 				}
+				done := porcupine.Operation{ClientId: client, Input: d, Output: got, Call: int64(called), Return: int64(time.Since(started))}
 				mu.Lock()
-				history = append(history, porcupine.Operation{ClientId: client, Input: d, Output: got,
-					Call: int64(called), Return: int64(time.Since(started))})
+				history = append(history, done)
+				if got.refused {
+					done.Input, done.Output = deed{units: d.units, short: true}, result{}
+					history = append(history, done)
+				}
 				mu.Unlock()
 			}
 		})

@@ -56,9 +56,10 @@ func TestAPausedWorkerRests(t *testing.T) {
 	defer stop()
 	s.say("3", "orders.o1", "", "", events.OrderExpired{})
 	await(t, func() bool { return w.Degraded() != nil })
-	await(t, func() bool { return onlyConsumer(t, s).Active }) // it asks, and gets nothing
-	if lag := onlyConsumer(t, s).Lag(); lag != 2 || len(handled) > 0 {
-		t.Errorf("lag %d, and %d handled while paused", lag, len(handled))
+	// It asks, and gets nothing. The broker counts what waits a moment after it has acknowledged the event.
+	await(t, func() bool { c := onlyConsumer(t, s); return c.Active && c.Lag() == 2 })
+	if len(handled) > 0 {
+		t.Errorf("%d handled while paused", len(handled))
 	}
 	if resumed, err := s.Resume(t.Context(), []string{"watcher"}); err != nil || len(resumed) != 1 || resumed[0].Paused != nil {
 		t.Fatalf("%+v, %v", resumed, err)

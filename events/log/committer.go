@@ -17,13 +17,19 @@ import (
 )
 
 // committer is the one writer that this process has for a stream. It gathers what waits into one atomic batch, has one
-// in flight, and answers everybody when it is on disk. Nothing waits on a timer: a batch is whatever queued up while
-// the last one was being committed, so one fsync serves as many writers as there are.
+// in flight, and answers everybody when it is on disk: a batch is what queued up while the last one was being committed,
+// so one fsync serves as many writers as there are. Those who were answered together mostly ask again together, so after
+// a batch of many the next one waits for as many, a little; a lone writer waits for nobody. (PostgreSQL knows this as
+// commit_delay.)
 type committer struct {
 	log    *Log
 	stream string
 	queue  chan *request
 	left   *request // taken from the queue, did not fit into the batch
+
+	// of the last batch
+	answered int // requests
+	took     time.Duration
 
 	mu     sync.RWMutex // closing excludes sending
 	closed bool
@@ -38,6 +44,9 @@ type request struct {
 	// uncertain: an earlier try ended without an answer, so a conflict may be with ourselves
 	uncertain bool
 }
+
+// maxPatience bounds how long a batch waits for more requests.
+const maxPatience = 2 * time.Millisecond
 
 func startCommitter(l *Log, stream string) *committer {
 	c := &committer{log: l, stream: stream, queue: make(chan *request, 4096), done: make(chan struct{})}
@@ -82,12 +91,13 @@ func (c *committer) run() {
 		crash.In(c.stream, "append.gathered")
 		started := time.Now()
 		c.store(batch)
-		c.log.metrics.observe(c.stream, batch, time.Since(started))
+		c.answered, c.took = len(batch), time.Since(started)
+		c.log.metrics.observe(c.stream, batch, c.took)
 	}
 }
 
-// gather waits for a request and takes along what else is there, as long as it fits and touches other subjects: two
-// expectations about one subject cannot both hold in one batch.
+// gather waits for a request and takes along what else is there or about to come, as long as it fits and touches other
+// subjects: two expectations about one subject cannot both hold in one batch.
 func (c *committer) gather() []*request {
 	first := c.left
 	c.left = nil
@@ -99,23 +109,39 @@ func (c *committer) gather() []*request {
 	}
 	batch, size, subjects := []*request{first}, len(first.messages), map[string]bool{}
 	claim(subjects, first)
-	for yielded := false; ; {
+	var patience <-chan time.Time // nil until somebody is waited for
+	for {
+		r := c.queued()
+		if r == nil && len(batch) < c.answered {
+			if patience == nil {
+				patience = time.After(min(c.took/4, maxPatience))
+			}
+			select {
+			case r = <-c.queue:
+			case <-patience:
+			}
+		}
+		if r == nil { // nobody else, or closed
+			return batch
+		}
+		if size+len(r.messages) > MaxBatch || !claim(subjects, r) {
+			c.left = r
+			return batch
+		}
+		batch, size = append(batch, r), size+len(r.messages)
+	}
+}
+
+// queued returns a request that is there, nil when none is. Others that are ready to run may run before that is said.
+func (c *committer) queued() *request {
+	for yielded := false; ; yielded = true {
 		select {
-		case r, ok := <-c.queue:
-			if !ok {
-				return batch
-			}
-			if size+len(r.messages) > MaxBatch || !claim(subjects, r) {
-				c.left = r
-				return batch
-			}
-			batch, size, yielded = append(batch, r), size+len(r.messages), false
+		case r := <-c.queue:
+			return r
 		default:
 			if yielded {
-				return batch
+				return nil
 			}
-			// Those who were answered a moment ago are about to ask again: let them run first, for as long as they do.
-			yielded = true
 			runtime.Gosched()
 		}
 	}

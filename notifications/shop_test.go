@@ -124,8 +124,8 @@ func (p *post) idle(t testing.TB, stream, name string) bool {
 	if err != nil {
 		return false
 	}
-	info, err := consumer.Info(t.Context())
-	return err == nil && info.NumPending == 0 && info.NumAckPending == 0
+	done, err := logtest.CaughtUp(t.Context(), p.log.JetStream(), consumer.CachedInfo())
+	return err == nil && done
 }
 
 // waitFor polls for a fact.

@@ -13,6 +13,7 @@ import (
 
 	"tillstream/cmd/internal/invariants"
 	"tillstream/events"
+	"tillstream/events/replay"
 )
 
 // envelope is the headers of an event of a type that says it is of a version.
@@ -102,31 +103,39 @@ func (m *market) throwIn(t *testing.T) map[origin]string {
 	return thrown
 }
 
-// setAside waits until every worker has come to the end of its stream, and expects all garbage to be parked by then, with
-// a reason, and nothing else.
+// setAside waits until all garbage is parked and no worker has anything left to do, and expects a reason for each, and
+// nothing else to be parked.
 func (m *market) setAside(t *testing.T, thrown map[origin]string) {
 	t.Helper()
-	waitFor(t, "all workers have read all streams", func() bool { return m.backlog(t) == 0 })
+	missing := maps.Clone(thrown)
+	defer func() {
+		for at, name := range missing {
+			t.Errorf("%s at %s/%d was parked by nobody", name, at.stream, at.sequence)
+		}
+	}()
+	waitFor(t, "all garbage is parked", func() bool {
+		for _, p := range m.allParked(t) {
+			delete(missing, origin{p.Stream, p.EventParked.Sequence})
+		}
+		return len(missing) == 0 && m.backlog(t) == 0
+	})
+	for _, p := range m.allParked(t) {
+		if _, ours := thrown[origin{p.Stream, p.EventParked.Sequence}]; !ours || p.Error == "" || p.Fingerprint == "" || p.Worker == "" {
+			t.Errorf("parked: %+v", p)
+		}
+		m.parked = append(m.parked, invariants.Parked{Worker: p.Worker, Stream: p.Stream, Sequence: p.EventParked.Sequence})
+	}
+}
+
+func (m *market) allParked(t *testing.T) []replay.Parked {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	parked, err := m.log.AllParked(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := map[origin]bool{}
-	for _, p := range parked {
-		at := origin{p.Stream, p.EventParked.Sequence}
-		if _, ours := thrown[at]; !ours || p.Error == "" || p.Fingerprint == "" || p.Worker == "" {
-			t.Errorf("parked: %+v", p)
-		}
-		seen[at] = true
-		m.parked = append(m.parked, invariants.Parked{Worker: p.Worker, Stream: p.Stream, Sequence: p.EventParked.Sequence})
-	}
-	for at, name := range thrown {
-		if !seen[at] {
-			t.Errorf("%s at %s/%d was parked by nobody", name, at.stream, at.sequence)
-		}
-	}
+	return parked
 }
 
 // backlog is how many events still wait for workers.

@@ -118,16 +118,12 @@ func await(t testing.TB, what string, reached func() bool) {
 
 func acknowledged(t testing.TB, l *log.Log) func() bool {
 	return func() bool {
-		s, err := l.Stream(events.StreamInventory)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := s.Consumer(t.Context(), "stock-view")
+		c, err := l.JetStream().Consumer(t.Context(), events.StreamInventory, "stock-view")
 		if err != nil {
 			return false
 		}
-		info := c.CachedInfo()
-		return info.NumPending == 0 && info.NumAckPending == 0 && info.Delivered.Consumer > 0
+		done, err := logtest.CaughtUp(t.Context(), l.JetStream(), c.CachedInfo())
+		return err == nil && done && c.CachedInfo().Delivered.Consumer > 0
 	}
 }
 

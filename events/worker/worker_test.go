@@ -115,13 +115,9 @@ func count(t testing.TB, l *log.Log, stream string) uint64 {
 // caughtUp waits until a consumer has acknowledged all of its stream.
 func caughtUp(t testing.TB, l *log.Log, stream, consumer string) {
 	t.Helper()
-	s, err := l.Stream(stream)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for ticker := time.NewTicker(10 * time.Millisecond); ; {
-		if c, err := s.Consumer(t.Context(), consumer); err == nil {
-			if info := c.CachedInfo(); info.NumPending == 0 && info.NumAckPending == 0 && info.Delivered.Consumer > 0 {
+		if c, err := l.JetStream().Consumer(t.Context(), stream, consumer); err == nil {
+			if done, err := logtest.CaughtUp(t.Context(), l.JetStream(), c.CachedInfo()); err == nil && done && c.CachedInfo().Delivered.Consumer > 0 {
 				ticker.Stop()
 				return
 			}

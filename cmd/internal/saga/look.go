@@ -66,8 +66,10 @@ func (s *Shop) idle(ctx context.Context) (bool, error) {
 		}
 		consumers := stream.ListConsumers(ctx)
 		for info := range consumers.Info() {
-			if awaited[info.Name] > 0 && (info.NumPending > 0 || info.NumAckPending > 0) {
-				return false, nil
+			if awaited[info.Name] > 0 {
+				if done, err := logtest.CaughtUp(ctx, s.Log.JetStream(), info); err != nil || !done {
+					return false, err
+				}
 			}
 			delete(awaited, info.Name)
 		}

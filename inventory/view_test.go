@@ -1,52 +1,21 @@
 package inventory_test
 
 import (
-	"context"
-	"errors"
-	"os"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events"
-	"tillstream/events/embedded"
 	"tillstream/events/view"
+	"tillstream/events/view/viewtest"
 	"tillstream/inventory"
 )
-
-// database is one of this test's own: on the server that TEST_MONGODB_URI names, else on an embedded one.
-func database(t *testing.T) *mongo.Database {
-	t.Helper()
-	uri := os.Getenv("TEST_MONGODB_URI")
-	if uri == "" {
-		server, err := embedded.StartMongo(embedded.MongoConfig{Dir: t.TempDir()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(server.Stop)
-		uri = server.URI()
-	}
-	db, err := view.Connect(t.Context(), uri)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db = db.Client().Database("inventory_" + strings.ToLower(t.Name()))
-	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context())
-		if err := errors.Join(db.Drop(ctx), db.Client().Disconnect(ctx)); err != nil {
-			t.Error(err)
-		}
-	})
-	return db
-}
 
 func TestViewRemembersItemsStockAndReservations(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	db := database(t)
+	db := viewtest.Database(t)
 	s.stock(t, "A", 5)
 	s.decides(t)
 	s.say(t, "o1", events.OrderPlaced{OrderID: "o1", Lines: lines(2, "A")})

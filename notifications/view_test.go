@@ -2,55 +2,23 @@ package notifications_test
 
 import (
 	"context"
-	"os"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events"
-	"tillstream/events/embedded"
 	"tillstream/events/view"
+	"tillstream/events/view/viewtest"
 	"tillstream/notifications"
 )
-
-// database is TEST_MONGODB_URI when it is set, else FerretDB inside the test.
-func database(t testing.TB) *mongo.Database {
-	t.Helper()
-	uri := os.Getenv("TEST_MONGODB_URI")
-	if uri == "" {
-		server, err := embedded.StartMongo(embedded.MongoConfig{Dir: t.TempDir()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(server.Stop)
-		uri = server.URI()
-	}
-	db, err := view.Connect(t.Context(), uri)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db = db.Client().Database("test_notifications_" + time.Now().UTC().Format("20060102150405_000000000"))
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := db.Drop(ctx); err != nil {
-			t.Error(err)
-		}
-		if err := db.Client().Disconnect(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	return db
-}
 
 func TestViewShowsWhatNeedsAttention(t *testing.T) {
 	t.Parallel()
 	p := open(t)
-	db := database(t)
+	db := viewtest.Database(t)
 	s := p.service(t)
 	_, m := p.queued(t, refund("o1"))
 	p.dies(t, m)

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -21,10 +20,10 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events"
-	"tillstream/events/embedded"
 	"tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/view"
+	"tillstream/events/view/viewtest"
 	"tillstream/events/worker"
 	"tillstream/payments/sandbox"
 )
@@ -124,25 +123,12 @@ func (w *world) openShop(o setup) {
 // finds a server.
 func (w *world) openDB(o setup) *mongo.Database {
 	w.t.Helper()
-	uri := "mongodb://127.0.0.1:1/" + "payments_" + strings.ReplaceAll(uuid.NewString(), "-", "")
 	if o.remembers {
-		base := strings.TrimSuffix(os.Getenv("TEST_MONGODB_URI"), "/")
-		if base == "" {
-			mongod, err := embedded.StartMongo(embedded.MongoConfig{Dir: w.t.TempDir()})
-			if err != nil {
-				w.t.Fatal(err)
-			}
-			w.t.Cleanup(mongod.Stop)
-			base = strings.TrimSuffix(mongod.URI(), "/")
-		}
-		uri = base + strings.TrimPrefix(uri, "mongodb://127.0.0.1:1")
+		return viewtest.Database(w.t)
 	}
 	ctx, cancel := context.WithCancel(w.t.Context())
-	if !o.remembers {
-		cancel() // nobody answers there; do not wait for it
-	}
-	db, err := view.Connect(ctx, uri)
-	cancel()
+	cancel() // nobody answers there; do not wait for it
+	db, err := view.Connect(ctx, "mongodb://127.0.0.1:1/nowhere")
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"tillstream/events/log/logtest"
 	"tillstream/events/replay"
 	"tillstream/events/view"
+	"tillstream/events/view/viewtest"
 )
 
 // levels is the stock as it is after each movement: every event carries all of it.
@@ -50,35 +51,10 @@ type twoCopies struct {
 
 func newTwoCopies(t *testing.T) *twoCopies {
 	t.Helper()
-	c := &twoCopies{t: t, dir: filepath.Join(t.TempDir(), "store"), addr: "127.0.0.1:0", db: database(t)}
+	c := &twoCopies{t: t, dir: filepath.Join(t.TempDir(), "store"), addr: "127.0.0.1:0", db: viewtest.Database(t)}
 	c.start()
 	c.addr = strings.TrimPrefix(c.server.URL(), "nats://")
 	return c
-}
-
-func database(t *testing.T) *mongo.Database {
-	t.Helper()
-	uri := os.Getenv("TEST_MONGODB_URI")
-	if uri == "" {
-		server, err := embedded.StartMongo(embedded.MongoConfig{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(server.Stop)
-		uri = server.URI()
-	}
-	db, err := view.Connect(t.Context(), uri)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db = db.Client().Database(fmt.Sprintf("test_%d", time.Now().UnixNano()))
-	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context())
-		if err := errors.Join(db.Drop(ctx), db.Client().Disconnect(ctx)); err != nil {
-			t.Error(err)
-		}
-	})
-	return db
 }
 
 // start opens the log on what the store holds. It is the same broker to everybody who was connected.

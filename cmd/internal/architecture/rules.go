@@ -127,8 +127,9 @@ func onlyCmdReadsTheEnvironment(t Tree) []string {
 		}
 		return ""
 	})
+	kits := t.kits()
 	for _, s := range t.Sources {
-		if !s.Test && !strings.HasPrefix(s.Path, "cmd/") {
+		if !s.Test && !kits[path.Join(Module, s.Dir())] && !strings.HasPrefix(s.Path, "cmd/") {
 			wrong = append(wrong, calls(s, "only cmd reads the environment and ends the process",
 				"os.Getenv", "os.LookupEnv", "os.Environ", "os.ExpandEnv", "os.Setenv", "os.Unsetenv", "os.Args", "os.Exit")...)
 		}

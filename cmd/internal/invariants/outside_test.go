@@ -3,9 +3,6 @@ package invariants_test
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -17,9 +14,9 @@ import (
 
 	"tillstream/cmd/internal/invariants"
 	"tillstream/events"
-	"tillstream/events/embedded"
 	"tillstream/events/log/logtest"
 	"tillstream/events/view"
+	"tillstream/events/view/viewtest"
 )
 
 func TestStripeIsCompared(t *testing.T) {
@@ -146,31 +143,6 @@ func TestGarbageIsCounted(t *testing.T) {
 	}
 }
 
-func database(t testing.TB) *mongo.Database {
-	t.Helper()
-	uri := os.Getenv("TEST_MONGODB_URI")
-	if uri == "" {
-		server, err := embedded.StartMongo(embedded.MongoConfig{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(server.Stop)
-		uri = server.URI()
-	}
-	db, err := view.Connect(t.Context(), uri)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db = db.Client().Database(fmt.Sprintf("test_%d", time.Now().UnixNano()))
-	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context())
-		if err := errors.Join(db.Drop(ctx), db.Client().Disconnect(ctx)); err != nil {
-			t.Error(err)
-		}
-	})
-	return db
-}
-
 // remember runs the real views that write the archives, until the test ends.
 func remember(t *testing.T, s *shop, db *mongo.Database) {
 	t.Helper()
@@ -194,7 +166,7 @@ func TestArchivesAreCompared(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	s.everyEnd()
-	db := database(t)
+	db := viewtest.Database(t)
 	remember(t, s, db)
 	options := s.options()
 	options.DB = db

@@ -4,10 +4,8 @@ package process_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,8 +14,7 @@ import (
 
 	"tillstream/cmd/internal/fleet"
 	"tillstream/cmd/internal/processtest"
-	"tillstream/events/embedded"
-	"tillstream/events/view"
+	"tillstream/events/view/viewtest"
 )
 
 func TestMain(m *testing.M) { os.Exit(processtest.Main(m)) }
@@ -42,7 +39,7 @@ type shopFleet struct {
 // startFleet starts the first replica of everything, waits until it works, and then the second, which thus stands by.
 func startFleet(t *testing.T) *shopFleet {
 	t.Helper()
-	f := &shopFleet{settings: fleet.NewSettings(), broker: processtest.StartBroker(t), mongo: database(t)}
+	f := &shopFleet{settings: fleet.NewSettings(), broker: processtest.StartBroker(t), mongo: viewtest.URI(t)}
 	packages := []string{"tillstream/cmd/storefront"}
 	for _, name := range workers {
 		packages = append(packages, "tillstream/cmd/"+name)
@@ -114,36 +111,6 @@ func (f *shopFleet) deliverWebhooksTo(t *testing.T, window string) {
 	if err := f.outside.DeliverWebhooksTo(window); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// database is an empty one, on TEST_MONGODB_URI or the embedded server. Its URI names it.
-func database(t *testing.T) (uri string) {
-	t.Helper()
-	at := os.Getenv("TEST_MONGODB_URI")
-	if at == "" {
-		server, err := embedded.StartMongo(embedded.MongoConfig{Dir: t.TempDir()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(server.Stop)
-		at = server.URI()
-	}
-	u, err := url.Parse(at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.Path = fmt.Sprintf("/test_%d", time.Now().UnixNano())
-	db, err := view.Connect(t.Context(), u.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx := context.Background()
-		if err := errors.Join(db.Drop(ctx), db.Client().Disconnect(ctx)); err != nil {
-			t.Error(err)
-		}
-	})
-	return u.String()
 }
 
 // awaitReady waits until a process says that it can work.

@@ -12,6 +12,7 @@ import (
 
 	"tillstream/cmd/internal/attach"
 	"tillstream/cmd/internal/processtest"
+	"tillstream/events/view/viewtest"
 )
 
 // What the processes of a fleet must agree about.
@@ -40,7 +41,7 @@ func openFleet(t *testing.T) *world {
 	programs := processtest.Build(t, packages...)
 	w := &world{kind: "fleet", trap: filepath.Join(t.TempDir(), "trap")}
 	bank, box := openBank(t), openMailbox(t)
-	w.shop = attach.Shop{NATS: processtest.StartBroker(t).URL, MongoDB: openDatabase(t), Mail: box.page, Stripe: bank.url,
+	w.shop = attach.Shop{NATS: processtest.StartBroker(t).URL, MongoDB: viewtest.URI(t), Mail: box.page, Stripe: bank.url,
 		StripeSecretKey: secretKey, StripePublishableKey: publishableKey, OpsToken: opsToken}
 	env := []string{
 		"MONGODB_URI=" + w.shop.MongoDB, "NATS_URL=" + w.shop.NATS, "OPS_TOKEN=" + opsToken, "TOKEN_SECRET=" + tokenSecret, "HOLD_FOR=" + holdFor,

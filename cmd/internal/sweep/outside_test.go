@@ -5,19 +5,13 @@ package sweep_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"os"
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
-	"tillstream/events/embedded"
-	"tillstream/events/view"
 	"tillstream/notifications/inbox"
 	"tillstream/payments/sandbox"
 )
@@ -98,34 +92,4 @@ func serve(t *testing.T, handler http.Handler) (origin string) {
 		server.Close()
 	})
 	return server.URL
-}
-
-// openDatabase makes an empty one, on TEST_MONGODB_URI or the embedded server. Its URI names it.
-func openDatabase(t *testing.T) (uri string) {
-	t.Helper()
-	at := os.Getenv("TEST_MONGODB_URI")
-	if at == "" {
-		server, err := embedded.StartMongo(embedded.MongoConfig{Dir: t.TempDir()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(server.Stop)
-		at = server.URI()
-	}
-	u, err := url.Parse(at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.Path = fmt.Sprintf("/sweep_%d", time.Now().UnixNano())
-	db, err := view.Connect(t.Context(), u.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx := context.Background()
-		if err := errors.Join(db.Drop(ctx), db.Client().Disconnect(ctx)); err != nil {
-			t.Error(err)
-		}
-	})
-	return u.String()
 }

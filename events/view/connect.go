@@ -20,8 +20,8 @@ const DefaultDatabase = "tillstream"
 const serverSelection = 5 * time.Second
 
 // Connect opens the database that a mongodb:// URI names. Write concern is majority. Retryable writes are on, except
-// for FerretDB, which says of itself in its hello that it is no replica set and has no sessions. The server need not be
-// there yet: then the options are those for MongoDB.
+// for FerretDB, which says of itself in its hello that it is no replica set. The server need not be there yet: then the
+// options are those for MongoDB.
 func Connect(ctx context.Context, uri string) (*mongo.Database, error) {
 	name, err := databaseName(uri)
 	if err != nil {

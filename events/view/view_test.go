@@ -71,11 +71,17 @@ func move(t testing.TB, l *log.Log, sku string, quantity int64) {
 
 func remember(t testing.TB, l *log.Log, db *mongo.Database) (stop func()) {
 	t.Helper()
+	return keep(t, view.New(l, stockView(), view.Config{DB: db, Window: 20 * time.Millisecond}))
+}
+
+// keep runs a view until the test ends, or stops it.
+func keep(t testing.TB, r *view.Rememberer) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := view.New(l, stockView(), view.Config{DB: db, Window: 20 * time.Millisecond}).Run(ctx); err != nil && ctx.Err() == nil {
+		if err := r.Run(ctx); err != nil && ctx.Err() == nil {
 			t.Error(err)
 		}
 	}()

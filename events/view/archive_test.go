@@ -16,6 +16,7 @@ import (
 	"tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/view"
+	"tillstream/events/view/viewtest"
 )
 
 // archiveIsTheLog compares the archive with the stream, message by message and byte by byte.
@@ -61,7 +62,7 @@ func archive(t *testing.T, db *mongo.Database) (all []view.Archived) {
 func TestAnArchiveWhoseHeadIsOldGoesOn(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
-	l, db := logtest.OpenOn(t, server), database(t)
+	l, db := logtest.OpenOn(t, server), viewtest.Database(t)
 	stop := remember(t, l, db)
 	var heads []view.ArchiveHead
 	for range 3 {
@@ -98,7 +99,7 @@ func TestAnArchiveWhoseHeadIsOldGoesOn(t *testing.T) {
 // What is no text comes back as it was, and so does what was restored into a hole.
 func TestTheArchiveKeepsBytes(t *testing.T) {
 	t.Parallel()
-	db := database(t)
+	db := viewtest.Database(t)
 	now := time.Now().UTC().Round(0)
 	want := []view.Archived{
 		view.ArchivedFrom(3, now, "inventory.stock.A", nats.Header{"ce-id": {"1"}, "Two": {"a", "b"}}, []byte(`{"quantity": 1}`)),

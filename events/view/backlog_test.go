@@ -15,6 +15,7 @@ import (
 	"tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/view"
+	"tillstream/events/view/viewtest"
 )
 
 // backlogEvents is how long the backlog is: BACKLOG=100000 for the figure that counts.
@@ -32,7 +33,7 @@ func backlogEvents(t testing.TB) int {
 func TestABacklogIsDrained(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
-	seller, l, db := logtest.OpenOn(t, server), logtest.OpenOn(t, server), database(t)
+	seller, l, db := logtest.OpenOn(t, server), logtest.OpenOn(t, server), viewtest.Database(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var running sync.WaitGroup

@@ -16,6 +16,7 @@ import (
 	"tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/view"
+	"tillstream/events/view/viewtest"
 )
 
 // flush is what a view writes for a batch, in this order: its events, how far the archive goes, new items, known items.
@@ -154,16 +155,16 @@ func (s *shopkeeper) archiveHasNothingTwice(t *testing.T) {
 	}
 }
 
-// Row 25 of the fault matrix: a real replica set whose primary steps down while the view writes, three times. It needs
-// TEST_MONGODB_URI to name a replica set, with the right to make it step down, and the set for itself: it runs before the
-// parallel tests of this package; with those of other packages on the same set, say go test -p 1.
+// Row 25 of the fault matrix: a real replica set whose primary steps down while the view writes, three times. It wants
+// TEST_MONGODB_URI to name one, with the right to make it step down, and TEST_MONGODB_FAILOVER to say that nobody else uses
+// it meanwhile.
 func TestAReplicaSetFailsOver(t *testing.T) {
-	if os.Getenv("TEST_MONGODB_URI") == "" {
-		t.Skip("TEST_MONGODB_URI names no replica set: only TestAPrimaryStepsDown shows this")
+	if os.Getenv("TEST_MONGODB_URI") == "" || os.Getenv("TEST_MONGODB_FAILOVER") == "" {
+		t.Skip("TEST_MONGODB_FAILOVER=1 makes the replica set of TEST_MONGODB_URI fail over: else only TestAPrimaryStepsDown shows this")
 	}
-	db := database(t)
+	db := viewtest.Database(t)
 	if primaryOf(t, db).SetName == "" {
-		t.Skip("TEST_MONGODB_URI names a server that is in no replica set: only TestAPrimaryStepsDown shows this")
+		t.Fatal("TEST_MONGODB_URI names a server that is in no replica set: it cannot fail over")
 	}
 	s := newShopkeeper(t, db)
 	for i := range 3 {

@@ -1,4 +1,4 @@
-package view
+package view_test
 
 import (
 	"os"
@@ -6,47 +6,22 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
-	"tillstream/events/embedded"
+	"tillstream/events/view"
+	"tillstream/events/view/viewtest"
 )
-
-func testDatabase(t *testing.T) *mongo.Database {
-	t.Helper()
-	uri := os.Getenv("TEST_MONGODB_URI")
-	if uri == "" {
-		server, err := embedded.StartMongo(embedded.MongoConfig{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(server.Stop)
-		uri = server.URI()
-	}
-	db, err := Connect(t.Context(), uri)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := db.Client().Disconnect(t.Context()); err != nil && t.Context().Err() == nil {
-			t.Error(err)
-		}
-	})
-	return db
-}
 
 func TestIndexesAreCreatedOnceAndRefuseDuplicates(t *testing.T) {
 	t.Parallel()
-	db := testDatabase(t)
+	db := viewtest.Database(t)
 	collection := db.Collection("indexed")
-	if err := collection.Drop(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	indexes := []Index{{Keys: []string{"doc.status", "-doc.placed_at"}}, {Keys: []string{"doc.number"}, Unique: true}}
+	indexes := []view.Index{{Keys: []string{"doc.status", "-doc.placed_at"}}, {Keys: []string{"doc.number"}, Unique: true}}
 	for range 2 { // as after a restart
-		if err := createIndexes(t.Context(), collection, indexes); err != nil {
+		if err := view.CreateIndexes(t.Context(), collection, indexes); err != nil {
 			t.Fatal(err)
 		}
 	}
 	insert := func(id, number string) error {
-		_, err := collection.InsertOne(t.Context(), Document{ID: id, Doc: map[string]string{"number": number, "status": "placed"}})
+		_, err := collection.InsertOne(t.Context(), view.Document{ID: id, Doc: map[string]string{"number": number, "status": "placed"}})
 		return err
 	}
 	if err := insert("a", "1"); err != nil {
@@ -62,7 +37,7 @@ func TestFerretDBIsSparedIndexesItDoesNotUse(t *testing.T) {
 	if os.Getenv("TEST_MONGODB_URI") != "" {
 		t.Skip("asks FerretDB what it is: only with the embedded one")
 	}
-	got, err := useful(t.Context(), testDatabase(t), []Index{{Keys: []string{"doc.status"}}, {Keys: []string{"doc.number"}, Unique: true}})
+	got, err := view.Useful(t.Context(), viewtest.Database(t), []view.Index{{Keys: []string{"doc.status"}}, {Keys: []string{"doc.number"}, Unique: true}})
 	if err != nil || len(got) != 1 || !got[0].Unique {
 		t.Errorf("kept %v, %v; want the unique one", got, err)
 	}

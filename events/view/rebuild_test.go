@@ -17,6 +17,7 @@ import (
 	"tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/view"
+	"tillstream/events/view/viewtest"
 )
 
 // damage does to a collection what should never happen to it.
@@ -49,7 +50,7 @@ func rebuild(t testing.TB, l *log.Log, db *mongo.Database, dry bool) view.Rebuil
 func TestRebuildWhileEventsFlow(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
-	l, db := logtest.OpenOn(t, server), database(t)
+	l, db := logtest.OpenOn(t, server), viewtest.Database(t)
 	remember(t, l, db)
 	for i := range 30 {
 		move(t, l, fmt.Sprintf("S%d", i), 1)
@@ -122,7 +123,7 @@ func sell(t testing.TB, l *log.Log) (stop func()) {
 // A rebuild that ends in the middle leaves a view that goes on, and one that operators had paused stays so.
 func TestARebuildThatEndsInTheMiddle(t *testing.T) {
 	t.Parallel()
-	l, db := logtest.Open(t), database(t)
+	l, db := logtest.Open(t), viewtest.Database(t)
 	remember(t, l, db)
 	move(t, l, "A", 1)
 	await(t, "caught up", acknowledged(t, l))
@@ -169,7 +170,7 @@ func pause(t testing.TB, l *log.Log) time.Time {
 
 func TestRebuildNamesWhatIsNotThere(t *testing.T) {
 	t.Parallel()
-	l, db := logtest.Open(t), database(t)
+	l, db := logtest.Open(t), viewtest.Database(t)
 	never := view.Rebuild{DB: db, JS: l.JetStream(), View: stockView()}
 	if _, err := never.Run(t.Context()); !errors.Is(err, view.ErrNeverRan) {
 		t.Errorf("a view that never ran: %v", err)

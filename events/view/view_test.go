@@ -2,7 +2,6 @@ package view_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/view"
+	"tillstream/events/view/viewtest"
 )
 
 type level struct {
@@ -34,31 +34,6 @@ var levels = log.Kind[level]{Stream: events.StreamInventory, Prefix: events.Pref
 func stockView() view.View {
 	return view.View{Name: "stock-view", Stream: events.StreamInventory, Archive: "stock_archive", Collections: []view.Collection{
 		view.Of("stock", levels, func(_ string, s level) any { return s }, view.Index{Keys: []string{"-doc.on_hand"}})}}
-}
-
-func database(t testing.TB) *mongo.Database {
-	t.Helper()
-	uri := os.Getenv("TEST_MONGODB_URI")
-	if uri == "" {
-		server, err := embedded.StartMongo(embedded.MongoConfig{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(server.Stop)
-		uri = server.URI()
-	}
-	db, err := view.Connect(t.Context(), uri)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db = db.Client().Database(fmt.Sprintf("test_%d", time.Now().UnixNano()))
-	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context())
-		if err := errors.Join(db.Drop(ctx), db.Client().Disconnect(ctx)); err != nil {
-			t.Error(err)
-		}
-	})
-	return db
 }
 
 func move(t testing.TB, l *log.Log, sku string, quantity int64) {
@@ -135,7 +110,7 @@ func acknowledged(t testing.TB, l *log.Log) func() bool {
 
 func TestDocumentsAndArchiveFollowTheLog(t *testing.T) {
 	t.Parallel()
-	l, db := logtest.Open(t), database(t)
+	l, db := logtest.Open(t), viewtest.Database(t)
 	remember(t, l, db)
 	for i := range 30 {
 		move(t, l, "A", 1)
@@ -160,7 +135,7 @@ func TestDocumentsAndArchiveFollowTheLog(t *testing.T) {
 func TestTheStreamAgainGivesTheSameDocuments(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
-	l, db := logtest.OpenOn(t, server), database(t)
+	l, db := logtest.OpenOn(t, server), viewtest.Database(t)
 	stop := remember(t, l, db)
 	for i := range 20 {
 		move(t, l, fmt.Sprintf("S%d", i%5), int64(i))

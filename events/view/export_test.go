@@ -1,0 +1,7 @@
+package view
+
+// For tests from outside.
+var (
+	CreateIndexes = createIndexes
+	Useful        = useful
+)

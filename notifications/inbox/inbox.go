@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"slices"
 	"sync"
@@ -62,8 +63,8 @@ type Inbox struct {
 	behaviour atomic.Pointer[Behaviour]
 
 	mu      sync.RWMutex
-	mails   []Message // oldest first; at most twice Keep, of which the last Keep count
-	last    uint64    // id of the newest
+	mails   []envelope // oldest first; at most twice Keep, of which the last Keep count
+	last    uint64     // id of the newest
 	stopped bool
 }
 
@@ -124,7 +125,7 @@ func newInbox(cfg Config) (*Inbox, error) {
 		}
 	}
 	if n := len(i.mails); n > 0 {
-		i.last = i.mails[n-1].ID
+		i.last = i.mails[n-1].id
 	}
 	i.server = newServer(i)
 	return i, nil
@@ -156,7 +157,7 @@ func (i *Inbox) Stop() {
 	}
 }
 
-// keep numbers a mail and keeps it: first in the journal, then in memory.
+// keep numbers a mail and keeps it: first in the journal, then among those that can be found.
 func (i *Inbox) keep(m Message) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -165,11 +166,12 @@ func (i *Inbox) keep(m Message) error {
 	}
 	m.ID = i.last + 1
 	m.ReceivedAt = i.cfg.Now().UTC()
-	if err := i.journal.append(m); err != nil {
+	e, err := i.journal.append(m)
+	if err != nil {
 		return err
 	}
 	i.last = m.ID
-	i.mails = append(i.mails, m)
+	i.mails = append(i.mails, e)
 	if len(i.mails) >= 2*i.cfg.Keep {
 		i.forget()
 	}
@@ -179,38 +181,21 @@ func (i *Inbox) keep(m Message) error {
 // forget lets go of all but the newest mails, in memory and in the journal. That it fails is not said to the client:
 // its mail is kept, and it would send it again.
 func (i *Inbox) forget() {
-	i.mails = slices.Clone(i.kept())
-	if err := i.journal.rewrite(i.mails); err != nil {
+	var err error
+	if i.mails, err = i.journal.rewrite(slices.Clone(i.kept())); err != nil {
 		i.cfg.Logger.Error("make the journal of mail inbox shorter", "error", err)
 	}
 }
 
 // Messages are the mails to an address, newest first, whatever its case; to nobody in particular they are all.
 func (i *Inbox) Messages(to string) []Message {
-	i.mu.RLock()
-	defer i.mu.RUnlock()
-	found := []Message{}
-	kept := i.kept()
-	for n := len(kept) - 1; n >= 0; n-- {
-		if to == "" || kept[n].isTo(to) {
-			found = append(found, kept[n])
-		}
+	mails, _, err := i.read(addressedTo(to), math.MaxInt)
+	if err != nil {
+		i.cfg.Logger.Error("read mails", "to", to, "error", err)
 	}
-	return found
+	return mails
 }
 
-// message finds one mail by its number.
-func (i *Inbox) message(id uint64) (Message, bool) {
-	i.mu.RLock()
-	defer i.mu.RUnlock()
-	for _, m := range i.kept() {
-		if m.ID == id {
-			return m, true
-		}
-	}
-	return Message{}, false
-}
-
-func (i *Inbox) kept() []Message {
+func (i *Inbox) kept() []envelope {
 	return i.mails[max(0, len(i.mails)-i.cfg.Keep):]
 }

@@ -10,7 +10,6 @@ import (
 	"mime/multipart"
 	"mime/quotedprintable"
 	"net/mail"
-	"slices"
 	"strings"
 	"time"
 
@@ -40,10 +39,6 @@ type Message struct {
 
 	// ReceivedAt is when the inbox took it.
 	ReceivedAt time.Time `json:"received_at"`
-}
-
-func (m Message) isTo(address string) bool {
-	return slices.ContainsFunc(strings.Split(m.To, ", "), func(to string) bool { return strings.EqualFold(to, address) })
 }
 
 // parse takes a mail apart. An inbox for looking at mails must show broken ones too: what cannot be taken apart

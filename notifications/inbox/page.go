@@ -1,11 +1,16 @@
 package inbox
 
 import (
+	"bufio"
+	"bytes"
 	_ "embed" // for page.html
 	"encoding/json"
 	"errors"
 	"fmt"
 	"html/template"
+	"io"
+	"iter"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -36,15 +41,36 @@ func (i *Inbox) Handler() http.Handler {
 }
 
 func (i *Inbox) serveMessages(w http.ResponseWriter, r *http.Request) {
-	body, err := json.Marshal(map[string][]Message{"messages": i.Messages(recipient(r))})
+	list, err := i.list(addressedTo(recipient(r)))
 	if err != nil {
-		i.cfg.Logger.Error("encode mails", "error", err)
-		http.Error(w, "The mails could not be encoded.", http.StatusInternalServerError)
+		i.fail(w, "read mails", err)
 		return
 	}
+	defer list.Close()
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	i.send(w, body)
+	i.sent(writeMessages(w, list.mails(math.MaxInt)))
+}
+
+// writeMessages writes mails one by one, because all of them together may be many megabytes. After an error the JSON
+// has no end, so that nobody takes it for everything.
+func writeMessages(w io.Writer, mails iter.Seq2[Message, error]) error {
+	out := bufio.NewWriter(w)
+	fmt.Fprint(out, `{"messages":[`) // the buffer remembers an error until Flush
+	separator := ""
+	for m, err := range mails {
+		if err != nil {
+			return errors.Join(err, out.Flush())
+		}
+		encoded, err := json.Marshal(m)
+		if err != nil {
+			return fmt.Errorf("encode mail %d: %w", m.ID, err)
+		}
+		fmt.Fprintf(out, "%s%s", separator, encoded)
+		separator = ","
+	}
+	fmt.Fprint(out, "]}")
+	return out.Flush()
 }
 
 // recipient is the address asked for. A "+" that was not escaped arrives as a space, which no address of ours has.
@@ -53,11 +79,14 @@ func recipient(r *http.Request) string {
 }
 
 func (i *Inbox) servePage(w http.ResponseWriter, r *http.Request) {
-	view, status := i.view(recipient(r), r.URL.Query().Get("id"))
-	var body strings.Builder
+	view, status, err := i.view(recipient(r), r.URL.Query().Get("id"))
+	if err != nil {
+		i.fail(w, "read mails", err)
+		return
+	}
+	var body bytes.Buffer
 	if err := page.Execute(&body, view); err != nil {
-		i.cfg.Logger.Error("render mail page", "error", err)
-		http.Error(w, "The page could not be made.", http.StatusInternalServerError)
+		i.fail(w, "render mail page", err)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -65,12 +94,18 @@ func (i *Inbox) servePage(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	i.send(w, []byte(body.String()))
+	_, err = body.WriteTo(w)
+	i.sent(err)
 }
 
-// send writes an answer. A reader that went away is no news.
-func (i *Inbox) send(w http.ResponseWriter, body []byte) {
-	if _, err := w.Write(body); err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
+func (i *Inbox) fail(w http.ResponseWriter, what string, err error) {
+	i.cfg.Logger.Error(what, "error", err)
+	http.Error(w, "The mails could not be shown.", http.StatusInternalServerError)
+}
+
+// sent notes that an answer did not go out whole. A reader that went away is no news.
+func (i *Inbox) sent(err error) {
+	if err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
 		i.cfg.Logger.Warn("send mails", "error", err)
 	}
 }
@@ -106,27 +141,34 @@ func stampAt(t time.Time) stamp {
 	return stamp{Machine: t.Format(time.RFC3339), Day: t.Format("2 Jan 2006"), Time: t.Format("15:04:05 MST")}
 }
 
-func (i *Inbox) view(to, id string) (pageView, int) {
-	mails := i.Messages(to)
-	view := pageView{To: to, Total: len(mails), Back: link(to, 0)}
+func (i *Inbox) view(to, id string) (pageView, int, error) {
+	mails, total, err := i.read(addressedTo(to), listed)
+	if err != nil {
+		return pageView{}, 0, err
+	}
+	view := pageView{To: to, Total: total, Back: link(to, 0)}
 	open, _ := strconv.ParseUint(id, 10, 64) // what is no number is mail 0, which there is not
-	for _, m := range mails[:min(len(mails), listed)] {
+	for _, m := range mails {
 		view.Mails = append(view.Mails, row{
 			Link: link(to, m.ID), To: m.To, Subject: subject(m), Preview: preview(m.Text),
 			At: stampAt(m.ReceivedAt), Current: m.ID == open,
 		})
 	}
 	if id == "" {
-		return view, http.StatusOK
+		return view, http.StatusOK, nil
 	}
-	m, found := i.message(open)
-	if !found {
+	found, _, err := i.read(numbered(open), 1)
+	if err != nil {
+		return pageView{}, 0, err
+	}
+	if len(found) == 0 {
 		view.Gone = true
-		return view, http.StatusNotFound
+		return view, http.StatusNotFound, nil
 	}
+	m := found[0]
 	m.Subject = subject(m)
 	view.Open = &openMail{Message: m, At: stampAt(m.ReceivedAt), Frame: frame(m.HTML)}
-	return view, http.StatusOK
+	return view, http.StatusOK, nil
 }
 
 func link(to string, id uint64) string {

@@ -90,7 +90,7 @@ func TestSaysWhatIsNotThere(t *testing.T) {
 	}
 }
 
-func get(t *testing.T, i *Inbox, path string, status int) *httptest.ResponseRecorder {
+func get(t testing.TB, i *Inbox, path string, status int) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
 	i.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))

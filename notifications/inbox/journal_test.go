@@ -1,0 +1,211 @@
+package inbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestReadsBodiesFromTheJournal(t *testing.T) {
+	t.Parallel()
+	cfg := Config{Dir: t.TempDir(), Keep: 10, Logger: faultless(t)}
+	i := start(t, cfg)
+	check := func(when string, newest int) {
+		t.Helper()
+		want := []Message{}
+		for n := newest; n > max(0, newest-cfg.Keep); n-- {
+			want = append(want, letter(n))
+		}
+		got := i.Messages("")
+		for n := range got {
+			got[n].ReceivedAt = want[n].ReceivedAt
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s, mails (-want +got):\n%s", when, diff)
+		}
+		for _, e := range i.mails {
+			if e.mail != nil {
+				t.Errorf("%s, mail %d is in memory", when, e.id)
+			}
+		}
+	}
+	for newest, when := range map[int]string{7: "before the first rewriting", 28: "after the second", 40: "right after the fourth"} {
+		i.Stop()
+		if err := os.RemoveAll(cfg.Dir); err != nil {
+			t.Fatal(err)
+		}
+		i = start(t, cfg)
+		for n := range newest {
+			keepLetter(t, i, n+1)
+		}
+		check(when, newest)
+		i.Stop()
+		check(when+", stopped", newest)
+		i = start(t, cfg)
+		check(when+", restarted", newest)
+		keepLetter(t, i, newest+1)
+		check(when+", restarted and one more", newest+1)
+	}
+}
+
+// TestReadsBackWhatIsNotText keeps a mail that breaks every rule of text; what of it is no Unicode is replaced.
+func TestReadsBackWhatIsNotText(t *testing.T) {
+	t.Parallel()
+	i := start(t, Config{Dir: t.TempDir(), Logger: faultless(t)})
+	if err := i.keep(Message{To: "ada@example.com", Subject: "\x00\u2028\"\\", Text: "caf\xe9 \xff", HTML: "<&>\r\n\x7f"}); err != nil {
+		t.Fatal(err)
+	}
+	got := i.Messages("")[0]
+	if got.Subject != "\x00\u2028\"\\" || got.Text != "caf\ufffd \ufffd" || got.HTML != "<&>\r\n\x7f" {
+		t.Errorf("came back as %+v", got)
+	}
+}
+
+// TestReadsWhileTheJournalIsRewritten reads all the time while old mails make room at every fifth new one.
+func TestReadsWhileTheJournalIsRewritten(t *testing.T) {
+	t.Parallel()
+	i := start(t, Config{Dir: t.TempDir(), Keep: 5, Logger: faultless(t)})
+	kept := make(chan struct{})
+	var reading sync.WaitGroup
+	for range 3 {
+		reading.Go(func() {
+			for ended := false; !ended; {
+				select {
+				case <-kept:
+					ended = true // and looks once more
+				default:
+				}
+				checkRun(t, i.Messages("ada@example.com"))
+				get(t, i, "/mail", http.StatusOK)
+				var answer struct{ Messages []Message }
+				if err := json.Unmarshal(get(t, i, "/mail/messages", http.StatusOK).Body.Bytes(), &answer); err != nil {
+					t.Errorf("messages as JSON: %v", err)
+				}
+			}
+		})
+	}
+	for n := range 1000 {
+		keepLetter(t, i, n+1)
+	}
+	close(kept)
+	reading.Wait()
+	if got := i.Messages(""); len(got) != 5 || got[0].ID != 1000 {
+		t.Errorf("%d mails at the end, the newest %v", len(got), got[0].ID)
+	}
+}
+
+// checkRun wants mails that are whole and follow each other, newest first.
+func checkRun(t *testing.T, mails []Message) {
+	t.Helper()
+	if len(mails) > 5 {
+		t.Errorf("%d mails, want at most 5", len(mails))
+	}
+	for n, m := range mails {
+		want := letter(int(mails[0].ID) - n)
+		want.ReceivedAt = m.ReceivedAt
+		if diff := cmp.Diff(want, m); diff != "" {
+			t.Errorf("mail %d of those from %d on (-want +got):\n%s", n, mails[0].ID, diff)
+		}
+	}
+}
+
+func TestSaysThatTheJournalCannotBeRead(t *testing.T) {
+	t.Parallel()
+	i := start(t, Config{Dir: t.TempDir()})
+	keepLetter(t, i, 1)
+	if err := os.Remove(filepath.Join(i.cfg.Dir, journalName)); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/mail", "/mail?id=1", "/mail/messages"} {
+		get(t, i, path, http.StatusInternalServerError)
+	}
+	if got := i.Messages(""); len(got) != 0 {
+		t.Errorf("mails %v", got)
+	}
+}
+
+// TestDoesNotPassOffAPartAsTheWhole damages a mail's line: the answer must not look like all the mails there are.
+func TestDoesNotPassOffAPartAsTheWhole(t *testing.T) {
+	t.Parallel()
+	i := start(t, Config{Dir: t.TempDir()})
+	keepLetter(t, i, 1)
+	keepLetter(t, i, 2)
+	if err := os.Truncate(filepath.Join(i.cfg.Dir, journalName), i.mails[0].line.at+20); err != nil {
+		t.Fatal(err)
+	}
+	if body := get(t, i, "/mail/messages", http.StatusOK).Body.Bytes(); json.Valid(body) {
+		t.Errorf("answered %s", body)
+	}
+}
+
+// BenchmarkKeep keeps mails as large as the shop's and tells what memory each of them takes as long as it is kept.
+func BenchmarkKeep(b *testing.B) {
+	const keep = 10_000
+	i := start(b, Config{Dir: b.TempDir(), Keep: keep})
+	m := Message{To: "ada.lovelace@example.com", Subject: "Your order 8F3K2", HTML: strings.Repeat("<td>body</td>", 1000), Text: "Thank you."}
+	before := heapInUse()
+	kept := 0
+	for b.Loop() {
+		if err := i.keep(m); err != nil {
+			b.Fatal(err)
+		}
+		kept++
+	}
+	b.ReportMetric(float64(heapInUse()-before)/float64(min(kept, keep)), "heap-B/mail")
+}
+
+// BenchmarkPage shows the list when it is full of mails as large as the shop's.
+func BenchmarkPage(b *testing.B) {
+	i := start(b, Config{Dir: b.TempDir()})
+	for range listed {
+		if err := i.keep(Message{To: "ada.lovelace@example.com", HTML: strings.Repeat("<td>body</td>", 1000), Text: "Thank you."}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		get(b, i, "/mail", http.StatusOK)
+	}
+}
+
+func heapInUse() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// letter is a mail that no other is like.
+func letter(n int) Message {
+	return Message{
+		ID: uint64(n), From: "shop@tillstream.test", To: "ada@example.com", Subject: fmt.Sprintf("Letter %d", n),
+		Text: fmt.Sprintf("This is letter %d.", n), HTML: strings.Repeat(fmt.Sprintf("<p>%d</p>\n", n), n%50), MessageID: fmt.Sprint(n),
+	}
+}
+
+func keepLetter(t *testing.T, i *Inbox, n int) {
+	t.Helper()
+	if err := i.keep(letter(n)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// faultless is a logger that nothing is said to.
+func faultless(t *testing.T) *slog.Logger {
+	return slog.New(slog.NewTextHandler(failing{t}, nil))
+}
+
+type failing struct{ t *testing.T }
+
+func (f failing) Write(line []byte) (int, error) {
+	f.t.Errorf("logged: %s", line)
+	return len(line), nil
+}

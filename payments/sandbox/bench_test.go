@@ -16,7 +16,7 @@ import (
 
 // BenchmarkPurchase pays whole purchases (create, confirm, capture) through the
 // handler with a journal on disk, after as many as the name says were paid
-// already, and tells what memory those take. The Restart ones are how
+// already, and tells what memory each of those takes. The Restart ones are how
 // long a new process needs to read them all.
 func BenchmarkPurchase(b *testing.B) {
 	for _, before := range []int{0, 100_000} {
@@ -38,7 +38,7 @@ func BenchmarkPurchase(b *testing.B) {
 				}
 			})
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "purchases/s")
-			b.ReportMetric(float64(grown)/(1<<20), "MB-before")
+			b.ReportMetric(float64(grown)/float64(max(before, 1)), "heap-B/purchase-before")
 		})
 		if err := server.Close(); err != nil {
 			b.Fatal(err)

@@ -14,6 +14,9 @@
 //   - Every event that a webhook subscribes to is delivered at least once,
 //     signed, with a retry calendar; what was not delivered when the process
 //     died is delivered by the next one.
+//   - Memory holds what is being paid right now; of everything older it holds
+//     only in which transaction of the journal it lies, some 300 bytes for a
+//     whole payment.
 //   - Card numbers exist only while a request is being read. What stays is
 //     brand, last four digits and expiry.
 //

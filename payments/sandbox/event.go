@@ -40,25 +40,22 @@ type eventNote struct {
 	Size int32 `json:"size"`
 }
 
-// eventRow is what memory keeps of an event.
+// eventRow is what memory keeps of an event. There are several for every
+// payment ever made, so it is small.
 type eventRow struct {
-	line, object span
-	created      int64
-	kind         string
-	pending      bool // still to be delivered
-}
-
-// moved turns spans relative to a transaction into spans of the journal.
-func (r eventRow) moved(start int64) eventRow {
-	r.line, r.object = r.line.moved(start), r.object.moved(start)
-	return r
+	at      int64 // where the transaction begins that it is part of
+	created uint32
+	kind    uint16 // the number of its type
+	pending bool   // still to be delivered
 }
 
 // eventLog is all events in the order they happened; an event's id tells its
 // place.
 type eventLog struct {
-	rows []eventRow
-	out  *outbox
+	rows    []eventRow
+	kinds   []string // the types there are, by number
+	numbers map[string]uint16
+	out     *outbox
 }
 
 func (l *eventLog) add(row eventRow) {
@@ -66,6 +63,17 @@ func (l *eventLog) add(row eventRow) {
 	if row.pending {
 		l.out.push(len(l.rows) - 1)
 	}
+}
+
+// number returns what stands for a type in rows.
+func (l *eventLog) number(kind string) uint16 {
+	number, ok := l.numbers[kind]
+	if !ok {
+		number = uint16(len(l.kinds))
+		l.kinds = append(l.kinds, kind)
+		l.numbers[kind] = number
+	}
+	return number
 }
 
 // emit says that something happened to an object that was just put.
@@ -79,37 +87,35 @@ func (t *tx) emit(kind string, object any) {
 		Type: kind, Created: t.now.Unix(), Request: t.call.id, Key: t.call.key,
 		Hook: t.server.subscribed(kind), At: snapshot.at, Size: snapshot.size,
 	}
-	encoded, err := json.Marshal(note)
-	if err != nil {
-		t.fail(err)
-		return
-	}
-	id := newEventID(len(t.server.events.rows) + len(t.events))
-	line, _ := t.line(lineHead{Kind: lineEvent, ID: id, Note: encoded}, nil)
-	t.events = append(t.events, eventRow{line: line, object: snapshot, created: note.Created, kind: kind, pending: note.Hook})
+	events := &t.server.events
+	t.line(lineEvent, newEventID(len(events.rows)+len(t.events)), note, nil)
+	t.events = append(t.events, eventRow{created: uint32(note.Created), kind: events.number(kind), pending: note.Hook})
 }
 
 // readEvent composes an event from the journal. It needs no lock: rows are
 // values and committed bytes do not change.
-func (s *Server) readEvent(row eventRow) (*event, error) {
-	line, err := s.journal.read(row.line)
+func (s *Server) readEvent(place int, row eventRow) (*event, error) {
+	written, err := s.journal.read(row.at)
 	if err != nil {
 		return nil, err
 	}
-	head, err := parseLine(line, row.line.at)
-	if err != nil {
-		return nil, fmt.Errorf("decode event line at %d: %w", row.line.at, err)
-	}
+	l, err := written.last(func(l line) bool {
+		at, ok := eventPlace(string(l.id))
+		return ok && at == place && l.kind == lineEvent
+	})
 	var note eventNote
-	if err := json.Unmarshal(head.Note, &note); err != nil {
-		return nil, fmt.Errorf("decode event %s: %w", head.ID, err)
+	var object []byte
+	if err == nil {
+		err = json.Unmarshal(l.note, &note)
 	}
-	object, err := s.journal.read(row.object)
+	if err == nil {
+		object, err = written.part(note.At, note.Size)
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: event %d in the transaction at byte %d: %w", ErrJournal, place, row.at, err)
 	}
 	e := &event{
-		ID: head.ID, Object: "event", APIVersion: APIVersion, Created: note.Created,
+		ID: string(l.id), Object: "event", APIVersion: APIVersion, Created: note.Created,
 		Data: eventData{Object: object}, Type: note.Type,
 		Request: eventRequest{ID: text(note.Request), IdempotencyKey: text(note.Key)},
 	}
@@ -125,7 +131,7 @@ func getEvent(t *tx, c *call) (any, *apiError) {
 	if !ok || place >= len(t.server.events.rows) {
 		return nil, notFound("event", "id", c.target)
 	}
-	e, err := t.server.readEvent(t.server.events.rows[place])
+	e, err := t.server.readEvent(place, t.server.events.rows[place])
 	if err != nil {
 		return nil, t.broken(err)
 	}
@@ -145,15 +151,15 @@ func listEvents(t *tx, c *call) (any, *apiError) {
 	if one, ok := c.form["type"]; ok {
 		wanted = matcher([]string{one})
 	}
-	rows := t.server.events.rows
-	keep := func(i int) bool { return created.includes(rows[i].created) && wanted(rows[i].kind) }
+	rows, kinds := t.server.events.rows, t.server.events.kinds
+	keep := func(i int) bool { return created.includes(rows[i].created) && wanted(kinds[rows[i].kind]) }
 	places, more, problem := readPage(c.form, len(rows), eventPlace, keep)
 	if problem != nil {
 		return nil, problem
 	}
 	page := newPage(c.path, len(places), more)
 	for _, i := range places {
-		e, err := t.server.readEvent(rows[i])
+		e, err := t.server.readEvent(i, rows[i])
 		if err != nil {
 			return nil, t.broken(err)
 		}

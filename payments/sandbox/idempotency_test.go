@@ -194,6 +194,7 @@ func TestInterceptedAnswersAreWhatTheKeyReplays(t *testing.T) {
 	t.Parallel()
 	trouble := sandbox.Answer{Status: http.StatusInternalServerError, Body: []byte(`{"error":{"type":"api_error","message":"out of order"}}`)}
 	busy := sandbox.Answer{Status: http.StatusTooManyRequests, Body: []byte(`{"error":{"type":"invalid_request_error","code":"rate_limit","message":"slow down"}}`)}
+	page := sandbox.Answer{Status: http.StatusBadGateway, Body: []byte("<html>\n<title>Bad gateway</title>\n</html>\n{\"kind\":\"end\"}\n")}
 	tests := map[string]struct {
 		spoil   func(work func() sandbox.Answer) sandbox.Answer
 		status  int // of the second request under the same key
@@ -201,6 +202,8 @@ func TestInterceptedAnswersAreWhatTheKeyReplays(t *testing.T) {
 	}{
 		"FailsAfterTheWork":  {func(work func() sandbox.Answer) sandbox.Answer { work(); return trouble }, 500, 1},
 		"FailsBeforeTheWork": {func(func() sandbox.Answer) sandbox.Answer { return trouble }, 500, 0},
+		"AnswersNoJSON":      {func(work func() sandbox.Answer) sandbox.Answer { work(); return page }, 502, 1},
+		"AnswersNothing":     {func(work func() sandbox.Answer) sandbox.Answer { work(); return sandbox.Answer{Status: 200} }, 200, 1},
 		"RefusedAsTooMany":   {func(func() sandbox.Answer) sandbox.Answer { return busy }, 200, 1},
 		"WorksOnce":          {func(work func() sandbox.Answer) sandbox.Answer { work(); return work() }, 200, 1},
 	}
@@ -218,10 +221,13 @@ func TestInterceptedAnswersAreWhatTheKeyReplays(t *testing.T) {
 					return work()
 				}
 			})
-			w.mustPost("/v1/payment_intents", "k1", newIntentForm())
-			w.restart()
-			if again := w.mustPost("/v1/payment_intents", "k1", newIntentForm()); again.status != test.status {
-				t.Errorf("second request: status %d, want %d", again.status, test.status)
+			first := w.mustPost("/v1/payment_intents", "k1", newIntentForm())
+			for _, when := range []string{"at once", "after a restart"} {
+				again := w.mustPost("/v1/payment_intents", "k1", newIntentForm())
+				if again.status != test.status || again.status == first.status && again.body != first.body {
+					t.Errorf("%s: status %d, want %d, body %s after %s", when, again.status, test.status, again.body, first.body)
+				}
+				w.restart()
 			}
 			if n := w.countIntents(); n != test.intents {
 				t.Errorf("%d intents, want %d", n, test.intents)

@@ -42,31 +42,19 @@ type lineHead struct {
 	Note json.RawMessage `json:"note,omitempty"`
 }
 
-// span is where bytes lie in the journal. Answers and event snapshots are
-// spans of object lines, so that nothing is kept twice, on disk or in memory.
+// span is where bytes lie in their transaction. Answers and event snapshots are
+// spans of object lines, so that nothing is kept twice.
 type span struct {
 	at   int64
 	size int32
 }
 
-// moved turns a span relative to a transaction into one of the journal.
-func (s span) moved(start int64) span { return span{at: s.at + start, size: s.size} }
-
-// entry is one committed line as read back. at is where its transaction
-// starts, which spans inside notes are relative to.
-type entry struct {
-	lineHead
-	line, data span
-	at         int64
-}
-
-// appendLine adds one line to a transaction's buffer and returns the spans of
-// the line and of its data, relative to the buffer.
-func appendLine(buf []byte, head lineHead, data []byte) (out []byte, line, body span, err error) {
-	start := len(buf)
+// appendLine adds one line to a transaction's buffer and returns the span of
+// its data.
+func appendLine(buf []byte, head lineHead, data []byte) (out []byte, body span, err error) {
 	encoded, err := json.Marshal(head)
 	if err != nil {
-		return buf, span{}, span{}, fmt.Errorf("encode journal line %s %s: %w", head.Kind, head.ID, err)
+		return buf, span{}, fmt.Errorf("encode journal line %s %s: %w", head.Kind, head.ID, err)
 	}
 	buf = append(buf, encoded[:len(encoded)-1]...)
 	if data != nil {
@@ -75,7 +63,7 @@ func appendLine(buf []byte, head lineHead, data []byte) (out []byte, line, body 
 		buf = append(buf, data...)
 	}
 	buf = append(buf, '}', '\n')
-	return buf, span{at: int64(start), size: int32(len(buf) - start)}, body, nil
+	return buf, body, nil
 }
 
 // storage is what a journal needs of a file.
@@ -113,36 +101,33 @@ func openJournal(dir string) (*journal, error) {
 	return &journal{store: file, size: info.Size()}, nil
 }
 
-// replay hands every committed line to apply, oldest first, and cuts off what
-// a killed process left unfinished.
-func (j *journal) replay(apply func(entry) error) error {
+// replay hands every line to apply, oldest first, with where its transaction
+// begins, and cuts off what a killed process left unfinished. The line is
+// apply's for the call only.
+func (j *journal) replay(apply func(at int64, l line) error) error {
 	reader := bufio.NewReaderSize(io.NewSectionReader(j.store, 0, j.size), longestLine)
-	var pending []entry
-	var at, committed int64
+	var pending record
+	var committed int64
 	for {
-		line, err := reader.ReadSlice('\n')
+		raw, err := reader.ReadSlice('\n')
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return fmt.Errorf("read sandbox journal at %d: %w", at, err)
+			return fmt.Errorf("read sandbox journal at %d: %w", committed+int64(len(pending)), err)
 		}
-		e, err := parseLine(line, at)
-		if err != nil {
-			return fmt.Errorf("%w: line at byte %d: %w", ErrJournal, at, err)
-		}
-		at += int64(len(line))
-		if e.Kind != lineEnd {
-			e.at = committed
-			pending = append(pending, e)
+		if pending = append(pending, raw...); !bytes.Equal(raw, endLine) {
 			continue
 		}
-		for _, e := range pending {
-			if err := apply(e); err != nil {
-				return fmt.Errorf("%w: %s %s: %w", ErrJournal, e.Kind, e.ID, err)
-			}
+		if err := pending.each(committed, apply); err != nil {
+			return err
 		}
-		pending, committed = pending[:0], at
+		committed += int64(len(pending))
+		pending = pending[:0]
+	}
+	// What is unfinished is dropped, but only if it is ours.
+	if err := pending.each(committed, func(int64, line) error { return nil }); err != nil {
+		return err
 	}
 	return j.cut(committed)
 }
@@ -156,59 +141,6 @@ func (j *journal) cut(size int64) error {
 	}
 	j.size = size
 	return nil
-}
-
-// Where the parts of a line's head begin. Lines are taken apart by hand because
-// a restart reads millions of them.
-var (
-	kindMark = []byte(`{"kind":`)
-	idMark   = []byte(`,"id":`)
-	noteMark = []byte(`,"note":`)
-)
-
-func parseLine(line []byte, at int64) (entry, error) {
-	e := entry{line: span{at: at, size: int32(len(line))}}
-	head, ok := bytes.CutSuffix(line, []byte("}\n"))
-	if i := bytes.Index(line, dataMark); i >= 0 {
-		start := i + len(dataMark)
-		e.data = span{at: at + int64(start), size: int32(len(head) - start)}
-		head = head[:i]
-	}
-	kind, rest, err := cutString(head, kindMark)
-	if err == nil && bytes.HasPrefix(rest, idMark) {
-		e.ID, rest, err = cutString(rest, idMark)
-	}
-	if err != nil || !ok {
-		return entry{}, fmt.Errorf("line cannot be read: %w", errors.Join(err, errLine))
-	}
-	e.Kind = kind
-	if note, ok := bytes.CutPrefix(rest, noteMark); ok {
-		e.Note = bytes.Clone(note)
-	}
-	return e, nil
-}
-
-var errLine = errors.New("not a line of a sandbox journal")
-
-// cutString reads the JSON string after mark and returns what follows it.
-func cutString(b, mark []byte) (value string, rest []byte, err error) {
-	b, ok := bytes.CutPrefix(b, mark)
-	if !ok || len(b) == 0 || b[0] != '"' {
-		return "", nil, errLine
-	}
-	for i := 1; i < len(b); i++ {
-		switch b[i] {
-		case '\\':
-			i++ // the next byte is escaped
-		case '"':
-			if bytes.IndexByte(b[:i], '\\') < 0 {
-				return string(b[1:i]), b[i+1:], nil
-			}
-			err := json.Unmarshal(b[:i+1], &value)
-			return value, b[i+1:], err
-		}
-	}
-	return "", nil, errLine
 }
 
 // commit appends a transaction and returns where it starts. When it returns an
@@ -230,13 +162,19 @@ func (j *journal) commit(buf []byte) (start int64, err error) {
 	return start, nil
 }
 
-// read returns the bytes of a committed span. It is safe for concurrent use.
-func (j *journal) read(s span) ([]byte, error) {
-	buf := make([]byte, s.size)
-	if _, err := j.store.ReadAt(buf, s.at); err != nil {
-		return nil, fmt.Errorf("read sandbox journal at %d: %w", s.at, err)
+// read returns the transaction that was committed at a place. It is safe for
+// concurrent use.
+func (j *journal) read(at int64) (record, error) {
+	for size := commonSize; ; size *= 4 {
+		buf := make([]byte, size)
+		n, err := j.store.ReadAt(buf, at)
+		if r, ok := firstRecord(buf[:n]); ok {
+			return r, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read sandbox journal at %d: %w", at, err)
+		}
 	}
-	return buf, nil
 }
 
 func (j *journal) close() error {

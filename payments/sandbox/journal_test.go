@@ -3,6 +3,7 @@ package sandbox_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -108,6 +109,7 @@ func TestADamagedJournalIsRefused(t *testing.T) {
 	whole := readFile(t, file)
 	for name, damaged := range map[string]string{
 		"NotJSON":     "garbage\n" + string(whole),
+		"NotOurs":     "somebody's\nletter\n",
 		"UnknownKind": `{"kind":"gold"}` + "\n" + `{"kind":"end"}` + "\n",
 		"LostLines":   strings.Replace(string(whole), `"kind":"event","id":"evt_10000000000`, `"kind":"event","id":"evt_10000000007`, 1),
 	} {
@@ -119,6 +121,40 @@ func TestADamagedJournalIsRefused(t *testing.T) {
 		if _, err := sandbox.New(config); !errors.Is(err, sandbox.ErrJournal) {
 			t.Errorf("%s: error %v", name, err)
 		}
+		if got := readFile(t, filepath.Join(config.DataDir, journalFile)); string(got) != damaged {
+			t.Errorf("%s: the journal was changed", name)
+		}
+	}
+}
+
+// TestLongTransactionsAreReadBack writes intents with as much metadata as Stripe
+// takes, which makes transactions of more than one read.
+func TestLongTransactionsAreReadBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, inFolder(t.TempDir()))
+	var made []*stripe.PaymentIntent
+	for n := range 5 {
+		made = append(made, w.create(func(p *stripe.PaymentIntentParams) {
+			for key := range n * 12 {
+				p.Metadata[fmt.Sprintf("key-%d", key)] = strings.Repeat(fmt.Sprint(n), 500)
+			}
+		}))
+	}
+	first := w.mustPost("/v1/payment_intents", "k1", newIntentForm())
+	w.restart()
+	for n, want := range made {
+		if diff := cmp.Diff(want.Metadata, w.get(want.ID).Metadata); diff != "" {
+			t.Errorf("metadata of intent %d (-want +got):\n%s", n, diff)
+		}
+	}
+	events := w.stripe.Events.List(&stripe.EventListParams{}).EventList().Data
+	for n, want := range made {
+		if got := events[len(events)-1-n]; got.GetObjectValue("id") != want.ID {
+			t.Errorf("event %d tells of %s, want %s", n, got.GetObjectValue("id"), want.ID)
+		}
+	}
+	if again := w.mustPost("/v1/payment_intents", "k1", newIntentForm()); again.body != first.body {
+		t.Errorf("replayed %s, want %s", again.body, first.body)
 	}
 }
 

@@ -124,7 +124,7 @@ func readTimeRange(f form, name string) (timeRange, *apiError) {
 	return r, nil
 }
 
-func (r timeRange) includes(at int64) bool { return r.from <= at && at <= r.to }
+func (r timeRange) includes(at uint32) bool { return r.from <= int64(at) && int64(at) <= r.to }
 
 // matcher reports whether a type is among the wanted ones, of which * stands
 // for any and charge.* for all that begin so. Nothing wanted means anything.

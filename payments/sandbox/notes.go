@@ -2,8 +2,9 @@ package sandbox
 
 import (
 	"bytes"
-	"encoding/json"
 	"hash/fnv"
+
+	"github.com/go-json-experiment/json"
 )
 
 // Notes are what the journal keeps beside an object's public state. Their news
@@ -50,12 +51,12 @@ func pairHash(key, value string) uint64 {
 	return hash.Sum64()
 }
 
-func decodeIntent(head lineHead, data []byte) (*intent, error) {
-	in, err := plain[intent](head, data)
+func decodeIntent(l line) (*intent, error) {
+	in, err := plain[intent](l)
 	if err != nil {
 		return nil, err
 	}
-	return in, json.Unmarshal(head.Note, &in.private)
+	return in, json.Unmarshal(l.note, &in.private)
 }
 
 type chargeNote struct {
@@ -91,38 +92,38 @@ type refundFacts struct {
 }
 
 // readNews decodes the news of a line, if it has any.
-func readNews[T any](e entry) (*T, error) {
-	if !bytes.HasPrefix(e.Note, newsMark) {
+func readNews[T any](l line) (*T, error) {
+	if !bytes.HasPrefix(l.note, newsMark) {
 		return nil, nil
 	}
 	var note struct {
 		News *T `json:"news"`
 	}
-	err := json.Unmarshal(e.Note, &note)
+	err := json.Unmarshal(l.note, &note)
 	return note.News, err
 }
 
-func (s *Server) installIntent(id string, line span, news *intentFacts, in *intent) {
-	place, _ := s.intents.put(id, line, in)
+func (s *Server) installIntent(id string, at int64, news *intentFacts, in *intent) {
+	place, _ := s.intents.put(id, at, in)
 	if news != nil {
-		s.intents.rows[place].created = news.Created
+		s.intents.rows[place].created = uint32(news.Created)
 		s.metadata.add(news.Pairs, place)
 	}
 }
 
-func (s *Server) installCharge(id string, line span, news *chargeFacts, ch *charge) {
-	s.charges.put(id, line, ch)
+func (s *Server) installCharge(id string, at int64, news *chargeFacts, ch *charge) {
+	s.charges.put(id, at, ch)
 	if news != nil {
 		s.funds[news.Currency] += news.Funds
 	}
 }
 
-func (s *Server) installRefund(id string, line span, news *refundFacts, re *refund) {
-	place, fresh := s.refunds.put(id, line, re)
+func (s *Server) installRefund(id string, at int64, news *refundFacts, re *refund) {
+	place, fresh := s.refunds.put(id, at, re)
 	if !fresh || news == nil {
 		return
 	}
-	s.refunds.rows[place].created = news.Created
+	s.refunds.rows[place].created = uint32(news.Created)
 	s.refundsOf[news.Charge] = append(s.refundsOf[news.Charge], place)
 	s.refundsOf[news.PaymentIntent] = append(s.refundsOf[news.PaymentIntent], place)
 }

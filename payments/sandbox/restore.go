@@ -1,20 +1,23 @@
 package sandbox
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
 )
 
 // restorer rebuilds the server's memory from the journal. Objects are not
 // decoded: their lines' news tell what memory has to know.
 type restorer struct {
 	server *Server
-	types  map[string]string // event types, so that each is in memory once
+	now    time.Time
 }
 
 // restore reads the journal. Nobody else uses the server yet.
 func (s *Server) restore() error {
-	r := &restorer{server: s, types: make(map[string]string)}
+	r := &restorer{server: s, now: s.config.Now()}
 	if err := s.journal.replay(r.line); err != nil {
 		return err
 	}
@@ -23,75 +26,62 @@ func (s *Server) restore() error {
 			s.events.out.push(place)
 		}
 	}
-	s.keys.forget(s.config.Now())
 	return nil
 }
 
-// line takes in one committed line.
-func (r *restorer) line(e entry) error {
-	switch e.Kind {
+// line takes in one line of the transaction that begins at a place.
+func (r *restorer) line(at int64, l line) error {
+	switch l.kind {
 	case lineIntent:
-		news, err := readNews[intentFacts](e)
-		r.server.installIntent(e.ID, e.line, news, nil)
+		news, err := readNews[intentFacts](l)
+		r.server.installIntent(string(l.id), at, news, nil)
 		return err
 	case lineCharge:
-		news, err := readNews[chargeFacts](e)
-		r.server.installCharge(e.ID, e.line, news, nil)
+		news, err := readNews[chargeFacts](l)
+		r.server.installCharge(string(l.id), at, news, nil)
 		return err
 	case lineRefund:
-		news, err := readNews[refundFacts](e)
-		r.server.installRefund(e.ID, e.line, news, nil)
+		news, err := readNews[refundFacts](l)
+		r.server.installRefund(string(l.id), at, news, nil)
 		return err
 	case lineEvent:
-		return r.event(e)
+		return r.event(at, l)
 	case lineAnswer:
-		return r.answer(e)
+		return r.answer(at, l)
 	case lineDelivered:
-		return r.delivered(e)
+		return r.delivered(l)
 	}
-	return fmt.Errorf("unknown kind of line %q", e.Kind)
+	return errors.New("unknown kind of line")
 }
 
-func (r *restorer) event(e entry) error {
+func (r *restorer) event(at int64, l line) error {
 	var note eventNote
-	if err := json.Unmarshal(e.Note, &note); err != nil {
+	if err := json.Unmarshal(l.note, &note); err != nil {
 		return err
 	}
-	if place, ok := eventPlace(e.ID); !ok || place != len(r.server.events.rows) {
-		return fmt.Errorf("event is not in place %d", len(r.server.events.rows))
+	events := &r.server.events
+	if place, ok := eventPlace(string(l.id)); !ok || place != len(events.rows) {
+		return fmt.Errorf("event is not in place %d", len(events.rows))
 	}
-	kind, ok := r.types[note.Type]
-	if !ok {
-		kind = note.Type
-		r.types[kind] = kind
-	}
-	r.server.events.rows = append(r.server.events.rows, eventRow{
-		line: e.line, object: span{at: e.at + note.At, size: note.Size}, created: note.Created, kind: kind, pending: note.Hook,
-	})
+	events.rows = append(events.rows, eventRow{at: at, created: uint32(note.Created), kind: events.number(note.Type), pending: note.Hook})
 	return nil
 }
 
-func (r *restorer) answer(e entry) error {
+func (r *restorer) answer(at int64, l line) error {
 	var note answerNote
-	if err := json.Unmarshal(e.Note, &note); err != nil {
+	if err := json.Unmarshal(l.note, &note); err != nil {
 		return err
 	}
-	body := e.data
-	if note.Size > 0 {
-		body = span{at: e.at + note.At, size: note.Size}
+	if !expired(note.Created, r.now) {
+		r.server.keys.keep(string(l.id), at, r.now)
 	}
-	a := &keyAnswer{key: e.ID, created: note.Created, status: note.Status, body: body}
-	if copy(a.print[:], note.Print) != len(a.print) {
-		return fmt.Errorf("fingerprint has %d bytes", len(note.Print))
-	}
-	r.server.keys.keep(a)
 	return nil
 }
 
-func (r *restorer) delivered(e entry) error {
-	place, ok := eventPlace(e.ID)
+func (r *restorer) delivered(l line) error {
+	place, ok := eventPlace(string(l.id))
 	if !ok || place >= len(r.server.events.rows) {
-		return fmt.Errorf("delivery of an event that did not happen")
+		return errors.New("delivery of an event that did not happen")
 	}
 	r.server.events.rows[place].pending = false
 	return nil

@@ -19,13 +19,38 @@ type searchResult struct {
 
 // metadataIndex finds the places of intents by the hash of a metadata pair. It
 // is never cleaned of pairs that an update took away: whoever asks compares
-// the intent itself.
-type metadataIndex map[uint64][]int
+// the intent itself. Most pairs are one intent's own, so those are kept small.
+type metadataIndex struct {
+	first map[uint64]uint32
+	more  map[uint64][]uint32 // where a pair came again
+}
+
+func newMetadataIndex() metadataIndex {
+	return metadataIndex{first: make(map[uint64]uint32), more: make(map[uint64][]uint32)}
+}
 
 func (x metadataIndex) add(pairs []uint64, place int) {
 	for _, pair := range pairs {
-		x[pair] = append(x[pair], place)
+		if _, known := x.first[pair]; known {
+			x.more[pair] = append(x.more[pair], uint32(place))
+		} else {
+			x.first[pair] = uint32(place)
+		}
 	}
+}
+
+// places returns, in rising order, where the pair may be.
+func (x metadataIndex) places(pair uint64) []int {
+	first, known := x.first[pair]
+	if !known {
+		return nil
+	}
+	places := []int{int(first)}
+	for _, place := range x.more[pair] {
+		places = append(places, int(place))
+	}
+	slices.Sort(places)
+	return slices.Compact(places)
 }
 
 // candidates returns the places, in rising order, of the intents that may have
@@ -33,7 +58,7 @@ func (x metadataIndex) add(pairs []uint64, place int) {
 func (x metadataIndex) candidates(clauses []clause) (places []int, ok bool) {
 	for _, q := range clauses {
 		if q.field == "metadata" {
-			return slices.Compact(slices.Sorted(slices.Values(x[pairHash(q.key, q.value)]))), true
+			return x.places(pairHash(q.key, q.value)), true
 		}
 	}
 	return nil, false

@@ -44,11 +44,11 @@ func New(config Config) (*Server, error) {
 	}
 	s := &Server{
 		config: config, journal: journal,
-		intents: newShelf(journal, decodeIntent), charges: newShelf(journal, plain[charge]),
-		refunds: newShelf(journal, plain[refund]), refundsOf: make(map[string][]int),
-		events:   eventLog{out: newOutbox()},
-		keys:     keyring{byKey: make(map[string]*keyAnswer)},
-		metadata: make(metadataIndex), funds: make(map[string]int64),
+		intents: newShelf(journal, lineIntent, decodeIntent), charges: newShelf(journal, lineCharge, plain[charge]),
+		refunds: newShelf(journal, lineRefund, plain[refund]), refundsOf: make(map[string][]int),
+		events:   eventLog{numbers: make(map[string]uint16), out: newOutbox()},
+		keys:     newKeyring(),
+		metadata: newMetadataIndex(), funds: make(map[string]int64),
 	}
 	if err := s.restore(); err != nil {
 		return nil, errors.Join(err, journal.close())

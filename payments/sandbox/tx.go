@@ -17,12 +17,11 @@ type tx struct {
 	now    time.Time
 
 	buf      []byte
-	lines    map[any]span // newest line's data of each object put, relative to buf
+	states   map[any]span // newest line's data of each object put
 	charges  []*charge
 	events   []eventRow
-	answers  []*keyAnswer
-	installs []func(start int64) // what commit makes visible
-	err      error               // the first problem with journal or encoding
+	installs []func(at int64) // what commit makes visible
+	err      error            // the first problem with journal or encoding
 }
 
 func (s *Server) begin(c *call) *tx {
@@ -73,41 +72,41 @@ func (t *tx) refund(id string) *refund {
 func (t *tx) putIntent(in *intent) {
 	before, err := t.server.intents.find(in.ID)
 	news := intentNews(found(t, before, err), in)
-	line := t.put(lineIntent, in.ID, intentNote{News: news, intentPrivate: in.private}, in)
-	t.installs = append(t.installs, func(start int64) { t.server.installIntent(in.ID, line.moved(start), news, in) })
+	t.put(lineIntent, in.ID, intentNote{News: news, intentPrivate: in.private}, in)
+	t.installs = append(t.installs, func(at int64) { t.server.installIntent(in.ID, at, news, in) })
 }
 
 func (t *tx) putCharge(ch *charge) {
 	news := chargeNews(t.newestCharge(ch.ID), ch)
-	line := t.put(lineCharge, ch.ID, chargeNote{News: news}, ch)
+	t.put(lineCharge, ch.ID, chargeNote{News: news}, ch)
 	t.charges = append(t.charges, ch)
-	t.installs = append(t.installs, func(start int64) { t.server.installCharge(ch.ID, line.moved(start), news, ch) })
+	t.installs = append(t.installs, func(at int64) { t.server.installCharge(ch.ID, at, news, ch) })
 }
 
 func (t *tx) putRefund(re *refund) {
 	news := &refundFacts{Created: re.Created, Charge: re.Charge, PaymentIntent: re.PaymentIntent}
-	line := t.put(lineRefund, re.ID, refundNote{News: news}, re)
-	t.installs = append(t.installs, func(start int64) { t.server.installRefund(re.ID, line.moved(start), news, re) })
+	t.put(lineRefund, re.ID, refundNote{News: news}, re)
+	t.installs = append(t.installs, func(at int64) { t.server.installRefund(re.ID, at, news, re) })
 }
 
 // put writes the object's present state as a line.
-func (t *tx) put(kind, id string, note, object any) (line span) {
-	encoded, err := json.Marshal(note)
-	t.fail(err)
+func (t *tx) put(kind, id string, note, object any) {
 	data, err := json.Marshal(object)
 	t.fail(err)
-	if t.lines == nil {
-		t.lines = make(map[any]span, 4)
+	if t.states == nil {
+		t.states = make(map[any]span, 4)
 	}
-	line, t.lines[object] = t.line(lineHead{Kind: kind, ID: id, Note: encoded}, data)
-	return line
+	t.states[object] = t.line(kind, id, note, data)
 }
 
-func (t *tx) line(head lineHead, data []byte) (line, body span) {
-	buf, line, body, err := appendLine(t.buf, head, data)
+// line writes a line and returns the span of its data.
+func (t *tx) line(kind, id string, note any, data []byte) span {
+	encoded, err := json.Marshal(note)
+	t.fail(err)
+	buf, body, err := appendLine(t.buf, lineHead{Kind: kind, ID: id, Note: encoded}, data)
 	t.buf = buf
 	t.fail(err)
-	return line, body
+	return body
 }
 
 func (t *tx) fail(err error) {
@@ -118,7 +117,7 @@ func (t *tx) fail(err error) {
 
 // state returns the bytes of the object as last put.
 func (t *tx) state(object any) ([]byte, span, bool) {
-	s, ok := t.lines[object]
+	s, ok := t.states[object]
 	if !ok {
 		return nil, span{}, false
 	}
@@ -133,19 +132,17 @@ func (t *tx) commit() error {
 	if len(t.buf) == 0 {
 		return nil
 	}
-	t.line(lineHead{Kind: lineEnd}, nil)
-	start, err := t.server.journal.commit(t.buf)
+	t.buf = append(t.buf, endLine...)
+	at, err := t.server.journal.commit(t.buf)
 	if err != nil {
 		return err
 	}
 	for _, install := range t.installs {
-		install(start)
+		install(at)
 	}
 	for _, row := range t.events {
-		t.server.events.add(row.moved(start))
-	}
-	for _, a := range t.answers {
-		t.server.keys.keep(a.moved(start))
+		row.at = at
+		t.server.events.add(row)
 	}
 	return nil
 }

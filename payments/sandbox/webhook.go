@@ -53,12 +53,13 @@ func (s *Server) subscribed(kind string) bool {
 func (s *Server) deliver(ctx context.Context, d delivery) {
 	s.mu.Lock()
 	row := s.events.rows[d.place]
+	kind := s.events.kinds[row.kind]
 	s.mu.Unlock()
-	e, err := s.readEvent(row)
+	e, err := s.readEvent(d.place, row)
 	if err == nil {
 		err = s.post(ctx, e)
 	}
-	log := s.config.Logger.With("event_type", row.kind, "place", d.place, "attempt", d.attempt+1)
+	log := s.config.Logger.With("event_type", kind, "place", d.place, "attempt", d.attempt+1)
 	switch {
 	case err == nil:
 		log.Debug("webhook delivered", "event", e.ID)
@@ -120,12 +121,9 @@ func (s *Server) settleDelivery(place int, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events.rows[place].pending = false
-	buf, _, _, err := appendLine(nil, lineHead{Kind: lineDelivered, ID: id}, nil)
+	buf, _, err := appendLine(nil, lineHead{Kind: lineDelivered, ID: id}, nil)
 	if err == nil {
-		buf, _, _, err = appendLine(buf, lineHead{Kind: lineEnd}, nil)
-	}
-	if err == nil {
-		_, err = s.journal.commit(buf)
+		_, err = s.journal.commit(append(buf, endLine...))
 	}
 	if err != nil {
 		s.config.Logger.Error("note webhook delivery", "event", id, "error", err)

@@ -15,7 +15,7 @@ func BenchmarkMails(b *testing.B) {
 		p.says(b, fmt.Sprint("o", i), notifications.SampleConfirmed(fmt.Sprint("o", i)))
 	}
 	b.ResetTimer()
-	p.runs(b, p.service(b, func(c *notifications.Config) { c.Deadline = 0 }))
+	p.runs(b, p.service(b, patient))
 	waitFor(b, "all mails have arrived", func() bool {
 		return p.idle(b, events.StreamNotifications, "notifications-mail") && p.length(b) == uint64(3*b.N)
 	})

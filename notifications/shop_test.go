@@ -37,12 +37,12 @@ func open(t testing.TB) *post {
 	return &post{log: logtest.Open(t), box: startInbox(t)}
 }
 
-// service is the domain with time limits for tests.
+// service is the domain with time limits for tests: short enough to wait for, long enough for a busy machine.
 func (p *post) service(t testing.TB, change ...func(*notifications.Config)) *notifications.Service {
 	t.Helper()
 	config := notifications.Config{
 		Access: doors{}, From: "The Lantern Shop <orders@shop.example>", Log: p.log, PublicURL: "https://shop.example", SMTPURL: "smtp://" + p.box.Addr() + "?tls=none",
-		Backoff: func(int) time.Duration { return 10 * time.Millisecond }, Deadline: 400 * time.Millisecond,
+		Backoff: func(int) time.Duration { return 10 * time.Millisecond }, Deadline: 2 * time.Second,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	for _, c := range change {
@@ -54,6 +54,9 @@ func (p *post) service(t testing.TB, change ...func(*notifications.Config)) *not
 	}
 	return s
 }
+
+// patient has the time limits of a shop, for tests in which nobody waits for one.
+func patient(c *notifications.Config) { c.Deadline = 0 }
 
 // runs runs a service's loops until the test ends or stop is called.
 func (p *post) runs(t testing.TB, s *notifications.Service) (stop func()) {

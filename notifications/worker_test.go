@@ -83,7 +83,7 @@ func TestOldEventsDeliveredAgainSendNothing(t *testing.T) {
 	t.Parallel()
 	const orders, again = 200, 49
 	p := open(t)
-	stop := p.runs(t, p.service(t))
+	stop := p.runs(t, p.service(t, patient))
 	for i := range orders {
 		p.says(t, fmt.Sprint("o", i), notifications.SampleConfirmed(fmt.Sprint("o", i)))
 	}
@@ -99,7 +99,7 @@ func TestOldEventsDeliveredAgainSendNothing(t *testing.T) {
 	for range again {
 		p.repeats(t, orders)
 	}
-	p.runs(t, p.service(t))
+	p.runs(t, p.service(t, patient))
 	p.settled(t)
 	if got := len(p.box.Messages("")); got != orders {
 		t.Errorf("%d mails, want still %d", got, orders)

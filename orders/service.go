@@ -11,6 +11,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events/log"
+	"tillstream/events/view"
 )
 
 // Access says who may see what. It is the caller's: how tokens are made is no business of this package.
@@ -40,9 +41,10 @@ type Config struct {
 
 // Service is the orders domain: routes, deciders and views over one log.
 type Service struct {
-	config Config
-	prices *prices
-	watch  *watchers
+	config   Config
+	prices   *prices
+	sweeping view.Pace // of the search for overdue orders
+	watch    *watchers
 }
 
 // New checks the configuration, naming the field that is wrong.

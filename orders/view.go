@@ -43,22 +43,27 @@ type document struct {
 	Doc Order  `bson:"doc"`
 }
 
-// overdue lists unpaid orders whose deadline has passed.
-func (s *Service) overdue(ctx context.Context, now time.Time) ([]string, error) {
-	var ids []string
-	for _, status := range []Status{Placed, AwaitingPayment} {
-		cursor, err := s.config.DB.Collection(collection).Find(ctx,
-			bson.D{{Key: "doc.status", Value: status}, {Key: "doc.expires_at", Value: bson.D{{Key: "$lt", Value: now}}}}, options.Find().SetLimit(1000))
+// overdue lists unpaid orders whose deadline has passed, at the pace that the database can bear.
+func (s *Service) overdue(ctx context.Context, now time.Time) (ids []string, err error) {
+	err = s.sweeping.Ask(func() error {
+		cursor, err := s.config.DB.Collection(collection).Find(ctx, bson.D{
+			{Key: "doc.status", Value: bson.D{{Key: "$in", Value: bson.A{Placed, AwaitingPayment}}}},
+			{Key: "doc.expires_at", Value: bson.D{{Key: "$lt", Value: now}}},
+		}, options.Find().SetProjection(bson.D{{Key: "_id", Value: 1}}).SetLimit(1000))
 		if err != nil {
-			return nil, fmt.Errorf("find overdue orders: %w", err)
+			return err
 		}
 		var found []document
 		if err := cursor.All(ctx, &found); err != nil {
-			return nil, fmt.Errorf("find overdue orders: %w", err)
+			return err
 		}
 		for _, d := range found {
 			ids = append(ids, d.ID)
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find overdue orders: %w", err)
 	}
 	return ids, nil
 }

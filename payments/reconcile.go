@@ -175,13 +175,19 @@ func (s *Service) wouldSay(ctx context.Context, orderID string, rule func(Paymen
 
 // askOpen asks Stripe about payments that wait and of which nothing was heard for a while, some at each run.
 func (s *Service) askOpen(ctx context.Context) error {
-	orders, err := s.openPayments(ctx, s.cursor.open, s.log.Now().Add(-openQuiet), openBatch)
+	var orders []string
+	err := s.sweeping.Ask(func() (err error) {
+		if orders, err = s.openPayments(ctx, s.cursor.open, s.log.Now().Add(-openQuiet), openBatch); err != nil {
+			return err
+		}
+		s.cursor.open = ""
+		if len(orders) == openBatch {
+			s.cursor.open = orders[len(orders)-1]
+		}
+		return nil
+	})
 	if err != nil {
 		return err
-	}
-	s.cursor.open = ""
-	if len(orders) == openBatch {
-		s.cursor.open = orders[len(orders)-1]
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(actConcurrency / 4)

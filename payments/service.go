@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events/log"
+	"tillstream/events/view"
 )
 
 // Access decides who may see a payment.
@@ -110,6 +111,7 @@ type Service struct {
 	hub      *hub
 	secrets  *lru.Cache[string, string] // intent id → client secret
 	cursor   cursor
+	sweeping view.Pace // of the search for open payments
 }
 
 // New checks the configuration and prepares the domain. It names the field that will not do.

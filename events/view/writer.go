@@ -33,7 +33,7 @@ type writer struct {
 }
 
 // knownDocuments bounds the memory of the writer. Forgetting costs one refused insert.
-const knownDocuments = 100_000
+const knownDocuments = 20_000
 
 func newWriter(db *mongo.Database) *writer {
 	known, err := lru.New[string, struct{}](knownDocuments)

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -15,7 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
 
-	"log/slog"
+	"tillstream/events/embedded"
 )
 
 // TestTakenAddresses: whichever port somebody else has, the error names it, and nothing is left running.
@@ -53,6 +55,18 @@ func TestTakenAddresses(t *testing.T) {
 			openShop(t, free) // the directory is not locked and nothing stands in the way
 		})
 	}
+}
+
+// TestASecondShopInOneDirectory: it is told so before it touches anything, and the first goes on.
+func TestASecondShopInOneDirectory(t *testing.T) {
+	t.Parallel()
+	m := startShop(t, nil)
+	m.list(t, "MUG", 1250, 10)
+	err := Run(t.Context(), m.config, slog.New(slog.DiscardHandler), &doorbell{rung: make(chan struct{})})
+	if !errors.Is(err, embedded.ErrDirInUse) || !strings.Contains(err.Error(), m.config.Data) {
+		t.Errorf("the second shop ends with %v", err)
+	}
+	m.mailed(t, m.buy(t, cart("ada", line{"MUG", 1})).Email, 1)
 }
 
 // TestTheFirstStart: with nothing but an empty directory there is a shop to look at, within three seconds.

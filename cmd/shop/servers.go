@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 
 	"github.com/nats-io/nats.go"
 
@@ -29,6 +31,7 @@ type servers struct {
 	inbox   *inbox.Inbox
 	sandbox *sandbox.Server
 
+	data          io.Closer // the data directory is ours until it is closed
 	http          net.Listener
 	sandboxListen net.Listener
 }
@@ -44,11 +47,19 @@ func startServers(config Config, s secrets, logger *slog.Logger) (_ *servers, er
 	if all.http, err = httpapi.Listen("the storefront", config.HTTP); err != nil {
 		return nil, err
 	}
+	if all.data, err = embedded.ClaimDir(config.Data); err != nil {
+		return nil, err
+	}
+	// All at once: each reads back what it kept, and with many orders that is seconds.
 	steps := []func() error{all.startNATS, all.startMongo, all.startInbox, all.startSandbox}
-	for _, step := range steps {
-		if err := step(); err != nil {
-			return nil, err
-		}
+	problems := make([]error, len(steps))
+	var starting sync.WaitGroup
+	for i, step := range steps {
+		starting.Go(func() { problems[i] = step() })
+	}
+	starting.Wait()
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
 	}
 	return all, nil
 }
@@ -190,6 +201,9 @@ func (s *servers) stop() error {
 	}
 	if s.nats != nil {
 		s.nats.Stop()
+	}
+	if s.data != nil {
+		problems = append(problems, s.data.Close())
 	}
 	return errors.Join(problems...)
 }

@@ -63,7 +63,7 @@ func TestASecondShopInOneDirectory(t *testing.T) {
 	m := startShop(t, nil)
 	m.list(t, "MUG", 1250, 10)
 	err := Run(t.Context(), m.config, slog.New(slog.DiscardHandler), &doorbell{rung: make(chan struct{})})
-	if !errors.Is(err, embedded.ErrDirInUse) || !strings.Contains(err.Error(), m.config.Data) {
+	if !errors.Is(err, embedded.ErrDirInUse) || !strings.Contains(err.Error(), "directory "+m.config.Data+" is in use") {
 		t.Errorf("the second shop ends with %v", err)
 	}
 	m.mailed(t, m.buy(t, cart("ada", line{"MUG", 1})).Email, 1)

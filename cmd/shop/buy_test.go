@@ -106,7 +106,10 @@ func linesAreSummed(t *testing.T, m *market) {
 
 func onStaffsList(t *testing.T, m *market) {
 	bought := m.buy(t, cart("lisa", line{"MUG", 1}))
-	waitFor(t, "the order is listed as confirmed", func() bool { return m.listed(t, bought.ID) == "confirmed" })
+	waitFor(t, "the order is listed first, as confirmed", func() bool {
+		list := m.staffsList(t)
+		return len(list) > 0 && list[0] == listed{bought.ID, "confirmed"}
+	})
 }
 
 func TestOneKeyMakesOneOrder(t *testing.T) {

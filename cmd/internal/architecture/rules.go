@@ -127,7 +127,7 @@ func onlyCmdReadsTheEnvironment(t Tree) []string {
 		}
 		return ""
 	})
-	kits := t.kits()
+	kits := t.kits() // read settings such as TEST_MONGODB_URI, as the tests do that they belong to
 	for _, s := range t.Sources {
 		if !s.Test && !kits[path.Join(Module, s.Dir())] && !strings.HasPrefix(s.Path, "cmd/") {
 			wrong = append(wrong, calls(s, "only cmd reads the environment and ends the process",

@@ -20,7 +20,7 @@ func sound() fstest.MapFS {
 		"shop":                         {Data: []byte("a program that a build left"), Mode: 0o755},
 		"cmd/shop/main.go":             source("main", `import (_ "tillstream/events/embedded"; _ "tillstream/orders"; "os")`, "var _ = os.Args"),
 		"events/embedded/nats.go":      source("embedded", `import _ "github.com/nats-io/nats-server/v2/server"`),
-		"events/log/logtest/kit.go":    source("logtest", `import (_ "testing"; _ "tillstream/events/embedded")`),
+		"events/log/logtest/kit.go":    source("logtest", `import (_ "testing"; _ "tillstream/events/embedded"; "os")`, `var _ = os.Getenv("TEST")`),
 		"events/log/log_test.go":       source("log_test", `import (_ "tillstream/events/log/logtest"; "os")`, `var _ = os.Getenv("TEST")`),
 		"payments/stripe_refund.go":    source("payments", `import _ "github.com/stripe/stripe-go/v76"`),
 		"payments/sandbox/sandbox.go":  source("sandbox", `import _ "github.com/stripe/stripe-go/v76"`),

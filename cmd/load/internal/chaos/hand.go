@@ -47,8 +47,9 @@ func (h *Hand) Counts() map[string]int {
 	return maps.Clone(h.count)
 }
 
-// Run goes through a plan and tells of every fault as it begins, of one at a time. It returns when all are over and undone; when ctx ends
-// that is at once. An error means that something could not be done or undone, which says nothing about the shop.
+// Run goes through a plan and tells of every fault as it begins, of one at a time. It returns when all are over and undone;
+// when ctx ends that is at once. An error means that something could not be done or undone, which says nothing about the
+// shop.
 func (h *Hand) Run(ctx context.Context, shop *fleet.Fleet, plan []Fault, told func(Fault)) error {
 	problems := make([]error, len(plan))
 	var going sync.WaitGroup

@@ -97,16 +97,15 @@ func Open(ctx context.Context, conn *nats.Conn, config Config) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	reads, err := readable(ctx, js, streams, config.Replicas)
-	if err != nil {
-		return nil, err
-	}
 	cache, err := lru.New[string, entry](config.CacheSize)
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	l := &Log{config: config, conn: conn, js: js, streams: streams, reads: reads, cache: cache,
+	l := &Log{config: config, conn: conn, js: js, streams: streams, cache: cache,
 		committers: map[string]*committer{}, metrics: newMetrics(config.Registerer), highest: newHighest(), moved: time.Now()}
+	if l.reads, err = l.readable(ctx); err != nil {
+		return nil, err
+	}
 	for name := range streams {
 		l.committers[name] = startCommitter(l, name)
 	}

@@ -143,8 +143,12 @@ func (f fold) step(known entry, msg *jetstream.RawStreamMsg) (entry, error) {
 // ask puts a question to the broker again when nobody answers it, until patience ends: a copy that died took it along, or
 // the cluster has yet to choose who answers.
 func (l *Log) ask(ctx context.Context, question func(context.Context) error) error {
+	return l.askFor(ctx, l.config.Patience, question)
+}
+
+func (l *Log) askFor(ctx context.Context, patience time.Duration, question func(context.Context) error) error {
 	began := time.Now()
-	deadline := began.Add(l.config.Patience)
+	deadline := began.Add(patience)
 	for wait := tryAgain; ; wait = min(2*wait, longestGap) {
 		asking, cancel := context.WithDeadline(ctx, earlier(deadline, time.Now().Add(oneTry)))
 		err := question(asking)

@@ -22,11 +22,16 @@ const (
 
 // Tail calls fn for every event of a stream on the given subjects, in order, until ctx ends or fn fails; what cannot
 // be decoded is passed over (the workers park it). caughtUp, if not nil, runs once when what existed at the start
-// has been delivered. The reader survives broken connections and goes on where it was.
+// has been delivered. The reader survives broken connections and goes on where it was. A cluster that has yet to choose
+// its leaders is given a minute to begin, then Tail returns [ErrUnavailable].
 func (l *Log) Tail(ctx context.Context, stream string, subjects []string, from Start, caughtUp func(), fn func(events.Event) error) error {
 	policy := map[Start]jetstream.DeliverPolicy{FromNow: jetstream.DeliverNewPolicy,
 		FromLastPerSubject: jetstream.DeliverLastPerSubjectPolicy, FromBeginning: jetstream.DeliverAllPolicy}[from]
-	consumer, err := l.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{FilterSubjects: subjects, DeliverPolicy: policy})
+	var consumer jetstream.Consumer
+	err := l.askFor(ctx, openPatience, func(ctx context.Context) (err error) {
+		consumer, err = l.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{FilterSubjects: subjects, DeliverPolicy: policy})
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("tail %s: %w", stream, unavailable(ctx, err))
 	}

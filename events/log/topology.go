@@ -89,13 +89,17 @@ func openStream(ctx context.Context, js jetstream.JetStream, config jetstream.St
 // readable returns the streams as states are read from. Where there are several copies, the leader alone is asked: a copy
 // that lags, or is cut off, answers what it has, and "no such order" said of one that was taken a moment ago would be
 // believed by a customer, or by a decision that then does nothing.
-func readable(ctx context.Context, js jetstream.JetStream, streams map[string]jetstream.Stream, replicas int) (map[string]jetstream.Stream, error) {
-	if replicas == 1 {
-		return streams, nil
+func (l *Log) readable(ctx context.Context) (map[string]jetstream.Stream, error) {
+	if l.config.Replicas == 1 {
+		return l.streams, nil
 	}
-	reads := make(map[string]jetstream.Stream, len(streams))
-	for name := range streams {
-		stream, err := js.Stream(ctx, name)
+	reads := make(map[string]jetstream.Stream, len(l.streams))
+	for name := range l.streams {
+		var stream jetstream.Stream
+		err := l.askFor(ctx, openPatience, func(ctx context.Context) (err error) {
+			stream, err = l.js.Stream(ctx, name)
+			return err
+		})
 		if err != nil {
 			return nil, fmt.Errorf("open stream %s: %w", name, err)
 		}

@@ -64,6 +64,26 @@ func TestACommitThatTakesLongerThanATryIsStoredOnce(t *testing.T) {
 	}
 }
 
+// Row 7 of the fault matrix, for those who follow the log: what they asked for is lost, as it is in a cluster that has
+// yet to choose its leaders. They ask again.
+func TestATailThatIsNotHeardAsksAgain(t *testing.T) {
+	t.Parallel()
+	w := newWire(t)
+	w.proxy.Hold()
+	caughtUp, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- w.writer.Tail(t.Context(), events.StreamInventory, nil, log.FromBeginning, func() { close(caughtUp) },
+			func(events.Event) error { return nil })
+	}()
+	until(t, "the question is on its way", w.proxy.Holding)
+	w.cut(t)
+	select {
+	case <-caughtUp:
+	case err := <-ended:
+		t.Errorf("the tail ended: %v", err)
+	}
+}
+
 // wire is a writer whose way to the broker can be cut, and an observer beside it.
 type wire struct {
 	proxy    *logtest.Proxy

@@ -285,20 +285,23 @@ func subjects(t *testing.T, l *log.Log, stream string) map[string]int {
 	return seen
 }
 
-// each reads a stream from its beginning to its end.
+// each reads a stream from its beginning to its end, as its leader tells it: the copy that is read from may lag.
 func each(t *testing.T, l *log.Log, stream string, fn func(events.Event)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	s, err := l.JetStream().Stream(ctx, stream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	last := s.CachedInfo().State.LastSeq
+	var last uint64
+	processtest.WaitFor(t, stream+" says where it ends", time.Minute, func() bool {
+		s, err := l.JetStream().Stream(ctx, stream)
+		if err == nil {
+			last = s.CachedInfo().State.LastSeq
+		}
+		return err == nil
+	})
 	if last == 0 {
 		return
 	}
-	err = l.Tail(ctx, stream, nil, log.FromBeginning, nil, func(e events.Event) error {
+	err := l.Tail(ctx, stream, nil, log.FromBeginning, nil, func(e events.Event) error {
 		fn(e)
 		if e.Sequence >= last {
 			cancel()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,8 +34,12 @@ type Child struct {
 // Start starts a process. It is killed when the test ends, unless it has ended before.
 func Start(t testing.TB, c Command) *Child {
 	t.Helper()
-	process, err := child.Start(child.Command{Name: c.Name, Path: c.Path, Args: c.Args, Env: c.Env,
-		Hear: func(line string) { fmt.Fprintf(t.Output(), "[%s] %s\n", c.Name, line) }})
+	said := &transcript{name: c.Name}
+	hear := said.add
+	if testing.Verbose() {
+		hear = func(line string) { fmt.Fprintf(t.Output(), "[%s] %s\n", c.Name, line) }
+	}
+	process, err := child.Start(child.Command{Name: c.Name, Path: c.Path, Args: c.Args, Env: c.Env, Hear: hear})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,8 +49,34 @@ func Start(t testing.TB, c Command) *Child {
 		if err := process.Problem(); err != nil {
 			t.Error(err)
 		}
+		if t.Failed() {
+			said.tell(t)
+		}
 	})
 	return started
+}
+
+// transcript is what a process said. It is told after the test has failed, so that the test's own words come first:
+// a cluster of brokers says some hundred lines before anything happens.
+type transcript struct {
+	name string
+
+	mu    sync.Mutex
+	lines []string
+}
+
+func (s *transcript) add(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines = append(s.lines, line)
+}
+
+func (s *transcript) tell(t testing.TB) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, line := range s.lines {
+		fmt.Fprintf(t.Output(), "[%s] %s\n", s.name, line)
+	}
 }
 
 // Says waits for a line on standard output and returns what the expression's first group matched.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
@@ -18,6 +19,10 @@ const (
 	readSingly = 8
 	readBatch  = 256
 )
+
+// Queues is an option for the connection that a log is opened on: places for the answers to one question. The client's
+// default of 65,536 costs half a megabyte for each history that is read.
+func Queues() nats.Option { return nats.SyncQueueLen(2 * readBatch) }
 
 // newest returns the newest state of an entity, seq 0 when there is none. It asks for the subject's last message first:
 // when that is already in the cached state nothing else is read, and the newer of the two wins.

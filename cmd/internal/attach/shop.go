@@ -9,6 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
+	"tillstream/events/log"
 	"tillstream/events/replay"
 	"tillstream/events/view"
 )
@@ -49,7 +50,7 @@ func (s Shop) Log(ctx context.Context) (reader *replay.Reader, close func(), err
 	if err := s.Require(s.NATS, "nats"); err != nil {
 		return nil, nil, err
 	}
-	conn, err := nats.Connect(s.NATS, nats.Name("tillstream tool"), nats.Timeout(patience),
+	conn, err := nats.Connect(s.NATS, log.Queues(), nats.Name("tillstream tool"), nats.Timeout(patience),
 		nats.ReconnectWait(reconnect), nats.MaxReconnects(int(6*patience/reconnect)))
 	if err != nil {
 		return nil, nil, s.unreachable("broker", s.NATS, err)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"tillstream/events/log"
 )
 
 // A broker that is cut off says nothing, and neither does the connection: only pings that are not answered tell. The
@@ -22,7 +24,7 @@ const (
 func Options(name string, logger *slog.Logger) []nats.Option {
 	return []nats.Option{
 		nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond), nats.ReconnectBufSize(-1),
-		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(pingsUnanswered),
+		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(pingsUnanswered), log.Queues(),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				logger.Warn("lost the broker", "connection", name, "error", err)

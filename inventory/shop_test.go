@@ -40,9 +40,9 @@ func open(t testing.TB) *shop {
 
 // openOn starts an inventory process on a server; several on one server are its replicas. It returns when the
 // catalogue is loaded.
-func openOn(t testing.TB, server *embedded.NATS) *shop {
+func openOn(t testing.TB, server *embedded.NATS, change ...func(*log.Config)) *shop {
 	t.Helper()
-	l := logtest.OpenOn(t, server)
+	l := logtest.OpenOn(t, server, change...)
 	service, err := inventory.New(inventory.Config{Log: l, Access: onlyThisToken{}})
 	if err != nil {
 		t.Fatal(err)

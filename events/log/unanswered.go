@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events"
@@ -21,34 +21,46 @@ const (
 	longestGap = 250 * time.Millisecond
 )
 
-// recognise decides a conflict that may be with ourselves: the answer to an earlier try was lost. What follows the state
-// that the request expected is either its own first message, and then all of it stands in the log, because it is stored
-// whole; or it is a stranger's. When nothing follows yet, because the earlier try is still on its way through the cluster
-// or a copy that lags was asked, it is too early to say (errUnsettled): to call that a stranger's conflict would have the
-// same fact decided and stored a second time.
+// recognise decides a conflict that may be with ourselves: the answer to an earlier try was lost. A request is stored
+// whole or not at all, so one subject on which something follows the state that it expected tells: that is either its own
+// message, and then all of it stands in the log, or a stranger's, and then none of it does or ever will. When nothing
+// follows on any, because the earlier try is still on its way through the cluster or a copy that lags was asked, it is too
+// early to say (errUnsettled): to call that a stranger's conflict would have the same fact decided and stored twice.
 func (c *committer) recognise(r *request) (last uint64, err error) {
-	i := slices.IndexFunc(r.messages, expects)
-	if i < 0 {
-		return 0, errConflict
-	}
-	m := r.messages[i]
-	expected, err := strconv.ParseUint(m.Header.Get(jetstream.ExpectedLastSubjSeqHeader), 10, 64)
-	if err != nil {
-		return 0, errors.Join(errRefused, fmt.Errorf("read own expectation: %w", err))
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), oneTry)
 	defer cancel()
-	stored, err := c.log.reads[c.stream].GetMsg(ctx, expected+1, jetstream.WithGetMsgSubject(m.Subject))
-	switch {
-	case errors.Is(err, jetstream.ErrMsgNotFound):
-		return 0, errUnsettled
-	case err != nil:
-		return 0, fmt.Errorf("recognise own append: %w", err)
-	case stored.Header.Get(events.HeaderID) != m.Header.Get(events.HeaderID):
-		return 0, errConflict
+	err = errConflict // of one that expects nothing
+	for i, m := range r.messages {
+		if !expects(m) {
+			continue
+		}
+		stored, own, nextErr := c.next(ctx, m)
+		switch {
+		case errors.Is(nextErr, jetstream.ErrMsgNotFound):
+			err = errUnsettled
+		case nextErr != nil:
+			return 0, fmt.Errorf("recognise own append: %w", nextErr)
+		case !own:
+			return 0, errConflict
+		default:
+			r.first = stored - uint64(i)
+			return r.first + uint64(len(r.messages)) - 1, nil
+		}
 	}
-	r.first = stored.Sequence - uint64(i)
-	return r.first + uint64(len(r.messages)) - 1, nil
+	return 0, err
+}
+
+// next is the message that follows the state which m expected of its subject, and whether it is m itself.
+func (c *committer) next(ctx context.Context, m *nats.Msg) (seq uint64, own bool, err error) {
+	expected, err := strconv.ParseUint(m.Header.Get(jetstream.ExpectedLastSubjSeqHeader), 10, 64)
+	if err != nil {
+		return 0, false, errors.Join(errRefused, fmt.Errorf("read own expectation: %w", err))
+	}
+	stored, err := c.log.reads[c.stream].GetMsg(ctx, expected+1, jetstream.WithGetMsgSubject(m.Subject))
+	if err != nil {
+		return 0, false, err
+	}
+	return stored.Sequence, stored.Header.Get(events.HeaderID) == m.Header.Get(events.HeaderID), nil
 }
 
 func earlier(a, b time.Time) time.Time {

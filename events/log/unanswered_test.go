@@ -64,6 +64,40 @@ func TestACommitThatTakesLongerThanATryIsStoredOnce(t *testing.T) {
 	}
 }
 
+// Rows 7 and 28 of the fault matrix together: a commit about two entities goes unanswered, and meanwhile somebody else is
+// faster at the second one. That nothing has happened to the first does not make it a conflict with ourselves: it is
+// decided anew at once, and nobody behind it has to wait until patience ends.
+func TestAConflictAfterALostTryIsDecidedAnew(t *testing.T) {
+	t.Parallel()
+	w := newWire(t)
+	if err := w.observer.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "b", 1) }); err != nil {
+		t.Fatal(err)
+	}
+	outcome := make(chan error, 1)
+	go func() {
+		outcome <- w.writer.Do(t.Context(), func(tx *log.Tx) error {
+			err := errors.Join(add(tx, "a", 1), add(tx, "b", 1))
+			if w.decided++; w.decided == 1 {
+				w.proxy.Hold()
+			}
+			return err
+		})
+	}()
+	until(t, "the first try is given up", func() bool { return strings.Contains(w.said.String(), "append has no answer") })
+	if err := w.observer.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "b", 1) }); err != nil {
+		t.Fatal(err)
+	}
+	w.cut(t)
+	if err := <-outcome; err != nil || w.decided != 2 {
+		t.Errorf("decided %d times, %v, want twice", w.decided, err)
+	}
+	for id, want := range map[string]tally{"a": {1, 1}, "b": {3, 3}} {
+		if got, _, err := tallies.Read(t.Context(), w.observer, id); err != nil || got != want {
+			t.Errorf("%s is %+v, %v, want %+v", id, got, err, want)
+		}
+	}
+}
+
 // Row 7 of the fault matrix, for those who follow the log: what they asked for is lost, as it is in a cluster that has
 // yet to choose its leaders. They ask again.
 func TestATailThatIsNotHeardAsksAgain(t *testing.T) {

@@ -47,10 +47,11 @@ func OpenOn(t testing.TB, server *embedded.NATS, change ...func(*log.Config)) *l
 	return OpenOver(t, Connect(t, server), change...)
 }
 
-// OpenOver opens a log on a connection.
+// OpenOver opens a log on a connection. It is more patient than a shop's: a machine that runs many tests at once is slow,
+// and that is not what they are about.
 func OpenOver(t testing.TB, conn *nats.Conn, change ...func(*log.Config)) *log.Log {
 	t.Helper()
-	config := log.Config{Source: "test", Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	config := log.Config{Source: "test", Patience: time.Minute, Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	for _, c := range change {
 		c(&config)
 	}

@@ -78,8 +78,7 @@ func writeBacklog(t *testing.T, l *log.Log, n int) {
 		err := l.Do(t.Context(), func(tx *log.Tx) error {
 			for i := from; i < min(from+log.MaxBatch, n); i++ {
 				id := fmt.Sprintf("o%d", i%backlogOrders)
-				journal := log.Journal{Stream: events.StreamOrders, Subject: events.PrefixOrder + id}
-				if err := journal.Append(tx, events.OrderPlaced{OrderID: id, Number: strconv.Itoa(1 + i/backlogOrders)}); err != nil {
+				if err := orders.Append(tx, id, events.OrderPlaced{OrderID: id, Number: strconv.Itoa(1 + i/backlogOrders)}); err != nil {
 					return err
 				}
 			}

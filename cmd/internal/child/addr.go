@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"sync"
 )
 
@@ -19,7 +18,6 @@ var reserved sync.Map
 // connection that dials, which then talks to itself and keeps the server out.
 func FreeAddr() (string, error) {
 	const from, ports, tries = 20_000, 10_000, 100
-	var last error
 	for range tries {
 		port := from + rand.IntN(ports)
 		if _, ours := reserved.Load(port); ours {
@@ -33,15 +31,12 @@ func FreeAddr() (string, error) {
 			continue
 		}
 		addr := fmt.Sprintf("127.0.0.1:%d", port)
-		listener, err := net.Listen("tcp", addr)
-		if err != nil {
-			last = err
-			continue
+		if free, err = nobodyAnswers(addr); err != nil {
+			return "", err
 		}
-		if err := listener.Close(); err != nil {
-			return "", fmt.Errorf("release %s: %w", addr, err)
+		if free {
+			return addr, nil
 		}
-		return addr, nil
 	}
-	return "", fmt.Errorf("%w: %w", ErrNoAddress, last)
+	return "", fmt.Errorf("%w in %d tries", ErrNoAddress, tries)
 }

@@ -3,10 +3,14 @@
 package child
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // reserve claims a port among all processes of this kind on the machine, for as long as this one lives: between being
@@ -25,4 +29,14 @@ func reserve(port int) (bool, error) {
 	}
 	reserved.Store(port, file) // closing it would give the port back
 	return true, nil
+}
+
+// nobodyAnswers asks by connecting. A listener of our own would tell more, but another goroutine that starts a process
+// just then passes it on to the child, which keeps the port taken for a moment after it is closed.
+func nobodyAnswers(addr string) (bool, error) {
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "tcp", addr)
+	if err == nil {
+		return false, conn.Close()
+	}
+	return errors.Is(err, syscall.ECONNREFUSED), nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os/exec"
 	"regexp"
 	"slices"
 	"sync"
@@ -143,17 +144,39 @@ func settled(t *testing.T, number func() int) {
 	}
 }
 
-func TestFreeAddr(t *testing.T) {
+// TestAFreeAddrCanBeListenedOn also while processes start, to which whatever is open just then is passed on.
+func TestAFreeAddrCanBeListenedOn(t *testing.T) {
 	t.Parallel()
-	addr, err := child.FreeAddr()
-	if err != nil {
-		t.Fatal(err)
+	done := make(chan struct{})
+	var starts sync.WaitGroup
+	defer starts.Wait()
+	defer close(done)
+	for range 4 {
+		starts.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if err := exec.CommandContext(t.Context(), "true").Run(); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
 	}
-	listener, err := net.Listen("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := listener.Close(); err != nil {
-		t.Error(err)
+	for range 100 {
+		addr, err := child.FreeAddr()
+		if err != nil {
+			t.Fatal(err)
+		}
+		listener, err := net.Listen("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := listener.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -32,11 +32,19 @@ func (h *highest) committed(stream string, first, last uint64, uncertain bool) e
 	return nil
 }
 
-// stands compares with where a stream ends now.
-func (h *highest) stands(stream string, last uint64) {
+// of is how far a stream was seen committed.
+func (h *highest) of(stream string) uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if seen := h.seen[stream]; last < seen {
+	return h.seen[stream]
+}
+
+// stands compares where a stream ends with how far it was seen before that was asked. What was committed since does not
+// count: the answer may be older.
+func (h *highest) stands(stream string, seen, last uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if last < seen {
 		h.fail(fmt.Errorf("%w: stream %s ends at %d, this process has seen %d", ErrWentBack, stream, last, seen))
 	}
 }
@@ -73,11 +81,12 @@ func (l *Log) Watch(ctx context.Context) error {
 // append.
 func (l *Log) lookBack(ctx context.Context) {
 	for name, stream := range l.streams {
+		seen := l.highest.of(name)
 		info, err := stream.Info(ctx)
 		if err != nil {
 			l.config.Logger.Warn("cannot tell whether the log is what it was", "stream", name, "error", err)
 			continue
 		}
-		l.highest.stands(name, info.State.LastSeq)
+		l.highest.stands(name, seen, info.State.LastSeq)
 	}
 }

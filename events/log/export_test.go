@@ -1,0 +1,28 @@
+package log
+
+import (
+	"context"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// LookBack compares the log with what this process has seen of it, as when the connection has come back. What a stream
+// says of itself arrives late: meanwhile runs in between.
+func (l *Log) LookBack(ctx context.Context, stream string, meanwhile func()) error {
+	answers := l.streams[stream]
+	l.streams[stream] = lateStream{answers, meanwhile}
+	l.lookBack(ctx)
+	l.streams[stream] = answers
+	return l.highest.err
+}
+
+type lateStream struct {
+	jetstream.Stream
+	meanwhile func()
+}
+
+func (s lateStream) Info(ctx context.Context, options ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
+	info, err := s.Stream.Info(ctx, options...)
+	s.meanwhile()
+	return info, err
+}

@@ -24,7 +24,8 @@
 //
 // A call to Stripe stands between two facts in the log, one that asks for it and one that tells. When the process dies in between, the call is made again under
 // the same idempotency key, after looking at Stripe first; the key dies before Stripe forgets it. Keys are
-// <order>/create/v1, <order>/capture/v1, <order>/cancel/v1 and <order>/refund/<refund id>.
+// <order>/create/v1, <order>/capture/v1, <order>/cancel/v1 and <order>/refund/<refund id>. What Stripe does only once to an
+// intent, capture and cancel, is asked without the key when the key repeats an error.
 //
 // What Stripe says of charges and refunds names an intent but no order. Instead of keeping a second index, the actor
 // asks Stripe for the intent, whose metadata names the order, and for all its refunds; the answer is the truth of that

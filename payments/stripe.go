@@ -101,14 +101,17 @@ func (g *stripeGateway) FindIntent(ctx context.Context, orderID string) (Intent,
 
 // Capture implements [Gateway].
 func (g *stripeGateway) Capture(ctx context.Context, p Payment) (Intent, error) {
-	pi, err := g.intents.Capture(p.PaymentIntent, &stripe.PaymentIntentCaptureParams{
-		Params: keyed(ctx, p.OrderID+"/capture/v1"), AmountToCapture: stripe.Int64(p.Amount.Amount)})
+	pi, err := asNow(ctx, p.OrderID+"/capture/v1", func(params stripe.Params) (*stripe.PaymentIntent, error) {
+		return g.intents.Capture(p.PaymentIntent, &stripe.PaymentIntentCaptureParams{Params: params, AmountToCapture: stripe.Int64(p.Amount.Amount)})
+	})
 	return intentOrError(ctx, pi, err, "capture intent "+p.PaymentIntent)
 }
 
 // Cancel implements [Gateway].
 func (g *stripeGateway) Cancel(ctx context.Context, p Payment) (Intent, error) {
-	pi, err := g.intents.Cancel(p.PaymentIntent, &stripe.PaymentIntentCancelParams{Params: keyed(ctx, p.OrderID+"/cancel/v1")})
+	pi, err := asNow(ctx, p.OrderID+"/cancel/v1", func(params stripe.Params) (*stripe.PaymentIntent, error) {
+		return g.intents.Cancel(p.PaymentIntent, &stripe.PaymentIntentCancelParams{Params: params})
+	})
 	return intentOrError(ctx, pi, err, "cancel intent "+p.PaymentIntent)
 }
 
@@ -179,6 +182,19 @@ func (g *stripeGateway) ListEvents(ctx context.Context, since, until time.Time, 
 
 func keyed(ctx context.Context, key string) stripe.Params {
 	return stripe.Params{Context: ctx, IdempotencyKey: stripe.String(key)}
+}
+
+// asNow has an intent captured or cancelled as it stands now. Stripe keeps a refusal or a 500 under the key for a day and
+// repeats it, though the bank has answered or the trouble is over meanwhile: the shopper would wait for the goods, or for
+// the money on the card, as long. So a repeated error is asked without that key. It cannot take the money twice: Stripe
+// captures and cancels an intent once, whoever asks. A creation or a refund has no such guard and keeps its key.
+func asNow(ctx context.Context, key string, call func(stripe.Params) (*stripe.PaymentIntent, error)) (*stripe.PaymentIntent, error) {
+	pi, err := call(keyed(ctx, key))
+	var answer *stripe.Error
+	if errors.As(err, &answer) && answer.LastResponse != nil && answer.LastResponse.Header.Get("Idempotent-Replayed") == "true" {
+		return call(stripe.Params{Context: ctx}) // the SDK makes up a key
+	}
+	return pi, err
 }
 
 func intentOrError(ctx context.Context, pi *stripe.PaymentIntent, err error, doing string) (Intent, error) {

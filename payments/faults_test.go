@@ -192,7 +192,7 @@ func failure(status int, code string) sandbox.Answer {
 // Row 36 of the fault matrix: busy, locked, away, key revoked. The idempotency key stays the same and nothing is parked.
 func TestBusyStripeIsAskedAgainUnderTheSameKey(t *testing.T) {
 	t.Parallel()
-	for name, status := range map[string]int{"TooMany": 429, "Conflict": 409, "Unavailable": 503, "KeyRevoked": 401} {
+	for name, status := range map[string]int{"TooMany": 429, "Conflict": 409, "Unavailable": 503, "KeyRevoked": 401, "BankFailed": 424} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			keys := make(chan string, 100)
@@ -283,9 +283,9 @@ func TestOldRequestsLookFirst(t *testing.T) {
 func TestErrorsOfStripeAreSorted(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]error{400: ErrPermanent, 402: ErrDeclined, 404: ErrPermanent, 401: ErrRetry, 403: ErrRetry,
-		409: ErrRetry, 429: ErrRetry, 500: ErrRetry, 502: ErrRetry, 503: ErrRetry} {
+		408: ErrRetry, 409: ErrRetry, 424: ErrRetry, 429: ErrRetry, 500: ErrRetry, 502: ErrRetry, 503: ErrRetry} {
 		kind, unknown := kindOf(status)
-		if !errors.Is(kind, want) || unknown != (status >= 500) {
+		if !errors.Is(kind, want) || unknown != (status >= 500 || status == 408 || status == 424) {
 			t.Errorf("HTTP %d: %v, unknown %t", status, kind, unknown)
 		}
 	}

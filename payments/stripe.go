@@ -253,10 +253,11 @@ func sorted(ctx context.Context, err error, doing string) error {
 }
 
 // kindOf sorts an HTTP status. A refused key (401, 403) is the shop's own trouble: staff mend it, and the shoppers'
-// orders must not be rejected for it meanwhile.
+// orders must not be rejected for it meanwhile. Nor for what says 4xx and means "not now": Stripe's 424 is a bank or
+// network that failed Stripe, a 408 comes from a proxy on the way.
 func kindOf(status int) (kind error, unknown bool) {
 	switch {
-	case status >= 500:
+	case status >= 500, status == http.StatusFailedDependency, status == http.StatusRequestTimeout:
 		return ErrRetry, true
 	case status == http.StatusTooManyRequests, status == http.StatusConflict,
 		status == http.StatusUnauthorized, status == http.StatusForbidden:

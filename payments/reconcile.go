@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -26,19 +27,20 @@ const (
 )
 
 // cursor is how far the reconciler has come. It lives in memory: a new process begins somewhat before the last event
-// that the log has, and what it sees again changes nothing.
+// that the log had when it started, and what it sees again changes nothing.
 type cursor struct {
+	begin atomic.Pointer[time.Time]    // where the first walk begins
 	since time.Time                    // all events created before are known
 	open  string                       // the last order whose intent was asked about
 	noted *lru.Cache[string, struct{}] // ids of Stripe's events that went into the journal lately, by whomever
 }
 
-func newCursor() cursor {
+func newCursor() *cursor {
 	noted, err := lru.New[string, struct{}](notedKept)
 	if err != nil {
 		panic(err) // only for a size below 1
 	}
-	return cursor{noted: noted}
+	return &cursor{noted: noted}
 }
 
 // reconcile finds what webhooks missed: first by Stripe's list of events, then by asking about intents that have been
@@ -78,22 +80,42 @@ func (s *Service) walkFrom(ctx context.Context) (time.Time, error) {
 	if !s.cursor.since.IsZero() {
 		return s.cursor.since, nil
 	}
-	earliest := s.log.Now().Add(-reconcileKept)
+	return s.firstWalk(ctx)
+}
+
+// firstWalk is where the first walk of this process begins. It is settled before the process takes its first webhook,
+// because that one would stand for the last event, and hide whatever was missed while nobody was there. Of webhooks that
+// come at once the first to settle it counts: none of them is noted before.
+func (s *Service) firstWalk(ctx context.Context) (time.Time, error) {
+	if s.cursor.begin.Load() == nil {
+		last, err := s.lastWebhook(ctx)
+		if err != nil {
+			return time.Time{}, err
+		}
+		begin := last.Add(-reconcileStart)
+		s.cursor.begin.CompareAndSwap(nil, &begin)
+	}
+	begin := *s.cursor.begin.Load()
+	if earliest := s.log.Now().Add(-reconcileKept); begin.Before(earliest) {
+		return earliest, nil
+	}
+	return begin, nil
+}
+
+// lastWebhook is when the newest event went into the journal. Where none ever did everything may be missing.
+func (s *Service) lastWebhook(ctx context.Context) (time.Time, error) {
 	stream, err := s.log.Stream(events.StreamPayments)
 	if err != nil {
 		return time.Time{}, err
 	}
 	last, err := stream.GetLastMsgForSubject(ctx, events.SubjectWebhooks)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return earliest, nil // a shop whose webhooks never worked: everything may be missing
+		return s.log.Now().Add(-reconcileKept), nil
 	}
 	if err != nil {
-		return time.Time{}, fmt.Errorf("find the last webhook: %w", err)
+		return time.Time{}, fmt.Errorf("find the last webhook: %w: %w", log.ErrUnavailable, err)
 	}
-	if start := last.Time.Add(-reconcileStart); start.After(earliest) {
-		return start, nil
-	}
-	return earliest, nil
+	return last.Time, nil
 }
 
 // handOn notes a listed event in the journal, unless it stands there already or is of no consequence.
@@ -132,15 +154,24 @@ func (s *Service) isNews(ctx context.Context, w events.WebhookReceived) (bool, e
 	return s.wouldSay(ctx, in.OrderID, func(p Payment) ([]events.Payload, error) { return Heard(p, in, s.livemode) })
 }
 
-// isRefundNews asks Stripe which order an event about a charge belongs to, and how its refunds stand.
+// isRefundNews asks Stripe which order an event about a charge belongs to, and how its refunds stand. The intent is
+// looked at as well: the list has the newest first, and a refund of money of which nobody has told us yet says nothing;
+// by the next walk it would have left the list.
 func (s *Service) isRefundNews(ctx context.Context, w events.WebhookReceived) (bool, error) {
 	id, found, err := intentIDFrom(w)
 	if err != nil || !found {
 		return false, err
 	}
 	in, err := s.gateway.RetrieveIntent(ctx, id)
+	if errors.Is(err, ErrPermanent) {
+		return true, nil // whoever books it finds the same and parks it; the walk goes on to the other events
+	}
 	if err != nil || in.OrderID == "" {
 		return false, err
+	}
+	news, err := s.wouldSay(ctx, in.OrderID, func(p Payment) ([]events.Payload, error) { return Heard(p, in, s.livemode) })
+	if news || err != nil {
+		return news, err
 	}
 	refunds, err := s.gateway.ListRefunds(ctx, id)
 	if err != nil {

@@ -110,7 +110,7 @@ type Service struct {
 	livemode bool
 	hub      *hub
 	secrets  *lru.Cache[string, string] // intent id → client secret
-	cursor   cursor
+	cursor   *cursor
 	sweeping view.Pace // of the search for open payments
 }
 

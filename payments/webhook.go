@@ -87,6 +87,9 @@ func (s *Service) receiveWebhook(ctx context.Context, in *webhookInput) (*struct
 		return nil, huma.Error400BadRequest("this is not an event that Stripe signed for this shop just now")
 	}
 	crash.At("http.webhook_received")
+	if _, err := s.firstWalk(ctx); err != nil {
+		return nil, s.problem(ctx, err)
+	}
 	if err := s.note(ctx, received); err != nil {
 		return nil, s.problem(ctx, err)
 	}

@@ -1,0 +1,76 @@
+package payments
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tillstream/payments/sandbox"
+)
+
+// walkOn goes through what Stripe lists since the last walk, as the running process does a while later.
+func (w *world) walkOn(later time.Duration) {
+	w.t.Helper()
+	w.skew.Add(int64(later))
+	if err := w.service.walkEvents(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// While no webhook arrives staff take the money in Stripe's dashboard and send it back. The list tells of the refund
+// first, when nobody here knows of any money yet.
+func TestRefundOfACaptureThatWasMissedToo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{deaf: true})
+	orderID, p := w.place(1250)
+	w.pay(p, "pm_card_visa")
+	w.ask("payment_intents/"+p.PaymentIntent+"/capture", url.Values{})
+	w.ask("refunds", url.Values{"payment_intent": {p.PaymentIntent}})
+	w.walkOn(5 * time.Minute)
+	w.until("the capture is known", func() bool { return !w.payment(orderID).Captured.IsZero() })
+	w.walkOn(5 * time.Minute)
+	w.untilStatus(orderID, StatusRefunded)
+}
+
+// The first webhook after a start says nothing about those before it, which nobody was there to hear.
+func TestFirstWebhookHidesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	orderID, p := w.place(1250)
+	w.pay(p, "pm_card_visa")
+	w.untilStatus(orderID, StatusAuthorized)
+	since, err := w.service.walkFrom(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := w.log.Now().Add(-reconcileKept + time.Hour); since.After(want) {
+		t.Errorf("the first walk begins at %s, want %s or before: no webhook was noted before this process", since, want)
+	}
+}
+
+// An event whose intent Stripe does not show is one for staff, and no reason to look at none of the others.
+func TestOneOddEventDoesNotStopTheWalk(t *testing.T) {
+	t.Parallel()
+	var hidden atomic.Value
+	hidden.Store("")
+	w := newWorld(t, setup{deaf: true, intercept: func(_ context.Context, r sandbox.Request, work func() sandbox.Answer) sandbox.Answer {
+		if id, _ := hidden.Load().(string); id != "" && strings.HasSuffix(r.Path, id) {
+			return failure(http.StatusNotFound, "resource_missing")
+		}
+		return work()
+	}})
+	orderID, p := w.place(1250)
+	w.pay(p, "pm_card_visa")
+	foreign := w.ask("payment_intents", url.Values{"amount": {"999"}, "currency": {"gbp"}, "payment_method_types[]": {"card"},
+		"confirm": {"true"}, "payment_method": {"pm_card_visa"}})
+	id, _ := foreign["id"].(string)
+	w.ask("refunds", url.Values{"payment_intent": {id}})
+	hidden.Store(id)
+	w.walkOn(time.Minute)
+	w.untilStatus(orderID, StatusAuthorized)
+	w.until("it is parked", func() bool { return len(w.parked()) > 0 })
+}

@@ -11,8 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Wrap puts around a handler what every request gets: a panic answers 500 and is logged, and time and status are counted
-// by route (never by path, which holds ids).
+// Wrap puts around a handler what every request gets: a panic answers 500, with a problem document like every error, and
+// is logged; time and status are counted by route (never by path, which holds ids).
 func Wrap(next http.Handler, mux *http.ServeMux, logger *slog.Logger, registerer prometheus.Registerer) http.Handler {
 	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "tillstream_http_request_seconds",
 		Help: "Time to answer, by route and status.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14)}, []string{"route", "status"})
@@ -28,7 +28,7 @@ func Wrap(next http.Handler, mux *http.ServeMux, logger *slog.Logger, registerer
 				}
 				logger.Error("panic while serving", "route", route, "panic", p, "stack", string(debug.Stack()))
 				if !rec.wrote {
-					http.Error(rec, "something went wrong on our side", http.StatusInternalServerError)
+					refuse(rec, http.StatusInternalServerError, "something went wrong on our side")
 				}
 			}
 			seconds.WithLabelValues(route, strconv.Itoa(rec.status)).Observe(time.Since(started).Seconds())

@@ -28,11 +28,7 @@ func (u *unrouted) WriteHeader(status int) {
 		return
 	}
 	u.replaced = true
-	u.Header().Set("Content-Type", "application/problem+json")
-	u.Header().Del("Content-Length")
-	u.ResponseWriter.WriteHeader(status)
-	_ = json.NewEncoder(u.ResponseWriter).Encode(map[string]any{ // the client is gone: nobody to tell
-		"title": http.StatusText(status), "status": status, "detail": "there is no such route, or none for this method"})
+	refuse(u.ResponseWriter, status, "there is no such route, or none for this method")
 }
 
 func (u *unrouted) Write(p []byte) (int, error) {
@@ -40,4 +36,13 @@ func (u *unrouted) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	return u.ResponseWriter.Write(p)
+}
+
+// refuse answers with a problem document (RFC 9457) where no API is there to write one.
+func refuse(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Del("Content-Length")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{ // the client is gone: nobody to tell
+		"title": http.StatusText(status), "status": status, "detail": detail})
 }

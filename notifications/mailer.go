@@ -78,7 +78,9 @@ func deliver(server *smtp.Client, msg *mail.Msg, begin func() error) error {
 		return fmt.Errorf("%w: recipient: %w", ErrRefused, err)
 	}
 	if err := server.Mail(sender); err != nil {
-		return answer("MAIL", err)
+		// No recipient was named yet. What a server has against the shop itself (an address that is not verified, a used-up
+		// quota) operators mend; refused for good, every customer of that day would hear nothing.
+		return fmt.Errorf("reply to MAIL: %w", err)
 	}
 	if err := server.Rcpt(recipients[0]); err != nil {
 		return answer("RCPT", err)

@@ -177,7 +177,7 @@ func TestAnswers(t *testing.T) {
 	}{
 		"NoGreeting":           {"EHLO", "554 go away", nil, false},
 		"SenderBusy":           {"MAIL", "421 closing", nil, false},
-		"SenderRefused":        {"MAIL", "550 not you", notifications.ErrRefused, false},
+		"SenderRefused":        {"MAIL", "550 not you", nil, false},
 		"OurCredentials":       {"MAIL", "530 authenticate first", nil, false},
 		"Greylisted":           {"RCPT", "450 try later", nil, false},
 		"NoSuchMailbox":        {"RCPT", "550 no such mailbox", notifications.ErrRefused, false},

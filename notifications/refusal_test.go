@@ -10,7 +10,8 @@ import (
 	"tillstream/notifications/inbox"
 )
 
-// Row 54 of the fault matrix, first part: a server that is busy three times, at each step, and one that says no.
+// Row 54 of the fault matrix, first part: a server that is busy three times, at each step, and one that says no. A no to
+// the sender's address is about the shop and not about this mail, so it counts as busy.
 func TestServerThatRefuses(t *testing.T) {
 	t.Parallel()
 	for _, stage := range []inbox.Stage{inbox.StageMail, inbox.StageRcpt, inbox.StageData} {
@@ -21,6 +22,9 @@ func TestServerThatRefuses(t *testing.T) {
 				var asked atomic.Int32
 				p.box.Behave(func(_ context.Context, at inbox.Stage, _, _ string) error {
 					if at == stage && asked.Add(1) <= 3 {
+						if stage == inbox.StageMail {
+							return inbox.Refuse(550, "daily quota exceeded")
+						}
 						return inbox.Refuse(451, "try ada@example.com later")
 					}
 					return nil
@@ -32,6 +36,9 @@ func TestServerThatRefuses(t *testing.T) {
 					t.Errorf("%d mails, want 1", got)
 				}
 			})
+		}
+		if stage == inbox.StageMail {
+			continue
 		}
 		t.Run("No"+string(stage), func(t *testing.T) {
 			t.Parallel()

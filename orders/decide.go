@@ -76,6 +76,8 @@ func (o Order) Held(cause string) []events.Payload {
 	switch {
 	case o.Status == Placed:
 		return []events.Payload{events.OrderAwaitingPayment{OrderID: o.ID, Number: o.Number, Email: o.Customer.Email, Amount: o.Total, ExpiresAt: o.ExpiresAt}}
+	case o.Status == PaidLate && o.Captured && o.RefundedTotal().Amount >= o.Total.Amount: // staff sent it back meanwhile
+		return []events.Payload{events.OrderCancelled{OrderOutcome: o.outcome(), By: "staff"}}
 	case o.Status == PaidLate && o.Captured:
 		return []events.Payload{o.confirmed()}
 	case o.Status == PaidLate:

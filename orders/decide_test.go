@@ -132,6 +132,22 @@ func TestARefundCountsOnceAndEndsAConfirmedOrder(t *testing.T) {
 	}
 }
 
+// Staff take a late payment by hand and send it back before the stock has answered: who has the money back gets no goods.
+func TestHeldAgainAfterTheMoneyWentBack(t *testing.T) {
+	t.Parallel()
+	late := states(t)["late captured"]
+	o := fold(t, late, 10, late.PaymentRefunded("r1", tenPound)...)
+	o = fold(t, o, 11, o.Held(o.HoldCause)...)
+	if o.Status != Cancelled || o.CancelledBy != "staff" {
+		t.Errorf("all sent back, then held: %s by %q", o.Status, o.CancelledBy)
+	}
+	o = fold(t, late, 10, late.PaymentRefunded("r1", events.Money{Amount: 400, Currency: "GBP"})...)
+	o = fold(t, o, 11, o.Held(o.HoldCause)...)
+	if o.Status != PartlyRefunded {
+		t.Errorf("a part sent back, then held: %s", o.Status)
+	}
+}
+
 // Whatever happens in whatever order: every fact that a rule states can be folded, the same stimulus twice in a row
 // says nothing the second time, and an order that ended stays ended.
 func TestAnyHistoryIsSound(t *testing.T) {

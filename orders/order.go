@@ -37,7 +37,7 @@ var transitions = map[Status][]Status{
 	Rejected:        {Rejected},  // a refund of a rejected order leaves it rejected
 	Cancelled:       {Cancelled}, // the same
 	Expired:         {PaidLate, Expired},
-	PaidLate:        {PaidLate, Capturing, Confirmed, Rejected, Cancelled},
+	PaidLate:        {PaidLate, Capturing, Confirmed, PartlyRefunded, Rejected, Cancelled},
 }
 
 // Refund is money that went back.
@@ -90,6 +90,9 @@ func (o Order) Evolve(e events.Event) (Order, error) {
 		o.Status = Capturing
 	case events.OrderConfirmed:
 		o.Status, o.Captured = Confirmed, true
+		if len(o.Refunds) > 0 {
+			o.Status = o.afterRefund()
+		}
 	case events.OrderRejected:
 		o.Status, o.Reason, o.Short = Rejected, p.Reason, p.Short
 	case events.OrderExpired:

@@ -8,7 +8,7 @@
 //	          │                          ▲      │                            ▼
 //	placed ───┴─► awaiting_payment ──────┼──────┤        held again ◄── paid_late ──► rejected (stock gone; money back)
 //	   reservation held    │             │      │             │
-//	                       │ authorised  │      └─► cancelled │    (shopper, or the intent cancelled at Stripe)
+//	                       │ authorised  │      └─► cancelled │    (shopper, the intent cancelled at Stripe, a late payment sent back)
 //	                       ▼             │                    │
 //	                   capturing ◄───────┼────────────────────┘
 //	                       │ captured    │ payment not taken

@@ -126,6 +126,8 @@ func TestListingIsRefusedNamingTheField(t *testing.T) {
 		{"A", `{"title":"x","price":{"amount":-1,"currency":"GBP"}}`, 422, "body.price.amount"},
 		{"A", `{"title":"x","price":{"amount":100000000,"currency":"GBP"}}`, 422, "body.price.amount"},
 		{"A", `{"title":"x","price":{"amount":1,"currency":"gbp"}}`, 422, "body.price.currency"},
+		{"A", `{"title":"x","price":{"amount":5124,"currency":"KWD"}}`, 422, "body.price.amount"},
+		{"A", `{"title":"x","price":{"amount":101050,"currency":"ISK"}}`, 422, "body.price.amount"},
 		{"A", `{"title":"x","image":"javascript:alert(1)",` + price + `}`, 422, "body.image"},
 		{"A", `{"title":"x","image":"//evil.example/x.svg",` + price + `}`, 422, "body.image"},
 		{"A", `{"title":"x","tags":[""],` + price + `}`, 422, "body.tags[0]"},

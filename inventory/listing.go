@@ -44,6 +44,8 @@ func (l Listing) Check() error {
 	c.text("title", l.Title, 1, maxTitle, "")
 	c.text("description", l.Description, 0, maxDescription, "\n\t")
 	c.that(l.Price.Amount > 0 && l.Price.Amount <= MaxPrice, "price.amount", fmt.Sprintf("want 1 to %d minor units", MaxPrice))
+	step := events.ChargeStep(l.Price.Currency)
+	c.that(l.Price.Amount%step == 0, "price.amount", fmt.Sprintf("want a multiple of %d minor units: Stripe charges nothing finer in %.3q", step, l.Price.Currency))
 	c.that(currencyPattern.MatchString(l.Price.Currency), "price.currency", "want an ISO 4217 code such as GBP")
 	c.text("image", l.Image, 0, maxImage, "")
 	c.that(isPicture(l.Image), "image", "want a path that begins with / or an address that begins with https://")

@@ -69,8 +69,9 @@ type StripeRefund struct {
 
 // RawEvent is an event of Stripe's event list, as it would have been posted.
 type RawEvent struct {
-	ID   string
-	Body json.RawMessage
+	ID      string
+	Created time.Time // by Stripe's clock
+	Body    json.RawMessage
 }
 
 // Gateway is what the payments domain needs of Stripe. Every call takes as long as the HTTP timeout at most.

@@ -52,6 +52,21 @@ func TestFirstWebhookHidesNothing(t *testing.T) {
 	}
 }
 
+// The shop's clock is an hour fast: signatures look too old, so no webhook is taken, and only the list is left. What is
+// created after a walk must not count as older than it.
+func TestFastClockHidesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{deaf: true})
+	first, p := w.place(700)
+	w.pay(p, "pm_card_visa")
+	w.walkOn(time.Hour)
+	w.untilStatus(first, StatusAuthorized)
+	second, q := w.place(1250)
+	w.pay(q, "pm_card_visa")
+	w.walkOn(time.Minute)
+	w.untilStatus(second, StatusAuthorized)
+}
+
 // An event whose intent Stripe does not show is one for staff, and no reason to look at none of the others.
 func TestOneOddEventDoesNotStopTheWalk(t *testing.T) {
 	t.Parallel()

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	reconcileOverlap = time.Minute         // Stripe's clock and ours, and events that appear in the list late
+	reconcileOverlap = time.Minute         // for events that appear in the list late
 	reconcileStart   = time.Hour           // how far before the last known event the first walk of a process begins
 	reconcileKept    = 30 * 24 * time.Hour // how long Stripe lists events
 	settleTime       = 15 * time.Second    // how long a webhook may be under way before it counts as missed
@@ -30,7 +30,7 @@ const (
 // that the log had when it started, and what it sees again changes nothing.
 type cursor struct {
 	begin atomic.Pointer[time.Time]    // where the first walk begins
-	since time.Time                    // all events created before are known
+	since time.Time                    // all events created before, by Stripe's clock, are known
 	open  string                       // the last order whose intent was asked about
 	noted *lru.Cache[string, struct{}] // ids of Stripe's events that went into the journal lately, by whomever
 }
@@ -50,18 +50,25 @@ func (s *Service) reconcile(ctx context.Context) error {
 }
 
 // walkEvents hands on every listed event that would still say something new. It goes the way of the webhooks, so what
-// it means is decided in one place.
+// it means is decided in one place. The next walk begins at the newest event of this one and not where our clock was: were
+// that a few minutes fast, the walks would pass over everything that happens between them.
 func (s *Service) walkEvents(ctx context.Context) error {
 	since, err := s.walkFrom(ctx)
 	if err != nil {
 		return err
 	}
 	until := s.log.Now().Add(-min(settleTime, s.config.ReconcileEvery/4))
-	missed := 0
+	if until.Before(since) {
+		return nil // our clock is slow: what Stripe has is still to come
+	}
+	missed, next := 0, since
 	err = s.gateway.ListEvents(ctx, since, until, slices.Concat(intentTypes, chargeTypes), func(raw RawEvent) error {
 		handedOn, err := s.handOn(ctx, raw)
 		if handedOn {
 			missed++
+		}
+		if begin := raw.Created.Add(-reconcileOverlap); begin.After(next) {
+			next = begin
 		}
 		return err
 	})
@@ -71,7 +78,7 @@ func (s *Service) walkEvents(ctx context.Context) error {
 	if missed > 0 {
 		s.logger.Warn("webhooks had missed events", "events", missed, "since", since)
 	}
-	s.cursor.since = until.Add(-reconcileOverlap)
+	s.cursor.since = next
 	return nil
 }
 

@@ -164,12 +164,13 @@ func (g *stripeGateway) ListEvents(ctx context.Context, since, until time.Time, 
 		}
 		for _, body := range page.Data {
 			var head struct {
-				ID string `json:"id"`
+				ID      string `json:"id"`
+				Created int64  `json:"created"`
 			}
 			if err := json.Unmarshal(body, &head); err != nil {
 				return fmt.Errorf("list events: %w", err)
 			}
-			if err := fn(RawEvent{ID: head.ID, Body: body}); err != nil {
+			if err := fn(RawEvent{ID: head.ID, Created: time.Unix(head.Created, 0), Body: body}); err != nil {
 				return err
 			}
 			params.StartingAfter = stripe.String(head.ID)

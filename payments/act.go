@@ -124,7 +124,8 @@ func (s *Service) cancel(ctx context.Context, e events.Event, r events.PaymentCa
 }
 
 // settleOrLater deals with an error of a capture or cancellation. A refusal usually means that the intent has ended in
-// another way: it is looked at, and what it says counts. One that has not ended is for staff.
+// another way: it is looked at, and what it says counts. One that has not ended is for staff, if it is refused twice: the
+// bank may have answered between the first refusal and the look.
 func (s *Service) settleOrLater(ctx context.Context, e events.Event, p Payment, why error) error {
 	if errors.Is(why, ErrRetry) || ctx.Err() != nil {
 		return later(ctx, why)
@@ -135,7 +136,7 @@ func (s *Service) settleOrLater(ctx context.Context, e events.Event, p Payment, 
 		return later(ctx, err)
 	case in.final():
 		return s.heard(ctx, e, in)
-	case in.Status == IntentProcessing:
+	case in.Status == IntentProcessing, worker.Attempt(ctx) == 1:
 		return worker.RetryAfter(backoff(worker.Attempt(ctx)), why)
 	}
 	return worker.Park(fmt.Errorf("intent %s is %s: %w", in.ID, in.Status, why))

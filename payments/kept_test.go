@@ -16,9 +16,16 @@ import (
 // The shopper who has called the order off does not wait that long for the money on the card.
 func TestRefusedCancellationIsAskedAfresh(t *testing.T) {
 	t.Parallel()
+	for name, looks := range map[string]int64{"TheBankAnswersLater": 2, "TheBankAnswersRightAfter": 1} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); cancelWhileThinking(t, looks) })
+	}
+}
+
+// cancelWhileThinking: the bank has an answer after so many looks at the intent.
+func cancelWhileThinking(t *testing.T, looks int64) {
 	var looked atomic.Int64
 	w := newWorld(t, setup{deaf: true, front: keepsRefusal("/cancel"), intercept: func(_ context.Context, r sandbox.Request, work func() sandbox.Answer) sandbox.Answer {
-		if r.Method == http.MethodGet && strings.HasPrefix(r.Path, "/v1/payment_intents/") && looked.Add(1) <= 2 {
+		if r.Method == http.MethodGet && strings.HasPrefix(r.Path, "/v1/payment_intents/") && looked.Add(1) <= looks {
 			return thinking(work())
 		}
 		return work()

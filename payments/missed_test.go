@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tillstream/events"
 	"tillstream/payments/sandbox"
 )
 
@@ -85,6 +86,10 @@ func TestOneOddEventDoesNotStopTheWalk(t *testing.T) {
 	id, _ := foreign["id"].(string)
 	w.ask("refunds", url.Values{"payment_intent": {id}})
 	hidden.Store(id)
+	unreadable := events.WebhookReceived{StripeEvent: "evt_1", StripeType: intentTypes[0], Body: []byte(`{"data":{"object":{"amount":"much"}}}`)}
+	if news, err := w.service.isNews(t.Context(), unreadable); !news || err != nil {
+		t.Errorf("an event that cannot be read: news %t, %v; want it to be parked by whoever books it", news, err)
+	}
 	w.walkOn(time.Minute)
 	w.untilStatus(orderID, StatusAuthorized)
 	w.until("it is parked", func() bool { return len(w.parked()) > 0 })

@@ -146,17 +146,20 @@ func (s *Service) handOn(ctx context.Context, raw RawEvent) (bool, error) {
 }
 
 // isNews reports whether an event would change what is known. Intents of orders that we never heard of belong to
-// somebody else who uses the same account.
+// somebody else who uses the same account. What cannot be read, or of which Stripe shows nothing, is news too: whoever
+// books it parks it, and the walk goes on to the other events.
 func (s *Service) isNews(ctx context.Context, w events.WebhookReceived) (bool, error) {
 	if slices.Contains(chargeTypes, w.StripeType) {
 		return s.isRefundNews(ctx, w)
 	}
 	in, found, err := intentFrom(w)
-	if errors.Is(err, ErrUnmatched) {
+	switch {
+	case errors.Is(err, ErrUnmatched):
 		return false, nil
-	}
-	if err != nil || !found {
-		return false, err
+	case err != nil:
+		return true, nil //nolint:nilerr // whoever books it says what is wrong
+	case !found:
+		return false, nil
 	}
 	return s.wouldSay(ctx, in.OrderID, func(p Payment) ([]events.Payload, error) { return Heard(p, in, s.livemode) })
 }
@@ -166,12 +169,15 @@ func (s *Service) isNews(ctx context.Context, w events.WebhookReceived) (bool, e
 // by the next walk it would have left the list.
 func (s *Service) isRefundNews(ctx context.Context, w events.WebhookReceived) (bool, error) {
 	id, found, err := intentIDFrom(w)
-	if err != nil || !found {
-		return false, err
+	if err != nil {
+		return true, nil //nolint:nilerr // see isNews
+	}
+	if !found {
+		return false, nil
 	}
 	in, err := s.gateway.RetrieveIntent(ctx, id)
 	if errors.Is(err, ErrPermanent) {
-		return true, nil // whoever books it finds the same and parks it; the walk goes on to the other events
+		return true, nil // see isNews
 	}
 	if err != nil || in.OrderID == "" {
 		return false, err

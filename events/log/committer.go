@@ -180,12 +180,14 @@ func (c *committer) store(group []*request) {
 }
 
 // storeSingles publishes lone messages one after the other without waiting in between. What has no answer goes the
-// patient way, all of it together, so that nobody waits for the patience of others.
+// patient way, all of it together, so that nobody waits for the patience of others. The client does not repeat any by
+// itself: each would come a quarter of a second later in an order of its own, and later ones that have earlier sequences
+// are what a log that went back in time looks like.
 func (c *committer) storeSingles(group []*request) {
 	futures := make([]jetstream.PubAckFuture, len(group))
 	for i, r := range group {
 		clearBatch(r.messages[0])
-		future, err := c.log.js.PublishMsgAsync(r.messages[0])
+		future, err := c.log.js.PublishMsgAsync(r.messages[0], jetstream.WithRetryAttempts(0))
 		if err == nil {
 			futures[i] = future
 		}

@@ -99,7 +99,10 @@ func (d *decideLoop) decide(ctx context.Context, batch []delivery) (int, error) 
 		return 0, err
 	}
 	if len(done) == 0 { // the first event alone is too much for one transaction
-		return 1, d.park(ctx, batch[0], log.ErrTooLarge)
+		if err := d.park(ctx, batch[0], log.ErrTooLarge); err != nil {
+			return 0, err
+		}
+		return 1, nil
 	}
 	crash.In(d.Name, "decide.decided")
 	outcome := tx.CommitEach()

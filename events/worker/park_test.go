@@ -1,0 +1,61 @@
+package worker_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"tillstream/events"
+	"tillstream/events/log"
+	"tillstream/events/log/logtest"
+	"tillstream/events/worker"
+)
+
+// An event that leads to more than one transaction holds is parked like any other that cannot be handled, and like any
+// other it is not done with before it stands in PARKED.
+func TestAnEventThatIsTooMuchIsNotDoneWithBeforeItIsParked(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	if _, err := l.JetStream().PublishMsg(t.Context(), &nats.Msg{Subject: "parked.other"}); err != nil {
+		t.Fatal(err)
+	}
+	parkedHolds(t, l, 1) // full
+	place(t, l, "huge")
+	tried := make(chan struct{}, 100)
+	start(t, l, worker.Config{Deciders: []worker.Decider{{Name: "marker", Source: events.StreamOrders, Routes: []worker.Route{
+		worker.On(func(tx *log.Tx, _ events.Event, p events.OrderPlaced) error {
+			tried <- struct{}{}
+			facts := make([]events.Payload, log.MaxBatch+1)
+			for i := range facts {
+				facts[i] = events.ReservationReleased{OrderID: p.OrderID}
+			}
+			return marks.Append(tx, p.OrderID, facts...)
+		})}}}})
+	for range 2 { // the second time shows that the event is still there
+		select {
+		case <-tried:
+		case <-time.After(30 * time.Second):
+			t.Fatal("it is done with, and nowhere to be found")
+		}
+	}
+	parkedHolds(t, l, -1)
+	p := expect(t, l, events.StreamParked, "parked.marker", 1)[0].Payload.(events.EventParked)
+	if p.Subject != "orders.huge" || !strings.Contains(p.Error, log.ErrTooLarge.Error()) {
+		t.Errorf("parked %s because %q", p.Subject, p.Error)
+	}
+}
+
+func parkedHolds(t *testing.T, l *log.Log, messages int64) {
+	t.Helper()
+	s, err := l.Stream(events.StreamParked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := s.CachedInfo().Config
+	config.MaxMsgs = messages
+	if _, err := l.JetStream().UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+}

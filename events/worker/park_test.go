@@ -59,3 +59,41 @@ func parkedHolds(t *testing.T, l *log.Log, messages int64) {
 		t.Fatal(err)
 	}
 }
+
+// Row 20 of the fault matrix, at the limits of the broker and of JSON: whatever a message looks like it can be parked, so
+// that the good ones behind it are handled.
+func TestWhateverAMessageLooksLikeItCanBeParked(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	const most = 60_000 // of the 64 KB that headers may have
+	hostile := map[string]*nats.Msg{
+		"no UTF-8 in a header":  event(t, "orders.x1", func(m *nats.Msg) { m.Header.Set("note", "caf\xe9"); m.Data = nil }),
+		"no UTF-8 in a subject": event(t, "orders.caf\xe9", func(m *nats.Msg) { m.Data = nil }),
+		"an endless order id": event(t, "orders.x3", func(m *nats.Msg) {
+			m.Header.Set(events.HeaderCorrelationID, strings.Repeat("x", most+5000))
+			m.Data = nil
+		}),
+		"an endless event id": event(t, "orders.x4", func(m *nats.Msg) {
+			m.Header.Set(events.HeaderID, strings.Repeat("x", most+5000))
+			m.Data = nil
+		}),
+		"all of it at once": event(t, "orders.x5", func(m *nats.Msg) {
+			m.Header.Set(events.HeaderVersion, strings.Repeat("\x01", most))
+			m.Data = make([]byte, 1<<20-most-1000)
+		}),
+	}
+	for what, m := range hostile {
+		if _, err := l.JetStream().PublishMsg(t.Context(), m); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	place(t, l, "good")
+	start(t, l, worker.Config{Deciders: []worker.Decider{marker("marker")}})
+	expect(t, l, events.StreamInventory, "inventory.reservations.good", 1)
+	for _, e := range expect(t, l, events.StreamParked, "parked.marker", len(hostile)) {
+		p := e.Payload.(events.EventParked)
+		if p.Error == "" || len(p.Error) > 5_000 || len(p.Headers) == 0 {
+			t.Errorf("%s parked with %d headers and an error of %d bytes", p.Subject, len(p.Headers), len(p.Error))
+		}
+	}
+}

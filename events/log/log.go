@@ -180,7 +180,8 @@ const maxAttempts = 256
 
 // Do runs one decision: fn loads what it needs, decides and appends, and all of it is committed at once. When somebody
 // else changed one of the entities meanwhile fn runs again on the new state, so it must not do anything else.
-// An error of fn is returned as it is and nothing is appended. Otherwise [ErrUnavailable], [ErrTooLarge],
+// An error of fn is returned as it is and nothing is appended, unless nobody can say whether it was decided on the newest
+// state: then [ErrUnavailable], as if nothing had been decided. Otherwise [ErrUnavailable], [ErrTooLarge],
 // [ErrContention], [ErrUnreadable].
 func (l *Log) Do(ctx context.Context, fn func(tx *Tx) error) error {
 	for attempt := range maxAttempts {
@@ -189,7 +190,11 @@ func (l *Log) Do(ctx context.Context, fn func(tx *Tx) error) error {
 		err := fn(tx)
 		if err != nil {
 			// A refusal is a decision too: it must not be made on an old state either.
-			if stale, staleErr := tx.staleForRefusal(); staleErr != nil || len(stale) == 0 {
+			stale, staleErr := tx.staleForRefusal()
+			if staleErr != nil {
+				return staleErr
+			}
+			if len(stale) == 0 {
 				return err
 			}
 			continue

@@ -3,6 +3,7 @@ package log_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"tillstream/events/log"
 	"tillstream/events/log/logtest"
@@ -45,4 +46,33 @@ func TestARefusalIsNotDecidedOnStatesOfDifferentMoments(t *testing.T) {
 	if err := ours.Do(t.Context(), func(tx *log.Tx) error { return errImpossible }); !errors.Is(err, errImpossible) {
 		t.Errorf("a refusal that stands: %v", err)
 	}
+}
+
+// What is refused on a remembered state is refused only when that state is known to be the newest. When nobody can be
+// asked the decision has not been made, and nobody is to take it for one.
+func TestARefusalThatCannotBeVerifiedIsNone(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, func(c *log.Config) { c.Patience = 100 * time.Millisecond })
+	if err := w.writer.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "a", 1) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.observer.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "a", 1) }); err != nil {
+		t.Fatal(err)
+	}
+	errTooFew := errors.New("too few")
+	err := w.writer.Do(t.Context(), func(tx *log.Tx) error {
+		a, err := tallies.Load(tx, "a") // remembered
+		if err != nil {
+			return err
+		}
+		w.proxy.Hold()
+		if a.Sum < 2 {
+			return errTooFew
+		}
+		return nil
+	})
+	if errors.Is(err, errTooFew) || !errors.Is(err, log.ErrUnavailable) {
+		t.Errorf("got %v, want ErrUnavailable", err)
+	}
+	w.proxy.Release()
 }

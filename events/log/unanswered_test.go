@@ -127,14 +127,13 @@ type wire struct {
 	decided  int
 }
 
-func newWire(t *testing.T) *wire {
+func newWire(t *testing.T, change ...func(*log.Config)) *wire {
 	t.Helper()
 	server := logtest.Server(t)
 	w := &wire{observer: logtest.OpenOn(t, server), said: &lines{}}
 	w.proxy = logtest.NewProxy(t, strings.TrimPrefix(server.URL(), "nats://"))
-	w.writer = logtest.OpenOver(t, logtest.ConnectTo(t, "nats://"+w.proxy.Addr()), func(c *log.Config) {
-		c.Patience, c.Logger = 20*time.Second, w.said.logger()
-	})
+	change = append([]func(*log.Config){func(c *log.Config) { c.Patience, c.Logger = 20*time.Second, w.said.logger() }}, change...)
+	w.writer = logtest.OpenOver(t, logtest.ConnectTo(t, "nats://"+w.proxy.Addr()), change...)
 	return w
 }
 

@@ -25,11 +25,14 @@ const (
 // has been delivered. The reader survives broken connections and goes on where it was. A cluster that has yet to choose
 // its leaders is given a minute to begin, then Tail returns [ErrUnavailable].
 func (l *Log) Tail(ctx context.Context, stream string, subjects []string, from Start, caughtUp func(), fn func(events.Event) error) error {
-	policy := map[Start]jetstream.DeliverPolicy{FromNow: jetstream.DeliverNewPolicy,
-		FromLastPerSubject: jetstream.DeliverLastPerSubjectPolicy, FromBeginning: jetstream.DeliverAllPolicy}[from]
 	var consumer jetstream.Consumer
-	err := l.askFor(ctx, openPatience, func(ctx context.Context) (err error) {
-		consumer, err = l.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{FilterSubjects: subjects, DeliverPolicy: policy})
+	err := l.askFor(ctx, openPatience, func(ctx context.Context) error {
+		config, err := l.startingAt(ctx, stream, from)
+		if err != nil {
+			return err
+		}
+		config.FilterSubjects = subjects
+		consumer, err = l.js.OrderedConsumer(ctx, stream, config)
 		return err
 	})
 	if err != nil {
@@ -63,6 +66,26 @@ func (l *Log) Tail(ctx context.Context, stream string, subjects []string, from S
 			caughtUp = nil
 		}
 	}
+}
+
+// startingAt says it to the broker. "Now" is a sequence: a reader that loses its connection before anything has come begins
+// again as it began, and if that were "with what is new" it would miss what was appended meanwhile.
+func (l *Log) startingAt(ctx context.Context, stream string, from Start) (jetstream.OrderedConsumerConfig, error) {
+	switch from {
+	case FromLastPerSubject:
+		return jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy}, nil
+	case FromBeginning:
+		return jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy}, nil
+	}
+	s, err := l.Stream(stream)
+	if err != nil {
+		return jetstream.OrderedConsumerConfig{}, err
+	}
+	info, err := s.Info(ctx)
+	if err != nil {
+		return jetstream.OrderedConsumerConfig{}, err
+	}
+	return jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: info.State.LastSeq + 1}, nil
 }
 
 // deliver hands one message on and says how many wait behind it.

@@ -118,6 +118,48 @@ func TestATailThatIsNotHeardAsksAgain(t *testing.T) {
 	}
 }
 
+// Who follows the log from now on misses nothing of what follows, even when the wire breaks before anything has come.
+func TestATailFromNowOnMissesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWire(t)
+	listening, heard, ended := make(chan struct{}), make(chan events.Event, 1), make(chan error, 1)
+	go func() {
+		ended <- w.writer.Tail(t.Context(), events.StreamInventory, []string{events.PrefixStock + "*"}, log.FromNow,
+			func() { close(listening) }, func(e events.Event) error {
+				select {
+				case heard <- e:
+				default: // the first tells
+				}
+				return nil
+			})
+	}()
+	<-listening
+	w.proxy.Refuse()
+	until(t, "the connection is gone", func() bool { return !w.writer.JetStream().Conn().IsConnected() })
+	tell := func(id string) {
+		if err := w.observer.Do(t.Context(), func(tx *log.Tx) error { return add(tx, id, 1) }); err != nil {
+			t.Error(err)
+		}
+	}
+	tell("meanwhile")
+	w.proxy.Release()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for {
+		select {
+		case e := <-heard:
+			if e.Subject != events.PrefixStock+"meanwhile" {
+				t.Errorf("the first that it heard of is %s", e.Subject)
+			}
+			return
+		case err := <-ended:
+			t.Fatalf("the tail ended: %v", err)
+		case <-again.C:
+			tell("later")
+		}
+	}
+}
+
 // wire is a writer whose way to the broker can be cut, and an observer beside it.
 type wire struct {
 	proxy    *logtest.Proxy

@@ -40,10 +40,19 @@ const sideBySide = 16
 
 func appendSideBySide(t *testing.T, l *log.Log, name string) {
 	t.Helper()
-	outcomes := make(chan error, sideBySide)
+	for _, err := range sideBySideOutcomes(t, l, name) {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func sideBySideOutcomes(t *testing.T, l *log.Log, name string) (outcomes []error) {
+	t.Helper()
+	answers := make(chan error, sideBySide)
 	for i := range sideBySide {
 		go func() {
-			outcomes <- l.Do(t.Context(), func(tx *log.Tx) error {
+			answers <- l.Do(t.Context(), func(tx *log.Tx) error {
 				id := fmt.Sprintf("%s-%d", name, i)
 				if _, err := tallies.LoadNew(tx, id); err != nil {
 					return err
@@ -53,10 +62,9 @@ func appendSideBySide(t *testing.T, l *log.Log, name string) {
 		}()
 	}
 	for range sideBySide {
-		if err := <-outcomes; err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
+		outcomes = append(outcomes, <-answers)
 	}
+	return outcomes
 }
 
 // withoutLeader has nobody listen on the stream's subjects, as while its brokers choose a leader.

@@ -44,7 +44,9 @@ const (
 	codeBatchIncomplete           = 10176
 	codeBatchDuplicate            = 10201
 	codeBatchTooManyInflight      = 10210
+	codeTooManyRequests           = 10167
 	codeInsufficientResources     = 10023
+	codeAccountResourcesExceeded  = 10002
 	codeNoSuitablePeers           = 10005
 	codeStreamStoreFailed         = 10077
 )
@@ -65,9 +67,9 @@ func classify(err error) error {
 	switch api.ErrorCode {
 	case codeWrongLastSequence, codeWrongLastSequenceConstant, codeBatchDuplicate:
 		return errConflict
-	case codeBatchIncomplete, codeBatchTooManyInflight:
+	case codeBatchIncomplete, codeBatchTooManyInflight, codeTooManyRequests:
 		return err
-	case codeInsufficientResources, codeStreamStoreFailed:
+	case codeInsufficientResources, codeAccountResourcesExceeded, codeStreamStoreFailed:
 		return errors.Join(errRefused, ErrUnavailable, err)
 	}
 	if api.Code >= 500 {

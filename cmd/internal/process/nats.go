@@ -63,6 +63,10 @@ func Connect(ctx context.Context, url, name string, logger *slog.Logger) (*nats.
 func closed(ctx context.Context, conn *nats.Conn) <-chan struct{} {
 	gone := make(chan struct{})
 	statuses := conn.StatusChanged(nats.CLOSED)
+	if conn.IsClosed() { // since before anybody listened
+		close(gone)
+		return gone
+	}
 	go func() {
 		select {
 		case <-statuses:

@@ -99,16 +99,18 @@ func (d *deadlines) placed(_ *log.Tx, _ events.Event, p events.OrderPlaced) erro
 }
 
 // set names a timer by its second and its first order, so that a batch that is handled again sets the same one again, or
-// one that fires for orders which have another already. Both are harmless.
+// one that fires for orders which have another already. Both are harmless. What was gathered is forgotten in any case: an
+// order that no timer can be named after must not spoil the batches that follow.
 func (d *deadlines) set(tx *log.Tx) error {
 	crash.At("timers.before_set")
-	for at, due := range d.bySecond {
+	gathered := d.bySecond
+	d.bySecond = nil
+	for at, due := range gathered {
 		name := fmt.Sprintf("orders-%d-%s", at, due.Orders[0])
 		if err := log.Schedule(tx, name, time.Unix(at, 0), timerTarget, *due); err != nil {
 			return err
 		}
 	}
-	d.bySecond = nil
 	return nil
 }
 

@@ -13,7 +13,7 @@ import (
 // Decider is a durable consumer whose events become facts of one stream.
 type Decider struct {
 	Filter []string               // subjects of Source; default all
-	Finish func(tx *log.Tx) error // runs after the handlers of a batch, to say in one fact what they gathered; default nothing
+	Finish func(tx *log.Tx) error // after the handlers of a batch: says in one fact what they gathered, and forgets it; default nothing
 	Name   string                 // of the durable consumer
 	Routes []Route
 	Source string // stream
@@ -98,11 +98,15 @@ func (d *decideLoop) decide(ctx context.Context, batch []delivery) (int, error) 
 	if err != nil {
 		return 0, err
 	}
+	unfinished := d.finish(tx)
 	if len(done) == 0 { // the first event alone is too much for one transaction
 		if err := d.park(ctx, batch[0], log.ErrTooLarge); err != nil {
 			return 0, err
 		}
 		return 1, nil
+	}
+	if unfinished != nil {
+		return d.oneByOne(ctx, done, unfinished)
 	}
 	crash.In(d.Name, "decide.decided")
 	outcome := tx.CommitEach()
@@ -140,19 +144,33 @@ func (d *decideLoop) gather(tx *log.Tx, batch []delivery) ([]decided, error) {
 		}
 		if tx.Len() > log.MaxBatch {
 			tx.RollBack(mark)
-			return done, d.finish(tx)
+			break
 		}
 		done = append(done, decided{m, unit, err})
 	}
-	return done, d.finish(tx)
+	return done, nil
 }
 
-// finish lets the decider sum a batch up. An error is one of the program, not of an event: the batch is tried again.
+// finish lets the decider sum a batch up.
 func (d *decideLoop) finish(tx *log.Tx) error {
 	if d.Finish == nil {
 		return nil
 	}
-	return d.Finish(tx)
+	return safely(func() error { return d.Finish(tx) })
+}
+
+// oneByOne handles events that could not be summed up together: each is a batch of its own, so that only the one that is
+// the reason for it is parked. It returns how many were handled.
+func (d *decideLoop) oneByOne(ctx context.Context, batch []decided, because error) (int, error) {
+	if isInfrastructure(because) {
+		return 0, because
+	}
+	for i, e := range batch {
+		if err := d.alone(ctx, e.delivery); err != nil {
+			return i, err
+		}
+	}
+	return len(batch), nil
 }
 
 func (d *decideLoop) one(tx *log.Tx, m delivery) (unit int, err error) {

@@ -16,7 +16,7 @@ func Points() []Point {
 		{Name: "http.webhook_received", Moment: "Stripe's event is known to be genuine, nothing is stored"},
 		{Name: "http.webhook_stored", Moment: "Stripe's event is stored, its 200 is not sent"},
 
-		{Name: "append.gathered", Moment: "facts are about to be sent to the stream", Placed: true},
+		{Name: "append.gathered", Moment: "facts wait together, none of them is committed", Placed: true},
 		{Name: "append.half_sent", Moment: "an atomic batch is sent but for its last message, which commits it", Placed: true},
 		{Name: "append.stored", Moment: "the broker has answered, whoever waits does not know yet", Placed: true},
 

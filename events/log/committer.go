@@ -11,7 +11,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"tillstream/events/crash"
 )
@@ -84,21 +83,21 @@ func (c *committer) enqueue(ctx context.Context, messages []*nats.Msg) (*request
 func (c *committer) run() {
 	defer close(c.done)
 	for {
-		batch := c.gather()
-		if batch == nil {
+		g := c.gather()
+		if g == nil {
 			return
 		}
 		crash.In(c.stream, "append.gathered")
 		started := time.Now()
-		c.store(batch)
-		c.answered, c.took = len(batch), time.Since(started)
-		c.log.metrics.observe(c.stream, batch, c.took)
+		c.store(g)
+		c.answered, c.took = len(g.requests), time.Since(started)
+		c.log.metrics.observe(c.stream, g, c.took)
 	}
 }
 
 // gather waits for a request and takes along what else is there or about to come, as long as it fits and touches other
-// subjects: two expectations about one subject cannot both hold in one batch.
-func (c *committer) gather() []*request {
+// subjects.
+func (c *committer) gather() *group {
 	first := c.left
 	c.left = nil
 	if first == nil {
@@ -107,12 +106,12 @@ func (c *committer) gather() []*request {
 			return nil
 		}
 	}
-	batch, size, subjects := []*request{first}, len(first.messages), map[string]bool{}
-	claim(subjects, first)
+	g := newGroup(c.log.js, c.answered)
+	g.add(first)
 	var patience <-chan time.Time // nil until somebody is waited for
 	for {
 		r := c.queued()
-		if r == nil && len(batch) < c.answered {
+		if r == nil && len(g.requests) < g.expected {
 			if patience == nil {
 				patience = time.After(min(c.took/4, maxPatience))
 			}
@@ -122,13 +121,13 @@ func (c *committer) gather() []*request {
 			}
 		}
 		if r == nil { // nobody else, or closed
-			return batch
+			return g
 		}
-		if size+len(r.messages) > MaxBatch || !claim(subjects, r) {
+		if !g.fits(r) {
 			c.left = r
-			return batch
+			return g
 		}
-		batch, size = append(batch, r), size+len(r.messages)
+		g.add(r)
 	}
 }
 
@@ -147,35 +146,12 @@ func (c *committer) queued() *request {
 	}
 }
 
-// claim marks the subjects that a request has expectations about, unless one is taken.
-func claim(subjects map[string]bool, r *request) bool {
-	for _, m := range r.messages {
-		if expects(m) && subjects[m.Subject] {
-			return false
-		}
-	}
-	for _, m := range r.messages {
-		if expects(m) {
-			subjects[m.Subject] = true
-		}
-	}
-	return true
-}
-
-func expects(m *nats.Msg) bool { return len(m.Header[jetstream.ExpectedLastSubjSeqHeader]) > 0 }
-
-// maxSingles is how many lone messages are cheaper to publish one by one than as an atomic batch, where each is synced by
-// itself but many are on the way. For an atomic batch the broker makes and deletes a store of its own: measured on ext4,
-// 4.2 ms and 12 µs per message, against 190 µs for each single one.
-const maxSingles = 20
-
 // store commits a group and answers its requests.
-func (c *committer) store(group []*request) {
-	lone := !slices.ContainsFunc(group, func(r *request) bool { return len(r.messages) > 1 })
-	if lone && len(group) <= maxSingles {
-		c.storeSingles(group)
+func (c *committer) store(g *group) {
+	if g.sent == nil {
+		c.storeSingles(g.requests)
 	} else {
-		c.storeBatch(group)
+		c.storeBatch(g.requests, g.sent)
 	}
 }
 
@@ -212,21 +188,21 @@ func (c *committer) storeSingles(group []*request) {
 		}
 	}
 	if len(open) > 0 {
-		c.storeBatch(open)
+		c.storeBatch(open, nil)
 	}
 }
 
 // storeBatch commits requests as one atomic batch and answers them. A refusal is halved until the culprit stands alone,
-// so only a true conflict pays for itself.
-func (c *committer) storeBatch(batch []*request) {
-	last, err := c.publishPatiently(batch)
+// so only a true conflict pays for itself. What of it has been sent already is nil, or a batch of just these requests.
+func (c *committer) storeBatch(batch []*request, sent *sending) {
+	last, err := c.publishPatiently(batch, sent)
 	switch {
 	case err == nil:
 		crash.In(c.stream, "append.stored")
 		c.settle(batch, last)
 	case len(batch) > 1 && (errors.Is(err, errConflict) || errors.Is(err, errRefused)):
-		c.storeBatch(batch[:len(batch)/2])
-		c.storeBatch(batch[len(batch)/2:])
+		c.storeBatch(batch[:len(batch)/2], nil)
+		c.storeBatch(batch[len(batch)/2:], nil)
 	default:
 		for _, r := range batch {
 			c.answer(r, err)
@@ -258,11 +234,12 @@ func (c *committer) settle(batch []*request, last uint64) {
 
 // publishPatiently publishes until there is an answer or patience ends. Repeating is safe: a batch that was stored after
 // all is refused by its own expectations, and recognise tells that from a stranger's conflict.
-func (c *committer) publishPatiently(batch []*request) (uint64, error) {
+func (c *committer) publishPatiently(batch []*request, sent *sending) (uint64, error) {
 	began := time.Now()
 	deadline := began.Add(c.log.config.Patience)
 	for wait := tryAgain; ; wait = min(2*wait, longestGap) {
-		last, err := c.publish(batch, earlier(deadline, time.Now().Add(oneTry)))
+		last, err := c.publish(batch, sent, earlier(deadline, time.Now().Add(oneTry)))
+		sent = nil
 		err = classify(err)
 		if errors.Is(err, errConflict) && len(batch) == 1 && batch[0].uncertain {
 			last, err = c.recognise(batch[0])
@@ -287,35 +264,18 @@ func (c *committer) publishPatiently(batch []*request) (uint64, error) {
 	}
 }
 
-// publish sends the batch once and returns the sequence of its last message.
-func (c *committer) publish(batch []*request, deadline time.Time) (uint64, error) {
+// publish sends the batch once, or what is missing of it, and returns the sequence of its last message.
+func (c *committer) publish(batch []*request, sent *sending, deadline time.Time) (uint64, error) {
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
-	if len(batch) == 1 && len(batch[0].messages) == 1 {
-		return c.publishSingle(ctx, batch[0].messages[0])
-	}
-	publisher, err := jetstreamext.NewBatchPublisher(c.log.js, jetstreamext.BatchFlowControl{AckFirst: false})
-	if err != nil {
-		return 0, err
-	}
-	var held *nats.Msg // the last one is sent as the commit
-	for _, r := range batch {
-		for _, m := range r.messages {
-			if held != nil {
-				if err := publisher.AddMsg(held); err != nil {
-					return 0, err
-				}
-			}
-			delete(m.Header, jetstreamext.BatchCommitHeader) // left by an earlier try in another batch
-			held = m
+	if sent == nil {
+		if len(batch) == 1 && len(batch[0].messages) == 1 {
+			return c.publishSingle(ctx, batch[0].messages[0])
 		}
+		sent = begin(c.log.js, batch...)
 	}
 	crash.In(c.stream, "append.half_sent")
-	ack, err := publisher.CommitMsg(ctx, held)
-	if err != nil {
-		return 0, err
-	}
-	return ack.Sequence, nil
+	return sent.commit(ctx)
 }
 
 func (c *committer) publishSingle(ctx context.Context, m *nats.Msg) (uint64, error) {
@@ -325,11 +285,4 @@ func (c *committer) publishSingle(ctx context.Context, m *nats.Msg) (uint64, err
 		return 0, err
 	}
 	return ack.Sequence, nil
-}
-
-// clearBatch removes what an earlier try in a batch has left.
-func clearBatch(m *nats.Msg) {
-	for _, header := range []string{jetstreamext.BatchIDHeader, jetstreamext.BatchSeqHeader, jetstreamext.BatchCommitHeader} {
-		delete(m.Header, header)
-	}
 }

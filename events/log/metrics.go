@@ -31,12 +31,8 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 	return m
 }
 
-func (m *metrics) observe(stream string, batch []*request, took time.Duration) {
-	facts := 0
-	for _, r := range batch {
-		facts += len(r.messages)
-	}
-	m.facts.WithLabelValues(stream).Add(float64(facts))
-	m.batch.WithLabelValues(stream).Observe(float64(facts))
+func (m *metrics) observe(stream string, g *group, took time.Duration) {
+	m.facts.WithLabelValues(stream).Add(float64(g.messages))
+	m.batch.WithLabelValues(stream).Observe(float64(g.messages))
 	m.duration.WithLabelValues(stream).Observe(took.Seconds())
 }

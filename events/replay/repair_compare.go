@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"hash/fnv"
+	"slices"
 
 	"tillstream/events"
 	"tillstream/events/view"
@@ -32,26 +33,22 @@ func sumOf(id, subject string, body []byte) uint64 {
 
 // compare finds what either copy lacks. The archive is read last, so that a view which is at work does not look behind.
 func (r Repair) compare(ctx context.Context, v view.View) (*copies, error) {
-	last, err := r.Log.Last(ctx, v.Stream)
-	if err != nil {
-		return nil, err
-	}
-	c := &copies{view: v, sums: make([]uint64, last+1), report: StreamReport{Stream: v.Stream, Archive: v.Archive, Log: last}}
+	c := &copies{view: v, sums: make([]uint64, 1), report: StreamReport{Stream: v.Stream, Archive: v.Archive}}
 	archived, err := r.archivedUpTo(ctx, v)
 	if err != nil {
 		return nil, err
 	}
-	err = r.Log.Each(ctx, Range{Stream: v.Stream, To: last}, func(m Message) error {
-		c.sums[m.Sequence] = sumOf(m.Header.Get(events.HeaderID), m.Subject, m.Data)
-		r.tell("log "+v.Stream, m.Sequence, last)
-		return nil
-	})
-	if err != nil {
+	if err := r.readLog(ctx, c); err != nil {
 		return nil, err
 	}
 	if err := r.readArchive(ctx, c); err != nil {
 		return nil, err
 	}
+	// What was said since the log was read may be in the archive already: the log has not lost it.
+	if err := r.readLog(ctx, c); err != nil {
+		return nil, err
+	}
+	c.lost = slices.DeleteFunc(c.lost, func(e lostEvent) bool { return c.has(e.Sequence, e.sum) })
 	if err := r.nameMissing(ctx, c, archived); err != nil {
 		return nil, err
 	}
@@ -85,6 +82,26 @@ func (r Repair) archivedUpTo(ctx context.Context, v view.View) (uint64, error) {
 	return head.Last, nil
 }
 
+// readLog reads on to where the log ends now.
+func (r Repair) readLog(ctx context.Context, c *copies) error {
+	last, err := r.Log.Last(ctx, c.view.Stream)
+	from := uint64(len(c.sums))
+	if err != nil || last < from {
+		return err
+	}
+	c.report.Log, c.sums = last, append(c.sums, make([]uint64, last+1-from)...)
+	return r.Log.Each(ctx, Range{Stream: c.view.Stream, From: from, To: last}, func(m Message) error {
+		c.sums[m.Sequence] = sumOf(m.Header.Get(events.HeaderID), m.Subject, m.Data)
+		r.tell("log "+c.view.Stream, m.Sequence, last)
+		return nil
+	})
+}
+
+// has reports whether the log, as far as it was read, holds an event where it was archived from.
+func (c *copies) has(sequence, sum uint64) bool {
+	return sequence < uint64(len(c.sums)) && c.sums[sequence] == sum
+}
+
 // readArchive finds what the archive has and the log has not.
 func (r Repair) readArchive(ctx context.Context, c *copies) error {
 	known := make([]bool, len(c.sums))
@@ -93,7 +110,7 @@ func (r Repair) readArchive(ctx context.Context, c *copies) error {
 		c.report.Archived = a.Sequence
 		r.tell("archive "+c.view.Archive, a.Sequence, last)
 		sum := sumOf(a.EventID(), a.Subject, a.Body())
-		if a.Sequence <= last && c.sums[a.Sequence] == sum {
+		if c.has(a.Sequence, sum) {
 			known[a.Sequence] = true
 			return nil
 		}
@@ -127,10 +144,10 @@ func (c *copies) fork() uint64 {
 // log went on.
 func (r Repair) nameMissing(ctx context.Context, c *copies, archived uint64) error {
 	var lost []uint64
+	fork := c.fork()
+	c.report.WentOn = fork > 0 && fork <= c.report.Log
 	for _, sequence := range c.missing {
-		if fork := c.fork(); fork > 0 && sequence >= fork {
-			c.report.WentOn = true
-		} else if sequence <= archived {
+		if sequence <= archived && (fork == 0 || sequence < fork) {
 			lost = append(lost, sequence)
 		}
 	}

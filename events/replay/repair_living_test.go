@@ -1,0 +1,60 @@
+package replay_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"tillstream/events"
+	"tillstream/events/replay"
+	"tillstream/events/view"
+)
+
+// longEnough is how many messages a stream holds that a repair tells somebody about while it reads.
+const longEnough = 1000
+
+// fill publishes so many messages that are no events.
+func (s *shop) fill(subject string, n int) {
+	s.t.Helper()
+	for i := range n {
+		if _, err := s.js.PublishMsgAsync(&nats.Msg{Subject: subject, Data: fmt.Append(nil, i)}); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	<-s.js.PublishAsyncComplete()
+}
+
+// during runs a repair and does something, once, while it reads a stream's log.
+func (c *twoCopies) during(stream string, dry bool, do func()) (replay.RepairReport, error) {
+	c.t.Helper()
+	done := false
+	return replay.Repair{DB: c.db, DryRun: dry, Log: c.Reader, Views: []view.View{stockView(), ordersView()}, Progress: func(stage string, _, _ uint64) {
+		if stage == "log "+stream && !done {
+			done = true
+			do()
+		}
+	}}.Run(c.t.Context())
+}
+
+func ordersView() view.View {
+	return view.View{Name: "orders-view", Stream: events.StreamOrders, Archive: "orders_archive"}
+}
+
+// What the shop says, and its view archives, while the copies are compared is in both: nothing is lost.
+func TestRepairWhileTheShopSells(t *testing.T) {
+	t.Parallel()
+	c := newTwoCopies(t)
+	c.fill(events.PrefixStock+"A", longEnough)
+	c.archive()
+	report, err := c.during(events.StreamInventory, true, func() {
+		c.move("new", "A", "", 1)
+		c.archive()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := report.Streams[0]; report.Off() || r.Archived != longEnough+1 {
+		t.Errorf("a living shop has lost %v of its log: %+v", names(r.LogLost), r)
+	}
+}

@@ -103,7 +103,7 @@ func (r Repair) restoreLog(ctx context.Context, c *copies) error {
 	for _, e := range c.plan.restore {
 		wanted[e.sum] = true
 	}
-	back := writeBack{js: r.Log.js, stream: c.view.Stream, exact: c.plan.exact, ends: map[string]uint64{}}
+	back := writeBack{js: r.Log.js, stream: c.view.Stream, exact: c.plan.exact, compared: c.report.Log, ends: map[string]uint64{}}
 	done, total := uint64(0), uint64(len(c.plan.restore))
 	err := view.ReadArchive(ctx, r.DB.Collection(c.view.Archive), c.view.Stream, c.fork(), func(a view.Archived) error {
 		if !wanted[sumOf(a.EventID(), a.Subject, a.Body())] {
@@ -132,11 +132,12 @@ func (r Repair) follow(ctx context.Context, c *copies) error {
 
 // writeBack appends archived events to a stream.
 type writeBack struct {
-	js      jetstream.JetStream
-	stream  string
-	exact   bool              // under their old sequences, or not at all
-	ends    map[string]uint64 // last sequence of each subject; only when not exact
-	pending []pendingAppend
+	js       jetstream.JetStream
+	stream   string
+	exact    bool              // under their old sequences, or not at all
+	compared uint64            // where the log ended when the plan was made
+	ends     map[string]uint64 // last sequence of each subject; only when not exact
+	pending  []pendingAppend
 }
 
 // pendingAppend is an append that has no answer yet.
@@ -175,13 +176,14 @@ func (w *writeBack) append(ctx context.Context, a view.Archived) error {
 	header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(end, 10))
 	ack, err := w.js.PublishMsg(ctx, m)
 	if err != nil {
-		return fmt.Errorf("append what was %s/%d: %w", w.stream, a.Sequence, err)
+		return fmt.Errorf("append what was %s/%d: %w", w.stream, a.Sequence, tooLate(err))
 	}
 	w.ends[a.Subject] = ack.Sequence
 	return nil
 }
 
-// endOf is the sequence of a subject's last event, 0 when there is none.
+// endOf is the sequence of a subject's last event, 0 when there is none. It returns [ErrGrew] when that is of another
+// time than the plan: what was to be restored may stand there already.
 func (w *writeBack) endOf(ctx context.Context, subject string) (uint64, error) {
 	if end, ok := w.ends[subject]; ok {
 		return end, nil
@@ -197,6 +199,9 @@ func (w *writeBack) endOf(ctx context.Context, subject string) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read the last of %s: %w", subject, err)
 	}
+	if last.Sequence > w.compared {
+		return 0, fmt.Errorf("%s: %w", subject, ErrGrew)
+	}
 	return last.Sequence, nil
 }
 
@@ -211,8 +216,19 @@ func (w *writeBack) await(atMost int) error {
 				return fmt.Errorf("append %s/%d: it was stored at %d", w.stream, p.wanted, ack.Sequence)
 			}
 		case err := <-p.future.Err():
-			return fmt.Errorf("append %s/%d: %w", w.stream, p.wanted, err)
+			return fmt.Errorf("append %s/%d: %w", w.stream, p.wanted, tooLate(err))
 		}
 	}
 	return nil
+}
+
+// wrongLastSequence is the broker's answer to an append whose expectation does not hold (nats-server/server/errors.json).
+const wrongLastSequence = 10071
+
+// tooLate makes [ErrGrew] of a refusal.
+func tooLate(err error) error {
+	if api := (*jetstream.APIError)(nil); errors.As(err, &api) && api.ErrorCode == wrongLastSequence {
+		return fmt.Errorf("%w (%w)", ErrGrew, err)
+	}
+	return err
 }

@@ -31,3 +31,27 @@ func TestTwoRepairsAtOnce(t *testing.T) {
 		c.whole(strings.Fields(want)...)
 	}
 }
+
+// What was put back can be lost again, and put back again from an archive that was written after the first time.
+func TestRepairOfWhatWasRepaired(t *testing.T) {
+	t.Parallel()
+	c := newTwoCopies(t)
+	backup := filepath.Join(t.TempDir(), "backup")
+	c.backup(backup)
+	c.move("a1", "A", "", 1)
+	c.move("b1", "B", "", 1)
+	c.archive()
+	c.putBack(backup)
+	c.repair(false)
+	if err := c.db.Collection("stock_archive").Drop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.archive()
+	c.repair(false)
+	c.whole("a1", "b1")
+	c.putBack(backup)
+	c.move("a1'", "A", "", 2)
+	c.move("a2'", "A", "", 3)
+	c.repair(false)
+	c.whole("a1'", "a2'", "b1")
+}

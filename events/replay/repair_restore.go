@@ -149,13 +149,17 @@ type pendingAppend struct {
 // inFlight is how many appends are on their way. Each is synced by itself, but the broker need not wait for us.
 const inFlight = 200
 
-// ofBatches are the headers by which the broker tells a batch; the events come back one by one.
-const ofBatches = "Nats-Batch-"
+// What the broker keeps of how an event was once appended. The events come back one by one, and what was expected of the
+// log then, by an earlier repair too, is not so any more.
+const (
+	ofBatches      = "Nats-Batch-"
+	ofExpectations = "Nats-Expected-"
+)
 
 func (w *writeBack) append(ctx context.Context, a view.Archived) error {
 	header := nats.Header{}
 	for name, values := range a.Headers {
-		if !strings.HasPrefix(name, ofBatches) {
+		if !strings.HasPrefix(name, ofBatches) && !strings.HasPrefix(name, ofExpectations) {
 			header[name] = values
 		}
 	}

@@ -3,6 +3,7 @@ package replay_test
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,4 +55,25 @@ func TestRepairOfWhatWasRepaired(t *testing.T) {
 	c.move("a2'", "A", "", 3)
 	c.repair(false)
 	c.whole("a1'", "a2'", "b1")
+}
+
+// A repair was cut off, the shop went on all the same, and the repair is run again: what an entity has said since is not
+// followed by what it said before.
+func TestRepairOfALogThatWentOnAfterHalfARepair(t *testing.T) {
+	t.Parallel()
+	c := newTwoCopies(t)
+	backup := filepath.Join(t.TempDir(), "backup")
+	c.backup(backup)
+	c.move("a1", "A", "", 1)
+	c.move("b1", "B", "", 1)
+	c.move("a2", "A", "", 2)
+	c.archive()
+	c.putBack(backup)
+	c.move("x1", "X", "", 1)
+	c.move("a1", "A", "", 1) // as far as the repair came
+	c.move("a2'", "A", "", 20)
+	if r := c.repair(false); !slices.Equal(names(r.LogLost), []string{"b1"}) || !slices.Equal(names(r.Superseded), []string{"a2"}) {
+		t.Errorf("repair: %+v", r)
+	}
+	c.whole("x1", "a1", "a2'", "b1")
 }

@@ -172,12 +172,19 @@ func (r Repair) decide(ctx context.Context, c *copies) error {
 	if len(c.lost) == 0 {
 		return nil
 	}
+	lost := make(map[uint64]bool, len(c.lost))
+	for _, e := range c.lost {
+		lost[e.sum] = true
+	}
 	moved := map[string]bool{}
 	there := map[uint64]bool{} // restored by an earlier repair that was cut off, under a new sequence
 	if c.report.WentOn {
 		err := r.Log.Each(ctx, Range{Stream: c.view.Stream, From: c.fork(), To: c.report.Log}, func(m Message) error {
-			there[c.sums[m.Sequence]] = true
-			moved[m.Subject] = true
+			if sum := c.sums[m.Sequence]; lost[sum] {
+				there[sum] = true
+			} else {
+				moved[m.Subject] = true
+			}
 			return nil
 		})
 		if err != nil {

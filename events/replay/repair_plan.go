@@ -1,5 +1,7 @@
 package replay
 
+import "maps"
+
 // lostEvent is an event that the archive has and the log has not.
 type lostEvent struct {
 	Lost
@@ -15,7 +17,7 @@ type plan struct {
 }
 
 // planOf decides what can be put back. lost is in the order of the old sequences, last is where the log ends now, moved
-// are the subjects of which the log says something since the fork, and there what it has got back already.
+// are the subjects of which the log says something new since the fork, and there what it has got back already.
 //
 // An entity's history is one line: where the log has gone on, the old continuation would be read on top of the new one,
 // and a balance or a state of then would replace the one of now. So it stays out, and with it the rest of its line, and what was
@@ -23,15 +25,7 @@ type plan struct {
 func planOf(lost []lostEvent, last uint64, moved map[string]bool, there map[uint64]bool) plan {
 	p := plan{exact: true}
 	superseded := make([]bool, len(lost))
-	subjects, causes := map[string]bool{}, map[string]bool{}
-	for subject := range moved {
-		subjects[subject] = true
-	}
-	for _, e := range lost {
-		if there[e.sum] { // its subject has moved by this event itself, and by those before it
-			delete(subjects, e.Subject)
-		}
-	}
+	subjects, causes := maps.Clone(moved), map[string]bool{}
 	for changed := true; changed; {
 		changed = false
 		for i, e := range lost {

@@ -7,8 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
+
 	"tillstream/events"
 	"tillstream/events/replay"
+	"tillstream/events/view"
 )
 
 // Two repairs at once put back once what was lost, whether the log went on or not: the slower one is told.
@@ -76,4 +79,47 @@ func TestRepairOfALogThatWentOnAfterHalfARepair(t *testing.T) {
 		t.Errorf("repair: %+v", r)
 	}
 	c.whole("x1", "a1", "a2'", "b1")
+}
+
+// The same backup is put back twice: what the log went on without is kept both times.
+func TestRepairOfALogThatWentOnTwice(t *testing.T) {
+	t.Parallel()
+	c := newTwoCopies(t)
+	c.move("a1", "A", "", 1)
+	c.archive()
+	backup := filepath.Join(t.TempDir(), "backup")
+	c.backup(backup)
+	for _, event := range []string{"first", "second", "third"} {
+		c.move(event, "A", "", 2)
+		c.repair(false)
+		c.archive()
+		c.whole("a1", event)
+		c.putBack(backup)
+	}
+	if kept := c.aside(); !slices.Equal(kept, []string{"first", "second"}) {
+		t.Errorf("aside: %v", kept)
+	}
+}
+
+// aside reads what repairs have set aside, in all collections.
+func (c *twoCopies) aside() (kept []string) {
+	c.t.Helper()
+	collections, err := c.db.ListCollectionNames(c.t.Context(), bson.D{})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	slices.Sort(collections)
+	for _, name := range collections {
+		if !strings.HasPrefix(name, "stock_archive_aside") {
+			continue
+		}
+		err := view.ReadArchive(c.t.Context(), c.db.Collection(name), events.StreamInventory, 0, func(a view.Archived) error {
+			kept = append(kept, a.EventID())
+			return nil
+		})
+		if err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	return kept
 }

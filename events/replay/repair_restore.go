@@ -9,11 +9,13 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events/view"
 )
 
-// asideSuffix is added to an archive's name for what the log went on without.
+// asideSuffix is added to an archive's name for what the log went on without, and a number the second time.
 const asideSuffix = "_aside"
 
 // restore gives both copies of one stream back what they have lost. Cut off at any point, the next one goes on.
@@ -118,7 +120,10 @@ func (r Repair) restoreLog(ctx context.Context, c *copies) error {
 
 // follow makes the archive what the log is from the fork on, and keeps what it held there in a collection beside it.
 func (r Repair) follow(ctx context.Context, c *copies) error {
-	aside := r.DB.Collection(c.view.Archive + asideSuffix)
+	aside, err := r.aside(ctx, c.view.Archive)
+	if err != nil {
+		return err
+	}
 	if err := view.SetAside(ctx, c.fork(), r.DB.Collection(c.view.Archive), aside, c.view.Stream); err != nil {
 		return err
 	}
@@ -128,6 +133,21 @@ func (r Repair) follow(ctx context.Context, c *copies) error {
 		return err
 	}
 	return r.copyToArchive(ctx, c, c.fork(), last, func(uint64) bool { return true })
+}
+
+// aside returns a collection beside an archive that holds nothing yet. Its chunks go by their sequences: where a backup was
+// put back before, the chunks of now would replace those of then.
+func (r Repair) aside(ctx context.Context, archive string) (*mongo.Collection, error) {
+	name := archive + asideSuffix
+	for n := 2; ; n++ {
+		collection := r.DB.Collection(name)
+		if err := collection.FindOne(ctx, bson.D{}).Err(); errors.Is(err, mongo.ErrNoDocuments) {
+			return collection, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("look into %s: %w", name, err)
+		}
+		name = fmt.Sprintf("%s%s_%d", archive, asideSuffix, n)
+	}
 }
 
 // writeBack appends archived events to a stream.

@@ -28,7 +28,7 @@ type rebuild struct {
 
 // Help is shown by ops rebuild --help.
 func (rebuild) Help() string {
-	return `Folds a view's stream from the beginning into side collections, holds the view for a moment (what happens meanwhile waits in the log), compares byte by byte, writes the documents that differ, and lets the view go on. The shop sells all the while, and readers find every document throughout. What was cut off is started over; a view whose rebuild was killed goes on by itself within a minute.
+	return `Folds a view's stream from the beginning into side collections, holds the view for a moment (what happens meanwhile waits in the log), compares byte by byte, writes the documents that differ, and lets the view go on. The shop sells all the while, and readers find every document throughout. One view is rebuilt, or compared, by one at a time. What was cut off is started over; a view whose rebuild was killed goes on by itself within a minute.
 
 Exit codes: 0 the view is what the log says; 1 a dry run found drift; 2 it could not be done.`
 }

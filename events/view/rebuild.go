@@ -30,6 +30,7 @@ type Rebuild struct {
 	Progress    func(stage string, done, total uint64) // default: nobody is told
 	View        View
 
+	claim  *claim
 	folder *folder
 	writer *writer
 	report RebuildReport
@@ -71,8 +72,8 @@ func (r RebuildReport) Drifted() (n int) {
 	return n
 }
 
-// Run rebuilds. It returns [ErrNeverRan] or [ErrMoved].
-func (r *Rebuild) Run(ctx context.Context) (RebuildReport, error) {
+// Run rebuilds. It returns [ErrNeverRan], [ErrRebuilding] or [ErrMoved].
+func (r *Rebuild) Run(ctx context.Context) (_ RebuildReport, err error) {
 	if r.Progress == nil {
 		r.Progress = func(string, uint64, uint64) {}
 	}
@@ -80,9 +81,6 @@ func (r *Rebuild) Run(ctx context.Context) (RebuildReport, error) {
 		return RebuildReport{}, err
 	}
 	start := time.Now()
-	if err := r.dropSides(ctx); err != nil {
-		return RebuildReport{}, err
-	}
 	info, err := consumerInfo(ctx, r.JS, r.View)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return RebuildReport{}, fmt.Errorf("%w: %s", ErrNeverRan, r.View.Name)
@@ -90,16 +88,31 @@ func (r *Rebuild) Run(ctx context.Context) (RebuildReport, error) {
 	if err != nil {
 		return RebuildReport{}, err
 	}
-	begun := info.AckFloor.Stream
-	err = r.foldAll(ctx, begun)
-	if err == nil {
-		err = r.held(ctx, begun)
+	if r.claim, err = takeClaim(ctx, r.JS, r.View); err != nil {
+		return RebuildReport{}, err
 	}
-	if err == nil {
-		err = r.dropSides(ctx)
-	}
+	defer func() {
+		if released := r.claim.release(context.WithoutCancel(ctx), r.JS); !errors.Is(err, ErrRebuilding) {
+			err = errors.Join(err, released)
+		}
+	}()
+	err = r.fold(ctx, info.AckFloor.Stream)
 	r.report.Seconds = time.Since(start).Seconds()
 	return r.report, err
+}
+
+// fold does what only one rebuild may do at a time.
+func (r *Rebuild) fold(ctx context.Context, begun uint64) error {
+	if err := r.dropSides(ctx); err != nil {
+		return err
+	}
+	if err := r.foldAll(ctx, begun); err != nil {
+		return err
+	}
+	if err := r.held(ctx, begun); err != nil {
+		return err
+	}
+	return r.dropSides(ctx)
 }
 
 // choose leaves only the wanted collections in the view.
@@ -205,6 +218,9 @@ func (r *Rebuild) held(ctx context.Context, begun uint64) (err error) {
 		}
 	}
 	if err := r.catchUp(ctx, begun, h.done, live); err != nil {
+		return err
+	}
+	if err := r.claim.check(ctx); err != nil {
 		return err
 	}
 	for i := range r.View.Collections {

@@ -47,11 +47,7 @@ func pausedUntil(info *jetstream.ConsumerInfo) time.Time {
 
 // takeHold pauses a view and waits until it rests. The caller releases it.
 func takeHold(ctx context.Context, js jetstream.JetStream, v View) (*hold, error) {
-	info, err := consumerInfo(ctx, js, v)
-	if err != nil {
-		return nil, err
-	}
-	h := &hold{js: js, view: v, before: pausedUntil(info), ended: make(chan struct{})}
+	h := &hold{js: js, view: v, ended: make(chan struct{})}
 	if err := h.extend(ctx); err != nil {
 		return nil, err
 	}
@@ -64,8 +60,19 @@ func takeHold(ctx context.Context, js jetstream.JetStream, v View) (*hold, error
 	return h, nil
 }
 
-// extend moves the end of the pause on, unless operators want it later still.
+// extend moves the end of the pause on, unless operators want it later still. What they have said meanwhile counts: their
+// pause stays when ours ends, and a view that they let go on does not rest any more.
 func (h *hold) extend(ctx context.Context) error {
+	info, err := consumerInfo(ctx, h.js, h.view)
+	if err != nil {
+		return err
+	}
+	switch now := pausedUntil(info); {
+	case now.IsZero() && !h.ours.IsZero():
+		return fmt.Errorf("%w: %s", ErrMoved, h.view.Name)
+	case !now.Equal(h.ours):
+		h.before = now
+	}
 	until := time.Now().Add(holdFor).UTC()
 	if until.Before(h.before) {
 		until = h.before

@@ -3,6 +3,7 @@ package invariants_test
 import (
 	"cmp"
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -208,3 +209,52 @@ func rewrite(t *testing.T, collection *mongo.Collection, stream string, keep fun
 		t.Fatal(err)
 	}
 }
+
+// A shopper who thought for a while pays between the reading of the log and the asking of Stripe. What looks wrong then is
+// read again, and is a purchase of this moment; that Stripe took what nobody has asked for stays a finding.
+func TestPaidWhileStripeIsAsked(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		pay  func(*shop)
+		want []invariants.Finding
+	}{
+		"ByTheShop": {func(s *shop) { s.capture("o1", gbp(price)) }, nil},
+		"ByStripeAlone": {func(s *shop) { s.atStripe("pi_o1", "o1", price) },
+			[]invariants.Finding{{Invariant: "I2", Subject: "order o1", Detail: "captured 0 by the log, 1250 by Stripe (pi_o1 is succeeded)"}}},
+		"TwiceByStripeAlone": {func(s *shop) { s.atStripe("pi_x", "o2", price); s.atStripe("pi_y", "o2", price) },
+			[]invariants.Finding{{Invariant: "I2", Subject: "order o2", Detail: "has two intents at Stripe, pi_x and pi_y"},
+				{Invariant: "I2", Subject: "order o2", Detail: "captured 0 by the log, 1250 by Stripe (pi_x is succeeded)"},
+				{Invariant: "I2", Subject: "order o2", Detail: "captured 0 by the log, 1250 by Stripe (pi_y is succeeded)"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			s.await("o1", time.Now().Add(time.Hour))
+			s.place("o2")
+			s.hold("o2")
+			s.order("o2", events.OrderAwaitingPayment{OrderID: "o2", Amount: gbp(price), ExpiresAt: time.Now().Add(time.Hour)})
+			options := s.options()
+			options.StripeURL, options.StripeKey = s.outside().URL, "sk_test_1"
+			var paid time.Time // what was said until then is old, what is said afterwards is not
+			options.Now = func() time.Time {
+				if paid.IsZero() {
+					return time.Now().Add(2 * time.Minute)
+				}
+				return paid.Add(time.Minute)
+			}
+			options.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				if paid.IsZero() {
+					paid = time.Now()
+					test.pay(s)
+				}
+				return http.DefaultTransport.RoundTrip(r)
+			})}
+			finds(t, check(t, options), test.want...)
+		})
+	}
+}
+
+// roundTrip is a transport that does something else first.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -19,11 +20,14 @@ type intent struct {
 	Metadata       map[string]string `json:"metadata"`
 }
 
+// order is whose intent it is, "" when it is none of ours.
+func (i intent) order() string { return i.Metadata["order_id"] }
+
 // account is what Stripe has of our orders.
 type account struct {
 	intents int
 	of      map[string]string // order → its intent
-	taken   map[string]bool   // orders for which Stripe took money
+	unasked []intent          // Stripe took money of which the log that was read says nothing
 }
 
 // askStripe is I2 at the other end: what Stripe took is what the log says, under one intent per order.
@@ -32,7 +36,7 @@ func (c *checker) askStripe(ctx context.Context) error {
 		c.skipped[CapturedOnce] = "Stripe: no key was given (--stripe-secret-key, --stripe)"
 		return nil
 	}
-	a := account{of: map[string]string{}, taken: map[string]bool{}}
+	a := account{of: map[string]string{}}
 	// What was created after the log was read is not in what was read of it.
 	before := c.Now().Add(-c.Settle).Unix()
 	for after := ""; ; {
@@ -48,6 +52,9 @@ func (c *checker) askStripe(ctx context.Context) error {
 		}
 		after = page[len(page)-1].ID
 	}
+	if err := c.findUnasked(ctx, a.unasked); err != nil {
+		return err
+	}
 	c.findUntaken(a)
 	c.scopes[CapturedOnce] += fmt.Sprintf(", %d intents at Stripe", a.intents)
 	return nil
@@ -56,7 +63,7 @@ func (c *checker) askStripe(ctx context.Context) error {
 // compareIntent compares one intent with the order that it names. One of somebody else, who shares the account, names
 // none.
 func (c *checker) compareIntent(a *account, i intent, before int64) {
-	id := i.Metadata["order_id"]
+	id := i.order()
 	if id == "" {
 		return
 	}
@@ -66,7 +73,6 @@ func (c *checker) compareIntent(a *account, i intent, before int64) {
 		c.ledger.find(CapturedOnce, subject, fmt.Sprintf("has two intents at Stripe, %s and %s", other, i.ID))
 	}
 	a.of[id] = i.ID
-	a.taken[id] = a.taken[id] || i.AmountReceived > 0
 	o, ok := c.ledger.orders[id]
 	switch {
 	case !ok && (i.AmountReceived == 0 || i.Created >= before):
@@ -77,11 +83,42 @@ func (c *checker) compareIntent(a *account, i intent, before int64) {
 		return // Stripe was asked after the log was read, so what it took just now is not in there; the reverse cannot be
 	case o.payment.intent != "" && o.payment.intent != i.ID:
 		c.ledger.find(CapturedOnce, subject, fmt.Sprintf("has the intent %s, at Stripe %s", o.payment.intent, i.ID))
+	case o.payment.captured == 0 && i.AmountReceived > 0:
+		a.unasked = append(a.unasked, i)
 	case i.AmountReceived != o.payment.captured:
-		c.ledger.find(CapturedOnce, subject, fmt.Sprintf("captured %d by the log, %d by Stripe (%s is %s)", o.payment.captured, i.AmountReceived, i.ID, i.Status))
+		c.findDifferent(id, o, i)
 	case i.AmountReceived > 0 && !strings.EqualFold(i.Currency, o.payment.currency):
 		c.ledger.find(CapturedOnce, subject, fmt.Sprintf("captured %s by the log, %s by Stripe", o.payment.currency, i.Currency))
 	}
+}
+
+func (c *checker) findDifferent(id string, o *order, i intent) {
+	c.ledger.find(CapturedOnce, "order "+id, fmt.Sprintf("captured %d by the log, %d by Stripe (%s is %s)", o.payment.captured, i.AmountReceived, i.ID, i.Status))
+}
+
+// findUnasked looks at orders again for which Stripe took money. A shopper may have thought for an hour and paid after the
+// log was read; then the order has moved since.
+func (c *checker) findUnasked(ctx context.Context, unasked []intent) error {
+	again := unasked[:min(len(unasked), againAtMost)]
+	ids := make([]string, 0, len(again))
+	for _, i := range again {
+		ids = append(ids, i.order())
+	}
+	slices.Sort(ids)
+	fresh, err := c.readAgain(ctx, slices.Compact(ids)) // the broker takes no subject twice
+	if err != nil {
+		return err
+	}
+	for _, i := range unasked {
+		o, ok := fresh.orders[i.order()]
+		if !ok {
+			o = c.ledger.orders[i.order()]
+		}
+		if o.payment.captured != i.AmountReceived && !c.young(o) {
+			c.findDifferent(i.order(), o, i)
+		}
+	}
+	return nil
 }
 
 // findUntaken finds captures of the log that Stripe knows nothing of.

@@ -115,7 +115,7 @@ func (r Repair) restoreLog(ctx context.Context, c *copies) error {
 		r.tell("restore "+c.view.Stream, done, total)
 		return back.append(ctx, a)
 	})
-	return errors.Join(err, back.await(0))
+	return errors.Join(err, back.await(ctx, 0))
 }
 
 // follow makes the archive what the log is from the fork on, and keeps what it held there in a collection beside it.
@@ -191,7 +191,7 @@ func (w *writeBack) append(ctx context.Context, a view.Archived) error {
 			return fmt.Errorf("append %s/%d: %w", w.stream, a.Sequence, err)
 		}
 		w.pending = append(w.pending, pendingAppend{a.Sequence, future})
-		return w.await(inFlight)
+		return w.await(ctx, inFlight)
 	}
 	end, err := w.endOf(ctx, a.Subject)
 	if err != nil {
@@ -230,7 +230,7 @@ func (w *writeBack) endOf(ctx context.Context, subject string) (uint64, error) {
 }
 
 // await waits until at most so many appends have no answer.
-func (w *writeBack) await(atMost int) error {
+func (w *writeBack) await(ctx context.Context, atMost int) error {
 	for len(w.pending) > atMost {
 		p := w.pending[0]
 		w.pending = w.pending[1:]
@@ -241,6 +241,8 @@ func (w *writeBack) await(atMost int) error {
 			}
 		case err := <-p.future.Err():
 			return fmt.Errorf("append %s/%d: %w", w.stream, p.wanted, tooLate(err))
+		case <-ctx.Done(): // a broker that hangs, or went away for good, never answers
+			return ctx.Err()
 		}
 	}
 	return nil

@@ -19,7 +19,10 @@ import (
 const asideSuffix = "_aside"
 
 // restore gives both copies of one stream back what they have lost. Cut off at any point, the next one goes on.
-func (r Repair) restore(ctx context.Context, c *copies) error {
+func (r Repair) restore(ctx context.Context, c *copies) (err error) {
+	if c.report.Aside, err = view.FinishAside(ctx, r.DB.Collection(c.view.Archive), c.view.Stream); err != nil {
+		return err
+	}
 	if err := r.restoreArchive(ctx, c); err != nil {
 		return err
 	}

@@ -74,19 +74,22 @@ func (c *twoCopies) start() {
 	c.shop = &shop{t: c.t, server: server, log: l, js: reader.JetStream(), Reader: reader}
 }
 
-// archive lets the view work until it has everything.
-func (c *twoCopies) archive() {
+// archive lets the view work until it has everything, after each of these, too.
+func (c *twoCopies) archive(each ...func()) {
 	c.t.Helper()
 	ctx, cancel := context.WithCancel(c.t.Context())
 	done := make(chan error, 1)
 	go func() {
 		done <- view.New(c.log, stockView(), view.Config{DB: c.db, Window: 10 * time.Millisecond}).Run(ctx)
 	}()
-	last, err := c.Last(c.t.Context(), events.StreamInventory)
-	if err != nil {
-		c.t.Fatal(err)
+	for _, do := range append(each, func() {}) {
+		do()
+		last, err := c.Last(c.t.Context(), events.StreamInventory)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		await(c.t, func() bool { return onlyConsumer(c.t, c.shop).Done == last })
 	}
-	await(c.t, func() bool { return onlyConsumer(c.t, c.shop).Done == last })
 	cancel()
 	if err := <-done; err != nil {
 		c.t.Error(err)

@@ -10,8 +10,31 @@ import (
 )
 
 // SetAside moves what an archive holds from a sequence on into another collection, for a log that went on without it.
-// Nothing is lost in between: a chunk is written there before it is shortened here. The head goes back, too.
+// Nothing is lost in between: a chunk is written there before it is shortened here. The head says first what is about to
+// happen, because half an archive looks as if the log had lost the other half; in the end it goes back, too.
 func SetAside(ctx context.Context, from uint64, collection, aside *mongo.Collection, stream string) error {
+	head, err := ReadArchiveHead(ctx, collection, stream)
+	if err != nil {
+		return err
+	}
+	head.ID, head.Cut = headID(stream), &Cut{From: from, Aside: aside.Name()}
+	if err := putHead(ctx, collection, head); err != nil {
+		return err
+	}
+	_, err = FinishAside(ctx, collection, stream)
+	return err
+}
+
+// FinishAside ends a [SetAside] that was cut off, and returns the name of the other collection; "" when there was none.
+func FinishAside(ctx context.Context, collection *mongo.Collection, stream string) (aside string, err error) {
+	head, err := ReadArchiveHead(ctx, collection, stream)
+	if err != nil || head.Cut == nil {
+		return "", err
+	}
+	return head.Cut.Aside, cut(ctx, head.Cut.From, collection, collection.Database().Collection(head.Cut.Aside), stream)
+}
+
+func cut(ctx context.Context, from uint64, collection, aside *mongo.Collection, stream string) error {
 	spans, err := listChunks(ctx, collection, stream)
 	if err != nil {
 		return err

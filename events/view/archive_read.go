@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -21,12 +22,20 @@ type span struct {
 // ReadArchive calls fn for every archived message of a stream from a sequence on, in the order of the sequences, each
 // once, until fn fails. What is missing in the archive is missing here: the caller sees it by the sequences.
 func ReadArchive(ctx context.Context, collection *mongo.Collection, stream string, from uint64, fn func(Archived) error) error {
+	head, err := ReadArchiveHead(ctx, collection, stream)
+	if err != nil {
+		return err
+	}
+	end := uint64(math.MaxUint64)
+	if head.Cut != nil {
+		end = head.Cut.From
+	}
 	spans, err := listChunks(ctx, collection, stream)
 	if err != nil {
 		return err
 	}
 	for _, s := range spans {
-		if s.last < from {
+		if s.last < from || s.first >= end {
 			continue
 		}
 		var c chunk
@@ -38,7 +47,7 @@ func ReadArchive(ctx context.Context, collection *mongo.Collection, stream strin
 			return err
 		}
 		for _, m := range messages {
-			if m.Sequence < from {
+			if m.Sequence < from || m.Sequence >= end {
 				continue
 			}
 			if err := fn(m); err != nil {

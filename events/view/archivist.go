@@ -21,6 +21,13 @@ type ArchiveHead struct {
 	ID      string `bson:"_id"`      // stream/head
 	Last    uint64 `bson:"last"`     // sequence up to which everything was archived
 	EventID string `bson:"event_id"` // of the event at Last
+	Cut     *Cut   `bson:"cut,omitempty"`
+}
+
+// Cut is a [SetAside] that has begun. From there on nothing counts as archived, whether it was moved already or not.
+type Cut struct {
+	From  uint64 `bson:"from"`
+	Aside string `bson:"aside"` // the collection
 }
 
 func headID(stream string) string { return stream + "/head" }

@@ -13,8 +13,14 @@ import (
 // appended now would give away sequences a second time. Any other error says that it could not look.
 func (r *Rememberer) CheckHistory(ctx context.Context) error {
 	head, err := ReadArchiveHead(ctx, r.config.DB.Collection(r.view.Archive), r.view.Stream)
-	if err != nil || head.Last == 0 {
+	if err != nil {
 		return err
+	}
+	if head.Cut != nil {
+		return fmt.Errorf("%w: a repair of %s was cut off", log.ErrWentBack, r.view.Archive)
+	}
+	if head.Last == 0 {
+		return nil
 	}
 	stream, err := r.log.Stream(r.view.Stream)
 	if err != nil {

@@ -1,7 +1,9 @@
 package replay_test
 
 import (
+	"errors"
 	"fmt"
+	"path/filepath"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -57,4 +59,28 @@ func TestRepairWhileTheShopSells(t *testing.T) {
 	if r := report.Streams[0]; report.Off() || r.Archived != longEnough+1 {
 		t.Errorf("a living shop has lost %v of its log: %+v", names(r.LogLost), r)
 	}
+}
+
+// A log that lost something is not written to while somebody is at work on it: what they remember is of the time before.
+func TestRepairOfALogThatSomebodyWorksOn(t *testing.T) {
+	t.Parallel()
+	c := newTwoCopies(t)
+	backup := filepath.Join(t.TempDir(), "backup")
+	c.backup(backup)
+	c.move("1", "A", "", 1)
+	c.archive()
+	c.putBack(backup)
+	_, stop := c.watcher(nil)
+	await(t, func() bool {
+		all, err := c.Consumers(t.Context())
+		return err == nil && len(all) == 1 && all[0].Active
+	})
+	_, err := replay.Repair{DB: c.db, Log: c.Reader, Views: []view.View{stockView()}}.Run(t.Context())
+	if last, err2 := c.Last(t.Context(), events.StreamInventory); !errors.Is(err, replay.ErrAtWork) || last != 0 || err2 != nil {
+		t.Errorf("the log ends at %d: %v, %v", last, err, err2)
+	}
+	stop()
+	await(t, func() bool { return !onlyConsumer(t, c.shop).Active })
+	c.repair(false)
+	c.whole("1")
 }

@@ -50,30 +50,30 @@ func (a *actLoop) config() feed.Config {
 	return feed.Config{Name: a.Name, Stream: a.Source, Filter: a.Filter, AckWait: a.AckWait, MaxAckPending: 5000, Prefetch: a.Concurrency}
 }
 
-// run acts until ctx ends; acts that have begun are finished on their own context.
+// run acts until ctx ends; acts that have begun are finished on their own context. The feed is closed before they are
+// waited for: a replica that is on its way out takes nothing that another could begin with.
 func (a *actLoop) run(ctx, work context.Context) error {
 	f, err := feed.Open(ctx, a.log, a.config())
 	if err != nil {
 		return err
 	}
-	defer f.Close()
 	a.health.started(f)
 	var running sync.WaitGroup
 	defer running.Wait()
-	slots := make(chan struct{}, a.Concurrency)
+	defer f.Close()
 	for {
-		batch := f.Take(ctx, 1)
+		batch := f.Take(ctx, 1) // no more than Concurrency that are not released
 		if batch == nil {
 			return nil
 		}
 		e, handle, found, err := open(a.routes, batch[0], a.Source)
 		if err == nil && !found {
 			a.settle(work, batch[0], nil)
+			f.Release(1)
 			continue
 		}
-		slots <- struct{}{}
 		running.Go(func() {
-			defer func() { <-slots }()
+			defer f.Release(1)
 			if err == nil {
 				crash.In(a.Name, "act.begun")
 				err = a.act(work, batch[0], e, handle)

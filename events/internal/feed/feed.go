@@ -6,6 +6,10 @@
 // gets newer messages first. The broker numbers its deliveries, so a gap shows; then the feed has the consumer start
 // again at its floor (which starts the numbers again at 1), and takes messages only in the sequence of these numbers.
 //
+// A shared feed asks for no more messages than its reader has places for, so whatever arrives is begun at once and its
+// reader shows the broker signs of life from then on. What waits in a queue shows none: after AckWait it would be
+// delivered again, to be done twice, while another replica may have a place free.
+//
 // Every message is acknowledged by itself. Acknowledging "this and everything before" would be cheaper, but in the hands
 // of a successor it says of messages that it never saw that they were handled.
 package feed
@@ -18,7 +22,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events/log"
@@ -40,7 +43,7 @@ type Config struct {
 	Filter        []string      // subjects; default all of the stream
 	MaxAckPending int           // delivered and not yet acknowledged; default 1,000
 	Name          string
-	Prefetch      int // messages on the way to this process; default 1,000
+	Prefetch      int // messages on the way to this process; default 1,000; of a shared feed those too that Take returned, until Release
 	Stream        string
 }
 
@@ -74,6 +77,7 @@ type Message struct {
 	jetstream.Msg
 	Sequence uint64 // in its stream
 	Attempt  int    // deliveries so far, from 1
+	number   uint64 // of this delivery among those of the consumer
 }
 
 // Feed delivers messages until it is closed.
@@ -82,6 +86,7 @@ type Feed struct {
 	log      *log.Log
 	consumer jetstream.Consumer
 	messages chan Message
+	places   chan struct{} // of a shared feed: free ones
 	standing atomic.Pointer[standing]
 	cancel   context.CancelFunc
 	done     chan struct{}
@@ -98,6 +103,10 @@ func Open(ctx context.Context, l *log.Log, config Config) (*Feed, error) {
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f := &Feed{config: config, log: l, consumer: consumer, messages: make(chan Message, config.Prefetch), cancel: cancel, done: make(chan struct{})}
 	f.standing.Store(standingOf(consumer.CachedInfo()))
+	if !config.Exclusive {
+		f.places = make(chan struct{}, config.Prefetch)
+		f.free(config.Prefetch)
+	}
 	go f.watch(running)
 	go f.run(running)
 	return f, nil
@@ -149,10 +158,14 @@ func (f *Feed) More(batch []Message, limit int) []Message {
 // Messages is the channel behind Take, for loops that wait for other things too. It is closed with the feed.
 func (f *Feed) Messages() <-chan Message { return f.messages }
 
-// Close stops fetching. What was fetched and not acknowledged is delivered again, to whoever comes next.
+// Close stops fetching. What an exclusive feed has fetched is delivered again when its successor starts at the floor; what
+// a shared one has fetched, and nobody took, is handed back.
 func (f *Feed) Close() {
 	f.cancel()
 	<-f.done
+	if !f.config.Exclusive {
+		f.handBack()
+	}
 }
 
 // run reads until the feed is closed. Errors of the iterator (consumer gone after the broker was restored, leader
@@ -161,7 +174,11 @@ func (f *Feed) run(ctx context.Context) {
 	defer close(f.done)
 	defer close(f.messages)
 	for ctx.Err() == nil {
-		err := f.read(ctx)
+		read := f.readShared
+		if f.config.Exclusive {
+			read = f.readInOrder
+		}
+		err := read(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -170,12 +187,8 @@ func (f *Feed) run(ctx context.Context) {
 	}
 }
 
-func (f *Feed) read(ctx context.Context) error {
-	opts := []jetstream.PullMessagesOpt{jetstream.PullMaxMessages(f.config.Prefetch), jetstream.PullExpiry(pullExpiry)}
-	if f.config.Exclusive {
-		opts = append(opts, jetstream.PullPriorityGroup(group))
-	}
-	iterator, err := f.consumer.Messages(opts...)
+func (f *Feed) readInOrder(ctx context.Context) error {
+	iterator, err := f.consumer.Messages(jetstream.PullMaxMessages(f.config.Prefetch), jetstream.PullExpiry(pullExpiry), jetstream.PullPriorityGroup(group))
 	if err != nil {
 		return err
 	}
@@ -184,37 +197,52 @@ func (f *Feed) read(ctx context.Context) error {
 	defer stop()
 	var seq sequencer
 	for {
-		msg, err := iterator.Next(jetstream.NextMaxWait(PinnedTTL))
-		if errors.Is(err, nats.ErrTimeout) || errors.Is(err, jetstream.ErrNoHeartbeat) {
-			if err := f.lookAfter(ctx, &seq); err != nil {
+		m, err := f.next(ctx, iterator, &seq)
+		if err != nil {
+			return err
+		}
+		switch seq.judge(f.era(m), m.number) {
+		case skip:
+			continue
+		case startOver:
+			if err := f.startAtFloor(ctx); err != nil {
 				return err
 			}
 			continue
 		}
-		if err != nil {
-			return err
-		}
-		meta, err := msg.Metadata()
-		if err != nil {
-			return fmt.Errorf("metadata of %s: %w", strings.TrimSpace(msg.Subject()), err)
-		}
-		if f.config.Exclusive {
-			switch seq.judge(f.era(msg), meta.Sequence.Consumer) {
-			case skip:
-				continue
-			case startOver:
-				if err := f.startAtFloor(ctx); err != nil {
-					return err
-				}
-				continue
-			}
-		}
 		select {
-		case f.messages <- Message{Msg: msg, Sequence: meta.Sequence.Stream, Attempt: int(min(meta.NumDelivered, 1<<30))}:
+		case f.messages <- m:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// next waits for a message until ctx ends, and looks after the consumer while none comes.
+func (f *Feed) next(ctx context.Context, iterator jetstream.MessagesContext, seq *sequencer) (Message, error) {
+	for {
+		msg, err := nextWithin(ctx, iterator, PinnedTTL)
+		if ctx.Err() == nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, jetstream.ErrNoHeartbeat)) {
+			if err := f.lookAfter(ctx, seq); err != nil {
+				return Message{}, err
+			}
+			continue
+		}
+		if err != nil {
+			return Message{}, err
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return Message{}, fmt.Errorf("metadata of %s: %w", strings.TrimSpace(msg.Subject()), err)
+		}
+		return Message{Msg: msg, Sequence: meta.Sequence.Stream, Attempt: int(min(meta.NumDelivered, 1<<30)), number: meta.Sequence.Consumer}, nil
+	}
+}
+
+func nextWithin(ctx context.Context, iterator jetstream.MessagesContext, d time.Duration) (jetstream.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return iterator.Next(jetstream.NextContext(ctx))
 }
 
 // era of a delivery: another pin or another connection, and what was on the way before may be lost.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"tillstream/events"
 	"tillstream/events/crash"
@@ -169,11 +170,48 @@ func (s *Service) conclude(ctx context.Context, e events.Event, p events.Message
 	return worker.RetryAfter(s.config.Backoff(worker.Attempt(ctx)), errors.New(said))
 }
 
-// record appends the result of a message. While the log is away the result is kept in mind: forgetting it would make an
-// answered question an unknown outcome.
+// recordAgain is how long record waits before it tries once more.
+const recordAgain = 250 * time.Millisecond
+
+// record appends the result of a message. While the log is away it holds on to the event and tries again for as long as
+// the claim lasts: let go, the event may come to another replica, which can only find that the sender fell silent, and
+// sends a mail that has arrived once more. After that the result is kept in mind, in case the event comes back here:
+// forgetting it would make an answered question an unknown outcome.
 func (s *Service) record(ctx context.Context, e events.Event, orderID string, result events.Payload) error {
 	messageID, _ := resultOf(result)
-	err := s.log.Do(ctx, func(tx *log.Tx) error {
+	holding, cancel := context.WithTimeout(ctx, s.claim())
+	defer cancel()
+	err := s.append(ctx, e, orderID, result)
+	for isAway(err) && pause(holding, recordAgain) {
+		err = s.append(ctx, e, orderID, result)
+	}
+	if err != nil {
+		s.known.Add(messageID, verdict{result: result})
+		return fmt.Errorf("record %s of %s: %w", result.EventType(), messageID, err)
+	}
+	s.known.Remove(messageID)
+	return nil
+}
+
+func isAway(err error) bool {
+	return errors.Is(err, log.ErrUnavailable) || errors.Is(err, log.ErrContention)
+}
+
+// pause waits and reports whether the time passed before ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// append states the result of a message, if it may still have one.
+func (s *Service) append(ctx context.Context, e events.Event, orderID string, result events.Payload) error {
+	return s.log.Do(ctx, func(tx *log.Tx) error {
 		tx.Because(e)
 		n, err := Notifications.Load(tx, orderID)
 		if err != nil {
@@ -181,12 +219,6 @@ func (s *Service) record(ctx context.Context, e events.Event, orderID string, re
 		}
 		return Notifications.Append(tx, orderID, n.Settle(result)...)
 	})
-	if err != nil {
-		s.known.Add(messageID, verdict{result: result})
-		return fmt.Errorf("record %s of %s: %w", result.EventType(), messageID, err)
-	}
-	s.known.Remove(messageID)
-	return nil
 }
 
 // maxSaid bounds what is kept of a mail server's words.

@@ -316,3 +316,38 @@ func TestResultThatCouldNotBeRecorded(t *testing.T) {
 		t.Errorf("%d more mails", got)
 	}
 }
+
+// A mail that the server took is not sent again by another replica because the log was away for a while just then.
+func TestSentMailWhoseLogWasAway(t *testing.T) {
+	t.Parallel()
+	const patience = 300 * time.Millisecond
+	server := logtest.Server(t)
+	p := &post{log: logtest.OpenOn(t, server), box: startInbox(t)}
+	e, m := p.queued(t, confirmation("o1"))
+	wire := logtest.NewProxy(t, strings.TrimPrefix(server.URL(), "nats://"))
+	sender, other := p.service(t), p.service(t)
+	sender.SwapLog(logtest.OpenOver(t, logtest.ConnectTo(t, "nats://"+wire.Addr()), func(c *log.Config) { c.Patience = patience }))
+	away := sync.OnceFunc(func() {
+		wire.Refuse()
+		time.AfterFunc(3*patience, wire.Release)
+	})
+	p.box.Behave(func(_ context.Context, at inbox.Stage, _, _ string) error {
+		if at == inbox.StageKept {
+			away()
+		}
+		return nil
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := sender.Act(t.Context(), e, m); err != nil {
+			t.Errorf("the sender is to come back: %v", err)
+		}
+	}()
+	waitFor(t, "the mail has arrived", func() bool { return len(p.mails(m.MessageID)) > 0 })
+	waitFor(t, "the other replica has nothing left to do", func() bool { return other.Act(t.Context(), e, m) == nil })
+	<-done
+	if got := len(p.mails(m.MessageID)); got != 1 {
+		t.Errorf("%d mails, want 1", got)
+	}
+}

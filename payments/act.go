@@ -136,10 +136,18 @@ func (s *Service) settleOrLater(ctx context.Context, e events.Event, p Payment, 
 		return later(ctx, err)
 	case in.final():
 		return s.heard(ctx, e, in)
-	case in.Status == IntentProcessing, worker.Attempt(ctx) == 1:
+	case in.Status == IntentProcessing, s.firstRefusal(e):
 		return worker.RetryAfter(backoff(worker.Attempt(ctx)), why)
 	}
+	s.refused.Remove(e.ID) // staff may have it tried again
 	return worker.Park(fmt.Errorf("intent %s is %s: %w", in.ID, in.Status, why))
+}
+
+// firstRefusal reports whether what an event wants is refused for the first time, and remembers that it was. The number of
+// the attempt does not tell: an earlier one may have found Stripe away, or died with its process.
+func (s *Service) firstRefusal(e events.Event) bool {
+	known, _ := s.refused.ContainsOrAdd(e.ID, struct{}{})
+	return !known
 }
 
 // refund sends money back, once per refund id.

@@ -39,6 +39,9 @@ type Config struct {
 // secretsKept is how many client secrets are remembered. One that is forgotten is asked of Stripe again.
 const secretsKept = 10_000
 
+// refusalsKept is how many refusals are remembered. One that is forgotten is asked for once more before staff are.
+const refusalsKept = 1_000
+
 func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -109,7 +112,8 @@ type Service struct {
 	gateway  Gateway
 	livemode bool
 	hub      *hub
-	secrets  *lru.Cache[string, string] // intent id → client secret
+	secrets  *lru.Cache[string, string]   // intent id → client secret
+	refused  *lru.Cache[string, struct{}] // events whose capture or cancellation was refused once; another process asks once more
 	cursor   *cursor
 	sweeping view.Pace // of the search for open payments
 }
@@ -128,8 +132,12 @@ func New(config Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("payments: %w", err)
 	}
+	refused, err := lru.New[string, struct{}](refusalsKept)
+	if err != nil {
+		return nil, fmt.Errorf("payments: %w", err)
+	}
 	s := &Service{config: config, log: config.Log, logger: config.Logger, gateway: config.Gateway, livemode: live,
-		hub: newHub(config.Log, config.Logger), secrets: secrets, cursor: newCursor()}
+		hub: newHub(config.Log, config.Logger), secrets: secrets, refused: refused, cursor: newCursor()}
 	if s.gateway == nil {
 		s.gateway = newStripeGateway(config.SecretKey, config.StripeURL, config.Logger)
 	}

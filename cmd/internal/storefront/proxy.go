@@ -1,7 +1,6 @@
 package storefront
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -77,11 +76,12 @@ func forward(domain string, group *replicas, logger *slog.Logger) http.Handler {
 			r.SetXForwarded()
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
-				return // the shopper has left; there is nobody to answer
+			// A request is given up when the shopper has left, or when this process stops, and then the shopper is
+			// still there: it is no news, but without an answer the server would make it an empty 200.
+			if r.Context().Err() == nil {
+				logger.WarnContext(r.Context(), "no replica answers", "domain", domain, "method", r.Method,
+					"path", r.URL.Path, "error", err)
 			}
-			logger.WarnContext(r.Context(), "no replica answers", "domain", domain, "method", r.Method,
-				"path", r.URL.Path, "error", err)
 			w.Header().Set("Retry-After", "2")
 			writeProblem(w, http.StatusBadGateway,
 				fmt.Sprintf("The shop's %s service cannot be reached right now. Please try again in a few seconds.", domain))

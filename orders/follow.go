@@ -30,6 +30,9 @@ func (s *Service) follow(ctx context.Context, in *orderInput) (*huma.StreamRespo
 		hc.SetHeader("Content-Type", "text/event-stream")
 		hc.SetHeader("Cache-Control", "no-store")
 		hc.SetHeader("X-Accel-Buffering", "no") // nginx would hold the events back
+		if hc.Method() == http.MethodHead {
+			return // its client, such as a storefront, sends the next request on this connection: it would wait here
+		}
 		st := &stream{w: hc.BodyWriter()}
 		st.send(order, seq)
 		s.followOn(hc.Context(), in.ID, st, changed)

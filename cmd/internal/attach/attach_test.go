@@ -160,6 +160,21 @@ func TestLog(t *testing.T) {
 			t.Errorf("got %v; want ErrUnreachable without the password", err)
 		}
 	})
+	t.Run("UnreadableAddress", func(t *testing.T) {
+		t.Parallel()
+		_, _, err := attach.Shop{NATS: "nats://user:hidden%@127.0.0.1:1"}.Log(t.Context())
+		if err == nil || strings.Contains(err.Error(), "hidden") {
+			t.Errorf("got %v; want an error without the password", err)
+		}
+	})
+	t.Run("NoShopBehindThePassword", func(t *testing.T) {
+		t.Parallel()
+		server := strings.Replace(logtest.Server(t).URL(), "://", "://user:hidden@", 1)
+		_, _, err := attach.Shop{NATS: server + "," + server}.Log(t.Context())
+		if !errors.Is(err, replay.ErrNoShop) || strings.Contains(err.Error(), "hidden") {
+			t.Errorf("got %v; want ErrNoShop without the password", err)
+		}
+	})
 	t.Run("BrokerWithoutShopStaysAsItIs", func(t *testing.T) {
 		t.Parallel()
 		server := logtest.Server(t)

@@ -9,6 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
+	"tillstream/cmd/internal/address"
 	"tillstream/events/log"
 	"tillstream/events/replay"
 	"tillstream/events/view"
@@ -45,10 +46,13 @@ func (s Shop) Require(value, flag string) error {
 }
 
 // Log opens the shop's streams for reading. The caller calls close when done. It returns [ErrUnknownAddress],
-// [ErrUnreachable] or replay.ErrNoShop.
+// [address.ErrUnreadable], [ErrUnreachable] or replay.ErrNoShop.
 func (s Shop) Log(ctx context.Context) (reader *replay.Reader, close func(), err error) {
 	if err := s.Require(s.NATS, "nats"); err != nil {
 		return nil, nil, err
+	}
+	if err := address.Check(s.NATS); err != nil {
+		return nil, nil, fmt.Errorf("broker: %w", err)
 	}
 	conn, err := nats.Connect(s.NATS, log.Queues(), nats.Name("tillstream tool"), nats.Timeout(patience),
 		nats.ReconnectWait(reconnect), nats.MaxReconnects(int(6*patience/reconnect)))
@@ -58,7 +62,7 @@ func (s Shop) Log(ctx context.Context) (reader *replay.Reader, close func(), err
 	reader, err = replay.Open(ctx, conn)
 	if err != nil {
 		conn.Close()
-		return nil, nil, fmt.Errorf("%s: %w", s.NATS, err)
+		return nil, nil, fmt.Errorf("%s: %w", address.Redacted(s.NATS), err)
 	}
 	return reader, conn.Close, nil
 }
@@ -81,10 +85,10 @@ func (s Shop) Database(ctx context.Context) (db *mongo.Database, close func(), e
 	return db, disconnect, nil
 }
 
-func (s Shop) unreachable(what, address string, err error) error {
+func (s Shop) unreachable(what, at string, err error) error {
 	hint := "is it running?"
 	if s.file != "" {
 		hint = fmt.Sprintf("is the shop that wrote %s still running?", s.file)
 	}
-	return fmt.Errorf("%w: %s at %s: %w; %s", ErrUnreachable, what, redact(address), err, hint)
+	return fmt.Errorf("%w: %s at %s: %w; %s", ErrUnreachable, what, address.Redacted(at), err, hint)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"tillstream/cmd/internal/address"
 	"tillstream/events/log"
 )
 
@@ -43,17 +44,21 @@ func Options(name string, logger *slog.Logger) []nats.Option {
 	}
 }
 
-// Connect waits for the broker: in a deployment everything starts at once, in any order.
+// Connect waits for the broker: in a deployment everything starts at once, in any order. It returns
+// [address.ErrUnreadable] for what gets no better by waiting.
 func Connect(ctx context.Context, url, name string, logger *slog.Logger) (*nats.Conn, error) {
+	if err := address.Check(url); err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
 	for {
 		conn, err := nats.Connect(url, Options(name, logger)...)
 		if err == nil {
 			return conn, nil
 		}
-		logger.Warn("waiting for the broker", "url", redact(url), "error", err)
+		logger.Warn("waiting for the broker", "url", address.Redacted(url), "error", err)
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("connect to NATS at %s: %w", redact(url), err)
+			return nil, fmt.Errorf("connect to NATS at %s: %w", address.Redacted(url), err)
 		case <-time.After(time.Second):
 		}
 	}

@@ -1,7 +1,10 @@
 package process_test
 
 import (
+	"bytes"
+	"context"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,5 +39,33 @@ func TestAConnectionThatIsClosedAlreadyIsClosed(t *testing.T) {
 	case <-process.Closed(t.Context(), conn):
 	case <-time.After(5 * time.Second):
 		t.Error("nobody was told")
+	}
+}
+
+// A process that waits for its broker says for which one, and not how to get in: a cluster's address holds the password
+// once for every server.
+func TestWaitingForTheBrokerTellsNoPassword(t *testing.T) {
+	t.Parallel()
+	var said bytes.Buffer
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := process.Connect(ended, "nats://shop:hidden@127.0.0.1:1,nats://shop:hidden@127.0.0.1:2", "test", slog.New(slog.NewTextHandler(&said, nil)))
+	if err == nil || !strings.Contains(err.Error(), "127.0.0.1:2") || strings.Contains(err.Error(), "hidden") {
+		t.Errorf("ended with %v; want the addresses without the passwords", err)
+	}
+	if !strings.Contains(said.String(), "waiting for the broker") || strings.Contains(said.String(), "hidden") {
+		t.Errorf("logged %s", &said)
+	}
+}
+
+// An address that is no address gets no better by waiting.
+func TestAnUnreadableAddressIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	var said bytes.Buffer
+	soon, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	_, err := process.Connect(soon, "nats://shop:hidden%@127.0.0.1:1", "test", slog.New(slog.NewTextHandler(&said, nil)))
+	if err == nil || soon.Err() != nil || strings.Contains(err.Error(), "hidden") || strings.Contains(said.String(), "hidden") {
+		t.Errorf("ended with %v after %s; want a refusal at once, without the password", err, &said)
 	}
 }

@@ -261,6 +261,9 @@ func (sh *shop) work(ctx context.Context, whenReady func() error) error {
 	for _, h := range sh.hosts {
 		group.Go(func() error { return h.Run(ctx) })
 	}
+	for _, c := range sh.conns {
+		group.Go(func() error { return process.WhileConnected(ctx, c) })
+	}
 	group.Go(func() error {
 		if err := sh.open(ctx, whenReady); err != nil && ctx.Err() == nil {
 			return err

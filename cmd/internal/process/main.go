@@ -2,7 +2,6 @@ package process
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -109,14 +108,7 @@ func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out 
 	group.Go(func() error {
 		return httpapi.Serve(ctx, listener, httpapi.Wrap(httpapi.Routes(mux), mux, logger, registry), HTTPGrace)
 	})
-	group.Go(func() error {
-		select { // a closed connection never comes back: whoever supervises this process starts it anew
-		case <-ctx.Done():
-			return nil
-		case <-closed(ctx, conn):
-			return errors.New("the connection to the broker is closed for good")
-		}
-	})
+	group.Go(func() error { return WhileConnected(ctx, conn) })
 	fmt.Fprintf(out, "%s listens on http://%s\n", name, listener.Addr())
 	return group.Wait()
 }

@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -61,6 +62,20 @@ func Connect(ctx context.Context, url, name string, logger *slog.Logger) (*nats.
 			return nil, fmt.Errorf("connect to NATS at %s: %w", address.Redacted(url), err)
 		case <-time.After(time.Second):
 		}
+	}
+}
+
+// ErrClosed is returned when a connection to the broker will never come back.
+var ErrClosed = errors.New("the connection to the broker is closed for good")
+
+// WhileConnected returns [ErrClosed] once the connection is closed for good, as after a changed password: the process
+// must end then, for whoever supervises it to start it anew. It returns nil when ctx ends.
+func WhileConnected(ctx context.Context, conn *nats.Conn) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-closed(ctx, conn):
+		return ErrClosed
 	}
 }
 

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+
+	"tillstream/cmd/internal/address"
 )
 
 // Ready says where everything is: what scripts, cmd/load and cmd/ops use.
@@ -30,7 +32,8 @@ func (r Ready) print(w io.Writer, data string) {
   Ops token    %s
 
 Ctrl-C closes it.
-`, data, r.Storefront, r.Storefront, orElse(r.Mail, "/mail", "your mail server"), orElse(r.Stripe, "", "api.stripe.com"), r.NATS, r.MongoDB, r.OpsToken)
+`, data, r.Storefront, r.Storefront, orElse(r.Mail, "/mail", "your mail server"), orElse(r.Stripe, "", "api.stripe.com"),
+		address.Redacted(r.NATS), address.Redacted(r.MongoDB), r.OpsToken)
 }
 
 func orElse(base, path, otherwise string) string {

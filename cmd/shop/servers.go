@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -31,7 +30,6 @@ type servers struct {
 	inbox   *inbox.Inbox
 	sandbox *sandbox.Server
 
-	data          io.Closer // the data directory is ours until it is closed
 	http          net.Listener
 	sandboxListen net.Listener
 }
@@ -45,9 +43,6 @@ func startServers(config Config, s secrets, logger *slog.Logger) (_ *servers, er
 		}
 	}()
 	if all.http, err = httpapi.Listen("the storefront", config.HTTP); err != nil {
-		return nil, err
-	}
-	if all.data, err = embedded.ClaimDir(config.Data); err != nil {
 		return nil, err
 	}
 	// All at once: each reads back what it kept, and with many orders that is seconds.
@@ -201,9 +196,6 @@ func (s *servers) stop() error {
 	}
 	if s.nats != nil {
 		s.nats.Stop()
-	}
-	if s.data != nil {
-		problems = append(problems, s.data.Close())
 	}
 	return errors.Join(problems...)
 }

@@ -18,10 +18,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tillstream/cmd/internal/access"
+	"tillstream/cmd/internal/address"
 	"tillstream/cmd/internal/catalogue"
 	"tillstream/cmd/internal/httpapi"
 	"tillstream/cmd/internal/process"
 	"tillstream/cmd/internal/storefront"
+	"tillstream/events/embedded"
 	"tillstream/events/log"
 	"tillstream/events/view"
 	"tillstream/inventory"
@@ -36,6 +38,13 @@ func Run(ctx context.Context, config Config, logger *slog.Logger, out io.Writer)
 	if err := os.MkdirAll(config.Data, 0o755); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
+	// Before anything is written there: of two shops that start at once, the one that is turned away must not leave its
+	// own secrets to the other.
+	data, err := embedded.ClaimDir(config.Data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, data.Close()) }()
 	s, err := loadSecrets(config.Data)
 	if err != nil {
 		return err
@@ -96,7 +105,8 @@ func stayClosed(ctx context.Context, config Config, servers *servers, logger *sl
 	if err := writeReady(config, Ready{NATS: ready.NATS, MongoDB: ready.MongoDB}); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "The shop is closed. Data is in %s.\n\n  NATS         %s\n  MongoDB      %s\n", config.Data, ready.NATS, ready.MongoDB)
+	fmt.Fprintf(out, "The shop is closed. Data is in %s.\n\n  NATS         %s\n  MongoDB      %s\n", config.Data,
+		address.Redacted(ready.NATS), address.Redacted(ready.MongoDB))
 	<-ctx.Done()
 	return nil
 }

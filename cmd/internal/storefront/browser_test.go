@@ -233,6 +233,32 @@ func TestOrderPageSurvivesBrokenStreams(t *testing.T) {
 	}
 }
 
+// An answer may break off after its headers. What it said is unknown then, as if there had been none: the page goes on asking.
+func TestAnswersThatBreakOff(t *testing.T) {
+	t.Run("Payment", func(t *testing.T) {
+		v := enter(t, 390)
+		v.api.halves = 1
+		v.api.setPayment("intent_created", nil)
+		v.api.set("awaiting_payment", nil)
+		v.openOrder()
+		v.See(".pay [type=submit]", "Pay £92.95")
+	})
+	t.Run("Order", func(t *testing.T) {
+		v := enter(t, 390)
+		v.fillCart()
+		v.Visit(v.shop.URL + "/checkout")
+		v.fillCheckout()
+		v.api.halves = 1
+		v.Click("#place")
+		v.See("#problem", "The shop cannot be reached right now.")
+		v.Click("#place")
+		v.See("#headline", "Setting your things aside")
+		if posts, keys := v.api.posts(); posts != 2 || keys != 1 {
+			t.Errorf("%d posts under %d keys, want 2 under 1", posts, keys)
+		}
+	})
+}
+
 func TestOneCartMakesOneOrder(t *testing.T) {
 	v := enter(t, 1280)
 	v.fillCart()

@@ -31,6 +31,7 @@ type api struct {
 	keys     []string      // Idempotency-Key of every post, in order
 	bodies   []string
 	noStream bool // answer /events with 503
+	halves   int  // so many answers to a post or about the payment break off in the middle
 	streams  int  // how many were opened
 	cut      chan struct{}
 }
@@ -85,6 +86,19 @@ func answer(w http.ResponseWriter, status int, body any) {
 	if err := json.NewEncoder(w).Encode(body); err != nil {
 		panic(err)
 	}
+}
+
+// half answers with headers and the beginning of a body, and no more, as a process does that is killed just then. It
+// reports whether it has; a.mu is held.
+func (a *api) half(w http.ResponseWriter) bool {
+	if a.halves == 0 {
+		return false
+	}
+	a.halves--
+	w.Header().Set("Content-Length", "1000")
+	answer(w, 200, `{"id":`)
+	w.(http.Flusher).Flush()
+	return true
 }
 
 func (a *api) list(w http.ResponseWriter, r *http.Request) {
@@ -148,6 +162,10 @@ func (a *api) place(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	a.keys = append(a.keys, r.Header.Get("Idempotency-Key"))
 	a.bodies = append(a.bodies, string(body))
+	if a.half(w) {
+		a.mu.Unlock()
+		panic(http.ErrAbortHandler)
+	}
 	if len(a.refusals) > 0 {
 		refusal := a.refusals[0]
 		a.refusals = a.refusals[1:]
@@ -229,6 +247,9 @@ func (a *api) setPayment(status string, fields map[string]any) {
 func (a *api) showPayment(w http.ResponseWriter, _ *http.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.half(w) {
+		panic(http.ErrAbortHandler)
+	}
 	answer(w, 200, a.payment)
 }
 

@@ -25,7 +25,13 @@ export async function request(path, { method = 'GET', body, token, headers = {},
   throw new Problem(response.status, await response.json().catch(() => ({ title: response.statusText })));
 }
 
-/** call is request for those who want the JSON. */
+/** call is request for those who want the JSON. An answer that breaks off says as little as none at all. */
 export async function call(path, options) {
-  return (await request(path, options)).json();
+  const response = await request(path, options);
+  try {
+    return await response.json();
+  } catch (error) {
+    if (options?.signal?.aborted) throw error;
+    throw new Problem(0, unreachable);
+  }
 }

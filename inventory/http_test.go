@@ -1,6 +1,7 @@
 package inventory_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -214,6 +215,27 @@ func TestShopWindowRefusesNonsense(t *testing.T) {
 	} {
 		if w := s.request(t, "GET", path, ""); w.Code != status || w.Header().Get("Content-Type") != "application/problem+json" || w.Body.Len() > 1000 {
 			t.Errorf("%.60s: %d %s, want %d", path, w.Code, w.Body, status)
+		}
+	}
+}
+
+// A process that stops gives up what it has not answered in time: that is no fault of ours, and may be asked again.
+func TestWhatIsGivenUpMayBeAskedAgain(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.staff(t, "PUT", "/ops/api/items/MUG-1", mug, 200)
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	for route, body := range map[string]string{"GET /ops/api/stock/MUG-1": "", "PUT /ops/api/items/MUG-1": mug,
+		"POST /ops/api/items":                   `{"items":[{"sku":"MUG-2","title":"Mug","price":{"amount":850,"currency":"GBP"}}]}`,
+		"POST /ops/api/stock/MUG-1/adjustments": `{"delta":1,"reason":"found one"}`} {
+		method, path, _ := strings.Cut(route, " ")
+		r := newRequest(method, path, body).WithContext(stopped)
+		r.Header.Set("Authorization", "Bearer "+staffToken)
+		w := httptest.NewRecorder()
+		s.http.ServeHTTP(w, r)
+		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+			t.Errorf("%s answered %d %v %s; want 503 and when to try again", route, w.Code, w.Header(), w.Body)
 		}
 	}
 }

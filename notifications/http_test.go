@@ -1,6 +1,7 @@
 package notifications_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -75,5 +76,19 @@ func TestNewNamesTheFieldThatIsWrong(t *testing.T) {
 		if _, err := notifications.New(bad); err == nil || !strings.Contains(err.Error(), field) {
 			t.Errorf("%s: %v", field, err)
 		}
+	}
+}
+
+// A process that stops gives up what it has not answered in time: that is no fault of the question, nor of ours.
+func TestWhatIsGivenUpMayBeAskedAgain(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	_, api := humatest.New(t)
+	p.service(t).Register(api)
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	w := api.GetCtx(stopped, "/ops/api/notifications/o1", "Authorization: Bearer "+staffToken)
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+		t.Errorf("answered %d %v %s; want 503 and when to try again", w.Code, w.Header(), w.Body)
 	}
 }

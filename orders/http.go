@@ -283,8 +283,9 @@ func (s *Service) problem(err error) error {
 		return huma.ErrorWithHeaders(huma.Error503ServiceUnavailable("the shop cannot take this right now: try again in a moment"),
 			http.Header{"Retry-After": {"1"}})
 	}
-	if errors.Is(err, context.Canceled) { // the shopper has gone: nobody hears the answer, and nothing is wrong
-		return huma.Error503ServiceUnavailable("the request was given up")
+	if errors.Is(err, context.Canceled) { // the shopper has gone and nobody hears the answer, or this process stops; nothing is wrong
+		return huma.ErrorWithHeaders(huma.Error503ServiceUnavailable("the request was given up: try again in a moment"),
+			http.Header{"Retry-After": {"1"}})
 	}
 	s.config.Logger.Error("request failed", "error", err)
 	return huma.Error500InternalServerError("something went wrong on our side")

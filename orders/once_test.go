@@ -1,6 +1,7 @@
 package orders_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -122,5 +123,21 @@ func TestAKeyBelongsToOneCustomerAndOneBody(t *testing.T) {
 	}
 	if n := placedOrders(t, l); n != 2 {
 		t.Errorf("%d orders in the log, want two", n)
+	}
+}
+
+// A process that stops gives up what it has not answered in time. The shopper is still there, and is told when to try again.
+func TestWhatIsGivenUpMayBeAskedAgain(t *testing.T) {
+	t.Parallel()
+	l, door := openDoor(t, logtest.Server(t))
+	listMug(t, l)
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	r := httptest.NewRequestWithContext(stopped, http.MethodPost, "/api/orders", strings.NewReader(checkout("ada@example.com", 1)))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	door.ServeHTTP(w, r)
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+		t.Errorf("answered %d %v %s; want 503 and when to try again", w.Code, w.Header(), w.Body)
 	}
 }

@@ -154,8 +154,9 @@ func (s *Service) problem(ctx context.Context, err error) error {
 		s.logger.Warn("payment request put off", "error", err)
 		return huma.ErrorWithHeaders(huma.Error503ServiceUnavailable("payments are not available at the moment, please try again"),
 			http.Header{"Retry-After": {"2"}})
-	case ctx.Err() != nil:
-		return huma.Error503ServiceUnavailable("the request was given up")
+	case ctx.Err() != nil: // the shopper has gone and nobody hears the answer, or this process stops; nothing is wrong
+		return huma.ErrorWithHeaders(huma.Error503ServiceUnavailable("the request was given up, please try again"),
+			http.Header{"Retry-After": {"2"}})
 	}
 	s.logger.Error("payment request", "error", err)
 	return huma.Error500InternalServerError("something went wrong on our side")

@@ -50,6 +50,6 @@ func TestABrokerThatLocksTheShopOut(t *testing.T) {
 	case <-time.After(patience):
 		t.Error("the shop stays, and cannot sell")
 		stop()
-		<-ended
+		awaitEnd(t, ended)
 	}
 }

@@ -74,6 +74,16 @@ var brokenPromises = []struct {
 		s.capture(broken, gbp(price))
 		s.refund(broken, "r1", price+1)
 	}, invariants.Finding{Invariant: "I5", Detail: "sent 12.51 GBP back, captured only 12.50 GBP"}},
+	{"PaidAndStillWaiting", func(s *shop) {
+		s.await(broken, time.Now().Add(time.Hour))
+		s.pay(broken, events.PaymentAuthorized{OrderID: broken, PaymentIntent: "pi_" + broken, Amount: gbp(price)})
+	}, invariants.Finding{Invariant: "I1", Detail: "still waits for payment, was paid, and has not moved for 2m0s"}},
+	{"OtherGoodsThanOrdered", func(s *shop) {
+		s.order(broken, events.OrderPlaced{OrderID: broken, Total: gbp(price), ExpiresAt: time.Now().Add(time.Hour),
+			Lines: []events.OrderLine{{SKU: "MUG", Quantity: 2, UnitPrice: gbp(price / 2), Total: gbp(price)}}})
+		s.hold(broken)
+		s.order(broken, events.OrderAwaitingPayment{OrderID: broken, Amount: gbp(price), ExpiresAt: time.Now().Add(time.Hour)})
+	}, invariants.Finding{Invariant: "I3", Detail: "its reservation is held, and not for the goods that were ordered"}},
 	{"MailQueuedTwice", func(s *shop) {
 		s.sell(broken)
 		for range 2 {
@@ -84,6 +94,15 @@ var brokenPromises = []struct {
 		s.sell(broken)
 		s.notify(broken, events.MessageSent{OrderID: broken, MessageID: broken + ".order_confirmed@shop.example"})
 	}, invariants.Finding{Invariant: "I4", Detail: "mail o1.order_confirmed@shop.example is sent twice"}},
+	{"MailHandedOverAfterItWasSent", func(s *shop) {
+		s.sell(broken)
+		s.notify(broken, events.MessageSending{OrderID: broken, MessageID: broken + ".order_confirmed@shop.example", Attempt: 2})
+	}, invariants.Finding{Invariant: "I4", Detail: "mail o1.order_confirmed@shop.example is handed over again after it was sent"}},
+	{"MailNobodyQueued", func(s *shop) {
+		s.sell(broken)
+		s.notify(broken, events.MessageSending{OrderID: broken, MessageID: "m", Attempt: 1})
+		s.notify(broken, events.MessageSent{OrderID: broken, MessageID: "m"})
+	}, invariants.Finding{Invariant: "I4", Detail: "mail m is handed over and was never queued"}},
 }
 
 func TestEachBrokenPromiseIsFound(t *testing.T) {

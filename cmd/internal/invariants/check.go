@@ -132,7 +132,7 @@ func (c *checker) readLog(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	c.ledger.checkHeld()
+	c.ledger.checkReserved()
 	c.report.Counts.SKUs, c.report.Counts.Mails = len(c.ledger.stock), len(c.ledger.mails)
 	c.scopes[StockAddsUp] = fmt.Sprintf("%d SKUs, %d entries and reservations", len(c.ledger.stock), c.last[events.StreamInventory])
 	c.scopes[MailedOnce] = fmt.Sprintf("%d mails in the log", len(c.ledger.mails)) + c.scopes[MailedOnce]

@@ -108,7 +108,54 @@ func TestStockThatDoesNotAddUpIsFound(t *testing.T) {
 		s.await("o1", time.Now().Add(time.Hour))
 		s.await("o2", time.Now().Add(time.Hour))
 		s.reserve("o2", events.ReservationHeld{OrderID: "o2", Lines: []events.ReservedLine{{SKU: "MUG", Quantity: 1}, {SKU: "GHOST", Quantity: 2}}})
-		finds(t, check(t, s.options()), invariants.Finding{Invariant: "I3", Subject: "SKU GHOST", Detail: "reservations hold 2, and there is no ledger"})
+		finds(t, check(t, s.options()),
+			invariants.Finding{Invariant: "I3", Subject: "SKU GHOST", Detail: "reservations hold 2, and there is no ledger"},
+			invariants.Finding{Invariant: "I3", Subject: "order o2", Detail: "its reservation is held, and not for the goods that were ordered"})
+	})
+}
+
+// Goods that are sold and yet go back to the shelf, or the other way round, leave every balance right and are oversold.
+func TestStockThatIsSoldLeavesTheShelf(t *testing.T) {
+	t.Parallel()
+	mug := func(detail string) invariants.Finding {
+		return invariants.Finding{Invariant: "I3", Subject: "SKU MUG", Detail: detail}
+	}
+	for name, test := range map[string]struct {
+		reservation, stock func(*shop)
+		want               invariants.Finding
+	}{
+		"SoldAndBackOnTheShelf": {
+			func(s *shop) { s.reserve("o1", events.ReservationCommitted{OrderID: "o1"}) },
+			func(s *shop) {
+				s.say(events.PrefixStock+"MUG", events.StockReleased{StockMovement: s.movement("MUG", 1, 0, 1, -1)})
+			},
+			mug("its ledger says 1 sold, the reservations that are committed sum to 2")},
+		"GivenBackAndGone": {
+			func(s *shop) { s.reserve("o1", events.ReservationReleased{OrderID: "o1"}) },
+			func(s *shop) {
+				s.say(events.PrefixStock+"MUG", events.StockCommitted{StockMovement: s.movement("MUG", 1, -1, 0, -1)})
+			},
+			mug("its ledger says 2 sold, the reservations that are committed sum to 1")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			s.sell("sold")
+			s.await("o1", time.Now().Add(time.Hour))
+			test.reservation(s)
+			test.stock(s)
+			finds(t, check(t, s.options()), test.want)
+		})
+	}
+	t.Run("SoldWithoutLedger", func(t *testing.T) {
+		t.Parallel()
+		s := newShop(t)
+		s.order("o1", events.OrderPlaced{OrderID: "o1", Total: gbp(price), ExpiresAt: time.Now().Add(time.Hour),
+			Lines: []events.OrderLine{{SKU: "GHOST", Quantity: 2, UnitPrice: gbp(price / 2), Total: gbp(price)}}})
+		s.reserve("o1", events.ReservationHeld{OrderID: "o1", Lines: []events.ReservedLine{{SKU: "GHOST", Quantity: 2}}})
+		s.order("o1", events.OrderAwaitingPayment{OrderID: "o1", Amount: gbp(price), ExpiresAt: time.Now().Add(time.Hour)})
+		s.reserve("o1", events.ReservationCommitted{OrderID: "o1"})
+		finds(t, check(t, s.options()), invariants.Finding{Invariant: "I3", Subject: "SKU GHOST", Detail: "reservations sold 2, and there is no ledger"})
 	})
 }
 

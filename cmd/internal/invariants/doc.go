@@ -3,7 +3,8 @@
 //
 //	I1  every order is final, or on its way; every order that was answered 201 is there
 //	I2  captured ≤ total, one intent and at most one capture per order, in the log and at Stripe
-//	I3  per SKU on_hand = available + held ≥ 0, each ledger entry follows from the one before, held = Σ reservations
+//	I3  per SKU on_hand = available + held ≥ 0, each ledger entry follows from the one before, held and sold are what the
+//	    reservations say, and those are for what was ordered
 //	I4  at most one mail per (order, template, fact), in the log and in the mailbox
 //	I5  captured − refunded = goods kept, else an open item that has a name
 //	I6  log and archive hold the same events

@@ -15,6 +15,7 @@ type ledger struct {
 	mu         sync.Mutex
 	orders     map[string]*order
 	stock      map[string]*stock
+	sold       map[string]int64  // SKU → units of all reservations that were committed
 	intents    map[string]string // PaymentIntent → order
 	mails      map[uint64]*mail  // by hash of the Message-ID
 	findings   []Finding
@@ -30,10 +31,18 @@ type order struct {
 
 	reservation reservation
 	held        []events.ReservedLine // only while it is held
+	ordered     goods                 // what the customer was promised
+	reserved    goods                 // what was last held for it
 
 	payment payment
 	queued  []uint64 // hashes of (template, fact)
 }
+
+// goods tells apart what stands in different orders, in whatever order and however often a SKU does: units times the hash
+// of their SKU, summed. An order has many lines, and no rule needs more of them than whether they are the same.
+type goods uint64
+
+func (g *goods) add(sku string, quantity int64) { *g += goods(hash(sku) * uint64(quantity)) }
 
 // status is where an order stands.
 type status uint8
@@ -70,7 +79,7 @@ var reservationNames = [...]string{"missing", "held", "refused", "released", "co
 func (r reservation) String() string { return reservationNames[r] }
 
 func newLedger() *ledger {
-	return &ledger{orders: map[string]*order{}, stock: map[string]*stock{}, intents: map[string]string{}, mails: map[uint64]*mail{}}
+	return &ledger{orders: map[string]*order{}, stock: map[string]*stock{}, sold: map[string]int64{}, intents: map[string]string{}, mails: map[uint64]*mail{}}
 }
 
 // add folds one message. What is no event of ours is counted: the workers park it, and I8 sees that.
@@ -102,7 +111,7 @@ func (l *ledger) add(m replay.Message) {
 	case events.StreamOrders:
 		o.addOrder(e.Payload)
 	case events.StreamInventory:
-		o.addReservation(e.Payload)
+		l.addReservation(o, e.Payload)
 	case events.StreamPayments:
 		l.addPayment(id, o, e)
 	case events.StreamNotifications:
@@ -141,6 +150,10 @@ func (o *order) addOrder(p events.Payload) {
 	case events.OrderPlaced:
 		o.status, o.total, o.expires = placed, p.Total, p.ExpiresAt
 		o.total.Currency = strings.Clone(p.Total.Currency)
+		o.ordered = 0
+		for _, line := range p.Lines {
+			o.ordered.add(line.SKU, line.Quantity)
+		}
 	case events.OrderAwaitingPayment:
 		o.status, o.expires = awaitingPayment, p.ExpiresAt
 	case events.OrderPaymentAccepted:
@@ -160,15 +173,22 @@ func (o *order) addOrder(p events.Payload) {
 	}
 }
 
-func (o *order) addReservation(p events.Payload) {
+// addReservation folds where the stock of an order stands. What it gives up when it is committed is sold.
+func (l *ledger) addReservation(o *order, p events.Payload) {
 	switch p := p.(type) {
 	case events.ReservationHeld:
-		o.reservation, o.held = held, p.Lines
+		o.reservation, o.held, o.reserved = held, p.Lines, 0
+		for _, line := range p.Lines {
+			o.reserved.add(line.SKU, line.Quantity)
+		}
 	case events.ReservationRefused:
 		o.reservation, o.held = refused, nil
 	case events.ReservationReleased:
 		o.reservation, o.held = released, nil
 	case events.ReservationCommitted:
+		for _, line := range o.held {
+			l.sold[strings.Clone(line.SKU)] += line.Quantity
+		}
 		o.reservation, o.held = committed, nil
 	}
 }

@@ -64,9 +64,13 @@ func TestMailboxIsCompared(t *testing.T) {
 	s := newShop(t)
 	s.sell("o1")
 	s.sell("o2")
-	// o1's mail is on record as tried twice, so a second copy is the repeat that was announced; o2's is not.
-	s.notify("o1", events.MessageSending{OrderID: "o1", MessageID: "o1.order_confirmed@shop.example", Attempt: 2})
-	s.mails = append(s.mails, s.mails...)
+	// A mail of o1's is on record as tried twice, so its second copy is the repeat that was announced; o2's is not.
+	again := "o1.order_refunded@shop.example"
+	s.notify("o1", events.MessageQueued{OrderID: "o1", MessageID: again, Template: "order_refunded", Fact: "f", Facts: []byte("{}")})
+	s.notify("o1", events.MessageSending{OrderID: "o1", MessageID: again, Attempt: 1})
+	s.notify("o1", events.MessageSending{OrderID: "o1", MessageID: again, Attempt: 2})
+	s.notify("o1", events.MessageSent{OrderID: "o1", MessageID: again})
+	s.mails = append(s.mails, again, again, "o2.order_confirmed@shop.example")
 	options := s.options()
 	options.Mail = s.outside().URL + "/mail"
 	finds(t, check(t, options), invariants.Finding{Invariant: "I4", Subject: "mail o2.order_confirmed@shop.example",

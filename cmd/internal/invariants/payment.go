@@ -13,6 +13,7 @@ type payment struct {
 	currency string // of the first amount that moved
 	captured int64
 	captures uint8 // how often the log says so
+	paid     bool  // the shopper's card is authorized, or charged
 	closed   bool  // cancelled, failed or captured: Stripe has nothing more to say
 	asked    bool  // a payment was requested
 	refunds  []refund
@@ -41,16 +42,18 @@ func (l *ledger) addPayment(id string, o *order, e events.Event) {
 		o.payment.asked = true
 	case events.PaymentIntentCreated:
 		l.addIntent(id, o, p.PaymentIntent)
+	case events.PaymentAuthorized:
+		o.payment.paid = true
 	case events.PaymentCaptured:
 		o.payment.captured += p.Amount.Amount
-		o.payment.closed = true
+		o.payment.paid, o.payment.closed = true, true
 		if o.payment.captures++; o.payment.captures == 2 {
 			l.find(CapturedOnce, "order "+id, fmt.Sprintf("is captured a second time at %s/%d", e.Stream, e.Sequence))
 		}
 		l.addIntent(id, o, p.PaymentIntent)
 		l.addCurrency(id, o, e, p.Amount)
 	case events.PaymentCancelled, events.PaymentFailed:
-		o.payment.closed = true
+		o.payment.paid, o.payment.closed = o.payment.captured > 0, true
 	case events.PaymentRefundRequested:
 		o.payment.refund(p.RefundID).ask(p.Amount.Amount, p.Reason)
 		l.addCurrency(id, o, e, p.Amount)

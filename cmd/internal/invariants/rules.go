@@ -25,11 +25,12 @@ type rules struct {
 	settle time.Duration
 }
 
-// judge applies the rules on one order: I1, I2 and I5.
+// judge applies the rules on one order: I1, I2, I5, and of I3 that its goods are those that were ordered.
 func judge(id string, o *order, now time.Time, settle time.Duration) verdict {
 	r := rules{id: id, o: o, now: now, settle: settle}
 	r.ends()
 	r.charges()
+	r.reserves()
 	if o.status >= confirmed {
 		r.keeps()
 	}
@@ -44,14 +45,17 @@ func (r *rules) finding(invariant, format string, args ...any) Finding {
 	return Finding{Invariant: invariant, Subject: "order " + r.id, Detail: fmt.Sprintf(format, args...)}
 }
 
-// ends is I1. An order waits for its shopper until its deadline; for anything else in the shop it does not wait long.
+// ends is I1. An order waits for its shopper until its deadline; for anything else in the shop, such as to hear that the
+// shopper has paid, it does not wait long.
 func (r *rules) ends() {
 	o := r.o
 	switch o.status {
 	case unknown:
 		r.find(OrdersEnd, "is not in the log, but %s", o.traces())
 	case awaitingPayment:
-		if late := r.now.Sub(o.expires); late > r.settle {
+		if o.payment.paid {
+			r.find(OrdersEnd, "still waits for payment, was paid, and has not moved for %s", r.now.Sub(o.moved).Round(time.Second))
+		} else if late := r.now.Sub(o.expires); late > r.settle {
 			r.find(OrdersEnd, "still waits for payment, %s after its deadline", late.Round(time.Second))
 		} else {
 			r.progressing = true
@@ -102,6 +106,14 @@ func (r *rules) charges() {
 	}
 	if p.currency != "" && p.currency != r.o.total.Currency {
 		r.firm = append(r.firm, r.finding(CapturedOnce, "is in %s, its money moves in %s", r.o.total.Currency, p.currency))
+	}
+}
+
+// reserves is the part of I3 that is about one order: what is held for it, or was sold, is what its customer ordered.
+func (r *rules) reserves() {
+	o := r.o
+	if has := o.reservation == held || o.reservation == committed; has && o.status != unknown && o.reserved != o.ordered {
+		r.firm = append(r.firm, r.finding(StockAddsUp, "its reservation is %s, and not for the goods that were ordered", o.reservation))
 	}
 }
 

@@ -7,9 +7,10 @@ import (
 	"tillstream/events"
 )
 
-// stock is the last balance of a SKU's ledger.
+// stock is the last balance of a SKU's ledger, and how much of it the ledger says was sold.
 type stock struct {
-	level events.StockLevel
+	level     events.StockLevel
+	committed int64
 }
 
 // addStock checks a ledger entry against the one before. A balance that does not follow is a finding once; the ledger
@@ -39,6 +40,9 @@ func (l *ledger) addStock(sku string, e events.Event) {
 		l.find(StockAddsUp, subject, fmt.Sprintf("%s: %s is below zero", where, levelText(m.After)))
 	}
 	s.level = m.After
+	if _, sold := e.Payload.(events.StockCommitted); sold {
+		s.committed += m.Quantity
+	}
 }
 
 // follow does the arithmetic of an entry on the balance before it.
@@ -67,9 +71,10 @@ func follow(before events.StockLevel, p events.Payload) (m events.StockMovement,
 	return m, after, true
 }
 
-// checkHeld compares what each ledger says is held with what the reservations hold. Both stand in INVENTORY and change
-// in one atomic batch, so this holds at any sequence and needs no second look.
-func (l *ledger) checkHeld() {
+// checkReserved compares what each ledger says is held with what the reservations hold, and what it says was sold with
+// what those had that were committed: goods that are sold and go back to the shelf would be sold again. All of it stands
+// in INVENTORY and changes in one atomic batch, so this holds at any sequence and needs no second look.
+func (l *ledger) checkReserved() {
 	reserved := map[string]int64{}
 	for _, o := range l.orders {
 		for _, line := range o.held {
@@ -80,10 +85,17 @@ func (l *ledger) checkHeld() {
 		if s.level.Held != reserved[sku] {
 			l.find(StockAddsUp, "SKU "+sku, fmt.Sprintf("its ledger says %d held, the reservations that are held sum to %d", s.level.Held, reserved[sku]))
 		}
+		if s.committed != l.sold[sku] {
+			l.find(StockAddsUp, "SKU "+sku, fmt.Sprintf("its ledger says %d sold, the reservations that are committed sum to %d", s.committed, l.sold[sku]))
+		}
 		delete(reserved, sku)
+		delete(l.sold, sku)
 	}
 	for sku, quantity := range reserved {
 		l.find(StockAddsUp, "SKU "+sku, fmt.Sprintf("reservations hold %d, and there is no ledger", quantity))
+	}
+	for sku, quantity := range l.sold {
+		l.find(StockAddsUp, "SKU "+sku, fmt.Sprintf("reservations sold %d, and there is no ledger", quantity))
 	}
 }
 

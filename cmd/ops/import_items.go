@@ -62,6 +62,12 @@ func (c *importItems) Run(ctx context.Context, out *terminal) error {
 	if err != nil {
 		return err
 	}
+	// Before anything is listed: a file that cannot be written must not be noticed when half of it is done.
+	if c.Refused != "" {
+		if err := writeRefused(c.Refused, read.Refused); err != nil {
+			return fmt.Errorf("--refused: %w; nothing was imported", err)
+		}
+	}
 	done, err := c.send(ctx, api, read.Items, out)
 	if err != nil {
 		return err
@@ -146,9 +152,6 @@ func (c *importItems) report(read catalogue.Result, done imported, out *terminal
 	}
 	if c.Refused == "" {
 		return nil
-	}
-	if err := writeRefused(c.Refused, read.Refused); err != nil {
-		return err
 	}
 	return out.printf("every refused line is in %s", c.Refused)
 }

@@ -118,3 +118,15 @@ func TestImportSaysWhatTheShopRefuses(t *testing.T) {
 		t.Errorf("other file: exit %d: %s", code, stderr)
 	}
 }
+
+// What was refused goes to a file that is opened first: when it cannot be written nothing has been imported.
+func TestImportItemsSeesFirstThatRefusedCanBeWritten(t *testing.T) {
+	t.Parallel()
+	s := &shelves{items: map[string]inventory.Listing{}}
+	path := ledger(t, "536365,85123A,HOLDER,6,1/12/2010,2.55,17850,United Kingdom")
+	nowhere := filepath.Join(t.TempDir(), "nowhere", "refused.csv")
+	code, stdout, stderr := ops(t, append([]string{"import-items", path, "--refused", nowhere}, api(t, s.put(t))...)...)
+	if code != exitFailed || len(s.items) > 0 || !strings.Contains(stderr, "--refused") || !strings.Contains(stderr, "nothing was imported") {
+		t.Errorf("exit %d, %d items listed: %s%s", code, len(s.items), stdout, stderr)
+	}
+}

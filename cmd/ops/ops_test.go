@@ -97,6 +97,10 @@ func TestUsage(t *testing.T) {
 		{"orders --limit 0", exitFailed, "want 1 or more"},
 		{"tail --stream nowhere", exitFailed, "orders, inventory"},
 		{"tail --type [", exitFailed, "--type"},
+		{"tail --count=-1 --nats nats://127.0.0.1:1", exitFailed, "--count -1"},
+		{"tail --since=-5m --nats nats://127.0.0.1:1", exitFailed, "--since -5m"},
+		{"verify --settle=-1s --nats nats://127.0.0.1:1", exitFailed, "--settle -1s"},
+		{"verify --wait=-1s --nats nats://127.0.0.1:1", exitFailed, "--wait -1s"},
 		{"verify --nats nats://127.0.0.1:1 --acknowledged nowhere", exitFailed, "nowhere"},
 		{"parked show x", exitFailed, "see ops --help"},
 		{"pause --help", exitOK, "outlives restarts"},
@@ -245,6 +249,9 @@ func TestParkedAndVerify(t *testing.T) {
 	if code, _, stderr = ops(t, "parked", "show", "99", "--nats", b.url); code != exitFailed || !strings.Contains(stderr, "nothing is parked at 99") {
 		t.Errorf("show nothing: exit %d: %s", code, stderr)
 	}
+	if code, _, stderr = ops(t, "parked", "show", "0", "--nats", b.url); code != exitFailed || !strings.Contains(stderr, "nothing is parked at 0; ops parked lists") {
+		t.Errorf("show the one before the first: exit %d: %s", code, stderr)
+	}
 	if code, stdout, _ = ops(t, "verify", "--nats", b.url); code != exitOff || !strings.Contains(stdout, "inventory-orders set ORDERS/7 aside") {
 		t.Errorf("verify: exit %d: %s", code, stdout)
 	}
@@ -274,6 +281,19 @@ func TestVerifyReadsAcknowledged(t *testing.T) {
 	code, stdout, _ := ops(t, "verify", "--acknowledged", file, "--nats", b.url)
 	if code != exitOff || !strings.Contains(stdout, "order lost: was answered 201") || strings.Contains(stdout, "half") {
 		t.Errorf("exit %d: %s", code, stdout)
+	}
+}
+
+// Who says that an order may take no time to settle means it: what has moved a moment ago and is half done is named.
+func TestVerifySettlesAtOnce(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t)
+	b.say("1", events.PrefixPayment+"o1", "o1", "", events.PaymentRequested{OrderID: "o1", Amount: gbp(1250)})
+	if code, stdout, _ := ops(t, "verify", "--wait", "0s", "--nats", b.url); code != exitOK || !strings.Contains(stdout, "1 on their way") {
+		t.Errorf("within a minute: exit %d: %s", code, stdout)
+	}
+	if code, stdout, _ := ops(t, "verify", "--wait", "0s", "--settle", "0s", "--nats", b.url); code != exitOff || !strings.Contains(stdout, "order o1: is not in the log") {
+		t.Errorf("at once: exit %d: %s", code, stdout)
 	}
 }
 

@@ -37,6 +37,9 @@ var errEnough = errors.New("enough")
 
 // Validate is called by kong when the command line is read.
 func (c *tail) Validate() error {
+	if c.Count < 0 || c.Since < 0 {
+		return fmt.Errorf("--count %d --since %s: want nothing less than 0", c.Count, c.Since)
+	}
 	if _, err := path.Match(c.Type, ""); err != nil {
 		return fmt.Errorf("--type %s: %w", c.Type, err)
 	}

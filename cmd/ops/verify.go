@@ -61,8 +61,17 @@ func (c *verify) Run(ctx context.Context, out *terminal) error {
 	return err
 }
 
+// Validate is called by kong when the command line is read.
+func (c *verify) Validate() error {
+	if c.Settle < 0 || c.Wait < 0 {
+		return fmt.Errorf("--settle %s --wait %s: want nothing less than 0s", c.Settle, c.Wait)
+	}
+	return nil
+}
+
 func (c *verify) fill(options *invariants.Options) (err error) {
-	options.Settle, options.Patience = c.Settle, c.Wait
+	// Who says 0s excuses nothing for being young; of the options it would be the default, a minute.
+	options.Settle, options.Patience = max(c.Settle, time.Nanosecond), max(c.Wait, time.Nanosecond)
 	for _, text := range c.ExpectParked {
 		p, err := invariants.ParseParked(text)
 		if err != nil {

@@ -33,6 +33,8 @@ type rig struct {
 	shop *fleet.Fleet
 	hand *chaos.Hand
 	calm time.Time // when the last fault was over; zero: there were none
+
+	makeRoom func() // takes away the line that says how far a run is; nil: there is none
 }
 
 // soakOwn starts a shop, soaks it and ends it. Its directory goes with it unless it is wanted, or something was off.

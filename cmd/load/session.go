@@ -158,6 +158,9 @@ func (s *session) show(run *loadgen.Run, tally *loadgen.Tally, progress io.Write
 	if isTerminal(progress) {
 		show.Terminal, show.Every = true, time.Second
 	}
+	if s.rig != nil {
+		s.rig.makeRoom = func() { fmt.Fprint(progress, show.Clear()) }
+	}
 	showing, stopShowing := context.WithCancel(context.Background())
 	shown := make(chan struct{})
 	go func() {

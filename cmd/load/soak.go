@@ -80,8 +80,13 @@ func (s *session) soak(ctx context.Context, c *command, run *loadgen.Run, buyer 
 	return <-hurt
 }
 
-// told writes a fault as it begins.
-func (r *rig) told(f chaos.Fault) { fmt.Fprintln(r.out, f) }
+// told writes a fault as it begins, on a line of its own.
+func (r *rig) told(f chaos.Fault) {
+	if r.makeRoom != nil {
+		r.makeRoom()
+	}
+	fmt.Fprintln(r.out, f)
+}
 
 // hurt goes through the faults of the seed until ctx ends, and sees to it that everything runs again.
 func (r *rig) hurt(ctx context.Context, c *command) error {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tillstream/cmd/internal/fleet"
+	"tillstream/cmd/internal/loadgen"
 	"tillstream/cmd/internal/processtest"
 	"tillstream/cmd/load/internal/chaos"
 )
@@ -88,6 +89,19 @@ func lastWords(t *testing.T, dir string) []byte {
 	}
 	const enough = 20_000
 	return data[max(0, len(data)-enough):]
+}
+
+// On a terminal the line that says how far a run is makes room for a fault.
+func TestAFaultHasALineOfItsOwn(t *testing.T) {
+	t.Parallel()
+	var screen bytes.Buffer
+	progress := loadgen.Progress{Terminal: true}
+	r := &rig{out: &screen, makeRoom: func() { screen.WriteString(progress.Clear()) }}
+	screen.WriteString("12 done")
+	r.told(chaos.Fault{Kind: chaos.BrokerKilled, Victim: "broker", For: time.Second})
+	if got := screen.String(); !strings.HasPrefix(got, "12 done\r\x1b[K    0.0s  broker_killed") {
+		t.Errorf("the screen got %q", got)
+	}
 }
 
 // A shop of somebody else's is soaked without faults; one that serves profiles is told what an order costs, and one that

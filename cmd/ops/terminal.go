@@ -80,17 +80,23 @@ func (t *terminal) clear() {
 // barWidth is how many cells the bar itself has.
 const barWidth = 24
 
+// What is drawn over must end at the terminal's edge: a line that wraps is two, and only the second is drawn over.
+const (
+	noWrap = "\x1b[?7l"
+	wrap   = "\x1b[?7h"
+)
+
 // bar draws progress over itself on a terminal and nothing elsewhere. A total of 0 means that the end is not known.
 func (t *terminal) bar(what string, done, total uint64) {
 	if !t.live {
 		return
 	}
 	if total == 0 {
-		fmt.Fprintf(t.err, "\r\x1b[K%s %s", what, count(done))
+		fmt.Fprintf(t.err, "\r\x1b[K"+noWrap+"%s %s"+wrap, what, count(done))
 		return
 	}
 	full := int(barWidth * min(done, total) / total)
-	fmt.Fprintf(t.err, "\r\x1b[K%s [%s%s] %s of %s", what, strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), count(done), count(total))
+	fmt.Fprintf(t.err, "\r\x1b[K"+noWrap+"%s [%s%s] %s of %s"+wrap, what, strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), count(done), count(total))
 }
 
 // count writes a number with commas between thousands.

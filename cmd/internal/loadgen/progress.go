@@ -41,6 +41,14 @@ func (p Progress) Show(ctx context.Context) {
 	}
 }
 
+// What a terminal understands. A line that is longer than the terminal is wide must end at its edge: a wrapped one is two,
+// of which the next writes over the second alone.
+const (
+	clearLine = "\r\x1b[K" // to the first column, and clear what stands there
+	noWrap    = "\x1b[?7l" // no wrapping
+	wrap      = "\x1b[?7h" // wrapping again
+)
+
 func (p Progress) line(ended, failed int, rate float64) string {
 	done := fmt.Sprint(ended)
 	if p.Total > 0 {
@@ -51,7 +59,7 @@ func (p Progress) line(ended, failed int, rate float64) string {
 		text += p.More()
 	}
 	if p.Terminal {
-		return "\r\x1b[K" + text // to the first column, and clear what stands there
+		return clearLine + noWrap + text + wrap
 	}
 	return text + "\n"
 }
@@ -59,7 +67,7 @@ func (p Progress) line(ended, failed int, rate float64) string {
 // Clear takes the line away before something else is written.
 func (p Progress) Clear() string {
 	if p.Terminal {
-		return "\r\x1b[K"
+		return clearLine
 	}
 	return ""
 }

@@ -220,16 +220,17 @@ func TestProgress(t *testing.T) {
 	for name, c := range map[string]struct {
 		terminal bool
 		want     string
+		ends     string
 	}{
-		"Terminal": {true, "\r\x1b[K2/9 done, "},
-		"Plain":    {false, "2/9 done, "},
+		"Terminal": {true, "\r\x1b[K\x1b[?7l2/9 done, ", "\x1b[?7h"}, // without wrapping, which a narrow terminal would do
+		"Plain":    {false, "2/9 done, ", "\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithCancel(t.Context())
 			to := &firstWrite{then: cancel}
 			loadgen.Progress{To: to, Every: time.Millisecond, Terminal: c.terminal, Total: 9, Run: &loadgen.Run{}, Tally: &tally}.Show(ctx)
-			if !strings.HasPrefix(to.text, c.want) || !strings.Contains(to.text, "0 in flight, 1 failed") {
+			if !strings.HasPrefix(to.text, c.want) || !strings.HasSuffix(to.text, c.ends) || !strings.Contains(to.text, "0 in flight, 1 failed") {
 				t.Errorf("got %q", to.text)
 			}
 		})

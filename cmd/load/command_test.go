@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -115,5 +117,39 @@ func TestPublish(t *testing.T) {
 	var got struct{ Orders int }
 	if err := json.Unmarshal(data, &got); err != nil || got.Orders != 7 || !strings.Contains(out.String(), "7 complete purchases") {
 		t.Errorf("got %+v, %v and %q", got, err, out.String())
+	}
+}
+
+// Nothing is bought that cannot be looked at afterwards: who is missing is named before, not after 5,000 purchases.
+func TestNothingIsBoughtBlindly(t *testing.T) {
+	for _, name := range []string{"TILLSTREAM_SHOP", "NATS_URL", "MONGODB_URI", "STRIPE_SECRET_KEY"} {
+		t.Setenv(name, "")
+	}
+	asked := make(chan struct{}, 10)
+	shop := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- struct{}{} }))
+	defer shop.Close()
+	file := filepath.Join(t.TempDir(), "invoices.csv")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		args []string
+		says string
+	}{
+		"Verify":         {nil, "--nats, or --shop with the ready file of a shop that has it; --no-verify"},
+		"CSV":            {[]string{"--csv", file, "--no-verify"}, "--nats"},
+		"CSVNoDatabase":  {[]string{"--csv", file, "--nats", "nats://127.0.0.1:1"}, "--mongodb"},
+		"CSVNoStripeKey": {[]string{"--csv", file, "--nats", "nats://127.0.0.1:1", "--mongodb", "mongodb://127.0.0.1:1/"}, "--stripe-secret-key"},
+	} {
+		c, err := parse(t, append([]string{"--storefront", shop.URL, "--stripe", shop.URL}, test.args...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.run(t.Context(), io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: got %v; want %q", name, err, test.says)
+		}
+	}
+	if len(asked) > 0 {
+		t.Errorf("the shop was asked %d times", len(asked))
 	}
 }

@@ -25,7 +25,7 @@ import (
 func main() {
 	var c command
 	flags := kong.Parse(&c, kong.Name("load"), kong.Description("Buy from a shop, as many shoppers would, and report how it went."),
-		kong.Vars(attach.Vars()), kong.ValueFormatter(kong.DefaultHelpValueFormatter))
+		kong.Vars(attach.Vars()), kong.ValueFormatter(kong.DefaultHelpValueFormatter), kong.Exit(exit))
 	ctx, cancel := process.UntilSignal(os.Stderr)
 	defer cancel()
 	err := c.run(ctx, os.Stdout, os.Stderr)
@@ -35,3 +35,6 @@ func main() {
 	}
 	flags.FatalIfErrorf(err)
 }
+
+// exit ends with 1 whatever was wrong. Kong has a code of its own for wrong usage, which scripts would take for another.
+func exit(code int) { os.Exit(min(code, 1)) }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,9 @@ func (c *command) open(ctx context.Context, target attach.Shop, out io.Writer) (
 	if err := target.Require(target.Stripe, "stripe"); err != nil {
 		return nil, err
 	}
+	if err := c.canLook(target); err != nil {
+		return nil, err
+	}
 	shop := loadgen.NewShop(loadgen.Addresses{Storefront: target.Storefront, Stripe: target.Stripe, Ops: target.Ops, OpsToken: target.OpsToken,
 		PublishableKey: target.StripePublishableKey, SecretKey: target.StripeSecretKey}, c.Concurrency, c.Patient || c.Faults)
 	items, err := shop.Items(ctx)
@@ -45,6 +49,21 @@ func (c *command) open(ctx context.Context, target attach.Shop, out io.Writer) (
 		return nil, err
 	}
 	return &session{out: out, target: target, shop: shop, items: items, runID: loadgen.NewRunID()}, nil
+}
+
+// canLook sees before anything is bought that what was bought can be looked at afterwards.
+func (c *command) canLook(target attach.Shop) error {
+	if c.CSV != "" { // its sums are taken from log, database and Stripe
+		return cmp.Or(target.Require(target.NATS, "nats"), target.Require(target.MongoDB, "mongodb"),
+			target.Require(target.StripeSecretKey, "stripe-secret-key"))
+	}
+	if c.NoVerify {
+		return nil
+	}
+	if err := target.Require(target.NATS, "nats"); err != nil {
+		return fmt.Errorf("%w; --no-verify goes without", err)
+	}
+	return nil
 }
 
 // stockUp makes sure that what is planned can be sold.

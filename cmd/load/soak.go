@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -107,8 +108,9 @@ func (r *rig) progress() string {
 		total += n
 	}
 	text := fmt.Sprintf(", %d faults", total)
-	for name, n := range r.shop.Falls() {
-		text += fmt.Sprintf(", %s fell %d times", name, n)
+	falls := r.shop.Falls()
+	for _, name := range slices.Sorted(maps.Keys(falls)) {
+		text += fmt.Sprintf(", %s fell %d times", name, falls[name])
 	}
 	return strings.TrimSuffix(text, ", 0 faults")
 }

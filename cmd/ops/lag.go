@@ -17,7 +17,7 @@ type lag struct {
 
 // Help is shown by ops lag --help.
 func (lag) Help() string {
-	return `One line per durable consumer. PENDING waits at the broker, UNACKED is being handled, AGAIN was delivered before and is not done yet. A view (loop "remember") that is behind delays lists and searches, not sales. Not ACTIVE means that no process is at work on it; paused, that somebody ran ops pause and ops resume ends it.`
+	return `One line per durable consumer. PENDING waits at the broker, UNACKED is being handled, AGAIN was delivered before and is not done yet. A view (loop "remember") that is behind delays lists and searches, not sales. Not ACTIVE means that no process is at work on it; paused, that somebody ran ops pause and ops resume ends it, or that a rebuild holds a view for a moment.`
 }
 
 // Run shows how far each worker is behind.

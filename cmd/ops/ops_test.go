@@ -95,7 +95,7 @@ func TestUsage(t *testing.T) {
 		{"orders --ops http://127.0.0.1:1", exitFailed, "pass --ops-token"},
 		{"orders --ops http://127.0.0.1:1 --ops-token x", exitFailed, "is the shop running?"},
 		{"orders --limit 0", exitFailed, "want 1 or more"},
-		{"orders --status payed --ops http://127.0.0.1:1 --ops-token x", exitFailed, "paid_late"},
+		{"orders --status settled --ops http://127.0.0.1:1 --ops-token x", exitFailed, "paid_late"},
 		{"tail --stream nowhere", exitFailed, "orders, inventory"},
 		{"tail --type [", exitFailed, "--type"},
 		{"tail --count=-1 --nats nats://127.0.0.1:1", exitFailed, "--count -1"},

@@ -57,7 +57,8 @@ func (c *checker) compareArchives(ctx context.Context) error {
 // compareArchive walks an archive once and marks what it finds in the log's digest.
 func (c *checker) compareArchive(ctx context.Context, stream string) (findings []Finding, err error) {
 	collection := c.DB.Collection(archives[stream])
-	if err := c.awaitArchive(ctx, collection, stream); err != nil {
+	come, err := c.awaitArchive(ctx, collection, stream)
+	if err != nil {
 		return nil, err
 	}
 	err = view.ReadArchive(ctx, collection, stream, 0, func(a view.Archived) error {
@@ -72,24 +73,23 @@ func (c *checker) compareArchive(ctx context.Context, stream string) (findings [
 		return nil, err
 	}
 	for _, gap := range gaps(c.missing(stream)) {
-		findings = append(findings, Finding{Invariant: ArchivedAll, Subject: gap.name(stream), Detail: fmt.Sprintf("%s not in %s", gap.are(), collection.Name())})
+		findings = append(findings, Finding{Invariant: ArchivedAll, Subject: gap.name(stream), Detail: fmt.Sprintf("%s not in %s", gap.are(), collection.Name()) + gap.behind(come)})
 	}
 	return findings, nil
 }
 
-// awaitArchive gives the view time to catch up with where the log stood at the start. That it never does is not an
-// error here: what is missing will be named.
-func (c *checker) awaitArchive(ctx context.Context, collection *mongo.Collection, stream string) error {
-	for deadline := time.Now().Add(c.ArchivePatience); time.Now().Before(deadline); {
+// awaitArchive gives the view time to catch up with where the log stood at the start, and says how far it has come. That it
+// never does is not an error here: what is missing will be named.
+func (c *checker) awaitArchive(ctx context.Context, collection *mongo.Collection, stream string) (come uint64, err error) {
+	for deadline := time.Now().Add(c.ArchivePatience); ; {
 		head, err := view.ReadArchiveHead(ctx, collection, stream)
-		if head.Last >= c.last[stream] || err != nil {
-			return err
+		if head.Last >= c.last[stream] || err != nil || time.Now().After(deadline) {
+			return head.Last, err
 		}
-		if err := wait(ctx, 250*time.Millisecond); err != nil {
-			return err
+		if err := wait(ctx, min(250*time.Millisecond, c.ArchivePatience)); err != nil {
+			return 0, err
 		}
 	}
-	return nil
 }
 
 // mark notes that the archive has a message and says what is wrong with it, "" when nothing is. Messages beyond where
@@ -139,6 +139,15 @@ func (g gap) name(stream string) string {
 		return fmt.Sprintf("%s/%d", stream, g.from)
 	}
 	return fmt.Sprintf("%s/%d–%d", stream, g.from, g.to)
+}
+
+// behind tells what was not archived yet from what the archive has lost: the one mends itself when the view goes on, the
+// other is for ops repair.
+func (g gap) behind(come uint64) string {
+	if g.from <= come {
+		return ""
+	}
+	return fmt.Sprintf(", which has come to %d: see in ops lag whether its view is paused, or nobody is at work on it", come)
 }
 
 func (g gap) are() string {

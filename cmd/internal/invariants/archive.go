@@ -3,6 +3,7 @@ package invariants
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -61,7 +62,12 @@ func (c *checker) compareArchive(ctx context.Context, stream string) (findings [
 	if err != nil {
 		return nil, err
 	}
+	var later []uint64
 	err = view.ReadArchive(ctx, collection, stream, 0, func(a view.Archived) error {
+		if a.Sequence > c.last[stream] {
+			later = append(later, a.Sequence)
+			return nil
+		}
 		if detail := c.mark(stream, a); detail != "" {
 			findings = append(findings, Finding{Invariant: ArchivedAll, Subject: fmt.Sprintf("%s/%d", stream, a.Sequence),
 				Detail: "in " + collection.Name() + " " + detail})
@@ -71,6 +77,14 @@ func (c *checker) compareArchive(ctx context.Context, stream string) (findings [
 	})
 	if err != nil {
 		return nil, err
+	}
+	lost, err := c.lost(ctx, stream, later)
+	if err != nil {
+		return nil, err
+	}
+	for _, gap := range gaps(lost) {
+		findings = append(findings, Finding{Invariant: ArchivedAll, Subject: gap.name(stream),
+			Detail: fmt.Sprintf("in %s %s not in the log, which ends before: ops repair says what else it has lost", collection.Name(), gap.are())})
 	}
 	for _, gap := range gaps(c.missing(stream)) {
 		findings = append(findings, Finding{Invariant: ArchivedAll, Subject: gap.name(stream), Detail: fmt.Sprintf("%s not in %s", gap.are(), collection.Name()) + gap.behind(come)})
@@ -92,12 +106,18 @@ func (c *checker) awaitArchive(ctx context.Context, collection *mongo.Collection
 	}
 }
 
-// mark notes that the archive has a message and says what is wrong with it, "" when nothing is. Messages beyond where
-// the log stood at the start are not compared.
-func (c *checker) mark(stream string, a view.Archived) (wrong string) {
-	if a.Sequence > c.last[stream] {
-		return ""
+// lost are those of the sequences that the log does not reach. It may have grown since the start, and what has come since
+// is not compared; but an archive knows nothing that the log has not had, so what lies beyond its end now, it has lost.
+func (c *checker) lost(ctx context.Context, stream string, later []uint64) ([]uint64, error) {
+	if len(later) == 0 {
+		return nil, nil
 	}
+	end, err := c.Log.Last(ctx, stream)
+	return slices.DeleteFunc(later, func(sequence uint64) bool { return sequence <= end }), err
+}
+
+// mark notes that the archive has a message and says what is wrong with it, "" when nothing is.
+func (c *checker) mark(stream string, a view.Archived) (wrong string) {
 	digest := c.digests[stream]
 	switch {
 	case digest[a.Sequence]&present == 0:

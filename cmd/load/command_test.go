@@ -149,6 +149,13 @@ func TestNothingIsBoughtBlindly(t *testing.T) {
 			t.Errorf("%s: got %v; want %q", name, err, test.says)
 		}
 	}
+	c, err := parse(t, "--storefront", "http://127.0.0.1:1", "--stripe", shop.URL, "--no-verify")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.run(t.Context(), io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), "is the shop running?") {
+		t.Errorf("nobody there: got %v", err)
+	}
 	if len(asked) > 0 {
 		t.Errorf("the shop was asked %d times", len(asked))
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 
 	"tillstream/cmd/internal/attach"
@@ -45,6 +46,9 @@ func (c *command) open(ctx context.Context, target attach.Shop, out io.Writer) (
 	shop := loadgen.NewShop(loadgen.Addresses{Storefront: target.Storefront, Stripe: target.Stripe, Ops: target.Ops, OpsToken: target.OpsToken,
 		PublishableKey: target.StripePublishableKey, SecretKey: target.StripeSecretKey}, c.Concurrency, c.Patient || c.Faults)
 	items, err := shop.Items(ctx)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		err = fmt.Errorf("%w; is the shop running?", err)
+	}
 	if err != nil {
 		return nil, err
 	}

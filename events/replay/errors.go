@@ -14,5 +14,5 @@ var (
 	// ErrUnknownWorker is returned when no durable consumer goes by a name.
 	ErrUnknownWorker = errors.New("no worker")
 	// ErrInterrupted is returned when the connection to the broker was lost for good while reading.
-	ErrInterrupted = errors.New("reading was interrupted")
+	ErrInterrupted = errors.New("the broker went away and did not come back; start this again when it has")
 )

@@ -104,7 +104,7 @@ func (c *checker) get(ctx context.Context, url, bearer string) (io.ReadCloser, e
 	}
 	response, err := c.Client.Do(request)
 	if err != nil {
-		return nil, err // names method and URL already
+		return nil, fmt.Errorf("%w; is it running?", err) // names method and URL already
 	}
 	if response.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(response.Body, 300)) // only to tell more about an error that is told anyway

@@ -1,0 +1,51 @@
+package architecture
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// Commands of the README that run certain tests: the package, what chooses among its tests, and by which pattern. In a
+// table a | is written \|.
+var (
+	testCommand  = regexp.MustCompile("go test \\./([a-z/]+) ([^`\n]*)")
+	testChoice   = regexp.MustCompile(`-(run|bench) '?([^' ]+)'?`)
+	testFunction = regexp.MustCompile(`(?m)^func ((Test|Benchmark)[A-Za-z0-9_]+)\(`)
+)
+
+// RunsNothing names the commands of the README that choose tests which do not exist: go test says that all is well then.
+func RunsNothing(readme []byte, tree Tree) (wrong []string, err error) {
+	for _, command := range testCommand.FindAllSubmatch(readme, -1) {
+		for _, choice := range testChoice.FindAllSubmatch(command[2], -1) {
+			text := strings.ReplaceAll(string(choice[2]), `\|`, "|")
+			if text == "^$" {
+				continue // no test at all, which goes with -bench
+			}
+			pattern, err := regexp.Compile(text)
+			if err != nil {
+				return nil, fmt.Errorf("go test ./%s -%s %s: %w", command[1], choice[1], text, err)
+			}
+			kind := map[string]string{"run": "Test", "bench": "Benchmark"}[string(choice[1])]
+			if !tree.hasTest(string(command[1]), kind, pattern) {
+				wrong = append(wrong, fmt.Sprintf("go test ./%s -%s %s runs nothing", command[1], choice[1], text))
+			}
+		}
+	}
+	return wrong, nil
+}
+
+func (t Tree) hasTest(dir, kind string, pattern *regexp.Regexp) bool {
+	for _, text := range t.Texts {
+		if path.Dir(text.Path) != dir || !strings.HasSuffix(text.Path, "_test.go") {
+			continue
+		}
+		for _, function := range testFunction.FindAllSubmatch(text.Content, -1) {
+			if string(function[2]) == kind && pattern.Match(function[1]) {
+				return true
+			}
+		}
+	}
+	return false
+}

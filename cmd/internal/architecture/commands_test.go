@@ -1,0 +1,42 @@
+package architecture
+
+import (
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestTheReadmesCommandsRunSomething(t *testing.T) {
+	t.Parallel()
+	tree, err := Load(os.DirFS(root))
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := slices.IndexFunc(tree.Texts, func(text Text) bool { return text.Path == "README.md" })
+	if readme < 0 {
+		t.Fatal("there is no README.md")
+	}
+	wrong, err := RunsNothing(tree.Texts[readme].Content, tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range wrong {
+		t.Error(w)
+	}
+}
+
+func TestCommandsThatRunNothingAreFound(t *testing.T) {
+	t.Parallel()
+	tree := Tree{Texts: []Text{{Path: "a/b/c_test.go", Content: []byte("package b\n\nfunc TestBreaks(t *testing.T) {}\n\nfunc BenchmarkSpeed(b *testing.B) {}\n")}}}
+	wrong, err := RunsNothing([]byte("`go test ./a/b -run Breaks`, `go test ./a/b -run 'TestNone\\|TestBreaks' -v`, `go test ./a/b -run '^$' -bench Speed`\n"+
+		"`go test ./a/b -run Speed`, `go test ./a/b -bench Breaks`, `go test ./a -run Breaks` and `go test ./...`\n"), tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"go test ./a/b -run Speed runs nothing", "go test ./a/b -bench Breaks runs nothing", "go test ./a -run Breaks runs nothing"}
+	if diff := cmp.Diff(want, wrong); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

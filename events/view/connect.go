@@ -2,6 +2,7 @@ package view
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -59,10 +60,13 @@ func hasReplicaSet(ctx context.Context, client *mongo.Client) bool {
 	return err != nil || hello.SetName != "" || hello.Msg != ""
 }
 
+// errAddress does not repeat the address: it may hold a password, and messages are copied into logs.
+var errAddress = errors.New("the address of MongoDB cannot be read: want mongodb://user:password@host:port/database, with signs such as % and @ in the password escaped")
+
 func databaseName(uri string) (string, error) {
 	u, err := url.Parse(uri)
 	if err != nil || (u.Scheme != "mongodb" && u.Scheme != "mongodb+srv") {
-		return "", fmt.Errorf("MongoDB address %q: want mongodb://host:port/database", uri)
+		return "", errAddress
 	}
 	if name := strings.Trim(u.Path, "/"); name != "" {
 		return name, nil

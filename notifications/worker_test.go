@@ -317,7 +317,8 @@ func TestResultThatCouldNotBeRecorded(t *testing.T) {
 	}
 }
 
-// A mail that the server took is not sent again by another replica because the log was away for a while just then.
+// Row 53 of the fault matrix: a mail that the server took is not sent again by another replica because the log was
+// away for a while just then.
 func TestSentMailWhoseLogWasAway(t *testing.T) {
 	t.Parallel()
 	const patience = 300 * time.Millisecond

@@ -132,7 +132,8 @@ func TestARefundCountsOnceAndEndsAConfirmedOrder(t *testing.T) {
 	}
 }
 
-// Staff take a late payment by hand and send it back before the stock has answered: who has the money back gets no goods.
+// Row 30 of the fault matrix: staff take a late payment by hand and send it back before the stock has answered: who
+// has the money back gets no goods.
 func TestHeldAgainAfterTheMoneyWentBack(t *testing.T) {
 	t.Parallel()
 	late := states(t)["late captured"]

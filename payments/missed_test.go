@@ -53,8 +53,8 @@ func TestFirstWebhookHidesNothing(t *testing.T) {
 	}
 }
 
-// The shop's clock is an hour fast: signatures look too old, so no webhook is taken, and only the list is left. What is
-// created after a walk must not count as older than it.
+// Row 62 of the fault matrix: the shop's clock is an hour fast: signatures look too old, so no webhook is taken, and
+// only the list is left. What is created after a walk must not count as older than it.
 func TestFastClockHidesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{deaf: true})

@@ -14,7 +14,8 @@ import (
 	"tillstream/events/view"
 )
 
-// Two repairs at once put back once what was lost, whether the log went on or not: the slower one is told.
+// Row 12 of the fault matrix: two repairs at once put back once what was lost, whether the log went on or not: the
+// slower one is told.
 func TestTwoRepairsAtOnce(t *testing.T) {
 	t.Parallel()
 	c := newTwoCopies(t)

@@ -42,8 +42,8 @@ func (c *twoCopies) interrupted(uri string, deletions int64) error {
 	return err
 }
 
-// A repair that is cut off while it sets aside what the log went on without is run again: the archive is cut where the
-// first one decided to, and the shop does not start on half of it.
+// Row 12 of the fault matrix: a repair that is cut off while it sets aside what the log went on without is run again:
+// the archive is cut where the first one decided to, and the shop does not start on half of it.
 func TestARepairThatIsCutOffWhileItSetsAside(t *testing.T) {
 	t.Parallel()
 	for deletions := range int64(3) {

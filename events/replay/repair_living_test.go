@@ -43,7 +43,8 @@ func ordersView() view.View {
 	return view.View{Name: "orders-view", Stream: events.StreamOrders, Archive: "orders_archive"}
 }
 
-// What the shop says, and its view archives, while the copies are compared is in both: nothing is lost.
+// Row 12 of the fault matrix: what the shop says, and its view archives, while the copies are compared is in both:
+// nothing is lost.
 func TestRepairWhileTheShopSells(t *testing.T) {
 	t.Parallel()
 	c := newTwoCopies(t)

@@ -12,8 +12,8 @@ import (
 	"tillstream/events/view/viewtest"
 )
 
-// Two rebuilds at once, or a dry run during a rebuild, would take what is left of each other's side collections for the
-// log: the second one is told to wait.
+// Row 26 of the fault matrix: two rebuilds at once, or a dry run during a rebuild, would take what is left of each
+// other's side collections for the log: the second one is told to wait.
 func TestTwoRebuildsAtOnce(t *testing.T) {
 	t.Parallel()
 	l, db := logtest.Open(t), viewtest.Database(t)

@@ -3,6 +3,7 @@ package log_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -112,12 +113,33 @@ func groupCommits(b *testing.B, l *log.Log, body string, rounds int) {
 	group.Wait()
 }
 
-// BenchmarkAppendAlone is one writer with nobody to share the fsync with.
+// BenchmarkAppendAlone is one writer with nobody to share the fsync with. It takes turns with a raw atomic batch of one
+// such message and with a raw publish, both encoded beforehand. x-batch and x-publish are the ratios of the medians.
 func BenchmarkAppendAlone(b *testing.B) {
 	l := logtest.Open(b)
+	messages := encoded(b, l, "")
+	var alone, batch, publish []time.Duration
 	for b.Loop() {
-		if err := l.Do(context.Background(), func(tx *log.Tx) error { return add(tx, "a", 1) }); err != nil {
-			b.Fatal(err)
-		}
+		alone = append(alone, timed(func() {
+			if err := l.Do(context.Background(), func(tx *log.Tx) error { return add(tx, "a", 1) }); err != nil {
+				b.Fatal(err)
+			}
+		}))
+		b.StopTimer()
+		batch = append(batch, timed(func() { rawBatches(b, l.JetStream(), messages[:1], 1) }))
+		publish = append(publish, timed(func() {
+			if _, err := l.JetStream().PublishMsg(context.Background(), messages[1]); err != nil {
+				b.Fatal(err)
+			}
+		}))
+		b.StartTimer()
 	}
+	b.ReportMetric(median(alone).Seconds()*1000, "p50-ms")
+	b.ReportMetric(median(alone).Seconds()/median(batch).Seconds(), "x-batch")
+	b.ReportMetric(median(alone).Seconds()/median(publish).Seconds(), "x-publish")
+}
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)/2]
 }

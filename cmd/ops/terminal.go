@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/mattn/go-isatty"
+
+	"tillstream/cmd/internal/ansi"
 )
 
 // terminal is where a command writes: its answer to out, everything about getting there to err.
@@ -73,18 +75,12 @@ func (t *terminal) fail(err error) int {
 // clear removes the progress bar.
 func (t *terminal) clear() {
 	if t.live {
-		fmt.Fprint(t.err, "\r\x1b[K")
+		fmt.Fprint(t.err, ansi.Clear)
 	}
 }
 
 // barWidth is how many cells the bar itself has.
 const barWidth = 24
-
-// What is drawn over must end at the terminal's edge: a line that wraps is two, and only the second is drawn over.
-const (
-	noWrap = "\x1b[?7l"
-	wrap   = "\x1b[?7h"
-)
 
 // bar draws progress over itself on a terminal and nothing elsewhere. A total of 0 means that the end is not known.
 func (t *terminal) bar(what string, done, total uint64) {
@@ -92,11 +88,11 @@ func (t *terminal) bar(what string, done, total uint64) {
 		return
 	}
 	if total == 0 {
-		fmt.Fprintf(t.err, "\r\x1b[K"+noWrap+"%s %s"+wrap, what, count(done))
+		fmt.Fprint(t.err, ansi.Line(what+" "+count(done)))
 		return
 	}
 	full := int(barWidth * min(done, total) / total)
-	fmt.Fprintf(t.err, "\r\x1b[K"+noWrap+"%s [%s%s] %s of %s"+wrap, what, strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), count(done), count(total))
+	fmt.Fprint(t.err, ansi.Line(fmt.Sprintf("%s [%s%s] %s of %s", what, strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), count(done), count(total))))
 }
 
 // count writes a number with commas between thousands.

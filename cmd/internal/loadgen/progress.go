@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"tillstream/cmd/internal/ansi"
 )
 
 // Progress says every now and then how far a run is.
@@ -41,14 +43,6 @@ func (p Progress) Show(ctx context.Context) {
 	}
 }
 
-// What a terminal understands. A line that is longer than the terminal is wide must end at its edge: a wrapped one is two,
-// of which the next writes over the second alone.
-const (
-	clearLine = "\r\x1b[K" // to the first column, and clear what stands there
-	noWrap    = "\x1b[?7l" // no wrapping
-	wrap      = "\x1b[?7h" // wrapping again
-)
-
 func (p Progress) line(ended, failed int, rate float64) string {
 	done := fmt.Sprint(ended)
 	if p.Total > 0 {
@@ -59,7 +53,7 @@ func (p Progress) line(ended, failed int, rate float64) string {
 		text += p.More()
 	}
 	if p.Terminal {
-		return clearLine + noWrap + text + wrap
+		return ansi.Line(text)
 	}
 	return text + "\n"
 }
@@ -67,7 +61,7 @@ func (p Progress) line(ended, failed int, rate float64) string {
 // Clear takes the line away before something else is written.
 func (p Progress) Clear() string {
 	if p.Terminal {
-		return clearLine
+		return ansi.Clear
 	}
 	return ""
 }

@@ -90,9 +90,6 @@ func (c *parkedShow) Run(ctx context.Context, out *terminal) error {
 		return err
 	}
 	defer stop()
-	if c.Seq == 0 { // the broker takes it for no question at all
-		return errors.New("nothing is parked at 0; ops parked lists what is")
-	}
 	p, err := reader.ParkedAt(ctx, c.Seq)
 	if errors.Is(err, replay.ErrNotFound) {
 		return fmt.Errorf("nothing is parked at %d; ops parked lists what is", c.Seq)

@@ -108,8 +108,12 @@ func (r *Reader) Get(ctx context.Context, stream string, sequence uint64) (Messa
 	if err != nil {
 		return Message{}, err
 	}
+	what := fmt.Sprintf("%s/%d", stream, sequence)
+	if sequence == 0 { // sequences begin at 1, and the broker takes 0 for no question at all
+		return message(stream, nil, jetstream.ErrMsgNotFound, what)
+	}
 	raw, err := s.GetMsg(ctx, sequence)
-	return message(stream, raw, err, fmt.Sprintf("%s/%d", stream, sequence))
+	return message(stream, raw, err, what)
 }
 
 // Newest returns the last message on a subject, or [ErrNotFound].

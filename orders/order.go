@@ -2,6 +2,7 @@ package orders
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -38,6 +39,13 @@ var transitions = map[Status][]Status{
 	Cancelled:       {Cancelled}, // the same
 	Expired:         {PaidLate, Expired},
 	PaidLate:        {PaidLate, Capturing, Confirmed, PartlyRefunded, Rejected, Cancelled},
+}
+
+// Statuses lists all that an order can have, in alphabetical order.
+func Statuses() []Status {
+	all := maps.Clone(transitions)
+	delete(all, "") // an order that is not placed yet
+	return slices.Sorted(maps.Keys(all))
 }
 
 // Refund is money that went back.

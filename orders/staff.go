@@ -12,7 +12,7 @@ import (
 
 type listInput struct {
 	Authorization string `header:"Authorization" doc:"Bearer <ops token>"`
-	Status        string `query:"status"`
+	Status        Status `query:"status" enum:"placed,awaiting_payment,capturing,confirmed,rejected,expired,cancelled,paid_late,refunded,partly_refunded"`
 	Q             string `query:"q" maxLength:"254" doc:"An e-mail address, an order number or an id"`
 	Limit         int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor        string `query:"cursor" maxLength:"200"`

@@ -70,7 +70,7 @@ func (s *Service) overdue(ctx context.Context, now time.Time) (ids []string, err
 
 // query is one page of the orders list, newest first.
 type query struct {
-	Status string
+	Status Status
 	Text   string // an e-mail address, an order number or an id
 	Limit  int
 	Cursor string

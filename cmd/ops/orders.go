@@ -7,11 +7,11 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"tillstream/cmd/internal/attach"
 	"tillstream/events"
+	"tillstream/orders"
 )
 
 // listOrders is ops orders.
@@ -22,9 +22,6 @@ type listOrders struct {
 	Limit         int    `help:"At most so many." default:"20"`
 	JSON          bool   `name:"json" help:"Write JSON."`
 }
-
-// statuses are those that an order can have.
-var statuses = []string{"placed", "awaiting_payment", "capturing", "confirmed", "rejected", "expired", "cancelled", "paid_late", "refunded", "partly_refunded"}
 
 // orderRow is one order as the staff API lists it.
 type orderRow struct {
@@ -44,8 +41,8 @@ func (c *listOrders) Validate() error {
 	if c.Limit < 1 {
 		return fmt.Errorf("--limit %d: want 1 or more", c.Limit)
 	}
-	if c.Status != "" && !slices.Contains(statuses, c.Status) { // the shop would find no orders, as if there were none
-		return fmt.Errorf("--status %s: there are %s", c.Status, strings.Join(statuses, ", "))
+	if all := orders.Statuses(); c.Status != "" && !slices.Contains(all, orders.Status(c.Status)) { // the shop would find no orders, as if there were none
+		return fmt.Errorf("--status %s: want one of %v", c.Status, all)
 	}
 	return nil
 }

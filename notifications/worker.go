@@ -182,7 +182,7 @@ func (s *Service) record(ctx context.Context, e events.Event, orderID string, re
 	holding, cancel := context.WithTimeout(ctx, s.claim())
 	defer cancel()
 	err := s.append(ctx, e, orderID, result)
-	for isAway(err) && pause(holding, recordAgain) {
+	for worker.IsInfrastructure(err) && worker.Pause(holding, recordAgain) {
 		err = s.append(ctx, e, orderID, result)
 	}
 	if err != nil {
@@ -191,22 +191,6 @@ func (s *Service) record(ctx context.Context, e events.Event, orderID string, re
 	}
 	s.known.Remove(messageID)
 	return nil
-}
-
-func isAway(err error) bool {
-	return errors.Is(err, log.ErrUnavailable) || errors.Is(err, log.ErrContention)
-}
-
-// pause waits and reports whether the time passed before ctx ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }
 
 // append states the result of a message, if it may still have one.

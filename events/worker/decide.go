@@ -76,7 +76,7 @@ func (d *decideLoop) handle(ctx, work context.Context, f *feed.Feed, batch []del
 			continue
 		}
 		d.log.Logger().Warn("decider waits", "worker", d.Name, "events", len(batch), "error", err)
-		if !sleep(ctx, wait) {
+		if !Pause(ctx, wait) {
 			return
 		}
 		wait = min(2*wait, 5*time.Second)
@@ -121,7 +121,7 @@ func (d *decideLoop) decide(ctx context.Context, batch []delivery) (int, error) 
 // settle sees one event to its end, given what became of its facts.
 func (d *decideLoop) settle(ctx context.Context, e decided, committed error) error {
 	switch {
-	case committed != nil && isInfrastructure(committed):
+	case committed != nil && IsInfrastructure(committed):
 		return committed
 	case committed != nil, e.err != nil:
 		// In a batch a refusal may come of states that were read at different moments. Alone it is final.
@@ -136,7 +136,7 @@ func (d *decideLoop) gather(tx *log.Tx, batch []delivery) ([]decided, error) {
 	for _, m := range batch {
 		mark := tx.Len()
 		unit, err := d.one(tx, m)
-		if err != nil && isInfrastructure(err) {
+		if err != nil && IsInfrastructure(err) {
 			return nil, err
 		}
 		if err != nil {
@@ -162,7 +162,7 @@ func (d *decideLoop) finish(tx *log.Tx) error {
 // oneByOne handles events that could not be summed up together: each is a batch of its own, so that only the one that is
 // the reason for it is parked. It returns how many were handled.
 func (d *decideLoop) oneByOne(ctx context.Context, batch []decided, because error) (int, error) {
-	if isInfrastructure(because) {
+	if IsInfrastructure(because) {
 		return 0, because
 	}
 	for i, e := range batch {
@@ -190,7 +190,7 @@ func (d *decideLoop) alone(ctx context.Context, m delivery) error {
 		}
 		return d.finish(tx)
 	})
-	if err != nil && !isInfrastructure(err) {
+	if err != nil && !IsInfrastructure(err) {
 		return d.park(ctx, m, err)
 	}
 	return err
@@ -198,16 +198,4 @@ func (d *decideLoop) alone(ctx context.Context, m delivery) error {
 
 func (d *decideLoop) park(ctx context.Context, m delivery, cause error) error {
 	return park(ctx, d.log, d.health, d.Source, m, cause)
-}
-
-// sleep waits and reports whether the time passed before ctx ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

@@ -38,7 +38,7 @@ func next(err error, attempt int, spread float64) (delay time.Duration, park boo
 	switch {
 	case errors.As(err, &o):
 		delay, park = o.delay, o.park
-	case isInfrastructure(err):
+	case IsInfrastructure(err):
 		delay = calendar[min(attempt, 5)-1]
 	case attempt > len(calendar):
 		return 0, true
@@ -48,8 +48,8 @@ func next(err error, attempt int, spread float64) (delay time.Duration, park boo
 	return delay + time.Duration(spread*float64(delay)/4), park
 }
 
-// isInfrastructure reports whether an error says nothing about the event: the log is away, or the process is stopping.
-func isInfrastructure(err error) bool {
+// IsInfrastructure reports whether an error says nothing about the event: the log is away, or the process is stopping.
+func IsInfrastructure(err error) bool {
 	return errors.Is(err, log.ErrUnavailable) || errors.Is(err, log.ErrContention) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
@@ -71,3 +71,15 @@ type panicError struct {
 }
 
 func (p *panicError) Error() string { return fmt.Sprintf("panic: %v at %s", p.value, p.frames) }
+
+// Pause waits and reports whether the time passed before ctx ended.
+func Pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

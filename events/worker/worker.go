@@ -80,7 +80,7 @@ func (w *Worker) Run(ctx context.Context) error {
 }
 
 func (w *Worker) sweep(ctx context.Context, s Sweep) error {
-	for sleep(ctx, s.Every) {
+	for Pause(ctx, s.Every) {
 		crash.In(s.Name, "sweep.begun")
 		if err := s.Run(ctx); err != nil && ctx.Err() == nil {
 			w.log.Logger().Warn("sweep", "name", s.Name, "error", err)

@@ -1,6 +1,7 @@
 package log
 
 import (
+	"context"
 	"errors"
 
 	"github.com/nats-io/nats.go"
@@ -76,4 +77,13 @@ func classify(err error) error {
 		return err
 	}
 	return errors.Join(errRefused, err)
+}
+
+// IsPassing reports whether an error of the broker, or of the way to it, says "not now" rather than "no". Too few peers is
+// what a cluster says whose other brokers are still on their way.
+func IsPassing(err error) bool {
+	var refused *jetstream.APIError
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) ||
+		errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrDisconnected) ||
+		errors.As(err, &refused) && (refused.Code == 503 || refused.ErrorCode == codeNoSuitablePeers)
 }

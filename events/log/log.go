@@ -70,7 +70,8 @@ type Log struct {
 	highest    *highest
 
 	mu    sync.Mutex
-	moved time.Time // when the connection was last taken to another broker, or first opened
+	moved time.Time     // when the connection was last taken to another broker, or first opened
+	rest  time.Duration // before it is taken to the next
 }
 
 // entry is a remembered state and the sequence of the last event in it.
@@ -102,7 +103,7 @@ func Open(ctx context.Context, conn *nats.Conn, config Config) (*Log, error) {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	l := &Log{config: config, conn: conn, js: js, streams: streams, cache: cache,
-		committers: map[string]*committer{}, metrics: newMetrics(config.Registerer), highest: newHighest(), moved: time.Now()}
+		committers: map[string]*committer{}, metrics: newMetrics(config.Registerer), highest: newHighest(), moved: config.Now(), rest: moveEvery}
 	if l.reads, err = l.readable(ctx); err != nil {
 		return nil, err
 	}
@@ -112,22 +113,30 @@ func Open(ctx context.Context, conn *nats.Conn, config Config) (*Log, error) {
 	return l, nil
 }
 
-// When the connection is taken elsewhere, and how often at most.
+// When the connection is taken elsewhere: the first time after moveAfter without an answer, then after rests that grow as
+// long as that does not help, from moveEvery to rarely. Each move costs everybody in this process what was on the way.
 const (
 	moveAfter = 2 * time.Second
 	moveEvery = 3 * time.Second
+	rarely    = 30 * time.Second
 )
 
 // LookElsewhere takes the connection to another broker of the cluster, if there is one, for somebody whom this one has
 // not served for a while. It may be cut off from the others: then it has no majority, and will not for as long as that
-// lasts, but it goes on talking to its clients.
+// lasts, but it goes on talking to its clients. One that is merely slow, as its whole cluster may be, serves nobody whose
+// connection is taken away every few seconds: hence the rests. A connection that is being made already is left alone.
 func (l *Log) LookElsewhere() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.conn.Servers()) < 2 || time.Since(l.moved) < moveEvery {
+	now := l.Now()
+	still := now.Sub(l.moved)
+	if len(l.conn.Servers()) < 2 || !l.conn.IsConnected() || still < l.rest {
 		return
 	}
-	l.moved = time.Now()
+	l.moved, l.rest = now, min(2*l.rest, rarely)
+	if still > 2*rarely { // the last move helped
+		l.rest = moveEvery
+	}
 	l.config.Logger.Warn("the broker is of no use: trying another", "broker", l.conn.ConnectedServerName())
 	if err := l.conn.ForceReconnect(); err != nil {
 		l.config.Logger.Warn("try another broker", "error", err)

@@ -158,7 +158,7 @@ func (l *Log) askFor(ctx context.Context, patience time.Duration, question func(
 		asking, cancel := context.WithDeadline(ctx, earlier(deadline, time.Now().Add(oneTry)))
 		err := question(asking)
 		cancel()
-		if err == nil || !passing(err) || ctx.Err() != nil || time.Now().Add(wait).After(deadline) {
+		if err == nil || !IsPassing(err) || ctx.Err() != nil || time.Now().Add(wait).After(deadline) {
 			return err
 		}
 		if time.Since(began) > moveAfter {

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events"
@@ -56,7 +55,7 @@ func ensureStreams(ctx context.Context, js jetstream.JetStream, wanted []jetstre
 	streams, deadline := make(map[string]jetstream.Stream, len(wanted)), time.Now().Add(openPatience)
 	for _, config := range wanted {
 		stream, err := openStream(ctx, js, config)
-		for err != nil && passing(err) && time.Now().Before(deadline) {
+		for err != nil && IsPassing(err) && time.Now().Before(deadline) {
 			select {
 			case <-ctx.Done():
 				return nil, fmt.Errorf("open stream %s: %w", config.Name, err)
@@ -107,14 +106,6 @@ func (l *Log) readable(ctx context.Context) (map[string]jetstream.Stream, error)
 		reads[name] = stream
 	}
 	return reads, nil
-}
-
-// passing reports whether an error says "not now" rather than "no". Too few peers is what a cluster says whose other
-// brokers are still on their way.
-func passing(err error) bool {
-	var refused *jetstream.APIError
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrReconnectBufExceeded) ||
-		errors.As(err, &refused) && (refused.Code == 503 || refused.ErrorCode == codeNoSuitablePeers)
 }
 
 // defaults are the values that the broker fills in for a field that a configuration leaves out.

@@ -3,10 +3,12 @@
 package process_test
 
 import (
+	"errors"
 	"os"
 	"testing"
 	"time"
 
+	"tillstream/cmd/internal/processtest"
 	"tillstream/events"
 	"tillstream/events/log"
 )
@@ -73,9 +75,13 @@ func TestABrokerThatIsCutOffTellsNothingOld(t *testing.T) {
 	follower.Isolate(false)
 	tr.sells(t, 20)
 	id := tr.newest()
-	if n, _, err := placed.Read(t.Context(), reader, id); n != 1 || err != nil {
-		t.Errorf("the newest order reads as %d events, %v", n, err)
-	}
+	processtest.WaitFor(t, "the newest order is read", time.Minute, func() bool {
+		n, _, err := placed.Read(t.Context(), reader, id)
+		if (n != 1 || err != nil) && !errors.Is(err, log.ErrUnavailable) {
+			t.Fatalf("the newest order reads as %d events, %v", n, err)
+		}
+		return err == nil
+	})
 	follower.Rejoin()
 	tr.whole(t)
 	tr.closes(t)

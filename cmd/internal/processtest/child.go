@@ -56,8 +56,11 @@ func Start(t testing.TB, c Command) *Child {
 	return started
 }
 
-// transcript is what a process said. It is told after the test has failed, so that the test's own words come first:
-// a cluster of brokers says some hundred lines before anything happens.
+// told is how many of a process's last lines are told of it. The rest is seen with -v.
+const told = 15
+
+// transcript is what a process said. Its end is told after the test has failed, so that the test's own words come first
+// and are not lost among those of others: a cluster of brokers says some hundred lines before anything happens.
 type transcript struct {
 	name string
 
@@ -74,7 +77,9 @@ func (s *transcript) add(line string) {
 func (s *transcript) tell(t testing.TB) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, line := range s.lines {
+	untold := max(0, len(s.lines)-told)
+	fmt.Fprintf(t.Output(), "[%s] (%d earlier lines)\n", s.name, untold)
+	for _, line := range s.lines[untold:] {
 		fmt.Fprintf(t.Output(), "[%s] %s\n", s.name, line)
 	}
 }

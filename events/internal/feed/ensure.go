@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events/log"
@@ -23,7 +22,7 @@ func ensurePatiently(ctx context.Context, l *log.Log, config Config) (jetstream.
 	deadline := time.Now().Add(openPatience)
 	for {
 		consumer, err := ensure(ctx, l, config)
-		if err == nil || !passing(err) || time.Now().After(deadline) {
+		if err == nil || !log.IsPassing(err) || time.Now().After(deadline) {
 			return consumer, err
 		}
 		select {
@@ -32,16 +31,6 @@ func ensurePatiently(ctx context.Context, l *log.Log, config Config) (jetstream.
 		case <-time.After(openAgain):
 		}
 	}
-}
-
-// codeNoSuitablePeers is what a cluster says whose other brokers are still on their way (nats-server/server/errors.json).
-const codeNoSuitablePeers = 10005
-
-// passing reports whether an error says "not now" rather than "no".
-func passing(err error) bool {
-	var refused *jetstream.APIError
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrReconnectBufExceeded) ||
-		errors.As(err, &refused) && (refused.Code == 503 || refused.ErrorCode == codeNoSuitablePeers)
 }
 
 func ensure(ctx context.Context, l *log.Log, config Config) (jetstream.Consumer, error) {

@@ -312,7 +312,7 @@ func (f *Feed) reopen(ctx context.Context) {
 			return
 		}
 		f.log.Logger().Warn("cannot reopen consumer", "consumer", f.config.Name, "error", err)
-		if passing(err) {
+		if log.IsPassing(err) {
 			f.log.LookElsewhere()
 		}
 	}

@@ -22,6 +22,10 @@ type Decider struct {
 // maxEvents is how many events one transaction handles. A hold of two lines is three facts, so more would not fit a batch.
 const maxEvents = 500
 
+// longestGathering bounds how long a transaction gathers facts. Where every state takes the broker long to read, smaller
+// transactions get somewhere; large ones are given up, or delivered again, before they are full.
+const longestGathering = time.Second
+
 type decideLoop struct {
 	Decider
 	log    *log.Log
@@ -130,17 +134,24 @@ func (d *decideLoop) settle(ctx context.Context, e decided, committed error) err
 	return nil
 }
 
-// gather fills a transaction with the facts of as many events as fit. An event that fails leaves no fact behind.
+// gather fills a transaction with the facts of as many events as fit and are decided in time. An event that fails leaves
+// no fact behind. One for which the log is away ends the transaction: what was decided before it need not be again.
 func (d *decideLoop) gather(tx *log.Tx, batch []delivery) ([]decided, error) {
-	done := make([]decided, 0, len(batch))
+	done, enough := make([]decided, 0, len(batch)), time.Now().Add(longestGathering)
 	for _, m := range batch {
+		if len(done) > 0 && time.Now().After(enough) {
+			break
+		}
 		mark := tx.Len()
 		unit, err := d.one(tx, m)
-		if err != nil && IsInfrastructure(err) {
-			return nil, err
-		}
 		if err != nil {
 			tx.RollBack(mark)
+		}
+		if err != nil && IsInfrastructure(err) {
+			if len(done) == 0 {
+				return nil, err
+			}
+			break
 		}
 		if tx.Len() > log.MaxBatch {
 			tx.RollBack(mark)

@@ -78,7 +78,9 @@ func (s *transcript) tell(t testing.TB) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	untold := max(0, len(s.lines)-told)
-	fmt.Fprintf(t.Output(), "[%s] (%d earlier lines)\n", s.name, untold)
+	if untold > 0 {
+		fmt.Fprintf(t.Output(), "[%s] (%d earlier lines)\n", s.name, untold)
+	}
 	for _, line := range s.lines[untold:] {
 		fmt.Fprintf(t.Output(), "[%s] %s\n", s.name, line)
 	}

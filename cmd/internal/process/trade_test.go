@@ -235,24 +235,36 @@ func (tr *trade) closes(t *testing.T) {
 	tr.stop()
 	tr.buyers.Wait()
 	auditor := tr.join(t, "auditor")
-	var taken, done map[string]int
-	processtest.WaitFor(t, "every order is marked", time.Minute, func() bool {
-		taken, done = subjects(t, auditor, events.StreamOrders), subjects(t, auditor, events.StreamInventory)
-		return len(done) >= len(taken)
+	var wrong []string
+	defer func() {
+		for _, w := range wrong {
+			t.Error(w)
+		}
+	}()
+	var taken map[string]int
+	processtest.WaitFor(t, "the log holds what was promised", time.Minute, func() bool {
+		taken = subjects(t, auditor, events.StreamOrders)
+		wrong = tr.differences(taken, subjects(t, auditor, events.StreamInventory))
+		return len(wrong) == 0
 	})
+	tr.tellMarks(t, auditor)
+	t.Logf("%d orders promised, %d in the log", len(tr.promised), len(taken))
+}
+
+// differences compares the number of messages of each order and each mark with what was promised.
+func (tr *trade) differences(taken, marked map[string]int) (wrong []string) {
 	for _, id := range tr.promised {
 		if taken[events.PrefixOrder+id] == 0 {
-			t.Errorf("order %s was promised and is lost", id)
+			wrong = append(wrong, fmt.Sprintf("order %s was promised and is lost", id))
 		}
 	}
 	for subject, n := range taken {
-		marks := done[events.PrefixReservation+strings.TrimPrefix(subject, events.PrefixOrder)]
+		marks := marked[events.PrefixReservation+strings.TrimPrefix(subject, events.PrefixOrder)]
 		if n != 1 || marks != 1 {
-			t.Errorf("%s was stored %d times and marked %d times, want once each", subject, n, marks)
+			wrong = append(wrong, fmt.Sprintf("%s was stored %d times and marked %d times, want once each", subject, n, marks))
 		}
 	}
-	tr.tellMarks(t, auditor)
-	t.Logf("%d orders promised, %d in the log", len(tr.promised), len(taken))
+	return wrong
 }
 
 // tellMarks says how long the worker stood still after each fault: the longest time between the decisions that it made.

@@ -24,10 +24,7 @@ func main() {
 	if err == nil {
 		err = Run(ctx, config, logger, os.Stdout)
 	}
-	if err != nil {
-		logger.Error("stopped", "error", err)
-		os.Exit(1)
-	}
+	process.End(ctx, logger, err)
 }
 
 // tuneRuntime suits a process whose threads mostly wait for the disk, unless the environment says otherwise.

@@ -34,10 +34,7 @@ func main() {
 	ctx, cancel := process.UntilSignal(os.Stderr)
 	defer cancel()
 	logger := process.Logger(os.Stderr, s.LogLevel, s.LogJSON).With("process", "storefront")
-	if err := run(ctx, s, logger, os.Stdout); err != nil {
-		logger.Error("stopped", "error", err)
-		os.Exit(1)
-	}
+	process.End(ctx, logger, run(ctx, s, logger, os.Stdout))
 }
 
 func run(ctx context.Context, s settings, logger *slog.Logger, out io.Writer) error {

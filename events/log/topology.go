@@ -58,7 +58,7 @@ func ensureStreams(ctx context.Context, js jetstream.JetStream, wanted []jetstre
 		for err != nil && IsPassing(err) && time.Now().Before(deadline) {
 			select {
 			case <-ctx.Done():
-				return nil, fmt.Errorf("open stream %s: %w", config.Name, err)
+				return nil, fmt.Errorf("open stream %s: %w", config.Name, ctx.Err())
 			case <-time.After(openAgain):
 				stream, err = openStream(ctx, js, config)
 			}

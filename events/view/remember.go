@@ -97,6 +97,9 @@ func (r *Rememberer) feedConfig() feed.Config {
 // Run remembers until ctx ends; what was gathered by then is still written.
 func (r *Rememberer) Run(ctx context.Context) error {
 	f, err := feed.Open(ctx, r.log, r.feedConfig())
+	if err != nil && ctx.Err() != nil {
+		return nil // stopped before the broker had opened it
+	}
 	if err != nil {
 		return err
 	}

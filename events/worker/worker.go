@@ -71,7 +71,12 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
 	for _, l := range w.loops {
-		group.Go(func() error { return l.run(ctx, work) })
+		group.Go(func() error {
+			if err := l.run(ctx, work); ctx.Err() == nil {
+				return err
+			}
+			return nil // what it was asked to stop amid, such as the opening of its consumer, did not fail
+		})
 	}
 	for _, s := range w.config.Sweeps {
 		group.Go(func() error { return w.sweep(ctx, s) })

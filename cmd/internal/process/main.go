@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -58,10 +59,17 @@ func Main(name, description string, settings any, common *Settings, build func(E
 	if err == nil {
 		err = Run(ctx, name, *common, logger, os.Stdout, build)
 	}
-	if err != nil {
-		logger.Error("stopped", "error", err)
-		os.Exit(1)
+	End(ctx, logger, err)
+}
+
+// End says why a process ends and ends it, with status 1, unless it ends as it was asked to by ctx. To be asked while it
+// was still waiting for others is no failure of its own.
+func End(ctx context.Context, logger *slog.Logger, err error) {
+	if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return
 	}
+	logger.Error("stopped", "error", err)
+	os.Exit(1)
 }
 
 // Run runs one domain until ctx ends. It says on out where it listens, once it is ready.

@@ -59,7 +59,7 @@ func Connect(ctx context.Context, url, name string, logger *slog.Logger) (*nats.
 		logger.Warn("waiting for the broker", "url", address.Redacted(url), "error", err)
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("connect to NATS at %s: %w", address.Redacted(url), err)
+			return nil, fmt.Errorf("connect to NATS at %s: %w", address.Redacted(url), ctx.Err())
 		case <-time.After(time.Second):
 		}
 	}

@@ -27,7 +27,7 @@ func ensurePatiently(ctx context.Context, l *log.Log, config Config) (jetstream.
 		}
 		select {
 		case <-ctx.Done():
-			return nil, err
+			return nil, fmt.Errorf("open consumer %s: %w", config.Name, ctx.Err())
 		case <-time.After(openAgain):
 		}
 	}

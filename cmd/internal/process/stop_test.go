@@ -1,0 +1,36 @@
+//go:build unix
+
+package process_test
+
+import (
+	"net"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"tillstream/cmd/internal/fleet"
+	"tillstream/cmd/internal/processtest"
+)
+
+// Row 59 of the fault matrix, before there is any load: a deployment that is called off while its processes wait for the
+// broker has not failed.
+func TestAWorkerIsStoppedWhileItWaitsForItsBroker(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes calls, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	if err := silent.(*net.TCPListener).SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(processtest.Build(t, "tillstream/cmd/inventory"), "inventory")
+	env := fleet.NewSettings().Env("nats://"+silent.Addr().String(), "mongodb://127.0.0.1:1/shop")
+	worker := processtest.Start(t, processtest.Command{Name: "inventory", Path: path, Env: append(env, "HTTP_ADDR=127.0.0.1:0")})
+	conn, err := silent.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	worker.Stop(t, 30*time.Second)
+}

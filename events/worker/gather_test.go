@@ -41,7 +41,8 @@ func TestWhatIsDecidedIsKeptWhenTheLogGoesAway(t *testing.T) {
 	expect(t, l, events.StreamInventory, "inventory.reservations.*", 3)
 }
 
-// Row 13 of the fault matrix, for a worker on a cluster that takes long for each question: after a second the first events need not wait for the last.
+// Row 13 of the fault matrix, for a worker on a cluster that takes long for each question: after a second the first events
+// need not wait for the last.
 func TestASlowLogMakesSmallTransactions(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)

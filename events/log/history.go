@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // highest remembers how far this process has seen its streams committed.
@@ -77,16 +79,41 @@ func (l *Log) Watch(ctx context.Context) error {
 	}
 }
 
+// A leader that is cut off from its cluster goes on as such until it notices: it looks every 10 s whether it has heard of
+// the others in the last 10 s (nats-server/server/raft.go, lostQuorumCheck and lostQuorumInterval).
+const (
+	oldLeaders = 30 * time.Second
+	askAnother = time.Second
+)
+
 // lookBack compares every stream with what this process has seen. One that does not answer is compared at the next
 // append.
 func (l *Log) lookBack(ctx context.Context) {
 	for name, stream := range l.streams {
 		seen := l.highest.of(name)
-		info, err := stream.Info(ctx)
+		last, err := l.end(ctx, stream, seen)
 		if err != nil {
 			l.config.Logger.Warn("cannot tell whether the log is what it was", "stream", name, "error", err)
 			continue
 		}
-		l.highest.stands(name, seen, info.State.LastSeq)
+		l.highest.stands(name, seen, last)
+	}
+}
+
+// end asks where a stream ends. Of several copies the one that answers may be cut off and old, so a cluster that seems to
+// have forgotten something is asked until it must have noticed that. Nothing is lost meanwhile: what is appended to a log
+// that did forget is told by its sequence.
+func (l *Log) end(ctx context.Context, stream jetstream.Stream, seen uint64) (last uint64, err error) {
+	for enough := time.Now().Add(oldLeaders); ; {
+		info, err := stream.Info(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if info.State.LastSeq >= seen || l.config.Replicas == 1 || time.Now().After(enough) {
+			return info.State.LastSeq, nil
+		}
+		if err := pause(ctx, askAnother); err != nil {
+			return 0, err
+		}
 	}
 }

@@ -3,6 +3,7 @@
 package process_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"testing"
@@ -65,10 +66,7 @@ func TestABrokerThatIsCutOffTellsNothingOld(t *testing.T) {
 	t.Parallel()
 	tr := startTrade(t)
 	leader := tr.leader(t, events.StreamOrders)
-	follower := tr.cluster.Nodes[0]
-	if follower == leader {
-		follower = tr.cluster.Nodes[1]
-	}
+	follower := tr.follower(leader)
 	tr.moveTo(t, leader)
 	reader := tr.join(t, "reader")
 	connect(t, reader, follower)
@@ -84,6 +82,29 @@ func TestABrokerThatIsCutOffTellsNothingOld(t *testing.T) {
 	})
 	follower.Rejoin()
 	tr.whole(t)
+	tr.closes(t)
+}
+
+// Row 13 of the fault matrix, for a process whose connection is taken to a broker that is cut off, and for some seconds
+// goes on as the leader that it was: what it does not know was not forgotten.
+func TestABrokerThatIsCutOffHasForgottenNothing(t *testing.T) {
+	t.Parallel()
+	tr := startTrade(t)
+	leader := tr.leader(t, events.StreamOrders)
+	tr.moveTo(t, tr.follower(leader))
+	ctx, cancel := context.WithCancel(t.Context())
+	watched := make(chan error, 1)
+	go func() { watched <- tr.counter.Watch(ctx) }()
+	leader.Isolate(false)
+	tr.sells(t, 20)
+	connect(t, tr.counter, leader)
+	tr.sells(t, 20) // by another way again
+	leader.Rejoin()
+	tr.whole(t)
+	cancel()
+	if err := <-watched; err != nil {
+		t.Error(err)
+	}
 	tr.closes(t)
 }
 

@@ -172,6 +172,14 @@ func (tr *trade) leader(t *testing.T, stream string) *processtest.Node {
 	return tr.cluster.Node(t, name)
 }
 
+// follower is a node that does not lead where another does.
+func (tr *trade) follower(leader *processtest.Node) *processtest.Node {
+	if tr.cluster.Nodes[0] == leader {
+		return tr.cluster.Nodes[1]
+	}
+	return tr.cluster.Nodes[0]
+}
+
 // stalled is the longest time without an order since the last call, and starts to measure anew.
 func (tr *trade) stalled() (stall time.Duration, refusals int) {
 	tr.mu.Lock()

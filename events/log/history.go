@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // highest remembers how far this process has seen its streams committed.
@@ -89,9 +88,9 @@ const (
 // lookBack compares every stream with what this process has seen. One that does not answer is compared at the next
 // append.
 func (l *Log) lookBack(ctx context.Context) {
-	for name, stream := range l.streams {
+	for name := range l.streams {
 		seen := l.highest.of(name)
-		last, err := l.end(ctx, stream, seen)
+		last, err := l.End(ctx, name, seen)
 		if err != nil {
 			l.config.Logger.Warn("cannot tell whether the log is what it was", "stream", name, "error", err)
 			continue
@@ -100,20 +99,29 @@ func (l *Log) lookBack(ctx context.Context) {
 	}
 }
 
-// end asks where a stream ends. Of several copies the one that answers may be cut off and old, so a cluster that seems to
-// have forgotten something is asked until it must have noticed that. Nothing is lost meanwhile: what is appended to a log
-// that did forget is told by its sequence.
-func (l *Log) end(ctx context.Context, stream jetstream.Stream, seen uint64) (last uint64, err error) {
+// End returns the sequence at which a stream ends, of which it is known that it reached seen. Of several copies the one
+// that answers may be cut off and old, so a cluster that seems to have forgotten something is asked until it must have
+// noticed that, for up to half a minute. Nothing is lost meanwhile: what is appended to a log that did forget is told by
+// its sequence.
+func (l *Log) End(ctx context.Context, stream string, seen uint64) (last uint64, err error) {
+	s, err := l.Stream(stream)
+	if err != nil {
+		return 0, err
+	}
 	for enough := time.Now().Add(oldLeaders); ; {
-		info, err := stream.Info(ctx)
+		info, err := s.Info(ctx)
 		if err != nil {
-			return 0, err
+			return 0, fmt.Errorf("look at stream %s: %w", stream, err)
 		}
 		if info.State.LastSeq >= seen || l.config.Replicas == 1 || time.Now().After(enough) {
 			return info.State.LastSeq, nil
 		}
-		if err := pause(ctx, askAnother); err != nil {
-			return 0, err
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-l.highest.gone: // an append was told so
+			return info.State.LastSeq, nil
+		case <-time.After(askAnother):
 		}
 	}
 }

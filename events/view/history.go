@@ -22,16 +22,16 @@ func (r *Rememberer) CheckHistory(ctx context.Context) error {
 	if head.Last == 0 {
 		return nil
 	}
-	stream, err := r.log.Stream(r.view.Stream)
+	last, err := r.log.End(ctx, r.view.Stream, head.Last)
 	if err != nil {
 		return err
 	}
-	info, err := stream.Info(ctx)
-	if err != nil {
-		return fmt.Errorf("look at stream %s: %w", r.view.Stream, err)
-	}
-	if last := info.State.LastSeq; last < head.Last {
+	if last < head.Last {
 		return fmt.Errorf("%w: stream %s ends at %d, its archive knows events up to %d", log.ErrWentBack, r.view.Stream, last, head.Last)
+	}
+	stream, err := r.log.Stream(r.view.Stream)
+	if err != nil {
+		return err
 	}
 	message, err := stream.GetMsg(ctx, head.Last)
 	if err != nil {

@@ -3,8 +3,16 @@ package log
 import (
 	"context"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
+
+// Fits tells whether one more request may join a group of one, each of a single message.
+func Fits(first, second *nats.Msg) bool {
+	g := newGroup(nil, 0)
+	g.add(&request{messages: []*nats.Msg{first}})
+	return g.fits(&request{messages: []*nats.Msg{second}})
+}
 
 // LookBack compares the log with what this process has seen of it, as when the connection has come back. What a stream
 // says of itself arrives late: meanwhile runs in between.

@@ -140,9 +140,7 @@ func TestLostAnswersToCancellationAndRefund(t *testing.T) {
 	if got, _ := w.ask("refunds?payment_intent="+p.PaymentIntent, nil)["data"].([]any); len(got) != 1 {
 		t.Errorf("%d refunds at Stripe", len(got))
 	}
-	if parked := w.parked(); len(parked) != 0 {
-		t.Errorf("parked: %+v", parked)
-	}
+	w.nothingParked()
 }
 
 // The process died between Stripe's answer and the log; before it is back, the shopper's bank has answered and the
@@ -216,9 +214,7 @@ func TestBusyStripeIsAskedAgainUnderTheSameKey(t *testing.T) {
 					t.Errorf("key %q", key)
 				}
 			}
-			if parked := w.parked(); len(parked) != 0 {
-				t.Errorf("parked: %+v", parked)
-			}
+			w.nothingParked()
 		})
 	}
 }
@@ -249,9 +245,7 @@ func TestIntentThatCameTooLateIsCancelled(t *testing.T) {
 	}
 	bridge.searchable.Store(true)
 	w.until("the intent is cancelled", func() bool { return w.payment(orderID).CancelledIntent })
-	if in := w.ask("payment_intents/"+w.payment(orderID).PaymentIntent, nil); in["status"] != "canceled" {
-		t.Errorf("at Stripe it is %v", in["status"])
-	}
+	w.cancelledAtStripe(w.payment(orderID).PaymentIntent)
 }
 
 // late is a Stripe whose search is away for a while.

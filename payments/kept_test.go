@@ -34,12 +34,8 @@ func cancelWhileThinking(t *testing.T, looks int64) {
 	w.pay(p, "pm_card_visa")
 	w.say(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID}, By: "shopper"})
 	w.until("it is cancelled or set aside", func() bool { return w.payment(orderID).Cancelled || len(w.parked()) > 0 })
-	if parked := w.parked(); len(parked) != 0 {
-		t.Errorf("parked: %s", parked[0].Error)
-	}
-	if in := w.ask("payment_intents/"+p.PaymentIntent, nil); in["status"] != "canceled" {
-		t.Errorf("at Stripe it is %v", in["status"])
-	}
+	w.nothingParked()
+	w.cancelledAtStripe(p.PaymentIntent)
 }
 
 // keepsRefusal refuses the first key that something is asked under, and repeats that for as long as it is asked, as

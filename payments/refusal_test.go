@@ -38,12 +38,8 @@ func TestRefusedOnceAfterOtherTroubleIsAskedAgain(t *testing.T) {
 	bridge.answered = func() { w.pay(p, "pm_card_visa") }
 	w.say(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID}, By: "shopper"})
 	w.until("it is cancelled or parked", func() bool { return w.payment(orderID).CancelledIntent || len(w.parked()) > 0 })
-	if parked := w.parked(); len(parked) != 0 {
-		t.Errorf("parked because %q", parked[0].Error)
-	}
-	if in := w.ask("payment_intents/"+p.PaymentIntent, nil); in["status"] != "canceled" {
-		t.Errorf("at Stripe it is %v", in["status"])
-	}
+	w.nothingParked()
+	w.cancelledAtStripe(p.PaymentIntent)
 }
 
 // stubborn is a Stripe that refuses every cancellation of an intent that has not ended.

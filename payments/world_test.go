@@ -322,3 +322,19 @@ func (w *world) parked() []events.EventParked {
 	}
 	return parked
 }
+
+// nothingParked expects that everything could be handled.
+func (w *world) nothingParked() {
+	w.t.Helper()
+	for _, p := range w.parked() {
+		w.t.Errorf("parked because %q: %+v", p.Error, p)
+	}
+}
+
+// cancelledAtStripe expects that an intent blocks no money any more.
+func (w *world) cancelledAtStripe(intent string) {
+	w.t.Helper()
+	if in := w.ask("payment_intents/"+intent, nil); in["status"] != "canceled" {
+		w.t.Errorf("at Stripe %s is %v", intent, in["status"])
+	}
+}

@@ -41,7 +41,7 @@ func (c *listOrders) Validate() error {
 	if c.Limit < 1 {
 		return fmt.Errorf("--limit %d: want 1 or more", c.Limit)
 	}
-	if all := orders.Statuses(); c.Status != "" && !slices.Contains(all, orders.Status(c.Status)) { // the shop would find no orders, as if there were none
+	if all := orders.Statuses(); c.Status != "" && !slices.Contains(all, orders.Status(c.Status)) {
 		return fmt.Errorf("--status %s: want one of %v", c.Status, all)
 	}
 	return nil

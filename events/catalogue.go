@@ -73,8 +73,9 @@ var catalogue = index(
 	define[MessageFailed](1, nil),
 	define[MessageUnknown](1, nil),
 
-	define[OrdersDue](1, nil),
-	define[EventParked](1, nil),
+	define[LanePaused](1, nil),
+	define[LaneResumed](1, nil),
+	define[DeadLettered](1, nil),
 )
 
 func index(definitions ...Definition) map[string]Definition {

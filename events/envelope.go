@@ -10,9 +10,9 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Errors of [Decode]. The worker parks what fails with any of them.
+// Errors of [Decode]. A message that fails with any of them becomes a dead letter.
 var (
-	// ErrNotAnEvent is returned when a message lacks the CloudEvents headers: nobody of ours wrote it.
+	// ErrNotAnEvent is returned when a message lacks the CloudEvents headers: the shop did not write it.
 	ErrNotAnEvent = errors.New("not an event")
 	// ErrUnknownType is returned when the catalogue has no such type.
 	ErrUnknownType = errors.New("unknown event type")
@@ -31,6 +31,7 @@ const (
 	HeaderSource        = "ce-source"
 	HeaderTime          = "ce-time"
 	HeaderVersion       = "ce-dataversion"
+	HeaderRevision      = "ce-revision"
 	HeaderCorrelationID = "ce-correlationid"
 	HeaderCausationID   = "ce-causationid"
 	HeaderTraceParent   = "traceparent"
@@ -53,9 +54,10 @@ type Event struct {
 	CausationID   string    // id of the event that caused it, if any
 	TraceParent   string    // W3C trace context, if any
 
-	Stream   string // where it stands in the log; empty while it is only being decided
+	Revision uint64 // number among the events of its entity, from 1; 0 when it belongs to none
+
 	Subject  string
-	Sequence uint64
+	Sequence uint64 // in the log; 0 while it is only being decided
 
 	Payload Payload
 }
@@ -77,6 +79,9 @@ func Encode(e Event) (*nats.Msg, error) {
 	h.set(HeaderSource, e.Source)
 	h.set(HeaderTime, e.Time.UTC().Format(time.RFC3339Nano))
 	h.set(HeaderVersion, strconv.Itoa(def.Version))
+	if e.Revision > 0 {
+		h.set(HeaderRevision, strconv.FormatUint(e.Revision, 10))
+	}
 	h.setIfPresent(HeaderCorrelationID, e.CorrelationID)
 	h.setIfPresent(HeaderCausationID, e.CausationID)
 	h.setIfPresent(HeaderTraceParent, e.TraceParent)
@@ -84,9 +89,9 @@ func Encode(e Event) (*nats.Msg, error) {
 }
 
 // maxHeaders is how many an event has when it is sent: ours, what it expects, and the three of a batch.
-const maxHeaders = 13
+const maxHeaders = 14
 
-// headers builds a header whose values share one array, because an event has nine of one string each.
+// headers builds a header whose values share one array, because an event has ten of one string each.
 type headers struct {
 	header nats.Header
 	values []string
@@ -121,6 +126,11 @@ func DecodeEnvelope(subject string, header nats.Header) (Event, error) {
 	}
 	if e.Version, err = strconv.Atoi(first(header, HeaderVersion)); err != nil {
 		return e, fmt.Errorf("%w: %s: %w", ErrNotAnEvent, HeaderVersion, err)
+	}
+	if revision := first(header, HeaderRevision); revision != "" {
+		if e.Revision, err = strconv.ParseUint(revision, 10, 64); err != nil {
+			return e, fmt.Errorf("%w: %s: %w", ErrNotAnEvent, HeaderRevision, err)
+		}
 	}
 	return e, nil
 }

@@ -17,6 +17,7 @@ func expired() events.Event {
 		Time:          time.Date(2026, 11, 21, 9, 30, 0, 123456000, time.UTC),
 		CorrelationID: "order-1", CausationID: "0197e3a0-0000-7000-8000-000000000000",
 		TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+		Revision:    4,
 		Subject:     "payments.order-1",
 		Payload:     events.PaymentCancelled{OrderID: "order-1", PaymentIntent: "pi_1", Reason: "expired"},
 	}
@@ -34,7 +35,7 @@ func encode(t *testing.T, e events.Event) *nats.Msg {
 func TestEnvelopeRoundTrip(t *testing.T) {
 	t.Parallel()
 	bare := expired()
-	bare.CorrelationID, bare.CausationID, bare.TraceParent = "", "", ""
+	bare.CorrelationID, bare.CausationID, bare.TraceParent, bare.Revision = "", "", "", 0
 	for name, want := range map[string]events.Event{"Full": expired(), "Bare": bare} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -61,6 +62,7 @@ func TestEnvelopeOnTheWire(t *testing.T) {
 		"ce-source":        {"payments"},
 		"ce-time":          {"2026-11-21T09:30:00.123456Z"},
 		"ce-dataversion":   {"1"},
+		"ce-revision":      {"4"},
 		"ce-correlationid": {"order-1"},
 		"ce-causationid":   {"0197e3a0-0000-7000-8000-000000000000"},
 		"traceparent":      {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
@@ -95,6 +97,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"NoTime":         {func(m *nats.Msg) { delete(m.Header, events.HeaderTime) }, events.ErrNotAnEvent},
 		"BadTime":        {set(events.HeaderTime, "yesterday"), events.ErrNotAnEvent},
 		"NoVersion":      {func(m *nats.Msg) { delete(m.Header, events.HeaderVersion) }, events.ErrNotAnEvent},
+		"BadRevision":    {set(events.HeaderRevision, "first"), events.ErrNotAnEvent},
 		"EmptyHeader":    {func(m *nats.Msg) { m.Header[events.HeaderID] = []string{} }, events.ErrNotAnEvent},
 		"UnknownType":    {set(events.HeaderType, "payments.conjured"), events.ErrUnknownType},
 		"FutureVersion":  {set(events.HeaderVersion, "2"), events.ErrUnknownVersion},

@@ -2,13 +2,16 @@ package events_test
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"tillstream/events"
 )
 
-// Row 17 of the fault matrix: what is not one harmless subject token is refused before it gets near a subject.
+// Row 17 of the fault matrix: an id of the shop's own making is one subject token as it stands.
 func TestCheckID(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -44,5 +47,117 @@ func TestCheckID(t *testing.T) {
 				t.Errorf("the error repeats %d bytes of a hostile id", len(err.Error()))
 			}
 		})
+	}
+}
+
+// Row 17 of the fault matrix: people outside the shop make SKUs, and any printable text may be one. What cannot be read
+// aloud, or is too long, is refused before it gets near a subject.
+func TestCheckSKU(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		sku string
+		ok  bool
+	}{
+		"Plain":        {"85123A", true},
+		"Star":         {"*", true},
+		"Arrow":        {">", true},
+		"Dot":          {"a.b", true},
+		"Space":        {"a b", true},
+		"Slash":        {"a/b", true},
+		"Percent":      {"100%", true},
+		"Umlaut":       {"ä", true},
+		"Longest":      {strings.Repeat("語", 64), true},
+		"Empty":        {"", false},
+		"TooLong":      {strings.Repeat("語", 65), false},
+		"Huge":         {strings.Repeat("a", 5000), false},
+		"SpaceAtFirst": {" a", false},
+		"SpaceAtLast":  {"a ", false},
+		"NUL":          {"a\x00b", false},
+		"LineEnd":      {"a\n", false},
+		"HardSpace":    {"a\u00a0b", false},
+		"BadUnicode":   {"\xff", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := events.CheckSKU(c.sku)
+			if (err == nil) != c.ok {
+				t.Errorf("CheckSKU(%.80q) = %v, want ok %v", c.sku, err, c.ok)
+			}
+			if err != nil && !errors.Is(err, events.ErrBadID) {
+				t.Errorf("%v is not ErrBadID", err)
+			}
+			if _, subjectErr := events.Subject(events.PrefixItem, c.sku); (subjectErr == nil) != c.ok {
+				t.Errorf("Subject(%.80q) = %v, want ok %v", c.sku, subjectErr, c.ok)
+			}
+		})
+	}
+}
+
+// A subject is the prefix and one token, and says which id it was made of: two ids never share one.
+func TestASubjectIsOneTokenAndSaysWhoseItIs(t *testing.T) {
+	t.Parallel()
+	token := regexp.MustCompile(`^[A-Za-z0-9_%-]+$`)
+	rapid.Check(t, func(t *rapid.T) {
+		id := rapid.StringN(1, 64, -1).Filter(func(s string) bool { return events.CheckSKU(s) == nil }).Draw(t, "id")
+		subject, err := events.Subject(events.PrefixItem, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest, found := strings.CutPrefix(subject, events.PrefixItem)
+		if !found || !token.MatchString(rest) {
+			t.Fatalf("%q stands at %q, want one token behind %s", id, subject, events.PrefixItem)
+		}
+		if got, ok := events.IDOf(events.PrefixItem, subject); !ok || got != id {
+			t.Fatalf("%q is of %q, %v; want %q", subject, got, ok, id)
+		}
+	})
+}
+
+// A subject that [events.Subject] does not make names no entity: else one entity would have two subjects.
+func TestIDOfRefusesWhatSubjectDoesNotMake(t *testing.T) {
+	t.Parallel()
+	for name, token := range map[string]string{
+		"Nothing":        "",
+		"TwoTokens":      "a.b",
+		"NeedlessEscape": "%41",
+		"LowerCase":      "%2e",
+		"CutShort":       "a%2",
+		"NoHexadecimal":  "%GG",
+		"Unprintable":    "%00",
+		"BadUnicode":     "%FF",
+		"Unescaped":      "ä",
+		"TooLong":        strings.Repeat("a", 65),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if id, ok := events.IDOf(events.PrefixItem, events.PrefixItem+token); ok {
+				t.Errorf("%q is of %q", token, id)
+			}
+		})
+	}
+	if id, ok := events.IDOf(events.PrefixItem, events.PrefixStock+"a"); ok {
+		t.Errorf("a subject of another prefix is of %q", id)
+	}
+}
+
+// Each domain appends under its own prefixes: no subject of the shop has two writers.
+func TestNoTwoDomainsOwnOneSubject(t *testing.T) {
+	t.Parallel()
+	domains := []string{"orders", "inventory", "payments", "notifications", "ops"}
+	for _, subject := range events.ShopSubjects() {
+		var owners []string
+		for _, domain := range domains {
+			for _, prefix := range events.Owns(domain) {
+				if strings.HasPrefix(subject, prefix) {
+					owners = append(owners, domain)
+				}
+			}
+		}
+		if len(owners) != 1 {
+			t.Errorf("%s is owned by %v, want one domain", subject, owners)
+		}
+	}
+	if prefixes := events.Owns("stranger"); prefixes != nil {
+		t.Errorf("an unknown domain owns %v", prefixes)
 	}
 }

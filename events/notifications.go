@@ -2,7 +2,8 @@ package events
 
 import "github.com/go-json-experiment/json/jsontext"
 
-// MessageQueued: the customer is to be told something. Facts is what the template needs, frozen.
+// MessageQueued: the customer is to be told something. Facts is what the outcome decided, as the template needs it; what was
+// ordered is read from the order's [OrderPlaced] when the mail is written.
 type MessageQueued struct {
 	OrderID   string         `json:"order_id"`
 	MessageID string         `json:"message_id"` // the mail's Message-ID without brackets: stable, so that a repeat can be recognised

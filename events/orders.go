@@ -27,14 +27,15 @@ type Shortage struct {
 	Available int64  `json:"available"`
 }
 
-// Customer is whom the shop writes to about an order. Events that cause a mail carry it, so that nobody has to read back.
+// Customer is whom the shop writes to about an order. Events that cause a mail carry it.
 type Customer struct {
 	Email  string `json:"email"`
 	Name   string `json:"name"`
 	Locale string `json:"locale"` // BCP 47, such as "en" or "de-AT"
 }
 
-// OrderPlaced: the shopper has ordered, at these prices. Nothing is held yet.
+// OrderPlaced: the shopper has ordered, at these prices. Nothing is held yet. It is the first event of an order, and the
+// only one with its priced lines, its totals and its address: none of them changes later.
 type OrderPlaced struct {
 	OrderID     string      `json:"order_id"`
 	Number      string      `json:"number"` // what the customer quotes on the telephone
@@ -74,22 +75,17 @@ type OrderPaymentAccepted struct {
 // EventType implements [Payload].
 func (OrderPaymentAccepted) EventType() string { return "orders.payment_accepted" }
 
-// OrderOutcome is what an order's last events share: enough to write the mail.
+// OrderOutcome is what an order's last events share: which order it is, and whom to tell. What was ordered, at what price
+// and for which address stands in [OrderPlaced], the first event of the order, and is not repeated.
 type OrderOutcome struct {
-	OrderID  string      `json:"order_id"`
-	Number   string      `json:"number"`
-	Customer Customer    `json:"customer"`
-	Lines    []OrderLine `json:"lines"`
-	Subtotal Money       `json:"subtotal"`
-	Shipping Money       `json:"shipping"`
-	Tax      Money       `json:"tax"`
-	Total    Money       `json:"total"`
+	OrderID  string   `json:"order_id"`
+	Number   string   `json:"number"`
+	Customer Customer `json:"customer"`
 }
 
 // OrderConfirmed: paid; the held stock is sold.
 type OrderConfirmed struct {
 	OrderOutcome
-	ShipTo Address `json:"ship_to"`
 }
 
 // EventType implements [Payload].
@@ -129,7 +125,8 @@ type OrderCancelled struct {
 // EventType implements [Payload].
 func (OrderCancelled) EventType() string { return "orders.cancelled" }
 
-// OrderPaidLate: money arrived after expiry. The stock is to be held again; if it is gone the money goes back.
+// OrderPaidLate: money arrived after expiry. The stock is to be held again; if it is gone the money goes back. It names the
+// lines once more, because inventory holds them by this event alone.
 type OrderPaidLate struct {
 	OrderID string      `json:"order_id"`
 	Lines   []OrderLine `json:"lines"`

@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 }
 
 // notes is an entity that is folded from them, whatever version they have.
-var notes = log.Kind[[]string]{Stream: events.StreamOrders, Prefix: events.PrefixOrder,
-	Evolve: func(lines []string, e events.Event) ([]string, error) {
+var notes = log.Entity[[]string]{Prefix: events.PrefixOrder,
+	Apply: func(lines []string, e events.Event) ([]string, error) {
 		return append(append([]string(nil), lines...), e.Payload.(noteLeft).Lines...), nil
 	}}
 
@@ -43,9 +43,11 @@ func TestOldAndNewVersionsAreReadSideBySide(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
 	l := logtest.OpenOn(t, server)
+	revision := uint64(0)
 	say := func(version, body string) {
 		t.Helper()
-		msg, err := events.Encode(events.Event{ID: "note-" + body, Source: "test", Time: l.Now(), Subject: events.PrefixOrder + "n", Payload: noteLeft{}})
+		revision++
+		msg, err := events.Encode(events.Event{ID: "note-" + body, Source: "test", Time: l.Now(), Revision: revision, Subject: events.PrefixOrder + "n", Payload: noteLeft{}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,6 +76,7 @@ func TestOldAndNewVersionsAreReadSideBySide(t *testing.T) {
 	if diff := cmp.Diff([]string{"old", "new", "and longer", "old again", "new again"}, got); err != nil || diff != "" {
 		t.Fatalf("%v, want -, got +:\n%s", err, diff)
 	}
+	revision++ // that of "new again"
 	say("3", `{"from":"the future"}`)
 	if _, _, err := notes.Read(t.Context(), l, "n"); !errors.Is(err, log.ErrUnreadable) || !errors.Is(err, events.ErrUnknownVersion) {
 		t.Errorf("a version of the future: %v", err)

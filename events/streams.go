@@ -1,25 +1,42 @@
 package events
 
-// The streams of the log, one per domain, and the subject prefix of each entity. A subject is prefix + id.
+// The streams of the shop. StreamShop holds every fact in one order, so a sequence number is a consistent cut of the shop.
 const (
-	StreamOrders        = "ORDERS"
-	StreamInventory     = "INVENTORY"
-	StreamPayments      = "PAYMENTS"
-	StreamNotifications = "NOTIFICATIONS"
-	StreamTimers        = "TIMERS"
-	StreamParked        = "PARKED"
+	StreamShop        = "SHOP"
+	StreamDeadLetters = "DEADLETTERS"
+)
 
+// The subject prefix of each entity. A subject is prefix + token: see [Subject].
+const (
 	PrefixOrder        = "orders."
 	PrefixItem         = "inventory.items."
 	PrefixStock        = "inventory.stock."
 	PrefixReservation  = "inventory.reservations."
 	PrefixPayment      = "payments."
 	PrefixNotification = "notifications."
-	PrefixTimer        = "timers.set."
-	PrefixTimerFired   = "timers.fired."
-	PrefixParked       = "parked."
+	PrefixLane         = "ops.lanes."
+	PrefixDeadLetter   = "deadletters."
 
-	// SubjectWebhooks holds Stripe's events as received. It lies beside the payments, not among them: an order id
-	// is never "webhooks", because order ids are UUIDs.
+	// SubjectWebhooks holds the events of Stripe that belong to no payment of the shop. An order id is never "webhooks",
+	// because order ids are UUIDs.
 	SubjectWebhooks = "payments.webhooks"
 )
+
+// owners says under which prefixes each domain appends. No other domain may append there: one writer per subject is what
+// makes the expectations of an append meaningful, and what the permissions of the broker enforce in production.
+var owners = map[string][]string{
+	"orders":        {"orders.", "customers."},
+	"inventory":     {"inventory."},
+	"payments":      {"payments."},
+	"notifications": {"notifications."},
+	"ops":           {"ops."},
+}
+
+// Owns returns the prefixes under which a domain appends, nil for an unknown domain.
+func Owns(domain string) []string { return owners[domain] }
+
+// ShopSubjects are the subjects of StreamShop.
+func ShopSubjects() []string {
+	return []string{"orders.*", "customers.*", "inventory.items.*", "inventory.stock.*", "inventory.reservations.*",
+		"payments.*", "notifications.*", "ops.>"}
+}

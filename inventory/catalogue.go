@@ -1,17 +1,16 @@
 package inventory
 
 import (
-	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"tillstream/events"
 	"tillstream/events/log"
+	"tillstream/events/worker"
 )
 
 var (
@@ -41,7 +40,6 @@ type catalogue struct {
 	sorted    []*row // by key, once loaded
 	available map[string]int64
 	loaded    bool
-	broken    error // why the tail ended last, until it is back
 }
 
 // row is an item with what searching and sorting need, worked out once.
@@ -55,37 +53,25 @@ func newCatalogue() *catalogue {
 	return &catalogue{rows: map[string]*row{}, available: map[string]int64{}}
 }
 
-// Run keeps the catalogue up to date until ctx ends.
-func (s *Service) Run(ctx context.Context) error {
-	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		err := s.log.Tail(ctx, events.StreamInventory, []string{events.PrefixItem + "*", events.PrefixStock + "*"},
-			log.FromLastPerSubject, s.catalogue.ready, func(e events.Event) error {
-				if err := s.catalogue.apply(e); err != nil {
-					s.logger.Warn("catalogue passes over an event", "subject", e.Subject, "sequence", e.Sequence, "error", err)
-				}
-				return nil
-			})
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // stopped as asked: what broke off while stopping is no failure
-		}
-		s.catalogue.fail(err)
-		s.logger.Warn("catalogue reads again", "error", err)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(wait):
-		}
-	}
+// watch keeps the catalogue current for as long as the process runs.
+func (s *Service) watch() worker.Watch {
+	return worker.Watch{Prefixes: []string{events.PrefixItem, events.PrefixStock}, Snapshot: true, Ready: s.catalogue.ready,
+		Handle: func(e events.Event) {
+			if err := s.catalogue.apply(e); err != nil {
+				s.logger.Warn("catalogue passes over an event", "subject", e.Subject, "sequence", e.Sequence, "error", err)
+			}
+		}}
 }
 
-// Ready returns nil when the catalogue is loaded and follows the log.
+// Ready returns [ErrLoading] until the catalogue has read what the log holds. Whether the log can be read is for
+// [worker.Worker.Ready] to say.
 func (s *Service) Ready() error {
 	s.catalogue.mu.RLock()
 	defer s.catalogue.mu.RUnlock()
 	if !s.catalogue.loaded {
 		return ErrLoading
 	}
-	return s.catalogue.broken
+	return nil
 }
 
 // Count is how many items the catalogue shows.
@@ -105,26 +91,20 @@ func (c *catalogue) ready() {
 		}
 		slices.SortFunc(c.sorted, func(a, b *row) int { return strings.Compare(a.key, b.key) })
 	}
-	c.loaded, c.broken = true, nil
+	c.loaded = true
 }
 
-func (c *catalogue) fail(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.broken = fmt.Errorf("follow the log: %w", err)
-}
-
-// apply takes over one event. After a new start of the tail it is an older one again until the tail has caught up.
+// apply takes over one event; the events of an entity come in their order.
 func (c *catalogue) apply(e events.Event) error {
 	if strings.HasPrefix(e.Subject, events.PrefixItem) {
-		item, err := EvolveItem(Item{}, e)
+		item, err := ApplyItem(Item{}, e)
 		if err != nil {
 			return err
 		}
 		c.put(&row{item: item, key: sortKey(item), text: searchText(item)})
 		return nil
 	}
-	stock, err := EvolveStock(Stock{}, e)
+	stock, err := ApplyStock(Stock{}, e)
 	if err != nil {
 		return err
 	}

@@ -15,11 +15,11 @@ import (
 )
 
 func listed(sku, title, description string, tags ...string) events.Event {
-	return at(events.PrefixItem+sku, events.ItemChanged{SKU: sku, Title: title, Description: description, Tags: tags})
+	return about(events.PrefixItem, sku, events.ItemChanged{SKU: sku, Title: title, Description: description, Tags: tags})
 }
 
 func counted(sku string, available int64) events.Event {
-	return at(events.PrefixStock+sku, events.StockAdjusted{StockMovement: movement(sku, available, level(available, 0))})
+	return about(events.PrefixStock, sku, events.StockAdjusted{StockMovement: movement(sku, available, level(available, 0))})
 }
 
 // loaded is a catalogue that has caught up after these events.

@@ -61,7 +61,7 @@ func afterLatePayment(r Reservation) Action {
 	return HoldAgain
 }
 
-// toEnd gives back what is held. An order that ended before its placing was heard (that event is parked, say) is closed,
+// toEnd gives back what is held. An order that ended before its placing was heard (that event is a dead letter, say) is closed,
 // so that hearing it later does not hold stock for nobody.
 func toEnd(r Reservation, overtaken bool) Action {
 	switch {

@@ -4,7 +4,7 @@
 // each short SKU. For every SKU on_hand = available + held, none below zero, and the ledger sums to it: each movement
 // carries the balance after it, as a bank statement does, so any entry can be checked against the one before.
 //
-// There are three entities, all in the stream INVENTORY:
+// There are three entities, all in the log; a SKU may be any text of 1 to 64 printable characters:
 //
 //	inventory.items.<sku>           Item         title, price, picture, tags; each event is the whole item
 //	inventory.stock.<sku>           Stock        the ledger; the newest entry tells the level

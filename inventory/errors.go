@@ -7,7 +7,7 @@ import (
 
 var (
 	// ErrCannotFollow is returned when an event says something that the state before it rules out, such as confirming an
-	// order for which nothing is held. The worker parks it: somebody must look.
+	// order for which nothing is held. It becomes a dead letter: somebody must look.
 	ErrCannotFollow = errors.New("event cannot follow")
 	// ErrBadDemand is returned when what an order wants cannot be counted: no lines, or a quantity that is not positive
 	// or out of range.

@@ -14,6 +14,15 @@ func at(subject string, p events.Payload) events.Event {
 	return events.Event{Type: p.EventType(), Subject: subject, Payload: p}
 }
 
+// about is an event on the subject of an entity.
+func about(prefix, id string, p events.Payload) events.Event {
+	subject, err := events.Subject(prefix, id)
+	if err != nil {
+		panic(err)
+	}
+	return at(subject, p)
+}
+
 func TestReservationForEveryStateAndEvent(t *testing.T) {
 	lines := []events.ReservedLine{{SKU: "A", Quantity: 1}}
 	short := []events.Shortage{{SKU: "A", Requested: 1}}
@@ -37,7 +46,7 @@ func TestReservationForEveryStateAndEvent(t *testing.T) {
 	for _, row := range table {
 		for i, before := range everyState {
 			t.Run(fmt.Sprintf("%s/%s late %t", row.fact.EventType(), before.State, before.Late), func(t *testing.T) {
-				got, err := EvolveReservation(before, at("inventory.reservations.o1", row.fact))
+				got, err := ApplyReservation(before, at("inventory.reservations.o1", row.fact))
 				if row.want[i] == x {
 					if !errors.Is(err, ErrCannotFollow) {
 						t.Fatalf("%+v, %v; want ErrCannotFollow", got, err)
@@ -53,23 +62,23 @@ func TestReservationForEveryStateAndEvent(t *testing.T) {
 }
 
 func TestEvolveRefusesAnotherEntitysEvent(t *testing.T) {
-	_, err := EvolveItem(Item{}, at("inventory.items.B", events.ItemChanged{SKU: "A"}))
+	_, err := ApplyItem(Item{}, at("inventory.items.B", events.ItemChanged{SKU: "A"}))
 	if !errors.Is(err, ErrCannotFollow) {
 		t.Errorf("item: %v", err)
 	}
-	_, err = EvolveStock(Stock{}, at("inventory.stock.B", events.StockHeld{StockMovement: movement("A", 1, level(1, 1))}))
+	_, err = ApplyStock(Stock{}, at("inventory.stock.B", events.StockHeld{StockMovement: movement("A", 1, level(1, 1))}))
 	if !errors.Is(err, ErrCannotFollow) {
 		t.Errorf("stock: %v", err)
 	}
-	_, err = EvolveReservation(Reservation{}, at("inventory.reservations.o2", events.ReservationHeld{OrderID: "o1"}))
+	_, err = ApplyReservation(Reservation{}, at("inventory.reservations.o2", events.ReservationHeld{OrderID: "o1"}))
 	if !errors.Is(err, ErrCannotFollow) {
 		t.Errorf("reservation: %v", err)
 	}
-	_, err = EvolveItem(Item{}, at("inventory.items.A", events.StockHeld{}))
+	_, err = ApplyItem(Item{}, at("inventory.items.A", events.StockHeld{}))
 	if !errors.Is(err, ErrCannotFollow) {
 		t.Errorf("stock event on an item: %v", err)
 	}
-	_, err = EvolveStock(Stock{}, at("inventory.stock.A", events.ItemChanged{SKU: "A"}))
+	_, err = ApplyStock(Stock{}, at("inventory.stock.A", events.ItemChanged{SKU: "A"}))
 	if !errors.Is(err, ErrCannotFollow) {
 		t.Errorf("item event on stock: %v", err)
 	}
@@ -79,7 +88,7 @@ func TestEvolveStockTakesTheBalanceOver(t *testing.T) {
 	m := movement("A", 2, level(5, 2))
 	for _, entry := range []events.Payload{events.StockAdjusted{StockMovement: m}, events.StockHeld{StockMovement: m},
 		events.StockReleased{StockMovement: m}, events.StockCommitted{StockMovement: m}} {
-		got, err := EvolveStock(Stock{SKU: "A", Level: level(99, 9)}, at("inventory.stock.A", entry))
+		got, err := ApplyStock(Stock{SKU: "A", Level: level(99, 9)}, at("inventory.stock.A", entry))
 		if diff := cmp.Diff(Stock{SKU: "A", Level: level(5, 2)}, got); diff != "" || err != nil {
 			t.Errorf("%s: %v %s", entry.EventType(), err, diff)
 		}
@@ -91,7 +100,7 @@ func TestEvolveStockRefusesABalanceThatDoesNotAddUp(t *testing.T) {
 		{OnHand: 3, Available: 1, Held: 1}, {OnHand: -1, Available: -1}, {OnHand: 0, Available: 1, Held: -1},
 		{OnHand: MaxQuantity + 1, Available: MaxQuantity + 1},
 	} {
-		_, err := EvolveStock(Stock{}, at("inventory.stock.A", events.StockAdjusted{StockMovement: movement("A", 1, after)}))
+		_, err := ApplyStock(Stock{}, at("inventory.stock.A", events.StockAdjusted{StockMovement: movement("A", 1, after)}))
 		if !errors.Is(err, ErrOutOfRange) {
 			t.Errorf("%+v: %v, want ErrOutOfRange", after, err)
 		}

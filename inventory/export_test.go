@@ -1,4 +1,4 @@
 package inventory
 
-// React lets a test race the reaction itself, without a consumer in front.
+// React lets a test race the reaction itself, without a lane in front.
 var React = react

@@ -83,7 +83,7 @@ func (s *Service) listItems(_ context.Context, in *itemPageInput) (*itemPageOutp
 }
 
 func (s *Service) getItem(_ context.Context, in *skuInput) (*itemDetailOutput, error) {
-	if err := events.CheckID(in.SKU); err != nil {
+	if err := events.CheckSKU(in.SKU); err != nil {
 		return nil, problem(err, "path.sku", in.SKU)
 	}
 	offer, err := s.catalogue.offer(in.SKU)

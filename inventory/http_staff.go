@@ -111,7 +111,7 @@ func (s *Service) onlyStaff(api huma.API) func(huma.Context, func(huma.Context))
 }
 
 func (s *Service) putItem(ctx context.Context, in *itemPutInput) (*itemPutOutput, error) {
-	if err := events.CheckID(in.SKU); err != nil {
+	if err := events.CheckSKU(in.SKU); err != nil {
 		return nil, problem(err, "path.sku", in.SKU)
 	}
 	b := in.Body

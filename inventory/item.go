@@ -27,14 +27,20 @@ func (i Item) Equal(o Item) bool {
 		i.Image == o.Image && slices.Equal(i.Tags, o.Tags)
 }
 
-// EvolveItem folds one event into an item. Every event carries the whole of it, so the newest is enough.
-func EvolveItem(_ Item, e events.Event) (Item, error) {
+// ApplyItem applies one event to an item. Every event carries the whole of it, so the newest is enough.
+func ApplyItem(_ Item, e events.Event) (Item, error) {
 	p, ok := e.Payload.(events.ItemChanged)
 	if !ok {
 		return Item{}, fmt.Errorf("%w: %s on an item", ErrCannotFollow, e.Type)
 	}
-	if e.Subject != events.PrefixItem+p.SKU {
+	if !isAbout(e, events.PrefixItem, p.SKU) {
 		return Item{}, fmt.Errorf("%w: item %q on subject %s", ErrCannotFollow, p.SKU, e.Subject)
 	}
 	return Item(p), nil
+}
+
+// isAbout reports whether an event stands on the subject of the entity that its payload names.
+func isAbout(e events.Event, prefix, id string) bool {
+	named, ok := events.IDOf(prefix, e.Subject)
+	return ok && named == id
 }

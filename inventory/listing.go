@@ -3,6 +3,7 @@ package inventory
 import (
 	"cmp"
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 	"unicode"
@@ -16,7 +17,7 @@ const (
 	MaxPrice       = 99_999_999
 	maxTitle       = 200
 	maxDescription = 5000
-	maxImage       = 500
+	maxImage       = 800 // the default of a SKU of 64 four-byte characters has 786
 	maxTags        = 20
 	maxTag         = 50
 	maxReason      = 200
@@ -24,7 +25,7 @@ const (
 
 // Listing is what staff want an item to be. With OnHand it also says how many were counted.
 type Listing struct {
-	SKU         string       `json:"sku" doc:"1 to 64 of letters, digits, _ and -"`
+	SKU         string       `json:"sku" doc:"1 to 64 printable characters"`
 	Title       string       `json:"title" doc:"1 to 200 characters"`
 	Description string       `json:"description,omitempty" doc:"At most 5,000 characters"`
 	Price       events.Money `json:"price" doc:"In minor units, tax included"`
@@ -40,7 +41,7 @@ var currencyPattern = regexp.MustCompile(`^[A-Z]{3}$`)
 // Check returns an [InvalidError] that names every field that cannot be accepted, or nil.
 func (l Listing) Check() error {
 	var c check
-	c.that(events.CheckID(l.SKU) == nil, "sku", "want 1 to 64 of letters, digits, _ and -")
+	c.that(events.CheckSKU(l.SKU) == nil, "sku", "want 1 to 64 printable characters, without a space at either end")
 	c.text("title", l.Title, 1, maxTitle, "")
 	c.text("description", l.Description, 0, maxDescription, "\n\t")
 	c.that(l.Price.Amount > 0 && l.Price.Amount <= MaxPrice, "price.amount", fmt.Sprintf("want 1 to %d minor units", MaxPrice))
@@ -64,7 +65,7 @@ func (l Listing) Check() error {
 func (l Listing) item() Item {
 	item := Item{SKU: l.SKU, Title: l.Title, Description: l.Description, Price: l.Price, Image: l.Image, Tags: l.Tags}
 	if item.Image == "" {
-		item.Image = "/images/items/" + l.SKU + ".svg"
+		item.Image = "/images/items/" + url.PathEscape(l.SKU) + ".svg"
 	}
 	return item
 }

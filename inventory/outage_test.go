@@ -42,7 +42,7 @@ func TestShopWindowStaysOpenWhileTheLogIsAway(t *testing.T) {
 		return s.request(t, "PUT", "/ops/api/items/B", mug, "Authorization", "Bearer "+staffToken).Code == 200
 	})
 	s.wait(t, "B is shown", func() bool { return shown("B") })
-	s.wait(t, "inventory is ready", func() bool { return s.service.Ready() == nil })
+	s.wait(t, "inventory is ready", s.ready)
 }
 
 func TestNotReadyBeforeTheCatalogueIsLoaded(t *testing.T) {

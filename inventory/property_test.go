@@ -48,7 +48,7 @@ func (w *warehouse) hear(t *rapid.T, orderID string, said events.Payload, lines 
 		t.Fatalf("%s of %s: %v", said.EventType(), orderID, err)
 	}
 	for _, fact := range d.Reservation {
-		if r, err = EvolveReservation(r, at(events.PrefixReservation+orderID, fact)); err != nil {
+		if r, err = ApplyReservation(r, about(events.PrefixReservation, orderID, fact)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -61,7 +61,7 @@ func (w *warehouse) hear(t *rapid.T, orderID string, said events.Payload, lines 
 
 func (w *warehouse) book(t *rapid.T, sku string, facts ...events.Payload) {
 	for _, fact := range facts {
-		stock, err := EvolveStock(w.stocks[sku], at(events.PrefixStock+sku, fact))
+		stock, err := ApplyStock(w.stocks[sku], about(events.PrefixStock, sku, fact))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +129,7 @@ func TestLedgerAlwaysSums(t *testing.T) {
 	})
 }
 
-// An order's life as orders tells it: each is a possible history in the stream.
+// An order's life as orders tells it: each is a possible history in the log.
 var histories = [][]events.Payload{
 	{events.OrderPlaced{}},
 	{events.OrderPlaced{}, events.OrderConfirmed{}},

@@ -38,7 +38,7 @@ func (s *Service) PutItems(ctx context.Context, listings []Listing, by string) (
 
 func (s *Service) putChunk(ctx context.Context, listings []Listing, by string) (results []Put, err error) {
 	for _, l := range listings {
-		if l.OnHand != nil && events.CheckID(l.SKU) == nil {
+		if l.OnHand != nil && events.CheckSKU(l.SKU) == nil {
 			if err := s.refresh(ctx, l.SKU); err != nil {
 				return nil, err
 			}

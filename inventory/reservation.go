@@ -28,14 +28,14 @@ type Reservation struct {
 	Late bool
 }
 
-// EvolveReservation folds one event into a reservation.
-func EvolveReservation(r Reservation, e events.Event) (Reservation, error) {
+// ApplyReservation applies one event to a reservation.
+func ApplyReservation(r Reservation, e events.Event) (Reservation, error) {
 	before := r.State
 	orderID, ok := r.fold(e.Payload)
 	if !ok || !mayFollow(before, r.State) {
 		return Reservation{}, fmt.Errorf("%w: %s on a reservation that is %q", ErrCannotFollow, e.Type, before)
 	}
-	if e.Subject != events.PrefixReservation+orderID {
+	if !isAbout(e, events.PrefixReservation, orderID) {
 		return Reservation{}, fmt.Errorf("%w: reservation of %q on subject %s", ErrCannotFollow, orderID, e.Subject)
 	}
 	r.OrderID = orderID

@@ -4,7 +4,18 @@ import (
 	"errors"
 	"log/slog"
 
+	"tillstream/events"
 	"tillstream/events/log"
+)
+
+// The entities of this domain in the log.
+var (
+	// Items is every item, by SKU.
+	Items = log.Entity[Item]{Prefix: events.PrefixItem, Apply: ApplyItem, LastOnly: true}
+	// Stocks is the ledger of every SKU.
+	Stocks = log.Entity[Stock]{Prefix: events.PrefixStock, Apply: ApplyStock, LastOnly: true}
+	// Reservations is what is put aside, by order id.
+	Reservations = log.Entity[Reservation]{Prefix: events.PrefixReservation, Apply: ApplyReservation}
 )
 
 // Access says who may do what.
@@ -16,7 +27,7 @@ type Access interface {
 // Config sets a [Service] up. There is no database in it: what inventory serves and decides comes from the log.
 type Config struct {
 	Access Access       // required
-	Log    *log.Log     // required
+	Log    *log.Log     // the handle of this domain; required
 	Logger *slog.Logger // default: the log's
 }
 

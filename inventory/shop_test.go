@@ -26,10 +26,11 @@ type onlyThisToken struct{}
 
 func (onlyThisToken) Staff(token string) bool { return token == staffToken }
 
-// shop is one inventory process on a log of its own.
+// shop is one inventory process with a connection of its own.
 type shop struct {
-	log     *log.Log
+	log     *log.Log // may append as any domain
 	service *inventory.Service
+	worker  *worker.Worker
 	http    http.Handler
 }
 
@@ -38,22 +39,29 @@ func open(t testing.TB) *shop {
 	return openOn(t, logtest.Server(t))
 }
 
-// openOn starts an inventory process on a server; several on one server are its replicas. It returns when the
-// catalogue is loaded.
+// openOn starts an inventory process on a server; several on one server are its replicas, of which one has the lease. It
+// returns when the process is ready.
 func openOn(t testing.TB, server *embedded.NATS, change ...func(*log.Config)) *shop {
 	t.Helper()
 	l := logtest.OpenOn(t, server, change...)
-	service, err := inventory.New(inventory.Config{Log: l, Access: onlyThisToken{}})
+	service, err := inventory.New(inventory.Config{Log: l.As("inventory"), Access: onlyThisToken{}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
 	service.Register(humago.New(mux, huma.DefaultConfig("test", "1")))
-	s := &shop{log: l, service: service, http: mux}
-	s.run(t, service.Run)
-	s.wait(t, "catalogue is loaded", func() bool { return service.Ready() == nil })
+	w, err := worker.New(t.Context(), l, worker.Config{Domains: []worker.Domain{service.Worker()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &shop{log: l, service: service, worker: w, http: mux}
+	s.run(t, w.Run)
+	s.wait(t, "inventory is ready", s.ready)
 	return s
 }
+
+// ready reports whether the catalogue is loaded and the log is read.
+func (s *shop) ready() bool { return s.service.Ready() == nil && s.worker.Ready() == nil }
 
 // run runs a loop until the test ends.
 func (s *shop) run(t testing.TB, loop func(context.Context) error) {
@@ -66,12 +74,6 @@ func (s *shop) run(t testing.TB, loop func(context.Context) error) {
 		}
 	})
 	t.Cleanup(func() { cancel(); running.Wait() })
-}
-
-// decides has the reactions to orders run.
-func (s *shop) decides(t testing.TB) {
-	t.Helper()
-	s.run(t, worker.New(s.log, worker.Config{Deciders: s.service.Deciders()}).Run)
 }
 
 // wait polls until a fact is there.
@@ -124,11 +126,13 @@ func (s *shop) becomes(t testing.TB, orderID string, state inventory.State) {
 	s.wait(t, orderID+" is "+string(state), func() bool { return s.reservation(t, orderID).State == state })
 }
 
+// orders is the entity of another domain, as far as inventory needs it here.
+var orders = log.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+
 // say appends what orders would say.
 func (s *shop) say(t testing.TB, orderID string, facts ...events.Payload) {
 	t.Helper()
-	journal := log.Journal{Stream: events.StreamOrders, Subject: events.PrefixOrder + orderID}
-	if err := s.log.Do(context.Background(), func(tx *log.Tx) error { return journal.Append(tx, facts...) }); err != nil {
+	if err := s.log.Do(context.Background(), func(tx *log.Tx) error { return orders.Append(tx, orderID, facts...) }); err != nil {
 		t.Fatal(err)
 	}
 }

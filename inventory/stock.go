@@ -19,14 +19,14 @@ type Stock struct {
 // Exists reports whether any movement was ever booked.
 func (s Stock) Exists() bool { return s.SKU != "" }
 
-// EvolveStock folds one entry of the ledger. The balance that it carries is the new level; one that does not add up is
+// ApplyStock applies one entry of the ledger. The balance that it carries is the new level; one that does not add up is
 // refused, because nothing good can be decided on it.
-func EvolveStock(_ Stock, e events.Event) (Stock, error) {
+func ApplyStock(_ Stock, e events.Event) (Stock, error) {
 	m, ok := movementOf(e.Payload)
 	if !ok {
 		return Stock{}, fmt.Errorf("%w: %s on a stock ledger", ErrCannotFollow, e.Type)
 	}
-	if e.Subject != events.PrefixStock+m.SKU {
+	if !isAbout(e, events.PrefixStock, m.SKU) {
 		return Stock{}, fmt.Errorf("%w: movement of %q on subject %s", ErrCannotFollow, m.SKU, e.Subject)
 	}
 	if err := checkLevel(m.After); err != nil {

@@ -5,14 +5,15 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/log"
-	"tillstream/events/view"
+	"tillstream/events/project"
 	"tillstream/events/worker"
 )
 
-// Deciders are the reactions to what orders say.
-func (s *Service) Deciders() []worker.Decider {
-	return []worker.Decider{{
-		Name: "inventory-orders", Source: events.StreamOrders, Filter: []string{events.PrefixOrder + "*"},
+// Worker is what inventory does in a process: it answers what orders say, in one lane, and keeps the catalogue current. It
+// touches nothing outside the log, and deadlines are those of orders.
+func (s *Service) Worker() worker.Domain {
+	return worker.Domain{
+		Name: "inventory", Log: s.log, Watches: []worker.Watch{s.watch()},
 		Routes: []worker.Route{
 			on(func(p events.OrderPlaced) (string, []events.OrderLine) { return p.OrderID, p.Lines }),
 			on(func(p events.OrderPaidLate) (string, []events.OrderLine) { return p.OrderID, p.Lines }),
@@ -21,23 +22,20 @@ func (s *Service) Deciders() []worker.Decider {
 			on(func(p events.OrderCancelled) (string, []events.OrderLine) { return p.OrderID, nil }),
 			on(func(p events.OrderRejected) (string, []events.OrderLine) { return p.OrderID, nil }),
 		},
-	}}
+	}
 }
 
-// Actors is empty: inventory touches nothing outside.
-func (s *Service) Actors() []worker.Actor { return nil }
+// Projections is empty, for those who check it: nothing is looked up in MongoDB that inventory knows.
+func Projections() []project.Projection { return nil }
 
-// Sweeps is empty: what orders say is durable, and deadlines are theirs.
-func (s *Service) Sweeps() []worker.Sweep { return nil }
-
-// Views are what inventory remembers in MongoDB.
-func (s *Service) Views() []view.View { return Views() }
+// Projections is the same, for the process that runs them.
+func (s *Service) Projections() []project.Projection { return Projections() }
 
 // on reacts to one type of order event; about says which order and, where they are new, its lines.
 func on[P events.Payload](about func(P) (orderID string, lines []events.OrderLine)) worker.Route {
 	return worker.On(func(tx *log.Tx, e events.Event, p P) error {
 		orderID, lines := about(p)
-		if e.Subject != events.PrefixOrder+orderID {
+		if !isAbout(e, events.PrefixOrder, orderID) {
 			return fmt.Errorf("%w: order %q on subject %s", ErrCannotFollow, orderID, e.Subject)
 		}
 		return react(tx, orderID, p, lines)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events"
 	"tillstream/inventory"
@@ -13,7 +14,6 @@ import (
 func TestOrderIsHeldAndSold(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	s.decides(t)
 	s.stock(t, "A", 5)
 	s.stock(t, "B", 1)
 	s.say(t, "o1", events.OrderPlaced{OrderID: "o1", Lines: append(lines(2, "A", "B", "A")[:1], lines(1, "B", "A")...)})
@@ -34,7 +34,6 @@ func TestOrderIsHeldAndSold(t *testing.T) {
 func TestShortOrderIsRefusedWithEveryShortLine(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	s.decides(t)
 	s.stock(t, "A", 5)
 	s.stock(t, "B", 1)
 	s.say(t, "o1", events.OrderPlaced{OrderID: "o1", Lines: lines(2, "A", "B", "UNHEARD-OF")})
@@ -51,7 +50,6 @@ func TestShortOrderIsRefusedWithEveryShortLine(t *testing.T) {
 func TestEveryUnpaidEndGivesStockBack(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	s.decides(t)
 	s.stock(t, "A", 3)
 	for id, end := range map[string]events.Payload{
 		"expired": events.OrderExpired{OrderOutcome: outcome("expired")}, "cancelled": events.OrderCancelled{OrderOutcome: outcome("cancelled")},
@@ -70,7 +68,6 @@ func TestEveryUnpaidEndGivesStockBack(t *testing.T) {
 func TestPaidTooLate(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	s.decides(t)
 	s.stock(t, "A", 1)
 	for _, id := range []string{"first", "second"} {
 		s.say(t, id, events.OrderPlaced{OrderID: id, Lines: lines(1, "A")})
@@ -105,7 +102,6 @@ func TestOrderOf800LinesIsOneStep(t *testing.T) {
 	if _, err := s.service.PutItems(t.Context(), listings, "me"); err != nil {
 		t.Fatal(err)
 	}
-	s.decides(t)
 	s.say(t, "big", events.OrderPlaced{OrderID: "big", Lines: lines(4, skus...)})
 	s.say(t, "small", events.OrderPlaced{OrderID: "small", Lines: lines(7, skus[799])})
 	s.becomes(t, "small", inventory.StateRefused)
@@ -119,19 +115,18 @@ func TestOrderOf800LinesIsOneStep(t *testing.T) {
 func TestWhatCannotBeIsParkedAndTheRestGoesOn(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	s.decides(t)
 	s.stock(t, "A", 5)
 	s.say(t, "o1", events.OrderConfirmed{OrderOutcome: outcome("o1")})           // nothing is held
 	s.say(t, "o2", events.OrderPlaced{OrderID: "o2", Lines: lines(-1, "A")})     // bad quantity
-	s.say(t, "o3", events.OrderPlaced{OrderID: "o3", Lines: lines(1, "*", "A")}) // no subject token
+	s.say(t, "o3", events.OrderPlaced{OrderID: "o3", Lines: lines(1, " ", "A")}) // no SKU
 	s.say(t, "o4", events.OrderPlaced{OrderID: "o5", Lines: lines(1, "A")})      // somebody else's order
 	s.say(t, "o6", events.OrderPlaced{OrderID: "o6", Lines: lines(1, "A")})
 	s.becomes(t, "o6", inventory.StateHeld)
-	stream, err := s.log.Stream(events.StreamParked)
+	stream, err := s.log.JetStream().Stream(t.Context(), events.StreamDeadLetters)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.wait(t, "four events are parked", func() bool {
+	s.wait(t, "four events are dead letters", func() bool {
 		info, err := stream.Info(t.Context())
 		return err == nil && info.State.Msgs == 4
 	})
@@ -144,7 +139,6 @@ func TestWhatCannotBeIsParkedAndTheRestGoesOn(t *testing.T) {
 func TestDeliveredAgainAppendsNothing(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	s.decides(t)
 	s.stock(t, "A", 3)
 	tell := func() {
 		s.say(t, "sold", events.OrderPlaced{OrderID: "sold", Lines: lines(1, "A")}, events.OrderConfirmed{OrderOutcome: outcome("sold")})
@@ -166,13 +160,17 @@ func TestDeliveredAgainAppendsNothing(t *testing.T) {
 // messages is how many events inventory has said.
 func (s *shop) messages(t *testing.T) uint64 {
 	t.Helper()
-	stream, err := s.log.Stream(events.StreamInventory)
+	stream, err := s.log.JetStream().Stream(t.Context(), events.StreamShop)
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, err := stream.Info(t.Context())
+	info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter("inventory.>"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return info.State.Msgs
+	said := uint64(0)
+	for _, n := range info.State.Subjects {
+		said += n
+	}
+	return said
 }

@@ -14,11 +14,13 @@ import (
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
-func sampleOutcome(orderID string) events.OrderOutcome {
+var ada = events.Customer{Email: "ada@example.com", Name: "Ada Lovelace", Locale: "en-GB"}
+
+func samplePlaced(orderID string) events.OrderPlaced {
 	gbp := func(amount int64) events.Money { return events.Money{Amount: amount, Currency: "GBP"} }
-	return events.OrderOutcome{
-		OrderID: orderID, Number: "8F3K2-MQD7A",
-		Customer: events.Customer{Email: "ada@example.com", Name: "Ada Lovelace", Locale: "en-GB"},
+	return events.OrderPlaced{
+		OrderID: orderID, Number: "8F3K2-MQD7A", Customer: ada,
+		ShipTo: events.Address{Line1: "12 St James's Square", City: "London", PostalCode: "SW1Y 4JH", Country: "GB"},
 		Lines: []events.OrderLine{
 			{SKU: "85123A", Title: "White hanging heart T-light holder", Quantity: 2, UnitPrice: gbp(62_550), Total: gbp(125_100)},
 			{SKU: "71053", Title: "Metal lantern <small> & \"square\"", Quantity: 1, UnitPrice: gbp(339), Total: gbp(339)},
@@ -27,9 +29,12 @@ func sampleOutcome(orderID string) events.OrderOutcome {
 	}
 }
 
+func sampleOutcome(orderID string) events.OrderOutcome {
+	return events.OrderOutcome{OrderID: orderID, Number: "8F3K2-MQD7A", Customer: ada}
+}
+
 func confirmed(orderID string) events.OrderConfirmed {
-	return events.OrderConfirmed{OrderOutcome: sampleOutcome(orderID),
-		ShipTo: events.Address{Line1: "12 St James's Square", City: "London", PostalCode: "SW1Y 4JH", Country: "GB"}}
+	return events.OrderConfirmed{OrderOutcome: sampleOutcome(orderID)}
 }
 
 func refunded(orderID, refundID string) events.OrderRefunded {
@@ -41,7 +46,7 @@ func fold(t testing.TB, n Notification, at time.Time, facts ...events.Payload) N
 	t.Helper()
 	for _, fact := range facts {
 		var err error
-		if n, err = Evolve(n, events.Event{Type: fact.EventType(), Time: at, Payload: fact}); err != nil {
+		if n, err = Apply(n, events.Event{Type: fact.EventType(), Time: at, Payload: fact}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -70,6 +75,9 @@ func TestQueueFreezesWhatIsTold(t *testing.T) {
 	}
 	if diff := cmp.Diff(Confirmed(confirmed("o1"), noon).Facts, frozen); diff != "" {
 		t.Errorf("frozen facts (-want +got):\n%s", diff)
+	}
+	if want := `{"order_id":"o1","number":"8F3K2-MQD7A","at":"2026-11-21T12:00:00Z"}`; want != string(got.Facts) {
+		t.Errorf("facts %s, want %s and not what the order's first event says", got.Facts, want)
 	}
 	got.Facts = nil
 	want := events.MessageQueued{OrderID: "o1", MessageID: "o1.order_confirmed@shop.example", Template: "order_confirmed", Locale: "en-GB",
@@ -154,7 +162,7 @@ func in(t testing.TB, status Status, template string) Notification {
 var statuses = []Status{StatusQueued, StatusSending, StatusSent, StatusFailed, StatusUnknown}
 
 // Every state times every event: which may follow, and where it leads.
-func TestEvolveTable(t *testing.T) {
+func TestApplyTable(t *testing.T) {
 	t.Parallel()
 	table := map[Status]map[string]Status{ // absent: the event cannot follow
 		StatusQueued:  {"notifications.sending": StatusSending, "notifications.failed": StatusFailed},
@@ -171,7 +179,7 @@ func TestEvolveTable(t *testing.T) {
 			events.MessageFailed{MessageID: m.ID}, events.MessageUnknown{MessageID: m.ID}, events.OrderExpired{},
 		} {
 			before := n.Messages[0]
-			next, err := Evolve(n, events.Event{Type: fact.EventType(), Time: noon.Add(time.Minute), Payload: fact})
+			next, err := Apply(n, events.Event{Type: fact.EventType(), Time: noon.Add(time.Minute), Payload: fact})
 			want, ok := table[status][fact.EventType()]
 			if (err == nil) != ok {
 				t.Errorf("%s + %s: %v, want it to follow: %v", status, fact.EventType(), err, ok)
@@ -186,16 +194,16 @@ func TestEvolveTable(t *testing.T) {
 	}
 }
 
-func TestEvolveRefusesMessagesThatWereNeverQueued(t *testing.T) {
+func TestApplyRefusesMessagesThatWereNeverQueued(t *testing.T) {
 	t.Parallel()
 	for _, fact := range []events.Payload{events.MessageSending{MessageID: "x@y"}, events.MessageSent{MessageID: "x@y"}} {
-		if _, err := Evolve(Notification{}, events.Event{Type: fact.EventType(), Payload: fact}); err == nil {
+		if _, err := Apply(Notification{}, events.Event{Type: fact.EventType(), Payload: fact}); err == nil {
 			t.Errorf("%s of an unknown message was folded", fact.EventType())
 		}
 	}
 }
 
-// Every state times every result: Settle states what Evolve accepts and nothing else.
+// Every state times every result: Settle states what Apply accepts and nothing else.
 func TestSettleTable(t *testing.T) {
 	t.Parallel()
 	for _, status := range statuses {
@@ -205,7 +213,7 @@ func TestSettleTable(t *testing.T) {
 			events.MessageSent{OrderID: "o1", MessageID: id}, events.MessageFailed{OrderID: "o1", MessageID: id},
 			events.MessageUnknown{OrderID: "o1", MessageID: id},
 		} {
-			_, err := Evolve(n, events.Event{Type: result.EventType(), Payload: result})
+			_, err := Apply(n, events.Event{Type: result.EventType(), Payload: result})
 			if got := n.Settle(result); (len(got) == 1) != (err == nil) {
 				t.Errorf("%s + %s: stated %v, folding says %v", status, result.EventType(), got, err)
 			}

@@ -7,7 +7,7 @@ import (
 	"tillstream/events/log"
 )
 
-// Act hands one delivery of a queued message to the act, as its consumer would.
+// Act hands a queued message to the act, as its lane would.
 func (s *Service) Act(ctx context.Context, e events.Event, p events.MessageQueued) error {
 	return s.send(ctx, e, p)
 }
@@ -23,8 +23,9 @@ func (s *Service) SwapLog(l *log.Log) (before *log.Log) {
 	return before
 }
 
-// SampleOutcome, SampleConfirmed and SampleRefunded are what the inner tests tell.
+// SamplePlaced is what was ordered, and SampleOutcome, SampleConfirmed and SampleRefunded are what the inner tests tell.
 var (
+	SamplePlaced    = samplePlaced
 	SampleOutcome   = sampleOutcome
 	SampleConfirmed = confirmed
 	SampleRefunded  = refunded

@@ -15,20 +15,15 @@ const (
 	TemplateRefunded  = "order_refunded"
 )
 
-// Facts is what a mail is about, frozen into its queued event: later changes of the order do not change what was said.
+// Facts is what an outcome decided, frozen into the queued event of its mail: later events of the order do not change what
+// was said. The goods, the totals and the address are not among them: the mail takes them from the order's first event.
 // Fields are only ever added, so that a message queued by older code can be rendered by newer.
 type Facts struct {
-	OrderID  string             `json:"order_id"`
-	Number   string             `json:"number"`
-	At       time.Time          `json:"at"` // when the outcome was decided
-	Lines    []events.OrderLine `json:"lines"`
-	Subtotal events.Money       `json:"subtotal"`
-	Shipping events.Money       `json:"shipping"`
-	Tax      events.Money       `json:"tax"`
-	Total    events.Money       `json:"total"`
+	OrderID string    `json:"order_id"`
+	Number  string    `json:"number"`
+	At      time.Time `json:"at"` // when the outcome was decided
 
-	ShipTo   *events.Address   `json:"ship_to,omitempty"`   // of a confirmed order
-	Reason   string            `json:"reason,omitempty"`    // of a rejected one: one of the events.Rejected constants
+	Reason   string            `json:"reason,omitempty"`    // of a rejected order: one of the events.Rejected constants
 	Short    []events.Shortage `json:"short,omitempty"`     // of one rejected for want of stock
 	By       string            `json:"by,omitempty"`        // who cancelled: "shopper", "staff" or "stripe"
 	RefundID string            `json:"refund_id,omitempty"` // of a refund
@@ -44,17 +39,12 @@ type Outcome struct {
 
 // outcomeOf takes what all outcomes share.
 func outcomeOf(template string, o events.OrderOutcome, at time.Time) Outcome {
-	return Outcome{Template: template, Customer: o.Customer, Facts: Facts{
-		OrderID: o.OrderID, Number: o.Number, At: at, Lines: o.Lines,
-		Subtotal: o.Subtotal, Shipping: o.Shipping, Tax: o.Tax, Total: o.Total,
-	}}
+	return Outcome{Template: template, Customer: o.Customer, Facts: Facts{OrderID: o.OrderID, Number: o.Number, At: at}}
 }
 
 // Confirmed tells that an order is paid and on its way.
 func Confirmed(p events.OrderConfirmed, at time.Time) Outcome {
-	o := outcomeOf(TemplateConfirmed, p.OrderOutcome, at)
-	o.Facts.ShipTo = &p.ShipTo
-	return o
+	return outcomeOf(TemplateConfirmed, p.OrderOutcome, at)
 }
 
 // Rejected tells that the shop cannot keep its promise, and why.

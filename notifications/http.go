@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -21,6 +23,30 @@ type orderResponse struct {
 	Body document
 }
 
+// document is an order's messages as staff see them.
+type document struct {
+	OrderID   string    `json:"order_id"`
+	Status    Status    `json:"status"`     // of the message that most needs somebody's attention
+	ChangedAt time.Time `json:"changed_at"` // of the message that changed last
+	Messages  []Message `json:"messages"`
+}
+
+// attention ranks the states: what staff should look at comes last.
+var attention = []Status{StatusSent, StatusQueued, StatusSending, StatusFailed, StatusUnknown}
+
+func documentOf(id string, n Notification) document {
+	d := document{OrderID: id, Status: StatusSent, Messages: slices.Clone(n.Messages)}
+	for _, m := range n.Messages {
+		if slices.Index(attention, m.Status) > slices.Index(attention, d.Status) {
+			d.Status = m.Status
+		}
+		if m.ChangedAt.After(d.ChangedAt) {
+			d.ChangedAt = m.ChangedAt
+		}
+	}
+	return d
+}
+
 // Register adds the staff's route: what was sent about an order, and how that went.
 func (s *Service) Register(api huma.API) {
 	huma.Register(api, huma.Operation{
@@ -29,7 +55,7 @@ func (s *Service) Register(api huma.API) {
 	}, s.get)
 }
 
-// get reads the log's own fold, so it is right even while the database is away.
+// get reads the log, so it is right even while the database is away.
 func (s *Service) get(ctx context.Context, r *orderRequest) (*orderResponse, error) {
 	token, ok := strings.CutPrefix(r.Authorization, "Bearer ")
 	if !ok || !s.config.Access.Staff(token) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/danielgtaylor/huma/v2/humatest"
+	"github.com/google/go-cmp/cmp"
 
 	"tillstream/notifications"
 )
@@ -57,6 +58,46 @@ func TestStaffSeeWhatWasSent(t *testing.T) {
 	}
 }
 
+func TestStaffSeeWhatNeedsAttention(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	s := p.service(t)
+	_, api := humatest.New(t)
+	s.Register(api)
+	_, m := p.queued(t, refund("o1"))
+	p.dies(t, m)
+	_, fine := p.queued(t, confirmation("o1"))
+	_, other := p.queued(t, confirmation("o2"))
+	p.runs(t, s)
+	p.becomes(t, "o1", 0, notifications.StatusUnknown)
+	p.becomes(t, "o1", 1, notifications.StatusSent)
+	p.becomes(t, "o2", 0, notifications.StatusSent)
+	type order struct {
+		ID       string               `json:"order_id"`
+		Status   notifications.Status `json:"status"`
+		Messages []struct {
+			ID string `json:"message_id"`
+		} `json:"messages"`
+	}
+	for id, want := range map[string]struct {
+		status   notifications.Status
+		messages []string
+	}{"o1": {notifications.StatusUnknown, []string{m.MessageID, fine.MessageID}}, "o2": {notifications.StatusSent, []string{other.MessageID}}} {
+		response := api.Get("/ops/api/notifications/"+id, "Authorization: Bearer "+staffToken)
+		var got order
+		if err := json.Unmarshal(response.Body.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		messages := []string{got.ID, string(got.Status)}
+		for _, message := range got.Messages {
+			messages = append(messages, message.ID)
+		}
+		if diff := cmp.Diff(append([]string{id, string(want.status)}, want.messages...), messages); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", id, diff)
+		}
+	}
+}
+
 func TestNewNamesTheFieldThatIsWrong(t *testing.T) {
 	t.Parallel()
 	p := open(t)
@@ -67,6 +108,7 @@ func TestNewNamesTheFieldThatIsWrong(t *testing.T) {
 	for field, change := range map[string]func(*notifications.Config){
 		"Config.Access":    func(c *notifications.Config) { c.Access = nil },
 		"Config.Log":       func(c *notifications.Config) { c.Log = nil },
+		"Config.EHLO":      func(c *notifications.Config) { c.EHLO = "shop.example\r\nQUIT" },
 		"Config.From":      func(c *notifications.Config) { c.From = "nobody" },
 		"Config.PublicURL": func(c *notifications.Config) { c.PublicURL = "javascript:alert(1)" },
 		"Config.SMTPURL":   func(c *notifications.Config) { c.SMTPURL = "localhost:25" },

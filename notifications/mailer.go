@@ -2,10 +2,8 @@ package notifications
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	netmail "net/mail"
-	"net/textproto"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +12,7 @@ import (
 	"github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
 
-	"tillstream/events/crash"
+	"tillstream/events/failpoint"
 )
 
 // Mail is one rendered message.
@@ -41,9 +39,10 @@ type Mailer struct {
 //	smtp://host:25?tls=opportunistic       STARTTLS if the server offers it
 //	smtps://user:password@host:465         TLS from the first byte
 //
-// deadline bounds one mail, from dialling to the server's last word. Nothing is dialled yet.
-func NewMailer(smtpURL string, deadline time.Duration) (*Mailer, error) {
-	server, err := readURL(smtpURL, deadline)
+// ehlo is the name that the shop gives itself; "" stands for the machine's. deadline bounds one mail, from dialling to the
+// server's last word. Nothing is dialled yet.
+func NewMailer(smtpURL, ehlo string, deadline time.Duration) (*Mailer, error) {
+	server, err := readURL(smtpURL, ehlo, deadline)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +54,7 @@ func (m *Mailer) Close() { m.pool.close() }
 
 // Send hands a mail over. Once the server has consented to the recipient, and before the first byte of the mail, it calls
 // begin; an error of begin ends the dialogue and is returned as it is. Otherwise it returns nil when the server took the
-// mail, [ErrRefused], [ErrUnanswered], or an error that means: not delivered, for now.
+// mail, [ErrRefused], [ErrShopRefused], [ErrUnanswered], or an error that means: not delivered, for now.
 func (m *Mailer) Send(ctx context.Context, letter Mail, begin func() error) error {
 	msg, err := compose(letter)
 	if err != nil {
@@ -78,53 +77,29 @@ func deliver(server *smtp.Client, msg *mail.Msg, begin func() error) error {
 		return fmt.Errorf("%w: recipient: %w", ErrRefused, err)
 	}
 	if err := server.Mail(sender); err != nil {
-		// No recipient was named yet. What a server has against the shop itself (an address that is not verified, a used-up
-		// quota) operators mend; refused for good, every customer of that day would hear nothing.
-		return fmt.Errorf("reply to MAIL: %w", err)
+		return answer(stageMail, err)
 	}
 	if err := server.Rcpt(recipients[0]); err != nil {
-		return answer("RCPT", err)
+		return answer(stageRcpt, err)
 	}
 	if err := begin(); err != nil {
 		return err
 	}
-	crash.At("notifications.before_data")
+	failpoint.At("notifications.before_data")
 	data, err := server.Data()
 	if err != nil {
-		return answer("DATA", err)
+		return answer(stageData, err)
 	}
 	if _, err := msg.WriteTo(data); err != nil {
 		// Without the closing dot the server has half a mail, which it must throw away (RFC 5321 §4.1.1.4).
 		return fmt.Errorf("write mail: %w", err)
 	}
 	err = data.Close()
-	crash.At("notifications.after_data")
-	if err != nil && replyCode(err) == 0 {
+	failpoint.At("notifications.after_data")
+	if _, replied := replyOf(err); err != nil && !replied {
 		return fmt.Errorf("%w: %w", ErrUnanswered, err)
 	}
-	return answer("end of mail", err)
-}
-
-// answer sorts a server's reply. 530 to 538 speak of our credentials, not of this mail: that is for the operator to mend,
-// and no reason to tell a customer nothing.
-func answer(to string, err error) error {
-	code := replyCode(err)
-	switch {
-	case err == nil:
-		return nil
-	case code >= 500 && (code < 530 || code > 538):
-		return fmt.Errorf("%w: reply to %s: %w", ErrRefused, to, err)
-	}
-	return fmt.Errorf("reply to %s: %w", to, err)
-}
-
-// replyCode is the server's three digits, 0 when the error is none of the server's.
-func replyCode(err error) int {
-	var reply *textproto.Error
-	if errors.As(err, &reply) {
-		return reply.Code
-	}
-	return 0
+	return answer(stageEnd, err)
 }
 
 // compose builds the MIME message: text and HTML as alternatives. Auto-Submitted keeps holiday responders quiet

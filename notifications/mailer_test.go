@@ -29,7 +29,7 @@ func startInbox(t testing.TB) *inbox.Inbox {
 
 func mailerTo(t testing.TB, addr string, deadline time.Duration) *notifications.Mailer {
 	t.Helper()
-	m, err := notifications.NewMailer("smtp://"+addr+"?tls=none", deadline)
+	m, err := notifications.NewMailer("smtp://"+addr+"?tls=none", "", deadline)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,8 +166,8 @@ func TestAddressesThatAreNoneAreRefused(t *testing.T) {
 	}
 }
 
-// What each answer at each step means: refused for good, unanswered, or (neither) to be tried again; and whether the
-// log had been told that the mail was about to go.
+// What each answer at each step means: the mail is refused for good, the shop is, nobody knows, or (none of these) it is to
+// be tried again; and whether the log had been told that the mail was about to go.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -175,17 +175,19 @@ func TestAnswers(t *testing.T) {
 		want         error // nil: put off
 		begun        bool
 	}{
-		"NoGreeting":           {"EHLO", "554 go away", nil, false},
+		"NoGreeting":           {"EHLO", "554 go away", notifications.ErrShopRefused, false},
 		"SenderBusy":           {"MAIL", "421 closing", nil, false},
-		"SenderRefused":        {"MAIL", "550 not you", nil, false},
-		"OurCredentials":       {"MAIL", "530 authenticate first", nil, false},
+		"SenderRefused":        {"MAIL", "550 not you", notifications.ErrShopRefused, false},
+		"OurCredentials":       {"MAIL", "530 authenticate first", notifications.ErrShopRefused, false},
 		"Greylisted":           {"RCPT", "450 try later", nil, false},
 		"NoSuchMailbox":        {"RCPT", "550 no such mailbox", notifications.ErrRefused, false},
+		"NoRelay":              {"RCPT", "554 5.7.1 <zoe@example.com>: Relay access denied", notifications.ErrShopRefused, false},
 		"HangsUpAtRecipient":   {"RCPT", "hang up", nil, false},
 		"DataBusy":             {"DATA", "451 disk full", nil, true},
 		"DataRefused":          {"DATA", "554 no", notifications.ErrRefused, true},
 		"ContentBusy":          {".", "451 scanner away", nil, true},
 		"ContentRefused":       {".", "550 looks like spam", notifications.ErrRefused, true},
+		"NotVerified":          {".", "554 Message rejected: Email address is not verified.", notifications.ErrShopRefused, true},
 		"HangsUpAfterTheMail":  {".", "hang up", notifications.ErrUnanswered, true},
 		"SilentAfterTheMail":   {".", "", notifications.ErrUnanswered, true},
 		"NonsenseAfterTheMail": {".", "what?", notifications.ErrUnanswered, true},
@@ -202,7 +204,7 @@ func TestAnswers(t *testing.T) {
 			if c.want != nil && !errors.Is(err, c.want) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
-			if c.want == nil && (errors.Is(err, notifications.ErrRefused) || errors.Is(err, notifications.ErrUnanswered)) {
+			if c.want == nil && (errors.Is(err, notifications.ErrRefused) || errors.Is(err, notifications.ErrShopRefused) || errors.Is(err, notifications.ErrUnanswered)) {
 				t.Errorf("%v, want it to be put off", err)
 			}
 			if begun != c.begun {
@@ -330,12 +332,12 @@ func TestSendEndsWithItsContext(t *testing.T) {
 func TestNewMailerSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	for _, good := range []string{"smtp://localhost:1025?tls=none", "smtp://mail.example", "smtps://u:p%40ss@mail.example:465", "smtp://u:p@mail.example:587", "smtp://[::1]:25?tls=opportunistic"} {
-		if _, err := notifications.NewMailer(good, time.Second); err != nil {
+		if _, err := notifications.NewMailer(good, "", time.Second); err != nil {
 			t.Errorf("%s: %v", good, err)
 		}
 	}
 	for _, bad := range []string{"", "localhost:1025", "http://mail.example", "smtp://", "smtp://user:s3cret@:25", "smtp://h:1?tls=maybe", "smtp://h:99999", "smtp://user:s3cret@h:port", "smtp://user:s3cret@h\x7f"} {
-		_, err := notifications.NewMailer(bad, time.Second)
+		_, err := notifications.NewMailer(bad, "", time.Second)
 		if err == nil {
 			t.Errorf("%s was accepted", bad)
 		} else if strings.Contains(err.Error(), "s3cret") {

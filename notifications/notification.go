@@ -74,8 +74,8 @@ var before = map[Status][]Status{
 // can reports whether a message may enter a state.
 func (m Message) can(next Status) bool { return slices.Contains(before[next], m.Status) }
 
-// Evolve folds one event. It returns an error for an event that cannot follow.
-func Evolve(n Notification, e events.Event) (Notification, error) {
+// Apply applies one event. It returns an error for an event that cannot follow.
+func Apply(n Notification, e events.Event) (Notification, error) {
 	switch p := e.Payload.(type) {
 	case events.MessageQueued:
 		return n.queue(p, e.Time)

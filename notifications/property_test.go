@@ -39,7 +39,7 @@ func TestNobodyIsToldTwice(t *testing.T) {
 
 func (w *world) state(t *rapid.T, facts ...events.Payload) {
 	for _, fact := range facts {
-		next, err := Evolve(w.n, events.Event{Type: fact.EventType(), Time: w.now, Payload: fact})
+		next, err := Apply(w.n, events.Event{Type: fact.EventType(), Time: w.now, Payload: fact})
 		if err != nil {
 			t.Fatalf("decided %s and cannot fold it: %v", fact.EventType(), err)
 		}

@@ -2,6 +2,8 @@ package notifications_test
 
 import (
 	"context"
+	"errors"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -57,6 +59,42 @@ func TestServerThatRefuses(t *testing.T) {
 			p.settled(t)
 			if !strings.Contains(m.Error, "550") || strings.Contains(m.Error, "ada@") || asked.Load() != 1 {
 				t.Errorf("said %q after %d tries; want the reply without the address, after one", m.Error, asked.Load())
+			}
+		})
+	}
+}
+
+// Mail servers refuse a client that calls itself "localhost".
+func TestTheShopIntroducesItself(t *testing.T) {
+	t.Parallel()
+	machine, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ setting, url, want string }{
+		"ByItsDomain":      {"", "https://shop.example:8443/base", "shop.example"},
+		"ByASetting":       {"mail.shop.example", "https://shop.example", "mail.shop.example"},
+		"ByAnAddress":      {"[192.0.2.1]", "https://shop.example", "[192.0.2.1]"},
+		"WithoutADomain":   {"", "http://127.0.0.1:8080", machine},
+		"WithABareName":    {"", "http://localhost:8080", machine},
+		"WithAnIPv6Number": {"", "http://[::1]:8080", machine},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			addr, heard := scripted(t, polite(nil))
+			p := open(t)
+			e, m := p.queued(t, confirmation("o1"))
+			s := p.service(t, func(config *notifications.Config) {
+				config.EHLO, config.PublicURL, config.SMTPURL = c.setting, c.url, "smtp://"+addr+"?tls=none"
+			})
+			sent := s.Act(t.Context(), e, m)
+			stopped, stop := context.WithCancel(t.Context())
+			stop()
+			if err := errors.Join(sent, s.Run(stopped)); err != nil { // Run closes the connection
+				t.Fatal(err)
+			}
+			if got, _, _ := strings.Cut(heard(), "\n"); got != "EHLO "+c.want {
+				t.Errorf("said %q, want EHLO %s", got, c.want)
 			}
 		})
 	}

@@ -87,8 +87,9 @@ func (p page) IntroParagraphs() []string { return strings.Split(p.Intro, "\n\n")
 // ClosingParagraphs splits what comes after it.
 func (p page) ClosingParagraphs() []string { return strings.Split(p.Closing, "\n\n") }
 
-// render writes a mail's subject and parts. It returns [ErrTemplate] when the message cannot be written.
-func (r *renderer) render(m events.MessageQueued) (mail Mail, err error) {
+// render writes a mail's subject and parts, from what its outcome decided and what was ordered. It returns [ErrTemplate] when
+// the message cannot be written.
+func (r *renderer) render(m events.MessageQueued, placed events.OrderPlaced) (mail Mail, err error) {
 	tongue := tongueFor(m.Locale)
 	wording, ok := r.wording[wordingKey(m.Template, tongue)]
 	if !ok {
@@ -98,7 +99,10 @@ func (r *renderer) render(m events.MessageQueued) (mail Mail, err error) {
 	if err := json.Unmarshal(m.Facts, &facts); err != nil {
 		return Mail{}, fmt.Errorf("%w: facts of %s: %w", ErrTemplate, m.MessageID, err)
 	}
-	p := r.page(tongue, facts, m.Name)
+	p := r.page(tongue, facts, placed, m.Name)
+	if m.Template == TemplateConfirmed { // of the others nothing is sent
+		p.ShipTo = address(tongue, m.Name, placed.ShipTo)
+	}
 	err = errors.Join(
 		say(wording, "subject", &p.Subject, p), say(wording, "title", &p.Title, p),
 		say(wording, "intro", &p.Intro, p), say(wording, "closing", &p.Closing, p))
@@ -121,19 +125,19 @@ func say(wording *template.Template, part string, into *string, p page) error {
 	return nil
 }
 
-func (r *renderer) page(t *tongue, f Facts, name string) page {
+func (r *renderer) page(t *tongue, f Facts, o events.OrderPlaced, name string) page {
 	p := page{
 		By: f.By, Date: t.day(f.At.In(r.location)), Greeting: t.greeting(name), Language: t.tag.String(), Number: oneLine(f.Number), Reason: f.Reason,
-		Shipping: t.amount(f.Shipping), Shop: r.shop, Subtotal: t.amount(f.Subtotal), Total: t.amount(f.Total), URL: r.orderURL(f.OrderID), Words: t.words,
+		Shipping: t.amount(o.Shipping), Shop: r.shop, Subtotal: t.amount(o.Subtotal), Total: t.amount(o.Total), URL: r.orderURL(f.OrderID), Words: t.words,
 	}
-	if !f.Tax.IsZero() {
-		p.Tax = t.amount(f.Tax)
+	if !o.Tax.IsZero() {
+		p.Tax = t.amount(o.Tax)
 	}
 	if f.Amount != nil {
 		p.Amount = t.amount(*f.Amount)
 	}
 	titles := map[string]string{}
-	for _, l := range f.Lines {
+	for _, l := range o.Lines {
 		titles[l.SKU] = oneLine(l.Title)
 		p.Lines = append(p.Lines, pageLine{Title: titles[l.SKU], Quantity: t.count(l.Quantity), UnitPrice: t.amount(l.UnitPrice), Total: t.amount(l.Total)})
 	}
@@ -143,9 +147,6 @@ func (r *renderer) page(t *tongue, f Facts, name string) page {
 			title = s.SKU
 		}
 		p.Short = append(p.Short, pageShort{Title: title, Requested: t.count(s.Requested), Available: t.count(s.Available)})
-	}
-	if f.ShipTo != nil {
-		p.ShipTo = address(t, name, *f.ShipTo)
 	}
 	return p
 }

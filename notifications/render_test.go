@@ -34,8 +34,6 @@ func queued(t testing.TB, o Outcome, locale, name string) events.MessageQueued {
 // everyOutcome is each thing that a mail may have to say.
 func everyOutcome() map[string]Outcome {
 	base := sampleOutcome("o1")
-	taxed := confirmed("o1")
-	taxed.Tax = events.Money{Amount: 2_000, Currency: "GBP"}
 	rejected := func(reason string, short ...events.Shortage) Outcome {
 		return Rejected(events.OrderRejected{OrderOutcome: base, Reason: reason, Short: short}, noon)
 	}
@@ -43,7 +41,7 @@ func everyOutcome() map[string]Outcome {
 		return Cancelled(events.OrderCancelled{OrderOutcome: base, By: by}, noon)
 	}
 	return map[string]Outcome{
-		"confirmed": Confirmed(confirmed("o1"), noon), "confirmed_taxed": Confirmed(taxed, noon),
+		"confirmed": Confirmed(confirmed("o1"), noon), "confirmed_taxed": Confirmed(confirmed("o1"), noon),
 		"rejected_out_of_stock": rejected(events.RejectedNoStock, events.Shortage{SKU: "85123A", Requested: 2, Available: 1}, events.Shortage{SKU: "71053", Requested: 1}),
 		"rejected_paid_late":    rejected(events.RejectedPaidLate), "rejected_payment": rejected(events.RejectedPaymentFailed),
 		"expired":           Expired(events.OrderExpired{OrderOutcome: base}, noon),
@@ -56,11 +54,15 @@ func TestGoldenMails(t *testing.T) {
 	t.Parallel()
 	r := testRenderer(t)
 	for name, outcome := range everyOutcome() {
+		placed := samplePlaced("o1")
+		if strings.HasSuffix(name, "_taxed") {
+			placed.Tax = events.Money{Amount: 2_000, Currency: "GBP"}
+		}
 		for _, locale := range []string{"en-GB", "de-AT"} {
 			golden := name + "." + locale[:2]
 			t.Run(golden, func(t *testing.T) {
 				t.Parallel()
-				mail, err := r.render(queued(t, outcome, locale, "Ada Lovelace"))
+				mail, err := r.render(queued(t, outcome, locale, "Ada Lovelace"), placed)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -101,8 +103,9 @@ func TestMailsEscapeWhatShoppersWrite(t *testing.T) {
 	} {
 		for name, outcome := range everyOutcome() {
 			outcome.Facts.Number = evil
-			outcome.Facts.Lines[0].Title = evil
-			mail, err := r.render(queued(t, outcome, "en", evil))
+			placed := samplePlaced("o1")
+			placed.Lines[0].Title = evil
+			mail, err := r.render(queued(t, outcome, "en", evil), placed)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -125,9 +128,9 @@ func TestRenderRefusesWhatItCannotSay(t *testing.T) {
 	m := queued(t, Confirmed(confirmed("o1"), noon), "en", "Ada")
 	unknown, unreadable := m, m
 	unknown.Template = "order_teleported"
-	unreadable.Facts = []byte(`{"lines":7}`)
+	unreadable.Facts = []byte(`{"number":7}`)
 	for name, bad := range map[string]events.MessageQueued{"UnknownTemplate": unknown, "UnreadableFacts": unreadable} {
-		if _, err := r.render(bad); !errors.Is(err, ErrTemplate) {
+		if _, err := r.render(bad, samplePlaced("o1")); !errors.Is(err, ErrTemplate) {
 			t.Errorf("%s: got %v, want ErrTemplate", name, err)
 		}
 	}

@@ -7,12 +7,15 @@ import (
 	"log/slog"
 	netmail "net/mail"
 	"net/url"
+	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"tillstream/events/log"
+	"tillstream/events/project"
 )
 
 // Access is what this domain needs to know about who may see an order.
@@ -29,6 +32,7 @@ type Config struct {
 	Backoff     func(attempt int) time.Duration // when a mail that was put off is offered again; default Backoff
 	Concurrency int                             // mails handed over at a time; default 8
 	Deadline    time.Duration                   // for one mail, from dialling to the server's last word; default 30 s
+	EHLO        string                          // what the shop calls itself towards the mail server; default: the host of PublicURL if it is a domain name, else the machine's name
 	From        string                          // sender, such as "The Tea Shop <orders@example.com>"; required
 	Location    *time.Location                  // whose dates the mails show; default UTC
 	Log         *log.Log                        // required
@@ -51,6 +55,7 @@ type Service struct {
 	// known is what this process has learnt of hand-overs and the log does not say (yet). It makes better guesses after a
 	// hiccup, and nothing depends on it: a process that dies takes it along, and the rules for unknown outcomes apply.
 	known *lru.Cache[string, verdict]
+	taken atomic.Uint64 // mails that the server has taken from this process
 }
 
 // knownMessages bounds Service.known. Entries are only there between two attempts of a message.
@@ -66,11 +71,17 @@ func New(config Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("notifications: Config.From: %w", err)
 	}
-	public, err := publicURL(config.PublicURL)
+	public, host, err := publicURL(config.PublicURL)
 	if err != nil {
 		return nil, fmt.Errorf("notifications: Config.PublicURL: %w", err)
 	}
-	mailer, err := NewMailer(config.SMTPURL, config.Deadline)
+	if config.EHLO == "" && domainName.MatchString(host) {
+		config.EHLO = host
+	}
+	if config.EHLO != "" && !ehloName.MatchString(config.EHLO) {
+		return nil, fmt.Errorf("notifications: Config.EHLO: %.80q: want a domain name, or an address such as [192.0.2.1]", config.EHLO)
+	}
+	mailer, err := NewMailer(config.SMTPURL, config.EHLO, config.Deadline)
 	if err != nil {
 		return nil, fmt.Errorf("notifications: Config.SMTPURL: %w", err)
 	}
@@ -113,20 +124,31 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-func publicURL(text string) (string, error) {
+func publicURL(text string) (base, host string, err error) {
 	u, err := url.Parse(text)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-		return "", fmt.Errorf("%q: want http://host or https://host", text)
+		return "", "", fmt.Errorf("%q: want http://host or https://host", text)
 	}
-	return strings.TrimRight(u.String(), "/"), nil
+	return strings.TrimRight(u.String(), "/"), u.Hostname(), nil
 }
+
+var (
+	// domainName is a name with a dot in it whose last part is no number: mail servers refuse a bare name such as "localhost"
+	// and an IP address without brackets (RFC 5321 §4.1.1.1).
+	domainName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?$`)
+	// ehloName is what may be set instead: any name, or an address literal.
+	ehloName = regexp.MustCompile(`^([A-Za-z0-9._-]{1,255}|\[[A-Za-z0-9.:]{1,64}\])$`)
+)
 
 // claim is how long a message that is being sent belongs to whoever said so: the longest that a hand-over can take, and
 // half of it again for clocks that differ.
 func (s *Service) claim() time.Duration { return s.config.Deadline * 3 / 2 }
+
+// Projections returns none: the log itself answers what staff ask.
+func (s *Service) Projections() []project.Projection { return nil }
 
 // Run keeps the connections to the mail server for as long as ctx lasts, then says goodbye on them.
 func (s *Service) Run(ctx context.Context) error {
@@ -135,5 +157,6 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// Ready returns nil: a mail server that is down delays mails and stops nothing else.
+// Ready returns nil: a mail server that is down, or refuses the shop, delays mails and stops nothing else. The lane
+// "notifications.mail" reports it.
 func (s *Service) Ready() error { return nil }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -28,8 +29,9 @@ func (doors) Staff(token string) bool     { return token == staffToken }
 
 // post is a log, a mailbox and the domain between them.
 type post struct {
-	log *log.Log
-	box *inbox.Inbox
+	log    *log.Log
+	box    *inbox.Inbox
+	worker *worker.Worker // the one that was started last
 }
 
 func open(t testing.TB) *post {
@@ -58,11 +60,15 @@ func (p *post) service(t testing.TB, change ...func(*notifications.Config)) *not
 // patient has the time limits of a shop, for tests in which nobody waits for one.
 func patient(c *notifications.Config) { c.Deadline = 0 }
 
-// runs runs a service's loops until the test ends or stop is called.
+// runs runs a service's lanes until the test ends or stop is called.
 func (p *post) runs(t testing.TB, s *notifications.Service) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	w := worker.New(p.log, worker.Config{Deciders: s.Deciders(), Actors: s.Actors(), Sweeps: s.Sweeps()})
+	w, err := worker.New(ctx, p.log, worker.Config{Domains: []worker.Domain{s.Worker()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.worker = w
 	var running sync.WaitGroup
 	for _, run := range []func(context.Context) error{s.Run, w.Run} {
 		running.Go(func() {
@@ -76,13 +82,24 @@ func (p *post) runs(t testing.TB, s *notifications.Service) (stop func()) {
 	return stop
 }
 
-// says appends what the orders domain says about an order.
+// orders are the entities of the domain that the mails are about.
+var orders = log.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+
+// says appends what the orders domain says about an order. One that is new is placed first.
 func (p *post) says(t testing.TB, orderID string, facts ...events.Payload) {
 	t.Helper()
-	journal := log.Journal{Stream: events.StreamOrders, Subject: events.PrefixOrder + orderID}
 	err := p.log.Do(t.Context(), func(tx *log.Tx) error {
-		tx.About(orderID)
-		return journal.Append(tx, facts...)
+		tx.WithCorrelation(orderID)
+		known, err := orders.LoadNew(tx, orderID)
+		if err != nil {
+			return err
+		}
+		if known == 0 {
+			if err := orders.Append(tx, orderID, notifications.SamplePlaced(orderID)); err != nil {
+				return err
+			}
+		}
+		return orders.Append(tx, orderID, facts...)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -113,22 +130,15 @@ func (p *post) becomes(t testing.TB, orderID string, n int, want notifications.S
 	return got
 }
 
-// settled waits until the consumers have seen and acknowledged all there is.
+// settled waits until the lanes have seen all there is and have nothing open.
 func (p *post) settled(t testing.TB) {
 	t.Helper()
-	waitFor(t, "the consumers have nothing left", func() bool {
-		return p.idle(t, events.StreamOrders, "notifications-orders") && p.idle(t, events.StreamNotifications, "notifications-mail")
+	waitFor(t, "the lanes have nothing left", func() bool {
+		end, err := p.log.End(t.Context(), 0)
+		return err == nil && !slices.ContainsFunc(p.worker.Lanes(), func(l worker.LaneStatus) bool {
+			return !l.Held || l.Position < end || l.Open > 0
+		})
 	})
-}
-
-func (p *post) idle(t testing.TB, stream, name string) bool {
-	t.Helper()
-	consumer, err := p.log.JetStream().Consumer(t.Context(), stream, name)
-	if err != nil {
-		return false
-	}
-	done, err := logtest.CaughtUp(t.Context(), p.log.JetStream(), consumer.CachedInfo())
-	return err == nil && done
 }
 
 // waitFor polls for a fact.

@@ -33,13 +33,16 @@ type server struct {
 }
 
 // readURL understands an SMTP URL; see [NewMailer] for its forms.
-func readURL(smtpURL string, deadline time.Duration) (server, error) {
+func readURL(smtpURL, ehlo string, deadline time.Duration) (server, error) {
 	u, err := url.Parse(smtpURL)
 	if err != nil || u.Hostname() == "" || (u.Scheme != "smtp" && u.Scheme != "smtps") {
 		// The URL may hold a password, so neither it nor the parser's error, which repeats it, is said.
 		return server{}, errors.New("want smtp://user:password@host:port, smtps://… or smtp://host:port?tls=none")
 	}
 	s := server{host: u.Hostname(), options: []mail.Option{mail.WithTimeout(deadline)}}
+	if ehlo != "" {
+		s.options = append(s.options, mail.WithHELO(ehlo))
+	}
 	port, policy, err := security(u)
 	if err != nil {
 		return server{}, err
@@ -143,7 +146,7 @@ func (p *pool) use(ctx context.Context, dialogue func(*smtp.Client) error) error
 	}
 	server, err := p.server.dial(ctx)
 	if err != nil {
-		return fmt.Errorf("connect to the mail server: %w", err)
+		return answer(stageConnect, err)
 	}
 	return p.talk(ctx, server, dialogue)
 }

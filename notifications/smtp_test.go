@@ -97,7 +97,7 @@ func TestMailIsEncryptedAndAuthenticated(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g, addr, roots := startGuarded(t, scheme == "smtps")
-			m, err := NewMailer(scheme+"://till:p%40ss@"+addr, time.Minute)
+			m, err := NewMailer(scheme+"://till:p%40ss@"+addr, "", time.Minute)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -126,7 +126,7 @@ func TestStrangerAtTheAddressGetsNothing(t *testing.T) {
 		"WrongPassword":      {"smtp://till:wrong@" + addr, roots},
 		"PlainPassword":      {"smtp://till:p%40ss@" + addr + "?tls=none", roots},
 	} {
-		m, err := NewMailer(c.url, time.Minute)
+		m, err := NewMailer(c.url, "", time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,6 +134,9 @@ func TestStrangerAtTheAddressGetsNothing(t *testing.T) {
 		err = m.Send(context.Background(), guardedMail(), func() error { return nil })
 		if err == nil || errors.Is(err, ErrRefused) || errors.Is(err, ErrUnanswered) {
 			t.Errorf("%s: %v, want it to be put off", name, err)
+		}
+		if got := errors.Is(err, ErrShopRefused); got != (name == "WrongPassword") {
+			t.Errorf("%s: %v, refused by the server: %t", name, err, got)
 		}
 		if err != nil && strings.Contains(err.Error(), "p@ss") {
 			t.Errorf("%s: the error tells the password: %v", name, err)

@@ -9,15 +9,18 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/crash"
+	"tillstream/events/failpoint"
 	"tillstream/events/log"
 	"tillstream/events/worker"
 )
 
-// Deciders queue a message for every outcome of an order.
-func (s *Service) Deciders() []worker.Decider {
-	return []worker.Decider{{
-		Name: "notifications-orders", Source: events.StreamOrders,
+// Notifications are the entities of this domain: one per order, under the order's id.
+var Notifications = log.Entity[Notification]{Prefix: events.PrefixNotification, Apply: Apply}
+
+// Worker queues a message for every outcome of an order, and hands queued messages to the mail server.
+func (s *Service) Worker() worker.Domain {
+	return worker.Domain{
+		Name: "notifications", Log: s.log,
 		Routes: []worker.Route{
 			worker.On(func(tx *log.Tx, e events.Event, p events.OrderConfirmed) error {
 				return s.queue(tx, e, Confirmed(p, e.Time))
@@ -35,19 +38,9 @@ func (s *Service) Deciders() []worker.Decider {
 				return s.queue(tx, e, Refunded(p, e.Time))
 			}),
 		},
-	}}
+		Actors: []worker.Actor{{Name: "notifications.mail", Concurrency: s.config.Concurrency, Routes: []worker.ActRoute{worker.Do(s.send)}}},
+	}
 }
-
-// Actors hand queued messages to the mail server.
-func (s *Service) Actors() []worker.Actor {
-	return []worker.Actor{{
-		Name: "notifications-mail", Source: events.StreamNotifications, Concurrency: s.config.Concurrency,
-		Routes: []worker.ActRoute{worker.Do(s.send)},
-	}}
-}
-
-// Sweeps returns none: a queued message stays with its consumer until it is settled.
-func (s *Service) Sweeps() []worker.Sweep { return nil }
 
 // queue appends the message of an outcome. Most orders have but one, so none before it is expected; a refund follows one.
 func (s *Service) queue(tx *log.Tx, e events.Event, o Outcome) error {
@@ -66,10 +59,12 @@ func (s *Service) queue(tx *log.Tx, e events.Event, o Outcome) error {
 	return Notifications.Append(tx, o.Facts.OrderID, facts...)
 }
 
-// verdict is what became of a hand-over as this process saw it. A nil result means that it ended without delivery.
+// verdict is what this process has learnt of a message's hand-overs.
 type verdict struct {
-	attempt int
-	result  events.Payload
+	attempt int            // the last one that ended without delivery; 0: none
+	result  events.Payload // what the message came to, if that could not be recorded
+	refused bool           // the server refused the shop when this message was handed over last
+	taken   uint64         // Service.taken at that moment
 }
 
 var errBeingSent = errors.New("somebody may be sending it")
@@ -86,7 +81,7 @@ func (s *Service) send(ctx context.Context, e events.Event, p events.MessageQueu
 	}
 	m, ok := n.Message(p.MessageID)
 	if !ok {
-		return worker.Park(fmt.Errorf("message %s is not among those of its order", p.MessageID))
+		return worker.DeadLetter(fmt.Errorf("message %s is not among those of its order", p.MessageID))
 	}
 	step, wait := m.Next(s.log.Now(), s.claim(), known.attempt)
 	switch step {
@@ -102,14 +97,18 @@ func (s *Service) send(ctx context.Context, e events.Event, p events.MessageQueu
 
 // handOver speaks to the mail server and decides what its answer means.
 func (s *Service) handOver(ctx context.Context, e events.Event, p events.MessageQueued, m Message) error {
-	mail, err := s.renderer.render(p)
+	placed, err := s.placed(ctx, p.OrderID)
 	if err != nil {
-		return worker.Park(err) // new templates and a redrive mend it, repeating does not
+		return err
+	}
+	mail, err := s.renderer.render(p, placed)
+	if err != nil {
+		return worker.DeadLetter(err) // new templates and a redrive mend it, repeating does not
 	}
 	mail.Date, mail.From = s.log.Now(), s.from
 	mail.To.Name, mail.To.Address = p.Name, p.To
 
-	crash.At("notifications.before_smtp")
+	failpoint.At("notifications.before_smtp")
 	begun := 0
 	err = s.mailer.Send(ctx, mail, func() error {
 		begun, err = s.begin(ctx, e, p)
@@ -121,12 +120,33 @@ func (s *Service) handOver(ctx context.Context, e events.Event, p events.Message
 	return s.conclude(ctx, e, p, m, begun > 0, err)
 }
 
+// placed reads what was ordered: the order's first event. An order without one, or with another one, is not mended by
+// repeating.
+func (s *Service) placed(ctx context.Context, orderID string) (events.OrderPlaced, error) {
+	subject, err := events.Subject(events.PrefixOrder, orderID)
+	if err != nil {
+		return events.OrderPlaced{}, worker.DeadLetter(fmt.Errorf("read what was ordered: %w", err))
+	}
+	first, err := s.log.First(ctx, subject)
+	if errors.Is(err, log.ErrNotFound) {
+		return events.OrderPlaced{}, worker.DeadLetter(fmt.Errorf("read what was ordered: %w", err))
+	}
+	if err != nil {
+		return events.OrderPlaced{}, fmt.Errorf("read what was ordered: %w", err)
+	}
+	placed, ok := first.Payload.(events.OrderPlaced)
+	if !ok || placed.OrderID != orderID {
+		return events.OrderPlaced{}, worker.DeadLetter(fmt.Errorf("read what was ordered: %s begins with %s of order %q", subject, first.Type, placed.OrderID))
+	}
+	return placed, nil
+}
+
 // begin says that the mail's bytes are next and returns the attempt's number. It returns errNotOurs when the message has
 // been settled or taken meanwhile: of two that come here at once one goes on.
 func (s *Service) begin(ctx context.Context, e events.Event, p events.MessageQueued) (attempt int, err error) {
 	known, _ := s.known.Get(p.MessageID)
 	err = s.log.Do(ctx, func(tx *log.Tx) error {
-		tx.Because(e)
+		tx.CausedBy(e)
 		n, err := Notifications.Load(tx, p.OrderID)
 		if err != nil {
 			return err
@@ -150,11 +170,14 @@ func (s *Service) conclude(ctx context.Context, e events.Event, p events.Message
 	said := scrub(err)
 	switch {
 	case err == nil:
+		s.taken.Add(1)
 		return s.record(ctx, e, p.OrderID, events.MessageSent{OrderID: p.OrderID, MessageID: p.MessageID})
 	case errors.Is(err, errNotOurs):
 		return worker.RetryAfter(s.claim(), err) // whoever has it may die of it
 	case errors.Is(err, log.ErrUnavailable), errors.Is(err, log.ErrContention), errors.Is(err, log.ErrUnreadable):
 		return err
+	case errors.Is(err, ErrShopRefused):
+		return s.hold(ctx, p, m, begun, errors.New(said))
 	case errors.Is(err, ErrRefused):
 		return s.record(ctx, e, p.OrderID, events.MessageFailed{OrderID: p.OrderID, MessageID: p.MessageID, Error: said})
 	case errors.Is(err, ErrUnanswered) && m.mayRepeat():
@@ -167,7 +190,50 @@ func (s *Service) conclude(ctx context.Context, e events.Event, p events.Message
 	if begun {
 		s.known.Add(p.MessageID, verdict{attempt: m.Attempt})
 	}
-	return worker.RetryAfter(s.config.Backoff(worker.Attempt(ctx)), errors.New(said))
+	wait := s.backoff(worker.Attempt(ctx), err)
+	if errors.Is(err, errRecipientWaits) {
+		return worker.PutOff(wait, errors.New(said))
+	}
+	return worker.RetryAfter(wait, errors.New(said))
+}
+
+// Longest waits where it is not the mail that has to wait. Once the server, or the shop's account there, is whole again,
+// nobody is to wait for an hour.
+const (
+	awayLongest    = 30 * time.Second
+	refusedLongest = 5 * time.Minute
+)
+
+// backoff is how long a mail that was put off waits.
+func (s *Service) backoff(attempt int, err error) time.Duration {
+	wait := s.config.Backoff(attempt)
+	switch {
+	case errors.Is(err, errAway):
+		return min(wait, awayLongest)
+	case errors.Is(err, ErrShopRefused):
+		return min(wait, refusedLongest)
+	}
+	return wait
+}
+
+// hold has the whole lane wait, because the server would refuse every other mail too. The refused mail was not delivered,
+// even when all of it was handed over: it is sent when the server takes mail of the shop again, however long that takes.
+//
+// Where the server has taken other mails since it refused this one, it does not refuse all of them (an account that may
+// write to some addresses only, a limit per hour). Then this mail waits alone, and the others need not.
+func (s *Service) hold(ctx context.Context, p events.MessageQueued, m Message, begun bool, err error) error {
+	known, _ := s.known.Get(p.MessageID)
+	taken := s.taken.Load()
+	alone := known.refused && known.taken != taken
+	known.refused, known.taken = true, taken
+	if begun {
+		known.attempt = m.Attempt
+	}
+	s.known.Add(p.MessageID, known)
+	if alone {
+		return worker.RetryAfter(s.backoff(worker.Attempt(ctx), ErrShopRefused), err)
+	}
+	return worker.Hold(err)
 }
 
 // recordAgain is how long record waits before it tries once more.
@@ -196,7 +262,7 @@ func (s *Service) record(ctx context.Context, e events.Event, orderID string, re
 // append states the result of a message, if it may still have one.
 func (s *Service) append(ctx context.Context, e events.Event, orderID string, result events.Payload) error {
 	return s.log.Do(ctx, func(tx *log.Tx) error {
-		tx.Because(e)
+		tx.CausedBy(e)
 		n, err := Notifications.Load(tx, orderID)
 		if err != nil {
 			return err

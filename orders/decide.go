@@ -175,7 +175,7 @@ func (o Order) Expire(now time.Time) []events.Payload {
 }
 
 func (o Order) confirmed() events.OrderConfirmed {
-	return events.OrderConfirmed{OrderOutcome: o.outcome(), ShipTo: o.ShipTo}
+	return events.OrderConfirmed{OrderOutcome: o.outcome()}
 }
 
 func (o Order) paidLate(captured bool) events.OrderPaidLate {

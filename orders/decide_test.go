@@ -29,7 +29,7 @@ func placed() events.OrderPlaced {
 func fold(t interface{ Fatal(...any) }, o Order, n int, facts ...events.Payload) Order {
 	for i, fact := range facts {
 		var err error
-		if o, err = o.Evolve(events.Event{ID: fmt.Sprintf("e%d", n+i), Type: fact.EventType(), Time: start, Payload: fact}); err != nil {
+		if o, err = o.Apply(events.Event{ID: fmt.Sprintf("e%d", n+i), Type: fact.EventType(), Time: start, Payload: fact}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -95,6 +95,35 @@ func TestEveryStateMeetsEveryEvent(t *testing.T) {
 				t.Errorf("%s, %s: says %q, want %q", state, stimulus, got, want[state][stimulus])
 			}
 		}
+	}
+}
+
+// An event after which an order does not wait any more ends its deadline; as long as it waits the deadline stays.
+func TestTheTimerKnowsWhoWaits(t *testing.T) {
+	t.Parallel()
+	timer := (&Service{}).deadlines()
+	waits := func(o Order) bool { return o.Status == Placed || o.Status == AwaitingPayment }
+	for state, order := range states(t) {
+		if !waits(order) {
+			continue
+		}
+		for _, d := range events.Catalogue() {
+			e := events.Event{ID: "e9", Type: d.Type, Time: start, Subject: events.PrefixOrder + "o1", Payload: d.Zero}
+			after, err := order.Apply(e)
+			if err != nil {
+				continue // cannot follow
+			}
+			heard := slices.ContainsFunc(timer.Types, func(p events.Payload) bool { return p.EventType() == d.Type })
+			if heard == waits(after) {
+				t.Errorf("%s, %s: is %s then, and the timer reads the event: %t", state, d.Type, after.Status, heard)
+			}
+			if id, at := timer.At(e); id != "o1" || !at.IsZero() {
+				t.Errorf("%s: the deadline of %q is %s, want none for o1", d.Type, id, at)
+			}
+		}
+	}
+	if id, at := timer.At(events.Event{Subject: events.PrefixOrder + "o1", Payload: placed()}); id != "o1" || !at.Equal(deadline) {
+		t.Errorf("placed: the deadline of %q is %s, want %s for o1", id, at, deadline)
 	}
 }
 

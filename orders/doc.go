@@ -19,6 +19,7 @@
 // one wins. From capturing on the shopper can neither cancel nor be timed out; until then no money is taken, only
 // reserved on the card.
 //
-// Heard: inventory.reservation_held, _refused; inventory.item_changed (prices); payments.authorized, captured,
-// cancelled, failed, refunded; timers.orders_due. Said: orders.*.
+// Handled: inventory.reservation_held, _refused; payments.authorized, captured, cancelled, failed, refunded. Watched:
+// inventory.item_changed, for the prices. Appended: orders.*. An order that waits for its money expires when the timer
+// over orders.placed fires, or when the sweep behind the timer finds it.
 package orders

@@ -11,7 +11,8 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// heartbeat keeps proxies from closing a quiet stream, and finds what the watchers missed.
+// heartbeat keeps proxies from closing a quiet stream. The order is read again with it, so a stream is current at the latest
+// then, even while this process cannot read on in the log and its watchers are told nothing.
 const heartbeat = 15 * time.Second
 
 // follow streams an order's states. It asks to be told first and reads then, so nothing falls in between.

@@ -13,11 +13,11 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events"
-	"tillstream/events/crash"
+	"tillstream/events/failpoint"
 	"tillstream/events/log"
 )
 
-// maxBody is the largest order request: 800 lines with long item numbers fit.
+// maxBody is the largest order request: 800 lines with item numbers of 50 bytes fit.
 const maxBody = 64 << 10
 
 // Register adds the routes of the orders API.
@@ -146,12 +146,12 @@ func (s *Service) place(ctx context.Context, in *placeInput) (*placeOutput, erro
 	if err != nil {
 		return nil, s.problem(err)
 	}
-	crash.At("http.order_received")
+	failpoint.At("http.order_received")
 	order, replayed, err := s.record(ctx, placement, in.IdempotencyKey, in.TraceParent)
 	if err != nil {
 		return nil, s.problem(err)
 	}
-	crash.At("http.order_stored")
+	failpoint.At("http.order_stored")
 	// The answer is the same however often it is asked for: the order as it was placed.
 	order.Status, order.Reason, order.Short, order.Refunds = Placed, "", nil, nil
 	out := &placeOutput{Location: "/api/orders/" + order.ID, Body: placedBody{newOrderBody(order), s.config.Access.Token(order.ID)}}
@@ -175,8 +175,8 @@ func (s *Service) record(ctx context.Context, p Placement, key, traceParent stri
 		return Order{}, false, err
 	}
 	err = s.config.Log.Do(ctx, func(tx *log.Tx) error {
-		tx.Traced(traceParent)
-		tx.About(id)
+		tx.WithTrace(traceParent)
+		tx.WithCorrelation(id)
 		if order, err = Orders.LoadNew(tx, id); err != nil {
 			return err
 		}
@@ -236,7 +236,7 @@ func (s *Service) cancel(ctx context.Context, in *orderInput) (*orderOutput, err
 	}
 	var order Order
 	err := s.config.Log.Do(ctx, func(tx *log.Tx) error {
-		tx.About(in.ID)
+		tx.WithCorrelation(in.ID)
 		var err error
 		if order, err = Orders.Load(tx, in.ID); err != nil {
 			return err

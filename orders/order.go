@@ -84,8 +84,8 @@ type Order struct {
 // Exists reports whether the order was placed.
 func (o Order) Exists() bool { return o.Status != "" }
 
-// Evolve folds one event. It returns an error for an event that cannot follow the state.
-func (o Order) Evolve(e events.Event) (Order, error) {
+// Apply folds one event. It returns an error for an event that cannot follow the state.
+func (o Order) Apply(e events.Event) (Order, error) {
 	from := o.Status
 	switch p := e.Payload.(type) {
 	case events.OrderPlaced:
@@ -146,8 +146,7 @@ func (o Order) afterRefund() Status {
 	return o.Status
 }
 
-// outcome is what the order's last events tell whoever writes the mail.
+// outcome is what the order's last events share. Whoever needs more reads the order's first event.
 func (o Order) outcome() events.OrderOutcome {
-	return events.OrderOutcome{OrderID: o.ID, Number: o.Number, Customer: o.Customer, Lines: o.Lines,
-		Subtotal: o.Subtotal, Shipping: o.Shipping, Tax: o.Tax, Total: o.Total}
+	return events.OrderOutcome{OrderID: o.ID, Number: o.Number, Customer: o.Customer}
 }

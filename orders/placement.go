@@ -132,7 +132,7 @@ func sumLines(lines []events.ReservedLine, fault func(string, any, string, ...an
 	var summed []events.ReservedLine
 	position := map[string]int{}
 	for i, line := range lines {
-		if err := events.CheckID(line.SKU); err != nil {
+		if err := events.CheckSKU(line.SKU); err != nil {
 			fault(fmt.Sprintf("body.lines[%d].sku", i), line.SKU[:min(len(line.SKU), 80)], "is not an item number")
 			continue
 		}

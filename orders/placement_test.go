@@ -55,7 +55,10 @@ func TestNormalizeNamesWhatIsWrong(t *testing.T) {
 		"negative quantity":   {func(p *Placement) { p.Lines[0].Quantity = -1 }, "body.lines[0].quantity"},
 		"a billion":           {func(p *Placement) { p.Lines[0].Quantity = 1_000_000_000 }, "body.lines[0].quantity"},
 		"a million and one":   {func(p *Placement) { p.Lines[0].Quantity, p.Lines[2].Quantity = MaxQuantity, 1 }, "body.lines[2].quantity"},
-		"hostile item":        {func(p *Placement) { p.Lines[0].SKU = "a.>" }, "body.lines[0].sku"},
+		"hostile item":        {func(p *Placement) { p.Lines[0].SKU = "a\r\nPUB orders.x 0" }, "body.lines[0].sku"},
+		"nameless item":       {func(p *Placement) { p.Lines[0].SKU = "" }, "body.lines[0].sku"},
+		"item with a space":   {func(p *Placement) { p.Lines[0].SKU = " MUG" }, "body.lines[0].sku"},
+		"endless item":        {func(p *Placement) { p.Lines[0].SKU = strings.Repeat("ü", 65) }, "body.lines[0].sku"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

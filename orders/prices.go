@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"tillstream/events"
 	"tillstream/events/log"
+	"tillstream/events/worker"
 )
 
-// prices is orders' own fold of what inventory says of its items: an order is priced without asking anybody.
+// prices is orders' own fold of inventory's items: an order is priced without a request to another domain.
 type prices struct {
 	items sync.Map // sku -> Priced
 	ready atomic.Bool
@@ -26,9 +26,9 @@ func (p *prices) lookup(sku string) (Priced, bool) {
 	return item.(Priced), true
 }
 
-// priced is an item as it stands in the log, for those that the fold does not have (yet).
-var priced = log.Kind[Priced]{Stream: events.StreamInventory, Prefix: events.PrefixItem, LastOnly: true,
-	Evolve: func(_ Priced, e events.Event) (Priced, error) {
+// priced is an item as orders reads it in the log.
+var priced = log.Entity[Priced]{Prefix: events.PrefixItem, LastOnly: true,
+	Apply: func(_ Priced, e events.Event) (Priced, error) {
 		item, ok := e.Payload.(events.ItemChanged)
 		if !ok {
 			return Priced{}, fmt.Errorf("item cannot take %s", e.Type)
@@ -55,28 +55,16 @@ func (p *prices) complete(ctx context.Context, l *log.Log, lines []events.Reserv
 	return nil
 }
 
-// follow keeps the fold current until ctx ends.
-func (p *prices) follow(ctx context.Context, l *log.Log) {
-	keepTailing(ctx, l, func() error {
-		return l.Tail(ctx, events.StreamInventory, []string{events.PrefixItem + "*"}, log.FromLastPerSubject,
-			func() { p.ready.Store(true) }, func(e events.Event) error {
-				if item, ok := e.Payload.(events.ItemChanged); ok {
-					p.items.Store(item.SKU, Priced{Title: item.Title, Price: item.Price})
-				}
-				return nil
-			})
-	})
-}
-
-// keepTailing starts a tail again when it breaks, until ctx ends.
-func keepTailing(ctx context.Context, l *log.Log, tail func() error) {
-	for ctx.Err() == nil {
-		if err := tail(); err != nil && !errors.Is(err, context.Canceled) {
-			l.Logger().Warn("tail interrupted", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
-	}
+// asWatch keeps the fold current: first every item as it stands, then each change.
+func (p *prices) asWatch() worker.Watch {
+	return worker.Watch{Prefixes: []string{events.PrefixItem}, Snapshot: true, Ready: func() { p.ready.Store(true) },
+		Handle: func(e events.Event) {
+			sku, ok := events.IDOf(events.PrefixItem, e.Subject)
+			if !ok || e.Revision == 0 { // published straight into the stream: no event of an item
+				return
+			}
+			if item, err := priced.Apply(Priced{}, e); err == nil {
+				p.items.Store(sku, item)
+			}
+		}}
 }

@@ -1,17 +1,16 @@
 package orders
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
+	"tillstream/events"
 	"tillstream/events/log"
-	"tillstream/events/view"
+	"tillstream/events/project"
 )
 
 // Access says who may see what. It is the caller's: how tokens are made is no business of this package.
@@ -27,23 +26,26 @@ type Access interface {
 // MaxOrderLines is the most that MaxLines can be: a hold is one atomic batch of one entry per line and one for the reservation.
 const MaxOrderLines = 800
 
+// Orders is the entity of this domain: every order, by its id.
+var Orders = log.Entity[Order]{Prefix: events.PrefixOrder, Apply: Order.Apply}
+
 // Config sets a [Service] up.
 type Config struct {
 	Access     Access
 	DB         *mongo.Database
 	HoldFor    time.Duration // how long stock waits for the money; default 30 min
-	Log        *log.Log
+	Log        *log.Log      // the handle of orders
 	Logger     *slog.Logger
 	MaxLines   int           // different items per order; default 100, at most MaxOrderLines
 	Shipping   int64         // flat fee per order in minor units; default 0
 	SweepEvery time.Duration // default a minute
 }
 
-// Service is the orders domain: routes, deciders and views over one log.
+// Service is the orders domain: its API, its part in a worker, and its projection, over one log.
 type Service struct {
 	config   Config
 	prices   *prices
-	sweeping view.Pace // of the search for overdue orders
+	sweeping project.Pace // of the search for overdue orders
 	watch    *watchers
 }
 
@@ -75,16 +77,7 @@ func New(config Config) (*Service, error) {
 	return &Service{config: config, prices: &prices{}, watch: newWatchers()}, nil
 }
 
-// Run keeps the price list and the watchers current until ctx ends.
-func (s *Service) Run(ctx context.Context) error {
-	var group sync.WaitGroup
-	group.Go(func() { s.prices.follow(ctx, s.config.Log) })
-	group.Go(func() { s.watch.follow(ctx, s.config.Log) })
-	group.Wait()
-	return nil
-}
-
-// Ready returns nil once the price list is read: before that every item would be unknown.
+// Ready returns nil once the price list is read: before that every item of an order costs a read of the log.
 func (s *Service) Ready() error {
 	if !s.prices.ready.Load() {
 		return errors.New("orders: reading the price list")

@@ -1,15 +1,13 @@
 package orders
 
 import (
-	"context"
-	"strings"
 	"sync"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	"tillstream/events/worker"
 )
 
-// watchers tells whoever follows an order that it has changed: one tail of the stream for all of them.
+// watchers tells the requests that follow an order that it has changed: one watch of the log for all of them.
 type watchers struct {
 	mu   sync.Mutex
 	byID map[string]map[chan uint64]struct{}
@@ -47,12 +45,11 @@ func (w *watchers) tell(id string, seq uint64) {
 	}
 }
 
-// follow runs until ctx ends. What happens while the tail is broken is found by each watcher's own heartbeat.
-func (w *watchers) follow(ctx context.Context, l *log.Log) {
-	keepTailing(ctx, l, func() error {
-		return l.Tail(ctx, events.StreamOrders, []string{events.PrefixOrder + "*"}, log.FromNow, nil, func(e events.Event) error {
-			w.tell(strings.TrimPrefix(e.Subject, events.PrefixOrder), e.Sequence)
-			return nil
-		})
-	})
+// asWatch tells of every event of an order, as this process reads it.
+func (w *watchers) asWatch() worker.Watch {
+	return worker.Watch{Prefixes: []string{events.PrefixOrder}, Handle: func(e events.Event) {
+		if id, ok := events.IDOf(events.PrefixOrder, e.Subject); ok {
+			w.tell(id, e.Sequence)
+		}
+	}}
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/crash"
+	"tillstream/events/failpoint"
 	"tillstream/events/log"
 	"tillstream/events/worker"
 )
@@ -17,7 +17,7 @@ const keyLife = 23 * time.Hour
 
 // createIntent makes the order's PaymentIntent, once. Its secret is kept for the shopper only after its id is in the log.
 func (s *Service) createIntent(ctx context.Context, e events.Event, r events.PaymentRequested) error {
-	p, _, err := Payments.Read(ctx, s.log, r.OrderID)
+	p, err := s.forAct(ctx, r.OrderID)
 	if err != nil {
 		return err
 	}
@@ -50,9 +50,9 @@ func (s *Service) findOrCreate(ctx context.Context, e events.Event, p Payment) (
 			return in, found, err
 		}
 	}
-	crash.At("payments.before_create")
+	failpoint.At("payments.before_create")
 	in, err = s.gateway.CreateIntent(ctx, p)
-	crash.At("payments.after_create")
+	failpoint.At("payments.after_create")
 	return in, err == nil, err
 }
 
@@ -68,13 +68,13 @@ func (s *Service) fail(ctx context.Context, e events.Event, orderID string, why 
 // capture takes the money, once. It is woken by the order itself, which has accepted the authorisation: that is the
 // intention in the log, and a shopper waits for what follows.
 func (s *Service) capture(ctx context.Context, e events.Event, r events.OrderPaymentAccepted) error {
-	p, _, err := Payments.Read(ctx, s.log, r.OrderID)
+	p, err := s.forAct(ctx, r.OrderID)
 	if err != nil {
 		return err
 	}
 	wanted, err := AcceptCapture(p, r.Amount)
 	if err != nil {
-		return worker.Park(err)
+		return worker.DeadLetter(err)
 	}
 	if !wanted {
 		return nil
@@ -88,9 +88,9 @@ func (s *Service) capture(ctx context.Context, e events.Event, r events.OrderPay
 			return s.heard(ctx, e, in)
 		}
 	}
-	crash.At("payments.before_capture")
+	failpoint.At("payments.before_capture")
 	in, err := s.gateway.Capture(ctx, p)
-	crash.At("payments.after_capture")
+	failpoint.At("payments.after_capture")
 	if err != nil {
 		return s.settleOrLater(ctx, e, p, err)
 	}
@@ -99,7 +99,7 @@ func (s *Service) capture(ctx context.Context, e events.Event, r events.OrderPay
 
 // cancel gives the intent up at Stripe. It looks first: the shopper may have paid a moment ago.
 func (s *Service) cancel(ctx context.Context, e events.Event, r events.PaymentCancelRequested) error {
-	p, _, err := Payments.Read(ctx, s.log, r.OrderID)
+	p, err := s.forAct(ctx, r.OrderID)
 	if err != nil {
 		return err
 	}
@@ -114,9 +114,9 @@ func (s *Service) cancel(ctx context.Context, e events.Event, r events.PaymentCa
 	if in.final() || paid {
 		return s.heard(ctx, e, in)
 	}
-	crash.At("payments.before_cancel")
+	failpoint.At("payments.before_cancel")
 	in, err = s.gateway.Cancel(ctx, p)
-	crash.At("payments.after_cancel")
+	failpoint.At("payments.after_cancel")
 	if err != nil {
 		return s.settleOrLater(ctx, e, p, err)
 	}
@@ -140,7 +140,7 @@ func (s *Service) settleOrLater(ctx context.Context, e events.Event, p Payment, 
 		return worker.RetryAfter(backoff(worker.Attempt(ctx)), why)
 	}
 	s.refused.Remove(e.ID) // staff may have it tried again
-	return worker.Park(fmt.Errorf("intent %s is %s: %w", in.ID, in.Status, why))
+	return worker.DeadLetter(fmt.Errorf("intent %s is %s: %w", in.ID, in.Status, why))
 }
 
 // firstRefusal reports whether what an event wants is refused for the first time, and remembers that it was. The number of
@@ -152,7 +152,7 @@ func (s *Service) firstRefusal(e events.Event) bool {
 
 // refund sends money back, once per refund id.
 func (s *Service) refund(ctx context.Context, e events.Event, r events.PaymentRefundRequested) error {
-	p, _, err := Payments.Read(ctx, s.log, r.OrderID)
+	p, err := s.forAct(ctx, r.OrderID)
 	if err != nil {
 		return err
 	}
@@ -203,14 +203,14 @@ func (s *Service) refundRefused(ctx context.Context, e events.Event, p Payment, 
 func (s *Service) askBack(ctx context.Context, e events.Event, w events.WebhookReceived) error {
 	intentID, found, err := intentIDFrom(w)
 	if err != nil {
-		return worker.Park(err)
+		return worker.DeadLetter(err)
 	}
 	if !found {
 		return nil
 	}
 	in, err := s.gateway.RetrieveIntent(ctx, intentID)
 	if errors.Is(err, ErrPermanent) {
-		return worker.Park(fmt.Errorf("%w: %w", ErrUnmatched, err))
+		return worker.DeadLetter(fmt.Errorf("%w: %w", ErrUnmatched, err))
 	}
 	if err != nil {
 		return later(ctx, err)
@@ -228,24 +228,37 @@ func (s *Service) askBack(ctx context.Context, e events.Event, w events.WebhookR
 
 // heard takes in an intent that Stripe has just shown us.
 func (s *Service) heard(ctx context.Context, e events.Event, in Intent) error {
-	return s.say(ctx, e, in.OrderID, func(p Payment) ([]events.Payload, error) { return Heard(p, in, s.livemode) })
+	return s.say(ctx, e, in.OrderID, s.hears(in))
 }
 
-// say appends what a rule makes of the newest state. What a rule refuses would be refused again, so it is parked.
+// say appends what a rule makes of the newest state, and what follows from it in the other domains of this process. What
+// the rule refuses would be refused again, so the event becomes a dead letter; not so when it cannot be told whether the
+// state was the newest.
 func (s *Service) say(ctx context.Context, cause events.Event, orderID string, rule func(Payment) ([]events.Payload, error)) error {
 	var refused error
-	err := s.log.Do(ctx, func(tx *log.Tx) error {
-		tx.Because(cause)
-		tx.About(orderID) // the cause may be a webhook
+	err := s.log.Complete(ctx, func(tx *log.Tx) error {
+		tx.CausedBy(cause)
+		tx.WithCorrelation(orderID) // the cause may be an event of Stripe's that names no order
 		return decide(tx, orderID, func(p Payment) (facts []events.Payload, err error) {
 			facts, refused = rule(p)
 			return facts, refused
 		})
 	})
-	if err != nil && (refused != nil || errors.Is(err, events.ErrBadID)) {
-		return worker.Park(err)
+	if refused != nil && errors.Is(err, refused) || errors.Is(err, events.ErrBadID) {
+		return worker.DeadLetter(err)
 	}
 	return err
+}
+
+// forAct reads the payment that an act is about. At the first attempt the cached state will do: it is as new as the event, and
+// what it lacks is found by the keys at Stripe and by the expectation of the append.
+func (s *Service) forAct(ctx context.Context, orderID string) (p Payment, err error) {
+	if worker.Attempt(ctx) > 1 {
+		p, _, err = Payments.Read(ctx, s.log, orderID)
+		return p, err
+	}
+	p, _, err = Payments.ReadAtLeast(ctx, s.log, orderID, 1)
+	return p, err
 }
 
 // mustLook reports whether an earlier attempt may have left something at Stripe that its key no longer brings back.
@@ -256,10 +269,13 @@ func (s *Service) mustLook(ctx context.Context, e events.Event) bool {
 // final reports whether an intent has come to its end.
 func (in Intent) final() bool { return in.Status == IntentSucceeded || in.Status == IntentCanceled }
 
-// later has an act repeated for as long as Stripe is away or busy. Anything else follows the worker's own calendar and
-// ends parked.
+// later has an act repeated for as long as Stripe is away or busy. Stripe refusing our key concerns every payment: the lane
+// waits until it is taken again. Anything else follows the worker's own schedule and ends as a dead letter.
 func later(ctx context.Context, err error) error {
-	if errors.Is(err, ErrRetry) {
+	switch {
+	case errors.Is(err, ErrKeyRefused):
+		return worker.Hold(err)
+	case errors.Is(err, ErrRetry):
 		return worker.RetryAfter(backoff(worker.Attempt(ctx)), err)
 	}
 	return err

@@ -258,7 +258,7 @@ func TestStatusOfEveryState(t *testing.T) {
 
 func TestEvolveRefusesForeignFacts(t *testing.T) {
 	t.Parallel()
-	if _, err := Evolve(Payment{}, events.Event{Type: "orders.placed", Payload: events.OrderPlaced{}}); err == nil {
+	if _, err := (Payment{}).Apply(events.Event{Type: "orders.placed", Payload: events.OrderPlaced{}}); err == nil {
 		t.Error("a payment took orders.placed")
 	}
 }

@@ -5,8 +5,8 @@
 // whatever Stripe says may arrive late, twice, in any order or only in Stripe's list of events, with the same result.
 //
 // It hears orders.awaiting_payment, payment_accepted, expired, cancelled and rejected, and what Stripe posts. It says the
-// events of events/payments.go on payments.<order>, and keeps what Stripe posted, as received but without client
-// secrets, on payments.webhooks.
+// events of events/payments.go on payments.<order>. What Stripe posted is kept there too, as received but without client
+// secrets; what shows no intent of a payment of ours is kept on payments.webhooks.
 //
 //	requested ──► intent_created ──► (requires_action | processing)* ──► authorized ──► captured ──► partly_refunded
 //	    │               │  ▲ declined: another card     │                    │              │               │
@@ -19,18 +19,25 @@
 // One purchase:
 //
 //	orders.awaiting_payment ─► payments.requested ─► actor: create intent ─► payments.intent_created
-//	shopper confirms ─► Stripe posts ─► payments.webhooks ─► payments.authorized
+//	shopper confirms ─► Stripe posts ─► payments.webhook_received + payments.authorized, in one commit ─► 200
 //	orders.payment_accepted ─► actor: capture ─► payments.captured, also said by a webhook, counted once
 //
-// A call to Stripe stands between two facts in the log, one that asks for it and one that tells. When the process dies in between, the call is made again under
-// the same idempotency key, after looking at Stripe first; the key dies before Stripe forgets it. Keys are
-// <order>/create/v1, <order>/capture/v1, <order>/cancel/v1 and <order>/refund/<refund id>. What Stripe does only once to an
-// intent, capture and cancel, is asked without the key when the key repeats an error.
+// Where orders runs in the same process, its orders.payment_accepted is in the commit of the webhook, too.
+//
+// A call to Stripe stands between two facts in the log, one that asks for it and one that tells. When the process dies in
+// between, the call is made again under the same idempotency key, after looking at Stripe first; the key is not trusted any
+// more an hour before Stripe forgets it. Keys are <order>/create/v1, <order>/capture/v1, <order>/cancel/v1 and
+// <order>/refund/<refund id>. What Stripe does only once to an intent, capture and cancel, is asked without the key when the
+// key repeats an error.
 //
 // What Stripe says of charges and refunds names an intent but no order. Instead of keeping a second index, the actor
 // asks Stripe for the intent, whose metadata names the order, and for all its refunds; the answer is the truth of that
 // moment, however old the event is. Events of other types are kept and passed over.
 //
-// What is neither ours nor as asked for is parked: an unknown order or second intent ([ErrUnmatched]), another amount,
-// currency or mode ([ErrMismatch]), a status that this program does not know ([ErrUnknownStatus]).
+// What webhooks miss the reconciler finds: it goes through Stripe's list of events from where the shop has come, and asks
+// about intents that have been quiet.
+//
+// What is neither ours nor as asked for becomes a dead letter: an unknown order or second intent ([ErrUnmatched]), another
+// amount, currency or mode ([ErrMismatch]), a status that this program does not know ([ErrUnknownStatus]). While Stripe
+// refuses our key ([ErrKeyRefused]) nothing does: all calls wait until it is taken again.
 package payments

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tillstream/events"
+	"tillstream/events/worker"
 	"tillstream/payments/sandbox"
 )
 
@@ -140,7 +141,7 @@ func TestLostAnswersToCancellationAndRefund(t *testing.T) {
 	if got, _ := w.ask("refunds?payment_intent="+p.PaymentIntent, nil)["data"].([]any); len(got) != 1 {
 		t.Errorf("%d refunds at Stripe", len(got))
 	}
-	w.nothingParked()
+	w.noDeadLetters()
 }
 
 // The process died between Stripe's answer and the log; before it is back, the shopper's bank has answered and the
@@ -187,7 +188,7 @@ func failure(status int, code string) sandbox.Answer {
 	return sandbox.Answer{Status: status, Body: body}
 }
 
-// Row 36 of the fault matrix: busy, locked, away, key revoked. The idempotency key stays the same and nothing is parked.
+// Row 36 of the fault matrix: busy, locked, away, key revoked. The idempotency key stays the same and there are no dead letters.
 func TestBusyStripeIsAskedAgainUnderTheSameKey(t *testing.T) {
 	t.Parallel()
 	for name, status := range map[string]int{"TooMany": 429, "Conflict": 409, "Unavailable": 503, "KeyRevoked": 401, "BankFailed": 424} {
@@ -214,7 +215,7 @@ func TestBusyStripeIsAskedAgainUnderTheSameKey(t *testing.T) {
 					t.Errorf("key %q", key)
 				}
 			}
-			w.nothingParked()
+			w.noDeadLetters()
 		})
 	}
 }
@@ -287,6 +288,9 @@ func TestErrorsOfStripeAreSorted(t *testing.T) {
 	_, err := gateway.CreateIntent(t.Context(), fold(t, histories["requested"]...))
 	if !errors.Is(err, ErrRetry) || !errors.Is(err, ErrOutcomeUnknown) || strings.Contains(err.Error(), secretKey) {
 		t.Errorf("nobody there: %v", err)
+	}
+	if err := sorted(t.Context(), context.DeadlineExceeded, "ask"); !errors.Is(err, ErrRetry) || worker.IsInfrastructure(err) {
+		t.Errorf("Stripe did not answer in time: %v; want it to count against Stripe and not the log", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

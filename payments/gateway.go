@@ -103,6 +103,8 @@ var (
 	ErrPermanent = errors.New("refused by Stripe")
 	// ErrRetry is returned when Stripe is busy, away, or not to be reached with our key: the request itself may be good.
 	ErrRetry = errors.New("try again")
+	// ErrKeyRefused accompanies [ErrRetry] when Stripe refuses our key, so that no request can succeed before staff mend it.
+	ErrKeyRefused = errors.New("key refused by Stripe")
 	// ErrOutcomeUnknown accompanies [ErrRetry] when the request may have been carried out all the same.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
 )
@@ -111,6 +113,7 @@ var (
 type GatewayError struct {
 	Kind        error  // ErrDeclined, ErrPermanent or ErrRetry
 	Unknown     bool   // the request may have been carried out
+	KeyRefused  bool   // no request is carried out with our key
 	Status      int    // of HTTP; 0 when there was no answer
 	Code        string // Stripe's, such as "amount_too_small"
 	DeclineCode string
@@ -127,14 +130,15 @@ func (e *GatewayError) Error() string {
 	return fmt.Sprintf("%v: HTTP %d %s: %s (request %s)", e.Kind, e.Status, e.Code, e.Message, e.RequestID)
 }
 
-// Unwrap makes the kinds visible to errors.Is.
+// Unwrap makes the kinds visible to errors.Is. The cause is told and not unwrapped: a deadline that passed on the way to
+// Stripe would look like one of the log's, for which Stripe is not to blame.
 func (e *GatewayError) Unwrap() []error {
 	kinds := []error{e.Kind}
 	if e.Unknown {
 		kinds = append(kinds, ErrOutcomeUnknown)
 	}
-	if e.Cause != nil {
-		kinds = append(kinds, e.Cause)
+	if e.KeyRefused {
+		kinds = append(kinds, ErrKeyRefused)
 	}
 	return kinds
 }

@@ -67,7 +67,7 @@ func fold(t testing.TB, facts ...events.Payload) Payment {
 func foldOn(p Payment, facts ...events.Payload) (Payment, error) {
 	for _, fact := range facts {
 		var err error
-		if p, err = Evolve(p, events.Event{Type: fact.EventType(), Time: noon, Payload: fact}); err != nil {
+		if p, err = p.Apply(events.Event{Type: fact.EventType(), Time: noon, Payload: fact}); err != nil {
 			return p, err
 		}
 	}

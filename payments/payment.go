@@ -127,7 +127,7 @@ func (p Payment) Status() Status {
 func (p Payment) settledStatus() Status {
 	refunded, err := p.Refunded()
 	switch {
-	case err != nil || refunded.Amount <= 0: // Evolve refuses what would not add up
+	case err != nil || refunded.Amount <= 0: // Apply refuses what would not add up
 		return StatusCaptured
 	case refunded.Amount < p.Captured.Amount:
 		return StatusPartlyRefunded
@@ -149,9 +149,9 @@ func (p Payment) Payable() bool {
 	return p.PaymentIntent != "" && p.Open()
 }
 
-// Evolve folds one fact into a payment. It copies what it changes. What Stripe sent raw stands on a subject of its own
-// and says nothing about a payment before it has been decided on, so it is passed over.
-func Evolve(p Payment, e events.Event) (Payment, error) {
+// Apply folds one fact into a payment. It copies what it changes. An event of Stripe as it was received is passed over: it
+// says nothing about the payment that a decision has not stated as a fact of its own.
+func (p Payment) Apply(e events.Event) (Payment, error) {
 	switch fact := e.Payload.(type) {
 	case events.WebhookReceived:
 		return p, nil
@@ -182,7 +182,7 @@ func Evolve(p Payment, e events.Event) (Payment, error) {
 		p.Failure = &Decline{Code: fact.Code, Message: fact.Message}
 		p = p.settle("")
 	case events.PaymentRefundRequested, events.PaymentRefunded, events.PaymentRefundFailed:
-		return p.evolveRefund(e)
+		return p.applyRefund(e)
 	default:
 		return p, fmt.Errorf("a payment cannot take %s", e.Type)
 	}
@@ -227,7 +227,7 @@ func (p Payment) settle(charge string) Payment {
 	return p
 }
 
-func (p Payment) evolveRefund(e events.Event) (Payment, error) {
+func (p Payment) applyRefund(e events.Event) (Payment, error) {
 	refunds := maps.Clone(p.Refunds)
 	if refunds == nil {
 		refunds = map[string]Refund{}

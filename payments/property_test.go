@@ -76,7 +76,7 @@ func hear(t *rapid.T, p Payment, rule func(Payment) ([]events.Payload, error)) P
 		t.Fatal(err)
 	}
 	for _, fact := range facts {
-		if p, err = Evolve(p, events.Event{Type: fact.EventType(), Time: noon, Payload: fact}); err != nil {
+		if p, err = p.Apply(events.Event{Type: fact.EventType(), Time: noon, Payload: fact}); err != nil {
 			t.Fatal(err)
 		}
 	}

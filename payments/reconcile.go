@@ -2,23 +2,23 @@ package payments
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
 	"tillstream/events"
 	"tillstream/events/log"
+	"tillstream/events/worker"
 )
 
 const (
 	reconcileOverlap = time.Minute         // for events that appear in the list late
-	reconcileStart   = time.Hour           // how far before the last known event the first walk of a process begins
+	reconcileStart   = time.Hour           // how far before the end of the shop's last walk the first one of a process begins
 	reconcileKept    = 30 * 24 * time.Hour // how long Stripe lists events
 	settleTime       = 15 * time.Second    // how long a webhook may be under way before it counts as missed
 	openBatch        = 200                 // open intents asked about per run
@@ -26,14 +26,22 @@ const (
 	notedKept        = 40_000
 )
 
-// cursor is how far the reconciler has come. It lives in memory: a new process begins somewhat before the last event
-// that the log had when it started, and what it sees again changes nothing.
+// cursor is how far the reconciler of this process has come.
 type cursor struct {
-	begin atomic.Pointer[time.Time]    // where the first walk begins
-	since time.Time                    // all events created before, by Stripe's clock, are known
+	since time.Time                    // all events created before, by Stripe's clock, are known; zero before the first walk
 	open  string                       // the last order whose intent was asked about
-	noted *lru.Cache[string, struct{}] // ids of Stripe's events that went into the journal lately, by whomever
+	noted *lru.Cache[string, struct{}] // ids of Stripe's events that went into the log lately, by whomever
 }
+
+// walked is how far the shop has gone through Stripe's events, by whichever process went furthest. It is the state of a
+// checkpoint, so that a process that starts knows what was missed while no process was there to hear it: that a webhook
+// arrived since says nothing about those before it.
+type walked struct {
+	To time.Time `json:"to"` // all events created before, by Stripe's clock, are known
+}
+
+// walkedName is the name of that checkpoint.
+const walkedName = "payments.reconcile"
 
 func newCursor() *cursor {
 	noted, err := lru.New[string, struct{}](notedKept)
@@ -79,53 +87,54 @@ func (s *Service) walkEvents(ctx context.Context) error {
 		s.logger.Warn("webhooks had missed events", "events", missed, "since", since)
 	}
 	s.cursor.since = next
-	return nil
+	return s.saveWalked(ctx, next)
 }
 
-// walkFrom is where the next walk begins.
+// walkFrom is where the next walk begins. The first one of a process repeats an hour of what the shop has gone through: it
+// costs little, changes nothing, and catches what entered Stripe's list very late. Where the shop never went through it,
+// everything that Stripe still lists may have been missed.
 func (s *Service) walkFrom(ctx context.Context) (time.Time, error) {
 	if !s.cursor.since.IsZero() {
 		return s.cursor.since, nil
 	}
-	return s.firstWalk(ctx)
-}
-
-// firstWalk is where the first walk of this process begins. It is settled before the process takes its first webhook,
-// because that one would stand for the last event, and hide whatever was missed while nobody was there. Of webhooks that
-// come at once the first to settle it counts: none of them is noted before.
-func (s *Service) firstWalk(ctx context.Context) (time.Time, error) {
-	if s.cursor.begin.Load() == nil {
-		last, err := s.lastWebhook(ctx)
-		if err != nil {
-			return time.Time{}, err
-		}
-		begin := last.Add(-reconcileStart)
-		s.cursor.begin.CompareAndSwap(nil, &begin)
+	_, done, err := s.loadWalked(ctx)
+	if err != nil {
+		return time.Time{}, err
 	}
-	begin := *s.cursor.begin.Load()
-	if earliest := s.log.Now().Add(-reconcileKept); begin.Before(earliest) {
+	begin, earliest := done.To.Add(-reconcileStart), s.log.Now().Add(-reconcileKept)
+	if begin.Before(earliest) {
 		return earliest, nil
 	}
 	return begin, nil
 }
 
-// lastWebhook is when the newest event went into the journal. Where none ever did everything may be missing.
-func (s *Service) lastWebhook(ctx context.Context) (time.Time, error) {
-	stream, err := s.log.Stream(events.StreamPayments)
-	if err != nil {
-		return time.Time{}, err
+func (s *Service) loadWalked(ctx context.Context) (c log.Checkpoint, done walked, err error) {
+	if c, err = s.log.LoadCheckpoint(ctx, walkedName); err != nil || len(c.State) == 0 {
+		return c, walked{}, err
 	}
-	last, err := stream.GetLastMsgForSubject(ctx, events.SubjectWebhooks)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return s.log.Now().Add(-reconcileKept), nil
+	if err := json.Unmarshal(c.State, &done); err != nil {
+		return c, walked{}, fmt.Errorf("read checkpoint of %s: %w", walkedName, err)
 	}
-	if err != nil {
-		return time.Time{}, fmt.Errorf("find the last webhook: %w: %w", log.ErrUnavailable, err)
-	}
-	return last.Time, nil
+	return c, done, nil
 }
 
-// handOn notes a listed event in the journal, unless it stands there already or is of no consequence.
+// saveWalked notes how far a walk came, unless the shop has come as far already. Of two processes that save at once one is
+// refused; it saves after its next walk.
+func (s *Service) saveWalked(ctx context.Context, to time.Time) error {
+	c, done, err := s.loadWalked(ctx)
+	if err != nil || !to.After(done.To) {
+		return err
+	}
+	if c.State, err = json.Marshal(walked{To: to}); err != nil {
+		return fmt.Errorf("write checkpoint of %s: %w", walkedName, err)
+	}
+	if err := s.log.SaveCheckpoint(ctx, &c); !errors.Is(err, log.ErrOvertaken) {
+		return err
+	}
+	return nil
+}
+
+// handOn stores a listed event, unless the log has it already or it is of no consequence.
 func (s *Service) handOn(ctx context.Context, raw RawEvent) (bool, error) {
 	if s.cursor.noted.Contains(raw.ID) {
 		return false, nil
@@ -138,7 +147,7 @@ func (s *Service) handOn(ctx context.Context, raw RawEvent) (bool, error) {
 	if err != nil || !news {
 		return false, err
 	}
-	if err := s.note(ctx, received); err != nil {
+	if err := s.Receive(ctx, received); err != nil {
 		return false, err
 	}
 	s.cursor.noted.Add(raw.ID, struct{}{})
@@ -146,8 +155,8 @@ func (s *Service) handOn(ctx context.Context, raw RawEvent) (bool, error) {
 }
 
 // isNews reports whether an event would change what is known. Intents of orders that we never heard of belong to
-// somebody else who uses the same account. What cannot be read, or of which Stripe shows nothing, is news too: whoever
-// books it parks it, and the walk goes on to the other events.
+// somebody else who uses the same account. What cannot be read, or of which Stripe shows nothing, is news too: it is stored,
+// becomes a dead letter, and the walk goes on to the other events.
 func (s *Service) isNews(ctx context.Context, w events.WebhookReceived) (bool, error) {
 	if slices.Contains(chargeTypes, w.StripeType) {
 		return s.isRefundNews(ctx, w)
@@ -157,11 +166,11 @@ func (s *Service) isNews(ctx context.Context, w events.WebhookReceived) (bool, e
 	case errors.Is(err, ErrUnmatched):
 		return false, nil
 	case err != nil:
-		return true, nil //nolint:nilerr // whoever books it says what is wrong
+		return true, nil //nolint:nilerr // the dead letter says what is wrong
 	case !found:
 		return false, nil
 	}
-	return s.wouldSay(ctx, in.OrderID, func(p Payment) ([]events.Payload, error) { return Heard(p, in, s.livemode) })
+	return s.wouldSay(ctx, in.OrderID, s.hears(in))
 }
 
 // isRefundNews asks Stripe which order an event about a charge belongs to, and how its refunds stand. The intent is
@@ -182,7 +191,7 @@ func (s *Service) isRefundNews(ctx context.Context, w events.WebhookReceived) (b
 	if err != nil || in.OrderID == "" {
 		return false, err
 	}
-	news, err := s.wouldSay(ctx, in.OrderID, func(p Payment) ([]events.Payload, error) { return Heard(p, in, s.livemode) })
+	news, err := s.wouldSay(ctx, in.OrderID, s.hears(in))
 	if news || err != nil {
 		return news, err
 	}
@@ -199,22 +208,24 @@ func (s *Service) isRefundNews(ctx context.Context, w events.WebhookReceived) (b
 	return false, nil
 }
 
-// wouldSay tries a rule on what is remembered of a payment, and if that makes something of it, on the newest state. A
-// rule that refuses is news too: staff should see it.
+// wouldSay tries a rule on what is remembered of a payment, and if that makes something of it, on the newest state. A rule
+// that refuses is news too, and so is a payment that cannot be read: staff should see it.
 func (s *Service) wouldSay(ctx context.Context, orderID string, rule func(Payment) ([]events.Payload, error)) (bool, error) {
 	p, _, err := Payments.ReadAtLeast(ctx, s.log, orderID, 1)
 	if facts, refused := rule(p); err == nil && refused == nil && len(facts) == 0 {
 		return false, nil
 	}
 	p, _, err = Payments.Read(ctx, s.log, orderID)
-	if errors.Is(err, log.ErrNotFound) || errors.Is(err, events.ErrBadID) {
+	switch {
+	case errors.Is(err, log.ErrNotFound), errors.Is(err, events.ErrBadID):
 		return false, nil
-	}
-	if err != nil {
+	case errors.Is(err, log.ErrUnreadable):
+		return true, nil
+	case err != nil:
 		return false, err
 	}
 	facts, refused := rule(p)
-	return refused != nil || len(facts) > 0, nil //nolint:nilerr // a refusal is news as well: whoever books it parks it
+	return refused != nil || len(facts) > 0, nil //nolint:nilerr // a refusal is news: it becomes a dead letter
 }
 
 // askOpen asks Stripe about payments that wait and of which nothing was heard for a while, some at each run.
@@ -241,24 +252,30 @@ func (s *Service) askOpen(ctx context.Context) error {
 	return group.Wait()
 }
 
-// ask takes in what Stripe says about one payment's intent now. Only a Stripe that is away ends the run.
+// ask takes in what Stripe says about one payment's intent now. Only Stripe or a log that is away ends the run: a payment
+// with which something is wrong must not keep the others from being asked about.
 func (s *Service) ask(ctx context.Context, orderID string) error {
+	err := s.takeInNow(ctx, orderID)
+	if errors.Is(err, ErrRetry) || worker.IsInfrastructure(err) {
+		return err
+	}
+	if err != nil {
+		s.logger.Error("payment cannot be reconciled", "order", orderID, "error", err)
+	}
+	return nil
+}
+
+func (s *Service) takeInNow(ctx context.Context, orderID string) error {
 	p, err := s.newest(ctx, orderID, 0)
 	if err != nil || !p.Payable() {
 		return err
 	}
 	in, err := s.gateway.RetrieveIntent(ctx, p.PaymentIntent)
-	if errors.Is(err, ErrRetry) || ctx.Err() != nil {
+	if err != nil {
 		return err
 	}
-	if err == nil {
-		err = s.log.Do(ctx, func(tx *log.Tx) error {
-			tx.About(orderID)
-			return decide(tx, orderID, func(p Payment) ([]events.Payload, error) { return Heard(p, in, s.livemode) })
-		})
-	}
-	if err != nil {
-		s.logger.Error("intent cannot be reconciled", "order", orderID, "intent", p.PaymentIntent, "error", err)
-	}
-	return nil
+	return s.log.Complete(ctx, func(tx *log.Tx) error {
+		tx.WithCorrelation(orderID)
+		return decide(tx, orderID, s.hears(in))
+	})
 }

@@ -11,9 +11,13 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
+	"tillstream/events"
 	"tillstream/events/log"
-	"tillstream/events/view"
+	"tillstream/events/project"
 )
+
+// Payments is the entity of this domain: everything known about the money of one order, by the order's id.
+var Payments = log.Entity[Payment]{Prefix: events.PrefixPayment, Apply: Payment.Apply}
 
 // Access decides who may see a payment.
 type Access interface {
@@ -24,10 +28,10 @@ type Access interface {
 // Config sets the payments domain up.
 type Config struct {
 	Access         Access          // required
-	Concurrency    int             // requests to Stripe at a time, per consumer; default 32
-	DB             *mongo.Database // where the views stand; required
+	Concurrency    int             // requests to Stripe at a time; default 32
+	DB             *mongo.Database // where the projection stands; required
 	Gateway        Gateway         // default: Stripe over HTTP at StripeURL
-	Log            *log.Log        // required
+	Log            *log.Log        // the handle of payments; required
 	Logger         *slog.Logger    // default: discard
 	PublishableKey string          // pk_…, given to shoppers' browsers; required
 	ReconcileEvery time.Duration   // how often Stripe is asked what webhooks missed; default 1 min
@@ -41,6 +45,9 @@ const secretsKept = 10_000
 
 // refusalsKept is how many refusals are remembered. One that is forgotten is asked for once more before staff are.
 const refusalsKept = 1_000
+
+// parsedKept is how many intents that events of Stripe show are remembered.
+const parsedKept = 1_000
 
 func (c Config) withDefaults() Config {
 	if c.Logger == nil {
@@ -104,7 +111,7 @@ func livemode(field, key string, kinds ...string) (bool, error) {
 	return false, fmt.Errorf("payments: Config.%s must start with %s_live_ or %s_test_", field, kinds[0], kinds[0])
 }
 
-// Service is the payments domain of one process.
+// Service is the payments domain of one process: its API, its part in a worker, and its projection, over one log.
 type Service struct {
 	config   Config
 	log      *log.Log
@@ -112,10 +119,11 @@ type Service struct {
 	gateway  Gateway
 	livemode bool
 	hub      *hub
-	secrets  *lru.Cache[string, string]   // intent id → client secret
+	secrets  *lru.Cache[string, string] // intent id → client secret
+	parsed   *lru.Cache[parsedKey, Intent]
 	refused  *lru.Cache[string, struct{}] // events whose capture or cancellation was refused once; another process asks once more
 	cursor   *cursor
-	sweeping view.Pace // of the search for open payments
+	sweeping project.Pace // of the search for open payments
 }
 
 // New checks the configuration and prepares the domain. It names the field that will not do.
@@ -132,12 +140,16 @@ func New(config Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("payments: %w", err)
 	}
+	parsed, err := lru.New[parsedKey, Intent](parsedKept)
+	if err != nil {
+		return nil, fmt.Errorf("payments: %w", err)
+	}
 	refused, err := lru.New[string, struct{}](refusalsKept)
 	if err != nil {
 		return nil, fmt.Errorf("payments: %w", err)
 	}
 	s := &Service{config: config, log: config.Log, logger: config.Logger, gateway: config.Gateway, livemode: live,
-		hub: newHub(config.Log, config.Logger), secrets: secrets, refused: refused, cursor: newCursor()}
+		hub: newHub(), secrets: secrets, parsed: parsed, refused: refused, cursor: newCursor()}
 	if s.gateway == nil {
 		s.gateway = newStripeGateway(config.SecretKey, config.StripeURL, config.Logger)
 	}

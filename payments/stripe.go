@@ -246,6 +246,7 @@ func sorted(ctx context.Context, err error, doing string) error {
 	sortedErr := &GatewayError{Status: answer.HTTPStatusCode, Code: string(answer.Code), DeclineCode: string(answer.DeclineCode),
 		Message: answer.Msg, RequestID: answer.RequestID}
 	sortedErr.Kind, sortedErr.Unknown = kindOf(answer.HTTPStatusCode)
+	sortedErr.KeyRefused = answer.HTTPStatusCode == http.StatusUnauthorized || answer.HTTPStatusCode == http.StatusForbidden
 	if answer.Type == stripe.ErrorTypeIdempotency {
 		// The key was used with other parameters, by an older version of this program say: the object exists, look for it.
 		sortedErr.Kind, sortedErr.Unknown = ErrRetry, true

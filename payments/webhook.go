@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"net/http"
 	"regexp"
@@ -20,7 +21,7 @@ import (
 	"github.com/stripe/stripe-go/v76/webhook"
 
 	"tillstream/events"
-	"tillstream/events/crash"
+	"tillstream/events/failpoint"
 	"tillstream/events/log"
 )
 
@@ -29,6 +30,9 @@ const (
 	webhookPatience  = 5 * time.Second // for a slow body
 	webhookTolerance = 5 * time.Minute // of a signature's age, either way
 )
+
+// webhooks is the journal of Stripe's events that show no intent of a payment of ours.
+var webhooks = log.Journal{Subject: events.SubjectWebhooks}
 
 // How an event came to us.
 const (
@@ -70,40 +74,66 @@ func (s *Service) registerWebhook(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "receive-stripe-webhook", Method: http.MethodPost, Path: "/webhooks/stripe",
 		Summary:          "Take an event from Stripe",
-		Description:      "The body is stored as signed, without client secrets. What it means is decided afterwards.",
+		Description:      "The body is stored as signed, without client secrets, together with what it leads to.",
 		Tags:             []string{"Payments"},
 		DefaultStatus:    http.StatusOK,
-		SkipValidateBody: true, // the signature is over the bytes; their meaning is for the decider
+		SkipValidateBody: true, // the signature is over the bytes; what they mean is decided by the rules
 		MaxBodyBytes:     webhookBodyLimit, BodyReadTimeout: webhookPatience,
 		Errors: []int{http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable},
 	}, s.receiveWebhook)
 }
 
-// receiveWebhook stores an event before it thanks for it. It decides nothing.
+// receiveWebhook stores an event, and what it leads to, before it thanks for it.
 func (s *Service) receiveWebhook(ctx context.Context, in *webhookInput) (*struct{}, error) {
 	received, err := readWebhook(in.RawBody, in.Signature, s.config.WebhookSecret, s.log.Now())
 	if err != nil {
 		s.logger.Warn("webhook refused", "error", err)
 		return nil, huma.Error400BadRequest("this is not an event that Stripe signed for this shop just now")
 	}
-	crash.At("http.webhook_received")
-	if _, err := s.firstWalk(ctx); err != nil {
+	failpoint.At("http.webhook_received")
+	if err := s.Receive(ctx, received); err != nil {
 		return nil, s.problem(ctx, err)
 	}
-	if err := s.note(ctx, received); err != nil {
-		return nil, s.problem(ctx, err)
-	}
-	crash.At("http.webhook_stored")
+	failpoint.At("http.webhook_stored")
 	return nil, nil
 }
 
-// note appends what Stripe said to the journal.
-func (s *Service) note(ctx context.Context, received events.WebhookReceived) error {
-	err := s.log.Do(ctx, func(tx *log.Tx) error { return webhooks.Append(tx, received) })
+// Receive commits an event of Stripe's together with what it leads to, in this domain and in the others of this process.
+func (s *Service) Receive(ctx context.Context, received events.WebhookReceived) error {
+	err := s.log.Complete(ctx, func(tx *log.Tx) error { return s.appendReceived(tx, received) })
 	if err != nil {
-		return fmt.Errorf("note Stripe event %s: %w", received.StripeEvent, err)
+		return fmt.Errorf("store Stripe event %s: %w", received.StripeEvent, err)
 	}
 	return nil
+}
+
+// appendReceived appends an event of Stripe's. One that shows the intent of a payment of ours becomes an event of that
+// payment, together with what Heard makes of it: such an append carries an expectation, so it is recognised when its commit
+// goes unanswered. Every other one is noted in the journal. What Heard refuses is appended alone: the route refuses it again
+// when the event is read, and it becomes a dead letter. Stripe gets its 200 all the same, because sending the event again
+// would not help.
+func (s *Service) appendReceived(tx *log.Tx, received events.WebhookReceived) error {
+	in, found, err := s.intentFrom(received)
+	if err != nil || !found || events.CheckID(in.OrderID) != nil {
+		return webhooks.Append(tx, received) // an event that cannot be read becomes a dead letter by its route
+	}
+	p, err := Payments.Load(tx, in.OrderID)
+	if errors.Is(err, log.ErrUnreadable) || err == nil && !p.Exists() {
+		return webhooks.Append(tx, received)
+	}
+	if err != nil {
+		return err
+	}
+	tx.WithCorrelation(in.OrderID)
+	if err := Payments.Append(tx, in.OrderID, received); err != nil {
+		return err
+	}
+	facts, err := Heard(p, in, s.livemode)
+	if err != nil {
+		return nil //nolint:nilerr // the route refuses it again
+	}
+	tx.CausedBy(tx.Fact(tx.Len() - 1))
+	return appendTo(tx, in.OrderID, facts, nil)
 }
 
 // readWebhook checks who sent a body, when, and in which version of the API, and only then looks at it.
@@ -213,7 +243,28 @@ type stored struct {
 	} `json:"data"`
 }
 
-// intentFrom reads the intent that an event shows. found is false for events about something else.
+// intentFrom reads the intent that an event shows. found is false for events about something else. What was read is kept for
+// a while: the same event is decided about when it is received and when it is read from the log.
+func (s *Service) intentFrom(w events.WebhookReceived) (in Intent, found bool, err error) {
+	key := parsedKey{w.StripeEvent, maphash.Bytes(parsedSeed, w.Body)}
+	if in, ok := s.parsed.Get(key); ok {
+		return in, true, nil
+	}
+	if in, found, err = intentFrom(w); found && err == nil {
+		s.parsed.Add(key, in)
+	}
+	return in, found, err
+}
+
+// parsedKey names an event of Stripe's as it was received.
+type parsedKey struct {
+	event string
+	body  uint64 // hash
+}
+
+var parsedSeed = maphash.MakeSeed()
+
+// intentFrom reads the intent anew.
 func intentFrom(w events.WebhookReceived) (in Intent, found bool, err error) {
 	if !slices.Contains(intentTypes, w.StripeType) {
 		return Intent{}, false, nil

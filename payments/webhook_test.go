@@ -95,8 +95,8 @@ func TestForgedWebhooks(t *testing.T) {
 			}
 		})
 	}
-	if got := w.said(events.SubjectWebhooks); len(got) != 0 {
-		t.Errorf("stored %v", got)
+	if got := w.received(); got != 0 {
+		t.Errorf("stored %d", got)
 	}
 	for _, at := range []time.Time{now, now.Add(-4 * time.Minute), now.Add(4 * time.Minute)} {
 		if got := w.post(body, sign(body, webhookSecret, at)); got != http.StatusOK {
@@ -130,8 +130,8 @@ func TestLargeAndSlowWebhooks(t *testing.T) {
 	if answer.StatusCode != http.StatusRequestTimeout {
 		t.Errorf("body that does not come: HTTP %d, want 408", answer.StatusCode)
 	}
-	if got := w.said(events.SubjectWebhooks); len(got) != 0 {
-		t.Errorf("stored %v", got)
+	if got := w.received(); got != 0 {
+		t.Errorf("stored %d", got)
 	}
 }
 
@@ -160,8 +160,8 @@ func TestTenIdenticalPostsAtOnceHaveOneEffect(t *testing.T) {
 	if got := w.said("payments." + orderID); got["authorized"] != 1 {
 		t.Errorf("said %v", got)
 	}
-	if got := w.said(events.SubjectWebhooks)["webhook_received"]; got != 11 {
-		t.Errorf("%d stored, want 11: the journal keeps what came", got)
+	if got := w.received(); got != 11 {
+		t.Errorf("%d stored, want 11: the log keeps what came", got)
 	}
 }
 
@@ -195,15 +195,19 @@ func TestWebhooksThatDoNotFitAreParked(t *testing.T) {
 	body := posted(p, orderID, "payment_intent.amount_capturable_updated", nil)
 	w.post(body, sign(body, webhookSecret, time.Now()))
 	w.untilStatus(orderID, StatusAuthorized)
-	w.until("everything that does not fit is parked", func() bool { return len(w.parked()) >= len(spoiled) })
+	w.until("everything that does not fit is a dead letter", func() bool { return len(w.deadLetters()) >= len(spoiled) })
 	reasons := ""
-	for _, parked := range w.parked() {
-		reasons += parked.Error + "\n"
+	for _, dead := range w.deadLetters() {
+		reasons += dead.Error + "\n"
 	}
 	for reason := range spoiled {
 		if !strings.Contains(reasons, reason) {
-			t.Errorf("%q was not parked; parked were:\n%s", reason, reasons)
+			t.Errorf("%q is no dead letter; dead letters are:\n%s", reason, reasons)
 		}
+	}
+	ours, others := w.said("payments." + orderID)["webhook_received"], w.said(events.SubjectWebhooks)["webhook_received"]
+	if ours != 7 || others != 6 {
+		t.Errorf("%d are stored with the payment and %d in the journal, want 7 and 6", ours, others)
 	}
 	if got := w.said("payments." + orderID); got["authorized"] != 1 || got["captured"] != 0 {
 		t.Errorf("said %v", got)
@@ -224,7 +228,7 @@ func TestOtherEventsArePassedOver(t *testing.T) {
 	body := posted(p, orderID, "payment_intent.amount_capturable_updated", nil)
 	w.post(body, sign(body, webhookSecret, time.Now()))
 	w.untilStatus(orderID, StatusAuthorized)
-	w.nothingParked()
+	w.noDeadLetters()
 }
 
 // Stripe tries again when it is told 503.

@@ -1,8 +1,6 @@
 package payments
 
 import (
-	"time"
-
 	"tillstream/events"
 	"tillstream/events/log"
 	"tillstream/events/worker"
@@ -12,67 +10,74 @@ import (
 // allows 100 a second in live mode, and each takes some 300 ms.
 const actConcurrency = 32
 
-// actClaim is how long an act that shows no sign of life keeps its event: what a process that died had in hand is taken up
-// by another after that. It may be shorter than a call to Stripe, because the worker gives signs of life meanwhile.
-const actClaim = 10 * time.Second
-
-// Deciders returns what the payments domain decides on: what orders say, and what Stripe says.
-func (s *Service) Deciders() []worker.Decider {
-	return []worker.Decider{
-		{Name: "payments-orders", Source: events.StreamOrders, Filter: []string{events.PrefixOrder + "*"}, Routes: []worker.Route{
-			worker.On(func(tx *log.Tx, _ events.Event, o events.OrderAwaitingPayment) error {
-				p, err := Payments.LoadNew(tx, o.OrderID)
-				if err != nil {
-					return err
-				}
-				facts, err := Request(p, o)
-				return appendTo(tx, o.OrderID, facts, err)
-			}),
-			worker.On(func(tx *log.Tx, e events.Event, o events.OrderExpired) error {
-				return decide(tx, o.OrderID, func(p Payment) ([]events.Payload, error) { return Cancel(p, false, e.Type) })
-			}),
-			worker.On(func(tx *log.Tx, e events.Event, o events.OrderCancelled) error {
-				return decide(tx, o.OrderID, func(p Payment) ([]events.Payload, error) { return Cancel(p, true, e.Type) })
-			}),
-			worker.On(func(tx *log.Tx, e events.Event, o events.OrderRejected) error {
-				return decide(tx, o.OrderID, func(p Payment) ([]events.Payload, error) { return Cancel(p, true, e.Type) })
-			}),
-		}},
-		{Name: "payments-webhooks", Source: events.StreamPayments, Filter: []string{events.SubjectWebhooks}, Routes: []worker.Route{
-			worker.On(func(tx *log.Tx, _ events.Event, w events.WebhookReceived) error {
-				in, found, err := intentFrom(w)
-				if err != nil || !found {
-					return err
-				}
-				tx.About(in.OrderID)
-				return decide(tx, in.OrderID, func(p Payment) ([]events.Payload, error) { return Heard(p, in, s.livemode) })
-			}),
-		}},
+// Worker returns what this domain does in a process.
+func (s *Service) Worker() worker.Domain {
+	return worker.Domain{
+		Name:    "payments",
+		Log:     s.log,
+		Routes:  s.routes(),
+		Actors:  []worker.Actor{s.stripeCalls()},
+		Watches: []worker.Watch{{Prefixes: []string{events.PrefixPayment}, Handle: s.follow, Ready: s.hub.ready}},
+		Sweeps:  []worker.Sweep{{Name: "payments-reconcile", Every: s.config.ReconcileEvery, Run: s.reconcile}},
 	}
 }
 
-// Actors returns what calls Stripe. The raw webhooks are among its events too, for those that can only be understood by
-// asking back: what is said of charges and refunds names an intent but no order.
-func (s *Service) Actors() []worker.Actor {
-	return []worker.Actor{
-		{Name: "payments-stripe", Source: events.StreamPayments, Filter: []string{events.PrefixPayment + "*"},
-			Concurrency: s.config.Concurrency, AckWait: actClaim, Routes: []worker.ActRoute{
-				worker.Do(s.createIntent),
-				worker.Do(s.cancel),
-				worker.Do(s.refund),
-				worker.Do(s.askBack),
-			}},
-		{Name: "payments-capture", Source: events.StreamOrders, Filter: []string{events.PrefixOrder + "*"},
-			Concurrency: s.config.Concurrency, AckWait: actClaim, Routes: []worker.ActRoute{worker.Do(s.capture)}},
+// routes says which event leads to which decision: what orders say, and what Stripe says. An event of Stripe's about a known
+// payment is decided in the commit that stores it (see receiveWebhook), so its route mostly has nothing left to do. What the
+// rules refuse is refused here again, and becomes a dead letter.
+func (s *Service) routes() []worker.Route {
+	return []worker.Route{
+		worker.On(func(tx *log.Tx, _ events.Event, o events.OrderAwaitingPayment) error {
+			p, err := Payments.LoadNew(tx, o.OrderID)
+			if err != nil {
+				return err
+			}
+			facts, err := Request(p, o)
+			return appendTo(tx, o.OrderID, facts, err)
+		}),
+		worker.On(func(tx *log.Tx, e events.Event, o events.OrderExpired) error {
+			return decide(tx, o.OrderID, func(p Payment) ([]events.Payload, error) { return Cancel(p, false, e.Type) })
+		}),
+		worker.On(func(tx *log.Tx, e events.Event, o events.OrderCancelled) error {
+			return decide(tx, o.OrderID, func(p Payment) ([]events.Payload, error) { return Cancel(p, true, e.Type) })
+		}),
+		worker.On(func(tx *log.Tx, e events.Event, o events.OrderRejected) error {
+			return decide(tx, o.OrderID, func(p Payment) ([]events.Payload, error) { return Cancel(p, true, e.Type) })
+		}),
+		worker.On(func(tx *log.Tx, _ events.Event, w events.WebhookReceived) error {
+			in, found, err := s.intentFrom(w)
+			if err != nil || !found {
+				return err
+			}
+			tx.WithCorrelation(in.OrderID)
+			return decide(tx, in.OrderID, s.hears(in))
+		}),
 	}
 }
 
-// Sweeps returns the reconciler.
-func (s *Service) Sweeps() []worker.Sweep {
-	return []worker.Sweep{{Name: "payments-reconcile", Every: s.config.ReconcileEvery, Run: s.reconcile}}
+// stripeCalls is the lane that calls Stripe. Raw events of Stripe are among its events too, for those that can only be
+// understood by asking back: what is said of charges and refunds names an intent but no order.
+func (s *Service) stripeCalls() worker.Actor {
+	return worker.Actor{Name: "payments.stripe", Concurrency: s.config.Concurrency, Routes: []worker.ActRoute{
+		worker.Do(s.createIntent),
+		worker.Do(s.capture),
+		worker.Do(s.cancel),
+		worker.Do(s.refund),
+		worker.Do(s.askBack),
+	}}
 }
 
+// hears is the rule that takes in what Stripe says about an intent.
+func (s *Service) hears(in Intent) func(Payment) ([]events.Payload, error) {
+	return func(p Payment) ([]events.Payload, error) { return Heard(p, in, s.livemode) }
+}
+
+// decide appends what a rule makes of an order's payment. The order's id may come from Stripe, where anybody with the
+// account's keys can write what they like into an intent's metadata: one that the shop cannot have made is refused.
 func decide(tx *log.Tx, orderID string, rule func(Payment) ([]events.Payload, error)) error {
+	if err := events.CheckID(orderID); err != nil {
+		return err
+	}
 	p, err := Payments.Load(tx, orderID)
 	if err != nil {
 		return err

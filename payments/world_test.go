@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -22,8 +23,8 @@ import (
 	"tillstream/events"
 	"tillstream/events/log"
 	"tillstream/events/log/logtest"
-	"tillstream/events/view"
-	"tillstream/events/view/viewtest"
+	"tillstream/events/project"
+	"tillstream/events/project/projecttest"
 	"tillstream/events/worker"
 	"tillstream/payments/sandbox"
 )
@@ -35,8 +36,7 @@ const (
 )
 
 // orders stands for the orders domain: the tests say what it would.
-var orders = log.Kind[int]{Stream: events.StreamOrders, Prefix: events.PrefixOrder,
-	Evolve: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+var orders = log.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
 
 // doorman lets "token-<order>" in.
 type doorman struct{}
@@ -53,13 +53,16 @@ type world struct {
 	shop    string // where the till is
 	skew    atomic.Int64
 	stop    func() // ends the service
+	lanes   *worker.Worker
+	halt    func() // ends the lanes
 	logged  *lockedBuffer
 }
 
 // setup changes a world before it starts.
 type setup struct {
-	deaf      bool // Stripe's webhooks do not arrive
-	remembers bool // there is a MongoDB
+	deaf      bool                             // Stripe's webhooks do not arrive
+	remembers bool                             // there is a MongoDB
+	others    func(l *log.Log) []worker.Domain // domains in the same process
 	gateway   func(Gateway) Gateway
 	intercept sandbox.Interceptor
 	front     func(bank http.Handler) http.Handler // stands between the till and the bank
@@ -69,7 +72,7 @@ func newWorld(t testing.TB, o setup) *world {
 	t.Helper()
 	w := &world{t: t, logged: &lockedBuffer{}}
 	now := func() time.Time { return time.Now().Add(time.Duration(w.skew.Load())) }
-	w.log = logtest.Open(t, func(c *log.Config) { c.Source, c.Now = "payments", now })
+	w.log = logtest.Open(t, func(c *log.Config) { c.Now = now })
 	w.openBank(o)
 	w.openShop(o)
 	if !o.deaf {
@@ -78,9 +81,34 @@ func newWorld(t testing.TB, o setup) *world {
 		}
 	}
 	w.stop = run(t, w.service.Run)
-	run(t, worker.New(w.log, worker.Config{Deciders: w.service.Deciders(), Actors: w.service.Actors()}).Run)
-	w.until("the till is ready", func() bool { return w.service.Ready() == nil })
+	w.work(o)
 	return w
+}
+
+// work runs the lanes of the till, and waits until they are this process's: what stands in the log before that counts as
+// begun by a predecessor. The reconciler runs when a test says so.
+func (w *world) work(o setup) {
+	w.t.Helper()
+	till := w.service.Worker()
+	till.Sweeps = nil
+	if o.remembers {
+		for _, p := range w.service.Projections() {
+			till.Batches = append(till.Batches, p.Batch(till.Log, project.Config{DB: w.service.config.DB, Window: time.Millisecond}))
+		}
+	}
+	domains := []worker.Domain{till}
+	if o.others != nil {
+		domains = append(domains, o.others(w.log)...)
+	}
+	var err error
+	if w.lanes, err = worker.New(w.t.Context(), w.log, worker.Config{Domains: domains}); err != nil {
+		w.t.Fatal(err)
+	}
+	w.halt = run(w.t, w.lanes.Run)
+	w.until("the till is ready", func() bool {
+		waiting := slices.ContainsFunc(w.lanes.Lanes(), func(l worker.LaneStatus) bool { return !l.Held })
+		return !waiting && w.service.Ready() == nil
+	})
 }
 
 func (w *world) openBank(o setup) {
@@ -103,7 +131,7 @@ func (w *world) openShop(o setup) {
 	w.t.Helper()
 	db := w.openDB(o)
 	logger := slog.New(slog.NewTextHandler(w.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	config := Config{Log: w.log, DB: db, Access: doorman{}, SecretKey: secretKey, PublishableKey: publishableKey,
+	config := Config{Log: w.log.As("payments"), DB: db, Access: doorman{}, SecretKey: secretKey, PublishableKey: publishableKey,
 		WebhookSecret: webhookSecret, StripeURL: w.bank, Logger: logger}
 	if o.gateway != nil {
 		config.Gateway = o.gateway(newStripeGateway(secretKey, w.bank, logger))
@@ -124,11 +152,11 @@ func (w *world) openShop(o setup) {
 func (w *world) openDB(o setup) *mongo.Database {
 	w.t.Helper()
 	if o.remembers {
-		return viewtest.Database(w.t)
+		return projecttest.Database(w.t)
 	}
 	ctx, cancel := context.WithCancel(w.t.Context())
 	cancel() // nobody answers there; do not wait for it
-	db, err := view.Connect(ctx, "mongodb://127.0.0.1:1/nowhere")
+	db, err := project.Connect(ctx, "mongodb://127.0.0.1:1/nowhere")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -174,7 +202,7 @@ func (w *world) until(what string, holds func() bool) {
 func (w *world) say(orderID string, facts ...events.Payload) {
 	w.t.Helper()
 	err := w.log.Do(w.t.Context(), func(tx *log.Tx) error {
-		tx.About(orderID)
+		tx.WithCorrelation(orderID)
 		return orders.Append(tx, orderID, facts...)
 	})
 	if err != nil {
@@ -258,83 +286,4 @@ func (w *world) ask(path string, form url.Values) map[string]any {
 func (w *world) pay(p PaymentView, card string) {
 	w.t.Helper()
 	w.ask("payment_intents/"+p.PaymentIntent+"/confirm", url.Values{"payment_method": {card}, "return_url": {"https://shop.example/back"}})
-}
-
-// payment is the newest state.
-func (w *world) payment(orderID string) Payment {
-	w.t.Helper()
-	p, err := w.service.newest(w.t.Context(), orderID, 0)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return p
-}
-
-// untilStatus follows a payment until it stands as wanted.
-func (w *world) untilStatus(orderID string, want Status) {
-	w.t.Helper()
-	news, stop := w.service.hub.wait(orderID)
-	defer stop()
-	patience := time.NewTimer(20 * time.Second)
-	defer patience.Stop()
-	for w.payment(orderID).Status() != want {
-		select {
-		case <-news:
-		case <-patience.C:
-			w.t.Fatalf("waited in vain until the payment is %s, it is %s; the log says:\n%s", want, w.payment(orderID).Status(), w.logged)
-		}
-	}
-}
-
-// said counts the facts about one subject by type.
-func (w *world) said(subject string) map[string]int {
-	w.t.Helper()
-	counts := map[string]int{}
-	for _, e := range w.history(events.StreamPayments) {
-		if e.Subject == subject {
-			counts[strings.TrimPrefix(e.Type, "payments.")]++
-		}
-	}
-	return counts
-}
-
-// history is everything in a stream.
-func (w *world) history(stream string) []events.Event {
-	w.t.Helper()
-	ctx, cancel := context.WithCancel(w.t.Context())
-	defer cancel()
-	var all []events.Event
-	err := w.log.Tail(ctx, stream, nil, log.FromBeginning, cancel, func(e events.Event) error { all = append(all, e); return nil })
-	if err != nil && ctx.Err() == nil {
-		w.t.Fatal(err)
-	}
-	return all
-}
-
-// parked is what could not be handled.
-func (w *world) parked() []events.EventParked {
-	w.t.Helper()
-	var parked []events.EventParked
-	for _, e := range w.history(events.StreamParked) {
-		if p, ok := e.Payload.(events.EventParked); ok {
-			parked = append(parked, p)
-		}
-	}
-	return parked
-}
-
-// nothingParked expects that everything could be handled.
-func (w *world) nothingParked() {
-	w.t.Helper()
-	for _, p := range w.parked() {
-		w.t.Errorf("parked because %q: %+v", p.Error, p)
-	}
-}
-
-// cancelledAtStripe expects that an intent blocks no money any more.
-func (w *world) cancelledAtStripe(intent string) {
-	w.t.Helper()
-	if in := w.ask("payment_intents/"+intent, nil); in["status"] != "canceled" {
-		w.t.Errorf("at Stripe %s is %v", intent, in["status"])
-	}
 }

@@ -62,8 +62,8 @@ func (b *storedBroker) open(t *testing.T) *log.Log {
 }
 
 // counted is an entity that counts its facts.
-var counted = log.Kind[int]{Stream: events.StreamOrders, Prefix: events.PrefixOrder,
-	Evolve: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+var counted = log.Entity[int]{Prefix: events.PrefixOrder,
+	Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
 
 const (
 	brokerKills = 5

@@ -29,10 +29,11 @@ type command struct {
 	Patient     bool          `help:"Repeat unanswered requests until --timeout, so that the run outlives the shop being killed and started again." group:"How to buy"`
 	Timeout     time.Duration `help:"For one whole purchase." default:"60s" group:"How to buy"`
 
-	Soak   time.Duration `help:"Buy for so long, such as 10m. Without --shop or any address a shop of many processes is started for it, and ended; it uses a fresh database on --mongodb's server, if that is given, and hurts its own otherwise." placeholder:"DURATION" group:"How long, and through what"`
-	Faults bool          `help:"Hurt that shop meanwhile: kill, suspend and cut off its processes, and have Stripe and mail misbehave. Then all must be well within a minute." group:"How long, and through what"`
-	Bin    string        `help:"Directory with the programs of that shop (default: they are built from this module with the go command)." type:"existingdir" placeholder:"DIR" group:"How long, and through what"`
-	Keep   string        `help:"Keep that shop's data, and what its processes said, in this directory (default: a temporary one, which stays only when something was off)." placeholder:"DIR" group:"How long, and through what"`
+	Processes bool          `help:"Buy from a shop that is started for this run and ended after it, in the shape of production: two processes of each worker, a storefront, a broker and a database, all on this machine. It uses a fresh database on --mongodb's server, if that is given." group:"A shop of load's own"`
+	Soak      time.Duration `help:"Buy for so long, such as 10m, in place of --orders; without --shop or any address from a shop as with --processes." placeholder:"DURATION" group:"A shop of load's own"`
+	Faults    bool          `help:"Hurt that shop meanwhile: kill, suspend and cut off its processes, and have Stripe and mail misbehave. Then all must be well within a minute." group:"A shop of load's own"`
+	Bin       string        `help:"Directory with the programs of that shop (default: they are built from this module with the go command)." type:"existingdir" placeholder:"DIR" group:"A shop of load's own"`
+	Keep      string        `help:"Keep that shop's data, and what its processes said, in this directory (default: a temporary one, which stays only when something was off)." placeholder:"DIR" group:"A shop of load's own"`
 
 	Acknowledged string `help:"Append the id of every order that was answered 201." placeholder:"FILE" group:"What to report"`
 	Profile      bool   `help:"Say what an order costs in processor time, by part of the shop: one process, started with --pprof." group:"What to report"`
@@ -43,7 +44,7 @@ type command struct {
 // errFailed is returned when the run was gone through, but not everything was as it must be. The report says what.
 var errFailed = errors.New("not everything went well")
 
-// patience is how long views and the ledger may need after the last purchase.
+// patience is how long projections and the ledger may need after the last purchase.
 const patience = 30 * time.Second
 
 func (c *command) check() error {
@@ -57,7 +58,7 @@ func (c *command) check() error {
 	case c.Timeout <= 0:
 		return fmt.Errorf("--timeout %s: want more than nothing", c.Timeout)
 	}
-	return c.checkSoak()
+	return c.checkOwn()
 }
 
 // run goes through everything that the flags ask for.
@@ -66,7 +67,7 @@ func (c *command) run(ctx context.Context, out, progress io.Writer) error {
 		return err
 	}
 	if c.owns() {
-		return c.soakOwn(ctx, out, progress)
+		return c.visitOwn(ctx, out, progress)
 	}
 	target, err := c.Resolve()
 	if err != nil {

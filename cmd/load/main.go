@@ -2,13 +2,14 @@
 //
 //	load --shop shop.json --orders 5000 --concurrency 64
 //	load --shop shop.json --csv online-retail.csv
+//	load --processes --orders 5000 --concurrency 64
 //	load --soak 10m --faults --seed 7
 //
 // It ends with 0 when every purchase was confirmed, cancelled as its shopper wanted or sold out, and nothing was found
 // wrong, else with 1.
 //
-// A soak without a shop has one of its own, of many processes (cmd/internal/fleet), which it may hurt
-// (cmd/load/internal/chaos). Ctrl-C ends a soak early; what was bought by then is verified all the same.
+// With --processes, and for a soak without a shop, load has a shop of its own, of many processes as in production
+// (cmd/internal/fleet), which a soak may hurt (cmd/load/internal/chaos). Ctrl-C ends a soak early; what was bought by then is verified all the same.
 package main
 
 import (

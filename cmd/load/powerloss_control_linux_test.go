@@ -50,7 +50,7 @@ func (b *storedBroker) fill(t *testing.T, facts int) {
 // facts is how many the broker has. It may have lost the whole stream.
 func (b *storedBroker) facts(t *testing.T) uint64 {
 	t.Helper()
-	stream, err := b.open(t).JetStream().Stream(t.Context(), events.StreamOrders)
+	stream, err := b.open(t).JetStream().Stream(t.Context(), events.StreamShop)
 	if err != nil {
 		t.Fatal(err)
 	}

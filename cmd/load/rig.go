@@ -19,11 +19,15 @@ import (
 	"tillstream/cmd/load/internal/chaos"
 )
 
-// What a rig has on its shelves: enough of everything, but for one item that runs out.
+// What a rig has on its shelves: enough of everything, but for one item that runs out in a soak.
 const (
 	plenty = 1_000_000
-	scarce = 50
+	scarce = 50 // in a soak
 )
+
+// calmSweeps is how often a shop that nobody hurts looks for what was left lying, as processes do unless they are told
+// otherwise.
+const calmSweeps = time.Minute
 
 // rig is a shop of load's own, and the hand that may hurt it.
 type rig struct {
@@ -37,8 +41,9 @@ type rig struct {
 	makeRoom func() // takes away the line that says how far a run is; nil: there is none
 }
 
-// soakOwn starts a shop, soaks it and ends it. Its directory goes with it unless it is wanted, or something was off.
-func (c *command) soakOwn(ctx context.Context, out, progress io.Writer) (err error) {
+// visitOwn starts a shop, goes shopping there and ends it. Its directory goes with it unless it is wanted, or something was
+// off.
+func (c *command) visitOwn(ctx context.Context, out, progress io.Writer) (err error) {
 	dir, isOurs, err := c.directory()
 	if err != nil {
 		return err
@@ -56,7 +61,7 @@ func (c *command) soakOwn(ctx context.Context, out, progress io.Writer) (err err
 	if err != nil {
 		return err
 	}
-	err = r.stock(ctx)
+	err = r.stock(ctx, c.Soak > 0)
 	if err == nil {
 		err = c.visit(ctx, r.shop.Shop, r, out, progress)
 	}
@@ -74,7 +79,7 @@ func (c *command) directory() (dir string, isOurs bool, err error) {
 		}
 		return c.Keep, false, nil
 	}
-	if dir, err = os.MkdirTemp("", "tillstream-soak-"); err != nil {
+	if dir, err = os.MkdirTemp("", "tillstream-load-"); err != nil {
 		return "", false, fmt.Errorf("make a directory for the shop: %w", err)
 	}
 	return dir, true, nil
@@ -104,6 +109,9 @@ func (c *command) openRig(ctx context.Context, dir string, out io.Writer) (*rig,
 	config := fleet.Config{Dir: dir, Programs: programs, Hear: log.write}
 	if config.MongoURI, err = freshDatabase(c.MongoDB); err != nil {
 		return nil, errors.Join(err, log.close())
+	}
+	if c.Soak == 0 {
+		config.SweepEvery = calmSweeps
 	}
 	if c.Faults {
 		config.Between, config.Outside = r.hand.Between, r.hand.Outside()
@@ -137,17 +145,17 @@ func (r *rig) dropDatabase(ctx context.Context) error {
 	}
 	defer closeDB()
 	if err := db.Drop(ctx); err != nil {
-		return fmt.Errorf("drop the database of the soak: %w", err)
+		return fmt.Errorf("drop the database of the run: %w", err)
 	}
 	return nil
 }
 
-// stock fills the shelves.
-func (r *rig) stock(ctx context.Context) error {
+// stock fills the shelves. Of the first item there may be few.
+func (r *rig) stock(ctx context.Context, runsOut bool) error {
 	staff := loadgen.NewShop(loadgen.Addresses{Storefront: r.shop.Shop.Storefront, Ops: r.shop.Shop.Ops, OpsToken: r.shop.Shop.OpsToken}, 1, true)
 	for i, listing := range catalogue.Demo() {
 		onHand := int64(plenty)
-		if i == 0 {
+		if i == 0 && runsOut {
 			onHand = scarce
 		}
 		if err := staff.List(ctx, loadgen.Listing{SKU: listing.SKU, Title: listing.Title, Price: listing.Price, OnHand: onHand}); err != nil {

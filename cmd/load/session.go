@@ -13,7 +13,6 @@ import (
 	"tillstream/cmd/internal/attach"
 	"tillstream/cmd/internal/cpu"
 	"tillstream/cmd/internal/loadgen"
-	"tillstream/events"
 )
 
 // session is one run against one shop.
@@ -28,7 +27,7 @@ type session struct {
 	rig          *rig // nil: the shop is somebody else's
 	acknowledged *acknowledged
 	books        loadgen.Books // only a replay keeps them
-	logFrom      uint64        // where the inventory stream ended before the run
+	logFrom      uint64        // where the log ended before the run
 	since        time.Time
 }
 
@@ -106,7 +105,7 @@ func (s *session) begin(ctx context.Context, c *command) error {
 	}
 	defer closeLog()
 	s.since = time.Now()
-	s.logFrom, err = log.Last(ctx, events.StreamInventory)
+	s.logFrom, err = log.Last(ctx)
 	return err
 }
 

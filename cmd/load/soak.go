@@ -14,34 +14,38 @@ import (
 	"tillstream/cmd/load/internal/chaos"
 )
 
-// recovery is how long after the last fault every order may need to its end, views and all (I7).
+// recovery is how long after the last fault every order may need to its end, projections and all (I7).
 const recovery = time.Minute
 
 // fastest is more orders a second than any shop on one machine has taken: what a soak of somebody else's shop stocks up for.
-const fastest = 500
+const fastest = 2000
 
 // owns reports whether the shop is load's own.
-func (c *command) owns() bool { return c.Soak > 0 && !c.somebodys() }
+func (c *command) owns() bool { return (c.Processes || c.Soak > 0) && !c.somebodys() }
 
 // somebodys reports whether a shop was named. That a database is given is no such thing: load's own shop can use it.
 func (c *command) somebodys() bool {
 	return slices.ContainsFunc([]string{c.Shop, c.NATS, c.Storefront, c.Ops}, func(given string) bool { return given != "" })
 }
 
-func (c *command) checkSoak() error {
+func (c *command) checkOwn() error {
 	switch {
 	case c.Soak < 0:
 		return fmt.Errorf("--soak %s: want more than nothing", c.Soak)
 	case c.Soak > 0 && c.CSV != "":
 		return errors.New("--soak and --csv: a file of invoices has its own length; give one of the two")
+	case c.Processes && c.CSV != "":
+		return errors.New("--processes and --csv: load's own shop does not sell what is in a file of invoices; start cmd/shop with its catalogue and pass --shop")
+	case c.Processes && c.somebodys():
+		return errors.New("--processes starts a shop: leave out --shop and all addresses (--nats or NATS_URL, --storefront, --ops)")
 	case c.Profile && c.owns():
-		return errors.New("--profile: the shop that load starts for --soak is many processes; start one with cmd/shop --pprof and pass --shop")
+		return errors.New("--profile: the shop that load starts itself is many processes; start one with cmd/shop --pprof and pass --shop")
 	case c.Faults && c.Soak == 0:
 		return errors.New("--faults: say for how long, such as --soak 10m")
 	case c.Faults && c.somebodys():
 		return errors.New("--faults hurts only a shop that load starts itself: leave out --shop and all addresses (--nats or NATS_URL, --storefront, --ops)")
 	case (c.Bin != "" || c.Keep != "") && !c.owns():
-		return errors.New("--bin and --keep are about the shop that load starts for --soak when no other is given")
+		return errors.New("--bin and --keep are about the shop that load starts for --processes, or for --soak when no other is given")
 	}
 	return nil
 }

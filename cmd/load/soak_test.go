@@ -194,6 +194,9 @@ func TestSoakFlagsThatDoNotGoTogether(t *testing.T) {
 		"--bin and --keep":      {"--soak=1s", "--bin", dir, "--nats", "nats://127.0.0.1:1"},
 		"cmd/shop --pprof":      {"--soak=1s", "--profile"},
 		"build them with":       {"--soak=1s", "--bin", dir},
+		"--processes and --csv": {"--processes", "--csv", "soak_test.go"},
+		"--processes starts":    {"--processes", "--shop", "shop.json"},
+		"is many processes":     {"--processes", "--profile"},
 	} {
 		c, err := parse(t, args...)
 		if err != nil {

@@ -13,6 +13,7 @@ type settings struct {
 
 	MailFrom     string        `env:"MAIL_FROM" required:"" help:"Sender of the mails, such as \"The Tea Shop <orders@example.com>\"."`
 	SMTPDeadline time.Duration `name:"smtp-deadline" env:"SMTP_DEADLINE" default:"30s" help:"Longest that handing over one mail may take. What a process that died was sending is taken up after half as much again."`
+	SMTPEHLO     string        `name:"smtp-ehlo" env:"SMTP_EHLO" help:"What the shop calls itself towards the mail server (EHLO); default: the host of PUBLIC_URL if it is a domain name, else the machine's name."`
 	SMTPURL      string        `name:"smtp-url" env:"SMTP_URL" required:"" help:"Mail server, such as smtps://user:password@host. Best set by the environment."`
 }
 
@@ -21,6 +22,6 @@ func main() {
 	process.Main("notifications", "Tells the customer, once.", &s, &s.Settings,
 		func(env process.Env) (process.Domain, error) {
 			return notifications.New(notifications.Config{Access: env.Access, Log: env.Log, Logger: env.Logger, From: s.MailFrom,
-				SMTPURL: s.SMTPURL, PublicURL: s.PublicURL, Deadline: s.SMTPDeadline})
+				EHLO: s.SMTPEHLO, SMTPURL: s.SMTPURL, PublicURL: s.PublicURL, Deadline: s.SMTPDeadline})
 		})
 }

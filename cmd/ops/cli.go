@@ -33,12 +33,13 @@ type commands struct {
 	Orders      listOrders  `cmd:"" help:"List orders, newest first."`
 	Timeline    timeline    `cmd:"" help:"Show everything that happened to one order, causes before effects."`
 	Tail        tail        `cmd:"" help:"Show events as they happen."`
-	Lag         lag         `cmd:"" help:"Show how far each worker and each view is behind."`
-	Parked      parked      `cmd:"" help:"Show what workers set aside because they could not handle it."`
-	Pause       pause       `cmd:"" help:"Stop workers or views until they are resumed."`
-	Resume      resume      `cmd:"" help:"Let paused workers or views go on."`
-	Rebuild     rebuild     `cmd:"" help:"Fold views again from the log and mend what differs, while the shop sells."`
-	Repair      repair      `cmd:"" help:"Compare log and archives, and give each back what it has lost."`
+	Lag         lag         `cmd:"" help:"Show how far each lane of the workers is behind."`
+	DeadLetters deadLetters `cmd:"" name:"deadletters" help:"Show the events that lanes could not handle."`
+	Parked      deadLetters `cmd:"" hidden:"" help:"As deadletters."`
+	Pause       pause       `cmd:"" help:"Stop lanes until they are resumed."`
+	Resume      resume      `cmd:"" help:"Let paused lanes go on."`
+	Rebuild     rebuild     `cmd:"" help:"Compare projections with the log and mend what differs, while the shop sells."`
+	Repair      repair      `cmd:"" help:"Compare log and archive, and give each back what it has lost."`
 	Verify      verify      `cmd:"" help:"Check the shop's promises; exit 1 and name what is off."`
 }
 

@@ -1,14 +1,20 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"tillstream/events/archive"
 	"tillstream/events/embedded"
-	"tillstream/events/log/logtest"
-	"tillstream/events/view"
+	"tillstream/events/project"
+	"tillstream/events/worker"
 	"tillstream/orders"
 )
 
@@ -17,12 +23,12 @@ import (
 func TestRebuildAndRepair(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t)
-	mongo, err := embedded.StartMongo(embedded.MongoConfig{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
+	server, err := embedded.StartMongo(embedded.MongoConfig{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(mongo.Stop)
-	db, err := view.Connect(t.Context(), mongo.URI())
+	t.Cleanup(server.Stop)
+	db, err := project.Connect(t.Context(), server.URI())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,58 +36,86 @@ func TestRebuildAndRepair(t *testing.T) {
 	for _, id := range []string{"o1", "o2", "o3"} {
 		b.refused(id)
 	}
-	remember(t, b, view.Config{DB: db, Window: 10 * time.Millisecond})
-	target := []string{"--nats", b.url, "--mongodb", mongo.URI()}
+	b.keep(db)
+	target := []string{"--nats", b.url, "--mongodb", server.URI()}
 	try := func(line string, want int, says ...string) {
 		t.Helper()
 		code, stdout, stderr := ops(t, append(strings.Fields(line), target...)...)
-		shown := strings.Join(strings.Fields(stdout+stderr), " ")
+		shown := words(stdout + stderr)
 		for _, text := range says {
 			if code != want || !strings.Contains(shown, text) {
 				t.Errorf("ops %s: exit %d, want %d and %q\n%s%s", line, code, want, text, stdout, stderr)
 			}
 		}
 	}
-	try("rebuild orders-view --dry-run", exitOK, "orders-view orders 3 0 0 0 0 as the log says")
-	try("repair", exitOK, "ORDERS 6 6 0 0 0 both are whole")
+	try("rebuild orders.projection --dry-run", exitOK, "orders 3 0 0 0 0 as the log says")
+	try("repair", exitOK, "9 9 0 0 0 both are whole")
 	if err := db.Collection("orders").Drop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	try("rebuild orders --dry-run", exitOff, "orders-view orders 3 3 0 0 0 drifted", "o2: is missing")
-	try("rebuild orders --json", exitOK, `"swapped": true`, `"missing": 3`)
+	try("rebuild orders --dry-run", exitOff, "orders 3 3 0 0 0 drifted", "o2: is missing")
+	try("rebuild orders --json", exitOK, `"written": true`, `"missing": 3`)
 	try("rebuild orders --dry-run", exitOK, "as the log says")
-	if err := db.Collection("orders_archive").Drop(t.Context()); err != nil {
+	if err := db.Collection(archive.Collection).Drop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	try("repair --limit 2", exitOff, "ORDERS 6 0 0 6 0 something is missing", "not in orders_archive ORDERS/2 orders.rejected orders.o1 o1-3",
-		"4 more are not in orders_archive", "--yes restores")
+	try("repair --limit 3", exitOff, "9 0 0 9 0 something is missing", "not in the archive 3 orders.rejected orders.o1 o1-3",
+		"6 more are not in the archive", "--yes restores")
 	try("repair --yes", exitOK, "restored")
 	try("repair --json", exitOK, `"archive_lost": { "count": 0 }`)
-	try("rebuild socks", exitFailed, `no view "socks": there are orders-view, orders, inventory-view`)
-	try("rebuild payments-view", exitFailed, "never run on this broker")
+	try("rebuild socks", exitFailed, `no projection "socks": there are orders.projection, orders, payments.projection`)
+	try("rebuild payments.projection", exitFailed, "never run on this broker")
 }
 
-// remember lets the orders' view write everything there is.
-func remember(t *testing.T, b *broker, config view.Config) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
+// What a rebuild has found is named, indexes as well as documents; those that it does not name are counted.
+func TestRebuildNamesWhatHasDrifted(t *testing.T) {
+	t.Parallel()
+	found := project.CollectionReport{Name: "orders", Documents: 30, Missing: 25, MissingIndexes: []string{"doc_number"}}
+	for i := range 25 {
+		found.Drifts = append(found.Drifts, project.Drift{ID: fmt.Sprintf("o%d", i), Detail: "is missing"})
+	}
+	for _, test := range []struct {
+		written bool
+		says    string
+	}{{false, "orders 30 25 0 0 0 drifted orders index doc_number is missing orders o0: is missing"}, {true, "orders 30 25 0 0 0 mended orders index"}} {
+		var out, notes bytes.Buffer
+		reports := []project.RebuildReport{{Projection: "orders.projection", Collections: []project.CollectionReport{found}, Written: test.written}}
+		if err := writeRebuilt(reports, &terminal{out: &out, err: &notes}); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(words(out.String()), test.says) || !strings.Contains(notes.String(), "orders: and 5 more") {
+			t.Errorf("written %v: %s%s", test.written, out.String(), notes.String())
+		}
+	}
+}
+
+// keep has the orders' projection and the archive written as far as the log goes.
+func (b *broker) keep(db *mongo.Database) {
+	b.t.Helper()
+	ctx, cancel := context.WithCancel(b.t.Context())
+	const window = 10 * time.Millisecond
+	lanes := []worker.Batch{orders.Projections()[0].Batch(b.log, project.Config{DB: db, Window: window}),
+		archive.Batch(b.log, archive.Config{DB: db, Window: window})}
+	w, err := worker.New(ctx, b.log, worker.Config{Batches: lanes})
+	if err != nil {
+		b.t.Fatal(err)
+	}
 	done := make(chan error, 1)
-	l := logtest.OpenOn(t, b.server)
-	go func() { done <- view.New(l, orders.Views()[0], config).Run(ctx) }()
+	go func() { done <- w.Run(ctx) }()
+	end, err := b.log.End(ctx, 0)
+	if err != nil {
+		b.t.Fatal(err)
+	}
 	deadline := time.After(30 * time.Second)
-	for ticker := time.NewTicker(20 * time.Millisecond); ; {
+	for ticker := time.NewTicker(20 * time.Millisecond); slices.ContainsFunc(w.Lanes(), func(l worker.LaneStatus) bool { return l.Position < end }); {
 		select {
 		case <-ticker.C:
 		case <-deadline:
-			t.Fatal("the view never caught up")
-		}
-		c, err := b.js.Consumer(t.Context(), "ORDERS", "orders-view")
-		if err == nil && c.CachedInfo().AckFloor.Stream == 6 {
-			break
+			b.t.Fatal("the lanes never caught up")
 		}
 	}
 	cancel()
 	if err := <-done; err != nil {
-		t.Fatal(err)
+		b.t.Fatal(err)
 	}
 }

@@ -136,14 +136,14 @@ func (d *imported) count(r refusedItem) {
 }
 
 func (c *importItems) report(read catalogue.Result, done imported, out *terminal) error {
-	err := out.printf("%s lines read, %s items: %s new or changed, %s as they were, %s refused by the shop; %s lines refused",
+	err := out.say("%s lines read, %s items: %s new or changed, %s as they were, %s refused by the shop; %s lines refused",
 		count(uint64(read.Lines)), count(uint64(len(read.Items))), count(uint64(done.changed)), count(uint64(done.unchanged)),
 		count(uint64(len(done.refused))), count(uint64(len(read.Refused))))
 	if err != nil {
 		return err
 	}
 	for _, r := range done.refused {
-		if err := out.printf("%s %s: %s", out.paint(red, "refused"), r.SKU, oneLine(r.Error)); err != nil {
+		if err := out.hang(out.paint(red, "refused")+" ", len("refused "), cell{text: oneLine(r.SKU + ": " + r.Error)}, false, below); err != nil {
 			return err
 		}
 	}

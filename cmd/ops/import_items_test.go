@@ -72,7 +72,7 @@ func TestImportItems(t *testing.T) {
 	file, refused := ledger(t, rows...), filepath.Join(t.TempDir(), "refused.csv")
 
 	code, stdout, stderr := ops(t, append([]string{"import-items", file, "--show", "1", "--refused", refused}, target...)...)
-	if code != exitOK || !strings.Contains(stdout, "250 new or changed, 0 as they were, 0 refused by the shop; 3 lines refused") {
+	if code != exitOK || !strings.Contains(words(stdout), "250 new or changed, 0 as they were, 0 refused by the shop; 3 lines refused") {
 		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
 	}
 	for _, want := range []string{"not goods", "bad quantity", "and 2 more", refused} {
@@ -92,7 +92,7 @@ func TestImportItems(t *testing.T) {
 	}
 
 	code, stdout, _ = ops(t, append([]string{"import-items", file, "--keep-stock"}, target...)...)
-	if code != exitOK || !strings.Contains(stdout, "0 new or changed, 250 as they were") || s.items["10007"].OnHand != nil {
+	if code != exitOK || !strings.Contains(words(stdout), "0 new or changed, 250 as they were") || s.items["10007"].OnHand != nil {
 		t.Errorf("again: exit %d: %s", code, stdout)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"tillstream/cmd/internal/attach"
 	"tillstream/events/replay"
 )
@@ -17,10 +19,12 @@ type lag struct {
 
 // Help is shown by ops lag --help.
 func (lag) Help() string {
-	return `One line per durable consumer. PENDING waits at the broker, UNACKED is being handled, AGAIN was delivered before and is not done yet. A view (loop "remember") that is behind delays lists and searches, not sales. Not ACTIVE means that no process is at work on it; paused, that somebody ran ops pause and ops resume ends it, or that a rebuild holds a view for a moment.`
+	return `One line per lane. POSITION is the sequence in the log up to which a lane has come, LAG how many events it has not read yet, OPEN how many acts (calls to Stripe, mails) have begun and not ended. A lane notes its position down about once a second. A projection that is behind delays lists and searches, not sales.
+
+STATE is "at work"; "free" when no process runs the lane; "paused" when ops pause stopped it, until ops resume; or "on hold" when its destination takes nothing, which it tries again by itself.`
 }
 
-// Run shows how far each worker is behind.
+// Run shows how far each lane is behind.
 func (c *lag) Run(ctx context.Context, out *terminal) error {
 	shop, err := c.Resolve()
 	if err != nil {
@@ -31,44 +35,63 @@ func (c *lag) Run(ctx context.Context, out *terminal) error {
 		return err
 	}
 	defer stop()
-	consumers, err := reader.Consumers(ctx)
+	lanes, err := reader.Lanes(ctx)
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return out.json(map[string]any{"consumers": consumers})
-	}
-	if len(consumers) == 0 {
-		return out.printf("no worker has ever run on this broker")
-	}
-	return writeLag(consumers, out)
+	return writeLanes(lanes, c.JSON, out)
 }
 
-func writeLag(consumers []replay.Consumer, out *terminal) error {
-	t := newTable("STREAM", "WORKER", "LOOP", "PENDING>", "UNACKED>", "AGAIN>", "ACTIVE", "LAST DONE")
-	for _, c := range consumers {
-		t.add(lagRow(c)...)
+func writeLanes(lanes []replay.Lane, asJSON bool, out *terminal) error {
+	if asJSON {
+		return out.json(map[string]any{"lanes": append([]replay.Lane{}, lanes...)})
 	}
-	return t.write(out)
+	if len(lanes) == 0 {
+		return out.printf("no lane has ever run on this broker")
+	}
+	t := newTable("LANE", "KIND", "HOLDER", "POSITION>", "LAG>", "OPEN>", "STATE")
+	for _, l := range lanes {
+		behind := plain
+		if l.Lag > 0 {
+			behind = yellow
+		}
+		t.add(cell{l.Name, bold}, string(l.Kind), cell{holder(l.Holder), dim}, count(l.Position), cell{count(l.Lag), behind}, fmt.Sprint(len(l.Open)), laneState(l))
+	}
+	if err := t.write(out); err != nil {
+		return err
+	}
+	for _, l := range lanes {
+		if l.Hold != "" {
+			if err := out.item(cell{l.Name, yellow}, l.Hold); err != nil {
+				return err
+			}
+		}
+		if l.Until != nil {
+			if err := out.item(cell{l.Name, yellow}, "paused until "+l.Until.Local().Format(time.DateTime)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
-func lagRow(c replay.Consumer) []any {
-	active, last := cell{"yes", green}, "never"
+// holder shortens a random name of a process.
+func holder(name string) string {
+	const enough = 8
+	if uuid.Validate(name) == nil {
+		return name[:enough]
+	}
+	return cut(name, enough)
+}
+
+func laneState(l replay.Lane) cell {
 	switch {
-	case c.Paused != nil && c.Paused.Equal(replay.UntilResumed):
-		active = cell{"paused", yellow}
-	case c.Paused != nil:
-		active = cell{"paused until " + c.Paused.Local().Format("2006-01-02 15:04:05"), yellow}
-	case !c.Active:
-		active = cell{"no", red}
+	case l.Paused:
+		return cell{"paused", yellow}
+	case l.Holder == "":
+		return cell{"free", red}
+	case l.Hold != "":
+		return cell{"on hold", red}
 	}
-	if c.LastAck != nil {
-		last = time.Since(*c.LastAck).Round(time.Second).String() + " ago"
-	}
-	behind := plain
-	if c.Lag() > 0 {
-		behind = yellow
-	}
-	return []any{c.Stream, cell{c.Name, bold}, string(c.Loop), cell{count(c.Pending), behind}, cell{fmt.Sprint(c.Unacked), behind},
-		fmt.Sprint(c.Redelivered), active, cell{last, dim}}
+	return cell{"at work", green}
 }

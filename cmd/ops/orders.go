@@ -67,9 +67,9 @@ func (c *listOrders) Run(ctx context.Context, out *terminal) error {
 	if len(orders) == 0 {
 		return out.printf("no orders")
 	}
-	t := newTable("NUMBER", "STATUS", "TOTAL>", "PLACED", "E-MAIL", "ID")
+	t := newTable("NUMBER", "STATUS", "TOTAL>", "PLACED", "E-MAIL")
 	for _, o := range orders {
-		t.add(o.Number, cell{o.Status, statusStyle(o.Status)}, o.Total.String(), o.PlacedAt.Local().Format("2006-01-02 15:04:05"), o.Email, cell{o.ID, dim})
+		t.add(o.Number, cell{o.Status, statusStyle(o.Status)}, o.Total.String(), o.PlacedAt.Local().Format(minutes), o.Email)
 	}
 	if err := t.write(out); err != nil {
 		return err

@@ -12,19 +12,19 @@ import (
 // pause is ops pause.
 type pause struct {
 	attach.Target `embed:""`
-	Workers       []string      `arg:"" help:"Workers as ops lag names them, or views for all views."`
-	For           time.Duration `help:"Resume by itself after so long (default: when somebody resumes it)." placeholder:"DURATION"`
+	Lanes         []string      `arg:"" help:"Lanes as ops lag names them, or projections for all projections."`
+	For           time.Duration `help:"Resume by itself after so long (default: when ops resume is called)." placeholder:"DURATION"`
 	JSON          bool          `name:"json" help:"Write JSON."`
 }
 
 // Help is shown by ops pause --help.
 func (pause) Help() string {
-	return `The broker hands a paused worker nothing, in none of its replicas, until the pause ends; what the worker has in hand it still finishes. What happens meanwhile waits in the log and is handled in order afterwards. The shop sells without its views; without its other workers orders are taken and wait.
+	return `A paused lane takes no events, in any process, until the pause ends; what it has begun it still finishes. What happens meanwhile waits in the log and is handled in order afterwards. The shop sells without its projections; without its other lanes orders are taken and wait.
 
-The pause outlives restarts of every process and of the broker. ops lag shows it, and the worker's /readyz says degraded.`
+The pause is an event in the log: it outlives restarts of every process and of the broker. ops lag shows it, and /readyz of the process says degraded.`
 }
 
-// Run pauses workers.
+// Run pauses lanes.
 func (c *pause) Run(ctx context.Context, out *terminal) error {
 	until := replay.UntilResumed
 	switch {
@@ -33,27 +33,27 @@ func (c *pause) Run(ctx context.Context, out *terminal) error {
 	case c.For > 0:
 		until = time.Now().Add(c.For)
 	}
-	return changeWorkers(ctx, c.Target, c.JSON, out, func(r *replay.Reader) ([]replay.Consumer, error) {
-		return r.Pause(ctx, c.Workers, until)
+	return changeLanes(ctx, c.Target, c.JSON, out, func(r *replay.Reader) ([]replay.Lane, error) {
+		return r.Pause(ctx, c.Lanes, until)
 	})
 }
 
 // resume is ops resume.
 type resume struct {
 	attach.Target `embed:""`
-	Workers       []string `arg:"" help:"Workers as ops lag names them, or views for all views."`
+	Lanes         []string `arg:"" help:"Lanes as ops lag names them, or projections for all projections."`
 	JSON          bool     `name:"json" help:"Write JSON."`
 }
 
-// Run lets workers go on.
+// Run lets lanes go on.
 func (c *resume) Run(ctx context.Context, out *terminal) error {
-	return changeWorkers(ctx, c.Target, c.JSON, out, func(r *replay.Reader) ([]replay.Consumer, error) {
-		return r.Resume(ctx, c.Workers)
+	return changeLanes(ctx, c.Target, c.JSON, out, func(r *replay.Reader) ([]replay.Lane, error) {
+		return r.Resume(ctx, c.Lanes)
 	})
 }
 
-// changeWorkers does something to workers and shows how they stand then.
-func changeWorkers(ctx context.Context, target attach.Target, asJSON bool, out *terminal, do func(*replay.Reader) ([]replay.Consumer, error)) error {
+// changeLanes does something to lanes and shows how they stand then.
+func changeLanes(ctx context.Context, target attach.Target, asJSON bool, out *terminal, do func(*replay.Reader) ([]replay.Lane, error)) error {
 	shop, err := target.Resolve()
 	if err != nil {
 		return err
@@ -63,12 +63,9 @@ func changeWorkers(ctx context.Context, target attach.Target, asJSON bool, out *
 		return err
 	}
 	defer stop()
-	consumers, err := do(reader)
+	lanes, err := do(reader)
 	if err != nil {
 		return err
 	}
-	if asJSON {
-		return out.json(map[string]any{"consumers": consumers})
-	}
-	return writeLag(consumers, out)
+	return writeLanes(lanes, asJSON, out)
 }

@@ -10,10 +10,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/cmd/internal/attach"
+	"tillstream/events/project"
 	"tillstream/events/replay"
-	"tillstream/events/view"
-	"tillstream/inventory"
-	"tillstream/notifications"
 	"tillstream/orders"
 	"tillstream/payments"
 )
@@ -21,21 +19,21 @@ import (
 // rebuild is ops rebuild.
 type rebuild struct {
 	attach.Target `embed:""`
-	View          string `arg:"" help:"A view as ops lag names it, one of its collections, or views for all of them."`
+	Projection    string `arg:"" help:"A projection as ops lag names it, one of its collections, or projections for all of them."`
 	DryRun        bool   `help:"Compare, and change nothing; exit 1 when something has drifted."`
 	JSON          bool   `name:"json" help:"Write JSON."`
 }
 
 // Help is shown by ops rebuild --help.
 func (rebuild) Help() string {
-	return `Folds a view's stream from the beginning into side collections, holds the view for a moment (what happens meanwhile waits in the log), compares byte by byte, writes the documents that differ, and lets the view go on. The shop sells all the while, and readers find every document throughout. One view is rebuilt, or compared, by one at a time. What was cut off is started over; a view whose rebuild was killed goes on by itself within a minute.
+	return `Folds the log from its beginning, compares every document of a projection with it byte by byte, writes the documents that differ, and makes the indexes that are missing. The shop sells all the while, the projection goes on, and readers find every document throughout. What was cut off is started over.
 
-Exit codes: 0 the view is what the log says; 1 a dry run found drift; 2 it could not be done.`
+Exit codes: 0 the projection is what the log says; 1 a dry run found drift; 2 it could not be done.`
 }
 
-// Run rebuilds views.
+// Run rebuilds projections.
 func (c *rebuild) Run(ctx context.Context, out *terminal) error {
-	reports, err := rebuildViews(ctx, c.Target, c.View, c.DryRun, out)
+	reports, err := rebuildProjections(ctx, c.Target, c.Projection, c.DryRun, out)
 	if err != nil {
 		return err
 	}
@@ -44,7 +42,7 @@ func (c *rebuild) Run(ctx context.Context, out *terminal) error {
 		drifted += r.Drifted()
 	}
 	if c.JSON {
-		err = out.json(map[string]any{"views": reports, "drifted": drifted})
+		err = out.json(map[string]any{"projections": reports, "drifted": drifted})
 	} else {
 		err = writeRebuilt(reports, out)
 	}
@@ -54,9 +52,9 @@ func (c *rebuild) Run(ctx context.Context, out *terminal) error {
 	return err
 }
 
-// rebuildViews rebuilds, or compares, the views that a name stands for.
-func rebuildViews(ctx context.Context, target attach.Target, name string, dryRun bool, out *terminal) ([]view.RebuildReport, error) {
-	chosen, err := chooseViews(name)
+// rebuildProjections rebuilds, or compares, the projections that a name stands for.
+func rebuildProjections(ctx context.Context, target attach.Target, name string, dryRun bool, out *terminal) ([]project.RebuildReport, error) {
+	chosen, err := choose(name)
 	if err != nil {
 		return nil, err
 	}
@@ -77,64 +75,64 @@ func rebuildViews(ctx context.Context, target attach.Target, name string, dryRun
 	return rebuildEach(ctx, chosen, reader, db, dryRun, out)
 }
 
-func rebuildEach(ctx context.Context, chosen []choice, reader *replay.Reader, db *mongo.Database, dryRun bool, out *terminal) ([]view.RebuildReport, error) {
-	reports := []view.RebuildReport{}
-	for _, v := range chosen {
-		r := view.Rebuild{Collections: v.collections, DB: db, DryRun: dryRun, JS: reader.JetStream(), View: v.view, Progress: out.bar}
+func rebuildEach(ctx context.Context, chosen []choice, reader *replay.Reader, db *mongo.Database, dryRun bool, out *terminal) ([]project.RebuildReport, error) {
+	reports := []project.RebuildReport{}
+	for _, p := range chosen {
+		r := project.Rebuild{Collections: p.collections, DB: db, DryRun: dryRun, Log: reader.Log(), Projection: p.projection, Progress: out.bar}
 		report, err := r.Run(ctx)
 		out.clear()
 		if err != nil {
-			return nil, fmt.Errorf("rebuild %s: %w", v.view.Name, err)
+			return nil, fmt.Errorf("rebuild %s: %w", p.projection.Name, err)
 		}
 		reports = append(reports, report)
 	}
 	return reports, nil
 }
 
-// allViews are what the workers remember.
-func allViews() []view.View {
-	return slices.Concat(orders.Views(), inventory.Views(), payments.Views(slog.Default()), notifications.Views())
+// allProjections are what the workers project into the database.
+func allProjections() []project.Projection {
+	return slices.Concat(orders.Projections(), payments.Projections(slog.Default()))
 }
 
-// choice is a view, and which of its collections; none named means all.
+// choice is a projection, and which of its collections; none named means all.
 type choice struct {
-	view        view.View
+	projection  project.Projection
 	collections []string
 }
 
-func chooseViews(name string) ([]choice, error) {
+func choose(name string) ([]choice, error) {
 	var chosen []choice
 	var names []string
-	for _, v := range allViews() {
-		names = append(names, v.Name)
-		if name == v.Name || name == replay.Views {
-			chosen = append(chosen, choice{view: v})
+	for _, p := range allProjections() {
+		names = append(names, p.Name)
+		if name == p.Name || name == replay.Projections || name == replay.Views {
+			chosen = append(chosen, choice{projection: p})
 		}
-		for _, c := range v.Collections {
+		for _, c := range p.Collections {
 			names = append(names, c.Name)
 			if name == c.Name {
-				chosen = append(chosen, choice{v, []string{name}})
+				chosen = append(chosen, choice{p, []string{name}})
 			}
 		}
 	}
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("no view %q: there are %s, and %s for all of them", name, strings.Join(names, ", "), replay.Views)
+		return nil, fmt.Errorf("no projection %q: there are %s, and %s for all of them", name, strings.Join(names, ", "), replay.Projections)
 	}
 	return chosen, nil
 }
 
-func writeRebuilt(reports []view.RebuildReport, out *terminal) error {
-	t := newTable("VIEW", "COLLECTION", "DOCUMENTS>", "MISSING>", "EXTRA>", "DIFFERENT>", "UNREADABLE>", "")
+func writeRebuilt(reports []project.RebuildReport, out *terminal) error {
+	t := newTable("COLLECTION", "DOCUMENTS>", "MISSING>", "EXTRA>", "DIFFERENT>", "UNREADABLE>", "")
 	for _, r := range reports {
 		for _, c := range r.Collections {
 			result := cell{"as the log says", green}
-			switch drift := c.Missing + c.Extra + c.Different; {
-			case drift > 0 && r.Swapped:
+			switch drift := drifted(c) + len(c.MissingIndexes); {
+			case drift > 0 && r.Written:
 				result = cell{"mended", yellow}
 			case drift > 0:
 				result = cell{"drifted", red}
 			}
-			t.add(r.View, cell{c.Name, bold}, count(uint64(c.Documents)), fmt.Sprint(c.Missing), fmt.Sprint(c.Extra), fmt.Sprint(c.Different),
+			t.add(cell{c.Name, bold}, count(uint64(c.Documents)), fmt.Sprint(c.Missing), fmt.Sprint(c.Extra), fmt.Sprint(c.Different),
 				fmt.Sprint(c.Unreadable), result)
 		}
 	}
@@ -143,28 +141,35 @@ func writeRebuilt(reports []view.RebuildReport, out *terminal) error {
 	}
 	for _, r := range reports {
 		for _, c := range r.Collections {
-			for _, d := range c.Drifts[:min(len(c.Drifts), driftsShown)] {
-				if err := out.printf("%s  %s: %s", out.paint(yellow, c.Name), oneLine(d.ID), oneLine(d.Detail)); err != nil {
-					return err
-				}
-			}
-			if rest := c.Missing + c.Extra + c.Different - driftsShown; rest > 0 {
-				out.note("%s: and %d more", c.Name, rest)
+			if err := writeDrifts(c, out); err != nil {
+				return err
 			}
 		}
-		out.note("%s: compared at %s/%d in %.1f s, held for %.1f s", r.View, streamOf(r.View), r.Sequence, r.Seconds, r.HeldSeconds)
+		out.note("%s: compared at %d in %.1f s", r.Projection, r.Sequence, r.Seconds)
 	}
 	return nil
 }
 
+// drifted is how many documents of a collection are not what the log says.
+func drifted(c project.CollectionReport) int { return c.Missing + c.Extra + c.Different }
+
 // driftsShown is how many documents of a collection are named.
 const driftsShown = 20
 
-func streamOf(name string) string {
-	for _, v := range allViews() {
-		if v.Name == name {
-			return v.Stream
+func writeDrifts(c project.CollectionReport, out *terminal) error {
+	for _, name := range c.MissingIndexes {
+		if err := out.item(cell{c.Name, yellow}, "index "+name+" is missing"); err != nil {
+			return err
 		}
 	}
-	return ""
+	shown := c.Drifts[:min(len(c.Drifts), driftsShown)]
+	for _, d := range shown {
+		if err := out.item(cell{c.Name, yellow}, d.ID+": "+d.Detail); err != nil {
+			return err
+		}
+	}
+	if rest := drifted(c) - len(shown); rest > 0 {
+		out.note("%s: and %d more", c.Name, rest)
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,7 +22,7 @@ import (
 // tail is ops tail.
 type tail struct {
 	attach.Target `embed:""`
-	Stream        []string      `help:"Only these streams: orders, inventory, payments, notifications, timers, parked." placeholder:"STREAM"`
+	Domain        []string      `help:"Only events of these domains: orders, customers, inventory, payments, notifications, ops, deadletters." placeholder:"DOMAIN"`
 	Type          string        `help:"Only events of this type; * stands for anything, as in 'orders.*'." placeholder:"TYPE"`
 	Order         string        `help:"Only events about this order (its id)." placeholder:"ID"`
 	Since         time.Duration `help:"Begin this long ago, such as 10m; without, with what comes now." placeholder:"DURATION"`
@@ -31,6 +32,12 @@ type tail struct {
 
 // Help is shown by ops tail --help.
 func (tail) Help() string { return "Runs until Ctrl-C, or until --count events were shown." }
+
+// deadLetterDomain stands for the dead letters, which no domain of the shop appends.
+const deadLetterDomain = "deadletters"
+
+// domains are the first tokens of the subjects that there are.
+var domains = []string{"orders", "customers", "inventory", "payments", "notifications", "ops", deadLetterDomain}
 
 // errEnough ends a tail that has shown what was asked for.
 var errEnough = errors.New("enough")
@@ -43,10 +50,9 @@ func (c *tail) Validate() error {
 	if _, err := path.Match(c.Type, ""); err != nil {
 		return fmt.Errorf("--type %s: %w", c.Type, err)
 	}
-	for i, name := range c.Stream {
-		c.Stream[i] = strings.ToUpper(name)
-		if !slices.Contains(replay.Streams, c.Stream[i]) {
-			return fmt.Errorf("--stream %s: there are %s", name, strings.ToLower(strings.Join(replay.Streams, ", ")))
+	for _, name := range c.Domain {
+		if !slices.Contains(domains, name) {
+			return fmt.Errorf("--domain %s: there are %s", name, strings.Join(domains, ", "))
 		}
 	}
 	return nil
@@ -63,36 +69,57 @@ func (c *tail) Run(ctx context.Context, out *terminal) error {
 		return err
 	}
 	defer stop()
-	streams := c.Stream
-	if len(streams) == 0 {
-		streams = replay.Streams
+	part, letters, err := c.begin(ctx, reader)
+	if err != nil {
+		return err
 	}
 	printer := &tailPrinter{tail: c, out: out}
-	group, following := errgroup.WithContext(ctx)
-	for _, stream := range streams {
-		part, err := c.part(ctx, reader, stream)
-		if err != nil {
-			return err
-		}
-		group.Go(func() error { return reader.Follow(following, part, nil, printer.show) })
+	part.Gap = func(from, to uint64) {
+		out.note("the log is damaged: %d to %d are missing; ops repair says more", from, to)
 	}
-	out.note("following %s; Ctrl-C ends", strings.ToLower(strings.Join(streams, ", ")))
+	group, following := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return reader.Follow(following, part, nil, func(m replay.Message) error { return printer.show(events.StreamShop, m) })
+	})
+	if c.wants(deadLetterDomain) {
+		group.Go(func() error {
+			return reader.FollowDeadLetters(following, letters, func(m replay.Message) error { return printer.show(events.StreamDeadLetters, m) })
+		})
+	}
+	out.note("following %s; Ctrl-C ends", c.what())
 	if err := group.Wait(); err != nil && !errors.Is(err, errEnough) && ctx.Err() == nil {
 		return err
 	}
 	return nil
 }
 
-// part says where to begin. "Now" is the sequence after the last, so that nothing is missed while the others start.
-func (c *tail) part(ctx context.Context, reader *replay.Reader, stream string) (replay.Range, error) {
-	if c.Since > 0 {
-		return replay.Range{Stream: stream, Since: time.Now().Add(-c.Since)}, nil
+// what says what is shown.
+func (c *tail) what() string {
+	if len(c.Domain) == 0 {
+		return "everything"
 	}
-	last, err := reader.Last(ctx, stream)
-	return replay.Range{Stream: stream, From: last + 1}, err
+	return strings.Join(c.Domain, ", ")
 }
 
-// tailPrinter shows the events of several streams, one at a time.
+func (c *tail) wants(domain string) bool {
+	return len(c.Domain) == 0 || slices.Contains(c.Domain, domain)
+}
+
+// begin says where to begin. "Now" is the sequence behind the last, so that nothing is missed meanwhile.
+func (c *tail) begin(ctx context.Context, reader *replay.Reader) (part, letters replay.Range, err error) {
+	if c.Since > 0 {
+		part.Since = time.Now().Add(-c.Since)
+		return part, part, nil
+	}
+	last, err := reader.Last(ctx)
+	if err != nil {
+		return part, letters, err
+	}
+	lastLetter, err := reader.LastDeadLetter(ctx)
+	return replay.Range{From: last + 1}, replay.Range{From: lastLetter + 1}, err
+}
+
+// tailPrinter shows the events of the log and the dead letters, one at a time.
 type tailPrinter struct {
 	*tail
 	out   *terminal
@@ -100,7 +127,7 @@ type tailPrinter struct {
 	shown int
 }
 
-func (p *tailPrinter) show(m replay.Message) error {
+func (p *tailPrinter) show(stream string, m replay.Message) error {
 	e, err := m.Event()
 	if !p.wanted(m, e) {
 		return nil
@@ -111,7 +138,7 @@ func (p *tailPrinter) show(m replay.Message) error {
 		return errEnough
 	}
 	p.shown++
-	if err := p.print(m, e, err); err != nil {
+	if err := p.print(stream, m, e, err); err != nil {
 		return err
 	}
 	if p.shown == p.Count {
@@ -121,6 +148,9 @@ func (p *tailPrinter) show(m replay.Message) error {
 }
 
 func (p *tailPrinter) wanted(m replay.Message, e events.Event) bool {
+	if !p.wants(domainOf(m.Subject)) {
+		return false
+	}
 	if p.Type != "" {
 		if matched, err := path.Match(p.Type, e.Type); err != nil || !matched {
 			return false
@@ -144,13 +174,13 @@ type tailed struct {
 	Error    string         `json:"error,omitempty"`
 }
 
-func (p *tailPrinter) print(m replay.Message, e events.Event, unreadable error) error {
+func (p *tailPrinter) print(stream string, m replay.Message, e events.Event, unreadable error) error {
 	summary := ""
 	if unreadable != nil {
 		summary = unreadable.Error()
 	}
 	if p.JSON {
-		line, err := json.Marshal(tailed{Stored: m.Stored.UTC(), Stream: m.Stream, Sequence: m.Sequence, Subject: m.Subject, ID: e.ID, Type: e.Type,
+		line, err := json.Marshal(tailed{Stored: m.Stored.UTC(), Stream: stream, Sequence: m.Sequence, Subject: m.Subject, ID: e.ID, Type: e.Type,
 			Source: e.Source, OrderID: e.CorrelationID, Cause: e.CausationID, Payload: e.Payload, Error: summary})
 		if err != nil {
 			return err
@@ -160,7 +190,7 @@ func (p *tailPrinter) print(m replay.Message, e events.Event, unreadable error) 
 	if unreadable == nil {
 		summary = replay.Summary(e.Payload)
 	}
-	return p.out.printf("%s  %s  %s  %s", p.out.paint(dim, m.Stored.Local().Format("15:04:05.000")),
-		p.out.paint(dim, fmt.Sprintf("%-22s", fmt.Sprintf("%s/%d", m.Stream, m.Sequence))),
-		p.out.paint(streamStyle(m.Stream, e.Type), fmt.Sprintf("%-32s", oneLine(e.Type))), oneLine(m.Subject+"  "+summary))
+	prefix := fmt.Sprintf("%s  %7d  ", m.Stored.Local().Format("15:04:05.000"), m.Sequence)
+	says := cell{oneLine(strings.Join([]string{cmp.Or(e.Type, "(no event)"), m.Subject, summary}, "  ")), eventStyle(m.Subject, e.Type)}
+	return p.out.hang(p.out.paint(dim, prefix), len(prefix), says, true, len(prefix)+2)
 }

@@ -26,6 +26,9 @@ func newTerminal(out, err *os.File) *terminal {
 		colour: isatty.IsTerminal(out.Fd()) && os.Getenv("NO_COLOR") == ""}
 }
 
+// minutes is how a moment is written in a table.
+const minutes = "2006-01-02 15:04"
+
 // style is an ANSI colour.
 type style string
 

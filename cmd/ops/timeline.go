@@ -24,7 +24,7 @@ type timeline struct {
 
 // Help is shown by ops timeline --help.
 func (timeline) Help() string {
-	return `Gathers the order's own events, its reservation and the stock that moved for it, its payment with Stripe's webhooks, its mails, its timers and what was parked about it. Causes stand before their effects; ← 3 means that line 3 caused it. The time is since the first line.`
+	return `Gathers the order's own events, its reservation and the stock that moved for it, its payment with Stripe's webhooks, its mails, and the dead letters about it. Causes stand before their effects; ← 3 means that line 3 caused it. The time is since the first line; SEQ is the sequence in the log, or D and the number of a dead letter.`
 }
 
 // Run shows one order's timeline.
@@ -57,14 +57,17 @@ func writeTimeline(history replay.History, out *terminal) error {
 	if err := out.printf("order %s, from %s\n", history.OrderID, first.Format("2006-01-02 15:04:05 MST")); err != nil {
 		return err
 	}
-	t := newTable("#>", "TIME>", "CAUSE", "EVENT", "WHAT IT SAYS", "WHERE")
+	t := newTable("#>", "TIME>", "CAUSE", "SEQ>", "EVENT, AND WHAT IT SAYS")
+	t.lead = true
 	for _, e := range history.Entries {
-		cause := ""
+		cause, sequence := "", fmt.Sprint(e.Sequence)
 		if e.Cause > 0 {
 			cause = fmt.Sprintf("← %d", e.Cause)
 		}
-		t.add(fmt.Sprint(e.Number), offset(e.After), cell{cause, dim}, cell{e.Type, streamStyle(e.Stream, e.Type)}, e.Summary,
-			cell{fmt.Sprintf("%s/%d", e.Stream, e.Sequence), dim})
+		if e.Stream == events.StreamDeadLetters {
+			sequence = fmt.Sprintf("D%d", e.Sequence)
+		}
+		t.add(fmt.Sprint(e.Number), offset(e.After), cell{cause, dim}, cell{sequence, dim}, cell{e.Type + "  " + e.Summary, eventStyle(e.Subject, e.Type)})
 	}
 	return t.write(out)
 }
@@ -80,23 +83,30 @@ func offset(d time.Duration) string {
 	return "+" + d.Round(time.Second).String()
 }
 
-func streamStyle(stream, eventType string) style {
-	switch stream {
-	case events.StreamOrders:
+// eventStyle tells the domains apart by the first token of their subjects.
+func eventStyle(subject, eventType string) style {
+	switch domainOf(subject) {
+	case "orders":
 		return bold
-	case events.StreamInventory:
+	case "inventory":
 		return cyan
-	case events.StreamPayments:
+	case "payments":
 		if eventType == (events.WebhookReceived{}).EventType() {
 			return dim
 		}
 		return green
-	case events.StreamNotifications:
+	case "notifications":
 		return yellow
-	case events.StreamParked:
+	case "deadletters":
 		return red
 	}
 	return plain
+}
+
+// domainOf is the first token of a subject.
+func domainOf(subject string) string {
+	domain, _, _ := strings.Cut(subject, ".")
+	return domain
 }
 
 // orderID takes an id as it is and looks a number up: in the orders collection, else in the log.
@@ -104,7 +114,7 @@ func orderID(ctx context.Context, shop attach.Shop, reader *replay.Reader, text 
 	if err := events.CheckID(text); err != nil {
 		return "", err
 	}
-	_, err := reader.Newest(ctx, events.StreamOrders, events.PrefixOrder+text)
+	_, err := reader.Newest(ctx, events.PrefixOrder+text)
 	if err == nil || !errors.Is(err, replay.ErrNotFound) {
 		return text, err
 	}
@@ -125,7 +135,7 @@ func orderID(ctx context.Context, shop attach.Shop, reader *replay.Reader, text 
 	return id, err
 }
 
-// numbered finds an order by its number in the collection that the orders worker keeps.
+// numbered finds an order by its number in the collection that the orders' projection keeps.
 func numbered(ctx context.Context, shop attach.Shop, number string) (string, error) {
 	db, stop, err := shop.Database(ctx)
 	if err != nil {

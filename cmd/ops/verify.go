@@ -16,7 +16,7 @@ import (
 type verify struct {
 	attach.Target `embed:""`
 	Acknowledged  string        `help:"File with one order id per line that was answered 201: each must exist." placeholder:"FILE" type:"existingfile"`
-	ExpectParked  []string      `help:"What may, and must, be parked: WORKER:STREAM/SEQUENCE. May be given several times." placeholder:"MESSAGE"`
+	ExpectDead    []string      `name:"expect-dead-letter" help:"What may, and must, be a dead letter: LANE:SEQUENCE. May be given several times." placeholder:"EVENT"`
 	Settle        time.Duration `help:"How long after its last event an order may still be on its way." default:"60s"`
 	Wait          time.Duration `help:"How long orders that have just moved are looked at again before they count as on their way." default:"5s"`
 	Limit         int           `help:"Print at most so many findings per promise." default:"20"`
@@ -25,7 +25,7 @@ type verify struct {
 
 // Help is shown by ops verify --help.
 func (verify) Help() string {
-	return `Reads the whole log, Stripe's list of payments, the mailbox and the archives, as far as their addresses are known, and checks the promises I1–I6 and I8 by rules of its own. It can be run at any time while the shop sells.
+	return `Reads the whole log, Stripe's list of payments, the mailbox and the archive, as far as their addresses are known, and checks the promises I1–I6 and I8 by rules of its own. It can be run at any time while the shop sells.
 
 Exit codes: 0 every promise is kept; 1 one is broken, and named; 2 it could not look.`
 }
@@ -71,13 +71,14 @@ func (c *verify) Validate() error {
 
 func (c *verify) fill(options *invariants.Options) (err error) {
 	// Who says 0s excuses nothing for being young; of the options it would be the default, a minute.
+	options.Projections = allProjections()
 	options.Settle, options.Patience = max(c.Settle, time.Nanosecond), max(c.Wait, time.Nanosecond)
-	for _, text := range c.ExpectParked {
-		p, err := invariants.ParseParked(text)
+	for _, text := range c.ExpectDead {
+		d, err := invariants.ParseDeadLetter(text)
 		if err != nil {
-			return fmt.Errorf("--expect-parked: %w", err)
+			return fmt.Errorf("--expect-dead-letter: %w", err)
 		}
-		options.ExpectedParked = append(options.ExpectedParked, p)
+		options.ExpectedDead = append(options.ExpectedDead, d)
 	}
 	if c.Acknowledged != "" {
 		options.Acknowledged, err = readLines(c.Acknowledged)
@@ -124,20 +125,16 @@ func (c *verify) write(report invariants.Report, out *terminal) error {
 		return err
 	}
 	for _, item := range report.OpenItems {
-		if err := out.printf("%s  %s: %s", out.paint(yellow, "open item"), oneLine(item.Subject), oneLine(item.Detail)); err != nil {
+		if err := out.item(cell{"open item", yellow}, item.Subject+": "+item.Detail); err != nil {
 			return err
 		}
 	}
-	verdict := out.paint(green, "every promise is kept")
+	verdict := cell{"every promise is kept:", green}
 	if !report.OK {
-		verdict = out.paint(red, fmt.Sprintf("%d findings", len(report.Findings)))
+		verdict = cell{fmt.Sprintf("%d findings:", len(report.Findings)), red}
 	}
-	var total uint64
-	for _, n := range report.Counts.Events {
-		total += n
-	}
-	return out.printf("%s: %s events, %s orders (%s on their way), in %.1f s", verdict, count(total), count(uint64(report.Counts.Orders)),
-		count(uint64(report.Counts.Progressing)), report.Counts.Seconds)
+	return out.item(verdict, fmt.Sprintf("%s events, %s orders (%s on their way), in %.1f s", count(report.Counts.Events), count(uint64(report.Counts.Orders)),
+		count(uint64(report.Counts.Progressing)), report.Counts.Seconds))
 }
 
 func (c *verify) writeFindings(report invariants.Report, out *terminal) error {
@@ -146,7 +143,7 @@ func (c *verify) writeFindings(report invariants.Report, out *terminal) error {
 		if printed[f.Invariant]++; printed[f.Invariant] > c.Limit {
 			continue
 		}
-		if err := out.printf("%s  %s: %s", out.paint(red, f.Invariant), oneLine(f.Subject), oneLine(f.Detail)); err != nil {
+		if err := out.item(cell{f.Invariant, red}, f.Subject+": "+f.Detail); err != nil {
 			return err
 		}
 	}

@@ -181,7 +181,7 @@ func fiftyAtOnce(t *testing.T, m *market) {
 	answers[0].into(t, http.StatusCreated, &o)
 	m.checkout(t, o)
 	var held int64
-	for _, e := range m.history(t, events.StreamInventory, events.PrefixStock+"MUG") {
+	for _, e := range m.history(t, events.PrefixStock+"MUG") {
 		if h, ok := e.Payload.(events.StockHeld); ok && h.OrderID == o.ID {
 			held += h.Quantity
 		}

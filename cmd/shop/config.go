@@ -3,7 +3,10 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"tillstream/cmd/internal/process"
@@ -32,11 +35,13 @@ type Config struct {
 
 	HoldFor       time.Duration `env:"HOLD_FOR" default:"30m" help:"How long stock waits for the money." group:"Shop"`
 	MailFrom      string        `env:"MAIL_FROM" default:"Tillstream <orders@tillstream.example>" help:"Sender of the mails." group:"Shop"`
+	MemoryLimit   MemoryLimit   `env:"MEMORY_LIMIT" default:"600MiB" help:"Memory from which on unused memory is given back more eagerly, such as 600MiB or 2GiB; 0: none. GOMEMLIMIT counts instead where it is set." group:"Shop"`
 	MaxOrderLines int           `env:"MAX_ORDER_LINES" default:"100" help:"Different items in one order, at most 800." group:"Shop"`
 	NoDemo        bool          `help:"Do not fill an empty catalogue with the demo items." group:"Shop"`
 	PublicURL     string        `env:"PUBLIC_URL" help:"Where shoppers reach the storefront; default: the HTTP address." group:"Shop"`
 	ShippingFee   int64         `env:"SHIPPING_FEE" default:"0" help:"Flat fee per order in minor units." group:"Shop"`
 	SMTPDeadline  time.Duration `name:"smtp-deadline" env:"SMTP_DEADLINE" default:"30s" help:"Longest that handing over one mail may take." group:"Shop"`
+	SMTPEHLO      string        `name:"smtp-ehlo" env:"SMTP_EHLO" help:"What the shop calls itself towards the mail server (EHLO); default: the host of PUBLIC_URL if it is a domain name, else the machine's name." group:"Shop"`
 	SweepEvery    time.Duration `env:"SWEEP_EVERY" default:"1m" help:"How often overdue orders and missed webhooks are looked for." group:"Shop"`
 
 	process.Traps `embed:""`
@@ -60,6 +65,39 @@ func (c *Config) Validate() error {
 	if c.HoldFor <= 0 || c.SweepEvery <= 0 {
 		return fmt.Errorf("--hold-for and --sweep-every must be longer than nothing")
 	}
+	return nil
+}
+
+// MemoryLimit is a soft limit of the process's memory in bytes; 0: none.
+type MemoryLimit int64
+
+// leastMemory is the smallest limit that leaves the shop room to work. A limit below what is in use has the garbage
+// collector run all the time.
+const leastMemory = 64 << 20
+
+// memoryUnits are those of GOMEMLIMIT. B stands last because the others end with it.
+var memoryUnits = []struct {
+	suffix string
+	shift  int
+}{{"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"TiB", 40}, {"B", 0}, {"", 0}}
+
+// UnmarshalText reads a number of bytes with its unit, such as 600MiB.
+func (l *MemoryLimit) UnmarshalText(text []byte) error {
+	number, shift := string(text), 0
+	for _, u := range memoryUnits {
+		if rest, ok := strings.CutSuffix(number, u.suffix); ok {
+			number, shift = rest, u.shift
+			break
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	switch {
+	case err != nil || n < 0 || n > int64(math.MaxInt64)>>shift:
+		return fmt.Errorf("%q: want bytes with a unit, such as 600MiB or 2GiB, or 0", text)
+	case n > 0 && n<<shift < leastMemory:
+		return fmt.Errorf("%q: want %dMiB or more, or 0", text, leastMemory>>20)
+	}
+	*l = MemoryLimit(n << shift)
 	return nil
 }
 

@@ -15,33 +15,13 @@ import (
 	"tillstream/events/log/logtest"
 )
 
-// Row 16 of the fault matrix: what somebody has changed in the broker behind our back, a stream or a consumer, keeps the
+// Row 16 of the fault matrix: what somebody has changed in the broker behind our back, the log or the dead letters, keeps the
 // shop from opening, and it says what differs. Put back, it opens again.
 func TestAShopDoesNotOpenOnWhatSomebodyChanged(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]tampering{
-		"Stream": {says: `ORDERS: discard is "old", want "new"`, stir: func(t *testing.T, js jetstream.JetStream, put bool) {
-			s, err := js.Stream(t.Context(), events.StreamOrders)
-			if err != nil {
-				t.Fatal(err)
-			}
-			config := s.CachedInfo().Config
-			config.Discard = map[bool]jetstream.DiscardPolicy{false: jetstream.DiscardOld, true: jetstream.DiscardNew}[put]
-			if _, err := js.UpdateStream(t.Context(), config); err != nil {
-				t.Fatal(err)
-			}
-		}},
-		"Consumer": {says: "max_ack_pending is 7, want 2000", stir: func(t *testing.T, js jetstream.JetStream, put bool) {
-			c, err := js.Consumer(t.Context(), events.StreamOrders, "inventory-orders")
-			if err != nil {
-				t.Fatal(err)
-			}
-			config := c.CachedInfo().Config
-			config.MaxAckPending = map[bool]int{false: 7, true: 2000}[put]
-			if _, err := js.UpdateConsumer(t.Context(), events.StreamOrders, config); err != nil {
-				t.Fatal(err)
-			}
-		}},
+		"Stream":      discarding(events.StreamShop),
+		"DeadLetters": discarding(events.StreamDeadLetters),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -54,6 +34,22 @@ func TestAShopDoesNotOpenOnWhatSomebodyChanged(t *testing.T) {
 type tampering struct {
 	says string
 	stir func(t *testing.T, js jetstream.JetStream, putBack bool)
+}
+
+// discarding has a stream drop its oldest events when it is full.
+func discarding(stream string) tampering {
+	return tampering{says: stream + `: discard is "old", want "new"`, stir: func(t *testing.T, js jetstream.JetStream, put bool) {
+		t.Helper()
+		s, err := js.Stream(t.Context(), stream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config := s.CachedInfo().Config
+		config.Discard = map[bool]jetstream.DiscardPolicy{false: jetstream.DiscardOld, true: jetstream.DiscardNew}[put]
+		if _, err := js.UpdateStream(t.Context(), config); err != nil {
+			t.Fatal(err)
+		}
+	}}
 }
 
 func (c tampering) refused(t *testing.T) {

@@ -50,29 +50,24 @@ func TestGarbageInTheLog(t *testing.T) {
 	m.mailed(t, "bob@example.com", 1)
 	m.stockBecomes(t, "MUG", level{7, 7, 0})
 	m.verify(t, before.ID)
-	parked := m.parked
+	dead := m.dead
 	m.close(t)
 
 	// A shop that starts on such a log reads over the garbage once more.
 	m = openShop(t, config)
-	m.parked = parked
+	m.dead = dead
 	m.buy(t, cart("cleo", line{"MUG", 3}))
 	m.stockBecomes(t, "MUG", level{4, 4, 0})
 	m.verify(t, before.ID)
 }
 
-// origin is where in the log garbage lies.
-type origin struct {
-	stream   string
-	sequence uint64
-}
-
-// unheard are the subjects that no worker acts on: what is no event there is passed over by those who read along.
+// unheard are the prefixes under which no worker acts on an event: one whose payload cannot be read is passed over there by
+// those who read along. What is no event of the shop at all is set aside under every prefix.
 var unheard = []string{events.PrefixItem, events.PrefixStock}
 
-// throwIn publishes all the garbage into every stream, under subjects that no entity of ours has, and returns the name of
-// what has to be parked.
-func (m *market) throwIn(t *testing.T) map[origin]string {
+// throwIn publishes all the garbage under every prefix, as subjects that no entity of ours has, and returns the name of what
+// has to become a dead letter, by its sequence.
+func (m *market) throwIn(t *testing.T) map[uint64]string {
 	t.Helper()
 	conn, err := nats.Connect(m.NATS)
 	if err != nil {
@@ -83,7 +78,7 @@ func (m *market) throwIn(t *testing.T) map[origin]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	thrown := map[origin]string{}
+	thrown := map[uint64]string{}
 	for prefix, kind := range map[string]string{events.PrefixOrder: "orders.placed", events.PrefixPayment: "payments.captured",
 		events.PrefixReservation: "inventory.reservation_held", events.PrefixItem: "inventory.item_changed", events.PrefixStock: "inventory.stock_adjusted",
 		events.PrefixNotification: "notifications.queued"} {
@@ -95,58 +90,58 @@ func (m *market) throwIn(t *testing.T) map[origin]string {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !slices.Contains(unheard, prefix) {
-				thrown[origin{ack.Stream, ack.Sequence}] = name
+			if !slices.Contains(unheard, prefix) || !events.Known(msg.Header.Get(events.HeaderType)) {
+				thrown[ack.Sequence] = prefix + name
 			}
 		}
 	}
 	return thrown
 }
 
-// setAside waits until all garbage is parked and no worker has anything left to do, and expects a reason for each, and
-// nothing else to be parked.
-func (m *market) setAside(t *testing.T, thrown map[origin]string) {
+// setAside waits until all garbage is a dead letter and no lane has anything left to do, and expects a reason for each, and
+// nothing else to be a dead letter.
+func (m *market) setAside(t *testing.T, thrown map[uint64]string) {
 	t.Helper()
 	missing := maps.Clone(thrown)
 	defer func() {
 		for at, name := range missing {
-			t.Errorf("%s at %s/%d was parked by nobody", name, at.stream, at.sequence)
+			t.Errorf("%s at %d was set aside by nobody", name, at)
 		}
 	}()
-	waitFor(t, "all garbage is parked", func() bool {
-		for _, p := range m.allParked(t) {
-			delete(missing, origin{p.Stream, p.EventParked.Sequence})
+	waitFor(t, "all garbage is set aside", func() bool {
+		for _, d := range m.deadLetters(t) {
+			delete(missing, d.Sequence)
 		}
 		return len(missing) == 0 && m.backlog(t) == 0
 	})
-	for _, p := range m.allParked(t) {
-		if _, ours := thrown[origin{p.Stream, p.EventParked.Sequence}]; !ours || p.Error == "" || p.Fingerprint == "" || p.Worker == "" {
-			t.Errorf("parked: %+v", p)
+	for _, d := range m.deadLetters(t) {
+		if _, ours := thrown[d.Sequence]; !ours || d.Error == "" || d.Fingerprint == "" || d.Worker == "" {
+			t.Errorf("dead letter: %+v", d)
 		}
-		m.parked = append(m.parked, invariants.Parked{Worker: p.Worker, Stream: p.Stream, Sequence: p.EventParked.Sequence})
+		m.dead = append(m.dead, invariants.DeadLetter{Lane: d.Worker, Sequence: d.Sequence})
 	}
 }
 
-func (m *market) allParked(t *testing.T) []replay.Parked {
+func (m *market) deadLetters(t *testing.T) []replay.DeadLetter {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	parked, err := m.log.AllParked(ctx)
+	letters, err := m.log.DeadLetters(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return parked
+	return letters
 }
 
-// backlog is how many events still wait for workers.
+// backlog is how many events still wait for lanes, by what the lanes have written down: never too few.
 func (m *market) backlog(t *testing.T) (n uint64) {
 	t.Helper()
-	consumers, err := m.log.Consumers(t.Context())
+	lanes, err := m.log.Lanes(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range consumers {
-		n += c.Lag()
+	for _, l := range lanes {
+		n += l.Lag + uint64(len(l.Open))
 	}
 	return n
 }

@@ -32,9 +32,9 @@ type market struct {
 	config Config
 	http   *http.Client
 	log    *replay.Reader
-	parked []invariants.Parked // what the test has made the workers set aside
-	leave  func()              // closes log
-	close  func(t *testing.T)  // stops the shop, once
+	dead   []invariants.DeadLetter // what the test has made the workers set aside
+	leave  func()                  // closes log
+	close  func(t *testing.T)      // stops the shop, once
 }
 
 // testConfig is a shop without a demo catalogue in a directory of its own.
@@ -136,7 +136,7 @@ func (m *market) verify(t *testing.T, acknowledged ...string) {
 		t.Fatal(err)
 	}
 	defer done()
-	options.Acknowledged, options.ExpectedParked = acknowledged, m.parked
+	options.Acknowledged, options.ExpectedDead = acknowledged, m.dead
 	report, err := invariants.Check(ctx, options)
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,6 @@ import (
 	"tillstream/cmd/internal/httpapi"
 	"tillstream/cmd/internal/process"
 	"tillstream/events/embedded"
-	"tillstream/events/view"
 	"tillstream/notifications/inbox"
 	"tillstream/payments/sandbox"
 )
@@ -136,11 +135,21 @@ func (s *servers) connect(ctx context.Context, name string) (*nats.Conn, error) 
 	return conn, nil
 }
 
-// keep has the views on the embedded database last before they are reported as written.
-func (s *servers) keep(config *view.Config) {
-	if s.mongo != nil {
-		config.Sync = s.mongo.Sync
+// sync makes what the projections wrote to the embedded database last; nil for another database, which does so itself.
+func (s *servers) sync() func() error {
+	if s.mongo == nil {
+		return nil
 	}
+	return s.mongo.Sync
+}
+
+// holder is in whose name the shop takes leases. On the embedded broker the data directory belongs to one process, so a shop
+// that starts again takes over at once what a killed one held. On another broker it waits until those leases run out.
+func (s *servers) holder() string {
+	if s.nats == nil {
+		return ""
+	}
+	return "shop"
 }
 
 // ready describes the servers for others.

@@ -25,7 +25,7 @@ import (
 	"tillstream/cmd/internal/storefront"
 	"tillstream/events/embedded"
 	"tillstream/events/log"
-	"tillstream/events/view"
+	"tillstream/events/project"
 	"tillstream/inventory"
 	"tillstream/notifications"
 	"tillstream/orders"
@@ -111,8 +111,8 @@ func stayClosed(ctx context.Context, config Config, servers *servers, logger *sl
 	return nil
 }
 
-// cachedEntities bounds each domain's memory of states: four times this many live in one process.
-const cachedEntities = 10_000
+// cachedStates bounds how many states of entities the process remembers.
+const cachedStates = 40_000
 
 // shop is the four domains on one set of servers.
 type shop struct {
@@ -120,9 +120,9 @@ type shop struct {
 	servers   *servers
 	logger    *slog.Logger
 	inventory *inventory.Service
-	hosts     []*process.Host
-	conns     []*nats.Conn
-	logs      []*log.Log
+	host      *process.Host
+	conn      *nats.Conn
+	log       *log.Log
 	db        *mongo.Database
 	mux       *http.ServeMux
 	api       huma.API
@@ -140,69 +140,50 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 	if err != nil {
 		return nil, err
 	}
-	if sh.db, err = view.Connect(ctx, servers.mongoURI()); err != nil {
+	if sh.db, err = project.Connect(ctx, servers.mongoURI()); err != nil {
+		return nil, err
+	}
+	if sh.conn, err = servers.connect(ctx, "shop"); err != nil {
+		return nil, err
+	}
+	sh.log, err = log.Open(ctx, sh.conn, log.Config{Source: "shop", Logger: logger, Registerer: sh.registry, CacheSize: cachedStates})
+	if err != nil {
+		return nil, err
+	}
+	domains, err := sh.domains(tokens)
+	if err != nil {
 		return nil, err
 	}
 	sh.api = httpapi.New(sh.mux)
-	for _, d := range sh.domains(tokens) {
-		if err := sh.add(ctx, d.name, d.build); err != nil {
-			return nil, err
-		}
+	for _, d := range domains {
+		d.Register(sh.api)
 	}
-	return sh, nil
+	sh.host, err = process.NewHost(ctx, process.HostConfig{DB: sh.db, Holder: servers.holder(), Log: sh.log, Registerer: sh.registry, Sync: servers.sync()}, domains...)
+	return sh, err
 }
 
-// domain is one of the four, not built yet: it needs a log of its own first.
-type domain struct {
-	name  string
-	build func(*log.Log, *slog.Logger) (process.Domain, error)
-}
-
-func (sh *shop) domains(tokens *access.Tokens) []domain {
-	config, servers := sh.config, sh.servers
-	return []domain{
-		{"inventory", func(l *log.Log, logger *slog.Logger) (_ process.Domain, err error) {
-			sh.inventory, err = inventory.New(inventory.Config{Access: tokens, Log: l, Logger: logger})
-			return sh.inventory, err
-		}},
-		{"orders", func(l *log.Log, logger *slog.Logger) (process.Domain, error) {
-			return orders.New(orders.Config{Access: tokens, DB: sh.db, Log: l, Logger: logger, HoldFor: config.HoldFor,
-				MaxLines: config.MaxOrderLines, Shipping: config.ShippingFee, SweepEvery: config.SweepEvery})
-		}},
-		{"payments", func(l *log.Log, logger *slog.Logger) (process.Domain, error) {
-			return payments.New(payments.Config{Access: tokens, DB: sh.db, Log: l, Logger: logger, StripeURL: servers.sandboxURL(),
-				SecretKey: servers.secrets.StripeSecretKey, PublishableKey: servers.secrets.StripePublishableKey,
-				WebhookSecret: servers.secrets.StripeWebhookSecret, ReconcileEvery: config.SweepEvery})
-		}},
-		{"notifications", func(l *log.Log, logger *slog.Logger) (process.Domain, error) {
-			return notifications.New(notifications.Config{Access: tokens, Log: l, Logger: logger, From: config.MailFrom,
-				SMTPURL: servers.smtpURL(), PublicURL: servers.publicURL(), Deadline: config.SMTPDeadline})
-		}},
-	}
-}
-
-// add builds a domain on a connection and a log of its own, as if it were a process of its own.
-func (sh *shop) add(ctx context.Context, name string, build func(*log.Log, *slog.Logger) (process.Domain, error)) error {
-	conn, err := sh.servers.connect(ctx, name)
+// domains makes the four. Each has a handle of the log of its own, by which it appends under its own prefixes only.
+func (sh *shop) domains(tokens *access.Tokens) (domains []process.Domain, err error) {
+	config, servers, l := sh.config, sh.servers, sh.log
+	logger := func(name string) *slog.Logger { return sh.logger.With("process", name) }
+	sh.inventory, err = inventory.New(inventory.Config{Access: tokens, Log: l.As("inventory"), Logger: logger("inventory")})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	sh.conns = append(sh.conns, conn)
-	logger := sh.logger.With("process", name)
-	registerer := prometheus.WrapRegistererWith(prometheus.Labels{"process": name}, sh.registry)
-	l, err := log.Open(ctx, conn, log.Config{Source: name, Logger: logger, Registerer: registerer, CacheSize: cachedEntities})
+	order, err := orders.New(orders.Config{Access: tokens, DB: sh.db, Log: l.As("orders"), Logger: logger("orders"), HoldFor: config.HoldFor,
+		MaxLines: config.MaxOrderLines, Shipping: config.ShippingFee, SweepEvery: config.SweepEvery})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	sh.logs = append(sh.logs, l)
-	d, err := build(l, logger)
+	payment, err := payments.New(payments.Config{Access: tokens, DB: sh.db, Log: l.As("payments"), Logger: logger("payments"), StripeURL: servers.sandboxURL(),
+		SecretKey: servers.secrets.StripeSecretKey, PublishableKey: servers.secrets.StripePublishableKey,
+		WebhookSecret: servers.secrets.StripeWebhookSecret, ReconcileEvery: config.SweepEvery})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	d.Register(sh.api)
-	host := process.NewHost(d, l, sh.db, registerer, sh.servers.keep)
-	sh.hosts = append(sh.hosts, host)
-	return host.CheckHistory(ctx)
+	notification, err := notifications.New(notifications.Config{Access: tokens, Log: l.As("notifications"), Logger: logger("notifications"), From: config.MailFrom,
+		EHLO: config.SMTPEHLO, SMTPURL: servers.smtpURL(), PublicURL: servers.publicURL(), Deadline: config.SMTPDeadline})
+	return []process.Domain{sh.inventory, order, payment, notification}, err
 }
 
 // handler is everything on one origin.
@@ -230,18 +211,8 @@ func (sh *shop) handler() (http.Handler, error) {
 		root.HandleFunc("/debug/pprof/profile", pprof.Profile)
 		root.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
-	httpapi.Health(sh.mux, httpapi.Readiness{Vital: sh.each((*process.Host).Vital), Degraded: sh.each((*process.Host).Degraded)}, sh.registry)
+	httpapi.Health(sh.mux, httpapi.Readiness{Vital: sh.host.Vital, Degraded: sh.host.Degraded}, sh.registry)
 	return httpapi.Wrap(root, sh.mux, sh.logger, sh.registry), nil
-}
-
-func (sh *shop) each(check func(*process.Host) error) func() error {
-	return func() error {
-		var problems []error
-		for _, h := range sh.hosts {
-			problems = append(problems, check(h))
-		}
-		return errors.Join(problems...)
-	}
 }
 
 // run serves until ctx ends. The servers outlive the workers, so that what a worker finishes last still finds them.
@@ -268,12 +239,8 @@ func (sh *shop) run(ctx context.Context, whenReady func() error) error {
 // work runs the domains, opens the shop when they are ready, and returns when all have finished.
 func (sh *shop) work(ctx context.Context, whenReady func() error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for _, h := range sh.hosts {
-		group.Go(func() error { return h.Run(ctx) })
-	}
-	for _, c := range sh.conns {
-		group.Go(func() error { return process.WhileConnected(ctx, c) })
-	}
+	group.Go(func() error { return sh.host.Run(ctx) })
+	group.Go(func() error { return process.WhileConnected(ctx, sh.conn) })
 	group.Go(func() error {
 		if err := sh.open(ctx, whenReady); err != nil && ctx.Err() == nil {
 			return err
@@ -285,8 +252,7 @@ func (sh *shop) work(ctx context.Context, whenReady func() error) error {
 
 // open waits until every domain can work, fills an empty catalogue, and says so once the window shows it.
 func (sh *shop) open(ctx context.Context, whenReady func() error) error {
-	vital := sh.each((*process.Host).Vital)
-	if err := until(ctx, func() bool { return vital() == nil }); err != nil {
+	if err := until(ctx, func() bool { return sh.host.Vital() == nil }); err != nil {
 		return err
 	}
 	if sh.inventory.Count() == 0 && !sh.config.NoDemo {
@@ -316,11 +282,11 @@ func until(ctx context.Context, holds func() bool) error {
 }
 
 func (sh *shop) close() {
-	for _, l := range sh.logs {
-		l.Close()
+	if sh.log != nil {
+		sh.log.Close()
 	}
-	for _, c := range sh.conns {
-		c.Close()
+	if sh.conn != nil {
+		sh.conn.Close()
 	}
 	if sh.db != nil {
 		_ = sh.db.Client().Disconnect(context.Background()) // nothing is left to write

@@ -50,7 +50,7 @@ type level struct {
 func (m *market) stock(t *testing.T, sku string) level {
 	t.Helper()
 	var now level
-	m.staff(t, http.MethodGet, "/stock/"+sku, nil, &now)
+	m.staff(t, http.MethodGet, "/stock/"+url.PathEscape(sku), nil, &now)
 	return now
 }
 
@@ -135,13 +135,13 @@ func (m *market) charged(t *testing.T, o order) {
 	}
 }
 
-// history returns the events of one subject, oldest first.
-func (m *market) history(t *testing.T, stream, subject string) []events.Event {
+// history returns the events of one subject, or of those that a wildcard stands for, oldest first.
+func (m *market) history(t *testing.T, subject string) []events.Event {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var all []events.Event
-	err := m.log.Each(ctx, replay.Range{Stream: stream, Subjects: []string{subject}}, func(message replay.Message) error {
+	err := m.log.Each(ctx, replay.Range{Subjects: []string{subject}}, func(message replay.Message) error {
 		e, err := message.Event()
 		all = append(all, e)
 		return err
@@ -156,7 +156,7 @@ func (m *market) history(t *testing.T, stream, subject string) []events.Event {
 func (m *market) placedBy(t *testing.T, email string) int {
 	t.Helper()
 	n := 0
-	for _, e := range m.history(t, events.StreamOrders, events.PrefixOrder+"*") {
+	for _, e := range m.history(t, events.PrefixOrder+"*") {
 		if p, ok := e.Payload.(events.OrderPlaced); ok && p.Customer.Email == email {
 			n++
 		}

@@ -1,25 +1,69 @@
 package log
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
 )
 
-// part is what is stored whole or not at all: the messages of one unit and those it was joined with.
+// maxAttempts bounds how often one decision is made again. 50 writers of one entity need at most 50 rounds; what needs more
+// than this is not contention but a fault.
+const maxAttempts = 256
+
+// Do runs one decision: fn loads what it needs, decides and appends, and all of it is committed at once. When another
+// writer changed one of the entities meanwhile fn runs again on the new state, so it must not do anything else.
+// An error of fn is returned as it is and nothing is appended, unless it cannot be told whether it was decided on the
+// newest state: then [ErrUnavailable], as if nothing had been decided. Otherwise Do returns [ErrUnavailable],
+// [ErrTooLarge], [ErrContention] or [ErrUnreadable].
+func (l *Log) Do(ctx context.Context, fn func(tx *Tx) error) error {
+	for attempt := range maxAttempts {
+		tx := l.Begin(ctx)
+		tx.again = attempt > 0
+		err := fn(tx)
+		if err != nil {
+			// A refusal is a decision too: it must not be made on an old state either.
+			stale, staleErr := tx.staleForRefusal()
+			if staleErr != nil {
+				return staleErr
+			}
+			if len(stale) == 0 && !errors.Is(err, errConflict) {
+				return err
+			}
+			continue
+		}
+		err = tx.Commit()
+		if !errors.Is(err, errConflict) {
+			return err
+		}
+		if attempt > 8 {
+			// Many writers of one entity: spread them out, else each round has one winner and all others reload.
+			if err := pause(ctx, time.Duration(rand.Int64N(int64(min(attempt, 50))*int64(time.Millisecond)))); err != nil {
+				return err
+			}
+		}
+	}
+	return ErrContention
+}
+
+// IsConflict reports whether Commit was refused because an entity has moved on.
+func IsConflict(err error) bool { return errors.Is(err, errConflict) }
+
+// part is what is stored whole or not at all: the facts of one unit and those it was joined with.
 type part struct {
+	facts    []*fact
 	messages []*nats.Msg
-	last     map[*slot]int // position+1 of each entity's last message
 	request  *request
 }
 
-func (p *part) add(m *nats.Msg, s *slot) {
-	p.messages = append(p.messages, m)
-	if s != nil {
-		p.last[s] = len(p.messages)
-	}
+func (p *part) add(f *fact) {
+	p.facts = append(p.facts, f)
+	p.messages = append(p.messages, f.message)
 }
 
 // Commit stores everything that was appended, or nothing. A refusal that [IsConflict] means: begin again.
@@ -31,11 +75,11 @@ func (tx *Tx) Commit() error {
 	if len(stale) > 0 {
 		return errConflict
 	}
-	whole := &part{last: map[*slot]int{}}
-	for i, m := range tx.messages {
-		whole.add(m, tx.undo[i].slot)
+	whole := &part{}
+	for i := range tx.facts {
+		whole.add(&tx.facts[i])
 	}
-	if len(whole.messages) == 0 {
+	if len(whole.facts) == 0 {
 		return nil
 	}
 	if err := tx.enqueue(whole); err != nil {
@@ -44,8 +88,8 @@ func (tx *Tx) Commit() error {
 	return tx.await(whole)
 }
 
-// CommitEach stores what each cause led to, apart from the others: of a batch of decisions only those fail that somebody
-// else was faster at. It returns what became of a unit, by the number that Because gave it.
+// CommitEach stores each unit apart from the others: of several decisions only those fail that another writer was faster
+// at. It returns what became of a unit, by the number that [Tx.Unit] gave it.
 func (tx *Tx) CommitEach() func(unit int) error {
 	stale, err := tx.staleReads()
 	if err != nil {
@@ -57,16 +101,16 @@ func (tx *Tx) CommitEach() func(unit int) error {
 	}
 	parts := map[int]*part{}
 	var order []int // of the roots: facts are queued as they were decided
-	for i, m := range tx.messages {
-		root := tx.units.root(tx.undo[i].unit)
+	for i := range tx.facts {
+		root := tx.units.root(tx.facts[i].unit)
 		if outcome[root] != nil {
 			continue
 		}
 		if parts[root] == nil {
-			parts[root] = &part{last: map[*slot]int{}}
+			parts[root] = &part{}
 			order = append(order, root)
 		}
-		parts[root].add(m, tx.undo[i].slot)
+		parts[root].add(&tx.facts[i])
 	}
 	for _, root := range order {
 		outcome[root] = tx.enqueue(parts[root])
@@ -83,52 +127,66 @@ func (tx *Tx) enqueue(p *part) (err error) {
 	if len(p.messages) > MaxBatch {
 		return fmt.Errorf("%w: %d facts, at most %d", ErrTooLarge, len(p.messages), MaxBatch)
 	}
-	p.request, err = tx.log.committers[tx.stream].enqueue(tx.ctx, p.messages)
+	p.request, err = tx.log.committer.enqueue(tx.ctx, p.messages)
 	return err
 }
 
-// await has what was stored remembered, and what was refused forgotten.
+// await has what was stored cached, and what was refused forgotten.
 func (tx *Tx) await(p *part) error {
 	err := <-p.request.answer
-	for s, last := range p.last {
-		if err == nil {
-			tx.log.remember(s.subject, entry{state: s.state, seq: p.request.first + uint64(last) - 1})
-		} else {
-			tx.log.forget(s.subject, s.seq)
+	last := map[*subject]uint64{} // index of each subject's last message
+	for i, f := range p.facts {
+		f.at = position{p.request, uint64(i)}
+		if f.subject != nil {
+			last[f.subject] = uint64(i)
 		}
+	}
+	for s, i := range last {
+		for _, slot := range s.slots {
+			if err == nil {
+				tx.log.cache.put(slot.fold.key(s.name), entry{state: slot.state, seq: p.request.first + i, revision: s.revision})
+			} else {
+				tx.log.cache.forget(slot.fold.key(s.name), s.seq)
+			}
+		}
+	}
+	if err != nil {
+		p.request.first = 0
 	}
 	return err
 }
 
-// staleReads checks the entities that were read from the cache and not written, and returns those that have moved on.
-// The broker cannot compare these for us, and "nothing to do" decided on an old state would lose an event. What was
-// written is compared at the commit.
-func (tx *Tx) staleReads() ([]*slot, error) {
-	return tx.stale(func(s *slot) bool { return s.cached && s.pending == 0 })
+// staleReads checks the entities that were read from the cache, or assumed to be new, and not written, and returns those
+// that have moved on. The broker cannot compare these, and "nothing to do" decided on an old state would lose an event.
+// What was written is compared at the commit. A process that follows the log has compared the cache already.
+func (tx *Tx) staleReads() ([]*subject, error) {
+	return tx.stale(func(s *subject) bool { return s.pending == 0 && (s.assumed || s.cached && !s.followed) })
 }
 
-// staleForRefusal checks every entity that was looked at. A refusal commits nothing, so nothing else would notice that
-// two entities were read at different moments and do not fit together: what one says may be the reason for the other.
-func (tx *Tx) staleForRefusal() ([]*slot, error) {
-	return tx.stale(func(*slot) bool { return true })
+// staleForRefusal checks every entity that was looked at. A refusal commits nothing, so nothing else would notice that two
+// entities were read at different moments and do not fit together: what one says may be the reason for the other.
+func (tx *Tx) staleForRefusal() ([]*subject, error) {
+	return tx.stale(func(*subject) bool { return true })
 }
 
-func (tx *Tx) stale(doubtful func(*slot) bool) ([]*slot, error) {
+func (tx *Tx) stale(doubtful func(*subject) bool) ([]*subject, error) {
 	var mu sync.Mutex
-	var stale []*slot
+	var stale []*subject
 	group, ctx := errgroup.WithContext(tx.ctx)
 	group.SetLimit(32)
-	for _, s := range tx.slots {
+	for _, s := range tx.subjects {
 		if !doubtful(s) {
 			continue
 		}
 		group.Go(func() error {
-			last, err := tx.log.lastMessage(ctx, tx.stream, s.subject)
+			last, err := tx.log.lastMessage(ctx, s.name)
 			if err != nil {
 				return err
 			}
 			if last != nil && last.Sequence > s.seq {
-				tx.log.forget(s.subject, s.seq)
+				for _, slot := range s.slots {
+					tx.log.cache.forget(slot.fold.key(s.name), s.seq)
+				}
 				mu.Lock()
 				defer mu.Unlock()
 				stale = append(stale, s)

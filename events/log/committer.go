@@ -5,26 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"tillstream/events/crash"
+	"tillstream/events/failpoint"
 )
 
-// committer is the one writer that this process has for a stream. It gathers what waits into one atomic batch, has one
-// in flight, and answers everybody when it is on disk: a batch is what queued up while the last one was being committed,
-// so one fsync serves as many writers as there are. Those who were answered together mostly ask again together, so after
-// a batch of many the next one waits for as many, a little; a lone writer waits for nobody. (PostgreSQL knows this as
-// commit_delay.)
+// committer is the only writer that a process has for the log. It gathers what waits into one atomic batch, has one batch
+// in flight, and answers its requests when the batch is on disk: a batch is what queued up while the last one was being
+// committed, so one fsync serves as many writers as there are. Writers that are answered together mostly ask again
+// together, so after a batch of many requests the next one waits briefly for as many; a lone writer never waits.
+// (PostgreSQL calls this commit_delay.)
 type committer struct {
-	log    *Log
-	stream string
-	queue  chan *request
-	left   *request // taken from the queue, did not fit into the batch
+	log   *core
+	queue chan *request
+	left  *request // taken from the queue, did not fit into the batch
 
 	// of the last batch
 	answered int // requests
@@ -35,20 +33,21 @@ type committer struct {
 	done   chan struct{}
 }
 
-// request is one transaction's messages on their way.
+// request is the messages of one transaction on their way. They are stored together or not at all.
 type request struct {
 	messages []*nats.Msg
 	first    uint64     // sequence of the first message, once stored
 	answer   chan error // buffered
 	// uncertain: an earlier try ended without an answer, so a conflict may be with ourselves
 	uncertain bool
+	floor     uint64 // how far the log was known to go when this was first sent
 }
 
 // maxPatience bounds how long a batch waits for more requests.
 const maxPatience = 2 * time.Millisecond
 
-func startCommitter(l *Log, stream string) *committer {
-	c := &committer{log: l, stream: stream, queue: make(chan *request, 4096), done: make(chan struct{})}
+func startCommitter(l *core) *committer {
+	c := &committer{log: l, queue: make(chan *request, 4096), done: make(chan struct{})}
 	go c.run()
 	return c
 }
@@ -63,8 +62,8 @@ func (c *committer) close() {
 	<-c.done
 }
 
-// enqueue queues messages to be stored together. Once they are queued their outcome is to be waited for, because "gave
-// up" would be a third answer that nobody can act on.
+// enqueue queues messages to be stored together. Their outcome must then be waited for: "gave up" would be a third outcome
+// on which nothing can be decided.
 func (c *committer) enqueue(ctx context.Context, messages []*nats.Msg) (*request, error) {
 	r := &request{messages: messages, answer: make(chan error, 1)}
 	c.mu.RLock()
@@ -83,35 +82,35 @@ func (c *committer) enqueue(ctx context.Context, messages []*nats.Msg) (*request
 func (c *committer) run() {
 	defer close(c.done)
 	for {
-		g := c.gather()
-		if g == nil {
+		b := c.gather()
+		if b == nil {
 			return
 		}
-		crash.In(c.stream, "append.gathered")
+		failpoint.At("append.gathered")
 		started := time.Now()
-		c.store(g)
-		c.answered, c.took = len(g.requests), time.Since(started)
-		c.log.metrics.observe(c.stream, g, c.took)
+		c.store(b)
+		c.answered, c.took = len(b.requests), time.Since(started)
+		c.log.metrics.observe(b, c.took)
 	}
 }
 
-// gather waits for a request and takes along what else is there or about to come, as long as it fits and touches other
-// subjects.
-func (c *committer) gather() *group {
+// gather waits for a request and takes along what else is there or about to come, as long as it fits and concerns other
+// entities. It returns nil when the committer is closed and nothing is left.
+func (c *committer) gather() *batch {
 	first := c.left
 	c.left = nil
-	if first == nil {
+	for first == nil || c.overtaken(first) {
 		var ok bool
 		if first, ok = <-c.queue; !ok {
 			return nil
 		}
 	}
-	g := newGroup(c.log.js, c.answered)
-	g.add(first)
-	var patience <-chan time.Time // nil until somebody is waited for
+	b := newBatch(c.log.js, c.answered)
+	b.add(first)
+	var patience <-chan time.Time // nil until a request is waited for
 	for {
 		r := c.queued()
-		if r == nil && len(g.requests) < g.expected {
+		if r == nil && len(b.requests) < b.expected {
 			if patience == nil {
 				patience = time.After(min(c.took/4, maxPatience))
 			}
@@ -120,18 +119,20 @@ func (c *committer) gather() *group {
 			case <-patience:
 			}
 		}
-		if r == nil { // nobody else, or closed
-			return g
-		}
-		if !g.fits(r) {
+		switch {
+		case r == nil: // none is coming, or closed
+			return b
+		case c.overtaken(r):
+		case !b.fits(r):
 			c.left = r
-			return g
+			return b
+		default:
+			b.add(r)
 		}
-		g.add(r)
 	}
 }
 
-// queued returns a request that is there, nil when none is. Others that are ready to run may run before that is said.
+// queued returns a request that is there, nil when none is. Goroutines that are ready to queue one may run first.
 func (c *committer) queued() *request {
 	for yielded := false; ; yielded = true {
 		select {
@@ -146,20 +147,39 @@ func (c *committer) queued() *request {
 	}
 }
 
-// store commits a group and answers its requests.
-func (c *committer) store(g *group) {
-	if g.sent == nil {
-		c.storeSingles(g.requests)
-	} else {
-		c.storeBatch(g.requests, g.sent)
+// overtaken refuses a request that is known to conflict: this process has seen a newer event of one of its entities. Sent
+// to the broker it would take the whole batch down with it.
+func (c *committer) overtaken(r *request) bool {
+	for _, m := range r.messages {
+		if expected, expects := expectation(m); expects && c.log.cache.newest(m.Subject) > expected {
+			c.answer(r, errConflict)
+			return true
+		}
+	}
+	return false
+}
+
+// store commits a batch and answers its requests.
+func (c *committer) store(b *batch) {
+	known := c.log.high.reached()
+	for _, r := range b.requests {
+		r.floor = known
+	}
+	if b.sent != nil {
+		c.storeBatch(b.requests, b.sent)
+		return
+	}
+	if open := c.storeSingles(b.requests); len(open) > 0 {
+		c.storeBatch(open, nil)
 	}
 }
 
-// storeSingles publishes lone messages one after the other without waiting in between. What has no answer goes the
-// patient way, all of it together, so that nobody waits for the patience of others. The client does not repeat any by
-// itself: each would come a quarter of a second later in an order of its own, and later ones that have earlier sequences
-// are what a log that went back in time looks like.
-func (c *committer) storeSingles(group []*request) {
+// storeSingles publishes lone messages one after the other without waiting in between, and returns those that have no
+// answer. The client repeats none by itself: each would come a quarter of a second later in an order of its own, and later
+// messages with earlier sequences are what a log that went back in time looks like.
+func (c *committer) storeSingles(group []*request) (open []*request) {
+	denied, stop := c.log.denials.watch(group)
+	defer stop()
 	futures := make([]jetstream.PubAckFuture, len(group))
 	for i, r := range group {
 		clearBatch(r.messages[0])
@@ -168,121 +188,33 @@ func (c *committer) storeSingles(group []*request) {
 			futures[i] = future
 		}
 	}
-	var open []*request
 	for i, r := range group {
 		err := errNotSent
 		if futures[i] != nil {
 			select {
 			case ack := <-futures[i].Ok():
-				r.first, err = ack.Sequence, c.log.highest.committed(c.stream, ack.Sequence, ack.Sequence, false)
-				crash.In(c.stream, "append.stored")
+				r.first, err = ack.Sequence, c.log.high.committed(ack.Sequence, ack.Sequence, false)
+				failpoint.At("append.stored")
 			case err = <-futures[i].Err():
+			case <-denied:
+				err = ErrUnavailable // which of them was denied is found out below
 			}
 		}
 		switch err = classify(err); {
-		case err == nil, errors.Is(err, errConflict), errors.Is(err, errRefused), errors.Is(err, ErrWentBack):
+		case err == nil, errors.Is(err, errConflict), errors.Is(err, errRefused), errors.Is(err, errNoRoom), errors.Is(err, ErrWentBack):
 			c.answer(r, err)
 		default:
 			r.uncertain = true
 			open = append(open, r)
 		}
 	}
-	if len(open) > 0 {
-		c.storeBatch(open, nil)
-	}
-}
-
-// storeBatch commits requests as one atomic batch and answers them. A refusal is halved until the culprit stands alone,
-// so only a true conflict pays for itself. What of it has been sent already is nil, or a batch of just these requests.
-func (c *committer) storeBatch(batch []*request, sent *sending) {
-	last, err := c.publishPatiently(batch, sent)
-	switch {
-	case err == nil:
-		crash.In(c.stream, "append.stored")
-		c.settle(batch, last)
-	case len(batch) > 1 && (errors.Is(err, errConflict) || errors.Is(err, errRefused)):
-		c.storeBatch(batch[:len(batch)/2], nil)
-		c.storeBatch(batch[len(batch)/2:], nil)
-	default:
-		for _, r := range batch {
-			c.answer(r, err)
-		}
-	}
+	return open
 }
 
 // answer tells a request what became of it. One that the broker had no room or no answer for is counted.
 func (c *committer) answer(r *request, err error) {
 	if errors.Is(err, ErrUnavailable) {
-		c.log.metrics.refused.WithLabelValues(c.stream).Inc()
+		c.log.metrics.refused.Inc()
 	}
 	r.answer <- err
-}
-
-// settle tells everybody where their messages stand: a batch is stored without gaps and ends at last.
-func (c *committer) settle(batch []*request, last uint64) {
-	next := last + 1
-	for i := len(batch) - 1; i >= 0; i-- {
-		next -= uint64(len(batch[i].messages))
-		batch[i].first = next
-	}
-	uncertain := slices.ContainsFunc(batch, func(r *request) bool { return r.uncertain })
-	err := c.log.highest.committed(c.stream, next, last, uncertain)
-	for _, r := range batch {
-		r.answer <- err
-	}
-}
-
-// publishPatiently publishes until there is an answer or patience ends. Repeating is safe: a batch that was stored after
-// all is refused by its own expectations, and recognise tells that from a stranger's conflict.
-func (c *committer) publishPatiently(batch []*request, sent *sending) (uint64, error) {
-	began := time.Now()
-	deadline := began.Add(c.log.config.Patience)
-	for wait := tryAgain; ; wait = min(2*wait, longestGap) {
-		last, err := c.publish(batch, sent, earlier(deadline, time.Now().Add(oneTry)))
-		sent = nil
-		err = classify(err)
-		if errors.Is(err, errConflict) && len(batch) == 1 && batch[0].uncertain {
-			last, err = c.recognise(batch[0])
-		}
-		if err == nil || errors.Is(err, errConflict) || errors.Is(err, errRefused) {
-			return last, err
-		}
-		if wait == tryAgain {
-			c.log.config.Logger.Warn("append has no answer", "stream", c.stream, "requests", len(batch),
-				"broker", c.log.conn.ConnectedServerName(), "error", err)
-		}
-		for _, r := range batch {
-			r.uncertain = true
-		}
-		if time.Now().Add(wait).After(deadline) || c.log.conn.IsClosed() {
-			return 0, fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		if time.Since(began) > moveAfter {
-			c.log.LookElsewhere()
-		}
-		time.Sleep(wait)
-	}
-}
-
-// publish sends the batch once, or what is missing of it, and returns the sequence of its last message.
-func (c *committer) publish(batch []*request, sent *sending, deadline time.Time) (uint64, error) {
-	ctx, cancel := context.WithDeadline(context.Background(), deadline)
-	defer cancel()
-	if sent == nil {
-		if len(batch) == 1 && len(batch[0].messages) == 1 {
-			return c.publishSingle(ctx, batch[0].messages[0])
-		}
-		sent = begin(c.log.js, batch...)
-	}
-	crash.In(c.stream, "append.half_sent")
-	return sent.commit(ctx)
-}
-
-func (c *committer) publishSingle(ctx context.Context, m *nats.Msg) (uint64, error) {
-	clearBatch(m)
-	ack, err := c.log.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
-	if err != nil {
-		return 0, err
-	}
-	return ack.Sequence, nil
 }

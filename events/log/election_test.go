@@ -10,7 +10,7 @@ import (
 	"tillstream/events/log/logtest"
 )
 
-// Row 13 of the fault matrix, for those who append side by side while a stream has no leader: nobody is there to take
+// Row 13 of the fault matrix, for those who append side by side while the stream has no leader: nobody is there to take
 // their facts, and then somebody is. In what order they are taken is nobody's business, and no sign of a log that went
 // back in time.
 func TestAppendsThatNobodyWasThereToTakeAreTakenInAnyOrder(t *testing.T) {
@@ -30,7 +30,7 @@ func TestAppendsThatNobodyWasThereToTakeAreTakenInAnyOrder(t *testing.T) {
 		restore()
 		<-done
 	}
-	if n := messages(t, operator, events.StreamInventory); n != 6*sideBySide {
+	if n := messages(t, operator, events.StreamShop); n != 6*sideBySide {
 		t.Errorf("%d facts in the log, want %d", n, 6*sideBySide)
 	}
 }
@@ -70,7 +70,7 @@ func sideBySideOutcomes(t *testing.T, l *log.Log, name string) (outcomes []error
 // withoutLeader has nobody listen on the stream's subjects, as while its brokers choose a leader.
 func withoutLeader(t *testing.T, l *log.Log) (restore func()) {
 	t.Helper()
-	s, err := l.Stream(events.StreamInventory)
+	s, err := l.JetStream().Stream(t.Context(), events.StreamShop)
 	if err != nil {
 		t.Fatal(err)
 	}

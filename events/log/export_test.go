@@ -7,21 +7,24 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Fits tells whether one more request may join a group of one, each of a single message.
+// Fits tells whether one more request may join a batch of one, each of a single message.
 func Fits(first, second *nats.Msg) bool {
-	g := newGroup(nil, 0)
-	g.add(&request{messages: []*nats.Msg{first}})
-	return g.fits(&request{messages: []*nats.Msg{second}})
+	b := newBatch(nil, 0)
+	b.add(&request{messages: []*nats.Msg{first}})
+	return b.fits(&request{messages: []*nats.Msg{second}})
 }
 
-// LookBack compares the log with what this process has seen of it, as when the connection has come back. What a stream
+// Failover is what a request does that has gone unanswered for a while.
+func (l *Log) Failover() { l.failover() }
+
+// LookBack compares the log with what this process has seen of it, as when the connection has come back. What the stream
 // says of itself arrives late: meanwhile runs in between.
-func (l *Log) LookBack(ctx context.Context, stream string, meanwhile func()) error {
-	answers := l.streams[stream]
-	l.streams[stream] = lateStream{answers, meanwhile}
+func (l *Log) LookBack(ctx context.Context, meanwhile func()) error {
+	answers := l.shop
+	l.shop = lateStream{answers, meanwhile}
 	l.lookBack(ctx)
-	l.streams[stream] = answers
-	return l.highest.err
+	l.shop = answers
+	return l.high.err
 }
 
 type lateStream struct {
@@ -34,3 +37,6 @@ func (s lateStream) Info(ctx context.Context, options ...jetstream.StreamInfoOpt
 	s.meanwhile()
 	return info, err
 }
+
+// CheckVersion reports whether a broker is too old.
+func CheckVersion(version string) error { return checkVersion(version) }

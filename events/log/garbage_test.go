@@ -15,8 +15,8 @@ import (
 // empty because of it.
 func TestGarbageDoesNotHideABalance(t *testing.T) {
 	t.Parallel()
-	shelves := log.Kind[int64]{Stream: events.StreamInventory, Prefix: events.PrefixStock, LastOnly: true,
-		Evolve: func(_ int64, e events.Event) (int64, error) {
+	shelves := log.Entity[int64]{Prefix: events.PrefixStock, LastOnly: true,
+		Apply: func(_ int64, e events.Event) (int64, error) {
 			moved, ok := e.Payload.(events.StockAdjusted)
 			if !ok {
 				return 0, fmt.Errorf("balance cannot take %s", e.Type)

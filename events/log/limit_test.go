@@ -46,7 +46,7 @@ func TestAStreamThatIsFullRefusesAndForgetsNothing(t *testing.T) {
 	if n := refusals(t, registry); n != 2 {
 		t.Errorf("%v refusals counted, want 2", n)
 	}
-	if n := messages(t, l, events.StreamInventory); n != limit {
+	if n := messages(t, l, events.StreamShop); n != limit {
 		t.Errorf("%d facts in the stream, want %d", n, limit)
 	}
 	if got, _, err := tallies.Read(t.Context(), l, "item-0"); err != nil || got.Events != 1 {
@@ -60,7 +60,7 @@ func TestAStreamThatIsFullRefusesAndForgetsNothing(t *testing.T) {
 
 func limitTo(t *testing.T, l *log.Log, messages int64) {
 	t.Helper()
-	s, err := l.JetStream().Stream(t.Context(), events.StreamInventory)
+	s, err := l.JetStream().Stream(t.Context(), events.StreamShop)
 	if err != nil {
 		t.Fatal(err)
 	}

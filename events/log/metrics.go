@@ -8,31 +8,34 @@ import (
 
 // metrics tell how the group commit is doing: how many facts share one fsync, and how long one takes.
 type metrics struct {
-	facts    *prometheus.CounterVec
-	batch    *prometheus.HistogramVec
-	duration *prometheus.HistogramVec
-	refused  *prometheus.CounterVec
+	facts    prometheus.Counter
+	batch    prometheus.Histogram
+	duration prometheus.Histogram
+	refused  prometheus.Counter
+	read     prometheus.Counter
 }
 
 func newMetrics(registerer prometheus.Registerer) *metrics {
 	m := &metrics{
-		facts: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tillstream_log_facts_total", Help: "Facts handed to the broker, by stream."}, []string{"stream"}),
-		batch: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "tillstream_log_batch_facts", Help: "Facts per atomic batch.", Buckets: prometheus.ExponentialBuckets(1, 2, 11)}, []string{"stream"}),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "tillstream_log_commit_seconds", Help: "Time from publish to durable.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16)}, []string{"stream"}),
-		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tillstream_log_refused_total", Help: "Appends that the broker had no room for, or gave no answer to, by stream."}, []string{"stream"}),
+		facts: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tillstream_log_facts_total", Help: "Facts handed to the broker."}),
+		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "tillstream_log_batch_facts", Help: "Facts per commit.", Buckets: prometheus.ExponentialBuckets(1, 2, 11)}),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "tillstream_log_commit_seconds", Help: "Time from publish to durable.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16)}),
+		refused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tillstream_log_refused_total", Help: "Appends that the broker had no room for, or gave no answer to."}),
+		read: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tillstream_log_deliveries_total", Help: "Messages that the broker delivered to readers of this process."}),
 	}
 	if registerer != nil {
-		registerer.MustRegister(m.facts, m.batch, m.duration, m.refused)
+		registerer.MustRegister(m.facts, m.batch, m.duration, m.refused, m.read)
 	}
 	return m
 }
 
-func (m *metrics) observe(stream string, g *group, took time.Duration) {
-	m.facts.WithLabelValues(stream).Add(float64(g.messages))
-	m.batch.WithLabelValues(stream).Observe(float64(g.messages))
-	m.duration.WithLabelValues(stream).Observe(took.Seconds())
+func (m *metrics) observe(b *batch, took time.Duration) {
+	m.facts.Add(float64(b.messages))
+	m.batch.Observe(float64(b.messages))
+	m.duration.Observe(took.Seconds())
 }

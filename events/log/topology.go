@@ -15,31 +15,37 @@ import (
 	"tillstream/events"
 )
 
-// Streams is the topology: every stream of the shop, as data. Entity streams keep everything, refuse what does not fit
-// (DiscardNew) rather than drop the oldest, and let nobody delete or purge. They have neither roll-ups nor schedules.
-//
-// TIMERS stands apart because schedules need what money must not have: the broker deletes the messages that have fired.
-// PARKED recognises a repeat by its message id for as long as a worker may repeat it.
+// Names of the key-value buckets. What stands in them can be lost and made again.
+const (
+	bucketCheckpoints = "checkpoints"
+	bucketLeases      = "leases"
+)
+
+// leaseMarker is how long the broker keeps the marker of a lease that ran out: long enough for every process to see it.
+const leaseMarker = time.Minute
+
+// Streams is the topology, as data: every stream of the shop. SHOP keeps everything, refuses what does not fit (DiscardNew)
+// rather than drop the oldest, and allows neither deletion nor purge, so that its sequences have no gaps. DEADLETTERS points
+// to what a worker could not handle.
 func Streams(replicas int) []jetstream.StreamConfig {
-	entity := func(name, description string, subjects ...string) jetstream.StreamConfig {
-		return jetstream.StreamConfig{
-			Name: name, Description: description, Subjects: subjects, Replicas: replicas,
-			Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew,
-			DenyDelete: true, DenyPurge: true, AllowDirect: true, AllowAtomicPublish: true,
-		}
+	shop := jetstream.StreamConfig{
+		Name: events.StreamShop, Description: "every fact of the shop, in one order", Subjects: events.ShopSubjects(), Replicas: replicas,
+		Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew,
+		DenyDelete: true, DenyPurge: true, AllowDirect: true, AllowAtomicPublish: true,
 	}
-	timers := entity(events.StreamTimers, "schedules and what they fire", "timers.>")
-	timers.Discard, timers.DenyDelete, timers.DenyPurge = jetstream.DiscardOld, false, false
-	timers.AllowMsgSchedules, timers.AllowMsgTTL, timers.AllowRollup = true, true, true
-	timers.MaxAge = 30 * 24 * time.Hour
-	parked := entity(events.StreamParked, "what a worker could not handle", events.PrefixParked+"*")
-	parked.DenyDelete, parked.Duplicates = false, 10*time.Minute
-	return []jetstream.StreamConfig{
-		entity(events.StreamOrders, "the customer's promise", events.PrefixOrder+"*"),
-		entity(events.StreamInventory, "what can be promised", events.PrefixItem+"*", events.PrefixStock+"*", events.PrefixReservation+"*"),
-		entity(events.StreamPayments, "what was taken", events.PrefixPayment+"*"),
-		entity(events.StreamNotifications, "what the customer was told", events.PrefixNotification+"*"),
-		timers, parked,
+	deadLetters := jetstream.StreamConfig{
+		Name: events.StreamDeadLetters, Description: "events that a worker could not handle", Subjects: []string{events.PrefixDeadLetter + ">"},
+		Replicas: replicas, Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew,
+		DenyPurge: true, AllowDirect: true,
+	}
+	return []jetstream.StreamConfig{shop, deadLetters}
+}
+
+// Buckets are the key-value buckets of the shop.
+func Buckets(replicas int) []jetstream.KeyValueConfig {
+	return []jetstream.KeyValueConfig{
+		{Bucket: bucketCheckpoints, Description: "how far each lane of a worker has come", Storage: jetstream.FileStorage, Replicas: replicas},
+		{Bucket: bucketLeases, Description: "which process runs each lane", Storage: jetstream.FileStorage, Replicas: replicas, LimitMarkerTTL: leaseMarker},
 	}
 }
 
@@ -50,62 +56,95 @@ const (
 	openAgain    = 250 * time.Millisecond
 )
 
-// ensureStreams creates the streams that do not exist and returns [ErrDrift] when one is configured otherwise.
-func ensureStreams(ctx context.Context, js jetstream.JetStream, wanted []jetstream.StreamConfig) (map[string]jetstream.Stream, error) {
-	streams, deadline := make(map[string]jetstream.Stream, len(wanted)), time.Now().Add(openPatience)
-	for _, config := range wanted {
-		stream, err := openStream(ctx, js, config)
-		for err != nil && IsPassing(err) && time.Now().Before(deadline) {
-			select {
-			case <-ctx.Done():
-				return nil, fmt.Errorf("open stream %s: %w", config.Name, ctx.Err())
-			case <-time.After(openAgain):
-				stream, err = openStream(ctx, js, config)
-			}
-		}
+// openTopology opens the streams and buckets, creates those that are missing, and returns [ErrDrift] when a stream is
+// configured otherwise.
+func (l *core) openTopology(ctx context.Context) error {
+	deadline := time.Now().Add(openPatience)
+	for _, config := range Streams(l.config.Replicas) {
+		stream, err := patiently(ctx, deadline, func() (jetstream.Stream, error) { return l.openStream(ctx, config) })
 		if err != nil {
-			return nil, fmt.Errorf("open stream %s: %w", config.Name, err)
+			return fmt.Errorf("open stream %s: %w", config.Name, err)
 		}
 		if diff := Drift(config, stream.CachedInfo().Config, "metadata", "max_msgs", "max_bytes"); diff != "" {
-			return nil, fmt.Errorf("%w: stream %s: %s", ErrDrift, config.Name, diff)
+			return fmt.Errorf("%w: stream %s: %s", ErrDrift, config.Name, diff)
 		}
-		streams[config.Name] = stream
+		if config.Name == events.StreamShop {
+			l.shop = stream
+		}
 	}
-	return streams, nil
+	for _, config := range Buckets(l.config.Replicas) {
+		bucket, err := patiently(ctx, deadline, func() (jetstream.KeyValue, error) { return l.openBucket(ctx, config) })
+		if err != nil {
+			return fmt.Errorf("open bucket %s: %w", config.Bucket, err)
+		}
+		switch config.Bucket {
+		case bucketCheckpoints:
+			l.checkpoint = bucket
+		case bucketLeases:
+			l.lease = bucket
+		}
+	}
+	return l.openReads(ctx)
 }
 
-func openStream(ctx context.Context, js jetstream.JetStream, config jetstream.StreamConfig) (jetstream.Stream, error) {
-	stream, err := js.Stream(ctx, config.Name)
+// patiently repeats what a broker that is starting cannot do yet.
+func patiently[T any](ctx context.Context, deadline time.Time, open func() (T, error)) (T, error) {
+	for {
+		opened, err := open()
+		if err == nil || !IsPassing(err) || time.Now().After(deadline) {
+			return opened, err
+		}
+		if err := pause(ctx, openAgain); err != nil {
+			return opened, err
+		}
+	}
+}
+
+func (l *core) openStream(ctx context.Context, config jetstream.StreamConfig) (jetstream.Stream, error) {
+	stream, err := l.js.Stream(ctx, config.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		stream, err = js.CreateStream(ctx, config)
+		if l.config.MustExist {
+			return nil, fmt.Errorf("%w: no stream %s", ErrNoShop, config.Name)
+		}
+		stream, err = l.js.CreateStream(ctx, config)
 	}
 	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-		stream, err = js.Stream(ctx, config.Name) // another process created it in between, or our own lost answer did
+		stream, err = l.js.Stream(ctx, config.Name) // another process created it in between, or an unanswered try of this one did
 	}
 	return stream, err
 }
 
-// readable returns the streams as states are read from. Where there are several copies, the leader alone is asked: a copy
-// that lags, or is cut off, answers what it has, and "no such order" said of one that was taken a moment ago would be
-// believed by a customer, or by a decision that then does nothing.
-func (l *Log) readable(ctx context.Context) (map[string]jetstream.Stream, error) {
-	if l.config.Replicas == 1 {
-		return l.streams, nil
-	}
-	reads := make(map[string]jetstream.Stream, len(l.streams))
-	for name := range l.streams {
-		var stream jetstream.Stream
-		err := l.askFor(ctx, openPatience, func(ctx context.Context) (err error) {
-			stream, err = l.js.Stream(ctx, name)
-			return err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("open stream %s: %w", name, err)
+func (l *core) openBucket(ctx context.Context, config jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
+	bucket, err := l.js.KeyValue(ctx, config.Bucket)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		if l.config.MustExist {
+			return nil, fmt.Errorf("%w: no bucket %s", ErrNoShop, config.Bucket)
 		}
-		stream.CachedInfo().Config.AllowDirect = false // by this the client chooses whom to ask
-		reads[name] = stream
+		bucket, err = l.js.CreateKeyValue(ctx, config)
 	}
-	return reads, nil
+	if errors.Is(err, jetstream.ErrBucketExists) {
+		bucket, err = l.js.KeyValue(ctx, config.Bucket)
+	}
+	return bucket, err
+}
+
+// openReads opens the handle that single messages are read from. Where there are several copies, the leader alone is asked:
+// a copy that lags, or is cut off, answers with what it has, and "no such order" said of one that was taken a moment ago
+// would be believed by a customer, or by a decision that then does nothing.
+func (l *core) openReads(ctx context.Context) error {
+	if l.config.Replicas == 1 {
+		l.reads = l.shop
+		return nil
+	}
+	err := l.askFor(ctx, openPatience, func(ctx context.Context) (err error) {
+		l.reads, err = l.js.Stream(ctx, events.StreamShop)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("open stream %s: %w", events.StreamShop, err)
+	}
+	l.reads.CachedInfo().Config.AllowDirect = false // by this the client chooses whom to ask
+	return nil
 }
 
 // defaults are the values that the broker fills in for a field that a configuration leaves out.

@@ -3,6 +3,7 @@ package log_test
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -98,65 +99,33 @@ func TestAConflictAfterALostTryIsDecidedAnew(t *testing.T) {
 	}
 }
 
-// Row 7 of the fault matrix, for those who follow the log: what they asked for is lost, as it is in a cluster that has
-// yet to choose its leaders. They ask again.
-func TestATailThatIsNotHeardAsksAgain(t *testing.T) {
+// Row 7 of the fault matrix, for those who read an entity with a long history: the question is lost after the first event
+// has been read. It is asked again.
+func TestAHistoryThatIsNotHeardIsAskedForAgain(t *testing.T) {
 	t.Parallel()
 	w := newWire(t)
-	w.proxy.Hold()
-	caughtUp, ended := make(chan struct{}), make(chan error, 1)
+	const length = 20 // more than are read one by one
+	for range length {
+		if err := w.observer.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "a", 1) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var once sync.Once
+	interrupted := log.Entity[tally]{Prefix: tallies.Prefix, Apply: func(s tally, e events.Event) (tally, error) {
+		once.Do(w.proxy.Hold)
+		return tallies.Apply(s, e)
+	}}
+	var got tally
+	read := make(chan error, 1)
 	go func() {
-		ended <- w.writer.Tail(t.Context(), events.StreamInventory, nil, log.FromBeginning, func() { close(caughtUp) },
-			func(events.Event) error { return nil })
+		var err error
+		got, _, err = interrupted.Read(t.Context(), w.writer, "a")
+		read <- err
 	}()
-	until(t, "the question is on its way", w.proxy.Holding)
+	until(t, "the history is asked for", w.proxy.Holding)
 	w.cut(t)
-	select {
-	case <-caughtUp:
-	case err := <-ended:
-		t.Errorf("the tail ended: %v", err)
-	}
-}
-
-// Who follows the log from now on misses nothing of what follows, even when the wire breaks before anything has come.
-func TestATailFromNowOnMissesNothing(t *testing.T) {
-	t.Parallel()
-	w := newWire(t)
-	listening, heard, ended := make(chan struct{}), make(chan events.Event, 1), make(chan error, 1)
-	go func() {
-		ended <- w.writer.Tail(t.Context(), events.StreamInventory, []string{events.PrefixStock + "*"}, log.FromNow,
-			func() { close(listening) }, func(e events.Event) error {
-				select {
-				case heard <- e:
-				default: // the first tells
-				}
-				return nil
-			})
-	}()
-	<-listening
-	w.proxy.Refuse()
-	until(t, "the connection is gone", func() bool { return !w.writer.JetStream().Conn().IsConnected() })
-	tell := func(id string) {
-		if err := w.observer.Do(t.Context(), func(tx *log.Tx) error { return add(tx, id, 1) }); err != nil {
-			t.Error(err)
-		}
-	}
-	tell("meanwhile")
-	w.proxy.Release()
-	again := time.NewTicker(10 * time.Millisecond)
-	defer again.Stop()
-	for {
-		select {
-		case e := <-heard:
-			if e.Subject != events.PrefixStock+"meanwhile" {
-				t.Errorf("the first that it heard of is %s", e.Subject)
-			}
-			return
-		case err := <-ended:
-			t.Fatalf("the tail ended: %v", err)
-		case <-again.C:
-			tell("later")
-		}
+	if err := <-read; err != nil || got != (tally{length, length}) {
+		t.Errorf("read %+v, %v; want %d events", got, err, length)
 	}
 }
 
@@ -197,7 +166,7 @@ func (w *wire) append(t *testing.T, ids []string) <-chan error {
 	return outcome
 }
 
-func (w *wire) stored(t *testing.T) int { return int(messages(t, w.observer, events.StreamInventory)) }
+func (w *wire) stored(t *testing.T) int { return int(messages(t, w.observer, events.StreamShop)) }
 
 // cut loses what is on the wire. The connection is made anew.
 func (w *wire) cut(t *testing.T) {

@@ -8,9 +8,15 @@ import (
 	"tillstream/events"
 )
 
-// arrange puts messages into causal order: by the broker's time, except that an effect never stands before its cause.
-func arrange(orderID string, messages []Message) History {
-	entries, position := entriesOf(messages)
+// found is a message with the stream that it stands in.
+type found struct {
+	Message
+	stream string
+}
+
+// arrange puts messages into causal order: as they stand in the log, except that an effect never stands before its cause.
+func arrange(orderID string, messages []Message, letters []DeadLetter) History {
+	entries, position := entriesOf(inOrder(messages, letters))
 	history := History{OrderID: orderID, Entries: make([]Entry, 0, len(entries))}
 	effects := make([][]int, len(entries))
 	number := make([]int, len(entries)) // 0: not placed yet
@@ -52,17 +58,30 @@ func arrange(orderID string, messages []Message) History {
 	return history
 }
 
-// entriesOf reads messages, in order of time, and says where each event id stands. A message that was found twice is
-// one entry.
-func entriesOf(messages []Message) (entries []Entry, position map[string]int) {
-	slices.SortStableFunc(messages, func(a, b Message) int {
-		return cmp.Or(a.Stored.Compare(b.Stored), cmp.Compare(a.Stream, b.Stream), cmp.Compare(a.Sequence, b.Sequence))
-	})
-	messages = slices.CompactFunc(messages, func(a, b Message) bool { return a.Stream == b.Stream && a.Sequence == b.Sequence })
+// inOrder returns messages in the order of the log, each once, with the dead letters between them by the broker's time.
+func inOrder(messages []Message, letters []DeadLetter) []found {
+	slices.SortFunc(messages, func(a, b Message) int { return cmp.Compare(a.Sequence, b.Sequence) })
+	messages = slices.CompactFunc(messages, func(a, b Message) bool { return a.Sequence == b.Sequence })
+	all := make([]found, 0, len(messages)+len(letters))
+	for _, m := range messages {
+		for len(letters) > 0 && letters[0].Stored.Before(m.Stored) {
+			all = append(all, found{letters[0].letter, events.StreamDeadLetters})
+			letters = letters[1:]
+		}
+		all = append(all, found{m, events.StreamShop})
+	}
+	for _, d := range letters {
+		all = append(all, found{d.letter, events.StreamDeadLetters})
+	}
+	return all
+}
+
+// entriesOf reads messages and says where each event id stands.
+func entriesOf(messages []found) (entries []Entry, position map[string]int) {
 	position = make(map[string]int, len(messages))
 	for i, m := range messages {
 		e := entryOf(m)
-		if e.EventID != "" && m.Stream != events.StreamParked { // what was parked has an id of its own
+		if e.EventID != "" && m.stream == events.StreamShop { // a dead letter causes nothing
 			position[e.EventID] = i
 		}
 		entries = append(entries, e)
@@ -70,9 +89,9 @@ func entriesOf(messages []Message) (entries []Entry, position map[string]int) {
 	return entries, position
 }
 
-func entryOf(m Message) Entry {
+func entryOf(m found) Entry {
 	event, err := m.Event()
-	e := Entry{Stored: m.Stored.UTC(), Stream: m.Stream, Sequence: m.Sequence, Subject: m.Subject, Type: cmp.Or(event.Type, "(no event)"),
+	e := Entry{Stored: m.Stored.UTC(), Stream: m.stream, Sequence: m.Sequence, Subject: m.Subject, Type: cmp.Or(event.Type, "(no event)"),
 		EventID: event.ID, CausationID: event.CausationID, Source: event.Source, Payload: event.Payload}
 	if err != nil {
 		e.Summary = "cannot be read: " + err.Error()
@@ -82,7 +101,7 @@ func entryOf(m Message) Entry {
 	return e
 }
 
-// queue is the indexes of entries whose cause has been placed, the earliest first: entries are sorted by time.
+// queue is the indexes of entries whose cause has been placed, the earliest first: entries are in the order of the log.
 type queue []int
 
 func (q queue) Len() int           { return len(q) }

@@ -6,63 +6,65 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tillstream/events/worker"
 )
 
-// Views stands for every view where workers are named.
-const Views = "views"
+// Projections stands for the lanes of all projections where lanes are named, and so does Views, as they were once called.
+const (
+	Projections = "projections"
+	Views       = "views"
+)
 
 // UntilResumed is the end of a pause that has none.
-var UntilResumed = time.Date(9999, time.January, 1, 0, 0, 0, 0, time.UTC)
+var UntilResumed time.Time
 
-// Pause stops workers, in every replica, until a time or until they are resumed. The broker keeps it: it hands nothing
-// out meanwhile and remembers where each one was, across restarts of everybody. What a worker has in hand it still
-// finishes. Names are those of consumers, or [Views]; it returns the workers as they stand then, or
-// [ErrUnknownWorker], having paused none.
-func (r *Reader) Pause(ctx context.Context, names []string, until time.Time) ([]Consumer, error) {
-	return r.each(ctx, names, "pause", func(c Consumer) error {
-		_, err := r.js.PauseConsumer(ctx, c.Stream, c.Name, until)
-		return err
-	})
+// Pause stops lanes, in every process, until a time or until they are resumed. It is an event in the log, so it outlasts
+// restarts; what happens meanwhile waits in the log. What a lane has begun it still finishes. Names are those of lanes, or
+// [Projections]; it returns the lanes as they stand then, or [ErrUnknownLane], having paused none.
+func (r *Reader) Pause(ctx context.Context, names []string, until time.Time) ([]Lane, error) {
+	return r.change(ctx, names, func(lane string) error { return worker.PauseLane(ctx, r.log, lane, until) })
 }
 
-// Resume undoes Pause; a worker that was not paused goes on as it did.
-func (r *Reader) Resume(ctx context.Context, names []string) ([]Consumer, error) {
-	return r.each(ctx, names, "resume", func(c Consumer) error {
-		_, err := r.js.ResumeConsumer(ctx, c.Stream, c.Name)
-		return err
-	})
+// Resume undoes Pause; a lane that was not paused goes on as it did.
+func (r *Reader) Resume(ctx context.Context, names []string) ([]Lane, error) {
+	return r.change(ctx, names, func(lane string) error { return worker.ResumeLane(ctx, r.log, lane) })
 }
 
-// each does something to the workers that names stand for.
-func (r *Reader) each(ctx context.Context, names []string, what string, do func(Consumer) error) ([]Consumer, error) {
-	consumers, err := r.Workers(ctx, names)
+// change does something to the lanes that names stand for.
+func (r *Reader) change(ctx context.Context, names []string, do func(lane string) error) ([]Lane, error) {
+	lanes, err := r.NamedLanes(ctx, names)
 	if err != nil {
 		return nil, err
 	}
-	for _, c := range consumers {
-		if err := do(c); err != nil {
-			return nil, fmt.Errorf("%s %s: %w", what, c.Name, err)
+	for _, l := range lanes {
+		if err := do(l.Name); err != nil {
+			return nil, err
 		}
 	}
-	return r.Workers(ctx, names)
+	return r.NamedLanes(ctx, names)
 }
 
-// Workers returns the consumers that names stand for, or [ErrUnknownWorker] with the names that there are.
-func (r *Reader) Workers(ctx context.Context, names []string) ([]Consumer, error) {
-	all, err := r.Consumers(ctx)
+// NamedLanes returns the lanes that names stand for, or [ErrUnknownLane] with the names that there are.
+func (r *Reader) NamedLanes(ctx context.Context, names []string) ([]Lane, error) {
+	lanes, err := r.Lanes(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var known []string
-	for _, c := range all {
-		known = append(known, c.Name)
+	known := make([]string, len(lanes))
+	for i, l := range lanes {
+		known[i] = l.Name
 	}
+	projections := false
 	for _, name := range names {
-		if name != Views && !slices.Contains(known, name) {
-			return nil, fmt.Errorf("%w %q: there are %s, and %s for all of them that are views", ErrUnknownWorker, name, strings.Join(known, ", "), Views)
+		switch {
+		case name == Projections || name == Views:
+			projections = true
+		case !slices.Contains(known, name):
+			return nil, fmt.Errorf("%w %q: there are %s, and %s for all of them that are projections", ErrUnknownLane, name, strings.Join(known, ", "), Projections)
 		}
 	}
-	return slices.DeleteFunc(all, func(c Consumer) bool {
-		return !slices.Contains(names, c.Name) && (c.Loop != LoopRemember || !slices.Contains(names, Views))
+	return slices.DeleteFunc(lanes, func(l Lane) bool {
+		return !slices.Contains(names, l.Name) && (l.Kind != worker.KindProject || !projections)
 	}), nil
 }

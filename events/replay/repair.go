@@ -6,11 +6,9 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
-
-	"tillstream/events/view"
 )
 
-// Repair compares the two durable copies of what happened, log and archives, by event id, and gives each back what it has
+// Repair compares the two durable copies of what happened, log and archive, by event id, and gives each back what it has
 // lost and the other one has.
 //
 //	log      1 2 3 4 5 6 7 .     an older copy of the broker's store was put back: 8, 9 are appended again, in their order
@@ -18,37 +16,36 @@ import (
 //
 // As long as nobody has appended since, what the log lost comes back under its old sequences. When the log went on without
 // it, the rules are those of [planOf]: an entity whose history has not gone on gets the rest of it appended at the end,
-// each event with the expectation that nobody is faster; one that has gone on keeps its new history, and the old one is
-// named and kept in a collection beside the archive. What is derived from a restored event is derived again by the workers.
+// each event with the expectation that no other writer is faster; one that has gone on keeps its new history, and the old
+// one is named and kept in a collection beside the archive. Lanes that had come further than the log then went begin again
+// there: what is derived from a restored event, and was lost, is derived again.
 //
-// Nobody must be at work when the log is restored. What the log held and no archive had got yet is in neither copy: a
-// view writes about every second and a half.
+//	log      1 2 . 4 5           damage: 3 cannot be put back between 2 and 4; readers take it from the archive
+//
+// No process may be at work when the log is restored. What the log held and the archive had not got yet is in neither copy:
+// the archive is written about every two seconds.
 type Repair struct {
 	DB       *mongo.Database
 	DryRun   bool
 	Log      *Reader
-	Progress func(stage string, done, total uint64) // default: nobody is told
-	Views    []view.View
+	Progress func(stage string, done, total uint64) // default: not reported
 }
 
 // RepairReport is what a repair has found, and done.
 type RepairReport struct {
-	Streams  []StreamReport `json:"streams"`
-	Restored bool           `json:"restored"` // false for a dry run
-	Seconds  float64        `json:"seconds"`
-}
-
-// StreamReport is one stream and its archive.
-type StreamReport struct {
-	Stream      string `json:"stream"`
-	Archive     string `json:"archive"`
 	Log         uint64 `json:"log"`          // sequence of the log's last event
 	Archived    uint64 `json:"archived"`     // of the archive's
 	LogLost     Loss   `json:"log_lost"`     // the archive has them: they go back into the log
 	ArchiveLost Loss   `json:"archive_lost"` // the log has them: they go back into the archive
 	Superseded  Loss   `json:"superseded"`   // the archive has them, but their entity went on without them: for staff to look at
-	WentOn      bool   `json:"went_on"`      // somebody appended after the log went back: what is restored gets new sequences
+	Damaged     Loss   `json:"damaged"`      // the log lacks them between others; the archive has them
+	Gone        Loss   `json:"gone"`         // sequences that neither copy has
+	WentOn      bool   `json:"went_on"`      // events were appended after the log went back: what is restored gets new sequences
 	Aside       string `json:"aside,omitempty"`
+	// LanesAhead are lanes whose checkpoint lies beyond what the log holds, or held before it went back: they are set back.
+	LanesAhead []string `json:"lanes_ahead,omitempty"`
+	Restored   bool     `json:"restored"` // false for a dry run
+	Seconds    float64  `json:"seconds"`
 }
 
 // Loss is events that one copy lacks.
@@ -60,12 +57,12 @@ type Loss struct {
 // Lost is one of them.
 type Lost struct {
 	Sequence uint64 `json:"sequence"`
-	EventID  string `json:"event_id"`
-	Type     string `json:"type"`
-	Subject  string `json:"subject"`
+	EventID  string `json:"event_id,omitempty"`
+	Type     string `json:"type,omitempty"`
+	Subject  string `json:"subject,omitempty"`
 }
 
-// namedAtMost is how many lost events are named per stream.
+// namedAtMost is how many lost events are named.
 const namedAtMost = 100
 
 func (l *Loss) add(e Lost) {
@@ -76,37 +73,24 @@ func (l *Loss) add(e Lost) {
 
 // Off reports whether anything is missing anywhere.
 func (r RepairReport) Off() bool {
-	for _, s := range r.Streams {
-		if s.LogLost.Count+s.ArchiveLost.Count+s.Superseded.Count > 0 || s.WentOn {
-			return true
-		}
-	}
-	return false
+	return r.LogLost.Count+r.ArchiveLost.Count+r.Superseded.Count > 0 || r.WentOn || len(r.LanesAhead) > 0 || r.Broken()
 }
 
-// Run compares, and restores unless it is a dry run. All streams are compared before anything is written.
+// Broken reports whether something is missing that a repair cannot give back.
+func (r RepairReport) Broken() bool { return r.Damaged.Count+r.Gone.Count > 0 }
+
+// Run compares, and restores unless it is a dry run. Everything is compared before anything is written.
 func (r Repair) Run(ctx context.Context) (RepairReport, error) {
 	start := time.Now()
-	report := RepairReport{Streams: []StreamReport{}}
-	var copies []*copies
-	for _, v := range r.Views {
-		c, err := r.compare(ctx, v)
-		if err != nil {
-			return report, fmt.Errorf("compare %s with %s: %w", v.Stream, v.Archive, err)
-		}
-		copies = append(copies, c)
+	c, err := r.compare(ctx)
+	if err != nil {
+		return RepairReport{}, fmt.Errorf("compare the log with the archive: %w", err)
 	}
-	for _, c := range copies {
-		if r.DryRun {
-			continue
-		}
+	if !r.DryRun {
 		if err := r.restore(ctx, c); err != nil {
-			return report, fmt.Errorf("restore %s: %w", c.view.Stream, err)
+			return RepairReport{}, fmt.Errorf("restore: %w", err)
 		}
 	}
-	for _, c := range copies {
-		report.Streams = append(report.Streams, c.report)
-	}
-	report.Restored, report.Seconds = !r.DryRun, time.Since(start).Seconds()
-	return report, nil
+	c.report.Restored, c.report.Seconds = !r.DryRun, time.Since(start).Seconds()
+	return c.report, nil
 }

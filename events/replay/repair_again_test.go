@@ -9,9 +9,8 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"tillstream/events"
+	"tillstream/events/archive"
 	"tillstream/events/replay"
-	"tillstream/events/view"
 )
 
 // Row 12 of the fault matrix: two repairs at once put back once what was lost, whether the log went on or not: the
@@ -20,7 +19,6 @@ func TestTwoRepairsAtOnce(t *testing.T) {
 	t.Parallel()
 	c := newTwoCopies(t)
 	backup := filepath.Join(t.TempDir(), "backup")
-	c.fill(events.PrefixOrder+"x", longEnough)
 	c.backup(backup)
 	c.move("a1", "A", "", 1)
 	c.move("b1", "B", "", 1)
@@ -30,7 +28,7 @@ func TestTwoRepairsAtOnce(t *testing.T) {
 		if strings.HasPrefix(want, "a1'") {
 			c.move("a1'", "A", "", 2)
 		}
-		if _, err := c.during(events.StreamOrders, false, func() { c.repair(false) }); !errors.Is(err, replay.ErrGrew) {
+		if _, err := c.during("restore log", false, func() { c.repair(false) }); !errors.Is(err, replay.ErrGrew) {
 			t.Errorf("the slower one: %v", err)
 		}
 		c.whole(strings.Fields(want)...)
@@ -48,7 +46,7 @@ func TestRepairOfWhatWasRepaired(t *testing.T) {
 	c.archive()
 	c.putBack(backup)
 	c.repair(false)
-	if err := c.db.Collection("stock_archive").Drop(t.Context()); err != nil {
+	if err := c.db.Collection(archive.Collection).Drop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	c.archive()
@@ -111,13 +109,11 @@ func (c *twoCopies) aside() (kept []string) {
 	}
 	slices.Sort(collections)
 	for _, name := range collections {
-		if !strings.HasPrefix(name, "stock_archive_aside") {
+		if !strings.HasPrefix(name, "archive_aside") {
 			continue
 		}
-		err := view.ReadArchive(c.t.Context(), c.db.Collection(name), events.StreamInventory, 0, func(a view.Archived) error {
-			kept = append(kept, a.EventID())
-			return nil
-		})
+		ids, err := archivedIn(c.t, archive.InCollection(c.db.Collection(name)))
+		kept = append(kept, ids...)
 		if err != nil {
 			c.t.Fatal(err)
 		}

@@ -6,20 +6,23 @@ import (
 	"slices"
 
 	"tillstream/events"
-	"tillstream/events/view"
+	"tillstream/events/archive"
+	"tillstream/events/log"
 )
 
-// copies is one stream and its archive, compared.
+// copies is the log and its archive, compared.
 type copies struct {
-	view    view.View
-	report  StreamReport
+	archive *archive.Archive
+	report  RepairReport
 	sums    []uint64    // of the log's event ids, by sequence; 0: no message
 	missing []uint64    // sequences that the archive lacks
 	lost    []lostEvent // what the log lacks, as it was archived
 	plan    plan
+	ahead   []log.Checkpoint // of lanes that are ahead of the log
+	known   uint64           // up to where the log is as they knew it
 }
 
-// sumOf tells events apart by their ids; what is no event of ours by where and what it is.
+// sumOf tells events apart by their ids; what is no event of the shop by where and what it is.
 func sumOf(id, subject string, body []byte) uint64 {
 	h := fnv.New64a()
 	if id == "" {
@@ -31,17 +34,20 @@ func sumOf(id, subject string, body []byte) uint64 {
 	return h.Sum64() | 1
 }
 
-// compare finds what either copy lacks. The archive is read last, so that a view which is at work does not look behind.
-func (r Repair) compare(ctx context.Context, v view.View) (*copies, error) {
-	c := &copies{view: v, sums: make([]uint64, 1), report: StreamReport{Stream: v.Stream, Archive: v.Archive}}
-	archived, err := r.archivedUpTo(ctx, v)
+func sumOfArchived(a archive.Archived) uint64 { return sumOf(a.EventID(), a.Subject, a.Body()) }
+
+// compare finds what either copy lacks. The archive is read last, so that a lane that is at work on it does not look behind.
+func (r Repair) compare(ctx context.Context) (*copies, error) {
+	c := &copies{archive: archive.In(r.DB), sums: make([]uint64, 1)}
+	archived, err := r.archivedUpTo(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	if err := r.readLog(ctx, c); err != nil {
 		return nil, err
 	}
-	if err := r.readArchive(ctx, c); err != nil {
+	known, err := r.readArchive(ctx, c)
+	if err != nil {
 		return nil, err
 	}
 	// What was said since the log was read may be in the archive already: the log has not lost it.
@@ -49,13 +55,17 @@ func (r Repair) compare(ctx context.Context, v view.View) (*copies, error) {
 		return nil, err
 	}
 	c.lost = slices.DeleteFunc(c.lost, func(e lostEvent) bool { return c.has(e.Sequence, e.sum) })
+	c.nameDamage(known)
 	if err := r.nameMissing(ctx, c, archived); err != nil {
+		return nil, err
+	}
+	if err := r.findAhead(ctx, c); err != nil {
 		return nil, err
 	}
 	return c, r.decide(ctx, c)
 }
 
-// tellEvery is after how many events somebody is told.
+// tellEvery is after how many events progress is reported.
 const tellEvery = 1000
 
 func (r Repair) tell(stage string, done, total uint64) {
@@ -64,35 +74,27 @@ func (r Repair) tell(stage string, done, total uint64) {
 	}
 }
 
-// archivedUpTo is up to where everything should be in the archive: as far as its head says, or its view has acknowledged.
-func (r Repair) archivedUpTo(ctx context.Context, v view.View) (uint64, error) {
-	head, err := view.ReadArchiveHead(ctx, r.DB.Collection(v.Archive), v.Stream)
+// archivedUpTo is up to where everything should be in the archive: as far as its head says, or its lane's checkpoint.
+func (r Repair) archivedUpTo(ctx context.Context, c *copies) (uint64, error) {
+	head, err := c.archive.Head(ctx)
 	if err != nil {
 		return 0, err
 	}
-	all, err := r.Log.Consumers(ctx)
-	if err != nil {
-		return 0, err
-	}
-	for _, c := range all {
-		if c.Name == v.Name && c.Done > head.Last {
-			return c.Done, nil
-		}
-	}
-	return head.Last, nil
+	checkpoint, err := r.Log.log.LoadCheckpoint(ctx, archive.Lane)
+	return max(head.Last, checkpoint.Position), err
 }
 
 // readLog reads on to where the log ends now.
 func (r Repair) readLog(ctx context.Context, c *copies) error {
-	last, err := r.Log.Last(ctx, c.view.Stream)
+	last, err := r.Log.Last(ctx)
 	from := uint64(len(c.sums))
 	if err != nil || last < from {
 		return err
 	}
 	c.report.Log, c.sums = last, append(c.sums, make([]uint64, last+1-from)...)
-	return r.Log.Each(ctx, Range{Stream: c.view.Stream, From: from, To: last}, func(m Message) error {
+	return r.Log.Each(ctx, Range{From: from, To: last}, func(m Message) error {
 		c.sums[m.Sequence] = sumOf(m.Header.Get(events.HeaderID), m.Subject, m.Data)
-		r.tell("log "+c.view.Stream, m.Sequence, last)
+		r.tell("log", m.Sequence, last)
 		return nil
 	})
 }
@@ -102,34 +104,54 @@ func (c *copies) has(sequence, sum uint64) bool {
 	return sequence < uint64(len(c.sums)) && c.sums[sequence] == sum
 }
 
-// readArchive finds what the archive has and the log has not.
-func (r Repair) readArchive(ctx context.Context, c *copies) error {
-	known := make([]bool, len(c.sums))
+// hole reports whether the log lacks a message before its end. It never does where it only went back and on: its sequences
+// have no gaps.
+func (c *copies) hole(sequence uint64) bool {
+	return sequence < uint64(len(c.sums)) && c.sums[sequence] == 0
+}
+
+// readArchive finds what the archive has and the log has not, and which sequences of the log it has.
+func (r Repair) readArchive(ctx context.Context, c *copies) (known []bool, err error) {
+	known = make([]bool, len(c.sums))
 	last := uint64(len(c.sums) - 1)
-	err := view.ReadArchive(ctx, r.DB.Collection(c.view.Archive), c.view.Stream, 0, func(a view.Archived) error {
+	err = c.archive.Each(ctx, 0, func(a archive.Archived) error {
 		c.report.Archived = a.Sequence
-		r.tell("archive "+c.view.Archive, a.Sequence, last)
-		sum := sumOf(a.EventID(), a.Subject, a.Body())
-		if c.has(a.Sequence, sum) {
+		r.tell("archive", a.Sequence, last)
+		sum := sumOfArchived(a)
+		switch {
+		case c.has(a.Sequence, sum):
 			known[a.Sequence] = true
-			return nil
+		case len(c.lost) == 0 && c.hole(a.Sequence): // before the fork: what follows is the same in both
+			known[a.Sequence] = true
+			c.report.Damaged.add(lostOf(a))
+		default:
+			c.lost = append(c.lost, lostEvent{Lost: lostOf(a), cause: a.Headers.Get(events.HeaderCausationID), sum: sum})
 		}
-		c.lost = append(c.lost, lostEvent{Lost: lostOf(a), cause: a.Headers.Get(events.HeaderCausationID), sum: sum})
 		return nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for sequence := uint64(1); sequence <= last; sequence++ {
 		if c.sums[sequence] != 0 && !known[sequence] {
 			c.missing = append(c.missing, sequence)
 		}
 	}
-	return nil
+	return known, nil
 }
 
-func lostOf(a view.Archived) Lost {
+func lostOf(a archive.Archived) Lost {
 	return Lost{Sequence: a.Sequence, EventID: a.EventID(), Type: a.Headers.Get(events.HeaderType), Subject: a.Subject}
+}
+
+// nameDamage reports the sequences that neither copy has.
+func (c *copies) nameDamage(known []bool) {
+	for sequence := uint64(1); sequence < uint64(len(c.sums)); sequence++ {
+		archived := sequence < uint64(len(known)) && known[sequence]
+		if c.hole(sequence) && !archived {
+			c.report.Gone.add(Lost{Sequence: sequence})
+		}
+	}
 }
 
 // fork is the first sequence at which the log is not what the archive says it was; 0 when there is none.
@@ -154,17 +176,13 @@ func (r Repair) nameMissing(ctx context.Context, c *copies, archived uint64) err
 	c.missing = lost
 	c.report.ArchiveLost.Count = uint64(len(lost))
 	for _, sequence := range lost[:min(len(lost), namedAtMost)] {
-		m, err := r.Log.Get(ctx, c.view.Stream, sequence)
+		m, err := r.Log.Get(ctx, sequence)
 		if err != nil {
 			return err
 		}
-		c.report.ArchiveLost.First = append(c.report.ArchiveLost.First, lostOf(archivedOf(m)))
+		c.report.ArchiveLost.First = append(c.report.ArchiveLost.First, lostOf(archive.From(m)))
 	}
 	return nil
-}
-
-func archivedOf(m Message) view.Archived {
-	return view.ArchivedFrom(m.Sequence, m.Stored, m.Subject, m.Header, m.Data)
 }
 
 // decide makes the plan for what the log has lost.
@@ -179,7 +197,7 @@ func (r Repair) decide(ctx context.Context, c *copies) error {
 	moved := map[string]bool{}
 	there := map[uint64]bool{} // restored by an earlier repair that was cut off, under a new sequence
 	if c.report.WentOn {
-		err := r.Log.Each(ctx, Range{Stream: c.view.Stream, From: c.fork(), To: c.report.Log}, func(m Message) error {
+		err := r.Log.Each(ctx, Range{From: c.fork(), To: c.report.Log}, func(m Message) error {
 			if sum := c.sums[m.Sequence]; lost[sum] {
 				there[sum] = true
 			} else {

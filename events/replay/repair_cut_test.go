@@ -12,10 +12,11 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"tillstream/events/archive"
 	"tillstream/events/log"
+	"tillstream/events/project"
+	"tillstream/events/project/projecttest"
 	"tillstream/events/replay"
-	"tillstream/events/view"
-	"tillstream/events/view/viewtest"
 )
 
 // interrupted runs a repair that gets Ctrl-C when it has sent the database so many deletions.
@@ -38,7 +39,7 @@ func (c *twoCopies) interrupted(uri string, deletions int64) error {
 			c.t.Error(err)
 		}
 	}()
-	_, err = replay.Repair{DB: client.Database(c.db.Name()), Log: c.Reader, Views: []view.View{stockView()}}.Run(ctx)
+	_, err = replay.Repair{DB: client.Database(c.db.Name()), Log: c.Reader}.Run(ctx)
 	return err
 }
 
@@ -47,9 +48,9 @@ func (c *twoCopies) interrupted(uri string, deletions int64) error {
 func TestARepairThatIsCutOffWhileItSetsAside(t *testing.T) {
 	t.Parallel()
 	for deletions := range int64(3) {
-		uri := viewtest.URI(t)
+		uri := projecttest.URI(t)
 		c := newTwoCopies(t)
-		db, err := view.Connect(t.Context(), uri)
+		db, err := project.Connect(t.Context(), uri)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +69,7 @@ func TestARepairThatIsCutOffWhileItSetsAside(t *testing.T) {
 		if err := c.interrupted(uri, deletions+1); !errors.Is(err, context.Canceled) {
 			t.Fatalf("the first one: %v", err)
 		}
-		if err := view.New(c.log, stockView(), view.Config{DB: c.db}).CheckHistory(t.Context()); !errors.Is(err, log.ErrWentBack) {
+		if err := archive.In(c.db).CheckHistory(t.Context(), c.log); !errors.Is(err, log.ErrWentBack) {
 			t.Errorf("after %d deletions the shop would start: %v", deletions+1, err)
 		}
 		c.repair(false)

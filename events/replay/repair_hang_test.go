@@ -13,7 +13,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events/replay"
-	"tillstream/events/view"
 )
 
 // deaf is a network that loses what is restored, and says when.
@@ -57,9 +56,10 @@ func TestARepairThatNobodyAnswersEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer reader.Close()
 	ended := make(chan error, 1)
 	go func() {
-		_, err := replay.Repair{DB: c.db, Log: reader, Views: []view.View{stockView()}}.Run(ctx)
+		_, err := replay.Repair{DB: c.db, Log: reader}.Run(ctx)
 		ended <- err
 	}()
 	select {

@@ -10,10 +10,9 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/replay"
-	"tillstream/events/view"
 )
 
-// longEnough is how many messages a stream holds that a repair tells somebody about while it reads.
+// longEnough is how many messages the log holds that a repair tells somebody about while it reads.
 const longEnough = 1000
 
 // fill publishes so many messages that are no events.
@@ -27,38 +26,34 @@ func (s *shop) fill(subject string, n int) {
 	<-s.js.PublishAsyncComplete()
 }
 
-// during runs a repair and does something, once, while it reads a stream's log.
-func (c *twoCopies) during(stream string, dry bool, do func()) (replay.RepairReport, error) {
+// during runs a repair and does something, once, when it has come to a stage.
+func (c *twoCopies) during(at string, dry bool, do func()) (replay.RepairReport, error) {
 	c.t.Helper()
 	done := false
-	return replay.Repair{DB: c.db, DryRun: dry, Log: c.Reader, Views: []view.View{stockView(), ordersView()}, Progress: func(stage string, _, _ uint64) {
-		if stage == "log "+stream && !done {
+	return replay.Repair{DB: c.db, DryRun: dry, Log: c.Reader, Progress: func(stage string, _, _ uint64) {
+		if stage == at && !done {
 			done = true
 			do()
 		}
 	}}.Run(c.t.Context())
 }
 
-func ordersView() view.View {
-	return view.View{Name: "orders-view", Stream: events.StreamOrders, Archive: "orders_archive"}
-}
-
-// Row 12 of the fault matrix: what the shop says, and its view archives, while the copies are compared is in both:
+// Row 12 of the fault matrix: what the shop says, and its archive takes over, while the copies are compared is in both:
 // nothing is lost.
 func TestRepairWhileTheShopSells(t *testing.T) {
 	t.Parallel()
 	c := newTwoCopies(t)
 	c.fill(events.PrefixStock+"A", longEnough)
 	c.archive()
-	report, err := c.during(events.StreamInventory, true, func() {
+	report, err := c.during("log", true, func() {
 		c.move("new", "A", "", 1)
 		c.archive()
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := report.Streams[0]; report.Off() || r.Archived != longEnough+1 {
-		t.Errorf("a living shop has lost %v of its log: %+v", names(r.LogLost), r)
+	if report.Off() || report.Archived != longEnough+1 {
+		t.Errorf("a living shop has lost %v of its log: %+v", names(report.LogLost), report)
 	}
 }
 
@@ -72,16 +67,16 @@ func TestRepairOfALogThatSomebodyWorksOn(t *testing.T) {
 	c.archive()
 	c.putBack(backup)
 	_, stop := c.watcher(nil)
-	await(t, func() bool {
-		all, err := c.Consumers(t.Context())
-		return err == nil && len(all) == 1 && all[0].Active
-	})
-	_, err := replay.Repair{DB: c.db, Log: c.Reader, Views: []view.View{stockView()}}.Run(t.Context())
-	if last, err2 := c.Last(t.Context(), events.StreamInventory); !errors.Is(err, replay.ErrAtWork) || last != 0 || err2 != nil {
+	await(t, func() bool { return c.lane("watcher").Holder != "" })
+	_, err := replay.Repair{DB: c.db, Log: c.Reader}.Run(t.Context())
+	if last, err2 := c.Last(t.Context()); !errors.Is(err, replay.ErrAtWork) || last != 0 || err2 != nil {
 		t.Errorf("the log ends at %d: %v, %v", last, err, err2)
 	}
 	stop()
-	await(t, func() bool { return !onlyConsumer(t, c.shop).Active })
+	await(t, func() bool { return c.lane("watcher").Holder == "" })
+	if _, ok, err := c.log.Acquire(t.Context(), "orders", "a process that was killed"); err != nil || !ok {
+		t.Fatal(ok, err)
+	}
 	c.repair(false)
 	c.whole("1")
 }

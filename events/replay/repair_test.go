@@ -15,17 +15,17 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events"
+	"tillstream/events/archive"
 	"tillstream/events/embedded"
 	"tillstream/events/log"
-	"tillstream/events/log/logtest"
+	"tillstream/events/project/projecttest"
 	"tillstream/events/replay"
-	"tillstream/events/view"
-	"tillstream/events/view/viewtest"
+	"tillstream/events/worker"
 )
 
 // levels is the stock as it is after each movement: every event carries all of it.
-var levels = log.Kind[events.StockLevel]{Stream: events.StreamInventory, Prefix: events.PrefixStock, LastOnly: true,
-	Evolve: func(_ events.StockLevel, e events.Event) (events.StockLevel, error) {
+var levels = log.Entity[events.StockLevel]{Prefix: events.PrefixStock, LastOnly: true,
+	Apply: func(_ events.StockLevel, e events.Event) (events.StockLevel, error) {
 		switch p := e.Payload.(type) {
 		case events.StockAdjusted:
 			return p.After, nil
@@ -34,11 +34,6 @@ var levels = log.Kind[events.StockLevel]{Stream: events.StreamInventory, Prefix:
 		}
 		return events.StockLevel{}, fmt.Errorf("stock cannot take %s", e.Type)
 	}}
-
-func stockView() view.View {
-	return view.View{Name: "stock-view", Stream: events.StreamInventory, Archive: "stock_archive", Collections: []view.Collection{
-		view.Of("stock", levels, func(_ string, l events.StockLevel) any { return l })}}
-}
 
 // twoCopies is a log on a store that can be put back, and a database with its archive.
 type twoCopies struct {
@@ -51,13 +46,13 @@ type twoCopies struct {
 
 func newTwoCopies(t *testing.T) *twoCopies {
 	t.Helper()
-	c := &twoCopies{t: t, dir: filepath.Join(t.TempDir(), "store"), addr: "127.0.0.1:0", db: viewtest.Database(t)}
+	c := &twoCopies{t: t, dir: filepath.Join(t.TempDir(), "store"), addr: "127.0.0.1:0", db: projecttest.Database(t)}
 	c.start()
 	c.addr = strings.TrimPrefix(c.server.URL(), "nats://")
 	return c
 }
 
-// start opens the log on what the store holds. It is the same broker to everybody who was connected.
+// start opens the log on what the store holds. It is the same broker to every process that was connected.
 func (c *twoCopies) start() {
 	c.t.Helper()
 	server, err := embedded.StartNATS(embedded.NATSConfig{Dir: c.dir, Addr: c.addr})
@@ -65,30 +60,25 @@ func (c *twoCopies) start() {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(server.Stop)
-	conn := logtest.Connect(c.t, server)
-	l := logtest.OpenOn(c.t, server)
-	reader, err := replay.Open(c.t.Context(), conn)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	c.shop = &shop{t: c.t, server: server, log: l, js: reader.JetStream(), Reader: reader}
+	c.shop = openShop(c.t, server)
 }
 
-// archive lets the view work until it has everything, after each of these, too.
+// archive lets the archive's lane work until it has everything, after each of these, too.
 func (c *twoCopies) archive(each ...func()) {
 	c.t.Helper()
 	ctx, cancel := context.WithCancel(c.t.Context())
-	done := make(chan error, 1)
-	go func() {
-		done <- view.New(c.log, stockView(), view.Config{DB: c.db, Window: 10 * time.Millisecond}).Run(ctx)
-	}()
+	done := c.work(ctx, worker.Config{Missing: archive.In(c.db).Messages,
+		Batches: []worker.Batch{archive.Batch(c.log, archive.Config{DB: c.db, Window: 10 * time.Millisecond})}})
 	for _, do := range append(each, func() {}) {
 		do()
-		last, err := c.Last(c.t.Context(), events.StreamInventory)
+		last, err := c.Last(c.t.Context())
 		if err != nil {
 			c.t.Fatal(err)
 		}
-		await(c.t, func() bool { return onlyConsumer(c.t, c.shop).Done == last })
+		await(c.t, func() bool {
+			head, err := archive.In(c.db).Head(c.t.Context())
+			return err == nil && head.Last == last
+		})
 	}
 	cancel()
 	if err := <-done; err != nil {
@@ -122,33 +112,39 @@ func (c *twoCopies) move(id, sku, cause string, available int64) {
 		After: events.StockLevel{OnHand: available, Available: available}}, Reason: "counted", By: "test"})
 }
 
-func (c *twoCopies) repair(dry bool) replay.StreamReport {
+func (c *twoCopies) repair(dry bool) replay.RepairReport {
 	c.t.Helper()
-	report, err := replay.Repair{DB: c.db, DryRun: dry, Log: c.Reader, Views: []view.View{stockView()}}.Run(c.t.Context())
+	report, err := replay.Repair{DB: c.db, DryRun: dry, Log: c.Reader}.Run(c.t.Context())
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	return report.Streams[0]
+	return report
 }
 
 // whole expects both copies to be the same, and the log to hold these events in this order.
 func (c *twoCopies) whole(want ...string) {
 	c.t.Helper()
-	if r := c.repair(true); r.LogLost.Count+r.ArchiveLost.Count+r.Superseded.Count > 0 || r.WentOn {
+	if r := c.repair(true); r.Off() {
 		c.t.Errorf("not whole: %+v", r)
 	}
-	var ids, archived []string
-	err := c.Each(c.t.Context(), replay.Range{Stream: events.StreamInventory}, func(m replay.Message) error {
+	var ids []string
+	err := c.Each(c.t.Context(), replay.Range{}, func(m replay.Message) error {
 		ids = append(ids, m.Header.Get(events.HeaderID))
 		return nil
 	})
-	err = errors.Join(err, view.ReadArchive(c.t.Context(), c.db.Collection("stock_archive"), events.StreamInventory, 0, func(a view.Archived) error {
-		archived = append(archived, a.EventID())
-		return nil
-	}))
-	if err != nil || !slices.Equal(ids, want) || !slices.Equal(archived, want) {
+	archived, err2 := archivedIn(c.t, archive.In(c.db))
+	if err := errors.Join(err, err2); err != nil || !slices.Equal(ids, want) || !slices.Equal(archived, want) {
 		c.t.Errorf("log %v, archive %v, want %v (%v)", ids, archived, want, err)
 	}
+}
+
+// archivedIn returns the ids of the events in an archive.
+func archivedIn(t *testing.T, a *archive.Archive) (ids []string, err error) {
+	t.Helper()
+	return ids, a.Each(t.Context(), 0, func(m archive.Archived) error {
+		ids = append(ids, m.EventID())
+		return nil
+	})
 }
 
 func names(l replay.Loss) (ids []string) {
@@ -171,8 +167,8 @@ func TestRepairGivesTheLogBack(t *testing.T) {
 	}
 	c.archive()
 	c.putBack(backup)
-	if err := view.New(c.log, stockView(), view.Config{DB: c.db}).Run(t.Context()); !errors.Is(err, log.ErrWentBack) {
-		t.Errorf("the view went to work: %v", err)
+	if err := archive.In(c.db).CheckHistory(t.Context(), c.log); !errors.Is(err, log.ErrWentBack) {
+		t.Errorf("the archive's lane would go to work: %v", err)
 	}
 	for range 2 {
 		if r := c.repair(true); r.LogLost.Count != 499 || r.Log != 1 || r.Archived != 500 || r.WentOn || r.LogLost.First[0].EventID != "2" {
@@ -219,24 +215,24 @@ func TestRepairOfALogThatWentOn(t *testing.T) {
 	if !r.WentOn || !slices.Equal(names(r.LogLost), []string{"b2", "b3", "e1"}) || !slices.Equal(names(r.Superseded), []string{"a2", "c1", "d1"}) {
 		t.Fatalf("dry run: %+v", r)
 	}
-	if r := c.repair(false); r.Aside != "stock_archive_aside" {
+	if r := c.repair(false); r.Aside != "archive_aside" {
 		t.Errorf("repair: %+v", r)
 	}
 	c.whole("a1", "b1", "a2'", "d1'", "b2", "b3", "e1")
-	var aside []string
-	err := view.ReadArchive(t.Context(), c.db.Collection("stock_archive_aside"), events.StreamInventory, 0, func(a view.Archived) error {
-		aside = append(aside, a.EventID())
-		return nil
-	})
+	aside, err := archivedIn(t, archive.InCollection(c.db.Collection("archive_aside")))
 	if err != nil || !slices.Equal(aside, []string{"a2", "b2", "c1", "d1", "b3", "e1"}) {
 		t.Errorf("aside %v, %v", aside, err)
 	}
 	c.move("b4", "B", "", 4)
 	c.archive()
 	c.whole("a1", "b1", "a2'", "d1'", "b2", "b3", "e1", "b4")
+	moves := log.Entity[int]{Prefix: events.PrefixStock, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+	if n, _, err := moves.Read(t.Context(), c.log, "B"); n != 4 || err != nil {
+		t.Errorf("of B's history %d events can be read, %v; want 4", n, err)
+	}
 }
 
-// What an archive has lost, some of it or all with its head, is written from the log, also while the view is at work.
+// What the archive has lost, some of it or all with its head, is written from the log, also while its lane is at work.
 func TestRepairGivesTheArchiveBack(t *testing.T) {
 	t.Parallel()
 	c := newTwoCopies(t)
@@ -248,8 +244,8 @@ func TestRepairGivesTheArchiveBack(t *testing.T) {
 			c.archive()
 		}
 	}
-	archive := c.db.Collection("stock_archive")
-	if n, err := archive.DeleteOne(t.Context(), bson.D{{Key: "_id", Value: "INVENTORY/000000000011"}}); err != nil || n.DeletedCount != 1 {
+	collection := c.db.Collection(archive.Collection)
+	if n, err := collection.DeleteOne(t.Context(), bson.D{{Key: "_id", Value: "000000000011"}}); err != nil || n.DeletedCount != 1 {
 		t.Fatal(n, err)
 	}
 	if r := c.repair(true); r.ArchiveLost.Count != 10 || r.ArchiveLost.First[0].Sequence != 11 {
@@ -257,14 +253,14 @@ func TestRepairGivesTheArchiveBack(t *testing.T) {
 	}
 	c.repair(false)
 	c.whole(want...)
-	if err := archive.Drop(t.Context()); err != nil {
+	if err := collection.Drop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if r := c.repair(false); r.ArchiveLost.Count != 30 {
 		t.Errorf("everything is gone: %+v", r)
 	}
 	c.whole(want...)
-	if head, err := view.ReadArchiveHead(t.Context(), archive, events.StreamInventory); err != nil || head.Last != 30 || head.EventID != "30" {
+	if head, err := archive.In(c.db).Head(t.Context()); err != nil || head.Last != 30 || head.EventID != "30" {
 		t.Errorf("head %+v, %v", head, err)
 	}
 }

@@ -29,9 +29,13 @@ type shop struct {
 
 func newShop(t testing.TB) *shop {
 	t.Helper()
-	server := logtest.Server(t)
-	l := logtest.OpenOn(t, server)
-	conn := logtest.Connect(t, server)
+	return openShop(t, logtest.Server(t))
+}
+
+// openShop opens the log of a server, creating it where it is not there, and a reader of it.
+func openShop(t testing.TB, server *embedded.NATS) *shop {
+	t.Helper()
+	l, conn := logtest.OpenOn(t, server), logtest.Connect(t, server)
 	js, err := jetstream.New(conn)
 	if err != nil {
 		t.Fatal(err)
@@ -40,19 +44,38 @@ func newShop(t testing.TB) *shop {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(reader.Close)
 	return &shop{t: t, server: server, log: l, js: js, Reader: reader}
 }
 
 // say appends a fact; its id is the fact's type, unless that is taken by a name.
 func (s *shop) say(id, subject, order, cause string, fact events.Payload) {
 	s.t.Helper()
-	msg, err := events.Encode(events.Event{ID: id, Source: "test", Time: time.Now(), Subject: subject, CorrelationID: order, CausationID: cause, Payload: fact})
+	msg, err := events.Encode(events.Event{ID: id, Source: "test", Time: time.Now(), Subject: subject, Revision: s.revision(subject) + 1,
+		CorrelationID: order, CausationID: cause, Payload: fact})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	if _, err := s.js.PublishMsg(s.t.Context(), msg); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// revision is how many events an entity has.
+func (s *shop) revision(subject string) uint64 {
+	s.t.Helper()
+	last, err := s.Newest(s.t.Context(), subject)
+	if errors.Is(err, replay.ErrNotFound) {
+		return 0
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	e, err := events.DecodeEnvelope(last.Subject, last.Header)
+	if err != nil { // published by hand
+		return 0
+	}
+	return e.Revision
 }
 
 func mug(order string, quantity int64) events.StockMovement {
@@ -62,7 +85,6 @@ func mug(order string, quantity int64) events.StockMovement {
 // purchase writes an order that is awaited and paid, with another order's events in between.
 func (s *shop) purchase(id string) {
 	s.say(id+"-placed", "orders."+id, id, "", events.OrderPlaced{OrderID: id, Number: strings.ToUpper(id) + "-NUMBER", Lines: []events.OrderLine{{SKU: "MUG", Quantity: 1}}})
-	s.say(id+"-timer", "timers.set.batch-"+id, id, id+"-placed", events.OrdersDue{Orders: []string{"x", id}})
 	s.say(id+"-reserved", "inventory.reservations."+id, id, id+"-placed", events.ReservationHeld{OrderID: id, Lines: []events.ReservedLine{{SKU: "MUG", Quantity: 1}}})
 	s.say(id+"-held", "inventory.stock.MUG", id, id+"-placed", events.StockHeld{StockMovement: mug(id, 1)})
 	s.say(id+"-awaited", "orders."+id, id, id+"-reserved", events.OrderAwaitingPayment{OrderID: id})
@@ -72,7 +94,7 @@ func (s *shop) purchase(id string) {
 	s.say(id+"-webhook", events.SubjectWebhooks, "", "", events.WebhookReceived{StripeEvent: "evt_" + id, StripeType: "charge.succeeded", Via: "webhook", Body: []byte(body)})
 	s.say(id+"-captured", "payments."+id, id, id+"-webhook", events.PaymentCaptured{OrderID: id})
 	s.say(id+"-mail", "notifications."+id, id, id+"-captured", events.MessageQueued{OrderID: id, Facts: []byte("{}")})
-	s.say(id+"-parked", "parked.worker", "", "", events.EventParked{Worker: "worker", Stream: "ORDERS", Sequence: 1, Subject: "orders." + id, Error: "no"})
+	s.say(id+"-dead", "deadletters.orders."+id, "", "", events.DeadLettered{Worker: "orders", Sequence: 1 << 40, Subject: "orders." + id, Error: "no"})
 }
 
 func ids(h replay.History) (ids []string) {
@@ -82,7 +104,7 @@ func ids(h replay.History) (ids []string) {
 	return ids
 }
 
-func TestTimelineGathersAllStreamsAndNoOtherOrder(t *testing.T) {
+func TestTimelineGathersEverythingAndNoOtherOrder(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	s.purchase("a")
@@ -92,7 +114,7 @@ func TestTimelineGathersAllStreamsAndNoOtherOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"b-placed", "b-timer", "b-reserved", "b-held", "b-awaited", "b-requested", "b-intent", "b-webhook", "b-captured", "b-mail", "b-parked"}
+	want := []string{"b-placed", "b-reserved", "b-held", "b-awaited", "b-requested", "b-intent", "b-webhook", "b-captured", "b-mail", "b-dead"}
 	if diff := cmp.Diff(want, ids(history)); diff != "" {
 		t.Error(diff)
 	}
@@ -103,14 +125,14 @@ func TestTimelineGathersAllStreamsAndNoOtherOrder(t *testing.T) {
 			t.Errorf("entry %d is numbered %d and says %q", i+1, e.Number, e.Summary)
 		}
 	}
-	wantCauses := map[string]int{"b-placed": 0, "b-timer": 1, "b-reserved": 1, "b-held": 1, "b-awaited": 3, "b-requested": 5, "b-intent": 6,
-		"b-webhook": 0, "b-captured": 8, "b-mail": 9, "b-parked": 0}
+	wantCauses := map[string]int{"b-placed": 0, "b-reserved": 1, "b-held": 1, "b-awaited": 2, "b-requested": 4, "b-intent": 5,
+		"b-webhook": 0, "b-captured": 7, "b-mail": 8, "b-dead": 0}
 	if diff := cmp.Diff(wantCauses, causes); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// An effect that was stored before its cause (by clocks of two brokers, or a forger) is shown after it all the same, and
+// An effect that was stored before its cause (by a forger) is shown after it all the same, and
 // a circle of causes is shown at all.
 func TestTimelinePutsCausesFirst(t *testing.T) {
 	t.Parallel()
@@ -139,10 +161,10 @@ func TestTimelineFindsTheStockOfLargeOrders(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	s.say("placed", "orders.big", "big", "", events.OrderPlaced{OrderID: "big"})
-	reservations := log.Kind[int]{Stream: events.StreamInventory, Prefix: events.PrefixReservation, Evolve: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
-	stocks := log.Kind[int]{Stream: events.StreamInventory, Prefix: events.PrefixStock, Evolve: reservations.Evolve}
+	reservations := log.Entity[int]{Prefix: events.PrefixReservation, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+	stocks := log.Entity[int]{Prefix: events.PrefixStock, Apply: reservations.Apply}
 	err := s.log.Do(t.Context(), func(tx *log.Tx) error {
-		tx.About("big")
+		tx.WithCorrelation("big")
 		for i := range 800 {
 			sku := fmt.Sprintf("SKU-%d", i)
 			if err := stocks.Append(tx, sku, events.StockHeld{StockMovement: events.StockMovement{SKU: sku, Quantity: 1, OrderID: "big"}}); err != nil {
@@ -170,6 +192,25 @@ func TestTimelineShowsWhatCannotBeRead(t *testing.T) {
 	history, err := s.Timeline(t.Context(), "o1")
 	if err != nil || len(history.Entries) != 2 || !strings.HasPrefix(history.Entries[1].Summary, "cannot be read") {
 		t.Errorf("got %+v, %v", history.Entries, err)
+	}
+}
+
+// A dead letter points to an event: it belongs to the order that the event is about, and stands behind it.
+func TestTimelineShowsDeadLettersOfItsEvents(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.say("a-placed", "orders.a", "a", "", events.OrderPlaced{OrderID: "a"})
+	s.say("b-placed", "orders.b", "b", "", events.OrderPlaced{OrderID: "b"})
+	for i, id := range []string{"a", "b"} {
+		s.say(id+"-dead", "deadletters.inventory."+id, "", id+"-placed", events.DeadLettered{Worker: "inventory", Sequence: uint64(1 + i), Error: "bad payload"})
+	}
+	s.say("b-expired", "orders.b", "b", "", events.OrderExpired{})
+	history, err := s.Timeline(t.Context(), "b")
+	if diff := cmp.Diff([]string{"b-placed", "b-dead", "b-expired"}, ids(history)); err != nil || diff != "" {
+		t.Fatalf("%v: %s", err, diff)
+	}
+	if dead := history.Entries[1]; dead.Cause != 1 || dead.Stream != events.StreamDeadLetters || dead.Summary != "inventory could not handle 2: bad payload" {
+		t.Errorf("got %+v", dead)
 	}
 }
 

@@ -27,11 +27,11 @@ func ofOrder(p events.Payload) (string, bool) {
 	case events.OrderPaymentAccepted:
 		return fmt.Sprintf("takes up %s", p.Amount), true
 	case events.OrderConfirmed:
-		return fmt.Sprintf("paid and sold: %s", p.Total), true
+		return "paid and sold", true
 	case events.OrderRejected:
 		return strings.TrimSuffix("because "+p.Reason+": "+short(p.Short), ": "), true
 	case events.OrderExpired:
-		return fmt.Sprintf("nobody paid %s in time", p.Total), true
+		return "nobody paid in time", true
 	case events.OrderCancelled:
 		return "by " + p.By, true
 	case events.OrderPaidLate:
@@ -125,13 +125,18 @@ func ofMessage(p events.Payload) (string, bool) {
 	return "", false
 }
 
-// ofMachinery is what no domain says.
+// ofMachinery is what no domain of the shop says.
 func ofMachinery(p events.Payload) (string, bool) {
 	switch p := p.(type) {
-	case events.OrdersDue:
-		return fmt.Sprintf("%s due at %s", plural(len(p.Orders), "order"), clock(p.Due)), true
-	case events.EventParked:
-		return fmt.Sprintf("%s set %s/%d aside: %s", p.Worker, p.Stream, p.Sequence, p.Error), true
+	case events.LanePaused:
+		if p.Until == nil {
+			return p.Lane + " until it is resumed", true
+		}
+		return fmt.Sprintf("%s until %s", p.Lane, p.Until.UTC().Format(time.DateTime)), true
+	case events.LaneResumed:
+		return p.Lane + " goes on", true
+	case events.DeadLettered:
+		return fmt.Sprintf("%s could not handle %d: %s", p.Worker, p.Sequence, p.Error), true
 	}
 	return "", false
 }

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"tillstream/events"
+	"tillstream/events/log"
 )
 
 // Entry is one line of a timeline.
@@ -20,7 +22,7 @@ type Entry struct {
 	After       time.Duration  `json:"-"`               // since the first entry, by the broker's clock
 	AfterMillis int64          `json:"after_ms"`        // the same
 	Stored      time.Time      `json:"stored"`
-	Stream      string         `json:"stream"`
+	Stream      string         `json:"stream"` // SHOP, or DEADLETTERS
 	Sequence    uint64         `json:"sequence"`
 	Subject     string         `json:"subject"`
 	Type        string         `json:"type"`
@@ -37,9 +39,9 @@ type History struct {
 	Entries []Entry `json:"entries"`
 }
 
-// Timeline gathers everything about an order from all streams: its own events, its reservation with the stock that moved,
-// its payment with Stripe's webhooks, the mails, the timers, and what was parked. Causes stand before their effects. It
-// returns [ErrNotFound] when there is no such order, or events.ErrBadID.
+// Timeline gathers everything about an order: its own events, its reservation with the stock that moved, its payment with
+// Stripe's webhooks, the mails, and the dead letters. Causes stand before their effects. It returns [ErrNotFound] when there
+// is no such order, or events.ErrBadID.
 func (r *Reader) Timeline(ctx context.Context, orderID string) (History, error) {
 	if err := events.CheckID(orderID); err != nil {
 		return History{}, err
@@ -51,70 +53,79 @@ func (r *Reader) Timeline(ctx context.Context, orderID string) (History, error) 
 	if len(own) == 0 {
 		return History{}, fmt.Errorf("%w: order %s", ErrNotFound, orderID)
 	}
-	related, err := r.related(ctx, orderID, own)
+	shared, err := r.shared(ctx, orderID, own)
 	if err != nil {
 		return History{}, err
 	}
-	return arrange(orderID, append(own, related...)), nil
+	messages := append(own, shared...)
+	letters, err := r.lettersAbout(ctx, orderID, messages)
+	if err != nil {
+		return History{}, err
+	}
+	return arrange(orderID, messages, letters), nil
 }
+
+// ownPrefixes are the entities of an order that go by its id.
+var ownPrefixes = []string{events.PrefixOrder, events.PrefixReservation, events.PrefixPayment, events.PrefixNotification}
 
 // own reads the subjects that are the order's alone.
 func (r *Reader) own(ctx context.Context, orderID string) ([]Message, error) {
-	parts := []Range{
-		{Stream: events.StreamOrders, Subjects: []string{events.PrefixOrder + orderID}},
-		{Stream: events.StreamInventory, Subjects: []string{events.PrefixReservation + orderID}},
-		{Stream: events.StreamPayments, Subjects: []string{events.PrefixPayment + orderID}},
-		{Stream: events.StreamNotifications, Subjects: []string{events.PrefixNotification + orderID}},
+	var parts []Range
+	for _, prefix := range ownPrefixes {
+		subject, err := events.Subject(prefix, orderID)
+		if err != nil {
+			return nil, err
+		}
+		if subject != events.SubjectWebhooks {
+			parts = append(parts, Range{Subjects: []string{subject}})
+		}
 	}
 	return r.collect(ctx, parts, func(Message) bool { return true })
 }
 
-// related finds the order in subjects that it shares with others, reading as little of them as can be.
-func (r *Reader) related(ctx context.Context, orderID string, own []Message) ([]Message, error) {
-	id := quoted(orderID)
-	shared := append(stockRanges(own),
-		Range{Stream: events.StreamTimers, Since: own[0].Stored.Add(-time.Minute)},
-		Range{Stream: events.StreamParked})
-	if first, ok := firstIn(own, events.StreamPayments); ok {
+// shared finds the order in subjects that it shares with others, reading as little of them as can be.
+func (r *Reader) shared(ctx context.Context, orderID string, own []Message) ([]Message, error) {
+	parts := stockRanges(own)
+	if first, ok := firstUnder(events.PrefixPayment, own); ok {
 		// A webhook can come days later, so there is no end to look until.
-		shared = append(shared, Range{Stream: events.StreamPayments, Subjects: []string{events.SubjectWebhooks}, From: first})
+		parts = append(parts, Range{Subjects: []string{events.SubjectWebhooks}, From: first})
 	}
-	intent := intentOf(own)
-	return r.collect(ctx, shared, func(m Message) bool {
-		return m.Header.Get(events.HeaderCorrelationID) == orderID || bytes.Contains(m.Data, id) ||
-			strings.HasSuffix(m.Subject, "."+orderID) || (intent != nil && bytes.Contains(m.Data, intent)) || parkedAbout(m, orderID)
+	id, intent := quoted(orderID), intentOf(own)
+	return r.collect(ctx, parts, func(m Message) bool {
+		if m.Subject != events.SubjectWebhooks && !strings.HasPrefix(m.Subject, events.PrefixStock) {
+			return false
+		}
+		return m.Header.Get(events.HeaderCorrelationID) == orderID || bytes.Contains(m.Data, id) || intent != nil && bytes.Contains(m.Data, intent)
 	})
 }
 
 // quoted is an id as JSON writes it: what is searched for in bodies that are not worth decoding.
 func quoted(id string) []byte { return []byte(`"` + id + `"`) }
 
-// batch is the most messages that one transaction of the log appends (events/log, MaxBatch).
-const batch = 1000
-
-// stockRanges are the parts of INVENTORY in which the order's ledger entries stand. A reservation and its ledger
-// entries are appended in one atomic batch, so they are at most a batch apart: a SKU that was sold a million times
-// need not be read from its beginning.
+// stockRanges are the parts of the log in which the order's ledger entries stand. A reservation and its ledger entries are
+// appended in one atomic batch, so they are at most a batch apart: a SKU that was sold a million times need not be read
+// from its beginning.
 func stockRanges(own []Message) []Range {
 	var ranges []Range
 	for _, m := range own {
-		if m.Stream != events.StreamInventory {
+		if !strings.HasPrefix(m.Subject, events.PrefixReservation) {
 			continue
 		}
-		from := max(m.Sequence, batch+1) - batch
+		from := max(m.Sequence, log.MaxBatch+1) - log.MaxBatch
 		if n := len(ranges); n > 0 && from <= ranges[n-1].To {
 			from = ranges[n-1].To + 1
 		}
-		if to := m.Sequence + batch; from <= to {
-			ranges = append(ranges, Range{Stream: events.StreamInventory, Subjects: []string{events.PrefixStock + "*"}, From: from, To: to})
+		if to := m.Sequence + log.MaxBatch; from <= to {
+			ranges = append(ranges, Range{From: from, To: to})
 		}
 	}
 	return ranges
 }
 
-func firstIn(messages []Message, stream string) (uint64, bool) {
+// firstUnder returns the sequence of the first message whose subject has a prefix.
+func firstUnder(prefix string, messages []Message) (uint64, bool) {
 	for _, m := range messages {
-		if m.Stream == stream {
+		if strings.HasPrefix(m.Subject, prefix) {
 			return m.Sequence, true
 		}
 	}
@@ -133,24 +144,29 @@ func intentOf(own []Message) []byte {
 	return nil
 }
 
-// parkedAbout looks into what was parked: its body is encoded, so a search for the id does not see it.
-func parkedAbout(m Message, orderID string) bool {
-	if m.Stream != events.StreamParked {
-		return false
+// lettersAbout returns the dead letters that point to one of the messages, or name the order.
+func (r *Reader) lettersAbout(ctx context.Context, orderID string, messages []Message) (letters []DeadLetter, err error) {
+	concerned := make(map[uint64]bool, len(messages))
+	for _, m := range messages {
+		concerned[m.Sequence] = true
 	}
-	p, ok := readParked(m)
-	return ok && (strings.HasSuffix(p.Subject, "."+orderID) || bytes.Contains(p.Data, quoted(orderID)))
+	err = r.EachDeadLetter(ctx, 0, func(d DeadLetter) {
+		if concerned[d.Sequence] || d.letter.Header.Get(events.HeaderCorrelationID) == orderID || strings.HasSuffix(d.Subject, "."+orderID) {
+			letters = append(letters, d)
+		}
+	})
+	return letters, err
 }
 
 // collect reads several ranges at once and keeps what is wanted, range by range.
 func (r *Reader) collect(ctx context.Context, parts []Range, wanted func(Message) bool) ([]Message, error) {
-	found := make([][]Message, len(parts))
+	kept := make([][]Message, len(parts))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, part := range parts {
 		group.Go(func() error {
 			return r.Each(ctx, part, func(m Message) error {
 				if wanted(m) {
-					found[i] = append(found[i], m)
+					kept[i] = append(kept[i], m)
 				}
 				return nil
 			})
@@ -159,18 +175,14 @@ func (r *Reader) collect(ctx context.Context, parts []Range, wanted func(Message
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	var all []Message
-	for _, messages := range found {
-		all = append(all, messages...)
-	}
-	return all, nil
+	return slices.Concat(kept...), nil
 }
 
 // FindOrder returns the id of the order that a customer calls by this number, or [ErrNotFound]. It reads all orders: it
 // is for when the database, which has an index, is away or behind.
 func (r *Reader) FindOrder(ctx context.Context, number string) (string, error) {
 	id, written := "", quoted(strings.ToUpper(number))
-	err := r.Each(ctx, Range{Stream: events.StreamOrders}, func(m Message) error {
+	err := r.Each(ctx, Range{Subjects: []string{events.PrefixOrder + "*"}}, func(m Message) error {
 		if !bytes.Contains(m.Data, written) {
 			return nil
 		}

@@ -1,41 +1,66 @@
 package worker
 
 import (
+	"cmp"
 	"context"
-	"errors"
+	"encoding/json"
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"tillstream/events"
-	"tillstream/events/crash"
-	"tillstream/events/internal/feed"
-	"tillstream/events/log"
+	"tillstream/events/failpoint"
 )
 
-// Actor is a durable consumer whose events make something happen in the world. All replicas share its messages.
+// Actor makes something happen in the world for events. It runs in one process at a time.
 type Actor struct {
-	AckWait     time.Duration // how long a claim lasts without a sign of life; default 30 s
-	Concurrency int           // acts at a time; default 8
-	Filter      []string      // subjects of Source; default all
-	Name        string        // of the durable consumer
+	Concurrency int    // acts at a time; default 8
+	Name        string // of the lane
 	Routes      []ActRoute
-	Source      string // stream
 }
 
-type actLoop struct {
+// maxOpen is how many acts may be begun and not ended, and so how many a checkpoint holds. A lane that has as many takes no
+// more events.
+const maxOpen = 1000
+
+// actLane runs one [Actor].
+type actLane struct {
+	*lane
 	Actor
-	log    *log.Log
-	health *health
 	routes map[string]func(context.Context, events.Event) error
+
+	cursor   cursor
+	taken    uint64
+	takeover uint64 // what stood in the log when the lease was taken may have been begun by the predecessor
+	open     map[uint64]*act
+	running  int
+	results  chan result
+
+	failures int // in a row
+	probes   int // since the lane is on hold
+	probeAt  time.Time
 }
 
-func newActLoop(l *log.Log, a Actor, h *health) *actLoop {
-	if a.AckWait == 0 {
-		a.AckWait = 30 * time.Second
-	}
+// act is one event that is being acted on.
+type act struct {
+	Sequence uint64    `json:"sequence"`
+	Attempt  int       `json:"attempt"` // the last one begun, from 1
+	Due      time.Time `json:"due"`     // when it is tried next; zero: it runs
+
+	item    *Item
+	running bool
+	probe   bool // tried to see whether the destination is whole again
+	putOff  bool // waits for a reason of its own, see [PutOff]
+}
+
+type result struct {
+	act *act
+	err error
+}
+
+func newActLane(l *lane, a Actor) *actLane {
 	if a.Concurrency == 0 {
 		a.Concurrency = 8
 	}
@@ -43,99 +68,235 @@ func newActLoop(l *log.Log, a Actor, h *health) *actLoop {
 	for _, r := range a.Routes {
 		routes[r.eventType] = r.handle
 	}
-	return &actLoop{Actor: a, log: l, health: h, routes: routes}
+	return &actLane{lane: l, Actor: a, routes: routes, results: make(chan result, a.Concurrency)}
 }
 
-func (a *actLoop) config() feed.Config {
-	return feed.Config{Name: a.Name, Stream: a.Source, Filter: a.Filter, AckWait: a.AckWait, MaxAckPending: 5000, Prefetch: a.Concurrency}
+func (a *actLane) cares(item *Item) bool { return a.routes[item.Type()] != nil }
+
+// run acts until ctx ends. Acts that have begun are finished on the context work, and their results are in the last
+// checkpoint.
+func (a *actLane) run(ctx, work context.Context) error {
+	defer a.end()
+	if !a.restore(ctx) {
+		return nil // and the checkpoint as it is: it may name acts that could not be restored
+	}
+	signal := a.reader.ring.subscribe(a.cares)
+	defer a.reader.ring.unsubscribe(signal)
+	var workers sync.WaitGroup
+	for ctx.Err() == nil {
+		a.startDue(ctx, work, &workers)
+		if err := a.saveIfDue(work, a.state); err != nil {
+			break // another process has the lane
+		}
+		timer := time.NewTimer(a.nextDue())
+		select {
+		case <-ctx.Done():
+		case r := <-a.results:
+			a.settle(work, r)
+		case <-signal.C:
+		case <-a.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+	for a.running > 0 {
+		a.settle(work, <-a.results)
+	}
+	workers.Wait()
+	a.saveLast(ctx, a.state())
+	return nil
 }
 
-// run acts until ctx ends; acts that have begun are finished on their own context. The feed is closed before they are
-// waited for: a replica that is on its way out takes nothing that another could begin with.
-func (a *actLoop) run(ctx, work context.Context) error {
-	f, err := feed.Open(ctx, a.log, a.config())
+// restore loads the checkpoint and the acts that were open then, and reports whether it has. What stood in the log already
+// is acted on as after a failed attempt: the predecessor may have begun it, or have done it.
+func (a *actLane) restore(ctx context.Context) bool {
+	for {
+		err := a.tryRestore(ctx)
+		if a.report(err); err == nil {
+			return true
+		}
+		a.log.Logger().Warn("begin lane", "lane", a.name, "error", err)
+		if !Pause(ctx, time.Second) {
+			return false
+		}
+	}
+}
+
+func (a *actLane) tryRestore(ctx context.Context) error {
+	checkpoint, err := a.begin(ctx)
 	if err != nil {
 		return err
 	}
-	a.health.started(f)
-	var running sync.WaitGroup
-	defer running.Wait()
-	defer f.Close()
-	for {
-		batch := f.Take(ctx, 1) // no more than Concurrency that are not released
-		if batch == nil {
-			return nil
+	if a.takeover, err = a.log.End(ctx, 0); err != nil {
+		return err
+	}
+	a.open, a.running, a.failures, a.probes = map[uint64]*act{}, 0, 0, 0
+	a.taken, a.cursor = checkpoint.Position, cursor{reader: a.reader, next: checkpoint.Position + 1}
+	if len(checkpoint.State) == 0 {
+		return nil
+	}
+	var open []*act
+	if err := json.Unmarshal(checkpoint.State, &open); err != nil {
+		return fmt.Errorf("read open acts: %w", err)
+	}
+	for _, o := range open {
+		if o.item, err = a.reader.get(ctx, o.Sequence); err != nil {
+			return err
 		}
-		e, handle, found, err := open(a.routes, batch[0], a.Source)
-		if err == nil && !found {
-			a.settle(work, batch[0], nil)
-			f.Release(1)
-			continue
+		o.Attempt = max(o.Attempt, 1)
+		a.open[o.Sequence] = o
+	}
+	a.setOpen(len(a.open))
+	return nil
+}
+
+// state is what the checkpoint holds besides the position: the acts that have begun and not ended.
+func (a *actLane) state() any {
+	open := make([]*act, 0, len(a.open))
+	for _, o := range a.open {
+		open = append(open, o)
+	}
+	slices.SortFunc(open, func(x, y *act) int { return cmp.Compare(x.Sequence, y.Sequence) })
+	return open
+}
+
+// startDue starts what is due and what has arrived, as far as there is room.
+func (a *actLane) startDue(ctx, work context.Context, workers *sync.WaitGroup) {
+	if a.pausedNow() {
+		return
+	}
+	now := a.log.Now()
+	if a.probes > 0 {
+		a.probe(ctx, work, workers)
+		return
+	}
+	for a.running < a.Concurrency {
+		o := a.earliest()
+		if o == nil || now.Before(o.Due) {
+			break
 		}
-		running.Go(func() {
-			defer f.Release(1)
-			if err == nil {
-				crash.In(a.Name, "act.begun")
-				err = a.act(work, batch[0], e, handle)
-			} else {
-				err = Park(err)
-			}
-			crash.In(a.Name, "act.done")
-			a.settle(work, batch[0], err)
-			crash.In(a.Name, "act.acked")
-		})
+		a.start(work, workers, o)
+	}
+	for a.running < a.Concurrency && len(a.open) < maxOpen {
+		o, err := a.take(ctx)
+		a.report(err)
+		if err != nil || o == nil {
+			return
+		}
+		a.start(work, workers, o)
 	}
 }
 
-// act runs the handler and tells the broker meanwhile that it is alive.
-func (a *actLoop) act(ctx context.Context, m delivery, e events.Event, handle func(context.Context, events.Event) error) error {
-	done := make(chan struct{})
-	defer close(done)
-	go func() {
-		ticker := time.NewTicker(a.AckWait / 3)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-ticker.C:
-				if err := m.InProgress(); err != nil && !errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
-					a.log.Logger().Warn("sign of life", "worker", a.Name, "error", err)
-				}
-			}
+// earliest is the open act that is due first and does not run.
+func (a *actLane) earliest() (first *act) {
+	for _, o := range a.open {
+		if !o.running && (first == nil || o.Due.Before(first.Due) || o.Due.Equal(first.Due) && o.Sequence < first.Sequence) {
+			first = o
 		}
-	}()
-	return safely(func() error { return handle(context.WithValue(ctx, attemptKey{}, m.Attempt), e) })
+	}
+	return first
+}
+
+// nextDue is how long the loop may wait.
+func (a *actLane) nextDue() time.Duration {
+	wait := checkpointEvery / 2
+	o := a.earliest()
+	if o == nil || a.pausedNow() || a.running >= a.Concurrency || a.probes > 0 && a.running > 0 {
+		return wait
+	}
+	at := o.Due
+	if a.probes > 0 {
+		at = a.probeAt
+	}
+	return max(min(wait, at.Sub(a.log.Now())), time.Millisecond)
+}
+
+// take takes the next event that the lane has a route for; nil when none is there.
+func (a *actLane) take(ctx context.Context) (*act, error) {
+	for {
+		items, err := a.cursor.take(ctx, 1)
+		if err != nil || len(items) == 0 {
+			return nil, err
+		}
+		a.taken = items[0].Sequence
+		if !a.cares(items[0]) {
+			a.advance(a.taken)
+			continue
+		}
+		o := &act{Sequence: a.taken, item: items[0]}
+		if a.taken <= a.takeover {
+			o.Attempt = 1
+		}
+		a.open[o.Sequence] = o
+		a.setOpen(len(a.open))
+		a.advance(a.taken) // what is open stands in the checkpoint beside the position
+		return o, nil
+	}
+}
+
+func (a *actLane) start(work context.Context, workers *sync.WaitGroup, o *act) {
+	o.Attempt++
+	o.running, o.Due = true, time.Time{}
+	a.running++
+	workers.Go(func() {
+		failpoint.In(a.name, "act.begun")
+		err := a.act(work, o)
+		failpoint.In(a.name, "act.done")
+		a.results <- result{o, err}
+	})
+}
+
+func (a *actLane) act(ctx context.Context, o *act) error {
+	e, err := o.item.Event()
+	if err != nil {
+		return DeadLetter(err)
+	}
+	return safely(func() error { return a.routes[e.Type](context.WithValue(ctx, attemptKey{}, o.Attempt), e) })
 }
 
 type attemptKey struct{}
 
-// Attempt is which delivery of the event an act handles, from 1.
+// Attempt is which attempt at its event an act is, from 1. From the second on an earlier one may have left something in the
+// world, so the act looks before it repeats.
 func Attempt(ctx context.Context) int {
 	attempt, _ := ctx.Value(attemptKey{}).(int)
 	return max(attempt, 1)
 }
 
-// settle acknowledges, has it delivered again later, or parks it.
-func (a *actLoop) settle(ctx context.Context, m delivery, err error) {
-	if err != nil {
-		delay, toPark := next(err, m.Attempt, rand.Float64())
-		if toPark {
-			if parkErr := park(ctx, a.log, a.health, a.Source, m, err); parkErr != nil {
-				toPark, delay = false, calendar[0]
-				err = parkErr
-			}
-		}
-		if !toPark {
-			a.log.Logger().Warn("act will be repeated", "worker", a.Name, "sequence", m.Sequence, "attempt", m.Attempt, "after", delay, "error", err)
-			a.health.failures.Inc()
-			if err := m.NakWithDelay(delay); err != nil {
-				a.log.Logger().Warn("put off", "worker", a.Name, "sequence", m.Sequence, "error", err)
-			}
+// settle ends an act, has it repeated later, or makes its event a dead letter.
+func (a *actLane) settle(ctx context.Context, r result) {
+	a.running--
+	o := r.act
+	o.running = false
+	defer func() {
+		o.probe = false
+		a.setOpen(len(a.open))
+	}()
+	a.change()
+	if r.err == nil {
+		delete(a.open, o.Sequence)
+		a.succeeded()
+		return
+	}
+	if ctx.Err() != nil { // the process stops: the successor tries again
+		o.Due = a.log.Now()
+		return
+	}
+	delay, deadLetter := next(r.err, a.counted(o), rand.Float64())
+	if deadLetter {
+		err := putDeadLetter(ctx, a.lane, o.item, o.Attempt, r.err)
+		if err == nil {
+			delete(a.open, o.Sequence)
 			return
 		}
+		delay, r.err = retrySchedule[0], err
 	}
-	if err := m.Ack(); err != nil {
-		a.log.Logger().Warn("acknowledge", "worker", a.Name, "sequence", m.Sequence, "error", err)
+	a.log.Logger().Warn("act is repeated", "lane", a.name, "sequence", o.Sequence, "attempt", o.Attempt, "after", delay, "error", r.err)
+	o.Due = a.log.Now().Add(delay)
+	if o.putOff = isPutOff(r.err); o.putOff {
+		a.succeeded()
+	} else {
+		a.failed(o, r.err)
 	}
+	a.metrics.retries.Inc()
 }

@@ -2,211 +2,299 @@ package worker
 
 import (
 	"context"
+	"errors"
+	"strings"
+	"sync"
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/crash"
-	"tillstream/events/internal/feed"
+	"tillstream/events/failpoint"
 	"tillstream/events/log"
 )
 
-// Decider is a durable consumer whose events become facts of one stream.
-type Decider struct {
-	Filter []string               // subjects of Source; default all
-	Finish func(tx *log.Tx) error // after the handlers of a batch: says in one fact what they gathered, and forgets it; default nothing
-	Name   string                 // of the durable consumer
-	Routes []Route
-	Source string // stream
-}
-
-// maxEvents is how many events one transaction handles. A hold of two lines is three facts, so more would not fit a batch.
-const maxEvents = 500
-
-// longestGathering bounds how long a transaction gathers facts. Where every state takes the broker long to read, smaller
-// transactions get somewhere; large ones are given up, or delivered again, before they are full.
-const longestGathering = time.Second
-
-type decideLoop struct {
-	Decider
+// decider is the one loop of a process that decides about events, for all of its domains. It is the only one, so that two
+// decisions of one process about the same stock do not conflict; they share a transaction instead.
+type decider struct {
 	log    *log.Log
-	health *health
+	reader *reader
+	lanes  []*decideLane
+	signal *signal
+
+	submitted chan *job
+	first     *job          // taken from submitted already
+	closing   chan struct{} // closed when nothing more is submitted
+	stopping  sync.RWMutex  // closing excludes submitting
+	stopped   bool
+
+	mu    sync.Mutex
+	moves []func() // lanes to enter or leave, between two rounds
+	woken chan struct{}
+}
+
+// decideLane is the decisions of one domain.
+type decideLane struct {
+	*lane
+	domain *log.Log
+	owns   []string
 	routes map[string]func(*log.Tx, events.Event) error
+
+	active  bool // this process has the lease and a place to go on from
+	lost    chan struct{}
+	cursor  cursor
+	taken   uint64          // everything up to here was taken from the log
+	batch   []*job          // taken and not handled yet
+	handled map[uint64]bool // decided already, in the transaction that appended them
+
+	stuck  bool          // its next event cannot be handled at the moment
+	wait   time.Duration // before it is tried again
+	resume time.Time
 }
 
-func newDecideLoop(l *log.Log, d Decider, h *health) *decideLoop {
-	routes := make(map[string]func(*log.Tx, events.Event) error, len(d.Routes))
-	for _, r := range d.Routes {
-		routes[r.eventType] = r.handle
+// Bounds of one transaction of the loop: events of a lane and submitted decisions, and the time that it gathers. Where every
+// state takes the broker long to read, small transactions get somewhere; large ones would be given up before they are full.
+const (
+	maxJobs          = 500
+	longestGathering = time.Second
+)
+
+// How long a lane waits when the log was away, the first time and at most.
+const (
+	waitFirst   = 50 * time.Millisecond
+	waitLongest = 5 * time.Second
+)
+
+func newDecider(l *log.Log, r *reader) *decider {
+	return &decider{log: l, reader: r, submitted: make(chan *job, 1024), closing: make(chan struct{}), woken: make(chan struct{}, 1)}
+}
+
+// cares reports whether a message concerns any lane of this loop.
+func (d *decider) cares(item *Item) bool {
+	for _, l := range d.lanes {
+		if l.routes[item.Type()] != nil || l.isOwn(item) {
+			return true
+		}
 	}
-	return &decideLoop{Decider: d, log: l, health: h, routes: routes}
+	return false
 }
 
-func (d *decideLoop) config() feed.Config {
-	return feed.Config{Name: d.Name, Stream: d.Source, Filter: d.Filter, Exclusive: true, Prefetch: 2 * maxEvents, MaxAckPending: 4 * maxEvents}
-}
-
-// run decides until ctx ends; work that has begun is finished on its own context.
-func (d *decideLoop) run(ctx, work context.Context) error {
-	f, err := feed.Open(ctx, d.log, d.config())
-	if err != nil {
-		return err
+// isOwn reports whether a message stands under a prefix of the lane's domain.
+func (l *decideLane) isOwn(item *Item) bool {
+	for _, prefix := range l.owns {
+		if strings.HasPrefix(item.Subject, prefix) {
+			return true
+		}
 	}
-	defer f.Close()
-	d.health.started(f)
-	for {
-		batch := f.Take(ctx, maxEvents)
-		if batch == nil {
+	return false
+}
+
+// run decides until stop is closed, which is after its lanes have left. When ctx ends nothing more is begun; what has begun
+// is finished on the context work.
+func (d *decider) run(ctx, work context.Context, stop <-chan struct{}) {
+	d.signal = d.reader.ring.subscribe(d.cares)
+	defer d.reader.ring.unsubscribe(d.signal)
+	defer d.close()
+	for !isClosed(stop) {
+		d.move()
+		jobs := d.gather(ctx)
+		if len(jobs) > 0 {
+			failpoint.At("decide.fetched")
+			d.handle(ctx, work, jobs)
+		}
+		d.checkpoint(work)
+		if len(jobs) == 0 {
+			d.rest(stop)
+		}
+	}
+}
+
+// rest waits until there may be something to do.
+func (d *decider) rest(stop <-chan struct{}) {
+	idle := checkpointEvery / 2
+	for _, l := range d.lanes {
+		if l.active && l.stuck {
+			idle = max(min(idle, time.Until(l.resume)), 0)
+		}
+	}
+	timer := time.NewTimer(idle)
+	defer timer.Stop()
+	select {
+	case <-stop:
+	case <-d.signal.C:
+	case <-d.woken:
+	case <-timer.C:
+	case d.first = <-d.submitted:
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// move lets lanes enter and leave between two rounds.
+func (d *decider) move() {
+	d.mu.Lock()
+	moves := d.moves
+	d.moves = nil
+	d.mu.Unlock()
+	for _, m := range moves {
+		m()
+	}
+}
+
+// between runs fn between two rounds of the loop and returns when it has run.
+func (d *decider) between(fn func()) {
+	done := make(chan struct{})
+	d.mu.Lock()
+	d.moves = append(d.moves, func() { fn(); close(done) })
+	d.mu.Unlock()
+	d.wake()
+	<-done
+}
+
+// wake has the loop begin another round.
+func (d *decider) wake() {
+	select {
+	case d.woken <- struct{}{}:
+	default:
+	}
+}
+
+// runLane has the loop decide for a lane for as long as ctx, in which this process has the lease, lasts.
+func (d *decider) runLane(ctx context.Context, l *decideLane) error {
+	checkpoint, err := l.begin(ctx)
+	for err != nil {
+		l.report(err)
+		l.log.Logger().Warn("begin lane", "lane", l.name, "error", err)
+		if !Pause(ctx, time.Second) {
 			return nil
 		}
-		crash.In(d.Name, "decide.fetched")
-		d.handle(ctx, work, f, batch)
+		checkpoint, err = l.begin(ctx)
 	}
-}
-
-// handle sees a batch through. What could not be committed because the log is away is tried again until it is back or
-// the process stops; then it stays unacknowledged and somebody else gets it.
-func (d *decideLoop) handle(ctx, work context.Context, f *feed.Feed, batch []delivery) {
-	for wait := 50 * time.Millisecond; len(batch) > 0; {
-		n, err := d.decide(work, batch)
-		if n > 0 {
-			crash.In(d.Name, "decide.committed")
-			f.Acknowledge(batch[:n])
-			crash.In(d.Name, "decide.acked")
-			batch = batch[n:]
-		}
-		d.health.report(err)
-		if err == nil {
-			wait = 50 * time.Millisecond
-			continue
-		}
-		d.log.Logger().Warn("decider waits", "worker", d.Name, "events", len(batch), "error", err)
-		if !Pause(ctx, wait) {
-			return
-		}
-		wait = min(2*wait, 5*time.Second)
+	defer l.end()
+	lost := make(chan struct{})
+	d.between(func() {
+		l.active, l.stuck, l.taken, l.batch, l.handled, l.lost = true, false, checkpoint.Position, nil, map[uint64]bool{}, lost
+		l.cursor = cursor{reader: d.reader, next: checkpoint.Position + 1}
+	})
+	select {
+	case <-ctx.Done():
+	case <-lost:
 	}
-}
-
-// decided is an event with the unit of the transaction that its facts are in, or why it was set aside.
-type decided struct {
-	delivery
-	unit int
-	err  error
-}
-
-// decide runs events through their handlers in one transaction and commits what each led to. It returns how many were
-// handled: fewer than all when the transaction was full. Where somebody else was faster the event decides again, alone.
-func (d *decideLoop) decide(ctx context.Context, batch []delivery) (int, error) {
-	tx := d.log.Begin(ctx)
-	done, err := d.gather(tx, batch)
-	if err != nil {
-		return 0, err
-	}
-	unfinished := d.finish(tx)
-	if len(done) == 0 { // the first event alone is too much for one transaction
-		if err := d.park(ctx, batch[0], log.ErrTooLarge); err != nil {
-			return 0, err
-		}
-		return 1, nil
-	}
-	if unfinished != nil {
-		return d.oneByOne(ctx, done, unfinished)
-	}
-	crash.In(d.Name, "decide.decided")
-	outcome := tx.CommitEach()
-	for _, e := range done {
-		if err := d.settle(ctx, e, outcome(e.unit)); err != nil {
-			return 0, err // those that are handled are handled again, which changes nothing
-		}
-	}
-	return len(done), nil
-}
-
-// settle sees one event to its end, given what became of its facts.
-func (d *decideLoop) settle(ctx context.Context, e decided, committed error) error {
-	switch {
-	case committed != nil && IsInfrastructure(committed):
-		return committed
-	case committed != nil, e.err != nil:
-		// In a batch a refusal may come of states that were read at different moments. Alone it is final.
-		return d.alone(ctx, e.delivery)
-	}
+	d.between(func() { l.active, l.batch = false, nil })
+	l.saveLast(ctx, nil)
 	return nil
 }
 
-// gather fills a transaction with the facts of as many events as fit and are decided in time. An event that fails leaves
-// no fact behind. One for which the log is away ends the transaction: what was decided before it need not be again.
-func (d *decideLoop) gather(tx *log.Tx, batch []delivery) ([]decided, error) {
-	done, enough := make([]decided, 0, len(batch)), time.Now().Add(longestGathering)
-	for _, m := range batch {
-		if len(done) > 0 && time.Now().After(enough) {
-			break
+// gather returns what there is to decide about: of each lane in the order of the log, then what was submitted. A lane that
+// has much to catch up with keeps nobody who submits waiting for longer than a round.
+func (d *decider) gather(ctx context.Context) (jobs []*job) {
+	end := d.reader.ring.next() // for all of them, so that a cascade finds none that has heard less than another
+	for _, l := range d.lanes {
+		if !l.active || l.pausedNow() || ctx.Err() != nil || l.stuck && time.Now().Before(l.resume) {
+			continue
 		}
-		mark := tx.Len()
-		unit, err := d.one(tx, m)
-		if err != nil {
-			tx.RollBack(mark)
-		}
-		if err != nil && IsInfrastructure(err) {
-			if len(done) == 0 {
-				return nil, err
+		l.stuck = false
+		if len(l.batch) == 0 {
+			if err := l.fetch(ctx, end); err != nil {
+				l.putOff(err)
+				continue
 			}
-			break
+			l.goesOn()
 		}
-		if tx.Len() > log.MaxBatch {
-			tx.RollBack(mark)
-			break
-		}
-		done = append(done, decided{m, unit, err})
+		jobs = append(jobs, l.batch...)
 	}
-	return done, nil
+	return append(jobs, d.receive()...)
 }
 
-// finish lets the decider sum a batch up.
-func (d *decideLoop) finish(tx *log.Tx) error {
-	if d.Finish == nil {
-		return nil
-	}
-	return safely(func() error { return d.Finish(tx) })
-}
-
-// oneByOne handles events that could not be summed up together: each is a batch of its own, so that only the one that is
-// the reason for it is parked. It returns how many were handled.
-func (d *decideLoop) oneByOne(ctx context.Context, batch []decided, because error) (int, error) {
-	if IsInfrastructure(because) {
-		return 0, because
-	}
-	for i, e := range batch {
-		if err := d.alone(ctx, e.delivery); err != nil {
-			return i, err
-		}
-	}
-	return len(batch), nil
-}
-
-func (d *decideLoop) one(tx *log.Tx, m delivery) (unit int, err error) {
-	e, handle, found, err := open(d.routes, m, d.Source)
-	unit = tx.Because(e)
-	if err != nil || !found {
-		return unit, err
-	}
-	return unit, safely(func() error { return handle(tx, e) })
-}
-
-// alone handles one event in a transaction of its own, which decides again for as long as others are faster.
-func (d *decideLoop) alone(ctx context.Context, m delivery) error {
-	err := d.log.Do(ctx, func(tx *log.Tx) error {
-		if _, err := d.one(tx, m); err != nil {
+// fetch takes the next events of a lane that it has anything to do with, up to an end.
+func (l *decideLane) fetch(ctx context.Context, end uint64) error {
+	for len(l.batch) == 0 && l.cursor.next < end {
+		items, err := l.cursor.take(ctx, int(min(maxJobs, end-l.cursor.next)))
+		if err != nil || len(items) == 0 {
+			l.settled()
 			return err
 		}
-		return d.finish(tx)
-	})
-	if err != nil && !IsInfrastructure(err) {
-		return d.park(ctx, m, err)
+		for _, item := range items {
+			l.taken = item.Sequence
+			if l.handled[item.Sequence] {
+				delete(l.handled, item.Sequence)
+				continue
+			}
+			if l.concerns(item) {
+				l.batch = append(l.batch, &job{lane: l, item: item})
+			}
+		}
 	}
-	return err
+	l.settled()
+	return nil
 }
 
-func (d *decideLoop) park(ctx context.Context, m delivery, cause error) error {
-	return park(ctx, d.log, d.health, d.Source, m, cause)
+// settled notes how far the lane has come: to before its first job.
+func (l *decideLane) settled() {
+	if len(l.batch) > 0 {
+		l.advance(l.batch[0].item.Sequence - 1)
+		return
+	}
+	l.advance(l.taken)
+}
+
+// concerns reports whether a lane has a route for a message, or must set it aside because it cannot be read and stands
+// among the events of its own domain.
+func (l *decideLane) concerns(item *Item) bool {
+	if l.routes[item.Type()] != nil {
+		return true
+	}
+	if !l.isOwn(item) {
+		return false
+	}
+	_, err := item.Envelope()
+	return err != nil
+}
+
+// done moves a lane on behind its first job.
+func (l *decideLane) done() {
+	l.batch = l.batch[1:]
+	l.settled()
+	l.goesOn()
+}
+
+// putOff has a lane wait, because its next event cannot be handled at the moment. The other lanes go on.
+func (l *decideLane) putOff(err error) {
+	l.stuck, l.wait = true, min(max(2*l.wait, waitFirst), waitLongest)
+	l.resume = time.Now().Add(l.wait)
+	l.report(err)
+	l.log.Logger().Warn("decisions wait", "lane", l.name, "events", len(l.batch), "error", err)
+}
+
+func (l *decideLane) goesOn() {
+	l.wait = 0
+	l.report(nil)
+}
+
+// handle sees jobs through. What cannot be handled because the log is away stays with its lane until the log is back or the
+// process stops; then it is left to the successor.
+func (d *decider) handle(ctx, work context.Context, jobs []*job) {
+	for len(jobs) > 0 {
+		jobs = d.decide(work, jobs)
+		if ctx.Err() != nil { // nothing more is begun, but who has submitted something gets an answer
+			jobs = only(jobs, func(j *job) bool { return j.lane == nil })
+		}
+	}
+}
+
+func (d *decider) checkpoint(work context.Context) {
+	for _, l := range d.lanes {
+		if !l.active {
+			continue
+		}
+		if err := l.saveIfDue(work, noState); errors.Is(err, log.ErrOvertaken) && !isClosed(l.lost) {
+			l.log.Logger().Warn("lane is another process's", "lane", l.name)
+			close(l.lost)
+		}
+	}
 }

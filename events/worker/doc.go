@@ -1,17 +1,27 @@
-// Package worker runs a domain's reactions to events. It promises that every event is handled, in the order of its
-// stream, with one effect however often it is delivered; and that one event nobody can handle does not stop the others.
+// Package worker runs the reactions of domains to events. It promises that every event is handled, in the order of the log,
+// with one effect however often it is read; that an event which cannot be handled does not stop the others; and that a
+// lane which is slow, paused or starting does not delay another.
 //
-//   - A [Decider] turns events into facts. Its consumer is read by one active replica; a standby takes over within
-//     seconds. What has arrived is decided in one transaction and committed at once, then acknowledged.
-//   - An [Actor] touches the world: Stripe, SMTP. It runs concurrently, keeps its claim on a message alive while it
-//     works, and retries by its own calendar. Its result is appended as a fact by the handler.
-//   - A [Sweep] runs every so often and finds what promptness missed.
+// A process has one reader, which follows the whole log and keeps recent events in a bounded ring. Each lane has a place of
+// its own and takes its events from the ring, or from the log where it is behind the ring:
 //
-// The third loop, remembering facts in MongoDB, is package view.
+//	log ──► reader ──► ring ─┬─► decide   events become facts; all domains of the process in one loop
+//	                         ├─► act      events make something happen in the world: Stripe, mail
+//	                         ├─► timer    deadlines that events set
+//	                         ├─► batch    events become documents, chunks of the archive
+//	                         └─► watch    what the process holds in memory
 //
-//	             ┌─ decided ──────────► commit ─► ack
-//	deliver ─────┼─ cannot be handled ─► PARKED ─► ack      (bad payload, unknown version, panic, impossible state)
-//	             └─ log unavailable ───► wait, again        (for ever, never parked)
+// A lane that must run once in the whole shop has a lease, and a checkpoint from which a successor goes on. The life of one
+// event in a decide lane:
 //
-// A crash anywhere before the ack delivers the event again. Decisions are idempotent by state, so nothing happens twice.
+//	             ┌─ decided, with what follows from it in this process ──► commit ─► the place moves on
+//	take ────────┼─ cannot be handled ──► dead letter ─► the place moves on   (bad payload, panic, impossible state)
+//	             └─ log unavailable ────► the lane waits, again               (as long as it takes, never a dead letter)
+//
+// What follows is decided in the same transaction as far as this process runs the lanes for it, operators have not paused
+// them, and they have handled what the entity said before: a domain hears of one entity in the order of the log. The rest
+// is decided when it is read, as it is where the domains run in processes of their own.
+//
+// A crash anywhere before the checkpoint has the event handled again. Decisions are idempotent by state, so nothing happens
+// twice.
 package worker

@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -11,15 +12,14 @@ import (
 	"tillstream/events/worker"
 )
 
-// marking is a decider that marks each order, if the log lets it.
-func marking(read func(id string) error) worker.Config {
-	mark := func(tx *log.Tx, _ events.Event, p events.OrderPlaced) error {
-		if err := read(p.OrderID); err != nil {
+// marking is a domain that marks each order, if the log lets it.
+func marking(l *log.Log, read func(id string) error) worker.Domain {
+	return onPlaced(l, func(tx *log.Tx, id string) error {
+		if err := read(id); err != nil {
 			return err
 		}
-		return markOnce(tx, p.OrderID)
-	}
-	return worker.Config{Deciders: []worker.Decider{{Name: "marker", Source: events.StreamOrders, Routes: []worker.Route{worker.On(mark)}}}}
+		return markOnce(tx, id)
+	})
 }
 
 // Row 13 of the fault matrix, for a worker with many events in hand: a broker that answers some questions, and then none
@@ -30,15 +30,15 @@ func TestWhatIsDecidedIsKeptWhenTheLogGoesAway(t *testing.T) {
 	place(t, l, "a", "b", "c")
 	var away atomic.Bool
 	away.Store(true)
-	start(t, l, marking(func(id string) error {
+	start(t, l, only(marking(l, func(id string) error {
 		if id == "c" && away.Load() {
 			return log.ErrUnavailable
 		}
 		return nil
-	}))
-	expect(t, l, events.StreamInventory, "inventory.reservations.*", 2)
+	})))
+	expect(t, l, events.PrefixReservation, 2)
 	away.Store(false)
-	expect(t, l, events.StreamInventory, "inventory.reservations.*", 3)
+	expect(t, l, events.PrefixReservation, 3)
 }
 
 // Row 13 of the fault matrix, for a worker on a cluster that takes long for each question: after a second the first events
@@ -48,7 +48,7 @@ func TestASlowLogMakesSmallTransactions(t *testing.T) {
 	server := logtest.Server(t)
 	l, reader := logtest.OpenOn(t, server), logtest.OpenOn(t, server)
 	place(t, l, "a", "b", "c", "d", "e", "f")
-	start(t, l, marking(func(id string) error {
+	start(t, l, only(marking(l, func(id string) error {
 		<-time.After(400 * time.Millisecond)
 		if id != "f" {
 			return nil
@@ -57,6 +57,104 @@ func TestASlowLogMakesSmallTransactions(t *testing.T) {
 			t.Errorf("the first event, two seconds later: %v", err)
 		}
 		return nil
-	}))
-	expect(t, l, events.StreamInventory, "inventory.reservations.*", 6)
+	})))
+	expect(t, l, events.PrefixReservation, 6)
+}
+
+// A domain whose next event cannot be handled, because what it needs of the log cannot be read, waits alone: the other
+// domains of the process go on, and so do those who submit something.
+func TestALaneThatWaitsKeepsNoOtherWaiting(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	place(t, l, "a")
+	var away atomic.Bool
+	var heard atomic.Int64
+	away.Store(true)
+	stuck := worker.Domain{Name: "orders", Log: l.As("orders"), Routes: []worker.Route{
+		worker.On(func(tx *log.Tx, _ events.Event, p events.OrderPlaced) error {
+			heard.Add(1)
+			if away.Load() {
+				return log.ErrUnavailable
+			}
+			return once(tx, orders, p.OrderID, events.OrderConfirmed{})
+		})}}
+	p := start(t, l, only(stuck, marker(l)))
+	until(t, "the worker says that orders wait", func() bool { return p.Ready() != nil && p.lane(t, "orders").Problem != nil })
+	place(t, l, "b", "c")
+	expect(t, l, events.PrefixReservation, 3)
+	p.caughtUp(t, "inventory")
+	tried := heard.Load()
+	for n := 0; heard.Load() < tried+3; n++ { // also together with what cannot be handled
+		id := fmt.Sprint("p", n)
+		if err := l.Complete(t.Context(), func(tx *log.Tx) error { return payments.Append(tx, id, events.PaymentProcessing{}) }); err != nil {
+			t.Fatalf("submitted meanwhile: %v", err)
+		}
+	}
+	if lane := p.lane(t, "orders"); lane.Position != 0 || p.lane(t, "inventory").Problem != nil {
+		t.Errorf("orders stands at %d, want 0; inventory has the problem %v", lane.Position, p.lane(t, "inventory").Problem)
+	}
+	away.Store(false)
+	p.caughtUp(t, "orders")
+	until(t, "the worker is ready", func() bool { return p.Ready() == nil })
+	if n := count(t, l, events.PrefixOrder); n != 6 {
+		t.Errorf("%d events of orders, want 3 placed and 3 confirmed", n)
+	}
+}
+
+// Row 8 of the fault matrix, for a worker: of events that are decided together, one is about an entity that another writer
+// has changed meanwhile. It alone is decided again.
+func TestOneConflictIsDecidedAgainAlone(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	l, other := logtest.OpenOn(t, server), logtest.OpenOn(t, server)
+	placed := placeMany(t, l, "o", 20)
+	var heard ids
+	p := start(t, l, only(onPlaced(l, func(tx *log.Tx, id string) error {
+		heard.add(id)
+		if err := markOnce(tx, id); err != nil || id != placed[7] || heard.count(id) > 1 {
+			return err
+		}
+		return other.Do(t.Context(), func(tx *log.Tx) error { return markOnce(tx, id) }) // while this one is decided
+	})))
+	p.caughtUp(t, "inventory")
+	for _, id := range placed {
+		calls := 1
+		if id == placed[7] {
+			calls = 2
+		}
+		if n, marks := heard.count(id), count(t, l, events.PrefixReservation+id); n != calls || marks != 1 {
+			t.Errorf("%s was decided %d times and has %d marks, want %d and 1", id, n, marks, calls)
+		}
+	}
+}
+
+// Row 10 of the fault matrix, for a worker: the broker goes away while something is decided. It is decided again when the
+// broker is back, and what the worker says of itself tells both.
+func TestDecisionsWaitForTheBroker(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	l, wire := wired(t, server.URL(), func(c *log.Config) { c.Patience = 200 * time.Millisecond })
+	writer := logtest.OpenOn(t, server)
+	var heard ids
+	p := start(t, l, only(onPlaced(l, func(tx *log.Tx, id string) error {
+		heard.add(id)
+		err := markOnce(tx, id)
+		if heard.count("a") == 1 {
+			wire.Refuse()
+		}
+		return err
+	})))
+	p.holds(t, "inventory")
+	place(t, writer, "a")
+	until(t, "the lane waits", func() bool { return p.lane(t, "inventory").Problem != nil && p.Ready() != nil })
+	if p.lane(t, "inventory").Position != 0 {
+		t.Error("the lane has moved on")
+	}
+	place(t, writer, "b")
+	wire.Release()
+	expect(t, writer, events.PrefixReservation, 2)
+	until(t, "the worker is ready", func() bool { return p.Ready() == nil })
+	if n := count(t, writer, events.PrefixReservation); n != 2 {
+		t.Errorf("%d marks, want 2", n)
+	}
 }

@@ -1,79 +1,45 @@
 package worker
 
-import (
-	"errors"
-	"sync"
+import "github.com/prometheus/client_golang/prometheus"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"tillstream/events/internal/feed"
-)
-
-var errStarting = errors.New("starting")
-
-// health is what readiness and the metrics say about one loop.
-type health struct {
-	name string
-
-	mu   sync.Mutex
-	err  error
-	feed *feed.Feed // nil: not open yet
-
-	failures prometheus.Counter
-	parked   prometheus.Counter
+// laneMetrics are the counters of one lane.
+type laneMetrics struct {
+	retries     prometheus.Counter
+	deadLetters prometheus.Counter
 }
 
-func newHealth(name string, registerer prometheus.Registerer) *health {
-	labels := prometheus.Labels{"worker": name}
-	h := &health{name: name, err: errStarting,
-		failures: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "tillstream_worker_retries_total", Help: "Times a loop had to try again.", ConstLabels: labels}),
-		parked: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "tillstream_worker_parked_total", Help: "Events that a loop could not handle and set aside.", ConstLabels: labels})}
+func newLaneMetrics(l *lane, registerer prometheus.Registerer) *laneMetrics {
+	labels := prometheus.Labels{"lane": l.name}
+	m := &laneMetrics{
+		retries: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tillstream_lane_retries_total", Help: "Times a lane had to try again.", ConstLabels: labels}),
+		deadLetters: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tillstream_lane_dead_letters_total", Help: "Events that a lane could not handle.", ConstLabels: labels})}
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, value)
+	}
 	if registerer != nil {
-		registerer.MustRegister(h.failures, h.parked, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "tillstream_worker_pending_events", Help: "Events that wait for this worker.", ConstLabels: labels},
-			func() float64 { return float64(h.backlog()) }))
+		registerer.MustRegister(m.retries, m.deadLetters,
+			gauge("tillstream_lane_lag_events", "Events that this process has read and the lane has not handled; 0 where it does not run.", l.lag),
+			gauge("tillstream_lane_held", "1 where the lane is on hold because its destination takes nothing.", l.onHold))
 	}
-	return h
+	return m
 }
 
-func (h *health) started(f *feed.Feed) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.err, h.feed = nil, f
-}
-
-func (h *health) report(err error) {
-	if err != nil {
-		h.failures.Inc()
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.err = err
-}
-
-func (h *health) problem() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.err
-}
-
-// paused says that operators have paused the loop; nil when they have not.
-func (h *health) paused() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.feed == nil {
-		return nil
-	}
-	return h.feed.Paused()
-}
-
-func (h *health) backlog() uint64 {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.feed == nil {
+func (l *lane) lag() float64 {
+	s := l.status()
+	end := l.reader.ring.next() - 1
+	if !s.Held || s.Position >= end {
 		return 0
 	}
-	return h.feed.Pending()
+	return float64(end - s.Position)
+}
+
+func (l *lane) onHold() float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.hold != nil {
+		return 1
+	}
+	return 0
 }

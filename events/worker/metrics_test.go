@@ -5,42 +5,27 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"tillstream/events"
 	"tillstream/events/log/logtest"
-	"tillstream/events/worker"
 )
 
-// counter reads the metric of a name that has one series.
-func counter(t testing.TB, registry *prometheus.Registry, name string) float64 {
-	t.Helper()
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() == name && len(f.GetMetric()) == 1 {
-			return f.GetMetric()[0].GetCounter().GetValue()
-		}
-	}
-	t.Fatalf("no metric %s", name)
-	return 0
-}
-
-// What is parked is counted once, also when the event is delivered again.
-func TestParkedEventsAreCounted(t *testing.T) {
+// A dead letter is counted once, also when its event is read again.
+func TestDeadLettersAreCounted(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
 	place(t, l, "good1", "refuse1", "panic1", "good2")
 	for _, want := range []float64{2, 0} {
 		registry := prometheus.NewRegistry()
-		stop := start(t, l, worker.Config{Deciders: []worker.Decider{marker("marker")}, Registerer: registry})
-		caughtUp(t, l, events.StreamOrders, "marker")
-		stop()
-		if n := counter(t, registry, "tillstream_worker_parked_total"); n != want {
-			t.Errorf("%v counted as parked, want %v", n, want)
+		config := only(marker(l))
+		config.Registerer = registry
+		p := start(t, l, config)
+		p.caughtUp(t, "inventory")
+		if n := metric(t, registry, "tillstream_lane_lag_events", "inventory"); n != 0 {
+			t.Errorf("a lag of %v events, want 0", n)
 		}
-		if err := l.JetStream().DeleteConsumer(t.Context(), events.StreamOrders, "marker"); err != nil {
-			t.Fatal(err)
+		p.stop()
+		if n := metric(t, registry, "tillstream_lane_dead_letters_total", "inventory"); n != want {
+			t.Errorf("%v dead letters counted, want %v", n, want)
 		}
+		forget(t, l, "inventory")
 	}
 }

@@ -11,9 +11,11 @@ import (
 
 // outcome is an error that says what is to happen with the event.
 type outcome struct {
-	err   error
-	delay time.Duration
-	park  bool
+	err        error
+	delay      time.Duration
+	deadLetter bool
+	hold       bool
+	works      bool // the destination does
 }
 
 func (o *outcome) Error() string { return o.err.Error() }
@@ -22,30 +24,51 @@ func (o *outcome) Unwrap() error { return o.err }
 // RetryAfter has an act repeated after d, as often as it takes: for a world that is busy or away.
 func RetryAfter(d time.Duration, err error) error { return &outcome{err: err, delay: d} }
 
-// Park sets the event aside for staff at once: repeating it would not help.
-func Park(err error) error { return &outcome{err: err, park: true} }
+// PutOff is RetryAfter for an event that waits although the destination works, such as a mail whose recipient takes none for
+// now. It does not count as a failure of the destination: a lane on hold goes on after it.
+func PutOff(d time.Duration, err error) error { return &outcome{err: err, delay: d, works: true} }
 
-// calendar is when an act is repeated after an error that says nothing else. Its end parks the event.
-var calendar = []time.Duration{
+// DeadLetter sets the event aside for staff at once: repeating it would not help.
+func DeadLetter(err error) error { return &outcome{err: err, deadLetter: true} }
+
+// Hold has the whole lane wait: what is wrong is not this event's fault and would happen to every other one too, such as a
+// mail server that refuses the shop. The lane tries one event every now and then, and goes on when one succeeds.
+func Hold(err error) error { return &outcome{err: err, hold: true} }
+
+// retrySchedule is when an act is repeated after an error that says nothing else. After its end the event becomes a dead
+// letter.
+var retrySchedule = []time.Duration{
 	time.Second, 2 * time.Second, 5 * time.Second, 15 * time.Second, 30 * time.Second,
 	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute,
 }
 
 // next decides what follows a failed attempt (from 1). spread in [0,1) lengthens the delay by up to a quarter, so that
 // what failed together does not come back together.
-func next(err error, attempt int, spread float64) (delay time.Duration, park bool) {
+func next(err error, attempt int, spread float64) (delay time.Duration, deadLetter bool) {
 	var o *outcome
 	switch {
 	case errors.As(err, &o):
-		delay, park = o.delay, o.park
+		delay, deadLetter = o.delay, o.deadLetter
 	case IsInfrastructure(err):
-		delay = calendar[min(attempt, 5)-1]
-	case attempt > len(calendar):
+		delay = retrySchedule[min(attempt, 5)-1]
+	case attempt > len(retrySchedule):
 		return 0, true
 	default:
-		delay = calendar[max(attempt, 1)-1]
+		delay = retrySchedule[max(attempt, 1)-1]
 	}
-	return delay + time.Duration(spread*float64(delay)/4), park
+	return delay + time.Duration(spread*float64(delay)/4), deadLetter
+}
+
+// isHold reports whether an error puts the lane on hold.
+func isHold(err error) bool {
+	var o *outcome
+	return errors.As(err, &o) && o.hold
+}
+
+// isPutOff reports whether an error says that the destination works and this event waits.
+func isPutOff(err error) bool {
+	var o *outcome
+	return errors.As(err, &o) && o.works
 }
 
 // IsInfrastructure reports whether an error says nothing about the event: the log is away, or the process is stopping.

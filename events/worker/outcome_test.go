@@ -9,33 +9,35 @@ import (
 	"tillstream/events/log"
 )
 
-func TestNextFollowsTheCalendar(t *testing.T) {
+func TestNextFollowsTheSchedule(t *testing.T) {
 	t.Parallel()
 	odd := errors.New("odd")
 	cases := []struct {
-		name    string
-		err     error
-		attempt int
-		spread  float64
-		delay   time.Duration
-		park    bool
+		name       string
+		err        error
+		attempt    int
+		spread     float64
+		delay      time.Duration
+		deadLetter bool
 	}{
 		{"first", odd, 1, 0, time.Second, false},
 		{"third", odd, 3, 0, 5 * time.Second, false},
 		{"spread", odd, 3, 0.8, 6 * time.Second, false},
-		{"last", odd, len(calendar), 0, 30 * time.Minute, false},
-		{"beyond the last", odd, len(calendar) + 1, 0, 0, true},
+		{"last", odd, len(retrySchedule), 0, 30 * time.Minute, false},
+		{"beyond the last", odd, len(retrySchedule) + 1, 0, 0, true},
 		{"asked for", RetryAfter(time.Minute, odd), 99, 0, time.Minute, false},
-		{"hopeless", Park(odd), 1, 0, 0, true},
+		{"put off", PutOff(time.Hour, odd), 99, 0, time.Hour, false},
+		{"hopeless", DeadLetter(odd), 1, 0, 0, true},
+		{"on hold", Hold(odd), 99, 0, 0, false},
 		{"the log is away, for ever", log.ErrUnavailable, 1000, 0, 30 * time.Second, false},
 		{"stopping", context.Canceled, 1, 0, time.Second, false},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			delay, park := next(c.err, c.attempt, c.spread)
-			if delay != c.delay || park != c.park {
-				t.Errorf("got %v %v, want %v %v", delay, park, c.delay, c.park)
+			delay, deadLetter := next(c.err, c.attempt, c.spread)
+			if delay != c.delay || deadLetter != c.deadLetter {
+				t.Errorf("got %v %v, want %v %v", delay, deadLetter, c.delay, c.deadLetter)
 			}
 		})
 	}

@@ -2,7 +2,6 @@ package worker_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"testing"
 
@@ -21,22 +20,23 @@ func TestAStandbyTakesOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop := start(t, first, worker.Config{Deciders: []worker.Decider{marker("marker")}})
+	active := start(t, first, only(marker(first)))
 	place(t, l, "a", "b")
-	expect(t, l, events.StreamInventory, "inventory.reservations.*", 2)
-	start(t, logtest.OpenOn(t, server), worker.Config{Deciders: []worker.Decider{marker("marker")}})
-	stop()
+	expect(t, l, events.PrefixReservation, 2)
+	second := logtest.OpenOn(t, server)
+	standby := start(t, second, only(marker(second)))
+	active.stop()
 	first.Close()
 	place(t, l, "c", "d")
-	expect(t, l, events.StreamInventory, "inventory.reservations.*", 4)
-	caughtUp(t, l, events.StreamOrders, "marker")
-	if n := count(t, l, events.StreamInventory); n != 4 {
+	expect(t, l, events.PrefixReservation, 4)
+	standby.caughtUp(t, "inventory")
+	if n := count(t, l, events.PrefixReservation); n != 4 {
 		t.Errorf("%d facts, want 4", n)
 	}
 }
 
-// A replica that died with messages in its hands must not cost them: its successor starts at what was acknowledged, not
-// at what was delivered.
+// A replica that died with messages in its hands must not cost them: its successor starts at what was handled, not at what
+// was read.
 func TestWhatADeadReplicaHadFetchedIsNotLost(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
@@ -52,23 +52,26 @@ func TestWhatADeadReplicaHadFetchedIsNotLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	held, got := make(chan struct{}), make(chan struct{}, 100)
-	stuck := marker("marker")
-	stuck.Routes = []worker.Route{worker.On(func(*log.Tx, events.Event, events.OrderPlaced) error {
+	stuck := onPlaced(dying, func(*log.Tx, string) error {
 		got <- struct{}{}
 		<-held // has fetched, never finishes
 		return nil
-	})}
+	})
+	w, err := worker.New(t.Context(), dying, only(stuck))
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = worker.New(dying, worker.Config{Deciders: []worker.Decider{stuck}}).Run(ctx) // dies with its connection
+		_ = w.Run(ctx) // dies with its connection
 	}()
 	<-got
 	conn.Close()
 	place(t, l, ids[20:]...)
-	start(t, l, worker.Config{Deciders: []worker.Decider{marker("marker")}})
-	for i, e := range expect(t, l, events.StreamInventory, "inventory.reservations.*", len(ids)) {
+	start(t, l, only(marker(l)))
+	for i, e := range expect(t, l, events.PrefixReservation, len(ids)) {
 		if want := "inventory.reservations." + ids[i]; e.Subject != want {
 			t.Errorf("fact %d is about %s, want %s", i, e.Subject, want)
 		}
@@ -76,31 +79,4 @@ func TestWhatADeadReplicaHadFetchedIsNotLost(t *testing.T) {
 	cancel()
 	close(held)
 	<-done
-}
-
-// Row 16 of the fault matrix: a consumer that somebody changed is not read from.
-func TestAChangedConsumerIsRefused(t *testing.T) {
-	t.Parallel()
-	l := logtest.Open(t)
-	stop := start(t, l, worker.Config{Deciders: []worker.Decider{marker("marker")}})
-	place(t, l, "a")
-	caughtUp(t, l, events.StreamOrders, "marker")
-	stop()
-	s, err := l.JetStream().Stream(t.Context(), events.StreamOrders)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := s.Consumer(t.Context(), "marker")
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := c.CachedInfo().Config
-	config.MaxAckPending = 7
-	if _, err := s.UpdateConsumer(t.Context(), config); err != nil {
-		t.Fatal(err)
-	}
-	err = worker.New(l, worker.Config{Deciders: []worker.Decider{marker("marker")}}).Run(t.Context())
-	if !errors.Is(err, log.ErrDrift) {
-		t.Errorf("got %v, want ErrDrift", err)
-	}
 }

@@ -8,13 +8,13 @@ import (
 	"tillstream/events/log"
 )
 
-// Route is one event type and the decision that it wakes.
+// Route is one event type and the decision that it leads to.
 type Route struct {
 	eventType string
 	handle    func(tx *log.Tx, e events.Event) error
 }
 
-// On wakes a decision by events whose payload is P. An error other than log.ErrUnavailable parks the event.
+// On decides about events whose payload is P. An error other than those of [IsInfrastructure] makes the event a dead letter.
 func On[P events.Payload](handle func(tx *log.Tx, e events.Event, p P) error) Route {
 	var zero P
 	return Route{eventType: zero.EventType(), handle: func(tx *log.Tx, e events.Event) error {
@@ -32,7 +32,7 @@ type ActRoute struct {
 	handle    func(ctx context.Context, e events.Event) error
 }
 
-// Do acts on events whose payload is P. The error says what happens next: see [RetryAfter] and [Park].
+// Do acts on events whose payload is P. The error says what happens next: see [RetryAfter], [Hold] and [DeadLetter].
 func Do[P events.Payload](handle func(ctx context.Context, e events.Event, p P) error) ActRoute {
 	var zero P
 	return ActRoute{eventType: zero.EventType(), handle: func(ctx context.Context, e events.Event) error {
@@ -42,21 +42,4 @@ func Do[P events.Payload](handle func(ctx context.Context, e events.Event, p P) 
 		}
 		return handle(ctx, e, p)
 	}}
-}
-
-// open reads a delivery for a set of routes. found is false for an event that nobody here asked for: its body is not
-// even decoded. What is not an event of the catalogue is an error, so that it gets parked and seen.
-func open[H any](routes map[string]H, m delivery, stream string) (e events.Event, handle H, found bool, err error) {
-	if e, err = events.DecodeEnvelope(m.Subject(), m.Headers()); err != nil {
-		return e, handle, false, err
-	}
-	if !events.Known(e.Type) {
-		return e, handle, false, fmt.Errorf("%w: %.80q", events.ErrUnknownType, e.Type)
-	}
-	if handle, found = routes[e.Type]; !found {
-		return e, handle, false, nil
-	}
-	e.Stream, e.Sequence = stream, m.Sequence
-	e.Payload, err = events.DecodePayload(e.Type, e.Version, m.Data())
-	return e, handle, true, err
 }

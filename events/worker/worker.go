@@ -1,118 +1,287 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/errgroup"
 
-	"tillstream/events/crash"
+	"tillstream/events"
+	"tillstream/events/failpoint"
 	"tillstream/events/log"
 )
 
-// Sweep is a periodic guarantee behind something prompt.
+// Sweep is a periodic guarantee behind something prompt. Every process runs its own.
 type Sweep struct {
 	Every time.Duration
 	Name  string
 	Run   func(ctx context.Context) error
 }
 
-// Config is what one worker does.
+// Domain is what one domain does in a process.
+type Domain struct {
+	Name    string // as in [events.Owns]; also the name of its decide lane
+	Log     *log.Log
+	Routes  []Route
+	Actors  []Actor
+	Timers  []Timer
+	Batches []Batch
+	Watches []Watch
+	Sweeps  []Sweep
+}
+
+// Config is what one process does.
 type Config struct {
-	Actors     []Actor
-	Deciders   []Decider
-	Grace      time.Duration         // how long work that has begun may take after the stop; default 20 s
+	Domains []Domain
+	Batches []Batch       // that belong to no domain: the archive
+	Grace   time.Duration // how long work that has begun may take after the stop; default 20 s
+	// Holder is in whose name leases are taken; default a random one. A process with the name of another one takes its
+	// leases over at once, so only a process that is certain to be alone with its name may set it.
+	Holder string
+	// Missing returns messages that the log lacks, from the archive; optional.
+	Missing    func(ctx context.Context, from, to uint64) ([]log.Message, error)
 	Registerer prometheus.Registerer // default: none
-	Sweeps     []Sweep
 }
 
-// Worker runs the loops of a domain.
+// Worker runs the lanes of one process.
 type Worker struct {
-	log    *log.Log
-	config Config
-	loops  []loop
-	health []*health
+	log     *log.Log
+	config  Config
+	reader  *reader
+	decider *decider
+	leases  *leases
+
+	lanes    []*lane
+	decides  []*decideLane
+	runners  []runner // lanes with a loop of their own
+	watchers []*watcher
+
+	mu      sync.Mutex
+	started bool
 }
 
-type loop interface {
-	run(ctx, work context.Context) error
+type runner struct {
+	*lane
+	run func(ctx, work context.Context) error
 }
 
-// New prepares a worker. Nothing is read before Run.
-func New(l *log.Log, config Config) *Worker {
-	if config.Grace == 0 {
-		config.Grace = 20 * time.Second
+// New prepares a worker: it finds the end of the log. Nothing is read before Run. l is the log of the process.
+func New(ctx context.Context, l *log.Log, config Config) (*Worker, error) {
+	config.Grace = cmp.Or(config.Grace, 20*time.Second)
+	config.Holder = cmp.Or(config.Holder, uuid.NewString())
+	r, err := startReader(ctx, l)
+	if err != nil {
+		return nil, err
 	}
-	w := &Worker{log: l, config: config}
-	for _, d := range config.Deciders {
-		w.loops = append(w.loops, newDecideLoop(l, d, w.watch(d.Name)))
+	w := &Worker{log: l, config: config, reader: r, decider: newDecider(l, r), leases: newLeases(l, config.Holder)}
+	r.missing, r.observe = config.Missing, w.observe
+	end, err := l.End(ctx, 0)
+	if err != nil {
+		return nil, err
 	}
-	for _, a := range config.Actors {
-		w.loops = append(w.loops, newActLoop(l, a, w.watch(a.Name)))
+	for _, d := range config.Domains {
+		w.addDomain(d, end)
 	}
-	return w
+	for _, b := range config.Batches {
+		w.addBatch(b)
+	}
+	w.decider.lanes = w.decides
+	return w, w.loadControls(ctx)
 }
 
-func (w *Worker) watch(name string) *health {
-	h := newHealth(name, w.config.Registerer)
-	w.health = append(w.health, h)
-	return h
+func (w *Worker) addDomain(d Domain, end uint64) {
+	if len(d.Routes) > 0 {
+		w.decides = append(w.decides, &decideLane{lane: w.addLane(d.Name, KindDecide), domain: d.Log, owns: events.Owns(d.Name), routes: routesOf(d.Routes)})
+	}
+	for _, a := range d.Actors {
+		lane := newActLane(w.addLane(a.Name, KindAct), a)
+		w.runners = append(w.runners, runner{lane.lane, lane.run})
+	}
+	for _, t := range d.Timers {
+		lane := newTimerLane(w.addLane(t.Name, KindTimer), t)
+		w.runners = append(w.runners, runner{lane.lane, lane.run})
+	}
+	for _, b := range d.Batches {
+		w.addBatch(b)
+	}
+	for _, watch := range d.Watches {
+		w.watchers = append(w.watchers, &watcher{Watch: watch, log: w.log, reader: w.reader, first: end + 1})
+	}
 }
 
-// Run works until ctx ends, then finishes what has begun, and returns nil. It returns an error when a consumer cannot be
-// opened or has drifted.
-func (w *Worker) Run(ctx context.Context) error {
-	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(w.config.Grace, cancel) })
-	defer stop()
-	group, ctx := errgroup.WithContext(ctx)
-	for _, l := range w.loops {
-		group.Go(func() error {
-			if err := l.run(ctx, work); ctx.Err() == nil {
-				return err
-			}
-			return nil // what it was asked to stop amid, such as the opening of its consumer, did not fail
-		})
-	}
-	for _, s := range w.config.Sweeps {
-		group.Go(func() error { return w.sweep(ctx, s) })
-	}
-	return group.Wait()
+func (w *Worker) addBatch(b Batch) {
+	lane := newBatchLane(w.addLane(b.Name, b.Kind), b)
+	w.runners = append(w.runners, runner{lane.lane, lane.run})
 }
 
-func (w *Worker) sweep(ctx context.Context, s Sweep) error {
-	for Pause(ctx, s.Every) {
-		crash.In(s.Name, "sweep.begun")
-		if err := s.Run(ctx); err != nil && ctx.Err() == nil {
-			w.log.Logger().Warn("sweep", "name", s.Name, "error", err)
+func (w *Worker) addLane(name string, kind Kind) *lane {
+	l := &lane{name: name, kind: kind, log: w.log, reader: w.reader, wake: make(chan struct{}, 1)}
+	l.metrics = newLaneMetrics(l, w.config.Registerer)
+	w.lanes = append(w.lanes, l)
+	return l
+}
+
+// loadControls reads which lanes operators have paused.
+func (w *Worker) loadControls(ctx context.Context) error {
+	for _, l := range w.lanes {
+		c, sequence, err := Controls.Read(ctx, w.log, l.name)
+		if errors.Is(err, log.ErrNotFound) {
+			continue
 		}
-		crash.In(s.Name, "sweep.done")
+		if err != nil {
+			return err
+		}
+		l.setPause(c, sequence)
 	}
 	return nil
 }
 
-// Ready returns nil when every loop has its consumer and none is waiting for the log; else what is wrong.
+// observe sees every message first.
+func (w *Worker) observe(item *Item) {
+	name, ok := events.IDOf(events.PrefixLane, item.Subject)
+	if !ok {
+		return
+	}
+	e, err := item.Event()
+	if err != nil {
+		return
+	}
+	i := slices.IndexFunc(w.lanes, func(l *lane) bool { return l.name == name })
+	if c, err := Controls.Apply(Control{}, e); err == nil && i >= 0 {
+		w.lanes[i].setPause(c, item.Sequence)
+		w.decider.wake()
+	}
+}
+
+// Run works until ctx ends, then finishes what has begun, and returns nil. It returns an error when a lane cannot go on at all:
+// the log turns out to have lost what its archive holds ([log.ErrWentBack]).
+func (w *Worker) Run(ctx context.Context) error {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	running, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	stop := context.AfterFunc(running, func() { time.AfterFunc(w.config.Grace, cancel) })
+	defer stop()
+	reading, endReading := context.WithCancel(work)
+	defer endReading()
+
+	var background, lanes, deciding sync.WaitGroup
+	background.Go(func() { w.reader.run(reading) })
+	background.Go(func() { w.leases.watch(reading) })
+	for _, watcher := range w.watchers {
+		background.Go(func() { watcher.run(reading) })
+	}
+	left := make(chan struct{})
+	deciding.Go(func() { w.decider.run(running, work, left) })
+	if len(w.decides) > 0 {
+		w.log.CompleteBy(w.decider.complete)
+		defer w.log.CompleteBy(nil)
+	}
+	w.setStarted(true)
+	defer w.setStarted(false)
+	w.runLanes(running, work, &lanes, fail)
+	<-running.Done() // also a process without lanes has watches
+	lanes.Wait()
+	close(left)
+	deciding.Wait()
+	endReading()
+	background.Wait()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return context.Cause(running)
+}
+
+// runLanes starts the lanes and the sweeps. One that fails ends the others.
+func (w *Worker) runLanes(ctx, work context.Context, lanes *sync.WaitGroup, fail context.CancelCauseFunc) {
+	hold := func(l *lane, run func(context.Context) error) {
+		lanes.Go(func() {
+			if err := w.leases.hold(ctx, l.name, run); err != nil {
+				fail(fmt.Errorf("%s: %w", l.name, err))
+			}
+		})
+	}
+	for _, l := range w.decides {
+		hold(l.lane, func(ctx context.Context) error { return w.decider.runLane(ctx, l) })
+	}
+	for _, r := range w.runners {
+		hold(r.lane, func(ctx context.Context) error { return r.run(ctx, work) })
+	}
+	for _, d := range w.config.Domains {
+		for _, s := range d.Sweeps {
+			lanes.Go(func() { w.sweep(ctx, s) })
+		}
+	}
+}
+
+func (w *Worker) setStarted(started bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.started = started
+}
+
+func (w *Worker) sweep(ctx context.Context, s Sweep) {
+	for Pause(ctx, s.Every) {
+		failpoint.In(s.Name, "sweep.begun")
+		if err := safely(func() error { return s.Run(ctx) }); err != nil && ctx.Err() == nil {
+			w.log.Logger().Warn("sweep", "name", s.Name, "error", err)
+		}
+		failpoint.In(s.Name, "sweep.done")
+	}
+}
+
+var errStarting = errors.New("starting")
+
+// Ready returns nil when the log is read and no lane that decides or acts waits for it; else what is wrong.
 func (w *Worker) Ready() error {
-	var problems []error
-	for _, h := range w.health {
-		if err := h.problem(); err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w", h.name, err))
+	w.mu.Lock()
+	started := w.started
+	w.mu.Unlock()
+	if !started {
+		return errStarting
+	}
+	problems := []error{w.reader.problem()}
+	for _, l := range w.lanes {
+		if s := l.status(); s.Kind != KindProject && s.Kind != KindArchive {
+			l.mu.Lock()
+			if l.err != nil {
+				problems = append(problems, fmt.Errorf("%s: %w", l.name, l.err))
+			}
+			l.mu.Unlock()
 		}
 	}
 	return errors.Join(problems...)
 }
 
-// Degraded says which loops operators have paused; nil when none is. The others work on.
+// Degraded says which lanes operators have paused, which are on hold, and which projections wait for their database; nil
+// when none does. The others work on.
 func (w *Worker) Degraded() error {
-	var paused []error
-	for _, h := range w.health {
-		if err := h.paused(); err != nil {
-			paused = append(paused, fmt.Errorf("%s: %w", h.name, err))
+	var problems []error
+	for _, l := range w.lanes {
+		problems = append(problems, l.pauseError())
+		l.mu.Lock()
+		if l.hold != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", l.name, l.hold))
 		}
+		if l.err != nil && (l.kind == KindProject || l.kind == KindArchive) {
+			problems = append(problems, fmt.Errorf("%s: %w", l.name, l.err))
+		}
+		l.mu.Unlock()
 	}
-	return errors.Join(paused...)
+	return errors.Join(problems...)
+}
+
+// Lanes returns how every lane stands.
+func (w *Worker) Lanes() []LaneStatus {
+	statuses := make([]LaneStatus, len(w.lanes))
+	for i, l := range w.lanes {
+		statuses[i] = l.status()
+	}
+	return statuses
 }

@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"context"
+	"regexp"
 
 	"github.com/emersion/go-smtp"
 )
@@ -28,10 +29,17 @@ const (
 // for ctx, which ends when the inbox stops. At StageData and StageKept it is asked once per mail, with the first recipient.
 type Behaviour func(ctx context.Context, at Stage, from, to string) error
 
-// Refuse is an answer for a Behaviour: 4xx asks the client to try again, 5xx not to.
+// Refuse is an answer for a Behaviour: 4xx asks the client to try again, 5xx not to. The text may begin with an enhanced
+// status code, as in Refuse(554, "5.7.1 Relay access denied"); default: X.0.0.
 func Refuse(code int, text string) error {
-	return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 0, 0}, Message: text}
+	refusal := &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 0, 0}, Message: text}
+	if statusCode.MatchString(text) {
+		refusal.EnhancedCode = smtp.NoEnhancedCode // the text has it
+	}
+	return refusal
 }
+
+var statusCode = regexp.MustCompile(`^[45]\.\d{1,3}\.\d{1,3}\b`)
 
 // Behave makes the inbox ask b from now on; nil makes it take everything again.
 func (i *Inbox) Behave(b Behaviour) {

@@ -3,6 +3,8 @@ package inbox
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,6 +51,23 @@ func TestRefusesAsATestWants(t *testing.T) {
 				t.Errorf("%d mails kept once it behaves again, want %d", got, c.kept+1)
 			}
 		})
+	}
+}
+
+// A test may say which enhanced status code a refusal has.
+func TestRefusesWithAStatusCode(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"5.7.1 Relay access denied": "5.7.1 Relay access denied",
+		"not today":                 "5.0.0 not today",
+		"127.0.0.1 may not send":    "5.0.0 127.0.0.1 may not send",
+	} {
+		i := start(t, Config{})
+		i.Behave(func(context.Context, Stage, string, string) error { return Refuse(554, text) })
+		err := client(t, i).DialAndSendWithContext(t.Context(), textMail(t, "ada@example.com", "Hello"))
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("554 %q", want)) {
+			t.Errorf("%q: %v, want 554 %q", text, err, want)
+		}
 	}
 }
 

@@ -7,16 +7,17 @@ import (
 	"strings"
 )
 
-// What deploy speaks of: metrics in alerts and on the dashboard, settings in environments.
+// What deploy and the README speak of: metrics in alerts and on the dashboard, settings in environments and in prose.
 var (
 	metric       = regexp.MustCompile(`\btillstream_[a-z_]+`)
 	metricSuffix = regexp.MustCompile(`_(bucket|count|sum)$`)
+	settingNamed = regexp.MustCompile("`([A-Z][A-Z0-9]*_[A-Z0-9_]+)`") // in prose
 	setting      = regexp.MustCompile(`(?m)(?:^|[{,]|name:)[ \t]*([A-Z][A-Z0-9]*_[A-Z0-9_]+)(?::[ \t]|=|,)`)
 )
 
 // Where they come from: our programs, and the broker's configuration.
 var (
-	settingOfPrograms = regexp.MustCompile(`env:"([A-Z0-9_]+)"`)
+	settingOfPrograms = regexp.MustCompile(`(?:env:|Getenv\()"([A-Z0-9_]+)"`)
 	settingOfBroker   = regexp.MustCompile(`\$([A-Z0-9_]+)`)
 )
 
@@ -34,15 +35,18 @@ func deployNamesWhatExists(t Tree) []string {
 	}
 	var wrong []string
 	for _, text := range t.Texts {
-		if !strings.HasPrefix(text.Path, "deploy/") {
+		if !strings.HasPrefix(text.Path, "deploy/") && text.Path != "README.md" {
 			continue
 		}
 		var names []string
 		for _, name := range metric.FindAllString(string(text.Content), -1) {
 			names = append(names, metricSuffix.ReplaceAllString(name, ""))
 		}
-		if slices.Contains([]string{".yaml", ".env"}, path.Ext(text.Path)) {
+		switch path.Ext(text.Path) {
+		case ".yaml", ".env":
 			names = append(names, captured(setting, text.Content)...)
+		case ".md":
+			names = append(names, captured(settingNamed, text.Content)...)
 		}
 		slices.Sort(names)
 		for _, name := range slices.Compact(names) {

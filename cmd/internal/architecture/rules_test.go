@@ -26,9 +26,9 @@ func sound() fstest.MapFS {
 		"payments/sandbox/sandbox.go":  source("sandbox", `import _ "github.com/stripe/stripe-go/v76"`),
 		"cmd/load/main.go":             source("main", `import (_ "github.com/Shopify/toxiproxy/v2"; _ "tillstream/cmd/internal/fleet")`),
 		"cmd/internal/fleet/fleet.go":  source("fleet", `import _ "tillstream/payments/sandbox"`),
-		"cmd/internal/process/main.go": source("process", "type s struct { A string `env:\"NATS_URL\"` }", `const lag = "tillstream_view_lag_events"`),
+		"cmd/internal/process/main.go": source("process", "type s struct { A string `env:\"NATS_URL\"` }", `const lag = "tillstream_lane_lag_events"`),
 		"deploy/nats.conf":             text("server_name: $NATS_NAME\n"),
-		"deploy/compose.yaml":          text("environment: {NATS_NAME: n}\nenv:\n  - {name: NATS_URL, value: x}\nexpr: tillstream_view_lag_events > 1\n"),
+		"deploy/compose.yaml":          text("environment: {NATS_NAME: n}\nenv:\n  - {name: NATS_URL, value: x}\nexpr: tillstream_lane_lag_events > 1\n"),
 		"notifications/worker.go":      source("notifications", `import _ "tillstream/events/log"`),
 	}
 	for _, name := range pureFiles {
@@ -97,10 +97,12 @@ func TestEachRuleFindsWhatBreaksIt(t *testing.T) {
 		"HomePath":           {"deploy/a.yaml", text("a: 1\nvolume: /" + "home/me/data\n"), "NoTracesOfAMachine", "deploy/a.yaml:2"},
 		"HiddenFolder":       {".ci/run", text("cd /" + "work/tree\n"), "NoTracesOfAMachine", ".ci/run:1"},
 		"PackageHost":        {"README.md", text("GOPROXY=https://proxy." + "golang.org\n"), "NoTracesOfAMachine", "one machine"},
-		"RenamedMetric":      {"deploy/a.yaml", text("expr: rate(tillstream_view_lag_seconds_sum[1m])\n"), "DeployNamesWhatExists", "of tillstream_view_lag_seconds,"},
+		"RenamedMetric":      {"deploy/a.yaml", text("expr: rate(tillstream_lane_lag_seconds_sum[1m])\n"), "DeployNamesWhatExists", "of tillstream_lane_lag_seconds,"},
 		"RenamedSetting":     {"deploy/a.env", text("# NATS_NOT=1\nNATS_ADDRESS=\n"), "DeployNamesWhatExists", "of NATS_ADDRESS,"},
 		"RenamedInYAML":      {"deploy/a.yaml", text("env: {LOG_FORMAT: x}\n"), "DeployNamesWhatExists", "of LOG_FORMAT,"},
 		"RenamedInList":      {"deploy/a.yaml", text("- {name: LOG_FORMAT, value: x}\n"), "DeployNamesWhatExists", "of LOG_FORMAT,"},
+		"RenamedInRunbook":   {"deploy/runbook.md", text("Raise `LOG_FORMAT` or `NATS_URL`, see `tillstream_lane_lag_events`.\n"), "DeployNamesWhatExists", "of LOG_FORMAT,"},
+		"MetricInReadme":     {"README.md", text("Alert on `tillstream_lane_gone`.\n"), "DeployNamesWhatExists", "of tillstream_lane_gone,"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -19,23 +19,23 @@ import (
 // object is a JSON object.
 type object = map[string]any
 
-// channel is a subject of a stream and the types of events on it.
+// channel is a subject of the log and the types of events on it.
 type channel struct {
-	name, stream, subject, param, title string
-	types                               func(eventType string) bool
+	name, subject, param, title string
+	types                       func(eventType string) bool
 }
 
 // channels is the topology as readers of events see it. Each type belongs to exactly one: the first that takes it.
 var channels = []channel{
-	{"order", events.StreamOrders, events.PrefixOrder, "orderId", "the customer's promise", prefix("orders.")},
-	{"item", events.StreamInventory, events.PrefixItem, "sku", "what is for sale", prefix("inventory.item_")},
-	{"stock", events.StreamInventory, events.PrefixStock, "sku", "the ledger of a SKU", prefix("inventory.stock_")},
-	{"reservation", events.StreamInventory, events.PrefixReservation, "orderId", "what is held for an order", prefix("inventory.reservation_")},
-	{"webhooks", events.StreamPayments, events.SubjectWebhooks, "", "Stripe's events as received", prefix("payments.webhook_received")},
-	{"payment", events.StreamPayments, events.PrefixPayment, "orderId", "what was taken for an order", prefix("payments.")},
-	{"notification", events.StreamNotifications, events.PrefixNotification, "orderId", "what the customer was told", prefix("notifications.")},
-	{"timer", events.StreamTimers, events.PrefixTimerFired, "target", "what schedules have fired", prefix("timers.")},
-	{"parked", events.StreamParked, events.PrefixParked, "worker", "what a worker could not handle", prefix("worker.")},
+	{"order", events.PrefixOrder, "orderId", "what was promised to a customer", prefix("orders.")},
+	{"item", events.PrefixItem, "sku", "what is for sale", prefix("inventory.item_")},
+	{"stock", events.PrefixStock, "sku", "the ledger of a SKU", prefix("inventory.stock_")},
+	{"reservation", events.PrefixReservation, "orderId", "what is held for an order", prefix("inventory.reservation_")},
+	{"webhooks", events.SubjectWebhooks, "", "events of Stripe that belong to no payment of the shop", prefix("payments.webhook_received")},
+	{"payment", events.PrefixPayment, "orderId", "what was taken for an order", prefix("payments.")},
+	{"notification", events.PrefixNotification, "orderId", "what a customer was told", prefix("notifications.")},
+	{"lane", events.PrefixLane, "lane", "what operators want of a worker's lane", prefix("ops.")},
+	{"deadLetter", events.PrefixDeadLetter, "laneAndSequence", "what a worker could not handle", prefix("worker.")},
 }
 
 func prefix(text string) func(string) bool {
@@ -90,7 +90,7 @@ func (d *document) whole() object {
 		"asyncapi": "3.0.0",
 		"info": object{
 			"title": "Tillstream events", "version": "1.0.0",
-			"description": "Every fact that the shop states, as it stands in the log: CloudEvents 1.0 in binary mode on NATS headers, with a JSON body. Only the domain that owns a stream appends to it; anybody may read.",
+			"description": "Every fact that the shop states, as it stands in the log: CloudEvents 1.0 in binary mode on NATS headers, with a JSON body. Only the domain that owns a subject appends to it.",
 		},
 		"defaultContentType": "application/json",
 		"channels":           d.channels,
@@ -124,9 +124,9 @@ func (d *document) add(def events.Definition) error {
 
 // open begins a channel and the operation of reading it.
 func (d *document) open(c channel) {
-	described := object{"address": c.address(), "title": c.title, "messages": object{}, "description": "Stream " + c.stream + "."}
+	described := object{"address": c.address(), "title": c.title, "messages": object{}}
 	if c.param != "" {
-		described["parameters"] = object{c.param: object{"description": "Letters, digits, _ and -, at most 64."}}
+		described["parameters"] = object{c.param: object{"description": "One token: letters, digits, _ and - as they are, every other byte as % and two hexadecimal digits."}}
 	}
 	d.channels[c.name] = described
 	d.operations["read_"+c.name] = object{"action": "receive", "channel": reference("channels", c.name), "messages": []any{}}
@@ -149,6 +149,7 @@ func headers(def events.Definition) object {
 			events.HeaderSource:        text("The program that stated it."),
 			events.HeaderTime:          object{"type": "string", "format": "date-time", "description": "When it was decided, UTC."},
 			events.HeaderVersion:       object{"type": "string", "const": fmt.Sprint(def.Version), "description": "Version of the body."},
+			events.HeaderRevision:      text("Number among the events of its entity, from 1; absent for an event of no entity."),
 			events.HeaderCorrelationID: text("The order that it is about, if any."),
 			events.HeaderCausationID:   text("Id of the event that caused it, if any."),
 			events.HeaderTraceParent:   text("W3C trace context, if any."),

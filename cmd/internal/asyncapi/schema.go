@@ -21,6 +21,8 @@ func (d *document) schema(t reflect.Type) (object, error) {
 		return object{"type": "string", "contentEncoding": "base64"}, nil
 	}
 	switch t.Kind() {
+	case reflect.Pointer: // what it points to may be absent: its field has omitempty
+		return d.schema(t.Elem())
 	case reflect.String:
 		return object{"type": "string"}, nil
 	case reflect.Bool:

@@ -180,8 +180,8 @@ func TestLog(t *testing.T) {
 		server := logtest.Server(t)
 		for range 2 { // the second look would find streams if the first had made any
 			_, _, err := attach.Shop{NATS: server.URL()}.Log(t.Context())
-			if !errors.Is(err, replay.ErrNoShop) || !strings.Contains(err.Error(), events.StreamOrders) {
-				t.Errorf("got %v; want ErrNoShop naming the streams", err)
+			if !errors.Is(err, replay.ErrNoShop) || !strings.Contains(err.Error(), events.StreamShop) {
+				t.Errorf("got %v; want ErrNoShop naming the stream", err)
 			}
 		}
 	})
@@ -194,8 +194,8 @@ func TestLog(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer stop()
-		if last, err := reader.Last(t.Context(), events.StreamOrders); err != nil || last != 0 {
-			t.Errorf("got %d, %v; want an empty stream", last, err)
+		if last, err := reader.Last(t.Context()); err != nil || last != 0 {
+			t.Errorf("got %d, %v; want an empty log", last, err)
 		}
 	})
 }

@@ -4,8 +4,8 @@
 // given by itself. A tool embeds [Target] in its flags, calls [Target.Resolve], and opens of the [Shop] what it needs:
 //
 //	flags, environment ─┐
-//	ready file ─────────┴─ Resolve ─► Shop ─┬─ Log       the streams, for reading
-//	                                        ├─ Database  the views
+//	ready file ─────────┴─ Resolve ─► Shop ─┬─ Log       the log, for reading
+//	                                        ├─ Database  projections and archive
 //	                                        └─ addresses of the storefront, mailbox, Stripe, staff API
 //
 // It promises to change nothing in what it connects to: a broker without a shop is an error, not an occasion to make one.

@@ -11,8 +11,8 @@ import (
 
 	"tillstream/cmd/internal/address"
 	"tillstream/events/log"
+	"tillstream/events/project"
 	"tillstream/events/replay"
-	"tillstream/events/view"
 )
 
 // How long a tool looks for a server before it says that nothing answers, and how long it waits for one that went away
@@ -21,6 +21,9 @@ const (
 	patience  = 5 * time.Second
 	reconnect = 250 * time.Millisecond
 )
+
+// inbox is where the broker's permissions let the user "ops" hear answers (deploy/nats.conf).
+const inbox = "_INBOX_ops"
 
 // Shop is where the parts of a running shop are: the ready file. What is empty is not known.
 type Shop struct {
@@ -45,8 +48,8 @@ func (s Shop) Require(value, flag string) error {
 	return fmt.Errorf("%w: pass --%s, or --shop with the ready file of a shop that has it", ErrUnknownAddress, flag)
 }
 
-// Log opens the shop's streams for reading. The caller calls close when done. It returns [ErrUnknownAddress],
-// [address.ErrUnreadable], [ErrUnreachable] or replay.ErrNoShop.
+// Log opens the shop's log. The caller calls close when done. It returns [ErrUnknownAddress],
+// [address.ErrUnreadable], [ErrUnreachable] or [log.ErrNoShop].
 func (s Shop) Log(ctx context.Context) (reader *replay.Reader, close func(), err error) {
 	if err := s.Require(s.NATS, "nats"); err != nil {
 		return nil, nil, err
@@ -54,7 +57,7 @@ func (s Shop) Log(ctx context.Context) (reader *replay.Reader, close func(), err
 	if err := address.Check(s.NATS); err != nil {
 		return nil, nil, fmt.Errorf("broker: %w", err)
 	}
-	conn, err := nats.Connect(s.NATS, log.Queues(), nats.Name("tillstream tool"), nats.Timeout(patience),
+	conn, err := nats.Connect(s.NATS, log.Queues(), nats.Name("tillstream tool"), nats.CustomInboxPrefix(inbox), nats.Timeout(patience),
 		nats.ReconnectWait(reconnect), nats.MaxReconnects(int(6*patience/reconnect)))
 	if err != nil {
 		return nil, nil, s.unreachable("broker", s.NATS, err)
@@ -64,15 +67,15 @@ func (s Shop) Log(ctx context.Context) (reader *replay.Reader, close func(), err
 		conn.Close()
 		return nil, nil, fmt.Errorf("%s: %w", address.Redacted(s.NATS), err)
 	}
-	return reader, conn.Close, nil
+	return reader, func() { reader.Close(); conn.Close() }, nil
 }
 
-// Database opens the shop's views. The caller calls close when done. It returns [ErrUnknownAddress] or [ErrUnreachable].
+// Database opens the shop's database. The caller calls close when done. It returns [ErrUnknownAddress] or [ErrUnreachable].
 func (s Shop) Database(ctx context.Context) (db *mongo.Database, close func(), err error) {
 	if err := s.Require(s.MongoDB, "mongodb"); err != nil {
 		return nil, nil, err
 	}
-	db, err = view.Connect(ctx, s.MongoDB)
+	db, err = project.Connect(ctx, s.MongoDB)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -165,7 +165,7 @@ func parseSKU(code string) (string, error) {
 	if services[sku] || isPrefixed {
 		return "", refuse(NotGoods, "%s", sku)
 	}
-	if events.CheckID(sku) != nil {
+	if events.CheckSKU(sku) != nil {
 		return "", refuse(BadSKU, "%.80q", code)
 	}
 	return sku, nil

@@ -11,40 +11,46 @@ type Part string
 
 // The parts of a shop that runs in one process.
 const (
-	Log       Part = "log and broker"
-	Decide    Part = "workers: decide"
-	Act       Part = "workers: act"
-	Views     Part = "views and database"
-	HTTP      Part = "HTTP and storefront"
-	Stripe    Part = "Stripe sandbox"
-	Mail      Part = "mail and inbox"
-	Collector Part = "garbage collector"
-	Scheduler Part = "scheduler"
-	Rest      Part = "rest"
-	Generator Part = "load generator"
+	Log         Part = "log and broker"
+	Decide      Part = "workers: decide"
+	Act         Part = "workers: act"
+	Projections Part = "projections and database"
+	HTTP        Part = "HTTP and storefront"
+	Stripe      Part = "Stripe sandbox"
+	Mail        Part = "mail and inbox"
+	Collector   Part = "garbage collector"
+	Scheduler   Part = "scheduler"
+	Rest        Part = "rest"
+	Generator   Part = "load generator"
 )
 
 // owners say whose a function is, by how its name begins. The longest beginning that fits counts.
 var owners = map[string]Part{
-	"github.com/FerretDB/":                   Views,
+	"github.com/FerretDB/":                   Projections,
 	"github.com/danielgtaylor/huma/":         HTTP,
 	"github.com/emersion/":                   Mail,
 	"github.com/nats-io/":                    Log,
 	"github.com/stripe/":                     Act,
 	"github.com/synadia-io/":                 Log,
 	"github.com/wneessen/":                   Mail,
-	"go.mongodb.org/":                        Views,
-	"modernc.org/":                           Views,
+	"go.mongodb.org/":                        Projections,
+	"modernc.org/":                           Projections,
 	"net/http.(*conn)":                       HTTP,
 	"net/http.(*persistConn)":                Act, // in a shop only Stripe and webhooks are called over HTTP
 	"tillstream/cmd/internal/httpapi":        HTTP,
 	"tillstream/cmd/internal/storefront":     HTTP,
-	"tillstream/events/embedded":             Views,
-	"tillstream/events/internal/feed":        Log,
+	"tillstream/events/archive":              Projections,
+	"tillstream/events/embedded":             Projections,
 	"tillstream/events/log":                  Log,
-	"tillstream/events/view":                 Views,
-	"tillstream/events/worker.(*actLoop)":    Act,
-	"tillstream/events/worker.(*decideLoop)": Decide,
+	"tillstream/events/project":              Projections,
+	"tillstream/events/worker.(*actLane)":    Act,
+	"tillstream/events/worker.(*decider)":    Decide,
+	"tillstream/events/worker.(*batchLane)":  Projections,
+	"tillstream/events/worker.(*decideLane)": Decide,
+	"tillstream/events/worker.(*reader)":     Log,
+	"tillstream/events/worker.(*round)":      Decide,
+	"tillstream/events/worker.(*timerLane)":  Decide,
+	"tillstream/events/worker.(*watcher)":    HTTP,
 	"tillstream/notifications.(*Mailer)":     Mail,
 	"tillstream/notifications.(*pool)":       Mail,
 	"tillstream/notifications.(*renderer)":   Mail,

@@ -44,6 +44,10 @@ type Config struct {
 	MongoURI string // of somebody else's database; default: one of our own
 	Outside  OutsideConfig
 	Programs string // directory of executables, see [Build]
+
+	// SweepEvery is how often workers look for overdue orders and for what Stripe knows and they do not; default 2 s, so
+	// that what a fault took is made good soon.
+	SweepEvery time.Duration
 }
 
 // Replica is one process of a worker.
@@ -80,6 +84,9 @@ func Start(ctx context.Context, config Config) (_ *Fleet, err error) {
 		config.Between = func(_, _, addr string) (string, error) { return addr, nil }
 	}
 	f := &Fleet{config: config, settings: NewSettings()}
+	if config.SweepEvery > 0 {
+		f.settings.SweepEvery, f.settings.ReconcileEvery = config.SweepEvery, config.SweepEvery
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.Stop())
@@ -167,7 +174,7 @@ func (f *Fleet) replica(worker, name string) (*Replica, error) {
 	return &Replica{Part: part, Worker: worker, URL: "http://" + at}, nil
 }
 
-// AwaitReady waits until every worker says that it can work, and nothing keeps its views from catching up.
+// AwaitReady waits until every worker says that it can work, and nothing keeps its projections from catching up.
 func (f *Fleet) AwaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, starting)
 	defer cancel()

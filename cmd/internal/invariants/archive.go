@@ -6,18 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"go.mongodb.org/mongo-driver/v2/mongo"
-	"golang.org/x/sync/errgroup"
-
-	"tillstream/events"
-	"tillstream/events/view"
+	"tillstream/events/archive"
 )
-
-// archives names each stream's archive: what the domains' views write (events/view, Archived).
-var archives = map[string]string{
-	events.StreamOrders: "orders_archive", events.StreamInventory: "inventory_archive",
-	events.StreamPayments: "payments_archive", events.StreamNotifications: "notifications_archive",
-}
 
 // Marks in a digest: the log has a message at this sequence, and the archive had the same one.
 const (
@@ -26,78 +16,62 @@ const (
 	marks    = present | archived
 )
 
-// compareArchives is I6.
-func (c *checker) compareArchives(ctx context.Context) error {
+// compareArchive is I6: it walks the archive once and marks what it finds in the log's digest.
+func (c *checker) compareArchive(ctx context.Context) error {
 	if c.DB == nil {
 		c.skipped[ArchivedAll] = "no database was given (--mongodb)"
 		return nil
 	}
-	var total uint64
-	for _, stream := range entityStreams {
-		total += c.last[stream]
-	}
-	c.enter("archive", total)
-	found := make([][]Finding, len(entityStreams))
-	group, ctx := errgroup.WithContext(ctx)
-	for i, stream := range entityStreams {
-		group.Go(func() (err error) {
-			found[i], err = c.compareArchive(ctx, stream)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	c.enter("archive", c.last)
+	copied := archive.In(c.DB)
+	come, err := c.awaitArchive(ctx, copied)
+	if err != nil {
 		return err
 	}
-	for _, findings := range found {
-		c.report.Findings = append(c.report.Findings, findings...)
-	}
-	c.scopes[ArchivedAll] = fmt.Sprintf("%d events in %d archives", total, len(archives))
-	return nil
-}
-
-// compareArchive walks an archive once and marks what it finds in the log's digest.
-func (c *checker) compareArchive(ctx context.Context, stream string) (findings []Finding, err error) {
-	collection := c.DB.Collection(archives[stream])
-	come, err := c.awaitArchive(ctx, collection, stream)
-	if err != nil {
-		return nil, err
-	}
-	var later []uint64
-	err = view.ReadArchive(ctx, collection, stream, 0, func(a view.Archived) error {
-		if a.Sequence > c.last[stream] {
+	var unknown, later []uint64
+	err = copied.Each(ctx, 0, func(a archive.Archived) error {
+		if a.Sequence > c.last {
 			later = append(later, a.Sequence)
 			return nil
 		}
-		if detail := c.mark(stream, a); detail != "" {
-			findings = append(findings, Finding{Invariant: ArchivedAll, Subject: fmt.Sprintf("%s/%d", stream, a.Sequence),
-				Detail: "in " + collection.Name() + " " + detail})
+		if c.digest[a.Sequence]&present == 0 {
+			unknown = append(unknown, a.Sequence)
+		} else if !c.mark(a) {
+			c.find(fmt.Sprintf("sequence %d", a.Sequence), fmt.Sprintf("in the archive is event %s, in the log it is another", a.EventID()))
 		}
 		c.done.Add(1)
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	lost, err := c.lost(ctx, stream, later)
+	for _, gap := range gaps(unknown) {
+		c.find(gap.name(), fmt.Sprintf("in the archive %s not in the log", gap.are()))
+	}
+	lost, err := c.lost(ctx, later)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, gap := range gaps(lost) {
-		findings = append(findings, Finding{Invariant: ArchivedAll, Subject: gap.name(stream),
-			Detail: fmt.Sprintf("in %s %s not in the log, which ends before: ops repair says what else it has lost", collection.Name(), gap.are())})
+		c.find(gap.name(), fmt.Sprintf("in the archive %s not in the log, which ends before: ops repair says what else it has lost", gap.are()))
 	}
-	for _, gap := range gaps(c.missing(stream)) {
-		findings = append(findings, Finding{Invariant: ArchivedAll, Subject: gap.name(stream), Detail: fmt.Sprintf("%s not in %s", gap.are(), collection.Name()) + gap.behind(come)})
+	for _, gap := range gaps(c.missing()) {
+		c.find(gap.name(), gap.are()+" not in the archive"+gap.behind(come))
 	}
-	return findings, nil
+	c.scopes[ArchivedAll] = fmt.Sprintf("%d events", c.last)
+	return nil
 }
 
-// awaitArchive gives the view time to catch up with where the log stood at the start, and says how far it has come. That it
-// never does is not an error here: what is missing will be named.
-func (c *checker) awaitArchive(ctx context.Context, collection *mongo.Collection, stream string) (come uint64, err error) {
+func (c *checker) find(subject, detail string) {
+	c.report.Findings = append(c.report.Findings, Finding{Invariant: ArchivedAll, Subject: subject, Detail: detail})
+}
+
+// awaitArchive gives the archive time to catch up with where the log stood at the start, and says how far it has come. That
+// it never does is not an error here: what is missing will be named.
+func (c *checker) awaitArchive(ctx context.Context, copied *archive.Archive) (come uint64, err error) {
 	for deadline := time.Now().Add(c.ArchivePatience); ; {
-		head, err := view.ReadArchiveHead(ctx, collection, stream)
-		if head.Last >= c.last[stream] || err != nil || time.Now().After(deadline) {
+		head, err := copied.Head(ctx)
+		if head.Last >= c.last || err != nil || time.Now().After(deadline) {
 			return head.Last, err
 		}
 		if err := wait(ctx, min(250*time.Millisecond, c.ArchivePatience)); err != nil {
@@ -108,31 +82,24 @@ func (c *checker) awaitArchive(ctx context.Context, collection *mongo.Collection
 
 // lost are those of the sequences that the log does not reach. It may have grown since the start, and what has come since
 // is not compared; but an archive knows nothing that the log has not had, so what lies beyond its end now, it has lost.
-func (c *checker) lost(ctx context.Context, stream string, later []uint64) ([]uint64, error) {
+func (c *checker) lost(ctx context.Context, later []uint64) ([]uint64, error) {
 	if len(later) == 0 {
 		return nil, nil
 	}
-	end, err := c.Log.Last(ctx, stream)
+	end, err := c.Log.Last(ctx)
 	return slices.DeleteFunc(later, func(sequence uint64) bool { return sequence <= end }), err
 }
 
-// mark notes that the archive has a message and says what is wrong with it, "" when nothing is.
-func (c *checker) mark(stream string, a view.Archived) (wrong string) {
-	digest := c.digests[stream]
-	switch {
-	case digest[a.Sequence]&present == 0:
-		return "is not in the log"
-	case digest[a.Sequence]&^marks != hash(a.EventID())&^marks:
-		digest[a.Sequence] |= archived
-		return fmt.Sprintf("is event %s, in the log it is another", a.EventID())
-	}
-	digest[a.Sequence] |= archived
-	return ""
+// mark notes that the archive has a message that the log has, and reports whether it is the same one.
+func (c *checker) mark(a archive.Archived) (same bool) {
+	same = c.digest[a.Sequence]&^marks == hash(a.EventID())&^marks
+	c.digest[a.Sequence] |= archived
+	return same
 }
 
 // missing are the sequences at which the log has a message and the archive has none.
-func (c *checker) missing(stream string) (sequences []uint64) {
-	for sequence, digest := range c.digests[stream] {
+func (c *checker) missing() (sequences []uint64) {
+	for sequence, digest := range c.digest {
 		if digest&marks == present {
 			sequences = append(sequences, uint64(sequence))
 		}
@@ -154,20 +121,20 @@ func gaps(sequences []uint64) (runs []gap) {
 	return runs
 }
 
-func (g gap) name(stream string) string {
+func (g gap) name() string {
 	if g.from == g.to {
-		return fmt.Sprintf("%s/%d", stream, g.from)
+		return fmt.Sprintf("sequence %d", g.from)
 	}
-	return fmt.Sprintf("%s/%d–%d", stream, g.from, g.to)
+	return fmt.Sprintf("sequences %d–%d", g.from, g.to)
 }
 
-// behind tells what was not archived yet from what the archive has lost: the one mends itself when the view goes on, the
+// behind tells what was not archived yet from what the archive has lost: the one mends itself when the lane goes on, the
 // other is for ops repair.
 func (g gap) behind(come uint64) string {
 	if g.from <= come {
 		return ""
 	}
-	return fmt.Sprintf(", which has come to %d: see in ops lag whether its view is paused, or nobody is at work on it", come)
+	return fmt.Sprintf(", which has come to %d: see in ops lag whether its lane is paused, or no process runs it", come)
 }
 
 func (g gap) are() string {

@@ -45,7 +45,7 @@ var brokenPromises = []struct {
 	{"CapturedTwice", func(s *shop) {
 		s.sell(broken)
 		s.pay(broken, events.PaymentCaptured{OrderID: broken, PaymentIntent: "pi_" + broken, Amount: gbp(0)})
-	}, invariants.Finding{Invariant: "I2", Detail: "is captured a second time at PAYMENTS/5"}},
+	}, invariants.Finding{Invariant: "I2", Detail: "is captured a second time at 17"}},
 	{"TwoIntents", func(s *shop) {
 		s.sell(broken)
 		s.pay(broken, events.PaymentIntentCreated{OrderID: broken, PaymentIntent: "pi_other", Amount: gbp(price)})
@@ -112,6 +112,7 @@ func TestEachBrokenPromiseIsFound(t *testing.T) {
 			t.Parallel()
 			s := newShop(t)
 			test.breakIt(s)
+			s.clock = time.Now() // what comes now may take a slow machine seconds
 			s.everyEnd()
 			test.want.Subject = "order " + broken
 			finds(t, check(t, s.options()), test.want)

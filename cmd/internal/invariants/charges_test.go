@@ -30,7 +30,7 @@ func TestMoneyOfTwoCurrencies(t *testing.T) {
 	s.sell("o1")
 	s.pay("o1", events.PaymentRefundRequested{OrderID: "o1", RefundID: "r1", Amount: events.Money{Amount: 1, Currency: "JPY"}, Reason: "test"})
 	finds(t, check(t, s.options()), invariants.Finding{Invariant: "I2", Subject: "order o1",
-		Detail: "moves GBP, and payments.refund_requested at PAYMENTS/5 moves 1 JPY"})
+		Detail: "moves GBP, and payments.refund_requested at 17 moves 1 JPY"})
 }
 
 // A refund that a bank sent back is an open item, whichever of the two is heard of first.

@@ -10,27 +10,28 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"golang.org/x/sync/errgroup"
 
 	"tillstream/events"
+	"tillstream/events/project"
 	"tillstream/events/replay"
 )
 
 // Options say what is checked and how patiently.
 type Options struct {
-	Acknowledged    []string         // ids of orders that were answered 201: they must exist
-	ArchivePatience time.Duration    // how long the archive may take to reach what the log held at the start; default 30 s
-	Client          *http.Client     // for Stripe and the mailbox; default one with a time-out of 30 s
-	DB              *mongo.Database  // with the archives; nil: I6 is skipped, and the report says so
-	ExpectedParked  []Parked         // what may, and must, be parked; default nothing
-	Log             *replay.Reader   // required
-	Mail            string           // origin of the mailbox; "": I4 is checked in the log alone
-	Now             func() time.Time // default time.Now
-	Patience        time.Duration    // how long an order that has just moved is looked at again; default 5 s
-	Progress        func(Progress)   // told a few times a second; default nobody
-	Settle          time.Duration    // how long after its last event an order may still be on its way; default 60 s
-	StripeKey       string           // secret key; with StripeURL, I2 is checked at Stripe too
-	StripeURL       string           // origin of Stripe or its sandbox
+	Acknowledged    []string             // ids of orders that were answered 201: they must exist
+	ArchivePatience time.Duration        // how long the archive may take to reach what the log held at the start; default 30 s
+	Client          *http.Client         // for Stripe and the mailbox; default one with a time-out of 30 s
+	DB              *mongo.Database      // with the archives; nil: I6 is skipped, and the report says so
+	ExpectedDead    []DeadLetter         // what may, and must, be a dead letter; default nothing
+	Log             *replay.Reader       // required
+	Mail            string               // origin of the mailbox; "": I4 is checked in the log alone
+	Now             func() time.Time     // default time.Now
+	Patience        time.Duration        // how long an order that has just moved is looked at again; default 5 s
+	Progress        func(Progress)       // told a few times a second; default nobody
+	Projections     []project.Projection // whose indexes are looked for in DB; default none
+	Settle          time.Duration        // how long after its last event an order may still be on its way; default 60 s
+	StripeKey       string               // secret key; with StripeURL, I2 is checked at Stripe too
+	StripeURL       string               // origin of Stripe or its sandbox
 }
 
 // Progress is how far a check is.
@@ -59,16 +60,14 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-// entityStreams are those whose events the checks fold and whose archives they compare.
-var entityStreams = []string{events.StreamOrders, events.StreamInventory, events.StreamPayments, events.StreamNotifications}
-
 // checker is one run of the check.
 type checker struct {
 	Options
 	ledger  *ledger
 	mailbox mailbox
-	last    map[string]uint64   // of each stream when the check began
-	digests map[string][]uint64 // per entity stream: hash of the event id, by sequence
+	last    uint64   // where the log ended when the check began
+	dead    uint64   // where the dead letters ended then
+	digest  []uint64 // hash of the event id, by sequence
 	report  Report
 	scopes  map[string]string
 	skipped map[string]string
@@ -84,9 +83,9 @@ func Check(ctx context.Context, options Options) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	c := &checker{Options: options, ledger: newLedger(), last: map[string]uint64{}, digests: map[string][]uint64{},
+	c := &checker{Options: options, ledger: newLedger(),
 		scopes: map[string]string{}, skipped: map[string]string{},
-		report: Report{Findings: []Finding{}, OpenItems: []OpenItem{}, Counts: Counts{Events: map[string]uint64{}, ByStatus: map[string]int{}}}}
+		report: Report{Findings: []Finding{}, OpenItems: []OpenItem{}, Counts: Counts{ByStatus: map[string]int{}}}}
 	start := time.Now()
 	stop := c.tellProgress(ctx)
 	defer stop()
@@ -96,7 +95,7 @@ func Check(ctx context.Context, options Options) (Report, error) {
 		run   func(context.Context) error
 	}{
 		{"mailbox", c.readMailbox}, {"log", c.readLog}, {"orders", c.judgeOrders}, {"stripe", c.askStripe},
-		{"archive", c.compareArchives}, {"parked", c.checkParked},
+		{"archive", c.compareArchive}, {"dead letters", c.checkDeadLetters}, {"indexes", c.checkIndexes},
 	}
 	for _, s := range steps {
 		c.enter(s.stage, 0)
@@ -110,47 +109,44 @@ func Check(ctx context.Context, options Options) (Report, error) {
 	return c.report, nil
 }
 
-// readLog folds every entity stream up to where it stands now.
-func (c *checker) readLog(ctx context.Context) error {
-	for _, stream := range append(entityStreams, events.StreamParked) {
-		last, err := c.Log.Last(ctx, stream)
-		if err != nil {
-			return err
-		}
-		c.last[stream], c.report.Counts.Events[stream] = last, last
-	}
-	var total uint64
-	for _, stream := range entityStreams {
-		c.digests[stream] = make([]uint64, c.last[stream]+1)
-		total += c.last[stream]
-	}
-	c.enter("log", total)
-	group, ctx := errgroup.WithContext(ctx)
-	for _, stream := range entityStreams {
-		group.Go(func() error { return c.readStream(ctx, stream) })
-	}
-	if err := group.Wait(); err != nil {
+// readLog folds the log up to where it stands now.
+func (c *checker) readLog(ctx context.Context) (err error) {
+	if c.dead, err = c.Log.LastDeadLetter(ctx); err != nil {
 		return err
+	}
+	if c.last, err = c.Log.Last(ctx); err != nil {
+		return err
+	}
+	c.report.Counts.Events, c.digest = c.last, make([]uint64, c.last+1)
+	c.enter("log", c.last)
+	err = c.Log.Each(ctx, replay.Range{To: c.last}, func(m replay.Message) error {
+		c.digest[m.Sequence] = present | hash(m.Header.Get(events.HeaderID))&^marks
+		c.ledger.add(m)
+		c.done.Add(1)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, gap := range gaps(c.holes()) {
+		c.ledger.find(ArchivedAll, gap.name(), gap.are()+" not in the log, which denies deletion: it is damaged; run ops repair")
 	}
 	c.ledger.checkReserved()
 	c.report.Counts.SKUs, c.report.Counts.Mails = len(c.ledger.stock), len(c.ledger.mails)
-	c.scopes[StockAddsUp] = fmt.Sprintf("%d SKUs, %d entries and reservations", len(c.ledger.stock), c.last[events.StreamInventory])
+	c.scopes[StockAddsUp] = fmt.Sprintf("%d SKUs, %d entries and reservations", len(c.ledger.stock), c.ledger.entries)
 	c.scopes[MailedOnce] = fmt.Sprintf("%d mails in the log", len(c.ledger.mails)) + c.scopes[MailedOnce]
 	c.checkMailbox()
 	return nil
 }
 
-func (c *checker) readStream(ctx context.Context, stream string) error {
-	if c.last[stream] == 0 {
-		return nil
+// holes are the sequences at which the log has no message.
+func (c *checker) holes() (sequences []uint64) {
+	for sequence, digest := range c.digest {
+		if sequence > 0 && digest&present == 0 {
+			sequences = append(sequences, uint64(sequence))
+		}
 	}
-	digest := c.digests[stream]
-	return c.Log.Each(ctx, replay.Range{Stream: stream, To: c.last[stream]}, func(m replay.Message) error {
-		digest[m.Sequence] = present | hash(m.Header.Get(events.HeaderID))&^marks
-		c.ledger.add(m)
-		c.done.Add(1)
-		return nil
-	})
+	return sequences
 }
 
 // enter names what is being done, for the progress.
@@ -180,4 +176,25 @@ func (c *checker) tellProgress(ctx context.Context) (stop func()) {
 		}
 	}()
 	return func() { cancel(); <-ended }
+}
+
+// checkIndexes names the indexes that projections lack. Nothing is wrong without them but slow, or lets duplicates in, so
+// they are open items.
+func (c *checker) checkIndexes(ctx context.Context) error {
+	if c.DB == nil {
+		return nil
+	}
+	for _, p := range c.Projections {
+		for _, collection := range p.Collections {
+			missing, err := project.MissingIndexes(ctx, c.DB, collection)
+			if err != nil {
+				return err
+			}
+			for _, index := range missing {
+				c.report.OpenItems = append(c.report.OpenItems, OpenItem{Subject: "collection " + collection.Name,
+					Detail: fmt.Sprintf("the index %s is missing; ops rebuild %s makes it", index, p.Name)})
+			}
+		}
+	}
+	return nil
 }

@@ -83,16 +83,16 @@ func TestStockThatDoesNotAddUpIsFound(t *testing.T) {
 		want  []invariants.Finding
 	}{
 		{"BalanceFromNowhere", held("MUG", 1, events.StockLevel{OnHand: 90, Available: 90}), []invariants.Finding{
-			mug("inventory.stock_held at INVENTORY/2: 100 on hand = 100 available + 0 held and then +1 gives 100 on hand = 99 available + 1 held, the entry says 90 on hand = 90 available + 0 held")}},
+			mug("inventory.stock_held at 2: 100 on hand = 100 available + 0 held and then +1 gives 100 on hand = 99 available + 1 held, the entry says 90 on hand = 90 available + 0 held")}},
 		{"Oversold", held("MUG", 101, events.StockLevel{OnHand: 100, Available: -1, Held: 101}), []invariants.Finding{
-			mug("inventory.stock_held at INVENTORY/2: 100 on hand = -1 available + 101 held is below zero"),
+			mug("inventory.stock_held at 2: 100 on hand = -1 available + 101 held is below zero"),
 			mug("its ledger says 101 held, the reservations that are held sum to 0")}},
 		{"HeldForNobody", held("MUG", 1, events.StockLevel{OnHand: 100, Available: 99, Held: 1}), []invariants.Finding{
 			mug("its ledger says 1 held, the reservations that are held sum to 0")}},
 		{"OtherSKU", held("CUP", 1, events.StockLevel{OnHand: 100, Available: 99, Held: 1}), []invariants.Finding{
-			mug(`inventory.stock_held at INVENTORY/2 is about SKU "CUP"`)}},
+			mug(`inventory.stock_held at 2 is about SKU "CUP"`)}},
 		{"NoLedgerEntry", events.ItemChanged{SKU: "MUG"}, []invariants.Finding{
-			mug("inventory.item_changed at INVENTORY/2 is no ledger entry")}},
+			mug("inventory.item_changed at 2 is no ledger entry")}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -208,7 +208,7 @@ func TestOrdersOnTheirWayRaiseNoAlarm(t *testing.T) {
 	}
 }
 
-// An order that looks half done because its streams were read one after the other is read again until it is whole.
+// An order that looks half done where the reading of the log ended is read again until it is whole.
 func TestOrdersAreReadAgainUntilTheyAreWhole(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

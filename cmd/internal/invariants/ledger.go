@@ -2,32 +2,31 @@ package invariants
 
 import (
 	"strings"
-	"sync"
 	"time"
 
 	"tillstream/events"
 	"tillstream/events/replay"
 )
 
-// ledger is the checker's own fold of all streams: as little of each event as the rules need, because a shop has
-// millions of them. Streams are read at once, so it locks.
+// ledger is the checker's own fold of the log: as little of each event as the rules need, because a shop has millions of
+// them.
 type ledger struct {
-	mu         sync.Mutex
 	orders     map[string]*order
 	stock      map[string]*stock
 	sold       map[string]int64  // SKU → units of all reservations that were committed
 	intents    map[string]string // PaymentIntent → order
 	mails      map[uint64]*mail  // by hash of the Message-ID
 	findings   []Finding
+	entries    int // events of stock and reservations
 	unreadable int
 }
 
-// order is what the streams say about one order together.
+// order is what the log says about one order.
 type order struct {
 	status  status
 	total   events.Money
 	expires time.Time
-	moved   time.Time // when the last event of any stream was stored
+	moved   time.Time // when its last event was stored
 
 	reservation reservation
 	held        []events.ReservedLine // only while it is held
@@ -48,7 +47,7 @@ func (g *goods) add(sku string, quantity int64) { *g += goods(hash(sku) * uint64
 type status uint8
 
 const (
-	unknown status = iota // nothing in ORDERS
+	unknown status = iota // the log has no event of the order itself
 	placed
 	awaitingPayment
 	capturing
@@ -82,21 +81,20 @@ func newLedger() *ledger {
 	return &ledger{orders: map[string]*order{}, stock: map[string]*stock{}, sold: map[string]int64{}, intents: map[string]string{}, mails: map[uint64]*mail{}}
 }
 
-// add folds one message. What is no event of ours is counted: the workers park it, and I8 sees that.
+// add folds one message. What is no event of ours is counted: it becomes a dead letter, and I8 sees that.
 func (l *ledger) add(m replay.Message) {
 	read := m.Event
-	if m.Subject == events.SubjectWebhooks || strings.HasPrefix(m.Subject, events.PrefixItem) {
-		read = m.Envelope // no rule looks into these bodies, and they are the largest
+	if m.Type() == (events.WebhookReceived{}).EventType() || strings.HasPrefix(m.Subject, events.PrefixItem) {
+		read = func() (events.Event, error) { return events.DecodeEnvelope(m.Subject, m.Header) } // no rule looks into these bodies, and they are the largest
 	}
 	e, err := read()
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if err != nil {
 		l.unreadable++
 		return
 	}
-	if id, ok := strings.CutPrefix(m.Subject, events.PrefixStock); ok {
-		l.addStock(id, e)
+	if sku, ok := events.IDOf(events.PrefixStock, m.Subject); ok {
+		l.entries++
+		l.addStock(sku, e)
 		return
 	}
 	id, ok := orderOf(m.Subject)
@@ -107,14 +105,15 @@ func (l *ledger) add(m replay.Message) {
 	if m.Stored.After(o.moved) {
 		o.moved = m.Stored
 	}
-	switch m.Stream {
-	case events.StreamOrders:
+	switch {
+	case strings.HasPrefix(m.Subject, events.PrefixOrder):
 		o.addOrder(e.Payload)
-	case events.StreamInventory:
+	case strings.HasPrefix(m.Subject, events.PrefixReservation):
+		l.entries++
 		l.addReservation(o, e.Payload)
-	case events.StreamPayments:
+	case strings.HasPrefix(m.Subject, events.PrefixPayment):
 		l.addPayment(id, o, e)
-	case events.StreamNotifications:
+	default:
 		l.addMail(id, o, e.Payload)
 	}
 }
@@ -125,7 +124,7 @@ func orderOf(subject string) (id string, ok bool) {
 		return "", false
 	}
 	for _, prefix := range []string{events.PrefixOrder, events.PrefixReservation, events.PrefixPayment, events.PrefixNotification} {
-		if id, ok = strings.CutPrefix(subject, prefix); ok {
+		if id, ok = events.IDOf(prefix, subject); ok {
 			return id, true
 		}
 	}

@@ -65,10 +65,11 @@ func (c *checker) judgeAll(ctx context.Context) (suspects []string, err error) {
 		if o, ok := c.ledger.orders[id]; ok && o.status != unknown {
 			continue
 		}
-		if err := events.CheckID(id); err != nil {
+		subject, err := events.Subject(events.PrefixOrder, id)
+		if err != nil {
 			return nil, fmt.Errorf("acknowledged order: %w", err)
 		}
-		_, err := c.Log.Newest(ctx, events.StreamOrders, events.PrefixOrder+id)
+		_, err = c.Log.Newest(ctx, subject)
 		if errors.Is(err, replay.ErrNotFound) {
 			c.ledger.find(OrdersEnd, "order "+id, "was answered 201 and is not in the log")
 		} else if err != nil {
@@ -118,27 +119,33 @@ func (c *checker) judgeAgain(fresh *ledger, suspects []string, late bool) (still
 func (c *checker) readAgain(ctx context.Context, ids []string) (*ledger, error) {
 	fresh := newLedger()
 	for chunk := range slices.Chunk(ids, againAtOnce) {
-		for _, part := range subjectsOf(chunk) {
-			err := c.Log.Each(ctx, part, func(m replay.Message) error {
-				fresh.add(m)
-				return nil
-			})
-			if err != nil {
-				return nil, err
-			}
+		subjects, err := subjectsOf(chunk)
+		if err != nil {
+			return nil, err
+		}
+		err = c.Log.Each(ctx, replay.Range{Subjects: subjects}, func(m replay.Message) error {
+			fresh.add(m)
+			return nil
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	return fresh, nil
 }
 
-func subjectsOf(ids []string) []replay.Range {
-	parts := []replay.Range{{Stream: events.StreamPayments}, {Stream: events.StreamInventory}, {Stream: events.StreamOrders}}
+// subjectsOf are the subjects on which the facts about some orders stand.
+func subjectsOf(ids []string) (subjects []string, err error) {
 	for _, id := range ids {
-		parts[0].Subjects = append(parts[0].Subjects, events.PrefixPayment+id)
-		parts[1].Subjects = append(parts[1].Subjects, events.PrefixReservation+id)
-		parts[2].Subjects = append(parts[2].Subjects, events.PrefixOrder+id)
+		for _, prefix := range []string{events.PrefixOrder, events.PrefixReservation, events.PrefixPayment} {
+			subject, err := events.Subject(prefix, id)
+			if err != nil {
+				return nil, err
+			}
+			subjects = append(subjects, subject)
+		}
 	}
-	return parts
+	return subjects, nil
 }
 
 // young reports whether an order has moved so lately that it may be on its way.

@@ -1,23 +1,16 @@
 package invariants_test
 
 import (
-	"cmp"
-	"context"
+	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/cmd/internal/invariants"
 	"tillstream/events"
-	"tillstream/events/log/logtest"
-	"tillstream/events/view"
-	"tillstream/events/view/viewtest"
 )
 
 func TestStripeIsCompared(t *testing.T) {
@@ -96,37 +89,38 @@ func TestWhatCannotBeAskedIsAnError(t *testing.T) {
 	}
 }
 
-func TestParkedMustBeWhatIsExpected(t *testing.T) {
+func TestDeadLettersMustBeWhatIsExpected(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	park := func(worker string, sequence uint64) {
-		s.say(events.PrefixParked+worker, events.EventParked{Worker: worker, Stream: "ORDERS", Sequence: sequence, Subject: "orders.x", Error: "bad payload", Fingerprint: "f"})
+	bury := func(lane string, sequence uint64) {
+		s.say(fmt.Sprintf("%s%s.%d", events.PrefixDeadLetter, lane, sequence),
+			events.DeadLettered{Worker: lane, Sequence: sequence, Subject: "orders.x", Error: "bad payload", Fingerprint: "f"})
 	}
-	park("inventory-orders", 17)
-	park("payments-orders", 18)
+	bury("inventory", 17)
+	bury("payments.stripe", 18)
 	expect := func(texts ...string) invariants.Options {
 		options := s.options()
 		for _, text := range texts {
-			p, err := invariants.ParseParked(text)
+			d, err := invariants.ParseDeadLetter(text)
 			if err != nil {
 				t.Fatal(err)
 			}
-			options.ExpectedParked = append(options.ExpectedParked, p)
+			options.ExpectedDead = append(options.ExpectedDead, d)
 		}
 		return options
 	}
-	finds(t, check(t, expect("inventory-orders:ORDERS/17", "payments-orders:ORDERS/18")))
-	finds(t, check(t, expect("inventory-orders:ORDERS/17")),
-		invariants.Finding{Invariant: "I8", Subject: "PARKED/2", Detail: "payments-orders set ORDERS/18 aside (orders.x): bad payload"})
-	finds(t, check(t, expect("inventory-orders:ORDERS/17", "payments-orders:ORDERS/18", "payments-orders:ORDERS/19")),
-		invariants.Finding{Invariant: "I8", Subject: "payments-orders:ORDERS/19", Detail: "was expected to be parked and is not"})
+	finds(t, check(t, expect("inventory:17", "payments.stripe:18")))
+	finds(t, check(t, expect("inventory:17")),
+		invariants.Finding{Invariant: "I8", Subject: "dead letter payments.stripe:18", Detail: "payments.stripe could not handle orders.x at 18: bad payload"})
+	finds(t, check(t, expect("inventory:17", "payments.stripe:18", "payments.stripe:19")),
+		invariants.Finding{Invariant: "I8", Subject: "dead letter payments.stripe:19", Detail: "was expected and is not there"})
 }
 
-func TestParseParkedRefuses(t *testing.T) {
+func TestParseDeadLetterRefuses(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"", "worker", "worker:ORDERS", "worker:ORDERS/x", ":ORDERS/1", "worker:/1", "worker:ORDERS/-1"} {
-		if p, err := invariants.ParseParked(text); err == nil {
-			t.Errorf("%q is read as %+v", text, p)
+	for _, text := range []string{"", "lane", "lane:", "lane:x", ":1", "17", "lane:-1"} {
+		if d, err := invariants.ParseDeadLetter(text); err == nil {
+			t.Errorf("%q is read as %+v", text, d)
 		}
 	}
 }
@@ -145,103 +139,6 @@ func TestGarbageIsCounted(t *testing.T) {
 	finds(t, report)
 	if report.Counts.Unreadable != 3 {
 		t.Errorf("%d unreadable, want 3", report.Counts.Unreadable)
-	}
-}
-
-// remember runs the real views that write the archives, until the test ends.
-func remember(t *testing.T, s *shop, db *mongo.Database) {
-	t.Helper()
-	l := logtest.OpenOn(t, s.server)
-	for stream, archive := range map[string]string{"ORDERS": "orders_archive", "INVENTORY": "inventory_archive",
-		"PAYMENTS": "payments_archive", "NOTIFICATIONS": "notifications_archive"} {
-		v := view.View{Name: strings.ToLower(stream) + "-view", Stream: stream, Archive: archive}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			if err := view.New(l, v, view.Config{DB: db, Window: 10 * time.Millisecond}).Run(ctx); err != nil && ctx.Err() == nil {
-				t.Error(err)
-			}
-		}()
-		t.Cleanup(func() { cancel(); <-done })
-	}
-}
-
-func TestArchivesAreCompared(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	s.everyEnd()
-	db := viewtest.Database(t)
-	remember(t, s, db)
-	options := s.options()
-	options.DB = db
-	finds(t, check(t, options)) // waits for the archives to catch up
-
-	options.ArchivePatience = time.Millisecond
-	orders, payments := db.Collection("orders_archive"), db.Collection("payments_archive")
-	rewrite(t, orders, "ORDERS", func(a view.Archived) bool { return a.Sequence != 2 && a.Sequence != 3 && a.Sequence != 5 },
-		archived(0, "x"), archived(99999, "lost at the end"))
-	rewrite(t, payments, "PAYMENTS", func(a view.Archived) bool { return a.Sequence != 1 }, archived(1, "other"))
-	finds(t, check(t, options),
-		invariants.Finding{Invariant: "I6", Subject: "ORDERS/0", Detail: "in orders_archive is not in the log"},
-		invariants.Finding{Invariant: "I6", Subject: "ORDERS/2–3", Detail: "2 messages are not in orders_archive"},
-		invariants.Finding{Invariant: "I6", Subject: "ORDERS/5", Detail: "is not in orders_archive"},
-		invariants.Finding{Invariant: "I6", Subject: "ORDERS/99999",
-			Detail: "in orders_archive is not in the log, which ends before: ops repair says what else it has lost"},
-		invariants.Finding{Invariant: "I6", Subject: "PAYMENTS/1", Detail: "in payments_archive is event other, in the log it is another"})
-}
-
-// What comes while the shop is checked is in the log and the archive, and in nothing that was read before: no finding.
-func TestWhatIsArchivedMeanwhileIsNotLost(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	db := viewtest.Database(t)
-	remember(t, s, db)
-	options := s.options()
-	options.DB, options.StripeURL, options.StripeKey = db, s.outside().URL, "sk_test_1"
-	finds(t, check(t, options)) // until all is archived
-	options.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-		s.adjust("MUG", 1)
-		if err := view.RestoreArchive(r.Context(), db.Collection("inventory_archive"), "INVENTORY", []view.Archived{archived(2, "later")}); err != nil {
-			t.Error(err)
-		}
-		return http.DefaultTransport.RoundTrip(r)
-	})}
-	finds(t, check(t, options))
-}
-
-// An archive that is behind has lost nothing: its view is paused, or down.
-func TestAnArchiveThatIsBehindSaysSo(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	options := s.options()
-	options.DB, options.ArchivePatience = viewtest.Database(t), time.Millisecond
-	finds(t, check(t, options), invariants.Finding{Invariant: "I6", Subject: "INVENTORY/1",
-		Detail: "is not in inventory_archive, which has come to 0: see in ops lag whether its view is paused, or nobody is at work on it"})
-}
-
-func archived(sequence uint64, id string) view.Archived {
-	return view.ArchivedFrom(sequence, time.Now(), "somewhere", nats.Header{events.HeaderID: {id}}, nil)
-}
-
-// rewrite makes an archive of what is kept of it and of what is added.
-func rewrite(t *testing.T, collection *mongo.Collection, stream string, keep func(view.Archived) bool, added ...view.Archived) {
-	t.Helper()
-	err := view.ReadArchive(t.Context(), collection, stream, 0, func(a view.Archived) error {
-		if keep(a) {
-			added = append(added, a)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	slices.SortFunc(added, func(a, b view.Archived) int { return cmp.Compare(a.Sequence, b.Sequence) })
-	if _, err := collection.DeleteMany(t.Context(), bson.D{{Key: "_id", Value: bson.D{{Key: "$ne", Value: stream + "/head"}}}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := view.RestoreArchive(t.Context(), collection, stream, added); err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -35,7 +35,7 @@ const (
 	refundFailed // ends refundDone: a bank can send money back days later
 )
 
-// addPayment folds a fact about money. What one stream alone can show is found here.
+// addPayment folds a fact about money. What needs no other entity to be seen is found here.
 func (l *ledger) addPayment(id string, o *order, e events.Event) {
 	switch p := e.Payload.(type) {
 	case events.PaymentRequested:
@@ -48,7 +48,7 @@ func (l *ledger) addPayment(id string, o *order, e events.Event) {
 		o.payment.captured += p.Amount.Amount
 		o.payment.paid, o.payment.closed = true, true
 		if o.payment.captures++; o.payment.captures == 2 {
-			l.find(CapturedOnce, "order "+id, fmt.Sprintf("is captured a second time at %s/%d", e.Stream, e.Sequence))
+			l.find(CapturedOnce, "order "+id, fmt.Sprintf("is captured a second time at %d", e.Sequence))
 		}
 		l.addIntent(id, o, p.PaymentIntent)
 		l.addCurrency(id, o, e, p.Amount)
@@ -87,7 +87,7 @@ func (l *ledger) addCurrency(id string, o *order, e events.Event, m events.Money
 		o.payment.currency = strings.Clone(m.Currency)
 	}
 	if m.Currency != o.payment.currency {
-		l.find(CapturedOnce, "order "+id, fmt.Sprintf("moves %s, and %s at %s/%d moves %s", o.payment.currency, e.Type, e.Stream, e.Sequence, m))
+		l.find(CapturedOnce, "order "+id, fmt.Sprintf("moves %s, and %s at %d moves %s", o.payment.currency, e.Type, e.Sequence, m))
 	}
 }
 

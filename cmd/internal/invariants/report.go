@@ -14,7 +14,7 @@ const (
 	MailedOnce    = "I4"
 	MoneyForGoods = "I5"
 	ArchivedAll   = "I6"
-	NothingParked = "I8"
+	NoDeadLetters = "I8"
 )
 
 // titles say what each invariant promises, in the words of an operator.
@@ -25,13 +25,13 @@ var titles = []struct{ invariant, title string }{
 	{MailedOnce, "no mail is sent twice"},
 	{MoneyForGoods, "money kept is money for goods"},
 	{ArchivedAll, "log and archive hold the same events"},
-	{NothingParked, "nothing is parked unexpectedly"},
+	{NoDeadLetters, "no event is an unexpected dead letter"},
 }
 
 // Finding is one thing that is not as promised.
 type Finding struct {
 	Invariant string `json:"invariant"` // such as "I3"
-	Subject   string `json:"subject"`   // such as "order 0198…", "SKU MUG-1", "ORDERS/17"
+	Subject   string `json:"subject"`   // such as "order 0198…", "SKU MUG-1", "sequence 17"
 	Detail    string `json:"detail"`
 }
 
@@ -52,15 +52,15 @@ type OpenItem struct {
 
 // Counts are how much was looked at.
 type Counts struct {
-	Events      map[string]uint64 `json:"events"` // by stream
-	Orders      int               `json:"orders"`
-	ByStatus    map[string]int    `json:"by_status"`
-	Progressing int               `json:"progressing"` // not final yet, and not overdue
-	SKUs        int               `json:"skus"`
-	Mails       int               `json:"mails"`
-	Unreadable  int               `json:"unreadable"` // messages that are no events of ours, or of unknown shape
-	Parked      int               `json:"parked"`
-	Seconds     float64           `json:"seconds"`
+	Events      uint64         `json:"events"`
+	Orders      int            `json:"orders"`
+	ByStatus    map[string]int `json:"by_status"`
+	Progressing int            `json:"progressing"` // not final yet, and not overdue
+	SKUs        int            `json:"skus"`
+	Mails       int            `json:"mails"`
+	Unreadable  int            `json:"unreadable"` // messages that are no events of ours, or of unknown shape
+	DeadLetters int            `json:"dead_letters"`
+	Seconds     float64        `json:"seconds"`
 }
 
 // Report is the answer of [Check].

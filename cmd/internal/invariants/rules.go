@@ -7,8 +7,8 @@ import (
 	"tillstream/events"
 )
 
-// verdict is what the rules say about one order as it was read. Findings may only mean that its streams were not read at
-// one moment; what is firm cannot come right any more.
+// verdict is what the rules say about one order as it was read. Findings may only mean that it is on its way; what is firm
+// cannot come right any more.
 type verdict struct {
 	findings    []Finding
 	firm        []Finding

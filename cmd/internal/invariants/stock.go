@@ -23,7 +23,7 @@ func (l *ledger) addStock(sku string, e events.Event) {
 	}
 	m, want, ok := follow(s.level, e.Payload)
 	subject := "SKU " + sku
-	where := fmt.Sprintf("%s at %s/%d", e.Type, e.Stream, e.Sequence)
+	where := fmt.Sprintf("%s at %d", e.Type, e.Sequence)
 	if !ok {
 		l.find(StockAddsUp, subject, where+" is no ledger entry")
 		return
@@ -72,8 +72,8 @@ func follow(before events.StockLevel, p events.Payload) (m events.StockMovement,
 }
 
 // checkReserved compares what each ledger says is held with what the reservations hold, and what it says was sold with
-// what those had that were committed: goods that are sold and go back to the shelf would be sold again. All of it stands
-// in INVENTORY and changes in one atomic batch, so this holds at any sequence and needs no second look.
+// what those had that were committed: goods that are sold and go back to the shelf would be sold again. All of it
+// changes in one atomic batch, so this holds at the end of any batch and needs no second look.
 func (l *ledger) checkReserved() {
 	reserved := map[string]int64{}
 	for _, o := range l.orders {

@@ -44,9 +44,9 @@ type Evidence struct {
 	Prices   map[string]events.Money // of the catalogue
 	Database *mongo.Database
 	Log      *replay.Reader
-	LogFrom  uint64        // last sequence of the inventory stream before the run
+	LogFrom  uint64        // last sequence of the log before the run
 	Since    time.Time     // when the run began
-	Patience time.Duration // how long views and ledger may be behind
+	Patience time.Duration // how long projections and ledger may be behind
 }
 
 // Sums takes the sums of a run from four sides. The first is the file's; the shipping that shoppers were told is added to

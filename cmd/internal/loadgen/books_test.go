@@ -19,8 +19,8 @@ import (
 	"tillstream/events/embedded"
 	"tillstream/events/log"
 	"tillstream/events/log/logtest"
+	"tillstream/events/project"
 	"tillstream/events/replay"
-	"tillstream/events/view"
 )
 
 // bookkeeping is what a run leaves behind in log, database and at Stripe.
@@ -39,12 +39,13 @@ func newBookkeeping(t *testing.T) bookkeeping {
 	if b.read, err = replay.Open(t.Context(), logtest.Connect(t, broker)); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(b.read.Close)
 	database, err := embedded.StartMongo(embedded.MongoConfig{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(database.Stop)
-	if b.db, err = view.Connect(t.Context(), database.URI()); err != nil {
+	if b.db, err = project.Connect(t.Context(), database.URI()); err != nil {
 		t.Fatal(err)
 	}
 	b.shop.intercept = func(w http.ResponseWriter, r *http.Request) bool {
@@ -79,19 +80,20 @@ func (b bookkeeping) intents(w http.ResponseWriter, r *http.Request) {
 }
 
 func (b bookkeeping) store(ctx context.Context, id, status string, goods, revenue int64, lines ...events.OrderLine) error {
-	doc := view.Document{ID: id, Seq: 1, Doc: bson.M{"status": status, "lines": lines, "subtotal": pence(goods), "total": pence(revenue)}}
+	doc := project.Document{ID: id, Seq: 1, Doc: bson.M{"status": status, "lines": lines, "subtotal": pence(goods), "total": pence(revenue)}}
 	_, err := b.db.Collection("orders").InsertOne(ctx, doc)
 	return err
 }
 
 func (b bookkeeping) sell(ctx context.Context, orderID string, lines ...loadgen.Line) error {
-	journal := func(sku string) log.Journal {
-		return log.Journal{Stream: events.StreamInventory, Subject: events.PrefixStock + sku}
-	}
 	return b.log.Do(ctx, func(tx *log.Tx) error {
 		for _, line := range lines {
+			subject, err := events.Subject(events.PrefixStock, line.SKU)
+			if err != nil {
+				return err
+			}
 			sold := events.StockMovement{SKU: line.SKU, Quantity: line.Quantity, OrderID: orderID}
-			if err := journal(line.SKU).Append(tx, events.StockHeld{StockMovement: sold}, events.StockCommitted{StockMovement: sold}); err != nil {
+			if err := (log.Journal{Subject: subject}).Append(tx, events.StockHeld{StockMovement: sold}, events.StockCommitted{StockMovement: sold}); err != nil {
 				return err
 			}
 		}
@@ -141,7 +143,7 @@ func TestFourSumsAgree(t *testing.T) {
 	t.Parallel()
 	b := newBookkeeping(t)
 	must(t, b.sell(t.Context(), "two", loadgen.Line{SKU: "10003", Quantity: 7})) // before the run, so it is somebody else's
-	after, err := b.read.Last(t.Context(), events.StreamInventory)
+	after, err := b.read.Last(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,20 +18,19 @@ type ledger struct {
 }
 
 // SumLedger says what the stock ledger in the log says was sold for these orders (id to number of lines) after a sequence
-// of the inventory stream. It waits until every line is booked, or ctx ends; then it sums what is there.
+// of the log. It waits until every line is booked, or ctx ends; then it sums what is there.
 func SumLedger(ctx context.Context, log *replay.Reader, after uint64, orders map[string]int, prices map[string]events.Money) (Sum, error) {
 	l := ledger{sum: Sum{Source: "stock ledger", Units: map[string]int64{}}, prices: prices, waiting: map[string]int{}}
 	for id, lines := range orders {
 		l.waiting[id] = lines
 	}
 	for final := false; ; {
-		end, err := log.Last(context.WithoutCancel(ctx), events.StreamInventory)
+		end, err := log.Last(context.WithoutCancel(ctx))
 		if err != nil {
 			return l.sum, fmt.Errorf("read the stock ledger: %w", err)
 		}
 		// The reading outlasts the waiting, as with the orders collection.
-		err = log.Each(context.WithoutCancel(ctx), replay.Range{Stream: events.StreamInventory,
-			Subjects: []string{events.PrefixStock + "*"}, From: after + 1, To: end}, l.book)
+		err = log.Each(context.WithoutCancel(ctx), replay.Range{Subjects: []string{events.PrefixStock + "*"}, From: after + 1, To: end}, l.book)
 		if err != nil {
 			return l.sum, fmt.Errorf("read the stock ledger: %w", err)
 		}

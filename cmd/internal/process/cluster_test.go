@@ -52,9 +52,9 @@ func TestALeaderIsCutOff(t *testing.T) {
 func TestALeaderIsCutOffWithItsClients(t *testing.T) {
 	t.Parallel()
 	tr := startTrade(t)
-	leader := tr.leader(t, events.StreamOrders)
+	leader := tr.leader(t, events.StreamShop)
 	tr.moveTo(t, leader)
-	tr.during(t, "the leader of ORDERS was cut off with its clients", func() { leader.Isolate(false) })
+	tr.during(t, "the leader of SHOP was cut off with its clients", func() { leader.Isolate(false) })
 	leader.Rejoin()
 	tr.whole(t)
 	tr.closes(t)
@@ -65,7 +65,7 @@ func TestALeaderIsCutOffWithItsClients(t *testing.T) {
 func TestABrokerThatIsCutOffTellsNothingOld(t *testing.T) {
 	t.Parallel()
 	tr := startTrade(t)
-	leader := tr.leader(t, events.StreamOrders)
+	leader := tr.leader(t, events.StreamShop)
 	follower := tr.follower(leader)
 	tr.moveTo(t, leader)
 	reader := tr.join(t, "reader")
@@ -90,7 +90,7 @@ func TestABrokerThatIsCutOffTellsNothingOld(t *testing.T) {
 func TestABrokerThatIsCutOffHasForgottenNothing(t *testing.T) {
 	t.Parallel()
 	tr := startTrade(t)
-	leader := tr.leader(t, events.StreamOrders)
+	leader := tr.leader(t, events.StreamShop)
 	tr.moveTo(t, tr.follower(leader))
 	ctx, cancel := context.WithCancel(t.Context())
 	watched := make(chan error, 1)
@@ -118,15 +118,22 @@ func TestBrokersAreRestartedOneByOne(t *testing.T) {
 	tr.closes(t)
 }
 
-// led is the streams whose leaders suffer: the one that takes orders, or with CLUSTER_STREAMS=all each in turn.
+// led is the streams whose leaders suffer: the log, or with CLUSTER_STREAMS=all each in turn.
 func led(t *testing.T) []string {
 	t.Helper()
 	if os.Getenv("CLUSTER_STREAMS") != "all" {
-		return []string{events.StreamOrders}
+		return []string{events.StreamShop}
 	}
-	var names []string
+	return streams()
+}
+
+// streams is the streams that the log is made of, those of its buckets too.
+func streams() (names []string) {
 	for _, s := range log.Streams(3) {
 		names = append(names, s.Name)
+	}
+	for _, b := range log.Buckets(3) {
+		names = append(names, "KV_"+b.Bucket)
 	}
 	return names
 }

@@ -14,7 +14,7 @@ import (
 
 	"tillstream/cmd/internal/fleet"
 	"tillstream/cmd/internal/processtest"
-	"tillstream/events/view/viewtest"
+	"tillstream/events/project/projecttest"
 )
 
 func TestMain(m *testing.M) { os.Exit(processtest.Main(m)) }
@@ -39,7 +39,7 @@ type shopFleet struct {
 // startFleet starts the first replica of everything, waits until it works, and then the second, which thus stands by.
 func startFleet(t *testing.T) *shopFleet {
 	t.Helper()
-	f := &shopFleet{settings: fleet.NewSettings(), broker: processtest.StartBroker(t), mongo: viewtest.URI(t)}
+	f := &shopFleet{settings: fleet.NewSettings(), broker: processtest.StartBroker(t), mongo: projecttest.URI(t)}
 	packages := []string{"tillstream/cmd/storefront"}
 	for _, name := range workers {
 		packages = append(packages, "tillstream/cmd/"+name)

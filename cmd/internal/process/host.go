@@ -1,4 +1,4 @@
-// Package process is the life of a program: settings, logging, signals, the loops of a domain, health, and the order in
+// Package process is the life of a program: settings, logging, signals, the lanes of its domains, health, and the order in
 // which all of it stops.
 package process
 
@@ -12,62 +12,78 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"golang.org/x/sync/errgroup"
 
+	"tillstream/events/archive"
 	"tillstream/events/log"
-	"tillstream/events/view"
+	"tillstream/events/project"
 	"tillstream/events/worker"
 )
 
 // Domain is what every domain package offers.
 type Domain interface {
 	Register(api huma.API)
-	Deciders() []worker.Decider
-	Actors() []worker.Actor
-	Sweeps() []worker.Sweep
-	Views() []view.View
-	// Run keeps what the domain holds in memory current, until ctx ends.
-	Run(ctx context.Context) error
+	Worker() worker.Domain
+	Projections() []project.Projection
 	// Ready returns what keeps the domain from serving; nil when nothing does.
 	Ready() error
 }
 
-// Host runs the loops of one domain.
+// background is a domain that keeps something besides its lanes, such as connections, until ctx ends.
+type background interface {
+	Run(ctx context.Context) error
+}
+
+// HostConfig is what a [Host] runs on.
+type HostConfig struct {
+	DB         *mongo.Database
+	Holder     string                // in whose name leases are taken; see [worker.Config]
+	Log        *log.Log              // of the process
+	Registerer prometheus.Registerer // default: none
+	Sync       func() error          // makes what was written to DB last; default: none
+	Window     time.Duration         // how long projections and the archive gather; default theirs
+}
+
+// Host runs the lanes of the domains of one process, and offers to archive the log.
 type Host struct {
-	domain Domain
-	log    *log.Log
-	worker *worker.Worker
-	views  []*view.Rememberer
+	config  HostConfig
+	domains []Domain
+	worker  *worker.Worker
 }
 
-// NewHost prepares a domain's loops. Nothing is read before Run. change, if any, has the last word on how views are kept.
-func NewHost(domain Domain, l *log.Log, db *mongo.Database, registerer prometheus.Registerer, change ...func(*view.Config)) *Host {
-	h := &Host{domain: domain, log: l, worker: worker.New(l, worker.Config{Deciders: domain.Deciders(), Actors: domain.Actors(),
-		Sweeps: domain.Sweeps(), Registerer: registerer})}
-	for _, v := range domain.Views() {
-		config := view.Config{DB: db, Registerer: registerer}
-		for _, c := range change {
-			c(&config)
-		}
-		h.views = append(h.views, view.New(l, v, config))
+// NewHost prepares the lanes of domains. Nothing is read before Run. It returns [log.ErrWentBack] when the archive knows
+// more than the log.
+func NewHost(ctx context.Context, config HostConfig, domains ...Domain) (*Host, error) {
+	h := &Host{config: config, domains: domains}
+	if err := h.checkHistory(ctx); err != nil {
+		return nil, err
 	}
-	return h
+	w := worker.Config{Holder: config.Holder, Registerer: config.Registerer, Missing: archive.In(config.DB).Messages,
+		Batches: []worker.Batch{archive.Batch(config.Log, archive.Config{DB: config.DB, Sync: config.Sync, Window: config.Window})}}
+	for _, d := range domains {
+		lanes := d.Worker()
+		for _, p := range d.Projections() {
+			lanes.Batches = append(lanes.Batches, p.Batch(lanes.Log, project.Config{DB: config.DB, Sync: config.Sync, Window: config.Window}))
+		}
+		w.Domains = append(w.Domains, lanes)
+	}
+	var err error
+	h.worker, err = worker.New(ctx, config.Log, w)
+	return h, err
 }
 
-// lookBack is how long the archives may take to say how far the log once was.
+// lookBack is how long the archive may take to say how far the log once was.
 const lookBack = 2 * time.Second
 
-// CheckHistory returns [log.ErrWentBack] when the archives know more than the log. A database that does not answer keeps
-// nobody from selling: its view looks again before it writes there.
-func (h *Host) CheckHistory(ctx context.Context) error {
+// checkHistory compares the log with its archive. A database that does not answer keeps nothing from selling: the archive's
+// lane compares again before it writes.
+func (h *Host) checkHistory(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookBack)
 	defer cancel()
-	for _, v := range h.views {
-		err := v.CheckHistory(ctx)
-		if errors.Is(err, log.ErrWentBack) {
-			return err
-		}
-		if err != nil {
-			h.log.Logger().Warn("cannot tell yet whether the log is what it was", "error", err)
-		}
+	err := archive.In(h.config.DB).CheckHistory(ctx, h.config.Log)
+	if errors.Is(err, log.ErrWentBack) {
+		return err
+	}
+	if err != nil {
+		h.config.Log.Logger().Warn("the log cannot be compared with its archive yet", "error", err)
 	}
 	return nil
 }
@@ -75,26 +91,30 @@ func (h *Host) CheckHistory(ctx context.Context) error {
 // Run works until ctx ends and everything that had begun is finished.
 func (h *Host) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return h.domain.Run(ctx) })
-	group.Go(func() error { return h.worker.Run(ctx) })
-	group.Go(func() error { return h.log.Watch(ctx) })
-	for _, v := range h.views {
-		group.Go(func() error { return v.Run(ctx) })
+	for _, d := range h.domains {
+		if b, ok := d.(background); ok {
+			group.Go(func() error { return b.Run(ctx) })
+		}
 	}
+	group.Go(func() error { return h.worker.Run(ctx) })
+	group.Go(func() error { return h.config.Log.Watch(ctx) })
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil
 }
 
-// Vital is what keeps the domain from working.
-func (h *Host) Vital() error { return errors.Join(h.domain.Ready(), h.worker.Ready()) }
+// Lanes returns how every lane of the process stands.
+func (h *Host) Lanes() []worker.LaneStatus { return h.worker.Lanes() }
 
-// Degraded is what keeps its views from catching up, and what operators have paused.
-func (h *Host) Degraded() error {
-	problems := []error{h.worker.Degraded()}
-	for _, v := range h.views {
-		problems = append(problems, v.Ready())
+// Vital is what keeps the domains from working.
+func (h *Host) Vital() error {
+	problems := []error{h.worker.Ready()}
+	for _, d := range h.domains {
+		problems = append(problems, d.Ready())
 	}
 	return errors.Join(problems...)
 }
+
+// Degraded is what keeps projections from catching up, which lanes operators have paused, and which are on hold.
+func (h *Host) Degraded() error { return h.worker.Degraded() }

@@ -19,7 +19,7 @@ import (
 	"tillstream/cmd/internal/access"
 	"tillstream/cmd/internal/httpapi"
 	"tillstream/events/log"
-	"tillstream/events/view"
+	"tillstream/events/project"
 )
 
 // HTTPGrace is how long running requests may take after the stop.
@@ -94,7 +94,7 @@ func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out 
 		return err
 	}
 	defer l.Close()
-	db, err := view.Connect(ctx, s.MongoDB)
+	db, err := project.Connect(ctx, s.MongoDB)
 	if err != nil {
 		return err
 	}
@@ -103,8 +103,8 @@ func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out 
 	if err != nil {
 		return err
 	}
-	host := NewHost(domain, l, db, registry)
-	if err := host.CheckHistory(ctx); err != nil {
+	host, err := NewHost(ctx, HostConfig{DB: db, Log: l, Registerer: registry}, domain)
+	if err != nil {
 		return err
 	}
 	mux := http.NewServeMux()

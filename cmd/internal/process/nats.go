@@ -21,11 +21,12 @@ const (
 	pingsUnanswered = 2
 )
 
-// Options of every connection to the broker. It reconnects for ever, to whichever server of the cluster answers, and
+// Options of every connection to the broker. Answers arrive under an inbox that is the process's own, so that the broker's
+// permissions can keep them from others. It reconnects for ever, to whichever server of the cluster answers, and
 // buffers nothing meanwhile: what could not be sent fails at once, and its writer decides anew.
 func Options(name string, logger *slog.Logger) []nats.Option {
 	return []nats.Option{
-		nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond), nats.ReconnectBufSize(-1),
+		nats.Name(name), nats.CustomInboxPrefix("_INBOX_" + name), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond), nats.ReconnectBufSize(-1),
 		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(pingsUnanswered), log.Queues(),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {

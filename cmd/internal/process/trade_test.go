@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,12 +18,10 @@ import (
 	"tillstream/events/worker"
 )
 
-// placed and marked stand for what an order and its hold are: entities of two streams, the second decided on the first.
+// placed and marked stand for what an order and its hold are: entities of two domains, the second decided on the first.
 var (
-	placed = log.Kind[int]{Stream: events.StreamOrders, Prefix: events.PrefixOrder,
-		Evolve: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
-	marked = log.Kind[int]{Stream: events.StreamInventory, Prefix: events.PrefixReservation,
-		Evolve: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+	placed = noted(events.PrefixOrder)
+	marked = noted(events.PrefixReservation)
 )
 
 // trade is shoppers and two replicas of a worker on a cluster of three, each with a connection of its own.
@@ -81,7 +78,7 @@ func (tr *trade) join(t *testing.T, name string) *log.Log {
 	}
 	t.Cleanup(conn.Close)
 	t.Logf("%s is connected to %s", name, conn.ConnectedServerName())
-	l, err := log.Open(t.Context(), conn, log.Config{Source: name, Logger: logger, Replicas: 3})
+	l, err := log.Open(t.Context(), conn, log.Config{Source: name, Logger: logger, Owns: []string{""}, Replicas: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,8 +95,10 @@ func (tr *trade) work(t *testing.T, l *log.Log) {
 		}
 		return marked.Append(tx, p.OrderID, events.ReservationReleased{OrderID: p.OrderID})
 	}
-	w := worker.New(l, worker.Config{Deciders: []worker.Decider{{Name: "marker", Source: events.StreamOrders,
-		Routes: []worker.Route{worker.On(mark)}}}})
+	w, err := worker.New(t.Context(), l, worker.Config{Domains: []worker.Domain{{Name: "inventory", Log: l, Routes: []worker.Route{worker.On(mark)}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()
@@ -221,9 +220,9 @@ func (tr *trade) newest() (id string) {
 // whole waits until every node has everything again.
 func (tr *trade) whole(t *testing.T) {
 	t.Helper()
-	for _, config := range log.Streams(3) {
-		processtest.WaitFor(t, "all copies of "+config.Name+" are current", time.Minute, func() bool {
-			s, err := tr.counter.JetStream().Stream(t.Context(), config.Name)
+	for _, stream := range streams() {
+		processtest.WaitFor(t, "all copies of "+stream+" are current", time.Minute, func() bool {
+			s, err := tr.counter.JetStream().Stream(t.Context(), stream)
 			if err != nil || s.CachedInfo().Cluster.Leader == "" || len(s.CachedInfo().Cluster.Replicas) != 2 {
 				return false
 			}
@@ -234,102 +233,6 @@ func (tr *trade) whole(t *testing.T) {
 			}
 			return true
 		})
-	}
-}
-
-// closes ends the trade and compares what was promised with what is in the log: everything, and nothing twice.
-func (tr *trade) closes(t *testing.T) {
-	t.Helper()
-	tr.stop()
-	tr.buyers.Wait()
-	auditor := tr.join(t, "auditor")
-	var wrong []string
-	defer func() {
-		for _, w := range wrong {
-			t.Error(w)
-		}
-	}()
-	var taken map[string]int
-	processtest.WaitFor(t, "the log holds what was promised", time.Minute, func() bool {
-		taken = subjects(t, auditor, events.StreamOrders)
-		wrong = tr.differences(taken, subjects(t, auditor, events.StreamInventory))
-		return len(wrong) == 0
-	})
-	tr.tellMarks(t, auditor)
-	t.Logf("%d orders promised, %d in the log", len(tr.promised), len(taken))
-}
-
-// differences compares the number of messages of each order and each mark with what was promised.
-func (tr *trade) differences(taken, marked map[string]int) (wrong []string) {
-	for _, id := range tr.promised {
-		if taken[events.PrefixOrder+id] == 0 {
-			wrong = append(wrong, fmt.Sprintf("order %s was promised and is lost", id))
-		}
-	}
-	for subject, n := range taken {
-		marks := marked[events.PrefixReservation+strings.TrimPrefix(subject, events.PrefixOrder)]
-		if n != 1 || marks != 1 {
-			wrong = append(wrong, fmt.Sprintf("%s was stored %d times and marked %d times, want once each", subject, n, marks))
-		}
-	}
-	return wrong
-}
-
-// tellMarks says how long the worker stood still after each fault: the longest time between the decisions that it made.
-func (tr *trade) tellMarks(t *testing.T, l *log.Log) {
-	t.Helper()
-	var last time.Time
-	gaps := make([]time.Duration, len(tr.faults))
-	each(t, l, events.StreamInventory, func(e events.Event) {
-		for i, f := range tr.faults {
-			next := time.Now()
-			if i+1 < len(tr.faults) {
-				next = tr.faults[i+1].at
-			}
-			if e.Time.After(f.at) && e.Time.Before(next) && !last.IsZero() {
-				gaps[i] = max(gaps[i], e.Time.Sub(last))
-			}
-		}
-		last = e.Time
-	})
-	for i, f := range tr.faults {
-		t.Logf("%s: %s without a decision of the worker", f.what, gaps[i].Round(time.Millisecond))
-	}
-}
-
-// subjects counts the messages of each entity.
-func subjects(t *testing.T, l *log.Log, stream string) map[string]int {
-	t.Helper()
-	seen := map[string]int{}
-	each(t, l, stream, func(e events.Event) { seen[e.Subject]++ })
-	return seen
-}
-
-// each reads a stream from its beginning to its end, as its leader tells it: the copy that is read from may lag.
-func each(t *testing.T, l *log.Log, stream string, fn func(events.Event)) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var last uint64
-	processtest.WaitFor(t, stream+" says where it ends", time.Minute, func() bool {
-		s, err := l.JetStream().Stream(ctx, stream)
-		if err == nil {
-			last = s.CachedInfo().State.LastSeq
-		}
-		return err == nil
-	})
-	if last == 0 {
-		return
-	}
-	err := l.Tail(ctx, stream, nil, log.FromBeginning, nil, func(e events.Event) error {
-		fn(e)
-		if e.Sequence >= last {
-			cancel()
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, context.Canceled) {
-		t.Fatal(err)
 	}
 }
 

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"log/slog"
 
-	"tillstream/events/crash"
+	"tillstream/events/failpoint"
 )
 
-// Traps let a test say where a process dies or stands still; see package crash. Nobody needs them otherwise, so the
+// Traps let a test say where a process dies or stands still; see package failpoint. Nobody needs them otherwise, so the
 // help does not show them.
 type Traps struct {
 	CrashAt   string `env:"CRASH_AT" hidden:"" help:"Kill the process at this point: point[@place][:n]."`
@@ -20,7 +20,7 @@ func (t Traps) Lay(logger *slog.Logger) error {
 	if t == (Traps{}) {
 		return nil
 	}
-	if err := crash.Arm(crash.Traps{Kill: t.CrashAt, Stop: t.StopAt, File: t.CrashFile}); err != nil {
+	if err := failpoint.Arm(failpoint.Traps{Kill: t.CrashAt, Stop: t.StopAt, File: t.CrashFile}); err != nil {
 		return fmt.Errorf("lay traps: %w", err)
 	}
 	logger.Warn("this process has traps laid: it will be hurt", "crash_at", t.CrashAt, "stop_at", t.StopAt, "crash_file", t.CrashFile)

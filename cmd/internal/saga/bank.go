@@ -18,6 +18,7 @@ import (
 // Bank stands in for Stripe: it answers at once, knows one intent per order, and takes and gives back money once.
 type Bank struct {
 	log    *log.Log
+	till   receiver
 	paying bool
 	posts  atomic.Int64 // webhooks on their way
 	nextID atomic.Int64
@@ -29,8 +30,10 @@ type Bank struct {
 
 var _ payments.Gateway = (*Bank)(nil)
 
-// journal is where the webhook's handler notes what Stripe posts.
-var journal = log.Journal{Stream: events.StreamPayments, Subject: events.SubjectWebhooks}
+// receiver is where Stripe's events arrive once their signature was checked.
+type receiver interface {
+	Receive(ctx context.Context, received events.WebhookReceived) error
+}
 
 var errNoIntent = &payments.GatewayError{Kind: payments.ErrPermanent, Status: 404, Code: "resource_missing", Message: "no such intent"}
 
@@ -83,11 +86,11 @@ func (b *Bank) Authorize(orderID string) (payments.Intent, error) {
 	})
 }
 
-// Post notes an event about an intent as the handler of the webhook does.
+// Post hands an event about an intent to the shop as the handler of the webhook does.
 func (b *Bank) Post(ctx context.Context, eventType string, in payments.Intent) error {
 	id := fmt.Sprintf("evt_%d", b.nextID.Add(1))
 	fact := events.WebhookReceived{StripeEvent: id, StripeType: eventType, APIVersion: "2023-10-16", Via: "webhook", Body: body(id, eventType, in)}
-	return b.log.Do(ctx, func(tx *log.Tx) error { return journal.Append(tx, fact) })
+	return b.till.Receive(ctx, fact)
 }
 
 // body is the event as Stripe would post it, with the fields that a shop may look at.

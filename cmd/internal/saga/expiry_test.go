@@ -68,7 +68,7 @@ func paidThenDue(t *testing.T) {
 // dueThenPaid: the bank has the money before the deadline, and says so after it.
 func dueThenPaid(t *testing.T, sold bool) {
 	c := &clock{}
-	shop := saga.Open(t, saga.Config{Now: c.now})
+	shop := saga.Open(t, saga.Config{Now: c.now, Apart: true})
 	shop.Stock(t, "LAMP", 1)
 	shop.Run(t, "inventory", "orders", "notifications")
 	stop := shop.Run(t, "payments")
@@ -179,7 +179,7 @@ func TestClocksThatDisagree(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			shop := saga.Open(t, saga.Config{Paying: true, Skew: skew})
+			shop := saga.Open(t, saga.Config{Paying: true, Skew: skew, Apart: true})
 			shop.Stock(t, "LAMP", 20)
 			shop.Run(t)
 			var ids []string

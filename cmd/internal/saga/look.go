@@ -2,40 +2,84 @@ package saga
 
 import (
 	"context"
-	"errors"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/cmd/internal/invariants"
 	"tillstream/events"
 	"tillstream/events/log/logtest"
 	"tillstream/events/replay"
+	"tillstream/events/worker"
 	"tillstream/orders"
 )
 
-// streams are those whose consumers a saga waits for.
-var streams = []string{events.StreamOrders, events.StreamInventory, events.StreamPayments, events.StreamNotifications, events.StreamTimers}
+// workers are the running processes.
+type workers struct {
+	mu  sync.Mutex
+	all []*worker.Worker
+}
 
-// Settle waits until every consumer of a running process has handled all there is, and nothing new has come of it.
+func (w *workers) add(added *worker.Worker) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all = append(w.all, added)
+}
+
+func (w *workers) remove(removed *worker.Worker) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all = slices.DeleteFunc(w.all, func(one *worker.Worker) bool { return one == removed })
+}
+
+// lanes returns how each lane stands in the process that holds it; lanes that no process holds are not Held.
+func (w *workers) lanes() map[string]worker.LaneStatus {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	lanes := map[string]worker.LaneStatus{}
+	for _, one := range w.all {
+		for _, l := range one.Lanes() {
+			if known, ok := lanes[l.Name]; !ok || !known.Held {
+				lanes[l.Name] = l
+			}
+		}
+	}
+	return lanes
+}
+
+// Settle waits until every lane of a running process has handled all there is, and nothing new has come of it.
 func (s *Shop) Settle(t testing.TB) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for ticker := time.NewTicker(5 * time.Millisecond); ; {
-		before, _ := s.Size(t)
-		idle, err := s.idle(ctx)
-		if after, _ := s.Size(t); err == nil && idle && before == after {
+		before := s.Count(t)
+		busy := s.busy(before)
+		if after := s.Count(t); len(busy) == 0 && before == after {
 			ticker.Stop()
 			return
 		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			t.Fatalf("the shop does not come to rest: %v", err)
+			t.Fatalf("the shop does not come to rest: %s", strings.Join(busy, ", "))
 		}
 	}
+}
+
+// busy names the lanes that are not at the end of the log.
+func (s *Shop) busy(end uint64) (busy []string) {
+	for name, l := range s.running.lanes() {
+		if !l.Paused && (!l.Held || l.Position < end || l.Open > 0) {
+			busy = append(busy, name)
+		}
+	}
+	if !s.Bank.idle() {
+		busy = append(busy, "the bank")
+	}
+	return busy
 }
 
 // Await waits until an order has a status.
@@ -56,48 +100,20 @@ func (s *Shop) Await(t testing.TB, id string, want orders.Status) {
 	}
 }
 
-// idle reports whether no consumer of a running process has anything to do.
-func (s *Shop) idle(ctx context.Context) (bool, error) {
-	awaited := s.running.names()
-	for _, name := range streams {
-		stream, err := s.Log.Stream(name)
-		if err != nil {
-			return false, err
-		}
-		consumers := stream.ListConsumers(ctx)
-		for info := range consumers.Info() {
-			if awaited[info.Name] > 0 {
-				if done, err := logtest.CaughtUp(ctx, s.Log.JetStream(), info); err != nil || !done {
-					return false, err
-				}
-			}
-			delete(awaited, info.Name)
-		}
-		if err := consumers.Err(); err != nil && !errors.Is(err, jetstream.ErrEndOfData) {
-			return false, err
-		}
-	}
-	return len(awaited) == 0 && s.Bank.idle(), nil
-}
-
-// Count is how many events one stream has.
-func (s *Shop) Count(t testing.TB, name string) uint64 {
+// Count is how many events the log has.
+func (s *Shop) Count(t testing.TB) uint64 {
 	t.Helper()
-	stream, err := s.Log.Stream(name)
+	end, err := s.Log.End(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, err := stream.Info(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return info.State.Msgs
+	return end
 }
 
 // Told is how often orders has said something of a type about an order.
 func (s *Shop) Told(t testing.TB, id string, fact events.Payload) (n int) {
 	t.Helper()
-	for _, e := range s.History(t, events.StreamOrders, events.PrefixOrder+id) {
+	for _, e := range s.History(t, events.PrefixOrder+id) {
 		if e.Type == fact.EventType() {
 			n++
 		}
@@ -105,10 +121,10 @@ func (s *Shop) Told(t testing.TB, id string, fact events.Payload) (n int) {
 	return n
 }
 
-// History is what stands on a subject of a stream.
-func (s *Shop) History(t testing.TB, stream, subject string) (history []events.Event) {
+// History is what stands on a subject.
+func (s *Shop) History(t testing.TB, subject string) (history []events.Event) {
 	t.Helper()
-	err := s.reader(t).Each(t.Context(), replay.Range{Stream: stream, Subjects: []string{subject}}, func(m replay.Message) error {
+	err := s.reader(t).Each(t.Context(), replay.Range{Subjects: []string{subject}}, func(m replay.Message) error {
 		e, err := m.Event()
 		history = append(history, e)
 		return err
@@ -119,12 +135,23 @@ func (s *Shop) History(t testing.TB, stream, subject string) (history []events.E
 	return history
 }
 
+// DeadLetters are all that there are.
+func (s *Shop) DeadLetters(t testing.TB) []replay.DeadLetter {
+	t.Helper()
+	letters, err := s.reader(t).DeadLetters(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return letters
+}
+
 func (s *Shop) reader(t testing.TB) *replay.Reader {
 	t.Helper()
 	reader, err := replay.Open(t.Context(), logtest.Connect(t, s.Server))
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(reader.Close)
 	return reader
 }
 
@@ -140,19 +167,13 @@ func (s *Shop) Verify(t testing.TB, acknowledged ...string) {
 	}
 }
 
-// Size is how many events there are in all, and the bytes that they take.
+// Size is how many events there are, and the bytes that they take.
 func (s *Shop) Size(t testing.TB) (n, bytes uint64) {
 	t.Helper()
-	for _, name := range streams {
-		stream, err := s.Log.Stream(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		info, err := stream.Info(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		n, bytes = n+info.State.Msgs, bytes+info.State.Bytes
+	stream, err := s.Log.JetStream().Stream(t.Context(), events.StreamShop)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return n, bytes
+	info := stream.CachedInfo()
+	return info.State.Msgs, info.State.Bytes
 }

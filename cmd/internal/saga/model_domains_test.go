@@ -25,13 +25,16 @@ type posted struct{ payments.Intent }
 // EventType implements [events.Payload].
 func (posted) EventType() string { return "posted" }
 
-// paper is the shop on paper: streams, and what they fold into. Decisions are the real ones, the rest is this.
+// paper is the shop on paper: the events of each domain, and what they fold into. Decisions are the real ones, the rest is
+// this.
 type paper struct {
 	t       *rapid.T
 	now     time.Time
 	bank    *Bank
-	streams map[string][]events.Event
+	streams map[string][]events.Event // by domain; "posted": what the bank has posted
 	readers []*reader
+	// completes: what follows from a fact is decided at once, as in a process that runs several domains
+	completes bool
 
 	orders       map[string]orders.Order
 	stocks       map[string]inventory.Stock
@@ -40,11 +43,12 @@ type paper struct {
 	mails        map[string]notifications.Notification
 }
 
-// reader is a durable consumer: it hears a stream from where it stands, and may be set back.
+// reader is a lane: it hears the events of a domain from where it stands, and may be set back.
 type reader struct {
 	stream string
 	next   int
 	hear   func(events.Event) []said
+	acts   bool // on the world, which no transaction can hold
 }
 
 func newPaper(t *rapid.T) *paper {
@@ -52,10 +56,10 @@ func newPaper(t *rapid.T) *paper {
 		orders: map[string]orders.Order{}, stocks: map[string]inventory.Stock{}, reservations: map[string]inventory.Reservation{},
 		payments: map[string]payments.Payment{}, mails: map[string]notifications.Notification{}}
 	w.readers = []*reader{
-		{events.StreamOrders, 0, w.inventoryHears}, {events.StreamInventory, 0, w.ordersHearStock},
-		{events.StreamPayments, 0, w.ordersHearMoney}, {events.StreamOrders, 0, w.paymentsHear},
-		{"POSTED", 0, w.webhooksHear}, {events.StreamPayments, 0, w.stripeActs},
-		{events.StreamOrders, 0, w.captures}, {events.StreamOrders, 0, w.notificationsHear},
+		{"orders", 0, w.inventoryHears, false}, {"inventory", 0, w.ordersHearStock, false},
+		{"payments", 0, w.ordersHearMoney, false}, {"orders", 0, w.paymentsHear, false},
+		{"posted", 0, w.webhooksHear, true}, {"payments", 0, w.stripeActs, true},
+		{"orders", 0, w.captures, true}, {"orders", 0, w.notificationsHear, false},
 	}
 	return w
 }

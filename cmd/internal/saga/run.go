@@ -2,8 +2,7 @@ package saga
 
 import (
 	"context"
-	"maps"
-	"sync"
+	"slices"
 	"testing"
 
 	"tillstream/events/log"
@@ -12,62 +11,42 @@ import (
 
 // domain is what a process runs.
 type domain interface {
-	Deciders() []worker.Decider
-	Actors() []worker.Actor
+	Worker() worker.Domain
 }
 
-// sendsMail is the one actor that a saga does without.
-const sendsMail = "notifications-mail"
+// sendsMail is the one lane that a saga does without.
+const sendsMail = "notifications.mail"
 
-// Replica is one process of a domain.
+// Replica is one process, which runs one or several domains.
 type Replica struct {
 	Log    *log.Log
-	Worker worker.Config
+	Config worker.Config
 
-	running *consumers
+	shop *Shop
 }
 
-// consumers counts, by name, the running processes that read from each.
-type consumers struct {
-	mu    sync.Mutex
-	count map[string]int
-}
-
-func (c *consumers) add(w worker.Config, n int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, d := range w.Deciders {
-		c.count[d.Name] += n
-	}
-	for _, a := range w.Actors {
-		c.count[a.Name] += n
-	}
-	maps.DeleteFunc(c.count, func(_ string, n int) bool { return n == 0 })
-}
-
-func (c *consumers) names() map[string]int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return maps.Clone(c.count)
-}
-
-// Replica makes another process of a domain, not running yet.
-func (s *Shop) Replica(t testing.TB, name string) *Replica {
+// Replica makes another process of some domains, not running yet.
+func (s *Shop) Replica(t testing.TB, names ...string) *Replica {
 	t.Helper()
-	return s.replica(t, name, s.openLog(t, name))
+	source := "shop"
+	if len(names) == 1 {
+		source = names[0]
+	}
+	return s.replica(t, s.openLog(t, source), names...)
 }
 
-func (s *Shop) replica(t testing.TB, name string, l *log.Log) *Replica {
+func (s *Shop) replica(t testing.TB, l *log.Log, names ...string) *Replica {
 	t.Helper()
-	d, err := s.build(name, l)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &Replica{Log: l, Worker: worker.Config{Deciders: d.Deciders()}, running: &s.running}
-	for _, a := range d.Actors() {
-		if a.Name != sendsMail {
-			r.Worker.Actors = append(r.Worker.Actors, a)
+	r := &Replica{Log: l, shop: s}
+	for _, name := range names {
+		d, err := s.build(name, l.As(name))
+		if err != nil {
+			t.Fatal(err)
 		}
+		lanes := d.Worker()
+		lanes.Actors = slices.DeleteFunc(lanes.Actors, func(a worker.Actor) bool { return a.Name == sendsMail })
+		lanes.Sweeps = nil // they ask projections, which a saga has none of
+		r.Config.Domains = append(r.Config.Domains, lanes)
 	}
 	return r
 }
@@ -75,13 +54,17 @@ func (s *Shop) replica(t testing.TB, name string, l *log.Log) *Replica {
 // Run works until the test ends or stop is called; stop waits for it.
 func (r *Replica) Run(t testing.TB) (stop func()) {
 	t.Helper()
+	w, err := worker.New(t.Context(), r.Log, r.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan struct{})
-	r.running.add(r.Worker, 1)
+	r.shop.running.add(w)
 	go func() {
 		defer close(done)
-		defer r.running.add(r.Worker, -1)
-		if err := worker.New(r.Log, r.Worker).Run(ctx); err != nil && ctx.Err() == nil {
+		defer r.shop.running.remove(w)
+		if err := w.Run(ctx); err != nil && ctx.Err() == nil {
 			t.Error(err)
 		}
 	}()
@@ -90,15 +73,19 @@ func (r *Replica) Run(t testing.TB) (stop func()) {
 	return stop
 }
 
-// Run starts the first process of each domain named, or of all.
+// Run starts the first process of each domain named, or of all: one process for all of them, or one each where the shop is
+// [Config.Apart].
 func (s *Shop) Run(t testing.TB, names ...string) (stop func()) {
 	t.Helper()
 	if len(names) == 0 {
 		names = Domains
 	}
+	if !s.config.Apart {
+		return s.replica(t, s.logs["shop"], names...).Run(t)
+	}
 	var stops []func()
 	for _, name := range names {
-		stops = append(stops, s.replica(t, name, s.logs[name]).Run(t))
+		stops = append(stops, s.replica(t, s.logs[name], name).Run(t))
 	}
 	return func() {
 		for _, stop := range stops {

@@ -23,6 +23,7 @@ import (
 
 // Config says what kind of shop a test wants.
 type Config struct {
+	Apart   bool                     // each domain is a process of its own; default: one process runs all
 	Calls   int                      // to the bank at a time; default 32, as for Stripe
 	HoldFor time.Duration            // how long stock waits for the money; default 30 min
 	Now     func() time.Time         // clock of every domain; default time.Now
@@ -37,8 +38,8 @@ type Shop struct {
 	Log    *log.Log // of the process that takes orders
 
 	config  Config
-	logs    map[string]*log.Log // of the first process of each domain
-	running consumers
+	logs    map[string]*log.Log // of the first process of each domain, or of the one process that is the "shop"
+	running workers
 	tokens  *access.Tokens
 }
 
@@ -55,12 +56,21 @@ func Open(t testing.TB, config Config) *Shop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Shop{Server: logtest.Server(t), config: config, logs: map[string]*log.Log{}, running: consumers{count: map[string]int{}}, tokens: tokens}
-	for _, name := range Domains {
-		s.logs[name] = s.openLog(t, name)
+	s := &Shop{Server: logtest.Server(t), config: config, logs: map[string]*log.Log{}, tokens: tokens}
+	if config.Apart {
+		for _, name := range Domains {
+			s.logs[name] = s.openLog(t, name)
+		}
+		s.Log, s.Bank = s.logs["orders"], newBank(s.logs["payments"], config.Paying)
+	} else {
+		s.logs["shop"] = s.openLog(t, "shop")
+		s.Log, s.Bank = s.logs["shop"].As("orders"), newBank(s.logs["shop"].As("payments"), config.Paying)
 	}
-	s.Log = s.logs["orders"]
-	s.Bank = newBank(s.logs["payments"], config.Paying)
+	till, err := s.build("payments", s.Bank.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Bank.till = till.(receiver)
 	return s
 }
 
@@ -125,7 +135,7 @@ func (s *Shop) Place(ctx context.Context, id string, lines ...events.ReservedLin
 		return err
 	}
 	return s.Log.Do(ctx, func(tx *log.Tx) error {
-		tx.About(id)
+		tx.WithCorrelation(id)
 		order, err := orders.Orders.LoadNew(tx, id)
 		if err != nil {
 			return err
@@ -145,7 +155,7 @@ func (s *Shop) Place(ctx context.Context, id string, lines ...events.ReservedLin
 // Cancel calls an order off, as its shopper would.
 func (s *Shop) Cancel(ctx context.Context, id string) error {
 	return s.Log.Do(ctx, func(tx *log.Tx) error {
-		tx.About(id)
+		tx.WithCorrelation(id)
 		order, err := orders.Orders.Load(tx, id)
 		if err != nil {
 			return err
@@ -158,13 +168,21 @@ func (s *Shop) Cancel(ctx context.Context, id string) error {
 	})
 }
 
-// Due says that the deadline of orders has come, as the broker's clock would: at whatever time the test likes.
+// Due has the deadline of orders looked at, as their timer does: at whatever time the test likes.
 func (s *Shop) Due(t testing.TB, ids ...string) {
 	t.Helper()
-	journal := log.Journal{Stream: events.StreamTimers, Subject: events.PrefixTimerFired + "orders"}
-	err := s.Log.Do(t.Context(), func(tx *log.Tx) error { return journal.Append(tx, events.OrdersDue{Orders: ids, Due: tx.Now()}) })
-	if err != nil {
-		t.Fatal(err)
+	for _, id := range ids {
+		err := s.Log.Complete(t.Context(), func(tx *log.Tx) error {
+			tx.WithCorrelation(id)
+			order, err := orders.Orders.Load(tx, id)
+			if err != nil || !order.Exists() {
+				return err
+			}
+			return orders.Orders.Append(tx, id, order.Expire(tx.Now())...)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -191,7 +209,7 @@ func (s *Shop) Level(t testing.TB, sku string) events.StockLevel {
 // Stock puts goods on the shelf.
 func (s *Shop) Stock(t testing.TB, sku string, quantity int64) {
 	t.Helper()
-	err := s.Log.Do(t.Context(), func(tx *log.Tx) error {
+	err := s.Log.As("inventory").Do(t.Context(), func(tx *log.Tx) error {
 		stock, err := inventory.Stocks.Load(tx, sku)
 		if err != nil {
 			return err

@@ -31,6 +31,9 @@ type item struct {
 	Description string       `json:"description"`
 }
 
+// Page is the address of the item's page.
+func (i item) Page() string { return "/items/" + url.PathEscape(i.SKU) }
+
 // Picture is the address of the item's image. Only pictures on our own origin are shown, as the security policy allows
 // no others; for everything else there is a generated one.
 func (i item) Picture() string {

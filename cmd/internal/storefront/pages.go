@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"tillstream/events"
 )
 
 //go:embed templates
@@ -97,7 +99,7 @@ func (s *shop) showCatalogue(w http.ResponseWriter, r *http.Request) {
 
 func (s *shop) showItem(w http.ResponseWriter, r *http.Request) {
 	sku := r.PathValue("sku")
-	if !idPattern.MatchString(sku) {
+	if events.CheckSKU(sku) != nil {
 		s.showNotFound(w, r)
 		return
 	}

@@ -68,7 +68,8 @@ func TestPagesAnswer(t *testing.T) {
 		"/api/orders/" + orderID:    {404, "There is no such order."},
 		"/images/items/MUG-01.svg":  {200, "<svg"},
 		"/images/items/MUG-01.png":  {404, ""},
-		"/images/items/a%3Cb.svg":   {404, ""},
+		"/images/items/a%3Cb.svg":   {200, "<title>a&lt;b</title>"}, // people outside the shop make item numbers
+		"/images/items/a%0Ab.svg":   {404, ""},
 		"/assets/0123/no-such.js":   {404, ""},
 		"/items/MUG-01?x=%00%ff%22": {200, "12 available"},
 	} {

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"unicode"
+
+	"tillstream/events"
 )
 
 // palette is one set of colours that go together.
@@ -29,7 +31,7 @@ var palettes = []palette{
 // the picture depends on its address alone and may be cached.
 func (s *shop) showPicture(w http.ResponseWriter, r *http.Request) {
 	sku, isPicture := strings.CutSuffix(r.PathValue("file"), ".svg")
-	if !isPicture || !idPattern.MatchString(sku) {
+	if !isPicture || events.CheckSKU(sku) != nil {
 		s.showNotFound(w, r)
 		return
 	}

@@ -6,7 +6,7 @@ import (
 	"regexp"
 )
 
-// idPattern is what an order id or SKU may look like; anything else cannot exist, so nobody is asked.
+// idPattern is what an order id may look like; anything else cannot exist, so nobody is asked.
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 // shop holds what all pages share; nothing in it changes after New.

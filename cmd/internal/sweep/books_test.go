@@ -22,21 +22,15 @@ import (
 	"tillstream/events/replay"
 )
 
-// facts reads a stream: all of it, or what is of some types.
-func (c *crowd) facts(t *testing.T, stream string, types ...string) (found []events.Event) {
+// facts reads the events of entities, by the prefix of their subjects: all of them, or those of some types.
+func (c *crowd) facts(t *testing.T, prefix string, types ...string) (found []events.Event) {
 	t.Helper()
 	reader, done, err := c.world.shop.Log(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer done()
-	if last, err := reader.Last(t.Context(), stream); err != nil || last == 0 {
-		if err != nil {
-			t.Fatal(err)
-		}
-		return nil
-	}
-	err = reader.Each(t.Context(), replay.Range{Stream: stream}, func(m replay.Message) error {
+	err = reader.Each(t.Context(), replay.Range{Subjects: []string{prefix + ">"}}, func(m replay.Message) error {
 		e, err := m.Event()
 		if err == nil && (len(types) == 0 || slices.Contains(types, e.Type)) {
 			found = append(found, e)
@@ -58,8 +52,12 @@ func (c *crowd) settledMail(t *testing.T, s *shopper) {
 		t.Fatal(err)
 	}
 	defer done()
+	subject, err := events.Subject(events.PrefixNotification, s.id)
+	if err != nil {
+		t.Fatal(err)
+	}
 	processtest.WaitFor(t, "the mail is known to be sent", time.Minute, func() bool {
-		newest, err := reader.Newest(t.Context(), events.StreamNotifications, events.PrefixNotification+s.id)
+		newest, err := reader.Newest(t.Context(), subject)
 		if err != nil && !errors.Is(err, replay.ErrNotFound) {
 			t.Fatal(err)
 		}
@@ -68,19 +66,17 @@ func (c *crowd) settledMail(t *testing.T, s *shopper) {
 }
 
 // mayRepeat are facts that are true more than once of one order.
-var mayRepeat = []string{"payments.declined", "notifications.sending"}
+var mayRepeat = []string{"payments.declined", "payments.webhook_received", "notifications.sending"}
 
 // saidOnce expects that every fact of an order's life was said once.
 func (c *crowd) saidOnce(t *testing.T) {
 	t.Helper()
 	said := map[string]int{}
-	for _, stream := range []string{events.StreamOrders, events.StreamInventory, events.StreamPayments, events.StreamNotifications} {
-		for _, e := range c.facts(t, stream) {
-			ofStock := strings.HasPrefix(e.Subject, events.PrefixStock) || strings.HasPrefix(e.Subject, events.PrefixItem)
-			if e.Subject == events.SubjectWebhooks || ofStock || slices.Contains(mayRepeat, e.Type) {
-				continue
+	for _, prefix := range []string{events.PrefixOrder, events.PrefixReservation, events.PrefixPayment, events.PrefixNotification} {
+		for _, e := range c.facts(t, prefix) {
+			if e.Subject != events.SubjectWebhooks && !slices.Contains(mayRepeat, e.Type) {
+				said[e.Subject+" "+e.Type]++
 			}
-			said[e.Subject+" "+e.Type]++
 		}
 	}
 	if len(said) < 5*len(payers(c.shoppers)) {
@@ -93,7 +89,7 @@ func (c *crowd) saidOnce(t *testing.T) {
 	}
 }
 
-// remembered waits until the view has every order as the log has it.
+// remembered waits until the projection has every order as the log has it.
 func (c *crowd) remembered(t *testing.T) {
 	t.Helper()
 	db, done, err := c.world.shop.Database(t.Context())
@@ -102,10 +98,11 @@ func (c *crowd) remembered(t *testing.T) {
 	}
 	defer done()
 	inLog := map[string]uint64{} // order → sequence of its last event
-	for _, e := range c.facts(t, events.StreamOrders) {
-		inLog[strings.TrimPrefix(e.Subject, events.PrefixOrder)] = e.Sequence
+	for _, e := range c.facts(t, events.PrefixOrder) {
+		id, _ := events.IDOf(events.PrefixOrder, e.Subject)
+		inLog[id] = e.Sequence
 	}
-	var inView map[string]uint64
+	var projected map[string]uint64
 	caughtUp := func() bool {
 		cursor, err := db.Collection("orders").Find(t.Context(), bson.D{})
 		if err != nil {
@@ -118,18 +115,18 @@ func (c *crowd) remembered(t *testing.T) {
 		if err := cursor.All(t.Context(), &documents); err != nil {
 			t.Fatal(err)
 		}
-		inView = map[string]uint64{}
+		projected = map[string]uint64{}
 		for _, d := range documents {
-			inView[d.ID] = d.Seq
+			projected[d.ID] = d.Seq
 		}
-		return maps.Equal(inLog, inView)
+		return maps.Equal(inLog, projected)
 	}
 	defer func() {
-		if diff := cmp.Diff(inLog, inView); diff != "" {
-			t.Errorf("last sequence of each order (-log +view):\n%s", diff)
+		if diff := cmp.Diff(inLog, projected); diff != "" {
+			t.Errorf("last sequence of each order (-log +projection):\n%s", diff)
 		}
 	}()
-	processtest.WaitFor(t, "the view has every order", 30*time.Second, caughtUp)
+	processtest.WaitFor(t, "the projection has every order", 30*time.Second, caughtUp)
 }
 
 // valueOf finds a metric in the text that Prometheus reads.

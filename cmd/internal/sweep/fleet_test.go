@@ -12,7 +12,7 @@ import (
 
 	"tillstream/cmd/internal/attach"
 	"tillstream/cmd/internal/processtest"
-	"tillstream/events/view/viewtest"
+	"tillstream/events/project/projecttest"
 )
 
 // What the processes of a fleet must agree about.
@@ -39,15 +39,15 @@ func openFleet(t *testing.T) *world {
 		packages = append(packages, "tillstream/cmd/"+name)
 	}
 	programs := processtest.Build(t, packages...)
-	w := &world{kind: "fleet", trap: filepath.Join(t.TempDir(), "trap")}
+	w := newWorld(t, "fleet")
 	bank, box := openBank(t), openMailbox(t)
-	w.shop = attach.Shop{NATS: processtest.StartBroker(t).URL, MongoDB: viewtest.URI(t), Mail: box.page, Stripe: bank.url,
+	w.shop = attach.Shop{NATS: processtest.StartBroker(t).URL, MongoDB: projecttest.URI(t), Mail: box.page, Stripe: bank.url,
 		StripeSecretKey: secretKey, StripePublishableKey: publishableKey, OpsToken: opsToken}
 	env := []string{
 		"MONGODB_URI=" + w.shop.MongoDB, "NATS_URL=" + w.shop.NATS, "OPS_TOKEN=" + opsToken, "TOKEN_SECRET=" + tokenSecret, "HOLD_FOR=" + holdFor,
 		"SWEEP_EVERY=" + sweepEvery, "RECONCILE_EVERY=" + sweepEvery, "PUBLIC_URL=https://shop.example", "MAIL_FROM=Shop <orders@shop.example>",
 		"SMTP_URL=" + box.smtp, "SMTP_DEADLINE=" + smtpDeadline, "STRIPE_URL=" + bank.url, "STRIPE_SECRET_KEY=" + secretKey,
-		"STRIPE_PUBLISHABLE_KEY=" + publishableKey, "STRIPE_WEBHOOK_SECRET=" + webhookSecret, "CRASH_FILE=" + w.trap,
+		"STRIPE_PUBLISHABLE_KEY=" + publishableKey, "STRIPE_WEBHOOK_SECRET=" + webhookSecret,
 	}
 	at := map[string][]string{} // addresses of each worker's replicas
 	for replica := range 2 {
@@ -74,7 +74,7 @@ func (w *world) join(t *testing.T, programs, program, name string, env []string)
 	t.Helper()
 	addr := processtest.FreeAddr(t)
 	m := &member{program: program, addr: addr, command: processtest.Command{Name: name, Path: filepath.Join(programs, program),
-		Env: append(env[:len(env):len(env)], "HTTP_ADDR="+addr, "LOG_LEVEL=WARN")}}
+		Env: append(env[:len(env):len(env)], "HTTP_ADDR="+addr, "LOG_LEVEL=WARN", "CRASH_FILE="+w.trapOf(program))}}
 	m.open = func(t *testing.T, child *processtest.Child) {
 		child.Listens(t)
 		processtest.WaitFor(t, name+" is ready", 30*time.Second, func() bool {

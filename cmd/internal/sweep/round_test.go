@@ -3,16 +3,13 @@
 package sweep_test
 
 import (
+	"slices"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"tillstream/cmd/internal/invariants"
-	"tillstream/events"
-	"tillstream/events/crash"
+	"tillstream/events/replay"
 )
 
 // reaching is how long shoppers come before a point counts as one that nobody gets to. An order that is not paid takes
@@ -20,7 +17,7 @@ import (
 const reaching = 75 * time.Second
 
 // endure is one round: somebody is hurt at a moment while shoppers come, and the shop gets over it.
-func endure(t *testing.T, c *crowd, trap crash.Trap) {
+func endure(t *testing.T, c *crowd, trap site) {
 	began := time.Now()
 	before := len(c.shoppers)
 	hurt := c.spring(t, trap)
@@ -37,7 +34,7 @@ func endure(t *testing.T, c *crowd, trap crash.Trap) {
 }
 
 // spring lays a trap and sends shoppers until somebody has got to it. It returns who, or nil.
-func (c *crowd) spring(t *testing.T, trap crash.Trap) *member {
+func (c *crowd) spring(t *testing.T, trap site) *member {
 	t.Helper()
 	var hurt *member
 	c.world.lay(t, trap)
@@ -53,52 +50,40 @@ func (c *crowd) spring(t *testing.T, trap crash.Trap) *member {
 
 // recover does what a supervisor does for one that has died. One that stands still is left so for twice as long as it
 // takes a standby to step in, and then goes on with what it had in hand.
-func (w *world) recover(t *testing.T, hurt *member, trap crash.Trap) {
+func (w *world) recover(t *testing.T, hurt *member, trap site) {
 	t.Helper()
 	if !trap.Stop {
 		dead(t, hurt)
 		hurt.start(t)
 		return
 	}
-	<-time.After(2 * w.pin(t, hurt)) // the time is the point here: there is no fact to wait for
+	<-time.After(2 * w.lease(t, hurt)) // the time is the point here: there is no fact to wait for
 	hurt.child.Signal(t, syscall.SIGCONT)
 	hurt.open(t, hurt.child)
 }
 
-// defaultPin is how long a pin lasts where the broker itself stands still and cannot be asked.
-const defaultPin = 5 * time.Second
+// defaultLease is how long a lease lasts where the broker itself stands still and cannot be asked.
+const defaultLease = 5 * time.Second
 
-// pin is how long a consumer stays with a replica that is silent, as the broker has it.
-func (w *world) pin(t *testing.T, hurt *member) time.Duration {
+// lease is how long a lane stays with a process that is silent.
+func (w *world) lease(t *testing.T, hurt *member) time.Duration {
 	t.Helper()
 	if w.kind == "single" {
-		return defaultPin
+		return defaultLease
 	}
-	js := w.broker(t)
-	consumer, err := js.Consumer(t.Context(), events.StreamOrders, "inventory-orders")
+	reader, done, err := w.shop.Log(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	ttl := consumer.CachedInfo().Config.PinnedTTL
-	if ttl <= 0 {
-		t.Fatalf("the consumer is not pinned; who takes over from %s?", hurt.child.Name)
-	}
-	return ttl
-}
-
-// broker is a connection of the test's own.
-func (w *world) broker(t *testing.T) jetstream.JetStream {
-	t.Helper()
-	conn, err := nats.Connect(w.shop.NATS, nats.Timeout(answerTime), nats.RetryOnFailedConnect(true))
+	defer done()
+	lanes, err := reader.Lanes(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(conn.Close)
-	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(10*time.Second))
-	if err != nil {
-		t.Fatal(err)
+	if !slices.ContainsFunc(lanes, func(l replay.Lane) bool { return l.Holder != "" }) {
+		t.Fatalf("nobody has a lease; who takes over from %s?", hurt.child.Name)
 	}
-	return js
+	return reader.Log().LeaseTTL()
 }
 
 // alive expects that nobody has ended who was not hurt, and starts anew who has.

@@ -38,11 +38,11 @@ func (c *crowd) chargedOnce(t *testing.T, b *bank) {
 			t.Errorf("no intent was asked for by the key of order %s: %v", s.id, created)
 		}
 	}
-	if orders := len(c.facts(t, events.StreamOrders, "orders.placed")); len(created) > orders {
+	if orders := len(c.facts(t, events.PrefixOrder, "orders.placed")); len(created) > orders {
 		t.Errorf("intents were asked for by %d keys for %d orders: %v", len(created), orders, created)
 	}
 	intents := map[string]string{} // order → intent
-	for _, e := range c.facts(t, events.StreamPayments, "payments.intent_created") {
+	for _, e := range c.facts(t, events.PrefixPayment, "payments.intent_created") {
 		p := e.Payload.(events.PaymentIntentCreated)
 		intents[p.OrderID] = p.PaymentIntent
 	}
@@ -95,7 +95,7 @@ func mailsAfter(t *testing.T, moment string) map[string]int {
 	if len(got) != 1 {
 		t.Errorf("there are mails with the ids %v, want one", got)
 	}
-	sending, sent := c.facts(t, events.StreamNotifications, "notifications.sending"), c.facts(t, events.StreamNotifications, "notifications.sent")
+	sending, sent := c.facts(t, events.PrefixNotification, "notifications.sending"), c.facts(t, events.PrefixNotification, "notifications.sent")
 	for _, copies := range got {
 		if len(sending) != copies || len(sent) != 1 {
 			t.Errorf("the log knows of %d attempts, of which %d are known to have gone well; the box has %d copies", len(sending), len(sent), copies)

@@ -20,14 +20,14 @@ func openSingle(t *testing.T, settings ...string) *world {
 	t.Helper()
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
-	w := &world{kind: "single", trap: filepath.Join(dir, "trap")}
+	w := newWorld(t, "single")
 	args := []string{"--data", data}
 	for _, flag := range []string{"--http", "--nats", "--mongo", "--stripe", "--smtp"} {
 		args = append(args, flag, processtest.FreeAddr(t))
 	}
-	env := append([]string{"HOLD_FOR=" + holdFor, "SWEEP_EVERY=" + sweepEvery, "SMTP_DEADLINE=" + smtpDeadline, "CRASH_FILE=" + w.trap}, settings...)
+	env := append([]string{"HOLD_FOR=" + holdFor, "SWEEP_EVERY=" + sweepEvery, "SMTP_DEADLINE=" + smtpDeadline, "CRASH_FILE=" + w.trapOf("shop")}, settings...)
 	program := filepath.Join(processtest.Build(t, "tillstream/cmd/shop"), "shop")
-	m := &member{command: processtest.Command{Name: "shop", Path: program, Args: args, Env: env}}
+	m := &member{program: "shop", command: processtest.Command{Name: "shop", Path: program, Args: args, Env: env}}
 	m.open = func(t *testing.T, child *processtest.Child) { child.Says(t, shopIsOpen) }
 	w.members = []*member{m}
 	m.start(t)

@@ -16,7 +16,6 @@ import (
 
 	"tillstream/cmd/internal/attach"
 	"tillstream/cmd/internal/processtest"
-	"tillstream/events/crash"
 )
 
 func TestMain(m *testing.M) {
@@ -39,7 +38,7 @@ func TestMain(m *testing.M) {
 const parallel = "test.parallel"
 
 // The settings that both worlds share. A hold outlasts the time after which another process takes up what a dead one had
-// in hand (5 s for decisions, 10 s for what is asked of Stripe), so that whoever wants to pay can.
+// in hand (5 s, which is how long its leases last), so that whoever wants to pay can.
 const (
 	holdFor      = "30s"
 	sweepEvery   = "3s"
@@ -50,13 +49,46 @@ const (
 type world struct {
 	kind    string // of two: "single" or "fleet"
 	shop    attach.Shop
-	trap    string // the file that all processes look into
+	traps   string // the directory in which all processes look for a trap; see aim
 	members []*member
+}
+
+func newWorld(t *testing.T, kind string) *world {
+	t.Helper()
+	w := &world{kind: kind, traps: t.TempDir()}
+	if err := os.Mkdir(filepath.Dir(w.armed()), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// armed is the file that holds the trap when one is laid.
+func (w *world) armed() string { return filepath.Join(w.traps, "armed", "trap") }
+
+// trapOf is where the processes of one program look for a trap.
+func (w *world) trapOf(program string) string { return filepath.Join(w.traps, program, "trap") }
+
+// aim chooses for whom a trap is laid, "" for all. The processes of each program look for it through a link of their own,
+// which leads to the trap or to nowhere, so that of those who find it one is hurt.
+func (w *world) aim(t *testing.T, program string) {
+	t.Helper()
+	for _, m := range w.members {
+		link, to := filepath.Dir(w.trapOf(m.program)), "armed"
+		if program != "" && m.program != program {
+			to = "nowhere"
+		}
+		if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(to, link); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // member is a place for a process. When one has died there comes the next.
 type member struct {
-	program string
+	program string // what runs there
 	addr    string // of its API, in a fleet
 	command processtest.Command
 	open    func(t *testing.T, child *processtest.Child) // waits until it can work
@@ -80,14 +112,15 @@ func (m *member) begin(t *testing.T) {
 	m.child = processtest.Start(t, command)
 }
 
-// lay lays a trap for all processes, in one step.
-func (w *world) lay(t *testing.T, trap crash.Trap) {
+// lay lays a trap for all processes of its program, in one step.
+func (w *world) lay(t *testing.T, trap site) {
 	t.Helper()
-	draft := filepath.Join(filepath.Dir(w.trap), "draft")
-	if err := os.WriteFile(draft, []byte(trap.String()+"\n"), 0o600); err != nil {
+	w.aim(t, trap.program)
+	draft := filepath.Join(w.traps, "draft")
+	if err := os.WriteFile(draft, []byte(trap.Trap.String()+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(draft, w.trap); err != nil {
+	if err := os.Rename(draft, w.armed()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -95,7 +128,7 @@ func (w *world) lay(t *testing.T, trap crash.Trap) {
 // lift takes a trap away that nobody has got to. It reports whether it was still there.
 func (w *world) lift(t *testing.T) bool {
 	t.Helper()
-	err := os.Remove(w.trap)
+	err := os.Remove(w.armed())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
@@ -105,7 +138,7 @@ func (w *world) lift(t *testing.T) bool {
 // sprung returns the member that has got to the trap, nil as long as nobody has.
 func (w *world) sprung(t *testing.T) *member {
 	t.Helper()
-	files, err := filepath.Glob(w.trap + ".*")
+	files, err := filepath.Glob(w.armed() + ".*")
 	if err != nil {
 		t.Fatal(err)
 	}

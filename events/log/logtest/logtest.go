@@ -51,7 +51,7 @@ func OpenOn(t testing.TB, server *embedded.NATS, change ...func(*log.Config)) *l
 // and that is not what they are about.
 func OpenOver(t testing.TB, conn *nats.Conn, change ...func(*log.Config)) *log.Log {
 	t.Helper()
-	config := log.Config{Source: "test", Patience: time.Minute, Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	config := log.Config{Source: "test", Owns: []string{""}, Patience: time.Minute, Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	for _, c := range change {
 		c(&config)
 	}

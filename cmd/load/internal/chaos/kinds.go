@@ -44,7 +44,7 @@ type sort struct {
 	amount   func(*rand.Rand) int64 // milliseconds or kilobytes a second; nil: there is none
 }
 
-// sorts has two processes suspended for longer than the five seconds that a pin of an idle replica lasts.
+// sorts has processes suspended for longer than the five seconds that a lease lasts without renewal.
 var sorts = []sort{
 	{WorkerKilled, 5, workers, 0, 3 * time.Second, nil},
 	{WorkerStopped, 3, workers, 0, time.Second, nil},

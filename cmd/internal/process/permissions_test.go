@@ -1,0 +1,189 @@
+package process_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tillstream/cmd/internal/process"
+	"tillstream/events"
+	"tillstream/events/log"
+	"tillstream/events/worker"
+)
+
+// guarded is a broker that runs deploy/nats.conf, as one server without a cluster.
+func guarded(t *testing.T) *server.Server {
+	t.Helper()
+	for _, name := range []string{"NAME", "HOST", "MONITOR", "STORE", "ROUTE_1", "ROUTE_2", "ROUTE_3", "ROUTE_PASSWORD", "SYS_PASSWORD",
+		"ORDERS_PASSWORD", "INVENTORY_PASSWORD", "PAYMENTS_PASSWORD", "NOTIFICATIONS_PASSWORD", "OPS_PASSWORD"} {
+		t.Setenv("NATS_"+name, "secret")
+	}
+	t.Setenv("NATS_HOST", "127.0.0.1")
+	t.Setenv("NATS_MONITOR", "127.0.0.1:0")
+	options, err := server.ProcessConfigFile(filepath.Join("..", "..", "..", "deploy", "nats.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.Cluster, options.Routes = server.ClusterOpts{}, nil
+	options.Port, options.HTTPHost, options.HTTPPort, options.StoreDir, options.NoLog, options.NoSigs = server.RANDOM_PORT, "", 0, t.TempDir(), true, true
+	broker, err := server.NewServer(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broker.Start()
+	t.Cleanup(func() { broker.Shutdown(); broker.WaitForShutdown() })
+	if !broker.ReadyForConnections(30 * time.Second) {
+		t.Fatal("the broker does not start")
+	}
+	return broker
+}
+
+func connectAs(t *testing.T, broker *server.Server, user string) *nats.Conn {
+	t.Helper()
+	url := strings.Replace(broker.ClientURL(), "nats://", fmt.Sprintf("nats://%s:secret@", user), 1)
+	conn, err := nats.Connect(url, append(process.Options(user, slog.New(slog.DiscardHandler)), nats.MaxReconnects(0))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	return conn
+}
+
+// noted is an entity that takes any event.
+func noted(prefix string) log.Entity[int] {
+	return log.Entity[int]{Prefix: prefix, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+}
+
+// ownPrefix is where each user may append, and a fact that belongs there.
+var ownPrefix = map[string]string{"orders": events.PrefixOrder, "inventory": events.PrefixReservation, "payments": events.PrefixPayment,
+	"notifications": events.PrefixNotification}
+
+var anyFact = events.ReservationReleased{OrderID: "1"}
+
+// Row 74 of the fault matrix, for mistakes: on a broker that runs the production configuration a worker does all that it
+// has to, and is refused at once what belongs to others: their subjects, singly and inside a batch, their lanes, and
+// everything that would change a stream.
+func TestEachWorkerIsKeptToItsOwn(t *testing.T) {
+	broker := guarded(t)
+	for user, prefix := range ownPrefix {
+		t.Run(user, func(t *testing.T) {
+			conn := connectAs(t, broker, user)
+			l, err := log.Open(t.Context(), conn, log.Config{Source: user, Owns: []string{""}, Patience: time.Minute})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(l.Close)
+			worksAsItself(t, l, user, prefix)
+			for other, foreign := range ownPrefix {
+				if other != user {
+					isRefused(t, l, prefix, foreign)
+				}
+			}
+			mayNotChangeStreams(t, l, user)
+		})
+	}
+}
+
+// worksAsItself has a worker append, read, and run a lane.
+func worksAsItself(t *testing.T, l *log.Log, user, prefix string) {
+	t.Helper()
+	handled := make(chan struct{}, 100)
+	w, err := worker.New(t.Context(), l, worker.Config{Domains: []worker.Domain{{Name: user, Log: l, Routes: []worker.Route{
+		worker.On(func(*log.Tx, events.Event, events.ReservationReleased) error { handled <- struct{}{}; return nil })}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx) }()
+	for range 2 { // alone, and then as a batch
+		err = l.Do(t.Context(), func(tx *log.Tx) error {
+			if _, err := noted(prefix).Load(tx, "own"); err != nil {
+				return err
+			}
+			return errors.Join(noted(prefix).Append(tx, "own", anyFact), noted(prefix).Append(tx, "own", anyFact))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 4 {
+		<-handled
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if n, _, err := noted(prefix).Read(t.Context(), l, "own"); err != nil || n != 4 {
+		t.Errorf("read %d events of its own: %v", n, err)
+	}
+	if c, err := l.LoadCheckpoint(t.Context(), user); err != nil || c.Position == 0 {
+		t.Errorf("checkpoint %+v, %v", c, err)
+	}
+}
+
+// isRefused has a worker append under a foreign prefix. Patience is a minute, and the refusal must not take as long.
+func isRefused(t *testing.T, l *log.Log, own, foreign string) {
+	t.Helper()
+	began := time.Now()
+	alone := l.Do(t.Context(), func(tx *log.Tx) error { return noted(foreign).Append(tx, "other", anyFact) })
+	inBatch := l.Do(t.Context(), func(tx *log.Tx) error {
+		return errors.Join(noted(own).Append(tx, "beside", anyFact), noted(foreign).Append(tx, "other", anyFact))
+	})
+	if !errors.Is(alone, log.ErrNotAllowed) || !errors.Is(inBatch, log.ErrNotAllowed) {
+		t.Errorf("append under %s: alone %v, in a batch %v; want ErrNotAllowed", foreign, alone, inBatch)
+	}
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("it took %s to be refused", took)
+	}
+	if _, _, err := noted(own).Read(t.Context(), l, "beside"); !errors.Is(err, log.ErrNotFound) {
+		t.Errorf("of the batch that was refused, %v is there", err)
+	}
+}
+
+// mayNotChangeStreams tries what would change or empty a stream, and another domain's checkpoint.
+func mayNotChangeStreams(t *testing.T, l *log.Log, user string) {
+	t.Helper()
+	js := l.JetStream()
+	stream, err := js.Stream(t.Context(), events.StreamShop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := "orders"
+	if user == foreign {
+		foreign = "inventory"
+	}
+	for what, try := range map[string]func(context.Context) error{
+		"update a stream": func(ctx context.Context) error {
+			_, err := js.UpdateStream(ctx, stream.CachedInfo().Config)
+			return err
+		},
+		"delete a stream":  func(ctx context.Context) error { return js.DeleteStream(ctx, events.StreamShop) },
+		"purge a stream":   func(ctx context.Context) error { return stream.Purge(ctx) },
+		"delete a message": func(ctx context.Context) error { return stream.DeleteMsg(ctx, 1) },
+		"erase a message":  func(ctx context.Context) error { return stream.SecureDeleteMsg(ctx, 1) },
+		"make a stream": func(ctx context.Context) error {
+			_, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: "OWN", Subjects: []string{"own.>"}})
+			return err
+		},
+		"move another lane": func(ctx context.Context) error {
+			_, err := js.PublishMsg(ctx, &nats.Msg{Subject: "$KV.checkpoints." + foreign, Data: []byte("{}")}, jetstream.WithRetryAttempts(0))
+			return err
+		},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond) // the broker answers nothing to what it forbids
+		if err := try(ctx); err == nil {
+			t.Errorf("%s: it could", what)
+		}
+		cancel()
+	}
+}

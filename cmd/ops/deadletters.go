@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"tillstream/cmd/internal/attach"
+	"tillstream/events/replay"
+)
+
+// deadLetters is ops deadletters.
+type deadLetters struct {
+	List listDeadLetters `cmd:"" default:"withargs" help:"List dead letters, counted by cause."`
+	Show showDeadLetter  `cmd:"" help:"Show one dead letter, and its event whole."`
+}
+
+// listDeadLetters is ops deadletters list.
+type listDeadLetters struct {
+	attach.Target `embed:""`
+	Limit         int  `help:"List at most so many, newest first." default:"20"`
+	JSON          bool `name:"json" help:"Write JSON."`
+}
+
+// Run counts dead letters by cause and lists the newest.
+func (c *listDeadLetters) Run(ctx context.Context, out *terminal) error {
+	shop, err := c.Resolve()
+	if err != nil {
+		return err
+	}
+	reader, stop, err := shop.Log(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	all, err := reader.DeadLetters(ctx)
+	if err != nil {
+		return err
+	}
+	causes := replay.Causes(all)
+	slices.Reverse(all)
+	listed := all[:min(len(all), max(c.Limit, 0))]
+	if c.JSON {
+		return out.json(map[string]any{"total": len(all), "causes": causes, "dead_letters": append([]replay.DeadLetter{}, listed...)})
+	}
+	if len(all) == 0 {
+		return out.printf("no dead letters")
+	}
+	return writeDeadLetters(all, listed, causes, out)
+}
+
+func writeDeadLetters(all, listed []replay.DeadLetter, causes []replay.Cause, out *terminal) error {
+	counted := newTable("COUNT>", "CAUSE", "LANE", "LAST", "ERROR")
+	for _, c := range causes {
+		counted.add(count(uint64(c.Count)), c.Fingerprint, cell{c.Lane, bold}, c.Last.Local().Format(minutes), cell{c.Error, red})
+	}
+	rows := newTable("NUMBER>", "SINCE", "LANE", "CAUSE", "EVENT>", "WHAT IT IS")
+	for _, d := range listed {
+		rows.add(fmt.Sprint(d.Number), d.Stored.Local().Format(minutes), cell{d.Worker, bold}, cell{d.Fingerprint, dim}, fmt.Sprint(d.Sequence),
+			strings.TrimSpace(d.Type+" on "+d.Subject))
+	}
+	if err := errors.Join(counted.write(out), out.printf(""), rows.write(out)); err != nil {
+		return err
+	}
+	if rest := len(all) - len(listed); rest > 0 {
+		out.note("and %d older ones; --limit shows more", rest)
+	}
+	out.note("ops deadletters show NUMBER shows one whole")
+	return nil
+}
+
+// showDeadLetter is ops deadletters show.
+type showDeadLetter struct {
+	attach.Target `embed:""`
+	Number        uint64 `arg:"" help:"Its number, as ops deadletters lists it."`
+	JSON          bool   `name:"json" help:"Write JSON."`
+}
+
+// originalEvent is the event that a dead letter points to, as ops deadletters show --json writes it.
+type originalEvent struct {
+	Sequence uint64              `json:"sequence"`
+	Stored   time.Time           `json:"stored"`
+	Subject  string              `json:"subject"`
+	Headers  map[string][]string `json:"headers"`
+	Data     []byte              `json:"data"`
+}
+
+// Run shows one dead letter.
+func (c *showDeadLetter) Run(ctx context.Context, out *terminal) error {
+	shop, err := c.Resolve()
+	if err != nil {
+		return err
+	}
+	reader, stop, err := shop.Log(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	d, err := reader.DeadLetterAt(ctx, c.Number)
+	if errors.Is(err, replay.ErrNotFound) {
+		return fmt.Errorf("no dead letter has the number %d; ops deadletters lists those that there are", c.Number)
+	}
+	if err != nil {
+		return err
+	}
+	m, err := reader.Original(ctx, d)
+	gone := errors.Is(err, replay.ErrNotFound)
+	if err != nil && !gone {
+		return err
+	}
+	if c.JSON {
+		answer := map[string]any{"dead_letter": d}
+		if !gone {
+			answer["event"] = originalEvent{m.Sequence, m.Stored, m.Subject, m.Header, m.Data}
+		}
+		return out.json(answer)
+	}
+	if err := writeDeadLetter(d, out); err != nil {
+		return err
+	}
+	if gone {
+		return out.item(cell{"event", bold}, fmt.Sprintf("the log has no event at %d: ops repair says what it lacks", d.Sequence))
+	}
+	return writeOriginal(m, out)
+}
+
+func writeDeadLetter(d replay.DeadLetter, out *terminal) error {
+	fields := [][2]string{{"lane", d.Worker}, {"event", fmt.Sprint(d.Sequence)}, {"type", d.Type}, {"subject", d.Subject},
+		{"since", d.Stored.Local().Format("2006-01-02 15:04:05.000 MST")}, {"attempt", fmt.Sprint(d.Attempt)}, {"cause", d.Fingerprint}, {"error", d.Error}}
+	for _, f := range fields {
+		if err := out.item(cell{fmt.Sprintf("%-8s", f[0]), bold}, f[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeOriginal(m replay.Message, out *terminal) error {
+	for _, name := range slices.Sorted(maps.Keys(m.Header)) {
+		if err := out.item(cell{"header  ", dim}, name+": "+strings.Join(m.Header[name], ", ")); err != nil {
+			return err
+		}
+	}
+	body := string(m.Data)
+	if !utf8.Valid(m.Data) {
+		body = fmt.Sprintf("%q", m.Data)
+	}
+	return out.item(cell{"body    ", bold}, body)
+}

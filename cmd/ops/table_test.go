@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestWrap(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		text        string
+		first, rest int
+		want        []string
+	}{
+		"Empty":           {"", 5, 5, nil},
+		"Fits":            {"one two", 7, 3, []string{"one two"}},
+		"ByWords":         {"one two three four", 7, 10, []string{"one two", "three four"}},
+		"LongWord":        {"ab cdefghij kl", 4, 4, []string{"ab", "cdef", "ghij", "kl"}},
+		"LongWordLater":   {"abcdef gh", 3, 6, []string{"", "abcdef", "gh"}},
+		"LongerThanALine": {"abcdefgh", 3, 3, []string{"abc", "def", "gh"}},
+		"NoRoom":          {"ab cd", 0, 5, []string{"", "ab cd"}},
+		"Spaces":          {"a  b   cc", 4, 4, []string{"a  b", "cc"}},
+		"Runes":           {"××× ←←←", 3, 3, []string{"×××", "←←←"}},
+	}
+	for name, test := range tests {
+		if diff := cmp.Diff(test.want, wrap(test.text, test.first, test.rest)); diff != "" {
+			t.Errorf("%s: want -, got +:\n%s", name, diff)
+		}
+	}
+}
+
+// Whatever stands in a table, none of its lines is wider than a terminal, and nothing of the last column is left out.
+func TestATableFitsATerminal(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("word ", 40) + strings.Repeat("x", 200)
+	for name, rows := range map[string][][]any{
+		"LastIsLong":     {{"a", "1", long}},
+		"OthersAreLong":  {{strings.Repeat("lane", 15), "12,345,678", long}},
+		"AllAreLong":     {{strings.Repeat("l", 300), strings.Repeat("1", 100), long}},
+		"NothingToSay":   {{strings.Repeat("l", 60), "1", ""}, {"b", "2", long}},
+		"TerminalEscape": {{"a\x1b[31m", "1", long + "\n\n" + long}},
+	} {
+		var out bytes.Buffer
+		table := newTable("LANE", "COUNT>", "ERROR")
+		for _, row := range rows {
+			table.add(row...)
+		}
+		if err := table.write(&terminal{out: &out, err: &out}); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(out.String()) {
+			if width := len([]rune(strings.TrimSuffix(line, "\n"))); width > columns {
+				t.Errorf("%s: %d columns:\n%s", name, width, line)
+			}
+		}
+		if n := strings.Count(out.String(), "word"); n < 40 {
+			t.Errorf("%s: %d words of 40 are there:\n%s", name, n, out.String())
+		}
+	}
+}

@@ -1,0 +1,136 @@
+package archive
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/klauspost/compress/zstd"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tillstream/events"
+	"tillstream/events/log"
+)
+
+// Archived is one message of the log as the archive keeps it: enough to put it back.
+type Archived struct {
+	Sequence uint64      `json:"sequence"`
+	Stored   time.Time   `json:"stored"` // by the broker
+	Subject  string      `json:"subject"`
+	Headers  nats.Header `json:"headers"`
+	Text     string      `json:"text,omitempty"`  // the body, where it is text
+	Bytes    []byte      `json:"bytes,omitempty"` // the body, where it is not
+}
+
+// EventID is the id that the event goes by, "" when the message has none.
+func (a Archived) EventID() string { return a.Headers.Get(events.HeaderID) }
+
+// Body is what was stored.
+func (a Archived) Body() []byte {
+	if a.Text != "" {
+		return []byte(a.Text)
+	}
+	return a.Bytes
+}
+
+// Message is what was archived, as the log had it.
+func (a Archived) Message() log.Message {
+	return log.Message{Sequence: a.Sequence, Subject: a.Subject, Stored: a.Stored, Header: a.Headers, Data: a.Body()}
+}
+
+// From is how a message of the log is kept.
+func From(m log.Message) Archived {
+	a := Archived{Sequence: m.Sequence, Stored: m.Stored.UTC(), Subject: m.Subject, Headers: nats.Header{}}
+	for name, values := range m.Header {
+		if !slices.Contains(added, name) {
+			a.Headers[name] = values
+		}
+	}
+	if utf8.Valid(m.Data) {
+		a.Text = string(m.Data)
+	} else {
+		a.Bytes = m.Data
+	}
+	return a
+}
+
+// added are the headers that the broker puts on a message when it hands it out; they are no part of what was stored.
+var added = []string{"Nats-Pin-Id", jetstream.StreamHeader, jetstream.SubjectHeader, jetstream.SequenceHeader, jetstream.TimeStampHeaer,
+	jetstream.LastSequenceHeader, "Nats-Num-Pending"}
+
+// chunk is how messages that follow each other lie in the archive. One document per message would cost FerretDB more than
+// all else that it does for an order: it keeps a schema with every document and two trees of ids.
+type chunk struct {
+	ID       string `bson:"_id"`      // sequence of the first message, in twelve digits
+	Last     uint64 `bson:"last"`     // sequence of the last message
+	Messages []byte `bson:"messages"` // zstd (RFC 8878) of one line of JSON per message, as in Archived
+}
+
+func chunkID(first uint64) string { return fmt.Sprintf("%012d", first) }
+
+// first is the sequence in the chunk's id.
+func (c chunk) first() (uint64, error) {
+	first, err := strconv.ParseUint(c.ID, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("archive: %q is no chunk", c.ID)
+	}
+	return first, nil
+}
+
+// The coders have no state between calls, so one of each serves all callers.
+var (
+	compressor   = must(zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20)))
+	decompressor = must(zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20)))
+)
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err) // the options are constants
+	}
+	return v
+}
+
+// lineHead is about what a line has besides the body.
+const lineHead = 700
+
+func pack(messages []Archived) (chunk, error) {
+	size := 0
+	for _, m := range messages {
+		size += lineHead + len(m.Text) + len(m.Text)/8 + 2*len(m.Bytes)
+	}
+	lines := bytes.NewBuffer(make([]byte, 0, size)) // else growing it would be a tenth of all that the shop allocates
+	for _, m := range messages {
+		if err := json.MarshalWrite(lines, m, json.Deterministic(true), jsontext.AllowInvalidUTF8(true)); err != nil {
+			return chunk{}, fmt.Errorf("archive %d: %w", m.Sequence, err)
+		}
+		lines.WriteByte('\n')
+	}
+	return chunk{ID: chunkID(messages[0].Sequence), Last: messages[len(messages)-1].Sequence,
+		Messages: compressor.EncodeAll(lines.Bytes(), nil)}, nil
+}
+
+func (c chunk) unpack() ([]Archived, error) {
+	lines, err := decompressor.DecodeAll(c.Messages, nil)
+	if err != nil {
+		return nil, fmt.Errorf("unpack %s: %w", c.ID, err)
+	}
+	var messages []Archived
+	decoder := jsontext.NewDecoder(bytes.NewReader(lines))
+	for decoder.PeekKind() != 0 {
+		var m Archived
+		if err := json.UnmarshalDecode(decoder, &m); err != nil {
+			return nil, fmt.Errorf("unpack %s: %w", c.ID, err)
+		}
+		messages = append(messages, m)
+	}
+	if len(messages) == 0 || messages[len(messages)-1].Sequence != c.Last {
+		return nil, fmt.Errorf("unpack %s: it ends before %d", c.ID, c.Last)
+	}
+	return messages, nil
+}

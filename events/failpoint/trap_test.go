@@ -1,0 +1,80 @@
+package failpoint_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tillstream/events/failpoint"
+)
+
+func TestTrapsAreRead(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		text string
+		want failpoint.Trap
+	}{
+		{"http.order_stored", failpoint.Trap{Point: "http.order_stored", Pass: 1}},
+		{"http.order_stored:3", failpoint.Trap{Point: "http.order_stored", Pass: 3}},
+		{"act.begun@payments.stripe", failpoint.Trap{Point: "act.begun", Place: "payments.stripe", Pass: 1}},
+		{"checkpoint.saved@orders:12", failpoint.Trap{Point: "checkpoint.saved", Place: "orders", Pass: 12}},
+	}
+	for _, test := range tests {
+		t.Run(test.text, func(t *testing.T) {
+			t.Parallel()
+			got, err := failpoint.Parse(test.text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			for _, stop := range []bool{false, true} {
+				got.Stop = stop
+				again, err := failpoint.ParseLine(got.String() + "\n")
+				if err != nil || again != got {
+					t.Errorf("%q is read as %+v, %v", got, again, err)
+				}
+			}
+		})
+	}
+}
+
+func TestMisspeltTrapsAreRefused(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		text string
+		want error
+	}{
+		{"", failpoint.ErrUnknownPoint},
+		{"http.order_stord", failpoint.ErrUnknownPoint},
+		{"decide", failpoint.ErrUnknownPoint},
+		{"http.order_stored:0", failpoint.ErrBadTrap},
+		{"http.order_stored:twice", failpoint.ErrBadTrap},
+		{"http.order_stored@orders", failpoint.ErrBadTrap},
+	}
+	for _, test := range tests {
+		t.Run(test.text, func(t *testing.T) {
+			t.Parallel()
+			if _, err := failpoint.Parse(test.text); !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+			if test.text == "" {
+				return
+			}
+			if err := failpoint.Arm(failpoint.Traps{Kill: test.text}); !errors.Is(err, test.want) {
+				t.Errorf("armed with %v, want %v", err, test.want)
+			}
+		})
+	}
+	if _, err := failpoint.ParseLine("hurt http.order_stored:1"); !errors.Is(err, failpoint.ErrBadTrap) {
+		t.Errorf("got %v, want ErrBadTrap", err)
+	}
+}
+
+func BenchmarkOff(b *testing.B) {
+	for b.Loop() {
+		failpoint.In("payments.stripe", "act.done")
+	}
+}

@@ -1,0 +1,175 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"tillstream/events"
+	"tillstream/events/log"
+	"tillstream/events/log/logtest"
+	"tillstream/events/worker"
+)
+
+// damaged is a log of n orders that lacks some sequences, and what was there.
+func damaged(t *testing.T, n int, missing ...uint64) (l *log.Log, orders []string, lost map[uint64]log.Message) {
+	t.Helper()
+	l = logtest.Open(t)
+	js, config := l.JetStream(), log.Streams(1)[0]
+	config.DenyDelete = false // the log's own stream denies it for ever
+	if err := js.DeleteStream(t.Context(), config.Name); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.CreateStream(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	orders, lost = placeMany(t, l, "o", n), map[uint64]log.Message{}
+	for _, sequence := range missing {
+		if lost[sequence], err = l.Get(t.Context(), sequence); err != nil {
+			t.Fatal(err)
+		}
+		if err := stream.SecureDeleteMsg(t.Context(), sequence); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return l, orders, lost
+}
+
+// archived returns what was lost, as far as an archive has it.
+func archived(lost map[uint64]log.Message) func(ctx context.Context, from, to uint64) ([]log.Message, error) {
+	return func(_ context.Context, from, to uint64) (messages []log.Message, err error) {
+		for s := from; s <= to; s++ {
+			if m, ok := lost[s]; ok {
+				messages = append(messages, m)
+			}
+		}
+		return messages, nil
+	}
+}
+
+// Row 64 of the fault matrix: what the log lacks is taken from the archive, and every lane gets it in its place, whether it
+// reads along or is behind.
+func TestAGapIsFilledFromTheArchive(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		n       int
+		missing []uint64
+	}{
+		"One":             {20, []uint64{7}},
+		"TheFirst":        {20, []uint64{1, 2}},
+		"Several":         {20, []uint64{3, 4, 5, 9, 15, 16}},
+		"BehindTheReader": {3000, []uint64{2, 500, 501, 502, 1999}},
+		"WhereItBegins":   {3000, []uint64{2000, 2001, 2002}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, placed, lost := damaged(t, c.n, c.missing...)
+			var decided, acted ids
+			var w written
+			config := only(hearing(l, &decided), acting(1, func(_ context.Context, id string) error { acted.add(id); return nil }))
+			config.Batches, config.Missing = []worker.Batch{copying(w.write)}, archived(lost)
+			p := start(t, l, config)
+			p.caughtUp(t, "inventory", "actor", "copy")
+			if !slices.Equal(decided.all(), placed) || !slices.Equal(acted.all(), placed) {
+				t.Errorf("decided about %d and acted on %d of %d orders, or not in order", len(decided.all()), len(acted.all()), len(placed))
+			}
+			if got, want := w.all()[:c.n], upTo(1, uint64(c.n)); !slices.Equal(got, want) {
+				t.Errorf("copied were %d, want 1 to %d", len(got), c.n)
+			}
+			if p.Ready() != nil {
+				t.Errorf("not ready: %v", p.Ready())
+			}
+		})
+	}
+}
+
+// Where the archive lacks it too nobody goes on who decides or acts, and readiness names the sequences. When the archive
+// has it again everything goes on.
+func TestNothingGoesOnBehindAGap(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		n       int
+		missing []uint64
+		archive func(lost map[uint64]log.Message) func(context.Context, uint64, uint64) ([]log.Message, error)
+		want    string // of readiness
+		before  int    // orders that are handled
+	}{
+		"NoArchive": {20, []uint64{7, 8}, nil, "sequences 7 to 8 are missing", 6},
+		"EmptyArchive": {20, []uint64{7, 8},
+			func(map[uint64]log.Message) func(context.Context, uint64, uint64) ([]log.Message, error) {
+				return archived(nil)
+			}, "sequences 7 to 8 are missing", 6},
+		"HalfAnArchive": {20, []uint64{7, 8, 9}, func(lost map[uint64]log.Message) func(context.Context, uint64, uint64) ([]log.Message, error) {
+			return archived(map[uint64]log.Message{7: lost[7]})
+		}, "8", 7},
+		"ArchiveAway": {20, []uint64{7}, func(map[uint64]log.Message) func(context.Context, uint64, uint64) ([]log.Message, error) {
+			return func(context.Context, uint64, uint64) ([]log.Message, error) {
+				return nil, errors.New("the database is away")
+			}
+		}, "the database is away", 6},
+		"BehindTheReader": {3000, []uint64{7, 8}, nil, "sequences 7 to 8 are missing", 6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, placed, lost := damaged(t, c.n, c.missing...)
+			var decided, acted ids
+			config := only(hearing(l, &decided), acting(1, func(_ context.Context, id string) error { acted.add(id); return nil }))
+			var restored atomic.Bool
+			if c.archive != nil {
+				short := c.archive(lost)
+				config.Missing = func(ctx context.Context, from, to uint64) ([]log.Message, error) {
+					if restored.Load() {
+						return archived(lost)(ctx, from, to)
+					}
+					return short(ctx, from, to)
+				}
+			}
+			p := start(t, l, config)
+			until(t, "the worker says so", func() bool { return p.Ready() != nil && strings.Contains(p.Ready().Error(), c.want) })
+			until(t, "what is before the gap is handled", func() bool { return len(decided.all()) >= c.before && len(acted.all()) >= c.before })
+			placed = append(placed, placeMany(t, l, "later", 3)...)
+			for range 20 {
+				if p.Ready() == nil {
+					t.Error("it says that it is ready")
+				}
+			}
+			if got := len(decided.all()); got != c.before || len(acted.all()) != c.before {
+				t.Errorf("decided about %d and acted on %d orders, want %d", got, len(acted.all()), c.before)
+			}
+			if c.archive == nil {
+				return
+			}
+			restored.Store(true)
+			p.caughtUp(t, "inventory", "actor")
+			if !slices.Equal(decided.all(), placed) || !slices.Equal(acted.all(), placed) {
+				t.Errorf("decided about %d and acted on %d of %d orders, or not in order", len(decided.all()), len(acted.all()), len(placed))
+			}
+			if p.Ready() != nil {
+				t.Errorf("not ready: %v", p.Ready())
+			}
+		})
+	}
+}
+
+// Row 67 of the fault matrix: garbage by the thousand under a domain's prefix becomes dead letters, and an order among it is
+// handled all the same.
+func TestMuchGarbageDoesNotStopALane(t *testing.T) {
+	t.Parallel()
+	const garbage = 500
+	l := logtest.Open(t)
+	p := start(t, l, only(marker(l), listening(l)))
+	for i := range garbage {
+		if _, err := l.JetStream().PublishAsync(fmt.Sprintf("orders.g%d", i), []byte("{garbage")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	place(t, l, "good")
+	expect(t, l, events.PrefixReservation+"good", 1)
+	deadLetters(t, l, "orders", garbage)
+	p.caughtUp(t, "inventory", "orders")
+}

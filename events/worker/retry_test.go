@@ -1,0 +1,151 @@
+package worker_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tillstream/events/log"
+	"tillstream/events/log/logtest"
+	"tillstream/events/worker"
+)
+
+// failed waits until so many attempts of the actor have failed, and it is known when each is repeated.
+func failed(t testing.TB, registry *prometheus.Registry, n int) {
+	t.Helper()
+	until(t, fmt.Sprintf("%d attempts have failed", n), func() bool { return int(metric(t, registry, "tillstream_lane_retries_total", "actor")) >= n })
+}
+
+// schedule is when an act is repeated that fails for reasons of its own.
+var schedule = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 15 * time.Second, 30 * time.Second,
+	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute}
+
+// An act that fails is repeated by schedule, not earlier, and its event becomes a dead letter at the end. The others are not
+// delayed by it.
+func TestAnActThatFailsIsRepeatedBySchedule(t *testing.T) {
+	t.Parallel()
+	now, registry := newClock(), prometheus.NewRegistry()
+	l := logtest.Open(t, now.by)
+	var made acts
+	config := only(acting(2, func(ctx context.Context, id string) error {
+		made.add(ctx, id)
+		if id == "bad" {
+			return errors.New("odd")
+		}
+		return nil
+	}))
+	config.Registerer = registry
+	p := start(t, l, config)
+	p.holds(t, "actor")
+	place(t, l, "bad")
+	for i, delay := range schedule {
+		failed(t, registry, i+1)
+		now.move(delay - time.Millisecond)
+		place(t, l, fmt.Sprintf("other%d", i)) // the lane looks at what is due before it takes this
+		until(t, "another act is made", func() bool { return len(made.of(fmt.Sprintf("other%d", i))) == 1 })
+		if n := len(made.of("bad")); n != i+1 {
+			t.Fatalf("%d attempts, the last one %s too early", n, time.Millisecond)
+		}
+		now.move(delay/4 + time.Millisecond)
+	}
+	dead := deadLetters(t, l, "actor", 1)[0]
+	if dead.Attempt != len(schedule)+1 || dead.Error != "odd" || dead.Subject != "orders.bad" {
+		t.Errorf("dead letter %+v, want attempt %d", dead, len(schedule)+1)
+	}
+	p.caughtUp(t, "actor")
+}
+
+// Acts that wait for another attempt survive a restart, with the number of the attempt and the time.
+func TestOpenActsSurviveARestart(t *testing.T) {
+	t.Parallel()
+	now, registry := newClock(), prometheus.NewRegistry()
+	l := logtest.Open(t, now.by)
+	var first, second acts
+	wait := func(made *acts) worker.Config {
+		return only(acting(2, func(ctx context.Context, id string) error {
+			made.add(ctx, id)
+			if strings.HasPrefix(id, "wait") {
+				return worker.RetryAfter(time.Hour, errors.New("busy"))
+			}
+			return nil
+		}))
+	}
+	config := wait(&first)
+	config.Registerer = registry
+	p := start(t, l, config)
+	p.holds(t, "actor")
+	place(t, l, "wait1", "fine", "wait2")
+	until(t, "two acts wait", func() bool { return len(first.of("fine")) == 1 && p.lane(t, "actor").Open == 2 })
+	failed(t, registry, 2)
+	now.move(2 * time.Hour)
+	failed(t, registry, 4)
+	p.stop()
+	checkpoint, err := l.LoadCheckpoint(t.Context(), "actor")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open []struct {
+		Sequence uint64
+		Attempt  int
+		Due      time.Time
+	}
+	if err := json.Unmarshal(checkpoint.State, &open); err != nil || len(open) != 2 || checkpoint.Position != 3 {
+		t.Fatalf("checkpoint at %d: %s (%v)", checkpoint.Position, checkpoint.State, err)
+	}
+	for i, o := range open {
+		if in := o.Due.Sub(now.Now()); o.Attempt != 2 || o.Sequence != uint64(1+2*i) || in < time.Hour || in > 75*time.Minute {
+			t.Errorf("open act %+v, due in %s", o, in)
+		}
+	}
+	place(t, l, "meanwhile")
+	p = start(t, l, wait(&second))
+	until(t, "what came meanwhile is acted on", func() bool { return len(second.of("meanwhile")) == 1 })
+	if got, want := second.String(), "map[meanwhile:[2]]"; got != want {
+		t.Errorf("too early: %s, want %s", got, want)
+	}
+	place(t, l, "afterwards")
+	until(t, "what came afterwards is acted on", func() bool { return len(second.of("afterwards")) == 1 })
+	now.move(2 * time.Hour)
+	until(t, "all are acted on", func() bool {
+		return second.String() == "map[afterwards:[1] meanwhile:[2] wait1:[3] wait2:[3]]"
+	})
+}
+
+// A lane that cannot restore what its predecessor had begun waits, and says so. It does not forget it.
+func TestWhatCannotBeRestoredIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	place(t, l, "a", "b")
+	checkpoint, err := l.LoadCheckpoint(t.Context(), "actor")
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkpoint.Position, checkpoint.State = 2, json.RawMessage(`[{"sequence":1,"attempt":4},{"sequence":77,"attempt":1}]`)
+	if err := l.SaveCheckpoint(t.Context(), &checkpoint); err != nil {
+		t.Fatal(err)
+	}
+	var made acts
+	config := only(acting(1, func(ctx context.Context, id string) error { made.add(ctx, id); return nil }))
+	p := start(t, l, config)
+	until(t, "the worker says so", func() bool { return p.Ready() != nil && strings.Contains(p.Ready().Error(), "sequence 77") })
+	p.stop()
+	kept, err := l.LoadCheckpoint(t.Context(), "actor")
+	if err != nil || string(kept.State) != string(checkpoint.State) || kept.Position != 2 {
+		t.Errorf("the checkpoint is %s at %d (%v)", kept.State, kept.Position, err)
+	}
+	config.Missing = func(_ context.Context, from, _ uint64) ([]log.Message, error) { // the archive has it
+		m, err := l.Get(t.Context(), 2)
+		m.Sequence = from
+		return []log.Message{m}, err
+	}
+	start(t, l, config).caughtUp(t, "actor")
+	if got, want := made.String(), "map[a:[5] b:[2]]"; got != want {
+		t.Errorf("acted in attempts %s, want %s", got, want)
+	}
+}

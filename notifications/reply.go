@@ -1,0 +1,159 @@
+package notifications
+
+import (
+	"errors"
+	"fmt"
+	"net/textproto"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// subject is what a refusal is about.
+type subject int
+
+const (
+	aboutNow       subject = iota // the moment: the server may take the mail later
+	aboutRecipient                // the recipient, for now: the server takes other mails meanwhile
+	aboutMail                     // this mail: its recipient or its content
+	aboutShop                     // the shop: every other mail would be refused too
+)
+
+// stage is the part of an SMTP dialogue that a reply belongs to.
+type stage string
+
+const (
+	stageConnect stage = "connect" // up to the first MAIL: connection, greeting, EHLO, STARTTLS and AUTH
+	stageMail    stage = "MAIL"
+	stageRcpt    stage = "RCPT"
+	stageData    stage = "DATA"
+	stageEnd     stage = "end of mail"
+)
+
+// reply is what a mail server said.
+type reply struct {
+	code   string // three digits
+	status string // enhanced status code such as "5.1.1" (RFC 3463); "" when the server gave none
+	text   string // lower case, without addresses: customers choose theirs, and must not choose what the reply is about
+}
+
+// statusCode finds the enhanced status code: at the beginning (RFC 2034), or as qmail and IronPort write it, "(#5.1.1)".
+var statusCode = regexp.MustCompile(`(?:^|#)([245]\.\d{1,3}\.\d{1,3})\b`)
+
+// replyOf returns the server's reply; ok is false when the error is none of the server's.
+func replyOf(err error) (r reply, ok bool) {
+	var said *textproto.Error
+	if !errors.As(err, &said) {
+		return reply{}, false
+	}
+	r = reply{code: strconv.Itoa(said.Code), text: strings.ToLower(mailAddress.ReplaceAllString(oneLine(said.Msg), ""))}
+	if found := statusCode.FindStringSubmatch(r.text); found != nil {
+		r.status = found[1]
+	}
+	return r, true
+}
+
+// rule says what one kind of refusal is about. It fits a reply when everything that it names does.
+type rule struct {
+	at     []stage
+	code   *regexp.Regexp
+	status *regexp.Regexp
+	text   *regexp.Regexp
+	about  subject
+}
+
+// rules are read from the top, and the first one that fits a reply decides. The last one fits every reply.
+//
+// Reply codes are those of RFC 5321 §4.2.3 and §4.3.2 and of RFC 4954 §6. Enhanced status codes are those of RFC 3463 §3 and of
+// the registry that RFC 5248 founded, and what Microsoft ("Email non-delivery reports in Exchange Online") and Google
+// ("SMTP errors and codes") have added to them. Texts decide where servers give no better sign: 554 and 5.7.1 stand for
+// anything. They are those of Postfix, Exim, sendmail, qmail, Exchange, Gmail, Amazon SES and SendGrid. Postfix gives its
+// refusals of the client, of EHLO and of the sender at RCPT, unless smtpd_delay_reject is off.
+var rules = []rule{
+	// Put off at RCPT. Postfix keeps what it has against the client and the sender back until here (1.7, 1.8).
+	{about: aboutNow, at: []stage{stageRcpt}, code: exactly(`4..`), text: says(`\bhelo|\behlo|client host|sender (address|domain|verif)|mail from`)},
+	{about: aboutRecipient, at: []stage{stageRcpt}, code: exactly(`45[0-2]`), status: exactly(`4\.1\.([0-6]|9|10)|4\.2\.\d+`)},
+	{about: aboutRecipient, at: []stage{stageRcpt}, code: exactly(`45[0-2]`), text: says(`gr[ae]y.?list|mailbox|over ?quota`)},
+	{about: aboutNow, at: []stage{stageRcpt}, status: exactly(`4\..+`)}, // the server's system, network, protocol or policy
+	{about: aboutNow, at: []stage{stageRcpt}, code: exactly(`4..`), text: says(`processing|server|service|system|storage|local|internal|resource|busy|lookup|connection|too many|\brate\b|limit|quota|throttl`)},
+	{about: aboutRecipient, at: []stage{stageRcpt}, code: exactly(`45[0-2]`)},
+	{about: aboutNow, code: exactly(`[1-4]..`)},
+	{about: aboutShop, at: []stage{stageConnect, stageMail}}, // no recipient was named yet
+	{about: aboutShop, code: exactly(`53[0-8]`)},             // authentication
+
+	// Enhanced status codes that speak for themselves: the sender's address (1.7, 1.8), sending limits (1.90, 2.25x, 4.5),
+	// authentication and encryption (7.8 to 7.14), SPF, DKIM, DMARC, reverse DNS and floods (7.20 to 7.29, RFC 7372 and
+	// 7505), permission to relay or to send as the sender (7.50 to 7.69), banned senders and addresses (7.500 to 7.799).
+	{about: aboutShop, status: exactly(`5\.1\.(7|8|90)|5\.2\.25\d|5\.4\.5|5\.7\.([89]|1[0-4]|[256]\d|[567]\d\d)`)},
+	// The recipient's address (1.x), its mailbox (2.x), size (3.4), content (6.x), lists and former owners (7.2, 7.17 to
+	// 7.19), recipients that do not take mail from everybody (7.100 to 7.199).
+	{about: aboutMail, status: exactly(`5\.1\.([1-9]|10)|5\.2\.[1-9]\d*|5\.3\.4|5\.6\.\d+|5\.7\.(2|1[7-9]|1\d\d)`)},
+
+	{about: aboutShop, text: says(`(helo|ehlo) (command|name|argument)|(bad|fake|invalid) (helo|ehlo)`)},
+	{about: aboutShop, text: says(`client (host|was not|does not)|(your|the|sending|unauthorized) ip\b|reverse (dns|host)|\bptr\b`)},
+	{about: aboutShop, text: says(`\b(spf|dkim|dmarc|openspf)\b`)},
+	{about: aboutShop, text: says(`sender (address|denied|domain|identity|not|refused|rejected|verif)|from address|mail from|not owned by|sendas|send as\b|on behalf`)},
+	{about: aboutShop, text: says(`not verified|(allowed|authori[sz]ed|permitted|permissions) to (perform|relay|send|submit)`)},
+	{about: aboutShop, text: says(`relaying|relay access|unable to relay|not relay|no relay|relay (denied|not|limit|prohibited)|rcpthosts`)},
+	{about: aboutShop, text: says(`authenticat|credentials|not logged in|must log ?in`)},
+	{about: aboutShop, text: says(`your account|sending (is |has been )?(blocked|disabled|paused|suspended)|outbound|outgoing|sandbox`)},
+	{about: aboutShop, at: []stage{stageRcpt}, text: says(`\b(rbl|dnsbl)\b|black ?list|block ?list`)},
+
+	{about: aboutMail, code: exactly(`552`)}, // "exceeded storage allocation": of the mailbox, or by the mail
+	{about: aboutMail, text: says(`mailbox|size|too (big|large)|user.{0,10}quota|over ?quota`)},
+	{about: aboutShop, text: says(`(limit|quota).{0,20}(exceeded|reached)|exceeded.{0,60}(limit|quota|per (day|hour|minute))|too many (connections|e?mails|messages)|throttl`)},
+	{about: aboutMail, status: exactly(`5\.4\.[1-9]\d*`)}, // no way to the recipient's domain
+	{about: aboutMail, text: says(`recipient|no such|unknown|not found|does(n't| not) (exist|have)|unrout|null ?mx`)},
+
+	// No sign. At RCPT a matter of policy (5.7.x) or a code that is not about mailboxes is more likely to be about the shop,
+	// and a wrong guess costs a warning; the other way round it would cost every customer of the day their mail. At the end
+	// of the mail it is more likely to be about the content.
+	{about: aboutShop, at: []stage{stageRcpt}, status: exactly(`5\.7\.\d+`)},
+	{about: aboutShop, at: []stage{stageRcpt}, text: says(`access denied|not permitted|policy|prohibit`)},
+	{about: aboutMail, at: []stage{stageRcpt}, code: exactly(`501|51[0-3]|541|55[012356]`)},
+	{about: aboutShop, at: []stage{stageRcpt}},
+	{about: aboutShop, at: []stage{stageData}, code: exactly(`50[0-4]|521`)}, // the command, not the mail
+	{about: aboutMail},
+}
+
+func exactly(pattern string) *regexp.Regexp { return regexp.MustCompile(`^(?:` + pattern + `)$`) }
+func says(pattern string) *regexp.Regexp    { return regexp.MustCompile(pattern) }
+
+func (r rule) fits(at stage, said reply) bool {
+	return (r.at == nil || slices.Contains(r.at, at)) && (r.code == nil || r.code.MatchString(said.code)) &&
+		(r.status == nil || r.status.MatchString(said.status)) && (r.text == nil || r.text.MatchString(said.text))
+}
+
+// about reads a reply that is not what the dialogue expected.
+func (r reply) about(at stage) subject {
+	return rules[slices.IndexFunc(rules, func(rule rule) bool { return rule.fits(at, r) })].about
+}
+
+// answer sorts what a part of the dialogue ended with; see [Mailer.Send].
+func answer(at stage, err error) error {
+	if err == nil {
+		return nil
+	}
+	said, ok := replyOf(err)
+	if at == stageConnect {
+		err = fmt.Errorf("connect to the mail server: %w", err)
+	} else {
+		err = fmt.Errorf("reply to %s: %w", at, err)
+	}
+	about := aboutNow
+	if ok {
+		about = said.about(at)
+	}
+	switch {
+	case about == aboutRecipient:
+		return fmt.Errorf("%w: %w", errRecipientWaits, err)
+	case about == aboutMail:
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	case about == aboutShop:
+		return fmt.Errorf("%w: %w", ErrShopRefused, err)
+	case at == stageConnect || at == stageMail:
+		return fmt.Errorf("%w: %w", errAway, err)
+	}
+	return err
+}

@@ -1,0 +1,222 @@
+package orders_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tillstream/events"
+	"tillstream/events/log"
+	"tillstream/events/log/logtest"
+	"tillstream/events/worker"
+	"tillstream/orders"
+)
+
+// clock is one that a test moves.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) now() time.Time           { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *clock) forward(by time.Duration) { c.ahead.Add(int64(by)) }
+
+// run runs a domain until the test ends.
+func run(t *testing.T, l *log.Log, domain worker.Domain) {
+	t.Helper()
+	w, err := worker.New(t.Context(), l, worker.Config{Domains: []worker.Domain{domain}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// await returns the first event of a type, once it is in the log.
+func await[P events.Payload](t *testing.T, l *log.Log) events.Event {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var found events.Event
+	enough := errors.New("enough")
+	err := l.Follow(ctx, 1, func(m log.Message) error {
+		e, err := m.Event()
+		if err != nil {
+			return err
+		}
+		if _, ok := e.Payload.(P); !ok {
+			return nil
+		}
+		found = e
+		return enough
+	})
+	if !errors.Is(err, enough) {
+		var wanted P
+		t.Fatalf("wait for %s: %v", wanted.EventType(), err)
+	}
+	return found
+}
+
+// order is what these tests look at of an order that the API shows.
+type order struct {
+	ID        string        `json:"id"`
+	Status    orders.Status `json:"status"`
+	Total     events.Money  `json:"total"`
+	ExpiresAt time.Time     `json:"expires_at"`
+}
+
+// placeOne places an order for a mug.
+func placeOne(t *testing.T, door http.Handler) order {
+	t.Helper()
+	a := post(door, "one", checkout("ada@example.com", 1))
+	var o order
+	if err := json.Unmarshal(a.Body.Bytes(), &o); err != nil || a.Code != http.StatusCreated {
+		t.Fatalf("%d: %s (%v)", a.Code, a.Body, err)
+	}
+	return o
+}
+
+// A timer may fire early, late and in two processes: an order expires once, and not before its deadline.
+func TestTheDeadlineOfTheOrderDecides(t *testing.T) {
+	t.Parallel()
+	c := &clock{}
+	server := logtest.Server(t)
+	useClock := func(config *log.Config) { config.Now = c.now }
+	l, other := logtest.OpenOn(t, server, useClock), logtest.OpenOn(t, server, useClock)
+	listMug(t, l)
+	service, door := open(t, l)
+	second, _ := open(t, other)
+	o := placeOne(t, door)
+	fire := service.Worker().Timers[0].Fire
+	if err := fire(t.Context(), o.ID); err != nil {
+		t.Fatal(err)
+	}
+	if n := placedOrders(t, l); n != 1 {
+		t.Errorf("%d events after an early timer, want the placement alone", n)
+	}
+	c.forward(hold)
+	var firing sync.WaitGroup
+	for i := range 20 {
+		firing.Go(func() {
+			if err := []func(context.Context, string) error{fire, second.Worker().Timers[0].Fire}[i%2](t.Context(), o.ID); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	firing.Wait()
+	if n := placedOrders(t, l); n != 2 {
+		t.Errorf("%d events after twenty late timers, want the placement and one expiry", n)
+	}
+}
+
+func TestAnUnpaidOrderExpiresAtItsDeadline(t *testing.T) {
+	t.Parallel()
+	c := &clock{}
+	l := logtest.Open(t, func(config *log.Config) { config.Now = c.now })
+	listMug(t, l)
+	service, door := open(t, l)
+	run(t, l, service.Worker())
+	o := placeOne(t, door)
+	c.forward(hold)
+	expired := await[events.OrderExpired](t, l)
+	if expired.Time.Before(o.ExpiresAt) || expired.CorrelationID != o.ID || expired.Source != "orders" {
+		t.Errorf("expired at %s about %q by %q, want not before %s about %s by orders",
+			expired.Time, expired.CorrelationID, expired.Source, o.ExpiresAt, o.ID)
+	}
+}
+
+// A process serves when it has read the price list. From then on it hears of every change.
+func TestReadyOnceThePriceListIsRead(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	listMug(t, l)
+	service, door := open(t, l)
+	if service.Ready() == nil {
+		t.Error("ready before anything is read")
+	}
+	domain := service.Worker()
+	ready, handled := make(chan struct{}), make(chan string, 2)
+	prices := &domain.Watches[0]
+	was, handle := prices.Ready, prices.Handle
+	prices.Ready = sync.OnceFunc(func() { was(); close(ready) })
+	prices.Handle = func(e events.Event) { handle(e); handled <- e.Payload.(events.ItemChanged).Title }
+	run(t, l, domain)
+	<-ready
+	if err := service.Ready(); err != nil {
+		t.Error(err)
+	}
+	err := l.As("inventory").Do(t.Context(), func(tx *log.Tx) error {
+		return items.Append(tx, "MUG", events.ItemChanged{SKU: "MUG", Title: "A dear mug", Price: events.Money{Amount: 9900, Currency: "GBP"}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first, then := <-handled, <-handled; first != "A mug" || then != "A dear mug" {
+		t.Errorf("read %q, then %q", first, then)
+	}
+	if o := placeOne(t, door); o.Total.Amount != 9900 {
+		t.Errorf("the order is for %s, want the new price", o.Total)
+	}
+}
+
+// Who follows an order hears of a change when it happens, long before the next heartbeat.
+func TestFollowersAreToldOfAChange(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	listMug(t, l)
+	service, door := open(t, l)
+	run(t, l, service.Worker())
+	shop := httptest.NewServer(door)
+	t.Cleanup(shop.Close)
+	o := placeOne(t, door)
+	ctx, cancel := context.WithTimeout(t.Context(), 14*time.Second) // the heartbeat comes after 15
+	defer cancel()
+	ask := func(method, path string) *http.Response {
+		r, err := http.NewRequestWithContext(ctx, method, shop.URL+"/api/orders/"+o.ID+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer token-"+o.ID)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil || answer.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %v %v", path, answer, err)
+		}
+		return answer
+	}
+	stream := ask(http.MethodGet, "/events")
+	defer stream.Body.Close()
+	lines := bufio.NewScanner(stream.Body)
+	next := func() (told order) {
+		for lines.Scan() {
+			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+				if err := json.Unmarshal([]byte(data), &told); err != nil {
+					t.Fatal(err)
+				}
+				return told
+			}
+		}
+		t.Fatalf("the stream ended: %v", lines.Err())
+		return told
+	}
+	if told := next(); told.Status != orders.Placed {
+		t.Errorf("at first the order is %s, want placed", told.Status)
+	}
+	if err := ask(http.MethodPost, "/cancel").Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if told := next(); told.Status != orders.Cancelled {
+		t.Errorf("then the order is %s, want cancelled", told.Status)
+	}
+}

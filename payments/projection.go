@@ -1,0 +1,74 @@
+package payments
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"tillstream/events"
+	"tillstream/events/project"
+)
+
+// collection holds one document per payment.
+const collection = "payments"
+
+// document is a payment as it stands in the collection: the whole state, and what searches ask for.
+type document struct {
+	Payment  `bson:",inline"`
+	Status   Status       `json:"status"`
+	Refunded events.Money `json:"refunded"`
+}
+
+// Projections returns what this domain projects into the database: one document per payment, by which the reconciler finds
+// those that wait.
+func (s *Service) Projections() []project.Projection { return Projections(s.logger) }
+
+// Projections is the same for programs that check the collections.
+func Projections(logger *slog.Logger) []project.Projection {
+	return []project.Projection{{Name: "payments.projection", Collections: []project.Collection{
+		project.Of(collection, Payments, documents(logger),
+			project.Index{Keys: []string{"doc.status", "doc.updated_at"}},
+			project.Index{Keys: []string{"doc.payment_intent"}}),
+	}}}
+}
+
+func documents(logger *slog.Logger) func(string, Payment) any {
+	return func(_ string, p Payment) any {
+		refunded, err := p.Refunded()
+		if err != nil { // Apply refuses such a state, so this is a fault to be seen
+			logger.Error("sum up refunds", "order", p.OrderID, "error", err)
+		}
+		return document{Payment: p, Status: p.Status(), Refunded: refunded}
+	}
+}
+
+// openPayments returns orders, by id from after on, whose payment waits for Stripe and has not changed since a time.
+// It reads the projection, so it may be a little behind; what is done about them looks at the log.
+func (s *Service) openPayments(ctx context.Context, after string, quietSince time.Time, limit int64) ([]string, error) {
+	waiting := bson.A{StatusIntentCreated, StatusRequiresAction, StatusProcessing, StatusAuthorized}
+	filter := bson.D{
+		{Key: "doc.status", Value: bson.D{{Key: "$in", Value: waiting}}},
+		{Key: "doc.updated_at", Value: bson.D{{Key: "$lt", Value: quietSince}}},
+		{Key: "_id", Value: bson.D{{Key: "$gt", Value: after}}},
+	}
+	found, err := s.config.DB.Collection(collection).Find(ctx, filter, options.Find().
+		SetProjection(bson.D{{Key: "_id", Value: 1}}).SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(limit))
+	if err != nil {
+		return nil, fmt.Errorf("find open payments: %w", err)
+	}
+	var rows []struct {
+		ID string `bson:"_id"`
+	}
+	if err := found.All(ctx, &rows); err != nil {
+		return nil, fmt.Errorf("find open payments: %w", err)
+	}
+	ids := make([]string, len(rows))
+	for i, row := range rows {
+		ids[i] = row.ID
+	}
+	return ids, nil
+}

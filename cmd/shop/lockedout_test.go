@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"testing"
 	"time"
 
@@ -18,15 +19,7 @@ func TestABrokerThatLocksTheShopOut(t *testing.T) {
 	t.Parallel()
 	options := &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), SyncAlways: true,
 		NoSigs: true, NoLog: true, Username: "shop", Password: "old"}
-	broker, err := server.NewServer(options.Clone())
-	if err != nil {
-		t.Fatal(err)
-	}
-	broker.Start()
-	t.Cleanup(func() { broker.Shutdown(); broker.WaitForShutdown() })
-	if !broker.ReadyForConnections(patience) {
-		t.Fatal("the broker does not come up")
-	}
+	broker := startBroker(t, options)
 	config := testConfig(t, func(c *Config) { c.NATSURL = "nats://shop:old@" + broker.Addr().String() })
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -38,10 +31,11 @@ func TestABrokerThatLocksTheShopOut(t *testing.T) {
 		t.Fatalf("the shop did not open: %v", err)
 	}
 
-	options.Password = "new"
-	if err := broker.ReloadOptions(options); err != nil {
-		t.Fatal(err)
-	}
+	// The broker starts again with the new password: a reload while it serves is a data race of nats-server 2.15.
+	options.Port, options.Password = broker.Addr().(*net.TCPAddr).Port, "new"
+	broker.Shutdown()
+	broker.WaitForShutdown()
+	startBroker(t, options)
 	select {
 	case err := <-ended:
 		if !errors.Is(err, process.ErrClosed) {
@@ -52,4 +46,19 @@ func TestABrokerThatLocksTheShopOut(t *testing.T) {
 		stop()
 		awaitEnd(t, ended)
 	}
+}
+
+// startBroker starts an external broker that ends with the test.
+func startBroker(t *testing.T, options *server.Options) *server.Server {
+	t.Helper()
+	broker, err := server.NewServer(options.Clone())
+	if err != nil {
+		t.Fatal(err)
+	}
+	broker.Start()
+	t.Cleanup(func() { broker.Shutdown(); broker.WaitForShutdown() })
+	if !broker.ReadyForConnections(patience) {
+		t.Fatal("the broker does not come up")
+	}
+	return broker
 }

@@ -112,7 +112,7 @@ func stayClosed(ctx context.Context, config Config, servers *servers, logger *sl
 }
 
 // cachedStates bounds how many states of entities the process remembers.
-const cachedStates = 40_000
+const cachedStates = 10_000
 
 // shop is the four domains on one set of servers.
 type shop struct {

@@ -4,15 +4,15 @@ import "time"
 
 // How long a query may take without a rest, how long it rests for the time beyond that, and at most.
 const (
-	quickEnough = time.Second
+	quickEnough = 100 * time.Millisecond
 	restFactor  = 50
 	longestRest = 15 * time.Minute
 )
 
 // Pace keeps the query of a sweep from wearing a database down. With an index it takes milliseconds and may be asked
 // whenever the sweep comes; FerretDB v1 on SQLite reads the whole collection for it, which at 60,000 orders took a third
-// of the shop's processor time. So a query that took more than a second rests for fifty times as long as it took more, at
-// most a quarter of an hour. The zero Pace is ready; it is for one sweep, which runs once at a time.
+// of the shop's processor time. So a query that took more than a tenth of a second rests for fifty times as long as it took
+// more, at most a quarter of an hour. The zero Pace is ready; it is for one sweep, which runs once at a time.
 type Pace struct {
 	Now   func() time.Time // default time.Now
 	ready time.Time

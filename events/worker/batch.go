@@ -24,8 +24,10 @@ type Batch struct {
 	// Prepare runs before the first batch of a process that takes the lane over, again until it succeeds. It returns where
 	// the lane goes on; the checkpoint says where it was. Default: at the checkpoint.
 	Prepare func(ctx context.Context, checkpoint uint64) (uint64, error)
-	// Window is how long messages are gathered before they are handed on; default 2 s.
+	// Window is how long messages are gathered at most before they are handed on; default 2 s.
 	Window time.Duration
+	// Quiet hands them on earlier, once none has arrived for so long; default: never.
+	Quiet time.Duration
 }
 
 // gatherEvery is how often a lane that gathers takes what has arrived: more often than the ring is full again.
@@ -57,6 +59,9 @@ func newBatchLane(l *lane, b Batch) *batchLane {
 	}
 	if b.Window == 0 {
 		b.Window = 2 * time.Second
+	}
+	if b.Quiet == 0 {
+		b.Quiet = b.Window
 	}
 	return &batchLane{lane: l, Batch: b}
 }
@@ -119,9 +124,10 @@ func (b *batchLane) handle(ctx, work context.Context, items []*Item) bool {
 	})
 }
 
-// gather waits for a message and returns it with those that arrive within the window, as far as they follow each other.
+// gather waits for a message and returns it with those that arrive within the window or before it is quiet, as far as they
+// follow each other.
 func (b *batchLane) gather(ctx context.Context, signal *signal) (items []*Item) {
-	var until time.Time // zero: nothing is gathered yet
+	var until, quiet time.Time // zero: nothing is gathered yet
 	for over, bytes := false, 0; ; {
 		if b.pausedNow() && len(items) == 0 {
 			b.idle(ctx)
@@ -133,6 +139,7 @@ func (b *batchLane) gather(ctx context.Context, signal *signal) (items []*Item) 
 			Pause(ctx, time.Second)
 			return items
 		}
+		before := len(items)
 		for _, item := range taken {
 			b.taken = item.Sequence
 			if b.Cares(item) {
@@ -142,8 +149,11 @@ func (b *batchLane) gather(ctx context.Context, signal *signal) (items []*Item) 
 		if len(items) >= b.Max || bytes >= ringBytes || over || ctx.Err() != nil {
 			return items
 		}
-		if len(items) > 0 && until.IsZero() {
-			until = time.Now().Add(b.Window)
+		if len(items) > before {
+			now := time.Now()
+			if quiet = now.Add(b.Quiet); until.IsZero() {
+				until = now.Add(b.Window)
+			}
 		}
 		if len(taken) > 0 && b.taken+1 < b.reader.ring.begin() {
 			continue // far behind: there is more
@@ -154,7 +164,7 @@ func (b *batchLane) gather(ctx context.Context, signal *signal) (items []*Item) 
 			}
 			continue
 		}
-		left := time.Until(until)
+		left := min(time.Until(until), time.Until(quiet))
 		over = left <= gatherEvery // after what arrives until then
 		if !Pause(ctx, min(left, gatherEvery)) {
 			return items // what arrives from now on is a successor's

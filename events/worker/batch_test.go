@@ -196,6 +196,20 @@ func TestWhatArrivesWithinTheWindowGoesAlong(t *testing.T) {
 	}
 }
 
+// A batch does not wait for the rest of its window once nothing more arrives.
+func TestABatchIsHandedOnWhenItIsQuiet(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	var w written
+	b := copying(w.write)
+	b.Window, b.Quiet = time.Hour, 100*time.Millisecond
+	start(t, l, batches(b))
+	for i := range 5 {
+		place(t, l, fmt.Sprint("o", i))
+	}
+	until(t, "all are handed on", func() bool { return len(w.all()) == 5 })
+}
+
 // A lane hands on what it cares about, and its place moves on over the rest.
 func TestABatchLanePassesOverWhatItDoesNotCareFor(t *testing.T) {
 	t.Parallel()

@@ -4,8 +4,8 @@ import "sync"
 
 // Bounds of the ring. A purchase is about 19 events of 1 KB.
 const (
-	ringItems = 8192
-	ringBytes = 16 << 20
+	ringItems = 4096
+	ringBytes = 8 << 20
 )
 
 // itemHead is about what an item takes besides its body and what its headers say.

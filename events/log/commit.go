@@ -127,6 +127,9 @@ func (tx *Tx) enqueue(p *part) (err error) {
 	if len(p.messages) > MaxBatch {
 		return fmt.Errorf("%w: %d facts, at most %d", ErrTooLarge, len(p.messages), MaxBatch)
 	}
+	if err := tx.log.Damage(); err != nil {
+		return err
+	}
 	p.request, err = tx.log.committer.enqueue(tx.ctx, p.messages)
 	return err
 }

@@ -83,6 +83,7 @@ type core struct {
 	metrics    *metrics
 	high       *highWater
 	denials    *denials
+	damage     damage
 	checkpoint jetstream.KeyValue
 	lease      jetstream.KeyValue
 
@@ -109,7 +110,8 @@ func Open(ctx context.Context, conn *nats.Conn, config Config) (*Log, error) {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	l := &core{config: config, conn: conn, js: js, metrics: newMetrics(config.Registerer), high: newHighWater(), denials: newDenials(),
-		moved: config.Now(), rest: moveEvery}
+		damage: damage{gaps: map[string]*GapError{}}, moved: config.Now(), rest: moveEvery}
+	l.metrics.missing(config.Registerer, l.damage.missing)
 	if l.cache, err = newCache(config.CacheSize); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}

@@ -34,6 +34,14 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 	return m
 }
 
+// missing has the registry ask how many messages the log is found to lack.
+func (m *metrics) missing(registerer prometheus.Registerer, count func() float64) {
+	if registerer != nil {
+		registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "tillstream_log_missing_events", Help: "Events that the log lacks and the archive could not give; nothing is appended meanwhile."}, count))
+	}
+}
+
 func (m *metrics) observe(b *batch, took time.Duration) {
 	m.facts.Add(float64(b.messages))
 	m.batch.Observe(float64(b.messages))

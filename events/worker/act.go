@@ -165,6 +165,13 @@ func (a *actLane) startDue(ctx, work context.Context, workers *sync.WaitGroup) {
 	if a.pausedNow() {
 		return
 	}
+	if a.log.Damage() != nil {
+		if len(a.open) < maxOpen { // the lane itself may stand before the gap, and be the one to see that it is filled
+			_, err := a.take(ctx)
+			a.report(err)
+		}
+		return
+	}
 	now := a.log.Now()
 	if a.probes > 0 {
 		a.probe(ctx, work, workers)
@@ -201,7 +208,7 @@ func (a *actLane) earliest() (first *act) {
 func (a *actLane) nextDue() time.Duration {
 	wait := checkpointEvery / 2
 	o := a.earliest()
-	if o == nil || a.pausedNow() || a.running >= a.Concurrency || a.probes > 0 && a.running > 0 {
+	if o == nil || a.pausedNow() || a.log.Damage() != nil || a.running >= a.Concurrency || a.probes > 0 && a.running > 0 {
 		return wait
 	}
 	at := o.Due

@@ -99,6 +99,7 @@ func (l *lane) begin(ctx context.Context) (log.Checkpoint, error) {
 }
 
 func (l *lane) end() {
+	l.log.ReadTo(l.name, nil)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.held, l.err, l.hold = false, nil, nil
@@ -196,6 +197,7 @@ func (l *lane) report(err error) {
 	if err != nil {
 		l.metrics.retries.Inc()
 	}
+	l.log.ReadTo(l.name, err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.err = err

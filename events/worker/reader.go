@@ -90,8 +90,8 @@ func (r *reader) add(m log.Message) {
 	r.report(nil)
 }
 
-// fill takes what the log lacks from the archive. Where the archive lacks it too the reader stands still: no lane gets an event
-// that stands behind the gap, because what it would decide could leave something out.
+// fill takes what the log lacks from the archive. Where the archive lacks it too the reader stands still, and with it whatever
+// decides or acts in this process: what it would decide could leave something out.
 func (r *reader) fill(ctx context.Context, gap *log.GapError) error {
 	if r.missing == nil {
 		return gap
@@ -114,6 +114,7 @@ func (r *reader) fill(ctx context.Context, gap *log.GapError) error {
 }
 
 func (r *reader) report(err error) {
+	r.log.ReadTo("", err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.err = err

@@ -148,8 +148,10 @@ func (t *timerLane) step(ctx, work context.Context) error {
 	return nil
 }
 
-// mayFire reports whether the lane knows every deadline and operators have not paused it.
-func (t *timerLane) mayFire() bool { return t.taken >= t.takeover && !t.pausedNow() }
+// mayFire reports whether the lane knows every deadline, operators have not paused it, and the log is whole.
+func (t *timerLane) mayFire() bool {
+	return t.taken >= t.takeover && !t.pausedNow() && t.log.Damage() == nil
+}
 
 // set takes over what an event says about a deadline. An event that cannot be read is a dead letter of the lanes that decide.
 func (t *timerLane) set(item *Item) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 )
 
 // ErrMoney is returned when an amount overflows, is negative where it must not be, or mixes currencies.
@@ -62,21 +61,6 @@ func MinorDigits(currency string) int {
 		return digits
 	}
 	return 2
-}
-
-// wholeOnly lists the currencies that have no hundredths but are counted in them, for history's sake.
-var wholeOnly = []string{"ISK", "UGX"}
-
-// ChargeStep is how finely Stripe charges a currency, in minor units (docs.stripe.com/currencies): every amount must be a
-// multiple of it. Of three decimals the last one must be 0.
-func ChargeStep(currency string) int64 {
-	switch {
-	case slices.Contains(wholeOnly, currency):
-		return 100
-	case MinorDigits(currency) == 3:
-		return 10
-	}
-	return 1
 }
 
 // String formats the amount for logs and mails, such as "12.50 GBP".

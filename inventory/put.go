@@ -47,7 +47,7 @@ func (s *Service) putChunk(ctx context.Context, listings []Listing, by string) (
 	err = s.log.Do(ctx, func(tx *log.Tx) error {
 		results = results[:0]
 		for _, l := range listings {
-			put, err := putOne(tx, l, by)
+			put, err := s.putOne(tx, l, by)
 			if err != nil {
 				return err
 			}
@@ -69,8 +69,8 @@ func (s *Service) refresh(ctx context.Context, sku string) error {
 }
 
 // putOne decides everything before it appends anything, so that a refused listing leaves no half of it behind.
-func putOne(tx *log.Tx, l Listing, by string) (Put, error) {
-	put := Put{SKU: l.SKU, Err: l.Check()}
+func (s *Service) putOne(tx *log.Tx, l Listing, by string) (Put, error) {
+	put := Put{SKU: l.SKU, Err: l.Check(s.charges)}
 	if put.Err != nil {
 		return put, nil //nolint:nilerr // a refusal is an answer about this listing; an error would end the others too
 	}
@@ -115,7 +115,7 @@ func (s *Service) Seed(ctx context.Context, listings []Listing) (added int, err 
 			if item.Exists() {
 				continue
 			}
-			put, err := putOne(tx, l, "first start")
+			put, err := s.putOne(tx, l, "first start")
 			if err = errors.Join(err, put.Err); err != nil {
 				return err
 			}

@@ -20,20 +20,22 @@ var (
 
 // Access says who may do what.
 type Access interface {
-	// Staff reports whether a bearer token is one of the shop's own people.
-	Staff(token string) bool
+	// Staff reports whether an Authorization header is one of the shop's own people.
+	Staff(authorization string) bool
 }
 
 // Config sets a [Service] up. There is no database in it: what inventory serves and decides comes from the log.
 type Config struct {
-	Access Access       // required
-	Log    *log.Log     // the handle of this domain; required
-	Logger *slog.Logger // default: the log's
+	Access  Access         // required
+	Charges events.Charges // which prices can be paid; default what Stripe publishes
+	Log     *log.Log       // the handle of this domain; required
+	Logger  *slog.Logger   // default: the log's
 }
 
 // Service is the inventory domain, ready to be run by a process.
 type Service struct {
 	access    Access
+	charges   events.Charges
 	log       *log.Log
 	logger    *slog.Logger
 	catalogue *catalogue
@@ -50,5 +52,5 @@ func New(config Config) (*Service, error) {
 	if config.Logger == nil {
 		config.Logger = config.Log.Logger()
 	}
-	return &Service{access: config.Access, log: config.Log, logger: config.Logger, catalogue: newCatalogue()}, nil
+	return &Service{access: config.Access, charges: config.Charges, log: config.Log, logger: config.Logger, catalogue: newCatalogue()}, nil
 }

@@ -24,7 +24,7 @@ const staffToken = "ops-token"
 
 type onlyThisToken struct{}
 
-func (onlyThisToken) Staff(token string) bool { return token == staffToken }
+func (onlyThisToken) Staff(token string) bool { return token == "Bearer "+staffToken }
 
 // shop is one inventory process with a connection of its own.
 type shop struct {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -15,7 +14,7 @@ import (
 )
 
 type orderRequest struct {
-	Authorization string `header:"Authorization" doc:"Bearer and the staff's token"`
+	Authorization string `header:"Authorization" hidden:"true"`
 	Order         string `path:"order" doc:"Id of the order"`
 }
 
@@ -51,14 +50,13 @@ func documentOf(id string, n Notification) document {
 func (s *Service) Register(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "ops-get-notifications", Method: http.MethodGet, Path: "/ops/api/notifications/{order}",
-		Summary: "Messages about an order", Tags: []string{"Operations"}, Errors: []int{http.StatusUnauthorized, http.StatusNotFound, http.StatusServiceUnavailable},
+		Summary: "Messages about an order", Security: []map[string][]string{{"staff": {}}}, Tags: []string{"Operations"}, Errors: []int{http.StatusUnauthorized, http.StatusNotFound, http.StatusServiceUnavailable},
 	}, s.get)
 }
 
 // get reads the log, so it is right even while the database is away.
 func (s *Service) get(ctx context.Context, r *orderRequest) (*orderResponse, error) {
-	token, ok := strings.CutPrefix(r.Authorization, "Bearer ")
-	if !ok || !s.config.Access.Staff(token) {
+	if !s.config.Access.Staff(r.Authorization) {
 		return nil, huma.ErrorWithHeaders(huma.Error401Unauthorized("this is for staff"), http.Header{"WWW-Authenticate": {"Bearer"}})
 	}
 	n, _, err := Notifications.Read(ctx, s.log, r.Order)

@@ -22,8 +22,8 @@ import (
 type Access interface {
 	// Token is what lets its holder see an order. The same order always has the same token.
 	Token(orderID string) string
-	// Staff reports whether a bearer token is the staff's.
-	Staff(token string) bool
+	// Staff reports whether an Authorization header is the staff's.
+	Staff(authorization string) bool
 }
 
 // Config sets a [Service] up.

@@ -25,7 +25,7 @@ var start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 type doors struct{}
 
 func (doors) Token(orderID string) string { return "token-of-" + orderID }
-func (doors) Staff(token string) bool     { return token == staffToken }
+func (doors) Staff(token string) bool     { return token == "Bearer "+staffToken }
 
 // post is a log, a mailbox and the domain between them.
 type post struct {

@@ -3,6 +3,7 @@ package orders
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"tillstream/events"
@@ -21,9 +22,16 @@ type Priced struct {
 	Price events.Money
 }
 
+// Terms are what the shop adds to an order and demands of it.
+type Terms struct {
+	Charges  events.Charges // which totals can be paid
+	HoldFor  time.Duration  // how long stock waits for the money
+	Shipping ShippingFees
+}
+
 // Price makes an order of a placement, at the prices that lookup knows. It returns an [*InvalidError] for an unknown
 // item, mixed currencies or a total that overflows.
-func Price(id string, p Placement, hash string, lookup func(sku string) (Priced, bool), shipping int64, placedAt time.Time, hold time.Duration) (events.OrderPlaced, error) {
+func Price(id string, p Placement, hash string, lookup func(sku string) (Priced, bool), terms Terms, placedAt time.Time) (events.OrderPlaced, error) {
 	lines := make([]events.OrderLine, 0, len(p.Lines))
 	var subtotal events.Money
 	for i, line := range p.Lines {
@@ -46,14 +54,21 @@ func Price(id string, p Placement, hash string, lookup func(sku string) (Priced,
 		}
 		lines = append(lines, events.OrderLine{SKU: line.SKU, Title: item.Title, Quantity: line.Quantity, UnitPrice: item.Price, Total: total})
 	}
-	delivery := events.Money{Amount: shipping, Currency: subtotal.Currency}
-	total, err := subtotal.Add(delivery)
+	delivery, err := terms.Shipping.For(subtotal.Currency)
+	total := subtotal
+	if err == nil {
+		total, err = subtotal.Add(delivery)
+	}
+	if err == nil {
+		err = terms.Charges.Check(total)
+	}
 	if err != nil {
-		return events.OrderPlaced{}, &InvalidError{Faults: []Fault{{"body.lines", err.Error(), len(p.Lines)}}}
+		message := strings.TrimPrefix(err.Error(), events.ErrMoney.Error()+": ")
+		return events.OrderPlaced{}, &InvalidError{Faults: []Fault{{"body.lines", message, len(p.Lines)}}}
 	}
 	return events.OrderPlaced{
 		OrderID: id, Number: NumberFor(id), Customer: p.Customer, ShipTo: p.ShipTo, Lines: lines, Subtotal: subtotal, Shipping: delivery,
-		Tax: events.Money{Currency: subtotal.Currency}, Total: total, ExpiresAt: placedAt.Add(hold), RequestHash: hash,
+		Tax: events.Money{Currency: subtotal.Currency}, Total: total, ExpiresAt: placedAt.Add(terms.HoldFor), RequestHash: hash,
 	}, nil
 }
 

@@ -222,7 +222,7 @@ func catalogue(sku string) (Priced, bool) {
 func TestPriceAddsUp(t *testing.T) {
 	t.Parallel()
 	lines := []events.ReservedLine{{SKU: "MUG", Quantity: 2}, {SKU: "CUP", Quantity: 3}}
-	got, err := Price("o1", Placement{Lines: lines}, "h", catalogue, 350, start, time.Hour)
+	got, err := Price("o1", Placement{Lines: lines}, "h", catalogue, Terms{Shipping: ShippingFees{"GBP": 350}, HoldFor: time.Hour}, start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +245,7 @@ func TestPriceRefuses(t *testing.T) {
 		"sum overflow":     {{SKU: "MOON", Quantity: 7}, {SKU: "MUG", Quantity: 1 << 57}},
 	} {
 		var invalid *InvalidError
-		if _, err := Price("o1", Placement{Lines: lines}, "h", catalogue, 0, start, time.Hour); !errors.As(err, &invalid) {
+		if _, err := Price("o1", Placement{Lines: lines}, "h", catalogue, Terms{HoldFor: time.Hour}, start); !errors.As(err, &invalid) {
 			t.Errorf("%s: %v, want an InvalidError", name, err)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -22,20 +21,21 @@ const maxBody = 64 << 10
 
 // Register adds the routes of the orders API.
 func (s *Service) Register(api huma.API) {
+	ofTheOrder := []map[string][]string{{"order": {}}}
 	huma.Register(api, huma.Operation{OperationID: "place-order", Method: http.MethodPost, Path: "/api/orders", DefaultStatus: http.StatusCreated,
 		Tags: []string{"Orders"}, MaxBodyBytes: maxBody, Summary: "Place an order",
 		Description: "The order is durable before this answers. With an Idempotency-Key the same request may be sent again and again: it is one order, and the answer is the first one.",
 		Errors:      []int{400, 413, 422, 503}}, s.place)
 	huma.Register(api, huma.Operation{OperationID: "get-order", Method: http.MethodGet, Path: "/api/orders/{id}", Tags: []string{"Orders"},
-		Summary: "Read an order", Description: "Needs the access_token that came with the order, as a bearer token. Anybody else gets 404.", Errors: []int{404, 503}}, s.get)
+		Summary: "Read an order", Description: "Needs the access_token that came with the order, as a bearer token. Anybody else gets 404.", Security: ofTheOrder, Errors: []int{404, 503}}, s.get)
 	huma.Register(api, huma.Operation{OperationID: "cancel-order", Method: http.MethodPost, Path: "/api/orders/{id}/cancel", Tags: []string{"Orders"},
-		Summary: "Cancel an unpaid order", Errors: []int{404, 409, 503}}, s.cancel)
+		Summary: "Cancel an unpaid order", Security: ofTheOrder, Errors: []int{404, 409, 503}}, s.cancel)
 	huma.Register(api, huma.Operation{OperationID: "follow-order", Method: http.MethodGet, Path: "/api/orders/{id}/events", Tags: []string{"Orders"},
 		Summary: "Follow an order", Description: "Server-Sent Events: the order now, and again whenever it changes. Event `status`, data as of GET /api/orders/{id}.",
-		Errors:    []int{404, 503},
+		Security: ofTheOrder, Errors: []int{404, 503},
 		Responses: map[string]*huma.Response{"200": {Description: "An event stream", Content: map[string]*huma.MediaType{"text/event-stream": {}}}}}, s.follow)
 	huma.Register(api, huma.Operation{OperationID: "list-orders", Method: http.MethodGet, Path: "/ops/api/orders", Tags: []string{"Staff"},
-		Summary: "List orders, newest first", Errors: []int{400, 404, 503}}, s.listForStaff)
+		Summary: "List orders, newest first", Security: []map[string][]string{{"staff": {}}}, Errors: []int{400, 404, 503}}, s.listForStaff)
 }
 
 // addressRequest, lineRequest and orderRequest are what a shopper sends.
@@ -75,8 +75,8 @@ type reason struct {
 	Short   []events.Shortage `json:"short,omitempty"`
 }
 
-// orderBody is an order as its owner sees it.
-type orderBody struct {
+// OrderBody is an order as its owner sees it. Its name is exported because huma describes an embedded struct only then.
+type OrderBody struct {
 	ID              string             `json:"id"`
 	Number          string             `json:"number" doc:"What to quote on the telephone"`
 	Status          Status             `json:"status" enum:"placed,awaiting_payment,capturing,confirmed,rejected,expired,cancelled,paid_late,refunded,partly_refunded"`
@@ -97,7 +97,7 @@ type orderBody struct {
 }
 
 type placedBody struct {
-	orderBody
+	OrderBody
 	AccessToken string `json:"access_token" doc:"Opens this order: send it as a bearer token"`
 }
 
@@ -110,8 +110,8 @@ var reasons = map[string]string{
 	string(Cancelled):            "It was cancelled. Nothing is charged; a payment that was under way goes back.",
 }
 
-func newOrderBody(o Order) orderBody {
-	b := orderBody{ID: o.ID, Number: o.Number, Status: o.Status, Email: o.Customer.Email, Name: o.Customer.Name, Locale: o.Customer.Locale,
+func newOrderBody(o Order) OrderBody {
+	b := OrderBody{ID: o.ID, Number: o.Number, Status: o.Status, Email: o.Customer.Email, Name: o.Customer.Name, Locale: o.Customer.Locale,
 		ShippingAddress: o.ShipTo, Lines: o.Lines, Subtotal: o.Subtotal, Shipping: o.Shipping, Tax: o.Tax, Total: o.Total, Currency: o.Total.Currency,
 		PlacedAt: o.PlacedAt}
 	switch o.Status {
@@ -131,7 +131,7 @@ func newOrderBody(o Order) orderBody {
 
 type placeInput struct {
 	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Any string, unique per order you mean to place"`
-	TraceParent    string `header:"traceparent" pattern:"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$" doc:"W3C trace context, passed on through every event"`
+	TraceParent    string `header:"traceparent" doc:"W3C trace context, passed on through every event; a malformed one begins a new trace"`
 	Body           orderRequest
 }
 
@@ -147,7 +147,7 @@ func (s *Service) place(ctx context.Context, in *placeInput) (*placeOutput, erro
 		return nil, s.problem(err)
 	}
 	failpoint.At("http.order_received")
-	order, replayed, err := s.record(ctx, placement, in.IdempotencyKey, in.TraceParent)
+	order, replayed, err := s.record(ctx, placement, in.IdempotencyKey, events.TraceParent(in.TraceParent))
 	if err != nil {
 		return nil, s.problem(err)
 	}
@@ -174,6 +174,7 @@ func (s *Service) record(ctx context.Context, p Placement, key, traceParent stri
 	if err := s.prices.complete(ctx, s.config.Log, p.Lines); err != nil {
 		return Order{}, false, err
 	}
+	terms := Terms{Charges: s.config.Charges, HoldFor: s.config.HoldFor, Shipping: s.config.Shipping}
 	err = s.config.Log.Do(ctx, func(tx *log.Tx) error {
 		tx.WithTrace(traceParent)
 		tx.WithCorrelation(id)
@@ -185,7 +186,7 @@ func (s *Service) record(ctx context.Context, p Placement, key, traceParent stri
 			_, err := order.Place(events.OrderPlaced{RequestHash: hash})
 			return err
 		}
-		placed, err := Price(id, p, hash, s.prices.lookup, s.config.Shipping, tx.Now(), s.config.HoldFor)
+		placed, err := Price(id, p, hash, s.prices.lookup, terms, tx.Now())
 		if err != nil {
 			return err
 		}
@@ -204,19 +205,18 @@ func (s *Service) record(ctx context.Context, p Placement, key, traceParent stri
 
 type orderInput struct {
 	ID            string `path:"id"`
-	Authorization string `header:"Authorization" doc:"Bearer <access_token>"`
+	Authorization string `header:"Authorization" hidden:"true"`
 }
 
 type orderOutput struct {
-	Body orderBody
+	Body OrderBody
 }
 
 // errHidden is what a stranger sees: an order that is not theirs does not exist.
 var errHidden = huma.Error404NotFound("there is no such order, or the access token is not for it")
 
 func (s *Service) allowed(in *orderInput) bool {
-	token, ok := strings.CutPrefix(in.Authorization, "Bearer ")
-	return ok && s.config.Access.Allows(in.ID, token)
+	return s.config.Access.Allows(in.ID, in.Authorization)
 }
 
 func (s *Service) get(ctx context.Context, in *orderInput) (*orderOutput, error) {

@@ -27,7 +27,7 @@ import (
 type guest struct{}
 
 func (guest) Token(orderID string) string       { return "token-" + orderID }
-func (guest) Allows(orderID, token string) bool { return token == "token-"+orderID }
+func (guest) Allows(orderID, token string) bool { return token == "Bearer token-"+orderID }
 func (guest) Staff(string) bool                 { return false }
 
 // hold is how long an order waits for its money.
@@ -50,14 +50,20 @@ func openDoor(t *testing.T, server *embedded.NATS) (*log.Log, http.Handler) {
 
 func open(t *testing.T, l *log.Log) (*orders.Service, http.Handler) {
 	t.Helper()
-	service, err := orders.New(orders.Config{Access: guest{}, DB: new(mongo.Database), Log: l.As("orders"), Logger: slog.New(slog.DiscardHandler), HoldFor: hold})
+	return openWith(t, orders.Config{Log: l.As("orders")})
+}
+
+func openWith(t *testing.T, config orders.Config) (*orders.Service, http.Handler) {
+	t.Helper()
+	config.Access, config.DB, config.Logger, config.HoldFor = guest{}, new(mongo.Database), slog.New(slog.DiscardHandler), hold
+	service, err := orders.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	config := huma.DefaultConfig("test", "1")
-	config.CreateHooks = nil // as in a process: the links to schemas would leave the order out of the answer
-	service.Register(humago.New(mux, config))
+	api := huma.DefaultConfig("test", "1")
+	api.CreateHooks = nil // as in a process: the links to schemas would leave the order out of the answer
+	service.Register(humago.New(mux, api))
 	return service, mux
 }
 
@@ -70,18 +76,26 @@ func listMug(t *testing.T, l *log.Log) { listItem(t, l, "MUG") }
 
 func listItem(t *testing.T, l *log.Log, sku string) {
 	t.Helper()
+	listAt(t, l, sku, events.Money{Amount: 1250, Currency: "GBP"})
+}
+
+func listAt(t *testing.T, l *log.Log, sku string, price events.Money) {
+	t.Helper()
 	err := l.As("inventory").Do(t.Context(), func(tx *log.Tx) error {
-		return items.Append(tx, sku, events.ItemChanged{SKU: sku, Title: "A mug", Price: events.Money{Amount: 1250, Currency: "GBP"}})
+		return items.Append(tx, sku, events.ItemChanged{SKU: sku, Title: "A mug", Price: price})
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func post(door http.Handler, key, body string) *httptest.ResponseRecorder {
+func post(door http.Handler, key, body string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, "/api/orders", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Idempotency-Key", key)
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
 	w := httptest.NewRecorder()
 	door.ServeHTTP(w, r)
 	return w

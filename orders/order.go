@@ -113,6 +113,9 @@ func (o Order) Apply(e events.Event) (Order, error) {
 		}
 		o.Status, o.Captured = PaidLate, p.Captured
 	case events.OrderRefunded:
+		if _, err := o.RefundedTotal().Add(p.Amount); err != nil {
+			return o, fmt.Errorf("refund %s: %w", p.RefundID, err)
+		}
 		o.Refunds = append(slices.Clip(o.Refunds), Refund{ID: p.RefundID, Amount: p.Amount})
 		o.Status = o.afterRefund()
 	default:
@@ -125,7 +128,7 @@ func (o Order) Apply(e events.Event) (Order, error) {
 	return o, nil
 }
 
-// RefundedTotal is how much went back.
+// RefundedTotal is how much went back. Apply takes no refund that does not fit in.
 func (o Order) RefundedTotal() events.Money {
 	total := events.Money{Currency: o.Total.Currency}
 	for _, r := range o.Refunds {

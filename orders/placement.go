@@ -24,6 +24,10 @@ const (
 	MaxQuantity = 1_000_000
 )
 
+// maxLocale is the longest language tag that is taken: RFC 5646 (§4.4.1) wants room for 35 characters and calls nothing longer
+// usual.
+const maxLocale = 35
+
 // Placement is what a shopper asks for, before prices.
 type Placement struct {
 	Customer events.Customer       `json:"customer"`
@@ -60,7 +64,7 @@ func (p Placement) Normalize(maxLines int) (Placement, error) {
 		fault("body.email", p.Customer.Email, "is not an e-mail address that mail can be sent to")
 	}
 	p.Customer.Locale = cmp.Or(p.Customer.Locale, "en")
-	if _, err := language.Parse(p.Customer.Locale); err != nil {
+	if _, err := language.Parse(p.Customer.Locale); err != nil || len(p.Customer.Locale) > maxLocale {
 		fault("body.locale", p.Customer.Locale, "is not a language tag such as en or de-AT")
 	}
 	for _, f := range p.texts() {

@@ -17,10 +17,10 @@ import (
 type Access interface {
 	// Token is what opens one order for a guest.
 	Token(orderID string) string
-	// Allows reports whether a bearer token opens an order.
-	Allows(orderID, token string) bool
-	// Staff reports whether a bearer token is a member of staff's.
-	Staff(token string) bool
+	// Allows reports whether an Authorization header opens an order.
+	Allows(orderID, authorization string) bool
+	// Staff reports whether an Authorization header is a member of staff's.
+	Staff(authorization string) bool
 }
 
 // MaxOrderLines is the most that MaxLines can be: a hold is one atomic batch of one entry per line and one for the reservation.
@@ -32,12 +32,13 @@ var Orders = log.Entity[Order]{Prefix: events.PrefixOrder, Apply: Order.Apply}
 // Config sets a [Service] up.
 type Config struct {
 	Access     Access
+	Charges    events.Charges // which totals can be paid; default what Stripe publishes
 	DB         *mongo.Database
 	HoldFor    time.Duration // how long stock waits for the money; default 30 min
 	Log        *log.Log      // the handle of orders
 	Logger     *slog.Logger
 	MaxLines   int           // different items per order; default 100, at most MaxOrderLines
-	Shipping   int64         // flat fee per order in minor units; default 0
+	Shipping   ShippingFees  // default free
 	SweepEvery time.Duration // default a minute
 }
 
@@ -62,8 +63,8 @@ func New(config Config) (*Service, error) {
 		return nil, errors.New("orders: Config.Logger is required")
 	case config.MaxLines < 0 || config.MaxLines > MaxOrderLines:
 		return nil, fmt.Errorf("orders: Config.MaxLines is %d, want 1 to %d", config.MaxLines, MaxOrderLines)
-	case config.HoldFor < 0 || config.Shipping < 0 || config.SweepEvery < 0:
-		return nil, errors.New("orders: Config.HoldFor, Shipping and SweepEvery must not be negative")
+	case config.HoldFor < 0 || config.SweepEvery < 0:
+		return nil, errors.New("orders: Config.HoldFor and SweepEvery must not be negative")
 	}
 	if config.HoldFor == 0 {
 		config.HoldFor = 30 * time.Minute

@@ -10,7 +10,7 @@ import (
 // What the API says it may be asked for, and may answer, is what an order can be.
 func TestTheAPINamesEveryStatus(t *testing.T) {
 	t.Parallel()
-	for _, body := range []any{listInput{}, orderBody{}} {
+	for _, body := range []any{listInput{}, OrderBody{}} {
 		field, found := reflect.TypeOf(body).FieldByName("Status")
 		if !found {
 			t.Fatalf("%T has no status", body)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -23,6 +22,7 @@ func (s *Service) Register(api huma.API) {
 		Summary:     "Read an order's payment",
 		Description: "Gives the browser what it needs to pay. With wait it answers as soon as the PaymentIntent exists or the payment has ended. To anybody without the order's token it does not exist.",
 		Tags:        []string{"Payments"},
+		Security:    []map[string][]string{{"order": {}}},
 		Errors:      []int{http.StatusNotFound, http.StatusServiceUnavailable},
 	}, s.getPayment)
 	s.registerWebhook(api)
@@ -30,7 +30,7 @@ func (s *Service) Register(api huma.API) {
 
 type paymentInput struct {
 	ID            string `path:"id" doc:"Order id"`
-	Authorization string `header:"Authorization" doc:"Bearer and the order's access token"`
+	Authorization string `header:"Authorization" hidden:"true"`
 	Wait          int    `query:"wait" minimum:"0" maximum:"30" default:"0" doc:"Seconds to wait for the PaymentIntent"`
 }
 
@@ -57,8 +57,7 @@ type PaymentError struct {
 }
 
 func (s *Service) getPayment(ctx context.Context, in *paymentInput) (*paymentOutput, error) {
-	token, bearer := strings.CutPrefix(in.Authorization, "Bearer ")
-	if !bearer || events.CheckID(in.ID) != nil || !s.config.Access.Allows(in.ID, token) {
+	if events.CheckID(in.ID) != nil || !s.config.Access.Allows(in.ID, in.Authorization) {
 		return nil, huma.Error404NotFound("there is no such payment")
 	}
 	p, err := s.awaitIntent(ctx, in.ID, time.Duration(min(in.Wait, longestWait))*time.Second)

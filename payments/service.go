@@ -21,8 +21,8 @@ var Payments = log.Entity[Payment]{Prefix: events.PrefixPayment, Apply: Payment.
 
 // Access decides who may see a payment.
 type Access interface {
-	// Allows reports whether token opens the order to its bearer.
-	Allows(orderID, token string) bool
+	// Allows reports whether an Authorization header opens the order.
+	Allows(orderID, authorization string) bool
 }
 
 // Config sets the payments domain up.

@@ -41,7 +41,7 @@ var orders = log.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ ev
 // doorman lets "token-<order>" in.
 type doorman struct{}
 
-func (doorman) Allows(orderID, token string) bool { return token == "token-"+orderID }
+func (doorman) Allows(orderID, token string) bool { return token == "Bearer token-"+orderID }
 
 // world is a shop's till, with a Stripe of its own.
 type world struct {

@@ -9,12 +9,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tillstream/events"
+	"tillstream/orders"
 )
 
 func gbp(pence int64) events.Money { return events.Money{Amount: pence, Currency: "GBP"} }
 
 func TestBuying(t *testing.T) {
-	m := startShop(t, func(c *Config) { c.ShippingFee = 395 })
+	m := startShop(t, func(c *Config) { c.ShippingFee = orders.ShippingFees{"GBP": 395} })
 	m.list(t, "MUG", 1250, 50)
 	m.list(t, "LAMP", 6400, 50)
 	t.Run("InEnglish", func(t *testing.T) { buyInEnglish(t, m) })

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tillstream/cmd/internal/process"
+	"tillstream/orders"
 )
 
 // Config is the command line of the shop. Addresses are of the embedded servers; port 0 takes any free one.
@@ -33,18 +34,19 @@ type Config struct {
 	StripeURL            string `name:"stripe-url" env:"STRIPE_URL" hidden:"" help:"Where Stripe is, for a sandbox that runs elsewhere. Counts with STRIPE_SECRET_KEY alone." group:"Instead of what is embedded"`
 	SMTPURL              string `name:"smtp-url" env:"SMTP_URL" help:"Use this mail server, such as smtps://user:password@host." group:"Instead of what is embedded"`
 
-	HoldFor       time.Duration `env:"HOLD_FOR" default:"30m" help:"How long stock waits for the money." group:"Shop"`
-	MailFrom      string        `env:"MAIL_FROM" default:"Tillstream <orders@tillstream.example>" help:"Sender of the mails." group:"Shop"`
-	MemoryLimit   MemoryLimit   `env:"MEMORY_LIMIT" default:"600MiB" help:"Memory from which on unused memory is given back more eagerly, such as 600MiB or 2GiB; 0: none. GOMEMLIMIT counts instead where it is set." group:"Shop"`
-	MaxOrderLines int           `env:"MAX_ORDER_LINES" default:"100" help:"Different items in one order, at most 800." group:"Shop"`
-	NoDemo        bool          `help:"Do not fill an empty catalogue with the demo items." group:"Shop"`
-	PublicURL     string        `env:"PUBLIC_URL" help:"Where shoppers reach the storefront; default: the HTTP address." group:"Shop"`
-	ShippingFee   int64         `env:"SHIPPING_FEE" default:"0" help:"Flat fee per order in minor units." group:"Shop"`
-	SMTPDeadline  time.Duration `name:"smtp-deadline" env:"SMTP_DEADLINE" default:"30s" help:"Longest that handing over one mail may take." group:"Shop"`
-	SMTPEHLO      string        `name:"smtp-ehlo" env:"SMTP_EHLO" help:"What the shop calls itself towards the mail server (EHLO); default: the host of PUBLIC_URL if it is a domain name, else the machine's name." group:"Shop"`
-	SweepEvery    time.Duration `env:"SWEEP_EVERY" default:"1m" help:"How often overdue orders and missed webhooks are looked for." group:"Shop"`
+	HoldFor       time.Duration       `env:"HOLD_FOR" default:"30m" help:"How long stock waits for the money." group:"Shop"`
+	MailFrom      string              `env:"MAIL_FROM" default:"Tillstream <orders@tillstream.example>" help:"Sender of the mails." group:"Shop"`
+	MemoryLimit   MemoryLimit         `env:"MEMORY_LIMIT" default:"600MiB" help:"Memory from which on unused memory is given back more eagerly, such as 600MiB or 2GiB; 0: none. GOMEMLIMIT counts instead where it is set." group:"Shop"`
+	MaxOrderLines int                 `env:"MAX_ORDER_LINES" default:"100" help:"Different items in one order, at most 800." group:"Shop"`
+	NoDemo        bool                `help:"Do not fill an empty catalogue with the demo items." group:"Shop"`
+	PublicURL     string              `env:"PUBLIC_URL" help:"Where shoppers reach the storefront; default: the HTTP address." group:"Shop"`
+	ShippingFee   orders.ShippingFees `env:"SHIPPING_FEE" placeholder:"GBP=395,EUR=450" help:"Flat fee per order in minor units, by currency; default: none." group:"Shop"`
+	SMTPDeadline  time.Duration       `name:"smtp-deadline" env:"SMTP_DEADLINE" default:"30s" help:"Longest that handing over one mail may take." group:"Shop"`
+	SMTPEHLO      string              `name:"smtp-ehlo" env:"SMTP_EHLO" help:"What the shop calls itself towards the mail server (EHLO); default: the host of PUBLIC_URL if it is a domain name, else the machine's name." group:"Shop"`
+	SweepEvery    time.Duration       `env:"SWEEP_EVERY" default:"1m" help:"How often overdue orders and missed webhooks are looked for." group:"Shop"`
 
-	process.Traps `embed:""`
+	process.Charging `embed:"" group:"Shop"`
+	process.Traps    `embed:""`
 
 	LogJSON  bool       `env:"LOG_JSON" help:"Log as JSON." group:"Logging"`
 	LogLevel slog.Level `env:"LOG_LEVEL" default:"WARN" help:"DEBUG, INFO, WARN or ERROR." group:"Logging"`

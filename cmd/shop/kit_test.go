@@ -218,7 +218,22 @@ func (m *market) try(r *http.Request) (answer, error) {
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	return answer{response.StatusCode, response.Header, body}, err
+	if err != nil {
+		return answer{}, err
+	}
+	if err := promised.learn(m.openAPI); err != nil {
+		return answer{}, err
+	}
+	return answer{response.StatusCode, response.Header, body}, promised.check(r, response.StatusCode, response.Header, body)
+}
+
+func (m *market) openAPI() ([]byte, error) {
+	response, err := m.http.Get(m.Storefront + "/openapi.json")
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	return io.ReadAll(response.Body)
 }
 
 // together sends requests at the same moment.

@@ -166,11 +166,11 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 func (sh *shop) domains(tokens *access.Tokens) (domains []process.Domain, err error) {
 	config, servers, l := sh.config, sh.servers, sh.log
 	logger := func(name string) *slog.Logger { return sh.logger.With("process", name) }
-	sh.inventory, err = inventory.New(inventory.Config{Access: tokens, Log: l.As("inventory"), Logger: logger("inventory")})
+	sh.inventory, err = inventory.New(inventory.Config{Access: tokens, Charges: config.ChargeLimits, Log: l.As("inventory"), Logger: logger("inventory")})
 	if err != nil {
 		return nil, err
 	}
-	order, err := orders.New(orders.Config{Access: tokens, DB: sh.db, Log: l.As("orders"), Logger: logger("orders"), HoldFor: config.HoldFor,
+	order, err := orders.New(orders.Config{Access: tokens, Charges: config.ChargeLimits, DB: sh.db, Log: l.As("orders"), Logger: logger("orders"), HoldFor: config.HoldFor,
 		MaxLines: config.MaxOrderLines, Shipping: config.ShippingFee, SweepEvery: config.SweepEvery})
 	if err != nil {
 		return nil, err

@@ -26,7 +26,26 @@ const largestAmount = 99_999_999
 
 // smallestAmounts are Stripe's minima for the currencies it publishes them for.
 var smallestAmounts = map[string]int64{
-	"usd": 50, "eur": 50, "gbp": 30, "chf": 50, "cad": 50, "aud": 50, "jpy": 50, "sek": 300, "nok": 300, "dkk": 250, "pln": 200,
+	"aed": 200, "aud": 50, "bgn": 100, "brl": 50, "cad": 50, "chf": 50, "czk": 1500, "dkk": 250, "eur": 50, "gbp": 30, "hkd": 400,
+	"huf": 17_500, "inr": 50, "jpy": 50, "mxn": 1000, "myr": 200, "nok": 300, "nzd": 50, "pln": 200, "ron": 200, "sek": 300, "sgd": 50,
+	"thb": 1000, "usd": 50,
+}
+
+// threeDecimals are counted in thousandths, whose last digit must be 0; twoZeros in hundredths that must be 00
+// (docs.stripe.com/currencies).
+var (
+	threeDecimals = []string{"bhd", "jod", "kwd", "omr", "tnd"}
+	twoZeros      = []string{"isk", "ugx"}
+)
+
+func chargeStep(currency string) int64 {
+	switch {
+	case slices.Contains(threeDecimals, currency):
+		return 10
+	case slices.Contains(twoZeros, currency):
+		return 100
+	}
+	return 1
 }
 
 // createIntent answers POST /v1/payment_intents.
@@ -146,6 +165,8 @@ func (in *intent) readAmount(f form) *apiError {
 		return invalid("amount", "amount_too_small", "Amount must be at least %d %s", smallestAmounts[in.Currency], in.Currency)
 	case in.Amount > largestAmount:
 		return invalid("amount", "amount_too_large", "Amount must be no more than %d %s", largestAmount, in.Currency)
+	case in.Amount%chargeStep(in.Currency) != 0:
+		return invalid("amount", "parameter_invalid_integer", "Amount must be a multiple of %d in %s", chargeStep(in.Currency), in.Currency)
 	}
 	return nil
 }

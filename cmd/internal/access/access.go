@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // minSecret is the least that a secret may have: 128 bits in hexadecimal or base64.
@@ -42,12 +43,16 @@ func (t *Tokens) Token(orderID string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// Allows reports whether a token opens an order.
-func (t *Tokens) Allows(orderID, token string) bool {
-	return subtle.ConstantTimeCompare([]byte(token), []byte(t.Token(orderID))) == 1
+// Allows reports whether an Authorization header bears the token that opens an order.
+func (t *Tokens) Allows(orderID, authorization string) bool {
+	return bears(authorization, []byte(t.Token(orderID)))
 }
 
-// Staff reports whether a token is the staff's.
-func (t *Tokens) Staff(token string) bool {
-	return subtle.ConstantTimeCompare([]byte(token), t.staff) == 1
+// Staff reports whether an Authorization header bears the staff's token.
+func (t *Tokens) Staff(authorization string) bool { return bears(authorization, t.staff) }
+
+// bears compares the token of a Bearer header. The scheme's case does not matter (RFC 9110, §11.1), nor how many spaces follow.
+func bears(authorization string, token []byte) bool {
+	scheme, sent, _ := strings.Cut(authorization, " ")
+	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare([]byte(strings.TrimLeft(sent, " ")), token) == 1
 }

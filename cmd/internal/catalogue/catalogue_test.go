@@ -157,7 +157,7 @@ func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 func TestDemoCanBeListed(t *testing.T) {
 	seen := map[string]bool{}
 	for _, l := range Demo() {
-		if err := l.Check(); err != nil || seen[l.SKU] || l.Description == "" || len(l.Tags) == 0 || l.OnHand == nil {
+		if err := l.Check(nil); err != nil || seen[l.SKU] || l.Description == "" || len(l.Tags) == 0 || l.OnHand == nil {
 			t.Errorf("%+v: %v", l, err)
 		}
 		seen[l.SKU] = true
@@ -184,7 +184,7 @@ func TestRealLedger(t *testing.T) {
 	}
 	stock, largest, lines := map[string]int64{}, 0, 0
 	for _, l := range result.Items {
-		if err := l.Check(); err != nil {
+		if err := l.Check(nil); err != nil {
 			t.Errorf("%s: %v", l.SKU, err)
 		}
 		stock[l.SKU] = *l.OnHand

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -26,10 +27,29 @@ func New(mux *http.ServeMux) huma.API {
 		OpenAPI: &huma.OpenAPI{OpenAPI: "3.1.0",
 			Info: &huma.Info{Title: "Tillstream", Version: Version,
 				Description: "The shop's API: catalogue, orders, payment, and what Stripe calls. Errors are application/problem+json (RFC 9457)."},
-			Components: &huma.Components{Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)}},
+			Components: &huma.Components{Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"order": {Type: "http", Scheme: "bearer", Description: "The access_token that came with the order"},
+					"staff": {Type: "http", Scheme: "bearer", Description: "The ops token"},
+				}},
+			OnAddOperation: []huma.AddOpFunc{addBodyErrors}},
 		Formats:       map[string]huma.Format{"application/json": format, "json": format},
 		DefaultFormat: "application/json",
 	})
+}
+
+// addBodyErrors describes how a body is refused before its operation sees it: too slow, too large, of an unknown type.
+func addBodyErrors(_ *huma.OpenAPI, o *huma.Operation) {
+	if o.RequestBody == nil {
+		return
+	}
+	problem := o.Responses["500"]
+	for _, status := range []int{http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType} {
+		code := strconv.Itoa(status)
+		if o.Responses[code] == nil {
+			o.Responses[code] = &huma.Response{Description: http.StatusText(status), Content: problem.Content}
+		}
+	}
 }
 
 // strictly is a setting of the whole process, made before the first API reads a request.

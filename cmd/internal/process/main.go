@@ -18,6 +18,7 @@ import (
 
 	"tillstream/cmd/internal/access"
 	"tillstream/cmd/internal/httpapi"
+	"tillstream/events"
 	"tillstream/events/log"
 	"tillstream/events/project"
 )
@@ -46,6 +47,11 @@ type Env struct {
 	DB     *mongo.Database
 	Log    *log.Log
 	Logger *slog.Logger
+}
+
+// Charging is what the workers that deal in prices must agree on.
+type Charging struct {
+	ChargeLimits events.Charges `env:"CHARGE_LIMITS" placeholder:"GBP=100" help:"Least charge of a currency and, after a slash, its step, in minor units, where the account's differ from what Stripe publishes."`
 }
 
 // Main parses settings (a struct that embeds [Settings]), runs the domain that build makes, and returns when it has

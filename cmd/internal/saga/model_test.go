@@ -102,7 +102,7 @@ var (
 func (w *paper) place(t *rapid.T) {
 	id, lines := anOrder.Draw(t, "order"), []events.ReservedLine{Line("A", 1), Line("B", 2)}
 	lines = lines[rapid.IntRange(0, 1).Draw(t, "from"):]
-	placed, err := orders.Price(id, orders.Placement{Customer: customer, ShipTo: home, Lines: lines}, "same", price, 0, w.now, 30*time.Minute)
+	placed, err := orders.Price(id, orders.Placement{Customer: customer, ShipTo: home, Lines: lines}, "same", price, orders.Terms{HoldFor: 30 * time.Minute}, w.now)
 	w.must(nil, err)
 	w.store(events.Event{}, about(events.PrefixOrder, id, w.must(w.orders[id].Place(placed))))
 }

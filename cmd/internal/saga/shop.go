@@ -140,7 +140,7 @@ func (s *Shop) Place(ctx context.Context, id string, lines ...events.ReservedLin
 		if err != nil {
 			return err
 		}
-		placed, err := orders.Price(id, placement, hash, price, 0, tx.Now(), s.config.HoldFor)
+		placed, err := orders.Price(id, placement, hash, price, orders.Terms{HoldFor: s.config.HoldFor}, tx.Now())
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,31 @@
+package events
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"regexp"
+	"strings"
+)
+
+// traceParentPattern is the traceparent header of version 00 (www.w3.org/TR/trace-context, §3.2). A higher version may have more
+// behind it, after a dash.
+var traceParentPattern = regexp.MustCompile(`^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$`)
+
+// TraceParent returns the trace context that a request's traceparent header names, "" for a request without one. A header that
+// is malformed begins a new trace, as the specification wants (§4.3): tracing must never cost a sale.
+func TraceParent(header string) string {
+	if header == "" {
+		return ""
+	}
+	m := traceParentPattern.FindStringSubmatch(header)
+	if m == nil || m[1] == "ff" || m[1] == "00" && m[4] != "" || strings.Trim(m[2], "0") == "" || strings.Trim(m[3], "0") == "" {
+		return newTraceParent()
+	}
+	return header[:len("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")]
+}
+
+func newTraceParent() string {
+	var id [24]byte
+	rand.Read(id[:]) //nolint:errcheck // it never fails, says crypto/rand
+	return "00-" + hex.EncodeToString(id[:16]) + "-" + hex.EncodeToString(id[16:]) + "-01"
+}

@@ -1,0 +1,47 @@
+package events_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"tillstream/events"
+)
+
+func TestTraceParentIsKeptOrBegunAnew(t *testing.T) {
+	t.Parallel()
+	const trace, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+	const good = "00-" + trace + "-" + parent + "-01"
+	for name, c := range map[string]struct{ header, want string }{ // want "new": a new trace
+		"None":           {"", ""},
+		"Good":           {good, good},
+		"NotSampled":     {"00-" + trace + "-" + parent + "-00", "00-" + trace + "-" + parent + "-00"},
+		"LaterVersion":   {"01-" + trace + "-" + parent + "-01-what-the-future-brings", "01-" + trace + "-" + parent + "-01"},
+		"Nonsense":       {"x", "new"},
+		"UpperCase":      {strings.ToUpper(good), "new"},
+		"Twice":          {good + "," + good, "new"},
+		"TwiceSpaced":    {good + ", " + good, "new"},
+		"VersionFF":      {"ff-" + trace + "-" + parent + "-01", "new"},
+		"LongVersion00":  {good + "-more", "new"},
+		"NoTraceID":      {"00-" + strings.Repeat("0", 32) + "-" + parent + "-01", "new"},
+		"NoParentID":     {"00-" + trace + "-" + strings.Repeat("0", 16) + "-01", "new"},
+		"Short":          {"00-" + trace[:31] + "-" + parent + "-01", "new"},
+		"LineBreak":      {good + "\n", "new"},
+		"HalfAMegabyte":  {strings.Repeat("0", 512<<10), "new"},
+		"LaterUnbounded": {"01-" + trace + "-" + parent + "-01" + "x", "new"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := events.TraceParent(c.header)
+			if c.want != "new" {
+				if got != c.want {
+					t.Errorf("got %q, want %q", got, c.want)
+				}
+				return
+			}
+			if !regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-01$`).MatchString(got) || strings.Contains(got, trace) || got == events.TraceParent(c.header) {
+				t.Errorf("got %q, want a trace of its own", got)
+			}
+		})
+	}
+}

@@ -1,0 +1,149 @@
+package orders_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"tillstream/events"
+	"tillstream/events/log/logtest"
+	"tillstream/orders"
+)
+
+// placed is what an answer to POST /api/orders says.
+type placed struct {
+	ID              string
+	Shipping, Total events.Money
+}
+
+func readPlaced(t *testing.T, a *httptest.ResponseRecorder) (p placed) {
+	t.Helper()
+	if err := json.Unmarshal(a.Body.Bytes(), &p); err != nil || a.Code != http.StatusCreated {
+		t.Fatalf("%d: %s (%v)", a.Code, a.Body, err)
+	}
+	return p
+}
+
+// A traceparent that some proxy has spoilt never costs the sale.
+func TestAMalformedTraceBeginsANewOne(t *testing.T) {
+	t.Parallel()
+	l, door := openDoor(t, logtest.Server(t))
+	listMug(t, l)
+	const good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	for _, header := range []string{good, "x", strings.ToUpper(good), good + "," + good, "ff" + good[2:], strings.Repeat("0", len(good)), "00-" + strings.Repeat("0", 32) + good[35:]} {
+		p := readPlaced(t, post(door, header, checkout("ada@example.com", 1), "traceparent", header))
+		e, err := l.First(t.Context(), events.PrefixOrder+p.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kept := e.TraceParent == good; kept != (header == good) || len(e.TraceParent) != len(good) {
+			t.Errorf("%q is stored as %q", header, e.TraceParent)
+		}
+	}
+}
+
+// What Stripe would refuse to charge is refused before anything is stored.
+func TestTotalsThatCannotBePaidAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		price    int64
+		currency string
+		quantity int
+		want     int
+	}{
+		"SmallPounds":    {10, "GBP", 1, http.StatusUnprocessableEntity},
+		"SmallYen":       {10, "JPY", 1, http.StatusUnprocessableEntity},
+		"HugePounds":     {60_000_000, "GBP", 2, http.StatusUnprocessableEntity},
+		"ThousandthKWD":  {12_595, "KWD", 1, http.StatusUnprocessableEntity},
+		"OddISK":         {100_255, "ISK", 1, http.StatusUnprocessableEntity},
+		"LeastPounds":    {30, "GBP", 1, http.StatusCreated},
+		"ThreeTenPences": {10, "GBP", 3, http.StatusCreated},
+		"LeastYen":       {50, "JPY", 1, http.StatusCreated},
+		"MostPounds":     {99_999_999, "GBP", 1, http.StatusCreated},
+		"WholeKWD":       {12_590, "KWD", 1, http.StatusCreated},
+		"WholeISK":       {100_200, "ISK", 1, http.StatusCreated},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, door := openDoor(t, logtest.Server(t))
+			listAt(t, l, "MUG", events.Money{Amount: c.price, Currency: c.currency})
+			a := post(door, "key", checkout("ada@example.com", c.quantity))
+			if a.Code != c.want {
+				t.Errorf("%d: %s", a.Code, a.Body)
+			}
+			want := uint64(1)
+			if c.want != http.StatusCreated {
+				if want = 0; !strings.Contains(a.Body.String(), "paid by card") {
+					t.Errorf("the shopper is told %s", a.Body)
+				}
+			}
+			if n := placedOrders(t, l); n != want {
+				t.Errorf("%d orders are stored, want %d", n, want)
+			}
+		})
+	}
+}
+
+// An account that is settled in another currency has other limits than those that Stripe publishes for each by itself.
+func TestChargeLimitsCanBeSet(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	var limits events.Charges
+	if err := limits.UnmarshalText([]byte("GBP=100")); err != nil {
+		t.Fatal(err)
+	}
+	_, door := openWith(t, orders.Config{Log: l.As("orders"), Charges: limits})
+	listAt(t, l, "MUG", events.Money{Amount: 50, Currency: "GBP"})
+	if a := post(door, "one", checkout("ada@example.com", 1)); a.Code != http.StatusUnprocessableEntity {
+		t.Errorf("one: %d: %s", a.Code, a.Body)
+	}
+	readPlaced(t, post(door, "two", checkout("ada@example.com", 2)))
+}
+
+// A fee is an amount of one currency: 395 are £3.95 and ¥395. An order in a currency without a fee is not delivered for another's.
+func TestTheShippingFeeHasTheOrdersCurrency(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	var fees orders.ShippingFees
+	if err := fees.UnmarshalText([]byte("GBP=395, JPY=700")); err != nil {
+		t.Fatal(err)
+	}
+	_, door := openWith(t, orders.Config{Log: l.As("orders"), Shipping: fees})
+	for sku, price := range map[string]events.Money{"MUG": {Amount: 1250, Currency: "GBP"}, "CHAWAN": {Amount: 2000, Currency: "JPY"}, "BECHER": {Amount: 1500, Currency: "EUR"}} {
+		listAt(t, l, sku, price)
+		a := post(door, sku, checkoutOf(sku, "ada@example.com", 1))
+		if price.Currency == "EUR" {
+			if a.Code != http.StatusUnprocessableEntity || !strings.Contains(a.Body.String(), "no delivery fee in EUR") {
+				t.Errorf("in EUR: %d: %s", a.Code, a.Body)
+			}
+			continue
+		}
+		p := readPlaced(t, a)
+		want := events.Money{Amount: fees[price.Currency], Currency: price.Currency}
+		if p.Shipping != want || p.Total != (events.Money{Amount: price.Amount + want.Amount, Currency: price.Currency}) {
+			t.Errorf("%s: %s for delivery, %s in all", sku, p.Shipping, p.Total)
+		}
+	}
+	for _, bad := range []string{"395", "GBP", "GBP=-1", "gbp=3", "GBP=3.95", "0,GBP=3"} {
+		if err := fees.UnmarshalText([]byte(bad)); err == nil {
+			t.Errorf("the fee %q is taken", bad)
+		}
+	}
+	if err := fees.UnmarshalText([]byte("0")); err != nil || len(fees) != 0 {
+		t.Errorf("0 is %v, %v; want free shipping", fees, err)
+	}
+}
+
+func TestALanguageTagHasAtMost35Bytes(t *testing.T) {
+	t.Parallel()
+	l, door := openDoor(t, logtest.Server(t))
+	listMug(t, l)
+	longest := "de-" + "x-" + strings.Repeat("abcdefg-", 3) + "abcdef" // 35
+	for tag, want := range map[string]int{longest: http.StatusCreated, longest + "g": http.StatusUnprocessableEntity} {
+		if a := post(door, tag, strings.Replace(checkout("ada@example.com", 1), `"en"`, `"`+tag+`"`, 1)); a.Code != want {
+			t.Errorf("%d bytes: %d: %s", len(tag), a.Code, a.Body)
+		}
+	}
+}

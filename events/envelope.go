@@ -160,8 +160,13 @@ func Known(eventType string) bool {
 }
 
 // DecodePayload reads a body of a type and version into the newest version. It returns [ErrUnknownType],
-// [ErrUnknownVersion] or [ErrBadPayload].
-func DecodePayload(eventType string, version int, data []byte) (Payload, error) {
+// [ErrUnknownVersion] or [ErrBadPayload]; a panic of an upcaster or a decoder is ErrBadPayload too.
+func DecodePayload(eventType string, version int, data []byte) (payload Payload, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			payload, err = nil, fmt.Errorf("%w: %s version %d: panic: %v", ErrBadPayload, eventType, version, r)
+		}
+	}()
 	def, ok := catalogue[eventType]
 	if !ok {
 		return nil, fmt.Errorf("%w: %.80q", ErrUnknownType, eventType)
@@ -176,7 +181,7 @@ func DecodePayload(eventType string, version int, data []byte) (Payload, error) 
 		}
 		data = lifted
 	}
-	payload, err := def.decode(data)
+	payload, err = def.decode(data)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrBadPayload, eventType, err)
 	}

@@ -17,14 +17,15 @@ import (
 )
 
 type settings struct {
-	HTTP         string     `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8080" help:"Address to serve the shop on; port 0 takes any free one."`
-	InventoryURL string     `env:"INVENTORY_URL" required:"" help:"Where the inventory process serves its API; several replicas separated by commas."`
-	LogJSON      bool       `env:"LOG_JSON" help:"Log as JSON."`
-	LogLevel     slog.Level `env:"LOG_LEVEL" default:"INFO" help:"DEBUG, INFO, WARN or ERROR."`
-	OrdersURL    string     `env:"ORDERS_URL" required:"" help:"Where the orders process serves its API; several replicas separated by commas."`
-	PaymentsURL  string     `env:"PAYMENTS_URL" required:"" help:"Where the payments process serves its API; several replicas separated by commas."`
-	SandboxURL   string     `env:"SANDBOX_URL" help:"Where browsers reach the Stripe sandbox; default: Stripe's own card form."`
-	ShopName     string     `env:"SHOP_NAME" default:"Tillstream" help:"Name of the shop, in the header of every page."`
+	HTTP             string     `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8080" help:"Address to serve the shop on; port 0 takes any free one."`
+	InventoryURL     string     `env:"INVENTORY_URL" required:"" help:"Where the inventory process serves its API; several replicas separated by commas."`
+	LogJSON          bool       `env:"LOG_JSON" help:"Log as JSON."`
+	LogLevel         slog.Level `env:"LOG_LEVEL" default:"INFO" help:"DEBUG, INFO, WARN or ERROR."`
+	NotificationsURL string     `env:"NOTIFICATIONS_URL" required:"" help:"Where the notifications process serves its API; several replicas separated by commas."`
+	OrdersURL        string     `env:"ORDERS_URL" required:"" help:"Where the orders process serves its API; several replicas separated by commas."`
+	PaymentsURL      string     `env:"PAYMENTS_URL" required:"" help:"Where the payments process serves its API; several replicas separated by commas."`
+	SandboxURL       string     `env:"SANDBOX_URL" help:"Where browsers reach the Stripe sandbox; default: Stripe's own card form."`
+	ShopName         string     `env:"SHOP_NAME" default:"Tillstream" help:"Name of the shop, in the header of every page."`
 }
 
 func main() {
@@ -38,7 +39,7 @@ func main() {
 }
 
 func run(ctx context.Context, s settings, logger *slog.Logger, out io.Writer) error {
-	proxy, err := storefront.Proxy(storefront.Upstreams{Inventory: s.InventoryURL, Orders: s.OrdersURL, Payments: s.PaymentsURL}, logger)
+	proxy, err := storefront.Proxy(storefront.Upstreams{Inventory: s.InventoryURL, Notifications: s.NotificationsURL, Orders: s.OrdersURL, Payments: s.PaymentsURL}, logger)
 	if err != nil {
 		return err
 	}

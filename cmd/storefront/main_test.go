@@ -20,7 +20,7 @@ func open(t *testing.T, domains http.HandlerFunc) (origin string, stop func()) {
 	said, out := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		s := settings{HTTP: "127.0.0.1:0", InventoryURL: upstream.URL, OrdersURL: upstream.URL, PaymentsURL: upstream.URL, ShopName: "Tillstream"}
+		s := settings{HTTP: "127.0.0.1:0", InventoryURL: upstream.URL, NotificationsURL: upstream.URL, OrdersURL: upstream.URL, PaymentsURL: upstream.URL, ShopName: "Tillstream"}
 		err := run(ctx, s, slog.New(slog.DiscardHandler), out)
 		_ = out.CloseWithError(io.EOF) // never fails
 		ended <- err

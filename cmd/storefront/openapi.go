@@ -8,15 +8,16 @@ import (
 
 	"tillstream/cmd/internal/httpapi"
 	"tillstream/inventory"
+	"tillstream/notifications"
 	"tillstream/orders"
 	"tillstream/payments"
 )
 
-// document describes what this origin serves, which is spread over three processes: notifications has nothing for
-// shoppers, and its own process answers staff. The services it is read from have nothing behind them and are never called.
+// document describes what this origin serves, which is spread over the domains' processes. The services it is read from have
+// nothing behind them and are never called.
 func document() ([]byte, error) {
 	api := httpapi.New(http.NewServeMux())
-	for _, domain := range []interface{ Register(huma.API) }{&inventory.Service{}, &orders.Service{}, &payments.Service{}} {
+	for _, domain := range []interface{ Register(huma.API) }{&inventory.Service{}, &notifications.Service{}, &orders.Service{}, &payments.Service{}} {
 		domain.Register(api)
 	}
 	data, err := api.OpenAPI().MarshalJSON()

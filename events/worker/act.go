@@ -123,13 +123,15 @@ func (a *actLane) restore(ctx context.Context) bool {
 }
 
 func (a *actLane) tryRestore(ctx context.Context) error {
+	end, err := a.log.End(ctx, 0)
+	if err != nil {
+		return err
+	}
 	checkpoint, err := a.begin(ctx)
 	if err != nil {
 		return err
 	}
-	if a.takeover, err = a.log.End(ctx, 0); err != nil {
-		return err
-	}
+	a.takeover = end
 	a.open, a.running, a.failures, a.probes = map[uint64]*act{}, 0, 0, 0
 	a.taken, a.cursor = checkpoint.Position, cursor{reader: a.reader, next: checkpoint.Position + 1}
 	if len(checkpoint.State) == 0 {

@@ -153,7 +153,7 @@ func TestAStopWritesWhatWasGathered(t *testing.T) {
 		<-write
 		return first.write(ctx, items)
 	})
-	b.Max = 10
+	b.Max, b.Window = 10, time.Hour // full batches alone: the reader may still be reading
 	p := start(t, l, batches(b))
 	<-writing
 	p.cancel()

@@ -35,17 +35,14 @@ func (i *Item) Envelope() (events.Event, error) {
 	return i.envelope, i.envelopeErr
 }
 
-// Event returns the whole event. Its errors are those of [events.Decode], or a panic of an upcaster.
+// Event returns the whole event. Its errors are those of [events.Decode].
 func (i *Item) Event() (events.Event, error) {
 	e, err := i.Envelope()
 	if err != nil {
 		return e, err
 	}
 	i.readPayload.Do(func() {
-		i.payloadErr = safely(func() (err error) {
-			i.payload, err = events.DecodePayload(e.Type, e.Version, i.Data)
-			return err
-		})
+		i.payload, i.payloadErr = events.DecodePayload(e.Type, e.Version, i.Data)
 	})
 	e.Payload = i.payload
 	return e, i.payloadErr

@@ -89,13 +89,15 @@ func (t *timerLane) run(ctx, work context.Context) error {
 // restore finds where the lane goes on. A deadline that was dropped long ago may stand before the event that dropped it, so
 // all of the log is read before anything fires.
 func (t *timerLane) restore(ctx context.Context) error {
+	end, err := t.log.End(ctx, 0)
+	if err != nil {
+		return err
+	}
 	checkpoint, err := t.begin(ctx)
 	if err != nil {
 		return err
 	}
-	if t.takeover, err = t.log.End(ctx, 0); err != nil {
-		return err
-	}
+	t.takeover = end
 	t.taken, t.cursor = checkpoint.Position, cursor{reader: t.reader, next: checkpoint.Position + 1}
 	t.open, t.queue = map[string]*deadline{}, nil
 	return nil

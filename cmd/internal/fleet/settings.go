@@ -37,6 +37,6 @@ func (s Settings) Env(nats, mongo string) []string {
 
 // WindowEnv is the environment of a storefront that knows replicas of each worker, by worker, separated by commas.
 func (s Settings) WindowEnv(known func(worker string) string) []string {
-	return []string{"SANDBOX_URL=" + s.Stripe, "INVENTORY_URL=" + known("inventory"), "ORDERS_URL=" + known("orders"),
-		"PAYMENTS_URL=" + known("payments"), "LOG_LEVEL=WARN"}
+	return []string{"SANDBOX_URL=" + s.Stripe, "INVENTORY_URL=" + known("inventory"), "NOTIFICATIONS_URL=" + known("notifications"),
+		"ORDERS_URL=" + known("orders"), "PAYMENTS_URL=" + known("payments"), "LOG_LEVEL=WARN"}
 }

@@ -15,9 +15,10 @@ import (
 // Upstreams are the base addresses of the domains' own processes, such as http://10.0.0.4:8081. Each may be several,
 // separated by commas: replicas that can stand in for each other.
 type Upstreams struct {
-	Inventory string
-	Orders    string
-	Payments  string
+	Inventory     string
+	Notifications string
+	Orders        string
+	Payments      string
 }
 
 // Proxy puts the domains' APIs on one origin: the handler for Config.API where every domain is its own process.
@@ -34,6 +35,7 @@ func Proxy(upstreams Upstreams, logger *slog.Logger) (http.Handler, error) {
 	}{
 		{"inventory", upstreams.Inventory, []string{"/api/items", "/api/items/",
 			"/ops/api/items", "/ops/api/items/", "/ops/api/stock", "/ops/api/stock/"}},
+		{"notifications", upstreams.Notifications, []string{"/ops/api/notifications/"}},
 		{"orders", upstreams.Orders, []string{"/api/orders", "/api/orders/", "/ops/api/orders", "/ops/api/orders/"}},
 		{"payments", upstreams.Payments, []string{"/api/orders/{id}/payment", "/webhooks/"}},
 	}

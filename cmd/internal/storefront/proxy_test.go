@@ -77,7 +77,7 @@ func do(t *testing.T, method, address, body string, headers ...string) (*http.Re
 }
 
 func TestProxySendsEachPathToItsDomain(t *testing.T) {
-	proxy := openProxy(t, storefront.Upstreams{Inventory: named(t, "inventory").URL,
+	proxy := openProxy(t, storefront.Upstreams{Inventory: named(t, "inventory").URL, Notifications: named(t, "notifications").URL,
 		Orders: named(t, "orders").URL, Payments: named(t, "payments").URL})
 	for request, want := range map[string]string{
 		"GET /api/items?q=a%20b":                "inventory GET /api/items?q=a%20b ",
@@ -90,6 +90,7 @@ func TestProxySendsEachPathToItsDomain(t *testing.T) {
 		"POST /api/orders/1/cancel":             "orders POST /api/orders/1/cancel x",
 		"GET /ops/api/orders?x=1":               "orders GET /ops/api/orders?x=1 ",
 		"GET /api/orders/1/payment?wait=20":     "payments GET /api/orders/1/payment?wait=20 ",
+		"GET /ops/api/notifications/1":          "notifications GET /ops/api/notifications/1 ",
 		"POST /webhooks/stripe":                 "payments POST /webhooks/stripe x",
 	} {
 		method, path, _ := strings.Cut(request, " ")
@@ -123,7 +124,7 @@ func TestProxyPassesStreamsAsTheyCome(t *testing.T) {
 		}
 	}))
 	t.Cleanup(upstream.Close)
-	proxy := openProxy(t, storefront.Upstreams{Inventory: upstream.URL, Orders: upstream.URL, Payments: upstream.URL})
+	proxy := openProxy(t, storefront.Upstreams{Inventory: upstream.URL, Notifications: upstream.URL, Orders: upstream.URL, Payments: upstream.URL})
 	go func() { next <- "data: 1" }()
 	response, err := http.Get(proxy.URL + "/api/orders/1/events")
 	if err != nil {
@@ -145,7 +146,7 @@ func TestProxyPassesStreamsAsTheyCome(t *testing.T) {
 
 func TestProxyAsksTheNextReplica(t *testing.T) {
 	list := deadAddress(t) + ", " + named(t, "living").URL + "/," + deadAddress(t)
-	proxy := openProxy(t, storefront.Upstreams{Inventory: list, Orders: list, Payments: list})
+	proxy := openProxy(t, storefront.Upstreams{Inventory: list, Notifications: list, Orders: list, Payments: list})
 	for range 12 {
 		if response, body := do(t, "GET", proxy.URL+"/api/items", ""); response.StatusCode != 200 {
 			t.Fatalf("a read answered %d %s", response.StatusCode, body)
@@ -187,7 +188,7 @@ func TestProxyRepeatsOnlyWhatMayBeRepeated(t *testing.T) {
 			var asked atomic.Int64
 			list := dying(t, &asked).URL + "," + named(t, "living").URL
 			for range 2 { // the first to be asked is the living one in one of two
-				proxy := openProxy(t, storefront.Upstreams{Inventory: list, Orders: list, Payments: list})
+				proxy := openProxy(t, storefront.Upstreams{Inventory: list, Notifications: list, Orders: list, Payments: list})
 				before := asked.Load()
 				var response *http.Response
 				var body string
@@ -207,7 +208,7 @@ func TestProxyRepeatsOnlyWhatMayBeRepeated(t *testing.T) {
 }
 
 func TestProxySaysWhatCannotBeReached(t *testing.T) {
-	proxy := openProxy(t, storefront.Upstreams{Inventory: deadAddress(t), Orders: deadAddress(t), Payments: deadAddress(t)})
+	proxy := openProxy(t, storefront.Upstreams{Inventory: deadAddress(t), Notifications: deadAddress(t), Orders: deadAddress(t), Payments: deadAddress(t)})
 	response, body := do(t, "GET", proxy.URL+"/api/orders/1/payment", "")
 	var problem struct {
 		Title, Detail string
@@ -230,7 +231,7 @@ func TestProxySaysWhatCannotBeReached(t *testing.T) {
 func TestProxyChecksAddresses(t *testing.T) {
 	good := "http://127.0.0.1:1"
 	for _, bad := range []string{"", " , ", "127.0.0.1:80", "http://h/path", "ftp://h", good + ",nonsense"} {
-		if _, err := storefront.Proxy(storefront.Upstreams{Inventory: good, Orders: bad, Payments: good}, nil); !errors.Is(err, storefront.ErrConfig) {
+		if _, err := storefront.Proxy(storefront.Upstreams{Inventory: good, Notifications: good, Orders: bad, Payments: good}, nil); !errors.Is(err, storefront.ErrConfig) {
 			t.Errorf("addresses %q: error is %v, want ErrConfig", bad, err)
 		}
 	}

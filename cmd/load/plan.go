@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 
+	"tillstream/cmd/internal/catalogue"
 	"tillstream/cmd/internal/loadgen"
 	"tillstream/events"
 )
@@ -15,6 +16,7 @@ type plan struct {
 	demand  map[string]int64
 
 	file   string // of a replay
+	dates  catalogue.DateFormat
 	prices map[string]events.Money
 }
 
@@ -40,17 +42,26 @@ func (c *command) planReplay(s *session) (plan, error) {
 		return plan{}, fmt.Errorf("open the invoices: %w", err)
 	}
 	defer file.Close()
-	invoices, err := loadgen.ReadInvoices(file)
+	info, err := file.Stat()
 	if err != nil {
-		return plan{}, err
+		return plan{}, fmt.Errorf("open the invoices: %w", err)
+	}
+	prices := map[string]events.Money{}
+	for _, item := range s.items {
+		prices[item.SKU] = item.Price
+	}
+	seen := catalogue.Watch(file, func(bytes int64) { s.stage.told("reading the invoices, bytes", int(bytes), int(info.Size())) })
+	invoices, err := loadgen.ReadInvoices(seen, c.DateFormat, prices)
+	s.stage.over()
+	if err != nil {
+		return plan{}, fmt.Errorf("%s: %w", c.CSV, err)
 	}
 	if err := invoices.WriteLeftOut(s.out); err != nil {
 		return plan{}, fmt.Errorf("write what was left out: %w", err)
 	}
-	p := plan{baskets: loadgen.NewReplay(s.runID, invoices.List), orders: len(invoices.List), file: c.CSV, prices: map[string]events.Money{},
-		demand: loadgen.Demand(loadgen.NewReplay(s.runID, invoices.List))}
-	for _, item := range s.items {
-		p.prices[item.SKU] = item.Price
+	if err := invoices.Check(); err != nil {
+		return plan{}, fmt.Errorf("%s: %w", c.CSV, err)
 	}
-	return p, nil
+	return plan{baskets: loadgen.NewReplay(s.runID, invoices.List), orders: len(invoices.List), file: c.CSV, dates: c.DateFormat, prices: prices,
+		demand: loadgen.Demand(loadgen.NewReplay(s.runID, invoices.List))}, nil
 }

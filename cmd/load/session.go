@@ -23,6 +23,7 @@ type session struct {
 	items  []loadgen.Item
 	runID  string
 	plan   plan
+	stage  *stage // nil: nobody watches
 
 	rig          *rig // nil: the shop is somebody else's
 	acknowledged *acknowledged
@@ -83,9 +84,13 @@ func (s *session) stockUp(ctx context.Context) error {
 		fmt.Fprintf(s.out, "the shop is %d units of %d items short; without --ops and --ops-token none can be received, so some orders will be sold out\n", units, len(missing))
 		return nil
 	}
-	if err := s.shop.Receive(ctx, missing); err != nil {
-		return fmt.Errorf("stock up: %w", err)
+	for i, line := range missing {
+		s.stage.told("stocking up, items", i, len(missing))
+		if err := s.shop.Receive(ctx, []loadgen.Line{line}); err != nil {
+			return fmt.Errorf("stock up: %w", err)
+		}
 	}
+	s.stage.over()
 	fmt.Fprintf(s.out, "received %d units of %d items, so that there is enough for the run\n", units, len(missing))
 	return nil
 }
@@ -227,13 +232,17 @@ func (s *session) settle(ctx context.Context) error {
 	}
 	defer closeDB()
 	sums, err := s.books.Sums(ctx, loadgen.Evidence{File: file, Shop: s.shop, Prices: s.plan.prices, Database: db, Log: log,
-		LogFrom: s.logFrom, Since: s.since, Patience: patience})
+		LogFrom: s.logFrom, Since: s.since, Patience: patience, Dates: s.plan.dates, Told: s.stage.told})
+	s.stage.over()
 	if err != nil {
 		return err
 	}
 	differences := loadgen.Compare(sums)
 	if err := loadgen.WriteSums(s.out, sums, differences); err != nil {
 		return fmt.Errorf("write the sums: %w", err)
+	}
+	if loadgen.NothingSold(sums) {
+		return fmt.Errorf("%w: nothing was bought", errFailed)
 	}
 	if len(differences) > 0 {
 		return fmt.Errorf("%w: the sums differ", errFailed)

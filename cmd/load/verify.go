@@ -18,6 +18,8 @@ func (s *session) verify(ctx context.Context, c *command) (*loadgen.Verdict, err
 	}
 	defer closeShop()
 	options.Acknowledged = s.acknowledged.list
+	options.Progress = func(p invariants.Progress) { s.stage.told("verify: "+p.Stage, int(p.Done), int(p.Total)) }
+	defer s.stage.over()
 	if s.rig == nil {
 		report, err := invariants.Check(ctx, options)
 		return verdict(report, err)

@@ -13,23 +13,27 @@ import (
 
 	"tillstream/cmd/internal/attach"
 	"tillstream/cmd/internal/catalogue"
+	"tillstream/cmd/internal/output"
 	"tillstream/inventory"
 )
 
 // importItems is ops import-items.
 type importItems struct {
 	attach.Target `embed:""`
-	File          string `arg:"" help:"Sales ledger in the columns of the \"Online Retail\" data set." type:"existingfile"`
-	Refused       string `help:"Write every refused line to this CSV file: line, reason, detail, text." placeholder:"FILE" type:"path"`
-	Show          int    `help:"Print at most so many refused lines." default:"20"`
-	KeepStock     bool   `help:"Leave the stock of items as it is; without, it is set to what the ledger says was sold."`
+	File          string               `arg:"" help:"Sales ledger in the columns of the \"Online Retail\" data set." type:"existingfile"`
+	Refused       string               `help:"Write every refused line to this CSV file: line, reason, detail, text." placeholder:"FILE" type:"path"`
+	DateFormat    catalogue.DateFormat `help:"How the file writes its dates: iso (2010-12-31), d/m/y (31/12/2010) or m/d/y (12/31/2010), each with or without the time of day (default: iso and d/m/y are both read)." placeholder:"FORMAT"`
+	Show          int                  `help:"Print at most so many refused lines." default:"20"`
+	KeepStock     bool                 `help:"Leave the stock of items as it is; without, it is set to what the ledger says was sold."`
 }
 
 // Help is shown by ops import-items --help.
 func (importItems) Help() string {
 	return `Each stock code that is goods becomes one item: its newest description, its most common price, stock enough for all that the ledger sold. Lines that are not goods are refused and reported with their reasons; that is no error.
 
-Importing a file again changes nothing that is as the file says. Exit code 1 means that the shop itself refused items.`
+Dates are read as iso (2010-12-31) or d/m/y (31/12/2010). A file that has a date with a month over 12 is not imported, because its other dates may be wrong, too: --date-format says what it means, such as --date-format m/d/y.
+
+Importing a file again changes nothing that is as the file says. Exit code 1 means that the shop itself refused items, 2 that nothing was imported, also because no line can be used. In the file of refused lines a text that a spreadsheet would take for a formula begins with a single quote.`
 }
 
 // importBatch is how many items the staff API takes at once.
@@ -50,6 +54,10 @@ type refusedItem struct {
 
 // Run reads the file, lists its items and reports.
 func (c *importItems) Run(ctx context.Context, out *terminal) error {
+	err := output.Apart(output.File{Name: "--refused", Path: c.Refused}, output.File{Name: "the ledger", Path: c.File}, c.ReadyFile())
+	if err != nil {
+		return err
+	}
 	shop, err := c.Resolve()
 	if err != nil {
 		return err
@@ -58,7 +66,7 @@ func (c *importItems) Run(ctx context.Context, out *terminal) error {
 	if err != nil {
 		return err
 	}
-	read, err := c.read()
+	read, err := c.read(out)
 	if err != nil {
 		return err
 	}
@@ -67,6 +75,12 @@ func (c *importItems) Run(ctx context.Context, out *terminal) error {
 		if err := writeRefused(c.Refused, read.Refused); err != nil {
 			return fmt.Errorf("--refused: %w; nothing was imported", err)
 		}
+	}
+	if len(read.Items) == 0 {
+		if err := c.reportLines(read.Refused, out); err != nil {
+			return err
+		}
+		return fmt.Errorf("no line of %s can be used (%d read, %d refused); nothing was imported", c.File, read.Lines, len(read.Refused))
 	}
 	done, err := c.send(ctx, api, read.Items, out)
 	if err != nil {
@@ -81,14 +95,20 @@ func (c *importItems) Run(ctx context.Context, out *terminal) error {
 	return nil
 }
 
-func (c *importItems) read() (read catalogue.Result, err error) {
+func (c *importItems) read(out *terminal) (read catalogue.Result, err error) {
 	file, err := os.Open(c.File)
 	if err != nil {
 		return read, err
 	}
 	defer file.Close()
-	if read, err = catalogue.ReadCSV(file); err != nil {
-		return read, fmt.Errorf("read %s: %w", c.File, err)
+	info, err := file.Stat()
+	if err != nil {
+		return read, err
+	}
+	defer out.clear()
+	seen := catalogue.Watch(file, func(bytes int64) { out.bar("reading", uint64(bytes), uint64(info.Size())) })
+	if read, err = catalogue.ReadCSV(seen, c.DateFormat); err != nil {
+		return read, fmt.Errorf("read %s: %w; nothing was imported", c.File, err)
 	}
 	if c.KeepStock {
 		for i := range read.Items {
@@ -189,7 +209,8 @@ func (c *importItems) reportLines(refused []catalogue.Refusal, out *terminal) er
 	return nil
 }
 
-// writeRefused writes every refused line, for a spreadsheet.
+// writeRefused writes every refused line, for a spreadsheet: what stands in a ledger came from strangers, and is written so
+// that it is text there and no formula.
 func writeRefused(path string, refused []catalogue.Refusal) (err error) {
 	file, err := os.Create(path)
 	if err != nil {
@@ -199,7 +220,7 @@ func writeRefused(path string, refused []catalogue.Refusal) (err error) {
 	w := csv.NewWriter(file)
 	rows := [][]string{{"line", "reason", "detail", "text"}}
 	for _, r := range refused {
-		rows = append(rows, []string{strconv.Itoa(r.Line), string(r.Reason), r.Detail, r.Text})
+		rows = append(rows, []string{strconv.Itoa(r.Line), string(r.Reason), output.Cell(r.Detail), output.Cell(r.Text)})
 	}
 	return w.WriteAll(rows)
 }

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -10,6 +14,8 @@ import (
 	"sync"
 	"testing"
 
+	"tillstream/cmd/internal/catalogue"
+	"tillstream/cmd/internal/output"
 	"tillstream/inventory"
 )
 
@@ -128,5 +134,136 @@ func TestImportItemsSeesFirstThatRefusedCanBeWritten(t *testing.T) {
 	code, stdout, stderr := ops(t, append([]string{"import-items", path, "--refused", nowhere}, api(t, s.put(t))...)...)
 	if code != exitFailed || len(s.items) > 0 || !strings.Contains(stderr, "--refused") || !strings.Contains(stderr, "nothing was imported") {
 		t.Errorf("exit %d, %d items listed: %s%s", code, len(s.items), stdout, stderr)
+	}
+}
+
+// Nothing is imported from a ledger of which no line can be used, and the exit code says so.
+func TestImportOfNothingFails(t *testing.T) {
+	t.Parallel()
+	s := &shelves{items: map[string]inventory.Listing{}}
+	target := api(t, s.put(t))
+	for name, rows := range map[string][]string{
+		"OnlyHeader": nil,
+		"AllRefused": {"536365,POST,POSTAGE,1,2010-12-01,18.00,17850,France", "536365,71053,LANTERN,6,yesterday,3.39,17850,France"},
+	} {
+		file, refused := ledger(t, rows...), filepath.Join(t.TempDir(), "refused.csv")
+		code, stdout, stderr := ops(t, append([]string{"import-items", file, "--refused", refused}, target...)...)
+		if code != exitFailed || !strings.Contains(stderr, "no line of "+file) || !strings.Contains(stderr, "nothing was imported") || len(s.calls) > 0 {
+			t.Errorf("%s: exit %d: %s%s", name, code, stdout, stderr)
+		}
+		if len(rows) > 0 && (!strings.Contains(stdout, "not goods") || !strings.Contains(stdout, "bad date")) {
+			t.Errorf("%s: does not say why: %s", name, stdout)
+		}
+		if written, err := os.ReadFile(refused); err != nil || strings.Count(string(written), "\n") != 1+len(rows) {
+			t.Errorf("%s: refused file: %v\n%s", name, err, written)
+		}
+	}
+}
+
+func TestImportReadsDates(t *testing.T) {
+	t.Parallel()
+	s := &shelves{items: map[string]inventory.Listing{}}
+	target := api(t, s.put(t))
+	iso := ledger(t, "536365,10001,RED LANTERN,6,2010-12-01,2.55,17850,France", "536365,10001,BLUE LANTERN,6,2010-12-02 08:26:00,2.55,17850,France",
+		"536365,10001,OLD LANTERN,6,30/11/2010 8:26,2.55,17850,France")
+	if code, stdout, stderr := ops(t, append([]string{"import-items", iso}, target...)...); code != exitOK || s.items["10001"].Title != "BLUE LANTERN" {
+		t.Errorf("iso: exit %d, %+v: %s%s", code, s.items["10001"], stdout, stderr)
+	}
+
+	american := ledger(t, "536365,10002,RED LANTERN,6,12/1/2010 8:26,2.55,17850,France", "536366,10002,BLUE LANTERN,6,12/13/2010 8:26,2.55,17850,France")
+	code, _, stderr := ops(t, append([]string{"import-items", american}, target...)...)
+	for _, want := range []string{"line 3", `"12/13/2010 8:26"`, "--date-format m/d/y", "nothing was imported"} {
+		if code != exitFailed || !strings.Contains(stderr, want) {
+			t.Errorf("a month over 12: exit %d, does not say %q: %s", code, want, stderr)
+		}
+	}
+	if _, listed := s.items["10002"]; listed {
+		t.Error("an item of a ledger whose dates are not understood was listed")
+	}
+	if code, _, stderr := ops(t, append([]string{"import-items", american, "--date-format", "m/d/y"}, target...)...); code != exitOK || s.items["10002"].Title != "BLUE LANTERN" {
+		t.Errorf("m/d/y: exit %d, %+v: %s", code, s.items["10002"], stderr)
+	}
+	if code, _, stderr := ops(t, append([]string{"import-items", american, "--date-format", "y-m-d"}, target...)...); code != exitFailed ||
+		!strings.Contains(stderr, "--date-format") || !strings.Contains(stderr, "want iso (2010-12-31), d/m/y (31/12/2010) or m/d/y (12/31/2010)") {
+		t.Errorf("an unknown format: exit %d: %s", code, stderr)
+	}
+	if _, help, _ := ops(t, "import-items", "--help"); !strings.Contains(words(help), "m/d/y (12/31/2010)") {
+		t.Errorf("--help does not name the formats: %s", help)
+	}
+}
+
+// The file of refused lines must not be what is read: opening it would empty it.
+func TestImportDoesNotWriteOverWhatItReads(t *testing.T) {
+	t.Parallel()
+	s := &shelves{items: map[string]inventory.Listing{}}
+	target := api(t, s.put(t))
+	file := ledger(t, "536365,10001,RED LANTERN,6,2010-12-01,2.55,17850,France")
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Dir(file)
+	soft, hard := filepath.Join(dir, "soft.csv"), filepath.Join(dir, "hard.csv")
+	if err := errors.Join(os.Symlink(file, soft), os.Link(file, hard)); err != nil {
+		t.Fatal(err)
+	}
+	for _, refused := range []string{file, soft, hard} {
+		code, _, stderr := ops(t, append([]string{"import-items", file, "--refused", refused}, target...)...)
+		after, err := os.ReadFile(file)
+		if code != exitFailed || !strings.Contains(stderr, "--refused "+refused+" is the same file") || len(s.calls) > 0 || err != nil || !bytes.Equal(before, after) {
+			t.Errorf("%s: exit %d, %d bytes left of %d, %v: %s", refused, code, len(after), len(before), err, stderr)
+		}
+	}
+	ready := filepath.Join(dir, "ready.json")
+	if err := os.WriteFile(ready, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := ops(t, "import-items", file, "--refused", ready, "--shop", ready); code != exitFailed || !strings.Contains(stderr, "the ready file") {
+		t.Errorf("the ready file: exit %d: %s", code, stderr)
+	}
+}
+
+// What strangers wrote into a ledger is text in a spreadsheet, and is read back as it was.
+func TestRefusedLinesAreNoFormulas(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "refused.csv")
+	texts := []string{"=HYPERLINK(1)", "+1", "-1", "@SUM", "\tx", "536365,POST", "'=1"}
+	var lines []catalogue.Refusal
+	for i, text := range texts {
+		lines = append(lines, catalogue.Refusal{Line: i + 2, Reason: catalogue.NotGoods, Detail: text, Text: text})
+	}
+	if err := writeRefused(path, lines); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	rows, err := csv.NewReader(file).ReadAll()
+	if err != nil || len(rows) != 1+len(texts) {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	for i, row := range rows[1:] {
+		for _, cell := range row[2:] {
+			if strings.ContainsAny(cell[:1], "=+-@\t\r") || output.CellText(cell) != texts[i] {
+				t.Errorf("%q is written %q and comes back as %q", texts[i], cell, output.CellText(cell))
+			}
+		}
+	}
+}
+
+// On a terminal it is seen how far the reading is, and then the listing.
+func TestImportShowsHowFarItIs(t *testing.T) {
+	t.Parallel()
+	s := &shelves{items: map[string]inventory.Listing{}}
+	file := ledger(t, "536365,10001,RED LANTERN,6,2010-12-01,2.55,17850,France")
+	var drawn bytes.Buffer
+	args := append([]string{"import-items", file}, api(t, s.put(t))...)
+	if code := run(t.Context(), args, &terminal{out: io.Discard, err: &drawn, live: true}); code != exitOK {
+		t.Fatalf("exit %d: %s", code, &drawn)
+	}
+	if at := strings.Index(drawn.String(), "reading ["); at < 0 || strings.Index(drawn.String(), "importing [") < at {
+		t.Errorf("drew %q", &drawn)
 	}
 }

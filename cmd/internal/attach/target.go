@@ -1,6 +1,7 @@
 package attach
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"tillstream/cmd/internal/output"
 )
 
 // DefaultReadyFile is where cmd/shop writes its ready file unless it is told to keep its data elsewhere.
@@ -52,6 +55,11 @@ func (t Target) Resolve() (Shop, error) {
 		return Shop{}, ErrNoShop
 	}
 	return shop.with(given), err
+}
+
+// ReadyFile is the file that [Target.Resolve] may read, by which a tool sees that it writes nothing over it.
+func (t Target) ReadyFile() output.File {
+	return output.File{Name: "the ready file", Path: cmp.Or(t.Shop, DefaultReadyFile)}
 }
 
 // readFile reads what a shop wrote when it was ready.

@@ -36,7 +36,7 @@ func bySKU(listings []inventory.Listing) map[string]item {
 }
 
 func TestReadCSVMakesItems(t *testing.T) {
-	got, err := ReadCSV(bytes.NewReader(ledger(t, "testdata/ledger.csv")))
+	got, err := ReadCSV(bytes.NewReader(ledger(t, "testdata/ledger.csv")), AnyDate)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestReadCSVMakesItems(t *testing.T) {
 }
 
 func TestReadCSVRefusesByLine(t *testing.T) {
-	got, err := ReadCSV(bytes.NewReader(ledger(t, "testdata/ledger.csv")))
+	got, err := ReadCSV(bytes.NewReader(ledger(t, "testdata/ledger.csv")), AnyDate)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,16 +84,16 @@ func TestReadCSVRefusesByLine(t *testing.T) {
 }
 
 func TestInvoicesSumLinesAndCountWhatIsLeftOut(t *testing.T) {
-	got, err := Invoices(bytes.NewReader(ledger(t, "testdata/ledger.csv")))
+	got, err := Invoices(bytes.NewReader(ledger(t, "testdata/ledger.csv")), AnyDate, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Sales{
 		Invoices: []Invoice{
-			{"700001", "GB", []InvoiceLine{{"20001A", 8}, {"20002", 12}}},
-			{"700002", "IE", []InvoiceLine{{"20001A", 1}, {"20003", 4}}},
-			{"700007", "FR", []InvoiceLine{{"20005", 5}}},
-			{"700009", "FR", []InvoiceLine{{"20 006", 1}, {"20006", 2}}},
+			{"700001", "11001", "GB", []InvoiceLine{{"20001A", 8}, {"20002", 12}}},
+			{"700002", "11002", "IE", []InvoiceLine{{"20001A", 1}, {"20003", 4}}},
+			{"700007", "11003", "FR", []InvoiceLine{{"20005", 5}}},
+			{"700009", "11003", "FR", []InvoiceLine{{"20 006", 1}, {"20006", 2}}},
 		},
 		LeftOut: map[Reason]int{NotGoods: 5, CreditNote: 1, NoQuantity: 1, NoPrice: 2, Malformed: 2, BadSKU: 1, BadQuantity: 2, BadPrice: 3, BadDate: 1},
 		Empty:   []string{"700004", "700005", "700006", "700008", "700010"},
@@ -133,19 +133,19 @@ func TestRemarks(t *testing.T) {
 
 func TestWhatIsNoLedgerIsAnError(t *testing.T) {
 	for name, text := range map[string]string{"empty": "", "other columns": "sku,title,price\nA,B,1\n", "no header": "700001,20001A,LAMP,6,1/12/2010,2.55,11001,UK\n"} {
-		if _, err := ReadCSV(strings.NewReader(text)); !errors.Is(err, ErrHeader) {
+		if _, err := ReadCSV(strings.NewReader(text), AnyDate); !errors.Is(err, ErrHeader) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := Invoices(strings.NewReader(text)); !errors.Is(err, ErrHeader) {
+		if _, err := Invoices(strings.NewReader(text), AnyDate, nil); !errors.Is(err, ErrHeader) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	broken := io.MultiReader(strings.NewReader(strings.Join(Columns, ",")+"\n"), brokenReader{})
-	if _, err := ReadCSV(broken); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, err := ReadCSV(broken, AnyDate); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("broken: %v", err)
 	}
 	long := strings.Join(Columns, ",") + "\n" + strings.Repeat("x", maxLine+1)
-	if _, err := ReadCSV(strings.NewReader(long)); err == nil || !strings.Contains(err.Error(), "line 2") {
+	if _, err := ReadCSV(strings.NewReader(long), AnyDate); err == nil || !strings.Contains(err.Error(), "line 2") {
 		t.Errorf("endless line: %v", err)
 	}
 }
@@ -174,11 +174,11 @@ func TestRealLedger(t *testing.T) {
 		t.Skip("the real ledger is not beside this repository")
 	}
 	data := ledger(t, name)
-	result, err := ReadCSV(bytes.NewReader(data))
+	result, err := ReadCSV(bytes.NewReader(data), AnyDate)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sales, err := Invoices(bytes.NewReader(data))
+	sales, err := Invoices(bytes.NewReader(data), AnyDate, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,4 +211,42 @@ func TestRealLedger(t *testing.T) {
 	}
 	t.Logf("%d items, %d lines refused, %d invoices, %d empty, largest %d SKUs, left out %v",
 		len(result.Items), len(result.Refused), len(sales.Invoices), len(sales.Empty), largest, sales.LeftOut)
+}
+
+// What has no country cannot be sent, and what the shop does not list cannot be bought.
+func TestInvoicesThatCannotBeOrders(t *testing.T) {
+	t.Parallel()
+	text := strings.Join(Columns, ",") + `
+700001,20001A,LAMP,6,2010-12-01,2.55,11001,united kingdom
+700001,20002,SOAP,1,2010-12-01,0.85,11001,United Kingdom
+700002,20001A,LAMP,1,2010-12-01,2.55,11002,European Community
+700002,20001A,LAMP,1,2010-12-01,2.55,11002,United Kingdom
+700003,POST,POSTAGE,1,2010-12-01,18,11002,Unspecified
+700004,20001A,LAMP,1,2010-12-01,2.55,11002,
+700005,20002,SOAP,1,2010-12-01,0.85,11002,France
+`
+	got, err := Invoices(strings.NewReader(text), AnyDate, func(sku string) bool { return sku == "20001A" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Sales{
+		Invoices:  []Invoice{{"700001", "11001", "GB", []InvoiceLine{{"20001A", 6}}}},
+		LeftOut:   map[Reason]int{NotGoods: 1, NoCountry: 3, NotListed: 2},
+		Empty:     []string{"700003", "700005"},
+		NoCountry: []string{"700002", "700004"},
+		Lines:     7,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A cell that a tool wrote as text for the sake of spreadsheets is read as what it was.
+func TestCellsWrittenAsTextAreReadBack(t *testing.T) {
+	t.Parallel()
+	text := strings.Join(Columns, ",") + "\n700001,20001A,LAMP,'+6,2010-12-01,2.55,11001,France\nC700002,20001A,LAMP,'-6,2010-12-01,2.55,11001,France\n"
+	got, err := ReadCSV(strings.NewReader(text), AnyDate)
+	if err != nil || len(got.Refused) != 0 || *got.Items[0].OnHand != 6 {
+		t.Errorf("got %+v, %v", got, err)
+	}
 }

@@ -8,6 +8,8 @@
 //	line ─► parsed, judged ┤
 //	                       └─ Invoices  what was sold becomes orders to place
 //
+// Dates are read in one [DateFormat]. A file that turns out to write them in another is refused as a whole.
+//
 // The rules. A line is refused, by its number and a [Reason], when it cannot be read or is not about goods: postage,
 // discounts, bank charges and the like ([NotGoods]). Stock codes are written in upper case, because the same article
 // appears as 85123A and 85123a. Credit notes (invoice numbers that begin with C) and write-offs (quantity below zero or

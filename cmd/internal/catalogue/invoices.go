@@ -4,14 +4,14 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // Invoice is one sale of the ledger, as an order to place.
 type Invoice struct {
-	Number  string
-	Country string // ISO 3166-1 alpha-2
-	Lines   []InvoiceLine
+	Number   string
+	Customer string // empty: a guest
+	Country  string // ISO 3166-1 alpha-2
+	Lines    []InvoiceLine
 }
 
 // InvoiceLine is one SKU of an invoice, its lines summed.
@@ -22,45 +22,72 @@ type InvoiceLine struct {
 
 // Sales is what a ledger says was sold.
 type Sales struct {
-	Invoices []Invoice      // in the order of the file, those with at least one line
-	LeftOut  map[Reason]int // lines that are in no invoice
-	Empty    []string       // invoices that are not credit notes and had no line left
-	Lines    int            // read, the header and empty ones not counted
+	Invoices  []Invoice      // in the order of the file, those with at least one line
+	LeftOut   map[Reason]int // lines that are in no invoice
+	Empty     []string       // invoices that are not credit notes and had no line left
+	NoCountry []string       // invoices that had lines left, but nowhere to go
+	Lines     int            // read, the header and empty ones not counted
+}
+
+// draft is an invoice while its lines are read.
+type draft struct {
+	Invoice
+	sums   map[string]int64 // units by SKU
+	strays int              // lines left out for want of a country
 }
 
 // Invoices makes an order of each invoice that is not a credit note: its lines about goods with a quantity and a price
 // above zero. Every SKU in it is one that [ReadCSV] lists from the same file, with enough stock for all of them
-// (as far as stock goes, which is a thousand million).
-func Invoices(r io.Reader) (Sales, error) {
+// (as far as stock goes, which is a thousand million). What the shop does not list is left out; without a function
+// it lists everything. Customer and country are those of the invoice's first line. An invoice whose country has no code
+// is left out: no order can be sent there.
+//
+// The error is of the reader, [ErrHeader] or [ErrDates]; a bad line is not an error.
+func Invoices(r io.Reader, dates DateFormat, listed func(sku string) bool) (Sales, error) {
 	sales := Sales{LeftOut: map[Reason]int{}}
-	var order []string
-	sums, destination := map[string]map[string]int64{}, map[string]string{}
-	err := scan(r, func(_ int, _ string, l line, refused *refusedError) {
+	var order []*draft
+	drafts := map[string]*draft{}
+	err := scan(r, dates, func(_ Row, l line, refused *refusedError) {
 		sales.Lines++
-		if l.invoice != "" && !l.isCredit() && sums[l.invoice] == nil {
-			sums[l.invoice], destination[l.invoice] = map[string]int64{}, l.country
-			order = append(order, l.invoice)
+		d := drafts[l.invoice]
+		if d == nil && l.invoice != "" && !l.isCredit() {
+			d = &draft{Invoice: Invoice{Number: l.invoice, Customer: l.customer, Country: CountryCode(l.country)}, sums: map[string]int64{}}
+			drafts[l.invoice] = d
+			order = append(order, d)
 		}
-		if reason, out := leaveOut(l, refused); out {
+		reason, out := leaveOut(l, refused, listed)
+		switch {
+		case out:
 			sales.LeftOut[reason]++
-			return
+		case d.Country == "":
+			d.strays++
+		default:
+			d.sums[l.sku] += l.quantity
 		}
-		sums[l.invoice][l.sku] += l.quantity
 	})
 	if err != nil {
 		return Sales{}, err
 	}
-	for _, number := range order {
-		if len(sums[number]) == 0 {
-			sales.Empty = append(sales.Empty, number)
-			continue
-		}
-		sales.Invoices = append(sales.Invoices, Invoice{Number: number, Country: countryCode(destination[number]), Lines: invoiceLines(sums[number])})
+	for _, d := range order {
+		sales.add(d)
 	}
 	return sales, nil
 }
 
-func leaveOut(l line, refused *refusedError) (Reason, bool) {
+func (s *Sales) add(d *draft) {
+	switch {
+	case d.strays > 0:
+		s.NoCountry = append(s.NoCountry, d.Number)
+		s.LeftOut[NoCountry] += d.strays
+	case len(d.sums) == 0:
+		s.Empty = append(s.Empty, d.Number)
+	default:
+		d.Lines = invoiceLines(d.sums)
+		s.Invoices = append(s.Invoices, d.Invoice)
+	}
+}
+
+func leaveOut(l line, refused *refusedError, listed func(sku string) bool) (Reason, bool) {
 	switch {
 	case refused != nil:
 		return refused.reason, true
@@ -70,6 +97,8 @@ func leaveOut(l line, refused *refusedError) (Reason, bool) {
 		return NoQuantity, true
 	case l.price == 0:
 		return NoPrice, true
+	case listed != nil && !listed(l.sku):
+		return NotListed, true
 	}
 	return "", false
 }
@@ -80,22 +109,4 @@ func invoiceLines(sums map[string]int64) []InvoiceLine {
 		lines = append(lines, InvoiceLine{SKU: sku, Quantity: sums[sku]})
 	}
 	return lines
-}
-
-// countries are the names that the ledger uses, in lower case.
-var countries = map[string]string{
-	"australia": "AU", "austria": "AT", "bahrain": "BH", "belgium": "BE", "brazil": "BR", "canada": "CA", "channel islands": "JE",
-	"cyprus": "CY", "czech republic": "CZ", "denmark": "DK", "eire": "IE", "finland": "FI", "france": "FR", "germany": "DE",
-	"greece": "GR", "hong kong": "HK", "iceland": "IS", "israel": "IL", "italy": "IT", "japan": "JP", "lebanon": "LB",
-	"lithuania": "LT", "malta": "MT", "netherlands": "NL", "norway": "NO", "poland": "PL", "portugal": "PT", "rsa": "ZA",
-	"saudi arabia": "SA", "singapore": "SG", "spain": "ES", "sweden": "SE", "switzerland": "CH", "united arab emirates": "AE",
-	"united kingdom": "GB", "usa": "US",
-}
-
-// countryCode is where an invoice went. The shop is British, and so is "Unspecified" and whatever else is no country.
-func countryCode(name string) string {
-	if code, ok := countries[strings.ToLower(name)]; ok {
-		return code
-	}
-	return "GB"
 }

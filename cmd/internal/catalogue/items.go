@@ -52,15 +52,15 @@ type occurrence struct {
 //   - Price: its most common price above zero, credit notes included; of two equally common ones the one used last.
 //   - Stock: all that was ever sold of it, which is the sum of positive quantities on invoices that are not credit notes.
 //
-// An article that never had a price makes no item; its lines are refused as [NeverPriced]. The error is of the reader, or
-// [ErrHeader]; a bad line is not an error.
-func ReadCSV(r io.Reader) (Result, error) {
+// An article that never had a price makes no item; its lines are refused as [NeverPriced]. The error is of the reader,
+// [ErrHeader] or [ErrDates]; a bad line is not an error.
+func ReadCSV(r io.Reader, dates DateFormat) (Result, error) {
 	var result Result
 	articles := map[string]*article{}
-	err := scan(r, func(number int, text string, l line, refused *refusedError) {
+	err := scan(r, dates, func(row Row, l line, refused *refusedError) {
 		result.Lines++
 		if refused != nil {
-			result.Refused = append(result.Refused, Refusal{Line: number, Reason: refused.reason, Detail: refused.detail, Text: text})
+			result.Refused = append(result.Refused, Refusal{Line: row.Number, Reason: refused.reason, Detail: refused.detail, Text: row.Text})
 			return
 		}
 		a := articles[l.sku]
@@ -69,7 +69,7 @@ func ReadCSV(r io.Reader) (Result, error) {
 			articles[l.sku] = a
 		}
 		a.learn(l)
-		a.occurrence = append(a.occurrence, occurrence{line: number, text: text})
+		a.occurrence = append(a.occurrence, occurrence{line: row.Number, text: row.Text})
 	})
 	if err != nil {
 		return Result{}, err

@@ -6,11 +6,11 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
+	"tillstream/cmd/internal/catalogue"
 	"tillstream/events"
 	"tillstream/events/replay"
 )
@@ -44,9 +44,11 @@ type Evidence struct {
 	Prices   map[string]events.Money // of the catalogue
 	Database *mongo.Database
 	Log      *replay.Reader
-	LogFrom  uint64        // last sequence of the log before the run
-	Since    time.Time     // when the run began
-	Patience time.Duration // how long projections and ledger may be behind
+	LogFrom  uint64               // last sequence of the log before the run
+	Since    time.Time            // when the run began
+	Patience time.Duration        // how long projections and ledger may be behind
+	Dates    catalogue.DateFormat // of the file
+	Told     Told                 // default: nobody is
 }
 
 // Sums takes the sums of a run from four sides. The first is the file's; the shipping that shoppers were told is added to
@@ -55,9 +57,12 @@ func (b *Books) Sums(ctx context.Context, e Evidence) ([]Sum, error) {
 	if b.err != nil {
 		return nil, fmt.Errorf("sum the orders' totals: %w", b.err)
 	}
+	if e.Told == nil {
+		e.Told = func(string, int, int) {}
+	}
 	ctx, cancel := context.WithTimeout(ctx, e.Patience)
 	defer cancel()
-	file, err := SumFile(e.File, e.Prices)
+	file, err := SumFile(e.File, e.Dates, e.Prices)
 	if err != nil {
 		return nil, err
 	}
@@ -65,15 +70,15 @@ func (b *Books) Sums(ctx context.Context, e Evidence) ([]Sum, error) {
 		return nil, err
 	}
 	ids := slices.Sorted(maps.Keys(b.lines))
-	orders, err := SumOrders(ctx, e.Database, ids)
+	orders, err := SumOrders(ctx, e.Database, ids, e.Told)
 	if err != nil {
 		return nil, err
 	}
-	payments, err := e.Shop.SumPayments(context.WithoutCancel(ctx), ids, e.Since)
+	payments, err := e.Shop.SumPayments(context.WithoutCancel(ctx), ids, e.Since, e.Told)
 	if err != nil {
 		return nil, err
 	}
-	stock, err := SumLedger(ctx, e.Log, e.LogFrom, b.lines, e.Prices)
+	stock, err := SumLedger(ctx, e.Log, e.LogFrom, b.lines, e.Prices, e.Told)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +96,7 @@ func (b *Books) withShipping(goods events.Money) (events.Money, error) {
 	return goods, nil
 }
 
-// WriteSums writes the sums as a table, with what they differ in.
+// WriteSums writes the sums as a table, with what they differ in. Sums of nothing agree on nothing.
 func WriteSums(w io.Writer, sums []Sum, differences []Difference) error {
 	p := printer{w: w}
 	p.line("%-26s %8s %10s %6s %18s %18s", "", "orders", "units", "SKUs", "goods", "revenue")
@@ -102,7 +107,10 @@ func WriteSums(w io.Writer, sums []Sum, differences []Difference) error {
 		}
 		p.line("%-26s %8d %10s %6s %18s %18s", s.Source, s.Orders, units, skus, shown(s.Goods), shown(s.Revenue))
 	}
-	if len(differences) == 0 {
+	switch {
+	case NothingSold(sums):
+		p.line("nothing was bought, so there is nothing to compare")
+	case len(differences) == 0:
 		p.line("all agree, also on the units of each SKU")
 	}
 	for i, d := range differences {
@@ -120,18 +128,4 @@ func shown(m events.Money) string {
 		return "-"
 	}
 	return m.String()
-}
-
-// WriteLeftOut says what of a file did not become orders.
-func (in Invoices) WriteLeftOut(w io.Writer) error {
-	p := printer{w: w}
-	p.line("%d lines in the file, %d invoices to buy", in.Lines, len(in.List))
-	for _, reason := range slices.Sorted(maps.Keys(in.LeftOut)) {
-		p.line("%8d lines left out: %s", in.LeftOut[reason], reason)
-	}
-	if len(in.Empty) > 0 {
-		few := in.Empty[:min(len(in.Empty), 5)]
-		p.line("%8d invoices left out, because no line of theirs is a sale, such as %s", len(in.Empty), strings.Join(few, ", "))
-	}
-	return p.err
 }

@@ -28,6 +28,7 @@ type bookkeeping struct {
 	log  *log.Log
 	read *replay.Reader
 	db   *mongo.Database
+	uri  string // of db
 	shop *fakeShop
 }
 
@@ -45,6 +46,7 @@ func newBookkeeping(t *testing.T) bookkeeping {
 		t.Fatal(err)
 	}
 	t.Cleanup(database.Stop)
+	b.uri = database.URI()
 	if b.db, err = project.Connect(t.Context(), database.URI()); err != nil {
 		t.Fatal(err)
 	}

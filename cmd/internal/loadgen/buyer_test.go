@@ -113,18 +113,6 @@ func say2(status int, body string) func(http.ResponseWriter) {
 	}
 }
 
-func TestUnknownCountryIsNotPlaced(t *testing.T) {
-	t.Parallel()
-	shop := newFakeShop(t)
-	b := basket
-	b.Country = "European Community"
-	p := shop.buyer(t, false).Buy(t.Context(), b)
-	var failure *loadgen.Failure
-	if !errors.As(p.Err, &failure) || failure.Kind != "unknown_country: European Community" || shop.placed() != 0 {
-		t.Errorf("got %v and %d orders", p.Err, shop.placed())
-	}
-}
-
 // TestSoldOutEndsTheWaitForPayment: the payment of a sold-out order never comes, and the shopper does not wait for it.
 func TestSoldOutEndsTheWaitForPayment(t *testing.T) {
 	t.Parallel()

@@ -1,42 +1,42 @@
 package loadgen
 
 import (
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"tillstream/cmd/internal/catalogue"
+	"tillstream/events"
 )
+
+// ErrNoSales is returned when a file of invoices has nothing that can be bought.
+var ErrNoSales = errors.New("nothing in the file can be bought")
 
 // Invoices are the sales of a file and what of it is no sale.
 type Invoices struct {
-	List    []Invoice
-	LeftOut map[string]int // lines by reason
-	Empty   []string       // invoices that have no line left
-	Lines   int            // of the file
+	List      []Invoice
+	LeftOut   map[catalogue.Reason]int // lines
+	Empty     []string                 // invoices that have no line left
+	NoCountry []string                 // invoices that no order can be sent for
+	Lines     int                      // of the file
 }
 
-// ReadInvoices reads an Online Retail file. What is a sale the catalogue's rules decide; who bought and where is read here.
-func ReadInvoices(file io.ReadSeeker) (Invoices, error) {
-	sales, err := catalogue.Invoices(file)
+// ReadInvoices reads an Online Retail file. What is a sale the catalogue's rules decide; an item that has no price is not in
+// the shop, so nobody buys it.
+func ReadInvoices(file io.Reader, dates catalogue.DateFormat, prices map[string]events.Money) (Invoices, error) {
+	sales, err := catalogue.Invoices(file, dates, func(sku string) bool {
+		_, listed := prices[sku]
+		return listed
+	})
 	if err != nil {
 		return Invoices{}, fmt.Errorf("read the invoices: %w", err)
 	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return Invoices{}, fmt.Errorf("read the invoices: %w", err)
-	}
-	buyers, err := readBuyers(file)
-	if err != nil {
-		return Invoices{}, err
-	}
-	in := Invoices{LeftOut: map[string]int{}, Empty: sales.Empty, Lines: sales.Lines}
-	for reason, n := range sales.LeftOut {
-		in.LeftOut[string(reason)] = n
-	}
+	in := Invoices{LeftOut: sales.LeftOut, Empty: sales.Empty, NoCountry: sales.NoCountry, Lines: sales.Lines}
 	for _, sale := range sales.Invoices {
-		invoice := buyers[sale.Number]
+		invoice := Invoice{Number: sale.Number, CustomerID: sale.Customer, Country: sale.Country}
 		for _, line := range sale.Lines {
 			invoice.Lines = append(invoice.Lines, Line(line))
 		}
@@ -45,39 +45,34 @@ func ReadInvoices(file io.ReadSeeker) (Invoices, error) {
 	return in, nil
 }
 
-// readBuyers gives the number, customer and country of every invoice, as its first row has them.
-func readBuyers(file io.Reader) (map[string]Invoice, error) {
-	rows, err := openRows(file)
-	if err != nil {
-		return nil, err
+// Check returns [ErrNoSales] when there is no invoice to buy.
+func (in Invoices) Check() error {
+	switch {
+	case len(in.List) > 0:
+		return nil
+	case in.LeftOut[catalogue.NotListed] > 0:
+		return fmt.Errorf("%w: the shop lists none of its items; list them with ops import-items", ErrNoSales)
 	}
-	buyers := map[string]Invoice{}
-	for {
-		row, err := rows.Read()
-		if errors.Is(err, io.EOF) {
-			return buyers, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrBadFile, err)
-		}
-		number := strings.TrimSpace(row[0])
-		if _, known := buyers[number]; !known && len(row) == len(catalogue.Columns) {
-			number = strings.Clone(number) // the row's memory is used again
-			buyers[number] = Invoice{Number: number, CustomerID: strings.Clone(strings.TrimSpace(row[6])), Country: strings.Clone(strings.TrimSpace(row[7]))}
-		}
-	}
+	return fmt.Errorf("%w: it has %d lines, and all are left out", ErrNoSales, in.Lines)
 }
 
-// openRows reads the header and returns what stands below it.
-func openRows(file io.Reader) (*csv.Reader, error) {
-	rows := csv.NewReader(file)
-	rows.ReuseRecord, rows.FieldsPerRecord, rows.LazyQuotes = true, -1, true
-	header, err := rows.Read()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrBadFile, err)
+// WriteLeftOut says what of a file did not become orders.
+func (in Invoices) WriteLeftOut(w io.Writer) error {
+	p := printer{w: w}
+	p.line("%d lines in the file, %d invoices to buy", in.Lines, len(in.List))
+	for _, reason := range slices.Sorted(maps.Keys(in.LeftOut)) {
+		p.line("%8d lines left out: %s", in.LeftOut[reason], reason)
 	}
-	if len(header) != len(catalogue.Columns) || !strings.HasSuffix(header[0], "InvoiceNo") || header[1] != "StockCode" {
-		return nil, fmt.Errorf("%w: its columns are %v", ErrBadFile, header)
+	p.invoices(in.Empty, "no line of theirs is a sale")
+	p.invoices(in.NoCountry, "their country is none that has a code of its own (ISO 3166-1)")
+	return p.err
+}
+
+// invoices says why some are left out, and names a few of them.
+func (p *printer) invoices(numbers []string, why string) {
+	if len(numbers) == 0 {
+		return
 	}
-	return rows, nil
+	few := numbers[:min(len(numbers), 5)]
+	p.line("%8d invoices left out, because %s, such as %s", len(numbers), why, strings.Join(few, ", "))
 }

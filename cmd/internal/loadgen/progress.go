@@ -9,6 +9,9 @@ import (
 	"tillstream/cmd/internal/ansi"
 )
 
+// Told hears how far something that takes a while is.
+type Told func(what string, done, total int)
+
 // Progress says every now and then how far a run is.
 type Progress struct {
 	To       io.Writer

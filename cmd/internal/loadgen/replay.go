@@ -1,14 +1,10 @@
 package loadgen
 
-import (
-	"fmt"
-)
-
 // Invoice is one invoice of a real shop that is to become an order.
 type Invoice struct {
 	Number     string
 	CustomerID string // may be empty
-	Country    string // by name
+	Country    string // ISO 3166-1 alpha-2
 	Lines      []Line // one per SKU
 }
 
@@ -24,8 +20,7 @@ func NewReplay(runID string, invoices []Invoice) *Replay {
 	return &Replay{runID: runID, invoices: invoices}
 }
 
-// Next implements [Source]. An invoice of an unknown country gives a basket that has the country's name in place of its
-// code; a [Buyer] refuses it with a kind that names the country.
+// Next implements [Source].
 func (r *Replay) Next() (Basket, bool) {
 	if r.next == len(r.invoices) {
 		return Basket{}, false
@@ -38,19 +33,8 @@ func (r *Replay) Next() (Basket, bool) {
 		basket.Email = "customer-" + invoice.CustomerID + "@example.com"
 		basket.Name = "Customer " + invoice.CustomerID
 	}
-	if code, ok := countryCodes[invoice.Country]; ok {
-		basket.Country = code
-	}
 	if basket.Country == "DE" || basket.Country == "AT" {
 		basket.Locale = "de"
 	}
 	return basket, true
-}
-
-// checkCountry returns a [Failure] for a country that has no code.
-func checkCountry(country string) error {
-	if len(country) == 2 {
-		return nil
-	}
-	return &Failure{Kind: Kind("unknown_country: " + country), Err: fmt.Errorf("no ISO 3166-1 code is known for %q", country)}
 }

@@ -33,6 +33,11 @@ func (s *Sum) add(sku string, units int64) {
 	s.Units[sku] += units
 }
 
+// NothingSold reports whether no source knows of a sale. Sources that all say nothing do not confirm each other.
+func NothingSold(sums []Sum) bool {
+	return !slices.ContainsFunc(sums, func(s Sum) bool { return s.Orders > 0 })
+}
+
 // Difference is one figure on which two sources do not agree.
 type Difference struct {
 	Figure string // such as "orders" or "units of 85123A"

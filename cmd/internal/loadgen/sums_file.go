@@ -1,74 +1,76 @@
 package loadgen
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
-	"time"
 
+	"tillstream/cmd/internal/catalogue"
 	"tillstream/events"
+	"tillstream/inventory"
 )
 
-// ErrBadFile is returned when a CSV is not one of the Online Retail data.
-var ErrBadFile = errors.New("not an Online Retail file")
-
 // SumFile says what a file of invoices sells at catalogue prices. It is on purpose another reading than the one that the
-// orders were made from: row by row, knowing goods only by the catalogue having them, so that a mistake in one of
-// the two shows as a difference. Goods is set, revenue is not: the file knows nothing of the shop's shipping.
-func SumFile(r io.Reader, prices map[string]events.Money) (Sum, error) {
+// orders were made from: row by row, with rules of its own for numbers and sums, so that a mistake in one of the two shows as
+// a difference. What is left out must be the same: what the shop does not list, and invoices whose country is none. Goods
+// is set, revenue is not: the file knows nothing of the shop's shipping.
+func SumFile(r io.Reader, dates catalogue.DateFormat, prices map[string]events.Money) (Sum, error) {
 	sum := Sum{Source: "file at catalogue prices", Units: map[string]int64{}}
-	rows, err := openRows(r)
-	if err != nil {
-		return sum, err
-	}
-	invoices := map[string]struct{}{}
-	for {
-		row, err := rows.Read()
-		if errors.Is(err, io.EOF) {
-			sum.Orders = len(invoices)
-			return sum, nil
+	reachable := map[string]bool{} // by invoice: its first row names a country
+	sold := map[string]struct{}{}
+	err := catalogue.EachRow(r, func(row catalogue.Row) error {
+		if row.Cells == nil {
+			return nil // it cannot be cut, so it sells nothing
 		}
-		if err != nil {
-			return sum, fmt.Errorf("%w: %w", ErrBadFile, err)
+		number := strings.TrimSpace(row.Cells[0])
+		if _, known := reachable[number]; !known {
+			reachable[number] = catalogue.CountryCode(row.Cells[7]) != ""
 		}
-		sku, quantity, sold := sale(row, prices)
-		if !sold {
-			continue
+		sku, quantity, sells := sale(row.Cells, dates, prices)
+		if !sells || !reachable[number] {
+			return nil
 		}
-		invoices[strings.Clone(row[0])] = struct{}{}
+		sold[number] = struct{}{}
 		sum.add(sku, quantity)
-		if err := sum.sell(prices[sku], quantity); err != nil {
-			return sum, fmt.Errorf("sum invoice %s: %w", row[0], err)
-		}
+		return sum.sell(prices[sku], quantity)
+	})
+	if err != nil {
+		return sum, fmt.Errorf("sum the invoices: %w", err)
 	}
+	sum.Orders = len(sold)
+	return sum, nil
 }
 
 // sale reads one row: how much of which item it sells, if anything.
-func sale(row []string, prices map[string]events.Money) (sku string, quantity int64, sold bool) {
-	if len(row) != 8 || strings.HasPrefix(row[0], "C") || !charged(row[5]) || !dated(row[4]) {
+func sale(row []string, dates catalogue.DateFormat, prices map[string]events.Money) (sku string, quantity int64, sells bool) {
+	invoice := strings.TrimSpace(row[0])
+	if invoice == "" || strings.ContainsAny(invoice[:1], "Cc") || !charged(row[5]) {
 		return "", 0, false
 	}
 	sku = strings.ToUpper(strings.TrimSpace(row[1])) // as the catalogue spells it
-	if _, listed := prices[sku]; !listed {
+	if _, listed := prices[sku]; !listed || catalogue.IsService(sku) {
+		return "", 0, false
+	}
+	if _, err := dates.Parse(row[4]); err != nil {
 		return "", 0, false
 	}
 	quantity, err := strconv.ParseInt(strings.TrimSpace(row[3]), 10, 64)
-	return sku, quantity, err == nil && quantity > 0
+	return sku, quantity, err == nil && quantity > 0 && quantity <= catalogue.MaxQuantity
 }
 
-// charged reports whether a price is a decimal number above zero.
+// charged reports whether a price is a number of whole pence above zero that the shop can ask for: up to ten digits, and
+// after a point up to four, of which all behind the pence are zero.
 func charged(price string) bool {
-	digits := strings.Replace(strings.TrimSpace(price), ".", "", 1)
-	return strings.Trim(digits, "0123456789") == "" && strings.Trim(digits, "0") != ""
-}
-
-// dated reports whether a text begins with a day, month and year.
-func dated(text string) bool {
-	day, _, _ := strings.Cut(strings.TrimSpace(text), " ")
-	_, err := time.Parse("2/1/2006", day)
-	return err == nil
+	pounds, fraction, isDecimal := strings.Cut(strings.TrimSpace(price), ".")
+	if pounds == "" || len(pounds) > 10 || len(fraction) > 4 || isDecimal != (fraction != "") || strings.Trim(pounds+fraction, "0123456789") != "" {
+		return false
+	}
+	for len(fraction) < 4 {
+		fraction += "0"
+	}
+	parts, err := strconv.ParseInt(pounds+fraction, 10, 64) // a hundredth of a penny each
+	return err == nil && parts > 0 && parts%100 == 0 && parts/100 <= inventory.MaxPrice
 }
 
 // sell adds units of one price to the goods.

@@ -15,14 +15,18 @@ type ledger struct {
 	sum     Sum
 	prices  map[string]events.Money
 	waiting map[string]int // lines of each order that are not booked yet
+	told    Told
+	booked  int // lines
+	lines   int // of all orders
 }
 
 // SumLedger says what the stock ledger in the log says was sold for these orders (id to number of lines) after a sequence
 // of the log. It waits until every line is booked, or ctx ends; then it sums what is there.
-func SumLedger(ctx context.Context, log *replay.Reader, after uint64, orders map[string]int, prices map[string]events.Money) (Sum, error) {
-	l := ledger{sum: Sum{Source: "stock ledger", Units: map[string]int64{}}, prices: prices, waiting: map[string]int{}}
+func SumLedger(ctx context.Context, log *replay.Reader, after uint64, orders map[string]int, prices map[string]events.Money, told Told) (Sum, error) {
+	l := ledger{sum: Sum{Source: "stock ledger", Units: map[string]int64{}}, prices: prices, waiting: map[string]int{}, told: told}
 	for id, lines := range orders {
 		l.waiting[id] = lines
+		l.lines += lines
 	}
 	for final := false; ; {
 		end, err := log.Last(context.WithoutCancel(ctx))
@@ -59,6 +63,8 @@ func (l *ledger) book(m replay.Message) error {
 		return nil
 	}
 	l.waiting[sold.OrderID]--
+	l.booked++
+	l.told("reading the stock ledger", l.booked, l.lines)
 	l.sum.add(sold.SKU, sold.Quantity)
 	return l.sum.sell(l.prices[sold.SKU], sold.Quantity)
 }

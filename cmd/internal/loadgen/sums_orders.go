@@ -14,7 +14,7 @@ import (
 
 // SumOrders says what the orders collection says of these orders: the confirmed ones. It waits until the collection
 // has caught up with the log or ctx ends; then it sums what is there.
-func SumOrders(ctx context.Context, db *mongo.Database, ids []string) (Sum, error) {
+func SumOrders(ctx context.Context, db *mongo.Database, ids []string, _ Told) (Sum, error) {
 	for {
 		sum, err := sumOrders(ctx, db, ids)
 		if err != nil || sum.Orders == len(ids) || pause(ctx, 500*time.Millisecond) != nil {

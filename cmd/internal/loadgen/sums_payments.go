@@ -23,7 +23,7 @@ const clockSkew = time.Minute
 
 // SumPayments says what Stripe took for these orders, by its own list of payment intents since the run began. An order
 // paid by two intents counts twice, as it would for the shopper.
-func (s *Shop) SumPayments(ctx context.Context, ids []string, since time.Time) (Sum, error) {
+func (s *Shop) SumPayments(ctx context.Context, ids []string, since time.Time, told Told) (Sum, error) {
 	sum := Sum{Source: "payments at Stripe"}
 	ours := make(map[string]bool, len(ids))
 	for _, id := range ids {
@@ -48,6 +48,7 @@ func (s *Shop) SumPayments(ctx context.Context, ids []string, since time.Time) (
 				}
 			}
 		}
+		told("reading the payments", sum.Orders, len(ids))
 		if !page.HasMore || len(page.Data) == 0 {
 			return sum, nil
 		}

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -30,11 +31,31 @@ const (
 	HeaderType          = "ce-type"
 	HeaderSource        = "ce-source"
 	HeaderTime          = "ce-time"
+	HeaderContentType   = "content-type" // datacontenttype
 	HeaderVersion       = "ce-dataversion"
 	HeaderRevision      = "ce-revision"
+	HeaderTopology      = "ce-topology"
+	HeaderActor         = "ce-actor"
 	HeaderCorrelationID = "ce-correlationid"
 	HeaderCausationID   = "ce-causationid"
 	HeaderTraceParent   = "traceparent"
+)
+
+// Who brought a fact about. "system" is a decision of the shop's own, about an event or a deadline.
+const (
+	ActorGuest  = "guest"
+	ActorOps    = "key:ops" // whoever has the ops token
+	ActorStripe = "stripe"
+	ActorSystem = "system"
+)
+
+// Topology is the version of the streams, subjects and event types that this program knows. What changes them counts it up.
+const Topology = 1
+
+// Every event is written to this version of the specification, with a body of this type.
+const (
+	specVersion = "1.0"
+	contentType = "application/json"
 )
 
 // Payload is the body of an event: a struct of this package.
@@ -50,6 +71,8 @@ type Event struct {
 	Version       int       // of the payload as stored; Payload itself is always the newest
 	Source        string    // the program that stated it, such as "orders"
 	Time          time.Time // when it was decided, UTC, microseconds
+	Actor         string    // who brought it about, such as "guest"; encoded as "system" when it is empty
+	Topology      int       // that the program knew which wrote it; 0 while it is only being decided
 	CorrelationID string    // the order that it is about, if any
 	CausationID   string    // id of the event that caused it, if any
 	TraceParent   string    // W3C trace context, if any
@@ -73,12 +96,15 @@ func Encode(e Event) (*nats.Msg, error) {
 		return nil, fmt.Errorf("encode %s: %w", def.Type, err)
 	}
 	h := headers{header: make(nats.Header, maxHeaders), values: make([]string, 0, maxHeaders)}
-	h.set(HeaderSpecVersion, "1.0")
+	h.set(HeaderSpecVersion, specVersion)
 	h.set(HeaderID, e.ID)
 	h.set(HeaderType, def.Type)
 	h.set(HeaderSource, e.Source)
 	h.set(HeaderTime, e.Time.UTC().Format(time.RFC3339Nano))
+	h.set(HeaderContentType, contentType)
 	h.set(HeaderVersion, strconv.Itoa(def.Version))
+	h.set(HeaderTopology, topology)
+	h.set(HeaderActor, cmp.Or(e.Actor, ActorSystem))
 	if e.Revision > 0 {
 		h.set(HeaderRevision, strconv.FormatUint(e.Revision, 10))
 	}
@@ -88,8 +114,10 @@ func Encode(e Event) (*nats.Msg, error) {
 	return &nats.Msg{Subject: e.Subject, Header: h.header, Data: data}, nil
 }
 
+var topology = strconv.Itoa(Topology)
+
 // maxHeaders is how many an event has when it is sent: ours, what it expects, and the three of a batch.
-const maxHeaders = 14
+const maxHeaders = 17
 
 // headers builds a header whose values share one array, because an event has ten of one string each.
 type headers struct {
@@ -115,12 +143,23 @@ func DecodeEnvelope(subject string, header nats.Header) (Event, error) {
 	e := Event{
 		ID: first(header, HeaderID), Type: first(header, HeaderType), Source: first(header, HeaderSource),
 		CorrelationID: first(header, HeaderCorrelationID), CausationID: first(header, HeaderCausationID),
-		TraceParent: first(header, HeaderTraceParent), Subject: subject,
+		TraceParent: first(header, HeaderTraceParent), Actor: first(header, HeaderActor), Subject: subject,
 	}
-	if e.ID == "" || e.Type == "" {
-		return e, fmt.Errorf("%w: no %s or %s header", ErrNotAnEvent, HeaderID, HeaderType)
+	for _, required := range []string{HeaderID, HeaderType, HeaderSource, HeaderActor} {
+		if first(header, required) == "" {
+			return e, fmt.Errorf("%w: no %s header", ErrNotAnEvent, required)
+		}
+	}
+	if version := first(header, HeaderSpecVersion); version != specVersion {
+		return e, fmt.Errorf("%w: %s is %.20q, want %s", ErrNotAnEvent, HeaderSpecVersion, version, specVersion)
+	}
+	if kind := first(header, HeaderContentType); kind != contentType {
+		return e, fmt.Errorf("%w: %s is %.80q, want %s", ErrNotAnEvent, HeaderContentType, kind, contentType)
 	}
 	var err error
+	if e.Topology, err = strconv.Atoi(first(header, HeaderTopology)); err != nil || e.Topology < 1 {
+		return e, fmt.Errorf("%w: %s is %.20q, want a number from 1 on", ErrNotAnEvent, HeaderTopology, first(header, HeaderTopology))
+	}
 	if e.Time, err = time.Parse(time.RFC3339Nano, first(header, HeaderTime)); err != nil {
 		return e, fmt.Errorf("%w: %s: %w", ErrNotAnEvent, HeaderTime, err)
 	}

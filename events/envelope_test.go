@@ -17,6 +17,8 @@ func expired() events.Event {
 		Time:          time.Date(2026, 11, 21, 9, 30, 0, 123456000, time.UTC),
 		CorrelationID: "order-1", CausationID: "0197e3a0-0000-7000-8000-000000000000",
 		TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+		Actor:       events.ActorStripe,
+		Topology:    events.Topology,
 		Revision:    4,
 		Subject:     "payments.order-1",
 		Payload:     events.PaymentCancelled{OrderID: "order-1", PaymentIntent: "pi_1", Reason: "expired"},
@@ -35,7 +37,7 @@ func encode(t *testing.T, e events.Event) *nats.Msg {
 func TestEnvelopeRoundTrip(t *testing.T) {
 	t.Parallel()
 	bare := expired()
-	bare.CorrelationID, bare.CausationID, bare.TraceParent, bare.Revision = "", "", "", 0
+	bare.CorrelationID, bare.CausationID, bare.TraceParent, bare.Revision, bare.Actor = "", "", "", 0, events.ActorSystem
 	for name, want := range map[string]events.Event{"Full": expired(), "Bare": bare} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -61,6 +63,9 @@ func TestEnvelopeOnTheWire(t *testing.T) {
 		"ce-type":          {"payments.cancelled"},
 		"ce-source":        {"payments"},
 		"ce-time":          {"2026-11-21T09:30:00.123456Z"},
+		"ce-actor":         {"stripe"},
+		"ce-topology":      {"1"},
+		"content-type":     {"application/json"},
 		"ce-dataversion":   {"1"},
 		"ce-revision":      {"4"},
 		"ce-correlationid": {"order-1"},
@@ -94,6 +99,14 @@ func TestDecodeRefuses(t *testing.T) {
 		"NoHeaders":      {func(m *nats.Msg) { m.Header = nil }, events.ErrNotAnEvent},
 		"NoID":           {func(m *nats.Msg) { delete(m.Header, events.HeaderID) }, events.ErrNotAnEvent},
 		"NoType":         {func(m *nats.Msg) { delete(m.Header, events.HeaderType) }, events.ErrNotAnEvent},
+		"NoSource":       {func(m *nats.Msg) { delete(m.Header, events.HeaderSource) }, events.ErrNotAnEvent},
+		"NoActor":        {func(m *nats.Msg) { delete(m.Header, events.HeaderActor) }, events.ErrNotAnEvent},
+		"NoSpecVersion":  {func(m *nats.Msg) { delete(m.Header, events.HeaderSpecVersion) }, events.ErrNotAnEvent},
+		"SpecVersion2":   {set(events.HeaderSpecVersion, "2.0"), events.ErrNotAnEvent},
+		"NoContentType":  {func(m *nats.Msg) { delete(m.Header, events.HeaderContentType) }, events.ErrNotAnEvent},
+		"XML":            {set(events.HeaderContentType, "application/xml"), events.ErrNotAnEvent},
+		"NoTopology":     {func(m *nats.Msg) { delete(m.Header, events.HeaderTopology) }, events.ErrNotAnEvent},
+		"TopologyZero":   {set(events.HeaderTopology, "0"), events.ErrNotAnEvent},
 		"NoTime":         {func(m *nats.Msg) { delete(m.Header, events.HeaderTime) }, events.ErrNotAnEvent},
 		"BadTime":        {set(events.HeaderTime, "yesterday"), events.ErrNotAnEvent},
 		"NoVersion":      {func(m *nats.Msg) { delete(m.Header, events.HeaderVersion) }, events.ErrNotAnEvent},

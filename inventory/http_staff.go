@@ -109,7 +109,7 @@ func (s *Service) putItem(ctx context.Context, in *itemPutInput) (*itemPutOutput
 	}
 	b := in.Body
 	listing := Listing{SKU: in.SKU, Title: b.Title, Description: b.Description, Price: b.Price, Image: b.Image, Tags: b.Tags, OnHand: b.OnHand, Reason: b.Reason}
-	puts, err := s.PutItems(ctx, []Listing{listing}, "staff")
+	puts, err := s.PutItems(ctx, []Listing{listing}, events.ActorOps)
 	if err != nil {
 		return nil, problem(err, "", nil)
 	}
@@ -124,7 +124,7 @@ func (s *Service) putItem(ctx context.Context, in *itemPutInput) (*itemPutOutput
 }
 
 func (s *Service) importItems(ctx context.Context, in *itemImportInput) (*itemImportOutput, error) {
-	puts, err := s.PutItems(ctx, in.Body.Items, "import")
+	puts, err := s.PutItems(ctx, in.Body.Items, events.ActorSystem)
 	if err != nil {
 		return nil, problem(err, "", nil)
 	}
@@ -152,7 +152,7 @@ func (s *Service) getStock(ctx context.Context, in *skuInput) (*stockLevelOutput
 }
 
 func (s *Service) adjustStock(ctx context.Context, in *stockAdjustInput) (*stockLevelOutput, error) {
-	level, err := s.Adjust(ctx, in.SKU, in.Body, "staff")
+	level, err := s.Adjust(ctx, in.SKU, in.Body, events.ActorOps)
 	if err != nil {
 		return nil, problem(err, "path.sku", in.SKU)
 	}

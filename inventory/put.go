@@ -45,6 +45,7 @@ func (s *Service) putChunk(ctx context.Context, listings []Listing, by string) (
 		}
 	}
 	err = s.log.Do(ctx, func(tx *log.Tx) error {
+		tx.By(by)
 		results = results[:0]
 		for _, l := range listings {
 			put, err := s.putOne(tx, l, by)
@@ -115,7 +116,7 @@ func (s *Service) Seed(ctx context.Context, listings []Listing) (added int, err 
 			if item.Exists() {
 				continue
 			}
-			put, err := s.putOne(tx, l, "first start")
+			put, err := s.putOne(tx, l, events.ActorSystem)
 			if err = errors.Join(err, put.Err); err != nil {
 				return err
 			}
@@ -136,6 +137,7 @@ func (s *Service) Adjust(ctx context.Context, sku string, a Adjustment, by strin
 		return level, err
 	}
 	err = s.log.Do(ctx, func(tx *log.Tx) error {
+		tx.By(by)
 		item, err := Items.Load(tx, sku)
 		if err != nil {
 			return err

@@ -275,6 +275,7 @@ func (s *Service) takeInNow(ctx context.Context, orderID string) error {
 		return err
 	}
 	return s.log.Complete(ctx, func(tx *log.Tx) error {
+		tx.By(events.ActorStripe)
 		tx.WithCorrelation(orderID)
 		return decide(tx, orderID, s.hears(in))
 	})

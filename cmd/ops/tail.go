@@ -168,6 +168,7 @@ type tailed struct {
 	ID       string         `json:"id,omitempty"`
 	Type     string         `json:"type,omitempty"`
 	Source   string         `json:"source,omitempty"`
+	Actor    string         `json:"actor,omitempty"` // who brought it about
 	OrderID  string         `json:"order_id,omitempty"`
 	Cause    string         `json:"causation_id,omitempty"`
 	Payload  events.Payload `json:"payload,omitempty"`
@@ -181,7 +182,7 @@ func (p *tailPrinter) print(stream string, m replay.Message, e events.Event, unr
 	}
 	if p.JSON {
 		line, err := json.Marshal(tailed{Stored: m.Stored.UTC(), Stream: stream, Sequence: m.Sequence, Subject: m.Subject, ID: e.ID, Type: e.Type,
-			Source: e.Source, OrderID: e.CorrelationID, Cause: e.CausationID, Payload: e.Payload, Error: summary})
+			Source: e.Source, Actor: e.Actor, OrderID: e.CorrelationID, Cause: e.CausationID, Payload: e.Payload, Error: summary})
 		if err != nil {
 			return err
 		}

@@ -19,7 +19,8 @@ import (
 // envelope is the headers of an event of a type that says it is of a version.
 func envelope(kind, version string) nats.Header {
 	return nats.Header{events.HeaderSpecVersion: {"1.0"}, events.HeaderID: {"garbage-" + kind + version}, events.HeaderType: {kind},
-		events.HeaderSource: {"nobody"}, events.HeaderTime: {time.Now().UTC().Format(time.RFC3339Nano)}, events.HeaderVersion: {version}}
+		events.HeaderSource: {"nobody"}, events.HeaderTime: {time.Now().UTC().Format(time.RFC3339Nano)}, events.HeaderVersion: {version},
+		events.HeaderContentType: {"application/json"}, events.HeaderTopology: {"1"}, events.HeaderActor: {"nobody"}}
 }
 
 // garbage is what somebody with access to the broker might publish, by name: without the headers of an event, with those

@@ -62,7 +62,7 @@ func TestGarbageOnASubjectDoesNotChangeTheEntity(t *testing.T) {
 func TestAnEventOfANewerVersionStopsTheFold(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
-	msg, err := events.Encode(events.Event{ID: "x", Time: l.Now(), Revision: 1, Subject: events.PrefixStock + "a", Payload: plus(1)})
+	msg, err := events.Encode(events.Event{ID: "x", Source: "test", Time: l.Now(), Revision: 1, Subject: events.PrefixStock + "a", Payload: plus(1)})
 	if err != nil {
 		t.Fatal(err)
 	}

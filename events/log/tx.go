@@ -1,6 +1,7 @@
 package log
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -23,6 +24,7 @@ type Tx struct {
 	again    bool // an earlier attempt met a conflict, so nothing is assumed to be new
 	followed bool // the process follows the log, so what is cached is as new as the event that is being handled
 	cause    events.Event
+	actor    string // who brings about what is appended; empty: the shop itself
 
 	subjects map[string]*subject
 	facts    []fact
@@ -89,12 +91,15 @@ func (tx *Tx) Now() time.Time { return tx.now }
 // Unit begins a new unit and returns its number: what is appended from here on is stored apart from what was appended
 // before, unless both concern one entity. See [Tx.CommitEach].
 func (tx *Tx) Unit() int {
-	tx.cause = events.Event{}
+	tx.cause, tx.actor = events.Event{}, ""
 	return tx.units.begin()
 }
 
-// CausedBy names the event that causes what is appended from here on.
-func (tx *Tx) CausedBy(e events.Event) { tx.cause = e }
+// CausedBy names the event that causes what is appended from here on. The shop decides about it by itself: see [Tx.By].
+func (tx *Tx) CausedBy(e events.Event) { tx.cause, tx.actor = e, "" }
+
+// By names who brings about what is appended from here on, such as [events.ActorGuest]; by default the shop's own decision.
+func (tx *Tx) By(actor string) { tx.actor = actor }
 
 // As has a domain decide what is appended from here on.
 func (tx *Tx) As(domain *Log) { tx.log = domain }
@@ -247,7 +252,8 @@ func (tx *Tx) note(name string, payload events.Payload) error {
 
 func (tx *Tx) event(name string, payload events.Payload) events.Event {
 	return events.Event{
-		ID: newID(), Type: payload.EventType(), Source: tx.log.source, Time: tx.now, Subject: name, Payload: payload,
+		ID: newID(), Type: payload.EventType(), Source: tx.log.source, Time: tx.now, Actor: cmp.Or(tx.actor, events.ActorSystem), Topology: events.Topology,
+		Subject: name, Payload: payload,
 		CorrelationID: tx.cause.CorrelationID, CausationID: tx.cause.ID, TraceParent: tx.cause.TraceParent,
 	}
 }

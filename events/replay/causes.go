@@ -92,7 +92,7 @@ func entriesOf(messages []found) (entries []Entry, position map[string]int) {
 func entryOf(m found) Entry {
 	event, err := m.Event()
 	e := Entry{Stored: m.Stored.UTC(), Stream: m.stream, Sequence: m.Sequence, Subject: m.Subject, Type: cmp.Or(event.Type, "(no event)"),
-		EventID: event.ID, CausationID: event.CausationID, Source: event.Source, Payload: event.Payload}
+		EventID: event.ID, CausationID: event.CausationID, Source: event.Source, Actor: event.Actor, Payload: event.Payload}
 	if err != nil {
 		e.Summary = "cannot be read: " + err.Error()
 	} else {

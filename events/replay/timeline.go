@@ -30,6 +30,7 @@ type Entry struct {
 	EventID     string         `json:"event_id"`
 	CausationID string         `json:"causation_id,omitempty"`
 	Source      string         `json:"source"`
+	Actor       string         `json:"actor"` // who brought it about
 	Payload     events.Payload `json:"payload,omitempty"`
 }
 

@@ -96,7 +96,7 @@ func listening(l *log.Log) worker.Domain {
 
 func event(t testing.TB, subject string, change func(*nats.Msg)) *nats.Msg {
 	t.Helper()
-	m, err := events.Encode(events.Event{ID: subject, Time: time.Now(), Subject: subject, Payload: events.OrderPlaced{OrderID: "x"}})
+	m, err := events.Encode(events.Event{ID: subject, Source: "test", Time: time.Now(), Subject: subject, Payload: events.OrderPlaced{OrderID: "x"}})
 	if err != nil {
 		t.Fatal(err)
 	}

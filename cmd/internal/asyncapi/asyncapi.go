@@ -140,14 +140,18 @@ func reference(path ...string) object {
 func headers(def events.Definition) object {
 	text := func(description string) object { return object{"type": "string", "description": description} }
 	return object{
-		"type":     "object",
-		"required": []string{events.HeaderSpecVersion, events.HeaderID, events.HeaderType, events.HeaderSource, events.HeaderTime, events.HeaderVersion},
+		"type": "object",
+		"required": []string{events.HeaderSpecVersion, events.HeaderID, events.HeaderType, events.HeaderSource, events.HeaderTime,
+			events.HeaderContentType, events.HeaderVersion, events.HeaderTopology, events.HeaderActor},
 		"properties": object{
 			events.HeaderSpecVersion:   object{"type": "string", "const": "1.0"},
 			events.HeaderID:            text("Unique per fact, the same on every delivery."),
 			events.HeaderType:          object{"type": "string", "const": def.Type},
 			events.HeaderSource:        text("The program that stated it."),
 			events.HeaderTime:          object{"type": "string", "format": "date-time", "description": "When it was decided, UTC."},
+			events.HeaderContentType:   object{"type": "string", "const": "application/json"},
+			events.HeaderTopology:      object{"type": "string", "pattern": "^[1-9][0-9]*$", "description": "Version of the streams, subjects and types that the program knew which wrote it."},
+			events.HeaderActor:         text("Who brought it about: guest, key:ops, stripe or system."),
 			events.HeaderVersion:       object{"type": "string", "const": fmt.Sprint(def.Version), "description": "Version of the body."},
 			events.HeaderRevision:      text("Number among the events of its entity, from 1; absent for an event of no entity."),
 			events.HeaderCorrelationID: text("The order that it is about, if any."),

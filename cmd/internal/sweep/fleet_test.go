@@ -56,7 +56,7 @@ func openFleet(t *testing.T) *world {
 		}
 	}
 	known := []string{"SANDBOX_URL=" + bank.url}
-	for _, name := range []string{"inventory", "orders", "payments"} {
+	for _, name := range workers {
 		known = append(known, strings.ToUpper(name)+"_URL="+strings.Join(at[name], ","))
 	}
 	w.shop.Storefront = w.join(t, programs, "storefront", "storefront 1", known)

@@ -23,6 +23,7 @@ type StockLevel struct {
 // StockMovement is one entry of a SKU's ledger. After carries the balance, as in a bank statement: the last entry alone
 // tells the level, and each entry can be checked against the one before.
 type StockMovement struct {
+	Location string     `json:"location"` // where the units are
 	SKU      string     `json:"sku"`
 	Quantity int64      `json:"quantity"` // units moved; signed for adjustments, positive otherwise
 	OrderID  string     `json:"order_id,omitempty"`

@@ -6,11 +6,14 @@ const (
 	StreamDeadLetters = "DEADLETTERS"
 )
 
+// LocationMain is where all goods are. Stock is kept by location and SKU, so that a second warehouse needs no other subjects.
+const LocationMain = "main"
+
 // The subject prefix of each entity. A subject is prefix + token: see [Subject].
 const (
 	PrefixOrder        = "orders."
 	PrefixItem         = "inventory.items."
-	PrefixStock        = "inventory.stock."
+	PrefixStock        = "inventory.stock." + LocationMain + "."
 	PrefixReservation  = "inventory.reservations."
 	PrefixPayment      = "payments."
 	PrefixNotification = "notifications."
@@ -37,6 +40,6 @@ func Owns(domain string) []string { return owners[domain] }
 
 // ShopSubjects are the subjects of StreamShop.
 func ShopSubjects() []string {
-	return []string{"orders.*", "customers.*", "inventory.items.*", "inventory.stock.*", "inventory.reservations.*",
+	return []string{"orders.*", "customers.*", "inventory.items.*", "inventory.stock.*.*", "inventory.reservations.*",
 		"payments.*", "notifications.*", "ops.>"}
 }

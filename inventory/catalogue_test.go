@@ -97,7 +97,7 @@ func TestCatalogueFollowsChanges(t *testing.T) {
 	if _, err := c.offer("D"); !errors.Is(err, log.ErrNotFound) {
 		t.Errorf("D: %v", err)
 	}
-	if err := c.apply(at("inventory.stock.A", events.OrderExpired{})); !errors.Is(err, ErrCannotFollow) {
+	if err := c.apply(at("inventory.stock.main.A", events.OrderExpired{})); !errors.Is(err, ErrCannotFollow) {
 		t.Errorf("garbage: %v", err)
 	}
 }

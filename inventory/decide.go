@@ -155,7 +155,7 @@ func shortages(lines []events.ReservedLine, levels map[string]events.StockLevel)
 func move(orderID string, lines []events.ReservedLine, levels map[string]events.StockLevel, entry func(events.StockMovement) events.Payload) ([]Entry, error) {
 	entries := make([]Entry, 0, len(lines))
 	for _, l := range lines {
-		m := events.StockMovement{SKU: l.SKU, Quantity: l.Quantity, OrderID: orderID}
+		m := events.StockMovement{Location: events.LocationMain, SKU: l.SKU, Quantity: l.Quantity, OrderID: orderID}
 		m.After = applied(levels[l.SKU], entry(m), l.Quantity)
 		if err := checkLevel(m.After); err != nil {
 			return nil, fmt.Errorf("move %d of %s: %w", l.Quantity, l.SKU, err)
@@ -193,7 +193,7 @@ func AdjustBy(sku string, level events.StockLevel, delta int64, reason, by strin
 	case level.Available+delta < 0:
 		return nil, fmt.Errorf("adjust %s by %d from %d: %w: %d", sku, delta, level.OnHand, ErrBelowHeld, level.Held)
 	}
-	adjusted := events.StockAdjusted{StockMovement: events.StockMovement{SKU: sku, Quantity: delta}, Reason: reason, By: by}
+	adjusted := events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: sku, Quantity: delta}, Reason: reason, By: by}
 	adjusted.After = applied(level, adjusted, delta)
 	return []events.Payload{adjusted}, nil
 }

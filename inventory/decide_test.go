@@ -83,7 +83,7 @@ func level(onHand, held int64) events.StockLevel {
 }
 
 func movement(sku string, quantity int64, after events.StockLevel) events.StockMovement {
-	return events.StockMovement{SKU: sku, Quantity: quantity, OrderID: "o1", After: after}
+	return events.StockMovement{Location: events.LocationMain, SKU: sku, Quantity: quantity, OrderID: "o1", After: after}
 }
 
 func TestDecide(t *testing.T) {
@@ -176,7 +176,7 @@ func TestAdjust(t *testing.T) {
 				return
 			}
 			want := []events.Payload{events.StockAdjusted{Reason: "because", By: "me",
-				StockMovement: events.StockMovement{SKU: "A", Quantity: row.after.OnHand - row.level.OnHand, After: row.after}}}
+				StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "A", Quantity: row.after.OnHand - row.level.OnHand, After: row.after}}}
 			if diff := cmp.Diff(want, facts); diff != "" {
 				t.Fatal(diff)
 			}

@@ -66,7 +66,7 @@ func TestEvolveRefusesAnotherEntitysEvent(t *testing.T) {
 	if !errors.Is(err, ErrCannotFollow) {
 		t.Errorf("item: %v", err)
 	}
-	_, err = ApplyStock(Stock{}, at("inventory.stock.B", events.StockHeld{StockMovement: movement("A", 1, level(1, 1))}))
+	_, err = ApplyStock(Stock{}, at("inventory.stock.main.B", events.StockHeld{StockMovement: movement("A", 1, level(1, 1))}))
 	if !errors.Is(err, ErrCannotFollow) {
 		t.Errorf("stock: %v", err)
 	}
@@ -78,7 +78,7 @@ func TestEvolveRefusesAnotherEntitysEvent(t *testing.T) {
 	if !errors.Is(err, ErrCannotFollow) {
 		t.Errorf("stock event on an item: %v", err)
 	}
-	_, err = ApplyStock(Stock{}, at("inventory.stock.A", events.ItemChanged{SKU: "A"}))
+	_, err = ApplyStock(Stock{}, at("inventory.stock.main.A", events.ItemChanged{SKU: "A"}))
 	if !errors.Is(err, ErrCannotFollow) {
 		t.Errorf("item event on stock: %v", err)
 	}
@@ -88,7 +88,7 @@ func TestEvolveStockTakesTheBalanceOver(t *testing.T) {
 	m := movement("A", 2, level(5, 2))
 	for _, entry := range []events.Payload{events.StockAdjusted{StockMovement: m}, events.StockHeld{StockMovement: m},
 		events.StockReleased{StockMovement: m}, events.StockCommitted{StockMovement: m}} {
-		got, err := ApplyStock(Stock{SKU: "A", Level: level(99, 9)}, at("inventory.stock.A", entry))
+		got, err := ApplyStock(Stock{SKU: "A", Level: level(99, 9)}, at("inventory.stock.main.A", entry))
 		if diff := cmp.Diff(Stock{SKU: "A", Level: level(5, 2)}, got); diff != "" || err != nil {
 			t.Errorf("%s: %v %s", entry.EventType(), err, diff)
 		}
@@ -100,7 +100,7 @@ func TestEvolveStockRefusesABalanceThatDoesNotAddUp(t *testing.T) {
 		{OnHand: 3, Available: 1, Held: 1}, {OnHand: -1, Available: -1}, {OnHand: 0, Available: 1, Held: -1},
 		{OnHand: MaxQuantity + 1, Available: MaxQuantity + 1},
 	} {
-		_, err := ApplyStock(Stock{}, at("inventory.stock.A", events.StockAdjusted{StockMovement: movement("A", 1, after)}))
+		_, err := ApplyStock(Stock{}, at("inventory.stock.main.A", events.StockAdjusted{StockMovement: movement("A", 1, after)}))
 		if !errors.Is(err, ErrOutOfRange) {
 			t.Errorf("%+v: %v, want ErrOutOfRange", after, err)
 		}

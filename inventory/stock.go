@@ -26,8 +26,8 @@ func ApplyStock(_ Stock, e events.Event) (Stock, error) {
 	if !ok {
 		return Stock{}, fmt.Errorf("%w: %s on a stock ledger", ErrCannotFollow, e.Type)
 	}
-	if !isAbout(e, events.PrefixStock, m.SKU) {
-		return Stock{}, fmt.Errorf("%w: movement of %q on subject %s", ErrCannotFollow, m.SKU, e.Subject)
+	if m.Location != events.LocationMain || !isAbout(e, events.PrefixStock, m.SKU) {
+		return Stock{}, fmt.Errorf("%w: movement of %q at %q on subject %s", ErrCannotFollow, m.SKU, m.Location, e.Subject)
 	}
 	if err := checkLevel(m.After); err != nil {
 		return Stock{}, fmt.Errorf("%s of %s: %w", e.Type, m.SKU, err)

@@ -245,9 +245,9 @@ func TestTheArchiveKeepsBytes(t *testing.T) {
 		return archive.From(log.Message{Sequence: sequence, Stored: now, Subject: subject, Header: headers, Data: []byte(body)})
 	}
 	want := []archive.Archived{
-		message(3, "inventory.stock.A", nats.Header{"ce-id": {"1"}, "Two": {"a", "b"}}, `{"quantity": 1}`),
-		message(4, "inventory.stock.A", nats.Header{}, "\xff\x00\x80"),
-		message(9, "inventory.stock.B", nats.Header{"ce-id": {"3"}}, "a\x00\u2028<\n"),
+		message(3, "inventory.stock.main.A", nats.Header{"ce-id": {"1"}, "Two": {"a", "b"}}, `{"quantity": 1}`),
+		message(4, "inventory.stock.main.A", nats.Header{}, "\xff\x00\x80"),
+		message(9, "inventory.stock.main.B", nats.Header{"ce-id": {"3"}}, "a\x00\u2028<\n"),
 	}
 	for range 2 { // again is no harm
 		if err := a.Restore(t.Context(), want); err != nil {

@@ -26,7 +26,7 @@ var levels = log.Entity[int64]{Prefix: events.PrefixStock, Apply: func(s int64, 
 // move appends n events.
 func move(t testing.TB, l *log.Log, n int) {
 	t.Helper()
-	fact := events.StockAdjusted{StockMovement: events.StockMovement{SKU: "A", Quantity: 1}, Reason: "counted", By: "test"}
+	fact := events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "A", Quantity: 1}, Reason: "counted", By: "test"}
 	for n > 0 {
 		together := min(n, 500)
 		err := l.Do(t.Context(), func(tx *log.Tx) error {
@@ -184,7 +184,7 @@ func archived(t testing.TB, a *archive.Archive, from uint64) (all []archive.Arch
 func made(first, last uint64) (all []archive.Archived) {
 	for sequence := first; sequence <= last; sequence++ {
 		header := map[string][]string{events.HeaderID: {fmt.Sprintf("event-%d", sequence)}}
-		all = append(all, archive.From(log.Message{Sequence: sequence, Subject: "inventory.stock.A", Stored: time.Unix(int64(sequence), 0), Header: header,
+		all = append(all, archive.From(log.Message{Sequence: sequence, Subject: "inventory.stock.main.A", Stored: time.Unix(int64(sequence), 0), Header: header,
 			Data: []byte(fmt.Sprintf(`{"n":%d}`, sequence))}))
 	}
 	return all

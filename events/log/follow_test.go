@@ -58,7 +58,7 @@ func TestFollowTellsEverythingInOrder(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	all, later := follow(ctx, l, 0), follow(ctx, l, 3)
-	want := []string{"1 inventory.stock.a", "2 inventory.stock.b", "3 inventory.stock.a", "4 inventory.stock.c", "5 payments.webhooks"}
+	want := []string{"1 inventory.stock.main.a", "2 inventory.stock.main.b", "3 inventory.stock.main.a", "4 inventory.stock.main.c", "5 payments.webhooks"}
 	if diff := cmp.Diff(want[:3], all.hear(t, 3)); diff != "" {
 		t.Errorf("from the beginning, want -, got +:\n%s", diff)
 	}
@@ -123,10 +123,10 @@ func TestFollowStopsAtAGap(t *testing.T) {
 		want    log.GapError
 		before  []string
 	}{
-		"One":       {[]uint64{3}, log.GapError{From: 3, To: 3}, []string{"1 inventory.stock.a", "2 inventory.stock.a"}},
-		"Several":   {[]uint64{2, 3, 4}, log.GapError{From: 2, To: 4}, []string{"1 inventory.stock.a"}},
+		"One":       {[]uint64{3}, log.GapError{From: 3, To: 3}, []string{"1 inventory.stock.main.a", "2 inventory.stock.main.a"}},
+		"Several":   {[]uint64{2, 3, 4}, log.GapError{From: 2, To: 4}, []string{"1 inventory.stock.main.a"}},
 		"TheFirst":  {[]uint64{1, 2}, log.GapError{From: 1, To: 2}, nil},
-		"TwoOfThem": {[]uint64{2, 4}, log.GapError{From: 2, To: 2}, []string{"1 inventory.stock.a"}},
+		"TwoOfThem": {[]uint64{2, 4}, log.GapError{From: 2, To: 2}, []string{"1 inventory.stock.main.a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -197,8 +197,8 @@ func TestASnapshotHasTheNewestOfEachSubject(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct{ filters, want []string }{
-		"Everything": {nil, []string{"8 inventory.stock.b", "9 inventory.items.c", "10 inventory.stock.a"}},
-		"OneKind":    {[]string{events.PrefixStock + "*"}, []string{"8 inventory.stock.b", "10 inventory.stock.a"}},
+		"Everything": {nil, []string{"8 inventory.stock.main.b", "9 inventory.items.c", "10 inventory.stock.main.a"}},
+		"OneKind":    {[]string{events.PrefixStock + "*"}, []string{"8 inventory.stock.main.b", "10 inventory.stock.main.a"}},
 		"TwoKinds":   {[]string{events.PrefixItem + "*", events.PrefixOrder + "*"}, []string{"9 inventory.items.c"}},
 		"None":       {[]string{events.PrefixOrder + "*"}, nil},
 	} {
@@ -211,7 +211,7 @@ func TestASnapshotHasTheNewestOfEachSubject(t *testing.T) {
 	if err := l.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "a", 7) }); err != nil {
 		t.Fatal(err)
 	}
-	if got := behind.hear(t, 1); !slices.Equal(got, []string{"11 inventory.stock.a"}) {
+	if got := behind.hear(t, 1); !slices.Equal(got, []string{"11 inventory.stock.main.a"}) {
 		t.Errorf("behind the snapshot: %v", got)
 	}
 }
@@ -250,7 +250,7 @@ func TestAFollowerThatIsNotHeardAsksAgain(t *testing.T) {
 	f := follow(t.Context(), w.writer, 1)
 	until(t, "the question is on its way", w.proxy.Holding)
 	w.cut(t)
-	if got := f.hear(t, 1); !slices.Equal(got, []string{"1 inventory.stock.a"}) {
+	if got := f.hear(t, 1); !slices.Equal(got, []string{"1 inventory.stock.main.a"}) {
 		t.Errorf("heard %v", got)
 	}
 }
@@ -281,7 +281,7 @@ func TestAFollowerFromNowOnMissesNothing(t *testing.T) {
 	for {
 		select {
 		case m := <-f.heard:
-			if told(m) != "2 inventory.stock.meanwhile" {
+			if told(m) != "2 inventory.stock.main.meanwhile" {
 				t.Errorf("the first that it heard of is %s", told(m))
 			}
 			return

@@ -26,7 +26,7 @@ func TestGarbageDoesNotHideABalance(t *testing.T) {
 	server := logtest.Server(t)
 	writer := logtest.OpenOn(t, server)
 	for _, n := range []int64{3, 7} {
-		fact := events.StockAdjusted{StockMovement: events.StockMovement{SKU: "A", After: events.StockLevel{OnHand: n}}}
+		fact := events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "A", After: events.StockLevel{OnHand: n}}}
 		if err := writer.Do(t.Context(), func(tx *log.Tx) error { return shelves.Append(tx, "A", fact) }); err != nil {
 			t.Fatal(err)
 		}

@@ -98,7 +98,7 @@ func TestATransactionOfSeveralDomainsIsOneBatch(t *testing.T) {
 	}
 	want := []fact{
 		{"orders.o", "orders", "1", "1", ""},
-		{"inventory.stock.a", "inventory", "1", "2", ""},
+		{"inventory.stock.main.a", "inventory", "1", "2", ""},
 		{"payments.p", "payments", "1", "3", ""},
 		{"payments.webhooks", "payments", "", "4", "1"},
 	}

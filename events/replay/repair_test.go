@@ -108,7 +108,7 @@ func (c *twoCopies) putBack(from string) {
 
 func (c *twoCopies) move(id, sku, cause string, available int64) {
 	c.t.Helper()
-	c.say(id, events.PrefixStock+sku, "", cause, events.StockAdjusted{StockMovement: events.StockMovement{SKU: sku,
+	c.say(id, events.PrefixStock+sku, "", cause, events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: sku,
 		After: events.StockLevel{OnHand: available, Available: available}}, Reason: "counted", By: "test"})
 }
 
@@ -276,7 +276,7 @@ func TestAProcessNoticesThatTheLogWentBack(t *testing.T) {
 	go func() { watched <- running.Watch(t.Context()) }()
 	add := func() error {
 		return running.Do(t.Context(), func(tx *log.Tx) error {
-			return levels.Append(tx, "A", events.StockAdjusted{StockMovement: events.StockMovement{SKU: "A"}})
+			return levels.Append(tx, "A", events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "A"}})
 		})
 	}
 	for range 3 {

@@ -79,14 +79,14 @@ func (s *shop) revision(subject string) uint64 {
 }
 
 func mug(order string, quantity int64) events.StockMovement {
-	return events.StockMovement{SKU: "MUG", Quantity: quantity, OrderID: order, After: events.StockLevel{OnHand: 9, Available: 9 - quantity, Held: quantity}}
+	return events.StockMovement{Location: events.LocationMain, SKU: "MUG", Quantity: quantity, OrderID: order, After: events.StockLevel{OnHand: 9, Available: 9 - quantity, Held: quantity}}
 }
 
 // purchase writes an order that is awaited and paid, with another order's events in between.
 func (s *shop) purchase(id string) {
 	s.say(id+"-placed", "orders."+id, id, "", events.OrderPlaced{OrderID: id, Number: strings.ToUpper(id) + "-NUMBER", Lines: []events.OrderLine{{SKU: "MUG", Quantity: 1}}})
 	s.say(id+"-reserved", "inventory.reservations."+id, id, id+"-placed", events.ReservationHeld{OrderID: id, Lines: []events.ReservedLine{{SKU: "MUG", Quantity: 1}}})
-	s.say(id+"-held", "inventory.stock.MUG", id, id+"-placed", events.StockHeld{StockMovement: mug(id, 1)})
+	s.say(id+"-held", "inventory.stock.main.MUG", id, id+"-placed", events.StockHeld{StockMovement: mug(id, 1)})
 	s.say(id+"-awaited", "orders."+id, id, id+"-reserved", events.OrderAwaitingPayment{OrderID: id})
 	s.say(id+"-requested", "payments."+id, id, id+"-awaited", events.PaymentRequested{OrderID: id})
 	s.say(id+"-intent", "payments."+id, id, id+"-requested", events.PaymentIntentCreated{OrderID: id, PaymentIntent: "pi_" + id})
@@ -167,7 +167,7 @@ func TestTimelineFindsTheStockOfLargeOrders(t *testing.T) {
 		tx.WithCorrelation("big")
 		for i := range 800 {
 			sku := fmt.Sprintf("SKU-%d", i)
-			if err := stocks.Append(tx, sku, events.StockHeld{StockMovement: events.StockMovement{SKU: sku, Quantity: 1, OrderID: "big"}}); err != nil {
+			if err := stocks.Append(tx, sku, events.StockHeld{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: sku, Quantity: 1, OrderID: "big"}}); err != nil {
 				return err
 			}
 		}

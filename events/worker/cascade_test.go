@@ -167,7 +167,7 @@ func TestAStepThatAlwaysFailsMakesADeadLetter(t *testing.T) {
 	p.caughtUp(t, lanes...)
 	want := map[string][]string{
 		"orders.worse":                 {"test orders.placed"},
-		"inventory.stock.worse":        {"inventory inventory.stock_held"},
+		"inventory.stock.main.worse":   {"inventory inventory.stock_held"},
 		"inventory.reservations.worse": {"inventory inventory.reservation_held"},
 	}
 	said := histories(t, l)

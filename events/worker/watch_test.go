@@ -104,7 +104,7 @@ func TestASnapshotHasEveryEntity(t *testing.T) {
 	var s sights
 	start(t, l, only(s.watch(true, "inventory.")))
 	until(t, "it is ready", func() bool { return s.ready.Load() == 1 })
-	if got, want := subjects(s.all()), []string{"3 inventory.reservations.c", "5 inventory.stock.1%2F2%20inch", "6 inventory.stock.b"}; !slices.Equal(got, want) {
+	if got, want := subjects(s.all()), []string{"3 inventory.reservations.c", "5 inventory.stock.main.1%2F2%20inch", "6 inventory.stock.main.b"}; !slices.Equal(got, want) {
 		t.Errorf("seen were %v, want %v", got, want)
 	}
 }

@@ -29,7 +29,7 @@ func purchases(n int) (notes []note) {
 		notes = append(notes, note{subject, fact})
 	}
 	level := events.StockLevel{OnHand: int64(n), Available: int64(n)}
-	say("inventory.stock.MUG", events.StockAdjusted{StockMovement: events.StockMovement{SKU: "MUG", Quantity: int64(n), After: level}})
+	say("inventory.stock.main.MUG", events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "MUG", Quantity: int64(n), After: level}})
 	lines := []events.OrderLine{{SKU: "MUG", Title: "A mug", Quantity: 1, UnitPrice: gbp(price), Total: gbp(price)}}
 	for range n {
 		id := uuid.NewString()
@@ -37,7 +37,7 @@ func purchases(n int) (notes []note) {
 		say("orders."+id, events.OrderPlaced{OrderID: id, Number: "8F3K2-MQD7A", Lines: lines, Total: gbp(price), Customer: outcome.Customer, ExpiresAt: time.Now()})
 		say("inventory.reservations."+id, events.ReservationHeld{OrderID: id, Lines: []events.ReservedLine{{SKU: "MUG", Quantity: 1}}})
 		level.Available, level.Held = level.Available-1, level.Held+1
-		say("inventory.stock.MUG", events.StockHeld{StockMovement: events.StockMovement{SKU: "MUG", Quantity: 1, OrderID: id, After: level}})
+		say("inventory.stock.main.MUG", events.StockHeld{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "MUG", Quantity: 1, OrderID: id, After: level}})
 		say("orders."+id, events.OrderAwaitingPayment{OrderID: id, Amount: gbp(price)})
 		say("payments."+id, events.PaymentRequested{OrderID: id, Amount: gbp(price)})
 		say("payments."+id, events.PaymentIntentCreated{OrderID: id, PaymentIntent: "pi_" + id, Amount: gbp(price)})
@@ -46,7 +46,7 @@ func purchases(n int) (notes []note) {
 		say("orders."+id, events.OrderConfirmed{OrderOutcome: outcome})
 		say("inventory.reservations."+id, events.ReservationCommitted{OrderID: id})
 		level.OnHand, level.Held = level.OnHand-1, level.Held-1
-		say("inventory.stock.MUG", events.StockCommitted{StockMovement: events.StockMovement{SKU: "MUG", Quantity: 1, OrderID: id, After: level}})
+		say("inventory.stock.main.MUG", events.StockCommitted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "MUG", Quantity: 1, OrderID: id, After: level}})
 		say("notifications."+id, events.MessageQueued{OrderID: id, MessageID: id + "@shop", Template: "order_confirmed", Fact: id, Facts: []byte("{}")})
 		say("notifications."+id, events.MessageSending{OrderID: id, MessageID: id + "@shop", Attempt: 1})
 		say("notifications."+id, events.MessageSent{OrderID: id, MessageID: id + "@shop"})

@@ -72,7 +72,7 @@ func TestCapturedTooMuch(t *testing.T) {
 func TestStockThatDoesNotAddUpIsFound(t *testing.T) {
 	t.Parallel()
 	held := func(sku string, quantity int64, after events.StockLevel) events.Payload {
-		return events.StockHeld{StockMovement: events.StockMovement{SKU: sku, Quantity: quantity, After: after}}
+		return events.StockHeld{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: sku, Quantity: quantity, After: after}}
 	}
 	mug := func(detail string) invariants.Finding {
 		return invariants.Finding{Invariant: "I3", Subject: "SKU MUG", Detail: detail}

@@ -130,7 +130,7 @@ func TestGarbageIsCounted(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	s.everyEnd()
-	for _, subject := range []string{"orders.sold", "payments.webhooks", "inventory.stock.MUG"} {
+	for _, subject := range []string{"orders.sold", "payments.webhooks", "inventory.stock.main.MUG"} {
 		if _, err := s.js.PublishMsg(t.Context(), &nats.Msg{Subject: subject, Data: []byte("garbage")}); err != nil {
 			t.Fatal(err)
 		}

@@ -79,7 +79,7 @@ func (s *shop) movement(sku string, quantity, onHand, available, held int64) eve
 	l := s.level[sku]
 	l.OnHand, l.Available, l.Held = l.OnHand+onHand, l.Available+available, l.Held+held
 	s.level[sku] = l
-	return events.StockMovement{SKU: sku, Quantity: quantity, After: l}
+	return events.StockMovement{Location: events.LocationMain, SKU: sku, Quantity: quantity, After: l}
 }
 
 func (s *shop) adjust(sku string, n int64) {

@@ -94,7 +94,7 @@ func (b bookkeeping) sell(ctx context.Context, orderID string, lines ...loadgen.
 			if err != nil {
 				return err
 			}
-			sold := events.StockMovement{SKU: line.SKU, Quantity: line.Quantity, OrderID: orderID}
+			sold := events.StockMovement{Location: events.LocationMain, SKU: line.SKU, Quantity: line.Quantity, OrderID: orderID}
 			if err := (log.Journal{Subject: subject}).Append(tx, events.StockHeld{StockMovement: sold}, events.StockCommitted{StockMovement: sold}); err != nil {
 				return err
 			}

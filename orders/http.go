@@ -147,7 +147,7 @@ func (s *Service) place(ctx context.Context, in *placeInput) (*placeOutput, erro
 		return nil, s.problem(err)
 	}
 	failpoint.At("http.order_received")
-	order, replayed, err := s.record(ctx, placement, in.IdempotencyKey, events.TraceParent(in.TraceParent))
+	order, replayed, err := s.record(ctx, placement, in.IdempotencyKey, TraceParent(in.TraceParent))
 	if err != nil {
 		return nil, s.problem(err)
 	}

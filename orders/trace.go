@@ -1,4 +1,4 @@
-package events
+package orders
 
 import (
 	"crypto/rand"
@@ -26,6 +26,6 @@ func TraceParent(header string) string {
 
 func newTraceParent() string {
 	var id [24]byte
-	rand.Read(id[:]) //nolint:errcheck // it never fails, says crypto/rand
+	rand.Read(id[:]) // it never fails
 	return "00-" + hex.EncodeToString(id[:16]) + "-" + hex.EncodeToString(id[16:]) + "-01"
 }

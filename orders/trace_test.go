@@ -1,11 +1,11 @@
-package events_test
+package orders_test
 
 import (
 	"regexp"
 	"strings"
 	"testing"
 
-	"tillstream/events"
+	"tillstream/orders"
 )
 
 func TestTraceParentIsKeptOrBegunAnew(t *testing.T) {
@@ -32,14 +32,14 @@ func TestTraceParentIsKeptOrBegunAnew(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := events.TraceParent(c.header)
+			got := orders.TraceParent(c.header)
 			if c.want != "new" {
 				if got != c.want {
 					t.Errorf("got %q, want %q", got, c.want)
 				}
 				return
 			}
-			if !regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-01$`).MatchString(got) || strings.Contains(got, trace) || got == events.TraceParent(c.header) {
+			if !regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-01$`).MatchString(got) || strings.Contains(got, trace) || got == orders.TraceParent(c.header) {
 				t.Errorf("got %q, want a trace of its own", got)
 			}
 		})

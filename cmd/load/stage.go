@@ -9,8 +9,8 @@ import (
 )
 
 // stage tells how far a run is with what it does before and after the purchases, such as reading files and summing orders.
-// On a terminal one line is written over itself; elsewhere a line is written every ten seconds. A nil stage tells
-// nobody.
+// On a terminal one line is written over itself; elsewhere a line is written every ten seconds. A nil stage
+// writes nothing.
 type stage struct {
 	to       io.Writer
 	terminal bool

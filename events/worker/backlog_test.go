@@ -17,7 +17,7 @@ import (
 
 const (
 	backlogOrders = 500
-	backlogHeap   = 96 << 20 // how much more may be alive while a backlog is worked off than before: the ring, a few pages, and what the caches and the broker come to hold
+	backlogHeap   = 64 << 20 // how much more may be alive while a backlog is worked off than before: the ring and a few pages
 )
 
 // Row 61 of the fault matrix: a worker comes back to a backlog. It catches up, memory stays flat, and each order's events

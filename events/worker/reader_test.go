@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"tillstream/events"
 	"tillstream/events/log"
@@ -131,12 +132,7 @@ func TestNothingGoesOnAtAGap(t *testing.T) {
 			}
 			p := start(t, l, config)
 			until(t, "the worker says so", func() bool { return p.Ready() != nil && strings.Contains(p.Ready().Error(), c.want) })
-			for _, append := range []func(context.Context, func(*log.Tx) error) error{l.Do, l.Complete} {
-				err := append(t.Context(), func(tx *log.Tx) error { return orders.Append(tx, "later", events.OrderPlaced{OrderID: "later"}) })
-				if !errors.Is(err, log.ErrUnavailable) || !strings.Contains(err.Error(), "damaged") {
-					t.Errorf("an order is appended behind the gap: %v", err)
-				}
-			}
+			refusesAppends(t, l)
 			for range 20 {
 				if p.Ready() == nil {
 					t.Error("it says that it is ready")
@@ -149,10 +145,7 @@ func TestNothingGoesOnAtAGap(t *testing.T) {
 				return
 			}
 			restored.Store(true)
-			until(t, "orders are placed again", func() bool {
-				err := l.Do(t.Context(), func(tx *log.Tx) error { return orders.Append(tx, "later", events.OrderPlaced{OrderID: "later"}) })
-				return err == nil
-			})
+			until(t, "orders are placed again", func() bool { return l.Do(t.Context(), placeLater) == nil })
 			placed = append(placed, "later")
 			p.caughtUp(t, "inventory", "actor")
 			if !slices.Equal(distinct(decided.all()), placed) || !slices.Equal(acted.all(), placed) {
@@ -162,6 +155,19 @@ func TestNothingGoesOnAtAGap(t *testing.T) {
 				t.Errorf("not ready: %v", p.Ready())
 			}
 		})
+	}
+}
+
+func placeLater(tx *log.Tx) error {
+	return orders.Append(tx, "later", events.OrderPlaced{OrderID: "later"})
+}
+
+func refusesAppends(t *testing.T, l *log.Log) {
+	t.Helper()
+	for _, append := range []func(context.Context, func(*log.Tx) error) error{l.Do, l.Complete} {
+		if err := append(t.Context(), placeLater); !errors.Is(err, log.ErrUnavailable) || !strings.Contains(err.Error(), "damaged") {
+			t.Errorf("an order is appended at the gap: %v", err)
+		}
 	}
 }
 
@@ -191,4 +197,46 @@ func TestMuchGarbageDoesNotStopALane(t *testing.T) {
 	expect(t, l, events.PrefixReservation+"good", 1)
 	deadLetters(t, l, "orders", garbage)
 	p.caughtUp(t, "inventory", "orders")
+}
+
+// While any reader of the process stands at a gap no act is tried again and no deadline fires, however long they are due.
+func TestWhatIsDueWaitsAtAGap(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64 // for the time
+	now := newClock()
+	l := logtest.Open(t, func(c *log.Config) { c.Now = func() time.Time { asked.Add(1); return now.Now() } })
+	var damaged atomic.Bool
+	var acted, fired ids
+	act := func(ctx context.Context, id string) error {
+		if acted.add(id); damaged.Load() {
+			t.Error("an act is tried at a gap")
+		}
+		if worker.Attempt(ctx) == 1 {
+			return errors.New("not yet")
+		}
+		return nil
+	}
+	fire := func(_ context.Context, id string) error {
+		if fired.add(id); damaged.Load() {
+			t.Error("a deadline fires at a gap")
+		}
+		return nil
+	}
+	p := start(t, l, only(acting(1, act), expiring(fire)))
+	p.holds(t, "actor", "orders.timers")
+	err := l.Do(t.Context(), func(tx *log.Tx) error {
+		return orders.Append(tx, "o1", events.OrderPlaced{OrderID: "o1", ExpiresAt: now.Now().Add(time.Hour)})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the act is tried", func() bool { return len(acted.all()) == 1 })
+	damaged.Store(true)
+	l.ReadTo("another", &log.GapError{From: 7, To: 8})
+	now.move(2 * time.Hour)
+	turned := asked.Load() + 20
+	until(t, "the lanes have looked at the time", func() bool { return asked.Load() >= turned })
+	damaged.Store(false)
+	l.ReadTo("another", nil)
+	until(t, "both go on", func() bool { return len(acted.all()) == 2 && len(fired.all()) == 1 })
 }

@@ -77,8 +77,8 @@ func (f DateFormat) read(text string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// disproved returns [ErrDates] for a date that only month/day/year can mean, when nobody has said which format it is. Once
-// somebody has, such a date is one bad line among others.
+// disproved returns [ErrDates] for a date that only month/day/year can mean, unless a format was given. With a format such a
+// date is one bad line among others.
 func (f DateFormat) disproved(text string) error {
 	if f != AnyDate {
 		return nil

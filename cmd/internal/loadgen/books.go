@@ -48,7 +48,7 @@ type Evidence struct {
 	Since    time.Time            // when the run began
 	Patience time.Duration        // how long projections and ledger may be behind
 	Dates    catalogue.DateFormat // of the file
-	Told     Told                 // default: nobody is
+	Told     Told                 // default: not told
 }
 
 // Sums takes the sums of a run from four sides. The first is the file's; the shipping that shoppers were told is added to

@@ -135,6 +135,9 @@ func (l *core) WatchLeases(ctx context.Context, fn func(Lease)) error {
 		case <-ctx.Done():
 			return nil
 		case entry, open := <-watcher.Updates():
+			if !open && ctx.Err() != nil { // the end of ctx closes the channel as well
+				return nil
+			}
 			if !open {
 				return fmt.Errorf("watch leases: %w", ErrUnavailable)
 			}

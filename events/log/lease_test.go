@@ -213,3 +213,20 @@ func TestAWatchBeginsWithTheLeasesAsTheyAre(t *testing.T) {
 		t.Errorf("told %v, %v", told, err)
 	}
 }
+
+// A watch that is ended is no failure, also when its subscription is found closed first.
+func TestAWatchThatIsEndedReturnsNoError(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	acquire(t, l, "lane", "a process")
+	for range 100 {
+		ctx, cancel := context.WithCancel(t.Context())
+		err := l.WatchLeases(ctx, func(log.Lease) {
+			cancel()
+			holders(t, l) // as long as a question to the broker takes
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -41,12 +41,15 @@ const (
 	HeaderTraceParent   = "traceparent"
 )
 
-// Who brought a fact about. "system" is a decision of the shop's own, about an event or a deadline.
+// Who brought a fact about. "system" is a decision of the shop's own, about an event or a deadline, and what a program
+// imports. "customer:<id>", "staff:<id>" and "key:<id>" name an account.
 const (
 	ActorGuest  = "guest"
 	ActorOps    = "key:ops" // whoever has the ops token
 	ActorStripe = "stripe"
 	ActorSystem = "system"
+
+	ActorCustomer = "customer:" // a prefix: an account's id follows
 )
 
 // Topology is the version of the streams, subjects and event types that this program knows. What changes them counts it up.

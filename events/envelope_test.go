@@ -21,7 +21,7 @@ func expired() events.Event {
 		Topology:    events.Topology,
 		Revision:    4,
 		Subject:     "payments.order-1",
-		Payload:     events.PaymentCancelled{OrderID: "order-1", PaymentIntent: "pi_1", Reason: "expired"},
+		Payload:     events.PaymentCancelled{OrderID: "order-1", PaymentID: "payment-1", PaymentIntent: "pi_1", Reason: "expired"},
 	}
 }
 
@@ -75,7 +75,7 @@ func TestEnvelopeOnTheWire(t *testing.T) {
 	if diff := cmp.Diff(want, msg.Header); diff != "" {
 		t.Errorf("headers (-want +got):\n%s", diff)
 	}
-	if want := `{"order_id":"order-1","payment_intent":"pi_1","reason":"expired"}`; string(msg.Data) != want {
+	if want := `{"order_id":"order-1","payment_id":"payment-1","payment_intent":"pi_1","reason":"expired"}`; string(msg.Data) != want {
 		t.Errorf("body %s, want %s", msg.Data, want)
 	}
 }

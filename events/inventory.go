@@ -33,8 +33,7 @@ type StockMovement struct {
 // StockAdjusted: goods were received, counted, broken or returned to shelf. Quantity changes OnHand and Available.
 type StockAdjusted struct {
 	StockMovement
-	Reason string `json:"reason"` // such as "received", "counted", "damaged"
-	By     string `json:"by"`     // who said so
+	Reason string `json:"reason"` // such as "received", "counted", "damaged"; who said so is the event's actor
 }
 
 // EventType implements [Payload].

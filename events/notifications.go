@@ -2,16 +2,13 @@ package events
 
 import "github.com/go-json-experiment/json/jsontext"
 
-// MessageQueued: the customer is to be told something. Facts is what the outcome decided, as the template needs it; what was
-// ordered is read from the order's [OrderPlaced] when the mail is written.
+// MessageQueued: the customer is to be told something. Facts is what the outcome decided, as the template needs it; who
+// ordered what is read from the order's [OrderPlaced] when the mail is written.
 type MessageQueued struct {
 	OrderID   string         `json:"order_id"`
 	MessageID string         `json:"message_id"` // the mail's Message-ID without brackets: stable, so that a repeat can be recognised
 	Template  string         `json:"template"`   // such as "order_confirmed"
-	Locale    string         `json:"locale"`
-	To        string         `json:"to"`
-	Name      string         `json:"name"`
-	Fact      string         `json:"fact"` // id of the event that is told
+	Fact      string         `json:"fact"`       // id of the event that is told
 	Facts     jsontext.Value `json:"facts"`
 }
 
@@ -22,6 +19,7 @@ func (MessageQueued) EventType() string { return "notifications.queued" }
 type MessageSending struct {
 	OrderID   string `json:"order_id"`
 	MessageID string `json:"message_id"`
+	To        string `json:"to"`      // the address that it goes to
 	Attempt   int    `json:"attempt"` // from 1
 }
 

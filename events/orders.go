@@ -27,7 +27,7 @@ type Shortage struct {
 	Available int64  `json:"available"`
 }
 
-// Customer is whom the shop writes to about an order. Events that cause a mail carry it.
+// Customer is whom the shop writes to about an order. It stands in the first event of the order alone.
 type Customer struct {
 	Email  string `json:"email"`
 	Name   string `json:"name"`
@@ -38,7 +38,8 @@ type Customer struct {
 // only one with its priced lines, its totals and its address: none of them changes later.
 type OrderPlaced struct {
 	OrderID     string      `json:"order_id"`
-	Number      string      `json:"number"` // what the customer quotes on the telephone
+	Number      string      `json:"number"`                // what the customer quotes on the telephone
+	CustomerID  string      `json:"customer_id,omitempty"` // of the account that ordered; a guest has none
 	Customer    Customer    `json:"customer"`
 	ShipTo      Address     `json:"ship_to"`
 	Lines       []OrderLine `json:"lines"` // one per SKU
@@ -53,11 +54,11 @@ type OrderPlaced struct {
 // EventType implements [Payload].
 func (OrderPlaced) EventType() string { return "orders.placed" }
 
-// OrderAwaitingPayment: every line is held until ExpiresAt; the money may be asked for.
+// OrderAwaitingPayment: every line is held until ExpiresAt; the money may be asked for, as the payment PaymentID.
 type OrderAwaitingPayment struct {
 	OrderID   string    `json:"order_id"`
+	PaymentID string    `json:"payment_id"`
 	Number    string    `json:"number"`
-	Email     string    `json:"email"`
 	Amount    Money     `json:"amount"`
 	ExpiresAt time.Time `json:"expires_at"`
 }
@@ -68,19 +69,20 @@ func (OrderAwaitingPayment) EventType() string { return "orders.awaiting_payment
 // OrderPaymentAccepted: the shopper's authorisation is taken up; from here the order neither expires nor can be
 // cancelled by the shopper, and the money may be captured.
 type OrderPaymentAccepted struct {
-	OrderID string `json:"order_id"`
-	Amount  Money  `json:"amount"`
+	OrderID   string `json:"order_id"`
+	PaymentID string `json:"payment_id"`
+	Amount    Money  `json:"amount"`
 }
 
 // EventType implements [Payload].
 func (OrderPaymentAccepted) EventType() string { return "orders.payment_accepted" }
 
-// OrderOutcome is what an order's last events share: which order it is, and whom to tell. What was ordered, at what price
-// and for which address stands in [OrderPlaced], the first event of the order, and is not repeated.
+// OrderOutcome is what an order's last events share: which order it is, and which payment was asked for. Who ordered what,
+// at what price and for which address stands in [OrderPlaced], the first event of the order, and is not repeated.
 type OrderOutcome struct {
-	OrderID  string   `json:"order_id"`
-	Number   string   `json:"number"`
-	Customer Customer `json:"customer"`
+	OrderID   string `json:"order_id"`
+	PaymentID string `json:"payment_id,omitempty"` // "" when no payment was asked for
+	Number    string `json:"number"`
 }
 
 // OrderConfirmed: paid; the held stock is sold.
@@ -116,10 +118,17 @@ type OrderExpired struct {
 // EventType implements [Payload].
 func (OrderExpired) EventType() string { return "orders.expired" }
 
+// Why an order was cancelled. Who asked for it is the actor of the event.
+const (
+	CancelRequested        = "requested"         // the shopper or staff asked for it
+	CancelPaymentCancelled = "payment_cancelled" // the payment was called off at Stripe, or its authorisation ran out
+	CancelRefunded         = "refunded"          // the money was sent back before the goods could be held
+)
+
 // OrderCancelled: called off before it was paid. Money that comes in later goes back.
 type OrderCancelled struct {
 	OrderOutcome
-	By string `json:"by"` // "shopper", "staff" or "stripe"
+	Reason string `json:"reason"` // one of the Cancel constants
 }
 
 // EventType implements [Payload].

@@ -3,14 +3,25 @@ package events
 import (
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// PaymentRequested: an order wants Amount; a PaymentIntent is to be made.
+// paymentSpace is the namespace of the payments' ids (RFC 9562 §5.5).
+var paymentSpace = uuid.MustParse("7b1e6c0a-52ff-5c31-9d53-0f0d6a1c6f7e")
+
+// PaymentOf returns the id of the payment that an order asks for first. It follows from the order's id, so that whoever has
+// the one finds the other.
+func PaymentOf(orderID string) string {
+	return uuid.NewSHA1(paymentSpace, []byte(orderID+"/1")).String()
+}
+
+// PaymentRequested: an order wants Amount; a PaymentIntent is to be made. It is the first event of a payment.
 type PaymentRequested struct {
 	OrderID   string    `json:"order_id"`
+	PaymentID string    `json:"payment_id"`
 	Number    string    `json:"number"`
-	Email     string    `json:"email"`
 	Amount    Money     `json:"amount"`
 	ExpiresAt time.Time `json:"expires_at"`
 }
@@ -21,6 +32,7 @@ func (PaymentRequested) EventType() string { return "payments.requested" }
 // PaymentIntentCreated: Stripe knows the payment under this id. Its client secret is not here and never in the log.
 type PaymentIntentCreated struct {
 	OrderID       string `json:"order_id"`
+	PaymentID     string `json:"payment_id"`
 	PaymentIntent string `json:"payment_intent"`
 	Amount        Money  `json:"amount"`
 	Livemode      bool   `json:"livemode"`
@@ -32,6 +44,7 @@ func (PaymentIntentCreated) EventType() string { return "payments.intent_created
 // PaymentActionRequired: the bank asks the shopper something (3-D Secure).
 type PaymentActionRequired struct {
 	OrderID       string `json:"order_id"`
+	PaymentID     string `json:"payment_id"`
 	PaymentIntent string `json:"payment_intent"`
 }
 
@@ -41,6 +54,7 @@ func (PaymentActionRequired) EventType() string { return "payments.action_requir
 // PaymentProcessing: the bank takes its time.
 type PaymentProcessing struct {
 	OrderID       string `json:"order_id"`
+	PaymentID     string `json:"payment_id"`
 	PaymentIntent string `json:"payment_intent"`
 }
 
@@ -50,6 +64,7 @@ func (PaymentProcessing) EventType() string { return "payments.processing" }
 // PaymentDeclined: one attempt failed; the shopper may try another card.
 type PaymentDeclined struct {
 	OrderID       string `json:"order_id"`
+	PaymentID     string `json:"payment_id"`
 	PaymentIntent string `json:"payment_intent"`
 	Fact          string `json:"fact"` // the Stripe object that says so (charge, else event), so that it counts once
 	Code          string `json:"code"`
@@ -63,6 +78,7 @@ func (PaymentDeclined) EventType() string { return "payments.declined" }
 // PaymentAuthorized: the money is reserved on the shopper's card and can be captured.
 type PaymentAuthorized struct {
 	OrderID       string `json:"order_id"`
+	PaymentID     string `json:"payment_id"`
 	PaymentIntent string `json:"payment_intent"`
 	Charge        string `json:"charge,omitempty"`
 	Amount        Money  `json:"amount"`
@@ -74,6 +90,7 @@ func (PaymentAuthorized) EventType() string { return "payments.authorized" }
 // PaymentCaptured: the money is ours.
 type PaymentCaptured struct {
 	OrderID       string `json:"order_id"`
+	PaymentID     string `json:"payment_id"`
 	PaymentIntent string `json:"payment_intent"`
 	Charge        string `json:"charge,omitempty"`
 	Amount        Money  `json:"amount"`
@@ -85,9 +102,10 @@ func (PaymentCaptured) EventType() string { return "payments.captured" }
 // PaymentCancelRequested: the order ended unpaid. With Force an authorisation that is already there is voided as well;
 // without, it is reported as authorised, because the shopper paid in the last moment and may still get the goods.
 type PaymentCancelRequested struct {
-	OrderID string `json:"order_id"`
-	Force   bool   `json:"force"`
-	Reason  string `json:"reason"`
+	OrderID   string `json:"order_id"`
+	PaymentID string `json:"payment_id"`
+	Force     bool   `json:"force"`
+	Reason    string `json:"reason"`
 }
 
 // EventType implements [Payload].
@@ -96,6 +114,7 @@ func (PaymentCancelRequested) EventType() string { return "payments.cancel_reque
 // PaymentCancelled: nothing was and nothing will be taken under this intent.
 type PaymentCancelled struct {
 	OrderID       string `json:"order_id"`
+	PaymentID     string `json:"payment_id"`
 	PaymentIntent string `json:"payment_intent,omitempty"`
 	Reason        string `json:"reason,omitempty"`
 }
@@ -105,9 +124,10 @@ func (PaymentCancelled) EventType() string { return "payments.cancelled" }
 
 // PaymentFailed: Stripe refuses to take this payment up, for good.
 type PaymentFailed struct {
-	OrderID string `json:"order_id"`
-	Code    string `json:"code"`
-	Message string `json:"message"`
+	OrderID   string `json:"order_id"`
+	PaymentID string `json:"payment_id"`
+	Code      string `json:"code"`
+	Message   string `json:"message"`
 }
 
 // EventType implements [Payload].
@@ -115,10 +135,11 @@ func (PaymentFailed) EventType() string { return "payments.failed" }
 
 // PaymentRefundRequested: money is to go back. RefundID is ours and names the refund at Stripe too.
 type PaymentRefundRequested struct {
-	OrderID  string `json:"order_id"`
-	RefundID string `json:"refund_id"`
-	Amount   Money  `json:"amount"`
-	Reason   string `json:"reason"`
+	OrderID   string `json:"order_id"`
+	PaymentID string `json:"payment_id"`
+	RefundID  string `json:"refund_id"`
+	Amount    Money  `json:"amount"`
+	Reason    string `json:"reason"`
 }
 
 // EventType implements [Payload].
@@ -127,6 +148,7 @@ func (PaymentRefundRequested) EventType() string { return "payments.refund_reque
 // PaymentRefunded: Stripe sent the money back.
 type PaymentRefunded struct {
 	OrderID      string `json:"order_id"`
+	PaymentID    string `json:"payment_id"`
 	RefundID     string `json:"refund_id"` // ours; Stripe's id when it was made in Stripe's dashboard
 	StripeRefund string `json:"stripe_refund"`
 	Charge       string `json:"charge,omitempty"`
@@ -139,6 +161,7 @@ func (PaymentRefunded) EventType() string { return "payments.refunded" }
 // PaymentRefundFailed: the money could not be sent back; staff must look.
 type PaymentRefundFailed struct {
 	OrderID      string `json:"order_id"`
+	PaymentID    string `json:"payment_id"`
 	RefundID     string `json:"refund_id"`
 	StripeRefund string `json:"stripe_refund,omitempty"`
 	Amount       Money  `json:"amount"`

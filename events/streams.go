@@ -20,8 +20,8 @@ const (
 	PrefixLane         = "ops.lanes."
 	PrefixDeadLetter   = "deadletters."
 
-	// SubjectWebhooks holds the events of Stripe that belong to no payment of the shop. An order id is never "webhooks",
-	// because order ids are UUIDs.
+	// SubjectWebhooks holds the events of Stripe that belong to no payment of the shop. A payment's id is never "webhooks",
+	// because those are UUIDs.
 	SubjectWebhooks = "payments.webhooks"
 )
 

@@ -27,9 +27,9 @@ func (a Adjustment) Check() error {
 	return c.err()
 }
 
-func (a Adjustment) decide(sku string, level events.StockLevel, by string) ([]events.Payload, error) {
+func (a Adjustment) decide(sku string, level events.StockLevel) ([]events.Payload, error) {
 	if a.Count != nil {
-		return SetCount(sku, level, *a.Count, a.Reason, by)
+		return SetCount(sku, level, *a.Count, a.Reason)
 	}
-	return AdjustBy(sku, level, *a.Delta, a.Reason, by)
+	return AdjustBy(sku, level, *a.Delta, a.Reason)
 }

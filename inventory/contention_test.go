@@ -178,7 +178,7 @@ func receiveIn(tx *log.Tx, sku string, quantity int64) error {
 	if err != nil {
 		return err
 	}
-	facts, err := inventory.AdjustBy(sku, stock.Level, quantity, "received", "me")
+	facts, err := inventory.AdjustBy(sku, stock.Level, quantity, "received")
 	if err != nil {
 		return err
 	}

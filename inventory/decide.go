@@ -176,15 +176,15 @@ func PutItem(item Item, l Listing) []events.Payload {
 
 // SetCount makes the level what was counted on the shelf; nothing when it is that already. It returns [ErrBelowHeld]
 // when orders hold more, [ErrOutOfRange] for a count outside 0 to [MaxQuantity].
-func SetCount(sku string, level events.StockLevel, count int64, reason, by string) ([]events.Payload, error) {
+func SetCount(sku string, level events.StockLevel, count int64, reason string) ([]events.Payload, error) {
 	if count < 0 || count > MaxQuantity {
 		return nil, fmt.Errorf("count %d of %s: %w", count, sku, ErrOutOfRange)
 	}
-	return AdjustBy(sku, level, count-level.OnHand, reason, by)
+	return AdjustBy(sku, level, count-level.OnHand, reason)
 }
 
 // AdjustBy adds delta, which may be negative, to what is on hand and available; nothing when it is 0. Errors as [SetCount].
-func AdjustBy(sku string, level events.StockLevel, delta int64, reason, by string) ([]events.Payload, error) {
+func AdjustBy(sku string, level events.StockLevel, delta int64, reason string) ([]events.Payload, error) {
 	switch {
 	case delta == 0:
 		return nil, nil
@@ -193,7 +193,7 @@ func AdjustBy(sku string, level events.StockLevel, delta int64, reason, by strin
 	case level.Available+delta < 0:
 		return nil, fmt.Errorf("adjust %s by %d from %d: %w: %d", sku, delta, level.OnHand, ErrBelowHeld, level.Held)
 	}
-	adjusted := events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: sku, Quantity: delta}, Reason: reason, By: by}
+	adjusted := events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: sku, Quantity: delta}, Reason: reason}
 	adjusted.After = applied(level, adjusted, delta)
 	return []events.Payload{adjusted}, nil
 }

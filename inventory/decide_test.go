@@ -168,14 +168,14 @@ func TestAdjust(t *testing.T) {
 	for name, row := range table {
 		t.Run(name, func(t *testing.T) {
 			a := Adjustment{Delta: &row.delta, Count: row.count, Reason: "because"}
-			facts, err := a.decide("A", row.level, "me")
+			facts, err := a.decide("A", row.level)
 			if !errors.Is(err, row.err) {
 				t.Fatalf("err = %v, want %v", err, row.err)
 			}
 			if row.err != nil {
 				return
 			}
-			want := []events.Payload{events.StockAdjusted{Reason: "because", By: "me",
+			want := []events.Payload{events.StockAdjusted{Reason: "because",
 				StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "A", Quantity: row.after.OnHand - row.level.OnHand, After: row.after}}}
 			if diff := cmp.Diff(want, facts); diff != "" {
 				t.Fatal(diff)
@@ -185,7 +185,7 @@ func TestAdjust(t *testing.T) {
 			}
 		})
 	}
-	if facts, err := SetCount("A", level(3, 1), 3, "counted", "me"); len(facts) != 0 || err != nil {
+	if facts, err := SetCount("A", level(3, 1), 3, "counted"); len(facts) != 0 || err != nil {
 		t.Fatalf("counted as it was: %v, %v", facts, err)
 	}
 }

@@ -71,11 +71,11 @@ func (l Listing) item() Item {
 }
 
 // count sets the stock to what the listing says was counted; nothing when it says nothing.
-func (l Listing) count(level events.StockLevel, by string) ([]events.Payload, error) {
+func (l Listing) count(level events.StockLevel) ([]events.Payload, error) {
 	if l.OnHand == nil {
 		return nil, nil
 	}
-	return SetCount(l.SKU, level, *l.OnHand, cmp.Or(l.Reason, "counted"), by)
+	return SetCount(l.SKU, level, *l.OnHand, cmp.Or(l.Reason, "counted"))
 }
 
 // isPicture keeps scripts and other people's plain-text servers out of the shop window.

@@ -113,14 +113,14 @@ func TestLedgerAlwaysSums(t *testing.T) {
 			},
 			"staff count": func(t *rapid.T) {
 				sku := someSKU.Draw(t, "sku")
-				if facts, err := SetCount(sku, w.stocks[sku].Level, rapid.Int64Range(-1, 20).Draw(t, "count"), "counted", "me"); err == nil {
+				if facts, err := SetCount(sku, w.stocks[sku].Level, rapid.Int64Range(-1, 20).Draw(t, "count"), "counted"); err == nil {
 					w.book(t, sku, facts...)
 				}
 			},
 			"staff adjust": func(t *rapid.T) {
 				sku := someSKU.Draw(t, "sku")
 				delta := rapid.OneOf(rapid.Int64Range(-9, 9), rapid.Int64()).Draw(t, "delta")
-				if facts, err := AdjustBy(sku, w.stocks[sku].Level, delta, "found", "me"); err == nil {
+				if facts, err := AdjustBy(sku, w.stocks[sku].Level, delta, "found"); err == nil {
 					w.book(t, sku, facts...)
 				}
 			},
@@ -147,7 +147,7 @@ func TestDeliveredAgainNothingChanges(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWarehouse()
 		for _, sku := range []string{"A", "B", "C"} {
-			facts, err := SetCount(sku, events.StockLevel{}, rapid.Int64Range(0, 12).Draw(t, "stock"), "counted", "me")
+			facts, err := SetCount(sku, events.StockLevel{}, rapid.Int64Range(0, 12).Draw(t, "stock"), "counted")
 			if err != nil {
 				t.Fatal(err)
 			}

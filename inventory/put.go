@@ -48,7 +48,7 @@ func (s *Service) putChunk(ctx context.Context, listings []Listing, by string) (
 		tx.By(by)
 		results = results[:0]
 		for _, l := range listings {
-			put, err := s.putOne(tx, l, by)
+			put, err := s.putOne(tx, l)
 			if err != nil {
 				return err
 			}
@@ -70,7 +70,7 @@ func (s *Service) refresh(ctx context.Context, sku string) error {
 }
 
 // putOne decides everything before it appends anything, so that a refused listing leaves no half of it behind.
-func (s *Service) putOne(tx *log.Tx, l Listing, by string) (Put, error) {
+func (s *Service) putOne(tx *log.Tx, l Listing) (Put, error) {
 	put := Put{SKU: l.SKU, Err: l.Check(s.charges)}
 	if put.Err != nil {
 		return put, nil //nolint:nilerr // a refusal is an answer about this listing; an error would end the others too
@@ -84,7 +84,7 @@ func (s *Service) putOne(tx *log.Tx, l Listing, by string) (Put, error) {
 		return put, err
 	}
 	itemFacts := PutItem(item, l)
-	stockFacts, err := l.count(stock.Level, by)
+	stockFacts, err := l.count(stock.Level)
 	if err != nil {
 		put.Err = err
 		return put, nil //nolint:nilerr // likewise
@@ -116,7 +116,7 @@ func (s *Service) Seed(ctx context.Context, listings []Listing) (added int, err 
 			if item.Exists() {
 				continue
 			}
-			put, err := s.putOne(tx, l, events.ActorSystem)
+			put, err := s.putOne(tx, l)
 			if err = errors.Join(err, put.Err); err != nil {
 				return err
 			}
@@ -149,7 +149,7 @@ func (s *Service) Adjust(ctx context.Context, sku string, a Adjustment, by strin
 		if !item.Exists() && !stock.Exists() {
 			return log.ErrNotFound
 		}
-		facts, err := a.decide(sku, stock.Level, by)
+		facts, err := a.decide(sku, stock.Level)
 		if err != nil {
 			return err
 		}

@@ -25,8 +25,7 @@ func (n Notification) Queue(o Outcome, fact, domain string) ([]events.Payload, e
 		return nil, fmt.Errorf("freeze the facts of %s: %w", id, err)
 	}
 	return []events.Payload{events.MessageQueued{
-		OrderID: o.Facts.OrderID, MessageID: id, Template: o.Template, Locale: o.Customer.Locale,
-		To: o.Customer.Email, Name: o.Customer.Name, Fact: fact, Facts: facts,
+		OrderID: o.Facts.OrderID, MessageID: id, Template: o.Template, Fact: fact, Facts: facts,
 	}}, nil
 }
 
@@ -88,9 +87,9 @@ func (m Message) Next(now time.Time, claim time.Duration, concluded int) (Step, 
 	return StepNothing, 0
 }
 
-// Start states that a message is about to be handed over. Nothing is stated unless Next says StepSend.
-func (m Message) Start(orderID string) events.MessageSending {
-	return events.MessageSending{OrderID: orderID, MessageID: m.ID, Attempt: m.Attempt + 1}
+// Start states that a message is about to be handed over, for an address. Nothing is stated unless Next says StepSend.
+func (m Message) Start(orderID, to string) events.MessageSending {
+	return events.MessageSending{OrderID: orderID, MessageID: m.ID, To: to, Attempt: m.Attempt + 1}
 }
 
 // Settle states the result of a message, if it may still have one: the same result again states nothing.

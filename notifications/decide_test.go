@@ -30,7 +30,7 @@ func samplePlaced(orderID string) events.OrderPlaced {
 }
 
 func sampleOutcome(orderID string) events.OrderOutcome {
-	return events.OrderOutcome{OrderID: orderID, Number: "8F3K2-MQD7A", Customer: ada}
+	return events.OrderOutcome{OrderID: orderID, Number: "8F3K2-MQD7A"}
 }
 
 func confirmed(orderID string) events.OrderConfirmed {
@@ -80,8 +80,7 @@ func TestQueueFreezesWhatIsTold(t *testing.T) {
 		t.Errorf("facts %s, want %s and not what the order's first event says", got.Facts, want)
 	}
 	got.Facts = nil
-	want := events.MessageQueued{OrderID: "o1", MessageID: "o1.order_confirmed@shop.example", Template: "order_confirmed", Locale: "en-GB",
-		To: "ada@example.com", Name: "Ada Lovelace", Fact: "event-1"}
+	want := events.MessageQueued{OrderID: "o1", MessageID: "o1.order_confirmed@shop.example", Template: "order_confirmed", Fact: "event-1"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("queued (-want +got):\n%s", diff)
 	}
@@ -151,10 +150,10 @@ func in(t testing.TB, status Status, template string) Notification {
 	m := n.Messages[0]
 	path := map[Status][]events.Payload{
 		StatusQueued:  {},
-		StatusSending: {m.Start("o1")},
-		StatusSent:    {m.Start("o1"), events.MessageSent{OrderID: "o1", MessageID: m.ID}},
+		StatusSending: {m.Start("o1", "ada@example.com")},
+		StatusSent:    {m.Start("o1", "ada@example.com"), events.MessageSent{OrderID: "o1", MessageID: m.ID}},
 		StatusFailed:  {events.MessageFailed{OrderID: "o1", MessageID: m.ID, Error: "550"}},
-		StatusUnknown: {m.Start("o1"), events.MessageUnknown{OrderID: "o1", MessageID: m.ID, Error: "?"}},
+		StatusUnknown: {m.Start("o1", "ada@example.com"), events.MessageUnknown{OrderID: "o1", MessageID: m.ID, Error: "?"}},
 	}
 	return fold(t, n, noon, path[status]...)
 }
@@ -175,7 +174,7 @@ func TestApplyTable(t *testing.T) {
 		n := in(t, status, TemplateConfirmed)
 		m := n.Messages[0]
 		for _, fact := range []events.Payload{
-			events.MessageQueued{OrderID: "o1", MessageID: m.ID}, m.Start("o1"), events.MessageSent{MessageID: m.ID},
+			events.MessageQueued{OrderID: "o1", MessageID: m.ID}, m.Start("o1", "ada@example.com"), events.MessageSent{MessageID: m.ID},
 			events.MessageFailed{MessageID: m.ID}, events.MessageUnknown{MessageID: m.ID}, events.OrderExpired{},
 		} {
 			before := n.Messages[0]
@@ -260,7 +259,7 @@ func TestNextTable(t *testing.T) {
 			t.Parallel()
 			n := in(t, c.status, c.template)
 			for range c.attempts {
-				n = fold(t, n, noon, n.Messages[0].Start("o1"))
+				n = fold(t, n, noon, n.Messages[0].Start("o1", "ada@example.com"))
 			}
 			step, wait := n.Messages[0].Next(noon.Add(c.after), claim, c.concluded)
 			if step != c.want || wait != c.wait {

@@ -23,23 +23,23 @@ type Facts struct {
 	Number  string    `json:"number"`
 	At      time.Time `json:"at"` // when the outcome was decided
 
-	Reason   string            `json:"reason,omitempty"`    // of a rejected order: one of the events.Rejected constants
+	Reason   string            `json:"reason,omitempty"`    // of a rejected or cancelled order: one of the Rejected or Cancel constants of package events
 	Short    []events.Shortage `json:"short,omitempty"`     // of one rejected for want of stock
-	By       string            `json:"by,omitempty"`        // who cancelled: "shopper", "staff" or "stripe"
+	Actor    string            `json:"actor,omitempty"`     // who cancelled, as in [events.Event]
 	RefundID string            `json:"refund_id,omitempty"` // of a refund
 	Amount   *events.Money     `json:"amount,omitempty"`    // of a refund
 }
 
-// Outcome is an order's outcome as something to tell: which template, to whom, with what.
+// Outcome is an order's outcome as something to tell: which template, with what. Whom to tell stands in the order's first
+// event.
 type Outcome struct {
 	Template string
-	Customer events.Customer
 	Facts    Facts
 }
 
 // outcomeOf takes what all outcomes share.
 func outcomeOf(template string, o events.OrderOutcome, at time.Time) Outcome {
-	return Outcome{Template: template, Customer: o.Customer, Facts: Facts{OrderID: o.OrderID, Number: o.Number, At: at}}
+	return Outcome{Template: template, Facts: Facts{OrderID: o.OrderID, Number: o.Number, At: at}}
 }
 
 // Confirmed tells that an order is paid and on its way.
@@ -59,10 +59,10 @@ func Expired(p events.OrderExpired, at time.Time) Outcome {
 	return outcomeOf(TemplateExpired, p.OrderOutcome, at)
 }
 
-// Cancelled tells that an order was called off, and by whom.
-func Cancelled(p events.OrderCancelled, at time.Time) Outcome {
+// Cancelled tells that an order was called off, why and by whom.
+func Cancelled(p events.OrderCancelled, actor string, at time.Time) Outcome {
 	o := outcomeOf(TemplateCancelled, p.OrderOutcome, at)
-	o.Facts.By = p.By
+	o.Facts.Reason, o.Facts.Actor = p.Reason, actor
 	return o
 }
 

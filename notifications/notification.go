@@ -31,10 +31,8 @@ type Notification struct {
 type Message struct {
 	ID        string    `json:"message_id"` // without brackets
 	Template  string    `json:"template"`
-	Locale    string    `json:"locale"`
-	To        string    `json:"to"`
-	Name      string    `json:"name"`
-	Fact      string    `json:"fact"` // id of the event that is told
+	To        string    `json:"to,omitempty"` // the address that it was handed over for last
+	Fact      string    `json:"fact"`         // id of the event that is told
 	Status    Status    `json:"status"`
 	Attempt   int       `json:"attempt"` // times that its bytes were handed to a mail server
 	Error     string    `json:"error,omitempty"`
@@ -80,7 +78,7 @@ func Apply(n Notification, e events.Event) (Notification, error) {
 	case events.MessageQueued:
 		return n.queue(p, e.Time)
 	case events.MessageSending:
-		return n.move(p.MessageID, StatusSending, e.Time, func(m *Message) { m.Attempt = p.Attempt })
+		return n.move(p.MessageID, StatusSending, e.Time, func(m *Message) { m.To, m.Attempt = p.To, p.Attempt })
 	case events.MessageSent:
 		return n.move(p.MessageID, StatusSent, e.Time, func(m *Message) { m.Error = "" })
 	case events.MessageFailed:
@@ -97,7 +95,7 @@ func (n Notification) queue(p events.MessageQueued, at time.Time) (Notification,
 	}
 	n.OrderID = p.OrderID
 	n.Messages = append(slices.Clip(n.Messages), Message{
-		ID: p.MessageID, Template: p.Template, Locale: p.Locale, To: p.To, Name: p.Name, Fact: p.Fact,
+		ID: p.MessageID, Template: p.Template, Fact: p.Fact,
 		Status: StatusQueued, QueuedAt: at, ChangedAt: at,
 	})
 	return n, nil

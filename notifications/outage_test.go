@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tillstream/events"
 	"tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
@@ -220,9 +221,8 @@ func TestShopThatIsRefusedForSomeAddressesOnly(t *testing.T) {
 		}
 		return nil
 	})
-	outside := notifications.SampleConfirmed("outside")
-	outside.Customer.Email = "bea@outside.example"
-	p.says(t, "outside", outside)
+	p.placed(t, "outside", func(c *events.Customer) { c.Email = "bea@outside.example" })
+	p.says(t, "outside", notifications.SampleConfirmed("outside"))
 	p.runs(t, p.service(t))
 	p.held(t)
 	p.confirms(t, 0, others)
@@ -275,9 +275,9 @@ func TestMailsToADomainThatPutsThemOff(t *testing.T) {
 		return nil
 	})
 	for i := range waiting {
-		away := notifications.SampleConfirmed(fmt.Sprint("away", i))
-		away.Customer.Email = fmt.Sprintf("bea%d@away.example", i)
-		p.says(t, fmt.Sprint("away", i), away)
+		id := fmt.Sprint("away", i)
+		p.placed(t, id, func(c *events.Customer) { c.Email = fmt.Sprintf("bea%d@away.example", i) })
+		p.says(t, id, notifications.SampleConfirmed(id))
 	}
 	p.runs(t, p.service(t, unhurried, patient))
 	waitFor(t, "all were put off", func() bool { return asked.Load() >= waiting })

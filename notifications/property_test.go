@@ -72,7 +72,7 @@ func (w *world) act(t *rapid.T) {
 	case StepGiveUp:
 		w.state(t, w.n.Settle(events.MessageUnknown{OrderID: "o1", MessageID: m.ID})...)
 	case StepSend:
-		w.state(t, m.Start("o1"))
+		w.state(t, m.Start("o1", "ada@example.com"))
 		switch rapid.SampledFrom([]string{"dies before", "dies after", "taken", "refused"}).Draw(t, "end") {
 		case "dies after":
 			w.told[m.ID]++

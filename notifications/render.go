@@ -90,7 +90,7 @@ func (p page) ClosingParagraphs() []string { return strings.Split(p.Closing, "\n
 // render writes a mail's subject and parts, from what its outcome decided and what was ordered. It returns [ErrTemplate] when
 // the message cannot be written.
 func (r *renderer) render(m events.MessageQueued, placed events.OrderPlaced) (mail Mail, err error) {
-	tongue := tongueFor(m.Locale)
+	tongue := tongueFor(placed.Customer.Locale)
 	wording, ok := r.wording[wordingKey(m.Template, tongue)]
 	if !ok {
 		return Mail{}, fmt.Errorf("%w: no template %.80q", ErrTemplate, m.Template)
@@ -99,9 +99,9 @@ func (r *renderer) render(m events.MessageQueued, placed events.OrderPlaced) (ma
 	if err := json.Unmarshal(m.Facts, &facts); err != nil {
 		return Mail{}, fmt.Errorf("%w: facts of %s: %w", ErrTemplate, m.MessageID, err)
 	}
-	p := r.page(tongue, facts, placed, m.Name)
+	p := r.page(tongue, facts, placed)
 	if m.Template == TemplateConfirmed { // of the others nothing is sent
-		p.ShipTo = address(tongue, m.Name, placed.ShipTo)
+		p.ShipTo = address(tongue, placed.Customer.Name, placed.ShipTo)
 	}
 	err = errors.Join(
 		say(wording, "subject", &p.Subject, p), say(wording, "title", &p.Title, p),
@@ -116,6 +116,17 @@ func (r *renderer) render(m events.MessageQueued, placed events.OrderPlaced) (ma
 	return Mail{MessageID: m.MessageID, Language: p.Language, Subject: oneLine(p.Subject), Text: text.String(), HTML: html.String()}, nil
 }
 
+// cancelledBy says who cancelled an order, as the template asks: "stripe", "shopper" or "staff".
+func cancelledBy(f Facts) string {
+	switch {
+	case f.Reason == events.CancelPaymentCancelled:
+		return "stripe"
+	case f.Actor == events.ActorGuest || strings.HasPrefix(f.Actor, events.ActorCustomer):
+		return "shopper"
+	}
+	return "staff"
+}
+
 func say(wording *template.Template, part string, into *string, p page) error {
 	var out strings.Builder
 	if err := wording.ExecuteTemplate(&out, part, p); err != nil {
@@ -125,9 +136,9 @@ func say(wording *template.Template, part string, into *string, p page) error {
 	return nil
 }
 
-func (r *renderer) page(t *tongue, f Facts, o events.OrderPlaced, name string) page {
+func (r *renderer) page(t *tongue, f Facts, o events.OrderPlaced) page {
 	p := page{
-		By: f.By, Date: t.day(f.At.In(r.location)), Greeting: t.greeting(name), Language: t.tag.String(), Number: oneLine(f.Number), Reason: f.Reason,
+		By: cancelledBy(f), Date: t.day(f.At.In(r.location)), Greeting: t.greeting(o.Customer.Name), Language: t.tag.String(), Number: oneLine(f.Number), Reason: f.Reason,
 		Shipping: t.amount(o.Shipping), Shop: r.shop, Subtotal: t.amount(o.Subtotal), Total: t.amount(o.Total), URL: r.orderURL(f.OrderID), Words: t.words,
 	}
 	if !o.Tax.IsZero() {

@@ -25,10 +25,11 @@ func testRenderer(t testing.TB) *renderer {
 	return r
 }
 
-func queued(t testing.TB, o Outcome, locale, name string) events.MessageQueued {
+// rendered is the mail about an outcome of an order, for a customer with a name who reads a language.
+func rendered(t testing.TB, r *renderer, o Outcome, placed events.OrderPlaced, locale, name string) (Mail, error) {
 	t.Helper()
-	o.Customer.Locale, o.Customer.Name = locale, name
-	return queue(t, Notification{}, o, "e1")[0].(events.MessageQueued)
+	placed.Customer.Locale, placed.Customer.Name = locale, name
+	return r.render(queue(t, Notification{}, o, "e1")[0].(events.MessageQueued), placed)
 }
 
 // everyOutcome is each thing that a mail may have to say.
@@ -37,16 +38,17 @@ func everyOutcome() map[string]Outcome {
 	rejected := func(reason string, short ...events.Shortage) Outcome {
 		return Rejected(events.OrderRejected{OrderOutcome: base, Reason: reason, Short: short}, noon)
 	}
-	cancelled := func(by string) Outcome {
-		return Cancelled(events.OrderCancelled{OrderOutcome: base, By: by}, noon)
+	cancelled := func(reason, actor string) Outcome {
+		return Cancelled(events.OrderCancelled{OrderOutcome: base, Reason: reason}, actor, noon)
 	}
 	return map[string]Outcome{
 		"confirmed": Confirmed(confirmed("o1"), noon), "confirmed_taxed": Confirmed(confirmed("o1"), noon),
 		"rejected_out_of_stock": rejected(events.RejectedNoStock, events.Shortage{SKU: "85123A", Requested: 2, Available: 1}, events.Shortage{SKU: "71053", Requested: 1}),
 		"rejected_paid_late":    rejected(events.RejectedPaidLate), "rejected_payment": rejected(events.RejectedPaymentFailed),
 		"expired":           Expired(events.OrderExpired{OrderOutcome: base}, noon),
-		"cancelled_shopper": cancelled("shopper"), "cancelled_staff": cancelled("staff"), "cancelled_stripe": cancelled("stripe"),
-		"refunded": Refunded(refunded("o1", "r1"), noon),
+		"cancelled_shopper": cancelled(events.CancelRequested, events.ActorGuest), "cancelled_staff": cancelled(events.CancelRequested, events.ActorOps),
+		"cancelled_stripe": cancelled(events.CancelPaymentCancelled, events.ActorSystem),
+		"refunded":         Refunded(refunded("o1", "r1"), noon),
 	}
 }
 
@@ -62,7 +64,7 @@ func TestGoldenMails(t *testing.T) {
 			golden := name + "." + locale[:2]
 			t.Run(golden, func(t *testing.T) {
 				t.Parallel()
-				mail, err := r.render(queued(t, outcome, locale, "Ada Lovelace"), placed)
+				mail, err := rendered(t, r, outcome, placed, locale, "Ada Lovelace")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -105,7 +107,7 @@ func TestMailsEscapeWhatShoppersWrite(t *testing.T) {
 			outcome.Facts.Number = evil
 			placed := samplePlaced("o1")
 			placed.Lines[0].Title = evil
-			mail, err := r.render(queued(t, outcome, "en", evil), placed)
+			mail, err := rendered(t, r, outcome, placed, "en", evil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -125,7 +127,7 @@ func TestMailsEscapeWhatShoppersWrite(t *testing.T) {
 func TestRenderRefusesWhatItCannotSay(t *testing.T) {
 	t.Parallel()
 	r := testRenderer(t)
-	m := queued(t, Confirmed(confirmed("o1"), noon), "en", "Ada")
+	m := queue(t, Notification{}, Confirmed(confirmed("o1"), noon), "e1")[0].(events.MessageQueued)
 	unknown, unreadable := m, m
 	unknown.Template = "order_teleported"
 	unreadable.Facts = []byte(`{"number":7}`)

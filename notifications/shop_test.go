@@ -85,6 +85,16 @@ func (p *post) runs(t testing.TB, s *notifications.Service) (stop func()) {
 // orders are the entities of the domain that the mails are about.
 var orders = log.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
 
+// placed appends the first event of an order, with a change.
+func (p *post) placed(t testing.TB, orderID string, change func(*events.Customer)) {
+	t.Helper()
+	first := notifications.SamplePlaced(orderID)
+	change(&first.Customer)
+	if err := p.log.Do(t.Context(), func(tx *log.Tx) error { return orders.Append(tx, orderID, first) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // says appends what the orders domain says about an order. One that is new is placed first.
 func (p *post) says(t testing.TB, orderID string, facts ...events.Payload) {
 	t.Helper()

@@ -32,7 +32,7 @@ func (s *Service) Worker() worker.Domain {
 				return s.queue(tx, e, Expired(p, e.Time))
 			}),
 			worker.On(func(tx *log.Tx, e events.Event, p events.OrderCancelled) error {
-				return s.queue(tx, e, Cancelled(p, e.Time))
+				return s.queue(tx, e, Cancelled(p, e.Actor, e.Time))
 			}),
 			worker.On(func(tx *log.Tx, e events.Event, p events.OrderRefunded) error {
 				return s.queue(tx, e, Refunded(p, e.Time))
@@ -106,12 +106,12 @@ func (s *Service) handOver(ctx context.Context, e events.Event, p events.Message
 		return worker.DeadLetter(err) // new templates and a redrive mend it, repeating does not
 	}
 	mail.Date, mail.From = s.log.Now(), s.from
-	mail.To.Name, mail.To.Address = p.Name, p.To
+	mail.To.Name, mail.To.Address = placed.Customer.Name, placed.Customer.Email
 
 	failpoint.At("notifications.before_smtp")
 	begun := 0
 	err = s.mailer.Send(ctx, mail, func() error {
-		begun, err = s.begin(ctx, e, p)
+		begun, err = s.begin(ctx, e, p, mail.To.Address)
 		return err
 	})
 	if begun > 0 {
@@ -143,7 +143,7 @@ func (s *Service) placed(ctx context.Context, orderID string) (events.OrderPlace
 
 // begin says that the mail's bytes are next and returns the attempt's number. It returns errNotOurs when the message has
 // been settled or taken meanwhile: of two that come here at once one goes on.
-func (s *Service) begin(ctx context.Context, e events.Event, p events.MessageQueued) (attempt int, err error) {
+func (s *Service) begin(ctx context.Context, e events.Event, p events.MessageQueued, to string) (attempt int, err error) {
 	known, _ := s.known.Get(p.MessageID)
 	err = s.log.Do(ctx, func(tx *log.Tx) error {
 		tx.CausedBy(e)
@@ -155,7 +155,7 @@ func (s *Service) begin(ctx context.Context, e events.Event, p events.MessageQue
 		if step, _ := m.Next(tx.Now(), s.claim(), known.attempt); step != StepSend {
 			return errNotOurs
 		}
-		sending := m.Start(p.OrderID)
+		sending := m.Start(p.OrderID, to)
 		attempt = sending.Attempt
 		return Notifications.Append(tx, p.OrderID, sending)
 	})

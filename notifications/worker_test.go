@@ -21,13 +21,12 @@ func TestEveryOutcomeBecomesOneMail(t *testing.T) {
 	p := open(t)
 	p.runs(t, p.service(t))
 	outcome := notifications.SampleOutcome
-	german := outcome("expired")
-	german.Customer.Locale = "de-DE"
+	p.placed(t, "expired", func(c *events.Customer) { c.Locale = "de-DE" })
 	for subject, fact := range map[string]events.Payload{
 		"is confirmed":                          notifications.SampleConfirmed("confirmed"),
 		"cannot deliver":                        events.OrderRejected{OrderOutcome: outcome("rejected"), Reason: events.RejectedNoStock},
-		"wurde nicht rechtzeitig bezahlt":       events.OrderExpired{OrderOutcome: german},
-		"is cancelled":                          events.OrderCancelled{OrderOutcome: outcome("cancelled"), By: "shopper"},
+		"wurde nicht rechtzeitig bezahlt":       events.OrderExpired{OrderOutcome: outcome("expired")},
+		"is cancelled":                          events.OrderCancelled{OrderOutcome: outcome("cancelled"), Reason: events.CancelRequested},
 		"Refund of £4.95 for order 8F3K2-MQD7A": notifications.SampleRefunded("refunded", "r1"),
 	} {
 		id := strings.TrimPrefix(fact.EventType(), "orders.")
@@ -217,7 +216,7 @@ func (p *post) dies(t testing.TB, m events.MessageQueued) {
 			return err
 		}
 		message, _ := n.Message(m.MessageID)
-		return notifications.Notifications.Append(tx, m.OrderID, message.Start(m.OrderID))
+		return notifications.Notifications.Append(tx, m.OrderID, message.Start(m.OrderID, "ada@example.com"))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -277,10 +276,10 @@ func TestServerThatHangsAfterTheMail(t *testing.T) {
 		return nil
 	})
 	p.runs(t, p.service(t))
-	slowMail, slowMoney := notifications.SampleConfirmed("mail"), notifications.SampleRefunded("money", "r1")
-	slowMail.Customer.Email, slowMoney.Customer.Email = "slow@example.com", "slow.too@example.com"
-	p.says(t, "mail", slowMail)
-	p.says(t, "money", slowMoney)
+	p.placed(t, "mail", func(c *events.Customer) { c.Email = "slow@example.com" })
+	p.placed(t, "money", func(c *events.Customer) { c.Email = "slow.too@example.com" })
+	p.says(t, "mail", notifications.SampleConfirmed("mail"))
+	p.says(t, "money", notifications.SampleRefunded("money", "r1"))
 	waitFor(t, "both hang", func() bool { return hung.Load() >= 2 })
 	for i := range 20 {
 		p.says(t, fmt.Sprint("o", i), notifications.SampleConfirmed(fmt.Sprint("o", i)))

@@ -90,13 +90,13 @@ func (o Order) Held(cause string) []events.Payload {
 	}
 	switch {
 	case o.Status == Placed:
-		return []events.Payload{events.OrderAwaitingPayment{OrderID: o.ID, Number: o.Number, Email: o.Customer.Email, Amount: o.Total, ExpiresAt: o.ExpiresAt}}
+		return []events.Payload{events.OrderAwaitingPayment{OrderID: o.ID, PaymentID: events.PaymentOf(o.ID), Number: o.Number, Amount: o.Total, ExpiresAt: o.ExpiresAt}}
 	case o.Status == PaidLate && o.Captured && o.RefundedTotal().Amount >= o.Total.Amount: // staff sent it back meanwhile
-		return []events.Payload{events.OrderCancelled{OrderOutcome: o.outcome(), By: "staff"}}
+		return []events.Payload{events.OrderCancelled{OrderOutcome: o.outcome(), Reason: events.CancelRefunded}}
 	case o.Status == PaidLate && o.Captured:
 		return []events.Payload{o.confirmed()}
 	case o.Status == PaidLate:
-		return []events.Payload{events.OrderPaymentAccepted{OrderID: o.ID, Amount: o.Total}}
+		return []events.Payload{events.OrderPaymentAccepted{OrderID: o.ID, PaymentID: o.PaymentID, Amount: o.Total}}
 	}
 	return nil
 }
@@ -120,7 +120,7 @@ func (o Order) Refused(cause string, short []events.Shortage) []events.Payload {
 func (o Order) Authorized() []events.Payload {
 	switch o.Status {
 	case AwaitingPayment:
-		return []events.Payload{events.OrderPaymentAccepted{OrderID: o.ID, Amount: o.Total}}
+		return []events.Payload{events.OrderPaymentAccepted{OrderID: o.ID, PaymentID: o.PaymentID, Amount: o.Total}}
 	case Expired:
 		return []events.Payload{o.paidLate(false)}
 	}
@@ -143,7 +143,7 @@ func (o Order) PaymentCaptured() []events.Payload {
 func (o Order) PaymentCancelled() []events.Payload {
 	switch o.Status {
 	case AwaitingPayment, Capturing, PaidLate:
-		return []events.Payload{events.OrderCancelled{OrderOutcome: o.outcome(), By: "stripe"}}
+		return []events.Payload{events.OrderCancelled{OrderOutcome: o.outcome(), Reason: events.CancelPaymentCancelled}}
 	}
 	return nil
 }
@@ -171,10 +171,10 @@ func (o Order) PaymentRefunded(refundID string, amount events.Money) []events.Pa
 }
 
 // Cancel calls an unpaid order off. It returns [ErrNotCancellable] once it is paid or has ended otherwise.
-func (o Order) Cancel(by string) ([]events.Payload, error) {
+func (o Order) Cancel() ([]events.Payload, error) {
 	switch o.Status {
 	case Placed, AwaitingPayment:
-		return []events.Payload{events.OrderCancelled{OrderOutcome: o.outcome(), By: by}}, nil
+		return []events.Payload{events.OrderCancelled{OrderOutcome: o.outcome(), Reason: events.CancelRequested}}, nil
 	case Cancelled:
 		return nil, nil
 	}

@@ -49,7 +49,7 @@ func states(t *testing.T) map[string]Order {
 		"capturing":     fold(t, waiting, 3, events.OrderPaymentAccepted{}),
 		"confirmed":     fold(t, waiting, 3, events.OrderConfirmed{}),
 		"rejected":      fold(t, base, 2, events.OrderRejected{Reason: events.RejectedNoStock}),
-		"cancelled":     fold(t, waiting, 3, events.OrderCancelled{By: "shopper"}),
+		"cancelled":     fold(t, waiting, 3, events.OrderCancelled{Reason: events.CancelRequested}),
 	}
 }
 
@@ -131,7 +131,7 @@ func TestCancelIsForUnpaidOrders(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{"placed": "cancels", "awaiting": "cancels", "cancelled": "nothing"}
 	for state, order := range states(t) {
-		facts, err := order.Cancel("shopper")
+		facts, err := order.Cancel()
 		got := "refuses"
 		if err == nil {
 			got = map[bool]string{true: "nothing", false: "cancels"}[len(facts) == 0]
@@ -144,20 +144,20 @@ func TestCancelIsForUnpaidOrders(t *testing.T) {
 	}
 }
 
-func TestARefundCountsOnceAndEndsAConfirmedOrder(t *testing.T) {
+func TestARefundCountsOnceAndLeavesAConfirmedOrderConfirmed(t *testing.T) {
 	t.Parallel()
 	o := states(t)["confirmed"]
 	half := events.Money{Amount: 500, Currency: "GBP"}
 	o = fold(t, o, 10, o.PaymentRefunded("r1", half)...)
-	if o.Status != PartlyRefunded {
-		t.Errorf("after half: %s", o.Status)
+	if o.Status != Confirmed || o.Payment != PartlyRefunded {
+		t.Errorf("after half: %s, %s", o.Status, o.Payment)
 	}
 	if facts := o.PaymentRefunded("r1", half); facts != nil {
 		t.Errorf("the same refund again says %v", facts)
 	}
 	o = fold(t, o, 11, o.PaymentRefunded("r2", half)...)
-	if o.Status != Refunded || o.RefundedTotal() != tenPound {
-		t.Errorf("after both halves: %s, %s", o.Status, o.RefundedTotal())
+	if o.Status != Confirmed || o.Payment != Refunded || o.RefundedTotal() != tenPound {
+		t.Errorf("after both halves: %s, %s, %s", o.Status, o.Payment, o.RefundedTotal())
 	}
 }
 
@@ -168,13 +168,13 @@ func TestHeldAgainAfterTheMoneyWentBack(t *testing.T) {
 	late := states(t)["late captured"]
 	o := fold(t, late, 10, late.PaymentRefunded("r1", tenPound)...)
 	o = fold(t, o, 11, o.Held(o.HoldCause)...)
-	if o.Status != Cancelled || o.CancelledBy != "staff" {
-		t.Errorf("all sent back, then held: %s by %q", o.Status, o.CancelledBy)
+	if o.Status != Cancelled || o.Reason != events.CancelRefunded || o.Payment != Refunded {
+		t.Errorf("all sent back, then held: %s because %q, %s", o.Status, o.Reason, o.Payment)
 	}
 	o = fold(t, late, 10, late.PaymentRefunded("r1", events.Money{Amount: 400, Currency: "GBP"})...)
 	o = fold(t, o, 11, o.Held(o.HoldCause)...)
-	if o.Status != PartlyRefunded {
-		t.Errorf("a part sent back, then held: %s", o.Status)
+	if o.Status != Confirmed || o.Payment != PartlyRefunded {
+		t.Errorf("a part sent back, then held: %s, %s", o.Status, o.Payment)
 	}
 }
 
@@ -192,7 +192,7 @@ func TestAnyHistoryIsSound(t *testing.T) {
 				func(o Order) []events.Payload { return o.Refused(o.HoldCause, nil) },
 				Order.Authorized, Order.PaymentCaptured, Order.PaymentCancelled, Order.PaymentFailed,
 				func(o Order) []events.Payload { return o.Expire(now) },
-				func(o Order) []events.Payload { f, _ := o.Cancel("shopper"); return f },
+				func(o Order) []events.Payload { f, _ := o.Cancel(); return f },
 			}).Draw(t, "rule")
 			now = now.Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "seconds")) * time.Second)
 			before := o

@@ -77,23 +77,25 @@ type reason struct {
 
 // OrderBody is an order as its owner sees it. Its name is exported because huma describes an embedded struct only then.
 type OrderBody struct {
-	ID              string             `json:"id"`
-	Number          string             `json:"number" doc:"What to quote on the telephone"`
-	Status          Status             `json:"status" enum:"placed,awaiting_payment,capturing,confirmed,rejected,expired,cancelled,paid_late,refunded,partly_refunded"`
-	Reason          *reason            `json:"reason,omitempty"`
-	Email           string             `json:"email"`
-	Name            string             `json:"name"`
-	Locale          string             `json:"locale"`
-	ShippingAddress events.Address     `json:"shipping_address"`
-	Lines           []events.OrderLine `json:"lines"`
-	Subtotal        events.Money       `json:"subtotal"`
-	Shipping        events.Money       `json:"shipping"`
-	Tax             events.Money       `json:"tax"`
-	Total           events.Money       `json:"total"`
-	Currency        string             `json:"currency"`
-	PlacedAt        time.Time          `json:"placed_at"`
-	ExpiresAt       *time.Time         `json:"expires_at,omitempty" doc:"When an unpaid order gives its stock back"`
-	Refunded        *events.Money      `json:"refunded,omitempty"`
+	ID               string             `json:"id"`
+	Number           string             `json:"number" doc:"What to quote on the telephone"`
+	Status           Status             `json:"status" enum:"placed,awaiting_payment,capturing,confirmed,rejected,expired,cancelled,paid_late"`
+	PaymentStatus    PaymentStatus      `json:"payment_status" enum:"unpaid,authorized,paid,partly_refunded,refunded"`
+	FulfilmentStatus FulfilmentStatus   `json:"fulfilment_status" enum:"unfulfilled"`
+	Reason           *reason            `json:"reason,omitempty"`
+	Email            string             `json:"email"`
+	Name             string             `json:"name"`
+	Locale           string             `json:"locale"`
+	ShippingAddress  events.Address     `json:"shipping_address"`
+	Lines            []events.OrderLine `json:"lines"`
+	Subtotal         events.Money       `json:"subtotal"`
+	Shipping         events.Money       `json:"shipping"`
+	Tax              events.Money       `json:"tax"`
+	Total            events.Money       `json:"total"`
+	Currency         string             `json:"currency"`
+	PlacedAt         time.Time          `json:"placed_at"`
+	ExpiresAt        *time.Time         `json:"expires_at,omitempty" doc:"When an unpaid order gives its stock back"`
+	Refunded         *events.Money      `json:"refunded,omitempty"`
 }
 
 type placedBody struct {
@@ -111,7 +113,7 @@ var reasons = map[string]string{
 }
 
 func newOrderBody(o Order) OrderBody {
-	b := OrderBody{ID: o.ID, Number: o.Number, Status: o.Status, Email: o.Customer.Email, Name: o.Customer.Name, Locale: o.Customer.Locale,
+	b := OrderBody{ID: o.ID, Number: o.Number, Status: o.Status, PaymentStatus: o.Payment, FulfilmentStatus: o.Fulfilment, Email: o.Customer.Email, Name: o.Customer.Name, Locale: o.Customer.Locale,
 		ShippingAddress: o.ShipTo, Lines: o.Lines, Subtotal: o.Subtotal, Shipping: o.Shipping, Tax: o.Tax, Total: o.Total, Currency: o.Total.Currency,
 		PlacedAt: o.PlacedAt}
 	switch o.Status {
@@ -153,7 +155,7 @@ func (s *Service) place(ctx context.Context, in *placeInput) (*placeOutput, erro
 	}
 	failpoint.At("http.order_stored")
 	// The answer is the same however often it is asked for: the order as it was placed.
-	order.Status, order.Reason, order.Short, order.Refunds = Placed, "", nil, nil
+	order.Status, order.Payment, order.Fulfilment, order.Reason, order.Short, order.Refunds = Placed, Unpaid, Unfulfilled, "", nil, nil
 	out := &placeOutput{Location: "/api/orders/" + order.ID, Body: placedBody{newOrderBody(order), s.config.Access.Token(order.ID)}}
 	if replayed {
 		out.Replayed = "true"
@@ -246,7 +248,7 @@ func (s *Service) cancel(ctx context.Context, in *orderInput) (*orderOutput, err
 		if !order.Exists() {
 			return fmt.Errorf("%w: order %s", log.ErrNotFound, in.ID)
 		}
-		facts, err := order.Cancel("shopper")
+		facts, err := order.Cancel()
 		if err != nil {
 			return err
 		}

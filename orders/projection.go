@@ -31,6 +31,7 @@ func Projections() []project.Projection {
 		project.Of(collection, Orders, func(_ string, o Order) any { return o },
 			project.Index{Keys: []string{"-doc.placed_at"}},
 			project.Index{Keys: []string{"doc.status", "-doc.placed_at"}},
+			project.Index{Keys: []string{"doc.payment_status", "-doc.placed_at"}},
 			project.Index{Keys: []string{"doc.number"}},
 			project.Index{Keys: []string{"doc.customer.email"}}),
 	}}}
@@ -68,10 +69,11 @@ func (s *Service) overdue(ctx context.Context, now time.Time) (ids []string, err
 
 // query is one page of the orders list, newest first.
 type query struct {
-	Status Status
-	Text   string // an e-mail address, an order number or an id
-	Limit  int
-	Cursor string
+	Status  Status
+	Payment PaymentStatus
+	Text    string // an e-mail address, an order number or an id
+	Limit   int
+	Cursor  string
 }
 
 // list returns a page and the cursor of the next one, "" at the end.
@@ -79,6 +81,9 @@ func (s *Service) list(ctx context.Context, q query) ([]Order, string, error) {
 	filter := bson.D{}
 	if q.Status != "" {
 		filter = append(filter, bson.E{Key: "doc.status", Value: q.Status})
+	}
+	if q.Payment != "" {
+		filter = append(filter, bson.E{Key: "doc.payment_status", Value: q.Payment})
 	}
 	if q.Text != "" {
 		filter = append(filter, textFilter(q.Text))

@@ -15,9 +15,9 @@ import (
 // keyLife is how long a key is trusted to name the same request. Stripe forgets it after 24 hours.
 const keyLife = 23 * time.Hour
 
-// createIntent makes the order's PaymentIntent, once. Its secret is kept for the shopper only after its id is in the log.
+// createIntent makes the payment's PaymentIntent, once. Its secret is kept for the shopper only after its id is in the log.
 func (s *Service) createIntent(ctx context.Context, e events.Event, r events.PaymentRequested) error {
-	p, err := s.forAct(ctx, r.OrderID)
+	p, err := s.forAct(ctx, r.PaymentID)
 	if err != nil {
 		return err
 	}
@@ -27,7 +27,7 @@ func (s *Service) createIntent(ctx context.Context, e events.Event, r events.Pay
 	in, found, err := s.findOrCreate(ctx, e, p)
 	switch {
 	case errors.Is(err, ErrPermanent), errors.Is(err, ErrDeclined):
-		return s.fail(ctx, e, p.OrderID, err)
+		return s.fail(ctx, e, p, err)
 	case err != nil:
 		return later(ctx, err)
 	case !found:
@@ -45,7 +45,7 @@ func (s *Service) createIntent(ctx context.Context, e events.Event, r events.Pay
 // that was made before a crash is found, so that it can be cancelled.
 func (s *Service) findOrCreate(ctx context.Context, e events.Event, p Payment) (in Intent, found bool, err error) {
 	if s.mustLook(ctx, e) || p.Cancelled {
-		in, found, err = s.gateway.FindIntent(ctx, p.OrderID)
+		in, found, err = s.gateway.FindIntent(ctx, p.ID)
 		if err != nil || found || p.Cancelled {
 			return in, found, err
 		}
@@ -57,18 +57,18 @@ func (s *Service) findOrCreate(ctx context.Context, e events.Event, p Payment) (
 }
 
 // fail gives the payment up. It says why in Stripe's words, for staff.
-func (s *Service) fail(ctx context.Context, e events.Event, orderID string, why error) error {
+func (s *Service) fail(ctx context.Context, e events.Event, p Payment, why error) error {
 	var answer *GatewayError
 	if !errors.As(why, &answer) {
 		return why
 	}
-	return s.say(ctx, e, orderID, func(p Payment) ([]events.Payload, error) { return Fail(p, answer.Code, answer.Message), nil })
+	return s.say(ctx, e, p.ID, p.OrderID, func(p Payment) ([]events.Payload, error) { return Fail(p, answer.Code, answer.Message), nil })
 }
 
 // capture takes the money, once. It is woken by the order itself, which has accepted the authorisation: that is the
 // intention in the log, and a shopper waits for what follows.
 func (s *Service) capture(ctx context.Context, e events.Event, r events.OrderPaymentAccepted) error {
-	p, err := s.forAct(ctx, r.OrderID)
+	p, err := s.forAct(ctx, r.PaymentID)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (s *Service) capture(ctx context.Context, e events.Event, r events.OrderPay
 
 // cancel gives the intent up at Stripe. It looks first: the shopper may have paid a moment ago.
 func (s *Service) cancel(ctx context.Context, e events.Event, r events.PaymentCancelRequested) error {
-	p, err := s.forAct(ctx, r.OrderID)
+	p, err := s.forAct(ctx, r.PaymentID)
 	if err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (s *Service) firstRefusal(e events.Event) bool {
 
 // refund sends money back, once per refund id.
 func (s *Service) refund(ctx context.Context, e events.Event, r events.PaymentRefundRequested) error {
-	p, err := s.forAct(ctx, r.OrderID)
+	p, err := s.forAct(ctx, r.PaymentID)
 	if err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (s *Service) refund(ctx context.Context, e events.Event, r events.PaymentRe
 	case err != nil:
 		return later(ctx, err)
 	}
-	return s.say(ctx, e, p.OrderID, func(p Payment) ([]events.Payload, error) { return RefundHeard(p, made) })
+	return s.say(ctx, e, p.ID, p.OrderID, func(p Payment) ([]events.Payload, error) { return RefundHeard(p, made) })
 }
 
 // bookRefunds takes in all refunds that Stripe knows of the payment, and says whether one of them has our id.
@@ -182,7 +182,7 @@ func (s *Service) bookRefunds(ctx context.Context, e events.Event, p Payment, re
 	}
 	for _, r := range refunds {
 		made = made || r.RefundID == refundID
-		if err := s.say(ctx, e, p.OrderID, func(p Payment) ([]events.Payload, error) { return RefundHeard(p, r) }); err != nil {
+		if err := s.say(ctx, e, p.ID, p.OrderID, func(p Payment) ([]events.Payload, error) { return RefundHeard(p, r) }); err != nil {
 			return made, err
 		}
 	}
@@ -194,11 +194,11 @@ func (s *Service) refundRefused(ctx context.Context, e events.Event, p Payment, 
 	if made, err := s.bookRefunds(ctx, e, p, refundID); made || err != nil {
 		return err
 	}
-	return s.say(ctx, e, p.OrderID, func(p Payment) ([]events.Payload, error) { return RefundRefused(p, refundID, why.Error()), nil })
+	return s.say(ctx, e, p.ID, p.OrderID, func(p Payment) ([]events.Payload, error) { return RefundRefused(p, refundID, why.Error()), nil })
 }
 
 // askBack finds out what a webhook about a charge or a refund means. Such an event names the intent, and the intent
-// names the order; it also carries only what changed, so the whole list of refunds is taken in. The intent comes first:
+// names the payment; it also carries only what changed, so the whole list of refunds is taken in. The intent comes first:
 // a refund counts only after what was captured is known.
 func (s *Service) askBack(ctx context.Context, e events.Event, w events.WebhookReceived) error {
 	intentID, found, err := intentIDFrom(w)
@@ -218,7 +218,7 @@ func (s *Service) askBack(ctx context.Context, e events.Event, w events.WebhookR
 	if err := s.heard(ctx, e, in); err != nil {
 		return err
 	}
-	p, _, err := Payments.Read(ctx, s.log, in.OrderID)
+	p, _, err := Payments.Read(ctx, s.log, in.PaymentID)
 	if err != nil {
 		return err
 	}
@@ -228,18 +228,18 @@ func (s *Service) askBack(ctx context.Context, e events.Event, w events.WebhookR
 
 // heard takes in an intent that Stripe has just shown us.
 func (s *Service) heard(ctx context.Context, e events.Event, in Intent) error {
-	return s.say(ctx, e, in.OrderID, s.hears(in))
+	return s.say(ctx, e, in.PaymentID, in.OrderID, s.hears(in))
 }
 
 // say appends what a rule makes of the newest state, and what follows from it in the other domains of this process. What
 // the rule refuses would be refused again, so the event becomes a dead letter; not so when it cannot be told whether the
 // state was the newest.
-func (s *Service) say(ctx context.Context, cause events.Event, orderID string, rule func(Payment) ([]events.Payload, error)) error {
+func (s *Service) say(ctx context.Context, cause events.Event, id, orderID string, rule func(Payment) ([]events.Payload, error)) error {
 	var refused error
 	err := s.log.Complete(ctx, func(tx *log.Tx) error {
 		tx.CausedBy(cause)
 		tx.WithCorrelation(orderID) // the cause may be an event of Stripe's that names no order
-		return decide(tx, orderID, func(p Payment) (facts []events.Payload, err error) {
+		return decide(tx, id, func(p Payment) (facts []events.Payload, err error) {
 			facts, refused = rule(p)
 			return facts, refused
 		})
@@ -252,12 +252,12 @@ func (s *Service) say(ctx context.Context, cause events.Event, orderID string, r
 
 // forAct reads the payment that an act is about. At the first attempt the cached state will do: it is as new as the event, and
 // what it lacks is found by the keys at Stripe and by the expectation of the append.
-func (s *Service) forAct(ctx context.Context, orderID string) (p Payment, err error) {
+func (s *Service) forAct(ctx context.Context, id string) (p Payment, err error) {
 	if worker.Attempt(ctx) > 1 {
-		p, _, err = Payments.Read(ctx, s.log, orderID)
+		p, _, err = Payments.Read(ctx, s.log, id)
 		return p, err
 	}
-	p, _, err = Payments.ReadAtLeast(ctx, s.log, orderID, 1)
+	p, _, err = Payments.ReadAtLeast(ctx, s.log, id, 1)
 	return p, err
 }
 

@@ -23,7 +23,7 @@ func acceptsMoney(l *log.Log) []worker.Domain {
 			if said, err := orders.Load(tx, p.OrderID); said != 1 || err != nil {
 				return err
 			}
-			return orders.Append(tx, p.OrderID, events.OrderPaymentAccepted{OrderID: p.OrderID, Amount: p.Amount})
+			return orders.Append(tx, p.OrderID, events.OrderPaymentAccepted{OrderID: p.OrderID, PaymentID: p.PaymentID, Amount: p.Amount})
 		}),
 	}}}
 }
@@ -93,7 +93,7 @@ func TestTheWholeLogAgainSaysNothing(t *testing.T) {
 	w.postAuthorized(orderID, p)
 	w.accept(orderID, 1250)
 	w.untilStatus(orderID, StatusCaptured)
-	w.say(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID}, By: "staff"})
+	w.say(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.PaymentOf(orderID)}, Reason: events.CancelRequested})
 	w.untilStatus(orderID, StatusRefunded)
 	w.halt()
 	before := w.history()

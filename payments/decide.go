@@ -41,7 +41,7 @@ func Fail(p Payment, code, message string) []events.Payload {
 	if !p.Exists() || p.PaymentIntent != "" || p.Failure != nil || p.Cancelled {
 		return nil
 	}
-	return []events.Payload{events.PaymentFailed{OrderID: p.OrderID, Code: code, Message: message}}
+	return []events.Payload{events.PaymentFailed{OrderID: p.OrderID, PaymentID: p.ID, Code: code, Message: message}}
 }
 
 // Heard takes in what Stripe says about an intent, no matter how old that is or how often it was said before.
@@ -55,9 +55,9 @@ func Heard(p Payment, in Intent, live bool) ([]events.Payload, error) {
 	case IntentRequiresPaymentMethod, IntentRequiresConfirmation:
 		return append(facts, declined(p, in)...), nil
 	case IntentRequiresAction:
-		return append(facts, waiting(p, StatusRequiresAction, events.PaymentActionRequired{OrderID: p.OrderID, PaymentIntent: in.ID})...), nil
+		return append(facts, waiting(p, StatusRequiresAction, events.PaymentActionRequired{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID})...), nil
 	case IntentProcessing:
-		return append(facts, waiting(p, StatusProcessing, events.PaymentProcessing{OrderID: p.OrderID, PaymentIntent: in.ID})...), nil
+		return append(facts, waiting(p, StatusProcessing, events.PaymentProcessing{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID})...), nil
 	case IntentRequiresCapture:
 		return append(facts, authorized(p, in)...), nil
 	case IntentSucceeded:
@@ -72,11 +72,11 @@ func Heard(p Payment, in Intent, live bool) ([]events.Payload, error) {
 func match(p Payment, in Intent, live bool) error {
 	switch {
 	case !p.Exists():
-		return fmt.Errorf("%w: intent %s names order %.80q, of which no payment was requested", ErrUnmatched, in.ID, in.OrderID)
-	case in.OrderID != p.OrderID:
-		return fmt.Errorf("%w: intent %s names order %.80q, not %s", ErrUnmatched, in.ID, in.OrderID, p.OrderID)
+		return fmt.Errorf("%w: intent %s names payment %.80q, which was never requested", ErrUnmatched, in.ID, in.PaymentID)
+	case in.PaymentID != p.ID || in.OrderID != p.OrderID:
+		return fmt.Errorf("%w: intent %s names payment %.80q of order %.80q, not %s of %s", ErrUnmatched, in.ID, in.PaymentID, in.OrderID, p.ID, p.OrderID)
 	case p.PaymentIntent != "" && in.ID != p.PaymentIntent:
-		return fmt.Errorf("%w: order %s is paid by intent %s, not %s", ErrUnmatched, p.OrderID, p.PaymentIntent, in.ID)
+		return fmt.Errorf("%w: payment %s has intent %s, not %s", ErrUnmatched, p.ID, p.PaymentIntent, in.ID)
 	case in.Livemode != live:
 		return fmt.Errorf("%w: intent %s has livemode %t, the shop %t", ErrMismatch, in.ID, in.Livemode, live)
 	case in.Amount != p.Amount:
@@ -95,9 +95,9 @@ func adopt(p Payment, in Intent) []events.Payload {
 	if p.PaymentIntent != "" {
 		return nil
 	}
-	facts := []events.Payload{events.PaymentIntentCreated{OrderID: p.OrderID, PaymentIntent: in.ID, Amount: in.Amount, Livemode: in.Livemode}}
+	facts := []events.Payload{events.PaymentIntentCreated{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID, Amount: in.Amount, Livemode: in.Livemode}}
 	if (p.Cancelled || p.Failure != nil) && in.Status != IntentCanceled {
-		facts = append(facts, events.PaymentCancelRequested{OrderID: p.OrderID, Force: true, Reason: "the payment had ended before its intent was known"})
+		facts = append(facts, events.PaymentCancelRequested{OrderID: p.OrderID, PaymentID: p.ID, Force: true, Reason: "the payment had ended before its intent was known"})
 	}
 	return facts
 }
@@ -110,7 +110,7 @@ func declined(p Payment, in Intent) []events.Payload {
 		return nil
 	}
 	why := in.LastError
-	return []events.Payload{events.PaymentDeclined{OrderID: p.OrderID, PaymentIntent: in.ID, Fact: why.Fact,
+	return []events.Payload{events.PaymentDeclined{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID, Fact: why.Fact,
 		Code: why.Code, DeclineCode: why.DeclineCode, Message: why.Message}}
 }
 
@@ -127,7 +127,7 @@ func authorized(p Payment, in Intent) []events.Payload {
 	if !p.Authorized.IsZero() || !p.Captured.IsZero() || p.Cancelled {
 		return nil
 	}
-	return []events.Payload{events.PaymentAuthorized{OrderID: p.OrderID, PaymentIntent: in.ID, Charge: in.Charge, Amount: p.Amount}}
+	return []events.Payload{events.PaymentAuthorized{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID, Charge: in.Charge, Amount: p.Amount}}
 }
 
 // captured counts the money once. If the order was called off for good meanwhile, the same commit sends it back.
@@ -135,7 +135,7 @@ func captured(p Payment, in Intent) []events.Payload {
 	if !p.Captured.IsZero() {
 		return nil
 	}
-	facts := []events.Payload{events.PaymentCaptured{OrderID: p.OrderID, PaymentIntent: in.ID, Charge: in.Charge, Amount: p.Amount}}
+	facts := []events.Payload{events.PaymentCaptured{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID, Charge: in.Charge, Amount: p.Amount}}
 	if p.CancelForce || p.Failure != nil || p.Cancelled {
 		facts = append(facts, voidRefund(p, p.Amount, "captured after the order had ended"))
 	}
@@ -146,7 +146,7 @@ func cancelled(p Payment, in Intent) []events.Payload {
 	if p.CancelledIntent || !p.Captured.IsZero() {
 		return nil
 	}
-	return []events.Payload{events.PaymentCancelled{OrderID: p.OrderID, PaymentIntent: in.ID, Reason: in.Cancellation}}
+	return []events.Payload{events.PaymentCancelled{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID, Reason: in.Cancellation}}
 }
 
 // AcceptCapture decides whether the authorised money is to be taken now that the order stands by its goods: not twice,
@@ -170,7 +170,7 @@ func Cancel(p Payment, force bool, reason string) ([]events.Payload, error) {
 	case p.CancelRequested && (p.CancelForce || !force):
 		return nil, nil
 	}
-	request := events.PaymentCancelRequested{OrderID: p.OrderID, Force: force, Reason: reason}
+	request := events.PaymentCancelRequested{OrderID: p.OrderID, PaymentID: p.ID, Force: force, Reason: reason}
 	switch {
 	case !p.Captured.IsZero() && !force:
 		return nil, nil // the order hears of the money by itself and decides what becomes of it
@@ -181,14 +181,14 @@ func Cancel(p Payment, force bool, reason string) ([]events.Payload, error) {
 		}
 		return []events.Payload{request, voidRefund(p, left, reason)}, nil
 	case p.PaymentIntent == "":
-		return []events.Payload{request, events.PaymentCancelled{OrderID: p.OrderID, Reason: reason}}, nil
+		return []events.Payload{request, events.PaymentCancelled{OrderID: p.OrderID, PaymentID: p.ID, Reason: reason}}, nil
 	}
 	return []events.Payload{request}, nil
 }
 
 // voidRefund sends back what is left of a payment whose order has ended. Its id makes it the only one of its kind.
 func voidRefund(p Payment, amount events.Money, reason string) events.Payload {
-	return events.PaymentRefundRequested{OrderID: p.OrderID, RefundID: p.OrderID + "-void", Amount: amount, Reason: reason}
+	return events.PaymentRefundRequested{OrderID: p.OrderID, PaymentID: p.ID, RefundID: p.ID + "-void", Amount: amount, Reason: reason}
 }
 
 // refundable is what was captured and is not on its way back.
@@ -221,7 +221,7 @@ func RequestRefund(p Payment, refundID string, amount events.Money, reason strin
 	if amount.Amount > left.Amount {
 		return nil, fmt.Errorf("%w: %s of order %s, of which %s is left", ErrRefundTooLarge, amount, p.OrderID, left)
 	}
-	return []events.Payload{events.PaymentRefundRequested{OrderID: p.OrderID, RefundID: refundID, Amount: amount, Reason: reason}}, nil
+	return []events.Payload{events.PaymentRefundRequested{OrderID: p.OrderID, PaymentID: p.ID, RefundID: refundID, Amount: amount, Reason: reason}}, nil
 }
 
 // RefundHeard takes in what Stripe says about one refund of the payment's charge. A refund without our id was made in
@@ -248,7 +248,7 @@ func RefundHeard(p Payment, r StripeRefund) ([]events.Payload, error) {
 		if known.Failed {
 			return nil, nil
 		}
-		return []events.Payload{events.PaymentRefundFailed{OrderID: p.OrderID, RefundID: id, StripeRefund: r.ID, Amount: r.Amount, Reason: r.Failure}}, nil
+		return []events.Payload{events.PaymentRefundFailed{OrderID: p.OrderID, PaymentID: p.ID, RefundID: id, StripeRefund: r.ID, Amount: r.Amount, Reason: r.Failure}}, nil
 	}
 	return nil, fmt.Errorf("%w: refund %s is %.40q", ErrUnknownStatus, r.ID, r.Status)
 }
@@ -267,7 +267,7 @@ func refunded(p Payment, id string, r StripeRefund) ([]events.Payload, error) {
 	if sum.Amount > p.Captured.Amount {
 		return nil, fmt.Errorf("%w: refund %s makes it %s of %s", ErrRefundTooLarge, r.ID, sum, p.Captured)
 	}
-	return []events.Payload{events.PaymentRefunded{OrderID: p.OrderID, RefundID: id, StripeRefund: r.ID, Charge: r.Charge, Amount: r.Amount}}, nil
+	return []events.Payload{events.PaymentRefunded{OrderID: p.OrderID, PaymentID: p.ID, RefundID: id, StripeRefund: r.ID, Charge: r.Charge, Amount: r.Amount}}, nil
 }
 
 // RefundRefused gives up a refund that Stripe will not make.
@@ -276,5 +276,5 @@ func RefundRefused(p Payment, refundID, reason string) []events.Payload {
 	if !ok || known.Succeeded || known.Failed {
 		return nil
 	}
-	return []events.Payload{events.PaymentRefundFailed{OrderID: p.OrderID, RefundID: refundID, Amount: known.Amount, Reason: reason}}
+	return []events.Payload{events.PaymentRefundFailed{OrderID: p.OrderID, PaymentID: p.ID, RefundID: refundID, Amount: known.Amount, Reason: reason}}
 }

@@ -160,7 +160,7 @@ func TestWhatDiffersIsNeverBelieved(t *testing.T) {
 func TestRefundsStayWithinWhatWasCaptured(t *testing.T) {
 	t.Parallel()
 	money := func(amount int64) events.Money { return events.Money{Amount: amount, Currency: "GBP"} }
-	p := fold(t, append(histories["captured"], events.PaymentRefundRequested{OrderID: order, RefundID: "r1", Amount: money(1000)})...)
+	p := fold(t, append(histories["captured"], events.PaymentRefundRequested{OrderID: order, PaymentID: payment, RefundID: "r1", Amount: money(1000)})...)
 	for name, tc := range map[string]struct {
 		id     string
 		amount events.Money
@@ -193,7 +193,7 @@ func TestRefundsStayWithinWhatWasCaptured(t *testing.T) {
 func TestRefundHeard(t *testing.T) {
 	t.Parallel()
 	captured := fold(t, histories["captured"]...)
-	asked := fold(t, append(histories["captured"], events.PaymentRefundRequested{OrderID: order, RefundID: "r1", Amount: gbp1250})...)
+	asked := fold(t, append(histories["captured"], events.PaymentRefundRequested{OrderID: order, PaymentID: payment, RefundID: "r1", Amount: gbp1250})...)
 	re := func(id string, status RefundStatus, amount int64) StripeRefund {
 		return StripeRefund{ID: "re_9", RefundID: id, Amount: events.Money{Amount: amount, Currency: "GBP"}, Status: status}
 	}

@@ -27,7 +27,8 @@ const (
 // Intent is a PaymentIntent as it was at some moment: retrieved, or as the snapshot in an event.
 type Intent struct {
 	ID           string
-	OrderID      string // from its metadata; "" when it is not one of ours
+	PaymentID    string // from its metadata; "" when it is not one of ours
+	OrderID      string // the same
 	Amount       events.Money
 	Capturable   int64 // authorised and not captured, minor units
 	Received     int64 // captured, minor units
@@ -82,7 +83,7 @@ type Gateway interface {
 	// RetrieveIntent returns the intent as it is now.
 	RetrieveIntent(ctx context.Context, id string) (Intent, error)
 	// FindIntent looks the order's intent up by its metadata. Stripe's index may be a minute behind.
-	FindIntent(ctx context.Context, orderID string) (in Intent, found bool, err error)
+	FindIntent(ctx context.Context, paymentID string) (in Intent, found bool, err error)
 	// Capture takes the authorised amount. Repeating it within 24 hours has no further effect.
 	Capture(ctx context.Context, p Payment) (Intent, error)
 	// Cancel gives the intent up and lets go of an authorisation.

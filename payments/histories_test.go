@@ -14,24 +14,25 @@ const (
 )
 
 var (
+	payment = events.PaymentOf(order)
 	gbp1250 = events.Money{Amount: 1250, Currency: "GBP"}
 	noon    = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-	awaiting = events.OrderAwaitingPayment{OrderID: order, Number: "8F3K2-MQD7A", Email: "ada@example.org", Amount: gbp1250, ExpiresAt: noon.Add(time.Hour)}
+	awaiting = events.OrderAwaitingPayment{OrderID: order, PaymentID: payment, Number: "8F3K2-MQD7A", Amount: gbp1250, ExpiresAt: noon.Add(time.Hour)}
 
 	// What can be said about a payment, one of each.
 	saidRequested = events.PaymentRequested(awaiting)
-	saidIntent    = events.PaymentIntentCreated{OrderID: order, PaymentIntent: intent, Amount: gbp1250}
-	saidAction    = events.PaymentActionRequired{OrderID: order, PaymentIntent: intent}
-	saidProcess   = events.PaymentProcessing{OrderID: order, PaymentIntent: intent}
-	saidDeclined  = events.PaymentDeclined{OrderID: order, PaymentIntent: intent, Fact: "ch_no", Code: "card_declined", DeclineCode: "generic_decline", Message: "No."}
-	saidAuth      = events.PaymentAuthorized{OrderID: order, PaymentIntent: intent, Charge: "ch_1", Amount: gbp1250}
-	saidCaptured  = events.PaymentCaptured{OrderID: order, PaymentIntent: intent, Charge: "ch_1", Amount: gbp1250}
-	saidCancel    = events.PaymentCancelRequested{OrderID: order, Reason: "orders.expired"}
-	saidForce     = events.PaymentCancelRequested{OrderID: order, Force: true, Reason: "orders.cancelled"}
-	saidCancelled = events.PaymentCancelled{OrderID: order, PaymentIntent: intent}
-	saidNever     = events.PaymentCancelled{OrderID: order, Reason: "orders.expired"}
-	saidFailed    = events.PaymentFailed{OrderID: order, Code: "amount_too_small", Message: "too small"}
+	saidIntent    = events.PaymentIntentCreated{OrderID: order, PaymentID: payment, PaymentIntent: intent, Amount: gbp1250}
+	saidAction    = events.PaymentActionRequired{OrderID: order, PaymentID: payment, PaymentIntent: intent}
+	saidProcess   = events.PaymentProcessing{OrderID: order, PaymentID: payment, PaymentIntent: intent}
+	saidDeclined  = events.PaymentDeclined{OrderID: order, PaymentID: payment, PaymentIntent: intent, Fact: "ch_no", Code: "card_declined", DeclineCode: "generic_decline", Message: "No."}
+	saidAuth      = events.PaymentAuthorized{OrderID: order, PaymentID: payment, PaymentIntent: intent, Charge: "ch_1", Amount: gbp1250}
+	saidCaptured  = events.PaymentCaptured{OrderID: order, PaymentID: payment, PaymentIntent: intent, Charge: "ch_1", Amount: gbp1250}
+	saidCancel    = events.PaymentCancelRequested{OrderID: order, PaymentID: payment, Reason: "orders.expired"}
+	saidForce     = events.PaymentCancelRequested{OrderID: order, PaymentID: payment, Force: true, Reason: "orders.cancelled"}
+	saidCancelled = events.PaymentCancelled{OrderID: order, PaymentID: payment, PaymentIntent: intent}
+	saidNever     = events.PaymentCancelled{OrderID: order, PaymentID: payment, Reason: "orders.expired"}
+	saidFailed    = events.PaymentFailed{OrderID: order, PaymentID: payment, Code: "amount_too_small", Message: "too small"}
 )
 
 // histories are the states a payment can be in, by how it got there.
@@ -50,9 +51,9 @@ var histories = map[string][]events.Payload{
 	"cancelledBefore": {saidRequested, saidCancel, saidNever},
 	"failed":          {saidRequested, saidFailed},
 	"voided": {saidRequested, saidIntent, saidForce, saidCaptured,
-		events.PaymentRefundRequested{OrderID: order, RefundID: order + "-void", Amount: gbp1250}},
+		events.PaymentRefundRequested{OrderID: order, PaymentID: payment, RefundID: payment + "-void", Amount: gbp1250}},
 	"refunded": {saidRequested, saidIntent, saidCaptured,
-		events.PaymentRefunded{OrderID: order, RefundID: "re_1", StripeRefund: "re_1", Amount: gbp1250}},
+		events.PaymentRefunded{OrderID: order, PaymentID: payment, RefundID: "re_1", StripeRefund: "re_1", Amount: gbp1250}},
 }
 
 func fold(t testing.TB, facts ...events.Payload) Payment {
@@ -76,7 +77,7 @@ func foldOn(p Payment, facts ...events.Payload) (Payment, error) {
 
 // snapshot is the intent as Stripe shows it in a status.
 func snapshot(status IntentStatus) Intent {
-	in := Intent{ID: intent, OrderID: order, Amount: gbp1250, Status: status}
+	in := Intent{ID: intent, PaymentID: payment, OrderID: order, Amount: gbp1250, Status: status}
 	switch status {
 	case IntentRequiresCapture:
 		in.Charge, in.Capturable = "ch_1", 1250

@@ -60,7 +60,7 @@ func (s *Service) getPayment(ctx context.Context, in *paymentInput) (*paymentOut
 	if events.CheckID(in.ID) != nil || !s.config.Access.Allows(in.ID, in.Authorization) {
 		return nil, huma.Error404NotFound("there is no such payment")
 	}
-	p, err := s.awaitIntent(ctx, in.ID, time.Duration(min(in.Wait, longestWait))*time.Second)
+	p, err := s.awaitIntent(ctx, events.PaymentOf(in.ID), time.Duration(min(in.Wait, longestWait))*time.Second)
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
@@ -75,10 +75,10 @@ func (s *Service) getPayment(ctx context.Context, in *paymentInput) (*paymentOut
 }
 
 // awaitIntent reads the payment, and while it has no intent and may still get one, reads it again whenever it changes.
-func (s *Service) awaitIntent(ctx context.Context, orderID string, patience time.Duration) (Payment, error) {
-	news, stop := s.hub.wait(orderID) // before the first read, so that nothing falls in between
+func (s *Service) awaitIntent(ctx context.Context, id string, patience time.Duration) (Payment, error) {
+	news, stop := s.hub.wait(id) // before the first read, so that nothing falls in between
 	defer stop()
-	p, err := s.newest(ctx, orderID, 0)
+	p, err := s.newest(ctx, id, 0)
 	if patience == 0 {
 		return p, err
 	}
@@ -87,7 +87,7 @@ func (s *Service) awaitIntent(ctx context.Context, orderID string, patience time
 	for err == nil && p.PaymentIntent == "" && (!p.Exists() || p.Open()) {
 		select {
 		case seq := <-news:
-			p, err = s.newest(ctx, orderID, seq)
+			p, err = s.newest(ctx, id, seq)
 		case <-enough.C:
 			return p, nil
 		case <-s.hub.stopped:
@@ -100,11 +100,11 @@ func (s *Service) awaitIntent(ctx context.Context, orderID string, patience time
 }
 
 // newest reads a payment of which an event at seq is known; the zero Payment when nothing was said about it yet.
-func (s *Service) newest(ctx context.Context, orderID string, seq uint64) (p Payment, err error) {
+func (s *Service) newest(ctx context.Context, id string, seq uint64) (p Payment, err error) {
 	if seq > 0 {
-		p, _, err = Payments.ReadAtLeast(ctx, s.log, orderID, seq)
+		p, _, err = Payments.ReadAtLeast(ctx, s.log, id, seq)
 	} else {
-		p, _, err = Payments.Read(ctx, s.log, orderID)
+		p, _, err = Payments.Read(ctx, s.log, id)
 	}
 	if errors.Is(err, log.ErrNotFound) {
 		return Payment{}, nil

@@ -13,7 +13,7 @@ type hub struct {
 	stopped chan struct{} // closed when the process stops: nobody need wait any longer
 	mu      sync.Mutex
 	caught  bool                                // the watch has caught up with the log
-	waiting map[string]map[chan uint64]struct{} // by order
+	waiting map[string]map[chan uint64]struct{} // by payment
 }
 
 var errNotListening = errors.New("payments: following the log has not begun")
@@ -45,8 +45,8 @@ func (s *Service) follow(e events.Event) {
 	if w, ok := e.Payload.(events.WebhookReceived); ok {
 		s.cursor.noted.Add(w.StripeEvent, struct{}{})
 	}
-	if orderID, ok := events.IDOf(events.PrefixPayment, e.Subject); ok {
-		s.hub.wake(orderID, e.Sequence)
+	if id, ok := events.IDOf(events.PrefixPayment, e.Subject); ok {
+		s.hub.wake(id, e.Sequence)
 	}
 }
 
@@ -54,40 +54,40 @@ func (s *Service) follow(e events.Event) {
 func (h *hub) ready() {
 	h.mu.Lock()
 	h.caught = true
-	orders := make([]string, 0, len(h.waiting))
-	for orderID := range h.waiting {
-		orders = append(orders, orderID)
+	ids := make([]string, 0, len(h.waiting))
+	for id := range h.waiting {
+		ids = append(ids, id)
 	}
 	h.mu.Unlock()
-	for _, orderID := range orders {
-		h.wake(orderID, 0)
+	for _, id := range ids {
+		h.wake(id, 0)
 	}
 }
 
 // wait returns a channel on which the sequence of the newest event of a payment arrives; 0 stands for "look yourself".
-func (h *hub) wait(orderID string) (news <-chan uint64, stop func()) {
+func (h *hub) wait(id string) (news <-chan uint64, stop func()) {
 	ch := make(chan uint64, 1)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.waiting[orderID] == nil {
-		h.waiting[orderID] = map[chan uint64]struct{}{}
+	if h.waiting[id] == nil {
+		h.waiting[id] = map[chan uint64]struct{}{}
 	}
-	h.waiting[orderID][ch] = struct{}{}
+	h.waiting[id][ch] = struct{}{}
 	return ch, func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		delete(h.waiting[orderID], ch)
-		if len(h.waiting[orderID]) == 0 {
-			delete(h.waiting, orderID)
+		delete(h.waiting[id], ch)
+		if len(h.waiting[id]) == 0 {
+			delete(h.waiting, id)
 		}
 	}
 }
 
 // wake hands the sequence to everybody who waits. Only the newest matters, so it takes the place of one not yet read.
-func (h *hub) wake(orderID string, seq uint64) {
+func (h *hub) wake(id string, seq uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for ch := range h.waiting[orderID] {
+	for ch := range h.waiting[id] {
 		select {
 		case <-ch:
 		default:

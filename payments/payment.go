@@ -25,16 +25,16 @@ const (
 	StatusPartlyRefunded Status = "partly_refunded"
 )
 
-// Payment is what is known about the money of one order: a set of facts. In whatever order and however often the facts
+// Payment is what is known about one payment of an order: a set of facts. In whatever order and however often the facts
 // of Stripe arrive, what is authorised, captured, cancelled and refunded ends up the same, because each is a member of
 // a set and none is ever added up twice or taken back.
 //
 // The only fields that remember the order of arrival are Waiting and LastError. They tell the shopper what is going on
 // between two attempts, move no money, and are empty as soon as an attempt has succeeded or the payment has ended.
 type Payment struct {
+	ID        string       `json:"id"`
 	OrderID   string       `json:"order_id"`
 	Number    string       `json:"number"`
-	Email     string       `json:"email"`
 	Amount    events.Money `json:"amount"`
 	ExpiresAt time.Time    `json:"expires_at"`
 
@@ -77,7 +77,7 @@ type Refund struct {
 }
 
 // Exists reports whether anything was ever said about the payment.
-func (p Payment) Exists() bool { return p.OrderID != "" }
+func (p Payment) Exists() bool { return p.ID != "" }
 
 // Refunded is how much money the shopper has back.
 func (p Payment) Refunded() (events.Money, error) {
@@ -97,7 +97,7 @@ func (p Payment) sumRefunds(counts func(Refund) bool) (events.Money, error) {
 		}
 		var err error
 		if sum, err = sum.Add(refund.Amount); err != nil {
-			return events.Money{}, fmt.Errorf("refund %s of order %s: %w", id, p.OrderID, err)
+			return events.Money{}, fmt.Errorf("refund %s of payment %s: %w", id, p.ID, err)
 		}
 	}
 	return sum, nil
@@ -156,7 +156,7 @@ func (p Payment) Apply(e events.Event) (Payment, error) {
 	case events.WebhookReceived:
 		return p, nil
 	case events.PaymentRequested:
-		p.OrderID, p.Number, p.Email = fact.OrderID, fact.Number, fact.Email
+		p.ID, p.OrderID, p.Number = fact.PaymentID, fact.OrderID, fact.Number
 		p.Amount, p.ExpiresAt, p.RequestedAt = fact.Amount, fact.ExpiresAt, e.Time
 	case events.PaymentIntentCreated:
 		p.PaymentIntent, p.Livemode = fact.PaymentIntent, fact.Livemode

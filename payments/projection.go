@@ -40,13 +40,13 @@ func documents(logger *slog.Logger) func(string, Payment) any {
 	return func(_ string, p Payment) any {
 		refunded, err := p.Refunded()
 		if err != nil { // Apply refuses such a state, so this is a fault to be seen
-			logger.Error("sum up refunds", "order", p.OrderID, "error", err)
+			logger.Error("sum up refunds", "payment", p.ID, "error", err)
 		}
 		return document{Payment: p, Status: p.Status(), Refunded: refunded}
 	}
 }
 
-// openPayments returns orders, by id from after on, whose payment waits for Stripe and has not changed since a time.
+// openPayments returns payments, by id from after on, that wait for Stripe and have not changed since a time.
 // It reads the projection, so it may be a little behind; what is done about them looks at the log.
 func (s *Service) openPayments(ctx context.Context, after string, quietSince time.Time, limit int64) ([]string, error) {
 	waiting := bson.A{StatusIntentCreated, StatusRequiresAction, StatusProcessing, StatusAuthorized}

@@ -170,10 +170,10 @@ func (s *Service) isNews(ctx context.Context, w events.WebhookReceived) (bool, e
 	case !found:
 		return false, nil
 	}
-	return s.wouldSay(ctx, in.OrderID, s.hears(in))
+	return s.wouldSay(ctx, in.PaymentID, s.hears(in))
 }
 
-// isRefundNews asks Stripe which order an event about a charge belongs to, and how its refunds stand. The intent is
+// isRefundNews asks Stripe which payment an event about a charge belongs to, and how its refunds stand. The intent is
 // looked at as well: the list has the newest first, and a refund of money of which nobody has told us yet says nothing;
 // by the next walk it would have left the list.
 func (s *Service) isRefundNews(ctx context.Context, w events.WebhookReceived) (bool, error) {
@@ -188,10 +188,10 @@ func (s *Service) isRefundNews(ctx context.Context, w events.WebhookReceived) (b
 	if errors.Is(err, ErrPermanent) {
 		return true, nil // see isNews
 	}
-	if err != nil || in.OrderID == "" {
+	if err != nil || in.PaymentID == "" {
 		return false, err
 	}
-	news, err := s.wouldSay(ctx, in.OrderID, s.hears(in))
+	news, err := s.wouldSay(ctx, in.PaymentID, s.hears(in))
 	if news || err != nil {
 		return news, err
 	}
@@ -200,7 +200,7 @@ func (s *Service) isRefundNews(ctx context.Context, w events.WebhookReceived) (b
 		return false, err
 	}
 	for _, r := range refunds {
-		news, err := s.wouldSay(ctx, in.OrderID, func(p Payment) ([]events.Payload, error) { return RefundHeard(p, r) })
+		news, err := s.wouldSay(ctx, in.PaymentID, func(p Payment) ([]events.Payload, error) { return RefundHeard(p, r) })
 		if news || err != nil {
 			return news, err
 		}
@@ -210,12 +210,12 @@ func (s *Service) isRefundNews(ctx context.Context, w events.WebhookReceived) (b
 
 // wouldSay tries a rule on what is remembered of a payment, and if that makes something of it, on the newest state. A rule
 // that refuses is news too, and so is a payment that cannot be read: staff should see it.
-func (s *Service) wouldSay(ctx context.Context, orderID string, rule func(Payment) ([]events.Payload, error)) (bool, error) {
-	p, _, err := Payments.ReadAtLeast(ctx, s.log, orderID, 1)
+func (s *Service) wouldSay(ctx context.Context, id string, rule func(Payment) ([]events.Payload, error)) (bool, error) {
+	p, _, err := Payments.ReadAtLeast(ctx, s.log, id, 1)
 	if facts, refused := rule(p); err == nil && refused == nil && len(facts) == 0 {
 		return false, nil
 	}
-	p, _, err = Payments.Read(ctx, s.log, orderID)
+	p, _, err = Payments.Read(ctx, s.log, id)
 	switch {
 	case errors.Is(err, log.ErrNotFound), errors.Is(err, events.ErrBadID):
 		return false, nil
@@ -230,14 +230,14 @@ func (s *Service) wouldSay(ctx context.Context, orderID string, rule func(Paymen
 
 // askOpen asks Stripe about payments that wait and of which nothing was heard for a while, some at each run.
 func (s *Service) askOpen(ctx context.Context) error {
-	var orders []string
+	var open []string
 	err := s.sweeping.Ask(func() (err error) {
-		if orders, err = s.openPayments(ctx, s.cursor.open, s.log.Now().Add(-openQuiet), openBatch); err != nil {
+		if open, err = s.openPayments(ctx, s.cursor.open, s.log.Now().Add(-openQuiet), openBatch); err != nil {
 			return err
 		}
 		s.cursor.open = ""
-		if len(orders) == openBatch {
-			s.cursor.open = orders[len(orders)-1]
+		if len(open) == openBatch {
+			s.cursor.open = open[len(open)-1]
 		}
 		return nil
 	})
@@ -246,27 +246,27 @@ func (s *Service) askOpen(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(actConcurrency / 4)
-	for _, orderID := range orders {
-		group.Go(func() error { return s.ask(ctx, orderID) })
+	for _, id := range open {
+		group.Go(func() error { return s.ask(ctx, id) })
 	}
 	return group.Wait()
 }
 
 // ask takes in what Stripe says about one payment's intent now. Only Stripe or a log that is away ends the run: a payment
 // with which something is wrong must not keep the others from being asked about.
-func (s *Service) ask(ctx context.Context, orderID string) error {
-	err := s.takeInNow(ctx, orderID)
+func (s *Service) ask(ctx context.Context, id string) error {
+	err := s.takeInNow(ctx, id)
 	if errors.Is(err, ErrRetry) || worker.IsInfrastructure(err) {
 		return err
 	}
 	if err != nil {
-		s.logger.Error("payment cannot be reconciled", "order", orderID, "error", err)
+		s.logger.Error("payment cannot be reconciled", "payment", id, "error", err)
 	}
 	return nil
 }
 
-func (s *Service) takeInNow(ctx context.Context, orderID string) error {
-	p, err := s.newest(ctx, orderID, 0)
+func (s *Service) takeInNow(ctx context.Context, id string) error {
+	p, err := s.newest(ctx, id, 0)
 	if err != nil || !p.Payable() {
 		return err
 	}
@@ -276,7 +276,7 @@ func (s *Service) takeInNow(ctx context.Context, orderID string) error {
 	}
 	return s.log.Complete(ctx, func(tx *log.Tx) error {
 		tx.By(events.ActorStripe)
-		tx.WithCorrelation(orderID)
-		return decide(tx, orderID, s.hears(in))
+		tx.WithCorrelation(p.OrderID)
+		return decide(tx, id, s.hears(in))
 	})
 }

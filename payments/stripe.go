@@ -20,9 +20,10 @@ import (
 
 // Metadata keys that make Stripe's objects ours.
 const (
-	metadataOrder  = "order_id"
-	metadataNumber = "order_number"
-	metadataRefund = "refund_id"
+	metadataOrder   = "order_id"
+	metadataNumber  = "order_number"
+	metadataPayment = "payment_id"
+	metadataRefund  = "refund_id"
 )
 
 const (
@@ -63,17 +64,17 @@ func newStripeGateway(key, url string, logger *slog.Logger) *stripeGateway {
 // CreateIntent implements [Gateway].
 func (g *stripeGateway) CreateIntent(ctx context.Context, p Payment) (Intent, error) {
 	params := &stripe.PaymentIntentParams{
-		Params:        keyed(ctx, p.OrderID+"/create/v1"),
+		Params:        keyed(ctx, p.ID+"/create/v1"),
 		Amount:        stripe.Int64(p.Amount.Amount),
 		Currency:      stripe.String(strings.ToLower(p.Amount.Currency)),
 		CaptureMethod: stripe.String(string(stripe.PaymentIntentCaptureMethodManual)),
 		Description:   stripe.String("Order " + p.Number),
-		Metadata:      map[string]string{metadataOrder: p.OrderID, metadataNumber: p.Number},
+		Metadata:      map[string]string{metadataOrder: p.OrderID, metadataNumber: p.Number, metadataPayment: p.ID},
 	}
 	// Methods that authorise now and are captured later: cards. Others cannot keep the promise of a manual capture.
 	params.PaymentMethodTypes = []*string{stripe.String("card")}
 	pi, err := g.intents.New(params)
-	return intentOrError(ctx, pi, err, "create intent for order "+p.OrderID)
+	return intentOrError(ctx, pi, err, "create intent for payment "+p.ID)
 }
 
 // RetrieveIntent implements [Gateway].
@@ -83,25 +84,25 @@ func (g *stripeGateway) RetrieveIntent(ctx context.Context, id string) (Intent, 
 }
 
 // FindIntent implements [Gateway].
-func (g *stripeGateway) FindIntent(ctx context.Context, orderID string) (Intent, bool, error) {
-	if err := events.CheckID(orderID); err != nil { // it becomes part of a query
+func (g *stripeGateway) FindIntent(ctx context.Context, paymentID string) (Intent, bool, error) {
+	if err := events.CheckID(paymentID); err != nil { // it becomes part of a query
 		return Intent{}, false, err
 	}
-	query := fmt.Sprintf("metadata['%s']:'%s'", metadataOrder, orderID)
+	query := fmt.Sprintf("metadata['%s']:'%s'", metadataPayment, paymentID)
 	found := g.intents.Search(&stripe.PaymentIntentSearchParams{
 		SearchParams: stripe.SearchParams{Context: ctx, Query: query, Limit: stripe.Int64(1), Single: true}})
 	if found.Next() {
 		return intentOf(found.PaymentIntent()), true, nil
 	}
 	if err := found.Err(); err != nil {
-		return Intent{}, false, sorted(ctx, err, "search intent of order "+orderID)
+		return Intent{}, false, sorted(ctx, err, "search intent of payment "+paymentID)
 	}
 	return Intent{}, false, nil
 }
 
 // Capture implements [Gateway].
 func (g *stripeGateway) Capture(ctx context.Context, p Payment) (Intent, error) {
-	pi, err := asNow(ctx, p.OrderID+"/capture/v1", func(params stripe.Params) (*stripe.PaymentIntent, error) {
+	pi, err := asNow(ctx, p.ID+"/capture/v1", func(params stripe.Params) (*stripe.PaymentIntent, error) {
 		return g.intents.Capture(p.PaymentIntent, &stripe.PaymentIntentCaptureParams{Params: params, AmountToCapture: stripe.Int64(p.Amount.Amount)})
 	})
 	return intentOrError(ctx, pi, err, "capture intent "+p.PaymentIntent)
@@ -109,7 +110,7 @@ func (g *stripeGateway) Capture(ctx context.Context, p Payment) (Intent, error) 
 
 // Cancel implements [Gateway].
 func (g *stripeGateway) Cancel(ctx context.Context, p Payment) (Intent, error) {
-	pi, err := asNow(ctx, p.OrderID+"/cancel/v1", func(params stripe.Params) (*stripe.PaymentIntent, error) {
+	pi, err := asNow(ctx, p.ID+"/cancel/v1", func(params stripe.Params) (*stripe.PaymentIntent, error) {
 		return g.intents.Cancel(p.PaymentIntent, &stripe.PaymentIntentCancelParams{Params: params})
 	})
 	return intentOrError(ctx, pi, err, "cancel intent "+p.PaymentIntent)
@@ -118,10 +119,10 @@ func (g *stripeGateway) Cancel(ctx context.Context, p Payment) (Intent, error) {
 // Refund implements [Gateway].
 func (g *stripeGateway) Refund(ctx context.Context, p Payment, refundID string, amount events.Money) (StripeRefund, error) {
 	re, err := g.refunds.New(&stripe.RefundParams{
-		Params:        keyed(ctx, p.OrderID+"/refund/"+refundID),
+		Params:        keyed(ctx, p.ID+"/refund/"+refundID),
 		PaymentIntent: stripe.String(p.PaymentIntent),
 		Amount:        stripe.Int64(amount.Amount),
-		Metadata:      map[string]string{metadataOrder: p.OrderID, metadataRefund: refundID},
+		Metadata:      map[string]string{metadataOrder: p.OrderID, metadataPayment: p.ID, metadataRefund: refundID},
 	})
 	if err != nil {
 		return StripeRefund{}, sorted(ctx, err, "refund "+refundID)
@@ -209,7 +210,7 @@ func intentOrError(ctx context.Context, pi *stripe.PaymentIntent, err error, doi
 // the event that tells of it, if one does.
 func intentOf(pi *stripe.PaymentIntent) Intent {
 	in := Intent{
-		ID: pi.ID, OrderID: pi.Metadata[metadataOrder], Status: IntentStatus(pi.Status), Livemode: pi.Livemode,
+		ID: pi.ID, PaymentID: pi.Metadata[metadataPayment], OrderID: pi.Metadata[metadataOrder], Status: IntentStatus(pi.Status), Livemode: pi.Livemode,
 		Amount:     events.Money{Amount: pi.Amount, Currency: strings.ToUpper(string(pi.Currency))},
 		Capturable: pi.AmountCapturable, Received: pi.AmountReceived,
 		Cancellation: string(pi.CancellationReason), ClientSecret: pi.ClientSecret,

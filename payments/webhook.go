@@ -117,18 +117,18 @@ func (s *Service) Receive(ctx context.Context, received events.WebhookReceived) 
 // would not help.
 func (s *Service) appendReceived(tx *log.Tx, received events.WebhookReceived) error {
 	in, found, err := s.intentFrom(received)
-	if err != nil || !found || events.CheckID(in.OrderID) != nil {
+	if err != nil || !found || events.CheckID(in.PaymentID) != nil {
 		return webhooks.Append(tx, received) // an event that cannot be read becomes a dead letter by its route
 	}
-	p, err := Payments.Load(tx, in.OrderID)
+	p, err := Payments.Load(tx, in.PaymentID)
 	if errors.Is(err, log.ErrUnreadable) || err == nil && !p.Exists() {
 		return webhooks.Append(tx, received)
 	}
 	if err != nil {
 		return err
 	}
-	tx.WithCorrelation(in.OrderID)
-	if err := Payments.Append(tx, in.OrderID, received); err != nil {
+	tx.WithCorrelation(p.OrderID)
+	if err := Payments.Append(tx, in.PaymentID, received); err != nil {
 		return err
 	}
 	facts, err := Heard(p, in, s.livemode)
@@ -137,7 +137,7 @@ func (s *Service) appendReceived(tx *log.Tx, received events.WebhookReceived) er
 	}
 	tx.CausedBy(tx.Fact(tx.Len() - 1))
 	tx.By(events.ActorStripe)
-	return appendTo(tx, in.OrderID, facts, nil)
+	return appendTo(tx, in.PaymentID, facts, nil)
 }
 
 // readWebhook checks who sent a body, when, and in which version of the API, and only then looks at it.
@@ -285,8 +285,8 @@ func intentFrom(w events.WebhookReceived) (in Intent, found bool, err error) {
 		return Intent{}, false, fmt.Errorf("%w: %s holds a %.40q, not a payment_intent", ErrUnmatched, w.StripeEvent, pi.Object)
 	}
 	in = intentOf(&pi)
-	if in.OrderID == "" {
-		return Intent{}, false, fmt.Errorf("%w: intent %s of %s names no order", ErrUnmatched, in.ID, w.StripeEvent)
+	if in.PaymentID == "" {
+		return Intent{}, false, fmt.Errorf("%w: intent %s of %s names no payment", ErrUnmatched, in.ID, w.StripeEvent)
 	}
 	if in.LastError != nil && in.LastError.Fact == "" {
 		in.LastError.Fact = w.StripeEvent

@@ -28,21 +28,21 @@ func (s *Service) Worker() worker.Domain {
 func (s *Service) routes() []worker.Route {
 	return []worker.Route{
 		worker.On(func(tx *log.Tx, _ events.Event, o events.OrderAwaitingPayment) error {
-			p, err := Payments.LoadNew(tx, o.OrderID)
+			p, err := Payments.LoadNew(tx, o.PaymentID)
 			if err != nil {
 				return err
 			}
 			facts, err := Request(p, o)
-			return appendTo(tx, o.OrderID, facts, err)
+			return appendTo(tx, o.PaymentID, facts, err)
 		}),
 		worker.On(func(tx *log.Tx, e events.Event, o events.OrderExpired) error {
-			return decide(tx, o.OrderID, func(p Payment) ([]events.Payload, error) { return Cancel(p, false, e.Type) })
+			return callOff(tx, o.OrderOutcome, false, e.Type)
 		}),
 		worker.On(func(tx *log.Tx, e events.Event, o events.OrderCancelled) error {
-			return decide(tx, o.OrderID, func(p Payment) ([]events.Payload, error) { return Cancel(p, true, e.Type) })
+			return callOff(tx, o.OrderOutcome, true, e.Type)
 		}),
 		worker.On(func(tx *log.Tx, e events.Event, o events.OrderRejected) error {
-			return decide(tx, o.OrderID, func(p Payment) ([]events.Payload, error) { return Cancel(p, true, e.Type) })
+			return callOff(tx, o.OrderOutcome, true, e.Type)
 		}),
 		worker.On(func(tx *log.Tx, _ events.Event, w events.WebhookReceived) error {
 			in, found, err := s.intentFrom(w)
@@ -50,7 +50,7 @@ func (s *Service) routes() []worker.Route {
 				return err
 			}
 			tx.WithCorrelation(in.OrderID)
-			return decide(tx, in.OrderID, s.hears(in))
+			return decide(tx, in.PaymentID, s.hears(in))
 		}),
 	}
 }
@@ -72,23 +72,31 @@ func (s *Service) hears(in Intent) func(Payment) ([]events.Payload, error) {
 	return func(p Payment) ([]events.Payload, error) { return Heard(p, in, s.livemode) }
 }
 
-// decide appends what a rule makes of an order's payment. The order's id may come from Stripe, where anybody with the
-// account's keys can write what they like into an intent's metadata: one that the shop cannot have made is refused.
-func decide(tx *log.Tx, orderID string, rule func(Payment) ([]events.Payload, error)) error {
-	if err := events.CheckID(orderID); err != nil {
+// callOff has the payment of an order that has ended called off, if one was asked for.
+func callOff(tx *log.Tx, o events.OrderOutcome, force bool, reason string) error {
+	if o.PaymentID == "" {
+		return nil
+	}
+	return decide(tx, o.PaymentID, func(p Payment) ([]events.Payload, error) { return Cancel(p, force, reason) })
+}
+
+// decide appends what a rule makes of a payment. The payment's id may come from Stripe, where anybody with the account's
+// keys can write what they like into an intent's metadata: one that the shop cannot have made is refused.
+func decide(tx *log.Tx, id string, rule func(Payment) ([]events.Payload, error)) error {
+	if err := events.CheckID(id); err != nil {
 		return err
 	}
-	p, err := Payments.Load(tx, orderID)
+	p, err := Payments.Load(tx, id)
 	if err != nil {
 		return err
 	}
 	facts, err := rule(p)
-	return appendTo(tx, orderID, facts, err)
+	return appendTo(tx, id, facts, err)
 }
 
-func appendTo(tx *log.Tx, orderID string, facts []events.Payload, err error) error {
+func appendTo(tx *log.Tx, id string, facts []events.Payload, err error) error {
 	if err != nil || len(facts) == 0 {
 		return err
 	}
-	return Payments.Append(tx, orderID, facts...)
+	return Payments.Append(tx, id, facts...)
 }

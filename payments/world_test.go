@@ -214,7 +214,7 @@ func (w *world) say(orderID string, facts ...events.Payload) {
 func (w *world) await(amount int64) (orderID string) {
 	w.t.Helper()
 	orderID = uuid.Must(uuid.NewV7()).String()
-	w.say(orderID, events.OrderAwaitingPayment{OrderID: orderID, Number: "8F3K2-MQD7A", Email: "ada@example.org",
+	w.say(orderID, events.OrderAwaitingPayment{OrderID: orderID, PaymentID: events.PaymentOf(orderID), Number: "8F3K2-MQD7A",
 		Amount: events.Money{Amount: amount, Currency: "GBP"}, ExpiresAt: time.Now().Add(time.Hour)})
 	return orderID
 }
@@ -231,7 +231,7 @@ func (w *world) place(amount int64) (orderID string, p PaymentView) {
 
 func (w *world) accept(orderID string, amount int64) {
 	w.t.Helper()
-	w.say(orderID, events.OrderPaymentAccepted{OrderID: orderID, Amount: events.Money{Amount: amount, Currency: "GBP"}})
+	w.say(orderID, events.OrderPaymentAccepted{OrderID: orderID, PaymentID: events.PaymentOf(orderID), Amount: events.Money{Amount: amount, Currency: "GBP"}})
 }
 
 // get reads a payment as its shopper does.

@@ -358,16 +358,16 @@ func TestOrders(t *testing.T) {
 	t.Parallel()
 	target := api(t, func(_ http.ResponseWriter, r *http.Request) any {
 		q := r.URL.Query()
-		row := map[string]any{"id": "id-" + q.Get("cursor"), "number": "N" + q.Get("limit"), "status": q.Get("status"), "email": q.Get("q"),
+		row := map[string]any{"id": "id-" + q.Get("cursor"), "number": "N" + q.Get("limit"), "status": q.Get("status"), "payment_status": q.Get("payment_status"), "fulfilment_status": "unfulfilled", "email": q.Get("q"),
 			"total": gbp(1250), "placed_at": "2026-01-02T03:04:05Z"}
 		return map[string]any{"orders": []any{row}, "next_cursor": q.Get("cursor") + "x"}
 	})
-	code, stdout, stderr := ops(t, append([]string{"orders", "--limit", "3", "--status", "confirmed", "--q", "a@example.com"}, target...)...)
+	code, stdout, stderr := ops(t, append([]string{"orders", "--limit", "3", "--status", "confirmed", "--payment", "paid", "--q", "a@example.com"}, target...)...)
 	lines := strings.Split(stdout, "\n")
 	if code != exitOK || len(lines) != 5 || !strings.Contains(stderr, "there are more") {
 		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
 	}
-	for i, want := range []string{"NUMBER STATUS TOTAL PLACED E-MAIL", "N3 confirmed 12.50 GBP", "N2 confirmed 12.50 GBP", "N1 confirmed 12.50 GBP"} {
+	for i, want := range []string{"NUMBER STATUS PAYMENT TOTAL PLACED E-MAIL", "N3 confirmed paid 12.50 GBP", "N2 confirmed paid 12.50 GBP", "N1 confirmed paid 12.50 GBP"} {
 		if got := strings.Join(strings.Fields(lines[i]), " "); !strings.HasPrefix(got, want) {
 			t.Errorf("line %d is %q, want %q", i, got, want)
 		}

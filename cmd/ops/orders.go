@@ -17,7 +17,8 @@ import (
 // listOrders is ops orders.
 type listOrders struct {
 	attach.Target `embed:""`
-	Status        string `help:"Only orders with this status: placed, awaiting_payment, capturing, confirmed, rejected, expired, cancelled, paid_late, refunded, partly_refunded." placeholder:"STATUS"`
+	Status        string `help:"Only orders with this status: placed, awaiting_payment, capturing, confirmed, rejected, expired, cancelled, paid_late." placeholder:"STATUS"`
+	Payment       string `help:"Only orders whose money stands so: unpaid, authorized, paid, partly_refunded, refunded." placeholder:"STATUS"`
 	Q             string `help:"Only the orders of this e-mail address, order number or id." placeholder:"TEXT"`
 	Limit         int    `help:"At most so many." default:"20"`
 	JSON          bool   `name:"json" help:"Write JSON."`
@@ -25,12 +26,14 @@ type listOrders struct {
 
 // orderRow is one order as the staff API lists it.
 type orderRow struct {
-	ID       string       `json:"id"`
-	Number   string       `json:"number"`
-	Status   string       `json:"status"`
-	Email    string       `json:"email"`
-	Total    events.Money `json:"total"`
-	PlacedAt time.Time    `json:"placed_at"`
+	ID         string       `json:"id"`
+	Number     string       `json:"number"`
+	Status     string       `json:"status"`
+	Payment    string       `json:"payment_status"`
+	Fulfilment string       `json:"fulfilment_status"`
+	Email      string       `json:"email"`
+	Total      events.Money `json:"total"`
+	PlacedAt   time.Time    `json:"placed_at"`
 }
 
 // largestPage is the most that the staff API lists at once.
@@ -43,6 +46,9 @@ func (c *listOrders) Validate() error {
 	}
 	if all := orders.Statuses(); c.Status != "" && !slices.Contains(all, orders.Status(c.Status)) {
 		return fmt.Errorf("--status %s: want one of %v", c.Status, all)
+	}
+	if all := orders.PaymentStatuses(); c.Payment != "" && !slices.Contains(all, orders.PaymentStatus(c.Payment)) {
+		return fmt.Errorf("--payment %s: want one of %v", c.Payment, all)
 	}
 	return nil
 }
@@ -67,9 +73,9 @@ func (c *listOrders) Run(ctx context.Context, out *terminal) error {
 	if len(orders) == 0 {
 		return out.printf("no orders")
 	}
-	t := newTable("NUMBER", "STATUS", "TOTAL>", "PLACED", "E-MAIL")
+	t := newTable("NUMBER", "STATUS", "PAYMENT", "TOTAL>", "PLACED", "E-MAIL")
 	for _, o := range orders {
-		t.add(o.Number, cell{o.Status, statusStyle(o.Status)}, o.Total.String(), o.PlacedAt.Local().Format(minutes), o.Email)
+		t.add(o.Number, cell{o.Status, statusStyle(o.Status)}, cell{o.Payment, statusStyle(o.Payment)}, o.Total.String(), o.PlacedAt.Local().Format(minutes), o.Email)
 	}
 	if err := t.write(out); err != nil {
 		return err
@@ -85,7 +91,7 @@ func (c *listOrders) fetch(ctx context.Context, api *staff) (orders []orderRow, 
 	orders = []orderRow{}
 	for cursor := ""; len(orders) < c.Limit; {
 		query := url.Values{"limit": {strconv.Itoa(min(c.Limit-len(orders), largestPage))}}
-		for name, value := range map[string]string{"status": c.Status, "q": c.Q, "cursor": cursor} {
+		for name, value := range map[string]string{"status": c.Status, "payment_status": c.Payment, "q": c.Q, "cursor": cursor} {
 			if value != "" {
 				query.Set(name, value)
 			}
@@ -108,7 +114,7 @@ func (c *listOrders) fetch(ctx context.Context, api *staff) (orders []orderRow, 
 
 func statusStyle(status string) style {
 	switch status {
-	case "confirmed", "shipped", "partly_shipped", "delivered":
+	case "confirmed", "paid", "fulfilled", "partly_fulfilled", "delivered":
 		return green
 	case "rejected", "expired", "cancelled":
 		return red

@@ -189,7 +189,7 @@ func (p *tailPrinter) print(stream string, m replay.Message, e events.Event, unr
 		return p.out.printf("%s", line)
 	}
 	if unreadable == nil {
-		summary = replay.Summary(e.Payload)
+		summary = replay.Summary(e)
 	}
 	prefix := fmt.Sprintf("%s  %7d  ", m.Stored.Local().Format("15:04:05.000"), m.Sequence)
 	says := cell{oneLine(strings.Join([]string{cmp.Or(e.Type, "(no event)"), m.Subject, summary}, "  ")), eventStyle(m.Subject, e.Type)}

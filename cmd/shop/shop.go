@@ -23,6 +23,7 @@ import (
 	"tillstream/cmd/internal/httpapi"
 	"tillstream/cmd/internal/process"
 	"tillstream/cmd/internal/storefront"
+	"tillstream/events"
 	"tillstream/events/embedded"
 	"tillstream/events/log"
 	"tillstream/events/project"
@@ -257,7 +258,7 @@ func (sh *shop) open(ctx context.Context, whenReady func() error) error {
 	}
 	if sh.inventory.Count() == 0 && !sh.config.NoDemo {
 		demo := catalogue.Demo()
-		if _, err := sh.inventory.PutItems(ctx, demo, "demo"); err != nil {
+		if _, err := sh.inventory.PutItems(ctx, demo, events.ActorSystem); err != nil {
 			return fmt.Errorf("fill the catalogue: %w", err)
 		}
 		if err := until(ctx, func() bool { return sh.inventory.Count() >= len(demo) }); err != nil {

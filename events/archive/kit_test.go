@@ -26,7 +26,7 @@ var levels = log.Entity[int64]{Prefix: events.PrefixStock, Apply: func(s int64, 
 // move appends n events.
 func move(t testing.TB, l *log.Log, n int) {
 	t.Helper()
-	fact := events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "A", Quantity: 1}, Reason: "counted", By: "test"}
+	fact := events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "A", Quantity: 1}, Reason: "counted"}
 	for n > 0 {
 		together := min(n, 500)
 		err := l.Do(t.Context(), func(tx *log.Tx) error {

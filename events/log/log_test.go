@@ -37,7 +37,7 @@ var balances = log.Entity[int64]{Prefix: events.PrefixItem, LastOnly: true,
 	}}
 
 func plus(quantity int64) events.StockAdjusted {
-	return events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "A", Quantity: quantity}, Reason: "counted", By: "test"}
+	return events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "A", Quantity: quantity}, Reason: "counted"}
 }
 
 func add(tx *log.Tx, id string, quantity int64) error {

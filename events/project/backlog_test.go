@@ -77,7 +77,7 @@ func gatherBacklog(t testing.TB, l *log.Log, n int) uint64 {
 			err := l.Do(t.Context(), func(tx *log.Tx) error {
 				for i := first; i < min(first+together, n/perEntity); i++ {
 					id := fmt.Sprintf("B%d", i)
-					if err := levels.Append(tx, id, events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: id, Quantity: 1}, Reason: "counted", By: "test"}); err != nil {
+					if err := levels.Append(tx, id, events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: id, Quantity: 1}, Reason: "counted"}); err != nil {
 						return err
 					}
 				}

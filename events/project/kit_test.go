@@ -38,7 +38,7 @@ func stockProjection() project.Projection {
 
 func move(t testing.TB, l *log.Log, sku string, quantity int64) {
 	t.Helper()
-	fact := events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: sku, Quantity: quantity}, Reason: "counted", By: "test"}
+	fact := events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: sku, Quantity: quantity}, Reason: "counted"}
 	if err := l.Do(t.Context(), func(tx *log.Tx) error { return levels.Append(tx, sku, fact) }); err != nil {
 		t.Fatal(err)
 	}

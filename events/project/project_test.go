@@ -119,7 +119,7 @@ func TestWhatCannotBeReadKeepsItsDocument(t *testing.T) {
 	move(t, l, "A", 1)
 	move(t, l, "B", 1)
 	shop.await(t)
-	fact := events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "A", Quantity: 1}, Reason: "counted", By: "test"}
+	fact := events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "A", Quantity: 1}, Reason: "counted"}
 	lacking, err := events.Encode(events.Event{ID: "lacking", Source: "test", Time: time.Now(), Subject: events.PrefixStock + "A", Revision: 9, Payload: fact})
 	if err != nil {
 		t.Fatal(err)

@@ -96,7 +96,7 @@ func entryOf(m found) Entry {
 	if err != nil {
 		e.Summary = "cannot be read: " + err.Error()
 	} else {
-		e.Summary = Summary(event.Payload)
+		e.Summary = Summary(event)
 	}
 	return e
 }

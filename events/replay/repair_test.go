@@ -109,7 +109,7 @@ func (c *twoCopies) putBack(from string) {
 func (c *twoCopies) move(id, sku, cause string, available int64) {
 	c.t.Helper()
 	c.say(id, events.PrefixStock+sku, "", cause, events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: sku,
-		After: events.StockLevel{OnHand: available, Available: available}}, Reason: "counted", By: "test"})
+		After: events.StockLevel{OnHand: available, Available: available}}, Reason: "counted"})
 }
 
 func (c *twoCopies) repair(dry bool) replay.RepairReport {

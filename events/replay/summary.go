@@ -8,18 +8,18 @@ import (
 	"tillstream/events"
 )
 
-// Summary says in one line what a fact says. What it leaves out stands in the event.
-func Summary(p events.Payload) string {
-	for _, summarise := range []func(events.Payload) (string, bool){ofOrder, ofInventory, ofPayment, ofMessage, ofMachinery} {
-		if text, ok := summarise(p); ok {
+// Summary says in one line what an event says. What it leaves out stands in the event.
+func Summary(e events.Event) string {
+	for _, summarise := range []func(events.Event) (string, bool){ofOrder, ofInventory, ofPayment, ofMessage, ofMachinery} {
+		if text, ok := summarise(e); ok {
 			return text
 		}
 	}
 	return ""
 }
 
-func ofOrder(p events.Payload) (string, bool) {
-	switch p := p.(type) {
+func ofOrder(e events.Event) (string, bool) {
+	switch p := e.Payload.(type) {
 	case events.OrderPlaced:
 		return fmt.Sprintf("%s: %s for %s, to be paid by %s", p.Number, lines(p.Lines), p.Total, clock(p.ExpiresAt)), true
 	case events.OrderAwaitingPayment:
@@ -33,7 +33,7 @@ func ofOrder(p events.Payload) (string, bool) {
 	case events.OrderExpired:
 		return "nobody paid in time", true
 	case events.OrderCancelled:
-		return "by " + p.By, true
+		return fmt.Sprintf("%s, by %s", p.Reason, e.Actor), true
 	case events.OrderPaidLate:
 		return fmt.Sprintf("%s came after the end; stock is to be held again", p.Amount), true
 	case events.OrderRefunded:
@@ -42,12 +42,12 @@ func ofOrder(p events.Payload) (string, bool) {
 	return "", false
 }
 
-func ofInventory(p events.Payload) (string, bool) {
-	switch p := p.(type) {
+func ofInventory(e events.Event) (string, bool) {
+	switch p := e.Payload.(type) {
 	case events.ItemChanged:
 		return fmt.Sprintf("%s %q at %s", p.SKU, p.Title, p.Price), true
 	case events.StockAdjusted:
-		return movement(p.StockMovement, fmt.Sprintf("%+d", p.Quantity)) + fmt.Sprintf(" (%s, by %s)", p.Reason, p.By), true
+		return movement(p.StockMovement, fmt.Sprintf("%+d", p.Quantity)) + fmt.Sprintf(" (%s, by %s)", p.Reason, e.Actor), true
 	case events.StockHeld:
 		return movement(p.StockMovement, fmt.Sprintf("%d held", p.Quantity)), true
 	case events.StockReleased:
@@ -66,8 +66,8 @@ func ofInventory(p events.Payload) (string, bool) {
 	return "", false
 }
 
-func ofPayment(p events.Payload) (string, bool) {
-	switch p := p.(type) {
+func ofPayment(e events.Event) (string, bool) {
+	switch p := e.Payload.(type) {
 	case events.PaymentRequested:
 		return fmt.Sprintf("%s by %s", p.Amount, clock(p.ExpiresAt)), true
 	case events.PaymentIntentCreated:
@@ -83,11 +83,11 @@ func ofPayment(p events.Payload) (string, bool) {
 	case events.PaymentCaptured:
 		return fmt.Sprintf("%s taken", p.Amount), true
 	}
-	return ofPaymentEnd(p)
+	return ofPaymentEnd(e)
 }
 
-func ofPaymentEnd(p events.Payload) (string, bool) {
-	switch p := p.(type) {
+func ofPaymentEnd(e events.Event) (string, bool) {
+	switch p := e.Payload.(type) {
 	case events.PaymentCancelRequested:
 		if p.Force {
 			return p.Reason + "; an authorisation is to be voided too", true
@@ -109,12 +109,12 @@ func ofPaymentEnd(p events.Payload) (string, bool) {
 	return "", false
 }
 
-func ofMessage(p events.Payload) (string, bool) {
-	switch p := p.(type) {
+func ofMessage(e events.Event) (string, bool) {
+	switch p := e.Payload.(type) {
 	case events.MessageQueued:
-		return fmt.Sprintf("%s (%s) to %s", p.Template, p.Locale, p.To), true
+		return p.Template, true
 	case events.MessageSending:
-		return fmt.Sprintf("%s, attempt %d", p.MessageID, p.Attempt), true
+		return fmt.Sprintf("%s to %s, attempt %d", p.MessageID, p.To, p.Attempt), true
 	case events.MessageSent:
 		return p.MessageID, true
 	case events.MessageFailed:
@@ -126,8 +126,8 @@ func ofMessage(p events.Payload) (string, bool) {
 }
 
 // ofMachinery is what no domain of the shop says.
-func ofMachinery(p events.Payload) (string, bool) {
-	switch p := p.(type) {
+func ofMachinery(e events.Event) (string, bool) {
+	switch p := e.Payload.(type) {
 	case events.LanePaused:
 		if p.Until == nil {
 			return p.Lane + " until it is resumed", true

@@ -66,20 +66,28 @@ func (r *Reader) Timeline(ctx context.Context, orderID string) (History, error) 
 	return arrange(orderID, messages, letters), nil
 }
 
-// ownPrefixes are the entities of an order that go by its id.
-var ownPrefixes = []string{events.PrefixOrder, events.PrefixReservation, events.PrefixPayment, events.PrefixNotification}
-
-// own reads the subjects that are the order's alone.
-func (r *Reader) own(ctx context.Context, orderID string) ([]Message, error) {
-	var parts []Range
-	for _, prefix := range ownPrefixes {
-		subject, err := events.Subject(prefix, orderID)
+// ownSubjects are the subjects of the entities that are one order's.
+func ownSubjects(orderID string) (subjects []string, err error) {
+	for _, entity := range []struct{ prefix, id string }{{events.PrefixOrder, orderID}, {events.PrefixReservation, orderID},
+		{events.PrefixPayment, events.PaymentOf(orderID)}, {events.PrefixNotification, orderID}} {
+		subject, err := events.Subject(entity.prefix, entity.id)
 		if err != nil {
 			return nil, err
 		}
-		if subject != events.SubjectWebhooks {
-			parts = append(parts, Range{Subjects: []string{subject}})
-		}
+		subjects = append(subjects, subject)
+	}
+	return subjects, nil
+}
+
+// own reads the subjects that are the order's alone.
+func (r *Reader) own(ctx context.Context, orderID string) ([]Message, error) {
+	subjects, err := ownSubjects(orderID)
+	if err != nil {
+		return nil, err
+	}
+	parts := make([]Range, len(subjects))
+	for i, subject := range subjects {
+		parts[i] = Range{Subjects: []string{subject}}
 	}
 	return r.collect(ctx, parts, func(Message) bool { return true })
 }

@@ -32,7 +32,7 @@ var channels = []channel{
 	{"stock", events.PrefixStock, "sku", "the ledger of a SKU", prefix("inventory.stock_")},
 	{"reservation", events.PrefixReservation, "orderId", "what is held for an order", prefix("inventory.reservation_")},
 	{"webhooks", events.SubjectWebhooks, "", "events of Stripe that belong to no payment of the shop", prefix("payments.webhook_received")},
-	{"payment", events.PrefixPayment, "orderId", "what was taken for an order", prefix("payments.")},
+	{"payment", events.PrefixPayment, "paymentId", "what was taken for an order", prefix("payments.")},
 	{"notification", events.PrefixNotification, "orderId", "what a customer was told", prefix("notifications.")},
 	{"lane", events.PrefixLane, "lane", "what operators want of a worker's lane", prefix("ops.")},
 	{"deadLetter", events.PrefixDeadLetter, "laneAndSequence", "what a worker could not handle", prefix("worker.")},

@@ -33,16 +33,16 @@ func purchases(n int) (notes []note) {
 	lines := []events.OrderLine{{SKU: "MUG", Title: "A mug", Quantity: 1, UnitPrice: gbp(price), Total: gbp(price)}}
 	for range n {
 		id := uuid.NewString()
-		outcome := events.OrderOutcome{OrderID: id, Customer: events.Customer{Email: "a@example.com", Name: "A Shopper", Locale: "en"}}
-		say("orders."+id, events.OrderPlaced{OrderID: id, Number: "8F3K2-MQD7A", Lines: lines, Total: gbp(price), Customer: outcome.Customer, ExpiresAt: time.Now()})
+		outcome, customer := events.OrderOutcome{OrderID: id, PaymentID: events.PaymentOf(id)}, events.Customer{Email: "a@example.com", Name: "A Shopper", Locale: "en"}
+		say("orders."+id, events.OrderPlaced{OrderID: id, Number: "8F3K2-MQD7A", Lines: lines, Total: gbp(price), Customer: customer, ExpiresAt: time.Now()})
 		say("inventory.reservations."+id, events.ReservationHeld{OrderID: id, Lines: []events.ReservedLine{{SKU: "MUG", Quantity: 1}}})
 		level.Available, level.Held = level.Available-1, level.Held+1
 		say("inventory.stock.main.MUG", events.StockHeld{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "MUG", Quantity: 1, OrderID: id, After: level}})
 		say("orders."+id, events.OrderAwaitingPayment{OrderID: id, Amount: gbp(price)})
-		say("payments."+id, events.PaymentRequested{OrderID: id, Amount: gbp(price)})
-		say("payments."+id, events.PaymentIntentCreated{OrderID: id, PaymentIntent: "pi_" + id, Amount: gbp(price)})
+		say("payments."+outcome.PaymentID, events.PaymentRequested{OrderID: id, Amount: gbp(price)})
+		say("payments."+outcome.PaymentID, events.PaymentIntentCreated{OrderID: id, PaymentIntent: "pi_" + id, Amount: gbp(price)})
 		say(events.SubjectWebhooks, events.WebhookReceived{StripeEvent: "evt_" + id, Body: []byte(fmt.Sprintf(`{"id":"pi_%s","metadata":{"order_id":"%s"}}`, id, id))})
-		say("payments."+id, events.PaymentCaptured{OrderID: id, PaymentIntent: "pi_" + id, Amount: gbp(price)})
+		say("payments."+outcome.PaymentID, events.PaymentCaptured{OrderID: id, PaymentIntent: "pi_" + id, Amount: gbp(price)})
 		say("orders."+id, events.OrderConfirmed{OrderOutcome: outcome})
 		say("inventory.reservations."+id, events.ReservationCommitted{OrderID: id})
 		level.OnHand, level.Held = level.OnHand-1, level.Held-1

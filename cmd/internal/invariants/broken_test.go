@@ -32,7 +32,7 @@ var brokenPromises = []struct {
 	}, invariants.Finding{Invariant: "I1", Detail: "is confirmed, but its reservation is held"}},
 	{"CancelledButCardStillReserved", func(s *shop) {
 		s.await(broken, time.Now().Add(time.Hour))
-		s.order(broken, events.OrderCancelled{By: "shopper"})
+		s.order(broken, events.OrderCancelled{Reason: events.CancelRequested})
 		s.release(broken)
 	}, invariants.Finding{Invariant: "I1", Detail: "is cancelled, but its payment is still open"}},
 	{"ExpiredButStillHeld", func(s *shop) {
@@ -69,7 +69,7 @@ var brokenPromises = []struct {
 	}, invariants.Finding{Invariant: "I5", Detail: "is expired and keeps 12.50 GBP for goods of 0.00 GBP, with refunds of 0.00 GBP on their way"}},
 	{"MoreBackThanCame", func(s *shop) {
 		s.await(broken, time.Now().Add(time.Hour))
-		s.order(broken, events.OrderCancelled{By: "shopper"})
+		s.order(broken, events.OrderCancelled{Reason: events.CancelRequested})
 		s.release(broken)
 		s.capture(broken, gbp(price))
 		s.refund(broken, "r1", price+1)

@@ -38,7 +38,7 @@ func TestARefundThatCameBackStaysOpen(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	s.await("o1", time.Now().Add(time.Hour))
-	s.order("o1", events.OrderCancelled{By: "shopper"})
+	s.order("o1", events.OrderCancelled{Reason: events.CancelRequested})
 	s.release("o1")
 	s.capture("o1", gbp(price))
 	s.pay("o1", events.PaymentRefundFailed{OrderID: "o1", RefundID: "r1", Amount: gbp(price), Reason: "account closed"})

@@ -174,7 +174,7 @@ func TestRefundsOnTheirWayAreOpenItems(t *testing.T) {
 	s := newShop(t)
 	for _, id := range []string{"asked", "failed"} {
 		s.await(id, time.Now().Add(time.Hour))
-		s.order(id, events.OrderCancelled{By: "shopper"})
+		s.order(id, events.OrderCancelled{Reason: events.CancelRequested})
 		s.release(id)
 		s.capture(id, gbp(price))
 		s.pay(id, events.PaymentRefundRequested{OrderID: id, RefundID: id + "-void", Amount: gbp(price), Reason: "cancelled"})

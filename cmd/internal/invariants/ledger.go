@@ -1,6 +1,7 @@
 package invariants
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ type ledger struct {
 	orders     map[string]*order
 	stock      map[string]*stock
 	sold       map[string]int64  // SKU → units of all reservations that were committed
+	payments   map[string]string // payment → order
 	intents    map[string]string // PaymentIntent → order
 	mails      map[uint64]*mail  // by hash of the Message-ID
 	findings   []Finding
@@ -78,7 +80,7 @@ var reservationNames = [...]string{"missing", "held", "refused", "released", "co
 func (r reservation) String() string { return reservationNames[r] }
 
 func newLedger() *ledger {
-	return &ledger{orders: map[string]*order{}, stock: map[string]*stock{}, sold: map[string]int64{}, intents: map[string]string{}, mails: map[uint64]*mail{}}
+	return &ledger{orders: map[string]*order{}, stock: map[string]*stock{}, sold: map[string]int64{}, intents: map[string]string{}, payments: map[string]string{}, mails: map[uint64]*mail{}}
 }
 
 // add folds one message. What is no event of ours is counted: it becomes a dead letter, and I8 sees that.
@@ -97,7 +99,7 @@ func (l *ledger) add(m replay.Message) {
 		l.addStock(sku, e)
 		return
 	}
-	id, ok := orderOf(m.Subject)
+	id, ok := l.orderOf(m.Subject, e)
 	if !ok {
 		return
 	}
@@ -118,24 +120,28 @@ func (l *ledger) add(m replay.Message) {
 	}
 }
 
-// orderOf tells which order a subject is about.
-func orderOf(subject string) (id string, ok bool) {
+// orderOf tells which order an event is about.
+func (l *ledger) orderOf(subject string, e events.Event) (id string, ok bool) {
 	if subject == events.SubjectWebhooks {
 		return "", false
 	}
-	for _, prefix := range []string{events.PrefixOrder, events.PrefixReservation, events.PrefixPayment, events.PrefixNotification} {
+	for _, prefix := range []string{events.PrefixOrder, events.PrefixReservation, events.PrefixNotification} {
 		if id, ok = events.IDOf(prefix, subject); ok {
 			return id, true
 		}
 	}
-	return "", false
+	payment, ok := events.IDOf(events.PrefixPayment, subject)
+	if requested, first := e.Payload.(events.PaymentRequested); ok && first {
+		l.payments[strings.Clone(payment)] = strings.Clone(requested.OrderID)
+	}
+	return cmp.Or(l.payments[payment], e.CorrelationID, payment), ok
 }
 
 func (l *ledger) order(id string) *order {
 	o, ok := l.orders[id]
 	if !ok {
-		o = &order{}
-		l.orders[strings.Clone(id)] = o
+		o, id = &order{}, strings.Clone(id)
+		l.orders[id], l.payments[events.PaymentOf(id)] = o, id
 	}
 	return o
 }

@@ -137,8 +137,8 @@ func (c *checker) readAgain(ctx context.Context, ids []string) (*ledger, error) 
 // subjectsOf are the subjects on which the facts about some orders stand.
 func subjectsOf(ids []string) (subjects []string, err error) {
 	for _, id := range ids {
-		for _, prefix := range []string{events.PrefixOrder, events.PrefixReservation, events.PrefixPayment} {
-			subject, err := events.Subject(prefix, id)
+		for prefix, entity := range map[string]string{events.PrefixOrder: id, events.PrefixReservation: id, events.PrefixPayment: events.PaymentOf(id)} {
+			subject, err := events.Subject(prefix, entity)
 			if err != nil {
 				return nil, err
 			}

@@ -67,7 +67,7 @@ func (s *shop) say(subject string, fact events.Payload) string {
 func (s *shop) order(id string, fact events.Payload) string {
 	return s.say(events.PrefixOrder+id, fact)
 }
-func (s *shop) pay(id string, fact events.Payload)     { s.say(events.PrefixPayment+id, fact) }
+func (s *shop) pay(id string, fact events.Payload)     { s.say(events.PrefixPayment+events.PaymentOf(id), fact) }
 func (s *shop) reserve(id string, fact events.Payload) { s.say(events.PrefixReservation+id, fact) }
 func (s *shop) notify(id string, fact events.Payload)  { s.say(events.PrefixNotification+id, fact) }
 
@@ -83,7 +83,7 @@ func (s *shop) movement(sku string, quantity, onHand, available, held int64) eve
 }
 
 func (s *shop) adjust(sku string, n int64) {
-	s.say(events.PrefixStock+sku, events.StockAdjusted{StockMovement: s.movement(sku, n, n, n, 0), Reason: "received", By: "test"})
+	s.say(events.PrefixStock+sku, events.StockAdjusted{StockMovement: s.movement(sku, n, n, n, 0), Reason: "received"})
 }
 
 func (s *shop) hold(id string) {
@@ -153,7 +153,7 @@ func (s *shop) everyEnd() {
 	s.order("short", events.OrderRejected{OrderOutcome: events.OrderOutcome{OrderID: "short"}, Reason: events.RejectedNoStock})
 	for id, end := range map[string]events.Payload{
 		"slow":   events.OrderExpired{OrderOutcome: events.OrderOutcome{OrderID: "slow"}},
-		"unsure": events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: "unsure"}, By: "shopper"}} {
+		"unsure": events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: "unsure"}, Reason: events.CancelRequested}} {
 		s.await(id, time.Now().Add(time.Hour))
 		s.order(id, end)
 		s.pay(id, events.PaymentCancelRequested{OrderID: id})

@@ -87,7 +87,7 @@ func TestFailureKinds(t *testing.T) {
 		"SoldOut":         {on(events, ends(`{"status":"rejected","reason":{"code":"out_of_stock","message":"none left"}}`)), loadgen.OutOfStock, "none left"},
 		"NotTaken":        {on(events, ends(`{"status":"rejected","reason":{"code":"payment_not_taken"}}`)), "rejected_payment_not_taken", ""},
 		"Expired":         {on(events, ends(`{"status":"expired"}`)), "expired", "order-run-1"},
-		"SentBackAtOnce":  {on(events, ends(`{"status":"refunded"}`)), "refunded", ""},
+		"SentBackAtOnce":  {on(events, ends(`{"status":"confirmed","payment_status":"refunded"}`)), "refunded", ""},
 		"NothingToPayFor": {on(payment, say(`{"status":"cancelled"}`)), loadgen.NotConfirmed, "awaiting_payment"},
 	}
 	for name, c := range cases {

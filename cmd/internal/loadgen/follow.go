@@ -15,8 +15,9 @@ import (
 
 // state is the part of an order that says where it stands.
 type state struct {
-	Status string `json:"status"`
-	Reason struct {
+	Status        string `json:"status"`
+	PaymentStatus string `json:"payment_status"`
+	Reason        struct {
 		Code    string `json:"code"`
 		Message string `json:"message"`
 	} `json:"reason"`
@@ -25,13 +26,16 @@ type state struct {
 // end reports whether the order has reached an end and what is wrong with it, if anything.
 func (s state) end() (ended bool, err error) {
 	switch s.Status {
-	case "confirmed", "partly_shipped", "shipped", "delivered":
+	case "confirmed":
+		if s.PaymentStatus == "refunded" || s.PaymentStatus == "partly_refunded" {
+			return true, &Failure{Kind: Kind(s.PaymentStatus), Err: fmt.Errorf("the order is %s", s.PaymentStatus)}
+		}
 		return true, nil
 	case "rejected":
 		return true, &Failure{Kind: Kind("rejected_" + s.Reason.Code), Err: fmt.Errorf("rejected: %s", s.Reason.Message)}
 	case "cancelled":
 		return true, &Failure{Kind: Kind(s.Status), Err: errCancelled}
-	case "expired", "refunded", "partly_refunded":
+	case "expired":
 		return true, &Failure{Kind: Kind(s.Status), Err: fmt.Errorf("the order is %s", s.Status)}
 	}
 	return false, nil

@@ -27,7 +27,7 @@ func publish(t *testing.T, shop *saga.Shop, subject string, fact events.Payload,
 }
 
 func awaiting(id, amount string) string {
-	return `{"order_id":"` + id + `","number":"N","email":"a@example.com","amount":{"amount":` + amount + `,"currency":"GBP"},"expires_at":"2030-01-01T00:00:00Z"}`
+	return `{"order_id":"` + id + `","payment_id":"` + events.PaymentOf(id) + `","number":"N","amount":{"amount":` + amount + `,"currency":"GBP"},"expires_at":"2030-01-01T00:00:00Z"}`
 }
 
 // Row 63 of the fault matrix, in events: amounts and quantities that are none become dead letters of the lanes that would act on them.

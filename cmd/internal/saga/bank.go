@@ -51,7 +51,7 @@ func (b *Bank) CreateIntent(ctx context.Context, p payments.Payment) (payments.I
 	b.mu.Lock()
 	in, known := b.intents[intentID(p.OrderID)]
 	if !known {
-		in = payments.Intent{ID: intentID(p.OrderID), OrderID: p.OrderID, Amount: p.Amount, Status: payments.IntentRequiresPaymentMethod,
+		in = payments.Intent{ID: intentID(p.OrderID), PaymentID: p.ID, OrderID: p.OrderID, Amount: p.Amount, Status: payments.IntentRequiresPaymentMethod,
 			ClientSecret: intentID(p.OrderID) + "_secret_x"}
 		b.intents[in.ID] = in
 	}
@@ -97,9 +97,9 @@ func (b *Bank) Post(ctx context.Context, eventType string, in payments.Intent) e
 func body(id, eventType string, in payments.Intent) jsontext.Value {
 	return jsontext.Value(fmt.Sprintf(`{"id":%q,"object":"event","api_version":"2023-10-16","created":1760000000,"data":{"object":{`+
 		`"id":%q,"object":"payment_intent","amount":%d,"amount_capturable":%d,"amount_received":%d,"capture_method":"manual",`+
-		`"currency":%q,"latest_charge":%q,"livemode":false,"metadata":{"order_id":%q},"status":%q}},"livemode":false,`+
+		`"currency":%q,"latest_charge":%q,"livemode":false,"metadata":{"order_id":%q,"payment_id":%q},"status":%q}},"livemode":false,`+
 		`"pending_webhooks":1,"type":%q}`, id, in.ID, in.Amount.Amount, in.Capturable, in.Received, strings.ToLower(in.Amount.Currency),
-		in.Charge, in.OrderID, in.Status, eventType))
+		in.Charge, in.OrderID, in.PaymentID, in.Status, eventType))
 }
 
 // Intent returns what the bank knows of an order's intent.
@@ -128,9 +128,15 @@ func (b *Bank) RetrieveIntent(_ context.Context, id string) (payments.Intent, er
 }
 
 // FindIntent implements [payments.Gateway].
-func (b *Bank) FindIntent(_ context.Context, orderID string) (payments.Intent, bool, error) {
-	in, known := b.Intent(orderID)
-	return in, known, nil
+func (b *Bank) FindIntent(_ context.Context, paymentID string) (payments.Intent, bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, in := range b.intents {
+		if in.PaymentID == paymentID {
+			return in, true, nil
+		}
+	}
+	return payments.Intent{}, false, nil
 }
 
 // Capture implements [payments.Gateway].

@@ -113,7 +113,7 @@ func (w *paper) ordersHearStock(e events.Event) []said {
 }
 
 func (w *paper) ordersHearMoney(e events.Event) []said {
-	id := e.Subject[len(events.PrefixPayment):]
+	id := w.payments[e.Subject[len(events.PrefixPayment):]].OrderID
 	o := w.orders[id]
 	switch p := e.Payload.(type) {
 	case events.PaymentAuthorized:
@@ -131,7 +131,7 @@ func (w *paper) ordersHearMoney(e events.Event) []said {
 }
 
 func (w *paper) paymentsHear(e events.Event) []said {
-	id := e.Subject[len(events.PrefixOrder):]
+	id := events.PaymentOf(e.Subject[len(events.PrefixOrder):])
 	p := w.payments[id]
 	switch o := e.Payload.(type) {
 	case events.OrderAwaitingPayment:
@@ -145,7 +145,7 @@ func (w *paper) paymentsHear(e events.Event) []said {
 }
 
 func (w *paper) heard(in payments.Intent) []said {
-	return about(events.PrefixPayment, in.OrderID, w.must(payments.Heard(w.payments[in.OrderID], in, false)))
+	return about(events.PrefixPayment, in.PaymentID, w.must(payments.Heard(w.payments[in.PaymentID], in, false)))
 }
 
 func (w *paper) webhooksHear(e events.Event) []said { return w.heard(e.Payload.(posted).Intent) }
@@ -159,7 +159,7 @@ func (w *paper) stripeActs(e events.Event) []said {
 		if p.PaymentIntent != "" || p.Failure != nil {
 			return nil
 		}
-		if _, made := w.bank.Intent(id); p.Cancelled && !made {
+		if _, made := w.bank.Intent(p.OrderID); p.Cancelled && !made {
 			return nil
 		}
 		in, err := w.bank.CreateIntent(ctx, p)
@@ -192,7 +192,7 @@ func (w *paper) captures(e events.Event) []said {
 	if !ok {
 		return nil
 	}
-	p := w.payments[accepted.OrderID]
+	p := w.payments[accepted.PaymentID]
 	wanted, err := payments.AcceptCapture(p, accepted.Amount)
 	w.must(nil, err)
 	if !wanted {
@@ -213,7 +213,7 @@ func (w *paper) notificationsHear(e events.Event) []said {
 	case events.OrderExpired:
 		o = notifications.Expired(p, e.Time)
 	case events.OrderCancelled:
-		o = notifications.Cancelled(p, e.Time)
+		o = notifications.Cancelled(p, e.Actor, e.Time)
 	case events.OrderRefunded:
 		o = notifications.Refunded(p, e.Time)
 	default:

@@ -109,7 +109,7 @@ func (w *paper) place(t *rapid.T) {
 
 func (w *paper) receive(t *rapid.T) {
 	sku, n := anItem.Draw(t, "item"), rapid.Int64Range(1, 3).Draw(t, "units")
-	w.store(events.Event{}, about(events.PrefixStock, sku, w.must(inventory.AdjustBy(sku, w.stocks[sku].Level, n, "received", "staff"))))
+	w.store(events.Event{}, about(events.PrefixStock, sku, w.must(inventory.AdjustBy(sku, w.stocks[sku].Level, n, "received"))))
 }
 
 // pay has the shopper pay if there is an intent, and the bank post it, perhaps more than once.
@@ -129,7 +129,7 @@ func (w *paper) post(in payments.Intent) {
 
 func (w *paper) cancel(t *rapid.T) {
 	id := anOrder.Draw(t, "order")
-	facts, err := w.orders[id].Cancel("shopper")
+	facts, err := w.orders[id].Cancel()
 	if errors.Is(err, orders.ErrNotCancellable) {
 		t.Skip("it cannot be cancelled")
 	}

@@ -160,7 +160,7 @@ func (s *Shop) Cancel(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		facts, err := order.Cancel("shopper")
+		facts, err := order.Cancel()
 		if err != nil {
 			return err
 		}
@@ -214,7 +214,7 @@ func (s *Shop) Stock(t testing.TB, sku string, quantity int64) {
 		if err != nil {
 			return err
 		}
-		facts, err := inventory.AdjustBy(sku, stock.Level, quantity, "received", "staff")
+		facts, err := inventory.AdjustBy(sku, stock.Level, quantity, "received")
 		if err != nil {
 			return err
 		}

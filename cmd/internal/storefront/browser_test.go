@@ -158,14 +158,16 @@ func TestOrderThatEndsOtherwise(t *testing.T) {
 	v.See("#subtotal", "£12.50")
 
 	for status, headline := range map[string]string{
-		"expired": "The time to pay has run out", "paid_late": "after the time had run out",
-		"shipped": "on its way", "refunded": "Your money is on its way back", "under_review": "Your order is under review",
+		"expired": "The time to pay has run out", "paid_late": "after the time had run out", "under_review": "Your order is under review",
+		"confirmed fulfilled": "Your order is on its way", "confirmed partly_fulfilled": "Part of your order is on its way", "confirmed delivered": "has arrived",
+		"confirmed fulfilled refunded": "Your money is on its way back", "confirmed unfulfilled partly_refunded": "Part of your money",
 	} {
-		v.api.set(status, nil)
+		statuses := append(strings.Fields(status), "", "")
+		v.api.set(statuses[0], map[string]any{"fulfilment_status": statuses[1], "payment_status": statuses[2]})
 		v.openOrder() // same address but for the fragment, which a browser does not load again
 		v.Reload()
 		v.See("#headline", headline)
-		v.look("order-" + status)
+		v.look("order-" + strings.ReplaceAll(status, " ", "-"))
 	}
 }
 

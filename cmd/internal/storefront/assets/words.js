@@ -22,12 +22,25 @@ const known = {
     story: (order) => refund(order) || 'You have not been charged. If your bank shows a pending amount, it disappears by itself.' },
   paid_late: { steps: ['done', 'now', 'done', ''], headline: 'Your payment arrived after the time had run out',
     story: () => 'We are trying to set your things aside once more. If they are gone, you get your money back in full.' },
-  partly_shipped: { steps: all, headline: 'Part of your order is on its way', story: () => 'The rest follows.' },
-  shipped: { steps: all, headline: 'Your order is on its way', story: () => 'It has left our shelves.' },
+};
+
+/** What a confirmed order says besides, by where its goods and its money stand. */
+const goods = {
+  partly_fulfilled: { steps: all, headline: 'Part of your order is on its way', story: () => 'The rest follows.' },
+  fulfilled: { steps: all, headline: 'Your order is on its way', story: () => 'It has left our shelves.' },
   delivered: { steps: all, headline: 'Your order has arrived', final: true, story: () => 'We hope you like it.' },
+};
+const money = {
   partly_refunded: { steps: all, headline: 'Part of your money is on its way back', story: refund },
   refunded: { steps: all, headline: 'Your money is on its way back', final: true, story: refund },
 };
+
+/** special is what a rejected or a confirmed order says instead of what its status alone would. */
+function special(order) {
+  if (order.status === 'rejected') return rejections[order.reason?.code];
+  if (order.status !== 'confirmed') return undefined;
+  return money[order.payment_status] ?? goods[order.fulfilment_status];
+}
 
 /** What a rejection means besides an empty shelf, by its reason. Money may have to go back, so the page goes on watching. */
 const rejections = {
@@ -39,7 +52,7 @@ const rejections = {
 
 /** meaning explains an order. A status that this page is too old to know is shown as it is. */
 export function meaning(order) {
-  const found = (order.status === 'rejected' && rejections[order.reason?.code]) || known[order.status] || { steps: ['done', '', '', ''], headline: `Your order is ${order.status.replaceAll('_', ' ')}`, story: () => '' };
+  const found = special(order) ?? known[order.status] ?? { steps: ['done', '', '', ''], headline: `Your order is ${order.status.replaceAll('_', ' ')}`, story: () => '' };
   return { ...found, story: found.story(order) };
 }
 

@@ -188,5 +188,5 @@ func (s *shopper) status(ctx context.Context) (string, error) {
 }
 
 func final(status string) bool {
-	return slices.Contains([]string{"confirmed", "expired", "rejected", "cancelled", "refunded", "partly_refunded"}, status)
+	return slices.Contains([]string{"confirmed", "expired", "rejected", "cancelled"}, status)
 }

@@ -14,6 +14,7 @@ type Upcaster func(data []byte) ([]byte, error)
 type Definition struct {
 	Type    string
 	Version int              // the newest, which is what Encode writes
+	Since   int              // the first [Topology] that knows this version of this type
 	Upcast  map[int]Upcaster // from version n to n+1, for every n below Version
 	Zero    Payload
 
@@ -23,7 +24,7 @@ type Definition struct {
 // define makes the entry of a payload type. Versions above 1 name an upcaster for each older version.
 func define[P Payload](version int, upcast map[int]Upcaster) Definition {
 	var zero P
-	return Definition{Type: zero.EventType(), Version: version, Upcast: upcast, Zero: zero,
+	return Definition{Type: zero.EventType(), Version: version, Since: 1, Upcast: upcast, Zero: zero,
 		decode: func(data []byte) (Payload, error) {
 			var p P
 			err := json.Unmarshal(data, &p)
@@ -75,6 +76,7 @@ var catalogue = index(
 
 	define[LanePaused](1, nil),
 	define[LaneResumed](1, nil),
+	define[EventVoided](1, nil),
 	define[DeadLettered](1, nil),
 )
 

@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Errors of [Decode]. A message that fails with any of them becomes a dead letter.
+// Errors of [Decode]. A message that fails with any of them but ErrNewer becomes a dead letter.
 var (
 	// ErrNotAnEvent is returned when a message lacks the CloudEvents headers: the shop did not write it.
 	ErrNotAnEvent = errors.New("not an event")
@@ -19,6 +19,9 @@ var (
 	ErrUnknownType = errors.New("unknown event type")
 	// ErrUnknownVersion is returned for a version newer than this code or below 1.
 	ErrUnknownVersion = errors.New("unknown event version")
+	// ErrNewer is returned for an event that a newer release wrote and this program does not understand. It is no dead letter:
+	// the newer release handles it.
+	ErrNewer = errors.New("written by a newer release")
 	// ErrBadPayload is returned when the body is not the JSON that its type promises.
 	ErrBadPayload = errors.New("bad event payload")
 )
@@ -52,9 +55,6 @@ const (
 	ActorCustomer = "customer:" // a prefix: an account's id follows
 )
 
-// Topology is the version of the streams, subjects and event types that this program knows. What changes them counts it up.
-const Topology = 1
-
 // Every event is written to this version of the specification, with a body of this type.
 const (
 	specVersion = "1.0"
@@ -75,7 +75,7 @@ type Event struct {
 	Source        string    // the program that stated it, such as "orders"
 	Time          time.Time // when it was decided, UTC, microseconds
 	Actor         string    // who brought it about, such as "guest"; encoded as "system" when it is empty
-	Topology      int       // that the program knew which wrote it; 0 while it is only being decided
+	Topology      int       // that a program must know to understand it: see [Topology]
 	CorrelationID string    // the order that it is about, if any
 	CausationID   string    // id of the event that caused it, if any
 	TraceParent   string    // W3C trace context, if any
@@ -106,7 +106,7 @@ func Encode(e Event) (*nats.Msg, error) {
 	h.set(HeaderTime, e.Time.UTC().Format(time.RFC3339Nano))
 	h.set(HeaderContentType, contentType)
 	h.set(HeaderVersion, strconv.Itoa(def.Version))
-	h.set(HeaderTopology, topology)
+	h.set(HeaderTopology, strconv.Itoa(def.Since))
 	h.set(HeaderActor, cmp.Or(e.Actor, ActorSystem))
 	if e.Revision > 0 {
 		h.set(HeaderRevision, strconv.FormatUint(e.Revision, 10))
@@ -116,8 +116,6 @@ func Encode(e Event) (*nats.Msg, error) {
 	h.setIfPresent(HeaderTraceParent, e.TraceParent)
 	return &nats.Msg{Subject: e.Subject, Header: h.header, Data: data}, nil
 }
-
-var topology = strconv.Itoa(Topology)
 
 // maxHeaders is how many an event has when it is sent: ours, what it expects, and the three of a batch.
 const maxHeaders = 17

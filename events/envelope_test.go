@@ -18,7 +18,7 @@ func expired() events.Event {
 		CorrelationID: "order-1", CausationID: "0197e3a0-0000-7000-8000-000000000000",
 		TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 		Actor:       events.ActorStripe,
-		Topology:    events.Topology,
+		Topology:    1,
 		Revision:    4,
 		Subject:     "payments.order-1",
 		Payload:     events.PaymentCancelled{OrderID: "order-1", PaymentID: "payment-1", PaymentIntent: "pi_1", Reason: "expired"},

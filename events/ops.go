@@ -16,5 +16,15 @@ type LaneResumed struct {
 	Lane string `json:"lane"`
 }
 
+// EventVoided says that operators declared an event void that no program can read: whoever folds the entity passes over it.
+type EventVoided struct {
+	Sequence uint64 `json:"sequence"` // of the event in the log
+	Subject  string `json:"subject"`  // of the event
+	Reason   string `json:"reason"`
+}
+
+// EventType implements [Payload].
+func (EventVoided) EventType() string { return "ops.event_voided" }
+
 // EventType implements [Payload].
 func (LaneResumed) EventType() string { return "ops.lane_resumed" }

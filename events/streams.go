@@ -18,6 +18,7 @@ const (
 	PrefixPayment      = "payments."
 	PrefixNotification = "notifications."
 	PrefixLane         = "ops.lanes."
+	PrefixVoid         = "ops.voids."
 	PrefixDeadLetter   = "deadletters."
 
 	// SubjectWebhooks holds the events of Stripe that belong to no payment of the shop. A payment's id is never "webhooks",

@@ -89,6 +89,17 @@ func (c *cache) forget(k key, seq uint64) {
 	}
 }
 
+// drop drops every state of a subject: one of its events counts no more.
+func (c *cache) drop(subject string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range c.states.Keys() {
+		if k.subject == subject {
+			c.states.Remove(k)
+		}
+	}
+}
+
 // seen notes that a subject has an event at a sequence.
 func (c *cache) seen(subject string, seq uint64) {
 	c.mu.Lock()

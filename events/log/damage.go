@@ -6,10 +6,12 @@ import (
 	"sync"
 )
 
-// damage is what readers of this process found the log to lack and the archive could not give.
+// damage is what readers of this process found the log to lack and the archive could not give, and what they found in it that
+// this program does not understand.
 type damage struct {
-	mu   sync.Mutex
-	gaps map[string]*GapError // by reader
+	mu    sync.Mutex
+	gaps  map[string]*GapError // by reader
+	newer map[uint64]error     // by sequence
 }
 
 // ReadTo tells the log how its reader of a name fares: err is nil, or why it stands still. While a reader stands before a
@@ -25,9 +27,45 @@ func (l *core) ReadTo(reader string, err error) {
 	}
 }
 
-// Damage returns [ErrUnavailable] with a gap that a reader stands before, nil when none does. It does not unwrap to the gap,
-// lest who is held up by it is taken for who found it.
+// NoteNewer returns [events.ErrNewer] when a newer release wrote a message. From then on this process appends nothing, until
+// the event is declared void: a decision could leave out what the event says.
+func (l *core) NoteNewer(m Message) error {
+	newer := m.Newer()
+	if newer == nil {
+		return nil
+	}
+	newer = fmt.Errorf("event %d: %w; run the release that wrote it, or one that is newer", m.Sequence, newer)
+	l.damage.mu.Lock()
+	defer l.damage.mu.Unlock()
+	if l.damage.newer == nil {
+		l.damage.newer = map[uint64]error{}
+	}
+	l.damage.newer[m.Sequence] = newer
+	return newer
+}
+
+// Newer returns [events.ErrNewer] when this process has read an event that a newer release wrote and that is not void.
+func (l *core) Newer() error {
+	l.damage.mu.Lock()
+	defer l.damage.mu.Unlock()
+	for _, err := range l.damage.newer {
+		return err
+	}
+	return nil
+}
+
+func (d *damage) voided(sequence uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.newer, sequence)
+}
+
+// Damage returns [ErrUnavailable] with a gap that a reader stands before, or an event that this program does not understand;
+// nil when there is neither. It does not unwrap to them, lest who is held up by one is taken for who found it.
 func (l *core) Damage() error {
+	if err := l.Newer(); err != nil {
+		return fmt.Errorf("%w: %v", ErrUnavailable, err) //nolint:errorlint // see above
+	}
 	l.damage.mu.Lock()
 	defer l.damage.mu.Unlock()
 	for _, gap := range l.damage.gaps {

@@ -19,6 +19,38 @@ type Message struct {
 	Stored   time.Time // by the broker's clock
 	Header   nats.Header
 	Data     []byte
+
+	reader *core // nil for one that was not read by a log
+}
+
+// Voided reports whether operators have declared the message void, as far as its reader knows by now.
+func (m Message) Voided() bool { return m.reader != nil && m.reader.Voided(m.Sequence) }
+
+// Adopt returns a message that came by another way as one that this log has read.
+func (l *Log) Adopt(m Message) Message {
+	m.reader = l.core
+	return m
+}
+
+// topology is which topology the reader of a message knows.
+func (m Message) topology() int {
+	if m.reader == nil {
+		return events.Topology
+	}
+	return m.reader.config.Topology.Version
+}
+
+// Newer returns [events.ErrNewer] when a newer release wrote the message and it was not declared void.
+func (m Message) Newer() error {
+	values := m.Header[events.HeaderTopology]
+	if len(values) == 0 || values[0] == "1" || m.Voided() {
+		return nil
+	}
+	e, err := events.DecodeEnvelope(m.Subject, m.Header)
+	if err != nil {
+		return nil //nolint:nilerr // no event at all
+	}
+	return events.CheckTopology(e, m.topology())
 }
 
 // Event reads the message. Its errors are those of [events.Decode].
@@ -110,7 +142,7 @@ func (l *Log) Snapshot(ctx context.Context, filters []string, fn func(Message) e
 		if err != nil {
 			return 0, fmt.Errorf("read the log: %w", unavailable(ctx, err))
 		}
-		m, pending, err := messageOf(msg)
+		m, pending, err := l.messageOf(msg)
 		if err == nil {
 			l.metrics.read.Inc()
 			err = fn(m)
@@ -141,17 +173,17 @@ func (l *core) next(ctx context.Context, messages jetstream.MessagesContext) (Me
 		}
 		return Message{}, fmt.Errorf("read the log: %w", unavailable(ctx, err))
 	}
-	m, _, err := messageOf(msg)
+	m, _, err := l.messageOf(msg)
 	l.metrics.read.Inc()
 	return m, err
 }
 
-func messageOf(msg jetstream.Msg) (m Message, pending uint64, err error) {
+func (l *core) messageOf(msg jetstream.Msg) (m Message, pending uint64, err error) {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return Message{}, 0, fmt.Errorf("read the log: %w", err)
 	}
-	return Message{Sequence: meta.Sequence.Stream, Subject: msg.Subject(), Stored: meta.Timestamp, Header: msg.Headers(), Data: msg.Data()},
+	return Message{Sequence: meta.Sequence.Stream, Subject: msg.Subject(), Stored: meta.Timestamp, Header: msg.Headers(), Data: msg.Data(), reader: l},
 		meta.NumPending, nil
 }
 
@@ -168,12 +200,17 @@ func (l *Log) Get(ctx context.Context, sequence uint64) (Message, error) {
 	if err != nil {
 		return Message{}, fmt.Errorf("read sequence %d: %w", sequence, unavailable(ctx, err))
 	}
-	return messageFrom(raw), nil
+	return l.messageFrom(raw), nil
 }
 
-func messageFrom(raw *jetstream.RawStreamMsg) Message {
-	return Message{Sequence: raw.Sequence, Subject: raw.Subject, Stored: raw.Time, Header: raw.Header, Data: raw.Data}
+func (l *core) messageFrom(raw *jetstream.RawStreamMsg) Message {
+	return Message{Sequence: raw.Sequence, Subject: raw.Subject, Stored: raw.Time, Header: raw.Header, Data: raw.Data, reader: l}
 }
 
-// Seen notes that this process has read a message: no state of its subject that is older stays in the cache.
-func (l *Log) Seen(m Message) { l.cache.seen(m.Subject, m.Sequence) }
+// Seen notes that this process has read a message: no state of its subject that is older stays in the cache. It also takes
+// note of events that are declared void, and of events that a newer release wrote.
+func (l *Log) Seen(m Message) {
+	l.cache.seen(m.Subject, m.Sequence)
+	l.noteVoid(m)
+	l.NoteNewer(m)
+}

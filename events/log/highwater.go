@@ -58,7 +58,8 @@ func (h *highWater) fail(err error) {
 }
 
 // Watch returns [ErrWentBack] as soon as the broker turns out to know less than it had acknowledged to this process,
-// which it checks whenever the connection comes back. It returns nil when ctx ends.
+// which it checks whenever the connection comes back, and [events.ErrNewer] when a newer release has begun to write what this
+// program does not understand. It returns nil when ctx ends.
 func (l *Log) Watch(ctx context.Context) error {
 	connected := l.conn.StatusChanged(nats.CONNECTED)
 	defer l.conn.RemoveStatusListener(connected)
@@ -68,6 +69,8 @@ func (l *Log) Watch(ctx context.Context) error {
 			return nil
 		case <-l.high.gone:
 			return l.high.err
+		case <-l.members.gone:
+			return l.members.err
 		case _, open := <-connected:
 			if !open {
 				<-ctx.Done() // the connection is closed for good, which its owner reports

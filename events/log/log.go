@@ -30,6 +30,7 @@ var oldestBroker = [3]int{2, 14, 6}
 type Config struct {
 	CacheSize  int                   // states kept in memory; default 50,000
 	Logger     *slog.Logger          // default: discard
+	Evolve     bool                  // with MustExist: add to the streams what the topology has more all the same
 	MustExist  bool                  // for tools: create nothing, and return ErrNoShop where a stream or bucket is missing
 	Now        func() time.Time      // default: time.Now
 	Owns       []string              // subject prefixes that Source may append under; default those of its domain
@@ -37,6 +38,7 @@ type Config struct {
 	Registerer prometheus.Registerer // default: none
 	Replicas   int                   // copies of each stream in the cluster; default 1
 	Source     string                // name of this program in the envelope; required
+	Topology   *Topology             // what this program knows; default [CurrentTopology]
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -60,6 +62,10 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Replicas == 0 {
 		c.Replicas = 1
+	}
+	if c.Topology == nil {
+		current := CurrentTopology(c.Replicas)
+		c.Topology = &current
 	}
 	return c, nil
 }
@@ -86,6 +92,8 @@ type core struct {
 	damage     damage
 	checkpoint jetstream.KeyValue
 	lease      jetstream.KeyValue
+	members    members
+	voids      voids
 
 	// complete decides in the loop of this process that decides about events, once there is one
 	complete atomic.Pointer[func(context.Context, *Log, func(*Tx) error) error]
@@ -95,8 +103,9 @@ type core struct {
 	rest  time.Duration // before it moves again
 }
 
-// Open checks the server's version, creates the streams and buckets that are missing and refuses to go on when an existing
-// one is configured otherwise ([ErrDrift]).
+// Open checks the server's version, creates the streams and buckets that are missing and adds to existing ones what the
+// topology of this program has more. It returns [ErrDrift] when one is configured otherwise, and [events.ErrNewer] when a newer
+// release has written events that this program does not understand.
 func Open(ctx context.Context, conn *nats.Conn, config Config) (*Log, error) {
 	config, err := config.withDefaults()
 	if err != nil {
@@ -116,6 +125,10 @@ func Open(ctx context.Context, conn *nats.Conn, config Config) (*Log, error) {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	if err := l.openTopology(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.loadVoids(ctx); err != nil {
+		l.leave(ctx)
 		return nil, err
 	}
 	l.denials.listen(conn)
@@ -153,7 +166,10 @@ func checkVersion(version string) error {
 }
 
 // Close ends the committer after what is queued has been committed. Transactions begun afterwards fail with [ErrUnavailable].
-func (l *Log) Close() { l.committer.close() }
+func (l *Log) Close() {
+	l.committer.close()
+	l.leave(context.Background())
+}
 
 // Complete is Do, and decides in the same transaction what follows from it in the domains that this process runs, where
 // that is possible. What is not decided here is decided when the facts are read from the log.

@@ -19,9 +19,9 @@ import (
 // allowed is what a worker that appends under orders. must be allowed to publish. Listing a bucket, and the end of watching
 // one, deletes a consumer: who may not do that waits for the answer for 5 s.
 func allowed() []string {
-	subjects := []string{events.PrefixOrder + ">", "$KV.checkpoints.>", "$KV.leases.>", "$JS.API.CONSUMER.MSG.NEXT.SHOP.*",
+	subjects := []string{events.PrefixOrder + ">", "$KV.checkpoints.>", "$KV.leases.>", "$KV.topology.>", "$JS.API.STREAM.MSG.GET.KV_topology", "$JS.API.CONSUMER.MSG.NEXT.SHOP.*",
 		"$JS.API.CONSUMER.DELETE.KV_checkpoints.*", "$JS.API.CONSUMER.DELETE.KV_leases.*"}
-	for _, stream := range []string{events.StreamShop, events.StreamDeadLetters, "KV_checkpoints", "KV_leases"} {
+	for _, stream := range []string{events.StreamShop, events.StreamDeadLetters, "KV_checkpoints", "KV_leases", "KV_topology"} {
 		subjects = append(subjects, "$JS.API.STREAM.INFO."+stream, "$JS.API.DIRECT.GET."+stream, "$JS.API.DIRECT.GET."+stream+".>",
 			"$JS.API.CONSUMER.CREATE."+stream+".>")
 	}

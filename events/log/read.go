@@ -34,8 +34,8 @@ func (l *core) newest(ctx context.Context, f fold, subject string) (entry, error
 	if last == nil || last.Sequence <= known.seq {
 		return known, nil
 	}
-	if f.lastOnly && isFact(last) {
-		known, err = f.step(entry{}, messageFrom(last))
+	if f.lastOnly && l.isFact(last) {
+		known, err = l.step(f, entry{}, last)
 	} else {
 		known, err = l.foldFrom(ctx, f, subject, known, last)
 	}
@@ -83,7 +83,7 @@ func (l *core) foldFrom(ctx context.Context, f fold, subject string, known entry
 		if err != nil {
 			return entry{}, unavailable(ctx, err)
 		}
-		if known, err = f.step(known, messageFrom(msg)); err != nil {
+		if known, err = l.step(f, known, msg); err != nil {
 			return entry{}, err
 		}
 	}
@@ -91,7 +91,7 @@ func (l *core) foldFrom(ctx context.Context, f fold, subject string, known entry
 		err := l.ask(ctx, func(ctx context.Context) error {
 			before := known.seq
 			err := l.history(ctx, subject, known.seq+1, func(msg *jetstream.RawStreamMsg) (err error) {
-				known, err = f.step(known, messageFrom(msg))
+				known, err = l.step(f, known, msg)
 				return err
 			})
 			if err == nil && known.seq == before { // the client ends a batch without an error when no answer comes
@@ -145,10 +145,13 @@ func (l *Log) First(ctx context.Context, subject string) (events.Event, error) {
 		if err != nil {
 			return events.Event{}, fmt.Errorf("read the first event of %s: %w", subject, unavailable(ctx, err))
 		}
-		if !isFact(msg) {
+		if !l.isFact(msg) {
 			continue
 		}
 		e, err := events.Decode(msg.Subject, msg.Header, msg.Data)
+		if newer := events.CheckTopology(e, l.config.Topology.Version); newer != nil {
+			return e, fmt.Errorf("%w: %s at %d: %w", ErrUnavailable, subject, msg.Sequence, newer)
+		}
 		if err != nil {
 			return e, fmt.Errorf("%w: %s at %d: %w", ErrUnreadable, subject, msg.Sequence, err)
 		}
@@ -157,16 +160,22 @@ func (l *Log) First(ctx context.Context, subject string) (events.Event, error) {
 	}
 }
 
-// isFact reports whether a message says something about its entity. What was published straight into the stream does not,
-// and must not hide what stands before it.
-func isFact(m *jetstream.RawStreamMsg) bool {
+// isFact reports whether a message says something about its entity. What was published straight into the stream, or was
+// declared void, does not, and must not hide what stands before it.
+func (l *core) isFact(m *jetstream.RawStreamMsg) bool {
 	e, err := events.DecodeEnvelope(m.Subject, m.Header)
-	return err == nil && events.Known(e.Type) && e.Revision > 0
+	return err == nil && e.Revision > 0 && !l.Voided(m.Sequence) &&
+		(events.Known(e.Type) || events.CheckTopology(e, l.config.Topology.Version) != nil)
+}
+
+// step applies one stored message to the state before it.
+func (l *core) step(f fold, known entry, raw *jetstream.RawStreamMsg) (entry, error) {
+	return f.step(known, l.messageFrom(raw))
 }
 
 // step applies one stored message. A message that is no event of the entity (it was published straight into the stream) is
-// passed over. What is one but cannot be read is an error, and so is a revision that is missing: nothing may be decided on
-// a state that leaves something out.
+// passed over, and so is one that was declared void. What is one but cannot be read is an error, and so is a revision that is
+// missing: nothing may be decided on a state that leaves something out.
 func (f fold) step(known entry, msg Message) (entry, error) {
 	passedOver := entry{state: known.state, seq: msg.Sequence, revision: known.revision}
 	e, err := events.DecodeEnvelope(msg.Subject, msg.Header)
@@ -179,8 +188,11 @@ func (f fold) step(known entry, msg Message) (entry, error) {
 	if !f.lastOnly && e.Revision != known.revision+1 {
 		return entry{}, unreadable(fmt.Errorf("revision %d follows %d", e.Revision, known.revision))
 	}
+	if err := events.CheckTopology(e, msg.topology()); err != nil && !msg.Voided() {
+		return entry{}, fmt.Errorf("%w: %s at %d: %w", ErrUnavailable, msg.Subject, msg.Sequence, err)
+	}
 	passedOver.revision = e.Revision
-	if !events.Known(e.Type) {
+	if msg.Voided() || !events.Known(e.Type) {
 		return passedOver, nil
 	}
 	if e.Payload, err = events.DecodePayload(e.Type, e.Version, msg.Data); err != nil {

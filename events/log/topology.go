@@ -2,12 +2,8 @@ package log
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -19,12 +15,27 @@ import (
 const (
 	bucketCheckpoints = "checkpoints"
 	bucketLeases      = "leases"
+	bucketTopology    = "topology"
 )
 
 // leaseMarker is how long the broker keeps the marker of a lease that ran out: long enough for every process to see it.
 const leaseMarker = time.Minute
 
-// Streams is the topology, as data: every stream of the shop. SHOP keeps everything, refuses what does not fit (DiscardNew)
+// Topology is what a program knows of the broker, as data: every stream and bucket of the shop, with a version that a release
+// counts up when it adds something, to them or to the types of events. A process that starts adds to the broker what its
+// topology has more; what is configured otherwise it refuses. A stream is never made smaller: see [Evolve].
+type Topology struct {
+	Version int
+	Streams []jetstream.StreamConfig
+	Buckets []jetstream.KeyValueConfig
+}
+
+// CurrentTopology returns what this program knows, with so many copies of everything.
+func CurrentTopology(replicas int) Topology {
+	return Topology{Version: events.Topology, Streams: Streams(replicas), Buckets: Buckets(replicas)}
+}
+
+// Streams are the streams of the shop. SHOP keeps everything, refuses what does not fit (DiscardNew)
 // rather than drop the oldest, and allows neither deletion nor purge, so that its sequences have no gaps. DEADLETTERS points
 // to what a worker could not handle.
 func Streams(replicas int) []jetstream.StreamConfig {
@@ -44,6 +55,7 @@ func Streams(replicas int) []jetstream.StreamConfig {
 // Buckets are the key-value buckets of the shop.
 func Buckets(replicas int) []jetstream.KeyValueConfig {
 	return []jetstream.KeyValueConfig{
+		{Bucket: bucketTopology, Description: "which topology the shop has, and which each process knows", Storage: jetstream.FileStorage, Replicas: replicas, LimitMarkerTTL: leaseMarker},
 		{Bucket: bucketCheckpoints, Description: "how far each lane of a worker has come", Storage: jetstream.FileStorage, Replicas: replicas},
 		{Bucket: bucketLeases, Description: "which process runs each lane", Storage: jetstream.FileStorage, Replicas: replicas, LimitMarkerTTL: leaseMarker},
 	}
@@ -56,23 +68,12 @@ const (
 	openAgain    = 250 * time.Millisecond
 )
 
-// openTopology opens the streams and buckets, creates those that are missing, and returns [ErrDrift] when a stream is
-// configured otherwise.
+// openTopology opens the buckets and streams, creates those that are missing, and joins the processes of the shop. The order
+// matters: a process first says what it knows, and then looks whether that is enough. A newer one first notes that it is going to
+// write what only newer ones know, and then looks who is there. So one of the two sees the other.
 func (l *core) openTopology(ctx context.Context) error {
 	deadline := time.Now().Add(openPatience)
-	for _, config := range Streams(l.config.Replicas) {
-		stream, err := patiently(ctx, deadline, func() (jetstream.Stream, error) { return l.openStream(ctx, config) })
-		if err != nil {
-			return fmt.Errorf("open stream %s: %w", config.Name, err)
-		}
-		if diff := Drift(config, stream.CachedInfo().Config, "metadata", "max_msgs", "max_bytes"); diff != "" {
-			return fmt.Errorf("%w: stream %s: %s", ErrDrift, config.Name, diff)
-		}
-		if config.Name == events.StreamShop {
-			l.shop = stream
-		}
-	}
-	for _, config := range Buckets(l.config.Replicas) {
+	for _, config := range l.config.Topology.Buckets {
 		bucket, err := patiently(ctx, deadline, func() (jetstream.KeyValue, error) { return l.openBucket(ctx, config) })
 		if err != nil {
 			return fmt.Errorf("open bucket %s: %w", config.Bucket, err)
@@ -82,6 +83,31 @@ func (l *core) openTopology(ctx context.Context) error {
 			l.checkpoint = bucket
 		case bucketLeases:
 			l.lease = bucket
+		case bucketTopology:
+			l.members.bucket = bucket
+		}
+	}
+	if err := l.join(ctx); err != nil {
+		return err
+	}
+	if err := l.openStreams(ctx, deadline); err != nil {
+		l.leave(ctx)
+		return err
+	}
+	return nil
+}
+
+func (l *core) openStreams(ctx context.Context, deadline time.Time) error {
+	for _, config := range l.config.Topology.Streams {
+		stream, err := patiently(ctx, deadline, func() (jetstream.Stream, error) { return l.openStream(ctx, config) })
+		if err == nil {
+			stream, err = l.evolve(ctx, config, stream)
+		}
+		if err != nil {
+			return fmt.Errorf("open stream %s: %w", config.Name, err)
+		}
+		if config.Name == events.StreamShop {
+			l.shop = stream
 		}
 	}
 	return l.openReads(ctx)
@@ -145,54 +171,4 @@ func (l *core) openReads(ctx context.Context) error {
 	}
 	l.reads.CachedInfo().Config.AllowDirect = false // by this the client chooses whom to ask
 	return nil
-}
-
-// defaults are the values that the broker fills in for a field that a configuration leaves out.
-var defaults = map[string]string{
-	"max_consumers": "-1", "max_msgs": "-1", "max_bytes": "-1", "max_msg_size": "-1", "max_msgs_per_subject": "-1", "duplicate_window": "120000000000",
-	"num_replicas": "1", "compression": `"none"`, "ack_wait": "30000000000", "max_deliver": "-1", "replay_policy": `"instant"`,
-	"max_waiting": "512", "max_ack_pending": "1000", "deliver_policy": `"all"`, "ack_policy": `"none"`,
-}
-
-// Drift compares a wanted configuration with the actual one, field by field of their JSON forms, and says what differs;
-// "" when nothing does. A field that either leaves out stands for its default. Fields in ignore are an operator's to set.
-func Drift(wanted, actual any, ignore ...string) string {
-	want, have := fields(wanted), fields(actual)
-	keys := maps.Clone(want)
-	maps.Copy(keys, have)
-	var differences []string
-	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		w, h := withDefault(key, want[key]), withDefault(key, have[key])
-		if w != h && !slices.Contains(ignore, key) {
-			differences = append(differences, fmt.Sprintf("%s is %s, want %s", key, h, w))
-		}
-	}
-	return strings.Join(differences, "; ")
-}
-
-func withDefault(key, value string) string {
-	empty := value == "" || value == "0" || value == "false" || value == "null" || value == "{}"
-	if d, ok := defaults[key]; ok && empty {
-		return d
-	}
-	if empty {
-		return "unset"
-	}
-	return value
-}
-
-func fields(config any) map[string]string {
-	data, err := json.Marshal(config)
-	if err != nil {
-		return map[string]string{"error": err.Error()}
-	}
-	var raw map[string]json.RawMessage
-	if err := json.Unmarshal(data, &raw); err != nil {
-		return map[string]string{"error": err.Error()}
-	}
-	out := make(map[string]string, len(raw))
-	for k, v := range raw {
-		out[k] = string(v)
-	}
-	return out
 }

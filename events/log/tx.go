@@ -211,6 +211,9 @@ func (tx *Tx) appendTo(s *slot, payload events.Payload) error {
 	if err := tx.log.mayAppend(on.name); err != nil {
 		return err
 	}
+	if !tx.log.mayWrite(payload.EventType()) {
+		return fmt.Errorf("%w: %w", ErrUnavailable, ErrNotYet)
+	}
 	e := tx.event(on.name, payload)
 	e.Revision = on.revision + 1
 	before, after := make([]any, len(on.slots)), make([]any, len(on.slots))
@@ -241,6 +244,9 @@ func (tx *Tx) note(name string, payload events.Payload) error {
 	if err := tx.log.mayAppend(name); err != nil {
 		return err
 	}
+	if !tx.log.mayWrite(payload.EventType()) {
+		return fmt.Errorf("%w: %w", ErrUnavailable, ErrNotYet)
+	}
 	e := tx.event(name, payload)
 	msg, err := events.Encode(e)
 	if err != nil {
@@ -252,7 +258,7 @@ func (tx *Tx) note(name string, payload events.Payload) error {
 
 func (tx *Tx) event(name string, payload events.Payload) events.Event {
 	return events.Event{
-		ID: newID(), Type: payload.EventType(), Source: tx.log.source, Time: tx.now, Actor: cmp.Or(tx.actor, events.ActorSystem), Topology: events.Topology,
+		ID: newID(), Type: payload.EventType(), Source: tx.log.source, Time: tx.now, Actor: cmp.Or(tx.actor, events.ActorSystem), Topology: events.Since(payload.EventType()),
 		Subject: name, Payload: payload,
 		CorrelationID: tx.cause.CorrelationID, CausationID: tx.cause.ID, TraceParent: tx.cause.TraceParent,
 	}

@@ -78,13 +78,16 @@ func (a *actLane) cares(item *Item) bool { return a.routes[item.Type()] != nil }
 func (a *actLane) run(ctx, work context.Context) error {
 	defer a.end()
 	if !a.restore(ctx) {
-		return nil // and the checkpoint as it is: it may name acts that could not be restored
+		return a.newer() // and the checkpoint as it is: it may name acts that could not be restored
 	}
 	signal := a.reader.ring.subscribe(a.cares)
 	defer a.reader.ring.unsubscribe(signal)
 	var workers sync.WaitGroup
 	for ctx.Err() == nil {
 		a.startDue(ctx, work, &workers)
+		if a.newer() != nil {
+			break
+		}
 		if err := a.saveIfDue(work, a.state); err != nil {
 			break // another process has the lane
 		}
@@ -104,7 +107,7 @@ func (a *actLane) run(ctx, work context.Context) error {
 	}
 	workers.Wait()
 	a.saveLast(ctx, a.state())
-	return nil
+	return a.newer()
 }
 
 // restore loads the checkpoint and the acts that were open then, and reports whether it has. What stood in the log already
@@ -116,7 +119,7 @@ func (a *actLane) restore(ctx context.Context) bool {
 			return true
 		}
 		a.log.Logger().Warn("begin lane", "lane", a.name, "error", err)
-		if !Pause(ctx, time.Second) {
+		if a.newer() != nil || !Pause(ctx, time.Second) {
 			return false
 		}
 	}
@@ -143,6 +146,9 @@ func (a *actLane) tryRestore(ctx context.Context) error {
 	}
 	for _, o := range open {
 		if o.item, err = a.reader.get(ctx, o.Sequence); err != nil {
+			return err
+		}
+		if err := a.log.NoteNewer(o.item.Message); err != nil {
 			return err
 		}
 		o.Attempt = max(o.Attempt, 1)
@@ -228,7 +234,7 @@ func (a *actLane) take(ctx context.Context) (*act, error) {
 			return nil, err
 		}
 		a.taken = items[0].Sequence
-		if !a.cares(items[0]) {
+		if !a.cares(items[0]) || items[0].Voided() {
 			a.advance(a.taken)
 			continue
 		}

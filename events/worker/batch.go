@@ -84,12 +84,15 @@ func (b *batchLane) run(ctx, work context.Context) error {
 			failpoint.In(b.name, "batch.written")
 		}
 		b.advance(b.taken)
+		if b.newer() != nil {
+			break
+		}
 		if err := b.saveIfDue(work, noState); errors.Is(err, log.ErrOvertaken) {
 			return nil
 		}
 	}
 	b.saveLast(ctx, nil)
-	return nil
+	return b.newer()
 }
 
 func (b *batchLane) restore(ctx, work context.Context) bool {
@@ -107,7 +110,7 @@ func (b *batchLane) prepare(ctx context.Context) error {
 		return err
 	}
 	b.moveTo(position)
-	b.taken, b.cursor = position, cursor{reader: b.reader, next: position + 1}
+	b.taken, b.cursor = position, cursor{reader: b.reader, next: position + 1, raw: b.Kind == KindArchive}
 	return nil
 }
 
@@ -136,7 +139,9 @@ func (b *batchLane) gather(ctx context.Context, signal *signal) (items []*Item) 
 		taken, err := b.cursor.take(ctx, b.Max-len(items))
 		b.report(err)
 		if err != nil {
-			Pause(ctx, time.Second)
+			if b.newer() == nil {
+				Pause(ctx, time.Second)
+			}
 			return items
 		}
 		before := len(items)

@@ -187,7 +187,7 @@ func (d *decider) runLane(ctx context.Context, l *decideLane) error {
 	}
 	d.between(func() { l.active, l.batch = false, nil })
 	l.saveLast(ctx, nil)
-	return nil
+	return l.newer()
 }
 
 // gather returns what there is to decide about: of each lane in the order of the log, then what was submitted. A lane that
@@ -200,7 +200,12 @@ func (d *decider) gather(ctx context.Context) (jobs []*job) {
 		}
 		l.stuck = false
 		if len(l.batch) == 0 {
-			if err := l.fetch(ctx, end); err != nil {
+			err := l.fetch(ctx, end)
+			if errors.Is(err, events.ErrNewer) {
+				l.giveUp(err)
+				continue
+			}
+			if err != nil {
 				l.putOff(err)
 				continue
 			}
@@ -246,11 +251,12 @@ func (l *decideLane) settled() {
 // concerns reports whether a lane has a route for a message, or must set it aside because it cannot be read and stands
 // among the events of its own domain.
 func (l *decideLane) concerns(item *Item) bool {
-	if l.routes[item.Type()] != nil {
-		return true
-	}
-	if !l.isOwn(item) {
+	routed := l.routes[item.Type()] != nil
+	if !routed && !l.isOwn(item) || item.Voided() {
 		return false
+	}
+	if routed {
+		return true
 	}
 	_, err := item.Envelope()
 	return err != nil
@@ -269,6 +275,16 @@ func (l *decideLane) putOff(err error) {
 	l.resume = time.Now().Add(l.wait)
 	l.report(err)
 	l.log.Logger().Warn("decisions wait", "lane", l.name, "events", len(l.batch), "error", err)
+}
+
+// giveUp has a lane leave the loop, and this process give its lease up.
+func (l *decideLane) giveUp(err error) {
+	l.report(err)
+	l.log.Logger().Error("lane is given up", "lane", l.name, "error", err)
+	if !isClosed(l.lost) {
+		close(l.lost)
+	}
+	l.stuck, l.resume = true, time.Now().Add(waitLongest) // until it has left
 }
 
 func (l *decideLane) goesOn() {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tillstream/events"
 	"tillstream/events/failpoint"
 	"tillstream/events/log"
 )
@@ -201,6 +202,17 @@ func (l *lane) report(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.err = err
+}
+
+// newer returns [events.ErrNewer] when the lane stands before an event that only a newer release understands. It gives its lease
+// up then, so that a process of that release takes it.
+func (l *lane) newer() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if errors.Is(l.err, events.ErrNewer) {
+		return l.err
+	}
+	return nil
 }
 
 func (l *lane) setOpen(n int) {

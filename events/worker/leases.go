@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"tillstream/events"
 	"tillstream/events/log"
 )
 
@@ -131,11 +132,22 @@ func (s *leases) hold(ctx context.Context, lane string, run func(ctx context.Con
 			s.log.Logger().Warn("release lease", "lane", lane, "error", releaseErr)
 		}
 		cancel()
+		if errors.Is(err, events.ErrNewer) && ctx.Err() == nil {
+			s.standAside(ctx, lane)
+			continue
+		}
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // stopped as asked: what broke off while stopping is no failure
 		}
+	}
+}
+
+// standAside waits until ctx ends, or until what this process does not understand was declared void.
+func (s *leases) standAside(ctx context.Context, lane string) {
+	s.log.Logger().Warn("lane is left to a newer release", "lane", lane)
+	for s.log.Newer() != nil && Pause(ctx, time.Second) {
 	}
 }

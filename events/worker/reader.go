@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -104,7 +105,7 @@ func (r *reader) fill(ctx context.Context, gap *log.GapError) error {
 		if m.Sequence != r.ring.next() {
 			return fmt.Errorf("%w, and the archive lacks %d", gap, r.ring.next())
 		}
-		r.add(m)
+		r.add(r.log.Adopt(m))
 	}
 	if r.ring.next() <= gap.To {
 		return fmt.Errorf("%w, and the archive lacks %d", gap, r.ring.next())
@@ -137,7 +138,7 @@ func (r *reader) get(ctx context.Context, sequence uint64) (*Item, error) {
 	if errors.Is(err, log.ErrNotFound) && r.missing != nil {
 		messages, missingErr := r.missing(ctx, sequence, sequence)
 		if missingErr == nil && len(messages) == 1 && messages[0].Sequence == sequence {
-			return &Item{Message: messages[0]}, nil
+			return &Item{Message: r.log.Adopt(messages[0])}, nil
 		}
 	}
 	return &Item{Message: m}, err
@@ -148,6 +149,7 @@ type cursor struct {
 	reader *reader
 	next   uint64  // sequence of the message that is taken next
 	page   []*Item // read from the log and not taken yet
+	raw    bool    // its lane handles messages without looking into them
 }
 
 // Bounds of what a lane that is behind the ring reads at once.
@@ -159,8 +161,25 @@ const (
 var errPageFull = errors.New("page full")
 
 // take returns what is there from the cursor's place on, at most limit, and moves on. It returns nothing when the lane has
-// caught up.
+// caught up, and [events.ErrNewer] when the next event is one that only a newer release understands.
 func (c *cursor) take(ctx context.Context, limit int) (items []*Item, err error) {
+	items, err = c.takeAny(ctx, limit)
+	if err != nil || c.raw {
+		return items, err
+	}
+	for n, item := range items {
+		if err := c.reader.log.NoteNewer(item.Message); err != nil {
+			c.page, c.next = append(slices.Clip(items[n:]), c.page...), item.Sequence
+			if n == 0 {
+				return nil, err
+			}
+			return items[:n], nil
+		}
+	}
+	return items, nil
+}
+
+func (c *cursor) takeAny(ctx context.Context, limit int) (items []*Item, err error) {
 	if len(c.page) == 0 {
 		items, behind := c.reader.ring.take(c.next, limit)
 		if !behind {
@@ -209,7 +228,7 @@ func (c *cursor) archived(ctx context.Context, gap *log.GapError, most int) (pag
 		if m.Sequence != c.next+uint64(len(page)) {
 			break
 		}
-		page = append(page, &Item{Message: m})
+		page = append(page, &Item{Message: c.reader.log.Adopt(m)})
 	}
 	if len(page) == 0 {
 		return nil, fmt.Errorf("%w, and the archive lacks %d", gap, c.next)

@@ -72,6 +72,9 @@ func (t *timerLane) run(ctx, work context.Context) error {
 	for ctx.Err() == nil {
 		err := t.step(ctx, work)
 		t.report(err)
+		if t.newer() != nil {
+			break
+		}
 		if err != nil {
 			t.log.Logger().Warn("timers wait", "lane", t.name, "error", err)
 			Pause(ctx, time.Second)
@@ -83,7 +86,7 @@ func (t *timerLane) run(ctx, work context.Context) error {
 		t.wait(ctx, signal)
 	}
 	t.saveLast(ctx, nil)
-	return nil
+	return t.newer()
 }
 
 // restore finds where the lane goes on. A deadline that was dropped long ago may stand before the event that dropped it, so
@@ -131,7 +134,7 @@ func (t *timerLane) step(ctx, work context.Context) error {
 		}
 		for _, item := range items {
 			t.taken = item.Sequence
-			if t.cares(item) {
+			if t.cares(item) && !item.Voided() {
 				t.set(item)
 			}
 		}

@@ -45,7 +45,7 @@ func (w *watcher) cares(item *Item) bool {
 func (w *watcher) run(ctx context.Context) {
 	signal := w.reader.ring.subscribe(w.cares)
 	defer w.reader.ring.unsubscribe(signal)
-	place := cursor{reader: w.reader, next: w.first}
+	place := cursor{reader: w.reader, next: w.first, raw: true} // what it does not understand it passes over
 	for !w.start(ctx, &place) {
 		if !Pause(ctx, time.Second) {
 			return
@@ -113,6 +113,9 @@ func (w *watcher) handle(item *Item) {
 		return
 	}
 	e, err := item.Event()
+	if err == nil {
+		err = item.Newer()
+	}
 	if err != nil {
 		w.log.Logger().Debug("watch passes over a message", "sequence", item.Sequence, "error", err)
 		return

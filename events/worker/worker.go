@@ -246,7 +246,7 @@ func (w *Worker) Ready() error {
 	if !started {
 		return errStarting
 	}
-	problems := []error{w.reader.problem()}
+	problems := []error{w.reader.problem(), w.log.Newer()}
 	for _, l := range w.lanes {
 		if s := l.status(); s.Kind != KindProject && s.Kind != KindArchive {
 			l.mu.Lock()

@@ -1,0 +1,90 @@
+package log
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"tillstream/events"
+)
+
+// Voids are the entities by which operators declare events void, by the sequence of the event.
+var Voids = Entity[events.EventVoided]{Prefix: events.PrefixVoid, Apply: func(_ events.EventVoided, e events.Event) (events.EventVoided, error) {
+	void, ok := e.Payload.(events.EventVoided)
+	if !ok {
+		return void, fmt.Errorf("a void cannot take %s", e.Type)
+	}
+	return void, nil
+}}
+
+// Void declares an event void: from then on every process passes over it when it folds the event's entity. It reports whether
+// the event was void already. l must be the handle of the domain ops.
+func Void(ctx context.Context, l *Log, m Message, reason string) (already bool, err error) {
+	id := strconv.FormatUint(m.Sequence, 10)
+	err = l.Do(ctx, func(tx *Tx) error {
+		tx.By(events.ActorOps)
+		before, err := Voids.Load(tx, id)
+		if already = before.Sequence > 0; err != nil || already {
+			return err
+		}
+		return Voids.Append(tx, id, events.EventVoided{Sequence: m.Sequence, Subject: m.Subject, Reason: reason})
+	})
+	if err != nil {
+		return false, fmt.Errorf("void event %d: %w", m.Sequence, err)
+	}
+	l.voids.add(m.Sequence)
+	l.cache.drop(m.Subject)
+	return already, nil
+}
+
+// voids are the events that were declared void, as far as this process knows.
+type voids struct {
+	mu        sync.RWMutex
+	sequences map[uint64]bool
+}
+
+func (v *voids) add(sequence uint64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.sequences == nil {
+		v.sequences = map[uint64]bool{}
+	}
+	v.sequences[sequence] = true
+}
+
+// Voided reports whether operators have declared an event void, as far as this process knows.
+func (l *core) Voided(sequence uint64) bool {
+	l.voids.mu.RLock()
+	defer l.voids.mu.RUnlock()
+	return l.voids.sequences[sequence]
+}
+
+// loadVoids reads which events are void.
+func (l *core) loadVoids(ctx context.Context) error {
+	reader := &Log{core: l}
+	_, err := reader.Snapshot(ctx, []string{events.PrefixVoid + "*"}, func(m Message) error {
+		l.noteVoid(m)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read which events are void: %w", err)
+	}
+	return nil
+}
+
+// noteVoid takes note of an event that is declared void.
+func (l *core) noteVoid(m Message) {
+	if _, ok := events.IDOf(events.PrefixVoid, m.Subject); !ok {
+		return
+	}
+	e, err := m.Event()
+	void, ok := e.Payload.(events.EventVoided)
+	if err != nil || !ok {
+		l.config.Logger.Warn("unreadable void", "sequence", m.Sequence, "error", err)
+		return
+	}
+	l.voids.add(void.Sequence)
+	l.cache.drop(void.Subject)
+	l.damage.voided(void.Sequence)
+}

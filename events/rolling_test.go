@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 		}
 		return []byte(`{"lines":[` + strings.TrimSuffix(text, "}") + `]}`), nil
 	}})
+	events.DefineSince[giftWrapped](2)
 	os.Exit(m.Run())
 }
 

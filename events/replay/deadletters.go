@@ -70,7 +70,7 @@ func (r *Reader) DeadLetterAt(ctx context.Context, number uint64) (DeadLetter, e
 	if err = jetstream.ErrMsgNotFound; number > 0 { // the broker takes 0 for no question at all
 		raw, err = stream.GetMsg(ctx, number)
 	}
-	m, err := message(raw, err, what)
+	m, err := r.message(raw, err, what)
 	if err != nil {
 		return DeadLetter{}, err
 	}

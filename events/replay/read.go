@@ -186,7 +186,7 @@ func (r *Reader) consume(ctx context.Context, stream string, config jetstream.Or
 		if err != nil {
 			return fmt.Errorf("read %s: %w", stream, err)
 		}
-		if done, err := deliver(msg, to, fn); done || err != nil {
+		if done, err := r.deliver(msg, to, fn); done || err != nil {
 			return err
 		}
 	}
@@ -194,7 +194,7 @@ func (r *Reader) consume(ctx context.Context, stream string, config jetstream.Or
 
 // deliver hands one message on and reports whether it was the last of the range: the one at its end, or the last that the
 // filter lets through.
-func deliver(msg jetstream.Msg, to uint64, fn func(Message) error) (done bool, err error) {
+func (r *Reader) deliver(msg jetstream.Msg, to uint64, fn func(Message) error) (done bool, err error) {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return false, fmt.Errorf("read %s: %w", msg.Subject(), err)
@@ -203,7 +203,7 @@ func deliver(msg jetstream.Msg, to uint64, fn func(Message) error) (done bool, e
 	if to > 0 && sequence > to {
 		return true, nil
 	}
-	err = fn(Message{Subject: msg.Subject(), Sequence: sequence, Stored: meta.Timestamp, Header: msg.Headers(), Data: msg.Data()})
+	err = fn(r.log.Adopt(Message{Subject: msg.Subject(), Sequence: sequence, Stored: meta.Timestamp, Header: msg.Headers(), Data: msg.Data()}))
 	return to > 0 && (sequence == to || meta.NumPending == 0), err
 }
 

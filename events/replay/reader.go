@@ -75,24 +75,24 @@ func (r *Reader) Last(ctx context.Context) (uint64, error) { return r.log.End(ct
 func (r *Reader) Get(ctx context.Context, sequence uint64) (Message, error) {
 	what := fmt.Sprintf("sequence %d", sequence)
 	if sequence == 0 { // sequences begin at 1, and the broker takes 0 for no question at all
-		return message(nil, jetstream.ErrMsgNotFound, what)
+		return r.message(nil, jetstream.ErrMsgNotFound, what)
 	}
 	raw, err := r.reads.GetMsg(ctx, sequence)
-	return message(raw, err, what)
+	return r.message(raw, err, what)
 }
 
 // Newest returns the last message on a subject, or [ErrNotFound].
 func (r *Reader) Newest(ctx context.Context, subject string) (Message, error) {
 	raw, err := r.reads.GetLastMsgForSubject(ctx, subject)
-	return message(raw, err, subject)
+	return r.message(raw, err, subject)
 }
 
-func message(raw *jetstream.RawStreamMsg, err error, what string) (Message, error) {
+func (r *Reader) message(raw *jetstream.RawStreamMsg, err error, what string) (Message, error) {
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return Message{}, fmt.Errorf("%w: %s", ErrNotFound, what)
 	}
 	if err != nil {
 		return Message{}, fmt.Errorf("read %s: %w", what, err)
 	}
-	return Message{Subject: raw.Subject, Sequence: raw.Sequence, Stored: raw.Time, Header: raw.Header, Data: raw.Data}, nil
+	return r.log.Adopt(Message{Subject: raw.Subject, Sequence: raw.Sequence, Stored: raw.Time, Header: raw.Header, Data: raw.Data}), nil
 }

@@ -112,7 +112,7 @@ func ofPaymentEnd(e events.Event) (string, bool) {
 func ofMessage(e events.Event) (string, bool) {
 	switch p := e.Payload.(type) {
 	case events.MessageQueued:
-		return p.Template, true
+		return "mail " + p.Template, true
 	case events.MessageSending:
 		return fmt.Sprintf("%s to %s, attempt %d", p.MessageID, p.To, p.Attempt), true
 	case events.MessageSent:
@@ -133,6 +133,8 @@ func ofMachinery(e events.Event) (string, bool) {
 			return p.Lane + " until it is resumed", true
 		}
 		return fmt.Sprintf("%s until %s", p.Lane, p.Until.UTC().Format(time.DateTime)), true
+	case events.EventVoided:
+		return fmt.Sprintf("event %d on %s is void: %s", p.Sequence, p.Subject, p.Reason), true
 	case events.LaneResumed:
 		return p.Lane + " goes on", true
 	case events.DeadLettered:

@@ -40,6 +40,8 @@ type commands struct {
 	Resume      resume      `cmd:"" help:"Let paused lanes go on."`
 	Rebuild     rebuild     `cmd:"" help:"Compare projections with the log and mend what differs, while the shop sells."`
 	Repair      repair      `cmd:"" help:"Compare log and archive, and give each back what it has lost."`
+	Topology    topology    `cmd:"" help:"Show which topology the shop and its processes have; add what a new release needs."`
+	Void        void        `cmd:"" help:"Have an event that cannot be read count no more."`
 	Verify      verify      `cmd:"" help:"Check the shop's promises; exit 1 and name what is off."`
 }
 

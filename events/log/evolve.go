@@ -94,7 +94,7 @@ func (l *core) evolve(ctx context.Context, want jetstream.StreamConfig, stream j
 	if added == "" && (newer || state.Applied == l.config.Topology.Version) {
 		return stream, nil
 	}
-	if l.config.MustExist && !l.config.Evolve {
+	if l.config.MustExist {
 		return stream, nil // a tool takes the shop as it is
 	}
 	release, err := l.lockTopology(ctx)
@@ -103,6 +103,68 @@ func (l *core) evolve(ctx context.Context, want jetstream.StreamConfig, stream j
 	}
 	defer release()
 	return l.update(ctx, want)
+}
+
+// Difference is what a stream or bucket lacks of the topology that this program knows.
+type Difference struct {
+	Name  string `json:"name"`
+	Added string `json:"added"`           // what this topology has more, "" when nothing
+	Drift string `json:"drift,omitempty"` // what is configured otherwise, and is refused
+}
+
+// Differences compares what the broker has with what this program wants.
+func (l *core) Differences(ctx context.Context) (all []Difference, err error) {
+	state, err := l.TopologyState(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, want := range l.config.Topology.Streams {
+		stream, err := l.js.Stream(ctx, want.Name)
+		if err != nil {
+			return nil, fmt.Errorf("look at stream %s: %w", want.Name, unavailable(ctx, err))
+		}
+		_, added, err := Evolve(stream.CachedInfo().Config, want, state.Applied > l.config.Topology.Version)
+		d := Difference{Name: want.Name, Added: added}
+		if err != nil {
+			d.Drift = err.Error()
+		}
+		all = append(all, d)
+	}
+	for _, want := range l.config.Topology.Buckets {
+		d := Difference{Name: want.Bucket}
+		if _, err := l.js.KeyValue(ctx, want.Bucket); errors.Is(err, jetstream.ErrBucketNotFound) {
+			d.Added = "the bucket"
+		} else if err != nil {
+			return nil, fmt.Errorf("look at bucket %s: %w", want.Bucket, unavailable(ctx, err))
+		}
+		all = append(all, d)
+	}
+	return all, nil
+}
+
+// Upgrade adds to the broker what this program's topology has more, as a process of the shop does when it starts. It is for a
+// user that may change streams, where the users of the processes may not.
+func (l *core) Upgrade(ctx context.Context) error {
+	for _, want := range l.config.Topology.Buckets {
+		_, err := l.js.KeyValue(ctx, want.Bucket)
+		if errors.Is(err, jetstream.ErrBucketNotFound) {
+			_, err = l.js.CreateKeyValue(ctx, want)
+		}
+		if err != nil {
+			return fmt.Errorf("create bucket %s: %w", want.Bucket, unavailable(ctx, err))
+		}
+	}
+	release, err := l.lockTopology(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	for _, want := range l.config.Topology.Streams {
+		if _, err := l.update(ctx, want); err != nil {
+			return fmt.Errorf("upgrade stream %s: %w", want.Name, err)
+		}
+	}
+	return nil
 }
 
 // update makes the change, under the lease.

@@ -30,7 +30,6 @@ var oldestBroker = [3]int{2, 14, 6}
 type Config struct {
 	CacheSize  int                   // states kept in memory; default 50,000
 	Logger     *slog.Logger          // default: discard
-	Evolve     bool                  // with MustExist: add to the streams what the topology has more all the same
 	MustExist  bool                  // for tools: create nothing, and return ErrNoShop where a stream or bucket is missing
 	Now        func() time.Time      // default: time.Now
 	Owns       []string              // subject prefixes that Source may append under; default those of its domain

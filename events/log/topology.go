@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -75,6 +76,9 @@ func (l *core) openTopology(ctx context.Context) error {
 	deadline := time.Now().Add(openPatience)
 	for _, config := range l.config.Topology.Buckets {
 		bucket, err := patiently(ctx, deadline, func() (jetstream.KeyValue, error) { return l.openBucket(ctx, config) })
+		if errors.Is(err, ErrNoShop) && !slices.Contains([]string{bucketTopology, bucketCheckpoints, bucketLeases}, config.Bucket) {
+			continue // a tool of a newer release, which looks at a shop before it is upgraded
+		}
 		if err != nil {
 			return fmt.Errorf("open bucket %s: %w", config.Bucket, err)
 		}

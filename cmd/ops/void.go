@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"tillstream/cmd/internal/attach"
+	"tillstream/events"
+	"tillstream/events/log"
+	"tillstream/events/replay"
+)
+
+// void is ops void.
+type void struct {
+	attach.Target `embed:""`
+	Sequence      uint64 `arg:"" help:"Sequence of the event in the log."`
+	Reason        string `help:"Why; it is kept in the log." required:""`
+	Force         bool   `help:"Also an event that this release can read."`
+	DryRun        bool   `help:"Say what would be done."`
+	JSON          bool   `name:"json" help:"Write JSON."`
+}
+
+// Help is shown by ops void --help.
+func (void) Help() string {
+	return `An event that no release can read makes its entity (an order, a payment, the stock of an item) unavailable: nothing is decided on a state that leaves something out. This declares the event void. From then on every process passes over it, as if it had never said anything. The event itself stays in the log, and so does who declared it void and why.
+
+An event that can be read is refused without --force: what it says was decided on already, in other entities too. Say the opposite by another event instead, such as a stock adjustment or a refund.
+
+It cannot be taken back.`
+}
+
+// Validate is called by kong when the command line is read.
+func (c *void) Validate() error {
+	if strings.TrimSpace(c.Reason) == "" {
+		return errors.New("--reason: say why the event is declared void")
+	}
+	return nil
+}
+
+// Run declares one event void.
+func (c *void) Run(ctx context.Context, out *terminal) error {
+	shop, err := c.Resolve()
+	if err != nil {
+		return err
+	}
+	reader, stop, err := shop.Log(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	m, err := reader.Get(ctx, c.Sequence)
+	if errors.Is(err, replay.ErrNotFound) {
+		return fmt.Errorf("the log has no event %d", c.Sequence)
+	}
+	if err != nil {
+		return err
+	}
+	already := m.Voided()
+	readable := c.readable(m)
+	if readable && !c.Force && !already {
+		return fmt.Errorf("event %d is %s on %s, which can be read: say the opposite by another event, or pass --force", m.Sequence, m.Type(), m.Subject)
+	}
+	if !c.DryRun {
+		if already, err = log.Void(ctx, reader.Log(), m, c.Reason); err != nil {
+			return err
+		}
+	}
+	if c.JSON {
+		return out.json(map[string]any{"sequence": m.Sequence, "subject": m.Subject, "type": m.Type(), "readable": readable, "already": already, "dry_run": c.DryRun})
+	}
+	what := fmt.Sprintf("event %d on %s", m.Sequence, m.Subject)
+	switch {
+	case already:
+		return out.printf("%s was void already", what)
+	case c.DryRun:
+		return out.printf("%s would be void", what)
+	}
+	out.note("a dead letter of it stays open until ops deadletters discard")
+	return out.printf("%s is void", what)
+}
+
+// readable reports whether this release understands a message.
+func (c *void) readable(m log.Message) bool {
+	e, err := m.Event()
+	return err == nil && events.CheckTopology(e, events.Topology) == nil
+}

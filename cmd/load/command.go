@@ -14,6 +14,7 @@ import (
 	"tillstream/cmd/internal/attach"
 	"tillstream/cmd/internal/catalogue"
 	"tillstream/cmd/internal/cpu"
+	"tillstream/cmd/internal/fleet"
 	"tillstream/cmd/internal/loadgen"
 	"tillstream/cmd/internal/output"
 )
@@ -43,6 +44,8 @@ type command struct {
 	Profile      bool   `help:"Say what an order costs in processor time, by part of the shop: one process, started with --pprof." group:"What to report"`
 	JSON         string `name:"json" help:"Also write the report as JSON." placeholder:"FILE" group:"What to report"`
 	NoVerify     bool   `help:"Do not check the shop's invariants afterwards." group:"What to report"`
+
+	meanwhile func(ctx context.Context, shop *fleet.Fleet) error // for tests: what happens to load's own shop during a soak, in place of faults
 }
 
 // errFailed is returned when the run was gone through, but not everything was as it must be. The report says what.

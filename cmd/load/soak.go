@@ -95,6 +95,9 @@ func (r *rig) told(f chaos.Fault) {
 
 // hurt goes through the faults of the seed until ctx ends, and sees to it that everything runs again.
 func (r *rig) hurt(ctx context.Context, c *command) error {
+	if r != nil && c.meanwhile != nil {
+		return c.meanwhile(ctx, r.shop)
+	}
 	if r == nil || !c.Faults {
 		return nil
 	}

@@ -252,6 +252,21 @@ func (f *Fleet) openWindow(ctx context.Context) error {
 	return f.Outside.DeliverWebhooksTo(f.Shop.Storefront)
 }
 
+// Replace stops a replica and starts it again from the programs of another directory, such as those of another release, and
+// returns when it can work.
+func (f *Fleet) Replace(ctx context.Context, r *Replica, programs string) error {
+	if err := r.Stop(); err != nil {
+		return err
+	}
+	r.setPath(filepath.Join(programs, r.Worker))
+	if err := r.Start(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, starting)
+	defer cancel()
+	return AwaitReady(ctx, r.Name, r.URL)
+}
+
 // Parts are all processes, those that others stand on last.
 func (f *Fleet) Parts() []*Part {
 	parts := []*Part{f.Window}

@@ -77,6 +77,20 @@ func (p *Part) supervise(process *child.Child) {
 	}
 }
 
+// setPath has the process started from another file from now on.
+func (p *Part) setPath(path string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.command.Path = path
+}
+
+// Command is how the process is started.
+func (p *Part) Command() child.Command {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.command
+}
+
 // Falls is how often the process ended by itself.
 func (p *Part) Falls() int {
 	p.mu.Lock()

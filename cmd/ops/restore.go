@@ -68,7 +68,7 @@ func (c *restore) Run(ctx context.Context, out *terminal) error {
 func (c *restore) write(report replay.RestoreReport, shop attach.Shop, out *terminal) error {
 	t := newTable("EVENTS>", "DEAD LETTERS>", "LANES>", "SET ASIDE>", "SECRETS", "")
 	t.add(count(report.Cut), count(report.DeadLetters), count(report.Lanes), count(report.Aside), secretsAre(report.Secrets), cell{restoredHow(report), green})
-	err := errors.Join(t.write(out), out.say("next: start the shop, then ops rebuild projections, then ops verify"))
+	err := errors.Join(t.write(out), out.say("next: start the shop. It writes lists and archive from the log again; ops lag says how far it is. Then ops rebuild projections --dry-run, and ops verify"))
 	switch {
 	case report.Secrets:
 	case shop.Data == "":

@@ -24,7 +24,7 @@ func (e errRestoring) Error() string {
 }
 
 // Is makes it one of the errors after which no process goes on.
-func (e errRestoring) Is(target error) bool { return target == log.ErrWentBack } //nolint:errorlint // it is what errors.Is asks
+func (e errRestoring) Is(target error) bool { return target == log.ErrWentBack }
 
 // BeginRestore notes in the head of an empty archive that a backup is being restored. Until EndRestore no process starts on
 // the log and nothing is archived: a shop that went on from half a backup would use the sequences of the other half.

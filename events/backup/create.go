@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -25,6 +27,7 @@ import (
 type Writer struct {
 	dir      string
 	made     bool // Create has made the directory
+	finished bool
 	manifest *os.File
 	content  Manifest
 }
@@ -147,22 +150,26 @@ func (w *Writer) Finish(cut uint64, finished time.Time) (Manifest, error) {
 	if err = errors.Join(err, durable.SyncDir(w.dir), durable.SyncDir(filepath.Dir(w.dir))); err != nil {
 		return Manifest{}, fmt.Errorf("finish backup: %w", err)
 	}
+	w.finished = true
 	return w.content, nil
 }
 
 // Abandon deletes what was written, and the directory if Create has made it. What is finished it leaves alone.
 func (w *Writer) Abandon() error {
-	if _, err := os.Stat(filepath.Join(w.dir, unfinishedFile)); errors.Is(err, os.ErrNotExist) {
+	if w.finished {
 		return nil
 	}
 	var problems []error
-	for name := range w.content.Files {
-		problems = append(problems, os.Remove(filepath.Join(w.dir, name)))
-	}
 	if err := w.manifest.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		problems = append(problems, err)
 	}
-	problems = append(problems, os.Remove(filepath.Join(w.dir, unfinishedFile))) // last: until then the directory is an unfinished backup
+	// The manifest first, and the mark of an unfinished backup last: what is there in between is no backup.
+	names := append([]string{manifestFile}, slices.Sorted(maps.Keys(w.content.Files))...)
+	for _, name := range append(names, unfinishedFile) {
+		if err := os.Remove(filepath.Join(w.dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			problems = append(problems, err)
+		}
+	}
 	if w.made {
 		problems = append(problems, os.Remove(w.dir))
 	}

@@ -71,16 +71,19 @@ func (b Backup) Run(ctx context.Context) (BackupReport, error) {
 	if err != nil {
 		return report, err
 	}
-	if err := b.write(ctx, out, &report); err != nil {
+	var manifest backup.Manifest
+	if err = b.write(ctx, out, &report); err == nil {
+		manifest, err = out.Finish(report.Cut, time.Now())
+	}
+	if err != nil {
 		if abandon := out.Abandon(); abandon != nil {
 			err = errors.Join(err, fmt.Errorf("delete the unfinished backup: %w", abandon))
 		}
 		return report, fmt.Errorf("back up: %w", err)
 	}
-	manifest, err := out.Finish(report.Cut, time.Now())
 	report.DeadLetters, report.Lanes = manifest.Files[backup.DeadLetters].Lines, manifest.Files[backup.Checkpoints].Lines
 	report.Aside, report.Bytes, report.Seconds = manifest.Files[backup.Aside].Lines, manifest.Bytes(), time.Since(start).Seconds()
-	return report, err
+	return report, nil
 }
 
 // write writes all files; the order is explained at [Backup].
@@ -145,6 +148,7 @@ func (b Backup) checkpoints(ctx context.Context) (kept []checkpointRecord, furth
 
 // copyLog writes every message up to the cut, and returns how many of them came from the archive.
 func (b Backup) copyLog(ctx context.Context, cut uint64, add func(any) error) (archived uint64, err error) {
+	tell(b.Progress, "log", 0, cut)
 	if cut == 0 { // a range that ends at 0 ends where the log ends by now
 		return 0, nil
 	}

@@ -18,7 +18,7 @@ var (
 	// about to put back.
 	ErrGrew = errors.New("the log has grown since it was looked at; run it again")
 	// ErrNotEmpty is returned by Restore when broker or database hold something.
-	ErrNotEmpty = errors.New("a backup is restored only into an empty broker and an empty database")
+	ErrNotEmpty = errors.New("a backup is restored only into an empty broker and an empty database, as a shop has that is started with --closed and --data NEW_DIRECTORY")
 	// ErrOtherBackup is returned by Restore when a restore of another backup was cut off there, or the log is not the beginning
 	// of this one.
 	ErrOtherBackup = errors.New("this is not the beginning of the backup: give broker and database empty stores and run ops restore again")

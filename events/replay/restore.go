@@ -107,17 +107,21 @@ func (r Restore) messages(ctx context.Context, name string) (err error) {
 		return err
 	}
 	back := writeBack{reader: r.Log, exact: true}
-	for err == nil {
+	for {
 		var a archive.Archived
-		found, readErr := records.Next(&a)
-		if err = readErr; err != nil || !found {
-			break
+		found, err := records.Next(&a)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return back.await(ctx, 0)
 		}
 		done++
 		tell(r.Progress, "restore "+streamOf[name], done, total)
-		err = back.append(ctx, a)
+		if err := back.append(ctx, a); err != nil {
+			return err
+		}
 	}
-	return errors.Join(err, back.await(ctx, 0))
 }
 
 // compare reads on in a file as far as its stream goes already, and returns how far that is.

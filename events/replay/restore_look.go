@@ -59,11 +59,15 @@ func (r Restore) heldByBroker(ctx context.Context) (found []string, err error) {
 		found = append(found, fmt.Sprintf("%d dead letters", last))
 	}
 	checkpoints, err := r.Log.log.Checkpoints(ctx)
+	lanes := 0
 	for _, c := range checkpoints {
 		// A process that was started to make the streams leaves checkpoints that say nothing.
 		if c.Position > 0 || c.Read > 0 || len(c.State) > 0 && string(c.State) != "[]" {
-			found = append(found, "a checkpoint of "+c.Lane)
+			lanes++
 		}
+	}
+	if lanes > 0 {
+		found = append(found, fmt.Sprintf("checkpoints of %d lanes", lanes))
 	}
 	return found, err
 }

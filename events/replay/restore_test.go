@@ -28,7 +28,7 @@ func TestARestoreWantsAnEmptyInstallation(t *testing.T) {
 	}{
 		"AnEvent":       {func(n *twoCopies) { n.move("x1", "X", "", 1) }, "1 events in SHOP"},
 		"ADeadLetter":   {func(n *twoCopies) { n.dead("orders", 1) }, "1 dead letters"},
-		"ACheckpoint":   {func(n *twoCopies) { n.note("orders.timers", 3) }, "a checkpoint of orders.timers"},
+		"ACheckpoint":   {func(n *twoCopies) { n.note("orders.timers", 3) }, "checkpoints of 1 lanes"},
 		"ADocument":     {func(n *twoCopies) { n.insert("payments") }, "documents in payments"},
 		"AnArchive":     {func(n *twoCopies) { n.insert(archive.Collection) }, "documents in archive"},
 		"EmptyEnough":   {func(n *twoCopies) { n.note("orders", 0); n.insert("orders"); n.clear("orders") }, ""},

@@ -21,7 +21,7 @@ const (
 // errOff is returned by a command that has said what is off.
 var errOff = errors.New("something is off")
 
-const description = `Look at a running shop, fill its shelves, check its promises, mend its copies.
+const description = `Look at a running shop, fill its shelves, check its promises, mend its copies, back it up.
 
 The shop is found by --shop FILE, the ready file of a shop that runs in one process (go run ./cmd/shop --ready-file shop.json); by addresses, for a shop in many processes; or by ./data/ready.json when nothing is given.
 
@@ -42,6 +42,8 @@ type commands struct {
 	Repair      repair      `cmd:"" help:"Compare log and archive, and give each back what it has lost."`
 	Topology    topology    `cmd:"" help:"Show which topology the shop and its processes have; add what a new release needs."`
 	Void        void        `cmd:"" help:"Have an event that cannot be read count no more."`
+	Backup      backUp      `cmd:"" help:"Write a backup of the shop, while it sells."`
+	Restore     restore     `cmd:"" help:"Put a backup into an empty installation."`
 	Verify      verify      `cmd:"" help:"Check the shop's promises; exit 1 and name what is off."`
 }
 

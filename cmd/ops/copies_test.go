@@ -12,7 +12,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events/archive"
-	"tillstream/events/embedded"
 	"tillstream/events/project"
 	"tillstream/events/worker"
 	"tillstream/orders"
@@ -23,21 +22,12 @@ import (
 func TestRebuildAndRepair(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t)
-	server, err := embedded.StartMongo(embedded.MongoConfig{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Stop)
-	db, err := project.Connect(t.Context(), server.URI())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Client().Disconnect(context.WithoutCancel(t.Context())) })
+	db, uri := database(t)
 	for _, id := range []string{"o1", "o2", "o3"} {
 		b.refused(id)
 	}
 	b.keep(db)
-	target := []string{"--nats", b.url, "--mongodb", server.URI()}
+	target := []string{"--nats", b.url, "--mongodb", uri}
 	try := func(line string, want int, says ...string) {
 		t.Helper()
 		code, stdout, stderr := ops(t, append(strings.Fields(line), target...)...)

@@ -125,6 +125,11 @@ func TestUsage(t *testing.T) {
 		{"parked show x", exitFailed, "see ops --help"},
 		{"pause --help", exitOK, "outlives restarts"},
 		{"pause", exitFailed, "see ops --help"},
+		{"backup --help", exitOK, "manifest.json"},
+		{"backup", exitFailed, "see ops --help"},
+		{"backup x --nats nats://127.0.0.1:1", exitFailed, "is it running?"},
+		{"restore --help", exitOK, "no process at work"},
+		{"restore nowhere --nats nats://127.0.0.1:1", exitFailed, "nowhere"},
 		{"pause x --for -1s --nats nats://127.0.0.1:1", exitFailed, "--for"},
 	}
 	for _, test := range tests {

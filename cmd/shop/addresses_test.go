@@ -79,7 +79,7 @@ func TestTheFirstStart(t *testing.T) {
 	}
 	var ready map[string]string
 	readFile(t, file, &ready)
-	want := []string{"mail", "mongodb", "nats", "ops", "ops_token", "storefront", "stripe", "stripe_publishable_key", "stripe_secret_key"}
+	want := []string{"data", "mail", "mongodb", "nats", "ops", "ops_token", "storefront", "stripe", "stripe_publishable_key", "stripe_secret_key"}
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(ready))); diff != "" {
 		t.Errorf("keys of the ready file (-want +got):\n%s", diff)
 	}

@@ -36,6 +36,19 @@ const (
 // startShopWithBank opens a shop that is paid through a bank which the test controls.
 func startShopWithBank(t *testing.T, change func(*Config)) (*market, *bank) {
 	t.Helper()
+	b := startBank(t)
+	m := startShop(t, func(c *Config) {
+		b.takeMoneyFor(c)
+		change(c)
+	})
+	t.Cleanup(func() { close(b.ended) }) // before the shop closes: it waits for answers
+	b.tell(t, m)
+	return m, b
+}
+
+// startBank starts a bank that ends with the test, after the shops that are opened later.
+func startBank(t *testing.T) *bank {
+	t.Helper()
 	b := &bank{ended: make(chan struct{}), silent: map[string]chan struct{}{}, slow: map[string]chan struct{}{}}
 	var err error
 	b.server, err = sandbox.New(sandbox.Config{SecretKey: bankSecretKey, PublishableKey: bankPublishableKey, WebhookSecret: bankWebhookSecret,
@@ -56,15 +69,20 @@ func startShopWithBank(t *testing.T, change func(*Config)) (*market, *bank) {
 			t.Error(err)
 		}
 	})
-	m := startShop(t, func(c *Config) {
-		c.StripeURL, c.StripeSecretKey, c.StripePublishableKey, c.StripeWebhookSecret = b.url, bankSecretKey, bankPublishableKey, bankWebhookSecret
-		change(c)
-	})
-	t.Cleanup(func() { close(b.ended) }) // before the shop closes: it waits for answers
+	return b
+}
+
+// takeMoneyFor has a shop use the bank.
+func (b *bank) takeMoneyFor(c *Config) {
+	c.StripeURL, c.StripeSecretKey, c.StripePublishableKey, c.StripeWebhookSecret = b.url, bankSecretKey, bankPublishableKey, bankWebhookSecret
+}
+
+// tell has the bank send its webhooks to a shop.
+func (b *bank) tell(t *testing.T, m *market) {
+	t.Helper()
 	if err := b.server.SetWebhookURL(m.Storefront + "/webhooks/stripe"); err != nil {
 		t.Fatal(err)
 	}
-	return m, b
 }
 
 // holdWebhooks keeps what Stripe says of an intent until the returned function is called.

@@ -18,7 +18,7 @@ type Config struct {
 	Data      string `default:"./data" help:"Directory for everything that must last."`
 	ReadyFile string `help:"Write where everything is to this file, as JSON, once the shop is ready. It always stands in DATA/ready.json too."`
 
-	Closed bool `help:"Start the broker and the database and nothing else, for ops repair."`
+	Closed bool `help:"Start the broker and the database and nothing else, for ops repair and ops restore."`
 
 	HTTP   string `name:"http" default:"127.0.0.1:8080" help:"Storefront, API and mailbox." group:"Addresses"`
 	NATS   string `name:"nats" default:"127.0.0.1:4222" help:"Embedded nats-server." group:"Addresses"`

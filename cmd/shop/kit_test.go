@@ -107,7 +107,7 @@ func (m *market) attach(t *testing.T) {
 // asAttached is the ready file as tools read it.
 func (m *market) asAttached() attach.Shop {
 	return attach.Shop{Storefront: m.Storefront, Mail: m.Mail, Stripe: m.Stripe, StripeSecretKey: m.StripeSecretKey,
-		StripePublishableKey: m.StripePublishableKey, NATS: m.NATS, MongoDB: m.MongoDB, Ops: m.Ops, OpsToken: m.OpsToken}
+		StripePublishableKey: m.StripePublishableKey, NATS: m.NATS, MongoDB: m.MongoDB, Ops: m.Ops, OpsToken: m.OpsToken, Data: m.Data}
 }
 
 // closingTime is how long a shop may take to close.

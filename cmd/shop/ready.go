@@ -18,6 +18,7 @@ type Ready struct {
 	MongoDB              string `json:"mongodb"`
 	Ops                  string `json:"ops"`
 	OpsToken             string `json:"ops_token"`
+	Data                 string `json:"data"` // absolute path: where the secrets are that ops backup keeps
 }
 
 func (r Ready) print(w io.Writer, data string) {

@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
+
+	"tillstream/cmd/internal/attach"
+	"tillstream/events/durable"
 )
 
 // secrets are made at the first start and kept in the data directory, so that tokens and keys stay valid.
@@ -22,7 +24,7 @@ type secrets struct {
 
 // loadSecrets reads the file or makes it. It is written under another name first: a crash leaves no half of it behind.
 func loadSecrets(dir string) (secrets, error) {
-	path := filepath.Join(dir, "secrets.json")
+	path := filepath.Join(dir, attach.SecretsFile)
 	data, err := os.ReadFile(path)
 	if err == nil {
 		var s secrets
@@ -43,41 +45,8 @@ func loadSecrets(dir string) (secrets, error) {
 // would lose its customers' access. Only its owner may read it, because all our files of this kind hold a token.
 func writeJSON(path string, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")
-	if err == nil {
-		err = writeSynced(path+".new", append(data, '\n'))
-	}
-	if err == nil {
-		err = os.Rename(path+".new", path)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
-	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	return nil
-}
-
-func writeSynced(path string, data []byte) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	if err == nil {
-		err = file.Sync()
-	}
-	return errors.Join(err, file.Close())
-}
-
-// syncDir makes a new name last. Windows cannot, and keeps such things in order by itself.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	if err := dir.Sync(); err != nil && runtime.GOOS != "windows" {
-		return errors.Join(err, dir.Close())
-	}
-	return dir.Close()
+	return durable.WriteFile(path, append(data, '\n'))
 }

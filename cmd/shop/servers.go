@@ -33,7 +33,7 @@ type servers struct {
 	sandboxListen net.Listener
 }
 
-// startServers starts what is embedded. On an error it stops what had started.
+// startServers starts what is embedded, of a closed shop broker and database alone. On an error it stops what had started.
 func startServers(config Config, s secrets, logger *slog.Logger) (_ *servers, err error) {
 	all := &servers{config: config, secrets: s, logger: logger}
 	defer func() {
@@ -41,11 +41,14 @@ func startServers(config Config, s secrets, logger *slog.Logger) (_ *servers, er
 			err = errors.Join(err, all.stop())
 		}
 	}()
-	if all.http, err = httpapi.Listen("the storefront", config.HTTP); err != nil {
-		return nil, err
+	steps := []func() error{all.startNATS, all.startMongo}
+	if !config.Closed {
+		if all.http, err = httpapi.Listen("the storefront", config.HTTP); err != nil {
+			return nil, err
+		}
+		steps = append(steps, all.startInbox, all.startSandbox)
 	}
 	// All at once: each reads back what it kept, and with many orders that is seconds.
-	steps := []func() error{all.startNATS, all.startMongo, all.startInbox, all.startSandbox}
 	problems := make([]error, len(steps))
 	var starting sync.WaitGroup
 	for i, step := range steps {
@@ -109,6 +112,13 @@ func (s *servers) sandboxURL() string {
 	return "http://" + s.sandboxListen.Addr().String()
 }
 
+func (s *servers) natsURL() string {
+	if s.nats == nil {
+		return s.config.NATSURL
+	}
+	return s.nats.URL()
+}
+
 func (s *servers) mongoURI() string {
 	if s.mongo == nil {
 		return s.config.MongoURI
@@ -154,11 +164,8 @@ func (s *servers) holder() string {
 
 // ready describes the servers for others.
 func (s *servers) ready() Ready {
-	r := Ready{Storefront: s.storefrontURL(), Ops: s.storefrontURL(), OpsToken: s.secrets.OpsToken, MongoDB: s.mongoURI(), NATS: s.config.NATSURL,
+	r := Ready{Storefront: s.storefrontURL(), Ops: s.storefrontURL(), OpsToken: s.secrets.OpsToken, MongoDB: s.mongoURI(), NATS: s.natsURL(),
 		Stripe: s.sandboxURL(), StripeSecretKey: s.secrets.StripeSecretKey, StripePublishableKey: s.secrets.StripePublishableKey}
-	if s.nats != nil {
-		r.NATS = s.nats.URL()
-	}
 	if s.inbox != nil {
 		r.Mail = s.storefrontURL()
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -46,12 +47,9 @@ func Run(ctx context.Context, config Config, logger *slog.Logger, out io.Writer)
 		return err
 	}
 	defer func() { err = errors.Join(err, data.Close()) }()
-	s, err := loadSecrets(config.Data)
+	s, err := secretsOf(config)
 	if err != nil {
 		return err
-	}
-	if !config.sandboxed() {
-		s.StripeSecretKey, s.StripePublishableKey, s.StripeWebhookSecret = config.StripeSecretKey, config.StripePublishableKey, config.StripeWebhookSecret
 	}
 	servers, err := startServers(config, s, logger)
 	if err != nil {
@@ -76,8 +74,24 @@ func Run(ctx context.Context, config Config, logger *slog.Logger, out io.Writer)
 	})
 }
 
+// secretsOf loads the secrets of the data directory, with the keys of a real Stripe in the place of the sandbox's. A closed
+// shop needs none, and makes none: those that ops restore puts back would stand behind them.
+func secretsOf(config Config) (secrets, error) {
+	if config.Closed {
+		return secrets{}, nil
+	}
+	s, err := loadSecrets(config.Data)
+	if err == nil && !config.sandboxed() {
+		s.StripeSecretKey, s.StripePublishableKey, s.StripeWebhookSecret = config.StripeSecretKey, config.StripePublishableKey, config.StripeWebhookSecret
+	}
+	return s, err
+}
+
 // writeReady says in files where everything is.
-func writeReady(config Config, ready Ready) error {
+func writeReady(config Config, ready Ready) (err error) {
+	if ready.Data, err = filepath.Abs(config.Data); err != nil {
+		return fmt.Errorf("find the data directory: %w", err)
+	}
 	for _, path := range []string{config.dir("ready.json"), config.ReadyFile} {
 		if path == "" {
 			continue
@@ -102,8 +116,8 @@ func stayClosed(ctx context.Context, config Config, servers *servers, logger *sl
 		return err
 	}
 	defer l.Close()
-	ready := servers.ready()
-	if err := writeReady(config, Ready{NATS: ready.NATS, MongoDB: ready.MongoDB}); err != nil {
+	ready := Ready{NATS: servers.natsURL(), MongoDB: servers.mongoURI()}
+	if err := writeReady(config, ready); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "The shop is closed. Data is in %s.\n\n  NATS         %s\n  MongoDB      %s\n", config.Data,

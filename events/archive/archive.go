@@ -48,6 +48,24 @@ type Head struct {
 	Last    uint64 `bson:"last"`     // sequence up to which everything was archived
 	EventID string `bson:"event_id"` // of the event at Last
 	Cut     *Cut   `bson:"cut,omitempty"`
+	// Restoring is there while the log is being restored from a backup, see [Archive.BeginRestore].
+	Restoring *Restoring `bson:"restoring,omitempty"`
+}
+
+// closed returns why nothing may work on the log and the archive now, nil when all may.
+func (h Head) closed() error {
+	if h.Cut != nil {
+		return errCutOff
+	}
+	return h.BeingRestored()
+}
+
+// BeingRestored returns an error that says so, and what to do, when the log is being restored from a backup.
+func (h Head) BeingRestored() error {
+	if h.Restoring == nil {
+		return nil
+	}
+	return errRestoring{*h.Restoring}
 }
 
 // Cut is a [Archive.SetAside] that has begun. From there on nothing counts as archived, whether it was moved already or not.
@@ -77,14 +95,14 @@ func (a *Archive) putHead(ctx context.Context, head Head) error {
 
 // Append archives messages that follow each other, and moves the head on. What is archived already changes nothing. It
 // returns [ErrNotContiguous] when something between the head and the first message is missing, and [log.ErrWentBack] while
-// a part of the archive is being set aside.
+// a part of the archive is being set aside or a backup is being restored.
 func (a *Archive) Append(ctx context.Context, messages []Archived) error {
 	head, err := a.Head(ctx)
 	if err != nil {
 		return err
 	}
-	if head.Cut != nil {
-		return errCutOff
+	if err := head.closed(); err != nil {
+		return err
 	}
 	begin := head.Last
 	for {
@@ -272,15 +290,15 @@ func (a *Archive) AdvanceHead(ctx context.Context, last uint64, eventID string) 
 
 // CheckHistory compares the newest thing in the archive with the log. It returns [log.ErrWentBack] when the log does not
 // know it, or has another event in its place: an older copy of the broker's store was put back, and an append now would use
-// sequences a second time. Any other error says that it could not look. A hole in the log at that place tells nothing: readers
+// sequences a second time. It returns the same while a repair or a restore is under way or was cut off. Any other error says that it could not look. A hole in the log at that place tells nothing: readers
 // fill it from the archive.
 func (a *Archive) CheckHistory(ctx context.Context, l *log.Log) error {
 	head, err := a.Head(ctx)
 	if err != nil {
 		return err
 	}
-	if head.Cut != nil {
-		return errCutOff
+	if err := head.closed(); err != nil {
+		return err
 	}
 	if head.Last == 0 {
 		return nil

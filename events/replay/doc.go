@@ -12,6 +12,7 @@
 //	         ├─ Lanes        how far each lane is, and which process has it (lag)
 //	         └─ Pause        stops lanes, Resume lets them go on           (pause, resume)
 //
-// [Repair] compares the log with its archive and gives each back what it has lost. Where the log lacks messages before its
+// [Repair] compares the log with its archive and gives each back what it has lost. [Backup] writes one moment of a living shop
+// to files, and [Restore] puts it into an empty installation. Where the log lacks messages before its
 // end it is damaged: readers here say so and go on, because what follows is what an operator must see.
 package replay

@@ -134,3 +134,28 @@ func (r *Reader) control(ctx context.Context, l *Lane) error {
 	}
 	return nil
 }
+
+// leasesAgain is how often it is looked whether leases have run out.
+const leasesAgain = 200 * time.Millisecond
+
+// nobodyAtWork returns [ErrAtWork] while processes of the shop hold leases: what they remember is of the time
+// before the log was put back. Those of a process that was killed run out meanwhile.
+func (r *Reader) nobodyAtWork(ctx context.Context) error {
+	for enough := time.Now().Add(r.log.LeaseTTL()); ; {
+		leases, err := r.log.Leases(ctx)
+		if err != nil || len(leases) == 0 {
+			return err
+		}
+		if time.Now().After(enough) {
+			var lanes []string
+			for _, l := range leases {
+				lanes = append(lanes, l.Lane)
+			}
+			slices.Sort(lanes)
+			return fmt.Errorf("%w: %s", ErrAtWork, strings.Join(lanes, ", "))
+		}
+		if !worker.Pause(ctx, leasesAgain) {
+			return ctx.Err()
+		}
+	}
+}

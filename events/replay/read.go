@@ -192,6 +192,19 @@ func (r *Reader) consume(ctx context.Context, stream string, config jetstream.Or
 	}
 }
 
+// all calls fn for every message that a stream holds now, in order. It cannot see gaps.
+func (r *Reader) all(ctx context.Context, stream string, fn func(Message) error) error {
+	opened, err := r.js.Stream(ctx, stream)
+	if err != nil {
+		return fmt.Errorf("look at stream %s: %w", stream, err)
+	}
+	last := opened.CachedInfo().State.LastSeq
+	if last == 0 {
+		return nil
+	}
+	return r.consume(ctx, stream, ordered(Range{}), last, fn)
+}
+
 // deliver hands one message on and reports whether it was the last of the range: the one at its end, or the last that the
 // filter lets through.
 func (r *Reader) deliver(msg jetstream.Msg, to uint64, fn func(Message) error) (done bool, err error) {

@@ -16,6 +16,10 @@ import (
 // source is the domain as which operators append: to what stands under ops.
 const source = "ops"
 
+// answerIn is how long an append of a repair or a restore waits for its answer. A broker never answers what its permissions
+// forbid.
+const answerIn = time.Minute
+
 // Reader reads a shop's log. It is safe for concurrent use.
 type Reader struct {
 	log   *log.Log
@@ -25,7 +29,7 @@ type Reader struct {
 
 // Open finds the shop's log. It returns [ErrNoShop], naming what is missing, rather than create anything.
 func Open(ctx context.Context, conn *nats.Conn) (*Reader, error) {
-	js, err := jetstream.New(conn)
+	js, err := jetstream.New(conn, jetstream.WithPublishAsyncTimeout(answerIn))
 	if err != nil {
 		return nil, fmt.Errorf("open log for reading: %w", err)
 	}

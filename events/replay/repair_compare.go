@@ -68,15 +68,21 @@ func (r Repair) compare(ctx context.Context) (*copies, error) {
 // tellEvery is after how many events progress is reported.
 const tellEvery = 1000
 
-func (r Repair) tell(stage string, done, total uint64) {
-	if r.Progress != nil && done%tellEvery == 0 {
-		r.Progress(stage, done, total)
+func (r Repair) tell(stage string, done, total uint64) { tell(r.Progress, stage, done, total) }
+
+// tell reports progress now and then, and at the end.
+func tell(progress func(stage string, done, total uint64), stage string, done, total uint64) {
+	if progress != nil && (done%tellEvery == 0 || done == total) {
+		progress(stage, done, total)
 	}
 }
 
 // archivedUpTo is up to where everything should be in the archive: as far as its head says, or its lane's checkpoint.
 func (r Repair) archivedUpTo(ctx context.Context, c *copies) (uint64, error) {
 	head, err := c.archive.Head(ctx)
+	if err == nil {
+		err = head.BeingRestored() // what is missing comes from the backup, and not from here
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -5,12 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
-	"time"
 
 	"tillstream/events/archive"
 	"tillstream/events/log"
-	"tillstream/events/worker"
 )
 
 // findAhead finds the lanes whose checkpoint lies beyond what the log holds, or held before it went back and on: what they
@@ -34,31 +31,6 @@ func (r Repair) findAhead(ctx context.Context, c *copies) error {
 	}
 	slices.Sort(c.report.LanesAhead)
 	return nil
-}
-
-// leasesAgain is how often it is looked whether leases have run out.
-const leasesAgain = 200 * time.Millisecond
-
-// nobodyAtWork returns [ErrAtWork] while processes of the shop hold leases: what they remember is of the time before the
-// log went back. Those of a process that was killed run out meanwhile.
-func (r Repair) nobodyAtWork(ctx context.Context) error {
-	for enough := time.Now().Add(r.Log.log.LeaseTTL()); ; {
-		leases, err := r.Log.log.Leases(ctx)
-		if err != nil || len(leases) == 0 {
-			return err
-		}
-		if time.Now().After(enough) {
-			var lanes []string
-			for _, l := range leases {
-				lanes = append(lanes, l.Lane)
-			}
-			slices.Sort(lanes)
-			return fmt.Errorf("%w: %s", ErrAtWork, strings.Join(lanes, ", "))
-		}
-		if !worker.Pause(ctx, leasesAgain) {
-			return ctx.Err()
-		}
-	}
 }
 
 // setBack has the lanes that are ahead begin again where the log is as they knew it. What they have done already they do

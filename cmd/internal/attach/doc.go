@@ -6,7 +6,9 @@
 //	flags, environment ─┐
 //	ready file ─────────┴─ Resolve ─► Shop ─┬─ Log       the log, for reading
 //	                                        ├─ Database  projections and archive
+//	                                        ├─ Secrets   of a shop in one process
 //	                                        └─ addresses of the storefront, mailbox, Stripe, staff API
 //
-// It promises to change nothing in what it connects to: a broker without a shop is an error, not an occasion to make one.
+// It promises to change nothing in what it connects to: a broker without a shop is an error, not an occasion to make one. The
+// exceptions say so by their names: MakeLog and KeepSecrets, for a backup that is put back.
 package attach

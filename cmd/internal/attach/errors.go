@@ -11,4 +11,6 @@ var (
 	ErrUnknownAddress = errors.New("address not given")
 	// ErrUnreachable is returned when nothing answers at an address.
 	ErrUnreachable = errors.New("nothing answers")
+	// ErrOtherSecrets is returned when a data directory holds other secrets than those that are to be put there.
+	ErrOtherSecrets = errors.New("the shop has other secrets already")
 )

@@ -2,6 +2,7 @@ package attach
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -36,6 +37,7 @@ type Shop struct {
 	MongoDB              string `json:"mongodb"`
 	Ops                  string `json:"ops"`
 	OpsToken             string `json:"ops_token"`
+	Data                 string `json:"data"` // data directory of a shop in one process
 
 	file string // the ready file that it was read from, if any
 }
@@ -51,18 +53,53 @@ func (s Shop) Require(value, flag string) error {
 // Log opens the shop's log. The caller calls close when done. It returns [ErrUnknownAddress],
 // [address.ErrUnreadable], [ErrUnreachable] or [log.ErrNoShop].
 func (s Shop) Log(ctx context.Context) (reader *replay.Reader, close func(), err error) {
-	if err := s.Require(s.NATS, "nats"); err != nil {
+	conn, err := s.connect()
+	if err != nil {
 		return nil, nil, err
 	}
+	return s.open(ctx, conn)
+}
+
+// MakeLog is Log for what is about to be filled: streams that are missing are made, with so many copies each.
+func (s Shop) MakeLog(ctx context.Context, replicas int) (reader *replay.Reader, close func(), err error) {
+	conn, err := s.connect()
+	if err != nil {
+		return nil, nil, err
+	}
+	reader, close, err = s.open(ctx, conn)
+	if !errors.Is(err, log.ErrNoShop) {
+		return reader, close, err
+	}
+	if conn, err = s.connect(); err != nil {
+		return nil, nil, err
+	}
+	l, err := log.Open(ctx, conn, log.Config{Source: "ops", Replicas: replicas})
+	if err != nil {
+		conn.Close()
+		return nil, nil, fmt.Errorf("%s: make the streams: %w", address.Redacted(s.NATS), err)
+	}
+	l.Close()
+	return s.open(ctx, conn)
+}
+
+func (s Shop) connect() (*nats.Conn, error) {
+	if err := s.Require(s.NATS, "nats"); err != nil {
+		return nil, err
+	}
 	if err := address.Check(s.NATS); err != nil {
-		return nil, nil, fmt.Errorf("broker: %w", err)
+		return nil, fmt.Errorf("broker: %w", err)
 	}
 	conn, err := nats.Connect(s.NATS, log.Queues(), nats.Name("tillstream tool"), nats.CustomInboxPrefix(inbox), nats.Timeout(patience),
 		nats.ReconnectWait(reconnect), nats.MaxReconnects(int(6*patience/reconnect)))
 	if err != nil {
-		return nil, nil, s.unreachable("broker", s.NATS, err)
+		return nil, s.unreachable("broker", s.NATS, err)
 	}
-	reader, err = replay.Open(ctx, conn)
+	return conn, nil
+}
+
+// open opens the log of a connection, which it closes when there is none.
+func (s Shop) open(ctx context.Context, conn *nats.Conn) (*replay.Reader, func(), error) {
+	reader, err := replay.Open(ctx, conn)
 	if err != nil {
 		conn.Close()
 		return nil, nil, fmt.Errorf("%s: %w", address.Redacted(s.NATS), err)

@@ -34,6 +34,12 @@ func TestStripeIsCompared(t *testing.T) {
 			[]invariants.Finding{{Invariant: "I2", Subject: "order sold", Detail: "has the intent pi_sold, at Stripe pi_x"}}},
 		{"MoneyOfNobody", func(s *shop) { s.atStripe("pi_y", "ghost", 7) },
 			[]invariants.Finding{{Invariant: "I2", Subject: "order ghost", Detail: "is not in the log, and Stripe took 7 gbp under pi_y"}}},
+		{"MoneyOfNobodyThatWentBack", func(s *shop) { s.atStripe("pi_y", "ghost", 7); s.giveBack("pi_y", 7, "succeeded") }, nil},
+		{"MoneyOfNobodyThatWentBackInPart", func(s *shop) {
+			s.atStripe("pi_y", "ghost", 7)
+			s.giveBack("pi_y", 3, "pending")
+			s.giveBack("pi_y", 4, "failed")
+		}, []invariants.Finding{{Invariant: "I2", Subject: "order ghost", Detail: "is not in the log, and Stripe took 4 gbp under pi_y"}}},
 		{"UntakenOfNobody", func(s *shop) { s.atStripe("pi_y", "ghost", 0) }, nil},
 		{"OfAnotherShop", func(s *shop) {
 			s.atStripe("pi_y", "", 7)

@@ -21,14 +21,15 @@ import (
 
 // shop is a log that a test writes by hand, fact by fact, right or wrong.
 type shop struct {
-	t      testing.TB
-	server *embedded.NATS
-	js     jetstream.JetStream
-	reader *replay.Reader
-	level  map[string]events.StockLevel
-	taken  []map[string]any // intents at Stripe
-	mails  []string         // Message-IDs in the mailbox
-	clock  time.Time        // what time it is; zero: the real time
+	t        testing.TB
+	server   *embedded.NATS
+	js       jetstream.JetStream
+	reader   *replay.Reader
+	level    map[string]events.StockLevel
+	taken    []map[string]any            // intents at Stripe
+	returned map[string][]map[string]any // refunds there, by intent
+	mails    []string                    // Message-IDs in the mailbox
+	clock    time.Time                   // what time it is; zero: the real time
 }
 
 func newShop(t testing.TB) *shop {
@@ -126,6 +127,13 @@ func (s *shop) atStripe(intent, id string, received int64) {
 		"created": time.Now().Unix(), "metadata": map[string]string{"order_id": id}})
 }
 
+func (s *shop) giveBack(intent string, amount int64, status string) {
+	if s.returned == nil {
+		s.returned = map[string][]map[string]any{}
+	}
+	s.returned[intent] = append(s.returned[intent], map[string]any{"amount": amount, "currency": "gbp", "status": status})
+}
+
 // mail queues and sends one; its Message-ID is the same for the same order and template.
 func (s *shop) mail(id, template, fact string) {
 	messageID := id + "." + template + "@shop.example"
@@ -198,6 +206,9 @@ func (s *shop) outside() *httptest.Server {
 		}
 		to := min(from+2, len(s.taken))
 		s.answer(w, map[string]any{"object": "list", "data": s.taken[from:to], "has_more": to < len(s.taken)})
+	})
+	mux.HandleFunc("GET /v1/refunds", func(w http.ResponseWriter, r *http.Request) {
+		s.answer(w, map[string]any{"object": "list", "data": s.returned[r.URL.Query().Get("payment_intent")]})
 	})
 	mux.HandleFunc("GET /mail/messages", func(w http.ResponseWriter, _ *http.Request) {
 		messages := []map[string]any{}

@@ -14,9 +14,13 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"tillstream/cmd/internal/attach"
 	"tillstream/cmd/internal/process"
 	"tillstream/events"
+	"tillstream/events/backup"
 	"tillstream/events/log"
+	"tillstream/events/project/projecttest"
+	"tillstream/events/replay"
 	"tillstream/events/worker"
 )
 
@@ -150,7 +154,49 @@ func isRefused(t *testing.T, l *log.Log, own, foreign string) {
 	}
 }
 
-// mayNotChangeStreams tries what would change or empty a stream, and another domain's checkpoint.
+// An operator's user may do all that a backup and a restore take, also on a broker that has no streams yet, and may not
+// change a stream either.
+func TestOpsBacksUpAndRestores(t *testing.T) {
+	source, target := guarded(t), guarded(t)
+	l, err := log.Open(t.Context(), connectAs(t, source, "orders"), log.Config{Source: "orders", Patience: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	worksAsItself(t, l, "orders", events.PrefixOrder)
+	if _, err := l.JetStream().Publish(t.Context(), "deadletters.orders.1", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "backup")
+	from := attachAs(t, source, "ops")
+	if _, err := (replay.Backup{DB: projecttest.Database(t), Dir: dir, Log: from}).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := backup.Open(t.Context(), dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := attachAs(t, target, "ops")
+	report, err := replay.Restore{Backup: kept, DB: projecttest.Database(t), Log: to}.Run(t.Context())
+	if err != nil || report.Cut != 4 || report.DeadLetters != 1 || report.Lanes != 1 {
+		t.Errorf("restored %+v, %v", report, err)
+	}
+	mayNotChangeStreams(t, to.Log(), "ops")
+}
+
+// attachAs opens the log as ops does.
+func attachAs(t *testing.T, broker *server.Server, user string) *replay.Reader {
+	t.Helper()
+	url := strings.Replace(broker.ClientURL(), "nats://", fmt.Sprintf("nats://%s:secret@", user), 1)
+	reader, done, err := attach.Shop{NATS: url}.MakeLog(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(done)
+	return reader
+}
+
+// mayNotChangeStreams tries what would change or empty a stream, and, of a worker, another domain's checkpoint.
 func mayNotChangeStreams(t *testing.T, l *log.Log, user string) {
 	t.Helper()
 	js := l.JetStream()
@@ -162,7 +208,7 @@ func mayNotChangeStreams(t *testing.T, l *log.Log, user string) {
 	if user == foreign {
 		foreign = "inventory"
 	}
-	for what, try := range map[string]func(context.Context) error{
+	tries := map[string]func(context.Context) error{
 		"update a stream": func(ctx context.Context) error {
 			_, err := js.UpdateStream(ctx, stream.CachedInfo().Config)
 			return err
@@ -179,7 +225,11 @@ func mayNotChangeStreams(t *testing.T, l *log.Log, user string) {
 			_, err := js.PublishMsg(ctx, &nats.Msg{Subject: "$KV.checkpoints." + foreign, Data: []byte("{}")}, jetstream.WithRetryAttempts(0))
 			return err
 		},
-	} {
+	}
+	if user == "ops" { // it puts lanes back
+		delete(tries, "move another lane")
+	}
+	for what, try := range tries {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond) // the broker answers nothing to what it forbids
 		if err := try(ctx); err == nil {
 			t.Errorf("%s: it could", what)

@@ -1,0 +1,239 @@
+package replay
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"tillstream/events/archive"
+	"tillstream/events/backup"
+	"tillstream/events/worker"
+)
+
+// Backup writes a backup of a shop while it sells.
+//
+//	checkpoints ─► the log's end: the cut ─► the log up to the cut ─► dead letters about it ─► what repairs set aside
+//
+// The order is what makes it consistent. Checkpoints come first, so that none lies behind the cut: a lane that goes on after
+// a restore finds everything in the log that it had handled, and does again what it had not noted down yet, to no effect.
+// Dead letters come after them, so that no event is missing here that a lane has passed over.
+//
+// What the log lacks comes from the archive. Projections, the archive and the checkpoints of their lanes are left out: they
+// are made from the log again.
+type Backup struct {
+	DB       *mongo.Database
+	Dir      string // must not exist, or be empty
+	Log      *Reader
+	Progress func(stage string, done, total uint64) // default: not reported
+	Secrets  []byte                                 // of a shop in one process, to be kept with the rest; nil: none
+}
+
+// BackupReport is what a backup holds.
+type BackupReport struct {
+	Dir         string  `json:"dir"`
+	Cut         uint64  `json:"cut"`          // the log is in it from 1 up to here
+	FromArchive uint64  `json:"from_archive"` // events that the log lacks: they were taken from the archive
+	DeadLetters uint64  `json:"dead_letters"`
+	Lanes       uint64  `json:"lanes"` // checkpoints
+	Aside       uint64  `json:"aside"` // messages that repairs have set aside
+	Secrets     bool    `json:"secrets"`
+	Bytes       int64   `json:"bytes"`
+	Seconds     float64 `json:"seconds"`
+}
+
+// checkpointRecord is a checkpoint as a backup keeps it.
+type checkpointRecord struct {
+	Lane     string          `json:"lane"`
+	Position uint64          `json:"position"`
+	Read     uint64          `json:"read"`
+	State    json.RawMessage `json:"state,omitempty"`
+	Hold     string          `json:"hold,omitempty"`
+}
+
+// asideRecord is a message of a collection that a repair has set aside.
+type asideRecord struct {
+	Collection string           `json:"collection"`
+	Message    archive.Archived `json:"message"`
+}
+
+// Run writes the backup. When it fails nothing is left of it. Its errors are those of [backup.Create], [ErrIncomplete], and
+// log.ErrWentBack when the log has lost its end or a repair or a restore was cut off.
+func (b Backup) Run(ctx context.Context) (BackupReport, error) {
+	start := time.Now()
+	report := BackupReport{Dir: b.Dir, Secrets: b.Secrets != nil}
+	out, err := backup.Create(b.Dir, start)
+	if err != nil {
+		return report, err
+	}
+	var manifest backup.Manifest
+	if err = b.write(ctx, out, &report); err == nil {
+		manifest, err = out.Finish(report.Cut, time.Now())
+	}
+	if err != nil {
+		if abandon := out.Abandon(); abandon != nil {
+			err = errors.Join(err, fmt.Errorf("delete the unfinished backup: %w", abandon))
+		}
+		return report, fmt.Errorf("back up: %w", err)
+	}
+	report.DeadLetters, report.Lanes = manifest.Files[backup.DeadLetters].Lines, manifest.Files[backup.Checkpoints].Lines
+	report.Aside, report.Bytes, report.Seconds = manifest.Files[backup.Aside].Lines, manifest.Bytes(), time.Since(start).Seconds()
+	return report, nil
+}
+
+// write writes all files; the order is explained at [Backup].
+func (b Backup) write(ctx context.Context, out *backup.Writer, report *BackupReport) error {
+	if err := archive.In(b.DB).CheckHistory(ctx, b.Log.log); err != nil {
+		return err
+	}
+	checkpoints, furthest, err := b.checkpoints(ctx)
+	if err != nil {
+		return err
+	}
+	if report.Cut, err = b.Log.log.End(ctx, furthest); err != nil {
+		return err
+	}
+	if report.Cut < furthest {
+		return fmt.Errorf("the log ends at %d and a lane has come to %d; ops repair sets it back", report.Cut, furthest)
+	}
+	for _, file := range []struct {
+		name string
+		fill func(add func(any) error) error
+	}{
+		{backup.Checkpoints, func(add func(any) error) error { return each(checkpoints, add) }},
+		{backup.Log, func(add func(any) error) (err error) {
+			report.FromArchive, err = b.copyLog(ctx, report.Cut, add)
+			return err
+		}},
+		{backup.DeadLetters, func(add func(any) error) error { return b.copyDeadLetters(ctx, report.Cut, add) }},
+		{backup.Aside, func(add func(any) error) error { return b.copyAside(ctx, add) }},
+	} {
+		if err := out.Lines(file.name, file.fill); err != nil {
+			return err
+		}
+	}
+	if b.Secrets == nil {
+		return nil
+	}
+	return out.Put(backup.Secrets, b.Secrets)
+}
+
+func each(checkpoints []checkpointRecord, add func(any) error) error {
+	for _, c := range checkpoints {
+		if err := add(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkpoints returns the checkpoints that matter after a restore, and how far the furthest lane has come.
+func (b Backup) checkpoints(ctx context.Context) (kept []checkpointRecord, furthest uint64, err error) {
+	all, err := b.Log.log.Checkpoints(ctx)
+	for _, c := range all {
+		// What is derived begins at 1 again: at its old place it would leave out what the new database has not got.
+		if kind := kindOf(c.Lane); kind == worker.KindProject || kind == worker.KindArchive {
+			continue
+		}
+		kept = append(kept, checkpointRecord{Lane: c.Lane, Position: c.Position, Read: c.Read, State: c.State, Hold: c.Hold})
+		furthest = max(furthest, c.Position, c.Read)
+	}
+	return kept, furthest, err
+}
+
+// copyLog writes every message up to the cut, and returns how many of them came from the archive.
+func (b Backup) copyLog(ctx context.Context, cut uint64, add func(any) error) (archived uint64, err error) {
+	tell(b.Progress, "log", 0, cut)
+	if cut == 0 { // a range that ends at 0 ends where the log ends by now
+		return 0, nil
+	}
+	next := uint64(1)
+	put := func(a archive.Archived) error {
+		if a.Sequence > next {
+			return incomplete(next, a.Sequence-1)
+		}
+		tell(b.Progress, "log", next, cut)
+		next++
+		return add(a)
+	}
+	var unfilled error
+	gap := func(from, to uint64) {
+		if unfilled == nil {
+			unfilled = b.fill(ctx, from, to, put)
+			archived += to - from + 1
+		}
+	}
+	err = b.Log.Each(ctx, Range{To: cut, Gap: gap}, func(m Message) error {
+		if unfilled != nil {
+			return unfilled
+		}
+		return put(archive.From(m))
+	})
+	if err = errors.Join(err, unfilled); err == nil && next <= cut {
+		err = incomplete(next, cut)
+	}
+	return archived, err
+}
+
+// fill writes from the archive what the log lacks between two sequences.
+func (b Backup) fill(ctx context.Context, from, to uint64, put func(archive.Archived) error) error {
+	last := from - 1
+	err := archive.In(b.DB).Each(ctx, from, func(a archive.Archived) error {
+		if a.Sequence > to {
+			return errEnd
+		}
+		last = a.Sequence
+		return put(a)
+	})
+	if err != nil && !errors.Is(err, errEnd) {
+		return err
+	}
+	if last < to {
+		return incomplete(last+1, to)
+	}
+	return nil
+}
+
+func incomplete(from, to uint64) error {
+	return fmt.Errorf("sequences %d to %d: %w", from, to, ErrIncomplete)
+}
+
+// copyDeadLetters writes the dead letters about events up to the cut. Those about later ones would point to other events
+// after a restore. They are numbered anew, because what comes back has no gaps.
+func (b Backup) copyDeadLetters(ctx context.Context, cut uint64, add func(any) error) error {
+	number := uint64(0)
+	var failed error
+	err := b.Log.EachDeadLetter(ctx, 0, func(d DeadLetter) {
+		if failed != nil || d.Sequence > cut {
+			return
+		}
+		number++
+		letter := archive.From(d.letter)
+		letter.Sequence = number
+		failed = add(letter)
+	})
+	return errors.Join(err, failed)
+}
+
+// copyAside writes what repairs have set aside.
+func (b Backup) copyAside(ctx context.Context, add func(any) error) error {
+	names, err := b.DB.ListCollectionNames(ctx, bson.D{})
+	if err != nil {
+		return fmt.Errorf("list collections: %w", err)
+	}
+	for _, name := range names {
+		if !strings.HasPrefix(name, archive.Collection+asideSuffix) {
+			continue
+		}
+		err := archive.InCollection(b.DB.Collection(name)).Each(ctx, 0, func(a archive.Archived) error { return add(asideRecord{name, a}) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

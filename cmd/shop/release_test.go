@@ -1,0 +1,167 @@
+package main
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var keepRelease = flag.String("keep-release", "", "write the data of a shop of this release to testdata/releases under this name, such as 1")
+
+// releases is where the data directories of releases are kept, one archive each. They are never written again: what a later
+// release cannot open, no shop that was upgraded can either. The data of each release is added before it is published.
+const releases = "testdata/releases"
+
+// formerly is what a shop of a release had promised when its data were kept.
+type formerly struct {
+	Bought  order  `json:"bought"`  // confirmed, and told
+	Waiting order  `json:"waiting"` // its goods are held, and it can be paid
+	Sold    order  `json:"sold"`    // cancelled
+	Stock   level  `json:"stock"`   // of MUG
+	Mails   []mail `json:"mails"`   // to the first shopper
+}
+
+// TestTheDataOfEveryReleaseOpens: a shop opens on the data directory of every release before it. What was promised then
+// holds, what waited can be paid, and selling goes on.
+func TestTheDataOfEveryReleaseOpens(t *testing.T) {
+	t.Parallel()
+	if *keepRelease != "" {
+		writeRelease(t, filepath.Join(releases, *keepRelease+".tar.gz"))
+	}
+	kept, err := filepath.Glob(filepath.Join(releases, "*.tar.gz"))
+	if err != nil || len(kept) == 0 {
+		t.Fatalf("no release is kept in %s: %v", releases, err)
+	}
+	for _, file := range kept {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".tar.gz"), func(t *testing.T) {
+			t.Parallel()
+			openRelease(t, file)
+		})
+	}
+}
+
+func openRelease(t *testing.T, file string) {
+	t.Helper()
+	config := testConfig(t, forYears)
+	unpack(t, file, config.Data)
+	var then formerly
+	readFile(t, filepath.Join(config.Data, "formerly.json"), &then)
+	m := openShop(t, config)
+	for _, known := range []struct {
+		order
+		status string
+	}{{then.Bought, "confirmed"}, {then.Waiting, "awaiting_payment"}, {then.Sold, "cancelled"}} {
+		if got := m.read(t, known.order); got.Status != known.status || got.Number != known.Number || got.Total != known.Total {
+			t.Errorf("order %s is %+v, want it %s", known.ID, got, known.status)
+		}
+	}
+	if diff := cmp.Diff(then.Mails, m.mailed(t, then.Bought.Email, 1)); diff != "" {
+		t.Errorf("mails (-then +now):\n%s", diff)
+	}
+	if got := m.stock(t, "MUG"); got != then.Stock {
+		t.Errorf("the stock is %+v, was %+v", got, then.Stock)
+	}
+	m.settle(t, then.Waiting)
+	m.charged(t, then.Waiting)
+	again := m.buy(t, cart("eve", line{"MUG", 1}))
+	m.verify(t, then.Bought.ID, then.Waiting.ID, then.Sold.ID, again.ID)
+}
+
+// forYears has goods held until the data of a release is opened by a much later one.
+func forYears(c *Config) { c.HoldFor = 20 * 365 * 24 * time.Hour }
+
+// writeRelease keeps the data of a shop of this release.
+func writeRelease(t *testing.T, file string) {
+	t.Helper()
+	config := testConfig(t, forYears)
+	m := openShop(t, config)
+	m.list(t, "MUG", 1250, 10)
+	then := formerly{Bought: m.buy(t, cart("ada", line{"MUG", 1}))}
+	then.Mails = m.mailed(t, then.Bought.Email, 1)
+	then.Waiting = m.place(t, cart("bob", line{"MUG", 2}))
+	m.checkout(t, then.Waiting)
+	then.Sold = m.place(t, cart("cyd", line{"MUG", 1}))
+	if a := m.cancel(t, then.Sold); a.Status != 200 {
+		t.Fatalf("cancel: %d %s", a.Status, a.Body)
+	}
+	then.Stock = level{9, 7, 2}
+	m.stockBecomes(t, "MUG", then.Stock)
+	m.mailed(t, then.Sold.Email, 1)
+	m.verify(t, then.Bought.ID, then.Waiting.ID, then.Sold.ID)
+	m.close(t)
+	data, err := json.Marshal(then)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(config.Data, "formerly.json"), data, 0o600)
+	}
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(file), 0o755)
+	}
+	if err == nil {
+		err = pack(file, config.Data)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func pack(file, dir string) (err error) {
+	out, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return fmt.Errorf("keep a release: %w", err)
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	compressed := gzip.NewWriter(out)
+	archived := tar.NewWriter(compressed)
+	if err := archived.AddFS(os.DirFS(dir)); err != nil {
+		return err
+	}
+	return errors.Join(archived.Close(), compressed.Close())
+}
+
+func unpack(t *testing.T, file, dir string) {
+	t.Helper()
+	in, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	compressed, err := gzip.NewReader(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	archived := tar.NewReader(compressed)
+	for {
+		head, err := archived.Next()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, filepath.FromSlash(head.Name))
+		if head.FileInfo().IsDir() {
+			if err := os.MkdirAll(path, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		data, err := io.ReadAll(archived)
+		if err == nil {
+			err = os.WriteFile(path, data, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

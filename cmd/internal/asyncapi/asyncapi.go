@@ -8,6 +8,7 @@ package asyncapi
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -21,35 +22,39 @@ type object = map[string]any
 
 // channel is a subject of the log and the types of events on it.
 type channel struct {
-	name, subject, param, title string
-	types                       func(eventType string) bool
+	name, address, title string
+	types                func(eventType string) bool
 }
 
-// channels is the topology as readers of events see it. Each type belongs to exactly one: the first that takes it.
+// channels is the topology as readers of events see it: all subjects of the shop, with parameters in braces. Each type belongs
+// to exactly one: the first that takes it.
 var channels = []channel{
-	{"order", events.PrefixOrder, "orderId", "what was promised to a customer", prefix("orders.")},
-	{"item", events.PrefixItem, "sku", "what is for sale", prefix("inventory.item_")},
-	{"stock", events.PrefixStock, "sku", "the ledger of a SKU", prefix("inventory.stock_")},
-	{"reservation", events.PrefixReservation, "orderId", "what is held for an order", prefix("inventory.reservation_")},
-	{"webhooks", events.SubjectWebhooks, "", "events of Stripe that belong to no payment of the shop", prefix("payments.webhook_received")},
-	{"payment", events.PrefixPayment, "paymentId", "what was taken for an order", prefix("payments.")},
-	{"notification", events.PrefixNotification, "orderId", "what a customer was told", prefix("notifications.")},
-	{"lane", events.PrefixLane, "lane", "what operators want of a worker's lane", prefix("ops.lane_")},
-	{"void", events.PrefixVoid, "sequence", "events that operators declared void", prefix("ops.event_voided")},
-	{"deadLetter", events.PrefixDeadLetter, "laneAndSequence", "what a worker could not handle", prefix("worker.")},
+	{"order", events.PrefixOrder + "{orderId}", "what was promised to a customer", prefix("orders.")},
+	{"customer", "customers.{customerId}", "who has an account; nothing is said here yet", prefix("customers.")},
+	{"item", events.PrefixItem + "{sku}", "what is for sale", prefix("inventory.item_")},
+	{"stock", "inventory.stock.{location}.{sku}", "the ledger of a SKU at a location", prefix("inventory.stock_")},
+	{"reservation", events.PrefixReservation + "{orderId}", "what is held for an order", prefix("inventory.reservation_")},
+	{"webhooks", events.SubjectWebhooks, "events of Stripe that belong to no payment of the shop", prefix("payments.webhook_received")},
+	{"payment", events.PrefixPayment + "{paymentId}", "what was taken for an order", prefix("payments.")},
+	{"notification", events.PrefixNotification + "{orderId}", "what a customer was told", prefix("notifications.")},
+	{"lane", events.PrefixLane + "{lane}", "what operators want of a worker's lane", prefix("ops.lane_")},
+	{"void", events.PrefixVoid + "{sequence}", "events that operators declared void", prefix("ops.event_voided")},
+	{"deadLetter", events.PrefixDeadLetter + "{lane}.{sequence}", "what a worker could not handle", prefix("worker.")},
 }
 
 func prefix(text string) func(string) bool {
 	return func(eventType string) bool { return strings.HasPrefix(eventType, text) }
 }
 
-// address is the subject with its parameter in braces.
-func (c channel) address() string {
-	if c.param == "" {
-		return c.subject
+// parameters are the names in braces of a channel's address.
+func (c channel) parameters() (names []string) {
+	for _, found := range parameter.FindAllStringSubmatch(c.address, -1) {
+		names = append(names, found[1])
 	}
-	return c.subject + "{" + c.param + "}"
+	return names
 }
+
+var parameter = regexp.MustCompile(`\{(\w+)\}`)
 
 // channelOf finds the channel of a type.
 func channelOf(eventType string) (channel, error) {
@@ -68,6 +73,9 @@ func Document(sourceDir string) ([]byte, error) {
 		return nil, err
 	}
 	d := &document{comments: comments, channels: object{}, operations: object{}, messages: object{}, schemas: object{}}
+	for _, c := range channels {
+		d.open(c)
+	}
 	for _, def := range events.Catalogue() {
 		if err := d.add(def); err != nil {
 			return nil, err
@@ -114,9 +122,6 @@ func (d *document) add(def events.Definition) error {
 		"name": def.Type, "title": reflect.TypeOf(def.Zero).Name(), "summary": d.comments[reflect.TypeOf(def.Zero).Name()],
 		"contentType": "application/json", "headers": headers(def), "payload": payload,
 	}
-	if _, ok := d.channels[c.name]; !ok {
-		d.open(c)
-	}
 	d.channels[c.name].(object)["messages"].(object)[def.Type] = reference("components", "messages", def.Type)
 	read := d.operations["read_"+c.name].(object)
 	read["messages"] = append(read["messages"].([]any), reference("channels", c.name, "messages", def.Type))
@@ -125,9 +130,13 @@ func (d *document) add(def events.Definition) error {
 
 // open begins a channel and the operation of reading it.
 func (d *document) open(c channel) {
-	described := object{"address": c.address(), "title": c.title, "messages": object{}}
-	if c.param != "" {
-		described["parameters"] = object{c.param: object{"description": "One token: letters, digits, _ and - as they are, every other byte as % and two hexadecimal digits."}}
+	described := object{"address": c.address, "title": c.title, "messages": object{}}
+	parameters := object{}
+	for _, name := range c.parameters() {
+		parameters[name] = object{"description": "One token: letters, digits, _ and - as they are, every other byte as % and two hexadecimal digits."}
+	}
+	if len(parameters) > 0 {
+		described["parameters"] = parameters
 	}
 	d.channels[c.name] = described
 	d.operations["read_"+c.name] = object{"action": "receive", "channel": reference("channels", c.name), "messages": []any{}}

@@ -1,6 +1,7 @@
 package asyncapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -8,7 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	specs "github.com/asyncapi/spec-json-schemas/v6"
 	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"tillstream/events"
 )
@@ -163,4 +166,48 @@ func kind(value any) string {
 		return "bool"
 	}
 	return "number"
+}
+
+// TestDocumentIsValid: the document is what AsyncAPI's own schema allows.
+func TestDocumentIsValid(t *testing.T) {
+	t.Parallel()
+	schema, err := specs.Get("3.0.0")
+	if err != nil || schema == nil {
+		t.Fatalf("no schema of AsyncAPI 3.0.0: %v", err)
+	}
+	resource, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("asyncapi.json", resource); err != nil {
+		t.Fatal(err)
+	}
+	compiled, err := compiler.Compile("asyncapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := compiled.Validate(any(parsed(t))); err != nil {
+		t.Error(err)
+	}
+	broken := parsed(t)
+	delete(broken, "info")
+	if compiled.Validate(any(broken)) == nil {
+		t.Error("a document without info is valid as well: the schema does not look")
+	}
+}
+
+// TestEverySubjectIsDescribed: what the log takes has a channel.
+func TestEverySubjectIsDescribed(t *testing.T) {
+	t.Parallel()
+	for _, subject := range append(events.ShopSubjects(), events.PrefixDeadLetter+">") {
+		described := slices.ContainsFunc(channels, func(c channel) bool {
+			address := parameter.ReplaceAllString(c.address, "*")
+			rest, whole := strings.CutSuffix(subject, ">")
+			return address == subject || whole && strings.HasPrefix(address, rest)
+		})
+		if !described {
+			t.Errorf("no channel describes %s", subject)
+		}
+	}
 }

@@ -9,5 +9,9 @@
 //
 //	decide ──► Payload ──Encode──► CloudEvents headers + JSON ──JetStream──► Decode ──► Event{Payload} ──► Evolve / handlers
 //
+// What a release adds has a number, the [Topology]. A program that knows less never acts on what it does not know ([ErrNewer]), and
+// what only newer programs know is written once no older one runs. A new field that may be left out needs no new number; a type
+// or a version does.
+//
 // Domains never import each other; they meet here.
 package events

@@ -69,7 +69,7 @@ func subjects(t *testing.T, l *log.Log) []string {
 	return stream.CachedInfo().Config.Subjects
 }
 
-// Two releases run side by side. The newer one adds what it needs while the older one works on, and writes what the older one
+// Row 60 of the fault matrix: two releases run side by side. The newer one adds what it needs while the older one works on, and writes what the older one
 // does not know once that has stopped; from then on the older one does not start.
 func TestTwoReleasesSideBySide(t *testing.T) {
 	t.Parallel()
@@ -109,7 +109,7 @@ func TestTwoReleasesSideBySide(t *testing.T) {
 	}
 }
 
-// A release is taken back before it has written what only it knows. What it added stays, and the older one works on.
+// Row 60 of the fault matrix: a release is taken back before it has written what only it knows. What it added stays, and the older one works on.
 func TestAReleaseIsTakenBack(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
@@ -127,7 +127,7 @@ func TestAReleaseIsTakenBack(t *testing.T) {
 	}
 }
 
-// A process that was suspended while a newer release began to write meets an event that it does not understand. It decides
+// Row 60 of the fault matrix: a process that was suspended while a newer release began to write meets an event that it does not understand. It decides
 // nothing on what it knows, and says why, until the event is declared void.
 func TestAnOlderProcessMeetsANewerEvent(t *testing.T) {
 	t.Parallel()

@@ -15,6 +15,10 @@
 //	                       ▼             │
 //	                   confirmed ────────┘   refunds are noted in any of them
 //
+// This is the first of three statuses, as merchants know them. The second says where the money is: unpaid, authorized, paid,
+// partly_refunded, refunded. The third says where the goods are: unfulfilled, until there are fulfilments. So an order whose money
+// went back in part is still confirmed, and can be sent.
+//
 // An order leaves awaiting_payment by one append with compare-and-set, so of "paid", "expired" and "cancelled" exactly
 // one wins. From capturing on the shopper can neither cancel nor be timed out; until then no money is taken, only
 // reserved on the card.

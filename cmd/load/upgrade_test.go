@@ -112,7 +112,7 @@ func buildNext(t *testing.T) (dir string) {
 	return dir
 }
 
-// People shop while every worker is replaced by one of the next release, one process at a time; halfway that is taken back.
+// Row 60 of the fault matrix: people shop while every worker is replaced by one of the next release, one process at a time; halfway that is taken back.
 // The next release adds a type of event, a subject, a setting of the stream, a decision and a lane. Nothing new is written while
 // a process of this release runs; afterwards none of them starts, and one that was suspended meanwhile ends. In the end every
 // order has its end, no event is a dead letter, and every promise holds.

@@ -42,7 +42,7 @@ func fromTheFuture(t *testing.T, l *log.Log, subject string) log.Message {
 	return m
 }
 
-// A process of an older release meets an event that it does not understand. Its lanes go to a process of the newer one, its
+// Row 60 of the fault matrix: a process of an older release meets an event that it does not understand. Its lanes go to a process of the newer one, its
 // readiness says why, and nothing is set aside. When the event is declared void it takes its turn again.
 func TestOlderLanesAreLeftToTheNewerRelease(t *testing.T) {
 	t.Parallel()

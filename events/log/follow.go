@@ -212,5 +212,5 @@ func (l *core) messageFrom(raw *jetstream.RawStreamMsg) Message {
 func (l *Log) Seen(m Message) {
 	l.cache.seen(m.Subject, m.Sequence)
 	l.noteVoid(m)
-	l.NoteNewer(m)
+	_ = l.NoteNewer(m) // it is remembered, and Damage tells
 }

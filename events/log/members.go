@@ -58,6 +58,9 @@ type members struct {
 	err     error         // why
 }
 
+// lookAgain is how often a process looks at most whether those are gone that do not know what it wants to write.
+const lookAgain = 500 * time.Millisecond
+
 const (
 	keyState     = "shop"
 	processesAre = "process."
@@ -131,7 +134,7 @@ func (l *core) leave(ctx context.Context) {
 	}
 	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	if err := l.members.bucket.Delete(leaving, processesAre+l.members.self.ID); err != nil {
+	if err := l.members.bucket.Purge(leaving, processesAre+l.members.self.ID, jetstream.PurgeTTL(leaseMarker)); err != nil {
 		l.config.Logger.Debug("take back the announcement of this process", "error", err) // it runs out by itself
 	}
 }
@@ -140,12 +143,16 @@ func (l *core) leave(ctx context.Context) {
 func (l *core) keepAnnounced(ctx context.Context) {
 	ticker := time.NewTicker(l.LeaseTTL() / 3)
 	defer ticker.Stop()
+	var looked time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-l.members.wanted:
-			l.allow(ctx)
+			if time.Since(looked) >= lookAgain { // what is wanted is wanted with every decision
+				l.allow(ctx)
+				looked = time.Now()
+			}
 			continue
 		case <-ticker.C:
 		}

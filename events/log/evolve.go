@@ -52,7 +52,7 @@ func Evolve(have, want jetstream.StreamConfig, newer bool) (next jetstream.Strea
 		differences = append(differences, diff)
 	}
 	if len(differences) > 0 {
-		return have, "", fmt.Errorf("%w: %s", ErrDrift, strings.Join(differences, "; "))
+		return have, "", fmt.Errorf("%w: stream %s: %s", ErrDrift, want.Name, strings.Join(differences, "; "))
 	}
 	subjects := next.Subjects
 	if err := unfields(merged, &next); err != nil {

@@ -18,6 +18,7 @@ const (
 	PrefixPayment      = "payments."
 	PrefixNotification = "notifications."
 	PrefixLane         = "ops.lanes."
+	PrefixReplay       = "ops.replays."
 	PrefixDeadLetter   = "deadletters."
 
 	// SubjectWebhooks holds the events of Stripe that belong to no payment of the shop. An order id is never "webhooks",

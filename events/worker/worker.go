@@ -58,7 +58,6 @@ type Worker struct {
 	leases  *leases
 
 	lanes    []*lane
-	decides  []*decideLane
 	runners  []runner // lanes with a loop of their own
 	watchers []*watcher
 
@@ -91,16 +90,15 @@ func New(ctx context.Context, l *log.Log, config Config) (*Worker, error) {
 	for _, b := range config.Batches {
 		w.addBatch(b)
 	}
-	w.decider.lanes = w.decides
 	return w, w.loadControls(ctx)
 }
 
 func (w *Worker) addDomain(d Domain, end uint64) {
 	if len(d.Routes) > 0 {
-		w.decides = append(w.decides, &decideLane{lane: w.addLane(d.Name, KindDecide), domain: d.Log, owns: events.Owns(d.Name), routes: routesOf(d.Routes)})
+		w.decider.add(&decideLane{lane: w.addLane(d.Name, KindDecide), domain: d.Log, owns: events.Owns(d.Name), routes: routesOf(d.Routes)})
 	}
 	for _, a := range d.Actors {
-		lane := newActLane(w.addLane(a.Name, KindAct), a)
+		lane := newActLane(w.addLane(a.Name, KindAct), a, w.decider.Dispatcher)
 		w.runners = append(w.runners, runner{lane.lane, lane.run})
 	}
 	for _, t := range d.Timers {
@@ -179,7 +177,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	left := make(chan struct{})
 	deciding.Go(func() { w.decider.run(running, work, left) })
-	if len(w.decides) > 0 {
+	if len(w.decider.decides) > 0 {
 		w.log.CompleteBy(w.decider.complete)
 		defer w.log.CompleteBy(nil)
 	}
@@ -207,7 +205,7 @@ func (w *Worker) runLanes(ctx, work context.Context, lanes *sync.WaitGroup, fail
 			}
 		})
 	}
-	for _, l := range w.decides {
+	for _, l := range w.decider.decides {
 		hold(l.lane, func(ctx context.Context) error { return w.decider.runLane(ctx, l) })
 	}
 	for _, r := range w.runners {

@@ -17,6 +17,8 @@ var (
 	// ErrGrew is returned by Repair when another process, a second repair perhaps, has appended to what it was about to
 	// restore.
 	ErrGrew = errors.New("the log has grown since it was compared with its archive; run it again")
+	// ErrSettled is returned when a dead letter was redriven or discarded already.
+	ErrSettled = errors.New("settled already")
 	// ErrUnknownLane is returned when no lane goes by a name.
 	ErrUnknownLane = errors.New("no lane")
 	// ErrInterrupted is returned when the connection to the broker was lost for good while reading.

@@ -56,6 +56,7 @@ type Worker struct {
 	reader  *reader
 	decider *decider
 	leases  *leases
+	letters *letters
 
 	lanes    []*lane
 	runners  []runner // lanes with a loop of their own
@@ -78,7 +79,7 @@ func New(ctx context.Context, l *log.Log, config Config) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Worker{log: l, config: config, reader: r, decider: newDecider(l, r), leases: newLeases(l, config.Holder)}
+	w := &Worker{log: l, config: config, reader: r, decider: newDecider(l, r), leases: newLeases(l, config.Holder), letters: &letters{log: l}}
 	r.missing, r.observe = config.Missing, w.observe
 	end, err := l.End(ctx, 0)
 	if err != nil {
@@ -120,7 +121,10 @@ func (w *Worker) addBatch(b Batch) {
 
 func (w *Worker) addLane(name string, kind Kind) *lane {
 	l := &lane{name: name, kind: kind, log: w.log, reader: w.reader, wake: make(chan struct{}, 1)}
-	l.metrics = newLaneMetrics(l, w.config.Registerer)
+	l.metrics = newLaneMetrics(l, w.letters, w.config.Registerer)
+	if kind == KindDecide || kind == KindAct {
+		w.letters.lanes = append(w.letters.lanes, name)
+	}
 	w.lanes = append(w.lanes, l)
 	return l
 }
@@ -172,6 +176,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	var background, lanes, deciding sync.WaitGroup
 	background.Go(func() { w.reader.run(reading) })
 	background.Go(func() { w.leases.watch(reading) })
+	if len(w.letters.lanes) > 0 {
+		background.Go(func() { w.letters.watch(reading) })
+	}
 	for _, watcher := range w.watchers {
 		background.Go(func() { watcher.run(reading) })
 	}

@@ -40,6 +40,7 @@ func guarded(t *testing.T) *server.Server {
 	}
 	options.Cluster, options.Routes = server.ClusterOpts{}, nil
 	options.Port, options.HTTPHost, options.HTTPPort, options.StoreDir, options.NoLog, options.NoSigs = server.RANDOM_PORT, "", 0, t.TempDir(), true, true
+	options.JetStreamMaxMemory, options.JetStreamMaxStore = 3*options.JetStreamMaxMemory, 3*options.JetStreamMaxStore // of three, as the account's limits are
 	broker, err := server.NewServer(options)
 	if err != nil {
 		t.Fatal(err)
@@ -131,6 +132,9 @@ func worksAsItself(t *testing.T, l *log.Log, user, prefix string) {
 	}
 	if n, _, err := noted(prefix).Read(t.Context(), l, "own"); err != nil || n != 4 {
 		t.Errorf("read %d events of its own: %v", n, err)
+	}
+	if info, err := l.JetStream().AccountInfo(t.Context()); err != nil || info.Limits.MaxStore <= 0 {
+		t.Errorf("how much the broker may keep is not to be seen: %+v, %v", info, err)
 	}
 	if c, err := l.LoadCheckpoint(t.Context(), user); err != nil || c.Position == 0 {
 		t.Errorf("checkpoint %+v, %v", c, err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,7 +101,7 @@ func dryRun(ctx context.Context, shop attach.Shop, reader *replay.Reader, letter
 func (run dryRunOf) write(out *terminal) error {
 	problems := []error{out.item(cell{fmt.Sprint(run.Number), bold}, fmt.Sprintf("%s would handle the event at %d again:", run.Lane, run.Sequence))}
 	item := func(name string, s style, e worker.Effect, text string) {
-		problems = append(problems, out.item(cell{"  " + name, s}, fmt.Sprintf("%s: %s on %s%s", e.By, e.Type, e.Subject, text)))
+		problems = append(problems, out.item(cell{"  " + name, s}, fmt.Sprintf("%s: %s on %s%s", e.By, cmp.Or(e.Type, "(no event)"), e.Subject, text)))
 	}
 	for _, e := range run.Facts {
 		item("append", green, e, "")

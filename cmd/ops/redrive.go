@@ -195,6 +195,14 @@ func outcomeOf(redrive replay.Redrive, d replay.DeadLetter, idle map[string]stri
 	return o
 }
 
+// says is the outcome in words.
+func (o outcome) says() string {
+	if o.Error == "" {
+		return o.Outcome
+	}
+	return o.Outcome + ": " + o.Error
+}
+
 // writeOutcomes shows what became of the dead letters of a redrive. It returns errOff when one is not redriven.
 func writeOutcomes(redrive replay.Redrive, letters []replay.DeadLetter, idle map[string]string, asJSON bool, out *terminal) error {
 	var result error
@@ -208,7 +216,7 @@ func writeOutcomes(redrive replay.Redrive, letters []replay.DeadLetter, idle map
 			result, style = errOff, red
 		}
 		outcomes = append(outcomes, o)
-		rows.add(fmt.Sprint(o.Number), cell{o.Lane, bold}, fmt.Sprint(o.Sequence), fmt.Sprint(o.Attempt), cell{strings.TrimSpace(o.Outcome + " " + o.Error), style})
+		rows.add(fmt.Sprint(o.Number), cell{o.Lane, bold}, fmt.Sprint(o.Sequence), fmt.Sprint(o.Attempt), cell{o.says(), style})
 	}
 	if asJSON {
 		return errors.Join(out.json(map[string]any{"redrive": redrive.ID, "dead_letters": outcomes}), result)

@@ -51,7 +51,7 @@ func TestARedriveWaitsForAProcess(t *testing.T) {
 	b.refused("o1")
 	b.dead("inventory", 1)
 	code, stdout, stderr := ops(t, "deadletters", "redrive", "1", "--reason", "mended in 1.4.2", "--nats", b.url)
-	if code != exitOff || !strings.Contains(stderr, "inventory is run by no process: the request waits in the log") || !strings.Contains(words(stdout), "1 inventory 1 1 waiting inventory is run by no process") {
+	if code != exitOff || !strings.Contains(stderr, "inventory is run by no process: the request waits in the log") || !strings.Contains(words(stdout), "1 inventory 1 1 waiting: inventory is run by no process") {
 		t.Errorf("exit %d: %s%s", code, stdout, stderr)
 	}
 	code, stdout, _ = ops(t, "tail", "--domain", "ops", "--since", "1h", "--count", "1", "--json", "--nats", b.url)

@@ -15,8 +15,9 @@ import (
 // lane is the one that mails are sent in.
 const lane = "notifications.mail"
 
-// A mail that could not be written is a dead letter. With the template mended it is redriven, and sent once: also when the
-// process ends after the mail was sent and before that is said in the dead letter, and when it is asked for twice.
+// Row 20 of the fault matrix: a mail that could not be written is a dead letter. With the template mended it is redriven,
+// and sent once: also when the process ends after the mail was sent and before that is said in the dead letter, and when it
+// is asked for twice.
 func TestARedrivenMailIsSentOnce(t *testing.T) {
 	t.Parallel()
 	p := open(t)

@@ -186,8 +186,8 @@ func TestOnlyAnOpenDeadLetterIsHandledAgain(t *testing.T) {
 	}
 }
 
-// A process ends after it has handled an event again and before the outcome is stored. Its successor meets the request again,
-// leaves alone what has an outcome, and handles the rest, to one effect.
+// Row 20 of the fault matrix: a process ends after it has handled an event again and before the outcome is stored. Its
+// successor meets the request again, leaves alone what has an outcome, and handles the rest, to one effect.
 func TestASuccessorHandlesWhatHasNoOutcome(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)

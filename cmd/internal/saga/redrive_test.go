@@ -15,8 +15,9 @@ import (
 	"tillstream/orders"
 )
 
-// An order stands still because a handler panics at one of its events. The handler is mended, the dead letter is redriven, and the
-// order comes to its end, as does what was ordered meanwhile: in one process and in four.
+// Row 20 of the fault matrix: an order stands still because a handler panics at one of its events. The handler is mended,
+// the dead letter is redriven, and the order comes to its end, as does what was ordered meanwhile: in one process and in
+// four.
 func TestAnOrderEndsRightAfterARedrive(t *testing.T) {
 	t.Parallel()
 	for name, apart := range map[string]bool{"OneProcess": false, "FourProcesses": true} {

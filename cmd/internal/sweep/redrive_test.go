@@ -12,8 +12,8 @@ import (
 	"tillstream/events/worker"
 )
 
-// A shop that is killed after a mail's event was handled again, and before its dead letter says so, says it once it is started
-// again. The mail stays one.
+// Row 20 of the fault matrix: a shop that is killed after a mail's event was handled again, and before its dead letter says
+// so, says it once it is started again. The mail stays one.
 func TestKilledDuringARedrive(t *testing.T) {
 	t.Parallel()
 	c := openDoors(t, openSingle(t, patiently), "redriven")

@@ -69,6 +69,8 @@ type redriveDeadLetters struct {
 func (redriveDeadLetters) Help() string {
 	return `The request is an event in the log. The process that runs a lane meets it there and handles each event again, as if it had just come; handling twice is harmless. When no process runs the lane, or the lane is paused or on hold, the request waits.
 
+A dry run names the acts that would be made. An act looks first, and may find that nothing is left to do: a mail that was sent is not sent again.
+
 Exit codes: 0 all are redriven, or a dry run found that all would be; 1 some failed again, or wait; 2 it could not be asked for.`
 }
 

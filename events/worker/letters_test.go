@@ -3,9 +3,7 @@ package worker_test
 import (
 	"fmt"
 	"testing"
-	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tillstream/events"
@@ -42,14 +40,8 @@ func TestOpenDeadLettersAreCounted(t *testing.T) {
 	s.works.Store(true)
 	redeliver(t, l, "inventory", 1)
 	shows(first, 2)
-	discarded, err := events.Encode(events.Event{ID: "d", Source: "ops", Time: time.Now(), Subject: worker.SubjectOfDeadLetter("inventory", 2),
+	say(t, l, events.Event{Source: "ops", Subject: worker.SubjectOfDeadLetter("inventory", 2),
 		Payload: events.DeadLetterDiscarded{Worker: "inventory", Sequence: 2, Reason: "refunded"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := l.JetStream().PublishMsg(t.Context(), discarded, jetstream.WithExpectLastSequencePerSubject(2)); err != nil {
-		t.Fatal(err)
-	}
 	shows(first, 1)
 	second := watched()
 	shows(second, 1)

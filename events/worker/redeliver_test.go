@@ -56,6 +56,19 @@ func letter(t testing.TB, l *log.Log, lane string, sequence uint64) (said []even
 	return said
 }
 
+// say publishes an event that no lane or operator would.
+func say(t testing.TB, l *log.Log, e events.Event) {
+	t.Helper()
+	e.ID, e.Time = e.Subject, time.Now()
+	msg, err := events.Encode(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.JetStream().PublishMsg(t.Context(), msg); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // outcomes waits until so many events stand on a dead letter, and returns their payloads but for ids and texts.
 func outcomes(t testing.TB, l *log.Log, lane string, sequence uint64, n int) (said []string) {
 	t.Helper()
@@ -154,22 +167,10 @@ func TestOnlyAnOpenDeadLetterIsHandledAgain(t *testing.T) {
 	var s stubborn
 	s.bury(t, l, "twice", "discarded", "foreign", "forged")
 	s.works.Store(true)
-	discarded, err := events.Encode(events.Event{ID: "d", Source: "ops", Time: time.Now(), Subject: worker.SubjectOfDeadLetter("inventory", 2),
+	say(t, l, events.Event{Source: "ops", Subject: worker.SubjectOfDeadLetter("inventory", 2),
 		Payload: events.DeadLetterDiscarded{Worker: "inventory", Sequence: 2, Reason: "refunded"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := l.JetStream().PublishMsg(t.Context(), discarded); err != nil {
-		t.Fatal(err)
-	}
-	forged, err := events.Encode(events.Event{ID: "f", Source: "orders", Time: time.Now(), Subject: "orders.forged", Revision: 2,
+	say(t, l, events.Event{Source: "orders", Subject: "orders.forged", Revision: 2,
 		Payload: events.RedeliveryRequested{Lane: "inventory", Sequences: []uint64{4}, Reason: "forged"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := l.JetStream().PublishMsg(t.Context(), forged); err != nil {
-		t.Fatal(err)
-	}
 	first := redeliver(t, l, "inventory", 1, 2)
 	redeliver(t, l, "inventory", 1, 99)
 	redeliver(t, l, "payments", 3)

@@ -3,10 +3,12 @@ package worker_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tillstream/events"
+	"tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
@@ -48,4 +50,17 @@ func TestOpenDeadLettersAreCounted(t *testing.T) {
 	redeliver(t, l, "inventory", 3)
 	shows(first, 0)
 	shows(second, 0)
+}
+
+// say publishes an event that no lane or operator would.
+func say(t testing.TB, l *log.Log, e events.Event) {
+	t.Helper()
+	e.ID, e.Time = e.Subject, time.Now()
+	msg, err := events.Encode(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.JetStream().PublishMsg(t.Context(), msg); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -56,19 +56,6 @@ func letter(t testing.TB, l *log.Log, lane string, sequence uint64) (said []even
 	return said
 }
 
-// say publishes an event that no lane or operator would.
-func say(t testing.TB, l *log.Log, e events.Event) {
-	t.Helper()
-	e.ID, e.Time = e.Subject, time.Now()
-	msg, err := events.Encode(e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := l.JetStream().PublishMsg(t.Context(), msg); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // outcomes waits until so many events stand on a dead letter, and returns their payloads but for ids and texts.
 func outcomes(t testing.TB, l *log.Log, lane string, sequence uint64, n int) (said []string) {
 	t.Helper()

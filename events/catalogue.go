@@ -77,7 +77,10 @@ var catalogue = index(
 	define[LanePaused](1, nil),
 	define[LaneResumed](1, nil),
 	define[EventVoided](1, nil),
+	define[RedeliveryRequested](1, nil),
 	define[DeadLettered](1, nil),
+	define[DeadLetterRedriven](1, nil),
+	define[DeadLetterDiscarded](1, nil),
 )
 
 func index(definitions ...Definition) map[string]Definition {

@@ -132,7 +132,7 @@ var samples = map[string]string{
 	"locale": "en-GB", "line1": "12 St James's Square", "line2": "Second floor", "city": "London", "postal_code": "SW1Y 4JH", "country": "GB",
 	"sku": "85123A", "location": "main", "title": "White hanging heart T-light holder", "currency": "GBP", "fact": "0197e3a0-7d10-7c44-8b0e-6a4f0c9d1e22", "error": "550 5.1.1 no such mailbox",
 	"reason": "received", "orders.rejected reason": "out_of_stock", "payments.cancel_requested reason": "expired", "payments.cancelled reason": "abandoned",
-	"payments.refund_requested reason": "order_cancelled", "payments.refund_failed reason": "expired_or_canceled_card", "orders.cancelled reason": "requested", "payment_id": "5b0f0f0e-6a0c-5f6e-9d53-3c2c8d1e9a41", "customer_id": "0197e3a0-11aa-7d1e-8a55-0c1c8f6f2b77",
+	"payments.refund_requested reason": "order_cancelled", "payments.refund_failed reason": "expired_or_canceled_card", "orders.cancelled reason": "requested", "payment_id": "5b0f0f0e-6a0c-5f6e-9d53-3c2c8d1e9a41", "customer_id": "0197e3a0-11aa-7d1e-8a55-0c1c8f6f2b77", "ops.redelivery_requested reason": "mended in 1.4.2", "worker.discarded reason": "refunded by hand",
 	"payment_intent": "pi_3PqZ0a2eZvKYlo2C1", "charge": "ch_3PqZ0a2eZvKYlo2C1", "refund_id": "0197e3a0-5c3b-7d1e-9a55-2f1c8f6f2b10-void",
 	"stripe_refund": "re_3PqZ0a2eZvKYlo2C1", "stripe_event": "evt_1PqZ0a2eZvKYlo2C", "stripe_type": "payment_intent.succeeded",
 	"api_version": "2023-10-16", "via": "webhook", "to": "ada@example.com", "template": "order_confirmed", "worker": "orders-payments",

@@ -28,3 +28,17 @@ func (EventVoided) EventType() string { return "ops.event_voided" }
 
 // EventType implements [Payload].
 func (LaneResumed) EventType() string { return "ops.lane_resumed" }
+
+// MaxRedelivery is how many events one [RedeliveryRequested] may name. More are asked for by several.
+const MaxRedelivery = 100
+
+// RedeliveryRequested says that operators want events handled again that a lane could not handle. The process that runs the
+// lane meets the request in the log, handles each event again in that lane, and writes down what became of its dead letter.
+type RedeliveryRequested struct {
+	Lane      string   `json:"lane"`
+	Sequences []uint64 `json:"sequences"` // of the events in the log, at most MaxRedelivery
+	Reason    string   `json:"reason"`
+}
+
+// EventType implements [Payload].
+func (RedeliveryRequested) EventType() string { return "ops.redelivery_requested" }

@@ -19,6 +19,7 @@ const (
 	PrefixNotification = "notifications."
 	PrefixLane         = "ops.lanes."
 	PrefixVoid         = "ops.voids."
+	PrefixReplay       = "ops.replays."
 	PrefixDeadLetter   = "deadletters."
 
 	// SubjectWebhooks holds the events of Stripe that belong to no payment of the shop. A payment's id is never "webhooks",

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"tillstream/events/log"
 	"tillstream/events/project"
@@ -38,6 +39,7 @@ type Config struct {
 	Log         *log.Log                        // required
 	Logger      *slog.Logger                    // default: discard
 	PublicURL   string                          // of the storefront, without a path; required
+	Registerer  prometheus.Registerer           // default: none
 	ShopName    string                          // how the shop signs; default: the name in From, else "Tillstream"
 	SMTPURL     string                          // mail server, see NewMailer; required
 }
@@ -51,6 +53,7 @@ type Service struct {
 	logger   *slog.Logger
 	mailer   *Mailer
 	renderer *renderer
+	metrics  *metrics
 
 	// known is what this process has learnt of hand-overs and the log does not say (yet). It makes better guesses after a
 	// hiccup, and nothing depends on it: a process that dies takes it along, and the rules for unknown outcomes apply.
@@ -102,7 +105,7 @@ func New(config Config) (*Service, error) {
 		return nil, fmt.Errorf("notifications: %w", err)
 	}
 	return &Service{config: config, from: *from, domain: from.Address[strings.LastIndex(from.Address, "@")+1:],
-		log: config.Log, logger: config.Logger, mailer: mailer, renderer: renderer, known: known}, nil
+		log: config.Log, logger: config.Logger, mailer: mailer, renderer: renderer, metrics: newMetrics(config.Registerer), known: known}, nil
 }
 
 func (c Config) withDefaults() Config {

@@ -261,14 +261,20 @@ func (s *Service) record(ctx context.Context, e events.Event, orderID string, re
 
 // append states the result of a message, if it may still have one.
 func (s *Service) append(ctx context.Context, e events.Event, orderID string, result events.Payload) error {
-	return s.log.Do(ctx, func(tx *log.Tx) error {
+	var facts []events.Payload
+	err := s.log.Do(ctx, func(tx *log.Tx) error {
 		tx.CausedBy(e)
 		n, err := Notifications.Load(tx, orderID)
 		if err != nil {
 			return err
 		}
-		return Notifications.Append(tx, orderID, n.Settle(result)...)
+		facts = n.Settle(result)
+		return Notifications.Append(tx, orderID, facts...)
 	})
+	if err == nil {
+		s.metrics.settled(facts)
+	}
+	return err
 }
 
 // maxSaid bounds what is kept of a mail server's words.

@@ -40,8 +40,9 @@ func (s *Service) Ready() error {
 }
 
 // follow handles every event of a payment, and every event of Stripe's, as this process reads it. Which of Stripe's events
-// are in the log is noted, so that the reconciler need not look at them.
+// are in the log is noted, so that the reconciler need not look at them. What became of payments is counted.
 func (s *Service) follow(e events.Event) {
+	s.metrics.saw(e)
 	if w, ok := e.Payload.(events.WebhookReceived); ok {
 		s.cursor.noted.Add(w.StripeEvent, struct{}{})
 	}

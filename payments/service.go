@@ -9,6 +9,7 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events"
@@ -27,17 +28,18 @@ type Access interface {
 
 // Config sets the payments domain up.
 type Config struct {
-	Access         Access          // required
-	Concurrency    int             // requests to Stripe at a time; default 32
-	DB             *mongo.Database // where the projection stands; required
-	Gateway        Gateway         // default: Stripe over HTTP at StripeURL
-	Log            *log.Log        // the handle of payments; required
-	Logger         *slog.Logger    // default: discard
-	PublishableKey string          // pk_…, given to shoppers' browsers; required
-	ReconcileEvery time.Duration   // how often Stripe is asked what webhooks missed; default 1 min
-	SecretKey      string          // sk_… or rk_…; its prefix says whether the money is real; required
-	StripeURL      string          // default: Stripe's own
-	WebhookSecret  string          // whsec_…, with which Stripe signs what it posts; required
+	Access         Access                // required
+	Concurrency    int                   // requests to Stripe at a time; default 32
+	DB             *mongo.Database       // where the projection stands; required
+	Gateway        Gateway               // default: Stripe over HTTP at StripeURL
+	Log            *log.Log              // the handle of payments; required
+	Logger         *slog.Logger          // default: discard
+	PublishableKey string                // pk_…, given to shoppers' browsers; required
+	ReconcileEvery time.Duration         // how often Stripe is asked what webhooks missed; default 1 min
+	Registerer     prometheus.Registerer // default: none
+	SecretKey      string                // sk_… or rk_…; its prefix says whether the money is real; required
+	StripeURL      string                // default: Stripe's own
+	WebhookSecret  string                // whsec_…, with which Stripe signs what it posts; required
 }
 
 // secretsKept is how many client secrets are remembered. One that is forgotten is asked of Stripe again.
@@ -119,6 +121,7 @@ type Service struct {
 	gateway  Gateway
 	livemode bool
 	hub      *hub
+	metrics  *metrics
 	secrets  *lru.Cache[string, string] // intent id → client secret
 	parsed   *lru.Cache[parsedKey, Intent]
 	refused  *lru.Cache[string, struct{}] // events whose capture or cancellation was refused once; another process asks once more
@@ -149,7 +152,7 @@ func New(config Config) (*Service, error) {
 		return nil, fmt.Errorf("payments: %w", err)
 	}
 	s := &Service{config: config, log: config.Log, logger: config.Logger, gateway: config.Gateway, livemode: live,
-		hub: newHub(), secrets: secrets, parsed: parsed, refused: refused, cursor: newCursor()}
+		hub: newHub(), metrics: newMetrics(config.Registerer), secrets: secrets, parsed: parsed, refused: refused, cursor: newCursor()}
 	if s.gateway == nil {
 		s.gateway = newStripeGateway(config.SecretKey, config.StripeURL, config.Logger)
 	}

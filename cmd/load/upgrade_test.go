@@ -330,7 +330,7 @@ func (u *upgrade) verify(ctx context.Context, shop attach.Shop) error {
 }
 
 func (u *upgrade) expectNoDeadLetters(ctx context.Context, reader *replay.Reader) error {
-	letters, err := reader.DeadLetters(ctx)
+	letters, err := reader.DeadLetters(ctx, 0)
 	if len(letters) > 0 || err != nil {
 		return fmt.Errorf("%d dead letters, %w", len(letters), err)
 	}

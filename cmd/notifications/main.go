@@ -21,7 +21,7 @@ func main() {
 	var s settings
 	process.Main("notifications", "Tells the customer, once.", &s, &s.Settings,
 		func(env process.Env) (process.Domain, error) {
-			return notifications.New(notifications.Config{Access: env.Access, Log: env.Log, Logger: env.Logger, From: s.MailFrom,
+			return notifications.New(notifications.Config{Access: env.Access, Log: env.Log, Logger: env.Logger, Registerer: env.Registerer, From: s.MailFrom,
 				EHLO: s.SMTPEHLO, SMTPURL: s.SMTPURL, PublicURL: s.PublicURL, Deadline: s.SMTPDeadline})
 		})
 }

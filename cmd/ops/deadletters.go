@@ -16,15 +16,18 @@ import (
 
 // deadLetters is ops deadletters.
 type deadLetters struct {
-	List listDeadLetters `cmd:"" default:"withargs" help:"List dead letters, counted by cause."`
-	Show showDeadLetter  `cmd:"" help:"Show one dead letter, and its event whole."`
+	List    listDeadLetters    `cmd:"" default:"withargs" help:"List dead letters, counted by cause."`
+	Show    showDeadLetter     `cmd:"" help:"Show one dead letter, what became of it, and its event whole."`
+	Redrive redriveDeadLetters `cmd:"" help:"Have lanes handle the events of dead letters again."`
+	Discard discardDeadLetters `cmd:"" help:"Settle dead letters whose events no lane is to handle."`
 }
 
 // listDeadLetters is ops deadletters list.
 type listDeadLetters struct {
 	attach.Target `embed:""`
-	Limit         int  `help:"List at most so many, newest first." default:"20"`
-	JSON          bool `name:"json" help:"Write JSON."`
+	State         string `help:"Those that are open, redriven, discarded, or all of them." enum:"open,redriven,discarded,all" default:"open"`
+	Limit         int    `help:"List at most so many, newest first." default:"20"`
+	JSON          bool   `name:"json" help:"Write JSON."`
 }
 
 // Run counts dead letters by cause and lists the newest.
@@ -38,40 +41,59 @@ func (c *listDeadLetters) Run(ctx context.Context, out *terminal) error {
 		return err
 	}
 	defer stop()
-	all, err := reader.DeadLetters(ctx)
+	all, err := reader.DeadLetters(ctx, 0)
 	if err != nil {
 		return err
 	}
-	causes := replay.Causes(all)
-	slices.Reverse(all)
-	listed := all[:min(len(all), max(c.Limit, 0))]
+	chosen := slices.DeleteFunc(all, func(d replay.DeadLetter) bool { return c.State != "all" && string(d.State) != c.State })
+	causes := replay.Causes(chosen)
+	slices.Reverse(chosen)
+	listed := chosen[:min(len(chosen), max(c.Limit, 0))]
 	if c.JSON {
-		return out.json(map[string]any{"total": len(all), "causes": causes, "dead_letters": append([]replay.DeadLetter{}, listed...)})
+		return out.json(map[string]any{"state": c.State, "total": len(chosen), "causes": causes, "dead_letters": append([]replay.DeadLetter{}, listed...)})
 	}
-	if len(all) == 0 {
+	if len(chosen) == 0 && c.State == "all" {
 		return out.printf("no dead letters")
 	}
-	return writeDeadLetters(all, listed, causes, out)
+	if len(chosen) == 0 {
+		return out.printf("no %s dead letters", c.State)
+	}
+	if err := writeDeadLetters(listed, causes, c.State == "all", out); err != nil {
+		return err
+	}
+	if rest := len(chosen) - len(listed); rest > 0 {
+		out.note("and %d older ones; --limit shows more", rest)
+	}
+	out.note("ops deadletters show NUMBER shows one whole, redrive has it handled again")
+	return nil
 }
 
-func writeDeadLetters(all, listed []replay.DeadLetter, causes []replay.Cause, out *terminal) error {
+func writeDeadLetters(listed []replay.DeadLetter, causes []replay.Cause, states bool, out *terminal) error {
 	counted := newTable("COUNT>", "CAUSE", "LANE", "LAST", "ERROR")
 	for _, c := range causes {
 		counted.add(count(uint64(c.Count)), c.Fingerprint, cell{c.Lane, bold}, c.Last.Local().Format(minutes), cell{c.Error, red})
 	}
-	rows := newTable("NUMBER>", "SINCE", "LANE", "CAUSE", "EVENT>", "WHAT IT IS")
+	names, last := []string{"NUMBER>", "SINCE", "LANE", "CAUSE", "EVENT>"}, "WHAT IT IS"
+	if states { // else all rows would say the same
+		names = append(names, "STATE")
+	}
+	rows := newTable(append(names, last)...)
 	for _, d := range listed {
-		rows.add(fmt.Sprint(d.Number), d.Stored.Local().Format(minutes), cell{d.Worker, bold}, cell{d.Fingerprint, dim}, fmt.Sprint(d.Sequence),
-			strings.TrimSpace(d.Type+" on "+d.Subject))
+		row := []any{fmt.Sprint(d.Number), d.Stored.Local().Format(minutes), cell{d.Worker, bold}, cell{d.Fingerprint, dim}, fmt.Sprint(d.Sequence)}
+		if states {
+			row = append(row, stateOf(d))
+		}
+		rows.add(append(row, strings.TrimSpace(d.Type+" on "+d.Subject))...)
 	}
-	if err := errors.Join(counted.write(out), out.printf(""), rows.write(out)); err != nil {
-		return err
+	return errors.Join(counted.write(out), out.printf(""), rows.write(out))
+}
+
+func stateOf(d replay.DeadLetter) cell {
+	style := green
+	if d.State == replay.StateOpen {
+		style = red
 	}
-	if rest := len(all) - len(listed); rest > 0 {
-		out.note("and %d older ones; --limit shows more", rest)
-	}
-	out.note("ops deadletters show NUMBER shows one whole")
-	return nil
+	return cell{string(d.State), style}
 }
 
 // showDeadLetter is ops deadletters show.
@@ -101,9 +123,9 @@ func (c *showDeadLetter) Run(ctx context.Context, out *terminal) error {
 		return err
 	}
 	defer stop()
-	d, err := reader.DeadLetterAt(ctx, c.Number)
+	d, history, err := reader.DeadLetterAt(ctx, c.Number)
 	if errors.Is(err, replay.ErrNotFound) {
-		return fmt.Errorf("no dead letter has the number %d; ops deadletters lists those that there are", c.Number)
+		return fmt.Errorf("no dead letter has the number %d; ops deadletters list --state all lists those that there are", c.Number)
 	}
 	if err != nil {
 		return err
@@ -120,7 +142,7 @@ func (c *showDeadLetter) Run(ctx context.Context, out *terminal) error {
 		}
 		return out.json(answer)
 	}
-	if err := writeDeadLetter(d, out); err != nil {
+	if err := writeDeadLetter(d, history, out); err != nil {
 		return err
 	}
 	if gone {
@@ -129,11 +151,20 @@ func (c *showDeadLetter) Run(ctx context.Context, out *terminal) error {
 	return writeOriginal(m, out)
 }
 
-func writeDeadLetter(d replay.DeadLetter, out *terminal) error {
-	fields := [][2]string{{"lane", d.Worker}, {"event", fmt.Sprint(d.Sequence)}, {"type", d.Type}, {"subject", d.Subject},
-		{"since", d.Stored.Local().Format("2006-01-02 15:04:05.000 MST")}, {"attempt", fmt.Sprint(d.Attempt)}, {"cause", d.Fingerprint}, {"error", d.Error}}
+func writeDeadLetter(d replay.DeadLetter, history []replay.Message, out *terminal) error {
+	fields := [][2]string{{"state", string(d.State)}, {"lane", d.Worker}, {"event", fmt.Sprint(d.Sequence)}, {"type", d.Type}, {"subject", d.Subject},
+		{"since", d.Stored.Local().Format(millis)}, {"attempt", fmt.Sprint(d.Attempt)}, {"cause", d.Fingerprint}, {"error", d.Error}}
 	for _, f := range fields {
 		if err := out.item(cell{fmt.Sprintf("%-8s", f[0]), bold}, f[1]); err != nil {
+			return err
+		}
+	}
+	for _, m := range history[1:] {
+		text := "cannot be read"
+		if e, err := m.Event(); err == nil {
+			text = fmt.Sprintf("%s  %s (%s)", m.Stored.Local().Format(millis), replay.Summary(e), e.Actor)
+		}
+		if err := out.item(cell{"then    ", bold}, text); err != nil {
 			return err
 		}
 	}

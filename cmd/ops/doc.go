@@ -6,7 +6,7 @@
 //	ops timeline ORDER          everything that happened to one order, causes first
 //	ops tail                    events as they happen
 //	ops lag                     how far each lane is behind, and which process runs it
-//	ops deadletters             what lanes could not handle, counted by cause
+//	ops deadletters             what lanes could not handle, counted by cause; redrive has it handled again, discard settles it
 //	ops pause LANE …            stop lanes, or all projections, until resumed
 //	ops resume LANE …           let them go on
 //	ops rebuild PROJECTION      compare a projection with the log and mend what differs; --dry-run only compares
@@ -17,7 +17,7 @@
 //
 // It finds the shop by --shop FILE (what cmd/shop --ready-file wrote), by addresses (--nats, --mongodb, --ops …), or by
 // ./data/ready.json when nothing is given. It changes nothing but for import-items, which goes through the staff API,
-// pause and resume, rebuild, which writes projections, repair --yes, and restore.
+// pause and resume, deadletters redrive and discard, topology --apply, void, rebuild, which writes projections, repair --yes, and restore.
 //
 // Exit codes: 0 done, and all is well; 1 done, and something is off; 2 could not be done; 130 interrupted.
 package main

@@ -252,7 +252,7 @@ func TestDeadLettersAndVerify(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t)
 	code, stdout, _ := ops(t, "deadletters", "--nats", b.url)
-	if code != exitOK || stdout != "no dead letters\n" {
+	if code != exitOK || stdout != "no open dead letters\n" {
 		t.Errorf("empty: exit %d: %s", code, stdout)
 	}
 	code, stdout, stderr := ops(t, "verify", "--nats", b.url)
@@ -285,7 +285,7 @@ func TestDeadLettersAndVerify(t *testing.T) {
 	if code, _, stderr = ops(t, "deadletters", "show", "99", "--nats", b.url); code != exitFailed || !strings.Contains(stderr, "no dead letter has the number 99") {
 		t.Errorf("show nothing: exit %d: %s", code, stderr)
 	}
-	if code, _, stderr = ops(t, "deadletters", "show", "0", "--nats", b.url); code != exitFailed || !strings.Contains(stderr, "the number 0; ops deadletters lists") {
+	if code, _, stderr = ops(t, "deadletters", "show", "0", "--nats", b.url); code != exitFailed || !strings.Contains(stderr, "the number 0; ops deadletters list") {
 		t.Errorf("show the one before the first: exit %d: %s", code, stderr)
 	}
 	if code, stdout, _ = ops(t, "verify", "--nats", b.url); code != exitOff || !strings.Contains(words(stdout), "inventory could not handle orders.x at 1") {

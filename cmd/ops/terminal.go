@@ -26,8 +26,11 @@ func newTerminal(out, err *os.File) *terminal {
 		colour: isatty.IsTerminal(out.Fd()) && os.Getenv("NO_COLOR") == ""}
 }
 
-// minutes is how a moment is written in a table.
-const minutes = "2006-01-02 15:04"
+// How a moment is written, in a table and by itself.
+const (
+	minutes = "2006-01-02 15:04"
+	millis  = "2006-01-02 15:04:05.000 MST"
+)
 
 // style is an ANSI colour.
 type style string

@@ -22,7 +22,7 @@ func main() {
 	var s settings
 	process.Main("payments", "Takes the money: one PaymentIntent per order, captured once.", &s, &s.Settings,
 		func(env process.Env) (process.Domain, error) {
-			return payments.New(payments.Config{Access: env.Access, DB: env.DB, Log: env.Log, Logger: env.Logger, StripeURL: s.StripeURL,
+			return payments.New(payments.Config{Access: env.Access, DB: env.DB, Log: env.Log, Logger: env.Logger, Registerer: env.Registerer, StripeURL: s.StripeURL,
 				SecretKey: s.StripeSecretKey, PublishableKey: s.StripePublishableKey, WebhookSecret: s.StripeWebhookSecret, ReconcileEvery: s.ReconcileEvery})
 		})
 }

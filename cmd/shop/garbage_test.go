@@ -127,7 +127,7 @@ func (m *market) deadLetters(t *testing.T) []replay.DeadLetter {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	letters, err := m.log.DeadLetters(ctx)
+	letters, err := m.log.DeadLetters(ctx, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"tillstream/cmd/internal/httpapi"
 	"tillstream/cmd/internal/process"
@@ -151,6 +152,26 @@ func (s *servers) sync() func() error {
 		return nil
 	}
 	return s.mongo.Sync
+}
+
+// storeLimit is how many bytes the embedded broker may keep; nil for another broker.
+func (s *servers) storeLimit() func() int64 {
+	if s.nats == nil {
+		return nil
+	}
+	return s.nats.MaxStore
+}
+
+// freeBytes shows how much more may be written to the disk of the data directory; what cannot be looked at is 0, as a full disk is.
+func freeBytes(dir string, logger *slog.Logger) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "tillstream_data_free_bytes",
+		Help: "Bytes that may still be written to the disk of the data directory."}, func() float64 {
+		free, err := embedded.FreeBytes(dir)
+		if err != nil {
+			logger.Warn("free bytes", "error", err)
+		}
+		return float64(free)
+	})
 }
 
 // holder is in whose name the shop takes leases. On the embedded broker the data directory belongs to one process, so a shop

@@ -139,13 +139,14 @@ type shop struct {
 	conn      *nats.Conn
 	log       *log.Log
 	db        *mongo.Database
-	mux       *http.ServeMux
+	mux       *httpapi.Mux
 	api       huma.API
 	registry  *prometheus.Registry
 }
 
 func build(ctx context.Context, config Config, servers *servers, logger *slog.Logger) (_ *shop, err error) {
-	sh := &shop{config: config, servers: servers, logger: logger, mux: http.NewServeMux(), registry: process.NewRegistry()}
+	sh := &shop{config: config, servers: servers, logger: logger, mux: httpapi.NewMux(), registry: process.NewRegistry()}
+	sh.registry.MustRegister(freeBytes(config.Data, logger))
 	defer func() {
 		if err != nil {
 			sh.close()
@@ -173,7 +174,7 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 	for _, d := range domains {
 		d.Register(sh.api)
 	}
-	sh.host, err = process.NewHost(ctx, process.HostConfig{DB: sh.db, Holder: servers.holder(), Log: sh.log, Registerer: sh.registry, Sync: servers.sync()}, domains...)
+	sh.host, err = process.NewHost(ctx, process.HostConfig{DB: sh.db, Holder: servers.holder(), Log: sh.log, Registerer: sh.registry, StoreLimit: servers.storeLimit(), Sync: servers.sync()}, domains...)
 	return sh, err
 }
 
@@ -190,13 +191,13 @@ func (sh *shop) domains(tokens *access.Tokens) (domains []process.Domain, err er
 	if err != nil {
 		return nil, err
 	}
-	payment, err := payments.New(payments.Config{Access: tokens, DB: sh.db, Log: l.As("payments"), Logger: logger("payments"), StripeURL: servers.sandboxURL(),
+	payment, err := payments.New(payments.Config{Access: tokens, DB: sh.db, Log: l.As("payments"), Logger: logger("payments"), Registerer: sh.registry, StripeURL: servers.sandboxURL(),
 		SecretKey: servers.secrets.StripeSecretKey, PublishableKey: servers.secrets.StripePublishableKey,
 		WebhookSecret: servers.secrets.StripeWebhookSecret, ReconcileEvery: config.SweepEvery})
 	if err != nil {
 		return nil, err
 	}
-	notification, err := notifications.New(notifications.Config{Access: tokens, Log: l.As("notifications"), Logger: logger("notifications"), From: config.MailFrom,
+	notification, err := notifications.New(notifications.Config{Access: tokens, Log: l.As("notifications"), Logger: logger("notifications"), Registerer: sh.registry, From: config.MailFrom,
 		EHLO: config.SMTPEHLO, SMTPURL: servers.smtpURL(), PublicURL: servers.publicURL(), Deadline: config.SMTPDeadline})
 	return []process.Domain{sh.inventory, order, payment, notification}, err
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 
 	"github.com/alecthomas/kong"
@@ -56,7 +55,7 @@ func run(ctx context.Context, s settings, logger *slog.Logger, out io.Writer) er
 	if err != nil {
 		return err
 	}
-	registry, mux := process.NewRegistry(), http.NewServeMux()
+	registry, mux := process.NewRegistry(), httpapi.NewMux()
 	for _, prefix := range []string{"/api/", "/ops/api/", "/webhooks/"} {
 		mux.Handle(prefix, proxy)
 	}

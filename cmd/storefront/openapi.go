@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -16,7 +15,7 @@ import (
 // document describes what this origin serves, which is spread over the domains' processes. The services it is read from have
 // nothing behind them and are never called.
 func document() ([]byte, error) {
-	api := httpapi.New(http.NewServeMux())
+	api := httpapi.New(httpapi.NewMux())
 	for _, domain := range []interface{ Register(huma.API) }{&inventory.Service{}, &notifications.Service{}, &orders.Service{}, &payments.Service{}} {
 		domain.Register(api)
 	}

@@ -148,6 +148,9 @@ func (c NATSConfig) options() (*server.Options, error) {
 // URL is where clients of other processes connect.
 func (n *NATS) URL() string { return n.server.ClientURL() }
 
+// MaxStore is how many bytes the server may keep on disk.
+func (n *NATS) MaxStore() int64 { return n.server.JetStreamConfig().MaxStore }
+
 // Conn connects this process to the server, past the network. A request then takes half as long as over loopback TCP
 // (23 µs against 47 µs on two cores); batches of 300 commit at the same rate, since the disk decides; a consumer reads
 // 200,000 messages/s instead of 280,000, far above what anybody here handles. The caller closes the connection.

@@ -51,6 +51,25 @@ func (l *Log) Do(ctx context.Context, fn func(tx *Tx) error) error {
 	return ErrContention
 }
 
+// Try is Do without the commit: it runs one decision on the newest states and appends nothing. What fn has appended by the end of
+// its last run is what Do would have committed. fn may run several times, so it must begin what it notes down anew each time.
+// It returns fn's error, [ErrUnavailable], [ErrContention] or [ErrUnreadable].
+func (l *Log) Try(ctx context.Context, fn func(tx *Tx) error) error {
+	for range maxAttempts {
+		tx := l.Begin(ctx)
+		tx.again = true // no commit would find out that an entity is not new
+		err := fn(tx)
+		stale, staleErr := tx.staleForRefusal()
+		if staleErr != nil {
+			return staleErr
+		}
+		if len(stale) == 0 && !errors.Is(err, errConflict) {
+			return err
+		}
+	}
+	return ErrContention
+}
+
 // IsConflict reports whether Commit was refused because an entity has moved on.
 func IsConflict(err error) bool { return errors.Is(err, errConflict) }
 

@@ -18,11 +18,12 @@ import (
 
 // Backup writes a backup of a shop while it sells.
 //
-//	checkpoints ─► the log's end: the cut ─► the log up to the cut ─► dead letters about it ─► what repairs set aside
+//	checkpoints ─► the end of the dead letters ─► the log's end: the cut ─► the log and the dead letters up to there ─► what repairs set aside
 //
 // The order is what makes it consistent. Checkpoints come first, so that none lies behind the cut: a lane that goes on after
 // a restore finds everything in the log that it had handled, and does again what it had not noted down yet, to no effect.
-// Dead letters come after them, so that no event is missing here that a lane has passed over.
+// The end of the dead letters comes after them, so that no event is missing here that a lane has passed over, and before the cut, so
+// that what a redelivery brought about is in the log.
 //
 // What the log lacks comes from the archive. Projections, the archive and the checkpoints of their lanes are left out: they
 // are made from the log again.
@@ -95,6 +96,10 @@ func (b Backup) write(ctx context.Context, out *backup.Writer, report *BackupRep
 	if err != nil {
 		return err
 	}
+	letters, err := b.Log.LastDeadLetter(ctx)
+	if err != nil {
+		return err
+	}
 	if report.Cut, err = b.Log.log.End(ctx, furthest); err != nil {
 		return err
 	}
@@ -110,7 +115,7 @@ func (b Backup) write(ctx context.Context, out *backup.Writer, report *BackupRep
 			report.FromArchive, err = b.copyLog(ctx, report.Cut, add)
 			return err
 		}},
-		{backup.DeadLetters, func(add func(any) error) error { return b.copyDeadLetters(ctx, report.Cut, add) }},
+		{backup.DeadLetters, func(add func(any) error) error { return b.copyDeadLetters(ctx, letters, add) }},
 		{backup.Aside, func(add func(any) error) error { return b.copyAside(ctx, add) }},
 	} {
 		if err := out.Lines(file.name, file.fill); err != nil {
@@ -203,17 +208,20 @@ func incomplete(from, to uint64) error {
 	return fmt.Errorf("sequences %d to %d: %w", from, to, ErrIncomplete)
 }
 
-// copyDeadLetters writes the dead letters about events up to the cut. Those about later ones would point to other events
-// after a restore. They are numbered anew, because what comes back has no gaps.
-func (b Backup) copyDeadLetters(ctx context.Context, cut uint64, add func(any) error) error {
+// copyDeadLetters writes what was said about dead letters before the cut was taken. What was said afterwards may be about events,
+// or tell of a redelivery, that a restored log has not got. The messages are numbered anew, because what comes back has no gaps.
+func (b Backup) copyDeadLetters(ctx context.Context, last uint64, add func(any) error) error {
+	if last == 0 {
+		return nil
+	}
 	number := uint64(0)
 	var failed error
-	err := b.Log.EachDeadLetter(ctx, 0, func(d DeadLetter) {
-		if failed != nil || d.Sequence > cut {
+	err := b.Log.eachLetterMessage(ctx, Range{To: last}, func(m Message) {
+		if failed != nil {
 			return
 		}
 		number++
-		letter := archive.From(d.letter)
+		letter := archive.From(m)
 		letter.Sequence = number
 		failed = add(letter)
 	})

@@ -121,7 +121,7 @@ func TestABackupHoldsOneMoment(t *testing.T) {
 	if diff := cmp.Diff(story, n.story()); diff != "" {
 		t.Errorf("the log (-before +after):\n%s", diff)
 	}
-	letters, err := n.DeadLetters(t.Context())
+	letters, err := n.DeadLetters(t.Context(), 0)
 	if err != nil || len(letters) != 1 || letters[0].Number != 1 || letters[0].Sequence != 2 {
 		t.Errorf("dead letters %+v, %v", letters, err)
 	}

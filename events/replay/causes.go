@@ -15,7 +15,7 @@ type found struct {
 }
 
 // arrange puts messages into causal order: as they stand in the log, except that an effect never stands before its cause.
-func arrange(orderID string, messages []Message, letters []DeadLetter) History {
+func arrange(orderID string, messages, letters []Message) History {
 	entries, position := entriesOf(inOrder(messages, letters))
 	history := History{OrderID: orderID, Entries: make([]Entry, 0, len(entries))}
 	effects := make([][]int, len(entries))
@@ -59,19 +59,19 @@ func arrange(orderID string, messages []Message, letters []DeadLetter) History {
 }
 
 // inOrder returns messages in the order of the log, each once, with the dead letters between them by the broker's time.
-func inOrder(messages []Message, letters []DeadLetter) []found {
+func inOrder(messages, letters []Message) []found {
 	slices.SortFunc(messages, func(a, b Message) int { return cmp.Compare(a.Sequence, b.Sequence) })
 	messages = slices.CompactFunc(messages, func(a, b Message) bool { return a.Sequence == b.Sequence })
 	all := make([]found, 0, len(messages)+len(letters))
 	for _, m := range messages {
 		for len(letters) > 0 && letters[0].Stored.Before(m.Stored) {
-			all = append(all, found{letters[0].letter, events.StreamDeadLetters})
+			all = append(all, found{letters[0], events.StreamDeadLetters})
 			letters = letters[1:]
 		}
 		all = append(all, found{m, events.StreamShop})
 	}
 	for _, d := range letters {
-		all = append(all, found{d.letter, events.StreamDeadLetters})
+		all = append(all, found{d, events.StreamDeadLetters})
 	}
 	return all
 }

@@ -10,6 +10,7 @@
 //	         ├─ Timeline     one order, causes first                       (timeline)
 //	         ├─ DeadLetters  what lanes could not handle, and Causes       (deadletters)
 //	         ├─ Lanes        how far each lane is, and which process has it (lag)
+//	         ├─ Redrive      has lanes handle them again, Discard settles  (deadletters redrive, discard)
 //	         └─ Pause        stops lanes, Resume lets them go on           (pause, resume)
 //
 // [Repair] compares the log with its archive and gives each back what it has lost. [Backup] writes one moment of a living shop

@@ -22,12 +22,12 @@ func TestDeadLettersAreCountedByCause(t *testing.T) {
 	s := newShop(t)
 	s.say("placed", "orders.o1", "", "", events.OrderExpired{})
 	for i, print := range []string{"rare", "often", "often"} {
-		s.say(fmt.Sprint(i), "deadletters.w", "", "", events.DeadLettered{Worker: "w", Sequence: uint64(1 + i), Fingerprint: print, Error: fmt.Sprint("error ", i)})
+		s.say(fmt.Sprint(i), fmt.Sprintf("deadletters.w.%d", 1+i), "", "", events.DeadLettered{Worker: "w", Sequence: uint64(1 + i), Fingerprint: print, Error: fmt.Sprint("error ", i)})
 	}
 	if _, err := s.js.PublishMsg(t.Context(), &nats.Msg{Subject: "deadletters.w", Data: []byte("by hand")}); err != nil {
 		t.Fatal(err)
 	}
-	all, err := s.DeadLetters(t.Context())
+	all, err := s.DeadLetters(t.Context(), 0)
 	if last, err2 := s.LastDeadLetter(t.Context()); err != nil || len(all) != 4 || err2 != nil || last != 4 {
 		t.Fatalf("%d dead letters up to %d, %v, %v; want 4", len(all), last, err, err2)
 	}
@@ -35,7 +35,7 @@ func TestDeadLettersAreCountedByCause(t *testing.T) {
 	if len(causes) != 3 || causes[0].Fingerprint != "often" || causes[0].Count != 2 || causes[0].Example != 3 || causes[0].Error != "error 2" {
 		t.Errorf("causes: %+v", causes)
 	}
-	if d, err := s.DeadLetterAt(t.Context(), 2); err != nil || d.Number != 2 || d.Sequence != 2 {
+	if d, _, err := s.DeadLetterAt(t.Context(), 2); err != nil || d.Number != 2 || d.Sequence != 2 {
 		t.Errorf("at 2: %+v, %v", d, err)
 	} else if _, err := s.Original(t.Context(), d); !errors.Is(err, replay.ErrNotFound) {
 		t.Errorf("an event that is not in the log: %v", err)
@@ -43,12 +43,12 @@ func TestDeadLettersAreCountedByCause(t *testing.T) {
 	if m, err := s.Original(t.Context(), all[0]); err != nil || m.Subject != "orders.o1" {
 		t.Errorf("the event of the first: %+v, %v", m, err)
 	}
-	d, err := s.DeadLetterAt(t.Context(), 4)
+	d, _, err := s.DeadLetterAt(t.Context(), 4)
 	if m, err2 := s.Original(t.Context(), d); err != nil || err2 != nil || string(m.Data) != "by hand" {
 		t.Errorf("by hand: %+v, %v, %v", d, err, err2)
 	}
 	for _, number := range []uint64{0, 5} {
-		if _, err := s.DeadLetterAt(t.Context(), number); !errors.Is(err, replay.ErrNotFound) {
+		if _, _, err := s.DeadLetterAt(t.Context(), number); !errors.Is(err, replay.ErrNotFound) {
 			t.Errorf("nothing is at %d: %v", number, err)
 		}
 	}

@@ -161,7 +161,7 @@ func TestARestoreThatIsCutOff(t *testing.T) {
 	if l := n.lane("inventory"); l.Position != 3*longEnough {
 		t.Errorf("got %+v", l)
 	}
-	if letters, err := n.DeadLetters(t.Context()); err != nil || len(letters) != 1 {
+	if letters, err := n.DeadLetters(t.Context(), 0); err != nil || len(letters) != 1 {
 		t.Errorf("dead letters %+v, %v", letters, err)
 	}
 	n.archive()

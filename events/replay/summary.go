@@ -139,6 +139,12 @@ func ofMachinery(e events.Event) (string, bool) {
 		return p.Lane + " goes on", true
 	case events.DeadLettered:
 		return fmt.Sprintf("%s could not handle %d: %s", p.Worker, p.Sequence, p.Error), true
+	case events.DeadLetterRedriven:
+		return fmt.Sprintf("%s has handled %d in attempt %d", p.Worker, p.Sequence, p.Attempt), true
+	case events.DeadLetterDiscarded:
+		return fmt.Sprintf("%s will not handle %d: %s", p.Worker, p.Sequence, p.Reason), true
+	case events.RedeliveryRequested:
+		return fmt.Sprintf("%s is to handle %s again: %s", p.Lane, plural(len(p.Sequences), "event"), p.Reason), true
 	}
 	return "", false
 }

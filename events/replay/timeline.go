@@ -153,15 +153,18 @@ func intentOf(own []Message) []byte {
 	return nil
 }
 
-// lettersAbout returns the dead letters that point to one of the messages, or name the order.
-func (r *Reader) lettersAbout(ctx context.Context, orderID string, messages []Message) (letters []DeadLetter, err error) {
+// lettersAbout returns what stands in DEADLETTERS about one of the messages, or about the order.
+func (r *Reader) lettersAbout(ctx context.Context, orderID string, messages []Message) (letters []Message, err error) {
 	concerned := make(map[uint64]bool, len(messages))
 	for _, m := range messages {
 		concerned[m.Sequence] = true
 	}
-	err = r.EachDeadLetter(ctx, 0, func(d DeadLetter) {
-		if concerned[d.Sequence] || d.letter.Header.Get(events.HeaderCorrelationID) == orderID || strings.HasSuffix(d.Subject, "."+orderID) {
-			letters = append(letters, d)
+	subjects := map[string]bool{}
+	err = r.eachLetterMessage(ctx, Range{}, func(m Message) {
+		var d DeadLetter
+		d.take(m)
+		if subjects[m.Subject] || concerned[d.Sequence] || m.Header.Get(events.HeaderCorrelationID) == orderID || strings.HasSuffix(d.Subject, "."+orderID) {
+			letters, subjects[m.Subject] = append(letters, m), true
 		}
 	})
 	return letters, err

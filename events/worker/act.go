@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"tillstream/events"
 	"tillstream/events/failpoint"
 )
 
@@ -28,12 +27,14 @@ const maxOpen = 1000
 // actLane runs one [Actor].
 type actLane struct {
 	*lane
-	Actor
-	routes map[string]func(context.Context, events.Event) error
+	acts        *actor
+	concurrency int
+	dispatcher  *Dispatcher
 
 	cursor   cursor
 	taken    uint64
-	takeover uint64 // what stood in the log when the lease was taken may have been begun by the predecessor
+	again    []redelivery // of the request that was taken last
+	takeover uint64       // what stood in the log when the lease was taken may have been begun by the predecessor
 	open     map[uint64]*act
 	running  int
 	results  chan result
@@ -48,6 +49,8 @@ type act struct {
 	Sequence uint64    `json:"sequence"`
 	Attempt  int       `json:"attempt"` // the last one begun, from 1
 	Due      time.Time `json:"due"`     // when it is tried next; zero: it runs
+	// Redelivery is the sequence of the request by which the event is delivered again; 0: it is not.
+	Redelivery uint64 `json:"redelivery,omitempty"`
 
 	item    *Item
 	running bool
@@ -60,18 +63,18 @@ type result struct {
 	err error
 }
 
-func newActLane(l *lane, a Actor) *actLane {
+func newActLane(l *lane, a Actor, d *Dispatcher) *actLane {
 	if a.Concurrency == 0 {
 		a.Concurrency = 8
 	}
-	routes := make(map[string]func(context.Context, events.Event) error, len(a.Routes))
-	for _, r := range a.Routes {
-		routes[r.eventType] = r.handle
-	}
-	return &actLane{lane: l, Actor: a, routes: routes, results: make(chan result, a.Concurrency)}
+	acts := actorOf(a)
+	d.actors = append(d.actors, acts)
+	return &actLane{lane: l, acts: acts, concurrency: a.Concurrency, dispatcher: d, results: make(chan result, a.Concurrency)}
 }
 
-func (a *actLane) cares(item *Item) bool { return a.routes[item.Type()] != nil }
+func (a *actLane) cares(item *Item) bool {
+	return a.acts.routes[item.Type()] != nil || len(a.redeliveries(item)) > 0
+}
 
 // run acts until ctx ends. Acts that have begun are finished on the context work, and their results are in the last
 // checkpoint.
@@ -135,7 +138,7 @@ func (a *actLane) tryRestore(ctx context.Context) error {
 		return err
 	}
 	a.takeover = end
-	a.open, a.running, a.failures, a.probes = map[uint64]*act{}, 0, 0, 0
+	a.open, a.running, a.failures, a.probes, a.again = map[uint64]*act{}, 0, 0, 0, nil
 	a.taken, a.cursor = checkpoint.Position, cursor{reader: a.reader, next: checkpoint.Position + 1}
 	if len(checkpoint.State) == 0 {
 		return nil
@@ -185,14 +188,14 @@ func (a *actLane) startDue(ctx, work context.Context, workers *sync.WaitGroup) {
 		a.probe(ctx, work, workers)
 		return
 	}
-	for a.running < a.Concurrency {
+	for a.running < a.concurrency {
 		o := a.earliest()
 		if o == nil || now.Before(o.Due) {
 			break
 		}
 		a.start(work, workers, o)
 	}
-	for a.running < a.Concurrency && len(a.open) < maxOpen {
+	for a.running < a.concurrency && len(a.open) < maxOpen {
 		o, err := a.take(ctx)
 		a.report(err)
 		if err != nil || o == nil {
@@ -216,7 +219,7 @@ func (a *actLane) earliest() (first *act) {
 func (a *actLane) nextDue() time.Duration {
 	wait := checkpointEvery / 2
 	o := a.earliest()
-	if o == nil || a.pausedNow() || a.log.Damage() != nil || a.running >= a.Concurrency || a.probes > 0 && a.running > 0 {
+	if o == nil || a.pausedNow() || a.log.Damage() != nil || a.running >= a.concurrency || a.probes > 0 && a.running > 0 {
 		return wait
 	}
 	at := o.Due
@@ -226,14 +229,24 @@ func (a *actLane) nextDue() time.Duration {
 	return max(min(wait, at.Sub(a.log.Now())), time.Millisecond)
 }
 
-// take takes the next event that the lane has a route for; nil when none is there.
+// take takes the next event that the lane has a route for, or that is to be delivered again; nil when none is there.
 func (a *actLane) take(ctx context.Context) (*act, error) {
 	for {
+		if len(a.again) > 0 {
+			o, err := a.takeAgain(ctx)
+			if err != nil || o != nil {
+				return o, err
+			}
+			continue
+		}
 		items, err := a.cursor.take(ctx, 1)
 		if err != nil || len(items) == 0 {
 			return nil, err
 		}
 		a.taken = items[0].Sequence
+		if a.again = a.redeliveries(items[0]); len(a.again) > 0 {
+			continue
+		}
 		if !a.cares(items[0]) || items[0].Voided() {
 			a.advance(a.taken)
 			continue
@@ -255,18 +268,10 @@ func (a *actLane) start(work context.Context, workers *sync.WaitGroup, o *act) {
 	a.running++
 	workers.Go(func() {
 		failpoint.In(a.name, "act.begun")
-		err := a.act(work, o)
+		_, err := a.dispatcher.Dispatch(work, Delivery{Item: o.item, Lane: a.name, Attempt: o.Attempt}, false)
 		failpoint.In(a.name, "act.done")
 		a.results <- result{o, err}
 	})
-}
-
-func (a *actLane) act(ctx context.Context, o *act) error {
-	e, err := o.item.Event()
-	if err != nil {
-		return DeadLetter(err)
-	}
-	return safely(func() error { return a.routes[e.Type](context.WithValue(ctx, attemptKey{}, o.Attempt), e) })
 }
 
 type attemptKey struct{}
@@ -289,6 +294,9 @@ func (a *actLane) settle(ctx context.Context, r result) {
 	}()
 	a.change()
 	if r.err == nil {
+		r.err = a.conclude(ctx, o, nil)
+	}
+	if r.err == nil {
 		delete(a.open, o.Sequence)
 		a.succeeded()
 		return
@@ -299,7 +307,7 @@ func (a *actLane) settle(ctx context.Context, r result) {
 	}
 	delay, deadLetter := next(r.err, a.counted(o), rand.Float64())
 	if deadLetter {
-		err := putDeadLetter(ctx, a.lane, o.item, o.Attempt, r.err)
+		err := a.bury(ctx, o, r.err)
 		if err == nil {
 			delete(a.open, o.Sequence)
 			return

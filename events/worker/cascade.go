@@ -26,9 +26,9 @@ type step struct {
 // decide makes the decisions of jobs in one transaction and commits what each led to. It returns the jobs that are left:
 // those that did not fit. A job that another writer was faster at is decided again, alone.
 func (d *decider) decide(ctx context.Context, jobs []*job) (left []*job) {
-	r := &round{decider: d, tx: d.log.BeginFollowed(ctx), pending: pendingOf(jobs), enough: time.Now().Add(longestGathering)}
+	r := d.round(d.log.BeginFollowed(ctx), jobs)
 	n, err := r.fill(ctx, jobs)
-	if n == 0 && err == nil { // the first job alone is too much for one transaction
+	if n == 0 && err == nil { // the first job is a redelivery, or with what follows too much for one transaction
 		d.end(jobs[0], d.alone(ctx, jobs[0]))
 		return onlyMoving(jobs[1:])
 	}
@@ -108,12 +108,18 @@ func markHandled(tx *log.Tx, steps []step) {
 	}
 }
 
-// round is one transaction of the loop in the making.
+// round is one transaction in the making.
 type round struct {
-	decider *decider
+	lanes   []*decideLane
 	tx      *log.Tx
 	pending pending
 	enough  time.Time // when no more is taken in
+
+	alone bool // nothing that follows is decided
+	dry   bool // it will not be committed: what follows is decided in all lanes, as far as one transaction holds it
+
+	failures []Failure // of steps, in a dry run
+	away     error     // why a dry run cannot say what follows
 }
 
 // pending counts what each lane has yet to decide about an entity. A cascade must not get ahead of that: a domain hears
@@ -134,30 +140,27 @@ func pendingOf(jobs []*job) pending {
 }
 
 func (p pending) count(j *job, n int) {
-	if j.lane != nil {
+	if j.lane != nil && j.item != nil {
 		p[entityOf{j.lane, j.item.Subject}] += n
 	}
 }
 
 // fill fills the transaction with the facts of as many jobs as fit and are decided in time, and returns how many. A job that
 // fails leaves no fact behind. One for which the log is away ends the transaction, with its error: what was decided before
-// it need not be decided again.
+// it need not be decided again. So does a redelivery: what became of it is written down before anything else happens.
 func (r *round) fill(ctx context.Context, jobs []*job) (int, error) {
 	for n, j := range jobs {
-		if n > 0 && time.Now().After(r.enough) {
+		if j.again != nil || n > 0 && time.Now().After(r.enough) {
 			return n, nil
 		}
 		mark := r.tx.Len()
-		j.unit, j.steps = r.tx.Unit(), nil
-		if j.err = j.run(r.tx); j.err != nil {
-			r.tx.RollBack(mark)
+		j.unit = r.tx.Unit()
+		if _, j.err = r.dispatch(j); j.err != nil {
 			if j.isAway(ctx) {
 				return n, j.err
 			}
 			continue
 		}
-		r.pending.count(j, -1)
-		j.steps = r.cascade(mark)
 		if r.tx.Len() > log.MaxBatch {
 			r.tx.RollBack(mark)
 			return n, nil
@@ -166,13 +169,34 @@ func (r *round) fill(ctx context.Context, jobs []*job) (int, error) {
 	return len(jobs), nil
 }
 
+// dispatch decides about a job, and about what follows from it, in the round's transaction. Every event that is decided about is
+// decided about here: in a round of the loop, by itself, when it is delivered again, and in a dry run. own is how many facts the
+// transaction holds with those of the job itself, without what follows. After an error it holds none of the job.
+func (r *round) dispatch(j *job) (own int, err error) {
+	mark := r.tx.Len()
+	j.steps = nil
+	if err = j.run(r.tx); err == nil && r.tx.Len()-mark > log.MaxBatch {
+		err = log.ErrTooLarge
+	}
+	if err != nil {
+		r.tx.RollBack(mark)
+		return mark, err
+	}
+	r.pending.count(j, -1)
+	own = r.tx.Len()
+	if !r.alone {
+		j.steps = r.cascade(mark)
+	}
+	return own, r.away
+}
+
 // cascade decides about the facts from an index on in the same transaction, and about what follows from those, in every
 // domain that this process runs. A step that fails is rolled back alone, and decided when its event is read.
 func (r *round) cascade(from int) (steps []step) {
 	for i := from; i < r.tx.Len(); i++ {
 		fact := r.tx.Fact(i)
-		full := r.tx.Len()-from >= maxCascade || time.Now().After(r.enough)
-		for _, l := range r.decider.lanes {
+		full := r.isFull(from)
+		for _, l := range r.lanes {
 			handle := l.routes[fact.Type]
 			if handle == nil {
 				continue
@@ -186,6 +210,7 @@ func (r *round) cascade(from int) (steps []step) {
 			case err != nil:
 				r.tx.RollBack(mark)
 				r.pending[entityOf{l, fact.Subject}]++
+				r.failed(l, fact, err)
 			case r.tx.Len() > mark:
 				steps = append(steps, step{l, i})
 			}
@@ -194,9 +219,31 @@ func (r *round) cascade(from int) (steps []step) {
 	return steps
 }
 
+// isFull reports whether a cascade that began at an index goes no further.
+func (r *round) isFull(from int) bool {
+	if r.dry {
+		return r.tx.Len() >= log.MaxBatch
+	}
+	return r.tx.Len()-from >= maxCascade || time.Now().After(r.enough)
+}
+
+// failed notes a step that failed in a dry run. Live it is repeated when its event is read.
+func (r *round) failed(l *decideLane, fact events.Event, err error) {
+	switch {
+	case !r.dry:
+	case IsInfrastructure(err), log.IsConflict(err):
+		r.away = err
+	default:
+		r.failures = append(r.failures, Failure{Effect{l.name, fact.Type, fact.Subject}, err.Error()})
+	}
+}
+
 // mayEnter reports whether a cascade may go on in a lane: this process runs it, operators have not paused it, and it has
 // handled what the entity said before.
 func (r *round) mayEnter(l *decideLane, i int, fact events.Event) bool {
+	if r.dry {
+		return true
+	}
 	return l.active && !l.stuck && !l.pausedNow() && r.tx.Before(i) <= l.taken && r.pending[entityOf{l, fact.Subject}] == 0
 }
 
@@ -209,60 +256,18 @@ func (r *round) step(l *decideLane, fact events.Event, handle func(*log.Tx, even
 	return safely(func() error { return handle(r.tx, fact) })
 }
 
-// alone makes a decision in a transaction of its own, again for as long as others are faster. An event that cannot be
-// handled becomes a dead letter.
+// alone makes a decision in a transaction of its own. An event that cannot be handled becomes a dead letter.
 func (d *decider) alone(ctx context.Context, j *job) error {
-	if j.lane == nil {
+	switch {
+	case j.lane == nil:
 		j.err = errAlone
 		return nil
+	case j.again != nil:
+		return d.redeliver(ctx, j)
 	}
-	var tx *log.Tx
-	var steps []step
-	attempts := 0
-	err := j.lane.domain.Do(ctx, func(t *log.Tx) error {
-		attempts++
-		tx, steps = t, nil
-		if err := j.run(t); err != nil {
-			return err
-		}
-		if t.Len() > log.MaxBatch {
-			return log.ErrTooLarge
-		}
-		if attempts > maxCascadeAttempts {
-			return nil
-		}
-		r := &round{decider: d, tx: t, pending: pendingOf(d.unfinished(j)), enough: time.Now().Add(longestGathering)}
-		mark := t.Len()
-		steps = r.cascade(0)
-		if t.Len() > log.MaxBatch {
-			t.RollBack(mark)
-			steps = nil
-		}
-		return nil
-	})
-	switch {
-	case err == nil:
-		markHandled(tx, steps)
-		return nil
-	case IsInfrastructure(err):
+	_, err := d.Dispatch(ctx, Delivery{Item: j.item, Lane: j.lane.name, Attempt: 1}, false)
+	if err == nil || IsInfrastructure(err) {
 		return err
 	}
 	return putDeadLetter(ctx, j.lane.lane, j.item, 1, err)
-}
-
-// unfinished is what the lanes have in hand besides a job.
-func (d *decider) unfinished(but *job) (jobs []*job) {
-	for _, l := range d.lanes {
-		jobs = append(jobs, only(l.batch, func(j *job) bool { return j != but })...)
-	}
-	return jobs
-}
-
-// routesOf indexes routes by the type of their events.
-func routesOf(routes []Route) map[string]func(*log.Tx, events.Event) error {
-	byType := make(map[string]func(*log.Tx, events.Event) error, len(routes))
-	for _, r := range routes {
-		byType[r.eventType] = r.handle
-	}
-	return byType
 }

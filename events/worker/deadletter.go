@@ -26,34 +26,56 @@ const (
 // (nats-server/server/errors.json, JSStreamWrongLastSequenceConstantErr).
 const codeWrongLastSequence jetstream.ErrorCode = 10164
 
-// putDeadLetter points to an event that a lane could not handle. The subject names lane and sequence and may be written
-// once, so repeating it is harmless: a process that dies between the dead letter and the checkpoint repeats it.
+// SubjectOfDeadLetter is where a lane's dead letter of the event at a sequence stands in [events.StreamDeadLetters].
+func SubjectOfDeadLetter(lane string, sequence uint64) string {
+	return fmt.Sprintf("%s%s.%d", events.PrefixDeadLetter, lane, sequence)
+}
+
+// putDeadLetter opens the dead letter of an event that a lane could not handle. Its subject must be empty, so repeating this is
+// harmless: a process that dies between the dead letter and the checkpoint repeats it.
 func putDeadLetter(ctx context.Context, l *lane, item *Item, attempt int, cause error) error {
 	e, _ := item.Envelope() // as far as it can be read
-	subject := fmt.Sprintf("%s%s.%d", events.PrefixDeadLetter, l.name, item.Sequence)
 	dead := events.DeadLettered{
 		Worker: l.name, Sequence: item.Sequence, Subject: legible(item.Subject), Type: legible(cut(e.Type, deadLetterID)),
-		EventID: legible(cut(e.ID, deadLetterID)), Error: legible(cut(cause.Error(), deadLetterError)),
-		Fingerprint: fingerprint(l.name, cause), Attempt: attempt,
+		EventID: legible(cut(e.ID, deadLetterID)), Attempt: attempt,
 	}
-	id := fmt.Sprintf("%s-%d", l.name, item.Sequence)
-	msg, err := events.Encode(events.Event{ID: id, Source: l.name, Time: l.log.Now().UTC(), Subject: subject,
-		CorrelationID: legible(cut(e.CorrelationID, deadLetterID)), CausationID: dead.EventID, Payload: dead})
+	describe(&dead, cause)
+	envelope := events.Event{ID: fmt.Sprintf("%s-%d", l.name, item.Sequence), CorrelationID: legible(cut(e.CorrelationID, deadLetterID)),
+		CausationID: dead.EventID, Payload: dead}
+	return appendToDeadLetter(ctx, l, item.Sequence, envelope, 0)
+}
+
+// describe says in a dead letter why the event could not be handled.
+func describe(dead *events.DeadLettered, cause error) {
+	dead.Error, dead.Fingerprint = legible(cut(cause.Error(), deadLetterError)), fingerprint(dead.Worker, cause)
+}
+
+// appendToDeadLetter appends an event to a dead letter whose last message is known. It is done once: when that is not the last one
+// any more, somebody else was faster, or an unanswered try of this process was stored.
+func appendToDeadLetter(ctx context.Context, l *lane, sequence uint64, e events.Event, last uint64) error {
+	e.Subject, e.Source, e.Time = SubjectOfDeadLetter(l.name, sequence), l.name, l.log.Now().UTC()
+	msg, err := events.Encode(e)
 	if err != nil {
-		return fmt.Errorf("dead letter %s: %w", id, err)
+		return fmt.Errorf("dead letter %s: %w", e.Subject, err)
 	}
-	_, err = l.log.JetStream().PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(0))
-	var refused *jetstream.APIError
-	switch {
-	case err == nil:
+	_, err = l.log.JetStream().PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(last))
+	if WasFaster(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("dead letter %s: %w: %w", e.Subject, log.ErrUnavailable, err)
+	}
+	if dead, ok := e.Payload.(events.DeadLettered); ok {
 		l.metrics.deadLetters.Inc()
-	case errors.As(err, &refused) && (refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || refused.ErrorCode == codeWrongLastSequence):
-		// it is there already
-	default:
-		return fmt.Errorf("dead letter %s: %w: %w", id, log.ErrUnavailable, err)
+		l.log.Logger().Error("dead letter", "lane", l.name, "sequence", sequence, "subject", dead.Subject, "attempt", dead.Attempt, "error", dead.Error)
 	}
-	l.log.Logger().Error("dead letter", "lane", l.name, "sequence", item.Sequence, "subject", dead.Subject, "error", dead.Error)
 	return nil
+}
+
+// WasFaster reports whether the broker refused a message because another writer has appended to its subject meanwhile.
+func WasFaster(err error) bool {
+	var refused *jetstream.APIError
+	return errors.As(err, &refused) && (refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || refused.ErrorCode == codeWrongLastSequence)
 }
 
 // legible replaces what is no UTF-8, which JSON refuses. The message as it was stands in the log.

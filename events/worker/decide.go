@@ -15,9 +15,9 @@ import (
 // decider is the one loop of a process that decides about events, for all of its domains. It is the only one, so that two
 // decisions of one process about the same stock do not conflict; they share a transaction instead.
 type decider struct {
+	*Dispatcher
 	log    *log.Log
 	reader *reader
-	lanes  []*decideLane
 	signal *signal
 
 	submitted chan *job
@@ -64,13 +64,13 @@ const (
 )
 
 func newDecider(l *log.Log, r *reader) *decider {
-	return &decider{log: l, reader: r, submitted: make(chan *job, 1024), closing: make(chan struct{}), woken: make(chan struct{}, 1)}
+	return &decider{Dispatcher: &Dispatcher{}, log: l, reader: r, submitted: make(chan *job, 1024), closing: make(chan struct{}), woken: make(chan struct{}, 1)}
 }
 
 // cares reports whether a message concerns any lane of this loop.
 func (d *decider) cares(item *Item) bool {
-	for _, l := range d.lanes {
-		if l.routes[item.Type()] != nil || l.isOwn(item) {
+	for _, l := range d.decides {
+		if l.routes[item.Type()] != nil || l.isOwn(item) || len(l.redeliveries(item)) > 0 {
 			return true
 		}
 	}
@@ -110,7 +110,7 @@ func (d *decider) run(ctx, work context.Context, stop <-chan struct{}) {
 // rest waits until there may be something to do.
 func (d *decider) rest(stop <-chan struct{}) {
 	idle := checkpointEvery / 2
-	for _, l := range d.lanes {
+	for _, l := range d.decides {
 		if l.active && l.stuck {
 			idle = max(min(idle, time.Until(l.resume)), 0)
 		}
@@ -194,7 +194,7 @@ func (d *decider) runLane(ctx context.Context, l *decideLane) error {
 // has much to catch up with keeps nobody who submits waiting for longer than a round.
 func (d *decider) gather(ctx context.Context) (jobs []*job) {
 	end := d.reader.ring.next() // for all of them, so that a cascade finds none that has heard less than another
-	for _, l := range d.lanes {
+	for _, l := range d.decides {
 		if !l.active || l.pausedNow() || ctx.Err() != nil || l.stuck && time.Now().Before(l.resume) {
 			continue
 		}
@@ -230,6 +230,9 @@ func (l *decideLane) fetch(ctx context.Context, end uint64) error {
 				delete(l.handled, item.Sequence)
 				continue
 			}
+			for _, again := range l.redeliveries(item) {
+				l.batch = append(l.batch, &job{lane: l, again: &again})
+			}
 			if l.concerns(item) {
 				l.batch = append(l.batch, &job{lane: l, item: item})
 			}
@@ -242,7 +245,7 @@ func (l *decideLane) fetch(ctx context.Context, end uint64) error {
 // settled notes how far the lane has come: to before its first job.
 func (l *decideLane) settled() {
 	if len(l.batch) > 0 {
-		l.advance(l.batch[0].item.Sequence - 1)
+		l.advance(l.batch[0].place() - 1)
 		return
 	}
 	l.advance(l.taken)
@@ -304,7 +307,7 @@ func (d *decider) handle(ctx, work context.Context, jobs []*job) {
 }
 
 func (d *decider) checkpoint(work context.Context) {
-	for _, l := range d.lanes {
+	for _, l := range d.decides {
 		if !l.active {
 			continue
 		}

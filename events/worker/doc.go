@@ -22,6 +22,9 @@
 // them, and they have handled what the entity said before: a domain hears of one entity in the order of the log. The rest
 // is decided when it is read, as it is where the domains run in processes of their own.
 //
+// Operators can have a dead letter's event handled again: they ask for it in the log, and the lane comes to the request there. Every
+// event is handled through a [Dispatcher], whether it is live, delivered again, or only looked at by a dry run.
+//
 // A crash anywhere before the checkpoint has the event handled again. Decisions are idempotent by state, so nothing happens
 // twice.
 package worker

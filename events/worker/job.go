@@ -10,10 +10,11 @@ import (
 	"tillstream/events/log"
 )
 
-// job is one thing to decide about: an event of a lane, or what [log.Log.Complete] was called with.
+// job is one thing to decide about: an event of a lane, one that is delivered again, or what [log.Log.Complete] was called with.
 type job struct {
-	lane *decideLane // nil: submitted
-	item *Item
+	lane  *decideLane // nil: submitted
+	item  *Item
+	again *redelivery // instead of item
 
 	domain *log.Log
 	decide func(*log.Tx) error
@@ -27,6 +28,14 @@ type job struct {
 
 // errAlone says to whoever submitted a decision to make it by itself.
 var errAlone = errors.New("decide alone")
+
+// place is where the lane stands in the log while it decides about a job.
+func (j *job) place() uint64 {
+	if j.again != nil {
+		return j.again.request
+	}
+	return j.item.Sequence
+}
 
 // open reads the event of a job.
 func (j *job) open() (e events.Event, handle func(*log.Tx, events.Event) error, err error) {
@@ -45,7 +54,7 @@ func (j *job) open() (e events.Event, handle func(*log.Tx, events.Event) error, 
 
 // run makes the decision of a job.
 func (j *job) run(tx *log.Tx) error {
-	tx.Followed(j.lane != nil) // what was submitted is about a moment that the reader may not have come to
+	tx.Followed(j.lane != nil && j.lane.reader != nil) // what was submitted is about a moment that the reader may not have come to
 	if j.lane == nil {
 		tx.As(j.domain)
 		return safely(func() error { return j.decide(tx) })

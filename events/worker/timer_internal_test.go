@@ -35,7 +35,7 @@ func TestATimerFiresNothingBeforeItHasReadTheLog(t *testing.T) {
 	}
 	r.observe = func(*Item) {}
 	base := &lane{name: "timers", log: l, reader: r, wake: make(chan struct{}, 1)}
-	base.metrics = newLaneMetrics(base, nil)
+	base.metrics = newLaneMetrics(base, nil, nil)
 	fired := 0
 	timers := newTimerLane(base, Timer{Types: []events.Payload{events.OrderPlaced{}, events.OrderConfirmed{}},
 		At: func(e events.Event) (id string, at time.Time) {

@@ -56,9 +56,9 @@ type Worker struct {
 	reader  *reader
 	decider *decider
 	leases  *leases
+	letters *letters
 
 	lanes    []*lane
-	decides  []*decideLane
 	runners  []runner // lanes with a loop of their own
 	watchers []*watcher
 
@@ -79,7 +79,7 @@ func New(ctx context.Context, l *log.Log, config Config) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Worker{log: l, config: config, reader: r, decider: newDecider(l, r), leases: newLeases(l, config.Holder)}
+	w := &Worker{log: l, config: config, reader: r, decider: newDecider(l, r), leases: newLeases(l, config.Holder), letters: &letters{log: l}}
 	r.missing, r.observe = config.Missing, w.observe
 	end, err := l.End(ctx, 0)
 	if err != nil {
@@ -91,16 +91,15 @@ func New(ctx context.Context, l *log.Log, config Config) (*Worker, error) {
 	for _, b := range config.Batches {
 		w.addBatch(b)
 	}
-	w.decider.lanes = w.decides
 	return w, w.loadControls(ctx)
 }
 
 func (w *Worker) addDomain(d Domain, end uint64) {
 	if len(d.Routes) > 0 {
-		w.decides = append(w.decides, &decideLane{lane: w.addLane(d.Name, KindDecide), domain: d.Log, owns: events.Owns(d.Name), routes: routesOf(d.Routes)})
+		w.decider.add(&decideLane{lane: w.addLane(d.Name, KindDecide), domain: d.Log, owns: events.Owns(d.Name), routes: routesOf(d.Routes)})
 	}
 	for _, a := range d.Actors {
-		lane := newActLane(w.addLane(a.Name, KindAct), a)
+		lane := newActLane(w.addLane(a.Name, KindAct), a, w.decider.Dispatcher)
 		w.runners = append(w.runners, runner{lane.lane, lane.run})
 	}
 	for _, t := range d.Timers {
@@ -122,7 +121,10 @@ func (w *Worker) addBatch(b Batch) {
 
 func (w *Worker) addLane(name string, kind Kind) *lane {
 	l := &lane{name: name, kind: kind, log: w.log, reader: w.reader, wake: make(chan struct{}, 1)}
-	l.metrics = newLaneMetrics(l, w.config.Registerer)
+	l.metrics = newLaneMetrics(l, w.letters, w.config.Registerer)
+	if kind == KindDecide || kind == KindAct {
+		w.letters.lanes = append(w.letters.lanes, name)
+	}
 	w.lanes = append(w.lanes, l)
 	return l
 }
@@ -174,12 +176,15 @@ func (w *Worker) Run(ctx context.Context) error {
 	var background, lanes, deciding sync.WaitGroup
 	background.Go(func() { w.reader.run(reading) })
 	background.Go(func() { w.leases.watch(reading) })
+	if len(w.letters.lanes) > 0 {
+		background.Go(func() { w.letters.watch(reading) })
+	}
 	for _, watcher := range w.watchers {
 		background.Go(func() { watcher.run(reading) })
 	}
 	left := make(chan struct{})
 	deciding.Go(func() { w.decider.run(running, work, left) })
-	if len(w.decides) > 0 {
+	if len(w.decider.decides) > 0 {
 		w.log.CompleteBy(w.decider.complete)
 		defer w.log.CompleteBy(nil)
 	}
@@ -207,7 +212,7 @@ func (w *Worker) runLanes(ctx, work context.Context, lanes *sync.WaitGroup, fail
 			}
 		})
 	}
-	for _, l := range w.decides {
+	for _, l := range w.decider.decides {
 		hold(l.lane, func(ctx context.Context) error { return w.decider.runLane(ctx, l) })
 	}
 	for _, r := range w.runners {

@@ -37,6 +37,7 @@ var channels = []channel{
 	{"webhooks", events.SubjectWebhooks, "events of Stripe that belong to no payment of the shop", prefix("payments.webhook_received")},
 	{"payment", events.PrefixPayment + "{paymentId}", "what was taken for an order", prefix("payments.")},
 	{"notification", events.PrefixNotification + "{orderId}", "what a customer was told", prefix("notifications.")},
+	{"replay", events.PrefixReplay + "{replayId}", "what operators want handled again", prefix("ops.redelivery_")},
 	{"lane", events.PrefixLane + "{lane}", "what operators want of a worker's lane", prefix("ops.lane_")},
 	{"void", events.PrefixVoid + "{sequence}", "events that operators declared void", prefix("ops.event_voided")},
 	{"deadLetter", events.PrefixDeadLetter + "{lane}.{sequence}", "what a worker could not handle", prefix("worker.")},

@@ -20,7 +20,7 @@ const Version = "1.0.0"
 
 // New makes an API on a mux. It reads JSON strictly: unknown, duplicate and differently-cased fields are refused, which
 // the standard library's decoder would let pass.
-func New(mux *http.ServeMux) huma.API {
+func New(mux *Mux) huma.API {
 	strictly()
 	format := huma.Format{Marshal: marshal, Unmarshal: unmarshal}
 	return humago.New(mux, huma.Config{

@@ -15,7 +15,7 @@ type Readiness struct {
 }
 
 // Health adds /healthz (the process lives), /readyz (it can do its work) and /metrics.
-func Health(mux *http.ServeMux, ready Readiness, gatherer prometheus.Gatherer) {
+func Health(mux *Mux, ready Readiness, gatherer prometheus.Gatherer) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok", nil) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := ready.Vital(); err != nil {

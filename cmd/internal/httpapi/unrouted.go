@@ -7,7 +7,7 @@ import (
 
 // Routes serves a mux of API routes. Where the mux itself would refuse in plain text, because there is no such route or
 // none for the method, clients get a problem document as for every other error.
-func Routes(mux *http.ServeMux) http.Handler {
+func Routes(mux *Mux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, pattern := mux.Handler(r); pattern == "" {
 			w = &unrouted{ResponseWriter: w}

@@ -38,6 +38,7 @@ type HostConfig struct {
 	Holder     string                // in whose name leases are taken; see [worker.Config]
 	Log        *log.Log              // of the process
 	Registerer prometheus.Registerer // default: none
+	StoreLimit func() int64          // bytes that the broker may keep, where this process runs it; default: the broker is asked
 	Sync       func() error          // makes what was written to DB last; default: none
 	Window     time.Duration         // how long projections and the archive gather; default theirs
 }
@@ -64,6 +65,9 @@ func NewHost(ctx context.Context, config HostConfig, domains ...Domain) (*Host, 
 			lanes.Batches = append(lanes.Batches, p.Batch(lanes.Log, project.Config{DB: config.DB, Sync: config.Sync, Window: config.Window}))
 		}
 		w.Domains = append(w.Domains, lanes)
+	}
+	if config.Registerer != nil {
+		config.Registerer.MustRegister(newStore(config.Log, config.StoreLimit))
 	}
 	var err error
 	h.worker, err = worker.New(ctx, config.Log, w)

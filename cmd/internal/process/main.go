@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"time"
 
@@ -47,6 +46,8 @@ type Env struct {
 	DB     *mongo.Database
 	Log    *log.Log
 	Logger *slog.Logger
+	// Registerer is where the domain's metrics go.
+	Registerer prometheus.Registerer
 }
 
 // Charging is what the workers that deal in prices must agree on.
@@ -105,7 +106,7 @@ func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out 
 		return err
 	}
 	defer func() { _ = db.Client().Disconnect(context.WithoutCancel(ctx)) }() // nothing is left to write
-	domain, err := build(Env{Access: tokens, DB: db, Log: l, Logger: logger})
+	domain, err := build(Env{Access: tokens, DB: db, Log: l, Logger: logger, Registerer: registry})
 	if err != nil {
 		return err
 	}
@@ -113,7 +114,7 @@ func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out 
 	if err != nil {
 		return err
 	}
-	mux := http.NewServeMux()
+	mux := httpapi.NewMux()
 	domain.Register(httpapi.New(mux))
 	httpapi.Health(mux, httpapi.Readiness{Vital: host.Vital, Degraded: host.Degraded}, registry)
 

@@ -6,16 +6,20 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"tillstream/cmd/internal/attach"
 	"tillstream/cmd/internal/process"
+	"tillstream/cmd/internal/processtest"
 	"tillstream/events"
 	"tillstream/events/backup"
 	"tillstream/events/log"
@@ -39,6 +43,7 @@ func guarded(t *testing.T) *server.Server {
 	}
 	options.Cluster, options.Routes = server.ClusterOpts{}, nil
 	options.Port, options.HTTPHost, options.HTTPPort, options.StoreDir, options.NoLog, options.NoSigs = server.RANDOM_PORT, "", 0, t.TempDir(), true, true
+	options.JetStreamMaxMemory, options.JetStreamMaxStore = 3*options.JetStreamMaxMemory, 3*options.JetStreamMaxStore // of three, as the account's limits are
 	broker, err := server.NewServer(options)
 	if err != nil {
 		t.Fatal(err)
@@ -87,6 +92,7 @@ func TestEachWorkerIsKeptToItsOwn(t *testing.T) {
 			}
 			t.Cleanup(l.Close)
 			worksAsItself(t, l, user, prefix)
+			redrivesItsDeadLetters(t, broker, l, user, prefix)
 			for other, foreign := range ownPrefix {
 				if other != user {
 					isRefused(t, l, prefix, foreign)
@@ -130,9 +136,81 @@ func worksAsItself(t *testing.T, l *log.Log, user, prefix string) {
 	if n, _, err := noted(prefix).Read(t.Context(), l, "own"); err != nil || n != 4 {
 		t.Errorf("read %d events of its own: %v", n, err)
 	}
+	if info, err := l.JetStream().AccountInfo(t.Context()); err != nil || info.Limits.MaxStore <= 0 {
+		t.Errorf("how much the broker may keep is not to be seen: %+v, %v", info, err)
+	}
 	if c, err := l.LoadCheckpoint(t.Context(), user); err != nil || c.Position == 0 {
 		t.Errorf("checkpoint %+v, %v", c, err)
 	}
+}
+
+// redrivesItsDeadLetters has a worker open a dead letter, and handle its event again when an operator asks for it.
+func redrivesItsDeadLetters(t *testing.T, broker *server.Server, l *log.Log, user, prefix string) {
+	t.Helper()
+	reader, err := replay.Open(t.Context(), connectAs(t, broker, "ops"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(reader.Close)
+	var mended atomic.Bool
+	registry := prometheus.NewRegistry()
+	w, err := worker.New(t.Context(), l, worker.Config{Registerer: registry, Domains: []worker.Domain{{Name: user, Log: l, Routes: []worker.Route{
+		worker.On(func(tx *log.Tx, e events.Event, _ events.OrderExpired) error {
+			if mended.Load() {
+				return nil
+			}
+			return errors.New("no rule")
+		})}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx) }()
+	if err := l.Do(t.Context(), func(tx *log.Tx) error {
+		return noted(prefix).Append(tx, "dead", events.OrderExpired{}, events.OrderExpired{})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	processtest.WaitFor(t, "the process counts its dead letters", 20*time.Second, func() bool { return openDeadLetters(t, registry) == 2 })
+	mended.Store(true)
+	letters, err := reader.DeadLetters(t.Context(), 0)
+	letters = slices.DeleteFunc(letters, func(d replay.DeadLetter) bool { return d.Worker != user })
+	if err != nil || len(letters) != 2 {
+		t.Fatalf("%d dead letters, %v; want 2", len(letters), err)
+	}
+	if _, err := reader.Discard(t.Context(), letters[1:], "settled"); err != nil {
+		t.Error(err)
+	}
+	redrive, err := reader.Redrive(t.Context(), letters[:1], "mended")
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiting, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	defer stop()
+	if after, err := reader.Await(waiting, redrive, func(int) {}); err != nil || after[0].State != replay.StateRedriven {
+		t.Errorf("the dead letter is %s, %v; want redriven", after[0].State, err)
+	}
+	processtest.WaitFor(t, "the process counts none", 20*time.Second, func() bool { return openDeadLetters(t, registry) == 0 })
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// openDeadLetters is what the one lane of a registry shows.
+func openDeadLetters(t *testing.T, registry *prometheus.Registry) float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "tillstream_lane_open_dead_letters" {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	return -1
 }
 
 // isRefused has a worker append under a foreign prefix. Patience is a minute, and the refusal must not take as long.

@@ -138,7 +138,7 @@ func (s *Shop) History(t testing.TB, subject string) (history []events.Event) {
 // DeadLetters are all that there are.
 func (s *Shop) DeadLetters(t testing.TB) []replay.DeadLetter {
 	t.Helper()
-	letters, err := s.reader(t).DeadLetters(t.Context())
+	letters, err := s.reader(t).DeadLetters(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

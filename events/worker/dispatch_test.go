@@ -1,0 +1,115 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tillstream/events"
+	"tillstream/events/log"
+	"tillstream/events/log/logtest"
+	"tillstream/events/worker"
+)
+
+// item is a message of the log as a dispatcher takes it.
+func item(t testing.TB, l *log.Log, sequence uint64) *worker.Item {
+	t.Helper()
+	m, err := l.Get(t.Context(), sequence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &worker.Item{Message: m}
+}
+
+// A dry run says what every domain would append and which actors would act, to the end, and does none of it. What was said already
+// would not be said again.
+func TestADryRunDecidesEverythingAndDoesNothing(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	s := newShop()
+	bank := worker.Domain{Name: "bank", Actors: []worker.Actor{{Name: "bank.calls", Routes: []worker.ActRoute{
+		worker.Do(func(context.Context, events.Event, events.PaymentRequested) error { t.Error("it acted"); return nil }),
+		worker.Do(func(context.Context, events.Event, events.OrderPlaced) error { t.Error("it acted"); return nil })}}}}
+	d := worker.NewDispatcher(s.inventory(l), s.orders(l), s.payments(l), bank)
+	place(t, l, "a")
+	effects, err := d.Dispatch(t.Context(), worker.Delivery{Item: item(t, l, 1)}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var types []string
+	for _, f := range effects.Facts {
+		types = append(types, f.Type)
+	}
+	if diff := cmp.Diff(chain, types); diff != "" {
+		t.Errorf("facts (-want +got):\n%s", diff)
+	}
+	if want := (worker.Effect{By: "orders", Type: "orders.awaiting_payment", Subject: "orders.a"}); effects.Facts[2] != want {
+		t.Errorf("the third is %+v, want %+v", effects.Facts[2], want)
+	}
+	acts := []worker.Effect{{By: "bank.calls", Type: "payments.requested", Subject: "payments.a"}, {By: "bank.calls", Type: "orders.placed", Subject: "orders.a"}}
+	if diff := cmp.Diff(acts, effects.Acts); diff != "" {
+		t.Errorf("acts (-want +got):\n%s", diff)
+	}
+	if n := end(t, l); n != 1 {
+		t.Errorf("%d events in the log, want the order alone", n)
+	}
+	p := start(t, l, s.all(l))
+	p.caughtUp(t, lanes...)
+	expect(t, l, events.PrefixReservation+"a", 2)
+	if effects, err = d.Dispatch(t.Context(), worker.Delivery{Item: item(t, l, 1), Lane: "inventory"}, true); err != nil || len(effects.Facts) > 0 {
+		t.Errorf("what was said already would be said again: %+v, %v", effects, err)
+	}
+}
+
+// A dry run names the lanes that would fail, at the event itself and at what follows from it. That the log is away is an error.
+func TestADryRunNamesWhatFails(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	s := newShop()
+	fails := ""
+	s.fail = func(lane string, e events.Event) error {
+		if e.Type == fails {
+			panic("no rule for " + lane)
+		}
+		return nil
+	}
+	d := worker.NewDispatcher(s.inventory(l), s.orders(l), s.payments(l))
+	place(t, l, "a")
+	for fails = range map[string]int{"orders.placed": 0, "orders.awaiting_payment": 3} {
+		effects, err := d.Dispatch(t.Context(), worker.Delivery{Item: item(t, l, 1)}, true)
+		if err != nil || len(effects.Failures) != 1 || effects.Failures[0].Type != fails || effects.Failures[0].Error == "" {
+			t.Errorf("%s fails: %+v, %v", fails, effects.Failures, err)
+		}
+	}
+	if _, err := d.Dispatch(t.Context(), worker.Delivery{Item: item(t, l, 1), Lane: "nowhere"}, true); err == nil {
+		t.Error("a lane that does not exist handles the event")
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := d.Dispatch(gone, worker.Delivery{Item: item(t, l, 1)}, true); !errors.Is(err, context.Canceled) {
+		t.Errorf("after the end of its context: %v", err)
+	}
+}
+
+// Without lanes that run, a dispatcher commits what the domains decide about the event, and acts on it.
+func TestADispatcherHandlesAnEvent(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	s := newShop()
+	var made acts
+	d := worker.NewDispatcher(s.inventory(l), s.orders(l), acting(1, func(ctx context.Context, id string) error { made.add(ctx, id); return nil }))
+	place(t, l, "a")
+	for attempt := range 2 {
+		if _, err := d.Dispatch(t.Context(), worker.Delivery{Item: item(t, l, 1), Attempt: attempt + 1}, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]string{"inventory inventory.reservation_held"}, histories(t, l)["inventory.reservations.a"]); diff != "" {
+		t.Errorf("handled twice (-want +got):\n%s", diff)
+	}
+	if got := made.String(); got != "map[a:[1 2]]" {
+		t.Errorf("acted in attempts %s", got)
+	}
+}

@@ -26,6 +26,12 @@ type step struct {
 // decide makes the decisions of jobs in one transaction and commits what each led to. It returns the jobs that are left:
 // those that did not fit. A job that another writer was faster at is decided again, alone.
 func (d *decider) decide(ctx context.Context, jobs []*job) (left []*job) {
+	if err := d.log.Damage(); err != nil { // nothing can be appended, and what is decided could leave something out
+		for _, j := range jobs {
+			d.end(j, err)
+		}
+		return nil
+	}
 	r := d.round(d.log.BeginFollowed(ctx), jobs)
 	n, err := r.fill(ctx, jobs)
 	if n == 0 && err == nil { // the first job is a redelivery, or with what follows too much for one transaction

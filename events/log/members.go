@@ -183,8 +183,15 @@ func (l *core) stayOrEnd(ctx context.Context) error {
 
 // TopologyState returns what the processes have agreed on. A shop that is new begins with what this program knows.
 func (l *core) TopologyState(ctx context.Context) (state TopologyState, err error) {
-	entry, err := l.members.bucket.Get(ctx, keyState)
-	if errors.Is(err, jetstream.ErrKeyNotFound) && !l.config.MustExist {
+	var msg *jetstream.RawStreamMsg
+	err = l.ask(ctx, func(ctx context.Context) error {
+		stream, err := l.topologyOnLeader(ctx)
+		if err == nil {
+			msg, err = stream.GetLastMsgForSubject(ctx, topologySubject(keyState))
+		}
+		return err
+	})
+	if isNotFound(err) && !l.config.MustExist {
 		state = TopologyState{Applied: l.config.Topology.Version, Written: l.config.Topology.Version}
 		if err = l.putState(ctx, &state); errors.Is(err, errConflict) {
 			return l.TopologyState(ctx)
@@ -194,11 +201,21 @@ func (l *core) TopologyState(ctx context.Context) (state TopologyState, err erro
 	if err != nil {
 		return state, fmt.Errorf("read the topology of the shop: %w", unavailable(ctx, err))
 	}
-	if err := json.Unmarshal(entry.Value(), &state); err != nil {
+	if err := json.Unmarshal(msg.Data, &state); err != nil {
 		return state, fmt.Errorf("read the topology of the shop: %w", err)
 	}
-	state.revision = entry.Revision()
+	state.revision = msg.Sequence
 	return state, nil
+}
+
+// topologyOnLeader returns the bucket's stream, for reading from its leader: a copy may lag, and would hide that another process
+// has announced itself, or has begun to write.
+func (l *core) topologyOnLeader(ctx context.Context) (jetstream.Stream, error) {
+	stream, err := l.js.Stream(ctx, "KV_"+bucketTopology)
+	if err == nil {
+		stream.CachedInfo().Config.AllowDirect = false // by this the client chooses whom to ask
+	}
+	return stream, err
 }
 
 // putState writes what was agreed on, unless another process was faster: then it returns errConflict.
@@ -218,11 +235,11 @@ func (l *core) putState(ctx context.Context, state *TopologyState) error {
 	return nil
 }
 
-// Processes returns the processes that run, by source. The leader of the bucket is asked: a copy may lag.
+// Processes returns the processes that run, by source.
 func (l *core) Processes(ctx context.Context) (all []Process, err error) {
 	err = l.ask(ctx, func(ctx context.Context) error {
 		all = nil
-		stream, err := l.js.Stream(ctx, "KV_"+bucketTopology)
+		stream, err := l.topologyOnLeader(ctx)
 		if err != nil {
 			return err
 		}
@@ -230,7 +247,6 @@ func (l *core) Processes(ctx context.Context) (all []Process, err error) {
 		if err != nil {
 			return err
 		}
-		stream.CachedInfo().Config.AllowDirect = false // by this the client chooses whom to ask
 		for subject := range info.State.Subjects {
 			msg, err := stream.GetLastMsgForSubject(ctx, subject)
 			if isNotFound(err) || err == nil && len(msg.Data) == 0 {

@@ -30,6 +30,10 @@ var (
 	// ErrNotAllowed is returned when the broker's permissions forbid what was tried. The process runs under the wrong user.
 	ErrNotAllowed = errors.New("not allowed by the broker")
 
+	// ErrNotYet is returned by an append of an event that processes of an older release, which are running, do not know. It is
+	// [ErrUnavailable] as well: when the last of them has stopped the event can be written.
+	ErrNotYet = errors.New("processes of an older release are running, which do not know this event")
+
 	// ErrWentBack is returned when the broker has forgotten what it had acknowledged: an older copy of its store was put
 	// back. Going on would use sequences a second time; the archive knows what is missing.
 	ErrWentBack = errors.New("the log went back in time; stop everything, see what is missing with `ops repair`, and restore it with `ops repair --yes`")

@@ -18,10 +18,6 @@ import (
 	"tillstream/events"
 )
 
-// ErrNotYet is returned by an append of an event that processes of an older release, which are running, do not know. It is
-// [ErrUnavailable] as well: when the last of them has stopped the event can be written.
-var ErrNotYet = errors.New("processes of an older release are running, which do not know this event")
-
 // Process is a process of the shop that runs.
 type Process struct {
 	ID       string    `json:"id"`

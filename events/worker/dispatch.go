@@ -80,8 +80,11 @@ type Failure struct {
 // A dry run commits nothing and does not act. It decides what follows in all domains, and returns what handling the event would do;
 // a handler that fails is part of the answer, and no error.
 //
-// The errors are those of the handlers, and those of [IsInfrastructure], which say nothing about the event.
+// An event that was declared void is not handled. The errors are those of the handlers, and those of [IsInfrastructure], which say nothing about the event.
 func (d *Dispatcher) Dispatch(ctx context.Context, delivery Delivery, dryRun bool) (all Effects, err error) {
+	if delivery.Item.Voided() {
+		return all, DeadLetter(fmt.Errorf("event %d was declared void: discard its dead letter", delivery.Item.Sequence))
+	}
 	known := false
 	takes := func(lane string, has bool) bool {
 		takes := delivery.Lane == lane || delivery.Lane == "" && has

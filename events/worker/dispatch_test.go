@@ -86,6 +86,7 @@ func TestADryRunNamesWhatFails(t *testing.T) {
 	if _, err := d.Dispatch(t.Context(), worker.Delivery{Item: item(t, l, 1), Lane: "nowhere"}, true); err == nil {
 		t.Error("a lane that does not exist handles the event")
 	}
+	fails = "" // so that the broker is asked
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := d.Dispatch(gone, worker.Delivery{Item: item(t, l, 1)}, true); !errors.Is(err, context.Canceled) {

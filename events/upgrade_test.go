@@ -185,6 +185,59 @@ func TestAnOlderProcessMeetsANewerEvent(t *testing.T) {
 	place(t, older, "order")
 }
 
+// A faulty release, or somebody by hand, publishes an event again whose number is taken, or one whose number does not follow. The
+// entity is unavailable until the event is declared void, and goes on as if it had never been there.
+func TestAnEventThatDoesNotFollowIsDeclaredVoid(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	place(t, l, "order")
+	for _, revision := range []uint64{1, 9} {
+		msg, err := events.Encode(events.Event{ID: "stray", Source: "test", Time: time.Now(), Subject: events.PrefixOrder + "order", Revision: revision, Payload: events.OrderExpired{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ack, err := l.JetStream().PublishMsg(t.Context(), msg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := gifts.Read(t.Context(), l, "order"); !errors.Is(err, log.ErrUnreadable) {
+			t.Errorf("revision %d: %v, want ErrUnreadable", revision, err)
+		}
+		m, err := l.Get(t.Context(), ack.Sequence)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := log.Void(t.Context(), l, m, "published by hand"); err != nil {
+			t.Fatal(err)
+		}
+		place(t, l, "order")
+	}
+	if n, _, err := gifts.Read(t.Context(), logtest.OpenOver(t, l.JetStream().Conn()), "order"); err != nil || n != 3 {
+		t.Errorf("the order has %d events, %v; want 3", n, err)
+	}
+}
+
+// A broker that was killed may have the announcement of a process back that has left. It does not count, and keeps no release from
+// being put in place.
+func TestAnAnnouncementThatNobodyRenewsDoesNotCount(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	if _, err := l.JetStream().Publish(t.Context(), "$KV.topology.process.ghost", []byte(`{"id":"ghost","source":"closed","topology":0}`)); err != nil {
+		t.Fatal(err)
+	}
+	running := func() int {
+		processes, err := l.Processes(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(processes)
+	}
+	if n := running(); n != 2 {
+		t.Errorf("%d processes at first, want 2", n)
+	}
+	until(t, "the one that nobody renews is gone", func() bool { return running() == 1 })
+}
+
 // What a stream has otherwise than any release made it is refused, and named.
 func TestAStreamThatIsConfiguredOtherwiseIsRefused(t *testing.T) {
 	t.Parallel()

@@ -110,7 +110,7 @@ func problem(err error, location string, value any) error {
 		return huma.Error404NotFound("no such item")
 	case errors.Is(err, ErrBelowHeld), errors.Is(err, ErrOutOfRange):
 		return huma.Error409Conflict(err.Error())
-	case errors.Is(err, ErrLoading), errors.Is(err, log.ErrUnavailable), errors.Is(err, log.ErrContention),
+	case errors.Is(err, ErrLoading), errors.Is(err, log.ErrUnavailable), errors.Is(err, log.ErrUnreadable), errors.Is(err, log.ErrContention),
 		errors.Is(err, context.Canceled): // given up, because this process stops or the client has gone
 		return huma.ErrorWithHeaders(huma.Error503ServiceUnavailable("please try again in a moment"), http.Header{"Retry-After": {"2"}})
 	}

@@ -63,7 +63,7 @@ func (s *Service) get(ctx context.Context, r *orderRequest) (*orderResponse, err
 	switch {
 	case errors.Is(err, events.ErrBadID), errors.Is(err, log.ErrNotFound):
 		return nil, huma.Error404NotFound("nothing was sent about such an order")
-	case errors.Is(err, log.ErrUnavailable), errors.Is(err, context.Canceled): // given up, because this process stops or staff have gone
+	case errors.Is(err, log.ErrUnavailable), errors.Is(err, log.ErrUnreadable), errors.Is(err, context.Canceled): // given up, because this process stops or staff have gone
 		return nil, huma.ErrorWithHeaders(huma.Error503ServiceUnavailable("please try again in a moment"), http.Header{"Retry-After": {"2"}})
 	case err != nil:
 		s.logger.ErrorContext(ctx, "read notifications", "order", r.Order, "error", err)

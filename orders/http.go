@@ -282,7 +282,7 @@ func (s *Service) problem(err error) error {
 		return huma.Error400BadRequest("the cursor is not one of ours: start from the first page")
 	case errors.Is(err, log.ErrNotFound), errors.Is(err, events.ErrBadID):
 		return errHidden
-	case errors.Is(err, log.ErrUnavailable), errors.Is(err, log.ErrContention), mongo.IsTimeout(err), mongo.IsNetworkError(err):
+	case errors.Is(err, log.ErrUnavailable), errors.Is(err, log.ErrUnreadable), errors.Is(err, log.ErrContention), mongo.IsTimeout(err), mongo.IsNetworkError(err):
 		s.config.Logger.Warn("cannot serve", "error", err)
 		return huma.ErrorWithHeaders(huma.Error503ServiceUnavailable("the shop cannot take this right now: try again in a moment"),
 			http.Header{"Retry-After": {"1"}})

@@ -149,7 +149,7 @@ func (d Decline) shown() string {
 // problem translates an error for the client and leaves the chain to the operator's log.
 func (s *Service) problem(ctx context.Context, err error) error {
 	switch {
-	case errors.Is(err, log.ErrUnavailable), errors.Is(err, log.ErrContention), errors.Is(err, ErrRetry):
+	case errors.Is(err, log.ErrUnavailable), errors.Is(err, log.ErrUnreadable), errors.Is(err, log.ErrContention), errors.Is(err, ErrRetry):
 		s.logger.Warn("payment request put off", "error", err)
 		return huma.ErrorWithHeaders(huma.Error503ServiceUnavailable("payments are not available at the moment, please try again"),
 			http.Header{"Retry-After": {"2"}})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tillstream/cmd/internal/attach"
+	"tillstream/events"
 	"tillstream/events/replay"
 )
 
@@ -255,6 +256,7 @@ func (c *discardDeadLetters) Run(ctx context.Context, out *terminal) error {
 	}
 	defer stop()
 	n, err := reader.Discard(ctx, letters, c.Reason)
+	warnUnreadable(ctx, reader, letters, out)
 	if c.JSON {
 		return errors.Join(out.json(map[string]any{"discarded": n}), err)
 	}
@@ -262,4 +264,17 @@ func (c *discardDeadLetters) Run(ctx context.Context, out *terminal) error {
 		return errors.Join(out.printf("1 dead letter discarded"), err)
 	}
 	return errors.Join(out.printf("%d dead letters discarded", n), err)
+}
+
+// warnUnreadable says which entities stay unavailable although the dead letters of their events are settled.
+func warnUnreadable(ctx context.Context, reader *replay.Reader, letters []replay.DeadLetter, out *terminal) {
+	for _, d := range letters {
+		m, err := reader.Original(ctx, d)
+		if err != nil || d.Sequence == 0 || m.Voided() || m.Header.Get(events.HeaderRevision) == "" {
+			continue
+		}
+		if _, err := m.Event(); err != nil {
+			out.note("event %d still cannot be read, so nothing is decided about %s: see ops void --help", m.Sequence, m.Subject)
+		}
+	}
 }

@@ -26,7 +26,9 @@ type void struct {
 func (void) Help() string {
 	return `An event that no release can read makes its entity (an order, a payment, the stock of an item) unavailable: nothing is decided on a state that leaves something out. This declares the event void. From then on every process passes over it, as if it had never said anything. The event itself stays in the log, and so does who declared it void and why.
 
-An event that can be read is refused without --force: what it says was decided on already, in other entities too. Say the opposite by another event instead, such as a stock adjustment or a refund.
+An event that can be read is refused without --force: mostly what it says was decided on already, in other entities too, and the opposite has to be said by another event, such as a stock adjustment or a refund. An event that cannot follow those before it (a log line says "unreadable history" and names it) is void by --force.
+
+Afterwards discard the dead letter of the event, if it has one, and redrive those of events that could not be handled because of it.
 
 It cannot be taken back.`
 }
@@ -77,7 +79,15 @@ func (c *void) Run(ctx context.Context, out *terminal) error {
 	case c.DryRun:
 		return out.printf("%s would be void", what)
 	}
-	out.note("a dead letter of it stays open until ops deadletters discard")
+	letters, err := reader.DeadLetters(ctx, 0)
+	if err != nil {
+		return err
+	}
+	for _, d := range letters {
+		if d.Sequence == m.Sequence && d.State == replay.StateOpen {
+			out.note("ops deadletters discard %d settles its dead letter", d.Number)
+		}
+	}
 	return out.printf("%s is void", what)
 }
 

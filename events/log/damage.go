@@ -34,7 +34,7 @@ func (l *core) NoteNewer(m Message) error {
 	if newer == nil {
 		return nil
 	}
-	newer = fmt.Errorf("event %d: %w; run the release that wrote it, or one that is newer", m.Sequence, newer)
+	newer = fmt.Errorf("event %d: %w; run the release that wrote it, or one that is newer; if there is none: ops void %[1]d", m.Sequence, newer)
 	l.damage.mu.Lock()
 	defer l.damage.mu.Unlock()
 	if l.damage.newer == nil {

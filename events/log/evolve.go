@@ -82,6 +82,9 @@ func unfields(merged map[string]string, config *jetstream.StreamConfig) error {
 // cannot compare when it updates a stream, so only the process that has the lease of the topology does it, and reads back what
 // came of it.
 func (l *core) evolve(ctx context.Context, want jetstream.StreamConfig, stream jetstream.Stream) (jetstream.Stream, error) {
+	if l.config.MustExist {
+		return stream, nil // a tool takes the shop as it is
+	}
 	state, err := l.TopologyState(ctx)
 	if err != nil {
 		return nil, err
@@ -93,9 +96,6 @@ func (l *core) evolve(ctx context.Context, want jetstream.StreamConfig, stream j
 	}
 	if added == "" && (newer || state.Applied == l.config.Topology.Version) {
 		return stream, nil
-	}
-	if l.config.MustExist {
-		return stream, nil // a tool takes the shop as it is
 	}
 	release, err := l.lockTopology(ctx)
 	if err != nil {

@@ -54,6 +54,10 @@ type members struct {
 	err     error         // why
 }
 
+// announcedFor is for how many lengths of a lease an announcement counts, by the broker's clock. It is renewed three times in one.
+// A broker that was killed may have old ones back, which it never takes away (nats-server 2.15.2).
+const announcedFor = 2
+
 // lookAgain is how often a process looks at most whether those are gone that do not know what it wants to write.
 const lookAgain = 500 * time.Millisecond
 
@@ -245,7 +249,7 @@ func (l *core) Processes(ctx context.Context) (all []Process, err error) {
 		}
 		for subject := range info.State.Subjects {
 			msg, err := stream.GetLastMsgForSubject(ctx, subject)
-			if isNotFound(err) || err == nil && len(msg.Data) == 0 {
+			if isNotFound(err) || err == nil && (len(msg.Data) == 0 || info.TimeStamp.Sub(msg.Time) > announcedFor*l.LeaseTTL()) {
 				continue // it has left
 			}
 			if err != nil {

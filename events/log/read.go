@@ -182,17 +182,23 @@ func (f fold) step(known entry, msg Message) (entry, error) {
 	if err != nil || e.Revision == 0 {
 		return passedOver, nil //nolint:nilerr // no event of this entity
 	}
+	if msg.Voided() {
+		if e.Revision == known.revision+1 { // its number is taken all the same
+			passedOver.revision = e.Revision
+		}
+		return passedOver, nil
+	}
 	unreadable := func(err error) error {
 		return fmt.Errorf("%w: %s at %d: %w", ErrUnreadable, msg.Subject, msg.Sequence, err)
 	}
 	if !f.lastOnly && e.Revision != known.revision+1 {
 		return entry{}, unreadable(fmt.Errorf("revision %d follows %d", e.Revision, known.revision))
 	}
-	if err := events.CheckTopology(e, msg.topology()); err != nil && !msg.Voided() {
+	if err := events.CheckTopology(e, msg.topology()); err != nil {
 		return entry{}, fmt.Errorf("%w: %s at %d: %w", ErrUnavailable, msg.Subject, msg.Sequence, err)
 	}
 	passedOver.revision = e.Revision
-	if msg.Voided() || !events.Known(e.Type) {
+	if !events.Known(e.Type) {
 		return passedOver, nil
 	}
 	if e.Payload, err = events.DecodePayload(e.Type, e.Version, msg.Data); err != nil {

@@ -91,6 +91,12 @@ func entriesOf(messages []found) (entries []Entry, position map[string]int) {
 
 func entryOf(m found) Entry {
 	event, err := m.Event()
+	if newer := m.Newer(); newer != nil {
+		err = newer
+	}
+	if m.Voided() {
+		err = errVoid
+	}
 	e := Entry{Stored: m.Stored.UTC(), Stream: m.stream, Sequence: m.Sequence, Subject: m.Subject, Type: cmp.Or(event.Type, "(no event)"),
 		EventID: event.ID, CausationID: event.CausationID, Source: event.Source, Actor: event.Actor, Payload: event.Payload}
 	if err != nil {

@@ -24,6 +24,8 @@ var (
 	ErrOtherBackup = errors.New("this is not the beginning of the backup: give broker and database empty stores and run ops restore again")
 	// ErrIncomplete is returned by Backup when neither the log nor the archive has a message.
 	ErrIncomplete = errors.New("neither the log nor the archive has them; ops repair names all that is missing")
+	// errVoid is why an event says nothing.
+	errVoid = errors.New("it was declared void")
 	// ErrSettled is returned when a dead letter was redriven or discarded already.
 	ErrSettled = errors.New("settled already")
 	// ErrUnknownLane is returned when no lane goes by a name.

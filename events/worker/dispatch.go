@@ -83,7 +83,12 @@ type Failure struct {
 // An event that was declared void is not handled. The errors are those of the handlers, and those of [IsInfrastructure], which say nothing about the event.
 func (d *Dispatcher) Dispatch(ctx context.Context, delivery Delivery, dryRun bool) (all Effects, err error) {
 	if delivery.Item.Voided() {
-		return all, DeadLetter(fmt.Errorf("event %d was declared void: discard its dead letter", delivery.Item.Sequence))
+		void := fmt.Errorf("event %d was declared void: discard its dead letter", delivery.Item.Sequence)
+		if dryRun {
+			all.Failures = append(all.Failures, Failure{Effect{delivery.Lane, delivery.Item.Type(), delivery.Item.Subject}, void.Error()})
+			return all, nil
+		}
+		return all, DeadLetter(void)
 	}
 	known := false
 	takes := func(lane string, has bool) bool {

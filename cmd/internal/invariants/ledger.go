@@ -85,6 +85,9 @@ func newLedger() *ledger {
 
 // add folds one message. What is no event of ours is counted: it becomes a dead letter, and I8 sees that.
 func (l *ledger) add(m replay.Message) {
+	if m.Voided() {
+		return // no process takes it into account
+	}
 	read := m.Event
 	if m.Type() == (events.WebhookReceived{}).EventType() || strings.HasPrefix(m.Subject, events.PrefixItem) {
 		read = func() (events.Event, error) { return events.DecodeEnvelope(m.Subject, m.Header) } // no rule looks into these bodies, and they are the largest

@@ -6,6 +6,7 @@ import (
 
 	"tillstream/cmd/internal/invariants"
 	"tillstream/events"
+	"tillstream/events/log"
 )
 
 // broken is the order that the broken promises are about.
@@ -118,4 +119,27 @@ func TestEachBrokenPromiseIsFound(t *testing.T) {
 			finds(t, check(t, s.options()), test.want)
 		})
 	}
+}
+
+// A ledger entry that was published again breaks the ledger until it is declared void.
+func TestAVoidEventIsNotLookedAt(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.say(events.PrefixStock+"MUG", events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "MUG", Quantity: 7,
+		After: events.StockLevel{OnHand: 7, Available: 7}}, Reason: "published by hand"})
+	if report := check(t, s.options()); report.OK {
+		t.Error("nothing is off at first")
+	}
+	last, err := s.reader.Last(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := s.reader.Get(t.Context(), last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.Void(t.Context(), s.reader.Log(), m, "published by hand"); err != nil {
+		t.Fatal(err)
+	}
+	finds(t, check(t, s.options()))
 }

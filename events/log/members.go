@@ -114,7 +114,7 @@ func (l *core) announce(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("announce this process: %w", err)
 	}
-	err = l.ask(ctx, func(ctx context.Context) error {
+	err = l.askFor(ctx, openPatience, func(ctx context.Context) error {
 		_, err := l.js.PublishMsg(ctx, &nats.Msg{Subject: topologySubject(processesAre + l.members.self.ID), Data: data},
 			jetstream.WithMsgTTL(l.LeaseTTL()), jetstream.WithRetryAttempts(0))
 		return err
@@ -184,7 +184,7 @@ func (l *core) stayOrEnd(ctx context.Context) error {
 // TopologyState returns what the processes have agreed on. A shop that is new begins with what this program knows.
 func (l *core) TopologyState(ctx context.Context) (state TopologyState, err error) {
 	var msg *jetstream.RawStreamMsg
-	err = l.ask(ctx, func(ctx context.Context) error {
+	err = l.askFor(ctx, openPatience, func(ctx context.Context) error {
 		stream, err := l.topologyOnLeader(ctx)
 		if err == nil {
 			msg, err = stream.GetLastMsgForSubject(ctx, topologySubject(keyState))
@@ -237,7 +237,7 @@ func (l *core) putState(ctx context.Context, state *TopologyState) error {
 
 // Processes returns the processes that run, by source.
 func (l *core) Processes(ctx context.Context) (all []Process, err error) {
-	err = l.ask(ctx, func(ctx context.Context) error {
+	err = l.askFor(ctx, openPatience, func(ctx context.Context) error {
 		all = nil
 		stream, err := l.topologyOnLeader(ctx)
 		if err != nil {

@@ -2,8 +2,10 @@ package events_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -183,6 +185,32 @@ func TestAnOlderProcessMeetsANewerEvent(t *testing.T) {
 		}
 	}
 	place(t, older, "order")
+}
+
+// A lane meets a newer event at the moment at which the process learns that it is void. Whichever comes first, the process goes on.
+func TestANewerEventIsDeclaredVoidWhileItIsMet(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t, this)
+	newer, err := events.Encode(events.Event{ID: "gift", Source: "test", Time: time.Now(), Subject: "orders.o", Revision: 2, Payload: giftWrapped{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sequence := range uint64(20_000) {
+		void, err := events.Encode(events.Event{ID: "void", Source: "ops", Time: time.Now(), Subject: fmt.Sprintf("%s%d", events.PrefixVoid, sequence), Revision: 1,
+			Payload: events.EventVoided{Sequence: sequence, Subject: "orders.o", Reason: "a test"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		met := l.Adopt(log.Message{Sequence: sequence, Subject: newer.Subject, Header: newer.Header, Data: newer.Data})
+		declared := l.Adopt(log.Message{Sequence: sequence + 1_000_000, Subject: void.Subject, Header: void.Header, Data: void.Data})
+		var both sync.WaitGroup
+		both.Go(func() { _ = l.NoteNewer(met) }) // either is right at that moment
+		both.Go(func() { l.Seen(declared) })
+		both.Wait()
+		if err := l.Damage(); err != nil {
+			t.Fatalf("event %d: %v", sequence, err)
+		}
+	}
 }
 
 // A faulty release, or somebody by hand, publishes an event again whose number is taken, or one whose number does not follow. The

@@ -32,11 +32,7 @@ type listDeadLetters struct {
 
 // Run counts dead letters by cause and lists the newest.
 func (c *listDeadLetters) Run(ctx context.Context, out *terminal) error {
-	shop, err := c.Resolve()
-	if err != nil {
-		return err
-	}
-	reader, stop, err := shop.Log(ctx)
+	reader, stop, err := c.Log(ctx)
 	if err != nil {
 		return err
 	}
@@ -114,11 +110,7 @@ type originalEvent struct {
 
 // Run shows one dead letter.
 func (c *showDeadLetter) Run(ctx context.Context, out *terminal) error {
-	shop, err := c.Resolve()
-	if err != nil {
-		return err
-	}
-	reader, stop, err := shop.Log(ctx)
+	reader, stop, err := c.Log(ctx)
 	if err != nil {
 		return err
 	}

@@ -26,11 +26,7 @@ STATE is "at work"; "free" when no process runs the lane; "paused" when ops paus
 
 // Run shows how far each lane is behind.
 func (c *lag) Run(ctx context.Context, out *terminal) error {
-	shop, err := c.Resolve()
-	if err != nil {
-		return err
-	}
-	reader, stop, err := shop.Log(ctx)
+	reader, stop, err := c.Log(ctx)
 	if err != nil {
 		return err
 	}

@@ -54,11 +54,7 @@ func (c *resume) Run(ctx context.Context, out *terminal) error {
 
 // changeLanes does something to lanes and shows how they stand then.
 func changeLanes(ctx context.Context, target attach.Target, asJSON bool, out *terminal, do func(*replay.Reader) ([]replay.Lane, error)) error {
-	shop, err := target.Resolve()
-	if err != nil {
-		return err
-	}
-	reader, stop, err := shop.Log(ctx)
+	reader, stop, err := target.Log(ctx)
 	if err != nil {
 		return err
 	}

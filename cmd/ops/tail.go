@@ -60,11 +60,7 @@ func (c *tail) Validate() error {
 
 // Run shows events until the terminal is tired of it.
 func (c *tail) Run(ctx context.Context, out *terminal) error {
-	shop, err := c.Resolve()
-	if err != nil {
-		return err
-	}
-	reader, stop, err := shop.Log(ctx)
+	reader, stop, err := c.Log(ctx)
 	if err != nil {
 		return err
 	}

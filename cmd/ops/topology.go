@@ -28,11 +28,7 @@ Exit codes: 0 the broker has all that this release wants; 1 something is missing
 
 // Run compares the broker with what this release wants.
 func (c *topology) Run(ctx context.Context, out *terminal) error {
-	shop, err := c.Resolve()
-	if err != nil {
-		return err
-	}
-	reader, stop, err := shop.Log(ctx)
+	reader, stop, err := c.Log(ctx)
 	if err != nil {
 		return err
 	}

@@ -43,11 +43,7 @@ func (c *void) Validate() error {
 
 // Run declares one event void.
 func (c *void) Run(ctx context.Context, out *terminal) error {
-	shop, err := c.Resolve()
-	if err != nil {
-		return err
-	}
-	reader, stop, err := shop.Log(ctx)
+	reader, stop, err := c.Log(ctx)
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,9 @@ func (l *core) NoteNewer(m Message) error {
 	newer = fmt.Errorf("event %d: %w; run the release that wrote it, or one that is newer; if there is none: ops void %[1]d", m.Sequence, newer)
 	l.damage.mu.Lock()
 	defer l.damage.mu.Unlock()
+	if l.Voided(m.Sequence) { // meanwhile: it would be kept here for ever
+		return nil
+	}
 	if l.damage.newer == nil {
 		l.damage.newer = map[uint64]error{}
 	}

@@ -33,8 +33,7 @@ func Void(ctx context.Context, l *Log, m Message, reason string) (already bool, 
 	if err != nil {
 		return false, fmt.Errorf("void event %d: %w", m.Sequence, err)
 	}
-	l.voids.add(m.Sequence)
-	l.cache.drop(m.Subject)
+	l.isVoid(m.Sequence, m.Subject)
 	return already, nil
 }
 
@@ -84,7 +83,12 @@ func (l *core) noteVoid(m Message) {
 		l.config.Logger.Warn("unreadable void", "sequence", m.Sequence, "error", err)
 		return
 	}
-	l.voids.add(void.Sequence)
-	l.cache.drop(void.Subject)
-	l.damage.voided(void.Sequence)
+	l.isVoid(void.Sequence, void.Subject)
+}
+
+// isVoid has this process pass over an event from now on. It is noted first: what is dropped afterwards does not come back.
+func (l *core) isVoid(sequence uint64, subject string) {
+	l.voids.add(sequence)
+	l.cache.drop(subject)
+	l.damage.voided(sequence)
 }

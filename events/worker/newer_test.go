@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -86,5 +87,29 @@ func TestOlderLanesAreLeftToTheNewerRelease(t *testing.T) {
 	active.caughtUp(t, "inventory", "actor")
 	if n := countIn(t, older, events.StreamDeadLetters, events.PrefixDeadLetter); n != 0 {
 		t.Errorf("%d dead letters after the event was declared void, want none", n)
+	}
+}
+
+// An event that was declared void is not handled again, however well its handler would do: its dead letter is to be discarded.
+func TestAVoidEventIsNotHandledAgain(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	var s stubborn
+	s.bury(t, l, "a")
+	m, err := l.Get(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.Void(t.Context(), l, m, "a test"); err != nil {
+		t.Fatal(err)
+	}
+	s.works.Store(true)
+	start(t, l, only(s.domain(l)))
+	redeliver(t, l, "inventory", 1)
+	if got := outcomes(t, l, "inventory", 1, 2); !strings.Contains(got[1], "event 1 was declared void") {
+		t.Errorf("the dead letter says %v", got)
+	}
+	if heard := s.heard.all(); len(heard) != 0 {
+		t.Errorf("handled again: %v", heard)
 	}
 }

@@ -145,30 +145,6 @@ func TestARedeliveryThatFailsOpensItsDeadLetterAgain(t *testing.T) {
 	}
 }
 
-// An event that was declared void is not handled again, however well its handler would do: its dead letter is to be discarded.
-func TestAVoidEventIsNotHandledAgain(t *testing.T) {
-	t.Parallel()
-	l := logtest.Open(t)
-	var s stubborn
-	s.bury(t, l, "a")
-	m, err := l.Get(t.Context(), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := log.Void(t.Context(), l, m, "a test"); err != nil {
-		t.Fatal(err)
-	}
-	s.works.Store(true)
-	start(t, l, only(s.domain(l)))
-	redeliver(t, l, "inventory", 1)
-	if got := outcomes(t, l, "inventory", 1, 2); !strings.Contains(got[1], "event 1 was declared void") {
-		t.Errorf("the dead letter says %v", got)
-	}
-	if heard := s.heard.all(); len(heard) != 0 {
-		t.Errorf("handled again: %v", heard)
-	}
-}
-
 // Of two requests for one dead letter the first that succeeds is the last that does anything, and one that was settled in another
 // way is left alone. Requests for other lanes, for events that are no dead letters, and on subjects where operators do not append
 // change nothing.

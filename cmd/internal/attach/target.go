@@ -2,6 +2,7 @@ package attach
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"tillstream/cmd/internal/output"
+	"tillstream/events/replay"
 )
 
 // DefaultReadyFile is where cmd/shop writes its ready file unless it is told to keep its data elsewhere.
@@ -55,6 +57,16 @@ func (t Target) Resolve() (Shop, error) {
 		return Shop{}, ErrNoShop
 	}
 	return shop.with(given), err
+}
+
+// Log opens the log of the shop that the flags name. The caller calls close when done. Its errors are those of [Target.Resolve] and
+// [Shop.Log].
+func (t Target) Log(ctx context.Context) (reader *replay.Reader, close func(), err error) {
+	shop, err := t.Resolve()
+	if err != nil {
+		return nil, nil, err
+	}
+	return shop.Log(ctx)
 }
 
 // ReadyFile is the file that [Target.Resolve] may read, by which a tool sees that it writes nothing over it.

@@ -187,6 +187,42 @@ func TestAnOlderProcessMeetsANewerEvent(t *testing.T) {
 	place(t, older, "order")
 }
 
+// A process whose announcement ran out, because it was suspended or cut off, is not there for a newer release, which begins to write.
+// At its next announcement it finds out, and ends.
+func TestAProcessThatKnowsTooLittleEnds(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	older, newer := logtest.OpenOn(t, server, this), logtest.OpenOn(t, server, next)
+	ended := make(chan error, 1)
+	go func() { ended <- older.Watch(t.Context()) }()
+	bucket, err := newer.JetStream().KeyValue(t.Context(), "topology")
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the newer release writes", func() bool {
+		processes, err := newer.Processes(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range processes {
+			if p.Topology == 1 {
+				if err := bucket.Delete(t.Context(), "process."+p.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		return wrap(t, newer, "order") == nil
+	})
+	select {
+	case err := <-ended:
+		if !errors.Is(err, events.ErrNewer) {
+			t.Errorf("it ends with %v, want ErrNewer", err)
+		}
+	case <-time.After(time.Minute):
+		t.Error("it goes on")
+	}
+}
+
 // A lane meets a newer event at the moment at which the process learns that it is void. Whichever comes first, the process goes on.
 func TestANewerEventIsDeclaredVoidWhileItIsMet(t *testing.T) {
 	t.Parallel()

@@ -37,7 +37,7 @@ type DeadLetterRedriven struct {
 func (DeadLetterRedriven) EventType() string { return "worker.redriven" }
 
 // DeadLetterDiscarded says that operators have settled an event in another way: no lane will handle it. The envelope's actor is
-// who says so.
+// who discarded it.
 type DeadLetterDiscarded struct {
 	Worker   string `json:"worker"`
 	Sequence uint64 `json:"sequence"`

@@ -16,7 +16,7 @@ type LaneResumed struct {
 	Lane string `json:"lane"`
 }
 
-// EventVoided says that operators declared an event void that no program can read: whoever folds the entity passes over it.
+// EventVoided says that operators declared an event void that no program can read: every fold of its entity passes over it.
 type EventVoided struct {
 	Sequence uint64 `json:"sequence"` // of the event in the log
 	Subject  string `json:"subject"`  // of the event

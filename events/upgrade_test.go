@@ -187,7 +187,7 @@ func TestAnOlderProcessMeetsANewerEvent(t *testing.T) {
 	place(t, older, "order")
 }
 
-// A process whose announcement ran out, because it was suspended or cut off, is not there for a newer release, which begins to write.
+// Row 60 of the fault matrix: a process whose announcement ran out, because it was suspended or cut off, is not there for a newer release, which begins to write.
 // At its next announcement it finds out, and ends.
 func TestAProcessThatKnowsTooLittleEnds(t *testing.T) {
 	t.Parallel()
@@ -249,7 +249,7 @@ func TestANewerEventIsDeclaredVoidWhileItIsMet(t *testing.T) {
 	}
 }
 
-// A faulty release, or somebody by hand, publishes an event again whose number is taken, or one whose number does not follow. The
+// A faulty release, or an operator by hand, publishes an event again whose number is taken, or one whose number does not follow. The
 // entity is unavailable until the event is declared void, and goes on as if it had never been there.
 func TestAnEventThatDoesNotFollowIsDeclaredVoid(t *testing.T) {
 	t.Parallel()

@@ -219,7 +219,7 @@ func (d *disaster) sellsDuring(t *testing.T, backUp func()) (acknowledged []stri
 
 // TestTheShopIsRestoredFromABackup is the drill: shoppers keep buying while a backup is taken, then the data directory is
 // lost, with log, database and secrets. In a new one the log is what it was up to the backup, event for event; every order
-// acknowledged before is there and opens for its customer; nobody is charged or mailed again of what the backup knows; what
+// acknowledged before is there and opens for its customer; what the backup knows as charged or mailed is not charged or mailed again; what
 // was paid later for an order that it knows is found at the bank; and selling goes on.
 func TestTheShopIsRestoredFromABackup(t *testing.T) {
 	t.Parallel()

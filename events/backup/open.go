@@ -26,7 +26,7 @@ type Backup struct {
 }
 
 // Open reads a backup whole and compares it with its manifest. It returns [ErrNoBackup], [ErrUnfinished], [ErrNewer] or
-// [ErrDamaged] naming the file. progress is told how many bytes were read; nil: nobody is.
+// [ErrDamaged] naming the file. progress is called with how many bytes were read; it may be nil.
 func Open(ctx context.Context, dir string, progress func(done, total uint64)) (*Backup, error) {
 	data, err := os.ReadFile(filepath.Join(dir, manifestFile))
 	if errors.Is(err, os.ErrNotExist) {

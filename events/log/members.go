@@ -38,7 +38,7 @@ type TopologyState struct {
 //
 //	a process starts:  announce itself ─► read Written ─► go on, unless it knows less
 //	a newer one wants to write what only newer ones know:
-//	                   everybody who is there knows it? ─► Written = its topology ─► everybody who is there still knows it? ─► write
+//	                   all that run know it? ─► Written = its topology ─► all that run know it still? ─► write
 //
 // A process announces itself before it reads, and Written is set before the second look, so that of an older process that
 // starts and a newer one that begins to write, one sees the other. An announcement runs out like a lease: a process that was
@@ -276,12 +276,12 @@ func (l *core) allow(ctx context.Context) {
 	if m.allowed.Load() >= int64(m.self.Topology) {
 		return
 	}
-	err := l.everybodyKnows(ctx)
+	err := l.allKnow(ctx)
 	if err == nil {
 		err = l.noteWritten(ctx)
 	}
 	if err == nil {
-		err = l.everybodyKnows(ctx)
+		err = l.allKnow(ctx)
 	}
 	if err != nil {
 		l.config.Logger.Info("events of this release cannot be written yet", "topology", m.self.Topology, "reason", err)
@@ -291,8 +291,8 @@ func (l *core) allow(ctx context.Context) {
 	l.config.Logger.Info("events of this release may be written", "topology", m.self.Topology)
 }
 
-// everybodyKnows returns [ErrNotYet], naming a process, when one that runs knows less than this one.
-func (l *core) everybodyKnows(ctx context.Context) error {
+// allKnow returns [ErrNotYet], naming a process, when one that runs knows less than this one.
+func (l *core) allKnow(ctx context.Context) error {
 	all, err := l.Processes(ctx)
 	if err != nil {
 		return err

@@ -18,7 +18,7 @@ type State string
 
 // The states of a dead letter. See [events.DeadLettered] for what leads from one to the other.
 const (
-	StateOpen      State = "open"      // its event waits for somebody
+	StateOpen      State = "open"      // its event waits for operators
 	StateRedriven  State = "redriven"  // its lane has handled the event after all
 	StateDiscarded State = "discarded" // operators have settled it in another way
 )
@@ -76,8 +76,8 @@ func (r *Reader) eachLetterMessage(ctx context.Context, part Range, fn func(Mess
 	})
 }
 
-// take takes over what a message says about its dead letter. What no lane wrote is shown as an open dead letter of nobody, so
-// that it is seen at all.
+// take takes over what a message says about its dead letter. What no lane wrote is shown as an open dead letter of lane
+// "(nobody)", so that it is seen at all.
 func (d *DeadLetter) take(m Message) {
 	d.last, d.Changed = m.Sequence, m.Stored
 	e, err := m.Event()

@@ -156,7 +156,7 @@ func TestOnlyOpenDeadLettersAreChosen(t *testing.T) {
 	}
 }
 
-// What somebody published among the dead letters belongs to no lane: it cannot be redriven, and can be discarded.
+// A message that was published by hand among the dead letters belongs to no lane: it cannot be redriven, and can be discarded.
 func TestWhatNoLaneWroteCanOnlyBeDiscarded(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

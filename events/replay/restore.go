@@ -44,7 +44,7 @@ type RestoreReport struct {
 }
 
 // Run restores. It returns [ErrAtWork], [ErrNotEmpty] or [ErrOtherBackup], having changed nothing, and [ErrGrew] when
-// somebody else appends meanwhile.
+// another program appends meanwhile.
 func (r Restore) Run(ctx context.Context) (RestoreReport, error) {
 	start := time.Now()
 	files := r.Backup.Files

@@ -170,7 +170,7 @@ func TestARestoreThatIsCutOff(t *testing.T) {
 	}
 }
 
-// Half a restore on which somebody went on is not the beginning of the backup any more.
+// Half a restore to which another program has appended is not the beginning of the backup any more.
 func TestARestoreOfALogThatWentOn(t *testing.T) {
 	t.Parallel()
 	_, n, dir := halfRestored(t)

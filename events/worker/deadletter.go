@@ -51,7 +51,7 @@ func describe(dead *events.DeadLettered, cause error) {
 }
 
 // appendToDeadLetter appends an event to a dead letter whose last message is known. It is done once: when that is not the last one
-// any more, somebody else was faster, or an unanswered try of this process was stored.
+// any more, another process was faster, or an unanswered try of this process was stored.
 func appendToDeadLetter(ctx context.Context, l *lane, sequence uint64, e events.Event, last uint64) error {
 	e.Subject, e.Source, e.Time = SubjectOfDeadLetter(l.name, sequence), l.name, l.log.Now().UTC()
 	msg, err := events.Encode(e)

@@ -16,7 +16,7 @@ import (
 )
 
 // letters counts the open dead letters of the lanes of a process. It follows the newest message of each dead letter, so the count
-// is right after a restart, whoever opens or settles one.
+// is right after a restart, and when another process opens or settles one.
 type letters struct {
 	log   *log.Log
 	lanes []string

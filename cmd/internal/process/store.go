@@ -12,8 +12,8 @@ import (
 // storePatience is how long a scrape waits for the broker to say how full it is. It must be less than Prometheus waits.
 const storePatience = 2 * time.Second
 
-// store shows how full the broker's store is, as its account sees it: also where the broker is another machine's, whose disk nobody
-// here can look at. A broker that does not answer is not shown.
+// store shows how full the broker's store is, as its account sees it: also where the broker runs on another machine, whose disk
+// this process cannot look at. A broker that does not answer is not shown.
 type store struct {
 	log          *log.Log
 	limit        func() int64 // of the whole broker, where this process runs it; nil: it does not

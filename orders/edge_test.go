@@ -6,8 +6,10 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"tillstream/events"
+	"tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/orders"
 )
@@ -15,6 +17,7 @@ import (
 // placed is what an answer to POST /api/orders says.
 type placed struct {
 	ID              string
+	AccessToken     string `json:"access_token"`
 	Shipping, Total events.Money
 }
 
@@ -145,5 +148,42 @@ func TestALanguageTagHasAtMost35Bytes(t *testing.T) {
 		if a := post(door, tag, strings.Replace(checkout("ada@example.com", 1), `"en"`, `"`+tag+`"`, 1)); a.Code != want {
 			t.Errorf("%d bytes: %d: %s", len(tag), a.Code, a.Body)
 		}
+	}
+}
+
+// An order whose history cannot be read is unavailable, and no fault of the customer's: nothing is decided about it until operators
+// have declared the event void.
+func TestAnOrderThatCannotBeReadIsUnavailable(t *testing.T) {
+	t.Parallel()
+	l, door := openDoor(t, logtest.Server(t))
+	listMug(t, l)
+	p := readPlaced(t, post(door, "key", checkout("ada@example.com", 1)))
+	msg, err := events.Encode(events.Event{ID: "again", Source: "test", Time: time.Now(), Subject: events.PrefixOrder + p.ID, Revision: 1, Payload: events.OrderExpired{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ack, err := l.JetStream().PublishMsg(t.Context(), msg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func() *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/orders/"+p.ID, nil)
+		r.Header.Set("Authorization", "Bearer "+p.AccessToken)
+		w := httptest.NewRecorder()
+		door.ServeHTTP(w, r)
+		return w
+	}
+	if a := read(); a.Code != http.StatusServiceUnavailable || a.Header().Get("Retry-After") == "" {
+		t.Errorf("%d %v: %s, want 503 with Retry-After", a.Code, a.Header(), a.Body)
+	}
+	m, err := l.Get(t.Context(), ack.Sequence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.Void(t.Context(), l.As("ops"), m, "published by hand"); err != nil {
+		t.Fatal(err)
+	}
+	if a := read(); a.Code != http.StatusOK {
+		t.Errorf("after it was declared void: %d %s", a.Code, a.Body)
 	}
 }

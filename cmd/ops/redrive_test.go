@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tillstream/events"
 )
@@ -64,6 +65,27 @@ func TestARedriveWaitsForAProcess(t *testing.T) {
 	code, stdout, _ = ops(t, "deadletters", "redrive", "--all", "--reason", "again", "--json", "--nats", b.url)
 	if err := json.Unmarshal([]byte(stdout), &answer); err != nil || code != exitOff || len(answer.DeadLetters) != 1 || answer.DeadLetters[0].Outcome != "waiting" {
 		t.Errorf("exit %d, %v: %s", code, err, stdout)
+	}
+}
+
+// A dead letter is settled while its event still keeps the entity unavailable: that is said.
+func TestADiscardedDeadLetterOfAnUnreadableEvent(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t)
+	b.refused("o1")
+	msg, err := events.Encode(events.Event{ID: "broken", Source: "test", Time: time.Now(), Subject: "orders.o1", Revision: 3, Payload: events.OrderExpired{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg.Data = []byte("{")
+	if _, err := b.js.PublishMsg(t.Context(), msg); err != nil {
+		t.Fatal(err)
+	}
+	b.dead("orders", 4)
+	b.dead("orders", 1)
+	code, _, stderr := ops(t, "deadletters", "discard", "--all", "--reason", "not ours", "--nats", b.url)
+	if code != exitOK || strings.Count(stderr, "still cannot be read") != 1 || !strings.Contains(stderr, "event 4 still cannot be read, so nothing is decided about orders.o1") {
+		t.Errorf("exit %d: %s", code, stderr)
 	}
 }
 

@@ -48,6 +48,27 @@ func TestTopology(t *testing.T) {
 	}
 }
 
+// What no release made is named, and neither taken away nor passed over in silence. Other commands work meanwhile.
+func TestTopologyNamesWhatIsConfiguredOtherwise(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t)
+	stream, err := b.js.Stream(t.Context(), events.StreamShop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := stream.CachedInfo().Config
+	config.Subjects = append(config.Subjects, "hand.made")
+	if _, err := b.js.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	for args, want := range map[string]int{"topology": exitOff, "topology --apply": exitFailed, "lag": exitOK} {
+		code, stdout, stderr := ops(t, append(strings.Fields(args), "--nats", b.url)...)
+		if code != want || (code != exitOK) != strings.Contains(stdout+stderr, "subjects has hand.made, want it gone") {
+			t.Errorf("ops %s: exit %d, want %d\n%s%s", args, code, want, stdout, stderr)
+		}
+	}
+}
+
 func TestVoid(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t)
@@ -76,6 +97,10 @@ func TestVoid(t *testing.T) {
 		if code != step.code || !strings.Contains(stdout+stderr, step.says) {
 			t.Errorf("ops void %s: exit %d, want %d and %q\n%s%s", step.args, code, step.code, step.says, stdout, stderr)
 		}
+	}
+	b.dead("orders", 4)
+	if code, stdout, _ := ops(t, "deadletters", "redrive", "--all", "--dry-run", "--nats", b.url); code != exitOff || !strings.Contains(words(stdout), "event 4 was declared void") {
+		t.Errorf("a dry run: exit %d: %s", code, stdout)
 	}
 	void, _, err := log.Voids.Read(t.Context(), b.log, "4")
 	if err != nil || void.Reason != "because" || void.Subject != "orders.o1" {

@@ -16,7 +16,7 @@ import (
 )
 
 // Row 16 of the fault matrix: what somebody has changed in the broker behind our back, the log or the dead letters, keeps the
-// shop from opening, and it says what differs. Put back, it opens again.
+// shop from opening, and it says what differs. Closed it keeps the broker there, to be put right. Put back, it opens again.
 func TestAShopDoesNotOpenOnWhatSomebodyChanged(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]tampering{
@@ -63,6 +63,9 @@ func (c tampering) refused(t *testing.T) {
 	if !errors.Is(err, log.ErrDrift) || !strings.Contains(err.Error(), c.says) {
 		t.Fatalf("the shop ended with %v, want ErrDrift and %q", err, c.says)
 	}
+	closed := config
+	closed.Closed = true
+	openShop(t, closed).close(t) // so that it can be put right
 	c.stir(t, js, true)
 	openShop(t, config).close(t)
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"tillstream/cmd/internal/processtest"
+	"tillstream/cmd/internal/proof/processtest"
 	"tillstream/events"
 	"tillstream/events/log"
 	"tillstream/events/log/logtest"

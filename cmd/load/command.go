@@ -11,28 +11,28 @@ import (
 	"os"
 	"time"
 
-	"tillstream/cmd/internal/attach"
-	"tillstream/cmd/internal/catalogue"
-	"tillstream/cmd/internal/cpu"
-	"tillstream/cmd/internal/fleet"
-	"tillstream/cmd/internal/loadgen"
 	"tillstream/cmd/internal/output"
+	"tillstream/cmd/internal/proof/cpu"
+	"tillstream/cmd/internal/proof/fleet"
+	"tillstream/cmd/internal/proof/loadgen"
+	"tillstream/cmd/internal/seed"
+	"tillstream/cmd/internal/target"
 )
 
 // command is the flags of load.
 type command struct {
-	attach.Target `embed:""`
+	target.Target `embed:""`
 
-	Orders      int                  `help:"Purchases to make up and go through; --soak goes on for a time instead." default:"100" group:"What to buy"`
-	Lines       int                  `help:"Different items in each of them." default:"2" group:"What to buy"`
-	Seed        uint64               `help:"Same seed, same baskets, and with --faults the same faults at the same moments." default:"1" group:"What to buy"`
-	CSV         string               `name:"csv" help:"Buy the invoices of this Online Retail file instead, and compare four independent sums." type:"existingfile" placeholder:"FILE" group:"What to buy"`
-	DateFormat  catalogue.DateFormat `help:"How that file writes its dates: iso (2010-12-31), d/m/y (31/12/2010) or m/d/y (12/31/2010), each with or without the time of day (default: iso and d/m/y are both read, and a file with a month over 12 is refused)." placeholder:"FORMAT" group:"What to buy"`
-	Concurrency int                  `help:"Shoppers at a time." default:"8" group:"How to buy"`
-	Rate        float64              `help:"Purchases begun per second at most (default: as soon as a shopper is free)." placeholder:"N" group:"How to buy"`
-	Follow      string               `help:"How a shopper waits for the order: by server-sent events or by asking again (${enum})." enum:"events,polls" default:"events" group:"How to buy"`
-	Patient     bool                 `help:"Repeat unanswered requests until --timeout, so that the run outlives the shop being killed and started again." group:"How to buy"`
-	Timeout     time.Duration        `help:"For one whole purchase." default:"60s" group:"How to buy"`
+	Orders      int             `help:"Purchases to make up and go through; --soak goes on for a time instead." default:"100" group:"What to buy"`
+	Lines       int             `help:"Different items in each of them." default:"2" group:"What to buy"`
+	Seed        uint64          `help:"Same seed, same baskets, and with --faults the same faults at the same moments." default:"1" group:"What to buy"`
+	CSV         string          `name:"csv" help:"Buy the invoices of this Online Retail file instead, and compare four independent sums." type:"existingfile" placeholder:"FILE" group:"What to buy"`
+	DateFormat  seed.DateFormat `help:"How that file writes its dates: iso (2010-12-31), d/m/y (31/12/2010) or m/d/y (12/31/2010), each with or without the time of day (default: iso and d/m/y are both read, and a file with a month over 12 is refused)." placeholder:"FORMAT" group:"What to buy"`
+	Concurrency int             `help:"Shoppers at a time." default:"8" group:"How to buy"`
+	Rate        float64         `help:"Purchases begun per second at most (default: as soon as a shopper is free)." placeholder:"N" group:"How to buy"`
+	Follow      string          `help:"How a shopper waits for the order: by server-sent events or by asking again (${enum})." enum:"events,polls" default:"events" group:"How to buy"`
+	Patient     bool            `help:"Repeat unanswered requests until --timeout, so that the run outlives the shop being killed and started again." group:"How to buy"`
+	Timeout     time.Duration   `help:"For one whole purchase." default:"60s" group:"How to buy"`
 
 	Processes bool          `help:"Buy from a shop that is started for this run and ended after it, in the shape of production: two processes of each worker, a storefront, a broker and a database, all on this machine. It uses a fresh database on --mongodb's server, if that is given." group:"A shop of load's own"`
 	Soak      time.Duration `help:"Buy for so long, such as 10m, in place of --orders; without --shop or any address from a shop as with --processes." placeholder:"DURATION" group:"A shop of load's own"`
@@ -72,7 +72,7 @@ func (c *command) check() error {
 func (c *command) checkFiles() error {
 	csv, ready := output.File{Name: "--csv", Path: c.CSV}, c.ReadyFile()
 	acknowledged := output.File{Name: "--acknowledged", Path: c.Acknowledged}
-	if c.DateFormat != catalogue.AnyDate && c.CSV == "" {
+	if c.DateFormat != seed.AnyDate && c.CSV == "" {
 		return fmt.Errorf("--date-format %s: it is about the dates of a file, which --csv names", c.DateFormat)
 	}
 	return cmp.Or(output.Apart(output.File{Name: "--json", Path: c.JSON}, csv, ready, acknowledged), output.Apart(acknowledged, csv, ready))
@@ -94,7 +94,7 @@ func (c *command) run(ctx context.Context, out, progress io.Writer) error {
 }
 
 // visit goes shopping. The rig is nil when the shop is somebody else's.
-func (c *command) visit(ctx context.Context, target attach.Shop, rig *rig, out, progress io.Writer) error {
+func (c *command) visit(ctx context.Context, target target.Shop, rig *rig, out, progress io.Writer) error {
 	s, err := c.open(ctx, target, out)
 	if err != nil {
 		return err

@@ -16,14 +16,14 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
 
-	"tillstream/cmd/internal/attach"
-	"tillstream/cmd/internal/loadgen"
+	"tillstream/cmd/internal/proof/loadgen"
+	"tillstream/cmd/internal/target"
 )
 
 func parse(t *testing.T, args ...string) (command, error) {
 	t.Helper()
 	var c command
-	parser, err := kong.New(&c, kong.Vars(attach.Vars()))
+	parser, err := kong.New(&c, kong.Vars(target.Vars()))
 	if err != nil {
 		t.Fatal(err)
 	}

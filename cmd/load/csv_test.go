@@ -11,17 +11,17 @@ import (
 	"strings"
 	"testing"
 
-	"tillstream/cmd/internal/attach"
-	"tillstream/cmd/internal/catalogue"
-	"tillstream/cmd/internal/loadgen"
 	"tillstream/cmd/internal/output"
+	"tillstream/cmd/internal/proof/loadgen"
+	"tillstream/cmd/internal/seed"
+	"tillstream/cmd/internal/target"
 )
 
 // invoices is a file of them.
 func invoices(t *testing.T, lines ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "invoices.csv")
-	text := strings.Join(catalogue.Columns, ",") + "\n" + strings.Join(lines, "\n") + "\n"
+	text := strings.Join(seed.Columns, ",") + "\n" + strings.Join(lines, "\n") + "\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -29,13 +29,13 @@ func invoices(t *testing.T, lines ...string) string {
 }
 
 // windowOfOne is a shop that lists one item, as far as a plan looks.
-func windowOfOne(t *testing.T) attach.Shop {
+func windowOfOne(t *testing.T) target.Shop {
 	t.Helper()
 	shop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, `{"items":[{"sku":"10001","price":{"amount":125,"currency":"GBP"},"available":5}]}`)
 	}))
 	t.Cleanup(shop.Close)
-	return attach.Shop{Storefront: shop.URL, Stripe: shop.URL, NATS: "nats://127.0.0.1:1", MongoDB: "mongodb://127.0.0.1:1/", StripeSecretKey: "sk_test_x"}
+	return target.Shop{Storefront: shop.URL, Stripe: shop.URL, NATS: "nats://127.0.0.1:1", MongoDB: "mongodb://127.0.0.1:1/", StripeSecretKey: "sk_test_x"}
 }
 
 func planned(t *testing.T, args ...string) (plan, error) {
@@ -76,7 +76,7 @@ func TestInvoicesAreReadInTheirFormatOfDates(t *testing.T) {
 			t.Errorf("a month over 12: %v does not say %q", err, part)
 		}
 	}
-	if p, err := planned(t, "--csv", american, "--date-format", "m/d/y"); err != nil || p.orders != 2 || p.dates != catalogue.MonthFirst {
+	if p, err := planned(t, "--csv", american, "--date-format", "m/d/y"); err != nil || p.orders != 2 || p.dates != seed.MonthFirst {
 		t.Errorf("m/d/y: %d orders, %v", p.orders, err)
 	}
 	if p, err := planned(t, "--csv", invoices(t, "1,10001,MUG,1,2010-12-01 08:26:00,1.25,,France")); err != nil || p.orders != 1 {

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"tillstream/cmd/internal/catalogue"
-	"tillstream/cmd/internal/disktest"
+	"tillstream/cmd/internal/proof/disktest"
+	"tillstream/cmd/internal/seed"
 )
 
 // Row 14 of the fault matrix: the broker's disk is full. The shop answers 503 and when to come again; nothing is half
@@ -27,7 +27,7 @@ func TestDiskIsFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.open(t)
-	sku := catalogue.Demo()[0].SKU
+	sku := seed.Demo()[0].SKU
 	promised := k.buySome(t, 10)
 	free := disktest.Fill(t, small)
 	taken, refused := k.placeUntilRefused(t, sku)

@@ -17,9 +17,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tillstream/cmd/internal/attach"
 	"tillstream/cmd/internal/invariants"
-	"tillstream/cmd/internal/processtest"
+	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/target"
 )
 
 func TestMain(m *testing.M) { os.Exit(processtest.Main(m)) }
@@ -195,7 +195,7 @@ func (k *killedShop) verify(t *testing.T, promised []string) {
 // check expects that the invariants hold within a minute, with nothing excused for being young, and returns the report.
 func (k *killedShop) check(t *testing.T, promised []string) invariants.Report {
 	t.Helper()
-	target, err := attach.Target{Shop: k.ready()}.Resolve()
+	target, err := target.Target{Shop: k.ready()}.Resolve()
 	if err != nil {
 		t.Fatal(err)
 	}

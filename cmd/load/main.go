@@ -9,7 +9,7 @@
 // wrong, else with 1.
 //
 // With --processes, and for a soak without a shop, load has a shop of its own, of many processes as in production
-// (cmd/internal/fleet), which a soak may hurt (cmd/load/internal/chaos). Ctrl-C ends a soak early; what was bought by then is verified all the same.
+// (cmd/internal/proof/fleet), which a soak may hurt (cmd/internal/proof/chaos). Ctrl-C ends a soak early; what was bought by then is verified all the same.
 package main
 
 import (
@@ -19,14 +19,14 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"tillstream/cmd/internal/attach"
 	"tillstream/cmd/internal/process"
+	"tillstream/cmd/internal/target"
 )
 
 func main() {
 	var c command
 	flags := kong.Parse(&c, kong.Name("load"), kong.Description("Buy from a shop, as many shoppers would, and report how it went."),
-		kong.Vars(attach.Vars()), kong.ValueFormatter(kong.DefaultHelpValueFormatter), kong.Exit(exit))
+		kong.Vars(target.Vars()), kong.ValueFormatter(kong.DefaultHelpValueFormatter), kong.Exit(exit))
 	ctx, cancel := process.UntilSignal(os.Stderr)
 	defer cancel()
 	err := c.run(ctx, os.Stdout, os.Stderr)

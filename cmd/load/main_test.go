@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"tillstream/cmd/internal/processtest"
+	"tillstream/cmd/internal/proof/processtest"
 )
 
 // Wrong usage ends with 1 like all that is wrong, as scripts were told.

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"os"
 
-	"tillstream/cmd/internal/catalogue"
-	"tillstream/cmd/internal/loadgen"
+	"tillstream/cmd/internal/proof/loadgen"
+	"tillstream/cmd/internal/seed"
 	"tillstream/events"
 )
 
@@ -16,7 +16,7 @@ type plan struct {
 	demand  map[string]int64
 
 	file   string // of a replay
-	dates  catalogue.DateFormat
+	dates  seed.DateFormat
 	prices map[string]events.Money
 }
 
@@ -50,7 +50,7 @@ func (c *command) planReplay(s *session) (plan, error) {
 	for _, item := range s.items {
 		prices[item.SKU] = item.Price
 	}
-	seen := catalogue.Watch(file, func(bytes int64) { s.stage.told("reading the invoices, bytes", int(bytes), int(info.Size())) })
+	seen := seed.Watch(file, func(bytes int64) { s.stage.told("reading the invoices, bytes", int(bytes), int(info.Size())) })
 	invoices, err := loadgen.ReadInvoices(seen, c.DateFormat, prices)
 	s.stage.over()
 	if err != nil {

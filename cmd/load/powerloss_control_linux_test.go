@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"tillstream/cmd/internal/disktest"
+	"tillstream/cmd/internal/proof/disktest"
 	"tillstream/events"
 	"tillstream/events/log"
 )

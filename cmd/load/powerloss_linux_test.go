@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"tillstream/cmd/internal/disktest"
-	"tillstream/cmd/internal/processtest"
+	"tillstream/cmd/internal/proof/disktest"
+	"tillstream/cmd/internal/proof/processtest"
 )
 
 const (

@@ -13,10 +13,10 @@ import (
 	"sync"
 	"time"
 
-	"tillstream/cmd/internal/catalogue"
-	"tillstream/cmd/internal/fleet"
-	"tillstream/cmd/internal/loadgen"
-	"tillstream/cmd/load/internal/chaos"
+	"tillstream/cmd/internal/proof/chaos"
+	"tillstream/cmd/internal/proof/fleet"
+	"tillstream/cmd/internal/proof/loadgen"
+	"tillstream/cmd/internal/seed"
 )
 
 // What a rig has on its shelves: enough of everything, but for one item that runs out in a soak.
@@ -153,7 +153,7 @@ func (r *rig) dropDatabase(ctx context.Context) error {
 // stock fills the shelves. Of the first item there may be few.
 func (r *rig) stock(ctx context.Context, runsOut bool) error {
 	staff := loadgen.NewShop(loadgen.Addresses{Storefront: r.shop.Shop.Storefront, Ops: r.shop.Shop.Ops, OpsToken: r.shop.Shop.OpsToken}, 1, true)
-	for i, listing := range catalogue.Demo() {
+	for i, listing := range seed.Demo() {
 		onHand := int64(plenty)
 		if i == 0 && runsOut {
 			onHand = scarce

@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"tillstream/cmd/internal/loadgen"
-	"tillstream/cmd/internal/processtest"
-	"tillstream/cmd/load/internal/chaos"
+	"tillstream/cmd/internal/proof/chaos"
+	"tillstream/cmd/internal/proof/loadgen"
+	"tillstream/cmd/internal/proof/processtest"
 )
 
 // open is a shop of many processes that people shop in for as long as the test wants.

@@ -10,15 +10,15 @@ import (
 	"syscall"
 	"time"
 
-	"tillstream/cmd/internal/attach"
-	"tillstream/cmd/internal/cpu"
-	"tillstream/cmd/internal/loadgen"
+	"tillstream/cmd/internal/proof/cpu"
+	"tillstream/cmd/internal/proof/loadgen"
+	"tillstream/cmd/internal/target"
 )
 
 // session is one run against one shop.
 type session struct {
 	out    io.Writer
-	target attach.Shop
+	target target.Shop
 	shop   *loadgen.Shop
 	items  []loadgen.Item
 	runID  string
@@ -33,7 +33,7 @@ type session struct {
 }
 
 // open finds the shop and looks through its window.
-func (c *command) open(ctx context.Context, target attach.Shop, out io.Writer) (*session, error) {
+func (c *command) open(ctx context.Context, target target.Shop, out io.Writer) (*session, error) {
 	if err := target.Require(target.Storefront, "storefront"); err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (c *command) open(ctx context.Context, target attach.Shop, out io.Writer) (
 }
 
 // canLook sees before anything is bought that what was bought can be looked at afterwards.
-func (c *command) canLook(target attach.Shop) error {
+func (c *command) canLook(target target.Shop) error {
 	if c.CSV != "" { // its sums are taken from log, database and Stripe
 		return cmp.Or(target.Require(target.NATS, "nats"), target.Require(target.MongoDB, "mongodb"),
 			target.Require(target.StripeSecretKey, "stripe-secret-key"))
@@ -150,7 +150,7 @@ func (s *session) buy(ctx context.Context, c *command, progress io.Writer) (load
 }
 
 // watch begins to profile the shop, if that is wanted.
-func (c *command) watch(ctx context.Context, target attach.Shop, tally *loadgen.Tally) (*cpu.Watch, error) {
+func (c *command) watch(ctx context.Context, target target.Shop, tally *loadgen.Tally) (*cpu.Watch, error) {
 	if !c.Profile {
 		return nil, nil //nolint:nilnil // nobody wants one
 	}

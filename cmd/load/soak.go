@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"tillstream/cmd/internal/loadgen"
-	"tillstream/cmd/load/internal/chaos"
+	"tillstream/cmd/internal/proof/chaos"
+	"tillstream/cmd/internal/proof/loadgen"
 )
 
 // recovery is how long after the last fault every order may need to its end, projections and all (I7).

@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
-	"tillstream/cmd/internal/fleet"
-	"tillstream/cmd/internal/loadgen"
-	"tillstream/cmd/internal/processtest"
-	"tillstream/cmd/load/internal/chaos"
+	"tillstream/cmd/internal/proof/chaos"
+	"tillstream/cmd/internal/proof/fleet"
+	"tillstream/cmd/internal/proof/loadgen"
+	"tillstream/cmd/internal/proof/processtest"
 )
 
 // The seed of the short soak was looked for: in twenty seconds it has eleven faults of as many kinds, and among them all

@@ -17,10 +17,10 @@ import (
 	"testing"
 	"time"
 
-	"tillstream/cmd/internal/attach"
-	"tillstream/cmd/internal/child"
-	"tillstream/cmd/internal/fleet"
-	"tillstream/cmd/internal/processtest"
+	"tillstream/cmd/internal/proof/child"
+	"tillstream/cmd/internal/proof/fleet"
+	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/target"
 	"tillstream/events"
 	"tillstream/events/replay"
 )
@@ -315,7 +315,7 @@ func (u *upgrade) closes(ctx, shopping context.Context) error {
 }
 
 // verify has the next release check the shop: the tools of this one refuse to.
-func (u *upgrade) verify(ctx context.Context, shop attach.Shop) error {
+func (u *upgrade) verify(ctx context.Context, shop target.Shop) error {
 	file := filepath.Join(u.newer, "shop.json")
 	data, err := json.Marshal(shop)
 	if err == nil {

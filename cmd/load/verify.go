@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"tillstream/cmd/internal/invariants"
-	"tillstream/cmd/internal/loadgen"
+	"tillstream/cmd/internal/proof/loadgen"
 )
 
 // verify checks the shop's invariants, and that every order it acknowledged is there. After faults nothing is excused for

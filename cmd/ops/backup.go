@@ -5,13 +5,13 @@ import (
 	"context"
 	"errors"
 
-	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/target"
 	"tillstream/events/replay"
 )
 
 // backUp is ops backup.
 type backUp struct {
-	attach.Target `embed:""`
+	target.Target `embed:""`
 	Dir           string `arg:"" help:"Directory to write it to: a new one, or an empty one." type:"path"`
 	Data          string `help:"Data directory of a shop in one process, for its secrets (default: as the ready file says)." placeholder:"DIR" type:"path"`
 	JSON          bool   `name:"json" help:"Write JSON."`

@@ -11,7 +11,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
-	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/target"
 	"tillstream/events/backup"
 	"tillstream/events/embedded"
 	"tillstream/events/log/logtest"
@@ -39,12 +39,12 @@ func installation(t *testing.T, nats, mongodb, secrets string) (data, shop strin
 	t.Helper()
 	data = t.TempDir()
 	shop = filepath.Join(data, "ready.json")
-	ready, err := json.Marshal(attach.Shop{NATS: nats, MongoDB: mongodb, Data: data})
+	ready, err := json.Marshal(target.Shop{NATS: nats, MongoDB: mongodb, Data: data})
 	if err == nil {
 		err = os.WriteFile(shop, ready, 0o600)
 	}
 	if err == nil && secrets != "" {
-		err = os.WriteFile(filepath.Join(data, attach.SecretsFile), []byte(secrets), 0o600)
+		err = os.WriteFile(filepath.Join(data, target.SecretsFile), []byte(secrets), 0o600)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -76,20 +76,20 @@ func TestBackupAndRestore(t *testing.T) {
 
 	_, empty := database(t)
 	server := logtest.Server(t)
-	data, target := installation(t, server.URL(), empty, "")
-	code, stdout, stderr = ops(t, "restore", dir, "--shop", target)
+	data, restored := installation(t, server.URL(), empty, "")
+	code, stdout, stderr = ops(t, "restore", dir, "--shop", restored)
 	if code != exitOK || !strings.Contains(words(stdout), "6 0 0 0 yes restored next: start the shop.") || stderr != "" {
 		t.Fatalf("restore: exit %d: %s%s", code, stdout, stderr)
 	}
-	if secrets, err := os.ReadFile(filepath.Join(data, attach.SecretsFile)); err != nil || string(secrets) != `{"token_secret":"t"}` {
+	if secrets, err := os.ReadFile(filepath.Join(data, target.SecretsFile)); err != nil || string(secrets) != `{"token_secret":"t"}` {
 		t.Errorf("secrets %q, %v", secrets, err)
 	}
 	_, before, _ := ops(t, "timeline", "o2", "--json", "--shop", shop)
-	_, after, _ := ops(t, "timeline", "o2", "--json", "--shop", target)
+	_, after, _ := ops(t, "timeline", "o2", "--json", "--shop", restored)
 	if stored.ReplaceAllString(before, "") != stored.ReplaceAllString(after, "") {
 		t.Errorf("the order was\n%s\nand is\n%s", before, after)
 	}
-	if code, _, stderr = ops(t, "restore", dir, "--shop", target); code != exitFailed || !strings.Contains(stderr, "found: 6 events in SHOP") {
+	if code, _, stderr = ops(t, "restore", dir, "--shop", restored); code != exitFailed || !strings.Contains(stderr, "found: 6 events in SHOP") {
 		t.Errorf("once more: exit %d: %s", code, stderr)
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/target"
 )
 
 // Exit codes.
@@ -50,7 +50,7 @@ type commands struct {
 // run carries out one command line and returns the exit code.
 func run(ctx context.Context, args []string, out *terminal) int {
 	helped := false
-	parser, err := kong.New(&commands{}, kong.Name("ops"), kong.Description(description), kong.Vars(attach.Vars()),
+	parser, err := kong.New(&commands{}, kong.Name("ops"), kong.Description(description), kong.Vars(target.Vars()),
 		kong.Writers(out.out, out.err), kong.Exit(func(int) { helped = true }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(out))
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/target"
 	"tillstream/events/replay"
 )
 
@@ -24,7 +24,7 @@ type deadLetters struct {
 
 // listDeadLetters is ops deadletters list.
 type listDeadLetters struct {
-	attach.Target `embed:""`
+	target.Target `embed:""`
 	State         string `help:"Those that are open, redriven, discarded, or all of them." enum:"open,redriven,discarded,all" default:"open"`
 	Limit         int    `help:"List at most so many, newest first." default:"20"`
 	JSON          bool   `name:"json" help:"Write JSON."`
@@ -94,7 +94,7 @@ func stateOf(d replay.DeadLetter) cell {
 
 // showDeadLetter is ops deadletters show.
 type showDeadLetter struct {
-	attach.Target `embed:""`
+	target.Target `embed:""`
 	Number        uint64 `arg:"" help:"Its number, as ops deadletters lists it."`
 	JSON          bool   `name:"json" help:"Write JSON."`
 }

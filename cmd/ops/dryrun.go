@@ -9,8 +9,8 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
-	"tillstream/cmd/internal/access"
-	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/auth"
+	"tillstream/cmd/internal/target"
 	"tillstream/events/log"
 	"tillstream/events/replay"
 	"tillstream/events/worker"
@@ -31,7 +31,7 @@ const (
 
 // dispatcherFor builds the domains on a log and returns what handles events by their routes.
 func dispatcherFor(l *log.Log, stripeKey string) (*worker.Dispatcher, error) {
-	tokens, err := access.New(anySecret, anySecret)
+	tokens, err := auth.New(anySecret, anySecret)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ type dryRunOf struct {
 }
 
 // dryRun says what redriving dead letters would do now. It returns errOff when one would fail again.
-func dryRun(ctx context.Context, shop attach.Shop, reader *replay.Reader, letters []replay.DeadLetter, asJSON bool, out *terminal) error {
+func dryRun(ctx context.Context, shop target.Shop, reader *replay.Reader, letters []replay.DeadLetter, asJSON bool, out *terminal) error {
 	dispatcher, err := dispatcherFor(reader.Log(), shop.StripeSecretKey)
 	if err != nil {
 		return err

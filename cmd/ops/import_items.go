@@ -11,20 +11,20 @@ import (
 	"slices"
 	"strconv"
 
-	"tillstream/cmd/internal/attach"
-	"tillstream/cmd/internal/catalogue"
 	"tillstream/cmd/internal/output"
+	"tillstream/cmd/internal/seed"
+	"tillstream/cmd/internal/target"
 	"tillstream/inventory"
 )
 
 // importItems is ops import-items.
 type importItems struct {
-	attach.Target `embed:""`
-	File          string               `arg:"" help:"Sales ledger in the columns of the \"Online Retail\" data set." type:"existingfile"`
-	Refused       string               `help:"Write every refused line to this CSV file: line, reason, detail, text." placeholder:"FILE" type:"path"`
-	DateFormat    catalogue.DateFormat `help:"How the file writes its dates: iso (2010-12-31), d/m/y (31/12/2010) or m/d/y (12/31/2010), each with or without the time of day (default: iso and d/m/y are both read)." placeholder:"FORMAT"`
-	Show          int                  `help:"Print at most so many refused lines." default:"20"`
-	KeepStock     bool                 `help:"Leave the stock of items as it is; without, it is set to what the ledger says was sold."`
+	target.Target `embed:""`
+	File          string          `arg:"" help:"Sales ledger in the columns of the \"Online Retail\" data set." type:"existingfile"`
+	Refused       string          `help:"Write every refused line to this CSV file: line, reason, detail, text." placeholder:"FILE" type:"path"`
+	DateFormat    seed.DateFormat `help:"How the file writes its dates: iso (2010-12-31), d/m/y (31/12/2010) or m/d/y (12/31/2010), each with or without the time of day (default: iso and d/m/y are both read)." placeholder:"FORMAT"`
+	Show          int             `help:"Print at most so many refused lines." default:"20"`
+	KeepStock     bool            `help:"Leave the stock of items as it is; without, it is set to what the ledger says was sold."`
 }
 
 // Help is shown by ops import-items --help.
@@ -95,7 +95,7 @@ func (c *importItems) Run(ctx context.Context, out *terminal) error {
 	return nil
 }
 
-func (c *importItems) read(out *terminal) (read catalogue.Result, err error) {
+func (c *importItems) read(out *terminal) (read seed.Result, err error) {
 	file, err := os.Open(c.File)
 	if err != nil {
 		return read, err
@@ -106,8 +106,8 @@ func (c *importItems) read(out *terminal) (read catalogue.Result, err error) {
 		return read, err
 	}
 	defer out.clear()
-	seen := catalogue.Watch(file, func(bytes int64) { out.bar("reading", uint64(bytes), uint64(info.Size())) })
-	if read, err = catalogue.ReadCSV(seen, c.DateFormat); err != nil {
+	seen := seed.Watch(file, func(bytes int64) { out.bar("reading", uint64(bytes), uint64(info.Size())) })
+	if read, err = seed.ReadCSV(seen, c.DateFormat); err != nil {
 		return read, fmt.Errorf("read %s: %w; nothing was imported", c.File, err)
 	}
 	if c.KeepStock {
@@ -155,7 +155,7 @@ func (d *imported) count(r refusedItem) {
 	}
 }
 
-func (c *importItems) report(read catalogue.Result, done imported, out *terminal) error {
+func (c *importItems) report(read seed.Result, done imported, out *terminal) error {
 	err := out.say("%s lines read, %s items: %s new or changed, %s as they were, %s refused by the shop; %s lines refused",
 		count(uint64(read.Lines)), count(uint64(len(read.Items))), count(uint64(done.changed)), count(uint64(done.unchanged)),
 		count(uint64(len(done.refused))), count(uint64(len(read.Refused))))
@@ -177,19 +177,19 @@ func (c *importItems) report(read catalogue.Result, done imported, out *terminal
 }
 
 // reportLines counts refused lines by reason and prints the first of them.
-func (c *importItems) reportLines(refused []catalogue.Refusal, out *terminal) error {
+func (c *importItems) reportLines(refused []seed.Refusal, out *terminal) error {
 	if len(refused) == 0 {
 		return nil
 	}
-	byReason := map[catalogue.Reason]int{}
+	byReason := map[seed.Reason]int{}
 	for _, r := range refused {
 		byReason[r.Reason]++
 	}
-	reasons := make([]catalogue.Reason, 0, len(byReason))
+	reasons := make([]seed.Reason, 0, len(byReason))
 	for reason := range byReason {
 		reasons = append(reasons, reason)
 	}
-	slices.SortFunc(reasons, func(a, b catalogue.Reason) int {
+	slices.SortFunc(reasons, func(a, b seed.Reason) int {
 		return cmp.Or(cmp.Compare(byReason[b], byReason[a]), cmp.Compare(a, b))
 	})
 	summary := newTable("LINES>", "REASON")
@@ -211,7 +211,7 @@ func (c *importItems) reportLines(refused []catalogue.Refusal, out *terminal) er
 
 // writeRefused writes every refused line, for a spreadsheet: what stands in a ledger came from strangers, and is written so
 // that it is text there and no formula.
-func writeRefused(path string, refused []catalogue.Refusal) (err error) {
+func writeRefused(path string, refused []seed.Refusal) (err error) {
 	file, err := os.Create(path)
 	if err != nil {
 		return err

@@ -14,8 +14,8 @@ import (
 	"sync"
 	"testing"
 
-	"tillstream/cmd/internal/catalogue"
 	"tillstream/cmd/internal/output"
+	"tillstream/cmd/internal/seed"
 	"tillstream/inventory"
 )
 
@@ -228,9 +228,9 @@ func TestRefusedLinesAreNoFormulas(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "refused.csv")
 	texts := []string{"=HYPERLINK(1)", "+1", "-1", "@SUM", "\tx", "536365,POST", "'=1"}
-	var lines []catalogue.Refusal
+	var lines []seed.Refusal
 	for i, text := range texts {
-		lines = append(lines, catalogue.Refusal{Line: i + 2, Reason: catalogue.NotGoods, Detail: text, Text: text})
+		lines = append(lines, seed.Refusal{Line: i + 2, Reason: seed.NotGoods, Detail: text, Text: text})
 	}
 	if err := writeRefused(path, lines); err != nil {
 		t.Fatal(err)

@@ -7,13 +7,13 @@ import (
 
 	"github.com/google/uuid"
 
-	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/target"
 	"tillstream/events/replay"
 )
 
 // lag is ops lag.
 type lag struct {
-	attach.Target `embed:""`
+	target.Target `embed:""`
 	JSON          bool `name:"json" help:"Write JSON."`
 }
 

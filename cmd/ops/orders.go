@@ -9,14 +9,14 @@ import (
 	"strconv"
 	"time"
 
-	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/target"
 	"tillstream/events"
 	"tillstream/orders"
 )
 
 // listOrders is ops orders.
 type listOrders struct {
-	attach.Target `embed:""`
+	target.Target `embed:""`
 	Status        string `help:"Only orders with this status: placed, awaiting_payment, capturing, confirmed, rejected, expired, cancelled, paid_late." placeholder:"STATUS"`
 	Payment       string `help:"Only orders whose money stands so: unpaid, authorized, paid, partly_refunded, refunded." placeholder:"STATUS"`
 	Q             string `help:"Only the orders of this e-mail address, order number or id." placeholder:"TEXT"`

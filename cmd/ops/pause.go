@@ -5,13 +5,13 @@ import (
 	"errors"
 	"time"
 
-	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/target"
 	"tillstream/events/replay"
 )
 
 // pause is ops pause.
 type pause struct {
-	attach.Target `embed:""`
+	target.Target `embed:""`
 	Lanes         []string      `arg:"" help:"Lanes as ops lag names them, or projections for all projections."`
 	For           time.Duration `help:"Resume by itself after so long (default: when ops resume is called)." placeholder:"DURATION"`
 	JSON          bool          `name:"json" help:"Write JSON."`
@@ -40,7 +40,7 @@ func (c *pause) Run(ctx context.Context, out *terminal) error {
 
 // resume is ops resume.
 type resume struct {
-	attach.Target `embed:""`
+	target.Target `embed:""`
 	Lanes         []string `arg:"" help:"Lanes as ops lag names them, or projections for all projections."`
 	JSON          bool     `name:"json" help:"Write JSON."`
 }
@@ -53,7 +53,7 @@ func (c *resume) Run(ctx context.Context, out *terminal) error {
 }
 
 // changeLanes does something to lanes and shows how they stand then.
-func changeLanes(ctx context.Context, target attach.Target, asJSON bool, out *terminal, do func(*replay.Reader) ([]replay.Lane, error)) error {
+func changeLanes(ctx context.Context, target target.Target, asJSON bool, out *terminal, do func(*replay.Reader) ([]replay.Lane, error)) error {
 	reader, stop, err := target.Log(ctx)
 	if err != nil {
 		return err

@@ -9,7 +9,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
-	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/target"
 	"tillstream/events/project"
 	"tillstream/events/replay"
 	"tillstream/orders"
@@ -18,7 +18,7 @@ import (
 
 // rebuild is ops rebuild.
 type rebuild struct {
-	attach.Target `embed:""`
+	target.Target `embed:""`
 	Projection    string `arg:"" help:"A projection as ops lag names it, one of its collections, or projections for all of them."`
 	DryRun        bool   `help:"Compare, and change nothing; exit 1 when something has drifted."`
 	JSON          bool   `name:"json" help:"Write JSON."`
@@ -53,7 +53,7 @@ func (c *rebuild) Run(ctx context.Context, out *terminal) error {
 }
 
 // rebuildProjections rebuilds, or compares, the projections that a name stands for.
-func rebuildProjections(ctx context.Context, target attach.Target, name string, dryRun bool, out *terminal) ([]project.RebuildReport, error) {
+func rebuildProjections(ctx context.Context, target target.Target, name string, dryRun bool, out *terminal) ([]project.RebuildReport, error) {
 	chosen, err := choose(name)
 	if err != nil {
 		return nil, err

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/target"
 	"tillstream/events"
 	"tillstream/events/replay"
 )
@@ -36,7 +36,7 @@ func (c *chosenLetters) selection() (replay.Selection, error) {
 }
 
 // find opens the log and finds the dead letters. The caller calls stop when done.
-func (c *chosenLetters) find(ctx context.Context, shop attach.Shop) (reader *replay.Reader, letters []replay.DeadLetter, stop func(), err error) {
+func (c *chosenLetters) find(ctx context.Context, shop target.Shop) (reader *replay.Reader, letters []replay.DeadLetter, stop func(), err error) {
 	selection, err := c.selection()
 	if err != nil {
 		return nil, nil, nil, err
@@ -60,7 +60,7 @@ func (c *chosenLetters) checkReason() error {
 
 // redriveDeadLetters is ops deadletters redrive.
 type redriveDeadLetters struct {
-	attach.Target `embed:""`
+	target.Target `embed:""`
 	chosenLetters `embed:""`
 	DryRun        bool          `help:"Say what each lane would do now, and ask for nothing; exit 1 when one would fail again."`
 	Wait          time.Duration `help:"Wait so long for the outcomes." default:"30s"`
@@ -229,7 +229,7 @@ func writeOutcomes(redrive replay.Redrive, letters []replay.DeadLetter, idle map
 
 // discardDeadLetters is ops deadletters discard.
 type discardDeadLetters struct {
-	attach.Target `embed:""`
+	target.Target `embed:""`
 	chosenLetters `embed:""`
 }
 

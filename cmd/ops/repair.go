@@ -5,14 +5,14 @@ import (
 	"fmt"
 	"strings"
 
-	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/target"
 	"tillstream/events/archive"
 	"tillstream/events/replay"
 )
 
 // repair is ops repair.
 type repair struct {
-	attach.Target `embed:""`
+	target.Target `embed:""`
 	Yes           bool `help:"Restore. Without it nothing is changed."`
 	Limit         int  `help:"Name at most so many events of each sort." default:"10"`
 	JSON          bool `name:"json" help:"Write JSON."`

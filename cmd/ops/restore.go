@@ -5,14 +5,14 @@ import (
 	"context"
 	"errors"
 
-	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/target"
 	"tillstream/events/backup"
 	"tillstream/events/replay"
 )
 
 // restore is ops restore.
 type restore struct {
-	attach.Target `embed:""`
+	target.Target `embed:""`
 	Dir           string `arg:"" help:"Directory of the backup." type:"existingdir"`
 	Data          string `help:"Data directory of a shop in one process, for its secrets (default: as the ready file says)." placeholder:"DIR" type:"existingdir"`
 	Replicas      int    `env:"STREAM_REPLICAS" default:"1" help:"Copies of each stream, where ops has to make them; 3 in production."`
@@ -65,7 +65,7 @@ func (c *restore) Run(ctx context.Context, out *terminal) error {
 	return c.write(report, shop, out)
 }
 
-func (c *restore) write(report replay.RestoreReport, shop attach.Shop, out *terminal) error {
+func (c *restore) write(report replay.RestoreReport, shop target.Shop, out *terminal) error {
 	t := newTable("EVENTS>", "DEAD LETTERS>", "LANES>", "SET ASIDE>", "SECRETS", "")
 	t.add(count(report.Cut), count(report.DeadLetters), count(report.Lanes), count(report.Aside), secretsAre(report.Secrets), cell{restoredHow(report), green})
 	err := errors.Join(t.write(out), out.say("next: start the shop. It writes lists and archive from the log again; ops lag says how far it is. Then ops rebuild projections --dry-run, and ops verify"))

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/target"
 )
 
 // staff calls the staff API.
@@ -21,7 +21,7 @@ type staff struct {
 }
 
 // newStaff returns attach.ErrUnknownAddress when the shop's staff API is not known.
-func newStaff(shop attach.Shop) (*staff, error) {
+func newStaff(shop target.Shop) (*staff, error) {
 	if err := shop.Require(shop.Ops, "ops"); err != nil {
 		return nil, err
 	}

@@ -14,14 +14,14 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/target"
 	"tillstream/events"
 	"tillstream/events/replay"
 )
 
 // tail is ops tail.
 type tail struct {
-	attach.Target `embed:""`
+	target.Target `embed:""`
 	Domain        []string      `help:"Only events of these domains: orders, customers, inventory, payments, notifications, ops, deadletters." placeholder:"DOMAIN"`
 	Type          string        `help:"Only events of this type; * stands for anything, as in 'orders.*'." placeholder:"TYPE"`
 	Order         string        `help:"Only events about this order (its id)." placeholder:"ID"`

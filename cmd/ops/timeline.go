@@ -10,14 +10,14 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
-	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/target"
 	"tillstream/events"
 	"tillstream/events/replay"
 )
 
 // timeline is ops timeline.
 type timeline struct {
-	attach.Target `embed:""`
+	target.Target `embed:""`
 	Order         string `arg:"" help:"Id of the order, or the number that its customer quotes."`
 	JSON          bool   `name:"json" help:"Write JSON, with every event whole."`
 }
@@ -110,7 +110,7 @@ func domainOf(subject string) string {
 }
 
 // orderID takes an id as it is and looks a number up: in the orders collection, else in the log.
-func orderID(ctx context.Context, shop attach.Shop, reader *replay.Reader, text string, out *terminal) (string, error) {
+func orderID(ctx context.Context, shop target.Shop, reader *replay.Reader, text string, out *terminal) (string, error) {
 	if err := events.CheckID(text); err != nil {
 		return "", err
 	}
@@ -136,7 +136,7 @@ func orderID(ctx context.Context, shop attach.Shop, reader *replay.Reader, text 
 }
 
 // numbered finds an order by its number in the collection that the orders' projection keeps.
-func numbered(ctx context.Context, shop attach.Shop, number string) (string, error) {
+func numbered(ctx context.Context, shop target.Shop, number string) (string, error) {
 	db, stop, err := shop.Database(ctx)
 	if err != nil {
 		return "", err

@@ -5,14 +5,14 @@ import (
 	"fmt"
 	"time"
 
-	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/target"
 	"tillstream/events"
 	"tillstream/events/log"
 )
 
 // topology is ops topology.
 type topology struct {
-	attach.Target `embed:""`
+	target.Target `embed:""`
 	Apply         bool `help:"Add to the broker what this release has more."`
 	JSON          bool `name:"json" help:"Write JSON."`
 }

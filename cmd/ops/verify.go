@@ -8,13 +8,13 @@ import (
 	"strings"
 	"time"
 
-	"tillstream/cmd/internal/attach"
 	"tillstream/cmd/internal/invariants"
+	"tillstream/cmd/internal/target"
 )
 
 // verify is ops verify.
 type verify struct {
-	attach.Target `embed:""`
+	target.Target `embed:""`
 	Acknowledged  string        `help:"File with one order id per line that was answered 201: each must exist." placeholder:"FILE" type:"existingfile"`
 	ExpectDead    []string      `name:"expect-dead-letter" help:"What may, and must, be a dead letter: LANE:SEQUENCE. May be given several times." placeholder:"EVENT"`
 	Settle        time.Duration `help:"How long after its last event an order may still be on its way." default:"60s"`

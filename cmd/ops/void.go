@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/target"
 	"tillstream/events"
 	"tillstream/events/log"
 	"tillstream/events/replay"
@@ -14,7 +14,7 @@ import (
 
 // void is ops void.
 type void struct {
-	attach.Target `embed:""`
+	target.Target `embed:""`
 	Sequence      uint64 `arg:"" help:"Sequence of the event in the log."`
 	Reason        string `help:"Why; it is kept in the log." required:""`
 	Force         bool   `help:"Also an event that this release can read."`

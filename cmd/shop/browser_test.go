@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"tillstream/cmd/internal/browsertest"
+	"tillstream/cmd/internal/proof/browsertest"
 )
 
 // visitor is a shopper in front of a screen.

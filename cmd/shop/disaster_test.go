@@ -16,8 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tillstream/cmd/internal/attach"
 	"tillstream/cmd/internal/invariants"
+	"tillstream/cmd/internal/target"
 	"tillstream/events"
 	"tillstream/events/backup"
 	"tillstream/events/replay"
@@ -81,7 +81,7 @@ func (d *disaster) restore(t *testing.T, dir string) map[uint64]string {
 	m := openShop(t, d.config)
 	defer m.close(t)
 	d.config.Closed = false
-	if _, err := os.Stat(filepath.Join(d.config.Data, attach.SecretsFile)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(d.config.Data, target.SecretsFile)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a closed shop has made secrets of its own: %v", err)
 	}
 	kept, err := backup.Open(t.Context(), dir, nil)

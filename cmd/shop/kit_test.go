@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"tillstream/cmd/internal/attach"
 	"tillstream/cmd/internal/invariants"
+	"tillstream/cmd/internal/target"
 	"tillstream/events/replay"
 )
 
@@ -105,8 +105,8 @@ func (m *market) attach(t *testing.T) {
 }
 
 // asAttached is the ready file as tools read it.
-func (m *market) asAttached() attach.Shop {
-	return attach.Shop{Storefront: m.Storefront, Mail: m.Mail, Stripe: m.Stripe, StripeSecretKey: m.StripeSecretKey,
+func (m *market) asAttached() target.Shop {
+	return target.Shop{Storefront: m.Storefront, Mail: m.Mail, Stripe: m.Stripe, StripeSecretKey: m.StripeSecretKey,
 		StripePublishableKey: m.StripePublishableKey, NATS: m.NATS, MongoDB: m.MongoDB, Ops: m.Ops, OpsToken: m.OpsToken, Data: m.Data}
 }
 

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tillstream/cmd/internal/loadgen"
+	"tillstream/cmd/internal/proof/loadgen"
 )
 
 // TestTheShopClosesForTheNight: what was promised yesterday holds today, though every address may be another one.

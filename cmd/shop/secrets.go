@@ -9,7 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/target"
 	"tillstream/events/durable"
 )
 
@@ -24,7 +24,7 @@ type secrets struct {
 
 // loadSecrets reads the file or makes it. It is written under another name first: a crash leaves no half of it behind.
 func loadSecrets(dir string) (secrets, error) {
-	path := filepath.Join(dir, attach.SecretsFile)
+	path := filepath.Join(dir, target.SecretsFile)
 	data, err := os.ReadFile(path)
 	if err == nil {
 		var s secrets

@@ -12,8 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"tillstream/cmd/internal/httpapi"
 	"tillstream/cmd/internal/process"
+	"tillstream/events/api"
 	"tillstream/events/embedded"
 	"tillstream/notifications/inbox"
 	"tillstream/payments/sandbox"
@@ -44,7 +44,7 @@ func startServers(config Config, s secrets, logger *slog.Logger) (_ *servers, er
 	}()
 	steps := []func() error{all.startNATS, all.startMongo}
 	if !config.Closed {
-		if all.http, err = httpapi.Listen("the storefront", config.HTTP); err != nil {
+		if all.http, err = api.Listen("the storefront", config.HTTP); err != nil {
 			return nil, err
 		}
 		steps = append(steps, all.startInbox, all.startSandbox)
@@ -87,7 +87,7 @@ func (s *servers) startSandbox() (err error) {
 	if !s.config.sandboxed() {
 		return nil
 	}
-	if s.sandboxListen, err = httpapi.Listen("the Stripe sandbox", s.config.Stripe); err != nil {
+	if s.sandboxListen, err = api.Listen("the Stripe sandbox", s.config.Stripe); err != nil {
 		return err
 	}
 	s.sandbox, err = sandbox.New(sandbox.Config{DataDir: s.config.dir("stripe"), Logger: s.logger, BaseURL: s.sandboxURL(),
@@ -197,7 +197,7 @@ func (s *servers) ready() Ready {
 func (s *servers) serveSandbox(ctx context.Context) error {
 	done := make(chan error, 1)
 	go func() { done <- s.sandbox.Run(ctx) }()
-	serveErr := httpapi.Serve(ctx, s.sandboxListen, s.sandbox, process.HTTPGrace)
+	serveErr := api.Serve(ctx, s.sandboxListen, s.sandbox, process.HTTPGrace)
 	if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
 		return errors.Join(serveErr, err)
 	}

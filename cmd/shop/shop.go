@@ -18,13 +18,13 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"golang.org/x/sync/errgroup"
 
-	"tillstream/cmd/internal/access"
 	"tillstream/cmd/internal/address"
-	"tillstream/cmd/internal/catalogue"
-	"tillstream/cmd/internal/httpapi"
+	"tillstream/cmd/internal/auth"
 	"tillstream/cmd/internal/process"
+	"tillstream/cmd/internal/seed"
 	"tillstream/cmd/internal/storefront"
 	"tillstream/events"
+	"tillstream/events/api"
 	"tillstream/events/embedded"
 	"tillstream/events/log"
 	"tillstream/events/project"
@@ -143,20 +143,20 @@ type shop struct {
 	conn      *nats.Conn
 	log       *log.Log
 	db        *mongo.Database
-	mux       *httpapi.Mux
+	mux       *api.Mux
 	api       huma.API
 	registry  *prometheus.Registry
 }
 
 func build(ctx context.Context, config Config, servers *servers, logger *slog.Logger) (_ *shop, err error) {
-	sh := &shop{config: config, servers: servers, logger: logger, mux: httpapi.NewMux(), registry: process.NewRegistry()}
+	sh := &shop{config: config, servers: servers, logger: logger, mux: api.NewMux(), registry: process.NewRegistry()}
 	sh.registry.MustRegister(freeBytes(config.Data, logger))
 	defer func() {
 		if err != nil {
 			sh.close()
 		}
 	}()
-	tokens, err := access.New(servers.secrets.TokenSecret, servers.secrets.OpsToken)
+	tokens, err := auth.New(servers.secrets.TokenSecret, servers.secrets.OpsToken)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +174,7 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 	if err != nil {
 		return nil, err
 	}
-	sh.api = httpapi.New(sh.mux)
+	sh.api = api.New(sh.mux)
 	for _, d := range domains {
 		d.Register(sh.api)
 	}
@@ -183,7 +183,7 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 }
 
 // domains makes the four. Each has a handle of the log of its own, by which it appends under its own prefixes only.
-func (sh *shop) domains(tokens *access.Tokens) (domains []process.Domain, err error) {
+func (sh *shop) domains(tokens *auth.Tokens) (domains []process.Domain, err error) {
 	config, servers, l := sh.config, sh.servers, sh.log
 	logger := func(name string) *slog.Logger { return sh.logger.With("process", name) }
 	sh.inventory, err = inventory.New(inventory.Config{Access: tokens, Charges: config.ChargeLimits, Log: l.As("inventory"), Logger: logger("inventory")})
@@ -219,7 +219,7 @@ func (sh *shop) handler() (http.Handler, error) {
 	}
 	root := http.NewServeMux()
 	for _, prefix := range []string{"/api/", "/ops/api/", "/webhooks/", "/healthz", "/readyz", "/metrics"} {
-		root.Handle(prefix, httpapi.Routes(sh.mux))
+		root.Handle(prefix, api.Routes(sh.mux))
 	}
 	root.Handle("/", pages)
 	if mailbox := sh.servers.mailbox(); mailbox != nil {
@@ -231,8 +231,8 @@ func (sh *shop) handler() (http.Handler, error) {
 		root.HandleFunc("/debug/pprof/profile", pprof.Profile)
 		root.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
-	httpapi.Health(sh.mux, httpapi.Readiness{Vital: sh.host.Vital, Degraded: sh.host.Degraded}, sh.registry)
-	return httpapi.Wrap(root, sh.mux, sh.logger, sh.registry), nil
+	api.Health(sh.mux, api.Readiness{Vital: sh.host.Vital, Degraded: sh.host.Degraded}, sh.registry)
+	return api.Wrap(root, sh.mux, sh.logger, sh.registry), nil
 }
 
 // run serves until ctx ends. The servers outlive the workers, so that what a worker finishes last still finds them.
@@ -244,7 +244,7 @@ func (sh *shop) run(ctx context.Context, whenReady func() error) error {
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
 	group, failed := errgroup.WithContext(serving)
-	group.Go(func() error { return httpapi.Serve(failed, sh.servers.http, handler, process.HTTPGrace) })
+	group.Go(func() error { return api.Serve(failed, sh.servers.http, handler, process.HTTPGrace) })
 	if sh.servers.sandbox != nil {
 		group.Go(func() error { return sh.servers.serveSandbox(failed) })
 	}
@@ -276,7 +276,7 @@ func (sh *shop) open(ctx context.Context, whenReady func() error) error {
 		return err
 	}
 	if sh.inventory.Count() == 0 && !sh.config.NoDemo {
-		demo := catalogue.Demo()
+		demo := seed.Demo()
 		if _, err := sh.inventory.PutItems(ctx, demo, events.ActorSystem); err != nil {
 			return fmt.Errorf("fill the catalogue: %w", err)
 		}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"tillstream/cmd/internal/access"
+	"tillstream/cmd/internal/auth"
 	"tillstream/events"
 )
 
@@ -88,7 +88,7 @@ func TestHostileIDs(t *testing.T) {
 	m.list(t, "MUG", 1250, 10)
 	var kept secrets
 	readFile(t, m.config.dir("secrets.json"), &kept)
-	tokens, err := access.New(kept.TokenSecret, kept.OpsToken)
+	tokens, err := auth.New(kept.TokenSecret, kept.OpsToken)
 	if err != nil {
 		t.Fatal(err)
 	}

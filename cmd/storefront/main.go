@@ -10,9 +10,9 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"tillstream/cmd/internal/httpapi"
 	"tillstream/cmd/internal/process"
 	"tillstream/cmd/internal/storefront"
+	"tillstream/events/api"
 )
 
 type settings struct {
@@ -51,17 +51,17 @@ func run(ctx context.Context, s settings, logger *slog.Logger, out io.Writer) er
 	if err != nil {
 		return err
 	}
-	listener, err := httpapi.Listen("the storefront", s.HTTP)
+	listener, err := api.Listen("the storefront", s.HTTP)
 	if err != nil {
 		return err
 	}
-	registry, mux := process.NewRegistry(), httpapi.NewMux()
+	registry, mux := process.NewRegistry(), api.NewMux()
 	for _, prefix := range []string{"/api/", "/ops/api/", "/webhooks/"} {
 		mux.Handle(prefix, proxy)
 	}
 	mux.Handle("/", pages)
 	fine := func() error { return nil } // it holds nothing: whether the domains can work is theirs to say
-	httpapi.Health(mux, httpapi.Readiness{Vital: fine, Degraded: fine}, registry)
+	api.Health(mux, api.Readiness{Vital: fine, Degraded: fine}, registry)
 	fmt.Fprintf(out, "storefront listens on http://%s\n", listener.Addr())
-	return httpapi.Serve(ctx, listener, httpapi.Wrap(mux, mux, logger, registry), process.HTTPGrace)
+	return api.Serve(ctx, listener, api.Wrap(mux, mux, logger, registry), process.HTTPGrace)
 }

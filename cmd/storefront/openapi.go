@@ -5,7 +5,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"tillstream/cmd/internal/httpapi"
+	"tillstream/events/api"
 	"tillstream/inventory"
 	"tillstream/notifications"
 	"tillstream/orders"
@@ -15,11 +15,11 @@ import (
 // document describes what this origin serves, which is spread over the domains' processes. The services it is read from have
 // nothing behind them and are never called.
 func document() ([]byte, error) {
-	api := httpapi.New(httpapi.NewMux())
+	described := api.New(api.NewMux())
 	for _, domain := range []interface{ Register(huma.API) }{&inventory.Service{}, &notifications.Service{}, &orders.Service{}, &payments.Service{}} {
-		domain.Register(api)
+		domain.Register(described)
 	}
-	data, err := api.OpenAPI().MarshalJSON()
+	data, err := described.OpenAPI().MarshalJSON()
 	if err != nil {
 		return nil, fmt.Errorf("render the OpenAPI document: %w", err)
 	}

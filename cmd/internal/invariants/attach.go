@@ -3,12 +3,12 @@ package invariants
 import (
 	"context"
 
-	"tillstream/cmd/internal/attach"
+	"tillstream/cmd/internal/target"
 )
 
 // Attach opens what a check needs of a shop. What the shop does not have is skipped by the check, and the report says
 // so. The caller calls close when the check is done.
-func Attach(ctx context.Context, shop attach.Shop) (options Options, close func(), err error) {
+func Attach(ctx context.Context, shop target.Shop) (options Options, close func(), err error) {
 	reader, closeLog, err := shop.Log(ctx)
 	if err != nil {
 		return Options{}, nil, err

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"tillstream/cmd/internal/processtest"
+	"tillstream/cmd/internal/proof/processtest"
 	"tillstream/events"
 	"tillstream/events/log"
 )

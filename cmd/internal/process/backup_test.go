@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"tillstream/cmd/internal/attach"
-	"tillstream/cmd/internal/processtest"
+	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/target"
 	"tillstream/events"
 	"tillstream/events/backup"
 	"tillstream/events/log"
@@ -22,7 +22,7 @@ import (
 func TestAClusterIsBackedUpAndRestored(t *testing.T) {
 	t.Parallel()
 	tr := startTrade(t)
-	from, done, err := attach.Shop{NATS: tr.cluster.URL()}.Log(t.Context())
+	from, done, err := target.Shop{NATS: tr.cluster.URL()}.Log(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestAClusterIsBackedUpAndRestored(t *testing.T) {
 	other := &trade{cluster: processtest.StartCluster(t)}
 	var to *replay.Reader
 	processtest.WaitFor(t, "three new brokers make streams", time.Minute, func() bool {
-		to, done, err = attach.Shop{NATS: other.cluster.URL()}.MakeLog(t.Context(), 3)
+		to, done, err = target.Shop{NATS: other.cluster.URL()}.MakeLog(t.Context(), 3)
 		return err == nil
 	})
 	defer done()

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"tillstream/cmd/internal/fleet"
-	"tillstream/cmd/internal/processtest"
+	"tillstream/cmd/internal/proof/fleet"
+	"tillstream/cmd/internal/proof/processtest"
 	"tillstream/events/project/projecttest"
 )
 

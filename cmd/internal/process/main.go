@@ -15,9 +15,9 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"golang.org/x/sync/errgroup"
 
-	"tillstream/cmd/internal/access"
-	"tillstream/cmd/internal/httpapi"
+	"tillstream/cmd/internal/auth"
 	"tillstream/events"
+	"tillstream/events/api"
 	"tillstream/events/log"
 	"tillstream/events/project"
 )
@@ -42,7 +42,7 @@ type Settings struct {
 
 // Env is what a domain is built from.
 type Env struct {
-	Access *access.Tokens
+	Access *auth.Tokens
 	DB     *mongo.Database
 	Log    *log.Log
 	Logger *slog.Logger
@@ -81,11 +81,11 @@ func End(ctx context.Context, logger *slog.Logger, err error) {
 
 // Run runs one domain until ctx ends. It says on out where it listens, once it is ready.
 func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out io.Writer, build func(Env) (Domain, error)) error {
-	tokens, err := access.New(s.TokenSecret, s.OpsToken)
+	tokens, err := auth.New(s.TokenSecret, s.OpsToken)
 	if err != nil {
 		return err
 	}
-	listener, err := httpapi.Listen("the API", s.HTTP)
+	listener, err := api.Listen("the API", s.HTTP)
 	if err != nil {
 		return err
 	}
@@ -114,14 +114,14 @@ func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out 
 	if err != nil {
 		return err
 	}
-	mux := httpapi.NewMux()
-	domain.Register(httpapi.New(mux))
-	httpapi.Health(mux, httpapi.Readiness{Vital: host.Vital, Degraded: host.Degraded}, registry)
+	mux := api.NewMux()
+	domain.Register(api.New(mux))
+	api.Health(mux, api.Readiness{Vital: host.Vital, Degraded: host.Degraded}, registry)
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return host.Run(ctx) })
 	group.Go(func() error {
-		return httpapi.Serve(ctx, listener, httpapi.Wrap(httpapi.Routes(mux), mux, logger, registry), HTTPGrace)
+		return api.Serve(ctx, listener, api.Wrap(api.Routes(mux), mux, logger, registry), HTTPGrace)
 	})
 	group.Go(func() error { return WhileConnected(ctx, conn) })
 	fmt.Fprintf(out, "%s listens on http://%s\n", name, listener.Addr())

@@ -17,9 +17,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"tillstream/cmd/internal/attach"
 	"tillstream/cmd/internal/process"
-	"tillstream/cmd/internal/processtest"
+	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/target"
 	"tillstream/events"
 	"tillstream/events/backup"
 	"tillstream/events/log"
@@ -266,7 +266,7 @@ func TestOpsBacksUpAndRestores(t *testing.T) {
 func attachAs(t *testing.T, broker *server.Server, user string) *replay.Reader {
 	t.Helper()
 	url := strings.Replace(broker.ClientURL(), "nats://", fmt.Sprintf("nats://%s:secret@", user), 1)
-	reader, done, err := attach.Shop{NATS: url}.MakeLog(t.Context(), 1)
+	reader, done, err := target.Shop{NATS: url}.MakeLog(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,10 +14,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tillstream/cmd/internal/attach"
 	"tillstream/cmd/internal/invariants"
-	"tillstream/cmd/internal/loadgen"
-	"tillstream/cmd/internal/processtest"
+	"tillstream/cmd/internal/proof/loadgen"
+	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/target"
 )
 
 // stock is how many of each item there are at first, enough for every test.
@@ -151,7 +151,7 @@ func (f *shopFleet) soldTo(t *testing.T, window string, shoppers int) {
 // long an order may take to its end. Nothing is excused for being young. It expects so many confirmed orders, and no others.
 func (f *shopFleet) verify(t *testing.T, confirmed int) {
 	t.Helper()
-	options, done, err := invariants.Attach(t.Context(), attach.Shop{NATS: f.broker.URL, MongoDB: f.mongo, Mail: f.outside.Mail, Stripe: f.outside.Stripe, StripeSecretKey: f.settings.Keys.Secret})
+	options, done, err := invariants.Attach(t.Context(), target.Shop{NATS: f.broker.URL, MongoDB: f.mongo, Mail: f.outside.Mail, Stripe: f.outside.Stripe, StripeSecretKey: f.settings.Keys.Secret})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"tillstream/cmd/internal/fleet"
-	"tillstream/cmd/internal/processtest"
+	"tillstream/cmd/internal/proof/fleet"
+	"tillstream/cmd/internal/proof/processtest"
 )
 
 // Row 59 of the fault matrix, before there is any load: a deployment that is called off while its processes wait for the

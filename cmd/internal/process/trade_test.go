@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"tillstream/cmd/internal/process"
-	"tillstream/cmd/internal/processtest"
+	"tillstream/cmd/internal/proof/processtest"
 	"tillstream/events"
 	"tillstream/events/log"
 	"tillstream/events/worker"

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tillstream/cmd/internal/browsertest"
+	"tillstream/cmd/internal/proof/browsertest"
 	"tillstream/cmd/internal/storefront"
 )
 

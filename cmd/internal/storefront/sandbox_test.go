@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"tillstream/cmd/internal/browsertest"
+	"tillstream/cmd/internal/proof/browsertest"
 	"tillstream/cmd/internal/storefront"
 	"tillstream/payments/sandbox"
 )

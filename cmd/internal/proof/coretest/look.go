@@ -1,0 +1,179 @@
+package coretest
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tillstream/cmd/internal/invariants"
+	"tillstream/events"
+	"tillstream/events/log/logtest"
+	"tillstream/events/replay"
+	"tillstream/events/worker"
+	"tillstream/orders"
+)
+
+// workers are the running processes.
+type workers struct {
+	mu  sync.Mutex
+	all []*worker.Worker
+}
+
+func (w *workers) add(added *worker.Worker) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all = append(w.all, added)
+}
+
+func (w *workers) remove(removed *worker.Worker) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all = slices.DeleteFunc(w.all, func(one *worker.Worker) bool { return one == removed })
+}
+
+// lanes returns how each lane stands in the process that holds it; lanes that no process holds are not Held.
+func (w *workers) lanes() map[string]worker.LaneStatus {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	lanes := map[string]worker.LaneStatus{}
+	for _, one := range w.all {
+		for _, l := range one.Lanes() {
+			if known, ok := lanes[l.Name]; !ok || !known.Held {
+				lanes[l.Name] = l
+			}
+		}
+	}
+	return lanes
+}
+
+// Settle waits until every lane of a running process has handled all there is, and nothing new has come of it.
+func (s *Shop) Settle(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	for ticker := time.NewTicker(5 * time.Millisecond); ; {
+		before := s.Count(t)
+		busy := s.busy(before)
+		if after := s.Count(t); len(busy) == 0 && before == after {
+			ticker.Stop()
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			t.Fatalf("the shop does not come to rest: %s", strings.Join(busy, ", "))
+		}
+	}
+}
+
+// busy names the lanes that are not at the end of the log.
+func (s *Shop) busy(end uint64) (busy []string) {
+	for name, l := range s.running.lanes() {
+		if !l.Paused && (!l.Held || l.Position < end || l.Open > 0) {
+			busy = append(busy, name)
+		}
+	}
+	if !s.Bank.idle() {
+		busy = append(busy, "the bank")
+	}
+	return busy
+}
+
+// Await waits until an order has a status.
+func (s *Shop) Await(t testing.TB, id string, want orders.Status) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for ticker := time.NewTicker(5 * time.Millisecond); ; {
+		if s.Order(t, id).Status == want {
+			ticker.Stop()
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			t.Fatalf("order %s is %s, waited for %s", id, s.Order(t, id).Status, want)
+		}
+	}
+}
+
+// Count is how many events the log has.
+func (s *Shop) Count(t testing.TB) uint64 {
+	t.Helper()
+	end, err := s.Log.End(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return end
+}
+
+// Told is how often orders has said something of a type about an order.
+func (s *Shop) Told(t testing.TB, id string, fact events.Payload) (n int) {
+	t.Helper()
+	for _, e := range s.History(t, events.PrefixOrder+id) {
+		if e.Type == fact.EventType() {
+			n++
+		}
+	}
+	return n
+}
+
+// History is what stands on a subject.
+func (s *Shop) History(t testing.TB, subject string) (history []events.Event) {
+	t.Helper()
+	err := s.reader(t).Each(t.Context(), replay.Range{Subjects: []string{subject}}, func(m replay.Message) error {
+		e, err := m.Event()
+		history = append(history, e)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return history
+}
+
+// DeadLetters are all that there are.
+func (s *Shop) DeadLetters(t testing.TB) []replay.DeadLetter {
+	t.Helper()
+	letters, err := s.reader(t).DeadLetters(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return letters
+}
+
+func (s *Shop) reader(t testing.TB) *replay.Reader {
+	t.Helper()
+	reader, err := replay.Open(t.Context(), logtest.Connect(t, s.Server))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(reader.Close)
+	return reader
+}
+
+// Verify applies the invariants to the log and fails the test with what they find.
+func (s *Shop) Verify(t testing.TB, acknowledged ...string) {
+	t.Helper()
+	report, err := invariants.Check(t.Context(), invariants.Options{Log: s.reader(t), Acknowledged: acknowledged, Now: s.config.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range report.Findings {
+		t.Errorf("%s: %s: %s", f.Invariant, f.Subject, f.Detail)
+	}
+}
+
+// Size is how many events there are, and the bytes that they take.
+func (s *Shop) Size(t testing.TB) (n, bytes uint64) {
+	t.Helper()
+	stream, err := s.Log.JetStream().Stream(t.Context(), events.StreamShop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := stream.CachedInfo()
+	return info.State.Msgs, info.State.Bytes
+}

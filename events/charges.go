@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Charge says which amounts of a currency Stripe charges, in minor units: from Min to Max, in multiples of Step.
-type Charge struct{ Min, Max, Step int64 }
+// ChargeLimit says which amounts of a currency Stripe charges, in minor units: from Min to Max, in multiples of Step.
+type ChargeLimit struct{ Min, Max, Step int64 }
 
 // maxCharge is Stripe's limit: an amount has eight digits (stripe-go, PaymentIntentParams.Amount). A few currencies may have more
 // (docs.stripe.com/currencies), which no shop of ours has needed.
@@ -19,7 +19,7 @@ const maxCharge = 99_999_999
 // charges are the minimum charges that Stripe publishes, and the currencies it charges in coarser steps than the minor unit
 // (docs.stripe.com/currencies, "Minimum and maximum charge amounts" and "Special cases"). A minimum depends on the currency
 // that the account is settled in, so it can be set.
-var charges = Charges{
+var charges = ChargeLimits{
 	"AED": {200, maxCharge, 1}, "AUD": {50, maxCharge, 1}, "BGN": {100, maxCharge, 1}, "BRL": {50, maxCharge, 1},
 	"CAD": {50, maxCharge, 1}, "CHF": {50, maxCharge, 1}, "CZK": {1500, maxCharge, 1}, "DKK": {250, maxCharge, 1},
 	"EUR": {50, maxCharge, 1}, "GBP": {30, maxCharge, 1}, "HKD": {400, maxCharge, 1}, "HUF": {17_500, maxCharge, 1},
@@ -31,23 +31,23 @@ var charges = Charges{
 	"ISK": {100, maxCharge, 100}, "UGX": {100, maxCharge, 100},
 }
 
-// Charges are what an installation has set otherwise than Stripe publishes it, by currency. The nil map is ready to use.
-type Charges map[string]Charge
+// ChargeLimits are what an installation has set otherwise than Stripe publishes it, by currency. The nil map is ready to use.
+type ChargeLimits map[string]ChargeLimit
 
 // Of returns what Stripe charges of a currency; of one that Stripe publishes nothing about, any amount from 1 on.
-func (c Charges) Of(currency string) Charge {
+func (c ChargeLimits) For(currency string) ChargeLimit {
 	if charge, ok := c[currency]; ok {
 		return charge
 	}
 	if charge, ok := charges[currency]; ok {
 		return charge
 	}
-	return Charge{1, maxCharge, 1}
+	return ChargeLimit{1, maxCharge, 1}
 }
 
 // Check returns [ErrMoney] with the reason for an amount that Stripe would refuse.
-func (c Charges) Check(m Money) error {
-	charge := c.Of(m.Currency)
+func (c ChargeLimits) Check(m Money) error {
+	charge := c.For(m.Currency)
 	amount := func(n int64) Money { return Money{Amount: n, Currency: m.Currency} }
 	switch {
 	case m.Amount < charge.Min:
@@ -65,8 +65,8 @@ var chargePattern = regexp.MustCompile(`^([A-Z]{3})=([0-9]{1,8})(?:/([0-9]{1,8})
 
 // UnmarshalText reads settings such as "GBP=100,ISK=100/1": the least charge of a currency in minor units and, after a slash,
 // its step. What is left out stays as Stripe publishes it.
-func (c *Charges) UnmarshalText(text []byte) error {
-	set := Charges{}
+func (c *ChargeLimits) UnmarshalText(text []byte) error {
+	set := ChargeLimits{}
 	for part := range strings.SplitSeq(string(text), ",") {
 		if part = strings.TrimSpace(part); part == "" {
 			continue
@@ -75,7 +75,7 @@ func (c *Charges) UnmarshalText(text []byte) error {
 		if found == nil {
 			return fmt.Errorf("%q is not a charge limit: want a currency, its least charge and, if need be, its step in minor units, such as GBP=100 or ISK=100/1", part)
 		}
-		charge := set.Of(found[1])
+		charge := set.For(found[1])
 		charge.Min, _ = strconv.ParseInt(found[2], 10, 64) // eight digits at most
 		if found[3] != "" {
 			charge.Step, _ = strconv.ParseInt(found[3], 10, 64)
@@ -90,7 +90,7 @@ func (c *Charges) UnmarshalText(text []byte) error {
 }
 
 // MarshalText writes the settings as UnmarshalText reads them.
-func (c Charges) MarshalText() ([]byte, error) {
+func (c ChargeLimits) MarshalText() ([]byte, error) {
 	var parts []string
 	for _, currency := range slices.Sorted(maps.Keys(c)) {
 		parts = append(parts, fmt.Sprintf("%s=%d/%d", currency, c[currency].Min, c[currency].Step))

@@ -22,7 +22,7 @@ func TestChargesThatStripeRefuses(t *testing.T) {
 		{12_590, "KWD", ""}, {12_595, "KWD", "0.010 KWD"}, {100_200, "ISK", ""}, {100_255, "ISK", "1.00 ISK"},
 		{1, "ZAR", ""}, {0, "ZAR", "0.01 ZAR"},
 	} {
-		err := events.Charges(nil).Check(events.Money{Amount: c.amount, Currency: c.currency})
+		err := events.ChargeLimits(nil).Check(events.Money{Amount: c.amount, Currency: c.currency})
 		switch {
 		case c.want == "" && err != nil:
 			t.Errorf("%d %s: %v", c.amount, c.currency, err)
@@ -34,12 +34,12 @@ func TestChargesThatStripeRefuses(t *testing.T) {
 
 func TestChargesCanBeSet(t *testing.T) {
 	t.Parallel()
-	var c events.Charges
+	var c events.ChargeLimits
 	if err := c.UnmarshalText([]byte("GBP=100, ISK=500/1")); err != nil {
 		t.Fatal(err)
 	}
-	for currency, want := range map[string]events.Charge{"GBP": {100, 99_999_999, 1}, "ISK": {500, 99_999_999, 1}, "EUR": {50, 99_999_999, 1}} {
-		if got := c.Of(currency); got != want {
+	for currency, want := range map[string]events.ChargeLimit{"GBP": {100, 99_999_999, 1}, "ISK": {500, 99_999_999, 1}, "EUR": {50, 99_999_999, 1}} {
+		if got := c.For(currency); got != want {
 			t.Errorf("%s: %+v, want %+v", currency, got, want)
 		}
 	}

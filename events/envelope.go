@@ -15,7 +15,7 @@ import (
 var (
 	// ErrNotAnEvent is returned when a message lacks the CloudEvents headers: the shop did not write it.
 	ErrNotAnEvent = errors.New("not an event")
-	// ErrUnknownType is returned when the catalogue has no such type.
+	// ErrUnknownType is returned when the definitions has no such type.
 	ErrUnknownType = errors.New("unknown event type")
 	// ErrUnknownVersion is returned for a version newer than this code or below 1.
 	ErrUnknownVersion = errors.New("unknown event version")
@@ -90,7 +90,7 @@ type Event struct {
 
 // Encode renders an event as a message for its subject.
 func Encode(e Event) (*nats.Msg, error) {
-	def, ok := catalogue[e.Payload.EventType()]
+	def, ok := definitions[e.Payload.EventType()]
 	if !ok {
 		return nil, fmt.Errorf("%w: %s", ErrUnknownType, e.Payload.EventType())
 	}
@@ -193,9 +193,9 @@ func Decode(subject string, header nats.Header, data []byte) (Event, error) {
 	return e, err
 }
 
-// Known reports whether the catalogue has a type.
-func Known(eventType string) bool {
-	_, ok := catalogue[eventType]
+// IsKnown reports whether the definitions has a type.
+func IsKnown(eventType string) bool {
+	_, ok := definitions[eventType]
 	return ok
 }
 
@@ -207,7 +207,7 @@ func DecodePayload(eventType string, version int, data []byte) (payload Payload,
 			payload, err = nil, fmt.Errorf("%w: %s version %d: panic: %v", ErrBadPayload, eventType, version, r)
 		}
 	}()
-	def, ok := catalogue[eventType]
+	def, ok := definitions[eventType]
 	if !ok {
 		return nil, fmt.Errorf("%w: %.80q", ErrUnknownType, eventType)
 	}

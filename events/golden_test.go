@@ -32,9 +32,9 @@ func goldenPath(eventType string, version int) string {
 	return filepath.Join("testdata", fmt.Sprintf("%s.v%d.json", eventType, version))
 }
 
-// catalogued is the catalogue without what these tests have added.
+// catalogued is the definitions without what these tests have added.
 func catalogued() []events.Definition {
-	return slices.DeleteFunc(events.Catalogue(), func(d events.Definition) bool { return strings.HasPrefix(d.Type, "test.") })
+	return slices.DeleteFunc(events.Definitions(), func(d events.Definition) bool { return strings.HasPrefix(d.Type, "test.") })
 }
 
 // It is not parallel: with -update it writes what the next test reads.

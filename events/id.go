@@ -72,9 +72,9 @@ func isUnreserved(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
 }
 
-// IDOf returns the id of the entity whose subject begins with a prefix. ok is false for a subject that [Subject] does not
+// ParseSubject returns the id of the entity whose subject begins with a prefix. ok is false for a subject that [Subject] does not
 // make, such as one with more tokens.
-func IDOf(prefix, subject string) (id string, ok bool) {
+func ParseSubject(prefix, subject string) (id string, ok bool) {
 	rest, ok := strings.CutPrefix(subject, prefix)
 	if !ok {
 		return "", false

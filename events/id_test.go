@@ -107,7 +107,7 @@ func TestASubjectIsOneTokenAndSaysWhoseItIs(t *testing.T) {
 		if !found || !token.MatchString(rest) {
 			t.Fatalf("%q stands at %q, want one token behind %s", id, subject, events.PrefixItem)
 		}
-		if got, ok := events.IDOf(events.PrefixItem, subject); !ok || got != id {
+		if got, ok := events.ParseSubject(events.PrefixItem, subject); !ok || got != id {
 			t.Fatalf("%q is of %q, %v; want %q", subject, got, ok, id)
 		}
 	})
@@ -130,12 +130,12 @@ func TestIDOfRefusesWhatSubjectDoesNotMake(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if id, ok := events.IDOf(events.PrefixItem, events.PrefixItem+token); ok {
+			if id, ok := events.ParseSubject(events.PrefixItem, events.PrefixItem+token); ok {
 				t.Errorf("%q is of %q", token, id)
 			}
 		})
 	}
-	if id, ok := events.IDOf(events.PrefixItem, events.PrefixStock+"a"); ok {
+	if id, ok := events.ParseSubject(events.PrefixItem, events.PrefixStock+"a"); ok {
 		t.Errorf("a subject of another prefix is of %q", id)
 	}
 }
@@ -147,7 +147,7 @@ func TestNoTwoDomainsOwnOneSubject(t *testing.T) {
 	for _, subject := range events.ShopSubjects() {
 		var owners []string
 		for _, domain := range domains {
-			for _, prefix := range events.Owns(domain) {
+			for _, prefix := range events.OwnedPrefixes(domain) {
 				if strings.HasPrefix(subject, prefix) {
 					owners = append(owners, domain)
 				}
@@ -157,7 +157,7 @@ func TestNoTwoDomainsOwnOneSubject(t *testing.T) {
 			t.Errorf("%s is owned by %v, want one domain", subject, owners)
 		}
 	}
-	if prefixes := events.Owns("stranger"); prefixes != nil {
+	if prefixes := events.OwnedPrefixes("stranger"); prefixes != nil {
 		t.Errorf("an unknown domain owns %v", prefixes)
 	}
 }

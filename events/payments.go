@@ -11,9 +11,9 @@ import (
 // paymentSpace is the namespace of the payments' ids (RFC 9562 §5.5).
 var paymentSpace = uuid.MustParse("7b1e6c0a-52ff-5c31-9d53-0f0d6a1c6f7e")
 
-// PaymentOf returns the id of the payment that an order asks for first. It follows from the order's id, so no index is needed
+// FirstPaymentID returns the id of the payment that an order asks for first. It follows from the order's id, so no index is needed
 // to find the payment of an order.
-func PaymentOf(orderID string) string {
+func FirstPaymentID(orderID string) string {
 	return uuid.NewSHA1(paymentSpace, []byte(orderID+"/1")).String()
 }
 

@@ -37,8 +37,8 @@ var owners = map[string][]string{
 	"ops":           {"ops."},
 }
 
-// Owns returns the prefixes under which a domain appends, nil for an unknown domain.
-func Owns(domain string) []string { return owners[domain] }
+// OwnedPrefixes returns the prefixes under which a domain appends, nil for an unknown domain.
+func OwnedPrefixes(domain string) []string { return owners[domain] }
 
 // ShopSubjects are the subjects of StreamShop.
 func ShopSubjects() []string {

@@ -18,7 +18,7 @@ func (d Definition) since(topology int) Definition {
 }
 
 // Since returns the first topology that knows a type in the version that this program writes; 0 for an unknown type.
-func Since(eventType string) int { return catalogue[eventType].Since }
+func Since(eventType string) int { return definitions[eventType].Since }
 
 // CheckTopology returns [ErrNewer] for an event that a program of a topology does not understand.
 func CheckTopology(e Event, topology int) error {

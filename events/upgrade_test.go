@@ -87,7 +87,7 @@ func TestTwoReleasesSideBySide(t *testing.T) {
 	for _, l := range []*log.Log{older, newer} {
 		place(t, l, "order")
 	}
-	if err := wrap(t, newer, "order"); !errors.Is(err, log.ErrNotYet) || !errors.Is(err, log.ErrUnavailable) {
+	if err := wrap(t, newer, "order"); !errors.Is(err, log.ErrUpgradeInProgress) || !errors.Is(err, log.ErrUnavailable) {
 		t.Errorf("an event that the older release does not know: %v, want ErrNotYet and ErrUnavailable", err)
 	}
 	place(t, older, "order")
@@ -124,7 +124,7 @@ func TestAReleaseIsTakenBack(t *testing.T) {
 	if !slices.Contains(subjects(t, older), "gifts.*") {
 		t.Errorf("what the newer release added is gone: %v", subjects(t, older))
 	}
-	if again := logtest.OpenOn(t, server, next); !errors.Is(wrap(t, again, "order"), log.ErrNotYet) {
+	if again := logtest.OpenOn(t, server, next); !errors.Is(wrap(t, again, "order"), log.ErrUpgradeInProgress) {
 		t.Error("the newer release does not see that the older one runs")
 	}
 }
@@ -155,7 +155,7 @@ func TestAnOlderProcessMeetsANewerEvent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := older.NoteNewer(m); !errors.Is(err, events.ErrNewer) || older.Damage() == nil || older.Newer() == nil {
+	if err := older.ReportNewer(m); !errors.Is(err, events.ErrNewer) || older.Damage() == nil || older.Newer() == nil {
 		t.Errorf("the event is read: %v, and then the process is whole: %v", err, older.Damage())
 	}
 	err = older.Do(t.Context(), func(tx *log.Tx) error { return gifts.Append(tx, "another", events.OrderExpired{}) })
@@ -175,8 +175,8 @@ func TestAnOlderProcessMeetsANewerEvent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	older.Seen(void)
-	if err := errors.Join(older.Damage(), older.Newer(), older.NoteNewer(m)); err != nil {
+	older.Observe(void)
+	if err := errors.Join(older.Damage(), older.Newer(), older.ReportNewer(m)); err != nil {
 		t.Errorf("after the event was declared void: %v", err)
 	}
 	for _, l := range []*log.Log{older, ops, logtest.OpenOn(t, server, this)} {
@@ -194,7 +194,7 @@ func TestAProcessThatKnowsTooLittleEnds(t *testing.T) {
 	server := logtest.Server(t)
 	older, newer := logtest.OpenOn(t, server, this), logtest.OpenOn(t, server, next)
 	ended := make(chan error, 1)
-	go func() { ended <- older.Watch(t.Context()) }()
+	go func() { ended <- older.Monitor(t.Context()) }()
 	bucket, err := newer.JetStream().KeyValue(t.Context(), "topology")
 	if err != nil {
 		t.Fatal(err)
@@ -240,8 +240,8 @@ func TestANewerEventIsDeclaredVoidWhileItIsMet(t *testing.T) {
 		met := l.Adopt(log.Message{Sequence: sequence, Subject: newer.Subject, Header: newer.Header, Data: newer.Data})
 		declared := l.Adopt(log.Message{Sequence: sequence + 1_000_000, Subject: void.Subject, Header: void.Header, Data: void.Data})
 		var both sync.WaitGroup
-		both.Go(func() { _ = l.NoteNewer(met) }) // either is right at that moment
-		both.Go(func() { l.Seen(declared) })
+		both.Go(func() { _ = l.ReportNewer(met) }) // either is right at that moment
+		both.Go(func() { l.Observe(declared) })
 		both.Wait()
 		if err := l.Damage(); err != nil {
 			t.Fatalf("event %d: %v", sequence, err)

@@ -129,7 +129,7 @@ func lastUnit(ctx context.Context, replicas []*shop, sku string) error {
 		for buyer := range lastUnitBuyers {
 			id := fmt.Sprintf("%s_%d_%d", sku, i, buyer)
 			racing.Go(func() error {
-				return replica.log.Complete(ctx, func(tx *log.Tx) error {
+				return replica.log.DoCascade(ctx, func(tx *log.Tx) error {
 					return inventory.React(tx, id, events.OrderPlaced{OrderID: id}, lines(1, sku))
 				})
 			})
@@ -143,7 +143,7 @@ func reservations(t *testing.T, l *log.Log, n int) map[string]inventory.State {
 	t.Helper()
 	states, errEnough := map[string]inventory.State{}, errors.New("enough")
 	err := l.Follow(t.Context(), 1, func(m log.Message) error {
-		id, ok := events.IDOf(events.PrefixReservation, m.Subject)
+		id, ok := events.ParseSubject(events.PrefixReservation, m.Subject)
 		if !ok {
 			return nil
 		}

@@ -41,6 +41,6 @@ func ApplyItem(_ Item, e events.Event) (Item, error) {
 
 // isAbout reports whether an event stands on the subject of the entity that its payload names.
 func isAbout(e events.Event, prefix, id string) bool {
-	named, ok := events.IDOf(prefix, e.Subject)
+	named, ok := events.ParseSubject(prefix, e.Subject)
 	return ok && named == id
 }

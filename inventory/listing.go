@@ -39,13 +39,13 @@ type Listing struct {
 var currencyPattern = regexp.MustCompile(`^[A-Z]{3}$`)
 
 // Check returns an [InvalidError] that names every field that cannot be accepted, or nil. Charges say which prices can be paid.
-func (l Listing) Check(charges events.Charges) error {
+func (l Listing) Check(charges events.ChargeLimits) error {
 	var c check
 	c.that(events.CheckSKU(l.SKU) == nil, "sku", "want 1 to 64 printable characters, without a space at either end")
 	c.text("title", l.Title, 1, maxTitle, "")
 	c.text("description", l.Description, 0, maxDescription, "\n\t")
 	c.that(l.Price.Amount > 0 && l.Price.Amount <= MaxPrice, "price.amount", fmt.Sprintf("want 1 to %d minor units", MaxPrice))
-	step := charges.Of(l.Price.Currency).Step
+	step := charges.For(l.Price.Currency).Step
 	c.that(l.Price.Amount%step == 0, "price.amount", fmt.Sprintf("want a multiple of %d minor units: Stripe charges nothing finer in %.3q", step, l.Price.Currency))
 	c.that(currencyPattern.MatchString(l.Price.Currency), "price.currency", "want an ISO 4217 code such as GBP")
 	c.text("image", l.Image, 0, maxImage, "")

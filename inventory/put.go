@@ -45,7 +45,7 @@ func (s *Service) putChunk(ctx context.Context, listings []Listing, by string) (
 		}
 	}
 	err = s.log.Do(ctx, func(tx *log.Tx) error {
-		tx.By(by)
+		tx.WithActor(by)
 		results = results[:0]
 		for _, l := range listings {
 			put, err := s.putOne(tx, l)
@@ -137,7 +137,7 @@ func (s *Service) Adjust(ctx context.Context, sku string, a Adjustment, by strin
 		return level, err
 	}
 	err = s.log.Do(ctx, func(tx *log.Tx) error {
-		tx.By(by)
+		tx.WithActor(by)
 		item, err := Items.Load(tx, sku)
 		if err != nil {
 			return err

@@ -26,16 +26,16 @@ type Access interface {
 
 // Config sets a [Service] up. There is no database in it: what inventory serves and decides comes from the log.
 type Config struct {
-	Access  Access         // required
-	Charges events.Charges // which prices can be paid; default what Stripe publishes
-	Log     *log.Log       // the handle of this domain; required
-	Logger  *slog.Logger   // default: the log's
+	Access  Access              // required
+	Charges events.ChargeLimits // which prices can be paid; default what Stripe publishes
+	Log     *log.Log            // the handle of this domain; required
+	Logger  *slog.Logger        // default: the log's
 }
 
 // Service is the inventory domain, ready to be run by a process.
 type Service struct {
 	access    Access
-	charges   events.Charges
+	charges   events.ChargeLimits
 	log       *log.Log
 	logger    *slog.Logger
 	catalogue *catalogue

@@ -44,7 +44,7 @@ func open(t testing.TB) *shop {
 func openOn(t testing.TB, server *embedded.NATS, change ...func(*log.Config)) *shop {
 	t.Helper()
 	l := logtest.OpenOn(t, server, change...)
-	service, err := inventory.New(inventory.Config{Log: l.As("inventory"), Access: onlyThisToken{}})
+	service, err := inventory.New(inventory.Config{Log: l.ForDomain("inventory"), Access: onlyThisToken{}})
 	if err != nil {
 		t.Fatal(err)
 	}

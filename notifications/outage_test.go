@@ -26,7 +26,7 @@ func unhurried(c *notifications.Config) {
 // held waits until the lane is on hold and says so to whoever asks how the process is doing.
 func (p *post) held(t testing.TB) {
 	t.Helper()
-	waitFor(t, "the lane is on hold", func() bool { return errors.Is(p.worker.Degraded(), worker.ErrHeld) })
+	waitFor(t, "the lane is on hold", func() bool { return errors.Is(p.worker.Degraded(), worker.ErrCircuitOpen) })
 	if err := p.worker.Ready(); err != nil {
 		t.Errorf("a lane on hold makes the process not ready: %v", err)
 	}

@@ -30,7 +30,7 @@ func TestARedrivenMailIsSentOnce(t *testing.T) {
 	p.deadLettersHold(t, 1) // full: what becomes of the redelivery cannot be stored
 	stop = p.runs(t, p.service(t, patient))
 	for _, id := range []string{"first", "second"} {
-		if _, err := worker.Redeliver(t.Context(), p.log.As("ops"), id, "mended", map[string][]uint64{lane: {queued}}); err != nil {
+		if _, err := worker.Redeliver(t.Context(), p.log.ForDomain("ops"), id, "mended", map[string][]uint64{lane: {queued}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -146,7 +146,7 @@ func (p *post) settled(t testing.TB) {
 	waitFor(t, "the lanes have nothing left", func() bool {
 		end, err := p.log.End(t.Context(), 0)
 		return err == nil && !slices.ContainsFunc(p.worker.Lanes(), func(l worker.LaneStatus) bool {
-			return !l.Held || l.Position < end || l.Open > 0
+			return !l.Leased || l.Position < end || l.Open > 0
 		})
 	})
 }

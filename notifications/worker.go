@@ -192,7 +192,7 @@ func (s *Service) conclude(ctx context.Context, e events.Event, p events.Message
 	}
 	wait := s.backoff(worker.Attempt(ctx), err)
 	if errors.Is(err, errRecipientWaits) {
-		return worker.PutOff(wait, errors.New(said))
+		return worker.Defer(wait, errors.New(said))
 	}
 	return worker.RetryAfter(wait, errors.New(said))
 }
@@ -233,7 +233,7 @@ func (s *Service) hold(ctx context.Context, p events.MessageQueued, m Message, b
 	if alone {
 		return worker.RetryAfter(s.backoff(worker.Attempt(ctx), ErrShopRefused), err)
 	}
-	return worker.Hold(err)
+	return worker.OpenCircuit(err)
 }
 
 // recordAgain is how long record waits before it tries once more.
@@ -248,7 +248,7 @@ func (s *Service) record(ctx context.Context, e events.Event, orderID string, re
 	holding, cancel := context.WithTimeout(ctx, s.claim())
 	defer cancel()
 	err := s.append(ctx, e, orderID, result)
-	for worker.IsInfrastructure(err) && worker.Pause(holding, recordAgain) {
+	for worker.IsInfrastructure(err) && worker.Sleep(holding, recordAgain) {
 		err = s.append(ctx, e, orderID, result)
 	}
 	if err != nil {

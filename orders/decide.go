@@ -24,8 +24,8 @@ type Priced struct {
 
 // Terms are what the shop adds to an order and demands of it.
 type Terms struct {
-	Charges  events.Charges // which totals can be paid
-	HoldFor  time.Duration  // how long stock waits for the money
+	Charges  events.ChargeLimits // which totals can be paid
+	HoldFor  time.Duration       // how long stock waits for the money
 	Shipping ShippingFees
 }
 
@@ -90,7 +90,7 @@ func (o Order) Held(cause string) []events.Payload {
 	}
 	switch {
 	case o.Status == Placed:
-		return []events.Payload{events.OrderAwaitingPayment{OrderID: o.ID, PaymentID: events.PaymentOf(o.ID), Number: o.Number, Amount: o.Total, ExpiresAt: o.ExpiresAt}}
+		return []events.Payload{events.OrderAwaitingPayment{OrderID: o.ID, PaymentID: events.FirstPaymentID(o.ID), Number: o.Number, Amount: o.Total, ExpiresAt: o.ExpiresAt}}
 	case o.Status == PaidLate && o.Captured && o.RefundedTotal().Amount >= o.Total.Amount: // staff sent it back meanwhile
 		return []events.Payload{events.OrderCancelled{OrderOutcome: o.outcome(), Reason: events.CancelRefunded}}
 	case o.Status == PaidLate && o.Captured:

@@ -107,7 +107,7 @@ func TestTheTimerKnowsWhoWaits(t *testing.T) {
 		if !waits(order) {
 			continue
 		}
-		for _, d := range events.Catalogue() {
+		for _, d := range events.Definitions() {
 			e := events.Event{ID: "e9", Type: d.Type, Time: start, Subject: events.PrefixOrder + "o1", Payload: d.Zero}
 			after, err := order.Apply(e)
 			if err != nil {

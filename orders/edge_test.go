@@ -93,11 +93,11 @@ func TestTotalsThatCannotBePaidAreRefused(t *testing.T) {
 func TestChargeLimitsCanBeSet(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
-	var limits events.Charges
+	var limits events.ChargeLimits
 	if err := limits.UnmarshalText([]byte("GBP=100")); err != nil {
 		t.Fatal(err)
 	}
-	_, door := openWith(t, orders.Config{Log: l.As("orders"), Charges: limits})
+	_, door := openWith(t, orders.Config{Log: l.ForDomain("orders"), Charges: limits})
 	listAt(t, l, "MUG", events.Money{Amount: 50, Currency: "GBP"})
 	if a := post(door, "one", checkout("ada@example.com", 1)); a.Code != http.StatusUnprocessableEntity {
 		t.Errorf("one: %d: %s", a.Code, a.Body)
@@ -113,7 +113,7 @@ func TestTheShippingFeeHasTheOrdersCurrency(t *testing.T) {
 	if err := fees.UnmarshalText([]byte("GBP=395, JPY=700")); err != nil {
 		t.Fatal(err)
 	}
-	_, door := openWith(t, orders.Config{Log: l.As("orders"), Shipping: fees})
+	_, door := openWith(t, orders.Config{Log: l.ForDomain("orders"), Shipping: fees})
 	for sku, price := range map[string]events.Money{"MUG": {Amount: 1250, Currency: "GBP"}, "CHAWAN": {Amount: 2000, Currency: "JPY"}, "BECHER": {Amount: 1500, Currency: "EUR"}} {
 		listAt(t, l, sku, price)
 		a := post(door, sku, checkoutOf(sku, "ada@example.com", 1))
@@ -180,7 +180,7 @@ func TestAnOrderThatCannotBeReadIsUnavailable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := log.Void(t.Context(), l.As("ops"), m, "published by hand"); err != nil {
+	if _, err := log.Void(t.Context(), l.ForDomain("ops"), m, "published by hand"); err != nil {
 		t.Fatal(err)
 	}
 	if a := read(); a.Code != http.StatusOK {

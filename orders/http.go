@@ -178,7 +178,7 @@ func (s *Service) record(ctx context.Context, p Placement, key, traceParent stri
 	}
 	terms := Terms{Charges: s.config.Charges, HoldFor: s.config.HoldFor, Shipping: s.config.Shipping}
 	err = s.config.Log.Do(ctx, func(tx *log.Tx) error {
-		tx.By(events.ActorGuest)
+		tx.WithActor(events.ActorGuest)
 		tx.WithTrace(traceParent)
 		tx.WithCorrelation(id)
 		if order, err = Orders.LoadNew(tx, id); err != nil {
@@ -239,7 +239,7 @@ func (s *Service) cancel(ctx context.Context, in *orderInput) (*orderOutput, err
 	}
 	var order Order
 	err := s.config.Log.Do(ctx, func(tx *log.Tx) error {
-		tx.By(events.ActorGuest)
+		tx.WithActor(events.ActorGuest)
 		tx.WithCorrelation(in.ID)
 		var err error
 		if order, err = Orders.Load(tx, in.ID); err != nil {

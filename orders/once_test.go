@@ -50,7 +50,7 @@ func openDoor(t *testing.T, server *embedded.NATS) (*log.Log, http.Handler) {
 
 func open(t *testing.T, l *log.Log) (*orders.Service, http.Handler) {
 	t.Helper()
-	return openWith(t, orders.Config{Log: l.As("orders")})
+	return openWith(t, orders.Config{Log: l.ForDomain("orders")})
 }
 
 func openWith(t *testing.T, config orders.Config) (*orders.Service, http.Handler) {
@@ -81,7 +81,7 @@ func listItem(t *testing.T, l *log.Log, sku string) {
 
 func listAt(t *testing.T, l *log.Log, sku string, price events.Money) {
 	t.Helper()
-	err := l.As("inventory").Do(t.Context(), func(tx *log.Tx) error {
+	err := l.ForDomain("inventory").Do(t.Context(), func(tx *log.Tx) error {
 		return items.Append(tx, sku, events.ItemChanged{SKU: sku, Title: "A mug", Price: price})
 	})
 	if err != nil {

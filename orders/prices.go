@@ -59,7 +59,7 @@ func (p *prices) complete(ctx context.Context, l *log.Log, lines []events.Reserv
 func (p *prices) asWatch() worker.Watch {
 	return worker.Watch{Prefixes: []string{events.PrefixItem}, Snapshot: true, Ready: func() { p.ready.Store(true) },
 		Handle: func(e events.Event) {
-			sku, ok := events.IDOf(events.PrefixItem, e.Subject)
+			sku, ok := events.ParseSubject(events.PrefixItem, e.Subject)
 			if !ok || e.Revision == 0 { // published straight into the stream: no event of an item
 				return
 			}

@@ -28,7 +28,7 @@ func (s *Service) Projections() []project.Projection { return Projections() }
 // Projections is the same for programs that check the collections.
 func Projections() []project.Projection {
 	return []project.Projection{{Name: "orders.projection", Collections: []project.Collection{
-		project.Of(collection, Orders, func(_ string, o Order) any { return o },
+		project.NewCollection(collection, Orders, func(_ string, o Order) any { return o },
 			project.Index{Keys: []string{"-doc.placed_at"}},
 			project.Index{Keys: []string{"doc.status", "-doc.placed_at"}},
 			project.Index{Keys: []string{"doc.payment_status", "-doc.placed_at"}},

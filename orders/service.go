@@ -32,7 +32,7 @@ var Orders = log.Entity[Order]{Prefix: events.PrefixOrder, Apply: Order.Apply}
 // Config sets a [Service] up.
 type Config struct {
 	Access     Access
-	Charges    events.Charges // which totals can be paid; default what Stripe publishes
+	Charges    events.ChargeLimits // which totals can be paid; default what Stripe publishes
 	DB         *mongo.Database
 	HoldFor    time.Duration // how long stock waits for the money; default 30 min
 	Log        *log.Log      // the handle of orders

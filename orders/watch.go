@@ -48,7 +48,7 @@ func (w *watchers) tell(id string, seq uint64) {
 // asWatch tells of every event of an order, as this process reads it.
 func (w *watchers) asWatch() worker.Watch {
 	return worker.Watch{Prefixes: []string{events.PrefixOrder}, Handle: func(e events.Event) {
-		if id, ok := events.IDOf(events.PrefixOrder, e.Subject); ok {
+		if id, ok := events.ParseSubject(events.PrefixOrder, e.Subject); ok {
 			w.tell(id, e.Sequence)
 		}
 	}}

@@ -14,12 +14,12 @@ import (
 // Worker returns what this domain does in a process. It has no actors: orders touches nothing outside the log.
 func (s *Service) Worker() worker.Domain {
 	return worker.Domain{
-		Name:    "orders",
-		Log:     s.config.Log,
-		Routes:  routes(),
-		Timers:  []worker.Timer{s.deadlines()},
-		Watches: []worker.Watch{s.prices.asWatch(), s.watch.asWatch()},
-		Sweeps:  []worker.Sweep{{Name: "orders-expiry-sweep", Every: s.config.SweepEvery, Run: s.expireOverdue}},
+		Name:      "orders",
+		Log:       s.config.Log,
+		Routes:    routes(),
+		Timers:    []worker.Timer{s.deadlines()},
+		Watches:   []worker.Watch{s.prices.asWatch(), s.watch.asWatch()},
+		Periodics: []worker.Periodic{{Name: "orders-expiry-sweep", Every: s.config.SweepEvery, Run: s.expireOverdue}},
 	}
 }
 
@@ -76,7 +76,7 @@ func (s *Service) deadlines() worker.Timer {
 
 // deadlineOf returns what an event says about the deadline of its order; the zero time: the order does not wait any more.
 func deadlineOf(e events.Event) (id string, at time.Time) {
-	id, _ = events.IDOf(events.PrefixOrder, e.Subject)
+	id, _ = events.ParseSubject(events.PrefixOrder, e.Subject)
 	if placed, ok := e.Payload.(events.OrderPlaced); ok {
 		return id, placed.ExpiresAt
 	}
@@ -86,7 +86,7 @@ func deadlineOf(e events.Event) (id string, at time.Time) {
 // expire ends an order whose deadline has passed and which still waits. The order's own state and the time of the decision
 // count, so expire may be called early, late and again.
 func (s *Service) expire(ctx context.Context, id string) error {
-	err := s.config.Log.Complete(ctx, func(tx *log.Tx) error {
+	err := s.config.Log.DoCascade(ctx, func(tx *log.Tx) error {
 		tx.WithCorrelation(id)
 		return decide(tx, id, func(o Order) []events.Payload { return o.Expire(tx.Now()) })
 	})

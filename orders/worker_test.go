@@ -157,7 +157,7 @@ func TestReadyOnceThePriceListIsRead(t *testing.T) {
 	if err := service.Ready(); err != nil {
 		t.Error(err)
 	}
-	err := l.As("inventory").Do(t.Context(), func(tx *log.Tx) error {
+	err := l.ForDomain("inventory").Do(t.Context(), func(tx *log.Tx) error {
 		return items.Append(tx, "MUG", events.ItemChanged{SKU: "MUG", Title: "A dear mug", Price: events.Money{Amount: 9900, Currency: "GBP"}})
 	})
 	if err != nil {

@@ -236,7 +236,7 @@ func (s *Service) heard(ctx context.Context, e events.Event, in Intent) error {
 // state was the newest.
 func (s *Service) say(ctx context.Context, cause events.Event, id, orderID string, rule func(Payment) ([]events.Payload, error)) error {
 	var refused error
-	err := s.log.Complete(ctx, func(tx *log.Tx) error {
+	err := s.log.DoCascade(ctx, func(tx *log.Tx) error {
 		tx.CausedBy(cause)
 		tx.WithCorrelation(orderID) // the cause may be an event of Stripe's that names no order
 		return decide(tx, id, func(p Payment) (facts []events.Payload, err error) {
@@ -274,7 +274,7 @@ func (in Intent) final() bool { return in.Status == IntentSucceeded || in.Status
 func later(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, ErrKeyRefused):
-		return worker.Hold(err)
+		return worker.OpenCircuit(err)
 	case errors.Is(err, ErrRetry):
 		return worker.RetryAfter(backoff(worker.Attempt(ctx)), err)
 	}

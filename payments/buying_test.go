@@ -34,12 +34,12 @@ func TestBuyerPaysAndTheMoneyIsTakenOnce(t *testing.T) {
 	// Both events of Stripe have arrived, and the captured one said nothing new.
 	w.until("both webhooks are noted", func() bool { return w.received() == 2 })
 	want := map[string]int{"requested": 1, "intent_created": 1, "authorized": 1, "captured": 1, "webhook_received": 2}
-	if diff := cmp.Diff(want, w.said("payments."+events.PaymentOf(orderID))); diff != "" {
+	if diff := cmp.Diff(want, w.said("payments."+events.FirstPaymentID(orderID))); diff != "" {
 		t.Errorf("said, want-, got+:\n%s", diff)
 	}
 	for _, e := range w.history() {
 		_, fromOutside := e.Payload.(events.WebhookReceived)
-		if e.Subject == events.PrefixPayment+events.PaymentOf(orderID) && (e.CorrelationID != orderID || (e.CausationID == "") != fromOutside) {
+		if e.Subject == events.PrefixPayment+events.FirstPaymentID(orderID) && (e.CorrelationID != orderID || (e.CausationID == "") != fromOutside) {
 			t.Errorf("%s is about order %q because of %q", e.Type, e.CorrelationID, e.CausationID)
 		}
 	}
@@ -82,7 +82,7 @@ func TestUnpaidOrderExpires(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
 	orderID, p := w.place(1250)
-	w.say(orderID, events.OrderExpired{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.PaymentOf(orderID)}})
+	w.say(orderID, events.OrderExpired{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID)}})
 	w.untilStatus(orderID, StatusCancelled)
 	w.cancelledAtStripe(p.PaymentIntent)
 }
@@ -93,11 +93,11 @@ func TestPaidInTheLastMoment(t *testing.T) {
 	w := newWorld(t, setup{deaf: true})
 	orderID, p := w.place(1250)
 	w.pay(p, "pm_card_visa")
-	w.say(orderID, events.OrderExpired{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.PaymentOf(orderID)}})
+	w.say(orderID, events.OrderExpired{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID)}})
 	w.untilStatus(orderID, StatusAuthorized)
 	w.accept(orderID, 1250) // the stock was still there
 	w.untilStatus(orderID, StatusCaptured)
-	if got := w.said("payments." + events.PaymentOf(orderID)); got["refund_requested"] != 0 || got["cancelled"] != 0 {
+	if got := w.said("payments." + events.FirstPaymentID(orderID)); got["refund_requested"] != 0 || got["cancelled"] != 0 {
 		t.Errorf("said %v", got)
 	}
 }
@@ -108,7 +108,7 @@ func TestCalledOffAfterAuthorisationIsVoided(t *testing.T) {
 	orderID, p := w.place(1250)
 	w.pay(p, "pm_card_visa")
 	w.untilStatus(orderID, StatusAuthorized)
-	w.say(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.PaymentOf(orderID)}, Reason: events.CancelRequested})
+	w.say(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID)}, Reason: events.CancelRequested})
 	w.untilStatus(orderID, StatusCancelled)
 	// Stripe tells of the release as of a refund; nothing was taken, so nothing goes back.
 	w.until("the release is noted", func() bool { return w.received() >= 3 })
@@ -124,13 +124,13 @@ func TestCapturedAfterCallOffGoesBackOnce(t *testing.T) {
 	orderID, p := w.place(1250)
 	w.pay(p, "pm_card_visa")
 	w.ask("payment_intents/"+p.PaymentIntent+"/capture", url.Values{})
-	w.say(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.PaymentOf(orderID)}, Reason: events.CancelRequested})
+	w.say(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID)}, Reason: events.CancelRequested})
 	w.untilStatus(orderID, StatusRefunded)
 	if err := w.stripe.SetWebhookURL(w.shop + "/webhooks/stripe"); err != nil { // now everything comes, late
 		t.Fatal(err)
 	}
 	w.until("the late webhooks are noted", func() bool { return w.received() >= 3 })
-	if got := w.said("payments." + events.PaymentOf(orderID)); got["refund_requested"] != 1 || got["refunded"] != 1 || got["captured"] != 1 {
+	if got := w.said("payments." + events.FirstPaymentID(orderID)); got["refund_requested"] != 1 || got["refunded"] != 1 || got["captured"] != 1 {
 		t.Errorf("said %v", got)
 	}
 	list := w.ask("refunds?payment_intent="+p.PaymentIntent, nil)
@@ -152,7 +152,7 @@ func TestRefundInStripesDashboardIsBooked(t *testing.T) {
 	w.untilStatus(orderID, StatusPartlyRefunded)
 	w.ask("refunds", url.Values{"payment_intent": {p.PaymentIntent}})
 	w.untilStatus(orderID, StatusRefunded)
-	if got := w.said("payments." + events.PaymentOf(orderID))["refunded"]; got != 2 {
+	if got := w.said("payments." + events.FirstPaymentID(orderID))["refunded"]; got != 2 {
 		t.Errorf("%d refunds said, want 2", got)
 	}
 }
@@ -234,7 +234,7 @@ func TestWaitingForTheIntent(t *testing.T) {
 		return len(w.service.hub.waiting) == 1
 	})
 	asked := time.Now()
-	w.say(orderID, events.OrderAwaitingPayment{OrderID: orderID, PaymentID: events.PaymentOf(orderID), Amount: gbp1250})
+	w.say(orderID, events.OrderAwaitingPayment{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID), Amount: gbp1250})
 	if p := <-answered; p.ClientSecret == "" || time.Since(asked) > 10*time.Second {
 		t.Errorf("after %s: %+v", time.Since(asked), p)
 	}

@@ -18,7 +18,7 @@ import (
 
 // acceptsMoney is orders, as far as these tests need it: every authorisation is accepted, once.
 func acceptsMoney(l *log.Log) []worker.Domain {
-	return []worker.Domain{{Name: "orders", Log: l.As("orders"), Routes: []worker.Route{
+	return []worker.Domain{{Name: "orders", Log: l.ForDomain("orders"), Routes: []worker.Route{
 		worker.On(func(tx *log.Tx, _ events.Event, p events.PaymentAuthorized) error {
 			if said, err := orders.Load(tx, p.OrderID); said != 1 || err != nil {
 				return err
@@ -75,7 +75,7 @@ func TestWebhookIsDecidedWhereNoLaneRuns(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{deaf: true, others: acceptsMoney})
 	orderID, p := w.place(1250)
-	w.log.CompleteBy(nil)
+	w.log.SetCascade(nil)
 	checkOneCommit(t, w.postAuthorized(orderID, p), "payments.webhook_received", "payments.authorized")
 	w.untilStatus(orderID, StatusCaptured)
 	w.noDeadLetters()
@@ -93,7 +93,7 @@ func TestTheWholeLogAgainSaysNothing(t *testing.T) {
 	w.postAuthorized(orderID, p)
 	w.accept(orderID, 1250)
 	w.untilStatus(orderID, StatusCaptured)
-	w.say(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.PaymentOf(orderID)}, Reason: events.CancelRequested})
+	w.say(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID)}, Reason: events.CancelRequested})
 	w.untilStatus(orderID, StatusRefunded)
 	w.halt()
 	before := w.history()
@@ -132,7 +132,7 @@ func TestRefusedKeyHoldsTheLane(t *testing.T) {
 		})
 	}})
 	placed := []string{w.await(1250), w.await(700)}
-	w.until("the lane is on hold", func() bool { return errors.Is(w.lanes.Degraded(), worker.ErrHeld) })
+	w.until("the lane is on hold", func() bool { return errors.Is(w.lanes.Degraded(), worker.ErrCircuitOpen) })
 	if err := w.lanes.Degraded(); !strings.Contains(err.Error(), "payments.stripe") {
 		t.Errorf("on hold: %v, want payments.stripe", err)
 	}

@@ -5,7 +5,7 @@
 // whatever Stripe says may arrive late, twice, in any order or only in Stripe's list of events, with the same result.
 //
 // It hears orders.awaiting_payment, payment_accepted, expired, cancelled and rejected, and what Stripe posts. It says the
-// events of events/payments.go on payments.<payment>, whose id [events.PaymentOf] makes of the order's: an order may have
+// events of events/payments.go on payments.<payment>, whose id [events.FirstPaymentID] makes of the order's: an order may have
 // several over its life. What Stripe posted is kept there too, as received but without client
 // secrets; what shows no intent of a payment of ours is kept on payments.webhooks.
 //

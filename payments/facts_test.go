@@ -12,7 +12,7 @@ import (
 // payment is the newest state.
 func (w *world) payment(orderID string) Payment {
 	w.t.Helper()
-	p, err := w.service.newest(w.t.Context(), events.PaymentOf(orderID), 0)
+	p, err := w.service.newest(w.t.Context(), events.FirstPaymentID(orderID), 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -22,7 +22,7 @@ func (w *world) payment(orderID string) Payment {
 // untilStatus follows a payment until it stands as wanted.
 func (w *world) untilStatus(orderID string, want Status) {
 	w.t.Helper()
-	news, stop := w.service.hub.wait(events.PaymentOf(orderID))
+	news, stop := w.service.hub.wait(events.FirstPaymentID(orderID))
 	defer stop()
 	patience := time.NewTimer(20 * time.Second)
 	defer patience.Stop()

@@ -116,7 +116,7 @@ func TestLostAnswerToCapture(t *testing.T) {
 	w := newWorld(t, setup{deaf: true, gateway: func(g Gateway) Gateway { bridge.Gateway = g; return bridge }})
 	orderID, p := w.place(1250)
 	w.pay(p, "pm_card_visa")
-	w.say(orderID, events.OrderExpired{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.PaymentOf(orderID)}})
+	w.say(orderID, events.OrderExpired{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID)}})
 	w.untilStatus(orderID, StatusAuthorized)
 	w.accept(orderID, 1250)
 	w.untilStatus(orderID, StatusCaptured)
@@ -134,7 +134,7 @@ func TestLostAnswersToCancellationAndRefund(t *testing.T) {
 	w.pay(p, "pm_card_visa")
 	w.ask("payment_intents/"+p.PaymentIntent+"/capture", url.Values{})
 	for _, id := range []string{unpaid, paid} {
-		w.say(id, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: id, PaymentID: events.PaymentOf(id)}, Reason: events.CancelRequested})
+		w.say(id, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: id, PaymentID: events.FirstPaymentID(id)}, Reason: events.CancelRequested})
 	}
 	w.untilStatus(unpaid, StatusCancelled)
 	w.untilStatus(paid, StatusRefunded)
@@ -211,7 +211,7 @@ func TestBusyStripeIsAskedAgainUnderTheSameKey(t *testing.T) {
 				t.Errorf("asked %d times, want 3", len(keys))
 			}
 			for range len(keys) {
-				if key := <-keys; key != events.PaymentOf(orderID)+"/create/v1" {
+				if key := <-keys; key != events.FirstPaymentID(orderID)+"/create/v1" {
 					t.Errorf("key %q", key)
 				}
 			}
@@ -239,7 +239,7 @@ func TestIntentThatCameTooLateIsCancelled(t *testing.T) {
 	w := newWorld(t, setup{gateway: func(g Gateway) Gateway { bridge.Gateway = g; return bridge }})
 	orderID := w.await(1250)
 	w.until("Stripe has the intent", func() bool { return w.intentsAt(orderID) == 1 })
-	w.say(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.PaymentOf(orderID)}, Reason: events.CancelRequested})
+	w.say(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID)}, Reason: events.CancelRequested})
 	w.untilStatus(orderID, StatusCancelled)
 	if p := w.payment(orderID); p.PaymentIntent != "" {
 		t.Errorf("the intent was known too early for this test: %+v", p)
@@ -269,7 +269,7 @@ func TestOldRequestsLookFirst(t *testing.T) {
 	w := newWorld(t, setup{gateway: func(g Gateway) Gateway { bridge.Gateway = g; return bridge }})
 	orderID, p := w.place(1250)
 	old := events.Event{Time: time.Now().Add(-25 * time.Hour)}
-	in, found, err := w.service.findOrCreate(t.Context(), old, fold(t, events.PaymentRequested{OrderID: orderID, PaymentID: events.PaymentOf(orderID), Amount: gbp1250}))
+	in, found, err := w.service.findOrCreate(t.Context(), old, fold(t, events.PaymentRequested{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID), Amount: gbp1250}))
 	if err != nil || !found || in.ID != p.PaymentIntent || len(bridge.created) != 1 {
 		t.Errorf("found %t %s, %v; created %v", found, in.ID, err, bridge.created)
 	}

@@ -14,7 +14,7 @@ const (
 )
 
 var (
-	payment = events.PaymentOf(order)
+	payment = events.FirstPaymentID(order)
 	gbp1250 = events.Money{Amount: 1250, Currency: "GBP"}
 	noon    = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 

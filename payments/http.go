@@ -60,7 +60,7 @@ func (s *Service) getPayment(ctx context.Context, in *paymentInput) (*paymentOut
 	if events.CheckID(in.ID) != nil || !s.config.Access.Allows(in.ID, in.Authorization) {
 		return nil, huma.Error404NotFound("there is no such payment")
 	}
-	p, err := s.awaitIntent(ctx, events.PaymentOf(in.ID), time.Duration(min(in.Wait, longestWait))*time.Second)
+	p, err := s.awaitIntent(ctx, events.FirstPaymentID(in.ID), time.Duration(min(in.Wait, longestWait))*time.Second)
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}

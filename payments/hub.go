@@ -46,7 +46,7 @@ func (s *Service) follow(e events.Event) {
 	if w, ok := e.Payload.(events.WebhookReceived); ok {
 		s.cursor.noted.Add(w.StripeEvent, struct{}{})
 	}
-	if id, ok := events.IDOf(events.PrefixPayment, e.Subject); ok {
+	if id, ok := events.ParseSubject(events.PrefixPayment, e.Subject); ok {
 		s.hub.wake(id, e.Sequence)
 	}
 }

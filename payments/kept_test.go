@@ -32,7 +32,7 @@ func cancelWhileThinking(t *testing.T, looks int64) {
 	}})
 	orderID, p := w.place(1250)
 	w.pay(p, "pm_card_visa")
-	w.say(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.PaymentOf(orderID)}, Reason: events.CancelRequested})
+	w.say(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID)}, Reason: events.CancelRequested})
 	w.until("it is cancelled or set aside", func() bool { return w.payment(orderID).Cancelled || len(w.deadLetters()) > 0 })
 	w.noDeadLetters()
 	w.cancelledAtStripe(p.PaymentIntent)

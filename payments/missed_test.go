@@ -135,8 +135,8 @@ func TestOneUnreadablePaymentDoesNotStopTheWalk(t *testing.T) {
 	w.pay(p, "pm_card_visa")
 	broken, q := w.place(700)
 	w.pay(q, "pm_card_visa")
-	m, err := events.Encode(events.Event{ID: "newer", Source: "test", Time: time.Now(), Subject: events.PrefixPayment + events.PaymentOf(broken), Revision: 3,
-		Payload: events.PaymentProcessing{OrderID: broken, PaymentID: events.PaymentOf(broken)}})
+	m, err := events.Encode(events.Event{ID: "newer", Source: "test", Time: time.Now(), Subject: events.PrefixPayment + events.FirstPaymentID(broken), Revision: 3,
+		Payload: events.PaymentProcessing{OrderID: broken, PaymentID: events.FirstPaymentID(broken)}})
 	if err != nil {
 		t.Fatal(err)
 	}

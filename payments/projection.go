@@ -30,7 +30,7 @@ func (s *Service) Projections() []project.Projection { return Projections(s.logg
 // Projections is the same for programs that check the collections.
 func Projections(logger *slog.Logger) []project.Projection {
 	return []project.Projection{{Name: "payments.projection", Collections: []project.Collection{
-		project.Of(collection, Payments, documents(logger),
+		project.NewCollection(collection, Payments, documents(logger),
 			project.Index{Keys: []string{"doc.status", "doc.updated_at"}},
 			project.Index{Keys: []string{"doc.payment_intent"}}),
 	}}}

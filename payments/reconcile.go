@@ -128,7 +128,7 @@ func (s *Service) saveWalked(ctx context.Context, to time.Time) error {
 	if c.State, err = json.Marshal(walked{To: to}); err != nil {
 		return fmt.Errorf("write checkpoint of %s: %w", walkedName, err)
 	}
-	if err := s.log.SaveCheckpoint(ctx, &c); !errors.Is(err, log.ErrOvertaken) {
+	if err := s.log.SaveCheckpoint(ctx, &c); !errors.Is(err, log.ErrCheckpointConflict) {
 		return err
 	}
 	return nil
@@ -274,8 +274,8 @@ func (s *Service) takeInNow(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return s.log.Complete(ctx, func(tx *log.Tx) error {
-		tx.By(events.ActorStripe)
+	return s.log.DoCascade(ctx, func(tx *log.Tx) error {
+		tx.WithActor(events.ActorStripe)
 		tx.WithCorrelation(p.OrderID)
 		return decide(tx, id, s.hears(in))
 	})

@@ -118,7 +118,7 @@ func TestQuietPaymentsAreAskedAbout(t *testing.T) {
 	if got := w.payment(untouched).Status(); got != StatusIntentCreated {
 		t.Errorf("a payment of which Stripe knows nothing new is %s", got)
 	}
-	both := []string{events.PaymentOf(orderID), events.PaymentOf(untouched)}
+	both := []string{events.FirstPaymentID(orderID), events.FirstPaymentID(untouched)}
 	slices.Sort(both)
 	for after, want := range map[string][]string{"": both, both[0]: both[1:], both[1]: {}} {
 		open, err := w.service.openPayments(t.Context(), after, time.Now().Add(time.Hour), 10)

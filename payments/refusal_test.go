@@ -36,7 +36,7 @@ func TestRefusedOnceAfterOtherTroubleIsAskedAgain(t *testing.T) {
 	w := newWorld(t, setup{deaf: true, gateway: func(g Gateway) Gateway { bridge.Gateway = g; return bridge }})
 	orderID, p := w.place(1250)
 	bridge.answered = func() { w.pay(p, "pm_card_visa") }
-	w.say(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.PaymentOf(orderID)}, Reason: events.CancelRequested})
+	w.say(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID)}, Reason: events.CancelRequested})
 	w.until("it is cancelled or a dead letter", func() bool { return w.payment(orderID).CancelledIntent || len(w.deadLetters()) > 0 })
 	w.noDeadLetters()
 	w.cancelledAtStripe(p.PaymentIntent)
@@ -59,7 +59,7 @@ func TestRefusedTwiceIsParked(t *testing.T) {
 	bridge := &stubborn{}
 	w := newWorld(t, setup{deaf: true, gateway: func(g Gateway) Gateway { bridge.Gateway = g; return bridge }})
 	orderID, _ := w.place(1250)
-	w.say(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.PaymentOf(orderID)}, Reason: events.CancelRequested})
+	w.say(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID)}, Reason: events.CancelRequested})
 	w.until("it is a dead letter", func() bool { return len(w.deadLetters()) > 0 })
 	if n := bridge.calls.Load(); n != 2 {
 		t.Errorf("a dead letter after %d refusals, want 2", n)

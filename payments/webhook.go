@@ -100,8 +100,8 @@ func (s *Service) receiveWebhook(ctx context.Context, in *webhookInput) (*struct
 
 // Receive commits an event of Stripe's together with what it leads to, in this domain and in the others of this process.
 func (s *Service) Receive(ctx context.Context, received events.WebhookReceived) error {
-	err := s.log.Complete(ctx, func(tx *log.Tx) error {
-		tx.By(events.ActorStripe)
+	err := s.log.DoCascade(ctx, func(tx *log.Tx) error {
+		tx.WithActor(events.ActorStripe)
 		return s.appendReceived(tx, received)
 	})
 	if err != nil {
@@ -136,7 +136,7 @@ func (s *Service) appendReceived(tx *log.Tx, received events.WebhookReceived) er
 		return nil //nolint:nilerr // the route refuses it again
 	}
 	tx.CausedBy(tx.Fact(tx.Len() - 1))
-	tx.By(events.ActorStripe)
+	tx.WithActor(events.ActorStripe)
 	return appendTo(tx, in.PaymentID, facts, nil)
 }
 

@@ -23,7 +23,7 @@ import (
 func posted(p PaymentView, orderID, kind string, change func(object map[string]any)) []byte {
 	object := map[string]any{"id": p.PaymentIntent, "object": "payment_intent", "amount": p.Amount, "currency": "gbp",
 		"amount_capturable": p.Amount, "amount_received": 0, "status": "requires_capture", "livemode": false,
-		"latest_charge": "ch_posted", "client_secret": p.ClientSecret, "metadata": map[string]any{"order_id": orderID, "payment_id": events.PaymentOf(orderID)}}
+		"latest_charge": "ch_posted", "client_secret": p.ClientSecret, "metadata": map[string]any{"order_id": orderID, "payment_id": events.FirstPaymentID(orderID)}}
 	if change != nil {
 		change(object)
 	}
@@ -157,7 +157,7 @@ func TestTenIdenticalPostsAtOnceHaveOneEffect(t *testing.T) {
 	body = posted(q, other, "payment_intent.amount_capturable_updated", nil)
 	w.post(body, sign(body, webhookSecret, time.Now()))
 	w.untilStatus(other, StatusAuthorized)
-	if got := w.said("payments." + events.PaymentOf(orderID)); got["authorized"] != 1 {
+	if got := w.said("payments." + events.FirstPaymentID(orderID)); got["authorized"] != 1 {
 		t.Errorf("said %v", got)
 	}
 	if got := w.received(); got != 11 {
@@ -175,7 +175,7 @@ func TestWebhooksThatDoNotFitAreParked(t *testing.T) {
 	}
 	metadata := func(payment string) map[string]any { return map[string]any{"order_id": orderID, "payment_id": payment} }
 	spoiled := map[string][]byte{
-		"another order":          posted(p, "another order", "payment_intent.amount_capturable_updated", set("metadata", map[string]any{"order_id": "another order", "payment_id": events.PaymentOf(orderID)})),
+		"another order":          posted(p, "another order", "payment_intent.amount_capturable_updated", set("metadata", map[string]any{"order_id": "another order", "payment_id": events.FirstPaymentID(orderID)})),
 		"over 0.01 GBP":          posted(p, orderID, "payment_intent.succeeded", set("amount", 1)),
 		"USD":                    posted(p, orderID, "payment_intent.amount_capturable_updated", set("currency", "usd")),
 		"livemode true":          posted(p, orderID, "payment_intent.amount_capturable_updated", set("livemode", true)),
@@ -207,11 +207,11 @@ func TestWebhooksThatDoNotFitAreParked(t *testing.T) {
 			t.Errorf("%q is no dead letter; dead letters are:\n%s", reason, reasons)
 		}
 	}
-	ours, others := w.said("payments." + events.PaymentOf(orderID))["webhook_received"], w.said(events.SubjectWebhooks)["webhook_received"]
+	ours, others := w.said("payments." + events.FirstPaymentID(orderID))["webhook_received"], w.said(events.SubjectWebhooks)["webhook_received"]
 	if ours != 8 || others != 6 {
 		t.Errorf("%d are stored with the payment and %d in the journal, want 8 and 6", ours, others)
 	}
-	if got := w.said("payments." + events.PaymentOf(orderID)); got["authorized"] != 1 || got["captured"] != 0 {
+	if got := w.said("payments." + events.FirstPaymentID(orderID)); got["authorized"] != 1 || got["captured"] != 0 {
 		t.Errorf("said %v", got)
 	}
 }

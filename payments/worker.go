@@ -13,12 +13,12 @@ const actConcurrency = 32
 // Worker returns what this domain does in a process.
 func (s *Service) Worker() worker.Domain {
 	return worker.Domain{
-		Name:    "payments",
-		Log:     s.log,
-		Routes:  s.routes(),
-		Actors:  []worker.Actor{s.stripeCalls()},
-		Watches: []worker.Watch{{Prefixes: []string{events.PrefixPayment}, Handle: s.follow, Ready: s.hub.ready}},
-		Sweeps:  []worker.Sweep{{Name: "payments-reconcile", Every: s.config.ReconcileEvery, Run: s.reconcile}},
+		Name:      "payments",
+		Log:       s.log,
+		Routes:    s.routes(),
+		Actors:    []worker.Actor{s.stripeCalls()},
+		Watches:   []worker.Watch{{Prefixes: []string{events.PrefixPayment}, Handle: s.follow, Ready: s.hub.ready}},
+		Periodics: []worker.Periodic{{Name: "payments-reconcile", Every: s.config.ReconcileEvery, Run: s.reconcile}},
 	}
 }
 

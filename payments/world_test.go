@@ -90,7 +90,7 @@ func newWorld(t testing.TB, o setup) *world {
 func (w *world) work(o setup) {
 	w.t.Helper()
 	till := w.service.Worker()
-	till.Sweeps = nil
+	till.Periodics = nil
 	if o.remembers {
 		for _, p := range w.service.Projections() {
 			till.Batches = append(till.Batches, p.Batch(till.Log, project.Config{DB: w.service.config.DB, Window: time.Millisecond}))
@@ -106,7 +106,7 @@ func (w *world) work(o setup) {
 	}
 	w.halt = run(w.t, w.lanes.Run)
 	w.until("the till is ready", func() bool {
-		waiting := slices.ContainsFunc(w.lanes.Lanes(), func(l worker.LaneStatus) bool { return !l.Held })
+		waiting := slices.ContainsFunc(w.lanes.Lanes(), func(l worker.LaneStatus) bool { return !l.Leased })
 		return !waiting && w.service.Ready() == nil
 	})
 }
@@ -131,7 +131,7 @@ func (w *world) openShop(o setup) {
 	w.t.Helper()
 	db := w.openDB(o)
 	logger := slog.New(slog.NewTextHandler(w.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	config := Config{Log: w.log.As("payments"), DB: db, Access: doorman{}, SecretKey: secretKey, PublishableKey: publishableKey,
+	config := Config{Log: w.log.ForDomain("payments"), DB: db, Access: doorman{}, SecretKey: secretKey, PublishableKey: publishableKey,
 		WebhookSecret: webhookSecret, StripeURL: w.bank, Logger: logger}
 	if o.gateway != nil {
 		config.Gateway = o.gateway(newStripeGateway(secretKey, w.bank, logger))
@@ -214,7 +214,7 @@ func (w *world) say(orderID string, facts ...events.Payload) {
 func (w *world) await(amount int64) (orderID string) {
 	w.t.Helper()
 	orderID = uuid.Must(uuid.NewV7()).String()
-	w.say(orderID, events.OrderAwaitingPayment{OrderID: orderID, PaymentID: events.PaymentOf(orderID), Number: "8F3K2-MQD7A",
+	w.say(orderID, events.OrderAwaitingPayment{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID), Number: "8F3K2-MQD7A",
 		Amount: events.Money{Amount: amount, Currency: "GBP"}, ExpiresAt: time.Now().Add(time.Hour)})
 	return orderID
 }
@@ -231,7 +231,7 @@ func (w *world) place(amount int64) (orderID string, p PaymentView) {
 
 func (w *world) accept(orderID string, amount int64) {
 	w.t.Helper()
-	w.say(orderID, events.OrderPaymentAccepted{OrderID: orderID, PaymentID: events.PaymentOf(orderID), Amount: events.Money{Amount: amount, Currency: "GBP"}})
+	w.say(orderID, events.OrderPaymentAccepted{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID), Amount: events.Money{Amount: amount, Currency: "GBP"}})
 }
 
 // get reads a payment as its shopper does.

@@ -35,7 +35,6 @@ type commands struct {
 	Tail        tail        `cmd:"" help:"Show events as they happen."`
 	Lag         lag         `cmd:"" help:"Show how far each lane of the workers is behind."`
 	DeadLetters deadLetters `cmd:"" name:"deadletters" help:"Show the events that lanes could not handle; have them handled again, or discard them."`
-	Parked      deadLetters `cmd:"" hidden:"" help:"As deadletters."`
 	Pause       pause       `cmd:"" help:"Stop lanes until they are resumed."`
 	Resume      resume      `cmd:"" help:"Let paused lanes go on."`
 	Rebuild     rebuild     `cmd:"" help:"Compare projections with the log and mend what differs, while the shop sells."`

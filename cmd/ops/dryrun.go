@@ -42,11 +42,11 @@ func dispatcherFor(l *log.Log, stripeKey string) (*worker.Dispatcher, error) {
 	if strings.Contains(stripeKey, liveKey) {
 		publishable = strings.Replace(publishable, "_test_", liveKey, 1)
 	}
-	stock, err1 := inventory.New(inventory.Config{Access: tokens, Log: l.As("inventory")})
-	order, err2 := orders.New(orders.Config{Access: tokens, DB: new(mongo.Database), Log: l.As("orders"), Logger: l.Logger()})
-	payment, err3 := payments.New(payments.Config{Access: tokens, DB: new(mongo.Database), Log: l.As("payments"), SecretKey: stripeKey,
+	stock, err1 := inventory.New(inventory.Config{Access: tokens, Log: l.ForDomain("inventory")})
+	order, err2 := orders.New(orders.Config{Access: tokens, DB: new(mongo.Database), Log: l.ForDomain("orders"), Logger: l.Logger()})
+	payment, err3 := payments.New(payments.Config{Access: tokens, DB: new(mongo.Database), Log: l.ForDomain("payments"), SecretKey: stripeKey,
 		PublishableKey: publishable, WebhookSecret: anySecret})
-	mail, err4 := notifications.New(notifications.Config{Access: tokens, Log: l.As("notifications"), From: "shop@example.com",
+	mail, err4 := notifications.New(notifications.Config{Access: tokens, Log: l.ForDomain("notifications"), From: "shop@example.com",
 		PublicURL: "https://shop.example.com", SMTPURL: "smtp://localhost:1"})
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return nil, fmt.Errorf("build the domains for a dry run: %w", err)
@@ -101,7 +101,7 @@ func dryRun(ctx context.Context, shop target.Shop, reader *replay.Reader, letter
 func (run dryRunOf) write(out *terminal) error {
 	problems := []error{out.item(cell{fmt.Sprint(run.Number), bold}, fmt.Sprintf("%s would handle the event at %d again:", run.Lane, run.Sequence))}
 	item := func(name string, s style, e worker.Effect, text string) {
-		problems = append(problems, out.item(cell{"  " + name, s}, fmt.Sprintf("%s: %s on %s%s", e.By, cmp.Or(e.Type, "(no event)"), e.Subject, text)))
+		problems = append(problems, out.item(cell{"  " + name, s}, fmt.Sprintf("%s: %s on %s%s", e.Handler, cmp.Or(e.Type, "(no event)"), e.Subject, text)))
 	}
 	for _, e := range run.Facts {
 		item("append", green, e, "")

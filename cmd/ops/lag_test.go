@@ -16,7 +16,7 @@ func TestLag(t *testing.T) {
 	b.refused("o1")
 	for _, c := range []log.Checkpoint{{Lane: "inventory", Position: 1}, {Lane: "orders.projection", Position: 2},
 		{Lane: "notifications.mail", Position: 3, State: []byte(`[{"sequence":2,"attempt":4,"due":"2026-01-02T03:04:05Z"}]`),
-			Hold: "on hold: the relay refuses the shop, which it says in words that take more than one line of a terminal"}} {
+			CircuitOpen: "on hold: the relay refuses the shop, which it says in words that take more than one line of a terminal"}} {
 		if err := b.log.SaveCheckpoint(t.Context(), &c); err != nil {
 			t.Fatal(err)
 		}

@@ -120,7 +120,6 @@ func TestUsage(t *testing.T) {
 		{"verify --wait=-1s --nats nats://127.0.0.1:1", exitFailed, "--wait -1s"},
 		{"verify --nats nats://127.0.0.1:1 --acknowledged nowhere", exitFailed, "nowhere"},
 		{"deadletters show x", exitFailed, "see ops --help"},
-		{"parked show x", exitFailed, "see ops --help"},
 		{"pause --help", exitOK, "outlives restarts"},
 		{"pause", exitFailed, "see ops --help"},
 		{"backup --help", exitOK, "manifest.json"},
@@ -274,11 +273,9 @@ func TestDeadLettersAndVerify(t *testing.T) {
 		strings.Contains(shown, "abc123 1 orders") || !strings.Contains(stderr, "1 older") {
 		t.Errorf("list: exit %d: %s%s", code, stdout, stderr)
 	}
-	for _, command := range []string{"deadletters", "parked"} {
-		code, stdout, _ = ops(t, command, "show", "2", "--nats", b.url)
-		if code != exitOK || !strings.Contains(words(stdout), "lane inventory event 2 ") || !strings.Contains(stdout, "gar [31mbage") {
-			t.Errorf("%s show: exit %d: %q", command, code, stdout)
-		}
+	code, stdout, _ = ops(t, "deadletters", "show", "2", "--nats", b.url)
+	if code != exitOK || !strings.Contains(words(stdout), "lane inventory event 2 ") || !strings.Contains(stdout, "gar [31mbage") {
+		t.Errorf("show: exit %d: %q", code, stdout)
 	}
 	if code, _, stderr = ops(t, "deadletters", "show", "99", "--nats", b.url); code != exitFailed || !strings.Contains(stderr, "no dead letter has the number 99") {
 		t.Errorf("show nothing: exit %d: %s", code, stderr)

@@ -105,7 +105,7 @@ func TestADryRunOfARedrive(t *testing.T) {
 	}
 	code, stdout, stderr := ops(t, "deadletters", "redrive", "1", "--dry-run", "--nats", b.url)
 	for _, want := range []string{"1 inventory would handle the event at 2 again:", "append inventory: inventory.stock_held on inventory.stock.main.MUG",
-		"append orders: orders.awaiting_payment on orders.o1", "append payments: payments.requested on payments." + events.PaymentOf("o1"), "act payments.stripe: payments.requested on payments." + events.PaymentOf("o1")} {
+		"append orders: orders.awaiting_payment on orders.o1", "append payments: payments.requested on payments." + events.FirstPaymentID("o1"), "act payments.stripe: payments.requested on payments." + events.FirstPaymentID("o1")} {
 		if !strings.Contains(words(stdout), want) {
 			t.Errorf("it does not say %q", want)
 		}

@@ -55,7 +55,7 @@ func (c *repair) Run(ctx context.Context, out *terminal) error {
 	} else {
 		err = c.write(report, out)
 	}
-	if err == nil && (report.Off() && !c.Yes || report.Broken()) {
+	if err == nil && (report.HasFindings() && !c.Yes || report.Unrepairable()) {
 		return errOff
 	}
 	return err
@@ -63,7 +63,7 @@ func (c *repair) Run(ctx context.Context, out *terminal) error {
 
 func (c *repair) write(report replay.RepairReport, out *terminal) error {
 	t := newTable("LOG AT>", "ARCHIVE AT>", "LOG LOST>", "ARCHIVE LOST>", "SUPERSEDED>", "")
-	t.add(count(report.Log), count(report.Archived), count(report.LogLost.Count+report.Damaged.Count+report.Gone.Count), count(report.ArchiveLost.Count+report.Gone.Count),
+	t.add(count(report.Log), count(report.Archived), count(report.LogLost.Count+report.Damaged.Count+report.LostInBoth.Count), count(report.ArchiveLost.Count+report.LostInBoth.Count),
 		count(report.Superseded.Count), state(report))
 	if err := t.write(out); err != nil {
 		return err
@@ -72,7 +72,7 @@ func (c *repair) write(report replay.RepairReport, out *terminal) error {
 		what string
 		replay.Loss
 	}{{"not in the log", report.LogLost}, {"not in the " + archive.Collection, report.ArchiveLost}, {"superseded", report.Superseded},
-		{"damaged, in the archive only", report.Damaged}, {"in neither", report.Gone}} {
+		{"damaged, in the archive only", report.Damaged}, {"in neither", report.LostInBoth}} {
 		if err := c.name(loss.what, loss.Loss, out); err != nil {
 			return err
 		}
@@ -89,13 +89,13 @@ func (c *repair) write(report replay.RepairReport, out *terminal) error {
 	if report.Aside != "" {
 		out.note("what the log went on without is kept in %s", report.Aside)
 	}
-	if !report.Restored && report.Off() {
+	if !report.Restored && report.HasFindings() {
 		out.note("nothing was changed; --yes restores")
 	}
 	if report.Restored && report.LogLost.Count+report.Superseded.Count > 0 {
 		out.note("when the shop runs again: ops rebuild projections; documents may hold what the log has lost for good")
 	}
-	if report.Broken() {
+	if report.Unrepairable() {
 		out.note("the log is damaged; ops repair --help says what to do")
 	}
 	return nil
@@ -117,11 +117,11 @@ func (c *repair) name(what string, loss replay.Loss, out *terminal) error {
 // state says how the log and its archive are now.
 func state(r replay.RepairReport) cell {
 	switch {
-	case r.Broken():
+	case r.Unrepairable():
 		return cell{"the log is damaged", red}
-	case !r.Off():
+	case !r.HasFindings():
 		return cell{"both are whole", green}
-	case !r.Restored && r.WentOn:
+	case !r.Restored && r.Diverged:
 		return cell{"the log went back, and on", red}
 	case !r.Restored && r.LogLost.Count+r.ArchiveLost.Count+r.Superseded.Count == 0:
 		return cell{"lanes are ahead", red}

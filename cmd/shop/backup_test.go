@@ -42,7 +42,7 @@ func TestAnOlderBackupIsPutBack(t *testing.T) {
 	copyStore(t, backup, store)
 
 	err := Run(t.Context(), config, quiet(t), &doorbell{rung: make(chan struct{})})
-	if !errors.Is(err, log.ErrWentBack) || !strings.Contains(err.Error(), "ops repair") {
+	if !errors.Is(err, log.ErrTruncated) || !strings.Contains(err.Error(), "ops repair") {
 		t.Fatalf("opened on an old store: %v", err)
 	}
 	repairClosed(t, config)
@@ -76,10 +76,10 @@ func repairClosed(t *testing.T, config Config) {
 	for _, step := range []struct{ dry, off bool }{{true, true}, {false, true}, {true, false}} {
 		repair.DryRun = step.dry
 		report, err := repair.Run(t.Context())
-		if err != nil || report.Off() != step.off || report.Restored == step.dry {
+		if err != nil || report.HasFindings() != step.off || report.Restored == step.dry {
 			t.Fatalf("repair, dry %t: %+v, %v", step.dry, report, err)
 		}
-		if step.off == (report.LogLost.Count == 0) || report.Superseded.Count+report.ArchiveLost.Count > 0 || report.WentOn || report.Broken() {
+		if step.off == (report.LogLost.Count == 0) || report.Superseded.Count+report.ArchiveLost.Count > 0 || report.Diverged || report.Unrepairable() {
 			t.Errorf("repair, dry %t: %+v", step.dry, report)
 		}
 	}

@@ -45,8 +45,8 @@ type Config struct {
 	SMTPEHLO      string              `name:"smtp-ehlo" env:"SMTP_EHLO" help:"What the shop calls itself towards the mail server (EHLO); default: the host of PUBLIC_URL if it is a domain name, else the machine's name." group:"Shop"`
 	SweepEvery    time.Duration       `env:"SWEEP_EVERY" default:"1m" help:"How often overdue orders and missed webhooks are looked for." group:"Shop"`
 
-	process.Charging `embed:"" group:"Shop"`
-	process.Traps    `embed:""`
+	process.Charging   `embed:"" group:"Shop"`
+	process.Failpoints `embed:""`
 
 	LogJSON  bool       `env:"LOG_JSON" help:"Log as JSON." group:"Logging"`
 	LogLevel slog.Level `env:"LOG_LEVEL" default:"WARN" help:"DEBUG, INFO, WARN or ERROR." group:"Logging"`

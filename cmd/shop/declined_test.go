@@ -12,7 +12,7 @@ import (
 
 func TestDeclined(t *testing.T) {
 	t.Parallel()
-	m := startShop(t, func(c *Config) { c.ChargeLimits = events.Charges{"GBP": {Min: 1, Max: 99_999_999, Step: 1}} })
+	m := startShop(t, func(c *Config) { c.ChargeLimits = events.ChargeLimits{"GBP": {Min: 1, Max: 99_999_999, Step: 1}} })
 	m.list(t, "MUG", 1250, 100)
 	t.Run("ThenAnotherCard", func(t *testing.T) { anotherCard(t, m) })
 	t.Run("ThreeDSecureCompleted", func(t *testing.T) { secureCompleted(t, m) })

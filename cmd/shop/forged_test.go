@@ -39,7 +39,7 @@ func TestForgedWebhooks(t *testing.T) {
 	offer := m.checkout(t, o)
 	body := fmt.Appendf(nil, `{"id":"evt_forged","object":"event","api_version":"2023-10-16","type":"payment_intent.succeeded","livemode":false,`+
 		`"data":{"object":{"id":%q,"object":"payment_intent","status":"succeeded","amount":1250,"amount_received":1250,"currency":"gbp",`+
-		`"livemode":false,"metadata":{"order_id":%q,"payment_id":%q}}}}`, offer.Intent, o.ID, events.PaymentOf(o.ID))
+		`"livemode":false,"metadata":{"order_id":%q,"payment_id":%q}}}}`, offer.Intent, o.ID, events.FirstPaymentID(o.ID))
 	var kept secrets
 	readFile(t, m.config.dir("secrets.json"), &kept)
 	secret, now := kept.StripeWebhookSecret, time.Now()

@@ -91,7 +91,7 @@ func (m *market) throwIn(t *testing.T) map[uint64]string {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !slices.Contains(unheard, prefix) || !events.Known(msg.Header.Get(events.HeaderType)) {
+			if !slices.Contains(unheard, prefix) || !events.IsKnown(msg.Header.Get(events.HeaderType)) {
 				thrown[ack.Sequence] = prefix + name
 			}
 		}

@@ -20,7 +20,7 @@ func main() {
 	ctx, cancel := process.UntilSignal(os.Stderr)
 	defer cancel()
 	logger := process.Logger(os.Stderr, config.LogLevel, config.LogJSON)
-	err := config.Lay(logger)
+	err := config.Arm(logger)
 	if err == nil {
 		err = Run(ctx, config, logger, os.Stdout)
 	}

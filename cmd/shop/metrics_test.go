@@ -104,7 +104,7 @@ func TestAlertsAndPanelsFindTheirSeries(t *testing.T) {
 // No series appears late: each is there at 0 from the start. Here is what makes counters count.
 func TestNoSeriesAppearsLate(t *testing.T) {
 	t.Parallel()
-	m := startShop(t, func(c *Config) { c.ChargeLimits = events.Charges{"GBP": {Min: 1, Max: 99_999_999, Step: 1}} })
+	m := startShop(t, func(c *Config) { c.ChargeLimits = events.ChargeLimits{"GBP": {Min: 1, Max: 99_999_999, Step: 1}} })
 	before := m.scrape(t)
 	m.list(t, "MUG", 1250, 10)
 	bought := m.buy(t, cart("ada", line{"MUG", 1}))

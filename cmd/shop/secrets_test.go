@@ -18,7 +18,7 @@ import (
 func TestSecretsAreMadeByTheShopThatOpens(t *testing.T) {
 	t.Parallel()
 	config := testConfig(t, nil)
-	first, err := embedded.ClaimDir(config.Data)
+	first, err := embedded.LockDir(config.Data)
 	if err != nil {
 		t.Fatal(err)
 	}

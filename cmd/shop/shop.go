@@ -42,7 +42,7 @@ func Run(ctx context.Context, config Config, logger *slog.Logger, out io.Writer)
 	}
 	// Before anything is written there: of two shops that start at once, the one that is turned away must not leave its
 	// own secrets to the other.
-	data, err := embedded.ClaimDir(config.Data)
+	data, err := embedded.LockDir(config.Data)
 	if err != nil {
 		return err
 	}
@@ -186,22 +186,22 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 func (sh *shop) domains(tokens *auth.Tokens) (domains []process.Domain, err error) {
 	config, servers, l := sh.config, sh.servers, sh.log
 	logger := func(name string) *slog.Logger { return sh.logger.With("process", name) }
-	sh.inventory, err = inventory.New(inventory.Config{Access: tokens, Charges: config.ChargeLimits, Log: l.As("inventory"), Logger: logger("inventory")})
+	sh.inventory, err = inventory.New(inventory.Config{Access: tokens, Charges: config.ChargeLimits, Log: l.ForDomain("inventory"), Logger: logger("inventory")})
 	if err != nil {
 		return nil, err
 	}
-	order, err := orders.New(orders.Config{Access: tokens, Charges: config.ChargeLimits, DB: sh.db, Log: l.As("orders"), Logger: logger("orders"), HoldFor: config.HoldFor,
+	order, err := orders.New(orders.Config{Access: tokens, Charges: config.ChargeLimits, DB: sh.db, Log: l.ForDomain("orders"), Logger: logger("orders"), HoldFor: config.HoldFor,
 		MaxLines: config.MaxOrderLines, Shipping: config.ShippingFee, SweepEvery: config.SweepEvery})
 	if err != nil {
 		return nil, err
 	}
-	payment, err := payments.New(payments.Config{Access: tokens, DB: sh.db, Log: l.As("payments"), Logger: logger("payments"), Registerer: sh.registry, StripeURL: servers.sandboxURL(),
+	payment, err := payments.New(payments.Config{Access: tokens, DB: sh.db, Log: l.ForDomain("payments"), Logger: logger("payments"), Registerer: sh.registry, StripeURL: servers.sandboxURL(),
 		SecretKey: servers.secrets.StripeSecretKey, PublishableKey: servers.secrets.StripePublishableKey,
 		WebhookSecret: servers.secrets.StripeWebhookSecret, ReconcileEvery: config.SweepEvery})
 	if err != nil {
 		return nil, err
 	}
-	notification, err := notifications.New(notifications.Config{Access: tokens, Log: l.As("notifications"), Logger: logger("notifications"), Registerer: sh.registry, From: config.MailFrom,
+	notification, err := notifications.New(notifications.Config{Access: tokens, Log: l.ForDomain("notifications"), Logger: logger("notifications"), Registerer: sh.registry, From: config.MailFrom,
 		EHLO: config.SMTPEHLO, SMTPURL: servers.smtpURL(), PublicURL: servers.publicURL(), Deadline: config.SMTPDeadline})
 	return []process.Domain{sh.inventory, order, payment, notification}, err
 }

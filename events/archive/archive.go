@@ -29,18 +29,18 @@ const Collection = "archive"
 var ErrNotContiguous = errors.New("the batch does not begin behind the head of the archive")
 
 // errCutOff: a part of the archive is being set aside, or that was begun and not ended.
-var errCutOff = fmt.Errorf("%w: a repair was cut off", log.ErrWentBack)
+var errCutOff = fmt.Errorf("%w: a repair was cut off", log.ErrTruncated)
 
 // Archive is the archive in one database. It is safe for concurrent use, but for one writer at a time.
 type Archive struct {
 	collection *mongo.Collection
 }
 
-// In returns the archive in a database.
-func In(db *mongo.Database) *Archive { return InCollection(db.Collection(Collection)) }
+// New returns the archive in a database.
+func New(db *mongo.Database) *Archive { return NewInCollection(db.Collection(Collection)) }
 
-// InCollection returns the archive in a collection, such as one that a repair has set aside.
-func InCollection(collection *mongo.Collection) *Archive { return &Archive{collection: collection} }
+// NewInCollection returns the archive in a collection, such as one that a repair has set aside.
+func NewInCollection(collection *mongo.Collection) *Archive { return &Archive{collection: collection} }
 
 // Head is how far an archive goes.
 type Head struct {
@@ -94,7 +94,7 @@ func (a *Archive) putHead(ctx context.Context, head Head) error {
 }
 
 // Append archives messages that follow each other, and moves the head on. What is archived already changes nothing. It
-// returns [ErrNotContiguous] when something between the head and the first message is missing, and [log.ErrWentBack] while
+// returns [ErrNotContiguous] when something between the head and the first message is missing, and [log.ErrTruncated] while
 // a part of the archive is being set aside or a backup is being restored.
 func (a *Archive) Append(ctx context.Context, messages []Archived) error {
 	head, err := a.Head(ctx)
@@ -288,7 +288,7 @@ func (a *Archive) AdvanceHead(ctx context.Context, last uint64, eventID string) 
 	return a.putHead(ctx, Head{Last: last, EventID: eventID})
 }
 
-// CheckHistory compares the newest thing in the archive with the log. It returns [log.ErrWentBack] when the log does not
+// CheckHistory compares the newest thing in the archive with the log. It returns [log.ErrTruncated] when the log does not
 // know it, or has another event in its place: an older copy of the broker's store was put back, and an append now would use
 // sequences a second time. It returns the same while a repair or a restore is under way or was cut off. Any other error says that it could not look. A hole in the log at that place tells nothing: readers
 // fill it from the archive.
@@ -308,7 +308,7 @@ func (a *Archive) CheckHistory(ctx context.Context, l *log.Log) error {
 		return err
 	}
 	if last < head.Last {
-		return fmt.Errorf("%w: it ends at %d, its archive knows events up to %d", log.ErrWentBack, last, head.Last)
+		return fmt.Errorf("%w: it ends at %d, its archive knows events up to %d", log.ErrTruncated, last, head.Last)
 	}
 	m, err := l.Get(ctx, head.Last)
 	if errors.Is(err, log.ErrNotFound) {
@@ -318,7 +318,7 @@ func (a *Archive) CheckHistory(ctx context.Context, l *log.Log) error {
 		return err
 	}
 	if m.Header.Get(events.HeaderID) != head.EventID {
-		return fmt.Errorf("%w: at %d stands another event than the one that was archived from there, %s", log.ErrWentBack, head.Last, head.EventID)
+		return fmt.Errorf("%w: at %d stands another event than the one that was archived from there, %s", log.ErrTruncated, head.Last, head.EventID)
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ import (
 // what is archived already is passed over.
 func TestABatchThatDoesNotFollowIsRefused(t *testing.T) {
 	t.Parallel()
-	a := archive.In(projecttest.Database(t))
+	a := archive.New(projecttest.Database(t))
 	for _, c := range []struct {
 		first, last uint64
 		refused     bool
@@ -58,7 +58,7 @@ func TestABatchThatDoesNotFollowIsRefused(t *testing.T) {
 // A batch with a hole in it is archived up to the hole.
 func TestABatchWithAHoleIsRefused(t *testing.T) {
 	t.Parallel()
-	a := archive.In(projecttest.Database(t))
+	a := archive.New(projecttest.Database(t))
 	if err := a.Append(t.Context(), append(made(1, 3), made(5, 6)...)); !errors.Is(err, archive.ErrNotContiguous) {
 		t.Errorf("a batch without 4: %v", err)
 	}
@@ -86,7 +86,7 @@ func TestAWriteThatFailsAndAStopLeaveNoGap(t *testing.T) {
 	first.term()
 	m.Elect() // whatever the lane still does now succeeds
 	first.stop()
-	if got := sequences(archived(t, archive.In(db), 0)); !slices.Equal(got, []uint64{1, 2, 3}) && !slices.Equal(got, []uint64{1, 2, 3, 4, 5}) {
+	if got := sequences(archived(t, archive.New(db), 0)); !slices.Equal(got, []uint64{1, 2, 3}) && !slices.Equal(got, []uint64{1, 2, 3, 4, 5}) {
 		t.Errorf("archived when the process had stopped: %d", got)
 	}
 	second := start(t, logtest.OpenOn(t, server), db)
@@ -109,7 +109,7 @@ func TestAChunkWithoutItsHeadIsTakenOver(t *testing.T) {
 	await(t, "the head is refused", func() bool { return first.problem() != nil })
 	first.stop()
 	m.Elect()
-	if head, err := archive.In(db).Head(t.Context()); err != nil || head.Last != 3 || len(archived(t, archive.In(db), 0)) != 5 {
+	if head, err := archive.New(db).Head(t.Context()); err != nil || head.Last != 3 || len(archived(t, archive.New(db), 0)) != 5 {
 		t.Fatalf("this wants a chunk without a head: head %+v, %v", head, err)
 	}
 	move(t, l, 4)
@@ -130,7 +130,7 @@ func TestAnArchiveWhoseHeadIsOldGoesOn(t *testing.T) {
 			move(t, l, 1)
 		}
 		shop.await(t)
-		head, err := archive.In(db).Head(t.Context())
+		head, err := archive.New(db).Head(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,14 +163,14 @@ func TestAHeadThatWasPutBackIsMovedOnAgain(t *testing.T) {
 	for range 4 {
 		move(t, l, 3)
 		shop.await(t)
-		head, err := archive.In(db).Head(t.Context())
+		head, err := archive.New(db).Head(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		heads = append(heads, head)
 	}
 	for _, head := range heads {
-		if err := archive.In(db).PutHead(t.Context(), head); err != nil {
+		if err := archive.New(db).PutHead(t.Context(), head); err != nil {
 			t.Fatal(err)
 		}
 		move(t, l, 1)
@@ -188,7 +188,7 @@ func TestTwoWritersAtOnce(t *testing.T) {
 	var writing sync.WaitGroup
 	for writer := range 3 {
 		writing.Go(func() {
-			a, random := archive.In(db), rand.New(rand.NewPCG(1, uint64(writer)))
+			a, random := archive.New(db), rand.New(rand.NewPCG(1, uint64(writer)))
 			for {
 				head, err := a.Head(t.Context())
 				if err == nil && head.Last == size {
@@ -205,7 +205,7 @@ func TestTwoWritersAtOnce(t *testing.T) {
 		})
 	}
 	writing.Wait()
-	if diff := cmp.Diff(want, archived(t, archive.In(db), 0)); diff != "" {
+	if diff := cmp.Diff(want, archived(t, archive.New(db), 0)); diff != "" {
 		t.Error(diff)
 	}
 	chunksFollowEachOther(t, db)
@@ -226,7 +226,7 @@ func TestAnArchiveThatWasReplacedIsCaughtUp(t *testing.T) {
 				t.Fatal(err)
 			}
 			if kept > 0 {
-				if err := archive.In(db).Append(t.Context(), messages(t, l)[:kept]); err != nil {
+				if err := archive.New(db).Append(t.Context(), messages(t, l)[:kept]); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -240,7 +240,7 @@ func TestAnArchiveThatWasReplacedIsCaughtUp(t *testing.T) {
 // What is no text comes back as it was, and so does what was restored into a hole.
 func TestTheArchiveKeepsBytes(t *testing.T) {
 	t.Parallel()
-	a := archive.In(projecttest.Database(t))
+	a := archive.New(projecttest.Database(t))
 	now := time.Now().UTC().Round(0)
 	message := func(sequence uint64, subject string, headers nats.Header, body string) archive.Archived {
 		return archive.From(log.Message{Sequence: sequence, Stored: now, Subject: subject, Header: headers, Data: []byte(body)})
@@ -276,7 +276,7 @@ func TestTheArchiveKeepsBytes(t *testing.T) {
 // Messages are found by their sequences, whatever chunks they lie in; what the archive lacks is left out.
 func TestMessagesBetweenTwoSequences(t *testing.T) {
 	t.Parallel()
-	a := archive.In(projecttest.Database(t))
+	a := archive.New(projecttest.Database(t))
 	for _, batch := range [][]archive.Archived{made(1, 3), made(4, 4), made(5, 10)} {
 		if err := a.Append(t.Context(), batch); err != nil {
 			t.Fatal(err)

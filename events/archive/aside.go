@@ -31,7 +31,7 @@ func (a *Archive) FinishAside(ctx context.Context) (aside string, err error) {
 	if err != nil || head.Cut == nil {
 		return "", err
 	}
-	return head.Cut.Aside, a.cut(ctx, head.Cut.From, InCollection(a.collection.Database().Collection(head.Cut.Aside)))
+	return head.Cut.Aside, a.cut(ctx, head.Cut.From, NewInCollection(a.collection.Database().Collection(head.Cut.Aside)))
 }
 
 func (a *Archive) cut(ctx context.Context, from uint64, aside *Archive) error {

@@ -22,7 +22,7 @@ func TestSetAsideMovesTheEnd(t *testing.T) {
 		t.Run(fmt.Sprint(from), func(t *testing.T) {
 			t.Parallel()
 			db := projecttest.Database(t)
-			a, aside := archive.In(db), archive.InCollection(db.Collection("archive_aside"))
+			a, aside := archive.New(db), archive.NewInCollection(db.Collection("archive_aside"))
 			archiveTen(t, a)
 			if err := a.SetAside(t.Context(), from, db.Collection("archive_aside")); err != nil {
 				t.Fatal(err)
@@ -81,7 +81,7 @@ func TestSetAsideThatIsCutOffIsFinished(t *testing.T) {
 			t.Parallel()
 			m := projecttest.NewMember(t)
 			db, l := m.Database(t, "?directConnection=true"), logtest.Open(t)
-			a, aside := archive.In(db), archive.InCollection(db.Collection("archive_aside"))
+			a, aside := archive.New(db), archive.NewInCollection(db.Collection("archive_aside"))
 			archiveTen(t, a)
 			m.StepDownDuring(at, projecttest.NotDone)
 			if err := a.SetAside(t.Context(), from, db.Collection("archive_aside")); err == nil {
@@ -92,7 +92,7 @@ func TestSetAsideThatIsCutOffIsFinished(t *testing.T) {
 				t.Errorf("what counts as archived meanwhile: %s", diff)
 			}
 			for what, err := range map[string]error{"appending": a.Append(t.Context(), made(from, 12)), "the lane": a.CheckHistory(t.Context(), l)} {
-				if !errors.Is(err, log.ErrWentBack) {
+				if !errors.Is(err, log.ErrTruncated) {
 					t.Errorf("%s meanwhile: %v", what, err)
 				}
 			}
@@ -113,12 +113,12 @@ func TestCheckHistoryNoticesALogThatWentBack(t *testing.T) {
 	}{
 		"Same":    {func(*testing.T, *log.Log, []archive.Archived) {}, nil},
 		"WentOn":  {func(t *testing.T, l *log.Log, _ []archive.Archived) { t.Helper(); move(t, l, 3) }, nil},
-		"Empty":   {func(t *testing.T, l *log.Log, _ []archive.Archived) { t.Helper(); replaceLog(t, l, nil) }, log.ErrWentBack},
-		"Shorter": {func(t *testing.T, l *log.Log, all []archive.Archived) { t.Helper(); replaceLog(t, l, all[:4]) }, log.ErrWentBack},
+		"Empty":   {func(t *testing.T, l *log.Log, _ []archive.Archived) { t.Helper(); replaceLog(t, l, nil) }, log.ErrTruncated},
+		"Shorter": {func(t *testing.T, l *log.Log, all []archive.Archived) { t.Helper(); replaceLog(t, l, all[:4]) }, log.ErrTruncated},
 		"AnotherEvent": {func(t *testing.T, l *log.Log, all []archive.Archived) {
 			t.Helper()
 			replaceLog(t, l, slices.Concat(all[:4], made(5, 9)))
-		}, log.ErrWentBack},
+		}, log.ErrTruncated},
 		"LacksTheNewest": {func(t *testing.T, l *log.Log, all []archive.Archived) {
 			t.Helper()
 			replaceLog(t, l, slices.Concat(all, made(6, 9)), 5)
@@ -127,7 +127,7 @@ func TestCheckHistoryNoticesALogThatWentBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l, db := logtest.Open(t), projecttest.Database(t)
-			a := archive.In(db)
+			a := archive.New(db)
 			if err := a.CheckHistory(t.Context(), l); err != nil {
 				t.Errorf("an empty archive: %v", err)
 			}
@@ -147,8 +147,8 @@ func TestCheckHistoryNoticesALogThatWentBack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := w.Run(t.Context()); !errors.Is(err, log.ErrWentBack) {
-				t.Errorf("a process that archives ended with %v, want %v", err, log.ErrWentBack)
+			if err := w.Run(t.Context()); !errors.Is(err, log.ErrTruncated) {
+				t.Errorf("a process that archives ended with %v, want %v", err, log.ErrTruncated)
 			}
 			if diff := cmp.Diff(all, archived(t, a, 0)); diff != "" {
 				t.Errorf("the archive has changed: %s", diff)

@@ -83,7 +83,7 @@ func (p *process) problem() error { return p.Lanes()[0].Problem }
 func (p *process) await(t testing.TB) {
 	t.Helper()
 	last := end(t, p.log)
-	await(t, "everything is archived", func() bool { s := p.Lanes()[0]; return s.Held && s.Problem == nil && s.Position >= last })
+	await(t, "everything is archived", func() bool { s := p.Lanes()[0]; return s.Leased && s.Problem == nil && s.Position >= last })
 }
 
 func end(t testing.TB, l *log.Log) uint64 {
@@ -115,10 +115,10 @@ func await(t testing.TB, what string, reached func() bool) {
 func archiveIsTheLog(t testing.TB, l *log.Log, db *mongo.Database) {
 	t.Helper()
 	want := messages(t, l)
-	if diff := gocmp.Diff(want, archived(t, archive.In(db), 0)); diff != "" {
+	if diff := gocmp.Diff(want, archived(t, archive.New(db), 0)); diff != "" {
 		t.Errorf("the archive is not the log (-log +archive):\n%s", diff)
 	}
-	if head, err := archive.In(db).Head(t.Context()); err != nil || head.Last != uint64(len(want)) || head.EventID != want[len(want)-1].EventID() {
+	if head, err := archive.New(db).Head(t.Context()); err != nil || head.Last != uint64(len(want)) || head.EventID != want[len(want)-1].EventID() {
 		t.Errorf("head %+v (%v), want it at %d", head, err, len(want))
 	}
 	chunksFollowEachOther(t, db)

@@ -27,7 +27,7 @@ type Config struct {
 // Batch returns the lane that archives the log. It goes on where the archive ends, whatever its checkpoint says: a database
 // that was replaced by an older backup gets everything again.
 func Batch(l *log.Log, config Config) worker.Batch {
-	a := In(config.DB)
+	a := New(config.DB)
 	return worker.Batch{
 		Name: Lane, Kind: worker.KindArchive, Window: config.Window,
 		Prepare: func(ctx context.Context, _ uint64) (uint64, error) {
@@ -44,12 +44,12 @@ func Batch(l *log.Log, config Config) worker.Batch {
 			}
 			err := a.Append(ctx, messages)
 			if errors.Is(err, ErrNotContiguous) { // the database was replaced, or a writer that lost its lease put the head back
-				return fmt.Errorf("%w: %w", worker.ErrElsewhere, err)
+				return fmt.Errorf("%w: %w", worker.ErrReposition, err)
 			}
 			if err != nil {
 				return err
 			}
-			failpoint.In(Lane, "archive.written")
+			failpoint.AtPlace(Lane, "archive.written")
 			if config.Sync == nil {
 				return nil
 			}

@@ -36,7 +36,7 @@ func TestAGapInTheLogIsFilledFromTheArchive(t *testing.T) {
 	l, db := logtest.Open(t), projecttest.Database(t)
 	move(t, l, size)
 	all := messages(t, l)
-	if err := archive.In(db).Append(t.Context(), all); err != nil {
+	if err := archive.New(db).Append(t.Context(), all); err != nil {
 		t.Fatal(err)
 	}
 	replaceLog(t, l, all, 3, 4, 5, 900, 1100, 1101)
@@ -51,7 +51,7 @@ func TestAGapInTheLogIsFilledFromTheArchive(t *testing.T) {
 		}
 		return nil
 	}}
-	shop := run(t, l, worker.Config{Batches: []worker.Batch{recorder}, Missing: archive.In(db).Messages})
+	shop := run(t, l, worker.Config{Batches: []worker.Batch{recorder}, Missing: archive.New(db).Messages})
 	await(t, "the lane has come to the end", func() bool { return shop.Lanes()[0].Position >= size })
 	mu.Lock()
 	defer mu.Unlock()

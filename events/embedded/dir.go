@@ -10,9 +10,9 @@ import (
 // lockName is the file whose lock says that a directory has its server.
 const lockName = "in-use.lock"
 
-// ClaimDir makes dir if need be and locks it until the returned file is closed. It returns ErrDirInUse when somebody
+// LockDir makes dir if need be and locks it until the returned file is closed. It returns ErrDirInUse when somebody
 // else has it. Neither JetStream nor FerretDB notices a second server on its files, and two of them ruin what both write.
-func ClaimDir(dir string) (*os.File, error) {
+func LockDir(dir string) (*os.File, error) {
 	if dir == "" {
 		return nil, fmt.Errorf("claim directory: no directory given")
 	}

@@ -46,7 +46,7 @@ func StartMongo(cfg MongoConfig) (*Mongo, error) {
 	if err := tryAddr(cfg.Addr); err != nil {
 		return nil, fmt.Errorf("start ferretdb: %w", err)
 	}
-	dir, err := ClaimDir(cfg.Dir)
+	dir, err := LockDir(cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("start ferretdb: %w", err)
 	}

@@ -59,7 +59,7 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 	if err := tryAddr(cfg.Addr); err != nil {
 		return nil, fmt.Errorf("start nats-server: %w", err)
 	}
-	dir, err := ClaimDir(cfg.Dir)
+	dir, err := LockDir(cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("start nats-server: %w", err)
 	}

@@ -3,8 +3,8 @@ package failpoint
 import "errors"
 
 var (
-	// ErrBadTrap is returned when a trap cannot be read.
-	ErrBadTrap = errors.New("not a trap")
+	// ErrBadTrigger is returned when a trap cannot be read.
+	ErrBadTrigger = errors.New("not a trap")
 	// ErrUnknownPoint is returned when a trap names a point that no code passes.
 	ErrUnknownPoint = errors.New("no such failpoint")
 	// ErrUnsupported is returned when a system cannot let a process stand still.

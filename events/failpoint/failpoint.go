@@ -19,15 +19,15 @@ func At(point string) {
 	}
 }
 
-// In is a moment that is passed in many places, in one of them.
-func In(place, point string) {
+// AtPlace is a moment that is passed in many places, in one of them.
+func AtPlace(place, point string) {
 	if m := armed.Load(); m != nil {
 		m.pass(place, point)
 	}
 }
 
-// Traps say where this process is to be hurt.
-type Traps struct {
+// Config say where this process is to be hurt.
+type Config struct {
 	Kill string // where it kills itself, as [Parse] reads it; default nowhere
 	Stop string // where it stands still; default nowhere
 	// File is looked into whenever a point is passed. Once it is there and holds a line for [ParseLine], the first process
@@ -35,10 +35,10 @@ type Traps struct {
 	File string
 }
 
-// Arm lays traps for this process, for the rest of its life. It returns [ErrUnknownPoint], [ErrBadTrap] or
-// [ErrUnsupported]. Traps that are all empty arm nothing.
-func Arm(traps Traps) error {
-	if traps == (Traps{}) {
+// Arm lays traps for this process, for the rest of its life. It returns [ErrUnknownPoint], [ErrBadTrigger] or
+// [ErrUnsupported]. Config that are all empty arm nothing.
+func Arm(traps Config) error {
+	if traps == (Config{}) {
 		return nil
 	}
 	m := &minefield{file: traps.File, hurt: hurt}
@@ -54,7 +54,7 @@ func Arm(traps Traps) error {
 			return err
 		}
 		t.Stop = text.stop
-		m.fixed = append(m.fixed, &counted{Trap: t})
+		m.fixed = append(m.fixed, &counted{Trigger: t})
 	}
 	if traps.Stop != "" && !canStop {
 		return fmt.Errorf("stop at %s: %w", traps.Stop, ErrUnsupported)
@@ -75,7 +75,7 @@ type minefield struct {
 
 // counted is a trap and how often its moment was passed.
 type counted struct {
-	Trap
+	Trigger
 	passed int
 }
 
@@ -95,7 +95,7 @@ func (m *minefield) pass(place, point string) {
 
 // steps counts a moment, if it is the trap's.
 func (c *counted) steps(place, point string) bool {
-	if !c.meets(place, point) {
+	if !c.matches(place, point) {
 		return false
 	}
 	c.passed++
@@ -117,8 +117,8 @@ func (m *minefield) look(place, point string) {
 	if err != nil {
 		panic(fmt.Sprintf("read trap %s: %v", m.file, err))
 	}
-	if trap != m.laid.Trap {
-		m.laid = counted{Trap: trap}
+	if trap != m.laid.Trigger {
+		m.laid = counted{Trigger: trap}
 	}
 	if !m.laid.steps(place, point) || m.laid.passed < trap.Pass {
 		return

@@ -18,15 +18,15 @@ import (
 
 // The test binary is also the process that is hurt: these variables arm it.
 const (
-	envKill, envStop, envFile = "TEST_CRASH_AT", "TEST_STOP_AT", "TEST_CRASH_FILE"
-	envVictim                 = "TEST_CRASH_VICTIM"
+	envKill, envStop, envFile = "TEST_FAILPOINT_KILL", "TEST_FAILPOINT_STOP", "TEST_FAILPOINT_FILE"
+	envVictim                 = "TEST_FAILPOINT_VICTIM"
 )
 
 func TestMain(m *testing.M) {
 	if os.Getenv(envVictim) == "" {
 		os.Exit(m.Run())
 	}
-	if err := failpoint.Arm(failpoint.Traps{Kill: os.Getenv(envKill), Stop: os.Getenv(envStop), File: os.Getenv(envFile)}); err != nil {
+	if err := failpoint.Arm(failpoint.Config{Kill: os.Getenv(envKill), Stop: os.Getenv(envStop), File: os.Getenv(envFile)}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -38,7 +38,7 @@ func victim(in io.Reader, out io.Writer) {
 	for lines := bufio.NewScanner(in); lines.Scan(); {
 		point, place, placed := strings.Cut(lines.Text(), "@")
 		if placed {
-			failpoint.In(place, point)
+			failpoint.AtPlace(place, point)
 		} else {
 			failpoint.At(point)
 		}
@@ -154,7 +154,7 @@ func TestATrapInAFileIsForOne(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "trap")
 	first, second := start(t, envFile+"="+file), start(t, envFile+"="+file)
 	first.passes(t, "checkpoint.saved@orders")
-	lay(t, file, failpoint.Trap{Point: "checkpoint.saved", Pass: 2})
+	lay(t, file, failpoint.Trigger{Point: "checkpoint.saved", Pass: 2})
 	for _, p := range []*process{first, second} {
 		p.passes(t, "checkpoint.saved@orders") // each counts for itself, from when the trap was laid
 	}
@@ -163,13 +163,13 @@ func TestATrapInAFileIsForOne(t *testing.T) {
 	if _, err := os.Stat(fmt.Sprintf("%s.%d", file, first.cmd.Process.Pid)); err != nil {
 		t.Error(err)
 	}
-	lay(t, file, failpoint.Trap{Point: "checkpoint.saved", Pass: 1, Stop: true})
+	lay(t, file, failpoint.Trigger{Point: "checkpoint.saved", Pass: 1, Stop: true})
 	second.stands(t, "checkpoint.saved@orders")
 	second.passes(t, "checkpoint.saved@orders")
 }
 
 // lay puts a trap in place in one step.
-func lay(t *testing.T, file string, trap failpoint.Trap) {
+func lay(t *testing.T, file string, trap failpoint.Trigger) {
 	t.Helper()
 	if err := os.WriteFile(file+".new", []byte(trap.String()), 0o600); err != nil {
 		t.Fatal(err)

@@ -6,32 +6,32 @@ import (
 	"strings"
 )
 
-// Trap is where a process is to be hurt, and how.
-type Trap struct {
+// Trigger is where a process is to be hurt, and how.
+type Trigger struct {
 	Point string
 	Place string // where the point is placed; "" anywhere
 	Pass  int    // which time it is passed, from 1
 	Stop  bool   // stand still, instead of dying
 }
 
-// Parse reads "point", "point:n", "point@place" or "point@place:n". It returns [ErrUnknownPoint] or [ErrBadTrap].
-func Parse(text string) (Trap, error) {
-	t := Trap{Pass: 1}
+// Parse reads "point", "point:n", "point@place" or "point@place:n". It returns [ErrUnknownPoint] or [ErrBadTrigger].
+func Parse(text string) (Trigger, error) {
+	t := Trigger{Pass: 1}
 	name, count, counted := strings.Cut(text, ":")
 	if counted {
 		n, err := strconv.Atoi(count)
 		if err != nil || n < 1 {
-			return Trap{}, fmt.Errorf("%w: %q: what follows the colon is to be a number from 1", ErrBadTrap, text)
+			return Trigger{}, fmt.Errorf("%w: %q: what follows the colon is to be a number from 1", ErrBadTrigger, text)
 		}
 		t.Pass = n
 	}
 	t.Point, t.Place, _ = strings.Cut(name, "@")
 	point, ok := known(t.Point)
 	if !ok {
-		return Trap{}, fmt.Errorf("%w: %q", ErrUnknownPoint, t.Point)
+		return Trigger{}, fmt.Errorf("%w: %q", ErrUnknownPoint, t.Point)
 	}
 	if t.Place != "" && !point.Placed {
-		return Trap{}, fmt.Errorf("%w: %q: %s is passed in one place only", ErrBadTrap, text, t.Point)
+		return Trigger{}, fmt.Errorf("%w: %q: %s is passed in one place only", ErrBadTrigger, text, t.Point)
 	}
 	return t, nil
 }
@@ -43,10 +43,10 @@ const (
 )
 
 // ParseLine reads a trap as a file has it: "kill" or "stop", a space, and what [Parse] reads. The errors are the same.
-func ParseLine(line string) (Trap, error) {
+func ParseLine(line string) (Trigger, error) {
 	verb, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 	if verb != verbKill && verb != verbStop {
-		return Trap{}, fmt.Errorf("%w: %q: want kill or stop, and a point", ErrBadTrap, line)
+		return Trigger{}, fmt.Errorf("%w: %q: want kill or stop, and a point", ErrBadTrigger, line)
 	}
 	t, err := Parse(rest)
 	t.Stop = verb == verbStop
@@ -54,7 +54,7 @@ func ParseLine(line string) (Trap, error) {
 }
 
 // Site is the trap's moment, without what is to happen there: "point" or "point@place".
-func (t Trap) Site() string {
+func (t Trigger) Site() string {
 	if t.Place == "" {
 		return t.Point
 	}
@@ -62,7 +62,7 @@ func (t Trap) Site() string {
 }
 
 // String writes the trap as [ParseLine] reads it.
-func (t Trap) String() string {
+func (t Trigger) String() string {
 	verb := verbKill
 	if t.Stop {
 		verb = verbStop
@@ -71,6 +71,6 @@ func (t Trap) String() string {
 }
 
 // meets reports whether the trap is about a moment that is being passed.
-func (t Trap) meets(place, point string) bool {
+func (t Trigger) matches(place, point string) bool {
 	return t.Point == point && (t.Place == "" || t.Place == place)
 }

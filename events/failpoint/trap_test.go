@@ -13,12 +13,12 @@ func TestTrapsAreRead(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		text string
-		want failpoint.Trap
+		want failpoint.Trigger
 	}{
-		{"http.order_stored", failpoint.Trap{Point: "http.order_stored", Pass: 1}},
-		{"http.order_stored:3", failpoint.Trap{Point: "http.order_stored", Pass: 3}},
-		{"act.begun@payments.stripe", failpoint.Trap{Point: "act.begun", Place: "payments.stripe", Pass: 1}},
-		{"checkpoint.saved@orders:12", failpoint.Trap{Point: "checkpoint.saved", Place: "orders", Pass: 12}},
+		{"http.order_stored", failpoint.Trigger{Point: "http.order_stored", Pass: 1}},
+		{"http.order_stored:3", failpoint.Trigger{Point: "http.order_stored", Pass: 3}},
+		{"act.begun@payments.stripe", failpoint.Trigger{Point: "act.begun", Place: "payments.stripe", Pass: 1}},
+		{"checkpoint.saved@orders:12", failpoint.Trigger{Point: "checkpoint.saved", Place: "orders", Pass: 12}},
 	}
 	for _, test := range tests {
 		t.Run(test.text, func(t *testing.T) {
@@ -50,9 +50,9 @@ func TestMisspeltTrapsAreRefused(t *testing.T) {
 		{"", failpoint.ErrUnknownPoint},
 		{"http.order_stord", failpoint.ErrUnknownPoint},
 		{"decide", failpoint.ErrUnknownPoint},
-		{"http.order_stored:0", failpoint.ErrBadTrap},
-		{"http.order_stored:twice", failpoint.ErrBadTrap},
-		{"http.order_stored@orders", failpoint.ErrBadTrap},
+		{"http.order_stored:0", failpoint.ErrBadTrigger},
+		{"http.order_stored:twice", failpoint.ErrBadTrigger},
+		{"http.order_stored@orders", failpoint.ErrBadTrigger},
 	}
 	for _, test := range tests {
 		t.Run(test.text, func(t *testing.T) {
@@ -63,18 +63,18 @@ func TestMisspeltTrapsAreRefused(t *testing.T) {
 			if test.text == "" {
 				return
 			}
-			if err := failpoint.Arm(failpoint.Traps{Kill: test.text}); !errors.Is(err, test.want) {
+			if err := failpoint.Arm(failpoint.Config{Kill: test.text}); !errors.Is(err, test.want) {
 				t.Errorf("armed with %v, want %v", err, test.want)
 			}
 		})
 	}
-	if _, err := failpoint.ParseLine("hurt http.order_stored:1"); !errors.Is(err, failpoint.ErrBadTrap) {
+	if _, err := failpoint.ParseLine("hurt http.order_stored:1"); !errors.Is(err, failpoint.ErrBadTrigger) {
 		t.Errorf("got %v, want ErrBadTrap", err)
 	}
 }
 
 func BenchmarkOff(b *testing.B) {
 	for b.Loop() {
-		failpoint.In("payments.stripe", "act.done")
+		failpoint.AtPlace("payments.stripe", "act.done")
 	}
 }

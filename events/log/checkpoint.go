@@ -13,25 +13,25 @@ import (
 // Checkpoint is how far a lane of a worker has come. It is a message that is written with compare-and-set: a process that
 // was suspended and lost its lease meanwhile cannot take its successor's checkpoint back.
 type Checkpoint struct {
-	Lane     string          `json:"lane"`
-	Position uint64          `json:"position"`        // everything up to this sequence is handled, but for what State says
-	Read     uint64          `json:"read"`            // how far the lane has read, which can be further
-	State    json.RawMessage `json:"state,omitempty"` // what the lane has to remember besides
-	Hold     string          `json:"hold,omitempty"`  // why the lane is on hold
-	Written  time.Time       `json:"written"`
+	Lane        string          `json:"lane"`
+	Position    uint64          `json:"position"`        // everything up to this sequence is handled, but for what State says
+	Read        uint64          `json:"read"`            // how far the lane has read, which can be further
+	State       json.RawMessage `json:"state,omitempty"` // what the lane has to remember besides
+	CircuitOpen string          `json:"hold,omitempty"`  // why the lane is on hold
+	Written     time.Time       `json:"written"`
 
 	revision uint64
 	tried    time.Time // Written of a try that went unanswered
 }
 
-// ErrOvertaken is returned when another process has written a lane's checkpoint meanwhile: the lane is not this process's.
-var ErrOvertaken = errors.New("another process runs this lane")
+// ErrCheckpointConflict is returned when another process has written a lane's checkpoint meanwhile: the lane is not this process's.
+var ErrCheckpointConflict = errors.New("another process runs this lane")
 
 // LoadCheckpoint returns a lane's checkpoint, at position 0 when it has none.
 func (l *core) LoadCheckpoint(ctx context.Context, lane string) (Checkpoint, error) {
 	c := Checkpoint{Lane: lane}
 	var entry jetstream.KeyValueEntry
-	err := l.ask(ctx, func(ctx context.Context) (err error) {
+	err := l.retry(ctx, func(ctx context.Context) (err error) {
 		entry, err = l.checkpoint.Get(ctx, lane)
 		return err
 	})
@@ -48,7 +48,7 @@ func (l *core) LoadCheckpoint(ctx context.Context, lane string) (Checkpoint, err
 	return c, nil
 }
 
-// SaveCheckpoint writes a checkpoint that was loaded, or saved, by this process last. It returns [ErrOvertaken] when it was
+// SaveCheckpoint writes a checkpoint that was loaded, or saved, by this process last. It returns [ErrCheckpointConflict] when it was
 // not, or [ErrUnavailable].
 func (l *core) SaveCheckpoint(ctx context.Context, c *Checkpoint) error {
 	c.Written = l.Now().UTC()
@@ -67,7 +67,7 @@ func (l *core) SaveCheckpoint(ctx context.Context, c *Checkpoint) error {
 		if l.wroteUnanswered(ctx, c) {
 			return l.SaveCheckpoint(ctx, c)
 		}
-		return fmt.Errorf("write checkpoint of %s: %w", c.Lane, ErrOvertaken)
+		return fmt.Errorf("write checkpoint of %s: %w", c.Lane, ErrCheckpointConflict)
 	case err != nil:
 		c.tried = c.Written
 		return fmt.Errorf("write checkpoint of %s: %w", c.Lane, unavailable(ctx, err))

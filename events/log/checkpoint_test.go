@@ -82,7 +82,7 @@ func TestAnOvertakenProcessDoesNotTakeACheckpointBack(t *testing.T) {
 			if err := save(successor, &current, 100); err != nil {
 				t.Fatal(err)
 			}
-			if err := save(suspended, &old, 50); !errors.Is(err, log.ErrOvertaken) {
+			if err := save(suspended, &old, 50); !errors.Is(err, log.ErrCheckpointConflict) {
 				t.Errorf("the suspended process saves: %v, want ErrOvertaken", err)
 			}
 			if err := save(successor, &current, 110); err != nil {
@@ -105,7 +105,7 @@ func TestACheckpointThatIsNotHeardIsUnavailable(t *testing.T) {
 	}
 	w.proxy.Refuse()
 	until(t, "the connection is gone", func() bool { return !w.writer.JetStream().Conn().IsConnected() })
-	if err := w.writer.SaveCheckpoint(t.Context(), &c); !errors.Is(err, log.ErrUnavailable) || errors.Is(err, log.ErrOvertaken) {
+	if err := w.writer.SaveCheckpoint(t.Context(), &c); !errors.Is(err, log.ErrUnavailable) || errors.Is(err, log.ErrCheckpointConflict) {
 		t.Errorf("while nobody listens: %v, want ErrUnavailable", err)
 	}
 	if _, err := w.writer.LoadCheckpoint(t.Context(), "lane"); !errors.Is(err, log.ErrUnavailable) {

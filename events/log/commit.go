@@ -54,7 +54,7 @@ func (l *Log) Do(ctx context.Context, fn func(tx *Tx) error) error {
 // Try is Do without the commit: it runs one decision on the newest states and appends nothing. What fn has appended by the end of
 // its last run is what Do would have committed. fn may run several times, so it must begin what it notes down anew each time.
 // It returns fn's error, [ErrUnavailable], [ErrContention] or [ErrUnreadable].
-func (l *Log) Try(ctx context.Context, fn func(tx *Tx) error) error {
+func (l *Log) DryRun(ctx context.Context, fn func(tx *Tx) error) error {
 	for range maxAttempts {
 		tx := l.Begin(ctx)
 		tx.again = true // no commit would find out that an entity is not new

@@ -201,7 +201,7 @@ func (c *committer) storeSingles(group []*request) (open []*request) {
 			}
 		}
 		switch err = classify(err); {
-		case err == nil, errors.Is(err, errConflict), errors.Is(err, errRefused), errors.Is(err, errNoRoom), errors.Is(err, ErrWentBack):
+		case err == nil, errors.Is(err, errConflict), errors.Is(err, errRefused), errors.Is(err, errNoRoom), errors.Is(err, ErrTruncated):
 			c.answer(r, err)
 		default:
 			r.uncertain = true

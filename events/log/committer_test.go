@@ -116,7 +116,7 @@ func TestARequestThatIsKnownToBeTooLateIsNotSent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ours.Seen(seen)
+	ours.Observe(seen)
 	before := published(ours)
 	outcome := tx.CommitEach()
 	for i, unit := range units {

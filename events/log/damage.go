@@ -14,9 +14,9 @@ type damage struct {
 	newer map[uint64]error     // by sequence
 }
 
-// ReadTo tells the log how its reader of a name fares: err is nil, or why it stands still. While a reader stands before a
+// ReportReader tells the log how its reader of a name fares: err is nil, or why it stands still. While a reader stands before a
 // [GapError] this process appends nothing: a decision could leave out what is missing.
-func (l *core) ReadTo(reader string, err error) {
+func (l *core) ReportReader(reader string, err error) {
 	var gap *GapError
 	l.damage.mu.Lock()
 	defer l.damage.mu.Unlock()
@@ -27,9 +27,9 @@ func (l *core) ReadTo(reader string, err error) {
 	}
 }
 
-// NoteNewer returns [events.ErrNewer] when a newer release wrote a message. From then on this process appends nothing, until
+// ReportNewer returns [events.ErrNewer] when a newer release wrote a message. From then on this process appends nothing, until
 // the event is declared void: a decision could leave out what the event says.
-func (l *core) NoteNewer(m Message) error {
+func (l *core) ReportNewer(m Message) error {
 	newer := m.Newer()
 	if newer == nil {
 		return nil

@@ -19,6 +19,6 @@
 // Programs of two releases may run side by side. A process that starts adds to the broker what its [Topology] has more, says what
 // it knows for as long as it runs, and is refused when events stand in the log that it does not understand; see members.go.
 //
-// A process opens the log once. Each domain in it gets a handle of its own by [Log.As], which may append under the
+// A process opens the log once. Each domain in it gets a handle of its own by [Log.ForDomain], which may append under the
 // domain's prefixes only.
 package log

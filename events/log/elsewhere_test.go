@@ -60,7 +60,7 @@ func TestABrokerThatIsBehindIsNotBelieved(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.Seen(log.Message{Subject: subject, Sequence: 1000})
+		l.Observe(log.Message{Subject: subject, Sequence: 1000})
 		if n, _, err := tallies.Read(t.Context(), l, id); !errors.Is(err, log.ErrUnavailable) {
 			t.Errorf("%s reads as %+v, %v; want ErrUnavailable", id, n, err)
 		}

@@ -30,13 +30,13 @@ var (
 	// ErrNotAllowed is returned when the broker's permissions forbid what was tried. The process runs under the wrong user.
 	ErrNotAllowed = errors.New("not allowed by the broker")
 
-	// ErrNotYet is returned by an append of an event that processes of an older release, which are running, do not know. It is
+	// ErrUpgradeInProgress is returned by an append of an event that processes of an older release, which are running, do not know. It is
 	// [ErrUnavailable] as well: when the last of them has stopped the event can be written.
-	ErrNotYet = errors.New("processes of an older release are running, which do not know this event")
+	ErrUpgradeInProgress = errors.New("processes of an older release are running, which do not know this event")
 
-	// ErrWentBack is returned when the broker has forgotten what it had acknowledged: an older copy of its store was put
+	// ErrTruncated is returned when the broker has forgotten what it had acknowledged: an older copy of its store was put
 	// back. Going on would use sequences a second time; the archive knows what is missing.
-	ErrWentBack = errors.New("the log went back in time; stop everything, see what is missing with `ops repair`, and restore it with `ops repair --yes`")
+	ErrTruncated = errors.New("the log went back in time; stop everything, see what is missing with `ops repair`, and restore it with `ops repair --yes`")
 
 	// errConflict: the subject has moved on since the transaction read it.
 	errConflict = errors.New("conflict")
@@ -94,9 +94,9 @@ func classify(err error) error {
 	return errors.Join(errRefused, err)
 }
 
-// IsPassing reports whether an error of the broker, or of the way to it, says "not now" rather than "no". Too few peers is
+// IsTemporary reports whether an error of the broker, or of the way to it, says "not now" rather than "no". Too few peers is
 // what a cluster says whose other brokers are still on their way.
-func IsPassing(err error) bool {
+func IsTemporary(err error) bool {
 	var refused *jetstream.APIError
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errBehind) || errors.Is(err, nats.ErrNoResponders) ||
 		errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrDisconnected) ||

@@ -40,18 +40,18 @@ func (l *core) failover() {
 
 // ask puts a question to the broker again when no answer comes, until patience ends: a copy that died took the question
 // along, or the cluster has yet to choose who answers.
-func (l *core) ask(ctx context.Context, question func(context.Context) error) error {
-	return l.askFor(ctx, l.config.Patience, question)
+func (l *core) retry(ctx context.Context, question func(context.Context) error) error {
+	return l.retryFor(ctx, l.config.Patience, question)
 }
 
-func (l *core) askFor(ctx context.Context, patience time.Duration, question func(context.Context) error) error {
+func (l *core) retryFor(ctx context.Context, patience time.Duration, question func(context.Context) error) error {
 	began := time.Now()
 	deadline := began.Add(patience)
 	for wait := tryAgain; ; wait = min(2*wait, longestGap) {
 		asking, cancel := context.WithDeadline(ctx, earlier(deadline, time.Now().Add(oneTry)))
 		err := question(asking)
 		cancel()
-		if err == nil || !IsPassing(err) || ctx.Err() != nil || time.Now().Add(wait).After(deadline) {
+		if err == nil || !IsTemporary(err) || ctx.Err() != nil || time.Now().Add(wait).After(deadline) {
 			return err
 		}
 		if time.Since(began) > moveAfter {

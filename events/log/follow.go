@@ -154,7 +154,7 @@ func (l *Log) Snapshot(ctx context.Context, filters []string, fn func(Message) e
 }
 
 func (l *core) openConsumer(ctx context.Context, config jetstream.OrderedConsumerConfig) (consumer jetstream.Consumer, err error) {
-	err = l.askFor(ctx, openPatience, func(ctx context.Context) (err error) {
+	err = l.retryFor(ctx, openPatience, func(ctx context.Context) (err error) {
 		consumer, err = l.js.OrderedConsumer(ctx, events.StreamShop, config)
 		return err
 	})
@@ -190,7 +190,7 @@ func (l *core) messageOf(msg jetstream.Msg) (m Message, pending uint64, err erro
 // Get returns the message at a sequence, or [ErrNotFound].
 func (l *Log) Get(ctx context.Context, sequence uint64) (Message, error) {
 	var raw *jetstream.RawStreamMsg
-	err := l.ask(ctx, func(ctx context.Context) (err error) {
+	err := l.retry(ctx, func(ctx context.Context) (err error) {
 		raw, err = l.reads.GetMsg(ctx, sequence)
 		return err
 	})
@@ -209,8 +209,8 @@ func (l *core) messageFrom(raw *jetstream.RawStreamMsg) Message {
 
 // Seen notes that this process has read a message: no state of its subject that is older stays in the cache. It also takes
 // note of events that are declared void, and of events that a newer release wrote.
-func (l *Log) Seen(m Message) {
+func (l *Log) Observe(m Message) {
 	l.cache.seen(m.Subject, m.Sequence)
 	l.noteVoid(m)
-	_ = l.NoteNewer(m) // it is remembered, and Damage tells
+	_ = l.ReportNewer(m) // it is remembered, and Damage tells
 }

@@ -31,7 +31,7 @@ func TestADecisionAboutWhatWasFollowedIsMadeOnIt(t *testing.T) {
 	}
 	look := func(what string, want int) {
 		t.Helper()
-		tx := ours.BeginFollowed(t.Context())
+		tx := ours.BeginCached(t.Context())
 		got, err := tallies.Load(tx, "a")
 		if err != nil || got.Events != want {
 			t.Errorf("%s: decided on %+v, %v; want %d events", what, got, err, want)
@@ -46,16 +46,16 @@ func TestADecisionAboutWhatWasFollowedIsMadeOnIt(t *testing.T) {
 	}
 	first := say("a")
 	look("the first event", 1)
-	ours.Seen(first)
+	ours.Observe(first)
 	look("the first event is followed", 1)
 	second := say("a")
 	look("a second event, not yet followed", 1)
-	ours.Seen(second)
+	ours.Observe(second)
 	look("the second event is followed", 2)
 	third := say("a")
-	ours.Seen(third)
+	ours.Observe(third)
 	for _, other := range []string{"b", "c", "d"} { // more than the cache has room for
-		ours.Seen(say(other))
+		ours.Observe(say(other))
 	}
 	look("the third event is followed, and then much else", 3)
 }

@@ -26,7 +26,7 @@ func (h *highWater) committed(first, last uint64, uncertain bool) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if first <= h.seen && !uncertain {
-		h.fail(fmt.Errorf("%w: it gave the sequence %d to a new event, this process had seen %d", ErrWentBack, first, h.seen))
+		h.fail(fmt.Errorf("%w: it gave the sequence %d to a new event, this process had seen %d", ErrTruncated, first, h.seen))
 		return fmt.Errorf("%w: %w", ErrUnavailable, h.err)
 	}
 	h.seen = max(h.seen, last)
@@ -46,7 +46,7 @@ func (h *highWater) compare(seen, last uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if last < seen {
-		h.fail(fmt.Errorf("%w: it ends at %d, this process has seen %d", ErrWentBack, last, seen))
+		h.fail(fmt.Errorf("%w: it ends at %d, this process has seen %d", ErrTruncated, last, seen))
 	}
 }
 
@@ -57,10 +57,10 @@ func (h *highWater) fail(err error) {
 	}
 }
 
-// Watch returns [ErrWentBack] as soon as the broker turns out to know less than it had acknowledged to this process,
+// Monitor returns [ErrTruncated] as soon as the broker turns out to know less than it had acknowledged to this process,
 // which it checks whenever the connection comes back, and [events.ErrNewer] when a newer release has begun to write what this
 // program does not understand. It returns nil when ctx ends.
-func (l *Log) Watch(ctx context.Context) error {
+func (l *Log) Monitor(ctx context.Context) error {
 	connected := l.conn.StatusChanged(nats.CONNECTED)
 	defer l.conn.RemoveStatusListener(connected)
 	for {

@@ -37,7 +37,7 @@ func TestALogThatWentBackIsNotAppendedTo(t *testing.T) {
 	}
 	damage(t, operator, 1)
 	watched := make(chan error, 1)
-	go func() { watched <- l.Watch(t.Context()) }()
+	go func() { watched <- l.Monitor(t.Context()) }()
 	tx := l.Begin(t.Context())
 	if _, err := tallies.LoadNew(tx, "b"); err != nil {
 		t.Fatal(err)
@@ -45,10 +45,10 @@ func TestALogThatWentBackIsNotAppendedTo(t *testing.T) {
 	if err := tallies.Append(tx, "b", plus(1)); err != nil {
 		t.Fatal(err)
 	}
-	if err := tx.Commit(); !errors.Is(err, log.ErrWentBack) || !errors.Is(err, log.ErrUnavailable) {
+	if err := tx.Commit(); !errors.Is(err, log.ErrTruncated) || !errors.Is(err, log.ErrUnavailable) {
 		t.Errorf("append: %v, want ErrUnavailable and ErrWentBack", err)
 	}
-	if err := <-watched; !errors.Is(err, log.ErrWentBack) {
+	if err := <-watched; !errors.Is(err, log.ErrTruncated) {
 		t.Errorf("watch: %v, want ErrWentBack", err)
 	}
 }

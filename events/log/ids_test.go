@@ -53,7 +53,7 @@ func TestAnyPrintableTextIsAnEntity(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if told, ok := events.IDOf(events.PrefixStock, m.Subject); !ok || told != id {
+		if told, ok := events.ParseSubject(events.PrefixStock, m.Subject); !ok || told != id {
 			t.Errorf("%s is of %q, %v; want %q", m.Subject, told, ok, id)
 		}
 	}

@@ -49,7 +49,7 @@ func (l *core) Acquire(ctx context.Context, lane, holder string) (lease Lease, o
 	}
 	lease.revision = last.revision
 	switch err := l.Renew(ctx, &lease); {
-	case errors.Is(err, ErrOvertaken):
+	case errors.Is(err, ErrCheckpointConflict):
 		return Lease{}, false, nil
 	case err != nil:
 		return Lease{}, false, err
@@ -81,7 +81,7 @@ func (l *core) leaseOf(ctx context.Context, lane string) (lease Lease, err error
 
 func leaseSubject(lane string) string { return "$KV." + bucketLeases + "." + lane }
 
-// Renew has a lease last as long again. It returns [ErrOvertaken] when another process has it.
+// Renew has a lease last as long again. It returns [ErrCheckpointConflict] when another process has it.
 func (l *core) Renew(ctx context.Context, lease *Lease) error {
 	data, err := json.Marshal(lease)
 	if err != nil {
@@ -107,7 +107,7 @@ func (l *core) renewed(ctx context.Context, lease *Lease) error {
 		return err
 	}
 	if last.Holder != lease.Holder || !last.Since.Equal(lease.Since) {
-		return fmt.Errorf("renew lease of %s: %w", lease.Lane, ErrOvertaken)
+		return fmt.Errorf("renew lease of %s: %w", lease.Lane, ErrCheckpointConflict)
 	}
 	lease.revision = last.revision
 	return nil

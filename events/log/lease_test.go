@@ -94,7 +94,7 @@ func TestALeaseThatIsReleasedIsFreeAtOnce(t *testing.T) {
 	if !ok {
 		t.Fatal("released, and not free")
 	}
-	if err := ours.Renew(t.Context(), &lease); !errors.Is(err, log.ErrOvertaken) {
+	if err := ours.Renew(t.Context(), &lease); !errors.Is(err, log.ErrCheckpointConflict) {
 		t.Errorf("the old holder renews: %v, want ErrOvertaken", err)
 	}
 	if err := ours.Release(t.Context(), lease); err != nil {
@@ -122,7 +122,7 @@ func TestTheSameHolderTakesItsLeaseAgain(t *testing.T) {
 	if !ok {
 		t.Fatal("its own lease is not free")
 	}
-	if err := before.Renew(t.Context(), &old); !errors.Is(err, log.ErrOvertaken) {
+	if err := before.Renew(t.Context(), &old); !errors.Is(err, log.ErrCheckpointConflict) {
 		t.Errorf("the process that was replaced renews: %v, want ErrOvertaken", err)
 	}
 	if err := after.Renew(t.Context(), &current); err != nil {
@@ -180,7 +180,7 @@ func TestALeaseThatIsNotRenewedRunsOut(t *testing.T) {
 	if got := <-told; got != "lane next" {
 		t.Errorf("told %q", got)
 	}
-	if err := dead.Renew(t.Context(), &lease); !errors.Is(err, log.ErrOvertaken) {
+	if err := dead.Renew(t.Context(), &lease); !errors.Is(err, log.ErrCheckpointConflict) {
 		t.Errorf("the dead one comes back and renews: %v, want ErrOvertaken", err)
 	}
 	if err := next.Release(t.Context(), successor); err != nil {

@@ -54,7 +54,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Now = time.Now
 	}
 	if c.Owns == nil {
-		c.Owns = events.Owns(c.Source)
+		c.Owns = events.OwnedPrefixes(c.Source)
 	}
 	if c.Patience == 0 {
 		c.Patience = 5 * time.Second
@@ -137,8 +137,8 @@ func Open(ctx context.Context, conn *nats.Conn, config Config) (*Log, error) {
 
 // As returns the handle of a domain that this process hosts. What it appends has the domain as its source and stands under
 // the domain's prefixes. Handles of one process share its committer, its cache and its connection.
-func (l *Log) As(domain string) *Log {
-	return &Log{core: l.core, source: domain, owns: events.Owns(domain)}
+func (l *Log) ForDomain(domain string) *Log {
+	return &Log{core: l.core, source: domain, owns: events.OwnedPrefixes(domain)}
 }
 
 func checkVersion(version string) error {
@@ -170,17 +170,17 @@ func (l *Log) Close() {
 	l.leave(context.Background())
 }
 
-// Complete is Do, and decides in the same transaction what follows from it in the domains that this process runs, where
+// DoCascade is Do, and decides in the same transaction what follows from it in the domains that this process runs, where
 // that is possible. What is not decided here is decided when the facts are read from the log.
-func (l *Log) Complete(ctx context.Context, fn func(tx *Tx) error) error {
+func (l *Log) DoCascade(ctx context.Context, fn func(tx *Tx) error) error {
 	if complete := l.complete.Load(); complete != nil {
 		return (*complete)(ctx, l, fn)
 	}
 	return l.Do(ctx, fn)
 }
 
-// CompleteBy sets what Complete does, for all handles of this process; nil: what Do does.
-func (l *Log) CompleteBy(complete func(ctx context.Context, l *Log, fn func(*Tx) error) error) {
+// SetCascade sets what DoCascade does, for all handles of this process; nil: what Do does.
+func (l *Log) SetCascade(complete func(ctx context.Context, l *Log, fn func(*Tx) error) error) {
 	if complete == nil {
 		l.complete.Store(nil)
 		return
@@ -204,6 +204,6 @@ func (l *core) JetStream() jetstream.JetStream { return l.js }
 func (l *core) Replicas() int { return l.config.Replicas }
 
 // Ask puts a question to the broker again while no answer comes, for as long as a commit is retried.
-func (l *core) Ask(ctx context.Context, question func(context.Context) error) error {
-	return l.ask(ctx, question)
+func (l *core) Retry(ctx context.Context, question func(context.Context) error) error {
+	return l.retry(ctx, question)
 }

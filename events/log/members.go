@@ -114,7 +114,7 @@ func (l *core) announce(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("announce this process: %w", err)
 	}
-	err = l.askFor(ctx, openPatience, func(ctx context.Context) error {
+	err = l.retryFor(ctx, openPatience, func(ctx context.Context) error {
 		_, err := l.js.PublishMsg(ctx, &nats.Msg{Subject: topologySubject(processesAre + l.members.self.ID), Data: data},
 			jetstream.WithMsgTTL(l.LeaseTTL()), jetstream.WithRetryAttempts(0))
 		return err
@@ -184,7 +184,7 @@ func (l *core) stayOrEnd(ctx context.Context) error {
 // TopologyState returns what the processes have agreed on. A shop that is new begins with what this program knows.
 func (l *core) TopologyState(ctx context.Context) (state TopologyState, err error) {
 	var msg *jetstream.RawStreamMsg
-	err = l.askFor(ctx, openPatience, func(ctx context.Context) error {
+	err = l.retryFor(ctx, openPatience, func(ctx context.Context) error {
 		stream, err := l.topologyOnLeader(ctx)
 		if err == nil {
 			msg, err = stream.GetLastMsgForSubject(ctx, topologySubject(keyState))
@@ -237,7 +237,7 @@ func (l *core) putState(ctx context.Context, state *TopologyState) error {
 
 // Processes returns the processes that run, by source.
 func (l *core) Processes(ctx context.Context) (all []Process, err error) {
-	err = l.askFor(ctx, openPatience, func(ctx context.Context) error {
+	err = l.retryFor(ctx, openPatience, func(ctx context.Context) error {
 		all = nil
 		stream, err := l.topologyOnLeader(ctx)
 		if err != nil {
@@ -291,7 +291,7 @@ func (l *core) allow(ctx context.Context) {
 	l.config.Logger.Info("events of this release may be written", "topology", m.self.Topology)
 }
 
-// allKnow returns [ErrNotYet], naming a process, when one that runs knows less than this one.
+// allKnow returns [ErrUpgradeInProgress], naming a process, when one that runs knows less than this one.
 func (l *core) allKnow(ctx context.Context) error {
 	all, err := l.Processes(ctx)
 	if err != nil {
@@ -299,7 +299,7 @@ func (l *core) allKnow(ctx context.Context) error {
 	}
 	for _, p := range all {
 		if p.Topology < l.members.self.Topology {
-			return fmt.Errorf("%w: %s %s, since %s, knows topology %d", ErrNotYet, p.Source, p.ID, p.Since.Format(time.RFC3339), p.Topology)
+			return fmt.Errorf("%w: %s %s, since %s, knows topology %d", ErrUpgradeInProgress, p.Source, p.ID, p.Since.Format(time.RFC3339), p.Topology)
 		}
 	}
 	return nil
@@ -319,7 +319,7 @@ func (l *core) noteWritten(ctx context.Context) error {
 }
 
 // MayWrite reports whether every process that runs knows an event. A decision that has an older way of saying the same asks
-// it; one that has none appends, and waits with [ErrNotYet].
+// it; one that has none appends, and waits with [ErrUpgradeInProgress].
 func (tx *Tx) MayWrite(fact events.Payload) bool { return tx.log.mayWrite(fact.EventType()) }
 
 func (l *core) mayWrite(eventType string) bool {

@@ -25,7 +25,7 @@ func count(n int, _ events.Event) (int, error) { return n + 1, nil }
 func TestADomainDoesNotAppendForAnother(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
-	orders, stranger := l.As("orders"), l.As("stranger")
+	orders, stranger := l.ForDomain("orders"), l.ForDomain("stranger")
 	confirmed := events.OrderConfirmed{}
 	for name, c := range map[string]struct {
 		by     *log.Log
@@ -35,7 +35,7 @@ func TestADomainDoesNotAppendForAnother(t *testing.T) {
 		"AJournal":           {orders, func(tx *log.Tx) error { return webhooks.Append(tx, events.WebhookReceived{}) }},
 		"SpanningDomains":    {orders, func(tx *log.Tx) error { return errors.Join(promises.Append(tx, "o", confirmed), add(tx, "a", 1)) }},
 		"AnUnknownDomain":    {stranger, func(tx *log.Tx) error { return promises.Append(tx, "o", confirmed) }},
-		"TheDomainItWasLast": {l.As("inventory"), func(tx *log.Tx) error { tx.As(orders); return add(tx, "a", 1) }},
+		"TheDomainItWasLast": {l.ForDomain("inventory"), func(tx *log.Tx) error { tx.ForDomain(orders); return add(tx, "a", 1) }},
 	} {
 		if err := c.by.Do(t.Context(), c.append); !errors.Is(err, log.ErrNotOwner) {
 			t.Errorf("%s: %v, want ErrNotOwner", name, err)
@@ -69,11 +69,11 @@ func TestAProcessOwnsWhatItsDomainOwns(t *testing.T) {
 
 // decideTogether has three domains each decide something in one transaction.
 func decideTogether(tx *log.Tx, l *log.Log) error {
-	tx.As(l.As("orders"))
+	tx.ForDomain(l.ForDomain("orders"))
 	problem := promises.Append(tx, "o", events.OrderConfirmed{})
-	tx.As(l.As("inventory"))
+	tx.ForDomain(l.ForDomain("inventory"))
 	problem = errors.Join(problem, add(tx, "a", 1))
-	tx.As(l.As("payments"))
+	tx.ForDomain(l.ForDomain("payments"))
 	return errors.Join(problem, receipts.Append(tx, "p", events.PaymentCaptured{}), webhooks.Append(tx, events.WebhookReceived{}))
 }
 

@@ -19,9 +19,9 @@ const (
 	readBatch  = 256
 )
 
-// Queues is an option for the connection that a log is opened on: the queue length of a subscription per history read.
+// HistoryQueue is an option for the connection that a log is opened on: the queue length of a subscription per history read.
 // The client's default of 65,536 costs half a megabyte for each.
-func Queues() nats.Option { return nats.SyncQueueLen(2 * readBatch) }
+func HistoryQueue() nats.Option { return nats.SyncQueueLen(2 * readBatch) }
 
 // newest returns the newest state of an entity, seq 0 when there is none. It asks for the subject's last message first:
 // when that is in the cached state already nothing else is read, and the newer of the two wins.
@@ -50,7 +50,7 @@ func (l *core) newest(ctx context.Context, f fold, subject string) (entry, error
 // has seen is cut off from the others: it is asked again, and after a while another one.
 func (l *core) lastMessage(ctx context.Context, subject string) (msg *jetstream.RawStreamMsg, err error) {
 	seen := l.cache.newest(subject)
-	err = l.ask(ctx, func(ctx context.Context) (err error) {
+	err = l.retry(ctx, func(ctx context.Context) (err error) {
 		if msg, err = l.reads.GetLastMsgForSubject(ctx, subject); isNotFound(err) {
 			msg, err = nil, nil
 		}
@@ -76,7 +76,7 @@ func (l *core) foldFrom(ctx context.Context, f fold, subject string, known entry
 			return known, nil
 		}
 		var msg *jetstream.RawStreamMsg
-		err := l.ask(ctx, func(ctx context.Context) (err error) {
+		err := l.retry(ctx, func(ctx context.Context) (err error) {
 			msg, err = l.nextOn(ctx, subject, known.seq+1)
 			return err
 		})
@@ -88,7 +88,7 @@ func (l *core) foldFrom(ctx context.Context, f fold, subject string, known entry
 		}
 	}
 	for known.seq < last.Sequence {
-		err := l.ask(ctx, func(ctx context.Context) error {
+		err := l.retry(ctx, func(ctx context.Context) error {
 			before := known.seq
 			err := l.history(ctx, subject, known.seq+1, func(msg *jetstream.RawStreamMsg) (err error) {
 				known, err = l.step(f, known, msg)
@@ -135,7 +135,7 @@ func (l *core) history(ctx context.Context, subject string, from uint64, fn func
 func (l *Log) First(ctx context.Context, subject string) (events.Event, error) {
 	var msg *jetstream.RawStreamMsg
 	for from := uint64(1); ; from = msg.Sequence + 1 {
-		err := l.ask(ctx, func(ctx context.Context) (err error) {
+		err := l.retry(ctx, func(ctx context.Context) (err error) {
 			msg, err = l.nextOn(ctx, subject, from)
 			return err
 		})
@@ -165,7 +165,7 @@ func (l *Log) First(ctx context.Context, subject string) (events.Event, error) {
 func (l *core) isFact(m *jetstream.RawStreamMsg) bool {
 	e, err := events.DecodeEnvelope(m.Subject, m.Header)
 	return err == nil && e.Revision > 0 && !l.Voided(m.Sequence) &&
-		(events.Known(e.Type) || events.CheckTopology(e, l.config.Topology.Version) != nil)
+		(events.IsKnown(e.Type) || events.CheckTopology(e, l.config.Topology.Version) != nil)
 }
 
 // step applies one stored message to the state before it.
@@ -198,7 +198,7 @@ func (f fold) step(known entry, msg Message) (entry, error) {
 		return entry{}, fmt.Errorf("%w: %s at %d: %w", ErrUnavailable, msg.Subject, msg.Sequence, err)
 	}
 	passedOver.revision = e.Revision
-	if !events.Known(e.Type) {
+	if !events.IsKnown(e.Type) {
 		return passedOver, nil
 	}
 	if e.Payload, err = events.DecodePayload(e.Type, e.Version, msg.Data); err != nil {

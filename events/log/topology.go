@@ -24,7 +24,7 @@ const leaseMarker = time.Minute
 
 // Topology is what a program knows of the broker, as data: every stream and bucket of the shop, with a version that a release
 // counts up when it adds something, to them or to the types of events. A process that starts adds to the broker what its
-// topology has more; what is configured otherwise it refuses. A stream is never made smaller: see [Evolve].
+// topology has more; what is configured otherwise it refuses. A stream is never made smaller: see [PlanUpgrade].
 type Topology struct {
 	Version int
 	Streams []jetstream.StreamConfig
@@ -105,7 +105,7 @@ func (l *core) openStreams(ctx context.Context, deadline time.Time) error {
 	for _, config := range l.config.Topology.Streams {
 		stream, err := patiently(ctx, deadline, func() (jetstream.Stream, error) { return l.openStream(ctx, config) })
 		if err == nil {
-			stream, err = l.evolve(ctx, config, stream)
+			stream, err = l.planUpgrade(ctx, config, stream)
 		}
 		if err != nil {
 			return fmt.Errorf("open stream %s: %w", config.Name, err)
@@ -121,7 +121,7 @@ func (l *core) openStreams(ctx context.Context, deadline time.Time) error {
 func patiently[T any](ctx context.Context, deadline time.Time, open func() (T, error)) (T, error) {
 	for {
 		opened, err := open()
-		if err == nil || !IsPassing(err) || time.Now().After(deadline) {
+		if err == nil || !IsTemporary(err) || time.Now().After(deadline) {
 			return opened, err
 		}
 		if err := pause(ctx, openAgain); err != nil {
@@ -166,7 +166,7 @@ func (l *core) openReads(ctx context.Context) error {
 		l.reads = l.shop
 		return nil
 	}
-	err := l.askFor(ctx, openPatience, func(ctx context.Context) (err error) {
+	err := l.retryFor(ctx, openPatience, func(ctx context.Context) (err error) {
 		l.reads, err = l.js.Stream(ctx, events.StreamShop)
 		return err
 	})

@@ -19,7 +19,7 @@ func TestTryDecidesAndStoresNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	runs, facts, found := 0, 0, 0
-	err := l.Try(t.Context(), func(tx *log.Tx) error {
+	err := l.DryRun(t.Context(), func(tx *log.Tx) error {
 		runs++
 		n, err := tallies.LoadNew(tx, "a")
 		if err != nil {
@@ -41,7 +41,7 @@ func TestTryDecidesAndStoresNothing(t *testing.T) {
 		t.Errorf("%d events in the log, want those of the other writer", n)
 	}
 	errRefused := errors.New("refused by rule")
-	if err := l.Try(t.Context(), func(*log.Tx) error { return errRefused }); !errors.Is(err, errRefused) {
+	if err := l.DryRun(t.Context(), func(*log.Tx) error { return errRefused }); !errors.Is(err, errRefused) {
 		t.Errorf("got %v, want the decision's error", err)
 	}
 }

@@ -73,17 +73,17 @@ func (l *Log) Begin(ctx context.Context) *Tx {
 	return &Tx{log: l, ctx: ctx, now: l.Now().UTC().Truncate(time.Microsecond), subjects: map[string]*subject{}}
 }
 
-// BeginFollowed is Begin for decisions about events that this process has read by [Log.Follow]: it has noted everything up to
+// BeginCached is Begin for decisions about events that this process has read by [Log.Follow]: it has noted everything up to
 // them, so a state in its cache is as new as they are, and "nothing to do" needs no look at the broker.
-func (l *Log) BeginFollowed(ctx context.Context) *Tx {
+func (l *Log) BeginCached(ctx context.Context) *Tx {
 	tx := l.Begin(ctx)
 	tx.followed = true
 	return tx
 }
 
-// Followed says whether what is decided from here on is about an event that this process has read by [Log.Follow], in a
-// transaction that [Log.BeginFollowed] began.
-func (tx *Tx) Followed(followed bool) { tx.followed = followed }
+// TrustCache says whether what is decided from here on is about an event that this process has read by [Log.Follow], in a
+// transaction that [Log.BeginCached] began.
+func (tx *Tx) TrustCache(followed bool) { tx.followed = followed }
 
 // Now is the time of the decision, the same throughout the transaction.
 func (tx *Tx) Now() time.Time { return tx.now }
@@ -95,14 +95,14 @@ func (tx *Tx) Unit() int {
 	return tx.units.begin()
 }
 
-// CausedBy names the event that causes what is appended from here on. The shop decides about it by itself: see [Tx.By].
+// CausedBy names the event that causes what is appended from here on. The shop decides about it by itself: see [Tx.WithActor].
 func (tx *Tx) CausedBy(e events.Event) { tx.cause, tx.actor = e, "" }
 
 // By names who brings about what is appended from here on, such as [events.ActorGuest]; by default the shop's own decision.
-func (tx *Tx) By(actor string) { tx.actor = actor }
+func (tx *Tx) WithActor(actor string) { tx.actor = actor }
 
 // As has a domain decide what is appended from here on.
-func (tx *Tx) As(domain *Log) { tx.log = domain }
+func (tx *Tx) ForDomain(domain *Log) { tx.log = domain }
 
 // WithCorrelation names the order that what is appended from here on is about, where the event that causes it does not:
 // there is none, or it is about several orders, or comes from outside.
@@ -126,9 +126,9 @@ func (tx *Tx) Sequence(i int) uint64 {
 	return at.request.first + at.index
 }
 
-// Before returns where the last event of a fact's entity stands that the transaction has seen in the log; 0 when the entity
+// PreviousSequence returns where the last event of a fact's entity stands that the transaction has seen in the log; 0 when the entity
 // had none, or when the fact is about no entity.
-func (tx *Tx) Before(i int) uint64 {
+func (tx *Tx) PreviousSequence(i int) uint64 {
 	if on := tx.facts[i].subject; on != nil {
 		return on.seq
 	}
@@ -212,7 +212,7 @@ func (tx *Tx) appendTo(s *slot, payload events.Payload) error {
 		return err
 	}
 	if !tx.log.mayWrite(payload.EventType()) {
-		return fmt.Errorf("%w: %w", ErrUnavailable, ErrNotYet)
+		return fmt.Errorf("%w: %w", ErrUnavailable, ErrUpgradeInProgress)
 	}
 	e := tx.event(on.name, payload)
 	e.Revision = on.revision + 1
@@ -245,7 +245,7 @@ func (tx *Tx) note(name string, payload events.Payload) error {
 		return err
 	}
 	if !tx.log.mayWrite(payload.EventType()) {
-		return fmt.Errorf("%w: %w", ErrUnavailable, ErrNotYet)
+		return fmt.Errorf("%w: %w", ErrUnavailable, ErrUpgradeInProgress)
 	}
 	e := tx.event(name, payload)
 	msg, err := events.Encode(e)

@@ -23,7 +23,7 @@ var Voids = Entity[events.EventVoided]{Prefix: events.PrefixVoid, Apply: func(_ 
 func Void(ctx context.Context, l *Log, m Message, reason string) (already bool, err error) {
 	id := strconv.FormatUint(m.Sequence, 10)
 	err = l.Do(ctx, func(tx *Tx) error {
-		tx.By(events.ActorOps)
+		tx.WithActor(events.ActorOps)
 		before, err := Voids.Load(tx, id)
 		if already = before.Sequence > 0; err != nil || already {
 			return err
@@ -74,7 +74,7 @@ func (l *core) loadVoids(ctx context.Context) error {
 
 // noteVoid takes note of an event that is declared void.
 func (l *core) noteVoid(m Message) {
-	if _, ok := events.IDOf(events.PrefixVoid, m.Subject); !ok {
+	if _, ok := events.ParseSubject(events.PrefixVoid, m.Subject); !ok {
 		return
 	}
 	e, err := m.Event()

@@ -97,12 +97,12 @@ func (w *projector) write(ctx context.Context, items []*worker.Item) error {
 		if err != nil {
 			return err
 		}
-		failpoint.In(w.projection.Name, "project.rendered")
+		failpoint.AtPlace(w.projection.Name, "project.rendered")
 		if err := w.writer.upsert(ctx, c.Name, documents); err != nil {
 			return err
 		}
 	}
-	failpoint.In(w.projection.Name, "project.written")
+	failpoint.AtPlace(w.projection.Name, "project.written")
 	if w.config.Sync == nil {
 		return nil
 	}

@@ -52,8 +52,8 @@ type Collection struct {
 	render   func(id string, state any) any
 }
 
-// Of makes a collection of a kind of entity. doc renders a state as it is stored; its fields are named by their json tags.
-func Of[S any](name string, entity log.Entity[S], doc func(id string, state S) any, indexes ...Index) Collection {
+// NewCollection makes a collection of a kind of entity. doc renders a state as it is stored; its fields are named by their json tags.
+func NewCollection[S any](name string, entity log.Entity[S], doc func(id string, state S) any, indexes ...Index) Collection {
 	return Collection{Name: name, Indexes: indexes, prefix: entity.Prefix, lastOnly: entity.LastOnly,
 		read: func(ctx context.Context, l *log.Log, id string, seq uint64) (Document, error) {
 			state, at, err := entity.ReadAtLeast(ctx, l, id, seq)
@@ -78,7 +78,7 @@ func (c Collection) id(subject string) (string, bool) {
 	if subject == events.SubjectWebhooks {
 		return "", false
 	}
-	return events.IDOf(c.prefix, subject)
+	return events.ParseSubject(c.prefix, subject)
 }
 
 // Projection is the collections of one lane, which are written together.

@@ -149,7 +149,7 @@ func (s *shopkeeper) isRemembered(t *testing.T) {
 // archiveHasNothingTwice looks at the chunks themselves: [archive.Archive.Each] passes over what overlaps.
 func (s *shopkeeper) archiveHasNothingTwice(t *testing.T) {
 	t.Helper()
-	head, err := archive.In(s.db).Head(t.Context())
+	head, err := archive.New(s.db).Head(t.Context())
 	if err != nil || head.Last != s.moved {
 		t.Errorf("head %+v (%v), want it at %d", head, err, s.moved)
 	}

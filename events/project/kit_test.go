@@ -33,7 +33,7 @@ const lane = "stock.projection"
 
 func stockProjection() project.Projection {
 	return project.Projection{Name: lane, Collections: []project.Collection{
-		project.Of("stock", levels, func(_ string, s level) any { return s }, project.Index{Keys: []string{"-doc.on_hand"}})}}
+		project.NewCollection("stock", levels, func(_ string, s level) any { return s }, project.Index{Keys: []string{"-doc.on_hand"}})}}
 }
 
 func move(t testing.TB, l *log.Log, sku string, quantity int64) {
@@ -90,7 +90,7 @@ func batches(lanes ...worker.Batch) []worker.Batch { return lanes }
 func (p *process) caughtUp(t testing.TB) bool {
 	t.Helper()
 	end := end(t, p.log)
-	return !slices.ContainsFunc(p.Lanes(), func(s worker.LaneStatus) bool { return !s.Held || s.Position < end || s.Problem != nil })
+	return !slices.ContainsFunc(p.Lanes(), func(s worker.LaneStatus) bool { return !s.Leased || s.Position < end || s.Problem != nil })
 }
 
 // status is how a lane stands.
@@ -191,7 +191,7 @@ func documentsAreTheLog(t testing.TB, l *log.Log, db *mongo.Database, want int) 
 func archiveIsTheLog(t testing.TB, l *log.Log, db *mongo.Database) {
 	t.Helper()
 	var archived []archive.Archived
-	err := archive.In(db).Each(t.Context(), 0, func(a archive.Archived) error {
+	err := archive.New(db).Each(t.Context(), 0, func(a archive.Archived) error {
 		archived = append(archived, a)
 		return nil
 	})

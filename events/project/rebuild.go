@@ -73,7 +73,7 @@ func (r RebuildReport) Drifted() (n int) {
 	return n
 }
 
-// Run rebuilds. It returns [ErrNeverRan], [*log.GapError], [log.ErrUnavailable], [log.ErrWentBack], or what the database says.
+// Run rebuilds. It returns [ErrNeverRan], [*log.GapError], [log.ErrUnavailable], [log.ErrTruncated], or what the database says.
 func (r *Rebuild) Run(ctx context.Context) (RebuildReport, error) {
 	if r.Progress == nil {
 		r.Progress = func(string, uint64, uint64) {}
@@ -176,7 +176,7 @@ func (r *Rebuild) pass(ctx context.Context, pass, passes uint64) error {
 		return err
 	}
 	if end < r.report.Sequence { // what it would write is older than what is there
-		return fmt.Errorf("%w: it ends at %d, %s has come to %d", log.ErrWentBack, end, r.Projection.Name, r.report.Sequence)
+		return fmt.Errorf("%w: it ends at %d, %s has come to %d", log.ErrTruncated, end, r.Projection.Name, r.report.Sequence)
 	}
 	c := newComparison(r.Projection.Collections, live, r.report.Sequence)
 	done := pass * end

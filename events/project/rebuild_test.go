@@ -202,7 +202,7 @@ func TestALogThatWentBackIsNotRebuiltFrom(t *testing.T) {
 	before := all[stored](t, db, "stock")
 	goBack(t, l)
 	r := project.Rebuild{DB: db, Log: l, Projection: stockProjection()}
-	if report, err := r.Run(t.Context()); !errors.Is(err, log.ErrWentBack) || report.Written {
+	if report, err := r.Run(t.Context()); !errors.Is(err, log.ErrTruncated) || report.Written {
 		t.Errorf("rebuilt from a log that went back: %+v, %v", report, err)
 	}
 	if diff := cmp.Diff(before, all[stored](t, db, "stock")); diff != "" {
@@ -237,7 +237,7 @@ func TestRebuildNamesWhatIsNotThere(t *testing.T) {
 
 // numbered is a projection whose documents have a number that no two may share.
 func numbered() project.Projection {
-	return project.Projection{Name: lane, Collections: []project.Collection{project.Of("numbered", levels,
+	return project.Projection{Name: lane, Collections: []project.Collection{project.NewCollection("numbered", levels,
 		func(id string, s level) any { return map[string]any{"number": id, "on_hand": s.OnHand} }, project.Index{Keys: []string{"doc.number"}, Unique: true})}}
 }
 

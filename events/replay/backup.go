@@ -64,7 +64,7 @@ type asideRecord struct {
 }
 
 // Run writes the backup. When it fails nothing is left of it. Its errors are those of [backup.Create], [ErrIncomplete], and
-// log.ErrWentBack when the log has lost its end or a repair or a restore was cut off.
+// log.ErrTruncated when the log has lost its end or a repair or a restore was cut off.
 func (b Backup) Run(ctx context.Context) (BackupReport, error) {
 	start := time.Now()
 	report := BackupReport{Dir: b.Dir, Secrets: b.Secrets != nil}
@@ -89,7 +89,7 @@ func (b Backup) Run(ctx context.Context) (BackupReport, error) {
 
 // write writes all files; the order is explained at [Backup].
 func (b Backup) write(ctx context.Context, out *backup.Writer, report *BackupReport) error {
-	if err := archive.In(b.DB).CheckHistory(ctx, b.Log.log); err != nil {
+	if err := archive.New(b.DB).CheckHistory(ctx, b.Log.log); err != nil {
 		return err
 	}
 	checkpoints, furthest, err := b.checkpoints(ctx)
@@ -145,7 +145,7 @@ func (b Backup) checkpoints(ctx context.Context) (kept []checkpointRecord, furth
 		if kind := kindOf(c.Lane); kind == worker.KindProject || kind == worker.KindArchive {
 			continue
 		}
-		kept = append(kept, checkpointRecord{Lane: c.Lane, Position: c.Position, Read: c.Read, State: c.State, Hold: c.Hold})
+		kept = append(kept, checkpointRecord{Lane: c.Lane, Position: c.Position, Read: c.Read, State: c.State, Hold: c.CircuitOpen})
 		furthest = max(furthest, c.Position, c.Read)
 	}
 	return kept, furthest, err
@@ -188,7 +188,7 @@ func (b Backup) copyLog(ctx context.Context, cut uint64, add func(any) error) (a
 // fill writes from the archive what the log lacks between two sequences.
 func (b Backup) fill(ctx context.Context, from, to uint64, put func(archive.Archived) error) error {
 	last := from - 1
-	err := archive.In(b.DB).Each(ctx, from, func(a archive.Archived) error {
+	err := archive.New(b.DB).Each(ctx, from, func(a archive.Archived) error {
 		if a.Sequence > to {
 			return errEnd
 		}
@@ -238,7 +238,7 @@ func (b Backup) copyAside(ctx context.Context, add func(any) error) error {
 		if !strings.HasPrefix(name, archive.Collection+asideSuffix) {
 			continue
 		}
-		err := archive.InCollection(b.DB.Collection(name)).Each(ctx, 0, func(a archive.Archived) error { return add(asideRecord{name, a}) })
+		err := archive.NewInCollection(b.DB.Collection(name)).Each(ctx, 0, func(a archive.Archived) error { return add(asideRecord{name, a}) })
 		if err != nil {
 			return err
 		}

@@ -12,11 +12,11 @@ var ErrNoShop = log.ErrNoShop
 var (
 	// ErrNotFound is returned when nothing in the log goes by that id, number or sequence.
 	ErrNotFound = errors.New("not in the log")
-	// ErrAtWork is returned by Repair and Restore when processes of the shop are at work on a log that is to be put back.
-	ErrAtWork = errors.New("stop the shop first, or start it with --closed: processes are at work")
-	// ErrGrew is returned by Repair and Restore when another process, a second repair perhaps, has appended to what it was
+	// ErrRunning is returned by Repair and Restore when processes of the shop are at work on a log that is to be put back.
+	ErrRunning = errors.New("stop the shop first, or start it with --closed: processes are at work")
+	// ErrConcurrentAppend is returned by Repair and Restore when another process, a second repair perhaps, has appended to what it was
 	// about to put back.
-	ErrGrew = errors.New("the log has grown since it was looked at; run it again")
+	ErrConcurrentAppend = errors.New("the log has grown since it was looked at; run it again")
 	// ErrNotEmpty is returned by Restore when broker or database hold something.
 	ErrNotEmpty = errors.New("a backup is restored only into an empty broker and an empty database, as a shop has that is started with --closed and --data NEW_DIRECTORY")
 	// ErrOtherBackup is returned by Restore when a restore of another backup was cut off there, or the log is not the beginning

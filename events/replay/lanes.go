@@ -101,7 +101,7 @@ func kindOf(name string) worker.Kind {
 
 // takeOver fills in what a lane's checkpoint says.
 func (l *Lane) takeOver(c log.Checkpoint, end uint64) error {
-	l.Position, l.Hold = c.Position, c.Hold
+	l.Position, l.Hold = c.Position, c.CircuitOpen
 	if !c.Written.IsZero() {
 		l.Written = &c.Written
 	}
@@ -138,9 +138,9 @@ func (r *Reader) control(ctx context.Context, l *Lane) error {
 // leasesAgain is how often it is looked whether leases have run out.
 const leasesAgain = 200 * time.Millisecond
 
-// nobodyAtWork returns [ErrAtWork] while processes of the shop hold leases: what they remember is of the time
+// checkStopped returns [ErrRunning] while processes of the shop hold leases: what they remember is of the time
 // before the log was put back. Those of a process that was killed run out meanwhile.
-func (r *Reader) nobodyAtWork(ctx context.Context) error {
+func (r *Reader) checkStopped(ctx context.Context) error {
 	for enough := time.Now().Add(r.log.LeaseTTL()); ; {
 		leases, err := r.log.Leases(ctx)
 		if err != nil || len(leases) == 0 {
@@ -152,9 +152,9 @@ func (r *Reader) nobodyAtWork(ctx context.Context) error {
 				lanes = append(lanes, l.Lane)
 			}
 			slices.Sort(lanes)
-			return fmt.Errorf("%w: %s", ErrAtWork, strings.Join(lanes, ", "))
+			return fmt.Errorf("%w: %s", ErrRunning, strings.Join(lanes, ", "))
 		}
-		if !worker.Pause(ctx, leasesAgain) {
+		if !worker.Sleep(ctx, leasesAgain) {
 			return ctx.Err()
 		}
 	}

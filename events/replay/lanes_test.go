@@ -83,7 +83,7 @@ func TestLanesShowOpenActsAndHolds(t *testing.T) {
 		if err := first(); err != nil {
 			return err
 		}
-		return worker.Hold(errors.New("the relay refuses the shop"))
+		return worker.OpenCircuit(errors.New("the relay refuses the shop"))
 	})}}
 	done := s.work(ctx, worker.Config{Domains: []worker.Domain{{Name: "watcher", Log: s.log, Actors: []worker.Actor{actor}}}})
 	s.say("1", "orders.o1", "", "", events.OrderExpired{})

@@ -163,7 +163,7 @@ func (r *Reader) discard(ctx context.Context, d DeadLetter, reason string) error
 		return fmt.Errorf("discard dead letter %d: %w", d.Number, err)
 	}
 	_, err = r.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(d.last))
-	if worker.WasFaster(err) {
+	if worker.IsSequenceConflict(err) {
 		return fmt.Errorf("discard dead letter %d: it has changed meanwhile; ops deadletters show %d says how it stands", d.Number, d.Number)
 	}
 	if err != nil {

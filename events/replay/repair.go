@@ -39,8 +39,8 @@ type RepairReport struct {
 	ArchiveLost Loss   `json:"archive_lost"` // the log has them: they go back into the archive
 	Superseded  Loss   `json:"superseded"`   // the archive has them, but their entity went on without them: for staff to look at
 	Damaged     Loss   `json:"damaged"`      // the log lacks them between others; the archive has them
-	Gone        Loss   `json:"gone"`         // sequences that neither copy has
-	WentOn      bool   `json:"went_on"`      // events were appended after the log went back: what is restored gets new sequences
+	LostInBoth  Loss   `json:"gone"`         // sequences that neither copy has
+	Diverged    bool   `json:"went_on"`      // events were appended after the log went back: what is restored gets new sequences
 	Aside       string `json:"aside,omitempty"`
 	// LanesAhead are lanes whose checkpoint lies beyond what the log holds, or held before it went back: they are set back.
 	LanesAhead []string `json:"lanes_ahead,omitempty"`
@@ -72,12 +72,12 @@ func (l *Loss) add(e Lost) {
 }
 
 // Off reports whether anything is missing anywhere.
-func (r RepairReport) Off() bool {
-	return r.LogLost.Count+r.ArchiveLost.Count+r.Superseded.Count > 0 || r.WentOn || len(r.LanesAhead) > 0 || r.Broken()
+func (r RepairReport) HasFindings() bool {
+	return r.LogLost.Count+r.ArchiveLost.Count+r.Superseded.Count > 0 || r.Diverged || len(r.LanesAhead) > 0 || r.Unrepairable()
 }
 
-// Broken reports whether something is missing that a repair cannot give back.
-func (r RepairReport) Broken() bool { return r.Damaged.Count+r.Gone.Count > 0 }
+// Unrepairable reports whether something is missing that a repair cannot give back.
+func (r RepairReport) Unrepairable() bool { return r.Damaged.Count+r.LostInBoth.Count > 0 }
 
 // Run compares, and restores unless it is a dry run. Everything is compared before anything is written.
 func (r Repair) Run(ctx context.Context) (RepairReport, error) {

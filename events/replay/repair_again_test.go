@@ -28,7 +28,7 @@ func TestTwoRepairsAtOnce(t *testing.T) {
 		if strings.HasPrefix(want, "a1'") {
 			c.move("a1'", "A", "", 2)
 		}
-		if _, err := c.during("restore log", false, func() { c.repair(false) }); !errors.Is(err, replay.ErrGrew) {
+		if _, err := c.during("restore log", false, func() { c.repair(false) }); !errors.Is(err, replay.ErrConcurrentAppend) {
 			t.Errorf("the slower one: %v", err)
 		}
 		c.whole(strings.Fields(want)...)
@@ -112,7 +112,7 @@ func (c *twoCopies) aside() (kept []string) {
 		if !strings.HasPrefix(name, "archive_aside") {
 			continue
 		}
-		ids, err := archivedIn(c.t, archive.InCollection(c.db.Collection(name)))
+		ids, err := archivedIn(c.t, archive.NewInCollection(c.db.Collection(name)))
 		kept = append(kept, ids...)
 		if err != nil {
 			c.t.Fatal(err)

@@ -38,7 +38,7 @@ func sumOfArchived(a archive.Archived) uint64 { return sumOf(a.EventID(), a.Subj
 
 // compare finds what either copy lacks. The archive is read last, so that a lane that is at work on it does not look behind.
 func (r Repair) compare(ctx context.Context) (*copies, error) {
-	c := &copies{archive: archive.In(r.DB), sums: make([]uint64, 1)}
+	c := &copies{archive: archive.New(r.DB), sums: make([]uint64, 1)}
 	archived, err := r.archivedUpTo(ctx, c)
 	if err != nil {
 		return nil, err
@@ -155,7 +155,7 @@ func (c *copies) nameDamage(known []bool) {
 	for sequence := uint64(1); sequence < uint64(len(c.sums)); sequence++ {
 		archived := sequence < uint64(len(known)) && known[sequence]
 		if c.hole(sequence) && !archived {
-			c.report.Gone.add(Lost{Sequence: sequence})
+			c.report.LostInBoth.add(Lost{Sequence: sequence})
 		}
 	}
 }
@@ -173,7 +173,7 @@ func (c *copies) fork() uint64 {
 func (r Repair) nameMissing(ctx context.Context, c *copies, archived uint64) error {
 	var lost []uint64
 	fork := c.fork()
-	c.report.WentOn = fork > 0 && fork <= c.report.Log
+	c.report.Diverged = fork > 0 && fork <= c.report.Log
 	for _, sequence := range c.missing {
 		if sequence <= archived && (fork == 0 || sequence < fork) {
 			lost = append(lost, sequence)
@@ -202,7 +202,7 @@ func (r Repair) decide(ctx context.Context, c *copies) error {
 	}
 	moved := map[string]bool{}
 	there := map[uint64]bool{} // restored by an earlier repair that was cut off, under a new sequence
-	if c.report.WentOn {
+	if c.report.Diverged {
 		err := r.Log.Each(ctx, Range{From: c.fork(), To: c.report.Log}, func(m Message) error {
 			if sum := c.sums[m.Sequence]; lost[sum] {
 				there[sum] = true

@@ -69,7 +69,7 @@ func TestARepairThatIsCutOffWhileItSetsAside(t *testing.T) {
 		if err := c.interrupted(uri, deletions+1); !errors.Is(err, context.Canceled) {
 			t.Fatalf("the first one: %v", err)
 		}
-		if err := archive.In(c.db).CheckHistory(t.Context(), c.log); !errors.Is(err, log.ErrWentBack) {
+		if err := archive.New(c.db).CheckHistory(t.Context(), c.log); !errors.Is(err, log.ErrTruncated) {
 			t.Errorf("after %d deletions the shop would start: %v", deletions+1, err)
 		}
 		c.repair(false)

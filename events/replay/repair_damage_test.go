@@ -24,15 +24,15 @@ func TestRepairOfADamagedLog(t *testing.T) {
 	}
 	for _, dry := range []bool{true, false} {
 		r := c.repair(dry)
-		if !r.Broken() || r.Damaged.Count != 1 || r.Damaged.First[0].EventID != "b1" || r.Gone.Count != 1 || r.Gone.First[0].Sequence != 3 ||
-			r.ArchiveLost.Count != 1 || r.ArchiveLost.First[0].EventID != "d1" || r.LogLost.Count > 0 || r.WentOn || r.Aside != "" {
+		if !r.Unrepairable() || r.Damaged.Count != 1 || r.Damaged.First[0].EventID != "b1" || r.LostInBoth.Count != 1 || r.LostInBoth.First[0].Sequence != 3 ||
+			r.ArchiveLost.Count != 1 || r.ArchiveLost.First[0].EventID != "d1" || r.LogLost.Count > 0 || r.Diverged || r.Aside != "" {
 			t.Errorf("dry run %v: %+v", dry, r)
 		}
 	}
-	if r := c.repair(true); !r.Broken() || r.ArchiveLost.Count > 0 {
+	if r := c.repair(true); !r.Unrepairable() || r.ArchiveLost.Count > 0 {
 		t.Errorf("afterwards: %+v", r)
 	}
-	if ids, err := archivedIn(t, archive.In(c.db)); err != nil || len(ids) != 3 {
+	if ids, err := archivedIn(t, archive.New(c.db)); err != nil || len(ids) != 3 {
 		t.Errorf("the archive holds %v, %v", ids, err)
 	}
 }
@@ -47,11 +47,11 @@ func TestRepairOfADamagedLogThatWentBack(t *testing.T) {
 	c.move("a1", "A", "", 1)
 	c.move("b1", "B", "", 1)
 	c.damage(1)
-	if r := c.repair(false); r.Damaged.Count != 1 || r.LogLost.Count != 1 || r.LogLost.First[0].EventID != "c1" || r.WentOn {
+	if r := c.repair(false); r.Damaged.Count != 1 || r.LogLost.Count != 1 || r.LogLost.First[0].EventID != "c1" || r.Diverged {
 		t.Errorf("repair: %+v", r)
 	}
 	c.archive(func() { c.move("d1", "D", "", 1) })
-	if ids, err := archivedIn(t, archive.In(c.db)); err != nil || len(ids) != 4 {
+	if ids, err := archivedIn(t, archive.New(c.db)); err != nil || len(ids) != 4 {
 		t.Errorf("the archive holds %v, %v", ids, err)
 	}
 }

@@ -76,7 +76,7 @@ func TestRepairOfALogWhoseEndIsGone(t *testing.T) {
 	c.move("a1", "A", "", 1)
 	c.archive()
 	c.note("orders", 7)
-	if r := c.repair(true); !r.Off() || !slices.Equal(r.LanesAhead, []string{"orders"}) {
+	if r := c.repair(true); !r.HasFindings() || !slices.Equal(r.LanesAhead, []string{"orders"}) {
 		t.Errorf("dry run: %+v", r)
 	}
 	c.repair(false)

@@ -52,7 +52,7 @@ func TestRepairWhileTheShopSells(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if report.Off() || report.Archived != longEnough+1 {
+	if report.HasFindings() || report.Archived != longEnough+1 {
 		t.Errorf("a living shop has lost %v of its log: %+v", names(report.LogLost), report)
 	}
 }
@@ -69,7 +69,7 @@ func TestRepairOfALogThatSomebodyWorksOn(t *testing.T) {
 	_, stop := c.watcher(nil)
 	await(t, func() bool { return c.lane("watcher").Holder != "" })
 	_, err := replay.Repair{DB: c.db, Log: c.Reader}.Run(t.Context())
-	if last, err2 := c.Last(t.Context()); !errors.Is(err, replay.ErrAtWork) || last != 0 || err2 != nil {
+	if last, err2 := c.Last(t.Context()); !errors.Is(err, replay.ErrRunning) || last != 0 || err2 != nil {
 		t.Errorf("the log ends at %d: %v, %v", last, err, err2)
 	}
 	stop()

@@ -25,7 +25,7 @@ func (r Repair) restore(ctx context.Context, c *copies) (err error) {
 	if len(c.lost)+len(c.ahead) == 0 {
 		return nil
 	}
-	if err := r.Log.nobodyAtWork(ctx); err != nil {
+	if err := r.Log.checkStopped(ctx); err != nil {
 		return err
 	}
 	// Before anything is appended: a repair that is cut off leaves a log that ends, or forks, further on.

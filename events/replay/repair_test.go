@@ -67,7 +67,7 @@ func (c *twoCopies) start() {
 func (c *twoCopies) archive(each ...func()) {
 	c.t.Helper()
 	ctx, cancel := context.WithCancel(c.t.Context())
-	done := c.work(ctx, worker.Config{Missing: archive.In(c.db).Messages,
+	done := c.work(ctx, worker.Config{Missing: archive.New(c.db).Messages,
 		Batches: []worker.Batch{archive.Batch(c.log, archive.Config{DB: c.db, Window: 10 * time.Millisecond})}})
 	for _, do := range append(each, func() {}) {
 		do()
@@ -76,7 +76,7 @@ func (c *twoCopies) archive(each ...func()) {
 			c.t.Fatal(err)
 		}
 		await(c.t, func() bool {
-			head, err := archive.In(c.db).Head(c.t.Context())
+			head, err := archive.New(c.db).Head(c.t.Context())
 			return err == nil && head.Last == last
 		})
 	}
@@ -124,7 +124,7 @@ func (c *twoCopies) repair(dry bool) replay.RepairReport {
 // whole expects both copies to be the same, and the log to hold these events in this order.
 func (c *twoCopies) whole(want ...string) {
 	c.t.Helper()
-	if r := c.repair(true); r.Off() {
+	if r := c.repair(true); r.HasFindings() {
 		c.t.Errorf("not whole: %+v", r)
 	}
 	var ids []string
@@ -132,7 +132,7 @@ func (c *twoCopies) whole(want ...string) {
 		ids = append(ids, m.Header.Get(events.HeaderID))
 		return nil
 	})
-	archived, err2 := archivedIn(c.t, archive.In(c.db))
+	archived, err2 := archivedIn(c.t, archive.New(c.db))
 	if err := errors.Join(err, err2); err != nil || !slices.Equal(ids, want) || !slices.Equal(archived, want) {
 		c.t.Errorf("log %v, archive %v, want %v (%v)", ids, archived, want, err)
 	}
@@ -167,11 +167,11 @@ func TestRepairGivesTheLogBack(t *testing.T) {
 	}
 	c.archive()
 	c.putBack(backup)
-	if err := archive.In(c.db).CheckHistory(t.Context(), c.log); !errors.Is(err, log.ErrWentBack) {
+	if err := archive.New(c.db).CheckHistory(t.Context(), c.log); !errors.Is(err, log.ErrTruncated) {
 		t.Errorf("the archive's lane would go to work: %v", err)
 	}
 	for range 2 {
-		if r := c.repair(true); r.LogLost.Count != 499 || r.Log != 1 || r.Archived != 500 || r.WentOn || r.LogLost.First[0].EventID != "2" {
+		if r := c.repair(true); r.LogLost.Count != 499 || r.Log != 1 || r.Archived != 500 || r.Diverged || r.LogLost.First[0].EventID != "2" {
 			t.Fatalf("dry run: %+v", r)
 		}
 	}
@@ -212,14 +212,14 @@ func TestRepairOfALogThatWentOn(t *testing.T) {
 	c.move("a2'", "A", "", 20)
 	c.move("d1'", "D", "", 10)
 	r := c.repair(true)
-	if !r.WentOn || !slices.Equal(names(r.LogLost), []string{"b2", "b3", "e1"}) || !slices.Equal(names(r.Superseded), []string{"a2", "c1", "d1"}) {
+	if !r.Diverged || !slices.Equal(names(r.LogLost), []string{"b2", "b3", "e1"}) || !slices.Equal(names(r.Superseded), []string{"a2", "c1", "d1"}) {
 		t.Fatalf("dry run: %+v", r)
 	}
 	if r := c.repair(false); r.Aside != "archive_aside" {
 		t.Errorf("repair: %+v", r)
 	}
 	c.whole("a1", "b1", "a2'", "d1'", "b2", "b3", "e1")
-	aside, err := archivedIn(t, archive.InCollection(c.db.Collection("archive_aside")))
+	aside, err := archivedIn(t, archive.NewInCollection(c.db.Collection("archive_aside")))
 	if err != nil || !slices.Equal(aside, []string{"a2", "b2", "c1", "d1", "b3", "e1"}) {
 		t.Errorf("aside %v, %v", aside, err)
 	}
@@ -260,7 +260,7 @@ func TestRepairGivesTheArchiveBack(t *testing.T) {
 		t.Errorf("everything is gone: %+v", r)
 	}
 	c.whole(want...)
-	if head, err := archive.In(c.db).Head(t.Context()); err != nil || head.Last != 30 || head.EventID != "30" {
+	if head, err := archive.New(c.db).Head(t.Context()); err != nil || head.Last != 30 || head.EventID != "30" {
 		t.Errorf("head %+v, %v", head, err)
 	}
 }
@@ -273,7 +273,7 @@ func TestAProcessNoticesThatTheLogWentBack(t *testing.T) {
 	c.backup(backup)
 	running := c.log
 	watched := make(chan error, 1)
-	go func() { watched <- running.Watch(t.Context()) }()
+	go func() { watched <- running.Monitor(t.Context()) }()
 	add := func() error {
 		return running.Do(t.Context(), func(tx *log.Tx) error {
 			return levels.Append(tx, "A", events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "A"}})
@@ -290,7 +290,7 @@ func TestAProcessNoticesThatTheLogWentBack(t *testing.T) {
 	c.putBack(backup)
 	select {
 	case err := <-watched:
-		if !errors.Is(err, log.ErrWentBack) {
+		if !errors.Is(err, log.ErrTruncated) {
 			t.Errorf("noticed %v", err)
 		}
 	case <-time.After(30 * time.Second):

@@ -88,11 +88,11 @@ func (s *shop) purchase(id string) {
 	s.say(id+"-reserved", "inventory.reservations."+id, id, id+"-placed", events.ReservationHeld{OrderID: id, Lines: []events.ReservedLine{{SKU: "MUG", Quantity: 1}}})
 	s.say(id+"-held", "inventory.stock.main.MUG", id, id+"-placed", events.StockHeld{StockMovement: mug(id, 1)})
 	s.say(id+"-awaited", "orders."+id, id, id+"-reserved", events.OrderAwaitingPayment{OrderID: id})
-	s.say(id+"-requested", "payments."+events.PaymentOf(id), id, id+"-awaited", events.PaymentRequested{OrderID: id})
-	s.say(id+"-intent", "payments."+events.PaymentOf(id), id, id+"-requested", events.PaymentIntentCreated{OrderID: id, PaymentIntent: "pi_" + id})
+	s.say(id+"-requested", "payments."+events.FirstPaymentID(id), id, id+"-awaited", events.PaymentRequested{OrderID: id})
+	s.say(id+"-intent", "payments."+events.FirstPaymentID(id), id, id+"-requested", events.PaymentIntentCreated{OrderID: id, PaymentIntent: "pi_" + id})
 	body := fmt.Sprintf(`{"data":{"object":{"id":"ch_1","payment_intent":"pi_%s"}}}`, id)
 	s.say(id+"-webhook", events.SubjectWebhooks, "", "", events.WebhookReceived{StripeEvent: "evt_" + id, StripeType: "charge.succeeded", Via: "webhook", Body: []byte(body)})
-	s.say(id+"-captured", "payments."+events.PaymentOf(id), id, id+"-webhook", events.PaymentCaptured{OrderID: id})
+	s.say(id+"-captured", "payments."+events.FirstPaymentID(id), id, id+"-webhook", events.PaymentCaptured{OrderID: id})
 	s.say(id+"-mail", "notifications."+id, id, id+"-captured", events.MessageQueued{OrderID: id, Facts: []byte("{}")})
 	s.say(id+"-dead", "deadletters.orders."+id, "", "", events.DeadLettered{Worker: "orders", Sequence: 1 << 40, Subject: "orders." + id, Error: "no"})
 }
@@ -138,7 +138,7 @@ func TestTimelinePutsCausesFirst(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	s.say("effect", "orders.o1", "o1", "cause", events.OrderConfirmed{})
-	s.say("cause", "payments."+events.PaymentOf("o1"), "o1", "", events.PaymentCaptured{OrderID: "o1"})
+	s.say("cause", "payments."+events.FirstPaymentID("o1"), "o1", "", events.PaymentCaptured{OrderID: "o1"})
 	s.say("hen", "orders.o1", "o1", "egg", events.OrderExpired{})
 	s.say("egg", "orders.o1", "o1", "hen", events.OrderExpired{})
 	s.say("self", "orders.o1", "o1", "self", events.OrderExpired{})
@@ -237,7 +237,7 @@ func TestNoSuchOrder(t *testing.T) {
 // Every fact that the shop can state has a summary: a new type without one would show as an empty line.
 func TestEveryFactHasASummary(t *testing.T) {
 	t.Parallel()
-	for _, d := range events.Catalogue() {
+	for _, d := range events.Definitions() {
 		switch d.Zero.(type) {
 		case events.PaymentCancelRequested, events.PaymentCancelled, events.MessageSent:
 			continue // these say what stands in them, and the zero value is empty

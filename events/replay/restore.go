@@ -43,7 +43,7 @@ type RestoreReport struct {
 	Seconds     float64 `json:"seconds"`
 }
 
-// Run restores. It returns [ErrAtWork], [ErrNotEmpty] or [ErrOtherBackup], having changed nothing, and [ErrGrew] when
+// Run restores. It returns [ErrRunning], [ErrNotEmpty] or [ErrOtherBackup], having changed nothing, and [ErrConcurrentAppend] when
 // another program appends meanwhile.
 func (r Restore) Run(ctx context.Context) (RestoreReport, error) {
 	start := time.Now()
@@ -67,7 +67,7 @@ func (r Restore) write(ctx context.Context) (secrets bool, err error) {
 	if secrets, err = r.secrets(); err != nil {
 		return false, err
 	}
-	a := archive.In(r.DB)
+	a := archive.New(r.DB)
 	if err := a.BeginRestore(ctx, archive.Restoring{Backup: r.Backup.ID, Cut: r.Backup.Cut}); err != nil {
 		return false, err
 	}
@@ -151,7 +151,7 @@ func (r Restore) aside(ctx context.Context) (err error) {
 	var collection string
 	var some []archive.Archived
 	flush := func() error {
-		err := archive.InCollection(r.DB.Collection(collection)).Restore(ctx, some)
+		err := archive.NewInCollection(r.DB.Collection(collection)).Restore(ctx, some)
 		some = some[:0]
 		return err
 	}
@@ -190,7 +190,7 @@ func (r Restore) checkpoints(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		checkpoint.Position, checkpoint.Read, checkpoint.State, checkpoint.Hold = c.Position, c.Read, c.State, c.Hold
+		checkpoint.Position, checkpoint.Read, checkpoint.State, checkpoint.CircuitOpen = c.Position, c.Read, c.State, c.Hold
 		if err := r.Log.log.SaveCheckpoint(ctx, &checkpoint); err != nil {
 			return err
 		}

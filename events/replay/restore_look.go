@@ -16,10 +16,10 @@ import (
 
 // look reports whether an earlier restore of this backup was cut off here. It returns an error when something else is here.
 func (r Restore) look(ctx context.Context) (continued bool, err error) {
-	if err := r.Log.nobodyAtWork(ctx); err != nil {
+	if err := r.Log.checkStopped(ctx); err != nil {
 		return false, err
 	}
-	head, err := archive.In(r.DB).Head(ctx)
+	head, err := archive.New(r.DB).Head(ctx)
 	if err != nil {
 		return false, err
 	}

@@ -54,7 +54,7 @@ func TestARestoreWantsAnEmptyInstallation(t *testing.T) {
 			if diff := cmp.Diff(before, n.story()); diff != "" {
 				t.Errorf("the log (-before +after):\n%s", diff)
 			}
-			if head, err := archive.In(n.db).Head(t.Context()); err != nil || head.Restoring != nil {
+			if head, err := archive.New(n.db).Head(t.Context()); err != nil || head.Restoring != nil {
 				t.Errorf("the database says that something is being restored: %+v, %v", head, err)
 			}
 		})
@@ -82,7 +82,7 @@ func TestARestoreWhileSomebodyIsAtWork(t *testing.T) {
 	dir := c.backedUp()
 	_, stop := c.watcher(nil)
 	await(t, func() bool { return c.lane("watcher").Holder != "" })
-	if _, err := c.restore(dir); !errors.Is(err, replay.ErrAtWork) || !strings.Contains(err.Error(), "watcher") {
+	if _, err := c.restore(dir); !errors.Is(err, replay.ErrRunning) || !strings.Contains(err.Error(), "watcher") {
 		t.Errorf("got %v", err)
 	}
 	stop()
@@ -143,10 +143,10 @@ func halfRestored(t *testing.T) (c, n *twoCopies, dir string) {
 func TestARestoreThatIsCutOff(t *testing.T) {
 	t.Parallel()
 	c, n, dir := halfRestored(t)
-	if err := archive.In(n.db).CheckHistory(t.Context(), n.log); !errors.Is(err, log.ErrWentBack) || !strings.Contains(err.Error(), "run `ops restore`") {
+	if err := archive.New(n.db).CheckHistory(t.Context(), n.log); !errors.Is(err, log.ErrTruncated) || !strings.Contains(err.Error(), "run `ops restore`") {
 		t.Errorf("the shop would start: %v", err)
 	}
-	if _, err := (replay.Repair{DB: n.db, Log: n.Reader}).Run(t.Context()); !errors.Is(err, log.ErrWentBack) {
+	if _, err := (replay.Repair{DB: n.db, Log: n.Reader}).Run(t.Context()); !errors.Is(err, log.ErrTruncated) {
 		t.Errorf("a repair: %v", err)
 	}
 	if _, err := n.restore(c.backedUp()); !errors.Is(err, replay.ErrOtherBackup) {
@@ -165,7 +165,7 @@ func TestARestoreThatIsCutOff(t *testing.T) {
 		t.Errorf("dead letters %+v, %v", letters, err)
 	}
 	n.archive()
-	if r := n.repair(true); r.Off() {
+	if r := n.repair(true); r.HasFindings() {
 		t.Errorf("not whole: %+v", r)
 	}
 }
@@ -200,7 +200,7 @@ func TestTwoRestoresAtOnce(t *testing.T) {
 			n.restoreBeside(kept)
 		}
 	}}.Run(t.Context())
-	if !errors.Is(err, replay.ErrGrew) && !errors.Is(err, replay.ErrOtherBackup) {
+	if !errors.Is(err, replay.ErrConcurrentAppend) && !errors.Is(err, replay.ErrOtherBackup) {
 		t.Errorf("the slower one: %v", err)
 	}
 	if diff := cmp.Diff(c.story(), n.story()); diff != "" {
@@ -211,8 +211,8 @@ func TestTwoRestoresAtOnce(t *testing.T) {
 // restoreBeside runs a second restore, again for as long as the first one's appends are still arriving.
 func (c *twoCopies) restoreBeside(kept *backup.Backup) {
 	c.t.Helper()
-	err := replay.ErrGrew
-	for errors.Is(err, replay.ErrGrew) {
+	err := replay.ErrConcurrentAppend
+	for errors.Is(err, replay.ErrConcurrentAppend) {
 		_, err = replay.Restore{Backup: kept, DB: c.db, Log: c.Reader}.Run(c.t.Context())
 	}
 	if err != nil {

@@ -69,7 +69,7 @@ func (r *Reader) Timeline(ctx context.Context, orderID string) (History, error) 
 // ownSubjects are the subjects of the entities that are one order's.
 func ownSubjects(orderID string) (subjects []string, err error) {
 	for _, entity := range []struct{ prefix, id string }{{events.PrefixOrder, orderID}, {events.PrefixReservation, orderID},
-		{events.PrefixPayment, events.PaymentOf(orderID)}, {events.PrefixNotification, orderID}} {
+		{events.PrefixPayment, events.FirstPaymentID(orderID)}, {events.PrefixNotification, orderID}} {
 		subject, err := events.Subject(entity.prefix, entity.id)
 		if err != nil {
 			return nil, err

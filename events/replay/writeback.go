@@ -76,7 +76,7 @@ func (w *writeBack) append(ctx context.Context, a archive.Archived) error {
 	return nil
 }
 
-// endOf is the sequence of a subject's last event, 0 when there is none. It returns [ErrGrew] when that is of another
+// endOf is the sequence of a subject's last event, 0 when there is none. It returns [ErrConcurrentAppend] when that is of another
 // time than the plan: what was to be restored may stand there already.
 func (w *writeBack) endOf(ctx context.Context, subject string) (uint64, error) {
 	if end, ok := w.ends[subject]; ok {
@@ -90,7 +90,7 @@ func (w *writeBack) endOf(ctx context.Context, subject string) (uint64, error) {
 		return 0, err
 	}
 	if last.Sequence > w.compared {
-		return 0, fmt.Errorf("%s: %w", subject, ErrGrew)
+		return 0, fmt.Errorf("%s: %w", subject, ErrConcurrentAppend)
 	}
 	return last.Sequence, nil
 }
@@ -120,11 +120,11 @@ const (
 	wrongLastSequenceConstant = 10164
 )
 
-// tooLate makes [ErrGrew] of a refusal.
+// tooLate makes [ErrConcurrentAppend] of a refusal.
 func tooLate(err error) error {
 	var refused *jetstream.APIError
 	if errors.As(err, &refused) && (refused.ErrorCode == wrongLastSequence || refused.ErrorCode == wrongLastSequenceConstant) {
-		return fmt.Errorf("%w (%w)", ErrGrew, err)
+		return fmt.Errorf("%w (%w)", ErrConcurrentAppend, err)
 	}
 	return err
 }

@@ -55,7 +55,7 @@ type act struct {
 	item    *Item
 	running bool
 	probe   bool // tried to see whether the destination is whole again
-	putOff  bool // waits for a reason of its own, see [PutOff]
+	putOff  bool // waits for a reason of its own, see [Defer]
 }
 
 type result struct {
@@ -122,7 +122,7 @@ func (a *actLane) restore(ctx context.Context) bool {
 			return true
 		}
 		a.log.Logger().Warn("begin lane", "lane", a.name, "error", err)
-		if a.newer() != nil || !Pause(ctx, time.Second) {
+		if a.newer() != nil || !Sleep(ctx, time.Second) {
 			return false
 		}
 	}
@@ -151,7 +151,7 @@ func (a *actLane) tryRestore(ctx context.Context) error {
 		if o.item, err = a.reader.get(ctx, o.Sequence); err != nil {
 			return err
 		}
-		if err := a.log.NoteNewer(o.item.Message); err != nil {
+		if err := a.log.ReportNewer(o.item.Message); err != nil {
 			return err
 		}
 		o.Attempt = max(o.Attempt, 1)
@@ -267,9 +267,9 @@ func (a *actLane) start(work context.Context, workers *sync.WaitGroup, o *act) {
 	o.running, o.Due = true, time.Time{}
 	a.running++
 	workers.Go(func() {
-		failpoint.In(a.name, "act.begun")
+		failpoint.AtPlace(a.name, "act.begun")
 		_, err := a.dispatcher.Dispatch(work, Delivery{Item: o.item, Lane: a.name, Attempt: o.Attempt}, false)
-		failpoint.In(a.name, "act.done")
+		failpoint.AtPlace(a.name, "act.done")
 		a.results <- result{o, err}
 	})
 }
@@ -316,7 +316,7 @@ func (a *actLane) settle(ctx context.Context, r result) {
 	}
 	a.log.Logger().Warn("act is repeated", "lane", a.name, "sequence", o.Sequence, "attempt", o.Attempt, "after", delay, "error", r.err)
 	o.Due = a.log.Now().Add(delay)
-	if o.putOff = isPutOff(r.err); o.putOff {
+	if o.putOff = isDeferred(r.err); o.putOff {
 		a.succeeded()
 	} else {
 		a.failed(o, r.err)

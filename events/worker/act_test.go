@@ -113,7 +113,7 @@ func TestAStoppingReplicaTakesNothingMore(t *testing.T) {
 	stopping.cancel()
 	place(t, l, "o1", "o2", "o3", "o4", "o5")
 	successor := start(t, l, only(acting(1, func(ctx context.Context, id string) error { second.add(ctx, id); return nil })))
-	if lane := stopping.lane(t, "actor"); !lane.Held || lane.Open != 1 {
+	if lane := stopping.lane(t, "actor"); !lane.Leased || lane.Open != 1 {
 		t.Errorf("the lane that finishes is %+v", lane)
 	}
 	close(finish)

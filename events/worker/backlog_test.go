@@ -30,7 +30,7 @@ func TestABacklogIsWorkedOff(t *testing.T) {
 	before := liveHeap()
 	progress := make(chan int, n/1000+1)
 	handled, last := 0, map[string]int{}
-	domain := worker.Domain{Name: "inventory", Log: l.As("inventory"), Routes: []worker.Route{
+	domain := worker.Domain{Name: "inventory", Log: l.ForDomain("inventory"), Routes: []worker.Route{
 		worker.On(func(tx *log.Tx, _ events.Event, p events.OrderPlaced) error {
 			number, err := strconv.Atoi(p.Number)
 			if err != nil || number != last[p.OrderID]+1 {

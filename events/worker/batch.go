@@ -17,7 +17,7 @@ type Batch struct {
 	// Cares says which messages are handed on; nil: all of them.
 	Cares func(*Item) bool
 	// Handle writes messages that follow each other. It is repeated until it returns nil: nothing behind a batch is ever
-	// handled before the batch is. After [ErrElsewhere] the lane is prepared anew instead.
+	// handled before the batch is. After [ErrReposition] the lane is prepared anew instead.
 	Handle func(ctx context.Context, items []*Item) error
 	// Max is how many messages are handed on at once; default 4,000.
 	Max int
@@ -33,9 +33,9 @@ type Batch struct {
 // gatherEvery is how often a lane that gathers takes what has arrived: more often than the ring is full again.
 const gatherEvery = 50 * time.Millisecond
 
-// ErrElsewhere is returned by a Handle that cannot take a batch because what it writes to does not end where the batch
+// ErrReposition is returned by a Handle that cannot take a batch because what it writes to does not end where the batch
 // begins: it was replaced, or dropped. Prepare then says where the lane goes on.
-var ErrElsewhere = errors.New("the lane must go on elsewhere")
+var ErrReposition = errors.New("the lane must go on elsewhere")
 
 // batchLane runs one [Batch].
 type batchLane struct {
@@ -77,17 +77,17 @@ func (b *batchLane) run(ctx, work context.Context) error {
 	for ctx.Err() == nil {
 		items := b.gather(ctx, signal)
 		if len(items) > 0 {
-			failpoint.In(b.name, "batch.fetched")
+			failpoint.AtPlace(b.name, "batch.fetched")
 			if !b.handle(ctx, work, items) {
 				break // the place does not move on: a successor writes what was not written
 			}
-			failpoint.In(b.name, "batch.written")
+			failpoint.AtPlace(b.name, "batch.written")
 		}
 		b.advance(b.taken)
 		if b.newer() != nil {
 			break
 		}
-		if err := b.saveIfDue(work, noState); errors.Is(err, log.ErrOvertaken) {
+		if err := b.saveIfDue(work, noState); errors.Is(err, log.ErrCheckpointConflict) {
 			return nil
 		}
 	}
@@ -122,7 +122,7 @@ func (b *batchLane) handle(ctx, work context.Context, items []*Item) bool {
 			return b.prepare(ctx)
 		}
 		err := b.Handle(work, items)
-		elsewhere = errors.Is(err, ErrElsewhere)
+		elsewhere = errors.Is(err, ErrReposition)
 		return err
 	})
 }
@@ -140,7 +140,7 @@ func (b *batchLane) gather(ctx context.Context, signal *signal) (items []*Item) 
 		b.report(err)
 		if err != nil {
 			if b.newer() == nil {
-				Pause(ctx, time.Second)
+				Sleep(ctx, time.Second)
 			}
 			return items
 		}
@@ -171,7 +171,7 @@ func (b *batchLane) gather(ctx context.Context, signal *signal) (items []*Item) 
 		}
 		left := min(time.Until(until), time.Until(quiet))
 		over = left <= gatherEvery // after what arrives until then
-		if !Pause(ctx, min(left, gatherEvery)) {
+		if !Sleep(ctx, min(left, gatherEvery)) {
 			return items // what arrives from now on is a successor's
 		}
 	}
@@ -212,7 +212,7 @@ func (b *batchLane) untilDone(ctx, work context.Context, step func() error) bool
 		if err == nil {
 			return true
 		}
-		if errors.Is(err, log.ErrWentBack) {
+		if errors.Is(err, log.ErrTruncated) {
 			b.fatal = err
 			return false
 		}
@@ -220,7 +220,7 @@ func (b *batchLane) untilDone(ctx, work context.Context, step func() error) bool
 			return false
 		}
 		b.log.Logger().Warn("batch waits", "lane", b.name, "error", err)
-		if !Pause(ctx, wait) {
+		if !Sleep(ctx, wait) {
 			return false
 		}
 	}

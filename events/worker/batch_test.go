@@ -252,7 +252,7 @@ func TestABatchLaneGoesOnWhereItIsToldTo(t *testing.T) {
 	b := copying(func(ctx context.Context, items []*worker.Item) error {
 		if len(w.all()) > 0 && !replaced {
 			replaced = true
-			return fmt.Errorf("it ends at 3: %w", worker.ErrElsewhere)
+			return fmt.Errorf("it ends at 3: %w", worker.ErrReposition)
 		}
 		return w.write(ctx, items)
 	})
@@ -282,7 +282,7 @@ func TestALogThatWentBackEndsTheWorker(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
 	b := copying((&written{}).write)
-	b.Prepare = func(context.Context, uint64) (uint64, error) { return 0, fmt.Errorf("compare: %w", log.ErrWentBack) }
+	b.Prepare = func(context.Context, uint64) (uint64, error) { return 0, fmt.Errorf("compare: %w", log.ErrTruncated) }
 	config := batches(b)
 	config.Domains = []worker.Domain{marker(l), acting(1, idle)}
 	w, err := worker.New(t.Context(), l, config)
@@ -291,7 +291,7 @@ func TestALogThatWentBackEndsTheWorker(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(t.Context()) }()
-	if err := within(t, patience, ended, "the end"); !errors.Is(err, log.ErrWentBack) || !strings.Contains(err.Error(), "copy") {
+	if err := within(t, patience, ended, "the end"); !errors.Is(err, log.ErrTruncated) || !strings.Contains(err.Error(), "copy") {
 		t.Errorf("it ended with %v", err)
 	}
 }

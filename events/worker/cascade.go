@@ -32,7 +32,7 @@ func (d *decider) decide(ctx context.Context, jobs []*job) (left []*job) {
 		}
 		return nil
 	}
-	r := d.round(d.log.BeginFollowed(ctx), jobs)
+	r := d.round(d.log.BeginCached(ctx), jobs)
 	n, err := r.fill(ctx, jobs)
 	if n == 0 && err == nil { // the first job is a redelivery, or with what follows too much for one transaction
 		d.end(jobs[0], d.alone(ctx, jobs[0]))
@@ -250,15 +250,15 @@ func (r *round) mayEnter(l *decideLane, i int, fact events.Event) bool {
 	if r.dry {
 		return true
 	}
-	return l.active && !l.stuck && !l.pausedNow() && r.tx.Before(i) <= l.taken && r.pending[entityOf{l, fact.Subject}] == 0
+	return l.active && !l.stuck && !l.pausedNow() && r.tx.PreviousSequence(i) <= l.taken && r.pending[entityOf{l, fact.Subject}] == 0
 }
 
 // step makes one decision of a cascade. One to do nothing is made again when the fact is read: another process may have
 // changed, before the fact was stored, what it was made on.
 func (r *round) step(l *decideLane, fact events.Event, handle func(*log.Tx, events.Event) error) error {
-	r.tx.As(l.domain)
+	r.tx.ForDomain(l.domain)
 	r.tx.CausedBy(fact)
-	r.tx.Followed(false)
+	r.tx.TrustCache(false)
 	return safely(func() error { return handle(r.tx, fact) })
 }
 

@@ -186,7 +186,7 @@ func TestACascadeStopsAtAPausedLane(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
 	s := newShop()
-	if err := worker.PauseLane(t.Context(), l.As("ops"), "orders", time.Time{}); err != nil {
+	if err := worker.PauseLane(t.Context(), l.ForDomain("ops"), "orders", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	p := start(t, l, s.all(l))
@@ -199,7 +199,7 @@ func TestACascadeStopsAtAPausedLane(t *testing.T) {
 	if lane := p.lane(t, "orders"); !lane.Paused || !errors.Is(p.Degraded(), worker.ErrPaused) || p.Ready() != nil {
 		t.Errorf("lane %+v, degraded %v, ready %v", lane, p.Degraded(), p.Ready())
 	}
-	if err := worker.ResumeLane(t.Context(), l.As("ops"), "orders"); err != nil {
+	if err := worker.ResumeLane(t.Context(), l.ForDomain("ops"), "orders"); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, l, events.PrefixReservation+"a", 2)
@@ -247,11 +247,11 @@ func TestACascadeStopsAt200Facts(t *testing.T) {
 		}
 		return entity.Append(tx, id, fact)
 	}
-	inventory := worker.Domain{Name: "inventory", Log: l.As("inventory"), Routes: []worker.Route{
+	inventory := worker.Domain{Name: "inventory", Log: l.ForDomain("inventory"), Routes: []worker.Route{
 		worker.On(func(tx *log.Tx, _ events.Event, p events.OrderPlaced) error {
 			return pong(tx, marks, p.OrderID, events.ReservationReleased{OrderID: p.OrderID})
 		})}}
-	sales := worker.Domain{Name: "orders", Log: l.As("orders"), Routes: []worker.Route{
+	sales := worker.Domain{Name: "orders", Log: l.ForDomain("orders"), Routes: []worker.Route{
 		worker.On(func(tx *log.Tx, _ events.Event, p events.ReservationReleased) error {
 			return pong(tx, orders, p.OrderID, events.OrderPlaced{OrderID: p.OrderID})
 		})}}
@@ -299,11 +299,11 @@ func TestACascadeDoesNotOvertakeTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	heard := &ids{}
-	sales := worker.Domain{Name: "orders", Log: l.As("orders"), Routes: []worker.Route{
+	sales := worker.Domain{Name: "orders", Log: l.ForDomain("orders"), Routes: []worker.Route{
 		worker.On(func(tx *log.Tx, _ events.Event, p events.PaymentFailed) error {
 			return once(tx, orders, p.OrderID, events.OrderRejected{})
 		})}}
-	inventory := worker.Domain{Name: "inventory", Log: l.As("inventory"), Routes: []worker.Route{
+	inventory := worker.Domain{Name: "inventory", Log: l.ForDomain("inventory"), Routes: []worker.Route{
 		worker.On(func(_ *log.Tx, e events.Event, _ events.OrderPlaced) error {
 			heard.add(e.Subject + " placed")
 			return nil

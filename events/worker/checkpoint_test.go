@@ -102,7 +102,7 @@ func TestALaneWhoseCheckpointIsOvertakenBeginsAgain(t *testing.T) {
 			}
 			c.Position, c.State = 0, nil
 			err = operator.SaveCheckpoint(t.Context(), &c)
-			if err != nil && !errors.Is(err, log.ErrOvertaken) { // else the lane was faster
+			if err != nil && !errors.Is(err, log.ErrCheckpointConflict) { // else the lane was faster
 				t.Error(err)
 			}
 			return err == nil

@@ -21,7 +21,7 @@ func TestCompleteReturnsWithWhatFollows(t *testing.T) {
 	s := newShop()
 	p := start(t, l, s.all(l))
 	p.holds(t, lanes...)
-	err := l.As("orders").Complete(t.Context(), func(tx *log.Tx) error { return orders.Append(tx, "a", events.OrderPlaced{OrderID: "a"}) })
+	err := l.ForDomain("orders").DoCascade(t.Context(), func(tx *log.Tx) error { return orders.Append(tx, "a", events.OrderPlaced{OrderID: "a"}) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestCompleteAnswersAsDoWould(t *testing.T) {
 		"ItsOwnRequestIsGivenUp": {func(*log.Tx) error { return gone.Err() }, context.Canceled},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := l.As("orders").Complete(t.Context(), c.fn); !errors.Is(err, c.want) {
+			if err := l.ForDomain("orders").DoCascade(t.Context(), c.fn); !errors.Is(err, c.want) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
 			if n := end(t, l); n != 0 {
@@ -102,7 +102,7 @@ func TestASubmissionFailsAlone(t *testing.T) {
 		for i := range 40 {
 			all.Go(func() {
 				begun.Add(1)
-				err := l.Complete(t.Context(), func(tx *log.Tx) error {
+				err := l.DoCascade(t.Context(), func(tx *log.Tx) error {
 					if i%2 == 0 {
 						return gone.Err()
 					}
@@ -132,7 +132,7 @@ func TestCompleteDecidesOnTheNewestState(t *testing.T) {
 	errTaken := errors.New("taken already")
 	for range 50 {
 		all.Go(func() {
-			err := l.Complete(t.Context(), func(tx *log.Tx) error {
+			err := l.DoCascade(t.Context(), func(tx *log.Tx) error {
 				said, err := payments.Load(tx, "a")
 				if err != nil || len(said) > 0 {
 					return errors.Join(err, errTaken)
@@ -165,9 +165,9 @@ func TestAPanicInCompleteIsTheCallers(t *testing.T) {
 				t.Error("nobody was told")
 			}
 		}()
-		_ = l.Complete(t.Context(), func(*log.Tx) error { panic("in fn") })
+		_ = l.DoCascade(t.Context(), func(*log.Tx) error { panic("in fn") })
 	}()
-	if err := l.Complete(t.Context(), func(tx *log.Tx) error { return orders.Append(tx, "a", events.OrderPlaced{OrderID: "a"}) }); err != nil {
+	if err := l.DoCascade(t.Context(), func(tx *log.Tx) error { return orders.Append(tx, "a", events.OrderPlaced{OrderID: "a"}) }); err != nil {
 		t.Fatal(err)
 	}
 	p.caughtUp(t, "inventory")
@@ -190,7 +190,7 @@ func TestCompleteReturnsDuringAStop(t *testing.T) {
 			for i := range each {
 				begun <- struct{}{}
 				id := fmt.Sprintf("o%d-%d", w, i)
-				if err := l.Complete(t.Context(), func(tx *log.Tx) error { return orders.Append(tx, id, events.OrderPlaced{OrderID: id}) }); err != nil {
+				if err := l.DoCascade(t.Context(), func(tx *log.Tx) error { return orders.Append(tx, id, events.OrderPlaced{OrderID: id}) }); err != nil {
 					t.Errorf("%s: %v", id, err)
 				}
 			}
@@ -227,7 +227,7 @@ func TestWhatIsGivenUpIsNotDecided(t *testing.T) {
 	var decided atomic.Int64
 	answer := make(chan error, 1)
 	go func() {
-		answer <- l.Complete(ctx, func(tx *log.Tx) error {
+		answer <- l.DoCascade(ctx, func(tx *log.Tx) error {
 			decided.Add(1)
 			return payments.Append(tx, "a", events.PaymentFailed{})
 		})
@@ -257,14 +257,14 @@ func TestCompleteWithoutABroker(t *testing.T) {
 	say := func(tx *log.Tx) error { return once(tx, orders, "b", events.OrderPlaced{OrderID: "b"}) }
 	for range 2 {
 		answer := make(chan error, 1)
-		go func() { answer <- l.Complete(t.Context(), say) }()
+		go func() { answer <- l.DoCascade(t.Context(), say) }()
 		if err := within(t, 30*time.Second, answer, "an answer"); !errors.Is(err, log.ErrUnavailable) {
 			t.Errorf("got %v, want ErrUnavailable", err)
 		}
 	}
 	wire.Release()
 	until(t, "the worker is ready", func() bool { return p.Ready() == nil })
-	if err := l.Complete(t.Context(), say); err != nil {
+	if err := l.DoCascade(t.Context(), say); err != nil {
 		t.Error(err)
 	}
 	observer := logtest.OpenOn(t, server)
@@ -288,7 +288,7 @@ func TestCompleteDoesNotWaitForABacklog(t *testing.T) {
 			submitting := make(chan struct{})
 			go func() {
 				close(submitting)
-				answer <- l.Complete(t.Context(), func(tx *log.Tx) error {
+				answer <- l.DoCascade(t.Context(), func(tx *log.Tx) error {
 					close(begun)
 					return payments.Append(tx, "a", events.PaymentFailed{})
 				})

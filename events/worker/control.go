@@ -44,7 +44,7 @@ func ResumeLane(ctx context.Context, l *log.Log, name string) error {
 
 func control(ctx context.Context, l *log.Log, name string, fact events.Payload) error {
 	return l.Do(ctx, func(tx *log.Tx) error {
-		tx.By(events.ActorOps)
+		tx.WithActor(events.ActorOps)
 		if _, err := Controls.Load(tx, name); err != nil {
 			return err
 		}

@@ -26,8 +26,8 @@ const (
 // (nats-server/server/errors.json, JSStreamWrongLastSequenceConstantErr).
 const codeWrongLastSequence jetstream.ErrorCode = 10164
 
-// SubjectOfDeadLetter is where a lane's dead letter of the event at a sequence stands in [events.StreamDeadLetters].
-func SubjectOfDeadLetter(lane string, sequence uint64) string {
+// DeadLetterSubject is where a lane's dead letter of the event at a sequence stands in [events.StreamDeadLetters].
+func DeadLetterSubject(lane string, sequence uint64) string {
 	return fmt.Sprintf("%s%s.%d", events.PrefixDeadLetter, lane, sequence)
 }
 
@@ -53,13 +53,13 @@ func describe(dead *events.DeadLettered, cause error) {
 // appendToDeadLetter appends an event to a dead letter whose last message is known. It is done once: when that is not the last one
 // any more, another process was faster, or an unanswered try of this process was stored.
 func appendToDeadLetter(ctx context.Context, l *lane, sequence uint64, e events.Event, last uint64) error {
-	e.Subject, e.Source, e.Time = SubjectOfDeadLetter(l.name, sequence), l.name, l.log.Now().UTC()
+	e.Subject, e.Source, e.Time = DeadLetterSubject(l.name, sequence), l.name, l.log.Now().UTC()
 	msg, err := events.Encode(e)
 	if err != nil {
 		return fmt.Errorf("dead letter %s: %w", e.Subject, err)
 	}
 	_, err = l.log.JetStream().PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(last))
-	if WasFaster(err) {
+	if IsSequenceConflict(err) {
 		return nil
 	}
 	if err != nil {
@@ -72,8 +72,8 @@ func appendToDeadLetter(ctx context.Context, l *lane, sequence uint64, e events.
 	return nil
 }
 
-// WasFaster reports whether the broker refused a message because another writer has appended to its subject meanwhile.
-func WasFaster(err error) bool {
+// IsSequenceConflict reports whether the broker refused a message because another writer has appended to its subject meanwhile.
+func IsSequenceConflict(err error) bool {
 	var refused *jetstream.APIError
 	return errors.As(err, &refused) && (refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || refused.ErrorCode == codeWrongLastSequence)
 }

@@ -170,7 +170,7 @@ func (d *decider) runLane(ctx context.Context, l *decideLane) error {
 	for err != nil {
 		l.report(err)
 		l.log.Logger().Warn("begin lane", "lane", l.name, "error", err)
-		if !Pause(ctx, time.Second) {
+		if !Sleep(ctx, time.Second) {
 			return nil
 		}
 		checkpoint, err = l.begin(ctx)
@@ -311,7 +311,7 @@ func (d *decider) checkpoint(work context.Context) {
 		if !l.active {
 			continue
 		}
-		if err := l.saveIfDue(work, noState); errors.Is(err, log.ErrOvertaken) && !isClosed(l.lost) {
+		if err := l.saveIfDue(work, noState); errors.Is(err, log.ErrCheckpointConflict) && !isClosed(l.lost) {
 			l.log.Logger().Warn("lane is another process's", "lane", l.name)
 			close(l.lost)
 		}

@@ -63,7 +63,7 @@ type Effects struct {
 
 // Effect is something that a domain would say, or an event that an actor would act on.
 type Effect struct {
-	By      string `json:"by"` // the domain, or the lane of the actor
+	Handler string `json:"by"` // the domain, or the lane of the actor
 	Type    string `json:"type"`
 	Subject string `json:"subject"`
 }
@@ -121,7 +121,7 @@ func (d *Dispatcher) Dispatch(ctx context.Context, delivery Delivery, dryRun boo
 func (d *Dispatcher) decide(ctx context.Context, l *decideLane, item *Item, dryRun bool, all *Effects) error {
 	run := l.domain.Do
 	if dryRun {
-		run = l.domain.Try
+		run = l.domain.DryRun
 	}
 	j, r, attempts := &job{lane: l, item: item}, (*round)(nil), 0
 	err := run(ctx, func(tx *log.Tx) error {

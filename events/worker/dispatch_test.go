@@ -45,10 +45,10 @@ func TestADryRunDecidesEverythingAndDoesNothing(t *testing.T) {
 	if diff := cmp.Diff(chain, types); diff != "" {
 		t.Errorf("facts (-want +got):\n%s", diff)
 	}
-	if want := (worker.Effect{By: "orders", Type: "orders.awaiting_payment", Subject: "orders.a"}); effects.Facts[2] != want {
+	if want := (worker.Effect{Handler: "orders", Type: "orders.awaiting_payment", Subject: "orders.a"}); effects.Facts[2] != want {
 		t.Errorf("the third is %+v, want %+v", effects.Facts[2], want)
 	}
-	acts := []worker.Effect{{By: "bank.calls", Type: "payments.requested", Subject: "payments.a"}, {By: "bank.calls", Type: "orders.placed", Subject: "orders.a"}}
+	acts := []worker.Effect{{Handler: "bank.calls", Type: "payments.requested", Subject: "payments.a"}, {Handler: "bank.calls", Type: "orders.placed", Subject: "orders.a"}}
 	if diff := cmp.Diff(acts, effects.Acts); diff != "" {
 		t.Errorf("acts (-want +got):\n%s", diff)
 	}

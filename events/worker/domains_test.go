@@ -50,7 +50,7 @@ func markOnce(tx *log.Tx, id string) error {
 
 // onPlaced is inventory with one route, for orders that were placed.
 func onPlaced(l *log.Log, handle func(tx *log.Tx, id string) error) worker.Domain {
-	return worker.Domain{Name: "inventory", Log: l.As("inventory"), Routes: []worker.Route{
+	return worker.Domain{Name: "inventory", Log: l.ForDomain("inventory"), Routes: []worker.Route{
 		worker.On(func(tx *log.Tx, _ events.Event, p events.OrderPlaced) error { return handle(tx, p.OrderID) }),
 	}}
 }

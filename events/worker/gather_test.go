@@ -70,7 +70,7 @@ func TestALaneThatWaitsKeepsNoOtherWaiting(t *testing.T) {
 	var away atomic.Bool
 	var heard atomic.Int64
 	away.Store(true)
-	stuck := worker.Domain{Name: "orders", Log: l.As("orders"), Routes: []worker.Route{
+	stuck := worker.Domain{Name: "orders", Log: l.ForDomain("orders"), Routes: []worker.Route{
 		worker.On(func(tx *log.Tx, _ events.Event, p events.OrderPlaced) error {
 			heard.Add(1)
 			if away.Load() {
@@ -86,7 +86,7 @@ func TestALaneThatWaitsKeepsNoOtherWaiting(t *testing.T) {
 	tried := heard.Load()
 	for n := 0; heard.Load() < tried+3; n++ { // also together with what cannot be handled
 		id := fmt.Sprint("p", n)
-		if err := l.Complete(t.Context(), func(tx *log.Tx) error { return payments.Append(tx, id, events.PaymentProcessing{}) }); err != nil {
+		if err := l.DoCascade(t.Context(), func(tx *log.Tx) error { return payments.Append(tx, id, events.PaymentProcessing{}) }); err != nil {
 			t.Fatalf("submitted meanwhile: %v", err)
 		}
 	}

@@ -31,7 +31,7 @@ func newLaneMetrics(l *lane, dead *letters, registerer prometheus.Registerer) *l
 func (l *lane) lag() float64 {
 	s := l.status()
 	end := l.reader.ring.next() - 1
-	if !s.Held || s.Position >= end {
+	if !s.Leased || s.Position >= end {
 		return 0
 	}
 	return float64(end - s.Position)
@@ -39,7 +39,7 @@ func (l *lane) lag() float64 {
 
 func (l *lane) openActs() float64 {
 	s := l.status()
-	if !s.Held {
+	if !s.Leased {
 		return 0
 	}
 	return float64(s.Open)

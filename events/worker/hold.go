@@ -50,7 +50,7 @@ func (a *actLane) counted(o *act) int {
 // all wait. So does an error that says so. What the log caused says nothing about the destination.
 func (a *actLane) failed(o *act, err error) {
 	now := a.log.Now()
-	if !isHold(err) && (errors.Is(err, log.ErrUnavailable) || errors.Is(err, log.ErrContention)) {
+	if !isOpenCircuit(err) && (errors.Is(err, log.ErrUnavailable) || errors.Is(err, log.ErrContention)) {
 		if o.probe {
 			a.probeAt = now.Add(probeFirst)
 		}
@@ -58,13 +58,13 @@ func (a *actLane) failed(o *act, err error) {
 	}
 	a.failures++
 	switch {
-	case isHold(err):
+	case isOpenCircuit(err):
 		o.Attempt-- // nothing was tried
 		o.Due = now
 	case o.probe && o.Attempt > 1:
 		o.Attempt-- // the next one is still not the first
 	}
-	if a.probes == 0 && !isHold(err) && a.failures < failuresToHold {
+	if a.probes == 0 && !isOpenCircuit(err) && a.failures < failuresToHold {
 		return
 	}
 	if a.probes > 0 && !o.probe {
@@ -75,7 +75,7 @@ func (a *actLane) failed(o *act, err error) {
 	}
 	a.probes++
 	a.probeAt = now.Add(min(probeLongest, probeFirst<<min(a.probes-1, 10)))
-	a.setHold(fmt.Errorf("%w: %w", ErrHeld, err))
+	a.setHold(fmt.Errorf("%w: %w", ErrCircuitOpen, err))
 }
 
 // succeeded ends a hold, because the destination has taken an act or has shown that it works. Everything that waits for the

@@ -92,7 +92,7 @@ func TestADestinationThatRefusesTheShopPutsItsLaneOnHold(t *testing.T) {
 	l := logtest.Open(t, now.by)
 	errRefused := errors.New("relay access denied")
 	var d destination
-	d.set(worker.Hold(errRefused))
+	d.set(worker.OpenCircuit(errRefused))
 	config := only(acting(4, d.call))
 	config.Registerer = registry
 	p := start(t, l, config)
@@ -100,7 +100,7 @@ func TestADestinationThatRefusesTheShopPutsItsLaneOnHold(t *testing.T) {
 	placeMany(t, l, "o", all)
 	held := func() bool {
 		err := p.Degraded()
-		return errors.Is(err, worker.ErrHeld) && errors.Is(err, errRefused) && strings.Contains(err.Error(), "actor")
+		return errors.Is(err, worker.ErrCircuitOpen) && errors.Is(err, errRefused) && strings.Contains(err.Error(), "actor")
 	}
 	until(t, "the lane is on hold", held)
 	until(t, "what had begun has ended", func() bool { return failures(t, registry) == d.called() })
@@ -130,7 +130,7 @@ func TestADestinationThatRefusesTheShopPutsItsLaneOnHold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return c.Hold
+		return c.CircuitOpen
 	}
 	until(t, "the checkpoint says why", func() bool { return strings.Contains(hold(), errRefused.Error()) })
 	d.set(nil)
@@ -175,7 +175,7 @@ func TestTwentyFailuresInARowPutALaneOnHold(t *testing.T) {
 			p := start(t, l, config)
 			p.holds(t, "actor")
 			placeMany(t, l, "o", all)
-			until(t, "the lane is on hold", func() bool { return errors.Is(p.Degraded(), worker.ErrHeld) })
+			until(t, "the lane is on hold", func() bool { return errors.Is(p.Degraded(), worker.ErrCircuitOpen) })
 			until(t, "what had begun has ended", func() bool { return failures(t, registry) == d.called() })
 			calls := d.called()
 			if calls < 20 || calls >= 20+concurrency {
@@ -213,7 +213,7 @@ func TestNothingBecomesADeadLetterOfAHeldLane(t *testing.T) {
 	p.holds(t, "actor")
 	place(t, l, "a")
 	failed(t, registry, 20)
-	until(t, "the lane is on hold", func() bool { return errors.Is(p.Degraded(), worker.ErrHeld) })
+	until(t, "the lane is on hold", func() bool { return errors.Is(p.Degraded(), worker.ErrCircuitOpen) })
 	d.set(errors.New("connection refused"))
 	for i := range 4 {
 		now.move(30 * time.Second)
@@ -238,7 +238,7 @@ func TestAHeldLaneLooksWithTheNextEvent(t *testing.T) {
 		made.add(ctx, id)
 		switch {
 		case id == "first" && len(made.of(id)) == 1:
-			return worker.Hold(errors.New("relay access denied"))
+			return worker.OpenCircuit(errors.New("relay access denied"))
 		case id == "first":
 			return worker.DeadLetter(errors.New("no such recipient"))
 		}
@@ -293,7 +293,7 @@ func TestAnActThatIsPutOffShowsThatTheDestinationWorks(t *testing.T) {
 		switch {
 		case strings.HasPrefix(id, "waits"):
 			whole.Store(id == "waits-last")
-			return worker.PutOff(time.Hour, errors.New("greylisted"))
+			return worker.Defer(time.Hour, errors.New("greylisted"))
 		case !whole.Load():
 			return worker.RetryAfter(time.Hour, errors.New("503"))
 		}
@@ -310,7 +310,7 @@ func TestAnActThatIsPutOffShowsThatTheDestinationWorks(t *testing.T) {
 		t.Errorf("after 19 failures in a row, twice: %v", p.Degraded())
 	}
 	place(t, l, "c")
-	until(t, "the lane is on hold", func() bool { return errors.Is(p.Degraded(), worker.ErrHeld) })
+	until(t, "the lane is on hold", func() bool { return errors.Is(p.Degraded(), worker.ErrCircuitOpen) })
 	place(t, l, "waits-last")
 	now.move(time.Second)
 	failed(t, registry, 40+1) // one that waits was tried; the next event is next

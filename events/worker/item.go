@@ -27,7 +27,7 @@ type Item struct {
 func (i *Item) Envelope() (events.Event, error) {
 	i.readEnvelope.Do(func() {
 		i.envelope, i.envelopeErr = events.DecodeEnvelope(i.Subject, i.Header)
-		if i.envelopeErr == nil && !events.Known(i.envelope.Type) {
+		if i.envelopeErr == nil && !events.IsKnown(i.envelope.Type) {
 			i.envelopeErr = fmt.Errorf("%w: %.80q", events.ErrUnknownType, i.envelope.Type)
 		}
 		i.envelope.Sequence = i.Sequence

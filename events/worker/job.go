@@ -54,12 +54,12 @@ func (j *job) open() (e events.Event, handle func(*log.Tx, events.Event) error, 
 
 // run makes the decision of a job.
 func (j *job) run(tx *log.Tx) error {
-	tx.Followed(j.lane != nil && j.lane.reader != nil) // what was submitted is about a moment that the reader may not have come to
+	tx.TrustCache(j.lane != nil && j.lane.reader != nil) // what was submitted is about a moment that the reader may not have come to
 	if j.lane == nil {
-		tx.As(j.domain)
+		tx.ForDomain(j.domain)
 		return safely(func() error { return j.decide(tx) })
 	}
-	tx.As(j.lane.domain)
+	tx.ForDomain(j.lane.domain)
 	e, handle, err := j.open()
 	tx.CausedBy(e)
 	if err != nil {

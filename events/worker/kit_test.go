@@ -102,7 +102,7 @@ func (p *process) lane(t testing.TB, name string) worker.LaneStatus {
 func (p *process) holds(t testing.TB, lanes ...string) {
 	t.Helper()
 	for _, name := range lanes {
-		until(t, "the worker has "+name, func() bool { return p.lane(t, name).Held })
+		until(t, "the worker has "+name, func() bool { return p.lane(t, name).Leased })
 	}
 }
 
@@ -113,7 +113,7 @@ func (p *process) caughtUp(t testing.TB, lanes ...string) {
 		end := end(t, p.log)
 		until(t, fmt.Sprintf("%s has handled %d events", name, end), func() bool {
 			l := p.lane(t, name)
-			return l.Held && l.Position >= end && l.Open == 0
+			return l.Leased && l.Position >= end && l.Open == 0
 		})
 	}
 }
@@ -323,7 +323,7 @@ func (p *process) together(t testing.TB, do func(), happened func() bool) {
 	t.Helper()
 	busy, free, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
-		done <- p.log.Complete(t.Context(), func(*log.Tx) error {
+		done <- p.log.DoCascade(t.Context(), func(*log.Tx) error {
 			close(busy)
 			<-free
 			return nil

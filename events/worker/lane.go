@@ -37,8 +37,8 @@ const checkpointPatience = 2 * time.Second
 // ErrPaused is what a lane reports while operators have it paused.
 var ErrPaused = errors.New("paused")
 
-// ErrHeld is what an act lane reports while its destination takes nothing.
-var ErrHeld = errors.New("on hold")
+// ErrCircuitOpen is what an act lane reports while its destination takes nothing.
+var ErrCircuitOpen = errors.New("on hold")
 
 // lane is what all lanes share that have a lease and a checkpoint.
 type lane struct {
@@ -70,7 +70,7 @@ type lane struct {
 type LaneStatus struct {
 	Name     string
 	Kind     Kind
-	Held     bool   // this process runs it
+	Leased   bool   // this process runs it
 	Position uint64 // everything up to here is handled
 	Paused   bool
 	Open     int   // acts that have begun and not ended
@@ -81,7 +81,7 @@ func (l *lane) status() LaneStatus {
 	paused := l.pausedNow()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return LaneStatus{Name: l.name, Kind: l.kind, Held: l.held, Position: l.position, Paused: paused, Open: l.open, Problem: errors.Join(l.err, l.hold)}
+	return LaneStatus{Name: l.name, Kind: l.kind, Leased: l.held, Position: l.position, Paused: paused, Open: l.open, Problem: errors.Join(l.err, l.hold)}
 }
 
 // begin loads the checkpoint of a lane whose lease this process has just taken.
@@ -95,12 +95,12 @@ func (l *lane) begin(ctx context.Context) (log.Checkpoint, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open = len(open)
-	l.held, l.checkpoint, l.position, l.saved, l.savedAt, l.changed = true, c, c.Position, c.Position, l.log.Now(), c.Hold != ""
+	l.held, l.checkpoint, l.position, l.saved, l.savedAt, l.changed = true, c, c.Position, c.Position, l.log.Now(), c.CircuitOpen != ""
 	return c, nil
 }
 
 func (l *lane) end() {
-	l.log.ReadTo(l.name, nil)
+	l.log.ReportReader(l.name, nil)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.held, l.err, l.hold = false, nil, nil
@@ -134,9 +134,9 @@ func (l *lane) change() {
 func (l *lane) save(ctx context.Context, state any) error {
 	l.mu.Lock()
 	c, position := l.checkpoint, l.position
-	c.Hold = ""
+	c.CircuitOpen = ""
 	if l.hold != nil {
-		c.Hold = l.hold.Error()
+		c.CircuitOpen = l.hold.Error()
 	}
 	l.mu.Unlock()
 	c.Position, c.Read = position, position
@@ -150,21 +150,21 @@ func (l *lane) save(ctx context.Context, state any) error {
 		}
 		c.State = data
 	}
-	failpoint.In(l.name, "checkpoint.before_save")
+	failpoint.AtPlace(l.name, "checkpoint.before_save")
 	if err := l.log.SaveCheckpoint(ctx, &c); err != nil {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.checkpoint = c // it knows what went unanswered
 		return err
 	}
-	failpoint.In(l.name, "checkpoint.saved")
+	failpoint.AtPlace(l.name, "checkpoint.saved")
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.checkpoint, l.saved, l.savedAt, l.changed = c, position, l.log.Now(), false
 	return nil
 }
 
-// saveIfDue is save for a lane that is at work. It returns [log.ErrOvertaken] alone: the lane is another process's.
+// saveIfDue is save for a lane that is at work. It returns [log.ErrCheckpointConflict] alone: the lane is another process's.
 func (l *lane) saveIfDue(ctx context.Context, state func() any) error {
 	if !l.due() {
 		return nil
@@ -172,7 +172,7 @@ func (l *lane) saveIfDue(ctx context.Context, state func() any) error {
 	saving, cancel := context.WithTimeout(ctx, checkpointPatience)
 	defer cancel()
 	err := l.save(saving, state())
-	if err == nil || errors.Is(err, log.ErrOvertaken) {
+	if err == nil || errors.Is(err, log.ErrCheckpointConflict) {
 		return err
 	}
 	l.log.Logger().Warn("write checkpoint", "lane", l.name, "error", err)
@@ -186,7 +186,7 @@ func (l *lane) saveIfDue(ctx context.Context, state func() any) error {
 func (l *lane) saveLast(ctx context.Context, state any) {
 	final, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkpointPatience)
 	defer cancel()
-	if err := l.save(final, state); err != nil && !errors.Is(err, log.ErrOvertaken) {
+	if err := l.save(final, state); err != nil && !errors.Is(err, log.ErrCheckpointConflict) {
 		l.log.Logger().Warn("write last checkpoint", "lane", l.name, "error", err)
 	}
 }
@@ -198,7 +198,7 @@ func (l *lane) report(err error) {
 	if err != nil {
 		l.metrics.retries.Inc()
 	}
-	l.log.ReadTo(l.name, err)
+	l.log.ReportReader(l.name, err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.err = err

@@ -27,7 +27,7 @@ func TestAStoppedWorkerGivesItsLeasesBack(t *testing.T) {
 	standby := counting(second, &calls[1])
 	place(t, first, "a", "b", "c")
 	expect(t, first, events.PrefixReservation, 3)
-	if standby.lane(t, "inventory").Held || calls[1].Load() != 0 {
+	if standby.lane(t, "inventory").Leased || calls[1].Load() != 0 {
 		t.Error("both are active")
 	}
 	active.stop()
@@ -63,7 +63,7 @@ func TestAWorkerThatIsCutOffIsReplaced(t *testing.T) {
 		t.Errorf("replaced after %s, want within %s", took, most)
 	}
 	wire.Release()
-	until(t, "the one that was cut off stands by", func() bool { return !active.lane(t, "inventory").Held && active.Ready() == nil })
+	until(t, "the one that was cut off stands by", func() bool { return !active.lane(t, "inventory").Leased && active.Ready() == nil })
 	standby.stop()
 	place(t, l, "c")
 	expect(t, l, events.PrefixReservation, 3)
@@ -97,7 +97,7 @@ func TestAZombiesAppendIsRefused(t *testing.T) {
 	close(wake)
 	until(t, "the zombie speaks", wire.Holding)
 	wire.Release()
-	until(t, "the zombie knows", func() bool { return !zombie.lane(t, "inventory").Held })
+	until(t, "the zombie knows", func() bool { return !zombie.lane(t, "inventory").Leased })
 	place(t, l, "b")
 	expect(t, l, events.PrefixReservation, 2)
 	standby.caughtUp(t, "inventory")

@@ -36,7 +36,7 @@ func (s *leases) watch(ctx context.Context) {
 		})
 		if err != nil && ctx.Err() == nil {
 			s.log.Logger().Warn("watch leases", "error", err)
-			Pause(ctx, time.Second)
+			Sleep(ctx, time.Second)
 		}
 	}
 }
@@ -55,7 +55,7 @@ func (s *leases) acquire(ctx context.Context, lane string) (log.Lease, error) {
 			return log.Lease{}, ctx.Err()
 		case err != nil:
 			s.log.Logger().Warn("acquire lease", "lane", lane, "error", err)
-			Pause(ctx, time.Second)
+			Sleep(ctx, time.Second)
 			continue
 		}
 		if err := s.free(ctx, lane, changed); err != nil {
@@ -101,7 +101,7 @@ func (s *leases) keep(ctx context.Context, lease *log.Lease, lost func()) {
 		err := s.log.Renew(renewing, lease)
 		cancel()
 		switch {
-		case errors.Is(err, log.ErrOvertaken):
+		case errors.Is(err, log.ErrCheckpointConflict):
 			s.log.Logger().Warn("lease lost", "lane", lease.Lane)
 			lost()
 			return
@@ -148,6 +148,6 @@ func (s *leases) hold(ctx context.Context, lane string, run func(ctx context.Con
 // standAside waits until ctx ends, or until what this process does not understand was declared void.
 func (s *leases) standAside(ctx context.Context, lane string) {
 	s.log.Logger().Warn("lane is left to a newer release", "lane", lane)
-	for s.log.Newer() != nil && Pause(ctx, time.Second) {
+	for s.log.Newer() != nil && Sleep(ctx, time.Second) {
 	}
 }

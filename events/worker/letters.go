@@ -33,7 +33,7 @@ func (w *letters) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := w.follow(ctx); err != nil && ctx.Err() == nil {
 			w.log.Logger().Warn("follow dead letters", "error", err)
-			Pause(ctx, time.Second)
+			Sleep(ctx, time.Second)
 		}
 	}
 }
@@ -109,7 +109,7 @@ func (w *letters) count(lane string) float64 {
 	return float64(len(w.open[lane]))
 }
 
-// laneOfDeadLetter is the reverse of [SubjectOfDeadLetter].
+// laneOfDeadLetter is the reverse of [DeadLetterSubject].
 func laneOfDeadLetter(subject string) (lane string, sequence uint64, ok bool) {
 	rest, ok := strings.CutPrefix(subject, events.PrefixDeadLetter)
 	dot := strings.LastIndexByte(rest, '.')

@@ -42,7 +42,7 @@ func TestOpenDeadLettersAreCounted(t *testing.T) {
 	s.works.Store(true)
 	redeliver(t, l, "inventory", 1)
 	shows(first, 2)
-	say(t, l, events.Event{Source: "ops", Subject: worker.SubjectOfDeadLetter("inventory", 2),
+	say(t, l, events.Event{Source: "ops", Subject: worker.DeadLetterSubject("inventory", 2),
 		Payload: events.DeadLetterDiscarded{Worker: "inventory", Sequence: 2, Reason: "refunded"}})
 	shows(first, 1)
 	second := watched()

@@ -24,16 +24,16 @@ func (o *outcome) Unwrap() error { return o.err }
 // RetryAfter has an act repeated after d, as often as it takes: for a world that is busy or away.
 func RetryAfter(d time.Duration, err error) error { return &outcome{err: err, delay: d} }
 
-// PutOff is RetryAfter for an event that waits although the destination works, such as a mail whose recipient takes none for
+// Defer is RetryAfter for an event that waits although the destination works, such as a mail whose recipient takes none for
 // now. It does not count as a failure of the destination: a lane on hold goes on after it.
-func PutOff(d time.Duration, err error) error { return &outcome{err: err, delay: d, works: true} }
+func Defer(d time.Duration, err error) error { return &outcome{err: err, delay: d, works: true} }
 
 // DeadLetter sets the event aside for staff at once: repeating it would not help.
 func DeadLetter(err error) error { return &outcome{err: err, deadLetter: true} }
 
-// Hold has the whole lane wait: what is wrong is not this event's fault and would happen to every other one too, such as a
+// OpenCircuit has the whole lane wait: what is wrong is not this event's fault and would happen to every other one too, such as a
 // mail server that refuses the shop. The lane tries one event every now and then, and goes on when one succeeds.
-func Hold(err error) error { return &outcome{err: err, hold: true} }
+func OpenCircuit(err error) error { return &outcome{err: err, hold: true} }
 
 // retrySchedule is when an act is repeated after an error that says nothing else. After its end the event becomes a dead
 // letter.
@@ -59,14 +59,14 @@ func next(err error, attempt int, spread float64) (delay time.Duration, deadLett
 	return delay + time.Duration(spread*float64(delay)/4), deadLetter
 }
 
-// isHold reports whether an error puts the lane on hold.
-func isHold(err error) bool {
+// isOpenCircuit reports whether an error puts the lane on hold.
+func isOpenCircuit(err error) bool {
 	var o *outcome
 	return errors.As(err, &o) && o.hold
 }
 
-// isPutOff reports whether an error says that the destination works and this event waits.
-func isPutOff(err error) bool {
+// isDeferred reports whether an error says that the destination works and this event waits.
+func isDeferred(err error) bool {
 	var o *outcome
 	return errors.As(err, &o) && o.works
 }
@@ -95,8 +95,8 @@ type panicError struct {
 
 func (p *panicError) Error() string { return fmt.Sprintf("panic: %v at %s", p.value, p.frames) }
 
-// Pause waits and reports whether the time passed before ctx ended.
-func Pause(ctx context.Context, d time.Duration) bool {
+// Sleep waits and reports whether the time passed before ctx ended.
+func Sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -26,9 +26,9 @@ func TestNextFollowsTheSchedule(t *testing.T) {
 		{"last", odd, len(retrySchedule), 0, 30 * time.Minute, false},
 		{"beyond the last", odd, len(retrySchedule) + 1, 0, 0, true},
 		{"asked for", RetryAfter(time.Minute, odd), 99, 0, time.Minute, false},
-		{"put off", PutOff(time.Hour, odd), 99, 0, time.Hour, false},
+		{"put off", Defer(time.Hour, odd), 99, 0, time.Hour, false},
 		{"hopeless", DeadLetter(odd), 1, 0, 0, true},
-		{"on hold", Hold(odd), 99, 0, 0, false},
+		{"on hold", OpenCircuit(odd), 99, 0, 0, false},
 		{"the log is away, for ever", log.ErrUnavailable, 1000, 0, 30 * time.Second, false},
 		{"stopping", context.Canceled, 1, 0, time.Second, false},
 	}

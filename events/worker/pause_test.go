@@ -16,7 +16,7 @@ import (
 func pause(t testing.TB, l *log.Log, until time.Time, lanes ...string) {
 	t.Helper()
 	for _, lane := range lanes {
-		if err := worker.PauseLane(t.Context(), l.As("ops"), lane, until); err != nil {
+		if err := worker.PauseLane(t.Context(), l.ForDomain("ops"), lane, until); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -25,7 +25,7 @@ func pause(t testing.TB, l *log.Log, until time.Time, lanes ...string) {
 func resume(t testing.TB, l *log.Log, lanes ...string) {
 	t.Helper()
 	for _, lane := range lanes {
-		if err := worker.ResumeLane(t.Context(), l.As("ops"), lane); err != nil {
+		if err := worker.ResumeLane(t.Context(), l.ForDomain("ops"), lane); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -39,7 +39,7 @@ func TestAPausedLaneDelaysNoOther(t *testing.T) {
 	server := logtest.Server(t)
 	l, shopper := logtest.OpenOn(t, server), logtest.OpenOn(t, server)
 	pause(t, shopper, time.Time{}, "inventory", "actor")
-	asked := worker.Domain{Name: "payments", Log: l.As("payments"), Routes: []worker.Route{
+	asked := worker.Domain{Name: "payments", Log: l.ForDomain("payments"), Routes: []worker.Route{
 		worker.On(func(tx *log.Tx, _ events.Event, p events.OrderPlaced) error {
 			return first(tx, payments, p.OrderID, events.PaymentRequested{OrderID: p.OrderID})
 		})}}

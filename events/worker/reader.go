@@ -54,7 +54,7 @@ func (r *reader) run(ctx context.Context) {
 			continue
 		}
 		r.log.Logger().Warn("reader interrupted", "next", r.ring.next(), "error", err)
-		if !Pause(ctx, wait) {
+		if !Sleep(ctx, wait) {
 			return
 		}
 	}
@@ -84,7 +84,7 @@ func (r *reader) follow(ctx context.Context, from uint64) error {
 }
 
 func (r *reader) add(m log.Message) {
-	r.log.Seen(m)
+	r.log.Observe(m)
 	item := &Item{Message: m}
 	r.observe(item)
 	r.ring.add(item)
@@ -115,7 +115,7 @@ func (r *reader) fill(ctx context.Context, gap *log.GapError) error {
 }
 
 func (r *reader) report(err error) {
-	r.log.ReadTo("", err)
+	r.log.ReportReader("", err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.err = err
@@ -168,7 +168,7 @@ func (c *cursor) take(ctx context.Context, limit int) (items []*Item, err error)
 		return items, err
 	}
 	for n, item := range items {
-		if err := c.reader.log.NoteNewer(item.Message); err != nil {
+		if err := c.reader.log.ReportNewer(item.Message); err != nil {
 			c.page, c.next = append(slices.Clip(items[n:]), c.page...), item.Sequence
 			if n == 0 {
 				return nil, err

@@ -164,7 +164,7 @@ func placeLater(tx *log.Tx) error {
 
 func refusesAppends(t *testing.T, l *log.Log) {
 	t.Helper()
-	for _, append := range []func(context.Context, func(*log.Tx) error) error{l.Do, l.Complete} {
+	for _, append := range []func(context.Context, func(*log.Tx) error) error{l.Do, l.DoCascade} {
 		if err := append(t.Context(), placeLater); !errors.Is(err, log.ErrUnavailable) || !strings.Contains(err.Error(), "damaged") {
 			t.Errorf("an order is appended at the gap: %v", err)
 		}
@@ -232,12 +232,12 @@ func TestWhatIsDueWaitsAtAGap(t *testing.T) {
 	}
 	until(t, "the act is tried", func() bool { return len(acted.all()) == 1 })
 	damaged.Store(true)
-	l.ReadTo("another", &log.GapError{From: 7, To: 8})
+	l.ReportReader("another", &log.GapError{From: 7, To: 8})
 	now.move(2 * time.Hour)
 	turned := asked.Load() + 20
 	until(t, "the lanes have looked at the time", func() bool { return asked.Load() >= turned })
 	damaged.Store(false)
-	l.ReadTo("another", nil)
+	l.ReportReader("another", nil)
 	until(t, "both go on", func() bool {
 		now.move(time.Second) // the act may have been put off after the clock was moved
 		return len(acted.all()) == 2 && len(fired.all()) == 1

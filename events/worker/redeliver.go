@@ -64,7 +64,7 @@ func Redeliver(ctx context.Context, l *log.Log, id, reason string, sequences map
 	var committed *log.Tx
 	err := l.Do(ctx, func(tx *log.Tx) error {
 		committed = tx
-		tx.By(events.ActorOps)
+		tx.WithActor(events.ActorOps)
 		for _, request := range requests {
 			if err := Redeliveries.Append(tx, id, request); err != nil {
 				return err
@@ -114,9 +114,9 @@ type deadLetter struct {
 // unsettled returns the dead letter that a redelivery is about; nil when there is nothing to do: it is not open, or this or a later
 // request has been tried already.
 func (l *lane) unsettled(ctx context.Context, again redelivery) (*deadLetter, error) {
-	subject := SubjectOfDeadLetter(l.name, again.sequence)
+	subject := DeadLetterSubject(l.name, again.sequence)
 	var newest *jetstream.RawStreamMsg
-	err := l.log.Ask(ctx, func(ctx context.Context) error {
+	err := l.log.Retry(ctx, func(ctx context.Context) error {
 		stream, err := l.log.JetStream().Stream(ctx, events.StreamDeadLetters)
 		if err != nil {
 			return err

@@ -23,7 +23,7 @@ import (
 func redeliver(t testing.TB, l *log.Log, lane string, sequences ...uint64) uint64 {
 	t.Helper()
 	id := fmt.Sprintf("%s-%d", lane, end(t, l))
-	at, err := worker.Redeliver(t.Context(), l.As("ops"), id, "mended", map[string][]uint64{lane: sequences})
+	at, err := worker.Redeliver(t.Context(), l.ForDomain("ops"), id, "mended", map[string][]uint64{lane: sequences})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func redeliver(t testing.TB, l *log.Log, lane string, sequences ...uint64) uint6
 // letter is what stands on the subject of a dead letter, in order.
 func letter(t testing.TB, l *log.Log, lane string, sequence uint64) (said []events.Event) {
 	t.Helper()
-	subject := worker.SubjectOfDeadLetter(lane, sequence)
+	subject := worker.DeadLetterSubject(lane, sequence)
 	n := countIn(t, l, events.StreamDeadLetters, subject)
 	if n == 0 {
 		return nil
@@ -59,7 +59,7 @@ func letter(t testing.TB, l *log.Log, lane string, sequence uint64) (said []even
 // outcomes waits until so many events stand on a dead letter, and returns their payloads but for ids and texts.
 func outcomes(t testing.TB, l *log.Log, lane string, sequence uint64, n int) (said []string) {
 	t.Helper()
-	subject := worker.SubjectOfDeadLetter(lane, sequence)
+	subject := worker.DeadLetterSubject(lane, sequence)
 	until(t, fmt.Sprintf("%d events stand on %s", n, subject), func() bool { return countIn(t, l, events.StreamDeadLetters, subject) >= n })
 	for _, e := range letter(t, l, lane, sequence) {
 		switch p := e.Payload.(type) {
@@ -154,7 +154,7 @@ func TestOnlyAnOpenDeadLetterIsHandledAgain(t *testing.T) {
 	var s stubborn
 	s.bury(t, l, "twice", "discarded", "foreign", "forged")
 	s.works.Store(true)
-	say(t, l, events.Event{Source: "ops", Subject: worker.SubjectOfDeadLetter("inventory", 2),
+	say(t, l, events.Event{Source: "ops", Subject: worker.DeadLetterSubject("inventory", 2),
 		Payload: events.DeadLetterDiscarded{Worker: "inventory", Sequence: 2, Reason: "refunded"}})
 	say(t, l, events.Event{Source: "orders", Subject: "orders.forged", Revision: 2,
 		Payload: events.RedeliveryRequested{Lane: "inventory", Sequences: []uint64{4}, Reason: "forged"}})
@@ -214,17 +214,17 @@ func TestARedeliveryWaitsForAPausedLane(t *testing.T) {
 	var s stubborn
 	s.bury(t, l, "a")
 	s.works.Store(true)
-	if err := worker.PauseLane(t.Context(), l.As("ops"), "inventory", time.Time{}); err != nil {
+	if err := worker.PauseLane(t.Context(), l.ForDomain("ops"), "inventory", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	p := start(t, l, only(s.domain(l), worker.Domain{Name: "orders", Log: l.As("orders"), Routes: []worker.Route{
+	p := start(t, l, only(s.domain(l), worker.Domain{Name: "orders", Log: l.ForDomain("orders"), Routes: []worker.Route{
 		worker.On(func(*log.Tx, events.Event, events.OrderExpired) error { return nil })}}))
 	redeliver(t, l, "inventory", 1)
 	p.caughtUp(t, "orders") // which is in the same loop: the paused lane could have taken the request
 	if heard := s.heard.all(); len(heard) > 0 {
 		t.Errorf("handled %v while paused", heard)
 	}
-	if err := worker.ResumeLane(t.Context(), l.As("ops"), "inventory"); err != nil {
+	if err := worker.ResumeLane(t.Context(), l.ForDomain("ops"), "inventory"); err != nil {
 		t.Fatal(err)
 	}
 	outcomes(t, l, "inventory", 1, 2)
@@ -310,11 +310,11 @@ func TestARequestNamesEventsAndAReason(t *testing.T) {
 	l := logtest.Open(t)
 	for name, ask := range map[string]func() error{
 		"NoReason": func() error {
-			_, err := worker.Redeliver(t.Context(), l.As("ops"), "x", " ", map[string][]uint64{"a": {1}})
+			_, err := worker.Redeliver(t.Context(), l.ForDomain("ops"), "x", " ", map[string][]uint64{"a": {1}})
 			return err
 		},
 		"NotOps": func() error {
-			_, err := worker.Redeliver(t.Context(), l.As("orders"), "x", "why", map[string][]uint64{"a": {1}})
+			_, err := worker.Redeliver(t.Context(), l.ForDomain("orders"), "x", "why", map[string][]uint64{"a": {1}})
 			return err
 		},
 	} {
@@ -329,7 +329,7 @@ func TestARequestNamesEventsAndAReason(t *testing.T) {
 	for i := range many {
 		many[i] = uint64(i + 1)
 	}
-	at, err := worker.Redeliver(t.Context(), l.As("ops"), "x", "why", map[string][]uint64{"a": many})
+	at, err := worker.Redeliver(t.Context(), l.ForDomain("ops"), "x", "why", map[string][]uint64{"a": many})
 	if err != nil || end(t, l) != 3 || at["a"][1] != 1 || at["a"][uint64(len(many))] != 3 {
 		t.Errorf("%d events for %d dead letters, the last at %d: %v; want 3", end(t, l), len(many), at["a"][uint64(len(many))], err)
 	}

@@ -32,7 +32,7 @@ type ActRoute struct {
 	handle    func(ctx context.Context, e events.Event) error
 }
 
-// Do acts on events whose payload is P. The error says what happens next: see [RetryAfter], [Hold] and [DeadLetter].
+// Do acts on events whose payload is P. The error says what happens next: see [RetryAfter], [OpenCircuit] and [DeadLetter].
 func Do[P events.Payload](handle func(ctx context.Context, e events.Event, p P) error) ActRoute {
 	var zero P
 	return ActRoute{eventType: zero.EventType(), handle: func(ctx context.Context, e events.Event) error {

@@ -50,7 +50,7 @@ func says[P events.Payload](s *shop, lane string, say func(tx *log.Tx, id string
 
 func idOf(e events.Event) (id string, ok bool) {
 	for _, prefix := range []string{events.PrefixOrder, events.PrefixReservation, events.PrefixPayment} {
-		if id, ok = events.IDOf(prefix, e.Subject); ok {
+		if id, ok = events.ParseSubject(prefix, e.Subject); ok {
 			return id, true
 		}
 	}
@@ -58,7 +58,7 @@ func idOf(e events.Event) (id string, ok bool) {
 }
 
 func (s *shop) inventory(l *log.Log) worker.Domain {
-	return worker.Domain{Name: "inventory", Log: l.As("inventory"), Routes: []worker.Route{
+	return worker.Domain{Name: "inventory", Log: l.ForDomain("inventory"), Routes: []worker.Route{
 		says[events.OrderPlaced](s, "inventory", func(tx *log.Tx, id string) error {
 			return errors.Join(once(tx, stock, id, events.StockHeld{}), once(tx, marks, id, events.ReservationHeld{OrderID: id}))
 		}),
@@ -69,7 +69,7 @@ func (s *shop) inventory(l *log.Log) worker.Domain {
 }
 
 func (s *shop) orders(l *log.Log) worker.Domain {
-	return worker.Domain{Name: "orders", Log: l.As("orders"), Routes: []worker.Route{
+	return worker.Domain{Name: "orders", Log: l.ForDomain("orders"), Routes: []worker.Route{
 		says[events.ReservationHeld](s, "orders", func(tx *log.Tx, id string) error {
 			return once(tx, orders, id, events.OrderAwaitingPayment{OrderID: id})
 		}),
@@ -81,7 +81,7 @@ func (s *shop) orders(l *log.Log) worker.Domain {
 }
 
 func (s *shop) payments(l *log.Log) worker.Domain {
-	return worker.Domain{Name: "payments", Log: l.As("payments"), Routes: []worker.Route{
+	return worker.Domain{Name: "payments", Log: l.ForDomain("payments"), Routes: []worker.Route{
 		says[events.OrderAwaitingPayment](s, "payments", func(tx *log.Tx, id string) error { return once(tx, payments, id, events.PaymentRequested{OrderID: id}) }),
 		says[events.PaymentRequested](s, "payments", func(tx *log.Tx, id string) error {
 			return once(tx, payments, id, events.PaymentAuthorized{OrderID: id})

@@ -63,7 +63,7 @@ func (t *timerLane) run(ctx, work context.Context) error {
 	for err := t.restore(ctx); err != nil; err = t.restore(ctx) {
 		t.report(err)
 		t.log.Logger().Warn("begin lane", "lane", t.name, "error", err)
-		if !Pause(ctx, time.Second) {
+		if !Sleep(ctx, time.Second) {
 			return nil
 		}
 	}
@@ -77,10 +77,10 @@ func (t *timerLane) run(ctx, work context.Context) error {
 		}
 		if err != nil {
 			t.log.Logger().Warn("timers wait", "lane", t.name, "error", err)
-			Pause(ctx, time.Second)
+			Sleep(ctx, time.Second)
 			continue
 		}
-		if err := t.saveIfDue(work, noState); errors.Is(err, log.ErrOvertaken) {
+		if err := t.saveIfDue(work, noState); errors.Is(err, log.ErrCheckpointConflict) {
 			return nil
 		}
 		t.wait(ctx, signal)

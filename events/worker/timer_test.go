@@ -18,7 +18,7 @@ import (
 func expiring(fire func(ctx context.Context, id string) error) worker.Domain {
 	return worker.Domain{Timers: []worker.Timer{{Name: "orders.timers", Types: []events.Payload{events.OrderPlaced{}, events.OrderConfirmed{}},
 		At: func(e events.Event) (id string, at time.Time) {
-			id, _ = events.IDOf(events.PrefixOrder, e.Subject)
+			id, _ = events.ParseSubject(events.PrefixOrder, e.Subject)
 			if p, ok := e.Payload.(events.OrderPlaced); ok {
 				at = p.ExpiresAt
 			}

@@ -47,7 +47,7 @@ func (w *watcher) run(ctx context.Context) {
 	defer w.reader.ring.unsubscribe(signal)
 	place := cursor{reader: w.reader, next: w.first, raw: true} // what it does not understand it passes over
 	for !w.start(ctx, &place) {
-		if !Pause(ctx, time.Second) {
+		if !Sleep(ctx, time.Second) {
 			return
 		}
 	}
@@ -56,7 +56,7 @@ func (w *watcher) run(ctx context.Context) {
 		if err != nil {
 			w.log.Logger().Warn("watch interrupted", "prefixes", w.Prefixes, "error", err)
 			w.caught = false
-			Pause(ctx, time.Second)
+			Sleep(ctx, time.Second)
 			continue
 		}
 		for _, item := range items {

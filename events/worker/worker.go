@@ -17,8 +17,8 @@ import (
 	"tillstream/events/log"
 )
 
-// Sweep is a periodic guarantee behind something prompt. Every process runs its own.
-type Sweep struct {
+// Periodic is a periodic guarantee behind something prompt. Every process runs its own.
+type Periodic struct {
 	Every time.Duration
 	Name  string
 	Run   func(ctx context.Context) error
@@ -26,14 +26,14 @@ type Sweep struct {
 
 // Domain is what one domain does in a process.
 type Domain struct {
-	Name    string // as in [events.Owns]; also the name of its decide lane
-	Log     *log.Log
-	Routes  []Route
-	Actors  []Actor
-	Timers  []Timer
-	Batches []Batch
-	Watches []Watch
-	Sweeps  []Sweep
+	Name      string // as in [events.OwnedPrefixes]; also the name of its decide lane
+	Log       *log.Log
+	Routes    []Route
+	Actors    []Actor
+	Timers    []Timer
+	Batches   []Batch
+	Watches   []Watch
+	Periodics []Periodic
 }
 
 // Config is what one process does.
@@ -96,7 +96,7 @@ func New(ctx context.Context, l *log.Log, config Config) (*Worker, error) {
 
 func (w *Worker) addDomain(d Domain, end uint64) {
 	if len(d.Routes) > 0 {
-		w.decider.add(&decideLane{lane: w.addLane(d.Name, KindDecide), domain: d.Log, owns: events.Owns(d.Name), routes: routesOf(d.Routes)})
+		w.decider.add(&decideLane{lane: w.addLane(d.Name, KindDecide), domain: d.Log, owns: events.OwnedPrefixes(d.Name), routes: routesOf(d.Routes)})
 	}
 	for _, a := range d.Actors {
 		lane := newActLane(w.addLane(a.Name, KindAct), a, w.decider.Dispatcher)
@@ -146,7 +146,7 @@ func (w *Worker) loadControls(ctx context.Context) error {
 
 // observe sees every message first.
 func (w *Worker) observe(item *Item) {
-	name, ok := events.IDOf(events.PrefixLane, item.Subject)
+	name, ok := events.ParseSubject(events.PrefixLane, item.Subject)
 	if !ok {
 		return
 	}
@@ -162,7 +162,7 @@ func (w *Worker) observe(item *Item) {
 }
 
 // Run works until ctx ends, then finishes what has begun, and returns nil. It returns an error when a lane cannot go on at all:
-// the log turns out to have lost what its archive holds ([log.ErrWentBack]).
+// the log turns out to have lost what its archive holds ([log.ErrTruncated]).
 func (w *Worker) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -185,8 +185,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	left := make(chan struct{})
 	deciding.Go(func() { w.decider.run(running, work, left) })
 	if len(w.decider.decides) > 0 {
-		w.log.CompleteBy(w.decider.complete)
-		defer w.log.CompleteBy(nil)
+		w.log.SetCascade(w.decider.complete)
+		defer w.log.SetCascade(nil)
 	}
 	w.setStarted(true)
 	defer w.setStarted(false)
@@ -219,7 +219,7 @@ func (w *Worker) runLanes(ctx, work context.Context, lanes *sync.WaitGroup, fail
 		hold(r.lane, func(ctx context.Context) error { return r.run(ctx, work) })
 	}
 	for _, d := range w.config.Domains {
-		for _, s := range d.Sweeps {
+		for _, s := range d.Periodics {
 			lanes.Go(func() { w.sweep(ctx, s) })
 		}
 	}
@@ -231,13 +231,13 @@ func (w *Worker) setStarted(started bool) {
 	w.started = started
 }
 
-func (w *Worker) sweep(ctx context.Context, s Sweep) {
-	for Pause(ctx, s.Every) {
-		failpoint.In(s.Name, "sweep.begun")
+func (w *Worker) sweep(ctx context.Context, s Periodic) {
+	for Sleep(ctx, s.Every) {
+		failpoint.AtPlace(s.Name, "sweep.begun")
 		if err := safely(func() error { return s.Run(ctx) }); err != nil && ctx.Err() == nil {
 			w.log.Logger().Warn("sweep", "name", s.Name, "error", err)
 		}
-		failpoint.In(s.Name, "sweep.done")
+		failpoint.AtPlace(s.Name, "sweep.done")
 	}
 }
 

@@ -89,7 +89,7 @@ func TestGarbageBecomesADeadLetterAndTheRestGoesOn(t *testing.T) {
 
 // listening is a domain that cares for nothing but what is wrong with its own events.
 func listening(l *log.Log) worker.Domain {
-	return worker.Domain{Name: "orders", Log: l.As("orders"), Routes: []worker.Route{
+	return worker.Domain{Name: "orders", Log: l.ForDomain("orders"), Routes: []worker.Route{
 		worker.On(func(*log.Tx, events.Event, events.ReservationRefused) error { return nil }),
 	}}
 }
@@ -167,7 +167,7 @@ func TestASweepIsRunAgainAndAgain(t *testing.T) {
 	l := logtest.Open(t)
 	var runs atomic.Int64
 	domain := marker(l)
-	domain.Sweeps = []worker.Sweep{{Name: "sweep", Every: time.Millisecond, Run: func(context.Context) error {
+	domain.Periodics = []worker.Periodic{{Name: "sweep", Every: time.Millisecond, Run: func(context.Context) error {
 		switch runs.Add(1) {
 		case 1:
 			return errors.New("not this time")

@@ -77,7 +77,7 @@ func Document(sourceDir string) ([]byte, error) {
 	for _, c := range channels {
 		d.open(c)
 	}
-	for _, def := range events.Catalogue() {
+	for _, def := range events.Definitions() {
 		if err := d.add(def); err != nil {
 			return nil, err
 		}

@@ -61,7 +61,7 @@ func TestDocumentHoldsTogether(t *testing.T) {
 			t.Errorf("%s leads nowhere", ref)
 		}
 	}
-	for _, def := range events.Catalogue() {
+	for _, def := range events.Definitions() {
 		c, err := channelOf(def.Type)
 		if err != nil {
 			t.Error(err)
@@ -108,7 +108,7 @@ func TestSchemasDescribeTheGoldenSamples(t *testing.T) {
 	t.Parallel()
 	schemas := parsed(t)["components"].(map[string]any)["schemas"].(map[string]any)
 	messages := parsed(t)["components"].(map[string]any)["messages"].(map[string]any)
-	for _, def := range events.Catalogue() {
+	for _, def := range events.Definitions() {
 		data, err := os.ReadFile(filepath.Join(eventsDir, "testdata", def.Type+".v1.json"))
 		if err != nil {
 			t.Fatal(err)

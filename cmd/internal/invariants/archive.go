@@ -23,7 +23,7 @@ func (c *checker) compareArchive(ctx context.Context) error {
 		return nil
 	}
 	c.enter("archive", c.last)
-	copied := archive.In(c.DB)
+	copied := archive.New(c.DB)
 	come, err := c.awaitArchive(ctx, copied)
 	if err != nil {
 		return err

@@ -79,7 +79,7 @@ func TestHolesInTheLogAreFound(t *testing.T) {
 		}
 		all = append(all, archive.From(m))
 	}
-	if err := archive.In(db).Append(t.Context(), all); err != nil {
+	if err := archive.New(db).Append(t.Context(), all); err != nil {
 		t.Fatal(err)
 	}
 	s.lose(2, 4)
@@ -141,7 +141,7 @@ func TestWhatIsArchivedMeanwhileIsNotLost(t *testing.T) {
 	finds(t, check(t, options)) // until all is archived
 	options.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		s.adjust("MUG", 1)
-		if err := archive.In(db).Restore(r.Context(), []archive.Archived{archived(2, "later")}); err != nil {
+		if err := archive.New(db).Restore(r.Context(), []archive.Archived{archived(2, "later")}); err != nil {
 			t.Error(err)
 		}
 		return http.DefaultTransport.RoundTrip(r)
@@ -166,7 +166,7 @@ func archived(sequence uint64, id string) archive.Archived {
 // rewrite makes an archive of what is kept of it and of what is added.
 func rewrite(t *testing.T, db *mongo.Database, keep func(archive.Archived) bool, added ...archive.Archived) {
 	t.Helper()
-	copied := archive.In(db)
+	copied := archive.New(db)
 	err := copied.Each(t.Context(), 0, func(a archive.Archived) error {
 		if keep(a) {
 			added = append(added, a)

@@ -33,7 +33,7 @@ func purchases(n int) (notes []note) {
 	lines := []events.OrderLine{{SKU: "MUG", Title: "A mug", Quantity: 1, UnitPrice: gbp(price), Total: gbp(price)}}
 	for range n {
 		id := uuid.NewString()
-		outcome, customer := events.OrderOutcome{OrderID: id, PaymentID: events.PaymentOf(id)}, events.Customer{Email: "a@example.com", Name: "A Shopper", Locale: "en"}
+		outcome, customer := events.OrderOutcome{OrderID: id, PaymentID: events.FirstPaymentID(id)}, events.Customer{Email: "a@example.com", Name: "A Shopper", Locale: "en"}
 		say("orders."+id, events.OrderPlaced{OrderID: id, Number: "8F3K2-MQD7A", Lines: lines, Total: gbp(price), Customer: customer, ExpiresAt: time.Now()})
 		say("inventory.reservations."+id, events.ReservationHeld{OrderID: id, Lines: []events.ReservedLine{{SKU: "MUG", Quantity: 1}}})
 		level.Available, level.Held = level.Available-1, level.Held+1

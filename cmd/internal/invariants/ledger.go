@@ -97,7 +97,7 @@ func (l *ledger) add(m replay.Message) {
 		l.unreadable++
 		return
 	}
-	if sku, ok := events.IDOf(events.PrefixStock, m.Subject); ok {
+	if sku, ok := events.ParseSubject(events.PrefixStock, m.Subject); ok {
 		l.entries++
 		l.addStock(sku, e)
 		return
@@ -129,11 +129,11 @@ func (l *ledger) orderOf(subject string, e events.Event) (id string, ok bool) {
 		return "", false
 	}
 	for _, prefix := range []string{events.PrefixOrder, events.PrefixReservation, events.PrefixNotification} {
-		if id, ok = events.IDOf(prefix, subject); ok {
+		if id, ok = events.ParseSubject(prefix, subject); ok {
 			return id, true
 		}
 	}
-	payment, ok := events.IDOf(events.PrefixPayment, subject)
+	payment, ok := events.ParseSubject(events.PrefixPayment, subject)
 	if requested, first := e.Payload.(events.PaymentRequested); ok && first {
 		l.payments[strings.Clone(payment)] = strings.Clone(requested.OrderID)
 	}
@@ -144,7 +144,7 @@ func (l *ledger) order(id string) *order {
 	o, ok := l.orders[id]
 	if !ok {
 		o, id = &order{}, strings.Clone(id)
-		l.orders[id], l.payments[events.PaymentOf(id)] = o, id
+		l.orders[id], l.payments[events.FirstPaymentID(id)] = o, id
 	}
 	return o
 }

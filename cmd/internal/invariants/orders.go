@@ -137,7 +137,7 @@ func (c *checker) readAgain(ctx context.Context, ids []string) (*ledger, error) 
 // subjectsOf are the subjects on which the facts about some orders stand.
 func subjectsOf(ids []string) (subjects []string, err error) {
 	for _, id := range ids {
-		for prefix, entity := range map[string]string{events.PrefixOrder: id, events.PrefixReservation: id, events.PrefixPayment: events.PaymentOf(id)} {
+		for prefix, entity := range map[string]string{events.PrefixOrder: id, events.PrefixReservation: id, events.PrefixPayment: events.FirstPaymentID(id)} {
 			subject, err := events.Subject(prefix, entity)
 			if err != nil {
 				return nil, err

@@ -69,7 +69,7 @@ func (s *shop) order(id string, fact events.Payload) string {
 	return s.say(events.PrefixOrder+id, fact)
 }
 func (s *shop) pay(id string, fact events.Payload) {
-	s.say(events.PrefixPayment+events.PaymentOf(id), fact)
+	s.say(events.PrefixPayment+events.FirstPaymentID(id), fact)
 }
 func (s *shop) reserve(id string, fact events.Payload) { s.say(events.PrefixReservation+id, fact) }
 func (s *shop) notify(id string, fact events.Payload)  { s.say(events.PrefixNotification+id, fact) }

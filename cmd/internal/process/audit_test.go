@@ -57,7 +57,7 @@ func (tr *trade) tellMarks(t *testing.T, l *log.Log) {
 	var last time.Time
 	gaps := make([]time.Duration, len(tr.faults))
 	each(t, l, func(m log.Message) {
-		if _, ok := events.IDOf(events.PrefixReservation, m.Subject); !ok {
+		if _, ok := events.ParseSubject(events.PrefixReservation, m.Subject); !ok {
 			return
 		}
 		for i, f := range tr.faults {
@@ -81,10 +81,10 @@ func counts(t *testing.T, l *log.Log) (taken, marks map[string]int) {
 	t.Helper()
 	taken, marks = map[string]int{}, map[string]int{}
 	each(t, l, func(m log.Message) {
-		if id, ok := events.IDOf(events.PrefixOrder, m.Subject); ok {
+		if id, ok := events.ParseSubject(events.PrefixOrder, m.Subject); ok {
 			taken[id]++
 		}
-		if id, ok := events.IDOf(events.PrefixReservation, m.Subject); ok {
+		if id, ok := events.ParseSubject(events.PrefixReservation, m.Subject); ok {
 			marks[id]++
 		}
 	})

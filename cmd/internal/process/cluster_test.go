@@ -94,7 +94,7 @@ func TestABrokerThatIsCutOffHasForgottenNothing(t *testing.T) {
 	tr.moveTo(t, tr.follower(leader))
 	ctx, cancel := context.WithCancel(t.Context())
 	watched := make(chan error, 1)
-	go func() { watched <- tr.counter.Watch(ctx) }()
+	go func() { watched <- tr.counter.Monitor(ctx) }()
 	leader.Isolate(false)
 	tr.sells(t, 20)
 	connect(t, tr.counter, leader)

@@ -50,14 +50,14 @@ type Host struct {
 	worker  *worker.Worker
 }
 
-// NewHost prepares the lanes of domains. Nothing is read before Run. It returns [log.ErrWentBack] when the archive knows
+// NewHost prepares the lanes of domains. Nothing is read before Run. It returns [log.ErrTruncated] when the archive knows
 // more than the log.
 func NewHost(ctx context.Context, config HostConfig, domains ...Domain) (*Host, error) {
 	h := &Host{config: config, domains: domains}
 	if err := h.checkHistory(ctx); err != nil {
 		return nil, err
 	}
-	w := worker.Config{Holder: config.Holder, Registerer: config.Registerer, Missing: archive.In(config.DB).Messages,
+	w := worker.Config{Holder: config.Holder, Registerer: config.Registerer, Missing: archive.New(config.DB).Messages,
 		Batches: []worker.Batch{archive.Batch(config.Log, archive.Config{DB: config.DB, Sync: config.Sync, Window: config.Window})}}
 	for _, d := range domains {
 		lanes := d.Worker()
@@ -82,8 +82,8 @@ const lookBack = 2 * time.Second
 func (h *Host) checkHistory(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookBack)
 	defer cancel()
-	err := archive.In(h.config.DB).CheckHistory(ctx, h.config.Log)
-	if errors.Is(err, log.ErrWentBack) {
+	err := archive.New(h.config.DB).CheckHistory(ctx, h.config.Log)
+	if errors.Is(err, log.ErrTruncated) {
 		return err
 	}
 	if err != nil {
@@ -101,7 +101,7 @@ func (h *Host) Run(ctx context.Context) error {
 		}
 	}
 	group.Go(func() error { return h.worker.Run(ctx) })
-	group.Go(func() error { return h.config.Log.Watch(ctx) })
+	group.Go(func() error { return h.config.Log.Monitor(ctx) })
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}

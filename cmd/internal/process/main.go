@@ -27,7 +27,7 @@ const HTTPGrace = 5 * time.Second
 
 // Settings are what every worker process needs. Each can be a flag or an environment variable.
 type Settings struct {
-	Traps `embed:""`
+	Failpoints `embed:""`
 
 	HTTP        string     `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8081" help:"Address to serve the API, health and metrics on; port 0 takes any free one."`
 	LogJSON     bool       `env:"LOG_JSON" help:"Log as JSON."`
@@ -52,7 +52,7 @@ type Env struct {
 
 // Charging is what the workers that deal in prices must agree on.
 type Charging struct {
-	ChargeLimits events.Charges `env:"CHARGE_LIMITS" placeholder:"GBP=100" help:"Least charge of a currency and, after a slash, its step, in minor units, where the account's differ from what Stripe publishes."`
+	ChargeLimits events.ChargeLimits `env:"CHARGE_LIMITS" placeholder:"GBP=100" help:"Least charge of a currency and, after a slash, its step, in minor units, where the account's differ from what Stripe publishes."`
 }
 
 // Main parses settings (a struct that embeds [Settings]), runs the domain that build makes, and returns when it has
@@ -62,7 +62,7 @@ func Main(name, description string, settings any, common *Settings, build func(E
 	ctx, cancel := UntilSignal(os.Stderr)
 	defer cancel()
 	logger := Logger(os.Stderr, common.LogLevel, common.LogJSON).With("process", name)
-	err := common.Lay(logger)
+	err := common.Arm(logger)
 	if err == nil {
 		err = Run(ctx, name, *common, logger, os.Stdout, build)
 	}

@@ -27,7 +27,7 @@ const (
 func Options(name string, logger *slog.Logger) []nats.Option {
 	return []nats.Option{
 		nats.Name(name), nats.CustomInboxPrefix("_INBOX_" + name), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond), nats.ReconnectBufSize(-1),
-		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(pingsUnanswered), log.Queues(),
+		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(pingsUnanswered), log.HistoryQueue(),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				logger.Warn("lost the broker", "connection", name, "error", err)

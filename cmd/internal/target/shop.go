@@ -89,7 +89,7 @@ func (s Shop) connect() (*nats.Conn, error) {
 	if err := address.Check(s.NATS); err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	conn, err := nats.Connect(s.NATS, log.Queues(), nats.Name("tillstream tool"), nats.CustomInboxPrefix(inbox), nats.Timeout(patience),
+	conn, err := nats.Connect(s.NATS, log.HistoryQueue(), nats.Name("tillstream tool"), nats.CustomInboxPrefix(inbox), nats.Timeout(patience),
 		nats.ReconnectWait(reconnect), nats.MaxReconnects(int(6*patience/reconnect)))
 	if err != nil {
 		return nil, s.unreachable("broker", s.NATS, err)

@@ -32,7 +32,7 @@ func Connect(t testing.TB, server *embedded.NATS) *nats.Conn {
 // ConnectTo is Connect to a broker that is known by its URL.
 func ConnectTo(t testing.TB, url string) *nats.Conn {
 	t.Helper()
-	conn, err := nats.Connect(url, log.Queues(), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
+	conn, err := nats.Connect(url, log.HistoryQueue(), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
 		nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(10*time.Millisecond, 10*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)

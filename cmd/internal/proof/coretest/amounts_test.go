@@ -27,12 +27,12 @@ func publish(t *testing.T, shop *coretest.Shop, subject string, fact events.Payl
 }
 
 func awaiting(id, amount string) string {
-	return `{"order_id":"` + id + `","payment_id":"` + events.PaymentOf(id) + `","number":"N","amount":{"amount":` + amount + `,"currency":"GBP"},"expires_at":"2030-01-01T00:00:00Z"}`
+	return `{"order_id":"` + id + `","payment_id":"` + events.FirstPaymentID(id) + `","number":"N","amount":{"amount":` + amount + `,"currency":"GBP"},"expires_at":"2030-01-01T00:00:00Z"}`
 }
 
 // Row 63 of the fault matrix, in events: amounts and quantities that are none become dead letters of the lanes that would act on them.
 // No money is asked for, no stock moves, and an order that comes after them is sold.
-func TestImpossibleAmountsAreParked(t *testing.T) {
+func TestImpossibleAmountsBecomeDeadLetters(t *testing.T) {
 	t.Parallel()
 	shop := coretest.Open(t, coretest.Config{Paying: true})
 	shop.Stock(t, "LAMP", 5)

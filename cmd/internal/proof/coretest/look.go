@@ -41,7 +41,7 @@ func (w *workers) lanes() map[string]worker.LaneStatus {
 	lanes := map[string]worker.LaneStatus{}
 	for _, one := range w.all {
 		for _, l := range one.Lanes() {
-			if known, ok := lanes[l.Name]; !ok || !known.Held {
+			if known, ok := lanes[l.Name]; !ok || !known.Leased {
 				lanes[l.Name] = l
 			}
 		}
@@ -72,7 +72,7 @@ func (s *Shop) Settle(t testing.TB) {
 // busy names the lanes that are not at the end of the log.
 func (s *Shop) busy(end uint64) (busy []string) {
 	for name, l := range s.running.lanes() {
-		if !l.Paused && (!l.Held || l.Position < end || l.Open > 0) {
+		if !l.Paused && (!l.Leased || l.Position < end || l.Open > 0) {
 			busy = append(busy, name)
 		}
 	}

@@ -131,7 +131,7 @@ func (w *paper) ordersHearMoney(e events.Event) []said {
 }
 
 func (w *paper) paymentsHear(e events.Event) []said {
-	id := events.PaymentOf(e.Subject[len(events.PrefixOrder):])
+	id := events.FirstPaymentID(e.Subject[len(events.PrefixOrder):])
 	p := w.payments[id]
 	switch o := e.Payload.(type) {
 	case events.OrderAwaitingPayment:

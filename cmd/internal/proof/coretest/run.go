@@ -39,13 +39,13 @@ func (s *Shop) replica(t testing.TB, l *log.Log, names ...string) *Replica {
 	t.Helper()
 	r := &Replica{Log: l, shop: s}
 	for _, name := range names {
-		d, err := s.build(name, l.As(name))
+		d, err := s.build(name, l.ForDomain(name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		lanes := d.Worker()
 		lanes.Actors = slices.DeleteFunc(lanes.Actors, func(a worker.Actor) bool { return a.Name == sendsMail })
-		lanes.Sweeps = nil // they ask projections, which a saga has none of
+		lanes.Periodics = nil // they ask projections, which a saga has none of
 		r.Config.Domains = append(r.Config.Domains, lanes)
 	}
 	return r

@@ -64,7 +64,7 @@ func Open(t testing.TB, config Config) *Shop {
 		s.Log, s.Bank = s.logs["orders"], newBank(s.logs["payments"], config.Paying)
 	} else {
 		s.logs["shop"] = s.openLog(t, "shop")
-		s.Log, s.Bank = s.logs["shop"].As("orders"), newBank(s.logs["shop"].As("payments"), config.Paying)
+		s.Log, s.Bank = s.logs["shop"].ForDomain("orders"), newBank(s.logs["shop"].ForDomain("payments"), config.Paying)
 	}
 	till, err := s.build("payments", s.Bank.log)
 	if err != nil {
@@ -172,7 +172,7 @@ func (s *Shop) Cancel(ctx context.Context, id string) error {
 func (s *Shop) Due(t testing.TB, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
-		err := s.Log.Complete(t.Context(), func(tx *log.Tx) error {
+		err := s.Log.DoCascade(t.Context(), func(tx *log.Tx) error {
 			tx.WithCorrelation(id)
 			order, err := orders.Orders.Load(tx, id)
 			if err != nil || !order.Exists() {
@@ -209,7 +209,7 @@ func (s *Shop) Level(t testing.TB, sku string) events.StockLevel {
 // Stock puts goods on the shelf.
 func (s *Shop) Stock(t testing.TB, sku string, quantity int64) {
 	t.Helper()
-	err := s.Log.As("inventory").Do(t.Context(), func(tx *log.Tx) error {
+	err := s.Log.ForDomain("inventory").Do(t.Context(), func(tx *log.Tx) error {
 		stock, err := inventory.Stocks.Load(tx, sku)
 		if err != nil {
 			return err

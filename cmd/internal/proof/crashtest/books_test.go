@@ -99,7 +99,7 @@ func (c *crowd) remembered(t *testing.T) {
 	defer done()
 	inLog := map[string]uint64{} // order → sequence of its last event
 	for _, e := range c.facts(t, events.PrefixOrder) {
-		id, _ := events.IDOf(events.PrefixOrder, e.Subject)
+		id, _ := events.ParseSubject(events.PrefixOrder, e.Subject)
 		inLog[id] = e.Sequence
 	}
 	var projected map[string]uint64

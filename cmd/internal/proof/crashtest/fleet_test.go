@@ -74,7 +74,7 @@ func (w *world) join(t *testing.T, programs, program, name string, env []string)
 	t.Helper()
 	addr := processtest.FreeAddr(t)
 	m := &member{program: program, addr: addr, command: processtest.Command{Name: name, Path: filepath.Join(programs, program),
-		Env: append(env[:len(env):len(env)], "HTTP_ADDR="+addr, "LOG_LEVEL=WARN", "CRASH_FILE="+w.trapOf(program))}}
+		Env: append(env[:len(env):len(env)], "HTTP_ADDR="+addr, "LOG_LEVEL=WARN", "FAILPOINT_FILE="+w.trapOf(program))}}
 	m.open = func(t *testing.T, child *processtest.Child) {
 		child.Listens(t)
 		processtest.WaitFor(t, name+" is ready", 30*time.Second, func() bool {

@@ -23,7 +23,7 @@ func TestKilledDuringARedrive(t *testing.T) {
 	queued := c.facts(t, events.PrefixNotification, "notifications.queued")[0]
 	c.inLog(t, func(reader *replay.Reader) {
 		msg, err := events.Encode(events.Event{ID: "dead", Source: "notifications.mail", Time: time.Now(), CorrelationID: queued.CorrelationID,
-			Subject: worker.SubjectOfDeadLetter("notifications.mail", queued.Sequence), Payload: events.DeadLettered{Worker: "notifications.mail",
+			Subject: worker.DeadLetterSubject("notifications.mail", queued.Sequence), Payload: events.DeadLettered{Worker: "notifications.mail",
 				Sequence: queued.Sequence, Subject: queued.Subject, Type: queued.Type, Error: "no template", Fingerprint: "f", Attempt: 1}})
 		if err != nil {
 			t.Fatal(err)

@@ -34,7 +34,7 @@ func (c *crowd) chargedOnce(t *testing.T, b *bank) {
 		created[key]++
 	}
 	for _, s := range payers(c.shoppers) {
-		if n := created[events.PaymentOf(s.id)+"/create/v1"]; n == 0 {
+		if n := created[events.FirstPaymentID(s.id)+"/create/v1"]; n == 0 {
 			t.Errorf("no intent was asked for by the key of order %s: %v", s.id, created)
 		}
 	}
@@ -51,7 +51,7 @@ func (c *crowd) chargedOnce(t *testing.T, b *bank) {
 		for _, key := range b.asked("/v1/payment_intents/" + intents[s.id] + "/capture") {
 			keys[key] = true
 		}
-		if len(keys) != 1 || !keys[events.PaymentOf(s.id)+"/capture/v1"] {
+		if len(keys) != 1 || !keys[events.FirstPaymentID(s.id)+"/capture/v1"] {
 			t.Errorf("the money for order %s was asked for by the keys %v", s.id, keys)
 		}
 	}

@@ -25,7 +25,7 @@ func openSingle(t *testing.T, settings ...string) *world {
 	for _, flag := range []string{"--http", "--nats", "--mongo", "--stripe", "--smtp"} {
 		args = append(args, flag, processtest.FreeAddr(t))
 	}
-	env := append([]string{"HOLD_FOR=" + holdFor, "SWEEP_EVERY=" + sweepEvery, "SMTP_DEADLINE=" + smtpDeadline, "CRASH_FILE=" + w.trapOf("shop")}, settings...)
+	env := append([]string{"HOLD_FOR=" + holdFor, "SWEEP_EVERY=" + sweepEvery, "SMTP_DEADLINE=" + smtpDeadline, "FAILPOINT_FILE=" + w.trapOf("shop")}, settings...)
 	program := filepath.Join(processtest.Build(t, "tillstream/cmd/shop"), "shop")
 	m := &member{program: "shop", command: processtest.Command{Name: "shop", Path: program, Args: args, Env: env}}
 	m.open = func(t *testing.T, child *processtest.Child) { child.Says(t, shopIsOpen) }

@@ -14,7 +14,7 @@ import (
 
 // site is a moment at which somebody is hurt.
 type site struct {
-	failpoint.Trap
+	failpoint.Trigger
 	program string // which program is hurt there; "": whichever gets there first
 }
 
@@ -29,9 +29,9 @@ func (s site) name() string {
 // String says what is to happen there, too.
 func (s site) String() string {
 	if s.program == "" {
-		return s.Trap.String()
+		return s.Trigger.String()
 	}
-	return s.Trap.String() + " in " + s.program
+	return s.Trigger.String() + " in " + s.program
 }
 
 // places says where the points are passed that have many places. A point that is not here is passed in one.
@@ -71,14 +71,14 @@ func sites(kind string) (all []site) {
 		switch {
 		case p.Placed:
 			for _, place := range places[p.Name] {
-				all = append(all, site{Trap: failpoint.Trap{Point: p.Name, Place: place, Pass: 1}})
+				all = append(all, site{Trigger: failpoint.Trigger{Point: p.Name, Place: place, Pass: 1}})
 			}
 		case kind == "fleet" && programs[p.Name] != nil:
 			for _, program := range programs[p.Name] {
-				all = append(all, site{Trap: failpoint.Trap{Point: p.Name, Pass: 1}, program: program})
+				all = append(all, site{Trigger: failpoint.Trigger{Point: p.Name, Pass: 1}, program: program})
 			}
 		default:
-			all = append(all, site{Trap: failpoint.Trap{Point: p.Name, Pass: 1}})
+			all = append(all, site{Trigger: failpoint.Trigger{Point: p.Name, Pass: 1}})
 		}
 	}
 	return all

@@ -117,7 +117,7 @@ func (w *world) lay(t *testing.T, trap site) {
 	t.Helper()
 	w.aim(t, trap.program)
 	draft := filepath.Join(w.traps, "draft")
-	if err := os.WriteFile(draft, []byte(trap.Trap.String()+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(draft, []byte(trap.Trigger.String()+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(draft, w.armed()); err != nil {

@@ -19,10 +19,10 @@ var operators = []string{"metadata", "max_msgs", "max_bytes"}
 // programs do without.
 var additive = []string{"description", "allow_msg_ttl", "allow_msg_counter", "allow_msg_schedules", "allow_atomic", "allow_batched", "allow_direct", "deny_delete", "deny_purge"}
 
-// Evolve compares a stream as it is with what a topology wants of it. added says in words what the topology has more, "" when
+// PlanUpgrade compares a stream as it is with what a topology wants of it. added says in words what the topology has more, "" when
 // nothing; next is the stream with that. Where the stream itself has more, a newer release made it: that is left as it is if
 // newer is true, and is an [ErrDrift] otherwise, as is every other difference.
-func Evolve(have, want jetstream.StreamConfig, newer bool) (next jetstream.StreamConfig, added string, err error) {
+func PlanUpgrade(have, want jetstream.StreamConfig, newer bool) (next jetstream.StreamConfig, added string, err error) {
 	next, wanted, actual := have, fields(want), fields(have)
 	var more, differences []string
 	for _, subject := range want.Subjects {
@@ -81,7 +81,7 @@ func unfields(merged map[string]string, config *jetstream.StreamConfig) error {
 // evolve adds to a stream what this topology has more, and returns [ErrDrift] when it is configured otherwise. The broker
 // cannot compare when it updates a stream, so only the process that has the lease of the topology does it, and reads back what
 // came of it.
-func (l *core) evolve(ctx context.Context, want jetstream.StreamConfig, stream jetstream.Stream) (jetstream.Stream, error) {
+func (l *core) planUpgrade(ctx context.Context, want jetstream.StreamConfig, stream jetstream.Stream) (jetstream.Stream, error) {
 	if l.config.MustExist {
 		return stream, nil // a tool takes the shop as it is
 	}
@@ -90,7 +90,7 @@ func (l *core) evolve(ctx context.Context, want jetstream.StreamConfig, stream j
 		return nil, err
 	}
 	have, newer := stream.CachedInfo().Config, state.Applied > l.config.Topology.Version
-	_, added, err := Evolve(have, want, newer)
+	_, added, err := PlanUpgrade(have, want, newer)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (l *core) Differences(ctx context.Context) (all []Difference, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("look at stream %s: %w", want.Name, unavailable(ctx, err))
 		}
-		_, added, err := Evolve(stream.CachedInfo().Config, want, state.Applied > l.config.Topology.Version)
+		_, added, err := PlanUpgrade(stream.CachedInfo().Config, want, state.Applied > l.config.Topology.Version)
 		d := Difference{Name: want.Name, Added: added}
 		if err != nil {
 			d.Drift = err.Error()
@@ -183,14 +183,14 @@ func (l *core) update(ctx context.Context, want jetstream.StreamConfig) (jetstre
 	if err != nil {
 		return nil, unavailable(ctx, err)
 	}
-	next, added, err := Evolve(stream.CachedInfo().Config, want, state.Applied > l.config.Topology.Version)
+	next, added, err := PlanUpgrade(stream.CachedInfo().Config, want, state.Applied > l.config.Topology.Version)
 	if err != nil || added == "" {
 		return stream, err
 	}
 	if stream, err = l.js.UpdateStream(ctx, next); err != nil {
 		return nil, fmt.Errorf("add to the stream: %s: %w; this user may not be allowed to change streams, see `ops topology --help`", added, unavailable(ctx, err))
 	}
-	if _, missing, err := Evolve(stream.CachedInfo().Config, want, true); err != nil || missing != "" {
+	if _, missing, err := PlanUpgrade(stream.CachedInfo().Config, want, true); err != nil || missing != "" {
 		return nil, errors.Join(err, fmt.Errorf("%w: the broker did not add: %s", ErrDrift, missing))
 	}
 	l.config.Logger.Info("stream has more", "stream", want.Name, "added", added, "topology", l.config.Topology.Version)

@@ -10,7 +10,7 @@ import (
 // Upcaster lifts the JSON of one version to the next.
 type Upcaster func(data []byte) ([]byte, error)
 
-// Definition is one entry of the catalogue.
+// Definition is one entry of the definitions.
 type Definition struct {
 	Type    string
 	Version int              // the newest, which is what Encode writes
@@ -32,7 +32,7 @@ func define[P Payload](version int, upcast map[int]Upcaster) Definition {
 		}}
 }
 
-var catalogue = index(
+var definitions = index(
 	define[OrderPlaced](1, nil),
 	define[OrderAwaitingPayment](1, nil),
 	define[OrderPaymentAccepted](1, nil),
@@ -91,12 +91,11 @@ func index(definitions ...Definition) map[string]Definition {
 	return byType
 }
 
-// Catalogue lists every event type that this program reads and writes, by type.
-func Catalogue() []Definition {
-	types := slices.Sorted(maps.Keys(catalogue))
-	definitions := make([]Definition, 0, len(types))
-	for _, t := range types {
-		definitions = append(definitions, catalogue[t])
+// Definitions lists every event type that this program reads and writes, by type.
+func Definitions() []Definition {
+	all := make([]Definition, 0, len(definitions))
+	for _, t := range slices.Sorted(maps.Keys(definitions)) {
+		all = append(all, definitions[t])
 	}
-	return definitions
+	return all
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Commands of the README that run certain tests: the package, what chooses among its tests, and by which pattern. In a
+// Commands of a document that run certain tests: the package, what chooses among its tests, and by which pattern. In a
 // table a | is written \|.
 var (
 	testCommand  = regexp.MustCompile("go test \\./([a-z/]+) ([^`\n]*)")
@@ -15,9 +15,9 @@ var (
 	testFunction = regexp.MustCompile(`(?m)^func ((Test|Benchmark)[A-Za-z0-9_]+)\(`)
 )
 
-// RunsNothing names the commands of the README that choose tests which do not exist: go test says that all is well then.
-func RunsNothing(readme []byte, tree Tree) (wrong []string, err error) {
-	for _, command := range testCommand.FindAllSubmatch(readme, -1) {
+// RunsNothing returns the commands of a document whose pattern matches no test. go test reports success for those.
+func RunsNothing(document []byte, tree Tree) (wrong []string, err error) {
+	for _, command := range testCommand.FindAllSubmatch(document, -1) {
 		for _, choice := range testChoice.FindAllSubmatch(command[2], -1) {
 			text := strings.ReplaceAll(string(choice[2]), `\|`, "|")
 			if text == "^$" {

@@ -2,28 +2,29 @@ package architecture
 
 import (
 	"os"
-	"slices"
+	"path"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestTheReadmesCommandsRunSomething(t *testing.T) {
+func TestDocumentedTestCommandsRunTests(t *testing.T) {
 	t.Parallel()
 	tree, err := Load(os.DirFS(root))
 	if err != nil {
 		t.Fatal(err)
 	}
-	readme := slices.IndexFunc(tree.Texts, func(text Text) bool { return text.Path == "README.md" })
-	if readme < 0 {
-		t.Fatal("there is no README.md")
-	}
-	wrong, err := RunsNothing(tree.Texts[readme].Content, tree)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, w := range wrong {
-		t.Error(w)
+	for _, text := range tree.Texts {
+		if path.Ext(text.Path) != ".md" {
+			continue
+		}
+		wrong, err := RunsNothing(text.Content, tree)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range wrong {
+			t.Errorf("%s: %s", text.Path, w)
+		}
 	}
 }
 

@@ -56,7 +56,7 @@ func rowsIn(comment string) (rows []int) {
 	return rows
 }
 
-// Claims are the rows of a table in the README, with the tests that each names.
+// Claims are the rows of the fault table, with the tests that each names.
 type Claims map[int][]string
 
 var (
@@ -64,7 +64,7 @@ var (
 	namedTest = regexp.MustCompile("`([A-Za-z0-9_/.]+ Test[A-Za-z0-9_]+)`")
 )
 
-// RowsClaimed reads the README's table of what is survived.
+// RowsClaimed reads the fault table of a document.
 func RowsClaimed(readme []byte) Claims {
 	claims := Claims{}
 	for _, line := range claim.FindAllSubmatch(readme, -1) {
@@ -88,7 +88,7 @@ func (c Claims) Differences(shown Shown) (wrong []string) {
 		}
 		for _, test := range tests {
 			if !slices.Contains(shown[row], test) {
-				wrong = append(wrong, fmt.Sprintf("row %d is shown by %s, says the README, but no such test says so in its comment", row, test))
+				wrong = append(wrong, fmt.Sprintf("row %d is shown by %s, says the table, but no such test says so in its comment", row, test))
 			}
 		}
 	}

@@ -5,48 +5,49 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/emersion/go-smtp"
+
+	"tillstream/events/embedded/journal"
 )
 
 var (
-	// ErrAddrInUse is returned when another program already listens on the wanted address.
+	// ErrAddrInUse is returned by Start when another program listens on the address.
 	ErrAddrInUse = errors.New("address is in use")
 
-	// ErrStopped is returned to a client whose mail came after Stop.
+	// ErrStopped is the reason to refuse a mail that arrives after Stop.
 	ErrStopped = errors.New("inbox has stopped")
 )
 
 const (
-	// maxBytes bounds one mail. Ours are a few KB.
+	// maxBytes bounds one mail. The shop's have a few KB.
 	maxBytes = 8 << 20
 
-	// patience bounds how long a silent client keeps its connection.
-	patience = 10 * time.Minute
+	// idleTimeout bounds how long a silent client keeps its connection.
+	idleTimeout = 10 * time.Minute
 )
 
-// Config says where the inbox listens and what it keeps.
+// Config configures an inbox.
 type Config struct {
-	// Addr is the TCP address to take mail on; port 0 takes any free one. Default 127.0.0.1:0.
+	// Addr is the TCP address of the SMTP server; port 0 is any free one. Default 127.0.0.1:0.
 	Addr string
 
-	// Dir holds the journal. It is made when missing. Default: memory only.
+	// Dir is the directory of the journal, made when missing. One process at a time may use it. Default: mails are kept
+	// in memory.
 	Dir string
 
-	// Keep is how many mails are kept; older ones make room. Default 10,000.
+	// Keep is how many mails are kept; older ones are dropped. Default 10,000.
 	Keep int
 
-	// Logger hears what goes wrong. Default: nobody listens.
+	// Logger receives warnings and errors. Default: nothing is logged.
 	Logger *slog.Logger
 
-	// Now tells the time a mail is received at. Default time.Now.
+	// Now is the clock of ReceivedAt. Default time.Now.
 	Now func() time.Time
 }
 
@@ -55,12 +56,12 @@ type Inbox struct {
 	cfg      Config
 	server   *smtp.Server
 	listener net.Listener
-	journal  *journal
+	journal  *journal.Journal
 
-	running   context.Context // ends with Stop, for behaviours that hang
-	stop      context.CancelFunc
-	serving   sync.WaitGroup
-	behaviour atomic.Pointer[Behaviour]
+	running     context.Context // ends with Stop, for interceptors that hang
+	stop        context.CancelFunc
+	serving     sync.WaitGroup
+	interceptor atomic.Pointer[Behaviour]
 
 	mu      sync.RWMutex
 	mails   []envelope // oldest first; at most twice Keep, of which the last Keep count
@@ -68,7 +69,8 @@ type Inbox struct {
 	stopped bool
 }
 
-// Start reads the journal back and takes mail. It returns ErrAddrInUse when somebody else has the address.
+// Start opens the journal and accepts mail. It returns ErrAddrInUse when another program listens on the address, and
+// journal.ErrInUse when another process uses the directory.
 func Start(cfg Config) (*Inbox, error) {
 	cfg = cfg.withDefaults()
 	l, err := listen(cfg.Addr)
@@ -82,7 +84,7 @@ func Start(cfg Config) (*Inbox, error) {
 	i.listener = l
 	i.serving.Go(func() {
 		if err := i.server.Serve(l); err != nil {
-			cfg.Logger.Error("mail inbox ended", "error", err)
+			cfg.Logger.Error("serve mail inbox", "error", err)
 		}
 	})
 	return i, nil
@@ -118,11 +120,9 @@ func listen(addr string) (net.Listener, error) {
 func newInbox(cfg Config) (*Inbox, error) {
 	i := &Inbox{cfg: cfg}
 	i.running, i.stop = context.WithCancel(context.Background())
-	if cfg.Dir != "" {
-		var err error
-		if i.journal, i.mails, err = openJournal(cfg.Dir, cfg.Keep, cfg.Logger); err != nil {
-			return nil, err
-		}
+	var err error
+	if i.journal, i.mails, err = openJournal(cfg); err != nil {
+		return nil, err
 	}
 	if n := len(i.mails); n > 0 {
 		i.last = i.mails[n-1].id
@@ -131,17 +131,17 @@ func newInbox(cfg Config) (*Inbox, error) {
 	return i, nil
 }
 
-// Addr is where mail is taken.
+// Addr returns the address of the SMTP server.
 func (i *Inbox) Addr() string { return i.listener.Addr().String() }
 
-// Stop closes all connections and the journal. A mail that was not answered 250 by then may or may not be kept, as
+// Stop closes all connections and the journal. A mail that was not answered 250 by then may or may not be stored, as
 // with any mail server. Stopping twice is harmless.
 func (i *Inbox) Stop() {
 	i.stop()
-	// The server closes the listeners it has heard of. Right after Start it may not have heard of ours yet.
+	// The server closes the listeners that it serves. Right after Start it may not serve this one yet.
 	for _, err := range []error{i.server.Close(), i.listener.Close()} {
 		if err != nil && !errors.Is(err, smtp.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-			i.cfg.Logger.Error("close mail inbox", "error", err)
+			i.cfg.Logger.Error("stop mail inbox", "error", err)
 		}
 	}
 	i.serving.Wait()
@@ -152,50 +152,16 @@ func (i *Inbox) Stop() {
 		return
 	}
 	i.stopped = true
-	if err := i.journal.close(); err != nil {
-		i.cfg.Logger.Error("close journal of mail inbox", "error", err)
+	if err := i.journal.Close(); err != nil {
+		i.cfg.Logger.Error("stop mail inbox", "error", err)
 	}
 }
 
-// keep numbers a mail and keeps it: first in the journal, then among those that can be found.
-func (i *Inbox) keep(m Message) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.stopped {
-		return ErrStopped
-	}
-	m.ID = i.last + 1
-	m.ReceivedAt = i.cfg.Now().UTC()
-	e, err := i.journal.append(m)
-	if err != nil {
-		return err
-	}
-	i.last = m.ID
-	i.mails = append(i.mails, e)
-	if len(i.mails) >= 2*i.cfg.Keep {
-		i.forget()
-	}
-	return nil
-}
-
-// forget lets go of all but the newest mails, in memory and in the journal. That it fails is not said to the client:
-// its mail is kept, and it would send it again.
-func (i *Inbox) forget() {
-	var err error
-	if i.mails, err = i.journal.rewrite(slices.Clone(i.kept())); err != nil {
-		i.cfg.Logger.Error("make the journal of mail inbox shorter", "error", err)
-	}
-}
-
-// Messages are the mails to an address, newest first, whatever its case; to nobody in particular they are all.
+// Messages returns the mails to an address, whatever its case, or all mails if it is empty, newest first.
 func (i *Inbox) Messages(to string) []Message {
-	mails, _, err := i.read(addressedTo(to), math.MaxInt)
+	mails, err := i.readAll(i.list(addressedTo(to)))
 	if err != nil {
 		i.cfg.Logger.Error("read mails", "to", to, "error", err)
 	}
 	return mails
-}
-
-func (i *Inbox) kept() []envelope {
-	return i.mails[max(0, len(i.mails)-i.cfg.Keep):]
 }

@@ -16,11 +16,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/wneessen/go-mail"
+
+	"tillstream/events/embedded/journal"
 )
 
 var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 
-func TestShowsAMailAsItWasWritten(t *testing.T) {
+func TestMailIsReceivedAsItWasSent(t *testing.T) {
 	t.Parallel()
 	i := start(t, Config{Now: func() time.Time { return noon }})
 	m := newMail(t, "jürgen.groß@example.com", "Ihre Bestellung 8F3K2 – vielen Dank, Jürgen Groß! Sie hören bald wieder von uns")
@@ -44,7 +46,7 @@ func TestShowsAMailAsItWasWritten(t *testing.T) {
 	}
 }
 
-func TestFindsMailsByAddressNewestFirst(t *testing.T) {
+func TestMailsOfAnAddressAreListedNewestFirst(t *testing.T) {
 	t.Parallel()
 	i := start(t, Config{})
 	for n, to := range []string{"ada@example.com", "bob@example.com", "ada@example.com"} {
@@ -69,14 +71,14 @@ func TestFindsMailsByAddressNewestFirst(t *testing.T) {
 	}
 }
 
-func TestKeepsMailsOverARestart(t *testing.T) {
+func TestMailsSurviveARestart(t *testing.T) {
 	t.Parallel()
 	cfg := Config{Dir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	first := start(t, cfg)
 	send(t, first, textMail(t, "ada@example.com", "Before"))
 	before := first.Messages("")
 	first.Stop()
-	first.Stop() // twice is harmless
+	first.Stop() // harmless
 
 	second := start(t, cfg)
 	if diff := cmp.Diff(before, second.Messages("")); diff != "" {
@@ -88,7 +90,7 @@ func TestKeepsMailsOverARestart(t *testing.T) {
 	}
 }
 
-func TestCutsOffAHalfWrittenMail(t *testing.T) {
+func TestHalfWrittenMailIsCutOff(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	first := start(t, Config{Dir: dir})
@@ -104,7 +106,7 @@ func TestCutsOffAHalfWrittenMail(t *testing.T) {
 	}
 }
 
-func TestForgetsTheOldest(t *testing.T) {
+func TestOldestMailsAreDropped(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	i := start(t, Config{Dir: dir, Keep: 5})
@@ -116,11 +118,11 @@ func TestForgetsTheOldest(t *testing.T) {
 		t.Errorf("mails (-want +got):\n%s", diff)
 	}
 	i.Stop()
-	journal, err := os.ReadFile(filepath.Join(dir, journalName))
+	written, err := os.ReadFile(filepath.Join(dir, journalName))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if lines := strings.Count(string(journal), "\n"); lines > 10 {
+	if lines := strings.Count(string(written), "\n"); lines > 10 {
 		t.Errorf("the journal has %d lines, want at most twice the 5 to keep", lines)
 	}
 	if diff := cmp.Diff(want, subjects(start(t, Config{Dir: dir, Keep: 5}).Messages(""))); diff != "" {
@@ -128,7 +130,7 @@ func TestForgetsTheOldest(t *testing.T) {
 	}
 }
 
-func TestRefusesATakenAddress(t *testing.T) {
+func TestStartOnAnAddressInUseFails(t *testing.T) {
 	t.Parallel()
 	taken := start(t, Config{}).Addr()
 	if _, err := Start(Config{Addr: taken}); !errors.Is(err, ErrAddrInUse) || !strings.Contains(err.Error(), "address "+taken+" is in use") {
@@ -136,7 +138,30 @@ func TestRefusesATakenAddress(t *testing.T) {
 	}
 }
 
-func TestTakesManyMailsOverKeptConnections(t *testing.T) {
+func TestSecondInboxOnADirectoryIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	start(t, Config{Dir: dir})
+	if _, err := Start(Config{Dir: dir}); !errors.Is(err, journal.ErrInUse) || !strings.Contains(err.Error(), filepath.Join(dir, journalName)) {
+		t.Errorf("second inbox on %s: %v, want ErrInUse that names the journal", dir, err)
+	}
+}
+
+func TestUnreadableMailsAreSkipped(t *testing.T) {
+	t.Parallel()
+	cfg := Config{Dir: t.TempDir()}
+	const escaped = `{"id":1,"from":"","to":"ada@example.com","subject":"\u003cOld\u003e","text":"","html":"","message_id":"","received_at":"2026-03-04T12:00:00Z"}`
+	if err := os.WriteFile(filepath.Join(cfg.Dir, journalName), []byte("garbage\n"+escaped+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	i := start(t, cfg)
+	send(t, i, textMail(t, "ada@example.com", "New"))
+	if diff := cmp.Diff([]string{"New", "<Old>"}, subjects(i.Messages(""))); diff != "" {
+		t.Errorf("mails (-want +got):\n%s", diff)
+	}
+}
+
+func TestManyMailsArriveOverOneConnection(t *testing.T) {
 	t.Parallel()
 	i := start(t, Config{Dir: t.TempDir()})
 	const clients, each = 4, 50
@@ -158,7 +183,7 @@ func TestTakesManyMailsOverKeptConnections(t *testing.T) {
 	}
 }
 
-// BenchmarkMail is one mail of both kinds over a connection that stays open, journal included.
+// BenchmarkMail sends mails with text and HTML over one connection to an inbox with a journal on disk.
 func BenchmarkMail(b *testing.B) {
 	i := start(b, Config{Dir: b.TempDir()})
 	c := client(b, i)
@@ -247,9 +272,9 @@ func appendTo(t testing.TB, path, text string) {
 	}
 }
 
-func TestStopsRightAfterStart(t *testing.T) {
+func TestStopRightAfterStartClosesTheListener(t *testing.T) {
 	t.Parallel()
-	for range 200 { // the server may or may not have got to its listener
+	for range 200 { // the server may or may not serve its listener yet
 		i, err := Start(Config{})
 		if err != nil {
 			t.Fatal(err)

@@ -16,33 +16,32 @@ import (
 	"golang.org/x/text/encoding/htmlindex"
 )
 
-// Message is a mail as it was received, taken apart and decoded.
+// Message is a received mail, decoded.
 type Message struct {
-	// ID numbers the mails of an inbox from 1 on.
+	// ID is the number of the mail in its inbox, from 1 on.
 	ID uint64 `json:"-"`
 
-	// From is the From header as people read it, or the sender of the envelope when there is none.
+	// From is the decoded From header, or the sender of the envelope when there is none.
 	From string `json:"from"`
 
-	// To are the addresses it was delivered to, joined by ", ".
+	// To is the addresses of the envelope, joined by ", ".
 	To string `json:"to"`
 
-	// Subject is decoded.
+	// Subject is the decoded Subject header.
 	Subject string `json:"subject"`
 
-	// Text and HTML are the two readings of the body, decoded; either may be missing.
+	// Text and HTML are the two forms of the body, decoded; either may be missing.
 	Text string `json:"text"`
 	HTML string `json:"html"`
 
-	// MessageID is the header of that name without its angle brackets.
+	// MessageID is the Message-ID header without its angle brackets.
 	MessageID string `json:"message_id"`
 
-	// ReceivedAt is when the inbox took it.
+	// ReceivedAt is when the inbox received it.
 	ReceivedAt time.Time `json:"received_at"`
 }
 
-// parse takes a mail apart. An inbox for looking at mails must show broken ones too: what cannot be taken apart
-// becomes text.
+// parse decodes a mail. Broken mails must be shown too: a part that cannot be decoded becomes text.
 func parse(raw []byte, from string, to []string) Message {
 	m := Message{From: from, To: strings.Join(to, ", ")}
 	parsed, err := mail.ReadMessage(bytes.NewReader(raw))
@@ -65,7 +64,7 @@ func parse(raw []byte, from string, to []string) Message {
 	return m
 }
 
-// header is what a part says about itself; the whole mail is the outermost part.
+// header is the header of a part; the whole mail is the outermost part.
 type header map[string][]string
 
 func (h header) get(name string) string {
@@ -75,11 +74,11 @@ func (h header) get(name string) string {
 	return ""
 }
 
-// addPart reads a part: several parts one by one, the first text and the first HTML as the body, nothing else.
+// addPart decodes a part and the parts in it. The first text and the first HTML are the body; others are ignored.
 func (m *Message) addPart(h header, body []byte) error {
 	kind, params, err := mime.ParseMediaType(h.get("Content-Type"))
 	if err != nil {
-		kind, params = "text/plain", nil // what RFC 2045 says a mail without a usable type is
+		kind, params = "text/plain", nil // the default of RFC 2045
 	}
 	if strings.HasPrefix(kind, "multipart/") {
 		return m.addParts(body, params["boundary"])
@@ -158,7 +157,7 @@ func decodeCharset(r io.Reader, charset string) (io.Reader, error) {
 	return enc.NewDecoder().Reader(r), nil
 }
 
-// decodeHeader reads encoded words; a header that cannot be decoded is shown as it came.
+// decodeHeader decodes encoded words; a header that cannot be decoded is returned unchanged.
 func decodeHeader(value string) string {
 	words := mime.WordDecoder{CharsetReader: func(charset string, r io.Reader) (io.Reader, error) {
 		return decodeCharset(r, charset)

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestTakesMailsApart(t *testing.T) {
+func TestParseDecodesMails(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		raw  string
@@ -53,7 +53,7 @@ func TestTakesMailsApart(t *testing.T) {
 	}
 }
 
-func TestShowsBrokenMails(t *testing.T) {
+func TestBrokenMailsBecomeText(t *testing.T) {
 	t.Parallel()
 	for name, raw := range map[string]string{
 		"NoHeader":       "just words",
@@ -65,7 +65,7 @@ func TestShowsBrokenMails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if got := parse([]byte(raw), "a@b", []string{"c@d"}); !strings.Contains(got.Text, "just words") {
-				t.Errorf("shown as %q, want the words in it", got.Text)
+				t.Errorf("text %q, want the words in it", got.Text)
 			}
 		})
 	}

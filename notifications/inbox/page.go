@@ -10,7 +10,6 @@ import (
 	"html/template"
 	"io"
 	"iter"
-	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -25,14 +24,14 @@ var pageSource string
 
 var page = template.Must(template.New("page").Parse(pageSource))
 
-// listed is how many mails the page lists; who wants older ones asks for an address.
-const listed = 200
+// pageLength is how many mails the page lists; older ones are found by their address.
+const pageLength = 200
 
-// pageRules keep a mail in its frame: no script runs and nothing is fetched, so what a mail refers to never learns
-// that it was opened.
-const pageRules = "default-src 'none'; style-src 'unsafe-inline'; img-src data: cid:; form-action 'self'; frame-ancestors 'self'; base-uri 'none'"
+// pagePolicy keeps a mail in its frame: no script runs and nothing is fetched, so a server that a mail refers to does not
+// learn that it was opened.
+const pagePolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data: cid:; form-action 'self'; frame-ancestors 'self'; base-uri 'none'"
 
-// Handler serves the inbox: GET /mail is a page for people, GET /mail/messages?to=ADDRESS the same as JSON.
+// Handler serves the inbox: GET /mail as a page, GET /mail/messages?to=ADDRESS as JSON.
 func (i *Inbox) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /mail", i.servePage)
@@ -41,26 +40,38 @@ func (i *Inbox) Handler() http.Handler {
 }
 
 func (i *Inbox) serveMessages(w http.ResponseWriter, r *http.Request) {
-	list, err := i.list(addressedTo(recipient(r)))
-	if err != nil {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	out := &answer{ResponseWriter: w}
+	err := writeMessages(out, i.read(i.list(addressedTo(recipient(r)))))
+	if err != nil && !out.begun {
 		i.fail(w, "read mails", err)
 		return
 	}
-	defer list.Close()
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	i.sent(writeMessages(w, list.mails(math.MaxInt)))
+	i.logUnsent(err)
 }
 
-// writeMessages writes mails one by one, because all of them together may be many megabytes. After an error the JSON
-// has no end, so that nobody takes it for everything.
+// answer notes whether a part of it was sent already, with status 200.
+type answer struct {
+	http.ResponseWriter
+	begun bool
+}
+
+// Write implements io.Writer.
+func (a *answer) Write(data []byte) (int, error) {
+	a.begun = true
+	return a.ResponseWriter.Write(data)
+}
+
+// writeMessages writes mails one by one, because all of them may be many megabytes. After an error the JSON has no end, so
+// a part does not pass for the whole.
 func writeMessages(w io.Writer, mails iter.Seq2[Message, error]) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprint(out, `{"messages":[`) // the buffer remembers an error until Flush
 	separator := ""
 	for m, err := range mails {
 		if err != nil {
-			return errors.Join(err, out.Flush())
+			return err
 		}
 		encoded, err := json.Marshal(m)
 		if err != nil {
@@ -73,51 +84,51 @@ func writeMessages(w io.Writer, mails iter.Seq2[Message, error]) error {
 	return out.Flush()
 }
 
-// recipient is the address asked for. A "+" that was not escaped arrives as a space, which no address of ours has.
+// recipient returns the requested address. An unescaped "+" arrives as a space, which no address of the shop's has.
 func recipient(r *http.Request) string {
 	return strings.ReplaceAll(strings.TrimSpace(r.URL.Query().Get("to")), " ", "+")
 }
 
 func (i *Inbox) servePage(w http.ResponseWriter, r *http.Request) {
-	view, status, err := i.view(recipient(r), r.URL.Query().Get("id"))
+	data, status, err := i.pageData(recipient(r), r.URL.Query().Get("id"))
 	if err != nil {
 		i.fail(w, "read mails", err)
 		return
 	}
 	var body bytes.Buffer
-	if err := page.Execute(&body, view); err != nil {
+	if err := page.Execute(&body, data); err != nil {
 		i.fail(w, "render mail page", err)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", pageRules)
+	w.Header().Set("Content-Security-Policy", pagePolicy)
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_, err = body.WriteTo(w)
-	i.sent(err)
+	i.logUnsent(err)
 }
 
-func (i *Inbox) fail(w http.ResponseWriter, what string, err error) {
-	i.cfg.Logger.Error(what, "error", err)
+func (i *Inbox) fail(w http.ResponseWriter, operation string, err error) {
+	i.cfg.Logger.Error(operation, "error", err)
 	http.Error(w, "The mails could not be shown.", http.StatusInternalServerError)
 }
 
-// sent notes that an answer did not go out whole. A reader that went away is no news.
-func (i *Inbox) sent(err error) {
+// logUnsent logs why an answer was not sent whole, unless the client went away.
+func (i *Inbox) logUnsent(err error) {
 	if err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
 		i.cfg.Logger.Warn("send mails", "error", err)
 	}
 }
 
-// pageView is what the page shows: the list, and the mail that is open.
-type pageView struct {
+// pageData is the list and the open mail.
+type pageData struct {
 	To    string
 	Total int
 	Mails []row
 	Open  *openMail
-	Gone  bool   // a mail was asked for that is not kept any more
-	Back  string // the list without the open mail
+	Gone  bool   // the requested mail is not kept any more
+	Back  string // address of the list without the open mail
 }
 
 // row is a mail in the list.
@@ -127,48 +138,49 @@ type row struct {
 	Current                    bool
 }
 
-// openMail is the mail being read.
+// openMail is a mail in full.
 type openMail struct {
 	Message
 	At    stamp
 	Frame string // the HTML part as a document of its own
 }
 
-// stamp is a moment for machines and for people.
+// stamp is a time in RFC 3339 and as people read it.
 type stamp struct{ Machine, Day, Time string }
 
 func stampAt(t time.Time) stamp {
 	return stamp{Machine: t.Format(time.RFC3339), Day: t.Format("2 Jan 2006"), Time: t.Format("15:04:05 MST")}
 }
 
-func (i *Inbox) view(to, id string) (pageView, int, error) {
-	mails, total, err := i.read(addressedTo(to), listed)
+func (i *Inbox) pageData(to, id string) (pageData, int, error) {
+	list := i.list(addressedTo(to))
+	mails, err := i.readAll(list[:min(pageLength, len(list))])
 	if err != nil {
-		return pageView{}, 0, err
+		return pageData{}, 0, err
 	}
-	view := pageView{To: to, Total: total, Back: link(to, 0)}
-	open, _ := strconv.ParseUint(id, 10, 64) // what is no number is mail 0, which there is not
+	data := pageData{To: to, Total: len(list), Back: link(to, 0)}
+	open, _ := strconv.ParseUint(id, 10, 64) // no mail has number 0
 	for _, m := range mails {
-		view.Mails = append(view.Mails, row{
+		data.Mails = append(data.Mails, row{
 			Link: link(to, m.ID), To: m.To, Subject: subject(m), Preview: preview(m.Text),
 			At: stampAt(m.ReceivedAt), Current: m.ID == open,
 		})
 	}
 	if id == "" {
-		return view, http.StatusOK, nil
+		return data, http.StatusOK, nil
 	}
-	found, _, err := i.read(numbered(open), 1)
+	found, err := i.readAll(i.list(numbered(open)))
 	if err != nil {
-		return pageView{}, 0, err
+		return pageData{}, 0, err
 	}
 	if len(found) == 0 {
-		view.Gone = true
-		return view, http.StatusNotFound, nil
+		data.Gone = true
+		return data, http.StatusNotFound, nil
 	}
 	m := found[0]
 	m.Subject = subject(m)
-	view.Open = &openMail{Message: m, At: stampAt(m.ReceivedAt), Frame: frame(m.HTML)}
-	return view, http.StatusOK, nil
+	data.Open = &openMail{Message: m, At: stampAt(m.ReceivedAt), Frame: frame(m.HTML)}
+	return data, http.StatusOK, nil
 }
 
 func link(to string, id uint64) string {
@@ -192,7 +204,7 @@ func subject(m Message) string {
 	return m.Subject
 }
 
-// preview is the beginning of a mail on one line.
+// preview returns the beginning of a text on one line.
 func preview(text string) string {
 	const runes = 110
 	line := strings.Join(strings.Fields(text), " ")
@@ -202,7 +214,7 @@ func preview(text string) string {
 	return string([]rune(line)[:runes]) + "…"
 }
 
-// frame makes links of a mail open beside the inbox instead of inside the frame.
+// frame returns the document of the frame, whose links open outside of it.
 func frame(html string) string {
 	if html == "" {
 		return ""

@@ -12,7 +12,7 @@ import (
 	"github.com/wneessen/go-mail"
 )
 
-func TestServesMessagesAsJSON(t *testing.T) {
+func TestMessagesAreServedAsJSON(t *testing.T) {
 	t.Parallel()
 	i := start(t, Config{Now: func() time.Time { return noon }})
 	m := textMail(t, "ada+test@example.com", "Hello")
@@ -34,11 +34,11 @@ func TestServesMessagesAsJSON(t *testing.T) {
 		}
 	}
 	if got := get(t, i, "/mail/messages?to=nobody@example.com", http.StatusOK).Body.String(); got != `{"messages":[]}` {
-		t.Errorf("nobody's mail is %s", got)
+		t.Errorf("messages to an unknown address: %s", got)
 	}
 }
 
-func TestShowsAMailInAFrameThatCanDoNothing(t *testing.T) {
+func TestMailIsShownInASandboxedFrame(t *testing.T) {
 	t.Parallel()
 	i := start(t, Config{Now: func() time.Time { return noon }})
 	m := newMail(t, "ada@example.com", `<b>Hello</b> & "welcome"`)
@@ -63,14 +63,14 @@ func TestShowsAMailInAFrameThatCanDoNothing(t *testing.T) {
 		}
 	}
 	if strings.Contains(open.Body.String(), "<script") {
-		t.Error("a script of the mail stands in the page itself")
+		t.Error("a script of the mail is in the page itself")
 	}
 	if got := open.Header().Get("Content-Security-Policy"); !strings.Contains(got, "default-src 'none'") {
 		t.Errorf("Content-Security-Policy is %q, want default-src 'none'", got)
 	}
 }
 
-func TestSaysWhatIsNotThere(t *testing.T) {
+func TestMissingMailsAnswerWithAText(t *testing.T) {
 	t.Parallel()
 	i := start(t, Config{})
 	for path, want := range map[string]struct {
@@ -85,7 +85,7 @@ func TestSaysWhatIsNotThere(t *testing.T) {
 		"/mail?to=%3Cscript%3Eada": {http.StatusOK, "&lt;script&gt;ada"},
 	} {
 		if body := get(t, i, path, want.status).Body.String(); !strings.Contains(body, want.text) {
-			t.Errorf("%s does not say %q", path, want.text)
+			t.Errorf("%s lacks %q", path, want.text)
 		}
 	}
 }

@@ -12,10 +12,10 @@ import (
 	"tillstream/payments/sandbox"
 )
 
-func TestWhoMayDoWhat(t *testing.T) {
+func TestKeysAuthorizeTheirRoutes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	in := w.create()
+	s := newTestServer(t)
+	in := s.create()
 	intent := "/v1/payment_intents/" + in.ID
 	secret := url.Values{"client_secret": {in.ClientSecret}}
 	wrong := url.Values{"client_secret": {in.ClientSecret + "x"}}
@@ -45,7 +45,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := w.mustSend(test.method, test.path, test.form, "Authorization", test.auth)
+			got := s.mustSend(test.method, test.path, test.form, "Authorization", test.auth)
 			if got.status != test.status {
 				t.Fatalf("status %d, want %d: %s", got.status, test.status, got.body)
 			}
@@ -65,24 +65,24 @@ func TestWhoMayDoWhat(t *testing.T) {
 
 func TestShopperPaysFromAnyPageAndSeesOnlyThePublicPart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	in := w.create()
+	s := newTestServer(t)
+	in := s.create()
 	path := "/v1/payment_intents/" + in.ID + "/confirm"
-	asked := w.mustSend("OPTIONS", path, nil, "Origin", "http://shop.example", "Access-Control-Request-Method", "POST")
+	asked := s.mustSend("OPTIONS", path, nil, "Origin", "http://shop.example", "Access-Control-Request-Method", "POST")
 	if asked.status != http.StatusNoContent || asked.header.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(asked.header.Get("Access-Control-Allow-Headers"), "Authorization") {
 		t.Errorf("preflight: %d %v", asked.status, asked.header)
 	}
 	form := typedCard("4242424242424242", "12", "2050", "123")
 	form.Set("client_secret", in.ClientSecret)
 	key, value := bearer(publishableKey)
-	got := w.mustSend("POST", path, form, key, value, "Origin", "http://shop.example")
+	got := s.mustSend("POST", path, form, key, value, "Origin", "http://shop.example")
 	if got.status != http.StatusOK || got.header.Get("Access-Control-Allow-Origin") != "*" {
 		t.Fatalf("confirm: %d %v %s", got.status, got.header, got.body)
 	}
 	var shown map[string]any
 	got.decode(t, &shown)
 	if shown["status"] != "requires_capture" || shown["client_secret"] != in.ClientSecret {
-		t.Errorf("shown %v", shown)
+		t.Errorf("intent %v", shown)
 	}
 	for _, hidden := range []string{"metadata", "latest_charge", "amount_received", "amount_capturable", "customer"} {
 		if _, ok := shown[hidden]; ok {
@@ -91,14 +91,14 @@ func TestShopperPaysFromAnyPageAndSeesOnlyThePublicPart(t *testing.T) {
 	}
 }
 
-func TestRefusedShopperSeesOnlyThePublicPart(t *testing.T) {
+func TestDeclinedShopperSeesOnlyThePublicPart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	in := w.create()
+	s := newTestServer(t)
+	in := s.create()
 	form := typedCard("4000000000000002", "12", "2050", "123")
 	form.Set("client_secret", in.ClientSecret)
 	key, value := bearer(publishableKey)
-	got := w.mustSend("POST", "/v1/payment_intents/"+in.ID+"/confirm", form, key, value)
+	got := s.mustSend("POST", "/v1/payment_intents/"+in.ID+"/confirm", form, key, value)
 	var body struct {
 		Error struct {
 			PaymentIntent map[string]any `json:"payment_intent"`
@@ -113,21 +113,21 @@ func TestRefusedShopperSeesOnlyThePublicPart(t *testing.T) {
 	}
 }
 
-func TestRequestsThatCannotBeRead(t *testing.T) {
+func TestUnreadableRequestsAreRefused(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	s := newTestServer(t)
 	key, value := bearer(secretKey)
-	json := w.mustSend("POST", "/v1/payment_intents", newIntentForm(), key, value, "Content-Type", "application/json")
+	asJSON := s.mustSend("POST", "/v1/payment_intents", newIntentForm(), key, value, "Content-Type", "application/json")
 	huge := newIntentForm()
 	huge.Set("description", strings.Repeat("x", 300<<10))
-	large := w.mustSend("POST", "/v1/payment_intents", huge, key, value)
-	long := w.mustSend("POST", "/v1/payment_intents", newIntentForm(), key, value, "Idempotency-Key", strings.Repeat("k", 256))
-	if diff := cmp.Diff([]int{400, 413, 400}, []int{json.status, large.status, long.status}); diff != "" {
+	large := s.mustSend("POST", "/v1/payment_intents", huge, key, value)
+	long := s.mustSend("POST", "/v1/payment_intents", newIntentForm(), key, value, "Idempotency-Key", strings.Repeat("k", 256))
+	if diff := cmp.Diff([]int{400, 413, 400}, []int{asJSON.status, large.status, long.status}); diff != "" {
 		t.Errorf("statuses of JSON, huge form, long key (-want +got):\n%s", diff)
 	}
 }
 
-func TestConfigNamesTheFieldThatCannotWork(t *testing.T) {
+func TestNewNamesTheInvalidField(t *testing.T) {
 	t.Parallel()
 	tests := map[string]func(*sandbox.Config){
 		"SecretKey":      func(c *sandbox.Config) { c.SecretKey = "sk_live_1" },
@@ -136,9 +136,9 @@ func TestConfigNamesTheFieldThatCannotWork(t *testing.T) {
 		"WebhookURL":     func(c *sandbox.Config) { c.WebhookURL = "/webhooks" },
 		"BaseURL":        func(c *sandbox.Config) { c.BaseURL = "ftp://x" },
 	}
-	for field, spoil := range tests {
+	for field, change := range tests {
 		config := sandbox.Config{SecretKey: secretKey, PublishableKey: publishableKey, WebhookSecret: webhookSecret}
-		spoil(&config)
+		change(&config)
 		if _, err := sandbox.New(config); err == nil || !strings.Contains(err.Error(), field) {
 			t.Errorf("%s: error %v", field, err)
 		}

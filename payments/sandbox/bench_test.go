@@ -14,10 +14,8 @@ import (
 	"tillstream/payments/sandbox"
 )
 
-// BenchmarkPurchase pays whole purchases (create, confirm, capture) through the
-// handler with a journal on disk, after as many as the name says were paid
-// already, and tells what memory each of those takes. The Restart ones are how
-// long a new process needs to read them all.
+// BenchmarkPurchase pays whole purchases (create, confirm, capture) through the handler with a journal on disk, after as many
+// as its name says, and reports the memory that each of those takes. The Restart ones open the journal of them all.
 func BenchmarkPurchase(b *testing.B) {
 	for _, before := range []int{0, 100_000} {
 		config := sandbox.Config{
@@ -73,13 +71,13 @@ func purchase(b *testing.B, server http.Handler, n int) {
 	order := fmt.Sprintf("order-%d", n)
 	form := newIntentForm()
 	form.Set("metadata[order_id]", order)
-	created := ask(b, server, "/v1/payment_intents", order+"/create/v1", form)
+	created := post(b, server, "/v1/payment_intents", order+"/create/v1", form)
 	id, _, _ := strings.Cut(strings.TrimPrefix(created, `{"id":"`), `"`)
-	ask(b, server, "/v1/payment_intents/"+id+"/confirm", order+"/confirm", url.Values{"payment_method": {"pm_card_visa"}})
-	ask(b, server, "/v1/payment_intents/"+id+"/capture", order+"/capture/v1", nil)
+	post(b, server, "/v1/payment_intents/"+id+"/confirm", order+"/confirm", url.Values{"payment_method": {"pm_card_visa"}})
+	post(b, server, "/v1/payment_intents/"+id+"/capture", order+"/capture/v1", nil)
 }
 
-func ask(b *testing.B, server http.Handler, path, key string, form url.Values) string {
+func post(b *testing.B, server http.Handler, path, key string, form url.Values) string {
 	request := httptest.NewRequest(http.MethodPost, path, strings.NewReader(form.Encode()))
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	request.Header.Set("Authorization", "Bearer "+secretKey)

@@ -7,23 +7,23 @@ import (
 	"time"
 )
 
-// card is what stays of a card after the request that brought it.
+// card is the part of a card that is stored.
 type card struct {
 	Brand    string `json:"brand"`
 	Last4    string `json:"last4"`
 	ExpMonth int64  `json:"exp_month"`
 	ExpYear  int64  `json:"exp_year"`
 	Funding  string `json:"funding"`
-	// Secure3D says that the bank wants to see the shopper first.
+	// Secure3D is set when the bank requires authentication of the shopper.
 	Secure3D bool `json:"three_d_secure,omitempty"`
-	// Refusal names the entry of refusals that the bank answers with; "" pays.
-	Refusal string `json:"refusal,omitempty"`
+	// Decline is the key in declines of the bank's answer; empty: the bank approves.
+	Decline string `json:"refusal,omitempty"`
 }
 
-// refusal is how a bank says no, in Stripe's words.
-type refusal struct{ code, declineCode, message string }
+// decline is the reason why a bank declines, as Stripe shows it.
+type decline struct{ code, declineCode, message string }
 
-var refusals = map[string]refusal{
+var declines = map[string]decline{
 	"generic":             {"card_declined", "generic_decline", "Your card was declined."},
 	"insufficient_funds":  {"card_declined", "insufficient_funds", "Your card has insufficient funds."},
 	"lost_card":           {"card_declined", "lost_card", "Your card was declined."},
@@ -38,15 +38,15 @@ var refusals = map[string]refusal{
 	"authentication_fail": {"payment_intent_authentication_failure", "", "The provided PaymentMethod has failed authentication. You can provide payment_method_data or a new PaymentMethod to attempt to fulfill this PaymentIntent again."},
 }
 
-// testCard is one of Stripe's published test cards: its number, the names it
-// has as a ready-made payment method, and how it behaves.
+// testCard is one of Stripe's published test cards: its number, its names as a ready-made payment method, and how its bank
+// decides.
 type testCard struct {
 	number  string
 	names   []string
 	brand   string
 	funding string
 	secure  bool
-	refusal string
+	decline string
 }
 
 var testCards = []testCard{
@@ -80,7 +80,6 @@ var testCards = []testCard{
 	{"4000008260003178", []string{"pm_card_authenticationRequiredChargeDeclinedInsufficientFunds"}, "visa", "credit", true, "insufficient_funds"},
 }
 
-// Two ways to find a test card.
 var cardsByNumber, cardsByName = indexTestCards()
 
 func indexTestCards() (byNumber, byName map[string]testCard) {
@@ -97,12 +96,12 @@ func indexTestCards() (byNumber, byName map[string]testCard) {
 func (c testCard) card(month, year int64) card {
 	return card{
 		Brand: c.brand, Last4: c.number[len(c.number)-4:], ExpMonth: month, ExpYear: year,
-		Funding: c.funding, Secure3D: c.secure, Refusal: c.refusal,
+		Funding: c.funding, Secure3D: c.secure, Decline: c.decline,
 	}
 }
 
-// readCard finds the card that a request pays with: payment_method names a
-// ready-made one, payment_method_data carries a number. Nil means neither.
+// readCard returns the card of a request: payment_method names a ready-made one, payment_method_data has a number. It returns
+// nil for a request with neither.
 func readCard(f form, now time.Time) (*card, *apiError) {
 	id, named := f["payment_method"]
 	if f.hasNested("payment_method_data") {
@@ -122,8 +121,7 @@ func readCard(f form, now time.Time) (*card, *apiError) {
 	return &c, nil
 }
 
-// readCardData reads a typed-in card. The number ends here: nothing that
-// leaves this function can tell it.
+// readCardData reads a typed card. Its number does not leave this function.
 func readCardData(f form, now time.Time) (*card, *apiError) {
 	const prefix = "payment_method_data[card]"
 	if kind := f["payment_method_data[type]"]; kind != "card" {
@@ -142,7 +140,7 @@ func readCardData(f form, now time.Time) (*card, *apiError) {
 	}
 	known, ok := cardsByNumber[number]
 	if !ok {
-		known = testCard{number: number, brand: brandOf(number), funding: "credit", refusal: "live_card"}
+		known = testCard{number: number, brand: brandOf(number), funding: "credit", decline: "live_card"}
 	}
 	if cvc, sent := f[prefix+"[cvc]"]; sent && !validCVC(cvc, known.brand) {
 		return nil, unreadable("cvc", "invalid_cvc", "Your card's security code is invalid.")
@@ -169,10 +167,9 @@ func readExpiry(f form, prefix string, now time.Time) (month, year int64, proble
 	return month, year, nil
 }
 
-// unreadable refuses card details that no payment method can be made of. The
-// intent has not changed: no attempt was made.
+// unreadable refuses invalid card details. No attempt was made, and the intent has not changed.
 func unreadable(param, code, message string) *apiError {
-	return &apiError{Type: typeCard, Code: code, Param: param, Message: message, status: http.StatusPaymentRequired, unkept: true}
+	return &apiError{Type: typeCard, Code: code, Param: param, Message: message, status: http.StatusPaymentRequired, unstored: true}
 }
 
 func dropSeparators(r rune) rune {
@@ -182,7 +179,7 @@ func dropSeparators(r rune) rune {
 	return r
 }
 
-// luhn checks the last digit of a card number.
+// luhn checks the check digit of a card number.
 func luhn(number string) bool {
 	if len(number) < 12 || len(number) > 19 {
 		return false
@@ -221,4 +218,59 @@ func brandOf(number string) string {
 		return "discover"
 	}
 	return "unknown"
+}
+
+// billing is the empty billing address of cards without one.
+type billing struct {
+	Address address `json:"address"`
+	Email   text    `json:"email"`
+	Name    text    `json:"name"`
+	Phone   text    `json:"phone"`
+}
+
+// paymentMethod is a card as Stripe shows it.
+type paymentMethod struct {
+	ID             string      `json:"id"`
+	Object         string      `json:"object"`
+	BillingDetails billing     `json:"billing_details"`
+	Card           cardDetails `json:"card"`
+	Created        int64       `json:"created"`
+	Customer       absent      `json:"customer"`
+	Livemode       bool        `json:"livemode"`
+	Metadata       empty       `json:"metadata"`
+	Type           string      `json:"type"`
+}
+
+type cardDetails struct {
+	Brand    string `json:"brand"`
+	Checks   checks `json:"checks"`
+	Country  string `json:"country"`
+	ExpMonth int64  `json:"exp_month"`
+	ExpYear  int64  `json:"exp_year"`
+	Funding  string `json:"funding"`
+	Last4    string `json:"last4"`
+	Wallet   absent `json:"wallet"`
+}
+
+type checks struct {
+	AddressLine1Check      text `json:"address_line1_check"`
+	AddressPostalCodeCheck text `json:"address_postal_code_check"`
+	CVCCheck               text `json:"cvc_check"`
+}
+
+// details returns the card's public part.
+func (c card) details() cardDetails {
+	cvc := text("pass")
+	if c.Decline == "cvc" {
+		cvc = "fail"
+	}
+	return cardDetails{
+		Brand: c.Brand, Checks: checks{CVCCheck: cvc}, Country: "US",
+		ExpMonth: c.ExpMonth, ExpYear: c.ExpYear, Funding: c.Funding, Last4: c.Last4,
+	}
+}
+
+// method returns the card as the payment method with that id.
+func (c card) method(id string, created int64) *paymentMethod {
+	return &paymentMethod{ID: id, Object: "payment_method", Card: c.details(), Created: created, Type: "card"}
 }

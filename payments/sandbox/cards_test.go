@@ -9,9 +9,9 @@ import (
 	"github.com/stripe/stripe-go/v76"
 )
 
-func TestReadyMadeCards(t *testing.T) {
+func TestReadyMadeCardsEndAsPublished(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	s := newTestServer(t)
 	tests := map[string]struct{ status, code, decline string }{
 		"pm_card_visa":                               {"requires_capture", "", ""},
 		"pm_card_mastercard":                         {"requires_capture", "", ""},
@@ -29,9 +29,9 @@ func TestReadyMadeCards(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			id := w.create().ID
-			_, err := w.confirm(id, name)
-			in := w.get(id)
+			id := s.create().ID
+			_, err := s.confirm(id, name)
+			in := s.get(id)
 			if string(in.Status) != test.status {
 				t.Errorf("status %s, want %s", in.Status, test.status)
 			}
@@ -43,10 +43,10 @@ func TestReadyMadeCards(t *testing.T) {
 			}
 			e := stripeError(t, err)
 			if e.HTTPStatusCode != http.StatusPaymentRequired || e.Type != stripe.ErrorTypeCard || string(e.Code) != test.code || string(e.DeclineCode) != test.decline {
-				t.Errorf("refusal %+v", e)
+				t.Errorf("error %+v", e)
 			}
 			if e.PaymentIntent.ID != id || e.ChargeID != in.LatestCharge.ID || in.LastPaymentError.Code != e.Code || in.PaymentMethod != nil {
-				t.Errorf("refusal %+v does not match intent %+v", e, in)
+				t.Errorf("error %+v does not match intent %+v", e, in)
 			}
 		})
 	}
@@ -54,18 +54,18 @@ func TestReadyMadeCards(t *testing.T) {
 
 func TestDeclinedIntentCanBePaidWithAnotherCard(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	id := w.create().ID
-	_, err := w.confirm(id, "pm_card_chargeDeclined")
+	s := newTestServer(t)
+	id := s.create().ID
+	_, err := s.confirm(id, "pm_card_chargeDeclined")
 	failed := stripeError(t, err).ChargeID
-	in, err := w.confirm(id, "pm_card_visa")
+	in, err := s.confirm(id, "pm_card_visa")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if in.Status != stripe.PaymentIntentStatusRequiresCapture || in.LastPaymentError != nil || in.LatestCharge.ID == failed {
 		t.Errorf("second attempt %+v", in)
 	}
-	ch, err := w.stripe.Charges.Get(failed, nil)
+	ch, err := s.stripe.Charges.Get(failed, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,21 +74,21 @@ func TestDeclinedIntentCanBePaidWithAnotherCard(t *testing.T) {
 	}
 }
 
-func TestNobodyThereToAuthenticate(t *testing.T) {
+func TestOffSessionPaymentThatNeedsAuthenticationIsDeclined(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	_, err := w.stripe.PaymentIntents.Confirm(w.create().ID, &stripe.PaymentIntentConfirmParams{
+	s := newTestServer(t)
+	_, err := s.stripe.PaymentIntents.Confirm(s.create().ID, &stripe.PaymentIntentConfirmParams{
 		PaymentMethod: stripe.String("pm_card_authenticationRequired"), OffSession: stripe.Bool(true),
 	})
 	if e := stripeError(t, err); e.Code != stripe.ErrorCodeAuthenticationRequired || e.HTTPStatusCode != http.StatusPaymentRequired {
-		t.Errorf("refusal %+v", e)
+		t.Errorf("error %+v", e)
 	}
 }
 
-func TestTypedCards(t *testing.T) {
+func TestTypedCardsAreValidated(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	year := strconv.Itoa(w.clock.Now().Year() + 1)
+	s := newTestServer(t)
+	year := strconv.Itoa(s.clock.Now().Year() + 1)
 	tests := map[string]struct {
 		number, month, year, cvc string
 		status                   int
@@ -117,7 +117,7 @@ func TestTypedCards(t *testing.T) {
 			t.Parallel()
 			form := typedCard(test.number, test.month, test.year, test.cvc)
 			key, value := bearer(secretKey)
-			got := w.mustSend(http.MethodPost, "/v1/payment_intents/"+w.create().ID+"/confirm", form, key, value)
+			got := s.mustSend(http.MethodPost, "/v1/payment_intents/"+s.create().ID+"/confirm", form, key, value)
 			var body struct {
 				Error struct {
 					Code        string

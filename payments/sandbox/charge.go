@@ -1,9 +1,13 @@
 package sandbox
 
-import "time"
+import (
+	"cmp"
+	"net/http"
+	"time"
+)
 
-// holdPeriod is how long a bank keeps an authorization that is not captured.
-const holdPeriod = 7 * 24 * time.Hour
+// authorizationPeriod is how long an authorization can be captured.
+const authorizationPeriod = 7 * 24 * time.Hour
 
 // charge is one attempt to move money for an intent, as Stripe shows it.
 type charge struct {
@@ -73,7 +77,7 @@ type threeDSecure struct {
 	Version            string `json:"version"`
 }
 
-// newCharge begins an attempt with the intent's card; approve or decline ends it.
+// newCharge begins an attempt with the intent's card, which approve or decline ends.
 func newCharge(in *intent, now time.Time) *charge {
 	return &charge{
 		ID: newID("ch"), Object: "charge", Amount: in.Amount, Created: now.Unix(), Currency: in.Currency,
@@ -87,7 +91,7 @@ func newCharge(in *intent, now time.Time) *charge {
 	}
 }
 
-// approve is the bank's yes. The money moves now or when it is captured.
+// approve ends an attempt that the bank approved. The money moves now, or with manual capture later.
 func (ch *charge) approve(manual bool, now time.Time) {
 	ch.Status, ch.Paid = succeeded, true
 	ch.Outcome = outcome{
@@ -96,14 +100,14 @@ func (ch *charge) approve(manual bool, now time.Time) {
 	}
 	ch.PaymentMethodDetails.Card.AmountAuthorized = number(ch.Amount)
 	if manual {
-		ch.PaymentMethodDetails.Card.CaptureBefore = number(now.Add(holdPeriod).Unix())
+		ch.PaymentMethodDetails.Card.CaptureBefore = number(now.Add(authorizationPeriod).Unix())
 		return
 	}
 	ch.capture(ch.Amount)
 }
 
-// decline is the bank's no.
-func (ch *charge) decline(why refusal) {
+// decline ends an attempt that the bank declined.
+func (ch *charge) decline(why decline) {
 	ch.Status, ch.FailureCode, ch.FailureMessage = "failed", text(why.code), text(why.message)
 	reason := why.declineCode
 	if reason == "" {
@@ -115,26 +119,25 @@ func (ch *charge) decline(why refusal) {
 	}
 }
 
-// authenticated notes that the shopper proved to be the card's holder.
+// authenticated records that the shopper was authenticated as the card's holder.
 func (ch *charge) authenticated() {
 	ch.PaymentMethodDetails.Card.ThreeDSecure = &threeDSecure{
 		AuthenticationFlow: "challenge", Result: "authenticated", Version: "2.2.0",
 	}
 }
 
-// capture moves amount of the authorized money.
+// capture records that amount was captured.
 func (ch *charge) capture(amount int64) {
 	ch.Captured, ch.AmountCaptured = true, amount
 	ch.BalanceTransaction = text(newID("txn"))
 }
 
-// release lets go of an authorization: Stripe shows that as a refund of money
-// that was never captured.
+// release ends an authorization, which Stripe shows as a refund of money that was never captured.
 func (ch *charge) release() {
 	ch.AmountRefunded, ch.Refunded = ch.Amount, true
 }
 
-// refundable is what is left to give back.
+// refundable returns the amount that can be refunded.
 func (ch *charge) refundable() int64 {
 	if !ch.Captured {
 		return 0
@@ -142,8 +145,202 @@ func (ch *charge) refundable() int64 {
 	return ch.AmountCaptured - ch.AmountRefunded
 }
 
-// refund gives amount back.
+// refund records that amount was refunded.
 func (ch *charge) refund(amount int64) {
 	ch.AmountRefunded += amount
 	ch.Refunded = ch.refundable() == 0
+}
+
+// getCharge answers GET /v1/charges/{id}.
+func getCharge(t *tx, c *call) (any, *apiError) {
+	ch := t.charge(c.target)
+	if ch == nil {
+		return nil, notFound("charge", "id", c.target)
+	}
+	return ch, nil
+}
+
+var (
+	refundParams       = []string{"amount", "charge", "expand", "metadata", "payment_intent", "reason", "instructions_email"}
+	refundUpdateParams = []string{"expand", "metadata"}
+	refundListParams   = append([]string{"charge", "payment_intent", "created"}, pageParams...)
+)
+
+// refund is a refund of a charge, as Stripe shows it.
+type refund struct {
+	ID                     string            `json:"id"`
+	Object                 string            `json:"object"`
+	Amount                 int64             `json:"amount"`
+	BalanceTransaction     text              `json:"balance_transaction"`
+	Charge                 string            `json:"charge"`
+	Created                int64             `json:"created"`
+	Currency               string            `json:"currency"`
+	DestinationDetails     refundDestination `json:"destination_details"`
+	Metadata               map[string]string `json:"metadata"`
+	PaymentIntent          string            `json:"payment_intent"`
+	Reason                 text              `json:"reason"`
+	ReceiptNumber          text              `json:"receipt_number"`
+	SourceTransferReversal absent            `json:"source_transfer_reversal"`
+	Status                 string            `json:"status"`
+	TransferReversal       absent            `json:"transfer_reversal"`
+}
+
+type refundDestination struct {
+	Card refundCard `json:"card"`
+	Type string     `json:"type"`
+}
+
+type refundCard struct {
+	ReferenceStatus string `json:"reference_status"`
+	ReferenceType   string `json:"reference_type"`
+	Type            string `json:"type"`
+}
+
+func newRefund(ch *charge, amount int64, now time.Time) *refund {
+	return &refund{
+		ID: newID("re"), Object: "refund", Amount: amount, BalanceTransaction: text(newID("txn")), Charge: ch.ID,
+		Created: now.Unix(), Currency: ch.Currency, PaymentIntent: ch.PaymentIntent, Status: succeeded,
+		DestinationDetails: refundDestination{
+			Type: "card",
+			Card: refundCard{ReferenceStatus: "pending", ReferenceType: "acquirer_reference_number", Type: "refund"},
+		},
+	}
+}
+
+// createRefund answers POST /v1/refunds.
+func createRefund(t *tx, c *call) (any, *apiError) {
+	ch, problem := t.refundedCharge(c.form)
+	if problem != nil {
+		return nil, problem
+	}
+	amount, problem := refundAmount(c.form, ch)
+	if problem != nil {
+		return nil, problem
+	}
+	re := newRefund(ch, amount, t.now)
+	if re.Metadata, problem = c.form.metadata(nil); problem != nil {
+		return nil, problem
+	}
+	if c.form.has("reason") {
+		reason, problem := c.form.oneOf("reason", "duplicate", "fraudulent", "requested_by_customer")
+		if problem != nil {
+			return nil, problem
+		}
+		re.Reason = text(reason)
+	}
+	ch.refund(amount)
+	t.putCharge(ch)
+	t.putRefund(re)
+	t.emit("charge.refunded", ch)
+	return re, nil
+}
+
+// refundedCharge finds the charge to refund by its id or its intent's.
+func (t *tx) refundedCharge(f form) (*charge, *apiError) {
+	id, intentID := f["charge"], f["payment_intent"]
+	if id == "" && intentID == "" {
+		return nil, invalid("", "parameter_missing", "One of the following params should be provided for this request: payment_intent or charge.")
+	}
+	if intentID != "" {
+		in := t.intent(intentID)
+		if in == nil {
+			return nil, notFound("payment_intent", "payment_intent", intentID)
+		}
+		if id != "" && id != string(in.LatestCharge) {
+			return nil, invalid("charge", "", "The charge %s does not belong to the PaymentIntent %s.", id, intentID)
+		}
+		id = string(in.LatestCharge)
+		if in.Status != succeeded {
+			return nil, unexpectedState(in, "This PaymentIntent (%s) does not have a successful charge to refund.", intentID)
+		}
+	}
+	ch := t.charge(id)
+	if ch == nil {
+		return nil, notFound("charge", "charge", id)
+	}
+	return ch, nil
+}
+
+func refundAmount(f form, ch *charge) (int64, *apiError) {
+	amount, sent, problem := f.integer("amount")
+	if problem != nil {
+		return 0, problem
+	}
+	if sent && amount < 1 {
+		return 0, invalid("amount", "parameter_invalid_integer", "This value must be greater than or equal to 1.")
+	}
+	left := ch.refundable()
+	switch {
+	case !ch.Captured:
+		return 0, notRefundable(ch, "charge_not_refundable", "Charge %s was not captured; cancel its PaymentIntent instead.", ch.ID)
+	case left == 0:
+		return 0, notRefundable(ch, "charge_already_refunded", "Charge %s has already been refunded.", ch.ID)
+	case !sent:
+		return left, nil
+	case amount > left:
+		problem := notRefundable(ch, "amount_too_large", "Refund amount (%d %s) is greater than unrefunded amount on charge (%d %s)", amount, ch.Currency, left, ch.Currency)
+		problem.Param = "amount"
+		return 0, problem
+	}
+	return amount, nil
+}
+
+func notRefundable(ch *charge, code, format string, args ...any) *apiError {
+	problem := invalid("", code, format, args...)
+	problem.status, problem.unstored, problem.Charge = http.StatusBadRequest, false, ch.ID
+	return problem
+}
+
+// getRefund answers GET /v1/refunds/{id}.
+func getRefund(t *tx, c *call) (any, *apiError) {
+	re := t.refund(c.target)
+	if re == nil {
+		return nil, notFound("refund", "id", c.target)
+	}
+	return re, nil
+}
+
+// updateRefund answers POST /v1/refunds/{id}, which changes metadata only.
+func updateRefund(t *tx, c *call) (any, *apiError) {
+	re := t.refund(c.target)
+	if re == nil {
+		return nil, notFound("refund", "id", c.target)
+	}
+	metadata, problem := c.form.metadata(re.Metadata)
+	if problem != nil {
+		return nil, problem
+	}
+	re.Metadata = metadata
+	t.putRefund(re)
+	t.emit("charge.refund.updated", re)
+	return re, nil
+}
+
+// listRefunds answers GET /v1/refunds, newest first.
+func listRefunds(t *tx, c *call) (any, *apiError) {
+	created, problem := readTimeRange(c.form, "created")
+	if problem != nil {
+		return nil, problem
+	}
+	if c.form.has("payment_intent") && c.form.has("charge") {
+		return nil, invalid("charge", "parameters_exclusive", "You may only specify one of these parameters: payment_intent, charge.")
+	}
+	refunds := t.server.refunds
+	match := func(index int) bool { return created.includes(refunds.rows[index].created) }
+	var indexes []int
+	var more bool
+	if owner := cmp.Or(c.form["payment_intent"], c.form["charge"]); owner != "" {
+		indexes, more, problem = readPageAmong(c.form, t.server.refundsOf[owner], refunds.index, match)
+	} else {
+		indexes, more, problem = readPage(c.form, len(refunds.rows), refunds.index, match)
+	}
+	if problem != nil {
+		return nil, problem
+	}
+	shown := make([]any, 0, len(indexes))
+	for _, index := range indexes {
+		re, err := refunds.get(index)
+		shown = append(shown, orFail(t, re, err))
+	}
+	return newPage(c.path, shown, more), nil
 }

@@ -1,24 +1,18 @@
-// Package sandbox is a stateful Stripe for development and tests: an HTTP
-// server that the ordinary Stripe client talks to by base URL, that remembers
-// what it was told, and that answers in the shapes of Stripe's API at version
-// 2023-10-16. No card network stands behind it; well-known test cards decide
-// how an attempt to pay ends.
+// Package sandbox is a stateful Stripe for development and tests: an HTTP server that the ordinary Stripe client talks to
+// by base URL, with the shapes of Stripe's API at version 2023-10-16. No card network is behind it; well-known test cards
+// decide how an attempt to pay ends.
 //
-// What it promises:
+// It promises:
 //
-//   - A state that was answered survives the death of the process. Everything
-//     one request changed (objects, events, the answer kept under its
-//     idempotency key) is one transaction in an append-only journal, handed to
-//     the operating system before the answer leaves.
-//   - The same idempotency key never does the work twice, also across restarts.
-//   - Every event that a webhook subscribes to is delivered at least once,
-//     signed, with a retry calendar; what was not delivered when the process
-//     died is delivered by the next one.
-//   - Memory holds what is being paid right now; of everything older it holds
-//     only in which transaction of the journal it lies, some 300 bytes for a
-//     whole payment.
-//   - Card numbers exist only while a request is being read. What stays is
-//     brand, last four digits and expiry.
+//   - A state that was answered survives the death of the process. Everything one request changed (objects, events, the
+//     answer stored under its idempotency key) is one transaction in the journal, which the operating system has before
+//     the answer is sent. It is not synced: a power cut may take the last transactions.
+//   - One idempotency key never does the work twice, also across restarts.
+//   - Every event that is subscribed to is delivered at least once, signed, with retries. What was not delivered when the
+//     process ended is delivered by the next one.
+//   - Memory holds the payments in progress. Of every older one it holds the positions of its transactions in the
+//     journal, some 300 bytes for a whole payment.
+//   - Card numbers exist only while a request is read. Brand, last four digits and expiry are stored.
 //
 // The life of a payment:
 //
@@ -38,9 +32,8 @@
 //
 //	cancel leads from every state but succeeded to canceled
 //
-// A request travels server.go (route) → call.go (who asks, what for) →
-// idempotency.go (was this asked before) → an operation in intent_*.go,
-// refund.go, event.go → tx.go (journal, then memory) → webhook.go. Development
-// tools that slow, refuse or spoil answers plug into Config.Intercept; those
-// that lose or delay webhooks bring their own Config.WebhookClient.
+// A request passes server.go (route), request.go (credentials, parameters), idempotency.go (was it answered before), an
+// operation in create.go, pay.go, charge.go or event.go, tx.go (journal, then memory), answer.go and webhook.go.
+// Development tools that delay, refuse or change answers use Config.Intercept; those that lose or delay webhooks bring
+// their own Config.WebhookClient.
 package sandbox

@@ -1,11 +1,16 @@
 package sandbox
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
+
+	"tillstream/events/embedded/journal"
 )
 
-// event is something that happened, with the object as it was right then.
+// event is a change of an object, with the object right after it.
 type event struct {
 	ID              string       `json:"id"`
 	Object          string       `json:"object"`
@@ -27,45 +32,42 @@ type eventRequest struct {
 	IdempotencyKey text `json:"idempotency_key"`
 }
 
-// eventNote is an event in the journal: the snapshot is not repeated, it is
-// the object's line in the same transaction.
+// eventNote is the note of an event in the journal. The snapshot is the data of the object's line in the same transaction.
 type eventNote struct {
 	Type    string `json:"type"`
 	Created int64  `json:"created"`
 	Request string `json:"request,omitempty"`
 	Key     string `json:"key,omitempty"`
-	// Hook says that the event is to be delivered.
+	// Hook is set if the event is to be delivered.
 	Hook bool  `json:"hook,omitempty"`
 	At   int64 `json:"at"`
 	Size int32 `json:"size"`
 }
 
-// eventRow is what memory keeps of an event. There are several for every
-// payment ever made, so it is small.
+// eventRow finds an event. There are several for every payment ever made, so it is small.
 type eventRow struct {
-	at      int64 // where the transaction begins that it is part of
+	at      int64 // position of its transaction
 	created uint32
 	kind    uint16 // the number of its type
 	pending bool   // still to be delivered
 }
 
-// eventLog is all events in the order they happened; an event's id tells its
-// place.
+// eventLog is all events in the order they happened.
 type eventLog struct {
 	rows    []eventRow
-	kinds   []string // the types there are, by number
+	kinds   []string // the event types by number
 	numbers map[string]uint16
-	out     *outbox
+	queue   *deliveryQueue
 }
 
 func (l *eventLog) add(row eventRow) {
 	l.rows = append(l.rows, row)
 	if row.pending {
-		l.out.push(len(l.rows) - 1)
+		l.queue.push(len(l.rows) - 1)
 	}
 }
 
-// number returns what stands for a type in rows.
+// number returns the number of a type, a new one for a new type.
 func (l *eventLog) number(kind string) uint16 {
 	number, ok := l.numbers[kind]
 	if !ok {
@@ -76,11 +78,11 @@ func (l *eventLog) number(kind string) uint16 {
 	return number
 }
 
-// emit says that something happened to an object that was just put.
+// emit records an event of an object that the transaction has put.
 func (t *tx) emit(kind string, object any) {
 	_, snapshot, ok := t.state(object)
 	if !ok {
-		t.fail(fmt.Errorf("event %s tells of an object that was not put", kind))
+		t.fail(fmt.Errorf("event %s of an object that was not put", kind))
 		return
 	}
 	note := eventNote{
@@ -92,16 +94,15 @@ func (t *tx) emit(kind string, object any) {
 	t.events = append(t.events, eventRow{created: uint32(note.Created), kind: events.number(kind), pending: note.Hook})
 }
 
-// readEvent composes an event from the journal. It needs no lock: rows are
-// values and committed bytes do not change.
-func (s *Server) readEvent(place int, row eventRow) (*event, error) {
-	written, err := s.journal.read(row.at)
+// readEvent reads an event from the journal. It needs no lock: rows are values, and the journal's bytes do not change.
+func (s *Server) readEvent(index int, row eventRow) (*event, error) {
+	written, err := s.readRecord(row.at)
 	if err != nil {
 		return nil, err
 	}
 	l, err := written.last(func(l line) bool {
-		at, ok := eventPlace(string(l.id))
-		return ok && at == place && l.kind == lineEvent
+		i, ok := eventIndex(string(l.id))
+		return ok && i == index && l.kind == lineEvent
 	})
 	var note eventNote
 	var object []byte
@@ -112,7 +113,7 @@ func (s *Server) readEvent(place int, row eventRow) (*event, error) {
 		object, err = written.part(note.At, note.Size)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: event %d in the transaction at byte %d: %w", ErrJournal, place, row.at, err)
+		return nil, fmt.Errorf("%w: event %d in the transaction at %d: %w", journal.ErrDamaged, index, row.at, err)
 	}
 	e := &event{
 		ID: string(l.id), Object: "event", APIVersion: APIVersion, Created: note.Created,
@@ -127,11 +128,11 @@ func (s *Server) readEvent(place int, row eventRow) (*event, error) {
 
 // getEvent answers GET /v1/events/{id}.
 func getEvent(t *tx, c *call) (any, *apiError) {
-	place, ok := eventPlace(c.target)
-	if !ok || place >= len(t.server.events.rows) {
+	index, ok := eventIndex(c.target)
+	if !ok || index >= len(t.server.events.rows) {
 		return nil, notFound("event", "id", c.target)
 	}
-	e, err := t.server.readEvent(place, t.server.events.rows[place])
+	e, err := t.server.readEvent(index, t.server.events.rows[index])
 	if err != nil {
 		return nil, t.broken(err)
 	}
@@ -147,29 +148,63 @@ func listEvents(t *tx, c *call) (any, *apiError) {
 	if problem != nil {
 		return nil, problem
 	}
-	wanted := matcher(c.form.list("types"))
+	ofType := typeMatcher(c.form.list("types"))
 	if one, ok := c.form["type"]; ok {
-		wanted = matcher([]string{one})
+		ofType = typeMatcher([]string{one})
 	}
 	rows, kinds := t.server.events.rows, t.server.events.kinds
-	keep := func(i int) bool { return created.includes(rows[i].created) && wanted(kinds[rows[i].kind]) }
-	places, more, problem := readPage(c.form, len(rows), eventPlace, keep)
+	match := func(i int) bool { return created.includes(rows[i].created) && ofType(kinds[rows[i].kind]) }
+	indexes, more, problem := readPage(c.form, len(rows), eventIndex, match)
 	if problem != nil {
 		return nil, problem
 	}
-	page := newPage(c.path, len(places), more)
-	for _, i := range places {
+	shown := make([]any, 0, len(indexes))
+	for _, i := range indexes {
 		e, err := t.server.readEvent(i, rows[i])
 		if err != nil {
 			return nil, t.broken(err)
 		}
-		page.Data = append(page.Data, e)
+		shown = append(shown, e)
 	}
-	return page, nil
+	return newPage(c.path, shown, more), nil
 }
 
-// broken logs why the sandbox itself failed and answers 500.
-func (t *tx) broken(err error) *apiError {
-	t.server.config.Logger.Error("sandbox request", "request", t.call.id, "path", t.call.path, "error", err)
-	return internalError()
+func newRequestID() string { return "req_" + randomText(14) }
+
+const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// randomText returns n letters and digits that cannot be guessed, although the modulus slightly prefers early ones.
+func randomText(n int) string {
+	raw := make([]byte, n)
+	rand.Read(raw) // never fails, by its documentation
+	for i, b := range raw {
+		raw[i] = alphabet[int(b)%len(alphabet)]
+	}
+	return string(raw)
+}
+
+// newID returns an id like Stripe's: a prefix for the kind, then 24 letters.
+func newID(prefix string) string {
+	return prefix + "_3" + randomText(23)
+}
+
+// An event's id contains its index in the event log, so the log needs no index of ids: evt_1, ten digits, fourteen letters.
+const (
+	eventPrefix = "evt_1"
+	eventDigits = 10
+)
+
+func newEventID(index int) string {
+	digits := strconv.Itoa(index)
+	return eventPrefix + strings.Repeat("0", max(0, eventDigits-len(digits))) + digits + randomText(14)
+}
+
+// eventIndex returns the index in an event's id. The caller checks that the event with that index exists and has that id.
+func eventIndex(id string) (int, bool) {
+	rest, ok := strings.CutPrefix(id, eventPrefix)
+	if !ok || len(rest) < eventDigits {
+		return 0, false
+	}
+	index, err := strconv.ParseUint(rest[:eventDigits], 10, 32)
+	return int(index), err == nil
 }

@@ -11,30 +11,31 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tillstream/events/embedded/journal"
 )
 
-// keyLifetime is how long Stripe remembers an idempotency key.
+// keyLifetime is how long Stripe stores an idempotency key.
 const keyLifetime = 24 * time.Hour
 
 // longestKey is Stripe's limit on a key's length.
 const longestKey = 255
 
-// fingerprint tells requests apart that came under one key.
+// fingerprint distinguishes requests with the same key.
 type fingerprint [16]byte
 
-// keyAnswer is what a key stands for: a request and what it was told.
-type keyAnswer struct {
-	print   fingerprint
+// storedAnswer is the answer under a key.
+type storedAnswer struct {
+	request fingerprint
 	created int64
 	status  int
 	body    []byte
 }
 
-// answerNote is a kept answer in the journal. Its body is the line's data, or
-// that of an earlier line in the same transaction, or the note's when a line
-// could not hold it.
+// answerNote is the note of an answer in the journal. The body is the line's data, or the data of an earlier line in the same
+// transaction, or in the note if it has line breaks.
 type answerNote struct {
-	Print   []byte `json:"print"`
+	Request []byte `json:"print"`
 	Created int64  `json:"created"`
 	Status  int    `json:"status"`
 	At      int64  `json:"at"`
@@ -42,33 +43,31 @@ type answerNote struct {
 	Raw     []byte `json:"raw,omitempty"`
 }
 
-// expired tells that a key does not stand for its answer any more.
+// expired reports whether an answer is too old to be replayed.
 func expired(created int64, now time.Time) bool { return created <= now.Add(-keyLifetime).Unix() }
 
-// keyring knows which requests run under an idempotency key, and where the
-// transactions begin in which the keys of the last day got their answers. It is
-// guarded by the server's lock.
-type keyring struct {
+// idempotencyKeys are the keys of the requests in progress, and of the last day's answers the positions of the transactions
+// that have them. It is guarded by the server's lock.
+type idempotencyKeys struct {
 	running map[string]fingerprint
 
-	// Answers are found by the hash of their key. Every day the recent ones
-	// become old, and those that were old before are forgotten.
+	// Answers are found by the hash of their key. Every day the recent ones become old, and the old ones are dropped.
 	recent, old map[uint64]int64
-	since       time.Time // the recent ones' first day began
+	since       time.Time // start of the recent ones' first day
 }
 
-func newKeyring() keyring {
-	return keyring{running: make(map[string]fingerprint), recent: make(map[uint64]int64)}
+func newIdempotencyKeys() idempotencyKeys {
+	return idempotencyKeys{running: make(map[string]fingerprint), recent: make(map[uint64]int64)}
 }
 
-// claim takes a key for a new request, unless it is taken.
-func (k *keyring) claim(key string, print fingerprint) *apiError {
-	known, ok := k.running[key]
+// start registers a request under its key, unless one with that key is in progress.
+func (k *idempotencyKeys) start(key string, request fingerprint) *apiError {
+	other, ok := k.running[key]
 	switch {
 	case !ok:
-		k.running[key] = print
+		k.running[key] = request
 		return nil
-	case known != print:
+	case other != request:
 		return otherRequest(key)
 	}
 	return &apiError{
@@ -84,19 +83,19 @@ func otherRequest(key string) *apiError {
 	}
 }
 
-// release frees a key whose request has ended.
-func (k *keyring) release(key string) { delete(k.running, key) }
+// end removes the key of a request in progress.
+func (k *idempotencyKeys) end(key string) { delete(k.running, key) }
 
-// keep notes in which transaction a key got its answer.
-func (k *keyring) keep(key string, at int64, now time.Time) {
+// put sets the transaction that has the answer to a key.
+func (k *idempotencyKeys) put(key string, at int64, now time.Time) {
 	if now.Sub(k.since) >= keyLifetime {
 		k.recent, k.old, k.since = make(map[uint64]int64), k.recent, now
 	}
 	k.recent[hashOf(key)] = at
 }
 
-// find returns the transaction in which a key may have got its answer.
-func (k *keyring) find(key string) (at int64, ok bool) {
+// find returns the transaction that may have the answer to a key.
+func (k *idempotencyKeys) find(key string) (at int64, ok bool) {
 	hash := hashOf(key)
 	if at, ok = k.recent[hash]; !ok {
 		at, ok = k.old[hash]
@@ -104,28 +103,27 @@ func (k *keyring) find(key string) (at int64, ok bool) {
 	return at, ok
 }
 
-// keepAnswer stores what the request is told under its key, in the same
-// transaction as what it did.
-func (t *tx) keepAnswer(status int, body []byte, known span) {
+// putAnswer stores the answer under the request's key, in the transaction of the request's changes.
+func (t *tx) putAnswer(status int, body []byte, known span) {
 	key := t.call.key
-	note := answerNote{Print: t.call.print[:], Created: t.now.Unix(), Status: status, At: known.at, Size: known.size}
+	note := answerNote{Request: t.call.hash[:], Created: t.now.Unix(), Status: status, At: known.at, Size: known.size}
 	switch {
 	case known.size > 0:
 		body = nil
-	case bytes.IndexByte(body, '\n') >= 0: // an interceptor's
+	case bytes.IndexByte(body, '\n') >= 0: // from an interceptor
 		note.Raw, body = body, nil
 	}
 	t.line(lineAnswer, key, note, body)
-	t.installs = append(t.installs, func(at int64) { t.server.keys.keep(key, at, t.now) })
+	t.installs = append(t.installs, func(at int64) { t.server.keys.put(key, at, t.now) })
 }
 
-// answerTo returns what a key stands for, nil if nothing (any more).
-func (s *Server) answerTo(key string) (*keyAnswer, error) {
+// answerTo returns the answer under a key, nil if it has none or an expired one.
+func (s *Server) answerTo(key string) (*storedAnswer, error) {
 	at, ok := s.keys.find(key)
 	if !ok {
 		return nil, nil
 	}
-	written, err := s.journal.read(at)
+	written, err := s.readRecord(at)
 	if err != nil {
 		return nil, err
 	}
@@ -133,12 +131,12 @@ func (s *Server) answerTo(key string) (*keyAnswer, error) {
 	if err == nil && string(l.id) != key {
 		return nil, nil // another key with the same hash
 	}
-	var a *keyAnswer
+	var a *storedAnswer
 	if err == nil {
 		a, err = written.answer(l)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: answer in the transaction at byte %d: %w", ErrJournal, at, err)
+		return nil, fmt.Errorf("%w: answer in the transaction at %d: %w", journal.ErrDamaged, at, err)
 	}
 	if expired(a.created, s.config.Now()) {
 		return nil, nil
@@ -146,15 +144,15 @@ func (s *Server) answerTo(key string) (*keyAnswer, error) {
 	return a, nil
 }
 
-// answer decodes one of the record's lines.
-func (r record) answer(l line) (*keyAnswer, error) {
+// answer decodes a line of the record.
+func (r record) answer(l line) (*storedAnswer, error) {
 	var note answerNote
 	if err := json.Unmarshal(l.note, &note); err != nil {
 		return nil, err
 	}
-	a := &keyAnswer{created: note.Created, status: note.Status, body: l.data}
-	if copy(a.print[:], note.Print) != len(a.print) {
-		return nil, fmt.Errorf("fingerprint has %d bytes", len(note.Print))
+	a := &storedAnswer{created: note.Created, status: note.Status, body: l.data}
+	if copy(a.request[:], note.Request) != len(a.request) {
+		return nil, fmt.Errorf("fingerprint has %d bytes", len(note.Request))
 	}
 	var err error
 	switch {
@@ -166,47 +164,45 @@ func (r record) answer(l line) (*keyAnswer, error) {
 	return a, err
 }
 
-// take claims the call's key for a new request. If the key has its answer
-// already, that is returned instead.
-func (s *Server) take(c *call) (kept *keyAnswer, problem *apiError) {
+// start registers a request under its key. It returns the answer that the key already has.
+func (s *Server) start(c *call) (stored *storedAnswer, problem *apiError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	kept, err := s.answerTo(c.key)
+	stored, err := s.answerTo(c.key)
 	switch {
 	case err != nil:
-		s.config.Logger.Error("replay sandbox answer", "request", c.id, "error", err)
+		s.config.Logger.Error("read idempotent answer", "request", c.id, "error", err)
 		return nil, internalError()
-	case kept == nil:
-		return nil, s.keys.claim(c.key, c.print)
-	case kept.print != c.print:
+	case stored == nil:
+		return nil, s.keys.start(c.key, c.hash)
+	case stored.request != c.hash:
 		return nil, otherRequest(c.key)
 	}
-	return kept, nil
+	return stored, nil
 }
 
-// once does a request's work unless its key shows that it was done before.
+// once does a request's work, unless its key has an answer.
 func (s *Server) once(ctx context.Context, c *call, op operation) reply {
 	if c.key == "" {
 		return reply{Answer: s.intercepted(ctx, c, op)}
 	}
-	kept, problem := s.take(c)
+	stored, problem := s.start(c)
 	if problem != nil {
 		return reply{Answer: s.refused(c, problem)}
 	}
-	if kept != nil {
-		return reply{Answer: Answer{Status: kept.status, Body: kept.body}, replayed: true}
+	if stored != nil {
+		return reply{Answer: Answer{Status: stored.status, Body: stored.body}, replayed: true}
 	}
 	defer func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.keys.release(c.key)
+		s.keys.end(c.key)
 	}()
 	return reply{Answer: s.intercepted(ctx, c, op)}
 }
 
-// fingerprintOf condenses path and parameters. Of a card number only what may
-// be kept goes in, because a fingerprint in the journal must not let anybody
-// find the number by trying them all.
+// fingerprintOf hashes method, path and parameters. Of a card number only the last four digits are hashed: the whole number
+// could be found by trying all of them.
 func fingerprintOf(method, path string, f form) fingerprint {
 	names := make([]string, 0, len(f))
 	for name := range f {
@@ -222,12 +218,12 @@ func fingerprintOf(method, path string, f form) fingerprint {
 	write(path)
 	for _, name := range names {
 		write(name)
-		write(harmless(name, f[name]))
+		write(withoutCardData(name, f[name]))
 	}
 	return fingerprint(hash.Sum(nil)[:16])
 }
 
-func harmless(name, value string) string {
+func withoutCardData(name, value string) string {
 	switch {
 	case strings.HasSuffix(name, "[number]"):
 		return value[max(0, len(value)-4):]
@@ -235,4 +231,64 @@ func harmless(name, value string) string {
 		return ""
 	}
 	return value
+}
+
+// intercepted does the work inside the configured interceptor and stores the interceptor's answer under the key.
+func (s *Server) intercepted(ctx context.Context, c *call, op operation) Answer {
+	var done *Answer
+	work := func() Answer {
+		if done == nil {
+			a := s.work(c, op)
+			done = &a
+		}
+		return *done
+	}
+	request := Request{ID: c.id, Method: c.method, Path: c.path, IdempotencyKey: c.key}
+	answer := s.config.Intercept(ctx, request, work)
+	altered := done == nil && answer.Status >= http.StatusInternalServerError ||
+		done != nil && (done.Status != answer.Status || !bytes.Equal(done.Body, answer.Body))
+	if altered && c.key != "" {
+		// After a kill between the work and here the key replays the work's own answer.
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		t := s.begin(c)
+		t.putAnswer(answer.Status, answer.Body, span{})
+		if err := t.commit(); err != nil {
+			return s.refused(c, t.broken(err))
+		}
+	}
+	return answer
+}
+
+// work runs the operation and commits its changes together with the answer that its key will replay.
+func (s *Server) work(c *call, op operation) Answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.begin(c)
+	result, problem := op(t, c)
+	if t.err != nil {
+		return s.refused(c, t.broken(t.err))
+	}
+	if problem != nil {
+		a := s.refused(c, problem)
+		if c.key != "" && !problem.unstored {
+			t.putAnswer(a.Status, a.Body, span{})
+		}
+		return t.settle(a)
+	}
+	body, known, err := c.encode(t, result)
+	if err != nil {
+		return s.refused(c, t.broken(err))
+	}
+	if c.key != "" {
+		t.putAnswer(http.StatusOK, body, known)
+	}
+	return t.settle(Answer{Status: http.StatusOK, Body: body})
+}
+
+func (t *tx) settle(a Answer) Answer {
+	if err := t.commit(); err != nil {
+		return t.server.refused(t.call, t.broken(err))
+	}
+	return a
 }

@@ -13,77 +13,77 @@ import (
 	"tillstream/payments/sandbox"
 )
 
-// post sends a creation under a key.
-func (w *world) post(path, key string, form url.Values) (answer, error) {
-	return w.send(http.MethodPost, path, form, "Authorization", "Bearer "+secretKey, "Idempotency-Key", key)
+// post sends a request with an idempotency key.
+func (s *testServer) post(path, key string, form url.Values) (answer, error) {
+	return s.send(http.MethodPost, path, form, "Authorization", "Bearer "+secretKey, "Idempotency-Key", key)
 }
 
-func (w *world) mustPost(path, key string, form url.Values) answer {
-	w.t.Helper()
-	a, err := w.post(path, key, form)
+func (s *testServer) mustPost(path, key string, form url.Values) answer {
+	s.t.Helper()
+	a, err := s.post(path, key, form)
 	if err != nil {
-		w.t.Fatalf("POST %s: %v", path, err)
+		s.t.Fatalf("POST %s: %v", path, err)
 	}
 	return a
 }
 
-func (w *world) countIntents() int {
-	w.t.Helper()
+func (s *testServer) countIntents() int {
+	s.t.Helper()
 	n := 0
-	list := w.stripe.PaymentIntents.List(&stripe.PaymentIntentListParams{})
+	list := s.stripe.PaymentIntents.List(&stripe.PaymentIntentListParams{})
 	for list.Next() {
 		n++
 	}
 	if err := list.Err(); err != nil {
-		w.t.Fatalf("list intents: %v", err)
+		s.t.Fatalf("list intents: %v", err)
 	}
 	return n
 }
 
 func TestSameKeySameParametersReplays(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, inFolder(t.TempDir()))
-	first := w.mustPost("/v1/payment_intents", "k1", newIntentForm())
+	s := newTestServer(t, inDir(t.TempDir()))
+	first := s.mustPost("/v1/payment_intents", "k1", newIntentForm())
 	replay := func(when string) {
 		t.Helper()
-		again := w.mustPost("/v1/payment_intents", "k1", newIntentForm())
+		again := s.mustPost("/v1/payment_intents", "k1", newIntentForm())
 		if again.status != http.StatusOK || again.body != first.body || again.header.Get("Idempotent-Replayed") != "true" {
 			t.Errorf("%s: status %d, replayed %q, same body %v", when, again.status, again.header.Get("Idempotent-Replayed"), again.body == first.body)
 		}
 	}
 	if first.header.Get("Idempotent-Replayed") != "" {
-		t.Error("the first answer claims to be a replay")
+		t.Error("the first answer is marked as a replay")
 	}
 	replay("at once")
 	var created struct{ ID string }
 	first.decode(t, &created)
-	if _, err := w.confirm(created.ID, "pm_card_visa"); err != nil {
+	if _, err := s.confirm(created.ID, "pm_card_visa"); err != nil {
 		t.Fatal(err)
 	}
 	replay("after the intent has changed")
-	w.restart()
+	s.restart()
 	replay("after a restart")
-	w.clock.advance(24*time.Hour - time.Second)
+	s.clock.advance(24*time.Hour - time.Second)
 	replay("a second before the key expires")
-	if n := w.countIntents(); n != 1 {
+	if n := s.countIntents(); n != 1 {
 		t.Errorf("%d intents", n)
 	}
-	w.clock.advance(time.Second)
-	fresh := w.mustPost("/v1/payment_intents", "k1", newIntentForm())
+	s.clock.advance(time.Second)
+	fresh := s.mustPost("/v1/payment_intents", "k1", newIntentForm())
 	if fresh.body == first.body || fresh.header.Get("Idempotent-Replayed") != "" {
-		t.Error("a key lives longer than a day")
+		t.Error("the key is replayed after a day")
 	}
 }
 
 func TestSameKeyOtherRequestIsRefused(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, inFolder(t.TempDir()))
-	w.mustPost("/v1/payment_intents", "k1", newIntentForm())
+	s := newTestServer(t, inDir(t.TempDir()))
+	s.mustPost("/v1/payment_intents", "k1", newIntentForm())
 	other := newIntentForm()
 	other.Set("amount", "1251")
 	check := func(when, path string, form url.Values) {
 		t.Helper()
-		got := w.mustPost(path, "k1", form)
+		got := s.mustPost(path, "k1", form)
 		var body struct{ Error struct{ Type string } }
 		got.decode(t, &body)
 		if got.status != http.StatusBadRequest || body.Error.Type != "idempotency_error" {
@@ -92,43 +92,43 @@ func TestSameKeyOtherRequestIsRefused(t *testing.T) {
 	}
 	check("other amount", "/v1/payment_intents", other)
 	check("other path", "/v1/refunds", url.Values{"charge": {"ch_1"}})
-	w.restart()
+	s.restart()
 	check("other amount after a restart", "/v1/payment_intents", other)
 }
 
-func TestDeclinesAreKeptAndMistakesAreNot(t *testing.T) {
+func TestDeclinesAreStoredAndInvalidRequestsAreNot(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	id := w.create().ID
+	s := newTestServer(t)
+	id := s.create().ID
 	declined := url.Values{"payment_method": {"pm_card_chargeDeclined"}}
-	first := w.mustPost("/v1/payment_intents/"+id+"/confirm", "k1", declined)
-	again := w.mustPost("/v1/payment_intents/"+id+"/confirm", "k1", declined)
+	first := s.mustPost("/v1/payment_intents/"+id+"/confirm", "k1", declined)
+	again := s.mustPost("/v1/payment_intents/"+id+"/confirm", "k1", declined)
 	if first.status != http.StatusPaymentRequired || again.status != first.status || again.body != first.body {
 		t.Errorf("declined %d, again %d", first.status, again.status)
 	}
 	charges := 0
-	for _, kind := range w.eventTypes() {
+	for _, kind := range s.eventTypes() {
 		if kind == "charge.failed" {
 			charges++
 		}
 	}
 	if charges != 1 {
-		t.Errorf("the bank was asked %d times", charges)
+		t.Errorf("%d charges, want 1", charges)
 	}
-	mistake := newIntentForm()
-	mistake.Set("amount", "none")
-	if got := w.mustPost("/v1/payment_intents", "k2", mistake); got.status != http.StatusBadRequest {
-		t.Errorf("mistake: status %d", got.status)
+	invalid := newIntentForm()
+	invalid.Set("amount", "none")
+	if got := s.mustPost("/v1/payment_intents", "k2", invalid); got.status != http.StatusBadRequest {
+		t.Errorf("invalid amount: status %d", got.status)
 	}
-	if got := w.mustPost("/v1/payment_intents", "k2", newIntentForm()); got.status != http.StatusOK {
-		t.Errorf("mended under the same key: status %d, %s", got.status, got.body)
+	if got := s.mustPost("/v1/payment_intents", "k2", newIntentForm()); got.status != http.StatusOK {
+		t.Errorf("corrected under the same key: status %d, %s", got.status, got.body)
 	}
 }
 
-func TestKeyOfARunningRequest(t *testing.T) {
+func TestKeyOfARunningRequestIsRefused(t *testing.T) {
 	t.Parallel()
 	entered, leave := make(chan struct{}), make(chan struct{})
-	w := newWorld(t, func(c *sandbox.Config) {
+	s := newTestServer(t, func(c *sandbox.Config) {
 		c.Intercept = func(_ context.Context, r sandbox.Request, work func() sandbox.Answer) sandbox.Answer {
 			if r.IdempotencyKey == "slow" {
 				close(entered)
@@ -139,38 +139,38 @@ func TestKeyOfARunningRequest(t *testing.T) {
 	})
 	firstDone := make(chan answer, 1)
 	go func() {
-		a, err := w.post("/v1/payment_intents", "slow", newIntentForm())
+		a, err := s.post("/v1/payment_intents", "slow", newIntentForm())
 		if err != nil {
 			t.Errorf("slow request: %v", err)
 		}
 		firstDone <- a
 	}()
 	<-entered
-	got := w.mustPost("/v1/payment_intents", "slow", newIntentForm())
+	got := s.mustPost("/v1/payment_intents", "slow", newIntentForm())
 	var body struct{ Error struct{ Code string } }
 	got.decode(t, &body)
 	if got.status != http.StatusConflict || body.Error.Code != "idempotency_key_in_use" {
 		t.Errorf("while running: status %d, body %s", got.status, got.body)
 	}
-	if got := w.mustPost("/v1/payment_intents", "other", newIntentForm()); got.status != http.StatusOK {
+	if got := s.mustPost("/v1/payment_intents", "other", newIntentForm()); got.status != http.StatusOK {
 		t.Errorf("another key meanwhile: status %d", got.status)
 	}
 	close(leave)
 	first := <-firstDone
-	if got := w.mustPost("/v1/payment_intents", "slow", newIntentForm()); got.status != http.StatusOK || got.body != first.body {
+	if got := s.mustPost("/v1/payment_intents", "slow", newIntentForm()); got.status != http.StatusOK || got.body != first.body {
 		t.Errorf("after it ended: status %d", got.status)
 	}
 }
 
 func TestFiftyParallelPostsMakeOneIntent(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	s := newTestServer(t)
 	answers := make([]answer, 50)
 	var group sync.WaitGroup
 	for i := range answers {
 		group.Go(func() {
 			for answers[i].status == 0 || answers[i].status == http.StatusConflict {
-				a, err := w.post("/v1/payment_intents", "k1", newIntentForm())
+				a, err := s.post("/v1/payment_intents", "k1", newIntentForm())
 				if err != nil {
 					t.Errorf("post: %v", err)
 					return
@@ -185,23 +185,23 @@ func TestFiftyParallelPostsMakeOneIntent(t *testing.T) {
 			t.Errorf("status %d, same body %v", a.status, a.body == answers[0].body)
 		}
 	}
-	if n := w.countIntents(); n != 1 {
+	if n := s.countIntents(); n != 1 {
 		t.Errorf("%d intents", n)
 	}
 }
 
-func TestInterceptedAnswersAreWhatTheKeyReplays(t *testing.T) {
+func TestKeyReplaysTheInterceptedAnswer(t *testing.T) {
 	t.Parallel()
-	trouble := sandbox.Answer{Status: http.StatusInternalServerError, Body: []byte(`{"error":{"type":"api_error","message":"out of order"}}`)}
+	failure := sandbox.Answer{Status: http.StatusInternalServerError, Body: []byte(`{"error":{"type":"api_error","message":"out of order"}}`)}
 	busy := sandbox.Answer{Status: http.StatusTooManyRequests, Body: []byte(`{"error":{"type":"invalid_request_error","code":"rate_limit","message":"slow down"}}`)}
 	page := sandbox.Answer{Status: http.StatusBadGateway, Body: []byte("<html>\n<title>Bad gateway</title>\n</html>\n{\"kind\":\"end\"}\n")}
 	tests := map[string]struct {
-		spoil   func(work func() sandbox.Answer) sandbox.Answer
+		change  func(work func() sandbox.Answer) sandbox.Answer
 		status  int // of the second request under the same key
 		intents int
 	}{
-		"FailsAfterTheWork":  {func(work func() sandbox.Answer) sandbox.Answer { work(); return trouble }, 500, 1},
-		"FailsBeforeTheWork": {func(func() sandbox.Answer) sandbox.Answer { return trouble }, 500, 0},
+		"FailsAfterTheWork":  {func(work func() sandbox.Answer) sandbox.Answer { work(); return failure }, 500, 1},
+		"FailsBeforeTheWork": {func(func() sandbox.Answer) sandbox.Answer { return failure }, 500, 0},
 		"AnswersNoJSON":      {func(work func() sandbox.Answer) sandbox.Answer { work(); return page }, 502, 1},
 		"AnswersNothing":     {func(work func() sandbox.Answer) sandbox.Answer { work(); return sandbox.Answer{Status: 200} }, 200, 1},
 		"RefusedAsTooMany":   {func(func() sandbox.Answer) sandbox.Answer { return busy }, 200, 1},
@@ -211,25 +211,25 @@ func TestInterceptedAnswersAreWhatTheKeyReplays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var once sync.Once
-			w := newWorld(t, inFolder(t.TempDir()), func(c *sandbox.Config) {
+			s := newTestServer(t, inDir(t.TempDir()), func(c *sandbox.Config) {
 				c.Intercept = func(_ context.Context, r sandbox.Request, work func() sandbox.Answer) (a sandbox.Answer) {
-					spoiled := false
-					once.Do(func() { a, spoiled = test.spoil(work), true })
-					if spoiled {
+					changed := false
+					once.Do(func() { a, changed = test.change(work), true })
+					if changed {
 						return a
 					}
 					return work()
 				}
 			})
-			first := w.mustPost("/v1/payment_intents", "k1", newIntentForm())
+			first := s.mustPost("/v1/payment_intents", "k1", newIntentForm())
 			for _, when := range []string{"at once", "after a restart"} {
-				again := w.mustPost("/v1/payment_intents", "k1", newIntentForm())
+				again := s.mustPost("/v1/payment_intents", "k1", newIntentForm())
 				if again.status != test.status || again.status == first.status && again.body != first.body {
 					t.Errorf("%s: status %d, want %d, body %s after %s", when, again.status, test.status, again.body, first.body)
 				}
-				w.restart()
+				s.restart()
 			}
-			if n := w.countIntents(); n != test.intents {
+			if n := s.countIntents(); n != test.intents {
 				t.Errorf("%d intents, want %d", n, test.intents)
 			}
 		})

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The states of an intent; doc.go draws how they follow.
+// The states of an intent; doc.go shows their order.
 const (
 	requiresPaymentMethod = "requires_payment_method"
 	requiresConfirmation  = "requires_confirmation"
@@ -63,15 +63,15 @@ type intent struct {
 	TransferData              absent            `json:"transfer_data"`
 	TransferGroup             text              `json:"transfer_group"`
 
-	// private is what the sandbox remembers and Stripe does not show.
+	// private is what the sandbox stores and Stripe does not show.
 	private intentPrivate
 }
 
-// intentPrivate is the part of an intent that only the journal sees.
+// intentPrivate is the part of an intent that is only in the journal.
 type intentPrivate struct {
-	// Card is the card being paid with, nil when a new one is needed.
+	// Card is the card to pay with, nil when a new one is needed.
 	Card *card `json:"card,omitempty"`
-	// ReturnURL is where the shopper goes after authenticating.
+	// ReturnURL is where the shopper returns to after authentication.
 	ReturnURL string `json:"return_url,omitempty"`
 }
 
@@ -84,7 +84,7 @@ type tipDetails struct {
 	Tip empty `json:"tip"`
 }
 
-// paymentError tells why the last attempt to pay failed.
+// paymentError is why the last attempt to pay failed.
 type paymentError struct {
 	Charge        string         `json:"charge,omitempty"`
 	Code          string         `json:"code"`
@@ -95,7 +95,7 @@ type paymentError struct {
 	Type          string         `json:"type"`
 }
 
-// nextAction is what the shopper has to do.
+// nextAction is what the shopper must do next.
 type nextAction struct {
 	RedirectToURL *redirectToURL `json:"redirect_to_url,omitempty"`
 	Type          string         `json:"type"`
@@ -121,7 +121,7 @@ func newIntent(now time.Time) *intent {
 	}
 }
 
-// confirmable tells whether an attempt to pay may begin.
+// confirmable reports whether an attempt to pay may begin.
 func (in *intent) confirmable() bool {
 	switch in.Status {
 	case requiresPaymentMethod, requiresConfirmation, requiresAction:
@@ -130,12 +130,12 @@ func (in *intent) confirmable() bool {
 	return false
 }
 
-// cancelable tells whether the intent can still be given up.
+// cancelable reports whether the intent can be canceled.
 func (in *intent) cancelable() bool {
 	return in.confirmable() || in.Status == requiresCapture
 }
 
-// use takes the card for the attempt that begins.
+// use sets the card of the next attempt.
 func (in *intent) use(c *card) {
 	in.private.Card = c
 	in.PaymentMethod = text(newID("pm"))
@@ -143,8 +143,8 @@ func (in *intent) use(c *card) {
 	in.Status = requiresConfirmation
 }
 
-// ask sends the shopper to their bank, which is a page of the sandbox.
-func (in *intent) ask(baseURL string) {
+// requireAction sends the shopper to their bank, which is a page of the sandbox.
+func (in *intent) requireAction(baseURL string) {
 	page := baseURL + "/3ds/" + in.ID + "?client_secret=" + url.QueryEscape(in.ClientSecret)
 	in.Status = requiresAction
 	if in.private.ReturnURL == "" {
@@ -160,7 +160,7 @@ func (in *intent) ask(baseURL string) {
 	}
 }
 
-// authorize books a charge that the bank agreed to.
+// authorize records a charge that the bank approved.
 func (in *intent) authorize(ch *charge) {
 	in.LatestCharge, in.NextAction, in.LastPaymentError = text(ch.ID), nil, nil
 	if in.CaptureMethod == captureManual {
@@ -170,8 +170,8 @@ func (in *intent) authorize(ch *charge) {
 	in.Status, in.AmountReceived = succeeded, in.Amount
 }
 
-// refuse goes back to asking for a card and says why.
-func (in *intent) refuse(why refusal, chargeID string, now time.Time) *apiError {
+// decline records a failed attempt. The intent then needs another card.
+func (in *intent) decline(why decline, chargeID string, now time.Time) *apiError {
 	method := in.private.Card.method(string(in.PaymentMethod), now.Unix())
 	in.LastPaymentError = &paymentError{
 		Charge: chargeID, Code: why.code, DeclineCode: why.declineCode, DocURL: docURL(why.code),
@@ -184,14 +184,136 @@ func (in *intent) refuse(why refusal, chargeID string, now time.Time) *apiError 
 	return declined(in, why, chargeID, method)
 }
 
-// capture takes amount of what is authorized and lets go of the rest.
+// capture records that amount was captured and the rest of the authorization released.
 func (in *intent) capture(amount int64) {
 	in.Status, in.AmountReceived, in.AmountCapturable = succeeded, amount, 0
 }
 
-// cancel gives the intent up.
+// cancel records the cancellation.
 func (in *intent) cancel(reason string, now time.Time) {
 	in.Status, in.AmountCapturable, in.NextAction = canceled, 0, nil
 	in.CanceledAt, in.CancellationReason = number(now.Unix()), text(reason)
 	in.private.Card = nil
+}
+
+// publicIntent is the part of an intent that a shopper's browser may see: nothing of the order and nothing of its charges.
+type publicIntent struct {
+	ID                      string            `json:"id"`
+	Object                  string            `json:"object"`
+	Amount                  int64             `json:"amount"`
+	AmountDetails           tipDetails        `json:"amount_details"`
+	AutomaticPaymentMethods *automaticMethods `json:"automatic_payment_methods"`
+	CanceledAt              number            `json:"canceled_at"`
+	CancellationReason      text              `json:"cancellation_reason"`
+	CaptureMethod           string            `json:"capture_method"`
+	ClientSecret            string            `json:"client_secret"`
+	ConfirmationMethod      string            `json:"confirmation_method"`
+	Created                 int64             `json:"created"`
+	Currency                string            `json:"currency"`
+	Description             text              `json:"description"`
+	LastPaymentError        *paymentError     `json:"last_payment_error"`
+	Livemode                bool              `json:"livemode"`
+	NextAction              *nextAction       `json:"next_action"`
+	PaymentMethod           text              `json:"payment_method"`
+	PaymentMethodTypes      []string          `json:"payment_method_types"`
+	Processing              absent            `json:"processing"`
+	ReceiptEmail            text              `json:"receipt_email"`
+	SetupFutureUsage        text              `json:"setup_future_usage"`
+	Shipping                *shipping         `json:"shipping"`
+	Source                  absent            `json:"source"`
+	Status                  string            `json:"status"`
+}
+
+func newPublicIntent(in *intent) *publicIntent {
+	return &publicIntent{
+		ID: in.ID, Object: in.Object, Amount: in.Amount,
+		AutomaticPaymentMethods: in.AutomaticPaymentMethods, CanceledAt: in.CanceledAt,
+		CancellationReason: in.CancellationReason, CaptureMethod: in.CaptureMethod, ClientSecret: in.ClientSecret,
+		ConfirmationMethod: in.ConfirmationMethod, Created: in.Created, Currency: in.Currency,
+		Description: in.Description, LastPaymentError: in.LastPaymentError, NextAction: in.NextAction,
+		PaymentMethod: in.PaymentMethod, PaymentMethodTypes: in.PaymentMethodTypes, ReceiptEmail: in.ReceiptEmail,
+		SetupFutureUsage: in.SetupFutureUsage, Shipping: in.Shipping, Status: in.Status,
+	}
+}
+
+// expandedIntent shows the newest charge in full instead of its id.
+type expandedIntent struct {
+	*intent
+	LatestCharge *charge `json:"latest_charge"`
+}
+
+// visible returns the intent as the caller may see it.
+func (c *call) visible(in *intent) any {
+	if c.public {
+		return newPublicIntent(in)
+	}
+	return in
+}
+
+// expanded returns the intent as the caller may see it, with the expansions of the request.
+func (c *call) expanded(t *tx, in *intent) any {
+	if c.public || !c.expands("latest_charge") {
+		return c.visible(in)
+	}
+	return &expandedIntent{intent: in, LatestCharge: t.newestCharge(string(in.LatestCharge))}
+}
+
+// expands reports whether the request expands the property, of one object or of a list's.
+func (c *call) expands(property string) bool {
+	for _, requested := range c.form.list("expand") {
+		if requested == property || requested == "data."+property {
+			return true
+		}
+	}
+	return false
+}
+
+// findIntent returns a copy of the intent in the path. A shopper must send its client secret.
+func (t *tx) findIntent(c *call) (*intent, *apiError) {
+	in := t.intent(c.target)
+	if in == nil {
+		return nil, notFound("payment_intent", "intent", c.target)
+	}
+	secret, sent := c.form["client_secret"]
+	if (sent || c.public) && !equal(secret, in.ClientSecret) {
+		return nil, invalid("client_secret", "payment_intent_invalid_parameter", "The client_secret provided does not match the client_secret associated with the PaymentIntent.")
+	}
+	return in, nil
+}
+
+// getIntent answers GET /v1/payment_intents/{id}.
+func getIntent(t *tx, c *call) (any, *apiError) {
+	in, problem := t.findIntent(c)
+	if problem != nil {
+		return nil, problem
+	}
+	return in, nil
+}
+
+// listIntents answers GET /v1/payment_intents, newest first.
+func listIntents(t *tx, c *call) (any, *apiError) {
+	created, problem := readTimeRange(c.form, "created")
+	if problem != nil {
+		return nil, problem
+	}
+	intents := t.server.intents
+	match := func(index int) bool { return created.includes(intents.rows[index].created) }
+	indexes, more, problem := readPage(c.form, len(intents.rows), intents.index, match)
+	if problem != nil {
+		return nil, problem
+	}
+	return newPage(c.path, t.showIntents(c, indexes), more), nil
+}
+
+// showIntents returns the intents as the caller may see them, up to the first that cannot be read.
+func (t *tx) showIntents(c *call, indexes []int) []any {
+	shown := make([]any, 0, len(indexes))
+	for _, index := range indexes {
+		in, err := t.server.intents.get(index)
+		if orFail(t, in, err) == nil {
+			break
+		}
+		shown = append(shown, c.expanded(t, in))
+	}
+	return shown
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/stripe/stripe-go/v76"
 )
 
-func TestManualCaptureFromIntentToMoney(t *testing.T) {
+func TestManualCapturePaysAnIntent(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	in := w.create()
+	s := newTestServer(t)
+	in := s.create()
 	if in.Status != stripe.PaymentIntentStatusRequiresPaymentMethod || in.Livemode || in.Currency != "gbp" || in.Metadata["order_id"] != "order-1" {
 		t.Fatalf("created %+v", in)
 	}
@@ -23,21 +23,21 @@ func TestManualCaptureFromIntentToMoney(t *testing.T) {
 	if !strings.HasPrefix(in.LastResponse.RequestID, "req_") {
 		t.Errorf("request id %q", in.LastResponse.RequestID)
 	}
-	in, err := w.confirm(in.ID, "pm_card_visa")
+	in, err := s.confirm(in.ID, "pm_card_visa")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if in.Status != stripe.PaymentIntentStatusRequiresCapture || in.AmountCapturable != 1250 || in.AmountReceived != 0 {
 		t.Fatalf("confirmed: status %s, capturable %d, received %d", in.Status, in.AmountCapturable, in.AmountReceived)
 	}
-	in, err = w.stripe.PaymentIntents.Capture(in.ID, nil)
+	in, err = s.stripe.PaymentIntents.Capture(in.ID, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if in.Status != stripe.PaymentIntentStatusSucceeded || in.AmountCapturable != 0 || in.AmountReceived != 1250 {
 		t.Fatalf("captured: status %s, capturable %d, received %d", in.Status, in.AmountCapturable, in.AmountReceived)
 	}
-	ch, err := w.stripe.Charges.Get(in.LatestCharge.ID, nil)
+	ch, err := s.stripe.Charges.Get(in.LatestCharge.ID, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,15 +47,15 @@ func TestManualCaptureFromIntentToMoney(t *testing.T) {
 	want := []string{
 		"payment_intent.created", "charge.succeeded", "payment_intent.amount_capturable_updated", "charge.captured", "payment_intent.succeeded",
 	}
-	if diff := cmp.Diff(want, w.eventTypes()); diff != "" {
+	if diff := cmp.Diff(want, s.eventTypes()); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }
 
-func TestAutomaticCaptureInOneRequest(t *testing.T) {
+func TestAutomaticCapturePaysInOneRequest(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	in := w.create(func(p *stripe.PaymentIntentParams) {
+	s := newTestServer(t)
+	in := s.create(func(p *stripe.PaymentIntentParams) {
 		p.CaptureMethod, p.Confirm, p.PaymentMethod = nil, stripe.Bool(true), stripe.String("pm_card_mastercard")
 		p.AddExpand("latest_charge")
 	})
@@ -66,17 +66,17 @@ func TestAutomaticCaptureInOneRequest(t *testing.T) {
 		t.Errorf("latest charge is not expanded: %+v", in.LatestCharge)
 	}
 	want := []string{"payment_intent.created", "charge.succeeded", "payment_intent.succeeded"}
-	if diff := cmp.Diff(want, w.eventTypes()); diff != "" {
+	if diff := cmp.Diff(want, s.eventTypes()); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }
 
-func TestEventsShowTheStateOfTheirMoment(t *testing.T) {
+func TestEventsHaveTheStateRightAfterThem(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.captured()
+	s := newTestServer(t)
+	s.captured()
 	var statuses []string
-	events := w.stripe.Events.List(&stripe.EventListParams{Types: stripe.StringSlice([]string{"payment_intent.*"})})
+	events := s.stripe.Events.List(&stripe.EventListParams{Types: stripe.StringSlice([]string{"payment_intent.*"})})
 	for events.Next() {
 		statuses = append(statuses, events.Event().GetObjectValue("status"))
 	}
@@ -88,15 +88,15 @@ func TestEventsShowTheStateOfTheirMoment(t *testing.T) {
 	}
 }
 
-func TestPartialCaptureLetsGoOfTheRest(t *testing.T) {
+func TestPartialCaptureReleasesTheRest(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	id := w.authorized().ID
-	_, err := w.stripe.PaymentIntents.Capture(id, &stripe.PaymentIntentCaptureParams{AmountToCapture: stripe.Int64(1251)})
+	s := newTestServer(t)
+	id := s.authorized().ID
+	_, err := s.stripe.PaymentIntents.Capture(id, &stripe.PaymentIntentCaptureParams{AmountToCapture: stripe.Int64(1251)})
 	if e := stripeError(t, err); e.HTTPStatusCode != http.StatusBadRequest || e.Param != "amount_to_capture" {
 		t.Errorf("too much: %+v", e)
 	}
-	in, err := w.stripe.PaymentIntents.Capture(id, &stripe.PaymentIntentCaptureParams{AmountToCapture: stripe.Int64(1000)})
+	in, err := s.stripe.PaymentIntents.Capture(id, &stripe.PaymentIntentCaptureParams{AmountToCapture: stripe.Int64(1000)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,20 +105,20 @@ func TestPartialCaptureLetsGoOfTheRest(t *testing.T) {
 	}
 }
 
-func TestCancelFromEveryState(t *testing.T) {
+func TestCancelIsAllowedUntilCapture(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		prepare func(*world) string
+		prepare func(*testServer) string
 		refused bool
 		events  []string
 	}{
-		"Created":    {func(w *world) string { return w.create().ID }, false, []string{"payment_intent.canceled"}},
-		"Authorized": {func(w *world) string { return w.authorized().ID }, false, []string{"charge.refunded", "payment_intent.canceled"}},
-		"Captured":   {func(w *world) string { return w.captured().ID }, true, nil},
-		"NeedsAction": {func(w *world) string {
-			in, err := w.confirm(w.create().ID, "pm_card_threeDSecure2Required")
+		"Created":    {func(s *testServer) string { return s.create().ID }, false, []string{"payment_intent.canceled"}},
+		"Authorized": {func(s *testServer) string { return s.authorized().ID }, false, []string{"charge.refunded", "payment_intent.canceled"}},
+		"Captured":   {func(s *testServer) string { return s.captured().ID }, true, nil},
+		"NeedsAction": {func(s *testServer) string {
+			in, err := s.confirm(s.create().ID, "pm_card_threeDSecure2Required")
 			if err != nil {
-				w.t.Fatal(err)
+				s.t.Fatal(err)
 			}
 			return in.ID
 		}, false, []string{"payment_intent.canceled"}},
@@ -126,16 +126,16 @@ func TestCancelFromEveryState(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			id := test.prepare(w)
-			before := len(w.eventTypes())
-			in, err := w.stripe.PaymentIntents.Cancel(id, &stripe.PaymentIntentCancelParams{CancellationReason: stripe.String("abandoned")})
-			if diff := cmp.Diff(test.events, w.eventTypes()[before:], cmpopts.EquateEmpty()); diff != "" {
+			s := newTestServer(t)
+			id := test.prepare(s)
+			before := len(s.eventTypes())
+			in, err := s.stripe.PaymentIntents.Cancel(id, &stripe.PaymentIntentCancelParams{CancellationReason: stripe.String("abandoned")})
+			if diff := cmp.Diff(test.events, s.eventTypes()[before:], cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("events (-want +got):\n%s", diff)
 			}
 			if test.refused {
 				if e := stripeError(t, err); e.Code != stripe.ErrorCodePaymentIntentUnexpectedState || e.PaymentIntent.ID != id {
-					t.Errorf("refusal %+v", e)
+					t.Errorf("error %+v", e)
 				}
 				return
 			}
@@ -145,7 +145,7 @@ func TestCancelFromEveryState(t *testing.T) {
 			if in.Status != stripe.PaymentIntentStatusCanceled || in.CancellationReason != "abandoned" || in.AmountCapturable != 0 || in.CanceledAt == 0 {
 				t.Errorf("canceled %+v", in)
 			}
-			_, err = w.stripe.PaymentIntents.Cancel(id, nil)
+			_, err = s.stripe.PaymentIntents.Cancel(id, nil)
 			if e := stripeError(t, err); e.HTTPStatusCode != http.StatusBadRequest {
 				t.Errorf("canceled twice: %+v", e)
 			}
@@ -153,15 +153,15 @@ func TestCancelFromEveryState(t *testing.T) {
 	}
 }
 
-func TestStatesThatRefuse(t *testing.T) {
+func TestOperationsInWrongStatesAreRefused(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	open, done := w.create().ID, w.captured().ID
-	_, captureOpen := w.stripe.PaymentIntents.Capture(open, nil)
-	_, captureDone := w.stripe.PaymentIntents.Capture(done, nil)
-	_, confirmDone := w.confirm(done, "pm_card_visa")
-	_, confirmBare := w.stripe.PaymentIntents.Confirm(open, nil)
-	_, changeDone := w.stripe.PaymentIntents.Update(done, &stripe.PaymentIntentParams{Amount: stripe.Int64(99)})
+	s := newTestServer(t)
+	open, done := s.create().ID, s.captured().ID
+	_, captureOpen := s.stripe.PaymentIntents.Capture(open, nil)
+	_, captureDone := s.stripe.PaymentIntents.Capture(done, nil)
+	_, confirmDone := s.confirm(done, "pm_card_visa")
+	_, confirmBare := s.stripe.PaymentIntents.Confirm(open, nil)
+	_, changeDone := s.stripe.PaymentIntents.Update(done, &stripe.PaymentIntentParams{Amount: stripe.Int64(99)})
 	for name, err := range map[string]error{
 		"capture before it is authorized": captureOpen, "capture again": captureDone, "pay again": confirmDone,
 		"confirm without a card": confirmBare, "change the amount when captured": changeDone,
@@ -175,7 +175,7 @@ func TestStatesThatRefuse(t *testing.T) {
 
 func TestCreationIsValidated(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	s := newTestServer(t)
 	tests := map[string]struct {
 		name, value string
 		code, param string
@@ -201,7 +201,7 @@ func TestCreationIsValidated(t *testing.T) {
 			form := newIntentForm()
 			form.Set(test.name, test.value)
 			key, value := bearer(secretKey)
-			got := w.mustSend(http.MethodPost, "/v1/payment_intents", form, key, value)
+			got := s.mustSend(http.MethodPost, "/v1/payment_intents", form, key, value)
 			var envelope struct {
 				Error struct{ Type, Code, Param, Message string }
 			}
@@ -216,9 +216,9 @@ func TestCreationIsValidated(t *testing.T) {
 
 func TestUpdateMergesMetadata(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	id := w.create().ID
-	in, err := w.stripe.PaymentIntents.Update(id, &stripe.PaymentIntentParams{
+	s := newTestServer(t)
+	id := s.create().ID
+	in, err := s.stripe.PaymentIntents.Update(id, &stripe.PaymentIntentParams{
 		Amount: stripe.Int64(2000), Metadata: map[string]string{"order_id": "", "basket": "b-7"},
 	})
 	if err != nil {
@@ -231,13 +231,13 @@ func TestUpdateMergesMetadata(t *testing.T) {
 
 func TestListPagesBothWays(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	s := newTestServer(t)
 	var ids []string // newest first
 	for range 5 {
-		w.clock.advance(1e9)
-		ids = append([]string{w.create().ID}, ids...)
+		s.clock.advance(1e9)
+		ids = append([]string{s.create().ID}, ids...)
 	}
-	start := w.clock.Now().Unix() - 4
+	start := s.clock.Now().Unix() - 4
 	tests := map[string]struct {
 		params stripe.PaymentIntentListParams
 		want   []string
@@ -253,7 +253,7 @@ func TestListPagesBothWays(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			list := w.stripe.PaymentIntents.List(&test.params).PaymentIntentList()
+			list := s.stripe.PaymentIntents.List(&test.params).PaymentIntentList()
 			var got []string
 			for _, in := range list.Data {
 				got = append(got, in.ID)
@@ -265,19 +265,19 @@ func TestListPagesBothWays(t *testing.T) {
 	}
 }
 
-func TestSearchByMetadata(t *testing.T) {
+func TestSearchFindsIntentsByMetadata(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	s := newTestServer(t)
 	named := func(order string) string {
-		return w.create(func(p *stripe.PaymentIntentParams) { p.Metadata = map[string]string{"order_id": order} }).ID
+		return s.create(func(p *stripe.PaymentIntentParams) { p.Metadata = map[string]string{"order_id": order} }).ID
 	}
 	a, b := named("A"), named(`it's "B"`)
 	again := named("A")
 	moved := named("A")
-	if _, err := w.stripe.PaymentIntents.Update(moved, &stripe.PaymentIntentParams{Metadata: map[string]string{"order_id": "C"}}); err != nil {
+	if _, err := s.stripe.PaymentIntents.Update(moved, &stripe.PaymentIntentParams{Metadata: map[string]string{"order_id": "C"}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.stripe.PaymentIntents.Cancel(again, nil); err != nil {
+	if _, err := s.stripe.PaymentIntents.Cancel(again, nil); err != nil {
 		t.Fatal(err)
 	}
 	tests := map[string]struct {
@@ -294,7 +294,7 @@ func TestSearchByMetadata(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			found := w.stripe.PaymentIntents.Search(&stripe.PaymentIntentSearchParams{
+			found := s.stripe.PaymentIntents.Search(&stripe.PaymentIntentSearchParams{
 				SearchParams: stripe.SearchParams{Query: test.query, Limit: stripe.Int64(1)},
 			})
 			var got []string
@@ -310,7 +310,7 @@ func TestSearchByMetadata(t *testing.T) {
 		})
 	}
 	for _, query := range []string{"", "order_id:'A'", "status:'canceled'", "metadata:'A'", "metadata['order_id']:'A' OR status:'canceled'"} {
-		found := w.stripe.PaymentIntents.Search(&stripe.PaymentIntentSearchParams{SearchParams: stripe.SearchParams{Query: query}})
+		found := s.stripe.PaymentIntents.Search(&stripe.PaymentIntentSearchParams{SearchParams: stripe.SearchParams{Query: query}})
 		for found.Next() {
 			t.Errorf("query %q found %s", query, found.PaymentIntent().ID)
 		}

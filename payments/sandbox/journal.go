@@ -1,21 +1,23 @@
 package sandbox
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
+	"hash/fnv"
+	"iter"
 	"path/filepath"
+
+	jsonv2 "github.com/go-json-experiment/json"
+
+	"tillstream/events/embedded/journal"
 )
 
-// journalName is the one file in Config.DataDir.
+// journalName is the file in Config.DataDir.
 const journalName = "stripe-sandbox.jsonl"
 
-// The kinds of journal lines. lineEnd closes a transaction: lines after the
-// last lineEnd were never answered and are dropped.
+// The kinds of journal lines. A lineEnd ends a transaction.
 const (
 	lineIntent    = "intent"
 	lineCharge    = "charge"
@@ -26,31 +28,115 @@ const (
 	lineEnd       = "end"
 )
 
-// longestLine bounds a journal line. A request is at most 256 KiB, and an answer
-// shows at most a page of objects of which each came with one request.
-const longestLine = 4 << 20
+// endLine is the last line of every transaction, and endMark how it is found: a line's text has no line breaks, so no
+// other text equals it.
+const (
+	endLine = `{"kind":"` + lineEnd + `"}` + "\n"
+	endMark = "\n" + endLine
+)
 
-// dataMark stands between the head of a line and its data. It cannot occur
-// inside a JSON string, where the quote would be escaped.
-var dataMark = []byte(`,"data":`)
+// record is one transaction in the journal. Memory finds an object, an event or an answer by the position of the
+// transaction that wrote it last.
+type record []byte
 
-// lineHead is the start of a journal line. The note holds what the public
-// object does not show.
+// line is one line of a record. The note holds what the public object does not show. Its bytes are the record's.
+type line struct {
+	kind string
+	id   []byte
+	note []byte
+	data []byte
+}
+
+// span locates bytes in their transaction. Answers and event snapshots are spans of object lines, so nothing is stored
+// twice.
+type span struct {
+	at   int64
+	size int32
+}
+
+// openJournal opens the journal and restores the server's memory from it.
+func (s *Server) openJournal() (err error) {
+	config := journal.Config{End: endMark, Apply: s.restore, Unfinished: checkLines}
+	if s.config.DataDir != "" {
+		config.Path = filepath.Join(s.config.DataDir, journalName)
+	}
+	s.journal, err = journal.Open(config)
+	return err
+}
+
+func (s *Server) readRecord(at int64) (record, error) {
+	r, err := s.journal.Read(at)
+	return r, err
+}
+
+// checkLines refuses the unfinished end of a file that is not a sandbox's. Its last line may be incomplete.
+func checkLines(tail []byte) error {
+	for _, err := range record(tail[:bytes.LastIndexByte(tail, '\n')+1]).lines() {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lines yields the record's lines without its end. It ends with the first error.
+func (r record) lines() iter.Seq2[line, error] {
+	return func(yield func(line, error) bool) {
+		for raw := range bytes.Lines(r) {
+			if string(raw) == endLine {
+				return
+			}
+			l, err := parseLine(raw)
+			if !yield(l, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// last returns the last of the matching lines.
+func (r record) last(match func(line) bool) (found line, err error) {
+	err = errMissing
+	for l, problem := range r.lines() {
+		if problem != nil {
+			return line{}, problem
+		}
+		if match(l) {
+			found, err = l, nil
+		}
+	}
+	return found, err
+}
+
+// part returns the bytes of a span.
+func (r record) part(at int64, size int32) ([]byte, error) {
+	if at < 0 || size < 0 || at+int64(size) > int64(len(r)) {
+		return nil, fmt.Errorf("%d bytes at %d: %w", size, at, errMissing)
+	}
+	return r[at : at+int64(size)], nil
+}
+
+var (
+	errLine    = errors.New("not a line of a sandbox journal")
+	errMissing = errors.New("not in its transaction")
+)
+
+// lineHead is the start of a line.
 type lineHead struct {
 	Kind string          `json:"kind"`
 	ID   string          `json:"id,omitempty"`
 	Note json.RawMessage `json:"note,omitempty"`
 }
 
-// span is where bytes lie in their transaction. Answers and event snapshots are
-// spans of object lines, so that nothing is kept twice.
-type span struct {
-	at   int64
-	size int32
-}
+// The marks before the parts of a line. None occurs inside a JSON string, where its quotes are escaped.
+var (
+	kindMark = []byte(`{"kind":`)
+	idMark   = []byte(`,"id":`)
+	noteMark = []byte(`,"note":`)
+	dataMark = []byte(`,"data":`)
+)
 
-// appendLine adds one line to a transaction's buffer and returns the span of
-// its data.
+// appendLine adds one line to a transaction's buffer and returns the span of its data.
 func appendLine(buf []byte, head lineHead, data []byte) (out []byte, body span, err error) {
 	encoded, err := json.Marshal(head)
 	if err != nil {
@@ -62,128 +148,149 @@ func appendLine(buf []byte, head lineHead, data []byte) (out []byte, body span, 
 		body = span{at: int64(len(buf)), size: int32(len(data))}
 		buf = append(buf, data...)
 	}
-	buf = append(buf, '}', '\n')
-	return buf, body, nil
+	return append(buf, "}\n"...), body, nil
 }
 
-// storage is what a journal needs of a file.
-type storage interface {
-	io.ReaderAt
-	io.WriterAt
-	io.Closer
-	Truncate(size int64) error
+// parseLine is written by hand because a restart reads millions of lines.
+func parseLine(raw []byte) (line, error) {
+	head, ok := bytes.CutSuffix(raw, []byte("}\n"))
+	var l line
+	if i := bytes.Index(head, dataMark); i >= 0 {
+		head, l.data = head[:i], head[i+len(dataMark):]
+	}
+	kind, rest, err := cutString(head, kindMark)
+	if err == nil && bytes.HasPrefix(rest, idMark) {
+		l.id, rest, err = cutString(rest, idMark)
+	}
+	if err != nil || !ok {
+		return line{}, fmt.Errorf("parse journal line: %w", errors.Join(err, errLine))
+	}
+	l.kind = kindOf(kind)
+	l.note, _ = bytes.CutPrefix(rest, noteMark)
+	return l, nil
 }
 
-// journal is an append-only file of transactions. Its methods but read are
-// called by one goroutine at a time.
-type journal struct {
-	store  storage
-	size   int64
-	broken error
-}
-
-// openJournal opens or creates the journal in dir; "" keeps it in memory.
-func openJournal(dir string) (*journal, error) {
-	if dir == "" {
-		return &journal{store: &memory{}}, nil
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("create sandbox data folder: %w", err)
-	}
-	file, err := os.OpenFile(filepath.Join(dir, journalName), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open sandbox journal: %w", err)
-	}
-	info, err := file.Stat()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("measure sandbox journal: %w", err), file.Close())
-	}
-	return &journal{store: file, size: info.Size()}, nil
-}
-
-// replay hands every line to apply, oldest first, with where its transaction
-// begins, and cuts off what a killed process left unfinished. The line is
-// apply's for the call only.
-func (j *journal) replay(apply func(at int64, l line) error) error {
-	reader := bufio.NewReaderSize(io.NewSectionReader(j.store, 0, j.size), longestLine)
-	var pending record
-	var committed int64
-	for {
-		raw, err := reader.ReadSlice('\n')
-		if errors.Is(err, io.EOF) {
-			break
+// kindOf returns the constant for a kind, which costs no memory.
+func kindOf(kind []byte) string {
+	for _, known := range []string{lineIntent, lineCharge, lineRefund, lineEvent, lineAnswer, lineDelivered} {
+		if string(kind) == known {
+			return known
 		}
-		if err != nil {
-			return fmt.Errorf("read sandbox journal at %d: %w", committed+int64(len(pending)), err)
-		}
-		if pending = append(pending, raw...); !bytes.Equal(raw, endLine) {
-			continue
-		}
-		if err := pending.each(committed, apply); err != nil {
-			return err
-		}
-		committed += int64(len(pending))
-		pending = pending[:0]
 	}
-	// What is unfinished is dropped, but only if it is ours.
-	if err := pending.each(committed, func(int64, line) error { return nil }); err != nil {
-		return err
-	}
-	return j.cut(committed)
+	return string(kind)
 }
 
-func (j *journal) cut(size int64) error {
-	if size == j.size {
+// cutString decodes the JSON string after a mark and returns what follows it.
+func cutString(b, mark []byte) (value, rest []byte, err error) {
+	b, ok := bytes.CutPrefix(b, mark)
+	if !ok || len(b) == 0 || b[0] != '"' {
+		return nil, nil, errLine
+	}
+	for i := 1; i < len(b); i++ {
+		switch b[i] {
+		case '\\':
+			i++ // the next byte is escaped
+		case '"':
+			if bytes.IndexByte(b[:i], '\\') < 0 {
+				return b[1:i], b[i+1:], nil
+			}
+			var decoded string
+			err := json.Unmarshal(b[:i+1], &decoded)
+			return []byte(decoded), b[i+1:], err
+		}
+	}
+	return nil, nil, errLine
+}
+
+// Notes are what the journal keeps beside an object's public state. They begin with the facts that memory must have of the
+// object, on lines that change any, so a restart reads little else and decodes no object.
+
+// factsMark begins a note with facts.
+var factsMark = []byte(`{"news":`)
+
+type intentNote struct {
+	Facts *intentFacts `json:"news,omitempty"`
+	intentPrivate
+}
+
+// intentFacts are on an intent's first line, and on later ones that change its metadata.
+type intentFacts struct {
+	Created int64    `json:"created"`
+	Pairs   []uint64 `json:"pairs"` // hashes of new metadata pairs
+}
+
+func intentFactsOf(before, in *intent) *intentFacts {
+	var pairs []uint64
+	for key, value := range in.Metadata {
+		if before != nil {
+			if old, ok := before.Metadata[key]; ok && old == value {
+				continue
+			}
+		}
+		pairs = append(pairs, pairHash(key, value))
+	}
+	if before != nil && pairs == nil {
 		return nil
 	}
-	if err := j.store.Truncate(size); err != nil {
-		return fmt.Errorf("cut unfinished tail of sandbox journal: %w", err)
-	}
-	j.size = size
-	return nil
+	return &intentFacts{Created: in.Created, Pairs: pairs}
 }
 
-// commit appends a transaction and returns where it starts. When it returns an
-// error nothing was appended.
-func (j *journal) commit(buf []byte) (start int64, err error) {
-	if j.broken != nil {
-		return 0, j.broken
-	}
-	start = j.size
-	if _, err := j.store.WriteAt(buf, start); err != nil {
-		// A half-written transaction has no end line, but the next one would
-		// be read as its continuation: take it back or write no more.
-		if cutErr := j.store.Truncate(start); cutErr != nil {
-			j.broken = fmt.Errorf("take back unfinished journal write: %w", cutErr)
-		}
-		return 0, fmt.Errorf("write sandbox journal: %w", err)
-	}
-	j.size += int64(len(buf))
-	return start, nil
+func pairHash(key, value string) uint64 {
+	hash := fnv.New64a()
+	hash.Write([]byte(key))
+	hash.Write([]byte{0})
+	hash.Write([]byte(value))
+	return hash.Sum64()
 }
 
-// read returns the transaction that was committed at a place. It is safe for
-// concurrent use.
-func (j *journal) read(at int64) (record, error) {
-	for size := commonSize; ; size *= 4 {
-		buf := make([]byte, size)
-		n, err := j.store.ReadAt(buf, at)
-		if r, ok := firstRecord(buf[:n]); ok {
-			return r, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read sandbox journal at %d: %w", at, err)
-		}
+func decodeIntent(l line) (*intent, error) {
+	in, err := decodeObject[intent](l)
+	if err != nil {
+		return nil, err
 	}
+	return in, jsonv2.Unmarshal(l.note, &in.private)
 }
 
-func (j *journal) close() error {
-	if errors.Is(j.broken, ErrClosed) {
+type chargeNote struct {
+	Facts *chargeFacts `json:"news,omitempty"`
+}
+
+// chargeFacts are on lines that move money.
+type chargeFacts struct {
+	Currency string `json:"currency"`
+	Funds    int64  `json:"funds"` // change of the balance, in minor units
+}
+
+func chargeFactsOf(before, ch *charge) *chargeFacts {
+	funds := ch.refundable()
+	if before != nil {
+		funds -= before.refundable()
+	}
+	if funds == 0 {
 		return nil
 	}
-	j.broken = ErrClosed
-	if err := j.store.Close(); err != nil {
-		return fmt.Errorf("close sandbox journal: %w", err)
+	return &chargeFacts{Currency: ch.Currency, Funds: funds}
+}
+
+type refundNote struct {
+	Facts *refundFacts `json:"news,omitempty"`
+}
+
+// refundFacts are on every line of a refund; the first one counts.
+type refundFacts struct {
+	Created       int64  `json:"created"`
+	Charge        string `json:"charge"`
+	PaymentIntent string `json:"payment_intent"`
+}
+
+// readFacts decodes the facts of a line, nil if it has none.
+func readFacts[T any](l line) (*T, error) {
+	if !bytes.HasPrefix(l.note, factsMark) {
+		return nil, nil
 	}
-	return nil
+	var note struct {
+		Facts *T `json:"news"`
+	}
+	err := jsonv2.Unmarshal(l.note, &note)
+	return note.Facts, err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stripe/stripe-go/v76"
 
+	"tillstream/events/embedded/journal"
 	"tillstream/payments/sandbox"
 )
 
@@ -20,17 +21,17 @@ const journalFile = "stripe-sandbox.jsonl"
 
 func TestEverythingSurvivesARestart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, inFolder(t.TempDir()))
-	paid := w.captured()
-	if _, err := w.refund(paid.ID, 250); err != nil {
+	s := newTestServer(t, inDir(t.TempDir()))
+	paid := s.captured()
+	if _, err := s.refund(paid.ID, 250); err != nil {
 		t.Fatal(err)
 	}
-	open, err := w.confirm(w.create().ID, "pm_card_threeDSecure2Required")
+	open, err := s.confirm(s.create().ID, "pm_card_threeDSecure2Required")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = w.confirm(w.create().ID, "pm_card_chargeDeclined")
-	_ = stripeError(t, err) // it is refused: how, others test
+	_, err = s.confirm(s.create().ID, "pm_card_chargeDeclined")
+	_ = stripeError(t, err)
 	paths := []string{
 		"/v1/payment_intents?limit=100", "/v1/refunds", "/v1/events?limit=100", "/v1/balance",
 		"/v1/charges/" + paid.LatestCharge.ID, "/v1/payment_intents/search?query=metadata['order_id']:'order-1'",
@@ -38,7 +39,7 @@ func TestEverythingSurvivesARestart(t *testing.T) {
 	read := func() (all []string) {
 		key, value := bearer(secretKey)
 		for _, path := range paths {
-			a := w.mustSend(http.MethodGet, path, nil, key, value)
+			a := s.mustSend(http.MethodGet, path, nil, key, value)
 			if a.status != http.StatusOK {
 				t.Fatalf("GET %s: %d %s", path, a.status, a.body)
 			}
@@ -47,28 +48,27 @@ func TestEverythingSurvivesARestart(t *testing.T) {
 		return all
 	}
 	before := read()
-	w.restart()
+	s.restart()
 	if diff := cmp.Diff(before, read()); diff != "" {
 		t.Errorf("after restart (-before +after):\n%s", diff)
 	}
-	w.challenge(open, "complete") // what the journal keeps privately is there too
-	if in := w.get(open.ID); in.Status != stripe.PaymentIntentStatusRequiresCapture {
+	s.challenge(open, "complete") // the private part was restored too
+	if in := s.get(open.ID); in.Status != stripe.PaymentIntentStatusRequiresCapture {
 		t.Errorf("status %s", in.Status)
 	}
 }
 
-// TestAJournalCutAnywhereIsWhole cuts the journal at every byte of its last
-// transaction, as a killed process may leave it.
-func TestAJournalCutAnywhereIsWhole(t *testing.T) {
+// The journal is cut at every byte of its last transaction, as a killed process may leave it.
+func TestUnfinishedTransactionsAreCutOff(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, inFolder(t.TempDir()))
-	file := filepath.Join(w.config.DataDir, journalFile)
-	first := w.create()
+	s := newTestServer(t, inDir(t.TempDir()))
+	file := filepath.Join(s.config.DataDir, journalFile)
+	first := s.create()
 	before := len(readFile(t, file))
-	w.mustPost("/v1/payment_intents", "k1", newIntentForm())
+	s.mustPost("/v1/payment_intents", "k1", newIntentForm())
 	whole := readFile(t, file)
 	for size := before; size < len(whole); size++ {
-		config := w.config
+		config := s.config
 		config.DataDir = t.TempDir()
 		cut := filepath.Join(config.DataDir, journalFile)
 		if err := os.WriteFile(cut, whole[:size], 0o600); err != nil {
@@ -88,37 +88,37 @@ func TestAJournalCutAnywhereIsWhole(t *testing.T) {
 	if err := os.WriteFile(file, whole[:len(whole)-1], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w.restart()
-	if n := w.countIntents(); n != 1 || w.get(first.ID).ID != first.ID {
+	s.restart()
+	if n := s.countIntents(); n != 1 || s.get(first.ID).ID != first.ID {
 		t.Errorf("%d intents", n)
 	}
-	if again := w.mustPost("/v1/payment_intents", "k1", newIntentForm()); again.header.Get("Idempotent-Replayed") != "" {
-		t.Error("an answer that was never given is replayed")
+	if again := s.mustPost("/v1/payment_intents", "k1", newIntentForm()); again.header.Get("Idempotent-Replayed") != "" {
+		t.Error("an answer that was not sent is replayed")
 	}
-	w.restart()
-	if n := w.countIntents(); n != 2 {
+	s.restart()
+	if n := s.countIntents(); n != 2 {
 		t.Errorf("%d intents after the repeated request and a restart", n)
 	}
 }
 
 func TestADamagedJournalIsRefused(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, inFolder(t.TempDir()))
-	w.create()
-	file := filepath.Join(w.config.DataDir, journalFile)
+	s := newTestServer(t, inDir(t.TempDir()))
+	s.create()
+	file := filepath.Join(s.config.DataDir, journalFile)
 	whole := readFile(t, file)
 	for name, damaged := range map[string]string{
 		"NotJSON":     "garbage\n" + string(whole),
-		"NotOurs":     "somebody's\nletter\n",
+		"NotOurs":     "another\nfile\n",
 		"UnknownKind": `{"kind":"gold"}` + "\n" + `{"kind":"end"}` + "\n",
 		"LostLines":   strings.Replace(string(whole), `"kind":"event","id":"evt_10000000000`, `"kind":"event","id":"evt_10000000007`, 1),
 	} {
-		config := w.config
+		config := s.config
 		config.DataDir = t.TempDir()
 		if err := os.WriteFile(filepath.Join(config.DataDir, journalFile), []byte(damaged), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := sandbox.New(config); !errors.Is(err, sandbox.ErrJournal) {
+		if _, err := sandbox.New(config); !errors.Is(err, journal.ErrDamaged) {
 			t.Errorf("%s: error %v", name, err)
 		}
 		if got := readFile(t, filepath.Join(config.DataDir, journalFile)); string(got) != damaged {
@@ -127,72 +127,81 @@ func TestADamagedJournalIsRefused(t *testing.T) {
 	}
 }
 
-// TestLongTransactionsAreReadBack writes intents with as much metadata as Stripe
-// takes, which makes transactions of more than one read.
+// Intents with as much metadata as Stripe accepts make transactions that take more than one read.
 func TestLongTransactionsAreReadBack(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, inFolder(t.TempDir()))
+	s := newTestServer(t, inDir(t.TempDir()))
 	var made []*stripe.PaymentIntent
 	for n := range 5 {
-		made = append(made, w.create(func(p *stripe.PaymentIntentParams) {
+		made = append(made, s.create(func(p *stripe.PaymentIntentParams) {
 			for key := range n * 12 {
 				p.Metadata[fmt.Sprintf("key-%d", key)] = strings.Repeat(fmt.Sprint(n), 500)
 			}
 		}))
 	}
-	first := w.mustPost("/v1/payment_intents", "k1", newIntentForm())
-	w.restart()
+	first := s.mustPost("/v1/payment_intents", "k1", newIntentForm())
+	s.restart()
 	for n, want := range made {
-		if diff := cmp.Diff(want.Metadata, w.get(want.ID).Metadata); diff != "" {
+		if diff := cmp.Diff(want.Metadata, s.get(want.ID).Metadata); diff != "" {
 			t.Errorf("metadata of intent %d (-want +got):\n%s", n, diff)
 		}
 	}
-	events := w.stripe.Events.List(&stripe.EventListParams{}).EventList().Data
+	events := s.stripe.Events.List(&stripe.EventListParams{}).EventList().Data
 	for n, want := range made {
 		if got := events[len(events)-1-n]; got.GetObjectValue("id") != want.ID {
-			t.Errorf("event %d tells of %s, want %s", n, got.GetObjectValue("id"), want.ID)
+			t.Errorf("event %d is of %s, want %s", n, got.GetObjectValue("id"), want.ID)
 		}
 	}
-	if again := w.mustPost("/v1/payment_intents", "k1", newIntentForm()); again.body != first.body {
+	if again := s.mustPost("/v1/payment_intents", "k1", newIntentForm()); again.body != first.body {
 		t.Errorf("replayed %s, want %s", again.body, first.body)
 	}
 }
 
 func TestAnUnwritableJournalAnswers500AndChangesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	in := w.create()
-	if err := w.Close(); err != nil {
+	s := newTestServer(t)
+	in := s.create()
+	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, err := w.confirm(in.ID, "pm_card_visa")
+	_, err := s.confirm(in.ID, "pm_card_visa")
 	if e := stripeError(t, err); e.HTTPStatusCode != http.StatusInternalServerError || e.Type != stripe.ErrorTypeAPI {
-		t.Errorf("refusal %+v", e)
+		t.Errorf("error %+v", e)
 	}
-	if got := w.get(in.ID); got.Status != stripe.PaymentIntentStatusRequiresPaymentMethod {
+	if got := s.get(in.ID); got.Status != stripe.PaymentIntentStatusRequiresPaymentMethod {
 		t.Errorf("status %s", got.Status)
 	}
 }
 
-func TestCardDataIsNotKept(t *testing.T) {
+func TestSecondSandboxOnADirectoryIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, inDir(t.TempDir()))
+	file := filepath.Join(s.config.DataDir, journalFile)
+	if _, err := sandbox.New(s.config); !errors.Is(err, journal.ErrInUse) || !strings.Contains(err.Error(), file+" is in use") {
+		t.Errorf("second sandbox: %v, want ErrInUse that names %s", err, file)
+	}
+	s.restart() // the lock is free again
+}
+
+func TestCardDataIsNotStored(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	w := newWorld(t, inFolder(t.TempDir()), logTo(&log))
+	s := newTestServer(t, inDir(t.TempDir()), logTo(&log))
 	for _, number := range []string{"4242424242424242", "4000000000000002", "4000002500003155", "4242424242424241"} {
 		key, value := bearer(secretKey)
-		w.mustSend(http.MethodPost, "/v1/payment_intents/"+w.create().ID+"/confirm", typedCard(number, "12", "2050", "987"), key, value, "Idempotency-Key", number[10:])
+		s.mustSend(http.MethodPost, "/v1/payment_intents/"+s.create().ID+"/confirm", typedCard(number, "12", "2050", "987"), key, value, "Idempotency-Key", number[10:])
 	}
-	w.stop()
-	kept := log.String() + string(readFile(t, filepath.Join(w.config.DataDir, journalFile)))
+	s.stop()
+	kept := log.String() + string(readFile(t, filepath.Join(s.config.DataDir, journalFile)))
 	for _, secret := range []string{"42424242", "400000000000", "400000250000", `"987"`} {
 		if strings.Contains(kept, secret) {
-			t.Errorf("journal or log has %s in it", secret)
+			t.Errorf("journal or log contains %s", secret)
 		}
 	}
 	if !strings.Contains(kept, `"last4":"4242"`) {
-		t.Error("the last four digits are not kept")
+		t.Error("the last four digits are not stored")
 	}
-	w.start()
+	s.start()
 }
 
 func readFile(t *testing.T, name string) []byte {

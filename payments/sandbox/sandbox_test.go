@@ -25,7 +25,7 @@ const (
 	webhookSecret  = "whsec_test"
 )
 
-// clock is a time that only moves when told to.
+// clock is a time that tests advance.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -45,8 +45,8 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// world is one sandbox with the real client talking to it.
-type world struct {
+// testServer is a sandbox with a Stripe client of its own.
+type testServer struct {
 	*sandbox.Server
 	t      *testing.T
 	url    string
@@ -56,8 +56,8 @@ type world struct {
 	http   *httptest.Server
 }
 
-// newWorld starts a sandbox; options change its configuration.
-func newWorld(t *testing.T, options ...func(*sandbox.Config)) *world {
+// newTestServer starts a sandbox; options change its configuration.
+func newTestServer(t *testing.T, options ...func(*sandbox.Config)) *testServer {
 	t.Helper()
 	clock := newClock()
 	config := sandbox.Config{
@@ -66,53 +66,53 @@ func newWorld(t *testing.T, options ...func(*sandbox.Config)) *world {
 	for _, option := range options {
 		option(&config)
 	}
-	w := &world{t: t, clock: clock, config: config}
-	w.start()
-	t.Cleanup(w.stop)
-	return w
+	s := &testServer{t: t, clock: clock, config: config}
+	s.start()
+	t.Cleanup(s.stop)
+	return s
 }
 
-func (w *world) start() {
-	w.t.Helper()
-	server, err := sandbox.New(w.config)
+func (s *testServer) start() {
+	s.t.Helper()
+	server, err := sandbox.New(s.config)
 	if err != nil {
-		w.t.Fatalf("start sandbox: %v", err)
+		s.t.Fatalf("start sandbox: %v", err)
 	}
-	w.Server = server
-	w.http = httptest.NewServer(server)
-	w.url = w.http.URL
-	w.stripe = w.clientFor(secretKey)
+	s.Server = server
+	s.http = httptest.NewServer(server)
+	s.url = s.http.URL
+	s.stripe = s.clientFor(secretKey)
 }
 
-func (w *world) clientFor(key string) *client.API {
+func (s *testServer) clientFor(key string) *client.API {
 	backend := stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{
-		URL: stripe.String(w.url), MaxNetworkRetries: stripe.Int64(0),
-		HTTPClient: w.http.Client(), LeveledLogger: &stripe.LeveledLogger{Level: stripe.LevelNull},
+		URL: stripe.String(s.url), MaxNetworkRetries: stripe.Int64(0),
+		HTTPClient: s.http.Client(), LeveledLogger: &stripe.LeveledLogger{Level: stripe.LevelNull},
 	})
 	return client.New(key, &stripe.Backends{API: backend})
 }
 
-func (w *world) stop() {
-	w.t.Helper()
-	w.http.Close()
-	if err := w.Close(); err != nil {
-		w.t.Errorf("close sandbox: %v", err)
+func (s *testServer) stop() {
+	s.t.Helper()
+	s.http.Close()
+	if err := s.Close(); err != nil {
+		s.t.Errorf("close sandbox: %v", err)
 	}
 }
 
-// restart is what a new process finds: nothing but the data folder.
-func (w *world) restart() {
-	w.t.Helper()
-	w.stop()
-	w.start()
+// restart stops the sandbox and starts another one on its data directory.
+func (s *testServer) restart() {
+	s.t.Helper()
+	s.stop()
+	s.start()
 }
 
-func inFolder(dir string) func(*sandbox.Config) {
+func inDir(dir string) func(*sandbox.Config) {
 	return func(c *sandbox.Config) { c.DataDir = dir }
 }
 
-func (w *world) create(change ...func(*stripe.PaymentIntentParams)) *stripe.PaymentIntent {
-	w.t.Helper()
+func (s *testServer) create(change ...func(*stripe.PaymentIntentParams)) *stripe.PaymentIntent {
+	s.t.Helper()
 	params := &stripe.PaymentIntentParams{
 		Amount: stripe.Int64(1250), Currency: stripe.String("GBP"), CaptureMethod: stripe.String("manual"),
 		AutomaticPaymentMethods: &stripe.PaymentIntentAutomaticPaymentMethodsParams{Enabled: stripe.Bool(true)},
@@ -121,66 +121,66 @@ func (w *world) create(change ...func(*stripe.PaymentIntentParams)) *stripe.Paym
 	for _, c := range change {
 		c(params)
 	}
-	in, err := w.stripe.PaymentIntents.New(params)
+	in, err := s.stripe.PaymentIntents.New(params)
 	if err != nil {
-		w.t.Fatalf("create intent: %v", err)
+		s.t.Fatalf("create intent: %v", err)
 	}
 	return in
 }
 
-func (w *world) confirm(id, card string) (*stripe.PaymentIntent, error) {
-	return w.stripe.PaymentIntents.Confirm(id, &stripe.PaymentIntentConfirmParams{PaymentMethod: stripe.String(card)})
+func (s *testServer) confirm(id, card string) (*stripe.PaymentIntent, error) {
+	return s.stripe.PaymentIntents.Confirm(id, &stripe.PaymentIntentConfirmParams{PaymentMethod: stripe.String(card)})
 }
 
-func (w *world) authorized() *stripe.PaymentIntent {
-	w.t.Helper()
-	in, err := w.confirm(w.create().ID, "pm_card_visa")
+func (s *testServer) authorized() *stripe.PaymentIntent {
+	s.t.Helper()
+	in, err := s.confirm(s.create().ID, "pm_card_visa")
 	if err != nil {
-		w.t.Fatalf("confirm intent: %v", err)
+		s.t.Fatalf("confirm intent: %v", err)
 	}
 	return in
 }
 
-func (w *world) captured() *stripe.PaymentIntent {
-	w.t.Helper()
-	in, err := w.stripe.PaymentIntents.Capture(w.authorized().ID, nil)
+func (s *testServer) captured() *stripe.PaymentIntent {
+	s.t.Helper()
+	in, err := s.stripe.PaymentIntents.Capture(s.authorized().ID, nil)
 	if err != nil {
-		w.t.Fatalf("capture intent: %v", err)
+		s.t.Fatalf("capture intent: %v", err)
 	}
 	return in
 }
 
-func (w *world) get(id string) *stripe.PaymentIntent {
-	w.t.Helper()
-	in, err := w.stripe.PaymentIntents.Get(id, nil)
+func (s *testServer) get(id string) *stripe.PaymentIntent {
+	s.t.Helper()
+	in, err := s.stripe.PaymentIntents.Get(id, nil)
 	if err != nil {
-		w.t.Fatalf("get intent %s: %v", id, err)
+		s.t.Fatalf("get intent %s: %v", id, err)
 	}
 	return in
 }
 
-// eventTypes lists what happened, oldest first.
-func (w *world) eventTypes() []string {
-	w.t.Helper()
+// eventTypes returns the types of all events, oldest first.
+func (s *testServer) eventTypes() []string {
+	s.t.Helper()
 	var types []string
-	events := w.stripe.Events.List(&stripe.EventListParams{})
+	events := s.stripe.Events.List(&stripe.EventListParams{})
 	for events.Next() {
 		types = append([]string{string(events.Event().Type)}, types...)
 	}
 	if err := events.Err(); err != nil {
-		w.t.Fatalf("list events: %v", err)
+		s.t.Fatalf("list events: %v", err)
 	}
 	return types
 }
 
-// stripeError is the API's refusal inside err, or the end of the test.
+// stripeError returns the Stripe error in err.
 func stripeError(t *testing.T, err error) *stripe.Error {
 	t.Helper()
-	var refusal *stripe.Error
-	if !errors.As(err, &refusal) {
+	var e *stripe.Error
+	if !errors.As(err, &e) {
 		t.Fatalf("got error %v, want a Stripe error", err)
 	}
-	return refusal
+	return e
 }
 
 // answer is a raw response.
@@ -197,10 +197,10 @@ func (a answer) decode(t *testing.T, into any) {
 	}
 }
 
-// send makes a request without the client; headers come as name, value pairs.
-// It never fails the test itself, so that other goroutines may call it.
-func (w *world) send(method, path string, form url.Values, headers ...string) (answer, error) {
-	request, err := http.NewRequestWithContext(context.Background(), method, w.url+path, strings.NewReader(form.Encode()))
+// send sends a request without the client; headers are name, value pairs. It does not fail the test, so any goroutine may
+// call it.
+func (s *testServer) send(method, path string, form url.Values, headers ...string) (answer, error) {
+	request, err := http.NewRequestWithContext(context.Background(), method, s.url+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		return answer{}, err
 	}
@@ -210,11 +210,11 @@ func (w *world) send(method, path string, form url.Values, headers ...string) (a
 	for i := 0; i < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])
 	}
-	stay := &http.Client{
-		Transport:     w.http.Client().Transport,
+	direct := &http.Client{
+		Transport:     s.http.Client().Transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	response, err := stay.Do(request)
+	response, err := direct.Do(request)
 	if err != nil {
 		return answer{}, err
 	}
@@ -223,18 +223,18 @@ func (w *world) send(method, path string, form url.Values, headers ...string) (a
 	return answer{response.StatusCode, response.Header, string(body)}, err
 }
 
-func (w *world) mustSend(method, path string, form url.Values, headers ...string) answer {
-	w.t.Helper()
-	a, err := w.send(method, path, form, headers...)
+func (s *testServer) mustSend(method, path string, form url.Values, headers ...string) answer {
+	s.t.Helper()
+	a, err := s.send(method, path, form, headers...)
 	if err != nil {
-		w.t.Fatalf("%s %s: %v", method, path, err)
+		s.t.Fatalf("%s %s: %v", method, path, err)
 	}
 	return a
 }
 
 func bearer(key string) (name, value string) { return "Authorization", "Bearer " + key }
 
-// newIntentForm is the smallest valid creation.
+// newIntentForm returns the smallest valid creation.
 func newIntentForm() url.Values {
 	return url.Values{"amount": {"1250"}, "currency": {"gbp"}, "capture_method": {"manual"}}
 }

@@ -3,70 +3,179 @@ package sandbox
 import (
 	"context"
 	"errors"
-	"maps"
+	"fmt"
+	"log/slog"
 	"net/http"
-	"slices"
+	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"tillstream/events/embedded/journal"
 )
 
-// Server is a sandbox: an http.Handler that answers like Stripe's API. Run
-// delivers its webhooks.
+// APIVersion is the version of Stripe's API whose shapes the sandbox has.
+const APIVersion = "2023-10-16"
+
+// Config configures a sandbox.
+type Config struct {
+	// BaseURL is the sandbox's address for shoppers, with which links to its 3-D Secure page start. Default: the address that
+	// the request was sent to.
+	BaseURL string
+	// DataDir is the directory of the journal, made if missing. One process at a time may use it. Default: the journal is in
+	// memory.
+	DataDir string
+	// Intercept wraps the work of every API request. Default: none.
+	Intercept Interceptor
+	// Logger receives failures of the sandbox and of deliveries. Default: nothing is logged.
+	Logger *slog.Logger
+	// Now is the clock of created times, key expiry and signatures. Default: time.Now.
+	Now func() time.Time
+	// PublishableKey authorizes what a shopper's browser may do. It starts with pk_test_. Required.
+	PublishableKey string
+	// RetryDelays are the delays after each failed delivery of a webhook. After the last one the event is abandoned; it stays
+	// in the event list. Default: 100 ms doubling up to a minute, 20 attempts in all.
+	RetryDelays []time.Duration
+	// SecretKey authorizes every request. It starts with sk_test_. Required.
+	SecretKey string
+	// WebhookClient delivers webhooks. Default: 16 kept-alive connections, 10 s for an answer, redirects not followed.
+	WebhookClient *http.Client
+	// WebhookEvents are the event types to deliver, "*" for all. Default: the outcomes of payments, refunds and disputes.
+	WebhookEvents []string
+	// WebhookSecret signs deliveries. Required.
+	WebhookSecret string
+	// WebhookURL receives deliveries. Default: they wait for SetWebhookURL.
+	WebhookURL string
+}
+
+// Request is an API request as an Interceptor sees it.
+type Request struct {
+	ID             string
+	Method         string
+	Path           string
+	IdempotencyKey string
+}
+
+// Answer is the answer to an API request.
+type Answer struct {
+	Status int
+	Body   []byte
+}
+
+// Interceptor wraps the work of an API request, after the request was authenticated. It may wait before or after calling
+// work, not call it at all, or return another answer: its answer is the one that is sent and stored under the idempotency
+// key. While it runs, the key is in use.
+type Interceptor func(ctx context.Context, r Request, work func() Answer) Answer
+
+// withDefaults sets the fields that are not set.
+func (c Config) withDefaults() Config {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Intercept == nil {
+		c.Intercept = func(_ context.Context, _ Request, work func() Answer) Answer { return work() }
+	}
+	if c.RetryDelays == nil {
+		c.RetryDelays = doublingDelays(deliveryTries - 1)
+	}
+	if c.WebhookClient == nil {
+		c.WebhookClient = newWebhookClient()
+	}
+	if c.WebhookEvents == nil {
+		c.WebhookEvents = defaultWebhookEvents
+	}
+	c.BaseURL = strings.TrimSuffix(c.BaseURL, "/")
+	return c
+}
+
+// validate returns an error that names the first invalid field.
+func (c Config) validate() error {
+	switch {
+	case !strings.HasPrefix(c.SecretKey, "sk_test_"):
+		return errors.New("sandbox config: SecretKey must start with sk_test_")
+	case !strings.HasPrefix(c.PublishableKey, "pk_test_"):
+		return errors.New("sandbox config: PublishableKey must start with pk_test_")
+	case c.WebhookSecret == "":
+		// With an empty secret anybody could sign.
+		return errors.New("sandbox config: WebhookSecret is required")
+	}
+	if err := checkURL(c.WebhookURL); err != nil {
+		return fmt.Errorf("sandbox config: WebhookURL: %w", err)
+	}
+	if err := checkURL(c.BaseURL); err != nil {
+		return fmt.Errorf("sandbox config: BaseURL: %w", err)
+	}
+	return nil
+}
+
+// checkURL accepts absolute web addresses and the empty string.
+func checkURL(address string) error {
+	if address == "" {
+		return nil
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return err
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return fmt.Errorf("%q is not an absolute http address", address)
+	}
+	return nil
+}
+
+// Server is a sandbox: an http.Handler with Stripe's API. Run delivers its webhooks.
 type Server struct {
 	config     Config
 	routes     *http.ServeMux
 	webhookURL atomic.Pointer[string]
 
-	// One lock guards everything below. What is done under it takes
-	// microseconds: decide, encode, hand one write to the operating system.
+	// The lock guards everything below. Under it a request takes microseconds: decide, encode, write to the operating system.
 	mu        sync.Mutex
-	journal   *journal
-	intents   *shelf[intent]
-	charges   *shelf[charge]
-	refunds   *shelf[refund]
+	journal   *journal.Journal
+	intents   *objects[intent]
+	charges   *objects[charge]
+	refunds   *objects[refund]
 	events    eventLog
-	keys      keyring
+	keys      idempotencyKeys
 	metadata  metadataIndex
-	refundsOf map[string][]int // places of a charge's or an intent's refunds
+	refundsOf map[string][]int // indexes of the refunds of a charge or an intent
 	funds     map[string]int64 // captured less refunded, by currency
 }
 
-// New starts a sandbox from what its journal holds. It returns ErrJournal when
-// the journal cannot be understood.
+// New starts a sandbox with the payments in its journal. It returns journal.ErrDamaged when the file in DataDir is not a whole
+// journal of a sandbox, and journal.ErrInUse when another process uses it.
 func New(config Config) (*Server, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	config = config.withDefaults()
-	journal, err := openJournal(config.DataDir)
-	if err != nil {
-		return nil, err
-	}
 	s := &Server{
-		config: config, journal: journal,
-		intents: newShelf(journal, lineIntent, decodeIntent), charges: newShelf(journal, lineCharge, plain[charge]),
-		refunds: newShelf(journal, lineRefund, plain[refund]), refundsOf: make(map[string][]int),
-		events:   eventLog{numbers: make(map[string]uint16), out: newOutbox()},
-		keys:     newKeyring(),
-		metadata: newMetadataIndex(), funds: make(map[string]int64),
+		config: config.withDefaults(), refundsOf: make(map[string][]int), funds: make(map[string]int64),
+		events: eventLog{numbers: make(map[string]uint16), queue: newDeliveryQueue()}, keys: newIdempotencyKeys(), metadata: newMetadataIndex(),
 	}
-	if err := s.restore(); err != nil {
-		return nil, errors.Join(err, journal.close())
+	s.intents = newObjects(s.readRecord, lineIntent, decodeIntent)
+	s.charges = newObjects(s.readRecord, lineCharge, decodeObject[charge])
+	s.refunds = newObjects(s.readRecord, lineRefund, decodeObject[refund])
+	if err := s.openJournal(); err != nil {
+		return nil, fmt.Errorf("start Stripe sandbox: %w", err)
+	}
+	for index, row := range s.events.rows {
+		if row.pending {
+			s.events.queue.push(index)
+		}
 	}
 	if err := s.SetWebhookURL(config.WebhookURL); err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.journal.Close())
 	}
 	s.routes = s.newRoutes()
 	return s, nil
 }
 
-// Close lets go of the journal; requests that still come are answered with 500.
-// Run has to have returned.
-func (s *Server) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.journal.close()
-}
+// Close closes the journal; later requests that change something are answered with 500. Run must have returned.
+func (s *Server) Close() error { return s.journal.Close() }
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.routes.ServeHTTP(w, r) }
@@ -76,7 +185,7 @@ type route struct {
 	pattern string
 	op      operation
 	params  []string
-	shopper bool // a shopper's browser may call it from any page
+	shopper bool // a shopper's browser may call it, from any page
 }
 
 var apiRoutes = []route{
@@ -114,7 +223,7 @@ func (s *Server) newRoutes() *http.ServeMux {
 	return mux
 }
 
-// api serves one route: authenticate, decode, do once, answer.
+// api serves one route.
 func (s *Server) api(route route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if route.shopper {
@@ -125,26 +234,24 @@ func (s *Server) api(route route) http.Handler {
 			s.send(w, c, reply{Answer: s.refused(c, problem)})
 			return
 		}
-		// The work is not given up when the caller is: a request that was begun
-		// ends, as at Stripe.
+		// The work goes on when the client goes away, as at Stripe.
 		s.send(w, c, s.once(context.WithoutCancel(r.Context()), c, route.op))
 	})
 }
 
 func (s *Server) send(w http.ResponseWriter, c *call, r reply) {
 	if err := c.write(w, r); err != nil {
-		s.config.Logger.Debug("sandbox answer not taken", "request", c.id, "error", err)
+		s.config.Logger.Debug("send sandbox answer", "request", c.id, "error", err)
 	}
 }
 
-// allowAnyPage lets scripts of any origin call: the shop's page lives on
-// another one. What protects the intent is its client secret.
+// allowAnyPage allows scripts of any origin: the shop's page has another one. The client secret protects the intent.
 func allowAnyPage(w http.ResponseWriter) {
 	w.Header().Set("Access-Control-Allow-Origin", "*")
 	w.Header().Set("Access-Control-Expose-Headers", "Request-Id, Idempotent-Replayed")
 }
 
-// preflight answers a browser that asks before it calls.
+// preflight answers a browser's CORS preflight request.
 func preflight(w http.ResponseWriter, _ *http.Request) {
 	allowAnyPage(w)
 	w.Header().Set("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
@@ -152,5 +259,3 @@ func preflight(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
 }
-
-func sortedKeys(m map[string]int64) []string { return slices.Sorted(maps.Keys(m)) }

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"container/heap"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -15,8 +16,51 @@ import (
 	"time"
 )
 
-// Run delivers webhooks until ctx ends. Deliveries that ctx cuts short count as
-// not made; the next Run, of this or a later process, makes them again.
+// defaultWebhookEvents are the outcomes of payments, refunds and disputes.
+var defaultWebhookEvents = []string{
+	"payment_intent.amount_capturable_updated",
+	"payment_intent.succeeded",
+	"payment_intent.payment_failed",
+	"payment_intent.canceled",
+	"payment_intent.requires_action",
+	"charge.refunded",
+	"charge.refund.updated",
+	"charge.dispute.created",
+	"charge.dispute.closed",
+}
+
+const (
+	deliveryTimeout    = 10 * time.Second
+	deliveryConcurrent = 16
+	deliveryTries      = 20
+	firstRetryDelay    = 100 * time.Millisecond
+	lastRetryDelay     = time.Minute
+)
+
+func doublingDelays(n int) []time.Duration {
+	delays := make([]time.Duration, n)
+	next := firstRetryDelay
+	for i := range delays {
+		delays[i] = next
+		next = min(2*next, lastRetryDelay)
+	}
+	return delays
+}
+
+func newWebhookClient() *http.Client {
+	return &http.Client{
+		Timeout: deliveryTimeout,
+		Transport: &http.Transport{
+			MaxIdleConnsPerHost: deliveryConcurrent,
+			MaxConnsPerHost:     deliveryConcurrent,
+			IdleConnTimeout:     time.Minute,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Run delivers webhooks until ctx ends. Deliveries that ctx interrupts are repeated by the next Run, in this or a later
+// process.
 func (s *Server) Run(ctx context.Context) error {
 	work := make(chan delivery)
 	var group sync.WaitGroup
@@ -27,58 +71,57 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
-	s.events.out.feed(ctx, work)
+	s.events.queue.feed(ctx, work)
 	close(work)
 	group.Wait()
 	return nil
 }
 
-// SetWebhookURL says where deliveries go from now on. Events that happened
-// before there was an address have waited for it.
+// SetWebhookURL sets the address of deliveries from now on. Events from before there was one are delivered too.
 func (s *Server) SetWebhookURL(address string) error {
 	if err := checkURL(address); err != nil {
-		return fmt.Errorf("set webhook address: %w", err)
+		return fmt.Errorf("set webhook URL: %w", err)
 	}
 	s.webhookURL.Store(&address)
-	s.events.out.open(address != "")
+	s.events.queue.open(address != "")
 	return nil
 }
 
 // subscribed reports whether events of that type are delivered.
 func (s *Server) subscribed(kind string) bool {
-	return len(s.config.WebhookEvents) > 0 && matcher(s.config.WebhookEvents)(kind)
+	return len(s.config.WebhookEvents) > 0 && typeMatcher(s.config.WebhookEvents)(kind)
 }
 
-// deliver makes one attempt and decides what follows from its outcome.
+// deliver makes one attempt. A failed delivery is queued again, until the last delay is over.
 func (s *Server) deliver(ctx context.Context, d delivery) {
 	s.mu.Lock()
-	row := s.events.rows[d.place]
+	row := s.events.rows[d.index]
 	kind := s.events.kinds[row.kind]
 	s.mu.Unlock()
-	e, err := s.readEvent(d.place, row)
+	e, err := s.readEvent(d.index, row)
 	if err == nil {
 		err = s.post(ctx, e)
 	}
-	log := s.config.Logger.With("event_type", kind, "place", d.place, "attempt", d.attempt+1)
+	log := s.config.Logger.With("event_type", kind, "index", d.index, "attempt", d.attempt+1)
 	switch {
 	case err == nil:
 		log.Debug("webhook delivered", "event", e.ID)
-		s.settleDelivery(d.place, e.ID)
+		s.settleDelivery(d.index, e.ID)
 	case ctx.Err() != nil:
-		// Stopped, not failed: the event stays undelivered.
+		// Interrupted: the event stays undelivered.
 	case d.attempt >= len(s.config.RetryDelays):
-		log.Error("webhook given up", "error", err)
+		log.Error("webhook abandoned", "error", err)
 		if e != nil {
-			s.settleDelivery(d.place, e.ID)
+			s.settleDelivery(d.index, e.ID)
 		}
 	default:
 		delay := s.config.RetryDelays[d.attempt]
-		log.Warn("webhook will be tried again", "in", delay, "error", err)
-		s.events.out.retry(delivery{place: d.place, attempt: d.attempt + 1}, delay)
+		log.Warn("webhook deferred", "delay", delay, "error", err)
+		s.events.queue.retry(delivery{index: d.index, attempt: d.attempt + 1}, delay)
 	}
 }
 
-// post sends one signed event; anything but a 2xx is a failure.
+// post sends one signed event; a status other than 2xx is an error.
 func (s *Server) post(ctx context.Context, e *event) error {
 	body, err := json.Marshal(e)
 	if err != nil {
@@ -96,7 +139,7 @@ func (s *Server) post(ctx context.Context, e *event) error {
 		return fmt.Errorf("deliver event %s: %w", e.ID, err)
 	}
 	defer response.Body.Close()
-	// The rest of the answer is read so that the connection can be used again.
+	// The answer is read to its end because its connection cannot be used again otherwise.
 	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10)); err != nil {
 		return fmt.Errorf("read answer to event %s: %w", e.ID, err)
 	}
@@ -106,7 +149,7 @@ func (s *Server) post(ctx context.Context, e *event) error {
 	return nil
 }
 
-// signature is the value of the Stripe-Signature header.
+// signature returns the value of the Stripe-Signature header.
 func signature(at time.Time, body []byte, secret string) string {
 	seconds := strconv.FormatInt(at.Unix(), 10)
 	mac := hmac.New(sha256.New, []byte(secret))
@@ -115,17 +158,135 @@ func signature(at time.Time, body []byte, secret string) string {
 	return "t=" + seconds + ",v1=" + hex.EncodeToString(mac.Sum(nil))
 }
 
-// settleDelivery notes that an event needs no further delivery. If the note is
-// lost the event is delivered again, which its receiver has to bear anyway.
-func (s *Server) settleDelivery(place int, id string) {
+// settleDelivery records that an event needs no further delivery. If that fails the event is delivered again, which its
+// receiver must tolerate anyway.
+func (s *Server) settleDelivery(index int, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.events.rows[place].pending = false
+	s.events.rows[index].pending = false
 	buf, _, err := appendLine(nil, lineHead{Kind: lineDelivered, ID: id}, nil)
 	if err == nil {
-		_, err = s.journal.commit(append(buf, endLine...))
+		_, err = s.journal.Append(append(buf, endLine...))
 	}
 	if err != nil {
-		s.config.Logger.Error("note webhook delivery", "event", id, "error", err)
+		s.config.Logger.Error("record webhook delivery", "event", id, "error", err)
 	}
+}
+
+// delivery is an event to deliver and the number of attempts before.
+type delivery struct {
+	index   int
+	attempt int
+}
+
+// deliveryQueue orders deliveries: new ones as they come, failed ones when they are due again.
+type deliveryQueue struct {
+	wake chan struct{} // holds one token when something changed
+
+	mu     sync.Mutex
+	opened bool // there is a webhook URL
+	fresh  []delivery
+	failed retryHeap
+}
+
+func newDeliveryQueue() *deliveryQueue { return &deliveryQueue{wake: make(chan struct{}, 1)} }
+
+func (q *deliveryQueue) push(index int) {
+	q.mu.Lock()
+	q.fresh = append(q.fresh, delivery{index: index})
+	q.mu.Unlock()
+	q.signal()
+}
+
+func (q *deliveryQueue) retry(d delivery, after time.Duration) {
+	q.mu.Lock()
+	heap.Push(&q.failed, dueDelivery{delivery: d, due: time.Now().Add(after)})
+	q.mu.Unlock()
+	q.signal()
+}
+
+func (q *deliveryQueue) open(opened bool) {
+	q.mu.Lock()
+	q.opened = opened
+	q.mu.Unlock()
+	q.signal()
+}
+
+func (q *deliveryQueue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default: // it has its token
+	}
+}
+
+// feed sends deliveries to work until ctx ends. A delivery that was not received by then is put back.
+func (q *deliveryQueue) feed(ctx context.Context, work chan<- delivery) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		d, ok, wait := q.next(time.Now())
+		if ok {
+			select {
+			case work <- d:
+				continue
+			case <-ctx.Done():
+				q.retry(d, 0)
+				return
+			}
+		}
+		timer.Reset(wait)
+		select {
+		case <-q.wake:
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// next removes the delivery that is due, or returns how long to wait for one.
+func (q *deliveryQueue) next(now time.Time) (d delivery, ok bool, wait time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	const idle = time.Hour
+	switch {
+	case !q.opened:
+		return delivery{}, false, idle
+	case len(q.failed) > 0 && !q.failed[0].due.After(now):
+		return heap.Pop(&q.failed).(dueDelivery).delivery, true, 0
+	case len(q.fresh) > 0:
+		d, q.fresh = q.fresh[0], q.fresh[1:]
+		return d, true, 0
+	case len(q.failed) > 0:
+		return delivery{}, false, q.failed[0].due.Sub(now)
+	}
+	return delivery{}, false, idle
+}
+
+// dueDelivery is a failed delivery and the time of its next attempt.
+type dueDelivery struct {
+	delivery
+	due time.Time
+}
+
+// retryHeap has the delivery that is due first at index 0.
+type retryHeap []dueDelivery
+
+// Len implements heap.Interface.
+func (h retryHeap) Len() int { return len(h) }
+
+// Less implements heap.Interface.
+func (h retryHeap) Less(a, b int) bool { return h[a].due.Before(h[b].due) }
+
+// Swap implements heap.Interface.
+func (h retryHeap) Swap(a, b int) { h[a], h[b] = h[b], h[a] }
+
+// Push implements heap.Interface.
+func (h *retryHeap) Push(d any) { *h = append(*h, d.(dueDelivery)) }
+
+// Pop implements heap.Interface.
+func (h *retryHeap) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
 }

@@ -16,14 +16,14 @@ import (
 	"tillstream/payments/sandbox"
 )
 
-// waitLimit ends tests that wait for what never happens.
+// waitLimit bounds every wait.
 const waitLimit = 10 * time.Second
 
-// receiver is the shop's side of webhooks. It says yes unless told otherwise.
+// receiver receives webhooks as the shop does.
 type receiver struct {
 	*httptest.Server
 	events   chan stripe.Event
-	failures atomic.Int64 // how many deliveries to refuse first
+	failures atomic.Int64 // how many deliveries to answer with 503 first
 }
 
 func newReceiver(t *testing.T) *receiver {
@@ -36,7 +36,7 @@ func newReceiver(t *testing.T) *receiver {
 		}
 		e, err := webhook.ConstructEvent(body, request.Header.Get("Stripe-Signature"), webhookSecret)
 		if err != nil {
-			t.Errorf("webhook is not genuine: %v", err)
+			t.Errorf("webhook signature: %v", err)
 		}
 		if r.failures.Add(-1) >= 0 {
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -48,7 +48,7 @@ func newReceiver(t *testing.T) *receiver {
 	return r
 }
 
-// await returns the next event of that type and passes over others.
+// await returns the next event of that type and skips others.
 func (r *receiver) await(t *testing.T, kind string) *stripe.Event {
 	t.Helper()
 	limit := time.After(waitLimit)
@@ -65,21 +65,21 @@ func (r *receiver) await(t *testing.T, kind string) *stripe.Event {
 }
 
 // run delivers until the returned function is called.
-func (w *world) run() (stop func()) {
-	w.t.Helper()
+func (s *testServer) run() (stop func()) {
+	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- w.Run(ctx) }()
+	go func() { done <- s.Run(ctx) }()
 	return func() {
-		w.t.Helper()
+		s.t.Helper()
 		cancel()
 		select {
 		case err := <-done:
 			if err != nil {
-				w.t.Errorf("run: %v", err)
+				s.t.Errorf("run: %v", err)
 			}
 		case <-time.After(waitLimit):
-			w.t.Fatal("Run does not end with its context")
+			s.t.Fatal("Run does not end with its context")
 		}
 	}
 }
@@ -91,16 +91,16 @@ func deliveringTo(r *receiver) func(*sandbox.Config) {
 	}
 }
 
-// awaitDelivered waits until Stripe considers the event delivered.
-func (w *world) awaitDelivered(id string) {
-	w.t.Helper()
+// awaitDelivered waits until the event needs no further delivery.
+func (s *testServer) awaitDelivered(id string) {
+	s.t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	limit := time.After(waitLimit)
 	for {
-		e, err := w.stripe.Events.Get(id, nil)
+		e, err := s.stripe.Events.Get(id, nil)
 		if err != nil {
-			w.t.Fatalf("get event: %v", err)
+			s.t.Fatalf("get event: %v", err)
 		}
 		if e.PendingWebhooks == 0 {
 			return
@@ -108,7 +108,7 @@ func (w *world) awaitDelivered(id string) {
 		select {
 		case <-tick.C:
 		case <-limit:
-			w.t.Fatalf("event %s stays undelivered", id)
+			s.t.Fatalf("event %s stays undelivered", id)
 		}
 	}
 }
@@ -116,12 +116,12 @@ func (w *world) awaitDelivered(id string) {
 func TestWebhooksAreSignedAndComplete(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
-	w := newWorld(t, deliveringTo(r))
-	defer w.run()()
-	in := w.create()
+	s := newTestServer(t, deliveringTo(r))
+	defer s.run()()
+	in := s.create()
 	params := &stripe.PaymentIntentConfirmParams{PaymentMethod: stripe.String("pm_card_visa")}
 	params.SetIdempotencyKey("order-1/confirm")
-	confirmed, err := w.stripe.PaymentIntents.Confirm(in.ID, params)
+	confirmed, err := s.stripe.PaymentIntents.Confirm(in.ID, params)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,23 +132,23 @@ func TestWebhooksAreSignedAndComplete(t *testing.T) {
 	if e.Request.ID != confirmed.LastResponse.RequestID || e.Request.IdempotencyKey != "order-1/confirm" {
 		t.Errorf("request %+v", e.Request)
 	}
-	var told stripe.PaymentIntent
-	if err := told.UnmarshalJSON(e.Data.Raw); err != nil {
+	var snapshot stripe.PaymentIntent
+	if err := snapshot.UnmarshalJSON(e.Data.Raw); err != nil {
 		t.Fatal(err)
 	}
-	if told.ID != in.ID || told.AmountCapturable != 1250 || told.Metadata["order_id"] != "order-1" {
-		t.Errorf("snapshot %+v", told)
+	if snapshot.ID != in.ID || snapshot.AmountCapturable != 1250 || snapshot.Metadata["order_id"] != "order-1" {
+		t.Errorf("snapshot %+v", snapshot)
 	}
-	w.awaitDelivered(e.ID)
+	s.awaitDelivered(e.ID)
 }
 
 func TestOnlySubscribedEventsAreDelivered(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
-	w := newWorld(t, deliveringTo(r), func(c *sandbox.Config) { c.WebhookEvents = []string{"charge.captured"} })
-	stop := w.run()
-	w.captured()
-	w.captured()
+	s := newTestServer(t, deliveringTo(r), func(c *sandbox.Config) { c.WebhookEvents = []string{"charge.captured"} })
+	stop := s.run()
+	s.captured()
+	s.captured()
 	first, second := <-r.events, <-r.events
 	stop()
 	if first.Type != "charge.captured" || second.Type != "charge.captured" || len(r.events) != 0 {
@@ -156,25 +156,25 @@ func TestOnlySubscribedEventsAreDelivered(t *testing.T) {
 	}
 }
 
-func TestRefusedWebhooksAreTriedAgain(t *testing.T) {
+func TestFailedWebhooksAreRetried(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
 	r.failures.Store(3)
-	w := newWorld(t, deliveringTo(r))
-	defer w.run()()
-	w.authorized()
-	w.awaitDelivered(r.await(t, "payment_intent.amount_capturable_updated").ID)
+	s := newTestServer(t, deliveringTo(r))
+	defer s.run()()
+	s.authorized()
+	s.awaitDelivered(r.await(t, "payment_intent.amount_capturable_updated").ID)
 }
 
-func TestWebhooksAreGivenUpAtTheEndOfTheCalendar(t *testing.T) {
+func TestWebhooksAreAbandonedAfterTheLastDelay(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
 	r.failures.Store(1 << 40)
-	w := newWorld(t, inFolder(t.TempDir()), deliveringTo(r))
-	stop := w.run()
-	w.authorized()
-	events := w.stripe.Events.List(&stripe.EventListParams{Type: stripe.String("payment_intent.amount_capturable_updated")}).EventList()
-	w.awaitDelivered(events.Data[0].ID)
+	s := newTestServer(t, inDir(t.TempDir()), deliveringTo(r))
+	stop := s.run()
+	s.authorized()
+	events := s.stripe.Events.List(&stripe.EventListParams{Type: stripe.String("payment_intent.amount_capturable_updated")}).EventList()
+	s.awaitDelivered(events.Data[0].ID)
 	stop()
 	if tries := 1<<40 - r.failures.Load(); tries != 4 {
 		t.Errorf("tried %d times, want once and three retries", tries)
@@ -184,37 +184,37 @@ func TestWebhooksAreGivenUpAtTheEndOfTheCalendar(t *testing.T) {
 func TestUndeliveredWebhooksSurviveARestart(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
-	w := newWorld(t, inFolder(t.TempDir()), deliveringTo(r))
-	stop := w.run()
-	delivered := w.authorized().ID
+	s := newTestServer(t, inDir(t.TempDir()), deliveringTo(r))
+	stop := s.run()
+	delivered := s.authorized().ID
 	e := r.await(t, "payment_intent.amount_capturable_updated")
 	if e.GetObjectValue("id") != delivered {
-		t.Fatalf("told of %s", e.GetObjectValue("id"))
+		t.Fatalf("delivered an event of %s", e.GetObjectValue("id"))
 	}
-	w.awaitDelivered(e.ID)
+	s.awaitDelivered(e.ID)
 	stop()
-	missed := w.authorized().ID // nobody delivers
-	w.restart()
-	defer w.run()()
+	missed := s.authorized().ID // before the next Run
+	s.restart()
+	defer s.run()()
 	if got := r.await(t, "payment_intent.amount_capturable_updated").GetObjectValue("id"); got != missed {
-		t.Errorf("told of %s, want the missed %s and nothing twice", got, missed)
+		t.Errorf("delivered an event of %s, want the missed one of %s", got, missed)
 	}
 }
 
-func TestWebhooksWaitForAnAddress(t *testing.T) {
+func TestWebhooksWaitForAURL(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
-	w := newWorld(t)
-	defer w.run()()
-	id := w.authorized().ID
-	if err := w.SetWebhookURL("nowhere"); err == nil {
-		t.Error("an address that is none was taken")
+	s := newTestServer(t)
+	defer s.run()()
+	id := s.authorized().ID
+	if err := s.SetWebhookURL("nowhere"); err == nil {
+		t.Error("an invalid URL was accepted")
 	}
-	if err := w.SetWebhookURL(r.URL); err != nil {
+	if err := s.SetWebhookURL(r.URL); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.await(t, "payment_intent.amount_capturable_updated").GetObjectValue("id"); got != id {
-		t.Errorf("told of %s, want %s", got, id)
+		t.Errorf("delivered an event of %s, want %s", got, id)
 	}
 }
 
@@ -229,9 +229,9 @@ func TestRunEndsWhileADeliveryHangs(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	defer shop.Close()
-	w := newWorld(t, func(c *sandbox.Config) { c.WebhookURL = shop.URL })
-	stop := w.run()
-	w.authorized()
+	s := newTestServer(t, func(c *sandbox.Config) { c.WebhookURL = shop.URL })
+	stop := s.run()
+	s.authorized()
 	<-hanging
 	stop()
 }

@@ -20,29 +20,29 @@ func logTo(w io.Writer) func(*sandbox.Config) {
 	}
 }
 
-// challenge presses a button of the bank's page.
-func (w *world) challenge(in *stripe.PaymentIntent, outcome string) answer {
-	w.t.Helper()
-	return w.mustSend(http.MethodPost, "/3ds/"+in.ID, url.Values{"client_secret": {in.ClientSecret}, "outcome": {outcome}})
+// challenge sends the form of the bank's page.
+func (s *testServer) challenge(in *stripe.PaymentIntent, outcome string) answer {
+	s.t.Helper()
+	return s.mustSend(http.MethodPost, "/3ds/"+in.ID, url.Values{"client_secret": {in.ClientSecret}, "outcome": {outcome}})
 }
 
-func (w *world) challenged(returnURL string) *stripe.PaymentIntent {
-	w.t.Helper()
+func (s *testServer) challenged(returnURL string) *stripe.PaymentIntent {
+	s.t.Helper()
 	params := &stripe.PaymentIntentConfirmParams{PaymentMethod: stripe.String("pm_card_threeDSecure2Required")}
 	if returnURL != "" {
 		params.ReturnURL = stripe.String(returnURL)
 	}
-	in, err := w.stripe.PaymentIntents.Confirm(w.create().ID, params)
+	in, err := s.stripe.PaymentIntents.Confirm(s.create().ID, params)
 	if err != nil {
-		w.t.Fatalf("confirm: %v", err)
+		s.t.Fatalf("confirm: %v", err)
 	}
 	if in.Status != stripe.PaymentIntentStatusRequiresAction {
-		w.t.Fatalf("status %s", in.Status)
+		s.t.Fatalf("status %s", in.Status)
 	}
 	return in
 }
 
-func TestChallengeOutcomes(t *testing.T) {
+func TestChallengeOutcomeDecidesThePayment(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		outcome, redirect string
@@ -56,8 +56,8 @@ func TestChallengeOutcomes(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			in := w.challenged("http://shop.example/orders/1?tab=pay")
+			s := newTestServer(t)
+			in := s.challenged("http://shop.example/orders/1?tab=pay")
 			if in.NextAction.Type != stripe.PaymentIntentNextActionTypeRedirectToURL {
 				t.Fatalf("next action %+v", in.NextAction)
 			}
@@ -65,16 +65,16 @@ func TestChallengeOutcomes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			page := w.mustSend(http.MethodGet, bank.RequestURI(), nil)
+			page := s.mustSend(http.MethodGet, bank.RequestURI(), nil)
 			if page.status != http.StatusOK || !strings.Contains(page.body, "12.50 GBP") || !strings.Contains(page.body, ">Complete<") || !strings.Contains(page.body, ">Fail<") {
 				t.Errorf("page %d %s", page.status, page.body)
 			}
 			if policy := page.header.Get("Content-Security-Policy"); !strings.Contains(policy, "form-action 'self' http://shop.example") {
-				t.Errorf("policy %q keeps the browser from going back", policy)
+				t.Errorf("policy %q keeps the browser from returning to the shop", policy)
 			}
-			before := len(w.eventTypes())
-			for press := range 2 { // the second one only leads back
-				got := w.challenge(in, test.outcome)
+			before := len(s.eventTypes())
+			for press := range 2 { // the second one only redirects
+				got := s.challenge(in, test.outcome)
 				back, err := url.Parse(got.header.Get("Location"))
 				if err != nil {
 					t.Fatal(err)
@@ -86,24 +86,24 @@ func TestChallengeOutcomes(t *testing.T) {
 					t.Errorf("press %d: %d to %s (-want +got):\n%s", press, got.status, back, diff)
 				}
 			}
-			after := w.get(in.ID)
+			after := s.get(in.ID)
 			if after.Status != test.status || after.NextAction != nil {
 				t.Errorf("status %s, next action %+v", after.Status, after.NextAction)
 			}
 			if test.problem != "" && (after.LastPaymentError == nil || after.LastPaymentError.Code != test.problem) {
 				t.Errorf("last payment error %+v", after.LastPaymentError)
 			}
-			if diff := cmp.Diff(append([]string{}, test.events...), w.eventTypes()[before:]); diff != "" {
+			if diff := cmp.Diff(append([]string{}, test.events...), s.eventTypes()[before:]); diff != "" {
 				t.Errorf("events (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-func TestChallengeWithoutReturnAddress(t *testing.T) {
+func TestChallengeWithoutReturnURLShowsTheResult(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	in := w.challenged("")
+	s := newTestServer(t)
+	in := s.challenged("")
 	key, value := bearer(secretKey)
 	var raw struct {
 		NextAction struct {
@@ -111,24 +111,24 @@ func TestChallengeWithoutReturnAddress(t *testing.T) {
 			UseStripeSDK struct{ URL string } `json:"use_stripe_sdk"`
 		} `json:"next_action"`
 	}
-	w.mustSend(http.MethodGet, "/v1/payment_intents/"+in.ID, nil, key, value).decode(t, &raw)
-	if raw.NextAction.Type != "use_stripe_sdk" || !strings.HasPrefix(raw.NextAction.UseStripeSDK.URL, w.url+"/3ds/"+in.ID+"?") {
+	s.mustSend(http.MethodGet, "/v1/payment_intents/"+in.ID, nil, key, value).decode(t, &raw)
+	if raw.NextAction.Type != "use_stripe_sdk" || !strings.HasPrefix(raw.NextAction.UseStripeSDK.URL, s.url+"/3ds/"+in.ID+"?") {
 		t.Errorf("next action %+v", raw.NextAction)
 	}
-	if got := w.challenge(in, "complete"); got.status != http.StatusOK || !strings.Contains(got.body, "Payment confirmed") {
+	if got := s.challenge(in, "complete"); got.status != http.StatusOK || !strings.Contains(got.body, "Payment confirmed") {
 		t.Errorf("after completing: %d %s", got.status, got.body)
 	}
 }
 
-func TestChallengeThenDeclinedByTheBank(t *testing.T) {
+func TestBankMayDeclineAfterTheChallenge(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	in, err := w.confirm(w.create().ID, "pm_card_threeDSecureRequiredChargeDeclined")
+	s := newTestServer(t)
+	in, err := s.confirm(s.create().ID, "pm_card_threeDSecureRequiredChargeDeclined")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.challenge(in, "complete")
-	after := w.get(in.ID)
+	s.challenge(in, "complete")
+	after := s.get(in.ID)
 	if after.Status != stripe.PaymentIntentStatusRequiresPaymentMethod || after.LastPaymentError.Code != stripe.ErrorCodeCardDeclined {
 		t.Errorf("status %s, error %+v", after.Status, after.LastPaymentError)
 	}
@@ -136,17 +136,17 @@ func TestChallengeThenDeclinedByTheBank(t *testing.T) {
 
 func TestChallengeNeedsTheSecret(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	in := w.challenged("")
-	stranger := *in
-	stranger.ClientSecret = "guess"
-	page := w.mustSend(http.MethodGet, "/3ds/"+in.ID+"?client_secret=guess", nil)
-	pressed := w.challenge(&stranger, "complete")
-	odd := w.challenge(in, "maybe")
+	s := newTestServer(t)
+	in := s.challenged("")
+	other := *in
+	other.ClientSecret = "guess"
+	page := s.mustSend(http.MethodGet, "/3ds/"+in.ID+"?client_secret=guess", nil)
+	pressed := s.challenge(&other, "complete")
+	odd := s.challenge(in, "maybe")
 	if diff := cmp.Diff([]int{404, 404, 400}, []int{page.status, pressed.status, odd.status}); diff != "" {
 		t.Errorf("statuses of page, press, odd outcome (-want +got):\n%s", diff)
 	}
-	if after := w.get(in.ID); after.Status != stripe.PaymentIntentStatusRequiresAction {
+	if after := s.get(in.ID); after.Status != stripe.PaymentIntentStatusRequiresAction {
 		t.Errorf("status %s", after.Status)
 	}
 }

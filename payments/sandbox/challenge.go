@@ -2,9 +2,12 @@ package sandbox
 
 import (
 	"embed"
+	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 )
 
 //go:embed challenge.html
@@ -12,7 +15,7 @@ var challengeFiles embed.FS
 
 var challengePage = template.Must(template.ParseFS(challengeFiles, "challenge.html"))
 
-// challenge is what the bank's page shows.
+// challenge is the data of the bank's page.
 type challenge struct {
 	Amount    string
 	Intent    string
@@ -23,7 +26,7 @@ type challenge struct {
 	Back      string
 }
 
-// showChallenge is the page that stands for the shopper's bank.
+// showChallenge answers GET /3ds/{id} with the page of the shopper's bank.
 func (s *Server) showChallenge(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	in, err := s.challenged(r.PathValue("id"), r.URL.Query().Get("client_secret"))
@@ -35,8 +38,8 @@ func (s *Server) showChallenge(w http.ResponseWriter, r *http.Request) {
 	s.renderChallenge(w, r, in)
 }
 
-// answerChallenge takes the shopper's choice and sends them back to the shop.
-// A choice that was made before counts: doing it again only leads back.
+// answerChallenge answers POST /3ds/{id}: it applies the shopper's choice and redirects to the shop. Only the first choice
+// counts.
 func (s *Server) answerChallenge(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, largestRequest)
 	if err := r.ParseForm(); err != nil {
@@ -54,28 +57,27 @@ func (s *Server) answerChallenge(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if in != nil && in.private.ReturnURL != "" {
-		http.Redirect(w, r, backAddress(in), http.StatusSeeOther)
+		http.Redirect(w, r, returnURL(in), http.StatusSeeOther)
 		return
 	}
 	s.renderChallenge(w, r, in)
 }
 
-// challenged finds the intent if the caller knows its secret.
+// challenged returns the intent if the secret is its client secret, otherwise nil.
 func (s *Server) challenged(id, secret string) (*intent, error) {
 	in, err := s.intents.find(id)
-	if in == nil || !same(secret, in.ClientSecret) {
+	if in == nil || !equal(secret, in.ClientSecret) {
 		return nil, err
 	}
 	return in, nil
 }
 
 func (s *Server) challengeFailed(w http.ResponseWriter, r *http.Request, err error) {
-	s.config.Logger.Error("sandbox 3-D Secure", "intent", r.PathValue("id"), "error", err)
+	s.config.Logger.Error("3-D Secure challenge", "intent", r.PathValue("id"), "error", err)
 	http.Error(w, "the sandbox failed; its log has the cause", http.StatusInternalServerError)
 }
 
-// concludeChallenge moves a waiting intent on and returns its newest state,
-// nil if there is none for that secret.
+// concludeChallenge pays a waiting intent or fails it, and returns its newest state, nil if the secret is wrong.
 func (s *Server) concludeChallenge(id, secret string, complete bool) (*intent, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,10 +85,10 @@ func (s *Server) concludeChallenge(id, secret string, complete bool) (*intent, e
 	if waiting == nil || waiting.Status != requiresAction {
 		return waiting, err
 	}
-	in := copied(waiting)
+	in := clone(waiting)
 	t := s.begin(&call{})
 	if complete {
-		// A bank's no after the challenge is an outcome too; the intent tells it.
+		// The bank may decline after the challenge; the intent has the error.
 		_, _ = t.collect(in, true)
 	} else {
 		t.failAuthentication(in)
@@ -99,32 +101,32 @@ func (s *Server) renderChallenge(w http.ResponseWriter, r *http.Request, in *int
 		http.NotFound(w, r)
 		return
 	}
-	view := challenge{
+	data := challenge{
 		Amount: displayAmount(in.Amount, in.Currency), Intent: in.ID, Secret: in.ClientSecret,
 		Waiting: in.Status == requiresAction, Succeeded: in.Status == requiresCapture || in.Status == succeeded,
 	}
 	if in.private.Card != nil {
-		view.Last4 = in.private.Card.Last4
+		data.Last4 = in.private.Card.Last4
 	}
 	if in.private.ReturnURL != "" {
-		view.Back = backAddress(in)
+		data.Back = returnURL(in)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
-	h.Set("Referrer-Policy", "no-referrer") // the address has the client secret in it
+	h.Set("Referrer-Policy", "no-referrer") // the address contains the client secret
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self' "+origin(in.private.ReturnURL))
-	if err := challengePage.Execute(w, view); err != nil {
-		s.config.Logger.Debug("3-D Secure page not taken", "intent", in.ID, "error", err)
+	if err := challengePage.Execute(w, data); err != nil {
+		s.config.Logger.Debug("send 3-D Secure page", "intent", in.ID, "error", err)
 	}
 }
 
-// backAddress is the shop's return address with what Stripe adds to it.
-func backAddress(in *intent) string {
+// returnURL returns the shop's return address with the parameters that Stripe adds.
+func returnURL(in *intent) string {
 	back, err := url.Parse(in.private.ReturnURL)
 	if err != nil {
-		return "" // readAttempt let only addresses in that can be parsed
+		return "" // not reached: readAttempt has parsed it
 	}
 	outcome := "failed"
 	if in.Status == requiresCapture || in.Status == succeeded {
@@ -138,12 +140,24 @@ func backAddress(in *intent) string {
 	return back.String()
 }
 
-// origin is what the page's form may lead to besides itself: browsers follow
-// the redirect after a form only to places that the policy names.
+// origin returns the origin of an address. The page's policy names the shop's, because browsers follow the redirect after a
+// form only to origins in the policy.
 func origin(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
 		return ""
 	}
 	return u.Scheme + "://" + u.Host
+}
+
+// wholeCurrencies have no smaller unit.
+var wholeCurrencies = []string{"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf"}
+
+// displayAmount formats minor units: 1250 gbp is 12.50 GBP.
+func displayAmount(amount int64, currency string) string {
+	name := strings.ToUpper(currency)
+	if slices.Contains(wholeCurrencies, currency) {
+		return fmt.Sprintf("%d %s", amount, name)
+	}
+	return fmt.Sprintf("%d.%02d %s", amount/100, amount%100, name)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/wneessen/go-mail"
 )
 
-func TestRefusesAsATestWants(t *testing.T) {
+func TestInterceptorRefusesAtEveryStage(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		at   Stage
@@ -39,7 +39,7 @@ func TestRefusesAsATestWants(t *testing.T) {
 			err := client(t, i).DialAndSendWithContext(t.Context(), textMail(t, "ada@example.com", "Hello"))
 			var refused *mail.SendError
 			if !errors.As(err, &refused) || refused.ErrorCode() != c.code || refused.IsTemp() != (c.code < 500) {
-				t.Errorf("refused at %s: %v, want code %d", c.at, err, c.code)
+				t.Errorf("refusal at %s: %v, want code %d", c.at, err, c.code)
 			}
 			if got := len(i.Messages("")); got != c.kept {
 				t.Errorf("%d mails kept, want %d", got, c.kept)
@@ -48,14 +48,13 @@ func TestRefusesAsATestWants(t *testing.T) {
 			i.Behave(nil)
 			send(t, i, textMail(t, "ada@example.com", "Hello again"))
 			if got := len(i.Messages("")); got != c.kept+1 {
-				t.Errorf("%d mails kept once it behaves again, want %d", got, c.kept+1)
+				t.Errorf("%d mails kept without the interceptor, want %d", got, c.kept+1)
 			}
 		})
 	}
 }
 
-// A test may say which enhanced status code a refusal has.
-func TestRefusesWithAStatusCode(t *testing.T) {
+func TestRefusalKeepsTheEnhancedStatusCodeOfItsText(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"5.7.1 Relay access denied": "5.7.1 Relay access denied",
@@ -71,32 +70,32 @@ func TestRefusesWithAStatusCode(t *testing.T) {
 	}
 }
 
-func TestAsksAtEveryStage(t *testing.T) {
+func TestInterceptorIsCalledAtEveryStage(t *testing.T) {
 	t.Parallel()
 	i := start(t, Config{})
-	type question struct {
+	type call struct {
 		At       Stage
 		From, To string
 	}
-	asked := make(chan question, 10)
+	calls := make(chan call, 10)
 	i.Behave(func(_ context.Context, at Stage, from, to string) error {
-		asked <- question{at, from, to}
+		calls <- call{at, from, to}
 		return nil
 	})
 	send(t, i, textMail(t, "ada@example.com", "Hello"))
-	close(asked)
-	var got []question
-	for q := range asked {
-		got = append(got, q)
+	close(calls)
+	var got []call
+	for c := range calls {
+		got = append(got, c)
 	}
 	const from, to = "shop@tillstream.test", "ada@example.com"
-	want := []question{{StageMail, from, ""}, {StageRcpt, from, to}, {StageData, from, to}, {StageKept, from, to}}
+	want := []call{{StageMail, from, ""}, {StageRcpt, from, to}, {StageData, from, to}, {StageKept, from, to}}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("questions (-want +got):\n%s", diff)
+		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 }
 
-func TestHangsUntilTheInboxStops(t *testing.T) {
+func TestHangingInterceptorEndsWithTheInbox(t *testing.T) {
 	t.Parallel()
 	i := start(t, Config{})
 	hanging := make(chan struct{})
@@ -118,16 +117,16 @@ func TestHangsUntilTheInboxStops(t *testing.T) {
 	}
 	stopped := make(chan struct{})
 	go func() { i.Stop(); close(stopped) }()
-	for what, done := range map[string]<-chan struct{}{"the inbox": stopped, "the client": errored(sent)} {
+	for name, done := range map[string]<-chan struct{}{"the inbox": stopped, "the client": errored(sent)} {
 		select {
 		case <-done:
 		case <-time.After(5 * time.Second):
-			t.Errorf("%s still waits after Stop", what)
+			t.Errorf("%s still waits after Stop", name)
 		}
 	}
 }
 
-// errored is closed once an error arrives.
+// errored returns a channel that is closed once an error arrives.
 func errored(errs <-chan error) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {

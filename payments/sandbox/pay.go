@@ -1,6 +1,10 @@
 package sandbox
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 var (
 	confirmParams = []string{
@@ -12,12 +16,11 @@ var (
 	cancelParams  = []string{"cancellation_reason", "expand"}
 )
 
-// attempt is how a request wants to pay.
+// attempt is how a request pays.
 type attempt struct {
-	card      *card // nil: the one the intent has
-	returnURL string
-	// alone says that nobody is there to authenticate.
-	alone bool
+	card       *card // nil: the one the intent has
+	returnURL  string
+	offSession bool // no shopper is present who could authenticate
 }
 
 func readAttempt(f form, now time.Time) (a attempt, problem *apiError) {
@@ -29,7 +32,7 @@ func readAttempt(f form, now time.Time) (a attempt, problem *apiError) {
 	if problem != nil {
 		return a, problem
 	}
-	a.alone = strict || offSession != "" && offSession != "false"
+	a.offSession = strict || offSession != "" && offSession != "false"
 	a.returnURL = f["return_url"]
 	if err := checkURL(a.returnURL); err != nil {
 		return a, invalid("return_url", "url_invalid", "Not a valid URL")
@@ -62,17 +65,17 @@ func confirmIntent(t *tx, c *call) (any, *apiError) {
 	return t.attempt(c, in, a)
 }
 
-// attempt pays with the intent's card as far as it gets without the shopper.
+// attempt pays with the intent's card, up to the authentication of the shopper if the card needs that.
 func (t *tx) attempt(c *call, in *intent, a attempt) (any, *apiError) {
 	if a.returnURL != "" {
 		in.private.ReturnURL = a.returnURL
 	}
 	secure := in.private.Card.Secure3D
 	switch {
-	case secure && a.alone:
+	case secure && a.offSession:
 		return nil, t.decline(in, "authentication", false)
 	case secure:
-		in.ask(c.base)
+		in.requireAction(c.base)
 		t.putIntent(in)
 		t.emit("payment_intent.requires_action", in)
 		return in, nil
@@ -80,10 +83,10 @@ func (t *tx) attempt(c *call, in *intent, a attempt) (any, *apiError) {
 	return t.collect(in, false)
 }
 
-// collect asks the bank for the money, once.
+// collect has the bank decide about the attempt.
 func (t *tx) collect(in *intent, authenticated bool) (any, *apiError) {
-	if in.private.Card.Refusal != "" {
-		return nil, t.decline(in, in.private.Card.Refusal, authenticated)
+	if in.private.Card.Decline != "" {
+		return nil, t.decline(in, in.private.Card.Decline, authenticated)
 	}
 	ch := newCharge(in, t.now)
 	ch.approve(in.CaptureMethod == captureManual, t.now)
@@ -102,15 +105,15 @@ func (t *tx) collect(in *intent, authenticated bool) (any, *apiError) {
 	return in, nil
 }
 
-// decline books the bank's no; the intent waits for another card.
+// decline records that the bank declined. The intent then needs another card.
 func (t *tx) decline(in *intent, name string, authenticated bool) *apiError {
-	why := refusals[name]
+	why := declines[name]
 	ch := newCharge(in, t.now)
 	ch.decline(why)
 	if authenticated {
 		ch.authenticated()
 	}
-	problem := in.refuse(why, ch.ID, t.now)
+	problem := in.decline(why, ch.ID, t.now)
 	t.putCharge(ch)
 	t.emit("charge.failed", ch)
 	t.putIntent(in)
@@ -118,10 +121,9 @@ func (t *tx) decline(in *intent, name string, authenticated bool) *apiError {
 	return problem
 }
 
-// failAuthentication books that the shopper did not prove to be the holder; no
-// bank was asked for money.
+// failAuthentication records that the shopper was not authenticated; the bank has not decided.
 func (t *tx) failAuthentication(in *intent) {
-	_ = in.refuse(refusals["authentication_fail"], "", t.now) // the intent keeps it; nobody waits for this answer
+	_ = in.decline(declines["authentication_fail"], "", t.now) // the intent has the error; the page shows no answer
 	t.putIntent(in)
 	t.emit("payment_intent.payment_failed", in)
 }
@@ -163,8 +165,8 @@ func captureIntent(t *tx, c *call) (any, *apiError) {
 	return in, nil
 }
 
-// cancelIntent answers POST /v1/payment_intents/{id}/cancel. An authorization
-// is let go, which Stripe tells as a refund of the uncaptured charge.
+// cancelIntent answers POST /v1/payment_intents/{id}/cancel. It releases an authorization, which Stripe reports as a refund of
+// the uncaptured charge.
 func cancelIntent(t *tx, c *call) (any, *apiError) {
 	in, problem := t.findIntent(c)
 	if problem != nil {
@@ -190,4 +192,30 @@ func cancelIntent(t *tx, c *call) (any, *apiError) {
 	t.putIntent(in)
 	t.emit("payment_intent.canceled", in)
 	return in, nil
+}
+
+// balance is the money of the shop by currency.
+type balance struct {
+	Object    string          `json:"object"`
+	Available []balanceAmount `json:"available"`
+	Livemode  bool            `json:"livemode"`
+	Pending   []balanceAmount `json:"pending"`
+}
+
+type balanceAmount struct {
+	Amount      int64            `json:"amount"`
+	Currency    string           `json:"currency"`
+	SourceTypes map[string]int64 `json:"source_types"`
+}
+
+// getBalance answers GET /v1/balance: the captured less the refunded money. The sandbox takes no fees and pays nothing out.
+func getBalance(t *tx, _ *call) (any, *apiError) {
+	shown := &balance{Object: "balance", Available: []balanceAmount{}, Pending: []balanceAmount{}}
+	for _, currency := range slices.Sorted(maps.Keys(t.server.funds)) {
+		amount := t.server.funds[currency]
+		shown.Available = append(shown.Available, balanceAmount{
+			Amount: amount, Currency: currency, SourceTypes: map[string]int64{"card": amount},
+		})
+	}
+	return shown, nil
 }

@@ -1,4 +1,4 @@
-package orders
+package api
 
 import (
 	"crypto/rand"
@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// traceParentPattern is the traceparent header of version 00 (www.w3.org/TR/trace-context, §3.2). A higher version may have more
-// behind it, after a dash.
+// traceParentPattern matches the traceparent header of version 00 (www.w3.org/TR/trace-context §3.2). A higher version may
+// append fields after a dash.
 var traceParentPattern = regexp.MustCompile(`^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$`)
 
-// TraceParent returns the trace context that a request's traceparent header names, "" for a request without one. A header that
-// is malformed begins a new trace, as the specification wants (§4.3): tracing must never cost a sale.
+// TraceParent returns the trace context of a request's traceparent header, "" for a request without one. A malformed header
+// starts a new trace, as the specification requires (§4.3), and never fails the request.
 func TraceParent(header string) string {
 	if header == "" {
 		return ""
@@ -26,6 +26,6 @@ func TraceParent(header string) string {
 
 func newTraceParent() string {
 	var id [24]byte
-	rand.Read(id[:]) // it never fails
+	rand.Read(id[:]) // never fails
 	return "00-" + hex.EncodeToString(id[:16]) + "-" + hex.EncodeToString(id[16:]) + "-01"
 }

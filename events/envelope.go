@@ -2,28 +2,12 @@ package events
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
-)
-
-// Errors of [Decode]. A message that fails with any of them but ErrNewer becomes a dead letter.
-var (
-	// ErrNotAnEvent is returned for a message without the CloudEvents headers, which the shop did not write.
-	ErrNotAnEvent = errors.New("not an event")
-	// ErrUnknownType is returned for a type without a [Definition].
-	ErrUnknownType = errors.New("unknown event type")
-	// ErrUnknownVersion is returned for a version below 1 or above that of the [Definition].
-	ErrUnknownVersion = errors.New("unknown event version")
-	// ErrNewer is returned for an event of a newer release that this program cannot read. It is not a dead letter, because the
-	// newer release handles it.
-	ErrNewer = errors.New("written by a newer release")
-	// ErrBadPayload is returned for a body that is not the JSON of its type.
-	ErrBadPayload = errors.New("bad event payload")
 )
 
 // CloudEvents 1.0 in binary content mode on NATS headers

@@ -1,16 +1,12 @@
 package events
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
-
-// ErrBadID is returned for an id or a SKU that cannot name an entity.
-var ErrBadID = errors.New("invalid id")
 
 // maxID is the most characters of an id or a SKU. Encoded these are at most 768 bytes; the broker closes a connection that
 // sends a subject of about 4,000 bytes.

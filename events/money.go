@@ -1,15 +1,11 @@
 package events
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
 	"github.com/bojanz/currency"
 )
-
-// ErrMoney is returned when an amount overflows, is negative where it must not be, or mixes currencies.
-var ErrMoney = errors.New("invalid money")
 
 // Money is an amount in the minor unit of its currency (pence, cents, whole yen), as Stripe counts it.
 type Money struct {

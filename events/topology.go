@@ -2,13 +2,14 @@ package events
 
 import "fmt"
 
-// The streams of the shop. StreamShop holds every fact in one order, so a sequence number is a consistent cut of the shop.
+// The streams of the shop. StreamShop has all events in one order, so the events up to a sequence are a consistent state of
+// the whole shop.
 const (
 	StreamShop        = "SHOP"
 	StreamDeadLetters = "DEADLETTERS"
 )
 
-// LocationMain is where all goods are. Stock is kept by location and SKU, so that a second warehouse needs no other subjects.
+// LocationMain is the location of all stock. Subjects name the location, so a second warehouse needs no other scheme.
 const LocationMain = "main"
 
 // The subject prefix of each entity. A subject is prefix + token: see [Subject].
@@ -24,13 +25,13 @@ const (
 	PrefixReplay       = "ops.replays."
 	PrefixDeadLetter   = "deadletters."
 
-	// SubjectWebhooks holds the events of Stripe that belong to no payment of the shop. A payment's id is never "webhooks",
-	// because those are UUIDs.
+	// SubjectWebhooks is for the events of Stripe that belong to no payment of the shop. It is never the subject of a payment,
+	// because the ids of payments are UUIDs.
 	SubjectWebhooks = "payments.webhooks"
 )
 
-// owners says under which prefixes each domain appends. No other domain may append there: one writer per subject is what
-// makes the expectations of an append meaningful, and what the permissions of the broker enforce in production.
+// owners are the prefixes under which each domain appends. Each subject belongs to one domain, so only the rules of that
+// domain decide about its entity. In production the permissions of the broker enforce it.
 var owners = map[string][]string{
 	"orders":        {"orders.", "customers."},
 	"inventory":     {"inventory."},

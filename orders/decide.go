@@ -120,7 +120,7 @@ func (o Order) Refused(cause string, short []events.Shortage) []events.Payload {
 }
 
 // Authorized decides when the amount is authorized. An order that still waits accepts the payment, even if its deadline
-// passed a moment ago; an expired order asks for its stock again.
+// passed a moment ago; the stock of an expired order is to be held again.
 func (o Order) Authorized() []events.Payload {
 	switch o.Status {
 	case AwaitingPayment:

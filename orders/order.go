@@ -84,8 +84,8 @@ type Order struct {
 	Status      Status             `json:"status"`
 	Payment     PaymentStatus      `json:"payment_status"`
 	Fulfilment  FulfilmentStatus   `json:"fulfilment_status"`
-	PaymentID   string             `json:"payment_id,omitempty"`  // "" until a payment is asked for
-	CustomerID  string             `json:"customer_id,omitempty"` // of the account that ordered; a guest has none
+	PaymentID   string             `json:"payment_id,omitempty"`  // "" until a payment is requested
+	CustomerID  string             `json:"customer_id,omitempty"` // of the account; a guest has none
 	Customer    events.Customer    `json:"customer"`
 	ShipTo      events.Address     `json:"ship_to"`
 	Lines       []events.OrderLine `json:"lines"`

@@ -50,7 +50,7 @@ const (
 // retryAfter is how many seconds a client waits before it repeats a request that got 503.
 const retryAfter = "1"
 
-// Problem says how an API answers an error.
+// Problem is how an API answers an error.
 type Problem struct {
 	Err      error // compared with errors.Is
 	Kind     Kind
@@ -120,7 +120,7 @@ func answerInvalid(invalid *events.InvalidError) error {
 	return huma.NewError(statusOf[Invalid], detailInvalid, details...)
 }
 
-// unavailable is a 503 that says when to try again.
+// unavailable returns a 503 with the time to try again.
 func unavailable(detail string) error {
 	return huma.ErrorWithHeaders(huma.NewError(statusOf[Unavailable], detail), http.Header{"Retry-After": {retryAfter}})
 }

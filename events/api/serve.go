@@ -18,7 +18,7 @@ const (
 	maxHeaderBytes    = 32 << 10
 )
 
-// Listen opens a TCP address for a server; server names it in the error, which says what to do about an address in use.
+// Listen opens a TCP address for a server; the error names server and what to do about an address in use.
 func Listen(server, address string) (net.Listener, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {

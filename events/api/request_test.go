@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -43,5 +44,23 @@ func TestTraceParentKeepsAValidHeaderAndStartsANewTraceOtherwise(t *testing.T) {
 				t.Errorf("got %q, want a new trace", got)
 			}
 		})
+	}
+}
+
+func TestCursorsAreDecodedOrRefused(t *testing.T) {
+	t.Parallel()
+	parse := func(key string) (string, error) {
+		if !strings.HasPrefix(key, "row ") {
+			return "", errors.New("not a row")
+		}
+		return key, nil
+	}
+	if key, err := api.DecodeCursor(api.EncodeCursor("row \x00ü"), parse); err != nil || key != "row \x00ü" {
+		t.Errorf("got %q, %v", key, err)
+	}
+	for _, cursor := range []string{"", "!", api.EncodeCursor("column 1"), strings.Repeat("x", 5000)} {
+		if _, err := api.DecodeCursor(cursor, parse); !errors.Is(err, api.ErrBadCursor) || len(err.Error()) > 200 {
+			t.Errorf("%.20q: %v, want a short ErrBadCursor", cursor, err)
+		}
 	}
 }

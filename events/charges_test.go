@@ -8,13 +8,12 @@ import (
 	"tillstream/events"
 )
 
-// What Stripe refuses is known before an order is stored.
-func TestChargesThatStripeRefuses(t *testing.T) {
+func TestChargeLimitsRefuseWhatStripeRefuses(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		amount   int64
 		currency string
-		want     string // part of the reason; "": taken
+		want     string // part of the reason; "": accepted
 	}{
 		{30, "GBP", ""}, {29, "GBP", "0.30 GBP"}, {10, "GBP", "0.30 GBP"}, {0, "GBP", "0.30 GBP"}, {-5, "GBP", "0.30 GBP"},
 		{99_999_999, "GBP", ""}, {100_000_000, "GBP", "999999.99 GBP"}, {120_000_000, "GBP", "999999.99 GBP"},
@@ -27,12 +26,12 @@ func TestChargesThatStripeRefuses(t *testing.T) {
 		case c.want == "" && err != nil:
 			t.Errorf("%d %s: %v", c.amount, c.currency, err)
 		case c.want != "" && (!errors.Is(err, events.ErrMoney) || !strings.Contains(err.Error(), c.want)):
-			t.Errorf("%d %s: %v, want ErrMoney that says %s", c.amount, c.currency, err, c.want)
+			t.Errorf("%d %s: %v, want ErrMoney with %s", c.amount, c.currency, err, c.want)
 		}
 	}
 }
 
-func TestChargesCanBeSet(t *testing.T) {
+func TestChargeLimitsCanBeConfigured(t *testing.T) {
 	t.Parallel()
 	var c events.ChargeLimits
 	if err := c.UnmarshalText([]byte("GBP=100, ISK=500/1")); err != nil {
@@ -45,11 +44,11 @@ func TestChargesCanBeSet(t *testing.T) {
 	}
 	text, err := c.MarshalText()
 	if err != nil || string(text) != "GBP=100/1,ISK=500/1" {
-		t.Errorf("written as %q, %v", text, err)
+		t.Errorf("marshalled as %q, %v", text, err)
 	}
 	for _, bad := range []string{"GBP", "gbp=30", "GBP=", "GBP=0", "GBP=30/0", "GBP=30/", "GBP=-3", "POUND=3", "GBP=123456789", "GBP=30;EUR=50"} {
 		if err := c.UnmarshalText([]byte(bad)); err == nil {
-			t.Errorf("%q is taken", bad)
+			t.Errorf("%q is accepted", bad)
 		}
 	}
 }

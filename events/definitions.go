@@ -7,21 +7,21 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// Upcaster lifts the JSON of one version to the next.
+// Upcaster converts the JSON of one version to the next.
 type Upcaster func(data []byte) ([]byte, error)
 
-// Definition is one entry of the definitions.
+// Definition is an event type with its versions.
 type Definition struct {
 	Type    string
 	Version int              // the newest, which is what Encode writes
-	Since   int              // the first [Topology] that knows this version of this type
+	Since   int              // the first [Topology] that knows this version
 	Upcast  map[int]Upcaster // from version n to n+1, for every n below Version
 	Zero    Payload
 
 	decode func([]byte) (Payload, error)
 }
 
-// define makes the entry of a payload type. Versions above 1 name an upcaster for each older version.
+// define returns the definition of a payload type in its newest version, with an upcaster for each older one.
 func define[P Payload](version int, upcast map[int]Upcaster) Definition {
 	var zero P
 	return Definition{Type: zero.EventType(), Version: version, Since: 1, Upcast: upcast, Zero: zero,
@@ -32,6 +32,7 @@ func define[P Payload](version int, upcast map[int]Upcaster) Definition {
 		}}
 }
 
+// definitions are the event types of the shop, by type.
 var definitions = index(
 	define[OrderPlaced](1, nil),
 	define[OrderAwaitingPayment](1, nil),
@@ -91,7 +92,7 @@ func index(definitions ...Definition) map[string]Definition {
 	return byType
 }
 
-// Definitions lists every event type that this program reads and writes, by type.
+// Definitions lists every event type that this program reads and writes, sorted by type.
 func Definitions() []Definition {
 	all := make([]Definition, 0, len(definitions))
 	for _, t := range slices.Sorted(maps.Keys(definitions)) {

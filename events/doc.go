@@ -1,21 +1,21 @@
-// Package events is the vocabulary of the shop: one struct for every fact that a domain can state, and the envelope that
-// carries it. Domains never import each other; they share only this package.
+// Package events is the vocabulary of the shop: one struct for every event that a domain can append, and the envelope around
+// it. Domains never import each other; they share only this package.
 //
-// It promises three things. A payload struct is plain data: it has no methods that decide, and no dependencies beyond the
-// standard library and the JSON codec. Every type and version has a golden sample in testdata, so a change that would make
-// old events unreadable fails a test. And a reader always gets the newest version: upcasters lift the older ones.
+// It promises three things. A payload struct is plain data without rules, and the package does no I/O. Every type and version
+// has a golden sample in testdata, so a change that would make old events unreadable fails a test. And a reader always gets
+// the newest version of a type: upcasters convert the older ones.
 //
-// The life of one fact:
+// The life of one event:
 //
 //	decide ──► Payload ──Encode──► CloudEvents headers + JSON ──JetStream──► Decode ──► Event{Payload} ──► Apply / handlers
 //
-// What a release adds has a number, the [Topology]. A program that knows less never acts on what it does not know ([ErrNewer]), and
-// what only newer programs know is written once no older one runs. A new field that may be left out needs no new number; a
-// type or a version does.
+// Streams, subjects, types and versions have a release number, the [Topology]. A program never acts on events of a newer
+// topology ([ErrNewer]), and such events are written only when no older program runs. An optional field needs no new topology;
+// a type or a version does.
 //
 // # Glossary
 //
-// These words have one meaning each, in code, messages and documentation.
+// Each of these words has one meaning, in code, messages and documentation.
 //
 //	event           a fact that is stored in the log; it is never changed
 //	entity          what events are about: an order, a SKU's stock, a payment; one subject, one state

@@ -2,28 +2,12 @@ package events
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
-)
-
-// Errors of [Decode]. A message that fails with any of them but ErrNewer becomes a dead letter.
-var (
-	// ErrNotAnEvent is returned when a message lacks the CloudEvents headers: the shop did not write it.
-	ErrNotAnEvent = errors.New("not an event")
-	// ErrUnknownType is returned when the definitions has no such type.
-	ErrUnknownType = errors.New("unknown event type")
-	// ErrUnknownVersion is returned for a version newer than this code or below 1.
-	ErrUnknownVersion = errors.New("unknown event version")
-	// ErrNewer is returned for an event that a newer release wrote and this program does not understand. It is no dead letter:
-	// the newer release handles it.
-	ErrNewer = errors.New("written by a newer release")
-	// ErrBadPayload is returned when the body is not the JSON that its type promises.
-	ErrBadPayload = errors.New("bad event payload")
 )
 
 // CloudEvents 1.0 in binary content mode on NATS headers
@@ -44,18 +28,18 @@ const (
 	HeaderTraceParent   = "traceparent"
 )
 
-// Who brought a fact about. "system" is a decision of the shop's own, about an event or a deadline, and what a program
-// imports. "customer:<id>", "staff:<id>" and "key:<id>" name an account.
+// Actors: who caused an event. "system" is the shop itself, for decisions about an event or a deadline, and for imports.
+// "customer:<id>", "staff:<id>" and "key:<id>" name an account.
 const (
 	ActorGuest  = "guest"
-	ActorOps    = "key:ops" // whoever has the ops token
+	ActorOps    = "key:ops" // the holder of the ops token
 	ActorStripe = "stripe"
 	ActorSystem = "system"
 
 	ActorCustomer = "customer:" // a prefix: an account's id follows
 )
 
-// Every event is written to this version of the specification, with a body of this type.
+// Every event has this version of the specification and a body of this type.
 const (
 	specVersion = "1.0"
 	contentType = "application/json"
@@ -69,21 +53,21 @@ type Payload interface {
 
 // Event is one fact with its envelope.
 type Event struct {
-	ID            string    // unique per fact, the same on every delivery
+	ID            string    // unique per event, the same on every delivery
 	Type          string    // such as "orders.placed"
-	Version       int       // of the payload as stored; Payload itself is always the newest
-	Source        string    // the program that stated it, such as "orders"
+	Version       int       // of the payload as it is stored; Payload always has the newest
+	Source        string    // the domain that appended it, such as "orders"
 	Time          time.Time // when it was decided, UTC, microseconds
-	Actor         string    // who brought it about, such as "guest"; encoded as "system" when it is empty
-	Topology      int       // that a program must know to understand it: see [Topology]
-	CorrelationID string    // the order that it is about, if any
+	Actor         string    // who caused it, such as "guest"; "" is encoded as "system"
+	Topology      int       // that a program must know to read it: see [Topology]
+	CorrelationID string    // id of the order that it is about, if any
 	CausationID   string    // id of the event that caused it, if any
 	TraceParent   string    // W3C trace context, if any
 
-	Revision uint64 // number among the events of its entity, from 1; 0 when it belongs to none
+	Revision uint64 // number among the events of its entity, from 1; 0 when it has none
 
 	Subject  string
-	Sequence uint64 // in the log; 0 while it is only being decided
+	Sequence uint64 // in the log; 0 until it is stored
 
 	Payload Payload
 }
@@ -117,10 +101,10 @@ func Encode(e Event) (*nats.Msg, error) {
 	return &nats.Msg{Subject: e.Subject, Header: h.header, Data: data}, nil
 }
 
-// maxHeaders is how many an event has when it is sent: ours, what it expects, and the three of a batch.
+// maxHeaders is the most headers of an event: those above, its expected sequences, and the three of a batch.
 const maxHeaders = 17
 
-// headers builds a header whose values share one array, because an event has ten of one string each.
+// headers builds a header whose values share one array, which saves an allocation per header.
 type headers struct {
 	header nats.Header
 	values []string
@@ -138,36 +122,36 @@ func (h *headers) setIfPresent(key, value string) {
 	}
 }
 
-// DecodeEnvelope reads the headers alone, with a nil Payload: enough to see whether anybody cares about the body.
-// It returns [ErrNotAnEvent] when they are missing or malformed.
+// DecodeEnvelope reads the headers alone and leaves Payload nil, for readers that may not need the body. It returns
+// [ErrNotAnEvent] when headers are missing or malformed.
 func DecodeEnvelope(subject string, header nats.Header) (Event, error) {
 	e := Event{
-		ID: first(header, HeaderID), Type: first(header, HeaderType), Source: first(header, HeaderSource),
-		CorrelationID: first(header, HeaderCorrelationID), CausationID: first(header, HeaderCausationID),
-		TraceParent: first(header, HeaderTraceParent), Actor: first(header, HeaderActor), Subject: subject,
+		ID: firstValue(header, HeaderID), Type: firstValue(header, HeaderType), Source: firstValue(header, HeaderSource),
+		CorrelationID: firstValue(header, HeaderCorrelationID), CausationID: firstValue(header, HeaderCausationID),
+		TraceParent: firstValue(header, HeaderTraceParent), Actor: firstValue(header, HeaderActor), Subject: subject,
 	}
 	for _, required := range []string{HeaderID, HeaderType, HeaderSource, HeaderActor} {
-		if first(header, required) == "" {
+		if firstValue(header, required) == "" {
 			return e, fmt.Errorf("%w: no %s header", ErrNotAnEvent, required)
 		}
 	}
-	if version := first(header, HeaderSpecVersion); version != specVersion {
+	if version := firstValue(header, HeaderSpecVersion); version != specVersion {
 		return e, fmt.Errorf("%w: %s is %.20q, want %s", ErrNotAnEvent, HeaderSpecVersion, version, specVersion)
 	}
-	if kind := first(header, HeaderContentType); kind != contentType {
+	if kind := firstValue(header, HeaderContentType); kind != contentType {
 		return e, fmt.Errorf("%w: %s is %.80q, want %s", ErrNotAnEvent, HeaderContentType, kind, contentType)
 	}
 	var err error
-	if e.Topology, err = strconv.Atoi(first(header, HeaderTopology)); err != nil || e.Topology < 1 {
-		return e, fmt.Errorf("%w: %s is %.20q, want a number from 1 on", ErrNotAnEvent, HeaderTopology, first(header, HeaderTopology))
+	if e.Topology, err = strconv.Atoi(firstValue(header, HeaderTopology)); err != nil || e.Topology < 1 {
+		return e, fmt.Errorf("%w: %s is %.20q, want a number from 1 on", ErrNotAnEvent, HeaderTopology, firstValue(header, HeaderTopology))
 	}
-	if e.Time, err = time.Parse(time.RFC3339Nano, first(header, HeaderTime)); err != nil {
+	if e.Time, err = time.Parse(time.RFC3339Nano, firstValue(header, HeaderTime)); err != nil {
 		return e, fmt.Errorf("%w: %s: %w", ErrNotAnEvent, HeaderTime, err)
 	}
-	if e.Version, err = strconv.Atoi(first(header, HeaderVersion)); err != nil {
+	if e.Version, err = strconv.Atoi(firstValue(header, HeaderVersion)); err != nil {
 		return e, fmt.Errorf("%w: %s: %w", ErrNotAnEvent, HeaderVersion, err)
 	}
-	if revision := first(header, HeaderRevision); revision != "" {
+	if revision := firstValue(header, HeaderRevision); revision != "" {
 		if e.Revision, err = strconv.ParseUint(revision, 10, 64); err != nil {
 			return e, fmt.Errorf("%w: %s: %w", ErrNotAnEvent, HeaderRevision, err)
 		}
@@ -175,15 +159,15 @@ func DecodeEnvelope(subject string, header nats.Header) (Event, error) {
 	return e, nil
 }
 
-func first(header nats.Header, key string) string {
+func firstValue(header nats.Header, key string) string {
 	if values := header[key]; len(values) > 0 {
 		return values[0]
 	}
 	return ""
 }
 
-// Decode reads a message back into the newest version of its type. It returns [ErrNotAnEvent], [ErrUnknownType],
-// [ErrUnknownVersion] or [ErrBadPayload]; the envelope is filled in as far as it could be read.
+// Decode reads a message into the newest version of its type. It returns [ErrNotAnEvent], [ErrUnknownType],
+// [ErrUnknownVersion] or [ErrBadPayload], and with them the part of the envelope that could be read.
 func Decode(subject string, header nats.Header, data []byte) (Event, error) {
 	e, err := DecodeEnvelope(subject, header)
 	if err != nil {
@@ -193,13 +177,13 @@ func Decode(subject string, header nats.Header, data []byte) (Event, error) {
 	return e, err
 }
 
-// IsKnown reports whether the definitions has a type.
+// IsKnown reports whether a type has a [Definition].
 func IsKnown(eventType string) bool {
 	_, ok := definitions[eventType]
 	return ok
 }
 
-// DecodePayload reads a body of a type and version into the newest version. It returns [ErrUnknownType],
+// DecodePayload reads the body of a type and version into the newest version. It returns [ErrUnknownType],
 // [ErrUnknownVersion] or [ErrBadPayload]; a panic of an upcaster or a decoder is ErrBadPayload too.
 func DecodePayload(eventType string, version int, data []byte) (payload Payload, err error) {
 	defer func() {
@@ -215,11 +199,11 @@ func DecodePayload(eventType string, version int, data []byte) (payload Payload,
 		return nil, fmt.Errorf("%w: %s version %d, this program reads 1 to %d", ErrUnknownVersion, eventType, version, def.Version)
 	}
 	for v := version; v < def.Version; v++ {
-		lifted, err := def.Upcast[v](data)
+		upcast, err := def.Upcast[v](data)
 		if err != nil {
-			return nil, fmt.Errorf("%w: lift %s from version %d: %w", ErrBadPayload, eventType, v, err)
+			return nil, fmt.Errorf("%w: upcast %s from version %d: %w", ErrBadPayload, eventType, v, err)
 		}
-		data = lifted
+		data = upcast
 	}
 	payload, err = def.decode(data)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"tillstream/events"
 )
 
-func expired() events.Event {
+func sampleEvent() events.Event {
 	return events.Event{
 		ID: "0197e3a0-5c3b-7d1e-9a55-2f1c8f6f2b10", Type: "payments.cancelled", Version: 1, Source: "payments",
 		Time:          time.Date(2026, 11, 21, 9, 30, 0, 123456000, time.UTC),
@@ -36,9 +36,9 @@ func encode(t *testing.T, e events.Event) *nats.Msg {
 
 func TestEnvelopeRoundTrip(t *testing.T) {
 	t.Parallel()
-	bare := expired()
+	bare := sampleEvent()
 	bare.CorrelationID, bare.CausationID, bare.TraceParent, bare.Revision, bare.Actor = "", "", "", 0, events.ActorSystem
-	for name, want := range map[string]events.Event{"Full": expired(), "Bare": bare} {
+	for name, want := range map[string]events.Event{"Full": sampleEvent(), "Bare": bare} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			msg := encode(t, want)
@@ -53,10 +53,10 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 	}
 }
 
-// The header names are what other programs see: CloudEvents 1.0, binary mode, on NATS.
+// Other programs read these header names: CloudEvents 1.0 in binary mode on NATS.
 func TestEnvelopeOnTheWire(t *testing.T) {
 	t.Parallel()
-	msg := encode(t, expired())
+	msg := encode(t, sampleEvent())
 	want := nats.Header{
 		"ce-specversion":   {"1.0"},
 		"ce-id":            {"0197e3a0-5c3b-7d1e-9a55-2f1c8f6f2b10"},
@@ -82,15 +82,15 @@ func TestEnvelopeOnTheWire(t *testing.T) {
 
 func TestEnvelopeOfAnotherZoneIsUTC(t *testing.T) {
 	t.Parallel()
-	e := expired()
+	e := sampleEvent()
 	e.Time = e.Time.In(time.FixedZone("Berlin", 3600))
 	if got := encode(t, e).Header[events.HeaderTime]; !cmp.Equal(got, []string{"2026-11-21T09:30:00.123456Z"}) {
 		t.Errorf("time header %q", got)
 	}
 }
 
-// Row 20 of the fault matrix, the envelope: each way to be unreadable has its own error, and what could be read of the envelope is there.
-func TestDecodeRefuses(t *testing.T) {
+// Row 20 of the fault matrix, the envelope: every unreadable message has its error, and Decode returns what it could read.
+func TestDecodeRefusesMalformedMessages(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(*nats.Msg)
@@ -102,29 +102,29 @@ func TestDecodeRefuses(t *testing.T) {
 		"NoSource":       {func(m *nats.Msg) { delete(m.Header, events.HeaderSource) }, events.ErrNotAnEvent},
 		"NoActor":        {func(m *nats.Msg) { delete(m.Header, events.HeaderActor) }, events.ErrNotAnEvent},
 		"NoSpecVersion":  {func(m *nats.Msg) { delete(m.Header, events.HeaderSpecVersion) }, events.ErrNotAnEvent},
-		"SpecVersion2":   {set(events.HeaderSpecVersion, "2.0"), events.ErrNotAnEvent},
+		"SpecVersion2":   {withHeader(events.HeaderSpecVersion, "2.0"), events.ErrNotAnEvent},
 		"NoContentType":  {func(m *nats.Msg) { delete(m.Header, events.HeaderContentType) }, events.ErrNotAnEvent},
-		"XML":            {set(events.HeaderContentType, "application/xml"), events.ErrNotAnEvent},
+		"XML":            {withHeader(events.HeaderContentType, "application/xml"), events.ErrNotAnEvent},
 		"NoTopology":     {func(m *nats.Msg) { delete(m.Header, events.HeaderTopology) }, events.ErrNotAnEvent},
-		"TopologyZero":   {set(events.HeaderTopology, "0"), events.ErrNotAnEvent},
+		"TopologyZero":   {withHeader(events.HeaderTopology, "0"), events.ErrNotAnEvent},
 		"NoTime":         {func(m *nats.Msg) { delete(m.Header, events.HeaderTime) }, events.ErrNotAnEvent},
-		"BadTime":        {set(events.HeaderTime, "yesterday"), events.ErrNotAnEvent},
+		"BadTime":        {withHeader(events.HeaderTime, "yesterday"), events.ErrNotAnEvent},
 		"NoVersion":      {func(m *nats.Msg) { delete(m.Header, events.HeaderVersion) }, events.ErrNotAnEvent},
-		"BadRevision":    {set(events.HeaderRevision, "first"), events.ErrNotAnEvent},
+		"BadRevision":    {withHeader(events.HeaderRevision, "first"), events.ErrNotAnEvent},
 		"EmptyHeader":    {func(m *nats.Msg) { m.Header[events.HeaderID] = []string{} }, events.ErrNotAnEvent},
-		"UnknownType":    {set(events.HeaderType, "payments.conjured"), events.ErrUnknownType},
-		"FutureVersion":  {set(events.HeaderVersion, "2"), events.ErrUnknownVersion},
-		"VersionZero":    {set(events.HeaderVersion, "0"), events.ErrUnknownVersion},
-		"NotJSON":        {body("garbage"), events.ErrBadPayload},
-		"Empty":          {body(""), events.ErrBadPayload},
-		"WrongType":      {body(`{"order_id":7}`), events.ErrBadPayload},
-		"Array":          {body(`[]`), events.ErrBadPayload},
-		"DuplicateField": {body(`{"order_id":"a","order_id":"b"}`), events.ErrBadPayload},
-		"TwoDocuments":   {body(`{} {}`), events.ErrBadPayload},
+		"UnknownType":    {withHeader(events.HeaderType, "payments.conjured"), events.ErrUnknownType},
+		"FutureVersion":  {withHeader(events.HeaderVersion, "2"), events.ErrUnknownVersion},
+		"VersionZero":    {withHeader(events.HeaderVersion, "0"), events.ErrUnknownVersion},
+		"NotJSON":        {withBody("garbage"), events.ErrBadPayload},
+		"Empty":          {withBody(""), events.ErrBadPayload},
+		"WrongType":      {withBody(`{"order_id":7}`), events.ErrBadPayload},
+		"Array":          {withBody(`[]`), events.ErrBadPayload},
+		"DuplicateField": {withBody(`{"order_id":"a","order_id":"b"}`), events.ErrBadPayload},
+		"TwoDocuments":   {withBody(`{} {}`), events.ErrBadPayload},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			msg := encode(t, expired())
+			msg := encode(t, sampleEvent())
 			c.change(msg)
 			e, err := events.Decode(msg.Subject, msg.Header, msg.Data)
 			if !errors.Is(err, c.want) {
@@ -137,19 +137,19 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-func set(header, value string) func(*nats.Msg) {
+func withHeader(header, value string) func(*nats.Msg) {
 	return func(m *nats.Msg) { m.Header[header] = []string{value} }
 }
 
-func body(text string) func(*nats.Msg) { return func(m *nats.Msg) { m.Data = []byte(text) } }
+func withBody(text string) func(*nats.Msg) { return func(m *nats.Msg) { m.Data = []byte(text) } }
 
-type stranger struct{}
+type undefined struct{}
 
-func (stranger) EventType() string { return "nobody.knows" }
+func (undefined) EventType() string { return "test.undefined" }
 
-func TestEncodeRefusesWhatTheCatalogueLacks(t *testing.T) {
+func TestEncodeRefusesAnUndefinedType(t *testing.T) {
 	t.Parallel()
-	if _, err := events.Encode(events.Event{Payload: stranger{}}); !errors.Is(err, events.ErrUnknownType) {
+	if _, err := events.Encode(events.Event{Payload: undefined{}}); !errors.Is(err, events.ErrUnknownType) {
 		t.Errorf("got %v, want ErrUnknownType", err)
 	}
 }

@@ -22,8 +22,8 @@ import (
 	"tillstream/events"
 )
 
-// update writes the golden samples that are missing. An existing one is never rewritten: it stands for events that are
-// in somebody's log, and a change that no longer reads it needs a new version and an upcaster.
+// update writes missing golden samples. It never rewrites an existing one: logs in production have such events, and a change
+// that cannot read them needs a new version and an upcaster.
 var update = flag.Bool("update", false, "write missing golden samples")
 
 var goldenName = regexp.MustCompile(`^([a-z_.]+)\.v(\d+)\.json$`)
@@ -32,14 +32,14 @@ func goldenPath(eventType string, version int) string {
 	return filepath.Join("testdata", fmt.Sprintf("%s.v%d.json", eventType, version))
 }
 
-// catalogued is the definitions without what these tests have added.
-func catalogued() []events.Definition {
+// shopDefinitions are the definitions without those that these tests add.
+func shopDefinitions() []events.Definition {
 	return slices.DeleteFunc(events.Definitions(), func(d events.Definition) bool { return strings.HasPrefix(d.Type, "test.") })
 }
 
-// It is not parallel: with -update it writes what the next test reads.
+// It is not parallel, because with -update it writes the files that the next test reads.
 func TestEveryEventHasAGoldenSample(t *testing.T) {
-	for _, def := range catalogued() {
+	for _, def := range shopDefinitions() {
 		for version := 1; version <= def.Version; version++ {
 			path := goldenPath(def.Type, version)
 			_, err := os.Stat(path)
@@ -47,13 +47,13 @@ func TestEveryEventHasAGoldenSample(t *testing.T) {
 				err = os.WriteFile(path, sampleOf(t, def), 0o644)
 			}
 			if err != nil {
-				t.Errorf("%s version %d: %v; run the test with -update once, then keep the file for ever", def.Type, version, err)
+				t.Errorf("%s version %d: %v; run the test with -update once and never change the file", def.Type, version, err)
 			}
 		}
 	}
 }
 
-// sampleOf is the JSON of an event with every field filled in.
+// sampleOf returns the JSON of an event in which every field has a value.
 func sampleOf(t *testing.T, def events.Definition) []byte {
 	t.Helper()
 	value := reflect.New(reflect.TypeOf(def.Zero)).Elem()
@@ -65,15 +65,16 @@ func sampleOf(t *testing.T, def events.Definition) []byte {
 	return append(data, '\n')
 }
 
-// The golden samples are what is in logs out there: each must decode, and the newest must come out again byte for byte.
+// Logs in production have events like the golden samples: each must decode, and the newest version must encode to the same
+// bytes.
 func TestGoldenSamplesSurviveARoundTrip(t *testing.T) {
 	t.Parallel()
 	files, err := os.ReadDir("testdata")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(files) < len(catalogued()) {
-		t.Errorf("%d golden samples for %d events", len(files), len(catalogued()))
+	if len(files) < len(shopDefinitions()) {
+		t.Errorf("%d golden samples for %d events", len(files), len(shopDefinitions()))
 	}
 	for _, file := range files {
 		t.Run(file.Name(), func(t *testing.T) {
@@ -99,7 +100,7 @@ func roundTrip(t *testing.T, name string) {
 	}
 	payload, err := events.DecodePayload(parts[1], version, golden)
 	if err != nil {
-		t.Fatalf("an event in somebody's log can no longer be read: %v", err)
+		t.Fatalf("an event of a production log can no longer be read: %v", err)
 	}
 	if payload.EventType() != parts[1] {
 		t.Errorf("decoded to a %s", payload.EventType())
@@ -111,22 +112,22 @@ func roundTrip(t *testing.T, name string) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(string(want), string(got)); diff != "" {
-			t.Errorf("a field was renamed, removed or changed its form without a new version (-golden +now):\n%s", diff)
+			t.Errorf("a field was renamed, removed or changed without a new version (-golden +now):\n%s", diff)
 		}
 	}
 }
 
 func newest(t *testing.T, eventType string) int {
 	t.Helper()
-	all := catalogued()
+	all := shopDefinitions()
 	i := slices.IndexFunc(all, func(d events.Definition) bool { return d.Type == eventType })
 	if i < 0 {
-		t.Fatalf("the catalogue has no %s any more, but logs have", eventType)
+		t.Fatalf("there is no definition of %s any more, but logs have such events", eventType)
 	}
 	return all[i].Version
 }
 
-// samples are the texts of fields by their JSON name, so that a golden sample reads like the real thing.
+// samples are realistic texts of fields, by JSON name, or by event type and JSON name.
 var samples = map[string]string{
 	"order_id": "0197e3a0-5c3b-7d1e-9a55-2f1c8f6f2b10", "number": "8F3K2-MQD7A", "email": "ada@example.com", "name": "Ada Lovelace",
 	"locale": "en-GB", "line1": "12 St James's Square", "line2": "Second floor", "city": "London", "postal_code": "SW1Y 4JH", "country": "GB",
@@ -142,10 +143,10 @@ var samples = map[string]string{
 	"request_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "fingerprint": "3b1f9c07aa52", "type": "payments.webhook_received", "event_id": "0197e3a0-7d10-7c44-8b0e-6a4f0c9d1e22",
 }
 
-// sampler fills in the sample of an event type.
+// sampler fills the fields of an event type.
 type sampler string
 
-// fill sets every field to something that is not its zero value.
+// fill sets every field to a value that is not its zero value.
 func (s sampler) fill(v reflect.Value, name string) {
 	switch v.Interface().(type) {
 	case time.Time:

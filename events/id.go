@@ -1,7 +1,6 @@
 package events
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -9,17 +8,14 @@ import (
 	"unicode/utf8"
 )
 
-// ErrBadID is returned when an id or a SKU cannot name an entity.
-var ErrBadID = errors.New("invalid id")
-
-// maxID is the most characters that an id or a SKU has. Encoded it is at most 768 bytes; the broker closes the connection
-// on a subject of about 4,000.
+// maxID is the most characters of an id or a SKU. Encoded these are at most 768 bytes; the broker closes a connection that
+// sends a subject of about 4,000 bytes.
 const maxID = 64
 
-// idPattern is what ids look like that the shop makes itself.
+// idPattern matches the ids that the shop makes itself.
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// CheckID returns [ErrBadID] unless id matches ^[A-Za-z0-9_-]{1,64}$, as the ids that the shop makes itself do.
+// CheckID returns [ErrBadID] unless id matches ^[A-Za-z0-9_-]{1,64}$.
 func CheckID(id string) error {
 	if !idPattern.MatchString(id) {
 		return fmt.Errorf("%w: %.80q: want 1 to %d of letters, digits, _ and -", ErrBadID, id, maxID)
@@ -27,9 +23,9 @@ func CheckID(id string) error {
 	return nil
 }
 
-// CheckSKU returns [ErrBadID] unless sku is 1 to 64 printable characters and neither begins nor ends with a space. People
-// outside the shop make SKUs: real ones contain dots, slashes and spaces. "." and ".." are refused because no browser asks for
-// a path that ends in them.
+// CheckSKU returns [ErrBadID] unless sku is 1 to 64 printable characters and neither begins nor ends with a space. SKUs come
+// from outside the shop; real ones contain dots, slashes and spaces. "." and ".." are refused, because browsers remove them
+// from a path.
 func CheckSKU(sku string) error {
 	length := utf8.RuneCountInString(sku)
 	if !utf8.ValidString(sku) || length < 1 || length > maxID || strings.TrimSpace(sku) != sku || sku == "." || sku == ".." ||
@@ -39,9 +35,9 @@ func CheckSKU(sku string) error {
 	return nil
 }
 
-// Subject returns the subject of an entity: the prefix and the id as one token. Letters, digits, _ and - stand for
-// themselves, every other byte is written as % and two hexadecimal digits (RFC 3986 §2.1), so that two ids never share a
-// subject. It returns [ErrBadID] as [CheckSKU] does.
+// Subject returns the subject of an entity: the prefix and the id as one token. Letters, digits, _ and - stay as they are;
+// every other byte is written as % and two hexadecimal digits (RFC 3986 §2.1), so two ids never share a subject. It returns
+// [ErrBadID] like [CheckSKU].
 func Subject(prefix, id string) (string, error) {
 	if err := CheckSKU(id); err != nil {
 		return "", err
@@ -72,8 +68,8 @@ func isUnreserved(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
 }
 
-// ParseSubject returns the id of the entity whose subject begins with a prefix. ok is false for a subject that [Subject] does not
-// make, such as one with more tokens.
+// ParseSubject returns the id of the entity that a subject with a prefix belongs to. ok is false for a subject that [Subject]
+// does not return, such as one with more tokens.
 func ParseSubject(prefix, subject string) (id string, ok bool) {
 	rest, ok := strings.CutPrefix(subject, prefix)
 	if !ok {
@@ -99,6 +95,6 @@ func ParseSubject(prefix, subject string) (id string, ok bool) {
 		i += 2
 	}
 	id = b.String()
-	made, err := Subject(prefix, id)
-	return id, err == nil && made == subject
+	want, err := Subject(prefix, id)
+	return id, err == nil && want == subject
 }

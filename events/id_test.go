@@ -11,8 +11,8 @@ import (
 	"tillstream/events"
 )
 
-// Row 17 of the fault matrix: an id of the shop's own making is one subject token as it stands.
-func TestCheckID(t *testing.T) {
+// Row 17 of the fault matrix: an id that the shop makes is one subject token without escapes.
+func TestCheckIDAcceptsSubjectTokens(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		id string
@@ -50,9 +50,9 @@ func TestCheckID(t *testing.T) {
 	}
 }
 
-// Row 17 of the fault matrix: people outside the shop make SKUs, and any printable text may be one. What cannot be read
-// aloud, or is too long, is refused before it gets near a subject.
-func TestCheckSKU(t *testing.T) {
+// Row 17 of the fault matrix: SKUs come from outside the shop and can be any printable text. Unprintable and too long ones are
+// refused before they become part of a subject.
+func TestCheckSKUAcceptsPrintableTexts(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		sku string
@@ -93,8 +93,8 @@ func TestCheckSKU(t *testing.T) {
 	}
 }
 
-// A subject is the prefix and one token, and says which id it was made of: two ids never share one.
-func TestASubjectIsOneTokenAndSaysWhoseItIs(t *testing.T) {
+// A subject is the prefix and one token, from which the id can be parsed, so two ids never share a subject.
+func TestParseSubjectInvertsSubject(t *testing.T) {
 	t.Parallel()
 	token := regexp.MustCompile(`^[A-Za-z0-9_%-]+$`)
 	rapid.Check(t, func(t *rapid.T) {
@@ -105,16 +105,16 @@ func TestASubjectIsOneTokenAndSaysWhoseItIs(t *testing.T) {
 		}
 		rest, found := strings.CutPrefix(subject, events.PrefixItem)
 		if !found || !token.MatchString(rest) {
-			t.Fatalf("%q stands at %q, want one token behind %s", id, subject, events.PrefixItem)
+			t.Fatalf("the subject of %q is %q, want one token after %s", id, subject, events.PrefixItem)
 		}
 		if got, ok := events.ParseSubject(events.PrefixItem, subject); !ok || got != id {
-			t.Fatalf("%q is of %q, %v; want %q", subject, got, ok, id)
+			t.Fatalf("%q has the id %q, %v; want %q", subject, got, ok, id)
 		}
 	})
 }
 
-// A subject that [events.Subject] does not make names no entity: else one entity would have two subjects.
-func TestIDOfRefusesWhatSubjectDoesNotMake(t *testing.T) {
+// A subject that [events.Subject] does not return has no id, because an entity must not have two subjects.
+func TestParseSubjectRefusesWhatSubjectDoesNotReturn(t *testing.T) {
 	t.Parallel()
 	for name, token := range map[string]string{
 		"Nothing":        "",
@@ -131,16 +131,15 @@ func TestIDOfRefusesWhatSubjectDoesNotMake(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if id, ok := events.ParseSubject(events.PrefixItem, events.PrefixItem+token); ok {
-				t.Errorf("%q is of %q", token, id)
+				t.Errorf("%q has the id %q, want none", token, id)
 			}
 		})
 	}
 	if id, ok := events.ParseSubject(events.PrefixItem, events.PrefixStock+"a"); ok {
-		t.Errorf("a subject of another prefix is of %q", id)
+		t.Errorf("a subject with another prefix has the id %q, want none", id)
 	}
 }
 
-// Each domain appends under its own prefixes: no subject of the shop has two writers.
 func TestNoTwoDomainsOwnOneSubject(t *testing.T) {
 	t.Parallel()
 	domains := []string{"orders", "inventory", "payments", "notifications", "ops"}
@@ -157,7 +156,7 @@ func TestNoTwoDomainsOwnOneSubject(t *testing.T) {
 			t.Errorf("%s is owned by %v, want one domain", subject, owners)
 		}
 	}
-	if prefixes := events.OwnedPrefixes("stranger"); prefixes != nil {
+	if prefixes := events.OwnedPrefixes("unknown"); prefixes != nil {
 		t.Errorf("an unknown domain owns %v", prefixes)
 	}
 }

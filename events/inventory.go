@@ -1,6 +1,6 @@
 package events
 
-// ItemChanged: what an item is from now on, whole.
+// ItemChanged: an item was listed or changed. It has every field of the item.
 type ItemChanged struct {
 	SKU         string   `json:"sku"`
 	Title       string   `json:"title"`
@@ -13,15 +13,15 @@ type ItemChanged struct {
 // EventType implements [Payload].
 func (ItemChanged) EventType() string { return "inventory.item_changed" }
 
-// StockLevel is what can be promised of a SKU: OnHand = Available + Held, none below zero.
+// StockLevel is the stock of a SKU: OnHand = Available + Held, none below zero.
 type StockLevel struct {
 	OnHand    int64 `json:"on_hand"`
 	Available int64 `json:"available"`
 	Held      int64 `json:"held"`
 }
 
-// StockMovement is one entry of a SKU's ledger. After carries the balance, as in a bank statement: the last entry alone
-// tells the level, and each entry can be checked against the one before.
+// StockMovement is one entry of a SKU's ledger. After is the balance, as in a bank statement: the last entry alone has the
+// level, and each entry can be checked against the one before.
 type StockMovement struct {
 	Location string     `json:"location"` // where the units are
 	SKU      string     `json:"sku"`
@@ -30,10 +30,10 @@ type StockMovement struct {
 	After    StockLevel `json:"after"`
 }
 
-// StockAdjusted: goods were received, counted, broken or returned to shelf. Quantity changes OnHand and Available.
+// StockAdjusted: goods were received, counted, damaged or returned. Quantity changes OnHand and Available.
 type StockAdjusted struct {
 	StockMovement
-	Reason string `json:"reason"` // such as "received", "counted", "damaged"; who said so is the event's actor
+	Reason string `json:"reason"` // such as "received", "counted", "damaged"
 }
 
 // EventType implements [Payload].
@@ -72,7 +72,7 @@ type ReservationHeld struct {
 // EventType implements [Payload].
 func (ReservationHeld) EventType() string { return "inventory.reservation_held" }
 
-// ReservationRefused: nothing is held, and this is what was short.
+// ReservationRefused: no line is held, because these SKUs were short.
 type ReservationRefused struct {
 	OrderID string     `json:"order_id"`
 	Short   []Shortage `json:"short"`
@@ -81,7 +81,7 @@ type ReservationRefused struct {
 // EventType implements [Payload].
 func (ReservationRefused) EventType() string { return "inventory.reservation_refused" }
 
-// ReservationReleased: the held lines are free again.
+// ReservationReleased: the held lines are available again.
 type ReservationReleased struct {
 	OrderID string `json:"order_id"`
 }

@@ -1,21 +1,19 @@
 package events
 
 import (
-	"errors"
 	"fmt"
 	"math"
+
+	"github.com/bojanz/currency"
 )
 
-// ErrMoney is returned when an amount overflows, is negative where it must not be, or mixes currencies.
-var ErrMoney = errors.New("invalid money")
-
-// Money is an amount in the minor unit of its currency (pence, cents; whole yen), as Stripe counts it.
+// Money is an amount in the minor unit of its currency (pence, cents, whole yen), as Stripe counts it.
 type Money struct {
 	Amount   int64  `json:"amount"`   // minor units
 	Currency string `json:"currency"` // ISO 4217, upper case
 }
 
-// Add returns m + o. It fails with [ErrMoney] on overflow or when the currencies differ.
+// Add returns m + o. It returns [ErrMoney] on overflow or when the currencies differ.
 func (m Money) Add(o Money) (Money, error) {
 	if m.Currency != o.Currency {
 		return Money{}, fmt.Errorf("%w: %s plus %s", ErrMoney, m.Currency, o.Currency)
@@ -26,7 +24,7 @@ func (m Money) Add(o Money) (Money, error) {
 	return Money{Amount: m.Amount + o.Amount, Currency: m.Currency}, nil
 }
 
-// Sub returns m - o. It fails with [ErrMoney] on overflow or when the currencies differ.
+// Sub returns m - o. It returns [ErrMoney] on overflow or when the currencies differ.
 func (m Money) Sub(o Money) (Money, error) {
 	if o.Amount == math.MinInt64 {
 		return Money{}, fmt.Errorf("%w: %d minus %d overflows", ErrMoney, m.Amount, o.Amount)
@@ -34,7 +32,7 @@ func (m Money) Sub(o Money) (Money, error) {
 	return m.Add(Money{Amount: -o.Amount, Currency: o.Currency})
 }
 
-// Times returns m multiplied by n ≥ 0. It fails with [ErrMoney] on overflow or a negative factor.
+// Times returns m multiplied by n. It returns [ErrMoney] on overflow or when one of them is negative.
 func (m Money) Times(n int64) (Money, error) {
 	if n < 0 || m.Amount < 0 {
 		return Money{}, fmt.Errorf("%w: %d times %d", ErrMoney, m.Amount, n)
@@ -45,20 +43,21 @@ func (m Money) Times(n int64) (Money, error) {
 	return Money{Amount: m.Amount * n, Currency: m.Currency}, nil
 }
 
-// IsZero reports whether nothing is owed.
+// IsZero reports whether the amount is 0.
 func (m Money) IsZero() bool { return m.Amount == 0 }
 
-// minorDigits lists the ISO 4217 currencies whose minor unit is not a hundredth and that Stripe charges as such
-// (docs.stripe.com/currencies, "Zero-decimal currencies" and "Three-decimal currencies").
-var minorDigits = map[string]int{
-	"BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "JPY": 0, "KMF": 0, "KRW": 0, "MGA": 0, "PYG": 0, "RWF": 0, "VND": 0,
-	"VUV": 0, "XAF": 0, "XOF": 0, "XPF": 0, "BHD": 3, "JOD": 3, "KWD": 3, "OMR": 3, "TND": 3,
-}
+// stripeDigits are the currencies whose minor unit at Stripe is not that of the CLDR (docs.stripe.com/currencies, "Special
+// cases" and "Zero-decimal currencies").
+var stripeDigits = map[string]int{"ISK": 2, "MGA": 0, "UGX": 2}
 
-// MinorDigits is how many decimals a currency's minor unit has: 2 for most, 0 for JPY, 3 for KWD.
-func MinorDigits(currency string) int {
-	if digits, ok := minorDigits[currency]; ok {
+// MinorDigits returns how many decimals the minor unit of a currency has: 2 for most and for unknown ones, 0 for JPY, 3 for
+// KWD.
+func MinorDigits(code string) int {
+	if digits, ok := stripeDigits[code]; ok {
 		return digits
+	}
+	if digits, ok := currency.GetDigits(code); ok {
+		return int(digits)
 	}
 	return 2
 }

@@ -24,7 +24,8 @@ func TestMoneyRefusesMixedCurrencies(t *testing.T) {
 	}
 }
 
-// Row 63 of the fault matrix, the arithmetic: against arithmetic without limits, money either agrees or refuses; it never wraps around.
+// Row 63 of the fault matrix, the arithmetic: money agrees with arithmetic without limits, or returns ErrMoney; it never
+// overflows.
 func TestMoneyAgreesWithUnlimitedArithmetic(t *testing.T) {
 	t.Parallel()
 	amounts := rapid.OneOf(rapid.Int64(), rapid.Int64Range(-1000, 1000), rapid.SampledFrom([]int64{math.MinInt64, math.MinInt64 + 1, math.MaxInt64}))
@@ -32,7 +33,7 @@ func TestMoneyAgreesWithUnlimitedArithmetic(t *testing.T) {
 		a, b := amounts.Draw(t, "a"), amounts.Draw(t, "b")
 		sum, err := gbp(a).Add(gbp(b))
 		agree(t, "add", sum, err, new(big.Int).Add(big.NewInt(a), big.NewInt(b)))
-		if b != math.MinInt64 { // refused as such: it has no opposite
+		if b != math.MinInt64 { // always refused, because its negative is not an int64
 			difference, err := gbp(a).Sub(gbp(b))
 			agree(t, "sub", difference, err, new(big.Int).Sub(big.NewInt(a), big.NewInt(b)))
 		}
@@ -60,7 +61,7 @@ func agree(t *rapid.T, operation string, got events.Money, err error, want *big.
 	}
 }
 
-func TestMoneyString(t *testing.T) {
+func TestMoneyPrintsMinorUnits(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		money events.Money
@@ -79,5 +80,24 @@ func TestMoneyString(t *testing.T) {
 		if got := c.money.String(); got != c.want {
 			t.Errorf("%d %s prints as %q, want %q", c.money.Amount, c.money.Currency, got, c.want)
 		}
+	}
+}
+
+// Amounts are minor units as Stripe counts them, which differ from the CLDR for ISK, MGA and UGX (docs.stripe.com/currencies).
+// The test is not parallel, because it counts allocations.
+func TestMinorDigitsAreThoseOfStripe(t *testing.T) {
+	for want, codes := range map[int][]string{
+		0: {"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"},
+		2: {"EUR", "GBP", "HUF", "ISK", "TWD", "UGX", "USD", "", "XYZ", "gbp"},
+		3: {"BHD", "JOD", "KWD", "OMR", "TND"},
+	} {
+		for _, code := range codes {
+			if got := events.MinorDigits(code); got != want {
+				t.Errorf("%q has %d digits, want %d", code, got, want)
+			}
+		}
+	}
+	if allocations := testing.AllocsPerRun(100, func() { events.MinorDigits("GBP") }); allocations != 0 {
+		t.Errorf("%v allocations, want none", allocations)
 	}
 }

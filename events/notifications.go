@@ -2,31 +2,31 @@ package events
 
 import "github.com/go-json-experiment/json/jsontext"
 
-// MessageQueued: the customer is to be told something. Facts is what the outcome decided, as the template needs it; who
-// ordered what is read from the order's [OrderPlaced] when the mail is written.
+// MessageQueued: a mail to the customer is to be sent. Facts has the values of the template that the event decided; customer
+// and lines are read from the order's [OrderPlaced] when the mail is rendered.
 type MessageQueued struct {
 	OrderID   string         `json:"order_id"`
-	MessageID string         `json:"message_id"` // the mail's Message-ID without brackets: stable, so that a repeat can be recognised
+	MessageID string         `json:"message_id"` // the mail's Message-ID without brackets; a repeated mail has the same
 	Template  string         `json:"template"`   // such as "order_confirmed"
-	Fact      string         `json:"fact"`       // id of the event that is told
+	Fact      string         `json:"fact"`       // id of the event that the mail is about
 	Facts     jsontext.Value `json:"facts"`
 }
 
 // EventType implements [Payload].
 func (MessageQueued) EventType() string { return "notifications.queued" }
 
-// MessageSending: the next line is SMTP. Without a following result the outcome is unknown.
+// MessageSending: the mail is about to be handed to the mail server. Without a result after it the outcome is unknown.
 type MessageSending struct {
 	OrderID   string `json:"order_id"`
 	MessageID string `json:"message_id"`
-	To        string `json:"to"`      // the address that it goes to
+	To        string `json:"to"`      // address of the recipient
 	Attempt   int    `json:"attempt"` // from 1
 }
 
 // EventType implements [Payload].
 func (MessageSending) EventType() string { return "notifications.sending" }
 
-// MessageSent: the mail server took it.
+// MessageSent: the mail server accepted the mail.
 type MessageSent struct {
 	OrderID   string `json:"order_id"`
 	MessageID string `json:"message_id"`
@@ -35,7 +35,7 @@ type MessageSent struct {
 // EventType implements [Payload].
 func (MessageSent) EventType() string { return "notifications.sent" }
 
-// MessageFailed: the mail server refused it for good.
+// MessageFailed: the mail server refused the mail permanently.
 type MessageFailed struct {
 	OrderID   string `json:"order_id"`
 	MessageID string `json:"message_id"`
@@ -45,7 +45,7 @@ type MessageFailed struct {
 // EventType implements [Payload].
 func (MessageFailed) EventType() string { return "notifications.failed" }
 
-// MessageUnknown: it may or may not have been sent, and its template is not one that may be sent twice. Staff decide.
+// MessageUnknown: the mail may have been sent, and its template must not be sent twice. Staff decide what to do.
 type MessageUnknown struct {
 	OrderID   string `json:"order_id"`
 	MessageID string `json:"message_id"`

@@ -2,7 +2,7 @@ package events
 
 import "time"
 
-// Address is where an order is sent.
+// Address is the shipping address of an order.
 type Address struct {
 	Line1      string `json:"line1"`
 	Line2      string `json:"line2,omitempty"`
@@ -11,7 +11,7 @@ type Address struct {
 	Country    string `json:"country"` // ISO 3166-1 alpha-2
 }
 
-// OrderLine is one SKU of an order at the price that it was sold for.
+// OrderLine is one SKU of an order at the price at which it is sold.
 type OrderLine struct {
 	SKU       string `json:"sku"`
 	Title     string `json:"title"`
@@ -20,41 +20,41 @@ type OrderLine struct {
 	Total     Money  `json:"total"`
 }
 
-// Shortage says how much of a SKU an order wanted and how much there was.
+// Shortage is a SKU of which an order requested more than was available.
 type Shortage struct {
 	SKU       string `json:"sku"`
 	Requested int64  `json:"requested"`
 	Available int64  `json:"available"`
 }
 
-// Customer is whom the shop writes to about an order. It stands in the first event of the order alone.
+// Customer is the recipient of the mails about an order. Only the first event of the order has it.
 type Customer struct {
 	Email  string `json:"email"`
 	Name   string `json:"name"`
 	Locale string `json:"locale"` // BCP 47, such as "en" or "de-AT"
 }
 
-// OrderPlaced: the shopper has ordered, at these prices. Nothing is held yet. It is the first event of an order, and the
-// only one with its priced lines, its totals and its address: none of them changes later.
+// OrderPlaced: a shopper placed an order at these prices. Nothing is held yet. It is the first event of an order, and the
+// only one with the customer, the priced lines, the totals and the address: none of them changes later.
 type OrderPlaced struct {
 	OrderID     string      `json:"order_id"`
-	Number      string      `json:"number"`                // what the customer quotes on the telephone
-	CustomerID  string      `json:"customer_id,omitempty"` // of the account that ordered; a guest has none
+	Number      string      `json:"number"`                // order number that the customer quotes on the telephone
+	CustomerID  string      `json:"customer_id,omitempty"` // of the account; a guest has none
 	Customer    Customer    `json:"customer"`
 	ShipTo      Address     `json:"ship_to"`
 	Lines       []OrderLine `json:"lines"` // one per SKU
 	Subtotal    Money       `json:"subtotal"`
 	Shipping    Money       `json:"shipping"`
-	Tax         Money       `json:"tax"` // on top of prices that do not include it; 0 where they do
+	Tax         Money       `json:"tax"` // on top of the prices; 0 when they include it
 	Total       Money       `json:"total"`
-	ExpiresAt   time.Time   `json:"expires_at"`   // when an unpaid order gives its stock back
-	RequestHash string      `json:"request_hash"` // SHA-256 of what was asked for, to tell a retry from another order
+	ExpiresAt   time.Time   `json:"expires_at"`   // when the stock of an unpaid order is released
+	RequestHash string      `json:"request_hash"` // SHA-256 of the request, to tell a repeated request from another order
 }
 
 // EventType implements [Payload].
 func (OrderPlaced) EventType() string { return "orders.placed" }
 
-// OrderAwaitingPayment: every line is held until ExpiresAt; the money may be asked for, as the payment PaymentID.
+// OrderAwaitingPayment: every line is held until ExpiresAt, and the payment PaymentID can be requested.
 type OrderAwaitingPayment struct {
 	OrderID   string    `json:"order_id"`
 	PaymentID string    `json:"payment_id"`
@@ -66,8 +66,8 @@ type OrderAwaitingPayment struct {
 // EventType implements [Payload].
 func (OrderAwaitingPayment) EventType() string { return "orders.awaiting_payment" }
 
-// OrderPaymentAccepted: the shopper's authorisation is taken up; from here the order neither expires nor can be
-// cancelled by the shopper, and the money may be captured.
+// OrderPaymentAccepted: the authorization of the payment is accepted. From here on the order does not expire, the shopper
+// cannot cancel it, and the amount can be captured.
 type OrderPaymentAccepted struct {
 	OrderID   string `json:"order_id"`
 	PaymentID string `json:"payment_id"`
@@ -77,15 +77,15 @@ type OrderPaymentAccepted struct {
 // EventType implements [Payload].
 func (OrderPaymentAccepted) EventType() string { return "orders.payment_accepted" }
 
-// OrderOutcome is what an order's last events share: which order it is, and which payment was asked for. Who ordered what,
-// at what price and for which address stands in [OrderPlaced], the first event of the order, and is not repeated.
+// OrderOutcome is the part that the last events of an order share: the order and its payment. Customer, lines and address are
+// only in [OrderPlaced], the first event of the order.
 type OrderOutcome struct {
 	OrderID   string `json:"order_id"`
-	PaymentID string `json:"payment_id,omitempty"` // "" when no payment was asked for
+	PaymentID string `json:"payment_id,omitempty"` // "" when no payment was requested
 	Number    string `json:"number"`
 }
 
-// OrderConfirmed: paid; the held stock is sold.
+// OrderConfirmed: the order is paid, and its held stock is sold.
 type OrderConfirmed struct {
 	OrderOutcome
 }
@@ -93,14 +93,14 @@ type OrderConfirmed struct {
 // EventType implements [Payload].
 func (OrderConfirmed) EventType() string { return "orders.confirmed" }
 
-// Why an order was rejected.
+// Reasons of an [OrderRejected].
 const (
 	RejectedNoStock       = "out_of_stock"      // a line was short when the order was placed
-	RejectedPaidLate      = "paid_too_late"     // paid after expiry, and the stock was gone by then
-	RejectedPaymentFailed = "payment_not_taken" // Stripe refused to take the payment up at all
+	RejectedPaidLate      = "paid_too_late"     // paid after expiry, when the stock was gone
+	RejectedPaymentFailed = "payment_not_taken" // Stripe refused to create the payment
 )
 
-// OrderRejected: the shop cannot keep the promise. Money that came in goes back.
+// OrderRejected: the shop cannot deliver the order. A payment is voided or refunded.
 type OrderRejected struct {
 	OrderOutcome
 	Reason string     `json:"reason"` // one of the Rejected constants
@@ -110,7 +110,7 @@ type OrderRejected struct {
 // EventType implements [Payload].
 func (OrderRejected) EventType() string { return "orders.rejected" }
 
-// OrderExpired: nobody paid in time; the stock is given back.
+// OrderExpired: the order was not paid in time. Its stock is released.
 type OrderExpired struct {
 	OrderOutcome
 }
@@ -118,14 +118,14 @@ type OrderExpired struct {
 // EventType implements [Payload].
 func (OrderExpired) EventType() string { return "orders.expired" }
 
-// Why an order was cancelled. Who asked for it is the actor of the event.
+// Reasons of an [OrderCancelled]. The actor of the event is who cancelled it.
 const (
-	CancelRequested        = "requested"         // the shopper or staff asked for it
-	CancelPaymentCancelled = "payment_cancelled" // the payment was called off at Stripe, or its authorisation ran out
-	CancelRefunded         = "refunded"          // the money was sent back before the goods could be held
+	CancelRequested        = "requested"         // the shopper or staff cancelled it
+	CancelPaymentCancelled = "payment_cancelled" // the payment was cancelled at Stripe, or its authorization expired
+	CancelRefunded         = "refunded"          // a late payment was refunded before the stock was held again
 )
 
-// OrderCancelled: called off before it was paid. Money that comes in later goes back.
+// OrderCancelled: the order was cancelled before it was paid. A later payment is voided or refunded.
 type OrderCancelled struct {
 	OrderOutcome
 	Reason string `json:"reason"` // one of the Cancel constants
@@ -134,20 +134,20 @@ type OrderCancelled struct {
 // EventType implements [Payload].
 func (OrderCancelled) EventType() string { return "orders.cancelled" }
 
-// OrderPaidLate: money arrived after expiry. The stock is to be held again; if it is gone the money goes back. It names the
-// lines once more, because inventory holds them by this event alone.
+// OrderPaidLate: a payment arrived after expiry. The stock is to be held again; when it is gone the payment is voided or
+// refunded. The event repeats the lines, because inventory holds them by this event alone.
 type OrderPaidLate struct {
 	OrderID string      `json:"order_id"`
 	Lines   []OrderLine `json:"lines"`
 	Amount  Money       `json:"amount"`
-	// Captured: the money is ours already, not only reserved. It can follow as a second event of the same order.
-	Captured bool `json:"captured"`
+	// A capture after the authorization is a second event of the same order.
+	Captured bool `json:"captured"` // the amount is captured, not only authorized
 }
 
 // EventType implements [Payload].
 func (OrderPaidLate) EventType() string { return "orders.paid_late" }
 
-// OrderRefunded: money went back to the shopper.
+// OrderRefunded: an amount was refunded to the shopper.
 type OrderRefunded struct {
 	OrderOutcome
 	RefundID string `json:"refund_id"`

@@ -8,16 +8,17 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// paymentSpace is the namespace of the payments' ids (RFC 9562 §5.5).
-var paymentSpace = uuid.MustParse("7b1e6c0a-52ff-5c31-9d53-0f0d6a1c6f7e")
+// paymentNamespace is the UUID namespace of payments (RFC 9562 §5.5). It never changes.
+var paymentNamespace = uuid.MustParse("7b1e6c0a-52ff-5c31-9d53-0f0d6a1c6f7e")
 
-// FirstPaymentID returns the id of the payment that an order asks for first. It follows from the order's id, so no index is needed
-// to find the payment of an order.
+// FirstPaymentID returns the id of the first payment of an order. It is derived from the order's id, so finding the payment
+// needs no index.
 func FirstPaymentID(orderID string) string {
-	return uuid.NewSHA1(paymentSpace, []byte(orderID+"/1")).String()
+	return uuid.NewSHA1(paymentNamespace, []byte(orderID+"/1")).String()
 }
 
-// PaymentRequested: an order wants Amount; a PaymentIntent is to be made. It is the first event of a payment.
+// PaymentRequested: an order requests a payment of Amount, and a PaymentIntent is to be created. It is the first event of a
+// payment.
 type PaymentRequested struct {
 	OrderID   string    `json:"order_id"`
 	PaymentID string    `json:"payment_id"`
@@ -29,7 +30,7 @@ type PaymentRequested struct {
 // EventType implements [Payload].
 func (PaymentRequested) EventType() string { return "payments.requested" }
 
-// PaymentIntentCreated: Stripe knows the payment under this id. Its client secret is not here and never in the log.
+// PaymentIntentCreated: Stripe has created the PaymentIntent. Its client secret is never in the log.
 type PaymentIntentCreated struct {
 	OrderID       string `json:"order_id"`
 	PaymentID     string `json:"payment_id"`
@@ -41,7 +42,7 @@ type PaymentIntentCreated struct {
 // EventType implements [Payload].
 func (PaymentIntentCreated) EventType() string { return "payments.intent_created" }
 
-// PaymentActionRequired: the bank asks the shopper something (3-D Secure).
+// PaymentActionRequired: the bank requires an action of the shopper (3-D Secure).
 type PaymentActionRequired struct {
 	OrderID       string `json:"order_id"`
 	PaymentID     string `json:"payment_id"`
@@ -51,7 +52,7 @@ type PaymentActionRequired struct {
 // EventType implements [Payload].
 func (PaymentActionRequired) EventType() string { return "payments.action_required" }
 
-// PaymentProcessing: the bank takes its time.
+// PaymentProcessing: the bank is processing the payment.
 type PaymentProcessing struct {
 	OrderID       string `json:"order_id"`
 	PaymentID     string `json:"payment_id"`
@@ -61,12 +62,12 @@ type PaymentProcessing struct {
 // EventType implements [Payload].
 func (PaymentProcessing) EventType() string { return "payments.processing" }
 
-// PaymentDeclined: one attempt failed; the shopper may try another card.
+// PaymentDeclined: one attempt was declined. The shopper may try another card.
 type PaymentDeclined struct {
 	OrderID       string `json:"order_id"`
 	PaymentID     string `json:"payment_id"`
 	PaymentIntent string `json:"payment_intent"`
-	Fact          string `json:"fact"` // the Stripe object that says so (charge, else event), so that it counts once
+	Fact          string `json:"fact"` // id of the Stripe object that was declined (charge, else event), so that it counts once
 	Code          string `json:"code"`
 	DeclineCode   string `json:"decline_code,omitempty"`
 	Message       string `json:"message"`
@@ -75,7 +76,7 @@ type PaymentDeclined struct {
 // EventType implements [Payload].
 func (PaymentDeclined) EventType() string { return "payments.declined" }
 
-// PaymentAuthorized: the money is reserved on the shopper's card and can be captured.
+// PaymentAuthorized: the amount is authorized on the shopper's card and can be captured.
 type PaymentAuthorized struct {
 	OrderID       string `json:"order_id"`
 	PaymentID     string `json:"payment_id"`
@@ -87,7 +88,7 @@ type PaymentAuthorized struct {
 // EventType implements [Payload].
 func (PaymentAuthorized) EventType() string { return "payments.authorized" }
 
-// PaymentCaptured: the money is ours.
+// PaymentCaptured: the amount was captured.
 type PaymentCaptured struct {
 	OrderID       string `json:"order_id"`
 	PaymentID     string `json:"payment_id"`
@@ -99,8 +100,8 @@ type PaymentCaptured struct {
 // EventType implements [Payload].
 func (PaymentCaptured) EventType() string { return "payments.captured" }
 
-// PaymentCancelRequested: the order ended unpaid. With Force an authorisation that is already there is voided as well;
-// without, it is reported as authorised, because the shopper paid in the last moment and may still get the goods.
+// PaymentCancelRequested: the order ended unpaid. With Force an existing authorization is voided; without, it is reported as
+// authorized, because the shopper paid at the last moment and may still get the goods.
 type PaymentCancelRequested struct {
 	OrderID   string `json:"order_id"`
 	PaymentID string `json:"payment_id"`
@@ -111,7 +112,7 @@ type PaymentCancelRequested struct {
 // EventType implements [Payload].
 func (PaymentCancelRequested) EventType() string { return "payments.cancel_requested" }
 
-// PaymentCancelled: nothing was and nothing will be taken under this intent.
+// PaymentCancelled: nothing was captured with this PaymentIntent, and nothing will be.
 type PaymentCancelled struct {
 	OrderID       string `json:"order_id"`
 	PaymentID     string `json:"payment_id"`
@@ -122,7 +123,7 @@ type PaymentCancelled struct {
 // EventType implements [Payload].
 func (PaymentCancelled) EventType() string { return "payments.cancelled" }
 
-// PaymentFailed: Stripe refuses to take this payment up, for good.
+// PaymentFailed: Stripe refused to create the payment, permanently.
 type PaymentFailed struct {
 	OrderID   string `json:"order_id"`
 	PaymentID string `json:"payment_id"`
@@ -133,7 +134,7 @@ type PaymentFailed struct {
 // EventType implements [Payload].
 func (PaymentFailed) EventType() string { return "payments.failed" }
 
-// PaymentRefundRequested: money is to go back. RefundID is ours and names the refund at Stripe too.
+// PaymentRefundRequested: an amount is to be refunded. RefundID is the shop's, and the refund at Stripe has it too.
 type PaymentRefundRequested struct {
 	OrderID   string `json:"order_id"`
 	PaymentID string `json:"payment_id"`
@@ -145,11 +146,11 @@ type PaymentRefundRequested struct {
 // EventType implements [Payload].
 func (PaymentRefundRequested) EventType() string { return "payments.refund_requested" }
 
-// PaymentRefunded: Stripe sent the money back.
+// PaymentRefunded: Stripe refunded an amount.
 type PaymentRefunded struct {
 	OrderID      string `json:"order_id"`
 	PaymentID    string `json:"payment_id"`
-	RefundID     string `json:"refund_id"` // ours; Stripe's id when it was made in Stripe's dashboard
+	RefundID     string `json:"refund_id"` // the shop's id; Stripe's for a refund that was made in Stripe's dashboard
 	StripeRefund string `json:"stripe_refund"`
 	Charge       string `json:"charge,omitempty"`
 	Amount       Money  `json:"amount"`
@@ -158,7 +159,7 @@ type PaymentRefunded struct {
 // EventType implements [Payload].
 func (PaymentRefunded) EventType() string { return "payments.refunded" }
 
-// PaymentRefundFailed: the money could not be sent back; staff must look.
+// PaymentRefundFailed: an amount could not be refunded. Staff must look at it.
 type PaymentRefundFailed struct {
 	OrderID      string `json:"order_id"`
 	PaymentID    string `json:"payment_id"`
@@ -171,7 +172,8 @@ type PaymentRefundFailed struct {
 // EventType implements [Payload].
 func (PaymentRefundFailed) EventType() string { return "payments.refund_failed" }
 
-// WebhookReceived: what Stripe posted, signature checked, client secrets cut out, otherwise as received.
+// WebhookReceived: Stripe posted an event. Its signature is checked and its client secrets are removed; the body is otherwise
+// unchanged.
 type WebhookReceived struct {
 	StripeEvent string         `json:"stripe_event"` // evt_…
 	StripeType  string         `json:"stripe_type"`  // such as "payment_intent.succeeded"

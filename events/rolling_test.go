@@ -13,7 +13,7 @@ import (
 	"tillstream/events/log/logtest"
 )
 
-// noteLeft is an event that has changed: version 1 had one text, version 2 has its lines.
+// noteLeft is an event with two versions: version 1 had one text, version 2 has lines.
 type noteLeft struct {
 	Lines []string `json:"lines"`
 }
@@ -32,20 +32,20 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// notes is an entity that is folded from them, whatever version they have.
+// notes is an entity with such events.
 var notes = log.Entity[[]string]{Prefix: events.PrefixOrder,
 	Apply: func(lines []string, e events.Event) ([]string, error) {
 		return append(append([]string(nil), lines...), e.Payload.(noteLeft).Lines...), nil
 	}}
 
-// Row 60 of the fault matrix: during a rolling deploy the log holds what old code said before, between and after what new
-// code says. New code reads both; what is newer than the code is an error and not a guess.
-func TestOldAndNewVersionsAreReadSideBySide(t *testing.T) {
+// Row 60 of the fault matrix: during a rolling deploy the log has events of the old and the new release, in any order. The new
+// release reads both versions; a version newer than its own is an error.
+func TestEveryVersionOfAnEventIsReadAsTheNewest(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
 	l := logtest.OpenOn(t, server)
 	revision := uint64(0)
-	say := func(version, body string) {
+	publish := func(version, body string) {
 		t.Helper()
 		revision++
 		msg, err := events.Encode(events.Event{ID: "note-" + body, Source: "test", Time: l.Now(), Revision: revision, Subject: events.PrefixOrder + "n", Payload: noteLeft{}})
@@ -53,7 +53,7 @@ func TestOldAndNewVersionsAreReadSideBySide(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := msg.Header.Get(events.HeaderVersion); got != "2" {
-			t.Fatalf("new code writes version %s", got)
+			t.Fatalf("the new release writes version %s, want 2", got)
 		}
 		msg.Header.Set(events.HeaderVersion, version)
 		msg.Data = []byte(body)
@@ -61,9 +61,9 @@ func TestOldAndNewVersionsAreReadSideBySide(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	say("1", `{"text":"old"}`)
-	say("2", `{"lines":["new","and longer"]}`)
-	say("1", `{"text":"old again"}`)
+	publish("1", `{"text":"old"}`)
+	publish("2", `{"lines":["new","and longer"]}`)
+	publish("1", `{"text":"old again"}`)
 	err := l.Do(t.Context(), func(tx *log.Tx) error {
 		if _, err := notes.Load(tx, "n"); err != nil {
 			return err
@@ -75,11 +75,11 @@ func TestOldAndNewVersionsAreReadSideBySide(t *testing.T) {
 	}
 	got, _, err := notes.Read(t.Context(), logtest.OpenOn(t, server), "n")
 	if diff := cmp.Diff([]string{"old", "new", "and longer", "old again", "new again"}, got); err != nil || diff != "" {
-		t.Fatalf("%v, want -, got +:\n%s", err, diff)
+		t.Fatalf("%v (-want +got):\n%s", err, diff)
 	}
 	revision++ // that of "new again"
-	say("3", `{"from":"the future"}`)
+	publish("3", `{"from":"the future"}`)
 	if _, _, err := notes.Read(t.Context(), l, "n"); !errors.Is(err, log.ErrUnreadable) || !errors.Is(err, events.ErrUnknownVersion) {
-		t.Errorf("a version of the future: %v", err)
+		t.Errorf("version 3: %v, want ErrUnreadable and ErrUnknownVersion", err)
 	}
 }

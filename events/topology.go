@@ -2,25 +2,71 @@ package events
 
 import "fmt"
 
+// The streams of the shop. StreamShop has all events in one order, so the events up to a sequence are a consistent state of
+// the whole shop.
+const (
+	StreamShop        = "SHOP"
+	StreamDeadLetters = "DEADLETTERS"
+)
+
+// LocationMain is the location of all stock. Subjects name the location, so a second warehouse needs no other scheme.
+const LocationMain = "main"
+
+// The subject prefix of each entity. A subject is prefix + token: see [Subject].
+const (
+	PrefixOrder        = "orders."
+	PrefixItem         = "inventory.items."
+	PrefixStock        = "inventory.stock." + LocationMain + "."
+	PrefixReservation  = "inventory.reservations."
+	PrefixPayment      = "payments."
+	PrefixNotification = "notifications."
+	PrefixLane         = "ops.lanes."
+	PrefixVoid         = "ops.voids."
+	PrefixReplay       = "ops.replays."
+	PrefixDeadLetter   = "deadletters."
+
+	// SubjectWebhooks is for the events of Stripe that belong to no payment of the shop. It is never the subject of a payment,
+	// because the ids of payments are UUIDs.
+	SubjectWebhooks = "payments.webhooks"
+)
+
+// owners are the prefixes under which each domain appends. Each subject belongs to one domain, so only the rules of that
+// domain decide about its entity. In production the permissions of the broker enforce it.
+var owners = map[string][]string{
+	"orders":        {"orders.", "customers."},
+	"inventory":     {"inventory."},
+	"payments":      {"payments."},
+	"notifications": {"notifications."},
+	"ops":           {"ops."},
+}
+
+// OwnedPrefixes returns the prefixes under which a domain appends, nil for an unknown domain.
+func OwnedPrefixes(domain string) []string { return owners[domain] }
+
+// ShopSubjects are the subjects of StreamShop.
+func ShopSubjects() []string {
+	return []string{"orders.*", "customers.*", "inventory.items.*", "inventory.stock.*.*", "inventory.reservations.*",
+		"payments.*", "notifications.*", "ops.>"}
+}
+
 // Topology is the version of the streams, subjects and event types that this program knows. A release that adds one of them
-// counts it up, and says so in the [Definition] of each new type or version:
+// increments it, and names it in the [Definition] of each new type or version:
 //
 //	define[OrderNoted](1, nil).since(2),
 //
-// While processes of the release before are running, the new type is not written. A new field that older programs may leave
-// out needs no new topology.
+// No program writes the new type while processes of the release before are running. An optional field needs no new topology.
 const Topology = 1
 
-// since says which topology brought a type, or its newest version.
+// since sets the first topology that knows a type in its newest version.
 func (d Definition) since(topology int) Definition {
 	d.Since = topology
 	return d
 }
 
-// Since returns the first topology that knows a type in the version that this program writes; 0 for an unknown type.
+// Since returns the first topology that knows a type in the version that this program writes, 0 for an unknown type.
 func Since(eventType string) int { return definitions[eventType].Since }
 
-// CheckTopology returns [ErrNewer] for an event that a program of a topology does not understand.
+// CheckTopology returns [ErrNewer] for an event that a program with a topology cannot read.
 func CheckTopology(e Event, topology int) error {
 	if e.Topology > topology {
 		return fmt.Errorf("%w: %.80q needs topology %d, this program knows %d", ErrNewer, e.Type, e.Topology, topology)

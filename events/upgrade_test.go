@@ -17,32 +17,32 @@ import (
 	"tillstream/events/log/logtest"
 )
 
-// giftWrapped is an event that the next release knows and this one does not.
+// giftWrapped is an event that only the next release knows.
 type giftWrapped struct {
 	Paper string `json:"paper"`
 }
 
 func (giftWrapped) EventType() string { return "test.gift_wrapped" }
 
-// gifts is an entity of both releases.
+// gifts is an entity that both releases know.
 var gifts = log.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
 
-// this and next are what two releases know. The next one has a subject, a setting and a bucket more.
-func this(c *log.Config) {
+// currentRelease and nextRelease set the topology of a release. The next one adds a subject, a stream setting and a bucket.
+func currentRelease(c *log.Config) {
 	topology := log.CurrentTopology(1)
 	topology.Version = 1
 	c.Topology = &topology
 }
 
-func next(c *log.Config) {
-	this(c)
+func nextRelease(c *log.Config) {
+	currentRelease(c)
 	c.Topology.Version = 2
 	c.Topology.Streams[0].Subjects = append(c.Topology.Streams[0].Subjects, "gifts.*")
 	c.Topology.Streams[0].AllowMsgTTL = true
 	c.Topology.Buckets = append(c.Topology.Buckets, jetstream.KeyValueConfig{Bucket: "gifts"})
 }
 
-func wrap(t *testing.T, l *log.Log, id string) error {
+func appendGift(t *testing.T, l *log.Log, id string) error {
 	t.Helper()
 	return l.Do(t.Context(), func(tx *log.Tx) error { return gifts.Append(tx, id, giftWrapped{Paper: "red"}) })
 }
@@ -54,8 +54,8 @@ func place(t *testing.T, l *log.Log, id string) {
 	}
 }
 
-// open tries to open a log as a release, and returns what kept it from it.
-func open(t *testing.T, server *embedded.NATS, release func(*log.Config)) (*log.Log, error) {
+// tryOpen opens a log as a release.
+func tryOpen(t *testing.T, server *embedded.NATS, release func(*log.Config)) (*log.Log, error) {
 	t.Helper()
 	config := log.Config{Source: "test", Owns: []string{""}}
 	release(&config)
@@ -71,13 +71,13 @@ func subjects(t *testing.T, l *log.Log) []string {
 	return stream.CachedInfo().Config.Subjects
 }
 
-// Row 60 of the fault matrix: two releases run side by side. The newer one adds what it needs while the older one works on, and writes what the older one
-// does not know once that has stopped; from then on the older one does not start.
-func TestTwoReleasesSideBySide(t *testing.T) {
+// Row 60 of the fault matrix: two releases run at the same time. The newer one adds its subjects and buckets at once, and writes
+// new events only after the older one has stopped; from then on the older one does not start.
+func TestANewEventIsWrittenAfterTheOlderReleaseHasStopped(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
-	older := logtest.OpenOn(t, server, this)
-	newer := logtest.OpenOn(t, server, next)
+	older := logtest.OpenOn(t, server, currentRelease)
+	newer := logtest.OpenOn(t, server, nextRelease)
 	if !slices.Contains(subjects(t, newer), "gifts.*") {
 		t.Errorf("the new subject is not among %v", subjects(t, newer))
 	}
@@ -87,54 +87,55 @@ func TestTwoReleasesSideBySide(t *testing.T) {
 	for _, l := range []*log.Log{older, newer} {
 		place(t, l, "order")
 	}
-	if err := wrap(t, newer, "order"); !errors.Is(err, log.ErrUpgradeInProgress) || !errors.Is(err, log.ErrUnavailable) {
-		t.Errorf("an event that the older release does not know: %v, want ErrNotYet and ErrUnavailable", err)
+	if err := appendGift(t, newer, "order"); !errors.Is(err, log.ErrUpgradeInProgress) || !errors.Is(err, log.ErrUnavailable) {
+		t.Errorf("an event that the older release does not know: %v, want ErrUpgradeInProgress and ErrUnavailable", err)
 	}
 	place(t, older, "order")
 	older.Close()
-	until(t, "the event may be written", func() bool { return wrap(t, newer, "order") == nil })
+	waitUntil(t, "the event may be written", func() bool { return appendGift(t, newer, "order") == nil })
 	if n, _, err := gifts.Read(t.Context(), newer, "order"); err != nil || n != 4 {
 		t.Errorf("the order has %d events, %v; want 4", n, err)
 	}
-	_, err := open(t, server, this)
+	_, err := tryOpen(t, server, currentRelease)
 	if !errors.Is(err, events.ErrNewer) || !strings.Contains(err.Error(), "topology 2, this program knows 1") {
-		t.Errorf("the older release starts with %v, want ErrNewer and why", err)
+		t.Errorf("the older release opens the log: %v, want ErrNewer with both topologies", err)
 	}
-	if again, err := open(t, server, next); err != nil {
-		t.Errorf("the newer release starts with %v", err)
+	if again, err := tryOpen(t, server, nextRelease); err != nil {
+		t.Errorf("the newer release opens the log: %v", err)
 	} else {
 		place(t, again, "order")
-		if err := wrap(t, again, "order"); err != nil {
-			t.Errorf("where everything was agreed on: %v", err)
+		if err := appendGift(t, again, "order"); err != nil {
+			t.Errorf("append a new event again: %v", err)
 		}
 		again.Close()
 	}
 }
 
-// Row 60 of the fault matrix: a release is taken back before it has written what only it knows. What it added stays, and the older one works on.
-func TestAReleaseIsTakenBack(t *testing.T) {
+// Row 60 of the fault matrix: a release is rolled back before it has written a new event. Its subjects and buckets stay, and the
+// older release continues.
+func TestAReleaseCanBeRolledBackBeforeItsFirstNewEvent(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
-	logtest.OpenOn(t, server, this).Close()
-	newer := logtest.OpenOn(t, server, next)
+	logtest.OpenOn(t, server, currentRelease).Close()
+	newer := logtest.OpenOn(t, server, nextRelease)
 	place(t, newer, "order")
 	newer.Close()
-	older := logtest.OpenOn(t, server, this)
+	older := logtest.OpenOn(t, server, currentRelease)
 	place(t, older, "order")
 	if !slices.Contains(subjects(t, older), "gifts.*") {
-		t.Errorf("what the newer release added is gone: %v", subjects(t, older))
+		t.Errorf("the subject of the newer release is gone: %v", subjects(t, older))
 	}
-	if again := logtest.OpenOn(t, server, next); !errors.Is(wrap(t, again, "order"), log.ErrUpgradeInProgress) {
-		t.Error("the newer release does not see that the older one runs")
+	if again := logtest.OpenOn(t, server, nextRelease); !errors.Is(appendGift(t, again, "order"), log.ErrUpgradeInProgress) {
+		t.Error("the newer release appends a new event while the older one runs")
 	}
 }
 
-// Row 60 of the fault matrix: a process that was suspended while a newer release began to write meets an event that it does not understand. It decides
-// nothing on what it knows, and says why, until the event is declared void.
-func TestAnOlderProcessMeetsANewerEvent(t *testing.T) {
+// Row 60 of the fault matrix: a process that was suspended while a newer release began to write reads an event that it does not
+// know. It decides nothing and reports ErrNewer, until the event is declared void.
+func TestAnOlderProcessDecidesNothingAfterANewerEvent(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
-	older, ops := logtest.OpenOn(t, server, this), logtest.OpenOn(t, server, next)
+	older, ops := logtest.OpenOn(t, server, currentRelease), logtest.OpenOn(t, server, nextRelease)
 	place(t, older, "order")
 	msg, err := events.Encode(events.Event{ID: "gift", Source: "test", Time: time.Now(), Subject: events.PrefixOrder + "order", Revision: 2, Payload: giftWrapped{}})
 	if err != nil {
@@ -156,14 +157,14 @@ func TestAnOlderProcessMeetsANewerEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := older.ReportNewer(m); !errors.Is(err, events.ErrNewer) || older.Damage() == nil || older.Newer() == nil {
-		t.Errorf("the event is read: %v, and then the process is whole: %v", err, older.Damage())
+		t.Errorf("report: %v, damage: %v, newer: %v; want errors", err, older.Damage(), older.Newer())
 	}
 	err = older.Do(t.Context(), func(tx *log.Tx) error { return gifts.Append(tx, "another", events.OrderExpired{}) })
 	if !errors.Is(err, log.ErrUnavailable) {
-		t.Errorf("it still appends: %v", err)
+		t.Errorf("append: %v, want ErrUnavailable", err)
 	}
 	for _, already := range []bool{false, true} {
-		if got, err := log.Void(t.Context(), ops, m, "nobody can read it"); err != nil || got != already {
+		if got, err := log.Void(t.Context(), ops, m, "a test"); err != nil || got != already {
 			t.Errorf("void: already %t, %v; want %t", got, err, already)
 		}
 	}
@@ -179,7 +180,7 @@ func TestAnOlderProcessMeetsANewerEvent(t *testing.T) {
 	if err := errors.Join(older.Damage(), older.Newer(), older.ReportNewer(m)); err != nil {
 		t.Errorf("after the event was declared void: %v", err)
 	}
-	for _, l := range []*log.Log{older, ops, logtest.OpenOn(t, server, this)} {
+	for _, l := range []*log.Log{older, ops, logtest.OpenOn(t, server, currentRelease)} {
 		if n, _, err := gifts.Read(t.Context(), l, "order"); err != nil || n != 1 {
 			t.Errorf("after the event was declared void the order has %d events, %v; want 1", n, err)
 		}
@@ -187,19 +188,19 @@ func TestAnOlderProcessMeetsANewerEvent(t *testing.T) {
 	place(t, older, "order")
 }
 
-// Row 60 of the fault matrix: a process whose announcement ran out, because it was suspended or cut off, is not there for a newer release, which begins to write.
-// At its next announcement it finds out, and ends.
-func TestAProcessThatKnowsTooLittleEnds(t *testing.T) {
+// Row 60 of the fault matrix: the announcement of a process has expired, because it was suspended or disconnected, and a newer
+// release has begun to write. The process ends at its next announcement.
+func TestAnOlderProcessEndsWhenANewerReleaseHasWritten(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
-	older, newer := logtest.OpenOn(t, server, this), logtest.OpenOn(t, server, next)
+	older, newer := logtest.OpenOn(t, server, currentRelease), logtest.OpenOn(t, server, nextRelease)
 	ended := make(chan error, 1)
 	go func() { ended <- older.Monitor(t.Context()) }()
 	bucket, err := newer.JetStream().KeyValue(t.Context(), "topology")
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the newer release writes", func() bool {
+	waitUntil(t, "the newer release writes", func() bool {
 		processes, err := newer.Processes(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -211,22 +212,22 @@ func TestAProcessThatKnowsTooLittleEnds(t *testing.T) {
 				}
 			}
 		}
-		return wrap(t, newer, "order") == nil
+		return appendGift(t, newer, "order") == nil
 	})
 	select {
 	case err := <-ended:
 		if !errors.Is(err, events.ErrNewer) {
-			t.Errorf("it ends with %v, want ErrNewer", err)
+			t.Errorf("the process ends with %v, want ErrNewer", err)
 		}
 	case <-time.After(time.Minute):
-		t.Error("it goes on")
+		t.Error("the process does not end")
 	}
 }
 
-// A lane meets a newer event at the moment at which the process learns that it is void. Whichever comes first, the process goes on.
-func TestANewerEventIsDeclaredVoidWhileItIsMet(t *testing.T) {
+// A lane reads a newer event while the process reads that it is void. The process continues, whichever is first.
+func TestANewerEventIsDeclaredVoidWhileItIsRead(t *testing.T) {
 	t.Parallel()
-	l := logtest.Open(t, this)
+	l := logtest.Open(t, currentRelease)
 	newer, err := events.Encode(events.Event{ID: "gift", Source: "test", Time: time.Now(), Subject: "orders.o", Revision: 2, Payload: giftWrapped{}})
 	if err != nil {
 		t.Fatal(err)
@@ -240,7 +241,7 @@ func TestANewerEventIsDeclaredVoidWhileItIsMet(t *testing.T) {
 		met := l.Adopt(log.Message{Sequence: sequence, Subject: newer.Subject, Header: newer.Header, Data: newer.Data})
 		declared := l.Adopt(log.Message{Sequence: sequence + 1_000_000, Subject: void.Subject, Header: void.Header, Data: void.Data})
 		var both sync.WaitGroup
-		both.Go(func() { _ = l.ReportNewer(met) }) // either is right at that moment
+		both.Go(func() { _ = l.ReportNewer(met) }) // an error is right if the void was not read yet
 		both.Go(func() { l.Observe(declared) })
 		both.Wait()
 		if err := l.Damage(); err != nil {
@@ -249,9 +250,9 @@ func TestANewerEventIsDeclaredVoidWhileItIsMet(t *testing.T) {
 	}
 }
 
-// A faulty release, or an operator by hand, publishes an event again whose number is taken, or one whose number does not follow. The
-// entity is unavailable until the event is declared void, and goes on as if it had never been there.
-func TestAnEventThatDoesNotFollowIsDeclaredVoid(t *testing.T) {
+// An event is published with a revision that exists or that leaves a gap, by a faulty release or by hand. The entity is
+// unreadable until the event is declared void, and then continues without it.
+func TestAnEventWithAWrongRevisionCanBeDeclaredVoid(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
 	place(t, l, "order")
@@ -281,9 +282,9 @@ func TestAnEventThatDoesNotFollowIsDeclaredVoid(t *testing.T) {
 	}
 }
 
-// A broker that was killed may have the announcement of a process back that has left. It does not count, and keeps no release from
-// being put in place.
-func TestAnAnnouncementThatNobodyRenewsDoesNotCount(t *testing.T) {
+// A broker that was killed may restore the announcement of a process that has ended. Such an announcement expires, so it does
+// not block an upgrade.
+func TestAnAnnouncementExpires(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
 	if _, err := l.JetStream().Publish(t.Context(), "$KV.topology.process.ghost", []byte(`{"id":"ghost","source":"closed","topology":0}`)); err != nil {
@@ -299,41 +300,41 @@ func TestAnAnnouncementThatNobodyRenewsDoesNotCount(t *testing.T) {
 	if n := running(); n != 2 {
 		t.Errorf("%d processes at first, want 2", n)
 	}
-	until(t, "the one that nobody renews is gone", func() bool { return running() == 1 })
+	waitUntil(t, "only the log of the test is announced", func() bool { return running() == 1 })
 }
 
-// What a stream has otherwise than any release made it is refused, and named.
-func TestAStreamThatIsConfiguredOtherwiseIsRefused(t *testing.T) {
+// Open refuses a stream whose configuration is not that of any release, and names the differences.
+func TestOpenRefusesAStreamWithAnotherConfiguration(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
-	l := logtest.OpenOn(t, server, this)
+	l := logtest.OpenOn(t, server, currentRelease)
 	stream, err := l.JetStream().Stream(t.Context(), events.StreamShop)
 	if err != nil {
 		t.Fatal(err)
 	}
 	config := stream.CachedInfo().Config
-	config.Subjects, config.Discard = append(config.Subjects, "strangers.*"), jetstream.DiscardOld
+	config.Subjects, config.Discard = append(config.Subjects, "foreign.*"), jetstream.DiscardOld
 	if _, err := l.JetStream().UpdateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	for name, release := range map[string]func(*log.Config){"this": this, "next": next} {
-		_, err := open(t, server, release)
-		if !errors.Is(err, log.ErrDrift) || !strings.Contains(err.Error(), "strangers.*") || !strings.Contains(err.Error(), `discard is "old"`) {
+	for name, release := range map[string]func(*log.Config){"current": currentRelease, "next": nextRelease} {
+		_, err := tryOpen(t, server, release)
+		if !errors.Is(err, log.ErrDrift) || !strings.Contains(err.Error(), "foreign.*") || !strings.Contains(err.Error(), `discard is "old"`) {
 			t.Errorf("%s release: %v, want ErrDrift naming both differences", name, err)
 		}
 	}
 }
 
-func until(t *testing.T, what string, fact func() bool) {
+func waitUntil(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	deadline := time.After(time.Minute)
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
-	for !fact() {
+	for !condition() {
 		select {
 		case <-ticker.C:
 		case <-deadline:
-			t.Fatalf("waited in vain until %s", what)
+			t.Fatalf("timed out waiting until %s", what)
 		}
 	}
 }

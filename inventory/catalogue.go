@@ -1,51 +1,47 @@
 package inventory
 
 import (
-	"encoding/base64"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
 
 	"tillstream/events"
+	"tillstream/events/api"
 	"tillstream/events/log"
 	"tillstream/events/worker"
 )
 
-var (
-	// ErrLoading is returned by the catalogue until it has read what the log holds.
-	ErrLoading = errors.New("catalogue is loading")
-	// ErrBadCursor is returned for a cursor that no page has handed out.
-	ErrBadCursor = errors.New("bad cursor")
-)
+// ErrLoading is returned by the catalogue until it has read the log up to its end.
+var ErrLoading = errors.New("catalogue is loading")
 
-// Entry pages of the catalogue hold this many rows unless told otherwise.
+// Rows of a page of the catalogue.
 const (
 	DefaultPage = 24
 	MaxPage     = 100
 )
 
-// Offer is what the shop window shows of an item.
+// Offer is an item of the catalogue and how many of it can be ordered.
 type Offer struct {
 	Item      Item
 	Available int64
 }
 
-// catalogue is the shop window: every item and what is available, in memory, folded from the log alone. It needs no
-// database, so it stays open when MongoDB is away. What it shows may be some milliseconds old; the hold decides.
+// catalogue holds the items for sale and their available stock in memory, computed from the log alone. It needs no database,
+// so shoppers can search it while MongoDB is down. It may be some milliseconds old; only the hold of an order is exact.
 type catalogue struct {
 	mu        sync.RWMutex
 	rows      map[string]*row
-	sorted    []*row // by key, once loaded
+	sorted    []*row // by key; empty until loaded
 	available map[string]int64
 	loaded    bool
 }
 
-// row is an item with what searching and sorting need, worked out once.
+// row is an item with the texts for searching and sorting.
 type row struct {
 	item Item
-	key  string // lower-case title, then SKU: the order of pages, and the cursor
+	key  string // lower-case title, then SKU: rows are sorted by it, and it is the cursor
 	text string // see searchText
 }
 
@@ -53,18 +49,18 @@ func newCatalogue() *catalogue {
 	return &catalogue{rows: map[string]*row{}, available: map[string]int64{}}
 }
 
-// watch keeps the catalogue current for as long as the process runs.
+// watch keeps the catalogue current while the process runs.
 func (s *Service) watch() worker.Watch {
-	return worker.Watch{Prefixes: []string{events.PrefixItem, events.PrefixStock}, Snapshot: true, Ready: s.catalogue.ready,
+	return worker.Watch{Prefixes: []string{events.PrefixItem, events.PrefixStock}, Snapshot: true, Ready: s.catalogue.finishLoading,
 		Handle: func(e events.Event) {
 			if err := s.catalogue.apply(e); err != nil {
-				s.logger.Warn("catalogue passes over an event", "subject", e.Subject, "sequence", e.Sequence, "error", err)
+				s.logger.Warn("catalogue skips an event", "subject", e.Subject, "sequence", e.Sequence, "error", err)
 			}
 		}}
 }
 
-// Ready returns [ErrLoading] until the catalogue has read what the log holds. Whether the log can be read is for
-// [worker.Worker.Ready] to say.
+// Ready returns [ErrLoading] until the catalogue has read the log up to its end. [worker.Worker.Ready] reports whether the log
+// can be read.
 func (s *Service) Ready() error {
 	s.catalogue.mu.RLock()
 	defer s.catalogue.mu.RUnlock()
@@ -74,15 +70,15 @@ func (s *Service) Ready() error {
 	return nil
 }
 
-// Count is how many items the catalogue shows.
+// Count returns how many items the catalogue has.
 func (s *Service) Count() int {
 	s.catalogue.mu.RLock()
 	defer s.catalogue.mu.RUnlock()
 	return len(s.catalogue.rows)
 }
 
-// ready sorts what was loaded: once, because inserting 100,000 rows one by one would move each of them half the list.
-func (c *catalogue) ready() {
+// finishLoading sorts all rows at once. Inserting 100,000 rows one by one would move half the list for each.
+func (c *catalogue) finishLoading() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.loaded {
@@ -94,7 +90,7 @@ func (c *catalogue) ready() {
 	c.loaded = true
 }
 
-// apply takes over one event; the events of an entity come in their order.
+// apply applies one event. The events of an entity must come in their order.
 func (c *catalogue) apply(e events.Event) error {
 	if strings.HasPrefix(e.Subject, events.PrefixItem) {
 		item, err := ApplyItem(Item{}, e)
@@ -117,12 +113,12 @@ func (c *catalogue) apply(e events.Event) error {
 func (c *catalogue) put(r *row) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	old, known := c.rows[r.item.SKU]
+	old, exists := c.rows[r.item.SKU]
 	c.rows[r.item.SKU] = r
 	if !c.loaded {
 		return
 	}
-	if known {
+	if exists {
 		i, _ := c.find(old.key)
 		c.sorted = slices.Delete(c.sorted, i, i+1)
 	}
@@ -130,7 +126,7 @@ func (c *catalogue) put(r *row) {
 	c.sorted = slices.Insert(c.sorted, i, r)
 }
 
-// find returns where a key stands or would stand.
+// find returns the index of a key in sorted, or where it would be inserted.
 func (c *catalogue) find(key string) (int, bool) {
 	return slices.BinarySearchFunc(c.sorted, key, func(r *row, key string) int { return strings.Compare(r.key, key) })
 }
@@ -149,10 +145,10 @@ func (c *catalogue) offer(sku string) (Offer, error) {
 	return Offer{}, log.ErrNotFound
 }
 
-// page returns up to limit offers that match the query, from behind the cursor on, and the cursor of the next page; ""
-// when there is none. A cursor is the key of the last row, so rows that come and go meanwhile neither repeat nor hide others.
+// page returns up to limit offers that match the query and follow the cursor, and the cursor of the next page, "" at the end.
+// A cursor is the key of the last row, so rows that are added or removed between two pages neither repeat nor hide others.
 func (c *catalogue) page(query, cursor string, limit int) (offers []Offer, next string, err error) {
-	after, err := decodeCursor(cursor)
+	after, err := api.DecodeCursor(cursor, parseKey)
 	if err != nil {
 		return nil, "", err
 	}
@@ -172,7 +168,7 @@ func (c *catalogue) page(query, cursor string, limit int) (offers []Offer, next 
 			continue
 		}
 		if len(offers) == limit {
-			return offers, encodeCursor(last), nil
+			return offers, api.EncodeCursor(last), nil
 		}
 		offers = append(offers, Offer{Item: r.item, Available: c.available[r.item.SKU]})
 		last = r.key
@@ -182,12 +178,52 @@ func (c *catalogue) page(query, cursor string, limit int) (offers []Offer, next 
 
 func sortKey(i Item) string { return strings.ToLower(i.Title) + "\x00" + i.SKU }
 
-func encodeCursor(key string) string { return base64.RawURLEncoding.EncodeToString([]byte(key)) }
-
-func decodeCursor(cursor string) (string, error) {
-	key, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || (cursor != "" && !strings.Contains(string(key), "\x00")) {
-		return "", fmt.Errorf("%w: %.80q", ErrBadCursor, cursor)
+// parseKey accepts the keys that sortKey makes, and "" for the first page.
+func parseKey(key string) (string, error) {
+	if key != "" && !strings.Contains(key, "\x00") {
+		return "", api.ErrBadCursor
 	}
-	return string(key), nil
+	return key, nil
 }
+
+// searchText is the text that a query is searched in: the words of title, SKU, description and tags in lower case, each after
+// a space, so that " hea" is found in "heart" and not in "wheat".
+func searchText(i Item) string {
+	var b strings.Builder
+	for _, part := range append([]string{i.Title, i.SKU, i.Description}, i.Tags...) {
+		for _, word := range splitWords(part) {
+			b.WriteByte(' ')
+			b.WriteString(word)
+		}
+	}
+	return b.String()
+}
+
+// queryWords returns the words of a query, each after a space. The longest is first, because the fewest items have it.
+func queryWords(query string) []string {
+	prefixes := splitWords(query)
+	slices.SortStableFunc(prefixes, func(a, b string) int { return len(b) - len(a) })
+	for i, w := range prefixes {
+		prefixes[i] = " " + w
+	}
+	return prefixes
+}
+
+// matches reports whether every word of a query begins a word of the item.
+func (r *row) matches(prefixes []string) bool {
+	for _, w := range prefixes {
+		if !strings.Contains(r.text, w) {
+			return false
+		}
+	}
+	return true
+}
+
+// splitWords splits a text into lower-case words of letters and digits. It drops apostrophes, because shoppers type "bakers"
+// for "Baker's".
+func splitWords(s string) []string {
+	s = apostrophes.Replace(strings.ToLower(s))
+	return strings.FieldsFunc(s, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+}
+
+var apostrophes = strings.NewReplacer("'", "", "\u2019", "")

@@ -14,15 +14,15 @@ import (
 	"tillstream/events/log"
 )
 
-func listed(sku, title, description string, tags ...string) events.Event {
-	return about(events.PrefixItem, sku, events.ItemChanged{SKU: sku, Title: title, Description: description, Tags: tags})
+func itemListed(sku, title, description string, tags ...string) events.Event {
+	return entityEvent(events.PrefixItem, sku, events.ItemChanged{SKU: sku, Title: title, Description: description, Tags: tags})
 }
 
-func counted(sku string, available int64) events.Event {
-	return about(events.PrefixStock, sku, events.StockAdjusted{StockMovement: movement(sku, available, level(available, 0))})
+func stockCounted(sku string, available int64) events.Event {
+	return entityEvent(events.PrefixStock, sku, events.StockAdjusted{StockMovement: movement(sku, available, level(available, 0))})
 }
 
-// loaded is a catalogue that has caught up after these events.
+// loaded returns a catalogue that has loaded these events.
 func loaded(t testing.TB, all ...events.Event) *catalogue {
 	t.Helper()
 	c := newCatalogue()
@@ -31,11 +31,11 @@ func loaded(t testing.TB, all ...events.Event) *catalogue {
 			t.Fatal(err)
 		}
 	}
-	c.ready()
+	c.finishLoading()
 	return c
 }
 
-func found(t testing.TB, c *catalogue, query string) []string {
+func search(t testing.TB, c *catalogue, query string) []string {
 	t.Helper()
 	offers, next, err := c.page(query, "", MaxPage)
 	if err != nil || next != "" {
@@ -48,19 +48,19 @@ func found(t testing.TB, c *catalogue, query string) []string {
 	return skus
 }
 
-func TestSearch(t *testing.T) {
-	c := loaded(t, listed("22423", "REGENCY CAKESTAND 3 TIER", "For Sunday teas.", "kitchen"),
-		listed("85123A", "White Hanging Heart T-Light Holder", "Painted wire.", "home", "light"),
-		listed("TIN-7", "Baker's Tin", "Holds a whole loaf of wheat bread.", "kitchen"))
+func TestSearchFindsItemsByTheBeginningsOfWords(t *testing.T) {
+	c := loaded(t, itemListed("22423", "REGENCY CAKESTAND 3 TIER", "For Sunday teas.", "kitchen"),
+		itemListed("85123A", "White Hanging Heart T-Light Holder", "Painted wire.", "home", "light"),
+		itemListed("TIN-7", "Baker's Tin", "Holds a whole loaf of wheat bread.", "kitchen"))
 	for query, want := range map[string][]string{
 		"":               {"TIN-7", "22423", "85123A"}, // by title
 		"  ":             {"TIN-7", "22423", "85123A"},
 		"heart":          {"85123A"},
-		"HEA":            {"85123A"}, // the beginning of a word, in any case, and not "wheat"
+		"HEA":            {"85123A"}, // the beginning of a word in any case; not "wheat"
 		"eart":           {},
 		"light heart":    {"85123A"},
 		"t-light":        {"85123A"},
-		"light wheat":    {}, // all words
+		"light wheat":    {}, // every word must match
 		"85123a":         {"85123A"},
 		"tin-7":          {"TIN-7"},
 		"kitchen":        {"TIN-7", "22423"},
@@ -70,57 +70,56 @@ func TestSearch(t *testing.T) {
 		"3 tier":         {"22423"},
 		"<script>":       {},
 	} {
-		if diff := cmp.Diff(want, found(t, c, query)); diff != "" {
+		if diff := cmp.Diff(want, search(t, c, query)); diff != "" {
 			t.Errorf("%q: %s", query, diff)
 		}
 	}
 }
 
-func TestCatalogueFollowsChanges(t *testing.T) {
-	c := loaded(t, listed("A", "Apple", ""), listed("B", "Banana", ""), counted("A", 3), counted("C", 9))
-	for _, e := range []events.Event{listed("A", "Zebra", ""), listed("C", "Cherry", ""), counted("A", 2)} {
+func TestCatalogueAppliesEventsAfterLoading(t *testing.T) {
+	c := loaded(t, itemListed("A", "Apple", ""), itemListed("B", "Banana", ""), stockCounted("A", 3), stockCounted("C", 9))
+	for _, e := range []events.Event{itemListed("A", "Zebra", ""), itemListed("C", "Cherry", ""), stockCounted("A", 2)} {
 		if err := c.apply(e); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if diff := cmp.Diff([]string{"B", "C", "A"}, found(t, c, "")); diff != "" {
+	if diff := cmp.Diff([]string{"B", "C", "A"}, search(t, c, "")); diff != "" {
 		t.Fatal(diff)
 	}
-	if diff := cmp.Diff([]string{}, found(t, c, "apple")); diff != "" {
+	if diff := cmp.Diff([]string{}, search(t, c, "apple")); diff != "" {
 		t.Fatal(diff)
 	}
 	for sku, want := range map[string]int64{"A": 2, "B": 0, "C": 9} {
 		if got, err := c.offer(sku); err != nil || got.Available != want {
-			t.Errorf("%s: %+v, %v; want %d", sku, got, err, want)
+			t.Errorf("%s: %+v, %v; want %d available", sku, got, err, want)
 		}
 	}
 	if _, err := c.offer("D"); !errors.Is(err, log.ErrNotFound) {
-		t.Errorf("D: %v", err)
+		t.Errorf("D: %v, want ErrNotFound", err)
 	}
-	if err := c.apply(at("inventory.stock.main.A", events.OrderExpired{})); !errors.Is(err, ErrCannotFollow) {
-		t.Errorf("garbage: %v", err)
+	if err := c.apply(newEvent("inventory.stock.main.A", events.OrderExpired{})); !errors.Is(err, ErrCannotFollow) {
+		t.Errorf("an order's event on a stock subject: %v, want ErrCannotFollow", err)
 	}
 }
 
-func TestCatalogueSaysThatItIsLoading(t *testing.T) {
+func TestCatalogueReturnsErrLoadingUntilItIsLoaded(t *testing.T) {
 	c := newCatalogue()
-	if err := c.apply(listed("A", "Apple", "")); err != nil {
+	if err := c.apply(itemListed("A", "Apple", "")); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := c.page("", "", 1); !errors.Is(err, ErrLoading) {
-		t.Errorf("page: %v", err)
+		t.Errorf("page: %v, want ErrLoading", err)
 	}
 	if _, err := c.offer("B"); !errors.Is(err, ErrLoading) {
-		t.Errorf("offer: %v", err)
+		t.Errorf("offer: %v, want ErrLoading", err)
 	}
 	if _, err := c.offer("A"); err != nil {
-		t.Errorf("an item that is there already: %v", err)
+		t.Errorf("an item that is loaded: %v", err)
 	}
 }
 
-// TestPagesShowEverythingOnce walks pages of any size while items are listed in between: what was there all the time is
-// seen exactly once.
-func TestPagesShowEverythingOnce(t *testing.T) {
+// Pages of any size, while items are listed in between, show every item of the beginning exactly once.
+func TestPagesShowEveryItemOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c, want := newCatalogue(), []string{}
 		titles := rapid.SampledFrom([]string{"Mug", "mug", "Jug", "Tea towel", "Ä"})
@@ -128,11 +127,11 @@ func TestPagesShowEverythingOnce(t *testing.T) {
 		for i := range n {
 			sku := fmt.Sprintf("SKU-%d", i)
 			want = append(want, sku)
-			if err := c.apply(listed(sku, titles.Draw(t, "title"), "")); err != nil {
+			if err := c.apply(itemListed(sku, titles.Draw(t, "title"), "")); err != nil {
 				t.Fatal(err)
 			}
 		}
-		c.ready()
+		c.finishLoading()
 		limit := rapid.IntRange(1, 10).Draw(t, "limit")
 		var got []string
 		cursor := ""
@@ -149,12 +148,12 @@ func TestPagesShowEverythingOnce(t *testing.T) {
 			}
 			cursor = next
 			if page > 100 {
-				t.Fatal("no end")
+				t.Fatal("more than 100 pages")
 			}
 			if page > 5 {
 				continue
 			}
-			if err := c.apply(listed(fmt.Sprintf("NEW-%d", page), titles.Draw(t, "new title"), "")); err != nil {
+			if err := c.apply(itemListed(fmt.Sprintf("NEW-%d", page), titles.Draw(t, "new title"), "")); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -162,21 +161,21 @@ func TestPagesShowEverythingOnce(t *testing.T) {
 		slices.Sort(got)
 		slices.Sort(want)
 		if !slices.Equal(got, want) {
-			t.Fatalf("saw %v, want %v", got, want)
+			t.Fatalf("pages have %v, want %v", got, want)
 		}
 	})
 }
 
-// BenchmarkSearch scans 100,000 items for a word that none has: the longest that a request can take.
+// BenchmarkSearch searches 100,000 items for a word that none has, which is the slowest request.
 func BenchmarkSearch(b *testing.B) {
 	c := newCatalogue()
 	for i := range 100_000 {
 		sku := fmt.Sprintf("SKU-%d", i)
-		if err := c.apply(listed(sku, "Hand painted ceramic jug number "+sku, "Holds a litre; dishwasher safe; made near the sea.", "kitchen", "gift")); err != nil {
+		if err := c.apply(itemListed(sku, "Hand painted ceramic jug number "+sku, "Holds a litre; dishwasher safe; made near the sea.", "kitchen", "gift")); err != nil {
 			b.Fatal(err)
 		}
 	}
-	c.ready()
+	c.finishLoading()
 	for b.Loop() {
 		if _, _, err := c.page("kitchen zeppelin", "", DefaultPage); err != nil {
 			b.Fatal(err)

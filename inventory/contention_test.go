@@ -18,21 +18,21 @@ import (
 	"tillstream/inventory"
 )
 
-// hold has one replica hear a buyer's order for A and B; every second one names them in opposite order.
+// hold reserves A and B for a buyer on one replica. Every second buyer names them in opposite order.
 func hold(replica *shop, buyer int) error {
 	id, wanted := fmt.Sprintf("o%d", buyer), lines(1, "A", "B")
 	if buyer%2 == 1 {
 		wanted = lines(1, "B", "A")
 	}
 	return replica.log.Do(context.Background(), func(tx *log.Tx) error {
-		return inventory.React(tx, id, events.OrderPlaced{OrderID: id}, wanted)
+		return inventory.UpdateReservation(tx, id, events.OrderPlaced{OrderID: id}, wanted)
 	})
 }
 
-// Row 29 of the fault matrix: 40 buyers of two items, named in opposite order, of each of which there are 20. Two replicas
-// hear every order at once, as when one was thought dead and wakes up. That only one of them reads is for efficiency;
-// compare-and-set is what holds.
-func TestTwoItemsInOppositeOrder(t *testing.T) {
+// Row 29 of the fault matrix: 40 buyers order two items in opposite order, and there are 20 of each. Two replicas handle every
+// order at the same time, as when one was suspended and resumes. The lease only saves work; the expected sequence of each
+// append prevents overselling.
+func TestOrdersOfTwoItemsInOppositeOrderNeverOversell(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
 	replicas := []*shop{openOn(t, server), openOn(t, server)}
@@ -45,7 +45,7 @@ func TestTwoItemsInOppositeOrder(t *testing.T) {
 			for n := range buyers {
 				buyer := n
 				if i == 1 {
-					buyer = buyers - 1 - n // from the other end, so that they meet at different orders
+					buyer = buyers - 1 - n // from the other end, so that the replicas handle different orders at first
 				}
 				if err := hold(replica, buyer); err != nil {
 					t.Error(err)
@@ -62,11 +62,11 @@ func TestTwoItemsInOppositeOrder(t *testing.T) {
 	}
 	want := events.StockLevel{OnHand: 20, Held: 20}
 	if a, b := replicas[1].level(t, "A"), replicas[1].level(t, "B"); held != 20 || a != want || b != want {
-		t.Fatalf("%d orders hold; A %+v, B %+v; want 20 and %+v", held, a, b, want)
+		t.Fatalf("%d orders are held; A %+v, B %+v; want 20 and %+v", held, a, b, want)
 	}
 }
 
-// rounds is how often a race is run: 1,000 times with CONTENTION_ROUNDS=1000, less by default.
+// rounds returns how often a race is run: CONTENTION_ROUNDS times, by default least.
 func rounds(t *testing.T, least int) int {
 	t.Helper()
 	text := os.Getenv("CONTENTION_ROUNDS")
@@ -85,10 +85,10 @@ const (
 	lastUnitAtOnce = 25 // rounds that run at a time
 )
 
-// Row 28 of the fault matrix: two replicas with 64 buyers each race for the last unit of an item, many times over. Each
-// replica has its worker decide on its buyers, many in one transaction, and again on those whom the other was faster at.
-// One of the two has the lease; compare-and-set is what holds.
-func TestTheLastUnitHasOneWinner(t *testing.T) {
+// Row 28 of the fault matrix: two replicas with 64 buyers each race for the last unit of an item, many times. Each replica
+// decides about many buyers in one transaction, and again after a conflict with the other. The expected sequence of each
+// append prevents overselling.
+func TestTheLastUnitIsHeldForOneOrder(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
 	replicas := []*shop{openOn(t, server), openOn(t, server)}
@@ -111,15 +111,15 @@ func TestTheLastUnitHasOneWinner(t *testing.T) {
 	for sku, held := range winners {
 		stock, _, err := inventory.Stocks.Read(t.Context(), replicas[1].log, sku)
 		if err != nil || held != 1 || stock.Level != (events.StockLevel{OnHand: 1, Held: 1}) {
-			t.Errorf("%s: %d hold it, level %+v, %v", sku, held, stock.Level, err)
+			t.Errorf("%s: %d orders hold it, level %+v, %v; want 1", sku, held, stock.Level, err)
 		}
 	}
 	if len(winners) != n {
-		t.Errorf("%d rounds left a trace, want %d", len(winners), n)
+		t.Errorf("%d rounds have reservations, want %d", len(winners), n)
 	}
 }
 
-// lastUnit is one round.
+// lastUnit runs one round.
 func lastUnit(ctx context.Context, replicas []*shop, sku string) error {
 	if err := receive(ctx, replicas[0].log, sku, 1); err != nil {
 		return err
@@ -130,7 +130,7 @@ func lastUnit(ctx context.Context, replicas []*shop, sku string) error {
 			id := fmt.Sprintf("%s_%d_%d", sku, i, buyer)
 			racing.Go(func() error {
 				return replica.log.DoCascade(ctx, func(tx *log.Tx) error {
-					return inventory.React(tx, id, events.OrderPlaced{OrderID: id}, lines(1, sku))
+					return inventory.UpdateReservation(tx, id, events.OrderPlaced{OrderID: id}, lines(1, sku))
 				})
 			})
 		}
@@ -138,10 +138,10 @@ func lastUnit(ctx context.Context, replicas []*shop, sku string) error {
 	return racing.Wait()
 }
 
-// reservations reads in the log how n orders stand, of which it tells each once.
+// reservations returns the states of n orders from the log, in which each has one event.
 func reservations(t *testing.T, l *log.Log, n int) map[string]inventory.State {
 	t.Helper()
-	states, errEnough := map[string]inventory.State{}, errors.New("enough")
+	states, errComplete := map[string]inventory.State{}, errors.New("complete")
 	err := l.Follow(t.Context(), 1, func(m log.Message) error {
 		id, ok := events.ParseSubject(events.PrefixReservation, m.Subject)
 		if !ok {
@@ -151,19 +151,19 @@ func reservations(t *testing.T, l *log.Log, n int) map[string]inventory.State {
 		if err != nil {
 			return err
 		}
-		if before, twice := states[id]; twice {
-			t.Errorf("%s is %s and hears %s", id, before, e.Type)
+		if before, exists := states[id]; exists {
+			t.Errorf("%s is %s and has another event, %s", id, before, e.Type)
 		}
 		states[id] = inventory.StateRefused
 		if _, held := e.Payload.(events.ReservationHeld); held {
 			states[id] = inventory.StateHeld
 		}
 		if len(states) == n {
-			return errEnough
+			return errComplete
 		}
 		return nil
 	})
-	if !errors.Is(err, errEnough) {
+	if !errors.Is(err, errComplete) {
 		t.Fatalf("%d of %d orders: %v", len(states), n, err)
 	}
 	return states
@@ -185,9 +185,9 @@ func receiveIn(tx *log.Tx, sku string, quantity int64) error {
 	return inventory.Stocks.Append(tx, sku, facts...)
 }
 
-// Row 32 of the fault matrix: an order is confirmed and cancelled at once, on two replicas. One of the two wins. A
-// cancellation that is too late says nothing; a confirmation that is too late is refused, so that staff see it.
-func TestReleaseAndCommitOfOneHold(t *testing.T) {
+// Row 32 of the fault matrix: an order is confirmed and cancelled at the same time, on two replicas. One of the two wins. A
+// cancellation that is too late appends nothing; a confirmation that is too late is an error, so staff see a dead letter.
+func TestOneOfReleaseAndCommitWins(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
 	replicas := []*log.Log{logtest.OpenOn(t, server), logtest.OpenOn(t, server)}
@@ -208,29 +208,29 @@ func TestReleaseAndCommitOfOneHold(t *testing.T) {
 	}
 }
 
-// raceToEnd holds one unit of A for an order, has it sold on one replica and given back on the other, and returns how it
-// ended. The replica of number held has held it, and so knows its state without asking.
+// raceToEnd holds one unit of A for an order on the replica number held, which then has it in its cache. It commits the
+// reservation on one replica while it releases it on the other, and returns its final state.
 func raceToEnd(t *testing.T, replicas []*log.Log, id string, held int) inventory.State {
 	t.Helper()
-	react := func(l *log.Log, said events.Payload) error {
-		return l.Do(t.Context(), func(tx *log.Tx) error { return inventory.React(tx, id, said, lines(1, "A")) })
+	update := func(l *log.Log, event events.Payload) error {
+		return l.Do(t.Context(), func(tx *log.Tx) error { return inventory.UpdateReservation(tx, id, event, lines(1, "A")) })
 	}
-	if err := react(replicas[held], events.OrderPlaced{OrderID: id}); err != nil {
+	if err := update(replicas[held], events.OrderPlaced{OrderID: id}); err != nil {
 		t.Fatal(err)
 	}
 	var racing sync.WaitGroup
 	var confirmed, cancelled error
-	racing.Go(func() { confirmed = react(replicas[0], events.OrderConfirmed{}) })
-	racing.Go(func() { cancelled = react(replicas[1], events.OrderCancelled{}) })
+	racing.Go(func() { confirmed = update(replicas[0], events.OrderConfirmed{}) })
+	racing.Go(func() { cancelled = update(replicas[1], events.OrderCancelled{}) })
 	racing.Wait()
 	r, _, err := inventory.Reservations.Read(t.Context(), replicas[1-held], id)
 	if err != nil || cancelled != nil {
 		t.Fatal(err, cancelled)
 	}
-	soldAndHeard := r.State == inventory.StateCommitted && confirmed == nil
-	backAndRefused := r.State == inventory.StateReleased && errors.Is(confirmed, inventory.ErrCannotFollow)
-	if !soldAndHeard && !backAndRefused {
-		t.Fatalf("%s is %s, its confirmation: %v", id, r.State, confirmed)
+	sold := r.State == inventory.StateCommitted && confirmed == nil
+	released := r.State == inventory.StateReleased && errors.Is(confirmed, inventory.ErrCannotFollow)
+	if !sold && !released {
+		t.Fatalf("%s is %s, and its confirmation returned %v", id, r.State, confirmed)
 	}
 	return r.State
 }

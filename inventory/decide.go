@@ -8,50 +8,50 @@ import (
 	"tillstream/events"
 )
 
-// Action is what an order's event asks of its reservation.
+// Action is what an order's event does to the order's reservation.
 type Action int
 
 // The actions.
 const (
 	Nothing   Action = iota
-	Hold             // put every line aside, or none
-	HoldAgain        // the same after a late payment, from a reservation that holds nothing
-	Affirm           // say once more that all is held: the late payment found it so
-	Release          // give back what is held
-	Close            // nothing was ever asked for, and nothing may be any more
-	Commit           // what is held is sold
+	Hold             // hold every line, or none
+	HoldAgain        // the same after a late payment, when nothing is held
+	Affirm           // state again that every line is held, after a late payment that found it so
+	Release          // release the held lines
+	Close            // let no later event hold lines for an order that ended before its placement was handled
+	Commit           // the held lines are sold
 )
 
-// Next says what an order's event asks of its reservation in the state that it is in. The same event again, or an older
-// one delivered late, asks for Nothing. It returns [ErrCannotFollow] when an order is confirmed that holds nothing.
-func Next(r Reservation, said events.Payload) (Action, error) {
-	switch said.(type) {
+// Next returns the action of an order's event on a reservation. An event that is delivered again or late does Nothing. Next
+// returns [ErrCannotFollow] for the confirmation of an order that holds nothing.
+func Next(r Reservation, event events.Payload) (Action, error) {
+	switch event.(type) {
 	case events.OrderPlaced:
-		return when(r.State == StateNone, Hold), nil
+		return actionIf(r.State == StateNone, Hold), nil
 	case events.OrderPaidLate:
-		return afterLatePayment(r), nil
+		return actionOnLatePayment(r), nil
 	case events.OrderExpired:
-		// An expiry that is delivered again after the late payment must not take back what was held for it.
-		return toEnd(r, r.Late), nil
+		// An expiry that is delivered again after the late payment must not release what was held for the payment.
+		return actionOnEnd(r, r.Late), nil
 	case events.OrderCancelled, events.OrderRejected:
-		return toEnd(r, false), nil
+		return actionOnEnd(r, false), nil
 	case events.OrderConfirmed:
 		if r.State != StateHeld && r.State != StateCommitted {
 			return Nothing, fmt.Errorf("%w: confirmed, but the reservation is %q", ErrCannotFollow, r.State)
 		}
-		return when(r.State == StateHeld, Commit), nil
+		return actionIf(r.State == StateHeld, Commit), nil
 	}
 	return Nothing, nil
 }
 
-func when(condition bool, action Action) Action {
+func actionIf(condition bool, action Action) Action {
 	if condition {
 		return action
 	}
 	return Nothing
 }
 
-func afterLatePayment(r Reservation) Action {
+func actionOnLatePayment(r Reservation) Action {
 	switch {
 	case r.Late || r.State == StateCommitted:
 		return Nothing
@@ -61,9 +61,9 @@ func afterLatePayment(r Reservation) Action {
 	return HoldAgain
 }
 
-// toEnd gives back what is held. An order that ended before its placing was heard (that event is a dead letter, say) is closed,
-// so that hearing it later does not hold stock for nobody.
-func toEnd(r Reservation, overtaken bool) Action {
+// actionOnEnd releases what is held, unless the event was overtaken by a later one. It closes the reservation of an order
+// whose placement was not handled yet, such as a dead letter: a redrive of it would hold stock for an order that has ended.
+func actionOnEnd(r Reservation, overtaken bool) Action {
 	switch {
 	case r.State == StateNone:
 		return Close
@@ -73,20 +73,20 @@ func toEnd(r Reservation, overtaken bool) Action {
 	return Nothing
 }
 
-// Decision is what is to be said about a reservation and, in the same transaction, about every stock that it touches.
+// Decision is the events to append to a reservation and, in the same transaction, to the stock of its SKUs.
 type Decision struct {
 	Reservation []events.Payload
 	Stock       []Entry // in order of SKU
 }
 
-// Entry is one movement for one SKU's ledger.
+// Entry is one event for the ledger of one SKU.
 type Entry struct {
 	SKU  string
 	Fact events.Payload
 }
 
-// Demand sums an order's lines per SKU, in order of SKU. It returns [ErrBadDemand] for an empty order and for quantities
-// that are not positive or beyond [MaxQuantity].
+// Demand adds up an order's lines per SKU, sorted by SKU. It returns [ErrBadDemand] for an order without lines and for a
+// quantity outside 1 to [MaxQuantity].
 func Demand(lines []events.OrderLine) ([]events.ReservedLine, error) {
 	if len(lines) == 0 {
 		return nil, fmt.Errorf("%w: no lines", ErrBadDemand)
@@ -105,8 +105,8 @@ func Demand(lines []events.OrderLine) ([]events.ReservedLine, error) {
 	return demand, nil
 }
 
-// Decide carries an action out on lines that are summed per SKU, given the level of each. For Hold and HoldAgain the
-// lines are the order's demand, otherwise those of the reservation.
+// Decide returns the events of an action on lines, given the stock level of each SKU. For Hold and HoldAgain the lines are the
+// [Demand] of the order, otherwise those of the reservation.
 func Decide(r Reservation, action Action, orderID string, lines []events.ReservedLine, levels map[string]events.StockLevel) (Decision, error) {
 	switch action {
 	case Hold, HoldAgain:
@@ -128,7 +128,7 @@ func Decide(r Reservation, action Action, orderID string, lines []events.Reserve
 func hold(r Reservation, action Action, orderID string, lines []events.ReservedLine, levels map[string]events.StockLevel) (Decision, error) {
 	var d Decision
 	if action == HoldAgain && r.State == StateNone {
-		// The first try was never heard. Closing it first makes this one the second, after which there is no third.
+		// The placement was not handled. Closing the reservation makes this the second attempt, after which there is no third.
 		d.Reservation = append(d.Reservation, events.ReservationReleased{OrderID: orderID})
 	}
 	if short := shortages(lines, levels); len(short) > 0 {
@@ -151,12 +151,12 @@ func shortages(lines []events.ReservedLine, levels map[string]events.StockLevel)
 	return short
 }
 
-// move books one entry per line. Each carries the level after it, checked, so that an impossible one is never said.
+// move returns one ledger entry per line, with the level after it. It returns [ErrOutOfRange] for a level that is impossible.
 func move(orderID string, lines []events.ReservedLine, levels map[string]events.StockLevel, entry func(events.StockMovement) events.Payload) ([]Entry, error) {
 	entries := make([]Entry, 0, len(lines))
 	for _, l := range lines {
 		m := events.StockMovement{Location: events.LocationMain, SKU: l.SKU, Quantity: l.Quantity, OrderID: orderID}
-		m.After = applied(levels[l.SKU], entry(m), l.Quantity)
+		m.After = levelAfter(levels[l.SKU], entry(m), l.Quantity)
 		if err := checkLevel(m.After); err != nil {
 			return nil, fmt.Errorf("move %d of %s: %w", l.Quantity, l.SKU, err)
 		}
@@ -165,7 +165,7 @@ func move(orderID string, lines []events.ReservedLine, levels map[string]events.
 	return entries, nil
 }
 
-// PutItem makes an item what the listing says; nothing when it is that already.
+// PutItem changes an item to a listing. It returns no events when they are equal.
 func PutItem(item Item, l Listing) []events.Payload {
 	wanted := l.item()
 	if item.Equal(wanted) {
@@ -174,8 +174,8 @@ func PutItem(item Item, l Listing) []events.Payload {
 	return []events.Payload{events.ItemChanged(wanted)}
 }
 
-// SetCount makes the level what was counted on the shelf; nothing when it is that already. It returns [ErrBelowHeld]
-// when orders hold more, [ErrOutOfRange] for a count outside 0 to [MaxQuantity].
+// SetCount sets what is on hand to a count. It returns no events when they are equal, [ErrBelowHeld] when more is held for
+// orders, and [ErrOutOfRange] for a count outside 0 to [MaxQuantity].
 func SetCount(sku string, level events.StockLevel, count int64, reason string) ([]events.Payload, error) {
 	if count < 0 || count > MaxQuantity {
 		return nil, fmt.Errorf("count %d of %s: %w", count, sku, ErrOutOfRange)
@@ -183,7 +183,8 @@ func SetCount(sku string, level events.StockLevel, count int64, reason string) (
 	return AdjustBy(sku, level, count-level.OnHand, reason)
 }
 
-// AdjustBy adds delta, which may be negative, to what is on hand and available; nothing when it is 0. Errors as [SetCount].
+// AdjustBy adds delta, which may be negative, to what is on hand and available. It returns no events for 0, and errors like
+// [SetCount].
 func AdjustBy(sku string, level events.StockLevel, delta int64, reason string) ([]events.Payload, error) {
 	switch {
 	case delta == 0:
@@ -194,6 +195,6 @@ func AdjustBy(sku string, level events.StockLevel, delta int64, reason string) (
 		return nil, fmt.Errorf("adjust %s by %d from %d: %w: %d", sku, delta, level.OnHand, ErrBelowHeld, level.Held)
 	}
 	adjusted := events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: sku, Quantity: delta}, Reason: reason}
-	adjusted.After = applied(level, adjusted, delta)
+	adjusted.After = levelAfter(level, adjusted, delta)
 	return []events.Payload{adjusted}, nil
 }

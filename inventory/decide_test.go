@@ -11,7 +11,7 @@ import (
 	"tillstream/events"
 )
 
-// Every state that a reservation can be in, late ones included.
+// everyState has every state of a reservation, late ones included.
 var everyState = []Reservation{
 	{}, {State: StateHeld}, {State: StateHeld, Late: true}, {State: StateRefused}, {State: StateRefused, Late: true},
 	{State: StateReleased}, {State: StateReleased, Late: true}, {State: StateCommitted}, {State: StateCommitted, Late: true},
@@ -19,11 +19,11 @@ var everyState = []Reservation{
 
 const impossible = Action(-1)
 
-func TestNextForEveryStateAndEvent(t *testing.T) {
+func TestNextReturnsTheActionOfEveryEventInEveryState(t *testing.T) {
 	// In the order of everyState: none, held, held late, refused, refused late, released, released late, committed, committed late.
 	table := []struct {
-		said events.Payload
-		want [9]Action
+		event events.Payload
+		want  [9]Action
 	}{
 		{events.OrderPlaced{}, [9]Action{Hold}},
 		{events.OrderPaidLate{}, [9]Action{HoldAgain, Affirm, Nothing, HoldAgain, Nothing, HoldAgain}},
@@ -37,8 +37,8 @@ func TestNextForEveryStateAndEvent(t *testing.T) {
 	}
 	for _, row := range table {
 		for i, r := range everyState {
-			t.Run(fmt.Sprintf("%s/%s late %t", row.said.EventType(), r.State, r.Late), func(t *testing.T) {
-				got, err := Next(r, row.said)
+			t.Run(fmt.Sprintf("%s/%s late %t", row.event.EventType(), r.State, r.Late), func(t *testing.T) {
+				got, err := Next(r, row.event)
 				if row.want[i] == impossible {
 					if !errors.Is(err, ErrCannotFollow) {
 						t.Fatalf("Next = %v, %v; want ErrCannotFollow", got, err)
@@ -61,7 +61,7 @@ func TestDemandSumsPerSKU(t *testing.T) {
 	}
 }
 
-func TestDemandRefusesWhatCannotBeCounted(t *testing.T) {
+func TestDemandRefusesInvalidQuantities(t *testing.T) {
 	for name, lines := range map[string][]events.OrderLine{
 		"none":         nil,
 		"zero":         {{SKU: "A", Quantity: 0}},
@@ -86,7 +86,7 @@ func movement(sku string, quantity int64, after events.StockLevel) events.StockM
 	return events.StockMovement{Location: events.LocationMain, SKU: sku, Quantity: quantity, OrderID: "o1", After: after}
 }
 
-func TestDecide(t *testing.T) {
+func TestDecideReturnsTheEventsOfEveryAction(t *testing.T) {
 	lines := []events.ReservedLine{{SKU: "A", Quantity: 2}, {SKU: "B", Quantity: 5}}
 	held := events.ReservationHeld{OrderID: "o1", Lines: lines}
 	released := events.ReservationReleased{OrderID: "o1"}
@@ -108,7 +108,7 @@ func TestDecide(t *testing.T) {
 			levels: map[string]events.StockLevel{"A": level(2, 0), "B": level(5, 0)},
 			want: Decision{Reservation: []events.Payload{held}, Stock: []Entry{
 				{"A", events.StockHeld{StockMovement: movement("A", 2, level(2, 2))}}, {"B", events.StockHeld{StockMovement: movement("B", 5, level(5, 5))}}}}},
-		"hold again, never heard of": {action: HoldAgain,
+		"hold again, not placed yet": {action: HoldAgain,
 			want: Decision{Reservation: []events.Payload{released, events.ReservationRefused{OrderID: "o1",
 				Short: []events.Shortage{{SKU: "A", Requested: 2}, {SKU: "B", Requested: 5}}}}}},
 		"release": {reservation: Reservation{State: StateHeld, Lines: lines}, action: Release,
@@ -133,7 +133,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-func TestDecideNeverTakesBackMoreThanIsHeld(t *testing.T) {
+func TestDecideRefusesToReleaseMoreThanIsHeld(t *testing.T) {
 	lines := []events.ReservedLine{{SKU: "A", Quantity: 2}}
 	for _, action := range []Action{Release, Commit} {
 		_, err := Decide(Reservation{State: StateHeld, Lines: lines}, action, "o1", lines, map[string]events.StockLevel{"A": level(9, 1)})
@@ -143,7 +143,7 @@ func TestDecideNeverTakesBackMoreThanIsHeld(t *testing.T) {
 	}
 }
 
-func TestAdjust(t *testing.T) {
+func TestAdjustmentsKeepTheLevelInRange(t *testing.T) {
 	table := map[string]struct {
 		level events.StockLevel
 		count *int64
@@ -163,7 +163,7 @@ func TestAdjust(t *testing.T) {
 		"counted only held":      {level: level(3, 1), count: new(int64(1)), after: level(1, 1)},
 		"counted less than held": {level: level(3, 2), count: new(int64(1)), err: ErrBelowHeld},
 		"counted negative":       {level: level(3, 2), count: new(int64(-1)), err: ErrOutOfRange},
-		"counted absurdly":       {level: level(3, 2), count: new(int64(math.MaxInt64)), err: ErrOutOfRange},
+		"counted too many":       {level: level(3, 2), count: new(int64(math.MaxInt64)), err: ErrOutOfRange},
 	}
 	for name, row := range table {
 		t.Run(name, func(t *testing.T) {
@@ -186,11 +186,11 @@ func TestAdjust(t *testing.T) {
 		})
 	}
 	if facts, err := SetCount("A", level(3, 1), 3, "counted"); len(facts) != 0 || err != nil {
-		t.Fatalf("counted as it was: %v, %v", facts, err)
+		t.Fatalf("count equal to the level: %v, %v; want no events", facts, err)
 	}
 }
 
-func TestPutItemSaysOnlyChanges(t *testing.T) {
+func TestPutItemAppendsOnlyChanges(t *testing.T) {
 	l := Listing{SKU: "A", Title: "A mug", Price: events.Money{Amount: 900, Currency: "GBP"}, Tags: []string{"kitchen"}}
 	facts := PutItem(Item{}, l)
 	want := []events.Payload{events.ItemChanged{SKU: "A", Title: "A mug", Price: l.Price, Image: "/images/items/A.svg", Tags: l.Tags}}
@@ -199,7 +199,7 @@ func TestPutItemSaysOnlyChanges(t *testing.T) {
 	}
 	item := Item(facts[0].(events.ItemChanged))
 	if facts := PutItem(item, l); len(facts) != 0 {
-		t.Fatalf("the same again says %v", facts)
+		t.Fatalf("the same listing again decides %v, want no events", facts)
 	}
 	for name, change := range map[string]func(*Listing){
 		"title": func(l *Listing) { l.Title = "Mug" }, "description": func(l *Listing) { l.Description = "Round." },
@@ -210,7 +210,7 @@ func TestPutItemSaysOnlyChanges(t *testing.T) {
 			changed := l
 			change(&changed)
 			if facts := PutItem(item, changed); len(facts) != 1 {
-				t.Fatalf("says %v", facts)
+				t.Fatalf("decides %v, want one event", facts)
 			}
 		})
 	}

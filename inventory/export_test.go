@@ -1,4 +1,4 @@
 package inventory
 
-// React lets a test race the reaction itself, without a lane in front.
-var React = react
+// UpdateReservation is for tests that race reservations without a lane.
+var UpdateReservation = updateReservation

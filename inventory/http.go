@@ -2,23 +2,16 @@ package inventory
 
 import (
 	"context"
-	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"tillstream/events"
+	"tillstream/events/api"
 	"tillstream/events/log"
 )
 
-// Bounds of request bodies. An import sends 200 items at once, everything else one.
-const (
-	maxBody       = 64 << 10
-	maxImportBody = 1 << 20
-)
-
-// OfferBody is an item as the shop window shows it.
+// OfferBody is an item in a list of the catalogue.
 type OfferBody struct {
 	SKU       string       `json:"sku"`
 	Title     string       `json:"title"`
@@ -28,7 +21,7 @@ type OfferBody struct {
 	Tags      []string     `json:"tags" nullable:"false"`
 }
 
-// DetailBody is an item as its own page shows it.
+// DetailBody is an item by itself.
 type DetailBody struct {
 	OfferBody
 	Description string `json:"description"`
@@ -60,19 +53,32 @@ type itemDetailOutput struct {
 	Body DetailBody
 }
 
-// Register adds the routes of the shop window and those of staff.
-func (s *Service) Register(api huma.API) {
-	huma.Register(api, huma.Operation{OperationID: "list-items", Method: http.MethodGet, Path: "/api/items",
-		Summary: "Search the catalogue", Tags: []string{"Catalogue"}, Errors: []int{400, 422, 503}}, s.listItems)
-	huma.Register(api, huma.Operation{OperationID: "get-item", Method: http.MethodGet, Path: "/api/items/{sku}",
-		Summary: "One item", Tags: []string{"Catalogue"}, Errors: []int{400, 404, 503}}, s.getItem)
-	s.registerStaff(api)
+// problems is how this API answers its errors.
+var problems = []api.Problem{
+	{Err: events.ErrBadID, Kind: api.Malformed, Detail: "The item number is not valid.", Location: "path.sku"},
+	{Err: log.ErrNotFound, Kind: api.NotFound, Detail: "There is no such item."},
+	{Err: ErrBelowHeld, Kind: api.Conflict},
+	{Err: ErrOutOfRange, Kind: api.Conflict},
+	{Err: ErrLoading, Kind: api.Unavailable},
 }
 
-func (s *Service) listItems(_ context.Context, in *itemPageInput) (*itemPageOutput, error) {
+func (s *Service) problem(ctx context.Context, err error) error {
+	return api.Problems{Logger: s.logger, Table: problems}.Answer(ctx, err)
+}
+
+// Register adds the routes of the catalogue and those of staff.
+func (s *Service) Register(router huma.API) {
+	huma.Register(router, huma.Operation{OperationID: "list-items", Method: http.MethodGet, Path: "/api/items",
+		Summary: "Search the catalogue", Tags: []string{"Catalogue"}, Errors: []int{400, 422, 503}}, s.listItems)
+	huma.Register(router, huma.Operation{OperationID: "get-item", Method: http.MethodGet, Path: "/api/items/{sku}",
+		Summary: "One item", Tags: []string{"Catalogue"}, Errors: []int{400, 404, 503}}, s.getItem)
+	s.registerStaff(router)
+}
+
+func (s *Service) listItems(ctx context.Context, in *itemPageInput) (*itemPageOutput, error) {
 	offers, next, err := s.catalogue.page(in.Query, in.Cursor, in.Limit)
 	if err != nil {
-		return nil, problem(err, "query.cursor", in.Cursor)
+		return nil, s.problem(ctx, err)
 	}
 	var out itemPageOutput
 	out.Body.Items, out.Body.NextCursor = make([]OfferBody, 0, len(offers)), next
@@ -82,45 +88,13 @@ func (s *Service) listItems(_ context.Context, in *itemPageInput) (*itemPageOutp
 	return &out, nil
 }
 
-func (s *Service) getItem(_ context.Context, in *skuInput) (*itemDetailOutput, error) {
+func (s *Service) getItem(ctx context.Context, in *skuInput) (*itemDetailOutput, error) {
 	if err := events.CheckSKU(in.SKU); err != nil {
-		return nil, problem(err, "path.sku", in.SKU)
+		return nil, s.problem(ctx, err)
 	}
 	offer, err := s.catalogue.offer(in.SKU)
 	if err != nil {
-		return nil, problem(err, "path.sku", in.SKU)
+		return nil, s.problem(ctx, err)
 	}
 	return &itemDetailOutput{Body: DetailBody{OfferBody: offerBody(offer), Description: offer.Item.Description}}, nil
-}
-
-// problem translates what went wrong into what the client is told. location and value name the part of the request
-// that it is about, where it is about one.
-func problem(err error, location string, value any) error {
-	var invalid *InvalidError
-	switch {
-	case errors.As(err, &invalid):
-		details := make([]error, len(invalid.Fields))
-		for i, f := range invalid.Fields {
-			details[i] = &huma.ErrorDetail{Location: "body." + f.Field, Message: f.Message}
-		}
-		return huma.Error422UnprocessableEntity("the request cannot be accepted", details...)
-	case errors.Is(err, events.ErrBadID), errors.Is(err, ErrBadCursor):
-		return huma.Error400BadRequest("malformed request", &huma.ErrorDetail{Location: location, Message: err.Error(), Value: clipped(value)})
-	case errors.Is(err, log.ErrNotFound):
-		return huma.Error404NotFound("no such item")
-	case errors.Is(err, ErrBelowHeld), errors.Is(err, ErrOutOfRange):
-		return huma.Error409Conflict(err.Error())
-	case errors.Is(err, ErrLoading), errors.Is(err, log.ErrUnavailable), errors.Is(err, log.ErrUnreadable), errors.Is(err, log.ErrContention),
-		errors.Is(err, context.Canceled): // given up, because this process stops or the client has gone
-		return huma.ErrorWithHeaders(huma.Error503ServiceUnavailable("please try again in a moment"), http.Header{"Retry-After": {"2"}})
-	}
-	return err
-}
-
-// clipped keeps a hostile value from being sent back at full length.
-func clipped(value any) any {
-	if s, ok := value.(string); ok && len(s) > 80 {
-		return strings.ToValidUTF8(s[:80], "") + "…"
-	}
-	return value
 }

@@ -8,22 +8,23 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tillstream/events"
+	"tillstream/events/api"
 	"tillstream/events/log"
 )
 
-// LevelBody is what there is of a SKU: on_hand = available + held.
+// LevelBody is the stock of a SKU: on_hand = available + held.
 type LevelBody struct {
 	SKU       string `json:"sku"`
 	OnHand    int64  `json:"on_hand"`
 	Available int64  `json:"available"`
-	Held      int64  `json:"held" doc:"Put aside for orders that are not paid yet"`
+	Held      int64  `json:"held" doc:"Held for orders that are not paid yet"`
 }
 
 func levelBody(sku string, l events.StockLevel) LevelBody {
 	return LevelBody{SKU: sku, OnHand: l.OnHand, Available: l.Available, Held: l.Held}
 }
 
-// ListingBody is a listing without its SKU, which stands in the path.
+// ListingBody is a listing without its SKU, which is in the path.
 type ListingBody struct {
 	Title       string       `json:"title" doc:"1 to 200 characters"`
 	Description string       `json:"description,omitempty" doc:"At most 5,000 characters"`
@@ -42,7 +43,7 @@ type itemPutInput struct {
 type itemPutOutput struct {
 	Body struct {
 		DetailBody
-		Changed bool      `json:"changed" doc:"False when it said all that already"`
+		Changed bool      `json:"changed" doc:"False when the item and its stock were like this already"`
 		Stock   LevelBody `json:"stock"`
 	}
 }
@@ -53,7 +54,7 @@ type itemImportInput struct {
 	}
 }
 
-// ImportResult is what became of one item of an import.
+// ImportResult is the result of one item of an import.
 type ImportResult struct {
 	SKU     string `json:"sku"`
 	Changed bool   `json:"changed"`
@@ -75,47 +76,35 @@ type stockAdjustInput struct {
 	Body Adjustment
 }
 
-// registerStaff adds what only the shop's own people may do.
-func (s *Service) registerStaff(api huma.API) {
-	staff := huma.Middlewares{s.onlyStaff(api)}
-	security := []map[string][]string{{"staff": {}}}
-	operation := func(id, method, path, summary string, body int64, errors ...int) huma.Operation {
-		return huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{"Stock"},
-			MaxBodyBytes: body, Middlewares: staff, Security: security, Errors: append(errors, 401, 503)}
-	}
-	huma.Register(api, operation("put-item", http.MethodPut, "/ops/api/items/{sku}", "List an item or change it", maxBody, 400, 409, 422), s.putItem)
-	huma.Register(api, operation("import-items", http.MethodPost, "/ops/api/items", "List many items", maxImportBody, 422), s.importItems)
-	huma.Register(api, operation("get-stock", http.MethodGet, "/ops/api/stock/{sku}", "What there is of a SKU", maxBody, 400, 404), s.getStock)
-	huma.Register(api, operation("adjust-stock", http.MethodPost, "/ops/api/stock/{sku}/adjustments", "Correct what is on hand", maxBody, 400, 404, 409, 422), s.adjustStock)
-}
+// maxImportBody is the most bytes of an import of 200 items.
+const maxImportBody = 1 << 20
 
-// onlyStaff turns strangers away before their body is looked at.
-func (s *Service) onlyStaff(api huma.API) func(huma.Context, func(huma.Context)) {
-	return func(ctx huma.Context, next func(huma.Context)) {
-		if s.access.Staff(ctx.Header("Authorization")) {
-			next(ctx)
-			return
-		}
-		ctx.SetHeader("WWW-Authenticate", "Bearer")
-		if err := huma.WriteErr(api, ctx, http.StatusUnauthorized, "staff only"); err != nil {
-			s.logger.Warn("answer a stranger", "error", err)
-		}
+// registerStaff adds the routes that are for staff alone.
+func (s *Service) registerStaff(router huma.API) {
+	staff := huma.Middlewares{api.RequireStaff(router, s.access)}
+	operation := func(id, method, path, summary string, body int64, statuses ...int) huma.Operation {
+		return huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{"Stock"},
+			MaxBodyBytes: body, Middlewares: staff, Security: api.StaffSecurity, Errors: append(statuses, 401, 503)}
 	}
+	huma.Register(router, operation("put-item", http.MethodPut, "/ops/api/items/{sku}", "List an item or change it", api.MaxBody, 400, 409, 422), s.putItem)
+	huma.Register(router, operation("import-items", http.MethodPost, "/ops/api/items", "List many items", maxImportBody, 422), s.importItems)
+	huma.Register(router, operation("get-stock", http.MethodGet, "/ops/api/stock/{sku}", "Read the stock of a SKU", api.MaxBody, 400, 404), s.getStock)
+	huma.Register(router, operation("adjust-stock", http.MethodPost, "/ops/api/stock/{sku}/adjustments", "Correct what is on hand", api.MaxBody, 400, 404, 409, 422), s.adjustStock)
 }
 
 func (s *Service) putItem(ctx context.Context, in *itemPutInput) (*itemPutOutput, error) {
 	if err := events.CheckSKU(in.SKU); err != nil {
-		return nil, problem(err, "path.sku", in.SKU)
+		return nil, s.problem(ctx, err)
 	}
 	b := in.Body
 	listing := Listing{SKU: in.SKU, Title: b.Title, Description: b.Description, Price: b.Price, Image: b.Image, Tags: b.Tags, OnHand: b.OnHand, Reason: b.Reason}
-	puts, err := s.PutItems(ctx, []Listing{listing}, events.ActorOps)
+	puts, err := s.PutItems(ctx, []Listing{listing}, string(api.PrincipalOf(ctx)))
 	if err != nil {
-		return nil, problem(err, "", nil)
+		return nil, s.problem(ctx, err)
 	}
 	put := puts[0]
 	if put.Err != nil {
-		return nil, problem(put.Err, "body", nil)
+		return nil, s.problem(ctx, put.Err)
 	}
 	var out itemPutOutput
 	out.Body.OfferBody = offerBody(Offer{Item: put.Item, Available: put.Level.Available})
@@ -126,7 +115,7 @@ func (s *Service) putItem(ctx context.Context, in *itemPutInput) (*itemPutOutput
 func (s *Service) importItems(ctx context.Context, in *itemImportInput) (*itemImportOutput, error) {
 	puts, err := s.PutItems(ctx, in.Body.Items, events.ActorSystem)
 	if err != nil {
-		return nil, problem(err, "", nil)
+		return nil, s.problem(ctx, err)
 	}
 	var out itemImportOutput
 	out.Body.Results = make([]ImportResult, len(puts))
@@ -139,22 +128,22 @@ func (s *Service) importItems(ctx context.Context, in *itemImportInput) (*itemIm
 	return &out, nil
 }
 
-// getStock answers from the log, not from the catalogue, so that whoever has just adjusted a level sees it.
+// getStock answers from the log and not from the catalogue, so it shows an adjustment that has just been made.
 func (s *Service) getStock(ctx context.Context, in *skuInput) (*stockLevelOutput, error) {
 	stock, _, err := Stocks.Read(ctx, s.log, in.SKU)
 	if errors.Is(err, log.ErrNotFound) {
-		_, _, err = Items.Read(ctx, s.log, in.SKU) // listed, but nothing was ever booked: there is none of it
+		_, _, err = Items.Read(ctx, s.log, in.SKU) // listed, and never in stock
 	}
 	if err != nil {
-		return nil, problem(err, "path.sku", in.SKU)
+		return nil, s.problem(ctx, err)
 	}
 	return &stockLevelOutput{Body: levelBody(in.SKU, stock.Level)}, nil
 }
 
 func (s *Service) adjustStock(ctx context.Context, in *stockAdjustInput) (*stockLevelOutput, error) {
-	level, err := s.Adjust(ctx, in.SKU, in.Body, events.ActorOps)
+	level, err := s.Adjust(ctx, in.SKU, in.Body, string(api.PrincipalOf(ctx)))
 	if err != nil {
-		return nil, problem(err, "path.sku", in.SKU)
+		return nil, s.problem(ctx, err)
 	}
 	return &stockLevelOutput{Body: levelBody(in.SKU, level)}, nil
 }

@@ -24,7 +24,7 @@ func newRequest(method, path, body string) *http.Request {
 	return r
 }
 
-// staff sends a request with the staff token and wants a status.
+// staff sends a request with the ops token and fails the test unless the answer has a status.
 func (s *shop) staff(t testing.TB, method, path, body string, status int) map[string]any {
 	t.Helper()
 	w := s.request(t, method, path, body, "Authorization", "Bearer "+staffToken)
@@ -46,7 +46,7 @@ func decoded(t testing.TB, w *httptest.ResponseRecorder) map[string]any {
 
 const mug = `{"title":"Enamel Mug","description":"White.","price":{"amount":850,"currency":"GBP"},"tags":["kitchen"],"on_hand":7}`
 
-func TestStaffListAnItemAndShoppersSeeIt(t *testing.T) {
+func TestAListedItemAppearsInTheCatalogue(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	got := s.staff(t, "PUT", "/ops/api/items/MUG-1", mug, 200)
@@ -63,7 +63,7 @@ func TestStaffListAnItemAndShoppersSeeIt(t *testing.T) {
 	if diff := cmp.Diff(level, s.staff(t, "GET", "/ops/api/stock/MUG-1", "", 200)); diff != "" {
 		t.Fatal(diff)
 	}
-	s.wait(t, "the shop window shows all of it", func() bool {
+	s.wait(t, "the catalogue has all of it", func() bool {
 		w := s.request(t, "GET", "/api/items/MUG-1", "")
 		return w.Code == 200 && decoded(t, w)["available"] == 7.0
 	})
@@ -76,12 +76,12 @@ func TestStaffListAnItemAndShoppersSeeIt(t *testing.T) {
 	}
 	before := s.messages(t)
 	if again := s.staff(t, "PUT", "/ops/api/items/MUG-1", mug, 200); again["changed"] != false || s.messages(t) != before {
-		t.Fatalf("the same again: %v, %d events, before %d", again, s.messages(t), before)
+		t.Fatalf("the same listing again: %v, %d events, want %d", again, s.messages(t), before)
 	}
 }
 
-// SKUs come from people outside the shop: real ones contain spaces, dots, slashes and umlauts.
-func TestASKUMayBeAnyPrintableText(t *testing.T) {
+// SKUs come from outside the shop: real ones contain spaces, dots, slashes and umlauts.
+func TestASKUCanBeAnyPrintableText(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	for sku, path := range map[string]string{
@@ -96,18 +96,18 @@ func TestASKUMayBeAnyPrintableText(t *testing.T) {
 			}
 			again := strings.Replace(mug, `"title"`, `"image":"`+image+`","title"`, 1)
 			if got := s.staff(t, "PUT", "/ops/api/items/"+path, again, 200); got["changed"] != false {
-				t.Errorf("listing it as it is shown changes it: %v", got)
+				t.Errorf("listing the item as it is shown changes it: %v", got)
 			}
 			if got := s.staff(t, "POST", "/ops/api/stock/"+path+"/adjustments", `{"delta":-1,"reason":"damaged"}`, 200); got["on_hand"] != 6.0 {
 				t.Errorf("adjusted: %v, want 6 on hand", got)
 			}
 			orderID := fmt.Sprintf("o-%x", sku[:min(len(sku), 16)])
-			s.say(t, orderID, events.OrderPlaced{OrderID: orderID, Lines: lines(2, sku)})
-			s.becomes(t, orderID, inventory.StateHeld)
+			s.appendOrder(t, orderID, events.OrderPlaced{OrderID: orderID, Lines: lines(2, sku)})
+			s.awaitState(t, orderID, inventory.StateHeld)
 			if got := s.staff(t, "GET", "/ops/api/stock/"+path, "", 200); got["sku"] != sku || got["held"] != 2.0 {
 				t.Errorf("stock: %v, want 2 of %s held", got, sku)
 			}
-			s.wait(t, "the shop window shows what is left of "+sku, func() bool {
+			s.wait(t, "the catalogue has what is left of "+sku, func() bool {
 				w := s.request(t, "GET", "/api/items/"+path, "")
 				return w.Code == 200 && decoded(t, w)["sku"] == sku && decoded(t, w)["available"] == 4.0
 			})
@@ -119,8 +119,8 @@ func TestStaffAdjustStock(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.stock(t, "A", 5)
-	s.say(t, "o1", events.OrderPlaced{OrderID: "o1", Lines: lines(2, "A")})
-	s.becomes(t, "o1", inventory.StateHeld)
+	s.appendOrder(t, "o1", events.OrderPlaced{OrderID: "o1", Lines: lines(2, "A")})
+	s.awaitState(t, "o1", inventory.StateHeld)
 	const path = "/ops/api/stock/A/adjustments"
 	if got := s.staff(t, "POST", path, `{"delta":-1,"reason":"damaged"}`, 200); got["on_hand"] != 4.0 || got["available"] != 2.0 || got["held"] != 2.0 {
 		t.Fatalf("after delta: %v", got)
@@ -142,17 +142,17 @@ func TestStaffAdjustStock(t *testing.T) {
 	}
 }
 
-func TestListingIsRefusedNamingTheField(t *testing.T) {
+func TestARefusedListingNamesTheField(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.stock(t, "HELD", 2)
-	s.say(t, "o1", events.OrderPlaced{OrderID: "o1", Lines: lines(2, "HELD")})
-	s.becomes(t, "o1", inventory.StateHeld)
+	s.appendOrder(t, "o1", events.OrderPlaced{OrderID: "o1", Lines: lines(2, "HELD")})
+	s.awaitState(t, "o1", inventory.StateHeld)
 	const price = `"price":{"amount":1,"currency":"GBP"}`
 	table := []struct {
 		sku, body string
 		status    int
-		says      string
+		want      string // part of the answer
 	}{
 		{"A", `{"title":"",` + price + `}`, 422, "body.title"},
 		{"A", `{"title":"  ",` + price + `}`, 422, "body.title"},
@@ -182,19 +182,19 @@ func TestListingIsRefusedNamingTheField(t *testing.T) {
 	}
 	for i, row := range table {
 		got := s.staff(t, "PUT", "/ops/api/items/"+row.sku, row.body, row.status)
-		if text := fmt.Sprint(got); !strings.Contains(text, row.says) || len(text) > 2000 {
-			t.Errorf("row %d: %.300v does not name %s", i, got, row.says)
+		if text := fmt.Sprint(got); !strings.Contains(text, row.want) || len(text) > 2000 {
+			t.Errorf("row %d: %.300v does not name %s", i, got, row.want)
 		}
 	}
 	if got := s.level(t, "HELD"); got != (events.StockLevel{OnHand: 2, Held: 2}) {
 		t.Fatalf("%+v", got)
 	}
 	if item, _, err := inventory.Items.Read(t.Context(), s.log, "HELD"); err != nil || item.Title != "Item HELD" {
-		t.Fatalf("half of a refused listing stands: %+v, %v", item, err)
+		t.Fatalf("a refused listing changed the item: %+v, %v", item, err)
 	}
 }
 
-func TestImportTakesWhatIsGoodAndNamesTheRest(t *testing.T) {
+func TestImportListsValidItemsAndNamesTheOthers(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	items := []string{`{"sku":"BAD\tSKU","title":"x","price":{"amount":1,"currency":"GBP"}}`, `{"sku":"FREE","title":"x","price":{"amount":0,"currency":"GBP"}}`}
@@ -218,13 +218,13 @@ func TestImportTakesWhatIsGoodAndNamesTheRest(t *testing.T) {
 	before := s.messages(t)
 	s.staff(t, "POST", "/ops/api/items", body, 200)
 	if s.messages(t) != before {
-		t.Fatal("importing the same again said something")
+		t.Fatal("the same import again appended events")
 	}
 	s.staff(t, "POST", "/ops/api/items", `{"items":[]}`, 422)
 	s.staff(t, "POST", "/ops/api/items", `{"items":[`+strings.Join(append(items, items[9]), ",")+`]}`, 422)
 }
 
-func TestStrangersAreTurnedAway(t *testing.T) {
+func TestStaffRoutesRequireTheOpsToken(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.stock(t, "A", 1)
@@ -233,7 +233,7 @@ func TestStrangersAreTurnedAway(t *testing.T) {
 			{"POST", "/ops/api/stock/A/adjustments", `{"delta":1,"reason":"x"}`}} {
 			w := s.request(t, request[0], request[1], request[2], "Authorization", token)
 			if w.Code != 401 || w.Header().Get("WWW-Authenticate") != "Bearer" || w.Header().Get("Content-Type") != "application/problem+json" {
-				t.Errorf("%s %s with %q: %d %v", request[0], request[1], token, w.Code, w.Header())
+				t.Errorf("%s %s with %q: got %d %v, want 401", request[0], request[1], token, w.Code, w.Header())
 			}
 		}
 	}
@@ -242,7 +242,7 @@ func TestStrangersAreTurnedAway(t *testing.T) {
 	}
 }
 
-func TestShopWindowRefusesNonsense(t *testing.T) {
+func TestCatalogueRoutesRefuseInvalidRequests(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	for path, status := range map[string]int{
@@ -257,8 +257,8 @@ func TestShopWindowRefusesNonsense(t *testing.T) {
 	}
 }
 
-// A process that stops gives up what it has not answered in time: that is no fault of ours, and may be asked again.
-func TestWhatIsGivenUpMayBeAskedAgain(t *testing.T) {
+// A process that stops answers the requests that it cannot finish with 503 and Retry-After.
+func TestACancelledRequestIsAnsweredWithRetryAfter(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.staff(t, "PUT", "/ops/api/items/MUG-1", mug, 200)
@@ -273,7 +273,7 @@ func TestWhatIsGivenUpMayBeAskedAgain(t *testing.T) {
 		w := httptest.NewRecorder()
 		s.http.ServeHTTP(w, r)
 		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
-			t.Errorf("%s answered %d %v %s; want 503 and when to try again", route, w.Code, w.Header(), w.Body)
+			t.Errorf("%s: got %d %v %s, want 503 with Retry-After", route, w.Code, w.Header(), w.Body)
 		}
 	}
 }

@@ -18,37 +18,37 @@ import (
 )
 
 const (
-	shelfOrders  = 8 // that one history is about
-	shelfClients = 6
-	shelfDeeds   = 25 // of each client
+	modelOrders     = 8 // of one history
+	modelClients    = 6
+	modelOperations = 25 // of each client
 )
 
-// deed is one operation on the shelf of one item.
-type deed struct {
-	said  events.Payload // what the order says; nil: units are received
+// operation is one operation on the stock of one item.
+type operation struct {
+	event events.Payload // of the order; nil: units are received
 	order int
 	units int64
-	short bool // nothing is done: fewer units than these are seen to be available
+	short bool // no change: fewer units than these were available
 }
 
-// result is what the doer of a deed learnt. The level is known to whoever moved it.
+// result is what the client of an operation observes. It has the level only when the operation moved units.
 type result struct {
 	state   inventory.State // of the reservation, afterwards
-	refused bool            // by this deed, not before
+	refused bool            // by this operation
 	moved   bool
 	level   events.StockLevel
 }
 
-// shelf is the sequential model: one item, as a shopkeeper with a pencil would keep it.
-type shelf struct {
+// modelStock is the sequential model of one item.
+type modelStock struct {
 	level  events.StockLevel
-	orders [shelfOrders]inventory.State
+	orders [modelOrders]inventory.State
 }
 
-var shelfModel = porcupine.Model{
-	Init: func() any { return shelf{} },
+var stockModel = porcupine.Model{
+	Init: func() any { return modelStock{} },
 	Step: func(state, input, output any) (bool, any) {
-		before, d, got := state.(shelf), input.(deed), output.(result)
+		before, d, got := state.(modelStock), input.(operation), output.(result)
 		if d.short {
 			return before.level.Available < d.units, before
 		}
@@ -58,15 +58,15 @@ var shelfModel = porcupine.Model{
 	DescribeOperation: func(input, output any) string { return fmt.Sprintf("%+v -> %+v", input, output) },
 }
 
-// step does a deed. A refusal writes the reservation and not the shelf, so the log does not hold the two together: that the
-// shelf was short is a deed of its own, at another moment of the same attempt.
-func (s shelf) step(d deed, refused bool) (shelf, result) {
-	if d.said == nil {
+// step applies an operation. A refusal is appended to the reservation and not to the stock, so the shortage was observed at
+// another moment of the same attempt. In a history it is an operation of its own, short.
+func (s modelStock) step(d operation, refused bool) (modelStock, result) {
+	if d.event == nil {
 		s.level.OnHand, s.level.Available = s.level.OnHand+d.units, s.level.Available+d.units
 		return s, result{moved: true, level: s.level}
 	}
 	state, moved := &s.orders[d.order], false
-	switch d.said.(type) {
+	switch d.event.(type) {
 	case events.OrderPlaced:
 		switch {
 		case *state != inventory.StateNone:
@@ -99,15 +99,15 @@ func (s shelf) step(d deed, refused bool) (shelf, result) {
 	return s, result{state: *state}
 }
 
-// do carries a deed out in the log and returns what its doer learnt.
-func (d deed) do(ctx context.Context, l *log.Log, sku string) (result, error) {
+// do runs an operation on the log and returns what its client observes.
+func (d operation) do(ctx context.Context, l *log.Log, sku string) (result, error) {
 	var got result
-	if d.said == nil {
+	if d.event == nil {
 		err := l.Do(ctx, func(tx *log.Tx) (err error) {
 			if err := receiveIn(tx, sku, d.units); err != nil {
 				return err
 			}
-			got, err = learn(tx, sku, "", true)
+			got, err = observe(tx, sku, "", true)
 			return err
 		})
 		return got, err
@@ -115,19 +115,19 @@ func (d deed) do(ctx context.Context, l *log.Log, sku string) (result, error) {
 	id := fmt.Sprintf("%s_%d", sku, d.order)
 	err := l.Do(ctx, func(tx *log.Tx) error {
 		before := tx.Len()
-		refused := inventory.React(tx, id, d.said, lines(d.units, sku))
+		refused := inventory.UpdateReservation(tx, id, d.event, lines(d.units, sku))
 		if refused != nil && !errors.Is(refused, inventory.ErrCannotFollow) {
 			return refused
 		}
 		var err error
-		got, err = learn(tx, sku, id, tx.Len() > before+1) // a movement comes with the word about the reservation
+		got, err = observe(tx, sku, id, tx.Len() > before+1) // a movement follows the event of the reservation
 		got.refused = tx.Len() == before+1 && got.state == inventory.StateRefused
 		return err
 	})
 	return got, err
 }
 
-func learn(tx *log.Tx, sku, id string, moved bool) (result, error) {
+func observe(tx *log.Tx, sku, id string, moved bool) (result, error) {
 	got := result{moved: moved}
 	if id != "" {
 		r, err := inventory.Reservations.Load(tx, id)
@@ -146,8 +146,7 @@ func learn(tx *log.Tx, sku, id string, moved bool) (result, error) {
 	return got, nil
 }
 
-// Holds, releases, sales and receipts from three processes at once look, to everybody who takes part, as if they had
-// happened one after the other.
+// Holds, releases, commits and receipts of three processes at the same time have results that one sequence of them explains.
 func TestStockIsLinearizable(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
@@ -155,27 +154,27 @@ func TestStockIsLinearizable(t *testing.T) {
 	for n := range rounds(t, 10) {
 		seed := rand.Uint64()
 		history := record(t, logs, fmt.Sprintf("shelf-%d", n), seed)
-		switch porcupine.CheckOperationsTimeout(shelfModel, history, 20*time.Second) {
+		switch porcupine.CheckOperationsTimeout(stockModel, history, 20*time.Second) {
 		case porcupine.Illegal:
-			t.Fatalf("seed %d: no order of these explains what was seen: %+v", seed, history)
+			t.Fatalf("seed %d: no sequence explains the results of %+v", seed, history)
 		case porcupine.Unknown:
-			t.Logf("seed %d: too many overlaps to decide in time", seed)
+			t.Logf("seed %d: not decided in time", seed)
 		}
 	}
 }
 
-// record lets clients work on one item at once and writes down what each did, when, and what it learnt.
+// record runs clients on one item at the same time and returns their operations with times and results.
 func record(t *testing.T, logs []*log.Log, sku string, seed uint64) []porcupine.Operation {
 	t.Helper()
 	var mu sync.Mutex
 	var history []porcupine.Operation
 	started := time.Now()
 	var clients sync.WaitGroup
-	for client := range shelfClients {
+	for client := range modelClients {
 		clients.Go(func() {
 			random := rand.New(rand.NewPCG(seed, uint64(client)))
-			for range shelfDeeds {
-				d := someDeed(random)
+			for range modelOperations {
+				d := randomOperation(random)
 				called := time.Since(started)
 				got, err := d.do(t.Context(), logs[client%len(logs)], sku)
 				if err != nil {
@@ -186,7 +185,7 @@ func record(t *testing.T, logs []*log.Log, sku string, seed uint64) []porcupine.
 				mu.Lock()
 				history = append(history, done)
 				if got.refused {
-					done.Input, done.Output = deed{units: d.units, short: true}, result{}
+					done.Input, done.Output = operation{units: d.units, short: true}, result{}
 					history = append(history, done)
 				}
 				mu.Unlock()
@@ -197,18 +196,18 @@ func record(t *testing.T, logs []*log.Log, sku string, seed uint64) []porcupine.
 	return history
 }
 
-func someDeed(random *rand.Rand) deed {
-	order := random.IntN(shelfOrders)
-	d := deed{order: order, units: 1 + int64(order)%3}
+func randomOperation(random *rand.Rand) operation {
+	order := random.IntN(modelOrders)
+	d := operation{order: order, units: 1 + int64(order)%3}
 	switch random.IntN(5) {
 	case 0:
-		return deed{units: 1 + random.Int64N(3)}
+		return operation{units: 1 + random.Int64N(3)}
 	case 1, 2:
-		d.said = events.OrderPlaced{}
+		d.event = events.OrderPlaced{}
 	case 3:
-		d.said = events.OrderCancelled{}
+		d.event = events.OrderCancelled{}
 	case 4:
-		d.said = events.OrderConfirmed{}
+		d.event = events.OrderConfirmed{}
 	}
 	return d
 }

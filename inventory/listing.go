@@ -23,7 +23,7 @@ const (
 	maxReason      = 200
 )
 
-// Listing is what staff want an item to be. With OnHand it also says how many were counted.
+// Listing is an item as staff list it. OnHand sets its stock too.
 type Listing struct {
 	SKU         string       `json:"sku" doc:"1 to 64 printable characters"`
 	Title       string       `json:"title" doc:"1 to 200 characters"`
@@ -35,33 +35,34 @@ type Listing struct {
 	Reason      string       `json:"reason,omitempty" doc:"Why the stock is set; default counted"`
 }
 
-// currencyPattern is the shape of an ISO 4217 code.
+// currencyPattern matches an ISO 4217 code.
 var currencyPattern = regexp.MustCompile(`^[A-Z]{3}$`)
 
-// Check returns an [InvalidError] that names every field that cannot be accepted, or nil. Charges say which prices can be paid.
+// Check returns an [*events.InvalidError] that names every field that cannot be accepted, or nil. The charge limits decide which
+// prices can be paid.
 func (l Listing) Check(charges events.ChargeLimits) error {
-	var c check
-	c.that(events.CheckSKU(l.SKU) == nil, "sku", "want 1 to 64 printable characters, without a space at either end")
-	c.text("title", l.Title, 1, maxTitle, "")
-	c.text("description", l.Description, 0, maxDescription, "\n\t")
-	c.that(l.Price.Amount > 0 && l.Price.Amount <= MaxPrice, "price.amount", fmt.Sprintf("want 1 to %d minor units", MaxPrice))
+	var v validator
+	v.require(events.CheckSKU(l.SKU) == nil, "sku", "want 1 to 64 printable characters, without a space at either end")
+	v.requireText("title", l.Title, 1, maxTitle, "")
+	v.requireText("description", l.Description, 0, maxDescription, "\n\t")
+	v.require(l.Price.Amount > 0 && l.Price.Amount <= MaxPrice, "price.amount", fmt.Sprintf("want 1 to %d minor units", MaxPrice))
 	step := charges.For(l.Price.Currency).Step
-	c.that(l.Price.Amount%step == 0, "price.amount", fmt.Sprintf("want a multiple of %d minor units: Stripe charges nothing finer in %.3q", step, l.Price.Currency))
-	c.that(currencyPattern.MatchString(l.Price.Currency), "price.currency", "want an ISO 4217 code such as GBP")
-	c.text("image", l.Image, 0, maxImage, "")
-	c.that(isPicture(l.Image), "image", "want a path that begins with / or an address that begins with https://")
-	c.that(len(l.Tags) <= maxTags, "tags", fmt.Sprintf("want at most %d", maxTags))
+	v.require(l.Price.Amount%step == 0, "price.amount", fmt.Sprintf("want a multiple of %d minor units, the smallest step that Stripe charges in %.3q", step, l.Price.Currency))
+	v.require(currencyPattern.MatchString(l.Price.Currency), "price.currency", "want an ISO 4217 code such as GBP")
+	v.requireText("image", l.Image, 0, maxImage, "")
+	v.require(isImage(l.Image), "image", "want a path that begins with / or an address that begins with https://")
+	v.require(len(l.Tags) <= maxTags, "tags", fmt.Sprintf("want at most %d", maxTags))
 	for i, tag := range l.Tags {
-		c.text(fmt.Sprintf("tags[%d]", i), tag, 1, maxTag, "")
+		v.requireText(fmt.Sprintf("tags[%d]", i), tag, 1, maxTag, "")
 	}
 	if l.OnHand != nil {
-		c.that(*l.OnHand >= 0 && *l.OnHand <= MaxQuantity, "on_hand", fmt.Sprintf("want 0 to %d", MaxQuantity))
+		v.require(*l.OnHand >= 0 && *l.OnHand <= MaxQuantity, "on_hand", fmt.Sprintf("want 0 to %d", MaxQuantity))
 	}
-	c.text("reason", l.Reason, 0, maxReason, "")
-	return c.err()
+	v.requireText("reason", l.Reason, 0, maxReason, "")
+	return v.err()
 }
 
-// item is the listing as an item, with defaults filled in.
+// item returns the item of the listing, with defaults.
 func (l Listing) item() Item {
 	item := Item{SKU: l.SKU, Title: l.Title, Description: l.Description, Price: l.Price, Image: l.Image, Tags: l.Tags}
 	if item.Image == "" {
@@ -70,7 +71,7 @@ func (l Listing) item() Item {
 	return item
 }
 
-// count sets the stock to what the listing says was counted; nothing when it says nothing.
+// count sets the stock to OnHand. It returns no events when OnHand is nil.
 func (l Listing) count(level events.StockLevel) ([]events.Payload, error) {
 	if l.OnHand == nil {
 		return nil, nil
@@ -78,32 +79,32 @@ func (l Listing) count(level events.StockLevel) ([]events.Payload, error) {
 	return SetCount(l.SKU, level, *l.OnHand, cmp.Or(l.Reason, "counted"))
 }
 
-// isPicture keeps scripts and other people's plain-text servers out of the shop window.
-func isPicture(image string) bool {
+// isImage accepts a path on this site and an https address. Anything else could run a script or load over plain HTTP.
+func isImage(image string) bool {
 	return image == "" || strings.HasPrefix(image, "https://") || (strings.HasPrefix(image, "/") && !strings.HasPrefix(image, "//"))
 }
 
-// check gathers what is wrong.
-type check struct{ fields []FieldError }
+// validator collects what is wrong.
+type validator struct{ faults []events.Fault }
 
-func (c *check) that(ok bool, field, message string) {
+func (v *validator) require(ok bool, field, message string) {
 	if !ok {
-		c.fields = append(c.fields, FieldError{Field: field, Message: message})
+		v.faults = append(v.faults, events.Fault{Field: field, Message: message})
 	}
 }
 
-// text checks the length in characters and that nothing unprintable is in it but what is allowed.
-func (c *check) text(field, s string, shortest, longest int, allowed string) {
+// requireText checks the length in characters, and that every character is printable or in allowed.
+func (v *validator) requireText(field, s string, shortest, longest int, allowed string) {
 	length := utf8.RuneCountInString(s)
-	c.that(length >= shortest && length <= longest, field, fmt.Sprintf("want %d to %d characters", shortest, longest))
+	v.require(length >= shortest && length <= longest, field, fmt.Sprintf("want %d to %d characters", shortest, longest))
 	unprintable := func(r rune) bool { return !unicode.IsPrint(r) && !strings.ContainsRune(allowed, r) }
-	c.that(utf8.ValidString(s) && !strings.ContainsFunc(s, unprintable), field, "has characters that cannot be printed")
-	c.that(shortest == 0 || s == "" || strings.TrimSpace(s) != "", field, "is blank")
+	v.require(utf8.ValidString(s) && !strings.ContainsFunc(s, unprintable), field, "has characters that cannot be printed")
+	v.require(shortest == 0 || s == "" || strings.TrimSpace(s) != "", field, "is blank")
 }
 
-func (c *check) err() error {
-	if len(c.fields) == 0 {
+func (v *validator) err() error {
+	if len(v.faults) == 0 {
 		return nil
 	}
-	return &InvalidError{Fields: c.fields}
+	return &events.InvalidError{Faults: v.faults}
 }

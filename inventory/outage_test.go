@@ -12,9 +12,9 @@ import (
 	"tillstream/inventory"
 )
 
-// TestShopWindowStaysOpenWhileTheLogIsAway stops the broker and starts it again on the same files: what was known is
-// shown meanwhile, what is listed afterwards appears without anybody's help.
-func TestShopWindowStaysOpenWhileTheLogIsAway(t *testing.T) {
+// The broker stops and starts again on the same files. Meanwhile the catalogue has the items of before, and afterwards it has
+// new ones without a restart.
+func TestTheCatalogueIsServedWhileTheLogIsUnavailable(t *testing.T) {
 	t.Parallel()
 	config := embedded.NATSConfig{Dir: t.TempDir(), Addr: "127.0.0.1:0"}
 	server, err := embedded.StartNATS(config)
@@ -28,11 +28,11 @@ func TestShopWindowStaysOpenWhileTheLogIsAway(t *testing.T) {
 	config.Addr = strings.TrimPrefix(server.URL(), "nats://")
 	server.Stop()
 	if !shown("A") {
-		t.Error("the shop window closed with the log")
+		t.Error("the catalogue is not served while the log is unavailable")
 	}
 	w := s.request(t, "PUT", "/ops/api/items/B", mug, "Authorization", "Bearer "+staffToken)
 	if w.Code != 503 || w.Header().Get("Retry-After") == "" {
-		t.Errorf("listing while the log is away: %d %v", w.Code, w.Header())
+		t.Errorf("listing while the log is unavailable: got %d %v, want 503 with Retry-After", w.Code, w.Header())
 	}
 	if server, err = embedded.StartNATS(config); err != nil {
 		t.Fatal(err)
@@ -47,11 +47,11 @@ func TestShopWindowStaysOpenWhileTheLogIsAway(t *testing.T) {
 
 func TestNotReadyBeforeTheCatalogueIsLoaded(t *testing.T) {
 	t.Parallel()
-	service, err := inventory.New(inventory.Config{Log: logtest.Open(t), Access: onlyThisToken{}})
+	service, err := inventory.New(inventory.Config{Log: logtest.Open(t), Access: staffAccess{}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := service.Ready(); !errors.Is(err, inventory.ErrLoading) {
-		t.Errorf("ready: %v", err)
+		t.Errorf("ready: %v, want ErrLoading", err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"tillstream/events"
 )
 
-// warehouse folds what the rules decide, and keeps every ledger from its beginning.
+// warehouse applies the decided events, and keeps every ledger from its beginning.
 type warehouse struct {
 	stocks       map[string]Stock
 	ledgers      map[string][]events.Payload
@@ -23,10 +23,10 @@ func newWarehouse() *warehouse {
 	return &warehouse{stocks: map[string]Stock{}, ledgers: map[string][]events.Payload{}, reservations: map[string]Reservation{}}
 }
 
-// hear handles an order's event as the worker does and returns how many facts came of it.
-func (w *warehouse) hear(t *rapid.T, orderID string, said events.Payload, lines []events.OrderLine) int {
+// handle handles an order's event as the worker does and returns how many events were decided.
+func (w *warehouse) handle(t *rapid.T, orderID string, event events.Payload, lines []events.OrderLine) int {
 	r := w.reservations[orderID]
-	action, err := Next(r, said)
+	action, err := Next(r, event)
 	if err != nil && !errors.Is(err, ErrCannotFollow) {
 		t.Fatal(err)
 	}
@@ -45,10 +45,10 @@ func (w *warehouse) hear(t *rapid.T, orderID string, said events.Payload, lines 
 	}
 	d, err := Decide(r, action, orderID, wanted, levels)
 	if err != nil {
-		t.Fatalf("%s of %s: %v", said.EventType(), orderID, err)
+		t.Fatalf("%s of %s: %v", event.EventType(), orderID, err)
 	}
 	for _, fact := range d.Reservation {
-		if r, err = ApplyReservation(r, about(events.PrefixReservation, orderID, fact)); err != nil {
+		if r, err = ApplyReservation(r, entityEvent(events.PrefixReservation, orderID, fact)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -61,7 +61,7 @@ func (w *warehouse) hear(t *rapid.T, orderID string, said events.Payload, lines 
 
 func (w *warehouse) book(t *rapid.T, sku string, facts ...events.Payload) {
 	for _, fact := range facts {
-		stock, err := ApplyStock(w.stocks[sku], about(events.PrefixStock, sku, fact))
+		stock, err := ApplyStock(w.stocks[sku], entityEvent(events.PrefixStock, sku, fact))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +69,7 @@ func (w *warehouse) book(t *rapid.T, sku string, facts ...events.Payload) {
 	}
 }
 
-// check is I3 of the fault matrix, and that what is held is held by somebody.
+// check checks I3 of the fault matrix, and that the held stock is that of the reservations.
 func (w *warehouse) check(t *rapid.T) {
 	held := map[string]int64{}
 	for _, r := range w.reservations {
@@ -108,8 +108,8 @@ func TestLedgerAlwaysSums(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWarehouse()
 		t.Repeat(map[string]func(*rapid.T){
-			"order says": func(t *rapid.T) {
-				w.hear(t, someOrder.Draw(t, "order"), someEvent.Draw(t, "event"), someLines.Draw(t, "lines"))
+			"order event": func(t *rapid.T) {
+				w.handle(t, someOrder.Draw(t, "order"), someEvent.Draw(t, "event"), someLines.Draw(t, "lines"))
 			},
 			"staff count": func(t *rapid.T) {
 				sku := someSKU.Draw(t, "sku")
@@ -129,7 +129,7 @@ func TestLedgerAlwaysSums(t *testing.T) {
 	})
 }
 
-// An order's life as orders tells it: each is a possible history in the log.
+// histories are the possible sequences of an order's events.
 var histories = [][]events.Payload{
 	{events.OrderPlaced{}},
 	{events.OrderPlaced{}, events.OrderConfirmed{}},
@@ -141,9 +141,9 @@ var histories = [][]events.Payload{
 	{events.OrderPlaced{}, events.OrderExpired{}, events.OrderPaidLate{}, events.OrderRejected{}},
 }
 
-// TestDeliveredAgainNothingChanges plays histories of several orders, interleaved, and delivers everything that was
-// said up to that point again after every step, from the beginning.
-func TestDeliveredAgainNothingChanges(t *testing.T) {
+// Histories of several orders are handled, interleaved. After every step all events so far are delivered again, from the
+// beginning, and decide nothing.
+func TestEventsDeliveredAgainChangeNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWarehouse()
 		for _, sku := range []string{"A", "B", "C"} {
@@ -153,12 +153,12 @@ func TestDeliveredAgainNothingChanges(t *testing.T) {
 			}
 			w.book(t, sku, facts...)
 		}
-		type saying struct {
+		type delivery struct {
 			order string
-			said  events.Payload
+			event events.Payload
 			lines []events.OrderLine
 		}
-		var told []saying
+		var delivered []delivery
 		waiting, lines := map[string][]events.Payload{}, map[string][]events.OrderLine{}
 		for i := range 4 {
 			order := fmt.Sprintf("o%d", i)
@@ -170,13 +170,13 @@ func TestDeliveredAgainNothingChanges(t *testing.T) {
 				delete(waiting, order)
 				continue
 			}
-			told = append(told, saying{order, waiting[order][0], lines[order]})
+			delivered = append(delivered, delivery{order, waiting[order][0], lines[order]})
 			waiting[order] = waiting[order][1:]
-			w.hear(t, order, told[len(told)-1].said, lines[order])
+			w.handle(t, order, delivered[len(delivered)-1].event, lines[order])
 			before := maps.Clone(w.stocks)
-			for _, s := range told {
-				if n := w.hear(t, s.order, s.said, s.lines); n != 0 {
-					t.Fatalf("%s of %s, delivered again, says %d new facts", s.said.EventType(), s.order, n)
+			for _, s := range delivered {
+				if n := w.handle(t, s.order, s.event, s.lines); n != 0 {
+					t.Fatalf("%s of %s, delivered again, decides %d events, want none", s.event.EventType(), s.order, n)
 				}
 			}
 			if diff := cmp.Diff(before, w.stocks); diff != "" {

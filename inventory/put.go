@@ -8,26 +8,27 @@ import (
 	"tillstream/events/log"
 )
 
-// putChunk is how many listings share a transaction: enough to share the fsync, few enough that a busy SKU among them
-// does not make the others decide again for long.
+// putChunk is how many listings share a transaction. More would share an fsync too, but a conflict on one SKU repeats the
+// decisions about all of them.
 const putChunk = 25
 
-// Put is what became of one listing.
+// Put is the result of one listing.
 type Put struct {
 	SKU     string
 	Changed bool
 	Item    Item
 	Level   events.StockLevel
-	Err     error // an [InvalidError] or [ErrBelowHeld]; then nothing was changed
+	Err     error // an [*events.InvalidError] or [ErrBelowHeld]; then nothing was changed
 }
 
-// PutItems makes items, and stock where a count is given, what the listings say. Each succeeds or is refused on its own;
-// an error of the whole means that the rest could not be tried, and that trying all again does no harm.
-func (s *Service) PutItems(ctx context.Context, listings []Listing, by string) ([]Put, error) {
+// PutItems lists items, or changes them to the listings, on behalf of an actor, and sets the stock where a listing has a
+// count. Each listing succeeds or is refused by itself. After an error the remaining ones were not tried; it is safe to put
+// all of them again.
+func (s *Service) PutItems(ctx context.Context, listings []Listing, actor string) ([]Put, error) {
 	results := make([]Put, 0, len(listings))
 	for len(listings) > 0 {
 		n := min(len(listings), putChunk)
-		chunk, err := s.putChunk(ctx, listings[:n], by)
+		chunk, err := s.putChunk(ctx, listings[:n], actor)
 		if err != nil {
 			return results, err
 		}
@@ -36,7 +37,7 @@ func (s *Service) PutItems(ctx context.Context, listings []Listing, by string) (
 	return results, nil
 }
 
-func (s *Service) putChunk(ctx context.Context, listings []Listing, by string) (results []Put, err error) {
+func (s *Service) putChunk(ctx context.Context, listings []Listing, actor string) (results []Put, err error) {
 	for _, l := range listings {
 		if l.OnHand != nil && events.CheckSKU(l.SKU) == nil {
 			if err := s.refresh(ctx, l.SKU); err != nil {
@@ -45,10 +46,10 @@ func (s *Service) putChunk(ctx context.Context, listings []Listing, by string) (
 		}
 	}
 	err = s.log.Do(ctx, func(tx *log.Tx) error {
-		tx.WithActor(by)
+		tx.WithActor(actor)
 		results = results[:0]
 		for _, l := range listings {
-			put, err := s.putOne(tx, l)
+			put, err := s.putListing(tx, l)
 			if err != nil {
 				return err
 			}
@@ -59,8 +60,8 @@ func (s *Service) putChunk(ctx context.Context, listings []Listing, by string) (
 	return results, err
 }
 
-// refresh has the newest level in memory. A refusal is not compared by the broker as an append is, so it must not be
-// decided on what another process has changed meanwhile.
+// refresh reads the newest level into the cache. The broker checks an append against the newest state, but not a refusal,
+// which must therefore not be decided on a level that another process has changed.
 func (s *Service) refresh(ctx context.Context, sku string) error {
 	_, _, err := Stocks.Read(ctx, s.log, sku)
 	if errors.Is(err, log.ErrNotFound) {
@@ -69,11 +70,11 @@ func (s *Service) refresh(ctx context.Context, sku string) error {
 	return err
 }
 
-// putOne decides everything before it appends anything, so that a refused listing leaves no half of it behind.
-func (s *Service) putOne(tx *log.Tx, l Listing) (Put, error) {
+// putListing decides about item and stock before it appends either, so a refused listing changes nothing.
+func (s *Service) putListing(tx *log.Tx, l Listing) (Put, error) {
 	put := Put{SKU: l.SKU, Err: l.Check(s.charges)}
 	if put.Err != nil {
-		return put, nil //nolint:nilerr // a refusal is an answer about this listing; an error would end the others too
+		return put, nil //nolint:nilerr // a refusal is the result of this listing; an error would end the others too
 	}
 	item, err := Items.Load(tx, l.SKU)
 	if err != nil {
@@ -102,9 +103,8 @@ func (s *Service) putOne(tx *log.Tx, l Listing) (Put, error) {
 	return put, err
 }
 
-// Seed lists items for a first start, all in one step: those whose SKU is known already are left as they are, so
-// that starting again neither undoes a change of price nor fills shelves that were sold empty. It returns how many
-// were new.
+// Seed lists the items of a first start in one transaction and returns how many were new. Items that exist stay as they are,
+// so another start neither undoes a change of price nor restocks what was sold.
 func (s *Service) Seed(ctx context.Context, listings []Listing) (added int, err error) {
 	err = s.log.Do(ctx, func(tx *log.Tx) error {
 		added = 0
@@ -116,7 +116,7 @@ func (s *Service) Seed(ctx context.Context, listings []Listing) (added int, err 
 			if item.Exists() {
 				continue
 			}
-			put, err := s.putOne(tx, l)
+			put, err := s.putListing(tx, l)
 			if err = errors.Join(err, put.Err); err != nil {
 				return err
 			}
@@ -125,40 +125,4 @@ func (s *Service) Seed(ctx context.Context, listings []Listing) (added int, err 
 		return nil
 	})
 	return added, err
-}
-
-// Adjust books a correction and returns the new level. It returns an [InvalidError], [ErrBelowHeld], [ErrOutOfRange], or
-// [log.ErrNotFound] for a SKU that was never listed.
-func (s *Service) Adjust(ctx context.Context, sku string, a Adjustment, by string) (level events.StockLevel, err error) {
-	if err := a.Check(); err != nil {
-		return level, err
-	}
-	if err := s.refresh(ctx, sku); err != nil {
-		return level, err
-	}
-	err = s.log.Do(ctx, func(tx *log.Tx) error {
-		tx.WithActor(by)
-		item, err := Items.Load(tx, sku)
-		if err != nil {
-			return err
-		}
-		stock, err := Stocks.Load(tx, sku)
-		if err != nil {
-			return err
-		}
-		if !item.Exists() && !stock.Exists() {
-			return log.ErrNotFound
-		}
-		facts, err := a.decide(sku, stock.Level)
-		if err != nil {
-			return err
-		}
-		if err := Stocks.Append(tx, sku, facts...); err != nil {
-			return err
-		}
-		stock, err = Stocks.Load(tx, sku)
-		level = stock.Level
-		return err
-	})
-	return level, err
 }

@@ -6,10 +6,10 @@ import (
 	"tillstream/events"
 )
 
-// State is how far a reservation has come.
+// State is the state of a reservation.
 type State string
 
-// The states of a reservation. Committed is the only one that nothing leads out of.
+// The states of a reservation. Only StateCommitted is final.
 const (
 	StateNone      State = ""
 	StateHeld      State = "held"
@@ -18,13 +18,13 @@ const (
 	StateCommitted State = "committed"
 )
 
-// Reservation is what is put aside for one order.
+// Reservation is the stock held for one order.
 type Reservation struct {
 	OrderID string
 	State   State
-	Lines   []events.ReservedLine // what is or was held, one per SKU in order of SKU
-	Short   []events.Shortage     // why it was refused, when it is
-	// Late: the money came after expiry and the second try has been made. There is no third.
+	Lines   []events.ReservedLine // what is or was held, one per SKU, sorted by SKU
+	Short   []events.Shortage     // what was short, when it is refused
+	// Late is set by the second attempt to hold, after a late payment. There is no third.
 	Late bool
 }
 
@@ -35,14 +35,14 @@ func ApplyReservation(r Reservation, e events.Event) (Reservation, error) {
 	if !ok || !mayFollow(before, r.State) {
 		return Reservation{}, fmt.Errorf("%w: %s on a reservation that is %q", ErrCannotFollow, e.Type, before)
 	}
-	if !isAbout(e, events.PrefixReservation, orderID) {
+	if !names(e, events.PrefixReservation, orderID) {
 		return Reservation{}, fmt.Errorf("%w: reservation of %q on subject %s", ErrCannotFollow, orderID, e.Subject)
 	}
 	r.OrderID = orderID
 	return r, nil
 }
 
-// fold changes the fields that an event is about; ok is false for a stranger.
+// fold applies a payload; ok is false for one that is not of a reservation.
 func (r *Reservation) fold(p events.Payload) (orderID string, ok bool) {
 	switch p := p.(type) {
 	case events.ReservationHeld:
@@ -63,7 +63,7 @@ func (r *Reservation) fold(p events.Payload) (orderID string, ok bool) {
 	return "", false
 }
 
-// mayFollow is the table of transitions. Held may follow held: after a late payment it is said again.
+// mayFollow is the table of transitions. Held may follow held, because a late payment states it again.
 func mayFollow(before, after State) bool {
 	switch after {
 	case StateHeld:

@@ -5,43 +5,50 @@ import (
 	"log/slog"
 
 	"tillstream/events"
+	"tillstream/events/api"
 	"tillstream/events/log"
+)
+
+var (
+	// ErrCannotFollow is returned when the state before an event rules the event out, such as the confirmation of an order
+	// for which nothing is held. The event becomes a dead letter.
+	ErrCannotFollow = errors.New("event cannot follow")
+	// ErrBadDemand is returned for an order without lines or with a quantity outside 1 to [MaxQuantity].
+	ErrBadDemand = errors.New("bad demand")
+	// ErrBelowHeld is returned when an adjustment would leave less on hand than is held for orders.
+	ErrBelowHeld = errors.New("less than is held for orders")
+	// ErrOutOfRange is returned when a level would leave 0 to [MaxQuantity].
+	ErrOutOfRange = errors.New("quantity out of range")
 )
 
 // The entities of this domain in the log.
 var (
-	// Items is every item, by SKU.
+	// Items are the items, by SKU.
 	Items = log.Entity[Item]{Prefix: events.PrefixItem, Apply: ApplyItem, LastOnly: true}
-	// Stocks is the ledger of every SKU.
+	// Stocks are the ledgers, by SKU.
 	Stocks = log.Entity[Stock]{Prefix: events.PrefixStock, Apply: ApplyStock, LastOnly: true}
-	// Reservations is what is put aside, by order id.
+	// Reservations are the reservations, by order id.
 	Reservations = log.Entity[Reservation]{Prefix: events.PrefixReservation, Apply: ApplyReservation}
 )
 
-// Access says who may do what.
-type Access interface {
-	// Staff reports whether an Authorization header is one of the shop's own people.
-	Staff(authorization string) bool
-}
-
-// Config sets a [Service] up. There is no database in it: what inventory serves and decides comes from the log.
+// Config sets a [Service] up. It has no database, because inventory serves and decides from the log alone.
 type Config struct {
-	Access  Access              // required
+	Access  api.StaffAccess     // required
 	Charges events.ChargeLimits // which prices can be paid; default what Stripe publishes
 	Log     *log.Log            // the handle of this domain; required
 	Logger  *slog.Logger        // default: the log's
 }
 
-// Service is the inventory domain, ready to be run by a process.
+// Service is the inventory domain: its API, its part in a worker, and the catalogue, over one log.
 type Service struct {
-	access    Access
+	access    api.StaffAccess
 	charges   events.ChargeLimits
 	log       *log.Log
 	logger    *slog.Logger
 	catalogue *catalogue
 }
 
-// New checks the configuration and names the field that is missing.
+// New returns the domain, or an error that names the field of the configuration that is missing.
 func New(config Config) (*Service, error) {
 	if config.Log == nil {
 		return nil, errors.New("inventory: Config.Log is required")

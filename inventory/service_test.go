@@ -8,7 +8,7 @@ import (
 	"tillstream/inventory"
 )
 
-func TestFirstStartIsSeededOnce(t *testing.T) {
+func TestSeedListsNewItemsOnce(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	ten := int64(10)
@@ -25,12 +25,12 @@ func TestFirstStartIsSeededOnce(t *testing.T) {
 	}
 	listings[0].SKU, listings[0].Title = "C", ""
 	if added, err := s.service.Seed(t.Context(), listings); err == nil {
-		t.Fatalf("a bad listing was seeded: %d", added)
+		t.Fatalf("an invalid listing was seeded: %d", added)
 	}
 }
 
 func TestNewNamesTheMissingField(t *testing.T) {
-	for field, config := range map[string]inventory.Config{"Config.Log": {Access: onlyThisToken{}}, "Config.Access": {Log: open(t).log}} {
+	for field, config := range map[string]inventory.Config{"Config.Log": {Access: staffAccess{}}, "Config.Access": {Log: open(t).log}} {
 		if _, err := inventory.New(config); err == nil || !strings.Contains(err.Error(), field) {
 			t.Errorf("%s: %v", field, err)
 		}

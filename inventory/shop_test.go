@@ -22,11 +22,11 @@ import (
 
 const staffToken = "ops-token"
 
-type onlyThisToken struct{}
+type staffAccess struct{}
 
-func (onlyThisToken) Staff(token string) bool { return token == "Bearer "+staffToken }
+func (staffAccess) Staff(authorization string) bool { return authorization == "Bearer "+staffToken }
 
-// shop is one inventory process with a connection of its own.
+// shop is one inventory process with its own connection.
 type shop struct {
 	log     *log.Log // may append as any domain
 	service *inventory.Service
@@ -39,12 +39,12 @@ func open(t testing.TB) *shop {
 	return openOn(t, logtest.Server(t))
 }
 
-// openOn starts an inventory process on a server; several on one server are its replicas, of which one has the lease. It
-// returns when the process is ready.
+// openOn starts an inventory process on a server and waits until it is ready. Several on one server are replicas, one of which
+// has the lease.
 func openOn(t testing.TB, server *embedded.NATS, change ...func(*log.Config)) *shop {
 	t.Helper()
 	l := logtest.OpenOn(t, server, change...)
-	service, err := inventory.New(inventory.Config{Log: l.ForDomain("inventory"), Access: onlyThisToken{}})
+	service, err := inventory.New(inventory.Config{Log: l.ForDomain("inventory"), Access: staffAccess{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,21 +76,21 @@ func (s *shop) run(t testing.TB, loop func(context.Context) error) {
 	t.Cleanup(func() { cancel(); running.Wait() })
 }
 
-// wait polls until a fact is there.
-func (s *shop) wait(t testing.TB, what string, there func() bool) {
+// wait waits until a condition holds.
+func (s *shop) wait(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	deadline, tick := time.After(20*time.Second), time.NewTicker(2*time.Millisecond)
 	defer tick.Stop()
-	for !there() {
+	for !condition() {
 		select {
 		case <-deadline:
-			t.Fatalf("waited in vain until %s", what)
+			t.Fatalf("timed out waiting until %s", what)
 		case <-tick.C:
 		}
 	}
 }
 
-// stock lists an item and counts it.
+// stock lists an item with a count.
 func (s *shop) stock(t testing.TB, sku string, onHand int64) {
 	t.Helper()
 	puts, err := s.service.PutItems(t.Context(), []inventory.Listing{{SKU: sku, Title: "Item " + sku,
@@ -121,16 +121,16 @@ func (s *shop) reservation(t testing.TB, orderID string) inventory.Reservation {
 	return r
 }
 
-func (s *shop) becomes(t testing.TB, orderID string, state inventory.State) {
+func (s *shop) awaitState(t testing.TB, orderID string, state inventory.State) {
 	t.Helper()
 	s.wait(t, orderID+" is "+string(state), func() bool { return s.reservation(t, orderID).State == state })
 }
 
-// orders is the entity of another domain, as far as inventory needs it here.
+// orders stands in for the entity of the orders domain.
 var orders = log.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
 
-// say appends what orders would say.
-func (s *shop) say(t testing.TB, orderID string, facts ...events.Payload) {
+// appendOrder appends events of an order.
+func (s *shop) appendOrder(t testing.TB, orderID string, facts ...events.Payload) {
 	t.Helper()
 	if err := s.log.Do(context.Background(), func(tx *log.Tx) error { return orders.Append(tx, orderID, facts...) }); err != nil {
 		t.Fatal(err)

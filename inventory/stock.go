@@ -6,27 +6,27 @@ import (
 	"tillstream/events"
 )
 
-// MaxQuantity bounds what can be on hand of one SKU, and so every quantity that is added to another: no sum of two comes
-// near the end of int64.
+// MaxQuantity is the most that can be on hand of one SKU, and the greatest quantity of a movement. The sum of two such
+// numbers cannot overflow.
 const MaxQuantity = 1_000_000_000
 
-// Stock is what is there of one SKU.
+// Stock is the stock of one SKU.
 type Stock struct {
 	SKU   string
 	Level events.StockLevel
 }
 
-// Exists reports whether any movement was ever booked.
+// Exists reports whether the SKU had a movement.
 func (s Stock) Exists() bool { return s.SKU != "" }
 
-// ApplyStock applies one entry of the ledger. The balance that it carries is the new level; one that does not add up is
-// refused, because nothing good can be decided on it.
+// ApplyStock applies one ledger entry, whose balance is the new level. It returns [ErrOutOfRange] for a balance that does not
+// add up, because no decision can rely on it.
 func ApplyStock(_ Stock, e events.Event) (Stock, error) {
 	m, ok := movementOf(e.Payload)
 	if !ok {
 		return Stock{}, fmt.Errorf("%w: %s on a stock ledger", ErrCannotFollow, e.Type)
 	}
-	if m.Location != events.LocationMain || !isAbout(e, events.PrefixStock, m.SKU) {
+	if m.Location != events.LocationMain || !names(e, events.PrefixStock, m.SKU) {
 		return Stock{}, fmt.Errorf("%w: movement of %q at %q on subject %s", ErrCannotFollow, m.SKU, m.Location, e.Subject)
 	}
 	if err := checkLevel(m.After); err != nil {
@@ -35,8 +35,8 @@ func ApplyStock(_ Stock, e events.Event) (Stock, error) {
 	return Stock{SKU: m.SKU, Level: m.After}, nil
 }
 
-// applied moves quantity as this sort of entry does.
-func applied(level events.StockLevel, entry events.Payload, quantity int64) events.StockLevel {
+// levelAfter returns the level after an entry of a type moves a quantity.
+func levelAfter(level events.StockLevel, entry events.Payload, quantity int64) events.StockLevel {
 	switch entry.(type) {
 	case events.StockAdjusted:
 		level.OnHand, level.Available = level.OnHand+quantity, level.Available+quantity
@@ -64,7 +64,7 @@ func movementOf(p events.Payload) (events.StockMovement, bool) {
 	return events.StockMovement{}, false
 }
 
-// checkLevel returns [ErrOutOfRange] unless on_hand = available + held and all three lie in 0 to MaxQuantity.
+// checkLevel returns [ErrOutOfRange] unless on_hand = available + held and each is 0 to MaxQuantity.
 func checkLevel(l events.StockLevel) error {
 	for _, n := range []int64{l.OnHand, l.Available, l.Held} {
 		if n < 0 || n > MaxQuantity {

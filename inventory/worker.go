@@ -9,8 +9,8 @@ import (
 	"tillstream/events/worker"
 )
 
-// Worker is what inventory does in a process: it answers what orders say, in one lane, and keeps the catalogue current. It
-// touches nothing outside the log, and deadlines are those of orders.
+// Worker returns the lanes of this domain: one that updates reservations after the events of orders, and a watch that keeps
+// the catalogue current. It has no actors and no timers, because only orders have deadlines.
 func (s *Service) Worker() worker.Domain {
 	return worker.Domain{
 		Name: "inventory", Log: s.log, Watches: []worker.Watch{s.watch()},
@@ -25,34 +25,35 @@ func (s *Service) Worker() worker.Domain {
 	}
 }
 
-// Projections is empty, for those who check it: nothing is looked up in MongoDB that inventory knows.
+// Projections returns none, because inventory serves everything from the log.
 func Projections() []project.Projection { return nil }
 
-// Projections is the same, for the process that runs them.
+// Projections returns none, for the process that runs them.
 func (s *Service) Projections() []project.Projection { return Projections() }
 
-// on reacts to one type of order event; about says which order and, where they are new, its lines.
-func on[P events.Payload](about func(P) (orderID string, lines []events.OrderLine)) worker.Route {
+// on routes one type of order event to updateReservation. parse returns the order and, from events that have them, its lines.
+func on[P events.Payload](parse func(P) (orderID string, lines []events.OrderLine)) worker.Route {
 	return worker.On(func(tx *log.Tx, e events.Event, p P) error {
-		orderID, lines := about(p)
-		if !isAbout(e, events.PrefixOrder, orderID) {
+		orderID, lines := parse(p)
+		if !names(e, events.PrefixOrder, orderID) {
 			return fmt.Errorf("%w: order %q on subject %s", ErrCannotFollow, orderID, e.Subject)
 		}
-		return react(tx, orderID, p, lines)
+		return updateReservation(tx, orderID, p, lines)
 	})
 }
 
-// react does what an order's event asks of its reservation, all in one transaction.
-func react(tx *log.Tx, orderID string, said events.Payload, lines []events.OrderLine) error {
+// updateReservation decides about the reservation of an order after one of its events, and about the stock of all its SKUs in
+// the same transaction.
+func updateReservation(tx *log.Tx, orderID string, event events.Payload, lines []events.OrderLine) error {
 	load := Reservations.Load
-	if _, isNew := said.(events.OrderPlaced); isNew {
-		load = Reservations.LoadNew // spares a read; the commit finds out when it was heard before
+	if _, isNew := event.(events.OrderPlaced); isNew {
+		load = Reservations.LoadNew // saves a read; the commit fails when the reservation exists, and the transaction runs again
 	}
 	reservation, err := load(tx, orderID)
 	if err != nil {
 		return err
 	}
-	action, err := Next(reservation, said)
+	action, err := Next(reservation, event)
 	if err != nil || action == Nothing {
 		return err
 	}

@@ -16,16 +16,16 @@ func TestOrderIsHeldAndSold(t *testing.T) {
 	s := open(t)
 	s.stock(t, "A", 5)
 	s.stock(t, "B", 1)
-	s.say(t, "o1", events.OrderPlaced{OrderID: "o1", Lines: append(lines(2, "A", "B", "A")[:1], lines(1, "B", "A")...)})
-	s.becomes(t, "o1", inventory.StateHeld)
+	s.appendOrder(t, "o1", events.OrderPlaced{OrderID: "o1", Lines: append(lines(2, "A", "B", "A")[:1], lines(1, "B", "A")...)})
+	s.awaitState(t, "o1", inventory.StateHeld)
 	if diff := cmp.Diff([]events.ReservedLine{{SKU: "A", Quantity: 3}, {SKU: "B", Quantity: 1}}, s.reservation(t, "o1").Lines); diff != "" {
 		t.Fatal(diff)
 	}
 	if got, want := s.level(t, "A"), (events.StockLevel{OnHand: 5, Available: 2, Held: 3}); got != want {
 		t.Fatalf("held: %+v, want %+v", got, want)
 	}
-	s.say(t, "o1", events.OrderConfirmed{OrderOutcome: outcome("o1")})
-	s.becomes(t, "o1", inventory.StateCommitted)
+	s.appendOrder(t, "o1", events.OrderConfirmed{OrderOutcome: outcome("o1")})
+	s.awaitState(t, "o1", inventory.StateCommitted)
 	if got, want := s.level(t, "A"), (events.StockLevel{OnHand: 2, Available: 2}); got != want {
 		t.Fatalf("sold: %+v, want %+v", got, want)
 	}
@@ -36,9 +36,9 @@ func TestShortOrderIsRefusedWithEveryShortLine(t *testing.T) {
 	s := open(t)
 	s.stock(t, "A", 5)
 	s.stock(t, "B", 1)
-	s.say(t, "o1", events.OrderPlaced{OrderID: "o1", Lines: lines(2, "A", "B", "UNHEARD-OF")})
-	s.becomes(t, "o1", inventory.StateRefused)
-	want := []events.Shortage{{SKU: "B", Requested: 2, Available: 1}, {SKU: "UNHEARD-OF", Requested: 2}}
+	s.appendOrder(t, "o1", events.OrderPlaced{OrderID: "o1", Lines: lines(2, "A", "B", "UNLISTED")})
+	s.awaitState(t, "o1", inventory.StateRefused)
+	want := []events.Shortage{{SKU: "B", Requested: 2, Available: 1}, {SKU: "UNLISTED", Requested: 2}}
 	if diff := cmp.Diff(want, s.reservation(t, "o1").Short); diff != "" {
 		t.Fatal(diff)
 	}
@@ -47,7 +47,7 @@ func TestShortOrderIsRefusedWithEveryShortLine(t *testing.T) {
 	}
 }
 
-func TestEveryUnpaidEndGivesStockBack(t *testing.T) {
+func TestEveryUnpaidEndReleasesTheStock(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.stock(t, "A", 3)
@@ -55,42 +55,42 @@ func TestEveryUnpaidEndGivesStockBack(t *testing.T) {
 		"expired": events.OrderExpired{OrderOutcome: outcome("expired")}, "cancelled": events.OrderCancelled{OrderOutcome: outcome("cancelled")},
 		"rejected": events.OrderRejected{OrderOutcome: outcome("rejected")},
 	} {
-		s.say(t, id, events.OrderPlaced{OrderID: id, Lines: lines(3, "A")})
-		s.becomes(t, id, inventory.StateHeld)
-		s.say(t, id, end)
-		s.becomes(t, id, inventory.StateReleased)
+		s.appendOrder(t, id, events.OrderPlaced{OrderID: id, Lines: lines(3, "A")})
+		s.awaitState(t, id, inventory.StateHeld)
+		s.appendOrder(t, id, end)
+		s.awaitState(t, id, inventory.StateReleased)
 	}
 	if got, want := s.level(t, "A"), (events.StockLevel{OnHand: 3, Available: 3}); got != want {
 		t.Fatalf("%+v, want %+v", got, want)
 	}
 }
 
-func TestPaidTooLate(t *testing.T) {
+func TestALatePaymentHoldsTheStockThatIsLeft(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.stock(t, "A", 1)
 	for _, id := range []string{"first", "second"} {
-		s.say(t, id, events.OrderPlaced{OrderID: id, Lines: lines(1, "A")})
-		s.becomes(t, id, inventory.StateHeld)
-		s.say(t, id, events.OrderExpired{OrderOutcome: outcome(id)})
-		s.becomes(t, id, inventory.StateReleased)
+		s.appendOrder(t, id, events.OrderPlaced{OrderID: id, Lines: lines(1, "A")})
+		s.awaitState(t, id, inventory.StateHeld)
+		s.appendOrder(t, id, events.OrderExpired{OrderOutcome: outcome(id)})
+		s.awaitState(t, id, inventory.StateReleased)
 	}
-	// Both pay after all, but there is one unit. What had been said before, delivered again, takes nothing back.
-	s.say(t, "first", events.OrderPaidLate{OrderID: "first", Lines: lines(1, "A")}, events.OrderExpired{OrderOutcome: outcome("first")})
-	s.say(t, "second", events.OrderPaidLate{OrderID: "second", Lines: lines(1, "A")})
-	s.becomes(t, "second", inventory.StateRefused)
+	// Both pay late, and there is one unit. The expiry, delivered again, does not release it.
+	s.appendOrder(t, "first", events.OrderPaidLate{OrderID: "first", Lines: lines(1, "A")}, events.OrderExpired{OrderOutcome: outcome("first")})
+	s.appendOrder(t, "second", events.OrderPaidLate{OrderID: "second", Lines: lines(1, "A")})
+	s.awaitState(t, "second", inventory.StateRefused)
 	if got := s.reservation(t, "first"); got.State != inventory.StateHeld || !got.Late {
 		t.Fatalf("first is %+v", got)
 	}
-	s.say(t, "first", events.OrderConfirmed{OrderOutcome: outcome("first")})
-	s.becomes(t, "first", inventory.StateCommitted)
+	s.appendOrder(t, "first", events.OrderConfirmed{OrderOutcome: outcome("first")})
+	s.awaitState(t, "first", inventory.StateCommitted)
 	if got := s.level(t, "A"); got != (events.StockLevel{}) {
 		t.Fatalf("%+v, want nothing left", got)
 	}
 }
 
-// The largest invoice of a real shop had 590 lines; the most that may be set is 800.
-func TestOrderOf800LinesIsOneStep(t *testing.T) {
+// 800 is the greatest limit of lines that can be configured.
+func TestAnOrderOf800LinesIsHeldAtOnce(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	skus, ten := make([]string, 800), int64(10)
@@ -102,26 +102,26 @@ func TestOrderOf800LinesIsOneStep(t *testing.T) {
 	if _, err := s.service.PutItems(t.Context(), listings, "me"); err != nil {
 		t.Fatal(err)
 	}
-	s.say(t, "big", events.OrderPlaced{OrderID: "big", Lines: lines(4, skus...)})
-	s.say(t, "small", events.OrderPlaced{OrderID: "small", Lines: lines(7, skus[799])})
-	s.becomes(t, "small", inventory.StateRefused)
-	s.say(t, "big", events.OrderConfirmed{OrderOutcome: outcome("big")})
-	s.becomes(t, "big", inventory.StateCommitted)
+	s.appendOrder(t, "big", events.OrderPlaced{OrderID: "big", Lines: lines(4, skus...)})
+	s.appendOrder(t, "small", events.OrderPlaced{OrderID: "small", Lines: lines(7, skus[799])})
+	s.awaitState(t, "small", inventory.StateRefused)
+	s.appendOrder(t, "big", events.OrderConfirmed{OrderOutcome: outcome("big")})
+	s.awaitState(t, "big", inventory.StateCommitted)
 	if got, want := s.level(t, skus[0]), (events.StockLevel{OnHand: 6, Available: 6}); got != want {
 		t.Fatalf("%+v, want %+v", got, want)
 	}
 }
 
-func TestWhatCannotBeIsParkedAndTheRestGoesOn(t *testing.T) {
+func TestImpossibleEventsBecomeDeadLettersAndOthersAreHandled(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.stock(t, "A", 5)
-	s.say(t, "o1", events.OrderConfirmed{OrderOutcome: outcome("o1")})           // nothing is held
-	s.say(t, "o2", events.OrderPlaced{OrderID: "o2", Lines: lines(-1, "A")})     // bad quantity
-	s.say(t, "o3", events.OrderPlaced{OrderID: "o3", Lines: lines(1, " ", "A")}) // no SKU
-	s.say(t, "o4", events.OrderPlaced{OrderID: "o5", Lines: lines(1, "A")})      // somebody else's order
-	s.say(t, "o6", events.OrderPlaced{OrderID: "o6", Lines: lines(1, "A")})
-	s.becomes(t, "o6", inventory.StateHeld)
+	s.appendOrder(t, "o1", events.OrderConfirmed{OrderOutcome: outcome("o1")})           // nothing is held
+	s.appendOrder(t, "o2", events.OrderPlaced{OrderID: "o2", Lines: lines(-1, "A")})     // bad quantity
+	s.appendOrder(t, "o3", events.OrderPlaced{OrderID: "o3", Lines: lines(1, " ", "A")}) // no SKU
+	s.appendOrder(t, "o4", events.OrderPlaced{OrderID: "o5", Lines: lines(1, "A")})      // another order's subject
+	s.appendOrder(t, "o6", events.OrderPlaced{OrderID: "o6", Lines: lines(1, "A")})
+	s.awaitState(t, "o6", inventory.StateHeld)
 	stream, err := s.log.JetStream().Stream(t.Context(), events.StreamDeadLetters)
 	if err != nil {
 		t.Fatal(err)
@@ -135,29 +135,29 @@ func TestWhatCannotBeIsParkedAndTheRestGoesOn(t *testing.T) {
 	}
 }
 
-// Row 21 of the fault matrix, for what inventory hears.
-func TestDeliveredAgainAppendsNothing(t *testing.T) {
+// Row 21 of the fault matrix, for the events that inventory handles.
+func TestOrderEventsDeliveredAgainAppendNothing(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.stock(t, "A", 3)
-	tell := func() {
-		s.say(t, "sold", events.OrderPlaced{OrderID: "sold", Lines: lines(1, "A")}, events.OrderConfirmed{OrderOutcome: outcome("sold")})
-		s.say(t, "short", events.OrderPlaced{OrderID: "short", Lines: lines(9, "A")}, events.OrderRejected{OrderOutcome: outcome("short")})
-		s.say(t, "late", events.OrderPlaced{OrderID: "late", Lines: lines(1, "A")}, events.OrderExpired{OrderOutcome: outcome("late")},
+	appendAll := func() {
+		s.appendOrder(t, "sold", events.OrderPlaced{OrderID: "sold", Lines: lines(1, "A")}, events.OrderConfirmed{OrderOutcome: outcome("sold")})
+		s.appendOrder(t, "short", events.OrderPlaced{OrderID: "short", Lines: lines(9, "A")}, events.OrderRejected{OrderOutcome: outcome("short")})
+		s.appendOrder(t, "late", events.OrderPlaced{OrderID: "late", Lines: lines(1, "A")}, events.OrderExpired{OrderOutcome: outcome("late")},
 			events.OrderPaidLate{OrderID: "late", Lines: lines(1, "A")})
 	}
-	tell()
+	appendAll()
 	s.wait(t, "late is held again", func() bool { return s.reservation(t, "late").Late })
 	before := s.messages(t)
-	tell()
-	s.say(t, "end", events.OrderPlaced{OrderID: "end", Lines: lines(9, "A")})
-	s.becomes(t, "end", inventory.StateRefused)
+	appendAll()
+	s.appendOrder(t, "end", events.OrderPlaced{OrderID: "end", Lines: lines(9, "A")})
+	s.awaitState(t, "end", inventory.StateRefused)
 	if after := s.messages(t); after != before+1 {
 		t.Fatalf("%d events before, %d after; want the refusal of the last order only", before, after)
 	}
 }
 
-// messages is how many events inventory has said.
+// messages returns how many events inventory has appended.
 func (s *shop) messages(t *testing.T) uint64 {
 	t.Helper()
 	stream, err := s.log.JetStream().Stream(t.Context(), events.StreamShop)
@@ -168,9 +168,9 @@ func (s *shop) messages(t *testing.T) uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	said := uint64(0)
+	total := uint64(0)
 	for _, n := range info.State.Subjects {
-		said += n
+		total += n
 	}
-	return said
+	return total
 }

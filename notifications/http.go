@@ -2,7 +2,6 @@ package notifications
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -10,27 +9,27 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tillstream/events"
+	"tillstream/events/api"
 	"tillstream/events/log"
 )
 
 type orderRequest struct {
-	Authorization string `header:"Authorization" hidden:"true"`
-	Order         string `path:"order" doc:"Id of the order"`
+	Order string `path:"order" doc:"Id of the order"`
 }
 
 type orderResponse struct {
 	Body document
 }
 
-// document is an order's messages as staff see them.
+// document is the messages about an order as staff see them.
 type document struct {
 	OrderID   string    `json:"order_id"`
-	Status    Status    `json:"status"`     // of the message that most needs somebody's attention
+	Status    Status    `json:"status"`     // of the message that most needs attention
 	ChangedAt time.Time `json:"changed_at"` // of the message that changed last
 	Messages  []Message `json:"messages"`
 }
 
-// attention ranks the states: what staff should look at comes last.
+// attention lists the states in the order of how much they need the attention of staff, the least first.
 var attention = []Status{StatusSent, StatusQueued, StatusSending, StatusFailed, StatusUnknown}
 
 func documentOf(id string, n Notification) document {
@@ -46,28 +45,29 @@ func documentOf(id string, n Notification) document {
 	return d
 }
 
-// Register adds the staff's route: what was sent about an order, and how that went.
-func (s *Service) Register(api huma.API) {
-	huma.Register(api, huma.Operation{
+// problems is how this API answers its errors.
+var problems = []api.Problem{
+	{Err: events.ErrBadID, Kind: api.NotFound, Detail: detailNone},
+	{Err: log.ErrNotFound, Kind: api.NotFound, Detail: detailNone},
+}
+
+const detailNone = "There are no messages about this order."
+
+// Register adds the route of staff: the messages about an order, and the state of each.
+func (s *Service) Register(router huma.API) {
+	huma.Register(router, huma.Operation{
 		OperationID: "ops-get-notifications", Method: http.MethodGet, Path: "/ops/api/notifications/{order}",
-		Summary: "Messages about an order", Security: []map[string][]string{{"staff": {}}}, Tags: []string{"Operations"}, Errors: []int{http.StatusUnauthorized, http.StatusNotFound, http.StatusServiceUnavailable},
+		Summary: "Messages about an order", Security: api.StaffSecurity, Tags: []string{"Operations"},
+		Middlewares: huma.Middlewares{api.RequireStaff(router, s.config.Access)},
+		Errors:      []int{http.StatusUnauthorized, http.StatusNotFound, http.StatusServiceUnavailable},
 	}, s.get)
 }
 
-// get reads the log, so it is right even while the database is away.
+// get reads the log and not the database, so it answers while the database is down.
 func (s *Service) get(ctx context.Context, r *orderRequest) (*orderResponse, error) {
-	if !s.config.Access.Staff(r.Authorization) {
-		return nil, huma.ErrorWithHeaders(huma.Error401Unauthorized("this is for staff"), http.Header{"WWW-Authenticate": {"Bearer"}})
-	}
 	n, _, err := Notifications.Read(ctx, s.log, r.Order)
-	switch {
-	case errors.Is(err, events.ErrBadID), errors.Is(err, log.ErrNotFound):
-		return nil, huma.Error404NotFound("nothing was sent about such an order")
-	case errors.Is(err, log.ErrUnavailable), errors.Is(err, log.ErrUnreadable), errors.Is(err, context.Canceled): // given up, because this process stops or staff have gone
-		return nil, huma.ErrorWithHeaders(huma.Error503ServiceUnavailable("please try again in a moment"), http.Header{"Retry-After": {"2"}})
-	case err != nil:
-		s.logger.ErrorContext(ctx, "read notifications", "order", r.Order, "error", err)
-		return nil, huma.Error500InternalServerError("this went wrong on our side")
+	if err != nil {
+		return nil, api.Problems{Logger: s.logger, Table: problems}.Answer(ctx, err)
 	}
 	return &orderResponse{Body: documentOf(r.Order, n)}, nil
 }

@@ -13,7 +13,7 @@ import (
 	"tillstream/notifications"
 )
 
-func TestStaffSeeWhatWasSent(t *testing.T) {
+func TestStaffReadTheMessagesOfAnOrder(t *testing.T) {
 	t.Parallel()
 	p := open(t)
 	s := p.service(t)
@@ -52,13 +52,13 @@ func TestStaffSeeWhatWasSent(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got.OrderID != "o1" || got.Status != notifications.StatusQueued || len(got.Messages) != 1 || got.Messages[0].ID != m.MessageID {
-				t.Errorf("got %+v", got)
+				t.Errorf("got %+v, want the queued message %s of o1", got, m.MessageID)
 			}
 		})
 	}
 }
 
-func TestStaffSeeWhatNeedsAttention(t *testing.T) {
+func TestTheStatusIsThatOfTheMessageThatNeedsMostAttention(t *testing.T) {
 	t.Parallel()
 	p := open(t)
 	s := p.service(t)
@@ -121,8 +121,8 @@ func TestNewNamesTheFieldThatIsWrong(t *testing.T) {
 	}
 }
 
-// A process that stops gives up what it has not answered in time: that is no fault of the question, nor of ours.
-func TestWhatIsGivenUpMayBeAskedAgain(t *testing.T) {
+// A process that stops answers the requests that it cannot finish with 503 and Retry-After.
+func TestACancelledRequestIsAnsweredWithRetryAfter(t *testing.T) {
 	t.Parallel()
 	p := open(t)
 	_, api := humatest.New(t)
@@ -131,6 +131,6 @@ func TestWhatIsGivenUpMayBeAskedAgain(t *testing.T) {
 	stop()
 	w := api.GetCtx(stopped, "/ops/api/notifications/o1", "Authorization: Bearer "+staffToken)
 	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
-		t.Errorf("answered %d %v %s; want 503 and when to try again", w.Code, w.Header(), w.Body)
+		t.Errorf("got %d %v %s, want 503 with Retry-After", w.Code, w.Header(), w.Body)
 	}
 }

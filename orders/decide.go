@@ -10,35 +10,35 @@ import (
 )
 
 var (
-	// ErrKeyReused is returned when an Idempotency-Key comes with another order than the first time.
+	// ErrKeyReused is returned when a request repeats an Idempotency-Key with another order.
 	ErrKeyReused = errors.New("this Idempotency-Key was used for another order")
-	// ErrNotCancellable is returned when an order is past the point where it can be called off.
+	// ErrNotCancellable is returned when an order is paid, is being paid or has ended otherwise.
 	ErrNotCancellable = errors.New("this order can no longer be cancelled")
 )
 
-// Priced is one item as orders know it: from their own fold of inventory's items.
+// Priced is an item in the price list of orders.
 type Priced struct {
 	Title string
 	Price events.Money
 }
 
-// Terms are what the shop adds to an order and demands of it.
+// Terms are the shop's terms for every order.
 type Terms struct {
 	Charges  events.ChargeLimits // which totals can be paid
-	HoldFor  time.Duration       // how long stock waits for the money
+	HoldFor  time.Duration       // how long stock is held for an unpaid order
 	Shipping ShippingFees
 }
 
-// Price makes an order of a placement, at the prices that lookup knows. It returns an [*InvalidError] for an unknown
-// item, mixed currencies or a total that overflows.
+// Price returns the order of a placement at the prices of lookup. It returns an [*events.InvalidError] for an unknown item,
+// mixed currencies, a total that overflows or cannot be paid, and a currency without a shipping fee.
 func Price(id string, p Placement, hash string, lookup func(sku string) (Priced, bool), terms Terms, placedAt time.Time) (events.OrderPlaced, error) {
 	lines := make([]events.OrderLine, 0, len(p.Lines))
 	var subtotal events.Money
 	for i, line := range p.Lines {
-		at := func(field string) string { return fmt.Sprintf("body.lines[%d].%s", i, field) }
+		at := func(field string) string { return fmt.Sprintf("lines[%d].%s", i, field) }
 		item, ok := lookup(line.SKU)
 		if !ok {
-			return events.OrderPlaced{}, &InvalidError{Faults: []Fault{{at("sku"), "there is no such item", line.SKU}}}
+			return events.OrderPlaced{}, invalid(at("sku"), "there is no such item", line.SKU)
 		}
 		total, err := item.Price.Times(line.Quantity)
 		if err == nil {
@@ -50,7 +50,7 @@ func Price(id string, p Placement, hash string, lookup func(sku string) (Priced,
 			}
 		}
 		if err != nil {
-			return events.OrderPlaced{}, &InvalidError{Faults: []Fault{{at("quantity"), err.Error(), line.Quantity}}}
+			return events.OrderPlaced{}, invalid(at("quantity"), err.Error(), line.Quantity)
 		}
 		lines = append(lines, events.OrderLine{SKU: line.SKU, Title: item.Title, Quantity: line.Quantity, UnitPrice: item.Price, Total: total})
 	}
@@ -64,7 +64,7 @@ func Price(id string, p Placement, hash string, lookup func(sku string) (Priced,
 	}
 	if err != nil {
 		message := strings.TrimPrefix(err.Error(), events.ErrMoney.Error()+": ")
-		return events.OrderPlaced{}, &InvalidError{Faults: []Fault{{"body.lines", message, len(p.Lines)}}}
+		return events.OrderPlaced{}, invalid("lines", message, len(p.Lines))
 	}
 	return events.OrderPlaced{
 		OrderID: id, Number: NumberFor(id), Customer: p.Customer, ShipTo: p.ShipTo, Lines: lines, Subtotal: subtotal, Shipping: delivery,
@@ -72,7 +72,11 @@ func Price(id string, p Placement, hash string, lookup func(sku string) (Priced,
 	}, nil
 }
 
-// Place records an order unless it is there already; then the same request is fine and another one is [ErrKeyReused].
+func invalid(field, message string, value any) error {
+	return &events.InvalidError{Faults: []events.Fault{{Field: field, Message: message, Value: value}}}
+}
+
+// Place places an order. Placing it again changes nothing when the request is the same, and is [ErrKeyReused] otherwise.
 func (o Order) Place(p events.OrderPlaced) ([]events.Payload, error) {
 	switch {
 	case !o.Exists():
@@ -83,7 +87,7 @@ func (o Order) Place(p events.OrderPlaced) ([]events.Payload, error) {
 	return nil, ErrKeyReused
 }
 
-// Held: inventory holds every line, because of the event cause.
+// Held decides when inventory holds every line. cause is the event that inventory answers.
 func (o Order) Held(cause string) []events.Payload {
 	if cause != o.HoldCause {
 		return nil
@@ -91,7 +95,7 @@ func (o Order) Held(cause string) []events.Payload {
 	switch {
 	case o.Status == Placed:
 		return []events.Payload{events.OrderAwaitingPayment{OrderID: o.ID, PaymentID: events.FirstPaymentID(o.ID), Number: o.Number, Amount: o.Total, ExpiresAt: o.ExpiresAt}}
-	case o.Status == PaidLate && o.Captured && o.RefundedTotal().Amount >= o.Total.Amount: // staff sent it back meanwhile
+	case o.Status == PaidLate && o.Captured && o.RefundedTotal().Amount >= o.Total.Amount: // staff have refunded it meanwhile
 		return []events.Payload{events.OrderCancelled{OrderOutcome: o.outcome(), Reason: events.CancelRefunded}}
 	case o.Status == PaidLate && o.Captured:
 		return []events.Payload{o.confirmed()}
@@ -101,7 +105,7 @@ func (o Order) Held(cause string) []events.Payload {
 	return nil
 }
 
-// Refused: inventory holds nothing, because of the event cause.
+// Refused decides when inventory holds nothing, because some lines are short. cause is the event that inventory answers.
 func (o Order) Refused(cause string, short []events.Shortage) []events.Payload {
 	if cause != o.HoldCause {
 		return nil
@@ -115,8 +119,8 @@ func (o Order) Refused(cause string, short []events.Shortage) []events.Payload {
 	return nil
 }
 
-// Authorized: the money is reserved. An order that still waits takes it up, even if its deadline passed a moment ago;
-// one that has expired tries to get its stock back.
+// Authorized decides when the amount is authorized. An order that still waits accepts the payment, even if its deadline
+// passed a moment ago; the stock of an expired order is to be held again.
 func (o Order) Authorized() []events.Payload {
 	switch o.Status {
 	case AwaitingPayment:
@@ -127,7 +131,7 @@ func (o Order) Authorized() []events.Payload {
 	return nil
 }
 
-// PaymentCaptured: the money is ours.
+// PaymentCaptured decides when the amount is captured.
 func (o Order) PaymentCaptured() []events.Payload {
 	switch {
 	case o.Status == AwaitingPayment || o.Status == Capturing:
@@ -138,8 +142,8 @@ func (o Order) PaymentCaptured() []events.Payload {
 	return nil
 }
 
-// PaymentCancelled: the intent is void. When the order has not ended by itself it was done at Stripe, or the
-// authorisation ran out before it was captured.
+// PaymentCancelled decides when the payment is cancelled. If the order has not ended yet, the payment was cancelled at Stripe
+// or its authorization expired before the capture.
 func (o Order) PaymentCancelled() []events.Payload {
 	switch o.Status {
 	case AwaitingPayment, Capturing, PaidLate:
@@ -148,7 +152,7 @@ func (o Order) PaymentCancelled() []events.Payload {
 	return nil
 }
 
-// PaymentFailed: Stripe does not take the payment up at all.
+// PaymentFailed decides when Stripe refuses to create the payment.
 func (o Order) PaymentFailed() []events.Payload {
 	switch o.Status {
 	case Placed, AwaitingPayment:
@@ -157,7 +161,7 @@ func (o Order) PaymentFailed() []events.Payload {
 	return nil
 }
 
-// PaymentRefunded: money went back. Each refund counts once.
+// PaymentRefunded decides when an amount is refunded. Each refund counts once.
 func (o Order) PaymentRefunded(refundID string, amount events.Money) []events.Payload {
 	for _, r := range o.Refunds {
 		if r.ID == refundID {
@@ -170,7 +174,7 @@ func (o Order) PaymentRefunded(refundID string, amount events.Money) []events.Pa
 	return []events.Payload{events.OrderRefunded{OrderOutcome: o.outcome(), RefundID: refundID, Amount: amount}}
 }
 
-// Cancel calls an unpaid order off. It returns [ErrNotCancellable] once it is paid or has ended otherwise.
+// Cancel cancels an unpaid order. It returns [ErrNotCancellable] for one that is paid, is being paid or has ended otherwise.
 func (o Order) Cancel() ([]events.Payload, error) {
 	switch o.Status {
 	case Placed, AwaitingPayment:
@@ -181,7 +185,7 @@ func (o Order) Cancel() ([]events.Payload, error) {
 	return nil, fmt.Errorf("%w: it is %s", ErrNotCancellable, o.Status)
 }
 
-// Expire ends an unpaid order whose deadline has passed. Whoever asks, and however often: the deadline decides.
+// Expire ends an unpaid order whose deadline has passed. Before the deadline, and the second time, it decides nothing.
 func (o Order) Expire(now time.Time) []events.Payload {
 	if (o.Status == Placed || o.Status == AwaitingPayment) && !now.Before(o.ExpiresAt) {
 		return []events.Payload{events.OrderExpired{OrderOutcome: o.outcome()}}

@@ -3,7 +3,9 @@ package orders
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,7 +27,7 @@ func placed() events.OrderPlaced {
 		Total: tenPound, Subtotal: tenPound, ExpiresAt: deadline, RequestHash: "h"}
 }
 
-// fold gives each event the id "e<n>", so the placement is e1.
+// fold applies events whose ids are "e<n>" from n on, so the placement is e1.
 func fold(t interface{ Fatal(...any) }, o Order, n int, facts ...events.Payload) Order {
 	for i, fact := range facts {
 		var err error
@@ -36,7 +38,7 @@ func fold(t interface{ Fatal(...any) }, o Order, n int, facts ...events.Payload)
 	return o
 }
 
-// states holds an order in every state that it can be in, by name.
+// states returns an order in every state, by name.
 func states(t *testing.T) map[string]Order {
 	out := func() events.OrderOutcome { return events.OrderOutcome{OrderID: "o1"} }
 	base := fold(t, Order{}, 1, placed())
@@ -53,10 +55,9 @@ func states(t *testing.T) map[string]Order {
 	}
 }
 
-// Every state meets every event. A dash means: nothing is said.
-func TestEveryStateMeetsEveryEvent(t *testing.T) {
+func TestDecisionOfEveryEventInEveryState(t *testing.T) {
 	t.Parallel()
-	stimuli := map[string]func(Order) []events.Payload{
+	decisions := map[string]func(Order) []events.Payload{
 		"held":             func(o Order) []events.Payload { return o.Held(o.HoldCause) },
 		"held, old":        func(o Order) []events.Payload { return o.Held("older") },
 		"refused":          func(o Order) []events.Payload { return o.Refused(o.HoldCause, nil) },
@@ -73,7 +74,7 @@ func TestEveryStateMeetsEveryEvent(t *testing.T) {
 		rejected, cancelled, accepted, confirmed = "orders.rejected", "orders.cancelled", "orders.payment_accepted", "orders.confirmed"
 		late, expired, awaiting, refunded        = "orders.paid_late", "orders.expired", "orders.awaiting_payment", "orders.refunded"
 	)
-	want := map[string]map[string]string{ // what is not listed says nothing
+	want := map[string]map[string]string{ // pairs that are not listed decide no event
 		"placed":        {"held": awaiting, "refused": rejected, "payment failed": rejected, "due": expired, "refunded": refunded},
 		"awaiting":      {"authorized": accepted, "captured": confirmed, "intent cancelled": cancelled, "payment failed": rejected, "due": expired, "refunded": refunded},
 		"expired":       {"authorized": late, "captured": late, "refunded": refunded},
@@ -85,21 +86,21 @@ func TestEveryStateMeetsEveryEvent(t *testing.T) {
 		"cancelled":     {"refunded": refunded},
 	}
 	for state, order := range states(t) {
-		for stimulus, rule := range stimuli {
-			facts := rule(order)
+		for name, decide := range decisions {
+			facts := decide(order)
 			got := ""
 			if len(facts) > 0 {
 				got = facts[0].EventType()
 			}
-			if got != want[state][stimulus] || len(facts) > 1 {
-				t.Errorf("%s, %s: says %q, want %q", state, stimulus, got, want[state][stimulus])
+			if got != want[state][name] || len(facts) > 1 {
+				t.Errorf("%s, %s: decides %q, want %q", state, name, got, want[state][name])
 			}
 		}
 	}
 }
 
-// An event after which an order does not wait any more ends its deadline; as long as it waits the deadline stays.
-func TestTheTimerKnowsWhoWaits(t *testing.T) {
+// The timer reads exactly the events after which an order no longer waits for its payment, and ends the deadline with them.
+func TestTheTimerReadsTheEventsThatEndTheWait(t *testing.T) {
 	t.Parallel()
 	timer := (&Service{}).deadlines()
 	waits := func(o Order) bool { return o.Status == Placed || o.Status == AwaitingPayment }
@@ -113,9 +114,9 @@ func TestTheTimerKnowsWhoWaits(t *testing.T) {
 			if err != nil {
 				continue // cannot follow
 			}
-			heard := slices.ContainsFunc(timer.Types, func(p events.Payload) bool { return p.EventType() == d.Type })
-			if heard == waits(after) {
-				t.Errorf("%s, %s: is %s then, and the timer reads the event: %t", state, d.Type, after.Status, heard)
+			read := slices.ContainsFunc(timer.Types, func(p events.Payload) bool { return p.EventType() == d.Type })
+			if read == waits(after) {
+				t.Errorf("%s, %s: then %s, and the timer reads the event: %t", state, d.Type, after.Status, read)
 			}
 			if id, at := timer.At(e); id != "o1" || !at.IsZero() {
 				t.Errorf("%s: the deadline of %q is %s, want none for o1", d.Type, id, at)
@@ -127,7 +128,7 @@ func TestTheTimerKnowsWhoWaits(t *testing.T) {
 	}
 }
 
-func TestCancelIsForUnpaidOrders(t *testing.T) {
+func TestOnlyUnpaidOrdersCanBeCancelled(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{"placed": "cancels", "awaiting": "cancels", "cancelled": "nothing"}
 	for state, order := range states(t) {
@@ -153,7 +154,7 @@ func TestARefundCountsOnceAndLeavesAConfirmedOrderConfirmed(t *testing.T) {
 		t.Errorf("after half: %s, %s", o.Status, o.Payment)
 	}
 	if facts := o.PaymentRefunded("r1", half); facts != nil {
-		t.Errorf("the same refund again says %v", facts)
+		t.Errorf("the same refund again decides %v, want no event", facts)
 	}
 	o = fold(t, o, 11, o.PaymentRefunded("r2", half)...)
 	if o.Status != Confirmed || o.Payment != Refunded || o.RefundedTotal() != tenPound {
@@ -161,44 +162,44 @@ func TestARefundCountsOnceAndLeavesAConfirmedOrderConfirmed(t *testing.T) {
 	}
 }
 
-// Row 30 of the fault matrix: staff take a late payment by hand and send it back before the stock has answered: who
-// has the money back gets no goods.
-func TestHeldAgainAfterTheMoneyWentBack(t *testing.T) {
+// Row 30 of the fault matrix: staff capture a late payment by hand and refund it before inventory has answered. A shopper who
+// was refunded in full gets no goods.
+func TestAnOrderRefundedBeforeItsStockIsHeldIsCancelled(t *testing.T) {
 	t.Parallel()
 	late := states(t)["late captured"]
 	o := fold(t, late, 10, late.PaymentRefunded("r1", tenPound)...)
 	o = fold(t, o, 11, o.Held(o.HoldCause)...)
 	if o.Status != Cancelled || o.Reason != events.CancelRefunded || o.Payment != Refunded {
-		t.Errorf("all sent back, then held: %s because %q, %s", o.Status, o.Reason, o.Payment)
+		t.Errorf("refunded in full, then held: %s because %q, %s", o.Status, o.Reason, o.Payment)
 	}
 	o = fold(t, late, 10, late.PaymentRefunded("r1", events.Money{Amount: 400, Currency: "GBP"})...)
 	o = fold(t, o, 11, o.Held(o.HoldCause)...)
 	if o.Status != Confirmed || o.Payment != PartlyRefunded {
-		t.Errorf("a part sent back, then held: %s, %s", o.Status, o.Payment)
+		t.Errorf("refunded in part, then held: %s, %s", o.Status, o.Payment)
 	}
 }
 
-// Whatever happens in whatever order: every fact that a rule states can be folded, the same stimulus twice in a row
-// says nothing the second time, and an order that ended stays ended.
-func TestAnyHistoryIsSound(t *testing.T) {
+// In any sequence of events, every decided event can be applied, the same event again decides nothing, and an order that has
+// ended does not change its status.
+func TestAnySequenceOfEventsKeepsTheInvariants(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		o := fold(t, Order{}, 0, placed())
 		now := start
 		for i := range 40 {
-			rule := rapid.SampledFrom([]func(Order) []events.Payload{
+			decide := rapid.SampledFrom([]func(Order) []events.Payload{
 				func(o Order) []events.Payload { return o.Held(o.HoldCause) },
 				func(o Order) []events.Payload { return o.Held("older") },
 				func(o Order) []events.Payload { return o.Refused(o.HoldCause, nil) },
 				Order.Authorized, Order.PaymentCaptured, Order.PaymentCancelled, Order.PaymentFailed,
 				func(o Order) []events.Payload { return o.Expire(now) },
 				func(o Order) []events.Payload { f, _ := o.Cancel(); return f },
-			}).Draw(t, "rule")
+			}).Draw(t, "decision")
 			now = now.Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "seconds")) * time.Second)
 			before := o
-			o = fold(t, o, 1+i, rule(o)...)
-			if again := rule(o); len(again) > 0 && before.Status == o.Status {
-				t.Fatalf("%s says %s again", o.Status, again[0].EventType())
+			o = fold(t, o, 1+i, decide(o)...)
+			if again := decide(o); len(again) > 0 && before.Status == o.Status {
+				t.Fatalf("in status %s the same event again decides %s", o.Status, again[0].EventType())
 			}
 			ended := []Status{Confirmed, Rejected, Cancelled}
 			if slices.Contains(ended, before.Status) && before.Status != o.Status {
@@ -208,7 +209,7 @@ func TestAnyHistoryIsSound(t *testing.T) {
 	})
 }
 
-func catalogue(sku string) (Priced, bool) {
+func lookup(sku string) (Priced, bool) {
 	items := map[string]Priced{
 		"MUG":  {Title: "Mug", Price: events.Money{Amount: 1250, Currency: "GBP"}},
 		"CUP":  {Title: "Cup", Price: events.Money{Amount: 99, Currency: "GBP"}},
@@ -219,10 +220,10 @@ func catalogue(sku string) (Priced, bool) {
 	return item, ok
 }
 
-func TestPriceAddsUp(t *testing.T) {
+func TestPriceAddsUpLinesAndShipping(t *testing.T) {
 	t.Parallel()
 	lines := []events.ReservedLine{{SKU: "MUG", Quantity: 2}, {SKU: "CUP", Quantity: 3}}
-	got, err := Price("o1", Placement{Lines: lines}, "h", catalogue, Terms{Shipping: ShippingFees{"GBP": 350}, HoldFor: time.Hour}, start)
+	got, err := Price("o1", Placement{Lines: lines}, "h", lookup, Terms{Shipping: ShippingFees{"GBP": 350}, HoldFor: time.Hour}, start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +237,7 @@ func TestPriceAddsUp(t *testing.T) {
 	}
 }
 
-func TestPriceRefuses(t *testing.T) {
+func TestPriceRefusesWhatCannotBePriced(t *testing.T) {
 	t.Parallel()
 	for name, lines := range map[string][]events.ReservedLine{
 		"unknown item":     {{SKU: "NONE", Quantity: 1}},
@@ -244,9 +245,28 @@ func TestPriceRefuses(t *testing.T) {
 		"line overflow":    {{SKU: "MOON", Quantity: 100}},
 		"sum overflow":     {{SKU: "MOON", Quantity: 7}, {SKU: "MUG", Quantity: 1 << 57}},
 	} {
-		var invalid *InvalidError
-		if _, err := Price("o1", Placement{Lines: lines}, "h", catalogue, Terms{HoldFor: time.Hour}, start); !errors.As(err, &invalid) {
+		var invalid *events.InvalidError
+		if _, err := Price("o1", Placement{Lines: lines}, "h", lookup, Terms{HoldFor: time.Hour}, start); !errors.As(err, &invalid) {
 			t.Errorf("%s: %v, want an InvalidError", name, err)
+		}
+	}
+}
+
+// The API documents every status of an order, as a filter and in its answers.
+func TestTheAPIDocumentsEveryStatus(t *testing.T) {
+	t.Parallel()
+	for _, body := range []any{listInput{}, OrderBody{}} {
+		field, found := reflect.TypeOf(body).FieldByName("Status")
+		if !found {
+			t.Fatalf("%T has no status", body)
+		}
+		var named []Status
+		for _, name := range strings.Split(field.Tag.Get("enum"), ",") {
+			named = append(named, Status(name))
+		}
+		slices.Sort(named)
+		if want := Statuses(); !slices.Equal(named, want) {
+			t.Errorf("%T: %v, want %v", body, named, want)
 		}
 	}
 }

@@ -2,97 +2,119 @@ package orders
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"net/http"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/go-json-experiment/json"
+
+	"tillstream/events"
+	"tillstream/events/api"
+	"tillstream/events/worker"
 )
 
-// heartbeat keeps proxies from closing a quiet stream. The order is read again with it, so a stream is current at the latest
-// then, even while this process cannot read on in the log and its watchers are told nothing.
+// heartbeat is how often a quiet stream sends a comment. The order is read again with it, so a stream is at most this old
+// while the process cannot follow the log and notifies no subscriber.
 const heartbeat = 15 * time.Second
 
-// follow streams an order's states. It asks to be told first and reads then, so nothing falls in between.
+// follow streams the states of an order. It subscribes before it reads, so that no change in between is missed.
 func (s *Service) follow(ctx context.Context, in *orderInput) (*huma.StreamResponse, error) {
-	if !s.allowed(in) {
-		return nil, errHidden
-	}
-	changed, stop := s.watch.watch(in.ID)
+	changed, unsubscribe := s.subscribers.subscribe(in.ID)
 	order, seq, err := Orders.Read(ctx, s.config.Log, in.ID)
 	if err != nil {
-		stop()
-		return nil, s.problem(err)
+		unsubscribe()
+		return nil, s.problem(ctx, err)
 	}
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
-		defer stop()
-		hc.SetHeader("Content-Type", "text/event-stream")
-		hc.SetHeader("Cache-Control", "no-store")
-		hc.SetHeader("X-Accel-Buffering", "no") // nginx would hold the events back
-		if hc.Method() == http.MethodHead {
-			return // its client, such as a storefront, sends the next request on this connection: it would wait here
+		defer unsubscribe()
+		if stream, ok := api.OpenEventStream(hc); ok && stream.Send("status", seq, newOrderBody(order)) == nil {
+			s.streamChanges(hc.Context(), in.ID, stream, seq, changed)
 		}
-		st := &stream{w: hc.BodyWriter()}
-		st.send(order, seq)
-		s.followOn(hc.Context(), in.ID, st, changed)
 	}}, nil
 }
 
-func (s *Service) followOn(ctx context.Context, id string, st *stream, changed <-chan uint64) {
+// streamChanges sends the order after each change, until the client or the process leaves. After an error the client connects
+// again and begins with the current state.
+func (s *Service) streamChanges(ctx context.Context, id string, stream *api.EventStream, sent uint64, changed <-chan uint64) {
 	ticker := time.NewTicker(heartbeat)
 	defer ticker.Stop()
-	for st.err == nil {
-		var at uint64
+	for {
+		var newest uint64
 		select {
 		case <-ctx.Done():
 			return
-		case at = <-changed:
+		case newest = <-changed:
 		case <-ticker.C:
-			st.comment()
+			if stream.Heartbeat() != nil {
+				return
+			}
 		}
-		var order Order
-		var seq uint64
-		var err error
-		if at > 0 {
-			order, seq, err = Orders.ReadAtLeast(ctx, s.config.Log, id, at)
-		} else {
-			order, seq, err = Orders.Read(ctx, s.config.Log, id)
-		}
+		order, seq, err := s.readAtLeast(ctx, id, newest)
 		if err != nil {
-			return // the client connects again and starts from the current state
+			return
 		}
-		st.send(order, seq)
+		if seq <= sent {
+			continue
+		}
+		if stream.Send("status", seq, newOrderBody(order)) != nil {
+			return
+		}
+		sent = seq
 	}
 }
 
-// stream writes Server-Sent Events (html.spec.whatwg.org, §9.2).
-type stream struct {
-	w    io.Writer
-	last uint64
-	err  error
+// readAtLeast reads an order whose event at a sequence is known; 0: none in particular.
+func (s *Service) readAtLeast(ctx context.Context, id string, sequence uint64) (Order, uint64, error) {
+	if sequence > 0 {
+		return Orders.ReadAtLeast(ctx, s.config.Log, id, sequence)
+	}
+	return Orders.Read(ctx, s.config.Log, id)
 }
 
-func (st *stream) send(o Order, seq uint64) {
-	if seq <= st.last {
-		return
-	}
-	data, err := json.Marshal(newOrderBody(o))
-	if err != nil {
-		st.err = err
-		return
-	}
-	st.last = seq
-	st.write("event: status\nid: %d\ndata: %s\n\n", seq, data)
+// subscribers are the requests that follow an order. One watch of the log notifies all of them.
+type subscribers struct {
+	mu   sync.Mutex
+	byID map[string]map[chan uint64]struct{}
 }
 
-func (st *stream) comment() { st.write(": still here\n\n") }
+func newSubscribers() *subscribers {
+	return &subscribers{byID: map[string]map[chan uint64]struct{}{}}
+}
 
-func (st *stream) write(format string, args ...any) {
-	if _, st.err = fmt.Fprintf(st.w, format, args...); st.err == nil {
-		if flusher, ok := st.w.(http.Flusher); ok {
-			flusher.Flush()
+// subscribe returns a channel that holds the sequence of the order's newest event, and a function to end the subscription.
+func (s *subscribers) subscribe(id string) (changed <-chan uint64, unsubscribe func()) {
+	c := make(chan uint64, 1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byID[id] == nil {
+		s.byID[id] = map[chan uint64]struct{}{}
+	}
+	s.byID[id][c] = struct{}{}
+	return c, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if delete(s.byID[id], c); len(s.byID[id]) == 0 {
+			delete(s.byID, id)
 		}
 	}
+}
+
+func (s *subscribers) notify(id string, sequence uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.byID[id] {
+		select {
+		case <-c: // an older sequence that was not read
+		default:
+		}
+		c <- sequence // has room: only notify sends, under the lock
+	}
+}
+
+// watch notifies the subscribers of every event of an order, as this process reads it.
+func (s *subscribers) watch() worker.Watch {
+	return worker.Watch{Prefixes: []string{events.PrefixOrder}, Handle: func(e events.Event) {
+		if id, ok := events.ParseSubject(events.PrefixOrder, e.Subject); ok {
+			s.notify(id, e.Sequence)
+		}
+	}}
 }

@@ -9,10 +9,10 @@ import (
 	"tillstream/events"
 )
 
-// Status is where an order stands.
+// Status is the state of an order.
 type Status string
 
-// The states of an order; see the package comment for how they follow each other.
+// The states of an order. The package comment draws how they follow each other.
 const (
 	Placed          Status = "placed"
 	AwaitingPayment Status = "awaiting_payment"
@@ -24,10 +24,10 @@ const (
 	PaidLate        Status = "paid_late"
 )
 
-// PaymentStatus is where the money of an order stands.
+// PaymentStatus is the state of an order's payment.
 type PaymentStatus string
 
-// The states of an order's money.
+// The states of an order's payment.
 const (
 	Unpaid         PaymentStatus = "unpaid"
 	Authorized     PaymentStatus = "authorized" // reserved on the shopper's card
@@ -36,19 +36,19 @@ const (
 	Refunded       PaymentStatus = "refunded"
 )
 
-// PaymentStatuses lists all that an order's money can have.
+// PaymentStatuses lists every payment status.
 func PaymentStatuses() []PaymentStatus {
 	return []PaymentStatus{Unpaid, Authorized, Paid, PartlyRefunded, Refunded}
 }
 
-// FulfilmentStatus is where the goods of an order stand.
+// FulfilmentStatus is the state of an order's delivery.
 type FulfilmentStatus string
 
-// Unfulfilled: nothing was sent yet.
+// Unfulfilled means that nothing was sent yet.
 const Unfulfilled FulfilmentStatus = "unfulfilled"
 
-// transitions is what may follow what. An event that is not in it is refused when it is decided, so none is ever stored.
-// A refund changes no status of the order: see refundable.
+// transitions lists the states that may follow each state. Apply refuses any other change, and so does an append, which
+// applies what it appends. A refund does not change the status of the order: see refundable.
 var transitions = map[Status][]Status{
 	"":              {Placed},
 	Placed:          {AwaitingPayment, Rejected, Expired, Cancelled},
@@ -61,31 +61,31 @@ var transitions = map[Status][]Status{
 	PaidLate:        {PaidLate, Capturing, Confirmed, Rejected, Cancelled},
 }
 
-// refundable are the states in which money may have come in and can go back.
+// refundable are the states in which a payment may have been captured and can be refunded.
 var refundable = []Status{Confirmed, Rejected, Cancelled, Expired, PaidLate}
 
-// Statuses lists all that an order can have, in alphabetical order.
+// Statuses lists every status of an order, in alphabetical order.
 func Statuses() []Status {
 	all := maps.Clone(transitions)
 	delete(all, "") // an order that is not placed yet
 	return slices.Sorted(maps.Keys(all))
 }
 
-// Refund is money that went back.
+// Refund is an amount that was sent back to the shopper.
 type Refund struct {
 	ID     string       `json:"id"`
 	Amount events.Money `json:"amount"`
 }
 
-// Order is the fold of an order's events.
+// Order is the state of an order: its events, applied one after the other.
 type Order struct {
 	ID          string             `json:"id"`
 	Number      string             `json:"number"`
 	Status      Status             `json:"status"`
 	Payment     PaymentStatus      `json:"payment_status"`
 	Fulfilment  FulfilmentStatus   `json:"fulfilment_status"`
-	PaymentID   string             `json:"payment_id,omitempty"`  // "" until a payment is asked for
-	CustomerID  string             `json:"customer_id,omitempty"` // of the account that ordered; a guest has none
+	PaymentID   string             `json:"payment_id,omitempty"`  // "" until a payment is requested
+	CustomerID  string             `json:"customer_id,omitempty"` // of the account; a guest has none
 	Customer    events.Customer    `json:"customer"`
 	ShipTo      events.Address     `json:"ship_to"`
 	Lines       []events.OrderLine `json:"lines"`
@@ -98,10 +98,10 @@ type Order struct {
 	ChangedAt   time.Time          `json:"changed_at"`
 	RequestHash string             `json:"request_hash"`
 
-	// HoldCause is the event that asked for the stock: the placement, or the late payment. An answer of inventory to
-	// any other event is an old one that was delivered again.
+	// HoldCause is the event that inventory holds stock for: the placement, or the late payment. An answer to another event is
+	// an old one that was delivered again.
 	HoldCause   string            `json:"hold_cause"`
-	Captured    bool              `json:"captured"`         // the money is ours
+	Captured    bool              `json:"captured"`         // the amount was captured
 	Reason      string            `json:"reason,omitempty"` // why it was rejected or cancelled: one of the constants of package events
 	Short       []events.Shortage `json:"short,omitempty"`
 	CancelledBy string            `json:"cancelled_by,omitempty"` // the actor
@@ -139,28 +139,28 @@ func (o Order) Apply(e events.Event) (Order, error) {
 	case events.OrderRefunded:
 		return o.refund(p, e.Time)
 	default:
-		return o, fmt.Errorf("order cannot take %s", e.Type)
+		return o, fmt.Errorf("apply %s: not an event of an order", e.Type)
 	}
 	o.ChangedAt, o.Payment = e.Time, o.paymentStatus()
 	if !slices.Contains(transitions[from], o.Status) {
-		return o, fmt.Errorf("order cannot go from %q to %q by %s", from, o.Status, e.Type)
+		return o, fmt.Errorf("apply %s: an order cannot go from %q to %q", e.Type, from, o.Status)
 	}
 	return o, nil
 }
 
 func (o Order) refund(p events.OrderRefunded, at time.Time) (Order, error) {
 	if !slices.Contains(refundable, o.Status) {
-		return o, fmt.Errorf("refund %s: an order that is %q has no money to send back", p.RefundID, o.Status)
+		return o, fmt.Errorf("apply refund %s: an order that is %q has no payment to refund", p.RefundID, o.Status)
 	}
 	if _, err := o.RefundedTotal().Add(p.Amount); err != nil {
-		return o, fmt.Errorf("refund %s: %w", p.RefundID, err)
+		return o, fmt.Errorf("apply refund %s: %w", p.RefundID, err)
 	}
 	o.Refunds = append(slices.Clip(o.Refunds), Refund{ID: p.RefundID, Amount: p.Amount})
 	o.ChangedAt, o.Payment = at, o.paymentStatus()
 	return o, nil
 }
 
-// paymentStatus is the furthest that the money has come.
+// paymentStatus derives the payment status from captures and refunds.
 func (o Order) paymentStatus() PaymentStatus {
 	switch refunded := o.RefundedTotal().Amount; {
 	case len(o.Refunds) > 0 && refunded >= o.Total.Amount:
@@ -175,7 +175,7 @@ func (o Order) paymentStatus() PaymentStatus {
 	return Unpaid
 }
 
-// RefundedTotal is how much went back. Apply takes no refund that does not fit in.
+// RefundedTotal is the sum of all refunds. Apply refuses a refund with which it would overflow.
 func (o Order) RefundedTotal() events.Money {
 	total := events.Money{Currency: o.Total.Currency}
 	for _, r := range o.Refunds {
@@ -184,7 +184,7 @@ func (o Order) RefundedTotal() events.Money {
 	return total
 }
 
-// outcome is what the order's last events share. Whoever needs more reads the order's first event.
+// outcome is the part that the last events of an order share.
 func (o Order) outcome() events.OrderOutcome {
 	return events.OrderOutcome{OrderID: o.ID, PaymentID: o.PaymentID, Number: o.Number}
 }

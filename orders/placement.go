@@ -24,67 +24,49 @@ const (
 	MaxQuantity = 1_000_000
 )
 
-// maxLocale is the longest language tag that is taken: RFC 5646 (§4.4.1) wants room for 35 characters and calls nothing longer
-// usual.
+// maxLocale is the longest language tag that is accepted: RFC 5646 §4.4.1 requires room for 35 characters.
 const maxLocale = 35
 
-// Placement is what a shopper asks for, before prices.
+// Placement is an order as the shopper sent it, before prices.
 type Placement struct {
 	Customer events.Customer       `json:"customer"`
 	ShipTo   events.Address        `json:"ship_to"`
 	Lines    []events.ReservedLine `json:"lines"` // one per SKU after Normalize
 }
 
-// Fault is one thing wrong with a request: where, and what to do about it.
-type Fault struct {
-	Location string // such as "body.lines[2].sku"
-	Message  string
-	Value    any
-}
-
-// InvalidError is returned for a placement that cannot become an order.
-type InvalidError struct{ Faults []Fault }
-
-func (e *InvalidError) Error() string {
-	parts := make([]string, 0, len(e.Faults))
-	for _, f := range e.Faults {
-		parts = append(parts, f.Location+": "+f.Message)
-	}
-	return "invalid order: " + strings.Join(parts, "; ")
-}
-
-// Normalize trims what was typed, checks it, and sums lines of one SKU. It returns an [*InvalidError] naming every fault.
+// Normalize trims every text, checks it, and adds up the lines of one SKU. It returns an [*events.InvalidError] with every
+// fault.
 func (p Placement) Normalize(maxLines int) (Placement, error) {
-	var faults []Fault
-	fault := func(location string, value any, format string, args ...any) {
-		faults = append(faults, Fault{Location: location, Message: fmt.Sprintf(format, args...), Value: value})
+	var faults []events.Fault
+	fault := func(field string, value any, format string, args ...any) {
+		faults = append(faults, events.Fault{Field: field, Message: fmt.Sprintf(format, args...), Value: value})
 	}
 	p.Customer.Email = strings.ToLower(strings.TrimSpace(p.Customer.Email))
 	if !validEmail(p.Customer.Email) {
-		fault("body.email", p.Customer.Email, "is not an e-mail address that mail can be sent to")
+		fault("email", p.Customer.Email, "is not an e-mail address, such as name@example.com")
 	}
 	p.Customer.Locale = cmp.Or(p.Customer.Locale, "en")
 	if _, err := language.Parse(p.Customer.Locale); err != nil || len(p.Customer.Locale) > maxLocale {
-		fault("body.locale", p.Customer.Locale, "is not a language tag such as en or de-AT")
+		fault("locale", p.Customer.Locale, "is not a language tag such as en or de-AT")
 	}
 	for _, f := range p.texts() {
 		*f.value = strings.TrimSpace(*f.value)
 		if message := checkText(*f.value, f.required); message != "" {
-			fault("body."+f.name, *f.value, "%s", message)
+			fault(f.name, *f.value, "%s", message)
 		}
 	}
 	if region, err := language.ParseRegion(p.ShipTo.Country); err != nil || !region.IsCountry() || region.String() != p.ShipTo.Country {
-		fault("body.shipping_address.country", p.ShipTo.Country, "is not an ISO 3166-1 country code such as GB or DE")
+		fault("shipping_address.country", p.ShipTo.Country, "is not an ISO 3166-1 country code such as GB or DE")
 	}
 	p.Lines = sumLines(p.Lines, fault)
 	if len(p.Lines) > maxLines {
-		fault("body.lines", len(p.Lines), "at most %d different items in one order", maxLines)
+		fault("lines", len(p.Lines), "has too many: one order takes at most %d different items", maxLines)
 	}
 	if len(p.Lines) == 0 && len(faults) == 0 {
-		fault("body.lines", 0, "at least one item is needed")
+		fault("lines", 0, "is empty: add at least one item")
 	}
 	if len(faults) > 0 {
-		return p, &InvalidError{Faults: faults}
+		return p, &events.InvalidError{Faults: faults}
 	}
 	return p, nil
 }
@@ -106,11 +88,12 @@ func (p *Placement) texts() []text {
 	}
 }
 
-// checkText refuses what would break a mail header, a label or a terminal.
+// checkText returns what is wrong with a text, "" if nothing is. It refuses what would break a mail header, a label or a
+// terminal.
 func checkText(value string, required bool) string {
 	switch {
 	case required && value == "":
-		return "is needed"
+		return "is required"
 	case len(value) > 200:
 		return "is longer than 200 bytes"
 	case strings.ContainsFunc(value, unicode.IsControl):
@@ -119,7 +102,7 @@ func checkText(value string, required bool) string {
 	return ""
 }
 
-// hostPattern wants at least two labels: mail to a bare host name leaves no shop.
+// hostPattern requires two labels or more: mail to a bare host name such as localhost cannot be delivered.
 var hostPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])?$`)
 
 func validEmail(address string) bool {
@@ -131,17 +114,17 @@ func validEmail(address string) bool {
 	return len(local) <= 64 && !strings.Contains(local, `"`) && hostPattern.MatchString(host)
 }
 
-// sumLines adds up the lines of one SKU, in the order of their first mention.
+// sumLines adds up the lines of one SKU, in the order in which the SKUs first occur.
 func sumLines(lines []events.ReservedLine, fault func(string, any, string, ...any)) []events.ReservedLine {
 	var summed []events.ReservedLine
 	position := map[string]int{}
 	for i, line := range lines {
 		if err := events.CheckSKU(line.SKU); err != nil {
-			fault(fmt.Sprintf("body.lines[%d].sku", i), line.SKU[:min(len(line.SKU), 80)], "is not an item number")
+			fault(fmt.Sprintf("lines[%d].sku", i), line.SKU[:min(len(line.SKU), 80)], "is not an item number")
 			continue
 		}
 		if line.Quantity < MinQuantity || line.Quantity > MaxQuantity {
-			fault(fmt.Sprintf("body.lines[%d].quantity", i), line.Quantity, "must be between %d and %d", MinQuantity, MaxQuantity)
+			fault(fmt.Sprintf("lines[%d].quantity", i), line.Quantity, "must be between %d and %d", MinQuantity, MaxQuantity)
 			continue
 		}
 		at, seen := position[line.SKU]
@@ -151,13 +134,13 @@ func sumLines(lines []events.ReservedLine, fault func(string, any, string, ...an
 			continue
 		}
 		if summed[at].Quantity += line.Quantity; summed[at].Quantity > MaxQuantity {
-			fault(fmt.Sprintf("body.lines[%d].quantity", i), summed[at].Quantity, "adds up to more than %d", MaxQuantity)
+			fault(fmt.Sprintf("lines[%d].quantity", i), summed[at].Quantity, "adds up to more than %d", MaxQuantity)
 		}
 	}
 	return summed
 }
 
-// Hash identifies what was asked for: the same for a retry, another for anything else. Lines count in any order.
+// Hash identifies a placement: a repeated request has the same hash, whatever the order of its lines.
 func (p Placement) Hash() (string, error) {
 	same := p
 	same.Lines = slices.SortedFunc(slices.Values(p.Lines), func(a, b events.ReservedLine) int { return cmp.Compare(a.SKU, b.SKU) })
@@ -169,20 +152,20 @@ func (p Placement) Hash() (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// namespace makes order ids from customer and idempotency key (RFC 9562 §5.5). It never changes.
+// namespace is the UUID namespace of orders with an Idempotency-Key (RFC 9562 §5.5). It never changes.
 var namespace = uuid.MustParse("6f1f9a52-6c1b-5d0e-9b7a-1d6f1c7f0a11")
 
-// IDFor derives the id of an order from who orders and the Idempotency-Key, so that a retry finds the same entity, and
+// IDFor derives the id of an order from the customer and the Idempotency-Key. A repeated request finds the same order, and
 // another customer with the same key does not.
 func IDFor(email, key string) string {
 	return uuid.NewSHA1(namespace, []byte(email+"\x00"+key)).String()
 }
 
-// crockford is Douglas Crockford's base 32: nothing in it is mistaken for something else on the telephone.
+// crockford is Douglas Crockford's base 32, whose characters are not confused on the telephone.
 const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
-// NumberFor is what the customer quotes: 50 bits of the id's hash. Among a million orders two share a number with a
-// probability of one in two thousand; the id is what counts.
+// NumberFor returns the order number that the customer quotes: 50 bits of the id's hash. Among a million orders two share a
+// number with a probability of one in two thousand, so only the id identifies an order.
 func NumberFor(id string) string {
 	sum := sha256.Sum256([]byte("order number " + id))
 	var number [10]byte

@@ -18,7 +18,7 @@ func good() Placement {
 	}
 }
 
-func TestNormalizeTrimsAndSums(t *testing.T) {
+func TestNormalizeTrimsTextsAndAddsUpLines(t *testing.T) {
 	t.Parallel()
 	got, err := good().Normalize(100)
 	if err != nil {
@@ -30,35 +30,35 @@ func TestNormalizeTrimsAndSums(t *testing.T) {
 	}
 }
 
-func TestNormalizeNamesWhatIsWrong(t *testing.T) {
+func TestNormalizeNamesTheFieldThatIsWrong(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
-		change   func(*Placement)
-		location string
+		change func(*Placement)
+		field  string
 	}{
-		"no e-mail":           {func(p *Placement) { p.Customer.Email = "" }, "body.email"},
-		"no host":             {func(p *Placement) { p.Customer.Email = "ada" }, "body.email"},
-		"bare host":           {func(p *Placement) { p.Customer.Email = "ada@localhost" }, "body.email"},
-		"two addresses":       {func(p *Placement) { p.Customer.Email = "a@example.com,b@example.com" }, "body.email"},
-		"header injection":    {func(p *Placement) { p.Customer.Email = "a@example.com\r\nBcc: x@example.com" }, "body.email"},
-		"display name":        {func(p *Placement) { p.Customer.Email = "Ada <ada@example.com>" }, "body.email"},
-		"absurdly long":       {func(p *Placement) { p.Customer.Email = strings.Repeat("a", 250) + "@example.com" }, "body.email"},
-		"no name":             {func(p *Placement) { p.Customer.Name = " " }, "body.name"},
-		"line feed in a name": {func(p *Placement) { p.Customer.Name = "Ada\nLovelace" }, "body.name"},
-		"no such language":    {func(p *Placement) { p.Customer.Locale = "klingon!" }, "body.locale"},
-		"no such country":     {func(p *Placement) { p.ShipTo.Country = "XX" }, "body.shipping_address.country"},
-		"a country's name":    {func(p *Placement) { p.ShipTo.Country = "France" }, "body.shipping_address.country"},
-		"lower-case country":  {func(p *Placement) { p.ShipTo.Country = "gb" }, "body.shipping_address.country"},
-		"no city":             {func(p *Placement) { p.ShipTo.City = "" }, "body.shipping_address.city"},
-		"nothing ordered":     {func(p *Placement) { p.Lines = nil }, "body.lines"},
-		"quantity 0":          {func(p *Placement) { p.Lines[1].Quantity = 0 }, "body.lines[1].quantity"},
-		"negative quantity":   {func(p *Placement) { p.Lines[0].Quantity = -1 }, "body.lines[0].quantity"},
-		"a billion":           {func(p *Placement) { p.Lines[0].Quantity = 1_000_000_000 }, "body.lines[0].quantity"},
-		"a million and one":   {func(p *Placement) { p.Lines[0].Quantity, p.Lines[2].Quantity = MaxQuantity, 1 }, "body.lines[2].quantity"},
-		"hostile item":        {func(p *Placement) { p.Lines[0].SKU = "a\r\nPUB orders.x 0" }, "body.lines[0].sku"},
-		"nameless item":       {func(p *Placement) { p.Lines[0].SKU = "" }, "body.lines[0].sku"},
-		"item with a space":   {func(p *Placement) { p.Lines[0].SKU = " MUG" }, "body.lines[0].sku"},
-		"endless item":        {func(p *Placement) { p.Lines[0].SKU = strings.Repeat("ü", 65) }, "body.lines[0].sku"},
+		"no e-mail":             {func(p *Placement) { p.Customer.Email = "" }, "email"},
+		"no host":               {func(p *Placement) { p.Customer.Email = "ada" }, "email"},
+		"bare host":             {func(p *Placement) { p.Customer.Email = "ada@localhost" }, "email"},
+		"two addresses":         {func(p *Placement) { p.Customer.Email = "a@example.com,b@example.com" }, "email"},
+		"header injection":      {func(p *Placement) { p.Customer.Email = "a@example.com\r\nBcc: x@example.com" }, "email"},
+		"display name":          {func(p *Placement) { p.Customer.Email = "Ada <ada@example.com>" }, "email"},
+		"too long":              {func(p *Placement) { p.Customer.Email = strings.Repeat("a", 250) + "@example.com" }, "email"},
+		"no name":               {func(p *Placement) { p.Customer.Name = " " }, "name"},
+		"line feed in a name":   {func(p *Placement) { p.Customer.Name = "Ada\nLovelace" }, "name"},
+		"no such language":      {func(p *Placement) { p.Customer.Locale = "klingon!" }, "locale"},
+		"no such country":       {func(p *Placement) { p.ShipTo.Country = "XX" }, "shipping_address.country"},
+		"a country's name":      {func(p *Placement) { p.ShipTo.Country = "France" }, "shipping_address.country"},
+		"lower-case country":    {func(p *Placement) { p.ShipTo.Country = "gb" }, "shipping_address.country"},
+		"no city":               {func(p *Placement) { p.ShipTo.City = "" }, "shipping_address.city"},
+		"nothing ordered":       {func(p *Placement) { p.Lines = nil }, "lines"},
+		"quantity 0":            {func(p *Placement) { p.Lines[1].Quantity = 0 }, "lines[1].quantity"},
+		"negative quantity":     {func(p *Placement) { p.Lines[0].Quantity = -1 }, "lines[0].quantity"},
+		"quantity of a billion": {func(p *Placement) { p.Lines[0].Quantity = 1_000_000_000 }, "lines[0].quantity"},
+		"a million and one":     {func(p *Placement) { p.Lines[0].Quantity, p.Lines[2].Quantity = MaxQuantity, 1 }, "lines[2].quantity"},
+		"item with a line feed": {func(p *Placement) { p.Lines[0].SKU = "a\r\nPUB orders.x 0" }, "lines[0].sku"},
+		"nameless item":         {func(p *Placement) { p.Lines[0].SKU = "" }, "lines[0].sku"},
+		"item with a space":     {func(p *Placement) { p.Lines[0].SKU = " MUG" }, "lines[0].sku"},
+		"item of 65 characters": {func(p *Placement) { p.Lines[0].SKU = strings.Repeat("ü", 65) }, "lines[0].sku"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -66,25 +66,25 @@ func TestNormalizeNamesWhatIsWrong(t *testing.T) {
 			p := good()
 			c.change(&p)
 			_, err := p.Normalize(100)
-			var invalid *InvalidError
-			if !errors.As(err, &invalid) || invalid.Faults[0].Location != c.location {
-				t.Errorf("got %v, want a fault at %s", err, c.location)
+			var invalid *events.InvalidError
+			if !errors.As(err, &invalid) || invalid.Faults[0].Field != c.field {
+				t.Errorf("got %v, want a fault at %s", err, c.field)
 			}
 		})
 	}
 }
 
-func TestOneLineMoreThanTheLimit(t *testing.T) {
+func TestNormalizeRefusesOneItemMoreThanTheLimit(t *testing.T) {
 	t.Parallel()
 	if _, err := good().Normalize(2); err != nil {
 		t.Errorf("two items, limit two: %v", err)
 	}
 	if _, err := good().Normalize(1); err == nil {
-		t.Error("two items, limit one: taken")
+		t.Error("two items, limit one: accepted")
 	}
 }
 
-func TestTheHashIsOfWhatWasAskedFor(t *testing.T) {
+func TestTheHashIdentifiesThePlacement(t *testing.T) {
 	t.Parallel()
 	hash := func(change func(*Placement)) string {
 		p, err := good().Normalize(100)
@@ -107,11 +107,11 @@ func TestTheHashIsOfWhatWasAskedFor(t *testing.T) {
 	}
 }
 
-func TestIdsAndNumbers(t *testing.T) {
+func TestIDsAndNumbersAreDerivedFromTheRequest(t *testing.T) {
 	t.Parallel()
-	first, again, stranger := IDFor("a@example.com", "k"), IDFor("a@example.com", "k"), IDFor("b@example.com", "k")
-	if first != again || first == stranger {
-		t.Error("the id is not a function of customer and key")
+	first, again, other := IDFor("a@example.com", "k"), IDFor("a@example.com", "k"), IDFor("b@example.com", "k")
+	if first != again || first == other {
+		t.Error("the id is not derived from customer and key")
 	}
 	if err := events.CheckID(IDFor("a@example.com", "any key, however odd *>.")); err != nil {
 		t.Error(err)

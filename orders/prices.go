@@ -12,7 +12,8 @@ import (
 	"tillstream/events/worker"
 )
 
-// prices is orders' own fold of inventory's items: an order is priced without a request to another domain.
+// prices is the price list, which orders computes from the events of inventory's items. So an order is priced without a
+// request to another domain.
 type prices struct {
 	items sync.Map // sku -> Priced
 	ready atomic.Bool
@@ -26,7 +27,7 @@ func (p *prices) lookup(sku string) (Priced, bool) {
 	return item.(Priced), true
 }
 
-// priced is an item as orders reads it in the log.
+// priced is an item of inventory, of which orders reads title and price.
 var priced = log.Entity[Priced]{Prefix: events.PrefixItem, LastOnly: true,
 	Apply: func(_ Priced, e events.Event) (Priced, error) {
 		item, ok := e.Payload.(events.ItemChanged)
@@ -36,8 +37,8 @@ var priced = log.Entity[Priced]{Prefix: events.PrefixItem, LastOnly: true,
 		return Priced{Title: item.Title, Price: item.Price}, nil
 	}}
 
-// complete makes sure that the fold knows every item of a placement that the log knows: it may be catching up after a
-// start, or the item may have been listed this very moment.
+// complete reads the items of a placement that the price list lacks: the list may still be catching up after a start, or an
+// item may have been listed a moment ago.
 func (p *prices) complete(ctx context.Context, l *log.Log, lines []events.ReservedLine) error {
 	for _, line := range lines {
 		if _, known := p.lookup(line.SKU); known {
@@ -55,12 +56,12 @@ func (p *prices) complete(ctx context.Context, l *log.Log, lines []events.Reserv
 	return nil
 }
 
-// asWatch keeps the fold current: first every item as it stands, then each change.
-func (p *prices) asWatch() worker.Watch {
+// watch keeps the price list current: it reads the newest event of every item first, and then each change.
+func (p *prices) watch() worker.Watch {
 	return worker.Watch{Prefixes: []string{events.PrefixItem}, Snapshot: true, Ready: func() { p.ready.Store(true) },
 		Handle: func(e events.Event) {
 			sku, ok := events.ParseSubject(events.PrefixItem, e.Subject)
-			if !ok || e.Revision == 0 { // published straight into the stream: no event of an item
+			if !ok || e.Revision == 0 { // not an event of an item: published by hand
 				return
 			}
 			if item, err := priced.Apply(Priced{}, e); err == nil {

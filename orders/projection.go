@@ -2,30 +2,31 @@ package orders
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"tillstream/events"
+	"tillstream/events/api"
 	"tillstream/events/project"
 )
 
 // collection holds one document per order.
 const collection = "orders"
 
-// ErrBadCursor is returned for a paging cursor that this API did not hand out.
-var ErrBadCursor = errors.New("invalid cursor")
+// errDatabase is returned when the database cannot be reached; the same query may succeed later.
+var errDatabase = errors.New("database is unavailable")
 
-// Projections returns what this domain projects into the database: one document per order, which holds its whole state,
-// for lists and the expiry sweep.
+// Projections returns the projections of this domain, for the process that runs them.
 func (s *Service) Projections() []project.Projection { return Projections() }
 
-// Projections is the same for programs that check the collections.
+// Projections returns the projections of this domain: one document per order with its whole state, for the list of orders
+// and the expiry of unpaid ones.
 func Projections() []project.Projection {
 	return []project.Projection{{Name: "orders.projection", Collections: []project.Collection{
 		project.NewCollection(collection, Orders, func(_ string, o Order) any { return o },
@@ -42,9 +43,10 @@ type document struct {
 	Doc Order  `bson:"doc"`
 }
 
-// overdue lists unpaid orders whose deadline has passed, at the pace that the database can bear.
-func (s *Service) overdue(ctx context.Context, now time.Time) (ids []string, err error) {
-	err = s.sweeping.Ask(func() error {
+// findExpired returns the ids of at most 1000 unpaid orders whose deadline is before now, at the pace that the database
+// allows.
+func (s *Service) findExpired(ctx context.Context, now time.Time) (ids []string, err error) {
+	err = s.expiryPace.Ask(func() error {
 		cursor, err := s.config.DB.Collection(collection).Find(ctx, bson.D{
 			{Key: "doc.status", Value: bson.D{{Key: "$in", Value: bson.A{Placed, AwaitingPayment}}}},
 			{Key: "doc.expires_at", Value: bson.D{{Key: "$lt", Value: now}}},
@@ -62,12 +64,12 @@ func (s *Service) overdue(ctx context.Context, now time.Time) (ids []string, err
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("find overdue orders: %w", err)
+		return nil, fmt.Errorf("find orders to expire: %w", err)
 	}
 	return ids, nil
 }
 
-// query is one page of the orders list, newest first.
+// query selects a page of the list of orders, newest first.
 type query struct {
 	Status  Status
 	Payment PaymentStatus
@@ -76,8 +78,8 @@ type query struct {
 	Cursor  string
 }
 
-// list returns a page and the cursor of the next one, "" at the end.
-func (s *Service) list(ctx context.Context, q query) ([]Order, string, error) {
+// find returns a page of orders and the cursor of the next one, "" at the end. Errors: [api.ErrBadCursor], errDatabase.
+func (s *Service) find(ctx context.Context, q query) ([]Order, string, error) {
 	filter := bson.D{}
 	if q.Status != "" {
 		filter = append(filter, bson.E{Key: "doc.status", Value: q.Status})
@@ -98,20 +100,29 @@ func (s *Service) list(ctx context.Context, q query) ([]Order, string, error) {
 	cursor, err := s.config.DB.Collection(collection).Find(ctx, filter,
 		options.Find().SetSort(bson.D{{Key: "doc.placed_at", Value: -1}, {Key: "_id", Value: -1}}).SetLimit(int64(q.Limit)))
 	if err != nil {
-		return nil, "", fmt.Errorf("list orders: %w", err)
+		return nil, "", fmt.Errorf("list orders: %w", databaseError(err))
 	}
 	var found []document
 	if err := cursor.All(ctx, &found); err != nil {
-		return nil, "", fmt.Errorf("list orders: %w", err)
+		return nil, "", fmt.Errorf("list orders: %w", databaseError(err))
 	}
-	orders := make([]Order, 0, len(found))
+	page := make([]Order, 0, len(found))
 	for _, d := range found {
-		orders = append(orders, d.Doc)
+		page = append(page, d.Doc)
 	}
-	if len(orders) < q.Limit {
-		return orders, "", nil
+	if len(page) < q.Limit {
+		return page, "", nil
 	}
-	return orders, encodeCursor(orders[len(orders)-1]), nil
+	last := page[len(page)-1]
+	return page, api.EncodeCursor(last.PlacedAt.UTC().Format(time.RFC3339Nano) + " " + last.ID), nil
+}
+
+// databaseError adds errDatabase to an error of the connection.
+func databaseError(err error) error {
+	if mongo.IsTimeout(err) || mongo.IsNetworkError(err) {
+		return fmt.Errorf("%w: %w", errDatabase, err)
+	}
+	return err
 }
 
 func textFilter(text string) bson.E {
@@ -124,23 +135,17 @@ func textFilter(text string) bson.E {
 	return bson.E{Key: "_id", Value: text}
 }
 
-// A cursor is the last order of a page: when it was placed, and its id for those of the same millisecond.
-func encodeCursor(last Order) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(last.PlacedAt.UTC().Format(time.RFC3339Nano) + " " + last.ID))
-}
-
+// olderThan selects the orders after a cursor: placed before its order, or in the same millisecond and with a smaller id.
 func olderThan(cursor string) (bson.E, error) {
-	data, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil {
-		return bson.E{}, fmt.Errorf("%w: %.40q", ErrBadCursor, cursor)
-	}
-	at, id, _ := strings.Cut(string(data), " ")
-	t, err := time.Parse(time.RFC3339Nano, at)
-	if err != nil || events.CheckID(id) != nil {
-		return bson.E{}, fmt.Errorf("%w: %.40q", ErrBadCursor, cursor)
-	}
-	return bson.E{Key: "$or", Value: bson.A{
-		bson.D{{Key: "doc.placed_at", Value: bson.D{{Key: "$lt", Value: t}}}},
-		bson.D{{Key: "doc.placed_at", Value: t}, {Key: "_id", Value: bson.D{{Key: "$lt", Value: id}}}},
-	}}, nil
+	return api.DecodeCursor(cursor, func(key string) (bson.E, error) {
+		at, id, _ := strings.Cut(key, " ")
+		t, err := time.Parse(time.RFC3339Nano, at)
+		if err = errors.Join(err, events.CheckID(id)); err != nil {
+			return bson.E{}, err
+		}
+		return bson.E{Key: "$or", Value: bson.A{
+			bson.D{{Key: "doc.placed_at", Value: bson.D{{Key: "$lt", Value: t}}}},
+			bson.D{{Key: "doc.placed_at", Value: t}, {Key: "_id", Value: bson.D{{Key: "$lt", Value: id}}}},
+		}}, nil
+	})
 }

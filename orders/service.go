@@ -9,24 +9,24 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events"
+	"tillstream/events/api"
 	"tillstream/events/log"
 	"tillstream/events/project"
 )
 
-// Access says who may see what. It is the caller's: how tokens are made is no business of this package.
+// Access makes and checks the tokens of requests.
 type Access interface {
-	// Token is what opens one order for a guest.
+	api.OrderAccess
+	api.StaffAccess
+	// Token returns the access token of an order.
 	Token(orderID string) string
-	// Allows reports whether an Authorization header opens an order.
-	Allows(orderID, authorization string) bool
-	// Staff reports whether an Authorization header is a member of staff's.
-	Staff(authorization string) bool
 }
 
-// MaxOrderLines is the most that MaxLines can be: a hold is one atomic batch of one entry per line and one for the reservation.
+// MaxOrderLines is the greatest Config.MaxLines. A hold is one atomic batch with an entry for each line and one for the
+// reservation, and a batch has a limit.
 const MaxOrderLines = 800
 
-// Orders is the entity of this domain: every order, by its id.
+// Orders is the entity of this domain: an order, by its id.
 var Orders = log.Entity[Order]{Prefix: events.PrefixOrder, Apply: Order.Apply}
 
 // Config sets a [Service] up.
@@ -34,23 +34,23 @@ type Config struct {
 	Access     Access
 	Charges    events.ChargeLimits // which totals can be paid; default what Stripe publishes
 	DB         *mongo.Database
-	HoldFor    time.Duration // how long stock waits for the money; default 30 min
+	HoldFor    time.Duration // how long stock is held for an unpaid order; default 30 min
 	Log        *log.Log      // the handle of orders
 	Logger     *slog.Logger
 	MaxLines   int           // different items per order; default 100, at most MaxOrderLines
 	Shipping   ShippingFees  // default free
-	SweepEvery time.Duration // default a minute
+	SweepEvery time.Duration // how often the job behind the timers looks for unpaid orders to expire; default 1 min
 }
 
 // Service is the orders domain: its API, its part in a worker, and its projection, over one log.
 type Service struct {
-	config   Config
-	prices   *prices
-	sweeping project.Pace // of the search for overdue orders
-	watch    *watchers
+	config      Config
+	prices      *prices
+	expiryPace  project.Pace // of the search for orders to expire
+	subscribers *subscribers
 }
 
-// New checks the configuration, naming the field that is wrong.
+// New returns the domain, or an error that names the field of the configuration that is wrong.
 func New(config Config) (*Service, error) {
 	switch {
 	case config.Access == nil:
@@ -75,13 +75,13 @@ func New(config Config) (*Service, error) {
 	if config.SweepEvery == 0 {
 		config.SweepEvery = time.Minute
 	}
-	return &Service{config: config, prices: &prices{}, watch: newWatchers()}, nil
+	return &Service{config: config, prices: &prices{}, subscribers: newSubscribers()}, nil
 }
 
-// Ready returns nil once the price list is read: before that every item of an order costs a read of the log.
+// Ready returns an error until the price list is read. Before that an order would cost one read of the log per item.
 func (s *Service) Ready() error {
 	if !s.prices.ready.Load() {
-		return errors.New("orders: reading the price list")
+		return errors.New("orders: the price list is still being read")
 	}
 	return nil
 }

@@ -11,11 +11,11 @@ import (
 	"tillstream/events"
 )
 
-// ShippingFees are the flat fee per order, in minor units, by currency. The nil map is free shipping everywhere.
+// ShippingFees are flat fees per order in minor units, by currency. The nil map is free shipping.
 type ShippingFees map[string]int64
 
-// For returns the fee of an order in a currency. It returns an error when fees are set, and none for that currency: a number
-// means another price in each.
+// For returns the fee of an order in a currency. When fees are set, it returns an error for a currency without one, because
+// the fee of another currency would be another price.
 func (f ShippingFees) For(currency string) (events.Money, error) {
 	fee, ok := f[currency]
 	if !ok && len(f) > 0 {
@@ -43,7 +43,7 @@ func (f *ShippingFees) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// MarshalText writes fees as UnmarshalText reads them.
+// MarshalText writes the fees in the form that UnmarshalText reads.
 func (f ShippingFees) MarshalText() ([]byte, error) {
 	var parts []string
 	for _, currency := range slices.Sorted(maps.Keys(f)) {

@@ -11,19 +11,19 @@ import (
 	"tillstream/events/worker"
 )
 
-// Worker returns what this domain does in a process. It has no actors: orders touches nothing outside the log.
+// Worker returns the lanes of this domain. It has no actors, because orders calls nothing outside the log.
 func (s *Service) Worker() worker.Domain {
 	return worker.Domain{
 		Name:      "orders",
 		Log:       s.config.Log,
 		Routes:    routes(),
 		Timers:    []worker.Timer{s.deadlines()},
-		Watches:   []worker.Watch{s.prices.asWatch(), s.watch.asWatch()},
-		Periodics: []worker.Periodic{{Name: "orders-expiry-sweep", Every: s.config.SweepEvery, Run: s.expireOverdue}},
+		Watches:   []worker.Watch{s.prices.watch(), s.subscribers.watch()},
+		Periodics: []worker.Periodic{{Name: "orders-expiry-sweep", Every: s.config.SweepEvery, Run: s.expireFound}},
 	}
 }
 
-// routes says which event leads to which decision.
+// routes maps each event to the decision that follows from it.
 func routes() []worker.Route {
 	return []worker.Route{
 		worker.On(func(tx *log.Tx, e events.Event, p events.ReservationHeld) error {
@@ -61,9 +61,9 @@ func decide(tx *log.Tx, id string, rule func(Order) []events.Payload) error {
 	return Orders.Append(tx, id, rule(o)...)
 }
 
-// deadlines has an order expire when its deadline passes. Its types are the event with which an order begins to wait and
-// those after which it does not wait any more: were one of them missing, the timer would keep the order in memory, and a
-// successor begin to read at it, until the deadline.
+// deadlines expires an order when its deadline passes. Its types are the event that starts the wait for payment and those
+// that end it. Without one of the latter the timer would keep the order in memory until the deadline, and a process that
+// takes the lane over would read the log from that order on.
 func (s *Service) deadlines() worker.Timer {
 	return worker.Timer{
 		Name: "orders.timers",
@@ -74,7 +74,7 @@ func (s *Service) deadlines() worker.Timer {
 	}
 }
 
-// deadlineOf returns what an event says about the deadline of its order; the zero time: the order does not wait any more.
+// deadlineOf returns the deadline of an event's order; the zero time: the order no longer waits.
 func deadlineOf(e events.Event) (id string, at time.Time) {
 	id, _ = events.ParseSubject(events.PrefixOrder, e.Subject)
 	if placed, ok := e.Payload.(events.OrderPlaced); ok {
@@ -83,8 +83,8 @@ func deadlineOf(e events.Event) (id string, at time.Time) {
 	return id, time.Time{}
 }
 
-// expire ends an order whose deadline has passed and which still waits. The order's own state and the time of the decision
-// count, so expire may be called early, late and again.
+// expire ends an unpaid order whose deadline has passed. It decides on the order's state and the time of the transaction, so
+// it can be called early, late and repeatedly.
 func (s *Service) expire(ctx context.Context, id string) error {
 	err := s.config.Log.DoCascade(ctx, func(tx *log.Tx) error {
 		tx.WithCorrelation(id)
@@ -96,16 +96,16 @@ func (s *Service) expire(ctx context.Context, id string) error {
 	return nil
 }
 
-// expireOverdue is the guarantee behind the timer: it expires the unpaid orders past their deadline that the projection
-// shows. The projection may lag; each order's own state decides.
-func (s *Service) expireOverdue(ctx context.Context) error {
-	ids, err := s.overdue(ctx, s.config.Log.Now())
+// expireFound expires the orders that the timer may have missed. The projection, which may lag, only suggests them: expire
+// decides on the state of each order.
+func (s *Service) expireFound(ctx context.Context) error {
+	ids, err := s.findExpired(ctx, s.config.Log.Now())
 	if err != nil {
 		return err
 	}
-	var problems []error
+	var failed []error
 	for _, id := range ids {
-		problems = append(problems, s.expire(ctx, id))
+		failed = append(failed, s.expire(ctx, id))
 	}
-	return errors.Join(problems...)
+	return errors.Join(failed...)
 }

@@ -20,11 +20,11 @@ import (
 	"tillstream/orders"
 )
 
-// clock is one that a test moves.
+// clock is a clock that tests can advance.
 type clock struct{ ahead atomic.Int64 }
 
 func (c *clock) now() time.Time           { return time.Now().Add(time.Duration(c.ahead.Load())) }
-func (c *clock) forward(by time.Duration) { c.ahead.Add(int64(by)) }
+func (c *clock) advance(by time.Duration) { c.ahead.Add(int64(by)) }
 
 // run runs a domain until the test ends.
 func run(t *testing.T, l *log.Log, domain worker.Domain) {
@@ -44,13 +44,13 @@ func run(t *testing.T, l *log.Log, domain worker.Domain) {
 	})
 }
 
-// await returns the first event of a type, once it is in the log.
+// await waits for the first event of a type and returns it.
 func await[P events.Payload](t *testing.T, l *log.Log) events.Event {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	var found events.Event
-	enough := errors.New("enough")
+	errFound := errors.New("found")
 	err := l.Follow(ctx, 1, func(m log.Message) error {
 		e, err := m.Event()
 		if err != nil {
@@ -60,16 +60,16 @@ func await[P events.Payload](t *testing.T, l *log.Log) events.Event {
 			return nil
 		}
 		found = e
-		return enough
+		return errFound
 	})
-	if !errors.Is(err, enough) {
+	if !errors.Is(err, errFound) {
 		var wanted P
 		t.Fatalf("wait for %s: %v", wanted.EventType(), err)
 	}
 	return found
 }
 
-// order is what these tests look at of an order that the API shows.
+// order has the fields of the API's order that these tests need.
 type order struct {
 	ID        string        `json:"id"`
 	Status    orders.Status `json:"status"`
@@ -77,10 +77,10 @@ type order struct {
 	ExpiresAt time.Time     `json:"expires_at"`
 }
 
-// placeOne places an order for a mug.
-func placeOne(t *testing.T, door http.Handler) order {
+// placeMug places an order for a mug.
+func placeMug(t *testing.T, handler http.Handler) order {
 	t.Helper()
-	a := post(door, "one", checkout("ada@example.com", 1))
+	a := post(handler, "one", checkout("ada@example.com", 1))
 	var o order
 	if err := json.Unmarshal(a.Body.Bytes(), &o); err != nil || a.Code != http.StatusCreated {
 		t.Fatalf("%d: %s (%v)", a.Code, a.Body, err)
@@ -88,25 +88,25 @@ func placeOne(t *testing.T, door http.Handler) order {
 	return o
 }
 
-// A timer may fire early, late and in two processes: an order expires once, and not before its deadline.
-func TestTheDeadlineOfTheOrderDecides(t *testing.T) {
+// A timer may fire early, late and in two processes. The order expires once, and not before its deadline.
+func TestAnOrderExpiresOnceAndNotBeforeItsDeadline(t *testing.T) {
 	t.Parallel()
 	c := &clock{}
 	server := logtest.Server(t)
 	useClock := func(config *log.Config) { config.Now = c.now }
 	l, other := logtest.OpenOn(t, server, useClock), logtest.OpenOn(t, server, useClock)
 	listMug(t, l)
-	service, door := open(t, l)
+	service, handler := open(t, l)
 	second, _ := open(t, other)
-	o := placeOne(t, door)
+	o := placeMug(t, handler)
 	fire := service.Worker().Timers[0].Fire
 	if err := fire(t.Context(), o.ID); err != nil {
 		t.Fatal(err)
 	}
-	if n := placedOrders(t, l); n != 1 {
-		t.Errorf("%d events after an early timer, want the placement alone", n)
+	if n := countOrderEvents(t, l); n != 1 {
+		t.Errorf("%d events after an early timer, want only the placement", n)
 	}
-	c.forward(hold)
+	c.advance(hold)
 	var firing sync.WaitGroup
 	for i := range 20 {
 		firing.Go(func() {
@@ -116,33 +116,33 @@ func TestTheDeadlineOfTheOrderDecides(t *testing.T) {
 		})
 	}
 	firing.Wait()
-	if n := placedOrders(t, l); n != 2 {
+	if n := countOrderEvents(t, l); n != 2 {
 		t.Errorf("%d events after twenty late timers, want the placement and one expiry", n)
 	}
 }
 
-func TestAnUnpaidOrderExpiresAtItsDeadline(t *testing.T) {
+func TestTheWorkerExpiresAnUnpaidOrder(t *testing.T) {
 	t.Parallel()
 	c := &clock{}
 	l := logtest.Open(t, func(config *log.Config) { config.Now = c.now })
 	listMug(t, l)
-	service, door := open(t, l)
+	service, handler := open(t, l)
 	run(t, l, service.Worker())
-	o := placeOne(t, door)
-	c.forward(hold)
+	o := placeMug(t, handler)
+	c.advance(hold)
 	expired := await[events.OrderExpired](t, l)
 	if expired.Time.Before(o.ExpiresAt) || expired.CorrelationID != o.ID || expired.Source != "orders" {
-		t.Errorf("expired at %s about %q by %q, want not before %s about %s by orders",
+		t.Errorf("expired at %s, correlation %q, source %q; want not before %s, correlation %s, source orders",
 			expired.Time, expired.CorrelationID, expired.Source, o.ExpiresAt, o.ID)
 	}
 }
 
-// A process serves when it has read the price list. From then on it hears of every change.
-func TestReadyOnceThePriceListIsRead(t *testing.T) {
+// A process is ready when it has read the price list, and then applies every change of an item.
+func TestOrdersAreReadyWhenThePriceListIsRead(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
 	listMug(t, l)
-	service, door := open(t, l)
+	service, handler := open(t, l)
 	if service.Ready() == nil {
 		t.Error("ready before anything is read")
 	}
@@ -158,65 +158,65 @@ func TestReadyOnceThePriceListIsRead(t *testing.T) {
 		t.Error(err)
 	}
 	err := l.ForDomain("inventory").Do(t.Context(), func(tx *log.Tx) error {
-		return items.Append(tx, "MUG", events.ItemChanged{SKU: "MUG", Title: "A dear mug", Price: events.Money{Amount: 9900, Currency: "GBP"}})
+		return items.Append(tx, "MUG", events.ItemChanged{SKU: "MUG", Title: "A more expensive mug", Price: events.Money{Amount: 9900, Currency: "GBP"}})
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first, then := <-handled, <-handled; first != "A mug" || then != "A dear mug" {
+	if first, then := <-handled, <-handled; first != "A mug" || then != "A more expensive mug" {
 		t.Errorf("read %q, then %q", first, then)
 	}
-	if o := placeOne(t, door); o.Total.Amount != 9900 {
-		t.Errorf("the order is for %s, want the new price", o.Total)
+	if o := placeMug(t, handler); o.Total.Amount != 9900 {
+		t.Errorf("the total is %s, want the new price", o.Total)
 	}
 }
 
-// Who follows an order hears of a change when it happens, long before the next heartbeat.
-func TestFollowersAreToldOfAChange(t *testing.T) {
+// A change of an order is sent to its event stream at once, and not with the next heartbeat.
+func TestAnEventStreamSendsAChangeAtOnce(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
 	listMug(t, l)
-	service, door := open(t, l)
+	service, handler := open(t, l)
 	run(t, l, service.Worker())
-	shop := httptest.NewServer(door)
+	shop := httptest.NewServer(handler)
 	t.Cleanup(shop.Close)
-	o := placeOne(t, door)
+	o := placeMug(t, handler)
 	ctx, cancel := context.WithTimeout(t.Context(), 14*time.Second) // the heartbeat comes after 15
 	defer cancel()
-	ask := func(method, path string) *http.Response {
+	send := func(method, path string) *http.Response {
 		r, err := http.NewRequestWithContext(ctx, method, shop.URL+"/api/orders/"+o.ID+path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.Header.Set("Authorization", "Bearer token-"+o.ID)
-		answer, err := http.DefaultClient.Do(r)
-		if err != nil || answer.StatusCode != http.StatusOK {
-			t.Fatalf("%s: %v %v", path, answer, err)
+		response, err := http.DefaultClient.Do(r)
+		if err != nil || response.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %v %v", path, response, err)
 		}
-		return answer
+		return response
 	}
-	stream := ask(http.MethodGet, "/events")
+	stream := send(http.MethodGet, "/events")
 	defer stream.Body.Close()
 	lines := bufio.NewScanner(stream.Body)
-	next := func() (told order) {
+	next := func() (sent order) {
 		for lines.Scan() {
 			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
-				if err := json.Unmarshal([]byte(data), &told); err != nil {
+				if err := json.Unmarshal([]byte(data), &sent); err != nil {
 					t.Fatal(err)
 				}
-				return told
+				return sent
 			}
 		}
 		t.Fatalf("the stream ended: %v", lines.Err())
-		return told
+		return sent
 	}
-	if told := next(); told.Status != orders.Placed {
-		t.Errorf("at first the order is %s, want placed", told.Status)
+	if got := next(); got.Status != orders.Placed {
+		t.Errorf("the first event has status %s, want placed", got.Status)
 	}
-	if err := ask(http.MethodPost, "/cancel").Body.Close(); err != nil {
+	if err := send(http.MethodPost, "/cancel").Body.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if told := next(); told.Status != orders.Cancelled {
-		t.Errorf("then the order is %s, want cancelled", told.Status)
+	if got := next(); got.Status != orders.Cancelled {
+		t.Errorf("the second event has status %s, want cancelled", got.Status)
 	}
 }

@@ -9,29 +9,31 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tillstream/events"
+	"tillstream/events/api"
 	"tillstream/events/log"
 )
 
-// longestWait bounds the long poll; proxies give up after a minute or so.
+// longestWait is the most seconds of the long poll; proxies end a request after a minute or so.
 const longestWait = 30
 
-// Register adds the domain's routes: what a shopper's browser needs to pay, and where Stripe posts its events.
-func (s *Service) Register(api huma.API) {
-	huma.Register(api, huma.Operation{
+// Register adds the routes of payments: the one from which a shopper's browser pays, and the one to which Stripe posts its
+// events.
+func (s *Service) Register(router huma.API) {
+	huma.Register(router, huma.Operation{
 		OperationID: "get-payment", Method: http.MethodGet, Path: "/api/orders/{id}/payment",
 		Summary:     "Read an order's payment",
-		Description: "Gives the browser what it needs to pay. With wait it answers as soon as the PaymentIntent exists or the payment has ended. To anybody without the order's token it does not exist.",
+		Description: "Returns what Stripe's browser library needs. With wait it answers as soon as the PaymentIntent exists or the payment has ended. Needs the access_token of the order as a bearer token; without it the answer is 404.",
 		Tags:        []string{"Payments"},
-		Security:    []map[string][]string{{"order": {}}},
+		Security:    api.OrderSecurity,
+		Middlewares: huma.Middlewares{api.RequireOrderToken(router, s.config.Access, "There is no such payment, or the access token is not for its order.")},
 		Errors:      []int{http.StatusNotFound, http.StatusServiceUnavailable},
 	}, s.getPayment)
-	s.registerWebhook(api)
+	s.registerWebhook(router)
 }
 
 type paymentInput struct {
-	ID            string `path:"id" doc:"Order id"`
-	Authorization string `header:"Authorization" hidden:"true"`
-	Wait          int    `query:"wait" minimum:"0" maximum:"30" default:"0" doc:"Seconds to wait for the PaymentIntent"`
+	ID   string `path:"id" doc:"Order id"`
+	Wait int    `query:"wait" minimum:"0" maximum:"30" default:"0" doc:"Seconds to wait for the PaymentIntent"`
 }
 
 type paymentOutput struct {
@@ -39,7 +41,7 @@ type paymentOutput struct {
 	Body         PaymentView
 }
 
-// PaymentView is a payment as its shopper sees it.
+// PaymentView is a payment as the shopper sees it.
 type PaymentView struct {
 	Status         Status        `json:"status" enum:"requested,intent_created,requires_action,processing,authorized,captured,failed,cancelled,refunded,partly_refunded"`
 	Amount         int64         `json:"amount" doc:"In the currency's minor unit"`
@@ -50,45 +52,42 @@ type PaymentView struct {
 	LastError      *PaymentError `json:"last_error,omitempty" doc:"Why the last attempt failed"`
 }
 
-// PaymentError is why an attempt failed, in words for the shopper.
+// PaymentError is why an attempt failed. The message is for the shopper.
 type PaymentError struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 }
 
 func (s *Service) getPayment(ctx context.Context, in *paymentInput) (*paymentOutput, error) {
-	if events.CheckID(in.ID) != nil || !s.config.Access.Allows(in.ID, in.Authorization) {
-		return nil, huma.Error404NotFound("there is no such payment")
-	}
 	p, err := s.awaitIntent(ctx, events.FirstPaymentID(in.ID), time.Duration(min(in.Wait, longestWait))*time.Second)
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
 	if !p.Exists() {
-		return nil, huma.Error404NotFound("no payment has been requested for this order yet")
+		return nil, huma.Error404NotFound("This order has no payment yet. Please try again in a moment.")
 	}
-	view, err := s.view(ctx, p)
+	body, err := s.body(ctx, p)
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
-	return &paymentOutput{CacheControl: "no-store", Body: view}, nil
+	return &paymentOutput{CacheControl: "no-store", Body: body}, nil
 }
 
-// awaitIntent reads the payment, and while it has no intent and may still get one, reads it again whenever it changes.
+// awaitIntent reads a payment, and reads it again after each change until it has an intent, has ended, or patience is over.
 func (s *Service) awaitIntent(ctx context.Context, id string, patience time.Duration) (Payment, error) {
-	news, stop := s.hub.wait(id) // before the first read, so that nothing falls in between
+	changed, stop := s.hub.wait(id) // before the first read, so that no change in between is missed
 	defer stop()
 	p, err := s.newest(ctx, id, 0)
 	if patience == 0 {
 		return p, err
 	}
-	enough := time.NewTimer(patience)
-	defer enough.Stop()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
 	for err == nil && p.PaymentIntent == "" && (!p.Exists() || p.Open()) {
 		select {
-		case seq := <-news:
+		case seq := <-changed:
 			p, err = s.newest(ctx, id, seq)
-		case <-enough.C:
+		case <-timer.C:
 			return p, nil
 		case <-s.hub.stopped:
 			return p, nil
@@ -99,7 +98,8 @@ func (s *Service) awaitIntent(ctx context.Context, id string, patience time.Dura
 	return p, err
 }
 
-// newest reads a payment of which an event at seq is known; the zero Payment when nothing was said about it yet.
+// newest reads a payment whose event at seq is known (0: none in particular). It returns the zero Payment for one without
+// events.
 func (s *Service) newest(ctx context.Context, id string, seq uint64) (p Payment, err error) {
 	if seq > 0 {
 		p, _, err = Payments.ReadAtLeast(ctx, s.log, id, seq)
@@ -112,18 +112,18 @@ func (s *Service) newest(ctx context.Context, id string, seq uint64) (p Payment,
 	return p, err
 }
 
-// view renders a payment. The client secret stands in no log and no database: it comes from memory or from Stripe.
-func (s *Service) view(ctx context.Context, p Payment) (PaymentView, error) {
-	view := PaymentView{Status: p.Status(), Amount: p.Amount.Amount, Currency: p.Amount.Currency,
+// body renders a payment. The client secret is stored in no log and no database: it comes from memory or from Stripe.
+func (s *Service) body(ctx context.Context, p Payment) (PaymentView, error) {
+	body := PaymentView{Status: p.Status(), Amount: p.Amount.Amount, Currency: p.Amount.Currency,
 		PaymentIntent: p.PaymentIntent, PublishableKey: s.config.PublishableKey}
 	switch {
 	case p.Failure != nil:
-		view.LastError = &PaymentError{Code: p.Failure.Code, Message: "The payment could not be taken up."}
+		body.LastError = &PaymentError{Code: p.Failure.Code, Message: "The payment could not be started. You were not charged."}
 	case p.LastError != nil:
-		view.LastError = &PaymentError{Code: p.LastError.shown(), Message: p.LastError.Message}
+		body.LastError = &PaymentError{Code: p.LastError.mostSpecific(), Message: p.LastError.Message}
 	}
 	if !p.Payable() {
-		return view, nil
+		return body, nil
 	}
 	secret, ok := s.secrets.Get(p.PaymentIntent)
 	if !ok {
@@ -134,29 +134,21 @@ func (s *Service) view(ctx context.Context, p Payment) (PaymentView, error) {
 		secret = in.ClientSecret
 		s.secrets.Add(in.ID, secret)
 	}
-	view.ClientSecret = secret
-	return view, nil
+	body.ClientSecret = secret
+	return body, nil
 }
 
-// shown is the more telling of the two codes.
-func (d Decline) shown() string {
+// mostSpecific returns the decline code of the bank, or Stripe's code when there is none.
+func (d Decline) mostSpecific() string {
 	if d.DeclineCode != "" {
 		return d.DeclineCode
 	}
 	return d.Code
 }
 
-// problem translates an error for the client and leaves the chain to the operator's log.
+// problems is how this API answers its errors.
+var problems = []api.Problem{{Err: ErrRetry, Kind: api.Unavailable}}
+
 func (s *Service) problem(ctx context.Context, err error) error {
-	switch {
-	case errors.Is(err, log.ErrUnavailable), errors.Is(err, log.ErrUnreadable), errors.Is(err, log.ErrContention), errors.Is(err, ErrRetry):
-		s.logger.Warn("payment request put off", "error", err)
-		return huma.ErrorWithHeaders(huma.Error503ServiceUnavailable("payments are not available at the moment, please try again"),
-			http.Header{"Retry-After": {"2"}})
-	case ctx.Err() != nil: // the shopper has gone and nobody hears the answer, or this process stops; nothing is wrong
-		return huma.ErrorWithHeaders(huma.Error503ServiceUnavailable("the request was given up, please try again"),
-			http.Header{"Retry-After": {"2"}})
-	}
-	s.logger.Error("payment request", "error", err)
-	return huma.Error500InternalServerError("something went wrong on our side")
+	return api.Problems{Logger: s.logger, Table: problems}.Answer(ctx, err)
 }

@@ -32,7 +32,7 @@ type edit struct{ file, from, to string }
 // one, a setting of the stream, a decision and a lane.
 var nextRelease = []edit{
 	{"events/topology.go", "const Topology = 1\n", "const Topology = 2\n"},
-	{"events/catalogue.go", "define[OrderRefunded](1, nil),\n", "define[OrderRefunded](1, nil),\n\tdefine[OrderNoted](1, nil).since(2),\n"},
+	{"events/definitions.go", "define[OrderRefunded](1, nil),\n", "define[OrderRefunded](1, nil),\n\tdefine[OrderNoted](1, nil).since(2),\n"},
 	{"events/orders.go", "// OrderRefunded: ", `// OrderNoted is new.
 type OrderNoted struct {
 	OrderID string
@@ -42,7 +42,7 @@ type OrderNoted struct {
 func (OrderNoted) EventType() string { return "orders.noted" }
 
 // OrderRefunded: `},
-	{"events/streams.go", `"orders.*", "customers.*",`, `"orders.*", "orders.notes.*", "customers.*",`},
+	{"events/topology.go", `"orders.*", "customers.*",`, `"orders.*", "orders.notes.*", "customers.*",`},
 	{"events/log/topology.go", "AllowDirect: true, AllowAtomicPublish: true,", "AllowDirect: true, AllowAtomicPublish: true, AllowMsgTTL: true,"},
 	{"orders/order.go", "\tcase events.OrderRefunded:\n", "\tcase events.OrderNoted:\n\t\treturn o, nil\n\tcase events.OrderRefunded:\n"},
 	{"orders/worker.go", "\t\tRoutes:  routes(),\n", `		Routes:  routes(),
@@ -59,9 +59,9 @@ func (OrderNoted) EventType() string { return "orders.noted" }
 			return errors.Join(Orders.Append(tx, p.OrderID, noted), notes.Append(tx, p.OrderID, noted))
 		}),
 `},
-	{"orders/worker.go", "// routes says", `var notes = log.Entity[bool]{Prefix: "orders.notes.", Apply: func(bool, events.Event) (bool, error) { return true, nil }}
+	{"orders/worker.go", "// routes maps", `var notes = log.Entity[bool]{Prefix: "orders.notes.", Apply: func(bool, events.Event) (bool, error) { return true, nil }}
 
-// routes says`},
+// routes maps`},
 }
 
 // buildNext builds the programs of the next release: this one's source with edits.

@@ -1,5 +1,16 @@
-// Package api is what the APIs of all domains share: how JSON is read, what wraps every request, and where health
-// and metrics are.
+// Package api is what the HTTP APIs of all domains share. It promises that every request is read, authorized, counted and,
+// when it fails, answered in the same way, whichever domain serves it.
+//
+// The life of one request:
+//
+//	Serve ──► Wrap ──► Routes ──► Require… ──► operation ──► answer
+//	          │        │          │            └─ error ──► Problems.Answer ──► problem document (RFC 9457)
+//	          │        │          └─ 401 or 404 without the token; the Principal goes into the context
+//	          │        └─ 404 and 405 as problem documents
+//	          └─ counts time and status by route; answers a panic with 500
+//
+// Operations are huma's: [New] makes the API on which a domain registers them, with strict JSON. A domain lists its errors
+// once, as a table from its sentinels to one [Kind] each ([Problems]); the errors of the log are in every table.
 package api
 
 import (
@@ -15,18 +26,22 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Version of the HTTP API, as the OpenAPI document states it.
+// Version is the version of the HTTP API in the OpenAPI document.
 const Version = "1.0.0"
 
-// New makes an API on a mux. It reads JSON strictly: unknown, duplicate and differently-cased fields are refused, which
-// the standard library's decoder would let pass.
+// MaxBody is the most bytes that a request body has unless its route says otherwise. An order of 800 lines with item
+// numbers of 50 bytes fits.
+const MaxBody = 64 << 10
+
+// New returns an API on a mux. It reads JSON strictly: fields that are unknown, sent twice or written in another case are
+// refused, while the standard library's decoder accepts them.
 func New(mux *Mux) huma.API {
-	strictly()
+	setStrictCasing()
 	format := huma.Format{Marshal: marshal, Unmarshal: unmarshal}
 	return humago.New(mux, huma.Config{
 		OpenAPI: &huma.OpenAPI{OpenAPI: "3.1.0",
 			Info: &huma.Info{Title: "Tillstream", Version: Version,
-				Description: "The shop's API: catalogue, orders, payment, and what Stripe calls. Errors are application/problem+json (RFC 9457)."},
+				Description: "The shop's API: catalogue, orders, payments, and the webhook of Stripe. Errors are application/problem+json (RFC 9457)."},
 			Components: &huma.Components{Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
 					"order": {Type: "http", Scheme: "bearer", Description: "The access_token that came with the order"},
@@ -38,7 +53,7 @@ func New(mux *Mux) huma.API {
 	})
 }
 
-// addBodyErrors describes how a body is refused before its operation sees it: too slow, too large, of an unknown type.
+// addBodyErrors describes the answers to a body that is malformed, too slow, too large or of an unknown type.
 func addBodyErrors(_ *huma.OpenAPI, o *huma.Operation) {
 	if o.RequestBody == nil {
 		return
@@ -52,10 +67,10 @@ func addBodyErrors(_ *huma.OpenAPI, o *huma.Operation) {
 	}
 }
 
-// strictly is a setting of the whole process, made before the first API reads a request.
-var strictly = sync.OnceFunc(func() { huma.ValidateStrictCasing = true })
+// setStrictCasing changes a setting of the whole process, before the first API reads a request.
+var setStrictCasing = sync.OnceFunc(func() { huma.ValidateStrictCasing = true })
 
-// marshal writes what a client sent in a wrong encoding with replacement characters: a refusal that repeats it must not fail.
+// marshal writes invalid UTF-8 as replacement characters, so that an answer can repeat what a client sent.
 func marshal(w io.Writer, v any) error {
 	return json.MarshalWrite(w, v, jsontext.AllowInvalidUTF8(true))
 }

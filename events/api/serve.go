@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Time limits of a server. There is none on writing, because event streams stay open; slow readers are the proxy's.
+// Limits of a server. Writing has no time limit, because event streams stay open; the proxy handles slow readers.
 const (
 	readHeaderTimeout = 10 * time.Second
 	readTimeout       = 30 * time.Second
@@ -18,23 +18,23 @@ const (
 	maxHeaderBytes    = 32 << 10
 )
 
-// Listen opens an address. A taken one is an error that says so and what to do.
-func Listen(what, address string) (net.Listener, error) {
+// Listen opens a TCP address for a server; the error names server and what to do about an address in use.
+func Listen(server, address string) (net.Listener, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("open %s on %s: %w (is another one running? choose another address, port 0 takes any free one)", what, address, err)
+		return nil, fmt.Errorf("open %s on %s: %w (is another one running? choose another address, port 0 takes any free one)", server, address, err)
 	}
 	return listener, nil
 }
 
-// Serve answers on a listener until ctx ends, then lets running requests finish for grace, and closes what is left
-// (event streams have no end of their own).
+// Serve answers requests on a listener until ctx ends. Running requests then have the time grace to finish; their contexts
+// end after half of it, because event streams do not end by themselves. What runs after grace is closed.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, grace time.Duration) error {
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRequests()
-	var waiting newcomers
+	var unused unusedConns
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeaderBytes, BaseContext: func(net.Listener) context.Context { return requests }, ConnState: waiting.track}
+		MaxHeaderBytes: maxHeaderBytes, BaseContext: func(net.Listener) context.Context { return requests }, ConnState: unused.track}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {
@@ -45,7 +45,7 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, gra
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	time.AfterFunc(grace/2, endRequests)
-	waiting.dismiss()
+	unused.close()
 	if err := server.Shutdown(stopping); err != nil {
 		if err := server.Close(); err != nil {
 			return fmt.Errorf("close server on %s: %w", listener.Addr(), err)
@@ -57,35 +57,35 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, gra
 	return nil
 }
 
-// newcomers are connections on which nothing was asked yet. Clients open some that they never use, and Shutdown gives
-// each of them five seconds to say something.
-type newcomers struct {
+// unusedConns are connections without a request so far. Clients open connections that they never use, and Shutdown would
+// wait five seconds for a request on each.
+type unusedConns struct {
 	mu       sync.Mutex
 	conns    map[net.Conn]struct{}
 	stopping bool
 }
 
-func (n *newcomers) track(conn net.Conn, state http.ConnState) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+func (u *unusedConns) track(conn net.Conn, state http.ConnState) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	switch {
 	case state != http.StateNew:
-		delete(n.conns, conn)
-	case n.stopping:
-		_ = conn.Close() // nothing was promised on it
-	case n.conns == nil:
-		n.conns = map[net.Conn]struct{}{conn: {}}
+		delete(u.conns, conn)
+	case u.stopping:
+		_ = conn.Close() // no request is lost
+	case u.conns == nil:
+		u.conns = map[net.Conn]struct{}{conn: {}}
 	default:
-		n.conns[conn] = struct{}{}
+		u.conns[conn] = struct{}{}
 	}
 }
 
-// dismiss closes them, and those that come from now on.
-func (n *newcomers) dismiss() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.stopping = true
-	for conn := range n.conns {
-		_ = conn.Close() // nothing was promised on it
+// close closes them, and those that open from now on.
+func (u *unusedConns) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.stopping = true
+	for conn := range u.conns {
+		_ = conn.Close() // no request is lost
 	}
 }

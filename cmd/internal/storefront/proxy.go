@@ -1,7 +1,6 @@
 package storefront
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +9,8 @@ import (
 	"net/http/httputil"
 	"strings"
 	"time"
+
+	"tillstream/events/api"
 )
 
 // Upstreams are the base addresses of the domains' own processes, such as http://10.0.0.4:8081. Each may be several,
@@ -93,18 +94,7 @@ func forward(domain string, group *replicas, logger *slog.Logger) http.Handler {
 
 // writeProblem answers in the API's own error format.
 func writeProblem(w http.ResponseWriter, status int, detail string) {
-	body, err := json.Marshal(struct {
-		Title  string `json:"title"`
-		Status int    `json:"status"`
-		Detail string `json:"detail"`
-	}{http.StatusText(status), status, detail})
-	if err != nil {
-		panic(fmt.Sprintf("encode three plain fields: %v", err))
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // fails only when the reader has gone
+	api.WriteProblem(w, status, detail)
 }
 
 // splitAddresses reads a comma separated list of base addresses.

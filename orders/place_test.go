@@ -14,14 +14,14 @@ import (
 	"tillstream/orders"
 )
 
-// placed is what an answer to POST /api/orders says.
+// placed is the answer to POST /api/orders.
 type placed struct {
 	ID              string
 	AccessToken     string `json:"access_token"`
 	Shipping, Total events.Money
 }
 
-func readPlaced(t *testing.T, a *httptest.ResponseRecorder) (p placed) {
+func decodePlaced(t *testing.T, a *httptest.ResponseRecorder) (p placed) {
 	t.Helper()
 	if err := json.Unmarshal(a.Body.Bytes(), &p); err != nil || a.Code != http.StatusCreated {
 		t.Fatalf("%d: %s (%v)", a.Code, a.Body, err)
@@ -29,25 +29,25 @@ func readPlaced(t *testing.T, a *httptest.ResponseRecorder) (p placed) {
 	return p
 }
 
-// A traceparent that some proxy has spoilt never costs the sale.
-func TestAMalformedTraceBeginsANewOne(t *testing.T) {
+// An order with a malformed traceparent is placed all the same.
+func TestAMalformedTraceParentStartsANewTrace(t *testing.T) {
 	t.Parallel()
-	l, door := openDoor(t, logtest.Server(t))
+	l, handler := openAPI(t, logtest.Server(t))
 	listMug(t, l)
 	const good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	for _, header := range []string{good, "x", strings.ToUpper(good), good + "," + good, "ff" + good[2:], strings.Repeat("0", len(good)), "00-" + strings.Repeat("0", 32) + good[35:]} {
-		p := readPlaced(t, post(door, header, checkout("ada@example.com", 1), "traceparent", header))
+		p := decodePlaced(t, post(handler, header, checkout("ada@example.com", 1), "traceparent", header))
 		e, err := l.First(t.Context(), events.PrefixOrder+p.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if kept := e.TraceParent == good; kept != (header == good) || len(e.TraceParent) != len(good) {
+		if unchanged := e.TraceParent == good; unchanged != (header == good) || len(e.TraceParent) != len(good) {
 			t.Errorf("%q is stored as %q", header, e.TraceParent)
 		}
 	}
 }
 
-// What Stripe would refuse to charge is refused before anything is stored.
+// A total that Stripe would refuse to charge is refused before anything is stored.
 func TestTotalsThatCannotBePaidAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -70,26 +70,26 @@ func TestTotalsThatCannotBePaidAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l, door := openDoor(t, logtest.Server(t))
+			l, handler := openAPI(t, logtest.Server(t))
 			listAt(t, l, "MUG", events.Money{Amount: c.price, Currency: c.currency})
-			a := post(door, "key", checkout("ada@example.com", c.quantity))
+			a := post(handler, "key", checkout("ada@example.com", c.quantity))
 			if a.Code != c.want {
 				t.Errorf("%d: %s", a.Code, a.Body)
 			}
 			want := uint64(1)
 			if c.want != http.StatusCreated {
 				if want = 0; !strings.Contains(a.Body.String(), "paid by card") {
-					t.Errorf("the shopper is told %s", a.Body)
+					t.Errorf("the answer does not give the limit: %s", a.Body)
 				}
 			}
-			if n := placedOrders(t, l); n != want {
+			if n := countOrderEvents(t, l); n != want {
 				t.Errorf("%d orders are stored, want %d", n, want)
 			}
 		})
 	}
 }
 
-// An account that is settled in another currency has other limits than those that Stripe publishes for each by itself.
+// The limits depend on the currency in which the Stripe account is settled, so an installation can set them.
 func TestChargeLimitsCanBeSet(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
@@ -97,33 +97,33 @@ func TestChargeLimitsCanBeSet(t *testing.T) {
 	if err := limits.UnmarshalText([]byte("GBP=100")); err != nil {
 		t.Fatal(err)
 	}
-	_, door := openWith(t, orders.Config{Log: l.ForDomain("orders"), Charges: limits})
+	_, handler := openWith(t, orders.Config{Log: l.ForDomain("orders"), Charges: limits})
 	listAt(t, l, "MUG", events.Money{Amount: 50, Currency: "GBP"})
-	if a := post(door, "one", checkout("ada@example.com", 1)); a.Code != http.StatusUnprocessableEntity {
+	if a := post(handler, "one", checkout("ada@example.com", 1)); a.Code != http.StatusUnprocessableEntity {
 		t.Errorf("one: %d: %s", a.Code, a.Body)
 	}
-	readPlaced(t, post(door, "two", checkout("ada@example.com", 2)))
+	decodePlaced(t, post(handler, "two", checkout("ada@example.com", 2)))
 }
 
-// A fee is an amount of one currency: 395 are £3.95 and ¥395. An order in a currency without a fee is not delivered for another's.
-func TestTheShippingFeeHasTheOrdersCurrency(t *testing.T) {
+// A fee applies to its currency alone: 395 are £3.95 and ¥395. An order in a currency without a fee is refused.
+func TestTheShippingFeeIsThatOfTheOrdersCurrency(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
 	var fees orders.ShippingFees
 	if err := fees.UnmarshalText([]byte("GBP=395, JPY=700")); err != nil {
 		t.Fatal(err)
 	}
-	_, door := openWith(t, orders.Config{Log: l.ForDomain("orders"), Shipping: fees})
+	_, handler := openWith(t, orders.Config{Log: l.ForDomain("orders"), Shipping: fees})
 	for sku, price := range map[string]events.Money{"MUG": {Amount: 1250, Currency: "GBP"}, "CHAWAN": {Amount: 2000, Currency: "JPY"}, "BECHER": {Amount: 1500, Currency: "EUR"}} {
 		listAt(t, l, sku, price)
-		a := post(door, sku, checkoutOf(sku, "ada@example.com", 1))
+		a := post(handler, sku, checkoutOf(sku, "ada@example.com", 1))
 		if price.Currency == "EUR" {
 			if a.Code != http.StatusUnprocessableEntity || !strings.Contains(a.Body.String(), "no delivery fee in EUR") {
 				t.Errorf("in EUR: %d: %s", a.Code, a.Body)
 			}
 			continue
 		}
-		p := readPlaced(t, a)
+		p := decodePlaced(t, a)
 		want := events.Money{Amount: fees[price.Currency], Currency: price.Currency}
 		if p.Shipping != want || p.Total != (events.Money{Amount: price.Amount + want.Amount, Currency: price.Currency}) {
 			t.Errorf("%s: %s for delivery, %s in all", sku, p.Shipping, p.Total)
@@ -131,7 +131,7 @@ func TestTheShippingFeeHasTheOrdersCurrency(t *testing.T) {
 	}
 	for _, bad := range []string{"395", "GBP", "GBP=-1", "gbp=3", "GBP=3.95", "0,GBP=3"} {
 		if err := fees.UnmarshalText([]byte(bad)); err == nil {
-			t.Errorf("the fee %q is taken", bad)
+			t.Errorf("the fee %q is accepted", bad)
 		}
 	}
 	if err := fees.UnmarshalText([]byte("0")); err != nil || len(fees) != 0 {
@@ -139,25 +139,25 @@ func TestTheShippingFeeHasTheOrdersCurrency(t *testing.T) {
 	}
 }
 
-func TestALanguageTagHasAtMost35Bytes(t *testing.T) {
+func TestALocaleHasAtMost35Bytes(t *testing.T) {
 	t.Parallel()
-	l, door := openDoor(t, logtest.Server(t))
+	l, handler := openAPI(t, logtest.Server(t))
 	listMug(t, l)
 	longest := "de-" + "x-" + strings.Repeat("abcdefg-", 3) + "abcdef" // 35
 	for tag, want := range map[string]int{longest: http.StatusCreated, longest + "g": http.StatusUnprocessableEntity} {
-		if a := post(door, tag, strings.Replace(checkout("ada@example.com", 1), `"en"`, `"`+tag+`"`, 1)); a.Code != want {
+		if a := post(handler, tag, strings.Replace(checkout("ada@example.com", 1), `"en"`, `"`+tag+`"`, 1)); a.Code != want {
 			t.Errorf("%d bytes: %d: %s", len(tag), a.Code, a.Body)
 		}
 	}
 }
 
-// An order whose history cannot be read is unavailable, and no fault of the customer's: nothing is decided about it until operators
-// have declared the event void.
-func TestAnOrderThatCannotBeReadIsUnavailable(t *testing.T) {
+// An order whose history cannot be read is answered with 503, and nothing is decided about it, until operators declare the
+// event void.
+func TestAnUnreadableOrderIsAnsweredWith503(t *testing.T) {
 	t.Parallel()
-	l, door := openDoor(t, logtest.Server(t))
+	l, handler := openAPI(t, logtest.Server(t))
 	listMug(t, l)
-	p := readPlaced(t, post(door, "key", checkout("ada@example.com", 1)))
+	p := decodePlaced(t, post(handler, "key", checkout("ada@example.com", 1)))
 	msg, err := events.Encode(events.Event{ID: "again", Source: "test", Time: time.Now(), Subject: events.PrefixOrder + p.ID, Revision: 1, Payload: events.OrderExpired{}})
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +170,7 @@ func TestAnOrderThatCannotBeReadIsUnavailable(t *testing.T) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/orders/"+p.ID, nil)
 		r.Header.Set("Authorization", "Bearer "+p.AccessToken)
 		w := httptest.NewRecorder()
-		door.ServeHTTP(w, r)
+		handler.ServeHTTP(w, r)
 		return w
 	}
 	if a := read(); a.Code != http.StatusServiceUnavailable || a.Header().Get("Retry-After") == "" {

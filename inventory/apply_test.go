@@ -10,24 +10,24 @@ import (
 	"tillstream/events"
 )
 
-func at(subject string, p events.Payload) events.Event {
+func newEvent(subject string, p events.Payload) events.Event {
 	return events.Event{Type: p.EventType(), Subject: subject, Payload: p}
 }
 
-// about is an event on the subject of an entity.
-func about(prefix, id string, p events.Payload) events.Event {
+// entityEvent returns an event on the subject of an entity.
+func entityEvent(prefix, id string, p events.Payload) events.Event {
 	subject, err := events.Subject(prefix, id)
 	if err != nil {
 		panic(err)
 	}
-	return at(subject, p)
+	return newEvent(subject, p)
 }
 
-func TestReservationForEveryStateAndEvent(t *testing.T) {
+func TestApplyReservationOfEveryEventInEveryState(t *testing.T) {
 	lines := []events.ReservedLine{{SKU: "A", Quantity: 1}}
 	short := []events.Shortage{{SKU: "A", Requested: 1}}
 	const x = State("impossible")
-	// In the order of everyState; the second value says whether it is late then.
+	// In the order of everyState; late is whether the reservation is late afterwards.
 	table := []struct {
 		fact events.Payload
 		want [9]State
@@ -46,7 +46,7 @@ func TestReservationForEveryStateAndEvent(t *testing.T) {
 	for _, row := range table {
 		for i, before := range everyState {
 			t.Run(fmt.Sprintf("%s/%s late %t", row.fact.EventType(), before.State, before.Late), func(t *testing.T) {
-				got, err := ApplyReservation(before, at("inventory.reservations.o1", row.fact))
+				got, err := ApplyReservation(before, newEvent("inventory.reservations.o1", row.fact))
 				if row.want[i] == x {
 					if !errors.Is(err, ErrCannotFollow) {
 						t.Fatalf("%+v, %v; want ErrCannotFollow", got, err)
@@ -61,67 +61,66 @@ func TestReservationForEveryStateAndEvent(t *testing.T) {
 	}
 }
 
-func TestEvolveRefusesAnotherEntitysEvent(t *testing.T) {
-	_, err := ApplyItem(Item{}, at("inventory.items.B", events.ItemChanged{SKU: "A"}))
+func TestApplyRefusesAnotherEntitysEvent(t *testing.T) {
+	_, err := ApplyItem(Item{}, newEvent("inventory.items.B", events.ItemChanged{SKU: "A"}))
 	if !errors.Is(err, ErrCannotFollow) {
 		t.Errorf("item: %v", err)
 	}
-	_, err = ApplyStock(Stock{}, at("inventory.stock.main.B", events.StockHeld{StockMovement: movement("A", 1, level(1, 1))}))
+	_, err = ApplyStock(Stock{}, newEvent("inventory.stock.main.B", events.StockHeld{StockMovement: movement("A", 1, level(1, 1))}))
 	if !errors.Is(err, ErrCannotFollow) {
 		t.Errorf("stock: %v", err)
 	}
-	_, err = ApplyReservation(Reservation{}, at("inventory.reservations.o2", events.ReservationHeld{OrderID: "o1"}))
+	_, err = ApplyReservation(Reservation{}, newEvent("inventory.reservations.o2", events.ReservationHeld{OrderID: "o1"}))
 	if !errors.Is(err, ErrCannotFollow) {
 		t.Errorf("reservation: %v", err)
 	}
-	_, err = ApplyItem(Item{}, at("inventory.items.A", events.StockHeld{}))
+	_, err = ApplyItem(Item{}, newEvent("inventory.items.A", events.StockHeld{}))
 	if !errors.Is(err, ErrCannotFollow) {
 		t.Errorf("stock event on an item: %v", err)
 	}
-	_, err = ApplyStock(Stock{}, at("inventory.stock.main.A", events.ItemChanged{SKU: "A"}))
+	_, err = ApplyStock(Stock{}, newEvent("inventory.stock.main.A", events.ItemChanged{SKU: "A"}))
 	if !errors.Is(err, ErrCannotFollow) {
 		t.Errorf("item event on stock: %v", err)
 	}
 }
 
-func TestEvolveStockTakesTheBalanceOver(t *testing.T) {
+func TestApplyStockTakesTheBalanceOfTheEntry(t *testing.T) {
 	m := movement("A", 2, level(5, 2))
 	for _, entry := range []events.Payload{events.StockAdjusted{StockMovement: m}, events.StockHeld{StockMovement: m},
 		events.StockReleased{StockMovement: m}, events.StockCommitted{StockMovement: m}} {
-		got, err := ApplyStock(Stock{SKU: "A", Level: level(99, 9)}, at("inventory.stock.main.A", entry))
+		got, err := ApplyStock(Stock{SKU: "A", Level: level(99, 9)}, newEvent("inventory.stock.main.A", entry))
 		if diff := cmp.Diff(Stock{SKU: "A", Level: level(5, 2)}, got); diff != "" || err != nil {
 			t.Errorf("%s: %v %s", entry.EventType(), err, diff)
 		}
 	}
 }
 
-func TestEvolveStockRefusesABalanceThatDoesNotAddUp(t *testing.T) {
+func TestApplyStockRefusesABalanceThatDoesNotAddUp(t *testing.T) {
 	for _, after := range []events.StockLevel{
 		{OnHand: 3, Available: 1, Held: 1}, {OnHand: -1, Available: -1}, {OnHand: 0, Available: 1, Held: -1},
 		{OnHand: MaxQuantity + 1, Available: MaxQuantity + 1},
 	} {
-		_, err := ApplyStock(Stock{}, at("inventory.stock.main.A", events.StockAdjusted{StockMovement: movement("A", 1, after)}))
+		_, err := ApplyStock(Stock{}, newEvent("inventory.stock.main.A", events.StockAdjusted{StockMovement: movement("A", 1, after)}))
 		if !errors.Is(err, ErrOutOfRange) {
 			t.Errorf("%+v: %v, want ErrOutOfRange", after, err)
 		}
 	}
 }
 
-// checkLedger reports whether an entry is the arithmetic consequence of the level before it. It does the sum in its own
-// way: what was booked is not proved by the function that booked it. Whoever walks a ledger from its beginning and
-// finds no error knows that the balance is the sum of its movements.
+// checkLedger returns an error unless the balance of an entry is the level before it plus its movement. It computes the sum
+// independently of levelAfter. A ledger whose entries all pass, from the first, sums to its balance.
 func checkLedger(before events.StockLevel, entry events.Payload) error {
 	signs := map[string][2]int64{ // on hand, held
 		"inventory.stock_adjusted": {1, 0}, "inventory.stock_held": {0, 1}, "inventory.stock_released": {0, -1}, "inventory.stock_committed": {-1, -1},
 	}
 	sign, ok := signs[entry.EventType()]
 	if !ok {
-		return fmt.Errorf("%s is no movement", entry.EventType())
+		return fmt.Errorf("%s is not a movement", entry.EventType())
 	}
 	m, _ := movementOf(entry)
 	want := level(before.OnHand+sign[0]*m.Quantity, before.Held+sign[1]*m.Quantity)
 	if want != m.After || min(want.OnHand, want.Available, want.Held) < 0 {
-		return fmt.Errorf("%s of %d after %+v gives %+v, the entry says %+v", entry.EventType(), m.Quantity, before, want, m.After)
+		return fmt.Errorf("%s of %d after %+v gives %+v, the entry has %+v", entry.EventType(), m.Quantity, before, want, m.After)
 	}
 	return nil
 }
@@ -145,6 +144,6 @@ func TestCheckLedgerFindsAWrongSum(t *testing.T) {
 		}
 	}
 	if err := checkLedger(before, events.OrderExpired{}); err == nil {
-		t.Error("an order's event passed for a movement")
+		t.Error("an order's event is accepted as a movement")
 	}
 }

@@ -12,28 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Mux is a mux that remembers its routes, so that each of them is counted from the start.
-type Mux struct {
-	*http.ServeMux
-	routes []string
-}
-
-// NewMux returns a mux without routes.
-func NewMux() *Mux { return &Mux{ServeMux: http.NewServeMux()} }
-
-// Handle registers the handler of a route.
-func (m *Mux) Handle(pattern string, handler http.Handler) {
-	m.routes = append(m.routes, pattern)
-	m.ServeMux.Handle(pattern, handler)
-}
-
-// HandleFunc registers the function that handles a route.
-func (m *Mux) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
-	m.Handle(pattern, http.HandlerFunc(handler))
-}
-
-// Wrap puts around a handler what every request gets: a panic answers 500, with a problem document like every error, and
-// is logged; time and status are counted by route (never by path, which holds ids). mux has all its routes by then.
+// Wrap returns a handler that answers a panic of next with a problem document and logs it, and counts time and status by
+// route (never by path, which holds ids). Register all routes on mux before.
 func Wrap(next http.Handler, mux *Mux, logger *slog.Logger, registerer prometheus.Registerer) http.Handler {
 	count := newRequests(mux.routes, registerer)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -47,32 +27,33 @@ func Wrap(next http.Handler, mux *Mux, logger *slog.Logger, registerer prometheu
 				}
 				logger.Error("panic while serving", "route", route, "panic", p, "stack", string(debug.Stack()))
 				if !rec.wrote {
-					refuse(rec, http.StatusInternalServerError, "something went wrong on our side")
+					WriteProblem(rec, http.StatusInternalServerError, detailInternal)
 				}
 			}
-			count.answered(route, rec.status, time.Since(started))
+			count.observe(route, rec.status, time.Since(started))
 		}()
 		next.ServeHTTP(rec, r)
 	})
 }
 
-// requests are the metrics of what was asked and answered.
+// requests are the metrics of HTTP requests.
 type requests struct {
 	answers *prometheus.CounterVec
 	seconds *prometheus.HistogramVec
 }
 
-// statuses are the answers that are counted by their own code: those that the programs give. Any other is counted by its class.
+// statuses are counted by their own code: those that the programs answer with. Others, which a client can provoke, are
+// counted by their class, so that they add no series.
 var statuses = []int{http.StatusOK, http.StatusCreated, http.StatusNoContent, http.StatusNotModified, http.StatusBadRequest, http.StatusUnauthorized,
 	http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusRequestTimeout, http.StatusConflict,
 	http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusTooManyRequests,
 	http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
 
-// unrouted requests, for which the mux has no route, are counted under no name.
+// noRoute is the label of requests for which the mux has no route.
 const noRoute = ""
 
-// newRequests has every counter there from the start, at 0: Prometheus sees no increase in a counter that begins at 1, and the
-// first failure would go unnoticed.
+// newRequests creates every counter at 0: Prometheus sees no increase in a counter that begins at 1, and would miss the
+// first failure.
 func newRequests(routes []string, registerer prometheus.Registerer) *requests {
 	c := &requests{
 		answers: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tillstream_http_requests_total",
@@ -92,7 +73,7 @@ func newRequests(routes []string, registerer prometheus.Registerer) *requests {
 	return c
 }
 
-func (c *requests) answered(route string, status int, took time.Duration) {
+func (c *requests) observe(route string, status int, took time.Duration) {
 	label := classOf(status)
 	if slices.Contains(statuses, status) {
 		label = strconv.Itoa(status)
@@ -104,7 +85,7 @@ func (c *requests) answered(route string, status int, took time.Duration) {
 // classOf is the class of a status, such as 4xx.
 func classOf(status int) string { return strconv.Itoa(min(max(status/100, 1), 5)) + "xx" }
 
-// recorder remembers the status.
+// recorder remembers the status of the answer.
 type recorder struct {
 	http.ResponseWriter
 	status int
@@ -123,12 +104,12 @@ func (r *recorder) Write(p []byte) (int, error) {
 	return r.ResponseWriter.Write(p)
 }
 
-// Flush lets event streams through.
+// Flush implements http.Flusher, for event streams.
 func (r *recorder) Flush() {
 	if f, ok := r.ResponseWriter.(http.Flusher); ok {
 		f.Flush()
 	}
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap lets http.ResponseController find the writer.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

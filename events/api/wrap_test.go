@@ -12,8 +12,8 @@ import (
 	"tillstream/events/api"
 )
 
-// Clients read every error the same way, also the one that nobody foresaw.
-func TestPanicIsAProblemDocument(t *testing.T) {
+// A panic is answered like every other error.
+func TestAPanicIsAnsweredWithAProblemDocument(t *testing.T) {
 	t.Parallel()
 	mux := api.NewMux()
 	mux.HandleFunc("GET /broken", func(http.ResponseWriter, *http.Request) { panic("a bug") })
@@ -26,19 +26,19 @@ func TestPanicIsAProblemDocument(t *testing.T) {
 	}
 	err := json.Unmarshal(answer.Body.Bytes(), &problem)
 	if kind := answer.Header().Get("Content-Type"); err != nil || answer.Code != 500 || problem.Status != 500 || kind != "application/problem+json" {
-		t.Errorf("HTTP %d, %s: %s (%v)", answer.Code, kind, answer.Body, err)
+		t.Errorf("got %d, %s: %s (%v), want a problem document with status 500", answer.Code, kind, answer.Body, err)
 	}
 }
 
-// Every answer of every route is counted from the start, so that the first failure is an increase. A status that the programs do
-// not give is counted by its class: what a client or a proxy makes up adds no series.
-func TestAnswersAreCountedFromTheStart(t *testing.T) {
+// Every status of every route has a counter at 0 before the first request, so that the first failure is an increase. A status
+// that the programs do not answer with is counted by its class and adds no series.
+func TestRequestsAreCountedByRouteAndStatusFromZero(t *testing.T) {
 	t.Parallel()
 	mux, registry := api.NewMux(), prometheus.NewRegistry()
 	status := http.StatusServiceUnavailable
 	mux.HandleFunc("GET /things/{id}", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
 	handler := api.Wrap(api.Routes(mux), mux, slog.New(slog.DiscardHandler), registry)
-	counted := func() map[string]float64 {
+	counters := func() map[string]float64 {
 		families, err := registry.Gather()
 		if err != nil {
 			t.Fatal(err)
@@ -53,11 +53,11 @@ func TestAnswersAreCountedFromTheStart(t *testing.T) {
 		}
 		return values
 	}
-	before := counted()
+	before := counters()
 	for _, route := range []string{"GET /things/{id}", ""} {
 		for _, label := range []string{"200", "404", "503", "5xx"} {
-			if n, there := before[route+" "+label]; !there || n != 0 {
-				t.Errorf("before the first request %q of %q is %v (there: %t)", label, route, n, there)
+			if n, exists := before[route+" "+label]; !exists || n != 0 {
+				t.Errorf("before the first request, counter %q of route %q is %v (exists: %t), want 0", label, route, n, exists)
 			}
 		}
 	}
@@ -65,10 +65,10 @@ func TestAnswersAreCountedFromTheStart(t *testing.T) {
 		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/things/1", nil))
 	}
 	handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/nowhere", nil))
-	after := counted()
+	after := counters()
 	for _, want := range []string{"GET /things/{id} 503", "GET /things/{id} 4xx", "GET /things/{id} 5xx", " 404"} {
 		if after[want] != 1 {
-			t.Errorf("%q is %v, want 1", want, after[want])
+			t.Errorf("counter %q is %v, want 1", want, after[want])
 		}
 	}
 	if len(after) != len(before) {

@@ -23,12 +23,12 @@ import (
 	"tillstream/orders"
 )
 
-// guest gives every order a token of its own.
-type guest struct{}
+// access gives every order its own token.
+type access struct{}
 
-func (guest) Token(orderID string) string       { return "token-" + orderID }
-func (guest) Allows(orderID, token string) bool { return token == "Bearer token-"+orderID }
-func (guest) Staff(string) bool                 { return false }
+func (access) Token(orderID string) string       { return "token-" + orderID }
+func (access) Allows(orderID, token string) bool { return token == "Bearer token-"+orderID }
+func (access) Staff(string) bool                 { return false }
 
 // hold is how long an order waits for its money.
 const hold = 30 * time.Minute
@@ -40,12 +40,12 @@ func checkoutOf(sku, email string, quantity int) string {
 		`"postal_code":"W1J 7NT","country":"GB"},"lines":[{"sku":%q,"quantity":%d}]}`, email, sku, quantity)
 }
 
-// openDoor is one process that takes orders. Taking one needs no database.
-func openDoor(t *testing.T, server *embedded.NATS) (*log.Log, http.Handler) {
+// openAPI returns the API of one process. Placing an order needs no database.
+func openAPI(t *testing.T, server *embedded.NATS) (*log.Log, http.Handler) {
 	t.Helper()
 	l := logtest.OpenOn(t, server)
-	_, door := open(t, l)
-	return l, door
+	_, handler := open(t, l)
+	return l, handler
 }
 
 func open(t *testing.T, l *log.Log) (*orders.Service, http.Handler) {
@@ -55,23 +55,23 @@ func open(t *testing.T, l *log.Log) (*orders.Service, http.Handler) {
 
 func openWith(t *testing.T, config orders.Config) (*orders.Service, http.Handler) {
 	t.Helper()
-	config.Access, config.DB, config.Logger, config.HoldFor = guest{}, new(mongo.Database), slog.New(slog.DiscardHandler), hold
+	config.Access, config.DB, config.Logger, config.HoldFor = access{}, new(mongo.Database), slog.New(slog.DiscardHandler), hold
 	service, err := orders.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
 	api := huma.DefaultConfig("test", "1")
-	api.CreateHooks = nil // as in a process: the links to schemas would leave the order out of the answer
+	api.CreateHooks = nil // as in a process: the hooks add links to schemas, which change the answers
 	service.Register(humago.New(mux, api))
 	return service, mux
 }
 
-// items is the entity of inventory, as far as these tests need it.
+// items stands in for the entity of the inventory domain.
 var items = log.Entity[events.Payload]{Prefix: events.PrefixItem, LastOnly: true,
 	Apply: func(_ events.Payload, e events.Event) (events.Payload, error) { return e.Payload, nil }}
 
-// listMug has inventory say that there is a mug to be had.
+// listMug lists a mug.
 func listMug(t *testing.T, l *log.Log) { listItem(t, l, "MUG") }
 
 func listItem(t *testing.T, l *log.Log, sku string) {
@@ -89,7 +89,7 @@ func listAt(t *testing.T, l *log.Log, sku string, price events.Money) {
 	}
 }
 
-func post(door http.Handler, key, body string, header ...string) *httptest.ResponseRecorder {
+func post(handler http.Handler, key, body string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, "/api/orders", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Idempotency-Key", key)
@@ -97,12 +97,12 @@ func post(door http.Handler, key, body string, header ...string) *httptest.Respo
 		r.Header.Add(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
-	door.ServeHTTP(w, r)
+	handler.ServeHTTP(w, r)
 	return w
 }
 
-// placedOrders is how many events of orders there are: nobody decides anything here, so each is an order.
-func placedOrders(t *testing.T, l *log.Log) uint64 {
+// countOrderEvents returns how many events of orders are in the log. Without a worker each is an order.
+func countOrderEvents(t *testing.T, l *log.Log) uint64 {
 	t.Helper()
 	stream, err := l.JetStream().Stream(t.Context(), events.StreamShop)
 	if err != nil {
@@ -119,19 +119,19 @@ func placedOrders(t *testing.T, l *log.Log) uint64 {
 	return n
 }
 
-// Row 3 of the fault matrix: a double click, 50 times over and at two processes: one order, and the same answer for all.
-func TestFiftyPostsWithOneKeyAreOneOrder(t *testing.T) {
+// Row 3 of the fault matrix: one request, 50 times at two processes, places one order and gets the same answer each time.
+func TestFiftyRequestsWithOneKeyPlaceOneOrder(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
-	l, first := openDoor(t, server)
-	_, second := openDoor(t, server)
+	l, first := openAPI(t, server)
+	_, second := openAPI(t, server)
 	listMug(t, l)
 	answers := make([]*httptest.ResponseRecorder, 50)
-	var clicking sync.WaitGroup
+	var requests sync.WaitGroup
 	for i := range answers {
-		clicking.Go(func() { answers[i] = post([]http.Handler{first, second}[i%2], "click", checkout("ada@example.com", 1)) })
+		requests.Go(func() { answers[i] = post([]http.Handler{first, second}[i%2], "key", checkout("ada@example.com", 1)) })
 	}
-	clicking.Wait()
+	requests.Wait()
 	fresh := 0
 	for i, a := range answers {
 		if a.Code != http.StatusCreated || a.Body.String() != answers[0].Body.String() {
@@ -141,56 +141,56 @@ func TestFiftyPostsWithOneKeyAreOneOrder(t *testing.T) {
 			fresh++
 		}
 	}
-	if n := placedOrders(t, l); n != 1 || fresh != 1 {
-		t.Errorf("%d orders in the log, %d answers say that theirs is new; want one", n, fresh)
+	if n := countOrderEvents(t, l); n != 1 || fresh != 1 {
+		t.Errorf("%d orders in the log, %d answers without Idempotent-Replayed; want 1 and 1", n, fresh)
 	}
 }
 
-// Row 4 of the fault matrix: the same key with another body is refused, for another customer it is another order.
-func TestAKeyBelongsToOneCustomerAndOneBody(t *testing.T) {
+// Row 4 of the fault matrix: the same key with another body is refused; of another customer it is another order.
+func TestAnIdempotencyKeyIsForOneCustomerAndOneBody(t *testing.T) {
 	t.Parallel()
-	l, door := openDoor(t, logtest.Server(t))
+	l, handler := openAPI(t, logtest.Server(t))
 	listMug(t, l)
-	if a := post(door, "key", checkout("ada@example.com", 1)); a.Code != http.StatusCreated {
+	if a := post(handler, "key", checkout("ada@example.com", 1)); a.Code != http.StatusCreated {
 		t.Fatalf("%d: %s", a.Code, a.Body)
 	}
-	if a := post(door, "key", checkout("ada@example.com", 2)); a.Code != http.StatusUnprocessableEntity {
+	if a := post(handler, "key", checkout("ada@example.com", 2)); a.Code != http.StatusUnprocessableEntity {
 		t.Errorf("another body: %d: %s", a.Code, a.Body)
 	}
-	if a := post(door, "key", checkout("eve@example.com", 1)); a.Code != http.StatusCreated || a.Header().Get("Idempotent-Replayed") != "" {
+	if a := post(handler, "key", checkout("eve@example.com", 1)); a.Code != http.StatusCreated || a.Header().Get("Idempotent-Replayed") != "" {
 		t.Errorf("another customer: %d: %s", a.Code, a.Body)
 	}
-	if n := placedOrders(t, l); n != 2 {
+	if n := countOrderEvents(t, l); n != 2 {
 		t.Errorf("%d orders in the log, want two", n)
 	}
 }
 
-// A process that stops gives up what it has not answered in time. The shopper is still there, and is told when to try again.
-func TestWhatIsGivenUpMayBeAskedAgain(t *testing.T) {
+// A process that stops answers the requests that it cannot finish with 503 and Retry-After.
+func TestACancelledRequestIsAnsweredWithRetryAfter(t *testing.T) {
 	t.Parallel()
-	l, door := openDoor(t, logtest.Server(t))
+	l, handler := openAPI(t, logtest.Server(t))
 	listMug(t, l)
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
 	r := httptest.NewRequestWithContext(stopped, http.MethodPost, "/api/orders", strings.NewReader(checkout("ada@example.com", 1)))
 	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
-	door.ServeHTTP(w, r)
+	handler.ServeHTTP(w, r)
 	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
-		t.Errorf("answered %d %v %s; want 503 and when to try again", w.Code, w.Header(), w.Body)
+		t.Errorf("got %d %v %s, want 503 with Retry-After", w.Code, w.Header(), w.Body)
 	}
 }
 
-// People outside the shop make item numbers: whatever may stand in one can be ordered.
-func TestAnyItemNumberCanBeOrdered(t *testing.T) {
+// SKUs come from outside the shop: every SKU that can be listed can be ordered.
+func TestAnySKUCanBeOrdered(t *testing.T) {
 	t.Parallel()
-	l, door := openDoor(t, logtest.Server(t))
+	l, handler := openAPI(t, logtest.Server(t))
 	for _, sku := range []string{"a.>", "10/4 x", "Größe 40", "100%", "*"} {
-		if a := post(door, sku, checkoutOf(sku, "ada@example.com", 1)); a.Code != http.StatusUnprocessableEntity {
+		if a := post(handler, sku, checkoutOf(sku, "ada@example.com", 1)); a.Code != http.StatusUnprocessableEntity {
 			t.Errorf("%s before it is listed: %d: %s", sku, a.Code, a.Body)
 		}
 		listItem(t, l, sku)
-		if a := post(door, sku, checkoutOf(sku, "ada@example.com", 1)); a.Code != http.StatusCreated {
+		if a := post(handler, sku, checkoutOf(sku, "ada@example.com", 1)); a.Code != http.StatusCreated {
 			t.Errorf("%s: %d: %s", sku, a.Code, a.Body)
 		}
 	}

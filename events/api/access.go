@@ -1,0 +1,86 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tillstream/events"
+)
+
+// Principal is who sent a request. Its text is the actor of the events that follow from the request.
+type Principal string
+
+// The principals. A request without a token is a guest's.
+const (
+	Guest Principal = events.ActorGuest // a shopper; on the routes of an order, the holder of its access token
+	Staff Principal = events.ActorOps   // the holder of the ops token
+)
+
+// The security of routes, as the OpenAPI document states it.
+var (
+	OrderSecurity = []map[string][]string{{"order": {}}}
+	StaffSecurity = []map[string][]string{{"staff": {}}}
+)
+
+// OrderAccess decides who may see an order.
+type OrderAccess interface {
+	// Allows reports whether an Authorization header has the access token of an order.
+	Allows(orderID, authorization string) bool
+}
+
+// StaffAccess decides who is staff.
+type StaffAccess interface {
+	// Staff reports whether an Authorization header has the ops token.
+	Staff(authorization string) bool
+}
+
+type principalKey struct{}
+
+// PrincipalOf returns who sent the request of a context.
+func PrincipalOf(ctx context.Context) Principal {
+	if p, ok := ctx.Value(principalKey{}).(Principal); ok {
+		return p
+	}
+	return Guest
+}
+
+// Bearer returns the token of an Authorization header, "" when it has none. The scheme's case does not matter (RFC 9110
+// §11.1), nor how many spaces follow it.
+func Bearer(authorization string) string {
+	scheme, token, _ := strings.Cut(authorization, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimLeft(token, " ")
+}
+
+// Middleware is what huma runs before the operation of a route, and before it reads the body.
+type Middleware = func(ctx huma.Context, next func(huma.Context))
+
+// RequireOrderToken lets only the guest through who sends the access token of the order in the path parameter "id".
+// Every other request gets 404 with the detail, because a stranger must not learn which orders exist.
+func RequireOrderToken(router huma.API, access OrderAccess, detail string) Middleware {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		id := ctx.Param("id")
+		if events.CheckID(id) != nil || !access.Allows(id, ctx.Header("Authorization")) {
+			_ = huma.WriteErr(router, ctx, http.StatusNotFound, detail) // fails only when the client has left
+			return
+		}
+		next(huma.WithValue(ctx, principalKey{}, Guest))
+	}
+}
+
+// RequireStaff lets only staff through. Every other request gets 401.
+func RequireStaff(router huma.API, access StaffAccess) Middleware {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		if !access.Staff(ctx.Header("Authorization")) {
+			ctx.SetHeader("WWW-Authenticate", "Bearer")
+			_ = huma.WriteErr(router, ctx, http.StatusUnauthorized, "This is for staff. Please send the ops token as a bearer token.") // likewise
+			return
+		}
+		next(huma.WithValue(ctx, principalKey{}, Staff))
+	}
+}

@@ -1,0 +1,136 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tillstream/events"
+	"tillstream/events/log"
+)
+
+// Kind is the category of an error. The set is closed: every error of the shop belongs to one of these, and each has one
+// HTTP status.
+type Kind int
+
+// The kinds of errors. An error that no table lists is Internal.
+const (
+	Internal     Kind = iota // a fault of the shop
+	Malformed                // the request cannot be read
+	Unauthorized             // the request needs a bearer token
+	Declined                 // the bank declined the payment
+	NotFound                 // there is no such thing, or it is not for this client
+	Conflict                 // the state of the thing does not allow it
+	Invalid                  // the request can be read, but not accepted
+	Unavailable              // the same request may succeed later
+)
+
+var statusOf = map[Kind]int{
+	Internal:     http.StatusInternalServerError,
+	Malformed:    http.StatusBadRequest,
+	Unauthorized: http.StatusUnauthorized,
+	Declined:     http.StatusPaymentRequired,
+	NotFound:     http.StatusNotFound,
+	Conflict:     http.StatusConflict,
+	Invalid:      http.StatusUnprocessableEntity,
+	Unavailable:  http.StatusServiceUnavailable,
+}
+
+// Details that clients read for the kinds whose cause is for operators.
+const (
+	detailInternal    = "Something went wrong on our side. Please try again later."
+	detailUnavailable = "The shop cannot answer right now. Please try again in a moment."
+	detailInvalid     = "Some fields cannot be accepted. Please correct them and send the request again."
+)
+
+// retryAfter is how many seconds a client waits before it repeats a request that got 503.
+const retryAfter = "1"
+
+// Problem is how an API answers an error.
+type Problem struct {
+	Err      error // compared with errors.Is
+	Kind     Kind
+	Detail   string // for the client; default: the text of the error, or a general sentence for Internal and Unavailable
+	Location string // the part of the request that is at fault, such as "path.sku"; it is answered with the error's text
+}
+
+// common lists the errors that every API answers in the same way.
+var common = []Problem{
+	{Err: log.ErrUnavailable, Kind: Unavailable},
+	{Err: log.ErrUnreadable, Kind: Unavailable},
+	{Err: log.ErrContention, Kind: Unavailable},
+	{Err: ErrBadCursor, Kind: Malformed, Detail: "The cursor is not valid. Please start again from the first page."},
+}
+
+// Problems translate the errors of one API into answers, once, at its edge. The table is read from the top; then come the
+// errors that all APIs share.
+type Problems struct {
+	Logger *slog.Logger
+	Table  []Problem
+}
+
+// Answer returns the error as huma answers it: a problem document (RFC 9457) with the status of its kind. Causes that are
+// not for clients are logged.
+func (p Problems) Answer(ctx context.Context, err error) error {
+	var invalid *events.InvalidError
+	if errors.As(err, &invalid) {
+		return answerInvalid(invalid)
+	}
+	for _, table := range [][]Problem{p.Table, common} {
+		for _, problem := range table {
+			if errors.Is(err, problem.Err) {
+				return p.answer(ctx, problem, err)
+			}
+		}
+	}
+	if ctx.Err() != nil || errors.Is(err, context.Canceled) { // the client has left or this process stops: not a fault
+		return unavailable(detailUnavailable)
+	}
+	p.Logger.ErrorContext(ctx, "request failed", "error", err)
+	return huma.Error500InternalServerError(detailInternal)
+}
+
+func (p Problems) answer(ctx context.Context, problem Problem, err error) error {
+	detail := problem.Detail
+	if problem.Kind == Unavailable {
+		p.Logger.WarnContext(ctx, "request not served", "error", err)
+		if detail == "" {
+			detail = detailUnavailable
+		}
+		return unavailable(detail)
+	}
+	if detail == "" {
+		detail = err.Error()
+	}
+	if problem.Location == "" {
+		return huma.NewError(statusOf[problem.Kind], detail)
+	}
+	return huma.NewError(statusOf[problem.Kind], detail, &huma.ErrorDetail{Location: problem.Location, Message: err.Error()})
+}
+
+func answerInvalid(invalid *events.InvalidError) error {
+	details := make([]error, len(invalid.Faults))
+	for i, f := range invalid.Faults {
+		details[i] = &huma.ErrorDetail{Location: "body." + f.Field, Message: f.Message, Value: f.Value}
+	}
+	return huma.NewError(statusOf[Invalid], detailInvalid, details...)
+}
+
+// unavailable returns a 503 with the time to try again.
+func unavailable(detail string) error {
+	return huma.ErrorWithHeaders(huma.NewError(statusOf[Unavailable], detail), http.Header{"Retry-After": {retryAfter}})
+}
+
+// WriteProblem answers with a problem document where huma does not: outside of its routes.
+func WriteProblem(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Del("Content-Length")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{ // fails only when the client has left
+		"title": http.StatusText(status), "status": status, "detail": detail})
+}

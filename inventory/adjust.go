@@ -1,0 +1,73 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+
+	"tillstream/events"
+	"tillstream/events/log"
+)
+
+// Adjustment is a correction of what is on hand. Exactly one of Delta and Count is set.
+type Adjustment struct {
+	Delta  *int64 `json:"delta,omitempty" doc:"Add this many; negative takes away"`
+	Count  *int64 `json:"count,omitempty" doc:"There are exactly this many, the held ones included"`
+	Reason string `json:"reason" doc:"Such as received, counted or damaged; 1 to 200 characters"`
+}
+
+// Check returns an [*events.InvalidError] that names every field that cannot be accepted, or nil.
+func (a Adjustment) Check() error {
+	var v validator
+	v.require((a.Delta == nil) != (a.Count == nil), "delta", "want exactly one of delta and count")
+	if a.Delta != nil {
+		v.require(*a.Delta != 0 && *a.Delta >= -MaxQuantity && *a.Delta <= MaxQuantity, "delta", fmt.Sprintf("want -%d to %[1]d, not 0", MaxQuantity))
+	}
+	if a.Count != nil {
+		v.require(*a.Count >= 0 && *a.Count <= MaxQuantity, "count", fmt.Sprintf("want 0 to %d", MaxQuantity))
+	}
+	v.requireText("reason", a.Reason, 1, maxReason, "")
+	return v.err()
+}
+
+func (a Adjustment) decide(sku string, level events.StockLevel) ([]events.Payload, error) {
+	if a.Count != nil {
+		return SetCount(sku, level, *a.Count, a.Reason)
+	}
+	return AdjustBy(sku, level, *a.Delta, a.Reason)
+}
+
+// Adjust corrects the stock of a SKU on behalf of an actor and returns the new level. It returns an [*events.InvalidError],
+// [ErrBelowHeld], [ErrOutOfRange], or [log.ErrNotFound] for a SKU that was never listed.
+func (s *Service) Adjust(ctx context.Context, sku string, a Adjustment, actor string) (level events.StockLevel, err error) {
+	if err := a.Check(); err != nil {
+		return level, err
+	}
+	if err := s.refresh(ctx, sku); err != nil {
+		return level, err
+	}
+	err = s.log.Do(ctx, func(tx *log.Tx) error {
+		tx.WithActor(actor)
+		item, err := Items.Load(tx, sku)
+		if err != nil {
+			return err
+		}
+		stock, err := Stocks.Load(tx, sku)
+		if err != nil {
+			return err
+		}
+		if !item.Exists() && !stock.Exists() {
+			return fmt.Errorf("%w: item %s", log.ErrNotFound, sku)
+		}
+		facts, err := a.decide(sku, stock.Level)
+		if err != nil {
+			return err
+		}
+		if err := Stocks.Append(tx, sku, facts...); err != nil {
+			return err
+		}
+		stock, err = Stocks.Load(tx, sku)
+		level = stock.Level
+		return err
+	})
+	return level, err
+}

@@ -1,0 +1,126 @@
+package orders
+
+import (
+	"time"
+
+	"tillstream/events"
+)
+
+// addressRequest, lineRequest and orderRequest are the body of POST /api/orders.
+type addressRequest struct {
+	Line1      string `json:"line1" doc:"Street and house number"`
+	Line2      string `json:"line2,omitempty"`
+	City       string `json:"city"`
+	PostalCode string `json:"postal_code"`
+	Country    string `json:"country" doc:"ISO 3166-1 alpha-2" example:"GB"`
+}
+
+type lineRequest struct {
+	SKU      string `json:"sku"`
+	Quantity int64  `json:"quantity" doc:"At least 1; lines of one SKU are added up"`
+}
+
+type orderRequest struct {
+	Email           string         `json:"email"`
+	Name            string         `json:"name"`
+	Locale          string         `json:"locale,omitempty" doc:"Language of the mails, such as en or de" example:"en"`
+	ShippingAddress addressRequest `json:"shipping_address"`
+	Lines           []lineRequest  `json:"lines"`
+}
+
+func (r orderRequest) placement() Placement {
+	lines := make([]events.ReservedLine, 0, len(r.Lines))
+	for _, l := range r.Lines {
+		lines = append(lines, events.ReservedLine{SKU: l.SKU, Quantity: l.Quantity})
+	}
+	return Placement{Customer: events.Customer{Email: r.Email, Name: r.Name, Locale: r.Locale}, ShipTo: events.Address(r.ShippingAddress), Lines: lines}
+}
+
+// reason is why an order ended without being confirmed.
+type reason struct {
+	Code    string            `json:"code" enum:"out_of_stock,paid_too_late,payment_not_taken,expired,cancelled"`
+	Message string            `json:"message"`
+	Short   []events.Shortage `json:"short,omitempty"`
+}
+
+// OrderBody is an order as its shopper sees it. Its name is exported because huma describes an embedded struct only then.
+type OrderBody struct {
+	ID               string             `json:"id"`
+	Number           string             `json:"number" doc:"What to quote on the telephone"`
+	Status           Status             `json:"status" enum:"placed,awaiting_payment,capturing,confirmed,rejected,expired,cancelled,paid_late"`
+	PaymentStatus    PaymentStatus      `json:"payment_status" enum:"unpaid,authorized,paid,partly_refunded,refunded"`
+	FulfilmentStatus FulfilmentStatus   `json:"fulfilment_status" enum:"unfulfilled"`
+	Reason           *reason            `json:"reason,omitempty"`
+	Email            string             `json:"email"`
+	Name             string             `json:"name"`
+	Locale           string             `json:"locale"`
+	ShippingAddress  events.Address     `json:"shipping_address"`
+	Lines            []events.OrderLine `json:"lines"`
+	Subtotal         events.Money       `json:"subtotal"`
+	Shipping         events.Money       `json:"shipping"`
+	Tax              events.Money       `json:"tax"`
+	Total            events.Money       `json:"total"`
+	Currency         string             `json:"currency"`
+	PlacedAt         time.Time          `json:"placed_at"`
+	ExpiresAt        *time.Time         `json:"expires_at,omitempty" doc:"When an unpaid order gives its stock back"`
+	Refunded         *events.Money      `json:"refunded,omitempty"`
+}
+
+type placedBody struct {
+	OrderBody
+	AccessToken string `json:"access_token" doc:"Opens this order: send it as a bearer token"`
+}
+
+// reasons are the messages for shoppers, by code.
+var reasons = map[string]string{
+	events.RejectedNoStock:       "Some items are sold out. You were not charged.",
+	events.RejectedPaidLate:      "Your payment arrived after the order had expired, and the items were sold in the meantime. The money goes back to you.",
+	events.RejectedPaymentFailed: "The payment could not be started. You were not charged. Please order again.",
+	string(Expired):              "The order was not paid in time. You were not charged. Please order again.",
+	string(Cancelled):            "The order was cancelled. You are not charged; a payment in progress is refunded.",
+}
+
+func newOrderBody(o Order) OrderBody {
+	b := OrderBody{ID: o.ID, Number: o.Number, Status: o.Status, PaymentStatus: o.Payment, FulfilmentStatus: o.Fulfilment, Email: o.Customer.Email, Name: o.Customer.Name, Locale: o.Customer.Locale,
+		ShippingAddress: o.ShipTo, Lines: o.Lines, Subtotal: o.Subtotal, Shipping: o.Shipping, Tax: o.Tax, Total: o.Total, Currency: o.Total.Currency,
+		PlacedAt: o.PlacedAt}
+	switch o.Status {
+	case Placed, AwaitingPayment:
+		b.ExpiresAt = &o.ExpiresAt
+	case Rejected:
+		b.Reason = &reason{Code: o.Reason, Message: reasons[o.Reason], Short: o.Short}
+	case Expired, Cancelled:
+		b.Reason = &reason{Code: string(o.Status), Message: reasons[string(o.Status)]}
+	}
+	if len(o.Refunds) > 0 {
+		refunded := o.RefundedTotal()
+		b.Refunded = &refunded
+	}
+	return b
+}
+
+type listInput struct {
+	Status  Status        `query:"status" enum:"placed,awaiting_payment,capturing,confirmed,rejected,expired,cancelled,paid_late"`
+	Payment PaymentStatus `query:"payment_status" enum:"unpaid,authorized,paid,partly_refunded,refunded"`
+	Q       string        `query:"q" maxLength:"254" doc:"An e-mail address, an order number or an id"`
+	Limit   int           `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Cursor  string        `query:"cursor" maxLength:"200"`
+}
+
+type listedOrder struct {
+	ID               string           `json:"id"`
+	Number           string           `json:"number"`
+	Status           Status           `json:"status"`
+	PaymentStatus    PaymentStatus    `json:"payment_status"`
+	FulfilmentStatus FulfilmentStatus `json:"fulfilment_status"`
+	Email            string           `json:"email"`
+	Total            events.Money     `json:"total"`
+	PlacedAt         time.Time        `json:"placed_at"`
+}
+
+type listOutput struct {
+	Body struct {
+		Orders     []listedOrder `json:"orders"`
+		NextCursor string        `json:"next_cursor,omitempty"`
+	}
+}

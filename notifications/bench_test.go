@@ -11,12 +11,12 @@ import (
 func BenchmarkMails(b *testing.B) {
 	p := open(b)
 	for i := range b.N {
-		p.says(b, fmt.Sprint("o", i), notifications.SampleConfirmed(fmt.Sprint("o", i)))
+		p.appendOrder(b, fmt.Sprint("o", i), notifications.SampleConfirmed(fmt.Sprint("o", i)))
 	}
 	b.ResetTimer()
-	p.runs(b, p.service(b, patient))
-	p.settled(b)
-	if got := p.length(b); got != 3*b.N {
+	p.start(b, p.service(b, withDefaultDeadline))
+	p.waitUntilIdle(b)
+	if got := p.countEvents(b); got != 3*b.N {
 		b.Fatalf("%d events, want %d", got, 3*b.N)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "mails/s")

@@ -41,17 +41,17 @@ func messageID(o Outcome, domain string) string {
 	return local + "@" + domain
 }
 
-// leaveToStaff lists the templates that are not sent again when nobody knows whether they went out. A customer who
+// neverResent lists the templates that are not sent again when nobody knows whether they went out. A customer who
 // reads twice that money was sent back expects it twice.
-var leaveToStaff = []string{TemplateRefunded}
+var neverResent = []string{TemplateRefunded}
 
 // maxUnanswered is after how many hand-overs a mail whose outcome stays open is left to staff whatever its template: a
 // server that takes every mail and answers none must not flood the customer.
 const maxUnanswered = 3
 
-// mayRepeat reports whether a mail may be sent once more after a hand-over without an answer.
-func (m Message) mayRepeat() bool {
-	return !slices.Contains(leaveToStaff, m.Template) && m.Attempt < maxUnanswered
+// canResend reports whether a mail may be sent once more after a hand-over without an answer.
+func (m Message) canResend() bool {
+	return !slices.Contains(neverResent, m.Template) && m.Attempt < maxUnanswered
 }
 
 // Step says what an act does next about its message.
@@ -79,7 +79,7 @@ func (m Message) Next(now time.Time, claim time.Duration, concluded int) (Step, 
 		if left := m.ChangedAt.Add(claim).Sub(now); left > 0 {
 			return StepWait, left
 		}
-		if m.mayRepeat() {
+		if m.canResend() {
 			return StepSend, 0
 		}
 		return StepGiveUp, 0
@@ -114,20 +114,20 @@ func resultOf(result events.Payload) (messageID string, next Status) {
 	return "", ""
 }
 
-// calendar is when a mail that the server cannot take now is offered again. Greylisting wants minutes, an outage hours.
-var calendar = []time.Duration{
+// retrySchedule is when a mail that the server cannot take now is offered again. Greylisting wants minutes, an outage hours.
+var retrySchedule = []time.Duration{
 	time.Second, 5 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute,
 	5 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour,
 }
 
-// patience is how long a mail is offered before it counts as failed: about what mail servers do among themselves
+// giveUpAfter is how long a mail is offered before it counts as failed: about what mail servers do among themselves
 // (RFC 5321 §4.5.4.1 asks for four to five days), and long enough for a weekend.
-const patience = 4 * 24 * time.Hour
+const giveUpAfter = 4 * 24 * time.Hour
 
 // Backoff is how long to wait after an attempt (from 1) that was put off.
 func Backoff(attempt int) time.Duration {
-	return calendar[min(max(attempt, 1), len(calendar))-1]
+	return retrySchedule[min(max(attempt, 1), len(retrySchedule))-1]
 }
 
-// Hopeless reports whether a message has been offered for long enough.
-func (m Message) Hopeless(now time.Time) bool { return now.Sub(m.QueuedAt) >= patience }
+// Overdue reports whether a message has been offered for long enough.
+func (m Message) Overdue(now time.Time) bool { return now.Sub(m.QueuedAt) >= giveUpAfter }

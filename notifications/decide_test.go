@@ -62,7 +62,7 @@ func queue(t testing.TB, n Notification, o Outcome, fact string) []events.Payloa
 	return facts
 }
 
-func TestQueueFreezesWhatIsTold(t *testing.T) {
+func TestQueueFreezesTheFacts(t *testing.T) {
 	t.Parallel()
 	facts := queue(t, Notification{}, Confirmed(confirmed("o1"), noon), "event-1")
 	if len(facts) != 1 {
@@ -87,7 +87,7 @@ func TestQueueFreezesWhatIsTold(t *testing.T) {
 }
 
 // Each row tells one outcome after another; want says how many messages there are in the end.
-func TestQueueTellsEachFactOnce(t *testing.T) {
+func TestQueueQueuesEachFactOnce(t *testing.T) {
 	t.Parallel()
 	type telling struct {
 		outcome Outcome
@@ -121,7 +121,7 @@ func TestQueueTellsEachFactOnce(t *testing.T) {
 	}
 }
 
-func TestShopThatChangesItsDomainTellsNothingAgain(t *testing.T) {
+func TestQueueIgnoresAChangedSenderDomain(t *testing.T) {
 	t.Parallel()
 	o := Confirmed(confirmed("o1"), noon)
 	n := fold(t, Notification{}, noon, queue(t, Notification{}, o, "e1")...)
@@ -131,7 +131,7 @@ func TestShopThatChangesItsDomainTellsNothingAgain(t *testing.T) {
 	}
 }
 
-func TestMessageIDIsHarmless(t *testing.T) {
+func TestMessageIDIsSanitized(t *testing.T) {
 	t.Parallel()
 	o := Refunded(refunded("o1", "re_1>\r\nBcc: x@y.z"), noon)
 	if got, want := messageID(o, "shop.example"), "o1.order_refunded.re_1___Bcc__x_y_z@shop.example"; got != want {
@@ -161,7 +161,7 @@ func in(t testing.TB, status Status, template string) Notification {
 var statuses = []Status{StatusQueued, StatusSending, StatusSent, StatusFailed, StatusUnknown}
 
 // Every state times every event: which may follow, and where it leads.
-func TestApplyTable(t *testing.T) {
+func TestApplyInEveryState(t *testing.T) {
 	t.Parallel()
 	table := map[Status]map[string]Status{ // absent: the event cannot follow
 		StatusQueued:  {"notifications.sending": StatusSending, "notifications.failed": StatusFailed},
@@ -193,7 +193,7 @@ func TestApplyTable(t *testing.T) {
 	}
 }
 
-func TestApplyRefusesMessagesThatWereNeverQueued(t *testing.T) {
+func TestApplyRefusesUnknownMessages(t *testing.T) {
 	t.Parallel()
 	for _, fact := range []events.Payload{events.MessageSending{MessageID: "x@y"}, events.MessageSent{MessageID: "x@y"}} {
 		if _, err := Apply(Notification{}, events.Event{Type: fact.EventType(), Payload: fact}); err == nil {
@@ -203,7 +203,7 @@ func TestApplyRefusesMessagesThatWereNeverQueued(t *testing.T) {
 }
 
 // Every state times every result: Settle states what Apply accepts and nothing else.
-func TestSettleTable(t *testing.T) {
+func TestSettleInEveryState(t *testing.T) {
 	t.Parallel()
 	for _, status := range statuses {
 		n := in(t, status, TemplateConfirmed)
@@ -226,7 +226,7 @@ func TestSettleTable(t *testing.T) {
 	}
 }
 
-func TestNextTable(t *testing.T) {
+func TestNextInEveryState(t *testing.T) {
 	t.Parallel()
 	const claim = 45 * time.Second
 	for name, c := range map[string]struct {
@@ -283,20 +283,20 @@ func TestBackoffGrowsAndEnds(t *testing.T) {
 		t.Error("an attempt below 1 is not the first")
 	}
 	m := Message{QueuedAt: noon}
-	if m.Hopeless(noon.Add(patience-1)) || !m.Hopeless(noon.Add(patience)) {
+	if m.Overdue(noon.Add(giveUpAfter-1)) || !m.Overdue(noon.Add(giveUpAfter)) {
 		t.Error("patience does not end when it should")
 	}
 }
 
-func TestScrubKeepsNoAddresses(t *testing.T) {
+func TestRedactRemovesAddresses(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []string{"ada@example.com", "Ada.Lovelace+till@mail.example.co.uk"} {
-		got := scrub(&replyError{"550 5.1.1 <" + secret + ">: mailbox\r\n of " + secret + " unknown"})
+		got := redact(&replyError{"550 5.1.1 <" + secret + ">: mailbox\r\n of " + secret + " unknown"})
 		if strings.Contains(got, secret) || strings.Contains(got, "@") || !strings.HasPrefix(got, "550 5.1.1") || strings.ContainsAny(got, "\r\n") {
 			t.Errorf("scrubbed to %q", got)
 		}
 	}
-	if got := scrub(&replyError{"x" + strings.Repeat("ä", 1000)}); len(got) > maxSaid || len(got) < maxSaid-4 || !utf8.ValidString(got) {
+	if got := redact(&replyError{"x" + strings.Repeat("ä", 1000)}); len(got) > maxErrorText || len(got) < maxErrorText-4 || !utf8.ValidString(got) {
 		t.Errorf("kept %d bytes of a long answer, valid %v", len(got), utf8.ValidString(got))
 	}
 }

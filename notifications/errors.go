@@ -12,14 +12,14 @@ var (
 	// ErrUnanswered is returned when the mail was handed over and the line broke, or fell silent, before the server
 	// said whether it took it.
 	ErrUnanswered = errors.New("handed over, no answer")
-	// ErrTemplate is returned when a message cannot be rendered: unknown template or unreadable facts.
+	// ErrTemplate is returned when a message cannot be renderOutcome: unknown template or unreadable facts.
 	ErrTemplate = errors.New("cannot render")
 
-	// errAway ends a dialogue before a recipient was named: the server cannot be reached, or takes no mail at the moment.
-	errAway = errors.New("the mail server is away")
-	// errRecipientWaits ends a dialogue whose recipient takes no mail for now: greylisted, over quota, a domain that cannot be
+	// errServerDown ends a dialogue before a recipient was named: the server cannot be reached, or takes no mail at the moment.
+	errServerDown = errors.New("the mail server is away")
+	// errRecipientDeferred ends a dialogue whose recipient takes no mail for now: greylisted, over quota, a domain that cannot be
 	// looked up. The server goes on taking other mails.
-	errRecipientWaits = errors.New("the recipient takes no mail for now")
-	// errNotOurs ends a dialogue with the mail server because somebody else settled or took the message meanwhile.
-	errNotOurs = errors.New("no longer ours to send")
+	errRecipientDeferred = errors.New("the recipient takes no mail for now")
+	// errTakenOver ends a dialogue with the mail server because somebody else settled or took the message meanwhile.
+	errTakenOver = errors.New("no longer ours to send")
 )

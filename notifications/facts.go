@@ -17,7 +17,7 @@ const (
 
 // Facts is what an outcome decided, frozen into the queued event of its mail: later events of the order do not change what
 // was said. The goods, the totals and the address are not among them: the mail takes them from the order's first event.
-// Fields are only ever added, so that a message queued by older code can be rendered by newer.
+// Fields are only ever added, so that a message queued by older code can be renderOutcome by newer.
 type Facts struct {
 	OrderID string    `json:"order_id"`
 	Number  string    `json:"number"`

@@ -19,7 +19,7 @@ func TestStaffReadTheMessagesOfAnOrder(t *testing.T) {
 	s := p.service(t)
 	_, api := humatest.New(t)
 	s.Register(api)
-	_, m := p.queued(t, confirmation("o1"))
+	_, m := p.queueMessage(t, confirmation("o1"))
 	for name, c := range map[string]struct {
 		order, token string
 		want         int
@@ -64,14 +64,14 @@ func TestTheStatusIsThatOfTheMessageThatNeedsMostAttention(t *testing.T) {
 	s := p.service(t)
 	_, api := humatest.New(t)
 	s.Register(api)
-	_, m := p.queued(t, refund("o1"))
-	p.dies(t, m)
-	_, fine := p.queued(t, confirmation("o1"))
-	_, other := p.queued(t, confirmation("o2"))
-	p.runs(t, s)
-	p.becomes(t, "o1", 0, notifications.StatusUnknown)
-	p.becomes(t, "o1", 1, notifications.StatusSent)
-	p.becomes(t, "o2", 0, notifications.StatusSent)
+	_, m := p.queueMessage(t, refund("o1"))
+	p.startAttempt(t, m)
+	_, fine := p.queueMessage(t, confirmation("o1"))
+	_, other := p.queueMessage(t, confirmation("o2"))
+	p.start(t, s)
+	p.waitForStatus(t, "o1", 0, notifications.StatusUnknown)
+	p.waitForStatus(t, "o1", 1, notifications.StatusSent)
+	p.waitForStatus(t, "o2", 0, notifications.StatusSent)
 	type order struct {
 		ID       string               `json:"order_id"`
 		Status   notifications.Status `json:"status"`
@@ -101,7 +101,7 @@ func TestTheStatusIsThatOfTheMessageThatNeedsMostAttention(t *testing.T) {
 func TestNewNamesTheFieldThatIsWrong(t *testing.T) {
 	t.Parallel()
 	p := open(t)
-	good := notifications.Config{Access: doors{}, Log: p.log, From: "orders@shop.example", PublicURL: "https://shop.example/", SMTPURL: "smtp://localhost?tls=none"}
+	good := notifications.Config{Access: testAccess{}, Log: p.log, From: "orders@shop.example", PublicURL: "https://shop.example/", SMTPURL: "smtp://localhost?tls=none"}
 	if _, err := notifications.New(good); err != nil {
 		t.Fatal(err)
 	}

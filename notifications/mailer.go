@@ -15,7 +15,7 @@ import (
 	"tillstream/events/failpoint"
 )
 
-// Mail is one rendered message.
+// Mail is one renderOutcome message.
 type Mail struct {
 	Date      time.Time
 	From      netmail.Address
@@ -42,7 +42,7 @@ type Mailer struct {
 // ehlo is the name that the shop gives itself; "" stands for the machine's. deadline bounds one mail, from dialling to the
 // server's last word. Nothing is dialled yet.
 func NewMailer(smtpURL, ehlo string, deadline time.Duration) (*Mailer, error) {
-	server, err := readURL(smtpURL, ehlo, deadline)
+	server, err := parseURL(smtpURL, ehlo, deadline)
 	if err != nil {
 		return nil, err
 	}
@@ -62,12 +62,12 @@ func (m *Mailer) Send(ctx context.Context, letter Mail, begin func() error) erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.pool.deadline)
 	defer cancel()
-	return m.pool.use(ctx, func(server *smtp.Client) error { return deliver(server, msg, begin) })
+	return m.pool.use(ctx, func(server *smtp.Client) error { return transmit(server, msg, begin) })
 }
 
 // deliver is the SMTP dialogue of one mail. It speaks it itself, where go-mail has a method for all of it, because what
 // was said to the log must be said between RCPT and DATA.
-func deliver(server *smtp.Client, msg *mail.Msg, begin func() error) error {
+func transmit(server *smtp.Client, msg *mail.Msg, begin func() error) error {
 	sender, err := msg.GetSender(false)
 	if err != nil {
 		return fmt.Errorf("%w: sender: %w", ErrRefused, err)
@@ -77,10 +77,10 @@ func deliver(server *smtp.Client, msg *mail.Msg, begin func() error) error {
 		return fmt.Errorf("%w: recipient: %w", ErrRefused, err)
 	}
 	if err := server.Mail(sender); err != nil {
-		return answer(stageMail, err)
+		return classifyError(stageMail, err)
 	}
 	if err := server.Rcpt(recipients[0]); err != nil {
-		return answer(stageRcpt, err)
+		return classifyError(stageRcpt, err)
 	}
 	if err := begin(); err != nil {
 		return err
@@ -88,7 +88,7 @@ func deliver(server *smtp.Client, msg *mail.Msg, begin func() error) error {
 	failpoint.At("notifications.before_data")
 	data, err := server.Data()
 	if err != nil {
-		return answer(stageData, err)
+		return classifyError(stageData, err)
 	}
 	if _, err := msg.WriteTo(data); err != nil {
 		// Without the closing dot the server has half a mail, which it must throw away (RFC 5321 §4.1.1.4).
@@ -99,7 +99,7 @@ func deliver(server *smtp.Client, msg *mail.Msg, begin func() error) error {
 	if _, replied := replyOf(err); err != nil && !replied {
 		return fmt.Errorf("%w: %w", ErrUnanswered, err)
 	}
-	return answer(stageEnd, err)
+	return classifyError(stageEnd, err)
 }
 
 // compose builds the MIME message: text and HTML as alternatives. Auto-Submitted keeps holiday responders quiet

@@ -37,7 +37,7 @@ func mailerTo(t testing.TB, addr string, deadline time.Duration) *notifications.
 	return m
 }
 
-func letter(id string) notifications.Mail {
+func testMail(id string) notifications.Mail {
 	return notifications.Mail{
 		From: netmail.Address{Name: "Shop", Address: "orders@shop.example"}, To: netmail.Address{Name: "Zoë Ångström", Address: "zoe@example.com"},
 		MessageID: id + "@shop.example", Subject: "Bestellung bestätigt", Text: "Grüße\n", HTML: "<p>Grüße</p>", Language: "de",
@@ -45,12 +45,12 @@ func letter(id string) notifications.Mail {
 	}
 }
 
-func nothing() error { return nil }
+func startNothing() error { return nil }
 
 func TestMailArrivesAsWritten(t *testing.T) {
 	t.Parallel()
 	box := startInbox(t)
-	if err := mailerTo(t, box.Addr(), time.Minute).Send(t.Context(), letter("m1"), nothing); err != nil {
+	if err := mailerTo(t, box.Addr(), time.Minute).Send(t.Context(), testMail("m1"), startNothing); err != nil {
 		t.Fatal(err)
 	}
 	got := box.Messages("zoe@example.com")
@@ -64,9 +64,9 @@ func TestMailArrivesAsWritten(t *testing.T) {
 	}
 }
 
-// scripted is a mail server that answers as told and keeps what it was sent: for headers, and for answers that a decent
+// startScripted is a mail server that answers as told and keeps what it was sent: for headers, and for answers that a decent
 // server would not give.
-func scripted(t testing.TB, reply func(line string) string) (addr string, heard func() string) {
+func startScripted(t testing.TB, reply func(line string) string) (addr string, heard func() string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -103,7 +103,7 @@ func scripted(t testing.TB, reply func(line string) string) (addr string, heard 
 }
 
 // polite is what a server says that takes everything, except where override has something else.
-func polite(override map[string]string) func(string) string {
+func acceptAll(override map[string]string) func(string) string {
 	return func(line string) string {
 		for prefix, answer := range override {
 			if strings.HasPrefix(line, prefix) && (prefix != "." || line == ".") {
@@ -122,14 +122,14 @@ func polite(override map[string]string) func(string) string {
 	}
 }
 
-func TestHeaders(t *testing.T) {
+func TestMailHeadersAreCompleteAndSafe(t *testing.T) {
 	t.Parallel()
-	addr, heard := scripted(t, polite(nil))
-	evil := letter("m1")
+	addr, heard := startScripted(t, acceptAll(nil))
+	evil := testMail("m1")
 	evil.Subject = "Hello\r\nBcc: victim@example.com"
 	evil.To.Name = "Zoë\r\nX-Evil: 1"
 	evil.From.Name = "Shop\nX-Evil: 2"
-	if err := mailerTo(t, addr, time.Minute).Send(t.Context(), evil, nothing); err != nil {
+	if err := mailerTo(t, addr, time.Minute).Send(t.Context(), evil, startNothing); err != nil {
 		t.Fatal(err)
 	}
 	head, _, _ := strings.Cut(heard(), "\n\n")
@@ -150,14 +150,14 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-func TestAddressesThatAreNoneAreRefused(t *testing.T) {
+func TestInvalidAddressesAreRefused(t *testing.T) {
 	t.Parallel()
-	addr, heard := scripted(t, polite(nil))
+	addr, heard := startScripted(t, acceptAll(nil))
 	m := mailerTo(t, addr, time.Minute)
 	for _, to := range []string{"", "ada", "ada@", "@example.com", "a@b.example, c@d.example", "Ada <ada@example.com>", "ada@example.com\r\nRCPT TO:<x@y.example>", "a b@example.com"} {
-		bad := letter("m1")
+		bad := testMail("m1")
 		bad.To.Address = to
-		if err := m.Send(t.Context(), bad, nothing); !errors.Is(err, notifications.ErrRefused) {
+		if err := m.Send(t.Context(), bad, startNothing); !errors.Is(err, notifications.ErrRefused) {
 			t.Errorf("%q: %v, want ErrRefused", to, err)
 		}
 	}
@@ -168,7 +168,7 @@ func TestAddressesThatAreNoneAreRefused(t *testing.T) {
 
 // What each answer at each step means: the mail is refused for good, the shop is, nobody knows, or (none of these) it is to
 // be tried again; and whether the log had been told that the mail was about to go.
-func TestAnswers(t *testing.T) {
+func TestEachReplyAtEachStageIsClassified(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		step, answer string
@@ -195,9 +195,9 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			addr, _ := scripted(t, polite(map[string]string{c.step: c.answer}))
+			addr, _ := startScripted(t, acceptAll(map[string]string{c.step: c.answer}))
 			begun := false
-			err := mailerTo(t, addr, 300*time.Millisecond).Send(t.Context(), letter("m1"), func() error { begun = true; return nil })
+			err := mailerTo(t, addr, 300*time.Millisecond).Send(t.Context(), testMail("m1"), func() error { begun = true; return nil })
 			if err == nil {
 				t.Fatal("taken for sent")
 			}
@@ -214,21 +214,21 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func TestNobodyListening(t *testing.T) {
+func TestUnreachableServerDefersTheMail(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.Close()
-	err = mailerTo(t, l.Addr().String(), time.Second).Send(t.Context(), letter("m1"), nothing)
+	err = mailerTo(t, l.Addr().String(), time.Second).Send(t.Context(), testMail("m1"), startNothing)
 	if err == nil || errors.Is(err, notifications.ErrRefused) || errors.Is(err, notifications.ErrUnanswered) {
 		t.Errorf("%v, want it to be put off", err)
 	}
 }
 
 // A server in trouble refuses thousands of attempts; each must give its descriptor back.
-func TestConnectionOfAFailedGreetingIsClosed(t *testing.T) {
+func TestConnectionIsClosedAfterAFailedGreeting(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -253,7 +253,7 @@ func TestConnectionOfAFailedGreetingIsClosed(t *testing.T) {
 		}
 		ended <- lines.Err() // nil: the client hung up
 	}()
-	if err := mailerTo(t, l.Addr().String(), time.Minute).Send(t.Context(), letter("m1"), nothing); err == nil {
+	if err := mailerTo(t, l.Addr().String(), time.Minute).Send(t.Context(), testMail("m1"), startNothing); err == nil {
 		t.Error("taken for sent")
 	}
 	if err := <-ended; err != nil {
@@ -261,15 +261,15 @@ func TestConnectionOfAFailedGreetingIsClosed(t *testing.T) {
 	}
 }
 
-func TestBeginThatFailsStopsTheMail(t *testing.T) {
+func TestFailedStartStopsTheMail(t *testing.T) {
 	t.Parallel()
 	box := startInbox(t)
 	m := mailerTo(t, box.Addr(), time.Minute)
 	taken := errors.New("somebody else has it")
-	if err := m.Send(t.Context(), letter("m1"), func() error { return taken }); !errors.Is(err, taken) {
+	if err := m.Send(t.Context(), testMail("m1"), func() error { return taken }); !errors.Is(err, taken) {
 		t.Errorf("got %v, want begin's own error", err)
 	}
-	if err := m.Send(t.Context(), letter("m2"), nothing); err != nil {
+	if err := m.Send(t.Context(), testMail("m2"), startNothing); err != nil {
 		t.Fatal(err)
 	}
 	if got := box.Messages(""); len(got) != 1 || got[0].MessageID != "m2@shop.example" {
@@ -277,11 +277,11 @@ func TestBeginThatFailsStopsTheMail(t *testing.T) {
 	}
 }
 
-func TestConnectionsAreKeptAndReplaced(t *testing.T) {
+func TestConnectionsAreReusedAndReplaced(t *testing.T) {
 	t.Parallel()
 	var greetings, mails atomic.Int32
-	answers := polite(nil)
-	addr, _ := scripted(t, func(line string) string {
+	answers := acceptAll(nil)
+	addr, _ := startScripted(t, func(line string) string {
 		switch {
 		case strings.HasPrefix(line, "EHLO"):
 			greetings.Add(1)
@@ -295,7 +295,7 @@ func TestConnectionsAreKeptAndReplaced(t *testing.T) {
 	})
 	m := mailerTo(t, addr, time.Minute)
 	for i := range 20 {
-		if err := m.Send(t.Context(), letter(fmt.Sprint("m", i)), nothing); err != nil {
+		if err := m.Send(t.Context(), testMail(fmt.Sprint("m", i)), startNothing); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -303,7 +303,7 @@ func TestConnectionsAreKeptAndReplaced(t *testing.T) {
 		t.Errorf("%d connections for 20 mails in a row, want 1", got)
 	}
 	begun := 0
-	if err := m.Send(t.Context(), letter("last"), func() error { begun++; return nil }); err != nil || begun != 1 {
+	if err := m.Send(t.Context(), testMail("last"), func() error { begun++; return nil }); err != nil || begun != 1 {
 		t.Errorf("after the server hung up: %v, begun %d times; want a fresh connection and one start", err, begun)
 	}
 	if got := greetings.Load(); got != 2 {
@@ -314,8 +314,8 @@ func TestConnectionsAreKeptAndReplaced(t *testing.T) {
 func TestSendEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	reached := make(chan struct{}, 1)
-	answers := polite(nil)
-	addr, _ := scripted(t, func(line string) string {
+	answers := acceptAll(nil)
+	addr, _ := startScripted(t, func(line string) string {
 		if strings.HasPrefix(line, "RCPT") {
 			reached <- struct{}{}
 			return ""
@@ -324,12 +324,12 @@ func TestSendEndsWithItsContext(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-reached; cancel() }()
-	if err := mailerTo(t, addr, time.Hour).Send(ctx, letter("m1"), nothing); err == nil || errors.Is(err, notifications.ErrUnanswered) {
+	if err := mailerTo(t, addr, time.Hour).Send(ctx, testMail("m1"), startNothing); err == nil || errors.Is(err, notifications.ErrUnanswered) {
 		t.Errorf("got %v, want it to be put off", err)
 	}
 }
 
-func TestNewMailerSaysWhatIsWrong(t *testing.T) {
+func TestNewMailerRefusesBadURLsWithoutThePassword(t *testing.T) {
 	t.Parallel()
 	for _, good := range []string{"smtp://localhost:1025?tls=none", "smtp://mail.example", "smtps://u:p%40ss@mail.example:465", "smtp://u:p@mail.example:587", "smtp://[::1]:25?tls=opportunistic"} {
 		if _, err := notifications.NewMailer(good, "", time.Second); err != nil {

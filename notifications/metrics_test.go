@@ -26,13 +26,13 @@ func TestMailsAreCountedByResult(t *testing.T) {
 	if diff := cmp.Diff(map[string]float64{"sent": 0, "failed": 0, "unknown": 0}, mailsCounted(t, registry)); diff != "" {
 		t.Errorf("before the first mail (-want +got):\n%s", diff)
 	}
-	p.runs(t, s)
-	p.queued(t, confirmation("o1"))
-	p.becomes(t, "o1", 0, notifications.StatusFailed)
+	p.start(t, s)
+	p.queueMessage(t, confirmation("o1"))
+	p.waitForStatus(t, "o1", 0, notifications.StatusFailed)
 	p.box.Behave(func(context.Context, inbox.Stage, string, string) error { return nil })
-	p.queued(t, confirmation("o2"))
-	p.becomes(t, "o2", 0, notifications.StatusSent)
-	p.settled(t)
+	p.queueMessage(t, confirmation("o2"))
+	p.waitForStatus(t, "o2", 0, notifications.StatusSent)
+	p.waitUntilIdle(t)
 	if diff := cmp.Diff(map[string]float64{"sent": 1, "failed": 1, "unknown": 0}, mailsCounted(t, registry)); diff != "" {
 		t.Errorf("after two mails (-want +got):\n%s", diff)
 	}

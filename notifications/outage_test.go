@@ -17,14 +17,14 @@ import (
 	"tillstream/notifications/inbox"
 )
 
-// unhurried has mails that were put off wait for an hour, so that what is sent soon after an outage was not sent because
+// withLongBackoff has mails that were put off wait for an hour, so that what is sent soon after an outage was not sent because
 // its own time had come.
-func unhurried(c *notifications.Config) {
+func withLongBackoff(c *notifications.Config) {
 	c.Backoff = func(int) time.Duration { return time.Hour }
 }
 
 // held waits until the lane is on hold and says so to whoever asks how the process is doing.
-func (p *post) held(t testing.TB) {
+func (p *fixture) waitForOpenCircuit(t testing.TB) {
 	t.Helper()
 	waitFor(t, "the lane is on hold", func() bool { return errors.Is(p.worker.Degraded(), worker.ErrCircuitOpen) })
 	if err := p.worker.Ready(); err != nil {
@@ -32,21 +32,21 @@ func (p *post) held(t testing.TB) {
 	}
 }
 
-// confirms says that orders are confirmed, from the first to before the last.
-func (p *post) confirms(t testing.TB, first, last int) {
+// confirmOrders says that orders are confirmed, from the first to before the last.
+func (p *fixture) confirmOrders(t testing.TB, first, last int) {
 	t.Helper()
 	for i := first; i < last; i++ {
-		p.says(t, fmt.Sprint("o", i), notifications.SampleConfirmed(fmt.Sprint("o", i)))
+		p.appendOrder(t, fmt.Sprint("o", i), notifications.SampleConfirmed(fmt.Sprint("o", i)))
 	}
 }
 
-// allSent waits until the mails of the first n orders are sent, and expects each of them in the mailbox once.
-func (p *post) allSent(t testing.TB, n int) {
+// expectAllSent waits until the mails of the first n orders are sent, and expects each of them in the mailbox once.
+func (p *fixture) expectAllSent(t testing.TB, n int) {
 	t.Helper()
 	for i := range n {
-		p.becomes(t, fmt.Sprint("o", i), 0, notifications.StatusSent)
+		p.waitForStatus(t, fmt.Sprint("o", i), 0, notifications.StatusSent)
 	}
-	p.settled(t)
+	p.waitUntilIdle(t)
 	arrived := map[string]int{}
 	for _, m := range p.box.Messages("") {
 		arrived[m.MessageID]++
@@ -61,10 +61,10 @@ func (p *post) allSent(t testing.TB, n int) {
 	}
 }
 
-// noneEnded expects no message to have ended otherwise than by being sent.
-func (p *post) noneEnded(t testing.TB) {
+// expectNoneEnded expects no message to have ended otherwise than by being sent.
+func (p *fixture) expectNoneEnded(t testing.TB) {
 	t.Helper()
-	p.read(t, func(m log.Message) {
+	p.readLog(t, func(m log.Message) {
 		if m.Type() == "notifications.failed" || m.Type() == "notifications.unknown" {
 			t.Errorf("%s at %d: %s", m.Type(), m.Sequence, m.Data)
 		}
@@ -90,7 +90,7 @@ var shopRefusals = []struct {
 
 // A server that refuses the shop costs no customer their mail, whatever it says: the lane waits, and sends everything when
 // the server takes the shop's mail again.
-func TestServerThatRefusesTheShop(t *testing.T) {
+func TestServerThatRefusesTheShopOpensTheCircuit(t *testing.T) {
 	t.Parallel()
 	const mails = 5
 	for _, refusal := range shopRefusals {
@@ -103,15 +103,15 @@ func TestServerThatRefusesTheShop(t *testing.T) {
 				}
 				return nil
 			})
-			p.confirms(t, 0, mails)
-			p.runs(t, p.service(t, unhurried))
-			p.held(t)
-			p.noneEnded(t)
+			p.confirmOrders(t, 0, mails)
+			p.start(t, p.service(t, withLongBackoff))
+			p.waitForOpenCircuit(t)
+			p.expectNoneEnded(t)
 			if got := len(p.box.Messages("")); got != 0 {
 				t.Errorf("%d mails arrived", got)
 			}
 			p.box.Behave(nil)
-			p.allSent(t, mails)
+			p.expectAllSent(t, mails)
 			if err := p.worker.Degraded(); err != nil {
 				t.Errorf("all is sent, and the lane reports %v", err)
 			}
@@ -120,7 +120,7 @@ func TestServerThatRefusesTheShop(t *testing.T) {
 }
 
 // The same before the first MAIL, where the inbox has no say.
-func TestServerThatDoesNotTalkToTheShop(t *testing.T) {
+func TestServerThatRefusesEHLOOrAuthOpensTheCircuit(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ step, answer string }{
 		"EHLO": {"EHLO", "550 5.7.1 Invalid HELO name"},
@@ -130,8 +130,8 @@ func TestServerThatDoesNotTalkToTheShop(t *testing.T) {
 			t.Parallel()
 			var whole atomic.Bool
 			var taken atomic.Int32
-			takes := polite(map[string]string{"EHLO": "250-test\r\n250 AUTH CRAM-MD5", "AUTH": "334 PDFAdGVzdD4=", "dGlsbC": "235 welcome"}) // "till " in base64
-			addr, _ := scripted(t, func(line string) string {
+			takes := acceptAll(map[string]string{"EHLO": "250-test\r\n250 AUTH CRAM-MD5", "AUTH": "334 PDFAdGVzdD4=", "dGlsbC": "235 welcome"}) // "till " in base64
+			addr, _ := startScripted(t, func(line string) string {
 				if strings.HasPrefix(line, c.step) && !whole.Load() || strings.HasPrefix(line, "HELO") {
 					return c.answer
 				}
@@ -141,13 +141,13 @@ func TestServerThatDoesNotTalkToTheShop(t *testing.T) {
 				return takes(line)
 			})
 			p := open(t)
-			p.confirms(t, 0, 3)
-			p.runs(t, p.service(t, unhurried, func(c *notifications.Config) { c.SMTPURL = "smtp://till:secret@" + addr + "?tls=none" }))
-			p.held(t)
-			p.noneEnded(t)
+			p.confirmOrders(t, 0, 3)
+			p.start(t, p.service(t, withLongBackoff, func(c *notifications.Config) { c.SMTPURL = "smtp://till:secret@" + addr + "?tls=none" }))
+			p.waitForOpenCircuit(t)
+			p.expectNoneEnded(t)
 			whole.Store(true)
 			for i := range 3 {
-				p.becomes(t, fmt.Sprint("o", i), 0, notifications.StatusSent)
+				p.waitForStatus(t, fmt.Sprint("o", i), 0, notifications.StatusSent)
 			}
 			if got := taken.Load(); got != 3 {
 				t.Errorf("the server took %d mails, want 3", got)
@@ -158,7 +158,7 @@ func TestServerThatDoesNotTalkToTheShop(t *testing.T) {
 
 // The mail server refuses the shop for a while, in one way after another, on a day with many orders. No mail ends, none is
 // sent twice, and what was queued meanwhile goes out as soon as the server takes mail again, as does what is new then.
-func TestDayOnWhichTheShopIsRefusedForAWhile(t *testing.T) {
+func TestNoMailIsLostOrRepeatedByATemporaryRefusal(t *testing.T) {
 	t.Parallel()
 	const before, during, after = 100, 150, 50
 	p := open(t)
@@ -174,18 +174,18 @@ func TestDayOnWhichTheShopIsRefusedForAWhile(t *testing.T) {
 		}
 		return nil
 	})
-	p.runs(t, p.service(t, unhurried, patient))
-	p.confirms(t, 0, before/2)
-	p.becomes(t, fmt.Sprint("o", before/2-1), 0, notifications.StatusSent)
+	p.start(t, p.service(t, withLongBackoff, withDefaultDeadline))
+	p.confirmOrders(t, 0, before/2)
+	p.waitForStatus(t, fmt.Sprint("o", before/2-1), 0, notifications.StatusSent)
 	refusing.Store(true)
-	p.confirms(t, before/2, before+during)
-	p.held(t)
+	p.confirmOrders(t, before/2, before+during)
+	p.waitForOpenCircuit(t)
 	waitFor(t, "the lane has tried again", func() bool { return n.Load() > 10 })
-	p.noneEnded(t)
+	p.expectNoneEnded(t)
 	refusing.Store(false)
 	whole := time.Now()
-	p.confirms(t, before+during, before+during+after)
-	p.allSent(t, before+during+after)
+	p.confirmOrders(t, before+during, before+during+after)
+	p.expectAllSent(t, before+during+after)
 	if took := time.Since(whole); took > time.Minute {
 		t.Errorf("all was sent %s after the server was whole again", took)
 	}
@@ -193,24 +193,24 @@ func TestDayOnWhichTheShopIsRefusedForAWhile(t *testing.T) {
 
 // A mail server that is away for a while: 20 failures put the lane on hold, and when the server is back, nobody waits for
 // the hour that their own mail was put off for.
-func TestMailServerThatWasAway(t *testing.T) {
+func TestMailServerOutageDelaysOnly(t *testing.T) {
 	t.Parallel()
 	const mails = 60
 	p := open(t)
 	wire := logtest.NewProxy(t, p.box.Addr())
 	wire.Refuse()
-	p.runs(t, p.service(t, unhurried, patient, func(c *notifications.Config) { c.SMTPURL = "smtp://" + wire.Addr() + "?tls=none" }))
-	p.confirms(t, 0, mails)
-	p.held(t)
-	p.noneEnded(t)
+	p.start(t, p.service(t, withLongBackoff, withDefaultDeadline, func(c *notifications.Config) { c.SMTPURL = "smtp://" + wire.Addr() + "?tls=none" }))
+	p.confirmOrders(t, 0, mails)
+	p.waitForOpenCircuit(t)
+	p.expectNoneEnded(t)
 	wire.Release()
-	p.confirms(t, mails, mails+10)
-	p.allSent(t, mails+10)
+	p.confirmOrders(t, mails, mails+10)
+	p.expectAllSent(t, mails+10)
 }
 
 // A refusal that others do not meet: the shop's account may write to some addresses only. The others do not wait for
 // those, and those are not given up.
-func TestShopThatIsRefusedForSomeAddressesOnly(t *testing.T) {
+func TestRefusalForSomeAddressesDelaysOnlyThose(t *testing.T) {
 	t.Parallel()
 	const others = 30
 	p := open(t)
@@ -221,19 +221,19 @@ func TestShopThatIsRefusedForSomeAddressesOnly(t *testing.T) {
 		}
 		return nil
 	})
-	p.placed(t, "outside", func(c *events.Customer) { c.Email = "bea@outside.example" })
-	p.says(t, "outside", notifications.SampleConfirmed("outside"))
-	p.runs(t, p.service(t))
-	p.held(t)
-	p.confirms(t, 0, others)
+	p.placeOrder(t, "outside", func(c *events.Customer) { c.Email = "bea@outside.example" })
+	p.appendOrder(t, "outside", notifications.SampleConfirmed("outside"))
+	p.start(t, p.service(t))
+	p.waitForOpenCircuit(t)
+	p.confirmOrders(t, 0, others)
 	for i := range others {
-		p.becomes(t, fmt.Sprint("o", i), 0, notifications.StatusSent)
+		p.waitForStatus(t, fmt.Sprint("o", i), 0, notifications.StatusSent)
 	}
 	if m := p.state(t, "outside").Messages[0]; m.Status != notifications.StatusQueued {
 		t.Errorf("the mail that was refused is %s, want queued", m.Status)
 	}
 	mended.Store(true)
-	p.becomes(t, "outside", 0, notifications.StatusSent)
+	p.waitForStatus(t, "outside", 0, notifications.StatusSent)
 
 }
 
@@ -249,20 +249,20 @@ func TestRestartWhileTheShopIsRefused(t *testing.T) {
 		}
 		return nil
 	})
-	p.confirms(t, 0, 3)
-	stop := p.runs(t, p.service(t, unhurried))
-	p.held(t)
+	p.confirmOrders(t, 0, 3)
+	stop := p.start(t, p.service(t, withLongBackoff))
+	p.waitForOpenCircuit(t)
 	waitFor(t, "all were refused", func() bool { return asked.Load() >= 3 })
 	stop()
 	p.box.Behave(nil)
-	p.confirms(t, 3, 5)
-	p.runs(t, p.service(t))
-	p.allSent(t, 5)
+	p.confirmOrders(t, 3, 5)
+	p.start(t, p.service(t))
+	p.expectAllSent(t, 5)
 }
 
 // A domain that takes no mail for now has the mails to it wait, and no others: the lane is not on hold, and none is tried
 // before its time.
-func TestMailsToADomainThatPutsThemOff(t *testing.T) {
+func TestDeferringDomainDelaysOnlyItsOwnMails(t *testing.T) {
 	t.Parallel()
 	const waiting, good = 25, 60 // 20 failures in a row would put the lane on hold
 	p := open(t)
@@ -276,14 +276,14 @@ func TestMailsToADomainThatPutsThemOff(t *testing.T) {
 	})
 	for i := range waiting {
 		id := fmt.Sprint("away", i)
-		p.placed(t, id, func(c *events.Customer) { c.Email = fmt.Sprintf("bea%d@away.example", i) })
-		p.says(t, id, notifications.SampleConfirmed(id))
+		p.placeOrder(t, id, func(c *events.Customer) { c.Email = fmt.Sprintf("bea%d@away.example", i) })
+		p.appendOrder(t, id, notifications.SampleConfirmed(id))
 	}
-	p.runs(t, p.service(t, unhurried, patient))
+	p.start(t, p.service(t, withLongBackoff, withDefaultDeadline))
 	waitFor(t, "all were put off", func() bool { return asked.Load() >= waiting })
-	p.confirms(t, 0, good)
+	p.confirmOrders(t, 0, good)
 	for i := range good {
-		p.becomes(t, fmt.Sprint("o", i), 0, notifications.StatusSent)
+		p.waitForStatus(t, fmt.Sprint("o", i), 0, notifications.StatusSent)
 		if err := p.worker.Degraded(); err != nil {
 			t.Fatalf("after %d good mails: %v", i+1, err)
 		}

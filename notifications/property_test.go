@@ -11,21 +11,21 @@ import (
 )
 
 // world is a mail server, any number of senders that die at will, and a log.
-type world struct {
-	n    Notification
-	now  time.Time
-	told map[string]int // mails that the server took, by message
+type model struct {
+	n        Notification
+	now      time.Time
+	accepted map[string]int // mails that the server took, by message
 }
 
-const modelClaim = 45 * time.Second
+const modelSendTimeout = 45 * time.Second
 
 // Whatever is delivered, how often, in whatever order, and wherever senders die: every message the decisions state can
 // be folded, each outcome is queued once, a settled message stays settled, money is never told twice, and the others at
 // most maxUnanswered times.
-func TestNobodyIsToldTwice(t *testing.T) {
+func TestNoOutcomeIsMailedTwice(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		w := &world{now: noon, told: map[string]int{}}
+		w := &model{now: noon, accepted: map[string]int{}}
 		t.Repeat(map[string]func(*rapid.T){
 			"deliver an outcome": w.deliver,
 			"act on a message":   w.act,
@@ -37,7 +37,7 @@ func TestNobodyIsToldTwice(t *testing.T) {
 	})
 }
 
-func (w *world) state(t *rapid.T, facts ...events.Payload) {
+func (w *model) apply(t *rapid.T, facts ...events.Payload) {
 	for _, fact := range facts {
 		next, err := Apply(w.n, events.Event{Type: fact.EventType(), Time: w.now, Payload: fact})
 		if err != nil {
@@ -47,7 +47,7 @@ func (w *world) state(t *rapid.T, facts ...events.Payload) {
 	}
 }
 
-func (w *world) deliver(t *rapid.T) {
+func (w *model) deliver(t *rapid.T) {
 	base := sampleOutcome("o1")
 	outcomes := []Outcome{
 		Confirmed(confirmed("o1"), noon), Expired(events.OrderExpired{OrderOutcome: base}, noon),
@@ -59,33 +59,33 @@ func (w *world) deliver(t *rapid.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.state(t, facts...)
+	w.apply(t, facts...)
 }
 
 // act is one delivery of a queued message to a sender, who may die before the server took the mail, or after.
-func (w *world) act(t *rapid.T) {
+func (w *model) act(t *rapid.T) {
 	if len(w.n.Messages) == 0 {
 		return
 	}
 	m := rapid.SampledFrom(w.n.Messages).Draw(t, "message")
-	switch step, _ := m.Next(w.now, modelClaim, 0); step {
+	switch step, _ := m.Next(w.now, modelSendTimeout, 0); step {
 	case StepGiveUp:
-		w.state(t, w.n.Settle(events.MessageUnknown{OrderID: "o1", MessageID: m.ID})...)
+		w.apply(t, w.n.Settle(events.MessageUnknown{OrderID: "o1", MessageID: m.ID})...)
 	case StepSend:
-		w.state(t, m.Start("o1", "ada@example.com"))
+		w.apply(t, m.Start("o1", "ada@example.com"))
 		switch rapid.SampledFrom([]string{"dies before", "dies after", "taken", "refused"}).Draw(t, "end") {
 		case "dies after":
-			w.told[m.ID]++
+			w.accepted[m.ID]++
 		case "taken":
-			w.told[m.ID]++
-			w.state(t, w.n.Settle(events.MessageSent{OrderID: "o1", MessageID: m.ID})...)
+			w.accepted[m.ID]++
+			w.apply(t, w.n.Settle(events.MessageSent{OrderID: "o1", MessageID: m.ID})...)
 		case "refused":
-			w.state(t, w.n.Settle(events.MessageFailed{OrderID: "o1", MessageID: m.ID, Error: "550"})...)
+			w.apply(t, w.n.Settle(events.MessageFailed{OrderID: "o1", MessageID: m.ID, Error: "550"})...)
 		}
 	}
 }
 
-func (w *world) check(t *rapid.T) {
+func (w *model) check(t *rapid.T) {
 	facts, keys := map[string]bool{}, map[string]bool{}
 	for _, m := range w.n.Messages {
 		if facts[m.Fact] || keys[m.key()] {
@@ -96,10 +96,10 @@ func (w *world) check(t *rapid.T) {
 		if m.Template == TemplateRefunded {
 			limit = 1
 		}
-		if w.told[m.ID] > limit {
-			t.Fatalf("%s went out %d times", m.ID, w.told[m.ID])
+		if w.accepted[m.ID] > limit {
+			t.Fatalf("%s went out %d times", m.ID, w.accepted[m.ID])
 		}
-		if m.Status == StatusSent && w.told[m.ID] == 0 {
+		if m.Status == StatusSent && w.accepted[m.ID] == 0 {
 			t.Fatalf("%s counts as sent and never went out", m.ID)
 		}
 	}

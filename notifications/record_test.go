@@ -16,12 +16,12 @@ import (
 )
 
 // What a process knows and could not write down is written down later, not asked of the mail server again.
-func TestResultThatCouldNotBeRecorded(t *testing.T) {
+func TestUnrecordedResultIsRecordedLater(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
-	p := &post{log: logtest.OpenOn(t, server), box: startInbox(t)}
-	e, m := p.queued(t, refund("o1"))
-	p.dies(t, m)
+	p := &fixture{log: logtest.OpenOn(t, server), box: startInbox(t)}
+	e, m := p.queueMessage(t, refund("o1"))
+	p.startAttempt(t, m)
 	s := p.service(t)
 	away := logtest.OpenOn(t, server)
 	away.Close() // it still reads, and takes no writes
@@ -36,19 +36,19 @@ func TestResultThatCouldNotBeRecorded(t *testing.T) {
 	if got := p.state(t, "o1").Messages[0].Status; got != notifications.StatusSent {
 		t.Errorf("it is %s, want sent", got)
 	}
-	if got := len(p.mails(m.MessageID)); got != 0 {
+	if got := len(p.mailsWithID(m.MessageID)); got != 0 {
 		t.Errorf("%d more mails", got)
 	}
 }
 
 // Row 53 of the fault matrix: a mail that the server took is not sent again by another replica because the log was
 // away for a while just then.
-func TestSentMailWhoseLogWasAway(t *testing.T) {
+func TestSentMailIsNotRepeatedAfterALogOutage(t *testing.T) {
 	t.Parallel()
 	const patience = 300 * time.Millisecond
 	server := logtest.Server(t)
-	p := &post{log: logtest.OpenOn(t, server), box: startInbox(t)}
-	e, m := p.queued(t, confirmation("o1"))
+	p := &fixture{log: logtest.OpenOn(t, server), box: startInbox(t)}
+	e, m := p.queueMessage(t, confirmation("o1"))
 	wire := logtest.NewProxy(t, strings.TrimPrefix(server.URL(), "nats://"))
 	sender, other := p.service(t), p.service(t)
 	sender.SwapLog(logtest.OpenOver(t, logtest.ConnectTo(t, "nats://"+wire.Addr()), func(c *log.Config) { c.Patience = patience }))
@@ -69,10 +69,10 @@ func TestSentMailWhoseLogWasAway(t *testing.T) {
 			t.Errorf("the sender is to come back: %v", err)
 		}
 	}()
-	waitFor(t, "the mail has arrived", func() bool { return len(p.mails(m.MessageID)) > 0 })
+	waitFor(t, "the mail has arrived", func() bool { return len(p.mailsWithID(m.MessageID)) > 0 })
 	waitFor(t, "the other replica has nothing left to do", func() bool { return other.Act(t.Context(), e, m) == nil })
 	<-done
-	if got := len(p.mails(m.MessageID)); got != 1 {
+	if got := len(p.mailsWithID(m.MessageID)); got != 1 {
 		t.Errorf("%d mails, want 1", got)
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 // Row 54 of the fault matrix, first part: a server that is busy three times, at each step, and one that says no. A no to
 // the sender's address is about the shop and not about this mail, so it counts as busy.
-func TestServerThatRefuses(t *testing.T) {
+func TestBusyServerIsRetriedAndRefusalFails(t *testing.T) {
 	t.Parallel()
 	for _, stage := range []inbox.Stage{inbox.StageMail, inbox.StageRcpt, inbox.StageData} {
 		for name, outcome := range map[string]notifications.Outcome{"Confirmed": confirmation("o1"), "Refunded": refund("o1")} {
@@ -31,10 +31,10 @@ func TestServerThatRefuses(t *testing.T) {
 					}
 					return nil
 				})
-				_, m := p.queued(t, outcome)
-				p.runs(t, p.service(t))
-				p.becomes(t, "o1", 0, notifications.StatusSent)
-				if got := len(p.mails(m.MessageID)); got != 1 {
+				_, m := p.queueMessage(t, outcome)
+				p.start(t, p.service(t))
+				p.waitForStatus(t, "o1", 0, notifications.StatusSent)
+				if got := len(p.mailsWithID(m.MessageID)); got != 1 {
 					t.Errorf("%d mails, want 1", got)
 				}
 			})
@@ -53,10 +53,10 @@ func TestServerThatRefuses(t *testing.T) {
 				}
 				return nil
 			})
-			p.queued(t, confirmation("o1"))
-			p.runs(t, p.service(t))
-			m := p.becomes(t, "o1", 0, notifications.StatusFailed)
-			p.settled(t)
+			p.queueMessage(t, confirmation("o1"))
+			p.start(t, p.service(t))
+			m := p.waitForStatus(t, "o1", 0, notifications.StatusFailed)
+			p.waitUntilIdle(t)
 			if !strings.Contains(m.Error, "550") || strings.Contains(m.Error, "ada@") || asked.Load() != 1 {
 				t.Errorf("said %q after %d tries; want the reply without the address, after one", m.Error, asked.Load())
 			}
@@ -65,7 +65,7 @@ func TestServerThatRefuses(t *testing.T) {
 }
 
 // Mail servers refuse a client that calls itself "localhost".
-func TestTheShopIntroducesItself(t *testing.T) {
+func TestEHLOName(t *testing.T) {
 	t.Parallel()
 	machine, err := os.Hostname()
 	if err != nil {
@@ -81,9 +81,9 @@ func TestTheShopIntroducesItself(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			addr, heard := scripted(t, polite(nil))
+			addr, heard := startScripted(t, acceptAll(nil))
 			p := open(t)
-			e, m := p.queued(t, confirmation("o1"))
+			e, m := p.queueMessage(t, confirmation("o1"))
 			s := p.service(t, func(config *notifications.Config) {
 				config.EHLO, config.PublicURL, config.SMTPURL = c.setting, c.url, "smtp://"+addr+"?tls=none"
 			})

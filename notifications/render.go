@@ -40,8 +40,8 @@ func newRenderer(shop string, location *time.Location, orderURL func(string) str
 		return nil, fmt.Errorf("read templates: %w", err)
 	}
 	for _, name := range []string{TemplateConfirmed, TemplateRejected, TemplateExpired, TemplateCancelled, TemplateRefunded} {
-		for i := range tongues {
-			key := wordingKey(name, &tongues[i])
+		for i := range locales {
+			key := wordingKey(name, &locales[i])
 			if r.wording[key], err = template.ParseFS(templateFiles, "templates/"+key+".tmpl"); err != nil {
 				return nil, fmt.Errorf("read templates: %w", err)
 			}
@@ -50,7 +50,7 @@ func newRenderer(shop string, location *time.Location, orderURL func(string) str
 	return r, nil
 }
 
-func wordingKey(name string, t *tongue) string { return name + "." + t.tag.String() }
+func wordingKey(name string, t *locale) string { return name + "." + t.tag.String() }
 
 // page is what the templates see: texts, ready to print.
 type page struct {
@@ -90,7 +90,7 @@ func (p page) ClosingParagraphs() []string { return strings.Split(p.Closing, "\n
 // render writes a mail's subject and parts, from what its outcome decided and what was ordered. It returns [ErrTemplate] when
 // the message cannot be written.
 func (r *renderer) render(m events.MessageQueued, placed events.OrderPlaced) (mail Mail, err error) {
-	tongue := tongueFor(placed.Customer.Locale)
+	tongue := localeFor(placed.Customer.Locale)
 	wording, ok := r.wording[wordingKey(m.Template, tongue)]
 	if !ok {
 		return Mail{}, fmt.Errorf("%w: no template %.80q", ErrTemplate, m.Template)
@@ -104,8 +104,8 @@ func (r *renderer) render(m events.MessageQueued, placed events.OrderPlaced) (ma
 		p.ShipTo = address(tongue, placed.Customer.Name, placed.ShipTo)
 	}
 	err = errors.Join(
-		say(wording, "subject", &p.Subject, p), say(wording, "title", &p.Title, p),
-		say(wording, "intro", &p.Intro, p), say(wording, "closing", &p.Closing, p))
+		execute(wording, "subject", &p.Subject, p), execute(wording, "title", &p.Title, p),
+		execute(wording, "intro", &p.Intro, p), execute(wording, "closing", &p.Closing, p))
 	if err != nil {
 		return Mail{}, fmt.Errorf("%w: %s: %w", ErrTemplate, m.Template, err)
 	}
@@ -127,7 +127,7 @@ func cancelledBy(f Facts) string {
 	return "staff"
 }
 
-func say(wording *template.Template, part string, into *string, p page) error {
+func execute(wording *template.Template, part string, into *string, p page) error {
 	var out strings.Builder
 	if err := wording.ExecuteTemplate(&out, part, p); err != nil {
 		return err
@@ -136,7 +136,7 @@ func say(wording *template.Template, part string, into *string, p page) error {
 	return nil
 }
 
-func (r *renderer) page(t *tongue, f Facts, o events.OrderPlaced) page {
+func (r *renderer) page(t *locale, f Facts, o events.OrderPlaced) page {
 	p := page{
 		By: cancelledBy(f), Date: t.day(f.At.In(r.location)), Greeting: t.greeting(o.Customer.Name), Language: t.tag.String(), Number: oneLine(f.Number), Reason: f.Reason,
 		Shipping: t.amount(o.Shipping), Shop: r.shop, Subtotal: t.amount(o.Subtotal), Total: t.amount(o.Total), URL: r.orderURL(f.OrderID), Words: t.words,
@@ -166,7 +166,7 @@ func (r *renderer) page(t *tongue, f Facts, o events.OrderPlaced) page {
 var cityFirst = []string{"AU", "CA", "GB", "IE", "NZ", "US"}
 
 // address writes an address as an envelope shows it.
-func address(t *tongue, name string, a events.Address) []string {
+func address(t *locale, name string, a events.Address) []string {
 	var lines []string
 	place := a.PostalCode + " " + a.City
 	if slices.Contains(cityFirst, a.Country) {

@@ -25,15 +25,15 @@ func testRenderer(t testing.TB) *renderer {
 	return r
 }
 
-// rendered is the mail about an outcome of an order, for a customer with a name who reads a language.
-func rendered(t testing.TB, r *renderer, o Outcome, placed events.OrderPlaced, locale, name string) (Mail, error) {
+// renderOutcome is the mail about an outcome of an order, for a customer with a name who reads a language.
+func renderOutcome(t testing.TB, r *renderer, o Outcome, placed events.OrderPlaced, locale, name string) (Mail, error) {
 	t.Helper()
 	placed.Customer.Locale, placed.Customer.Name = locale, name
 	return r.render(queue(t, Notification{}, o, "e1")[0].(events.MessageQueued), placed)
 }
 
-// everyOutcome is each thing that a mail may have to say.
-func everyOutcome() map[string]Outcome {
+// outcomesByName is each thing that a mail may have to say.
+func outcomesByName() map[string]Outcome {
 	base := sampleOutcome("o1")
 	rejected := func(reason string, short ...events.Shortage) Outcome {
 		return Rejected(events.OrderRejected{OrderOutcome: base, Reason: reason, Short: short}, noon)
@@ -55,7 +55,7 @@ func everyOutcome() map[string]Outcome {
 func TestGoldenMails(t *testing.T) {
 	t.Parallel()
 	r := testRenderer(t)
-	for name, outcome := range everyOutcome() {
+	for name, outcome := range outcomesByName() {
 		placed := samplePlaced("o1")
 		if strings.HasSuffix(name, "_taxed") {
 			placed.Tax = events.Money{Amount: 2_000, Currency: "GBP"}
@@ -64,7 +64,7 @@ func TestGoldenMails(t *testing.T) {
 			golden := name + "." + locale[:2]
 			t.Run(golden, func(t *testing.T) {
 				t.Parallel()
-				mail, err := rendered(t, r, outcome, placed, locale, "Ada Lovelace")
+				mail, err := renderOutcome(t, r, outcome, placed, locale, "Ada Lovelace")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -103,11 +103,11 @@ func TestMailsEscapeWhatShoppersWrite(t *testing.T) {
 		`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, "Ada\r\nBcc: victim@example.com", "{{.URL}}", "Visit https://evil.example now",
 		"\u202eAda", strings.Repeat("A", 5000),
 	} {
-		for name, outcome := range everyOutcome() {
+		for name, outcome := range outcomesByName() {
 			outcome.Facts.Number = evil
 			placed := samplePlaced("o1")
 			placed.Lines[0].Title = evil
-			mail, err := rendered(t, r, outcome, placed, "en", evil)
+			mail, err := renderOutcome(t, r, outcome, placed, "en", evil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,7 +124,7 @@ func TestMailsEscapeWhatShoppersWrite(t *testing.T) {
 	}
 }
 
-func TestRenderRefusesWhatItCannotSay(t *testing.T) {
+func TestRenderRefusesUnknownTemplatesAndUnreadableFacts(t *testing.T) {
 	t.Parallel()
 	r := testRenderer(t)
 	m := queue(t, Notification{}, Confirmed(confirmed("o1"), noon), "e1")[0].(events.MessageQueued)
@@ -138,13 +138,13 @@ func TestRenderRefusesWhatItCannotSay(t *testing.T) {
 	}
 }
 
-func TestTongueFor(t *testing.T) {
+func TestLocaleOfACustomer(t *testing.T) {
 	t.Parallel()
 	for locale, want := range map[string]string{
 		"en": "en", "en-GB": "en", "de": "de", "de-AT": "de", "de-CH": "de", "DE_de": "de", "gsw": "de",
 		"fr": "en", "": "en", "not a locale": "en", "x-klingon": "en", strings.Repeat("de-", 5000): "en",
 	} {
-		if got := tongueFor(locale).tag.String(); got != want {
+		if got := localeFor(locale).tag.String(); got != want {
 			t.Errorf("%.20q is written to in %s, want %s", locale, got, want)
 		}
 	}
@@ -168,7 +168,7 @@ func TestAmounts(t *testing.T) {
 		{-9223372036854775808, "GBP", "−£92,233,720,368,547,758.08", "−92.233.720.368.547.758,08\u00a0£"},
 	} {
 		m := events.Money{Amount: c.amount, Currency: c.currency}
-		if en, de := tongueFor("en").amount(m), tongueFor("de").amount(m); en != c.en || de != c.de {
+		if en, de := localeFor("en").amount(m), localeFor("de").amount(m); en != c.en || de != c.de {
 			t.Errorf("%s: %q and %q, want %q and %q", m, en, de, c.en, c.de)
 		}
 	}
@@ -177,7 +177,7 @@ func TestAmounts(t *testing.T) {
 func TestDatesAndCountries(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
-	en, de := tongueFor("en"), tongueFor("de")
+	en, de := localeFor("en"), localeFor("de")
 	got := []string{en.day(at), de.day(at), en.country("DE"), de.country("DE"), de.country("GB"), en.country("??")}
 	want := []string{"1 March 2026", "1. März 2026", "Germany", "Deutschland", "Vereinigtes Königreich", "??"}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -11,13 +11,13 @@ import (
 )
 
 // subject is what a refusal is about.
-type subject int
+type refusal int
 
 const (
-	aboutNow       subject = iota // the moment: the server may take the mail later
-	aboutRecipient                // the recipient, for now: the server takes other mails meanwhile
-	aboutMail                     // this mail: its recipient or its content
-	aboutShop                     // the shop: every other mail would be refused too
+	temporary         refusal = iota // the moment: the server may take the mail later
+	recipientDeferred                // the recipient, for now: the server takes other mails meanwhile
+	mailRefused                      // this mail: its recipient or its content
+	shopRefused                      // the shop: every other mail would be refused too
 )
 
 // stage is the part of an SMTP dialogue that a reply belongs to.
@@ -60,7 +60,7 @@ type rule struct {
 	code   *regexp.Regexp
 	status *regexp.Regexp
 	text   *regexp.Regexp
-	about  subject
+	kind   refusal
 }
 
 // rules are read from the top, and the first one that fits a reply decides. The last one fits every reply.
@@ -72,66 +72,66 @@ type rule struct {
 // refusals of the client, of EHLO and of the sender at RCPT, unless smtpd_delay_reject is off.
 var rules = []rule{
 	// Put off at RCPT. Postfix keeps what it has against the client and the sender back until here (1.7, 1.8).
-	{about: aboutNow, at: []stage{stageRcpt}, code: exactly(`4..`), text: says(`\bhelo|\behlo|client host|sender (address|domain|verif)|mail from`)},
-	{about: aboutRecipient, at: []stage{stageRcpt}, code: exactly(`45[0-2]`), status: exactly(`4\.1\.([0-6]|9|10)|4\.2\.\d+`)},
-	{about: aboutRecipient, at: []stage{stageRcpt}, code: exactly(`45[0-2]`), text: says(`gr[ae]y.?list|mailbox|over ?quota`)},
-	{about: aboutNow, at: []stage{stageRcpt}, status: exactly(`4\..+`)}, // the server's system, network, protocol or policy
-	{about: aboutNow, at: []stage{stageRcpt}, code: exactly(`4..`), text: says(`processing|server|service|system|storage|local|internal|resource|busy|lookup|connection|too many|\brate\b|limit|quota|throttl`)},
-	{about: aboutRecipient, at: []stage{stageRcpt}, code: exactly(`45[0-2]`)},
-	{about: aboutNow, code: exactly(`[1-4]..`)},
-	{about: aboutShop, at: []stage{stageConnect, stageMail}}, // no recipient was named yet
-	{about: aboutShop, code: exactly(`53[0-8]`)},             // authentication
+	{kind: temporary, at: []stage{stageRcpt}, code: exact(`4..`), text: contains(`\bhelo|\behlo|client host|sender (address|domain|verif)|mail from`)},
+	{kind: recipientDeferred, at: []stage{stageRcpt}, code: exact(`45[0-2]`), status: exact(`4\.1\.([0-6]|9|10)|4\.2\.\d+`)},
+	{kind: recipientDeferred, at: []stage{stageRcpt}, code: exact(`45[0-2]`), text: contains(`gr[ae]y.?list|mailbox|over ?quota`)},
+	{kind: temporary, at: []stage{stageRcpt}, status: exact(`4\..+`)}, // the server's system, network, protocol or policy
+	{kind: temporary, at: []stage{stageRcpt}, code: exact(`4..`), text: contains(`processing|server|service|system|storage|local|internal|resource|busy|lookup|connection|too many|\brate\b|limit|quota|throttl`)},
+	{kind: recipientDeferred, at: []stage{stageRcpt}, code: exact(`45[0-2]`)},
+	{kind: temporary, code: exact(`[1-4]..`)},
+	{kind: shopRefused, at: []stage{stageConnect, stageMail}}, // no recipient was named yet
+	{kind: shopRefused, code: exact(`53[0-8]`)},               // authentication
 
 	// Enhanced status codes that speak for themselves: the sender's address (1.7, 1.8), sending limits (1.90, 2.25x, 4.5),
 	// authentication and encryption (7.8 to 7.14), SPF, DKIM, DMARC, reverse DNS and floods (7.20 to 7.29, RFC 7372 and
 	// 7505), permission to relay or to send as the sender (7.50 to 7.69), banned senders and addresses (7.500 to 7.799).
-	{about: aboutShop, status: exactly(`5\.1\.(7|8|90)|5\.2\.25\d|5\.4\.5|5\.7\.([89]|1[0-4]|[256]\d|[567]\d\d)`)},
+	{kind: shopRefused, status: exact(`5\.1\.(7|8|90)|5\.2\.25\d|5\.4\.5|5\.7\.([89]|1[0-4]|[256]\d|[567]\d\d)`)},
 	// The recipient's address (1.x), its mailbox (2.x), size (3.4), content (6.x), lists and former owners (7.2, 7.17 to
 	// 7.19), recipients that do not take mail from everybody (7.100 to 7.199).
-	{about: aboutMail, status: exactly(`5\.1\.([1-9]|10)|5\.2\.[1-9]\d*|5\.3\.4|5\.6\.\d+|5\.7\.(2|1[7-9]|1\d\d)`)},
+	{kind: mailRefused, status: exact(`5\.1\.([1-9]|10)|5\.2\.[1-9]\d*|5\.3\.4|5\.6\.\d+|5\.7\.(2|1[7-9]|1\d\d)`)},
 
-	{about: aboutShop, text: says(`(helo|ehlo) (command|name|argument)|(bad|fake|invalid) (helo|ehlo)`)},
-	{about: aboutShop, text: says(`client (host|was not|does not)|(your|the|sending|unauthorized) ip\b|reverse (dns|host)|\bptr\b`)},
-	{about: aboutShop, text: says(`\b(spf|dkim|dmarc|openspf)\b`)},
-	{about: aboutShop, text: says(`sender (address|denied|domain|identity|not|refused|rejected|verif)|from address|mail from|not owned by|sendas|send as\b|on behalf`)},
-	{about: aboutShop, text: says(`not verified|(allowed|authori[sz]ed|permitted|permissions) to (perform|relay|send|submit)`)},
-	{about: aboutShop, text: says(`relaying|relay access|unable to relay|not relay|no relay|relay (denied|not|limit|prohibited)|rcpthosts`)},
-	{about: aboutShop, text: says(`authenticat|credentials|not logged in|must log ?in`)},
-	{about: aboutShop, text: says(`your account|sending (is |has been )?(blocked|disabled|paused|suspended)|outbound|outgoing|sandbox`)},
-	{about: aboutShop, at: []stage{stageRcpt}, text: says(`\b(rbl|dnsbl)\b|black ?list|block ?list`)},
+	{kind: shopRefused, text: contains(`(helo|ehlo) (command|name|argument)|(bad|fake|invalid) (helo|ehlo)`)},
+	{kind: shopRefused, text: contains(`client (host|was not|does not)|(your|the|sending|unauthorized) ip\b|reverse (dns|host)|\bptr\b`)},
+	{kind: shopRefused, text: contains(`\b(spf|dkim|dmarc|openspf)\b`)},
+	{kind: shopRefused, text: contains(`sender (address|denied|domain|identity|not|refused|rejected|verif)|from address|mail from|not owned by|sendas|send as\b|on behalf`)},
+	{kind: shopRefused, text: contains(`not verified|(allowed|authori[sz]ed|permitted|permissions) to (perform|relay|send|submit)`)},
+	{kind: shopRefused, text: contains(`relaying|relay access|unable to relay|not relay|no relay|relay (denied|not|limit|prohibited)|rcpthosts`)},
+	{kind: shopRefused, text: contains(`authenticat|credentials|not logged in|must log ?in`)},
+	{kind: shopRefused, text: contains(`your account|sending (is |has been )?(blocked|disabled|paused|suspended)|outbound|outgoing|sandbox`)},
+	{kind: shopRefused, at: []stage{stageRcpt}, text: contains(`\b(rbl|dnsbl)\b|black ?list|block ?list`)},
 
-	{about: aboutMail, code: exactly(`552`)}, // "exceeded storage allocation": of the mailbox, or by the mail
-	{about: aboutMail, text: says(`mailbox|size|too (big|large)|user.{0,10}quota|over ?quota`)},
-	{about: aboutShop, text: says(`(limit|quota).{0,20}(exceeded|reached)|exceeded.{0,60}(limit|quota|per (day|hour|minute))|too many (connections|e?mails|messages)|throttl`)},
-	{about: aboutMail, status: exactly(`5\.4\.[1-9]\d*`)}, // no way to the recipient's domain
-	{about: aboutMail, text: says(`recipient|no such|unknown|not found|does(n't| not) (exist|have)|unrout|null ?mx`)},
+	{kind: mailRefused, code: exact(`552`)}, // "exceeded storage allocation": of the mailbox, or by the mail
+	{kind: mailRefused, text: contains(`mailbox|size|too (big|large)|user.{0,10}quota|over ?quota`)},
+	{kind: shopRefused, text: contains(`(limit|quota).{0,20}(exceeded|reached)|exceeded.{0,60}(limit|quota|per (day|hour|minute))|too many (connections|e?mails|messages)|throttl`)},
+	{kind: mailRefused, status: exact(`5\.4\.[1-9]\d*`)}, // no way to the recipient's domain
+	{kind: mailRefused, text: contains(`recipient|no such|unknown|not found|does(n't| not) (exist|have)|unrout|null ?mx`)},
 
 	// No sign. At RCPT a matter of policy (5.7.x) or a code that is not about mailboxes is more likely to be about the shop,
 	// and a wrong guess costs a warning; the other way round it would cost every customer of the day their mail. At the end
 	// of the mail it is more likely to be about the content.
-	{about: aboutShop, at: []stage{stageRcpt}, status: exactly(`5\.7\.\d+`)},
-	{about: aboutShop, at: []stage{stageRcpt}, text: says(`access denied|not permitted|policy|prohibit`)},
-	{about: aboutMail, at: []stage{stageRcpt}, code: exactly(`501|51[0-3]|541|55[012356]`)},
-	{about: aboutShop, at: []stage{stageRcpt}},
-	{about: aboutShop, at: []stage{stageData}, code: exactly(`50[0-4]|521`)}, // the command, not the mail
-	{about: aboutMail},
+	{kind: shopRefused, at: []stage{stageRcpt}, status: exact(`5\.7\.\d+`)},
+	{kind: shopRefused, at: []stage{stageRcpt}, text: contains(`access denied|not permitted|policy|prohibit`)},
+	{kind: mailRefused, at: []stage{stageRcpt}, code: exact(`501|51[0-3]|541|55[012356]`)},
+	{kind: shopRefused, at: []stage{stageRcpt}},
+	{kind: shopRefused, at: []stage{stageData}, code: exact(`50[0-4]|521`)}, // the command, not the mail
+	{kind: mailRefused},
 }
 
-func exactly(pattern string) *regexp.Regexp { return regexp.MustCompile(`^(?:` + pattern + `)$`) }
-func says(pattern string) *regexp.Regexp    { return regexp.MustCompile(pattern) }
+func exact(pattern string) *regexp.Regexp    { return regexp.MustCompile(`^(?:` + pattern + `)$`) }
+func contains(pattern string) *regexp.Regexp { return regexp.MustCompile(pattern) }
 
-func (r rule) fits(at stage, said reply) bool {
+func (r rule) matches(at stage, said reply) bool {
 	return (r.at == nil || slices.Contains(r.at, at)) && (r.code == nil || r.code.MatchString(said.code)) &&
 		(r.status == nil || r.status.MatchString(said.status)) && (r.text == nil || r.text.MatchString(said.text))
 }
 
 // about reads a reply that is not what the dialogue expected.
-func (r reply) about(at stage) subject {
-	return rules[slices.IndexFunc(rules, func(rule rule) bool { return rule.fits(at, r) })].about
+func (r reply) classify(at stage) refusal {
+	return rules[slices.IndexFunc(rules, func(rule rule) bool { return rule.matches(at, r) })].kind
 }
 
 // answer sorts what a part of the dialogue ended with; see [Mailer.Send].
-func answer(at stage, err error) error {
+func classifyError(at stage, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -141,19 +141,19 @@ func answer(at stage, err error) error {
 	} else {
 		err = fmt.Errorf("reply to %s: %w", at, err)
 	}
-	about := aboutNow
+	about := temporary
 	if ok {
-		about = said.about(at)
+		about = said.classify(at)
 	}
 	switch {
-	case about == aboutRecipient:
-		return fmt.Errorf("%w: %w", errRecipientWaits, err)
-	case about == aboutMail:
+	case about == recipientDeferred:
+		return fmt.Errorf("%w: %w", errRecipientDeferred, err)
+	case about == mailRefused:
 		return fmt.Errorf("%w: %w", ErrRefused, err)
-	case about == aboutShop:
+	case about == shopRefused:
 		return fmt.Errorf("%w: %w", ErrShopRefused, err)
 	case at == stageConnect || at == stageMail:
-		return fmt.Errorf("%w: %w", errAway, err)
+		return fmt.Errorf("%w: %w", errServerDown, err)
 	}
 	return err
 }

@@ -13,145 +13,145 @@ import (
 var refusals = []struct {
 	at   stage
 	said string
-	want subject
+	want refusal
 }{
-	{stageConnect, "421 4.7.0 Try again later, closing connection", aboutNow},
-	{stageConnect, "554 5.7.1 Service unavailable; blocked", aboutShop},
-	{stageConnect, "501 Syntactically invalid HELO argument(s)", aboutShop},
-	{stageConnect, "535 5.7.8 Username and Password not accepted", aboutShop},
-	{stageConnect, "454 4.7.0 Temporary authentication failure", aboutNow},
-	{stageMail, "451 4.3.0 Mail server temporarily rejected message", aboutNow},
-	{stageMail, "530 5.7.57 Client not authenticated to send mail", aboutShop},
-	{stageMail, "550 5.7.1 not you", aboutShop},
-	{stageMail, "552 too much mail", aboutShop},
-	{stageMail, "553 5.1.7 The sender address is not a valid RFC 5321 address", aboutShop},
+	{stageConnect, "421 4.7.0 Try again later, closing connection", temporary},
+	{stageConnect, "554 5.7.1 Service unavailable; blocked", shopRefused},
+	{stageConnect, "501 Syntactically invalid HELO argument(s)", shopRefused},
+	{stageConnect, "535 5.7.8 Username and Password not accepted", shopRefused},
+	{stageConnect, "454 4.7.0 Temporary authentication failure", temporary},
+	{stageMail, "451 4.3.0 Mail server temporarily rejected message", temporary},
+	{stageMail, "530 5.7.57 Client not authenticated to send mail", shopRefused},
+	{stageMail, "550 5.7.1 not you", shopRefused},
+	{stageMail, "552 too much mail", shopRefused},
+	{stageMail, "553 5.1.7 The sender address is not a valid RFC 5321 address", shopRefused},
 
 	// Postfix: refusals of EHLO, client and sender, which it keeps back until RCPT.
-	{stageRcpt, "504 5.5.2 <localhost>: Helo command rejected: need fully-qualified hostname", aboutShop},
-	{stageRcpt, "550 5.7.1 <shop>: Helo command rejected: Host not found", aboutShop},
-	{stageRcpt, "554 5.7.1 <unknown[192.0.2.1]>: Client host rejected: Access denied", aboutShop},
-	{stageRcpt, "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org", aboutShop},
-	{stageRcpt, "550 5.7.25 Client host rejected: cannot find your hostname, [192.0.2.1]", aboutShop},
-	{stageRcpt, "554 5.7.1 <ada@example.com>: Relay access denied", aboutShop},
-	{stageRcpt, "553 5.7.1 <orders@shop.example>: Sender address rejected: not owned by user till", aboutShop},
-	{stageRcpt, "550 5.1.0 <orders@shop.example>: Sender address rejected: User unknown in virtual mailbox table", aboutShop},
-	{stageRcpt, "504 5.5.2 <orders>: Sender address rejected: need fully-qualified address", aboutShop},
-	{stageRcpt, "550 5.7.23 <ada@example.com>: Recipient address rejected: Message rejected due to: SPF fail", aboutShop},
-	{stageRcpt, "554 5.7.1 <ada@example.com>: Recipient address rejected: You have exceeded your quota", aboutShop},
-	{stageRcpt, "554 5.7.1 <ada@example.com>: Recipient address rejected: Access denied", aboutMail},
-	{stageRcpt, "504 5.5.2 <ada@example>: Recipient address rejected: need fully-qualified address", aboutMail},
-	{stageRcpt, "550 5.1.1 <ada@example.com>: Recipient address rejected: User unknown in relay recipient table", aboutMail},
-	{stageRcpt, "550 <ada@example.com>: Recipient address rejected: User unknown in relay recipient table", aboutMail},
-	{stageRcpt, "556 5.1.10 <ada@example.com>: Recipient address rejected: Domain example.com does not accept mail (nullMX)", aboutMail},
-	{stageRcpt, "450 4.2.0 <ada@example.com>: Recipient address rejected: Greylisted", aboutRecipient},
-	{stageRcpt, "450 4.1.2 <ada@example.com>: Recipient address rejected: Domain not found", aboutRecipient},
-	{stageRcpt, "450 4.1.1 <ada@example.com>: Recipient address rejected: unverified address: connect to mx.example.com: Connection timed out", aboutRecipient},
-	{stageRcpt, "451 4.7.1 <ada@example.com>: Recipient address rejected: Greylisting in action, please come back later", aboutRecipient},
-	{stageRcpt, "450 4.1.8 <orders@shop.example>: Sender address rejected: Domain not found", aboutNow},
-	{stageRcpt, "450 4.7.1 <unknown[192.0.2.1]>: Client host rejected: cannot find your hostname", aboutNow},
-	{stageRcpt, "450 4.7.1 <ada@example.com>: Recipient address rejected: Message rate limit exceeded", aboutNow},
-	{stageRcpt, "451 4.3.0 <ada@example.com>: Temporary lookup failure", aboutNow},
-	{stageRcpt, "452 4.3.1 Insufficient system storage", aboutNow},
-	{stageRcpt, "452 4.5.3 Error: too many recipients", aboutNow},
-	{stageRcpt, "421 4.2.0 Closing connection", aboutNow},
+	{stageRcpt, "504 5.5.2 <localhost>: Helo command rejected: need fully-qualified hostname", shopRefused},
+	{stageRcpt, "550 5.7.1 <shop>: Helo command rejected: Host not found", shopRefused},
+	{stageRcpt, "554 5.7.1 <unknown[192.0.2.1]>: Client host rejected: Access denied", shopRefused},
+	{stageRcpt, "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org", shopRefused},
+	{stageRcpt, "550 5.7.25 Client host rejected: cannot find your hostname, [192.0.2.1]", shopRefused},
+	{stageRcpt, "554 5.7.1 <ada@example.com>: Relay access denied", shopRefused},
+	{stageRcpt, "553 5.7.1 <orders@shop.example>: Sender address rejected: not owned by user till", shopRefused},
+	{stageRcpt, "550 5.1.0 <orders@shop.example>: Sender address rejected: User unknown in virtual mailbox table", shopRefused},
+	{stageRcpt, "504 5.5.2 <orders>: Sender address rejected: need fully-qualified address", shopRefused},
+	{stageRcpt, "550 5.7.23 <ada@example.com>: Recipient address rejected: Message rejected due to: SPF fail", shopRefused},
+	{stageRcpt, "554 5.7.1 <ada@example.com>: Recipient address rejected: You have exceeded your quota", shopRefused},
+	{stageRcpt, "554 5.7.1 <ada@example.com>: Recipient address rejected: Access denied", mailRefused},
+	{stageRcpt, "504 5.5.2 <ada@example>: Recipient address rejected: need fully-qualified address", mailRefused},
+	{stageRcpt, "550 5.1.1 <ada@example.com>: Recipient address rejected: User unknown in relay recipient table", mailRefused},
+	{stageRcpt, "550 <ada@example.com>: Recipient address rejected: User unknown in relay recipient table", mailRefused},
+	{stageRcpt, "556 5.1.10 <ada@example.com>: Recipient address rejected: Domain example.com does not accept mail (nullMX)", mailRefused},
+	{stageRcpt, "450 4.2.0 <ada@example.com>: Recipient address rejected: Greylisted", recipientDeferred},
+	{stageRcpt, "450 4.1.2 <ada@example.com>: Recipient address rejected: Domain not found", recipientDeferred},
+	{stageRcpt, "450 4.1.1 <ada@example.com>: Recipient address rejected: unverified address: connect to mx.example.com: Connection timed out", recipientDeferred},
+	{stageRcpt, "451 4.7.1 <ada@example.com>: Recipient address rejected: Greylisting in action, please come back later", recipientDeferred},
+	{stageRcpt, "450 4.1.8 <orders@shop.example>: Sender address rejected: Domain not found", temporary},
+	{stageRcpt, "450 4.7.1 <unknown[192.0.2.1]>: Client host rejected: cannot find your hostname", temporary},
+	{stageRcpt, "450 4.7.1 <ada@example.com>: Recipient address rejected: Message rate limit exceeded", temporary},
+	{stageRcpt, "451 4.3.0 <ada@example.com>: Temporary lookup failure", temporary},
+	{stageRcpt, "452 4.3.1 Insufficient system storage", temporary},
+	{stageRcpt, "452 4.5.3 Error: too many recipients", temporary},
+	{stageRcpt, "421 4.2.0 Closing connection", temporary},
 
 	// Exim, sendmail, qmail, IronPort.
-	{stageRcpt, "550 relay not permitted", aboutShop},
-	{stageRcpt, "550 Verification failed for <orders@shop.example>\nNo Such User Here\nSender verify failed", aboutShop},
-	{stageRcpt, "550 Administrative prohibition", aboutShop},
-	{stageRcpt, "550 Domain shop.example has exceeded the max emails per hour (125/100 (125%)) allowed.", aboutShop},
-	{stageRcpt, "550 JunkMail rejected - host [192.0.2.1] is in an RBL", aboutShop},
-	{stageRcpt, "550 Unrouteable address", aboutMail},
-	{stageRcpt, "451 Temporary local problem - please try later", aboutNow},
-	{stageRcpt, "451 Could not complete sender verify callout", aboutNow},
-	{stageRcpt, "452 4.2.2 <ada@example.com>... Mailbox full", aboutRecipient},
-	{stageRcpt, "451 qq internal bug (#4.3.0)", aboutNow},
-	{stageRcpt, "550 No such user here", aboutMail},
-	{stageRcpt, "550 5.7.1 <ada@example.com>... Relaying denied. Proper authentication required.", aboutShop},
-	{stageRcpt, "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", aboutShop},
-	{stageRcpt, "511 sorry, no mailbox here by that name (#5.1.1 - chkuser)", aboutMail},
-	{stageRcpt, "550 #5.1.0 Address rejected.", aboutMail},
+	{stageRcpt, "550 relay not permitted", shopRefused},
+	{stageRcpt, "550 Verification failed for <orders@shop.example>\nNo Such User Here\nSender verify failed", shopRefused},
+	{stageRcpt, "550 Administrative prohibition", shopRefused},
+	{stageRcpt, "550 Domain shop.example has exceeded the max emails per hour (125/100 (125%)) allowed.", shopRefused},
+	{stageRcpt, "550 JunkMail rejected - host [192.0.2.1] is in an RBL", shopRefused},
+	{stageRcpt, "550 Unrouteable address", mailRefused},
+	{stageRcpt, "451 Temporary local problem - please try later", temporary},
+	{stageRcpt, "451 Could not complete sender verify callout", temporary},
+	{stageRcpt, "452 4.2.2 <ada@example.com>... Mailbox full", recipientDeferred},
+	{stageRcpt, "451 qq internal bug (#4.3.0)", temporary},
+	{stageRcpt, "550 No such user here", mailRefused},
+	{stageRcpt, "550 5.7.1 <ada@example.com>... Relaying denied. Proper authentication required.", shopRefused},
+	{stageRcpt, "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", shopRefused},
+	{stageRcpt, "511 sorry, no mailbox here by that name (#5.1.1 - chkuser)", mailRefused},
+	{stageRcpt, "550 #5.1.0 Address rejected.", mailRefused},
 
 	// Microsoft.
-	{stageRcpt, "550 5.1.8 Access denied, bad outbound sender", aboutShop},
-	{stageRcpt, "550 5.1.90 Your message can't be sent because you've reached your daily limit for message recipients", aboutShop},
-	{stageRcpt, "550 5.2.252 Sender throttled due to continuous send as denied errors.", aboutShop},
-	{stageRcpt, "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain", aboutShop},
-	{stageRcpt, "550 5.7.606 Access denied, banned sending IP [192.0.2.1]", aboutShop},
-	{stageRcpt, "550 5.4.1 Recipient address rejected: Access denied. AS(201806281)", aboutMail},
-	{stageRcpt, "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup", aboutMail},
-	{stageRcpt, "550 5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; authentication required", aboutMail},
-	{stageEnd, "550 5.7.60 SMTP; Client does not have permissions to send as this sender", aboutShop},
-	{stageEnd, "554 5.2.0 STOREDRV.Submission.Exception:SendAsDeniedException.MapiExceptionSendAsDenied", aboutShop},
-	{stageEnd, "550 5.7.708 Service unavailable. Access denied, traffic not accepted from this IP", aboutShop},
+	{stageRcpt, "550 5.1.8 Access denied, bad outbound sender", shopRefused},
+	{stageRcpt, "550 5.1.90 Your message can't be sent because you've reached your daily limit for message recipients", shopRefused},
+	{stageRcpt, "550 5.2.252 Sender throttled due to continuous send as denied errors.", shopRefused},
+	{stageRcpt, "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain", shopRefused},
+	{stageRcpt, "550 5.7.606 Access denied, banned sending IP [192.0.2.1]", shopRefused},
+	{stageRcpt, "550 5.4.1 Recipient address rejected: Access denied. AS(201806281)", mailRefused},
+	{stageRcpt, "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup", mailRefused},
+	{stageRcpt, "550 5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; authentication required", mailRefused},
+	{stageEnd, "550 5.7.60 SMTP; Client does not have permissions to send as this sender", shopRefused},
+	{stageEnd, "554 5.2.0 STOREDRV.Submission.Exception:SendAsDeniedException.MapiExceptionSendAsDenied", shopRefused},
+	{stageEnd, "550 5.7.708 Service unavailable. Access denied, traffic not accepted from this IP", shopRefused},
 
 	// Google.
-	{stageRcpt, "550 5.4.5 Daily user sending limit exceeded. - gsmtp", aboutShop},
-	{stageRcpt, "550 5.7.1 Daily SMTP relay limit exceeded for customer. - gsmtp", aboutShop},
-	{stageRcpt, "450 4.2.1 The user you are trying to contact is receiving mail too quickly.", aboutRecipient},
-	{stageRcpt, "550 5.2.1 The email account that you tried to reach is disabled. - gsmtp", aboutMail},
-	{stageRcpt, "552 5.2.2 The email account that you tried to reach is over quota. - gsmtp", aboutMail},
-	{stageRcpt, "553 5.1.2 We weren't able to find the recipient domain. - gsmtp", aboutMail},
-	{stageEnd, "550 5.7.26 Unauthenticated email from shop.example is not accepted due to domain's DMARC policy", aboutShop},
-	{stageEnd, "550 5.7.1 Our system has detected that this message is likely unsolicited mail", aboutMail},
-	{stageEnd, "552 5.7.0 This message was blocked because its content presents a potential security issue", aboutMail},
+	{stageRcpt, "550 5.4.5 Daily user sending limit exceeded. - gsmtp", shopRefused},
+	{stageRcpt, "550 5.7.1 Daily SMTP relay limit exceeded for customer. - gsmtp", shopRefused},
+	{stageRcpt, "450 4.2.1 The user you are trying to contact is receiving mail too quickly.", recipientDeferred},
+	{stageRcpt, "550 5.2.1 The email account that you tried to reach is disabled. - gsmtp", mailRefused},
+	{stageRcpt, "552 5.2.2 The email account that you tried to reach is over quota. - gsmtp", mailRefused},
+	{stageRcpt, "553 5.1.2 We weren't able to find the recipient domain. - gsmtp", mailRefused},
+	{stageEnd, "550 5.7.26 Unauthenticated email from shop.example is not accepted due to domain's DMARC policy", shopRefused},
+	{stageEnd, "550 5.7.1 Our system has detected that this message is likely unsolicited mail", mailRefused},
+	{stageEnd, "552 5.7.0 This message was blocked because its content presents a potential security issue", mailRefused},
 
 	// Amazon SES, SendGrid.
-	{stageEnd, "554 Message rejected: Email address is not verified. The following identities failed the check in region EU-WEST-1: orders@shop.example", aboutShop},
-	{stageEnd, "554 Message rejected: Sending suspended for this account. For more information, please check the inbox", aboutShop},
-	{stageEnd, "554 Access denied: User `arn:aws:iam::1:user/till' is not authorized to perform `ses:SendRawEmail'", aboutShop},
-	{stageEnd, "454 Throttling failure: Daily message quota exceeded.", aboutNow},
-	{stageEnd, "550 The from address does not match a verified Sender Identity.", aboutShop},
-	{stageMail, "550 Unauthenticated senders not allowed", aboutShop},
+	{stageEnd, "554 Message rejected: Email address is not verified. The following identities failed the check in region EU-WEST-1: orders@shop.example", shopRefused},
+	{stageEnd, "554 Message rejected: Sending suspended for this account. For more information, please check the inbox", shopRefused},
+	{stageEnd, "554 Access denied: User `arn:aws:iam::1:user/till' is not authorized to perform `ses:SendRawEmail'", shopRefused},
+	{stageEnd, "454 Throttling failure: Daily message quota exceeded.", temporary},
+	{stageEnd, "550 The from address does not match a verified Sender Identity.", shopRefused},
+	{stageMail, "550 Unauthenticated senders not allowed", shopRefused},
 
 	// Nothing but the code, or a text that says nothing.
-	{stageRcpt, "450 Requested mail action not taken: mailbox unavailable", aboutRecipient},
-	{stageRcpt, "451 Requested action aborted: local error in processing", aboutNow},
-	{stageRcpt, "452 Requested action not taken: insufficient system storage", aboutNow},
-	{stageRcpt, "451 try again later", aboutRecipient},
-	{stageRcpt, "454 no", aboutNow},
-	{stageMail, "450 4.1.2 Domain not found", aboutNow},
-	{stageEnd, "451 4.2.0 later", aboutNow},
-	{stageRcpt, "550 no", aboutMail},
-	{stageRcpt, "551 User not local", aboutMail},
-	{stageRcpt, "552 Requested mail action aborted: exceeded storage allocation", aboutMail},
-	{stageRcpt, "553 Requested action not taken: mailbox name not allowed", aboutMail},
-	{stageRcpt, "550 mailbox quota exceeded", aboutMail},
-	{stageRcpt, "501 5.1.3 Bad recipient address syntax", aboutMail},
-	{stageRcpt, "503 5.5.1 Error: need MAIL command", aboutShop},
-	{stageRcpt, "530 Authentication required", aboutShop},
-	{stageRcpt, "550 5.7.1 Command rejected", aboutShop},
-	{stageRcpt, "550 Rejected by policy", aboutShop},
-	{stageRcpt, "554 no", aboutShop},
-	{stageRcpt, "599 no", aboutShop},
-	{stageData, "554 5.5.1 Error: no valid recipients", aboutMail},
-	{stageData, "503 5.5.1 Error: need RCPT command", aboutShop},
-	{stageEnd, "554 no", aboutMail},
-	{stageEnd, "550 5.7.1 Message refused", aboutMail},
-	{stageEnd, "552 5.3.4 Message size exceeds fixed limit", aboutMail},
-	{stageEnd, "550 5.6.0 Lone CR or LF in body", aboutMail},
-	{stageEnd, "251 what?", aboutNow},
+	{stageRcpt, "450 Requested mail action not taken: mailbox unavailable", recipientDeferred},
+	{stageRcpt, "451 Requested action aborted: local error in processing", temporary},
+	{stageRcpt, "452 Requested action not taken: insufficient system storage", temporary},
+	{stageRcpt, "451 try again later", recipientDeferred},
+	{stageRcpt, "454 no", temporary},
+	{stageMail, "450 4.1.2 Domain not found", temporary},
+	{stageEnd, "451 4.2.0 later", temporary},
+	{stageRcpt, "550 no", mailRefused},
+	{stageRcpt, "551 User not local", mailRefused},
+	{stageRcpt, "552 Requested mail action aborted: exceeded storage allocation", mailRefused},
+	{stageRcpt, "553 Requested action not taken: mailbox name not allowed", mailRefused},
+	{stageRcpt, "550 mailbox quota exceeded", mailRefused},
+	{stageRcpt, "501 5.1.3 Bad recipient address syntax", mailRefused},
+	{stageRcpt, "503 5.5.1 Error: need MAIL command", shopRefused},
+	{stageRcpt, "530 Authentication required", shopRefused},
+	{stageRcpt, "550 5.7.1 Command rejected", shopRefused},
+	{stageRcpt, "550 Rejected by policy", shopRefused},
+	{stageRcpt, "554 no", shopRefused},
+	{stageRcpt, "599 no", shopRefused},
+	{stageData, "554 5.5.1 Error: no valid recipients", mailRefused},
+	{stageData, "503 5.5.1 Error: need RCPT command", shopRefused},
+	{stageEnd, "554 no", mailRefused},
+	{stageEnd, "550 5.7.1 Message refused", mailRefused},
+	{stageEnd, "552 5.3.4 Message size exceeds fixed limit", mailRefused},
+	{stageEnd, "550 5.6.0 Lone CR or LF in body", mailRefused},
+	{stageEnd, "251 what?", temporary},
 
 	// A customer's address does not decide.
-	{stageRcpt, "550 5.1.1 <sender@relay.example>: not here", aboutMail},
-	{stageRcpt, "550 <spf@helo.example>, no", aboutMail},
+	{stageRcpt, "550 5.1.1 <sender@relay.example>: not here", mailRefused},
+	{stageRcpt, "550 <spf@helo.example>, no", mailRefused},
 }
 
 // Every reply of the table is about what the table says.
-func TestWhatARefusalIsAbout(t *testing.T) {
+func TestRepliesAreClassified(t *testing.T) {
 	t.Parallel()
 	for _, c := range refusals {
 		t.Run(string(c.at)+" "+c.said, func(t *testing.T) {
 			t.Parallel()
-			r, ok := replyOf(fmt.Errorf("reply: %w", replied(t, c.said)))
-			if got := r.about(c.at); !ok || got != c.want {
+			r, ok := replyOf(fmt.Errorf("reply: %w", replyOfText(t, c.said)))
+			if got := r.classify(c.at); !ok || got != c.want {
 				t.Errorf("read as %+v it is about %d, want %d", r, got, c.want)
 			}
 		})
 	}
 }
 
-func replied(t *testing.T, said string) error {
+func replyOfText(t *testing.T, said string) error {
 	t.Helper()
 	var code int
 	if _, err := fmt.Sscan(said, &code); err != nil {
@@ -162,18 +162,18 @@ func replied(t *testing.T, said string) error {
 }
 
 // What is not the mail's fault does not make it wait for an hour.
-func TestBackoffOfAMailThatIsNotAtFault(t *testing.T) {
+func TestBackoffIsShorterWhenTheServerIsAtFault(t *testing.T) {
 	t.Parallel()
 	s := &Service{config: Config{Backoff: Backoff}}
 	for name, c := range map[string]struct {
 		err     error
 		longest time.Duration
 	}{
-		"Busy":         {answer(stageRcpt, replied(t, "450 4.2.0 greylisted")), time.Hour},
-		"BusyAtTheEnd": {answer(stageEnd, replied(t, "451 scanner away")), time.Hour},
-		"NoConnection": {answer(stageConnect, errors.New("connection refused")), awayLongest},
-		"TakesNoMail":  {answer(stageMail, replied(t, "421 closing")), awayLongest},
-		"ShopRefused":  {answer(stageMail, replied(t, "550 5.7.1 not you")), refusedLongest},
+		"Busy":         {classifyError(stageRcpt, replyOfText(t, "450 4.2.0 greylisted")), time.Hour},
+		"BusyAtTheEnd": {classifyError(stageEnd, replyOfText(t, "451 scanner away")), time.Hour},
+		"NoConnection": {classifyError(stageConnect, errors.New("connection refused")), maxServerDelay},
+		"TakesNoMail":  {classifyError(stageMail, replyOfText(t, "421 closing")), maxServerDelay},
+		"ShopRefused":  {classifyError(stageMail, replyOfText(t, "550 5.7.1 not you")), maxRefusedDelay},
 	} {
 		if got := s.backoff(1, c.err); got != Backoff(1) {
 			t.Errorf("%s: waits %s at first, want %s", name, got, Backoff(1))

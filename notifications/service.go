@@ -57,8 +57,8 @@ type Service struct {
 
 	// known is what this process has learnt of hand-overs and the log does not say (yet). It makes better guesses after a
 	// hiccup, and nothing depends on it: a process that dies takes it along, and the rules for unknown outcomes apply.
-	known *lru.Cache[string, verdict]
-	taken atomic.Uint64 // mails that the server has taken from this process
+	known    *lru.Cache[string, attemptState]
+	accepted atomic.Uint64 // mails that the server has taken from this process
 }
 
 // knownMessages bounds Service.known. Entries are only there between two attempts of a message.
@@ -100,7 +100,7 @@ func New(config Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("notifications: %w", err)
 	}
-	known, err := lru.New[string, verdict](knownMessages)
+	known, err := lru.New[string, attemptState](knownMessages)
 	if err != nil {
 		return nil, fmt.Errorf("notifications: %w", err)
 	}
@@ -148,7 +148,7 @@ var (
 
 // claim is how long a message that is being sent belongs to whoever said so: the longest that a hand-over can take, and
 // half of it again for clocks that differ.
-func (s *Service) claim() time.Duration { return s.config.Deadline * 3 / 2 }
+func (s *Service) sendTimeout() time.Duration { return s.config.Deadline * 3 / 2 }
 
 // Projections returns none: the log itself answers what staff ask.
 func (s *Service) Projections() []project.Projection { return nil }

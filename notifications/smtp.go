@@ -21,8 +21,8 @@ const (
 	maxIdle = 16
 	// idleFor is how long a connection is worth keeping. Servers drop idle ones after one to five minutes.
 	idleFor = 30 * time.Second
-	// farewell bounds QUIT on a connection that is no longer needed.
-	farewell = time.Second
+	// quitTimeout bounds QUIT on a connection that is no longer needed.
+	quitTimeout = time.Second
 )
 
 // server is where and how mail is handed over: what an SMTP URL says.
@@ -32,8 +32,8 @@ type server struct {
 	tls     *tls.Config // TLS from the first byte; nil for plain or STARTTLS
 }
 
-// readURL understands an SMTP URL; see [NewMailer] for its forms.
-func readURL(smtpURL, ehlo string, deadline time.Duration) (server, error) {
+// parseURL understands an SMTP URL; see [NewMailer] for its forms.
+func parseURL(smtpURL, ehlo string, deadline time.Duration) (server, error) {
 	u, err := url.Parse(smtpURL)
 	if err != nil || u.Hostname() == "" || (u.Scheme != "smtp" && u.Scheme != "smtps") {
 		// The URL may hold a password, so neither it nor the parser's error, which repeats it, is said.
@@ -133,8 +133,8 @@ type idle struct {
 func (p *pool) use(ctx context.Context, dialogue func(*smtp.Client) error) error {
 	if server := p.take(); server != nil {
 		said := false
-		err := p.talk(ctx, server, func(c *smtp.Client) error {
-			if err := p.wake(c); err != nil {
+		err := p.run(ctx, server, func(c *smtp.Client) error {
+			if err := p.check(c); err != nil {
 				return err
 			}
 			said = true
@@ -146,13 +146,13 @@ func (p *pool) use(ctx context.Context, dialogue func(*smtp.Client) error) error
 	}
 	server, err := p.server.dial(ctx)
 	if err != nil {
-		return answer(stageConnect, err)
+		return classifyError(stageConnect, err)
 	}
-	return p.talk(ctx, server, dialogue)
+	return p.run(ctx, server, dialogue)
 }
 
 // wake finds out whether a kept connection still works, and clears whatever the last dialogue left.
-func (p *pool) wake(server *smtp.Client) error {
+func (p *pool) check(server *smtp.Client) error {
 	if err := server.UpdateDeadline(p.deadline); err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func (p *pool) wake(server *smtp.Client) error {
 
 // talk runs a dialogue, cuts it off when ctx ends, and keeps the connection if the dialogue ended well. After any error
 // the connection is closed: what state the server is in then is not worth guessing.
-func (p *pool) talk(ctx context.Context, server *smtp.Client, dialogue func(*smtp.Client) error) error {
+func (p *pool) run(ctx context.Context, server *smtp.Client, dialogue func(*smtp.Client) error) error {
 	// Close on the text connection, not on the client: the latter waits for the command that hangs.
 	stop := context.AfterFunc(ctx, func() { _ = server.Text.Close() })
 	err := server.UpdateDeadline(p.deadline)
@@ -217,7 +217,7 @@ func (p *pool) close() {
 
 // quit says goodbye; whether the server hears it changes nothing.
 func quit(server *smtp.Client) {
-	if err := server.UpdateDeadline(farewell); err == nil {
+	if err := server.UpdateDeadline(quitTimeout); err == nil {
 		_ = server.Quit()
 	}
 	_ = server.Text.Close()

@@ -20,18 +20,20 @@ import (
 )
 
 // guarded is a mail server that takes mail from those who say the password, and only under TLS.
-type guarded struct{ taken atomic.Int32 }
+type authServer struct{ taken atomic.Int32 }
 
-func (g *guarded) NewSession(*smtp.Conn) (smtp.Session, error) { return &guest{server: g}, nil }
+func (g *authServer) NewSession(*smtp.Conn) (smtp.Session, error) {
+	return &authSession{server: g}, nil
+}
 
-type guest struct {
-	server *guarded
+type authSession struct {
+	server *authServer
 	known  bool
 }
 
-func (*guest) AuthMechanisms() []string { return []string{sasl.Plain} }
+func (*authSession) AuthMechanisms() []string { return []string{sasl.Plain} }
 
-func (s *guest) Auth(string) (sasl.Server, error) {
+func (s *authSession) Auth(string) (sasl.Server, error) {
 	return sasl.NewPlainServer(func(_, user, password string) error {
 		if user != "till" || password != "p@ss" {
 			return smtp.ErrAuthFailed
@@ -41,32 +43,32 @@ func (s *guest) Auth(string) (sasl.Server, error) {
 	}), nil
 }
 
-func (s *guest) Mail(string, *smtp.MailOptions) error {
+func (s *authSession) Mail(string, *smtp.MailOptions) error {
 	if !s.known {
 		return smtp.ErrAuthRequired
 	}
 	return nil
 }
 
-func (s *guest) Rcpt(string, *smtp.RcptOptions) error { return nil }
+func (s *authSession) Rcpt(string, *smtp.RcptOptions) error { return nil }
 
-func (s *guest) Data(r io.Reader) error {
+func (s *authSession) Data(r io.Reader) error {
 	_, err := io.Copy(io.Discard, r)
 	s.server.taken.Add(1)
 	return err
 }
 
-func (*guest) Reset()        {}
-func (*guest) Logout() error { return nil }
+func (*authSession) Reset()        {}
+func (*authSession) Logout() error { return nil }
 
-// startGuarded starts the server with a certificate that roots vouch for.
-func startGuarded(t *testing.T, implicit bool) (g *guarded, addr string, roots *x509.CertPool) {
+// startAuthServer starts the server with a certificate that roots vouch for.
+func startAuthServer(t *testing.T, implicit bool) (g *authServer, addr string, roots *x509.CertPool) {
 	t.Helper()
 	certified := httptest.NewTLSServer(nil) // for its certificate of 127.0.0.1
 	t.Cleanup(certified.Close)
 	roots = x509.NewCertPool()
 	roots.AddCert(certified.Certificate())
-	g = &guarded{}
+	g = &authServer{}
 	server := smtp.NewServer(g)
 	server.TLSConfig = &tls.Config{Certificates: certified.TLS.Certificates}
 	server.Domain = "localhost"
@@ -86,7 +88,7 @@ func startGuarded(t *testing.T, implicit bool) (g *guarded, addr string, roots *
 	return g, l.Addr().String(), roots
 }
 
-func guardedMail() Mail {
+func testMail() Mail {
 	return Mail{From: netmail.Address{Address: "orders@shop.example"}, To: netmail.Address{Address: "ada@example.com"},
 		MessageID: "m1@shop.example", Subject: "Hello", Text: "Hello", HTML: "<p>Hello</p>", Language: "en", Date: time.Now()}
 }
@@ -96,7 +98,7 @@ func TestMailIsEncryptedAndAuthenticated(t *testing.T) {
 	for name, scheme := range map[string]string{"ImplicitTLS": "smtps", "StartTLS": "smtp"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g, addr, roots := startGuarded(t, scheme == "smtps")
+			g, addr, roots := startAuthServer(t, scheme == "smtps")
 			m, err := NewMailer(scheme+"://till:p%40ss@"+addr, "", time.Minute)
 			if err != nil {
 				t.Fatal(err)
@@ -107,7 +109,7 @@ func TestMailIsEncryptedAndAuthenticated(t *testing.T) {
 				m.pool.server.tls = trust
 			}
 			m.pool.server.options = append(m.pool.server.options, mail.WithTLSConfig(trust))
-			if err := m.Send(t.Context(), guardedMail(), func() error { return nil }); err != nil || g.taken.Load() != 1 {
+			if err := m.Send(t.Context(), testMail(), func() error { return nil }); err != nil || g.taken.Load() != 1 {
 				t.Errorf("sent: %v; the server took %d mails, want 1", err, g.taken.Load())
 			}
 		})
@@ -115,9 +117,9 @@ func TestMailIsEncryptedAndAuthenticated(t *testing.T) {
 }
 
 // A server that nobody vouches for, or a wrong password, delays mails and never costs a customer theirs.
-func TestStrangerAtTheAddressGetsNothing(t *testing.T) {
+func TestUntrustedServerGetsNoMail(t *testing.T) {
 	t.Parallel()
-	g, addr, roots := startGuarded(t, false)
+	g, addr, roots := startAuthServer(t, false)
 	for name, c := range map[string]struct {
 		url   string
 		roots *x509.CertPool
@@ -131,7 +133,7 @@ func TestStrangerAtTheAddressGetsNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.pool.server.options = append(m.pool.server.options, mail.WithTLSConfig(&tls.Config{RootCAs: c.roots, ServerName: "127.0.0.1"}))
-		err = m.Send(context.Background(), guardedMail(), func() error { return nil })
+		err = m.Send(context.Background(), testMail(), func() error { return nil })
 		if err == nil || errors.Is(err, ErrRefused) || errors.Is(err, ErrUnanswered) {
 			t.Errorf("%s: %v, want it to be put off", name, err)
 		}

@@ -60,14 +60,14 @@ func (s *Service) queue(tx *log.Tx, e events.Event, o Outcome) error {
 }
 
 // verdict is what this process has learnt of a message's hand-overs.
-type verdict struct {
-	attempt int            // the last one that ended without delivery; 0: none
-	result  events.Payload // what the message came to, if that could not be recorded
-	refused bool           // the server refused the shop when this message was handed over last
-	taken   uint64         // Service.taken at that moment
+type attemptState struct {
+	undelivered int            // the last one that ended without delivery; 0: none
+	result      events.Payload // what the message came to, if that could not be recorded
+	refused     bool           // the server refused the shop when this message was handed over last
+	accepted    uint64         // Service.accepted at that moment
 }
 
-var errBeingSent = errors.New("somebody may be sending it")
+var errInProgress = errors.New("somebody may be sending it")
 
 // send is the act: it looks what is to be done about a message, does it, and records the result.
 func (s *Service) send(ctx context.Context, e events.Event, p events.MessageQueued) error {
@@ -83,21 +83,21 @@ func (s *Service) send(ctx context.Context, e events.Event, p events.MessageQueu
 	if !ok {
 		return worker.DeadLetter(fmt.Errorf("message %s is not among those of its order", p.MessageID))
 	}
-	step, wait := m.Next(s.log.Now(), s.claim(), known.attempt)
+	step, wait := m.Next(s.log.Now(), s.sendTimeout(), known.undelivered)
 	switch step {
 	case StepSend:
-		return s.handOver(ctx, e, p, m)
+		return s.deliver(ctx, e, p, m)
 	case StepWait:
-		return worker.RetryAfter(wait, errBeingSent)
+		return worker.RetryAfter(wait, errInProgress)
 	case StepGiveUp:
 		return s.record(ctx, e, p.OrderID, events.MessageUnknown{OrderID: p.OrderID, MessageID: p.MessageID, Error: ErrUnanswered.Error()})
 	}
 	return nil
 }
 
-// handOver speaks to the mail server and decides what its answer means.
-func (s *Service) handOver(ctx context.Context, e events.Event, p events.MessageQueued, m Message) error {
-	placed, err := s.placed(ctx, p.OrderID)
+// deliver speaks to the mail server and decides what its answer means.
+func (s *Service) deliver(ctx context.Context, e events.Event, p events.MessageQueued, m Message) error {
+	placed, err := s.readPlaced(ctx, p.OrderID)
 	if err != nil {
 		return err
 	}
@@ -111,18 +111,18 @@ func (s *Service) handOver(ctx context.Context, e events.Event, p events.Message
 	failpoint.At("notifications.before_smtp")
 	begun := 0
 	err = s.mailer.Send(ctx, mail, func() error {
-		begun, err = s.begin(ctx, e, p, mail.To.Address)
+		begun, err = s.startAttempt(ctx, e, p, mail.To.Address)
 		return err
 	})
 	if begun > 0 {
 		m.Attempt = begun
 	}
-	return s.conclude(ctx, e, p, m, begun > 0, err)
+	return s.handleResult(ctx, e, p, m, begun > 0, err)
 }
 
 // placed reads what was ordered: the order's first event. An order without one, or with another one, is not mended by
 // repeating.
-func (s *Service) placed(ctx context.Context, orderID string) (events.OrderPlaced, error) {
+func (s *Service) readPlaced(ctx context.Context, orderID string) (events.OrderPlaced, error) {
 	subject, err := events.Subject(events.PrefixOrder, orderID)
 	if err != nil {
 		return events.OrderPlaced{}, worker.DeadLetter(fmt.Errorf("read what was ordered: %w", err))
@@ -141,9 +141,9 @@ func (s *Service) placed(ctx context.Context, orderID string) (events.OrderPlace
 	return placed, nil
 }
 
-// begin says that the mail's bytes are next and returns the attempt's number. It returns errNotOurs when the message has
+// begin says that the mail's bytes are next and returns the attempt's number. It returns errTakenOver when the message has
 // been settled or taken meanwhile: of two that come here at once one goes on.
-func (s *Service) begin(ctx context.Context, e events.Event, p events.MessageQueued, to string) (attempt int, err error) {
+func (s *Service) startAttempt(ctx context.Context, e events.Event, p events.MessageQueued, to string) (attempt int, err error) {
 	known, _ := s.known.Get(p.MessageID)
 	err = s.log.Do(ctx, func(tx *log.Tx) error {
 		tx.CausedBy(e)
@@ -152,8 +152,8 @@ func (s *Service) begin(ctx context.Context, e events.Event, p events.MessageQue
 			return err
 		}
 		m, _ := n.Message(p.MessageID)
-		if step, _ := m.Next(tx.Now(), s.claim(), known.attempt); step != StepSend {
-			return errNotOurs
+		if step, _ := m.Next(tx.Now(), s.sendTimeout(), known.undelivered); step != StepSend {
+			return errTakenOver
 		}
 		sending := m.Start(p.OrderID, to)
 		attempt = sending.Attempt
@@ -165,33 +165,33 @@ func (s *Service) begin(ctx context.Context, e events.Event, p events.MessageQue
 	return attempt, nil
 }
 
-// conclude turns what the mail server said into a fact, or into another try.
-func (s *Service) conclude(ctx context.Context, e events.Event, p events.MessageQueued, m Message, begun bool, err error) error {
-	said := scrub(err)
+// handleResult turns what the mail server said into a fact, or into another try.
+func (s *Service) handleResult(ctx context.Context, e events.Event, p events.MessageQueued, m Message, begun bool, err error) error {
+	said := redact(err)
 	switch {
 	case err == nil:
-		s.taken.Add(1)
+		s.accepted.Add(1)
 		return s.record(ctx, e, p.OrderID, events.MessageSent{OrderID: p.OrderID, MessageID: p.MessageID})
-	case errors.Is(err, errNotOurs):
-		return worker.RetryAfter(s.claim(), err) // whoever has it may die of it
+	case errors.Is(err, errTakenOver):
+		return worker.RetryAfter(s.sendTimeout(), err) // whoever has it may die of it
 	case errors.Is(err, log.ErrUnavailable), errors.Is(err, log.ErrContention), errors.Is(err, log.ErrUnreadable):
 		return err
 	case errors.Is(err, ErrShopRefused):
-		return s.hold(ctx, p, m, begun, errors.New(said))
+		return s.openCircuit(ctx, p, m, begun, errors.New(said))
 	case errors.Is(err, ErrRefused):
 		return s.record(ctx, e, p.OrderID, events.MessageFailed{OrderID: p.OrderID, MessageID: p.MessageID, Error: said})
-	case errors.Is(err, ErrUnanswered) && m.mayRepeat():
-		return worker.RetryAfter(s.claim(), errors.New(said))
+	case errors.Is(err, ErrUnanswered) && m.canResend():
+		return worker.RetryAfter(s.sendTimeout(), errors.New(said))
 	case errors.Is(err, ErrUnanswered):
 		return s.record(ctx, e, p.OrderID, events.MessageUnknown{OrderID: p.OrderID, MessageID: p.MessageID, Error: said})
-	case m.Hopeless(s.log.Now()):
+	case m.Overdue(s.log.Now()):
 		return s.record(ctx, e, p.OrderID, events.MessageFailed{OrderID: p.OrderID, MessageID: p.MessageID, Error: "given up: " + said})
 	}
 	if begun {
-		s.known.Add(p.MessageID, verdict{attempt: m.Attempt})
+		s.known.Add(p.MessageID, attemptState{undelivered: m.Attempt})
 	}
 	wait := s.backoff(worker.Attempt(ctx), err)
-	if errors.Is(err, errRecipientWaits) {
+	if errors.Is(err, errRecipientDeferred) {
 		return worker.Defer(wait, errors.New(said))
 	}
 	return worker.RetryAfter(wait, errors.New(said))
@@ -200,18 +200,18 @@ func (s *Service) conclude(ctx context.Context, e events.Event, p events.Message
 // Longest waits where it is not the mail that has to wait. Once the server, or the shop's account there, is whole again,
 // nobody is to wait for an hour.
 const (
-	awayLongest    = 30 * time.Second
-	refusedLongest = 5 * time.Minute
+	maxServerDelay  = 30 * time.Second
+	maxRefusedDelay = 5 * time.Minute
 )
 
 // backoff is how long a mail that was put off waits.
 func (s *Service) backoff(attempt int, err error) time.Duration {
 	wait := s.config.Backoff(attempt)
 	switch {
-	case errors.Is(err, errAway):
-		return min(wait, awayLongest)
+	case errors.Is(err, errServerDown):
+		return min(wait, maxServerDelay)
 	case errors.Is(err, ErrShopRefused):
-		return min(wait, refusedLongest)
+		return min(wait, maxRefusedDelay)
 	}
 	return wait
 }
@@ -221,13 +221,13 @@ func (s *Service) backoff(attempt int, err error) time.Duration {
 //
 // Where the server has taken other mails since it refused this one, it does not refuse all of them (an account that may
 // write to some addresses only, a limit per hour). Then this mail waits alone, and the others need not.
-func (s *Service) hold(ctx context.Context, p events.MessageQueued, m Message, begun bool, err error) error {
+func (s *Service) openCircuit(ctx context.Context, p events.MessageQueued, m Message, begun bool, err error) error {
 	known, _ := s.known.Get(p.MessageID)
-	taken := s.taken.Load()
-	alone := known.refused && known.taken != taken
-	known.refused, known.taken = true, taken
+	taken := s.accepted.Load()
+	alone := known.refused && known.accepted != taken
+	known.refused, known.accepted = true, taken
 	if begun {
-		known.attempt = m.Attempt
+		known.undelivered = m.Attempt
 	}
 	s.known.Add(p.MessageID, known)
 	if alone {
@@ -236,8 +236,8 @@ func (s *Service) hold(ctx context.Context, p events.MessageQueued, m Message, b
 	return worker.OpenCircuit(err)
 }
 
-// recordAgain is how long record waits before it tries once more.
-const recordAgain = 250 * time.Millisecond
+// recordRetry is how long record waits before it tries once more.
+const recordRetry = 250 * time.Millisecond
 
 // record appends the result of a message. While the log is away it holds on to the event and tries again for as long as
 // the claim lasts: let go, the event may come to another replica, which can only find that the sender fell silent, and
@@ -245,14 +245,14 @@ const recordAgain = 250 * time.Millisecond
 // forgetting it would make an answered question an unknown outcome.
 func (s *Service) record(ctx context.Context, e events.Event, orderID string, result events.Payload) error {
 	messageID, _ := resultOf(result)
-	holding, cancel := context.WithTimeout(ctx, s.claim())
+	holding, cancel := context.WithTimeout(ctx, s.sendTimeout())
 	defer cancel()
-	err := s.append(ctx, e, orderID, result)
-	for worker.IsInfrastructure(err) && worker.Sleep(holding, recordAgain) {
-		err = s.append(ctx, e, orderID, result)
+	err := s.appendResult(ctx, e, orderID, result)
+	for worker.IsInfrastructure(err) && worker.Sleep(holding, recordRetry) {
+		err = s.appendResult(ctx, e, orderID, result)
 	}
 	if err != nil {
-		s.known.Add(messageID, verdict{result: result})
+		s.known.Add(messageID, attemptState{result: result})
 		return fmt.Errorf("record %s of %s: %w", result.EventType(), messageID, err)
 	}
 	s.known.Remove(messageID)
@@ -260,7 +260,7 @@ func (s *Service) record(ctx context.Context, e events.Event, orderID string, re
 }
 
 // append states the result of a message, if it may still have one.
-func (s *Service) append(ctx context.Context, e events.Event, orderID string, result events.Payload) error {
+func (s *Service) appendResult(ctx context.Context, e events.Event, orderID string, result events.Payload) error {
 	var facts []events.Payload
 	err := s.log.Do(ctx, func(tx *log.Tx) error {
 		tx.CausedBy(e)
@@ -277,16 +277,16 @@ func (s *Service) append(ctx context.Context, e events.Event, orderID string, re
 	return err
 }
 
-// maxSaid bounds what is kept of a mail server's words.
-const maxSaid = 500
+// maxErrorText bounds what is kept of a mail server's words.
+const maxErrorText = 500
 
 var mailAddress = regexp.MustCompile(`[^\s<>"'(),;:]+@[^\s<>"'(),;:]+`)
 
 // scrub writes an error down without the addresses that mail servers like to repeat: it goes into log files.
-func scrub(err error) string {
+func redact(err error) string {
 	if err == nil {
 		return ""
 	}
 	text := mailAddress.ReplaceAllString(oneLine(err.Error()), "[address]")
-	return strings.ToValidUTF8(text[:min(len(text), maxSaid)], "") // JSON refuses half a letter
+	return strings.ToValidUTF8(text[:min(len(text), maxErrorText)], "") // JSON refuses half a letter
 }

@@ -8,18 +8,18 @@ import (
 // BenchmarkPurchase is the till's share of a purchase: request, intent, shopper's confirmation, webhook, capture; 64 at
 // a time, with the sandbox as Stripe in the same process.
 func BenchmarkPurchase(b *testing.B) {
-	w := newWorld(b, setup{})
+	f := newFixture(b, fixtureOptions{})
 	slots := make(chan struct{}, 64)
 	var group sync.WaitGroup
 	for b.Loop() {
 		slots <- struct{}{}
 		group.Go(func() {
 			defer func() { <-slots }()
-			orderID, p := w.place(1250)
-			w.pay(p, "pm_card_visa")
-			w.untilStatus(orderID, StatusAuthorized)
-			w.accept(orderID, 1250)
-			w.untilStatus(orderID, StatusCaptured)
+			orderID, p := f.placeOrder(1250)
+			f.pay(p, "pm_card_visa")
+			f.waitForStatus(orderID, StatusAuthorized)
+			f.acceptPayment(orderID, 1250)
+			f.waitForStatus(orderID, StatusCaptured)
 		})
 	}
 	group.Wait()

@@ -16,8 +16,8 @@ import (
 	"tillstream/events/worker"
 )
 
-// acceptsMoney is orders, as far as these tests need it: every authorisation is accepted, once.
-func acceptsMoney(l *log.Log) []worker.Domain {
+// acceptPayments is orders, as far as these tests need it: every authorisation is accepted, once.
+func acceptPayments(l *log.Log) []worker.Domain {
 	return []worker.Domain{{Name: "orders", Log: l.ForDomain("orders"), Routes: []worker.Route{
 		worker.On(func(tx *log.Tx, _ events.Event, p events.PaymentAuthorized) error {
 			if said, err := orders.Load(tx, p.OrderID); said != 1 || err != nil {
@@ -30,17 +30,17 @@ func acceptsMoney(l *log.Log) []worker.Domain {
 
 // postAuthorized has the shopper pay and Stripe tell of it. It returns what the log holds when Stripe has its 200, from the
 // event of Stripe's on.
-func (w *world) postAuthorized(orderID string, p PaymentView) []events.Event {
-	w.t.Helper()
-	w.pay(p, "pm_card_visa")
-	body := posted(p, orderID, "payment_intent.amount_capturable_updated", nil)
-	if got := w.post(body, sign(body, webhookSecret, time.Now())); got != http.StatusOK {
-		w.t.Fatalf("HTTP %d, want 200", got)
+func (f *fixture) postAuthorized(orderID string, p PaymentView) []events.Event {
+	f.t.Helper()
+	f.pay(p, "pm_card_visa")
+	body := webhookBody(p, orderID, "payment_intent.amount_capturable_updated", nil)
+	if got := f.postWebhook(body, sign(body, webhookSecret, time.Now())); got != http.StatusOK {
+		f.t.Fatalf("HTTP %d, want 200", got)
 	}
-	all := w.history()
+	all := f.history()
 	i := slices.IndexFunc(all, func(e events.Event) bool { return e.Type == "payments.webhook_received" })
 	if i < 0 {
-		w.t.Fatal("the event is not stored")
+		f.t.Fatal("the event is not stored")
 	}
 	return all[i:]
 }
@@ -61,68 +61,68 @@ func checkOneCommit(t *testing.T, said []events.Event, types ...string) {
 	}
 }
 
-func TestWebhookAndWhatFollowsAreOneCommit(t *testing.T) {
+func TestWebhookAndItsCascadeAreOneCommit(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{deaf: true, others: acceptsMoney})
-	orderID, p := w.place(1250)
-	checkOneCommit(t, w.postAuthorized(orderID, p), "payments.webhook_received", "payments.authorized", "orders.payment_accepted")
-	w.untilStatus(orderID, StatusCaptured)
-	w.noDeadLetters()
+	f := newFixture(t, fixtureOptions{noWebhooks: true, domains: acceptPayments})
+	orderID, p := f.placeOrder(1250)
+	checkOneCommit(t, f.postAuthorized(orderID, p), "payments.webhook_received", "payments.authorized", "orders.payment_accepted")
+	f.waitForStatus(orderID, StatusCaptured)
+	f.expectNoDeadLetters()
 }
 
 // A process that only takes webhooks decides as well: what follows in other domains is left to the processes that run them.
 func TestWebhookIsDecidedWhereNoLaneRuns(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{deaf: true, others: acceptsMoney})
-	orderID, p := w.place(1250)
-	w.log.SetCascade(nil)
-	checkOneCommit(t, w.postAuthorized(orderID, p), "payments.webhook_received", "payments.authorized")
-	w.untilStatus(orderID, StatusCaptured)
-	w.noDeadLetters()
+	f := newFixture(t, fixtureOptions{noWebhooks: true, domains: acceptPayments})
+	orderID, p := f.placeOrder(1250)
+	f.log.SetCascade(nil)
+	checkOneCommit(t, f.postAuthorized(orderID, p), "payments.webhook_received", "payments.authorized")
+	f.waitForStatus(orderID, StatusCaptured)
+	f.expectNoDeadLetters()
 }
 
 // Every event handled again, by a worker that has no checkpoint, says nothing new and is no dead letter.
-func TestTheWholeLogAgainSaysNothing(t *testing.T) {
+func TestHandlingTheLogAgainAppendsNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{deaf: true})
-	orderID, p := w.place(1250)
-	declined := posted(p, orderID, "payment_intent.payment_failed", func(object map[string]any) {
+	f := newFixture(t, fixtureOptions{noWebhooks: true})
+	orderID, p := f.placeOrder(1250)
+	declined := webhookBody(p, orderID, "payment_intent.payment_failed", func(object map[string]any) {
 		object["status"], object["last_payment_error"] = "requires_payment_method", map[string]any{"code": "card_declined", "charge": "ch_no"}
 	})
-	w.post(declined, sign(declined, webhookSecret, time.Now()))
-	w.postAuthorized(orderID, p)
-	w.accept(orderID, 1250)
-	w.untilStatus(orderID, StatusCaptured)
-	w.say(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID)}, Reason: events.CancelRequested})
-	w.untilStatus(orderID, StatusRefunded)
-	w.halt()
-	before := w.history()
+	f.postWebhook(declined, sign(declined, webhookSecret, time.Now()))
+	f.postAuthorized(orderID, p)
+	f.acceptPayment(orderID, 1250)
+	f.waitForStatus(orderID, StatusCaptured)
+	f.appendOrder(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID)}, Reason: events.CancelRequested})
+	f.waitForStatus(orderID, StatusRefunded)
+	f.stopWorker()
+	before := f.history()
 	for _, lane := range []string{"payments", "payments.stripe"} {
-		c, err := w.log.LoadCheckpoint(t.Context(), lane)
+		c, err := f.log.LoadCheckpoint(t.Context(), lane)
 		if err != nil || c.Position == 0 {
 			t.Fatalf("checkpoint of %s: %+v, %v", lane, c, err)
 		}
 		c.Position, c.Read, c.State = 0, 0, nil
-		if err := w.log.SaveCheckpoint(t.Context(), &c); err != nil {
+		if err := f.log.SaveCheckpoint(t.Context(), &c); err != nil {
 			t.Fatal(err)
 		}
 	}
-	w.work(setup{})
-	w.until("everything is handled again", func() bool {
-		return !slices.ContainsFunc(w.lanes.Lanes(), func(l worker.LaneStatus) bool { return l.Position < before[len(before)-1].Sequence })
+	f.startWorker(fixtureOptions{})
+	f.waitUntil("everything is handled again", func() bool {
+		return !slices.ContainsFunc(f.worker.Lanes(), func(l worker.LaneStatus) bool { return l.Position < before[len(before)-1].Sequence })
 	})
-	w.halt()
-	if after := w.history(); len(after) != len(before) {
+	f.stopWorker()
+	if after := f.history(); len(after) != len(before) {
 		t.Errorf("said again: %+v", after[len(before):])
 	}
-	w.noDeadLetters()
+	f.expectNoDeadLetters()
 }
 
 // While Stripe refuses the key one call at a time looks whether that is over; it is no event's fault and spends no attempt.
-func TestRefusedKeyHoldsTheLane(t *testing.T) {
+func TestRefusedKeyOpensTheCircuit(t *testing.T) {
 	t.Parallel()
 	var mended atomic.Bool
-	w := newWorld(t, setup{front: func(bank http.Handler) http.Handler {
+	f := newFixture(t, fixtureOptions{proxy: func(bank http.Handler) http.Handler {
 		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if !mended.Load() {
 				http.Error(rw, `{"error":{"type":"invalid_request_error","message":"Invalid API Key provided"}}`, http.StatusUnauthorized)
@@ -131,15 +131,15 @@ func TestRefusedKeyHoldsTheLane(t *testing.T) {
 			bank.ServeHTTP(rw, r)
 		})
 	}})
-	placed := []string{w.await(1250), w.await(700)}
-	w.until("the lane is on hold", func() bool { return errors.Is(w.lanes.Degraded(), worker.ErrCircuitOpen) })
-	if err := w.lanes.Degraded(); !strings.Contains(err.Error(), "payments.stripe") {
+	placed := []string{f.requestPayment(1250), f.requestPayment(700)}
+	f.waitUntil("the lane is on hold", func() bool { return errors.Is(f.worker.Degraded(), worker.ErrCircuitOpen) })
+	if err := f.worker.Degraded(); !strings.Contains(err.Error(), "payments.stripe") {
 		t.Errorf("on hold: %v, want payments.stripe", err)
 	}
 	mended.Store(true)
 	for _, orderID := range placed {
-		w.untilStatus(orderID, StatusIntentCreated)
+		f.waitForStatus(orderID, StatusIntentCreated)
 	}
-	w.until("the lane goes on", func() bool { return w.lanes.Degraded() == nil })
-	w.noDeadLetters()
+	f.waitUntil("the lane goes on", func() bool { return f.worker.Degraded() == nil })
+	f.expectNoDeadLetters()
 }

@@ -50,7 +50,7 @@ func Heard(p Payment, in Intent, live bool) ([]events.Payload, error) {
 	if err := match(p, in, live); err != nil {
 		return nil, err
 	}
-	facts := adopt(p, in)
+	facts := adoptIntent(p, in)
 	switch in.Status {
 	case IntentRequiresPaymentMethod, IntentRequiresConfirmation:
 		return append(facts, declined(p, in)...), nil
@@ -91,7 +91,7 @@ func match(p Payment, in Intent, live bool) error {
 
 // adopt notes the intent's id if it is news: after creating it, or, when the process died between Stripe's answer and
 // the log, from whoever speaks of it first. If the payment was called off meanwhile the intent has to go as well.
-func adopt(p Payment, in Intent) []events.Payload {
+func adoptIntent(p Payment, in Intent) []events.Payload {
 	if p.PaymentIntent != "" {
 		return nil
 	}
@@ -137,7 +137,7 @@ func captured(p Payment, in Intent) []events.Payload {
 	}
 	facts := []events.Payload{events.PaymentCaptured{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID, Charge: in.Charge, Amount: p.Amount}}
 	if p.CancelForce || p.Failure != nil || p.Cancelled {
-		facts = append(facts, voidRefund(p, p.Amount, "captured after the order had ended"))
+		facts = append(facts, refundRemainder(p, p.Amount, "captured after the order had ended"))
 	}
 	return facts
 }
@@ -179,15 +179,15 @@ func Cancel(p Payment, force bool, reason string) ([]events.Payload, error) {
 		if err != nil || left.Amount <= 0 {
 			return []events.Payload{request}, err
 		}
-		return []events.Payload{request, voidRefund(p, left, reason)}, nil
+		return []events.Payload{request, refundRemainder(p, left, reason)}, nil
 	case p.PaymentIntent == "":
 		return []events.Payload{request, events.PaymentCancelled{OrderID: p.OrderID, PaymentID: p.ID, Reason: reason}}, nil
 	}
 	return []events.Payload{request}, nil
 }
 
-// voidRefund sends back what is left of a payment whose order has ended. Its id makes it the only one of its kind.
-func voidRefund(p Payment, amount events.Money, reason string) events.Payload {
+// refundRemainder sends back what is left of a payment whose order has ended. Its id makes it the only one of its kind.
+func refundRemainder(p Payment, amount events.Money, reason string) events.Payload {
 	return events.PaymentRefundRequested{OrderID: p.OrderID, PaymentID: p.ID, RefundID: p.ID + "-void", Amount: amount, Reason: reason}
 }
 
@@ -270,8 +270,8 @@ func refunded(p Payment, id string, r StripeRefund) ([]events.Payload, error) {
 	return []events.Payload{events.PaymentRefunded{OrderID: p.OrderID, PaymentID: p.ID, RefundID: id, StripeRefund: r.ID, Charge: r.Charge, Amount: r.Amount}}, nil
 }
 
-// RefundRefused gives up a refund that Stripe will not make.
-func RefundRefused(p Payment, refundID, reason string) []events.Payload {
+// FailRefund gives up a refund that Stripe will not make.
+func FailRefund(p Payment, refundID, reason string) []events.Payload {
 	known, ok := p.Refunds[refundID]
 	if !ok || known.Succeeded || known.Failed {
 		return nil

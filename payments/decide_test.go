@@ -10,7 +10,7 @@ import (
 )
 
 // Every status of Stripe's intent in every state of ours.
-func TestHeardInEveryState(t *testing.T) {
+func TestIntentInEveryState(t *testing.T) {
 	t.Parallel()
 	method, action, processing := IntentRequiresPaymentMethod, IntentRequiresAction, IntentProcessing
 	capturable, succeeded, canceled := IntentRequiresCapture, IntentSucceeded, IntentCanceled
@@ -63,7 +63,7 @@ func TestHeardInEveryState(t *testing.T) {
 }
 
 // What orders say, in every state of the payment.
-func TestOrdersInEveryState(t *testing.T) {
+func TestOrderEventsInEveryState(t *testing.T) {
 	t.Parallel()
 	want := map[string]struct {
 		request, expire, call string
@@ -112,7 +112,7 @@ func TestOrdersInEveryState(t *testing.T) {
 	}
 }
 
-func TestWhatDiffersIsNeverBelieved(t *testing.T) {
+func TestMismatchedIntentIsRefused(t *testing.T) {
 	t.Parallel()
 	change := func(f func(*Intent)) Intent {
 		in := snapshot(IntentRequiresCapture)
@@ -157,7 +157,7 @@ func TestWhatDiffersIsNeverBelieved(t *testing.T) {
 	}
 }
 
-func TestRefundsStayWithinWhatWasCaptured(t *testing.T) {
+func TestRefundsNeverExceedTheCapture(t *testing.T) {
 	t.Parallel()
 	money := func(amount int64) events.Money { return events.Money{Amount: amount, Currency: "GBP"} }
 	p := fold(t, append(histories["captured"], events.PaymentRefundRequested{OrderID: order, PaymentID: payment, RefundID: "r1", Amount: money(1000)})...)
@@ -190,7 +190,7 @@ func TestRefundsStayWithinWhatWasCaptured(t *testing.T) {
 }
 
 // The life of one refund, from the shop or from Stripe's dashboard.
-func TestRefundHeard(t *testing.T) {
+func TestReportedRefundIsRecorded(t *testing.T) {
 	t.Parallel()
 	captured := fold(t, histories["captured"]...)
 	asked := fold(t, append(histories["captured"], events.PaymentRefundRequested{OrderID: order, PaymentID: payment, RefundID: "r1", Amount: gbp1250})...)
@@ -256,7 +256,7 @@ func TestStatusOfEveryState(t *testing.T) {
 	}
 }
 
-func TestEvolveRefusesForeignFacts(t *testing.T) {
+func TestApplyRefusesEventsOfOtherDomains(t *testing.T) {
 	t.Parallel()
 	if _, err := (Payment{}).Apply(events.Event{Type: "orders.placed", Payload: events.OrderPlaced{}}); err == nil {
 		t.Error("a payment took orders.placed")

@@ -6,7 +6,7 @@
 //
 // It hears orders.awaiting_payment, payment_accepted, expired, cancelled and rejected, and what Stripe posts. It says the
 // events of events/payments.go on payments.<payment>, whose id [events.FirstPaymentID] makes of the order's: an order may have
-// several over its life. What Stripe posted is kept there too, as received but without client
+// several over its life. What Stripe posted is kept there too, as webhooksStored but without client
 // secrets; what shows no intent of a payment of ours is kept on payments.webhooks.
 //
 //	requested ──► intent_created ──► (requires_action | processing)* ──► authorized ──► captured ──► partly_refunded

@@ -10,16 +10,16 @@ import (
 
 // hub wakes the requests that wait for a payment to change. One watch of the log serves all of them.
 type hub struct {
-	stopped chan struct{} // closed when the process stops: nobody need wait any longer
-	mu      sync.Mutex
-	caught  bool                                // the watch has caught up with the log
-	waiting map[string]map[chan uint64]struct{} // by payment
+	stopped     chan struct{} // closed when the process stops: nobody need wait any longer
+	mu          sync.Mutex
+	caughtUp    bool                                // the watch has caught up with the log
+	subscribers map[string]map[chan uint64]struct{} // by payment
 }
 
-var errNotListening = errors.New("payments: following the log has not begun")
+var errNotCaughtUp = errors.New("payments: following the log has not begun")
 
 func newHub() *hub {
-	return &hub{stopped: make(chan struct{}), waiting: map[string]map[chan uint64]struct{}{}}
+	return &hub{stopped: make(chan struct{}), subscribers: map[string]map[chan uint64]struct{}{}}
 }
 
 // Run waits until ctx ends, and then answers every request that waits for a payment. It is called once.
@@ -33,8 +33,8 @@ func (s *Service) Run(ctx context.Context) error {
 func (s *Service) Ready() error {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
-	if !s.hub.caught {
-		return errNotListening
+	if !s.hub.caughtUp {
+		return errNotCaughtUp
 	}
 	return nil
 }
@@ -42,26 +42,26 @@ func (s *Service) Ready() error {
 // follow handles every event of a payment, and every event of Stripe's, as this process reads it. Which of Stripe's events
 // are in the log is noted, so that the reconciler need not look at them. What became of payments is counted.
 func (s *Service) follow(e events.Event) {
-	s.metrics.saw(e)
+	s.metrics.count(e)
 	if w, ok := e.Payload.(events.WebhookReceived); ok {
-		s.cursor.noted.Add(w.StripeEvent, struct{}{})
+		s.cursor.stored.Add(w.StripeEvent, struct{}{})
 	}
 	if id, ok := events.ParseSubject(events.PrefixPayment, e.Subject); ok {
-		s.hub.wake(id, e.Sequence)
+		s.hub.notify(id, e.Sequence)
 	}
 }
 
 // ready notes that the watch has caught up. Requests that wait look again, because of what may have been missed.
-func (h *hub) ready() {
+func (h *hub) markCaughtUp() {
 	h.mu.Lock()
-	h.caught = true
-	ids := make([]string, 0, len(h.waiting))
-	for id := range h.waiting {
+	h.caughtUp = true
+	ids := make([]string, 0, len(h.subscribers))
+	for id := range h.subscribers {
 		ids = append(ids, id)
 	}
 	h.mu.Unlock()
 	for _, id := range ids {
-		h.wake(id, 0)
+		h.notify(id, 0)
 	}
 }
 
@@ -70,25 +70,25 @@ func (h *hub) wait(id string) (news <-chan uint64, stop func()) {
 	ch := make(chan uint64, 1)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.waiting[id] == nil {
-		h.waiting[id] = map[chan uint64]struct{}{}
+	if h.subscribers[id] == nil {
+		h.subscribers[id] = map[chan uint64]struct{}{}
 	}
-	h.waiting[id][ch] = struct{}{}
+	h.subscribers[id][ch] = struct{}{}
 	return ch, func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		delete(h.waiting[id], ch)
-		if len(h.waiting[id]) == 0 {
-			delete(h.waiting, id)
+		delete(h.subscribers[id], ch)
+		if len(h.subscribers[id]) == 0 {
+			delete(h.subscribers, id)
 		}
 	}
 }
 
 // wake hands the sequence to everybody who waits. Only the newest matters, so it takes the place of one not yet read.
-func (h *hub) wake(id string, seq uint64) {
+func (h *hub) notify(id string, seq uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for ch := range h.waiting[id] {
+	for ch := range h.subscribers[id] {
 		select {
 		case <-ch:
 		default:

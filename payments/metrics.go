@@ -58,7 +58,7 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 }
 
 // saw counts an event of the log.
-func (m *metrics) saw(e events.Event) {
+func (m *metrics) count(e events.Event) {
 	switch fact := e.Payload.(type) {
 	case events.PaymentCaptured:
 		m.captured.Inc()

@@ -109,7 +109,7 @@ func (p Payment) Status() Status {
 	case !p.Exists():
 		return ""
 	case !p.Captured.IsZero():
-		return p.settledStatus()
+		return p.capturedStatus()
 	case p.Failure != nil:
 		return StatusFailed
 	case p.Cancelled:
@@ -124,7 +124,7 @@ func (p Payment) Status() Status {
 	return StatusRequested
 }
 
-func (p Payment) settledStatus() Status {
+func (p Payment) capturedStatus() Status {
 	refunded, err := p.Refunded()
 	switch {
 	case err != nil || refunded.Amount <= 0: // Apply refuses what would not add up
@@ -149,7 +149,7 @@ func (p Payment) Payable() bool {
 	return p.PaymentIntent != "" && p.Open()
 }
 
-// Apply folds one fact into a payment. It copies what it changes. An event of Stripe as it was received is passed over: it
+// Apply folds one fact into a payment. It copies what it changes. An event of Stripe as it was webhooksStored is passed over: it
 // says nothing about the payment that a decision has not stated as a fact of its own.
 func (p Payment) Apply(e events.Event) (Payment, error) {
 	switch fact := e.Payload.(type) {
@@ -161,26 +161,26 @@ func (p Payment) Apply(e events.Event) (Payment, error) {
 	case events.PaymentIntentCreated:
 		p.PaymentIntent, p.Livemode = fact.PaymentIntent, fact.Livemode
 	case events.PaymentActionRequired:
-		p = p.waitFor(StatusRequiresAction)
+		p = p.setWaiting(StatusRequiresAction)
 	case events.PaymentProcessing:
-		p = p.waitFor(StatusProcessing)
+		p = p.setWaiting(StatusProcessing)
 	case events.PaymentDeclined:
 		p = p.decline(fact)
 	case events.PaymentAuthorized:
 		p.Authorized = fact.Amount
-		p = p.settle(fact.Charge)
+		p = p.endAttempts(fact.Charge)
 	case events.PaymentCaptured:
 		p.Authorized, p.Captured = fact.Amount, fact.Amount // what is taken was authorised, whether we heard of it or not
-		p = p.settle(fact.Charge)
+		p = p.endAttempts(fact.Charge)
 	case events.PaymentCancelRequested:
 		p.CancelRequested, p.CancelForce = true, p.CancelForce || fact.Force
 	case events.PaymentCancelled:
 		p.Cancelled, p.CancelledIntent = true, p.CancelledIntent || fact.PaymentIntent != ""
 		p.Authorized, p.Charge = events.Money{}, "" // an authorisation that was let go is none
-		p = p.settle("")
+		p = p.endAttempts("")
 	case events.PaymentFailed:
 		p.Failure = &Decline{Code: fact.Code, Message: fact.Message}
-		p = p.settle("")
+		p = p.endAttempts("")
 	case events.PaymentRefundRequested, events.PaymentRefunded, events.PaymentRefundFailed:
 		return p.applyRefund(e)
 	default:
@@ -190,9 +190,9 @@ func (p Payment) Apply(e events.Event) (Payment, error) {
 	return p, nil
 }
 
-// waitFor notes what the shopper waits for, unless an attempt has succeeded already: news of an older attempt may
+// setWaiting notes what the shopper waits for, unless an attempt has succeeded already: news of an older attempt may
 // arrive late.
-func (p Payment) waitFor(status Status) Payment {
+func (p Payment) setWaiting(status Status) Payment {
 	if !p.attemptsOver() {
 		p.Waiting = status
 	}
@@ -219,7 +219,7 @@ func (p Payment) attemptsOver() bool {
 }
 
 // settle forgets what was only of interest during the attempts.
-func (p Payment) settle(charge string) Payment {
+func (p Payment) endAttempts(charge string) Payment {
 	p.Waiting, p.LastError = "", nil
 	if charge != "" {
 		p.Charge = charge

@@ -12,37 +12,37 @@ import (
 )
 
 // telling is one thing that Stripe tells the shop: an intent as it was, or the refunds of one as they are.
-type telling struct {
+type report struct {
 	intent Intent
 	refund *StripeRefund
 }
 
-// stripeStory draws what happens to one intent at Stripe, and what Stripe tells of it.
-func stripeStory(t *rapid.T) []telling {
-	var story []telling
+// drawReports draws what happens to one intent at Stripe, and what Stripe tells of it.
+func drawReports(t *rapid.T) []report {
+	var story []report
 	for i := range rapid.IntRange(0, 3).Draw(t, "declines") {
 		if rapid.Bool().Draw(t, "3-D Secure") {
-			story = append(story, telling{intent: snapshot(IntentRequiresAction)})
+			story = append(story, report{intent: snapshot(IntentRequiresAction)})
 		}
 		in := snapshotDeclined()
 		in.LastError.Fact = fmt.Sprintf("ch_no_%d", i)
-		story = append(story, telling{intent: in})
+		story = append(story, report{intent: in})
 	}
 	end := rapid.SampledFrom([]IntentStatus{IntentSucceeded, IntentCanceled}).Draw(t, "end")
 	if end == IntentSucceeded || rapid.Bool().Draw(t, "authorised before it was cancelled") {
-		story = append(story, telling{intent: snapshot(IntentProcessing)}, telling{intent: snapshot(IntentRequiresCapture)})
+		story = append(story, report{intent: snapshot(IntentProcessing)}, report{intent: snapshot(IntentRequiresCapture)})
 	}
-	story = append(story, telling{intent: snapshot(end)})
+	story = append(story, report{intent: snapshot(end)})
 	if end == IntentSucceeded {
-		story = append(story, stripeRefunds(t)...)
+		story = append(story, drawRefunds(t)...)
 	}
 	return story
 }
 
-// stripeRefunds draws refunds within what was captured. Each is told together with the intent as it then is, because
+// drawRefunds draws refunds within what was captured. Each is told together with the intent as it then is, because
 // that is how the actor asks.
-func stripeRefunds(t *rapid.T) []telling {
-	var story []telling
+func drawRefunds(t *rapid.T) []report {
+	var story []report
 	left := gbp1250.Amount
 	for i := range rapid.IntRange(0, 3).Draw(t, "refunds") {
 		amount := rapid.Int64Range(1, max(1, left/2)).Draw(t, "amount")
@@ -52,25 +52,25 @@ func stripeRefunds(t *rapid.T) []telling {
 		for _, status := range statuses[:rapid.IntRange(1, 3).Draw(t, "how far")] {
 			r.Status = status
 			told := r
-			story = append(story, telling{intent: snapshot(IntentSucceeded), refund: &told})
+			story = append(story, report{intent: snapshot(IntentSucceeded), refund: &told})
 		}
 	}
 	return story
 }
 
 // tell lets the shop hear a story, in the order given.
-func tell(t *rapid.T, p Payment, story []telling) Payment {
+func applyReports(t *rapid.T, p Payment, story []report) Payment {
 	for _, told := range story {
-		p = hear(t, p, func(p Payment) ([]events.Payload, error) { return Heard(p, told.intent, false) })
+		p = decideAndApply(t, p, func(p Payment) ([]events.Payload, error) { return Heard(p, told.intent, false) })
 		if told.refund != nil {
-			p = hear(t, p, func(p Payment) ([]events.Payload, error) { return RefundHeard(p, *told.refund) })
+			p = decideAndApply(t, p, func(p Payment) ([]events.Payload, error) { return RefundHeard(p, *told.refund) })
 		}
-		check(t, p)
+		checkInvariants(t, p)
 	}
 	return p
 }
 
-func hear(t *rapid.T, p Payment, rule func(Payment) ([]events.Payload, error)) Payment {
+func decideAndApply(t *rapid.T, p Payment, rule func(Payment) ([]events.Payload, error)) Payment {
 	facts, err := rule(p)
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +84,7 @@ func hear(t *rapid.T, p Payment, rule func(Payment) ([]events.Payload, error)) P
 }
 
 // check holds at every moment: no more is taken than was asked for, no more goes back than came in.
-func check(t *rapid.T, p Payment) {
+func checkInvariants(t *rapid.T, p Payment) {
 	if p.Captured.Amount > p.Amount.Amount || p.Captured.Amount < 0 {
 		t.Fatalf("captured %s of %s", p.Captured, p.Amount)
 	}
@@ -98,15 +98,15 @@ func check(t *rapid.T, p Payment) {
 func TestAnyOrderOfStripesEventsEndsTheSame(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		story := stripeStory(t)
+		story := drawReports(t)
 		shuffled := append(rapid.Permutation(story).Draw(t, "order of arrival"), rapid.SliceOfN(rapid.SampledFrom(story), 0, 5).Draw(t, "again")...)
-		start := hear(t, Payment{}, func(p Payment) ([]events.Payload, error) { return Request(p, awaiting) })
+		start := decideAndApply(t, Payment{}, func(p Payment) ([]events.Payload, error) { return Request(p, awaiting) })
 		if rapid.Bool().Draw(t, "called off at the start") {
-			start = hear(t, start, func(p Payment) ([]events.Payload, error) {
-				return append([]events.Payload{saidIntent}, saidForce), nil
+			start = decideAndApply(t, start, func(p Payment) ([]events.Payload, error) {
+				return append([]events.Payload{factIntent}, factForce), nil
 			})
 		}
-		inOrder, outOfOrder := tell(t, start, story), tell(t, start, shuffled)
+		inOrder, outOfOrder := applyReports(t, start, story), applyReports(t, start, shuffled)
 		if diff := cmp.Diff(inOrder, outOfOrder); diff != "" {
 			t.Fatalf("in order -, shuffled +:\n%s", diff)
 		}
@@ -117,21 +117,21 @@ func TestAnyOrderOfStripesEventsEndsTheSame(t *testing.T) {
 }
 
 // Whatever orders, staff and Stripe do, and in whatever order: the money adds up, and a payment that has ended stays so.
-func TestMoneyAddsUpWhateverHappens(t *testing.T) {
+func TestCapturesAndRefundsAddUpInAnyOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		p := hear(t, Payment{}, func(p Payment) ([]events.Payload, error) { return Request(p, awaiting) })
+		p := decideAndApply(t, Payment{}, func(p Payment) ([]events.Payload, error) { return Request(p, awaiting) })
 		refunds := 0
 		t.Repeat(map[string]func(*rapid.T){
 			"cancelled": func(t *rapid.T) {
 				force := rapid.Bool().Draw(t, "force")
-				p = hear(t, p, func(p Payment) ([]events.Payload, error) { return Cancel(p, force, "test") })
+				p = decideAndApply(t, p, func(p Payment) ([]events.Payload, error) { return Cancel(p, force, "test") })
 			},
 			"heard": func(t *rapid.T) {
 				in := snapshot(rapid.SampledFrom([]IntentStatus{IntentRequiresPaymentMethod, IntentRequiresAction, IntentProcessing,
 					IntentRequiresCapture, IntentSucceeded, IntentCanceled}).Draw(t, "status"))
 				before := p.Status()
-				p = hear(t, p, func(p Payment) ([]events.Payload, error) { return Heard(p, in, false) })
+				p = decideAndApply(t, p, func(p Payment) ([]events.Payload, error) { return Heard(p, in, false) })
 				if before == StatusCaptured && p.Status() != StatusCaptured {
 					t.Fatalf("captured became %s", p.Status())
 				}
@@ -141,11 +141,11 @@ func TestMoneyAddsUpWhateverHappens(t *testing.T) {
 				amount := events.Money{Amount: rapid.Int64Range(-1, 2000).Draw(t, "amount"), Currency: "GBP"}
 				facts, err := RequestRefund(p, fmt.Sprintf("r%d", refunds), amount, "test")
 				if err == nil {
-					p = hear(t, p, func(Payment) ([]events.Payload, error) { return facts, nil })
+					p = decideAndApply(t, p, func(Payment) ([]events.Payload, error) { return facts, nil })
 				}
 			},
 			"": func(t *rapid.T) {
-				check(t, p)
+				checkInvariants(t, p)
 				// Nobody refunds in Stripe's dashboard here, so even what is only promised stays within what was captured.
 				if left, err := p.refundable(); err != nil || left.Amount < 0 {
 					t.Fatalf("promised back more than %s was captured: %v left, %v", p.Captured, left, err)

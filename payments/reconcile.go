@@ -18,60 +18,60 @@ import (
 
 const (
 	reconcileOverlap = time.Minute         // for events that appear in the list late
-	reconcileStart   = time.Hour           // how far before the end of the shop's last walk the first one of a process begins
-	reconcileKept    = 30 * 24 * time.Hour // how long Stripe lists events
-	settleTime       = 15 * time.Second    // how long a webhook may be under way before it counts as missed
+	restartOverlap   = time.Hour           // how far before the end of the shop's last walk the first one of a process begins
+	stripeRetention  = 30 * 24 * time.Hour // how long Stripe lists events
+	webhookDelay     = 15 * time.Second    // how long a webhook may be under way before it counts as missed
 	openBatch        = 200                 // open intents asked about per run
-	openQuiet        = time.Minute         // how long nothing was heard of an intent before it is asked about
-	notedKept        = 40_000
+	quietPeriod      = time.Minute         // how long nothing was heard of an intent before it is asked about
+	storedKept       = 40_000
 )
 
 // cursor is how far the reconciler of this process has come.
 type cursor struct {
-	since time.Time                    // all events created before, by Stripe's clock, are known; zero before the first walk
-	open  string                       // the last order whose intent was asked about
-	noted *lru.Cache[string, struct{}] // ids of Stripe's events that went into the log lately, by whomever
+	since  time.Time                    // all events created before, by Stripe's clock, are known; zero before the first walk
+	open   string                       // the last order whose intent was asked about
+	stored *lru.Cache[string, struct{}] // ids of Stripe's events that went into the log lately, by whomever
 }
 
 // walked is how far the shop has gone through Stripe's events, by whichever process went furthest. It is the state of a
 // checkpoint, so that a process that starts knows what was missed while no process was there to hear it: that a webhook
 // arrived since says nothing about those before it.
-type walked struct {
+type progress struct {
 	To time.Time `json:"to"` // all events created before, by Stripe's clock, are known
 }
 
-// walkedName is the name of that checkpoint.
-const walkedName = "payments.reconcile"
+// progressName is the name of that checkpoint.
+const progressName = "payments.reconcile"
 
 func newCursor() *cursor {
-	noted, err := lru.New[string, struct{}](notedKept)
+	noted, err := lru.New[string, struct{}](storedKept)
 	if err != nil {
 		panic(err) // only for a size below 1
 	}
-	return &cursor{noted: noted}
+	return &cursor{stored: noted}
 }
 
 // reconcile finds what webhooks missed: first by Stripe's list of events, then by asking about intents that have been
 // quiet. Only one run is under way at a time.
 func (s *Service) reconcile(ctx context.Context) error {
-	return errors.Join(s.walkEvents(ctx), s.askOpen(ctx))
+	return errors.Join(s.reconcileEvents(ctx), s.reconcileOpen(ctx))
 }
 
-// walkEvents hands on every listed event that would still say something new. It goes the way of the webhooks, so what
+// reconcileEvents hands on every listed event that would still say something new. It goes the way of the webhooks, so what
 // it means is decided in one place. The next walk begins at the newest event of this one and not where our clock was: were
 // that a few minutes fast, the walks would pass over everything that happens between them.
-func (s *Service) walkEvents(ctx context.Context) error {
-	since, err := s.walkFrom(ctx)
+func (s *Service) reconcileEvents(ctx context.Context) error {
+	since, err := s.nextSince(ctx)
 	if err != nil {
 		return err
 	}
-	until := s.log.Now().Add(-min(settleTime, s.config.ReconcileEvery/4))
+	until := s.log.Now().Add(-min(webhookDelay, s.config.ReconcileEvery/4))
 	if until.Before(since) {
 		return nil // our clock is slow: what Stripe has is still to come
 	}
 	missed, next := 0, since
 	err = s.gateway.ListEvents(ctx, since, until, slices.Concat(intentTypes, chargeTypes), func(raw RawEvent) error {
-		handedOn, err := s.handOn(ctx, raw)
+		handedOn, err := s.storeMissed(ctx, raw)
 		if handedOn {
 			missed++
 		}
@@ -87,46 +87,46 @@ func (s *Service) walkEvents(ctx context.Context) error {
 		s.logger.Warn("webhooks had missed events", "events", missed, "since", since)
 	}
 	s.cursor.since = next
-	return s.saveWalked(ctx, next)
+	return s.saveProgress(ctx, next)
 }
 
-// walkFrom is where the next walk begins. The first one of a process repeats an hour of what the shop has gone through: it
+// nextSince is where the next walk begins. The first one of a process repeats an hour of what the shop has gone through: it
 // costs little, changes nothing, and catches what entered Stripe's list very late. Where the shop never went through it,
 // everything that Stripe still lists may have been missed.
-func (s *Service) walkFrom(ctx context.Context) (time.Time, error) {
+func (s *Service) nextSince(ctx context.Context) (time.Time, error) {
 	if !s.cursor.since.IsZero() {
 		return s.cursor.since, nil
 	}
-	_, done, err := s.loadWalked(ctx)
+	_, done, err := s.loadProgress(ctx)
 	if err != nil {
 		return time.Time{}, err
 	}
-	begin, earliest := done.To.Add(-reconcileStart), s.log.Now().Add(-reconcileKept)
+	begin, earliest := done.To.Add(-restartOverlap), s.log.Now().Add(-stripeRetention)
 	if begin.Before(earliest) {
 		return earliest, nil
 	}
 	return begin, nil
 }
 
-func (s *Service) loadWalked(ctx context.Context) (c log.Checkpoint, done walked, err error) {
-	if c, err = s.log.LoadCheckpoint(ctx, walkedName); err != nil || len(c.State) == 0 {
-		return c, walked{}, err
+func (s *Service) loadProgress(ctx context.Context) (c log.Checkpoint, done progress, err error) {
+	if c, err = s.log.LoadCheckpoint(ctx, progressName); err != nil || len(c.State) == 0 {
+		return c, progress{}, err
 	}
 	if err := json.Unmarshal(c.State, &done); err != nil {
-		return c, walked{}, fmt.Errorf("read checkpoint of %s: %w", walkedName, err)
+		return c, progress{}, fmt.Errorf("read checkpoint of %s: %w", progressName, err)
 	}
 	return c, done, nil
 }
 
-// saveWalked notes how far a walk came, unless the shop has come as far already. Of two processes that save at once one is
+// saveProgress notes how far a walk came, unless the shop has come as far already. Of two processes that save at once one is
 // refused; it saves after its next walk.
-func (s *Service) saveWalked(ctx context.Context, to time.Time) error {
-	c, done, err := s.loadWalked(ctx)
+func (s *Service) saveProgress(ctx context.Context, to time.Time) error {
+	c, done, err := s.loadProgress(ctx)
 	if err != nil || !to.After(done.To) {
 		return err
 	}
-	if c.State, err = json.Marshal(walked{To: to}); err != nil {
-		return fmt.Errorf("write checkpoint of %s: %w", walkedName, err)
+	if c.State, err = json.Marshal(progress{To: to}); err != nil {
+		return fmt.Errorf("write checkpoint of %s: %w", progressName, err)
 	}
 	if err := s.log.SaveCheckpoint(ctx, &c); !errors.Is(err, log.ErrCheckpointConflict) {
 		return err
@@ -134,32 +134,32 @@ func (s *Service) saveWalked(ctx context.Context, to time.Time) error {
 	return nil
 }
 
-// handOn stores a listed event, unless the log has it already or it is of no consequence.
-func (s *Service) handOn(ctx context.Context, raw RawEvent) (bool, error) {
-	if s.cursor.noted.Contains(raw.ID) {
+// storeMissed stores a listed event, unless the log has it already or it is of no consequence.
+func (s *Service) storeMissed(ctx context.Context, raw RawEvent) (bool, error) {
+	if s.cursor.stored.Contains(raw.ID) {
 		return false, nil
 	}
-	received, err := readListed(raw)
+	received, err := parseListed(raw)
 	if err != nil {
 		return false, err
 	}
-	news, err := s.isNews(ctx, received)
+	news, err := s.addsFacts(ctx, received)
 	if err != nil || !news {
 		return false, err
 	}
 	if err := s.Receive(ctx, received); err != nil {
 		return false, err
 	}
-	s.cursor.noted.Add(raw.ID, struct{}{})
+	s.cursor.stored.Add(raw.ID, struct{}{})
 	return true, nil
 }
 
-// isNews reports whether an event would change what is known. Intents of orders that we never heard of belong to
+// addsFacts reports whether an event would change what is known. Intents of orders that we never heard of belong to
 // somebody else who uses the same account. What cannot be read, or of which Stripe shows nothing, is news too: it is stored,
 // becomes a dead letter, and the walk goes on to the other events.
-func (s *Service) isNews(ctx context.Context, w events.WebhookReceived) (bool, error) {
+func (s *Service) addsFacts(ctx context.Context, w events.WebhookReceived) (bool, error) {
 	if slices.Contains(chargeTypes, w.StripeType) {
-		return s.isRefundNews(ctx, w)
+		return s.addsRefundFacts(ctx, w)
 	}
 	in, found, err := intentFrom(w)
 	switch {
@@ -170,28 +170,28 @@ func (s *Service) isNews(ctx context.Context, w events.WebhookReceived) (bool, e
 	case !found:
 		return false, nil
 	}
-	return s.wouldSay(ctx, in.PaymentID, s.hears(in))
+	return s.wouldAppend(ctx, in.PaymentID, s.intentRule(in))
 }
 
-// isRefundNews asks Stripe which payment an event about a charge belongs to, and how its refunds stand. The intent is
+// addsRefundFacts asks Stripe which payment an event about a charge belongs to, and how its refunds stand. The intent is
 // looked at as well: the list has the newest first, and a refund of money of which nobody has told us yet says nothing;
 // by the next walk it would have left the list.
-func (s *Service) isRefundNews(ctx context.Context, w events.WebhookReceived) (bool, error) {
+func (s *Service) addsRefundFacts(ctx context.Context, w events.WebhookReceived) (bool, error) {
 	id, found, err := intentIDFrom(w)
 	if err != nil {
-		return true, nil //nolint:nilerr // see isNews
+		return true, nil //nolint:nilerr // see addsFacts
 	}
 	if !found {
 		return false, nil
 	}
 	in, err := s.gateway.RetrieveIntent(ctx, id)
 	if errors.Is(err, ErrPermanent) {
-		return true, nil // see isNews
+		return true, nil // see addsFacts
 	}
 	if err != nil || in.PaymentID == "" {
 		return false, err
 	}
-	news, err := s.wouldSay(ctx, in.PaymentID, s.hears(in))
+	news, err := s.wouldAppend(ctx, in.PaymentID, s.intentRule(in))
 	if news || err != nil {
 		return news, err
 	}
@@ -200,7 +200,7 @@ func (s *Service) isRefundNews(ctx context.Context, w events.WebhookReceived) (b
 		return false, err
 	}
 	for _, r := range refunds {
-		news, err := s.wouldSay(ctx, in.PaymentID, func(p Payment) ([]events.Payload, error) { return RefundHeard(p, r) })
+		news, err := s.wouldAppend(ctx, in.PaymentID, func(p Payment) ([]events.Payload, error) { return RefundHeard(p, r) })
 		if news || err != nil {
 			return news, err
 		}
@@ -208,9 +208,9 @@ func (s *Service) isRefundNews(ctx context.Context, w events.WebhookReceived) (b
 	return false, nil
 }
 
-// wouldSay tries a rule on what is remembered of a payment, and if that makes something of it, on the newest state. A rule
+// wouldAppend tries a rule on what is remembered of a payment, and if that makes something of it, on the newest state. A rule
 // that refuses is news too, and so is a payment that cannot be read: staff should see it.
-func (s *Service) wouldSay(ctx context.Context, id string, rule func(Payment) ([]events.Payload, error)) (bool, error) {
+func (s *Service) wouldAppend(ctx context.Context, id string, rule func(Payment) ([]events.Payload, error)) (bool, error) {
 	p, _, err := Payments.ReadAtLeast(ctx, s.log, id, 1)
 	if facts, refused := rule(p); err == nil && refused == nil && len(facts) == 0 {
 		return false, nil
@@ -228,11 +228,11 @@ func (s *Service) wouldSay(ctx context.Context, id string, rule func(Payment) ([
 	return refused != nil || len(facts) > 0, nil //nolint:nilerr // a refusal is news: it becomes a dead letter
 }
 
-// askOpen asks Stripe about payments that wait and of which nothing was heard for a while, some at each run.
-func (s *Service) askOpen(ctx context.Context) error {
+// reconcileOpen asks Stripe about payments that wait and of which nothing was heard for a while, some at each run.
+func (s *Service) reconcileOpen(ctx context.Context) error {
 	var open []string
-	err := s.sweeping.Ask(func() (err error) {
-		if open, err = s.openPayments(ctx, s.cursor.open, s.log.Now().Add(-openQuiet), openBatch); err != nil {
+	err := s.pace.Ask(func() (err error) {
+		if open, err = s.openPayments(ctx, s.cursor.open, s.log.Now().Add(-quietPeriod), openBatch); err != nil {
 			return err
 		}
 		s.cursor.open = ""
@@ -247,15 +247,15 @@ func (s *Service) askOpen(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(actConcurrency / 4)
 	for _, id := range open {
-		group.Go(func() error { return s.ask(ctx, id) })
+		group.Go(func() error { return s.reconcilePayment(ctx, id) })
 	}
 	return group.Wait()
 }
 
 // ask takes in what Stripe says about one payment's intent now. Only Stripe or a log that is away ends the run: a payment
 // with which something is wrong must not keep the others from being asked about.
-func (s *Service) ask(ctx context.Context, id string) error {
-	err := s.takeInNow(ctx, id)
+func (s *Service) reconcilePayment(ctx context.Context, id string) error {
+	err := s.retrieveAndRecord(ctx, id)
 	if errors.Is(err, ErrRetry) || worker.IsInfrastructure(err) {
 		return err
 	}
@@ -265,7 +265,7 @@ func (s *Service) ask(ctx context.Context, id string) error {
 	return nil
 }
 
-func (s *Service) takeInNow(ctx context.Context, id string) error {
+func (s *Service) retrieveAndRecord(ctx context.Context, id string) error {
 	p, err := s.newest(ctx, id, 0)
 	if err != nil || !p.Payable() {
 		return err
@@ -277,6 +277,6 @@ func (s *Service) takeInNow(ctx context.Context, id string) error {
 	return s.log.DoCascade(ctx, func(tx *log.Tx) error {
 		tx.WithActor(events.ActorStripe)
 		tx.WithCorrelation(p.OrderID)
-		return decide(tx, id, s.hears(in))
+		return decide(tx, id, s.intentRule(in))
 	})
 }

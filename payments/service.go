@@ -126,7 +126,7 @@ type Service struct {
 	parsed   *lru.Cache[parsedKey, Intent]
 	refused  *lru.Cache[string, struct{}] // events whose capture or cancellation was refused once; another process asks once more
 	cursor   *cursor
-	sweeping project.Pace // of the search for open payments
+	pace     project.Pace // of the search for open payments
 }
 
 // New checks the configuration and prepares the domain. It names the field that will not do.

@@ -33,7 +33,7 @@ func TestConfigIsChecked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			config := Config{Log: &log.Log{}, DB: &mongo.Database{}, Access: doorman{}, SecretKey: secretKey,
+			config := Config{Log: &log.Log{}, DB: &mongo.Database{}, Access: tokenAccess{}, SecretKey: secretKey,
 				PublishableKey: publishableKey, WebhookSecret: webhookSecret}
 			tc.change(&config)
 			s, err := New(config)

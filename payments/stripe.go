@@ -50,7 +50,7 @@ func newStripeGateway(key, url string, logger *slog.Logger) *stripeGateway {
 	config := &stripe.BackendConfig{
 		EnableTelemetry:   stripe.Bool(false),
 		HTTPClient:        &http.Client{Timeout: stripeTimeout, Transport: transport},
-		LeveledLogger:     quietLogger{logger},
+		LeveledLogger:     sdkLogger{logger},
 		MaxNetworkRetries: stripe.Int64(0),
 	}
 	if url != "" {
@@ -64,7 +64,7 @@ func newStripeGateway(key, url string, logger *slog.Logger) *stripeGateway {
 // CreateIntent implements [Gateway].
 func (g *stripeGateway) CreateIntent(ctx context.Context, p Payment) (Intent, error) {
 	params := &stripe.PaymentIntentParams{
-		Params:        keyed(ctx, p.ID+"/create/v1"),
+		Params:        idempotent(ctx, p.ID+"/create/v1"),
 		Amount:        stripe.Int64(p.Amount.Amount),
 		Currency:      stripe.String(strings.ToLower(p.Amount.Currency)),
 		CaptureMethod: stripe.String(string(stripe.PaymentIntentCaptureMethodManual)),
@@ -95,14 +95,14 @@ func (g *stripeGateway) FindIntent(ctx context.Context, paymentID string) (Inten
 		return intentOf(found.PaymentIntent()), true, nil
 	}
 	if err := found.Err(); err != nil {
-		return Intent{}, false, sorted(ctx, err, "search intent of payment "+paymentID)
+		return Intent{}, false, classify(ctx, err, "search intent of payment "+paymentID)
 	}
 	return Intent{}, false, nil
 }
 
 // Capture implements [Gateway].
 func (g *stripeGateway) Capture(ctx context.Context, p Payment) (Intent, error) {
-	pi, err := asNow(ctx, p.ID+"/capture/v1", func(params stripe.Params) (*stripe.PaymentIntent, error) {
+	pi, err := bypassReplay(ctx, p.ID+"/capture/v1", func(params stripe.Params) (*stripe.PaymentIntent, error) {
 		return g.intents.Capture(p.PaymentIntent, &stripe.PaymentIntentCaptureParams{Params: params, AmountToCapture: stripe.Int64(p.Amount.Amount)})
 	})
 	return intentOrError(ctx, pi, err, "capture intent "+p.PaymentIntent)
@@ -110,7 +110,7 @@ func (g *stripeGateway) Capture(ctx context.Context, p Payment) (Intent, error) 
 
 // Cancel implements [Gateway].
 func (g *stripeGateway) Cancel(ctx context.Context, p Payment) (Intent, error) {
-	pi, err := asNow(ctx, p.ID+"/cancel/v1", func(params stripe.Params) (*stripe.PaymentIntent, error) {
+	pi, err := bypassReplay(ctx, p.ID+"/cancel/v1", func(params stripe.Params) (*stripe.PaymentIntent, error) {
 		return g.intents.Cancel(p.PaymentIntent, &stripe.PaymentIntentCancelParams{Params: params})
 	})
 	return intentOrError(ctx, pi, err, "cancel intent "+p.PaymentIntent)
@@ -119,13 +119,13 @@ func (g *stripeGateway) Cancel(ctx context.Context, p Payment) (Intent, error) {
 // Refund implements [Gateway].
 func (g *stripeGateway) Refund(ctx context.Context, p Payment, refundID string, amount events.Money) (StripeRefund, error) {
 	re, err := g.refunds.New(&stripe.RefundParams{
-		Params:        keyed(ctx, p.ID+"/refund/"+refundID),
+		Params:        idempotent(ctx, p.ID+"/refund/"+refundID),
 		PaymentIntent: stripe.String(p.PaymentIntent),
 		Amount:        stripe.Int64(amount.Amount),
 		Metadata:      map[string]string{metadataOrder: p.OrderID, metadataPayment: p.ID, metadataRefund: refundID},
 	})
 	if err != nil {
-		return StripeRefund{}, sorted(ctx, err, "refund "+refundID)
+		return StripeRefund{}, classify(ctx, err, "refund "+refundID)
 	}
 	return refundOf(re), nil
 }
@@ -139,7 +139,7 @@ func (g *stripeGateway) ListRefunds(ctx context.Context, intent string) ([]Strip
 		refunds = append(refunds, refundOf(list.Refund()))
 	}
 	if err := list.Err(); err != nil {
-		return nil, sorted(ctx, err, "list refunds of "+intent)
+		return nil, classify(ctx, err, "list refunds of "+intent)
 	}
 	return refunds, nil
 }
@@ -161,7 +161,7 @@ func (g *stripeGateway) ListEvents(ctx context.Context, since, until time.Time, 
 		form.AppendTo(values, params)
 		err := g.backend.CallRaw(http.MethodGet, "/v1/events", g.key, values, &stripe.Params{Context: ctx}, page)
 		if err != nil {
-			return sorted(ctx, err, "list events")
+			return classify(ctx, err, "list events")
 		}
 		for _, body := range page.Data {
 			var head struct {
@@ -182,16 +182,16 @@ func (g *stripeGateway) ListEvents(ctx context.Context, since, until time.Time, 
 	}
 }
 
-func keyed(ctx context.Context, key string) stripe.Params {
+func idempotent(ctx context.Context, key string) stripe.Params {
 	return stripe.Params{Context: ctx, IdempotencyKey: stripe.String(key)}
 }
 
-// asNow has an intent captured or cancelled as it stands now. Stripe keeps a refusal or a 500 under the key for a day and
+// bypassReplay has an intent captured or cancelled as it stands now. Stripe keeps a refusal or a 500 under the key for a day and
 // repeats it, though the bank has answered or the trouble is over meanwhile: the shopper would wait for the goods, or for
 // the money on the card, as long. So a repeated error is asked without that key. It cannot take the money twice: Stripe
 // captures and cancels an intent once, whoever asks. A creation or a refund has no such guard and keeps its key.
-func asNow(ctx context.Context, key string, call func(stripe.Params) (*stripe.PaymentIntent, error)) (*stripe.PaymentIntent, error) {
-	pi, err := call(keyed(ctx, key))
+func bypassReplay(ctx context.Context, key string, call func(stripe.Params) (*stripe.PaymentIntent, error)) (*stripe.PaymentIntent, error) {
+	pi, err := call(idempotent(ctx, key))
 	var answer *stripe.Error
 	if errors.As(err, &answer) && answer.LastResponse != nil && answer.LastResponse.Header.Get("Idempotent-Replayed") == "true" {
 		return call(stripe.Params{Context: ctx}) // the SDK makes up a key
@@ -201,7 +201,7 @@ func asNow(ctx context.Context, key string, call func(stripe.Params) (*stripe.Pa
 
 func intentOrError(ctx context.Context, pi *stripe.PaymentIntent, err error, doing string) (Intent, error) {
 	if err != nil {
-		return Intent{}, sorted(ctx, err, doing)
+		return Intent{}, classify(ctx, err, doing)
 	}
 	return intentOf(pi), nil
 }
@@ -235,7 +235,7 @@ func refundOf(re *stripe.Refund) StripeRefund {
 }
 
 // sorted turns an error of the SDK into one of ours.
-func sorted(ctx context.Context, err error, doing string) error {
+func classify(ctx context.Context, err error, doing string) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", doing, ctx.Err())
 	}
@@ -246,7 +246,7 @@ func sorted(ctx context.Context, err error, doing string) error {
 	}
 	sortedErr := &GatewayError{Status: answer.HTTPStatusCode, Code: string(answer.Code), DeclineCode: string(answer.DeclineCode),
 		Message: answer.Msg, RequestID: answer.RequestID}
-	sortedErr.Kind, sortedErr.Unknown = kindOf(answer.HTTPStatusCode)
+	sortedErr.Kind, sortedErr.Unknown = errorKind(answer.HTTPStatusCode)
 	sortedErr.KeyRefused = answer.HTTPStatusCode == http.StatusUnauthorized || answer.HTTPStatusCode == http.StatusForbidden
 	if answer.Type == stripe.ErrorTypeIdempotency {
 		// The key was used with other parameters, by an older version of this program say: the object exists, look for it.
@@ -255,10 +255,10 @@ func sorted(ctx context.Context, err error, doing string) error {
 	return fmt.Errorf("%s: %w", doing, sortedErr)
 }
 
-// kindOf sorts an HTTP status. A refused key (401, 403) is the shop's own trouble: staff mend it, and the shoppers'
+// errorKind sorts an HTTP status. A refused key (401, 403) is the shop's own trouble: staff mend it, and the shoppers'
 // orders must not be rejected for it meanwhile. Nor for what says 4xx and means "not now": Stripe's 424 is a bank or
 // network that failed Stripe, a 408 comes from a proxy on the way.
-func kindOf(status int) (kind error, unknown bool) {
+func errorKind(status int) (kind error, unknown bool) {
 	switch {
 	case status >= 500, status == http.StatusFailedDependency, status == http.StatusRequestTimeout:
 		return ErrRetry, true
@@ -271,16 +271,16 @@ func kindOf(status int) (kind error, unknown bool) {
 	return ErrPermanent, false
 }
 
-// quietLogger hands the SDK's lines on at debug level. The SDK's own debug lines hold whole answers, and with them
+// sdkLogger hands the SDK's lines on at debug level. The SDK's own debug lines hold whole answers, and with them
 // client secrets, so they go nowhere.
-type quietLogger struct{ to *slog.Logger }
+type sdkLogger struct{ to *slog.Logger }
 
-func (l quietLogger) Debugf(string, ...any)             {}
-func (l quietLogger) Infof(format string, args ...any)  { l.say(format, args) }
-func (l quietLogger) Warnf(format string, args ...any)  { l.say(format, args) }
-func (l quietLogger) Errorf(format string, args ...any) { l.say(format, args) }
+func (l sdkLogger) Debugf(string, ...any)             {}
+func (l sdkLogger) Infof(format string, args ...any)  { l.debug(format, args) }
+func (l sdkLogger) Warnf(format string, args ...any)  { l.debug(format, args) }
+func (l sdkLogger) Errorf(format string, args ...any) { l.debug(format, args) }
 
-func (l quietLogger) say(format string, args []any) {
+func (l sdkLogger) debug(format string, args []any) {
 	if l.to.Enabled(context.Background(), slog.LevelDebug) {
 		l.to.Debug("stripe client", "line", fmt.Sprintf(format, args...))
 	}

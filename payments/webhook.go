@@ -26,9 +26,9 @@ import (
 )
 
 const (
-	webhookBodyLimit = 256 << 10
-	webhookPatience  = 5 * time.Second // for a slow body
-	webhookTolerance = 5 * time.Minute // of a signature's age, either way
+	webhookBodyLimit   = 256 << 10
+	webhookReadTimeout = 5 * time.Second // for a slow body
+	webhookTolerance   = 5 * time.Minute // of a signature's age, either way
 )
 
 // webhooks is the journal of Stripe's events that show no intent of a payment of ours.
@@ -78,14 +78,14 @@ func (s *Service) registerWebhook(api huma.API) {
 		Tags:             []string{"Payments"},
 		DefaultStatus:    http.StatusOK,
 		SkipValidateBody: true, // the signature is over the bytes; what they mean is decided by the rules
-		MaxBodyBytes:     webhookBodyLimit, BodyReadTimeout: webhookPatience,
+		MaxBodyBytes:     webhookBodyLimit, BodyReadTimeout: webhookReadTimeout,
 		Errors: []int{http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable},
 	}, s.receiveWebhook)
 }
 
 // receiveWebhook stores an event, and what it leads to, before it thanks for it.
 func (s *Service) receiveWebhook(ctx context.Context, in *webhookInput) (*struct{}, error) {
-	received, err := readWebhook(in.RawBody, in.Signature, s.config.WebhookSecret, s.log.Now())
+	received, err := verifyWebhook(in.RawBody, in.Signature, s.config.WebhookSecret, s.log.Now())
 	if err != nil {
 		s.logger.Warn("webhook refused", "error", err)
 		return nil, huma.Error400BadRequest("this is not an event that Stripe signed for this shop just now")
@@ -137,12 +137,12 @@ func (s *Service) appendReceived(tx *log.Tx, received events.WebhookReceived) er
 	}
 	tx.CausedBy(tx.Fact(tx.Len() - 1))
 	tx.WithActor(events.ActorStripe)
-	return appendTo(tx, in.PaymentID, facts, nil)
+	return appendFacts(tx, in.PaymentID, facts, nil)
 }
 
-// readWebhook checks who sent a body, when, and in which version of the API, and only then looks at it.
+// verifyWebhook checks who sent a body, when, and in which version of the API, and only then looks at it.
 // It returns [ErrBadWebhook].
-func readWebhook(body []byte, signature, secret string, now time.Time) (events.WebhookReceived, error) {
+func verifyWebhook(body []byte, signature, secret string, now time.Time) (events.WebhookReceived, error) {
 	if err := checkTimestamp(signature, now); err != nil {
 		return events.WebhookReceived{}, fmt.Errorf("%w: %w", ErrBadWebhook, err)
 	}
@@ -150,7 +150,7 @@ func readWebhook(body []byte, signature, secret string, now time.Time) (events.W
 	if err != nil {
 		return events.WebhookReceived{}, fmt.Errorf("%w: %w", ErrBadWebhook, err)
 	}
-	received, err := receivedFrom(event, body, viaWebhook)
+	received, err := parseEvent(event, body, viaWebhook)
 	if err != nil {
 		return events.WebhookReceived{}, fmt.Errorf("%w: %w", ErrBadWebhook, err)
 	}
@@ -178,21 +178,21 @@ func checkTimestamp(signature string, now time.Time) error {
 	return nil
 }
 
-// readListed makes the fact of an entry of Stripe's event list, which our key has vouched for.
-func readListed(raw RawEvent) (events.WebhookReceived, error) {
+// parseListed makes the fact of an entry of Stripe's event list, which our key has vouched for.
+func parseListed(raw RawEvent) (events.WebhookReceived, error) {
 	var event stripe.Event
 	if err := json.Unmarshal(raw.Body, &event); err != nil {
 		return events.WebhookReceived{}, fmt.Errorf("read listed event %s: %w", raw.ID, err)
 	}
-	return receivedFrom(event, raw.Body, viaReconciler)
+	return parseEvent(event, raw.Body, viaReconciler)
 }
 
-// receivedFrom makes the fact of an event and its body.
-func receivedFrom(event stripe.Event, body []byte, via string) (events.WebhookReceived, error) {
+// parseEvent makes the fact of an event and its body.
+func parseEvent(event stripe.Event, body []byte, via string) (events.WebhookReceived, error) {
 	if event.ID == "" || event.Type == "" || event.Data == nil {
 		return events.WebhookReceived{}, errors.New("not an event: id, type or data is missing")
 	}
-	clean, err := cutSecrets(body)
+	clean, err := redactSecrets(body)
 	if err != nil {
 		return events.WebhookReceived{}, fmt.Errorf("read event %s: %w", event.ID, err)
 	}
@@ -203,9 +203,9 @@ func receivedFrom(event stripe.Event, body []byte, via string) (events.WebhookRe
 // secretPattern finds client secrets inside of texts: links to a bank's page carry them.
 var secretPattern = regexp.MustCompile(`[A-Za-z0-9]+_[A-Za-z0-9]+_(client_)?secret_[A-Za-z0-9]+|client_secret=[^&#]*`)
 
-// cutSecrets leaves out every member called client_secret, and masks client secrets in texts. Who has one can pay or
+// redactSecrets leaves out every member called client_secret, and masks client secrets in texts. Who has one can pay or
 // cancel in the shopper's name, and the log is kept for ever. Everything else keeps its meaning; numbers keep their digits.
-func cutSecrets(body []byte) (jsontext.Value, error) {
+func redactSecrets(body []byte) (jsontext.Value, error) {
 	var out bytes.Buffer
 	in, to := jsontext.NewDecoder(bytes.NewReader(body)), jsontext.NewEncoder(&out)
 	for {
@@ -218,7 +218,7 @@ func cutSecrets(body []byte) (jsontext.Value, error) {
 		}
 		if token.Kind() == '"' {
 			text := token.String()
-			if isName(in) && text == "client_secret" {
+			if isMemberName(in) && text == "client_secret" {
 				if err := in.SkipValue(); err != nil {
 					return nil, err
 				}
@@ -234,21 +234,21 @@ func cutSecrets(body []byte) (jsontext.Value, error) {
 	}
 }
 
-// isName reports whether the string that was just read names a member: names and values of an object alternate.
-func isName(in *jsontext.Decoder) bool {
+// isMemberName reports whether the string that was just read names a member: names and values of an object alternate.
+func isMemberName(in *jsontext.Decoder) bool {
 	kind, read := in.StackIndex(in.StackDepth())
 	return kind == '{' && read%2 == 1
 }
 
 // stored is the part of a stored event that decisions need.
-type stored struct {
+type storedEvent struct {
 	Data struct {
 		Object json.RawMessage `json:"object"`
 	} `json:"data"`
 }
 
 // intentFrom reads the intent that an event shows. found is false for events about something else. What was read is kept for
-// a while: the same event is decided about when it is received and when it is read from the log.
+// a while: the same event is decided about when it is webhooksStored and when it is read from the log.
 func (s *Service) intentFrom(w events.WebhookReceived) (in Intent, found bool, err error) {
 	key := parsedKey{w.StripeEvent, maphash.Bytes(parsedSeed, w.Body)}
 	if in, ok := s.parsed.Get(key); ok {
@@ -260,7 +260,7 @@ func (s *Service) intentFrom(w events.WebhookReceived) (in Intent, found bool, e
 	return in, found, err
 }
 
-// parsedKey names an event of Stripe's as it was received.
+// parsedKey names an event of Stripe's as it was webhooksStored.
 type parsedKey struct {
 	event string
 	body  uint64 // hash
@@ -273,7 +273,7 @@ func intentFrom(w events.WebhookReceived) (in Intent, found bool, err error) {
 	if !slices.Contains(intentTypes, w.StripeType) {
 		return Intent{}, false, nil
 	}
-	var event stored
+	var event storedEvent
 	var pi stripe.PaymentIntent
 	if err := json.Unmarshal(w.Body, &event); err != nil {
 		return Intent{}, false, fmt.Errorf("read %s: %w", w.StripeEvent, err)
@@ -300,7 +300,7 @@ func intentIDFrom(w events.WebhookReceived) (id string, found bool, err error) {
 	if !slices.Contains(chargeTypes, w.StripeType) {
 		return "", false, nil
 	}
-	var event stored
+	var event storedEvent
 	var object struct {
 		PaymentIntent string `json:"payment_intent"`
 	}

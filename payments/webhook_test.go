@@ -20,7 +20,7 @@ import (
 )
 
 // posted is a webhook body as Stripe makes it, about an intent in a status. change may spoil it.
-func posted(p PaymentView, orderID, kind string, change func(object map[string]any)) []byte {
+func webhookBody(p PaymentView, orderID, kind string, change func(object map[string]any)) []byte {
 	object := map[string]any{"id": p.PaymentIntent, "object": "payment_intent", "amount": p.Amount, "currency": "gbp",
 		"amount_capturable": p.Amount, "amount_received": 0, "status": "requires_capture", "livemode": false,
 		"latest_charge": "ch_posted", "client_secret": p.ClientSecret, "metadata": map[string]any{"order_id": orderID, "payment_id": events.FirstPaymentID(orderID)}}
@@ -41,25 +41,25 @@ func sign(body []byte, secret string, at time.Time) string {
 }
 
 // post sends a webhook.
-func (w *world) post(body []byte, signature string) (status int) {
-	w.t.Helper()
-	request, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.shop+"/webhooks/stripe", bytes.NewReader(body))
+func (f *fixture) postWebhook(body []byte, signature string) (status int) {
+	f.t.Helper()
+	request, err := http.NewRequestWithContext(f.t.Context(), http.MethodPost, f.shopURL+"/webhooks/stripe", bytes.NewReader(body))
 	if err != nil {
-		w.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "application/json; charset=utf-8")
 	if signature != "" {
 		request.Header.Set("Stripe-Signature", signature)
 	}
-	return w.do(request, nil)
+	return f.do(request, nil)
 }
 
 // Row 45 of the fault matrix: what Stripe did not sign for us just now is refused, and nothing is stored.
 func TestForgedWebhooks(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{deaf: true})
-	orderID, p := w.place(1250)
-	body := posted(p, orderID, "payment_intent.amount_capturable_updated", nil)
+	f := newFixture(t, fixtureOptions{noWebhooks: true})
+	orderID, p := f.placeOrder(1250)
+	body := webhookBody(p, orderID, "payment_intent.amount_capturable_updated", nil)
 	now := time.Now()
 	wrongVersion := []byte(strings.Replace(string(body), "2023-10-16", "2019-01-01", 1))
 	for name, tc := range map[string]struct {
@@ -90,31 +90,31 @@ func TestForgedWebhooks(t *testing.T) {
 			if name == "DoubledMember" {
 				tc.signature = sign(tc.body, webhookSecret, now)
 			}
-			if got := w.post(tc.body, tc.signature); got != http.StatusBadRequest {
+			if got := f.postWebhook(tc.body, tc.signature); got != http.StatusBadRequest {
 				t.Errorf("HTTP %d, want 400", got)
 			}
 		})
 	}
-	if got := w.received(); got != 0 {
+	if got := f.webhooksStored(); got != 0 {
 		t.Errorf("stored %d", got)
 	}
 	for _, at := range []time.Time{now, now.Add(-4 * time.Minute), now.Add(4 * time.Minute)} {
-		if got := w.post(body, sign(body, webhookSecret, at)); got != http.StatusOK {
+		if got := f.postWebhook(body, sign(body, webhookSecret, at)); got != http.StatusOK {
 			t.Errorf("a good one: HTTP %d, want 200", got)
 		}
 	}
-	w.untilStatus(orderID, StatusAuthorized)
+	f.waitForStatus(orderID, StatusAuthorized)
 }
 
 // Row 46 of the fault matrix.
-func TestLargeAndSlowWebhooks(t *testing.T) {
+func TestLargeAndSlowWebhooksAreRejected(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{deaf: true})
+	f := newFixture(t, fixtureOptions{noWebhooks: true})
 	body := []byte(`{"id":"evt_1","type":"x","api_version":"2023-10-16","data":{"object":{"x":"` + strings.Repeat("x", 1<<20) + `"}}}`)
-	if got := w.post(body, sign(body, webhookSecret, time.Now())); got != http.StatusRequestEntityTooLarge {
+	if got := f.postWebhook(body, sign(body, webhookSecret, time.Now())); got != http.StatusRequestEntityTooLarge {
 		t.Errorf("1 MiB: HTTP %d, want 413", got)
 	}
-	conn, err := net.Dial("tcp", strings.TrimPrefix(w.shop, "http://"))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(f.shopURL, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestLargeAndSlowWebhooks(t *testing.T) {
 	if answer.StatusCode != http.StatusRequestTimeout {
 		t.Errorf("body that does not come: HTTP %d, want 408", answer.StatusCode)
 	}
-	if got := w.received(); got != 0 {
+	if got := f.webhooksStored(); got != 0 {
 		t.Errorf("stored %d", got)
 	}
 }
@@ -138,68 +138,68 @@ func TestLargeAndSlowWebhooks(t *testing.T) {
 // Row 41 of the fault matrix.
 func TestTenIdenticalPostsAtOnceHaveOneEffect(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{deaf: true})
-	orderID, p := w.place(1250)
-	body := posted(p, orderID, "payment_intent.amount_capturable_updated", nil)
+	f := newFixture(t, fixtureOptions{noWebhooks: true})
+	orderID, p := f.placeOrder(1250)
+	body := webhookBody(p, orderID, "payment_intent.amount_capturable_updated", nil)
 	signature := sign(body, webhookSecret, time.Now())
 	var group sync.WaitGroup
 	for range 10 {
 		group.Go(func() {
-			if got := w.post(body, signature); got != http.StatusOK {
+			if got := f.postWebhook(body, signature); got != http.StatusOK {
 				t.Errorf("HTTP %d, want 200", got)
 			}
 		})
 	}
 	group.Wait()
-	w.untilStatus(orderID, StatusAuthorized)
+	f.waitForStatus(orderID, StatusAuthorized)
 	// A payment that is decided on afterwards shows that all ten were.
-	other, q := w.place(100)
-	body = posted(q, other, "payment_intent.amount_capturable_updated", nil)
-	w.post(body, sign(body, webhookSecret, time.Now()))
-	w.untilStatus(other, StatusAuthorized)
-	if got := w.said("payments." + events.FirstPaymentID(orderID)); got["authorized"] != 1 {
+	other, q := f.placeOrder(100)
+	body = webhookBody(q, other, "payment_intent.amount_capturable_updated", nil)
+	f.postWebhook(body, sign(body, webhookSecret, time.Now()))
+	f.waitForStatus(other, StatusAuthorized)
+	if got := f.countByType("payments." + events.FirstPaymentID(orderID)); got["authorized"] != 1 {
 		t.Errorf("said %v", got)
 	}
-	if got := w.received(); got != 11 {
+	if got := f.webhooksStored(); got != 11 {
 		t.Errorf("%d stored, want 11: the log keeps what came", got)
 	}
 }
 
 // Rows 39 and 63 of the fault matrix: what is well signed but not about our money is set aside, and the next event is handled.
-func TestWebhooksThatDoNotFitAreParked(t *testing.T) {
+func TestMismatchedWebhooksBecomeDeadLetters(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{deaf: true})
-	orderID, p := w.place(1250)
+	f := newFixture(t, fixtureOptions{noWebhooks: true})
+	orderID, p := f.placeOrder(1250)
 	set := func(key string, value any) func(map[string]any) {
 		return func(object map[string]any) { object[key] = value }
 	}
 	metadata := func(payment string) map[string]any { return map[string]any{"order_id": orderID, "payment_id": payment} }
 	spoiled := map[string][]byte{
-		"another order":          posted(p, "another order", "payment_intent.amount_capturable_updated", set("metadata", map[string]any{"order_id": "another order", "payment_id": events.FirstPaymentID(orderID)})),
-		"over 0.01 GBP":          posted(p, orderID, "payment_intent.succeeded", set("amount", 1)),
-		"USD":                    posted(p, orderID, "payment_intent.amount_capturable_updated", set("currency", "usd")),
-		"livemode true":          posted(p, orderID, "payment_intent.amount_capturable_updated", set("livemode", true)),
-		"only 1 can":             posted(p, orderID, "payment_intent.amount_capturable_updated", set("amount_capturable", 1)),
-		"requires_magic":         posted(p, orderID, "payment_intent.amount_capturable_updated", set("status", "requires_magic")),
-		"not pi_other":           posted(p, orderID, "payment_intent.amount_capturable_updated", set("id", "pi_other")),
-		"names no payment":       posted(p, orderID, "payment_intent.amount_capturable_updated", set("metadata", nil)),
-		"never-heard-of":         posted(p, orderID, "payment_intent.amount_capturable_updated", set("metadata", metadata("never-heard-of"))),
-		"invalid id":             posted(p, orderID, "payment_intent.amount_capturable_updated", set("metadata", metadata("payments.>"))),
-		`holds a "charge"`:       posted(p, orderID, "payment_intent.succeeded", set("object", "charge")),
-		"cannot unmarshal":       posted(p, orderID, "payment_intent.succeeded", set("amount", "much")),
-		"No such payment_intent": posted(p, orderID, "charge.refunded", set("payment_intent", "pi_gone")),
+		"another order":          webhookBody(p, "another order", "payment_intent.amount_capturable_updated", set("metadata", map[string]any{"order_id": "another order", "payment_id": events.FirstPaymentID(orderID)})),
+		"over 0.01 GBP":          webhookBody(p, orderID, "payment_intent.succeeded", set("amount", 1)),
+		"USD":                    webhookBody(p, orderID, "payment_intent.amount_capturable_updated", set("currency", "usd")),
+		"livemode true":          webhookBody(p, orderID, "payment_intent.amount_capturable_updated", set("livemode", true)),
+		"only 1 can":             webhookBody(p, orderID, "payment_intent.amount_capturable_updated", set("amount_capturable", 1)),
+		"requires_magic":         webhookBody(p, orderID, "payment_intent.amount_capturable_updated", set("status", "requires_magic")),
+		"not pi_other":           webhookBody(p, orderID, "payment_intent.amount_capturable_updated", set("id", "pi_other")),
+		"names no payment":       webhookBody(p, orderID, "payment_intent.amount_capturable_updated", set("metadata", nil)),
+		"never-heard-of":         webhookBody(p, orderID, "payment_intent.amount_capturable_updated", set("metadata", metadata("never-heard-of"))),
+		"invalid id":             webhookBody(p, orderID, "payment_intent.amount_capturable_updated", set("metadata", metadata("payments.>"))),
+		`holds a "charge"`:       webhookBody(p, orderID, "payment_intent.succeeded", set("object", "charge")),
+		"cannot unmarshal":       webhookBody(p, orderID, "payment_intent.succeeded", set("amount", "much")),
+		"No such payment_intent": webhookBody(p, orderID, "charge.refunded", set("payment_intent", "pi_gone")),
 	}
 	for _, body := range spoiled {
-		if got := w.post(body, sign(body, webhookSecret, time.Now())); got != http.StatusOK {
+		if got := f.postWebhook(body, sign(body, webhookSecret, time.Now())); got != http.StatusOK {
 			t.Errorf("HTTP %d, want 200", got)
 		}
 	}
-	body := posted(p, orderID, "payment_intent.amount_capturable_updated", nil)
-	w.post(body, sign(body, webhookSecret, time.Now()))
-	w.untilStatus(orderID, StatusAuthorized)
-	w.until("everything that does not fit is a dead letter", func() bool { return len(w.deadLetters()) >= len(spoiled) })
+	body := webhookBody(p, orderID, "payment_intent.amount_capturable_updated", nil)
+	f.postWebhook(body, sign(body, webhookSecret, time.Now()))
+	f.waitForStatus(orderID, StatusAuthorized)
+	f.waitUntil("everything that does not fit is a dead letter", func() bool { return len(f.deadLetters()) >= len(spoiled) })
 	reasons := ""
-	for _, dead := range w.deadLetters() {
+	for _, dead := range f.deadLetters() {
 		reasons += dead.Error + "\n"
 	}
 	for reason := range spoiled {
@@ -207,44 +207,44 @@ func TestWebhooksThatDoNotFitAreParked(t *testing.T) {
 			t.Errorf("%q is no dead letter; dead letters are:\n%s", reason, reasons)
 		}
 	}
-	ours, others := w.said("payments." + events.FirstPaymentID(orderID))["webhook_received"], w.said(events.SubjectWebhooks)["webhook_received"]
+	ours, others := f.countByType("payments." + events.FirstPaymentID(orderID))["webhook_received"], f.countByType(events.SubjectWebhooks)["webhook_received"]
 	if ours != 8 || others != 6 {
 		t.Errorf("%d are stored with the payment and %d in the journal, want 8 and 6", ours, others)
 	}
-	if got := w.said("payments." + events.FirstPaymentID(orderID)); got["authorized"] != 1 || got["captured"] != 0 {
+	if got := f.countByType("payments." + events.FirstPaymentID(orderID)); got["authorized"] != 1 || got["captured"] != 0 {
 		t.Errorf("said %v", got)
 	}
 }
 
 // Events that the shop did not ask for are kept and passed over.
-func TestOtherEventsArePassedOver(t *testing.T) {
+func TestOtherEventTypesAreStoredAndIgnored(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{deaf: true})
-	orderID, p := w.place(1250)
+	f := newFixture(t, fixtureOptions{noWebhooks: true})
+	orderID, p := f.placeOrder(1250)
 	for _, kind := range []string{"customer.created", "charge.succeeded", "made.up"} {
-		body := posted(p, orderID, kind, nil)
-		if got := w.post(body, sign(body, webhookSecret, time.Now())); got != http.StatusOK {
+		body := webhookBody(p, orderID, kind, nil)
+		if got := f.postWebhook(body, sign(body, webhookSecret, time.Now())); got != http.StatusOK {
 			t.Errorf("%s: HTTP %d", kind, got)
 		}
 	}
-	body := posted(p, orderID, "payment_intent.amount_capturable_updated", nil)
-	w.post(body, sign(body, webhookSecret, time.Now()))
-	w.untilStatus(orderID, StatusAuthorized)
-	w.noDeadLetters()
+	body := webhookBody(p, orderID, "payment_intent.amount_capturable_updated", nil)
+	f.postWebhook(body, sign(body, webhookSecret, time.Now()))
+	f.waitForStatus(orderID, StatusAuthorized)
+	f.expectNoDeadLetters()
 }
 
 // Stripe tries again when it is told 503.
-func TestWebhookWithoutALogIsPutOff(t *testing.T) {
+func TestWebhookGets503WhileTheLogIsDown(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{deaf: true})
+	f := newFixture(t, fixtureOptions{noWebhooks: true})
 	body := []byte(`{"id":"evt_1","type":"x","api_version":"2023-10-16","data":{"object":{}}}`)
-	w.log.Close()
-	if got := w.post(body, sign(body, webhookSecret, time.Now())); got != http.StatusServiceUnavailable {
+	f.log.Close()
+	if got := f.postWebhook(body, sign(body, webhookSecret, time.Now())); got != http.StatusServiceUnavailable {
 		t.Errorf("HTTP %d, want 503", got)
 	}
 }
 
-func TestCutSecrets(t *testing.T) {
+func TestRedactSecrets(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ body, want string }{
 		"Member":  {`{"a":1,"client_secret":"pi_1_secret_x","b":2}`, `{"a":1,"b":2}`},
@@ -257,7 +257,7 @@ func TestCutSecrets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := cutSecrets([]byte(tc.body))
+			got, err := redactSecrets([]byte(tc.body))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -267,7 +267,7 @@ func TestCutSecrets(t *testing.T) {
 		})
 	}
 	for _, body := range []string{`{`, `{"a":1,"a":2}`, "{\"a\":\"\xff\"}", `{"a":1}}`} {
-		if got, err := cutSecrets([]byte(body)); err == nil {
+		if got, err := redactSecrets([]byte(body)); err == nil {
 			t.Errorf("%s became %s", body, got)
 		}
 	}

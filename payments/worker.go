@@ -17,7 +17,7 @@ func (s *Service) Worker() worker.Domain {
 		Log:       s.log,
 		Routes:    s.routes(),
 		Actors:    []worker.Actor{s.stripeCalls()},
-		Watches:   []worker.Watch{{Prefixes: []string{events.PrefixPayment}, Handle: s.follow, Ready: s.hub.ready}},
+		Watches:   []worker.Watch{{Prefixes: []string{events.PrefixPayment}, Handle: s.follow, Ready: s.hub.markCaughtUp}},
 		Periodics: []worker.Periodic{{Name: "payments-reconcile", Every: s.config.ReconcileEvery, Run: s.reconcile}},
 	}
 }
@@ -33,16 +33,16 @@ func (s *Service) routes() []worker.Route {
 				return err
 			}
 			facts, err := Request(p, o)
-			return appendTo(tx, o.PaymentID, facts, err)
+			return appendFacts(tx, o.PaymentID, facts, err)
 		}),
 		worker.On(func(tx *log.Tx, e events.Event, o events.OrderExpired) error {
-			return callOff(tx, o.OrderOutcome, false, e.Type)
+			return cancelPayment(tx, o.OrderOutcome, false, e.Type)
 		}),
 		worker.On(func(tx *log.Tx, e events.Event, o events.OrderCancelled) error {
-			return callOff(tx, o.OrderOutcome, true, e.Type)
+			return cancelPayment(tx, o.OrderOutcome, true, e.Type)
 		}),
 		worker.On(func(tx *log.Tx, e events.Event, o events.OrderRejected) error {
-			return callOff(tx, o.OrderOutcome, true, e.Type)
+			return cancelPayment(tx, o.OrderOutcome, true, e.Type)
 		}),
 		worker.On(func(tx *log.Tx, _ events.Event, w events.WebhookReceived) error {
 			in, found, err := s.intentFrom(w)
@@ -50,7 +50,7 @@ func (s *Service) routes() []worker.Route {
 				return err
 			}
 			tx.WithCorrelation(in.OrderID)
-			return decide(tx, in.PaymentID, s.hears(in))
+			return decide(tx, in.PaymentID, s.intentRule(in))
 		}),
 	}
 }
@@ -63,17 +63,17 @@ func (s *Service) stripeCalls() worker.Actor {
 		worker.Do(s.capture),
 		worker.Do(s.cancel),
 		worker.Do(s.refund),
-		worker.Do(s.askBack),
+		worker.Do(s.reconcileCharge),
 	}}
 }
 
 // hears is the rule that takes in what Stripe says about an intent.
-func (s *Service) hears(in Intent) func(Payment) ([]events.Payload, error) {
+func (s *Service) intentRule(in Intent) func(Payment) ([]events.Payload, error) {
 	return func(p Payment) ([]events.Payload, error) { return Heard(p, in, s.livemode) }
 }
 
-// callOff has the payment of an order that has ended called off, if one was asked for.
-func callOff(tx *log.Tx, o events.OrderOutcome, force bool, reason string) error {
+// cancelPayment has the payment of an order that has ended called off, if one was asked for.
+func cancelPayment(tx *log.Tx, o events.OrderOutcome, force bool, reason string) error {
 	if o.PaymentID == "" {
 		return nil
 	}
@@ -91,10 +91,10 @@ func decide(tx *log.Tx, id string, rule func(Payment) ([]events.Payload, error))
 		return err
 	}
 	facts, err := rule(p)
-	return appendTo(tx, id, facts, err)
+	return appendFacts(tx, id, facts, err)
 }
 
-func appendTo(tx *log.Tx, id string, facts []events.Payload, err error) error {
+func appendFacts(tx *log.Tx, id string, facts []events.Payload, err error) error {
 	if err != nil || len(facts) == 0 {
 		return err
 	}

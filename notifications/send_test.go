@@ -16,12 +16,12 @@ import (
 	"tillstream/notifications/inbox"
 )
 
-func TestEveryOutcomeBecomesOneMail(t *testing.T) {
+func TestEveryOutcomeIsMailedOnce(t *testing.T) {
 	t.Parallel()
 	p := open(t)
-	p.runs(t, p.service(t))
+	p.start(t, p.service(t))
 	outcome := notifications.SampleOutcome
-	p.placed(t, "expired", func(c *events.Customer) { c.Locale = "de-DE" })
+	p.placeOrder(t, "expired", func(c *events.Customer) { c.Locale = "de-DE" })
 	for subject, fact := range map[string]events.Payload{
 		"is confirmed":                          notifications.SampleConfirmed("confirmed"),
 		"cannot deliver":                        events.OrderRejected{OrderOutcome: outcome("rejected"), Reason: events.RejectedNoStock},
@@ -30,9 +30,9 @@ func TestEveryOutcomeBecomesOneMail(t *testing.T) {
 		"Refund of £4.95 for order 8F3K2-MQD7A": notifications.SampleRefunded("refunded", "r1"),
 	} {
 		id := strings.TrimPrefix(fact.EventType(), "orders.")
-		p.says(t, id, fact)
-		m := p.becomes(t, id, 0, notifications.StatusSent)
-		mails := p.mails(m.ID)
+		p.appendOrder(t, id, fact)
+		m := p.waitForStatus(t, id, 0, notifications.StatusSent)
+		mails := p.mailsWithID(m.ID)
 		if len(mails) != 1 || m.Attempt != 1 {
 			t.Fatalf("%s: %d mails in %d attempts, want one", id, len(mails), m.Attempt)
 		}
@@ -46,17 +46,17 @@ func TestEveryOutcomeBecomesOneMail(t *testing.T) {
 	}
 }
 
-func (p *post) mails(messageID string) []inbox.Message {
+func (p *fixture) mailsWithID(messageID string) []inbox.Message {
 	return slices.DeleteFunc(p.box.Messages(""), func(m inbox.Message) bool { return m.MessageID != messageID })
 }
 
 // The whole chain can be followed: the mail names the event that caused it and the order that it is about.
-func TestMessagesKnowTheirCause(t *testing.T) {
+func TestMessagesCarryCauseAndOrder(t *testing.T) {
 	t.Parallel()
 	p := open(t)
-	p.runs(t, p.service(t))
-	p.says(t, "o1", notifications.SampleConfirmed("o1"))
-	m := p.becomes(t, "o1", 0, notifications.StatusSent)
+	p.start(t, p.service(t))
+	p.appendOrder(t, "o1", notifications.SampleConfirmed("o1"))
+	m := p.waitForStatus(t, "o1", 0, notifications.StatusSent)
 	got := p.history(t, "o1")
 	if len(got) != 3 {
 		t.Fatalf("%d events, want queued, sending, sent", len(got))
@@ -80,14 +80,14 @@ func TestOldEventsDeliveredAgainSendNothing(t *testing.T) {
 	t.Parallel()
 	const orders, again = 200, 49
 	p := open(t)
-	stop := p.runs(t, p.service(t, patient))
+	stop := p.start(t, p.service(t, withDefaultDeadline))
 	for i := range orders {
-		p.says(t, fmt.Sprint("o", i), notifications.SampleConfirmed(fmt.Sprint("o", i)))
+		p.appendOrder(t, fmt.Sprint("o", i), notifications.SampleConfirmed(fmt.Sprint("o", i)))
 	}
 	waitFor(t, "all mails have arrived", func() bool { return len(p.box.Messages("")) == orders })
-	p.settled(t)
+	p.waitUntilIdle(t)
 	stop()
-	before := p.length(t)
+	before := p.countEvents(t)
 	for _, lane := range []string{"notifications", "notifications.mail"} {
 		checkpoint, err := p.log.LoadCheckpoint(t.Context(), lane)
 		if err != nil || checkpoint.Position == 0 {
@@ -99,20 +99,20 @@ func TestOldEventsDeliveredAgainSendNothing(t *testing.T) {
 		}
 	}
 	for range again {
-		p.repeats(t, orders)
+		p.appendAgain(t, orders)
 	}
-	p.runs(t, p.service(t, patient))
-	p.settled(t)
+	p.start(t, p.service(t, withDefaultDeadline))
+	p.waitUntilIdle(t)
 	if got := len(p.box.Messages("")); got != orders {
 		t.Errorf("%d mails, want still %d", got, orders)
 	}
-	if got := p.length(t); got != before {
+	if got := p.countEvents(t); got != before {
 		t.Errorf("%d events, before %d", got, before)
 	}
 }
 
 // repeats says once more of the first n orders that they are confirmed, as new events of one batch.
-func (p *post) repeats(t testing.TB, n int) {
+func (p *fixture) appendAgain(t testing.TB, n int) {
 	t.Helper()
 	err := p.log.Do(t.Context(), func(tx *log.Tx) error {
 		for i := range n {
@@ -129,9 +129,9 @@ func (p *post) repeats(t testing.TB, n int) {
 }
 
 // length is how many events the domain has in the log.
-func (p *post) length(t testing.TB) (n int) {
+func (p *fixture) countEvents(t testing.TB) (n int) {
 	t.Helper()
-	p.read(t, func(m log.Message) {
+	p.readLog(t, func(m log.Message) {
 		if strings.HasPrefix(m.Subject, events.PrefixNotification) {
 			n++
 		}
@@ -140,7 +140,7 @@ func (p *post) length(t testing.TB) (n int) {
 }
 
 // read reads the log as it stands.
-func (p *post) read(t testing.TB, fn func(log.Message)) {
+func (p *fixture) readLog(t testing.TB, fn func(log.Message)) {
 	t.Helper()
 	end, err := p.log.End(t.Context(), 0)
 	if err != nil || end == 0 {
@@ -160,10 +160,10 @@ func (p *post) read(t testing.TB, fn func(log.Message)) {
 }
 
 // queued puts a message into the log without anybody to send it, and returns its event. The order is placed before.
-func (p *post) queued(t testing.TB, o notifications.Outcome) (events.Event, events.MessageQueued) {
+func (p *fixture) queueMessage(t testing.TB, o notifications.Outcome) (events.Event, events.MessageQueued) {
 	t.Helper()
 	id := o.Facts.OrderID
-	p.says(t, id)
+	p.appendOrder(t, id)
 	err := p.log.Do(t.Context(), func(tx *log.Tx) error {
 		n, err := notifications.Notifications.Load(tx, id)
 		if err != nil {
@@ -187,14 +187,14 @@ func (p *post) queued(t testing.TB, o notifications.Outcome) (events.Event, even
 }
 
 // history is what the log says about an order's messages.
-func (p *post) history(t testing.TB, orderID string) []events.Event {
+func (p *fixture) history(t testing.TB, orderID string) []events.Event {
 	t.Helper()
 	subject, err := notifications.Notifications.Subject(orderID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []events.Event
-	p.read(t, func(m log.Message) {
+	p.readLog(t, func(m log.Message) {
 		if m.Subject != subject {
 			return
 		}
@@ -208,7 +208,7 @@ func (p *post) history(t testing.TB, orderID string) []events.Event {
 }
 
 // dies leaves the log as a sender does that was killed after it said "sending".
-func (p *post) dies(t testing.TB, m events.MessageQueued) {
+func (p *fixture) startAttempt(t testing.TB, m events.MessageQueued) {
 	t.Helper()
 	err := p.log.Do(t.Context(), func(tx *log.Tx) error {
 		n, err := notifications.Notifications.Load(tx, m.OrderID)
@@ -233,7 +233,7 @@ var (
 )
 
 // Rows 52 and 53 of the fault matrix: a sender was killed, before or after the server had the mail; nobody can tell which.
-func TestSenderThatDied(t *testing.T) {
+func TestMailOfAKilledSender(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		outcome notifications.Outcome
@@ -249,14 +249,14 @@ func TestSenderThatDied(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := open(t)
-			_, m := p.queued(t, c.outcome)
+			_, m := p.queueMessage(t, c.outcome)
 			if c.said {
-				p.dies(t, m)
+				p.startAttempt(t, m)
 			}
-			p.runs(t, p.service(t))
-			p.becomes(t, "o1", 0, c.want)
-			p.settled(t)
-			if got := len(p.mails(m.MessageID)); got != c.mails {
+			p.start(t, p.service(t))
+			p.waitForStatus(t, "o1", 0, c.want)
+			p.waitUntilIdle(t)
+			if got := len(p.mailsWithID(m.MessageID)); got != c.mails {
 				t.Errorf("%d mails, want %d", got, c.mails)
 			}
 		})
@@ -264,7 +264,7 @@ func TestSenderThatDied(t *testing.T) {
 }
 
 // Row 54 of the fault matrix, second part: a server that takes a mail and never says so. Others go on meanwhile.
-func TestServerThatHangsAfterTheMail(t *testing.T) {
+func TestServerThatNeverRepliesToTheMail(t *testing.T) {
 	t.Parallel()
 	p := open(t)
 	var hung atomic.Int32
@@ -275,34 +275,34 @@ func TestServerThatHangsAfterTheMail(t *testing.T) {
 		}
 		return nil
 	})
-	p.runs(t, p.service(t))
-	p.placed(t, "mail", func(c *events.Customer) { c.Email = "slow@example.com" })
-	p.placed(t, "money", func(c *events.Customer) { c.Email = "slow.too@example.com" })
-	p.says(t, "mail", notifications.SampleConfirmed("mail"))
-	p.says(t, "money", notifications.SampleRefunded("money", "r1"))
+	p.start(t, p.service(t))
+	p.placeOrder(t, "mail", func(c *events.Customer) { c.Email = "slow@example.com" })
+	p.placeOrder(t, "money", func(c *events.Customer) { c.Email = "slow.too@example.com" })
+	p.appendOrder(t, "mail", notifications.SampleConfirmed("mail"))
+	p.appendOrder(t, "money", notifications.SampleRefunded("money", "r1"))
 	waitFor(t, "both hang", func() bool { return hung.Load() >= 2 })
 	for i := range 20 {
-		p.says(t, fmt.Sprint("o", i), notifications.SampleConfirmed(fmt.Sprint("o", i)))
+		p.appendOrder(t, fmt.Sprint("o", i), notifications.SampleConfirmed(fmt.Sprint("o", i)))
 	}
 	for i := range 20 {
-		p.becomes(t, fmt.Sprint("o", i), 0, notifications.StatusSent)
+		p.waitForStatus(t, fmt.Sprint("o", i), 0, notifications.StatusSent)
 	}
-	money := p.becomes(t, "money", 0, notifications.StatusUnknown)
-	mail := p.becomes(t, "mail", 0, notifications.StatusUnknown)
-	p.settled(t)
-	if got := len(p.mails(money.ID)); got != 1 {
+	money := p.waitForStatus(t, "money", 0, notifications.StatusUnknown)
+	mail := p.waitForStatus(t, "mail", 0, notifications.StatusUnknown)
+	p.waitUntilIdle(t)
+	if got := len(p.mailsWithID(money.ID)); got != 1 {
 		t.Errorf("the mail about money went out %d times, want once", got)
 	}
-	if got := len(p.mails(mail.ID)); got != 3 {
+	if got := len(p.mailsWithID(mail.ID)); got != 3 {
 		t.Errorf("the confirmation went out %d times under its Message-ID, want 3 and then staff", got)
 	}
 }
 
 // Fault I4: many replicas get the same message at the same moment; one sends it.
-func TestManySendersOfOneMessage(t *testing.T) {
+func TestConcurrentSendersSendOnce(t *testing.T) {
 	t.Parallel()
 	p := open(t)
-	e, m := p.queued(t, confirmation("o1"))
+	e, m := p.queueMessage(t, confirmation("o1"))
 	services := []*notifications.Service{p.service(t), p.service(t), p.service(t)}
 	var group sync.WaitGroup
 	for i := range 24 {
@@ -314,7 +314,7 @@ func TestManySendersOfOneMessage(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if got := len(p.mails(m.MessageID)); got != 1 {
+	if got := len(p.mailsWithID(m.MessageID)); got != 1 {
 		t.Errorf("%d mails, want 1", got)
 	}
 	if got := p.state(t, "o1").Messages[0]; got.Status != notifications.StatusSent || got.Attempt != 1 {

@@ -22,28 +22,28 @@ const staffToken = "staff-secret"
 var start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 // doors answers who may see what.
-type doors struct{}
+type testAccess struct{}
 
-func (doors) Token(orderID string) string { return "token-of-" + orderID }
-func (doors) Staff(token string) bool     { return token == "Bearer "+staffToken }
+func (testAccess) Token(orderID string) string { return "token-of-" + orderID }
+func (testAccess) Staff(token string) bool     { return token == "Bearer "+staffToken }
 
 // post is a log, a mailbox and the domain between them.
-type post struct {
+type fixture struct {
 	log    *log.Log
 	box    *inbox.Inbox
 	worker *worker.Worker // the one that was started last
 }
 
-func open(t testing.TB) *post {
+func open(t testing.TB) *fixture {
 	t.Helper()
-	return &post{log: logtest.Open(t), box: startInbox(t)}
+	return &fixture{log: logtest.Open(t), box: startInbox(t)}
 }
 
 // service is the domain with time limits for tests: short enough to wait for, long enough for a busy machine.
-func (p *post) service(t testing.TB, change ...func(*notifications.Config)) *notifications.Service {
+func (p *fixture) service(t testing.TB, change ...func(*notifications.Config)) *notifications.Service {
 	t.Helper()
 	config := notifications.Config{
-		Access: doors{}, From: "The Lantern Shop <orders@shop.example>", Log: p.log, PublicURL: "https://shop.example", SMTPURL: "smtp://" + p.box.Addr() + "?tls=none",
+		Access: testAccess{}, From: "The Lantern Shop <orders@shop.example>", Log: p.log, PublicURL: "https://shop.example", SMTPURL: "smtp://" + p.box.Addr() + "?tls=none",
 		Backoff: func(int) time.Duration { return 10 * time.Millisecond }, Deadline: 2 * time.Second,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
@@ -58,10 +58,10 @@ func (p *post) service(t testing.TB, change ...func(*notifications.Config)) *not
 }
 
 // patient has the time limits of a shop, for tests in which nobody waits for one.
-func patient(c *notifications.Config) { c.Deadline = 0 }
+func withDefaultDeadline(c *notifications.Config) { c.Deadline = 0 }
 
 // runs runs a service's lanes until the test ends or stop is called.
-func (p *post) runs(t testing.TB, s *notifications.Service) (stop func()) {
+func (p *fixture) start(t testing.TB, s *notifications.Service) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	w, err := worker.New(ctx, p.log, worker.Config{Domains: []worker.Domain{s.Worker()}})
@@ -86,7 +86,7 @@ func (p *post) runs(t testing.TB, s *notifications.Service) (stop func()) {
 var orders = log.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
 
 // placed appends the first event of an order, with a change.
-func (p *post) placed(t testing.TB, orderID string, change func(*events.Customer)) {
+func (p *fixture) placeOrder(t testing.TB, orderID string, change func(*events.Customer)) {
 	t.Helper()
 	first := notifications.SamplePlaced(orderID)
 	change(&first.Customer)
@@ -96,7 +96,7 @@ func (p *post) placed(t testing.TB, orderID string, change func(*events.Customer
 }
 
 // says appends what the orders domain says about an order. One that is new is placed first.
-func (p *post) says(t testing.TB, orderID string, facts ...events.Payload) {
+func (p *fixture) appendOrder(t testing.TB, orderID string, facts ...events.Payload) {
 	t.Helper()
 	err := p.log.Do(t.Context(), func(tx *log.Tx) error {
 		tx.WithCorrelation(orderID)
@@ -116,7 +116,7 @@ func (p *post) says(t testing.TB, orderID string, facts ...events.Payload) {
 	}
 }
 
-func (p *post) state(t testing.TB, orderID string) notifications.Notification {
+func (p *fixture) state(t testing.TB, orderID string) notifications.Notification {
 	t.Helper()
 	n, _, err := notifications.Notifications.Read(t.Context(), p.log, orderID)
 	if err != nil {
@@ -126,7 +126,7 @@ func (p *post) state(t testing.TB, orderID string) notifications.Notification {
 }
 
 // becomes waits until the n-th message of an order is in a state.
-func (p *post) becomes(t testing.TB, orderID string, n int, want notifications.Status) notifications.Message {
+func (p *fixture) waitForStatus(t testing.TB, orderID string, n int, want notifications.Status) notifications.Message {
 	t.Helper()
 	var got notifications.Message
 	waitFor(t, fmt.Sprintf("message %d of %s is %s", n, orderID, want), func() bool {
@@ -141,7 +141,7 @@ func (p *post) becomes(t testing.TB, orderID string, n int, want notifications.S
 }
 
 // settled waits until the lanes have seen all there is and have nothing open.
-func (p *post) settled(t testing.TB) {
+func (p *fixture) waitUntilIdle(t testing.TB) {
 	t.Helper()
 	waitFor(t, "the lanes have nothing left", func() bool {
 		end, err := p.log.End(t.Context(), 0)

@@ -23,7 +23,7 @@ func TestRefusalsAreCountedByClass(t *testing.T) {
 		events.PaymentCaptured{},
 		events.PaymentAuthorized{},
 	} {
-		m.saw(events.Event{Payload: fact})
+		m.count(events.Event{Payload: fact})
 	}
 	after := gathered(t, registry)
 	for _, want := range []string{"captured", "declined funds", "declined card", "declined other", "failed amount", "failed other"} {

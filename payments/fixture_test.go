@@ -1,0 +1,289 @@
+package payments
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/google/uuid"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"tillstream/events"
+	"tillstream/events/log"
+	"tillstream/events/log/logtest"
+	"tillstream/events/project"
+	"tillstream/events/project/projecttest"
+	"tillstream/events/worker"
+	"tillstream/payments/sandbox"
+)
+
+const (
+	secretKey      = "sk_test_tillstream_test"
+	publishableKey = "pk_test_tillstream_test"
+	webhookSecret  = "whsec_test"
+)
+
+// orders stands for the orders domain: the tests say what it would.
+var orders = log.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+
+// doorman lets "token-<order>" in.
+type tokenAccess struct{}
+
+func (tokenAccess) Allows(orderID, token string) bool { return token == "Bearer token-"+orderID }
+
+// world is a shop's till, with a Stripe of its own.
+type fixture struct {
+	t           testing.TB
+	log         *log.Log
+	service     *Service
+	stripe      *sandbox.Server
+	stripeURL   string // where the sandbox is
+	shopURL     string // where the till is
+	clockOffset atomic.Int64
+	stop        func() // ends the service
+	worker      *worker.Worker
+	stopWorker  func() // ends the lanes
+	logOutput   *syncBuffer
+}
+
+// setup changes a world before it starts.
+type fixtureOptions struct {
+	noWebhooks bool                             // Stripe's webhooks do not arrive
+	database   bool                             // there is a MongoDB
+	domains    func(l *log.Log) []worker.Domain // domains in the same process
+	gateway    func(Gateway) Gateway
+	intercept  sandbox.Interceptor
+	proxy      func(bank http.Handler) http.Handler // stands between the till and the bank
+}
+
+func newFixture(t testing.TB, o fixtureOptions) *fixture {
+	t.Helper()
+	f := &fixture{t: t, logOutput: &syncBuffer{}}
+	now := func() time.Time { return time.Now().Add(time.Duration(f.clockOffset.Load())) }
+	f.log = logtest.Open(t, func(c *log.Config) { c.Now = now })
+	f.startStripe(o)
+	f.startShop(o)
+	if !o.noWebhooks {
+		if err := f.stripe.SetWebhookURL(f.shopURL + "/webhooks/stripe"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.stop = runInBackground(t, f.service.Run)
+	f.startWorker(o)
+	return f
+}
+
+// work runs the lanes of the till, and waits until they are this process's: what stands in the log before that counts as
+// begun by a predecessor. The reconciler runs when a test says so.
+func (f *fixture) startWorker(o fixtureOptions) {
+	f.t.Helper()
+	till := f.service.Worker()
+	till.Periodics = nil
+	if o.database {
+		for _, p := range f.service.Projections() {
+			till.Batches = append(till.Batches, p.Batch(till.Log, project.Config{DB: f.service.config.DB, Window: time.Millisecond}))
+		}
+	}
+	domains := []worker.Domain{till}
+	if o.domains != nil {
+		domains = append(domains, o.domains(f.log)...)
+	}
+	var err error
+	if f.worker, err = worker.New(f.t.Context(), f.log, worker.Config{Domains: domains}); err != nil {
+		f.t.Fatal(err)
+	}
+	f.stopWorker = runInBackground(f.t, f.worker.Run)
+	f.waitUntil("the till is ready", func() bool {
+		waiting := slices.ContainsFunc(f.worker.Lanes(), func(l worker.LaneStatus) bool { return !l.Leased })
+		return !waiting && f.service.Ready() == nil
+	})
+}
+
+func (f *fixture) startStripe(o fixtureOptions) {
+	f.t.Helper()
+	stripe, err := sandbox.New(sandbox.Config{SecretKey: secretKey, PublishableKey: publishableKey, WebhookSecret: webhookSecret, Intercept: o.intercept})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	front := http.Handler(stripe)
+	if o.proxy != nil {
+		front = o.proxy(front)
+	}
+	server := httptest.NewServer(front)
+	f.t.Cleanup(server.Close)
+	f.stripe, f.stripeURL = stripe, server.URL
+	runInBackground(f.t, stripe.Run)
+}
+
+func (f *fixture) startShop(o fixtureOptions) {
+	f.t.Helper()
+	db := f.openDB(o)
+	logger := slog.New(slog.NewTextHandler(f.logOutput, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	config := Config{Log: f.log.ForDomain("payments"), DB: db, Access: tokenAccess{}, SecretKey: secretKey, PublishableKey: publishableKey,
+		WebhookSecret: webhookSecret, StripeURL: f.stripeURL, Logger: logger}
+	if o.gateway != nil {
+		config.Gateway = o.gateway(newStripeGateway(secretKey, f.stripeURL, logger))
+	}
+	var err error
+	if f.service, err = New(config); err != nil {
+		f.t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	f.service.Register(humago.New(mux, huma.DefaultConfig("payments", "1")))
+	server := httptest.NewServer(mux)
+	f.t.Cleanup(server.Close)
+	f.shopURL = server.URL
+}
+
+// openDB opens a database of the test's own; where the test does not remember anything, a client is enough that never
+// finds a server.
+func (f *fixture) openDB(o fixtureOptions) *mongo.Database {
+	f.t.Helper()
+	if o.database {
+		return projecttest.Database(f.t)
+	}
+	ctx, cancel := context.WithCancel(f.t.Context())
+	cancel() // nobody answers there; do not wait for it
+	db, err := project.Connect(ctx, "mongodb://127.0.0.1:1/nowhere")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() {
+		if err := db.Client().Disconnect(context.Background()); err != nil {
+			f.t.Error(err)
+		}
+	})
+	return db
+}
+
+// run lets something run until the test ends, or is stopped before.
+func runInBackground(t testing.TB, serve func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := serve(ctx); err != nil && ctx.Err() == nil {
+			t.Error(err)
+		}
+	}()
+	stop = func() { cancel(); <-done }
+	t.Cleanup(stop)
+	return stop
+}
+
+// until waits for a fact.
+func (f *fixture) waitUntil(what string, holds func() bool) {
+	f.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(20 * time.Second)
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			f.t.Fatalf("waited in vain until %s; the log says:\n%s", what, f.logOutput)
+		}
+	}
+}
+
+// say has orders state facts.
+func (f *fixture) appendOrder(orderID string, facts ...events.Payload) {
+	f.t.Helper()
+	err := f.log.Do(f.t.Context(), func(tx *log.Tx) error {
+		tx.WithCorrelation(orderID)
+		return orders.Append(tx, orderID, facts...)
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// await has a new order ask for its payment.
+func (f *fixture) requestPayment(amount int64) (orderID string) {
+	f.t.Helper()
+	orderID = uuid.Must(uuid.NewV7()).String()
+	f.appendOrder(orderID, events.OrderAwaitingPayment{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID), Number: "8F3K2-MQD7A",
+		Amount: events.Money{Amount: amount, Currency: "GBP"}, ExpiresAt: time.Now().Add(time.Hour)})
+	return orderID
+}
+
+// place has a new order ask for its payment and waits until it can be paid.
+func (f *fixture) placeOrder(amount int64) (orderID string, p PaymentView) {
+	f.t.Helper()
+	orderID = f.requestPayment(amount)
+	if status := f.getPayment(orderID, 20, &p); status != http.StatusOK || p.ClientSecret == "" {
+		f.t.Fatalf("payment of %s: HTTP %d %+v", orderID, status, p)
+	}
+	return orderID, p
+}
+
+func (f *fixture) acceptPayment(orderID string, amount int64) {
+	f.t.Helper()
+	f.appendOrder(orderID, events.OrderPaymentAccepted{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID), Amount: events.Money{Amount: amount, Currency: "GBP"}})
+}
+
+// get reads a payment as its shopper does.
+func (f *fixture) getPayment(orderID string, wait int, into *PaymentView) (status int) {
+	f.t.Helper()
+	request, err := http.NewRequestWithContext(f.t.Context(), http.MethodGet, fmt.Sprintf("%s/api/orders/%s/payment?wait=%d", f.shopURL, url.PathEscape(orderID), wait), nil)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer token-"+orderID)
+	return f.do(request, into)
+}
+
+func (f *fixture) do(request *http.Request, into any) (status int) {
+	f.t.Helper()
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if into != nil {
+		if err := json.Unmarshal(body, into); err != nil && answer.StatusCode < 300 {
+			f.t.Fatalf("%v in %s", err, body)
+		}
+	}
+	return answer.StatusCode
+}
+
+// ask calls the bank as the shop's staff would in Stripe's dashboard, or with a nil form reads.
+func (f *fixture) callStripe(path string, form url.Values) map[string]any {
+	f.t.Helper()
+	method, body := http.MethodGet, ""
+	if form != nil {
+		method, body = http.MethodPost, form.Encode()
+	}
+	request, err := http.NewRequestWithContext(f.t.Context(), method, f.stripeURL+"/v1/"+path, strings.NewReader(body))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+secretKey)
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	var answer map[string]any
+	f.do(request, &answer)
+	return answer
+}
+
+// pay confirms as the shopper's browser does, with one of Stripe's test cards.
+func (f *fixture) pay(p PaymentView, card string) {
+	f.t.Helper()
+	f.callStripe("payment_intents/"+p.PaymentIntent+"/confirm", url.Values{"payment_method": {card}, "return_url": {"https://shop.example/back"}})
+}

@@ -1,0 +1,303 @@
+package payments
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tillstream/events"
+	"tillstream/events/worker"
+	"tillstream/payments/sandbox"
+)
+
+// shaky is a Stripe whose answers get lost on the way.
+type lossyGateway struct {
+	Gateway
+	mu          sync.Mutex
+	lose        map[string]int // how many answers of each call are still to be lost
+	staleSearch bool           // the search index is behind and finds nothing
+	created     []string       // idempotency would hide a second intent; this does not
+}
+
+func (g *lossyGateway) lost(call string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lose[call]--
+	return g.lose[call] >= 0
+}
+
+var errLost = &GatewayError{Kind: ErrRetry, Unknown: true, Cause: errors.New("connection reset")}
+
+func (g *lossyGateway) CreateIntent(ctx context.Context, p Payment) (Intent, error) {
+	in, err := g.Gateway.CreateIntent(ctx, p)
+	g.mu.Lock()
+	g.created = append(g.created, in.ID)
+	g.mu.Unlock()
+	if g.lost("create") {
+		return Intent{}, errLost
+	}
+	return in, err
+}
+
+func (g *lossyGateway) FindIntent(ctx context.Context, orderID string) (Intent, bool, error) {
+	if g.staleSearch {
+		return Intent{}, false, nil
+	}
+	return g.Gateway.FindIntent(ctx, orderID)
+}
+
+func (g *lossyGateway) Capture(ctx context.Context, p Payment) (Intent, error) {
+	in, err := g.Gateway.Capture(ctx, p)
+	if g.lost("capture") {
+		return Intent{}, errLost
+	}
+	return in, err
+}
+
+func (g *lossyGateway) Cancel(ctx context.Context, p Payment) (Intent, error) {
+	in, err := g.Gateway.Cancel(ctx, p)
+	if g.lost("cancel") {
+		return Intent{}, errLost
+	}
+	return in, err
+}
+
+func (g *lossyGateway) Refund(ctx context.Context, p Payment, id string, amount events.Money) (StripeRefund, error) {
+	r, err := g.Gateway.Refund(ctx, p, id, amount)
+	if g.lost("refund") {
+		return StripeRefund{}, errLost
+	}
+	return r, err
+}
+
+// intentsAtStripe counts the intents of an order at Stripe.
+func (f *fixture) intentsAtStripe(orderID string) int {
+	f.t.Helper()
+	found, _ := f.callStripe("payment_intents/search?query="+url.QueryEscape("metadata['order_id']:'"+orderID+"'"), nil)["data"].([]any)
+	return len(found)
+}
+
+// Rows 33 and 34 of the fault matrix: Stripe did it, the answer got lost. With or without Stripe's search there is one intent.
+func TestLostResponseToCreateMakesOneIntent(t *testing.T) {
+	t.Parallel()
+	for name, blind := range map[string]bool{"FoundByMetadata": false, "FoundByKey": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			gateway := &lossyGateway{lose: map[string]int{"create": 1}, staleSearch: blind}
+			f := newFixture(t, fixtureOptions{gateway: func(g Gateway) Gateway { gateway.Gateway = g; return gateway }})
+			orderID, p := f.placeOrder(1250)
+			if got := f.intentsAtStripe(orderID); got != 1 {
+				t.Errorf("%d intents at Stripe", got)
+			}
+			gateway.mu.Lock()
+			defer gateway.mu.Unlock()
+			want := 1
+			if blind {
+				want = 2
+			}
+			if len(gateway.created) != want || gateway.created[0] != p.PaymentIntent || gateway.created[want-1] != p.PaymentIntent {
+				t.Errorf("created %v, the shopper got %s", gateway.created, p.PaymentIntent)
+			}
+		})
+	}
+}
+
+func TestLostResponsesToCaptureCaptureOnce(t *testing.T) {
+	t.Parallel()
+	gateway := &lossyGateway{lose: map[string]int{"capture": 2}}
+	f := newFixture(t, fixtureOptions{noWebhooks: true, gateway: func(g Gateway) Gateway { gateway.Gateway = g; return gateway }})
+	orderID, p := f.placeOrder(1250)
+	f.pay(p, "pm_card_visa")
+	f.appendOrder(orderID, events.OrderExpired{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID)}})
+	f.waitForStatus(orderID, StatusAuthorized)
+	f.acceptPayment(orderID, 1250)
+	f.waitForStatus(orderID, StatusCaptured)
+	if in := f.callStripe("payment_intents/"+p.PaymentIntent, nil); in["amount_received"] != 1250.0 {
+		t.Errorf("at Stripe %v was received", in["amount_received"])
+	}
+}
+
+func TestLostResponsesToCancelAndRefundActOnce(t *testing.T) {
+	t.Parallel()
+	gateway := &lossyGateway{lose: map[string]int{"cancel": 1, "refund": 1}}
+	f := newFixture(t, fixtureOptions{noWebhooks: true, gateway: func(g Gateway) Gateway { gateway.Gateway = g; return gateway }})
+	unpaid, _ := f.placeOrder(1250)
+	paid, p := f.placeOrder(700)
+	f.pay(p, "pm_card_visa")
+	f.callStripe("payment_intents/"+p.PaymentIntent+"/capture", url.Values{})
+	for _, id := range []string{unpaid, paid} {
+		f.appendOrder(id, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: id, PaymentID: events.FirstPaymentID(id)}, Reason: events.CancelRequested})
+	}
+	f.waitForStatus(unpaid, StatusCancelled)
+	f.waitForStatus(paid, StatusRefunded)
+	if got, _ := f.callStripe("refunds?payment_intent="+p.PaymentIntent, nil)["data"].([]any); len(got) != 1 {
+		t.Errorf("%d refunds at Stripe", len(got))
+	}
+	f.expectNoDeadLetters()
+}
+
+// The process died between Stripe's answer and the log; before it is back, the shopper's bank has answered and the
+// webhook tells of an intent that nobody here has heard of.
+func TestIntentIsAdoptedFromItsWebhook(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, fixtureOptions{gateway: func(g Gateway) Gateway {
+		return &lossyGateway{Gateway: g, lose: map[string]int{"create": 1 << 30}, staleSearch: true}
+	}})
+	orderID := f.requestPayment(1250)
+	f.waitUntil("Stripe has the intent", func() bool { return f.intentsAtStripe(orderID) == 1 })
+	found, _ := f.callStripe("payment_intents/search?query="+url.QueryEscape("metadata['order_id']:'"+orderID+"'"), nil)["data"].([]any)
+	object, _ := found[0].(map[string]any)
+	id, _ := object["id"].(string)
+	f.pay(PaymentView{PaymentIntent: id}, "pm_card_visa")
+	f.waitForStatus(orderID, StatusAuthorized)
+	if got := f.payment(orderID).PaymentIntent; got != id {
+		t.Errorf("adopted %q, want %q", got, id)
+	}
+}
+
+// Row 35 of the fault matrix: a 500 is replayed under its key for a day. The work was done, so looking finds it.
+func TestReplayedServerErrorIsResolvedBySearch(t *testing.T) {
+	t.Parallel()
+	var once sync.Once
+	f := newFixture(t, fixtureOptions{intercept: func(_ context.Context, r sandbox.Request, work func() sandbox.Answer) sandbox.Answer {
+		answer := work()
+		if r.Method == http.MethodPost && r.Path == "/v1/payment_intents" {
+			once.Do(func() { answer = stripeFailure(500, "api_error") })
+		}
+		return answer
+	}})
+	orderID, _ := f.placeOrder(1250)
+	if got := f.intentsAtStripe(orderID); got != 1 {
+		t.Errorf("%d intents at Stripe", got)
+	}
+}
+
+func stripeFailure(status int, code string) sandbox.Answer {
+	body, err := json.Marshal(map[string]any{"error": map[string]any{"type": "api_error", "code": code, "message": code}})
+	if err != nil {
+		panic(err)
+	}
+	return sandbox.Answer{Status: status, Body: body}
+}
+
+// Row 36 of the fault matrix: busy, locked, away, key revoked. The idempotency key stays the same and there are no dead letters.
+func TestBusyStripeIsRetriedUnderTheSameKey(t *testing.T) {
+	t.Parallel()
+	for name, status := range map[string]int{"TooMany": 429, "Conflict": 409, "Unavailable": 503, "KeyRevoked": 401, "BankFailed": 424} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			keys := make(chan string, 100)
+			f := newFixture(t, fixtureOptions{proxy: func(bank http.Handler) http.Handler {
+				return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+					if r.Method == http.MethodPost && r.URL.Path == "/v1/payment_intents" {
+						if keys <- r.Header.Get("Idempotency-Key"); len(keys) <= 2 {
+							http.Error(rw, `{"error":{"type":"api_error","message":"not now"}}`, status)
+							return
+						}
+					}
+					bank.ServeHTTP(rw, r)
+				})
+			}})
+			orderID, _ := f.placeOrder(1250)
+			if len(keys) != 3 {
+				t.Errorf("asked %d times, want 3", len(keys))
+			}
+			for range len(keys) {
+				if key := <-keys; key != events.FirstPaymentID(orderID)+"/create/v1" {
+					t.Errorf("key %q", key)
+				}
+			}
+			f.expectNoDeadLetters()
+		})
+	}
+}
+
+// The order was called off before anybody asked Stripe: no intent is made, also when the event comes again.
+func TestCancelledPaymentGetsNoIntent(t *testing.T) {
+	t.Parallel()
+	gateway := &lossyGateway{lose: map[string]int{}}
+	f := newFixture(t, fixtureOptions{gateway: func(g Gateway) Gateway { gateway.Gateway = g; return gateway }})
+	p := fold(t, histories["cancelledBefore"]...)
+	in, found, err := f.service.findOrCreate(t.Context(), events.Event{Time: time.Now()}, p)
+	if err != nil || found || len(gateway.created) != 0 {
+		t.Errorf("found %t %+v, %v; created %v", found, in, err, gateway.created)
+	}
+}
+
+// An intent that was made just before the order was called off, and of which nobody heard, is found and cancelled.
+func TestIntentFoundAfterCancellationIsCancelled(t *testing.T) {
+	t.Parallel()
+	gateway := &lateSearch{lossyGateway: lossyGateway{lose: map[string]int{"create": 1}}}
+	f := newFixture(t, fixtureOptions{gateway: func(g Gateway) Gateway { gateway.Gateway = g; return gateway }})
+	orderID := f.requestPayment(1250)
+	f.waitUntil("Stripe has the intent", func() bool { return f.intentsAtStripe(orderID) == 1 })
+	f.appendOrder(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID)}, Reason: events.CancelRequested})
+	f.waitForStatus(orderID, StatusCancelled)
+	if p := f.payment(orderID); p.PaymentIntent != "" {
+		t.Errorf("the intent was known too early for this test: %+v", p)
+	}
+	gateway.searchable.Store(true)
+	f.waitUntil("the intent is cancelled", func() bool { return f.payment(orderID).CancelledIntent })
+	f.expectCanceledAtStripe(f.payment(orderID).PaymentIntent)
+}
+
+// late is a Stripe whose search is away for a while.
+type lateSearch struct {
+	lossyGateway
+	searchable atomic.Bool
+}
+
+func (g *lateSearch) FindIntent(ctx context.Context, orderID string) (Intent, bool, error) {
+	if !g.searchable.Load() {
+		return Intent{}, false, errLost
+	}
+	return g.lossyGateway.FindIntent(ctx, orderID)
+}
+
+// Row 38 of the fault matrix: the key has expired at Stripe, so the act looks first, and does not take or send twice.
+func TestOldRequestsSearchBeforeTheyCreate(t *testing.T) {
+	t.Parallel()
+	gateway := &lossyGateway{lose: map[string]int{}}
+	f := newFixture(t, fixtureOptions{gateway: func(g Gateway) Gateway { gateway.Gateway = g; return gateway }})
+	orderID, p := f.placeOrder(1250)
+	old := events.Event{Time: time.Now().Add(-25 * time.Hour)}
+	in, found, err := f.service.findOrCreate(t.Context(), old, fold(t, events.PaymentRequested{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID), Amount: gbp1250}))
+	if err != nil || !found || in.ID != p.PaymentIntent || len(gateway.created) != 1 {
+		t.Errorf("found %t %s, %v; created %v", found, in.ID, err, gateway.created)
+	}
+}
+
+func TestStripeErrorsAreClassified(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]error{400: ErrPermanent, 402: ErrDeclined, 404: ErrPermanent, 401: ErrRetry, 403: ErrRetry,
+		408: ErrRetry, 409: ErrRetry, 424: ErrRetry, 429: ErrRetry, 500: ErrRetry, 502: ErrRetry, 503: ErrRetry} {
+		kind, unknown := errorKind(status)
+		if !errors.Is(kind, want) || unknown != (status >= 500 || status == 408 || status == 424) {
+			t.Errorf("HTTP %d: %v, unknown %t", status, kind, unknown)
+		}
+	}
+	gateway := newStripeGateway(secretKey, "http://127.0.0.1:1", slog.New(slog.DiscardHandler))
+	_, err := gateway.CreateIntent(t.Context(), fold(t, histories["requested"]...))
+	if !errors.Is(err, ErrRetry) || !errors.Is(err, ErrOutcomeUnknown) || strings.Contains(err.Error(), secretKey) {
+		t.Errorf("nobody there: %v", err)
+	}
+	if err := classify(t.Context(), context.DeadlineExceeded, "ask"); !errors.Is(err, ErrRetry) || worker.IsInfrastructure(err) {
+		t.Errorf("Stripe did not answer in time: %v; want it to count against Stripe and not the log", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := gateway.RetrieveIntent(ctx, "pi_1"); !errors.Is(err, context.Canceled) || errors.Is(err, ErrRetry) {
+		t.Errorf("given up by ourselves: %v", err)
+	}
+	if _, _, err := gateway.FindIntent(t.Context(), "x' OR status:'succeeded"); !errors.Is(err, events.ErrBadID) {
+		t.Errorf("hostile order id: %v", err)
+	}
+}

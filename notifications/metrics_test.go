@@ -15,7 +15,7 @@ import (
 func TestMailsAreCountedByResult(t *testing.T) {
 	t.Parallel()
 	p := open(t)
-	p.box.Behave(func(_ context.Context, at inbox.Stage, _, to string) error {
+	p.box.Intercept(func(_ context.Context, at inbox.Stage, _, to string) error {
 		if at == inbox.StageRcpt {
 			return inbox.Refuse(550, "no such mailbox")
 		}
@@ -29,7 +29,7 @@ func TestMailsAreCountedByResult(t *testing.T) {
 	p.start(t, s)
 	p.queueMessage(t, confirmation("o1"))
 	p.waitForStatus(t, "o1", 0, notifications.StatusFailed)
-	p.box.Behave(func(context.Context, inbox.Stage, string, string) error { return nil })
+	p.box.Intercept(func(context.Context, inbox.Stage, string, string) error { return nil })
 	p.queueMessage(t, confirmation("o2"))
 	p.waitForStatus(t, "o2", 0, notifications.StatusSent)
 	p.waitUntilIdle(t)

@@ -97,7 +97,7 @@ func TestServerThatRefusesTheShopOpensTheCircuit(t *testing.T) {
 		t.Run(string(refusal.at)+" "+refusal.text, func(t *testing.T) {
 			t.Parallel()
 			p := open(t)
-			p.box.Behave(func(_ context.Context, at inbox.Stage, _, _ string) error {
+			p.box.Intercept(func(_ context.Context, at inbox.Stage, _, _ string) error {
 				if at == refusal.at {
 					return inbox.Refuse(refusal.code, refusal.text)
 				}
@@ -110,7 +110,7 @@ func TestServerThatRefusesTheShopOpensTheCircuit(t *testing.T) {
 			if got := len(p.box.Messages("")); got != 0 {
 				t.Errorf("%d mails arrived", got)
 			}
-			p.box.Behave(nil)
+			p.box.Intercept(nil)
 			p.expectAllSent(t, mails)
 			if err := p.worker.Degraded(); err != nil {
 				t.Errorf("all is sent, and the lane reports %v", err)
@@ -164,7 +164,7 @@ func TestNoMailIsLostOrRepeatedByATemporaryRefusal(t *testing.T) {
 	p := open(t)
 	var refusing atomic.Bool
 	var n atomic.Int64
-	p.box.Behave(func(_ context.Context, at inbox.Stage, _, _ string) error {
+	p.box.Intercept(func(_ context.Context, at inbox.Stage, _, _ string) error {
 		if !refusing.Load() {
 			return nil
 		}
@@ -215,7 +215,7 @@ func TestRefusalForSomeAddressesDelaysOnlyThose(t *testing.T) {
 	const others = 30
 	p := open(t)
 	var mended atomic.Bool
-	p.box.Behave(func(_ context.Context, at inbox.Stage, _, to string) error {
+	p.box.Intercept(func(_ context.Context, at inbox.Stage, _, to string) error {
 		if at == inbox.StageRcpt && strings.HasSuffix(to, "@outside.example") && !mended.Load() {
 			return inbox.Refuse(554, "5.7.1 Relay access denied")
 		}
@@ -242,7 +242,7 @@ func TestRestartWhileTheShopIsRefused(t *testing.T) {
 	t.Parallel()
 	p := open(t)
 	var asked atomic.Int32
-	p.box.Behave(func(_ context.Context, at inbox.Stage, _, _ string) error {
+	p.box.Intercept(func(_ context.Context, at inbox.Stage, _, _ string) error {
 		if at == inbox.StageData {
 			asked.Add(1)
 			return inbox.Refuse(554, "Message rejected: Email address is not verified.")
@@ -254,7 +254,7 @@ func TestRestartWhileTheShopIsRefused(t *testing.T) {
 	p.waitForOpenCircuit(t)
 	waitFor(t, "all were refused", func() bool { return asked.Load() >= 3 })
 	stop()
-	p.box.Behave(nil)
+	p.box.Intercept(nil)
 	p.confirmOrders(t, 3, 5)
 	p.start(t, p.service(t))
 	p.expectAllSent(t, 5)
@@ -267,7 +267,7 @@ func TestDeferringDomainDelaysOnlyItsOwnMails(t *testing.T) {
 	const waiting, good = 25, 60 // 20 failures in a row would put the lane on hold
 	p := open(t)
 	var asked atomic.Int32
-	p.box.Behave(func(_ context.Context, at inbox.Stage, _, to string) error {
+	p.box.Intercept(func(_ context.Context, at inbox.Stage, _, to string) error {
 		if at == inbox.StageRcpt && strings.HasSuffix(to, "@away.example") {
 			asked.Add(1)
 			return inbox.Refuse(450, "4.1.2 <"+to+">: Recipient address rejected: Domain not found")

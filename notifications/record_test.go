@@ -56,8 +56,8 @@ func TestSentMailIsNotRepeatedAfterALogOutage(t *testing.T) {
 		wire.Refuse()
 		time.AfterFunc(3*patience, wire.Release)
 	})
-	p.box.Behave(func(_ context.Context, at inbox.Stage, _, _ string) error {
-		if at == inbox.StageKept {
+	p.box.Intercept(func(_ context.Context, at inbox.Stage, _, _ string) error {
+		if at == inbox.StageStored {
 			away()
 		}
 		return nil

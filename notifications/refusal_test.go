@@ -22,7 +22,7 @@ func TestBusyServerIsRetriedAndRefusalFails(t *testing.T) {
 				t.Parallel()
 				p := open(t)
 				var asked atomic.Int32
-				p.box.Behave(func(_ context.Context, at inbox.Stage, _, _ string) error {
+				p.box.Intercept(func(_ context.Context, at inbox.Stage, _, _ string) error {
 					if at == stage && asked.Add(1) <= 3 {
 						if stage == inbox.StageMail {
 							return inbox.Refuse(550, "daily quota exceeded")
@@ -46,7 +46,7 @@ func TestBusyServerIsRetriedAndRefusalFails(t *testing.T) {
 			t.Parallel()
 			p := open(t)
 			var asked atomic.Int32
-			p.box.Behave(func(_ context.Context, at inbox.Stage, _, _ string) error {
+			p.box.Intercept(func(_ context.Context, at inbox.Stage, _, _ string) error {
 				if at == stage {
 					asked.Add(1)
 					return inbox.Refuse(550, "ada@example.com is not here")

@@ -268,8 +268,8 @@ func TestServerThatNeverRepliesToTheMail(t *testing.T) {
 	t.Parallel()
 	p := open(t)
 	var hung atomic.Int32
-	p.box.Behave(func(ctx context.Context, at inbox.Stage, _, to string) error {
-		if at == inbox.StageKept && strings.HasPrefix(to, "slow") {
+	p.box.Intercept(func(ctx context.Context, at inbox.Stage, _, to string) error {
+		if at == inbox.StageStored && strings.HasPrefix(to, "slow") {
 			hung.Add(1)
 			<-ctx.Done()
 		}

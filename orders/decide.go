@@ -88,7 +88,7 @@ func (o Order) Place(p events.OrderPlaced) ([]events.Payload, error) {
 }
 
 // Held decides when inventory holds every line. cause is the event that inventory answers.
-func (o Order) Held(cause string) []events.Payload {
+func (o Order) ReservationHeld(cause string) []events.Payload {
 	if cause != o.HoldCause {
 		return nil
 	}
@@ -105,8 +105,8 @@ func (o Order) Held(cause string) []events.Payload {
 	return nil
 }
 
-// Refused decides when inventory holds nothing, because some lines are short. cause is the event that inventory answers.
-func (o Order) Refused(cause string, short []events.Shortage) []events.Payload {
+// ReservationRefused decides when inventory holds nothing, because some lines are short. cause is the event that inventory answers.
+func (o Order) ReservationRefused(cause string, short []events.Shortage) []events.Payload {
 	if cause != o.HoldCause {
 		return nil
 	}
@@ -119,9 +119,9 @@ func (o Order) Refused(cause string, short []events.Shortage) []events.Payload {
 	return nil
 }
 
-// Authorized decides when the amount is authorized. An order that still waits accepts the payment, even if its deadline
+// PaymentAuthorized decides when the amount is authorized. An order that still waits accepts the payment, even if its deadline
 // passed a moment ago; the stock of an expired order is to be held again.
-func (o Order) Authorized() []events.Payload {
+func (o Order) PaymentAuthorized() []events.Payload {
 	switch o.Status {
 	case AwaitingPayment:
 		return []events.Payload{events.OrderPaymentAccepted{OrderID: o.ID, PaymentID: o.PaymentID, Amount: o.Total}}

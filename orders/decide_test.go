@@ -58,11 +58,11 @@ func states(t *testing.T) map[string]Order {
 func TestDecisionOfEveryEventInEveryState(t *testing.T) {
 	t.Parallel()
 	decisions := map[string]func(Order) []events.Payload{
-		"held":             func(o Order) []events.Payload { return o.Held(o.HoldCause) },
-		"held, old":        func(o Order) []events.Payload { return o.Held("older") },
-		"refused":          func(o Order) []events.Payload { return o.Refused(o.HoldCause, nil) },
-		"refused, old":     func(o Order) []events.Payload { return o.Refused("older", nil) },
-		"authorized":       Order.Authorized,
+		"held":             func(o Order) []events.Payload { return o.ReservationHeld(o.HoldCause) },
+		"held, old":        func(o Order) []events.Payload { return o.ReservationHeld("older") },
+		"refused":          func(o Order) []events.Payload { return o.ReservationRefused(o.HoldCause, nil) },
+		"refused, old":     func(o Order) []events.Payload { return o.ReservationRefused("older", nil) },
+		"authorized":       Order.PaymentAuthorized,
 		"captured":         Order.PaymentCaptured,
 		"intent cancelled": Order.PaymentCancelled,
 		"payment failed":   Order.PaymentFailed,
@@ -168,12 +168,12 @@ func TestAnOrderRefundedBeforeItsStockIsHeldIsCancelled(t *testing.T) {
 	t.Parallel()
 	late := states(t)["late captured"]
 	o := fold(t, late, 10, late.PaymentRefunded("r1", tenPound)...)
-	o = fold(t, o, 11, o.Held(o.HoldCause)...)
+	o = fold(t, o, 11, o.ReservationHeld(o.HoldCause)...)
 	if o.Status != Cancelled || o.Reason != events.CancelRefunded || o.Payment != Refunded {
 		t.Errorf("refunded in full, then held: %s because %q, %s", o.Status, o.Reason, o.Payment)
 	}
 	o = fold(t, late, 10, late.PaymentRefunded("r1", events.Money{Amount: 400, Currency: "GBP"})...)
-	o = fold(t, o, 11, o.Held(o.HoldCause)...)
+	o = fold(t, o, 11, o.ReservationHeld(o.HoldCause)...)
 	if o.Status != Confirmed || o.Payment != PartlyRefunded {
 		t.Errorf("refunded in part, then held: %s, %s", o.Status, o.Payment)
 	}
@@ -188,10 +188,10 @@ func TestAnySequenceOfEventsKeepsTheInvariants(t *testing.T) {
 		now := start
 		for i := range 40 {
 			decide := rapid.SampledFrom([]func(Order) []events.Payload{
-				func(o Order) []events.Payload { return o.Held(o.HoldCause) },
-				func(o Order) []events.Payload { return o.Held("older") },
-				func(o Order) []events.Payload { return o.Refused(o.HoldCause, nil) },
-				Order.Authorized, Order.PaymentCaptured, Order.PaymentCancelled, Order.PaymentFailed,
+				func(o Order) []events.Payload { return o.ReservationHeld(o.HoldCause) },
+				func(o Order) []events.Payload { return o.ReservationHeld("older") },
+				func(o Order) []events.Payload { return o.ReservationRefused(o.HoldCause, nil) },
+				Order.PaymentAuthorized, Order.PaymentCaptured, Order.PaymentCancelled, Order.PaymentFailed,
 				func(o Order) []events.Payload { return o.Expire(now) },
 				func(o Order) []events.Payload { f, _ := o.Cancel(); return f },
 			}).Draw(t, "decision")

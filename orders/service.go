@@ -31,15 +31,15 @@ var Orders = log.Entity[Order]{Prefix: events.PrefixOrder, Apply: Order.Apply}
 
 // Config sets a [Service] up.
 type Config struct {
-	Access     Access
-	Charges    events.ChargeLimits // which totals can be paid; default what Stripe publishes
-	DB         *mongo.Database
-	HoldFor    time.Duration // how long stock is held for an unpaid order; default 30 min
-	Log        *log.Log      // the handle of orders
-	Logger     *slog.Logger
-	MaxLines   int           // different items per order; default 100, at most MaxOrderLines
-	Shipping   ShippingFees  // default free
-	SweepEvery time.Duration // how often the job behind the timers looks for unpaid orders to expire; default 1 min
+	Access      Access
+	Charges     events.ChargeLimits // which totals can be paid; default what Stripe publishes
+	DB          *mongo.Database
+	HoldFor     time.Duration // how long stock is held for an unpaid order; default 30 min
+	Log         *log.Log      // the handle of orders
+	Logger      *slog.Logger
+	MaxLines    int           // different items per order; default 100, at most MaxOrderLines
+	Shipping    ShippingFees  // default free
+	ExpireEvery time.Duration // how often the job behind the timers looks for unpaid orders to expire; default 1 min
 }
 
 // Service is the orders domain: its API, its part in a worker, and its projection, over one log.
@@ -63,7 +63,7 @@ func New(config Config) (*Service, error) {
 		return nil, errors.New("orders: Config.Logger is required")
 	case config.MaxLines < 0 || config.MaxLines > MaxOrderLines:
 		return nil, fmt.Errorf("orders: Config.MaxLines is %d, want 1 to %d", config.MaxLines, MaxOrderLines)
-	case config.HoldFor < 0 || config.SweepEvery < 0:
+	case config.HoldFor < 0 || config.ExpireEvery < 0:
 		return nil, errors.New("orders: Config.HoldFor and SweepEvery must not be negative")
 	}
 	if config.HoldFor == 0 {
@@ -72,8 +72,8 @@ func New(config Config) (*Service, error) {
 	if config.MaxLines == 0 {
 		config.MaxLines = 100
 	}
-	if config.SweepEvery == 0 {
-		config.SweepEvery = time.Minute
+	if config.ExpireEvery == 0 {
+		config.ExpireEvery = time.Minute
 	}
 	return &Service{config: config, prices: &prices{}, subscribers: newSubscribers()}, nil
 }

@@ -19,7 +19,7 @@ func (s *Service) Worker() worker.Domain {
 		Routes:    routes(),
 		Timers:    []worker.Timer{s.deadlines()},
 		Watches:   []worker.Watch{s.prices.watch(), s.subscribers.watch()},
-		Periodics: []worker.Periodic{{Name: "orders-expiry-sweep", Every: s.config.SweepEvery, Run: s.expireFound}},
+		Periodics: []worker.Periodic{{Name: "orders-expiry-sweep", Every: s.config.ExpireEvery, Run: s.expireFound}},
 	}
 }
 
@@ -27,13 +27,13 @@ func (s *Service) Worker() worker.Domain {
 func routes() []worker.Route {
 	return []worker.Route{
 		worker.On(func(tx *log.Tx, e events.Event, p events.ReservationHeld) error {
-			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.Held(e.CausationID) })
+			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.ReservationHeld(e.CausationID) })
 		}),
 		worker.On(func(tx *log.Tx, e events.Event, p events.ReservationRefused) error {
-			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.Refused(e.CausationID, p.Short) })
+			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.ReservationRefused(e.CausationID, p.Short) })
 		}),
 		worker.On(func(tx *log.Tx, _ events.Event, p events.PaymentAuthorized) error {
-			return decide(tx, p.OrderID, Order.Authorized)
+			return decide(tx, p.OrderID, Order.PaymentAuthorized)
 		}),
 		worker.On(func(tx *log.Tx, _ events.Event, p events.PaymentCaptured) error {
 			return decide(tx, p.OrderID, Order.PaymentCaptured)

@@ -72,7 +72,7 @@ func (s *Service) capture(ctx context.Context, e events.Event, r events.OrderPay
 	if err != nil {
 		return err
 	}
-	wanted, err := AcceptCapture(p, r.Amount)
+	wanted, err := ShouldCapture(p, r.Amount)
 	if err != nil {
 		return worker.DeadLetter(err)
 	}
@@ -171,7 +171,7 @@ func (s *Service) refund(ctx context.Context, e events.Event, r events.PaymentRe
 	case err != nil:
 		return workerError(ctx, err)
 	}
-	return s.record(ctx, e, p.ID, p.OrderID, func(p Payment) ([]events.Payload, error) { return RefundHeard(p, made) })
+	return s.record(ctx, e, p.ID, p.OrderID, func(p Payment) ([]events.Payload, error) { return RecordRefund(p, made) })
 }
 
 // recordRefunds takes in all refunds that Stripe knows of the payment, and says whether one of them has our id.
@@ -182,7 +182,7 @@ func (s *Service) recordRefunds(ctx context.Context, e events.Event, p Payment, 
 	}
 	for _, r := range refunds {
 		made = made || r.RefundID == refundID
-		if err := s.record(ctx, e, p.ID, p.OrderID, func(p Payment) ([]events.Payload, error) { return RefundHeard(p, r) }); err != nil {
+		if err := s.record(ctx, e, p.ID, p.OrderID, func(p Payment) ([]events.Payload, error) { return RecordRefund(p, r) }); err != nil {
 			return made, err
 		}
 	}

@@ -30,7 +30,7 @@ func acceptPayments(l *log.Log) []worker.Domain {
 
 // postAuthorized has the shopper pay and Stripe tell of it. It returns what the log holds when Stripe has its 200, from the
 // event of Stripe's on.
-func (f *fixture) postAuthorized(orderID string, p PaymentView) []events.Event {
+func (f *fixture) postAuthorized(orderID string, p PaymentBody) []events.Event {
 	f.t.Helper()
 	f.pay(p, "pm_card_visa")
 	body := webhookBody(p, orderID, "payment_intent.amount_capturable_updated", nil)

@@ -44,9 +44,9 @@ func Fail(p Payment, code, message string) []events.Payload {
 	return []events.Payload{events.PaymentFailed{OrderID: p.OrderID, PaymentID: p.ID, Code: code, Message: message}}
 }
 
-// Heard takes in what Stripe says about an intent, no matter how old that is or how often it was said before.
+// RecordIntent takes in what Stripe says about an intent, no matter how old that is or how often it was said before.
 // live is the mode that the shop runs in.
-func Heard(p Payment, in Intent, live bool) ([]events.Payload, error) {
+func RecordIntent(p Payment, in Intent, live bool) ([]events.Payload, error) {
 	if err := match(p, in, live); err != nil {
 		return nil, err
 	}
@@ -149,9 +149,9 @@ func cancelled(p Payment, in Intent) []events.Payload {
 	return []events.Payload{events.PaymentCancelled{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID, Reason: in.Cancellation}}
 }
 
-// AcceptCapture decides whether the authorised money is to be taken now that the order stands by its goods: not twice,
+// ShouldCapture decides whether the authorised money is to be taken now that the order stands by its goods: not twice,
 // and not once the payment has ended.
-func AcceptCapture(p Payment, amount events.Money) (bool, error) {
+func ShouldCapture(p Payment, amount events.Money) (bool, error) {
 	switch {
 	case !p.Exists():
 		return false, fmt.Errorf("%w: capture of a payment that was never requested", ErrUnmatched)
@@ -224,10 +224,10 @@ func RequestRefund(p Payment, refundID string, amount events.Money, reason strin
 	return []events.Payload{events.PaymentRefundRequested{OrderID: p.OrderID, PaymentID: p.ID, RefundID: refundID, Amount: amount, Reason: reason}}, nil
 }
 
-// RefundHeard takes in what Stripe says about one refund of the payment's charge. A refund without our id was made in
+// RecordRefund takes in what Stripe says about one refund of the payment's charge. A refund without our id was made in
 // Stripe's dashboard; it is booked under Stripe's. As long as nothing is captured there is nothing to give back: Stripe
 // also tells of an authorisation that is let go as of a refund.
-func RefundHeard(p Payment, r StripeRefund) ([]events.Payload, error) {
+func RecordRefund(p Payment, r StripeRefund) ([]events.Payload, error) {
 	if p.Captured.IsZero() {
 		return nil, nil
 	}

@@ -40,7 +40,7 @@ func TestIntentInEveryState(t *testing.T) {
 			if status == "declined" {
 				in = snapshotDeclined()
 			}
-			facts, err := Heard(p, in, false)
+			facts, err := RecordIntent(p, in, false)
 			if name == "none" {
 				if !errors.Is(err, ErrUnmatched) {
 					t.Errorf("%s heard in none: %v, want ErrUnmatched", status, err)
@@ -54,7 +54,7 @@ func TestIntentInEveryState(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			again, err := Heard(after, in, false)
+			again, err := RecordIntent(after, in, false)
 			if err != nil || len(again) != 0 {
 				t.Errorf("%s heard twice in %s: %q, %v; want nothing", status, name, types(again), err)
 			}
@@ -99,7 +99,7 @@ func TestOrderEventsInEveryState(t *testing.T) {
 		check("expire", want[name].expire, facts, err)
 		facts, err = Cancel(p, true, "orders.cancelled")
 		check("call off", want[name].call, facts, err)
-		wanted, err := AcceptCapture(p, gbp1250)
+		wanted, err := ShouldCapture(p, gbp1250)
 		if name == "none" {
 			if !errors.Is(err, ErrUnmatched) {
 				t.Errorf("accept in none: %v, want ErrUnmatched", err)
@@ -135,13 +135,13 @@ func TestMismatchedIntentIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if facts, err := Heard(fold(t, histories["intent"]...), tc.in, false); !errors.Is(err, tc.want) || len(facts) != 0 {
+			if facts, err := RecordIntent(fold(t, histories["intent"]...), tc.in, false); !errors.Is(err, tc.want) || len(facts) != 0 {
 				t.Errorf("got %q, %v; want %v", types(facts), err, tc.want)
 			}
 		})
 	}
 	p := fold(t, histories["authorized"]...)
-	if _, err := AcceptCapture(p, events.Money{Amount: 1251, Currency: "GBP"}); !errors.Is(err, ErrMismatch) {
+	if _, err := ShouldCapture(p, events.Money{Amount: 1251, Currency: "GBP"}); !errors.Is(err, ErrMismatch) {
 		t.Errorf("capture of another amount: %v", err)
 	}
 	other := awaiting
@@ -222,7 +222,7 @@ func TestReportedRefundIsRecorded(t *testing.T) {
 			p, all := tc.p, []events.Payload(nil)
 			var refused error
 			for _, r := range tc.heard {
-				facts, err := RefundHeard(p, r)
+				facts, err := RecordRefund(p, r)
 				if err != nil {
 					refused = err
 				}

@@ -22,7 +22,7 @@ func (f *fixture) payment(orderID string) Payment {
 // waitForStatus follows a payment until it stands as wanted.
 func (f *fixture) waitForStatus(orderID string, want Status) {
 	f.t.Helper()
-	news, stop := f.service.hub.wait(events.FirstPaymentID(orderID))
+	news, stop := f.service.hub.subscribe(events.FirstPaymentID(orderID))
 	defer stop()
 	patience := time.NewTimer(20 * time.Second)
 	defer patience.Stop()

@@ -220,7 +220,7 @@ func (f *fixture) requestPayment(amount int64) (orderID string) {
 }
 
 // place has a new order ask for its payment and waits until it can be paid.
-func (f *fixture) placeOrder(amount int64) (orderID string, p PaymentView) {
+func (f *fixture) placeOrder(amount int64) (orderID string, p PaymentBody) {
 	f.t.Helper()
 	orderID = f.requestPayment(amount)
 	if status := f.getPayment(orderID, 20, &p); status != http.StatusOK || p.ClientSecret == "" {
@@ -235,7 +235,7 @@ func (f *fixture) acceptPayment(orderID string, amount int64) {
 }
 
 // get reads a payment as its shopper does.
-func (f *fixture) getPayment(orderID string, wait int, into *PaymentView) (status int) {
+func (f *fixture) getPayment(orderID string, wait int, into *PaymentBody) (status int) {
 	f.t.Helper()
 	request, err := http.NewRequestWithContext(f.t.Context(), http.MethodGet, fmt.Sprintf("%s/api/orders/%s/payment?wait=%d", f.shopURL, url.PathEscape(orderID), wait), nil)
 	if err != nil {
@@ -283,7 +283,7 @@ func (f *fixture) callStripe(path string, form url.Values) map[string]any {
 }
 
 // pay confirms as the shopper's browser does, with one of Stripe's test cards.
-func (f *fixture) pay(p PaymentView, card string) {
+func (f *fixture) pay(p PaymentBody, card string) {
 	f.t.Helper()
 	f.callStripe("payment_intents/"+p.PaymentIntent+"/confirm", url.Values{"payment_method": {card}, "return_url": {"https://shop.example/back"}})
 }

@@ -156,7 +156,7 @@ func TestIntentIsAdoptedFromItsWebhook(t *testing.T) {
 	found, _ := f.callStripe("payment_intents/search?query="+url.QueryEscape("metadata['order_id']:'"+orderID+"'"), nil)["data"].([]any)
 	object, _ := found[0].(map[string]any)
 	id, _ := object["id"].(string)
-	f.pay(PaymentView{PaymentIntent: id}, "pm_card_visa")
+	f.pay(PaymentBody{PaymentIntent: id}, "pm_card_visa")
 	f.waitForStatus(orderID, StatusAuthorized)
 	if got := f.payment(orderID).PaymentIntent; got != id {
 		t.Errorf("adopted %q, want %q", got, id)

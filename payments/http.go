@@ -38,11 +38,11 @@ type paymentInput struct {
 
 type paymentOutput struct {
 	CacheControl string `header:"Cache-Control"`
-	Body         PaymentView
+	Body         PaymentBody
 }
 
-// PaymentView is a payment as the shopper sees it.
-type PaymentView struct {
+// PaymentBody is a payment as the shopper sees it.
+type PaymentBody struct {
 	Status         Status        `json:"status" enum:"requested,intent_created,requires_action,processing,authorized,captured,failed,cancelled,refunded,partly_refunded"`
 	Amount         int64         `json:"amount" doc:"In the currency's minor unit"`
 	Currency       string        `json:"currency" doc:"ISO 4217"`
@@ -75,7 +75,7 @@ func (s *Service) getPayment(ctx context.Context, in *paymentInput) (*paymentOut
 
 // awaitIntent reads a payment, and reads it again after each change until it has an intent, has ended, or patience is over.
 func (s *Service) awaitIntent(ctx context.Context, id string, patience time.Duration) (Payment, error) {
-	changed, stop := s.hub.wait(id) // before the first read, so that no change in between is missed
+	changed, stop := s.hub.subscribe(id) // before the first read, so that no change in between is missed
 	defer stop()
 	p, err := s.newest(ctx, id, 0)
 	if patience == 0 {
@@ -113,8 +113,8 @@ func (s *Service) newest(ctx context.Context, id string, seq uint64) (p Payment,
 }
 
 // body renders a payment. The client secret is stored in no log and no database: it comes from memory or from Stripe.
-func (s *Service) body(ctx context.Context, p Payment) (PaymentView, error) {
-	body := PaymentView{Status: p.Status(), Amount: p.Amount.Amount, Currency: p.Amount.Currency,
+func (s *Service) body(ctx context.Context, p Payment) (PaymentBody, error) {
+	body := PaymentBody{Status: p.Status(), Amount: p.Amount.Amount, Currency: p.Amount.Currency,
 		PaymentIntent: p.PaymentIntent, PublishableKey: s.config.PublishableKey}
 	switch {
 	case p.Failure != nil:
@@ -129,7 +129,7 @@ func (s *Service) body(ctx context.Context, p Payment) (PaymentView, error) {
 	if !ok {
 		in, err := s.gateway.RetrieveIntent(ctx, p.PaymentIntent)
 		if err != nil {
-			return PaymentView{}, err
+			return PaymentBody{}, err
 		}
 		secret = in.ClientSecret
 		s.secrets.Add(in.ID, secret)

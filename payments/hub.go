@@ -66,7 +66,7 @@ func (h *hub) markCaughtUp() {
 }
 
 // wait returns a channel on which the sequence of the newest event of a payment arrives; 0 stands for "look yourself".
-func (h *hub) wait(id string) (news <-chan uint64, stop func()) {
+func (h *hub) subscribe(id string) (news <-chan uint64, stop func()) {
 	ch := make(chan uint64, 1)
 	h.mu.Lock()
 	defer h.mu.Unlock()

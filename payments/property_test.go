@@ -61,9 +61,9 @@ func drawRefunds(t *rapid.T) []report {
 // tell lets the shop hear a story, in the order given.
 func applyReports(t *rapid.T, p Payment, story []report) Payment {
 	for _, told := range story {
-		p = decideAndApply(t, p, func(p Payment) ([]events.Payload, error) { return Heard(p, told.intent, false) })
+		p = decideAndApply(t, p, func(p Payment) ([]events.Payload, error) { return RecordIntent(p, told.intent, false) })
 		if told.refund != nil {
-			p = decideAndApply(t, p, func(p Payment) ([]events.Payload, error) { return RefundHeard(p, *told.refund) })
+			p = decideAndApply(t, p, func(p Payment) ([]events.Payload, error) { return RecordRefund(p, *told.refund) })
 		}
 		checkInvariants(t, p)
 	}
@@ -131,7 +131,7 @@ func TestCapturesAndRefundsAddUpInAnyOrder(t *testing.T) {
 				in := snapshot(rapid.SampledFrom([]IntentStatus{IntentRequiresPaymentMethod, IntentRequiresAction, IntentProcessing,
 					IntentRequiresCapture, IntentSucceeded, IntentCanceled}).Draw(t, "status"))
 				before := p.Status()
-				p = decideAndApply(t, p, func(p Payment) ([]events.Payload, error) { return Heard(p, in, false) })
+				p = decideAndApply(t, p, func(p Payment) ([]events.Payload, error) { return RecordIntent(p, in, false) })
 				if before == StatusCaptured && p.Status() != StatusCaptured {
 					t.Fatalf("captured became %s", p.Status())
 				}

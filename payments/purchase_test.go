@@ -43,7 +43,7 @@ func TestPurchaseCapturesOnce(t *testing.T) {
 			t.Errorf("%s is about order %q because of %q", e.Type, e.CorrelationID, e.CausationID)
 		}
 	}
-	var after PaymentView
+	var after PaymentBody
 	if f.getPayment(orderID, 0, &after); after.Status != StatusCaptured || after.ClientSecret != "" {
 		t.Errorf("afterwards %+v", after)
 	}
@@ -56,7 +56,7 @@ func TestDeclinedCardIsFollowedByAnother(t *testing.T) {
 	orderID, p := f.placeOrder(1250)
 	f.pay(p, "pm_card_chargeDeclinedInsufficientFunds")
 	f.waitUntil("the decline is known", func() bool { return f.payment(orderID).LastError != nil })
-	var declined PaymentView
+	var declined PaymentBody
 	f.getPayment(orderID, 0, &declined)
 	want := &PaymentError{Code: "insufficient_funds", Message: "Your card has insufficient funds."}
 	if diff := cmp.Diff(want, declined.LastError); diff != "" || declined.Status != StatusIntentCreated || declined.ClientSecret == "" {
@@ -174,7 +174,7 @@ func TestRefusedIntentFailsThePayment(t *testing.T) {
 	f := newFixture(t, fixtureOptions{})
 	orderID := f.requestPayment(10) // below Stripe's minimum
 	f.waitForStatus(orderID, StatusFailed)
-	var p PaymentView
+	var p PaymentBody
 	if status := f.getPayment(orderID, 20, &p); status != http.StatusOK || p.Status != StatusFailed || p.LastError == nil || p.LastError.Code != "amount_too_small" {
 		t.Errorf("HTTP %d %+v", status, p)
 	}
@@ -222,9 +222,9 @@ func TestLongPollReturnsWhenTheIntentExists(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{})
 	const orderID = "waiting"
-	answered := make(chan PaymentView)
+	answered := make(chan PaymentBody)
 	go func() {
-		var p PaymentView
+		var p PaymentBody
 		f.getPayment(orderID, 20, &p)
 		answered <- p
 	}()
@@ -299,7 +299,7 @@ func TestMissingSecretIsRetrievedFromStripe(t *testing.T) {
 	f := newFixture(t, fixtureOptions{})
 	orderID, p := f.placeOrder(1250)
 	f.service.secrets.Purge()
-	var again PaymentView
+	var again PaymentBody
 	if f.getPayment(orderID, 0, &again); again.ClientSecret != p.ClientSecret || p.ClientSecret == "" {
 		t.Errorf("got %q, want %q", again.ClientSecret, p.ClientSecret)
 	}

@@ -200,7 +200,7 @@ func (s *Service) addsRefundFacts(ctx context.Context, w events.WebhookReceived)
 		return false, err
 	}
 	for _, r := range refunds {
-		news, err := s.wouldAppend(ctx, in.PaymentID, func(p Payment) ([]events.Payload, error) { return RefundHeard(p, r) })
+		news, err := s.wouldAppend(ctx, in.PaymentID, func(p Payment) ([]events.Payload, error) { return RecordRefund(p, r) })
 		if news || err != nil {
 			return news, err
 		}

@@ -111,8 +111,8 @@ func (s *Service) Receive(ctx context.Context, received events.WebhookReceived) 
 }
 
 // appendReceived appends an event of Stripe's. One that shows the intent of a payment of ours becomes an event of that
-// payment, together with what Heard makes of it: such an append carries an expectation, so it is recognised when its commit
-// goes unanswered. Every other one is noted in the journal. What Heard refuses is appended alone: the route refuses it again
+// payment, together with what RecordIntent makes of it: such an append carries an expectation, so it is recognised when its commit
+// goes unanswered. Every other one is noted in the journal. What RecordIntent refuses is appended alone: the route refuses it again
 // when the event is read, and it becomes a dead letter. Stripe gets its 200 all the same, because sending the event again
 // would not help.
 func (s *Service) appendReceived(tx *log.Tx, received events.WebhookReceived) error {
@@ -131,7 +131,7 @@ func (s *Service) appendReceived(tx *log.Tx, received events.WebhookReceived) er
 	if err := Payments.Append(tx, in.PaymentID, received); err != nil {
 		return err
 	}
-	facts, err := Heard(p, in, s.livemode)
+	facts, err := RecordIntent(p, in, s.livemode)
 	if err != nil {
 		return nil //nolint:nilerr // the route refuses it again
 	}

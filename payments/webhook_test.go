@@ -20,7 +20,7 @@ import (
 )
 
 // posted is a webhook body as Stripe makes it, about an intent in a status. change may spoil it.
-func webhookBody(p PaymentView, orderID, kind string, change func(object map[string]any)) []byte {
+func webhookBody(p PaymentBody, orderID, kind string, change func(object map[string]any)) []byte {
 	object := map[string]any{"id": p.PaymentIntent, "object": "payment_intent", "amount": p.Amount, "currency": "gbp",
 		"amount_capturable": p.Amount, "amount_received": 0, "status": "requires_capture", "livemode": false,
 		"latest_charge": "ch_posted", "client_secret": p.ClientSecret, "metadata": map[string]any{"order_id": orderID, "payment_id": events.FirstPaymentID(orderID)}}

@@ -69,7 +69,7 @@ func (s *Service) stripeCalls() worker.Actor {
 
 // hears is the rule that takes in what Stripe says about an intent.
 func (s *Service) intentRule(in Intent) func(Payment) ([]events.Payload, error) {
-	return func(p Payment) ([]events.Payload, error) { return Heard(p, in, s.livemode) }
+	return func(p Payment) ([]events.Payload, error) { return RecordIntent(p, in, s.livemode) }
 }
 
 // cancelPayment has the payment of an order that has ended called off, if one was asked for.

@@ -23,6 +23,6 @@ func main() {
 	process.Main("orders", "Keeps the customer's promise: takes orders and leads each to its end.", &s, &s.Settings,
 		func(env process.Env) (process.Domain, error) {
 			return orders.New(orders.Config{Access: env.Access, Charges: s.ChargeLimits, DB: env.DB, Log: env.Log, Logger: env.Logger,
-				HoldFor: s.HoldFor, MaxLines: s.MaxOrderLines, Shipping: s.ShippingFee, SweepEvery: s.SweepEvery})
+				HoldFor: s.HoldFor, MaxLines: s.MaxOrderLines, Shipping: s.ShippingFee, ExpireEvery: s.SweepEvery})
 		})
 }

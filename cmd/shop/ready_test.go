@@ -46,7 +46,7 @@ func readyWhileOnHold(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(box.Stop)
-	box.Behave(func(_ context.Context, at inbox.Stage, _, _ string) error {
+	box.Intercept(func(_ context.Context, at inbox.Stage, _, _ string) error {
 		if at == inbox.StageMail {
 			return inbox.Refuse(550, "5.7.1 Sender address rejected: not owned by user")
 		}
@@ -66,7 +66,7 @@ func readyWhileOnHold(t *testing.T) {
 		lanes, err := m.log.NamedLanes(t.Context(), []string{"notifications.mail"})
 		return err == nil && strings.Contains(lanes[0].Hold, "550")
 	})
-	box.Behave(nil)
+	box.Intercept(nil)
 	m.readinessBecomes(t, "ready")
 	waitFor(t, "both get their mail", func() bool {
 		return len(box.Messages(bought.Email)) == 1 && len(box.Messages("bob@example.com")) == 1

@@ -7,8 +7,8 @@
 // journal survives a killed process; it is not synced, so a power cut may take the last mails. Without a directory the
 // journal is in memory.
 //
-//	MAIL ──► RCPT ──► DATA … ──► [StageData] ──► journal ──► index ──► [StageKept] ──► 250
+//	MAIL ──► RCPT ──► DATA … ──► [StageData] ──► journal ──► index ──► [StageStored] ──► 250
 //
-// At the stages in brackets, and at MAIL and RCPT, a test may step in with [Inbox.Behave]: refuse for now, refuse for good,
+// At the stages in brackets, and at MAIL and RCPT, a test may step in with [Inbox.Intercept]: refuse for now, refuse for good,
 // or hang.
 package inbox

@@ -61,7 +61,7 @@ type Inbox struct {
 	running     context.Context // ends with Stop, for interceptors that hang
 	stop        context.CancelFunc
 	serving     sync.WaitGroup
-	interceptor atomic.Pointer[Behaviour]
+	interceptor atomic.Pointer[Interceptor]
 
 	mu      sync.RWMutex
 	mails   []envelope // oldest first; at most twice Keep, of which the last Keep count

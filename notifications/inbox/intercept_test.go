@@ -25,12 +25,12 @@ func TestInterceptorRefusesAtEveryStage(t *testing.T) {
 		"RecipientForGood": {StageRcpt, 550, 0},
 		"MailForNow":       {StageData, 451, 0},
 		"MailForGood":      {StageData, 554, 0},
-		"AnswerLost":       {StageKept, 451, 1},
+		"AnswerLost":       {StageStored, 451, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i := start(t, Config{})
-			i.Behave(func(_ context.Context, at Stage, _, _ string) error {
+			i.Intercept(func(_ context.Context, at Stage, _, _ string) error {
 				if at == c.at {
 					return Refuse(c.code, "not today")
 				}
@@ -45,7 +45,7 @@ func TestInterceptorRefusesAtEveryStage(t *testing.T) {
 				t.Errorf("%d mails kept, want %d", got, c.kept)
 			}
 
-			i.Behave(nil)
+			i.Intercept(nil)
 			send(t, i, textMail(t, "ada@example.com", "Hello again"))
 			if got := len(i.Messages("")); got != c.kept+1 {
 				t.Errorf("%d mails kept without the interceptor, want %d", got, c.kept+1)
@@ -62,7 +62,7 @@ func TestRefusalKeepsTheEnhancedStatusCodeOfItsText(t *testing.T) {
 		"127.0.0.1 may not send":    "5.0.0 127.0.0.1 may not send",
 	} {
 		i := start(t, Config{})
-		i.Behave(func(context.Context, Stage, string, string) error { return Refuse(554, text) })
+		i.Intercept(func(context.Context, Stage, string, string) error { return Refuse(554, text) })
 		err := client(t, i).DialAndSendWithContext(t.Context(), textMail(t, "ada@example.com", "Hello"))
 		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("554 %q", want)) {
 			t.Errorf("%q: %v, want 554 %q", text, err, want)
@@ -78,7 +78,7 @@ func TestInterceptorIsCalledAtEveryStage(t *testing.T) {
 		From, To string
 	}
 	calls := make(chan call, 10)
-	i.Behave(func(_ context.Context, at Stage, from, to string) error {
+	i.Intercept(func(_ context.Context, at Stage, from, to string) error {
 		calls <- call{at, from, to}
 		return nil
 	})
@@ -89,7 +89,7 @@ func TestInterceptorIsCalledAtEveryStage(t *testing.T) {
 		got = append(got, c)
 	}
 	const from, to = "shop@tillstream.test", "ada@example.com"
-	want := []call{{StageMail, from, ""}, {StageRcpt, from, to}, {StageData, from, to}, {StageKept, from, to}}
+	want := []call{{StageMail, from, ""}, {StageRcpt, from, to}, {StageData, from, to}, {StageStored, from, to}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
@@ -99,8 +99,8 @@ func TestHangingInterceptorEndsWithTheInbox(t *testing.T) {
 	t.Parallel()
 	i := start(t, Config{})
 	hanging := make(chan struct{})
-	i.Behave(func(ctx context.Context, at Stage, _, _ string) error {
-		if at != StageKept {
+	i.Intercept(func(ctx context.Context, at Stage, _, _ string) error {
+		if at != StageStored {
 			return nil
 		}
 		close(hanging)

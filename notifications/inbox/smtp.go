@@ -24,17 +24,17 @@ const (
 	// StageData is after the whole mail arrived and before it is stored: a mail refused here was never received.
 	StageData Stage = "DATA"
 
-	// StageKept is after the mail was stored and before the client is answered: a mail refused here was received, and the
+	// StageStored is after the mail was stored and before the client is answered: a mail refused here was received, and the
 	// client does not learn it.
-	StageKept Stage = "KEPT"
+	StageStored Stage = "KEPT"
 )
 
-// Behaviour is called at every stage. Nil lets the mail pass; the error of Refuse answers with its code, another error
-// with 554. To hang, wait for ctx, which ends when the inbox stops. At StageData and StageKept it is called once per mail,
+// Interceptor is called at every stage. Nil lets the mail pass; the error of Refuse answers with its code, another error
+// with 554. To hang, wait for ctx, which ends when the inbox stops. At StageData and StageStored it is called once per mail,
 // with the first recipient.
-type Behaviour func(ctx context.Context, at Stage, from, to string) error
+type Interceptor func(ctx context.Context, at Stage, from, to string) error
 
-// Refuse returns the error with which a Behaviour answers code: 4xx asks the client to try again, 5xx not to. The text may
+// Refuse returns the error with which a Interceptor answers code: 4xx asks the client to try again, 5xx not to. The text may
 // begin with an enhanced status code, as in Refuse(554, "5.7.1 Relay access denied"); default: X.0.0.
 func Refuse(code int, text string) error {
 	refusal := &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 0, 0}, Message: text}
@@ -46,8 +46,8 @@ func Refuse(code int, text string) error {
 
 var statusCode = regexp.MustCompile(`^[45]\.\d{1,3}\.\d{1,3}\b`)
 
-// Behave calls b at every stage from now on; nil accepts every mail again.
-func (i *Inbox) Behave(b Behaviour) { i.interceptor.Store(&b) }
+// Intercept calls b at every stage from now on; nil accepts every mail again.
+func (i *Inbox) Intercept(b Interceptor) { i.interceptor.Store(&b) }
 
 // intercept returns the interceptor's error as it is, because go-smtp looks at its type.
 func (i *Inbox) intercept(at Stage, from, to string) error {
@@ -106,7 +106,7 @@ func (s *session) Data(r io.Reader) error {
 		s.inbox.cfg.Logger.Error("store mail", "error", err)
 		return &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: refusalText(err)}
 	}
-	return s.inbox.intercept(StageKept, s.from, s.to[0])
+	return s.inbox.intercept(StageStored, s.from, s.to[0])
 }
 
 func refusalText(err error) string {

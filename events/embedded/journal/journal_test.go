@@ -17,7 +17,9 @@ import (
 // end is an end mark of more than one line, as the sandbox has; with commonSize and more between, reads take several tries.
 const end = "\nend\n"
 
-func record(n int) string { return fmt.Sprintf("record %d\n%s", n, strings.Repeat("x", n*n*1000)) + end }
+func record(n int) string {
+	return fmt.Sprintf("record %d\n%s", n, strings.Repeat("x", n*n*1000)) + end
+}
 
 // openAt opens a journal and returns its records by position.
 func openAt(path string) (*Journal, map[int64]string, error) {

@@ -124,8 +124,8 @@ func (o *outside) config() fleet.OutsideConfig {
 // spoil begins a fault of Stripe or of the mail server, and returns what ends it.
 func (o *outside) spoil(f Fault, box *inbox.Inbox) (mend func() error) {
 	if f.Kind == MailRefused {
-		box.Behave(refuseHalf)
-		return func() error { box.Behave(nil); return nil }
+		box.Intercept(refuseHalf)
+		return func() error { box.Intercept(nil); return nil }
 	}
 	if f.Kind == WebhooksLate {
 		o.late.Store(f.Amount)

@@ -162,7 +162,7 @@ func TestMailIsRefused(t *testing.T) {
 		if refuseHalf(t.Context(), inbox.StageRcpt, "", "") != nil {
 			refused++
 		}
-		if err := refuseHalf(t.Context(), inbox.StageKept, "", ""); err != nil {
+		if err := refuseHalf(t.Context(), inbox.StageStored, "", ""); err != nil {
 			t.Errorf("a mail that was taken is refused: %v", err)
 		}
 	}

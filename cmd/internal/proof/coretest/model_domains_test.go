@@ -105,9 +105,9 @@ func (w *paper) inventoryHears(e events.Event) []said {
 func (w *paper) ordersHearStock(e events.Event) []said {
 	switch p := e.Payload.(type) {
 	case events.ReservationHeld:
-		return about(events.PrefixOrder, p.OrderID, w.orders[p.OrderID].Held(e.CausationID))
+		return about(events.PrefixOrder, p.OrderID, w.orders[p.OrderID].ReservationHeld(e.CausationID))
 	case events.ReservationRefused:
-		return about(events.PrefixOrder, p.OrderID, w.orders[p.OrderID].Refused(e.CausationID, p.Short))
+		return about(events.PrefixOrder, p.OrderID, w.orders[p.OrderID].ReservationRefused(e.CausationID, p.Short))
 	}
 	return nil
 }
@@ -117,7 +117,7 @@ func (w *paper) ordersHearMoney(e events.Event) []said {
 	o := w.orders[id]
 	switch p := e.Payload.(type) {
 	case events.PaymentAuthorized:
-		return about(events.PrefixOrder, id, o.Authorized())
+		return about(events.PrefixOrder, id, o.PaymentAuthorized())
 	case events.PaymentCaptured:
 		return about(events.PrefixOrder, id, o.PaymentCaptured())
 	case events.PaymentCancelled:
@@ -145,7 +145,7 @@ func (w *paper) paymentsHear(e events.Event) []said {
 }
 
 func (w *paper) heard(in payments.Intent) []said {
-	return about(events.PrefixPayment, in.PaymentID, w.must(payments.Heard(w.payments[in.PaymentID], in, false)))
+	return about(events.PrefixPayment, in.PaymentID, w.must(payments.RecordIntent(w.payments[in.PaymentID], in, false)))
 }
 
 func (w *paper) webhooksHear(e events.Event) []said { return w.heard(e.Payload.(posted).Intent) }
@@ -182,7 +182,7 @@ func (w *paper) stripeActs(e events.Event) []said {
 		}
 		r, err := w.bank.Refund(ctx, p, fact.RefundID, fact.Amount)
 		w.must(nil, err)
-		return about(events.PrefixPayment, id, w.must(payments.RefundHeard(p, r)))
+		return about(events.PrefixPayment, id, w.must(payments.RecordRefund(p, r)))
 	}
 	return nil
 }
@@ -193,7 +193,7 @@ func (w *paper) captures(e events.Event) []said {
 		return nil
 	}
 	p := w.payments[accepted.PaymentID]
-	wanted, err := payments.AcceptCapture(p, accepted.Amount)
+	wanted, err := payments.ShouldCapture(p, accepted.Amount)
 	w.must(nil, err)
 	if !wanted {
 		return nil

@@ -45,7 +45,7 @@ func (OrderNoted) EventType() string { return "orders.noted" }
 	{"events/topology.go", `"orders.*", "customers.*",`, `"orders.*", "orders.notes.*", "customers.*",`},
 	{"events/log/topology.go", "AllowDirect: true, AllowAtomicPublish: true,", "AllowDirect: true, AllowAtomicPublish: true, AllowMsgTTL: true,"},
 	{"orders/order.go", "\tcase events.OrderRefunded:\n", "\tcase events.OrderNoted:\n\t\treturn o, nil\n\tcase events.OrderRefunded:\n"},
-	{"orders/worker.go", "\t\tRoutes:  routes(),\n", `		Routes:  routes(),
+	{"orders/worker.go", "\t\tRoutes:    routes(),\n", `		Routes:    routes(),
 		Actors: []worker.Actor{{Name: "orders.notes", Routes: []worker.ActRoute{
 			worker.Do(func(context.Context, events.Event, events.OrderNoted) error { return nil })}}},
 `},

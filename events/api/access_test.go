@@ -37,7 +37,7 @@ func guarded() http.Handler {
 		Middlewares: huma.Middlewares{api.RequireOrderToken(router, tokens{}, "no such order")}}, echo)
 	huma.Register(router, huma.Operation{Method: http.MethodGet, Path: "/ops/{id}", OperationID: "ops", Security: api.StaffSecurity,
 		Middlewares: huma.Middlewares{api.RequireStaff(router, tokens{})}}, echo)
-	huma.Register(router, huma.Operation{Method: http.MethodGet, Path: "/stream/{id}", OperationID: "stream", Responses: api.EventStreamResponse},
+	huma.Register(router, huma.Operation{Method: http.MethodGet, Path: "/stream/{id}", OperationID: "stream", Responses: api.EventStreamResponse()},
 		func(context.Context, *struct {
 			ID string `path:"id"`
 		}) (*huma.StreamResponse, error) {

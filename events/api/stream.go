@@ -9,9 +9,11 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// EventStreamResponse describes a route that answers with an [EventStream].
-var EventStreamResponse = map[string]*huma.Response{"200": {Description: "An event stream",
-	Content: map[string]*huma.MediaType{"text/event-stream": {}}}}
+// EventStreamResponse describes a route that answers with an [EventStream]. Each call returns a new map, because
+// huma.Register adds the error responses of its route to it.
+func EventStreamResponse() map[string]*huma.Response {
+	return map[string]*huma.Response{"200": {Description: "An event stream", Content: map[string]*huma.MediaType{"text/event-stream": {}}}}
+}
 
 // EventStream writes Server-Sent Events (html.spec.whatwg.org §9.2).
 type EventStream struct{ w io.Writer }

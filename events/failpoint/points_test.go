@@ -16,8 +16,8 @@ import (
 )
 
 var (
-	passes = regexp.MustCompile(`\bfailpoint\.(At|In)\(`)
-	placed = regexp.MustCompile(`\bfailpoint\.In\([a-zA-Z.]+, "([a-z_.]+)"\)`)
+	passes = regexp.MustCompile(`\bfailpoint\.(At|AtPlace)\(`)
+	placed = regexp.MustCompile(`\bfailpoint\.AtPlace\([a-zA-Z.]+, "([a-z_.]+)"\)`)
 	single = regexp.MustCompile(`\bfailpoint\.At\("([a-z_.]+)"\)`)
 )
 

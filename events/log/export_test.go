@@ -22,7 +22,7 @@ func (l *Log) Failover() { l.failover() }
 func (l *Log) LookBack(ctx context.Context, meanwhile func()) error {
 	answers := l.shop
 	l.shop = lateStream{answers, meanwhile}
-	l.lookBack(ctx)
+	l.checkEnd(ctx)
 	l.shop = answers
 	return l.high.err
 }

@@ -58,7 +58,7 @@ func TestACommitThatTakesLongerThanATryIsStoredOnce(t *testing.T) {
 			w := newWire(t)
 			w.proxy.Hold()
 			outcome := w.append(t, ids)
-			until(t, "the first try is given up", func() bool { return strings.Contains(w.said.String(), "append has no answer") })
+			until(t, "the first try is given up", func() bool { return strings.Contains(w.said.String(), "append unanswered") })
 			w.proxy.Release()
 			w.expect(t, outcome, ids)
 		})
@@ -84,7 +84,7 @@ func TestAConflictAfterALostTryIsDecidedAnew(t *testing.T) {
 			return err
 		})
 	}()
-	until(t, "the first try is given up", func() bool { return strings.Contains(w.said.String(), "append has no answer") })
+	until(t, "the first try is given up", func() bool { return strings.Contains(w.said.String(), "append unanswered") })
 	if err := w.observer.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "b", 1) }); err != nil {
 		t.Fatal(err)
 	}

@@ -14,18 +14,18 @@ import (
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 )
 
 const (
 	benchWriters = 64
-	benchTurn    = 20 // batches of one kind before the other has its turn
+	benchTurn    = 20 // batches of one kind before the other kind takes its turn
 )
 
 // BenchmarkGroupCommit appends 1-KB events from 64 writers, each to its own entity, and compares the rate with raw
-// JetStream atomic batches of 64 such messages, encoded beforehand, on the same server. The two take turns, so that a
-// noisy machine slows both. x-raw is the ratio.
+// JetStream atomic batches of 64 such messages, encoded beforehand, on the same server. The two take turns, so that other
+// load on the machine slows both. x-raw is the ratio.
 func BenchmarkGroupCommit(b *testing.B) {
 	l := logtest.Open(b)
 	body := strings.Repeat("x", 1024)
@@ -53,7 +53,7 @@ func timed(work func()) time.Duration {
 }
 
 // encoded renders one event for each writer, on a subject of its own.
-func encoded(b *testing.B, l *log.Log, body string) []*nats.Msg {
+func encoded(b *testing.B, l *eventlog.Log, body string) []*nats.Msg {
 	b.Helper()
 	messages := make([]*nats.Msg, benchWriters)
 	for i := range messages {
@@ -88,7 +88,7 @@ func rawBatches(b *testing.B, js jetstream.JetStream, messages []*nats.Msg, roun
 	}
 }
 
-func groupCommits(b *testing.B, l *log.Log, body string, rounds int) {
+func groupCommits(b *testing.B, l *eventlog.Log, body string, rounds int) {
 	b.Helper()
 	var group sync.WaitGroup
 	for writer := range benchWriters {
@@ -97,7 +97,7 @@ func groupCommits(b *testing.B, l *log.Log, body string, rounds int) {
 			fact := plus(1)
 			fact.Reason = body
 			for range rounds {
-				err := l.Do(context.Background(), func(tx *log.Tx) error {
+				err := l.Do(context.Background(), func(tx *eventlog.Tx) error {
 					if _, err := tallies.Load(tx, id); err != nil {
 						return err
 					}
@@ -113,15 +113,15 @@ func groupCommits(b *testing.B, l *log.Log, body string, rounds int) {
 	group.Wait()
 }
 
-// BenchmarkAppendAlone is one writer with nobody to share the fsync with. It takes turns with a raw atomic batch of one
+// BenchmarkSingleWriter appends from one writer, whose commits share no fsync. It takes turns with a raw atomic batch of one
 // such message and with a raw publish, both encoded beforehand. x-batch and x-publish are the ratios of the medians.
-func BenchmarkAppendAlone(b *testing.B) {
+func BenchmarkSingleWriter(b *testing.B) {
 	l := logtest.Open(b)
 	messages := encoded(b, l, "")
-	var alone, batch, publish []time.Duration
+	var single, batch, publish []time.Duration
 	for b.Loop() {
-		alone = append(alone, timed(func() {
-			if err := l.Do(context.Background(), func(tx *log.Tx) error { return add(tx, "a", 1) }); err != nil {
+		single = append(single, timed(func() {
+			if err := l.Do(context.Background(), func(tx *eventlog.Tx) error { return add(tx, "a", 1) }); err != nil {
 				b.Fatal(err)
 			}
 		}))
@@ -134,9 +134,9 @@ func BenchmarkAppendAlone(b *testing.B) {
 		}))
 		b.StartTimer()
 	}
-	b.ReportMetric(median(alone).Seconds()*1000, "p50-ms")
-	b.ReportMetric(median(alone).Seconds()/median(batch).Seconds(), "x-batch")
-	b.ReportMetric(median(alone).Seconds()/median(publish).Seconds(), "x-publish")
+	b.ReportMetric(median(single).Seconds()*1000, "p50-ms")
+	b.ReportMetric(median(single).Seconds()/median(batch).Seconds(), "x-batch")
+	b.ReportMetric(median(single).Seconds()/median(publish).Seconds(), "x-publish")
 }
 
 func median(d []time.Duration) time.Duration {

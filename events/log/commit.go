@@ -9,30 +9,31 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 )
 
-// maxAttempts bounds how often one decision is made again. 50 writers of one entity need at most 50 rounds; what needs more
-// than this is not contention but a fault.
+// maxAttempts bounds how often one decision is repeated. 50 writers of one entity need at most 50 attempts; a decision that
+// needs more than this has met a fault rather than contention.
 const maxAttempts = 256
 
-// Do runs one decision: fn loads what it needs, decides and appends, and all of it is committed at once. When another
-// writer changed one of the entities meanwhile fn runs again on the new state, so it must not do anything else.
-// An error of fn is returned as it is and nothing is appended, unless it cannot be told whether it was decided on the
-// newest state: then [ErrUnavailable], as if nothing had been decided. Otherwise Do returns [ErrUnavailable],
-// [ErrTooLarge], [ErrContention] or [ErrUnreadable].
+// From this attempt on a decision waits a random time before it is repeated, so that many writers of one entity spread out.
+// Otherwise each round has one winner, and all others reload.
+const crowdedAttempts = 8
+
+// Do runs one decision: fn loads the entities it needs, decides and appends, and Do commits everything at once. When
+// another writer has changed one of the entities meanwhile, fn runs again on the new state, so fn must have no other effects.
+// Do returns an error of fn unchanged and appends nothing. When it cannot verify that fn saw the newest state, it returns
+// [ErrUnavailable] instead. Its other errors are [ErrTooLarge], [ErrContention] and [ErrUnreadable].
 func (l *Log) Do(ctx context.Context, fn func(tx *Tx) error) error {
 	for attempt := range maxAttempts {
 		tx := l.Begin(ctx)
-		tx.again = attempt > 0
+		tx.repeated = attempt > 0
 		err := fn(tx)
 		if err != nil {
-			// A refusal is a decision too: it must not be made on an old state either.
-			stale, staleErr := tx.staleForRefusal()
-			if staleErr != nil {
-				return staleErr
-			}
-			if len(stale) == 0 && !errors.Is(err, errConflict) {
+			// A refusal is a decision too, and must not be made on an old state either.
+			again, err := tx.mustRepeat(err)
+			if !again {
 				return err
 			}
 			continue
@@ -41,8 +42,7 @@ func (l *Log) Do(ctx context.Context, fn func(tx *Tx) error) error {
 		if !errors.Is(err, errConflict) {
 			return err
 		}
-		if attempt > 8 {
-			// Many writers of one entity: spread them out, else each round has one winner and all others reload.
+		if attempt > crowdedAttempts {
 			if err := pause(ctx, time.Duration(rand.Int64N(int64(min(attempt, 50))*int64(time.Millisecond)))); err != nil {
 				return err
 			}
@@ -51,29 +51,41 @@ func (l *Log) Do(ctx context.Context, fn func(tx *Tx) error) error {
 	return ErrContention
 }
 
-// Try is Do without the commit: it runs one decision on the newest states and appends nothing. What fn has appended by the end of
-// its last run is what Do would have committed. fn may run several times, so it must begin what it notes down anew each time.
-// It returns fn's error, [ErrUnavailable], [ErrContention] or [ErrUnreadable].
+// DryRun is Do without the commit: it runs one decision on the newest states and appends nothing. What fn has appended when
+// its last run ends is what Do would have committed. fn may run several times, so it must reset its results in each run.
+// DryRun returns fn's error, [ErrUnavailable], [ErrContention] or [ErrUnreadable].
 func (l *Log) DryRun(ctx context.Context, fn func(tx *Tx) error) error {
 	for range maxAttempts {
 		tx := l.Begin(ctx)
-		tx.again = true // no commit would find out that an entity is not new
-		err := fn(tx)
-		stale, staleErr := tx.staleForRefusal()
-		if staleErr != nil {
-			return staleErr
-		}
-		if len(stale) == 0 && !errors.Is(err, errConflict) {
+		tx.repeated = true // without a commit, an assumption that an entity is new would not be checked
+		if again, err := tx.mustRepeat(fn(tx)); !again {
 			return err
 		}
 	}
 	return ErrContention
 }
 
-// IsConflict reports whether Commit was refused because an entity has moved on.
-func IsConflict(err error) bool { return errors.Is(err, errConflict) }
+// mustRepeat reports whether a decision that returned err was made on an old state. If not, it returns the error to report.
+func (tx *Tx) mustRepeat(err error) (bool, error) {
+	stale, staleErr := tx.staleForRefusal()
+	if staleErr != nil {
+		return false, staleErr
+	}
+	return len(stale) > 0 || errors.Is(err, errConflict), err
+}
 
-// part is what is stored whole or not at all: the facts of one unit and those it was joined with.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// part is the events that are stored together or not at all: those of one unit and of the units it was joined with.
 type part struct {
 	facts    []*fact
 	messages []*nats.Msg
@@ -85,7 +97,7 @@ func (p *part) add(f *fact) {
 	p.messages = append(p.messages, f.message)
 }
 
-// Commit stores everything that was appended, or nothing. A refusal that [IsConflict] means: begin again.
+// Commit stores everything that was appended, or nothing. After an error that [IsConflict] reports, begin a new transaction.
 func (tx *Tx) Commit() error {
 	stale, err := tx.staleReads()
 	if err != nil {
@@ -107,22 +119,22 @@ func (tx *Tx) Commit() error {
 	return tx.await(whole)
 }
 
-// CommitEach stores each unit apart from the others: of several decisions only those fail that another writer was faster
-// at. It returns what became of a unit, by the number that [Tx.Unit] gave it.
+// CommitEach stores each unit separately: a conflict fails only the units that it concerns. It returns a function that
+// gives the outcome of a unit, by the number that [Tx.Unit] returned.
 func (tx *Tx) CommitEach() func(unit int) error {
 	stale, err := tx.staleReads()
 	if err != nil {
 		return func(int) error { return err }
 	}
-	outcome := map[int]error{}
+	outcomes := map[int]error{}
 	for _, s := range stale {
-		outcome[tx.units.root(s.unit)] = errConflict
+		outcomes[tx.units.root(s.unit)] = errConflict
 	}
 	parts := map[int]*part{}
-	var order []int // of the roots: facts are queued as they were decided
+	var order []int // roots in the order of their first event, so that events are queued as they were decided
 	for i := range tx.facts {
 		root := tx.units.root(tx.facts[i].unit)
-		if outcome[root] != nil {
+		if outcomes[root] != nil {
 			continue
 		}
 		if parts[root] == nil {
@@ -132,19 +144,19 @@ func (tx *Tx) CommitEach() func(unit int) error {
 		parts[root].add(&tx.facts[i])
 	}
 	for _, root := range order {
-		outcome[root] = tx.enqueue(parts[root])
+		outcomes[root] = tx.enqueue(parts[root])
 	}
 	for _, root := range order {
-		if outcome[root] == nil {
-			outcome[root] = tx.await(parts[root])
+		if outcomes[root] == nil {
+			outcomes[root] = tx.await(parts[root])
 		}
 	}
-	return func(unit int) error { return outcome[tx.units.root(unit)] }
+	return func(unit int) error { return outcomes[tx.units.root(unit)] }
 }
 
 func (tx *Tx) enqueue(p *part) (err error) {
 	if len(p.messages) > MaxBatch {
-		return fmt.Errorf("%w: %d facts, at most %d", ErrTooLarge, len(p.messages), MaxBatch)
+		return fmt.Errorf("%w: %d events, at most %d", ErrTooLarge, len(p.messages), MaxBatch)
 	}
 	if err := tx.log.Damage(); err != nil {
 		return err
@@ -153,7 +165,7 @@ func (tx *Tx) enqueue(p *part) (err error) {
 	return err
 }
 
-// await has what was stored cached, and what was refused forgotten.
+// await waits for the answer to a part. It caches the states of a stored part and drops those of a refused one.
 func (tx *Tx) await(p *part) error {
 	err := <-p.request.answer
 	last := map[*subject]uint64{} // index of each subject's last message
@@ -178,15 +190,15 @@ func (tx *Tx) await(p *part) error {
 	return err
 }
 
-// staleReads checks the entities that were read from the cache, or assumed to be new, and not written, and returns those
-// that have moved on. The broker cannot compare these, and "nothing to do" decided on an old state would lose an event.
-// What was written is compared at the commit. A process that follows the log has compared the cache already.
+// staleReads returns the entities that have newer events, among those that were read from the cache, or assumed to be new,
+// and not written. The broker compares only written entities, and "nothing to do" decided on an old state would lose an
+// event. States of a process that follows the log were compared when the events were read.
 func (tx *Tx) staleReads() ([]*subject, error) {
 	return tx.stale(func(s *subject) bool { return s.pending == 0 && (s.assumed || s.cached && !s.followed) })
 }
 
-// staleForRefusal checks every entity that was looked at. A refusal commits nothing, so nothing else would notice that two
-// entities were read at different moments and do not fit together: what one says may be the reason for the other.
+// staleForRefusal returns the entities that have newer events, among all that were loaded. A refusal commits nothing, so no
+// other check would detect that two entities were read at different moments and their difference caused the refusal.
 func (tx *Tx) staleForRefusal() ([]*subject, error) {
 	return tx.stale(func(*subject) bool { return true })
 }
@@ -221,4 +233,46 @@ func (tx *Tx) stale(doubtful func(*subject) bool) ([]*subject, error) {
 		return nil, tx.ctx.Err()
 	}
 	return stale, err
+}
+
+// metrics measure the group commit: how many events share one fsync, and how long a commit takes.
+type metrics struct {
+	facts    prometheus.Counter
+	batch    prometheus.Histogram
+	duration prometheus.Histogram
+	refused  prometheus.Counter
+	read     prometheus.Counter
+}
+
+func newMetrics(registerer prometheus.Registerer) *metrics {
+	m := &metrics{
+		facts: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tillstream_log_facts_total", Help: "Events sent to the broker."}),
+		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "tillstream_log_batch_facts", Help: "Events per commit.", Buckets: prometheus.ExponentialBuckets(1, 2, 11)}),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "tillstream_log_commit_seconds", Help: "Time from publish to durable.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16)}),
+		refused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tillstream_log_refused_total", Help: "Appends that the broker had no room for or did not answer."}),
+		read: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tillstream_log_deliveries_total", Help: "Messages that the broker delivered to readers of this process."}),
+	}
+	if registerer != nil {
+		registerer.MustRegister(m.facts, m.batch, m.duration, m.refused, m.read)
+	}
+	return m
+}
+
+// registerMissing registers a gauge of how many events the log lacks.
+func (m *metrics) registerMissing(registerer prometheus.Registerer, count func() float64) {
+	if registerer != nil {
+		registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "tillstream_log_missing_events", Help: "Events that both the log and the archive lack. While there are any, this process appends nothing."}, count))
+	}
+}
+
+func (m *metrics) observe(b *batch, took time.Duration) {
+	m.facts.Add(float64(b.messages))
+	m.batch.Observe(float64(b.messages))
+	m.duration.Observe(took.Seconds())
 }

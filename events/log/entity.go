@@ -4,27 +4,28 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"strconv"
+	"sync"
 
 	"tillstream/events"
 )
 
-// Entity is one kind of entity: where its events stand and how they make up its state.
+// Entity is one kind of entity: the subjects of its events, and how the events are folded into its state S.
 //
-// S is a value: Apply copies slices and maps before it changes them, because states are shared between transactions.
-// Apply is pure, ignores the event's Sequence (an event is applied before it has one), and returns an error only for an
-// event that cannot follow.
+// Transactions share states, so Apply must copy slices and maps before it changes them. Apply is pure, ignores the event's
+// Sequence (an event is applied before it has one), and returns an error only for an event that cannot follow.
 type Entity[S any] struct {
 	Prefix string // subject = Prefix + the id as a token
 	Apply  func(state S, e events.Event) (S, error)
 
-	// LastOnly: every event carries the whole state, as a bank statement carries the balance, so the newest one is enough
-	// to know it. It keeps a SKU that was sold a million times as cheap to load as a new one.
+	// LastOnly: every event carries the whole state, as a bank statement carries the balance, so the state is read from the
+	// newest event alone. A SKU that was sold a million times is as cheap to load as a new one.
 	LastOnly bool
 }
 
 // fold is an Entity without its type parameter.
 type fold struct {
-	state    reflect.Type // tells apart the states that two domains keep of one subject
+	state    reflect.Type // distinguishes the states that two domains keep of one subject
 	lastOnly bool
 	apply    func(state any, e events.Event) (any, error)
 }
@@ -36,14 +37,14 @@ func (k Entity[S]) fold() fold {
 	}}
 }
 
-// Subject returns where the entity's events stand, or [events.ErrBadID].
+// Subject returns the subject of an entity, or [events.ErrBadID].
 func (k Entity[S]) Subject(id string) (string, error) { return events.Subject(k.Prefix, id) }
 
-// Load returns the entity's state as the transaction sees it, the zero S when there is none.
+// Load returns the entity's state as the transaction sees it, the zero S when the entity has no events.
 func (k Entity[S]) Load(tx *Tx, id string) (S, error) { return k.load(tx, id, false) }
 
-// LoadNew is Load for an entity that should not exist yet: it skips the read and lets the commit find out. When the entity
-// does exist the transaction runs again and LoadNew returns it.
+// LoadNew is Load for an entity that should not exist yet: it skips the read and lets the commit check. When the entity does
+// exist, the transaction runs again and LoadNew returns its state.
 func (k Entity[S]) LoadNew(tx *Tx, id string) (S, error) { return k.load(tx, id, true) }
 
 func (k Entity[S]) load(tx *Tx, id string, assumeNew bool) (S, error) {
@@ -60,7 +61,7 @@ func (k Entity[S]) load(tx *Tx, id string, assumeNew bool) (S, error) {
 	return state, nil
 }
 
-// Append states facts about an entity. They are applied at once: a later Load in the same transaction sees them. It returns
+// Append adds events of an entity to the transaction. A later Load in the same transaction sees them. It returns
 // [ErrNotOwner] when the entity belongs to another domain.
 func (k Entity[S]) Append(tx *Tx, id string, facts ...events.Payload) error {
 	subject, err := k.Subject(id)
@@ -79,8 +80,8 @@ func (k Entity[S]) Append(tx *Tx, id string, facts ...events.Payload) error {
 	return nil
 }
 
-// Read returns the newest state outside of a transaction, and the sequence of its last event. It returns [ErrNotFound]
-// when the entity has no events.
+// Read returns the newest state outside a transaction, and the sequence of its last event. It returns [ErrNotFound] when the
+// entity has no events.
 func (k Entity[S]) Read(ctx context.Context, l *Log, id string) (S, uint64, error) {
 	var zero S
 	subject, err := k.Subject(id)
@@ -98,8 +99,8 @@ func (k Entity[S]) Read(ctx context.Context, l *Log, id string) (S, uint64, erro
 	return state, e.seq, nil
 }
 
-// ReadAtLeast is Read for a caller who knows that the entity has an event at seq: a cached state that is as new is
-// returned without asking the broker.
+// ReadAtLeast is Read for a caller that knows of an event of the entity at seq: a cached state that includes it is returned
+// without a request to the broker.
 func (k Entity[S]) ReadAtLeast(ctx context.Context, l *Log, id string, seq uint64) (S, uint64, error) {
 	subject, err := k.Subject(id)
 	if err != nil {
@@ -120,25 +121,110 @@ func (k Entity[S]) Step(state State[S], m Message) (State[S], error) {
 	return State[S]{Value: after, Sequence: next.seq, Revision: next.revision}, err
 }
 
-// State is an entity's state with the place of its last event.
+// State is an entity's state with the position of its last event.
 type State[S any] struct {
 	Value    S
 	Sequence uint64 // in the log
 	Revision uint64 // among the entity's events
 }
 
-// Journal is a subject without a state: facts noted down in the order in which they came.
+// Journal is a subject without a state: its events are stored in the order in which they are appended.
 type Journal struct {
 	Subject string
 }
 
-// Append notes facts down. It expects nothing of what stands there already, so a fact whose commit went unanswered may be
+// Append adds events to the transaction. They carry no expected sequence, so an event whose commit had no answer may be
 // stored twice.
 func (j Journal) Append(tx *Tx, facts ...events.Payload) error {
 	for _, fact := range facts {
-		if err := tx.note(j.Subject, fact); err != nil {
+		if err := tx.appendToJournal(j.Subject, fact); err != nil {
 			return fmt.Errorf("append %s to %s: %w", fact.EventType(), j.Subject, err)
 		}
 	}
 	return nil
+}
+
+// Voids are the entities with which operators declare events void. The id is the sequence of the void event.
+var Voids = Entity[events.EventVoided]{Prefix: events.PrefixVoid, Apply: func(_ events.EventVoided, e events.Event) (events.EventVoided, error) {
+	void, ok := e.Payload.(events.EventVoided)
+	if !ok {
+		return void, fmt.Errorf("unexpected event %s of a void", e.Type)
+	}
+	return void, nil
+}}
+
+// Void declares an event void: from then on every process skips it when it folds the event's entity. Void reports whether
+// the event was void already. l must be the handle of the domain ops.
+func Void(ctx context.Context, l *Log, m Message, reason string) (already bool, err error) {
+	id := strconv.FormatUint(m.Sequence, 10)
+	err = l.Do(ctx, func(tx *Tx) error {
+		tx.WithActor(events.ActorOps)
+		before, err := Voids.Load(tx, id)
+		if already = before.Sequence > 0; err != nil || already {
+			return err
+		}
+		return Voids.Append(tx, id, events.EventVoided{Sequence: m.Sequence, Subject: m.Subject, Reason: reason})
+	})
+	if err != nil {
+		return false, fmt.Errorf("void event %d: %w", m.Sequence, err)
+	}
+	l.setVoid(m.Sequence, m.Subject)
+	return already, nil
+}
+
+// voids are the void events that this process knows.
+type voids struct {
+	mu        sync.RWMutex
+	sequences map[uint64]bool
+}
+
+func (v *voids) add(sequence uint64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.sequences == nil {
+		v.sequences = map[uint64]bool{}
+	}
+	v.sequences[sequence] = true
+}
+
+// Voided reports whether this process knows that an event was declared void.
+func (l *core) Voided(sequence uint64) bool {
+	l.voids.mu.RLock()
+	defer l.voids.mu.RUnlock()
+	return l.voids.sequences[sequence]
+}
+
+// loadVoids reads the void events.
+func (l *core) loadVoids(ctx context.Context) error {
+	reader := &Log{core: l}
+	_, err := reader.Snapshot(ctx, []string{events.PrefixVoid + "*"}, func(m Message) error {
+		l.observeVoid(m)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read void events: %w", err)
+	}
+	return nil
+}
+
+// observeVoid records the event that a message declares void, if it declares one.
+func (l *core) observeVoid(m Message) {
+	if _, ok := events.ParseSubject(events.PrefixVoid, m.Subject); !ok {
+		return
+	}
+	e, err := m.Event()
+	void, ok := e.Payload.(events.EventVoided)
+	if err != nil || !ok {
+		l.config.Logger.Warn("unreadable void", "sequence", m.Sequence, "error", err)
+		return
+	}
+	l.setVoid(void.Sequence, void.Subject)
+}
+
+// setVoid makes this process skip an event from now on. The event is recorded before the cached states are dropped, so that
+// none of them is folded again with it.
+func (l *core) setVoid(sequence uint64, subject string) {
+	l.voids.add(sequence)
+	l.cache.drop(subject)
+	l.damage.removeNewer(sequence)
 }

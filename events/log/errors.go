@@ -3,53 +3,50 @@ package log
 import (
 	"context"
 	"errors"
+	"fmt"
+	"regexp"
+	"sync"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
 var (
-	// ErrUnavailable is returned when the log cannot be reached or takes no writes. What was being appended may or may
-	// not have been stored: decide again on the state as it then is.
+	// ErrUnavailable is returned when the log cannot be reached or accepts no writes. The append may or may not have been
+	// stored: read the state and decide again.
 	ErrUnavailable = errors.New("the log is unavailable")
 	// ErrNotFound is returned by Read when the entity has no events.
 	ErrNotFound = errors.New("no such entity")
-	// ErrUnreadable is returned when an entity's history holds something that this program cannot read, such as an
-	// event of a newer version, or lacks an event. Nothing is decided on a state that leaves something out.
+	// ErrUnreadable is returned when an entity's history lacks an event, or holds one that this program cannot read, such
+	// as an event of a newer version. Nothing is decided on an incomplete state.
 	ErrUnreadable = errors.New("unreadable history")
-	// ErrTooLarge is returned when one transaction holds more than [MaxBatch] facts or one fact more than the broker takes.
+	// ErrTooLarge is returned when a transaction holds more than [MaxBatch] events, or an event larger than the broker accepts.
 	ErrTooLarge = errors.New("transaction too large")
-	// ErrContention is returned by Do when another writer was faster every time.
+	// ErrContention is returned by Do when another writer was faster at every attempt.
 	ErrContention = errors.New("too much contention on one entity")
-	// ErrDrift is returned by Open when a stream is configured otherwise than the topology says.
+	// ErrDrift is returned by Open when a stream's configuration contradicts the topology.
 	ErrDrift = errors.New("configuration drift")
 	// ErrNoShop is returned by Open with Config.MustExist when the broker lacks the shop's streams.
-	ErrNoShop = errors.New("this broker has no shop in it")
-	// ErrNotOwner is returned when a domain appends under the prefix of another one.
+	ErrNoShop = errors.New("no shop on this broker")
+	// ErrNotOwner is returned when a domain appends under the prefix of another domain.
 	ErrNotOwner = errors.New("not the owner of this subject")
-	// ErrNotAllowed is returned when the broker's permissions forbid what was tried. The process runs under the wrong user.
+	// ErrNotAllowed is returned when the broker's permissions forbid an operation. The process runs under the wrong user.
 	ErrNotAllowed = errors.New("not allowed by the broker")
+	// ErrCheckpointConflict is returned when another process has written a lane's checkpoint or taken its lease.
+	ErrCheckpointConflict = errors.New("another process runs this lane")
+	// ErrUpgradeInProgress is returned by an append of an event that a running process of an older release does not know.
+	// The error is [ErrUnavailable] as well: the event can be written once the last such process has stopped.
+	ErrUpgradeInProgress = errors.New("a running process of an older release does not know this event")
+	// ErrTruncated is returned when the broker has lost messages that it had acknowledged, because an older copy of its
+	// store was restored. Further appends would use sequences a second time; the archive has the lost events.
+	ErrTruncated = errors.New("the log was truncated; stop all processes, list the lost events with `ops repair` and restore them with `ops repair --yes`")
 
-	// ErrUpgradeInProgress is returned by an append of an event that processes of an older release, which are running, do not know. It is
-	// [ErrUnavailable] as well: when the last of them has stopped the event can be written.
-	ErrUpgradeInProgress = errors.New("processes of an older release are running, which do not know this event")
-
-	// ErrTruncated is returned when the broker has forgotten what it had acknowledged: an older copy of its store was put
-	// back. Going on would use sequences a second time; the archive knows what is missing.
-	ErrTruncated = errors.New("the log went back in time; stop everything, see what is missing with `ops repair`, and restore it with `ops repair --yes`")
-
-	// errConflict: the subject has moved on since the transaction read it.
-	errConflict = errors.New("conflict")
-	// errRefused: the broker answered, and the answer is no; for this batch as it stands it will stay no.
-	errRefused = errors.New("refused by the broker")
-	// errNoRoom: the broker has no room for anything at all, so trying a part of a batch does not help.
-	errNoRoom = errors.New("no room")
-	// errNotSent: the message did not even leave.
-	errNotSent = errors.New("not sent")
-	// errNoAnswer: an earlier try may be stored yet.
-	errNoAnswer = errors.New("no answer to an earlier try")
-	// errBehind: the broker knows less than this process. It is cut off from the others.
-	errBehind = errors.New("the broker is behind")
+	errConflict = errors.New("conflict")                         // the entity has newer events than the transaction read
+	errRefused  = errors.New("refused by the broker")            // a final refusal of this batch as it stands
+	errNoRoom   = errors.New("no room")                          // the broker is full; a part of the batch would be refused too
+	errNotSent  = errors.New("not sent")                         // the message did not leave this process
+	errNoAnswer = errors.New("no answer to an earlier try")      // an earlier try may still be stored
+	errBehind   = errors.New("the broker is behind the cluster") // the broker has fewer messages than this process has seen
 )
 
 // Error codes of the JetStream API (nats-server/server/errors.json).
@@ -67,8 +64,8 @@ const (
 	codeStorageResourcesExceeded  = 10047
 )
 
-// classify sorts the error of a publish: errConflict, errRefused and errNoRoom are answers and mean that nothing was
-// stored; everything else leaves it open whether the batch was stored.
+// classify maps the error of a publish. errConflict, errRefused and errNoRoom are answers: nothing was stored. After any
+// other error the batch may have been stored.
 func classify(err error) error {
 	if err == nil {
 		return nil
@@ -94,11 +91,197 @@ func classify(err error) error {
 	return errors.Join(errRefused, err)
 }
 
-// IsTemporary reports whether an error of the broker, or of the way to it, says "not now" rather than "no". Too few peers is
-// what a cluster says whose other brokers are still on their way.
+// IsTemporary reports whether an error of the broker or the connection can disappear by itself. A starting cluster reports
+// too few peers until its other servers have joined.
 func IsTemporary(err error) bool {
 	var refused *jetstream.APIError
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errBehind) || errors.Is(err, nats.ErrNoResponders) ||
 		errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrDisconnected) ||
 		errors.As(err, &refused) && (refused.Code == 503 || refused.ErrorCode == codeNoSuitablePeers)
+}
+
+// IsConflict reports whether Commit was refused because an entity has newer events than the transaction read.
+func IsConflict(err error) bool { return errors.Is(err, errConflict) }
+
+func isNotFound(err error) bool { return errors.Is(err, jetstream.ErrMsgNotFound) }
+
+// unavailable marks an error of the broker or the connection as [ErrUnavailable]. The caller's own cancellation is returned as it is.
+func unavailable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// denials makes a publish that the broker's permissions forbid return at once. The broker reports such a publish only as an
+// asynchronous error of the connection, so without denials its writer would wait until its patience ends.
+type denials struct {
+	mu      sync.Mutex
+	waiting map[string]bool // subjects in flight; nil while nothing is watched
+	denied  chan struct{}   // closed when one of them is denied
+	reason  error
+	early   map[string]error // subjects denied while nothing was watched: a batch is sent while it still gathers requests
+}
+
+func newDenials() *denials { return &denials{early: map[string]error{}} }
+
+// watch returns a channel that is closed when a subject of the requests is denied, or was denied since the last watch. Only
+// one watch may exist at a time.
+func (d *denials) watch(requests []*request) (denied <-chan struct{}, stop func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	early := d.early
+	d.waiting, d.early, d.denied, d.reason = map[string]bool{}, map[string]error{}, make(chan struct{}), nil
+	for _, r := range requests {
+		for _, m := range r.messages {
+			d.waiting[m.Subject] = true
+			if err := early[m.Subject]; err != nil {
+				d.deny(err)
+			}
+		}
+	}
+	return d.denied, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.waiting = nil
+	}
+}
+
+// err returns the reason of the denial, nil when there was none.
+func (d *denials) err() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.reason
+}
+
+// deniedPublish matches the subject in the broker's message (nats-server/server/client.go, pubPermissionViolation).
+var deniedPublish = regexp.MustCompile(`Publish to "([^"]+)"`)
+
+// handle records an asynchronous error of the connection.
+func (d *denials) handle(err error) {
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		return
+	}
+	found := deniedPublish.FindStringSubmatch(err.Error())
+	if found == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch subject := found[1]; {
+	case d.waiting[subject]:
+		d.deny(err)
+	case d.waiting == nil && len(d.early) < MaxBatch:
+		d.early[subject] = err
+	}
+}
+
+func (d *denials) deny(err error) {
+	if d.reason == nil {
+		d.reason = fmt.Errorf("%w: %w: %w", ErrUnavailable, ErrNotAllowed, err)
+		close(d.denied)
+	}
+}
+
+// listen handles the connection's asynchronous errors, and then calls the handler that was set before.
+func (d *denials) listen(conn *nats.Conn) {
+	before := conn.ErrorHandler()
+	conn.SetErrorHandler(func(c *nats.Conn, sub *nats.Subscription, err error) {
+		d.handle(err)
+		if before != nil {
+			before(c, sub, err)
+		}
+	})
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// damage holds the gaps that readers of this process found in the log and could not fill from the archive, and the events
+// that a newer release wrote.
+type damage struct {
+	mu    sync.Mutex
+	gaps  map[string]*GapError // by reader
+	newer map[uint64]error     // by sequence
+}
+
+// ReportReader records the state of a reader: err is nil, or the reason why the reader has stopped. While a reader has
+// stopped at a [GapError] this process appends nothing, because a decision could leave out a missing event.
+func (l *core) ReportReader(reader string, err error) {
+	var gap *GapError
+	l.damage.mu.Lock()
+	defer l.damage.mu.Unlock()
+	if errors.As(err, &gap) {
+		l.damage.gaps[reader] = gap
+	} else {
+		delete(l.damage.gaps, reader)
+	}
+}
+
+// ReportNewer returns [events.ErrNewer] when a newer release wrote a message. This process then appends nothing until the
+// event is declared void, because a decision could leave out what the event says.
+func (l *core) ReportNewer(m Message) error {
+	newer := m.Newer()
+	if newer == nil {
+		return nil
+	}
+	newer = fmt.Errorf("event %d: %w; run the release that wrote it, or a newer one; if there is none: ops void %[1]d", m.Sequence, newer)
+	l.damage.mu.Lock()
+	defer l.damage.mu.Unlock()
+	if l.Voided(m.Sequence) { // declared void meanwhile: an entry made now would never be removed
+		return nil
+	}
+	if l.damage.newer == nil {
+		l.damage.newer = map[uint64]error{}
+	}
+	l.damage.newer[m.Sequence] = newer
+	return newer
+}
+
+// Newer returns [events.ErrNewer] when this process has read an event that a newer release wrote and that is not void.
+func (l *core) Newer() error {
+	l.damage.mu.Lock()
+	defer l.damage.mu.Unlock()
+	for _, err := range l.damage.newer {
+		return err
+	}
+	return nil
+}
+
+func (d *damage) removeNewer(sequence uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.newer, sequence)
+}
+
+// Damage returns [ErrUnavailable] with a gap at which a reader has stopped, or an event that this program does not
+// understand; nil when there is neither. The error does not unwrap to either, so callers cannot mistake a lane that is
+// blocked by damage for the reader that found it.
+func (l *core) Damage() error {
+	if err := l.Newer(); err != nil {
+		return fmt.Errorf("%w: %v", ErrUnavailable, err) //nolint:errorlint // see above
+	}
+	l.damage.mu.Lock()
+	defer l.damage.mu.Unlock()
+	for _, gap := range l.damage.gaps {
+		return fmt.Errorf("%w: %v", ErrUnavailable, gap) //nolint:errorlint // see above
+	}
+	return nil
+}
+
+// missing returns the size of the largest gap.
+func (d *damage) missing() float64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var most uint64
+	for _, gap := range d.gaps {
+		most = max(most, gap.To-gap.From+1)
+	}
+	return float64(most)
 }

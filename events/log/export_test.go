@@ -3,27 +3,19 @@ package log
 import (
 	"context"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Fits tells whether one more request may join a batch of one, each of a single message.
-func Fits(first, second *nats.Msg) bool {
-	b := newBatch(nil, 0)
-	b.add(&request{messages: []*nats.Msg{first}})
-	return b.fits(&request{messages: []*nats.Msg{second}})
-}
-
-// Failover is what a request does that has gone unanswered for a while.
+// Failover does what a request does that has not been answered for a while.
 func (l *Log) Failover() { l.failover() }
 
-// LookBack compares the log with what this process has seen of it, as when the connection has come back. What the stream
-// says of itself arrives late: meanwhile runs in between.
-func (l *Log) LookBack(ctx context.Context, meanwhile func()) error {
-	answers := l.shop
-	l.shop = lateStream{answers, meanwhile}
-	l.lookBack(ctx)
-	l.shop = answers
+// CheckEnd compares the log with what this process has seen, as after a reconnect. The broker's answer arrives late: meanwhile
+// runs before it.
+func (l *Log) CheckEnd(ctx context.Context, meanwhile func()) error {
+	stream := l.shop
+	l.shop = lateStream{stream, meanwhile}
+	l.checkEnd(ctx)
+	l.shop = stream
 	return l.high.err
 }
 
@@ -37,6 +29,3 @@ func (s lateStream) Info(ctx context.Context, options ...jetstream.StreamInfoOpt
 	s.meanwhile()
 	return info, err
 }
-
-// CheckVersion reports whether a broker is too old.
-func CheckVersion(version string) error { return checkVersion(version) }

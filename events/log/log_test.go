@@ -1,223 +1,27 @@
 package log_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 )
 
-// tally is an entity that counts its own events: enough to see a lost update.
-type tally struct {
-	Events int
-	Sum    int64
-}
-
-var tallies = log.Entity[tally]{Prefix: events.PrefixStock,
-	Apply: func(s tally, e events.Event) (tally, error) {
-		moved, ok := e.Payload.(events.StockAdjusted)
-		if !ok {
-			return s, fmt.Errorf("unexpected %s", e.Type)
-		}
-		return tally{Events: s.Events + 1, Sum: s.Sum + moved.Quantity}, nil
-	}}
-
-// balances is the same entity where every event carries the whole state.
-var balances = log.Entity[int64]{Prefix: events.PrefixItem, LastOnly: true,
-	Apply: func(_ int64, e events.Event) (int64, error) {
-		return e.Payload.(events.StockAdjusted).After.OnHand, nil
-	}}
-
-func plus(quantity int64) events.StockAdjusted {
-	return events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "A", Quantity: quantity}, Reason: "counted"}
-}
-
-func add(tx *log.Tx, id string, quantity int64) error {
-	if _, err := tallies.Load(tx, id); err != nil {
-		return err
-	}
-	return tallies.Append(tx, id, plus(quantity))
-}
-
-// Row 9 of the fault matrix: 50 goroutines on one entity, in two processes; no update is lost.
-func TestManyWritersOfOneEntityLoseNothing(t *testing.T) {
+// Row 16 of the fault matrix: Open refuses a stream whose configuration was changed.
+func TestOpenRefusesChangedStream(t *testing.T) {
 	t.Parallel()
-	server := logtest.Server(t)
-	logs := []*log.Log{logtest.OpenOn(t, server), logtest.OpenOn(t, server)}
-	var group sync.WaitGroup
-	for i := range 50 {
-		group.Go(func() {
-			for range 4 {
-				if err := logs[i%2].Do(t.Context(), func(tx *log.Tx) error { return add(tx, "hot", 1) }); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	group.Wait()
-	for _, l := range logs {
-		got, _, err := tallies.Read(t.Context(), l, "hot")
-		if err != nil || got != (tally{Events: 200, Sum: 200}) {
-			t.Errorf("got %+v, %v; want 200 events summing to 200", got, err)
-		}
-	}
-}
-
-// Row 8 of the fault matrix: of 300 requests in one group commit one conflicts; it alone is decided again.
-func TestOnlyTheConflictingRequestOfAGroupDecidesAgain(t *testing.T) {
-	t.Parallel()
-	server := logtest.Server(t)
-	ours, theirs := logtest.OpenOn(t, server), logtest.OpenOn(t, server)
-	if err := ours.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "id-7", 1) }); err != nil {
-		t.Fatal(err)
-	}
-	if err := theirs.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "id-7", 1) }); err != nil {
-		t.Fatal(err)
-	}
-	var runs atomic.Int64 // ours still remembers id-7 at one event
-	var group sync.WaitGroup
-	for i := range 300 {
-		group.Go(func() {
-			id := fmt.Sprintf("id-%d", i)
-			if err := ours.Do(t.Context(), func(tx *log.Tx) error { runs.Add(1); return add(tx, id, 1) }); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	group.Wait()
-	if runs.Load() != 301 {
-		t.Errorf("decided %d times, want 301: 300 requests and one conflict", runs.Load())
-	}
-	got, _, err := tallies.Read(t.Context(), ours, "id-7")
-	if err != nil || got.Events != 3 {
-		t.Errorf("id-7 has %+v, %v; want 3 events", got, err)
-	}
-}
-
-func TestATransactionIsStoredWholeOrNotAtAll(t *testing.T) {
-	t.Parallel()
-	server := logtest.Server(t)
-	ours, theirs := logtest.OpenOn(t, server), logtest.OpenOn(t, server)
-	tx := ours.Begin(t.Context())
-	for _, id := range []string{"a", "b", "c"} {
-		if err := add(tx, id, 1); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := theirs.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "c", 1) }); err != nil {
-		t.Fatal(err)
-	}
-	if err := tx.Commit(); !log.IsConflict(err) {
-		t.Fatalf("commit after c moved on: %v, want a conflict", err)
-	}
-	for _, id := range []string{"a", "b"} {
-		if _, _, err := tallies.Read(t.Context(), ours, id); !errors.Is(err, log.ErrNotFound) {
-			t.Errorf("%s: %v, want ErrNotFound", id, err)
-		}
-	}
-}
-
-func TestADecisionThatOnlyReadsIsNotMadeOnAnOldState(t *testing.T) {
-	t.Parallel()
-	server := logtest.Server(t)
-	ours, theirs := logtest.OpenOn(t, server), logtest.OpenOn(t, server)
-	for _, l := range []*log.Log{ours, theirs} {
-		if err := l.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "a", 1) }); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var seen []int
-	err := ours.Do(t.Context(), func(tx *log.Tx) error {
-		state, err := tallies.Load(tx, "a")
-		seen = append(seen, state.Events)
-		return err
-	})
-	if err != nil || len(seen) != 2 || seen[1] != 2 {
-		t.Errorf("saw %v, %v; want the remembered 1, then 2", seen, err)
-	}
-}
-
-func TestLoadNewFindsOutThatTheEntityExists(t *testing.T) {
-	t.Parallel()
-	server := logtest.Server(t)
-	ours, theirs := logtest.OpenOn(t, server), logtest.OpenOn(t, server)
-	if err := theirs.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "a", 1) }); err != nil {
-		t.Fatal(err)
-	}
-	var seen []int
-	err := ours.Do(t.Context(), func(tx *log.Tx) error {
-		state, err := tallies.LoadNew(tx, "a")
-		seen = append(seen, state.Events)
-		if err != nil || state.Events > 0 {
-			return err
-		}
-		return tallies.Append(tx, "a", plus(1))
-	})
-	if err != nil || fmt.Sprint(seen) != "[0 1]" {
-		t.Errorf("saw %v, %v; want 0, then 1", seen, err)
-	}
-}
-
-func TestRollBackForgetsTheLastFactsOnly(t *testing.T) {
-	t.Parallel()
-	l := logtest.Open(t)
-	err := l.Do(t.Context(), func(tx *log.Tx) error {
-		if err := add(tx, "a", 1); err != nil {
-			return err
-		}
-		mark := tx.Len()
-		if err := errors.Join(add(tx, "a", 10), add(tx, "b", 10)); err != nil {
-			return err
-		}
-		tx.RollBack(mark)
-		return add(tx, "a", 2)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, _, err := tallies.Read(t.Context(), l, "a")
-	if err != nil || got != (tally{Events: 2, Sum: 3}) {
-		t.Errorf("a is %+v, %v; want 2 events summing to 3", got, err)
-	}
-	if _, _, err := tallies.Read(t.Context(), l, "b"); !errors.Is(err, log.ErrNotFound) {
-		t.Errorf("b: %v, want ErrNotFound", err)
-	}
-}
-
-func TestABigTransactionAndOneThatIsTooBig(t *testing.T) {
-	t.Parallel()
-	l := logtest.Open(t)
-	fill := func(n int) error {
-		return l.Do(t.Context(), func(tx *log.Tx) error {
-			for i := range n {
-				if err := add(tx, fmt.Sprintf("sku-%d", i), 1); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	if err := fill(log.MaxBatch + 1); !errors.Is(err, log.ErrTooLarge) {
-		t.Errorf("%d facts: %v, want ErrTooLarge", log.MaxBatch+1, err)
-	}
-	if err := fill(log.MaxBatch); err != nil {
-		t.Errorf("%d facts: %v", log.MaxBatch, err)
-	}
-}
-
-// Row 16 of the fault matrix: a stream that somebody changed is not written to.
-func TestAChangedStreamIsRefused(t *testing.T) {
-	t.Parallel()
-	server := logtest.Server(t)
-	l := logtest.OpenOn(t, server)
+	broker := logtest.Server(t)
+	l := logtest.OpenOn(t, broker)
 	stream, err := l.JetStream().Stream(t.Context(), events.StreamShop)
 	if err != nil {
 		t.Fatal(err)
@@ -227,111 +31,210 @@ func TestAChangedStreamIsRefused(t *testing.T) {
 	if _, err := l.JetStream().UpdateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	_, err = log.Open(t.Context(), logtest.Connect(t, server), log.Config{Source: "test"})
-	if !errors.Is(err, log.ErrDrift) {
-		t.Fatalf("got %v, want ErrDrift", err)
+	_, err = eventlog.Open(t.Context(), logtest.Connect(t, broker), eventlog.Config{Source: "test"})
+	if !errors.Is(err, eventlog.ErrDrift) {
+		t.Fatalf("open: got %v, want ErrDrift", err)
 	}
 	t.Log(err)
 }
 
-// A tool that only looks makes no shop where there is none, and opens the one that is there.
-func TestAToolMakesNoShop(t *testing.T) {
+// With MustExist, Open creates nothing on an empty broker, and opens an existing shop.
+func TestOpenWithMustExistCreatesNothing(t *testing.T) {
 	t.Parallel()
-	server := logtest.Server(t)
-	look := func(c *log.Config) { c.Source, c.MustExist = "ops", true }
-	config := log.Config{}
-	look(&config)
-	if _, err := log.Open(t.Context(), logtest.Connect(t, server), config); !errors.Is(err, log.ErrNoShop) {
-		t.Errorf("on an empty broker: %v, want ErrNoShop", err)
+	broker := logtest.Server(t)
+	_, err := eventlog.Open(t.Context(), logtest.Connect(t, broker), eventlog.Config{Source: "ops", MustExist: true})
+	if !errors.Is(err, eventlog.ErrNoShop) {
+		t.Errorf("open on an empty broker: got %v, want ErrNoShop", err)
 	}
-	shop := logtest.OpenOn(t, server)
-	if err := shop.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "a", 1) }); err != nil {
-		t.Fatal(err)
-	}
-	if got, _, err := tallies.Read(t.Context(), logtest.OpenOn(t, server, look), "a"); err != nil || got.Events != 1 {
-		t.Errorf("in a shop: %+v, %v; want one event", got, err)
-	}
+	mustAdd(t, logtest.OpenOn(t, broker), "a")
+	tool := logtest.OpenOn(t, broker, func(c *eventlog.Config) { c.Source, c.MustExist = "ops", true })
+	expectTally(t, tool, "a", tally{1, 1})
 }
 
-// A broker that is known to lose parts of batches, or to skip damaged records, is not used.
-func TestAnOldBrokerIsRefused(t *testing.T) {
+func TestAppendOnClosedConnectionIsUnavailable(t *testing.T) {
 	t.Parallel()
-	for version, ok := range map[string]bool{
-		"2.14.6": true, "2.14.7": true, "2.15.0": true, "2.15.0-RC.1": true, "2.15.2": true, "3.0.0": true,
-		"2.14.5": false, "2.13.9": false, "1.99.99": false, "": false, "2": false, "2.15": false, "two.15.2": false,
-	} {
-		if err := log.CheckVersion(version); (err == nil) != ok {
-			t.Errorf("nats-server %q: %v, want ok %t", version, err, ok)
-		}
-	}
-}
-
-func TestAClosedConnectionIsUnavailable(t *testing.T) {
-	t.Parallel()
-	server := logtest.Server(t)
-	conn := logtest.Connect(t, server)
-	l, err := log.Open(t.Context(), conn, log.Config{Source: "test", Owns: []string{""}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
+	conn := logtest.Connect(t, logtest.Server(t))
+	l := logtest.OpenOver(t, conn)
 	conn.Close()
-	err = l.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "a", 1) })
-	if !errors.Is(err, log.ErrUnavailable) || !errors.Is(err, nats.ErrConnectionClosed) {
-		t.Errorf("got %v, want ErrUnavailable", err)
+	err := l.Do(t.Context(), func(tx *eventlog.Tx) error { return add(tx, "a", 1) })
+	if !errors.Is(err, eventlog.ErrUnavailable) || !errors.Is(err, nats.ErrConnectionClosed) {
+		t.Errorf("append: got %v, want ErrUnavailable and ErrConnectionClosed", err)
 	}
 }
 
-func TestARefusalIsNotDecidedOnAnOldState(t *testing.T) {
-	t.Parallel()
-	server := logtest.Server(t)
-	ours, theirs := logtest.OpenOn(t, server), logtest.OpenOn(t, server)
-	for _, l := range []*log.Log{ours, theirs} {
-		if err := l.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "a", 1) }); err != nil {
-			t.Fatal(err)
-		}
+// workerSubjects are the subjects to which a worker must be allowed to publish when it appends under "orders.". Listing a
+// bucket, and the end of a watch, deletes a consumer: without that permission the client waits 5 s for an answer.
+func workerSubjects() []string {
+	subjects := []string{events.PrefixOrder + ">", "$KV.checkpoints.>", "$KV.leases.>", "$KV.topology.>", "$JS.API.STREAM.MSG.GET.KV_topology", "$JS.API.CONSUMER.MSG.NEXT.SHOP.*",
+		"$JS.API.CONSUMER.DELETE.KV_checkpoints.*", "$JS.API.CONSUMER.DELETE.KV_leases.*"}
+	for _, stream := range []string{events.StreamShop, events.StreamDeadLetters, "KV_checkpoints", "KV_leases", "KV_topology"} {
+		subjects = append(subjects, "$JS.API.STREAM.INFO."+stream, "$JS.API.DIRECT.GET."+stream, "$JS.API.DIRECT.GET."+stream+".>",
+			"$JS.API.CONSUMER.CREATE."+stream+".>")
 	}
-	refused := errors.New("too few")
-	err := ours.Do(t.Context(), func(tx *log.Tx) error {
-		state, err := tallies.Load(tx, "a")
-		if err == nil && state.Sum < 2 {
-			err = refused
+	return subjects
+}
+
+// restricted returns the log of a worker whom the broker lets append only under "orders.", and the log of an operator with
+// all permissions. The worker's own configuration lets it append anywhere. violations collects the broker's errors.
+func restricted(t *testing.T) (worker, operator *eventlog.Log, violations *logLines) {
+	t.Helper()
+	broker := startServer(t, func(o *server.Options) {
+		o.Users = []*server.User{
+			{Username: "operator", Password: "secret"},
+			{Username: "worker", Password: "secret", Permissions: &server.Permissions{
+				Publish: &server.SubjectPermission{Allow: workerSubjects()}, Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}}}},
 		}
-		return err
 	})
-	if err != nil {
-		t.Errorf("refused on an old state: %v", err)
+	as := func(user string) string { return strings.Replace(broker.ClientURL(), "://", "://"+user+":secret@", 1) }
+	operator = logtest.OpenOver(t, logtest.ConnectTo(t, as("operator")))
+	conn := logtest.ConnectTo(t, as("worker"))
+	violations = &logLines{}
+	conn.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { fmt.Fprintln(violations, err) })
+	return logtest.OpenOver(t, conn), operator, violations
+}
+
+// expectDenied asserts that an append was refused for a missing permission, long before its patience ended.
+func expectDenied(t *testing.T, began time.Time, err error) {
+	t.Helper()
+	if !errors.Is(err, eventlog.ErrNotAllowed) || !errors.Is(err, eventlog.ErrUnavailable) {
+		t.Errorf("append: got %v, want ErrNotAllowed and ErrUnavailable", err)
+	}
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("the refusal took %s, want at most 20 s", took)
 	}
 }
 
-func TestCommitEachStoresUnitsApartAndJoinsThoseOfOneEntity(t *testing.T) {
+// The broker reports a forbidden publish only to the connection. The writer is nevertheless answered at once.
+func TestForbiddenAppendFailsAtOnce(t *testing.T) {
 	t.Parallel()
-	server := logtest.Server(t)
-	ours, theirs := logtest.OpenOn(t, server), logtest.OpenOn(t, server)
-	tx := ours.Begin(t.Context())
-	decide := func(ids ...string) int {
-		unit := tx.Unit()
-		for _, id := range ids {
-			if err := add(tx, id, 1); err != nil {
-				t.Fatal(err)
+	order := func(tx *eventlog.Tx) error { return confirmations.Append(tx, "o", events.OrderConfirmed{}) }
+	stock := func(id string) func(*eventlog.Tx) error {
+		return func(tx *eventlog.Tx) error { return add(tx, id, 1) }
+	}
+	for name, parts := range map[string][]func(*eventlog.Tx) error{
+		"One":             {stock("a")},
+		"EncodedID":       {stock("a b/c%")},
+		"Batch":           {stock("a"), stock("b"), stock("c")},
+		"FirstOfBatch":    {stock("a"), order},
+		"MiddleOfBatch":   {order, stock("a"), order},
+		"LastOfBatch":     {order, stock("a")},
+		"JournalInABatch": {order, func(tx *eventlog.Tx) error { return webhooks.Append(tx, events.WebhookReceived{}) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			worker, operator, _ := restricted(t)
+			began := time.Now()
+			expectDenied(t, began, worker.Do(t.Context(), func(tx *eventlog.Tx) error {
+				var problem error
+				for _, part := range parts {
+					problem = errors.Join(problem, part(tx))
+				}
+				return problem
+			}))
+			expectStored(t, operator, 0)
+			if err := worker.Do(t.Context(), order); err != nil {
+				t.Errorf("allowed append after the forbidden one: %v", err)
 			}
+		})
+	}
+}
+
+// Of requests that are committed together, the allowed ones are stored once and only the forbidden one fails, both when they
+// are few and published one by one, and when they are many and form one batch.
+func TestForbiddenRequestFailsAlone(t *testing.T) {
+	t.Parallel()
+	for _, others := range []int{4, 60} {
+		t.Run(fmt.Sprint(others), func(t *testing.T) {
+			t.Parallel()
+			worker, operator, _ := restricted(t)
+			commit := func(name string, withForbidden bool) (allowed []int, forbidden int, outcome func(int) error) {
+				tx := worker.Begin(t.Context())
+				for i := range others {
+					if withForbidden && i == others/2 {
+						forbidden = tx.Unit()
+						if err := add(tx, name, 1); err != nil {
+							t.Fatal(err)
+						}
+					}
+					allowed = append(allowed, tx.Unit())
+					if err := confirmations.Append(tx, fmt.Sprintf("%s-%d", name, i), events.OrderConfirmed{}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				return allowed, forbidden, tx.CommitEach()
+			}
+			commit("warm", false) // after many requests the committer waits for as many
+			began := time.Now()
+			allowed, forbidden, outcome := commit("mixed", true)
+			expectDenied(t, began, outcome(forbidden))
+			for _, unit := range allowed {
+				if err := outcome(unit); err != nil {
+					t.Errorf("allowed request %d: %v", unit, err)
+				}
+			}
+			expectStored(t, operator, 2*others)
+			if _, _, err := tallies.Read(t.Context(), operator, "mixed"); !errors.Is(err, eventlog.ErrNotFound) {
+				t.Errorf("read the forbidden entity: got %v, want ErrNotFound", err)
+			}
+		})
+	}
+}
+
+// The permissions of a worker suffice for everything that the log does.
+func TestWorkerPermissionsAreSufficient(t *testing.T) {
+	t.Parallel()
+	worker, operator, violations := restricted(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	must := func(what string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
 		}
-		return unit
 	}
-	alone, taken, joined, last := decide("a"), decide("b", "c"), decide("c", "d"), decide("e")
-	if err := theirs.Do(t.Context(), func(tx *log.Tx) error { return add(tx, "b", 1) }); err != nil {
-		t.Fatal(err)
+	for range 20 { // more events than are read one by one
+		must("append as the operator", operator.Do(ctx, func(tx *eventlog.Tx) error { return errors.Join(add(tx, "a", 1), add(tx, "b", 1)) }))
 	}
-	outcome := tx.CommitEach()
-	if outcome(alone) != nil || outcome(last) != nil {
-		t.Errorf("untouched units: %v, %v", outcome(alone), outcome(last))
-	}
-	if !log.IsConflict(outcome(taken)) || !log.IsConflict(outcome(joined)) {
-		t.Errorf("joined units: %v, %v, want conflicts", outcome(taken), outcome(joined))
-	}
-	for id, want := range map[string]int{"a": 1, "b": 1, "c": 0, "d": 0, "e": 1} {
-		if got, _, err := tallies.Read(t.Context(), ours, id); got.Events != want {
-			t.Errorf("%s has %d events (%v), want %d", id, got.Events, err, want)
+	must("append", worker.Do(ctx, func(tx *eventlog.Tx) error {
+		if _, err := tallies.Load(tx, "a"); err != nil {
+			return err
 		}
+		return confirmations.Append(tx, "o", events.OrderConfirmed{}, events.OrderConfirmed{})
+	}))
+	_, err := worker.First(ctx, events.PrefixStock+"a")
+	must("read the first event", err)
+	end, err := worker.End(ctx, 0)
+	must("read the end", err)
+	_, err = worker.Get(ctx, end)
+	must("read the last message", err)
+	_, err = worker.Snapshot(ctx, []string{events.PrefixOrder + "*"}, func(eventlog.Message) error { return nil })
+	must("snapshot", err)
+	errEnough := errors.New("enough")
+	if err := worker.Follow(ctx, 1, func(m eventlog.Message) error {
+		if m.Sequence == end {
+			return errEnough
+		}
+		return nil
+	}); !errors.Is(err, errEnough) {
+		t.Errorf("follow: got %v, want the error of the function", err)
+	}
+	lease, ok, err := worker.Acquire(ctx, "lane", "worker")
+	if must("acquire", err); !ok {
+		t.Error("acquire: the lane is not free")
+	}
+	must("renew", worker.Renew(ctx, &lease))
+	_, err = worker.Leases(ctx)
+	must("list leases", err)
+	watching, stop := context.WithCancel(ctx)
+	must("watch leases", worker.WatchLeases(watching, func(eventlog.Lease) { stop() }))
+	must("release", worker.Release(ctx, lease))
+	checkpoint, err := worker.LoadCheckpoint(ctx, "lane")
+	must("load checkpoint", err)
+	must("save checkpoint", worker.SaveCheckpoint(ctx, &checkpoint))
+	must("save checkpoint again", worker.SaveCheckpoint(ctx, &checkpoint))
+	_, err = worker.Checkpoints(ctx)
+	must("list checkpoints", err)
+	if text := violations.String(); text != "" {
+		t.Errorf("permission violations: got\n%s\nwant none", text)
 	}
 }

@@ -18,57 +18,58 @@ import (
 	"tillstream/events"
 )
 
-// Process is a process of the shop that runs.
+// Process is a running process of the shop.
 type Process struct {
 	ID       string    `json:"id"`
 	Source   string    `json:"source"`
-	Topology int       `json:"topology"` // that it knows
+	Topology int       `json:"topology"` // the topology that the process knows
 	Since    time.Time `json:"since"`
 }
 
-// TopologyState is what the processes of a shop have agreed on.
+// TopologyState is the topology that the processes of a shop have agreed on.
 type TopologyState struct {
-	Applied int `json:"applied"` // the newest topology that the broker was set up for
-	Written int `json:"written"` // the newest of which an event may stand in the log: no process that knows less may start
+	Applied int `json:"applied"` // the newest topology that was applied to the broker
+	Written int `json:"written"` // the newest topology with events in the log: no process with an older topology may start
 
 	revision uint64
 }
 
-// members is the part of a process in the agreement about the topology.
+// members is a process's part in the agreement on the topology.
 //
-//	a process starts:  announce itself ─► read Written ─► go on, unless it knows less
-//	a newer one wants to write what only newer ones know:
-//	                   all that run know it? ─► Written = its topology ─► all that run know it still? ─► write
+//	a process starts:              announce itself ─► read Written ─► continue, unless Written is newer
+//	a newer process, before it writes events of its topology:
+//	                               all running processes know it? ─► set Written ─► all still know it? ─► write
 //
-// A process announces itself before it reads, and Written is set before the second look, so that of an older process that
-// starts and a newer one that begins to write, one sees the other. An announcement runs out like a lease: a process that was
-// suspended meanwhile meets what it does not understand, appends nothing any more, and ends at its next announcement.
+// A process announces itself before it reads Written, and Written is set before the second check. So when an older process
+// starts while a newer one begins to write, at least one of them detects the other. An announcement expires like a lease. A
+// process that was suspended meanwhile then reads an event that it does not understand, appends nothing more, and ends at its
+// next announcement.
 type members struct {
 	bucket  jetstream.KeyValue
 	self    Process
 	allowed atomic.Int64  // events up to this topology may be written
-	wanted  chan struct{} // holds one: something newer is to be written
+	wanted  chan struct{} // buffered, one element: a newer event is to be written
 	stop    context.CancelFunc
 	running sync.WaitGroup
 	gone    chan struct{} // closed when this process must end
 	err     error         // why
 }
 
-// announcedFor is for how many lengths of a lease an announcement counts, by the broker's clock. It is renewed three times in one.
-// A broker that was killed may have old ones back, which it never takes away (nats-server 2.15.2).
+// announcedFor is how many lease durations an announcement is valid, by the broker's clock. It is renewed three times in each.
+// The age is checked because a broker that was killed may restore expired announcements and never remove them (nats-server 2.15.2).
 const announcedFor = 2
 
-// lookAgain is how often a process looks at most whether those are gone that do not know what it wants to write.
-const lookAgain = 500 * time.Millisecond
+// allowInterval is the shortest time between two checks whether all running processes know what this process wants to write.
+const allowInterval = 500 * time.Millisecond
 
 const (
-	keyState     = "shop"
-	processesAre = "process."
+	keyState      = "shop"
+	prefixProcess = "process."
 )
 
 func topologySubject(key string) string { return "$KV." + bucketTopology + "." + key }
 
-// join announces this process, and returns [events.ErrNewer] when it knows too little. A tool only looks.
+// join announces this process, and returns [events.ErrNewer] when its topology is too old. A tool does not announce itself.
 func (l *core) join(ctx context.Context) error {
 	m := &l.members
 	m.wanted, m.gone, m.stop = make(chan struct{}, 1), make(chan struct{}), func() {}
@@ -81,7 +82,7 @@ func (l *core) join(ctx context.Context) error {
 	}
 	state, err := l.TopologyState(ctx)
 	if err == nil {
-		err = l.knowsEnough(state)
+		err = l.checkWritten(state)
 	}
 	if err != nil {
 		l.leave(ctx)
@@ -99,33 +100,33 @@ func (l *core) join(ctx context.Context) error {
 	return nil
 }
 
-// knowsEnough returns [events.ErrNewer] when events may stand in the log that this program does not understand.
-func (l *core) knowsEnough(state TopologyState) error {
-	if knows := l.config.Topology.Version; state.Written > knows {
-		return fmt.Errorf("%w: the shop has events of topology %d, this program knows %d; run the release that wrote them, or one that is newer",
-			events.ErrNewer, state.Written, knows)
+// checkWritten returns [events.ErrNewer] when the log may hold events that this program does not understand.
+func (l *core) checkWritten(state TopologyState) error {
+	if known := l.config.Topology.Version; state.Written > known {
+		return fmt.Errorf("%w: the shop has events of topology %d, this program knows %d; run the release that wrote them, or a newer one",
+			events.ErrNewer, state.Written, known)
 	}
 	return nil
 }
 
-// announce says that this process runs and what it knows, for as long as a lease lasts.
+// announce publishes that this process runs and which topology it knows. The announcement expires like a lease.
 func (l *core) announce(ctx context.Context) error {
 	data, err := json.Marshal(l.members.self)
 	if err != nil {
-		return fmt.Errorf("announce this process: %w", err)
+		return fmt.Errorf("announce process: %w", err)
 	}
 	err = l.retryFor(ctx, openPatience, func(ctx context.Context) error {
-		_, err := l.js.PublishMsg(ctx, &nats.Msg{Subject: topologySubject(processesAre + l.members.self.ID), Data: data},
+		_, err := l.js.PublishMsg(ctx, &nats.Msg{Subject: topologySubject(prefixProcess + l.members.self.ID), Data: data},
 			jetstream.WithMsgTTL(l.LeaseTTL()), jetstream.WithRetryAttempts(0))
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("announce this process: %w", unavailable(ctx, err))
+		return fmt.Errorf("announce process: %w", unavailable(ctx, err))
 	}
 	return nil
 }
 
-// leave takes the announcement back.
+// leave withdraws the announcement.
 func (l *core) leave(ctx context.Context) {
 	l.members.stop()
 	l.members.running.Wait()
@@ -134,36 +135,36 @@ func (l *core) leave(ctx context.Context) {
 	}
 	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	if err := l.members.bucket.Purge(leaving, processesAre+l.members.self.ID, jetstream.PurgeTTL(leaseMarker)); err != nil {
-		l.config.Logger.Debug("take back the announcement of this process", "error", err) // it runs out by itself
+	if err := l.members.bucket.Purge(leaving, prefixProcess+l.members.self.ID, jetstream.PurgeTTL(leaseMarker)); err != nil {
+		l.config.Logger.Debug("withdraw process announcement", "error", err) // the announcement expires by itself
 	}
 }
 
-// keepAnnounced announces the process again and again until ctx ends, and looks what may be written.
+// keepAnnounced renews the announcement until ctx ends, and checks which events may be written.
 func (l *core) keepAnnounced(ctx context.Context) {
 	ticker := time.NewTicker(l.LeaseTTL() / 3)
 	defer ticker.Stop()
-	var looked time.Time
+	var checked time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-l.members.wanted:
-			if time.Since(looked) >= lookAgain { // what is wanted is wanted with every decision
+			if time.Since(checked) >= allowInterval { // every decision that waits sends to wanted
 				l.allow(ctx)
-				looked = time.Now()
+				checked = time.Now()
 			}
 			continue
 		case <-ticker.C:
 		}
-		if err := l.stayOrEnd(ctx); err != nil && ctx.Err() == nil {
-			l.config.Logger.Warn("announce this process", "error", err)
+		if err := l.renewAnnouncement(ctx); err != nil && ctx.Err() == nil {
+			l.config.Logger.Warn("process announcement not renewed", "error", err)
 		}
 	}
 }
 
-// stayOrEnd announces the process again, in that order: see [members]. A process that knows too little ends.
-func (l *core) stayOrEnd(ctx context.Context) error {
+// renewAnnouncement announces the process and then reads Written: see [members]. A process whose topology is too old ends.
+func (l *core) renewAnnouncement(ctx context.Context) error {
 	if err := l.announce(ctx); err != nil {
 		return err
 	}
@@ -171,7 +172,7 @@ func (l *core) stayOrEnd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := l.knowsEnough(state); err != nil && l.members.err == nil {
+	if err := l.checkWritten(state); err != nil && l.members.err == nil {
 		l.members.err = err
 		close(l.members.gone)
 	}
@@ -181,7 +182,7 @@ func (l *core) stayOrEnd(ctx context.Context) error {
 	return nil
 }
 
-// TopologyState returns what the processes have agreed on. A shop that is new begins with what this program knows.
+// TopologyState returns the agreed topology. A new shop begins with the topology of this program.
 func (l *core) TopologyState(ctx context.Context) (state TopologyState, err error) {
 	var msg *jetstream.RawStreamMsg
 	err = l.retryFor(ctx, openPatience, func(ctx context.Context) error {
@@ -199,43 +200,43 @@ func (l *core) TopologyState(ctx context.Context) (state TopologyState, err erro
 		return state, err
 	}
 	if err != nil {
-		return state, fmt.Errorf("read the topology of the shop: %w", unavailable(ctx, err))
+		return state, fmt.Errorf("read topology state: %w", unavailable(ctx, err))
 	}
 	if err := json.Unmarshal(msg.Data, &state); err != nil {
-		return state, fmt.Errorf("read the topology of the shop: %w", err)
+		return state, fmt.Errorf("read topology state: %w", err)
 	}
 	state.revision = msg.Sequence
 	return state, nil
 }
 
-// topologyOnLeader returns the bucket's stream, for reading from its leader: a copy may lag, and would hide that another process
-// has announced itself, or has begun to write.
+// topologyOnLeader returns the bucket's stream for reading from its leader. A replica may lag, and would hide that another
+// process has announced itself or has begun to write.
 func (l *core) topologyOnLeader(ctx context.Context) (jetstream.Stream, error) {
 	stream, err := l.js.Stream(ctx, "KV_"+bucketTopology)
 	if err == nil {
-		stream.CachedInfo().Config.AllowDirect = false // by this the client chooses whom to ask
+		stream.CachedInfo().Config.AllowDirect = false // makes the client read from the leader
 	}
 	return stream, err
 }
 
-// putState writes what was agreed on, unless another process was faster: then it returns errConflict.
+// putState writes the agreed topology. It returns errConflict when another process has written it since.
 func (l *core) putState(ctx context.Context, state *TopologyState) error {
 	data, err := json.Marshal(state)
 	if err != nil {
-		return fmt.Errorf("write the topology of the shop: %w", err)
+		return fmt.Errorf("write topology state: %w", err)
 	}
 	revision, err := l.members.bucket.Update(ctx, keyState, data, state.revision)
 	if errors.Is(err, jetstream.ErrKeyExists) || errors.Is(classify(err), errConflict) {
-		return fmt.Errorf("write the topology of the shop: %w", errConflict)
+		return fmt.Errorf("write topology state: %w", errConflict)
 	}
 	if err != nil {
-		return fmt.Errorf("write the topology of the shop: %w", unavailable(ctx, err))
+		return fmt.Errorf("write topology state: %w", unavailable(ctx, err))
 	}
 	state.revision = revision
 	return nil
 }
 
-// Processes returns the processes that run, by source.
+// Processes returns the running processes, sorted by source.
 func (l *core) Processes(ctx context.Context) (all []Process, err error) {
 	err = l.retryFor(ctx, openPatience, func(ctx context.Context) error {
 		all = nil
@@ -243,14 +244,14 @@ func (l *core) Processes(ctx context.Context) (all []Process, err error) {
 		if err != nil {
 			return err
 		}
-		info, err := stream.Info(ctx, jetstream.WithSubjectFilter(topologySubject(processesAre+"*")))
+		info, err := stream.Info(ctx, jetstream.WithSubjectFilter(topologySubject(prefixProcess+"*")))
 		if err != nil {
 			return err
 		}
 		for subject := range info.State.Subjects {
 			msg, err := stream.GetLastMsgForSubject(ctx, subject)
 			if isNotFound(err) || err == nil && (len(msg.Data) == 0 || info.TimeStamp.Sub(msg.Time) > announcedFor*l.LeaseTTL()) {
-				continue // it has left
+				continue // the process has left
 			}
 			if err != nil {
 				return err
@@ -264,13 +265,13 @@ func (l *core) Processes(ctx context.Context) (all []Process, err error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list the processes of the shop: %w", unavailable(ctx, err))
+		return nil, fmt.Errorf("list processes: %w", unavailable(ctx, err))
 	}
 	slices.SortFunc(all, func(a, b Process) int { return strings.Compare(a.Source+a.ID, b.Source+b.ID) })
 	return all, nil
 }
 
-// allow looks whether everything that this program knows may be written, and notes that it is going to be.
+// allow checks whether all running processes know this program's topology. If so, it sets Written and allows all events.
 func (l *core) allow(ctx context.Context) {
 	m := &l.members
 	if m.allowed.Load() >= int64(m.self.Topology) {
@@ -278,20 +279,20 @@ func (l *core) allow(ctx context.Context) {
 	}
 	err := l.allKnow(ctx)
 	if err == nil {
-		err = l.noteWritten(ctx)
+		err = l.setWritten(ctx)
 	}
 	if err == nil {
 		err = l.allKnow(ctx)
 	}
 	if err != nil {
-		l.config.Logger.Info("events of this release cannot be written yet", "topology", m.self.Topology, "reason", err)
+		l.config.Logger.Info("new event types not allowed yet", "topology", m.self.Topology, "reason", err)
 		return
 	}
 	m.allowed.Store(int64(m.self.Topology))
-	l.config.Logger.Info("events of this release may be written", "topology", m.self.Topology)
+	l.config.Logger.Info("new event types allowed", "topology", m.self.Topology)
 }
 
-// allKnow returns [ErrUpgradeInProgress], naming a process, when one that runs knows less than this one.
+// allKnow returns [ErrUpgradeInProgress], with the name of a process, when a running process has an older topology than this one.
 func (l *core) allKnow(ctx context.Context) error {
 	all, err := l.Processes(ctx)
 	if err != nil {
@@ -305,7 +306,7 @@ func (l *core) allKnow(ctx context.Context) error {
 	return nil
 }
 
-func (l *core) noteWritten(ctx context.Context) error {
+func (l *core) setWritten(ctx context.Context) error {
 	for {
 		state, err := l.TopologyState(ctx)
 		if err != nil || state.Written >= l.members.self.Topology {
@@ -318,8 +319,8 @@ func (l *core) noteWritten(ctx context.Context) error {
 	}
 }
 
-// MayWrite reports whether every process that runs knows an event. A decision that has an older way of saying the same asks
-// it; one that has none appends, and waits with [ErrUpgradeInProgress].
+// MayWrite reports whether every running process knows a type of event. A decision that can append an older type instead
+// calls MayWrite; any other decision appends, and is refused with [ErrUpgradeInProgress] until all processes know the type.
 func (tx *Tx) MayWrite(fact events.Payload) bool { return tx.log.mayWrite(fact.EventType()) }
 
 func (l *core) mayWrite(eventType string) bool {

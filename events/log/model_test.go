@@ -13,223 +13,224 @@ import (
 	"github.com/nats-io/nats.go"
 	"pgregory.net/rapid"
 
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 )
 
-// deafDialer makes connections that can lose an answer: what the broker says next is thrown away with the connection.
-type deafDialer struct{ deaf atomic.Bool }
+// lossyDialer opens connections that can lose an answer: the next data from the broker is discarded and the connection closed.
+type lossyDialer struct{ loseNext atomic.Bool }
 
-func (d *deafDialer) Dial(network, address string) (net.Conn, error) {
+func (d *lossyDialer) Dial(network, address string) (net.Conn, error) {
 	conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(context.Background(), network, address)
-	return &deafConn{Conn: conn, dialer: d}, err
+	return &lossyConn{Conn: conn, dialer: d}, err
 }
 
-type deafConn struct {
+type lossyConn struct {
 	net.Conn
-	dialer *deafDialer
+	dialer *lossyDialer
 }
 
-func (c *deafConn) Read(b []byte) (int, error) {
+func (c *lossyConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if err == nil && c.dialer.deaf.CompareAndSwap(true, false) {
+	if err == nil && c.dialer.loseNext.CompareAndSwap(true, false) {
 		return 0, errors.Join(io.EOF, c.Close())
 	}
 	return n, err
 }
 
-// modelWorld is a log as two processes see it, one of them over a bad line, beside a model of it: how many events each
-// entity has. Entities are named anew for every run.
-type modelWorld struct {
-	line   *deafDialer
-	logs   []*log.Log
-	hasty  *log.Log      // on the bad line too: gives up before a try that went unanswered is repeated
-	losses *atomic.Int64 // answers that may still be lost, in all runs: each takes as long as a try
-	run    string
-	events map[string]int
-	open   []*openTx
+// logModel is a log as two processes see it, one of them over a lossy connection, and a model of it: how many events each
+// entity has. Each run has its own entities.
+type logModel struct {
+	dialer    *lossyDialer
+	logs      []*eventlog.Log // the first one is on the lossy connection
+	impatient *eventlog.Log   // also on the lossy connection; gives up before it repeats an unanswered try
+	losses    *atomic.Int64   // answers that may still be lost, in all runs: each costs the duration of a try
+	run       string
+	events    map[string]int
+	open      []*openTx
 }
 
-// openTx is a transaction that has begun, with what it saw and wrote.
+// openTx is a transaction that has begun, with how many events it has loaded and appended by entity.
 type openTx struct {
-	tx    *log.Tx
-	seen  map[string]int
-	wrote map[string]int
+	tx       *eventlog.Tx
+	loaded   map[string]int
+	appended map[string]int
 }
 
-// hastyPatience ends long before a second try would begin, and long after an answer that is not lost has come.
-const hastyPatience = 300 * time.Millisecond
+// shortPatience ends long before a second try begins, and long after an answer that is not lost has arrived.
+const shortPatience = 300 * time.Millisecond
 
-// Whatever transactions of two processes do to each other, and whichever answers get lost: what was acknowledged is there
-// once, what was refused is not there, a refusal has its reason, and every reader reads the same.
-func TestTheLogAgreesWithItsModel(t *testing.T) {
+// Whatever two processes commit, and whichever answers are lost: an acknowledged event is stored once, a refused one is not
+// stored, a commit is refused only for a conflict, and all processes read the same.
+func TestLogAgreesWithItsModel(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
-	line, losses := &deafDialer{}, &atomic.Int64{}
+	dialer, losses := &lossyDialer{}, &atomic.Int64{}
 	losses.Store(6)
-	conn, err := nats.Connect(server.URL(), nats.SetCustomDialer(line), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
+	conn, err := nats.Connect(server.URL(), nats.SetCustomDialer(dialer), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
 		nats.ReconnectWait(5*time.Millisecond), nats.ReconnectJitter(0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(conn.Close)
-	bad := logtest.OpenOver(t, conn, func(c *log.Config) { c.Source, c.CacheSize = "bad line", 3 })
-	hasty := logtest.OpenOver(t, conn, func(c *log.Config) { c.Source, c.CacheSize, c.Patience = "hasty", 3, hastyPatience })
-	logs := []*log.Log{bad, logtest.OpenOn(t, server)}
+	lossy := logtest.OpenOver(t, conn, func(c *eventlog.Config) { c.Source, c.CacheSize = "lossy", 3 })
+	impatient := logtest.OpenOver(t, conn, func(c *eventlog.Config) { c.Source, c.CacheSize, c.Patience = "impatient", 3, shortPatience })
+	logs := []*eventlog.Log{lossy, logtest.OpenOn(t, server)}
 	var runs atomic.Int64
 	rapid.Check(t, func(t *rapid.T) {
-		w := &modelWorld{line: line, logs: logs, hasty: hasty, losses: losses, run: fmt.Sprintf("run-%d", runs.Add(1)), events: map[string]int{}}
+		m := &logModel{dialer: dialer, logs: logs, impatient: impatient, losses: losses, run: fmt.Sprintf("run-%d", runs.Add(1)), events: map[string]int{}}
 		t.Repeat(map[string]func(*rapid.T){
-			"begin": w.begin, "append": w.append, "look": w.look, "commit": w.commit, "at once": w.atOnce, "lose an answer": w.lose,
-			"everybody reads": w.check, // not after every step: then nobody would remember anything old
+			"begin": m.begin, "append": m.append, "load": m.loadOne, "commit": m.commit, "do": m.do, "lose an answer": m.loseAnswer,
+			"read all": m.check, // not after every step, which would keep every cached state new
 		})
-		w.check(t)
+		m.check(t)
 	})
 }
 
-func (w *modelWorld) log(t *rapid.T) *log.Log { return rapid.SampledFrom(w.logs).Draw(t, "log") }
+func (m *logModel) log(t *rapid.T) *eventlog.Log { return rapid.SampledFrom(m.logs).Draw(t, "log") }
 
-func (w *modelWorld) entity(t *rapid.T) string {
-	return w.run + "-" + rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "entity")
+func (m *logModel) entity(t *rapid.T) string {
+	return m.run + "-" + rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "entity")
 }
 
-func (w *modelWorld) begin(t *rapid.T) {
-	if len(w.open) == 3 {
-		t.Skip("enough of them")
+func (m *logModel) begin(t *rapid.T) {
+	if len(m.open) == 3 {
+		t.Skip("three transactions are open")
 	}
-	w.open = append(w.open, &openTx{tx: w.log(t).Begin(context.Background()), seen: map[string]int{}, wrote: map[string]int{}})
+	m.open = append(m.open, &openTx{tx: m.log(t).Begin(context.Background()), loaded: map[string]int{}, appended: map[string]int{}})
 }
 
-func (w *modelWorld) some(t *rapid.T) *openTx {
-	if len(w.open) == 0 {
-		t.Skip("none has begun")
+func (m *logModel) anyOpen(t *rapid.T) *openTx {
+	if len(m.open) == 0 {
+		t.Skip("no transaction is open")
 	}
-	return rapid.SampledFrom(w.open).Draw(t, "transaction")
+	return rapid.SampledFrom(m.open).Draw(t, "transaction")
 }
 
-// look loads an entity: what a transaction sees includes what it wrote itself.
-func (w *modelWorld) look(t *rapid.T) { w.load(t, w.some(t), w.entity(t)) }
+// loadOne loads an entity: the loaded state includes the transaction's own events.
+func (m *logModel) loadOne(t *rapid.T) { m.load(t, m.anyOpen(t), m.entity(t)) }
 
-func (w *modelWorld) load(t *rapid.T, o *openTx, id string) {
+func (m *logModel) load(t *rapid.T, o *openTx, id string) {
 	state, err := tallies.Load(o.tx, id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, again := o.seen[id]; !again {
-		o.seen[id] = state.Events
+	if _, again := o.loaded[id]; !again {
+		o.loaded[id] = state.Events
 	}
-	if state.Events != o.seen[id]+o.wrote[id] || o.seen[id] > w.events[id] {
-		t.Fatalf("%s has %d events, seen %d and wrote %d of %d", id, state.Events, o.seen[id], o.wrote[id], w.events[id])
+	if state.Events != o.loaded[id]+o.appended[id] || o.loaded[id] > m.events[id] {
+		t.Fatalf("load %s: got %d events; loaded before: %d, appended: %d, stored: %d", id, state.Events, o.loaded[id], o.appended[id], m.events[id])
 	}
 }
 
-func (w *modelWorld) append(t *rapid.T) {
-	o, id := w.some(t), w.entity(t)
-	w.load(t, o, id)
+func (m *logModel) append(t *rapid.T) {
+	o, id := m.anyOpen(t), m.entity(t)
+	m.load(t, o, id)
 	if err := tallies.Append(o.tx, id, plus(1)); err != nil {
 		t.Fatal(err)
 	}
-	o.wrote[id]++
+	o.appended[id]++
 }
 
-// commit ends a transaction. It must succeed when nothing that it saw has moved on, and must not when something that it
-// wrote has.
-func (w *modelWorld) commit(t *rapid.T) {
-	if len(w.open) == 0 {
-		t.Skip("none has begun")
+// commit commits a transaction. It must succeed when no loaded entity has newer events, and must not when an entity with
+// appended events has.
+func (m *logModel) commit(t *rapid.T) {
+	if len(m.open) == 0 {
+		t.Skip("no transaction is open")
 	}
-	i := rapid.IntRange(0, len(w.open)-1).Draw(t, "transaction")
-	o := w.open[i]
-	w.open = append(w.open[:i], w.open[i+1:]...)
-	moved, overtaken := false, false
-	for id, seen := range o.seen {
-		moved = moved || seen != w.events[id]
-		overtaken = overtaken || seen != w.events[id] && o.wrote[id] > 0
+	i := rapid.IntRange(0, len(m.open)-1).Draw(t, "transaction")
+	o := m.open[i]
+	m.open = append(m.open[:i], m.open[i+1:]...)
+	stale, conflict := false, false
+	for id, loaded := range o.loaded {
+		stale = stale || loaded != m.events[id]
+		conflict = conflict || loaded != m.events[id] && o.appended[id] > 0
 	}
 	switch err := o.tx.Commit(); {
-	case err == nil && overtaken:
-		t.Fatalf("stored on an old state: saw %v of %v", o.seen, w.events)
+	case err == nil && conflict:
+		t.Fatalf("commit on an old state: got no error, want a conflict; loaded %v of %v", o.loaded, m.events)
 	case err == nil:
-		for id, n := range o.wrote {
-			w.events[id] += n
+		for id, n := range o.appended {
+			m.events[id] += n
 		}
-	case !log.IsConflict(err):
+	case !eventlog.IsConflict(err):
 		t.Fatal(err)
-	case !moved:
-		t.Fatalf("refused without a reason: saw %v of %v", o.seen, w.events)
+	case !stale:
+		t.Fatalf("commit on the newest state: got a conflict, want no error; loaded %v of %v", o.loaded, m.events)
 	}
 }
 
-func (w *modelWorld) atOnce(t *rapid.T) {
-	id := w.entity(t)
-	if err := w.log(t).Do(context.Background(), func(tx *log.Tx) error { return add(tx, id, 1) }); err != nil {
+// do runs a whole transaction.
+func (m *logModel) do(t *rapid.T) {
+	id := m.entity(t)
+	if err := m.log(t).Do(context.Background(), func(tx *eventlog.Tx) error { return add(tx, id, 1) }); err != nil {
 		t.Fatal(err)
 	}
-	w.events[id]++
+	m.events[id]++
 }
 
-// lose has the answer to a commit thrown away. A process that is patient finds it in the log, once, as if it had been
-// heard. One that gives up is told nothing, and it is there whole or not at all, but never twice.
-func (w *modelWorld) lose(t *rapid.T) {
-	if w.losses.Add(-1) < 0 {
-		t.Skip("enough were lost")
+// loseAnswer discards the answer to a commit. A patient process finds its events in the log and returns no error. A process
+// that gives up returns ErrUnavailable, and its events are stored whole or not at all, but never twice.
+func (m *logModel) loseAnswer(t *rapid.T) {
+	if m.losses.Add(-1) < 0 {
+		t.Skip("no more answers may be lost")
 	}
-	loser, ids := w.logs[0], []string{w.entity(t)}
+	loser, ids := m.logs[0], []string{m.entity(t)}
 	if rapid.Bool().Draw(t, "gives up") {
-		loser = w.hasty
+		loser = m.impatient
 	}
 	if rapid.Bool().Draw(t, "two entities") {
-		ids = append(ids, w.run+"-z")
+		ids = append(ids, m.run+"-z")
 	}
-	for _, id := range ids { // so that nothing is asked but the commit itself
-		w.read(t, loser, id)
+	for _, id := range ids { // so that the transaction reads from the cache and its only request is the commit
+		m.read(t, loser, id)
 	}
-	err := loser.Do(context.Background(), func(tx *log.Tx) error {
+	err := loser.Do(context.Background(), func(tx *eventlog.Tx) error {
 		for _, id := range ids {
 			if err := add(tx, id, 1); err != nil {
 				return err
 			}
 		}
-		w.line.deaf.Store(true)
+		m.dialer.loseNext.Store(true)
 		return nil
 	})
-	w.line.deaf.Store(false)
-	if err != nil && (loser != w.hasty || !errors.Is(err, log.ErrUnavailable)) {
+	m.dialer.loseNext.Store(false)
+	if err != nil && (loser != m.impatient || !errors.Is(err, eventlog.ErrUnavailable)) {
 		t.Fatal(err)
 	}
-	// The broker takes one after the other: when this is stored, nothing that was sent before is still on its way.
-	if fenceErr := w.logs[0].Do(context.Background(), func(tx *log.Tx) error { return add(tx, w.run+"-fence", 1) }); fenceErr != nil {
+	// The broker handles messages in order: when this is stored, all that was sent before has been handled.
+	if fenceErr := m.logs[0].Do(context.Background(), func(tx *eventlog.Tx) error { return add(tx, m.run+"-fence", 1) }); fenceErr != nil {
 		t.Fatal(fenceErr)
 	}
-	w.events[w.run+"-fence"]++
-	extras := map[int]bool{}
+	m.events[m.run+"-fence"]++
+	added := map[int]bool{}
 	for _, id := range ids {
-		now := w.read(t, w.logs[1], id)
-		extras[now-w.events[id]] = true
-		w.events[id] = now
+		now := m.read(t, m.logs[1], id)
+		added[now-m.events[id]] = true
+		m.events[id] = now
 	}
-	if len(extras) != 1 || !extras[1] && (err == nil || !extras[0]) {
-		t.Fatalf("after a lost answer (%v) %v have %v events more", err, ids, extras)
+	if len(added) != 1 || !added[1] && (err == nil || !added[0]) {
+		t.Fatalf("after a lost answer (%v): new events of %v: got %v, want 1 each, or 0 each after an error", err, ids, added)
 	}
 }
 
-func (w *modelWorld) read(t *rapid.T, l *log.Log, id string) int {
+func (m *logModel) read(t *rapid.T, l *eventlog.Log, id string) int {
 	state, _, err := tallies.Read(context.Background(), l, id)
-	for l == w.hasty && errors.Is(err, log.ErrUnavailable) { // on a slow machine
+	for l == m.impatient && errors.Is(err, eventlog.ErrUnavailable) { // on a slow machine
 		state, _, err = tallies.Read(context.Background(), l, id)
 	}
-	if err != nil && !errors.Is(err, log.ErrNotFound) {
+	if err != nil && !errors.Is(err, eventlog.ErrNotFound) {
 		t.Fatal(err)
 	}
 	return state.Events
 }
 
-// check reads everything in both processes.
-func (w *modelWorld) check(t *rapid.T) {
-	for id, n := range w.events {
-		for _, l := range w.logs {
-			if got := w.read(t, l, id); got != n {
-				t.Fatalf("%s has %d events, want %d", id, got, n)
+// check reads every entity in both processes.
+func (m *logModel) check(t *rapid.T) {
+	for id, n := range m.events {
+		for _, l := range m.logs {
+			if got := m.read(t, l, id); got != n {
+				t.Fatalf("events of %s: got %d, want %d", id, got, n)
 			}
 		}
 	}

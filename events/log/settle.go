@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
@@ -15,64 +16,118 @@ import (
 	"tillstream/events/failpoint"
 )
 
-// How long one try may go unanswered before the next, and the pauses between tries. A broker that dies takes what it had
-// read with it and says nothing, and so does a cluster without a leader; one that is merely slow refuses the repetition.
+// How long one try waits for an answer, and the delays between tries. A broker that dies loses the requests that it had
+// read without an answer, and so does a cluster without a leader. A broker that is only slow refuses the repeated request.
 const (
-	oneTry     = time.Second
-	tryAgain   = 20 * time.Millisecond
-	longestGap = 250 * time.Millisecond
+	tryTimeout   = time.Second
+	firstDelay   = 20 * time.Millisecond
+	longestDelay = 250 * time.Millisecond
 )
 
-// storeBatch publishes requests as one atomic batch until each has an answer or patience ends. What of it was sent already
-// is nil, or a batch of just these requests.
+func newDelays() *backoff.ExponentialBackOff {
+	return &backoff.ExponentialBackOff{InitialInterval: firstDelay, Multiplier: 2, MaxInterval: longestDelay}
+}
+
+// When the connection moves to another server of the cluster: first after moveAfter without an answer, then at intervals
+// that double from shortestMoveInterval to longestMoveInterval. Each move loses the requests in flight.
+const (
+	moveAfter            = 2 * time.Second
+	shortestMoveInterval = 3 * time.Second
+	longestMoveInterval  = 30 * time.Second
+)
+
+// failover moves the connection to another server of the cluster, if there is one, when the current server has not answered
+// for a while. A server that is cut off from its cluster never regains a majority, but it keeps its clients. The intervals
+// between moves grow because a slow cluster serves no client that reconnects every few seconds. A connection that is
+// already reconnecting is left alone.
+func (l *core) failover() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.config.Now()
+	sinceMove := now.Sub(l.movedAt)
+	if len(l.conn.Servers()) < 2 || !l.conn.IsConnected() || sinceMove < l.moveInterval {
+		return
+	}
+	l.movedAt, l.moveInterval = now, min(2*l.moveInterval, longestMoveInterval)
+	if sinceMove > 2*longestMoveInterval { // the last move helped
+		l.moveInterval = shortestMoveInterval
+	}
+	l.config.Logger.Warn("broker unresponsive, reconnecting to another server", "broker", l.conn.ConnectedServerName())
+	if err := l.conn.ForceReconnect(); err != nil {
+		l.config.Logger.Warn("reconnect to another server", "error", err)
+	}
+}
+
+// Retry repeats a request to the broker after temporary errors, for as long as a commit is retried.
+func (l *core) Retry(ctx context.Context, request func(context.Context) error) error {
+	return l.retryFor(ctx, l.config.Patience, request)
+}
+
+func (l *core) retryFor(ctx context.Context, patience time.Duration, request func(context.Context) error) (err error) {
+	began := time.Now()
+	deadline := began.Add(patience)
+	try := func() (struct{}, error) {
+		trying, cancel := context.WithDeadline(ctx, earlier(deadline, time.Now().Add(tryTimeout)))
+		defer cancel()
+		err = request(trying)
+		return struct{}{}, permanent(err)
+	}
+	move := func(error, time.Duration) {
+		if time.Since(began) > moveAfter {
+			l.failover()
+		}
+	}
+	// err says why the last try failed; the error of Retry may be only that ctx ended.
+	_, _ = backoff.Retry(ctx, try, backoff.WithBackOff(newDelays()), backoff.WithMaxElapsedTime(patience), backoff.WithNotify(move))
+	return err
+}
+
+// permanent marks an error that no further try can remove.
+func permanent(err error) error {
+	if err == nil || IsTemporary(err) {
+		return err
+	}
+	return backoff.Permanent(err)
+}
+
+// storeBatch publishes requests as one atomic batch until each has an answer or patience ends. sent is nil, or a batch of
+// exactly these requests that is already on its way.
 //
-// A batch that was refused for a conflict, or that went unanswered, is not bisected blindly: the log itself shows what
-// became of each request (see settle), and those that are still open are sent again. Repeating is safe: what was stored
-// after all is refused by its own expectations the second time, and recognised then.
+// After a conflict, or without an answer, storeBatch does not bisect the batch: the log shows what happened to each request
+// (see settle), and the undecided ones are sent again. Repeating is safe, because a request that was stored after all is
+// refused by its own expectations and recognised.
 func (c *committer) storeBatch(open []*request, sent *sending) {
 	began := time.Now()
 	deadline := began.Add(c.log.config.Patience)
-	for wait := tryAgain; ; wait = min(2*wait, longestGap) {
-		last, err := c.publish(open, sent, earlier(deadline, time.Now().Add(oneTry)))
+	delays := newDelays()
+	for attempt := 1; ; attempt++ {
+		last, err := c.publish(open, sent, earlier(deadline, time.Now().Add(tryTimeout)))
 		sent = nil
-		switch err = classify(err); {
-		case err == nil:
-			failpoint.At("append.stored")
-			c.stored(open, last)
-			return
-		case errors.Is(err, errNoRoom):
-			c.answerAll(open, err)
-			return
-		case errors.Is(err, errRefused), errors.Is(err, ErrNotAllowed):
-			c.refused(open, err)
+		err = classify(err)
+		if c.answered(open, last, err) {
 			return
 		}
-		conflict := errors.Is(err, errConflict)
-		if !conflict && wait == tryAgain {
-			c.log.config.Logger.Warn("append has no answer", "requests", len(open), "broker", c.log.conn.ConnectedServerName(), "error", err)
-		}
+		delay, conflict := delays.NextBackOff(), errors.Is(err, errConflict)
 		if !conflict {
-			for _, r := range open {
-				r.uncertain = true
+			c.unanswered(open, attempt, err)
+			if time.Now().Add(delay).After(deadline) || c.log.conn.IsClosed() {
+				c.answerAll(open, fmt.Errorf("%w: %w", ErrUnavailable, err))
+				return
 			}
-		}
-		if !conflict && (time.Now().Add(wait).After(deadline) || c.log.conn.IsClosed()) {
-			c.answerAll(open, fmt.Errorf("%w: %w", ErrUnavailable, err))
-			return
 		}
 		before := len(open)
 		if open = c.settle(open); len(open) == 0 {
 			return
 		}
 		if conflict && len(open) < before {
-			continue // without those that were in conflict
+			continue // without the conflicting requests
 		}
-		if conflict && !slices.ContainsFunc(open, func(r *request) bool { return r.uncertain }) {
+		if conflict && !anyUncertain(open) {
 			c.refused(open, errConflict)
 			return
 		}
-		if time.Now().Add(wait).After(deadline) {
-			if conflict { // with an earlier try of its own: what becomes of that is not known
+		if time.Now().Add(delay).After(deadline) {
+			if conflict { // with an earlier try of the same requests, whose outcome is unknown
 				err = errNoAnswer
 			}
 			c.answerAll(open, fmt.Errorf("%w: %w", ErrUnavailable, err))
@@ -81,18 +136,48 @@ func (c *committer) storeBatch(open []*request, sent *sending) {
 		if time.Since(began) > moveAfter {
 			c.log.failover()
 		}
-		time.Sleep(wait)
+		time.Sleep(delay)
 	}
 }
 
-// publish sends requests once, or what is missing of them, and returns the sequence of the last message.
+// answered answers the requests of a batch that was stored or finally refused, and reports whether it did.
+func (c *committer) answered(requests []*request, last uint64, err error) bool {
+	switch {
+	case err == nil:
+		failpoint.At("append.stored")
+		c.stored(requests, last)
+	case errors.Is(err, errNoRoom):
+		c.answerAll(requests, err)
+	case errors.Is(err, errRefused), errors.Is(err, ErrNotAllowed):
+		c.refused(requests, err)
+	default:
+		return false
+	}
+	return true
+}
+
+// unanswered records that a try of the requests may still be stored.
+func (c *committer) unanswered(requests []*request, attempt int, err error) {
+	if attempt == 1 {
+		c.log.config.Logger.Warn("append unanswered", "requests", len(requests), "broker", c.log.conn.ConnectedServerName(), "error", err)
+	}
+	for _, r := range requests {
+		r.uncertain = true
+	}
+}
+
+func anyUncertain(requests []*request) bool {
+	return slices.ContainsFunc(requests, func(r *request) bool { return r.uncertain })
+}
+
+// publish sends requests once, or the rest of a batch that is on its way, and returns the sequence of the last message.
 func (c *committer) publish(open []*request, sent *sending, deadline time.Time) (uint64, error) {
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
 	denied, stop := c.log.denials.watch(open)
 	defer stop()
-	if isClosed(denied) { // by a try before this one, or while the batch was gathered
-		return 0, c.log.denials.reason()
+	if isClosed(denied) { // in an earlier try, or while the batch was gathered
+		return 0, c.log.denials.err()
 	}
 	go func() {
 		select {
@@ -103,7 +188,7 @@ func (c *committer) publish(open []*request, sent *sending, deadline time.Time) 
 	}()
 	last, err := c.send(ctx, open, sent)
 	if err != nil && isClosed(denied) {
-		err = c.log.denials.reason()
+		err = c.log.denials.err()
 	}
 	return last, err
 }
@@ -125,21 +210,21 @@ func (c *committer) send(ctx context.Context, open []*request, sent *sending) (u
 	return sent.commit(ctx)
 }
 
-// stored answers requests that stand at the end of the log as one batch: without gaps, the last message at last.
+// stored answers requests that were stored as one batch. Their messages have contiguous sequences that end at last.
 func (c *committer) stored(requests []*request, last uint64) {
 	next := last + 1
 	for i := len(requests) - 1; i >= 0; i-- {
 		next -= uint64(len(requests[i].messages))
 		requests[i].first = next
 	}
-	uncertain := slices.ContainsFunc(requests, func(r *request) bool { return r.uncertain })
-	err := c.log.high.committed(next, last, uncertain)
+	err := c.log.high.committed(next, last, anyUncertain(requests))
 	for _, r := range requests {
 		r.answer <- err
 	}
 }
 
-// refused answers a request that the broker refused. Of several each is tried alone: the broker does not say which it was.
+// refused answers a request that the broker refused. The broker does not say which of several requests it refused, so each
+// of them is then tried alone.
 func (c *committer) refused(requests []*request, err error) {
 	if len(requests) == 1 {
 		c.answer(requests[0], err)
@@ -156,10 +241,10 @@ func (c *committer) answerAll(requests []*request, err error) {
 	}
 }
 
-// settle looks into the log what became of each request, answers those that are settled and returns the others. A request
-// that cannot be looked at stays open.
+// settle reads from the log what happened to each request, answers the settled ones and returns the others. A request whose
+// outcome cannot be read stays open.
 func (c *committer) settle(open []*request) (unsettled []*request) {
-	ctx, cancel := context.WithTimeout(context.Background(), oneTry)
+	ctx, cancel := context.WithTimeout(context.Background(), tryTimeout)
 	defer cancel()
 	outcomes := make([]outcome, len(open))
 	group, ctx := errgroup.WithContext(ctx)
@@ -168,18 +253,18 @@ func (c *committer) settle(open []*request) (unsettled []*request) {
 		group.Go(func() error {
 			var err error
 			if outcomes[i], err = c.lookUp(ctx, r); err != nil {
-				c.log.config.Logger.Debug("look up own append", "error", err)
+				c.log.config.Logger.Debug("look up append", "error", err)
 			}
 			return nil
 		})
 	}
-	_ = group.Wait() // none of them fails
+	_ = group.Wait() // its functions return nil
 	for i, r := range open {
 		switch o := outcomes[i]; o.kind {
-		case outcomeOwn:
+		case outcomeStored:
 			r.first = o.first
 			c.answer(r, c.log.high.committed(o.first, o.first+uint64(len(r.messages))-1, true))
-		case outcomeForeign:
+		case outcomeConflict:
 			c.answer(r, errConflict)
 		default:
 			unsettled = append(unsettled, r)
@@ -191,21 +276,21 @@ func (c *committer) settle(open []*request) (unsettled []*request) {
 // outcome is what the log shows of a request.
 type outcome struct {
 	kind  outcomeKind
-	first uint64 // of outcomeOwn
+	first uint64 // sequence of the first message, for outcomeStored
 }
 
 type outcomeKind int
 
 const (
-	outcomeOpen    outcomeKind = iota // nothing of it
-	outcomeOwn                        // all of it
-	outcomeForeign                    // another writer was faster at one of its entities
+	outcomeOpen     outcomeKind = iota // nothing is stored yet
+	outcomeStored                      // all messages are stored
+	outcomeConflict                    // another writer appended to one of the entities first
 )
 
-// lookUp finds out what became of a request. It is stored whole or not at all, so one subject on which something follows
-// the state that was expected tells: that is either its own message, and then all of it stands in the log, or another
-// writer's, and then none of it does or ever will. When nothing follows on any subject it is too early to tell: an earlier
-// try may still be on its way through the cluster.
+// lookUp returns the outcome of a request. A request is stored whole or not at all, so one subject with a message behind
+// the expected sequence decides: if the message is the request's own, all of the request is stored; if it is another
+// writer's, none of it is or will be. When no subject has such a message the outcome is open, because an earlier try may
+// still be on its way through the cluster.
 func (c *committer) lookUp(ctx context.Context, r *request) (outcome, error) {
 	expecting := false
 	for i, m := range r.messages {
@@ -216,34 +301,34 @@ func (c *committer) lookUp(ctx context.Context, r *request) (outcome, error) {
 		expecting = true
 		stored, err := c.log.nextOn(ctx, m.Subject, expected+1)
 		switch {
-		case errors.Is(err, jetstream.ErrMsgNotFound):
+		case isNotFound(err):
 			continue
 		case err != nil:
 			return outcome{}, fmt.Errorf("read %s: %w", m.Subject, err)
 		case isCopy(stored, m):
-			return outcome{kind: outcomeOwn, first: stored.Sequence - uint64(i)}, nil
+			return outcome{kind: outcomeStored, first: stored.Sequence - uint64(i)}, nil
 		default:
-			return outcome{kind: outcomeForeign}, nil
+			return outcome{kind: outcomeConflict}, nil
 		}
 	}
 	if expecting || !r.uncertain {
 		return outcome{}, nil
 	}
-	return c.lookUpNoted(ctx, r)
+	return c.lookUpUnexpecting(ctx, r)
 }
 
-// lookUpNoted looks for a request that expects nothing: it reads its subject from where the log was known to end.
-func (c *committer) lookUpNoted(ctx context.Context, r *request) (outcome, error) {
+// lookUpUnexpecting looks for a request without expectations: it reads the subject from where the log was known to end.
+func (c *committer) lookUpUnexpecting(ctx context.Context, r *request) (outcome, error) {
 	m := r.messages[0]
 	for from := r.floor + 1; ; {
 		stored, err := c.log.nextOn(ctx, m.Subject, from)
 		switch {
-		case errors.Is(err, jetstream.ErrMsgNotFound):
+		case isNotFound(err):
 			return outcome{}, nil
 		case err != nil:
 			return outcome{}, fmt.Errorf("read %s: %w", m.Subject, err)
 		case isCopy(stored, m):
-			return outcome{kind: outcomeOwn, first: stored.Sequence}, nil
+			return outcome{kind: outcomeStored, first: stored.Sequence}, nil
 		}
 		from = stored.Sequence + 1
 	}

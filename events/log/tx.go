@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,32 +16,32 @@ import (
 	"tillstream/events"
 )
 
-// Tx is one decision in the making, or several: what it has seen and what it wants to say. It may span domains. It is not
-// safe for concurrent use.
+// Tx is a transaction: one decision or several, with the states they have read and the events they append. It may span
+// domains. It is not safe for concurrent use.
 type Tx struct {
-	log      *Log // whose domain is deciding at the moment
+	log      *Log // handle of the domain that is deciding
 	ctx      context.Context
 	now      time.Time
-	again    bool // an earlier attempt met a conflict, so nothing is assumed to be new
-	followed bool // the process follows the log, so what is cached is as new as the event that is being handled
+	repeated bool // an earlier attempt met a conflict, so no entity is assumed to be new
+	followed bool // the process follows the log, so cached states are as new as the event being handled
 	cause    events.Event
-	actor    string // who brings about what is appended; empty: the shop itself
+	actor    string // of the appended events; empty: the shop itself
 
 	subjects map[string]*subject
 	facts    []fact
 	units    units
 }
 
-// subject is the transaction's own view of one subject, with a slot for each kind of state that was asked for.
+// subject is the transaction's view of one subject, with a slot for each kind of state that was loaded.
 type subject struct {
 	name     string
-	seq      uint64 // of the last event seen when it was loaded
-	revision uint64 // of that event, and of those appended since
-	pending  int    // messages appended
-	unit     int    // the first unit that touched it
-	cached   bool   // taken from the cache, so it may be old
-	followed bool   // looked at only for events that this process has followed: the cache is as new as those
-	assumed  bool   // not read: assumed to have no events
+	seq      uint64 // of the last event when it was loaded
+	revision uint64 // of that event, plus the events appended since
+	pending  int    // events appended
+	unit     int    // the first unit that loaded it
+	cached   bool   // read from the cache, so it may be old
+	followed bool   // loaded only for events that this process has followed: the cache is as new as those
+	assumed  bool   // not read, but assumed to have no events
 	slots    []*slot
 }
 
@@ -51,73 +52,73 @@ type slot struct {
 	state   any
 }
 
-// fact is one message of the transaction, with what undoes it.
+// fact is one appended event, with what is needed to roll it back.
 type fact struct {
 	event   events.Event
 	message *nats.Msg
-	subject *subject // nil for a fact about no entity
-	before  []any    // the states of the subject's slots
+	subject *subject // nil for an event of a journal
+	before  []any    // the states of the subject's slots before it
 	unit    int
-	at      position // where it is stored, once it is
+	at      position // where it is stored
 }
 
-// position is where a fact stands in a request.
+// position is the place of an event in a request.
 type position struct {
 	request *request
 	index   uint64
 }
 
-// Begin starts a transaction that its caller commits. Most callers want [Log.Do].
+// Begin starts a transaction that the caller commits. Most callers want [Log.Do].
 func (l *Log) Begin(ctx context.Context) *Tx {
-	// Microseconds are what every clock, JSON and database on the way keeps.
+	// Every clock, JSON decoder and database that reads the time keeps microseconds.
 	return &Tx{log: l, ctx: ctx, now: l.Now().UTC().Truncate(time.Microsecond), subjects: map[string]*subject{}}
 }
 
-// BeginCached is Begin for decisions about events that this process has read by [Log.Follow]: it has noted everything up to
-// them, so a state in its cache is as new as they are, and "nothing to do" needs no look at the broker.
+// BeginCached is Begin for decisions about events that this process has read with [Log.Follow] and passed to [Log.Observe].
+// The cache is then as new as those events, so a decision to do nothing is not compared with the broker.
 func (l *Log) BeginCached(ctx context.Context) *Tx {
 	tx := l.Begin(ctx)
 	tx.followed = true
 	return tx
 }
 
-// TrustCache says whether what is decided from here on is about an event that this process has read by [Log.Follow], in a
-// transaction that [Log.BeginCached] began.
+// TrustCache sets whether the following decisions are about an event that this process has read with [Log.Follow], in a
+// transaction begun with [Log.BeginCached].
 func (tx *Tx) TrustCache(followed bool) { tx.followed = followed }
 
-// Now is the time of the decision, the same throughout the transaction.
+// Now returns the time of the decision, which is the same throughout the transaction.
 func (tx *Tx) Now() time.Time { return tx.now }
 
-// Unit begins a new unit and returns its number: what is appended from here on is stored apart from what was appended
-// before, unless both concern one entity. See [Tx.CommitEach].
+// Unit begins a new unit and returns its number. The following events are stored separately from the earlier ones, unless
+// both concern one entity: see [Tx.CommitEach].
 func (tx *Tx) Unit() int {
 	tx.cause, tx.actor = events.Event{}, ""
 	return tx.units.begin()
 }
 
-// CausedBy names the event that causes what is appended from here on. The shop decides about it by itself: see [Tx.WithActor].
+// CausedBy sets the event that causes the following events, and the shop itself as their actor.
 func (tx *Tx) CausedBy(e events.Event) { tx.cause, tx.actor = e, "" }
 
-// By names who brings about what is appended from here on, such as [events.ActorGuest]; by default the shop's own decision.
+// WithActor sets the actor of the following events, such as [events.ActorGuest]; the default is the shop itself.
 func (tx *Tx) WithActor(actor string) { tx.actor = actor }
 
-// As has a domain decide what is appended from here on.
+// ForDomain sets the domain that appends the following events.
 func (tx *Tx) ForDomain(domain *Log) { tx.log = domain }
 
-// WithCorrelation names the order that what is appended from here on is about, where the event that causes it does not:
-// there is none, or it is about several orders, or comes from outside.
+// WithCorrelation sets the order that the following events are about, when no event causes them, or when their cause concerns
+// several orders or comes from outside the shop.
 func (tx *Tx) WithCorrelation(orderID string) { tx.cause.CorrelationID = orderID }
 
-// WithTrace names the W3C trace context of what is appended from here on, when no event causes it.
+// WithTrace sets the W3C trace context of the following events, when no event causes them.
 func (tx *Tx) WithTrace(traceParent string) { tx.cause.TraceParent = traceParent }
 
-// Len is how many facts wait to be committed.
+// Len returns how many events were appended.
 func (tx *Tx) Len() int { return len(tx.facts) }
 
-// Fact returns a fact that was appended, counted from 0. Its Sequence is 0 until it is stored.
+// Fact returns the appended event number i, counted from 0. Its Sequence stays 0: see [Tx.Sequence].
 func (tx *Tx) Fact(i int) events.Event { return tx.facts[i].event }
 
-// Sequence returns where a fact was stored; 0 when it was not, or not yet.
+// Sequence returns the sequence of the appended event number i; 0 until it is stored.
 func (tx *Tx) Sequence(i int) uint64 {
 	at := tx.facts[i].at
 	if at.request == nil || at.request.first == 0 {
@@ -126,8 +127,8 @@ func (tx *Tx) Sequence(i int) uint64 {
 	return at.request.first + at.index
 }
 
-// PreviousSequence returns where the last event of a fact's entity stands that the transaction has seen in the log; 0 when the entity
-// had none, or when the fact is about no entity.
+// PreviousSequence returns the sequence of the last stored event that the transaction has read of the entity of event
+// number i; 0 when the entity had no events, or when the event belongs to a journal.
 func (tx *Tx) PreviousSequence(i int) uint64 {
 	if on := tx.facts[i].subject; on != nil {
 		return on.seq
@@ -135,7 +136,7 @@ func (tx *Tx) PreviousSequence(i int) uint64 {
 	return 0
 }
 
-// RollBack forgets all facts but the first n.
+// RollBack removes all appended events but the first n.
 func (tx *Tx) RollBack(n int) {
 	for i := len(tx.facts) - 1; i >= n; i-- {
 		f := tx.facts[i]
@@ -144,7 +145,7 @@ func (tx *Tx) RollBack(n int) {
 		}
 		f.subject.pending--
 		f.subject.revision--
-		f.subject.slots = f.subject.slots[:len(f.before)] // what was loaded since has the fact in it
+		f.subject.slots = f.subject.slots[:len(f.before)] // a state loaded since includes the event
 		for j, state := range f.before {
 			f.subject.slots[j].state = state
 		}
@@ -163,13 +164,13 @@ func (tx *Tx) load(name string, f fold, assumeNew bool) (*slot, error) {
 			}
 		}
 	}
-	e, cached, err := tx.look(name, f, assumeNew && !known)
+	e, cached, err := tx.read(name, f, assumeNew && !known)
 	if err != nil {
 		return nil, err
 	}
 	if !known {
 		s = &subject{name: name, seq: e.seq, revision: e.revision, unit: tx.units.current, cached: cached, followed: tx.followed,
-			assumed: e.seq == 0 && assumeNew && !tx.again && !cached}
+			assumed: e.seq == 0 && assumeNew && !tx.repeated && !cached}
 		tx.subjects[name] = s
 		return s.add(f, e.state, tx.facts)
 	}
@@ -180,19 +181,19 @@ func (tx *Tx) load(name string, f fold, assumeNew bool) (*slot, error) {
 	return s.add(f, e.state, tx.facts)
 }
 
-// look finds the state that a transaction begins with.
-func (tx *Tx) look(name string, f fold, assumeNew bool) (e entry, cached bool, err error) {
+// read returns the state that a transaction begins with, from the cache or from the broker.
+func (tx *Tx) read(name string, f fold, assumeNew bool) (e entry, cached bool, err error) {
 	if known, ok := tx.log.cache.get(f.key(name)); ok {
 		return known, true, nil
 	}
-	if assumeNew && !tx.again {
+	if assumeNew && !tx.repeated {
 		return entry{}, false, nil
 	}
 	e, err = tx.log.newest(tx.ctx, f, name)
 	return e, false, err
 }
 
-// add keeps another kind of state of a subject, with the facts of this transaction applied.
+// add adds another kind of state to a subject, with the events of this transaction applied.
 func (s *subject) add(f fold, state any, facts []fact) (_ *slot, err error) {
 	for _, fact := range facts {
 		if fact.subject == s {
@@ -208,13 +209,10 @@ func (s *subject) add(f fold, state any, facts []fact) (_ *slot, err error) {
 
 func (tx *Tx) appendTo(s *slot, payload events.Payload) error {
 	on := s.subject
-	if err := tx.log.mayAppend(on.name); err != nil {
+	e, err := tx.newEvent(on.name, payload)
+	if err != nil {
 		return err
 	}
-	if !tx.log.mayWrite(payload.EventType()) {
-		return fmt.Errorf("%w: %w", ErrUnavailable, ErrUpgradeInProgress)
-	}
-	e := tx.event(on.name, payload)
 	e.Revision = on.revision + 1
 	before, after := make([]any, len(on.slots)), make([]any, len(on.slots))
 	for i, slot := range on.slots {
@@ -240,14 +238,11 @@ func (tx *Tx) appendTo(s *slot, payload events.Payload) error {
 	return nil
 }
 
-func (tx *Tx) note(name string, payload events.Payload) error {
-	if err := tx.log.mayAppend(name); err != nil {
+func (tx *Tx) appendToJournal(name string, payload events.Payload) error {
+	e, err := tx.newEvent(name, payload)
+	if err != nil {
 		return err
 	}
-	if !tx.log.mayWrite(payload.EventType()) {
-		return fmt.Errorf("%w: %w", ErrUnavailable, ErrUpgradeInProgress)
-	}
-	e := tx.event(name, payload)
 	msg, err := events.Encode(e)
 	if err != nil {
 		return err
@@ -256,32 +251,31 @@ func (tx *Tx) note(name string, payload events.Payload) error {
 	return nil
 }
 
-func (tx *Tx) event(name string, payload events.Payload) events.Event {
+// newEvent returns an event of the deciding domain. It returns [ErrNotOwner] for a subject of another domain, and
+// [ErrUpgradeInProgress] for an event that a running process does not know.
+func (tx *Tx) newEvent(name string, payload events.Payload) (events.Event, error) {
+	owned := slices.ContainsFunc(tx.log.owns, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+	if !owned {
+		return events.Event{}, fmt.Errorf("%w: %s appends under %v, not to %s", ErrNotOwner, tx.log.source, tx.log.owns, name)
+	}
+	if !tx.log.mayWrite(payload.EventType()) {
+		return events.Event{}, fmt.Errorf("%w: %w", ErrUnavailable, ErrUpgradeInProgress)
+	}
 	return events.Event{
-		ID: newID(), Type: payload.EventType(), Source: tx.log.source, Time: tx.now, Actor: cmp.Or(tx.actor, events.ActorSystem), Topology: events.Since(payload.EventType()),
-		Subject: name, Payload: payload,
+		ID: newID(), Type: payload.EventType(), Source: tx.log.source, Subject: name, Time: tx.now, Payload: payload,
+		Actor: cmp.Or(tx.actor, events.ActorSystem), Topology: events.Since(payload.EventType()),
 		CorrelationID: tx.cause.CorrelationID, CausationID: tx.cause.ID, TraceParent: tx.cause.TraceParent,
-	}
+	}, nil
 }
 
-// mayAppend returns [ErrNotOwner] for a subject of another domain.
-func (l *Log) mayAppend(name string) error {
-	for _, prefix := range l.owns {
-		if strings.HasPrefix(name, prefix) {
-			return nil
-		}
-	}
-	return fmt.Errorf("%w: %s appends under %v, not to %s", ErrNotOwner, l.source, l.owns, name)
-}
-
-// newID is a UUIDv7: unique, and sorted roughly by time.
+// newID returns a UUIDv7: unique, and roughly sorted by time.
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// units tells which decisions of a transaction belong together. Two units that touched one
-// entity are joined: the later one was decided on what the earlier one said, so they are stored together or not at all.
+// units records which decisions of a transaction belong together. Two units that loaded one entity are joined: the later
+// one was decided on the events of the earlier one, so they are stored together or not at all.
 type units struct {
 	current int
-	parent  []int // index: unit; value: a unit that it was joined to, or itself
+	parent  []int // index: unit; value: a unit that it was joined with, or itself
 }
 
 func (u *units) begin() int {
@@ -291,14 +285,14 @@ func (u *units) begin() int {
 	return u.current
 }
 
-// grow makes room for unit 0: what is decided before the first cause.
+// grow adds unit 0: the decisions before the first call of Unit.
 func (u *units) grow() {
 	if len(u.parent) == 0 {
 		u.parent = []int{0}
 	}
 }
 
-// join puts the current unit and another one together.
+// join joins the current unit with another one.
 func (u *units) join(other int) {
 	u.grow()
 	if a, b := u.root(u.current), u.root(other); a != b {

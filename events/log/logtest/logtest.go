@@ -1,4 +1,7 @@
-// Package logtest gives a test a log of its own, on a real nats-server inside the process.
+// Package logtest gives each test its own log, on a real nats-server inside the test process.
+//
+// [Open] is enough for most tests. A test of several processes starts one [Server] and calls [OpenOn] for each of them. A test
+// of a broken connection puts a [Proxy] between the log and its server.
 package logtest
 
 import (
@@ -9,10 +12,10 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"tillstream/events/embedded"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
-// Server starts a nats-server that lives as long as the test.
+// Server starts a nats-server that stops when the test ends.
 func Server(t testing.TB) *embedded.NATS {
 	t.Helper()
 	server, err := embedded.StartNATS(embedded.NATSConfig{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
@@ -23,16 +26,16 @@ func Server(t testing.TB) *embedded.NATS {
 	return server
 }
 
-// Connect opens a connection over TCP, as a separate process would.
+// Connect opens a TCP connection to a server, as a separate process would.
 func Connect(t testing.TB, server *embedded.NATS) *nats.Conn {
 	t.Helper()
 	return ConnectTo(t, server.URL())
 }
 
-// ConnectTo is Connect to a broker that is known by its URL.
+// ConnectTo is Connect to the server at a URL.
 func ConnectTo(t testing.TB, url string) *nats.Conn {
 	t.Helper()
-	conn, err := nats.Connect(url, log.HistoryQueue(), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
+	conn, err := nats.Connect(url, eventlog.HistoryQueue(), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
 		nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(10*time.Millisecond, 10*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
@@ -41,21 +44,22 @@ func ConnectTo(t testing.TB, url string) *nats.Conn {
 	return conn
 }
 
-// OpenOn opens a log on a server; several on one server are what several processes would be.
-func OpenOn(t testing.TB, server *embedded.NATS, change ...func(*log.Config)) *log.Log {
+// OpenOn opens a log on a server. Each log on one server stands for one process.
+func OpenOn(t testing.TB, server *embedded.NATS, change ...func(*eventlog.Config)) *eventlog.Log {
 	t.Helper()
 	return OpenOver(t, Connect(t, server), change...)
 }
 
-// OpenOver opens a log on a connection. It is more patient than a shop's: a machine that runs many tests at once is slow,
-// and that is not what they are about.
-func OpenOver(t testing.TB, conn *nats.Conn, change ...func(*log.Config)) *log.Log {
+// OpenOver opens a log on a connection. Its patience is longer than the default, because a machine that runs many tests at
+// once is slow.
+func OpenOver(t testing.TB, conn *nats.Conn, change ...func(*eventlog.Config)) *eventlog.Log {
 	t.Helper()
-	config := log.Config{Source: "test", Owns: []string{""}, Patience: time.Minute, Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	config := eventlog.Config{Source: "test", Owns: []string{""}, Patience: time.Minute,
+		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	for _, c := range change {
 		c(&config)
 	}
-	l, err := log.Open(t.Context(), conn, config)
+	l, err := eventlog.Open(t.Context(), conn, config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +68,7 @@ func OpenOver(t testing.TB, conn *nats.Conn, change ...func(*log.Config)) *log.L
 }
 
 // Open starts a server and opens a log on it.
-func Open(t testing.TB, change ...func(*log.Config)) *log.Log {
+func Open(t testing.TB, change ...func(*eventlog.Config)) *eventlog.Log {
 	t.Helper()
 	return OpenOn(t, Server(t), change...)
 }

@@ -9,20 +9,20 @@ import (
 	"time"
 )
 
-// dialing bounds the wait for a target on loopback.
-const dialing = 10 * time.Second
+// dialTimeout bounds the connection to a target on loopback.
+const dialTimeout = 10 * time.Second
 
-// Proxy is a stretch of wire that a test can cut. What it holds back arrives when it is released, as after a partition
-// in which TCP kept trying; what it holds back when it is reset is lost, as when a machine dies.
+// Proxy is a TCP proxy that a test can interrupt. Held data arrives after Release, as when TCP retransmits after a network
+// partition. Held data is lost after Reset, as when a machine dies.
 type Proxy struct {
 	target   string
 	listener net.Listener
-	up, down gate // towards the target, and back
+	up, down gate // to the target, and back
 
-	mu    sync.Mutex
-	conns map[net.Conn]struct{}
-	gone  bool // nobody is let in
-	busy  sync.WaitGroup
+	mu      sync.Mutex
+	conns   map[net.Conn]struct{}
+	refuses bool // accepts no connections
+	running sync.WaitGroup
 }
 
 // NewProxy listens on a free loopback port and forwards to a target until the test ends.
@@ -33,50 +33,50 @@ func NewProxy(t testing.TB, target string) *Proxy {
 		t.Fatal(err)
 	}
 	p := &Proxy{target: target, listener: listener, conns: map[net.Conn]struct{}{}}
-	p.busy.Go(p.accept)
+	p.running.Go(p.accept)
 	t.Cleanup(func() {
-		_ = listener.Close() // nobody comes any more
+		_ = listener.Close() // its only effect is that accept returns
 		p.Refuse()
 		p.Release()
-		p.busy.Wait()
+		p.running.Wait()
 	})
 	return p
 }
 
-// Addr is where to connect to instead of the target.
+// Addr returns the address to connect to instead of the target.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
-// Hold lets nothing through in either direction. Connections stay open, and new ones are accepted: silence, not refusal.
+// Hold stops all data in both directions. Connections stay open and new ones are accepted.
 func (p *Proxy) Hold() { p.up.close(); p.down.close() }
 
-// HoldAnswers lets what clients say through, and nothing of what they are told.
+// HoldAnswers stops the data to clients and forwards the data from them.
 func (p *Proxy) HoldAnswers() { p.down.close() }
 
-// Holding reports whether something that a client said waits to be let through.
+// Holding reports whether data from a client is held.
 func (p *Proxy) Holding() bool { return p.up.waiting.Load() > 0 }
 
-// Release lets everything through again, first what was held back.
+// Release accepts connections and forwards all data again, held data first.
 func (p *Proxy) Release() {
 	p.mu.Lock()
-	p.gone = false
+	p.refuses = false
 	p.mu.Unlock()
 	p.up.open()
 	p.down.open()
 }
 
-// Reset closes all connections. What is held back is lost.
+// Reset closes all connections. Held data is lost.
 func (p *Proxy) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for conn := range p.conns {
-		_ = conn.Close() // what is on it is given up
+		_ = conn.Close() // its data is lost on purpose
 	}
 }
 
-// Refuse closes all connections and takes no new ones until Release.
+// Refuse closes all connections and accepts no new ones until Release.
 func (p *Proxy) Refuse() {
 	p.mu.Lock()
-	p.gone = true
+	p.refuses = true
 	p.mu.Unlock()
 	p.Reset()
 }
@@ -87,31 +87,31 @@ func (p *Proxy) accept() {
 		if err != nil {
 			return // the test has ended
 		}
-		p.busy.Go(func() { p.serve(client) })
+		p.running.Go(func() { p.serve(client) })
 	}
 }
 
 func (p *Proxy) serve(client net.Conn) {
 	defer client.Close()
-	server, err := (&net.Dialer{Timeout: dialing}).DialContext(context.Background(), "tcp", p.target)
+	server, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(context.Background(), "tcp", p.target)
 	if err != nil {
-		return // the target is down, and so is this connection
+		return // the target is down
 	}
 	defer server.Close()
 	if !p.enter(client, server) {
 		return
 	}
 	defer p.leave(client, server)
-	var halves sync.WaitGroup
-	halves.Go(func() { forward(server, client, &p.up) })
-	halves.Go(func() { forward(client, server, &p.down) })
-	halves.Wait()
+	var directions sync.WaitGroup
+	directions.Go(func() { forward(server, client, &p.up) })
+	directions.Go(func() { forward(client, server, &p.down) })
+	directions.Wait()
 }
 
 func (p *Proxy) enter(conns ...net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.gone {
+	if p.refuses {
 		return false
 	}
 	for _, conn := range conns {
@@ -147,7 +147,7 @@ func forward(to, from net.Conn, g *gate) {
 	}
 }
 
-// gate is open, or holds up whoever wants to pass.
+// gate is open, or blocks callers of pass until it is opened.
 type gate struct {
 	mu     sync.Mutex
 	opened chan struct{} // nil: open

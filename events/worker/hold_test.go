@@ -104,8 +104,8 @@ func TestADestinationThatRefusesTheShopPutsItsLaneOnHold(t *testing.T) {
 	}
 	until(t, "the lane is on hold", held)
 	until(t, "what had begun has ended", func() bool { return failures(t, registry) == d.called() })
-	if p.Ready() != nil || metric(t, registry, "tillstream_lane_held", "actor") != 1 {
-		t.Errorf("ready: %v; the metric of held lanes shows %v", p.Ready(), metric(t, registry, "tillstream_lane_held", "actor"))
+	if p.Ready() != nil || metric(t, registry, "tillstream_lane_circuit_open", "actor") != 1 {
+		t.Errorf("ready: %v; the metric of held lanes shows %v", p.Ready(), metric(t, registry, "tillstream_lane_circuit_open", "actor"))
 	}
 	calls := d.called()
 	if calls > 4 {
@@ -139,7 +139,7 @@ func TestADestinationThatRefusesTheShopPutsItsLaneOnHold(t *testing.T) {
 	if n, attempts := d.taken(); n != all+8 || attempts[1] != all+8 {
 		t.Errorf("it took %d, in attempts %v; want %d, each in the first", n, attempts, all+8)
 	}
-	if p.Degraded() != nil || metric(t, registry, "tillstream_lane_held", "actor") != 0 {
+	if p.Degraded() != nil || metric(t, registry, "tillstream_lane_circuit_open", "actor") != 0 {
 		t.Errorf("degraded: %v", p.Degraded())
 	}
 	if p.stop(); hold() != "" {

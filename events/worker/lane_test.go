@@ -25,8 +25,8 @@ func TestAnOlderControlSaysNothing(t *testing.T) {
 		{false, 900, false},
 		{true, 803, false},
 	} {
-		l.setPause(Control{Paused: step.paused}, step.sequence)
-		if got := l.pausedNow(); got != step.want {
+		l.setControl(Control{Paused: step.paused}, step.sequence)
+		if got := l.isPaused(); got != step.want {
 			t.Errorf("step %d: paused %v, want %v", i, got, step.want)
 		}
 	}
@@ -44,7 +44,7 @@ func TestACheckpointIsDue(t *testing.T) {
 	}
 	check := func(want bool, when string) {
 		t.Helper()
-		if got := l.due(); got != want {
+		if got := l.checkpointDue(); got != want {
 			t.Errorf("%s: due %v, want %v", when, got, want)
 		}
 	}

@@ -23,8 +23,8 @@ func TestNextFollowsTheSchedule(t *testing.T) {
 		{"first", odd, 1, 0, time.Second, false},
 		{"third", odd, 3, 0, 5 * time.Second, false},
 		{"spread", odd, 3, 0.8, 6 * time.Second, false},
-		{"last", odd, len(retrySchedule), 0, 30 * time.Minute, false},
-		{"beyond the last", odd, len(retrySchedule) + 1, 0, 0, true},
+		{"last", odd, len(actSchedule), 0, 30 * time.Minute, false},
+		{"beyond the last", odd, len(actSchedule) + 1, 0, 0, true},
 		{"asked for", RetryAfter(time.Minute, odd), 99, 0, time.Minute, false},
 		{"put off", Defer(time.Hour, odd), 99, 0, time.Hour, false},
 		{"hopeless", DeadLetter(odd), 1, 0, 0, true},
@@ -35,7 +35,7 @@ func TestNextFollowsTheSchedule(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			delay, deadLetter := next(c.err, c.attempt, c.spread)
+			delay, deadLetter := afterFailure(c.err, c.attempt, c.spread)
 			if delay != c.delay || deadLetter != c.deadLetter {
 				t.Errorf("got %v %v, want %v %v", delay, deadLetter, c.delay, c.deadLetter)
 			}

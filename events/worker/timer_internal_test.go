@@ -55,7 +55,7 @@ func TestATimerFiresNothingBeforeItHasReadTheLog(t *testing.T) {
 		if err := timers.step(t.Context(), t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		return timers.taken >= timers.takeover
+		return timers.taken >= timers.logEnd
 	})
 	if len(timers.queue) != 0 || fired != 0 {
 		t.Errorf("%d deadlines are open, %d have fired; want none", len(timers.queue), fired)

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
@@ -31,7 +31,7 @@ func TestABacklogIsWorkedOff(t *testing.T) {
 	progress := make(chan int, n/1000+1)
 	handled, last := 0, map[string]int{}
 	domain := worker.Domain{Name: "inventory", Log: l.ForDomain("inventory"), Routes: []worker.Route{
-		worker.On(func(tx *log.Tx, _ events.Event, p events.OrderPlaced) error {
+		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.OrderPlaced) error {
 			number, err := strconv.Atoi(p.Number)
 			if err != nil || number != last[p.OrderID]+1 {
 				return fmt.Errorf("order %s: %s after %d", p.OrderID, p.Number, last[p.OrderID])
@@ -60,7 +60,7 @@ func TestABacklogIsWorkedOff(t *testing.T) {
 }
 
 // backlogMarks counts, where a history would grow with every event.
-var backlogMarks = log.Entity[int]{Prefix: events.PrefixReservation, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+var backlogMarks = eventlog.Entity[int]{Prefix: events.PrefixReservation, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
 
 func backlogSize(t *testing.T) int {
 	t.Helper()
@@ -76,12 +76,12 @@ func backlogSize(t *testing.T) int {
 }
 
 // writeBacklog has every order say its 1, then every order its 2, and so on.
-func writeBacklog(t *testing.T, l *log.Log, n int) {
+func writeBacklog(t *testing.T, l *eventlog.Log, n int) {
 	t.Helper()
-	placed := log.Entity[int]{Prefix: events.PrefixOrder, Apply: backlogMarks.Apply}
-	for from := 0; from < n; from += log.MaxBatch {
-		err := l.Do(t.Context(), func(tx *log.Tx) error {
-			for i := from; i < min(from+log.MaxBatch, n); i++ {
+	placed := eventlog.Entity[int]{Prefix: events.PrefixOrder, Apply: backlogMarks.Apply}
+	for from := 0; from < n; from += eventlog.MaxBatch {
+		err := l.Do(t.Context(), func(tx *eventlog.Tx) error {
+			for i := from; i < min(from+eventlog.MaxBatch, n); i++ {
 				id := fmt.Sprintf("o%d", i%backlogOrders)
 				if err := placed.Append(tx, id, events.OrderPlaced{OrderID: id, Number: strconv.Itoa(1 + i/backlogOrders)}); err != nil {
 					return err

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
@@ -222,7 +222,7 @@ func TestABatchLanePassesOverWhatItDoesNotCareFor(t *testing.T) {
 	placeMany(t, l, "o", 1500)
 	fail := func(id string) {
 		t.Helper()
-		if err := l.Do(t.Context(), func(tx *log.Tx) error { return payments.Append(tx, id, events.PaymentFailed{}) }); err != nil {
+		if err := l.Do(t.Context(), func(tx *eventlog.Tx) error { return payments.Append(tx, id, events.PaymentFailed{}) }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -282,7 +282,9 @@ func TestALogThatWentBackEndsTheWorker(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
 	b := copying((&written{}).write)
-	b.Prepare = func(context.Context, uint64) (uint64, error) { return 0, fmt.Errorf("compare: %w", log.ErrTruncated) }
+	b.Prepare = func(context.Context, uint64) (uint64, error) {
+		return 0, fmt.Errorf("compare: %w", eventlog.ErrTruncated)
+	}
 	config := batches(b)
 	config.Domains = []worker.Domain{marker(l), acting(1, idle)}
 	w, err := worker.New(t.Context(), l, config)
@@ -291,7 +293,7 @@ func TestALogThatWentBackEndsTheWorker(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(t.Context()) }()
-	if err := within(t, patience, ended, "the end"); !errors.Is(err, log.ErrTruncated) || !strings.Contains(err.Error(), "copy") {
+	if err := within(t, patience, ended, "the end"); !errors.Is(err, eventlog.ErrTruncated) || !strings.Contains(err.Error(), "copy") {
 		t.Errorf("it ended with %v", err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
@@ -21,7 +21,7 @@ func TestWhatFollowsIsOneCommit(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
 	registry := prometheus.NewRegistry()
-	l := logtest.OpenOn(t, server, func(c *log.Config) { c.Registerer = registry })
+	l := logtest.OpenOn(t, server, func(c *eventlog.Config) { c.Registerer = registry })
 	s := newShop()
 	p := start(t, l, s.all(l))
 	p.holds(t, lanes...)
@@ -78,7 +78,7 @@ func TestOneProcessAndThreeEndInTheSameState(t *testing.T) {
 		s := newShop()
 		var running []*process
 		if apart {
-			for _, domain := range []func(*log.Log) worker.Domain{s.inventory, s.orders, s.payments} {
+			for _, domain := range []func(*eventlog.Log) worker.Domain{s.inventory, s.orders, s.payments} {
 				l := logtest.OpenOn(t, server)
 				running = append(running, start(t, l, only(domain(l))))
 			}
@@ -240,7 +240,7 @@ func TestACascadeStopsAt200Facts(t *testing.T) {
 	t.Parallel()
 	const most, all = 200, 450
 	l := logtest.Open(t)
-	pong := func(tx *log.Tx, entity log.Entity[[]string], id string, fact events.Payload) error {
+	pong := func(tx *eventlog.Tx, entity eventlog.Entity[[]string], id string, fact events.Payload) error {
 		said, err := entity.Load(tx, id)
 		if err != nil || len(said) >= all/2 {
 			return err
@@ -248,11 +248,11 @@ func TestACascadeStopsAt200Facts(t *testing.T) {
 		return entity.Append(tx, id, fact)
 	}
 	inventory := worker.Domain{Name: "inventory", Log: l.ForDomain("inventory"), Routes: []worker.Route{
-		worker.On(func(tx *log.Tx, _ events.Event, p events.OrderPlaced) error {
+		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.OrderPlaced) error {
 			return pong(tx, marks, p.OrderID, events.ReservationReleased{OrderID: p.OrderID})
 		})}}
 	sales := worker.Domain{Name: "orders", Log: l.ForDomain("orders"), Routes: []worker.Route{
-		worker.On(func(tx *log.Tx, _ events.Event, p events.ReservationReleased) error {
+		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.ReservationReleased) error {
 			return pong(tx, orders, p.OrderID, events.OrderPlaced{OrderID: p.OrderID})
 		})}}
 	p := start(t, l, only(inventory, sales))
@@ -284,7 +284,7 @@ func TestACascadeDoesNotOvertakeTheLog(t *testing.T) {
 	l := logtest.Open(t)
 	pause(t, l, time.Time{}, "orders", "inventory")
 	placed := placeMany(t, l, "o", n)
-	err := l.Do(t.Context(), func(tx *log.Tx) error {
+	err := l.Do(t.Context(), func(tx *eventlog.Tx) error {
 		for _, id := range slices.Backward(placed) {
 			if _, err := payments.LoadNew(tx, id); err != nil {
 				return err
@@ -300,15 +300,15 @@ func TestACascadeDoesNotOvertakeTheLog(t *testing.T) {
 	}
 	heard := &ids{}
 	sales := worker.Domain{Name: "orders", Log: l.ForDomain("orders"), Routes: []worker.Route{
-		worker.On(func(tx *log.Tx, _ events.Event, p events.PaymentFailed) error {
+		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentFailed) error {
 			return once(tx, orders, p.OrderID, events.OrderRejected{})
 		})}}
 	inventory := worker.Domain{Name: "inventory", Log: l.ForDomain("inventory"), Routes: []worker.Route{
-		worker.On(func(_ *log.Tx, e events.Event, _ events.OrderPlaced) error {
+		worker.On(func(_ *eventlog.Tx, e events.Event, _ events.OrderPlaced) error {
 			heard.add(e.Subject + " placed")
 			return nil
 		}),
-		worker.On(func(_ *log.Tx, e events.Event, _ events.OrderRejected) error {
+		worker.On(func(_ *eventlog.Tx, e events.Event, _ events.OrderRejected) error {
 			heard.add(e.Subject + " rejected")
 			return nil
 		}),

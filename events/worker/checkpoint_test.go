@@ -7,14 +7,14 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
 
 // hearing is a domain that marks each order and remembers which ones it decided about.
-func hearing(l *log.Log, heard *ids) worker.Domain {
-	return onPlaced(l, func(tx *log.Tx, id string) error {
+func hearing(l *eventlog.Log, heard *ids) worker.Domain {
+	return onPlaced(l, func(tx *eventlog.Tx, id string) error {
 		heard.add(id)
 		return markOnce(tx, id)
 	})
@@ -46,7 +46,7 @@ func TestAfterACrashEventsAreHandledAgainToNoEffect(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
 	l, conn := logtest.OpenOn(t, server), logtest.Connect(t, server)
-	dying := logtest.OpenOver(t, conn, func(c *log.Config) { c.Patience = time.Second })
+	dying := logtest.OpenOver(t, conn, func(c *eventlog.Config) { c.Patience = time.Second })
 	var first, second ids
 	config := only(hearing(dying, &first))
 	config.Holder = "one"
@@ -55,7 +55,7 @@ func TestAfterACrashEventsAreHandledAgainToNoEffect(t *testing.T) {
 	before := placeMany(t, l, "before", 600)
 	expect(t, l, events.PrefixReservation, len(before))
 	p.caughtUp(t, "inventory")
-	var checkpoint log.Checkpoint
+	var checkpoint eventlog.Checkpoint
 	until(t, "there is a checkpoint", func() (ok bool) {
 		checkpoint, _ = l.LoadCheckpoint(t.Context(), "inventory")
 		return checkpoint.Position >= uint64(len(before))
@@ -102,7 +102,7 @@ func TestALaneWhoseCheckpointIsOvertakenBeginsAgain(t *testing.T) {
 			}
 			c.Position, c.State = 0, nil
 			err = operator.SaveCheckpoint(t.Context(), &c)
-			if err != nil && !errors.Is(err, log.ErrCheckpointConflict) { // else the lane was faster
+			if err != nil && !errors.Is(err, eventlog.ErrCheckpointConflict) { // else the lane was faster
 				t.Error(err)
 			}
 			return err == nil

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 )
 
@@ -21,7 +21,7 @@ func TestCompleteReturnsWithWhatFollows(t *testing.T) {
 	s := newShop()
 	p := start(t, l, s.all(l))
 	p.holds(t, lanes...)
-	err := l.ForDomain("orders").DoCascade(t.Context(), func(tx *log.Tx) error { return orders.Append(tx, "a", events.OrderPlaced{OrderID: "a"}) })
+	err := l.ForDomain("orders").DoCascade(t.Context(), func(tx *eventlog.Tx) error { return orders.Append(tx, "a", events.OrderPlaced{OrderID: "a"}) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,22 +55,22 @@ func TestCompleteAnswersAsDoWould(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, c := range map[string]struct {
-		fn   func(tx *log.Tx) error
+		fn   func(tx *eventlog.Tx) error
 		want error
 	}{
-		"Refusal": {func(tx *log.Tx) error {
+		"Refusal": {func(tx *eventlog.Tx) error {
 			return errors.Join(orders.Append(tx, "x", events.OrderPlaced{OrderID: "x"}), errRefused)
 		}, errRefused},
-		"NotOwner": {func(tx *log.Tx) error { return payments.Append(tx, "x", events.PaymentFailed{}) }, log.ErrNotOwner},
-		"TooLarge": {func(tx *log.Tx) error {
-			for i := range log.MaxBatch + 1 {
+		"NotOwner": {func(tx *eventlog.Tx) error { return payments.Append(tx, "x", events.PaymentFailed{}) }, eventlog.ErrNotOwner},
+		"TooLarge": {func(tx *eventlog.Tx) error {
+			for i := range eventlog.MaxBatch + 1 {
 				if err := orders.Append(tx, fmt.Sprintf("x%d", i), events.OrderPlaced{}); err != nil {
 					return err
 				}
 			}
 			return nil
-		}, log.ErrTooLarge},
-		"ItsOwnRequestIsGivenUp": {func(*log.Tx) error { return gone.Err() }, context.Canceled},
+		}, eventlog.ErrTooLarge},
+		"ItsOwnRequestIsGivenUp": {func(*eventlog.Tx) error { return gone.Err() }, context.Canceled},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := l.ForDomain("orders").DoCascade(t.Context(), c.fn); !errors.Is(err, c.want) {
@@ -102,7 +102,7 @@ func TestASubmissionFailsAlone(t *testing.T) {
 		for i := range 40 {
 			all.Go(func() {
 				begun.Add(1)
-				err := l.DoCascade(t.Context(), func(tx *log.Tx) error {
+				err := l.DoCascade(t.Context(), func(tx *eventlog.Tx) error {
 					if i%2 == 0 {
 						return gone.Err()
 					}
@@ -132,7 +132,7 @@ func TestCompleteDecidesOnTheNewestState(t *testing.T) {
 	errTaken := errors.New("taken already")
 	for range 50 {
 		all.Go(func() {
-			err := l.DoCascade(t.Context(), func(tx *log.Tx) error {
+			err := l.DoCascade(t.Context(), func(tx *eventlog.Tx) error {
 				said, err := payments.Load(tx, "a")
 				if err != nil || len(said) > 0 {
 					return errors.Join(err, errTaken)
@@ -165,9 +165,9 @@ func TestAPanicInCompleteIsTheCallers(t *testing.T) {
 				t.Error("nobody was told")
 			}
 		}()
-		_ = l.DoCascade(t.Context(), func(*log.Tx) error { panic("in fn") })
+		_ = l.DoCascade(t.Context(), func(*eventlog.Tx) error { panic("in fn") })
 	}()
-	if err := l.DoCascade(t.Context(), func(tx *log.Tx) error { return orders.Append(tx, "a", events.OrderPlaced{OrderID: "a"}) }); err != nil {
+	if err := l.DoCascade(t.Context(), func(tx *eventlog.Tx) error { return orders.Append(tx, "a", events.OrderPlaced{OrderID: "a"}) }); err != nil {
 		t.Fatal(err)
 	}
 	p.caughtUp(t, "inventory")
@@ -190,7 +190,7 @@ func TestCompleteReturnsDuringAStop(t *testing.T) {
 			for i := range each {
 				begun <- struct{}{}
 				id := fmt.Sprintf("o%d-%d", w, i)
-				if err := l.DoCascade(t.Context(), func(tx *log.Tx) error { return orders.Append(tx, id, events.OrderPlaced{OrderID: id}) }); err != nil {
+				if err := l.DoCascade(t.Context(), func(tx *eventlog.Tx) error { return orders.Append(tx, id, events.OrderPlaced{OrderID: id}) }); err != nil {
 					t.Errorf("%s: %v", id, err)
 				}
 			}
@@ -215,7 +215,7 @@ func TestWhatIsGivenUpIsNotDecided(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
 	busy, free := make(chan struct{}), make(chan struct{})
-	p := start(t, l, only(onPlaced(l, func(*log.Tx, string) error {
+	p := start(t, l, only(onPlaced(l, func(*eventlog.Tx, string) error {
 		busy <- struct{}{}
 		<-free
 		return nil
@@ -227,7 +227,7 @@ func TestWhatIsGivenUpIsNotDecided(t *testing.T) {
 	var decided atomic.Int64
 	answer := make(chan error, 1)
 	go func() {
-		answer <- l.DoCascade(ctx, func(tx *log.Tx) error {
+		answer <- l.DoCascade(ctx, func(tx *eventlog.Tx) error {
 			decided.Add(1)
 			return payments.Append(tx, "a", events.PaymentFailed{})
 		})
@@ -247,18 +247,18 @@ func TestWhatIsGivenUpIsNotDecided(t *testing.T) {
 func TestCompleteWithoutABroker(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
-	l, wire := wired(t, server.URL(), func(c *log.Config) { c.Patience = time.Second })
+	l, wire := wired(t, server.URL(), func(c *eventlog.Config) { c.Patience = time.Second })
 	p := start(t, l, only(marker(l)))
 	p.holds(t, "inventory")
 	place(t, l, "a")
 	p.caughtUp(t, "inventory")
 	wire.Refuse()
-	until(t, "the worker says that it does not read the log", func() bool { return errors.Is(p.Ready(), log.ErrUnavailable) })
-	say := func(tx *log.Tx) error { return once(tx, orders, "b", events.OrderPlaced{OrderID: "b"}) }
+	until(t, "the worker says that it does not read the log", func() bool { return errors.Is(p.Ready(), eventlog.ErrUnavailable) })
+	say := func(tx *eventlog.Tx) error { return once(tx, orders, "b", events.OrderPlaced{OrderID: "b"}) }
 	for range 2 {
 		answer := make(chan error, 1)
 		go func() { answer <- l.DoCascade(t.Context(), say) }()
-		if err := within(t, 30*time.Second, answer, "an answer"); !errors.Is(err, log.ErrUnavailable) {
+		if err := within(t, 30*time.Second, answer, "an answer"); !errors.Is(err, eventlog.ErrUnavailable) {
 			t.Errorf("got %v, want ErrUnavailable", err)
 		}
 	}
@@ -283,12 +283,12 @@ func TestCompleteDoesNotWaitForABacklog(t *testing.T) {
 	var handled atomic.Int64
 	begun := make(chan struct{})
 	answer := make(chan error, 1)
-	p := start(t, l, only(onPlaced(l, func(tx *log.Tx, id string) error {
+	p := start(t, l, only(onPlaced(l, func(tx *eventlog.Tx, id string) error {
 		if handled.Add(1) == 1 {
 			submitting := make(chan struct{})
 			go func() {
 				close(submitting)
-				answer <- l.DoCascade(t.Context(), func(tx *log.Tx) error {
+				answer <- l.DoCascade(t.Context(), func(tx *eventlog.Tx) error {
 					close(begun)
 					return payments.Append(tx, "a", events.PaymentFailed{})
 				})

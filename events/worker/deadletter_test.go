@@ -7,7 +7,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 )
 
@@ -22,9 +22,9 @@ func TestAnEventThatIsTooMuchIsNotDoneWithBeforeItIsADeadLetter(t *testing.T) {
 	deadLettersHold(t, l, 1) // full
 	place(t, l, "huge")
 	tried := make(chan struct{}, 100)
-	p := start(t, l, only(onPlaced(l, func(tx *log.Tx, id string) error {
+	p := start(t, l, only(onPlaced(l, func(tx *eventlog.Tx, id string) error {
 		tried <- struct{}{}
-		facts := make([]events.Payload, log.MaxBatch+1)
+		facts := make([]events.Payload, eventlog.MaxBatch+1)
 		for i := range facts {
 			facts[i] = events.ReservationReleased{OrderID: id}
 		}
@@ -38,13 +38,13 @@ func TestAnEventThatIsTooMuchIsNotDoneWithBeforeItIsADeadLetter(t *testing.T) {
 	}
 	deadLettersHold(t, l, -1)
 	d := deadLetters(t, l, "inventory", 1)[0]
-	if d.Subject != "orders.huge" || !strings.Contains(d.Error, log.ErrTooLarge.Error()) {
+	if d.Subject != "orders.huge" || !strings.Contains(d.Error, eventlog.ErrTooLarge.Error()) {
 		t.Errorf("%s is a dead letter because %q", d.Subject, d.Error)
 	}
 	p.caughtUp(t, "inventory")
 }
 
-func deadLettersHold(t *testing.T, l *log.Log, messages int64) {
+func deadLettersHold(t *testing.T, l *eventlog.Log, messages int64) {
 	t.Helper()
 	s, err := l.JetStream().Stream(t.Context(), events.StreamDeadLetters)
 	if err != nil {

@@ -8,13 +8,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
 
 // item is a message of the log as a dispatcher takes it.
-func item(t testing.TB, l *log.Log, sequence uint64) *worker.Item {
+func item(t testing.TB, l *eventlog.Log, sequence uint64) *worker.Item {
 	t.Helper()
 	m, err := l.Get(t.Context(), sequence)
 	if err != nil {

@@ -8,13 +8,13 @@ import (
 	"strings"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 )
 
 // history is an entity whose state is the types of its events.
-func history(prefix string) log.Entity[[]string] {
-	return log.Entity[[]string]{Prefix: prefix, Apply: func(said []string, e events.Event) ([]string, error) {
+func history(prefix string) eventlog.Entity[[]string] {
+	return eventlog.Entity[[]string]{Prefix: prefix, Apply: func(said []string, e events.Event) ([]string, error) {
 		return append(slices.Clip(said), e.Type), nil
 	}}
 }
@@ -27,7 +27,7 @@ var (
 )
 
 // once says something about an entity unless that was said before.
-func once(tx *log.Tx, entity log.Entity[[]string], id string, fact events.Payload) error {
+func once(tx *eventlog.Tx, entity eventlog.Entity[[]string], id string, fact events.Payload) error {
 	said, err := entity.Load(tx, id)
 	if err != nil || slices.Contains(said, fact.EventType()) {
 		return err
@@ -36,7 +36,7 @@ func once(tx *log.Tx, entity log.Entity[[]string], id string, fact events.Payloa
 }
 
 // first is once for an entity that should be new: it spares a question to the broker.
-func first(tx *log.Tx, entity log.Entity[[]string], id string, fact events.Payload) error {
+func first(tx *eventlog.Tx, entity eventlog.Entity[[]string], id string, fact events.Payload) error {
 	said, err := entity.LoadNew(tx, id)
 	if err != nil || slices.Contains(said, fact.EventType()) {
 		return err
@@ -44,20 +44,20 @@ func first(tx *log.Tx, entity log.Entity[[]string], id string, fact events.Paylo
 	return entity.Append(tx, id, fact)
 }
 
-func markOnce(tx *log.Tx, id string) error {
+func markOnce(tx *eventlog.Tx, id string) error {
 	return once(tx, marks, id, events.ReservationReleased{OrderID: id})
 }
 
 // onPlaced is inventory with one route, for orders that were placed.
-func onPlaced(l *log.Log, handle func(tx *log.Tx, id string) error) worker.Domain {
+func onPlaced(l *eventlog.Log, handle func(tx *eventlog.Tx, id string) error) worker.Domain {
 	return worker.Domain{Name: "inventory", Log: l.ForDomain("inventory"), Routes: []worker.Route{
-		worker.On(func(tx *log.Tx, _ events.Event, p events.OrderPlaced) error { return handle(tx, p.OrderID) }),
+		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.OrderPlaced) error { return handle(tx, p.OrderID) }),
 	}}
 }
 
 // marker marks every order that was placed, except those whose name says otherwise.
-func marker(l *log.Log) worker.Domain {
-	return onPlaced(l, func(tx *log.Tx, id string) error {
+func marker(l *eventlog.Log) worker.Domain {
+	return onPlaced(l, func(tx *eventlog.Tx, id string) error {
 		switch {
 		case strings.HasPrefix(id, "panic"):
 			var nothing map[string]int

@@ -7,14 +7,14 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
 
 // marking is a domain that marks each order, if the log lets it.
-func marking(l *log.Log, read func(id string) error) worker.Domain {
-	return onPlaced(l, func(tx *log.Tx, id string) error {
+func marking(l *eventlog.Log, read func(id string) error) worker.Domain {
+	return onPlaced(l, func(tx *eventlog.Tx, id string) error {
 		if err := read(id); err != nil {
 			return err
 		}
@@ -32,7 +32,7 @@ func TestWhatIsDecidedIsKeptWhenTheLogGoesAway(t *testing.T) {
 	away.Store(true)
 	start(t, l, only(marking(l, func(id string) error {
 		if id == "c" && away.Load() {
-			return log.ErrUnavailable
+			return eventlog.ErrUnavailable
 		}
 		return nil
 	})))
@@ -71,10 +71,10 @@ func TestALaneThatWaitsKeepsNoOtherWaiting(t *testing.T) {
 	var heard atomic.Int64
 	away.Store(true)
 	stuck := worker.Domain{Name: "orders", Log: l.ForDomain("orders"), Routes: []worker.Route{
-		worker.On(func(tx *log.Tx, _ events.Event, p events.OrderPlaced) error {
+		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.OrderPlaced) error {
 			heard.Add(1)
 			if away.Load() {
-				return log.ErrUnavailable
+				return eventlog.ErrUnavailable
 			}
 			return once(tx, orders, p.OrderID, events.OrderConfirmed{})
 		})}}
@@ -86,7 +86,7 @@ func TestALaneThatWaitsKeepsNoOtherWaiting(t *testing.T) {
 	tried := heard.Load()
 	for n := 0; heard.Load() < tried+3; n++ { // also together with what cannot be handled
 		id := fmt.Sprint("p", n)
-		if err := l.DoCascade(t.Context(), func(tx *log.Tx) error { return payments.Append(tx, id, events.PaymentProcessing{}) }); err != nil {
+		if err := l.DoCascade(t.Context(), func(tx *eventlog.Tx) error { return payments.Append(tx, id, events.PaymentProcessing{}) }); err != nil {
 			t.Fatalf("submitted meanwhile: %v", err)
 		}
 	}
@@ -109,12 +109,12 @@ func TestOneConflictIsDecidedAgainAlone(t *testing.T) {
 	l, other := logtest.OpenOn(t, server), logtest.OpenOn(t, server)
 	placed := placeMany(t, l, "o", 20)
 	var heard ids
-	p := start(t, l, only(onPlaced(l, func(tx *log.Tx, id string) error {
+	p := start(t, l, only(onPlaced(l, func(tx *eventlog.Tx, id string) error {
 		heard.add(id)
 		if err := markOnce(tx, id); err != nil || id != placed[7] || heard.count(id) > 1 {
 			return err
 		}
-		return other.Do(t.Context(), func(tx *log.Tx) error { return markOnce(tx, id) }) // while this one is decided
+		return other.Do(t.Context(), func(tx *eventlog.Tx) error { return markOnce(tx, id) }) // while this one is decided
 	})))
 	p.caughtUp(t, "inventory")
 	for _, id := range placed {
@@ -133,10 +133,10 @@ func TestOneConflictIsDecidedAgainAlone(t *testing.T) {
 func TestDecisionsWaitForTheBroker(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
-	l, wire := wired(t, server.URL(), func(c *log.Config) { c.Patience = 200 * time.Millisecond })
+	l, wire := wired(t, server.URL(), func(c *eventlog.Config) { c.Patience = 200 * time.Millisecond })
 	writer := logtest.OpenOn(t, server)
 	var heard ids
-	p := start(t, l, only(onPlaced(l, func(tx *log.Tx, id string) error {
+	p := start(t, l, only(onPlaced(l, func(tx *eventlog.Tx, id string) error {
 		heard.add(id)
 		err := markOnce(tx, id)
 		if heard.count("a") == 1 {

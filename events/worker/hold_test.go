@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
@@ -265,7 +265,7 @@ func TestALogThatIsAwayPutsNoLaneOnHold(t *testing.T) {
 	now, registry := newClock(), prometheus.NewRegistry()
 	l := logtest.Open(t, now.by)
 	var d destination
-	d.set(log.ErrUnavailable)
+	d.set(eventlog.ErrUnavailable)
 	config := only(acting(8, d.call))
 	config.Registerer = registry
 	p := start(t, l, config)

@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
@@ -24,23 +24,23 @@ const patience = time.Minute
 
 func only(domains ...worker.Domain) worker.Config { return worker.Config{Domains: domains} }
 
-func place(t testing.TB, l *log.Log, ids ...string) {
+func place(t testing.TB, l *eventlog.Log, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
-		if err := l.Do(t.Context(), func(tx *log.Tx) error { return orders.Append(tx, id, events.OrderPlaced{OrderID: id}) }); err != nil {
+		if err := l.Do(t.Context(), func(tx *eventlog.Tx) error { return orders.Append(tx, id, events.OrderPlaced{OrderID: id}) }); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
 // placeMany places n orders, many in a commit, and returns their ids.
-func placeMany(t testing.TB, l *log.Log, name string, n int) (ids []string) {
+func placeMany(t testing.TB, l *eventlog.Log, name string, n int) (ids []string) {
 	t.Helper()
 	for len(ids) < n {
 		first := len(ids)
-		err := l.Do(t.Context(), func(tx *log.Tx) error {
+		err := l.Do(t.Context(), func(tx *eventlog.Tx) error {
 			ids = ids[:first]
-			for len(ids) < n && len(ids)-first < log.MaxBatch {
+			for len(ids) < n && len(ids)-first < eventlog.MaxBatch {
 				id := fmt.Sprintf("%s%d", name, len(ids))
 				if _, err := orders.LoadNew(tx, id); err != nil { // spares a question to the broker for each
 					return err
@@ -62,13 +62,13 @@ func placeMany(t testing.TB, l *log.Log, name string, n int) (ids []string) {
 // process is a worker that runs.
 type process struct {
 	*worker.Worker
-	log    *log.Log
+	log    *eventlog.Log
 	cancel func() // does not wait
 	stop   func() // and wait
 }
 
 // start runs a worker until the test ends or it is stopped.
-func start(t testing.TB, l *log.Log, config worker.Config) *process {
+func start(t testing.TB, l *eventlog.Log, config worker.Config) *process {
 	t.Helper()
 	w, err := worker.New(t.Context(), l, config)
 	if err != nil {
@@ -143,7 +143,7 @@ func within[T any](t testing.TB, d time.Duration, c <-chan T, what string) (valu
 	return value
 }
 
-func end(t testing.TB, l *log.Log) uint64 {
+func end(t testing.TB, l *eventlog.Log) uint64 {
 	t.Helper()
 	last, err := l.End(t.Context(), 0)
 	if err != nil {
@@ -153,13 +153,13 @@ func end(t testing.TB, l *log.Log) uint64 {
 }
 
 // read returns the events under a prefix that are in the log.
-func read(t testing.TB, l *log.Log, prefix string) (got []events.Event) {
+func read(t testing.TB, l *eventlog.Log, prefix string) (got []events.Event) {
 	t.Helper()
 	last, enough := end(t, l), errors.New("enough")
 	if last == 0 {
 		return nil
 	}
-	err := l.Follow(t.Context(), 1, func(m log.Message) error {
+	err := l.Follow(t.Context(), 1, func(m eventlog.Message) error {
 		if e, err := m.Event(); err == nil && strings.HasPrefix(m.Subject, prefix) {
 			got = append(got, e)
 		}
@@ -175,19 +175,19 @@ func read(t testing.TB, l *log.Log, prefix string) (got []events.Event) {
 }
 
 // expect waits until n events stand under a prefix, and returns them.
-func expect(t testing.TB, l *log.Log, prefix string, n int) []events.Event {
+func expect(t testing.TB, l *eventlog.Log, prefix string, n int) []events.Event {
 	t.Helper()
 	until(t, fmt.Sprintf("%d events stand under %s", n, prefix), func() bool { return count(t, l, prefix) >= n })
 	return read(t, l, prefix)[:n]
 }
 
 // count is how many messages stand under a prefix, or on a subject.
-func count(t testing.TB, l *log.Log, prefix string) int {
+func count(t testing.TB, l *eventlog.Log, prefix string) int {
 	t.Helper()
 	return countIn(t, l, events.StreamShop, prefix)
 }
 
-func countIn(t testing.TB, l *log.Log, stream, prefix string) (n int) {
+func countIn(t testing.TB, l *eventlog.Log, stream, prefix string) (n int) {
 	t.Helper()
 	s, err := l.JetStream().Stream(t.Context(), stream)
 	if err != nil {
@@ -208,7 +208,7 @@ func countIn(t testing.TB, l *log.Log, stream, prefix string) (n int) {
 }
 
 // deadLetters waits until a lane has n of them, and returns them.
-func deadLetters(t testing.TB, l *log.Log, lane string, n int) (got []events.DeadLettered) {
+func deadLetters(t testing.TB, l *eventlog.Log, lane string, n int) (got []events.DeadLettered) {
 	t.Helper()
 	prefix := events.PrefixDeadLetter + lane + "."
 	until(t, fmt.Sprintf("%s has %d dead letters", lane, n), func() bool { return countIn(t, l, events.StreamDeadLetters, prefix) >= n })
@@ -278,7 +278,7 @@ func (c *clock) move(d time.Duration) {
 }
 
 // by has a log go by a clock.
-func (c *clock) by(config *log.Config) { config.Now = c.Now }
+func (c *clock) by(config *eventlog.Config) { config.Now = c.Now }
 
 // metric reads what a lane's metric shows.
 func metric(t testing.TB, registry *prometheus.Registry, name, lane string) float64 {
@@ -299,7 +299,7 @@ func metric(t testing.TB, registry *prometheus.Registry, name, lane string) floa
 }
 
 // forget makes a lane begin at the beginning of the log.
-func forget(t testing.TB, l *log.Log, lane string) {
+func forget(t testing.TB, l *eventlog.Log, lane string) {
 	t.Helper()
 	checkpoints, err := l.JetStream().KeyValue(t.Context(), "checkpoints")
 	if err != nil {
@@ -311,7 +311,7 @@ func forget(t testing.TB, l *log.Log, lane string) {
 }
 
 // wired is a log whose connection a test can cut.
-func wired(t testing.TB, url string, change ...func(*log.Config)) (*log.Log, *logtest.Proxy) {
+func wired(t testing.TB, url string, change ...func(*eventlog.Config)) (*eventlog.Log, *logtest.Proxy) {
 	t.Helper()
 	wire := logtest.NewProxy(t, strings.TrimPrefix(url, "nats://"))
 	return logtest.OpenOver(t, logtest.ConnectTo(t, "nats://"+wire.Addr()), change...), wire
@@ -323,7 +323,7 @@ func (p *process) together(t testing.TB, do func(), happened func() bool) {
 	t.Helper()
 	busy, free, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
-		done <- p.log.DoCascade(t.Context(), func(*log.Tx) error {
+		done <- p.log.DoCascade(t.Context(), func(*eventlog.Tx) error {
 			close(busy)
 			<-free
 			return nil

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 )
 
@@ -37,7 +37,7 @@ func TestAnOlderControlSaysNothing(t *testing.T) {
 func TestACheckpointIsDue(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	opened := logtest.Open(t, func(c *log.Config) { c.Now = func() time.Time { return now } })
+	opened := logtest.Open(t, func(c *eventlog.Config) { c.Now = func() time.Time { return now } })
 	l := &lane{name: "lane", log: opened}
 	if _, err := l.begin(t.Context()); err != nil {
 		t.Fatal(err)

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 )
 
@@ -16,8 +16,8 @@ func TestAStoppedWorkerGivesItsLeasesBack(t *testing.T) {
 	server := logtest.Server(t)
 	first, second := logtest.OpenOn(t, server), logtest.OpenOn(t, server)
 	var calls [2]atomic.Int64
-	counting := func(l *log.Log, n *atomic.Int64) *process {
-		return start(t, l, only(onPlaced(l, func(tx *log.Tx, id string) error {
+	counting := func(l *eventlog.Log, n *atomic.Int64) *process {
+		return start(t, l, only(onPlaced(l, func(tx *eventlog.Tx, id string) error {
 			n.Add(1)
 			return markOnce(tx, id)
 		}), acting(1, idle)))
@@ -48,7 +48,7 @@ func TestAStoppedWorkerGivesItsLeasesBack(t *testing.T) {
 func TestAWorkerThatIsCutOffIsReplaced(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
-	cut, wire := wired(t, server.URL(), func(c *log.Config) { c.Patience = time.Second })
+	cut, wire := wired(t, server.URL(), func(c *eventlog.Config) { c.Patience = time.Second })
 	active := start(t, cut, only(marker(cut)))
 	active.holds(t, "inventory")
 	l := logtest.OpenOn(t, server)
@@ -81,7 +81,7 @@ func TestAZombiesAppendIsRefused(t *testing.T) {
 	asleep, wire := wired(t, server.URL())
 	decided, wake := make(chan struct{}, 10), make(chan struct{})
 	var calls atomic.Int64
-	zombie := start(t, asleep, only(onPlaced(asleep, func(tx *log.Tx, id string) error {
+	zombie := start(t, asleep, only(onPlaced(asleep, func(tx *eventlog.Tx, id string) error {
 		calls.Add(1)
 		err := markOnce(tx, id)
 		decided <- struct{}{}
@@ -113,7 +113,7 @@ func TestAZombiesAppendIsRefused(t *testing.T) {
 func TestASuccessorOfTheSameNameTakesOverAtOnce(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
-	dead, wire := wired(t, server.URL(), func(c *log.Config) { c.Patience = time.Second })
+	dead, wire := wired(t, server.URL(), func(c *eventlog.Config) { c.Patience = time.Second })
 	config := only(marker(dead))
 	config.Holder = "the only one"
 	start(t, dead, config).holds(t, "inventory")

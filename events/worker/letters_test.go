@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
@@ -53,7 +53,7 @@ func TestOpenDeadLettersAreCounted(t *testing.T) {
 }
 
 // say publishes an event that no lane or operator would.
-func say(t testing.TB, l *log.Log, e events.Event) {
+func say(t testing.TB, l *eventlog.Log, e events.Event) {
 	t.Helper()
 	e.ID, e.Time = e.Subject, time.Now()
 	msg, err := events.Encode(e)

@@ -9,22 +9,22 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 )
 
 // release is a log of a program that knows a topology.
-func release(t *testing.T, url string, version int) *log.Log {
+func release(t *testing.T, url string, version int) *eventlog.Log {
 	t.Helper()
-	return logtest.OpenOver(t, logtest.ConnectTo(t, url), func(c *log.Config) {
-		topology := log.CurrentTopology(1)
+	return logtest.OpenOver(t, logtest.ConnectTo(t, url), func(c *eventlog.Config) {
+		topology := eventlog.CurrentTopology(1)
 		topology.Version = version
 		c.Topology = &topology
 	})
 }
 
 // fromTheFuture publishes an event of a type that no program of this release knows.
-func fromTheFuture(t *testing.T, l *log.Log, subject string) log.Message {
+func fromTheFuture(t *testing.T, l *eventlog.Log, subject string) eventlog.Message {
 	t.Helper()
 	msg, err := events.Encode(events.Event{ID: "future", Source: "test", Time: time.Now(), Subject: subject, Revision: 2, Payload: events.OrderExpired{}})
 	if err != nil {
@@ -50,7 +50,7 @@ func TestOlderLanesAreLeftToTheNewerRelease(t *testing.T) {
 	server := logtest.Server(t)
 	older, newer := release(t, server.URL(), 1), release(t, server.URL(), 2)
 	var acts [2]atomic.Int64
-	counting := func(l *log.Log, n *atomic.Int64) *process {
+	counting := func(l *eventlog.Log, n *atomic.Int64) *process {
 		return start(t, l, only(marker(l), acting(1, func(context.Context, string) error { n.Add(1); return nil })))
 	}
 	active := counting(older, &acts[0])
@@ -76,7 +76,7 @@ func TestOlderLanesAreLeftToTheNewerRelease(t *testing.T) {
 	if err := newer.Damage(); err != nil {
 		t.Errorf("the newer release: %v", err)
 	}
-	if _, err := log.Void(t.Context(), newer, m, "a test"); err != nil {
+	if _, err := eventlog.Void(t.Context(), newer, m, "a test"); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the older process is ready", func() bool { return active.Ready() == nil })
@@ -100,7 +100,7 @@ func TestAVoidEventIsNotHandledAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := log.Void(t.Context(), l, m, "a test"); err != nil {
+	if _, err := eventlog.Void(t.Context(), l, m, "a test"); err != nil {
 		t.Fatal(err)
 	}
 	s.works.Store(true)

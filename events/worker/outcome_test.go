@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 func TestNextFollowsTheSchedule(t *testing.T) {
@@ -29,7 +29,7 @@ func TestNextFollowsTheSchedule(t *testing.T) {
 		{"put off", Defer(time.Hour, odd), 99, 0, time.Hour, false},
 		{"hopeless", DeadLetter(odd), 1, 0, 0, true},
 		{"on hold", OpenCircuit(odd), 99, 0, 0, false},
-		{"the log is away, for ever", log.ErrUnavailable, 1000, 0, 30 * time.Second, false},
+		{"the log is away, for ever", eventlog.ErrUnavailable, 1000, 0, 30 * time.Second, false},
 		{"stopping", context.Canceled, 1, 0, time.Second, false},
 	}
 	for _, c := range cases {

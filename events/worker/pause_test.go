@@ -8,12 +8,12 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
 
-func pause(t testing.TB, l *log.Log, until time.Time, lanes ...string) {
+func pause(t testing.TB, l *eventlog.Log, until time.Time, lanes ...string) {
 	t.Helper()
 	for _, lane := range lanes {
 		if err := worker.PauseLane(t.Context(), l.ForDomain("ops"), lane, until); err != nil {
@@ -22,7 +22,7 @@ func pause(t testing.TB, l *log.Log, until time.Time, lanes ...string) {
 	}
 }
 
-func resume(t testing.TB, l *log.Log, lanes ...string) {
+func resume(t testing.TB, l *eventlog.Log, lanes ...string) {
 	t.Helper()
 	for _, lane := range lanes {
 		if err := worker.ResumeLane(t.Context(), l.ForDomain("ops"), lane); err != nil {
@@ -40,11 +40,11 @@ func TestAPausedLaneDelaysNoOther(t *testing.T) {
 	l, shopper := logtest.OpenOn(t, server), logtest.OpenOn(t, server)
 	pause(t, shopper, time.Time{}, "inventory", "actor")
 	asked := worker.Domain{Name: "payments", Log: l.ForDomain("payments"), Routes: []worker.Route{
-		worker.On(func(tx *log.Tx, _ events.Event, p events.OrderPlaced) error {
+		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.OrderPlaced) error {
 			return first(tx, payments, p.OrderID, events.PaymentRequested{OrderID: p.OrderID})
 		})}}
 	var decided, acted ids
-	marks := onPlaced(l, func(tx *log.Tx, id string) error {
+	marks := onPlaced(l, func(tx *eventlog.Tx, id string) error {
 		decided.add(id)
 		return first(tx, marks, id, events.ReservationReleased{OrderID: id})
 	})

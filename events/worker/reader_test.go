@@ -11,16 +11,16 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
 
 // damaged is a log of n orders that lacks some sequences, and what was there.
-func damaged(t *testing.T, n int, missing ...uint64) (l *log.Log, orders []string, lost map[uint64]log.Message) {
+func damaged(t *testing.T, n int, missing ...uint64) (l *eventlog.Log, orders []string, lost map[uint64]eventlog.Message) {
 	t.Helper()
 	l = logtest.Open(t)
-	js, config := l.JetStream(), log.Streams(1)[0]
+	js, config := l.JetStream(), eventlog.Streams(1)[0]
 	config.DenyDelete = false // the log's own stream denies it for ever
 	if err := js.DeleteStream(t.Context(), config.Name); err != nil {
 		t.Fatal(err)
@@ -29,7 +29,7 @@ func damaged(t *testing.T, n int, missing ...uint64) (l *log.Log, orders []strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	orders, lost = placeMany(t, l, "o", n), map[uint64]log.Message{}
+	orders, lost = placeMany(t, l, "o", n), map[uint64]eventlog.Message{}
 	for _, sequence := range missing {
 		if lost[sequence], err = l.Get(t.Context(), sequence); err != nil {
 			t.Fatal(err)
@@ -42,8 +42,8 @@ func damaged(t *testing.T, n int, missing ...uint64) (l *log.Log, orders []strin
 }
 
 // archived returns what was lost, as far as an archive has it.
-func archived(lost map[uint64]log.Message) func(ctx context.Context, from, to uint64) ([]log.Message, error) {
-	return func(_ context.Context, from, to uint64) (messages []log.Message, err error) {
+func archived(lost map[uint64]eventlog.Message) func(ctx context.Context, from, to uint64) ([]eventlog.Message, error) {
+	return func(_ context.Context, from, to uint64) (messages []eventlog.Message, err error) {
 		for s := from; s <= to; s++ {
 			if m, ok := lost[s]; ok {
 				messages = append(messages, m)
@@ -96,20 +96,20 @@ func TestNothingGoesOnAtAGap(t *testing.T) {
 	for name, c := range map[string]struct {
 		n       int
 		missing []uint64
-		archive func(lost map[uint64]log.Message) func(context.Context, uint64, uint64) ([]log.Message, error)
+		archive func(lost map[uint64]eventlog.Message) func(context.Context, uint64, uint64) ([]eventlog.Message, error)
 		want    string // of readiness
 		before  int    // orders that may be handled
 	}{
 		"NoArchive": {20, []uint64{7, 8}, nil, "sequences 7 to 8 are missing", 6},
 		"EmptyArchive": {20, []uint64{7, 8},
-			func(map[uint64]log.Message) func(context.Context, uint64, uint64) ([]log.Message, error) {
+			func(map[uint64]eventlog.Message) func(context.Context, uint64, uint64) ([]eventlog.Message, error) {
 				return archived(nil)
 			}, "sequences 7 to 8 are missing", 6},
-		"HalfAnArchive": {20, []uint64{7, 8, 9}, func(lost map[uint64]log.Message) func(context.Context, uint64, uint64) ([]log.Message, error) {
-			return archived(map[uint64]log.Message{7: lost[7]})
+		"HalfAnArchive": {20, []uint64{7, 8, 9}, func(lost map[uint64]eventlog.Message) func(context.Context, uint64, uint64) ([]eventlog.Message, error) {
+			return archived(map[uint64]eventlog.Message{7: lost[7]})
 		}, "8", 7},
-		"ArchiveAway": {20, []uint64{7}, func(map[uint64]log.Message) func(context.Context, uint64, uint64) ([]log.Message, error) {
-			return func(context.Context, uint64, uint64) ([]log.Message, error) {
+		"ArchiveAway": {20, []uint64{7}, func(map[uint64]eventlog.Message) func(context.Context, uint64, uint64) ([]eventlog.Message, error) {
+			return func(context.Context, uint64, uint64) ([]eventlog.Message, error) {
 				return nil, errors.New("the database is away")
 			}
 		}, "the database is away", 6},
@@ -123,7 +123,7 @@ func TestNothingGoesOnAtAGap(t *testing.T) {
 			var restored atomic.Bool
 			if c.archive != nil {
 				short := c.archive(lost)
-				config.Missing = func(ctx context.Context, from, to uint64) ([]log.Message, error) {
+				config.Missing = func(ctx context.Context, from, to uint64) ([]eventlog.Message, error) {
 					if restored.Load() {
 						return archived(lost)(ctx, from, to)
 					}
@@ -158,14 +158,14 @@ func TestNothingGoesOnAtAGap(t *testing.T) {
 	}
 }
 
-func placeLater(tx *log.Tx) error {
+func placeLater(tx *eventlog.Tx) error {
 	return orders.Append(tx, "later", events.OrderPlaced{OrderID: "later"})
 }
 
-func refusesAppends(t *testing.T, l *log.Log) {
+func refusesAppends(t *testing.T, l *eventlog.Log) {
 	t.Helper()
-	for _, append := range []func(context.Context, func(*log.Tx) error) error{l.Do, l.DoCascade} {
-		if err := append(t.Context(), placeLater); !errors.Is(err, log.ErrUnavailable) || !strings.Contains(err.Error(), "damaged") {
+	for _, append := range []func(context.Context, func(*eventlog.Tx) error) error{l.Do, l.DoCascade} {
+		if err := append(t.Context(), placeLater); !errors.Is(err, eventlog.ErrUnavailable) || !strings.Contains(err.Error(), "damaged") {
 			t.Errorf("an order is appended at the gap: %v", err)
 		}
 	}
@@ -204,7 +204,7 @@ func TestWhatIsDueWaitsAtAGap(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64 // for the time
 	now := newClock()
-	l := logtest.Open(t, func(c *log.Config) { c.Now = func() time.Time { asked.Add(1); return now.Now() } })
+	l := logtest.Open(t, func(c *eventlog.Config) { c.Now = func() time.Time { asked.Add(1); return now.Now() } })
 	var damaged atomic.Bool
 	var acted, fired ids
 	act := func(ctx context.Context, id string) error {
@@ -224,7 +224,7 @@ func TestWhatIsDueWaitsAtAGap(t *testing.T) {
 	}
 	p := start(t, l, only(acting(1, act), expiring(fire)))
 	p.holds(t, "actor", "orders.timers")
-	err := l.Do(t.Context(), func(tx *log.Tx) error {
+	err := l.Do(t.Context(), func(tx *eventlog.Tx) error {
 		return orders.Append(tx, "o1", events.OrderPlaced{OrderID: "o1", ExpiresAt: now.Now().Add(time.Hour)})
 	})
 	if err != nil {
@@ -232,7 +232,7 @@ func TestWhatIsDueWaitsAtAGap(t *testing.T) {
 	}
 	until(t, "the act is tried", func() bool { return len(acted.all()) == 1 })
 	damaged.Store(true)
-	l.ReportReader("another", &log.GapError{From: 7, To: 8})
+	l.ReportReader("another", &eventlog.GapError{From: 7, To: 8})
 	now.move(2 * time.Hour)
 	turned := asked.Load() + 20
 	until(t, "the lanes have looked at the time", func() bool { return asked.Load() >= turned })

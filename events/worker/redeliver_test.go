@@ -14,13 +14,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
 
 // redeliver asks for events to be handled again in a lane, and returns where the request stands.
-func redeliver(t testing.TB, l *log.Log, lane string, sequences ...uint64) uint64 {
+func redeliver(t testing.TB, l *eventlog.Log, lane string, sequences ...uint64) uint64 {
 	t.Helper()
 	id := fmt.Sprintf("%s-%d", lane, end(t, l))
 	at, err := worker.Redeliver(t.Context(), l.ForDomain("ops"), id, "mended", map[string][]uint64{lane: sequences})
@@ -31,7 +31,7 @@ func redeliver(t testing.TB, l *log.Log, lane string, sequences ...uint64) uint6
 }
 
 // letter is what stands on the subject of a dead letter, in order.
-func letter(t testing.TB, l *log.Log, lane string, sequence uint64) (said []events.Event) {
+func letter(t testing.TB, l *eventlog.Log, lane string, sequence uint64) (said []events.Event) {
 	t.Helper()
 	subject := worker.DeadLetterSubject(lane, sequence)
 	n := countIn(t, l, events.StreamDeadLetters, subject)
@@ -57,7 +57,7 @@ func letter(t testing.TB, l *log.Log, lane string, sequence uint64) (said []even
 }
 
 // outcomes waits until so many events stand on a dead letter, and returns their payloads but for ids and texts.
-func outcomes(t testing.TB, l *log.Log, lane string, sequence uint64, n int) (said []string) {
+func outcomes(t testing.TB, l *eventlog.Log, lane string, sequence uint64, n int) (said []string) {
 	t.Helper()
 	subject := worker.DeadLetterSubject(lane, sequence)
 	until(t, fmt.Sprintf("%d events stand on %s", n, subject), func() bool { return countIn(t, l, events.StreamDeadLetters, subject) >= n })
@@ -80,8 +80,8 @@ type stubborn struct {
 	works atomic.Bool
 }
 
-func (s *stubborn) domain(l *log.Log) worker.Domain {
-	return onPlaced(l, func(tx *log.Tx, id string) error {
+func (s *stubborn) domain(l *eventlog.Log) worker.Domain {
+	return onPlaced(l, func(tx *eventlog.Tx, id string) error {
 		s.heard.add(id)
 		if !s.works.Load() {
 			return errors.New("no rule for it")
@@ -91,7 +91,7 @@ func (s *stubborn) domain(l *log.Log) worker.Domain {
 }
 
 // bury places orders that a worker cannot handle, and stops the worker.
-func (s *stubborn) bury(t testing.TB, l *log.Log, orders ...string) {
+func (s *stubborn) bury(t testing.TB, l *eventlog.Log, orders ...string) {
 	t.Helper()
 	p := start(t, l, only(s.domain(l)))
 	place(t, l, orders...)
@@ -112,7 +112,7 @@ func TestAMendedHandlerHandlesItsDeadLetter(t *testing.T) {
 	broken.caughtUp(t, "inventory")
 	broken.stop()
 	var heard ids
-	mended := start(t, l, only(onPlaced(l, func(tx *log.Tx, id string) error { heard.add(id); return markOnce(tx, id) })))
+	mended := start(t, l, only(onPlaced(l, func(tx *eventlog.Tx, id string) error { heard.add(id); return markOnce(tx, id) })))
 	at := redeliver(t, l, "inventory", 1)
 	said := outcomes(t, l, "inventory", 1, 2)
 	if want := fmt.Sprintf("redriven 2 for %d", at); said[1] != want || !strings.HasPrefix(said[0], "failed 1 for 0: panic:") {
@@ -218,7 +218,7 @@ func TestARedeliveryWaitsForAPausedLane(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := start(t, l, only(s.domain(l), worker.Domain{Name: "orders", Log: l.ForDomain("orders"), Routes: []worker.Route{
-		worker.On(func(*log.Tx, events.Event, events.OrderExpired) error { return nil })}}))
+		worker.On(func(*eventlog.Tx, events.Event, events.OrderExpired) error { return nil })}}))
 	redeliver(t, l, "inventory", 1)
 	p.caughtUp(t, "orders") // which is in the same loop: the paused lane could have taken the request
 	if heard := s.heard.all(); len(heard) > 0 {

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
@@ -16,7 +16,7 @@ func TestAStandbyTakesOver(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
 	l := logtest.OpenOn(t, server)
-	first, err := log.Open(t.Context(), logtest.Connect(t, server), log.Config{Source: "first"})
+	first, err := eventlog.Open(t.Context(), logtest.Connect(t, server), eventlog.Config{Source: "first"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,12 +47,12 @@ func TestWhatADeadReplicaHadFetchedIsNotLost(t *testing.T) {
 	}
 	place(t, l, ids[:20]...)
 	conn := logtest.Connect(t, server)
-	dying, err := log.Open(t.Context(), conn, log.Config{Source: "dying"})
+	dying, err := eventlog.Open(t.Context(), conn, eventlog.Config{Source: "dying"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	held, got := make(chan struct{}), make(chan struct{}, 100)
-	stuck := onPlaced(dying, func(*log.Tx, string) error {
+	stuck := onPlaced(dying, func(*eventlog.Tx, string) error {
 		got <- struct{}{}
 		<-held // has fetched, never finishes
 		return nil

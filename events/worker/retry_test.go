@@ -11,7 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
@@ -139,10 +139,10 @@ func TestWhatCannotBeRestoredIsNotForgotten(t *testing.T) {
 	if err != nil || string(kept.State) != string(checkpoint.State) || kept.Position != 2 {
 		t.Errorf("the checkpoint is %s at %d (%v)", kept.State, kept.Position, err)
 	}
-	config.Missing = func(_ context.Context, from, _ uint64) ([]log.Message, error) { // the archive has it
+	config.Missing = func(_ context.Context, from, _ uint64) ([]eventlog.Message, error) { // the archive has it
 		m, err := l.Get(t.Context(), 2)
 		m.Sequence = from
-		return []log.Message{m}, err
+		return []eventlog.Message{m}, err
 	}
 	start(t, l, config).caughtUp(t, "actor")
 	if got, want := made.String(), "map[a:[5] b:[2]]"; got != want {

@@ -9,12 +9,12 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 )
 
 func message(sequence uint64, size int) *Item {
-	return &Item{Message: log.Message{Sequence: sequence, Subject: "orders.a", Data: make([]byte, size)}}
+	return &Item{Message: eventlog.Message{Sequence: sequence, Subject: "orders.a", Data: make([]byte, size)}}
 }
 
 func sequencesOf(items []*Item) (sequences []uint64) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 )
 
@@ -38,8 +38,8 @@ func (s *shop) counted() map[string]int {
 }
 
 // says is a route: what one domain says when it hears of P.
-func says[P events.Payload](s *shop, lane string, say func(tx *log.Tx, id string) error) worker.Route {
-	return worker.On(func(tx *log.Tx, e events.Event, _ P) error {
+func says[P events.Payload](s *shop, lane string, say func(tx *eventlog.Tx, id string) error) worker.Route {
+	return worker.On(func(tx *eventlog.Tx, e events.Event, _ P) error {
 		id, ok := idOf(e)
 		if !ok {
 			return errors.New("about nothing")
@@ -57,40 +57,46 @@ func idOf(e events.Event) (id string, ok bool) {
 	return "", false
 }
 
-func (s *shop) inventory(l *log.Log) worker.Domain {
+func (s *shop) inventory(l *eventlog.Log) worker.Domain {
 	return worker.Domain{Name: "inventory", Log: l.ForDomain("inventory"), Routes: []worker.Route{
-		says[events.OrderPlaced](s, "inventory", func(tx *log.Tx, id string) error {
+		says[events.OrderPlaced](s, "inventory", func(tx *eventlog.Tx, id string) error {
 			return errors.Join(once(tx, stock, id, events.StockHeld{}), once(tx, marks, id, events.ReservationHeld{OrderID: id}))
 		}),
-		says[events.OrderConfirmed](s, "inventory", func(tx *log.Tx, id string) error {
+		says[events.OrderConfirmed](s, "inventory", func(tx *eventlog.Tx, id string) error {
 			return errors.Join(once(tx, stock, id, events.StockCommitted{}), once(tx, marks, id, events.ReservationCommitted{OrderID: id}))
 		}),
 	}}
 }
 
-func (s *shop) orders(l *log.Log) worker.Domain {
+func (s *shop) orders(l *eventlog.Log) worker.Domain {
 	return worker.Domain{Name: "orders", Log: l.ForDomain("orders"), Routes: []worker.Route{
-		says[events.ReservationHeld](s, "orders", func(tx *log.Tx, id string) error {
+		says[events.ReservationHeld](s, "orders", func(tx *eventlog.Tx, id string) error {
 			return once(tx, orders, id, events.OrderAwaitingPayment{OrderID: id})
 		}),
-		says[events.PaymentAuthorized](s, "orders", func(tx *log.Tx, id string) error {
+		says[events.PaymentAuthorized](s, "orders", func(tx *eventlog.Tx, id string) error {
 			return once(tx, orders, id, events.OrderPaymentAccepted{OrderID: id})
 		}),
-		says[events.PaymentCaptured](s, "orders", func(tx *log.Tx, id string) error { return once(tx, orders, id, events.OrderConfirmed{}) }),
+		says[events.PaymentCaptured](s, "orders", func(tx *eventlog.Tx, id string) error { return once(tx, orders, id, events.OrderConfirmed{}) }),
 	}}
 }
 
-func (s *shop) payments(l *log.Log) worker.Domain {
+func (s *shop) payments(l *eventlog.Log) worker.Domain {
 	return worker.Domain{Name: "payments", Log: l.ForDomain("payments"), Routes: []worker.Route{
-		says[events.OrderAwaitingPayment](s, "payments", func(tx *log.Tx, id string) error { return once(tx, payments, id, events.PaymentRequested{OrderID: id}) }),
-		says[events.PaymentRequested](s, "payments", func(tx *log.Tx, id string) error {
+		says[events.OrderAwaitingPayment](s, "payments", func(tx *eventlog.Tx, id string) error {
+			return once(tx, payments, id, events.PaymentRequested{OrderID: id})
+		}),
+		says[events.PaymentRequested](s, "payments", func(tx *eventlog.Tx, id string) error {
 			return once(tx, payments, id, events.PaymentAuthorized{OrderID: id})
 		}),
-		says[events.OrderPaymentAccepted](s, "payments", func(tx *log.Tx, id string) error { return once(tx, payments, id, events.PaymentCaptured{OrderID: id}) }),
+		says[events.OrderPaymentAccepted](s, "payments", func(tx *eventlog.Tx, id string) error {
+			return once(tx, payments, id, events.PaymentCaptured{OrderID: id})
+		}),
 	}}
 }
 
-func (s *shop) all(l *log.Log) worker.Config { return only(s.inventory(l), s.orders(l), s.payments(l)) }
+func (s *shop) all(l *eventlog.Log) worker.Config {
+	return only(s.inventory(l), s.orders(l), s.payments(l))
+}
 
 var lanes = []string{"inventory", "orders", "payments"}
 
@@ -99,7 +105,7 @@ var chain = []string{"inventory.stock_held", "inventory.reservation_held", "orde
 	"orders.payment_accepted", "payments.captured", "orders.confirmed", "inventory.stock_committed", "inventory.reservation_committed"}
 
 // histories is the state of the shop: what each entity has said.
-func histories(t testing.TB, l *log.Log) map[string][]string {
+func histories(t testing.TB, l *eventlog.Log) map[string][]string {
 	t.Helper()
 	said := map[string][]string{}
 	for _, e := range read(t, l, "") {

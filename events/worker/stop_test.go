@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
@@ -37,7 +37,7 @@ func TestAWorkerIsStoppedWhileItsLanesBegin(t *testing.T) {
 func TestAWorkerIsStoppedWithoutABroker(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
-	l, wire := wired(t, server.URL(), func(c *log.Config) { c.Patience = time.Second })
+	l, wire := wired(t, server.URL(), func(c *eventlog.Config) { c.Patience = time.Second })
 	p := start(t, l, only(marker(l), acting(1, func(context.Context, string) error { return nil })))
 	place(t, l, "a")
 	expect(t, l, events.PrefixReservation, 1)
@@ -59,12 +59,12 @@ func TestAStopLeavesNoEventOut(t *testing.T) {
 	var first, second ids
 	stopping := make(chan struct{})
 	reached := make(chan struct{}, 1000)
-	p := start(t, l, only(onPlaced(l, func(tx *log.Tx, id string) error {
+	p := start(t, l, only(onPlaced(l, func(tx *eventlog.Tx, id string) error {
 		first.add(id)
 		if id == placed[700] {
 			reached <- struct{}{}
 			<-stopping
-			return log.ErrUnavailable
+			return eventlog.ErrUnavailable
 		}
 		return markOnce(tx, id)
 	})))
@@ -75,7 +75,7 @@ func TestAStopLeavesNoEventOut(t *testing.T) {
 	if heard := first.all(); slices.Index(placed, heard[len(heard)-1]) > 700 {
 		t.Fatalf("%s was handled, and %s was not", heard[len(heard)-1], placed[700])
 	}
-	start(t, l, only(onPlaced(l, func(tx *log.Tx, id string) error {
+	start(t, l, only(onPlaced(l, func(tx *eventlog.Tx, id string) error {
 		second.add(id)
 		return markOnce(tx, id)
 	}))).caughtUp(t, "inventory")

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 )
 
@@ -15,10 +15,10 @@ import (
 func TestATimerFiresNothingBeforeItHasReadTheLog(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
-	orders := log.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+	orders := eventlog.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
 	say := func(facts ...events.Payload) {
 		t.Helper()
-		if err := l.Do(t.Context(), func(tx *log.Tx) error { return orders.Append(tx, "a", facts...) }); err != nil {
+		if err := l.Do(t.Context(), func(tx *eventlog.Tx) error { return orders.Append(tx, "a", facts...) }); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
@@ -30,18 +30,18 @@ func fires(fired *ids) func(context.Context, string) error {
 	return func(_ context.Context, id string) error { fired.add(id); return nil }
 }
 
-func placeUntil(t testing.TB, l *log.Log, id string, expires time.Time) {
+func placeUntil(t testing.TB, l *eventlog.Log, id string, expires time.Time) {
 	t.Helper()
-	if err := l.Do(t.Context(), func(tx *log.Tx) error {
+	if err := l.Do(t.Context(), func(tx *eventlog.Tx) error {
 		return orders.Append(tx, id, events.OrderPlaced{OrderID: id, ExpiresAt: expires})
 	}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func confirm(t testing.TB, l *log.Log, id string) {
+func confirm(t testing.TB, l *eventlog.Log, id string) {
 	t.Helper()
-	if err := l.Do(t.Context(), func(tx *log.Tx) error { return orders.Append(tx, id, events.OrderConfirmed{}) }); err != nil {
+	if err := l.Do(t.Context(), func(tx *eventlog.Tx) error { return orders.Append(tx, id, events.OrderConfirmed{}) }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -142,7 +142,7 @@ func TestADeadlineThatFailsKeepsNoOtherWaiting(t *testing.T) {
 		case id == "panics":
 			panic("impossible")
 		case id == "away" && fired.count(id) == 1:
-			return log.ErrUnavailable
+			return eventlog.ErrUnavailable
 		}
 		return nil
 	})))

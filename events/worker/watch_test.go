@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
@@ -71,7 +71,7 @@ func TestAWatchIsToldWhatIsNew(t *testing.T) {
 	go func() { done <- w.Run(ctx) }()
 	until(t, "it is ready", func() bool { return s.ready.Load() == 1 })
 	place(t, l, "d")
-	if err := l.Do(t.Context(), func(tx *log.Tx) error { return payments.Append(tx, "x", events.PaymentFailed{}) }); err != nil {
+	if err := l.Do(t.Context(), func(tx *eventlog.Tx) error { return payments.Append(tx, "x", events.PaymentFailed{}) }); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.JetStream().Publish(t.Context(), "orders.garbage", []byte("{garbage")); err != nil {
@@ -93,7 +93,7 @@ func TestASnapshotHasEveryEntity(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
 	for range 2 {
-		err := l.Do(t.Context(), func(tx *log.Tx) error {
+		err := l.Do(t.Context(), func(tx *eventlog.Tx) error {
 			return errors.Join(stockLevels.Append(tx, "1/2 inch", events.StockHeld{}), stockLevels.Append(tx, "b", events.StockHeld{}),
 				markOnce(tx, "c"), payments.Append(tx, "d", events.PaymentFailed{}))
 		})
@@ -126,7 +126,7 @@ func TestAWatchBeginsWithASnapshot(t *testing.T) {
 			default:
 			}
 			id := fmt.Sprint("sku", i%7)
-			if err := writer.Do(t.Context(), func(tx *log.Tx) error { return stockLevels.Append(tx, id, events.StockHeld{}) }); err != nil {
+			if err := writer.Do(t.Context(), func(tx *eventlog.Tx) error { return stockLevels.Append(tx, id, events.StockHeld{}) }); err != nil {
 				t.Error(err)
 				return
 			}
@@ -155,7 +155,7 @@ func TestAWatchBeginsWithASnapshot(t *testing.T) {
 }
 
 // stockLevels counts, where a history would grow with every event.
-var stockLevels = log.Entity[int]{Prefix: events.PrefixStock, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+var stockLevels = eventlog.Entity[int]{Prefix: events.PrefixStock, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
 
 // checkOrder asserts that the first event of each entity may be any, and that the others follow it one by one.
 func checkOrder(t *testing.T, seen []events.Event) {

@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
@@ -88,9 +88,9 @@ func TestGarbageBecomesADeadLetterAndTheRestGoesOn(t *testing.T) {
 }
 
 // listening is a domain that cares for nothing but what is wrong with its own events.
-func listening(l *log.Log) worker.Domain {
+func listening(l *eventlog.Log) worker.Domain {
 	return worker.Domain{Name: "orders", Log: l.ForDomain("orders"), Routes: []worker.Route{
-		worker.On(func(*log.Tx, events.Event, events.ReservationRefused) error { return nil }),
+		worker.On(func(*eventlog.Tx, events.Event, events.ReservationRefused) error { return nil }),
 	}}
 }
 

@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -112,5 +113,29 @@ func TestADispatcherHandlesAnEvent(t *testing.T) {
 	}
 	if got := made.String(); got != "map[a:[1 2]]" {
 		t.Errorf("acted in attempts %s", got)
+	}
+}
+
+// An event that was declared void is not handled again, however well its handler would do: its dead letter is to be discarded.
+func TestAVoidEventIsNotHandledAgain(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	var s stubborn
+	s.bury(t, l, "a")
+	m, err := l.Get(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := eventlog.Void(t.Context(), l, m, "a test"); err != nil {
+		t.Fatal(err)
+	}
+	s.works.Store(true)
+	start(t, l, only(s.domain(l)))
+	redeliver(t, l, "inventory", 1)
+	if got := outcomes(t, l, "inventory", 1, 2); !strings.Contains(got[1], "event 1 was declared void") {
+		t.Errorf("the dead letter says %v", got)
+	}
+	if heard := s.heard.all(); len(heard) != 0 {
+		t.Errorf("handled again: %v", heard)
 	}
 }

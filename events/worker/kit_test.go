@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -230,56 +228,6 @@ func deadLetters(t testing.TB, l *eventlog.Log, lane string, n int) (got []event
 	return got
 }
 
-// ids is what a test has heard, in order.
-type ids struct {
-	mu    sync.Mutex
-	heard []string
-}
-
-func (i *ids) add(id string) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.heard = append(i.heard, id)
-}
-
-func (i *ids) all() []string {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return slices.Clone(i.heard)
-}
-
-func (i *ids) count(id string) (n int) {
-	for _, heard := range i.all() {
-		if heard == id {
-			n++
-		}
-	}
-	return n
-}
-
-// clock is a clock that stands still until it is moved.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func newClock() *clock { return &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) move(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-// by has a log go by a clock.
-func (c *clock) by(config *eventlog.Config) { config.Now = c.Now }
-
 // metric reads what a lane's metric shows.
 func metric(t testing.TB, registry *prometheus.Registry, name, lane string) float64 {
 	t.Helper()
@@ -335,5 +283,36 @@ func (p *process) together(t testing.TB, do func(), happened func() bool) {
 	close(free)
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+func pause(t testing.TB, l *eventlog.Log, until time.Time, lanes ...string) {
+	t.Helper()
+	for _, lane := range lanes {
+		if err := worker.PauseLane(t.Context(), l.ForDomain("ops"), lane, until); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func resume(t testing.TB, l *eventlog.Log, lanes ...string) {
+	t.Helper()
+	for _, lane := range lanes {
+		if err := worker.ResumeLane(t.Context(), l.ForDomain("ops"), lane); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// say publishes an event that no lane or operator would.
+func say(t testing.TB, l *eventlog.Log, e events.Event) {
+	t.Helper()
+	e.ID, e.Time = e.Subject, time.Now()
+	msg, err := events.Encode(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.JetStream().PublishMsg(t.Context(), msg); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -1,6 +1,9 @@
 package worker_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -8,7 +11,78 @@ import (
 	"tillstream/events"
 	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
+	"tillstream/events/worker"
 )
+
+// Row 18 of the fault matrix, and the standby: a replica that vanishes is replaced and every event has its one effect.
+func TestAStandbyTakesOver(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	l := logtest.OpenOn(t, server)
+	first, err := eventlog.Open(t.Context(), logtest.Connect(t, server), eventlog.Config{Source: "first"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	active := start(t, first, only(marker(first)))
+	place(t, l, "a", "b")
+	expect(t, l, events.PrefixReservation, 2)
+	second := logtest.OpenOn(t, server)
+	standby := start(t, second, only(marker(second)))
+	active.stop()
+	first.Close()
+	place(t, l, "c", "d")
+	expect(t, l, events.PrefixReservation, 4)
+	standby.caughtUp(t, "inventory")
+	if n := count(t, l, events.PrefixReservation); n != 4 {
+		t.Errorf("%d facts, want 4", n)
+	}
+}
+
+// A replica that died with messages in its hands must not cost them: its successor starts at what was handled, not at what
+// was read.
+func TestWhatADeadReplicaHadFetchedIsNotLost(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	l := logtest.OpenOn(t, server)
+	ids := make([]string, 40)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("o%d", i)
+	}
+	place(t, l, ids[:20]...)
+	conn := logtest.Connect(t, server)
+	dying, err := eventlog.Open(t.Context(), conn, eventlog.Config{Source: "dying"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, got := make(chan struct{}), make(chan struct{}, 100)
+	stuck := onPlaced(dying, func(*eventlog.Tx, string) error {
+		got <- struct{}{}
+		<-held // has fetched, never finishes
+		return nil
+	})
+	w, err := worker.New(t.Context(), dying, only(stuck))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = w.Run(ctx) // dies with its connection
+	}()
+	<-got
+	conn.Close()
+	place(t, l, ids[20:]...)
+	start(t, l, only(marker(l)))
+	for i, e := range expect(t, l, events.PrefixReservation, len(ids)) {
+		if want := "inventory.reservations." + ids[i]; e.Subject != want {
+			t.Errorf("fact %d is about %s, want %s", i, e.Subject, want)
+		}
+	}
+	cancel()
+	close(held)
+	<-done
+}
 
 // Of two workers one is active. When it is stopped it gives its leases back, and the other one goes on at once.
 func TestAStoppedWorkerGivesItsLeasesBack(t *testing.T) {
@@ -125,5 +199,82 @@ func TestASuccessorOfTheSameNameTakesOverAtOnce(t *testing.T) {
 	start(t, l, config).holds(t, "inventory")
 	if took := time.Since(began); took > l.LeaseTTL()/2 {
 		t.Errorf("it took over after %s, want at once", took)
+	}
+}
+
+// release is a log of a program that knows a topology.
+func release(t *testing.T, url string, version int) *eventlog.Log {
+	t.Helper()
+	return logtest.OpenOver(t, logtest.ConnectTo(t, url), func(c *eventlog.Config) {
+		topology := eventlog.CurrentTopology(1)
+		topology.Version = version
+		c.Topology = &topology
+	})
+}
+
+// fromTheFuture publishes an event of a type that no program of this release knows.
+func fromTheFuture(t *testing.T, l *eventlog.Log, subject string) eventlog.Message {
+	t.Helper()
+	msg, err := events.Encode(events.Event{ID: "future", Source: "test", Time: time.Now(), Subject: subject, Revision: 2, Payload: events.OrderExpired{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg.Header.Set(events.HeaderType, "orders.teleported")
+	msg.Header.Set(events.HeaderTopology, "2")
+	ack, err := l.JetStream().PublishMsg(t.Context(), msg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := l.Get(t.Context(), ack.Sequence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// Row 60 of the fault matrix: a process of an older release meets an event that it does not understand. Its lanes go to a process of the newer one, its
+// readiness says why, and nothing is set aside. When the event is declared void it takes its turn again.
+func TestOlderLanesAreLeftToTheNewerRelease(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	older, newer := release(t, server.URL(), 1), release(t, server.URL(), 2)
+	var acts [2]atomic.Int64
+	counting := func(l *eventlog.Log, n *atomic.Int64) *process {
+		return start(t, l, only(marker(l), acting(1, func(context.Context, string) error { n.Add(1); return nil })))
+	}
+	active := counting(older, &acts[0])
+	active.holds(t, "inventory", "actor")
+	standby := counting(newer, &acts[1])
+	place(t, newer, "a")
+	expect(t, newer, events.PrefixReservation, 1)
+	active.caughtUp(t, "inventory", "actor")
+	m := fromTheFuture(t, newer, events.PrefixOrder+"a")
+	standby.holds(t, "inventory", "actor")
+	if err := active.Ready(); !errors.Is(err, events.ErrNewer) {
+		t.Errorf("the older process is ready: %v, want ErrNewer", err)
+	}
+	place(t, newer, "b", "c")
+	expect(t, newer, events.PrefixReservation, 3)
+	standby.caughtUp(t, "inventory", "actor")
+	if got := [2]int64{acts[0].Load(), acts[1].Load()}; got != [2]int64{1, 2} {
+		t.Errorf("acted %v times, want 1 and 2", got)
+	}
+	if n := countIn(t, newer, events.StreamDeadLetters, events.PrefixDeadLetter); n != 0 {
+		t.Errorf("%d dead letters, want none", n)
+	}
+	if err := newer.Damage(); err != nil {
+		t.Errorf("the newer release: %v", err)
+	}
+	if _, err := eventlog.Void(t.Context(), newer, m, "a test"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the older process is ready", func() bool { return active.Ready() == nil })
+	standby.stop()
+	active.holds(t, "inventory", "actor")
+	place(t, older, "d")
+	expect(t, older, events.PrefixReservation, 4)
+	active.caughtUp(t, "inventory", "actor")
+	if n := countIn(t, older, events.StreamDeadLetters, events.PrefixDeadLetter); n != 0 {
+		t.Errorf("%d dead letters after the event was declared void, want none", n)
 	}
 }

@@ -13,24 +13,6 @@ import (
 	"tillstream/events/worker"
 )
 
-func pause(t testing.TB, l *eventlog.Log, until time.Time, lanes ...string) {
-	t.Helper()
-	for _, lane := range lanes {
-		if err := worker.PauseLane(t.Context(), l.ForDomain("ops"), lane, until); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func resume(t testing.TB, l *eventlog.Log, lanes ...string) {
-	t.Helper()
-	for _, lane := range lanes {
-		if err := worker.ResumeLane(t.Context(), l.ForDomain("ops"), lane); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // Lanes that are paused, with more behind them than the ring holds, do not delay the others; when they go on they read what
 // they have missed from the log, in order.
 func TestAPausedLaneDelaysNoOther(t *testing.T) {

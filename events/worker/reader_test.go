@@ -3,7 +3,6 @@ package worker_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -179,24 +178,6 @@ func distinct(ids []string) (once []string) {
 		}
 	}
 	return once
-}
-
-// Row 67 of the fault matrix: garbage by the thousand under a domain's prefix becomes dead letters, and an order among it is
-// handled all the same.
-func TestMuchGarbageDoesNotStopALane(t *testing.T) {
-	t.Parallel()
-	const garbage = 500
-	l := logtest.Open(t)
-	p := start(t, l, only(marker(l), listening(l)))
-	for i := range garbage {
-		if _, err := l.JetStream().PublishAsync(fmt.Sprintf("orders.g%d", i), []byte("{garbage")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	place(t, l, "good")
-	expect(t, l, events.PrefixReservation+"good", 1)
-	deadLetters(t, l, "orders", garbage)
-	p.caughtUp(t, "inventory", "orders")
 }
 
 // While any reader of the process stands at a gap no act is tried again and no deadline fires, however long they are due.

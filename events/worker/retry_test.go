@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +16,36 @@ import (
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
+
+func TestAnActIsRepeatedAsItsOutcomeSays(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	var tries [3]atomic.Int64
+	p := start(t, l, only(acting(4, func(ctx context.Context, id string) error {
+		switch id {
+		case "busy":
+			if tries[0].Add(1); worker.Attempt(ctx) < 3 {
+				return worker.RetryAfter(10*time.Millisecond, errors.New("busy"))
+			}
+		case "hopeless":
+			tries[1].Add(1)
+			return worker.DeadLetter(errors.New("hopeless"))
+		case "fine":
+			tries[2].Add(1)
+		}
+		return nil
+	})))
+	p.holds(t, "actor")
+	place(t, l, "busy", "hopeless", "fine")
+	dead := deadLetters(t, l, "actor", 1)[0]
+	p.caughtUp(t, "actor")
+	if got := [3]int64{tries[0].Load(), tries[1].Load(), tries[2].Load()}; got != [3]int64{3, 1, 1} {
+		t.Errorf("tried %v, want 3 1 1", got)
+	}
+	if dead.Subject != "orders.hopeless" || dead.Error != "hopeless" {
+		t.Errorf("dead letter %+v", dead)
+	}
+}
 
 // failed waits until so many attempts of the actor have failed, and it is known when each is repeated.
 func failed(t testing.TB, registry *prometheus.Registry, n int) {

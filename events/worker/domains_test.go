@@ -16,33 +16,33 @@ import (
 	"tillstream/events/worker"
 )
 
-// history is an entity whose state is the types of its events.
+// history returns an entity kind whose state is the types of its events.
 func history(prefix string) eventlog.Entity[[]string] {
-	return eventlog.Entity[[]string]{Prefix: prefix, Apply: func(said []string, e events.Event) ([]string, error) {
-		return append(slices.Clip(said), e.Type), nil
+	return eventlog.Entity[[]string]{Prefix: prefix, Apply: func(stored []string, e events.Event) ([]string, error) {
+		return append(slices.Clip(stored), e.Type), nil
 	}}
 }
 
 var (
 	orders   = history(events.PrefixOrder)
-	marks    = history(events.PrefixReservation) // takes note of an order once
+	marks    = history(events.PrefixReservation) // of an order: that inventory has handled it
 	stock    = history(events.PrefixStock)
 	payments = history(events.PrefixPayment)
 )
 
-// once says something about an entity unless that was said before.
+// once appends a fact to an entity unless the entity has one of its type.
 func once(tx *eventlog.Tx, entity eventlog.Entity[[]string], id string, fact events.Payload) error {
-	said, err := entity.Load(tx, id)
-	if err != nil || slices.Contains(said, fact.EventType()) {
+	stored, err := entity.Load(tx, id)
+	if err != nil || slices.Contains(stored, fact.EventType()) {
 		return err
 	}
 	return entity.Append(tx, id, fact)
 }
 
-// first is once for an entity that should be new: it spares a question to the broker.
-func first(tx *eventlog.Tx, entity eventlog.Entity[[]string], id string, fact events.Payload) error {
-	said, err := entity.LoadNew(tx, id)
-	if err != nil || slices.Contains(said, fact.EventType()) {
+// onceNew is once for an entity that should be new, which saves a request to the broker.
+func onceNew(tx *eventlog.Tx, entity eventlog.Entity[[]string], id string, fact events.Payload) error {
+	stored, err := entity.LoadNew(tx, id)
+	if err != nil || slices.Contains(stored, fact.EventType()) {
 		return err
 	}
 	return entity.Append(tx, id, fact)
@@ -52,20 +52,20 @@ func markOnce(tx *eventlog.Tx, id string) error {
 	return once(tx, marks, id, events.ReservationReleased{OrderID: id})
 }
 
-// onPlaced is inventory with one route, for orders that were placed.
+// onPlaced is the domain inventory with one route, for placed orders.
 func onPlaced(l *eventlog.Log, handle func(tx *eventlog.Tx, id string) error) worker.Domain {
 	return worker.Domain{Name: "inventory", Log: l.ForDomain("inventory"), Routes: []worker.Route{
 		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.OrderPlaced) error { return handle(tx, p.OrderID) }),
 	}}
 }
 
-// marker marks every order that was placed, except those whose name says otherwise.
+// marker marks every placed order once, and fails as the prefix of the order's id asks.
 func marker(l *eventlog.Log) worker.Domain {
 	return onPlaced(l, func(tx *eventlog.Tx, id string) error {
 		switch {
 		case strings.HasPrefix(id, "panic"):
 			var nothing map[string]int
-			nothing["x"] = 1 //nolint:govet,staticcheck // the panic is the point
+			nothing["x"] = 1 //nolint:govet,staticcheck // this test needs a panic
 		case strings.HasPrefix(id, "refuse"):
 			return errors.New("impossible state")
 		case strings.HasPrefix(id, "big"):
@@ -80,17 +80,17 @@ func marker(l *eventlog.Log) worker.Domain {
 	})
 }
 
-// acting is an actor that does do about every order.
+// acting is a domain whose actor calls do for every placed order.
 func acting(concurrency int, do func(ctx context.Context, id string) error) worker.Domain {
 	return worker.Domain{Actors: []worker.Actor{{Name: "actor", Concurrency: concurrency,
 		Routes: []worker.ActRoute{worker.Do(func(ctx context.Context, _ events.Event, p events.OrderPlaced) error { return do(ctx, p.OrderID) })}}}}
 }
 
-// idle is an act that does nothing.
+// idle is an act without effect.
 func idle(context.Context, string) error { return nil }
 
-// shop is three domains that lead an order from its placing to its end, each by what the others say. It counts what its
-// handlers are called with.
+// shop has three domains that take an order from placed to committed, each by the events of the others. It counts the calls of
+// its handlers.
 type shop struct {
 	mu    sync.Mutex
 	calls map[string]int // "lane type" → calls
@@ -115,14 +115,14 @@ func (s *shop) counted() map[string]int {
 	return maps.Clone(s.calls)
 }
 
-// says is a route: what one domain says when it hears of P.
-func says[P events.Payload](s *shop, lane string, say func(tx *eventlog.Tx, id string) error) worker.Route {
+// answers returns a route by which a lane answers events with payload P.
+func answers[P events.Payload](s *shop, lane string, answer func(tx *eventlog.Tx, id string) error) worker.Route {
 	return worker.On(func(tx *eventlog.Tx, e events.Event, _ P) error {
 		id, ok := idOf(e)
 		if !ok {
 			return errors.New("about nothing")
 		}
-		return errors.Join(say(tx, id), s.called(lane, e))
+		return errors.Join(answer(tx, id), s.called(lane, e))
 	})
 }
 
@@ -137,10 +137,10 @@ func idOf(e events.Event) (id string, ok bool) {
 
 func (s *shop) inventory(l *eventlog.Log) worker.Domain {
 	return worker.Domain{Name: "inventory", Log: l.ForDomain("inventory"), Routes: []worker.Route{
-		says[events.OrderPlaced](s, "inventory", func(tx *eventlog.Tx, id string) error {
+		answers[events.OrderPlaced](s, "inventory", func(tx *eventlog.Tx, id string) error {
 			return errors.Join(once(tx, stock, id, events.StockHeld{}), once(tx, marks, id, events.ReservationHeld{OrderID: id}))
 		}),
-		says[events.OrderConfirmed](s, "inventory", func(tx *eventlog.Tx, id string) error {
+		answers[events.OrderConfirmed](s, "inventory", func(tx *eventlog.Tx, id string) error {
 			return errors.Join(once(tx, stock, id, events.StockCommitted{}), once(tx, marks, id, events.ReservationCommitted{OrderID: id}))
 		}),
 	}}
@@ -148,78 +148,78 @@ func (s *shop) inventory(l *eventlog.Log) worker.Domain {
 
 func (s *shop) orders(l *eventlog.Log) worker.Domain {
 	return worker.Domain{Name: "orders", Log: l.ForDomain("orders"), Routes: []worker.Route{
-		says[events.ReservationHeld](s, "orders", func(tx *eventlog.Tx, id string) error {
+		answers[events.ReservationHeld](s, "orders", func(tx *eventlog.Tx, id string) error {
 			return once(tx, orders, id, events.OrderAwaitingPayment{OrderID: id})
 		}),
-		says[events.PaymentAuthorized](s, "orders", func(tx *eventlog.Tx, id string) error {
+		answers[events.PaymentAuthorized](s, "orders", func(tx *eventlog.Tx, id string) error {
 			return once(tx, orders, id, events.OrderPaymentAccepted{OrderID: id})
 		}),
-		says[events.PaymentCaptured](s, "orders", func(tx *eventlog.Tx, id string) error { return once(tx, orders, id, events.OrderConfirmed{}) }),
+		answers[events.PaymentCaptured](s, "orders", func(tx *eventlog.Tx, id string) error { return once(tx, orders, id, events.OrderConfirmed{}) }),
 	}}
 }
 
 func (s *shop) payments(l *eventlog.Log) worker.Domain {
 	return worker.Domain{Name: "payments", Log: l.ForDomain("payments"), Routes: []worker.Route{
-		says[events.OrderAwaitingPayment](s, "payments", func(tx *eventlog.Tx, id string) error {
+		answers[events.OrderAwaitingPayment](s, "payments", func(tx *eventlog.Tx, id string) error {
 			return once(tx, payments, id, events.PaymentRequested{OrderID: id})
 		}),
-		says[events.PaymentRequested](s, "payments", func(tx *eventlog.Tx, id string) error {
+		answers[events.PaymentRequested](s, "payments", func(tx *eventlog.Tx, id string) error {
 			return once(tx, payments, id, events.PaymentAuthorized{OrderID: id})
 		}),
-		says[events.OrderPaymentAccepted](s, "payments", func(tx *eventlog.Tx, id string) error {
+		answers[events.OrderPaymentAccepted](s, "payments", func(tx *eventlog.Tx, id string) error {
 			return once(tx, payments, id, events.PaymentCaptured{OrderID: id})
 		}),
 	}}
 }
 
 func (s *shop) all(l *eventlog.Log) worker.Config {
-	return only(s.inventory(l), s.orders(l), s.payments(l))
+	return configOf(s.inventory(l), s.orders(l), s.payments(l))
 }
 
 var lanes = []string{"inventory", "orders", "payments"}
 
-// chain is what follows from one order, in order.
+// chain is the cascade of one placed order, in order.
 var chain = []string{"inventory.stock_held", "inventory.reservation_held", "orders.awaiting_payment", "payments.requested", "payments.authorized",
 	"orders.payment_accepted", "payments.captured", "orders.confirmed", "inventory.stock_committed", "inventory.reservation_committed"}
 
-// histories is the state of the shop: what each entity has said.
+// histories returns the types of the events of every entity.
 func histories(t testing.TB, l *eventlog.Log) map[string][]string {
 	t.Helper()
-	said := map[string][]string{}
-	for _, e := range read(t, l, "") {
-		said[e.Subject] = append(said[e.Subject], e.Source+" "+e.Type)
+	stored := map[string][]string{}
+	for _, e := range readEvents(t, l, "") {
+		stored[e.Subject] = append(stored[e.Subject], e.Source+" "+e.Type)
 	}
-	return said
+	return stored
 }
 
-// ids is what a test has heard, in order.
+// ids records the ids that a handler was called with, in order.
 type ids struct {
-	mu    sync.Mutex
-	heard []string
+	mu      sync.Mutex
+	handled []string
 }
 
 func (i *ids) add(id string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.heard = append(i.heard, id)
+	i.handled = append(i.handled, id)
 }
 
 func (i *ids) all() []string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return slices.Clone(i.heard)
+	return slices.Clone(i.handled)
 }
 
 func (i *ids) count(id string) (n int) {
-	for _, heard := range i.all() {
-		if heard == id {
+	for _, handled := range i.all() {
+		if handled == id {
 			n++
 		}
 	}
 	return n
 }
 
-// clock is a clock that stands still until it is moved.
+// clock stands still until a test moves it.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -239,5 +239,5 @@ func (c *clock) move(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// by has a log go by a clock.
-func (c *clock) by(config *eventlog.Config) { config.Now = c.Now }
+// set makes the clock the time of a log.
+func (c *clock) set(config *eventlog.Config) { config.Now = c.Now }

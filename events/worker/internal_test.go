@@ -26,12 +26,12 @@ func sequencesOf(items []*Item) (sequences []uint64) {
 	return sequences
 }
 
-// A ring gives what it holds from any sequence on, and says of what it does not hold any more that it is behind.
-func TestARingGivesWhatItHolds(t *testing.T) {
+// A ring returns its messages from any sequence on, and reports when it has dropped the sequence.
+func TestRingReturnsItsMessagesFromAnySequence(t *testing.T) {
 	t.Parallel()
 	r := newRing(5)
 	if items, behind := r.take(5, 10); len(items) != 0 || behind || r.next() != 5 || r.begin() != 5 {
-		t.Errorf("an empty ring gives %v, behind %v, next %d, begin %d", sequencesOf(items), behind, r.next(), r.begin())
+		t.Errorf("empty ring: got %v, behind %v, next %d, begin %d; want none, false, 5 and 5", sequencesOf(items), behind, r.next(), r.begin())
 	}
 	for s := uint64(5); s < 10; s++ {
 		r.add(message(s, 1))
@@ -55,12 +55,12 @@ func TestARingGivesWhatItHolds(t *testing.T) {
 		}
 	}
 	if r.next() != 10 || r.begin() != 5 {
-		t.Errorf("next %d, begin %d; want 10 and 5", r.next(), r.begin())
+		t.Errorf("got next %d, begin %d; want 10 and 5", r.next(), r.begin())
 	}
 }
 
-// A ring holds so many messages, and so many bytes, whatever they are made of.
-func TestARingIsBounded(t *testing.T) {
+// A ring is bounded by messages and by bytes, whether these are bodies or headers.
+func TestRingIsBoundedByMessagesAndBytes(t *testing.T) {
 	t.Parallel()
 	const large = 1 << 20
 	header := func(sequence uint64) *Item {
@@ -85,47 +85,47 @@ func TestARingIsBounded(t *testing.T) {
 			}
 			items, behind := r.take(r.begin(), ringItems)
 			if behind || len(items) > c.most || len(items) < c.most*9/10 {
-				t.Errorf("%d messages are held, want about %d", len(items), c.most)
+				t.Errorf("got %d messages, want about %d", len(items), c.most)
 			}
 			if r.next() != c.n+1 || r.begin() != c.n+1-uint64(len(items)) || items[0].Sequence != r.begin() {
-				t.Errorf("next %d, begin %d, the first is %d", r.next(), r.begin(), items[0].Sequence)
+				t.Errorf("got next %d, begin %d, first message %d; want next %d, and begin at the first message", r.next(), r.begin(), items[0].Sequence, c.n+1)
 			}
 			if r.bytes > ringBytes {
-				t.Errorf("%d bytes are held, want at most %d", r.bytes, ringBytes)
+				t.Errorf("got %d bytes, want at most %d", r.bytes, ringBytes)
 			}
 		})
 	}
 	r := newRing(1)
 	r.add(message(1, 2*ringBytes))
 	if items, _ := r.take(1, 1); len(items) != 1 {
-		t.Error("a message larger than the ring is not held, and its lanes would read it from the log for ever")
+		t.Error("a message larger than the ring was dropped; its lanes would read it from the log again and again")
 	}
 }
 
-// A signal is sent for a message that its lane cares about, and only once as long as the lane does not look.
-func TestASignalIsSentForWhatALaneCaresAbout(t *testing.T) {
+// A subscription signals the messages that match, once until the signal is received.
+func TestSubscriptionSignalsMatchingMessages(t *testing.T) {
 	t.Parallel()
 	r := newRing(1)
 	s := r.subscribe(func(item *Item) bool { return item.Sequence > 1 })
 	r.add(message(1, 0))
 	if len(s.C) != 0 {
-		t.Error("a signal for what the lane does not care about")
+		t.Error("got a signal for a message that does not match")
 	}
 	r.add(message(2, 0))
 	r.add(message(3, 0))
 	if len(s.C) != 1 {
-		t.Error("no signal")
+		t.Errorf("got %d signals for two messages, want 1", len(s.C))
 	}
 	<-s.C
 	r.unsubscribe(s)
 	r.add(message(4, 0))
 	if len(s.C) != 0 {
-		t.Error("a signal after the end")
+		t.Error("got a signal after unsubscribe")
 	}
 }
 
-// What the reader could not read it says, until the log can be read again: also when nothing is appended that would show.
-func TestAReaderThatCanReadAgainSaysSo(t *testing.T) {
+// A reader reports that it cannot read until it can, even when no message is appended that would show it.
+func TestReaderReportsThatItCanReadAgain(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
 	r, err := startReader(t.Context(), l)
@@ -134,10 +134,10 @@ func TestAReaderThatCanReadAgainSaysSo(t *testing.T) {
 	}
 	r.report(errors.New("interrupted"))
 	go r.run(t.Context())
-	eventually(t, "the reader says so", func() bool { return r.problem() == nil })
+	eventually(t, "the reader has no problem", func() bool { return r.problem() == nil })
 }
 
-// eventually polls for a fact.
+// eventually polls until a condition holds.
 func eventually(t *testing.T, what string, fact func() bool) {
 	t.Helper()
 	again, enough := time.NewTicker(time.Millisecond), time.After(time.Minute)
@@ -146,13 +146,13 @@ func eventually(t *testing.T, what string, fact func() bool) {
 		select {
 		case <-again.C:
 		case <-enough:
-			t.Fatalf("waited in vain until %s", what)
+			t.Fatalf("not within a minute: %s", what)
 		}
 	}
 }
 
-// What operators wanted before says nothing any more, in whatever order a process comes to hear of it.
-func TestAnOlderControlSaysNothing(t *testing.T) {
+// A control is ignored when a newer one was applied, in whatever order they arrive.
+func TestOlderControlIsIgnored(t *testing.T) {
 	t.Parallel()
 	l := &lane{wake: make(chan struct{}, 1)}
 	for i, step := range []struct {
@@ -160,9 +160,9 @@ func TestAnOlderControlSaysNothing(t *testing.T) {
 		sequence uint64
 		want     bool
 	}{
-		{true, 803, true}, // as the worker was told at its start
+		{true, 803, true}, // read by New
 		{true, 1, true},
-		{false, 402, true}, // as the reader comes to it
+		{false, 402, true}, // read by the reader
 		{true, 803, true},
 		{false, 900, false},
 		{true, 803, false},
@@ -174,9 +174,9 @@ func TestAnOlderControlSaysNothing(t *testing.T) {
 	}
 }
 
-// A checkpoint is written at most once a second or per 500 events, and also when nothing but the acts beside the position
-// has changed. One that cannot be written is not tried again at once.
-func TestACheckpointIsDue(t *testing.T) {
+// A checkpoint is written at most once a second or per 500 events, also when only the open acts have changed. After a
+// failed write the next attempt waits.
+func TestCheckpointIsDueAfterASecondOr500Events(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	opened := logtest.Open(t, func(c *eventlog.Config) { c.Now = func() time.Time { return now } })
@@ -222,11 +222,11 @@ func TestACheckpointIsDue(t *testing.T) {
 	save(t.Context())
 	c, err := opened.LoadCheckpoint(t.Context(), "lane")
 	if err != nil || c.Position != 501 || string(c.State) != "[]" {
-		t.Errorf("the checkpoint is %+v (%v)", c, err)
+		t.Errorf("checkpoint: got %+v (%v), want position 501 and the state", c, err)
 	}
 }
 
-func TestNextFollowsTheSchedule(t *testing.T) {
+func TestFailedActFollowsTheSchedule(t *testing.T) {
 	t.Parallel()
 	odd := errors.New("odd")
 	cases := []struct {
@@ -242,11 +242,11 @@ func TestNextFollowsTheSchedule(t *testing.T) {
 		{"spread", odd, 3, 0.8, 6 * time.Second, false},
 		{"last", odd, len(actSchedule), 0, 30 * time.Minute, false},
 		{"beyond the last", odd, len(actSchedule) + 1, 0, 0, true},
-		{"asked for", RetryAfter(time.Minute, odd), 99, 0, time.Minute, false},
-		{"put off", Defer(time.Hour, odd), 99, 0, time.Hour, false},
-		{"hopeless", DeadLetter(odd), 1, 0, 0, true},
-		{"on hold", OpenCircuit(odd), 99, 0, 0, false},
-		{"the log is away, for ever", eventlog.ErrUnavailable, 1000, 0, 30 * time.Second, false},
+		{"requested delay", RetryAfter(time.Minute, odd), 99, 0, time.Minute, false},
+		{"deferred", Defer(time.Hour, odd), 99, 0, time.Hour, false},
+		{"dead letter", DeadLetter(odd), 1, 0, 0, true},
+		{"circuit open", OpenCircuit(odd), 99, 0, 0, false},
+		{"log unavailable for long", eventlog.ErrUnavailable, 1000, 0, 30 * time.Second, false},
 		{"stopping", context.Canceled, 1, 0, time.Second, false},
 	}
 	for _, c := range cases {
@@ -260,34 +260,34 @@ func TestNextFollowsTheSchedule(t *testing.T) {
 	}
 }
 
-func TestOneCauseHasOneFingerprint(t *testing.T) {
+func TestErrorsOfOneCauseHaveOneFingerprint(t *testing.T) {
 	t.Parallel()
 	a := fingerprint("w", errors.New(`order 0198c7d2-aaaa-7bbb-8ccc-0123456789ab: amount 12 is not 15`))
 	b := fingerprint("w", errors.New(`order 0198c7d2-ffff-7bbb-8ccc-0123456789ab: amount 7 is not 99`))
 	if other := fingerprint("w", errors.New("order is closed")); a != b || a == other {
-		t.Errorf("fingerprints %s %s %s", a, b, other)
+		t.Errorf("fingerprints: got %s and %s of one cause, %s of another", a, b, other)
 	}
 }
 
-// A lane that has just begun fires nothing before it has read what stood in the log then: a deadline that has passed may have
-// been dropped by the last event, which the reader has not come to.
-func TestATimerFiresNothingBeforeItHasReadTheLog(t *testing.T) {
+// A timer lane fires nothing before it has read up to the end that the log had when the lane began: the last event may
+// have cleared a deadline that has passed.
+func TestTimerFiresNothingBeforeItHasReadTheLog(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
 	orders := eventlog.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
-	say := func(facts ...events.Payload) {
+	appendFacts := func(facts ...events.Payload) {
 		t.Helper()
 		if err := l.Do(t.Context(), func(tx *eventlog.Tx) error { return orders.Append(tx, "a", facts...) }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	say(events.OrderPlaced{ExpiresAt: time.Now().Add(-time.Hour)})
+	appendFacts(events.OrderPlaced{ExpiresAt: time.Now().Add(-time.Hour)})
 	many := make([]events.Payload, headroom-1)
 	for i := range many {
 		many[i] = events.OrderRefunded{}
 	}
-	say(many...)
-	say(events.OrderConfirmed{})
+	appendFacts(many...)
+	appendFacts(events.OrderConfirmed{})
 	r, err := startReader(t.Context(), l)
 	if err != nil {
 		t.Fatal(err)
@@ -307,7 +307,7 @@ func TestATimerFiresNothingBeforeItHasReadTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := timers.step(t.Context(), t.Context()); err != nil || timers.taken != 1 || len(timers.queue) != 1 || fired != 0 {
-		t.Errorf("read up to %d, %d deadlines are open, %d have fired (%v); want 1, 1 and 0", timers.taken, len(timers.queue), fired, err)
+		t.Errorf("got %d read, %d deadlines open, %d fired (%v); want 1, 1 and 0", timers.taken, len(timers.queue), fired, err)
 	}
 	go r.run(t.Context())
 	eventually(t, "all of the log is read", func() bool {
@@ -317,6 +317,6 @@ func TestATimerFiresNothingBeforeItHasReadTheLog(t *testing.T) {
 		return timers.taken >= timers.logEnd
 	})
 	if len(timers.queue) != 0 || fired != 0 {
-		t.Errorf("%d deadlines are open, %d have fired; want none", len(timers.queue), fired)
+		t.Errorf("got %d deadlines open, %d fired; want none", len(timers.queue), fired)
 	}
 }

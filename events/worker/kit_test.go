@@ -17,10 +17,10 @@ import (
 	"tillstream/events/worker"
 )
 
-// patience bounds how long a test waits for a fact.
+// patience bounds how long a test waits for a condition.
 const patience = time.Minute
 
-func only(domains ...worker.Domain) worker.Config { return worker.Config{Domains: domains} }
+func configOf(domains ...worker.Domain) worker.Config { return worker.Config{Domains: domains} }
 
 func place(t testing.TB, l *eventlog.Log, ids ...string) {
 	t.Helper()
@@ -31,22 +31,22 @@ func place(t testing.TB, l *eventlog.Log, ids ...string) {
 	}
 }
 
-// placeMany places n orders, many in a commit, and returns their ids.
-func placeMany(t testing.TB, l *eventlog.Log, name string, n int) (ids []string) {
+// placeMany places n orders, up to a batch in one commit, and returns their ids.
+func placeMany(t testing.TB, l *eventlog.Log, name string, n int) (orderIDs []string) {
 	t.Helper()
-	for len(ids) < n {
-		first := len(ids)
+	for len(orderIDs) < n {
+		first := len(orderIDs)
 		err := l.Do(t.Context(), func(tx *eventlog.Tx) error {
-			ids = ids[:first]
-			for len(ids) < n && len(ids)-first < eventlog.MaxBatch {
-				id := fmt.Sprintf("%s%d", name, len(ids))
-				if _, err := orders.LoadNew(tx, id); err != nil { // spares a question to the broker for each
+			orderIDs = orderIDs[:first]
+			for len(orderIDs) < n && len(orderIDs)-first < eventlog.MaxBatch {
+				id := fmt.Sprintf("%s%d", name, len(orderIDs))
+				if _, err := orders.LoadNew(tx, id); err != nil { // saves a request to the broker
 					return err
 				}
 				if err := orders.Append(tx, id, events.OrderPlaced{OrderID: id}); err != nil {
 					return err
 				}
-				ids = append(ids, id)
+				orderIDs = append(orderIDs, id)
 			}
 			return nil
 		})
@@ -54,18 +54,18 @@ func placeMany(t testing.TB, l *eventlog.Log, name string, n int) (ids []string)
 			t.Fatal(err)
 		}
 	}
-	return ids
+	return orderIDs
 }
 
-// process is a worker that runs.
+// process is a running worker.
 type process struct {
 	*worker.Worker
 	log    *eventlog.Log
-	cancel func() // does not wait
-	stop   func() // and wait
+	cancel func() // begins to stop
+	stop   func() // stops, and waits until it has ended
 }
 
-// start runs a worker until the test ends or it is stopped.
+// start runs a worker until it is stopped or the test ends.
 func start(t testing.TB, l *eventlog.Log, config worker.Config) *process {
 	t.Helper()
 	w, err := worker.New(t.Context(), l, config)
@@ -96,28 +96,28 @@ func (p *process) lane(t testing.TB, name string) worker.LaneStatus {
 	return worker.LaneStatus{}
 }
 
-// holds waits until a worker has lanes.
-func (p *process) holds(t testing.TB, lanes ...string) {
+// waitLeased waits until the process has the leases of lanes.
+func (p *process) waitLeased(t testing.TB, lanes ...string) {
 	t.Helper()
 	for _, name := range lanes {
-		until(t, "the worker has "+name, func() bool { return p.lane(t, name).Leased })
+		waitUntil(t, "the worker has "+name, func() bool { return p.lane(t, name).Leased })
 	}
 }
 
-// caughtUp waits until lanes have handled all of the log.
+// caughtUp waits until lanes have handled the whole log.
 func (p *process) caughtUp(t testing.TB, lanes ...string) {
 	t.Helper()
 	for _, name := range lanes {
-		end := end(t, p.log)
-		until(t, fmt.Sprintf("%s has handled %d events", name, end), func() bool {
+		end := lastSequence(t, p.log)
+		waitUntil(t, fmt.Sprintf("%s has handled %d events", name, end), func() bool {
 			l := p.lane(t, name)
 			return l.Leased && l.Position >= end && l.Open == 0
 		})
 	}
 }
 
-// until polls for a fact.
-func until(t testing.TB, what string, fact func() bool) {
+// waitUntil polls until a condition holds.
+func waitUntil(t testing.TB, what string, fact func() bool) {
 	t.Helper()
 	again, enough := time.NewTicker(2*time.Millisecond), time.After(patience)
 	defer again.Stop()
@@ -125,13 +125,13 @@ func until(t testing.TB, what string, fact func() bool) {
 		select {
 		case <-again.C:
 		case <-enough:
-			t.Fatalf("waited %s in vain until %s", patience, what)
+			t.Fatalf("not within %s: %s", patience, what)
 		}
 	}
 }
 
-// within waits for something that is to happen in time.
-func within[T any](t testing.TB, d time.Duration, c <-chan T, what string) (value T) {
+// receive receives from a channel, and fails the test after d.
+func receive[T any](t testing.TB, d time.Duration, c <-chan T, what string) (value T) {
 	t.Helper()
 	select {
 	case value = <-c:
@@ -141,7 +141,7 @@ func within[T any](t testing.TB, d time.Duration, c <-chan T, what string) (valu
 	return value
 }
 
-func end(t testing.TB, l *eventlog.Log) uint64 {
+func lastSequence(t testing.TB, l *eventlog.Log) uint64 {
 	t.Helper()
 	last, err := l.End(t.Context(), 0)
 	if err != nil {
@@ -150,10 +150,10 @@ func end(t testing.TB, l *eventlog.Log) uint64 {
 	return last
 }
 
-// read returns the events under a prefix that are in the log.
-func read(t testing.TB, l *eventlog.Log, prefix string) (got []events.Event) {
+// readEvents returns the events of the log under a prefix.
+func readEvents(t testing.TB, l *eventlog.Log, prefix string) (got []events.Event) {
 	t.Helper()
-	last, enough := end(t, l), errors.New("enough")
+	last, enough := lastSequence(t, l), errors.New("enough")
 	if last == 0 {
 		return nil
 	}
@@ -172,17 +172,25 @@ func read(t testing.TB, l *eventlog.Log, prefix string) (got []events.Event) {
 	return got
 }
 
-// expect waits until n events stand under a prefix, and returns them.
-func expect(t testing.TB, l *eventlog.Log, prefix string, n int) []events.Event {
+// waitEvents waits until the log has n events under a prefix, and returns them.
+func waitEvents(t testing.TB, l *eventlog.Log, prefix string, n int) []events.Event {
 	t.Helper()
-	until(t, fmt.Sprintf("%d events stand under %s", n, prefix), func() bool { return count(t, l, prefix) >= n })
-	return read(t, l, prefix)[:n]
+	waitUntil(t, fmt.Sprintf("there are %d events under %s", n, prefix), func() bool { return count(t, l, prefix) >= n })
+	return readEvents(t, l, prefix)[:n]
 }
 
-// count is how many messages stand under a prefix, or on a subject.
+// count returns how many messages the log has under a prefix, or on a subject.
 func count(t testing.TB, l *eventlog.Log, prefix string) int {
 	t.Helper()
 	return countIn(t, l, events.StreamShop, prefix)
+}
+
+// checkMarks checks how many orders have their mark, see marker.
+func checkMarks(t testing.TB, l *eventlog.Log, want int) {
+	t.Helper()
+	if got := count(t, l, events.PrefixReservation); got != want {
+		t.Errorf("got %d marks, want %d", got, want)
+	}
 }
 
 func countIn(t testing.TB, l *eventlog.Log, stream, prefix string) (n int) {
@@ -205,12 +213,21 @@ func countIn(t testing.TB, l *eventlog.Log, stream, prefix string) (n int) {
 	return n
 }
 
-// deadLetters waits until a lane has n of them, and returns them.
+// deadLetters waits until a lane has n dead letters, and returns them.
 func deadLetters(t testing.TB, l *eventlog.Log, lane string, n int) (got []events.DeadLettered) {
 	t.Helper()
 	prefix := events.PrefixDeadLetter + lane + "."
-	until(t, fmt.Sprintf("%s has %d dead letters", lane, n), func() bool { return countIn(t, l, events.StreamDeadLetters, prefix) >= n })
-	c, err := l.JetStream().OrderedConsumer(t.Context(), events.StreamDeadLetters, jetstream.OrderedConsumerConfig{FilterSubjects: []string{prefix + ">"}})
+	waitUntil(t, fmt.Sprintf("%s has %d dead letters", lane, n), func() bool { return countIn(t, l, events.StreamDeadLetters, prefix) >= n })
+	for _, e := range readDeadLetters(t, l, prefix+">", n) {
+		got = append(got, e.Payload.(events.DeadLettered))
+	}
+	return got
+}
+
+// readDeadLetters returns the first n events of DEADLETTERS that match a filter.
+func readDeadLetters(t testing.TB, l *eventlog.Log, filter string, n int) (got []events.Event) {
+	t.Helper()
+	c, err := l.JetStream().OrderedConsumer(t.Context(), events.StreamDeadLetters, jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,12 +240,12 @@ func deadLetters(t testing.TB, l *eventlog.Log, lane string, n int) (got []event
 		if err != nil {
 			t.Fatal(err)
 		}
-		got = append(got, e.Payload.(events.DeadLettered))
+		got = append(got, e)
 	}
 	return got
 }
 
-// metric reads what a lane's metric shows.
+// metric returns the value of a lane's metric.
 func metric(t testing.TB, registry *prometheus.Registry, name, lane string) float64 {
 	t.Helper()
 	families, err := registry.Gather()
@@ -246,8 +263,8 @@ func metric(t testing.TB, registry *prometheus.Registry, name, lane string) floa
 	return 0
 }
 
-// forget makes a lane begin at the beginning of the log.
-func forget(t testing.TB, l *eventlog.Log, lane string) {
+// deleteCheckpoint deletes the checkpoint of a lane, so that it begins at the start of the log.
+func deleteCheckpoint(t testing.TB, l *eventlog.Log, lane string) {
 	t.Helper()
 	checkpoints, err := l.JetStream().KeyValue(t.Context(), "checkpoints")
 	if err != nil {
@@ -258,16 +275,15 @@ func forget(t testing.TB, l *eventlog.Log, lane string) {
 	}
 }
 
-// wired is a log whose connection a test can cut.
-func wired(t testing.TB, url string, change ...func(*eventlog.Config)) (*eventlog.Log, *logtest.Proxy) {
+// openThroughProxy opens a log through a proxy, by which a test can break the connection.
+func openThroughProxy(t testing.TB, url string, change ...func(*eventlog.Config)) (*eventlog.Log, *logtest.Proxy) {
 	t.Helper()
-	wire := logtest.NewProxy(t, strings.TrimPrefix(url, "nats://"))
-	return logtest.OpenOver(t, logtest.ConnectTo(t, "nats://"+wire.Addr()), change...), wire
+	proxy := logtest.NewProxy(t, strings.TrimPrefix(url, "nats://"))
+	return logtest.OpenOver(t, logtest.ConnectTo(t, "nats://"+proxy.Addr()), change...), proxy
 }
 
-// together has the loop of a worker stand still until something has happened, so that all of that is there for its next
-// round.
-func (p *process) together(t testing.TB, do func(), happened func() bool) {
+// inOneRound keeps the loop of a worker busy until do has had its effect, so that the next round has all of it.
+func (p *process) inOneRound(t testing.TB, do func(), happened func() bool) {
 	t.Helper()
 	busy, free, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -279,7 +295,7 @@ func (p *process) together(t testing.TB, do func(), happened func() bool) {
 	}()
 	<-busy
 	do()
-	until(t, "it has happened", happened)
+	waitUntil(t, "the effect is there", happened)
 	close(free)
 	if err := <-done; err != nil {
 		t.Error(err)
@@ -304,8 +320,8 @@ func resume(t testing.TB, l *eventlog.Log, lanes ...string) {
 	}
 }
 
-// say publishes an event that no lane or operator would.
-func say(t testing.TB, l *eventlog.Log, e events.Event) {
+// publish publishes an event that lanes and operators do not append.
+func publish(t testing.TB, l *eventlog.Log, e events.Event) {
 	t.Helper()
 	e.ID, e.Time = e.Subject, time.Now()
 	msg, err := events.Encode(e)

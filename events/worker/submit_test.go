@@ -14,43 +14,43 @@ import (
 	"tillstream/events/log/logtest"
 )
 
-// What is submitted to the loop is decided with all that follows from it, in one transaction, before Complete returns.
-func TestCompleteReturnsWithWhatFollows(t *testing.T) {
+// A submitted decision and its cascade are one transaction, which is committed when DoCascade returns.
+func TestDoCascadeReturnsAfterTheCascade(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
 	s := newShop()
 	p := start(t, l, s.all(l))
-	p.holds(t, lanes...)
+	p.waitLeased(t, lanes...)
 	err := l.ForDomain("orders").DoCascade(t.Context(), func(tx *eventlog.Tx) error { return orders.Append(tx, "a", events.OrderPlaced{OrderID: "a"}) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	facts := read(t, l, "")
+	facts := readEvents(t, l, "")
 	if len(facts) != 1+len(chain) {
-		t.Errorf("%d facts when it returned, want %d", len(facts), 1+len(chain))
+		t.Errorf("got %d facts after DoCascade, want %d", len(facts), 1+len(chain))
 	}
 	for _, e := range facts {
 		if !e.Time.Equal(facts[0].Time) {
-			t.Errorf("%s was decided at %s, want with the others at %s", e.Type, e.Time, facts[0].Time)
+			t.Errorf("%s: got time %s, want %s as the others", e.Type, e.Time, facts[0].Time)
 		}
 	}
 	if facts[0].Source != "orders" {
-		t.Errorf("said by %s, want orders", facts[0].Source)
+		t.Errorf("source: got %s, want orders", facts[0].Source)
 	}
 	p.caughtUp(t, lanes...)
 	for call, n := range s.counted() {
 		if n != 1 {
-			t.Errorf("%s was handled %d times", call, n)
+			t.Errorf("%s: got %d calls, want 1", call, n)
 		}
 	}
 }
 
-// Whoever calls Complete gets the answer that Do would give, and nothing is stored of what was refused.
-func TestCompleteAnswersAsDoWould(t *testing.T) {
+// DoCascade returns the errors that Do would, and nothing of a refused decision is stored.
+func TestDoCascadeReturnsTheErrorsOfDo(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
-	p := start(t, l, only(marker(l)))
-	p.holds(t, "inventory")
+	p := start(t, l, configOf(marker(l)))
+	p.waitLeased(t, "inventory")
 	errRefused := errors.New("refused by rule")
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -70,35 +70,35 @@ func TestCompleteAnswersAsDoWould(t *testing.T) {
 			}
 			return nil
 		}, eventlog.ErrTooLarge},
-		"ItsOwnRequestIsGivenUp": {func(*eventlog.Tx) error { return gone.Err() }, context.Canceled},
+		"CancelledRequest": {func(*eventlog.Tx) error { return gone.Err() }, context.Canceled},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := l.ForDomain("orders").DoCascade(t.Context(), c.fn); !errors.Is(err, c.want) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
-			if n := end(t, l); n != 0 {
-				t.Errorf("%d facts are stored, want none", n)
+			if n := lastSequence(t, l); n != 0 {
+				t.Errorf("got %d facts, want none", n)
 			}
 			if p.Ready() != nil {
-				t.Errorf("the worker is not ready: %v", p.Ready())
+				t.Errorf("ready: got %v, want nil", p.Ready())
 			}
 		})
 	}
 	place(t, l, "good")
-	expect(t, l, events.PrefixReservation, 1)
+	waitEvents(t, l, events.PrefixReservation, 1)
 }
 
-// What one submits fails for reasons of its own, and the others that are decided together with it do not fail with it.
-func TestASubmissionFailsAlone(t *testing.T) {
+// A submitted decision that fails for a reason of its own does not fail the decisions made together with it.
+func TestSubmittedDecisionFailsAlone(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
-	p := start(t, l, only(marker(l)))
-	p.holds(t, "inventory")
+	p := start(t, l, configOf(marker(l)))
+	p.waitLeased(t, "inventory")
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	var all sync.WaitGroup
 	var begun atomic.Int64
-	p.together(t, func() {
+	p.inOneRound(t, func() {
 		for i := range 40 {
 			all.Go(func() {
 				begun.Add(1)
@@ -109,32 +109,30 @@ func TestASubmissionFailsAlone(t *testing.T) {
 					return orders.Append(tx, fmt.Sprint("o", i), events.OrderPlaced{OrderID: fmt.Sprint("o", i)})
 				})
 				if fails := i%2 == 0; fails != (err != nil) || fails && !errors.Is(err, context.Canceled) {
-					t.Errorf("submission %d: %v", i, err)
+					t.Errorf("decision %d: got %v, want that every other one is cancelled", i, err)
 				}
 			})
 		}
 	}, func() bool { return begun.Load() == 40 })
 	all.Wait()
 	p.caughtUp(t, "inventory")
-	if n := count(t, l, events.PrefixReservation); n != 20 {
-		t.Errorf("%d marks, want 20", n)
-	}
+	checkMarks(t, l, 20)
 }
 
-// Two submissions about one entity in one transaction: each decides on what the other said.
-func TestCompleteDecidesOnTheNewestState(t *testing.T) {
+// Of two submitted decisions about one entity in one transaction, the second is made on the state after the first.
+func TestSubmittedDecisionsSeeEachOther(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
-	p := start(t, l, only(marker(l)))
-	p.holds(t, "inventory")
+	p := start(t, l, configOf(marker(l)))
+	p.waitLeased(t, "inventory")
 	var taken atomic.Int64
 	var all sync.WaitGroup
 	errTaken := errors.New("taken already")
 	for range 50 {
 		all.Go(func() {
 			err := l.DoCascade(t.Context(), func(tx *eventlog.Tx) error {
-				said, err := payments.Load(tx, "a")
-				if err != nil || len(said) > 0 {
+				stored, err := payments.Load(tx, "a")
+				if err != nil || len(stored) > 0 {
 					return errors.Join(err, errTaken)
 				}
 				return payments.Append(tx, "a", events.PaymentCaptured{OrderID: "a"})
@@ -149,20 +147,20 @@ func TestCompleteDecidesOnTheNewestState(t *testing.T) {
 	}
 	all.Wait()
 	if n := count(t, l, events.PrefixPayment); taken.Load() != 1 || n != 1 {
-		t.Errorf("%d were told that they captured, %d captures are stored; want one of each", taken.Load(), n)
+		t.Errorf("got %d successful callers and %d captures, want one of each", taken.Load(), n)
 	}
 }
 
-// A panic in what is submitted is the submitter's, as with Do. The loop goes on.
-func TestAPanicInCompleteIsTheCallers(t *testing.T) {
+// A panic in a submitted decision reaches its caller, as with Do. The loop continues.
+func TestPanicOfASubmittedDecisionReachesItsCaller(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
-	p := start(t, l, only(marker(l)))
-	p.holds(t, "inventory")
+	p := start(t, l, configOf(marker(l)))
+	p.waitLeased(t, "inventory")
 	func() {
 		defer func() {
 			if recover() == nil {
-				t.Error("nobody was told")
+				t.Error("the caller got no panic")
 			}
 		}()
 		_ = l.DoCascade(t.Context(), func(*eventlog.Tx) error { panic("in fn") })
@@ -171,17 +169,15 @@ func TestAPanicInCompleteIsTheCallers(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.caughtUp(t, "inventory")
-	if n := count(t, l, events.PrefixReservation); n != 1 {
-		t.Errorf("%d marks, want 1", n)
-	}
+	checkMarks(t, l, 1)
 }
 
-// While a worker stops, and afterwards, Complete returns as before: nobody waits for a loop that has ended.
-func TestCompleteReturnsDuringAStop(t *testing.T) {
+// While a worker stops, and afterwards, DoCascade returns as before: no caller waits for a loop that has ended.
+func TestDoCascadeReturnsWhileTheWorkerStops(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
-	p := start(t, l, only(marker(l)))
-	p.holds(t, "inventory")
+	p := start(t, l, configOf(marker(l)))
+	p.waitLeased(t, "inventory")
 	const each = 60
 	var all sync.WaitGroup
 	begun := make(chan struct{}, 10*each)
@@ -202,20 +198,18 @@ func TestCompleteReturnsDuringAStop(t *testing.T) {
 	p.stop()
 	all.Wait()
 	if n := count(t, l, events.PrefixOrder); n != 10*each {
-		t.Errorf("%d orders, want %d", n, 10*each)
+		t.Errorf("got %d orders, want %d", n, 10*each)
 	}
-	start(t, l, only(marker(l))).caughtUp(t, "inventory")
-	if n := count(t, l, events.PrefixReservation); n != 10*each {
-		t.Errorf("%d marks, want %d", n, 10*each)
-	}
+	start(t, l, configOf(marker(l))).caughtUp(t, "inventory")
+	checkMarks(t, l, 10*each)
 }
 
-// Whoever gives up while the loop is busy is told so, and what was submitted is not decided any more.
-func TestWhatIsGivenUpIsNotDecided(t *testing.T) {
+// A caller whose context ends while the loop is busy gets the context's error, and its decision is not made later.
+func TestCancelledSubmissionIsNotDecided(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
 	busy, free := make(chan struct{}), make(chan struct{})
-	p := start(t, l, only(onPlaced(l, func(*eventlog.Tx, string) error {
+	p := start(t, l, configOf(onPlaced(l, func(*eventlog.Tx, string) error {
 		busy <- struct{}{}
 		<-free
 		return nil
@@ -232,50 +226,51 @@ func TestWhatIsGivenUpIsNotDecided(t *testing.T) {
 			return payments.Append(tx, "a", events.PaymentFailed{})
 		})
 	}()
-	if err := within(t, patience, answer, "an answer"); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v, want that it was given up", err)
+	if err := receive(t, patience, answer, "DoCascade returns"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want context.DeadlineExceeded", err)
 	}
 	before := decided.Load()
 	close(free)
 	p.caughtUp(t, "inventory")
 	if decided.Load() != before || count(t, l, events.PrefixPayment) != 0 {
-		t.Error("it was decided afterwards")
+		t.Errorf("got %d decisions, want %d as before", decided.Load(), before)
 	}
 }
 
-// A broker that does not answer makes Complete say so, and not wait for it to come back; then it works again.
-func TestCompleteWithoutABroker(t *testing.T) {
+// Without a broker DoCascade returns an error instead of waiting for the broker. It works again when the broker is
+// back.
+func TestDoCascadeReturnsErrUnavailableWithoutABroker(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
-	l, wire := wired(t, server.URL(), func(c *eventlog.Config) { c.Patience = time.Second })
-	p := start(t, l, only(marker(l)))
-	p.holds(t, "inventory")
+	l, proxy := openThroughProxy(t, server.URL(), func(c *eventlog.Config) { c.Patience = time.Second })
+	p := start(t, l, configOf(marker(l)))
+	p.waitLeased(t, "inventory")
 	place(t, l, "a")
 	p.caughtUp(t, "inventory")
-	wire.Refuse()
-	until(t, "the worker says that it does not read the log", func() bool { return errors.Is(p.Ready(), eventlog.ErrUnavailable) })
-	say := func(tx *eventlog.Tx) error { return once(tx, orders, "b", events.OrderPlaced{OrderID: "b"}) }
+	proxy.Refuse()
+	waitUntil(t, "readiness reports the connection", func() bool { return errors.Is(p.Ready(), eventlog.ErrUnavailable) })
+	placeB := func(tx *eventlog.Tx) error { return once(tx, orders, "b", events.OrderPlaced{OrderID: "b"}) }
 	for range 2 {
 		answer := make(chan error, 1)
-		go func() { answer <- l.DoCascade(t.Context(), say) }()
-		if err := within(t, 30*time.Second, answer, "an answer"); !errors.Is(err, eventlog.ErrUnavailable) {
+		go func() { answer <- l.DoCascade(t.Context(), placeB) }()
+		if err := receive(t, 30*time.Second, answer, "DoCascade returns"); !errors.Is(err, eventlog.ErrUnavailable) {
 			t.Errorf("got %v, want ErrUnavailable", err)
 		}
 	}
-	wire.Release()
-	until(t, "the worker is ready", func() bool { return p.Ready() == nil })
-	if err := l.DoCascade(t.Context(), say); err != nil {
+	proxy.Release()
+	waitUntil(t, "the worker is ready", func() bool { return p.Ready() == nil })
+	if err := l.DoCascade(t.Context(), placeB); err != nil {
 		t.Error(err)
 	}
 	observer := logtest.OpenOn(t, server)
-	expect(t, observer, events.PrefixReservation, 2)
+	waitEvents(t, observer, events.PrefixReservation, 2)
 	if n := count(t, observer, events.PrefixOrder+"b"); n != 1 {
-		t.Errorf("order b was placed %d times", n)
+		t.Errorf("got %d events of order b, want 1", n)
 	}
 }
 
-// A domain that has much to catch up with does not keep those waiting who submit something.
-func TestCompleteDoesNotWaitForABacklog(t *testing.T) {
+// A domain with a backlog does not delay submitted decisions until it has caught up.
+func TestDoCascadeDoesNotWaitForABacklog(t *testing.T) {
 	t.Parallel()
 	const backlog = 6000
 	l := logtest.Open(t)
@@ -283,7 +278,7 @@ func TestCompleteDoesNotWaitForABacklog(t *testing.T) {
 	var handled atomic.Int64
 	begun := make(chan struct{})
 	answer := make(chan error, 1)
-	p := start(t, l, only(onPlaced(l, func(tx *eventlog.Tx, id string) error {
+	p := start(t, l, configOf(onPlaced(l, func(tx *eventlog.Tx, id string) error {
 		if handled.Add(1) == 1 {
 			submitting := make(chan struct{})
 			go func() {
@@ -299,7 +294,7 @@ func TestCompleteDoesNotWaitForABacklog(t *testing.T) {
 	})))
 	<-begun
 	if n := handled.Load(); n >= backlog {
-		t.Errorf("it waited for all %d events", n)
+		t.Errorf("the decision waited for all %d events", n)
 	}
 	if err := <-answer; err != nil {
 		t.Error(err)

@@ -187,9 +187,7 @@ func TestCascadeStopsAtAPausedLane(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
 	s := newShop()
-	if err := worker.PauseLane(t.Context(), l.ForDomain("ops"), "orders", time.Time{}); err != nil {
-		t.Fatal(err)
-	}
+	pause(t, l, time.Time{}, "orders")
 	p := start(t, l, s.all(l))
 	p.waitLeased(t, lanes...)
 	place(t, l, "a")
@@ -200,9 +198,7 @@ func TestCascadeStopsAtAPausedLane(t *testing.T) {
 	if lane := p.lane(t, "orders"); !lane.Paused || !errors.Is(p.Degraded(), worker.ErrPaused) || p.Ready() != nil {
 		t.Errorf("got lane %+v, degraded %v, ready %v; want a paused lane, ErrPaused and nil", lane, p.Degraded(), p.Ready())
 	}
-	if err := worker.ResumeLane(t.Context(), l.ForDomain("ops"), "orders"); err != nil {
-		t.Fatal(err)
-	}
+	resume(t, l, "orders")
 	waitEvents(t, l, events.PrefixReservation+"a", 2)
 	if p.Degraded() != nil {
 		t.Errorf("degraded: got %v, want nil", p.Degraded())

@@ -138,14 +138,14 @@ func TestReaderReportsThatItCanReadAgain(t *testing.T) {
 }
 
 // eventually polls until a condition holds.
-func eventually(t *testing.T, what string, fact func() bool) {
+func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	again, enough := time.NewTicker(time.Millisecond), time.After(time.Minute)
-	defer again.Stop()
-	for !fact() {
+	ticker, timeout := time.NewTicker(time.Millisecond), time.After(time.Minute)
+	defer ticker.Stop()
+	for !condition() {
 		select {
-		case <-again.C:
-		case <-enough:
+		case <-ticker.C:
+		case <-timeout:
 			t.Fatalf("not within a minute: %s", what)
 		}
 	}

@@ -117,14 +117,14 @@ func (p *process) caughtUp(t testing.TB, lanes ...string) {
 }
 
 // waitUntil polls until a condition holds.
-func waitUntil(t testing.TB, what string, fact func() bool) {
+func waitUntil(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	again, enough := time.NewTicker(2*time.Millisecond), time.After(patience)
-	defer again.Stop()
-	for !fact() {
+	ticker, timeout := time.NewTicker(2*time.Millisecond), time.After(patience)
+	defer ticker.Stop()
+	for !condition() {
 		select {
-		case <-again.C:
-		case <-enough:
+		case <-ticker.C:
+		case <-timeout:
 			t.Fatalf("not within %s: %s", patience, what)
 		}
 	}
@@ -153,7 +153,7 @@ func lastSequence(t testing.TB, l *eventlog.Log) uint64 {
 // readEvents returns the events of the log under a prefix.
 func readEvents(t testing.TB, l *eventlog.Log, prefix string) (got []events.Event) {
 	t.Helper()
-	last, enough := lastSequence(t, l), errors.New("enough")
+	last, errEnd := lastSequence(t, l), errors.New("end")
 	if last == 0 {
 		return nil
 	}
@@ -162,11 +162,11 @@ func readEvents(t testing.TB, l *eventlog.Log, prefix string) (got []events.Even
 			got = append(got, e)
 		}
 		if m.Sequence >= last {
-			return enough
+			return errEnd
 		}
 		return nil
 	})
-	if !errors.Is(err, enough) {
+	if !errors.Is(err, errEnd) {
 		t.Fatal(err)
 	}
 	return got

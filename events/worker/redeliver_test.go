@@ -196,9 +196,7 @@ func TestRedeliveryWaitsForAPausedLane(t *testing.T) {
 	var s brokenHandler
 	s.deadLetter(t, l, "a")
 	s.works.Store(true)
-	if err := worker.PauseLane(t.Context(), l.ForDomain("ops"), "inventory", time.Time{}); err != nil {
-		t.Fatal(err)
-	}
+	pause(t, l, time.Time{}, "inventory")
 	p := start(t, l, configOf(s.domain(l), worker.Domain{Name: "orders", Log: l.ForDomain("orders"), Routes: []worker.Route{
 		worker.On(func(*eventlog.Tx, events.Event, events.OrderExpired) error { return nil })}}))
 	redeliver(t, l, "inventory", 1)
@@ -206,9 +204,7 @@ func TestRedeliveryWaitsForAPausedLane(t *testing.T) {
 	if handled := s.handled.all(); len(handled) > 0 {
 		t.Errorf("handled while paused: got %v, want none", handled)
 	}
-	if err := worker.ResumeLane(t.Context(), l.ForDomain("ops"), "inventory"); err != nil {
-		t.Fatal(err)
-	}
+	resume(t, l, "inventory")
 	outcomes(t, l, "inventory", 1, 2)
 }
 

@@ -10,7 +10,7 @@ import (
 	"tillstream/events"
 )
 
-// Principal is who sent a request. Its text is the actor of the events that follow from the request.
+// Principal is the sender of a request, and the actor of the events that the request leads to.
 type Principal string
 
 // The principals. A request without a token is a guest's.
@@ -25,7 +25,7 @@ var (
 	StaffSecurity = []map[string][]string{{"staff": {}}}
 )
 
-// OrderAccess decides who may see an order.
+// OrderAccess decides which requests may read an order.
 type OrderAccess interface {
 	// Allows reports whether an Authorization header has the access token of an order.
 	Allows(orderID, authorization string) bool
@@ -39,7 +39,7 @@ type StaffAccess interface {
 
 type principalKey struct{}
 
-// PrincipalOf returns who sent the request of a context.
+// PrincipalOf returns the sender of the request of a context.
 func PrincipalOf(ctx context.Context) Principal {
 	if p, ok := ctx.Value(principalKey{}).(Principal); ok {
 		return p
@@ -57,11 +57,11 @@ func Bearer(authorization string) string {
 	return strings.TrimLeft(token, " ")
 }
 
-// Middleware is what huma runs before the operation of a route, and before it reads the body.
+// Middleware runs before the operation of a route, and before huma reads the body.
 type Middleware = func(ctx huma.Context, next func(huma.Context))
 
-// RequireOrderToken lets only the guest through who sends the access token of the order in the path parameter "id".
-// Every other request gets 404 with the detail, because a stranger must not learn which orders exist.
+// RequireOrderToken accepts only requests with the access token of the order in the path parameter "id". Every other request
+// gets 404 with the detail, so that a client cannot find out which orders exist.
 func RequireOrderToken(router huma.API, access OrderAccess, detail string) Middleware {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		id := ctx.Param("id")
@@ -73,12 +73,12 @@ func RequireOrderToken(router huma.API, access OrderAccess, detail string) Middl
 	}
 }
 
-// RequireStaff lets only staff through. Every other request gets 401.
+// RequireStaff accepts only requests of staff. Every other request gets 401.
 func RequireStaff(router huma.API, access StaffAccess) Middleware {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		if !access.Staff(ctx.Header("Authorization")) {
 			ctx.SetHeader("WWW-Authenticate", "Bearer")
-			_ = huma.WriteErr(router, ctx, http.StatusUnauthorized, "This is for staff. Please send the ops token as a bearer token.") // likewise
+			_ = huma.WriteErr(router, ctx, http.StatusUnauthorized, "This is for staff. Please send the ops token as a bearer token.") // fails only when the client has left
 			return
 		}
 		next(huma.WithValue(ctx, principalKey{}, Staff))

@@ -81,15 +81,15 @@ func TestRoutesRequireTheTokenOfTheOrderOrOfStaff(t *testing.T) {
 			t.Errorf("%s with %q: got %d %s, want %d %s", c.path, c.token, w.Code, w.Body, c.status, c.body)
 		}
 		if problem := w.Header().Get("Content-Type") == "application/problem+json"; problem != (c.status != http.StatusOK) {
-			t.Errorf("%s with %q: Content-Type is %s", c.path, c.token, w.Header().Get("Content-Type"))
+			t.Errorf("%s with %q: got Content-Type %q, want a problem document: %t", c.path, c.token, w.Header().Get("Content-Type"), c.status != http.StatusOK)
 		}
 		if challenge := w.Header().Get("WWW-Authenticate") == "Bearer"; challenge != (c.status == http.StatusUnauthorized) {
-			t.Errorf("%s with %q: WWW-Authenticate is %q", c.path, c.token, w.Header().Get("WWW-Authenticate"))
+			t.Errorf("%s with %q: got WWW-Authenticate %q, want Bearer: %t", c.path, c.token, w.Header().Get("WWW-Authenticate"), c.status == http.StatusUnauthorized)
 		}
 	}
 }
 
-func TestAnEventStreamWritesServerSentEvents(t *testing.T) {
+func TestEventStreamWritesServerSentEvents(t *testing.T) {
 	t.Parallel()
 	for method, want := range map[string]string{http.MethodGet: ": heartbeat\n\nevent: status\nid: 7\ndata: {\"n\":1}\n\n", http.MethodHead: ""} {
 		w := request(t, method, "/stream/x", "")
@@ -97,7 +97,7 @@ func TestAnEventStreamWritesServerSentEvents(t *testing.T) {
 			t.Errorf("%s: got %q %v, want %q", method, got, w.Header(), want)
 		}
 		if w.Flushed != (want != "") {
-			t.Errorf("%s: flushed: %t", method, w.Flushed)
+			t.Errorf("%s: flushed is %t, want %t", method, w.Flushed, want != "")
 		}
 	}
 }

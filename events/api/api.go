@@ -1,5 +1,5 @@
-// Package api is what the HTTP APIs of all domains share. It promises that every request is read, authorized, counted and,
-// when it fails, answered in the same way, whichever domain serves it.
+// Package api is what the HTTP APIs of all domains have in common. It promises that every request is read, authorized, counted
+// and, when it fails, answered in the same way, whichever domain serves it.
 //
 // The life of one request:
 //
@@ -9,8 +9,8 @@
 //	          │        └─ 404 and 405 as problem documents
 //	          └─ counts time and status by route; answers a panic with 500
 //
-// Operations are huma's: [New] makes the API on which a domain registers them, with strict JSON. A domain lists its errors
-// once, as a table from its sentinels to one [Kind] each ([Problems]); the errors of the log are in every table.
+// A domain registers its operations on the huma API that [New] returns, with strict JSON. It lists its errors once, in a table
+// that gives each sentinel a [Kind] ([Problems]); the errors of the log are in every table.
 package api
 
 import (
@@ -29,7 +29,7 @@ import (
 // Version is the version of the HTTP API in the OpenAPI document.
 const Version = "1.0.0"
 
-// MaxBody is the most bytes that a request body has unless its route says otherwise. An order of 800 lines with item
+// MaxBody is the largest request body in bytes, unless a route sets another limit. An order of 800 lines with item
 // numbers of 50 bytes fits.
 const MaxBody = 64 << 10
 
@@ -53,7 +53,7 @@ func New(mux *Mux) huma.API {
 	})
 }
 
-// addBodyErrors describes the answers to a body that is malformed, too slow, too large or of an unknown type.
+// addBodyErrors documents the answers to a body that is malformed, too slow, too large or of an unknown type.
 func addBodyErrors(_ *huma.OpenAPI, o *huma.Operation) {
 	if o.RequestBody == nil {
 		return
@@ -67,10 +67,10 @@ func addBodyErrors(_ *huma.OpenAPI, o *huma.Operation) {
 	}
 }
 
-// setStrictCasing changes a setting of the whole process, before the first API reads a request.
+// setStrictCasing changes a setting of the whole process; it must run before an API reads a request.
 var setStrictCasing = sync.OnceFunc(func() { huma.ValidateStrictCasing = true })
 
-// marshal writes invalid UTF-8 as replacement characters, so that an answer can repeat what a client sent.
+// marshal writes invalid UTF-8 as replacement characters, so that an answer can quote the request.
 func marshal(w io.Writer, v any) error {
 	return json.MarshalWrite(w, v, jsontext.AllowInvalidUTF8(true))
 }

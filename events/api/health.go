@@ -10,8 +10,8 @@ import (
 
 // Readiness reports whether a process can serve requests.
 type Readiness struct {
-	Vital    func() error // an error: the process cannot serve, and a load balancer should send it no requests
-	Degraded func() error // an error: the process serves, but a part of it needs attention
+	Vital    func() error // why the process cannot serve; a load balancer then sends it no requests
+	Degraded func() error // why a part of a process that serves needs attention
 }
 
 // Health adds /healthz (200 while the process runs), /readyz (503 while it cannot serve) and /metrics.

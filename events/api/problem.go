@@ -10,7 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // Kind is the category of an error. The set is closed: every error of the shop belongs to one of these, and each has one
@@ -23,8 +23,8 @@ const (
 	Malformed                // the request cannot be read
 	Unauthorized             // the request needs a bearer token
 	Declined                 // the bank declined the payment
-	NotFound                 // there is no such thing, or it is not for this client
-	Conflict                 // the state of the thing does not allow it
+	NotFound                 // the object does not exist, or the client may not see it
+	Conflict                 // the state of the object does not allow the request
 	Invalid                  // the request can be read, but not accepted
 	Unavailable              // the same request may succeed later
 )
@@ -40,7 +40,7 @@ var statusOf = map[Kind]int{
 	Unavailable:  http.StatusServiceUnavailable,
 }
 
-// Details that clients read for the kinds whose cause is for operators.
+// Details that clients get instead of a cause that is for operators.
 const (
 	detailInternal    = "Something went wrong on our side. Please try again later."
 	detailUnavailable = "The shop cannot answer right now. Please try again in a moment."
@@ -50,7 +50,7 @@ const (
 // retryAfter is how many seconds a client waits before it repeats a request that got 503.
 const retryAfter = "1"
 
-// Problem is how an API answers an error.
+// Problem is the answer to an error.
 type Problem struct {
 	Err      error // compared with errors.Is
 	Kind     Kind
@@ -58,23 +58,23 @@ type Problem struct {
 	Location string // the part of the request that is at fault, such as "path.sku"; it is answered with the error's text
 }
 
-// common lists the errors that every API answers in the same way.
+// common lists the errors that are in every table.
 var common = []Problem{
-	{Err: log.ErrUnavailable, Kind: Unavailable},
-	{Err: log.ErrUnreadable, Kind: Unavailable},
-	{Err: log.ErrContention, Kind: Unavailable},
+	{Err: eventlog.ErrUnavailable, Kind: Unavailable},
+	{Err: eventlog.ErrUnreadable, Kind: Unavailable},
+	{Err: eventlog.ErrContention, Kind: Unavailable},
 	{Err: ErrBadCursor, Kind: Malformed, Detail: "The cursor is not valid. Please start again from the first page."},
 }
 
-// Problems translate the errors of one API into answers, once, at its edge. The table is read from the top; then come the
-// errors that all APIs share.
+// Problems translate the errors of one API into answers, once, at its edge. The first entry of the table that matches decides;
+// after the table come the common errors.
 type Problems struct {
 	Logger *slog.Logger
 	Table  []Problem
 }
 
-// Answer returns the error as huma answers it: a problem document (RFC 9457) with the status of its kind. Causes that are
-// not for clients are logged.
+// Answer returns the answer to an error: a problem document (RFC 9457) with the status of its kind. Causes that are not for
+// clients are logged.
 func (p Problems) Answer(ctx context.Context, err error) error {
 	var invalid *events.InvalidError
 	if errors.As(err, &invalid) {
@@ -125,7 +125,7 @@ func unavailable(detail string) error {
 	return huma.ErrorWithHeaders(huma.NewError(statusOf[Unavailable], detail), http.Header{"Retry-After": {retryAfter}})
 }
 
-// WriteProblem answers with a problem document where huma does not: outside of its routes.
+// WriteProblem writes a problem document outside of huma's routes.
 func WriteProblem(w http.ResponseWriter, status int, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")

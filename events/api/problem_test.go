@@ -14,7 +14,7 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/api"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 var errTaken = errors.New("the name is taken")
@@ -23,7 +23,7 @@ func TestEveryKindOfErrorHasOneStatus(t *testing.T) {
 	t.Parallel()
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	table := []api.Problem{{Err: errTaken, Kind: api.Conflict}, {Err: log.ErrNotFound, Kind: api.NotFound, Detail: "There is no such thing."},
+	table := []api.Problem{{Err: errTaken, Kind: api.Conflict}, {Err: eventlog.ErrNotFound, Kind: api.NotFound, Detail: "There is no such thing."},
 		{Err: events.ErrBadID, Kind: api.Malformed, Detail: "The id is not valid.", Location: "path.id"}}
 	for name, c := range map[string]struct {
 		ctx    context.Context
@@ -33,13 +33,13 @@ func TestEveryKindOfErrorHasOneStatus(t *testing.T) {
 		logged string // part of it; "": nothing
 	}{
 		"Listed":      {t.Context(), fmt.Errorf("rename a: %w", errTaken), http.StatusConflict, "rename a: the name is taken", ""},
-		"NotFound":    {t.Context(), fmt.Errorf("%w: thing a", log.ErrNotFound), http.StatusNotFound, "There is no such thing.", ""},
+		"NotFound":    {t.Context(), fmt.Errorf("%w: thing a", eventlog.ErrNotFound), http.StatusNotFound, "There is no such thing.", ""},
 		"Malformed":   {t.Context(), events.CheckID("*"), http.StatusBadRequest, "The id is not valid.", ""},
 		"BadCursor":   {t.Context(), fmt.Errorf("%w: x", api.ErrBadCursor), http.StatusBadRequest, "first page", ""},
 		"Invalid":     {t.Context(), &events.InvalidError{Faults: []events.Fault{{Field: "name", Message: "is required"}}}, http.StatusUnprocessableEntity, "correct them", ""},
-		"Unavailable": {t.Context(), fmt.Errorf("read a: %w", log.ErrUnavailable), http.StatusServiceUnavailable, "try again in a moment", "read a"},
-		"Unreadable":  {t.Context(), log.ErrUnreadable, http.StatusServiceUnavailable, "try again in a moment", "unreadable"},
-		"Contention":  {t.Context(), log.ErrContention, http.StatusServiceUnavailable, "try again in a moment", "contention"},
+		"Unavailable": {t.Context(), fmt.Errorf("read a: %w", eventlog.ErrUnavailable), http.StatusServiceUnavailable, "try again in a moment", "read a"},
+		"Unreadable":  {t.Context(), eventlog.ErrUnreadable, http.StatusServiceUnavailable, "try again in a moment", "unreadable"},
+		"Contention":  {t.Context(), eventlog.ErrContention, http.StatusServiceUnavailable, "try again in a moment", "contention"},
 		"Cancelled":   {t.Context(), context.Canceled, http.StatusServiceUnavailable, "try again in a moment", ""},
 		"Stopping":    {cancelled, errors.New("closed"), http.StatusServiceUnavailable, "try again in a moment", ""},
 		"Other":       {t.Context(), errors.New("a secret"), http.StatusInternalServerError, "on our side", "a secret"},
@@ -54,7 +54,7 @@ func TestEveryKindOfErrorHasOneStatus(t *testing.T) {
 			}
 			var headers huma.HeadersError
 			if unavailable := errors.As(err, &headers) && headers.GetHeaders().Get("Retry-After") != ""; unavailable != (c.status == http.StatusServiceUnavailable) {
-				t.Errorf("Retry-After is set: %t", unavailable)
+				t.Errorf("Retry-After is set: %t, want %t", unavailable, c.status == http.StatusServiceUnavailable)
 			}
 			if text := logged.String(); (text == "") != (c.logged == "") || !strings.Contains(text, c.logged) {
 				t.Errorf("logged %q, want %q", text, c.logged)
@@ -63,7 +63,7 @@ func TestEveryKindOfErrorHasOneStatus(t *testing.T) {
 	}
 }
 
-func TestAProblemNamesThePartOfTheRequest(t *testing.T) {
+func TestProblemNamesTheFaultyPartOfTheRequest(t *testing.T) {
 	t.Parallel()
 	problems := api.Problems{Logger: slog.New(slog.DiscardHandler), Table: []api.Problem{{Err: events.ErrBadID, Kind: api.Malformed, Location: "path.id"}}}
 	for want, err := range map[string]error{

@@ -10,14 +10,13 @@ import (
 	"strings"
 )
 
-// ErrBadCursor is returned for a paging cursor that no page has handed out.
+// ErrBadCursor is returned for a paging cursor that did not come from a page of this API.
 var ErrBadCursor = errors.New("bad cursor")
 
-// EncodeCursor returns the cursor of the page that follows the row with a key. Clients send it back as it is.
+// EncodeCursor returns the cursor of the page after the row with a key. Clients send the cursor back unchanged.
 func EncodeCursor(key string) string { return base64.RawURLEncoding.EncodeToString([]byte(key)) }
 
-// DecodeCursor returns what parse makes of a cursor's key. It returns [ErrBadCursor] for a cursor that is not encoded as
-// [EncodeCursor] does, or whose key parse refuses.
+// DecodeCursor decodes a cursor of [EncodeCursor] and parses its key. It returns [ErrBadCursor] when either fails.
 func DecodeCursor[K any](cursor string, parse func(key string) (K, error)) (K, error) {
 	data, err := base64.RawURLEncoding.DecodeString(cursor)
 	var key K

@@ -2,7 +2,7 @@ package api
 
 import "net/http"
 
-// Mux is an http.ServeMux that remembers its routes, so that the requests of each are counted from the start.
+// Mux is an http.ServeMux that lists its routes, so that [Wrap] can create their counters before the first request.
 type Mux struct {
 	*http.ServeMux
 	routes []string
@@ -23,7 +23,7 @@ func (m *Mux) HandleFunc(pattern string, handler func(http.ResponseWriter, *http
 }
 
 // Routes serves a mux of API routes. A request without a route, or with a method that its route does not have, gets a
-// problem document like every other error; the mux itself would answer in plain text.
+// problem document like every other error, in place of the plain text of the mux.
 func Routes(mux *Mux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, pattern := mux.Handler(r); pattern == "" {

@@ -18,7 +18,7 @@ const (
 	maxHeaderBytes    = 32 << 10
 )
 
-// Listen opens a TCP address for a server; the error names server and what to do about an address in use.
+// Listen opens a TCP address for a server. The error names the server and suggests what to do about an address in use.
 func Listen(server, address string) (net.Listener, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
@@ -27,8 +27,8 @@ func Listen(server, address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// Serve answers requests on a listener until ctx ends. Running requests then have the time grace to finish; their contexts
-// end after half of it, because event streams do not end by themselves. What runs after grace is closed.
+// Serve serves requests on a listener until ctx ends. Running requests then have the time grace to finish; their contexts end
+// after half of it, because event streams do not end by themselves. After grace the remaining connections are closed.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, grace time.Duration) error {
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRequests()
@@ -57,8 +57,8 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, gra
 	return nil
 }
 
-// unusedConns are connections without a request so far. Clients open connections that they never use, and Shutdown would
-// wait five seconds for a request on each.
+// unusedConns are connections that have sent no request. Clients open connections that they never use, and Shutdown would wait
+// five seconds for a request on each.
 type unusedConns struct {
 	mu       sync.Mutex
 	conns    map[net.Conn]struct{}
@@ -72,7 +72,7 @@ func (u *unusedConns) track(conn net.Conn, state http.ConnState) {
 	case state != http.StateNew:
 		delete(u.conns, conn)
 	case u.stopping:
-		_ = conn.Close() // no request is lost
+		_ = conn.Close() // it has no request
 	case u.conns == nil:
 		u.conns = map[net.Conn]struct{}{conn: {}}
 	default:
@@ -80,12 +80,12 @@ func (u *unusedConns) track(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// close closes them, and those that open from now on.
+// close closes the unused connections, and those that are opened later.
 func (u *unusedConns) close() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.stopping = true
 	for conn := range u.conns {
-		_ = conn.Close() // no request is lost
+		_ = conn.Close() // it has no request
 	}
 }

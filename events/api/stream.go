@@ -18,12 +18,12 @@ func EventStreamResponse() map[string]*huma.Response {
 // EventStream writes Server-Sent Events (html.spec.whatwg.org §9.2).
 type EventStream struct{ w io.Writer }
 
-// OpenEventStream sets the headers of an event stream. ok is false for a HEAD request, which has no body: its client sends
-// the next request on the same connection and would wait for the end of the stream.
+// OpenEventStream sets the headers of an event stream. ok is false for a HEAD request, which has no body: the client would wait
+// for the end of the stream before it sends the next request on the connection.
 func OpenEventStream(ctx huma.Context) (stream *EventStream, ok bool) {
 	ctx.SetHeader("Content-Type", "text/event-stream")
 	ctx.SetHeader("Cache-Control", "no-store")
-	ctx.SetHeader("X-Accel-Buffering", "no") // nginx would hold the events back
+	ctx.SetHeader("X-Accel-Buffering", "no") // nginx would buffer the events
 	return &EventStream{w: ctx.BodyWriter()}, ctx.Method() != http.MethodHead
 }
 

@@ -12,8 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Wrap returns a handler that answers a panic of next with a problem document and logs it, and counts time and status by
-// route (never by path, which holds ids). Register all routes on mux before.
+// Wrap returns a handler that logs a panic of next and answers it with a problem document, and that counts time and status by
+// route (not by path, which holds ids). All routes must be registered on mux before.
 func Wrap(next http.Handler, mux *Mux, logger *slog.Logger, registerer prometheus.Registerer) http.Handler {
 	count := newRequests(mux.routes, registerer)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -25,7 +25,7 @@ func Wrap(next http.Handler, mux *Mux, logger *slog.Logger, registerer prometheu
 				if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 					panic(p)
 				}
-				logger.Error("panic while serving", "route", route, "panic", p, "stack", string(debug.Stack()))
+				logger.Error("request panicked", "route", route, "panic", p, "stack", string(debug.Stack()))
 				if !rec.wrote {
 					WriteProblem(rec, http.StatusInternalServerError, detailInternal)
 				}
@@ -42,8 +42,8 @@ type requests struct {
 	seconds *prometheus.HistogramVec
 }
 
-// statuses are counted by their own code: those that the programs answer with. Others, which a client can provoke, are
-// counted by their class, so that they add no series.
+// statuses are the statuses that the programs answer with; each has a counter. Others, which a client can provoke, are counted
+// by class, so that they add no series.
 var statuses = []int{http.StatusOK, http.StatusCreated, http.StatusNoContent, http.StatusNotModified, http.StatusBadRequest, http.StatusUnauthorized,
 	http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusRequestTimeout, http.StatusConflict,
 	http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusTooManyRequests,
@@ -52,8 +52,8 @@ var statuses = []int{http.StatusOK, http.StatusCreated, http.StatusNoContent, ht
 // noRoute is the label of requests for which the mux has no route.
 const noRoute = ""
 
-// newRequests creates every counter at 0: Prometheus sees no increase in a counter that begins at 1, and would miss the
-// first failure.
+// newRequests creates every counter at 0. Prometheus sees no increase in a counter that begins at 1, and would miss the first
+// failure.
 func newRequests(routes []string, registerer prometheus.Registerer) *requests {
 	c := &requests{
 		answers: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tillstream_http_requests_total",
@@ -85,7 +85,7 @@ func (c *requests) observe(route string, status int, took time.Duration) {
 // classOf is the class of a status, such as 4xx.
 func classOf(status int) string { return strconv.Itoa(min(max(status/100, 1), 5)) + "xx" }
 
-// recorder remembers the status of the answer.
+// recorder records the status of the answer.
 type recorder struct {
 	http.ResponseWriter
 	status int

@@ -12,8 +12,7 @@ import (
 	"tillstream/events/api"
 )
 
-// A panic is answered like every other error.
-func TestAPanicIsAnsweredWithAProblemDocument(t *testing.T) {
+func TestPanicIsAnsweredWithAProblemDocument(t *testing.T) {
 	t.Parallel()
 	mux := api.NewMux()
 	mux.HandleFunc("GET /broken", func(http.ResponseWriter, *http.Request) { panic("a bug") })

@@ -10,37 +10,39 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"tillstream/events/failpoint"
 )
 
-// Actor makes something happen in the world for events. It runs in one process at a time.
+// Actor calls the outside for events. It runs in one process at a time.
 type Actor struct {
 	Concurrency int    // acts at a time; default 8
 	Name        string // of the lane
 	Routes      []ActRoute
 }
 
-// maxOpen is how many acts may be begun and not ended, and so how many a checkpoint holds. A lane that has as many takes no
-// more events.
-const maxOpen = 1000
+// maxOpenActs is how many acts may have begun and not ended, and so how many a checkpoint holds. A lane with so many open
+// acts takes no event.
+const maxOpenActs = 1000
 
 // actLane runs one [Actor].
 type actLane struct {
 	*lane
-	acts        *actor
+	routes      *actRoutes
 	concurrency int
 	dispatcher  *Dispatcher
 
-	cursor   cursor
-	taken    uint64
-	again    []redelivery // of the request that was taken last
-	takeover uint64       // what stood in the log when the lease was taken may have been begun by the predecessor
-	open     map[uint64]*act
-	running  int
-	results  chan result
+	cursor       cursor
+	taken        uint64
+	redelivering []redelivery // the rest of the request that was taken last
+	inherited    uint64       // the previous holder may have begun acts for events up to this sequence
+	open         map[uint64]*act
+	running      int
+	results      chan actResult
 
 	failures int // in a row
-	probes   int // since the lane is on hold
+	probes   int // since the circuit opened
 	probeAt  time.Time
 }
 
@@ -48,17 +50,17 @@ type actLane struct {
 type act struct {
 	Sequence uint64    `json:"sequence"`
 	Attempt  int       `json:"attempt"` // the last one begun, from 1
-	Due      time.Time `json:"due"`     // when it is tried next; zero: it runs
-	// Redelivery is the sequence of the request by which the event is delivered again; 0: it is not.
+	Due      time.Time `json:"due"`     // of the next attempt; zero: an attempt is running
+	// Redelivery is the sequence of the request by which the event is redelivered; 0: it is not.
 	Redelivery uint64 `json:"redelivery,omitempty"`
 
-	item    *Item
-	running bool
-	probe   bool // tried to see whether the destination is whole again
-	putOff  bool // waits for a reason of its own, see [Defer]
+	item     *Item
+	running  bool
+	probe    bool // tried while the circuit is open
+	deferred bool // waits although the destination works, see [Defer]
 }
 
-type result struct {
+type actResult struct {
 	act *act
 	err error
 }
@@ -67,24 +69,24 @@ func newActLane(l *lane, a Actor, d *Dispatcher) *actLane {
 	if a.Concurrency == 0 {
 		a.Concurrency = 8
 	}
-	acts := actorOf(a)
-	d.actors = append(d.actors, acts)
-	return &actLane{lane: l, acts: acts, concurrency: a.Concurrency, dispatcher: d, results: make(chan result, a.Concurrency)}
+	routes := actRoutesOf(a)
+	d.actors = append(d.actors, routes)
+	return &actLane{lane: l, routes: routes, concurrency: a.Concurrency, dispatcher: d, results: make(chan actResult, a.Concurrency)}
 }
 
-func (a *actLane) cares(item *Item) bool {
-	return a.acts.routes[item.Type()] != nil || len(a.redeliveries(item)) > 0
+func (a *actLane) matches(item *Item) bool {
+	return a.routes.byType[item.Type()] != nil || len(a.redeliveries(item)) > 0
 }
 
-// run acts until ctx ends. Acts that have begun are finished on the context work, and their results are in the last
-// checkpoint.
+// run acts until ctx ends. Acts that have begun are finished on the context work, and the last checkpoint holds their
+// results.
 func (a *actLane) run(ctx, work context.Context) error {
 	defer a.end()
 	if !a.restore(ctx) {
-		return a.newer() // and the checkpoint as it is: it may name acts that could not be restored
+		return a.newer() // without a checkpoint: the stored one may hold acts that were not restored
 	}
-	signal := a.reader.ring.subscribe(a.cares)
-	defer a.reader.ring.unsubscribe(signal)
+	arrivals := a.reader.ring.subscribe(a.matches)
+	defer a.reader.ring.unsubscribe(arrivals)
 	var workers sync.WaitGroup
 	for ctx.Err() == nil {
 		a.startDue(ctx, work, &workers)
@@ -92,40 +94,39 @@ func (a *actLane) run(ctx, work context.Context) error {
 			break
 		}
 		if err := a.saveIfDue(work, a.state); err != nil {
-			break // another process has the lane
+			break // another process runs the lane
 		}
 		timer := time.NewTimer(a.nextDue())
 		select {
 		case <-ctx.Done():
 		case r := <-a.results:
-			a.settle(work, r)
-		case <-signal.C:
+			a.finish(work, r)
+		case <-arrivals.C:
 		case <-a.wake:
 		case <-timer.C:
 		}
 		timer.Stop()
 	}
 	for a.running > 0 {
-		a.settle(work, <-a.results)
+		a.finish(work, <-a.results)
 	}
 	workers.Wait()
 	a.saveLast(ctx, a.state())
 	return a.newer()
 }
 
-// restore loads the checkpoint and the acts that were open then, and reports whether it has. What stood in the log already
-// is acted on as after a failed attempt: the predecessor may have begun it, or have done it.
+// restore loads the checkpoint and its open acts. It reports false when ctx ended first, or when only a newer release
+// understands them.
 func (a *actLane) restore(ctx context.Context) bool {
-	for {
+	return retry(ctx, everySecond(), func() error {
 		err := a.tryRestore(ctx)
-		if a.report(err); err == nil {
-			return true
+		a.report(err)
+		if a.newer() != nil {
+			a.warnBegin(err)
+			return backoff.Permanent(err)
 		}
-		a.log.Logger().Warn("begin lane", "lane", a.name, "error", err)
-		if a.newer() != nil || !Sleep(ctx, time.Second) {
-			return false
-		}
-	}
+		return err
+	}, a.warnBegin)
 }
 
 func (a *actLane) tryRestore(ctx context.Context) error {
@@ -137,15 +138,15 @@ func (a *actLane) tryRestore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.takeover = end
-	a.open, a.running, a.failures, a.probes, a.again = map[uint64]*act{}, 0, 0, 0, nil
+	a.inherited = end
+	a.open, a.running, a.failures, a.probes, a.redelivering = map[uint64]*act{}, 0, 0, 0, nil
 	a.taken, a.cursor = checkpoint.Position, cursor{reader: a.reader, next: checkpoint.Position + 1}
 	if len(checkpoint.State) == 0 {
 		return nil
 	}
 	var open []*act
 	if err := json.Unmarshal(checkpoint.State, &open); err != nil {
-		return fmt.Errorf("read open acts: %w", err)
+		return fmt.Errorf("read open acts of %s: %w", a.name, err)
 	}
 	for _, o := range open {
 		if o.item, err = a.reader.get(ctx, o.Sequence); err != nil {
@@ -161,7 +162,7 @@ func (a *actLane) tryRestore(ctx context.Context) error {
 	return nil
 }
 
-// state is what the checkpoint holds besides the position: the acts that have begun and not ended.
+// state is what the checkpoint holds besides the position: the open acts.
 func (a *actLane) state() any {
 	open := make([]*act, 0, len(a.open))
 	for _, o := range a.open {
@@ -171,13 +172,13 @@ func (a *actLane) state() any {
 	return open
 }
 
-// startDue starts what is due and what has arrived, as far as there is room.
+// startDue starts the acts that are due, then acts for new events, as many as may run.
 func (a *actLane) startDue(ctx, work context.Context, workers *sync.WaitGroup) {
-	if a.pausedNow() {
+	if a.isPaused() {
 		return
 	}
 	if a.log.Damage() != nil {
-		if len(a.open) < maxOpen { // the lane itself may stand before the gap, and be the one to see that it is filled
+		if len(a.open) < maxOpenActs { // the lane may itself be the one that waits at the gap, and sees that it is filled
 			_, err := a.take(ctx)
 			a.report(err)
 		}
@@ -195,7 +196,7 @@ func (a *actLane) startDue(ctx, work context.Context, workers *sync.WaitGroup) {
 		}
 		a.start(work, workers, o)
 	}
-	for a.running < a.concurrency && len(a.open) < maxOpen {
+	for a.running < a.concurrency && len(a.open) < maxOpenActs {
 		o, err := a.take(ctx)
 		a.report(err)
 		if err != nil || o == nil {
@@ -205,7 +206,7 @@ func (a *actLane) startDue(ctx, work context.Context, workers *sync.WaitGroup) {
 	}
 }
 
-// earliest is the open act that is due first and does not run.
+// earliest returns the waiting act that is due first.
 func (a *actLane) earliest() (first *act) {
 	for _, o := range a.open {
 		if !o.running && (first == nil || o.Due.Before(first.Due) || o.Due.Equal(first.Due) && o.Sequence < first.Sequence) {
@@ -219,7 +220,7 @@ func (a *actLane) earliest() (first *act) {
 func (a *actLane) nextDue() time.Duration {
 	wait := checkpointEvery / 2
 	o := a.earliest()
-	if o == nil || a.pausedNow() || a.log.Damage() != nil || a.running >= a.concurrency || a.probes > 0 && a.running > 0 {
+	if o == nil || a.isPaused() || a.log.Damage() != nil || a.running >= a.concurrency || a.probes > 0 && a.running > 0 {
 		return wait
 	}
 	at := o.Due
@@ -229,11 +230,11 @@ func (a *actLane) nextDue() time.Duration {
 	return max(min(wait, at.Sub(a.log.Now())), time.Millisecond)
 }
 
-// take takes the next event that the lane has a route for, or that is to be delivered again; nil when none is there.
+// take opens an act for the next event that has a route or is redelivered; nil when the lane has caught up.
 func (a *actLane) take(ctx context.Context) (*act, error) {
 	for {
-		if len(a.again) > 0 {
-			o, err := a.takeAgain(ctx)
+		if len(a.redelivering) > 0 {
+			o, err := a.takeRedelivery(ctx)
 			if err != nil || o != nil {
 				return o, err
 			}
@@ -244,22 +245,26 @@ func (a *actLane) take(ctx context.Context) (*act, error) {
 			return nil, err
 		}
 		a.taken = items[0].Sequence
-		if a.again = a.redeliveries(items[0]); len(a.again) > 0 {
+		if a.redelivering = a.redeliveries(items[0]); len(a.redelivering) > 0 {
 			continue
 		}
-		if !a.cares(items[0]) || items[0].Voided() {
+		if !a.matches(items[0]) || items[0].Voided() {
 			a.advance(a.taken)
 			continue
 		}
 		o := &act{Sequence: a.taken, item: items[0]}
-		if a.taken <= a.takeover {
+		if a.taken <= a.inherited {
 			o.Attempt = 1
 		}
-		a.open[o.Sequence] = o
-		a.setOpen(len(a.open))
-		a.advance(a.taken) // what is open stands in the checkpoint beside the position
+		a.addOpen(o)
+		a.advance(a.taken) // the checkpoint holds the open acts beside the position
 		return o, nil
 	}
+}
+
+func (a *actLane) addOpen(o *act) {
+	a.open[o.Sequence] = o
+	a.setOpen(len(a.open))
 }
 
 func (a *actLane) start(work context.Context, workers *sync.WaitGroup, o *act) {
@@ -270,21 +275,21 @@ func (a *actLane) start(work context.Context, workers *sync.WaitGroup, o *act) {
 		failpoint.AtPlace(a.name, "act.begun")
 		_, err := a.dispatcher.Dispatch(work, Delivery{Item: o.item, Lane: a.name, Attempt: o.Attempt}, false)
 		failpoint.AtPlace(a.name, "act.done")
-		a.results <- result{o, err}
+		a.results <- actResult{o, err}
 	})
 }
 
 type attemptKey struct{}
 
-// Attempt is which attempt at its event an act is, from 1. From the second on an earlier one may have left something in the
-// world, so the act looks before it repeats.
+// Attempt returns the number of the attempt, from 1, that the context of an act belongs to. From the second on, an earlier
+// attempt may have had an effect, so the act must look for it before it repeats the call.
 func Attempt(ctx context.Context) int {
 	attempt, _ := ctx.Value(attemptKey{}).(int)
 	return max(attempt, 1)
 }
 
-// settle ends an act, has it repeated later, or makes its event a dead letter.
-func (a *actLane) settle(ctx context.Context, r result) {
+// finish ends an act, schedules another attempt, or makes its event a dead letter.
+func (a *actLane) finish(ctx context.Context, r actResult) {
 	a.running--
 	o := r.act
 	o.running = false
@@ -294,29 +299,29 @@ func (a *actLane) settle(ctx context.Context, r result) {
 	}()
 	a.change()
 	if r.err == nil {
-		r.err = a.conclude(ctx, o, nil)
+		r.err = a.concludeRedelivery(ctx, o, nil)
 	}
 	if r.err == nil {
 		delete(a.open, o.Sequence)
 		a.succeeded()
 		return
 	}
-	if ctx.Err() != nil { // the process stops: the successor tries again
+	if ctx.Err() != nil { // the process stops: the next holder retries
 		o.Due = a.log.Now()
 		return
 	}
-	delay, deadLetter := next(r.err, a.counted(o), rand.Float64())
+	delay, deadLetter := afterFailure(r.err, a.countedAttempts(o), rand.Float64())
 	if deadLetter {
-		err := a.bury(ctx, o, r.err)
+		err := a.deadLetter(ctx, o, r.err)
 		if err == nil {
 			delete(a.open, o.Sequence)
 			return
 		}
-		delay, r.err = retrySchedule[0], err
+		delay, r.err = actSchedule[0], err
 	}
-	a.log.Logger().Warn("act is repeated", "lane", a.name, "sequence", o.Sequence, "attempt", o.Attempt, "after", delay, "error", r.err)
+	a.log.Logger().Warn("act retried", "lane", a.name, "sequence", o.Sequence, "attempt", o.Attempt, "after", delay, "error", r.err)
 	o.Due = a.log.Now().Add(delay)
-	if o.putOff = isDeferred(r.err); o.putOff {
+	if o.deferred = isDeferred(r.err); o.deferred {
 		a.succeeded()
 	} else {
 		a.failed(o, r.err)

@@ -5,37 +5,45 @@ import (
 	"errors"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"tillstream/events/failpoint"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
-// Batch hands a domain's events, or all of them, on in batches: to a projection, or to the archive. It runs in one process
-// at a time.
+// Batch hands messages to a projection or to the archive, many at once. It runs in one process at a time.
 type Batch struct {
 	Name string
 	Kind Kind // KindProject or KindArchive
-	// Cares says which messages are handed on; nil: all of them.
+	// Cares selects the messages that are handed on; nil: all of them.
 	Cares func(*Item) bool
-	// Handle writes messages that follow each other. It is repeated until it returns nil: nothing behind a batch is ever
-	// handled before the batch is. After [ErrReposition] the lane is prepared anew instead.
+	// Handle writes consecutive messages. It is repeated until it returns nil: no later message is handled before. After
+	// [ErrReposition] the lane is prepared again instead.
 	Handle func(ctx context.Context, items []*Item) error
 	// Max is how many messages are handed on at once; default 4,000.
 	Max int
-	// Prepare runs before the first batch of a process that takes the lane over, again until it succeeds. It returns where
-	// the lane goes on; the checkpoint says where it was. Default: at the checkpoint.
+	// Prepare runs before the first batch of a new holder, and is repeated until it succeeds. It gets the position of the
+	// checkpoint and returns the position from which the lane continues. Default: the checkpoint's.
 	Prepare func(ctx context.Context, checkpoint uint64) (uint64, error)
 	// Window is how long messages are gathered at most before they are handed on; default 2 s.
 	Window time.Duration
-	// Quiet hands them on earlier, once none has arrived for so long; default: never.
+	// Quiet is how long no message may arrive before those gathered are handed on early; default: Window.
 	Quiet time.Duration
 }
 
-// gatherEvery is how often a lane that gathers takes what has arrived: more often than the ring is full again.
+// gatherEvery is how often a lane that gathers takes what has arrived. It is short enough for the ring not to overtake the
+// lane meanwhile.
 const gatherEvery = 50 * time.Millisecond
 
-// ErrReposition is returned by a Handle that cannot take a batch because what it writes to does not end where the batch
-// begins: it was replaced, or dropped. Prepare then says where the lane goes on.
-var ErrReposition = errors.New("the lane must go on elsewhere")
+// How long a lane waits before it repeats Handle or Prepare.
+const (
+	batchRetryInitial = 100 * time.Millisecond
+	batchRetryMaximum = 5 * time.Second
+)
+
+// ErrReposition is returned by a Handle whose destination does not end where the batch begins, because it was replaced or
+// dropped. Prepare then returns the position from which the lane continues.
+var ErrReposition = errors.New("the lane must continue from another position")
 
 // batchLane runs one [Batch].
 type batchLane struct {
@@ -44,7 +52,7 @@ type batchLane struct {
 
 	cursor cursor
 	taken  uint64
-	fatal  error // why the process must not go on
+	fatal  error // why the process must stop
 }
 
 func newBatchLane(l *lane, b Batch) *batchLane {
@@ -66,20 +74,20 @@ func newBatchLane(l *lane, b Batch) *batchLane {
 	return &batchLane{lane: l, Batch: b}
 }
 
-// run hands on until ctx ends; what was gathered by then is still written on the context work.
+// run hands messages on until ctx ends; those gathered by then are still written on the context work.
 func (b *batchLane) run(ctx, work context.Context) error {
-	signal := b.reader.ring.subscribe(b.Cares)
-	defer b.reader.ring.unsubscribe(signal)
+	arrivals := b.reader.ring.subscribe(b.Cares)
+	defer b.reader.ring.unsubscribe(arrivals)
 	defer b.end()
-	if !b.restore(ctx, work) {
+	if !b.untilDone(ctx, work, func() error { return b.prepare(ctx) }) {
 		return b.fatal
 	}
 	for ctx.Err() == nil {
-		items := b.gather(ctx, signal)
+		items := b.gather(ctx, arrivals)
 		if len(items) > 0 {
 			failpoint.AtPlace(b.name, "batch.fetched")
 			if !b.handle(ctx, work, items) {
-				break // the place does not move on: a successor writes what was not written
+				break // the position does not advance: the next holder writes the batch
 			}
 			failpoint.AtPlace(b.name, "batch.written")
 		}
@@ -87,7 +95,7 @@ func (b *batchLane) run(ctx, work context.Context) error {
 		if b.newer() != nil {
 			break
 		}
-		if err := b.saveIfDue(work, noState); errors.Is(err, log.ErrCheckpointConflict) {
+		if err := b.saveIfDue(work, noState); errors.Is(err, eventlog.ErrCheckpointConflict) {
 			return nil
 		}
 	}
@@ -95,11 +103,7 @@ func (b *batchLane) run(ctx, work context.Context) error {
 	return b.newer()
 }
 
-func (b *batchLane) restore(ctx, work context.Context) bool {
-	return b.untilDone(ctx, work, func() error { return b.prepare(ctx) })
-}
-
-// prepare finds where the lane goes on.
+// prepare finds the position from which the lane continues.
 func (b *batchLane) prepare(ctx context.Context) error {
 	checkpoint, err := b.begin(ctx)
 	if err != nil {
@@ -114,26 +118,26 @@ func (b *batchLane) prepare(ctx context.Context) error {
 	return nil
 }
 
-// handle writes a batch, or finds another place to go on from.
+// handle writes a batch, or finds another position to continue from.
 func (b *batchLane) handle(ctx, work context.Context, items []*Item) bool {
-	elsewhere := false
+	reposition := false
 	return b.untilDone(ctx, work, func() error {
-		if elsewhere {
+		if reposition {
 			return b.prepare(ctx)
 		}
 		err := b.Handle(work, items)
-		elsewhere = errors.Is(err, ErrReposition)
+		reposition = errors.Is(err, ErrReposition)
 		return err
 	})
 }
 
-// gather waits for a message and returns it with those that arrive within the window or before it is quiet, as far as they
-// follow each other.
-func (b *batchLane) gather(ctx context.Context, signal *signal) (items []*Item) {
+// gather waits for a message and returns it with the consecutive ones that arrive within Window, or until none arrives for
+// Quiet.
+func (b *batchLane) gather(ctx context.Context, arrivals *subscription) (items []*Item) {
 	var until, quiet time.Time // zero: nothing is gathered yet
-	for over, bytes := false, 0; ; {
-		if b.pausedNow() && len(items) == 0 {
-			b.idle(ctx)
+	for last, bytes := false, 0; ; {
+		if b.isPaused() && len(items) == 0 {
+			b.wait(ctx, nil)
 			return nil
 		}
 		taken, err := b.cursor.take(ctx, b.Max-len(items))
@@ -151,7 +155,7 @@ func (b *batchLane) gather(ctx context.Context, signal *signal) (items []*Item) 
 				items, bytes = append(items, item), bytes+size(item)
 			}
 		}
-		if len(items) >= b.Max || bytes >= ringBytes || over || ctx.Err() != nil {
+		if len(items) >= b.Max || bytes >= ringBytes || last || ctx.Err() != nil {
 			return items
 		}
 		if len(items) > before {
@@ -161,67 +165,50 @@ func (b *batchLane) gather(ctx context.Context, signal *signal) (items []*Item) 
 			}
 		}
 		if len(taken) > 0 && b.taken+1 < b.reader.ring.begin() {
-			continue // far behind: there is more
+			continue // behind the ring: the log has more
 		}
 		if until.IsZero() {
-			if !b.wait(ctx, signal) {
+			if !b.wait(ctx, arrivals.C) {
 				return items
 			}
 			continue
 		}
 		left := min(time.Until(until), time.Until(quiet))
-		over = left <= gatherEvery // after what arrives until then
+		last = left <= gatherEvery // after the messages that arrive until then
 		if !Sleep(ctx, min(left, gatherEvery)) {
-			return items // what arrives from now on is a successor's
+			return items // the next holder takes what arrives from now on
 		}
 	}
 }
 
-// wait returns true when a message may have arrived, false when there is none for now.
-func (b *batchLane) wait(ctx context.Context, signal *signal) bool {
-	idle := time.NewTimer(checkpointEvery)
-	defer idle.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-idle.C:
-		return false
-	case <-b.wake:
-		return false
-	case <-signal.C:
-		return true
-	}
-}
-
-// idle waits while the lane is paused.
-func (b *batchLane) idle(ctx context.Context) {
+// wait returns true when a message may have arrived, false when a checkpoint may be due, the lane was paused or resumed, or
+// ctx ended.
+func (b *batchLane) wait(ctx context.Context, arrivals <-chan struct{}) bool {
 	timer := time.NewTimer(checkpointEvery)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-	case <-b.wake:
 	case <-timer.C:
+	case <-b.wake:
+	case <-arrivals:
+		return true
 	}
+	return false
 }
 
-// untilDone repeats a step until it succeeds, and reports whether it did: not when the process stops or the lease is lost.
+// untilDone repeats a step until it succeeds. It reports false when the process stops or the lease is lost first, and after
+// [eventlog.ErrTruncated], which stops the process.
 func (b *batchLane) untilDone(ctx, work context.Context, step func() error) bool {
-	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+	return retry(ctx, doubling(batchRetryInitial, batchRetryMaximum), func() error {
 		err := safely(step)
 		b.report(err)
-		if err == nil {
-			return true
-		}
-		if errors.Is(err, log.ErrTruncated) {
+		if errors.Is(err, eventlog.ErrTruncated) {
 			b.fatal = err
-			return false
+			return backoff.Permanent(err)
 		}
-		if ctx.Err() != nil || work.Err() != nil {
-			return false
+		if err != nil && work.Err() != nil {
+			return backoff.Permanent(err)
 		}
-		b.log.Logger().Warn("batch waits", "lane", b.name, "error", err)
-		if !Sleep(ctx, wait) {
-			return false
-		}
-	}
+		return err
+	}, func(err error) { b.log.Logger().Warn("batch retried", "lane", b.name, "error", err) })
 }

@@ -10,48 +10,48 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
 
-// What follows from an event in the domains of one process is decided in one transaction and stored in one commit, and
-// nobody decides about it again when it is read.
-func TestWhatFollowsIsOneCommit(t *testing.T) {
+// A cascade through the domains of one process is one transaction and one commit, and no step is decided again when its
+// event is read.
+func TestCascadeIsOneCommit(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
 	registry := prometheus.NewRegistry()
-	l := logtest.OpenOn(t, server, func(c *log.Config) { c.Registerer = registry })
+	l := logtest.OpenOn(t, server, func(c *eventlog.Config) { c.Registerer = registry })
 	s := newShop()
 	p := start(t, l, s.all(l))
-	p.holds(t, lanes...)
+	p.waitLeased(t, lanes...)
 	place(t, logtest.OpenOn(t, server), "a")
 	p.caughtUp(t, lanes...)
-	facts := read(t, l, "")
+	facts := readEvents(t, l, "")
 	var types []string
 	for i, e := range facts[1:] {
 		types = append(types, e.Type)
 		if e.Sequence != uint64(2+i) || !e.Time.Equal(facts[1].Time) || e.CausationID == "" {
-			t.Errorf("%s is at %d, decided at %s because of %q; want %d, %s and a cause", e.Type, e.Sequence, e.Time, e.CausationID, 2+i, facts[1].Time)
+			t.Errorf("%s: got sequence %d, time %s, cause %q; want %d, %s and a cause", e.Type, e.Sequence, e.Time, e.CausationID, 2+i, facts[1].Time)
 		}
 	}
 	if diff := cmp.Diff(chain, types); diff != "" {
-		t.Errorf("what followed, want -, got +:\n%s", diff)
+		t.Errorf("cascade (-want +got):\n%s", diff)
 	}
 	if commits, sum := commits(t, registry); commits != 1 || sum != float64(len(chain)) {
-		t.Errorf("%d commits of %v facts, want one of %d", commits, sum, len(chain))
+		t.Errorf("got %d commits of %v facts, want 1 of %d", commits, sum, len(chain))
 	}
 	for call, n := range s.counted() {
 		if n != 1 {
-			t.Errorf("%s was handled %d times", call, n)
+			t.Errorf("%s: got %d calls, want 1", call, n)
 		}
 	}
 	if len(s.counted()) != 8 {
-		t.Errorf("handled %v, want each of 8 once", s.counted())
+		t.Errorf("calls: got %v, want 8 handlers", s.counted())
 	}
 }
 
-// commits is how many commits a log has made, and of how many facts together.
+// commits returns how many commits a log has made, and how many facts they held in all.
 func commits(t testing.TB, registry *prometheus.Registry) (n uint64, facts float64) {
 	t.Helper()
 	families, err := registry.Gather()
@@ -67,7 +67,7 @@ func commits(t testing.TB, registry *prometheus.Registry) (n uint64, facts float
 	return 0, 0
 }
 
-// The same domains in one process and in three end in the same state.
+// The same domains end in the same state in one process and in three.
 func TestOneProcessAndThreeEndInTheSameState(t *testing.T) {
 	t.Parallel()
 	var states []map[string][]string
@@ -78,15 +78,15 @@ func TestOneProcessAndThreeEndInTheSameState(t *testing.T) {
 		s := newShop()
 		var running []*process
 		if apart {
-			for _, domain := range []func(*log.Log) worker.Domain{s.inventory, s.orders, s.payments} {
+			for _, domain := range []func(*eventlog.Log) worker.Domain{s.inventory, s.orders, s.payments} {
 				l := logtest.OpenOn(t, server)
-				running = append(running, start(t, l, only(domain(l))))
+				running = append(running, start(t, l, configOf(domain(l))))
 			}
 		} else {
 			running = append(running, start(t, l, s.all(l)))
 		}
 		placeMany(t, l, "after", 30)
-		expect(t, l, events.PrefixReservation, 120)
+		waitEvents(t, l, events.PrefixReservation, 120)
 		for i, p := range running {
 			if apart {
 				p.caughtUp(t, lanes[i])
@@ -97,15 +97,15 @@ func TestOneProcessAndThreeEndInTheSameState(t *testing.T) {
 		states = append(states, histories(t, l))
 	}
 	if diff := cmp.Diff(states[0], states[1]); diff != "" {
-		t.Errorf("one process -, three processes +:\n%s", diff)
+		t.Errorf("states (-one process +three processes):\n%s", diff)
 	}
 	if len(states[0]) != 60*4 {
-		t.Errorf("%d entities, want %d", len(states[0]), 60*4)
+		t.Errorf("got %d entities, want %d", len(states[0]), 60*4)
 	}
 }
 
-// A step that fails is rolled back alone: what caused it is stored, and the event is handled when it is read.
-func TestAStepThatFailsIsDecidedWhenItsEventIsRead(t *testing.T) {
+// A step that fails is rolled back alone: the event that led to it is stored, and handled when it is read.
+func TestFailedStepIsDecidedWhenItsEventIsRead(t *testing.T) {
 	t.Parallel()
 	for name, fail := range map[string]func() error{
 		"Error": func() error { return errors.New("not in this transaction") },
@@ -124,32 +124,33 @@ func TestAStepThatFailsIsDecidedWhenItsEventIsRead(t *testing.T) {
 				return fail()
 			}
 			p := start(t, l, s.all(l))
-			p.holds(t, lanes...)
+			p.waitLeased(t, lanes...)
 			place(t, l, "a")
 			p.caughtUp(t, lanes...)
-			expect(t, l, events.PrefixReservation+"a", 2)
+			waitEvents(t, l, events.PrefixReservation+"a", 2)
 			p.caughtUp(t, lanes...)
-			facts := read(t, l, "")
+			facts := readEvents(t, l, "")
 			var types []string
 			for _, e := range facts[1:] {
 				types = append(types, e.Type)
 			}
 			if diff := cmp.Diff(chain, types); diff != "" {
-				t.Errorf("what followed, want -, got +:\n%s", diff)
+				t.Errorf("cascade (-want +got):\n%s", diff)
 			}
 			held, awaiting := facts[2], facts[3]
 			if held.Time.Equal(awaiting.Time) || awaiting.CausationID != held.ID {
-				t.Errorf("decided at %s because of %s; want after %s, because of %s", awaiting.Time, awaiting.CausationID, held.Time, held.ID)
+				t.Errorf("second decision: got time %s, cause %s; want later than %s, cause %s", awaiting.Time, awaiting.CausationID, held.Time, held.ID)
 			}
 			if n := s.counted()["orders inventory.reservation_held"]; n != 2 {
-				t.Errorf("the step was tried %d times, want 2", n)
+				t.Errorf("the step: got %d calls, want 2", n)
 			}
 		})
 	}
 }
 
-// A step that always fails makes its event a dead letter, and neither what caused it nor what comes after it suffers.
-func TestAStepThatAlwaysFailsMakesADeadLetter(t *testing.T) {
+// A step that always fails makes its event a dead letter. The decisions before it are stored, and later events are
+// handled.
+func TestStepThatAlwaysFailsBecomesADeadLetter(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
 	s := newShop()
@@ -160,9 +161,9 @@ func TestAStepThatAlwaysFailsMakesADeadLetter(t *testing.T) {
 		return nil
 	}
 	p := start(t, l, s.all(l))
-	p.holds(t, lanes...)
+	p.waitLeased(t, lanes...)
 	place(t, l, "worse", "good")
-	expect(t, l, events.PrefixReservation+"good", 2)
+	waitEvents(t, l, events.PrefixReservation+"good", 2)
 	dead := deadLetters(t, l, "orders", 1)[0]
 	p.caughtUp(t, lanes...)
 	want := map[string][]string{
@@ -170,101 +171,97 @@ func TestAStepThatAlwaysFailsMakesADeadLetter(t *testing.T) {
 		"inventory.stock.main.worse":   {"inventory inventory.stock_held"},
 		"inventory.reservations.worse": {"inventory inventory.reservation_held"},
 	}
-	said := histories(t, l)
+	stored := histories(t, l)
 	for subject, types := range want {
-		if !slices.Equal(said[subject], types) {
-			t.Errorf("%s said %v, want %v", subject, said[subject], types)
+		if !slices.Equal(stored[subject], types) {
+			t.Errorf("events of %s: got %v, want %v", subject, stored[subject], types)
 		}
 	}
 	if dead.Subject != "inventory.reservations.worse" || dead.Error != "impossible" || dead.Type != "inventory.reservation_held" {
-		t.Errorf("dead letter %+v", dead)
+		t.Errorf("dead letter: got %+v, want the reservation of order worse with its error", dead)
 	}
 }
 
-// A cascade goes on only in lanes that operators have not paused, and where it stops it is taken up when they go on.
-func TestACascadeStopsAtAPausedLane(t *testing.T) {
+// A cascade does not enter a paused lane; it continues when the lane is resumed.
+func TestCascadeStopsAtAPausedLane(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
 	s := newShop()
-	if err := worker.PauseLane(t.Context(), l.ForDomain("ops"), "orders", time.Time{}); err != nil {
-		t.Fatal(err)
-	}
+	pause(t, l, time.Time{}, "orders")
 	p := start(t, l, s.all(l))
-	p.holds(t, lanes...)
+	p.waitLeased(t, lanes...)
 	place(t, l, "a")
 	p.caughtUp(t, "inventory", "payments")
 	if n := count(t, l, "orders."); n != 1 || s.counted()["orders inventory.reservation_held"] != 0 {
-		t.Errorf("%d events of orders, calls %v: the paused lane decided", n, s.counted())
+		t.Errorf("got %d events of orders, calls %v; want 1 event, and no call of the paused lane", n, s.counted())
 	}
 	if lane := p.lane(t, "orders"); !lane.Paused || !errors.Is(p.Degraded(), worker.ErrPaused) || p.Ready() != nil {
-		t.Errorf("lane %+v, degraded %v, ready %v", lane, p.Degraded(), p.Ready())
+		t.Errorf("got lane %+v, degraded %v, ready %v; want a paused lane, ErrPaused and nil", lane, p.Degraded(), p.Ready())
 	}
-	if err := worker.ResumeLane(t.Context(), l.ForDomain("ops"), "orders"); err != nil {
-		t.Fatal(err)
-	}
-	expect(t, l, events.PrefixReservation+"a", 2)
+	resume(t, l, "orders")
+	waitEvents(t, l, events.PrefixReservation+"a", 2)
 	if p.Degraded() != nil {
-		t.Errorf("degraded: %v", p.Degraded())
+		t.Errorf("degraded: got %v, want nil", p.Degraded())
 	}
 }
 
-// A cascade goes on only in lanes whose lease this process has.
-func TestACascadeStopsWhereTheLeaseIsElsewhere(t *testing.T) {
+// A cascade enters only lanes whose lease this process has.
+func TestCascadeStopsAtALaneOfAnotherProcess(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
 	first, second := logtest.OpenOn(t, server), logtest.OpenOn(t, server)
 	s1, s2 := newShop(), newShop()
-	elsewhere := start(t, first, only(s1.orders(first)))
-	elsewhere.holds(t, "orders")
+	elsewhere := start(t, first, configOf(s1.orders(first)))
+	elsewhere.waitLeased(t, "orders")
 	p := start(t, second, s2.all(second))
-	p.holds(t, "inventory", "payments")
+	p.waitLeased(t, "inventory", "payments")
 	place(t, second, "a", "b")
-	expect(t, second, events.PrefixReservation, 4)
+	waitEvents(t, second, events.PrefixReservation, 4)
 	p.caughtUp(t, "inventory", "payments")
 	elsewhere.caughtUp(t, "orders")
 	for call, n := range s2.counted() {
 		if call[:6] == "orders" {
-			t.Errorf("%s was handled %d times where the lease is not", call, n)
+			t.Errorf("%s: got %d calls in the process without the lease, want none", call, n)
 		}
 	}
 	for _, entity := range []string{"a", "b"} {
 		if n := count(t, second, "orders."+entity); n != 4 {
-			t.Errorf("%d events of order %s, want 4", n, entity)
+			t.Errorf("got %d events of order %s, want 4", n, entity)
 		}
 	}
 }
 
-// What goes back and forth between two domains does not go on for ever in one transaction: after 200 facts it is decided
-// when its events are read.
-func TestACascadeStopsAt200Facts(t *testing.T) {
+// Two domains that answer each other do so 200 times in one transaction at most; then they decide when the events are
+// read.
+func TestCascadeStopsAt200Facts(t *testing.T) {
 	t.Parallel()
 	const most, all = 200, 450
 	l := logtest.Open(t)
-	pong := func(tx *log.Tx, entity log.Entity[[]string], id string, fact events.Payload) error {
-		said, err := entity.Load(tx, id)
-		if err != nil || len(said) >= all/2 {
+	pong := func(tx *eventlog.Tx, entity eventlog.Entity[[]string], id string, fact events.Payload) error {
+		stored, err := entity.Load(tx, id)
+		if err != nil || len(stored) >= all/2 {
 			return err
 		}
 		return entity.Append(tx, id, fact)
 	}
 	inventory := worker.Domain{Name: "inventory", Log: l.ForDomain("inventory"), Routes: []worker.Route{
-		worker.On(func(tx *log.Tx, _ events.Event, p events.OrderPlaced) error {
+		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.OrderPlaced) error {
 			return pong(tx, marks, p.OrderID, events.ReservationReleased{OrderID: p.OrderID})
 		})}}
 	sales := worker.Domain{Name: "orders", Log: l.ForDomain("orders"), Routes: []worker.Route{
-		worker.On(func(tx *log.Tx, _ events.Event, p events.ReservationReleased) error {
+		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.ReservationReleased) error {
 			return pong(tx, orders, p.OrderID, events.OrderPlaced{OrderID: p.OrderID})
 		})}}
-	p := start(t, l, only(inventory, sales))
-	p.holds(t, "inventory", "orders")
+	p := start(t, l, configOf(inventory, sales))
+	p.waitLeased(t, "inventory", "orders")
 	place(t, l, "a")
-	expect(t, l, events.PrefixReservation, all/2)
+	waitEvents(t, l, events.PrefixReservation, all/2)
 	p.caughtUp(t, "inventory", "orders")
-	facts := read(t, l, "")
+	facts := readEvents(t, l, "")
 	if len(facts) != all {
-		t.Errorf("%d facts, want %d", len(facts), all)
+		t.Errorf("got %d events, want %d", len(facts), all)
 	}
-	var sizes []int // of the transactions: each has one time
+	var sizes []int // of the transactions; the facts of each have the same time
 	for i, e := range facts[1:] {
 		if i == 0 || !e.Time.Equal(facts[i].Time) {
 			sizes = append(sizes, 0)
@@ -272,19 +269,19 @@ func TestACascadeStopsAt200Facts(t *testing.T) {
 		sizes[len(sizes)-1]++
 	}
 	if !slices.Equal(sizes, []int{most, most, all - 1 - 2*most}) {
-		t.Errorf("transactions of %v facts, want of %d", sizes, most)
+		t.Errorf("transactions: got %v facts, want at most %d in each", sizes, most)
 	}
 }
 
-// A domain hears what happened to an entity in the order in which it happened, also where a cascade could tell it of the
-// latest before it has come to what stands in the log: orders, here, is ahead of inventory.
-func TestACascadeDoesNotOvertakeTheLog(t *testing.T) {
+// A domain sees the events of an entity in order, even when a cascade could show it the latest one before it has read
+// the earlier ones: here orders is ahead of inventory.
+func TestCascadeDoesNotOvertakeTheLog(t *testing.T) {
 	t.Parallel()
 	const n = 700 // more than a lane takes at once
 	l := logtest.Open(t)
 	pause(t, l, time.Time{}, "orders", "inventory")
 	placed := placeMany(t, l, "o", n)
-	err := l.Do(t.Context(), func(tx *log.Tx) error {
+	err := l.Do(t.Context(), func(tx *eventlog.Tx) error {
 		for _, id := range slices.Backward(placed) {
 			if _, err := payments.LoadNew(tx, id); err != nil {
 				return err
@@ -298,28 +295,28 @@ func TestACascadeDoesNotOvertakeTheLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	heard := &ids{}
+	handled := &ids{}
 	sales := worker.Domain{Name: "orders", Log: l.ForDomain("orders"), Routes: []worker.Route{
-		worker.On(func(tx *log.Tx, _ events.Event, p events.PaymentFailed) error {
+		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentFailed) error {
 			return once(tx, orders, p.OrderID, events.OrderRejected{})
 		})}}
 	inventory := worker.Domain{Name: "inventory", Log: l.ForDomain("inventory"), Routes: []worker.Route{
-		worker.On(func(_ *log.Tx, e events.Event, _ events.OrderPlaced) error {
-			heard.add(e.Subject + " placed")
+		worker.On(func(_ *eventlog.Tx, e events.Event, _ events.OrderPlaced) error {
+			handled.add(e.Subject + " placed")
 			return nil
 		}),
-		worker.On(func(_ *log.Tx, e events.Event, _ events.OrderRejected) error {
-			heard.add(e.Subject + " rejected")
+		worker.On(func(_ *eventlog.Tx, e events.Event, _ events.OrderRejected) error {
+			handled.add(e.Subject + " rejected")
 			return nil
 		}),
 	}}
-	p := start(t, l, only(sales, inventory))
-	p.holds(t, "orders", "inventory")
-	p.together(t, func() { resume(t, l, "orders", "inventory") }, func() bool { return !p.lane(t, "orders").Paused && !p.lane(t, "inventory").Paused })
+	p := start(t, l, configOf(sales, inventory))
+	p.waitLeased(t, "orders", "inventory")
+	p.inOneRound(t, func() { resume(t, l, "orders", "inventory") }, func() bool { return !p.lane(t, "orders").Paused && !p.lane(t, "inventory").Paused })
 	p.caughtUp(t, "orders")
 	p.caughtUp(t, "inventory")
 	first := map[string]int{}
-	for i, what := range heard.all() {
+	for i, what := range handled.all() {
 		if _, ok := first[what]; !ok {
 			first[what] = i
 		}
@@ -328,7 +325,7 @@ func TestACascadeDoesNotOvertakeTheLog(t *testing.T) {
 		placed, ok := first["orders."+id+" placed"]
 		rejected, too := first["orders."+id+" rejected"]
 		if !ok || !too || rejected < placed {
-			t.Fatalf("%s: heard that it was placed as number %d, that it was rejected as number %d", id, placed, rejected)
+			t.Fatalf("%s: placed was event %d of inventory, rejected %d; want placed first", id, placed, rejected)
 		}
 	}
 }

@@ -3,126 +3,90 @@ package worker
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"time"
 
 	"tillstream/events"
 	"tillstream/events/failpoint"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
-// decider is the one loop of a process that decides about events, for all of its domains. It is the only one, so that two
-// decisions of one process about the same stock do not conflict; they share a transaction instead.
+// decider is the loop that decides about events for all domains of a process. There is one per process, so that two of its
+// decisions about the same stock share a transaction instead of conflicting.
 type decider struct {
 	*Dispatcher
-	log    *log.Log
-	reader *reader
-	signal *signal
+	log      *eventlog.Log
+	reader   *reader
+	arrivals *subscription
 
 	submitted chan *job
-	first     *job          // taken from submitted already
-	closing   chan struct{} // closed when nothing more is submitted
-	stopping  sync.RWMutex  // closing excludes submitting
+	received  *job          // from submitted, and not decided yet
+	closing   chan struct{} // closed when no more jobs are accepted
+	stopping  sync.RWMutex  // no submit runs while stopped is set
 	stopped   bool
 
-	mu    sync.Mutex
-	moves []func() // lanes to enter or leave, between two rounds
-	woken chan struct{}
+	mu      sync.Mutex
+	changes []func() // lanes to begin or end between two rounds
+	woken   chan struct{}
 }
 
-// decideLane is the decisions of one domain.
-type decideLane struct {
-	*lane
-	domain *log.Log
-	owns   []string
-	routes map[string]func(*log.Tx, events.Event) error
-
-	active  bool // this process has the lease and a place to go on from
-	lost    chan struct{}
-	cursor  cursor
-	taken   uint64          // everything up to here was taken from the log
-	batch   []*job          // taken and not handled yet
-	handled map[uint64]bool // decided already, in the transaction that appended them
-
-	stuck  bool          // its next event cannot be handled at the moment
-	wait   time.Duration // before it is tried again
-	resume time.Time
-}
-
-// Bounds of one transaction of the loop: events of a lane and submitted decisions, and the time that it gathers. Where every
-// state takes the broker long to read, small transactions get somewhere; large ones would be given up before they are full.
+// Bounds of one transaction of the loop: jobs of a lane or submitted, and the time for deciding them. While every state takes
+// the broker long to read, a small transaction makes progress; a large one would be abandoned before it is full.
 const (
-	maxJobs          = 500
-	longestGathering = time.Second
+	maxJobs      = 500
+	maxRoundTime = time.Second
 )
 
-// How long a lane waits when the log was away, the first time and at most.
-const (
-	waitFirst   = 50 * time.Millisecond
-	waitLongest = 5 * time.Second
-)
-
-func newDecider(l *log.Log, r *reader) *decider {
+func newDecider(l *eventlog.Log, r *reader) *decider {
 	return &decider{Dispatcher: &Dispatcher{}, log: l, reader: r, submitted: make(chan *job, 1024), closing: make(chan struct{}), woken: make(chan struct{}, 1)}
 }
 
-// cares reports whether a message concerns any lane of this loop.
-func (d *decider) cares(item *Item) bool {
+// matches reports whether any lane of the loop handles a message.
+func (d *decider) matches(item *Item) bool {
 	for _, l := range d.decides {
-		if l.routes[item.Type()] != nil || l.isOwn(item) || len(l.redeliveries(item)) > 0 {
+		if l.routes[item.Type()] != nil || l.owns(item) || len(l.redeliveries(item)) > 0 {
 			return true
 		}
 	}
 	return false
 }
 
-// isOwn reports whether a message stands under a prefix of the lane's domain.
-func (l *decideLane) isOwn(item *Item) bool {
-	for _, prefix := range l.owns {
-		if strings.HasPrefix(item.Subject, prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-// run decides until stop is closed, which is after its lanes have left. When ctx ends nothing more is begun; what has begun
-// is finished on the context work.
+// run decides until stop is closed, after the lanes have ended. When ctx ends no job begins; jobs that have begun are
+// finished on the context work.
 func (d *decider) run(ctx, work context.Context, stop <-chan struct{}) {
-	d.signal = d.reader.ring.subscribe(d.cares)
-	defer d.reader.ring.unsubscribe(d.signal)
+	d.arrivals = d.reader.ring.subscribe(d.matches)
+	defer d.reader.ring.unsubscribe(d.arrivals)
 	defer d.close()
 	for !isClosed(stop) {
-		d.move()
+		d.applyChanges()
 		jobs := d.gather(ctx)
 		if len(jobs) > 0 {
 			failpoint.At("decide.fetched")
 			d.handle(ctx, work, jobs)
 		}
-		d.checkpoint(work)
+		d.saveCheckpoints(work)
 		if len(jobs) == 0 {
-			d.rest(stop)
+			d.wait(stop)
 		}
 	}
 }
 
-// rest waits until there may be something to do.
-func (d *decider) rest(stop <-chan struct{}) {
-	idle := checkpointEvery / 2
+// wait returns when there may be a job, or a checkpoint may be due.
+func (d *decider) wait(stop <-chan struct{}) {
+	timeout := checkpointEvery / 2
 	for _, l := range d.decides {
-		if l.active && l.stuck {
-			idle = max(min(idle, time.Until(l.resume)), 0)
+		if l.active && l.blocked {
+			timeout = max(min(timeout, time.Until(l.retryAt)), 0)
 		}
 	}
-	timer := time.NewTimer(idle)
+	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	select {
 	case <-stop:
-	case <-d.signal.C:
+	case <-d.arrivals.C:
 	case <-d.woken:
 	case <-timer.C:
-	case d.first = <-d.submitted:
+	case d.received = <-d.submitted:
 	}
 }
 
@@ -135,28 +99,28 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// move lets lanes enter and leave between two rounds.
-func (d *decider) move() {
+// applyChanges begins and ends lanes between two rounds.
+func (d *decider) applyChanges() {
 	d.mu.Lock()
-	moves := d.moves
-	d.moves = nil
+	changes := d.changes
+	d.changes = nil
 	d.mu.Unlock()
-	for _, m := range moves {
-		m()
+	for _, change := range changes {
+		change()
 	}
 }
 
-// between runs fn between two rounds of the loop and returns when it has run.
-func (d *decider) between(fn func()) {
+// betweenRounds runs fn between two rounds of the loop and returns when it has run.
+func (d *decider) betweenRounds(fn func()) {
 	done := make(chan struct{})
 	d.mu.Lock()
-	d.moves = append(d.moves, func() { fn(); close(done) })
+	d.changes = append(d.changes, func() { fn(); close(done) })
 	d.mu.Unlock()
 	d.wake()
 	<-done
 }
 
-// wake has the loop begin another round.
+// wake makes the loop begin another round.
 func (d *decider) wake() {
 	select {
 	case d.woken <- struct{}{}:
@@ -164,156 +128,175 @@ func (d *decider) wake() {
 	}
 }
 
-// runLane has the loop decide for a lane for as long as ctx, in which this process has the lease, lasts.
+// runLane lets the loop decide for a lane until ctx ends, which is when the lease is lost at the latest.
 func (d *decider) runLane(ctx context.Context, l *decideLane) error {
-	checkpoint, err := l.begin(ctx)
-	for err != nil {
-		l.report(err)
-		l.log.Logger().Warn("begin lane", "lane", l.name, "error", err)
-		if !Sleep(ctx, time.Second) {
-			return nil
+	var checkpoint eventlog.Checkpoint
+	if !retry(ctx, everySecond(), func() (err error) {
+		if checkpoint, err = l.begin(ctx); err != nil {
+			l.report(err)
 		}
-		checkpoint, err = l.begin(ctx)
+		return err
+	}, l.warnBegin) {
+		return nil
 	}
 	defer l.end()
 	lost := make(chan struct{})
-	d.between(func() {
-		l.active, l.stuck, l.taken, l.batch, l.handled, l.lost = true, false, checkpoint.Position, nil, map[uint64]bool{}, lost
+	d.betweenRounds(func() {
+		l.active, l.blocked, l.taken, l.jobs, l.handled, l.lost = true, false, checkpoint.Position, nil, map[uint64]bool{}, lost
 		l.cursor = cursor{reader: d.reader, next: checkpoint.Position + 1}
 	})
 	select {
 	case <-ctx.Done():
 	case <-lost:
 	}
-	d.between(func() { l.active, l.batch = false, nil })
+	d.betweenRounds(func() { l.active, l.jobs = false, nil })
 	l.saveLast(ctx, nil)
 	return l.newer()
 }
 
-// gather returns what there is to decide about: of each lane in the order of the log, then what was submitted. A lane that
-// has much to catch up with keeps nobody who submits waiting for longer than a round.
+// gather returns the jobs of a round: those of each lane, in the order of the log, then those that were submitted. A lane
+// with a backlog delays a submitted job by one round at most.
 func (d *decider) gather(ctx context.Context) (jobs []*job) {
-	end := d.reader.ring.next() // for all of them, so that a cascade finds none that has heard less than another
+	end := d.reader.ring.next() // one end for all lanes, so that a cascade finds no lane behind another one
 	for _, l := range d.decides {
-		if !l.active || l.pausedNow() || ctx.Err() != nil || l.stuck && time.Now().Before(l.resume) {
+		if !l.active || l.isPaused() || ctx.Err() != nil || l.blocked && time.Now().Before(l.retryAt) {
 			continue
 		}
-		l.stuck = false
-		if len(l.batch) == 0 {
+		l.blocked = false
+		if len(l.jobs) == 0 {
 			err := l.fetch(ctx, end)
 			if errors.Is(err, events.ErrNewer) {
 				l.giveUp(err)
 				continue
 			}
 			if err != nil {
-				l.putOff(err)
+				l.block(err)
 				continue
 			}
-			l.goesOn()
+			l.unblock()
 		}
-		jobs = append(jobs, l.batch...)
+		jobs = append(jobs, l.jobs...)
 	}
 	return append(jobs, d.receive()...)
 }
 
-// fetch takes the next events of a lane that it has anything to do with, up to an end.
-func (l *decideLane) fetch(ctx context.Context, end uint64) error {
-	for len(l.batch) == 0 && l.cursor.next < end {
-		items, err := l.cursor.take(ctx, int(min(maxJobs, end-l.cursor.next)))
-		if err != nil || len(items) == 0 {
-			l.settled()
-			return err
-		}
-		for _, item := range items {
-			l.taken = item.Sequence
-			if l.handled[item.Sequence] {
-				delete(l.handled, item.Sequence)
-				continue
-			}
-			for _, again := range l.redeliveries(item) {
-				l.batch = append(l.batch, &job{lane: l, again: &again})
-			}
-			if l.concerns(item) {
-				l.batch = append(l.batch, &job{lane: l, item: item})
-			}
-		}
-	}
-	l.settled()
-	return nil
-}
-
-// settled notes how far the lane has come: to before its first job.
-func (l *decideLane) settled() {
-	if len(l.batch) > 0 {
-		l.advance(l.batch[0].place() - 1)
-		return
-	}
-	l.advance(l.taken)
-}
-
-// concerns reports whether a lane has a route for a message, or must set it aside because it cannot be read and stands
-// among the events of its own domain.
-func (l *decideLane) concerns(item *Item) bool {
-	routed := l.routes[item.Type()] != nil
-	if !routed && !l.isOwn(item) || item.Voided() {
-		return false
-	}
-	if routed {
-		return true
-	}
-	_, err := item.Envelope()
-	return err != nil
-}
-
-// done moves a lane on behind its first job.
-func (l *decideLane) done() {
-	l.batch = l.batch[1:]
-	l.settled()
-	l.goesOn()
-}
-
-// putOff has a lane wait, because its next event cannot be handled at the moment. The other lanes go on.
-func (l *decideLane) putOff(err error) {
-	l.stuck, l.wait = true, min(max(2*l.wait, waitFirst), waitLongest)
-	l.resume = time.Now().Add(l.wait)
-	l.report(err)
-	l.log.Logger().Warn("decisions wait", "lane", l.name, "events", len(l.batch), "error", err)
-}
-
-// giveUp has a lane leave the loop, and this process give its lease up.
-func (l *decideLane) giveUp(err error) {
-	l.report(err)
-	l.log.Logger().Error("lane is given up", "lane", l.name, "error", err)
-	if !isClosed(l.lost) {
-		close(l.lost)
-	}
-	l.stuck, l.resume = true, time.Now().Add(waitLongest) // until it has left
-}
-
-func (l *decideLane) goesOn() {
-	l.wait = 0
-	l.report(nil)
-}
-
-// handle sees jobs through. What cannot be handled because the log is away stays with its lane until the log is back or the
-// process stops; then it is left to the successor.
+// handle decides about jobs, in as many transactions as they need. When ctx ends, the lanes' jobs are left to the next holder;
+// submitted jobs are still decided, because their callers wait.
 func (d *decider) handle(ctx, work context.Context, jobs []*job) {
 	for len(jobs) > 0 {
 		jobs = d.decide(work, jobs)
-		if ctx.Err() != nil { // nothing more is begun, but who has submitted something gets an answer
-			jobs = only(jobs, func(j *job) bool { return j.lane == nil })
+		if ctx.Err() != nil {
+			jobs = filter(jobs, func(j *job) bool { return j.lane == nil })
 		}
 	}
 }
 
-func (d *decider) checkpoint(work context.Context) {
+func (d *decider) saveCheckpoints(work context.Context) {
 	for _, l := range d.decides {
 		if !l.active {
 			continue
 		}
-		if err := l.saveIfDue(work, noState); errors.Is(err, log.ErrCheckpointConflict) && !isClosed(l.lost) {
-			l.log.Logger().Warn("lane is another process's", "lane", l.name)
+		if err := l.saveIfDue(work, noState); errors.Is(err, eventlog.ErrCheckpointConflict) && !isClosed(l.lost) {
+			l.log.Logger().Warn("lane lost to another process", "lane", l.name)
 			close(l.lost)
 		}
 	}
+}
+
+// decide decides about jobs in one transaction, commits the facts of each job, and returns the jobs that did not fit. A job
+// that met a conflict is decided again, alone.
+func (d *decider) decide(ctx context.Context, jobs []*job) (left []*job) {
+	if err := d.log.Damage(); err != nil { // nothing can be appended, and a decision could miss an event
+		for _, j := range jobs {
+			d.end(j, err)
+		}
+		return nil
+	}
+	r := d.newRound(d.log.BeginCached(ctx), jobs)
+	n, err := r.fill(ctx, jobs)
+	if n == 0 && err == nil { // the first job is a redelivery, or with its cascade too large for one transaction
+		d.end(jobs[0], d.decideAlone(ctx, jobs[0]))
+		return withoutBlocked(jobs[1:])
+	}
+	if n > 0 {
+		failpoint.At("decide.decided")
+		committed := r.tx.CommitEach()
+		failpoint.At("decide.committed")
+		for _, j := range jobs[:n] {
+			d.end(j, d.settle(ctx, r.tx, j, committed(j.unit)))
+		}
+	}
+	left = jobs[n:]
+	if err != nil {
+		d.end(left[0], err)
+		left = left[1:]
+	}
+	if err != nil && jobs[n].lane == nil {
+		left = d.returnSubmitted(left)
+	}
+	return withoutBlocked(left)
+}
+
+// returnSubmitted lets the callers of submitted jobs decide by themselves, because the log was unavailable for one of them and
+// the others would wait for it here, one after the other. It returns the other jobs.
+func (d *decider) returnSubmitted(jobs []*job) (left []*job) {
+	for _, j := range jobs {
+		if j.lane == nil {
+			d.end(j, errAlone)
+		}
+	}
+	return filter(jobs, func(j *job) bool { return j.lane != nil })
+}
+
+// withoutBlocked leaves out the jobs of blocked lanes.
+func withoutBlocked(jobs []*job) []*job {
+	return filter(jobs, func(j *job) bool { return j.lane == nil || !j.lane.blocked })
+}
+
+// settle handles the result of a job's commit. It returns an error when the log is unavailable.
+func (d *decider) settle(ctx context.Context, tx *eventlog.Tx, j *job, committed error) error {
+	switch {
+	case j.lane != nil && j.lane.blocked: // an earlier event of the lane waits; this one is decided again after it
+		return nil
+	case committed != nil && IsInfrastructure(committed):
+		return committed
+	case committed != nil, j.err != nil:
+		// A refusal in a shared transaction may come from states that were read at different moments. Alone it is final.
+		return d.decideAlone(ctx, j)
+	}
+	markHandled(tx, j.steps)
+	return nil
+}
+
+// end finishes a job, or blocks its lane when the log is unavailable.
+func (d *decider) end(j *job, err error) {
+	switch {
+	case j.lane == nil && errors.Is(err, eventlog.ErrUnavailable):
+		j.result <- err
+	case j.lane == nil && err != nil: // this process stops, which says nothing about the submitted decision
+		j.result <- errAlone
+	case j.lane == nil:
+		j.result <- j.err
+	case j.lane.blocked:
+	case err != nil:
+		j.lane.block(err)
+	default:
+		j.lane.done()
+	}
+}
+
+// decideAlone makes a decision in a transaction of its own. An event that cannot be handled becomes a dead letter.
+func (d *decider) decideAlone(ctx context.Context, j *job) error {
+	switch {
+	case j.lane == nil:
+		j.err = errAlone
+		return nil
+	case j.redelivery != nil:
+		return d.redeliver(ctx, j)
+	}
+	_, err := d.Dispatch(ctx, Delivery{Item: j.item, Lane: j.lane.name, Attempt: 1}, false)
+	if err == nil || IsInfrastructure(err) {
+		return err
+	}
+	return putDeadLetter(ctx, j.lane.lane, j.item, 1, err)
 }

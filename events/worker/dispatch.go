@@ -6,62 +6,60 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // Delivery is an event of the log that is to be handled.
 type Delivery struct {
 	Item    *Item
-	Lane    string // that handles it; default every lane that has a route for it
-	Attempt int    // which attempt at it this is, from 1; from the second on an act looks before it repeats
+	Lane    string // that handles the event; default: every lane that has a route for it
+	Attempt int    // number of the attempt, from 1; see [Attempt]
 }
 
-// Dispatcher handles events of the log by the routes of domains. Live lanes, redeliveries and dry runs go through it, so that
-// a dry run shows what a redelivery does, and a redelivery does what the lane would have done at first.
+// Dispatcher handles events by the routes of domains. Live lanes, redeliveries and dry runs all go through it, so that a dry
+// run shows what a redelivery does, and a redelivery does what the lane did at first.
 type Dispatcher struct {
 	decides []*decideLane
-	actors  []*actor
+	actors  []*actRoutes
 }
 
-// actor is the routes of an [Actor], by the type of their events.
-type actor struct {
+// actRoutes are the routes of an [Actor], by event type.
+type actRoutes struct {
 	name   string
-	routes map[string]func(context.Context, events.Event) error
+	byType map[string]func(context.Context, events.Event) error
 }
 
-// NewDispatcher returns a dispatcher for a process that runs no lanes, such as a tool. Each domain's Log is the handle as which
-// it decides.
+func actRoutesOf(a Actor) *actRoutes {
+	byType := make(map[string]func(context.Context, events.Event) error, len(a.Routes))
+	for _, r := range a.Routes {
+		byType[r.eventType] = r.handle
+	}
+	return &actRoutes{name: a.Name, byType: byType}
+}
+
+// NewDispatcher returns a dispatcher for a process that runs no lanes, such as a tool. The Log of each domain must be the
+// domain's own handle.
 func NewDispatcher(domains ...Domain) *Dispatcher {
 	d := &Dispatcher{}
 	for _, domain := range domains {
 		if len(domain.Routes) > 0 {
-			d.add(&decideLane{lane: &lane{name: domain.Name, log: domain.Log}, domain: domain.Log, routes: routesOf(domain.Routes)})
+			d.decides = append(d.decides, newDecideLane(&lane{name: domain.Name, log: domain.Log}, domain.Log, domain.Routes))
 		}
 		for _, a := range domain.Actors {
-			d.actors = append(d.actors, actorOf(a))
+			d.actors = append(d.actors, actRoutesOf(a))
 		}
 	}
 	return d
 }
 
-func (d *Dispatcher) add(l *decideLane) { d.decides = append(d.decides, l) }
-
-func actorOf(a Actor) *actor {
-	routes := make(map[string]func(context.Context, events.Event) error, len(a.Routes))
-	for _, r := range a.Routes {
-		routes[r.eventType] = r.handle
-	}
-	return &actor{name: a.Name, routes: routes}
-}
-
-// Effects is what a dry run finds that handling an event would do now.
+// Effects is what handling an event would do, as a dry run finds it.
 type Effects struct {
 	Facts    []Effect  `json:"facts"`    // that domains would append, in order
-	Acts     []Effect  `json:"acts"`     // that actors would make: about the event, and about those facts
-	Failures []Failure `json:"failures"` // of lanes: each would be a dead letter
+	Acts     []Effect  `json:"acts"`     // that actors would make, for the event and for those facts
+	Failures []Failure `json:"failures"` // of lanes; each would become a dead letter
 }
 
-// Effect is something that a domain would say, or an event that an actor would act on.
+// Effect is a fact that a domain would append, or an event that an actor would act on.
 type Effect struct {
 	Handler string `json:"by"` // the domain, or the lane of the actor
 	Type    string `json:"type"`
@@ -74,62 +72,66 @@ type Failure struct {
 	Error  string `json:"error"`
 }
 
-// Dispatch handles an event: lanes that decide commit what they decide, actors act. What follows from a decision is decided in
-// the same transaction where this process runs the lane for it.
+func (e *Effects) fail(handler string, item *Item, err error) {
+	e.Failures = append(e.Failures, Failure{Effect{handler, item.Type(), item.Subject}, err.Error()})
+}
+
+// Dispatch handles an event: decide lanes commit their decisions with the cascade, actors act.
 //
-// A dry run commits nothing and does not act. It decides what follows in all domains, and returns what handling the event would do;
-// a handler that fails is part of the answer, and no error.
+// A dry run commits nothing and does not act. It decides the cascade in all domains and returns what handling the event would
+// do. A handler that fails is then a part of the result, not an error.
 //
-// An event that was declared void is not handled. The errors are those of the handlers, and those of [IsInfrastructure], which say nothing about the event.
-func (d *Dispatcher) Dispatch(ctx context.Context, delivery Delivery, dryRun bool) (all Effects, err error) {
+// An event that was declared void is not handled. The errors are those of the handlers, and those of [IsInfrastructure], which
+// say nothing about the event.
+func (d *Dispatcher) Dispatch(ctx context.Context, delivery Delivery, dryRun bool) (effects Effects, err error) {
 	if delivery.Item.Voided() {
 		void := fmt.Errorf("event %d was declared void: discard its dead letter", delivery.Item.Sequence)
 		if dryRun {
-			all.Failures = append(all.Failures, Failure{Effect{delivery.Lane, delivery.Item.Type(), delivery.Item.Subject}, void.Error()})
-			return all, nil
+			effects.fail(delivery.Lane, delivery.Item, void)
+			return effects, nil
 		}
-		return all, DeadLetter(void)
+		return effects, DeadLetter(void)
 	}
 	known := false
-	takes := func(lane string, has bool) bool {
-		takes := delivery.Lane == lane || delivery.Lane == "" && has
+	takes := func(lane string, routed bool) bool {
+		takes := delivery.Lane == lane || delivery.Lane == "" && routed
 		known = known || takes
 		return takes
 	}
 	eventType := delivery.Item.Type()
 	for _, l := range d.decides {
 		if takes(l.name, l.routes[eventType] != nil) {
-			if err := d.decide(ctx, l, delivery.Item, dryRun, &all); err != nil {
-				return all, err
+			if err := d.decide(ctx, l, delivery.Item, dryRun, &effects); err != nil {
+				return effects, err
 			}
 		}
 	}
 	for _, a := range d.actors {
-		if takes(a.name, a.routes[eventType] != nil) {
-			if err := a.dispatch(ctx, delivery, dryRun, &all); err != nil {
-				return all, err
+		if takes(a.name, a.byType[eventType] != nil) {
+			if err := a.dispatch(ctx, delivery, dryRun, &effects); err != nil {
+				return effects, err
 			}
 		}
 	}
 	if !known && delivery.Lane != "" {
-		return all, fmt.Errorf("no lane %q decides or acts", delivery.Lane)
+		return effects, fmt.Errorf("lane %q does not exist, or neither decides nor acts", delivery.Lane)
 	}
-	return all, nil
+	return effects, nil
 }
 
-// decide decides about an event in a transaction of its own, again for as long as other writers are faster.
-func (d *Dispatcher) decide(ctx context.Context, l *decideLane, item *Item, dryRun bool, all *Effects) error {
+// decide decides about an event in a transaction of its own. After a conflict it decides again.
+func (d *Dispatcher) decide(ctx context.Context, l *decideLane, item *Item, dryRun bool, effects *Effects) error {
 	run := l.domain.Do
 	if dryRun {
 		run = l.domain.DryRun
 	}
 	j, r, attempts := &job{lane: l, item: item}, (*round)(nil), 0
-	err := run(ctx, func(tx *log.Tx) error {
+	err := run(ctx, func(tx *eventlog.Tx) error {
 		attempts++
-		r = d.round(tx, append(d.inHand(item), j))
-		r.dry, r.alone = dryRun, !dryRun && attempts > maxCascadeAttempts
+		r = d.newRound(tx, append(d.unfinishedJobs(item), j))
+		r.dryRun, r.alone = dryRun, !dryRun && attempts > maxCascadeAttempts
 		own, err := r.dispatch(j)
-		if err == nil && tx.Len() > log.MaxBatch {
+		if err == nil && tx.Len() > eventlog.MaxBatch {
 			tx.RollBack(own)
 			j.steps = nil
 		}
@@ -137,7 +139,7 @@ func (d *Dispatcher) decide(ctx context.Context, l *decideLane, item *Item, dryR
 	})
 	switch {
 	case dryRun && (err == nil || !IsInfrastructure(err)):
-		d.note(r, j, err, all)
+		d.addEffects(effects, r, j, err)
 		return nil
 	case err == nil:
 		markHandled(r.tx, j.steps)
@@ -145,63 +147,53 @@ func (d *Dispatcher) decide(ctx context.Context, l *decideLane, item *Item, dryR
 	return err
 }
 
-// note adds to the effects what a dry run has decided about an event, or why it could not.
-func (d *Dispatcher) note(r *round, j *job, err error, all *Effects) {
+// addEffects adds what a dry run has decided about an event, or why it could not decide.
+func (d *Dispatcher) addEffects(effects *Effects, r *round, j *job, err error) {
 	if err != nil {
-		all.Failures = append(all.Failures, Failure{Effect{j.lane.name, j.item.Type(), j.item.Subject}, err.Error()})
+		effects.fail(j.lane.name, j.item, err)
 		return
 	}
 	for i := range r.tx.Len() {
 		fact := r.tx.Fact(i)
-		all.Facts = append(all.Facts, Effect{fact.Source, fact.Type, fact.Subject})
+		effects.Facts = append(effects.Facts, Effect{fact.Source, fact.Type, fact.Subject})
 		for _, a := range d.actors {
-			if a.routes[fact.Type] != nil {
-				all.Acts = append(all.Acts, Effect{a.name, fact.Type, fact.Subject})
+			if a.byType[fact.Type] != nil {
+				effects.Acts = append(effects.Acts, Effect{a.name, fact.Type, fact.Subject})
 			}
 		}
 	}
-	all.Failures = append(all.Failures, r.failures...)
+	effects.Failures = append(effects.Failures, r.failures...)
 }
 
 // dispatch acts on an event.
-func (a *actor) dispatch(ctx context.Context, delivery Delivery, dryRun bool, all *Effects) error {
+func (a *actRoutes) dispatch(ctx context.Context, delivery Delivery, dryRun bool, effects *Effects) error {
 	e, err := delivery.Item.Event()
-	act := a.routes[e.Type]
-	if err == nil && act == nil {
+	handle := a.byType[e.Type]
+	if err == nil && handle == nil {
 		err = fmt.Errorf("no route for %s", e.Type)
 	}
-	effect := Effect{a.name, delivery.Item.Type(), delivery.Item.Subject}
 	switch {
 	case err != nil && dryRun:
-		all.Failures = append(all.Failures, Failure{effect, err.Error()})
+		effects.fail(a.name, delivery.Item, err)
 		return nil
 	case err != nil:
 		return DeadLetter(err)
 	case dryRun:
-		all.Acts = append(all.Acts, effect)
+		effects.Acts = append(effects.Acts, Effect{a.name, delivery.Item.Type(), delivery.Item.Subject})
 		return nil
 	}
-	return safely(func() error { return act(context.WithValue(ctx, attemptKey{}, delivery.Attempt), e) })
+	return safely(func() error { return handle(context.WithValue(ctx, attemptKey{}, delivery.Attempt), e) })
 }
 
-// round begins to fill a transaction. jobs are what the lanes have yet to decide about.
-func (d *Dispatcher) round(tx *log.Tx, jobs []*job) *round {
-	return &round{lanes: d.decides, tx: tx, pending: pendingOf(jobs), enough: time.Now().Add(longestGathering)}
+// newRound begins to fill a transaction. jobs are the events that the lanes have yet to decide about.
+func (d *Dispatcher) newRound(tx *eventlog.Tx, jobs []*job) *round {
+	return &round{lanes: d.decides, tx: tx, pending: pendingOf(jobs), deadline: time.Now().Add(maxRoundTime)}
 }
 
-// inHand is what the lanes have taken and not decided about, but for one event.
-func (d *Dispatcher) inHand(but *Item) (jobs []*job) {
+// unfinishedJobs are the jobs that the lanes have taken and not decided, except those of one event.
+func (d *Dispatcher) unfinishedJobs(except *Item) (jobs []*job) {
 	for _, l := range d.decides {
-		jobs = append(jobs, only(l.batch, func(j *job) bool { return j.item != but })...)
+		jobs = append(jobs, filter(l.jobs, func(j *job) bool { return j.item != except })...)
 	}
 	return jobs
-}
-
-// routesOf indexes routes by the type of their events.
-func routesOf(routes []Route) map[string]func(*log.Tx, events.Event) error {
-	byType := make(map[string]func(*log.Tx, events.Event) error, len(routes))
-	for _, r := range routes {
-		byType[r.eventType] = r.handle
-	}
-	return byType
 }

@@ -3,18 +3,19 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
 
-// item is a message of the log as a dispatcher takes it.
-func item(t testing.TB, l *log.Log, sequence uint64) *worker.Item {
+// item returns the message at a sequence for a dispatcher.
+func item(t testing.TB, l *eventlog.Log, sequence uint64) *worker.Item {
 	t.Helper()
 	m, err := l.Get(t.Context(), sequence)
 	if err != nil {
@@ -23,15 +24,18 @@ func item(t testing.TB, l *log.Log, sequence uint64) *worker.Item {
 	return &worker.Item{Message: m}
 }
 
-// A dry run says what every domain would append and which actors would act, to the end, and does none of it. What was said already
-// would not be said again.
-func TestADryRunDecidesEverythingAndDoesNothing(t *testing.T) {
+// A dry run returns what every domain would append and which actors would act, through the whole cascade, and has no
+// effect. Facts that are stored already would not be appended again.
+func TestDryRunDecidesTheWholeCascadeAndHasNoEffect(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
 	s := newShop()
 	bank := worker.Domain{Name: "bank", Actors: []worker.Actor{{Name: "bank.calls", Routes: []worker.ActRoute{
-		worker.Do(func(context.Context, events.Event, events.PaymentRequested) error { t.Error("it acted"); return nil }),
-		worker.Do(func(context.Context, events.Event, events.OrderPlaced) error { t.Error("it acted"); return nil })}}}}
+		worker.Do(func(context.Context, events.Event, events.PaymentRequested) error {
+			t.Error("a dry run acted")
+			return nil
+		}),
+		worker.Do(func(context.Context, events.Event, events.OrderPlaced) error { t.Error("a dry run acted"); return nil })}}}}
 	d := worker.NewDispatcher(s.inventory(l), s.orders(l), s.payments(l), bank)
 	place(t, l, "a")
 	effects, err := d.Dispatch(t.Context(), worker.Delivery{Item: item(t, l, 1)}, true)
@@ -46,25 +50,25 @@ func TestADryRunDecidesEverythingAndDoesNothing(t *testing.T) {
 		t.Errorf("facts (-want +got):\n%s", diff)
 	}
 	if want := (worker.Effect{Handler: "orders", Type: "orders.awaiting_payment", Subject: "orders.a"}); effects.Facts[2] != want {
-		t.Errorf("the third is %+v, want %+v", effects.Facts[2], want)
+		t.Errorf("the third fact: got %+v, want %+v", effects.Facts[2], want)
 	}
 	acts := []worker.Effect{{Handler: "bank.calls", Type: "payments.requested", Subject: "payments.a"}, {Handler: "bank.calls", Type: "orders.placed", Subject: "orders.a"}}
 	if diff := cmp.Diff(acts, effects.Acts); diff != "" {
 		t.Errorf("acts (-want +got):\n%s", diff)
 	}
-	if n := end(t, l); n != 1 {
-		t.Errorf("%d events in the log, want the order alone", n)
+	if n := lastSequence(t, l); n != 1 {
+		t.Errorf("got %d events in the log, want 1", n)
 	}
 	p := start(t, l, s.all(l))
 	p.caughtUp(t, lanes...)
-	expect(t, l, events.PrefixReservation+"a", 2)
+	waitEvents(t, l, events.PrefixReservation+"a", 2)
 	if effects, err = d.Dispatch(t.Context(), worker.Delivery{Item: item(t, l, 1), Lane: "inventory"}, true); err != nil || len(effects.Facts) > 0 {
-		t.Errorf("what was said already would be said again: %+v, %v", effects, err)
+		t.Errorf("got effects %+v (%v), want no fact", effects, err)
 	}
 }
 
-// A dry run names the lanes that would fail, at the event itself and at what follows from it. That the log is away is an error.
-func TestADryRunNamesWhatFails(t *testing.T) {
+// A dry run names the lanes that would fail, for the event itself and for its cascade. An unavailable log is an error.
+func TestDryRunNamesTheLanesThatFail(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
 	s := newShop()
@@ -80,22 +84,22 @@ func TestADryRunNamesWhatFails(t *testing.T) {
 	for fails = range map[string]int{"orders.placed": 0, "orders.awaiting_payment": 3} {
 		effects, err := d.Dispatch(t.Context(), worker.Delivery{Item: item(t, l, 1)}, true)
 		if err != nil || len(effects.Failures) != 1 || effects.Failures[0].Type != fails || effects.Failures[0].Error == "" {
-			t.Errorf("%s fails: %+v, %v", fails, effects.Failures, err)
+			t.Errorf("%s: got failures %+v (%v), want one", fails, effects.Failures, err)
 		}
 	}
 	if _, err := d.Dispatch(t.Context(), worker.Delivery{Item: item(t, l, 1), Lane: "nowhere"}, true); err == nil {
-		t.Error("a lane that does not exist handles the event")
+		t.Error("a lane that does not exist: got nil, want an error")
 	}
-	fails = "" // so that the broker is asked
+	fails = "" // otherwise no request is sent to the broker
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := d.Dispatch(gone, worker.Delivery{Item: item(t, l, 1)}, true); !errors.Is(err, context.Canceled) {
-		t.Errorf("after the end of its context: %v", err)
+		t.Errorf("after the end of the context: got %v, want context.Canceled", err)
 	}
 }
 
-// Without lanes that run, a dispatcher commits what the domains decide about the event, and acts on it.
-func TestADispatcherHandlesAnEvent(t *testing.T) {
+// Without running lanes a dispatcher commits the decisions about an event, and acts on it.
+func TestDispatcherWithoutLanesHandlesAnEvent(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
 	s := newShop()
@@ -111,6 +115,31 @@ func TestADispatcherHandlesAnEvent(t *testing.T) {
 		t.Errorf("handled twice (-want +got):\n%s", diff)
 	}
 	if got := made.String(); got != "map[a:[1 2]]" {
-		t.Errorf("acted in attempts %s", got)
+		t.Errorf("attempts: got %s, want 1 and 2", got)
+	}
+}
+
+// An event that was declared void is not handled again, even when its handler would succeed: its dead letter is to be
+// discarded.
+func TestVoidEventIsNotRedelivered(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	var s brokenHandler
+	s.deadLetter(t, l, "a")
+	m, err := l.Get(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := eventlog.Void(t.Context(), l, m, "a test"); err != nil {
+		t.Fatal(err)
+	}
+	s.works.Store(true)
+	start(t, l, configOf(s.domain(l)))
+	redeliver(t, l, "inventory", 1)
+	if got := outcomes(t, l, "inventory", 1, 2); !strings.Contains(got[1], "event 1 was declared void") {
+		t.Errorf("dead letter: got %v, want that the event was declared void", got)
+	}
+	if handled := s.handled.all(); len(handled) != 0 {
+		t.Errorf("handled again: got %v, want none", handled)
 	}
 }

@@ -7,18 +7,18 @@ import (
 	"sync/atomic"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
-// job is one thing to decide about: an event of a lane, one that is delivered again, or what [log.Log.Complete] was called with.
+// job is one decision of the loop: about an event of a lane, about a redelivery, or submitted by [decider.submitAndWait].
 type job struct {
-	lane  *decideLane // nil: submitted
-	item  *Item
-	again *redelivery // instead of item
+	lane       *decideLane // nil: submitted
+	item       *Item
+	redelivery *redelivery // instead of item
 
-	domain *log.Log
-	decide func(*log.Tx) error
-	taken  atomic.Bool // by the loop, or back by who submitted it
+	domain *eventlog.Log
+	decide func(*eventlog.Tx) error
+	taken  atomic.Bool // by the loop, or back by its caller
 	result chan error  // buffered
 
 	unit  int
@@ -26,19 +26,19 @@ type job struct {
 	err   error
 }
 
-// errAlone says to whoever submitted a decision to make it by itself.
+// errAlone tells the caller of a submitted job to make the decision itself.
 var errAlone = errors.New("decide alone")
 
-// place is where the lane stands in the log while it decides about a job.
-func (j *job) place() uint64 {
-	if j.again != nil {
-		return j.again.request
+// sequence is the position of the job in its lane.
+func (j *job) sequence() uint64 {
+	if j.redelivery != nil {
+		return j.redelivery.request
 	}
 	return j.item.Sequence
 }
 
-// open reads the event of a job.
-func (j *job) open() (e events.Event, handle func(*log.Tx, events.Event) error, err error) {
+// event decodes the event of a job and returns the function that decides about it.
+func (j *job) event() (e events.Event, handle func(*eventlog.Tx, events.Event) error, err error) {
 	if e, err = j.item.Envelope(); err != nil {
 		return e, nil, err
 	}
@@ -52,15 +52,16 @@ func (j *job) open() (e events.Event, handle func(*log.Tx, events.Event) error, 
 	return e, handle, nil
 }
 
-// run makes the decision of a job.
-func (j *job) run(tx *log.Tx) error {
-	tx.TrustCache(j.lane != nil && j.lane.reader != nil) // what was submitted is about a moment that the reader may not have come to
+// run makes the decision of a job in a transaction. A submitted decision must not trust the cache: it may be about a state
+// that the reader has not read yet.
+func (j *job) run(tx *eventlog.Tx) error {
+	tx.TrustCache(j.lane != nil && j.lane.reader != nil)
 	if j.lane == nil {
 		tx.ForDomain(j.domain)
 		return safely(func() error { return j.decide(tx) })
 	}
 	tx.ForDomain(j.lane.domain)
-	e, handle, err := j.open()
+	e, handle, err := j.event()
 	tx.CausedBy(e)
 	if err != nil {
 		return err
@@ -68,28 +69,28 @@ func (j *job) run(tx *log.Tx) error {
 	return safely(func() error { return handle(tx, e) })
 }
 
-// isAway reports whether a job failed because the log is away. What somebody submits may fail for reasons of its own, such
-// as a request that was given up: that is no reason for anybody else to wait.
-func (j *job) isAway(ctx context.Context) bool {
+// isLogUnavailable reports whether a job failed because the log is unavailable. A submitted job may fail for a reason of its
+// own, such as a cancelled request, for which no other job need wait.
+func (j *job) isLogUnavailable(ctx context.Context) bool {
 	if j.lane == nil && ctx.Err() == nil {
-		return errors.Is(j.err, log.ErrUnavailable)
+		return errors.Is(j.err, eventlog.ErrUnavailable)
 	}
 	return j.err != nil && IsInfrastructure(j.err)
 }
 
-// only returns the jobs that a condition holds for.
-func only(jobs []*job, holds func(*job) bool) (kept []*job) {
+// filter returns the jobs that keep accepts.
+func filter(jobs []*job, keep func(*job) bool) (kept []*job) {
 	for _, j := range jobs {
-		if holds(j) {
+		if keep(j) {
 			kept = append(kept, j)
 		}
 	}
 	return kept
 }
 
-// complete is what [log.Log.Complete] does in this process: the decision is made in the loop's next transaction. Where that
-// does not work out it is made by itself.
-func (d *decider) complete(ctx context.Context, domain *log.Log, fn func(*log.Tx) error) error {
+// submitAndWait is what [eventlog.Log.DoCascade] does while the loop runs: the decision is made in the loop's next
+// transaction. If the loop cannot make it, the caller makes it alone.
+func (d *decider) submitAndWait(ctx context.Context, domain *eventlog.Log, fn func(*eventlog.Tx) error) error {
 	j := &job{domain: domain, decide: fn, result: make(chan error, 1)}
 	if !d.submit(ctx, j) {
 		return domain.Do(ctx, fn)
@@ -101,7 +102,7 @@ func (d *decider) complete(ctx context.Context, domain *log.Log, fn func(*log.Tx
 		if j.taken.CompareAndSwap(false, true) {
 			return ctx.Err()
 		}
-		err = <-j.result // fn must not run after this has returned
+		err = <-j.result // fn must not run after the return
 	}
 	if errors.Is(err, errAlone) {
 		return domain.Do(ctx, fn)
@@ -109,6 +110,7 @@ func (d *decider) complete(ctx context.Context, domain *log.Log, fn func(*log.Tx
 	return err
 }
 
+// submit gives a job to the loop. It reports false when the loop has ended, or ctx has.
 func (d *decider) submit(ctx context.Context, j *job) bool {
 	d.stopping.RLock()
 	defer d.stopping.RUnlock()
@@ -125,11 +127,11 @@ func (d *decider) submit(ctx context.Context, j *job) bool {
 	}
 }
 
-// receive returns what was submitted and not given up meanwhile.
+// receive returns the submitted jobs whose callers still wait.
 func (d *decider) receive() (jobs []*job) {
 	for len(jobs) < maxJobs {
-		j := d.first
-		d.first = nil
+		j := d.received
+		d.received = nil
 		if j == nil {
 			select {
 			case j = <-d.submitted:
@@ -144,13 +146,13 @@ func (d *decider) receive() (jobs []*job) {
 	return jobs
 }
 
-// close answers what was submitted and not decided.
+// close refuses further jobs and returns the undecided ones to their callers.
 func (d *decider) close() {
 	close(d.closing)
 	d.stopping.Lock()
 	d.stopped = true
 	d.stopping.Unlock()
-	d.move()
+	d.applyChanges()
 	for jobs := d.receive(); len(jobs) > 0; jobs = d.receive() {
 		for _, j := range jobs {
 			j.result <- errAlone

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,41 +12,41 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
 
-// patience bounds how long a test waits for a fact.
+// patience bounds how long a test waits for a condition.
 const patience = time.Minute
 
-func only(domains ...worker.Domain) worker.Config { return worker.Config{Domains: domains} }
+func configOf(domains ...worker.Domain) worker.Config { return worker.Config{Domains: domains} }
 
-func place(t testing.TB, l *log.Log, ids ...string) {
+func place(t testing.TB, l *eventlog.Log, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
-		if err := l.Do(t.Context(), func(tx *log.Tx) error { return orders.Append(tx, id, events.OrderPlaced{OrderID: id}) }); err != nil {
+		if err := l.Do(t.Context(), func(tx *eventlog.Tx) error { return orders.Append(tx, id, events.OrderPlaced{OrderID: id}) }); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// placeMany places n orders, many in a commit, and returns their ids.
-func placeMany(t testing.TB, l *log.Log, name string, n int) (ids []string) {
+// placeMany places n orders, up to a batch in one commit, and returns their ids.
+func placeMany(t testing.TB, l *eventlog.Log, name string, n int) (orderIDs []string) {
 	t.Helper()
-	for len(ids) < n {
-		first := len(ids)
-		err := l.Do(t.Context(), func(tx *log.Tx) error {
-			ids = ids[:first]
-			for len(ids) < n && len(ids)-first < log.MaxBatch {
-				id := fmt.Sprintf("%s%d", name, len(ids))
-				if _, err := orders.LoadNew(tx, id); err != nil { // spares a question to the broker for each
+	for len(orderIDs) < n {
+		first := len(orderIDs)
+		err := l.Do(t.Context(), func(tx *eventlog.Tx) error {
+			orderIDs = orderIDs[:first]
+			for len(orderIDs) < n && len(orderIDs)-first < eventlog.MaxBatch {
+				id := fmt.Sprintf("%s%d", name, len(orderIDs))
+				if _, err := orders.LoadNew(tx, id); err != nil { // saves a request to the broker
 					return err
 				}
 				if err := orders.Append(tx, id, events.OrderPlaced{OrderID: id}); err != nil {
 					return err
 				}
-				ids = append(ids, id)
+				orderIDs = append(orderIDs, id)
 			}
 			return nil
 		})
@@ -56,19 +54,19 @@ func placeMany(t testing.TB, l *log.Log, name string, n int) (ids []string) {
 			t.Fatal(err)
 		}
 	}
-	return ids
+	return orderIDs
 }
 
-// process is a worker that runs.
+// process is a running worker.
 type process struct {
 	*worker.Worker
-	log    *log.Log
-	cancel func() // does not wait
-	stop   func() // and wait
+	log    *eventlog.Log
+	cancel func() // begins to stop
+	stop   func() // stops, and waits until it has ended
 }
 
-// start runs a worker until the test ends or it is stopped.
-func start(t testing.TB, l *log.Log, config worker.Config) *process {
+// start runs a worker until it is stopped or the test ends.
+func start(t testing.TB, l *eventlog.Log, config worker.Config) *process {
 	t.Helper()
 	w, err := worker.New(t.Context(), l, config)
 	if err != nil {
@@ -98,42 +96,42 @@ func (p *process) lane(t testing.TB, name string) worker.LaneStatus {
 	return worker.LaneStatus{}
 }
 
-// holds waits until a worker has lanes.
-func (p *process) holds(t testing.TB, lanes ...string) {
+// waitLeased waits until the process has the leases of lanes.
+func (p *process) waitLeased(t testing.TB, lanes ...string) {
 	t.Helper()
 	for _, name := range lanes {
-		until(t, "the worker has "+name, func() bool { return p.lane(t, name).Leased })
+		waitUntil(t, "the worker has "+name, func() bool { return p.lane(t, name).Leased })
 	}
 }
 
-// caughtUp waits until lanes have handled all of the log.
+// caughtUp waits until lanes have handled the whole log.
 func (p *process) caughtUp(t testing.TB, lanes ...string) {
 	t.Helper()
 	for _, name := range lanes {
-		end := end(t, p.log)
-		until(t, fmt.Sprintf("%s has handled %d events", name, end), func() bool {
+		end := lastSequence(t, p.log)
+		waitUntil(t, fmt.Sprintf("%s has handled %d events", name, end), func() bool {
 			l := p.lane(t, name)
 			return l.Leased && l.Position >= end && l.Open == 0
 		})
 	}
 }
 
-// until polls for a fact.
-func until(t testing.TB, what string, fact func() bool) {
+// waitUntil polls until a condition holds.
+func waitUntil(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	again, enough := time.NewTicker(2*time.Millisecond), time.After(patience)
-	defer again.Stop()
-	for !fact() {
+	ticker, timeout := time.NewTicker(2*time.Millisecond), time.After(patience)
+	defer ticker.Stop()
+	for !condition() {
 		select {
-		case <-again.C:
-		case <-enough:
-			t.Fatalf("waited %s in vain until %s", patience, what)
+		case <-ticker.C:
+		case <-timeout:
+			t.Fatalf("not within %s: %s", patience, what)
 		}
 	}
 }
 
-// within waits for something that is to happen in time.
-func within[T any](t testing.TB, d time.Duration, c <-chan T, what string) (value T) {
+// receive receives from a channel, and fails the test after d.
+func receive[T any](t testing.TB, d time.Duration, c <-chan T, what string) (value T) {
 	t.Helper()
 	select {
 	case value = <-c:
@@ -143,7 +141,7 @@ func within[T any](t testing.TB, d time.Duration, c <-chan T, what string) (valu
 	return value
 }
 
-func end(t testing.TB, l *log.Log) uint64 {
+func lastSequence(t testing.TB, l *eventlog.Log) uint64 {
 	t.Helper()
 	last, err := l.End(t.Context(), 0)
 	if err != nil {
@@ -152,42 +150,50 @@ func end(t testing.TB, l *log.Log) uint64 {
 	return last
 }
 
-// read returns the events under a prefix that are in the log.
-func read(t testing.TB, l *log.Log, prefix string) (got []events.Event) {
+// readEvents returns the events of the log under a prefix.
+func readEvents(t testing.TB, l *eventlog.Log, prefix string) (got []events.Event) {
 	t.Helper()
-	last, enough := end(t, l), errors.New("enough")
+	last, errEnd := lastSequence(t, l), errors.New("end")
 	if last == 0 {
 		return nil
 	}
-	err := l.Follow(t.Context(), 1, func(m log.Message) error {
+	err := l.Follow(t.Context(), 1, func(m eventlog.Message) error {
 		if e, err := m.Event(); err == nil && strings.HasPrefix(m.Subject, prefix) {
 			got = append(got, e)
 		}
 		if m.Sequence >= last {
-			return enough
+			return errEnd
 		}
 		return nil
 	})
-	if !errors.Is(err, enough) {
+	if !errors.Is(err, errEnd) {
 		t.Fatal(err)
 	}
 	return got
 }
 
-// expect waits until n events stand under a prefix, and returns them.
-func expect(t testing.TB, l *log.Log, prefix string, n int) []events.Event {
+// waitEvents waits until the log has n events under a prefix, and returns them.
+func waitEvents(t testing.TB, l *eventlog.Log, prefix string, n int) []events.Event {
 	t.Helper()
-	until(t, fmt.Sprintf("%d events stand under %s", n, prefix), func() bool { return count(t, l, prefix) >= n })
-	return read(t, l, prefix)[:n]
+	waitUntil(t, fmt.Sprintf("there are %d events under %s", n, prefix), func() bool { return count(t, l, prefix) >= n })
+	return readEvents(t, l, prefix)[:n]
 }
 
-// count is how many messages stand under a prefix, or on a subject.
-func count(t testing.TB, l *log.Log, prefix string) int {
+// count returns how many messages the log has under a prefix, or on a subject.
+func count(t testing.TB, l *eventlog.Log, prefix string) int {
 	t.Helper()
 	return countIn(t, l, events.StreamShop, prefix)
 }
 
-func countIn(t testing.TB, l *log.Log, stream, prefix string) (n int) {
+// checkMarks checks how many orders have their mark, see marker.
+func checkMarks(t testing.TB, l *eventlog.Log, want int) {
+	t.Helper()
+	if got := count(t, l, events.PrefixReservation); got != want {
+		t.Errorf("got %d marks, want %d", got, want)
+	}
+}
+
+func countIn(t testing.TB, l *eventlog.Log, stream, prefix string) (n int) {
 	t.Helper()
 	s, err := l.JetStream().Stream(t.Context(), stream)
 	if err != nil {
@@ -207,12 +213,21 @@ func countIn(t testing.TB, l *log.Log, stream, prefix string) (n int) {
 	return n
 }
 
-// deadLetters waits until a lane has n of them, and returns them.
-func deadLetters(t testing.TB, l *log.Log, lane string, n int) (got []events.DeadLettered) {
+// deadLetters waits until a lane has n dead letters, and returns them.
+func deadLetters(t testing.TB, l *eventlog.Log, lane string, n int) (got []events.DeadLettered) {
 	t.Helper()
 	prefix := events.PrefixDeadLetter + lane + "."
-	until(t, fmt.Sprintf("%s has %d dead letters", lane, n), func() bool { return countIn(t, l, events.StreamDeadLetters, prefix) >= n })
-	c, err := l.JetStream().OrderedConsumer(t.Context(), events.StreamDeadLetters, jetstream.OrderedConsumerConfig{FilterSubjects: []string{prefix + ">"}})
+	waitUntil(t, fmt.Sprintf("%s has %d dead letters", lane, n), func() bool { return countIn(t, l, events.StreamDeadLetters, prefix) >= n })
+	for _, e := range readDeadLetters(t, l, prefix+">", n) {
+		got = append(got, e.Payload.(events.DeadLettered))
+	}
+	return got
+}
+
+// readDeadLetters returns the first n events of DEADLETTERS that match a filter.
+func readDeadLetters(t testing.TB, l *eventlog.Log, filter string, n int) (got []events.Event) {
+	t.Helper()
+	c, err := l.JetStream().OrderedConsumer(t.Context(), events.StreamDeadLetters, jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,62 +240,12 @@ func deadLetters(t testing.TB, l *log.Log, lane string, n int) (got []events.Dea
 		if err != nil {
 			t.Fatal(err)
 		}
-		got = append(got, e.Payload.(events.DeadLettered))
+		got = append(got, e)
 	}
 	return got
 }
 
-// ids is what a test has heard, in order.
-type ids struct {
-	mu    sync.Mutex
-	heard []string
-}
-
-func (i *ids) add(id string) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.heard = append(i.heard, id)
-}
-
-func (i *ids) all() []string {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return slices.Clone(i.heard)
-}
-
-func (i *ids) count(id string) (n int) {
-	for _, heard := range i.all() {
-		if heard == id {
-			n++
-		}
-	}
-	return n
-}
-
-// clock is a clock that stands still until it is moved.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func newClock() *clock { return &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) move(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-// by has a log go by a clock.
-func (c *clock) by(config *log.Config) { config.Now = c.Now }
-
-// metric reads what a lane's metric shows.
+// metric returns the value of a lane's metric.
 func metric(t testing.TB, registry *prometheus.Registry, name, lane string) float64 {
 	t.Helper()
 	families, err := registry.Gather()
@@ -298,8 +263,8 @@ func metric(t testing.TB, registry *prometheus.Registry, name, lane string) floa
 	return 0
 }
 
-// forget makes a lane begin at the beginning of the log.
-func forget(t testing.TB, l *log.Log, lane string) {
+// deleteCheckpoint deletes the checkpoint of a lane, so that it begins at the start of the log.
+func deleteCheckpoint(t testing.TB, l *eventlog.Log, lane string) {
 	t.Helper()
 	checkpoints, err := l.JetStream().KeyValue(t.Context(), "checkpoints")
 	if err != nil {
@@ -310,20 +275,19 @@ func forget(t testing.TB, l *log.Log, lane string) {
 	}
 }
 
-// wired is a log whose connection a test can cut.
-func wired(t testing.TB, url string, change ...func(*log.Config)) (*log.Log, *logtest.Proxy) {
+// openThroughProxy opens a log through a proxy, by which a test can break the connection.
+func openThroughProxy(t testing.TB, url string, change ...func(*eventlog.Config)) (*eventlog.Log, *logtest.Proxy) {
 	t.Helper()
-	wire := logtest.NewProxy(t, strings.TrimPrefix(url, "nats://"))
-	return logtest.OpenOver(t, logtest.ConnectTo(t, "nats://"+wire.Addr()), change...), wire
+	proxy := logtest.NewProxy(t, strings.TrimPrefix(url, "nats://"))
+	return logtest.OpenOver(t, logtest.ConnectTo(t, "nats://"+proxy.Addr()), change...), proxy
 }
 
-// together has the loop of a worker stand still until something has happened, so that all of that is there for its next
-// round.
-func (p *process) together(t testing.TB, do func(), happened func() bool) {
+// inOneRound keeps the loop of a worker busy until do has had its effect, so that the next round has all of it.
+func (p *process) inOneRound(t testing.TB, do func(), happened func() bool) {
 	t.Helper()
 	busy, free, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
-		done <- p.log.DoCascade(t.Context(), func(*log.Tx) error {
+		done <- p.log.DoCascade(t.Context(), func(*eventlog.Tx) error {
 			close(busy)
 			<-free
 			return nil
@@ -331,9 +295,40 @@ func (p *process) together(t testing.TB, do func(), happened func() bool) {
 	}()
 	<-busy
 	do()
-	until(t, "it has happened", happened)
+	waitUntil(t, "the effect is there", happened)
 	close(free)
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+func pause(t testing.TB, l *eventlog.Log, until time.Time, lanes ...string) {
+	t.Helper()
+	for _, lane := range lanes {
+		if err := worker.PauseLane(t.Context(), l.ForDomain("ops"), lane, until); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func resume(t testing.TB, l *eventlog.Log, lanes ...string) {
+	t.Helper()
+	for _, lane := range lanes {
+		if err := worker.ResumeLane(t.Context(), l.ForDomain("ops"), lane); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// publish publishes an event that lanes and operators do not append.
+func publish(t testing.TB, l *eventlog.Log, e events.Event) {
+	t.Helper()
+	e.ID, e.Time = e.Subject, time.Now()
+	msg, err := events.Encode(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.JetStream().PublishMsg(t.Context(), msg); err != nil {
+		t.Fatal(err)
 	}
 }

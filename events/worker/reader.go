@@ -8,13 +8,13 @@ import (
 	"sync"
 	"time"
 
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // reader follows the log for all lanes of the process.
 type reader struct {
-	log     *log.Log
-	missing func(ctx context.Context, from, to uint64) ([]log.Message, error)
+	log     *eventlog.Log
+	missing func(ctx context.Context, from, to uint64) ([]eventlog.Message, error)
 	observe func(*Item)
 	ring    *ring
 
@@ -22,12 +22,18 @@ type reader struct {
 	err error
 }
 
-// headroom is how far behind the end of the log the reader begins, so that lanes that were checkpointed a moment ago find
-// their place in the ring.
+// headroom is how many messages before the end of the log the reader begins, so that the ring holds the position of a lane
+// with a recent checkpoint.
 const headroom = 1000
 
+// How long the reader waits before it follows the log again after an interruption.
+const (
+	followInitial = 50 * time.Millisecond
+	followMaximum = 5 * time.Second
+)
+
 // startReader finds the end of the log. Nothing is read before run.
-func startReader(ctx context.Context, l *log.Log) (*reader, error) {
+func startReader(ctx context.Context, l *eventlog.Log) (*reader, error) {
 	end, err := l.End(ctx, 0)
 	if err != nil {
 		return nil, err
@@ -41,29 +47,29 @@ func startReader(ctx context.Context, l *log.Log) (*reader, error) {
 
 // run reads until ctx ends.
 func (r *reader) run(ctx context.Context) {
-	for wait := 50 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 5*time.Second) {
+	for delays := doubling(followInitial, followMaximum); ctx.Err() == nil; {
 		before := r.ring.next()
 		err := r.follow(ctx, before)
 		if ctx.Err() != nil {
 			return
 		}
 		if r.ring.next() > before {
-			wait = 50 * time.Millisecond
+			delays.Reset()
 		}
 		if r.report(err); err == nil {
 			continue
 		}
 		r.log.Logger().Warn("reader interrupted", "next", r.ring.next(), "error", err)
-		if !Sleep(ctx, wait) {
+		if !Sleep(ctx, delays.NextBackOff()) {
 			return
 		}
 	}
 }
 
-// follow reads until it is interrupted, and fills a gap that it comes to.
+// follow reads until it is interrupted, and fills a gap from the archive.
 func (r *reader) follow(ctx context.Context, from uint64) error {
 	if r.problem() != nil {
-		// Nothing may be appended for hours, and no message would show that the log can be read again.
+		// Without an append, no message would show that the log can be read again.
 		end, err := r.log.End(ctx, 0)
 		if err != nil {
 			return err
@@ -72,18 +78,18 @@ func (r *reader) follow(ctx context.Context, from uint64) error {
 			r.report(nil)
 		}
 	}
-	err := r.log.Follow(ctx, from, func(m log.Message) error {
+	err := r.log.Follow(ctx, from, func(m eventlog.Message) error {
 		r.add(m)
 		return nil
 	})
-	var gap *log.GapError
+	var gap *eventlog.GapError
 	if errors.As(err, &gap) {
 		return r.fill(ctx, gap)
 	}
 	return err
 }
 
-func (r *reader) add(m log.Message) {
+func (r *reader) add(m eventlog.Message) {
 	r.log.Observe(m)
 	item := &Item{Message: m}
 	r.observe(item)
@@ -91,9 +97,9 @@ func (r *reader) add(m log.Message) {
 	r.report(nil)
 }
 
-// fill takes what the log lacks from the archive. Where the archive lacks it too the reader stands still, and with it whatever
-// decides or acts in this process: what it would decide could leave something out.
-func (r *reader) fill(ctx context.Context, gap *log.GapError) error {
+// fill reads the messages of a gap from the archive. If the archive lacks one too, the reader stops there, and with it every
+// decide and act lane of the process: a decision could miss an event.
+func (r *reader) fill(ctx context.Context, gap *eventlog.GapError) error {
 	if r.missing == nil {
 		return gap
 	}
@@ -110,7 +116,7 @@ func (r *reader) fill(ctx context.Context, gap *log.GapError) error {
 	if r.ring.next() <= gap.To {
 		return fmt.Errorf("%w, and the archive lacks %d", gap, r.ring.next())
 	}
-	r.log.Logger().Error("the log is damaged: missing events were taken from the archive", "from", gap.From, "to", gap.To)
+	r.log.Logger().Error("gap in the log filled from the archive", "from", gap.From, "to", gap.To)
 	return nil
 }
 
@@ -121,21 +127,21 @@ func (r *reader) report(err error) {
 	r.err = err
 }
 
-// problem is why the reader stands still, nil when it does not. Following the log outlasts broken connections without a
-// word, so the connection is looked at as well.
+// problem returns why the reader cannot read, nil when it can. Following the log survives a broken connection without an
+// error, so the connection is checked too.
 func (r *reader) problem() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.err == nil && !r.log.JetStream().Conn().IsConnected() {
-		return fmt.Errorf("read the log: %w: not connected to the broker", log.ErrUnavailable)
+		return fmt.Errorf("read the log: %w: not connected to the broker", eventlog.ErrUnavailable)
 	}
 	return r.err
 }
 
-// get reads one message that the lane knows the sequence of.
+// get reads the message at a sequence, from the archive if the log lacks it.
 func (r *reader) get(ctx context.Context, sequence uint64) (*Item, error) {
 	m, err := r.log.Get(ctx, sequence)
-	if errors.Is(err, log.ErrNotFound) && r.missing != nil {
+	if errors.Is(err, eventlog.ErrNotFound) && r.missing != nil {
 		messages, missingErr := r.missing(ctx, sequence, sequence)
 		if missingErr == nil && len(messages) == 1 && messages[0].Sequence == sequence {
 			return &Item{Message: r.log.Adopt(messages[0])}, nil
@@ -144,12 +150,12 @@ func (r *reader) get(ctx context.Context, sequence uint64) (*Item, error) {
 	return &Item{Message: m}, err
 }
 
-// cursor is a lane's place in the log.
+// cursor is a lane's read position in the log.
 type cursor struct {
 	reader *reader
-	next   uint64  // sequence of the message that is taken next
+	next   uint64  // sequence of the next message
 	page   []*Item // read from the log and not taken yet
-	raw    bool    // its lane handles messages without looking into them
+	raw    bool    // messages of newer releases are taken too
 }
 
 // Bounds of what a lane that is behind the ring reads at once.
@@ -160,8 +166,8 @@ const (
 
 var errPageFull = errors.New("page full")
 
-// take returns what is there from the cursor's place on, at most limit, and moves on. It returns nothing when the lane has
-// caught up, and [events.ErrNewer] when the next event is one that only a newer release understands.
+// take returns at most limit messages and advances. It returns none when the lane has caught up, and [events.ErrNewer] when
+// only a newer release understands the next message.
 func (c *cursor) take(ctx context.Context, limit int) (items []*Item, err error) {
 	items, err = c.takeAny(ctx, limit)
 	if err != nil || c.raw {
@@ -196,31 +202,30 @@ func (c *cursor) takeAny(ctx context.Context, limit int) (items []*Item, err err
 	return items, nil
 }
 
-// read reads a page of messages that the ring does not hold any more. A gap ends the page; it is looked into when the lane
-// comes to it.
+// read reads a page of messages that the ring has dropped. A gap ends the page, and is handled when the lane reaches it.
 func (c *cursor) read(ctx context.Context) (page []*Item, err error) {
-	most, bytes := int(min(pageItems, c.reader.ring.begin()-c.next)), 0
-	err = c.reader.log.Follow(ctx, c.next, func(m log.Message) error {
+	limit, bytes := int(min(pageItems, c.reader.ring.begin()-c.next)), 0
+	err = c.reader.log.Follow(ctx, c.next, func(m eventlog.Message) error {
 		item := &Item{Message: m}
 		page, bytes = append(page, item), bytes+size(item)
-		if len(page) == most || bytes >= pageBytes {
+		if len(page) == limit || bytes >= pageBytes {
 			return errPageFull
 		}
 		return nil
 	})
-	var gap *log.GapError
+	var gap *eventlog.GapError
 	switch {
 	case errors.Is(err, errPageFull), errors.As(err, &gap) && len(page) > 0:
 		return page, nil
 	case gap != nil && c.reader.missing != nil:
-		return c.archived(ctx, gap, most)
+		return c.readArchive(ctx, gap, limit)
 	}
 	return nil, err
 }
 
-// archived reads what the log lacks from the archive.
-func (c *cursor) archived(ctx context.Context, gap *log.GapError, most int) (page []*Item, err error) {
-	messages, err := c.reader.missing(ctx, c.next, min(gap.To, c.next+uint64(most)-1))
+// readArchive reads a page of the messages that the log lacks.
+func (c *cursor) readArchive(ctx context.Context, gap *eventlog.GapError, limit int) (page []*Item, err error) {
+	messages, err := c.reader.missing(ctx, c.next, min(gap.To, c.next+uint64(limit)-1))
 	if err != nil {
 		return nil, fmt.Errorf("%w (archive: %w)", gap, err)
 	}

@@ -3,7 +3,6 @@ package worker_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -11,17 +10,17 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
 
-// damaged is a log of n orders that lacks some sequences, and what was there.
-func damaged(t *testing.T, n int, missing ...uint64) (l *log.Log, orders []string, lost map[uint64]log.Message) {
+// damagedLog returns a log of n orders that lacks some sequences, and the messages that it has lost.
+func damagedLog(t *testing.T, n int, missing ...uint64) (l *eventlog.Log, orders []string, lost map[uint64]eventlog.Message) {
 	t.Helper()
 	l = logtest.Open(t)
-	js, config := l.JetStream(), log.Streams(1)[0]
-	config.DenyDelete = false // the log's own stream denies it for ever
+	js, config := l.JetStream(), eventlog.Streams(1)[0]
+	config.DenyDelete = false // the stream of a shop always denies it
 	if err := js.DeleteStream(t.Context(), config.Name); err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +28,7 @@ func damaged(t *testing.T, n int, missing ...uint64) (l *log.Log, orders []strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	orders, lost = placeMany(t, l, "o", n), map[uint64]log.Message{}
+	orders, lost = placeMany(t, l, "o", n), map[uint64]eventlog.Message{}
 	for _, sequence := range missing {
 		if lost[sequence], err = l.Get(t.Context(), sequence); err != nil {
 			t.Fatal(err)
@@ -41,9 +40,9 @@ func damaged(t *testing.T, n int, missing ...uint64) (l *log.Log, orders []strin
 	return l, orders, lost
 }
 
-// archived returns what was lost, as far as an archive has it.
-func archived(lost map[uint64]log.Message) func(ctx context.Context, from, to uint64) ([]log.Message, error) {
-	return func(_ context.Context, from, to uint64) (messages []log.Message, err error) {
+// archiveOf returns the Missing function of an archive that has the lost messages.
+func archiveOf(lost map[uint64]eventlog.Message) func(ctx context.Context, from, to uint64) ([]eventlog.Message, error) {
+	return func(_ context.Context, from, to uint64) (messages []eventlog.Message, err error) {
 		for s := from; s <= to; s++ {
 			if m, ok := lost[s]; ok {
 				messages = append(messages, m)
@@ -53,163 +52,146 @@ func archived(lost map[uint64]log.Message) func(ctx context.Context, from, to ui
 	}
 }
 
-// Row 64 of the fault matrix: what the log lacks is taken from the archive, and every lane gets it in its place, whether it
-// reads along or is behind.
-func TestAGapIsFilledFromTheArchive(t *testing.T) {
+// Row 64 of the fault matrix: messages that the log lacks are read from the archive, and every lane gets them in order,
+// at the reader's position or behind it.
+func TestGapIsFilledFromTheArchive(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		n       int
 		missing []uint64
 	}{
-		"One":             {20, []uint64{7}},
-		"TheFirst":        {20, []uint64{1, 2}},
-		"Several":         {20, []uint64{3, 4, 5, 9, 15, 16}},
-		"BehindTheReader": {3000, []uint64{2, 500, 501, 502, 1999}},
-		"WhereItBegins":   {3000, []uint64{2000, 2001, 2002}},
+		"One":              {20, []uint64{7}},
+		"FirstMessages":    {20, []uint64{1, 2}},
+		"Several":          {20, []uint64{3, 4, 5, 9, 15, 16}},
+		"BehindTheReader":  {3000, []uint64{2, 500, 501, 502, 1999}},
+		"StartOfTheReader": {3000, []uint64{2000, 2001, 2002}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l, placed, lost := damaged(t, c.n, c.missing...)
+			l, placed, lost := damagedLog(t, c.n, c.missing...)
 			var decided, acted ids
 			var w written
-			config := only(hearing(l, &decided), acting(1, func(_ context.Context, id string) error { acted.add(id); return nil }))
-			config.Batches, config.Missing = []worker.Batch{copying(w.write)}, archived(lost)
+			config := configOf(recording(l, &decided), acting(1, func(_ context.Context, id string) error { acted.add(id); return nil }))
+			config.Batches, config.Missing = []worker.Batch{copyBatch(w.write)}, archiveOf(lost)
 			p := start(t, l, config)
 			p.caughtUp(t, "inventory", "actor", "copy")
 			if !slices.Equal(decided.all(), placed) || !slices.Equal(acted.all(), placed) {
-				t.Errorf("decided about %d and acted on %d of %d orders, or not in order", len(decided.all()), len(acted.all()), len(placed))
+				t.Errorf("got %d decisions and %d acts, want %d of each, in order", len(decided.all()), len(acted.all()), len(placed))
 			}
-			if got, want := w.all()[:c.n], upTo(1, uint64(c.n)); !slices.Equal(got, want) {
-				t.Errorf("copied were %d, want 1 to %d", len(got), c.n)
+			if got, want := w.all()[:c.n], sequenceRange(1, uint64(c.n)); !slices.Equal(got, want) {
+				t.Errorf("copied: got %d messages, want 1 to %d", len(got), c.n)
 			}
 			if p.Ready() != nil {
-				t.Errorf("not ready: %v", p.Ready())
+				t.Errorf("ready: got %v, want nil", p.Ready())
 			}
 		})
 	}
 }
 
-// Where the archive lacks it too nothing is decided, acted on or appended any more, and readiness names the sequences. When
-// the archive has it again everything goes on.
-func TestNothingGoesOnAtAGap(t *testing.T) {
+// When the archive lacks the messages too, no lane decides or acts, nothing is appended, and readiness names the
+// sequences. When the archive has them again every lane continues.
+func TestLanesStopAtAGapThatTheArchiveCannotFill(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		n       int
 		missing []uint64
-		archive func(lost map[uint64]log.Message) func(context.Context, uint64, uint64) ([]log.Message, error)
-		want    string // of readiness
-		before  int    // orders that may be handled
+		archive func(lost map[uint64]eventlog.Message) func(context.Context, uint64, uint64) ([]eventlog.Message, error)
+		want    string // in the readiness error
+		before  int    // orders before the gap
 	}{
 		"NoArchive": {20, []uint64{7, 8}, nil, "sequences 7 to 8 are missing", 6},
 		"EmptyArchive": {20, []uint64{7, 8},
-			func(map[uint64]log.Message) func(context.Context, uint64, uint64) ([]log.Message, error) {
-				return archived(nil)
+			func(map[uint64]eventlog.Message) func(context.Context, uint64, uint64) ([]eventlog.Message, error) {
+				return archiveOf(nil)
 			}, "sequences 7 to 8 are missing", 6},
-		"HalfAnArchive": {20, []uint64{7, 8, 9}, func(lost map[uint64]log.Message) func(context.Context, uint64, uint64) ([]log.Message, error) {
-			return archived(map[uint64]log.Message{7: lost[7]})
+		"PartialArchive": {20, []uint64{7, 8, 9}, func(lost map[uint64]eventlog.Message) func(context.Context, uint64, uint64) ([]eventlog.Message, error) {
+			return archiveOf(map[uint64]eventlog.Message{7: lost[7]})
 		}, "8", 7},
-		"ArchiveAway": {20, []uint64{7}, func(map[uint64]log.Message) func(context.Context, uint64, uint64) ([]log.Message, error) {
-			return func(context.Context, uint64, uint64) ([]log.Message, error) {
-				return nil, errors.New("the database is away")
+		"ArchiveUnavailable": {20, []uint64{7}, func(map[uint64]eventlog.Message) func(context.Context, uint64, uint64) ([]eventlog.Message, error) {
+			return func(context.Context, uint64, uint64) ([]eventlog.Message, error) {
+				return nil, errors.New("database unavailable")
 			}
-		}, "the database is away", 6},
+		}, "database unavailable", 6},
 		"BehindTheReader": {3000, []uint64{7, 8}, nil, "sequences 7 to 8 are missing", 6},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l, placed, lost := damaged(t, c.n, c.missing...)
+			l, placed, lost := damagedLog(t, c.n, c.missing...)
 			var decided, acted ids
-			config := only(hearing(l, &decided), acting(1, func(_ context.Context, id string) error { acted.add(id); return nil }))
+			config := configOf(recording(l, &decided), acting(1, func(_ context.Context, id string) error { acted.add(id); return nil }))
 			var restored atomic.Bool
 			if c.archive != nil {
 				short := c.archive(lost)
-				config.Missing = func(ctx context.Context, from, to uint64) ([]log.Message, error) {
+				config.Missing = func(ctx context.Context, from, to uint64) ([]eventlog.Message, error) {
 					if restored.Load() {
-						return archived(lost)(ctx, from, to)
+						return archiveOf(lost)(ctx, from, to)
 					}
 					return short(ctx, from, to)
 				}
 			}
 			p := start(t, l, config)
-			until(t, "the worker says so", func() bool { return p.Ready() != nil && strings.Contains(p.Ready().Error(), c.want) })
+			waitUntil(t, "readiness names the gap", func() bool { return p.Ready() != nil && strings.Contains(p.Ready().Error(), c.want) })
 			refusesAppends(t, l)
 			for range 20 {
 				if p.Ready() == nil {
-					t.Error("it says that it is ready")
+					t.Error("ready: got nil, want the gap")
 				}
 			}
 			if got := len(distinct(decided.all())); got > c.before || len(acted.all()) > c.before {
-				t.Errorf("decided about %d and acted on %d orders, want at most %d", got, len(acted.all()), c.before)
+				t.Errorf("got %d decisions and %d acts, want at most %d", got, len(acted.all()), c.before)
 			}
 			if c.archive == nil {
 				return
 			}
 			restored.Store(true)
-			until(t, "orders are placed again", func() bool { return l.Do(t.Context(), placeLater) == nil })
+			waitUntil(t, "an order can be placed", func() bool { return l.Do(t.Context(), placeLater) == nil })
 			placed = append(placed, "later")
 			p.caughtUp(t, "inventory", "actor")
 			if !slices.Equal(distinct(decided.all()), placed) || !slices.Equal(acted.all(), placed) {
-				t.Errorf("decided about %d and acted on %d of %d orders, or not in order", len(decided.all()), len(acted.all()), len(placed))
+				t.Errorf("got %d decisions and %d acts, want %d of each, in order", len(decided.all()), len(acted.all()), len(placed))
 			}
 			if p.Ready() != nil {
-				t.Errorf("not ready: %v", p.Ready())
+				t.Errorf("ready: got %v, want nil", p.Ready())
 			}
 		})
 	}
 }
 
-func placeLater(tx *log.Tx) error {
+func placeLater(tx *eventlog.Tx) error {
 	return orders.Append(tx, "later", events.OrderPlaced{OrderID: "later"})
 }
 
-func refusesAppends(t *testing.T, l *log.Log) {
+func refusesAppends(t *testing.T, l *eventlog.Log) {
 	t.Helper()
-	for _, append := range []func(context.Context, func(*log.Tx) error) error{l.Do, l.DoCascade} {
-		if err := append(t.Context(), placeLater); !errors.Is(err, log.ErrUnavailable) || !strings.Contains(err.Error(), "damaged") {
-			t.Errorf("an order is appended at the gap: %v", err)
+	for _, appendTo := range []func(context.Context, func(*eventlog.Tx) error) error{l.Do, l.DoCascade} {
+		if err := appendTo(t.Context(), placeLater); !errors.Is(err, eventlog.ErrUnavailable) || !strings.Contains(err.Error(), "damaged") {
+			t.Errorf("append at the gap: got %v, want ErrUnavailable with the damage", err)
 		}
 	}
 }
 
-// distinct leaves out what was decided again, because the log took no decisions before.
-func distinct(ids []string) (once []string) {
-	for _, id := range ids {
-		if !slices.Contains(once, id) {
-			once = append(once, id)
+// distinct removes repeated ids: an event is decided again after the log refused its decision.
+func distinct(all []string) (unique []string) {
+	for _, id := range all {
+		if !slices.Contains(unique, id) {
+			unique = append(unique, id)
 		}
 	}
-	return once
+	return unique
 }
 
-// Row 67 of the fault matrix: garbage by the thousand under a domain's prefix becomes dead letters, and an order among it is
-// handled all the same.
-func TestMuchGarbageDoesNotStopALane(t *testing.T) {
+// While any reader of the process stands at a gap no act is retried and no deadline fires, however long they have been
+// due.
+func TestDueActsAndDeadlinesWaitAtAGap(t *testing.T) {
 	t.Parallel()
-	const garbage = 500
-	l := logtest.Open(t)
-	p := start(t, l, only(marker(l), listening(l)))
-	for i := range garbage {
-		if _, err := l.JetStream().PublishAsync(fmt.Sprintf("orders.g%d", i), []byte("{garbage")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	place(t, l, "good")
-	expect(t, l, events.PrefixReservation+"good", 1)
-	deadLetters(t, l, "orders", garbage)
-	p.caughtUp(t, "inventory", "orders")
-}
-
-// While any reader of the process stands at a gap no act is tried again and no deadline fires, however long they are due.
-func TestWhatIsDueWaitsAtAGap(t *testing.T) {
-	t.Parallel()
-	var asked atomic.Int64 // for the time
+	var asked atomic.Int64 // how often the lanes read the clock
 	now := newClock()
-	l := logtest.Open(t, func(c *log.Config) { c.Now = func() time.Time { asked.Add(1); return now.Now() } })
+	l := logtest.Open(t, func(c *eventlog.Config) { c.Now = func() time.Time { asked.Add(1); return now.Now() } })
 	var damaged atomic.Bool
 	var acted, fired ids
 	act := func(ctx context.Context, id string) error {
 		if acted.add(id); damaged.Load() {
-			t.Error("an act is tried at a gap")
+			t.Error("an act was tried at a gap")
 		}
 		if worker.Attempt(ctx) == 1 {
 			return errors.New("not yet")
@@ -218,28 +200,28 @@ func TestWhatIsDueWaitsAtAGap(t *testing.T) {
 	}
 	fire := func(_ context.Context, id string) error {
 		if fired.add(id); damaged.Load() {
-			t.Error("a deadline fires at a gap")
+			t.Error("a deadline fired at a gap")
 		}
 		return nil
 	}
-	p := start(t, l, only(acting(1, act), expiring(fire)))
-	p.holds(t, "actor", "orders.timers")
-	err := l.Do(t.Context(), func(tx *log.Tx) error {
+	p := start(t, l, configOf(acting(1, act), expiring(fire)))
+	p.waitLeased(t, "actor", "orders.timers")
+	err := l.Do(t.Context(), func(tx *eventlog.Tx) error {
 		return orders.Append(tx, "o1", events.OrderPlaced{OrderID: "o1", ExpiresAt: now.Now().Add(time.Hour)})
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the act is tried", func() bool { return len(acted.all()) == 1 })
+	waitUntil(t, "the act is tried", func() bool { return len(acted.all()) == 1 })
 	damaged.Store(true)
-	l.ReportReader("another", &log.GapError{From: 7, To: 8})
+	l.ReportReader("another", &eventlog.GapError{From: 7, To: 8})
 	now.move(2 * time.Hour)
 	turned := asked.Load() + 20
-	until(t, "the lanes have looked at the time", func() bool { return asked.Load() >= turned })
+	waitUntil(t, "the lanes have read the clock", func() bool { return asked.Load() >= turned })
 	damaged.Store(false)
 	l.ReportReader("another", nil)
-	until(t, "both go on", func() bool {
-		now.move(time.Second) // the act may have been put off after the clock was moved
+	waitUntil(t, "both lanes continue", func() bool {
+		now.move(time.Second) // the retry may have been scheduled after the clock was moved
 		return len(acted.all()) == 2 && len(fired.all()) == 1
 	})
 }

@@ -11,23 +11,24 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
-// The life of one redelivery, and what a crash leaves behind at each line:
+// The life of one redelivery, and what a crash before each step leaves behind:
 //
-//	operators append ops.redelivery_requested             before: nothing has happened
-//	the lane comes to it in the log                       the successor's checkpoint stands before it
-//	it looks at the dead letter: open, and not tried      nothing has happened yet
-//	  by this request
-//	it handles the event                                  what was committed or done stays; the dead letter is open
-//	it appends the outcome to the dead letter             the successor finds it, and leaves the event alone
-//	it moves on behind the request                        the successor does not meet the request again
+//	operators append ops.redelivery_requested             nothing
+//	the lane reads the request                            the checkpoint stands before the request
+//	it checks that the dead letter is open and was not    the same
+//	  tried by this request
+//	it handles the event                                  the same; the dead letter is open
+//	it appends the outcome to the dead letter             the effect of the event; the dead letter is open
+//	it advances behind the request                        the outcome, after which the event is not handled again
 //
-// Between the last three lines the event is handled again. Decisions are idempotent by state, and acts look before they repeat.
+// A crash before the outcome makes the next holder handle the event again. Decisions are idempotent by state, and an act looks
+// for the effect of an earlier attempt before it repeats the call.
 //
-// Lanes that decide and lanes that act have dead letters. Batches and watches have none: they repeat, or pass over. A timer
-// leaves a deadline that it cannot act on to the sweep behind it.
+// Only decide and act lanes have dead letters. A batch repeats until it succeeds, a watch skips the event, and a timer leaves
+// a deadline that it cannot act on to the periodic job behind it.
 
 // redelivery is an event that a lane is to handle again.
 type redelivery struct {
@@ -37,13 +38,13 @@ type redelivery struct {
 
 var redeliveryRequested = events.RedeliveryRequested{}.EventType()
 
-// Redeliveries are the entities by which operators ask for redeliveries: one for each time they do. The state is how many
-// requests it has.
-var Redeliveries = log.Entity[int]{Prefix: events.PrefixReplay, Apply: func(requests int, e events.Event) (int, error) {
+// Redeliveries are the entities that hold the requests for redeliveries, one for each [Redeliver]. The state is the number of
+// requests.
+var Redeliveries = eventlog.Entity[int]{Prefix: events.PrefixReplay, Apply: func(requests int, e events.Event) (int, error) {
 	p, ok := e.Payload.(events.RedeliveryRequested)
 	switch {
 	case !ok:
-		return 0, fmt.Errorf("a redelivery cannot take %s", e.Type)
+		return 0, fmt.Errorf("a redelivery cannot apply %s", e.Type)
 	case len(p.Sequences) == 0 || len(p.Sequences) > events.MaxRedelivery:
 		return 0, fmt.Errorf("a redelivery names %d events, want 1 to %d", len(p.Sequences), events.MaxRedelivery)
 	case strings.TrimSpace(p.Reason) == "":
@@ -52,17 +53,17 @@ var Redeliveries = log.Entity[int]{Prefix: events.PrefixReplay, Apply: func(requ
 	return requests + 1, nil
 }}
 
-// Redeliver asks for events to be handled again in their lanes, all under one id. It returns for each lane and sequence where
-// in the log its request stands. l must be the handle of the domain ops.
-func Redeliver(ctx context.Context, l *log.Log, id, reason string, sequences map[string][]uint64) (map[string]map[uint64]uint64, error) {
+// Redeliver requests that lanes handle events again, all under one id. sequences lists the events of each lane. Redeliver
+// returns the sequence of the request for each lane and event. l must be the handle of the domain ops.
+func Redeliver(ctx context.Context, l *eventlog.Log, id, reason string, sequences map[string][]uint64) (map[string]map[uint64]uint64, error) {
 	var requests []events.RedeliveryRequested
 	for _, lane := range slices.Sorted(maps.Keys(sequences)) {
-		for some := range slices.Chunk(sequences[lane], events.MaxRedelivery) {
-			requests = append(requests, events.RedeliveryRequested{Lane: lane, Sequences: some, Reason: reason})
+		for chunk := range slices.Chunk(sequences[lane], events.MaxRedelivery) {
+			requests = append(requests, events.RedeliveryRequested{Lane: lane, Sequences: chunk, Reason: reason})
 		}
 	}
-	var committed *log.Tx
-	err := l.Do(ctx, func(tx *log.Tx) error {
+	var committed *eventlog.Tx
+	err := l.Do(ctx, func(tx *eventlog.Tx) error {
 		committed = tx
 		tx.WithActor(events.ActorOps)
 		for _, request := range requests {
@@ -75,21 +76,21 @@ func Redeliver(ctx context.Context, l *log.Log, id, reason string, sequences map
 	if err != nil {
 		return nil, err
 	}
-	at := map[string]map[uint64]uint64{}
+	requested := map[string]map[uint64]uint64{}
 	for i, request := range requests {
-		if at[request.Lane] == nil {
-			at[request.Lane] = map[uint64]uint64{}
+		if requested[request.Lane] == nil {
+			requested[request.Lane] = map[uint64]uint64{}
 		}
 		for _, sequence := range request.Sequences {
-			at[request.Lane][sequence] = committed.Sequence(i)
+			requested[request.Lane][sequence] = committed.Sequence(i)
 		}
 	}
-	return at, nil
+	return requested, nil
 }
 
-// redeliveries returns what a message asks this lane to handle again; none when it is no request for it. Only what stands
-// where operators append counts.
-func (l *lane) redeliveries(item *Item) (again []redelivery) {
+// redeliveries returns the events that a message requests this lane to handle again; none when the message is not such a
+// request. A request counts only under the subjects that operators may append to.
+func (l *lane) redeliveries(item *Item) (requested []redelivery) {
 	if item.Type() != redeliveryRequested || !strings.HasPrefix(item.Subject, events.PrefixReplay) {
 		return nil
 	}
@@ -99,29 +100,29 @@ func (l *lane) redeliveries(item *Item) (again []redelivery) {
 		return nil
 	}
 	for _, sequence := range request.Sequences {
-		again = append(again, redelivery{request: item.Sequence, sequence: sequence})
+		requested = append(requested, redelivery{request: item.Sequence, sequence: sequence})
 	}
-	return again
+	return requested
 }
 
-// deadLetter is an open dead letter, as it stands.
+// deadLetter is the state of an open dead letter.
 type deadLetter struct {
 	events.DeadLettered
 	envelope events.Event
 	last     uint64 // sequence of its newest message in DEADLETTERS
 }
 
-// unsettled returns the dead letter that a redelivery is about; nil when there is nothing to do: it is not open, or this or a later
-// request has been tried already.
-func (l *lane) unsettled(ctx context.Context, again redelivery) (*deadLetter, error) {
-	subject := DeadLetterSubject(l.name, again.sequence)
+// openDeadLetter returns the dead letter of a redelivery; nil when there is nothing to do, because the dead letter is not open
+// or was tried by this or a later request.
+func (l *lane) openDeadLetter(ctx context.Context, r redelivery) (*deadLetter, error) {
+	subject := DeadLetterSubject(l.name, r.sequence)
 	var newest *jetstream.RawStreamMsg
 	err := l.log.Retry(ctx, func(ctx context.Context) error {
 		stream, err := l.log.JetStream().Stream(ctx, events.StreamDeadLetters)
 		if err != nil {
 			return err
 		}
-		stream.CachedInfo().Config.AllowDirect = false // by this the client asks the leader: a copy may lag behind it
+		stream.CachedInfo().Config.AllowDirect = false // makes the client ask the leader, because a replica may lag
 		newest, err = stream.GetLastMsgForSubject(ctx, subject)
 		return err
 	})
@@ -129,105 +130,105 @@ func (l *lane) unsettled(ctx context.Context, again redelivery) (*deadLetter, er
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read dead letter %s: %w: %w", subject, log.ErrUnavailable, err)
+		return nil, fmt.Errorf("read dead letter %s: %w: %w", subject, eventlog.ErrUnavailable, err)
 	}
 	e, err := events.Decode(newest.Subject, newest.Header, newest.Data)
 	dead, open := e.Payload.(events.DeadLettered)
-	if err != nil || !open || dead.Redelivery >= again.request {
-		return nil, nil //nolint:nilerr // what a lane did not write is no dead letter of it
+	if err != nil || !open || dead.Redelivery >= r.request {
+		return nil, nil //nolint:nilerr // an unreadable message is not a dead letter: no lane wrote it
 	}
 	return &deadLetter{DeadLettered: dead, envelope: e, last: newest.Sequence}, nil
 }
 
-// outcome appends what became of a redelivery to its dead letter: why it failed, nil when it did not.
-func (l *lane) outcome(ctx context.Context, again redelivery, attempt int, cause error) error {
-	dead, err := l.unsettled(ctx, again)
+// recordOutcome appends the outcome of a redelivery to its dead letter: redriven, or the cause of another failure.
+func (l *lane) recordOutcome(ctx context.Context, r redelivery, attempt int, cause error) error {
+	dead, err := l.openDeadLetter(ctx, r)
 	if err != nil || dead == nil {
 		return err
 	}
-	e := events.Event{ID: fmt.Sprintf("%s-%d-%d", l.name, again.sequence, again.request),
+	e := events.Event{ID: fmt.Sprintf("%s-%d-%d", l.name, r.sequence, r.request),
 		CorrelationID: dead.envelope.CorrelationID, CausationID: dead.envelope.ID}
 	if cause == nil {
-		e.Payload = events.DeadLetterRedriven{Worker: l.name, Sequence: again.sequence, Attempt: attempt, Redelivery: again.request}
+		e.Payload = events.DeadLetterRedriven{Worker: l.name, Sequence: r.sequence, Attempt: attempt, Redelivery: r.request}
 	} else {
 		failed := dead.DeadLettered
-		failed.Attempt, failed.Redelivery = attempt, again.request
-		describe(&failed, cause)
+		failed.Attempt, failed.Redelivery = attempt, r.request
+		setCause(&failed, cause)
 		e.Payload = failed
 	}
-	return appendToDeadLetter(ctx, l, again.sequence, e, dead.last)
+	return appendToDeadLetter(ctx, l, r.sequence, e, dead.last)
 }
 
-// redeliver decides about an event again, and says what became of it.
+// redeliver decides about an event again and records the outcome.
 func (d *decider) redeliver(ctx context.Context, j *job) error {
 	l := j.lane.lane
-	dead, err := l.unsettled(ctx, *j.again)
+	dead, err := l.openDeadLetter(ctx, *j.redelivery)
 	if err != nil || dead == nil {
 		return err
 	}
-	item, err := d.reader.get(ctx, j.again.sequence)
+	item, err := d.reader.get(ctx, j.redelivery.sequence)
 	if err == nil {
 		_, err = d.Dispatch(ctx, Delivery{Item: item, Lane: l.name, Attempt: dead.Attempt + 1}, false)
 	}
 	if err != nil && IsInfrastructure(err) {
 		return err
 	}
-	return l.outcome(ctx, *j.again, dead.Attempt+1, err)
+	return l.recordOutcome(ctx, *j.redelivery, dead.Attempt+1, err)
 }
 
-// takeAgain takes the next event that is to be delivered again; nil when there is nothing to do about it. The lane moves on
-// behind the request when all of its events are taken: those that are open stand in the checkpoint then.
-func (a *actLane) takeAgain(ctx context.Context) (next *act, err error) {
-	again := a.again[0]
-	dead, err := a.unsettled(ctx, again)
+// takeRedelivery opens an act for the next event of the request; nil when there is nothing to do for that event. The lane
+// advances behind the request when all of its events are taken, because the checkpoint then holds their open acts.
+func (a *actLane) takeRedelivery(ctx context.Context) (next *act, err error) {
+	r := a.redelivering[0]
+	dead, err := a.openDeadLetter(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	begun := a.open[again.sequence]
+	open := a.open[r.sequence]
 	switch {
 	case dead == nil:
-	case begun != nil: // by a process that died before its checkpoint said that the act had ended, or was begun anew
-		begun.Redelivery = again.request
+	case open != nil: // the previous holder died before a checkpoint without the act, or has begun the redelivery
+		open.Redelivery = r.request
 		a.change()
 	default:
-		if next, err = a.openAgain(ctx, again, dead); err != nil {
+		if next, err = a.openRedelivery(ctx, r, dead); err != nil {
 			return nil, err
 		}
 	}
-	if a.again = a.again[1:]; len(a.again) == 0 {
+	if a.redelivering = a.redelivering[1:]; len(a.redelivering) == 0 {
 		a.advance(a.taken)
 	}
 	return next, nil
 }
 
-// openAgain begins an act anew, as after the attempts that its dead letter counts. An event that the log has lost fails again.
-func (a *actLane) openAgain(ctx context.Context, again redelivery, dead *deadLetter) (*act, error) {
-	item, err := a.reader.get(ctx, again.sequence)
-	if errors.Is(err, log.ErrNotFound) {
-		return nil, a.outcome(ctx, again, dead.Attempt+1, err)
+// openRedelivery opens an act whose attempts continue after those of its dead letter. If the log has lost the event, the
+// redelivery fails.
+func (a *actLane) openRedelivery(ctx context.Context, r redelivery, dead *deadLetter) (*act, error) {
+	item, err := a.reader.get(ctx, r.sequence)
+	if errors.Is(err, eventlog.ErrNotFound) {
+		return nil, a.recordOutcome(ctx, r, dead.Attempt+1, err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	o := &act{Sequence: again.sequence, Attempt: dead.Attempt, Redelivery: again.request, item: item}
-	a.open[o.Sequence] = o
-	a.setOpen(len(a.open))
+	o := &act{Sequence: r.sequence, Attempt: dead.Attempt, Redelivery: r.request, item: item}
+	a.addOpen(o)
 	a.change()
 	return o, nil
 }
 
-// conclude says what became of an act that was a redelivery, and does nothing about another one.
-func (a *actLane) conclude(ctx context.Context, o *act, cause error) error {
+// concludeRedelivery records the outcome of an act if it was a redelivery.
+func (a *actLane) concludeRedelivery(ctx context.Context, o *act, cause error) error {
 	if o.Redelivery == 0 {
 		return nil
 	}
-	return a.outcome(ctx, redelivery{o.Redelivery, o.Sequence}, o.Attempt, cause)
+	return a.recordOutcome(ctx, redelivery{o.Redelivery, o.Sequence}, o.Attempt, cause)
 }
 
-// bury makes the event of an act a dead letter, or opens its dead letter again.
-func (a *actLane) bury(ctx context.Context, o *act, cause error) error {
+// deadLetter makes the event of an act a dead letter, or records in its dead letter that the redelivery failed.
+func (a *actLane) deadLetter(ctx context.Context, o *act, cause error) error {
 	if o.Redelivery > 0 {
-		return a.conclude(ctx, o, cause)
+		return a.concludeRedelivery(ctx, o, cause)
 	}
 	return putDeadLetter(ctx, a.lane, o.item, o.Attempt, cause)
 }

@@ -1,6 +1,52 @@
 package worker
 
-import "sync"
+import (
+	"fmt"
+	"sync"
+
+	"tillstream/events"
+	eventlog "tillstream/events/log"
+)
+
+// Item is one message of the log. It is decoded once, for all lanes.
+type Item struct {
+	eventlog.Message
+	bytes int // that it takes in the ring
+
+	readEnvelope sync.Once
+	envelope     events.Event
+	envelopeErr  error
+
+	readPayload sync.Once
+	payload     events.Payload
+	payloadErr  error
+}
+
+// Envelope returns the event without its payload. Its errors are [events.ErrNotAnEvent] and [events.ErrUnknownType]; the
+// envelope then has the fields that could be read.
+func (i *Item) Envelope() (events.Event, error) {
+	i.readEnvelope.Do(func() {
+		i.envelope, i.envelopeErr = events.DecodeEnvelope(i.Subject, i.Header)
+		if i.envelopeErr == nil && !events.IsKnown(i.envelope.Type) {
+			i.envelopeErr = fmt.Errorf("%w: %.80q", events.ErrUnknownType, i.envelope.Type)
+		}
+		i.envelope.Sequence = i.Sequence
+	})
+	return i.envelope, i.envelopeErr
+}
+
+// Event returns the event with its payload. Its errors are those of [events.Decode].
+func (i *Item) Event() (events.Event, error) {
+	e, err := i.Envelope()
+	if err != nil {
+		return e, err
+	}
+	i.readPayload.Do(func() {
+		i.payload, i.payloadErr = events.DecodePayload(e.Type, e.Version, i.Data)
+	})
+	e.Payload = i.payload
+	return e, i.payloadErr
+}
 
 // Bounds of the ring. A purchase is about 19 events of 1 KB.
 const (
@@ -8,37 +54,37 @@ const (
 	ringBytes = 8 << 20
 )
 
-// itemHead is about what an item takes besides its body and what its headers say.
-const itemHead = 1 << 10
+// itemOverhead is about what an item takes in memory besides its body and header values.
+const itemOverhead = 1 << 10
 
 // ring holds the newest messages of the log, without gaps.
 type ring struct {
-	mu      sync.Mutex
-	items   []*Item
-	first   uint64 // sequence of items[0], or of the next one while it is empty
-	bytes   int
-	signals map[*signal]struct{}
+	mu            sync.Mutex
+	items         []*Item
+	first         uint64 // sequence of items[0], or of the next message while the ring is empty
+	bytes         int
+	subscriptions map[*subscription]struct{}
 }
 
-// signal tells one lane that a message has arrived which it cares about.
-type signal struct {
-	C     chan struct{} // holds one
-	cares func(*Item) bool
+// subscription signals to one lane that a message has arrived which the lane handles.
+type subscription struct {
+	C       chan struct{} // holds one
+	matches func(*Item) bool
 }
 
 func newRing(first uint64) *ring {
-	return &ring{first: first, signals: map[*signal]struct{}{}}
+	return &ring{first: first, subscriptions: map[*subscription]struct{}{}}
 }
 
-// next is the sequence of the message that the ring lacks next.
+// next is the sequence of the message that must be added next.
 func (r *ring) next() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.first + uint64(len(r.items))
 }
 
-// add appends the next message and drops the oldest ones that have no room. A lane that is not done with those reads them
-// from the log.
+// add appends the next message and drops the oldest ones when the ring is full. A lane that has not taken those yet reads
+// them from the log.
 func (r *ring) add(item *Item) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -52,16 +98,16 @@ func (r *ring) add(item *Item) {
 		drop++
 	}
 	r.items, r.first = r.items[drop:], r.first+uint64(drop)
-	for s := range r.signals {
-		if s.cares(item) {
-			s.send()
+	for s := range r.subscriptions {
+		if s.matches(item) {
+			s.signal()
 		}
 	}
 }
 
 // size is about what a message takes in memory.
 func size(item *Item) int {
-	n := itemHead + len(item.Data)
+	n := itemOverhead + len(item.Data)
 	for _, values := range item.Header {
 		for _, value := range values {
 			n += len(value)
@@ -70,14 +116,14 @@ func size(item *Item) int {
 	return n
 }
 
-func (s *signal) send() {
+func (s *subscription) signal() {
 	select {
 	case s.C <- struct{}{}:
-	default: // it has one already
+	default: // the lane has not received the last signal yet
 	}
 }
 
-// take returns messages from a sequence on, at most limit; behind is true when the ring begins later.
+// take returns at most limit messages from a sequence on. behind is true when the ring has dropped that sequence.
 func (r *ring) take(from uint64, limit int) (items []*Item, behind bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -92,24 +138,24 @@ func (r *ring) take(from uint64, limit int) (items []*Item, behind bool) {
 	return append([]*Item(nil), available[:min(len(available), limit)]...), false
 }
 
-// begin is the first sequence that the ring can still give.
+// begin is the first sequence that the ring holds.
 func (r *ring) begin() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.first
 }
 
-// subscribe has a signal sent for messages that cares approves of.
-func (r *ring) subscribe(cares func(*Item) bool) *signal {
-	s := &signal{C: make(chan struct{}, 1), cares: cares}
+// subscribe signals every message that matches accepts, until unsubscribe.
+func (r *ring) subscribe(matches func(*Item) bool) *subscription {
+	s := &subscription{C: make(chan struct{}, 1), matches: matches}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.signals[s] = struct{}{}
+	r.subscriptions[s] = struct{}{}
 	return s
 }
 
-func (r *ring) unsubscribe(s *signal) {
+func (r *ring) unsubscribe(s *subscription) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.signals, s)
+	delete(r.subscriptions, s)
 }

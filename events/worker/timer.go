@@ -8,19 +8,19 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/failpoint"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
-// Timer wakes a domain at deadlines that its events set. It is a heap rebuilt from the log: the checkpoint stands before the
-// oldest event whose deadline is open. The deadline in the entity decides, so firing early, late or twice is harmless.
+// Timer calls a domain at deadlines that its events set. Its heap is rebuilt from the log: the checkpoint stands before the
+// oldest event with an open deadline. The deadline in the entity decides, so firing early, late or twice is harmless.
 type Timer struct {
 	Name string
 	// Types are the events that At reads.
 	Types []events.Payload
-	// At returns the deadline that an event sets for an entity; the zero time: the entity has no deadline any more.
+	// At returns the entity of an event and the deadline that the event sets; the zero time clears the deadline.
 	At func(e events.Event) (id string, deadline time.Time)
-	// Fire is called with an entity whose deadline has passed, again for as long as the log is away. Another error is final:
-	// staff, or a sweep behind the timer, see to the entity.
+	// Fire is called with an entity whose deadline has passed. It is repeated while the log is unavailable. After any other
+	// error the deadline is dropped: the periodic job behind the timer, or staff, must handle the entity.
 	Fire func(ctx context.Context, id string) error
 }
 
@@ -30,19 +30,19 @@ type timerLane struct {
 	Timer
 	types map[string]bool
 
-	cursor   cursor
-	taken    uint64
-	takeover uint64 // nothing fires before what stood in the log when the lease was taken is taken over
-	open     map[string]*deadline
-	queue    deadlines
+	cursor cursor
+	taken  uint64
+	logEnd uint64 // when the lane began; no deadline fires before the lane has read up to it
+	open   map[string]*deadline
+	queue  deadlines
 }
 
-// deadline is one entity's.
+// deadline is the open deadline of one entity.
 type deadline struct {
-	id    string
-	at    time.Time
-	seq   uint64 // of the event that set it
-	index int    // in the heap
+	id       string
+	at       time.Time
+	sequence uint64 // of the event that set it
+	index    int    // in the heap
 }
 
 func newTimerLane(l *lane, t Timer) *timerLane {
@@ -51,24 +51,23 @@ func newTimerLane(l *lane, t Timer) *timerLane {
 		types[p.EventType()] = true
 	}
 	lane := &timerLane{lane: l, Timer: t, types: types}
-	l.floor = lane.settled
+	l.restartAt = lane.beforeOldest
 	return lane
 }
 
-func (t *timerLane) cares(item *Item) bool { return t.types[item.Type()] }
+func (t *timerLane) matches(item *Item) bool { return t.types[item.Type()] }
 
 // run fires deadlines until ctx ends.
 func (t *timerLane) run(ctx, work context.Context) error {
 	defer t.end()
-	for err := t.restore(ctx); err != nil; err = t.restore(ctx) {
+	if !retry(ctx, everySecond(), func() error { return t.restore(ctx) }, func(err error) {
 		t.report(err)
-		t.log.Logger().Warn("begin lane", "lane", t.name, "error", err)
-		if !Sleep(ctx, time.Second) {
-			return nil
-		}
+		t.warnBegin(err)
+	}) {
+		return nil
 	}
-	signal := t.reader.ring.subscribe(t.cares)
-	defer t.reader.ring.unsubscribe(signal)
+	arrivals := t.reader.ring.subscribe(t.matches)
+	defer t.reader.ring.unsubscribe(arrivals)
 	for ctx.Err() == nil {
 		err := t.step(ctx, work)
 		t.report(err)
@@ -76,21 +75,21 @@ func (t *timerLane) run(ctx, work context.Context) error {
 			break
 		}
 		if err != nil {
-			t.log.Logger().Warn("timers wait", "lane", t.name, "error", err)
+			t.log.Logger().Warn("timer lane waits", "lane", t.name, "error", err)
 			Sleep(ctx, time.Second)
 			continue
 		}
-		if err := t.saveIfDue(work, noState); errors.Is(err, log.ErrCheckpointConflict) {
+		if err := t.saveIfDue(work, noState); errors.Is(err, eventlog.ErrCheckpointConflict) {
 			return nil
 		}
-		t.wait(ctx, signal)
+		t.wait(ctx, arrivals)
 	}
 	t.saveLast(ctx, nil)
 	return t.newer()
 }
 
-// restore finds where the lane goes on. A deadline that was dropped long ago may stand before the event that dropped it, so
-// all of the log is read before anything fires.
+// restore finds the position from which the lane continues. The events up to the end of the log must all be read before a
+// deadline fires: a later one of them may have cleared it.
 func (t *timerLane) restore(ctx context.Context) error {
 	end, err := t.log.End(ctx, 0)
 	if err != nil {
@@ -100,14 +99,14 @@ func (t *timerLane) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.takeover = end
+	t.logEnd = end
 	t.taken, t.cursor = checkpoint.Position, cursor{reader: t.reader, next: checkpoint.Position + 1}
 	t.open, t.queue = map[string]*deadline{}, nil
 	return nil
 }
 
 // wait returns when an event arrives, a deadline passes, or a checkpoint may be due.
-func (t *timerLane) wait(ctx context.Context, signal *signal) {
+func (t *timerLane) wait(ctx context.Context, arrivals *subscription) {
 	d := checkpointEvery
 	if len(t.queue) > 0 && t.mayFire() {
 		d = max(min(d, t.queue[0].at.Sub(t.log.Now())), time.Millisecond)
@@ -116,13 +115,13 @@ func (t *timerLane) wait(ctx context.Context, signal *signal) {
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-	case <-signal.C:
+	case <-arrivals.C:
 	case <-t.wake:
 	case <-timer.C:
 	}
 }
 
-// step takes over what has arrived and fires what has passed.
+// step reads the events that have arrived and fires the deadlines that have passed.
 func (t *timerLane) step(ctx, work context.Context) error {
 	for {
 		items, err := t.cursor.take(ctx, maxJobs)
@@ -134,7 +133,7 @@ func (t *timerLane) step(ctx, work context.Context) error {
 		}
 		for _, item := range items {
 			t.taken = item.Sequence
-			if t.cares(item) && !item.Voided() {
+			if t.matches(item) && !item.Voided() {
 				t.set(item)
 			}
 		}
@@ -145,20 +144,20 @@ func (t *timerLane) step(ctx, work context.Context) error {
 		d := t.queue[0]
 		if err := safely(func() error { return t.Fire(work, d.id) }); err != nil && IsInfrastructure(err) {
 			return err
-		} else if err != nil { // the sweep behind the timer, or staff, will see to it
-			t.log.Logger().Error("deadline cannot be acted on", "lane", t.name, "id", d.id, "error", err)
+		} else if err != nil {
+			t.log.Logger().Error("deadline not handled", "lane", t.name, "id", d.id, "error", err)
 		}
 		t.drop(d.id)
 	}
 	return nil
 }
 
-// mayFire reports whether the lane knows every deadline, operators have not paused it, and the log is whole.
+// mayFire reports whether the lane has read every deadline, operators have not paused it, and the log has no gap.
 func (t *timerLane) mayFire() bool {
-	return t.taken >= t.takeover && !t.pausedNow() && t.log.Damage() == nil
+	return t.taken >= t.logEnd && !t.isPaused() && t.log.Damage() == nil
 }
 
-// set takes over what an event says about a deadline. An event that cannot be read is a dead letter of the lanes that decide.
+// set sets or clears the deadline of an event's entity. An unreadable event is skipped; decide lanes make it a dead letter.
 func (t *timerLane) set(item *Item) {
 	e, err := item.Event()
 	if err != nil {
@@ -168,14 +167,14 @@ func (t *timerLane) set(item *Item) {
 	var at time.Time
 	err = safely(func() error { id, at = t.At(e); return nil })
 	if err != nil {
-		t.log.Logger().Error("deadline cannot be read", "lane", t.name, "sequence", item.Sequence, "error", err)
+		t.log.Logger().Error("deadline not read", "lane", t.name, "sequence", item.Sequence, "error", err)
 		return
 	}
 	t.drop(id)
 	if at.IsZero() {
 		return
 	}
-	d := &deadline{id: id, at: at, seq: item.Sequence}
+	d := &deadline{id: id, at: at, sequence: item.Sequence}
 	t.open[id] = d
 	heap.Push(&t.queue, d)
 }
@@ -188,11 +187,11 @@ func (t *timerLane) drop(id string) {
 	}
 }
 
-// settled is the sequence before the oldest event whose deadline is open.
-func (t *timerLane) settled() uint64 {
+// beforeOldest is the sequence before the oldest event with an open deadline.
+func (t *timerLane) beforeOldest() uint64 {
 	oldest := t.taken
 	for _, d := range t.queue {
-		oldest = min(oldest, d.seq-1)
+		oldest = min(oldest, d.sequence-1)
 	}
 	return oldest
 }

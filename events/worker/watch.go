@@ -6,33 +6,34 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
-// Watch keeps something that a process holds in memory current: a cache, or who waits for an entity to change. Every process
-// runs its own.
+// Watch keeps what a process holds in memory up to date, such as a cache or the subscribers of an entity. Every process runs
+// its own watches.
 type Watch struct {
 	Prefixes []string // of the subjects
-	// Snapshot has the newest event of every subject handled first; otherwise a watch begins with what is appended after the
-	// process has started.
+	// Snapshot makes the watch handle the newest event of every subject first. Without it the watch begins with the events
+	// that are appended after the process has started.
 	Snapshot bool
-	// Handle is called with every event, in order and once. What cannot be decoded is passed over.
+	// Handle is called with every event, in order and once. A message that cannot be decoded is skipped.
 	Handle func(events.Event)
-	// Ready is called when the watch has caught up, at the start and each time after the log could not be read; optional.
+	// Ready is called when the watch has caught up: after the start, and again whenever the log could not be read before;
+	// optional.
 	Ready func()
 }
 
 // watcher runs one [Watch].
 type watcher struct {
 	Watch
-	log    *log.Log
-	reader *reader
-	first  uint64 // the next one when the process started
-	seen   uint64 // everything up to here was handled
-	caught bool
+	log      *eventlog.Log
+	reader   *reader
+	first    uint64 // sequence of the first event after the start of the process
+	seen     uint64 // every event up to this sequence was handled
+	caughtUp bool
 }
 
-func (w *watcher) cares(item *Item) bool {
+func (w *watcher) matches(item *Item) bool {
 	for _, prefix := range w.Prefixes {
 		if strings.HasPrefix(item.Subject, prefix) {
 			return true
@@ -43,19 +44,19 @@ func (w *watcher) cares(item *Item) bool {
 
 // run watches until ctx ends.
 func (w *watcher) run(ctx context.Context) {
-	signal := w.reader.ring.subscribe(w.cares)
-	defer w.reader.ring.unsubscribe(signal)
-	place := cursor{reader: w.reader, next: w.first, raw: true} // what it does not understand it passes over
-	for !w.start(ctx, &place) {
-		if !Sleep(ctx, time.Second) {
-			return
-		}
+	arrivals := w.reader.ring.subscribe(w.matches)
+	defer w.reader.ring.unsubscribe(arrivals)
+	position := cursor{reader: w.reader, next: w.first, raw: true} // messages of newer releases are skipped
+	if !retry(ctx, everySecond(), func() error { return w.snapshot(ctx, &position) }, func(err error) {
+		w.log.Logger().Warn("snapshot not read", "prefixes", w.Prefixes, "error", err)
+	}) {
+		return
 	}
 	for ctx.Err() == nil {
-		items, err := place.take(ctx, maxJobs)
+		items, err := position.take(ctx, maxJobs)
 		if err != nil {
 			w.log.Logger().Warn("watch interrupted", "prefixes", w.Prefixes, "error", err)
-			w.caught = false
+			w.caughtUp = false
 			Sleep(ctx, time.Second)
 			continue
 		}
@@ -65,51 +66,48 @@ func (w *watcher) run(ctx context.Context) {
 		if len(items) > 0 {
 			continue
 		}
-		if !w.caught && w.Ready != nil {
+		if !w.caughtUp && w.Ready != nil {
 			w.Ready()
 		}
-		w.caught = true
-		idle := time.NewTimer(time.Second) // moves on over what it does not care about
+		w.caughtUp = true
+		timer := time.NewTimer(time.Second) // to take the messages that send no signal
 		select {
 		case <-ctx.Done():
-		case <-signal.C:
-		case <-idle.C:
+		case <-arrivals.C:
+		case <-timer.C:
 		}
-		idle.Stop()
+		timer.Stop()
 	}
 }
 
-// start takes the snapshot, if one is wanted.
-func (w *watcher) start(ctx context.Context, place *cursor) bool {
+// snapshot handles the snapshot, if the watch has one, and moves the position behind it.
+func (w *watcher) snapshot(ctx context.Context, position *cursor) error {
 	if !w.Snapshot {
-		return true
+		return nil
 	}
 	filters := make([]string, len(w.Prefixes))
 	for i, prefix := range w.Prefixes {
 		filters[i] = prefix + ">"
 	}
-	upTo, err := w.log.Snapshot(ctx, filters, func(m log.Message) error {
+	upTo, err := w.log.Snapshot(ctx, filters, func(m eventlog.Message) error {
 		w.handle(&Item{Message: m})
 		return nil
 	})
 	if err != nil {
-		if ctx.Err() == nil {
-			w.log.Logger().Warn("read what there is", "prefixes", w.Prefixes, "error", err)
-		}
-		return false
+		return err
 	}
-	place.next = upTo + 1
-	return true
+	position.next = upTo + 1
+	return nil
 }
 
-// handle passes over what was handled already: a snapshot that was broken off is taken again, and the last one has the newest
-// event of an entity, behind which reading must not go back.
+// handle skips what was handled before: a snapshot that was interrupted is read again, and must not replace a newer event of
+// an entity by an older one.
 func (w *watcher) handle(item *Item) {
 	if item.Sequence <= w.seen {
 		return
 	}
 	w.seen = item.Sequence
-	if !w.cares(item) {
+	if !w.matches(item) {
 		return
 	}
 	e, err := item.Event()
@@ -117,10 +115,10 @@ func (w *watcher) handle(item *Item) {
 		err = item.Newer()
 	}
 	if err != nil {
-		w.log.Logger().Debug("watch passes over a message", "sequence", item.Sequence, "error", err)
+		w.log.Logger().Debug("watch skips message", "sequence", item.Sequence, "error", err)
 		return
 	}
 	if err := safely(func() error { w.Handle(e); return nil }); err != nil {
-		w.log.Logger().Error("watch", "sequence", item.Sequence, "error", err)
+		w.log.Logger().Error("watch failed", "sequence", item.Sequence, "error", err)
 	}
 }

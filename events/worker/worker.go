@@ -14,10 +14,10 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/failpoint"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
-// Periodic is a periodic guarantee behind something prompt. Every process runs its own.
+// Periodic is a periodic job: a regular check for what a timer or a webhook may have missed. Every process runs its own.
 type Periodic struct {
 	Every time.Duration
 	Name  string
@@ -27,7 +27,7 @@ type Periodic struct {
 // Domain is what one domain does in a process.
 type Domain struct {
 	Name      string // as in [events.OwnedPrefixes]; also the name of its decide lane
-	Log       *log.Log
+	Log       *eventlog.Log
 	Routes    []Route
 	Actors    []Actor
 	Timers    []Timer
@@ -40,23 +40,23 @@ type Domain struct {
 type Config struct {
 	Domains []Domain
 	Batches []Batch       // that belong to no domain: the archive
-	Grace   time.Duration // how long work that has begun may take after the stop; default 20 s
-	// Holder is in whose name leases are taken; default a random one. A process with the name of another one takes its
-	// leases over at once, so only a process that is certain to be alone with its name may set it.
+	Grace   time.Duration // how long running work may take after a stop; default 20 s
+	// Holder is the name under which leases are acquired; default: a random one. A process takes the leases over at once
+	// from a process with the same name, so no two running processes may share a name.
 	Holder string
 	// Missing returns messages that the log lacks, from the archive; optional.
-	Missing    func(ctx context.Context, from, to uint64) ([]log.Message, error)
+	Missing    func(ctx context.Context, from, to uint64) ([]eventlog.Message, error)
 	Registerer prometheus.Registerer // default: none
 }
 
 // Worker runs the lanes of one process.
 type Worker struct {
-	log     *log.Log
-	config  Config
-	reader  *reader
-	decider *decider
-	leases  *leases
-	letters *letters
+	log         *eventlog.Log
+	config      Config
+	reader      *reader
+	decider     *decider
+	leases      *leases
+	deadLetters *openDeadLetters
 
 	lanes    []*lane
 	runners  []runner // lanes with a loop of their own
@@ -71,16 +71,18 @@ type runner struct {
 	run func(ctx, work context.Context) error
 }
 
-// New prepares a worker: it finds the end of the log. Nothing is read before Run. l is the log of the process.
-func New(ctx context.Context, l *log.Log, config Config) (*Worker, error) {
+// New prepares a worker: it finds the end of the log and reads which lanes are paused. Nothing else is read before Run. l is
+// the log of the process.
+func New(ctx context.Context, l *eventlog.Log, config Config) (*Worker, error) {
 	config.Grace = cmp.Or(config.Grace, 20*time.Second)
 	config.Holder = cmp.Or(config.Holder, uuid.NewString())
 	r, err := startReader(ctx, l)
 	if err != nil {
 		return nil, err
 	}
-	w := &Worker{log: l, config: config, reader: r, decider: newDecider(l, r), leases: newLeases(l, config.Holder), letters: &letters{log: l}}
-	r.missing, r.observe = config.Missing, w.observe
+	w := &Worker{log: l, config: config, reader: r, decider: newDecider(l, r), leases: newLeases(l, config.Holder),
+		deadLetters: &openDeadLetters{log: l}}
+	r.missing, r.observe = config.Missing, w.applyControl
 	end, err := l.End(ctx, 0)
 	if err != nil {
 		return nil, err
@@ -96,7 +98,7 @@ func New(ctx context.Context, l *log.Log, config Config) (*Worker, error) {
 
 func (w *Worker) addDomain(d Domain, end uint64) {
 	if len(d.Routes) > 0 {
-		w.decider.add(&decideLane{lane: w.addLane(d.Name, KindDecide), domain: d.Log, owns: events.OwnedPrefixes(d.Name), routes: routesOf(d.Routes)})
+		w.decider.decides = append(w.decider.decides, newDecideLane(w.addLane(d.Name, KindDecide), d.Log, d.Routes))
 	}
 	for _, a := range d.Actors {
 		lane := newActLane(w.addLane(a.Name, KindAct), a, w.decider.Dispatcher)
@@ -121,9 +123,9 @@ func (w *Worker) addBatch(b Batch) {
 
 func (w *Worker) addLane(name string, kind Kind) *lane {
 	l := &lane{name: name, kind: kind, log: w.log, reader: w.reader, wake: make(chan struct{}, 1)}
-	l.metrics = newLaneMetrics(l, w.letters, w.config.Registerer)
+	l.metrics = newLaneMetrics(l, w.deadLetters, w.config.Registerer)
 	if kind == KindDecide || kind == KindAct {
-		w.letters.lanes = append(w.letters.lanes, name)
+		w.deadLetters.lanes = append(w.deadLetters.lanes, name)
 	}
 	w.lanes = append(w.lanes, l)
 	return l
@@ -133,19 +135,19 @@ func (w *Worker) addLane(name string, kind Kind) *lane {
 func (w *Worker) loadControls(ctx context.Context) error {
 	for _, l := range w.lanes {
 		c, sequence, err := Controls.Read(ctx, w.log, l.name)
-		if errors.Is(err, log.ErrNotFound) {
+		if errors.Is(err, eventlog.ErrNotFound) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		l.setPause(c, sequence)
+		l.setControl(c, sequence)
 	}
 	return nil
 }
 
-// observe sees every message first.
-func (w *Worker) observe(item *Item) {
+// applyControl pauses or resumes a lane when the reader reads such an event, before any lane takes the event.
+func (w *Worker) applyControl(item *Item) {
 	name, ok := events.ParseSubject(events.PrefixLane, item.Subject)
 	if !ok {
 		return
@@ -156,13 +158,13 @@ func (w *Worker) observe(item *Item) {
 	}
 	i := slices.IndexFunc(w.lanes, func(l *lane) bool { return l.name == name })
 	if c, err := Controls.Apply(Control{}, e); err == nil && i >= 0 {
-		w.lanes[i].setPause(c, item.Sequence)
+		w.lanes[i].setControl(c, item.Sequence)
 		w.decider.wake()
 	}
 }
 
-// Run works until ctx ends, then finishes what has begun, and returns nil. It returns an error when a lane cannot go on at all:
-// the log turns out to have lost what its archive holds ([log.ErrTruncated]).
+// Run works until ctx ends, then finishes running work and returns nil. It returns an error when a lane can never continue,
+// because the log has lost what its archive holds ([eventlog.ErrTruncated]).
 func (w *Worker) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -170,32 +172,33 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer fail(nil)
 	stop := context.AfterFunc(running, func() { time.AfterFunc(w.config.Grace, cancel) })
 	defer stop()
-	reading, endReading := context.WithCancel(work)
-	defer endReading()
+	reading, stopReading := context.WithCancel(work)
+	defer stopReading()
 
 	var background, lanes, deciding sync.WaitGroup
 	background.Go(func() { w.reader.run(reading) })
 	background.Go(func() { w.leases.watch(reading) })
-	if len(w.letters.lanes) > 0 {
-		background.Go(func() { w.letters.watch(reading) })
+	if len(w.deadLetters.lanes) > 0 {
+		background.Go(func() { w.deadLetters.watch(reading) })
 	}
 	for _, watcher := range w.watchers {
 		background.Go(func() { watcher.run(reading) })
 	}
-	left := make(chan struct{})
-	deciding.Go(func() { w.decider.run(running, work, left) })
+	lanesEnded := make(chan struct{})
+	deciding.Go(func() { w.decider.run(running, work, lanesEnded) })
 	if len(w.decider.decides) > 0 {
-		w.log.SetCascade(w.decider.complete)
+		w.log.SetCascade(w.decider.submitAndWait)
 		defer w.log.SetCascade(nil)
 	}
 	w.setStarted(true)
 	defer w.setStarted(false)
-	w.runLanes(running, work, &lanes, fail)
-	<-running.Done() // also a process without lanes has watches
+	w.startLanes(running, work, &lanes, fail)
+	<-running.Done() // a process without lanes may have watches
+	// The order of stopping: lanes end between two rounds of the decider, and read until they have ended.
 	lanes.Wait()
-	close(left)
+	close(lanesEnded)
 	deciding.Wait()
-	endReading()
+	stopReading()
 	background.Wait()
 	if ctx.Err() != nil {
 		return nil
@@ -203,25 +206,35 @@ func (w *Worker) Run(ctx context.Context) error {
 	return context.Cause(running)
 }
 
-// runLanes starts the lanes and the sweeps. One that fails ends the others.
-func (w *Worker) runLanes(ctx, work context.Context, lanes *sync.WaitGroup, fail context.CancelCauseFunc) {
-	hold := func(l *lane, run func(context.Context) error) {
+// startLanes starts the lanes and the periodic jobs. A lane that fails stops the others.
+func (w *Worker) startLanes(ctx, work context.Context, lanes *sync.WaitGroup, fail context.CancelCauseFunc) {
+	start := func(l *lane, run func(context.Context) error) {
 		lanes.Go(func() {
-			if err := w.leases.hold(ctx, l.name, run); err != nil {
+			if err := w.leases.run(ctx, l.name, run); err != nil {
 				fail(fmt.Errorf("%s: %w", l.name, err))
 			}
 		})
 	}
 	for _, l := range w.decider.decides {
-		hold(l.lane, func(ctx context.Context) error { return w.decider.runLane(ctx, l) })
+		start(l.lane, func(ctx context.Context) error { return w.decider.runLane(ctx, l) })
 	}
 	for _, r := range w.runners {
-		hold(r.lane, func(ctx context.Context) error { return r.run(ctx, work) })
+		start(r.lane, func(ctx context.Context) error { return r.run(ctx, work) })
 	}
 	for _, d := range w.config.Domains {
-		for _, s := range d.Periodics {
-			lanes.Go(func() { w.sweep(ctx, s) })
+		for _, p := range d.Periodics {
+			lanes.Go(func() { w.runPeriodic(ctx, p) })
 		}
+	}
+}
+
+func (w *Worker) runPeriodic(ctx context.Context, p Periodic) {
+	for Sleep(ctx, p.Every) {
+		failpoint.AtPlace(p.Name, "sweep.begun")
+		if err := safely(func() error { return p.Run(ctx) }); err != nil && ctx.Err() == nil {
+			w.log.Logger().Warn("periodic job failed", "name", p.Name, "error", err)
+		}
+		failpoint.AtPlace(p.Name, "sweep.done")
 	}
 }
 
@@ -229,64 +242,4 @@ func (w *Worker) setStarted(started bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.started = started
-}
-
-func (w *Worker) sweep(ctx context.Context, s Periodic) {
-	for Sleep(ctx, s.Every) {
-		failpoint.AtPlace(s.Name, "sweep.begun")
-		if err := safely(func() error { return s.Run(ctx) }); err != nil && ctx.Err() == nil {
-			w.log.Logger().Warn("sweep", "name", s.Name, "error", err)
-		}
-		failpoint.AtPlace(s.Name, "sweep.done")
-	}
-}
-
-var errStarting = errors.New("starting")
-
-// Ready returns nil when the log is read and no lane that decides or acts waits for it; else what is wrong.
-func (w *Worker) Ready() error {
-	w.mu.Lock()
-	started := w.started
-	w.mu.Unlock()
-	if !started {
-		return errStarting
-	}
-	problems := []error{w.reader.problem(), w.log.Newer()}
-	for _, l := range w.lanes {
-		if s := l.status(); s.Kind != KindProject && s.Kind != KindArchive {
-			l.mu.Lock()
-			if l.err != nil {
-				problems = append(problems, fmt.Errorf("%s: %w", l.name, l.err))
-			}
-			l.mu.Unlock()
-		}
-	}
-	return errors.Join(problems...)
-}
-
-// Degraded says which lanes operators have paused, which are on hold, and which projections wait for their database; nil
-// when none does. The others work on.
-func (w *Worker) Degraded() error {
-	var problems []error
-	for _, l := range w.lanes {
-		problems = append(problems, l.pauseError())
-		l.mu.Lock()
-		if l.hold != nil {
-			problems = append(problems, fmt.Errorf("%s: %w", l.name, l.hold))
-		}
-		if l.err != nil && (l.kind == KindProject || l.kind == KindArchive) {
-			problems = append(problems, fmt.Errorf("%s: %w", l.name, l.err))
-		}
-		l.mu.Unlock()
-	}
-	return errors.Join(problems...)
-}
-
-// Lanes returns how every lane stands.
-func (w *Worker) Lanes() []LaneStatus {
-	statuses := make([]LaneStatus, len(w.lanes))
-	for i, l := range w.lanes {
-		statuses[i] = l.status()
-	}
-	return statuses
 }

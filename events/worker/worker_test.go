@@ -4,165 +4,59 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
 
-// Row 21 of the fault matrix: the whole log read again changes nothing.
-func TestTheWholeStreamAgainAppendsNothing(t *testing.T) {
+// Row 21 of the fault matrix: reading the whole log again changes nothing.
+func TestReadingTheWholeLogAgainAppendsNothing(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
-	ids := make([]string, 200)
-	for i := range ids {
-		ids[i] = fmt.Sprintf("o%d", i)
+	orderIDs := make([]string, 200)
+	for i := range orderIDs {
+		orderIDs[i] = fmt.Sprintf("o%d", i)
 	}
-	place(t, l, ids...)
-	p := start(t, l, only(marker(l)))
-	for _, e := range expect(t, l, events.PrefixReservation, len(ids)) {
+	place(t, l, orderIDs...)
+	p := start(t, l, configOf(marker(l)))
+	for _, e := range waitEvents(t, l, events.PrefixReservation, len(orderIDs)) {
 		if e.CausationID == "" {
 			t.Fatalf("%s on %s has no cause", e.Type, e.Subject)
 		}
 	}
 	p.stop()
-	forget(t, l, "inventory")
-	start(t, l, only(marker(l))).caughtUp(t, "inventory")
-	if n := count(t, l, events.PrefixReservation); n != len(ids) {
-		t.Errorf("%d facts after the second reading, want %d", n, len(ids))
+	deleteCheckpoint(t, l, "inventory")
+	start(t, l, configOf(marker(l))).caughtUp(t, "inventory")
+	if n := count(t, l, events.PrefixReservation); n != len(orderIDs) {
+		t.Errorf("got %d facts after the second reading, want %d", n, len(orderIDs))
 	}
 }
 
-// Row 20 of the fault matrix: what cannot be handled becomes a dead letter with its reason; the good ones around it are
-// handled, and not delayed by it. What is no event of the shop is set aside by the domain under whose prefix it stands.
-func TestGarbageBecomesADeadLetterAndTheRestGoesOn(t *testing.T) {
+func TestWorkerIsReadyOnlyWhileItRuns(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
-	place(t, l, "good1", "panic1", "refuse1")
-	want := map[string]string{"orders.panic1": "panic: assignment to entry in nil map", "orders.refuse1": "impossible state"}
-	for reason, m := range map[string]*nats.Msg{
-		"not an event":                               {Subject: "orders.x1", Data: []byte("{garbage")},
-		"unknown event type":                         event(t, "orders.x2", func(m *nats.Msg) { m.Header.Set(events.HeaderType, "orders.sung") }),
-		"unknown event version":                      event(t, "orders.x3", func(m *nats.Msg) { m.Header.Set(events.HeaderVersion, "7") }),
-		"bad event payload: orders.placed":           event(t, "orders.x4", func(m *nats.Msg) { m.Data = []byte(`{"order_id":7}`) }),
-		"bad event payload: orders.placed: jsontext": event(t, "orders.x5", func(m *nats.Msg) { m.Data = make([]byte, 1<<20-1000) }),
-	} {
-		want[m.Subject] = reason
-		if _, err := l.JetStream().PublishMsg(t.Context(), m); err != nil {
-			t.Fatal(err)
-		}
-	}
-	place(t, l, "good2")
-	p := start(t, l, only(marker(l), listening(l)))
-	marked := expect(t, l, events.PrefixReservation, 2)
-	if marked[0].Subject != "inventory.reservations.good1" || marked[1].Subject != "inventory.reservations.good2" {
-		t.Errorf("marked %s and %s", marked[0].Subject, marked[1].Subject)
-	}
-	if delay := marked[1].Time.Sub(marked[0].Time); delay > time.Second {
-		t.Errorf("what came after the garbage was decided %s after what came before it", delay)
-	}
-	p.caughtUp(t, "inventory", "orders")
-	dead := append(deadLetters(t, l, "orders", 2), deadLetters(t, l, "inventory", len(want)-2)...)
-	for _, d := range dead {
-		if reason := want[d.Subject]; reason == "" || !strings.Contains(d.Error, reason) {
-			t.Errorf("%s is a dead letter because %q, want %q", d.Subject, d.Error, reason)
-		}
-		delete(want, d.Subject)
-		if d.Fingerprint == "" || d.Sequence == 0 || d.Attempt != 1 {
-			t.Errorf("dead letter without its circumstances: %+v", d)
-		}
-	}
-	if len(want) > 0 {
-		t.Errorf("no dead letters: %v", want)
-	}
-	if n := countIn(t, l, events.StreamDeadLetters, events.PrefixDeadLetter); n != len(dead) {
-		t.Errorf("%d dead letters, want %d", n, len(dead))
-	}
-}
-
-// listening is a domain that cares for nothing but what is wrong with its own events.
-func listening(l *log.Log) worker.Domain {
-	return worker.Domain{Name: "orders", Log: l.ForDomain("orders"), Routes: []worker.Route{
-		worker.On(func(*log.Tx, events.Event, events.ReservationRefused) error { return nil }),
-	}}
-}
-
-func event(t testing.TB, subject string, change func(*nats.Msg)) *nats.Msg {
-	t.Helper()
-	m, err := events.Encode(events.Event{ID: subject, Source: "test", Time: time.Now(), Subject: subject, Payload: events.OrderPlaced{OrderID: "x"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	change(m)
-	return m
-}
-
-func TestMoreFactsThanABatchHoldsAreSplitBetweenEvents(t *testing.T) {
-	t.Parallel()
-	l := logtest.Open(t)
-	place(t, l, "big1", "big2", "big3", "small")
-	start(t, l, only(marker(l)))
-	expect(t, l, events.PrefixReservation, 1801)
-}
-
-func TestAnActIsRepeatedAsItsOutcomeSays(t *testing.T) {
-	t.Parallel()
-	l := logtest.Open(t)
-	var tries [3]atomic.Int64
-	p := start(t, l, only(acting(4, func(ctx context.Context, id string) error {
-		switch id {
-		case "busy":
-			if tries[0].Add(1); worker.Attempt(ctx) < 3 {
-				return worker.RetryAfter(10*time.Millisecond, errors.New("busy"))
-			}
-		case "hopeless":
-			tries[1].Add(1)
-			return worker.DeadLetter(errors.New("hopeless"))
-		case "fine":
-			tries[2].Add(1)
-		}
-		return nil
-	})))
-	p.holds(t, "actor")
-	place(t, l, "busy", "hopeless", "fine")
-	dead := deadLetters(t, l, "actor", 1)[0]
-	p.caughtUp(t, "actor")
-	if got := [3]int64{tries[0].Load(), tries[1].Load(), tries[2].Load()}; got != [3]int64{3, 1, 1} {
-		t.Errorf("tried %v, want 3 1 1", got)
-	}
-	if dead.Subject != "orders.hopeless" || dead.Error != "hopeless" {
-		t.Errorf("dead letter %+v", dead)
-	}
-}
-
-// A worker is ready while it runs, and neither before nor after.
-func TestAWorkerThatHasNotBegunIsNotReady(t *testing.T) {
-	t.Parallel()
-	l := logtest.Open(t)
-	w, err := worker.New(t.Context(), l, only(marker(l)))
+	w, err := worker.New(t.Context(), l, configOf(marker(l)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if w.Ready() == nil {
-		t.Error("ready before it runs")
+		t.Error("ready before Run: got nil, want an error")
 	}
-	p := start(t, l, only(marker(l)))
-	until(t, "the worker is ready", func() bool { return p.Ready() == nil })
+	p := start(t, l, configOf(marker(l)))
+	waitUntil(t, "the worker is ready", func() bool { return p.Ready() == nil })
 	p.stop()
 	if p.Ready() == nil {
-		t.Error("ready after it was stopped")
+		t.Error("ready after the stop: got nil, want an error")
 	}
 }
 
-// A sweep is run again and again, whatever becomes of it.
-func TestASweepIsRunAgainAndAgain(t *testing.T) {
+func TestPeriodicJobRunsAgainAfterErrorAndPanic(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
 	var runs atomic.Int64
@@ -176,7 +70,185 @@ func TestASweepIsRunAgainAndAgain(t *testing.T) {
 		}
 		return nil
 	}}}
-	p := start(t, l, only(domain))
-	until(t, "it has run five times", func() bool { return runs.Load() >= 5 })
+	p := start(t, l, configOf(domain))
+	waitUntil(t, "the job has run five times", func() bool { return runs.Load() >= 5 })
 	p.stop()
+}
+
+// recording is a domain that marks each order and records which ones it decided about.
+func recording(l *eventlog.Log, handled *ids) worker.Domain {
+	return onPlaced(l, func(tx *eventlog.Tx, id string) error {
+		handled.add(id)
+		return markOnce(tx, id)
+	})
+}
+
+// A restarted worker continues with the events after its checkpoint.
+func TestRestartedWorkerContinuesAfterTheCheckpoint(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	var first, second ids
+	place(t, l, "a", "b", "c")
+	p := start(t, l, configOf(recording(l, &first)))
+	p.caughtUp(t, "inventory")
+	last := lastSequence(t, l)
+	p.stop()
+	checkpoint, err := l.LoadCheckpoint(t.Context(), "inventory")
+	if err != nil || checkpoint.Position != last {
+		t.Errorf("checkpoint: got %d (%v), want %d", checkpoint.Position, err, last)
+	}
+	place(t, l, "d", "e")
+	start(t, l, configOf(recording(l, &second))).caughtUp(t, "inventory")
+	if got := second.all(); !slices.Equal(got, []string{"d", "e"}) {
+		t.Errorf("decisions of the second worker: got %v, want d and e", got)
+	}
+}
+
+// A worker that dies leaves its last checkpoint. The events that it has handled since are handled again, without a
+// second effect.
+func TestEventsHandledAgainAfterACrashHaveNoSecondEffect(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	l, conn := logtest.OpenOn(t, server), logtest.Connect(t, server)
+	dying := logtest.OpenOver(t, conn, func(c *eventlog.Config) { c.Patience = time.Second })
+	var first, second ids
+	config := configOf(recording(dying, &first))
+	config.Holder = "one"
+	p := start(t, dying, config)
+	p.waitLeased(t, "inventory")
+	before := placeMany(t, l, "before", 600)
+	waitEvents(t, l, events.PrefixReservation, len(before))
+	p.caughtUp(t, "inventory")
+	var checkpoint eventlog.Checkpoint
+	waitUntil(t, "there is a checkpoint", func() (ok bool) {
+		checkpoint, _ = l.LoadCheckpoint(t.Context(), "inventory")
+		return checkpoint.Position >= uint64(len(before))
+	})
+	after := placeMany(t, l, "after", 20)
+	waitEvents(t, l, events.PrefixReservation, len(before)+len(after))
+	conn.Close()
+	p.stop()
+	checkpoint, err := l.LoadCheckpoint(t.Context(), "inventory")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var since []string
+	for _, e := range readEvents(t, l, events.PrefixOrder) {
+		if e.Sequence > checkpoint.Position {
+			since = append(since, e.Payload.(events.OrderPlaced).OrderID)
+		}
+	}
+	config = configOf(recording(l, &second))
+	config.Holder = "one"
+	start(t, l, config).caughtUp(t, "inventory")
+	if got := second.all(); !slices.Equal(got, since) {
+		t.Errorf("decisions of the second worker: got %v, want those after %d: %v", got, checkpoint.Position, since)
+	}
+	checkMarks(t, l, len(before)+len(after))
+}
+
+// A lane whose checkpoint another process has written ends, and begins again from that checkpoint.
+func TestLaneWhoseCheckpointWasReplacedBeginsAgain(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	l, operator := logtest.OpenOn(t, server), logtest.OpenOn(t, server)
+	var handled ids
+	p := start(t, l, configOf(recording(l, &handled), acting(2, idle)))
+	placed := placeMany(t, l, "o", 100)
+	p.caughtUp(t, "inventory", "actor")
+	for _, lane := range []string{"inventory", "actor"} {
+		waitUntil(t, lane+" has a checkpoint", func() bool {
+			c, err := operator.LoadCheckpoint(t.Context(), lane)
+			if err != nil || c.Position == 0 {
+				return false
+			}
+			c.Position, c.State = 0, nil
+			err = operator.SaveCheckpoint(t.Context(), &c)
+			if err != nil && !errors.Is(err, eventlog.ErrCheckpointConflict) { // a conflict means that the lane was faster
+				t.Error(err)
+			}
+			return err == nil
+		})
+	}
+	placed = append(placed, placeMany(t, l, "more", 600)...) // enough for another checkpoint
+	waitUntil(t, "every event is decided about again", func() bool { return handled.count(placed[0]) == 2 && handled.count(placed[len(placed)-1]) >= 1 })
+	p.caughtUp(t, "inventory", "actor")
+	checkMarks(t, l, len(placed))
+}
+
+// Row 59 of the fault matrix, before there is any load: a worker that is stopped while its lanes wait for the broker
+// ends without an error.
+func TestWorkerStopsWhileItsLanesBegin(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	l, proxy := openThroughProxy(t, server.URL())
+	w, err := worker.New(t.Context(), l, configOf(marker(l)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy.Hold()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx) }()
+	waitUntil(t, "a request waits for the broker", proxy.Holding)
+	cancel()
+	if err := receive(t, 30*time.Second, ended, "Run returns"); err != nil {
+		t.Errorf("Run: got %v, want nil", err)
+	}
+}
+
+// A worker without a broker stops within half a minute, like any other.
+func TestWorkerStopsWithoutABroker(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	l, proxy := openThroughProxy(t, server.URL(), func(c *eventlog.Config) { c.Patience = time.Second })
+	p := start(t, l, configOf(marker(l), acting(1, func(context.Context, string) error { return nil })))
+	place(t, l, "a")
+	waitEvents(t, l, events.PrefixReservation, 1)
+	proxy.Refuse()
+	waitUntil(t, "the connection is gone", func() bool { return !l.JetStream().Conn().IsConnected() })
+	ended := make(chan struct{})
+	began := time.Now()
+	go func() { defer close(ended); p.stop() }()
+	receive(t, 30*time.Second, ended, "Run returns")
+	t.Logf("stopped in %s", time.Since(began))
+}
+
+// No event is handled before an earlier one of the log, even when a worker is stopped while it cannot handle the
+// earlier one. The next holder continues with the earlier one.
+func TestStopDuringABlockedEventSkipsNoEvent(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	placed := placeMany(t, l, "o", 1200) // more than are taken at once
+	var first, second ids
+	stopping := make(chan struct{})
+	reached := make(chan struct{}, 1000)
+	p := start(t, l, configOf(onPlaced(l, func(tx *eventlog.Tx, id string) error {
+		first.add(id)
+		if id == placed[700] {
+			reached <- struct{}{}
+			<-stopping
+			return eventlog.ErrUnavailable
+		}
+		return markOnce(tx, id)
+	})))
+	receive(t, patience, reached, "the event that cannot be handled")
+	p.cancel()
+	close(stopping)
+	p.stop()
+	if handled := first.all(); slices.Index(placed, handled[len(handled)-1]) > 700 {
+		t.Fatalf("%s was handled before %s", handled[len(handled)-1], placed[700])
+	}
+	start(t, l, configOf(onPlaced(l, func(tx *eventlog.Tx, id string) error {
+		second.add(id)
+		return markOnce(tx, id)
+	}))).caughtUp(t, "inventory")
+	for i, e := range readEvents(t, l, events.PrefixReservation) {
+		if want := events.PrefixReservation + placed[i]; e.Subject != want {
+			t.Fatalf("fact %d: got %s, want %s", i, e.Subject, want)
+		}
+	}
+	if handled := second.all(); slices.Index(placed, handled[0]) > 700 {
+		t.Errorf("the next holder began with %s, after the blocked event", handled[0])
+	}
 }

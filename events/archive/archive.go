@@ -13,7 +13,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // Limits of a chunk. A document may have 16 MiB in MongoDB; FerretDB's form of bytes is a third longer.
@@ -29,7 +29,7 @@ const Collection = "archive"
 var ErrNotContiguous = errors.New("the batch does not begin behind the head of the archive")
 
 // errCutOff: a part of the archive is being set aside, or that was begun and not ended.
-var errCutOff = fmt.Errorf("%w: a repair was cut off", log.ErrTruncated)
+var errCutOff = fmt.Errorf("%w: a repair was cut off", eventlog.ErrTruncated)
 
 // Archive is the archive in one database. It is safe for concurrent use, but for one writer at a time.
 type Archive struct {
@@ -94,7 +94,7 @@ func (a *Archive) putHead(ctx context.Context, head Head) error {
 }
 
 // Append archives messages that follow each other, and moves the head on. What is archived already changes nothing. It
-// returns [ErrNotContiguous] when something between the head and the first message is missing, and [log.ErrTruncated] while
+// returns [ErrNotContiguous] when something between the head and the first message is missing, and [eventlog.ErrTruncated] while
 // a part of the archive is being set aside or a backup is being restored.
 func (a *Archive) Append(ctx context.Context, messages []Archived) error {
 	head, err := a.Head(ctx)
@@ -249,7 +249,7 @@ func (a *Archive) spans(ctx context.Context) (spans []span, err error) {
 var errEnough = errors.New("enough")
 
 // Messages returns what is archived between two sequences, as the log had it.
-func (a *Archive) Messages(ctx context.Context, from, to uint64) (messages []log.Message, err error) {
+func (a *Archive) Messages(ctx context.Context, from, to uint64) (messages []eventlog.Message, err error) {
 	err = a.Each(ctx, from, func(m Archived) error {
 		if m.Sequence > to {
 			return errEnough
@@ -288,11 +288,11 @@ func (a *Archive) AdvanceHead(ctx context.Context, last uint64, eventID string) 
 	return a.putHead(ctx, Head{Last: last, EventID: eventID})
 }
 
-// CheckHistory compares the newest thing in the archive with the log. It returns [log.ErrTruncated] when the log does not
+// CheckHistory compares the newest thing in the archive with the log. It returns [eventlog.ErrTruncated] when the log does not
 // know it, or has another event in its place: an older copy of the broker's store was put back, and an append now would use
 // sequences a second time. It returns the same while a repair or a restore is under way or was cut off. Any other error says that it could not look. A hole in the log at that place tells nothing: readers
 // fill it from the archive.
-func (a *Archive) CheckHistory(ctx context.Context, l *log.Log) error {
+func (a *Archive) CheckHistory(ctx context.Context, l *eventlog.Log) error {
 	head, err := a.Head(ctx)
 	if err != nil {
 		return err
@@ -308,17 +308,17 @@ func (a *Archive) CheckHistory(ctx context.Context, l *log.Log) error {
 		return err
 	}
 	if last < head.Last {
-		return fmt.Errorf("%w: it ends at %d, its archive knows events up to %d", log.ErrTruncated, last, head.Last)
+		return fmt.Errorf("%w: it ends at %d, its archive knows events up to %d", eventlog.ErrTruncated, last, head.Last)
 	}
 	m, err := l.Get(ctx, head.Last)
-	if errors.Is(err, log.ErrNotFound) {
+	if errors.Is(err, eventlog.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	if m.Header.Get(events.HeaderID) != head.EventID {
-		return fmt.Errorf("%w: at %d stands another event than the one that was archived from there, %s", log.ErrTruncated, head.Last, head.EventID)
+		return fmt.Errorf("%w: at %d stands another event than the one that was archived from there, %s", eventlog.ErrTruncated, head.Last, head.EventID)
 	}
 	return nil
 }

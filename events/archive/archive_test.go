@@ -16,7 +16,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events/archive"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/project/projecttest"
 )
@@ -79,7 +79,7 @@ func TestAWriteThatFailsAndAStopLeaveNoGap(t *testing.T) {
 	first := start(t, l, db)
 	move(t, l, 3)
 	first.await(t)
-	m.StepDownDuring(projecttest.Write{Command: "insert", Collection: archive.Collection}, projecttest.NotDone)
+	m.StepDownDuring(projecttest.Write{Command: "insert", Collection: archive.Collection}, projecttest.NotPrimary)
 	move(t, l, 2)
 	await(t, "the write fails", func() bool { return first.problem() != nil })
 	move(t, l, 4)
@@ -104,7 +104,7 @@ func TestAChunkWithoutItsHeadIsTakenOver(t *testing.T) {
 	first := start(t, l, db)
 	move(t, l, 3)
 	first.await(t)
-	m.StepDownDuring(projecttest.Write{Command: "update", Collection: archive.Collection}, projecttest.NotDone)
+	m.StepDownDuring(projecttest.Write{Command: "update", Collection: archive.Collection}, projecttest.NotPrimary)
 	move(t, l, 2)
 	await(t, "the head is refused", func() bool { return first.problem() != nil })
 	first.stop()
@@ -243,7 +243,7 @@ func TestTheArchiveKeepsBytes(t *testing.T) {
 	a := archive.New(projecttest.Database(t))
 	now := time.Now().UTC().Round(0)
 	message := func(sequence uint64, subject string, headers nats.Header, body string) archive.Archived {
-		return archive.From(log.Message{Sequence: sequence, Stored: now, Subject: subject, Header: headers, Data: []byte(body)})
+		return archive.From(eventlog.Message{Sequence: sequence, Stored: now, Subject: subject, Header: headers, Data: []byte(body)})
 	}
 	want := []archive.Archived{
 		message(3, "inventory.stock.main.A", nats.Header{"ce-id": {"1"}, "Two": {"a", "b"}}, `{"quantity": 1}`),
@@ -292,11 +292,11 @@ func TestMessagesBetweenTwoSequences(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var want []log.Message
+		var want []eventlog.Message
 		for _, m := range made(c.first, c.last) {
 			want = append(want, m.Message())
 		}
-		if diff := cmp.Diff(want, messages, cmpopts.IgnoreUnexported(log.Message{})); diff != "" {
+		if diff := cmp.Diff(want, messages, cmpopts.IgnoreUnexported(eventlog.Message{})); diff != "" {
 			t.Errorf("%d to %d: %s", c.from, c.to, diff)
 		}
 	}

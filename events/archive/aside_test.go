@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tillstream/events/archive"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/project/projecttest"
 	"tillstream/events/worker"
@@ -83,7 +83,7 @@ func TestSetAsideThatIsCutOffIsFinished(t *testing.T) {
 			db, l := m.Database(t, "?directConnection=true"), logtest.Open(t)
 			a, aside := archive.New(db), archive.NewInCollection(db.Collection("archive_aside"))
 			archiveTen(t, a)
-			m.StepDownDuring(at, projecttest.NotDone)
+			m.StepDownDuring(at, projecttest.NotPrimary)
 			if err := a.SetAside(t.Context(), from, db.Collection("archive_aside")); err == nil {
 				t.Fatal("it was not cut off")
 			}
@@ -92,7 +92,7 @@ func TestSetAsideThatIsCutOffIsFinished(t *testing.T) {
 				t.Errorf("what counts as archived meanwhile: %s", diff)
 			}
 			for what, err := range map[string]error{"appending": a.Append(t.Context(), made(from, 12)), "the lane": a.CheckHistory(t.Context(), l)} {
-				if !errors.Is(err, log.ErrTruncated) {
+				if !errors.Is(err, eventlog.ErrTruncated) {
 					t.Errorf("%s meanwhile: %v", what, err)
 				}
 			}
@@ -108,18 +108,18 @@ func TestSetAsideThatIsCutOffIsFinished(t *testing.T) {
 func TestCheckHistoryNoticesALogThatWentBack(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		change func(t *testing.T, l *log.Log, all []archive.Archived) // of the log
+		change func(t *testing.T, l *eventlog.Log, all []archive.Archived) // of the log
 		want   error
 	}{
-		"Same":    {func(*testing.T, *log.Log, []archive.Archived) {}, nil},
-		"WentOn":  {func(t *testing.T, l *log.Log, _ []archive.Archived) { t.Helper(); move(t, l, 3) }, nil},
-		"Empty":   {func(t *testing.T, l *log.Log, _ []archive.Archived) { t.Helper(); replaceLog(t, l, nil) }, log.ErrTruncated},
-		"Shorter": {func(t *testing.T, l *log.Log, all []archive.Archived) { t.Helper(); replaceLog(t, l, all[:4]) }, log.ErrTruncated},
-		"AnotherEvent": {func(t *testing.T, l *log.Log, all []archive.Archived) {
+		"Same":    {func(*testing.T, *eventlog.Log, []archive.Archived) {}, nil},
+		"WentOn":  {func(t *testing.T, l *eventlog.Log, _ []archive.Archived) { t.Helper(); move(t, l, 3) }, nil},
+		"Empty":   {func(t *testing.T, l *eventlog.Log, _ []archive.Archived) { t.Helper(); replaceLog(t, l, nil) }, eventlog.ErrTruncated},
+		"Shorter": {func(t *testing.T, l *eventlog.Log, all []archive.Archived) { t.Helper(); replaceLog(t, l, all[:4]) }, eventlog.ErrTruncated},
+		"AnotherEvent": {func(t *testing.T, l *eventlog.Log, all []archive.Archived) {
 			t.Helper()
 			replaceLog(t, l, slices.Concat(all[:4], made(5, 9)))
-		}, log.ErrTruncated},
-		"LacksTheNewest": {func(t *testing.T, l *log.Log, all []archive.Archived) {
+		}, eventlog.ErrTruncated},
+		"LacksTheNewest": {func(t *testing.T, l *eventlog.Log, all []archive.Archived) {
 			t.Helper()
 			replaceLog(t, l, slices.Concat(all, made(6, 9)), 5)
 		}, nil},
@@ -147,8 +147,8 @@ func TestCheckHistoryNoticesALogThatWentBack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := w.Run(t.Context()); !errors.Is(err, log.ErrTruncated) {
-				t.Errorf("a process that archives ended with %v, want %v", err, log.ErrTruncated)
+			if err := w.Run(t.Context()); !errors.Is(err, eventlog.ErrTruncated) {
+				t.Errorf("a process that archives ended with %v, want %v", err, eventlog.ErrTruncated)
 			}
 			if diff := cmp.Diff(all, archived(t, a, 0)); diff != "" {
 				t.Errorf("the archive has changed: %s", diff)
@@ -158,9 +158,9 @@ func TestCheckHistoryNoticesALogThatWentBack(t *testing.T) {
 }
 
 // replaceLog puts another log in the place of the one that is there. It lacks messages: the shop's own denies deletion.
-func replaceLog(t *testing.T, l *log.Log, messages []archive.Archived, missing ...uint64) {
+func replaceLog(t *testing.T, l *eventlog.Log, messages []archive.Archived, missing ...uint64) {
 	t.Helper()
-	js, config := l.JetStream(), log.Streams(1)[0]
+	js, config := l.JetStream(), eventlog.Streams(1)[0]
 	config.DenyDelete = false
 	if err := js.DeleteStream(t.Context(), config.Name); err != nil {
 		t.Fatal(err)

@@ -15,7 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // Archived is one message of the log as the archive keeps it: enough to put it back.
@@ -40,12 +40,12 @@ func (a Archived) Body() []byte {
 }
 
 // Message is what was archived, as the log had it.
-func (a Archived) Message() log.Message {
-	return log.Message{Sequence: a.Sequence, Subject: a.Subject, Stored: a.Stored, Header: a.Headers, Data: a.Body()}
+func (a Archived) Message() eventlog.Message {
+	return eventlog.Message{Sequence: a.Sequence, Subject: a.Subject, Stored: a.Stored, Header: a.Headers, Data: a.Body()}
 }
 
 // From is how a message of the log is kept.
-func From(m log.Message) Archived {
+func From(m eventlog.Message) Archived {
 	a := Archived{Sequence: m.Sequence, Stored: m.Stored.UTC(), Subject: m.Subject, Headers: nats.Header{}}
 	for name, values := range m.Header {
 		if !slices.Contains(added, name) {

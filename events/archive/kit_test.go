@@ -15,21 +15,21 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/archive"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 )
 
-var levels = log.Entity[int64]{Prefix: events.PrefixStock, Apply: func(s int64, e events.Event) (int64, error) {
+var levels = eventlog.Entity[int64]{Prefix: events.PrefixStock, Apply: func(s int64, e events.Event) (int64, error) {
 	return s + e.Payload.(events.StockAdjusted).Quantity, nil
 }}
 
 // move appends n events.
-func move(t testing.TB, l *log.Log, n int) {
+func move(t testing.TB, l *eventlog.Log, n int) {
 	t.Helper()
 	fact := events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "A", Quantity: 1}, Reason: "counted"}
 	for n > 0 {
 		together := min(n, 500)
-		err := l.Do(t.Context(), func(tx *log.Tx) error {
+		err := l.Do(t.Context(), func(tx *eventlog.Tx) error {
 			return levels.Append(tx, "A", slices.Repeat([]events.Payload{fact}, together)...)
 		})
 		if err != nil {
@@ -42,22 +42,22 @@ func move(t testing.TB, l *log.Log, n int) {
 // process runs the archive's lane until the test ends, or stops it.
 type process struct {
 	*worker.Worker
-	log  *log.Log
+	log  *eventlog.Log
 	stop func() // waits until it has ended
 	term func() // does not
 }
 
-func start(t testing.TB, l *log.Log, db *mongo.Database) *process {
+func start(t testing.TB, l *eventlog.Log, db *mongo.Database) *process {
 	t.Helper()
 	return run(t, l, lane(l, db))
 }
 
 // lane is a process that does nothing but archive.
-func lane(l *log.Log, db *mongo.Database) worker.Config {
+func lane(l *eventlog.Log, db *mongo.Database) worker.Config {
 	return worker.Config{Batches: []worker.Batch{archive.Batch(l, archive.Config{DB: db, Window: 20 * time.Millisecond})}}
 }
 
-func run(t testing.TB, l *log.Log, config worker.Config) *process {
+func run(t testing.TB, l *eventlog.Log, config worker.Config) *process {
 	t.Helper()
 	w, err := worker.New(t.Context(), l, config)
 	if err != nil {
@@ -86,7 +86,7 @@ func (p *process) await(t testing.TB) {
 	await(t, "everything is archived", func() bool { s := p.Lanes()[0]; return s.Leased && s.Problem == nil && s.Position >= last })
 }
 
-func end(t testing.TB, l *log.Log) uint64 {
+func end(t testing.TB, l *eventlog.Log) uint64 {
 	t.Helper()
 	last, err := l.End(t.Context(), 0)
 	if err != nil {
@@ -112,7 +112,7 @@ func await(t testing.TB, what string, reached func() bool) {
 
 // archiveIsTheLog compares the archive with the log, message by message and byte by byte, and looks at the chunks themselves:
 // Each passes over what overlaps.
-func archiveIsTheLog(t testing.TB, l *log.Log, db *mongo.Database) {
+func archiveIsTheLog(t testing.TB, l *eventlog.Log, db *mongo.Database) {
 	t.Helper()
 	want := messages(t, l)
 	if diff := gocmp.Diff(want, archived(t, archive.New(db), 0)); diff != "" {
@@ -156,11 +156,11 @@ func chunks(t testing.TB, collection *mongo.Collection) (found []chunk) {
 }
 
 // messages reads the log one by one, which the lane does not.
-func messages(t testing.TB, l *log.Log) (all []archive.Archived) {
+func messages(t testing.TB, l *eventlog.Log) (all []archive.Archived) {
 	t.Helper()
 	for sequence := uint64(1); ; sequence++ {
 		m, err := l.Get(t.Context(), sequence)
-		if errors.Is(err, log.ErrNotFound) {
+		if errors.Is(err, eventlog.ErrNotFound) {
 			return all
 		}
 		if err != nil {
@@ -184,7 +184,7 @@ func archived(t testing.TB, a *archive.Archive, from uint64) (all []archive.Arch
 func made(first, last uint64) (all []archive.Archived) {
 	for sequence := first; sequence <= last; sequence++ {
 		header := map[string][]string{events.HeaderID: {fmt.Sprintf("event-%d", sequence)}}
-		all = append(all, archive.From(log.Message{Sequence: sequence, Subject: "inventory.stock.main.A", Stored: time.Unix(int64(sequence), 0), Header: header,
+		all = append(all, archive.From(eventlog.Message{Sequence: sequence, Subject: "inventory.stock.main.A", Stored: time.Unix(int64(sequence), 0), Header: header,
 			Data: []byte(fmt.Sprintf(`{"n":%d}`, sequence))}))
 	}
 	return all

@@ -9,7 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events/failpoint"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 )
 
@@ -26,7 +26,7 @@ type Config struct {
 
 // Batch returns the lane that archives the log. It goes on where the archive ends, whatever its checkpoint says: a database
 // that was replaced by an older backup gets everything again.
-func Batch(l *log.Log, config Config) worker.Batch {
+func Batch(l *eventlog.Log, config Config) worker.Batch {
 	a := New(config.DB)
 	return worker.Batch{
 		Name: Lane, Kind: worker.KindArchive, Window: config.Window,

@@ -6,7 +6,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // Restoring says that the log is being restored from a backup, or that this was cut off.
@@ -15,7 +15,7 @@ type Restoring struct {
 	Cut    uint64 `bson:"cut"`    // sequence at which it ends
 }
 
-// errRestoring is returned while a backup is being restored. For a process it is [log.ErrTruncated]: it must not go on. But
+// errRestoring is returned while a backup is being restored. For a process it is [eventlog.ErrTruncated]: it must not go on. But
 // what helps is not a repair.
 type errRestoring struct{ Restoring }
 
@@ -24,7 +24,7 @@ func (e errRestoring) Error() string {
 }
 
 // Is makes it one of the errors after which no process goes on.
-func (e errRestoring) Is(target error) bool { return target == log.ErrTruncated }
+func (e errRestoring) Is(target error) bool { return target == eventlog.ErrTruncated }
 
 // BeginRestore notes in the head of an empty archive that a backup is being restored. Until EndRestore no process starts on
 // the log and nothing is archived: a shop that went on from half a backup would use the sequences of the other half.

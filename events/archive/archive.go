@@ -13,25 +13,25 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
-// Limits of a chunk. A document may have 16 MiB in MongoDB; FerretDB's form of bytes is a third longer.
+// Limits of a chunk. MongoDB allows 16 MiB per document; FerretDB encodes bytes a third longer.
 const (
 	chunkMessages = 1000
 	chunkBytes    = 4 << 20 // before compression
 )
 
-// Collection is the archive's collection.
+// Collection is the name of the archive's collection.
 const Collection = "archive"
 
-// ErrNotContiguous is returned when messages do not begin right behind what is archived.
-var ErrNotContiguous = errors.New("the batch does not begin behind the head of the archive")
+// ErrNotContiguous is returned when a batch does not begin directly after the head.
+var ErrNotContiguous = errors.New("the batch does not begin after the head of the archive")
 
-// errCutOff: a part of the archive is being set aside, or that was begun and not ended.
-var errCutOff = fmt.Errorf("%w: a repair was cut off", log.ErrTruncated)
+// errCutting is returned while a part of the archive is being set aside, or after that was interrupted.
+var errCutting = fmt.Errorf("%w: a repair is running or was interrupted", eventlog.ErrTruncated)
 
-// Archive is the archive in one database. It is safe for concurrent use, but for one writer at a time.
+// Archive is an archive in one collection. It is safe for concurrent use by many readers and one writer.
 type Archive struct {
 	collection *mongo.Collection
 }
@@ -39,44 +39,37 @@ type Archive struct {
 // New returns the archive in a database.
 func New(db *mongo.Database) *Archive { return NewInCollection(db.Collection(Collection)) }
 
-// NewInCollection returns the archive in a collection, such as one that a repair has set aside.
+// NewInCollection returns the archive in a collection, such as one with messages that a repair has set aside.
 func NewInCollection(collection *mongo.Collection) *Archive { return &Archive{collection: collection} }
 
-// Head is how far an archive goes.
+// Head is the end of an archive.
 type Head struct {
-	ID      string `bson:"_id"`      // headID
-	Last    uint64 `bson:"last"`     // sequence up to which everything was archived
-	EventID string `bson:"event_id"` // of the event at Last
-	Cut     *Cut   `bson:"cut,omitempty"`
-	// Restoring is there while the log is being restored from a backup, see [Archive.BeginRestore].
+	ID        string     `bson:"_id"`      // headID
+	Last      uint64     `bson:"last"`     // every message up to this sequence is archived
+	EventID   string     `bson:"event_id"` // of the event at Last
+	Cut       *Cut       `bson:"cut,omitempty"`
 	Restoring *Restoring `bson:"restoring,omitempty"`
-}
-
-// closed returns why nothing may work on the log and the archive now, nil when all may.
-func (h Head) closed() error {
-	if h.Cut != nil {
-		return errCutOff
-	}
-	return h.BeingRestored()
-}
-
-// BeingRestored returns an error that says so, and what to do, when the log is being restored from a backup.
-func (h Head) BeingRestored() error {
-	if h.Restoring == nil {
-		return nil
-	}
-	return errRestoring{*h.Restoring}
-}
-
-// Cut is a [Archive.SetAside] that has begun. From there on nothing counts as archived, whether it was moved already or not.
-type Cut struct {
-	From  uint64 `bson:"from"`
-	Aside string `bson:"aside"` // the collection
 }
 
 const headID = "head"
 
-// Head returns how far the archive goes; the zero Head when it is empty.
+// locked returns the reason why no process may write to the log or the archive, nil when processes may.
+func (h Head) locked() error {
+	if h.Cut != nil {
+		return errCutting
+	}
+	return h.BeingRestored()
+}
+
+// BeingRestored returns an error that names the remedy while a backup is being restored, otherwise nil.
+func (h Head) BeingRestored() error {
+	if h.Restoring == nil {
+		return nil
+	}
+	return restoringError{*h.Restoring}
+}
+
+// Head returns the end of the archive, the zero Head when it is empty.
 func (a *Archive) Head(ctx context.Context) (head Head, err error) {
 	err = a.collection.FindOne(ctx, bson.D{{Key: "_id", Value: headID}}).Decode(&head)
 	if err != nil && !errors.Is(err, mongo.ErrNoDocuments) {
@@ -93,46 +86,46 @@ func (a *Archive) putHead(ctx context.Context, head Head) error {
 	return nil
 }
 
-// Append archives messages that follow each other, and moves the head on. What is archived already changes nothing. It
-// returns [ErrNotContiguous] when something between the head and the first message is missing, and [log.ErrTruncated] while
-// a part of the archive is being set aside or a backup is being restored.
+// Append archives consecutive messages and advances the head. It skips messages that are archived already. It returns
+// [ErrNotContiguous] when a message between the head and the batch is missing, and [eventlog.ErrTruncated] while a part of the
+// archive is being set aside or a backup is being restored.
 func (a *Archive) Append(ctx context.Context, messages []Archived) error {
 	head, err := a.Head(ctx)
 	if err != nil {
 		return err
 	}
-	if err := head.closed(); err != nil {
+	if err := head.locked(); err != nil {
 		return err
 	}
-	begin := head.Last
+	start := head.Last
 	for {
-		messages = behind(messages, head.Last)
+		messages = after(messages, head.Last)
 		if len(messages) == 0 {
 			break
 		}
 		if messages[0].Sequence != head.Last+1 {
 			return fmt.Errorf("%w: it ends at %d, the batch begins at %d", ErrNotContiguous, head.Last, messages[0].Sequence)
 		}
-		if head, err = a.write(ctx, messages[:run(messages)]); err != nil {
+		if head, err = a.insertChunk(ctx, messages[:chunkLength(messages)]); err != nil {
 			return err
 		}
 	}
-	if head.Last == begin {
+	if head.Last == start {
 		return nil
 	}
 	return a.putHead(ctx, head)
 }
 
-// behind leaves out what is archived up to a sequence.
-func behind(messages []Archived, last uint64) []Archived {
+// after returns the messages after a sequence.
+func after(messages []Archived, last uint64) []Archived {
 	for len(messages) > 0 && messages[0].Sequence <= last {
 		messages = messages[1:]
 	}
 	return messages
 }
 
-// run counts how many messages at the beginning follow each other and fit into a chunk.
-func run(messages []Archived) (n int) {
+// chunkLength returns the number of messages at the beginning that are consecutive and fit into one chunk.
+func chunkLength(messages []Archived) (n int) {
 	for size := 0; n < min(len(messages), chunkMessages) && size < chunkBytes; n++ {
 		if n > 0 && messages[n].Sequence != messages[n-1].Sequence+1 {
 			break
@@ -142,8 +135,8 @@ func run(messages []Archived) (n int) {
 	return n
 }
 
-// write inserts a chunk and returns the head that it makes: at its end, or at the end of the chunk that was there already.
-func (a *Archive) write(ctx context.Context, messages []Archived) (Head, error) {
+// insertChunk inserts a chunk and returns the head at its end, or at the end of an existing chunk with the same id.
+func (a *Archive) insertChunk(ctx context.Context, messages []Archived) (Head, error) {
 	c, err := pack(messages)
 	if err != nil {
 		return Head{}, err
@@ -151,7 +144,7 @@ func (a *Archive) write(ctx context.Context, messages []Archived) (Head, error) 
 	end := messages[len(messages)-1]
 	_, err = a.collection.InsertOne(ctx, c)
 	if mongo.IsDuplicateKeyError(err) {
-		end, err = a.endOf(ctx, c.ID)
+		end, err = a.lastOf(ctx, c.ID)
 	}
 	if err != nil {
 		return Head{}, fmt.Errorf("archive %s: %w", c.ID, err)
@@ -159,8 +152,8 @@ func (a *Archive) write(ctx context.Context, messages []Archived) (Head, error) 
 	return Head{Last: end.Sequence, EventID: end.EventID()}, nil
 }
 
-// endOf returns the last message of a chunk.
-func (a *Archive) endOf(ctx context.Context, id string) (Archived, error) {
+// lastOf returns the last message of a chunk.
+func (a *Archive) lastOf(ctx context.Context, id string) (Archived, error) {
 	messages, err := a.chunk(ctx, id)
 	if err != nil {
 		return Archived{}, err
@@ -176,14 +169,14 @@ func (a *Archive) chunk(ctx context.Context, id string) ([]Archived, error) {
 	return c.unpack()
 }
 
-// span is where a chunk lies.
+// span is the range of sequences of a chunk.
 type span struct {
 	id          string
 	first, last uint64
 }
 
-// Each calls fn for every archived message from a sequence on, in order, each once, until fn fails. What is missing in the
-// archive is missing here: the caller sees it by the sequences.
+// Each calls fn once for every archived message from a sequence on, in order, until fn returns an error. Gaps in the archive show
+// as gaps in the sequences.
 func (a *Archive) Each(ctx context.Context, from uint64, fn func(Archived) error) error {
 	head, err := a.Head(ctx)
 	if err != nil {
@@ -218,7 +211,7 @@ func (a *Archive) Each(ctx context.Context, from uint64, fn func(Archived) error
 	return nil
 }
 
-// spans returns where all chunks lie, in order. Sorting is ours: FerretDB would hold all chunks in memory for it.
+// spans returns the spans of all chunks in order. It sorts them itself, because FerretDB would load all chunks into memory.
 func (a *Archive) spans(ctx context.Context) (spans []span, err error) {
 	projection := bson.D{{Key: "_id", Value: 1}, {Key: "last", Value: 1}}
 	cursor, err := a.collection.Find(ctx, bson.D{}, options.Find().SetProjection(projection).SetBatchSize(1000))
@@ -246,27 +239,27 @@ func (a *Archive) spans(ctx context.Context) (spans []span, err error) {
 	return spans, cursor.Close(ctx)
 }
 
-var errEnough = errors.New("enough")
+var errEnd = errors.New("end of the range")
 
-// Messages returns what is archived between two sequences, as the log had it.
-func (a *Archive) Messages(ctx context.Context, from, to uint64) (messages []log.Message, err error) {
+// Messages returns the archived messages between two sequences, as they stood in the log.
+func (a *Archive) Messages(ctx context.Context, from, to uint64) (messages []eventlog.Message, err error) {
 	err = a.Each(ctx, from, func(m Archived) error {
 		if m.Sequence > to {
-			return errEnough
+			return errEnd
 		}
 		messages = append(messages, m.Message())
 		return nil
 	})
-	if errors.Is(err, errEnough) {
+	if errors.Is(err, errEnd) {
 		err = nil
 	}
 	return messages, err
 }
 
-// Restore writes messages that an archive has lost. Where the archive has them already they are written over.
+// Restore writes messages that the archive has lost. It overwrites chunks that begin at the same sequence.
 func (a *Archive) Restore(ctx context.Context, messages []Archived) error {
 	for len(messages) > 0 {
-		n := run(messages)
+		n := chunkLength(messages)
 		c, err := pack(messages[:n])
 		if err != nil {
 			return err
@@ -279,7 +272,7 @@ func (a *Archive) Restore(ctx context.Context, messages []Archived) error {
 	return nil
 }
 
-// AdvanceHead notes that everything up to an event is archived, unless the head is there or further already.
+// AdvanceHead moves the head to an event when it is further than the current head.
 func (a *Archive) AdvanceHead(ctx context.Context, last uint64, eventID string) error {
 	head, err := a.Head(ctx)
 	if err != nil || head.Last >= last {
@@ -288,16 +281,16 @@ func (a *Archive) AdvanceHead(ctx context.Context, last uint64, eventID string) 
 	return a.putHead(ctx, Head{Last: last, EventID: eventID})
 }
 
-// CheckHistory compares the newest thing in the archive with the log. It returns [log.ErrTruncated] when the log does not
-// know it, or has another event in its place: an older copy of the broker's store was put back, and an append now would use
-// sequences a second time. It returns the same while a repair or a restore is under way or was cut off. Any other error says that it could not look. A hole in the log at that place tells nothing: readers
-// fill it from the archive.
-func (a *Archive) CheckHistory(ctx context.Context, l *log.Log) error {
+// CheckHistory compares the newest archived event with the log. It returns [eventlog.ErrTruncated] when the log ends before that
+// event or has another one in its place: an older copy of the broker's store was put back, and an append would use sequences
+// twice. It returns the same while a repair or a restore is running or after it was interrupted. Any other error means that
+// the comparison failed. A gap in the log at that sequence is not an error: readers fill it from the archive.
+func (a *Archive) CheckHistory(ctx context.Context, l *eventlog.Log) error {
 	head, err := a.Head(ctx)
 	if err != nil {
 		return err
 	}
-	if err := head.closed(); err != nil {
+	if err := head.locked(); err != nil {
 		return err
 	}
 	if head.Last == 0 {
@@ -308,17 +301,17 @@ func (a *Archive) CheckHistory(ctx context.Context, l *log.Log) error {
 		return err
 	}
 	if last < head.Last {
-		return fmt.Errorf("%w: it ends at %d, its archive knows events up to %d", log.ErrTruncated, last, head.Last)
+		return fmt.Errorf("%w: it ends at %d, the archive at %d", eventlog.ErrTruncated, last, head.Last)
 	}
 	m, err := l.Get(ctx, head.Last)
-	if errors.Is(err, log.ErrNotFound) {
+	if errors.Is(err, eventlog.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	if m.Header.Get(events.HeaderID) != head.EventID {
-		return fmt.Errorf("%w: at %d stands another event than the one that was archived from there, %s", log.ErrTruncated, head.Last, head.EventID)
+		return fmt.Errorf("%w: the event at %d is not the archived event %s", eventlog.ErrTruncated, head.Last, head.EventID)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -16,16 +15,17 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events/archive"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/project/projecttest"
 )
 
-// A batch is taken where the archive ends. One that begins later is refused, for what it leaves out would never be archived;
-// what is archived already is passed over.
-func TestABatchThatDoesNotFollowIsRefused(t *testing.T) {
+// Append accepts a batch that begins after the head, skips messages that are archived, and refuses a batch that begins later: the
+// messages in between would never be archived.
+func TestAppendRefusesGapBeforeBatch(t *testing.T) {
 	t.Parallel()
-	a := archive.New(projecttest.Database(t))
+	db := projecttest.Database(t)
+	a := archive.New(db)
 	for _, c := range []struct {
 		first, last uint64
 		refused     bool
@@ -39,265 +39,253 @@ func TestABatchThatDoesNotFollowIsRefused(t *testing.T) {
 		{first: 5, last: 2504, head: 2504}, // several chunks
 	} {
 		if err := a.Append(t.Context(), made(c.first, c.last)); errors.Is(err, archive.ErrNotContiguous) != c.refused || err != nil && !c.refused {
-			t.Errorf("%d to %d behind %d: %v", c.first, c.last, c.head, err)
+			t.Errorf("append %d to %d: got %v, want refused %v", c.first, c.last, err, c.refused)
 		}
-		head, err := a.Head(t.Context())
 		want := archive.Head{}
 		if c.head > 0 {
 			want = archive.Head{ID: "head", Last: c.head, EventID: fmt.Sprintf("event-%d", c.head)}
 		}
-		if err != nil || head != want {
-			t.Errorf("head %+v after %d to %d, want %+v (%v)", head, c.first, c.last, want, err)
+		if got := head(t, db); got != want {
+			t.Errorf("head after %d to %d: got %+v, want %+v", c.first, c.last, got, want)
 		}
-		if diff := cmp.Diff(made(1, c.head), archived(t, a, 0)); diff != "" {
-			t.Errorf("after %d to %d: %s", c.first, c.last, diff)
+		if diff := cmp.Diff(made(1, c.head), projecttest.Archived(t, a)); diff != "" {
+			t.Errorf("archive after %d to %d (-want +got):\n%s", c.first, c.last, diff)
 		}
 	}
 }
 
-// A batch with a hole in it is archived up to the hole.
-func TestABatchWithAHoleIsRefused(t *testing.T) {
+// A batch with a gap inside is archived up to the gap.
+func TestAppendRefusesGapInsideBatch(t *testing.T) {
 	t.Parallel()
 	a := archive.New(projecttest.Database(t))
 	if err := a.Append(t.Context(), append(made(1, 3), made(5, 6)...)); !errors.Is(err, archive.ErrNotContiguous) {
-		t.Errorf("a batch without 4: %v", err)
+		t.Errorf("append without 4: got %v, want %v", err, archive.ErrNotContiguous)
 	}
 	if err := a.Append(t.Context(), made(1, 6)); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(made(1, 6), archived(t, a, 0)); diff != "" {
-		t.Error(diff)
+	if diff := cmp.Diff(made(1, 6), projecttest.Archived(t, a)); diff != "" {
+		t.Errorf("archive (-want +got):\n%s", diff)
 	}
 }
 
-// Row 69 of the fault matrix: a write fails, more messages arrive, and the process is stopped before the database takes
-// anything again. Its successor leaves no gap.
-func TestAWriteThatFailsAndAStopLeaveNoGap(t *testing.T) {
-	t.Parallel()
-	server, m := logtest.Server(t), projecttest.NewMember(t)
-	l, db := logtest.OpenOn(t, server), m.Database(t, "?directConnection=true")
-	first := start(t, l, db)
-	move(t, l, 3)
+// failWrite has a process archive three messages, and then refuses its next write of a kind.
+func failWrite(t *testing.T, command string) (first *process, l *eventlog.Log, db *mongo.Database, successor func() *process, m *projecttest.Member) {
+	t.Helper()
+	server := logtest.Server(t)
+	m = projecttest.NewMember(t)
+	l, db = logtest.OpenOn(t, server), m.Database(t, "?directConnection=true")
+	first = start(t, l, db)
+	adjust(t, l, 3)
 	first.await(t)
-	m.StepDownDuring(projecttest.Write{Command: "insert", Collection: archive.Collection}, projecttest.NotDone)
-	move(t, l, 2)
-	await(t, "the write fails", func() bool { return first.problem() != nil })
-	move(t, l, 4)
-	first.term()
-	m.Elect() // whatever the lane still does now succeeds
-	first.stop()
-	if got := sequences(archived(t, archive.New(db), 0)); !slices.Equal(got, []uint64{1, 2, 3}) && !slices.Equal(got, []uint64{1, 2, 3, 4, 5}) {
-		t.Errorf("archived when the process had stopped: %d", got)
+	m.StepDownDuring(projecttest.Write{Command: command, Collection: archive.Collection}, projecttest.NotPrimary)
+	adjust(t, l, 2)
+	projecttest.Await(t, "the write is refused", func() bool { return first.problem() != nil })
+	return first, l, db, func() *process { return start(t, logtest.OpenOn(t, server), db) }, m
+}
+
+// Row 69 of the fault matrix: a write fails, more messages arrive, and the process is stopped before the database accepts a write
+// again. Its successor leaves no gap.
+func TestFailedWriteAndStopLeaveNoGap(t *testing.T) {
+	t.Parallel()
+	first, l, db, successor, m := failWrite(t, "insert")
+	adjust(t, l, 4)
+	first.Terminate()
+	m.Elect() // later writes of the stopping lane succeed
+	first.Stop()
+	got := projecttest.Archived(t, archive.New(db))
+	if len(got) != 3 && len(got) != 5 || got[len(got)-1].Sequence != uint64(len(got)) {
+		t.Errorf("archived when the process had stopped: got %d messages up to %d, want 3 or 5", len(got), got[len(got)-1].Sequence)
 	}
-	second := start(t, logtest.OpenOn(t, server), db)
-	move(t, l, 1)
+	second := successor()
+	adjust(t, l, 1)
 	second.await(t)
-	archiveIsTheLog(t, l, db)
+	projecttest.CheckArchive(t, l, db)
 }
 
-// A process dies between a chunk and the head. Its successor, which gathers otherwise, neither leaves a gap nor archives
-// anything twice.
-func TestAChunkWithoutItsHeadIsTakenOver(t *testing.T) {
+// A process is killed between chunk and head. Its successor, which gathers other batches, leaves no gap and archives no message
+// twice.
+func TestChunkWithoutHeadIsTakenOver(t *testing.T) {
 	t.Parallel()
-	server, m := logtest.Server(t), projecttest.NewMember(t)
-	l, db := logtest.OpenOn(t, server), m.Database(t, "?directConnection=true")
-	first := start(t, l, db)
-	move(t, l, 3)
-	first.await(t)
-	m.StepDownDuring(projecttest.Write{Command: "update", Collection: archive.Collection}, projecttest.NotDone)
-	move(t, l, 2)
-	await(t, "the head is refused", func() bool { return first.problem() != nil })
-	first.stop()
+	first, l, db, successor, m := failWrite(t, "update")
+	first.Stop()
 	m.Elect()
-	if head, err := archive.New(db).Head(t.Context()); err != nil || head.Last != 3 || len(archived(t, archive.New(db), 0)) != 5 {
-		t.Fatalf("this wants a chunk without a head: head %+v, %v", head, err)
+	if h, n := head(t, db), len(projecttest.Archived(t, archive.New(db))); h.Last != 3 || n != 5 {
+		t.Fatalf("after the kill: got head %d and %d messages, want 3 and 5", h.Last, n)
 	}
-	move(t, l, 4)
-	start(t, logtest.OpenOn(t, server), db).await(t)
-	archiveIsTheLog(t, l, db)
+	adjust(t, l, 4)
+	successor().await(t)
+	projecttest.CheckArchive(t, l, db)
 }
 
-// A process that died between writing a chunk and writing the head leaves a head that is too old. What is read again then,
-// with other neighbours, neither doubles nor hides a message.
-func TestAnArchiveWhoseHeadIsOldGoesOn(t *testing.T) {
+// headsOf archives messages in several batches, and returns the head after each.
+func headsOf(t *testing.T, shop *process, db *mongo.Database, batches, size int) (heads []archive.Head) {
+	t.Helper()
+	for range batches {
+		for range size {
+			adjust(t, shop.log, 1)
+		}
+		shop.await(t)
+		heads = append(heads, head(t, db))
+	}
+	return heads
+}
+
+// A process that was killed before it wrote the head leaves an old one. Messages that are then read again in other batches are
+// neither doubled nor hidden.
+func TestArchiveContinuesFromOldHead(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
 	l, db := logtest.OpenOn(t, server), projecttest.Database(t)
 	shop := start(t, l, db)
-	var heads []archive.Head
-	for range 3 {
-		for range 7 {
-			move(t, l, 1)
-		}
-		shop.await(t)
-		head, err := archive.New(db).Head(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		heads = append(heads, head)
-	}
-	for _, head := range append(heads, archive.Head{}) {
-		shop.stop()
+	for _, h := range append(headsOf(t, shop, db, 3, 7), archive.Head{}) {
+		shop.Stop()
 		if _, err := db.Collection(archive.Collection).DeleteOne(t.Context(), bson.D{{Key: "_id", Value: "head"}}); err != nil {
 			t.Fatal(err)
 		}
-		if head.ID != "" {
-			if _, err := db.Collection(archive.Collection).InsertOne(t.Context(), head); err != nil {
+		if h.ID != "" {
+			if err := archive.New(db).PutHead(t.Context(), h); err != nil {
 				t.Fatal(err)
 			}
 		}
-		move(t, l, 1)
+		adjust(t, l, 1)
 		shop = start(t, logtest.OpenOn(t, server), db)
 		shop.await(t)
-		archiveIsTheLog(t, l, db)
+		projecttest.CheckArchive(t, l, db)
 	}
 }
 
-// A process that lost its lease while it was suspended puts the head back to where it had come itself. The successor goes
-// on, without a restart.
-func TestAHeadThatWasPutBackIsMovedOnAgain(t *testing.T) {
+// A process that lost its lease while it was suspended moves the head back to its own position. Its successor continues without a
+// restart.
+func TestHeadThatWasMovedBackAdvancesAgain(t *testing.T) {
 	t.Parallel()
 	l, db := logtest.Open(t), projecttest.Database(t)
 	shop := start(t, l, db)
-	var heads []archive.Head
-	for range 4 {
-		move(t, l, 3)
-		shop.await(t)
-		head, err := archive.New(db).Head(t.Context())
-		if err != nil {
+	for _, h := range headsOf(t, shop, db, 4, 3) {
+		if err := archive.New(db).PutHead(t.Context(), h); err != nil {
 			t.Fatal(err)
 		}
-		heads = append(heads, head)
-	}
-	for _, head := range heads {
-		if err := archive.New(db).PutHead(t.Context(), head); err != nil {
-			t.Fatal(err)
-		}
-		move(t, l, 1)
+		adjust(t, l, 1)
 		shop.await(t)
-		archiveIsTheLog(t, l, db)
+		projecttest.CheckArchive(t, l, db)
 	}
 }
 
-// Two processes archive at once, as when a lease was lost unnoticed, and gather differently. The archive is the log all the
-// same, with nothing in it twice.
-func TestTwoWritersAtOnce(t *testing.T) {
+// Several writers with different batches, as after a lease was lost unnoticed, produce the same archive, with no message in two
+// chunks.
+func TestConcurrentWritersArchiveEachMessageOnce(t *testing.T) {
 	t.Parallel()
 	const size = 300
 	db, want := projecttest.Database(t), made(1, size)
-	var writing sync.WaitGroup
+	var writers sync.WaitGroup
 	for writer := range 3 {
-		writing.Go(func() {
+		writers.Go(func() {
 			a, random := archive.New(db), rand.New(rand.NewPCG(1, uint64(writer)))
 			for {
-				head, err := a.Head(t.Context())
-				if err == nil && head.Last == size {
+				h, err := a.Head(t.Context())
+				if err == nil && h.Last == size {
 					return
 				}
 				if err == nil {
-					err = a.Append(t.Context(), want[head.Last:min(size, head.Last+1+random.Uint64N(10))])
+					err = a.Append(t.Context(), want[h.Last:min(size, h.Last+1+random.Uint64N(10))])
 				}
-				if err != nil && !errors.Is(err, archive.ErrNotContiguous) && !mongo.IsDuplicateKeyError(err) { // the head has moved: look again
+				if err != nil && !errors.Is(err, archive.ErrNotContiguous) && !mongo.IsDuplicateKeyError(err) { // another writer moved the head
 					t.Error(err)
 					return
 				}
 			}
 		})
 	}
-	writing.Wait()
-	if diff := cmp.Diff(want, archived(t, archive.New(db), 0)); diff != "" {
-		t.Error(diff)
+	writers.Wait()
+	if diff := cmp.Diff(want, projecttest.Archived(t, archive.New(db))); diff != "" {
+		t.Errorf("archive (-want +got):\n%s", diff)
 	}
-	chunksFollowEachOther(t, db)
+	projecttest.CheckChunks(t, db)
 }
 
-// The database is dropped while the archive runs, or an older backup of it is put back: everything that is missing is
-// archived again, without a restart.
-func TestAnArchiveThatWasReplacedIsCaughtUp(t *testing.T) {
+// The database is dropped, or replaced by an older backup, while the lane runs: it archives the missing messages again without a
+// restart.
+func TestReplacedArchiveIsCompleted(t *testing.T) {
 	t.Parallel()
 	for name, kept := range map[string]uint64{"Dropped": 0, "OlderBackup": 4} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l, db := logtest.Open(t), projecttest.Database(t)
 			shop := start(t, l, db)
-			move(t, l, 9)
+			adjust(t, l, 9)
 			shop.await(t)
 			if err := db.Drop(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			if kept > 0 {
-				if err := archive.New(db).Append(t.Context(), messages(t, l)[:kept]); err != nil {
+				if err := archive.New(db).Append(t.Context(), projecttest.Messages(t, l)[:kept]); err != nil {
 					t.Fatal(err)
 				}
 			}
-			move(t, l, 2)
+			adjust(t, l, 2)
 			shop.await(t)
-			archiveIsTheLog(t, l, db)
+			projecttest.CheckArchive(t, l, db)
 		})
 	}
 }
 
-// What is no text comes back as it was, and so does what was restored into a hole.
-func TestTheArchiveKeepsBytes(t *testing.T) {
+func TestArchiveKeepsBinaryBodiesAndHeaders(t *testing.T) {
 	t.Parallel()
 	a := archive.New(projecttest.Database(t))
 	now := time.Now().UTC().Round(0)
 	message := func(sequence uint64, subject string, headers nats.Header, body string) archive.Archived {
-		return archive.From(log.Message{Sequence: sequence, Stored: now, Subject: subject, Header: headers, Data: []byte(body)})
+		return archive.From(eventlog.Message{Sequence: sequence, Stored: now, Subject: subject, Header: headers, Data: []byte(body)})
 	}
 	want := []archive.Archived{
 		message(3, "inventory.stock.main.A", nats.Header{"ce-id": {"1"}, "Two": {"a", "b"}}, `{"quantity": 1}`),
 		message(4, "inventory.stock.main.A", nats.Header{}, "\xff\x00\x80"),
 		message(9, "inventory.stock.main.B", nats.Header{"ce-id": {"3"}}, "a\x00\u2028<\n"),
 	}
-	for range 2 { // again is no harm
+	for range 2 { // Restore is idempotent
 		if err := a.Restore(t.Context(), want); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if diff := cmp.Diff(want, archived(t, a, 0)); diff != "" {
-		t.Error(diff)
+	got := projecttest.Archived(t, a)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("archive (-want +got):\n%s", diff)
 	}
-	if got := archived(t, a, 0)[1].Body(); string(got) != "\xff\x00\x80" {
-		t.Errorf("body %q", got)
+	if got, want := string(got[1].Body()), "\xff\x00\x80"; got != want {
+		t.Errorf("body: got %q, want %q", got, want)
 	}
-	stopped := errors.New("enough")
+	stop := errors.New("stop")
 	err := a.Each(t.Context(), 4, func(a archive.Archived) error {
 		if a.Sequence != 4 {
-			t.Errorf("began at %d, want 4", a.Sequence)
+			t.Errorf("first sequence: got %d, want 4", a.Sequence)
 		}
-		return stopped
+		return stop
 	})
-	if !errors.Is(err, stopped) {
-		t.Errorf("reading ended with %v", err)
+	if !errors.Is(err, stop) {
+		t.Errorf("each: got %v, want %v", err, stop)
 	}
 }
 
-// Messages are found by their sequences, whatever chunks they lie in; what the archive lacks is left out.
-func TestMessagesBetweenTwoSequences(t *testing.T) {
+// Messages returns a range of sequences across chunks and omits what the archive lacks.
+func TestMessagesReturnsRange(t *testing.T) {
 	t.Parallel()
 	a := archive.New(projecttest.Database(t))
-	for _, batch := range [][]archive.Archived{made(1, 3), made(4, 4), made(5, 10)} {
-		if err := a.Append(t.Context(), batch); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := a.Restore(t.Context(), made(13, 14)); err != nil { // behind a hole
+	archiveTen(t, a)
+	if err := a.Restore(t.Context(), made(13, 14)); err != nil { // after a gap
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ from, to, first, last uint64 }{
 		{1, 10, 1, 10}, {2, 2, 2, 2}, {3, 5, 3, 5}, {0, 1, 1, 1}, {9, 12, 9, 10}, {11, 12, 1, 0}, {11, 13, 13, 13}, {15, 20, 1, 0}, {6, 5, 1, 0},
 	} {
-		messages, err := a.Messages(t.Context(), c.from, c.to)
+		got, err := a.Messages(t.Context(), c.from, c.to)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var want []log.Message
+		var want []eventlog.Message
 		for _, m := range made(c.first, c.last) {
 			want = append(want, m.Message())
 		}
-		if diff := cmp.Diff(want, messages, cmpopts.IgnoreUnexported(log.Message{})); diff != "" {
-			t.Errorf("%d to %d: %s", c.from, c.to, diff)
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(eventlog.Message{})); diff != "" {
+			t.Errorf("messages %d to %d (-want +got):\n%s", c.from, c.to, diff)
 		}
 	}
 }

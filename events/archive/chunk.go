@@ -15,10 +15,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
-// Archived is one message of the log as the archive keeps it: enough to put it back.
+// Archived is one message of the log as the archive stores it, complete enough to append it again.
 type Archived struct {
 	Sequence uint64      `json:"sequence"`
 	Stored   time.Time   `json:"stored"` // by the broker
@@ -28,10 +28,10 @@ type Archived struct {
 	Bytes    []byte      `json:"bytes,omitempty"` // the body, where it is not
 }
 
-// EventID is the id that the event goes by, "" when the message has none.
+// EventID returns the id of the event, "" when the message has none.
 func (a Archived) EventID() string { return a.Headers.Get(events.HeaderID) }
 
-// Body is what was stored.
+// Body returns the body of the message.
 func (a Archived) Body() []byte {
 	if a.Text != "" {
 		return []byte(a.Text)
@@ -39,16 +39,16 @@ func (a Archived) Body() []byte {
 	return a.Bytes
 }
 
-// Message is what was archived, as the log had it.
-func (a Archived) Message() log.Message {
-	return log.Message{Sequence: a.Sequence, Subject: a.Subject, Stored: a.Stored, Header: a.Headers, Data: a.Body()}
+// Message returns the message as it stood in the log.
+func (a Archived) Message() eventlog.Message {
+	return eventlog.Message{Sequence: a.Sequence, Subject: a.Subject, Stored: a.Stored, Header: a.Headers, Data: a.Body()}
 }
 
-// From is how a message of the log is kept.
-func From(m log.Message) Archived {
+// From returns a message of the log as the archive stores it.
+func From(m eventlog.Message) Archived {
 	a := Archived{Sequence: m.Sequence, Stored: m.Stored.UTC(), Subject: m.Subject, Headers: nats.Header{}}
 	for name, values := range m.Header {
-		if !slices.Contains(added, name) {
+		if !slices.Contains(deliveryHeaders, name) {
 			a.Headers[name] = values
 		}
 	}
@@ -60,12 +60,12 @@ func From(m log.Message) Archived {
 	return a
 }
 
-// added are the headers that the broker puts on a message when it hands it out; they are no part of what was stored.
-var added = []string{"Nats-Pin-Id", jetstream.StreamHeader, jetstream.SubjectHeader, jetstream.SequenceHeader, jetstream.TimeStampHeaer,
+// deliveryHeaders are added by the broker when it delivers a message. They are not part of the stored message.
+var deliveryHeaders = []string{"Nats-Pin-Id", jetstream.StreamHeader, jetstream.SubjectHeader, jetstream.SequenceHeader, jetstream.TimeStampHeaer,
 	jetstream.LastSequenceHeader, "Nats-Num-Pending"}
 
-// chunk is how messages that follow each other lie in the archive. One document per message would cost FerretDB more than
-// all else that it does for an order: it keeps a schema with every document and two trees of ids.
+// chunk is a document with consecutive messages. One document per message would cost FerretDB more than the rest of its work for
+// an order: it stores a schema with every document and two indexes of ids.
 type chunk struct {
 	ID       string `bson:"_id"`      // sequence of the first message, in twelve digits
 	Last     uint64 `bson:"last"`     // sequence of the last message
@@ -74,16 +74,16 @@ type chunk struct {
 
 func chunkID(first uint64) string { return fmt.Sprintf("%012d", first) }
 
-// first is the sequence in the chunk's id.
+// first returns the sequence of the first message, which is in the id.
 func (c chunk) first() (uint64, error) {
 	first, err := strconv.ParseUint(c.ID, 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("archive: %q is no chunk", c.ID)
+		return 0, fmt.Errorf("archive: %q is not the id of a chunk", c.ID)
 	}
 	return first, nil
 }
 
-// The coders have no state between calls, so one of each serves all callers.
+// Both are safe for concurrent use: EncodeAll and DecodeAll keep no state between calls.
 var (
 	compressor   = must(zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20)))
 	decompressor = must(zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20)))
@@ -96,15 +96,16 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// lineHead is about what a line has besides the body.
-const lineHead = 700
+// lineOverhead is the approximate size of a line without the body.
+const lineOverhead = 700
 
+// pack encodes messages as a chunk.
 func pack(messages []Archived) (chunk, error) {
 	size := 0
 	for _, m := range messages {
-		size += lineHead + len(m.Text) + len(m.Text)/8 + 2*len(m.Bytes)
+		size += lineOverhead + len(m.Text) + len(m.Text)/8 + 2*len(m.Bytes)
 	}
-	lines := bytes.NewBuffer(make([]byte, 0, size)) // else growing it would be a tenth of all that the shop allocates
+	lines := bytes.NewBuffer(make([]byte, 0, size)) // growing it would be a tenth of all allocations of the shop
 	for _, m := range messages {
 		if err := json.MarshalWrite(lines, m, json.Deterministic(true), jsontext.AllowInvalidUTF8(true)); err != nil {
 			return chunk{}, fmt.Errorf("archive %d: %w", m.Sequence, err)
@@ -115,6 +116,7 @@ func pack(messages []Archived) (chunk, error) {
 		Messages: compressor.EncodeAll(lines.Bytes(), nil)}, nil
 }
 
+// unpack decodes the messages of a chunk.
 func (c chunk) unpack() ([]Archived, error) {
 	lines, err := decompressor.DecodeAll(c.Messages, nil)
 	if err != nil {

@@ -1,12 +1,15 @@
-// Package archive is the second durable copy of the log, in MongoDB: every message, in chunks, in the order of the log.
+// Package archive keeps the second durable copy of the log, in MongoDB: every message, in chunks, in the order of the log.
 //
-// It promises that the archive is contiguous: it holds everything up to its head and nothing is missing before it. A batch
-// that does not begin right behind the head is refused, never skipped, so a write that failed can only be followed by the
-// same write. The lane then goes back to where the archive ends, as when its database was replaced by an older backup.
+// The archive is contiguous: it holds every message up to its head. It refuses a batch that does not begin directly after the
+// head, so a failed write can only be followed by the same write. The lane then continues at the end of the archive, also when
+// an older backup has replaced the database.
 //
-//	lane ─► gather ─► chunks (zstd of one line of JSON per message) ─► head
+//	lane ─► gather messages ─► chunks (zstd of one line of JSON per message) ─► head
 //
-// One process at a time writes it. A process that dies between a chunk and the head leaves a chunk that its successor finds
-// by its id. From the archive comes what the log has lost: [Archive.Messages] for a reader that meets a gap, and `ops repair`
-// for a log that an older backup replaced.
+// One process at a time writes the archive. A process that is killed between chunk and head leaves a chunk that its successor
+// recognizes by its id.
+//
+// The archive restores what the log has lost: [Archive.Messages] serves a reader that meets a gap, and `ops repair` restores a
+// log that an older backup replaced. While a part of the archive is set aside ([Archive.SetAside]) or a backup is restored
+// ([Archive.BeginRestore]), the head says so, and no process starts.
 package archive

@@ -9,24 +9,24 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events/failpoint"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 )
 
-// Lane is the name of the lane that archives.
+// Lane is the name of the lane that writes the archive.
 const Lane = "archive"
 
 // Config says where and how the archive is written.
 type Config struct {
 	DB *mongo.Database
-	// Sync makes what was written last, for a database that does not do so before it answers; default: none.
+	// Sync flushes earlier writes to disk, for a database that acknowledges a write before it is on disk; default: none.
 	Sync   func() error
 	Window time.Duration // how long messages are gathered before they are written; default 2 s
 }
 
-// Batch returns the lane that archives the log. It goes on where the archive ends, whatever its checkpoint says: a database
-// that was replaced by an older backup gets everything again.
-func Batch(l *log.Log, config Config) worker.Batch {
+// Batch returns the lane that archives the log. It continues at the end of the archive and ignores its checkpoint: a database that
+// an older backup replaced gets the missing messages again.
+func Batch(l *eventlog.Log, config Config) worker.Batch {
 	a := New(config.DB)
 	return worker.Batch{
 		Name: Lane, Kind: worker.KindArchive, Window: config.Window,
@@ -43,7 +43,7 @@ func Batch(l *log.Log, config Config) worker.Batch {
 				messages = append(messages, From(item.Message))
 			}
 			err := a.Append(ctx, messages)
-			if errors.Is(err, ErrNotContiguous) { // the database was replaced, or a writer that lost its lease put the head back
+			if errors.Is(err, ErrNotContiguous) { // the database was replaced, or a writer without a lease moved the head back
 				return fmt.Errorf("%w: %w", worker.ErrReposition, err)
 			}
 			if err != nil {
@@ -53,7 +53,7 @@ func Batch(l *log.Log, config Config) worker.Batch {
 			if config.Sync == nil {
 				return nil
 			}
-			return config.Sync() // else a power cut could take what the checkpoint says is archived
+			return config.Sync() // before the checkpoint, which must not be ahead of the archive after a power cut
 		},
 	}
 }

@@ -13,24 +13,24 @@ import (
 	"tillstream/events/backup"
 )
 
-// record is a line of a test's backup.
+// record is a record of the test backups.
 type record struct {
 	N int `json:"n"`
 }
 
-// written writes a backup of so many events and returns its directory.
-func written(t *testing.T, lines int) string {
+// writeBackup writes a backup with that many records per file and returns its directory.
+func writeBackup(t *testing.T, lines int) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "today")
-	w := begun(t, dir, lines)
+	w := beginBackup(t, dir, lines)
 	if _, err := w.Finish(uint64(lines), time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	return dir
 }
 
-// begun writes all files of a backup but its manifest.
-func begun(t *testing.T, dir string, lines int) *backup.Writer {
+// beginBackup writes all files of a backup except the manifest.
+func beginBackup(t *testing.T, dir string, lines int) *backup.Writer {
 	t.Helper()
 	w, err := backup.Create(dir, time.Now())
 	if err != nil {
@@ -60,10 +60,10 @@ func open(t *testing.T, dir string) (*backup.Backup, error) {
 	return backup.Open(t.Context(), dir, nil)
 }
 
-func TestWhatWasWrittenIsRead(t *testing.T) {
+func TestBackupIsReadAsWritten(t *testing.T) {
 	t.Parallel()
 	const lines = 10_000
-	dir := written(t, lines)
+	dir := writeBackup(t, lines)
 	b, err := open(t, dir)
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func TestWhatWasWrittenIsRead(t *testing.T) {
 		var r record
 		found, err := records.Next(&r)
 		if err != nil || found && r.N != read {
-			t.Fatalf("record %d is %+v, %v", read, r, err)
+			t.Fatalf("record %d: got %+v, %v", read, r, err)
 		}
 		if !found {
 			break
@@ -87,21 +87,21 @@ func TestWhatWasWrittenIsRead(t *testing.T) {
 	}
 	secrets, err := b.Secrets()
 	if read != lines || err != nil || string(secrets) != "secret" || b.Cut != lines {
-		t.Errorf("read %d of %d lines, cut %d, secrets %q, %v", read, lines, b.Cut, secrets, err)
+		t.Errorf("got %d records, cut %d, secrets %q, %v; want %d, %[5]d, \"secret\"", read, b.Cut, secrets, err, lines)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 6 {
-		t.Errorf("the directory holds %v, %v; want five files and the manifest", entries, err)
+		t.Errorf("directory: got %v, %v; want five files and the manifest", entries, err)
 	}
 	for _, e := range entries {
 		if info, err := e.Info(); err != nil || info.Mode().Perm()&0o077 != 0 {
-			t.Errorf("%s may be read by others: %v, %v", e.Name(), info.Mode(), err)
+			t.Errorf("mode of %s: got %v, %v; want no access for others", e.Name(), info.Mode(), err)
 		}
 	}
 }
 
-// One changed byte anywhere, a file that is shorter, and one that is missing are noticed, and the file is named.
-func TestADamagedBackupIsRefused(t *testing.T) {
+// Open detects one changed bit, a shorter file and a missing file, and names the file.
+func TestOpenRefusesDamagedFile(t *testing.T) {
 	t.Parallel()
 	damages := map[string]func(path string) error{
 		"OneBit": func(path string) error {
@@ -119,20 +119,20 @@ func TestADamagedBackupIsRefused(t *testing.T) {
 		for _, name := range []string{backup.Log, backup.DeadLetters, backup.Checkpoints, backup.Aside, backup.Secrets} {
 			t.Run(what+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				dir := written(t, 100)
+				dir := writeBackup(t, 100)
 				if err := damage(filepath.Join(dir, name)); err != nil {
 					t.Fatal(err)
 				}
 				if _, err := open(t, dir); !errors.Is(err, backup.ErrDamaged) || !strings.Contains(err.Error(), name) {
-					t.Errorf("opened: %v", err)
+					t.Errorf("open: got %v, want %v that names %s", err, backup.ErrDamaged, name)
 				}
 			})
 		}
 	}
 }
 
-// rewrite changes the manifest of a backup.
-func rewrite(t *testing.T, dir string, change func(m *backup.Manifest)) {
+// editManifest changes the manifest of a backup.
+func editManifest(t *testing.T, dir string, change func(m *backup.Manifest)) {
 	t.Helper()
 	path := filepath.Join(dir, "manifest.json")
 	data, err := os.ReadFile(path)
@@ -146,8 +146,8 @@ func rewrite(t *testing.T, dir string, change func(m *backup.Manifest)) {
 	}
 }
 
-// What this program cannot restore it refuses, with the reason, before it looks at anything else.
-func TestAManifestThatCannotBeUsed(t *testing.T) {
+// Open refuses a backup that this program cannot restore, with the reason.
+func TestOpenRefusesUnusableManifest(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		change func(m *backup.Manifest)
@@ -157,46 +157,46 @@ func TestAManifestThatCannotBeUsed(t *testing.T) {
 		"NewerFormat":   {func(m *backup.Manifest) { m.Format++ }, backup.ErrNewer, "format 2"},
 		"NewerTopology": {func(m *backup.Manifest) { m.Topology = 1000 }, backup.ErrNewer, "topology 1000"},
 		"NoFormat":      {func(m *backup.Manifest) { m.Format = 0 }, backup.ErrDamaged, "format"},
-		"AnotherCut":    {func(m *backup.Manifest) { m.Cut++ }, backup.ErrDamaged, "ends at 11"},
-		"AFileLess":     {func(m *backup.Manifest) { delete(m.Files, backup.Aside) }, backup.ErrDamaged, backup.Aside},
-		"AForeignFile":  {func(m *backup.Manifest) { m.Files["../x"] = backup.File{} }, backup.ErrDamaged, "../x"},
+		"OtherCut":      {func(m *backup.Manifest) { m.Cut++ }, backup.ErrDamaged, "ends at 11"},
+		"MissingFile":   {func(m *backup.Manifest) { delete(m.Files, backup.Aside) }, backup.ErrDamaged, backup.Aside},
+		"ForeignFile":   {func(m *backup.Manifest) { m.Files["../x"] = backup.File{} }, backup.ErrDamaged, "../x"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := written(t, 10)
-			rewrite(t, dir, test.change)
+			dir := writeBackup(t, 10)
+			editManifest(t, dir, test.change)
 			if _, err := open(t, dir); !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) {
-				t.Errorf("got %v, want %v that says %q", err, test.want, test.says)
+				t.Errorf("open: got %v, want %v with %q", err, test.want, test.says)
 			}
 		})
 	}
 }
 
-// A backup that was cut off is none, and is not written over: another ops backup may be at work on it.
-func TestAnUnfinishedBackup(t *testing.T) {
+// An unfinished backup cannot be opened, and is not overwritten: another process may still be writing it.
+func TestUnfinishedBackupIsNeitherOpenedNorOverwritten(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "today")
-	w := begun(t, dir, 10)
+	w := beginBackup(t, dir, 10)
 	if _, err := open(t, dir); !errors.Is(err, backup.ErrUnfinished) {
-		t.Errorf("opened: %v", err)
+		t.Errorf("open: got %v, want %v", err, backup.ErrUnfinished)
 	}
 	if _, err := backup.Create(dir, time.Now()); !errors.Is(err, backup.ErrUnfinished) || !strings.Contains(err.Error(), "delete the directory") {
-		t.Errorf("begun again: %v", err)
+		t.Errorf("create: got %v, want %v", err, backup.ErrUnfinished)
 	}
 	if err := w.Abandon(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("something is left: %v", err)
+		t.Errorf("directory after abandon: got %v, want %v", err, os.ErrNotExist)
 	}
 }
 
-// What a directory holds is left as it is: a backup, which Abandon does not take back either, or anything else.
-func TestADirectoryThatIsTaken(t *testing.T) {
+// Create leaves a directory with other files unchanged, and Abandon leaves a finished backup unchanged.
+func TestCreateRefusesDirectoryInUse(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "today")
-	w := begun(t, dir, 10)
+	w := beginBackup(t, dir, 10)
 	if _, err := w.Finish(10, time.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -207,24 +207,25 @@ func TestADirectoryThatIsTaken(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(other, "letter.txt"), []byte("dear"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, taken := range []string{dir, dir + "/", other} {
-		before := listed(t, taken)
-		if _, err := backup.Create(taken, time.Now()); !errors.Is(err, backup.ErrExists) || !strings.Contains(err.Error(), "name another directory") {
-			t.Errorf("%s: %v", taken, err)
+	for _, used := range []string{dir, dir + "/", other} {
+		before := list(t, used)
+		if _, err := backup.Create(used, time.Now()); !errors.Is(err, backup.ErrExists) || !strings.Contains(err.Error(), "name another directory") {
+			t.Errorf("create %s: got %v, want %v", used, err, backup.ErrExists)
 		}
-		if after := listed(t, taken); !slices.Equal(before, after) {
-			t.Errorf("%s held %v and holds %v", taken, before, after)
+		if after := list(t, used); !slices.Equal(before, after) {
+			t.Errorf("%s: got %v, want %v as before", used, after, before)
 		}
 	}
 	if _, err := open(t, other); !errors.Is(err, backup.ErrNoBackup) {
-		t.Errorf("opened: %v", err)
+		t.Errorf("open a directory without a backup: got %v, want %v", err, backup.ErrNoBackup)
 	}
 	if _, err := open(t, dir); err != nil {
-		t.Errorf("the backup: %v", err)
+		t.Errorf("open the backup: %v", err)
 	}
 }
 
-func listed(t *testing.T, dir string) (names []string) {
+// list returns the names of the files in a directory.
+func list(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -236,8 +237,8 @@ func listed(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// A writer that forgot a file, or lines of the log, notices before there is a manifest.
-func TestABackupThatLacksSomethingIsNotFinished(t *testing.T) {
+// Finish refuses a backup without one of the files or with fewer records than the cut says.
+func TestFinishRefusesIncompleteBackup(t *testing.T) {
 	t.Parallel()
 	for name, cut := range map[string]uint64{"Lines": 11, "Files": 0} {
 		t.Run(name, func(t *testing.T) {
@@ -245,7 +246,7 @@ func TestABackupThatLacksSomethingIsNotFinished(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "today")
 			var w *backup.Writer
 			if cut > 0 {
-				w = begun(t, dir, 10)
+				w = beginBackup(t, dir, 10)
 			} else {
 				var err error
 				if w, err = backup.Create(dir, time.Now()); err != nil {
@@ -253,10 +254,10 @@ func TestABackupThatLacksSomethingIsNotFinished(t *testing.T) {
 				}
 			}
 			if _, err := w.Finish(cut, time.Now()); !errors.Is(err, backup.ErrDamaged) {
-				t.Errorf("finished: %v", err)
+				t.Errorf("finish: got %v, want %v", err, backup.ErrDamaged)
 			}
 			if _, err := open(t, dir); !errors.Is(err, backup.ErrUnfinished) {
-				t.Errorf("opened: %v", err)
+				t.Errorf("open: got %v, want %v", err, backup.ErrUnfinished)
 			}
 		})
 	}

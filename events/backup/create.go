@@ -26,60 +26,60 @@ import (
 // Writer writes one backup. It is not safe for concurrent use.
 type Writer struct {
 	dir      string
-	made     bool // Create has made the directory
+	created  bool // the directory did not exist before
 	finished bool
 	manifest *os.File
 	content  Manifest
 }
 
-// Create begins a backup in a directory that does not exist or is empty. It returns [ErrExists] or [ErrUnfinished] when
-// something is there, and changes nothing then. The caller ends with Finish or Abandon.
+// Create begins a backup in a directory that does not exist or is empty. Otherwise it returns [ErrExists] or [ErrUnfinished] and
+// changes nothing. The caller must call Finish or Abandon.
 func Create(dir string, begun time.Time) (*Writer, error) {
-	dir = filepath.Clean(dir) // "backups/today/" too has the parent "backups"
+	dir = filepath.Clean(dir) // the parent of "backups/today/" is "backups" too
 	entries, err := os.ReadDir(dir)
 	missing := errors.Is(err, os.ErrNotExist)
 	if err != nil && !missing {
 		return nil, fmt.Errorf("create backup: %w", err)
 	}
-	if err := free(dir, entries); err != nil {
+	if err := checkEmpty(dir, entries); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create backup: %w", err)
 	}
-	// Of two that begin at once one is refused here.
+	// Of two backups that begin at the same time, one fails here.
 	manifest, err := os.OpenFile(filepath.Join(dir, unfinishedFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
-		return nil, unfinished(dir)
+		return nil, errUnfinishedIn(dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("create backup: %w", err)
 	}
-	return &Writer{dir: dir, made: missing, manifest: manifest,
+	return &Writer{dir: dir, created: missing, manifest: manifest,
 		content: Manifest{Format: Format, Topology: events.Topology, ID: uuid.NewString(), Begun: begun.UTC(), Files: map[string]File{}}}, nil
 }
 
-// free returns why a backup cannot go into a directory with these entries, nil when it can.
-func free(dir string, entries []os.DirEntry) error {
+// checkEmpty returns an error when a directory has entries.
+func checkEmpty(dir string, entries []os.DirEntry) error {
 	for _, e := range entries {
 		switch e.Name() {
 		case manifestFile:
-			return fmt.Errorf("%w: %s holds a backup; name another directory", ErrExists, dir)
+			return fmt.Errorf("%w: %s contains a backup; name another directory", ErrExists, dir)
 		case unfinishedFile:
-			return unfinished(dir)
+			return errUnfinishedIn(dir)
 		}
 	}
 	if len(entries) > 0 {
-		return fmt.Errorf("%w: %s is not empty (%s, …); name another directory", ErrExists, dir, entries[0].Name())
+		return fmt.Errorf("%w: %s contains %s; name another directory", ErrExists, dir, entries[0].Name())
 	}
 	return nil
 }
 
-func unfinished(dir string) error {
-	return fmt.Errorf("%w in %s: another ops backup is at work there, or one was cut off; if none is, delete the directory and run ops backup again", ErrUnfinished, dir)
+func errUnfinishedIn(dir string) error {
+	return fmt.Errorf("%w in %s: another ops backup is running there or was interrupted; if none is running, delete the directory and run ops backup again", ErrUnfinished, dir)
 }
 
-// Lines writes a file of records: fn calls add with each.
+// Lines writes a file with records: fn calls add with each record.
 func (w *Writer) Lines(name string, fn func(add func(record any) error) error) error {
 	return w.file(name, func(to io.Writer) (lines uint64, err error) {
 		compressor, err := zstd.NewWriter(to, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
@@ -95,7 +95,7 @@ func (w *Writer) Lines(name string, fn func(add func(record any) error) error) e
 	})
 }
 
-// Put writes a file that is no records.
+// Put writes a file without records.
 func (w *Writer) Put(name string, data []byte) error {
 	return w.file(name, func(to io.Writer) (uint64, error) {
 		_, err := to.Write(data)
@@ -103,7 +103,7 @@ func (w *Writer) Put(name string, data []byte) error {
 	})
 }
 
-// file writes one file, returns when it is on disk, and notes what it is.
+// file writes one file, flushes it to disk and adds it to the manifest.
 func (w *Writer) file(name string, fill func(io.Writer) (lines uint64, err error)) error {
 	file, err := os.OpenFile(filepath.Join(w.dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -122,7 +122,7 @@ func (w *Writer) file(name string, fill func(io.Writer) (lines uint64, err error
 	return nil
 }
 
-// counter counts what is written to it.
+// counter counts the bytes written to it.
 type counter struct{ bytes int64 }
 
 // Write implements [io.Writer].
@@ -131,10 +131,10 @@ func (c *counter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Finish makes the files a backup that ends at a sequence of the log, and returns when that is on disk.
+// Finish completes the backup, which ends at a sequence of the log, and returns when the manifest is on disk.
 func (w *Writer) Finish(cut uint64, finished time.Time) (Manifest, error) {
 	w.content.Cut, w.content.Finished = cut, finished.UTC()
-	if err := w.content.check(); err != nil { // what was not written is found now and not when it is needed
+	if err := w.content.check(); err != nil { // a missing file is reported now, and not during a restore
 		return Manifest{}, fmt.Errorf("finish backup: %w", err)
 	}
 	data, err := json.MarshalIndent(w.content, "", "  ")
@@ -154,7 +154,7 @@ func (w *Writer) Finish(cut uint64, finished time.Time) (Manifest, error) {
 	return w.content, nil
 }
 
-// Abandon deletes what was written, and the directory if Create has made it. What is finished it leaves alone.
+// Abandon deletes the files of an unfinished backup, and the directory if Create has created it.
 func (w *Writer) Abandon() error {
 	if w.finished {
 		return nil
@@ -163,14 +163,14 @@ func (w *Writer) Abandon() error {
 	if err := w.manifest.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		problems = append(problems, err)
 	}
-	// The manifest first, and the mark of an unfinished backup last: what is there in between is no backup.
+	// The manifest first and the mark of an unfinished backup last, so that the directory is never mistaken for a complete backup.
 	names := append([]string{manifestFile}, slices.Sorted(maps.Keys(w.content.Files))...)
 	for _, name := range append(names, unfinishedFile) {
 		if err := os.Remove(filepath.Join(w.dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			problems = append(problems, err)
 		}
 	}
-	if w.made {
+	if w.created {
 		problems = append(problems, os.Remove(w.dir))
 	}
 	return errors.Join(problems...)

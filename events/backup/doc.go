@@ -1,21 +1,21 @@
-// Package backup is the files of a backup: a directory that holds everything a shop is made of up to one sequence of its
-// log, the cut.
+// Package backup reads and writes the files of a backup: a directory with everything that a shop consists of, up to one sequence
+// of its log, the cut.
 //
-//	manifest.json          format, topology, cut, and of every other file its lines, bytes and SHA-256
+//	manifest.json          format, topology and cut, and the lines, bytes and SHA-256 of every other file
 //	log.jsonl.zst          every message of the log from 1 up to the cut
-//	deadletters.jsonl.zst  the dead letters about them
-//	checkpoints.jsonl.zst  how far lanes had come, never beyond the cut
-//	aside.jsonl.zst        what repairs have set aside: it is in the log no more
-//	secrets.json           tokens and keys of a shop in one process, as they stood in its data directory
+//	deadletters.jsonl.zst  the dead letters of those messages
+//	checkpoints.jsonl.zst  the positions of the lanes, never beyond the cut
+//	aside.jsonl.zst        messages that repairs have set aside; the log no longer has them
+//	secrets.json           tokens and keys of a shop in one process, as in its data directory
 //
-// A file is one line of JSON per record, compressed with zstd (RFC 8878): `zstd -dc log.jsonl.zst` shows it. All belong to
-// their owner alone, because they hold customers' addresses.
+// A file with records has one line of JSON per record, compressed with zstd (RFC 8878): `zstd -dc log.jsonl.zst` prints it. Only
+// the owner can read the files, because they contain the addresses of customers.
 //
-// The manifest is written last, under another name, and renamed when everything is on disk. So a directory with a
-// manifest.json is a whole backup, and one that was cut off is none:
+// The manifest is written last, under another name, and renamed when everything is on disk. A directory with a manifest.json is
+// therefore complete:
 //
-//	[Create] ──► Lines, Put … ──► Finish ──► whole        [Open] reads every byte of it before anything is restored
+//	[Create] ──► Lines, Put … ──► Finish ──► complete     [Open] verifies every byte before anything is restored
 //	                   └──► Abandon, or a crash ──► unfinished
 //
-// What the files mean, and in which order they have to be read from a living shop, is the business of package replay.
+// Package replay defines the content of the files and the order in which they are read from a running shop.
 package backup

@@ -19,18 +19,18 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Backup is a backup whose every byte was found to be as it was written.
+// Backup is a backup in which every byte was verified.
 type Backup struct {
 	Manifest
 	dir string
 }
 
-// Open reads a backup whole and compares it with its manifest. It returns [ErrNoBackup], [ErrUnfinished], [ErrNewer] or
-// [ErrDamaged] naming the file. progress is called with how many bytes were read; it may be nil.
+// Open reads a whole backup and compares it with its manifest. It returns [ErrNoBackup], [ErrUnfinished], [ErrNewer] or
+// [ErrDamaged], which names the file. progress, if not nil, is called with the number of bytes read.
 func Open(ctx context.Context, dir string, progress func(done, total uint64)) (*Backup, error) {
 	data, err := os.ReadFile(filepath.Join(dir, manifestFile))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, without(dir)
+		return nil, errWithoutManifest(dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open backup: %w", err)
@@ -42,28 +42,28 @@ func Open(ctx context.Context, dir string, progress func(done, total uint64)) (*
 	if err := b.check(); err != nil {
 		return nil, fmt.Errorf("open backup %s: %w", dir, err)
 	}
-	seen := &reading{ctx: ctx, total: uint64(b.Bytes()), tell: progress}
+	counter := &progressWriter{ctx: ctx, total: uint64(b.Bytes()), report: progress}
 	for _, name := range slices.Sorted(maps.Keys(b.Files)) {
-		if err := b.verify(name, b.Files[name], seen); err != nil {
+		if err := b.verify(name, b.Files[name], counter); err != nil {
 			return nil, fmt.Errorf("open backup %s: %w", dir, err)
 		}
 	}
 	return b, nil
 }
 
-// without says what a directory without a manifest is.
-func without(dir string) error {
+// errWithoutManifest returns the error for a directory without a manifest.
+func errWithoutManifest(dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, unfinishedFile)); err == nil {
-		return fmt.Errorf("%w in %s: it was cut off, or ops backup is still at work; only a directory with a %s can be restored", ErrUnfinished, dir, manifestFile)
+		return fmt.Errorf("%w in %s: ops backup is still running or was interrupted; only a directory with a %s can be restored", ErrUnfinished, dir, manifestFile)
 	}
 	return fmt.Errorf("%w in %s: there is no %s", ErrNoBackup, dir, manifestFile)
 }
 
-// verify compares a file with what the manifest says of it. Only names that this program knows are opened, so that a
-// manifest from elsewhere leads nowhere else.
-func (b *Backup) verify(name string, want File, seen *reading) error {
+// verify compares a file with its entry in the manifest. It opens only known names, so that a forged manifest cannot name a file
+// outside the directory.
+func (b *Backup) verify(name string, want File, progress *progressWriter) error {
 	if name != Secrets && !slices.Contains(required, name) {
-		return fmt.Errorf("%w: %s names %q, which is no file of a backup", ErrDamaged, manifestFile, name)
+		return fmt.Errorf("%w: %s names %q, which is not a file of a backup", ErrDamaged, manifestFile, name)
 	}
 	file, err := os.Open(filepath.Join(b.dir, name))
 	if errors.Is(err, os.ErrNotExist) {
@@ -74,7 +74,7 @@ func (b *Backup) verify(name string, want File, seen *reading) error {
 	}
 	defer file.Close()
 	sum := sha256.New()
-	size, err := io.Copy(io.MultiWriter(sum, seen), file)
+	size, err := io.Copy(io.MultiWriter(sum, progress), file)
 	if err != nil {
 		return fmt.Errorf("read backup: %w", err)
 	}
@@ -85,20 +85,20 @@ func (b *Backup) verify(name string, want File, seen *reading) error {
 	return nil
 }
 
-// reading counts what was read, and ends with its context.
-type reading struct {
+// progressWriter reports the number of bytes written to it, and fails when its context ends.
+type progressWriter struct {
 	ctx         context.Context
 	done, total uint64
-	tell        func(done, total uint64)
+	report      func(done, total uint64)
 }
 
 // Write implements [io.Writer].
-func (r *reading) Write(p []byte) (int, error) {
-	r.done += uint64(len(p))
-	if r.tell != nil {
-		r.tell(r.done, r.total)
+func (w *progressWriter) Write(p []byte) (int, error) {
+	w.done += uint64(len(p))
+	if w.report != nil {
+		w.report(w.done, w.total)
 	}
-	return len(p), r.ctx.Err()
+	return len(p), w.ctx.Err()
 }
 
 // Secrets returns the secrets of the shop, nil when the backup has none.
@@ -113,7 +113,7 @@ func (b *Backup) Secrets() ([]byte, error) {
 	return data, nil
 }
 
-// Records reads a file of records, one after the other.
+// Records reads the records of a file.
 type Records struct {
 	name         string
 	file         *os.File
@@ -121,7 +121,7 @@ type Records struct {
 	decoder      *jsontext.Decoder
 }
 
-// Records opens a file of records. The caller closes it.
+// Records opens a file with records. The caller closes it.
 func (b *Backup) Records(name string) (*Records, error) {
 	file, err := os.Open(filepath.Join(b.dir, name))
 	if err != nil {
@@ -134,7 +134,7 @@ func (b *Backup) Records(name string) (*Records, error) {
 	return &Records{name, file, decompressor, jsontext.NewDecoder(decompressor)}, nil
 }
 
-// Next reads the next record, and reports whether there was one.
+// Next reads the next record, and reports false at the end of the file.
 func (r *Records) Next(record any) (bool, error) {
 	err := jsonv2.UnmarshalDecode(r.decoder, record)
 	if errors.Is(err, io.EOF) {

@@ -1,5 +1,4 @@
-// Package durable writes files that a crash or a power cut leaves either as they were or as they are to be, and never half
-// written.
+// Package durable replaces files atomically: after a crash or a power cut, a file has either its old or its new content.
 package durable
 
 import (
@@ -10,14 +9,14 @@ import (
 	"runtime"
 )
 
-// unfinished is added to the name of a file while it is being written.
-const unfinished = ".new"
+// temporary is the suffix of a file while it is being written.
+const temporary = ".new"
 
-// WriteFile replaces a file in one step and returns when that is on disk. Only the file's owner may read it.
+// WriteFile replaces a file atomically and returns when the new content is on disk. Only the owner can read the file.
 func WriteFile(path string, data []byte) error {
-	err := write(path+unfinished, data)
+	err := write(path+temporary, data)
 	if err == nil {
-		err = os.Rename(path+unfinished, path)
+		err = os.Rename(path+temporary, path)
 	}
 	if err == nil {
 		err = SyncDir(filepath.Dir(path))
@@ -40,8 +39,8 @@ func write(path string, data []byte) error {
 	return errors.Join(err, file.Close())
 }
 
-// SyncDir makes the names in a directory last: a file that was synced is lost with its name. Windows cannot do this, and
-// keeps names in order by itself.
+// SyncDir flushes the entries of a directory to disk: a synced file is lost when its directory entry is lost. On Windows it ignores
+// the error, because directories cannot be synced and the file system keeps entries in order.
 func SyncDir(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {

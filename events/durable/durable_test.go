@@ -9,8 +9,8 @@ import (
 	"tillstream/events/durable"
 )
 
-// A file is replaced whole and is its owner's alone; nothing else is left beside it.
-func TestAFileIsReplaced(t *testing.T) {
+// A file is replaced as a whole, only its owner can read it, and no temporary file remains.
+func TestWriteFileReplacesFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "secrets.json")
 	for _, text := range []string{"a long first text", "second"} {
@@ -20,26 +20,26 @@ func TestAFileIsReplaced(t *testing.T) {
 		info, err := os.Stat(path)
 		data, err2 := os.ReadFile(path)
 		if err := errors.Join(err, err2); err != nil || string(data) != text || info.Mode().Perm() != 0o600 {
-			t.Errorf("got %q with %v, %v", data, info.Mode(), err)
+			t.Errorf("file: got %q with %v, %v; want %q with -rw-------", data, info.Mode(), err, text)
 		}
 	}
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil || len(entries) != 1 {
-		t.Errorf("the directory holds %v, %v", entries, err)
+		t.Errorf("directory: got %v, %v; want one file", entries, err)
 	}
 }
 
-// Where it cannot be written the old file stays.
-func TestAFileThatCannotBeReplacedStays(t *testing.T) {
+// When the new content cannot be written, the old file stays.
+func TestFailedWriteKeepsOldFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "secrets.json")
 	if err := errors.Join(os.WriteFile(path, []byte("old"), 0o600), os.Mkdir(path+".new", 0o700)); err != nil {
 		t.Fatal(err)
 	}
 	if err := durable.WriteFile(path, []byte("new")); err == nil {
-		t.Error("it was written")
+		t.Error("write: got no error")
 	}
 	if data, err := os.ReadFile(path); err != nil || string(data) != "old" {
-		t.Errorf("got %q, %v", data, err)
+		t.Errorf("file: got %q, %v; want \"old\"", data, err)
 	}
 }

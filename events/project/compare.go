@@ -2,36 +2,116 @@ package project
 
 import (
 	"cmp"
-	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
+	"hash/fnv"
 	"slices"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
-// liveOf reads a document leniently: one whose sequence is no number is found by its bytes.
-func liveOf(raw bson.Raw) live {
-	sum := sha256.Sum256(raw)
-	return live{id: clone(raw.Lookup("_id")), raw: clone(raw.Lookup("seq")), seq: seqOf(raw), sum: [16]byte(sum[:16])}
+// entityRef identifies one entity, and with it one document of one collection of the projection.
+type entityRef struct {
+	collection int
+	id         string
 }
 
-// seqOf returns the sequence in a document, 0 when there is none or it is no number.
+// folded is the state of an entity during a fold.
+type folded struct {
+	state any
+	seq   uint64
+	err   error // set when the entity cannot be read
+}
+
+// folder folds the log independently of the cache of the log and of the stored documents.
+type folder struct {
+	collections []Collection
+	entities    map[entityRef]*folded
+}
+
+// entity returns the entity of a subject, if the projection has a collection for it.
+func (f *folder) entity(subject string) (entityRef, bool) {
+	for i, c := range f.collections {
+		if id, ok := c.id(subject); ok {
+			return entityRef{i, id}, true
+		}
+	}
+	return entityRef{}, false
+}
+
+// add applies one message. Where every event carries the whole state, an event that can be read makes its entity readable again.
+func (f *folder) add(ref entityRef, m eventlog.Message) {
+	e := f.entities[ref]
+	if e == nil {
+		e = &folded{}
+		f.entities[ref] = e
+	}
+	c := f.collections[ref.collection]
+	if e.err != nil && !c.lastOnly {
+		return
+	}
+	state, err := c.step(e.state, m)
+	if e.err = err; err == nil {
+		e.state, e.seq = state, m.Sequence
+	}
+}
+
+// documents renders the folded entities of each collection, and returns the entities that cannot be read.
+func (f *folder) documents() (documents []map[string]Document, unreadable map[entityRef]error) {
+	documents, unreadable = make([]map[string]Document, len(f.collections)), map[entityRef]error{}
+	for i := range documents {
+		documents[i] = map[string]Document{}
+	}
+	for ref, e := range f.entities {
+		if e.err != nil {
+			unreadable[ref] = e.err
+			continue
+		}
+		documents[ref.collection][ref.id] = Document{ID: ref.id, Seq: e.seq, Doc: f.collections[ref.collection].render(ref.id, e.state)}
+	}
+	return documents, unreadable
+}
+
+// passOf returns the pass in which an entity is folded.
+func passOf(id string, passes uint64) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(id)) // never fails
+	return h.Sum64() % passes
+}
+
+// storedDocument identifies the version of a document that a collection holds.
+type storedDocument struct {
+	id  bson.RawValue
+	raw bson.RawValue // the value of seq
+	seq uint64
+	sum [16]byte // of its bytes
+}
+
+// storedDocumentOf accepts any document: one whose seq is not a number differs by its bytes.
+func storedDocumentOf(raw bson.Raw) storedDocument {
+	return storedDocument{id: cloneValue(raw.Lookup("_id")), raw: cloneValue(raw.Lookup("seq")), seq: seqOf(raw), sum: sumOf(raw)}
+}
+
+func sumOf(raw bson.Raw) [16]byte {
+	sum := sha256.Sum256(raw)
+	return [16]byte(sum[:16])
+}
+
+// seqOf returns the sequence of a document, 0 when it has none or it is not a number.
 func seqOf(raw bson.Raw) uint64 {
 	number, _ := raw.Lookup("seq").AsInt64OK()
 	return uint64(max(number, 0))
 }
 
-func clone(v bson.RawValue) bson.RawValue {
+func cloneValue(v bson.RawValue) bson.RawValue {
 	v.Value = slices.Clone(v.Value)
 	return v
 }
 
-// idOf returns the id of a document; one that is no text is shown as it is written in JSON, and found to be no entity's.
+// idOf returns the id of a document. An id that is not a string is returned as JSON, which matches no entity.
 func idOf(raw bson.Raw) string {
 	if id, ok := raw.Lookup("_id").StringValueOK(); ok {
 		return id
@@ -39,74 +119,65 @@ func idOf(raw bson.Raw) string {
 	return raw.Lookup("_id").String()
 }
 
-// comparison folds the entities of one pass and compares each with its live document on the way: when the fold is at the
-// document's sequence.
+// comparison folds the entities of one pass. It compares each one with its stored document when the fold reaches the sequence of
+// that document.
 type comparison struct {
 	folder     *folder
-	live       []map[string]live
+	stored     []map[string]storedDocument
 	checkpoint uint64
 
-	due   map[entityRef]uint64   // the last event of each entity up to the checkpoint
-	equal map[entityRef]bool     // its document is the fold up to the document's sequence
-	as    map[entityRef]Document // what its document should be, where it is not
+	due         map[entityRef]uint64   // the last event of each entity up to the checkpoint
+	equal       map[entityRef]bool     // entities whose document equals the fold up to its sequence
+	corrections map[entityRef]Document // the correct version, at the same sequence, of documents that are not equal
 }
 
-func newComparison(collections []Collection, live []map[string]live, checkpoint uint64) *comparison {
-	return &comparison{folder: newFolder(collections), live: live, checkpoint: checkpoint,
-		due: map[entityRef]uint64{}, equal: map[entityRef]bool{}, as: map[entityRef]Document{}}
+func newComparison(collections []Collection, stored []map[string]storedDocument, checkpoint uint64) *comparison {
+	return &comparison{folder: &folder{collections: collections, entities: map[entityRef]*folded{}}, stored: stored, checkpoint: checkpoint,
+		due: map[entityRef]uint64{}, equal: map[entityRef]bool{}, corrections: map[entityRef]Document{}}
 }
 
 // add folds one message.
-func (c *comparison) add(ref entityRef, m log.Message) error {
+func (c *comparison) add(ref entityRef, m eventlog.Message) error {
 	c.folder.add(ref, m)
 	e := c.folder.entities[ref]
 	if e.err != nil || e.seq != m.Sequence {
-		return nil //nolint:nilerr // what cannot be read is reported when all is folded
+		return nil //nolint:nilerr // unreadable entities are reported at the end of the pass
 	}
 	if m.Sequence <= c.checkpoint {
 		c.due[ref] = m.Sequence
 	}
-	have, ok := c.live[ref.collection][ref.id]
-	if !ok || have.seq != m.Sequence {
+	stored, ok := c.stored[ref.collection][ref.id]
+	if !ok || stored.seq != m.Sequence {
 		return nil
 	}
 	want := Document{ID: ref.id, Seq: m.Sequence, Doc: c.folder.collections[ref.collection].render(ref.id, e.state)}
-	sum, err := sumOf(want)
+	raw, err := encode(want)
 	if err != nil {
 		return err
 	}
-	if c.equal[ref] = sum == have.sum; !c.equal[ref] {
-		c.as[ref] = want
+	if c.equal[ref] = sumOf(raw) == stored.sum; !c.equal[ref] {
+		c.corrections[ref] = want
 	}
 	return nil
 }
 
-func sumOf(d Document) ([16]byte, error) {
-	raw, err := encode(d)
-	if err != nil {
-		return [16]byte{}, err
-	}
-	sum := sha256.Sum256(raw)
-	return [16]byte(sum[:16]), nil
-}
-
-// difference is what is wrong with the live documents of one collection.
-type difference struct {
+// differences are the ids of the documents of one collection that differ from the log, sorted.
+type differences struct {
 	different, missing, extra []string
 }
 
-// differ finds what is wrong with a collection.
-func (c *comparison) differ(i int, wanted map[string]Document, unreadable map[entityRef]error) (d difference) {
+// differences compares collection i with the documents that the log gives.
+func (c *comparison) differences(i int, wanted map[string]Document, unreadable map[entityRef]error) (d differences) {
 	for id := range wanted {
 		ref := entityRef{i, id}
-		switch have, ok := c.live[i][id]; {
+		switch stored, ok := c.stored[i][id]; {
 		case !ok && c.due[ref] > 0:
 			d.missing = append(d.missing, id)
-		case ok && (!c.equal[ref] || have.seq < c.due[ref]):
+		case ok && (!c.equal[ref] || stored.seq < c.due[ref]):
 			d.different = append(d.different, id)
 		}
 	}
-	for id := range c.live[i] {
+	for id := range c.stored[i] {
 		_, known := wanted[id]
 		if _, ok := unreadable[entityRef{i, id}]; !known && !ok {
 			d.extra = append(d.extra, id)
@@ -118,100 +189,57 @@ func (c *comparison) differ(i int, wanted map[string]Document, unreadable map[en
 	return d
 }
 
-// conclude reports what a pass has found, and mends it unless this is a dry run.
-func (r *Rebuild) conclude(ctx context.Context, c *comparison) error {
-	wanted, unreadable := c.folder.documents()
-	for i := range r.Projection.Collections {
-		report := &r.report.Collections[i]
-		d := c.differ(i, wanted[i], unreadable)
-		for ref := range unreadable {
-			if ref.collection == i {
-				report.Unreadable++
-			}
+// maxExplainedFields is the largest number of fields of one document that are explained.
+const maxExplainedFields = 3
+
+// explain describes the fields in which a stored document differs from the correct one.
+func explain(stored, want bson.Raw) string {
+	storedFields, wantFields := map[string]string{}, map[string]string{}
+	fields := append(flatten(want, "", wantFields), flatten(stored, "", storedFields)...)
+	var found []string
+	seen := map[string]bool{}
+	for _, field := range fields {
+		if s, w := storedFields[field], wantFields[field]; s != w && !seen[field] {
+			found = append(found, fmt.Sprintf("%s is %s, should be %s", field, shorten(s), shorten(w)))
 		}
-		report.Documents += len(wanted[i])
-		report.Different, report.Missing, report.Extra = report.Different+len(d.different), report.Missing+len(d.missing), report.Extra+len(d.extra)
-		if err := r.describe(ctx, i, c, d, wanted[i]); err != nil {
-			return err
-		}
-		if r.DryRun {
+		seen[field] = true
+	}
+	switch {
+	case len(found) == 0:
+		return "the same fields in another order"
+	case len(found) > maxExplainedFields:
+		found = append(found[:maxExplainedFields], fmt.Sprintf("and %d more fields", len(found)-maxExplainedFields))
+	}
+	return strings.Join(found, "; ")
+}
+
+// shorten returns a value for [explain].
+func shorten(value string) string {
+	if value == "" {
+		return "absent"
+	}
+	const maxLength = 80
+	if len(value) > maxLength {
+		return strings.ToValidUTF8(value[:maxLength], "") + "…"
+	}
+	return value
+}
+
+// flatten adds the value of every field to a map by its path, and returns the paths in the order of the document.
+func flatten(raw bson.Raw, prefix string, to map[string]string) (paths []string) {
+	elements, err := raw.Elements()
+	if err != nil { // a damaged document
+		to[prefix+"(unreadable)"] = err.Error()
+		return []string{prefix + "(unreadable)"}
+	}
+	for _, e := range elements {
+		path := prefix + e.Key()
+		if inner, ok := e.Value().DocumentOK(); ok {
+			paths = append(paths, flatten(inner, path+".", to)...)
 			continue
 		}
-		if err := r.mend(ctx, i, c, d, wanted[i]); err != nil {
-			return err
-		}
+		to[path] = e.Value().String()
+		paths = append(paths, path)
 	}
-	return nil
-}
-
-// describedAtMost is how many drifts are described, of each sort.
-const describedAtMost = 100
-
-func (r *Rebuild) describe(ctx context.Context, i int, c *comparison, d difference, wanted map[string]Document) error {
-	name, report := r.Projection.Collections[i].Name, &r.report.Collections[i]
-	for _, id := range d.different[:min(len(d.different), describedAtMost)] {
-		var found bson.Raw
-		err := r.DB.Collection(name).FindOne(ctx, bson.D{{Key: "_id", Value: id}}).Decode(&found)
-		if errors.Is(err, mongo.ErrNoDocuments) {
-			continue // gone meanwhile
-		}
-		if err != nil {
-			return fmt.Errorf("read %s of %s: %w", id, name, err)
-		}
-		want, ok := c.as[entityRef{i, id}]
-		if !ok {
-			want = wanted[id]
-		}
-		raw, err := encode(want)
-		if err != nil {
-			return err
-		}
-		report.Drifts = append(report.Drifts, Drift{ID: id, Detail: explain(found, raw)})
-	}
-	for _, id := range d.missing[:min(len(d.missing), describedAtMost)] {
-		report.Drifts = append(report.Drifts, Drift{ID: id, Detail: "is missing"})
-	}
-	for _, id := range d.extra[:min(len(d.extra), describedAtMost)] {
-		report.Drifts = append(report.Drifts, Drift{ID: id, Detail: "the log knows of no such entity"})
-	}
-	return nil
-}
-
-// mend makes the live documents what the log says. A document that has changed since it was read is the projection's, and
-// newer.
-func (r *Rebuild) mend(ctx context.Context, i int, c *comparison, d difference, wanted map[string]Document) error {
-	collection, w := r.DB.Collection(r.Projection.Collections[i].Name), newWriter(r.DB)
-	done, total := 0, len(d.different)+len(d.missing)+len(d.extra)
-	tell := func(n int) { done += n; r.Progress("write "+collection.Name(), uint64(done), uint64(total)) }
-	for _, id := range d.extra {
-		filter, err := w.asWas(ctx, collection.Name(), c.live[i][id])
-		if err == nil && filter != nil {
-			_, err = collection.DeleteOne(ctx, filter)
-		}
-		if err != nil {
-			return fmt.Errorf("delete %s from %s: %w", id, collection.Name(), err)
-		}
-		tell(1)
-	}
-	for _, id := range d.different {
-		filter, err := w.asWas(ctx, collection.Name(), c.live[i][id])
-		if err == nil && filter != nil {
-			_, err = collection.ReplaceOne(ctx, filter, wanted[id])
-		}
-		if err != nil {
-			return fmt.Errorf("replace %s in %s: %w", id, collection.Name(), err)
-		}
-		tell(1)
-	}
-	for ids := range slices.Chunk(d.missing, insertChunk) {
-		missing := make([]Document, len(ids))
-		for j, id := range ids {
-			missing[j] = wanted[id]
-		}
-		if err := w.upsert(ctx, collection.Name(), missing); err != nil {
-			return err
-		}
-		tell(len(ids))
-	}
-	return nil
+	return paths
 }

@@ -1,15 +1,18 @@
-// Package project folds the log into MongoDB collections, for lists and searches.
+// Package project folds the log into MongoDB collections, which serve lists and searches.
 //
-// It promises that a collection is always a function of the log: each document is one entity's newest state with the
-// sequence of its last event, and any collection can be dropped and folded again. Nothing decides on what stands here.
+// A projection is a set of collections that one lane keeps current. Each document holds the newest state of one entity and the
+// sequence of its last event. Every collection is a pure function of the log: it can be dropped and computed again. No decision
+// reads it.
 //
-//	lane ─► gather for a moment ─► per touched entity: newest state ─► write the document unless a newer one is there
+//	lane ─► gather events ─► read the newest state of each entity ─► write each document, unless the stored one is newer
 //
-// The state is read when it is written, not when its event arrives. So an entity that changed five times within the moment
-// is written once, and in the process that decides, the state is in memory already. Every write names the sequence of its
-// state and gives way to a document with a later one, so a process that was suspended between reading and writing cannot
-// put an old document over a new one. A crash anywhere repeats writes that are equal. FerretDB cannot compare as it writes;
-// it is for a shop in one process, which compares only with what it has not written itself.
+// A projection reads the state of an entity when it writes the document, not when an event arrives. An entity that changed five
+// times while events were gathered is written once; in the process that decides, its state is already in memory.
 //
-// [Rebuild] compares a collection with the log and mends what differs, while the shop goes on.
+// Every write carries the sequence of its state and never replaces a document with a higher one, so a process that was suspended
+// between read and write cannot overwrite newer data. A crash at any point only repeats writes with the same content. FerretDB
+// cannot compare and write atomically. It therefore serves shops that run in one process, and the writer compares only with
+// documents that it has not written itself.
+//
+// [Rebuild] compares a collection with the log and repairs the differences while the shop runs.
 package project

@@ -7,22 +7,22 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
-// For tests from outside.
+// Unexported functions for the external tests.
 var (
-	IsFerret = isFerret
-	Useful   = useful
+	IsFerret    = isFerret
+	UsedIndexes = usedIndexes
 )
 
-// IndexesEvery changes how often missing indexes are looked for.
+// IndexesEvery changes the interval at which missing indexes are created.
 func (c Config) IndexesEvery(d time.Duration) Config {
 	c.indexesEvery = d
 	return c
 }
 
-// Writer is what a projection writes with.
+// Writer exposes the writer of a projection.
 type Writer struct{ w *writer }
 
-// NewWriter returns a writer that knows of no document.
+// NewWriter returns a writer that remembers no document.
 func NewWriter(db *mongo.Database) Writer { return Writer{newWriter(db)} }
 
 // Upsert writes documents.
@@ -30,8 +30,8 @@ func (w Writer) Upsert(ctx context.Context, collection string, documents ...Docu
 	return w.w.upsert(ctx, collection, documents)
 }
 
-// Forget has the writer forget what it has written, as when a lane is taken over.
+// Forget discards what the writer remembers, as when a lane is taken over.
 func (w Writer) Forget() { w.w.forget() }
 
-// AtOnce changes how many entities a rebuild holds in memory.
-func (r *Rebuild) AtOnce(entities uint64) { r.atOnce = entities }
+// EntitiesPerPass changes how many entities a rebuild holds in memory.
+func (r *Rebuild) EntitiesPerPass(n uint64) { r.entitiesPerPass = n }

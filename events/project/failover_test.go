@@ -1,7 +1,6 @@
 package project_test
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -18,89 +17,90 @@ import (
 	"tillstream/events/worker"
 )
 
-// flush is what the lanes write for a batch: the archive a chunk and how far it goes, the projection new items and known ones.
-var flush = []projecttest.Write{{Command: "insert", Collection: archive.Collection}, {Command: "update", Collection: archive.Collection},
+// laneWrites are the writes of the lanes for one batch: the archive writes a chunk and its head, the projection new and existing
+// documents.
+var laneWrites = []projecttest.Write{{Command: "insert", Collection: archive.Collection}, {Command: "update", Collection: archive.Collection},
 	{Command: "insert", Collection: "stock"}, {Command: "update", Collection: "stock"}}
 
-// Row 25 of the fault matrix: the primary steps down in each of the writes that the lanes make, and whatever becomes of that
-// write, the archive has every event once and the documents are the log's. A wire before FerretDB behaves as a replica set
-// does: [TestAReplicaSetFailsOver] wants a real one.
-func TestAPrimaryStepsDown(t *testing.T) {
+// Row 25 of the fault matrix: the primary steps down during each write of the lanes. Whatever the outcome of that write, the
+// archive has every event once and the documents equal the log. A proxy before FerretDB behaves as a replica set does;
+// [TestReplicaSetFailover] needs a real one.
+func TestPrimaryStepsDownDuringWrite(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		fate    projecttest.Fate
-		options string // of the address
+		outcome projecttest.Outcome
+		options string // of the connection
 	}{
-		"DoneAndUnanswered":  {fate: projecttest.DoneUnanswered},
-		"DoneAndInterrupted": {fate: projecttest.DoneInterrupted},
-		"DoneAndRolledBack":  {fate: projecttest.DoneRolledBack},
-		"NotDone":            {fate: projecttest.NotDone},
-		"AskedAllTheSame":    {fate: projecttest.NotDone, options: "?directConnection=true"}, // by a driver that looks for no primary
+		"AppliedWithoutReply": {outcome: projecttest.AppliedWithoutReply},
+		"AppliedInterrupted":  {outcome: projecttest.AppliedInterrupted},
+		"RolledBack":          {outcome: projecttest.RolledBack},
+		"NotPrimary":          {outcome: projecttest.NotPrimary},
+		"DirectConnection":    {outcome: projecttest.NotPrimary, options: "?directConnection=true"}, // the driver looks for no other primary
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := projecttest.NewMember(t)
-			s := newShopkeeper(t, m.Database(t, c.options))
-			for i, w := range flush {
-				s.lanes.await(t)
-				m.StepDownDuring(w, c.fate)
-				s.sellsAKnownAndANew(t, i)
-				await(t, "the process says what keeps it", func() bool { return s.lanes.Degraded() != nil })
-				if err := s.lanes.Ready(); err != nil {
-					t.Errorf("selling waits for the database: %v", err)
+			s := newSeller(t, m.Database(t, c.options))
+			for i, w := range laneWrites {
+				s.shop.await(t)
+				m.StepDownDuring(w, c.outcome)
+				s.sellKnownAndNew(t, i)
+				projecttest.Await(t, "the process reports that it is degraded", func() bool { return s.shop.Degraded() != nil })
+				if err := s.shop.Ready(); err != nil {
+					t.Errorf("readiness while the database is unavailable: got %v, want ready", err)
 				}
-				s.sells(t, slices.Repeat([]string{"A", "B"}, 10)...)
+				s.sell(t, slices.Repeat([]string{"A", "B"}, 10)...)
 				if c.options != "" {
-					await(t, "it refuses what it is asked again and again", func() bool { return m.Refusals() > 2 })
+					projecttest.Await(t, "the member has refused retries", func() bool { return m.Refusals() > 2 })
 				}
-				await(t, "the process says that it is behind", func() bool { return s.lag(t) > 0 })
+				projecttest.Await(t, "the lag is reported", func() bool { return s.lag(t) > 0 })
 				m.Elect()
 			}
-			s.lanes.await(t)
+			s.shop.await(t)
 			if lag := s.lag(t); lag != 0 {
-				t.Errorf("behind by %v after it has caught up", lag)
+				t.Errorf("lag at the end: got %v, want 0", lag)
 			}
-			s.isRemembered(t)
+			s.check(t)
 		})
 	}
 }
 
-// Row 25 of the fault matrix: there is another primary before anything more is asked, and what the old one said it had
-// written, to itself alone, is gone.
-func TestAPrimaryTakesItsWritesWithIt(t *testing.T) {
+// Row 25 of the fault matrix: another primary is elected before the next command. It lacks the last write, which the old primary
+// had acknowledged for itself alone.
+func TestNewPrimaryLacksLastWrite(t *testing.T) {
 	t.Parallel()
 	m := projecttest.NewMember(t)
-	s := newShopkeeper(t, m.Database(t, ""))
-	for i, w := range flush {
-		s.lanes.await(t)
+	s := newSeller(t, m.Database(t, ""))
+	for i, w := range laneWrites {
+		s.shop.await(t)
 		m.ReplaceDuring(w)
-		s.sellsAKnownAndANew(t, i)
+		s.sellKnownAndNew(t, i)
 	}
-	s.lanes.await(t)
-	s.isRemembered(t)
+	s.shop.await(t)
+	s.check(t)
 }
 
-// shopkeeper moves stock, and has lanes that remember it.
-type shopkeeper struct {
-	lanes   *process
+// seller appends events to the log of a process that projects and archives them.
+type seller struct {
+	shop    *process
 	metrics *prometheus.Registry
 	db      *mongo.Database
-	moved   uint64 // how often
+	sold    uint64 // number of events
 }
 
-func newShopkeeper(t *testing.T, db *mongo.Database) *shopkeeper {
+func newSeller(t *testing.T, db *mongo.Database) *seller {
 	t.Helper()
-	s := &shopkeeper{db: db, metrics: prometheus.NewRegistry()}
-	s.lanes = start(t, logtest.Open(t), db, func(c *worker.Config) { c.Registerer = s.metrics })
-	for i := range flush {
-		s.sells(t, fmt.Sprintf("KNOWN%d", i))
+	s := &seller{db: db, metrics: prometheus.NewRegistry()}
+	s.shop = start(t, logtest.Open(t), db, func(c *worker.Config) { c.Registerer = s.metrics })
+	for i := range laneWrites {
+		s.sell(t, fmt.Sprintf("KNOWN%d", i))
 	}
-	s.lanes.await(t)
+	s.shop.await(t)
 	return s
 }
 
-// lag is how many events the lanes are behind, as operators are told.
-func (s *shopkeeper) lag(t *testing.T) (lag float64) {
+// lag returns the sum of the lag metric over all lanes.
+func (s *seller) lag(t *testing.T) (lag float64) {
 	t.Helper()
 	families, err := s.metrics.Gather()
 	if err != nil {
@@ -117,103 +117,81 @@ func (s *shopkeeper) lag(t *testing.T) (lag float64) {
 	return lag
 }
 
-// sellsAKnownAndANew sells two items that are never sold again: that would mend what went wrong.
-func (s *shopkeeper) sellsAKnownAndANew(t *testing.T, i int) {
+// sellKnownAndNew sells two SKUs that are never sold again, because a later write would hide the loss of an earlier one.
+func (s *seller) sellKnownAndNew(t *testing.T, i int) {
 	t.Helper()
-	s.sells(t, fmt.Sprintf("KNOWN%d", i), fmt.Sprintf("NEW%d", i))
+	s.sell(t, fmt.Sprintf("KNOWN%d", i), fmt.Sprintf("NEW%d", i))
 }
 
-// sells moves items, each by one.
-func (s *shopkeeper) sells(t *testing.T, items ...string) {
+// sell appends one event about each SKU.
+func (s *seller) sell(t *testing.T, skus ...string) {
 	t.Helper()
-	for _, item := range items {
-		move(t, s.lanes.log, item, 1)
-		s.moved++
-	}
-}
-
-// isRemembered checks that the archive has every event once, and that the documents are what a fresh fold gives.
-func (s *shopkeeper) isRemembered(t *testing.T) {
-	t.Helper()
-	if got := len(messages(t, s.lanes.log)); uint64(got) != s.moved {
-		t.Errorf("%d events in the log, want %d", got, s.moved)
-	}
-	archiveIsTheLog(t, s.lanes.log, s.db)
-	s.archiveHasNothingTwice(t)
-	s.lanes.awaitCheckpoint(t)
-	if report := rebuild(t, s.lanes.log, s.db, true); report.Drifted() > 0 {
-		t.Errorf("the documents are not the fold of the log: %+v", report)
+	for _, sku := range skus {
+		adjust(t, s.shop.log, sku, 1)
+		s.sold++
 	}
 }
 
-// archiveHasNothingTwice looks at the chunks themselves: [archive.Archive.Each] passes over what overlaps.
-func (s *shopkeeper) archiveHasNothingTwice(t *testing.T) {
+// check fails the test unless log and archive have every event once and the documents equal a fresh fold of the log.
+func (s *seller) check(t *testing.T) {
 	t.Helper()
-	head, err := archive.New(s.db).Head(t.Context())
-	if err != nil || head.Last != s.moved {
-		t.Errorf("head %+v (%v), want it at %d", head, err, s.moved)
+	if got := projecttest.End(t, s.shop.log); got != s.sold {
+		t.Errorf("events in the log: got %d, want %d", got, s.sold)
 	}
-	type chunk struct {
-		ID   string `bson:"_id"`
-		Last uint64 `bson:"last"`
-	}
-	chunks := slices.DeleteFunc(all[chunk](t, s.db, archive.Collection), func(c chunk) bool { return c.ID == head.ID })
-	slices.SortFunc(chunks, func(a, b chunk) int { return cmp.Compare(a.ID, b.ID) })
-	for i, next := 0, uint64(1); i < len(chunks); i++ {
-		if want := fmt.Sprintf("%012d", next); chunks[i].ID != want {
-			t.Errorf("chunk %s stands where %s should", chunks[i].ID, want)
-		}
-		next = chunks[i].Last + 1
+	projecttest.CheckArchive(t, s.shop.log, s.db)
+	s.shop.awaitCheckpoint(t)
+	if report := rebuild(t, s.shop.log, s.db, true); report.Drifted() > 0 {
+		t.Errorf("rebuild: got %+v, want no drift", report)
 	}
 }
 
-// Row 25 of the fault matrix: a real replica set whose primary steps down while the lanes write, three times. It wants
-// TEST_MONGODB_URI to name one, with the right to make it step down, and TEST_MONGODB_FAILOVER to say that nobody else uses
-// it meanwhile.
-func TestAReplicaSetFailsOver(t *testing.T) {
+// Row 25 of the fault matrix: the primary of a real replica set steps down three times while the lanes write. TEST_MONGODB_URI must
+// name the replica set, with the right to make it step down, and TEST_MONGODB_FAILOVER confirms that it has no other users.
+func TestReplicaSetFailover(t *testing.T) {
 	if os.Getenv("TEST_MONGODB_URI") == "" || os.Getenv("TEST_MONGODB_FAILOVER") == "" {
-		t.Skip("TEST_MONGODB_FAILOVER=1 makes the replica set of TEST_MONGODB_URI fail over: else only TestAPrimaryStepsDown shows this")
+		t.Skip("needs a replica set in TEST_MONGODB_URI and TEST_MONGODB_FAILOVER=1; TestPrimaryStepsDownDuringWrite covers this with a proxy")
 	}
 	db := projecttest.Database(t)
 	if primaryOf(t, db).SetName == "" {
-		t.Fatal("TEST_MONGODB_URI names a server that is in no replica set: it cannot fail over")
+		t.Fatal("TEST_MONGODB_URI names a server without a replica set, which cannot fail over")
 	}
-	s := newShopkeeper(t, db)
+	s := newSeller(t, db)
 	for i := range 3 {
-		s.sells(t, slices.Repeat([]string{"A", fmt.Sprintf("BEFORE%d", i)}, 10)...)
+		s.sell(t, slices.Repeat([]string{"A", fmt.Sprintf("BEFORE%d", i)}, 10)...)
 		before := primaryOf(t, db).ElectionID
 		var stepping sync.WaitGroup
 		stepping.Go(func() { stepDown(t, db) })
-		s.sells(t, slices.Repeat([]string{"A", fmt.Sprintf("MEANWHILE%d", i)}, 100)...)
+		s.sell(t, slices.Repeat([]string{"A", fmt.Sprintf("DURING%d", i)}, 100)...)
 		stepping.Wait()
-		await(t, "a primary is elected", func() bool { return primaryOf(t, db).ElectionID != before })
-		s.sells(t, slices.Repeat([]string{"A", fmt.Sprintf("AFTER%d", i)}, 10)...)
-		s.lanes.await(t)
+		projecttest.Await(t, "a new primary is elected", func() bool { return primaryOf(t, db).ElectionID != before })
+		s.sell(t, slices.Repeat([]string{"A", fmt.Sprintf("AFTER%d", i)}, 10)...)
+		s.shop.await(t)
 	}
-	s.isRemembered(t)
+	s.check(t)
 }
 
-// stepDown makes a primary step down for five seconds, whoever else is there to be elected: it may elect itself again.
+// stepDown makes the primary step down for five seconds, even if no other member can be elected. The same member may be elected
+// again.
 func stepDown(t *testing.T, db *mongo.Database) {
 	t.Helper()
 	err := db.Client().Database("admin").RunCommand(t.Context(),
 		bson.D{{Key: "replSetStepDown", Value: 5}, {Key: "secondaryCatchUpPeriodSecs", Value: 2}, {Key: "force", Value: true}}).Err()
-	if err != nil && !mongo.IsNetworkError(err) { // before MongoDB 4.2 the answer is a closed connection
+	if err != nil && !mongo.IsNetworkError(err) { // before MongoDB 4.2 the reply is a closed connection
 		t.Errorf("step down: %v", err)
 	}
 }
 
-// primary is what a replica set's primary says of itself.
+// primary is the reply of a primary to hello.
 type primary struct {
 	SetName    string        `bson:"setName"`
 	Writable   bool          `bson:"isWritablePrimary"`
-	ElectionID bson.ObjectID `bson:"electionId"` // another one after each election
+	ElectionID bson.ObjectID `bson:"electionId"` // a new one after each election
 }
 
-// primaryOf asks the primary, once there is one: one that has just stepped down may be asked first.
+// primaryOf waits until a primary replies: directly after a step-down the driver may still ask the old one.
 func primaryOf(t *testing.T, db *mongo.Database) (p primary) {
 	t.Helper()
-	await(t, "a primary answers", func() bool {
+	projecttest.Await(t, "a primary replies", func() bool {
 		p = primary{}
 		err := db.Client().Database("admin").RunCommand(t.Context(), bson.D{{Key: "hello", Value: 1}}).Decode(&p)
 		return err == nil && p.Writable

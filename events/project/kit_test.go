@@ -1,20 +1,18 @@
 package project_test
 
 import (
-	"context"
-	"errors"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events"
 	"tillstream/events/archive"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/project"
+	"tillstream/events/project/projecttest"
 	"tillstream/events/worker"
 )
 
@@ -23,9 +21,9 @@ type level struct {
 	Moves  int   `json:"moves"`
 }
 
-var levels = log.Entity[level]{Prefix: events.PrefixStock, Apply: func(s level, e events.Event) (level, error) {
-	moved := e.Payload.(events.StockAdjusted)
-	return level{OnHand: s.OnHand + moved.Quantity, Moves: s.Moves + 1}, nil
+var levels = eventlog.Entity[level]{Prefix: events.PrefixStock, Apply: func(s level, e events.Event) (level, error) {
+	adjusted := e.Payload.(events.StockAdjusted)
+	return level{OnHand: s.OnHand + adjusted.Quantity, Moves: s.Moves + 1}, nil
 }}
 
 // lane is the name of the projection of the tests.
@@ -36,121 +34,76 @@ func stockProjection() project.Projection {
 		project.NewCollection("stock", levels, func(_ string, s level) any { return s }, project.Index{Keys: []string{"-doc.on_hand"}})}}
 }
 
-func move(t testing.TB, l *log.Log, sku string, quantity int64) {
+// numberedProjection has a unique index on a field.
+func numberedProjection() project.Projection {
+	return project.Projection{Name: lane, Collections: []project.Collection{project.NewCollection("numbered", levels,
+		func(id string, s level) any { return map[string]any{"number": id, "on_hand": s.OnHand} }, project.Index{Keys: []string{"doc.number"}, Unique: true})}}
+}
+
+func adjusted(sku string, quantity int64) events.StockAdjusted {
+	return events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: sku, Quantity: quantity}, Reason: "counted"}
+}
+
+// adjust appends one event about a SKU.
+func adjust(t testing.TB, l *eventlog.Log, sku string, quantity int64) {
 	t.Helper()
-	fact := events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: sku, Quantity: quantity}, Reason: "counted"}
-	if err := l.Do(t.Context(), func(tx *log.Tx) error { return levels.Append(tx, sku, fact) }); err != nil {
+	if err := l.Do(t.Context(), func(tx *eventlog.Tx) error { return levels.Append(tx, sku, adjusted(sku, quantity)) }); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// window is how long the lanes of the tests gather.
+// window is how long the lanes of the tests gather events.
 const window = 20 * time.Millisecond
 
-// process runs lanes until the test ends, or stops it.
+// process runs lanes on a log.
 type process struct {
-	*worker.Worker
-	log  *log.Log
-	stop func()
+	*projecttest.Process
+
+	log *eventlog.Log
 }
 
 // start runs the projection of the tests and the archive, as a process of the shop does.
-func start(t testing.TB, l *log.Log, db *mongo.Database, change ...func(*worker.Config)) *process {
+func start(t testing.TB, l *eventlog.Log, db *mongo.Database, change ...func(*worker.Config)) *process {
 	t.Helper()
-	return run(t, l, []worker.Batch{stockProjection().Batch(l, project.Config{DB: db, Window: window}),
+	return startLanes(t, l, []worker.Batch{stockProjection().Batch(l, project.Config{DB: db, Window: window}),
 		archive.Batch(l, archive.Config{DB: db, Window: window})}, change...)
 }
 
-func run(t testing.TB, l *log.Log, lanes []worker.Batch, change ...func(*worker.Config)) *process {
+func startLanes(t testing.TB, l *eventlog.Log, lanes []worker.Batch, change ...func(*worker.Config)) *process {
 	t.Helper()
 	config := worker.Config{Domains: []worker.Domain{{Name: "stock", Log: l, Batches: lanes}}}
 	for _, c := range change {
 		c(&config)
 	}
-	w, err := worker.New(t.Context(), l, config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := w.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	}()
-	p := &process{Worker: w, log: l, stop: func() { cancel(); <-done }}
-	t.Cleanup(p.stop)
-	return p
+	return &process{projecttest.Start(t, l, config), l}
 }
 
-func batches(lanes ...worker.Batch) []worker.Batch { return lanes }
-
-// caughtUp reports whether all lanes run here and have handled everything.
-func (p *process) caughtUp(t testing.TB) bool {
-	t.Helper()
-	end := end(t, p.log)
-	return !slices.ContainsFunc(p.Lanes(), func(s worker.LaneStatus) bool { return !s.Leased || s.Position < end || s.Problem != nil })
-}
-
-// status is how a lane stands.
+// status returns the status of a lane.
 func (p *process) status(name string) worker.LaneStatus {
 	lanes := p.Lanes()
 	return lanes[slices.IndexFunc(lanes, func(s worker.LaneStatus) bool { return s.Name == name })]
 }
 
-func end(t testing.TB, l *log.Log) uint64 {
-	t.Helper()
-	last, err := l.End(t.Context(), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return last
-}
-
-// await polls until a fact is there.
-func await(t testing.TB, what string, reached func() bool) {
-	t.Helper()
-	deadline := time.After(time.Minute)
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for !reached() {
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			t.Fatal("never reached: ", what)
-		}
-	}
-}
-
-// await waits until everything is written.
+// await waits until all lanes run here and have written everything.
 func (p *process) await(t testing.TB) {
 	t.Helper()
-	await(t, "caught up", func() bool { return p.caughtUp(t) })
+	end := projecttest.End(t, p.log)
+	projecttest.Await(t, "all lanes have written everything", func() bool {
+		return !slices.ContainsFunc(p.Lanes(), func(s worker.LaneStatus) bool { return !s.Leased || s.Position < end || s.Problem != nil })
+	})
 }
 
-// awaitCheckpoint waits until everything is written, and the checkpoint of the projection says so.
+// awaitCheckpoint waits until the checkpoint of the projection is at the end of the log.
 func (p *process) awaitCheckpoint(t testing.TB) {
 	t.Helper()
-	last := end(t, p.log)
-	await(t, "the checkpoint is at the end of the log", func() bool { return checkpoint(t, p.log) >= last })
-}
-
-func checkpoint(t testing.TB, l *log.Log) uint64 {
-	t.Helper()
-	c, err := l.LoadCheckpoint(t.Context(), lane)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c.Position
-}
-
-// forget removes the checkpoints of all lanes.
-func forget(t testing.TB, l *log.Log) {
-	t.Helper()
-	if err := l.JetStream().DeleteKeyValue(t.Context(), "checkpoints"); err != nil {
-		t.Fatal(err)
-	}
+	last := projecttest.End(t, p.log)
+	projecttest.Await(t, "the checkpoint is at the end of the log", func() bool {
+		c, err := p.log.LoadCheckpoint(t.Context(), lane)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Position >= last
+	})
 }
 
 type stored struct {
@@ -159,6 +112,7 @@ type stored struct {
 	Doc level  `bson:"doc"`
 }
 
+// all reads a collection.
 func all[T any](t testing.TB, db *mongo.Database, collection string) []T {
 	t.Helper()
 	cursor, err := db.Collection(collection).Find(t.Context(), bson.D{})
@@ -172,48 +126,27 @@ func all[T any](t testing.TB, db *mongo.Database, collection string) []T {
 	return documents
 }
 
-// documentsAreTheLog checks that the documents are those entities of the log, each in its newest state.
-func documentsAreTheLog(t testing.TB, l *log.Log, db *mongo.Database, want int) {
+// checkDocuments fails the test unless the collection holds that many documents, each with the newest state of its entity.
+func checkDocuments(t testing.TB, l *eventlog.Log, db *mongo.Database, want int) {
 	t.Helper()
 	documents := all[stored](t, db, "stock")
 	if len(documents) != want {
-		t.Errorf("%d documents, want %d", len(documents), want)
+		t.Errorf("stored documents: got %d, want %d", len(documents), want)
 	}
 	for _, d := range documents {
 		state, seq, err := levels.Read(t.Context(), l, d.ID)
-		if err != nil || d.Seq != seq || d.Doc != state {
-			t.Errorf("%s is stored as %+v, is %+v at %d (%v)", d.ID, d, state, seq, err)
-		}
-	}
-}
-
-// archiveIsTheLog compares the archive with the log, message by message and byte by byte.
-func archiveIsTheLog(t testing.TB, l *log.Log, db *mongo.Database) {
-	t.Helper()
-	var archived []archive.Archived
-	err := archive.New(db).Each(t.Context(), 0, func(a archive.Archived) error {
-		archived = append(archived, a)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(messages(t, l), archived); diff != "" {
-		t.Errorf("the archive is not the log (-log +archive):\n%s", diff)
-	}
-}
-
-// messages reads the log one by one, which the archive's lane does not.
-func messages(t testing.TB, l *log.Log) (all []archive.Archived) {
-	t.Helper()
-	for sequence := uint64(1); ; sequence++ {
-		m, err := l.Get(t.Context(), sequence)
-		if errors.Is(err, log.ErrNotFound) {
-			return all
-		}
 		if err != nil {
-			t.Fatal(err)
+			t.Error(err)
 		}
-		all = append(all, archive.From(m))
+		if want := (stored{d.ID, seq, state}); d != want {
+			t.Errorf("stored document: got %+v, want %+v", d, want)
+		}
 	}
+}
+
+// eachDatabase runs a test on FerretDB as it is and on one that looks like MongoDB: the writer treats them differently.
+func eachDatabase(t *testing.T, test func(t *testing.T, db *mongo.Database)) {
+	t.Helper()
+	t.Run("FerretDB", func(t *testing.T) { t.Parallel(); test(t, projecttest.Database(t)) })
+	t.Run("MongoDB", func(t *testing.T) { t.Parallel(); test(t, projecttest.NewMember(t).Database(t, "")) })
 }

@@ -13,35 +13,37 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
-// Rebuild folds the log from its beginning, compares every document of a projection with it, and mends what differs. The
-// shop goes on, and so does the projection:
+// ErrNeverRan is returned by [Rebuild.Run] when the projection has no checkpoint on this broker.
+var ErrNeverRan = errors.New("this projection has never run on this broker")
+
+// Rebuild folds the log from its beginning, compares every document of a projection with the result, and repairs the differences.
+// The shop and the projection keep running:
 //
-//	note the checkpoint ─► read the live documents ─► fold the log ─► compare ─► write what differs
+//	load the checkpoint ─► read the stored documents ─► fold the log ─► compare ─► write what differs
 //
-// A document is right when it is the fold up to its own sequence, and no event between that and the checkpoint concerns
-// it: a projection that is behind has not drifted. What is written names the sequence of the document that it replaces, so
-// where the projection was faster its document stays. Only documents that differ are written, one by one: readers find every
-// document throughout. Killed at any moment, a rebuild leaves documents that are right or as they were, and two at once do
-// each other no harm.
+// A document is correct when it equals the fold up to its own sequence and its entity has no later event up to the checkpoint.
+// A document that lags behind the log has not drifted. Each write names the sequence of the document that it replaces, so that
+// a newer document of the projection stays. Only documents that differ are written, one at a time: readers always find
+// every document. A rebuild that is killed leaves each document either repaired or unchanged, and several rebuilds can run at once.
 type Rebuild struct {
-	Collections []string // default: all of the projection
+	Collections []string // default: every collection of the projection
 	DB          *mongo.Database
-	DryRun      bool // compare and write nothing
-	Log         *log.Log
-	Progress    func(stage string, done, total uint64) // default: not reported
+	DryRun      bool // compare, but write nothing
+	Log         *eventlog.Log
+	Progress    func(stage string, done, total uint64) // default: none
 	Projection  Projection
 
-	atOnce uint64 // entities in memory; default entitiesAtOnce
-	report RebuildReport
+	entitiesPerPass uint64 // default defaultEntitiesPerPass
+	report          RebuildReport
 }
 
-// RebuildReport is what a rebuild has found, and done.
+// RebuildReport is the result of a rebuild.
 type RebuildReport struct {
 	Projection  string             `json:"projection"`
-	Sequence    uint64             `json:"sequence"` // the checkpoint up to which documents must be current
+	Sequence    uint64             `json:"sequence"` // the checkpoint: documents must contain every event up to here
 	Collections []CollectionReport `json:"collections"`
 	Written     bool               `json:"written"` // false for a dry run
 	Seconds     float64            `json:"seconds"`
@@ -50,22 +52,22 @@ type RebuildReport struct {
 // CollectionReport is one collection of a [RebuildReport].
 type CollectionReport struct {
 	Name           string   `json:"name"`
-	Documents      int      `json:"documents"` // as the log says
+	Documents      int      `json:"documents"` // according to the log
 	Missing        int      `json:"missing"`
 	Extra          int      `json:"extra"`
 	Different      int      `json:"different"`
-	Unreadable     int      `json:"unreadable"`      // entities that this program cannot read; their documents stay as they are
-	MissingIndexes []string `json:"missing_indexes"` // by name
-	Drifts         []Drift  `json:"drifts"`          // the first of them
+	Unreadable     int      `json:"unreadable"`      // entities that this program cannot read; their documents are left unchanged
+	MissingIndexes []string `json:"missing_indexes"` // names
+	Drifts         []Drift  `json:"drifts"`          // the first ones
 }
 
-// Drift is one document that is not what the log says.
+// Drift is one document that differs from the log.
 type Drift struct {
 	ID     string `json:"id"`
 	Detail string `json:"detail"`
 }
 
-// Drifted is how many documents are not what the log says, and how many indexes are missing.
+// Drifted returns the number of documents that differ from the log plus the number of missing indexes.
 func (r RebuildReport) Drifted() (n int) {
 	for _, c := range r.Collections {
 		n += c.Missing + c.Extra + c.Different + len(c.MissingIndexes)
@@ -73,12 +75,13 @@ func (r RebuildReport) Drifted() (n int) {
 	return n
 }
 
-// Run rebuilds. It returns [ErrNeverRan], [*log.GapError], [log.ErrUnavailable], [log.ErrTruncated], or what the database says.
+// Run rebuilds the projection. It returns [ErrNeverRan], [*eventlog.GapError], [eventlog.ErrUnavailable],
+// [eventlog.ErrTruncated] or an error of the database.
 func (r *Rebuild) Run(ctx context.Context) (RebuildReport, error) {
 	if r.Progress == nil {
 		r.Progress = func(string, uint64, uint64) {}
 	}
-	if err := r.choose(); err != nil {
+	if err := r.selectCollections(); err != nil {
 		return RebuildReport{}, err
 	}
 	start := time.Now()
@@ -90,22 +93,22 @@ func (r *Rebuild) Run(ctx context.Context) (RebuildReport, error) {
 		return RebuildReport{}, fmt.Errorf("%w: %s", ErrNeverRan, r.Projection.Name)
 	}
 	r.report.Sequence = checkpoint.Position
-	if err := r.missingIndexes(ctx); err != nil {
+	if err := r.reportMissingIndexes(ctx); err != nil {
 		return r.report, err
 	}
 	passes, err := r.passes(ctx)
 	for pass := uint64(0); pass < passes && err == nil; pass++ {
-		err = r.pass(ctx, pass, passes)
+		err = r.runPass(ctx, pass, passes)
 	}
-	if !r.DryRun && err == nil {
-		err = r.ensureIndexes(ctx)
+	if !r.DryRun && err == nil { // after the documents: a unique index cannot be created while two of them have one key
+		err = ensureAllIndexes(ctx, r.DB, r.Projection.Collections)
 	}
 	r.report.Written, r.report.Seconds = !r.DryRun && err == nil, time.Since(start).Seconds()
 	return r.report, err
 }
 
-// choose leaves only the wanted collections in the projection.
-func (r *Rebuild) choose() error {
+// selectCollections restricts the projection to the requested collections.
+func (r *Rebuild) selectCollections() error {
 	all := r.Projection.Collections
 	if len(r.Collections) > 0 {
 		r.Projection.Collections = nil
@@ -124,8 +127,7 @@ func (r *Rebuild) choose() error {
 	return nil
 }
 
-// missingIndexes notes which indexes are missing.
-func (r *Rebuild) missingIndexes(ctx context.Context) error {
+func (r *Rebuild) reportMissingIndexes(ctx context.Context) error {
 	for i, c := range r.Projection.Collections {
 		missing, err := MissingIndexes(ctx, r.DB, c)
 		if err != nil {
@@ -136,38 +138,30 @@ func (r *Rebuild) missingIndexes(ctx context.Context) error {
 	return nil
 }
 
-// ensureIndexes makes the indexes that are missing, when the documents are right: a unique one cannot be made over documents
-// that wrongly agree.
-func (r *Rebuild) ensureIndexes(ctx context.Context) error {
-	for _, c := range r.Projection.Collections {
-		if err := EnsureIndexes(ctx, r.DB, c); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// defaultEntitiesPerPass bounds the memory of a rebuild.
+const defaultEntitiesPerPass = 50_000
 
-// passes is how often the log is read, so that the entities of one pass fit into memory.
+// passes returns how often the log must be read so that the entities of one pass fit into memory.
 func (r *Rebuild) passes(ctx context.Context) (uint64, error) {
 	stream, err := r.Log.JetStream().Stream(ctx, events.StreamShop)
 	if err != nil {
-		return 0, fmt.Errorf("look at the log: %w", err)
+		return 0, fmt.Errorf("read state of stream %s: %w", events.StreamShop, err)
 	}
-	return stream.CachedInfo().State.NumSubjects/cmp.Or(r.atOnce, entitiesAtOnce) + 1, nil
+	return stream.CachedInfo().State.NumSubjects/cmp.Or(r.entitiesPerPass, defaultEntitiesPerPass) + 1, nil
 }
 
-// progressEvery is after how many steps progress is reported.
+// progressEvery is the number of steps between two reports of progress.
 const progressEvery = 1000
 
-var errReadUpTo = errors.New("read up to the end")
+var errPassEnd = errors.New("end of the pass")
 
-// pass compares and mends the entities of one pass. The live documents are read before the log is: then the log holds every
-// event that is in them.
-func (r *Rebuild) pass(ctx context.Context, pass, passes uint64) error {
-	live := make([]map[string]live, len(r.Projection.Collections))
+// runPass compares and repairs the entities of one pass. It reads the stored documents before the log, so that the log contains
+// every event that they contain.
+func (r *Rebuild) runPass(ctx context.Context, pass, passes uint64) error {
+	stored := make([]map[string]storedDocument, len(r.Projection.Collections))
 	for i, c := range r.Projection.Collections {
 		var err error
-		if live[i], err = r.scan(ctx, c.Name, func(id string) bool { return passOf(id, passes) == pass }); err != nil {
+		if stored[i], err = r.readStored(ctx, c.Name, func(id string) bool { return passOf(id, passes) == pass }); err != nil {
 			return err
 		}
 	}
@@ -175,12 +169,12 @@ func (r *Rebuild) pass(ctx context.Context, pass, passes uint64) error {
 	if err != nil {
 		return err
 	}
-	if end < r.report.Sequence { // what it would write is older than what is there
-		return fmt.Errorf("%w: it ends at %d, %s has come to %d", log.ErrTruncated, end, r.Projection.Name, r.report.Sequence)
+	if end < r.report.Sequence { // a rebuild would replace documents by older ones
+		return fmt.Errorf("%w: it ends at %d, the checkpoint of %s is %d", eventlog.ErrTruncated, end, r.Projection.Name, r.report.Sequence)
 	}
-	c := newComparison(r.Projection.Collections, live, r.report.Sequence)
+	c := newComparison(r.Projection.Collections, stored, r.report.Sequence)
 	done := pass * end
-	err = r.Log.Follow(ctx, 1, func(m log.Message) error {
+	err = r.Log.Follow(ctx, 1, func(m eventlog.Message) error {
 		if ref, ok := c.folder.entity(m.Subject); ok && passOf(ref.id, passes) == pass {
 			if err := c.add(ref, m); err != nil {
 				return err
@@ -190,34 +184,26 @@ func (r *Rebuild) pass(ctx context.Context, pass, passes uint64) error {
 			r.Progress("fold "+r.Projection.Name, done, passes*end)
 		}
 		if m.Sequence >= end {
-			return errReadUpTo
+			return errPassEnd
 		}
 		return nil
 	})
-	if !errors.Is(err, errReadUpTo) {
+	if !errors.Is(err, errPassEnd) {
 		return err
 	}
-	return r.conclude(ctx, c)
+	return r.finishPass(ctx, c)
 }
 
-// live is a document as it stands in the collection.
-type live struct {
-	id  bson.RawValue
-	raw bson.RawValue // the value of seq
-	seq uint64
-	sum [16]byte // of its bytes
-}
-
-// scan reads the documents of one pass.
-func (r *Rebuild) scan(ctx context.Context, collection string, mine func(id string) bool) (map[string]live, error) {
-	found := map[string]live{}
+// readStored reads the documents of one pass.
+func (r *Rebuild) readStored(ctx context.Context, collection string, inPass func(id string) bool) (map[string]storedDocument, error) {
+	found := map[string]storedDocument{}
 	cursor, err := r.DB.Collection(collection).Find(ctx, bson.D{}, options.Find().SetBatchSize(1000))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", collection, err)
 	}
 	for cursor.Next(ctx) {
-		if id := idOf(cursor.Current); mine(id) {
-			found[id] = liveOf(cursor.Current)
+		if id := idOf(cursor.Current); inPass(id) {
+			found[id] = storedDocumentOf(cursor.Current)
 		}
 		if len(found)%progressEvery == 0 {
 			r.Progress("read "+collection, uint64(len(found)), 0)
@@ -227,4 +213,102 @@ func (r *Rebuild) scan(ctx context.Context, collection string, mine func(id stri
 		return nil, errors.Join(fmt.Errorf("read %s: %w", collection, err), cursor.Close(ctx))
 	}
 	return found, cursor.Close(ctx)
+}
+
+// finishPass reports the differences of a pass, and repairs them unless this is a dry run.
+func (r *Rebuild) finishPass(ctx context.Context, c *comparison) error {
+	wanted, unreadable := c.folder.documents()
+	for i := range r.Projection.Collections {
+		report := &r.report.Collections[i]
+		d := c.differences(i, wanted[i], unreadable)
+		for ref := range unreadable {
+			if ref.collection == i {
+				report.Unreadable++
+			}
+		}
+		report.Documents += len(wanted[i])
+		report.Different, report.Missing, report.Extra = report.Different+len(d.different), report.Missing+len(d.missing), report.Extra+len(d.extra)
+		if err := r.describe(ctx, i, c, d, wanted[i]); err != nil {
+			return err
+		}
+		if r.DryRun {
+			continue
+		}
+		if err := r.repair(ctx, i, c, d, wanted[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxDescribed is the largest number of drifts of each kind that are described.
+const maxDescribed = 100
+
+func (r *Rebuild) describe(ctx context.Context, i int, c *comparison, d differences, wanted map[string]Document) error {
+	name, report := r.Projection.Collections[i].Name, &r.report.Collections[i]
+	for _, id := range d.different[:min(len(d.different), maxDescribed)] {
+		var found bson.Raw
+		err := r.DB.Collection(name).FindOne(ctx, bson.D{{Key: "_id", Value: id}}).Decode(&found)
+		if errors.Is(err, mongo.ErrNoDocuments) {
+			continue // deleted since it was read
+		}
+		if err != nil {
+			return fmt.Errorf("read %s of %s: %w", id, name, err)
+		}
+		want, ok := c.corrections[entityRef{i, id}]
+		if !ok {
+			want = wanted[id]
+		}
+		raw, err := encode(want)
+		if err != nil {
+			return err
+		}
+		report.Drifts = append(report.Drifts, Drift{ID: id, Detail: explain(found, raw)})
+	}
+	for _, id := range d.missing[:min(len(d.missing), maxDescribed)] {
+		report.Drifts = append(report.Drifts, Drift{ID: id, Detail: "is missing"})
+	}
+	for _, id := range d.extra[:min(len(d.extra), maxDescribed)] {
+		report.Drifts = append(report.Drifts, Drift{ID: id, Detail: "the log has no such entity"})
+	}
+	return nil
+}
+
+// repair makes the stored documents equal to the log. A document that has changed since it was read stays: the projection has
+// written it, and it is newer.
+func (r *Rebuild) repair(ctx context.Context, i int, c *comparison, d differences, wanted map[string]Document) error {
+	collection, w := r.DB.Collection(r.Projection.Collections[i].Name), newWriter(r.DB)
+	done, total := 0, len(d.different)+len(d.missing)+len(d.extra)
+	progress := func(n int) { done += n; r.Progress("write "+collection.Name(), uint64(done), uint64(total)) }
+	for _, id := range d.extra {
+		filter, err := w.unchanged(ctx, collection.Name(), c.stored[i][id])
+		if err == nil && filter != nil {
+			_, err = collection.DeleteOne(ctx, filter)
+		}
+		if err != nil {
+			return fmt.Errorf("delete %s from %s: %w", id, collection.Name(), err)
+		}
+		progress(1)
+	}
+	for _, id := range d.different {
+		filter, err := w.unchanged(ctx, collection.Name(), c.stored[i][id])
+		if err == nil && filter != nil {
+			_, err = collection.ReplaceOne(ctx, filter, wanted[id])
+		}
+		if err != nil {
+			return fmt.Errorf("replace %s in %s: %w", id, collection.Name(), err)
+		}
+		progress(1)
+	}
+	for ids := range slices.Chunk(d.missing, insertChunk) {
+		missing := make([]Document, len(ids))
+		for j, id := range ids {
+			missing[j] = wanted[id]
+		}
+		if err := w.upsert(ctx, collection.Name(), missing); err != nil {
+			return err
+		}
+		progress(len(ids))
+	}
+	return nil
 }

@@ -14,17 +14,18 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/project"
 	"tillstream/events/project/projecttest"
+	"tillstream/events/worker"
 )
 
-// damage does to a collection what should never happen to it.
-func damage(t testing.TB, db *mongo.Database, collection string, lost, changed, invented string) {
+// damage deletes one document of the collection stock, changes one and inserts one that belongs to no entity.
+func damage(t testing.TB, db *mongo.Database, deleted, changed, invented string) {
 	t.Helper()
-	c := db.Collection(collection)
-	_, err := c.DeleteOne(t.Context(), bson.D{{Key: "_id", Value: lost}})
+	c := db.Collection("stock")
+	_, err := c.DeleteOne(t.Context(), bson.D{{Key: "_id", Value: deleted}})
 	var d stored
 	err = errors.Join(err, c.FindOne(t.Context(), bson.D{{Key: "_id", Value: changed}}).Decode(&d))
 	d.Doc.OnHand = -7
@@ -35,7 +36,7 @@ func damage(t testing.TB, db *mongo.Database, collection string, lost, changed, 
 	}
 }
 
-func rebuild(t testing.TB, l *log.Log, db *mongo.Database, dry bool) project.RebuildReport {
+func rebuild(t testing.TB, l *eventlog.Log, db *mongo.Database, dry bool) project.RebuildReport {
 	t.Helper()
 	r := project.Rebuild{DB: db, Log: l, Projection: stockProjection(), DryRun: dry}
 	report, err := r.Run(t.Context())
@@ -45,81 +46,74 @@ func rebuild(t testing.TB, l *log.Log, db *mongo.Database, dry bool) project.Reb
 	return report
 }
 
-// databases are one as it is, and one that looks like MongoDB: FerretDB and MongoDB are written differently.
-func databases(t *testing.T, test func(t *testing.T, db *mongo.Database)) {
-	t.Helper()
-	t.Run("AsItIs", func(t *testing.T) { t.Parallel(); test(t, projecttest.Database(t)) })
-	t.Run("AsMongoDB", func(t *testing.T) { t.Parallel(); test(t, projecttest.NewMember(t).Database(t, "")) })
-}
-
-// Rows 26 and 58 of the fault matrix: documents that were lost, changed or made up are what the log says again, byte by
-// byte, while events flow; so is a collection that was deleted. A dry run says so and changes nothing.
-func TestRebuildWhileEventsFlow(t *testing.T) {
+// Rows 26 and 58 of the fault matrix: while events arrive, a rebuild repairs documents that were deleted, changed or invented, byte
+// by byte, and restores a collection that was dropped. A dry run reports the same and changes nothing.
+func TestRebuildWhileEventsArrive(t *testing.T) {
 	t.Parallel()
-	databases(t, func(t *testing.T, db *mongo.Database) {
+	eachDatabase(t, func(t *testing.T, db *mongo.Database) {
 		server := logtest.Server(t)
 		l := logtest.OpenOn(t, server)
 		shop := start(t, l, db)
 		for i := range 30 {
-			move(t, l, fmt.Sprintf("S%d", i), 1)
+			adjust(t, l, fmt.Sprintf("S%d", i), 1)
 		}
 		shop.awaitCheckpoint(t)
 		stopSelling := sell(t, logtest.OpenOn(t, server))
 
-		damage(t, db, "stock", "S1", "S2", "GHOST")
+		damage(t, db, "S1", "S2", "GHOST")
 		report := rebuild(t, l, db, true)
 		c := report.Collections[0]
 		if c.Missing != 1 || c.Different != 1 || c.Extra != 1 || report.Written || report.Drifted() != 3 {
-			t.Errorf("dry run: %+v", report)
+			t.Errorf("dry run: got %+v, want one missing, one different, one extra", report)
 		}
 		want := []project.Drift{{ID: "S2", Detail: "doc.on_hand is {\"$numberLong\":\"-7\"}, should be {\"$numberLong\":\"1\"}"},
-			{ID: "S1", Detail: "is missing"}, {ID: "GHOST", Detail: "the log knows of no such entity"}}
+			{ID: "S1", Detail: "is missing"}, {ID: "GHOST", Detail: "the log has no such entity"}}
 		if diff := cmp.Diff(want, c.Drifts); diff != "" {
-			t.Error(diff)
+			t.Errorf("drifts (-want +got):\n%s", diff)
 		}
-		if again := rebuild(t, l, db, false); again.Drifted() != 3 || !again.Written {
-			t.Errorf("rebuild: %+v", again)
+		if written := rebuild(t, l, db, false); written.Drifted() != 3 || !written.Written {
+			t.Errorf("rebuild: got %+v, want 3 drifts, written", written)
 		}
 		for range 2 {
 			if after := rebuild(t, l, db, true); after.Drifted() != 0 || after.Sequence == 0 {
-				t.Fatalf("drifted while events flow: %+v", after)
+				t.Fatalf("while events arrive: got %+v, want no drift", after)
 			} else {
 				t.Logf("%d documents, %.2f s", after.Collections[0].Documents, after.Seconds)
 			}
 		}
-		shop.stop() // else it would write back by itself some of what is deleted
+		shop.Stop() // otherwise the projection itself would write some of the deleted documents
 		if err := db.Collection("stock").Drop(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		// What was sold since the projection stopped is the projection's to write.
-		if gone := rebuild(t, l, db, false).Collections[0]; gone.Missing < 30 || gone.Missing > gone.Documents || gone.Different+gone.Extra > 0 {
-			t.Errorf("after the collection was deleted: %+v", gone)
+		// Documents of events since the projection stopped are not missing: the projection will write them.
+		if dropped := rebuild(t, l, db, false).Collections[0]; dropped.Missing < 30 || dropped.Missing > dropped.Documents || dropped.Different+dropped.Extra > 0 {
+			t.Errorf("after the collection was dropped: got %+v, want at least 30 missing and nothing else", dropped)
 		}
 		shop = start(t, l, db)
 		stopSelling()
 		shop.awaitCheckpoint(t)
 		last := rebuild(t, l, db, true)
 		if last.Drifted() != 0 || last.Collections[0].Documents < 31 {
-			t.Errorf("at the end: %+v", last)
+			t.Errorf("at the end: got %+v, want no drift in at least 31 documents", last)
 		}
-		documentsAreTheLog(t, l, db, last.Collections[0].Documents)
+		checkDocuments(t, l, db, last.Collections[0].Documents)
 		if names, err := db.ListCollectionNames(t.Context(), bson.D{}); err != nil || strings.Contains(strings.Join(names, " "), "rebuild") {
-			t.Errorf("left behind: %v, %v", names, err)
+			t.Errorf("collections: got %v, %v; want none of the rebuild", names, err)
 		}
 	})
 }
 
-// sell appends to some old and to new entities until stopped.
-func sell(t testing.TB, l *log.Log) (stop func()) {
+// sell appends events about existing and new entities until stopped.
+func sell(t testing.TB, l *eventlog.Log) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var selling sync.WaitGroup
 	selling.Go(func() {
-		ticker := time.NewTicker(20 * time.Millisecond) // faster, and the database of a busy machine would never keep up
+		ticker := time.NewTicker(20 * time.Millisecond) // at a shorter interval the database of a busy machine would not keep up
 		defer ticker.Stop()
 		for i := 0; ctx.Err() == nil; i++ {
-			move(t, l, fmt.Sprintf("S%d", 10+i%20), 1)
-			move(t, l, fmt.Sprintf("NEW%d", i), 1)
+			adjust(t, l, fmt.Sprintf("S%d", 10+i%20), 1)
+			adjust(t, l, fmt.Sprintf("NEW%d", i), 1)
 			<-ticker.C
 		}
 	})
@@ -128,92 +122,92 @@ func sell(t testing.TB, l *log.Log) (stop func()) {
 	return stop
 }
 
-// Documents may lag behind the log by what the projection has not written yet, whether they exist already or not.
-func TestAViewThatIsBehindHasNotDrifted(t *testing.T) {
+// Documents that lag behind the log, or do not exist yet, have not drifted: the projection will write them.
+func TestLaggingProjectionHasNotDrifted(t *testing.T) {
 	t.Parallel()
 	l, db := logtest.Open(t), projecttest.Database(t)
 	shop := start(t, l, db)
-	move(t, l, "A", 1)
+	adjust(t, l, "A", 1)
 	shop.awaitCheckpoint(t)
-	shop.stop()
-	move(t, l, "A", 1)
-	move(t, l, "B", 1)
+	shop.Stop()
+	adjust(t, l, "A", 1)
+	adjust(t, l, "B", 1)
 	for _, dry := range []bool{true, false} {
 		if report := rebuild(t, l, db, dry); report.Drifted() != 0 || report.Sequence != 1 {
-			t.Errorf("dry %v: %+v", dry, report)
+			t.Errorf("rebuild with dry run %v: got %+v, want no drift at 1", dry, report)
 		}
 	}
 }
 
-// A document that lacks an event up to the checkpoint has drifted, although it was right once.
-func TestADocumentThatLacksAnEventHasDrifted(t *testing.T) {
+// A document that lacks an event up to the checkpoint has drifted, although it was correct earlier.
+func TestDocumentBehindCheckpointHasDrifted(t *testing.T) {
 	t.Parallel()
 	l, db := logtest.Open(t), projecttest.Database(t)
 	shop := start(t, l, db)
-	move(t, l, "A", 1)
+	adjust(t, l, "A", 1)
 	shop.await(t)
 	old := all[stored](t, db, "stock")[0]
-	move(t, l, "A", 1)
+	adjust(t, l, "A", 1)
 	shop.awaitCheckpoint(t)
 	if _, err := db.Collection("stock").ReplaceOne(t.Context(), bson.D{{Key: "_id", Value: "A"}}, old); err != nil {
 		t.Fatal(err)
 	}
 	if report := rebuild(t, l, db, false); report.Collections[0].Different != 1 {
-		t.Errorf("it lacks an event: %+v", report)
+		t.Errorf("rebuild: got %+v, want one different document", report)
 	}
-	documentsAreTheLog(t, l, db, 1)
+	checkDocuments(t, l, db, 1)
 }
 
-// A log with more entities than fit into memory is read several times, and each document is looked at once.
-func TestARebuildInSeveralPasses(t *testing.T) {
+// A log with more entities than fit into memory is read several times, and each document is compared once.
+func TestRebuildInSeveralPasses(t *testing.T) {
 	t.Parallel()
 	l, db := logtest.Open(t), projecttest.Database(t)
 	shop := start(t, l, db)
 	for i := range 20 {
-		move(t, l, fmt.Sprintf("S%d", i), 1)
+		adjust(t, l, fmt.Sprintf("S%d", i), 1)
 	}
 	shop.awaitCheckpoint(t)
 	for _, i := range []int{0, 2, 4, 6, 8} {
-		damage(t, db, "stock", fmt.Sprintf("S%d", i), fmt.Sprintf("S%d", i+1), fmt.Sprintf("GHOST%d", i))
+		damage(t, db, fmt.Sprintf("S%d", i), fmt.Sprintf("S%d", i+1), fmt.Sprintf("GHOST%d", i))
 	}
 	for _, want := range []int{5, 0} {
 		r := project.Rebuild{DB: db, Log: l, Projection: stockProjection()}
-		r.AtOnce(3)
+		r.EntitiesPerPass(3)
 		report, err := r.Run(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		if c := report.Collections[0]; c.Documents != 20 || c.Missing != want || c.Different != want || c.Extra != want || len(c.Drifts) != 3*want {
-			t.Errorf("want %d of each sort: %+v", want, c)
+			t.Errorf("rebuild: got %+v, want %d drifts of each kind", c, want)
 		}
 	}
-	documentsAreTheLog(t, l, db, 20)
+	checkDocuments(t, l, db, 20)
 }
 
-// A log that ends before the checkpoint is not the one that the documents were made of: they stay as they are.
-func TestALogThatWentBackIsNotRebuiltFrom(t *testing.T) {
+// A log that ends before the checkpoint has lost events that the documents contain: a rebuild leaves the documents unchanged.
+func TestRebuildRefusesTruncatedLog(t *testing.T) {
 	t.Parallel()
 	l, db := logtest.Open(t), projecttest.Database(t)
 	shop := start(t, l, db)
-	move(t, l, "A", 1)
-	move(t, l, "A", 1)
+	adjust(t, l, "A", 1)
+	adjust(t, l, "A", 1)
 	shop.awaitCheckpoint(t)
-	shop.stop()
+	shop.Stop()
 	before := all[stored](t, db, "stock")
-	goBack(t, l)
+	emptyLog(t, l)
 	r := project.Rebuild{DB: db, Log: l, Projection: stockProjection()}
-	if report, err := r.Run(t.Context()); !errors.Is(err, log.ErrTruncated) || report.Written {
-		t.Errorf("rebuilt from a log that went back: %+v, %v", report, err)
+	if report, err := r.Run(t.Context()); !errors.Is(err, eventlog.ErrTruncated) || report.Written {
+		t.Errorf("rebuild: got %+v, %v; want nothing written and %v", report, err, eventlog.ErrTruncated)
 	}
 	if diff := cmp.Diff(before, all[stored](t, db, "stock")); diff != "" {
-		t.Error(diff)
+		t.Errorf("documents (-want +got):\n%s", diff)
 	}
 }
 
-// goBack puts an empty log in the place of the one that is there.
-func goBack(t *testing.T, l *log.Log) {
+// emptyLog replaces the log by an empty one.
+func emptyLog(t *testing.T, l *eventlog.Log) {
 	t.Helper()
-	config := log.Streams(1)[0]
+	config := eventlog.Streams(1)[0]
 	if err := l.JetStream().DeleteStream(t.Context(), config.Name); err != nil {
 		t.Fatal(err)
 	}
@@ -222,59 +216,53 @@ func goBack(t *testing.T, l *log.Log) {
 	}
 }
 
-func TestRebuildNamesWhatIsNotThere(t *testing.T) {
+func TestRebuildRefusesUnknownProjectionOrCollection(t *testing.T) {
 	t.Parallel()
 	l, db := logtest.Open(t), projecttest.Database(t)
 	never := project.Rebuild{DB: db, Log: l, Projection: stockProjection()}
 	if _, err := never.Run(t.Context()); !errors.Is(err, project.ErrNeverRan) {
-		t.Errorf("a projection that never ran: %v", err)
+		t.Errorf("projection without a checkpoint: got %v, want %v", err, project.ErrNeverRan)
 	}
 	unknown := project.Rebuild{DB: db, Log: l, Projection: stockProjection(), Collections: []string{"socks"}}
 	if _, err := unknown.Run(t.Context()); err == nil || !strings.Contains(err.Error(), `no collection "socks"`) {
-		t.Errorf("an unknown collection: %v", err)
+		t.Errorf("unknown collection: got %v, want an error that names it", err)
 	}
 }
 
-// numbered is a projection whose documents have a number that no two may share.
-func numbered() project.Projection {
-	return project.Projection{Name: lane, Collections: []project.Collection{project.NewCollection("numbered", levels,
-		func(id string, s level) any { return map[string]any{"number": id, "on_hand": s.OnHand} }, project.Index{Keys: []string{"doc.number"}, Unique: true})}}
-}
-
-// Row 26 of the fault matrix: a rebuild names the indexes that are missing, and makes them; a unique one only when the
-// documents do not wrongly agree any more.
-func TestRebuildMakesMissingIndexes(t *testing.T) {
+// Row 26 of the fault matrix: a rebuild reports missing indexes and creates them, after it has repaired the documents that would
+// violate a unique one.
+func TestRebuildCreatesMissingIndexes(t *testing.T) {
 	t.Parallel()
-	databases(t, func(t *testing.T, db *mongo.Database) {
+	eachDatabase(t, func(t *testing.T, db *mongo.Database) {
 		l := logtest.Open(t)
-		shop := run(t, l, batches(numbered().Batch(l, project.Config{DB: db, Window: window})))
-		move(t, l, "A", 1)
-		move(t, l, "B", 1)
+		shop := startLanes(t, l, []worker.Batch{numberedProjection().Batch(l, project.Config{DB: db, Window: window})})
+		adjust(t, l, "A", 1)
+		adjust(t, l, "B", 1)
 		shop.awaitCheckpoint(t)
 		c := db.Collection("numbered")
 		if err := c.Indexes().DropOne(t.Context(), "doc_number"); err != nil {
 			t.Fatal(err)
 		}
-		twin := bson.D{{Key: "_id", Value: "B"}, {Key: "seq", Value: int64(2)}, {Key: "doc", Value: bson.D{{Key: "number", Value: "A"}, {Key: "on_hand", Value: int64(1)}}}}
-		if _, err := c.ReplaceOne(t.Context(), bson.D{{Key: "_id", Value: "B"}}, twin); err != nil {
+		duplicate := bson.D{{Key: "_id", Value: "B"}, {Key: "seq", Value: int64(2)}, {Key: "doc", Value: bson.D{{Key: "number", Value: "A"}, {Key: "on_hand", Value: int64(1)}}}}
+		if _, err := c.ReplaceOne(t.Context(), bson.D{{Key: "_id", Value: "B"}}, duplicate); err != nil {
 			t.Fatal(err)
 		}
 		for _, dry := range []bool{true, false} {
-			r := project.Rebuild{DB: db, Log: l, Projection: numbered(), DryRun: dry}
+			r := project.Rebuild{DB: db, Log: l, Projection: numberedProjection(), DryRun: dry}
 			report, err := r.Run(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
 			if got := report.Collections[0]; !slices.Equal(got.MissingIndexes, []string{"doc_number"}) || got.Different != 1 || report.Drifted() != 2 {
-				t.Errorf("dry %v: %+v", dry, report)
+				t.Errorf("rebuild with dry run %v: got %+v, want one missing index and one different document", dry, report)
 			}
-			if there := hasIndex(t, c, "doc_number"); there == dry {
-				t.Errorf("dry %v: the index is there: %v", dry, there)
+			if got := hasIndex(t, c, "doc_number"); got == dry {
+				t.Errorf("index after rebuild with dry run %v: got %v, want %v", dry, got, !dry)
 			}
 		}
-		r := project.Rebuild{DB: db, Log: l, Projection: numbered(), DryRun: true}
+		r := project.Rebuild{DB: db, Log: l, Projection: numberedProjection(), DryRun: true}
 		if report, err := r.Run(t.Context()); err != nil || report.Drifted() != 0 {
-			t.Errorf("afterwards: %+v, %v", report, err)
+			t.Errorf("second rebuild: got %+v, %v; want no drift", report, err)
 		}
 	})
 }

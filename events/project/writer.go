@@ -12,8 +12,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// Limits of one command. Inserts go by the hundred; replacements by twenty, because FerretDB v1 keeps a connection to
-// SQLite per operation until the command ends and locks itself out with a hundred.
+// Operations per command. FerretDB v1 holds one connection to SQLite per replacement until the command ends, and deadlocks with a
+// hundred of them.
 const (
 	insertChunk  = 500
 	replaceChunk = 20
@@ -22,29 +22,29 @@ const (
 // codeDuplicateKey is an error code of MongoDB (mongo/src/mongo/base/error_codes.yml).
 const codeDuplicateKey = 11000
 
-// writer writes documents. It remembers which ones there are, because inserting is about twenty times cheaper than replacing
-// on FerretDB, and most documents are written once. It is not safe for concurrent use.
+// writer writes documents. It remembers the documents that it has written: on FerretDB an insert costs a twentieth of a
+// replacement, and most documents are written once. It is not safe for concurrent use.
 type writer struct {
 	db     *mongo.Database
 	known  *lru.Cache[string, uint64] // "collection/id" → the sequence that this writer wrote
-	ferret *bool                      // the database is a FerretDB; nil: not asked yet
+	ferret *bool                      // whether the server is FerretDB; nil until it is known
 }
 
-// knownDocuments bounds the memory of the writer. Forgetting costs one refused insert.
-const knownDocuments = 20_000
+// maxKnown bounds the memory of the writer. A document that it no longer remembers costs one refused insert.
+const maxKnown = 20_000
 
 func newWriter(db *mongo.Database) *writer {
-	known, err := lru.New[string, uint64](knownDocuments)
+	known, err := lru.New[string, uint64](maxKnown)
 	if err != nil {
-		panic(err) // the size is a constant above zero
+		panic(err) // the size is a positive constant
 	}
 	return &writer{db: db, known: known}
 }
 
-// forget is called when another process may have written meanwhile.
+// forget discards what the writer remembers. A lane calls it when another process may have written in the meantime.
 func (w *writer) forget() { w.known.Purge() }
 
-// upsert writes documents that may be there already, in an older or a newer state.
+// upsert writes documents that may exist already, in an older or a newer state.
 func (w *writer) upsert(ctx context.Context, collection string, documents []Document) error {
 	var fresh, known []Document
 	for _, d := range documents {
@@ -56,15 +56,15 @@ func (w *writer) upsert(ctx context.Context, collection string, documents []Docu
 			known = append(known, d)
 		}
 	}
-	var unknown, newer []Document // that exist
+	var existing, newer []Document
 	for chunk := range slices.Chunk(fresh, insertChunk) {
-		existing, err := w.insert(ctx, collection, chunk)
+		refused, err := w.insert(ctx, collection, chunk)
 		if err != nil {
 			return err
 		}
-		unknown = append(unknown, existing...)
+		existing = append(existing, refused...)
 	}
-	for i, documents := range [][]Document{known, unknown} { // first those that may give up a unique key
+	for i, documents := range [][]Document{known, existing} { // known ones first: they may release a unique key that an existing one takes
 		for chunk := range slices.Chunk(documents, replaceChunk) {
 			found, err := w.replace(ctx, collection, chunk, i == 0)
 			if err != nil {
@@ -82,7 +82,7 @@ func (w *writer) upsert(ctx context.Context, collection string, documents []Docu
 	return nil
 }
 
-// insert returns the documents that were refused because another one is in their place.
+// insert returns the documents that were refused because a document with the same id or unique key exists.
 func (w *writer) insert(ctx context.Context, collection string, documents []Document) (existing []Document, err error) {
 	_, err = w.db.Collection(collection).InsertMany(ctx, documents, options.InsertMany().SetOrdered(false))
 	if err == nil {
@@ -101,13 +101,13 @@ func (w *writer) insert(ctx context.Context, collection string, documents []Docu
 	return existing, nil
 }
 
-// replace puts the new state where the document is older, and where there is none. Documents that are newer stay, and are
-// returned.
+// replace writes the new state over an older document, and inserts it where none exists. It leaves newer documents unchanged and
+// returns them.
 //
-// MongoDB compares as it writes. An upsert with that filter would do for all cases, but where the document is newer it meets
-// a duplicate key, and FerretDB v1.24.2 ends the whole command there. FerretDB on SQLite also reads the whole collection for
-// any filter but {_id: x}, and compares no more atomically than is done here. It serves one process, so that a document
-// which this writer wrote last is known to be older; to read it first would double what replacing costs.
+// MongoDB compares and replaces atomically. One upsert with that filter would handle every case, but it reports a duplicate key
+// where the stored document is newer, and FerretDB v1.24.2 then aborts the whole command. FerretDB on SQLite also reads the whole
+// collection for every filter except {_id: x}, and its comparison is not atomic either. Because FerretDB serves one process, a
+// document that this writer wrote last is known to be older; reading it first would double the cost.
 func (w *writer) replace(ctx context.Context, collection string, documents []Document, known bool) (newer []Document, err error) {
 	ferret, err := w.isFerret(ctx)
 	if err != nil {
@@ -122,28 +122,28 @@ func (w *writer) replace(ctx context.Context, collection string, documents []Doc
 			return nil, err
 		}
 	}
-	older, gone, newer, err := w.compare(ctx, collection, documents)
+	older, absent, newer, err := w.compare(ctx, collection, documents)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := replaceAll(ctx, collection, older); err != nil || len(gone) == 0 {
+	if _, err := replaceAll(ctx, collection, older); err != nil || len(absent) == 0 {
 		return newer, err
 	}
-	existing, err := w.insert(ctx, collection, gone)
-	if err == nil && len(existing) > 0 { // there by now, or a unique index refuses it: the next try tells
+	existing, err := w.insert(ctx, collection, absent)
+	if err == nil && len(existing) > 0 { // a unique index refuses it, or it was inserted since: the lane retries
 		err = fmt.Errorf("insert %s into %s: a unique key is taken", existing[0].ID, collection)
 	}
 	return newer, err
 }
 
-// compare finds which documents are older in the database, not there, or newer. Those that are the same are none of these.
-func (w *writer) compare(ctx context.Context, collection string, documents []Document) (older, gone, newer []Document, err error) {
+// compare sorts documents by whether the stored one is older, absent or newer. It omits those with the same sequence.
+func (w *writer) compare(ctx context.Context, collection string, documents []Document) (older, absent, newer []Document, err error) {
 	for _, d := range documents {
 		var found bson.Raw
 		err := w.db.Collection(collection).FindOne(ctx, bson.D{{Key: "_id", Value: d.ID}}).Decode(&found)
 		switch seq := seqOf(found); {
 		case errors.Is(err, mongo.ErrNoDocuments):
-			gone = append(gone, d)
+			absent = append(absent, d)
 		case err != nil:
 			return nil, nil, nil, fmt.Errorf("read %s of %s: %w", d.ID, collection, err)
 		case seq < d.Seq:
@@ -152,17 +152,17 @@ func (w *writer) compare(ctx context.Context, collection string, documents []Doc
 			newer = append(newer, d)
 		}
 	}
-	return older, gone, newer, nil
+	return older, absent, newer, nil
 }
 
-// replaceOlder replaces documents that are older, and returns how many were.
+// replaceOlder replaces the documents whose stored version is older, and returns their number.
 func (w *writer) replaceOlder(ctx context.Context, collection string, documents []Document) (int, error) {
 	return w.replaceWhere(ctx, collection, documents, func(d Document) bson.D {
 		return bson.D{{Key: "_id", Value: d.ID}, {Key: "seq", Value: bson.D{{Key: "$lt", Value: d.Seq}}}}
 	})
 }
 
-// replaceByID replaces documents whatever they are.
+// replaceByID replaces documents whatever their stored version is.
 func (w *writer) replaceByID(ctx context.Context, collection string, documents []Document) (int, error) {
 	return w.replaceWhere(ctx, collection, documents, func(d Document) bson.D { return bson.D{{Key: "_id", Value: d.ID}} })
 }
@@ -182,24 +182,24 @@ func (w *writer) replaceWhere(ctx context.Context, collection string, documents 
 	return int(result.MatchedCount), nil
 }
 
-// asWas returns a filter that finds a document as it was when it was read; nil when it is known to have changed. See
-// [writer.replace] for what FerretDB needs.
-func (w *writer) asWas(ctx context.Context, collection string, l live) (bson.D, error) {
-	byID := bson.D{{Key: "_id", Value: l.id}}
+// unchanged returns a filter that matches a document only in the version that was read, or nil when the document has changed
+// already. For FerretDB the filter is the id alone; see [writer.replace].
+func (w *writer) unchanged(ctx context.Context, collection string, d storedDocument) (bson.D, error) {
+	byID := bson.D{{Key: "_id", Value: d.id}}
 	ferret, err := w.isFerret(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if !ferret && l.raw.Type != 0 {
-		return append(byID, bson.E{Key: "seq", Value: l.raw}), nil
+	if !ferret && d.raw.Type != 0 {
+		return append(byID, bson.E{Key: "seq", Value: d.raw}), nil
 	}
 	var found bson.Raw
 	err = w.db.Collection(collection).FindOne(ctx, byID).Decode(&found)
-	if errors.Is(err, mongo.ErrNoDocuments) || err == nil && !found.Lookup("seq").Equal(l.raw) {
+	if errors.Is(err, mongo.ErrNoDocuments) || err == nil && !found.Lookup("seq").Equal(d.raw) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read %s of %s: %w", l.id, collection, err)
+		return nil, fmt.Errorf("read %s of %s: %w", d.id, collection, err)
 	}
 	return byID, nil
 }
@@ -213,15 +213,4 @@ func (w *writer) isFerret(ctx context.Context) (bool, error) {
 		w.ferret = &ferret
 	}
 	return *w.ferret, nil
-}
-
-// isFerret reports whether a database is a FerretDB.
-func isFerret(ctx context.Context, db *mongo.Database) (bool, error) {
-	var server struct {
-		Version string `bson:"ferretdbVersion"`
-	}
-	if err := db.RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&server); err != nil {
-		return false, fmt.Errorf("ask the database what it is: %w", err)
-	}
-	return server.Version != "", nil
 }

@@ -16,7 +16,7 @@ import (
 	"tillstream/events"
 	"tillstream/events/archive"
 	"tillstream/events/backup"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/replay"
 )
 
@@ -95,7 +95,7 @@ func TestABackupHoldsOneMoment(t *testing.T) {
 	c.note("inventory", 3)
 	c.note("notifications.mail", 3, replay.OpenAct{Sequence: 2, Attempt: 4})
 	c.note("orders.projection", 3)
-	reconciled := log.Checkpoint{Lane: "payments.reconcile", State: []byte(`{"to":"2026-11-01T00:00:00Z"}`)}
+	reconciled := eventlog.Checkpoint{Lane: "payments.reconcile", State: []byte(`{"to":"2026-11-01T00:00:00Z"}`)}
 	if err := c.log.SaveCheckpoint(t.Context(), &reconciled); err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func TestABackupOfALogThatWentBack(t *testing.T) {
 	c.move("a1", "A", "", 1)
 	c.archive()
 	c.putBack(store)
-	if dir, _, err := c.backUp(); !errors.Is(err, log.ErrTruncated) || slices.Contains(entries(t, filepath.Dir(dir)), "backup") {
+	if dir, _, err := c.backUp(); !errors.Is(err, eventlog.ErrTruncated) || slices.Contains(entries(t, filepath.Dir(dir)), "backup") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -3,11 +3,11 @@ package replay
 import (
 	"errors"
 
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // ErrNoShop is returned by Open when the broker lacks the shop's streams.
-var ErrNoShop = log.ErrNoShop
+var ErrNoShop = eventlog.ErrNoShop
 
 var (
 	// ErrNotFound is returned when nothing in the log goes by that id, number or sequence.

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"tillstream/events/archive"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 )
 
@@ -100,7 +100,7 @@ func kindOf(name string) worker.Kind {
 }
 
 // takeOver fills in what a lane's checkpoint says.
-func (l *Lane) takeOver(c log.Checkpoint, end uint64) error {
+func (l *Lane) takeOver(c eventlog.Checkpoint, end uint64) error {
 	l.Position, l.Hold = c.Position, c.CircuitOpen
 	if !c.Written.IsZero() {
 		l.Written = &c.Written
@@ -123,7 +123,7 @@ func (l *Lane) takeOver(c log.Checkpoint, end uint64) error {
 // control fills in whether operators have a lane paused.
 func (r *Reader) control(ctx context.Context, l *Lane) error {
 	c, _, err := worker.Controls.Read(ctx, r.log, l.Name)
-	if errors.Is(err, log.ErrNotFound) {
+	if errors.Is(err, eventlog.ErrNotFound) {
 		return nil
 	}
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/replay"
 	"tillstream/events/worker"
 )
@@ -113,12 +113,12 @@ func TestLanesSayWhatTheyDo(t *testing.T) {
 	want := map[string]worker.Kind{"orders": worker.KindDecide, "orders.timers": worker.KindTimer, "orders.projection": worker.KindProject,
 		"archive": worker.KindArchive, "payments.stripe": worker.KindAct}
 	for name := range want {
-		if err := s.log.SaveCheckpoint(t.Context(), &log.Checkpoint{Lane: name}); err != nil {
+		if err := s.log.SaveCheckpoint(t.Context(), &eventlog.Checkpoint{Lane: name}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	// The reconciler keeps a checkpoint, too, and is no lane.
-	if err := s.log.SaveCheckpoint(t.Context(), &log.Checkpoint{Lane: "payments.reconcile", State: []byte(`{"to":"2026-11-01T00:00:00Z"}`)}); err != nil {
+	if err := s.log.SaveCheckpoint(t.Context(), &eventlog.Checkpoint{Lane: "payments.reconcile", State: []byte(`{"to":"2026-11-01T00:00:00Z"}`)}); err != nil {
 		t.Fatal(err)
 	}
 	lanes, err := s.Lanes(t.Context())
@@ -154,7 +154,7 @@ func (s *shop) work(ctx context.Context, config worker.Config) (done <-chan erro
 	return done
 }
 
-func (s *shop) begin(ctx context.Context, l *log.Log, config worker.Config) (*worker.Worker, <-chan error) {
+func (s *shop) begin(ctx context.Context, l *eventlog.Log, config worker.Config) (*worker.Worker, <-chan error) {
 	s.t.Helper()
 	w, err := worker.New(ctx, l, config)
 	if err != nil {

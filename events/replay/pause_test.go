@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/replay"
 	"tillstream/events/worker"
@@ -19,7 +19,7 @@ func (s *shop) watcher(handled chan<- string) (*worker.Worker, func()) {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(s.t.Context())
 	l := logtest.OpenOn(s.t, s.server)
-	routes := []worker.Route{worker.On(func(_ *log.Tx, e events.Event, _ events.OrderExpired) error { handled <- e.ID; return nil })}
+	routes := []worker.Route{worker.On(func(_ *eventlog.Tx, e events.Event, _ events.OrderExpired) error { handled <- e.ID; return nil })}
 	w, done := s.begin(ctx, l, worker.Config{Domains: []worker.Domain{{Name: "watcher", Log: l, Routes: routes}}})
 	return w, func() {
 		cancel()
@@ -109,7 +109,7 @@ func TestUnknownLanesAreRefused(t *testing.T) {
 			t.Errorf("%+v, %v; want no projections", lanes, err)
 		}
 	}
-	if err := s.log.SaveCheckpoint(t.Context(), &log.Checkpoint{Lane: "watcher.projection"}); err != nil {
+	if err := s.log.SaveCheckpoint(t.Context(), &eventlog.Checkpoint{Lane: "watcher.projection"}); err != nil {
 		t.Fatal(err)
 	}
 	if lanes, err := s.Pause(t.Context(), []string{replay.Projections}, replay.UntilResumed); err != nil || len(lanes) != 1 || !lanes[0].Paused {

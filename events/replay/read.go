@@ -8,7 +8,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // errEnd ends the reading of a range at its end.
@@ -94,7 +94,7 @@ func (r *Reader) Follow(ctx context.Context, part Range, caughtUp func(), fn fun
 func (r *Reader) follow(ctx context.Context, from uint64, missing func(from, to uint64), fn func(Message) error) error {
 	for {
 		err := r.log.Follow(ctx, from, fn)
-		var gap *log.GapError
+		var gap *eventlog.GapError
 		switch {
 		case errors.As(err, &gap):
 			if missing != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/replay"
 )
 
@@ -96,7 +96,7 @@ func stored(t *testing.T, s *shop, sequence uint64) time.Time {
 // damageable puts a log that messages can be taken from in the place of the shop's, whose own denies deletion for ever.
 func (s *shop) damageable() {
 	s.t.Helper()
-	config := log.Streams(1)[0]
+	config := eventlog.Streams(1)[0]
 	config.DenyDelete = false
 	if err := s.js.DeleteStream(s.t.Context(), config.Name); err != nil {
 		s.t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // source is the domain as which operators append: to what stands under ops.
@@ -22,7 +22,7 @@ const answerIn = time.Minute
 
 // Reader reads a shop's log. It is safe for concurrent use.
 type Reader struct {
-	log   *log.Log
+	log   *eventlog.Log
 	js    jetstream.JetStream // without the log's time-outs, for what may take its time
 	reads jetstream.Stream    // for reading single messages
 }
@@ -41,7 +41,7 @@ func Open(ctx context.Context, conn *nats.Conn) (*Reader, error) {
 		return nil, fmt.Errorf("open stream %s for reading: %w", events.StreamShop, err)
 	}
 	replicas := reads.CachedInfo().Config.Replicas
-	l, err := log.Open(ctx, conn, log.Config{Source: source, MustExist: true, Replicas: replicas})
+	l, err := eventlog.Open(ctx, conn, eventlog.Config{Source: source, MustExist: true, Replicas: replicas})
 	if err != nil {
 		return nil, fmt.Errorf("open log for reading: %w", err)
 	}
@@ -56,10 +56,10 @@ func Open(ctx context.Context, conn *nats.Conn) (*Reader, error) {
 func (r *Reader) Close() { r.log.Close() }
 
 // Log is the log that is read, for those who look after projections.
-func (r *Reader) Log() *log.Log { return r.log }
+func (r *Reader) Log() *eventlog.Log { return r.log }
 
 // Message is one message as it stands in the log; not every one is an event of the shop.
-type Message = log.Message
+type Message = eventlog.Message
 
 // Range is a part of the log.
 type Range struct {

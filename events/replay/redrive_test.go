@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/replay"
 	"tillstream/events/worker"
@@ -30,7 +30,7 @@ func newClinic(t *testing.T, orders int) *clinic {
 	c := &clinic{shop: newShop(t)}
 	l := logtest.OpenOn(t, c.server)
 	ctx, cancel := context.WithCancel(t.Context())
-	route := worker.On(func(_ *log.Tx, e events.Event, _ events.OrderExpired) error {
+	route := worker.On(func(_ *eventlog.Tx, e events.Event, _ events.OrderExpired) error {
 		if c.mended.Load() {
 			return nil
 		}

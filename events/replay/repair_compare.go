@@ -7,7 +7,7 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/archive"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // copies is the log and its archive, compared.
@@ -18,8 +18,8 @@ type copies struct {
 	missing []uint64    // sequences that the archive lacks
 	lost    []lostEvent // what the log lacks, as it was archived
 	plan    plan
-	ahead   []log.Checkpoint // of lanes that are ahead of the log
-	known   uint64           // up to where the log is as they knew it
+	ahead   []eventlog.Checkpoint // of lanes that are ahead of the log
+	known   uint64                // up to where the log is as they knew it
 }
 
 // sumOf tells events apart by their ids; what is no event of the shop by where and what it is.

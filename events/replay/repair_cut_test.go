@@ -13,7 +13,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"tillstream/events/archive"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/project"
 	"tillstream/events/project/projecttest"
 	"tillstream/events/replay"
@@ -69,7 +69,7 @@ func TestARepairThatIsCutOffWhileItSetsAside(t *testing.T) {
 		if err := c.interrupted(uri, deletions+1); !errors.Is(err, context.Canceled) {
 			t.Fatalf("the first one: %v", err)
 		}
-		if err := archive.New(c.db).CheckHistory(t.Context(), c.log); !errors.Is(err, log.ErrTruncated) {
+		if err := archive.New(c.db).CheckHistory(t.Context(), c.log); !errors.Is(err, eventlog.ErrTruncated) {
 			t.Errorf("after %d deletions the shop would start: %v", deletions+1, err)
 		}
 		c.repair(false)

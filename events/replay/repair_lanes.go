@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"tillstream/events/archive"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // findAhead finds the lanes whose checkpoint lies beyond what the log holds, or held before it went back and on: what they
@@ -49,7 +49,7 @@ func (r Repair) setBack(ctx context.Context, c *copies) error {
 }
 
 // dropOpen takes open acts out of a lane's state that are about events behind a sequence.
-func dropOpen(c *log.Checkpoint, known uint64) error {
+func dropOpen(c *eventlog.Checkpoint, known uint64) error {
 	if len(c.State) == 0 {
 		return nil
 	}

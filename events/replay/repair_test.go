@@ -17,14 +17,14 @@ import (
 	"tillstream/events"
 	"tillstream/events/archive"
 	"tillstream/events/embedded"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/project/projecttest"
 	"tillstream/events/replay"
 	"tillstream/events/worker"
 )
 
 // levels is the stock as it is after each movement: every event carries all of it.
-var levels = log.Entity[events.StockLevel]{Prefix: events.PrefixStock, LastOnly: true,
+var levels = eventlog.Entity[events.StockLevel]{Prefix: events.PrefixStock, LastOnly: true,
 	Apply: func(_ events.StockLevel, e events.Event) (events.StockLevel, error) {
 		switch p := e.Payload.(type) {
 		case events.StockAdjusted:
@@ -167,7 +167,7 @@ func TestRepairGivesTheLogBack(t *testing.T) {
 	}
 	c.archive()
 	c.putBack(backup)
-	if err := archive.New(c.db).CheckHistory(t.Context(), c.log); !errors.Is(err, log.ErrTruncated) {
+	if err := archive.New(c.db).CheckHistory(t.Context(), c.log); !errors.Is(err, eventlog.ErrTruncated) {
 		t.Errorf("the archive's lane would go to work: %v", err)
 	}
 	for range 2 {
@@ -226,7 +226,7 @@ func TestRepairOfALogThatWentOn(t *testing.T) {
 	c.move("b4", "B", "", 4)
 	c.archive()
 	c.whole("a1", "b1", "a2'", "d1'", "b2", "b3", "e1", "b4")
-	moves := log.Entity[int]{Prefix: events.PrefixStock, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+	moves := eventlog.Entity[int]{Prefix: events.PrefixStock, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
 	if n, _, err := moves.Read(t.Context(), c.log, "B"); n != 4 || err != nil {
 		t.Errorf("of B's history %d events can be read, %v; want 4", n, err)
 	}
@@ -275,7 +275,7 @@ func TestAProcessNoticesThatTheLogWentBack(t *testing.T) {
 	watched := make(chan error, 1)
 	go func() { watched <- running.Monitor(t.Context()) }()
 	add := func() error {
-		return running.Do(t.Context(), func(tx *log.Tx) error {
+		return running.Do(t.Context(), func(tx *eventlog.Tx) error {
 			return levels.Append(tx, "A", events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "A"}})
 		})
 	}
@@ -290,7 +290,7 @@ func TestAProcessNoticesThatTheLogWentBack(t *testing.T) {
 	c.putBack(backup)
 	select {
 	case err := <-watched:
-		if !errors.Is(err, log.ErrTruncated) {
+		if !errors.Is(err, eventlog.ErrTruncated) {
 			t.Errorf("noticed %v", err)
 		}
 	case <-time.After(30 * time.Second):

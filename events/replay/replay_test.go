@@ -13,7 +13,7 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/embedded"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/replay"
 )
@@ -22,7 +22,7 @@ import (
 type shop struct {
 	t      testing.TB
 	server *embedded.NATS
-	log    *log.Log
+	log    *eventlog.Log
 	js     jetstream.JetStream
 	*replay.Reader
 }
@@ -161,9 +161,9 @@ func TestTimelineFindsTheStockOfLargeOrders(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	s.say("placed", "orders.big", "big", "", events.OrderPlaced{OrderID: "big"})
-	reservations := log.Entity[int]{Prefix: events.PrefixReservation, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
-	stocks := log.Entity[int]{Prefix: events.PrefixStock, Apply: reservations.Apply}
-	err := s.log.Do(t.Context(), func(tx *log.Tx) error {
+	reservations := eventlog.Entity[int]{Prefix: events.PrefixReservation, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+	stocks := eventlog.Entity[int]{Prefix: events.PrefixStock, Apply: reservations.Apply}
+	err := s.log.Do(t.Context(), func(tx *eventlog.Tx) error {
 		tx.WithCorrelation("big")
 		for i := range 800 {
 			sku := fmt.Sprintf("SKU-%d", i)

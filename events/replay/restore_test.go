@@ -11,7 +11,7 @@ import (
 	"tillstream/events"
 	"tillstream/events/archive"
 	"tillstream/events/backup"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/replay"
 )
 
@@ -143,10 +143,10 @@ func halfRestored(t *testing.T) (c, n *twoCopies, dir string) {
 func TestARestoreThatIsCutOff(t *testing.T) {
 	t.Parallel()
 	c, n, dir := halfRestored(t)
-	if err := archive.New(n.db).CheckHistory(t.Context(), n.log); !errors.Is(err, log.ErrTruncated) || !strings.Contains(err.Error(), "run `ops restore`") {
+	if err := archive.New(n.db).CheckHistory(t.Context(), n.log); !errors.Is(err, eventlog.ErrTruncated) || !strings.Contains(err.Error(), "run `ops restore`") {
 		t.Errorf("the shop would start: %v", err)
 	}
-	if _, err := (replay.Repair{DB: n.db, Log: n.Reader}).Run(t.Context()); !errors.Is(err, log.ErrTruncated) {
+	if _, err := (replay.Repair{DB: n.db, Log: n.Reader}).Run(t.Context()); !errors.Is(err, eventlog.ErrTruncated) {
 		t.Errorf("a repair: %v", err)
 	}
 	if _, err := n.restore(c.backedUp()); !errors.Is(err, replay.ErrOtherBackup) {

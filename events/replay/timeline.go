@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // Entry is one line of a timeline.
@@ -120,11 +120,11 @@ func stockRanges(own []Message) []Range {
 		if !strings.HasPrefix(m.Subject, events.PrefixReservation) {
 			continue
 		}
-		from := max(m.Sequence, log.MaxBatch+1) - log.MaxBatch
+		from := max(m.Sequence, eventlog.MaxBatch+1) - eventlog.MaxBatch
 		if n := len(ranges); n > 0 && from <= ranges[n-1].To {
 			from = ranges[n-1].To + 1
 		}
-		if to := m.Sequence + log.MaxBatch; from <= to {
+		if to := m.Sequence + eventlog.MaxBatch; from <= to {
 			ranges = append(ranges, Range{From: from, To: to})
 		}
 	}

@@ -12,88 +12,82 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
-	"tillstream/events/embedded"
 	"tillstream/events/project"
 )
 
-// Member is a stretch of wire before an embedded FerretDB that makes it look like MongoDB, as the only member of a replica
-// set: it says so when it is asked, and steps down and is elected as a test wants. All that it lets through is done by the
-// server. It offers no sessions, so that the driver repeats no write: each failure reaches the writer.
+// Member is a TCP proxy before an embedded FerretDB. To the driver it looks like MongoDB, the only member of a replica set, which
+// steps down and is elected when the test says so. FerretDB executes every command that it forwards. It does not offer
+// sessions, so the driver does not retry writes and the writer sees each failure.
 type Member struct {
 	target   string
 	listener net.Listener
-	busy     sync.WaitGroup
+	running  sync.WaitGroup
 
-	mu      sync.Mutex
-	conns   map[net.Conn]struct{}
-	down    bool // it is no primary
-	during  Write
-	fate    Fate
-	stays   bool // primary, whatever becomes of the write
-	refused int  // commands since it stepped down
+	mu       sync.Mutex
+	conns    map[net.Conn]struct{}
+	down     bool // it is not primary
+	trigger  Write
+	outcome  Outcome
+	stays    bool // primary, whatever the outcome of the write
+	refusals int  // commands refused since it stepped down
 }
 
-// Write names writes by their command and collection.
+// Write identifies writes by command and collection.
 type Write struct{ Command, Collection string }
 
-// Fate is what becomes of a write: carryOut has it done, and what is returned is the answer. Without one the connection
-// ends.
-type Fate func(asked message, carryOut func() (message, error)) (message, error)
+// Outcome decides what happens to a write: forward executes it, and the result is the reply. After an error the connection closes.
+type Outcome func(request message, forward func() (message, error)) (message, error)
 
-// Fates that MongoDB has for writes. The codes are those of mongo/src/mongo/base/error_codes.yml.
+// Outcomes of a write during a change of primary. The codes are those of mongo/src/mongo/base/error_codes.yml.
 var (
-	// DoneUnanswered: it is done, and the connection ends.
-	DoneUnanswered Fate = func(_ message, carryOut func() (message, error)) (message, error) {
-		_, err := carryOut()
-		return nil, errors.Join(errUnanswered, err)
+	// AppliedWithoutReply executes the write and closes the connection.
+	AppliedWithoutReply Outcome = func(_ message, forward func() (message, error)) (message, error) {
+		_, err := forward()
+		return nil, errors.Join(errNoReply, err)
 	}
-	// DoneInterrupted: it is done, and the answer says that it was interrupted.
-	DoneInterrupted Fate = func(asked message, carryOut func() (message, error)) (message, error) {
-		_, err := carryOut()
-		return asked.answer(refusal(11602, "InterruptedDueToReplStateChange", "operation was interrupted")), err
+	// AppliedInterrupted executes the write and replies that it was interrupted.
+	AppliedInterrupted Outcome = func(request message, forward func() (message, error)) (message, error) {
+		_, err := forward()
+		return request.reply(refusal(11602, "InterruptedDueToReplStateChange", "operation was interrupted")), err
 	}
-	// DoneRolledBack: the answer says that it is done on one member alone, and it is lost with that member.
-	DoneRolledBack Fate = func(asked message, _ func() (message, error)) (message, error) {
-		return asked.answer(bson.D{{Key: "n", Value: 1}, {Key: "nModified", Value: 1}, {Key: "ok", Value: 1.0}, {Key: "writeConcernError",
+	// RolledBack replies that one member alone has the write, which is lost with that member.
+	RolledBack Outcome = func(request message, _ func() (message, error)) (message, error) {
+		return request.reply(bson.D{{Key: "n", Value: 1}, {Key: "nModified", Value: 1}, {Key: "ok", Value: 1.0}, {Key: "writeConcernError",
 			Value: bson.D{{Key: "code", Value: 189}, {Key: "codeName", Value: "PrimarySteppedDown"}, {Key: "errmsg", Value: "stepped down while waiting for replication"}}}}), nil
 	}
-	// NotDone: it is refused.
-	NotDone Fate = func(asked message, _ func() (message, error)) (message, error) {
-		return asked.answer(refusal(10107, "NotWritablePrimary", "not primary")), nil
+	// NotPrimary refuses the write.
+	NotPrimary Outcome = func(request message, _ func() (message, error)) (message, error) {
+		return request.reply(refusal(10107, "NotWritablePrimary", "not primary")), nil
 	}
 )
 
-var errUnanswered = errors.New("the connection ended without an answer")
+var errNoReply = errors.New("the connection closed without a reply")
 
 func refusal(code int32, name, text string) bson.D {
 	return bson.D{{Key: "ok", Value: 0.0}, {Key: "errmsg", Value: text}, {Key: "code", Value: code}, {Key: "codeName", Value: name}}
 }
 
-// NewMember starts an embedded FerretDB with such a wire before it, until the test ends.
+// NewMember starts an embedded FerretDB behind such a proxy, until the test ends.
 func NewMember(t testing.TB) *Member {
 	t.Helper()
-	server, err := embedded.StartMongo(embedded.MongoConfig{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Stop)
+	server := startFerret(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := &Member{target: strings.TrimSuffix(strings.TrimPrefix(server.URI(), "mongodb://"), "/"), listener: listener, conns: map[net.Conn]struct{}{}}
-	m.busy.Go(m.accept)
+	m.running.Go(m.accept)
 	t.Cleanup(func() {
-		_ = listener.Close() // no more come
-		m.hangUp()
-		m.busy.Wait()
+		_ = listener.Close() // before the connections: then no new one arrives
+		m.closeConnections()
+		m.running.Wait()
 	})
 	return m
 }
 
 func (m *Member) addr() string { return m.listener.Addr().String() }
 
-// Database connects to it, as a program does.
+// Database connects to the member as a program does.
 func (m *Member) Database(t testing.TB, options string) *mongo.Database {
 	t.Helper()
 	db, err := project.Connect(t.Context(), "mongodb://"+m.addr()+"/"+options)
@@ -108,63 +102,62 @@ func (m *Member) Database(t testing.TB, options string) *mongo.Database {
 	return db
 }
 
-// StepDownDuring makes it step down in the middle of the next write of a kind.
-func (m *Member) StepDownDuring(w Write, f Fate) {
+// StepDownDuring makes the member step down during the next such write, with that outcome.
+func (m *Member) StepDownDuring(w Write, o Outcome) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.during, m.fate, m.stays, m.refused = w, f, false, 0
+	m.trigger, m.outcome, m.stays, m.refusals = w, o, false, 0
 }
 
-// ReplaceDuring has another member take over in the middle of the next write of a kind, before anything more is asked, and
-// without that write.
+// ReplaceDuring elects another primary during the next such write, before the next command. The new primary lacks the write.
 func (m *Member) ReplaceDuring(w Write) {
-	m.StepDownDuring(w, func(asked message, carryOut func() (message, error)) (message, error) {
+	m.StepDownDuring(w, func(request message, forward func() (message, error)) (message, error) {
 		m.Elect()
-		return DoneRolledBack(asked, carryOut)
+		return RolledBack(request, forward)
 	})
 }
 
-// HoldNext holds up the next write of a kind. The write has arrived when arrived is closed, and is carried out after release.
+// HoldNext holds the next such write. arrived is closed when the member has received it; release executes it.
 func (m *Member) HoldNext(t testing.TB, w Write) (arrived <-chan struct{}, release func()) {
-	came, released := make(chan struct{}), make(chan struct{})
+	received, released := make(chan struct{}), make(chan struct{})
 	release = sync.OnceFunc(func() { close(released) })
 	t.Cleanup(release)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.during, m.stays = w, true
-	m.fate = func(_ message, carryOut func() (message, error)) (message, error) {
-		close(came)
+	m.trigger, m.stays = w, true
+	m.outcome = func(_ message, forward func() (message, error)) (message, error) {
+		close(received)
 		<-released
-		return carryOut()
+		return forward()
 	}
-	return came, release
+	return received, release
 }
 
-// Elect makes it primary again.
+// Elect makes the member primary again.
 func (m *Member) Elect() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.down = false
 }
 
-// Refusals is how many commands it has refused since it stepped down last.
+// Refusals returns the number of commands that the member has refused since it last stepped down.
 func (m *Member) Refusals() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.refused
+	return m.refusals
 }
 
-func (m *Member) hangUp() {
+func (m *Member) closeConnections() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for conn := range m.conns {
-		_ = conn.Close() // what is on it is given up
+		_ = conn.Close() // the test has ended
 	}
 	m.conns = nil
 }
 
-// enter reports false when the test has ended.
-func (m *Member) enter(conns ...net.Conn) bool {
+// track registers connections, and reports false when the test has ended.
+func (m *Member) track(conns ...net.Conn) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, conn := range conns {
@@ -182,28 +175,28 @@ func (m *Member) accept() {
 		if err != nil {
 			return // the test has ended
 		}
-		m.busy.Go(func() { m.serve(client) })
+		m.running.Go(func() { m.serve(client) })
 	}
 }
 
-// serve answers a client until either end hangs up, or an answer is withheld.
+// serve replies to a client until one side closes its connection or an outcome withholds the reply.
 func (m *Member) serve(client net.Conn) {
 	defer client.Close()
 	server, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", m.target)
 	if err != nil {
-		return // and so has the server
+		return // the server has stopped
 	}
 	defer server.Close()
-	if !m.enter(client, server) {
+	if !m.track(client, server) {
 		return
 	}
 	for {
-		asked, err := readMessage(client)
+		request, err := readMessage(client)
 		if err != nil {
 			return
 		}
-		answer, err := m.handle(asked, func() (message, error) {
-			if _, err := server.Write(asked); err != nil {
+		reply, err := m.handle(request, func() (message, error) {
+			if _, err := server.Write(request); err != nil {
 				return nil, err
 			}
 			return readMessage(server)
@@ -211,75 +204,72 @@ func (m *Member) serve(client net.Conn) {
 		if err != nil {
 			return
 		}
-		if _, err := client.Write(answer); err != nil {
+		if _, err := client.Write(reply); err != nil {
 			return
 		}
 	}
 }
 
-// Commands that ask what a server is, and those that every member answers.
+// Commands that ask what the server is, and commands that every member executes.
 var (
-	greetings  = []string{"hello", "isMaster", "ismaster"}
-	answerable = []string{"ping"}
+	helloCommands = []string{"hello", "isMaster", "ismaster"}
+	anyMember     = []string{"ping"}
 )
 
-func (m *Member) handle(asked message, carryOut func() (message, error)) (message, error) {
-	first := asked.document().Index(0) // the command's name, and in a write its collection
+func (m *Member) handle(request message, forward func() (message, error)) (message, error) {
+	first := request.document().Index(0) // the name of the command and, in a write, its collection
 	collection, _ := first.Value().StringValueOK()
-	if slices.Contains(greetings, first.Key()) {
-		answer, err := carryOut()
-		if err != nil {
-			return nil, err
-		}
-		return m.introduce(answer)
+	switch {
+	case slices.Contains(helloCommands, first.Key()):
+		return edit(forward, m.asMember)
+	case first.Key() == "buildInfo":
+		return edit(forward, withoutFerret)
 	}
-	if first.Key() == "buildInfo" {
-		answer, err := carryOut()
-		if err != nil {
-			return nil, err
-		}
-		return disguise(answer)
-	}
-	return m.judge(Write{first.Key(), collection})(asked, carryOut)
+	return m.next(Write{first.Key(), collection})(request, forward)
 }
 
-// judge says what becomes of a command.
-func (m *Member) judge(w Write) Fate {
+// next returns the outcome of a command.
+func (m *Member) next(w Write) Outcome {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
-	case m.down && !slices.Contains(answerable, w.Command):
-		m.refused++
-		return NotDone
-	case !m.down && w == m.during:
-		m.down, m.during = !m.stays, Write{}
-		return m.fate
+	case m.down && !slices.Contains(anyMember, w.Command):
+		m.refusals++
+		return NotPrimary
+	case !m.down && w == m.trigger:
+		m.down, m.trigger = !m.stays, Write{}
+		return m.outcome
 	}
-	return func(_ message, carryOut func() (message, error)) (message, error) { return carryOut() }
+	return func(_ message, forward func() (message, error)) (message, error) { return forward() }
 }
 
-// introduce turns a server's answer to a greeting into that of a replica set's member.
-func (m *Member) introduce(answer message) (message, error) {
-	var said bson.D
-	if err := bson.Unmarshal(answer.document(), &said); err != nil {
+// edit forwards a command and changes the document of the reply.
+func edit(forward func() (message, error), change func(bson.D) bson.D) (message, error) {
+	reply, err := forward()
+	if err != nil {
 		return nil, err
 	}
+	var document bson.D
+	if err := bson.Unmarshal(reply.document(), &document); err != nil {
+		return nil, err
+	}
+	return reply.with(change(document)), nil
+}
+
+// asMember turns the reply of a standalone server to hello into that of a member of a replica set.
+func (m *Member) asMember(reply bson.D) bson.D {
 	m.mu.Lock()
 	primary := !m.down
 	m.mu.Unlock()
 	own := bson.D{{Key: "isWritablePrimary", Value: primary}, {Key: "ismaster", Value: primary}, {Key: "secondary", Value: !primary},
 		{Key: "setName", Value: "rs0"}, {Key: "me", Value: m.addr()}, {Key: "hosts", Value: bson.A{m.addr()}}}
-	said = slices.DeleteFunc(said, func(e bson.E) bool {
+	reply = slices.DeleteFunc(reply, func(e bson.E) bool {
 		return e.Key == "logicalSessionTimeoutMinutes" || slices.ContainsFunc(own, func(o bson.E) bool { return o.Key == e.Key })
 	})
-	return answer.with(append(own, said...)), nil
+	return append(own, reply...)
 }
 
-// disguise takes out of an answer what FerretDB says of itself.
-func disguise(answer message) (message, error) {
-	var said bson.D
-	if err := bson.Unmarshal(answer.document(), &said); err != nil {
-		return nil, err
-	}
-	return answer.with(slices.DeleteFunc(said, func(e bson.E) bool { return strings.HasPrefix(e.Key, "ferretdb") })), nil
+// withoutFerret removes the fields by which FerretDB identifies itself.
+func withoutFerret(reply bson.D) bson.D {
+	return slices.DeleteFunc(reply, func(e bson.E) bool { return strings.HasPrefix(e.Key, "ferretdb") })
 }

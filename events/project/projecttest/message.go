@@ -9,11 +9,11 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// message is one message of MongoDB's wire protocol: a header of four numbers (length, id, id of the message that it
-// answers, kind) and a body, of which only the first document matters here.
+// message is one message of MongoDB's wire protocol: a header of four numbers (length, id, id of the request that it replies to,
+// opcode) and a body, of which only the first document matters here.
 type message []byte
 
-// Kinds of message. Drivers greet with the old ones.
+// Opcodes. Drivers send hello with the old ones.
 const (
 	opReply = 1
 	opQuery = 2004
@@ -21,8 +21,8 @@ const (
 )
 
 const (
-	headerLength   = 16
-	longestMessage = 48 << 20 // by MongoDB's own limit
+	headerLength = 16
+	maxLength    = 48 << 20 // the limit of MongoDB
 )
 
 func readMessage(from io.Reader) (message, error) {
@@ -31,8 +31,8 @@ func readMessage(from io.Reader) (message, error) {
 		return nil, err
 	}
 	length := binary.LittleEndian.Uint32(header)
-	if length < headerLength || length > longestMessage {
-		return nil, errors.New("this is not MongoDB's wire protocol")
+	if length < headerLength || length > maxLength {
+		return nil, errors.New("read message: not MongoDB's wire protocol")
 	}
 	m := make(message, length)
 	copy(m, header)
@@ -40,12 +40,12 @@ func readMessage(from io.Reader) (message, error) {
 	return m, err
 }
 
-// begin is where the first document begins.
-func (m message) begin() int {
+// offset returns the position of the first document.
+func (m message) offset() int {
 	switch binary.LittleEndian.Uint32(m[12:]) {
 	case opReply: // flags, cursor, start, count
 		return headerLength + 4 + 8 + 4 + 4
-	case opQuery: // flags, collection as a C string, how many to skip and to return
+	case opQuery: // flags, collection as a C string, number to skip, number to return
 		return headerLength + 4 + slices.Index(m[headerLength+4:], 0) + 1 + 4 + 4
 	default: // opMsg: flags, kind of section
 		return headerLength + 4 + 1
@@ -53,25 +53,25 @@ func (m message) begin() int {
 }
 
 func (m message) document() bson.Raw {
-	rest := m[m.begin():]
+	rest := m[m.offset():]
 	return bson.Raw(rest[:binary.LittleEndian.Uint32(rest)])
 }
 
-// with is the message with another document.
+// with returns the message with another document.
 func (m message) with(document bson.D) message {
 	raw, err := bson.Marshal(document)
 	if err != nil {
-		panic(err) // the tests' own documents
+		panic(err) // only documents of this package
 	}
-	changed := slices.Concat(m[:m.begin()], raw)
+	changed := slices.Concat(m[:m.offset()], raw)
 	binary.LittleEndian.PutUint32(changed, uint32(len(changed)))
 	return changed
 }
 
-// answer is what a server says to this message.
-func (m message) answer(document bson.D) message {
-	answer := make(message, headerLength+4+1)
-	copy(answer[8:12], m[4:8])
-	binary.LittleEndian.PutUint32(answer[12:], opMsg)
-	return answer.with(document)
+// reply returns a reply to this message.
+func (m message) reply(document bson.D) message {
+	reply := make(message, headerLength+4+1)
+	copy(reply[8:12], m[4:8])
+	binary.LittleEndian.PutUint32(reply[12:], opMsg)
+	return reply.with(document)
 }

@@ -1,5 +1,5 @@
-// Package projecttest gives a test a database of its own: on the MongoDB that TEST_MONGODB_URI names, else on an embedded
-// FerretDB inside the process. [Member] is a database that fails as a member of a replica set does.
+// Package projecttest gives a test a MongoDB database of its own: on the server that TEST_MONGODB_URI names, otherwise on an
+// embedded FerretDB in the process. [Member] is a database that fails as the primary of a replica set does.
 package projecttest
 
 import (
@@ -17,14 +17,14 @@ import (
 	"tillstream/events/project"
 )
 
-// Database opens an empty database. It is dropped when the test ends.
+// Database opens an empty database, which is dropped when the test ends.
 func Database(t testing.TB) *mongo.Database {
 	t.Helper()
 	db, _ := open(t)
 	return db
 }
 
-// URI names such a database, for programs that the test starts.
+// URI returns the address of an empty database, for programs that the test starts.
 func URI(t testing.TB) string {
 	t.Helper()
 	_, uri := open(t)
@@ -33,12 +33,12 @@ func URI(t testing.TB) string {
 
 func open(t testing.TB) (*mongo.Database, string) {
 	t.Helper()
-	at, err := url.Parse(server(t))
+	address, err := url.Parse(serverURI(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	at.Path = "/test_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	db, err := project.Connect(t.Context(), at.String())
+	address.Path = "/test_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	db, err := project.Connect(t.Context(), address.String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,18 +48,24 @@ func open(t testing.TB) (*mongo.Database, string) {
 			t.Error(err)
 		}
 	})
-	return db, at.String()
+	return db, address.String()
 }
 
-func server(t testing.TB) (uri string) {
+func serverURI(t testing.TB) string {
 	t.Helper()
 	if uri := os.Getenv("TEST_MONGODB_URI"); uri != "" {
 		return uri
 	}
+	return startFerret(t).URI()
+}
+
+// startFerret runs an embedded FerretDB until the test ends.
+func startFerret(t testing.TB) *embedded.Mongo {
+	t.Helper()
 	server, err := embedded.StartMongo(embedded.MongoConfig{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Stop)
-	return server.URI()
+	return server
 }

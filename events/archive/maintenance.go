@@ -1,0 +1,125 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	eventlog "tillstream/events/log"
+)
+
+// Cut is a [Archive.SetAside] that has begun. Messages from there on do not count as archived, whether they were moved or not.
+type Cut struct {
+	From  uint64 `bson:"from"`
+	Aside string `bson:"aside"` // the other collection
+}
+
+// SetAside moves the messages from a sequence on into another collection, for a log that continued without them. No message is
+// lost at any point: a chunk is written to the other collection before it is shortened here. The head records the intention first,
+// because a half-moved archive looks as if the log had lost the other half. At the end the head moves back.
+func (a *Archive) SetAside(ctx context.Context, from uint64, aside *mongo.Collection) error {
+	head, err := a.Head(ctx)
+	if err != nil {
+		return err
+	}
+	head.Cut = &Cut{From: from, Aside: aside.Name()}
+	if err := a.putHead(ctx, head); err != nil {
+		return err
+	}
+	_, err = a.FinishAside(ctx)
+	return err
+}
+
+// FinishAside completes a [Archive.SetAside] that was interrupted. It returns the name of the other collection, "" when there was
+// nothing to complete.
+func (a *Archive) FinishAside(ctx context.Context) (aside string, err error) {
+	head, err := a.Head(ctx)
+	if err != nil || head.Cut == nil {
+		return "", err
+	}
+	return head.Cut.Aside, a.moveFrom(ctx, head.Cut.From, NewInCollection(a.collection.Database().Collection(head.Cut.Aside)))
+}
+
+// moveFrom moves all chunks and recomputes the head.
+func (a *Archive) moveFrom(ctx context.Context, from uint64, aside *Archive) error {
+	spans, err := a.spans(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range spans {
+		if s.last < from {
+			continue
+		}
+		if err := a.moveChunk(ctx, from, aside, s); err != nil {
+			return err
+		}
+	}
+	head := Head{}
+	err = a.Each(ctx, 0, func(m Archived) error {
+		head.Last, head.EventID = m.Sequence, m.EventID()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return a.putHead(ctx, head)
+}
+
+// moveChunk moves the messages of one chunk from a sequence on.
+func (a *Archive) moveChunk(ctx context.Context, from uint64, aside *Archive, s span) error {
+	messages, err := a.chunk(ctx, s.id)
+	if err != nil {
+		return err
+	}
+	kept := 0
+	for kept < len(messages) && messages[kept].Sequence < from {
+		kept++
+	}
+	if err := aside.Restore(ctx, messages[kept:]); err != nil {
+		return err
+	}
+	if kept > 0 {
+		return a.Restore(ctx, messages[:kept])
+	}
+	result, err := a.collection.DeleteOne(ctx, bson.D{{Key: "_id", Value: s.id}})
+	if err == nil && result.DeletedCount == 0 {
+		err = errors.New("chunk does not exist")
+	}
+	if err != nil {
+		return fmt.Errorf("delete %s from %s: %w", s.id, a.collection.Name(), err)
+	}
+	return nil
+}
+
+// Restoring marks the log as being restored from a backup, or as left by an interrupted restore.
+type Restoring struct {
+	Backup string `bson:"backup"` // id of the backup
+	Cut    uint64 `bson:"cut"`    // sequence at which it ends
+}
+
+// restoringError matches [eventlog.ErrTruncated], after which a process must stop, but names another remedy than a repair.
+type restoringError struct{ Restoring }
+
+func (e restoringError) Error() string {
+	return fmt.Sprintf("a restore of a backup (up to %d) is running or was interrupted: wait until it ends, or run `ops restore` of the same backup again", e.Cut)
+}
+
+// Is reports whether target is [eventlog.ErrTruncated].
+func (e restoringError) Is(target error) bool { return target == eventlog.ErrTruncated }
+
+// BeginRestore marks an empty archive. Until EndRestore no process starts on the log and nothing is archived: a shop that started
+// on half of a backup would use the sequences of the other half.
+func (a *Archive) BeginRestore(ctx context.Context, r Restoring) error {
+	return a.putHead(ctx, Head{Restoring: &r})
+}
+
+// EndRestore removes the mark. The empty archive is then written from the log.
+func (a *Archive) EndRestore(ctx context.Context) error {
+	if _, err := a.collection.DeleteOne(ctx, bson.D{{Key: "_id", Value: headID}}); err != nil {
+		return fmt.Errorf("delete head of %s: %w", a.collection.Name(), err)
+	}
+	return nil
+}

@@ -109,8 +109,8 @@ func (h *Hand) begin(shop *fleet.Fleet, f Fault) (mend func() error, err error) 
 	return h.outside.spoil(f, shop.Outside.Inbox), nil
 }
 
-func find(shop *fleet.Fleet, name string) (*fleet.Part, error) {
-	for _, part := range shop.Parts() {
+func find(shop *fleet.Fleet, name string) (*fleet.Service, error) {
+	for _, part := range shop.Services() {
 		if part != nil && part.Name == name {
 			return part, nil
 		}

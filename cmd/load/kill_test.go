@@ -18,11 +18,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tillstream/cmd/internal/invariants"
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/cmd/internal/target"
 )
 
-func TestMain(m *testing.M) { os.Exit(processtest.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(proc.Main(m)) }
 
 const (
 	kills  = 5
@@ -46,7 +46,7 @@ func TestShopIsKilled(t *testing.T) {
 	for n := range kills {
 		// Somewhere in the next part of the run, and not always at the same step of an order.
 		enough := orders*n/kills + 1 + random.IntN(orders/kills/2)
-		processtest.WaitFor(t, fmt.Sprintf("%d orders are acknowledged", enough), 2*time.Minute, func() bool {
+		proc.WaitFor(t, fmt.Sprintf("%d orders are acknowledged", enough), 2*time.Minute, func() bool {
 			return len(linesOf(t, promised)) >= enough || run.ended()
 		})
 		k.killAfter(t, time.Duration(random.Int64N(int64(100*time.Millisecond))))
@@ -64,7 +64,7 @@ func TestShopIsKilled(t *testing.T) {
 		t.Errorf("%d orders were acknowledged, want %d", len(ids), orders)
 	}
 	k.verify(t, ids)
-	k.shop.Stop(t, 30*time.Second)
+	proc.Check(t, k.shop.Stop(30*time.Second))
 }
 
 // killedShop is cmd/shop on one directory and always the same addresses, one process after the other.
@@ -74,16 +74,16 @@ type killedShop struct {
 	http    string
 	args    []string
 	starts  int
-	shop    *processtest.Child
+	shop    *proc.Process
 }
 
 func newKilledShop(t *testing.T) *killedShop {
 	t.Helper()
-	k := &killedShop{program: filepath.Join(processtest.Build(t, "tillstream/cmd/shop"), "shop"), data: filepath.Join(t.TempDir(), "data"),
-		http: processtest.FreeAddr(t)}
+	k := &killedShop{program: filepath.Join(proc.MustBuild(t, "tillstream/cmd/shop"), "shop"), data: filepath.Join(t.TempDir(), "data"),
+		http: proc.MustFreeAddr(t)}
 	k.args = []string{"--data", k.data, "--http", k.http, "--sweep-every", "2s"}
 	for _, flag := range []string{"--nats", "--mongo", "--stripe", "--smtp"} {
-		k.args = append(k.args, flag, processtest.FreeAddr(t))
+		k.args = append(k.args, flag, proc.MustFreeAddr(t))
 	}
 	return k
 }
@@ -98,7 +98,7 @@ func (k *killedShop) start(t *testing.T) {
 	if err := os.Remove(k.ready()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
-	k.shop = processtest.Start(t, processtest.Command{Name: fmt.Sprintf("shop %d", k.starts), Path: k.program, Args: k.args})
+	k.shop = proc.MustStart(t, proc.Command{Name: fmt.Sprintf("shop %d", k.starts), Path: k.program, Args: k.args})
 }
 
 var open = regexp.MustCompile(`^(The shop is open)`)
@@ -108,7 +108,9 @@ func (k *killedShop) open(t *testing.T) {
 	t.Helper()
 	began := time.Now()
 	k.start(t)
-	k.shop.Says(t, open)
+	if _, err := k.shop.AwaitLine(t.Context(), open); err != nil {
+		t.Fatal(err)
+	}
 	t.Logf("%s opened in %s", k.shop.Name, time.Since(began).Round(time.Millisecond))
 }
 
@@ -117,10 +119,10 @@ func (k *killedShop) killAfter(t *testing.T, life time.Duration) {
 	t.Helper()
 	select {
 	case <-time.After(life): // the moment is the point here: there is no fact to wait for
-	case <-k.shop.Ended():
+	case <-k.shop.Done():
 		t.Errorf("%s ended by itself", k.shop.Name)
 	}
-	k.shop.Kill(t)
+	proc.Check(t, k.shop.Kill())
 }
 
 // loadRun is a run of load that goes on while the shop is killed.
@@ -163,7 +165,7 @@ func (r *loadRun) ended() bool {
 
 func (r *loadRun) result(t *testing.T) error {
 	t.Helper()
-	processtest.WaitFor(t, "the run ends", 5*time.Minute, r.ended)
+	proc.WaitFor(t, "the run ends", 5*time.Minute, r.ended)
 	return r.err
 }
 

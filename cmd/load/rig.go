@@ -16,6 +16,7 @@ import (
 	"tillstream/cmd/internal/proof/chaos"
 	"tillstream/cmd/internal/proof/fleet"
 	"tillstream/cmd/internal/proof/loadgen"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/cmd/internal/seed"
 )
 
@@ -94,7 +95,7 @@ func (c *command) openRig(ctx context.Context, dir string, out io.Writer) (*rig,
 			return nil, fmt.Errorf("make a directory for programs: %w", err)
 		}
 		fmt.Fprintln(out, "building the shop's programs; --bin takes those that were built before")
-		if err := fleet.Build(ctx, programs, nil, fleet.Packages()...); err != nil {
+		if err := proc.Build(ctx, programs, nil, fleet.Packages()...); err != nil {
 			return nil, fmt.Errorf("%w; run load in this module's directory, or pass --bin", err)
 		}
 	}

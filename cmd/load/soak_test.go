@@ -16,7 +16,7 @@ import (
 	"tillstream/cmd/internal/proof/chaos"
 	"tillstream/cmd/internal/proof/fleet"
 	"tillstream/cmd/internal/proof/loadgen"
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 )
 
 // The seed of the short soak was looked for: in twenty seconds it has eleven faults of as many kinds, and among them all
@@ -77,7 +77,7 @@ func setting(t *testing.T, name, otherwise string) string {
 // programs builds what a fleet consists of.
 func programs(t *testing.T) (dir string) {
 	t.Helper()
-	return processtest.Build(t, fleet.Packages()...)
+	return proc.MustBuild(t, fleet.Packages()...)
 }
 
 // lastWords are the end of what the processes of a shop said.
@@ -128,7 +128,7 @@ func TestSoakOfAShopInOneProcess(t *testing.T) {
 		}
 	}
 	k.soakIsCalledOff(t)
-	k.shop.Stop(t, 30*time.Second)
+	proc.Check(t, k.shop.Stop(30*time.Second))
 	k.args = plain
 	k.open(t)
 	if c, err = parse(t, "--shop", k.ready(), "--orders", "1", "--profile"); err != nil {
@@ -137,7 +137,7 @@ func TestSoakOfAShopInOneProcess(t *testing.T) {
 	if err := c.run(t.Context(), &out, t.Output()); err == nil || !strings.Contains(err.Error(), "--pprof") {
 		t.Errorf("got %v, want advice to start the shop with --pprof", err)
 	}
-	k.shop.Stop(t, 30*time.Second)
+	proc.Check(t, k.shop.Stop(30*time.Second))
 }
 
 // soakIsCalledOff begins a soak of an hour and ends it as Ctrl-C does, after ten orders. It is verified all the same.
@@ -153,7 +153,7 @@ func (k *killedShop) soakIsCalledOff(t *testing.T) {
 	var out bytes.Buffer
 	ended := make(chan error, 1)
 	go func() { ended <- c.run(ctx, &out, t.Output()) }()
-	processtest.WaitFor(t, "ten orders are acknowledged", time.Minute, func() bool {
+	proc.WaitFor(t, "ten orders are acknowledged", time.Minute, func() bool {
 		_, err := os.Stat(promised)
 		return err == nil && len(linesOf(t, promised)) >= 10
 	})

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"tillstream/cmd/internal/proof/coretest"
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/events"
 	"tillstream/events/log"
 	"tillstream/events/log/logtest"
@@ -27,7 +27,7 @@ func TestAnOrderEndsRightAfterARedrive(t *testing.T) {
 			shop.Stock(t, "LAMP", 2)
 			stop := runBroken(t, shop, apart)
 			place(t, shop, "stuck")
-			processtest.WaitFor(t, "the reservation is a dead letter of orders", time.Minute, func() bool { return len(shop.DeadLetters(t)) == 1 })
+			proc.WaitFor(t, "the reservation is a dead letter of orders", time.Minute, func() bool { return len(shop.DeadLetters(t)) == 1 })
 			shop.Settle(t)
 			if d := shop.DeadLetters(t)[0]; d.Worker != "orders" || d.Type != "inventory.reservation_held" || shop.Order(t, "stuck").Status != orders.Placed {
 				t.Errorf("dead letter %+v, the order is %s", d.DeadLettered, shop.Order(t, "stuck").Status)

@@ -148,7 +148,7 @@ func (c *command) publish(report loadgen.Report, out io.Writer) error {
 // failure says why the run counts as failed, or nil.
 func failure(r loadgen.Report) error {
 	var problems []error
-	if n := r.Faults(); n > 0 {
+	if n := r.Failures(); n > 0 {
 		problems = append(problems, fmt.Errorf("%w: %d purchases failed", errFailed, n))
 	}
 	if r.Verify != nil && !r.Verify.OK {

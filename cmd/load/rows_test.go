@@ -109,7 +109,7 @@ func (o *openShop) wellAfter(t *testing.T) {
 		t.Errorf("%s %s: %s", finding.Invariant, finding.Subject, finding.Detail)
 	}
 	report := o.tally.Report(time.Second, 0)
-	if report.Faults() > 0 {
+	if report.Failures() > 0 {
 		t.Errorf("people were let down: %v", report.Errors)
 	}
 	t.Logf("%d orders confirmed, %d cancelled by their shoppers, placed within %.0f ms (p99)", report.Orders, report.Cancelled, report.PlaceMS.P99)

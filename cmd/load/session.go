@@ -232,7 +232,7 @@ func (s *session) settle(ctx context.Context) error {
 	}
 	defer closeDB()
 	sums, err := s.books.Sums(ctx, loadgen.Evidence{File: file, Shop: s.shop, Prices: s.plan.prices, Database: db, Log: log,
-		LogFrom: s.logFrom, Since: s.since, Patience: patience, Dates: s.plan.dates, Told: s.stage.told})
+		LogFrom: s.logFrom, Since: s.since, Patience: patience, Dates: s.plan.dates, Progress: s.stage.told})
 	s.stage.over()
 	if err != nil {
 		return err

@@ -129,6 +129,6 @@ func (r *rig) tell(report *loadgen.Report) {
 	}
 	report.Falls = r.shop.Falls()
 	if !r.calm.IsZero() {
-		report.Inflicted = r.hand.Counts()
+		report.Injected = r.hand.Counts()
 	}
 }

@@ -29,7 +29,7 @@ func newStage(to io.Writer) *stage {
 	return s
 }
 
-// told implements [loadgen.Told]. A total of 0 means that the end is not known.
+// told implements [loadgen.ProgressFunc]. A total of 0 means that the end is not known.
 func (s *stage) told(what string, done, total int) {
 	if s == nil {
 		return

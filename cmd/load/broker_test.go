@@ -14,7 +14,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/events"
 	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
@@ -25,12 +25,12 @@ type storedBroker struct {
 	store    string
 	interval string // sync_interval
 	addr     string
-	process  *processtest.Child
+	process  *proc.Process
 }
 
 func newStoredBroker(t *testing.T, store, interval string) *storedBroker {
 	t.Helper()
-	b := &storedBroker{store: store, interval: interval, addr: processtest.FreeAddr(t)}
+	b := &storedBroker{store: store, interval: interval, addr: proc.MustFreeAddr(t)}
 	b.start(t)
 	return b
 }
@@ -45,9 +45,9 @@ func (b *storedBroker) start(t *testing.T) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	program := filepath.Join(processtest.Build(t, "github.com/nats-io/nats-server/v2"), "nats-server")
-	b.process = processtest.Start(t, processtest.Command{Name: "broker", Path: program, Args: []string{"--config", config}})
-	processtest.WaitFor(t, "the broker takes connections", patience, func() bool {
+	program := filepath.Join(proc.MustBuild(t, "github.com/nats-io/nats-server/v2"), "nats-server")
+	b.process = proc.MustStart(t, proc.Command{Name: "broker", Path: program, Args: []string{"--config", config}})
+	proc.WaitFor(t, "the broker takes connections", patience, func() bool {
 		conn, err := nats.Connect(b.url())
 		if err == nil {
 			conn.Close()
@@ -80,12 +80,12 @@ func TestBrokerIsKilledUnderAppends(t *testing.T) {
 	defer stop()
 	for range brokerKills {
 		enough := w.count() + enoughFacts/2 + rand.IntN(enoughFacts/2)
-		processtest.WaitFor(t, "enough is appended", time.Minute, func() bool { return w.count() >= enough })
-		b.process.Kill(t)
+		proc.WaitFor(t, "enough is appended", time.Minute, func() bool { return w.count() >= enough })
+		proc.Check(t, b.process.Kill())
 		b.start(t)
 	}
 	enough := w.count() + enoughFacts
-	processtest.WaitFor(t, "appends go on", time.Minute, func() bool { return w.count() >= enough })
+	proc.WaitFor(t, "appends go on", time.Minute, func() bool { return w.count() >= enough })
 	stop()
 	w.check(t, b.open(t))
 }

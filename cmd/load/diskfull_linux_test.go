@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tillstream/cmd/internal/proof/disktest"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/cmd/internal/seed"
 )
 
@@ -32,7 +33,7 @@ func TestDiskIsFull(t *testing.T) {
 	free := disktest.Fill(t, small)
 	accepted, refused := k.placeUntilRefused(t, sku)
 	free()
-	k.shop.Kill(t)
+	proc.Check(t, k.shop.Kill())
 	k.open(t)
 	answer, id := k.place(t, refused, sku)
 	if answer.StatusCode != http.StatusCreated {
@@ -44,7 +45,7 @@ func TestDiskIsFull(t *testing.T) {
 	if confirmed := report.Counts.ByStatus["confirmed"]; confirmed != len(acknowledged) {
 		t.Errorf("got %d confirmed orders, want %d", confirmed, len(acknowledged))
 	}
-	k.shop.Stop(t, 30*time.Second)
+	proc.Check(t, k.shop.Stop(30*time.Second))
 }
 
 // buySome buys without faults, and returns the acknowledged orders.

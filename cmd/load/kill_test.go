@@ -18,11 +18,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tillstream/cmd/internal/invariants"
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/cmd/internal/target"
 )
 
-func TestMain(m *testing.M) { os.Exit(processtest.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(proc.Main(m)) }
 
 const (
 	kills  = 5
@@ -45,7 +45,7 @@ func TestShopIsKilled(t *testing.T) {
 	for n := range kills {
 		// At a random point of the next fifth of the run.
 		enough := orders*n/kills + 1 + random.IntN(orders/kills/2)
-		processtest.WaitFor(t, fmt.Sprintf("%d orders are acknowledged", enough), 2*time.Minute, func() bool {
+		proc.WaitFor(t, fmt.Sprintf("%d orders are acknowledged", enough), 2*time.Minute, func() bool {
 			return len(linesOf(t, promised)) >= enough || run.ended()
 		})
 		k.killAfter(t, time.Duration(random.Int64N(int64(100*time.Millisecond))))
@@ -63,7 +63,7 @@ func TestShopIsKilled(t *testing.T) {
 		t.Errorf("got %d acknowledged orders, want %d", len(ids), orders)
 	}
 	k.verify(t, ids)
-	k.shop.Stop(t, 30*time.Second)
+	proc.Check(t, k.shop.Stop(30*time.Second))
 }
 
 // killedShop is cmd/shop on one directory and at the same addresses, in one process after another.
@@ -73,16 +73,16 @@ type killedShop struct {
 	http    string
 	args    []string
 	starts  int
-	shop    *processtest.Child
+	shop    *proc.Process
 }
 
 func newKilledShop(t *testing.T) *killedShop {
 	t.Helper()
-	k := &killedShop{program: filepath.Join(processtest.Build(t, "tillstream/cmd/shop"), "shop"), data: filepath.Join(t.TempDir(), "data"),
-		http: processtest.FreeAddr(t)}
+	k := &killedShop{program: filepath.Join(proc.MustBuild(t, "tillstream/cmd/shop"), "shop"), data: filepath.Join(t.TempDir(), "data"),
+		http: proc.MustFreeAddr(t)}
 	k.args = []string{"--data", k.data, "--http", k.http, "--sweep-every", "2s"}
 	for _, flag := range []string{"--nats", "--mongo", "--stripe", "--smtp"} {
-		k.args = append(k.args, flag, processtest.FreeAddr(t))
+		k.args = append(k.args, flag, proc.MustFreeAddr(t))
 	}
 	return k
 }
@@ -97,7 +97,7 @@ func (k *killedShop) start(t *testing.T) {
 	if err := os.Remove(k.ready()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
-	k.shop = processtest.Start(t, processtest.Command{Name: fmt.Sprintf("shop %d", k.starts), Path: k.program, Args: k.args})
+	k.shop = proc.MustStart(t, proc.Command{Name: fmt.Sprintf("shop %d", k.starts), Path: k.program, Args: k.args})
 }
 
 var open = regexp.MustCompile(`^(The shop is open)`)
@@ -107,7 +107,9 @@ func (k *killedShop) open(t *testing.T) {
 	t.Helper()
 	began := time.Now()
 	k.start(t)
-	k.shop.Says(t, open)
+	if _, err := k.shop.AwaitLine(t.Context(), open); err != nil {
+		t.Fatal(err)
+	}
 	t.Logf("%s opened in %s", k.shop.Name, time.Since(began).Round(time.Millisecond))
 }
 
@@ -116,10 +118,10 @@ func (k *killedShop) killAfter(t *testing.T, life time.Duration) {
 	t.Helper()
 	select {
 	case <-time.After(life): // a random moment is the point of the test: there is no condition to wait for
-	case <-k.shop.Ended():
+	case <-k.shop.Done():
 		t.Errorf("%s exited before it was killed", k.shop.Name)
 	}
-	k.shop.Kill(t)
+	proc.Check(t, k.shop.Kill())
 }
 
 // loadRun is a run of load in the background.
@@ -162,7 +164,7 @@ func (r *loadRun) ended() bool {
 
 func (r *loadRun) result(t *testing.T) error {
 	t.Helper()
-	processtest.WaitFor(t, "the run ends", 5*time.Minute, r.ended)
+	proc.WaitFor(t, "the run ends", 5*time.Minute, r.ended)
 	return r.err
 }
 

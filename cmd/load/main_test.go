@@ -9,13 +9,13 @@ import (
 	"strings"
 	"testing"
 
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 )
 
 // Wrong usage exits with 1, like every other error.
 func TestWrongUsageExitsWithOne(t *testing.T) {
 	t.Parallel()
-	load := exec.CommandContext(t.Context(), filepath.Join(processtest.Build(t, "tillstream/cmd/load"), "load"), "--bogus")
+	load := exec.CommandContext(t.Context(), filepath.Join(proc.MustBuild(t, "tillstream/cmd/load"), "load"), "--bogus")
 	var ended *exec.ExitError
 	said, err := load.CombinedOutput()
 	if !errors.As(err, &ended) || ended.ExitCode() != 1 || !strings.Contains(string(said), "--bogus") {

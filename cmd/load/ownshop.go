@@ -16,6 +16,7 @@ import (
 	"tillstream/cmd/internal/proof/chaos"
 	"tillstream/cmd/internal/proof/fleet"
 	"tillstream/cmd/internal/proof/loadgen"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/cmd/internal/seed"
 )
 
@@ -93,7 +94,7 @@ func (c *command) openOwnShop(ctx context.Context, dir string, out io.Writer) (*
 			return nil, fmt.Errorf("create directory of programs: %w", err)
 		}
 		fmt.Fprintln(out, "building the programs of the shop; --bin DIR uses existing ones")
-		if err := fleet.Build(ctx, programs, nil, fleet.Packages()...); err != nil {
+		if err := proc.Build(ctx, programs, nil, fleet.Packages()...); err != nil {
 			return nil, fmt.Errorf("%w; run load in the directory of this module, or pass --bin", err)
 		}
 	}

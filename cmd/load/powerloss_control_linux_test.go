@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"tillstream/cmd/internal/proof/disktest"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/events"
 	eventlog "tillstream/events/log"
 )
@@ -20,9 +21,9 @@ func TestPowerLossLosesUnsyncedEvents(t *testing.T) {
 		drive := disktest.NewDrive(t, diskSize)
 		b := newStoredBroker(t, drive.Dir, interval)
 		b.fill(t, appended)
-		b.process.Freeze(t)
+		proc.Freeze(t, b.process)
 		drive.Cut(t, func() bool { return false })
-		b.process.Kill(t)
+		proc.Check(t, b.process.Kill())
 		drive.Restore(t)
 		b.store = drive.Dir
 		b.start(t)

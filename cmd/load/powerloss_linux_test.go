@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"tillstream/cmd/internal/proof/disktest"
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 )
 
 const (
@@ -36,14 +36,14 @@ func TestPowerLoss(t *testing.T) {
 	for number := range rounds {
 		s.round(t, number)
 	}
-	s.shop.Stop(t, 30*time.Second)
+	proc.Check(t, s.shop.Stop(30*time.Second))
 }
 
 // insideWithDisks reports whether this process can make disks. It skips the test on machines that cannot, and under the race
 // detector, which other tests run a shop with.
 func insideWithDisks(t *testing.T) bool {
 	t.Helper()
-	if testing.Short() || processtest.Raced {
+	if testing.Short() || proc.Raced {
 		t.Skip("runs programs on a disk of its own")
 	}
 	if reason := disktest.Missing(); reason != "" {
@@ -103,7 +103,7 @@ func (s *poweredShop) round(t *testing.T, number int) {
 	file := filepath.Join(t.TempDir(), fmt.Sprintf("acknowledged-%d", number))
 	run := s.load(t, file, cutOrders)
 	enough := 1 + s.random.IntN(cutOrders*2/3)
-	processtest.WaitFor(t, fmt.Sprintf("%d orders are acknowledged", enough), 2*time.Minute, func() bool {
+	proc.WaitFor(t, fmt.Sprintf("%d orders are acknowledged", enough), 2*time.Minute, func() bool {
 		return len(linesOf(t, file)) >= enough || run.ended()
 	})
 	s.powerCut(t)
@@ -119,9 +119,9 @@ func (s *poweredShop) round(t *testing.T, number int) {
 func (s *poweredShop) powerCut(t *testing.T) {
 	t.Helper()
 	chance := s.random.IntN(3)
-	s.shop.Freeze(t)
+	proc.Freeze(t, s.shop)
 	s.drive.Cut(t, func() bool { return s.random.IntN(2) < chance })
-	s.shop.Kill(t)
+	proc.Check(t, s.shop.Kill())
 	s.drive.Restore(t)
 	s.useDrive(t)
 }

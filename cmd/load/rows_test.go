@@ -15,7 +15,7 @@ import (
 
 	"tillstream/cmd/internal/proof/chaos"
 	"tillstream/cmd/internal/proof/loadgen"
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 )
 
 // openShop is an own shop with shoppers in it until the test ends.
@@ -84,7 +84,7 @@ func (o *openShop) startShoppers(t *testing.T) {
 func (o *openShop) confirms(t *testing.T, more int) {
 	t.Helper()
 	_, before, _ := o.tally.Counts()
-	processtest.WaitFor(t, strconv.Itoa(more)+" more orders are confirmed", 2*time.Minute, func() bool {
+	proc.WaitFor(t, strconv.Itoa(more)+" more orders are confirmed", 2*time.Minute, func() bool {
 		_, now, _ := o.tally.Counts()
 		return now >= before+more
 	})
@@ -170,7 +170,7 @@ func TestDatabaseIsDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	down := time.Now()
-	processtest.WaitFor(t, "workers say that their projections are behind, and why", 2*time.Minute, func() bool {
+	proc.WaitFor(t, "workers say that their projections are behind, and why", 2*time.Minute, func() bool {
 		degraded := map[string]bool{}
 		for _, r := range o.shop.Workers {
 			if said := status(t, r.URL); said.Status == "degraded" && said.Reason != "" {
@@ -182,7 +182,7 @@ func TestDatabaseIsDown(t *testing.T) {
 	for more := true; more; more = time.Since(down) < length {
 		o.confirms(t, 10)
 	}
-	processtest.WaitFor(t, "the metric says that projections are behind", time.Minute, func() bool { return o.lag(t) > 0 })
+	proc.WaitFor(t, "the metric says that projections are behind", time.Minute, func() bool { return o.lag(t) > 0 })
 	if err := o.shop.Database.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestDatabaseIsDown(t *testing.T) {
 	if err := o.shop.AwaitReady(t.Context()); err != nil {
 		t.Error(err)
 	}
-	processtest.WaitFor(t, "the metric says that projections have caught up", time.Minute, func() bool { return o.lag(t) == 0 })
+	proc.WaitFor(t, "the metric says that projections have caught up", time.Minute, func() bool { return o.lag(t) == 0 })
 }
 
 // Row 24 of the fault matrix: every answer of the database takes two seconds.

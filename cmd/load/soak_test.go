@@ -16,7 +16,7 @@ import (
 	"tillstream/cmd/internal/proof/chaos"
 	"tillstream/cmd/internal/proof/fleet"
 	"tillstream/cmd/internal/proof/loadgen"
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 )
 
 // soakSeed was searched for: its plan of twenty seconds has eleven faults of eleven kinds, with all of soakKinds.
@@ -76,7 +76,7 @@ func setting(t *testing.T, name, otherwise string) string {
 // programs builds the programs of a fleet.
 func programs(t *testing.T) (dir string) {
 	t.Helper()
-	return processtest.Build(t, fleet.Packages()...)
+	return proc.MustBuild(t, fleet.Packages()...)
 }
 
 // logTail returns the end of the log of an own shop.
@@ -127,7 +127,7 @@ func TestSoakOfExistingShop(t *testing.T) {
 		}
 	}
 	k.soakIsInterrupted(t)
-	k.shop.Stop(t, 30*time.Second)
+	proc.Check(t, k.shop.Stop(30*time.Second))
 	k.args = plain
 	k.open(t)
 	if c, err = parse(t, "--shop", k.ready(), "--orders", "1", "--profile"); err != nil {
@@ -136,7 +136,7 @@ func TestSoakOfExistingShop(t *testing.T) {
 	if err := c.run(t.Context(), &out, t.Output()); err == nil || !strings.Contains(err.Error(), "--pprof") {
 		t.Errorf("without --pprof: got %v, want an error that names --pprof", err)
 	}
-	k.shop.Stop(t, 30*time.Second)
+	proc.Check(t, k.shop.Stop(30*time.Second))
 }
 
 // soakIsInterrupted starts a soak test of an hour and ends it like Ctrl-C after ten orders. The shop is verified.
@@ -152,7 +152,7 @@ func (k *killedShop) soakIsInterrupted(t *testing.T) {
 	var out bytes.Buffer
 	ended := make(chan error, 1)
 	go func() { ended <- c.run(ctx, &out, t.Output()) }()
-	processtest.WaitFor(t, "ten orders are acknowledged", time.Minute, func() bool {
+	proc.WaitFor(t, "ten orders are acknowledged", time.Minute, func() bool {
 		_, err := os.Stat(promised)
 		return err == nil && len(linesOf(t, promised)) >= 10
 	})

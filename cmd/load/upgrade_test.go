@@ -17,9 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"tillstream/cmd/internal/proof/child"
 	"tillstream/cmd/internal/proof/fleet"
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/cmd/internal/target"
 	"tillstream/events"
 	"tillstream/events/replay"
@@ -106,7 +105,7 @@ func buildNext(t *testing.T) (dir string) {
 		packages = append(packages, "tillstream/cmd/"+name)
 	}
 	dir = t.TempDir()
-	if err := fleet.Build(t.Context(), dir, []string{"-overlay", overlay}, packages...); err != nil {
+	if err := proc.Build(t.Context(), dir, []string{"-overlay", overlay}, packages...); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -117,7 +116,7 @@ func buildNext(t *testing.T) (dir string) {
 // written while a process of this release runs. Afterwards no such process starts, and one that was suspended exits. In the
 // end every order is final, no event is a dead letter, and every invariant holds.
 func TestUpgradeInPlace(t *testing.T) {
-	if testing.Short() || processtest.Raced {
+	if testing.Short() || proc.Raced {
 		t.Skip("builds the programs of two releases and replaces the processes of a shop for a minute; TestSoak has the race detector in them")
 	}
 	length, rate := setting(t, "UPGRADE", "45s"), setting(t, "UPGRADE_RATE", "50")
@@ -280,19 +279,19 @@ func (u *upgrade) refused(ctx context.Context, r *fleet.Replica) error {
 	command := r.Command()
 	command.Name, command.Path = "too old", filepath.Join(u.older, r.Worker)
 	command.Env = append(slices.Clone(command.Env), "HTTP_ADDR=127.0.0.1:0")
-	var said strings.Builder // written by one goroutine, which ends before the process counts as ended
-	command.Hear = func(line string) { fmt.Fprintln(&said, line) }
-	process, err := child.Start(command)
+	var output strings.Builder // written by one goroutine, which ends before the process counts as ended
+	command.Output = func(line string) { fmt.Fprintln(&output, line) }
+	process, err := proc.Start(command)
 	if err != nil {
 		return err
 	}
 	select {
-	case <-process.Ended():
+	case <-process.Done():
 	case <-ctx.Done():
 		return errors.Join(ctx.Err(), process.Kill())
 	}
-	if why := "the shop has events of topology 2, this program knows 1"; process.Exit() != "exit status 1" || !strings.Contains(said.String(), why) {
-		return fmt.Errorf("got %s and output %s, want exit status 1 and %q", process.Exit(), said.String(), why)
+	if why := "the shop has events of topology 2, this program knows 1"; process.ExitStatus() != "exit status 1" || !strings.Contains(output.String(), why) {
+		return fmt.Errorf("got %s and output %s, want exit status 1 and %q", process.ExitStatus(), output.String(), why)
 	}
 	return nil
 }

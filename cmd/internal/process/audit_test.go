@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/events"
 	"tillstream/events/log"
 )
@@ -26,7 +26,7 @@ func (tr *trade) closes(t *testing.T) {
 		}
 	}()
 	var taken map[string]int
-	processtest.WaitFor(t, "the log holds what was promised", time.Minute, func() bool {
+	proc.WaitFor(t, "the log holds what was promised", time.Minute, func() bool {
 		var marks map[string]int
 		taken, marks = counts(t, auditor)
 		wrong = tr.differences(taken, marks)
@@ -95,7 +95,7 @@ func counts(t *testing.T, l *log.Log) (taken, marks map[string]int) {
 func each(t *testing.T, l *log.Log, fn func(log.Message)) {
 	t.Helper()
 	var last uint64
-	processtest.WaitFor(t, "the log says where it ends", time.Minute, func() (said bool) {
+	proc.WaitFor(t, "the log says where it ends", time.Minute, func() (said bool) {
 		var err error
 		last, err = l.End(t.Context(), 0)
 		return err == nil

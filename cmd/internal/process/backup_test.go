@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/cmd/internal/target"
 	"tillstream/events"
 	"tillstream/events/backup"
@@ -27,7 +27,7 @@ func TestAClusterIsBackedUpAndRestored(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer done()
-	processtest.WaitFor(t, "the lane has noted down how far it is", time.Minute, func() bool {
+	proc.WaitFor(t, "the lane has noted down how far it is", time.Minute, func() bool {
 		c, err := from.Log().LoadCheckpoint(t.Context(), "inventory")
 		return err == nil && c.Position > 0
 	})
@@ -43,9 +43,9 @@ func TestAClusterIsBackedUpAndRestored(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	other := &trade{cluster: processtest.StartCluster(t)}
+	other := &trade{cluster: startBrokers(t)}
 	var to *replay.Reader
-	processtest.WaitFor(t, "three new brokers make streams", time.Minute, func() bool {
+	proc.WaitFor(t, "three new brokers make streams", time.Minute, func() bool {
 		to, done, err = target.Shop{NATS: other.cluster.URL()}.MakeLog(t.Context(), 3)
 		return err == nil
 	})

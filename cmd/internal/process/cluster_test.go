@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/events"
 	"tillstream/events/log"
 )
@@ -26,7 +26,7 @@ func TestALeaderIsKilled(t *testing.T) {
 	tr := startTrade(t)
 	for _, stream := range led(t) {
 		leader := tr.leader(t, stream)
-		tr.during(t, "the leader of "+stream+" was killed", func() { leader.Kill(t) })
+		tr.during(t, "the leader of "+stream+" was killed", func() { proc.Check(t, leader.Kill()) })
 		leader.Start(t)
 		tr.whole(t)
 	}
@@ -73,7 +73,7 @@ func TestABrokerThatIsCutOffTellsNothingOld(t *testing.T) {
 	follower.Isolate(false)
 	tr.sells(t, 20)
 	id := tr.newest()
-	processtest.WaitFor(t, "the newest order is read", time.Minute, func() bool {
+	proc.WaitFor(t, "the newest order is read", time.Minute, func() bool {
 		n, _, err := placed.Read(t.Context(), reader, id)
 		if (n != 1 || err != nil) && !errors.Is(err, log.ErrUnavailable) {
 			t.Fatalf("the newest order reads as %d events, %v", n, err)

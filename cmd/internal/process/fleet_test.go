@@ -13,11 +13,11 @@ import (
 	"time"
 
 	"tillstream/cmd/internal/proof/fleet"
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/events/project/projecttest"
 )
 
-func TestMain(m *testing.M) { os.Exit(processtest.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(proc.Main(m)) }
 
 // workers in the order that they are started.
 var workers = fleet.Workers
@@ -26,33 +26,33 @@ var workers = fleet.Workers
 // of its own. What belongs to others (database, Stripe, mail server) is in the test's process, so that it survives.
 type shopFleet struct {
 	programs string
-	broker   *processtest.Broker
+	broker   string
 	mongo    string
 	settings fleet.Settings
 	outside  *fleet.Outside
 
-	replicas [2]map[string]*processtest.Child // by program; a third storefront counts to the second replicas
-	at       [2]map[string]string             // addresses of the workers
-	windows  [2]string                        // addresses of the storefronts
+	replicas [2]map[string]*proc.Process // by program; a third storefront counts to the second replicas
+	at       [2]map[string]string        // addresses of the workers
+	windows  [2]string                   // addresses of the storefronts
 }
 
 // startFleet starts the first replica of everything, waits until it works, and then the second, which thus stands by.
 func startFleet(t *testing.T) *shopFleet {
 	t.Helper()
-	f := &shopFleet{settings: fleet.NewSettings(), broker: processtest.StartBroker(t), mongo: projecttest.URI(t)}
+	f := &shopFleet{settings: fleet.NewSettings(), broker: fleet.StartBroker(t), mongo: projecttest.URI(t)}
 	packages := []string{"tillstream/cmd/storefront"}
 	for _, name := range workers {
 		packages = append(packages, "tillstream/cmd/"+name)
 	}
-	f.programs = processtest.Build(t, packages...)
+	f.programs = proc.MustBuild(t, packages...)
 	f.startOutside(t)
 	for i := range f.replicas {
-		f.replicas[i], f.at[i] = map[string]*processtest.Child{}, map[string]string{}
+		f.replicas[i], f.at[i] = map[string]*proc.Process{}, map[string]string{}
 		for _, name := range workers {
-			f.replicas[i][name] = f.start(t, fmt.Sprintf("%s %d", name, i+1), name, f.settings.Env(f.broker.URL, f.mongo))
+			f.replicas[i][name] = f.start(t, fmt.Sprintf("%s %d", name, i+1), name, f.settings.Env(f.broker, f.mongo))
 		}
 		for _, name := range workers {
-			f.at[i][name] = f.replicas[i][name].Listens(t)
+			f.at[i][name] = proc.MustAwaitURL(t, f.replicas[i][name])
 			awaitReady(t, name, f.at[i][name])
 		}
 	}
@@ -79,12 +79,12 @@ func (f *shopFleet) openWindow(t *testing.T, name string, replicas ...int) (wind
 	} else {
 		f.replicas[1][name] = child
 	}
-	return child.Listens(t)
+	return proc.MustAwaitURL(t, child)
 }
 
-func (f *shopFleet) start(t *testing.T, name, program string, env []string) *processtest.Child {
+func (f *shopFleet) start(t *testing.T, name, program string, env []string) *proc.Process {
 	t.Helper()
-	return processtest.Start(t, processtest.Command{Name: name, Path: filepath.Join(f.programs, program),
+	return proc.MustStart(t, proc.Command{Name: name, Path: filepath.Join(f.programs, program),
 		Env: append(env, "HTTP_ADDR=127.0.0.1:0")})
 }
 
@@ -118,7 +118,7 @@ func awaitReady(t *testing.T, name, at string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	if err := fleet.AwaitReady(ctx, name, at); err != nil {
+	if err := proc.AwaitReady(ctx, name, at); err != nil {
 		t.Fatal(err)
 	}
 }

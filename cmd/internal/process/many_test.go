@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tillstream/cmd/internal/proof/proc"
 )
 
 // Everybody who was told that the shop has their order gets their goods and one mail, though half of all processes are
@@ -39,12 +41,12 @@ func TestOneOfEachIsSuspended(t *testing.T) {
 	f.deliverWebhooksTo(t, window)
 	served := f.shopDuring(t, window, func() {
 		for _, name := range workers {
-			f.replicas[0][name].Signal(t, syscall.SIGSTOP)
+			proc.Check(t, f.replicas[0][name].Signal(syscall.SIGSTOP))
 		}
 	})
 	f.mailed(t, served) // so the others have taken over in every domain
 	for _, name := range workers {
-		f.replicas[0][name].Signal(t, syscall.SIGCONT)
+		proc.Check(t, f.replicas[0][name].Signal(syscall.SIGCONT))
 		awaitReady(t, name, f.at[0][name])
 	}
 	f.shop(t, crowd{window: f.windows[0], names: []string{"last"}})
@@ -94,7 +96,7 @@ func (f *shopFleet) settled(t *testing.T, window string, names []string) {
 func (f *shopFleet) killFirst(t *testing.T) {
 	t.Helper()
 	for _, child := range f.replicas[0] {
-		child.Kill(t)
+		proc.Check(t, child.Kill())
 	}
 	f.replicas[0] = nil
 	f.deliverWebhooksTo(t, f.windows[1])
@@ -105,13 +107,13 @@ func (f *shopFleet) stopAll(t *testing.T) {
 	t.Helper()
 	for _, replicas := range f.replicas {
 		for _, child := range replicas {
-			child.Signal(t, syscall.SIGTERM)
+			proc.Check(t, child.Signal(syscall.SIGTERM))
 		}
 	}
 	deadline := time.Now().Add(30 * time.Second)
 	for _, replicas := range f.replicas {
 		for _, child := range replicas {
-			child.Stopped(t, time.Until(deadline))
+			proc.Check(t, child.Wait(time.Until(deadline)))
 		}
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tillstream/cmd/internal/process"
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/cmd/internal/target"
 	"tillstream/events"
 	"tillstream/events/backup"
@@ -172,7 +172,7 @@ func redrivesItsDeadLetters(t *testing.T, broker *server.Server, l *log.Log, use
 	}); err != nil {
 		t.Fatal(err)
 	}
-	processtest.WaitFor(t, "the process counts its dead letters", 20*time.Second, func() bool { return openDeadLetters(t, registry) == 2 })
+	proc.WaitFor(t, "the process counts its dead letters", 20*time.Second, func() bool { return openDeadLetters(t, registry) == 2 })
 	mended.Store(true)
 	letters, err := reader.DeadLetters(t.Context(), 0)
 	letters = slices.DeleteFunc(letters, func(d replay.DeadLetter) bool { return d.Worker != user })
@@ -191,7 +191,7 @@ func redrivesItsDeadLetters(t *testing.T, broker *server.Server, l *log.Log, use
 	if after, err := reader.Await(waiting, redrive, func(int) {}); err != nil || after[0].State != replay.StateRedriven {
 		t.Errorf("the dead letter is %s, %v; want redriven", after[0].State, err)
 	}
-	processtest.WaitFor(t, "the process counts none", 20*time.Second, func() bool { return openDeadLetters(t, registry) == 0 })
+	proc.WaitFor(t, "the process counts none", 20*time.Second, func() bool { return openDeadLetters(t, registry) == 0 })
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)

@@ -16,7 +16,7 @@ import (
 
 	"tillstream/cmd/internal/invariants"
 	"tillstream/cmd/internal/proof/loadgen"
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/cmd/internal/target"
 )
 
@@ -112,7 +112,7 @@ func named(prefix string, n int) []string {
 func (f *shopFleet) mailed(t *testing.T, names []string) {
 	t.Helper()
 	for _, name := range names {
-		processtest.WaitFor(t, name+" gets a mail", time.Minute, func() bool { return len(f.outside.Inbox.Messages(address(name))) > 0 })
+		proc.WaitFor(t, name+" gets a mail", time.Minute, func() bool { return len(f.outside.Inbox.Messages(address(name))) > 0 })
 		ids := map[string]bool{}
 		for _, m := range f.outside.Inbox.Messages(address(name)) {
 			ids[m.MessageID] = true
@@ -137,7 +137,7 @@ func (f *shopFleet) soldTo(t *testing.T, window string, shoppers int) {
 	for sku, sold := range map[string]int64{"LAMP": int64(shoppers), "MUG": 2 * int64(shoppers), "RUG": 0} {
 		want := level{OnHand: stock - sold, Available: stock - sold}
 		var got level
-		processtest.WaitFor(t, fmt.Sprintf("nothing of %s is held", sku), time.Minute, func() bool {
+		proc.WaitFor(t, fmt.Sprintf("nothing of %s is held", sku), time.Minute, func() bool {
 			f.staff(t, window, http.MethodGet, "/ops/api/stock/"+sku, nil, &got)
 			return got.Held == 0
 		})
@@ -151,7 +151,7 @@ func (f *shopFleet) soldTo(t *testing.T, window string, shoppers int) {
 // long an order may take to its end. Nothing is excused for being young. It expects so many confirmed orders, and no others.
 func (f *shopFleet) verify(t *testing.T, confirmed int) {
 	t.Helper()
-	options, done, err := invariants.Attach(t.Context(), target.Shop{NATS: f.broker.URL, MongoDB: f.mongo, Mail: f.outside.Mail, Stripe: f.outside.Stripe, StripeSecretKey: f.settings.Keys.Secret})
+	options, done, err := invariants.Attach(t.Context(), target.Shop{NATS: f.broker, MongoDB: f.mongo, Mail: f.outside.Mail, Stripe: f.outside.Stripe, StripeSecretKey: f.settings.Keys.Secret})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"tillstream/cmd/internal/proof/fleet"
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 )
 
 // Row 59 of the fault matrix, before there is any load: a deployment that is called off while its processes wait for the
@@ -24,13 +24,13 @@ func TestAWorkerIsStoppedWhileItWaitsForItsBroker(t *testing.T) {
 	if err := silent.(*net.TCPListener).SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(processtest.Build(t, "tillstream/cmd/inventory"), "inventory")
+	path := filepath.Join(proc.MustBuild(t, "tillstream/cmd/inventory"), "inventory")
 	env := fleet.NewSettings().Env("nats://"+silent.Addr().String(), "mongodb://127.0.0.1:1/shop")
-	worker := processtest.Start(t, processtest.Command{Name: "inventory", Path: path, Env: append(env, "HTTP_ADDR=127.0.0.1:0")})
+	worker := proc.MustStart(t, proc.Command{Name: "inventory", Path: path, Env: append(env, "HTTP_ADDR=127.0.0.1:0")})
 	conn, err := silent.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	worker.Stop(t, 30*time.Second)
+	proc.Check(t, worker.Stop(30*time.Second))
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"tillstream/cmd/internal/process"
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/events"
 	"tillstream/events/log"
 	"tillstream/events/worker"
@@ -26,7 +26,7 @@ var (
 
 // trade is shoppers and two replicas of a worker on a cluster of three, each with a connection of its own.
 type trade struct {
-	cluster *processtest.Cluster
+	cluster *brokerCluster
 	counter *log.Log // takes the orders
 	stop    context.CancelFunc
 	buyers  sync.WaitGroup
@@ -53,7 +53,7 @@ const (
 
 func startTrade(t *testing.T) *trade {
 	t.Helper()
-	tr := &trade{cluster: processtest.StartCluster(t)}
+	tr := &trade{cluster: startBrokers(t)}
 	tr.counter = tr.join(t, "counter")
 	for _, name := range []string{"first", "second"} {
 		tr.work(t, tr.join(t, name))
@@ -153,14 +153,14 @@ func (tr *trade) sold() int {
 func (tr *trade) sells(t *testing.T, n int) {
 	t.Helper()
 	enough := tr.sold() + n
-	processtest.WaitFor(t, fmt.Sprintf("%d more orders are taken", n), time.Minute, func() bool { return tr.sold() >= enough })
+	proc.WaitFor(t, fmt.Sprintf("%d more orders are taken", n), time.Minute, func() bool { return tr.sold() >= enough })
 }
 
 // leader is the node that leads a stream.
-func (tr *trade) leader(t *testing.T, stream string) *processtest.Node {
+func (tr *trade) leader(t *testing.T, stream string) *brokerNode {
 	t.Helper()
 	var name string
-	processtest.WaitFor(t, stream+" has a leader", time.Minute, func() bool {
+	proc.WaitFor(t, stream+" has a leader", time.Minute, func() bool {
 		s, err := tr.counter.JetStream().Stream(t.Context(), stream)
 		if err != nil {
 			return false
@@ -172,7 +172,7 @@ func (tr *trade) leader(t *testing.T, stream string) *processtest.Node {
 }
 
 // follower is a node that does not lead where another does.
-func (tr *trade) follower(leader *processtest.Node) *processtest.Node {
+func (tr *trade) follower(leader *brokerNode) *brokerNode {
 	if tr.cluster.Nodes[0] == leader {
 		return tr.cluster.Nodes[1]
 	}
@@ -189,17 +189,17 @@ func (tr *trade) stalled() (stall time.Duration, refusals int) {
 }
 
 // moveTo takes the connection of those who place orders to a node.
-func (tr *trade) moveTo(t *testing.T, n *processtest.Node) {
+func (tr *trade) moveTo(t *testing.T, n *brokerNode) {
 	t.Helper()
 	connect(t, tr.counter, n)
 	tr.sells(t, 10)
 }
 
 // connect takes a log's connection to a node.
-func connect(t *testing.T, l *log.Log, n *processtest.Node) {
+func connect(t *testing.T, l *log.Log, n *brokerNode) {
 	t.Helper()
 	conn := l.JetStream().Conn()
-	processtest.WaitFor(t, "connected to "+n.Name, time.Minute, func() bool {
+	proc.WaitFor(t, "connected to "+n.Name, time.Minute, func() bool {
 		if !conn.IsConnected() || conn.ConnectedServerName() == n.Name {
 			return conn.IsConnected()
 		}
@@ -221,7 +221,7 @@ func (tr *trade) newest() (id string) {
 func (tr *trade) whole(t *testing.T) {
 	t.Helper()
 	for _, stream := range streams() {
-		processtest.WaitFor(t, "all copies of "+stream+" are current", time.Minute, func() bool {
+		proc.WaitFor(t, "all copies of "+stream+" are current", time.Minute, func() bool {
 			s, err := tr.counter.JetStream().Stream(t.Context(), stream)
 			if err != nil || s.CachedInfo().Cluster.Leader == "" || len(s.CachedInfo().Cluster.Replicas) != 2 {
 				return false

@@ -1,14 +1,14 @@
-// Package chaos hurts a shop while people shop in it: it kills and suspends its processes, breaks and slows what connects
-// them, and has Stripe and the mail server behave as badly as they sometimes do.
+// Package chaos injects faults into a shop under load: it kills and suspends processes, breaks and slows their connections to
+// the broker and the database, and makes Stripe and the mail server fail in the ways that the real ones do.
 //
-// What will happen is a [Plan]: a list of faults, each with its moment, its victim and how long it lasts, made from a seed
-// alone. The same seed gives the same plan; what comes of it also depends on where the shop happens to be at each moment.
+// The faults of a run are a list made from a seed alone. Each has a kind, a time, a target and a duration. The same seed gives
+// the same list; the outcome also depends on what the shop does at each of those times.
 //
-//	plan := chaos.Plan(seed, 10*time.Minute)
+//	plan := chaos.Plan(seed, 10*time.Minute, true)
 //	hand := chaos.NewHand()
 //	shop, err := fleet.Start(ctx, fleet.Config{Between: hand.Between, Outside: hand.Outside(), …})
-//	err = hand.Run(ctx, shop, plan, told)      returns when every fault is over and everything is mended
+//	err = hand.Run(ctx, shop, plan, started)      returns when every fault has ended and is undone
 //
-// A fault is over when what it did is undone: the process started again, the connection clean. What the shop needs to
-// recover from it after that is what a soak measures.
+// A fault has ended when its cause is gone: the process is started again, the connection is clean. How long the shop then
+// needs to recover is for the caller to measure.
 package chaos

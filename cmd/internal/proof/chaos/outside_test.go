@@ -14,10 +14,10 @@ import (
 	"tillstream/payments/sandbox"
 )
 
-const tries = 60 // of which each is spoilt with a chance of one half
+const tries = 60 // each is affected with probability 1/2
 
-// stripe answers through the front of an outside, and counts the work that it did.
-func stripe(t *testing.T, o *outside) (ask func() (status int, err error), worked *atomic.Int64) {
+// startStripe starts a Stripe behind the faults of o. ask sends a request; worked counts those that Stripe carried out.
+func startStripe(t *testing.T, o *outside) (ask func() (status int, err error), worked *atomic.Int64) {
 	t.Helper()
 	worked = new(atomic.Int64)
 	server := httptest.NewServer(o.front(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -38,11 +38,11 @@ func stripe(t *testing.T, o *outside) (ask func() (status int, err error), worke
 	}, worked
 }
 
-func TestStripeMisbehaves(t *testing.T) {
+func TestStripeFaultsAffectSomeRequests(t *testing.T) {
 	t.Parallel()
 	for kind, c := range map[Kind]struct {
 		status int
-		works  bool // though it says no
+		works  bool // although it answers with an error
 	}{
 		StripeBroken: {http.StatusInternalServerError, false},
 		StripeKept:   {http.StatusInternalServerError, true},
@@ -52,34 +52,34 @@ func TestStripeMisbehaves(t *testing.T) {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
 			o := newOutside()
-			ask, worked := stripe(t, o)
-			mend := o.spoil(Fault{Kind: kind}, nil)
+			ask, worked := startStripe(t, o)
+			undo := o.begin(Fault{Kind: kind}, nil)
 			good, bad := count(t, ask, c.status, 8)
 			if good == 0 || bad == 0 || worked.Load() != int64(good) != c.works {
-				t.Errorf("%d answered well, %d not, %d worked", good, bad, worked.Load())
+				t.Errorf("got %d good and %d bad answers, %d carried out; want some of both, bad ones carried out: %t", good, bad, worked.Load(), c.works)
 			}
-			if err := mend(); err != nil {
+			if err := undo(); err != nil {
 				t.Fatal(err)
 			}
 			if good, bad := count(t, ask, c.status, tries); bad > 0 || good != tries {
-				t.Errorf("when it was over, %d of %d were still spoilt", bad, tries)
+				t.Errorf("after the fault: got %d bad answers of %d, want none", bad, tries)
 			}
 		})
 	}
 }
 
-// count asks until it was answered well and badly so often, or often enough.
-func count(t *testing.T, ask func() (int, error), spoilt, enough int) (good, bad int) {
+// count asks until it got enough good and bad answers, at most the number of tries.
+func count(t *testing.T, ask func() (int, error), badStatus, enough int) (good, bad int) {
 	t.Helper()
 	for range tries {
 		status, err := ask()
 		switch {
 		case status == http.StatusOK && err == nil:
 			good++
-		case status == spoilt:
+		case status == badStatus:
 			bad++
 		default:
-			t.Fatalf("answered %d, %v", status, err)
+			t.Fatalf("got status %d, %v; want 200 or %d", status, err, badStatus)
 		}
 		if good >= enough && bad >= enough || good >= tries {
 			break
@@ -88,7 +88,7 @@ func count(t *testing.T, ask func() (int, error), spoilt, enough int) (good, bad
 	return good, bad
 }
 
-// deliver sends numbered webhooks and returns what arrived, in order.
+// deliver sends numbered webhooks and returns those that arrived, in the order of their arrival.
 func deliver(t *testing.T, o *outside, n int) (arrived []string) {
 	t.Helper()
 	bodies := make(chan string, 3*n)
@@ -107,7 +107,7 @@ func deliver(t *testing.T, o *outside, n int) (arrived []string) {
 			t.Fatal(err)
 		}
 		if response.StatusCode != http.StatusOK || response.Body.Close() != nil {
-			t.Errorf("delivery %d was answered %s", i, response.Status)
+			t.Errorf("delivery %d: got %s, want 200", i, response.Status)
 		}
 	}
 	close(bodies)
@@ -117,11 +117,11 @@ func deliver(t *testing.T, o *outside, n int) (arrived []string) {
 	return arrived
 }
 
-func TestWebhooksMisbehave(t *testing.T) {
+func TestWebhookFaultsAffectSomeDeliveries(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		fault Fault
-		well  func(arrived int) bool
+		want  func(arrived int) bool
 	}{
 		"Lost":  {Fault{Kind: WebhooksLost}, func(n int) bool { return n > 0 && n < tries }},
 		"Twice": {Fault{Kind: WebhooksTwice}, func(n int) bool { return n > tries && n < 2*tries }},
@@ -129,33 +129,33 @@ func TestWebhooksMisbehave(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := newOutside()
-			mend := o.spoil(c.fault, nil)
-			if n := len(deliver(t, o, tries)); !c.well(n) {
-				t.Errorf("%d of %d arrived", n, tries)
+			undo := o.begin(c.fault, nil)
+			if n := len(deliver(t, o, tries)); !c.want(n) {
+				t.Errorf("%s: got %d arrivals of %d deliveries", name, n, tries)
 			}
-			if err := mend(); err != nil {
+			if err := undo(); err != nil {
 				t.Fatal(err)
 			}
 			if n := len(deliver(t, o, tries)); n != tries {
-				t.Errorf("%d of %d arrived when it was over", n, tries)
+				t.Errorf("after the fault: got %d arrivals of %d deliveries, want all once", n, tries)
 			}
 		})
 	}
 	t.Run("Late", func(t *testing.T) {
 		t.Parallel()
 		o := newOutside()
-		mend := o.spoil(Fault{Kind: WebhooksLate, Amount: 100}, nil)
+		undo := o.begin(Fault{Kind: WebhooksLate, Amount: 100}, nil)
 		begun := time.Now()
 		if n := len(deliver(t, o, 20)); n != 20 || time.Since(begun) < 200*time.Millisecond {
-			t.Errorf("%d of 20 arrived within %s", n, time.Since(begun))
+			t.Errorf("got %d arrivals of 20 within %s, want all after at least 200ms", n, time.Since(begun))
 		}
-		if err := mend(); err != nil {
+		if err := undo(); err != nil {
 			t.Fatal(err)
 		}
 	})
 }
 
-func TestMailIsRefused(t *testing.T) {
+func TestRefuseHalfRefusesSomeRecipientsAndNoStoredMail(t *testing.T) {
 	t.Parallel()
 	refused := 0
 	for range tries {
@@ -163,10 +163,10 @@ func TestMailIsRefused(t *testing.T) {
 			refused++
 		}
 		if err := refuseHalf(t.Context(), inbox.StageStored, "", ""); err != nil {
-			t.Errorf("a mail that was taken is refused: %v", err)
+			t.Errorf("stored mail: got %v, want no error", err)
 		}
 	}
 	if refused == 0 || refused == tries {
-		t.Errorf("%d of %d were refused", refused, tries)
+		t.Errorf("got %d refusals of %d recipients, want some but not all", refused, tries)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"tillstream/cmd/internal/proof/coretest"
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/events"
 	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
@@ -26,7 +26,7 @@ func TestOrderCompletesAfterRedrive(t *testing.T) {
 			shop.Stock(t, "LAMP", 2)
 			stop := runBroken(t, shop, separate)
 			place(t, shop, "stuck")
-			processtest.WaitFor(t, "the reservation is a dead letter of orders", time.Minute, func() bool { return len(shop.DeadLetters(t)) == 1 })
+			proc.WaitFor(t, "the reservation is a dead letter of orders", time.Minute, func() bool { return len(shop.DeadLetters(t)) == 1 })
 			shop.Settle(t)
 			if d := shop.DeadLetters(t)[0]; d.Worker != "orders" || d.Type != "inventory.reservation_held" || shop.Order(t, "stuck").Status != orders.Placed {
 				t.Errorf("got dead letter %+v and order %s, want one of orders and a placed order", d.DeadLettered, shop.Order(t, "stuck").Status)

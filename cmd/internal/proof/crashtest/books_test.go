@@ -17,7 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/events"
 	"tillstream/events/replay"
 )
@@ -56,7 +56,7 @@ func (c *crowd) settledMail(t *testing.T, s *shopper) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	processtest.WaitFor(t, "the mail is known to be sent", time.Minute, func() bool {
+	proc.WaitFor(t, "the mail is known to be sent", time.Minute, func() bool {
 		newest, err := reader.Newest(t.Context(), subject)
 		if err != nil && !errors.Is(err, replay.ErrNotFound) {
 			t.Fatal(err)
@@ -126,7 +126,7 @@ func (c *crowd) remembered(t *testing.T) {
 			t.Errorf("last sequence of each order (-log +projection):\n%s", diff)
 		}
 	}()
-	processtest.WaitFor(t, "the projection has every order", 30*time.Second, caughtUp)
+	proc.WaitFor(t, "the projection has every order", 30*time.Second, caughtUp)
 }
 
 // valueOf finds a metric in the text that Prometheus reads.

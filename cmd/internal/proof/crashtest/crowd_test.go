@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 )
 
 // crowd is everybody who has come to one world.
@@ -123,7 +123,7 @@ func (c *crowd) mailed(t *testing.T) {
 		}
 		return names
 	}
-	processtest.WaitFor(t, "everybody has a mail", 90*time.Second, func() bool {
+	proc.WaitFor(t, "everybody has a mail", 90*time.Second, func() bool {
 		got = c.mails(t)
 		return len(missing()) == 0
 	})

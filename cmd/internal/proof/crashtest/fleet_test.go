@@ -10,7 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/fleet"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/cmd/internal/target"
 	"tillstream/events/project/projecttest"
 )
@@ -31,17 +32,17 @@ var workers = []string{"inventory", "orders", "payments", "notifications"}
 // mail server) is in the test's process and is not hurt.
 func openFleet(t *testing.T) *world {
 	t.Helper()
-	if processtest.Raced {
+	if proc.Raced {
 		t.Skip("ten programs with the race detector are too slow to be in time; this runs without it, and package process runs a fleet with it")
 	}
 	packages := []string{"tillstream/cmd/storefront"}
 	for _, name := range workers {
 		packages = append(packages, "tillstream/cmd/"+name)
 	}
-	programs := processtest.Build(t, packages...)
+	programs := proc.MustBuild(t, packages...)
 	w := newWorld(t, "fleet")
 	bank, box := openBank(t), openMailbox(t)
-	w.shop = target.Shop{NATS: processtest.StartBroker(t).URL, MongoDB: projecttest.URI(t), Mail: box.page, Stripe: bank.url,
+	w.shop = target.Shop{NATS: fleet.StartBroker(t), MongoDB: projecttest.URI(t), Mail: box.page, Stripe: bank.url,
 		StripeSecretKey: secretKey, StripePublishableKey: publishableKey, OpsToken: opsToken}
 	env := []string{
 		"MONGODB_URI=" + w.shop.MongoDB, "NATS_URL=" + w.shop.NATS, "OPS_TOKEN=" + opsToken, "TOKEN_SECRET=" + tokenSecret, "HOLD_FOR=" + holdFor,
@@ -72,12 +73,12 @@ func openFleet(t *testing.T) *world {
 // join adds a place for a process at an address that it keeps, and starts the first one.
 func (w *world) join(t *testing.T, programs, program, name string, env []string) (url string) {
 	t.Helper()
-	addr := processtest.FreeAddr(t)
-	m := &member{program: program, addr: addr, command: processtest.Command{Name: name, Path: filepath.Join(programs, program),
+	addr := proc.MustFreeAddr(t)
+	m := &member{program: program, addr: addr, command: proc.Command{Name: name, Path: filepath.Join(programs, program),
 		Env: append(env[:len(env):len(env)], "HTTP_ADDR="+addr, "LOG_LEVEL=WARN", "FAILPOINT_FILE="+w.trapOf(program))}}
-	m.open = func(t *testing.T, child *processtest.Child) {
-		child.Listens(t)
-		processtest.WaitFor(t, name+" is ready", 30*time.Second, func() bool {
+	m.open = func(t *testing.T, child *proc.Process) {
+		proc.MustAwaitURL(t, child)
+		proc.WaitFor(t, name+" is ready", 30*time.Second, func() bool {
 			response, err := http.Get("http://" + addr + "/readyz")
 			if err != nil {
 				return false

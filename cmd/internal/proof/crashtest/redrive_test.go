@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/events"
 	"tillstream/events/replay"
 	"tillstream/events/worker"
@@ -44,7 +44,7 @@ func TestKilledDuringARedrive(t *testing.T) {
 	dead(t, hurt)
 	hurt.start(t)
 	c.inLog(t, func(reader *replay.Reader) {
-		processtest.WaitFor(t, "the dead letter is redriven", time.Minute, func() bool {
+		proc.WaitFor(t, "the dead letter is redriven", time.Minute, func() bool {
 			letters, err := reader.DeadLetters(t.Context(), 0)
 			if err != nil {
 				t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tillstream/cmd/internal/invariants"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/events/replay"
 )
 
@@ -58,7 +59,7 @@ func (w *world) recover(t *testing.T, hurt *member, trap site) {
 		return
 	}
 	<-time.After(2 * w.lease(t, hurt)) // the time is the point here: there is no fact to wait for
-	hurt.child.Signal(t, syscall.SIGCONT)
+	proc.Check(t, hurt.child.Signal(syscall.SIGCONT))
 	hurt.open(t, hurt.child)
 }
 
@@ -91,7 +92,7 @@ func (w *world) alive(t *testing.T) {
 	t.Helper()
 	for _, m := range w.members {
 		select {
-		case <-m.child.Ended():
+		case <-m.child.Done():
 			t.Errorf("%s has ended by itself", m.child.Name)
 			m.start(t)
 		default:

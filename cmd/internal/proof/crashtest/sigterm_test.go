@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 )
 
 // closing is how long a process may take to end after SIGTERM.
@@ -25,7 +25,7 @@ func TestAskedToEndUnderLoad(t *testing.T) {
 			t.Parallel()
 			c := openDoors(t, open(t), "hurried")
 			c.rush(40)
-			processtest.WaitFor(t, "some of them have their order", time.Minute, func() bool { return c.taken.Load() >= 5 })
+			proc.WaitFor(t, "some of them have their order", time.Minute, func() bool { return c.taken.Load() >= 5 })
 			began := time.Now()
 			c.world.askToEnd(t)
 			c.rush(20) // they find the door closing
@@ -50,7 +50,7 @@ func (c *crowd) rush(shoppers int) {
 func (w *world) askToEnd(t *testing.T) {
 	t.Helper()
 	for _, m := range w.members {
-		m.child.Signal(t, syscall.SIGTERM)
+		proc.Check(t, m.child.Signal(syscall.SIGTERM))
 	}
 }
 
@@ -58,7 +58,7 @@ func (w *world) askToEnd(t *testing.T) {
 func (w *world) ended(t *testing.T, deadline time.Time) {
 	t.Helper()
 	for _, m := range w.members {
-		m.child.Stopped(t, time.Until(deadline))
+		proc.Check(t, m.child.Wait(time.Until(deadline)))
 	}
 }
 

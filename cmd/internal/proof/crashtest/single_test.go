@@ -9,7 +9,7 @@ import (
 	"regexp"
 	"testing"
 
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 )
 
 var shopIsOpen = regexp.MustCompile(`^(The shop is open)`)
@@ -23,12 +23,16 @@ func openSingle(t *testing.T, settings ...string) *world {
 	w := newWorld(t, "single")
 	args := []string{"--data", data}
 	for _, flag := range []string{"--http", "--nats", "--mongo", "--stripe", "--smtp"} {
-		args = append(args, flag, processtest.FreeAddr(t))
+		args = append(args, flag, proc.MustFreeAddr(t))
 	}
 	env := append([]string{"HOLD_FOR=" + holdFor, "SWEEP_EVERY=" + sweepEvery, "SMTP_DEADLINE=" + smtpDeadline, "FAILPOINT_FILE=" + w.trapOf("shop")}, settings...)
-	program := filepath.Join(processtest.Build(t, "tillstream/cmd/shop"), "shop")
-	m := &member{program: "shop", command: processtest.Command{Name: "shop", Path: program, Args: args, Env: env}}
-	m.open = func(t *testing.T, child *processtest.Child) { child.Says(t, shopIsOpen) }
+	program := filepath.Join(proc.MustBuild(t, "tillstream/cmd/shop"), "shop")
+	m := &member{program: "shop", command: proc.Command{Name: "shop", Path: program, Args: args, Env: env}}
+	m.open = func(t *testing.T, child *proc.Process) {
+		if _, err := child.AwaitLine(t.Context(), shopIsOpen); err != nil {
+			t.Fatal(err)
+		}
+	}
 	w.members = []*member{m}
 	m.start(t)
 	ready, err := os.ReadFile(filepath.Join(data, "ready.json"))

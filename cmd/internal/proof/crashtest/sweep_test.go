@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 )
 
 var (
@@ -96,7 +96,7 @@ func chosen(kind string, seed uint64) []site {
 	}
 	switch {
 	case *sweepAll || *sweepPoint != "":
-	case processtest.Raced:
+	case proc.Raced:
 		kills, stops = kills[:2], nil
 	default:
 		kills, stops = kills[:sampled[kind].kills], stops[:sampled[kind].stops]
@@ -138,7 +138,7 @@ func (w *world) hasLanes(t *testing.T) {
 			t.Errorf("lanes (-table +shop):\n%s", diff)
 		}
 	}()
-	processtest.WaitFor(t, "every lane has run", 30*time.Second, func() bool {
+	proc.WaitFor(t, "every lane has run", 30*time.Second, func() bool {
 		running, err := reader.Lanes(t.Context())
 		if err != nil {
 			t.Fatal(err)

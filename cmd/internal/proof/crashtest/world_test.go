@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"tillstream/cmd/internal/proof/processtest"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/cmd/internal/target"
 )
 
@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == parallel })
 	worlds := "6" // are hurt at a time unless -parallel says otherwise: most of the time they wait
-	if processtest.Raced {
+	if proc.Raced {
 		worlds = "2"
 	}
 	if !given {
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
-	os.Exit(processtest.Main(m))
+	os.Exit(proc.Main(m))
 }
 
 const parallel = "test.parallel"
@@ -90,10 +90,10 @@ func (w *world) aim(t *testing.T, program string) {
 type member struct {
 	program string // what runs there
 	addr    string // of its API, in a fleet
-	command processtest.Command
-	open    func(t *testing.T, child *processtest.Child) // waits until it can work
+	command proc.Command
+	open    func(t *testing.T, child *proc.Process) // waits until it can work
 	starts  int
-	child   *processtest.Child
+	child   *proc.Process
 }
 
 // start starts the next process of a place and waits until it can work.
@@ -109,7 +109,7 @@ func (m *member) begin(t *testing.T) {
 	m.starts++
 	command := m.command
 	command.Name = fmt.Sprintf("%s #%d", command.Name, m.starts)
-	m.child = processtest.Start(t, command)
+	m.child = proc.MustStart(t, command)
 }
 
 // lay lays a trap for all processes of its program, in one step.
@@ -164,7 +164,7 @@ func (w *world) sprung(t *testing.T) *member {
 // awaitSprung waits until somebody has got to the trap.
 func (w *world) awaitSprung(t *testing.T) (hurt *member) {
 	t.Helper()
-	processtest.WaitFor(t, "somebody has got to the trap", reaching, func() bool {
+	proc.WaitFor(t, "somebody has got to the trap", reaching, func() bool {
 		hurt = w.sprung(t)
 		return hurt != nil
 	})
@@ -175,7 +175,7 @@ func (w *world) awaitSprung(t *testing.T) (hurt *member) {
 func dead(t *testing.T, m *member) {
 	t.Helper()
 	select {
-	case <-m.child.Ended():
+	case <-m.child.Done():
 	case <-time.After(10 * time.Second):
 		t.Fatalf("%s has got to the trap and lives", m.child.Name)
 	}

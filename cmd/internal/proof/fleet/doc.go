@@ -1,19 +1,19 @@
-// Package fleet is a shop as it runs in production, on one machine and in the hands of whoever starts it: a broker, a
-// database, replicas of each worker and a storefront, each a process of its own, and in the starter's process what is not
-// the shop's: Stripe and a mail server.
+// Package fleet runs a whole shop on one machine as it runs in production: a broker, a database, two replicas of each worker
+// and a storefront, each a process of its own. The services outside the shop, a Stripe sandbox and a mail inbox, run in the
+// calling process.
 //
-//	┌ the starter ───────────────┐      ┌ processes ─────────────────────────────────────┐
-//	│ Outside: Stripe's sandbox ◄┼──────┼─ payments 1, 2 ───────────┐                     │
+//	┌ calling process ───────────┐      ┌ processes ─────────────────────────────────────┐
+//	│ Outside: Stripe sandbox   ◄┼──────┼─ payments 1, 2 ───────────┐                     │
 //	│          mail inbox       ◄┼──────┼─ notifications 1, 2 ──────┤    ┌► broker        │
-//	│ Between: anything that     │      │  inventory 1, 2 ──────────┼─✂──┤                │
-//	│          stands at a ✂     │      │  orders 1, 2 ─────────────┘    └► database      │
+//	│ proxies: in place of the   │      │  inventory 1, 2 ──────────┼─✂──┤                │
+//	│          connections at ✂  │      │  orders 1, 2 ─────────────┘    └► database      │
 //	│                            │      │      ▲                                          │
 //	│ shoppers ──────────────────┼──────┼─► storefront                                    │
 //	└────────────────────────────┘      └────────────────────────────────────────────────┘
 //
-// It is made to be hurt. Every part keeps its address and its data, may be killed, suspended and started again, and is
-// started again by itself when it ends on its own, as a supervisor would: [Part.Falls] counts that.
+// A fleet is made for fault injection. Each [Service] keeps its address and its data, and can be killed, suspended and
+// restarted. A service that exits by itself is restarted, as a supervisor does, and counted as a crash.
 //
-// The programs are found in a directory; [Build] makes them from this module's sources, the broker's included, so that the
-// version that is hurt is the version in go.mod.
+// The programs come from a directory, usually one that [proc.Build] filled from this module's [Packages]. They include the
+// broker in the version that go.mod names.
 package fleet

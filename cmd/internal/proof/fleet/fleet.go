@@ -4,75 +4,70 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
-	"tillstream/cmd/internal/proof/child"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/cmd/internal/target"
 )
 
-// Replicas is how many processes of each worker there are: one works, one stands by.
+// Replicas is the number of processes of each worker: one holds the leases, one stands by.
 const Replicas = 2
 
-// ReplicaName is what a replica of a worker is called, counted from 0.
+// ReplicaName returns the name of a worker's replica n, counted from 0.
 func ReplicaName(worker string, n int) string { return fmt.Sprintf("%s %d", worker, n+1) }
 
-// Bounds of waiting: ten processes on two busy cores take their time to start. To stop, each has the thirty seconds that
-// it promises.
+// A process may take 90 seconds to become ready, because ten processes start on two busy cores. It may take 30 seconds to
+// stop, which is what the shop promises.
 const (
-	starting = 90 * time.Second
-	stopping = 30 * time.Second
+	startTimeout = 90 * time.Second
+	stopTimeout  = 30 * time.Second
 )
 
-// ErrNotReady is returned when a process does not become able to work in time.
-var ErrNotReady = errors.New("not ready in time")
+// Between returns the address at which a process reaches a server: addr, the server's own, or that of a proxy. server is
+// "broker" or "database".
+type Between func(process, server, addr string) (proxy string, err error)
 
-// Between says at which address a process reaches a server: the server's own, or that of something that stands in the way.
-// server is "broker" or "database".
-type Between func(process, server, addr string) (instead string, err error)
-
-// Config says what a fleet is made of.
+// Config describes a fleet.
 type Config struct {
-	Between  Between // default: nothing
-	Dir      string  // for data
-	Hear     func(name, line string)
-	MongoURI string // of somebody else's database; default: one of our own
+	Between  Between                 // default: no proxies
+	Dir      string                  // for data
+	Hear     func(name, line string) // receives the output of every process; default: it is discarded
+	MongoURI string                  // of an existing database; default: the fleet starts one
 	Outside  OutsideConfig
-	Programs string // directory of executables, see [Build]
+	Programs string // directory of executables, see [Packages]
 
-	// SweepEvery is how often workers look for overdue orders and for what Stripe knows and they do not; default 2 s, so
-	// that what a fault took is made good soon.
+	// SweepEvery is the interval of the periodic jobs that look for overdue orders and reconcile payments with Stripe;
+	// default 2 s, so that the shop recovers soon after a fault.
 	SweepEvery time.Duration
 }
 
 // Replica is one process of a worker.
 type Replica struct {
-	*Part
+	*Service
 	Worker string
 	URL    string
 }
 
-// Fleet is a shop that runs.
+// Fleet is a running shop.
 type Fleet struct {
-	Broker   *Part
-	Database *Part // nil: it is somebody else's
-	Outside  *Outside
-	Workers  []*Replica
-	Window   *Part
-	Shop     target.Shop // where everything is, with nothing in between
+	Broker     *Service
+	Database   *Service // nil if Config.MongoURI is set
+	Outside    *Outside
+	Workers    []*Replica
+	Storefront *Service
+	Shop       target.Shop // addresses without proxies
 
 	config   Config
 	settings Settings
-	broker   string // addresses
-	database string
+	broker   string // address
+	database string // address
 }
 
-// Start starts a shop and returns when it is open. On an error it stops what had started.
+// Start starts a shop and returns when it is ready. On an error it stops the processes that it has started.
 func Start(ctx context.Context, config Config) (_ *Fleet, err error) {
 	if err := Check(config.Programs); err != nil {
 		return nil, err
@@ -92,7 +87,7 @@ func Start(ctx context.Context, config Config) (_ *Fleet, err error) {
 			err = errors.Join(err, f.Stop())
 		}
 	}()
-	for _, step := range []func(context.Context) error{f.startOutside, f.startServers, f.startWorkers, f.openWindow} {
+	for _, step := range []func(context.Context) error{f.startOutside, f.startServers, f.startWorkers, f.startStorefront} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -112,30 +107,30 @@ func (f *Fleet) startOutside(context.Context) (err error) {
 }
 
 func (f *Fleet) startServers(context.Context) (err error) {
-	if f.broker, err = child.FreeAddr(); err != nil {
+	if f.broker, err = proc.FreeAddr(); err != nil {
 		return err
 	}
-	command, err := BrokerCommand(f.config.Programs, filepath.Join(f.config.Dir, "broker"), f.broker)
+	command, err := brokerCommand(f.config.Programs, filepath.Join(f.config.Dir, "broker"), f.broker)
 	if err != nil {
 		return err
 	}
 	f.Shop.NATS = "nats://" + f.broker
-	f.Broker = newPart(command, f.config.Hear)
+	f.Broker = newService(command, f.config.Hear)
 	if err := f.Broker.Start(); err != nil || f.config.MongoURI != "" {
 		return err
 	}
-	if f.database, err = child.FreeAddr(); err != nil {
+	if f.database, err = proc.FreeAddr(); err != nil {
 		return err
 	}
 	f.Shop.MongoDB = mongoURI(f.database)
-	f.Database = newPart(child.Command{Name: "database", Path: filepath.Join(f.config.Programs, "database"),
+	f.Database = newService(proc.Command{Name: "database", Path: filepath.Join(f.config.Programs, "database"),
 		Args: []string{"--addr", f.database, "--dir", filepath.Join(f.config.Dir, "database")}}, f.config.Hear)
 	return f.Database.Start()
 }
 
 func mongoURI(addr string) string { return "mongodb://" + addr + "/tillstream" }
 
-// startWorkers starts all of them at once, as in a deployment, and waits until they can work.
+// startWorkers starts all workers at once, as a deployment does, and waits until they are ready.
 func (f *Fleet) startWorkers(ctx context.Context) error {
 	for n := range Replicas {
 		for _, worker := range Workers {
@@ -153,7 +148,7 @@ func (f *Fleet) startWorkers(ctx context.Context) error {
 }
 
 func (f *Fleet) replica(worker, name string) (*Replica, error) {
-	at, err := child.FreeAddr()
+	at, err := proc.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
@@ -163,72 +158,36 @@ func (f *Fleet) replica(worker, name string) (*Replica, error) {
 	}
 	mongo := f.config.MongoURI
 	if mongo == "" {
-		instead, err := f.config.Between(name, "database", f.database)
+		proxy, err := f.config.Between(name, "database", f.database)
 		if err != nil {
 			return nil, err
 		}
-		mongo = mongoURI(instead)
+		mongo = mongoURI(proxy)
 	}
-	part := newPart(child.Command{Name: name, Path: filepath.Join(f.config.Programs, worker),
+	service := newService(proc.Command{Name: name, Path: filepath.Join(f.config.Programs, worker),
 		Env: append(f.settings.Env("nats://"+nats, mongo), "HTTP_ADDR="+at)}, f.config.Hear)
-	return &Replica{Part: part, Worker: worker, URL: "http://" + at}, nil
+	return &Replica{Service: service, Worker: worker, URL: "http://" + at}, nil
 }
 
-// AwaitReady waits until every worker says that it can work, and nothing keeps its projections from catching up.
+// AwaitReady waits until every worker is ready, which includes that its projections are not stuck.
 func (f *Fleet) AwaitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, starting)
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for _, r := range f.Workers {
-		if err := AwaitReady(ctx, r.Name, r.URL); err != nil {
+		if err := proc.AwaitReady(ctx, r.Name, r.URL); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// AwaitReady waits until a process says that it can work. It returns [ErrNotReady] with what it said last when ctx ends.
-func AwaitReady(ctx context.Context, name, at string) error {
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		said, ready := ask(ctx, at+"/readyz")
-		if ready {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s: %w: %s", name, ErrNotReady, said)
-		case <-ticker.C:
-		}
-	}
-}
-
-func ask(ctx context.Context, address string) (said string, ok bool) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return err.Error(), false
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err.Error(), false
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 4<<10))
-	if err != nil {
-		return err.Error(), false
-	}
-	return string(body), response.StatusCode == http.StatusOK && strings.Contains(string(body), `"ready"`)
-}
-
-// openWindow starts the storefront, which knows every replica.
-func (f *Fleet) openWindow(ctx context.Context) error {
-	at, err := child.FreeAddr()
+// startStorefront starts the storefront with the addresses of all replicas.
+func (f *Fleet) startStorefront(ctx context.Context) error {
+	at, err := proc.FreeAddr()
 	if err != nil {
 		return err
 	}
-	known := func(worker string) string {
+	replicas := func(worker string) string {
 		var addresses []string
 		for _, r := range f.Workers {
 			if r.Worker == worker {
@@ -237,23 +196,23 @@ func (f *Fleet) openWindow(ctx context.Context) error {
 		}
 		return strings.Join(addresses, ",")
 	}
-	f.Window = newPart(child.Command{Name: "storefront", Path: filepath.Join(f.config.Programs, "storefront"),
-		Env: append(f.settings.WindowEnv(known), "HTTP_ADDR="+at)}, f.config.Hear)
-	if err := f.Window.Start(); err != nil {
+	f.Storefront = newService(proc.Command{Name: "storefront", Path: filepath.Join(f.config.Programs, "storefront"),
+		Env: append(f.settings.WindowEnv(replicas), "HTTP_ADDR="+at)}, f.config.Hear)
+	if err := f.Storefront.Start(); err != nil {
 		return err
 	}
 	origin := url.URL{Scheme: "http", Host: at}
 	f.Shop.Storefront, f.Shop.Ops = origin.String(), origin.String()
-	ctx, cancel := context.WithTimeout(ctx, starting)
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if err := AwaitReady(ctx, "storefront", f.Shop.Storefront); err != nil {
+	if err := proc.AwaitReady(ctx, "storefront", f.Shop.Storefront); err != nil {
 		return err
 	}
 	return f.Outside.DeliverWebhooksTo(f.Shop.Storefront)
 }
 
-// Replace stops a replica and starts it again from the programs of another directory, such as those of another release, and
-// returns when it can work.
+// Replace stops a replica, starts it again from the programs of another directory, such as those of another release, and
+// returns when it is ready.
 func (f *Fleet) Replace(ctx context.Context, r *Replica, programs string) error {
 	if err := r.Stop(); err != nil {
 		return err
@@ -262,24 +221,24 @@ func (f *Fleet) Replace(ctx context.Context, r *Replica, programs string) error 
 	if err := r.Start(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, starting)
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	return AwaitReady(ctx, r.Name, r.URL)
+	return proc.AwaitReady(ctx, r.Name, r.URL)
 }
 
-// Parts are all processes, those that others stand on last.
-func (f *Fleet) Parts() []*Part {
-	parts := []*Part{f.Window}
+// Services returns all processes, the two servers last. One that was not started is nil.
+func (f *Fleet) Services() []*Service {
+	parts := []*Service{f.Storefront}
 	for _, r := range f.Workers {
-		parts = append(parts, r.Part)
+		parts = append(parts, r.Service)
 	}
 	return append(parts, f.Broker, f.Database)
 }
 
-// Falls says how often which process ended by itself.
+// Falls returns, by name, how often each process exited by itself. It omits those that never did.
 func (f *Fleet) Falls() map[string]int {
 	falls := map[string]int{}
-	for _, p := range f.Parts() {
+	for _, p := range f.Services() {
 		if p != nil && p.Falls() > 0 {
 			falls[p.Name] = p.Falls()
 		}
@@ -287,27 +246,27 @@ func (f *Fleet) Falls() map[string]int {
 	return falls
 }
 
-// Stop stops everything in good order: first all who work, then what they stand on. What does not stop is killed, and an
-// error.
+// Stop stops the storefront and the workers, then the servers that they need, then the outside. A process that does not stop
+// is killed, and Stop returns an error.
 func (f *Fleet) Stop() error {
-	parts := f.Parts()
+	parts := f.Services()
 	servers := len(parts) - 2
-	problem := stopAll(parts[:servers])
-	problem = errors.Join(problem, stopAll(parts[servers:]))
+	failed := stopAll(parts[:servers])
+	failed = errors.Join(failed, stopAll(parts[servers:]))
 	if f.Outside != nil {
-		problem = errors.Join(problem, f.Outside.Stop())
+		failed = errors.Join(failed, f.Outside.Stop())
 	}
-	return problem
+	return failed
 }
 
-func stopAll(parts []*Part) error {
-	problems := make([]error, len(parts))
+func stopAll(parts []*Service) error {
+	faileds := make([]error, len(parts))
 	var stopped sync.WaitGroup
 	for i, p := range parts {
 		if p != nil {
-			stopped.Go(func() { problems[i] = p.finish() })
+			stopped.Go(func() { faileds[i] = p.close() })
 		}
 	}
 	stopped.Wait()
-	return errors.Join(problems...)
+	return errors.Join(faileds...)
 }

@@ -14,30 +14,31 @@ import (
 	"tillstream/payments/sandbox"
 )
 
-// manyMails is how many mails the inbox keeps: the check of who got which wants to see all of a long run.
-const manyMails = 1 << 20
+// inboxSize is how many mails the inbox keeps. The checks after a long run read all of them.
+const inboxSize = 1 << 20
 
-// OutsideConfig says how what is not the shop's behaves.
+// OutsideConfig configures the outside.
 type OutsideConfig struct {
-	Front     func(stripe http.Handler) http.Handler // stands in front of Stripe; default: nothing does
+	Front     func(stripe http.Handler) http.Handler // middleware in front of Stripe; default: none
 	Intercept sandbox.Interceptor                    // default: none
 	Keys      Keys
 	Logger    *slog.Logger
 	Webhooks  *http.Client // delivers webhooks; default: the sandbox's own
 }
 
-// Keys are what the shop and Stripe know each other by.
+// Keys are the API keys and the webhook secret that the shop shares with Stripe.
 type Keys struct {
 	Publishable string
 	Secret      string
 	Webhook     string
 }
 
-// Outside is what is not the shop's, and outlives it: Stripe and a mail server.
+// Outside is what the shop depends on but does not contain: Stripe and a mail server. It runs until after the shop has
+// stopped.
 type Outside struct {
 	Inbox  *inbox.Inbox
-	Mail   string // origin of the inbox's page
-	SMTP   string // address of the inbox, as workers are told it
+	Mail   string // origin of the inbox's web page
+	SMTP   string // URL of the inbox, for SMTP_URL
 	Stripe string // origin of Stripe
 
 	sandbox   *sandbox.Server
@@ -48,14 +49,14 @@ type Outside struct {
 	logger    *slog.Logger
 }
 
-// StartOutside starts Stripe and the mail server.
+// StartOutside starts the Stripe sandbox and the mail inbox.
 func StartOutside(config OutsideConfig) (*Outside, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	o := &Outside{delivered: make(chan error, 1), logger: config.Logger}
 	var err error
-	if o.Inbox, err = inbox.Start(inbox.Config{Keep: manyMails, Logger: config.Logger}); err != nil {
+	if o.Inbox, err = inbox.Start(inbox.Config{Keep: inboxSize, Logger: config.Logger}); err != nil {
 		return nil, err
 	}
 	o.sandbox, err = sandbox.New(sandbox.Config{SecretKey: config.Keys.Secret, PublishableKey: config.Keys.Publishable,
@@ -84,29 +85,29 @@ func StartOutside(config OutsideConfig) (*Outside, error) {
 func (o *Outside) serve(handler http.Handler) (origin string, err error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", fmt.Errorf("listen for the outside: %w", err)
+		return "", fmt.Errorf("listen for Stripe or the inbox: %w", err)
 	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	o.servers = append(o.servers, server)
 	o.serving.Go(func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			o.logger.Error("serve the outside", "error", err)
+			o.logger.Error("serve Stripe or the inbox", "error", err)
 		}
 	})
 	return "http://" + listener.Addr().String(), nil
 }
 
-// DeliverWebhooksTo is what a load balancer in front of the storefronts does.
-func (o *Outside) DeliverWebhooksTo(window string) error {
-	return o.sandbox.SetWebhookURL(window + "/webhooks/stripe")
+// DeliverWebhooksTo sets the storefront that receives webhooks, as a load balancer in front of the storefronts does.
+func (o *Outside) DeliverWebhooksTo(storefront string) error {
+	return o.sandbox.SetWebhookURL(storefront + "/webhooks/stripe")
 }
 
-// Stop closes both.
+// Stop stops both servers.
 func (o *Outside) Stop() error {
 	o.stop()
 	err := <-o.delivered
 	for _, server := range o.servers {
-		err = errors.Join(err, server.Close()) // not Shutdown: a worker's connections stay open for as long as it lives
+		err = errors.Join(err, server.Close()) // not Shutdown, which waits for the connections that a worker keeps open
 	}
 	o.serving.Wait()
 	o.Inbox.Stop()

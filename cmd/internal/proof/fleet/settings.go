@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Settings are what the processes of a shop are told. What stands between a process and a server may differ from process
-// to process, so the addresses of servers are not among them.
+// Settings are the environment variables that all processes of a shop share. The addresses of the broker and the database
+// are not among them, because each process may reach those through a proxy of its own.
 type Settings struct {
 	Keys           Keys
 	OpsToken       string
@@ -18,14 +18,14 @@ type Settings struct {
 	ReconcileEvery time.Duration
 }
 
-// NewSettings makes up secrets that nobody else knows.
+// NewSettings returns settings with random secrets.
 func NewSettings() Settings {
 	return Settings{OpsToken: "ops_" + rand.Text(), TokenSecret: rand.Text(), SweepEvery: 2 * time.Second, ReconcileEvery: 2 * time.Second,
 		Keys: Keys{Secret: "sk_test_tillstream_" + rand.Text(), Publishable: "pk_test_tillstream_" + rand.Text(), Webhook: "whsec_" + rand.Text()}}
 }
 
-// Env is the environment of a worker that reaches its servers at these addresses. It has what any of them needs; each
-// takes its own.
+// Env returns the environment of any worker that reaches the broker and the database at these URLs. A worker ignores the
+// variables of the others.
 func (s Settings) Env(nats, mongo string) []string {
 	return []string{
 		"MONGODB_URI=" + mongo, "NATS_URL=" + nats, "OPS_TOKEN=" + s.OpsToken, "TOKEN_SECRET=" + s.TokenSecret, "LOG_LEVEL=WARN",
@@ -35,8 +35,8 @@ func (s Settings) Env(nats, mongo string) []string {
 	}
 }
 
-// WindowEnv is the environment of a storefront that knows replicas of each worker, by worker, separated by commas.
-func (s Settings) WindowEnv(known func(worker string) string) []string {
-	return []string{"SANDBOX_URL=" + s.Stripe, "INVENTORY_URL=" + known("inventory"), "NOTIFICATIONS_URL=" + known("notifications"),
-		"ORDERS_URL=" + known("orders"), "PAYMENTS_URL=" + known("payments"), "LOG_LEVEL=WARN"}
+// WindowEnv returns the environment of a storefront. replicas returns the URLs of a worker's replicas, separated by commas.
+func (s Settings) WindowEnv(replicas func(worker string) string) []string {
+	return []string{"SANDBOX_URL=" + s.Stripe, "INVENTORY_URL=" + replicas("inventory"), "NOTIFICATIONS_URL=" + replicas("notifications"),
+		"ORDERS_URL=" + replicas("orders"), "PAYMENTS_URL=" + replicas("payments"), "LOG_LEVEL=WARN"}
 }

@@ -1,5 +1,5 @@
-// Command database is FerretDB on SQLite as a process of its own: the database of a fleet that is to be hurt, where there
-// is no MongoDB to hurt.
+// Command database runs FerretDB on SQLite as a process of its own. A fleet uses it where no MongoDB is available for fault
+// injection.
 package main
 
 import (
@@ -21,7 +21,7 @@ type settings struct {
 
 func main() {
 	var s settings
-	kong.Parse(&s, kong.Name("database"), kong.UsageOnError(), kong.Description("Speaks MongoDB's protocol and keeps documents in SQLite."))
+	kong.Parse(&s, kong.Name("database"), kong.UsageOnError(), kong.Description("Serves MongoDB's protocol and stores documents in SQLite."))
 	ctx, cancel := process.UntilSignal(os.Stderr)
 	defer cancel()
 	logger := process.Logger(os.Stderr, slog.LevelWarn, false).With("process", "database")

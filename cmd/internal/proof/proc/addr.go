@@ -1,4 +1,4 @@
-package child
+package proc
 
 import (
 	"errors"
@@ -10,12 +10,13 @@ import (
 // ErrNoAddress is returned when every port that was tried is taken.
 var ErrNoAddress = errors.New("no free address")
 
-// reserved are the ports that this process has handed out: a server that is down does not show.
+// reserved holds the ports that this process has handed out. The server of such a port may be down, so that dialling the
+// port does not show that it is taken.
 var reserved sync.Map
 
-// FreeAddr finds an address for a server that will be killed and started again on it. It stays below the ports that
-// the system gives to outgoing connections: one of those, dialled while the server is away, can be given to the very
-// connection that dials, which then talks to itself and keeps the server out.
+// FreeAddr returns an address for a server that is killed and restarted on it. The port lies below the range from which
+// the system takes ports for outgoing connections. A port of that range could be given to a client that dials while the
+// server is down: the client would connect to itself and keep the server from listening.
 func FreeAddr() (string, error) {
 	const from, ports, tries = 20_000, 10_000, 100
 	for range tries {
@@ -31,7 +32,7 @@ func FreeAddr() (string, error) {
 			continue
 		}
 		addr := fmt.Sprintf("127.0.0.1:%d", port)
-		if free, err = nobodyAnswers(addr); err != nil {
+		if free, err = unused(addr); err != nil {
 			return "", err
 		}
 		if free {

@@ -1,0 +1,129 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"sync"
+	"time"
+
+	"tillstream/cmd/internal/proof/fleet"
+)
+
+// ErrUnknownTarget is returned for a fault whose target the shop does not have.
+var ErrUnknownTarget = errors.New("unknown target of a fault")
+
+// Hand injects faults into one shop.
+type Hand struct {
+	proxies *proxies
+	outside *outside
+
+	mu     sync.Mutex
+	counts map[string]int // by kind
+}
+
+// NewHand returns a Hand. The shop must be started with its Between and Outside.
+func NewHand() *Hand {
+	return &Hand{proxies: newProxies(), outside: newOutside(), counts: map[string]int{}}
+}
+
+// Between starts a proxy between a process and a server, for [fleet.Config].
+func (h *Hand) Between(process, server, addr string) (proxy string, err error) {
+	return h.proxies.start(process, server, addr)
+}
+
+// Outside configures Stripe and the mail server so that they can fail, for [fleet.Config].
+func (h *Hand) Outside() fleet.OutsideConfig { return h.outside.config() }
+
+// Release stops the proxies. The processes of the shop must have stopped.
+func (h *Hand) Release() { h.proxies.stop() }
+
+// Counts returns how many faults of each kind have been injected so far.
+func (h *Hand) Counts() map[string]int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return maps.Clone(h.counts)
+}
+
+// Run injects the faults of a plan, and calls started for each as it begins, never concurrently. It returns when all faults
+// have ended, which is at once when ctx ends. An error means that a fault could not be injected or undone; it says nothing
+// about the shop.
+func (h *Hand) Run(ctx context.Context, shop *fleet.Fleet, plan []Fault, started func(Fault)) error {
+	errs := make([]error, len(plan))
+	var running sync.WaitGroup
+	begun := time.Now()
+	for i, fault := range plan {
+		wait(ctx, time.Until(begun.Add(fault.At)))
+		if ctx.Err() != nil {
+			break
+		}
+		running.Go(func() { errs[i] = h.inject(ctx, shop, fault, started) })
+	}
+	running.Wait()
+	return errors.Join(errs...)
+}
+
+// inject begins a fault, waits for its duration and undoes it. A process that has crashed and waits for its restart cannot be
+// suspended or stopped: that is neither a fault nor an error.
+func (h *Hand) inject(ctx context.Context, shop *fleet.Fleet, f Fault, started func(Fault)) error {
+	undo, err := h.begin(shop, f)
+	if errors.Is(err, os.ErrProcessDone) {
+		err = nil
+	} else if err == nil {
+		h.mu.Lock()
+		started(f)
+		h.counts[string(f.Kind)]++
+		h.mu.Unlock()
+		wait(ctx, f.For)
+	}
+	if undo != nil {
+		if undone := undo(); !errors.Is(undone, os.ErrProcessDone) {
+			err = errors.Join(err, undone)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("inject %s into %s: %w", f.Kind, f.Victim, err)
+	}
+	return nil
+}
+
+func (h *Hand) begin(shop *fleet.Fleet, f Fault) (undo func() error, err error) {
+	switch f.Kind {
+	case WorkerKilled, WorkerStopped, WorkerSuspended, BrokerKilled, DatabaseKilled:
+		service, err := find(shop, f.Victim)
+		if err != nil {
+			return nil, err
+		}
+		switch f.Kind {
+		case WorkerSuspended:
+			return service.Resume, service.Suspend()
+		case WorkerStopped:
+			return service.Start, service.Stop()
+		}
+		return service.Start, service.Kill()
+	case ConnectionReset, ConnectionSlow, ConnectionNarrow, ConnectionSilent, ConnectionReplies:
+		return h.proxies.begin(f)
+	}
+	return h.outside.begin(f, shop.Outside.Inbox), nil
+}
+
+func find(shop *fleet.Fleet, name string) (*fleet.Service, error) {
+	for _, service := range shop.Services() {
+		if service != nil && service.Name == name {
+			return service, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %s", ErrUnknownTarget, name)
+}
+
+// wait waits for a duration, or until ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -16,14 +16,14 @@ import (
 
 	"tillstream/cmd/internal/proof/proc"
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 )
 
-// storedBroker is a broker on a store of the test's choice, one process after the other and always at the same address.
+// storedBroker is a broker on one store and at one address, in one process after another.
 type storedBroker struct {
 	store    string
-	interval string // between two syncs
+	interval string // sync_interval
 	addr     string
 	process  *proc.Process
 }
@@ -37,7 +37,7 @@ func newStoredBroker(t *testing.T, store, interval string) *storedBroker {
 
 func (b *storedBroker) url() string { return "nats://" + b.addr }
 
-// start returns when the broker takes connections.
+// start returns when the broker accepts connections.
 func (b *storedBroker) start(t *testing.T) {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "nats.conf")
@@ -56,23 +56,23 @@ func (b *storedBroker) start(t *testing.T) {
 	})
 }
 
-func (b *storedBroker) open(t *testing.T) *log.Log {
+func (b *storedBroker) open(t *testing.T) *eventlog.Log {
 	t.Helper()
 	return logtest.OpenOver(t, logtest.ConnectTo(t, b.url()))
 }
 
-// counted is an entity that counts its facts.
-var counted = log.Entity[int]{Prefix: events.PrefixOrder,
+// counted is an entity whose state is the number of its events.
+var counted = eventlog.Entity[int]{Prefix: events.PrefixOrder,
 	Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
 
 const (
 	brokerKills = 5
 	enoughFacts = 100 // transactions between two kills
-	partners    = 3   // entities of a transaction
+	batchSize   = 3   // entities per transaction
 )
 
-// Row 10 of the fault matrix: the broker is killed five times while facts are appended, and comes back by itself each
-// time. What was acknowledged is there, once; what was not is there whole or not at all.
+// Row 10 of the fault matrix: the broker is killed and restarted five times during appends. Every acknowledged transaction is
+// stored once; every other one is stored completely or not.
 func TestBrokerIsKilledUnderAppends(t *testing.T) {
 	b := newStoredBroker(t, t.TempDir(), "always")
 	w := writers{log: b.open(t)}
@@ -90,9 +90,9 @@ func TestBrokerIsKilledUnderAppends(t *testing.T) {
 	w.check(t, b.open(t))
 }
 
-// writers append transactions of several entities each, all new, without looking whether they are there.
+// writers append transactions of several new entities each.
 type writers struct {
-	log *log.Log
+	log *eventlog.Log
 
 	mu           sync.Mutex
 	acknowledged []string
@@ -119,12 +119,12 @@ func (w *writers) start(t *testing.T, n int) (stop func()) {
 }
 
 func (w *writers) append(t *testing.T, id string) {
-	err := w.log.Do(t.Context(), func(tx *log.Tx) error {
+	err := w.log.Do(t.Context(), func(tx *eventlog.Tx) error {
 		var problems []error
-		for i := range partners {
-			partner := fmt.Sprintf("%s-%d", id, i)
-			_, err := counted.LoadNew(tx, partner)
-			problems = append(problems, err, counted.Append(tx, partner, events.OrderPlaced{OrderID: partner}))
+		for i := range batchSize {
+			entity := fmt.Sprintf("%s-%d", id, i)
+			_, err := counted.LoadNew(tx, entity)
+			problems = append(problems, err, counted.Append(tx, entity, events.OrderPlaced{OrderID: entity}))
 		}
 		return errors.Join(problems...)
 	})
@@ -133,7 +133,7 @@ func (w *writers) append(t *testing.T, id string) {
 	switch {
 	case err == nil:
 		w.acknowledged = append(w.acknowledged, id)
-	case errors.Is(err, log.ErrUnavailable):
+	case errors.Is(err, eventlog.ErrUnavailable):
 		w.unknown = append(w.unknown, id)
 	default:
 		t.Errorf("append %s: %v", id, err)
@@ -146,13 +146,13 @@ func (w *writers) count() int {
 	return len(w.acknowledged)
 }
 
-// check compares what was acknowledged with what is in the log.
-func (w *writers) check(t *testing.T, l *log.Log) {
+// check compares the transactions with the log.
+func (w *writers) check(t *testing.T, l *eventlog.Log) {
 	t.Helper()
-	facts := func(id string) (n int) {
-		for i := range partners {
+	stored := func(id string) (n int) {
+		for i := range batchSize {
 			state, _, err := counted.Read(t.Context(), l, fmt.Sprintf("%s-%d", id, i))
-			if err != nil && !errors.Is(err, log.ErrNotFound) {
+			if err != nil && !errors.Is(err, eventlog.ErrNotFound) {
 				t.Fatal(err)
 			}
 			n += state
@@ -160,13 +160,13 @@ func (w *writers) check(t *testing.T, l *log.Log) {
 		return n
 	}
 	for _, id := range w.acknowledged {
-		if n := facts(id); n != partners {
-			t.Errorf("transaction %s was acknowledged and has %d facts, want %d", id, n, partners)
+		if n := stored(id); n != batchSize {
+			t.Errorf("acknowledged transaction %s: got %d events, want %d", id, n, batchSize)
 		}
 	}
 	for _, id := range w.unknown {
-		if n := facts(id); n != 0 && n != partners {
-			t.Errorf("transaction %s has %d of %d facts", id, n, partners)
+		if n := stored(id); n != 0 && n != batchSize {
+			t.Errorf("unknown transaction %s: got %d events, want 0 or %d", id, n, batchSize)
 		}
 	}
 	t.Logf("%d transactions acknowledged, %d unknown", len(w.acknowledged), len(w.unknown))

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"time"
 
 	"tillstream/cmd/internal/output"
@@ -19,40 +20,48 @@ import (
 	"tillstream/cmd/internal/target"
 )
 
-// command is the flags of load.
+// command holds the flags of load.
 type command struct {
 	target.Target `embed:""`
 
-	Orders      int             `help:"Purchases to make up and go through; --soak goes on for a time instead." default:"100" group:"What to buy"`
-	Lines       int             `help:"Different items in each of them." default:"2" group:"What to buy"`
-	Seed        uint64          `help:"Same seed, same baskets, and with --faults the same faults at the same moments." default:"1" group:"What to buy"`
-	CSV         string          `name:"csv" help:"Buy the invoices of this Online Retail file instead, and compare four independent sums." type:"existingfile" placeholder:"FILE" group:"What to buy"`
-	DateFormat  seed.DateFormat `help:"How that file writes its dates: iso (2010-12-31), d/m/y (31/12/2010) or m/d/y (12/31/2010), each with or without the time of day (default: iso and d/m/y are both read, and a file with a month over 12 is refused)." placeholder:"FORMAT" group:"What to buy"`
-	Concurrency int             `help:"Shoppers at a time." default:"8" group:"How to buy"`
-	Rate        float64         `help:"Purchases begun per second at most (default: as soon as a shopper is free)." placeholder:"N" group:"How to buy"`
-	Follow      string          `help:"How a shopper waits for the order: by server-sent events or by asking again (${enum})." enum:"events,polls" default:"events" group:"How to buy"`
-	Patient     bool            `help:"Repeat unanswered requests until --timeout, so that the run outlives the shop being killed and started again." group:"How to buy"`
-	Timeout     time.Duration   `help:"For one whole purchase." default:"60s" group:"How to buy"`
+	Orders      int             `help:"Number of generated purchases; ignored with --soak and --csv." default:"100" group:"What to buy"`
+	Lines       int             `help:"Number of different items in each generated purchase." default:"2" group:"What to buy"`
+	Seed        uint64          `help:"Seed of the generated purchases, and with --faults of the faults: the same seed gives the same plan." default:"1" group:"What to buy"`
+	CSV         string          `name:"csv" help:"Buy the invoices of this Online Retail file instead, and compare the sums of four sources." type:"existingfile" placeholder:"FILE" group:"What to buy"`
+	DateFormat  seed.DateFormat `help:"Date format of that file: iso (2010-12-31), d/m/y (31/12/2010) or m/d/y (12/31/2010), each with or without the time of day (default: iso and d/m/y are both read, and a file with a month over 12 is refused)." placeholder:"FORMAT" group:"What to buy"`
+	Concurrency int             `help:"Number of concurrent shoppers." default:"8" group:"How to buy"`
+	Rate        float64         `help:"Maximum number of purchases begun per second (default: no limit)." placeholder:"N" group:"How to buy"`
+	Follow      string          `help:"How a shopper waits for the order: by server-sent events or by polling (${enum})." enum:"events,polls" default:"events" group:"How to buy"`
+	Patient     bool            `help:"Repeat unanswered requests until --timeout, so that the run continues while the shop restarts (default: five attempts)." group:"How to buy"`
+	Timeout     time.Duration   `help:"Maximum duration of one purchase." default:"60s" group:"How to buy"`
 
-	Processes bool          `help:"Buy from a shop that is started for this run and ended after it, in the shape of production: two processes of each worker, a storefront, a broker and a database, all on this machine. It uses a fresh database on --mongodb's server, if that is given." group:"A shop of load's own"`
-	Soak      time.Duration `help:"Buy for so long, such as 10m, in place of --orders; without --shop or any address from a shop as with --processes." placeholder:"DURATION" group:"A shop of load's own"`
-	Faults    bool          `help:"Hurt that shop meanwhile: kill, suspend and cut off its processes, and have Stripe and mail misbehave. Then all must be well within a minute." group:"A shop of load's own"`
-	Bin       string        `help:"Directory with the programs of that shop (default: they are built from this module with the go command)." type:"existingdir" placeholder:"DIR" group:"A shop of load's own"`
-	Keep      string        `help:"Keep that shop's data, and what its processes said, in this directory (default: a temporary one, which stays only when something was off)." placeholder:"DIR" group:"A shop of load's own"`
+	Processes bool          `help:"Start a shop for this run, as in production: two processes of each worker, a storefront, a broker and a database, all on this machine. With --mongodb it uses a new database on that server." group:"Own shop"`
+	Soak      time.Duration `help:"Buy for this long, such as 10m, instead of a number of --orders. Without --shop and addresses it starts a shop as with --processes." placeholder:"DURATION" group:"Own shop"`
+	Faults    bool          `help:"Inject faults into that shop during a soak test: kill, suspend and disconnect its processes, and let Stripe and the mail server fail. The shop must recover within a minute." group:"Own shop"`
+	Bin       string        `help:"Directory with the programs of that shop (default: they are built from this module with the go command)." type:"existingdir" placeholder:"DIR" group:"Own shop"`
+	Keep      string        `help:"Directory for the data and the log of that shop (default: a temporary one, which is kept only after a failure)." placeholder:"DIR" group:"Own shop"`
 
-	Acknowledged string `help:"Append the id of every order that was answered 201." placeholder:"FILE" group:"What to report"`
-	Profile      bool   `help:"Say what an order costs in processor time, by part of the shop: one process, started with --pprof." group:"What to report"`
-	JSON         string `name:"json" help:"Also write the report as JSON." placeholder:"FILE" group:"What to report"`
-	NoVerify     bool   `help:"Do not check the shop's invariants afterwards." group:"What to report"`
+	Acknowledged string `help:"Append the id of every order that was answered 201 to this file." placeholder:"FILE" group:"What to report"`
+	Profile      bool   `help:"Report the processor time of an order, by part of the shop. The shop must be one process started with --pprof." group:"What to report"`
+	JSON         string `name:"json" help:"Also write the report as JSON to this file." placeholder:"FILE" group:"What to report"`
+	NoVerify     bool   `help:"Do not check the shop's invariants after the run." group:"What to report"`
 
-	meanwhile func(ctx context.Context, shop *fleet.Fleet) error // for tests: what happens to load's own shop during a soak, in place of faults
+	meanwhile func(ctx context.Context, shop *fleet.Fleet) error // for tests: runs during a soak test of an own shop, instead of faults
 }
 
-// errFailed is returned when the run was gone through, but not everything was as it must be. The report says what.
-var errFailed = errors.New("not everything went well")
+// errFailed is returned when the run is complete and purchases, invariants or sums are not as they must be.
+var errFailed = errors.New("run failed")
 
-// patience is how long projections and the ledger may need after the last purchase.
+// patience is how long projections and the stock ledger may be behind after the last purchase.
 const patience = 30 * time.Second
+
+// startsShop reports whether load starts a shop of its own.
+func (c *command) startsShop() bool { return (c.Processes || c.Soak > 0) && !c.namesShop() }
+
+// namesShop reports whether the flags name an existing shop. A database alone does not: an own shop can use it.
+func (c *command) namesShop() bool {
+	return slices.ContainsFunc([]string{c.Shop, c.NATS, c.Storefront, c.Ops}, func(given string) bool { return given != "" })
+}
 
 func (c *command) check() error {
 	switch {
@@ -63,96 +72,126 @@ func (c *command) check() error {
 	case c.Concurrency < 1:
 		return fmt.Errorf("--concurrency %d: want at least 1", c.Concurrency)
 	case c.Timeout <= 0:
-		return fmt.Errorf("--timeout %s: want more than nothing", c.Timeout)
+		return fmt.Errorf("--timeout %s: want a positive duration", c.Timeout)
 	}
-	return errors.Join(c.checkFiles(), c.checkOwn())
+	return errors.Join(c.checkFiles(), c.checkOwnShop())
 }
 
-// checkFiles sees that nothing is written over what is read, or over something else that is written.
+// checkFiles refuses an output file that is also an input or another output.
 func (c *command) checkFiles() error {
 	csv, ready := output.File{Name: "--csv", Path: c.CSV}, c.ReadyFile()
 	acknowledged := output.File{Name: "--acknowledged", Path: c.Acknowledged}
 	if c.DateFormat != seed.AnyDate && c.CSV == "" {
-		return fmt.Errorf("--date-format %s: it is about the dates of a file, which --csv names", c.DateFormat)
+		return fmt.Errorf("--date-format %s: it applies only to the file of --csv", c.DateFormat)
 	}
 	return cmp.Or(output.Apart(output.File{Name: "--json", Path: c.JSON}, csv, ready, acknowledged), output.Apart(acknowledged, csv, ready))
 }
 
-// run goes through everything that the flags ask for.
+func (c *command) checkOwnShop() error {
+	switch {
+	case c.Soak < 0:
+		return fmt.Errorf("--soak %s: want a positive duration", c.Soak)
+	case c.Soak > 0 && c.CSV != "":
+		return errors.New("--soak and --csv: a file of invoices has its own length; use one of the two")
+	case c.Processes && c.CSV != "":
+		return errors.New("--processes and --csv: an own shop does not list the items of the file; start cmd/shop, import them and pass --shop")
+	case c.Processes && c.namesShop():
+		return errors.New("--processes starts a shop: omit --shop and all addresses (--nats or NATS_URL, --storefront, --ops)")
+	case c.Profile && c.startsShop():
+		return errors.New("--profile: an own shop is several processes; start one with cmd/shop --pprof and pass --shop")
+	case c.Faults && c.Soak == 0:
+		return errors.New("--faults: needs a duration, such as --soak 10m")
+	case c.Faults && c.namesShop():
+		return errors.New("--faults: faults are injected only into an own shop; omit --shop and all addresses (--nats or NATS_URL, --storefront, --ops)")
+	case (c.Bin != "" || c.Keep != "") && !c.startsShop():
+		return errors.New("--bin and --keep: they apply only to the shop that --processes, or --soak without an address, starts")
+	}
+	return nil
+}
+
+// run executes the command.
 func (c *command) run(ctx context.Context, out, progress io.Writer) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	if c.owns() {
-		return c.visitOwn(ctx, out, progress)
+	if c.startsShop() {
+		return c.runOwnShop(ctx, out, progress)
 	}
-	target, err := c.Resolve()
+	shop, err := c.Resolve()
 	if err != nil {
 		return err
 	}
-	return c.visit(ctx, target, nil, out, progress)
+	return c.runAt(ctx, shop, nil, out, progress)
 }
 
-// visit goes shopping. The rig is nil when the shop is somebody else's.
-func (c *command) visit(ctx context.Context, target target.Shop, rig *rig, out, progress io.Writer) error {
-	s, err := c.open(ctx, target, out)
+// runAt buys from a shop, verifies and reports. own is nil for an existing shop.
+func (c *command) runAt(ctx context.Context, at target.Shop, own *ownShop, out, progress io.Writer) error {
+	s, err := c.open(ctx, at, out)
 	if err != nil {
 		return err
 	}
-	s.rig, s.stage = rig, newStage(progress)
+	s.own, s.progress = own, newOperationProgress(progress)
 	if s.plan, err = c.plan(s); err != nil {
 		return err
 	}
-	if err := s.stockUp(ctx); err != nil {
+	if err := s.restock(ctx); err != nil {
 		return err
 	}
 	if err := s.begin(ctx, c); err != nil {
 		return err
 	}
-	report, problem := s.buy(ctx, c, progress)
-	problem = errors.Join(problem, s.acknowledged.close())
-	if errors.Is(problem, cpu.ErrNoProfiles) {
-		return problem // nothing was bought
+	report, err := s.buy(ctx, c, progress)
+	err = errors.Join(err, s.acknowledged.close())
+	if errors.Is(err, cpu.ErrNoProfiles) {
+		return err // nothing was bought
 	}
 	if !c.NoVerify {
-		verdict, err := s.verify(context.WithoutCancel(ctx), c)
-		report.Verify, problem = verdict, errors.Join(problem, err)
+		verdict, verifyErr := s.verify(context.WithoutCancel(ctx), c)
+		report.Verify, err = verdict, errors.Join(err, verifyErr)
 	}
-	if err := errors.Join(c.publish(report, out), problem); err != nil {
+	if err := errors.Join(c.publish(report, out), err); err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil && c.Soak == 0 { // a soak may end at any time
-		return fmt.Errorf("called off: %w", err)
+	if err := ctx.Err(); err != nil && c.Soak == 0 { // a soak test may end at any time
+		return fmt.Errorf("interrupted: %w", err)
 	}
-	return errors.Join(failure(report), s.settle(ctx))
+	return errors.Join(failure(report), s.compareSums(ctx))
 }
 
-// publish writes the report for people and, if asked to, for programs.
+// publish writes the report as text and, with --json, as JSON.
 func (c *command) publish(report loadgen.Report, out io.Writer) error {
 	if err := report.WriteText(out); err != nil {
-		return fmt.Errorf("write the report: %w", err)
+		return fmt.Errorf("write report: %w", err)
 	}
 	if c.JSON == "" {
 		return nil
 	}
 	data, err := json.MarshalIndent(report, "", "  ")
 	if err != nil {
-		return fmt.Errorf("encode the report: %w", err)
+		return fmt.Errorf("encode report: %w", err)
 	}
 	if err := os.WriteFile(c.JSON, append(data, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write the report: %w", err)
+		return fmt.Errorf("write report: %w", err)
 	}
 	return nil
 }
 
-// failure says why the run counts as failed, or nil.
+// failure returns why the run counts as failed, or nil.
 func failure(r loadgen.Report) error {
 	var problems []error
-	if n := r.Faults(); n > 0 {
-		problems = append(problems, fmt.Errorf("%w: %d purchases failed", errFailed, n))
+	if n := r.Failures(); n > 0 {
+		problems = append(problems, fmt.Errorf("%w: %s", errFailed, count(n, "failed purchase")))
 	}
 	if r.Verify != nil && !r.Verify.OK {
-		problems = append(problems, fmt.Errorf("%w: invariants are broken", errFailed))
+		problems = append(problems, fmt.Errorf("%w: %s of the invariant checker", errFailed, count(len(r.Verify.Findings), "finding")))
 	}
 	return errors.Join(problems...)
+}
+
+// count returns a number with its noun, in the plural unless it is 1.
+func count[N int | int64](n N, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }

@@ -31,7 +31,7 @@ func parse(t *testing.T, args ...string) (command, error) {
 	return c, err
 }
 
-func TestFlags(t *testing.T) {
+func TestFlagsAreParsedAndChecked(t *testing.T) {
 	t.Parallel()
 	c, err := parse(t, "--shop", "shop.json", "--orders", "5000", "--concurrency", "64", "--no-verify", "--patient", "--timeout", "90s")
 	if err != nil {
@@ -39,7 +39,7 @@ func TestFlags(t *testing.T) {
 	}
 	if c.Shop != "shop.json" || c.Orders != 5000 || c.Concurrency != 64 || !c.NoVerify || !c.Patient || c.Timeout != 90*time.Second ||
 		c.Lines != 2 || c.Seed != 1 || c.Follow != "events" {
-		t.Errorf("got %+v", c)
+		t.Errorf("got %+v, want the given flags and the defaults of the others", c)
 	}
 	for _, args := range [][]string{{"--orders=0"}, {"--lines=0"}, {"--concurrency=0"}, {"--timeout=0s"}, {"--orders=-3"}} {
 		c, err := parse(t, args...)
@@ -47,12 +47,12 @@ func TestFlags(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := c.run(t.Context(), io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), strings.Split(args[0], "=")[0]) {
-			t.Errorf("%v: got %v; want an error that names the flag", args, err)
+			t.Errorf("%v: got %v, want an error that names the flag", args, err)
 		}
 	}
-	for _, args := range [][]string{{"--csv", "nowhere.csv"}, {"--follow", "pigeons"}, {"--orders", "many"}} {
+	for _, args := range [][]string{{"--csv", "nowhere.csv"}, {"--follow", "webhooks"}, {"--orders", "many"}} {
 		if _, err := parse(t, args...); err == nil {
-			t.Errorf("%v was accepted", args)
+			t.Errorf("%v: got no error, want a refusal", args)
 		}
 	}
 }
@@ -60,7 +60,7 @@ func TestFlags(t *testing.T) {
 func TestAcknowledgedOrdersAreAppended(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "acknowledged")
-	for _, id := range []string{"one", "two"} { // two runs, one file
+	for _, id := range []string{"one", "two"} { // two runs append to one file
 		a, err := openAcknowledged(path)
 		if err != nil {
 			t.Fatal(err)
@@ -69,41 +69,41 @@ func TestAcknowledgedOrdersAreAppended(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff([]string{id}, a.list); diff != "" {
-			t.Error(diff)
+			t.Errorf("list (-want +got):\n%s", diff)
 		}
 		if err := a.add("three"); err == nil {
-			t.Error("an order that could not be noted was passed over")
+			t.Error("add to a closed file: got no error")
 		}
 	}
 	data, err := os.ReadFile(path)
 	if err != nil || string(data) != "one\ntwo\n" {
-		t.Errorf("got %q, %v", data, err)
+		t.Errorf("file: got %q, %v, want both orders", data, err)
 	}
 }
 
-func TestOutcome(t *testing.T) {
+func TestFailureDependsOnReport(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		report loadgen.Report
 		fails  bool
 	}{
-		"Good":        {loadgen.Report{Verify: &loadgen.Verdict{OK: true}}, false},
-		"NotVerified": {loadgen.Report{}, false},
-		"SoldOut":     {loadgen.Report{Errors: map[loadgen.Kind]int{loadgen.OutOfStock: 3}}, false},
-		"Fault":       {loadgen.Report{Errors: map[loadgen.Kind]int{loadgen.NotConfirmed: 1}}, true},
-		"Findings":    {loadgen.Report{Verify: &loadgen.Verdict{}}, true},
+		"Confirmed":    {loadgen.Report{Verify: &loadgen.Verdict{OK: true}}, false},
+		"NotVerified":  {loadgen.Report{}, false},
+		"OutOfStock":   {loadgen.Report{Errors: map[loadgen.Kind]int{loadgen.OutOfStock: 3}}, false},
+		"NotConfirmed": {loadgen.Report{Errors: map[loadgen.Kind]int{loadgen.NotConfirmed: 1}}, true},
+		"Findings":     {loadgen.Report{Verify: &loadgen.Verdict{}}, true},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if err := failure(c.report); errors.Is(err, errFailed) != c.fails {
-				t.Errorf("got %v", err)
+				t.Errorf("got %v, want failed %t", err, c.fails)
 			}
 		})
 	}
 }
 
-func TestPublish(t *testing.T) {
+func TestPublishWritesTextAndJSON(t *testing.T) {
 	t.Parallel()
 	c := command{JSON: filepath.Join(t.TempDir(), "report.json")}
 	var out bytes.Buffer
@@ -116,17 +116,17 @@ func TestPublish(t *testing.T) {
 	}
 	var got struct{ Orders int }
 	if err := json.Unmarshal(data, &got); err != nil || got.Orders != 7 || !strings.Contains(out.String(), "7 complete purchases") {
-		t.Errorf("got %+v, %v and %q", got, err, out.String())
+		t.Errorf("got JSON %+v, %v and text %q, want 7 orders in both", got, err, out.String())
 	}
 }
 
-// Nothing is bought that cannot be looked at afterwards: who is missing is named before, not after 5,000 purchases.
-func TestNothingIsBoughtBlindly(t *testing.T) {
+// A run that could not be checked is refused before it buys, and the error names the missing flag.
+func TestUncheckableRunIsRefused(t *testing.T) {
 	for _, name := range []string{"TILLSTREAM_SHOP", "NATS_URL", "MONGODB_URI", "STRIPE_SECRET_KEY"} {
 		t.Setenv(name, "")
 	}
-	asked := make(chan struct{}, 10)
-	shop := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- struct{}{} }))
+	requests := make(chan struct{}, 10)
+	shop := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests <- struct{}{} }))
 	defer shop.Close()
 	file := filepath.Join(t.TempDir(), "invoices.csv")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -134,9 +134,9 @@ func TestNothingIsBoughtBlindly(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		args []string
-		says string
+		text string
 	}{
-		"Verify":         {nil, "--nats, or --shop with the ready file of a shop that has it; --no-verify"},
+		"Verify":         {nil, "--nats"},
 		"CSV":            {[]string{"--csv", file, "--no-verify"}, "--nats"},
 		"CSVNoDatabase":  {[]string{"--csv", file, "--nats", "nats://127.0.0.1:1"}, "--mongodb"},
 		"CSVNoStripeKey": {[]string{"--csv", file, "--nats", "nats://127.0.0.1:1", "--mongodb", "mongodb://127.0.0.1:1/"}, "--stripe-secret-key"},
@@ -145,8 +145,8 @@ func TestNothingIsBoughtBlindly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := c.run(t.Context(), io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), test.says) {
-			t.Errorf("%s: got %v; want %q", name, err, test.says)
+		if err := c.run(t.Context(), io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), test.text) {
+			t.Errorf("%s: got %v, want an error with %q", name, err, test.text)
 		}
 	}
 	c, err := parse(t, "--storefront", "http://127.0.0.1:1", "--stripe", shop.URL, "--no-verify")
@@ -154,9 +154,9 @@ func TestNothingIsBoughtBlindly(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := c.run(t.Context(), io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), "is the shop running?") {
-		t.Errorf("nobody there: got %v", err)
+		t.Errorf("no server: got %v, want the question whether the shop is running", err)
 	}
-	if len(asked) > 0 {
-		t.Errorf("the shop was asked %d times", len(asked))
+	if len(requests) > 0 {
+		t.Errorf("got %d requests, want none", len(requests))
 	}
 }

@@ -16,8 +16,8 @@ import (
 	"tillstream/cmd/internal/seed"
 )
 
-// Row 14 of the fault matrix: the broker's disk is full. The shop answers 503 and when to come again; nothing is half
-// done; and when there is room again, and the shop was started anew, all goes on where it was.
+// Row 14 of the fault matrix: the broker's disk is full. The shop answers 503 with Retry-After and does nothing by halves.
+// When there is space again and the shop was restarted, it continues.
 func TestDiskIsFull(t *testing.T) {
 	if !insideWithDisks(t) {
 		return
@@ -29,27 +29,27 @@ func TestDiskIsFull(t *testing.T) {
 	}
 	k.open(t)
 	sku := seed.Demo()[0].SKU
-	promised := k.buySome(t, 10)
+	acknowledged := k.buySome(t, 10)
 	free := disktest.Fill(t, small)
-	taken, refused := k.placeUntilRefused(t, sku)
+	accepted, refused := k.placeUntilRefused(t, sku)
 	free()
 	proc.Check(t, k.shop.Kill())
 	k.open(t)
 	answer, id := k.place(t, refused, sku)
 	if answer.StatusCode != http.StatusCreated {
-		t.Errorf("with room again the order that was refused is answered %d", answer.StatusCode)
+		t.Errorf("refused order after the restart: got status %d, want 201", answer.StatusCode)
 	}
-	taken = append(taken, id)
-	promised = append(promised, k.buySome(t, 10)...)
-	report := k.check(t, append(promised, taken...))
-	if confirmed := report.Counts.ByStatus["confirmed"]; confirmed != len(promised) {
-		t.Errorf("%d orders are confirmed, want %d", confirmed, len(promised))
+	accepted = append(accepted, id)
+	acknowledged = append(acknowledged, k.buySome(t, 10)...)
+	report := k.check(t, append(acknowledged, accepted...))
+	if confirmed := report.Counts.ByStatus["confirmed"]; confirmed != len(acknowledged) {
+		t.Errorf("got %d confirmed orders, want %d", confirmed, len(acknowledged))
 	}
 	proc.Check(t, k.shop.Stop(30*time.Second))
 }
 
-// buySome lets shoppers buy in peace.
-func (k *killedShop) buySome(t *testing.T, orders int) (promised []string) {
+// buySome buys without faults, and returns the acknowledged orders.
+func (k *killedShop) buySome(t *testing.T, orders int) (acknowledged []string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "acknowledged")
 	if err := k.load(t, file, orders).result(t); err != nil {
@@ -58,28 +58,28 @@ func (k *killedShop) buySome(t *testing.T, orders int) (promised []string) {
 	return linesOf(t, file)
 }
 
-// placeUntilRefused places orders, which nobody pays, until one is refused as it should be, and returns them all. What
-// little room was left on the last pages may be sold before.
-func (k *killedShop) placeUntilRefused(t *testing.T, sku string) (taken []string, refused string) {
+// placeUntilRefused places unpaid orders until one is refused, and returns those that were accepted and the key of the refused
+// one. Some may be accepted first, in the last free blocks.
+func (k *killedShop) placeUntilRefused(t *testing.T, sku string) (accepted []string, refused string) {
 	t.Helper()
 	for n := range 1000 {
 		key := fmt.Sprintf("late-%d", n)
 		answer, id := k.place(t, key, sku)
 		if answer.StatusCode == http.StatusCreated {
-			taken = append(taken, id)
+			accepted = append(accepted, id)
 			continue
 		}
 		if after := answer.Header.Get("Retry-After"); answer.StatusCode != http.StatusServiceUnavailable || after == "" {
-			t.Errorf("refused with %d, come again in %q; want 503 and a time", answer.StatusCode, after)
+			t.Errorf("got status %d with Retry-After %q, want 503 with a time", answer.StatusCode, after)
 		}
-		t.Logf("%d orders were taken before one was refused", len(taken))
-		return taken, key
+		t.Logf("%d orders were accepted before one was refused", len(accepted))
+		return accepted, key
 	}
-	t.Fatal("no order was refused")
+	t.Fatal("got 1000 orders, want one refused")
 	return nil, ""
 }
 
-// place posts one order, once.
+// place sends one order in one attempt.
 func (k *killedShop) place(t *testing.T, key, sku string) (answer *http.Response, id string) {
 	t.Helper()
 	body := fmt.Sprintf(`{"email":"ada@example.com","name":"Ada","shipping_address":{"line1":"1 Market Place","city":"Anytown",`+

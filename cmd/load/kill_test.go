@@ -29,11 +29,10 @@ const (
 	orders = 400
 )
 
-// Whatever moment the power of kill -9 strikes at: the shop is opened again on the same data, and every order that a
-// shopper was promised comes to its end.
+// The shop is killed at random moments and restarted on the same data. Every acknowledged order is confirmed.
 func TestShopIsKilled(t *testing.T) {
 	if testing.Short() {
-		t.Skip("kills a shop five times")
+		t.Skip("kills a shop five times, which takes a minute")
 	}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -44,13 +43,13 @@ func TestShopIsKilled(t *testing.T) {
 	promised := filepath.Join(t.TempDir(), "acknowledged")
 	run := k.load(t, promised, orders)
 	for n := range kills {
-		// Somewhere in the next part of the run, and not always at the same step of an order.
+		// At a random point of the next fifth of the run.
 		enough := orders*n/kills + 1 + random.IntN(orders/kills/2)
 		proc.WaitFor(t, fmt.Sprintf("%d orders are acknowledged", enough), 2*time.Minute, func() bool {
 			return len(linesOf(t, promised)) >= enough || run.ended()
 		})
 		k.killAfter(t, time.Duration(random.Int64N(int64(100*time.Millisecond))))
-		if random.IntN(2) == 0 { // and once more while it comes back
+		if random.IntN(2) == 0 { // and again while it starts
 			k.start(t)
 			k.killAfter(t, time.Duration(random.Int64N(int64(time.Second))))
 		}
@@ -61,13 +60,13 @@ func TestShopIsKilled(t *testing.T) {
 	}
 	ids := linesOf(t, promised)
 	if len(ids) != orders {
-		t.Errorf("%d orders were acknowledged, want %d", len(ids), orders)
+		t.Errorf("got %d acknowledged orders, want %d", len(ids), orders)
 	}
 	k.verify(t, ids)
 	proc.Check(t, k.shop.Stop(30*time.Second))
 }
 
-// killedShop is cmd/shop on one directory and always the same addresses, one process after the other.
+// killedShop is cmd/shop on one directory and at the same addresses, in one process after another.
 type killedShop struct {
 	program string
 	data    string
@@ -88,10 +87,10 @@ func newKilledShop(t *testing.T) *killedShop {
 	return k
 }
 
-// ready is where the shop says that it is open, and where everything is.
+// ready is the ready file, which the shop writes when it is open.
 func (k *killedShop) ready() string { return filepath.Join(k.data, "ready.json") }
 
-// start starts the shop. It may be killed before it is open.
+// start starts the shop and does not wait until it is open.
 func (k *killedShop) start(t *testing.T) {
 	t.Helper()
 	k.starts++
@@ -114,33 +113,33 @@ func (k *killedShop) open(t *testing.T) {
 	t.Logf("%s opened in %s", k.shop.Name, time.Since(began).Round(time.Millisecond))
 }
 
-// killAfter lets the shop live a little longer.
+// killAfter kills the shop after a time.
 func (k *killedShop) killAfter(t *testing.T, life time.Duration) {
 	t.Helper()
 	select {
-	case <-time.After(life): // the moment is the point here: there is no fact to wait for
+	case <-time.After(life): // a random moment is the point of the test: there is no condition to wait for
 	case <-k.shop.Done():
-		t.Errorf("%s ended by itself", k.shop.Name)
+		t.Errorf("%s exited before it was killed", k.shop.Name)
 	}
 	proc.Check(t, k.shop.Kill())
 }
 
-// loadRun is a run of load that goes on while the shop is killed.
+// loadRun is a run of load in the background.
 type loadRun struct {
 	done chan struct{}
 	err  error
 }
 
-// load buys with patience. It keeps what it was promised in a file.
-func (k *killedShop) load(t *testing.T, promised string, orders int) *loadRun {
+// load starts a patient run that appends the acknowledged orders to a file.
+func (k *killedShop) load(t *testing.T, list string, orders int) *loadRun {
 	t.Helper()
-	shop := filepath.Join(t.TempDir(), "ready.json") // the shop's own comes and goes
+	shop := filepath.Join(t.TempDir(), "ready.json") // a copy: the shop removes its own when it restarts
 	data, err := os.ReadFile(k.ready())
-	if err := errors.Join(err, os.WriteFile(shop, data, 0o600), os.WriteFile(promised, nil, 0o600)); err != nil {
+	if err := errors.Join(err, os.WriteFile(shop, data, 0o600), os.WriteFile(list, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	c, err := parse(t, "--shop", shop, "--orders", fmt.Sprint(orders), "--concurrency", "16", "--patient", "--timeout", "120s",
-		"--acknowledged", promised, "--no-verify")
+		"--acknowledged", list, "--no-verify")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +168,7 @@ func (r *loadRun) result(t *testing.T) error {
 	return r.err
 }
 
-// linesOf reads a file that is being written; a line counts when it is whole.
+// linesOf returns the complete lines of a file that is being written.
 func linesOf(t *testing.T, path string) (lines []string) {
 	t.Helper()
 	file, err := os.Open(path)
@@ -186,32 +185,32 @@ func linesOf(t *testing.T, path string) (lines []string) {
 	}
 }
 
-// verify expects that all is well: every order that was promised is there, and all there are were confirmed.
-func (k *killedShop) verify(t *testing.T, promised []string) {
+// verify expects that the invariants hold and that the acknowledged orders, and no others, are confirmed.
+func (k *killedShop) verify(t *testing.T, acknowledged []string) {
 	t.Helper()
-	if diff := cmp.Diff(map[string]int{"confirmed": len(promised)}, k.check(t, promised).Counts.ByStatus); diff != "" {
+	if diff := cmp.Diff(map[string]int{"confirmed": len(acknowledged)}, k.check(t, acknowledged).Counts.ByStatus); diff != "" {
 		t.Errorf("orders by status (-want +got):\n%s", diff)
 	}
 }
 
-// check expects that the invariants hold within a minute, with nothing excused for being young, and returns the report.
-func (k *killedShop) check(t *testing.T, promised []string) invariants.Report {
+// check expects that the invariants hold within a minute, also for recent orders, and returns the report.
+func (k *killedShop) check(t *testing.T, acknowledged []string) invariants.Report {
 	t.Helper()
-	target, err := target.Target{Shop: k.ready()}.Resolve()
+	shop, err := target.Target{Shop: k.ready()}.Resolve()
 	if err != nil {
 		t.Fatal(err)
 	}
-	options, done, err := invariants.Attach(t.Context(), target)
+	options, done, err := invariants.Attach(t.Context(), shop)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer done()
-	options.Acknowledged = promised
+	options.Acknowledged = acknowledged
 	options.Settle, options.Patience, options.ArchivePatience = time.Nanosecond, time.Nanosecond, 10*time.Second
 	var report invariants.Report
-	again := time.NewTicker(250 * time.Millisecond)
-	defer again.Stop()
-	for deadline := time.Now().Add(time.Minute); !report.OK && time.Now().Before(deadline); <-again.C {
+	ticker := time.NewTicker(250 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(time.Minute); !report.OK && time.Now().Before(deadline); <-ticker.C {
 		if report, err = invariants.Check(t.Context(), options); err != nil {
 			t.Fatal(err)
 		}

@@ -1,15 +1,20 @@
-// Command load buys from a shop as many shoppers would, and says how fast it was and whether every promise held.
+// Command load simulates shoppers: it buys from a shop, reports speed and latency, and checks the shop's invariants.
 //
 //	load --shop shop.json --orders 5000 --concurrency 64
 //	load --shop shop.json --csv online-retail.csv
 //	load --processes --orders 5000 --concurrency 64
 //	load --soak 10m --faults --seed 7
 //
-// It ends with 0 when every purchase was confirmed, cancelled as its shopper wanted or sold out, and nothing was found
-// wrong, else with 1.
+// The exit status is 0 if every purchase was confirmed, cancelled as intended or out of stock and every checked invariant
+// holds, else 1.
 //
-// With --processes, and for a soak without a shop, load has a shop of its own, of many processes as in production
-// (cmd/internal/proof/fleet), which a soak may hurt (cmd/internal/proof/chaos). Ctrl-C ends a soak early; what was bought by then is verified all the same.
+// One run:
+//
+//	flags ──► open (catalogue) ──► plan (baskets) ──► restock ──► buy ──► verify ──► report ──► compare sums (--csv)
+//
+// With --processes, and with --soak without an address, load starts a shop of its own, as separate processes as in
+// production (cmd/internal/proof/fleet). A soak test may inject faults into that shop (cmd/internal/proof/chaos). Ctrl-C
+// ends a soak test early; what was bought until then is verified.
 package main
 
 import (
@@ -25,7 +30,7 @@ import (
 
 func main() {
 	var c command
-	flags := kong.Parse(&c, kong.Name("load"), kong.Description("Buy from a shop, as many shoppers would, and report how it went."),
+	flags := kong.Parse(&c, kong.Name("load"), kong.Description("Simulate shoppers, and report speed, errors and invariants."),
 		kong.Vars(target.Vars()), kong.ValueFormatter(kong.DefaultHelpValueFormatter), kong.Exit(exit))
 	ctx, cancel := process.UntilSignal(os.Stderr)
 	defer cancel()
@@ -37,5 +42,5 @@ func main() {
 	flags.FatalIfErrorf(err)
 }
 
-// exit ends with 1 whatever was wrong. Kong has a code of its own for wrong usage, which scripts would take for another.
+// exit exits with 1 for every error. Kong has a status of its own for wrong usage, which scripts do not expect.
 func exit(code int) { os.Exit(min(code, 1)) }

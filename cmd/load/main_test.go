@@ -12,13 +12,13 @@ import (
 	"tillstream/cmd/internal/proof/proc"
 )
 
-// Wrong usage ends with 1 like all that is wrong, as scripts were told.
-func TestWrongUsageEndsWithOne(t *testing.T) {
+// Wrong usage exits with 1, like every other error.
+func TestWrongUsageExitsWithOne(t *testing.T) {
 	t.Parallel()
 	load := exec.CommandContext(t.Context(), filepath.Join(proc.MustBuild(t, "tillstream/cmd/load"), "load"), "--bogus")
 	var ended *exec.ExitError
 	said, err := load.CombinedOutput()
 	if !errors.As(err, &ended) || ended.ExitCode() != 1 || !strings.Contains(string(said), "--bogus") {
-		t.Errorf("ended with %v: %s", err, said)
+		t.Errorf("got %v, want exit status 1 and the unknown flag: %s", err, said)
 	}
 }

@@ -16,16 +16,16 @@ import (
 )
 
 const (
-	powerCuts = 2  // POWERLOSS_ROUNDS sets another number
-	cutOrders = 60 // bought around each
+	powerCuts = 2  // default of POWERLOSS_ROUNDS
+	cutOrders = 60 // per power cut
 	diskSize  = 512 << 20
 )
 
-// Row 11 of the fault matrix: the power fails while shoppers buy, again and again. Whatever moment it fails at, and
-// whatever of its cache the disk keeps: the shop is opened again on what is left, and every order that was answered 201
-// comes to its end. Stripe and the mail server are other people's machines, and keep theirs.
+// Row 11 of the fault matrix: the power fails at random moments while shoppers buy, and the disk keeps a random part of its
+// cache. The shop is restarted on the rest, and every order that was answered 201 is confirmed. Stripe and the mail server
+// run on other machines and keep their data.
 func TestPowerLoss(t *testing.T) {
-	rounds := roundsOf(t) // out here too, so that another number is another test to the cache of results
+	rounds := roundsOf(t) // read also in the outer process, so that go test does not return a cached result for another number
 	if !insideWithDisks(t) {
 		return
 	}
@@ -39,8 +39,8 @@ func TestPowerLoss(t *testing.T) {
 	proc.Check(t, s.shop.Stop(30*time.Second))
 }
 
-// insideWithDisks reports whether this is the process in which disks can be made, after having skipped the test where
-// none can. Disks are the same under the race detector, and the other tests run a shop with it.
+// insideWithDisks reports whether this process can make disks. It skips the test on machines that cannot, and under the race
+// detector, which other tests run a shop with.
 func insideWithDisks(t *testing.T) bool {
 	t.Helper()
 	if testing.Short() || proc.Raced {
@@ -65,30 +65,30 @@ func roundsOf(t *testing.T) int {
 	return rounds
 }
 
-// poweredShop is a shop on a disk whose power can be cut.
+// poweredShop is a shop on a disk whose power can fail.
 type poweredShop struct {
 	*killedShop
-	drive    *disktest.Drive
-	random   *rand.Rand
-	abroad   string // what is on other machines
-	promised []string
+	drive        *disktest.Drive
+	random       *rand.Rand
+	remote       string // data of other machines
+	acknowledged []string
 }
 
 func newPoweredShop(t *testing.T, random *rand.Rand) *poweredShop {
 	t.Helper()
-	s := &poweredShop{killedShop: newKilledShop(t), drive: disktest.NewDrive(t, diskSize), random: random, abroad: t.TempDir()}
-	s.moveIn(t)
+	s := &poweredShop{killedShop: newKilledShop(t), drive: disktest.NewDrive(t, diskSize), random: random, remote: t.TempDir()}
+	s.useDrive(t)
 	return s
 }
 
-// moveIn has the shop keep its data on the drive, but for what is not its own.
-func (s *poweredShop) moveIn(t *testing.T) {
+// useDrive puts the shop's data on the drive, except for that of Stripe and the mail server.
+func (s *poweredShop) useDrive(t *testing.T) {
 	t.Helper()
 	s.data = filepath.Join(s.drive.Dir, "data")
 	s.args[1] = s.data // after --data
 	for _, name := range []string{"stripe", "mail"} {
-		err := errors.Join(os.MkdirAll(s.data, 0o755), os.MkdirAll(filepath.Join(s.abroad, name), 0o755))
-		if link := os.Symlink(filepath.Join(s.abroad, name), filepath.Join(s.data, name)); !errors.Is(link, fs.ErrExist) {
+		err := errors.Join(os.MkdirAll(s.data, 0o755), os.MkdirAll(filepath.Join(s.remote, name), 0o755))
+		if link := os.Symlink(filepath.Join(s.remote, name), filepath.Join(s.data, name)); !errors.Is(link, fs.ErrExist) {
 			err = errors.Join(err, link)
 		}
 		if err != nil {
@@ -97,7 +97,7 @@ func (s *poweredShop) moveIn(t *testing.T) {
 	}
 }
 
-// round lets shoppers buy, cuts the power while they do, opens the shop again and expects that all is well.
+// round cuts the power while shoppers buy, restarts the shop and verifies it.
 func (s *poweredShop) round(t *testing.T, number int) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), fmt.Sprintf("acknowledged-%d", number))
@@ -111,11 +111,11 @@ func (s *poweredShop) round(t *testing.T, number int) {
 	if err := run.result(t); err != nil {
 		t.Errorf("round %d: load: %v", number, err)
 	}
-	s.promised = append(s.promised, linesOf(t, file)...)
-	s.verify(t, s.promised)
+	s.acknowledged = append(s.acknowledged, linesOf(t, file)...)
+	s.verify(t, s.acknowledged)
 }
 
-// powerCut stops the machine at once. Of what its disk has in the cache nothing survives, everything, or a random choice.
+// powerCut stops the machine at once. Nothing of the disk's cache survives, everything, or a random part.
 func (s *poweredShop) powerCut(t *testing.T) {
 	t.Helper()
 	chance := s.random.IntN(3)
@@ -123,5 +123,5 @@ func (s *poweredShop) powerCut(t *testing.T) {
 	s.drive.Cut(t, func() bool { return s.random.IntN(2) < chance })
 	proc.Check(t, s.shop.Kill())
 	s.drive.Restore(t)
-	s.moveIn(t)
+	s.useDrive(t)
 }

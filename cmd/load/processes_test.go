@@ -11,9 +11,8 @@ import (
 	"testing"
 )
 
-// A plain run in the shape of production: every purchase that was asked for is made, in a shop of many processes, and
-// what is printed is what any run prints.
-func TestBuyFromManyProcesses(t *testing.T) {
+// A run with --processes makes every purchase and prints the usual report.
+func TestBuyFromOwnShop(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a shop of eleven processes")
 	}
@@ -24,12 +23,12 @@ func TestBuyFromManyProcesses(t *testing.T) {
 	}
 	var out bytes.Buffer
 	if err := c.run(t.Context(), &out, t.Output()); err != nil {
-		t.Fatalf("%v\n%s%s", err, out.Bytes(), lastWords(t, dir))
+		t.Fatalf("%v\n%s%s", err, out.Bytes(), logTail(t, dir))
 	}
 	t.Logf("%s", out.Bytes())
-	for _, want := range []string{"12 complete purchases", "orders/s", "placed to confirmed", "no errors", "every invariant that was checked holds"} {
+	for _, want := range []string{"12 complete purchases", "orders/s", "placed to confirmed", "no errors", "every checked invariant holds"} {
 		if !strings.Contains(out.String(), want) {
-			t.Errorf("the report does not say %q:\n%s", want, out.String())
+			t.Errorf("the report lacks %q:\n%s", want, out.String())
 		}
 	}
 	var report struct {
@@ -45,6 +44,6 @@ func TestBuyFromManyProcesses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if report.Orders != 12 || len(report.Falls) > 0 || !report.Verify.OK {
-		t.Errorf("the report is %s", data)
+		t.Errorf("got report %s, want 12 orders, no unexpected exits and no findings", data)
 	}
 }

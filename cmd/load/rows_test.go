@@ -18,9 +18,9 @@ import (
 	"tillstream/cmd/internal/proof/proc"
 )
 
-// open is a shop of many processes that people shop in for as long as the test wants.
+// openShop is an own shop with shoppers in it until the test ends.
 type openShop struct {
-	*rig
+	*ownShop
 	session *session
 	command command
 	tally   *loadgen.Tally
@@ -28,7 +28,7 @@ type openShop struct {
 	close   context.CancelFunc
 }
 
-// openFleet opens one and lets people in. What became of their purchases, and the invariants, are checked by wellAfter.
+// openFleet starts a shop and its shoppers. wellAfter checks their purchases and the invariants.
 func openFleet(t *testing.T, args ...string) *openShop {
 	t.Helper()
 	c, err := parse(t, append([]string{"--soak", "1h", "--faults", "--concurrency", "4", "--bin", programs(t)}, args...)...)
@@ -36,36 +36,36 @@ func openFleet(t *testing.T, args ...string) *openShop {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	r, err := c.openRig(t.Context(), dir, t.Output())
+	own, err := c.openOwnShop(t.Context(), dir, t.Output())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := r.close(); err != nil {
+		if err := own.close(); err != nil {
 			t.Error(err)
 		}
 		if t.Failed() {
-			t.Logf("%s", lastWords(t, dir))
+			t.Logf("%s", logTail(t, dir))
 		}
 	})
-	if err := r.stock(t.Context(), true); err != nil {
+	if err := own.stock(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
-	o := &openShop{rig: r, command: c, tally: &loadgen.Tally{}, done: make(chan struct{})}
-	if o.session, err = c.open(t.Context(), r.shop.Shop, t.Output()); err != nil {
+	o := &openShop{ownShop: own, command: c, tally: &loadgen.Tally{}, done: make(chan struct{})}
+	if o.session, err = c.open(t.Context(), own.shop.Shop, t.Output()); err != nil {
 		t.Fatal(err)
 	}
-	o.session.rig = r
+	o.session.own = own
 	if o.session.plan, err = c.plan(o.session); err != nil {
 		t.Fatal(err)
 	}
 	o.session.acknowledged = &acknowledged{}
-	o.shopOn(t)
+	o.startShoppers(t)
 	return o
 }
 
-// shopOn sends people shopping until the test ends or wellAfter is called.
-func (o *openShop) shopOn(t *testing.T) {
+// startShoppers lets shoppers buy until the test ends or wellAfter is called.
+func (o *openShop) startShoppers(t *testing.T) {
 	t.Helper()
 	buyer := loadgen.Buyer{Shop: o.session.shop, Timeout: 5 * time.Minute, Acknowledged: o.session.acknowledged.add}
 	run := loadgen.Run{Baskets: o.session.plan.baskets, Buy: buyer.Buy, Concurrency: o.command.Concurrency,
@@ -80,7 +80,7 @@ func (o *openShop) shopOn(t *testing.T) {
 	t.Cleanup(func() { o.close(); giveUp(); <-o.done })
 }
 
-// confirms waits until so many more orders have been confirmed.
+// confirms waits until a number of further orders is confirmed.
 func (o *openShop) confirms(t *testing.T, more int) {
 	t.Helper()
 	_, before, _ := o.tally.Counts()
@@ -90,16 +90,15 @@ func (o *openShop) confirms(t *testing.T, more int) {
 	})
 }
 
-// wellAfter closes the shop to new shoppers and expects everybody to have been served and every promise to hold within a
-// minute.
+// wellAfter stops new purchases and expects that the running ones are complete and the invariants hold within a minute.
 func (o *openShop) wellAfter(t *testing.T) {
 	t.Helper()
-	o.calm = time.Now()
+	o.faultsEnded = time.Now()
 	o.close()
 	select {
 	case <-o.done:
 	case <-time.After(recovery):
-		t.Errorf("people are still waiting a minute later")
+		t.Errorf("got unfinished purchases %s after the fault, want none", recovery)
 	}
 	verdict, err := o.session.verify(t.Context(), &o.command)
 	if err != nil {
@@ -109,13 +108,13 @@ func (o *openShop) wellAfter(t *testing.T) {
 		t.Errorf("%s %s: %s", finding.Invariant, finding.Subject, finding.Detail)
 	}
 	report := o.tally.Report(time.Second, 0)
-	if report.Faults() > 0 {
-		t.Errorf("people were let down: %v", report.Errors)
+	if report.Failures() > 0 {
+		t.Errorf("got failed purchases %v, want none", report.Errors)
 	}
 	t.Logf("%d orders confirmed, %d cancelled by their shoppers, placed within %.0f ms (p99)", report.Orders, report.Cancelled, report.PlaceMS.P99)
 }
 
-// get reads a page of a worker.
+// get reads a page of a worker's admin listener.
 func get(t *testing.T, address string) string {
 	t.Helper()
 	response, err := http.Get(address)
@@ -129,18 +128,18 @@ func get(t *testing.T, address string) string {
 	return string(body)
 }
 
-// status is what a worker says of itself.
-func status(t *testing.T, at string) (said struct{ Status, Reason string }) {
+// status reads the readiness of a worker.
+func status(t *testing.T, at string) (ready struct{ Status, Reason string }) {
 	t.Helper()
-	if err := json.Unmarshal([]byte(get(t, at+"/readyz")), &said); err != nil {
+	if err := json.Unmarshal([]byte(get(t, at+"/readyz")), &ready); err != nil {
 		t.Fatal(err)
 	}
-	return said
+	return ready
 }
 
 var lagLine = regexp.MustCompile(`(?m)^tillstream_lane_lag_events\{lane="[^"]*\.projection"\} (\d+)$`)
 
-// lag is the largest number of events that a projection of any worker has not written yet.
+// lag returns the largest number of events by which a projection of any worker is behind.
 func (o *openShop) lag(t *testing.T) (largest int) {
 	t.Helper()
 	for _, r := range o.shop.Workers {
@@ -155,11 +154,11 @@ func (o *openShop) lag(t *testing.T) (largest int) {
 	return largest
 }
 
-// Row 23 of the fault matrix: the database is away. People buy on, workers say that they are degraded and their
-// projections fall behind; when it is back the projections catch up, and nobody has to do anything. DATABASE_DOWN=10m makes it last.
+// Row 23 of the fault matrix: the database is down. Sales continue, workers report that they are degraded and projections fall
+// behind. When the database is back, they catch up without an operator. DATABASE_DOWN=10m sets how long it is down.
 func TestDatabaseIsDown(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes the database away for seconds")
+		t.Skip("stops the database for seconds")
 	}
 	length, err := time.ParseDuration(setting(t, "DATABASE_DOWN", "4s"))
 	if err != nil {
@@ -178,7 +177,7 @@ func TestDatabaseIsDown(t *testing.T) {
 				degraded[r.Worker] = true
 			}
 		}
-		return degraded["orders"] && degraded["payments"] // who has projections; the archive may be with any
+		return degraded["orders"] && degraded["payments"] // have projections; the archive lane may run in any worker
 	})
 	for more := true; more; more = time.Since(down) < length {
 		o.confirms(t, 10)
@@ -194,28 +193,28 @@ func TestDatabaseIsDown(t *testing.T) {
 	proc.WaitFor(t, "the metric says that projections have caught up", time.Minute, func() bool { return o.lag(t) == 0 })
 }
 
-// Row 24 of the fault matrix: the database needs two seconds for everything.
+// Row 24 of the fault matrix: every answer of the database takes two seconds.
 func TestDatabaseIsSlow(t *testing.T) {
 	if testing.Short() {
 		t.Skip("slows the database for seconds")
 	}
 	o := openFleet(t)
-	o.inflictOnDatabase(t, chaos.ConnectionSlow, 2000)
+	o.injectAtDatabase(t, chaos.ConnectionSlow, 2000)
 	o.wellAfter(t)
 }
 
-// Row 24 of the fault matrix: the database writes and its answers get lost, so that everything is written again.
+// Row 24 of the fault matrix: the database writes and its answers are lost, so that every write is repeated.
 func TestDatabaseRepliesAreLost(t *testing.T) {
 	if testing.Short() {
 		t.Skip("loses answers for seconds")
 	}
 	o := openFleet(t)
-	o.inflictOnDatabase(t, chaos.ConnectionReplies, 0)
+	o.injectAtDatabase(t, chaos.ConnectionReplies, 0)
 	o.wellAfter(t)
 }
 
-// inflictOnDatabase spoils every worker's connection to the database while people buy, for eight seconds.
-func (o *openShop) inflictOnDatabase(t *testing.T, kind chaos.Kind, amount int64) {
+// injectAtDatabase injects a fault into every worker's connection to the database for eight seconds while shoppers buy.
+func (o *openShop) injectAtDatabase(t *testing.T, kind chaos.Kind, amount int64) {
 	t.Helper()
 	o.confirms(t, 5)
 	var plan []chaos.Fault
@@ -223,15 +222,15 @@ func (o *openShop) inflictOnDatabase(t *testing.T, kind chaos.Kind, amount int64
 		plan = append(plan, chaos.Fault{Kind: kind, Victim: chaos.Connection(r.Name, "database"), For: 8 * time.Second, Amount: amount})
 	}
 	over := make(chan error, 1)
-	go func() { over <- o.hand.Run(context.Background(), o.shop, plan, o.told) }()
+	go func() { over <- o.hand.Run(context.Background(), o.shop, plan, o.writeFault) }()
 	o.confirms(t, 10)
 	if err := <-over; err != nil {
 		t.Fatal(err)
 	}
 }
 
-// Row 10 of the fault matrix: kill -9 of the broker and a start on the same store, five times under load. Nothing that was
-// acknowledged is lost, and nobody has to do anything.
+// Row 10 of the fault matrix: the broker is killed and restarted on the same store five times under load. No acknowledged
+// order is lost, and no operator has to act.
 func TestBrokerIsKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills a broker five times")

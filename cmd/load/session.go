@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -17,34 +18,34 @@ import (
 
 // session is one run against one shop.
 type session struct {
-	out    io.Writer
-	target target.Shop
-	shop   *loadgen.Shop
-	items  []loadgen.Item
-	runID  string
-	plan   plan
-	stage  *stage // nil: nobody watches
+	out      io.Writer
+	target   target.Shop
+	shop     *loadgen.Shop
+	items    []loadgen.Item
+	runID    string
+	plan     plan
+	progress *operationProgress // nil: not displayed
 
-	rig          *rig // nil: the shop is somebody else's
+	own          *ownShop // nil: an existing shop
 	acknowledged *acknowledged
-	books        loadgen.Books // only a replay keeps them
-	logFrom      uint64        // where the log ended before the run
+	books        loadgen.Books // only with --csv
+	logFrom      uint64        // last sequence of the log before the run
 	since        time.Time
 }
 
-// open finds the shop and looks through its window.
-func (c *command) open(ctx context.Context, target target.Shop, out io.Writer) (*session, error) {
-	if err := target.Require(target.Storefront, "storefront"); err != nil {
+// open connects to the shop and reads its catalogue.
+func (c *command) open(ctx context.Context, at target.Shop, out io.Writer) (*session, error) {
+	if err := at.Require(at.Storefront, "storefront"); err != nil {
 		return nil, err
 	}
-	if err := target.Require(target.Stripe, "stripe"); err != nil {
+	if err := at.Require(at.Stripe, "stripe"); err != nil {
 		return nil, err
 	}
-	if err := c.canLook(target); err != nil {
+	if err := c.requireForChecks(at); err != nil {
 		return nil, err
 	}
-	shop := loadgen.NewShop(loadgen.Addresses{Storefront: target.Storefront, Stripe: target.Stripe, Ops: target.Ops, OpsToken: target.OpsToken,
-		PublishableKey: target.StripePublishableKey, SecretKey: target.StripeSecretKey}, c.Concurrency, c.Patient || c.Faults)
+	shop := loadgen.NewShop(loadgen.Addresses{Storefront: at.Storefront, Stripe: at.Stripe, Ops: at.Ops, OpsToken: at.OpsToken,
+		PublishableKey: at.StripePublishableKey, SecretKey: at.StripeSecretKey}, c.Concurrency, c.Patient || c.Faults)
 	items, err := shop.Items(ctx)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		err = fmt.Errorf("%w; is the shop running?", err)
@@ -52,26 +53,26 @@ func (c *command) open(ctx context.Context, target target.Shop, out io.Writer) (
 	if err != nil {
 		return nil, err
 	}
-	return &session{out: out, target: target, shop: shop, items: items, runID: loadgen.NewRunID()}, nil
+	return &session{out: out, target: at, shop: shop, items: items, runID: loadgen.NewRunID()}, nil
 }
 
-// canLook sees before anything is bought that what was bought can be looked at afterwards.
-func (c *command) canLook(target target.Shop) error {
-	if c.CSV != "" { // its sums are taken from log, database and Stripe
-		return cmp.Or(target.Require(target.NATS, "nats"), target.Require(target.MongoDB, "mongodb"),
-			target.Require(target.StripeSecretKey, "stripe-secret-key"))
+// requireForChecks refuses a run whose result could not be checked, before anything is bought.
+func (c *command) requireForChecks(at target.Shop) error {
+	if c.CSV != "" { // the sums are read from log, database and Stripe
+		return cmp.Or(at.Require(at.NATS, "nats"), at.Require(at.MongoDB, "mongodb"),
+			at.Require(at.StripeSecretKey, "stripe-secret-key"))
 	}
 	if c.NoVerify {
 		return nil
 	}
-	if err := target.Require(target.NATS, "nats"); err != nil {
-		return fmt.Errorf("%w; --no-verify goes without", err)
+	if err := at.Require(at.NATS, "nats"); err != nil {
+		return fmt.Errorf("%w; --no-verify runs without it", err)
 	}
 	return nil
 }
 
-// stockUp makes sure that what is planned can be sold.
-func (s *session) stockUp(ctx context.Context) error {
+// restock receives what the plan needs and the shop does not have.
+func (s *session) restock(ctx context.Context) error {
 	missing := loadgen.Shortfall(s.plan.demand, s.items)
 	if len(missing) == 0 {
 		return nil
@@ -81,21 +82,22 @@ func (s *session) stockUp(ctx context.Context) error {
 		units += line.Quantity
 	}
 	if !s.shop.CanReceive() {
-		fmt.Fprintf(s.out, "the shop is %d units of %d items short; without --ops and --ops-token none can be received, so some orders will be sold out\n", units, len(missing))
+		fmt.Fprintf(s.out, "stock is short by %s of %s, so orders will be rejected:\n  pass --ops and --ops-token to receive stock\n",
+			count(units, "unit"), count(len(missing), "item"))
 		return nil
 	}
 	for i, line := range missing {
-		s.stage.told("stocking up, items", i, len(missing))
+		s.progress.report("receiving stock, items", i, len(missing))
 		if err := s.shop.Receive(ctx, []loadgen.Line{line}); err != nil {
-			return fmt.Errorf("stock up: %w", err)
+			return fmt.Errorf("restock: %w", err)
 		}
 	}
-	s.stage.over()
-	fmt.Fprintf(s.out, "received %d units of %d items, so that there is enough for the run\n", units, len(missing))
+	s.progress.done()
+	fmt.Fprintf(s.out, "received %s of %s for this run\n", count(units, "unit"), count(len(missing), "item"))
 	return nil
 }
 
-// begin opens what the run writes to, and notes where it begins.
+// begin opens the output files and records the end of the log.
 func (s *session) begin(ctx context.Context, c *command) error {
 	var err error
 	if s.acknowledged, err = openAcknowledged(c.Acknowledged); err != nil {
@@ -104,18 +106,18 @@ func (s *session) begin(ctx context.Context, c *command) error {
 	if s.plan.file == "" {
 		return nil
 	}
-	log, closeLog, err := s.target.Log(ctx)
+	reader, closeLog, err := s.target.Log(ctx)
 	if err != nil {
 		return err
 	}
 	defer closeLog()
 	s.since = time.Now()
-	s.logFrom, err = log.Last(ctx)
+	s.logFrom, err = reader.Last(ctx)
 	return err
 }
 
-// buy goes through the purchases. The first signal, and the end of a soak, stop new ones from being begun; those under
-// way are finished. An error says that a soak could not do what it wanted to the shop.
+// buy makes the purchases. After the first signal, and at the end of a soak test, no purchase begins and running purchases
+// finish. An error means that a soak test could not inject its faults, or the shop could not be profiled.
 func (s *session) buy(ctx context.Context, c *command, progress io.Writer) (loadgen.Report, error) {
 	var tally loadgen.Tally
 	buyer := loadgen.Buyer{Shop: s.shop, Timeout: c.Timeout, Acknowledged: s.acknowledged.add, Follow: loadgen.FollowEvents}
@@ -126,15 +128,15 @@ func (s *session) buy(ctx context.Context, c *command, progress io.Writer) (load
 	if s.plan.file != "" {
 		run.Observers = append(run.Observers, s.books.Observe)
 	}
-	watch, err := c.watch(ctx, s.target, &tally)
+	profile, err := c.startProfile(ctx, s.target, &tally)
 	if err != nil {
 		return loadgen.Report{}, err
 	}
 	stopShowing := s.show(&run, &tally, progress)
 	begun := time.Now()
-	var problem error
+	var faultErr error
 	if c.Soak > 0 {
-		problem = s.soak(ctx, c, &run, &buyer)
+		faultErr = s.soak(ctx, c, &run, &buyer)
 	} else {
 		run.Do(context.WithoutCancel(ctx), ctx.Done())
 	}
@@ -144,28 +146,28 @@ func (s *session) buy(ctx context.Context, c *command, progress io.Writer) (load
 	if s.plan.file == "" {
 		report.Seed = c.Seed
 	}
-	s.rig.tell(&report)
-	report.CPU, err = costs(watch)
-	return report, errors.Join(problem, err)
+	s.own.addTo(&report)
+	report.CPU, err = stopProfile(profile)
+	return report, errors.Join(faultErr, err)
 }
 
-// watch begins to profile the shop, if that is wanted.
-func (c *command) watch(ctx context.Context, target target.Shop, tally *loadgen.Tally) (*cpu.Watch, error) {
+// startProfile begins to profile the shop with --profile.
+func (c *command) startProfile(ctx context.Context, at target.Shop, tally *loadgen.Tally) (*cpu.Watch, error) {
 	if !c.Profile {
-		return nil, nil //nolint:nilnil // nobody wants one
+		return nil, nil //nolint:nilnil // no profile is wanted
 	}
-	return cpu.Start(context.WithoutCancel(ctx), target.Storefront, func() int {
+	return cpu.Start(context.WithoutCancel(ctx), at.Storefront, func() int {
 		_, confirmed, _ := tally.Counts()
 		return confirmed
 	})
 }
 
-// costs says what one order cost, in milliseconds by part; nil when nobody watched.
-func costs(watch *cpu.Watch) (map[string]float64, error) {
-	if watch == nil {
+// stopProfile returns the processor time of one order, in milliseconds by part of the shop; nil without a profile.
+func stopProfile(profile *cpu.Watch) (map[string]float64, error) {
+	if profile == nil {
 		return nil, nil
 	}
-	parts, err := watch.Stop()
+	parts, err := profile.Stop()
 	if err != nil {
 		return nil, fmt.Errorf("profile: %w", err)
 	}
@@ -176,17 +178,17 @@ func costs(watch *cpu.Watch) (map[string]float64, error) {
 	return named, nil
 }
 
-// show tells how far a run is, until it is stopped.
+// show displays the progress of a run until stop is called.
 func (s *session) show(run *loadgen.Run, tally *loadgen.Tally, progress io.Writer) (stop func()) {
 	show := loadgen.Progress{To: progress, Every: 10 * time.Second, Total: s.plan.orders, Run: run, Tally: tally}
-	if s.rig != nil {
-		show.Every, show.More = 5*time.Second, s.rig.progress
+	if s.own != nil {
+		show.Every, show.More = 5*time.Second, s.own.progress
 	}
 	if isTerminal(progress) {
 		show.Terminal, show.Every = true, time.Second
 	}
-	if s.rig != nil {
-		s.rig.makeRoom = func() { fmt.Fprint(progress, show.Clear()) }
+	if s.own != nil {
+		s.own.clearProgress = func() { fmt.Fprint(progress, show.Clear()) }
 	}
 	showing, stopShowing := context.WithCancel(context.Background())
 	shown := make(chan struct{})
@@ -201,51 +203,44 @@ func (s *session) show(run *loadgen.Run, tally *loadgen.Tally, progress io.Write
 	}
 }
 
-// isTerminal reports whether somebody watches.
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+// acknowledged is the list of orders answered 201. With --acknowledged each id is also appended to a file, which is not
+// synced: it must survive the end of this process and of the shop, but not a power failure.
+type acknowledged struct {
+	mu   sync.Mutex
+	list []string
+	file *os.File // nil: no file
 }
 
-// settle compares the sums of a replay.
-func (s *session) settle(ctx context.Context) error {
-	if s.plan.file == "" {
+func openAcknowledged(path string) (*acknowledged, error) {
+	if path == "" {
+		return &acknowledged{}, nil
+	}
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("open list of acknowledged orders: %w", err)
+	}
+	return &acknowledged{file: file}, nil
+}
+
+func (a *acknowledged) add(orderID string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.list = append(a.list, orderID)
+	if a.file == nil {
 		return nil
 	}
-	file, err := os.Open(s.plan.file)
-	if err != nil {
-		return fmt.Errorf("open the invoices: %w", err)
+	if _, err := a.file.WriteString(orderID + "\n"); err != nil {
+		return fmt.Errorf("record acknowledged order %s: %w", orderID, err)
 	}
-	defer file.Close()
-	log, closeLog, err := s.target.Log(ctx)
-	if err != nil {
-		return err
+	return nil
+}
+
+func (a *acknowledged) close() error {
+	if a.file == nil {
+		return nil
 	}
-	defer closeLog()
-	db, closeDB, err := s.target.Database(ctx)
-	if err != nil {
-		return err
-	}
-	defer closeDB()
-	sums, err := s.books.Sums(ctx, loadgen.Evidence{File: file, Shop: s.shop, Prices: s.plan.prices, Database: db, Log: log,
-		LogFrom: s.logFrom, Since: s.since, Patience: patience, Dates: s.plan.dates, Told: s.stage.told})
-	s.stage.over()
-	if err != nil {
-		return err
-	}
-	differences := loadgen.Compare(sums)
-	if err := loadgen.WriteSums(s.out, sums, differences); err != nil {
-		return fmt.Errorf("write the sums: %w", err)
-	}
-	if loadgen.NothingSold(sums) {
-		return fmt.Errorf("%w: nothing was bought", errFailed)
-	}
-	if len(differences) > 0 {
-		return fmt.Errorf("%w: the sums differ", errFailed)
+	if err := a.file.Close(); err != nil {
+		return fmt.Errorf("close list of acknowledged orders: %w", err)
 	}
 	return nil
 }

@@ -19,17 +19,16 @@ import (
 	"tillstream/cmd/internal/proof/proc"
 )
 
-// The seed of the short soak was looked for: in twenty seconds it has eleven faults of as many kinds, and among them all
-// that can happen to a process.
+// soakSeed was searched for: its plan of twenty seconds has eleven faults of eleven kinds, with all of soakKinds.
 const soakSeed = 1098
 
 var soakKinds = []chaos.Kind{chaos.WorkerKilled, chaos.WorkerStopped, chaos.WorkerSuspended, chaos.BrokerKilled, chaos.DatabaseKilled}
 
-// People shop while everything that the shop stands on is killed, suspended, cut off and slowed, and a minute later every
-// order has its end and every promise holds. SOAK=10m SOAK_SEED=N go test ./cmd/load -run TestSoak makes it longer.
+// Shoppers buy while processes and connections of the shop fail. Within a minute after the last fault every order is final
+// and every invariant holds. SOAK=10m SOAK_SEED=N go test ./cmd/load -run TestSoak runs longer.
 func TestSoak(t *testing.T) {
 	if testing.Short() {
-		t.Skip("hurts a shop for twenty seconds")
+		t.Skip("injects faults into a shop for twenty seconds")
 	}
 	length, seed := setting(t, "SOAK", "20s"), setting(t, "SOAK_SEED", strconv.Itoa(soakSeed))
 	t.Logf("%s, seed %s", length, seed)
@@ -40,7 +39,7 @@ func TestSoak(t *testing.T) {
 	}
 	var out bytes.Buffer
 	if err := c.run(t.Context(), &out, t.Output()); err != nil {
-		t.Errorf("%v\n%s%s", err, out.Bytes(), lastWords(t, c.Keep))
+		t.Errorf("%v\n%s%s", err, out.Bytes(), logTail(t, c.Keep))
 	}
 	t.Logf("%s", out.Bytes())
 	var report struct {
@@ -58,11 +57,11 @@ func TestSoak(t *testing.T) {
 	}
 	for _, kind := range soakKinds {
 		if report.Faults[kind] == 0 && seed == strconv.Itoa(soakSeed) {
-			t.Errorf("no %s: look for another seed", kind)
+			t.Errorf("got no fault of kind %s: search for another soakSeed", kind)
 		}
 	}
 	if report.Orders == 0 || len(report.Faults) == 0 || !report.Verify.OK || strconv.FormatUint(report.Seed, 10) != seed {
-		t.Errorf("the report is %s", data)
+		t.Errorf("got report %s, want orders, faults, seed %s and no findings", data, seed)
 	}
 }
 
@@ -74,41 +73,41 @@ func setting(t *testing.T, name, otherwise string) string {
 	return otherwise
 }
 
-// programs builds what a fleet consists of.
+// programs builds the programs of a fleet.
 func programs(t *testing.T) (dir string) {
 	t.Helper()
 	return proc.MustBuild(t, fleet.Packages()...)
 }
 
-// lastWords are the end of what the processes of a shop said.
-func lastWords(t *testing.T, dir string) []byte {
+// logTail returns the end of the log of an own shop.
+func logTail(t *testing.T, dir string) []byte {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(dir, diaryName))
+	data, err := os.ReadFile(filepath.Join(dir, logName))
 	if err != nil {
 		t.Fatal(err)
 	}
-	const enough = 20_000
-	return data[max(0, len(data)-enough):]
+	const bytes = 20_000
+	return data[max(0, len(data)-bytes):]
 }
 
-// On a terminal the line that says how far a run is makes room for a fault.
-func TestAFaultHasALineOfItsOwn(t *testing.T) {
+// On a terminal a fault replaces the progress line.
+func TestFaultHasLineOfItsOwn(t *testing.T) {
 	t.Parallel()
 	var screen bytes.Buffer
 	progress := loadgen.Progress{Terminal: true}
-	r := &rig{out: &screen, makeRoom: func() { screen.WriteString(progress.Clear()) }}
+	o := &ownShop{out: &screen, clearProgress: func() { screen.WriteString(progress.Clear()) }}
 	screen.WriteString("12 done")
-	r.told(chaos.Fault{Kind: chaos.BrokerKilled, Victim: "broker", For: time.Second})
+	o.writeFault(chaos.Fault{Kind: chaos.BrokerKilled, Victim: "broker", For: time.Second})
 	if got := screen.String(); !strings.HasPrefix(got, "12 done\r\x1b[K    0.0s  broker_killed") {
-		t.Errorf("the screen got %q", got)
+		t.Errorf("got %q, want the progress line cleared before the fault", got)
 	}
 }
 
-// A shop of somebody else's is soaked without faults; one that serves profiles is told what an order costs, and one that
-// does not is told how to.
-func TestSoakOfAShopInOneProcess(t *testing.T) {
+// A soak test of an existing shop has no faults. --profile reports the processor time of an order, or names the flag that the
+// shop must be started with.
+func TestSoakOfExistingShop(t *testing.T) {
 	if testing.Short() {
-		t.Skip("shops for five seconds")
+		t.Skip("buys for five seconds")
 	}
 	k := newKilledShop(t)
 	plain := append([]string{}, k.args...)
@@ -122,12 +121,12 @@ func TestSoakOfAShopInOneProcess(t *testing.T) {
 	if err := c.run(t.Context(), &out, t.Output()); err != nil {
 		t.Errorf("%v\n%s", err, out.Bytes())
 	}
-	for _, want := range []string{"complete purchases", "processor time of one order", " ms log and broker", " ms load generator", "every invariant that was checked holds"} {
+	for _, want := range []string{"complete purchases", "processor time of one order", " ms log and broker", " ms load generator", "every checked invariant holds"} {
 		if !strings.Contains(out.String(), want) {
-			t.Errorf("the report does not say %q:\n%s", want, out.String())
+			t.Errorf("the report lacks %q:\n%s", want, out.String())
 		}
 	}
-	k.soakIsCalledOff(t)
+	k.soakIsInterrupted(t)
 	proc.Check(t, k.shop.Stop(30*time.Second))
 	k.args = plain
 	k.open(t)
@@ -135,13 +134,13 @@ func TestSoakOfAShopInOneProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := c.run(t.Context(), &out, t.Output()); err == nil || !strings.Contains(err.Error(), "--pprof") {
-		t.Errorf("got %v, want advice to start the shop with --pprof", err)
+		t.Errorf("without --pprof: got %v, want an error that names --pprof", err)
 	}
 	proc.Check(t, k.shop.Stop(30*time.Second))
 }
 
-// soakIsCalledOff begins a soak of an hour and ends it as Ctrl-C does, after ten orders. It is verified all the same.
-func (k *killedShop) soakIsCalledOff(t *testing.T) {
+// soakIsInterrupted starts a soak test of an hour and ends it like Ctrl-C after ten orders. The shop is verified.
+func (k *killedShop) soakIsInterrupted(t *testing.T) {
 	t.Helper()
 	promised := filepath.Join(t.TempDir(), "acknowledged")
 	c, err := parse(t, "--shop", k.ready(), "--soak", "1h", "--acknowledged", promised)
@@ -161,49 +160,49 @@ func (k *killedShop) soakIsCalledOff(t *testing.T) {
 	select {
 	case err = <-ended:
 	case <-time.After(2 * time.Minute):
-		t.Fatal("it goes on")
+		t.Fatal("got no end within 2m of the interruption")
 	}
-	if err != nil || !strings.Contains(out.String(), "every invariant that was checked holds") {
-		t.Errorf("%v\n%s", err, out.String())
+	if err != nil || !strings.Contains(out.String(), "every checked invariant holds") {
+		t.Errorf("got %v, want a verified run:\n%s", err, out.String())
 	}
 }
 
-// A soak on somebody else's database server touches nothing that is theirs, and keeps how they log in.
-func TestFreshDatabase(t *testing.T) {
+// An own shop uses a new database on the given server, with the same credentials.
+func TestFreshDatabaseKeepsCredentials(t *testing.T) {
 	t.Parallel()
 	got, err := freshDatabase("mongodb://user:word@host:27017/theirs?authSource=admin")
 	if err != nil || !strings.HasPrefix(got, "mongodb://user:word@host:27017/soak_") || !strings.HasSuffix(got, "?authSource=admin") {
-		t.Errorf("got %q, %v", got, err)
+		t.Errorf("got %q, %v, want another database with the same credentials", got, err)
 	}
 	if got, err := freshDatabase(""); err != nil || got != "" {
-		t.Errorf("none given: got %q, %v", got, err)
+		t.Errorf("no address: got %q, %v, want none", got, err)
 	}
 	if _, err := freshDatabase("mongodb://a b:c"); err == nil {
-		t.Error("an address that is none was taken")
+		t.Error("invalid address: got no error")
 	}
 }
 
-func TestSoakFlagsThatDoNotGoTogether(t *testing.T) {
+func TestConflictingFlagsAreRefused(t *testing.T) {
 	t.Setenv("NATS_URL", "")
 	dir := t.TempDir()
 	for want, args := range map[string][]string{
 		"--soak -1s":            {"--soak=-1s"},
 		"--csv":                 {"--soak=1s", "--csv", "soak_test.go"},
-		"say for how long":      {"--faults"},
-		"that load starts itse": {"--soak=1s", "--faults", "--shop", "shop.json"},
+		"needs a duration":      {"--faults"},
+		"only into an own shop": {"--soak=1s", "--faults", "--shop", "shop.json"},
 		"--bin and --keep":      {"--soak=1s", "--bin", dir, "--nats", "nats://127.0.0.1:1"},
 		"cmd/shop --pprof":      {"--soak=1s", "--profile"},
 		"build them with":       {"--soak=1s", "--bin", dir},
 		"--processes and --csv": {"--processes", "--csv", "soak_test.go"},
 		"--processes starts":    {"--processes", "--shop", "shop.json"},
-		"is many processes":     {"--processes", "--profile"},
+		"is several processes":  {"--processes", "--profile"},
 	} {
 		c, err := parse(t, args...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := c.run(t.Context(), t.Output(), t.Output()); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v: got %v; want it to say %q", args, err, want)
+			t.Errorf("%v: got %v, want an error with %q", args, err, want)
 		}
 	}
 }

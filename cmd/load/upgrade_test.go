@@ -27,8 +27,8 @@ import (
 // edit is a change of one file of the source.
 type edit struct{ file, from, to string }
 
-// nextRelease is what the next release has more than this one: a type of event on a subject that there is already and on a new
-// one, a setting of the stream, a decision and a lane.
+// nextRelease is the difference of the next release: an event type on an existing and on a new subject, a stream setting, a
+// decision and a lane.
 var nextRelease = []edit{
 	{"events/topology.go", "const Topology = 1\n", "const Topology = 2\n"},
 	{"events/definitions.go", "define[OrderRefunded](1, nil),\n", "define[OrderRefunded](1, nil),\n\tdefine[OrderNoted](1, nil).since(2),\n"},
@@ -63,7 +63,7 @@ func (OrderNoted) EventType() string { return "orders.noted" }
 // routes maps`},
 }
 
-// buildNext builds the programs of the next release: this one's source with edits.
+// buildNext builds the programs of the next release: the source of this one with edits.
 func buildNext(t *testing.T) (dir string) {
 	t.Helper()
 	_, here, _, _ := runtime.Caller(0)
@@ -80,7 +80,7 @@ func buildNext(t *testing.T) (dir string) {
 			text = string(data)
 		}
 		if strings.Count(text, e.from) != 1 {
-			t.Fatalf("%s has %q %d times, want it once: the next release's edits do not fit any more", e.file, e.from, strings.Count(text, e.from))
+			t.Fatalf("%s: got %q %d times, want once: update the edits of nextRelease", e.file, e.from, strings.Count(text, e.from))
 		}
 		sources[path] = strings.Replace(text, e.from, e.to, 1)
 	}
@@ -111,10 +111,10 @@ func buildNext(t *testing.T) (dir string) {
 	return dir
 }
 
-// Row 60 of the fault matrix: people shop while every worker is replaced by one of the next release, one process at a time; halfway that is taken back.
-// The next release adds a type of event, a subject, a setting of the stream, a decision and a lane. Nothing new is written while
-// a process of this release runs; afterwards none of them starts, and one that was suspended meanwhile ends. In the end every
-// order has its end, no event is a dead letter, and every promise holds.
+// Row 60 of the fault matrix: during sales every worker is replaced by the next release, one process at a time, halfway back and
+// forward again. The next release adds an event type, a subject, a stream setting, a decision and a lane. Nothing new is
+// written while a process of this release runs. Afterwards no such process starts, and one that was suspended exits. In the
+// end every order is final, no event is a dead letter, and every invariant holds.
 func TestUpgradeInPlace(t *testing.T) {
 	if testing.Short() || proc.Raced {
 		t.Skip("builds the programs of two releases and replaces the processes of a shop for a minute; TestSoak has the race detector in them")
@@ -129,7 +129,7 @@ func TestUpgradeInPlace(t *testing.T) {
 	c.meanwhile = u.roll
 	var out bytes.Buffer
 	if err := c.run(t.Context(), &out, t.Output()); err != nil {
-		t.Errorf("%v\n%s%s", err, out.Bytes(), lastWords(t, c.Keep))
+		t.Errorf("%v\n%s%s", err, out.Bytes(), logTail(t, c.Keep))
 	}
 	t.Logf("%s", out.Bytes())
 	var report struct {
@@ -140,19 +140,19 @@ func TestUpgradeInPlace(t *testing.T) {
 		err = json.Unmarshal(data, &report)
 	}
 	if err != nil || report.Orders == 0 || !u.done {
-		t.Errorf("done %t, the report is %s, %v", u.done, data, err)
+		t.Errorf("got done %t and report %s, %v, want all steps done and orders", u.done, data, err)
 	}
 }
 
-// upgrade replaces the workers of a fleet.
+// upgrade replaces the workers of a fleet by those of another release.
 type upgrade struct {
 	t            *testing.T
 	older, newer string // directories of programs
 	done         bool
 }
 
-func (u *upgrade) roll(shopping context.Context, shop *fleet.Fleet) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(shopping), 5*time.Minute)
+func (u *upgrade) roll(sales context.Context, shop *fleet.Fleet) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(sales), 5*time.Minute)
 	defer cancel()
 	reader, stop, err := shop.Shop.Log(ctx)
 	if err != nil {
@@ -166,22 +166,22 @@ func (u *upgrade) roll(shopping context.Context, shop *fleet.Fleet) error {
 		do   func() error
 	}{
 		{"wait for orders", func() error { return u.more(ctx, reader, 200) }},
-		{"one of each worker is new", func() error { return u.replace(ctx, shop, u.newer, half...) }},
-		{"both releases work", func() error { return u.more(ctx, reader, 500) }},
-		{"what the release needs is there", func() error { return u.expectTopology(ctx, reader) }},
-		{"nothing new is written", func() error { return u.expectNothingNew(ctx, reader) }},
-		{"it is taken back", func() error { return u.replace(ctx, shop, u.older, half...) }},
-		{"the older one works", func() error { return u.more(ctx, reader, 500) }},
-		{"one process is suspended", suspended.Suspend},
-		{"all others are new", func() error { return u.replace(ctx, shop, u.newer, shop.Workers[:len(shop.Workers)-1]...) }},
-		{"something new is written", func() error { return u.awaitNotes(ctx, reader, 20) }},
-		{"the suspended process ends", func() error { return u.wakes(ctx, suspended) }},
-		{"the older one does not start", func() error { return u.refused(ctx, shop.Workers[0]) }},
-		{"all are new", func() error { return u.replace(ctx, shop, u.newer, suspended) }},
-		{"the new lane works", func() error { return u.laneWorks(ctx, reader) }},
-		{"the shop closes", func() error { return u.closes(ctx, shopping) }},
-		{"nothing is a dead letter", func() error { return u.expectNoDeadLetters(ctx, reader) }},
-		{"every promise holds", func() error { return u.verify(ctx, shop.Shop) }},
+		{"replace one process of each worker", func() error { return u.replace(ctx, shop, u.newer, half...) }},
+		{"wait for orders of both releases", func() error { return u.more(ctx, reader, 500) }},
+		{"expect the new topology", func() error { return u.expectTopology(ctx, reader) }},
+		{"expect no new events", func() error { return u.expectNothingNew(ctx, reader) }},
+		{"roll back", func() error { return u.replace(ctx, shop, u.older, half...) }},
+		{"wait for orders after the rollback", func() error { return u.more(ctx, reader, 500) }},
+		{"suspend one process", suspended.Suspend},
+		{"replace all others", func() error { return u.replace(ctx, shop, u.newer, shop.Workers[:len(shop.Workers)-1]...) }},
+		{"wait for new events", func() error { return u.awaitNotes(ctx, reader, 20) }},
+		{"expect that the suspended process exits", func() error { return u.resumedExits(ctx, suspended) }},
+		{"expect that the older release does not start", func() error { return u.refused(ctx, shop.Workers[0]) }},
+		{"replace the suspended process", func() error { return u.replace(ctx, shop, u.newer, suspended) }},
+		{"wait for the new lane", func() error { return u.laneWorks(ctx, reader) }},
+		{"wait for the end of sales", func() error { return u.salesEnd(ctx, sales) }},
+		{"expect no dead letters", func() error { return u.expectNoDeadLetters(ctx, reader) }},
+		{"verify the invariants", func() error { return u.verify(ctx, shop.Shop) }},
 	} {
 		began := time.Now()
 		if err := step.do(); err != nil {
@@ -202,12 +202,12 @@ func (u *upgrade) replace(ctx context.Context, shop *fleet.Fleet, programs strin
 	return nil
 }
 
-// until waits for a fact.
-func (u *upgrade) until(ctx context.Context, fact func() (bool, error)) error {
+// until polls until a condition holds.
+func (u *upgrade) until(ctx context.Context, holds func() (bool, error)) error {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		if ok, err := fact(); ok || err != nil {
+		if ok, err := holds(); ok || err != nil {
 			return err
 		}
 		select {
@@ -218,7 +218,7 @@ func (u *upgrade) until(ctx context.Context, fact func() (bool, error)) error {
 	}
 }
 
-// more waits until the log has so many more events.
+// more waits until the log has n more events.
 func (u *upgrade) more(ctx context.Context, reader *replay.Reader, n uint64) error {
 	from, err := reader.Last(ctx)
 	if err != nil {
@@ -241,12 +241,12 @@ func (u *upgrade) expectTopology(ctx context.Context, reader *replay.Reader) err
 		return err
 	}
 	if !slices.Contains(config.Subjects, "orders.notes.*") || !config.AllowMsgTTL || state.Applied != 2 || state.Written != 1 {
-		return fmt.Errorf("the stream is %+v, the topology %+v", config, state)
+		return fmt.Errorf("got stream %+v and topology %+v, want what the next release adds, applied and not written", config, state)
 	}
 	return nil
 }
 
-// notes counts what only the next release writes.
+// notes counts the events that only the next release writes.
 func notes(ctx context.Context, reader *replay.Reader) (n int, err error) {
 	err = reader.Each(ctx, replay.Range{Subjects: []string{"orders.notes.*"}}, func(replay.Message) error { n++; return nil })
 	return n, err
@@ -254,7 +254,7 @@ func notes(ctx context.Context, reader *replay.Reader) (n int, err error) {
 
 func (u *upgrade) expectNothingNew(ctx context.Context, reader *replay.Reader) error {
 	if n, err := notes(ctx, reader); n > 0 || err != nil {
-		return fmt.Errorf("%d new events, %w", n, err)
+		return fmt.Errorf("got %d new events, want none: %w", n, err)
 	}
 	return nil
 }
@@ -266,21 +266,21 @@ func (u *upgrade) awaitNotes(ctx context.Context, reader *replay.Reader, want in
 	})
 }
 
-// wakes has a process go on that was suspended while the next release took over. It ends, and does not start again.
-func (u *upgrade) wakes(ctx context.Context, r *fleet.Replica) error {
+// resumedExits resumes the process that was suspended while the next release took over, and waits until it exits.
+func (u *upgrade) resumedExits(ctx context.Context, r *fleet.Replica) error {
 	if err := r.Resume(); err != nil {
 		return err
 	}
 	return u.until(ctx, func() (bool, error) { return r.Falls() > 0, nil })
 }
 
-// refused expects that a process of this release ends by itself and says why.
+// refused expects that a process of this release exits with the reason.
 func (u *upgrade) refused(ctx context.Context, r *fleet.Replica) error {
 	command := r.Command()
 	command.Name, command.Path = "too old", filepath.Join(u.older, r.Worker)
 	command.Env = append(slices.Clone(command.Env), "HTTP_ADDR=127.0.0.1:0")
-	var said strings.Builder // is written by one goroutine, which ends before the process counts as ended
-	command.Output = func(line string) { fmt.Fprintln(&said, line) }
+	var output strings.Builder // written by one goroutine, which ends before the process counts as ended
+	command.Output = func(line string) { fmt.Fprintln(&output, line) }
 	process, err := proc.Start(command)
 	if err != nil {
 		return err
@@ -290,8 +290,8 @@ func (u *upgrade) refused(ctx context.Context, r *fleet.Replica) error {
 	case <-ctx.Done():
 		return errors.Join(ctx.Err(), process.Kill())
 	}
-	if why := "the shop has events of topology 2, this program knows 1"; process.ExitStatus() != "exit status 1" || !strings.Contains(said.String(), why) {
-		return fmt.Errorf("it ended with %s, and said %s", process.ExitStatus(), said.String())
+	if why := "the shop has events of topology 2, this program knows 1"; process.ExitStatus() != "exit status 1" || !strings.Contains(output.String(), why) {
+		return fmt.Errorf("got %s and output %s, want exit status 1 and %q", process.ExitStatus(), output.String(), why)
 	}
 	return nil
 }
@@ -304,16 +304,16 @@ func (u *upgrade) laneWorks(ctx context.Context, reader *replay.Reader) error {
 	})
 }
 
-func (u *upgrade) closes(ctx, shopping context.Context) error {
+func (u *upgrade) salesEnd(ctx, sales context.Context) error {
 	select {
-	case <-shopping.Done():
+	case <-sales.Done():
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// verify has the next release check the shop: the tools of this one refuse to.
+// verify checks the invariants with the next release's ops, since this one's refuses the newer topology.
 func (u *upgrade) verify(ctx context.Context, shop target.Shop) error {
 	file := filepath.Join(u.newer, "shop.json")
 	data, err := json.Marshal(shop)
@@ -331,7 +331,7 @@ func (u *upgrade) verify(ctx context.Context, shop target.Shop) error {
 func (u *upgrade) expectNoDeadLetters(ctx context.Context, reader *replay.Reader) error {
 	letters, err := reader.DeadLetters(ctx, 0)
 	if len(letters) > 0 || err != nil {
-		return fmt.Errorf("%d dead letters, %w", len(letters), err)
+		return fmt.Errorf("got %d dead letters, want none: %w", len(letters), err)
 	}
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestDates(t *testing.T) {
+func TestDatesAreParsedByFormat(t *testing.T) {
 	t.Parallel()
 	first, eighth := time.Date(2010, time.December, 1, 0, 0, 0, 0, time.UTC), time.Date(2010, time.December, 8, 0, 0, 0, 0, time.UTC)
 	morning := first.Add(8*time.Hour + 26*time.Minute)
@@ -27,33 +27,33 @@ func TestDates(t *testing.T) {
 	} {
 		got, err := test.format.Parse(test.text)
 		if (err != nil) != test.want.IsZero() || !got.Equal(test.want) {
-			t.Errorf("%q as %q: %v, %v; want %v", test.text, test.format, got, err, test.want)
+			t.Errorf("%q as %q: got %v, %v, want %v", test.text, test.format, got, err, test.want)
 		}
 		if err != nil && !strings.Contains(err.Error(), "--date-format") {
-			t.Errorf("%q as %q: does not say what else could be read: %v", test.text, test.format, err)
+			t.Errorf("%q as %q: got %v, want an error that names --date-format", test.text, test.format, err)
 		}
 	}
 }
 
-func TestDateFormatsHaveNames(t *testing.T) {
+func TestDateFormatIsParsedByName(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"iso", "ISO", "d/m/y", "m/d/y"} {
 		var f DateFormat
 		if err := f.UnmarshalText([]byte(name)); err != nil || string(f) != strings.ToLower(name) {
-			t.Errorf("%s: %q, %v", name, f, err)
+			t.Errorf("%s: got %q, %v", name, f, err)
 		}
 	}
 	for _, name := range []string{"", "y/m/d", "dd/mm/yyyy", "2006-01-02"} {
 		var f DateFormat
 		if err := f.UnmarshalText([]byte(name)); err == nil || !strings.Contains(err.Error(), "want iso (2010-12-31), d/m/y") {
-			t.Errorf("%q: got %v", name, err)
+			t.Errorf("%q: got %v, want an error with the known formats", name, err)
 		}
 	}
 }
 
-// One month over 12 shows that the file means month/day/year. Its other dates could be read as days of other months, so
-// nothing of it may be used, even if that line would have been refused for something else.
-func TestALedgerThatEvidentlyWritesTheMonthFirstIsRefused(t *testing.T) {
+// One month over 12 shows that the dates are month/day/year. Other dates of the file could silently be read as wrong days, so the
+// file is refused, even if that line would be refused for another reason.
+func TestMonthFirstLedgerIsRefused(t *testing.T) {
 	t.Parallel()
 	const good = "700001,20001A,LAMP,6,12/1/2010,2.55,11001,United Kingdom\n"
 	for name, test := range map[string]struct {
@@ -69,31 +69,31 @@ func TestALedgerThatEvidentlyWritesTheMonthFirstIsRefused(t *testing.T) {
 		_, sales := Invoices(strings.NewReader(text), AnyDate, nil)
 		for _, err := range []error{items, sales} {
 			if !errors.Is(err, ErrDates) {
-				t.Fatalf("%s: got %v", name, err)
+				t.Fatalf("%s: got %v, want ErrDates", name, err)
 			}
 			for _, part := range []string{"line 3", `"12/13/2010 8:26"`, "month 13", "--date-format m/d/y", "13 December 2010"} {
 				if !strings.Contains(err.Error(), part) {
-					t.Errorf("%s: does not say %q: %v", name, part, err)
+					t.Errorf("%s: got %v, want an error with %q", name, err, part)
 				}
 			}
 		}
 		for format, refused := range map[DateFormat]int{MonthFirst: test.monthFirst, DayFirst: 1} {
 			got, err := ReadCSV(strings.NewReader(text), format)
 			if err != nil || len(got.Items) != 1 || len(got.Refused) != refused {
-				t.Errorf("%s as %s: %+v, %v; want %d lines refused", name, format, got, err, refused)
+				t.Errorf("%s as %s: got %+v, %v, want %d refused lines", name, format, got, err, refused)
 			}
 		}
 	}
 }
 
-// The newest description counts, and which one that is the format of the dates decides.
-func TestTheFormatOfTheDatesIsUsed(t *testing.T) {
+// The newest description is the title, and the date format decides which one is the newest.
+func TestDateFormatDecidesTitle(t *testing.T) {
 	t.Parallel()
 	text := strings.Join(Columns, ",") + "\n700001,20001A,RED LAMP,6,2/1/2010,2.55,11001,United Kingdom\n700002,20001A,BLUE LAMP,6,1/12/2010,2.55,11001,United Kingdom\n"
 	for format, want := range map[DateFormat]string{AnyDate: "BLUE LAMP", DayFirst: "BLUE LAMP", MonthFirst: "RED LAMP"} {
 		got, err := ReadCSV(strings.NewReader(text), format)
 		if err != nil || len(got.Items) != 1 || got.Items[0].Title != want {
-			t.Errorf("%q: %+v, %v; want %s", format, got.Items, err, want)
+			t.Errorf("%q: got %+v, %v, want %s", format, got.Items, err, want)
 		}
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"tillstream/inventory"
 )
 
-// Demo is the assortment of a first start: a small shop for house and garden, invented for the purpose. One item is down
-// to its last piece and one is sold out, so that both can be seen.
+// Demo returns the items that a new shop lists: an invented assortment for house and garden. One item has a single unit left
+// and one is out of stock, so that both states can be seen.
 func Demo() []inventory.Listing {
 	return []inventory.Listing{
 		demo("MUG-HARBOUR", "Harbour Mug", 1250, 140, "A thrown stoneware mug in the grey-blue of a harbour at six in the morning. Holds 350 ml and keeps its heat through a long story.", "kitchen", "stoneware", "gift"),

@@ -6,41 +6,41 @@ import (
 	"slices"
 )
 
-// Invoice is one sale of the ledger, as an order to place.
+// Invoice is one sale of the ledger, to be placed as an order.
 type Invoice struct {
 	Number   string
-	Customer string // empty: a guest
+	Customer string // empty: a guest order
 	Country  string // ISO 3166-1 alpha-2
 	Lines    []InvoiceLine
 }
 
-// InvoiceLine is one SKU of an invoice, its lines summed.
+// InvoiceLine is the sum of an invoice's lines with one SKU.
 type InvoiceLine struct {
 	SKU      string
 	Quantity int64
 }
 
-// Sales is what a ledger says was sold.
+// Sales are the sales of a ledger.
 type Sales struct {
-	Invoices  []Invoice      // in the order of the file, those with at least one line
-	LeftOut   map[Reason]int // lines that are in no invoice
-	Empty     []string       // invoices that are not credit notes and had no line left
-	NoCountry []string       // invoices that had lines left, but nowhere to go
-	Lines     int            // read, the header and empty ones not counted
+	Invoices  []Invoice      // in the order of the file; each has at least one line
+	LeftOut   map[Reason]int // lines that are not part of an invoice
+	Empty     []string       // invoices other than credit notes without a line that is a sale
+	NoCountry []string       // invoices with sales but without a country that has a code
+	Lines     int            // of the file, without the header and empty lines
 }
 
-// draft is an invoice while its lines are read.
+// draft is an invoice whose lines are being read.
 type draft struct {
 	Invoice
 	sums   map[string]int64 // units by SKU
-	strays int              // lines left out for want of a country
+	unsent int              // lines left out because the country has no code
 }
 
-// Invoices makes an order of each invoice that is not a credit note: its lines about goods with a quantity and a price
-// above zero. Every SKU in it is one that [ReadCSV] lists from the same file, with enough stock for all of them
-// (as far as stock goes, which is a thousand million). What the shop does not list is left out; without a function
-// it lists everything. Customer and country are those of the invoice's first line. An invoice whose country has no code
-// is left out: no order can be sent there.
+// Invoices returns an order for each invoice that is not a credit note: its lines about goods with a quantity and a price
+// above zero. [ReadCSV] lists every SKU of it from the same file with enough stock for all orders (up to the maximum of
+// a thousand million). Items for which listed returns false are left out; a nil function lists everything. Customer and
+// country are those of the invoice's first line. An invoice whose country has no code is left out, because it cannot be
+// shipped.
 //
 // The error is of the reader, [ErrHeader] or [ErrDates]; a bad line is not an error.
 func Invoices(r io.Reader, dates DateFormat, listed func(sku string) bool) (Sales, error) {
@@ -60,7 +60,7 @@ func Invoices(r io.Reader, dates DateFormat, listed func(sku string) bool) (Sale
 		case out:
 			sales.LeftOut[reason]++
 		case d.Country == "":
-			d.strays++
+			d.unsent++
 		default:
 			d.sums[l.sku] += l.quantity
 		}
@@ -76,9 +76,9 @@ func Invoices(r io.Reader, dates DateFormat, listed func(sku string) bool) (Sale
 
 func (s *Sales) add(d *draft) {
 	switch {
-	case d.strays > 0:
+	case d.unsent > 0:
 		s.NoCountry = append(s.NoCountry, d.Number)
-		s.LeftOut[NoCountry] += d.strays
+		s.LeftOut[NoCountry] += d.unsent
 	case len(d.sums) == 0:
 		s.Empty = append(s.Empty, d.Number)
 	default:

@@ -5,29 +5,32 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"tillstream/events"
 	"tillstream/inventory"
 )
 
-// Refusal is one line that made no item, and why.
+// Refusal is a line that was refused.
 type Refusal struct {
-	Line   int // in the file; the header is line 1
+	Line   int // number in the file; the header is line 1
 	Reason Reason
 	Detail string
-	Text   string // the line as it stands in the file
+	Text   string // the line as it is in the file
 }
 
-// Result is what a ledger says about the assortment.
+// Result is the items of a ledger and its refused lines.
 type Result struct {
 	Items   []inventory.Listing // by SKU
 	Refused []Refusal           // by line
-	Lines   int                 // read, the header and empty ones not counted
+	Lines   int                 // of the file, without the header and empty lines
 }
 
-// article is what the lines of one stock code say together.
-type article struct {
+// item collects the lines of one stock code.
+type item struct {
 	title      string
 	titleDate  time.Time
 	prices     map[int64]*tally
@@ -37,7 +40,7 @@ type article struct {
 
 type tally struct {
 	count int
-	last  int // line
+	last  int // number of the last line
 }
 
 type occurrence struct {
@@ -45,28 +48,28 @@ type occurrence struct {
 	text string
 }
 
-// ReadCSV makes one item per stock code that is goods:
+// ReadCSV returns one item per stock code of goods:
 //
-//   - Title: its newest description that can be one and is not a remark of staff; of two on one day the one further down.
-//     An article that has none is called by its SKU, so that what was sold can be sold again.
+//   - Title: its newest description that is printable and not a remark of staff; of two on one day the later line. Without
+//     one the title is the SKU.
 //   - Price: its most common price above zero, credit notes included; of two equally common ones the one used last.
-//   - Stock: all that was ever sold of it, which is the sum of positive quantities on invoices that are not credit notes.
+//   - Stock: the sum of positive quantities on invoices that are not credit notes, so that all sales can be repeated.
 //
-// An article that never had a price makes no item; its lines are refused as [NeverPriced]. The error is of the reader,
+// A stock code that never had a price makes no item: its lines are refused as [NeverPriced]. The error is of the reader,
 // [ErrHeader] or [ErrDates]; a bad line is not an error.
 func ReadCSV(r io.Reader, dates DateFormat) (Result, error) {
 	var result Result
-	articles := map[string]*article{}
+	items := map[string]*item{}
 	err := scan(r, dates, func(row Row, l line, refused *refusedError) {
 		result.Lines++
 		if refused != nil {
 			result.Refused = append(result.Refused, Refusal{Line: row.Number, Reason: refused.reason, Detail: refused.detail, Text: row.Text})
 			return
 		}
-		a := articles[l.sku]
+		a := items[l.sku]
 		if a == nil {
-			a = &article{prices: map[int64]*tally{}}
-			articles[l.sku] = a
+			a = &item{prices: map[int64]*tally{}}
+			items[l.sku] = a
 		}
 		a.learn(l)
 		a.occurrence = append(a.occurrence, occurrence{line: row.Number, text: row.Text})
@@ -74,14 +77,14 @@ func ReadCSV(r io.Reader, dates DateFormat) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	for _, sku := range slices.Sorted(maps.Keys(articles)) {
-		result.add(sku, articles[sku])
+	for _, sku := range slices.Sorted(maps.Keys(items)) {
+		result.add(sku, items[sku])
 	}
 	slices.SortFunc(result.Refused, func(a, b Refusal) int { return cmp.Compare(a.Line, b.Line) })
 	return result, nil
 }
 
-func (a *article) learn(l line) {
+func (a *item) learn(l line) {
 	if isTitle(l.description) && !l.date.Before(a.titleDate) {
 		a.title, a.titleDate = l.description, l.date
 	}
@@ -98,8 +101,8 @@ func (a *article) learn(l line) {
 	}
 }
 
-// price is the most common one; 0 when there is none.
-func (a *article) price() int64 {
+// price returns the most common price; 0 if there is none.
+func (a *item) price() int64 {
 	var best int64
 	var top tally
 	for price, t := range a.prices {
@@ -110,8 +113,8 @@ func (a *article) price() int64 {
 	return best
 }
 
-// add lists an article, or refuses all its lines.
-func (r *Result) add(sku string, a *article) {
+// add lists an item, or refuses all its lines.
+func (r *Result) add(sku string, a *item) {
 	price := a.price()
 	if price == 0 {
 		r.refuseAll(a, NeverPriced, sku)
@@ -121,8 +124,39 @@ func (r *Result) add(sku string, a *article) {
 		Price: events.Money{Amount: price, Currency: Currency}, OnHand: &a.sold, Reason: "import"})
 }
 
-func (r *Result) refuseAll(a *article, reason Reason, detail string) {
+func (r *Result) refuseAll(a *item, reason Reason, detail string) {
 	for _, o := range a.occurrence {
 		r.Refused = append(r.Refused, Refusal{Line: o.line, Reason: reason, Detail: detail, Text: o.text})
 	}
+}
+
+// remarks are first words of the descriptions that staff enter when they correct stock.
+var remarks = map[string]bool{
+	"adjustment": true, "amazon": true, "barcode": true, "breakages": true, "broken": true, "check": true, "counted": true,
+	"cracked": true, "crushed": true, "damage": true, "damaged": true, "damages": true, "dotcom": true, "ebay": true,
+	"faulty": true, "found": true, "lost": true, "missing": true, "mouldy": true, "oops": true, "rusty": true, "sale": true,
+	"sold": true, "test": true, "thrown": true, "unsaleable": true, "wet": true, "wrong": true, "wrongly": true,
+}
+
+// maxTitle is the shop's maximum length of a title, in characters.
+const maxTitle = 200
+
+// isTitle reports whether a description can be the title of an item.
+func isTitle(description string) bool {
+	printable := !strings.ContainsFunc(description, func(r rune) bool { return !unicode.IsPrint(r) })
+	return description != "" && utf8.RuneCountInString(description) <= maxTitle && printable && !isRemark(description)
+}
+
+// isRemark reports whether a description is a remark of staff ("damaged", "?", "wrong code?", "Found"). The ledger has titles
+// in capitals, so a description without a capital letter or with a question mark is a remark, and so is one that begins
+// with one of the remarks above, unless more words in capitals follow ("WET WIPES").
+func isRemark(description string) bool {
+	if strings.Contains(description, "?") || !strings.ContainsFunc(description, unicode.IsUpper) {
+		return true
+	}
+	first, rest, _ := strings.Cut(description, " ")
+	if !remarks[strings.ToLower(strings.Trim(first, ".,;:!"))] {
+		return false
+	}
+	return rest == "" || strings.ContainsFunc(description, unicode.IsLower)
 }

@@ -14,10 +14,10 @@ import (
 	"tillstream/inventory"
 )
 
-// Currency of the sales ledger. Its prices are pounds.
+// Currency of the sales ledger.
 const Currency = "GBP"
 
-// Reason is why a line was refused or left out.
+// Reason is the reason why a line was refused or left out.
 type Reason string
 
 // The reasons.
@@ -37,18 +37,18 @@ const (
 	NoCountry  Reason = "invoice without a known country" // Invoices only
 )
 
-// services are stock codes that stand for something other than goods.
+// services are stock codes of something other than goods.
 var services = map[string]bool{
 	"POST": true, "DOT": true, "C2": true, "C3": true, "M": true, "D": true, "S": true, "B": true, "CRUK": true,
 	"BANK CHARGES": true, "AMAZONFEE": true, "ADJUST": true, "ADJUST2": true,
 }
 
-// servicePrefixes begin the stock codes of gift vouchers and of staff trying out the till.
+// servicePrefixes are prefixes of the stock codes of gift vouchers and of tests of the till.
 var servicePrefixes = []string{"GIFT_", "TEST0"}
 
-// line is one line of the ledger that is about goods.
+// line is a parsed line of the ledger that is about goods.
 type line struct {
-	number      int // in the file, from 1; the header is line 1
+	number      int // in the file; the header is line 1
 	invoice     string
 	sku         string
 	description string
@@ -59,10 +59,10 @@ type line struct {
 	country     string
 }
 
-// isCredit reports whether the line takes a sale back.
+// isCredit reports whether the line is part of a credit note.
 func (l line) isCredit() bool { return strings.HasPrefix(strings.ToUpper(l.invoice), "C") }
 
-// refusedError is why a line is not a [line].
+// refusedError is the reason why a line is refused.
 type refusedError struct {
 	reason Reason
 	detail string
@@ -74,12 +74,12 @@ func refuse(reason Reason, format string, args ...any) error {
 	return &refusedError{reason: reason, detail: fmt.Sprintf(format, args...)}
 }
 
-// scan reads a ledger and hands over each line, either parsed or with the reason why not. It ends with [ErrDates] at a line
-// that shows that all its dates may be read wrongly, whatever else is wrong with that line.
+// scan reads a ledger and calls each for every line, either parsed or with the reason why it is refused. It returns
+// [ErrDates] at a line whose date is evidently in another format, even if that line would be refused for another reason.
 func scan(r io.Reader, dates DateFormat, each func(row Row, l line, refused *refusedError)) error {
 	return EachRow(r, func(row Row) error {
 		if row.Err == nil {
-			if err := dates.disproved(row.Cells[4]); err != nil {
+			if err := dates.contradicts(row.Cells[4]); err != nil {
 				return err
 			}
 		}
@@ -93,7 +93,7 @@ func scan(r io.Reader, dates DateFormat, each func(row Row, l line, refused *ref
 	})
 }
 
-// parse judges a row in the order in which a reader would: is it a line, is it about goods, does it count.
+// parse parses a row. The first reason counts: malformed, not goods, then bad values.
 func parse(row Row, dates DateFormat) (l line, err error) {
 	l.number = row.Number
 	if row.Err != nil {
@@ -118,16 +118,16 @@ func parse(row Row, dates DateFormat) (l line, err error) {
 	return l, err
 }
 
-// MaxQuantity of one line; what exceeds it is a slip of the keyboard.
+// MaxQuantity is the maximum quantity of a line. Larger ones are typing errors.
 const MaxQuantity = 1_000_000
 
-// IsService reports whether a stock code in upper case stands for something other than goods.
+// IsService reports whether a stock code in upper case is something other than goods, such as postage.
 func IsService(code string) bool {
 	isPrefixed := slices.ContainsFunc(servicePrefixes, func(prefix string) bool { return strings.HasPrefix(code, prefix) })
 	return services[code] || isPrefixed
 }
 
-// parseSKU writes a stock code as a SKU: trimmed and in upper case.
+// parseSKU returns a stock code as a SKU: trimmed and in upper case.
 func parseSKU(code string) (string, error) {
 	sku := strings.ToUpper(strings.TrimSpace(code))
 	if IsService(sku) {
@@ -139,10 +139,11 @@ func parseSKU(code string) (string, error) {
 	return sku, nil
 }
 
-// pounds is a decimal of at most ten digits before the point.
+// pounds matches a decimal of at most ten digits before the point and four after it.
 var pounds = regexp.MustCompile(`^([0-9]{1,10})(?:\.([0-9]{1,4}))?$`)
 
-// parsePence reads pounds exactly, without a float in between. A fraction of a penny cannot be charged, so it is refused.
+// parsePence parses an amount in pounds exactly, without floating point. It refuses fractions of a penny, which cannot be
+// charged.
 func parsePence(text string) (int64, error) {
 	parts := pounds.FindStringSubmatch(strings.TrimSpace(text))
 	if parts == nil {
@@ -159,8 +160,8 @@ func parsePence(text string) (int64, error) {
 	return pence, nil
 }
 
-// countries are the ISO 3166-1 codes of the countries as the ledger names them, in lower case. What stands there but is no one
-// country ("European Community", "Channel Islands", "Unspecified") has none.
+// countries are ISO 3166-1 codes by the ledger's name of the country, in lower case. Names that are not one country
+// ("European Community", "Channel Islands", "Unspecified") have none.
 var countries = map[string]string{
 	"australia": "AU", "austria": "AT", "bahrain": "BH", "belgium": "BE", "brazil": "BR", "canada": "CA", "cyprus": "CY",
 	"czech republic": "CZ", "denmark": "DK", "eire": "IE", "finland": "FI", "france": "FR", "germany": "DE", "greece": "GR",
@@ -170,5 +171,5 @@ var countries = map[string]string{
 	"usa": "US",
 }
 
-// CountryCode is the ISO 3166-1 alpha-2 code of a country as the ledger names it; empty when the name is of no one country.
+// CountryCode returns the ISO 3166-1 alpha-2 code for the ledger's name of a country; empty if it is not one country.
 func CountryCode(name string) string { return countries[strings.ToLower(strings.TrimSpace(name))] }

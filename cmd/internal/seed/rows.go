@@ -13,47 +13,49 @@ import (
 	"tillstream/cmd/internal/output"
 )
 
-// ErrHeader is returned when a file does not begin with the columns of the sales ledger.
+// ErrHeader is returned when the first line of a file is not the header of the sales ledger.
 var ErrHeader = errors.New("not a sales ledger")
 
-// Columns are the header of the sales ledger.
+// Columns is the header of the sales ledger.
 var Columns = []string{"InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country"}
 
-// Row is one line of a ledger below its header, cut into cells and not judged yet.
+// Row is one line of a ledger after its header, split into cells.
 type Row struct {
-	Number int      // in the file, from 1; the header is line 1
-	Text   string   // as it stands in the file
-	Cells  []string // as many as there are columns; nil when Err says why the line cannot be cut
-	Err    error
+	Number int      // in the file; the header is line 1
+	Text   string   // as in the file
+	Cells  []string // one per column; nil if the line is malformed
+	Err    error    // why the line is malformed
 }
 
-// maxLine bounds a line: the longest of the real ledger has some 120 bytes.
+// maxLine is the maximum length of a line in bytes. The longest of the real ledger has about 120.
 const maxLine = 64 << 10
 
-// watchStep is how many bytes are read before that is told again.
+// watchStep is the number of bytes between two calls of the function passed to [Watch].
 const watchStep = 1 << 20
 
-// Watch returns a reader that tells how many bytes of another one have been read: at the first read, then every megabyte.
-func Watch(r io.Reader, told func(bytes int64)) io.Reader { return &watched{from: r, told: told} }
+// Watch returns a reader that calls progress with the number of bytes read: at the first read, then every megabyte.
+func Watch(r io.Reader, progress func(bytes int64)) io.Reader {
+	return &watched{from: r, progress: progress}
+}
 
 type watched struct {
-	from io.Reader
-	told func(bytes int64)
-	read int64
+	from     io.Reader
+	progress func(bytes int64)
+	read     int64
 }
 
 func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.from.Read(p)
 	before := w.read
 	if w.read += int64(n); before == 0 || w.read/watchStep > before/watchStep {
-		w.told(w.read)
+		w.progress(w.read)
 	}
 	return n, err
 }
 
-// EachRow reads a ledger and hands over its rows; empty lines are none. Lines are split before they are cut, since no cell of
-// the ledger holds a line break: a stray quote spoils its own line and not the file. It ends with the first error that
-// each returns, which is given the number of the line, with [ErrHeader], or with an error of the reader.
+// EachRow reads a ledger and calls each for every row; empty lines are skipped. It splits the file into lines before it splits
+// them into cells, since no cell contains a line break: a stray quote makes one line malformed, not the rest of the file.
+// It returns the first error of each with the number of the line, [ErrHeader], or an error of the reader.
 func EachRow(r io.Reader, each func(Row) error) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)
@@ -71,7 +73,7 @@ func EachRow(r io.Reader, each func(Row) error) error {
 			continue
 		}
 		row := Row{Number: number, Text: lines.Text()}
-		row.Cells, row.Err = cutRow(row.Text)
+		row.Cells, row.Err = splitRow(row.Text)
 		if err := each(row); err != nil {
 			return fmt.Errorf("line %d: %w", number, err)
 		}
@@ -82,9 +84,9 @@ func EachRow(r io.Reader, each func(Row) error) error {
 	return nil
 }
 
-// cutRow returns the cells of a line. What a tool wrote as text, so that no spreadsheet takes it for a formula, is read as
-// what it was.
-func cutRow(text string) ([]string, error) {
+// splitRow returns the cells of a line. Cells that a tool has escaped, so that no spreadsheet treats them as formulas, are
+// unescaped.
+func splitRow(text string) ([]string, error) {
 	if !utf8.ValidString(text) {
 		return nil, errors.New("not UTF-8")
 	}
@@ -101,7 +103,7 @@ func cutRow(text string) ([]string, error) {
 	return row, nil
 }
 
-// cells cuts a line; one without quotes, as most are, costs no reader.
+// cells splits a line. Most lines have no quotes and need no CSV reader.
 func cells(text string) ([]string, error) {
 	if !strings.Contains(text, `"`) {
 		return strings.Split(text, ","), nil

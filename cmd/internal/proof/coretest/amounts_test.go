@@ -11,7 +11,7 @@ import (
 	"tillstream/orders"
 )
 
-// publish puts a message into the log past every rule, as a broken program would.
+// publish appends a message without any check, as a faulty program might.
 func publish(t *testing.T, shop *coretest.Shop, subject string, fact events.Payload, body string) {
 	t.Helper()
 	msg, err := events.Encode(events.Event{ID: uuid.NewString(), Source: "broken", Time: time.Now(), Subject: subject, Revision: 1, Payload: fact})
@@ -30,11 +30,11 @@ func awaiting(id, amount string) string {
 	return `{"order_id":"` + id + `","payment_id":"` + events.FirstPaymentID(id) + `","number":"N","amount":{"amount":` + amount + `,"currency":"GBP"},"expires_at":"2030-01-01T00:00:00Z"}`
 }
 
-// Row 63 of the fault matrix, in events: amounts and quantities that are none become dead letters of the lanes that would act on them.
-// No money is asked for, no stock moves, and an order that comes after them is sold.
+// Row 63 of the fault matrix, for events: impossible amounts and quantities become dead letters. No payment is requested, no stock
+// moves, and a later order is confirmed.
 func TestImpossibleAmountsBecomeDeadLetters(t *testing.T) {
 	t.Parallel()
-	shop := coretest.Open(t, coretest.Config{Paying: true})
+	shop := coretest.Open(t, coretest.Config{AutoPay: true})
 	shop.Stock(t, "LAMP", 5)
 	stop := shop.Run(t, "payments", "inventory")
 	bad := map[string]string{"negative": "-1", "zero": "0", "fraction": "12.5", "nan": "NaN", "infinite": "1e999", "overflow": "9223372036854775808", "text": `"1250"`}
@@ -51,17 +51,17 @@ func TestImpossibleAmountsBecomeDeadLetters(t *testing.T) {
 	shop.Settle(t)
 	stop()
 	if got := shop.Level(t, "LAMP"); got != (events.StockLevel{OnHand: 5, Available: 5}) {
-		t.Errorf("stock moved to %+v", got)
+		t.Errorf("got stock level %+v, want 5 available", got)
 	}
 	if about := shop.History(t, events.PrefixPayment+"*"); len(about) != 0 {
-		t.Errorf("%d events about money", len(about))
+		t.Errorf("got %d payment events, want none", len(about))
 	}
 	dead := map[string]bool{}
 	for _, d := range shop.DeadLetters(t) {
 		dead[d.Subject] = true
 	}
 	if want := len(bad) + len(quantities); len(dead) != want {
-		t.Errorf("%d orders are dead letters, want %d: %v", len(dead), want, dead)
+		t.Errorf("got dead letters of %d orders, want %d: %v", len(dead), want, dead)
 	}
 	shop.Run(t)
 	place(t, shop, "good")

@@ -15,31 +15,31 @@ import (
 
 	"tillstream/cmd/internal/proof/coretest"
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 )
 
 const (
-	benchBuyers = 1000 // orders on their way at a time
-	benchCalls  = 256  // to the bank at a time: it answers at once, what is waited for is the log
-	benchItems  = 1000 // on the shelf, when there is a choice
-	benchTurn   = 3000 // orders before raw batches have their turn
+	benchBuyers = 1000 // concurrent orders
+	benchCalls  = 256  // concurrent calls to Stripe, which wait only for the log
+	benchItems  = 1000 // items to choose from
+	benchTurn   = 3000 // orders between two measurements of raw batches
 	rawBatch    = 64   // messages per raw batch, as in events/log's BenchmarkGroupCommit
-	perOrder    = 16   // events that a purchase of two lines leads to
+	perOrder    = 16   // events of a purchase of two lines
 )
 
-// BenchmarkSaga is the core path: place, hold, pay, confirm, sell, queue the mail; two lines per order, every event on disk
-// before it counts. x-raw compares its events with the same number of messages of the same size in raw atomic batches
-// of 64 on a server of the same kind, taking turns, so that a noisy machine slows both.
+// BenchmarkSaga measures purchases of two lines: place, reserve, pay, confirm, commit the stock, queue the mail, with every event
+// synced to disk. x-raw compares the time with that of the same number and size of messages in raw atomic batches of 64.
+// The two take turns, so that a noisy machine slows both.
 func BenchmarkSaga(b *testing.B) {
 	benchmarkSaga(b, func(n int) []events.ReservedLine {
 		return []events.ReservedLine{coretest.Line(item(2*n), 1), coretest.Line(item(2*n+1), 1)}
 	})
 }
 
-// BenchmarkSagaHotItem is the same with one item in every order. A batch of orders moves its ledger in one commit, so it
-// should cost what cold items cost.
+// BenchmarkSagaHotItem is the same with one item in every order. Its ledger moves once per batch of orders, so it should be as
+// fast as BenchmarkSaga.
 func BenchmarkSagaHotItem(b *testing.B) {
 	benchmarkSaga(b, func(n int) []events.ReservedLine {
 		return []events.ReservedLine{coretest.Line("hot", 1), coretest.Line(item(n), 1)}
@@ -49,7 +49,7 @@ func BenchmarkSagaHotItem(b *testing.B) {
 func item(n int) string { return fmt.Sprintf("item-%d", n%benchItems) }
 
 func benchmarkSaga(b *testing.B, basket func(n int) []events.ReservedLine) {
-	shop := coretest.Open(b, coretest.Config{Paying: true, Calls: benchCalls})
+	shop := coretest.Open(b, coretest.Config{AutoPay: true, Calls: benchCalls})
 	for n := range benchItems {
 		shop.Stock(b, item(n), 1_000_000)
 	}
@@ -74,7 +74,7 @@ func benchmarkSaga(b *testing.B, basket func(n int) []events.ReservedLine) {
 	shop.Settle(b)
 	after, _ := shop.Size(b)
 	if got := after - before; got != uint64(b.N*perOrder) {
-		b.Fatalf("%d orders led to %d events, want %d each", b.N, got, perOrder)
+		b.Fatalf("%d orders: got %d events, want %d each", b.N, got, perOrder)
 	}
 	n := float64(b.N)
 	b.ReportMetric(n/sagas.Seconds(), "orders/s")
@@ -84,7 +84,7 @@ func benchmarkSaga(b *testing.B, basket func(n int) []events.ReservedLine) {
 	b.ReportMetric(1e3*cpu.Seconds()/n, "cpu-ms/order")
 }
 
-// buy places orders from many buyers, each of whom comes again when the mail of the last one is queued.
+// buy places orders from many buyers. Each places the next order when the mail of the last one is queued.
 func buy(b *testing.B, shop *coretest.Shop, mails *mailbox, from, n int, basket func(n int) []events.ReservedLine) {
 	b.Helper()
 	slots := make(chan struct{}, benchBuyers)
@@ -105,7 +105,7 @@ func buy(b *testing.B, shop *coretest.Shop, mails *mailbox, from, n int, basket 
 	group.Wait()
 }
 
-// mailbox tells whose mail is queued.
+// mailbox signals when the mail of an order is queued.
 type mailbox struct {
 	mu      sync.Mutex
 	waiting map[string]chan struct{}
@@ -145,8 +145,8 @@ func (m *mailbox) arrived(id string) {
 	}
 }
 
-// rawBatches publishes about n messages of a size, encoded beforehand, and returns how long that took.
-func rawBatches(b *testing.B, l *log.Log, n, size int) time.Duration {
+// rawBatches publishes about n messages of a size and returns how long it took. Encoding does not count.
+func rawBatches(b *testing.B, l *eventlog.Log, n, size int) time.Duration {
 	b.Helper()
 	messages := make([]*nats.Msg, rawBatch)
 	for i := range messages {
@@ -167,7 +167,7 @@ func rawBatches(b *testing.B, l *log.Log, n, size int) time.Duration {
 	return time.Since(started)
 }
 
-func rawBatchOf(b *testing.B, l *log.Log, messages []*nats.Msg) {
+func rawBatchOf(b *testing.B, l *eventlog.Log, messages []*nats.Msg) {
 	b.Helper()
 	publisher, err := jetstreamext.NewBatchPublisher(l.JetStream(), jetstreamext.BatchFlowControl{AckFirst: false})
 	if err != nil {
@@ -184,7 +184,7 @@ func rawBatchOf(b *testing.B, l *log.Log, messages []*nats.Msg) {
 	}
 }
 
-// cpuTime is what this process, broker included, has used of the processors.
+// cpuTime returns the processor time of this process, which includes the broker.
 func cpuTime(b *testing.B) time.Duration {
 	b.Helper()
 	var usage syscall.Rusage

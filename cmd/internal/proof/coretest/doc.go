@@ -1,16 +1,16 @@
-// Package coretest is the whole shop without its edges: the real deciders and actors of all four domains on a real log, with
-// neither HTTP nor a database, and a bank that answers at once.
+// Package coretest runs the core of the shop in a test: the real decide and act lanes of all four domains on a real log, without
+// HTTP, database and mail, and with a fake Stripe that answers at once.
 //
-//	shop := saga.Open(t, saga.Config{Paying: true})
+//	shop := coretest.Open(t, coretest.Config{AutoPay: true})
 //	shop.Stock(t, "MUG", 10)
-//	shop.Run(t)                                       every domain, as a process of its own would
-//	shop.Place(ctx, id, saga.Line("MUG", 2))          as POST /api/orders would
-//	shop.Settle(t)                                    every consumer has handled all there is
-//	shop.Verify(t)                                    the invariants, from the log alone
+//	shop.Run(t)                                       runs every domain
+//	shop.Place(ctx, id, coretest.Line("MUG", 2))      as POST /api/orders does
+//	shop.Settle(t)                                    waits until every lane is at the end of the log
+//	shop.Verify(t)                                    checks the invariants, from the log alone
 //
-// An order goes: placed ─► held ─► awaiting payment ─► intent ─► the shopper pays, the bank's webhook is noted ─►
-// authorized ─► accepted ─► captured ─► confirmed ─► the stock is sold, the mail is queued. The mail is not sent.
+// The life of an order: placed ─► stock reserved ─► awaiting payment ─► payment intent ─► the shopper pays, Stripe posts a
+// webhook ─► authorized ─► accepted ─► captured ─► confirmed ─► stock committed, mail queued. The mail is not sent.
 //
-// It is where the core is measured (BenchmarkSaga) and where it is tried with everything that the log may do to it:
-// replicas, redelivery, disorder, a backlog, a clock that is wrong.
+// The tests put the core under everything that the log may do to it: replicas, redelivery, disorder, a backlog, and clocks
+// that are wrong. BenchmarkSaga measures it.
 package coretest

@@ -13,28 +13,26 @@ import (
 	"tillstream/payments"
 )
 
-// said is facts about one entity, to be stored with others or not at all.
-type said struct {
+// decision is the new events of one entity.
+type decision struct {
 	subject string
 	facts   []events.Payload
 }
 
-// posted is what the bank's webhook shows: an intent as it was.
+// posted is a webhook of Stripe: an intent at one time.
 type posted struct{ payments.Intent }
 
 // EventType implements [events.Payload].
 func (posted) EventType() string { return "posted" }
 
-// paper is the shop on paper: the events of each domain, and what they fold into. Decisions are the real ones, the rest is
-// this.
-type paper struct {
+// model is the shop in memory: the events of each domain and the state they fold into. The decisions are the real ones.
+type model struct {
 	t       *rapid.T
 	now     time.Time
-	bank    *Bank
-	streams map[string][]events.Event // by domain; "posted": what the bank has posted
-	readers []*reader
-	// completes: what follows from a fact is decided at once, as in a process that runs several domains
-	completes bool
+	stripe  *Stripe
+	streams map[string][]events.Event // by domain; "posted": webhooks of Stripe
+	lanes   []*lane
+	cascade bool // decide what follows from an event at once, as a process with several domains does
 
 	orders       map[string]orders.Order
 	stocks       map[string]inventory.Stock
@@ -43,44 +41,44 @@ type paper struct {
 	mails        map[string]notifications.Notification
 }
 
-// reader is a lane: it hears the events of a domain from where it stands, and may be set back.
-type reader struct {
+// lane handles the events of a domain from its position, which may be set back.
+type lane struct {
 	stream string
 	next   int
-	hear   func(events.Event) []said
-	acts   bool // on the world, which no transaction can hold
+	handle func(events.Event) []decision
+	acts   bool // calls Stripe, so it cannot be part of a cascade
 }
 
-func newPaper(t *rapid.T) *paper {
-	w := &paper{t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), bank: newBank(nil, false), streams: map[string][]events.Event{},
+func newModel(t *rapid.T) *model {
+	m := &model{t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), stripe: newStripe(nil, false), streams: map[string][]events.Event{},
 		orders: map[string]orders.Order{}, stocks: map[string]inventory.Stock{}, reservations: map[string]inventory.Reservation{},
 		payments: map[string]payments.Payment{}, mails: map[string]notifications.Notification{}}
-	w.readers = []*reader{
-		{"orders", 0, w.inventoryHears, false}, {"inventory", 0, w.ordersHearStock, false},
-		{"payments", 0, w.ordersHearMoney, false}, {"orders", 0, w.paymentsHear, false},
-		{"posted", 0, w.webhooksHear, true}, {"payments", 0, w.stripeActs, true},
-		{"orders", 0, w.captures, true}, {"orders", 0, w.notificationsHear, false},
+	m.lanes = []*lane{
+		{"orders", 0, m.inventoryHandles, false}, {"inventory", 0, m.ordersHandleStock, false},
+		{"payments", 0, m.ordersHandlePayments, false}, {"orders", 0, m.paymentsHandle, false},
+		{"posted", 0, m.webhooksHandle, true}, {"payments", 0, m.stripeActs, true},
+		{"orders", 0, m.captures, true}, {"orders", 0, m.notificationsHandle, false},
 	}
-	return w
+	return m
 }
 
-// must turns a refusal into the end of the run: with what the shop itself says, no decision may refuse.
-func (w *paper) must(facts []events.Payload, err error) []events.Payload {
+// must ends the test if a decision refuses: events of the shop itself must never be refused.
+func (m *model) must(facts []events.Payload, err error) []events.Payload {
 	if err != nil {
-		w.t.Fatal(err)
+		m.t.Fatal(err)
 	}
 	return facts
 }
 
-func about(prefix, id string, facts []events.Payload) []said {
-	return []said{{prefix + id, facts}}
+func about(prefix, id string, facts []events.Payload) []decision {
+	return []decision{{prefix + id, facts}}
 }
 
-func (w *paper) inventoryHears(e events.Event) []said {
+func (m *model) inventoryHandles(e events.Event) []decision {
 	id := e.Subject[len(events.PrefixOrder):]
-	r := w.reservations[id]
+	r := m.reservations[id]
 	action, err := inventory.Next(r, e.Payload)
-	w.must(nil, err)
+	m.must(nil, err)
 	wanted := r.Lines
 	switch p := e.Payload.(type) {
 	case events.OrderPlaced:
@@ -88,33 +86,33 @@ func (w *paper) inventoryHears(e events.Event) []said {
 	case events.OrderPaidLate:
 		wanted, err = inventory.Demand(p.Lines)
 	}
-	w.must(nil, err)
+	m.must(nil, err)
 	levels := map[string]events.StockLevel{}
-	for sku, s := range w.stocks {
+	for sku, s := range m.stocks {
 		levels[sku] = s.Level
 	}
 	d, err := inventory.Decide(r, action, id, wanted, levels)
-	w.must(nil, err)
+	m.must(nil, err)
 	all := about(events.PrefixReservation, id, d.Reservation)
 	for _, entry := range d.Stock {
-		all = append(all, said{events.PrefixStock + entry.SKU, []events.Payload{entry.Fact}})
+		all = append(all, decision{events.PrefixStock + entry.SKU, []events.Payload{entry.Fact}})
 	}
 	return all
 }
 
-func (w *paper) ordersHearStock(e events.Event) []said {
+func (m *model) ordersHandleStock(e events.Event) []decision {
 	switch p := e.Payload.(type) {
 	case events.ReservationHeld:
-		return about(events.PrefixOrder, p.OrderID, w.orders[p.OrderID].ReservationHeld(e.CausationID))
+		return about(events.PrefixOrder, p.OrderID, m.orders[p.OrderID].ReservationHeld(e.CausationID))
 	case events.ReservationRefused:
-		return about(events.PrefixOrder, p.OrderID, w.orders[p.OrderID].ReservationRefused(e.CausationID, p.Short))
+		return about(events.PrefixOrder, p.OrderID, m.orders[p.OrderID].ReservationRefused(e.CausationID, p.Short))
 	}
 	return nil
 }
 
-func (w *paper) ordersHearMoney(e events.Event) []said {
-	id := w.payments[e.Subject[len(events.PrefixPayment):]].OrderID
-	o := w.orders[id]
+func (m *model) ordersHandlePayments(e events.Event) []decision {
+	id := m.payments[e.Subject[len(events.PrefixPayment):]].OrderID
+	o := m.orders[id]
 	switch p := e.Payload.(type) {
 	case events.PaymentAuthorized:
 		return about(events.PrefixOrder, id, o.PaymentAuthorized())
@@ -130,80 +128,82 @@ func (w *paper) ordersHearMoney(e events.Event) []said {
 	return nil
 }
 
-func (w *paper) paymentsHear(e events.Event) []said {
+func (m *model) paymentsHandle(e events.Event) []decision {
 	id := events.FirstPaymentID(e.Subject[len(events.PrefixOrder):])
-	p := w.payments[id]
+	p := m.payments[id]
 	switch o := e.Payload.(type) {
 	case events.OrderAwaitingPayment:
-		return about(events.PrefixPayment, id, w.must(payments.Request(p, o)))
+		return about(events.PrefixPayment, id, m.must(payments.Request(p, o)))
 	case events.OrderExpired:
-		return about(events.PrefixPayment, id, w.must(payments.Cancel(p, false, e.Type)))
+		return about(events.PrefixPayment, id, m.must(payments.Cancel(p, false, e.Type)))
 	case events.OrderCancelled, events.OrderRejected:
-		return about(events.PrefixPayment, id, w.must(payments.Cancel(p, true, e.Type)))
+		return about(events.PrefixPayment, id, m.must(payments.Cancel(p, true, e.Type)))
 	}
 	return nil
 }
 
-func (w *paper) heard(in payments.Intent) []said {
-	return about(events.PrefixPayment, in.PaymentID, w.must(payments.RecordIntent(w.payments[in.PaymentID], in, false)))
+func (m *model) recordIntent(in payments.Intent) []decision {
+	return about(events.PrefixPayment, in.PaymentID, m.must(payments.RecordIntent(m.payments[in.PaymentID], in, false)))
 }
 
-func (w *paper) webhooksHear(e events.Event) []said { return w.heard(e.Payload.(posted).Intent) }
+func (m *model) webhooksHandle(e events.Event) []decision {
+	return m.recordIntent(e.Payload.(posted).Intent)
+}
 
-// stripeActs speaks to the bank. What the bank has done stays done when the process dies before it says so.
-func (w *paper) stripeActs(e events.Event) []said {
+// stripeActs calls Stripe. The effect of a call remains when the process dies before it appends the result.
+func (m *model) stripeActs(e events.Event) []decision {
 	id := e.Subject[len(events.PrefixPayment):]
-	p, ctx := w.payments[id], context.Background()
+	p, ctx := m.payments[id], context.Background()
 	switch fact := e.Payload.(type) {
 	case events.PaymentRequested:
 		if p.PaymentIntent != "" || p.Failure != nil {
 			return nil
 		}
-		if _, made := w.bank.Intent(p.OrderID); p.Cancelled && !made {
+		if _, made := m.stripe.Intent(p.OrderID); p.Cancelled && !made {
 			return nil
 		}
-		in, err := w.bank.CreateIntent(ctx, p)
-		w.must(nil, err)
-		return w.heard(in)
+		in, err := m.stripe.CreateIntent(ctx, p)
+		m.must(nil, err)
+		return m.recordIntent(in)
 	case events.PaymentCancelRequested:
 		if !p.Captured.IsZero() || p.CancelledIntent || p.PaymentIntent == "" {
 			return nil
 		}
-		in, err := w.bank.RetrieveIntent(ctx, p.PaymentIntent)
-		w.must(nil, err)
+		in, err := m.stripe.RetrieveIntent(ctx, p.PaymentIntent)
+		m.must(nil, err)
 		if paid := in.Status == payments.IntentRequiresCapture && !p.CancelForce; !paid && in.Status != payments.IntentSucceeded {
-			in, err = w.bank.Cancel(ctx, p)
-			w.must(nil, err)
+			in, err = m.stripe.Cancel(ctx, p)
+			m.must(nil, err)
 		}
-		return w.heard(in)
+		return m.recordIntent(in)
 	case events.PaymentRefundRequested:
 		if known := p.Refunds[fact.RefundID]; known.Succeeded || known.Failed {
 			return nil
 		}
-		r, err := w.bank.Refund(ctx, p, fact.RefundID, fact.Amount)
-		w.must(nil, err)
-		return about(events.PrefixPayment, id, w.must(payments.RecordRefund(p, r)))
+		r, err := m.stripe.Refund(ctx, p, fact.RefundID, fact.Amount)
+		m.must(nil, err)
+		return about(events.PrefixPayment, id, m.must(payments.RecordRefund(p, r)))
 	}
 	return nil
 }
 
-func (w *paper) captures(e events.Event) []said {
+func (m *model) captures(e events.Event) []decision {
 	accepted, ok := e.Payload.(events.OrderPaymentAccepted)
 	if !ok {
 		return nil
 	}
-	p := w.payments[accepted.PaymentID]
+	p := m.payments[accepted.PaymentID]
 	wanted, err := payments.ShouldCapture(p, accepted.Amount)
-	w.must(nil, err)
+	m.must(nil, err)
 	if !wanted {
 		return nil
 	}
-	in, err := w.bank.Capture(context.Background(), p)
-	w.must(nil, err)
-	return w.heard(in)
+	in, err := m.stripe.Capture(context.Background(), p)
+	m.must(nil, err)
+	return m.recordIntent(in)
 }
 
-func (w *paper) notificationsHear(e events.Event) []said {
+func (m *model) notificationsHandle(e events.Event) []decision {
 	var o notifications.Outcome
 	switch p := e.Payload.(type) {
 	case events.OrderConfirmed:
@@ -220,5 +220,5 @@ func (w *paper) notificationsHear(e events.Event) []said {
 		return nil
 	}
 	id := o.Facts.OrderID
-	return about(events.PrefixNotification, id, w.must(w.mails[id].Queue(o, e.ID, "shop.example")))
+	return about(events.PrefixNotification, id, m.must(m.mails[id].Queue(o, e.ID, "shop.example")))
 }

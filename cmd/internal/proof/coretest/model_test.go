@@ -18,26 +18,26 @@ import (
 	"tillstream/payments"
 )
 
-// store folds facts into their entities and appends them, all of them. A shop that completes then decides at once what
-// follows from them in each domain; the events are still read later, as after a crash.
-func (w *paper) store(cause events.Event, all []said) {
+// store appends decisions and folds them into their entities. With cascade it also decides at once what follows from them in
+// each domain; lanes still read the events later, as after a crash.
+func (m *model) store(cause events.Event, all []decision) {
 	var stored []events.Event
 	for _, s := range all {
 		for _, fact := range s.facts {
 			stream := streamOf(s.subject)
-			e := events.Event{ID: fmt.Sprintf("%s-%d", stream, len(w.streams[stream])), Type: fact.EventType(), Time: w.now, Subject: s.subject,
-				Payload: fact, CausationID: cause.ID, Sequence: uint64(len(w.streams[stream]) + 1)}
-			if err := w.fold(e); err != nil {
-				w.t.Fatalf("decided %s because of %s, and cannot fold it: %v", e.Type, cause.Type, err)
+			e := events.Event{ID: fmt.Sprintf("%s-%d", stream, len(m.streams[stream])), Type: fact.EventType(), Time: m.now, Subject: s.subject,
+				Payload: fact, CausationID: cause.ID, Sequence: uint64(len(m.streams[stream]) + 1)}
+			if err := m.fold(e); err != nil {
+				m.t.Fatalf("fold %s, which follows from %s: %v", e.Type, cause.Type, err)
 			}
-			w.streams[stream] = append(w.streams[stream], e)
+			m.streams[stream] = append(m.streams[stream], e)
 			stored = append(stored, e)
 		}
 	}
 	for _, e := range stored {
-		for _, r := range w.readers {
-			if w.completes && !r.acts && r.stream == streamOf(e.Subject) {
-				w.store(e, r.hear(e))
+		for _, l := range m.lanes {
+			if m.cascade && !l.acts && l.stream == streamOf(e.Subject) {
+				m.store(e, l.handle(e))
 			}
 		}
 	}
@@ -48,109 +48,114 @@ func streamOf(subject string) string {
 	return domain
 }
 
-func (w *paper) fold(e events.Event) (err error) {
+func (m *model) fold(e events.Event) (err error) {
 	id := e.Subject[strings.LastIndex(e.Subject, ".")+1:]
 	switch {
 	case strings.HasPrefix(e.Subject, events.PrefixOrder):
-		w.orders[id], err = w.orders[id].Apply(e)
+		m.orders[id], err = m.orders[id].Apply(e)
 	case strings.HasPrefix(e.Subject, events.PrefixStock):
-		w.stocks[id], err = inventory.ApplyStock(w.stocks[id], e)
+		m.stocks[id], err = inventory.ApplyStock(m.stocks[id], e)
 	case strings.HasPrefix(e.Subject, events.PrefixReservation):
-		w.reservations[id], err = inventory.ApplyReservation(w.reservations[id], e)
+		m.reservations[id], err = inventory.ApplyReservation(m.reservations[id], e)
 	case strings.HasPrefix(e.Subject, events.PrefixPayment):
-		w.payments[id], err = w.payments[id].Apply(e)
+		m.payments[id], err = m.payments[id].Apply(e)
 	case strings.HasPrefix(e.Subject, events.PrefixNotification):
-		w.mails[id], err = notifications.Apply(w.mails[id], e)
+		m.mails[id], err = notifications.Apply(m.mails[id], e)
 	}
 	return err
 }
 
-// deliver hands a reader its next event. It may die before anything is stored, or before it says that it is done.
-func (w *paper) deliver(r *reader, dies string) {
-	stream := w.streams[r.stream]
-	if r.next == len(stream) {
+// deliver lets a lane handle its next event. The process may die before the result is stored, or before the checkpoint is.
+func (m *model) deliver(l *lane, dies string) {
+	stream := m.streams[l.stream]
+	if l.next == len(stream) {
 		return
 	}
-	all := r.hear(stream[r.next])
-	if dies == "before storing" {
+	all := l.handle(stream[l.next])
+	if dies == beforeStore {
 		return
 	}
-	w.store(stream[r.next], all)
-	if dies != "before acknowledging" {
-		r.next++
+	m.store(stream[l.next], all)
+	if dies != beforeCheckpoint {
+		l.next++
 	}
 }
 
-// drain delivers until nobody has anything left to hear.
-func (w *paper) drain() {
+// drain delivers until every lane is at the end.
+func (m *model) drain() {
 	for busy := true; busy; {
 		busy = false
-		for _, r := range w.readers {
-			for r.next < len(w.streams[r.stream]) {
+		for _, l := range m.lanes {
+			for l.next < len(m.streams[l.stream]) {
 				busy = true
-				w.deliver(r, "")
+				m.deliver(l, "")
 			}
 		}
 	}
 }
+
+// When a process dies while it handles an event.
+const (
+	beforeStore      = "before storing"
+	beforeCheckpoint = "before the checkpoint"
+)
 
 var (
 	anOrder = rapid.SampledFrom([]string{"o1", "o2", "o3", "o4"})
 	anItem  = rapid.SampledFrom([]string{"A", "B"})
 )
 
-func (w *paper) place(t *rapid.T) {
+func (m *model) place(t *rapid.T) {
 	id, lines := anOrder.Draw(t, "order"), []events.ReservedLine{Line("A", 1), Line("B", 2)}
 	lines = lines[rapid.IntRange(0, 1).Draw(t, "from"):]
-	placed, err := orders.Price(id, orders.Placement{Customer: customer, ShipTo: home, Lines: lines}, "same", price, orders.Terms{HoldFor: 30 * time.Minute}, w.now)
-	w.must(nil, err)
-	w.store(events.Event{}, about(events.PrefixOrder, id, w.must(w.orders[id].Place(placed))))
+	placed, err := orders.Price(id, orders.Placement{Customer: customer, ShipTo: home, Lines: lines}, "same", price, orders.Terms{HoldFor: 30 * time.Minute}, m.now)
+	m.must(nil, err)
+	m.store(events.Event{}, about(events.PrefixOrder, id, m.must(m.orders[id].Place(placed))))
 }
 
-func (w *paper) receive(t *rapid.T) {
+func (m *model) receive(t *rapid.T) {
 	sku, n := anItem.Draw(t, "item"), rapid.Int64Range(1, 3).Draw(t, "units")
-	w.store(events.Event{}, about(events.PrefixStock, sku, w.must(inventory.AdjustBy(sku, w.stocks[sku].Level, n, "received"))))
+	m.store(events.Event{}, about(events.PrefixStock, sku, m.must(inventory.AdjustBy(sku, m.stocks[sku].Level, n, "received"))))
 }
 
-// pay has the shopper pay if there is an intent, and the bank post it, perhaps more than once.
-func (w *paper) pay(t *rapid.T) {
-	in, err := w.bank.Authorize(anOrder.Draw(t, "order"))
+// pay pays an order if it has an intent. Stripe posts the webhook never, once or twice.
+func (m *model) pay(t *rapid.T) {
+	in, err := m.stripe.Authorize(anOrder.Draw(t, "order"))
 	if err != nil {
-		t.Skip("there is no intent")
+		t.Skip("no intent")
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "posts") {
-		w.post(in)
+		m.post(in)
 	}
 }
 
-func (w *paper) post(in payments.Intent) {
-	w.streams["posted"] = append(w.streams["posted"], events.Event{ID: fmt.Sprintf("evt-%d", len(w.streams["posted"])), Type: "posted", Payload: posted{in}})
+func (m *model) post(in payments.Intent) {
+	m.streams["posted"] = append(m.streams["posted"], events.Event{ID: fmt.Sprintf("evt-%d", len(m.streams["posted"])), Type: "posted", Payload: posted{in}})
 }
 
-func (w *paper) cancel(t *rapid.T) {
+func (m *model) cancel(t *rapid.T) {
 	id := anOrder.Draw(t, "order")
-	facts, err := w.orders[id].Cancel()
+	facts, err := m.orders[id].Cancel()
 	if errors.Is(err, orders.ErrNotCancellable) {
-		t.Skip("it cannot be cancelled")
+		t.Skip("not cancellable")
 	}
-	w.store(events.Event{}, about(events.PrefixOrder, id, w.must(facts, err)))
+	m.store(events.Event{}, about(events.PrefixOrder, id, m.must(facts, err)))
 }
 
-// expire has a timer come, early or late: time passes, or not.
-func (w *paper) expire(t *rapid.T) {
-	w.now = w.now.Add(time.Duration(rapid.IntRange(0, 40).Draw(t, "minutes")) * time.Minute)
-	w.due(anOrder.Draw(t, "order"))
+// expire fires a timer, early or late.
+func (m *model) expire(t *rapid.T) {
+	m.now = m.now.Add(time.Duration(rapid.IntRange(0, 40).Draw(t, "minutes")) * time.Minute)
+	m.due(anOrder.Draw(t, "order"))
 }
 
-func (w *paper) due(id string) {
-	w.store(events.Event{}, about(events.PrefixOrder, id, w.orders[id].Expire(w.now)))
+func (m *model) due(id string) {
+	m.store(events.Event{}, about(events.PrefixOrder, id, m.orders[id].Expire(m.now)))
 }
 
-// Row 22 of the fault matrix, and the model of the whole shop: shoppers, timers and the bank do what they like; every
-// consumer is ahead or behind as it likes, is set back, dies before it has stored what it decided, or before it has said
-// so. When all has been heard, orders, stock, money and mail agree with each other: where each domain is a process of its own,
-// and where one process decides at once what follows.
-func TestTheShopAgreesWithItsModel(t *testing.T) {
+// Row 22 of the fault matrix, for random histories: shoppers, timers and Stripe act in any order; every lane may be behind, be set
+// back, or die before its result or its checkpoint is stored. When all events are handled, orders, stock, payments and mail
+// agree, with separate processes and with one process that decides cascades.
+func TestShopAgreesWithModel(t *testing.T) {
 	t.Parallel()
 	for n := range 20 { // 100 histories each; more with -rapid.checks
 		t.Run(fmt.Sprint(n), rapid.MakeCheck(shopAgrees))
@@ -158,76 +163,76 @@ func TestTheShopAgreesWithItsModel(t *testing.T) {
 }
 
 func shopAgrees(t *rapid.T) {
-	w := newPaper(t)
-	w.completes = rapid.Bool().Draw(t, "one process")
-	aReader := rapid.Custom(func(t *rapid.T) *reader { return w.readers[rapid.IntRange(0, len(w.readers)-1).Draw(t, "reader")] })
-	deaths := rapid.SampledFrom([]string{"", "", "", "before storing", "before acknowledging"})
+	m := newModel(t)
+	m.cascade = rapid.Bool().Draw(t, "one process")
+	anyLane := rapid.Custom(func(t *rapid.T) *lane { return m.lanes[rapid.IntRange(0, len(m.lanes)-1).Draw(t, "lane")] })
+	deaths := rapid.SampledFrom([]string{"", "", "", beforeStore, beforeCheckpoint})
 	t.Repeat(map[string]func(*rapid.T){
-		"place": w.place, "receive": w.receive, "pay": w.pay, "cancel": w.cancel, "expire": w.expire,
+		"place": m.place, "receive": m.receive, "pay": m.pay, "cancel": m.cancel, "expire": m.expire,
 		"deliver": func(t *rapid.T) {
-			r := aReader.Draw(t, "to")
+			l := anyLane.Draw(t, "to")
 			for range rapid.IntRange(1, 4).Draw(t, "events") {
-				w.deliver(r, deaths.Draw(t, "dies"))
+				m.deliver(l, deaths.Draw(t, "dies"))
 			}
 		},
-		"deliver to all": func(*rapid.T) { w.drain() },
+		"deliver to all": func(*rapid.T) { m.drain() },
 		"deliver again": func(t *rapid.T) {
-			r := aReader.Draw(t, "to")
-			r.next = rapid.IntRange(0, r.next).Draw(t, "from")
+			l := anyLane.Draw(t, "to")
+			l.next = rapid.IntRange(0, l.next).Draw(t, "from")
 		},
-		"": w.alwaysTrue,
+		"": m.checkAlways,
 	})
-	w.finish()
-	w.alwaysTrue(t)
-	for _, id := range slices.Sorted(maps.Keys(w.orders)) {
-		w.ended(t, id)
+	m.finish()
+	m.checkAlways(t)
+	for _, id := range slices.Sorted(maps.Keys(m.orders)) {
+		m.checkFinal(t, id)
 	}
-	w.quiet()
+	m.checkRedelivery()
 }
 
-// finish lets everything come to its end: what the bank has not posted is found by the reconciler, deadlines pass.
-func (w *paper) finish() {
+// finish makes every order final: the reconciler finds what Stripe has not posted, and deadlines pass.
+func (m *model) finish() {
 	for range 2 {
-		w.drain()
-		for _, id := range slices.Sorted(maps.Keys(w.orders)) {
-			if in, known := w.bank.Intent(id); known {
-				w.post(in)
+		m.drain()
+		for _, id := range slices.Sorted(maps.Keys(m.orders)) {
+			if in, known := m.stripe.Intent(id); known {
+				m.post(in)
 			}
 		}
-		w.drain()
-		w.now = w.now.Add(time.Hour)
-		for _, id := range slices.Sorted(maps.Keys(w.orders)) {
-			w.due(id)
+		m.drain()
+		m.now = m.now.Add(time.Hour)
+		for _, id := range slices.Sorted(maps.Keys(m.orders)) {
+			m.due(id)
 		}
 	}
-	w.drain()
+	m.drain()
 }
 
-// alwaysTrue holds at every moment: stock adds up, nothing is oversold, no more is taken than was asked for.
-func (w *paper) alwaysTrue(t *rapid.T) {
+// checkAlways checks what holds at every time: stock adds up, nothing is oversold, and captures do not exceed the amount.
+func (m *model) checkAlways(t *rapid.T) {
 	held := map[string]int64{}
-	for _, r := range w.reservations {
+	for _, r := range m.reservations {
 		for _, l := range r.Lines {
 			if r.State == inventory.StateHeld {
 				held[l.SKU] += l.Quantity
 			}
 		}
 	}
-	for sku, s := range w.stocks {
+	for sku, s := range m.stocks {
 		if l := s.Level; l.OnHand != l.Available+l.Held || l.Available < 0 || l.Held != held[sku] {
-			t.Fatalf("%s is %+v, reservations hold %d", sku, l, held[sku])
+			t.Fatalf("stock of %s: got %+v, want %d held, as reserved", sku, l, held[sku])
 		}
 	}
-	for id, p := range w.payments {
+	for id, p := range m.payments {
 		if p.Captured.Amount > p.Amount.Amount {
-			t.Fatalf("%s: captured %s of %s", id, p.Captured, p.Amount)
+			t.Fatalf("payment %s: captured %s of %s", id, p.Captured, p.Amount)
 		}
 	}
 }
 
-// refunded is what the bank gave back of an order's money.
-func (w *paper) refunded(id string) (sum int64) {
-	for _, r := range w.bank.refunds {
+// refunded returns the sum of the refunds of an order.
+func (m *model) refunded(id string) (sum int64) {
+	for _, r := range m.stripe.refunds {
 		if r.Charge == "ch_"+id {
 			sum += r.Amount.Amount
 		}
@@ -235,44 +240,44 @@ func (w *paper) refunded(id string) (sum int64) {
 	return sum
 }
 
-// ended is the sequential model: an order was sold, and then goods, money and mail say so; or it was not, and nothing of
-// it is left.
-func (w *paper) ended(t *rapid.T, id string) {
-	o, r := w.orders[id], w.reservations[id]
-	in, _ := w.bank.Intent(id)
-	returned := w.refunded(id)
-	told := map[string]int{}
-	for _, m := range w.mails[id].Messages {
-		told[m.Template]++
+// checkFinal is the sequential model: an order is confirmed, and stock, payment and mail agree; or it is not, and no stock or
+// money remains.
+func (m *model) checkFinal(t *rapid.T, id string) {
+	o, r := m.orders[id], m.reservations[id]
+	in, _ := m.stripe.Intent(id)
+	returned := m.refunded(id)
+	mails := map[string]int{}
+	for _, message := range m.mails[id].Messages {
+		mails[message.Template]++
 	}
 	sold := o.Status == orders.Confirmed
-	if sold != (r.State == inventory.StateCommitted) || sold != (in.Received-returned > 0) || sold != (told[notifications.TemplateConfirmed] == 1) {
-		t.Fatalf("order %s is %s, its goods %s, the bank took %d and gave back %d, mails %v", id, o.Status, r.State, in.Received, returned, told)
+	if sold != (r.State == inventory.StateCommitted) || sold != (in.Received-returned > 0) || sold != (mails[notifications.TemplateConfirmed] == 1) {
+		t.Fatalf("order %s: got status %s, reservation %s, %d captured, %d refunded and mails %v, which disagree", id, o.Status, r.State, in.Received, returned, mails)
 	}
 	over := []orders.Status{orders.Confirmed, orders.Rejected, orders.Expired, orders.Cancelled}
 	if !slices.Contains(over, o.Status) || r.State == inventory.StateHeld || in.Status == payments.IntentRequiresCapture {
-		t.Fatalf("order %s does not end: %s, goods %s, intent %s", id, o.Status, r.State, in.Status)
+		t.Fatalf("order %s: got status %s, reservation %s and intent %s, want final ones", id, o.Status, r.State, in.Status)
 	}
-	for template, n := range told {
+	for template, n := range mails {
 		if n > 1 && template != notifications.TemplateRefunded {
-			t.Fatalf("order %s was told %s %d times", id, template, n)
+			t.Fatalf("order %s: got mail %s %d times, want once", id, template, n)
 		}
 	}
 }
 
-// quiet delivers everything again from the beginning: nobody says anything new.
-func (w *paper) quiet() {
+// checkRedelivery delivers all events again from the beginning and expects no new ones.
+func (m *model) checkRedelivery() {
 	before := map[string]int{}
-	for stream, all := range w.streams {
+	for stream, all := range m.streams {
 		before[stream] = len(all)
 	}
-	for _, r := range w.readers {
-		r.next = 0
+	for _, l := range m.lanes {
+		l.next = 0
 	}
-	w.drain()
-	for stream, all := range w.streams {
+	m.drain()
+	for stream, all := range m.streams {
 		for _, e := range all[before[stream]:] {
-			w.t.Fatalf("delivered again, %s says %s about %s", stream, e.Type, e.Subject)
+			m.t.Fatalf("redelivery: %s appended %s to %s, want nothing", stream, e.Type, e.Subject)
 		}
 	}
 }

@@ -8,29 +8,28 @@ import (
 	"tillstream/cmd/internal/proof/coretest"
 	"tillstream/cmd/internal/proof/proc"
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/replay"
 	"tillstream/events/worker"
 	"tillstream/orders"
 )
 
-// Row 20 of the fault matrix: an order stands still because a handler panics at one of its events. The handler is mended,
-// the dead letter is redriven, and the order comes to its end, as does what was ordered meanwhile: in one process and in
-// four.
-func TestAnOrderEndsRightAfterARedrive(t *testing.T) {
+// Row 20 of the fault matrix: a handler panics at an event of an order. After the handler is fixed and the dead letter is
+// redriven, the order is confirmed, and so is a later one.
+func TestOrderCompletesAfterRedrive(t *testing.T) {
 	t.Parallel()
-	for name, apart := range map[string]bool{"OneProcess": false, "FourProcesses": true} {
+	for name, separate := range modes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			shop := coretest.Open(t, coretest.Config{Apart: apart, Paying: true})
+			shop := coretest.Open(t, coretest.Config{Separate: separate, AutoPay: true})
 			shop.Stock(t, "LAMP", 2)
-			stop := runBroken(t, shop, apart)
+			stop := runBroken(t, shop, separate)
 			place(t, shop, "stuck")
 			proc.WaitFor(t, "the reservation is a dead letter of orders", time.Minute, func() bool { return len(shop.DeadLetters(t)) == 1 })
 			shop.Settle(t)
 			if d := shop.DeadLetters(t)[0]; d.Worker != "orders" || d.Type != "inventory.reservation_held" || shop.Order(t, "stuck").Status != orders.Placed {
-				t.Errorf("dead letter %+v, the order is %s", d.DeadLettered, shop.Order(t, "stuck").Status)
+				t.Errorf("got dead letter %+v and order %s, want one of orders and a placed order", d.DeadLettered, shop.Order(t, "stuck").Status)
 			}
 			stop()
 			shop.Run(t)
@@ -40,22 +39,24 @@ func TestAnOrderEndsRightAfterARedrive(t *testing.T) {
 			shop.Await(t, "stuck", orders.Confirmed)
 			shop.Settle(t)
 			if d := shop.DeadLetters(t)[0]; d.State != replay.StateRedriven || d.Attempt != 2 {
-				t.Errorf("the dead letter is %s after attempt %d, want redriven after 2", d.State, d.Attempt)
+				t.Errorf("dead letter: got %s after attempt %d, want redriven after 2", d.State, d.Attempt)
 			}
 			if level := shop.Level(t, "LAMP"); level != (events.StockLevel{}) {
-				t.Errorf("left in stock: %+v, want nothing", level)
+				t.Errorf("got stock level %+v, want all sold", level)
 			}
 			shop.Verify(t, "stuck", "later")
 		})
 	}
 }
 
-// runBroken runs the shop with a handler of orders that panics.
-func runBroken(t *testing.T, shop *coretest.Shop, apart bool) (stop func()) {
+// runBroken runs the shop with a handler of orders that panics at reservations.
+func runBroken(t *testing.T, shop *coretest.Shop, separate bool) (stop func()) {
 	t.Helper()
-	broken := worker.On(func(_ *log.Tx, _ events.Event, p events.ReservationHeld) error { panic("no rule for " + p.OrderID) })
+	broken := worker.On(func(_ *eventlog.Tx, _ events.Event, p events.ReservationHeld) error {
+		panic("no rule for " + p.OrderID)
+	})
 	groups := [][]string{coretest.Domains}
-	if apart {
+	if separate {
 		groups = nil
 		for _, name := range coretest.Domains {
 			groups = append(groups, []string{name})
@@ -66,7 +67,7 @@ func runBroken(t *testing.T, shop *coretest.Shop, apart bool) (stop func()) {
 		replica := shop.Replica(t, names...)
 		for i, d := range replica.Config.Domains {
 			if d.Name == "orders" {
-				replica.Config.Domains[i].Routes = append(d.Routes, broken) // of two routes for one type the last one counts
+				replica.Config.Domains[i].Routes = append(d.Routes, broken) // the last of two routes for one type counts
 			}
 		}
 		stops = append(stops, replica.Run(t))
@@ -78,7 +79,7 @@ func runBroken(t *testing.T, shop *coretest.Shop, apart bool) (stop func()) {
 	}
 }
 
-// redriveAll has every open dead letter handled again, and waits until all are redriven.
+// redriveAll redrives every open dead letter, and waits until all are handled.
 func redriveAll(t *testing.T, shop *coretest.Shop) {
 	t.Helper()
 	reader, err := replay.Open(t.Context(), logtest.Connect(t, shop.Server))
@@ -90,7 +91,7 @@ func redriveAll(t *testing.T, shop *coretest.Shop) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	redrive, err := reader.Redrive(t.Context(), open, "the handler is mended")
+	redrive, err := reader.Redrive(t.Context(), open, "the handler is fixed")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +103,7 @@ func redriveAll(t *testing.T, shop *coretest.Shop) {
 	}
 	for _, d := range after {
 		if d.State != replay.StateRedriven {
-			t.Errorf("dead letter %d is %s: %s", d.Number, d.State, d.Error)
+			t.Errorf("dead letter %d: got %s (%s), want redriven", d.Number, d.State, d.Error)
 		}
 	}
 }

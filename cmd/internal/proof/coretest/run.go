@@ -5,27 +5,27 @@ import (
 	"slices"
 	"testing"
 
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 )
 
-// domain is what a process runs.
+// domain is a part of the shop that a worker runs.
 type domain interface {
 	Worker() worker.Domain
 }
 
-// sendsMail is the one lane that a saga does without.
-const sendsMail = "notifications.mail"
+// mailLane is not run: mail stays queued.
+const mailLane = "notifications.mail"
 
-// Replica is one process, which runs one or several domains.
+// Replica is one process, which runs one or more domains.
 type Replica struct {
-	Log    *log.Log
+	Log    *eventlog.Log
 	Config worker.Config
 
 	shop *Shop
 }
 
-// Replica makes another process of some domains, not running yet.
+// Replica returns another process of some domains. It does not run yet.
 func (s *Shop) Replica(t testing.TB, names ...string) *Replica {
 	t.Helper()
 	source := "shop"
@@ -35,7 +35,7 @@ func (s *Shop) Replica(t testing.TB, names ...string) *Replica {
 	return s.replica(t, s.openLog(t, source), names...)
 }
 
-func (s *Shop) replica(t testing.TB, l *log.Log, names ...string) *Replica {
+func (s *Shop) replica(t testing.TB, l *eventlog.Log, names ...string) *Replica {
 	t.Helper()
 	r := &Replica{Log: l, shop: s}
 	for _, name := range names {
@@ -44,14 +44,14 @@ func (s *Shop) replica(t testing.TB, l *log.Log, names ...string) *Replica {
 			t.Fatal(err)
 		}
 		lanes := d.Worker()
-		lanes.Actors = slices.DeleteFunc(lanes.Actors, func(a worker.Actor) bool { return a.Name == sendsMail })
-		lanes.Periodics = nil // they ask projections, which a saga has none of
+		lanes.Actors = slices.DeleteFunc(lanes.Actors, func(a worker.Actor) bool { return a.Name == mailLane })
+		lanes.Periodics = nil // they read projections, which need a database
 		r.Config.Domains = append(r.Config.Domains, lanes)
 	}
 	return r
 }
 
-// Run works until the test ends or stop is called; stop waits for it.
+// Run runs the process until the test ends or stop is called. stop waits until it has ended.
 func (r *Replica) Run(t testing.TB) (stop func()) {
 	t.Helper()
 	w, err := worker.New(t.Context(), r.Log, r.Config)
@@ -73,14 +73,13 @@ func (r *Replica) Run(t testing.TB) (stop func()) {
 	return stop
 }
 
-// Run starts the first process of each domain named, or of all: one process for all of them, or one each where the shop is
-// [Config.Apart].
+// Run runs the named domains, or all: in one process, or with [Config.Separate] in one process each.
 func (s *Shop) Run(t testing.TB, names ...string) (stop func()) {
 	t.Helper()
 	if len(names) == 0 {
 		names = Domains
 	}
-	if !s.config.Apart {
+	if !s.config.Separate {
 		return s.replica(t, s.logs["shop"], names...).Run(t)
 	}
 	var stops []func()

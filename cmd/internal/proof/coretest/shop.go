@@ -13,7 +13,7 @@ import (
 	"tillstream/cmd/internal/auth"
 	"tillstream/events"
 	"tillstream/events/embedded"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/inventory"
 	"tillstream/notifications"
@@ -21,29 +21,29 @@ import (
 	"tillstream/payments"
 )
 
-// Config says what kind of shop a test wants.
+// Config configures a shop.
 type Config struct {
-	Apart   bool                     // each domain is a process of its own; default: one process runs all
-	Calls   int                      // to the bank at a time; default 32, as for Stripe
-	HoldFor time.Duration            // how long stock waits for the money; default 30 min
-	Now     func() time.Time         // clock of every domain; default time.Now
-	Paying  bool                     // shoppers pay as soon as there is an intent; else the test says when, by Bank.Pay
-	Skew    map[string]time.Duration // by how much a domain's clock is wrong
+	Separate bool                     // run each domain in a process of its own; default: one process runs all
+	Calls    int                      // concurrent calls to Stripe; default 32
+	HoldFor  time.Duration            // how long stock is reserved for an unpaid order; default 30 min
+	Now      func() time.Time         // clock of every domain; default time.Now
+	AutoPay  bool                     // shoppers pay as soon as there is an intent; default: when the test calls Stripe.Pay
+	Skew     map[string]time.Duration // offset of the clock of a domain; default: none
 }
 
-// Shop is one broker and what the domains of one shop need.
+// Shop is a broker, a fake Stripe and the domains that run on them.
 type Shop struct {
-	Bank   *Bank
+	Stripe *Stripe
 	Server *embedded.NATS
-	Log    *log.Log // of the process that takes orders
+	Log    *eventlog.Log // of the process that places orders
 
 	config  Config
-	logs    map[string]*log.Log // of the first process of each domain, or of the one process that is the "shop"
+	logs    map[string]*eventlog.Log // of the first process of each domain, or of the one process, which is called shop
 	running workers
 	tokens  *auth.Tokens
 }
 
-// Open starts a broker and opens the door. No domain runs yet.
+// Open starts a broker. No domain runs yet.
 func Open(t testing.TB, config Config) *Shop {
 	t.Helper()
 	if config.HoldFor == 0 {
@@ -56,26 +56,26 @@ func Open(t testing.TB, config Config) *Shop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Shop{Server: logtest.Server(t), config: config, logs: map[string]*log.Log{}, tokens: tokens}
-	if config.Apart {
+	s := &Shop{Server: logtest.Server(t), config: config, logs: map[string]*eventlog.Log{}, tokens: tokens}
+	if config.Separate {
 		for _, name := range Domains {
 			s.logs[name] = s.openLog(t, name)
 		}
-		s.Log, s.Bank = s.logs["orders"], newBank(s.logs["payments"], config.Paying)
+		s.Log, s.Stripe = s.logs["orders"], newStripe(s.logs["payments"], config.AutoPay)
 	} else {
 		s.logs["shop"] = s.openLog(t, "shop")
-		s.Log, s.Bank = s.logs["shop"].ForDomain("orders"), newBank(s.logs["shop"].ForDomain("payments"), config.Paying)
+		s.Log, s.Stripe = s.logs["shop"].ForDomain("orders"), newStripe(s.logs["shop"].ForDomain("payments"), config.AutoPay)
 	}
-	till, err := s.build("payments", s.Bank.log)
+	receiver, err := s.build("payments", s.Stripe.log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Bank.till = till.(receiver)
+	s.Stripe.webhook = receiver.(webhookReceiver)
 	return s
 }
 
-// openLog opens a log on a connection of its own, past the network as cmd/shop does.
-func (s *Shop) openLog(t testing.TB, source string) *log.Log {
+// openLog opens a log on an in-process connection, as cmd/shop does.
+func (s *Shop) openLog(t testing.TB, source string) *eventlog.Log {
 	t.Helper()
 	conn, err := s.Server.Conn(nats.MaxReconnects(-1), nats.ReconnectBufSize(-1))
 	if err != nil {
@@ -84,7 +84,7 @@ func (s *Shop) openLog(t testing.TB, source string) *log.Log {
 	t.Cleanup(conn.Close)
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	now := func() time.Time { return s.config.Now().Add(s.config.Skew[source]) }
-	l, err := log.Open(t.Context(), conn, log.Config{Source: source, Logger: logger, Now: now, CacheSize: 200_000})
+	l, err := eventlog.Open(t.Context(), conn, eventlog.Config{Source: source, Logger: logger, Now: now, CacheSize: 200_000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,27 +92,27 @@ func (s *Shop) openLog(t testing.TB, source string) *log.Log {
 	return l
 }
 
-// Domains are all of them, in the order that an order meets them.
+// Domains are the names of all domains, in the order in which an order passes them.
 var Domains = []string{"inventory", "orders", "payments", "notifications"}
 
-// build makes a domain on a log. Nothing here touches its database: views are not run.
-func (s *Shop) build(name string, l *log.Log) (domain, error) {
+// build returns a domain on a log. Its database is never used, since projections do not run.
+func (s *Shop) build(name string, l *eventlog.Log) (domain, error) {
 	switch name {
 	case "inventory":
 		return inventory.New(inventory.Config{Access: s.tokens, Log: l})
 	case "orders":
 		return orders.New(orders.Config{Access: s.tokens, DB: new(mongo.Database), Log: l, Logger: l.Logger(), HoldFor: s.config.HoldFor})
 	case "payments":
-		return payments.New(payments.Config{Access: s.tokens, DB: new(mongo.Database), Log: l, Logger: l.Logger(), Gateway: s.Bank, Concurrency: s.config.Calls,
+		return payments.New(payments.Config{Access: s.tokens, DB: new(mongo.Database), Log: l, Logger: l.Logger(), Gateway: s.Stripe, Concurrency: s.config.Calls,
 			SecretKey: "sk_test_saga", PublishableKey: "pk_test_saga", WebhookSecret: "whsec_saga"})
 	case "notifications":
 		return notifications.New(notifications.Config{Access: s.tokens, Log: l, Logger: l.Logger(),
 			From: "Tillstream <shop@example.com>", PublicURL: "http://127.0.0.1", SMTPURL: "smtp://127.0.0.1:1"})
 	}
-	return nil, fmt.Errorf("there is no domain %q", name)
+	return nil, fmt.Errorf("unknown domain %q", name)
 }
 
-// customer is everybody.
+// customer places every order.
 var customer = events.Customer{Email: "ada@example.com", Name: "Ada Lovelace", Locale: "en"}
 
 var home = events.Address{Line1: "12 Analytical Row", City: "London", PostalCode: "W1J 7NT", Country: "GB"}
@@ -122,19 +122,19 @@ func Line(sku string, quantity int64) events.ReservedLine {
 	return events.ReservedLine{SKU: sku, Quantity: quantity}
 }
 
-// price is the same for everything.
+// price returns the same price for every item.
 func price(sku string) (orders.Priced, bool) {
 	return orders.Priced{Title: "Item " + sku, Price: events.Money{Amount: 1250, Currency: "GBP"}}, true
 }
 
-// Place records an order, or finds it placed already, as the handler of POST /api/orders does.
+// Place places an order unless it exists, as the handler of POST /api/orders does.
 func (s *Shop) Place(ctx context.Context, id string, lines ...events.ReservedLine) error {
 	placement := orders.Placement{Customer: customer, ShipTo: home, Lines: lines}
 	hash, err := placement.Hash()
 	if err != nil {
 		return err
 	}
-	return s.Log.Do(ctx, func(tx *log.Tx) error {
+	return s.Log.Do(ctx, func(tx *eventlog.Tx) error {
 		tx.WithCorrelation(id)
 		order, err := orders.Orders.LoadNew(tx, id)
 		if err != nil {
@@ -152,9 +152,9 @@ func (s *Shop) Place(ctx context.Context, id string, lines ...events.ReservedLin
 	})
 }
 
-// Cancel calls an order off, as its shopper would.
+// Cancel cancels an order, as its shopper does.
 func (s *Shop) Cancel(ctx context.Context, id string) error {
-	return s.Log.Do(ctx, func(tx *log.Tx) error {
+	return s.Log.Do(ctx, func(tx *eventlog.Tx) error {
 		tx.WithCorrelation(id)
 		order, err := orders.Orders.Load(tx, id)
 		if err != nil {
@@ -168,11 +168,11 @@ func (s *Shop) Cancel(ctx context.Context, id string) error {
 	})
 }
 
-// Due has the deadline of orders looked at, as their timer does: at whatever time the test likes.
-func (s *Shop) Due(t testing.TB, ids ...string) {
+// CheckDeadlines expires the orders whose deadline has passed, as the timer lane does when their timer fires.
+func (s *Shop) CheckDeadlines(t testing.TB, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
-		err := s.Log.DoCascade(t.Context(), func(tx *log.Tx) error {
+		err := s.Log.DoCascade(t.Context(), func(tx *eventlog.Tx) error {
 			tx.WithCorrelation(id)
 			order, err := orders.Orders.Load(tx, id)
 			if err != nil || !order.Exists() {
@@ -186,7 +186,7 @@ func (s *Shop) Due(t testing.TB, ids ...string) {
 	}
 }
 
-// Order is an order as the log has it.
+// Order reads an order from the log.
 func (s *Shop) Order(t testing.TB, id string) orders.Order {
 	t.Helper()
 	order, _, err := orders.Orders.Read(t.Context(), s.Log, id)
@@ -196,7 +196,7 @@ func (s *Shop) Order(t testing.TB, id string) orders.Order {
 	return order
 }
 
-// Level is what there is of an item.
+// Level reads the stock level of an item.
 func (s *Shop) Level(t testing.TB, sku string) events.StockLevel {
 	t.Helper()
 	stock, _, err := inventory.Stocks.Read(t.Context(), s.Log, sku)
@@ -206,10 +206,10 @@ func (s *Shop) Level(t testing.TB, sku string) events.StockLevel {
 	return stock.Level
 }
 
-// Stock puts goods on the shelf.
+// Stock receives units of an item.
 func (s *Shop) Stock(t testing.TB, sku string, quantity int64) {
 	t.Helper()
-	err := s.Log.ForDomain("inventory").Do(t.Context(), func(tx *log.Tx) error {
+	err := s.Log.ForDomain("inventory").Do(t.Context(), func(tx *eventlog.Tx) error {
 		stock, err := inventory.Stocks.Load(tx, sku)
 		if err != nil {
 			return err

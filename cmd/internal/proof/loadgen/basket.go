@@ -1,16 +1,22 @@
 package loadgen
 
-import "crypto/rand"
+import (
+	crand "crypto/rand"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+)
 
-// Line is so many of a SKU.
+// Line is a quantity of one SKU.
 type Line struct {
 	SKU      string `json:"sku"`
 	Quantity int64  `json:"quantity"`
 }
 
-// Basket is what one shopper wants.
+// Basket is what one shopper wants to buy.
 type Basket struct {
-	Key     string // Idempotency-Key: the same however often it is sent, another in every run
+	Key     string // Idempotency-Key; the same for every attempt, different in every run
 	Email   string
 	Name    string
 	Locale  string
@@ -19,12 +25,16 @@ type Basket struct {
 	Habit   Habit
 }
 
-// Source gives baskets until there are none left. Next is never called by two at a time.
+func (b Basket) has(sku string) bool {
+	return slices.ContainsFunc(b.Lines, func(line Line) bool { return line.SKU == sku })
+}
+
+// Source returns baskets until there are none left. Next is never called concurrently.
 type Source interface {
 	Next() (Basket, bool)
 }
 
-// Demand sums the units per SKU of all baskets of a source, and so uses it up.
+// Demand sums the units per SKU of all baskets of a source. It consumes the source.
 func Demand(source Source) map[string]int64 {
 	demand := map[string]int64{}
 	for basket, ok := source.Next(); ok; basket, ok = source.Next() {
@@ -35,5 +45,84 @@ func Demand(source Source) map[string]int64 {
 	return demand
 }
 
-// NewRunID names a run, so that its idempotency keys are its own.
-func NewRunID() string { return rand.Text()[:10] }
+// NewRunID returns a random name for a run, which makes its idempotency keys unique.
+func NewRunID() string { return crand.Text()[:10] }
+
+// Habit is how a shopper carries out a purchase.
+type Habit string
+
+// The habits.
+const (
+	Regular           Habit = ""                    // places the order, pays and waits
+	DeclinedFirst     Habit = "declined_first"      // pays with a card that is declined, then with one that is accepted
+	SendsTwice        Habit = "sends_twice"         // sends the order again after the answer, under the same Idempotency-Key
+	DoubleClicks      Habit = "double_clicks"       // sends the order several times at once, under the same Idempotency-Key
+	CancelsAtOnce     Habit = "cancels_at_once"     // cancels the order as soon as it is placed
+	CancelsAtCheckout Habit = "cancels_at_checkout" // cancels the order when it can be paid
+)
+
+// difficult are the habits other than Regular. Half of all generated shoppers have one of them.
+var difficult = []Habit{DeclinedFirst, SendsTwice, DoubleClicks, CancelsAtOnce, CancelsAtCheckout}
+
+func (h Habit) cancels() bool { return h == CancelsAtOnce || h == CancelsAtCheckout }
+
+func randomHabit(random *rand.Rand) Habit {
+	if random.IntN(2) == 0 {
+		return Regular
+	}
+	return difficult[random.IntN(len(difficult))]
+}
+
+// ErrEmptyShop is returned when the shop lists no items.
+var ErrEmptyShop = errors.New("the shop has no items")
+
+// Generation describes generated baskets.
+type Generation struct {
+	RunID  string
+	Orders int
+	Lines  int // per order; at most one per item of the shop
+	Seed   uint64
+	Habits bool // give shoppers random habits; default: all are Regular
+}
+
+// Generator makes baskets up. The same generation over the same items gives the same baskets.
+type Generator struct {
+	Generation
+	items  []Item
+	random *rand.Rand
+	made   int
+}
+
+// NewGenerator returns [ErrEmptyShop] when there are no items.
+func NewGenerator(g Generation, items []Item) (*Generator, error) {
+	if len(items) == 0 {
+		return nil, ErrEmptyShop
+	}
+	if g.Orders < 1 || g.Lines < 1 {
+		return nil, fmt.Errorf("generate baskets: got %d orders of %d lines, want at least 1 of each", g.Orders, g.Lines)
+	}
+	g.Lines = min(g.Lines, len(items))
+	return &Generator{Generation: g, items: items, random: rand.New(rand.NewPCG(g.Seed, 0))}, nil
+}
+
+// Next implements [Source].
+func (g *Generator) Next() (Basket, bool) {
+	if g.made == g.Orders {
+		return Basket{}, false
+	}
+	g.made++
+	basket := Basket{Key: fmt.Sprintf("%s-%d", g.RunID, g.made), Email: fmt.Sprintf("shopper-%d@example.com", g.made),
+		Name: fmt.Sprintf("Shopper %d", g.made), Locale: "en", Country: "GB", Lines: make([]Line, 0, g.Lines)}
+	if g.random.IntN(4) == 0 {
+		basket.Locale, basket.Country = "de", "DE"
+	}
+	if g.Habits {
+		basket.Habit = randomHabit(g.random)
+	}
+	for len(basket.Lines) < g.Lines {
+		if sku := g.items[g.random.IntN(len(g.items))].SKU; !basket.has(sku) {
+			basket.Lines = append(basket.Lines, Line{SKU: sku, Quantity: 1 + g.random.Int64N(2)})
+		}
+	}
+	return basket, true
+}

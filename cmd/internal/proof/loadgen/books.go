@@ -15,15 +15,15 @@ import (
 	"tillstream/events/replay"
 )
 
-// Books are the orders of a run as its shoppers were told of them: what the sums are taken over.
+// Books record the orders of a run as the shop answered them, for comparison with what was stored, paid and shipped.
 type Books struct {
-	lines    map[string]int // of each order, by id
-	expected events.Money   // all totals told
-	goods    events.Money   // all that is neither shipping nor tax
+	lines    map[string]int // number of lines, by order id
+	expected events.Money   // sum of all totals
+	goods    events.Money   // sum of all subtotals: without shipping and tax
 	err      error
 }
 
-// Observe is an observer of a [Run].
+// Observe records the order of one purchase; see [Run].
 func (b *Books) Observe(p Purchase) {
 	if p.Order.ID == "" || b.err != nil {
 		return
@@ -37,7 +37,7 @@ func (b *Books) Observe(p Purchase) {
 	}
 }
 
-// Evidence is where the sums are taken from.
+// Evidence is where the sums of a run are read from.
 type Evidence struct {
 	File     io.Reader
 	Shop     *Shop
@@ -46,19 +46,19 @@ type Evidence struct {
 	Log      *replay.Reader
 	LogFrom  uint64          // last sequence of the log before the run
 	Since    time.Time       // when the run began
-	Patience time.Duration   // how long projections and ledger may be behind
+	Patience time.Duration   // how long to wait for projections and the stock ledger
 	Dates    seed.DateFormat // of the file
-	Told     Told            // default: not told
+	Progress ProgressFunc    // default: not called
 }
 
-// Sums takes the sums of a run from four sides. The first is the file's; the shipping that shoppers were told is added to
-// it, so that revenue can be compared with those who know it and goods with those who know them.
+// Sums sums the orders of a run from four sources: the file, the orders collection, Stripe, and the stock ledger. The file
+// does not contain shipping, so the shipping that the shop charged is added to its revenue.
 func (b *Books) Sums(ctx context.Context, e Evidence) ([]Sum, error) {
 	if b.err != nil {
-		return nil, fmt.Errorf("sum the orders' totals: %w", b.err)
+		return nil, fmt.Errorf("sum order totals: %w", b.err)
 	}
-	if e.Told == nil {
-		e.Told = func(string, int, int) {}
+	if e.Progress == nil {
+		e.Progress = func(string, int, int) {}
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.Patience)
 	defer cancel()
@@ -70,15 +70,15 @@ func (b *Books) Sums(ctx context.Context, e Evidence) ([]Sum, error) {
 		return nil, err
 	}
 	ids := slices.Sorted(maps.Keys(b.lines))
-	orders, err := SumOrders(ctx, e.Database, ids, e.Told)
+	orders, err := SumOrders(ctx, e.Database, ids, e.Progress)
 	if err != nil {
 		return nil, err
 	}
-	payments, err := e.Shop.SumPayments(context.WithoutCancel(ctx), ids, e.Since, e.Told)
+	payments, err := e.Shop.SumPayments(context.WithoutCancel(ctx), ids, e.Since, e.Progress)
 	if err != nil {
 		return nil, err
 	}
-	stock, err := SumLedger(ctx, e.Log, e.LogFrom, b.lines, e.Prices, e.Told)
+	stock, err := SumLedger(ctx, e.Log, e.LogFrom, b.lines, e.Prices, e.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -91,39 +91,39 @@ func (b *Books) withShipping(goods events.Money) (events.Money, error) {
 		goods, err = total(shipping, goods)
 	}
 	if err != nil {
-		return goods, fmt.Errorf("add shipping to the file's goods: %w", err)
+		return goods, fmt.Errorf("add shipping to the goods of the file: %w", err)
 	}
 	return goods, nil
 }
 
-// WriteSums writes the sums as a table, with what they differ in. Sums of nothing agree on nothing.
+// WriteSums writes the sums as a table, and their differences from the first one. Sums without any order do not count as agreement.
 func WriteSums(w io.Writer, sums []Sum, differences []Difference) error {
 	p := printer{w: w}
-	p.line("%-26s %8s %10s %6s %18s %18s", "", "orders", "units", "SKUs", "goods", "revenue")
+	p.line("%-24s %7s %9s %5s %15s %15s", "", "orders", "units", "SKUs", "goods", "revenue")
 	for _, s := range sums {
 		units, skus := "-", "-"
 		if s.Units != nil {
 			units, skus = fmt.Sprint(s.TotalUnits()), fmt.Sprint(len(s.Units))
 		}
-		p.line("%-26s %8d %10s %6s %18s %18s", s.Source, s.Orders, units, skus, shown(s.Goods), shown(s.Revenue))
+		p.line("%-24s %7d %9s %5s %15s %15s", s.Source, s.Orders, units, skus, moneyText(s.Goods), moneyText(s.Revenue))
 	}
 	switch {
 	case NothingSold(sums):
 		p.line("nothing was bought, so there is nothing to compare")
 	case len(differences) == 0:
-		p.line("all agree, also on the units of each SKU")
+		p.line("all sources agree, also on the units of each SKU")
 	}
 	for i, d := range differences {
-		if i == mostDetails {
+		if i == maxDetails {
 			p.line("  and %d more", len(differences)-i)
 			break
 		}
-		p.line("  DIFFERENT: %s says %s %s, the %s says %s", d.Source, d.Says, d.Figure, sums[0].Source, d.Want)
+		p.line("  DIFFERENT %s: %s has %s, want %s", d.Figure, d.Source, d.Got, d.Want)
 	}
 	return p.err
 }
 
-func shown(m events.Money) string {
+func moneyText(m events.Money) string {
 	if m.Currency == "" {
 		return "-"
 	}

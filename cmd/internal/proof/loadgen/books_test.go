@@ -6,26 +6,30 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/event"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"tillstream/cmd/internal/proof/loadgen"
 	"tillstream/events"
 	"tillstream/events/embedded"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/project"
 	"tillstream/events/replay"
 )
 
-// bookkeeping is what a run leaves behind in log, database and at Stripe.
+// bookkeeping is what a run leaves in the log, in the database and at Stripe.
 type bookkeeping struct {
-	log  *log.Log
+	log  *eventlog.Log
 	read *replay.Reader
 	db   *mongo.Database
 	uri  string // of db
@@ -60,11 +64,11 @@ func newBookkeeping(t *testing.T) bookkeeping {
 	return b
 }
 
-// intents lists one intent a page: the two of this run, one of somebody else's and one that was never paid.
+// intents lists one intent per page: two of this run, one of another order and one that was never paid.
 func (b bookkeeping) intents(w http.ResponseWriter, r *http.Request) {
 	all := []string{
 		`{"id":"pi_4","amount_received":0,"currency":"gbp","metadata":{"order_id":"one"}}`,
-		`{"id":"pi_3","amount_received":5000,"currency":"gbp","metadata":{"order_id":"stranger"}}`,
+		`{"id":"pi_3","amount_received":5000,"currency":"gbp","metadata":{"order_id":"other"}}`,
 		`{"id":"pi_2","amount_received":2150,"currency":"gbp","metadata":{"order_id":"two"}}`,
 		`{"id":"pi_1","amount_received":3350,"currency":"gbp","metadata":{"order_id":"one"}}`,
 	}
@@ -75,7 +79,7 @@ func (b bookkeeping) intents(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if r.Header.Get("Authorization") != "Bearer sk_test" || r.URL.Query().Get("created[gte]") == "" {
-		problem(w, http.StatusUnauthorized, "who is there, and since when?")
+		problem(w, http.StatusUnauthorized, "no key, or no start")
 		return
 	}
 	fmt.Fprintf(w, `{"data":[%s],"has_more":%v}`, all[at], at < len(all)-1)
@@ -88,14 +92,14 @@ func (b bookkeeping) store(ctx context.Context, id, status string, goods, revenu
 }
 
 func (b bookkeeping) sell(ctx context.Context, orderID string, lines ...loadgen.Line) error {
-	return b.log.Do(ctx, func(tx *log.Tx) error {
+	return b.log.Do(ctx, func(tx *eventlog.Tx) error {
 		for _, line := range lines {
 			subject, err := events.Subject(events.PrefixStock, line.SKU)
 			if err != nil {
 				return err
 			}
 			sold := events.StockMovement{Location: events.LocationMain, SKU: line.SKU, Quantity: line.Quantity, OrderID: orderID}
-			if err := (log.Journal{Subject: subject}).Append(tx, events.StockHeld{StockMovement: sold}, events.StockCommitted{StockMovement: sold}); err != nil {
+			if err := (eventlog.Journal{Subject: subject}).Append(tx, events.StockHeld{StockMovement: sold}, events.StockCommitted{StockMovement: sold}); err != nil {
 				return err
 			}
 		}
@@ -103,7 +107,7 @@ func (b bookkeeping) sell(ctx context.Context, orderID string, lines ...loadgen.
 	})
 }
 
-// must stops the test at the first error.
+// must ends the test if there is an error.
 func must(t *testing.T, errs ...error) {
 	t.Helper()
 	if err := errors.Join(errs...); err != nil {
@@ -130,7 +134,7 @@ func (b bookkeeping) sums(t *testing.T, after uint64, patience time.Duration) []
 	var books loadgen.Books
 	books.Observe(purchase("one", 3300, 3350, "10001", "10002A"))
 	books.Observe(purchase("two", 2100, 2150, "10003"))
-	books.Observe(loadgen.Purchase{}) // was not placed
+	books.Observe(loadgen.Purchase{}) // not placed
 	at := loadgen.Addresses{Storefront: b.shop.server.URL, Stripe: b.shop.server.URL, SecretKey: "sk_test"}
 	sums, err := books.Sums(t.Context(), loadgen.Evidence{File: strings.NewReader(twoInvoices), Prices: prices, Database: b.db, Log: b.read,
 		Shop: loadgen.NewShop(at, 1, false), LogFrom: after, Since: time.Now(), Patience: patience})
@@ -140,21 +144,21 @@ func (b bookkeeping) sums(t *testing.T, after uint64, patience time.Duration) []
 	return sums
 }
 
-// TestFourSumsAgree: only this run's orders count, and the readers wait for what is still on its way.
-func TestFourSumsAgree(t *testing.T) {
+// Only orders of this run count, and the sums wait for projections that are behind.
+func TestSumsOfFourSourcesAgree(t *testing.T) {
 	t.Parallel()
 	b := newBookkeeping(t)
-	must(t, b.sell(t.Context(), "two", loadgen.Line{SKU: "10003", Quantity: 7})) // before the run, so it is somebody else's
+	must(t, b.sell(t.Context(), "two", loadgen.Line{SKU: "10003", Quantity: 7})) // before the run, so it does not count
 	after, err := b.read.Last(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	must(t, b.store(t.Context(), "one", "confirmed", 3300, 3350, events.OrderLine{SKU: "10001", Quantity: 10}, events.OrderLine{SKU: "10002A", Quantity: 2}))
-	must(t, b.store(t.Context(), "stranger", "confirmed", 5000, 5000, events.OrderLine{SKU: "10001", Quantity: 9}))
+	must(t, b.store(t.Context(), "other", "confirmed", 5000, 5000, events.OrderLine{SKU: "10001", Quantity: 9}))
 	must(t, b.sell(t.Context(), "one", loadgen.Line{SKU: "10001", Quantity: 10}, loadgen.Line{SKU: "10002A", Quantity: 2}))
-	must(t, b.sell(t.Context(), "stranger", loadgen.Line{SKU: "10001", Quantity: 9}))
+	must(t, b.sell(t.Context(), "other", loadgen.Line{SKU: "10001", Quantity: 9}))
 	behind := make(chan error, 1)
-	go func() { // the second order's books are behind
+	go func() { // the projection and the ledger of the second order are behind
 		behind <- errors.Join(b.store(t.Context(), "two", "confirmed", 2100, 2150, events.OrderLine{SKU: "10003", Quantity: 100}),
 			b.sell(t.Context(), "two", loadgen.Line{SKU: "10003", Quantity: 100}))
 	}()
@@ -169,15 +173,15 @@ func TestFourSumsAgree(t *testing.T) {
 		{Source: "stock ledger", Orders: 2, Units: units, Goods: pence(5400)},
 	}
 	if diff := cmp.Diff(want, sums); diff != "" {
-		t.Error(diff)
+		t.Errorf("sums (-want +got):\n%s", diff)
 	}
 	if differences := loadgen.Compare(sums); len(differences) > 0 {
-		t.Errorf("got %v", differences)
+		t.Errorf("got differences %v, want none", differences)
 	}
 }
 
-// TestSumsThatDiffer: an order that is not confirmed and a line that was booked twice are seen, and named in the table.
-func TestSumsThatDiffer(t *testing.T) {
+// The table names an order that is not confirmed and a line that was committed twice.
+func TestSumsNameDifferences(t *testing.T) {
 	t.Parallel()
 	b := newBookkeeping(t)
 	must(t, b.store(t.Context(), "one", "confirmed", 3300, 3350, events.OrderLine{SKU: "10001", Quantity: 10}, events.OrderLine{SKU: "10002A", Quantity: 2}))
@@ -191,14 +195,71 @@ func TestSumsThatDiffer(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, part := range []string{
-		"orders collection says 1 orders, the file at catalogue prices says 2",
-		"orders collection says 0 units of 10003, the file at catalogue prices says 100",
-		"orders collection says 33.50 GBP revenue, the file at catalogue prices says 55.00 GBP",
-		"stock ledger says 200 units of 10003, the file at catalogue prices says 100",
-		"stock ledger says 75.00 GBP goods, the file at catalogue prices says 54.00 GBP",
+		"orders: orders collection has 1, want 2",
+		"units of 10003: orders collection has 0, want 100",
+		"revenue: orders collection has 33.50 GBP, want 55.00 GBP",
+		"units of 10003: stock ledger has 200, want 100",
+		"goods: stock ledger has 75.00 GBP, want 54.00 GBP",
 	} {
 		if !strings.Contains(text.String(), part) {
-			t.Errorf("the table does not say %q:\n%s", part, &text)
+			t.Errorf("the table lacks %q:\n%s", part, &text)
 		}
+	}
+}
+
+// countFinds returns a connection to the database that counts its find commands.
+func countFinds(t *testing.T, db *mongo.Database, uri string) (*mongo.Database, *atomic.Int64) {
+	t.Helper()
+	finds := new(atomic.Int64)
+	watch := &event.CommandMonitor{Started: func(_ context.Context, e *event.CommandStartedEvent) {
+		if e.CommandName == "find" {
+			finds.Add(1)
+		}
+	}}
+	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetMonitor(watch).SetBSONOptions(&options.BSONOptions{UseJSONStructTags: true}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { must(t, client.Disconnect(context.Background())) })
+	return client.Database(db.Name()), finds
+}
+
+// The collection is read once for any number of orders. Only orders that are not confirmed yet are read again.
+func TestSumOrdersReadsCollectionOnce(t *testing.T) {
+	t.Parallel()
+	b := newBookkeeping(t)
+	db, finds := countFinds(t, b.db, b.uri)
+	var ids []string
+	for i := range 450 {
+		ids = append(ids, fmt.Sprintf("order-%03d", i))
+	}
+	slices.Sort(ids)
+	line := events.OrderLine{SKU: "10001", Quantity: 2}
+	for _, id := range ids[:449] {
+		must(t, b.store(t.Context(), id, "confirmed", 100, 150, line))
+	}
+	must(t, b.store(t.Context(), "order-444-of-another-run", "confirmed", 100, 150, line))
+
+	var last int
+	sum, err := loadgen.SumOrders(t.Context(), db, ids[:449], func(_ string, done, total int) { last = done*1000 + total })
+	want := loadgen.Sum{Source: "orders collection", Orders: 449, Units: map[string]int64{"10001": 898}, Goods: pence(44900), Revenue: pence(67350)}
+	if diff := cmp.Diff(want, sum); err != nil || diff != "" {
+		t.Errorf("sum: %v (-want +got):\n%s", err, diff)
+	}
+	if n := finds.Swap(0); n != 1 {
+		t.Errorf("got %d find commands, want 1", n)
+	}
+	if last != 449449 {
+		t.Errorf("last progress: got %d, want 449 of 449", last)
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	sum, err = loadgen.SumOrders(ctx, db, ids, func(string, int, int) {})
+	if diff := cmp.Diff(want, sum); err != nil || diff != "" {
+		t.Errorf("sum with one order behind: %v (-want +got):\n%s", err, diff)
+	}
+	if n := finds.Load(); n < 2 || n > 3 {
+		t.Errorf("got %d find commands, want 1 and 1 or 2 for the order that is behind", n)
 	}
 }

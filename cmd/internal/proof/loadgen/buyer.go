@@ -8,25 +8,25 @@ import (
 	"time"
 )
 
-// Buyer buys one basket at a time, for any number of shoppers at once.
+// Buyer makes purchases. It may be used by many shoppers concurrently.
 type Buyer struct {
 	Shop         *Shop
 	Follow       Follower                   // default FollowEvents
 	Timeout      time.Duration              // for one whole purchase; default 60 s
-	Acknowledged func(orderID string) error // hears of every order answered 201, before it is paid; default: nobody does
+	Acknowledged func(orderID string) error // called for every order answered 201, before it is paid; default: none
 }
 
-// Purchase is what became of a basket.
+// Purchase is the outcome of buying one basket.
 type Purchase struct {
 	Basket      Basket
-	Order       Order         // zero when it was not placed
-	PlacedIn    time.Duration // from the first attempt to place it to the answer; 0 when there was none
-	ConfirmedIn time.Duration // from that answer to the news that it is confirmed; 0 when it was not
-	Cancelled   bool          // by the shopper, whose habit that is
-	Err         error         // a *Failure, or nil: confirmed, or cancelled as wanted
+	Order       Order         // zero if the order was not placed
+	PlacedIn    time.Duration // from the first attempt to place the order to the answer; 0 if it was not placed
+	ConfirmedIn time.Duration // from that answer until the order is confirmed; 0 if it was not confirmed
+	Cancelled   bool          // by the shopper, as the habit demands
+	Err         error         // a *Failure, or nil if the order was confirmed or cancelled as intended
 }
 
-// Buy goes through a whole purchase.
+// Buy makes one purchase.
 func (b *Buyer) Buy(ctx context.Context, basket Basket) Purchase {
 	timeout := b.Timeout
 	if timeout == 0 {
@@ -59,10 +59,10 @@ func (b *Buyer) Buy(ctx context.Context, basket Basket) Purchase {
 	return p
 }
 
-// simultaneous is how often somebody who double-clicks sends the order.
-const simultaneous = 3
+// clicks is how often a shopper who double-clicks sends the order.
+const clicks = 3
 
-// place sends the order as often as the habit says. All answers must be the same order.
+// place sends the order as often as the habit demands. All answers must name the same order.
 func (b *Buyer) place(ctx context.Context, basket Basket) (Order, error) {
 	if basket.Habit != DoubleClicks {
 		order, err := b.Shop.place(ctx, basket)
@@ -70,35 +70,35 @@ func (b *Buyer) place(ctx context.Context, basket Basket) (Order, error) {
 			return order, err
 		}
 		again, err := b.Shop.place(ctx, basket)
-		return order, errors.Join(err, same(order, again))
+		return order, errors.Join(err, sameOrder(order, again))
 	}
-	var orders [simultaneous]Order
-	var problems [simultaneous]error
-	var clicks sync.WaitGroup
-	for i := range simultaneous {
-		clicks.Go(func() { orders[i], problems[i] = b.Shop.place(ctx, basket) })
+	var orders [clicks]Order
+	var errs [clicks]error
+	var requests sync.WaitGroup
+	for i := range clicks {
+		requests.Go(func() { orders[i], errs[i] = b.Shop.place(ctx, basket) })
 	}
-	clicks.Wait()
-	if err := errors.Join(problems[:]...); err != nil {
+	requests.Wait()
+	if err := errors.Join(errs[:]...); err != nil {
 		return Order{}, err
 	}
 	for _, other := range orders[1:] {
-		if err := same(orders[0], other); err != nil {
+		if err := sameOrder(orders[0], other); err != nil {
 			return Order{}, err
 		}
 	}
 	return orders[0], nil
 }
 
-func same(order, again Order) error {
+func sameOrder(order, again Order) error {
 	if order.ID == again.ID {
 		return nil
 	}
 	return &Failure{Kind: TwoOrders, Err: fmt.Errorf("one Idempotency-Key gave the orders %s and %s", order.ID, again.ID)}
 }
 
-// settle pays an order and waits for its end. Following begins before paying, so that an order that ends without
-// being paid (sold out) is noticed at once and not when the wait for its payment is over.
+// settle pays an order and waits for its final state. It follows the order before it pays, so that an order that ends
+// without payment (out of stock) is noticed at once and not when the wait for its payment times out.
 func (b *Buyer) settle(ctx context.Context, habit Habit, o Order) error {
 	following, stopFollowing := context.WithCancel(ctx)
 	defer stopFollowing()
@@ -107,7 +107,7 @@ func (b *Buyer) settle(ctx context.Context, habit Habit, o Order) error {
 	ended := make(chan error, 1)
 	go func() {
 		end := b.follow(following, o)
-		if ctx.Err() == nil { // else time ran out for paying too, and that is what paying should say
+		if ctx.Err() == nil { // otherwise paying has timed out as well and must return that error
 			stopPaying()
 		}
 		ended <- end
@@ -117,10 +117,10 @@ func (b *Buyer) settle(ctx context.Context, habit Habit, o Order) error {
 		if end := <-ended; end == nil || err == nil || ctx.Err() == nil {
 			return end
 		}
-		return err // time ran out while paying, which says more than "not confirmed"
+		return err // paying timed out, which is more specific than "not confirmed"
 	}
 	stopFollowing()
-	<-ended //nolint:errcheck // it was told to stop; the payment's error says why
+	<-ended //nolint:errcheck // following was stopped; the error of the payment is the cause
 	return err
 }
 
@@ -133,10 +133,10 @@ func (b *Buyer) pay(ctx context.Context, habit Habit, o Order) error {
 		return failed(stepPayment, err)
 	}
 	if p.ClientSecret == "" {
-		return nil // nothing to pay any more: the order's own end says why
+		return nil // nothing is left to pay: the final state of the order gives the reason
 	}
 	switch habit {
-	case CancelsAtTheTill:
+	case CancelsAtCheckout:
 		return failed(stepCancel, b.Shop.cancel(ctx, o))
 	case DeclinedFirst:
 		if err := failed(stepPay, b.Shop.confirm(ctx, p, decliningCard)); !isKind(err, Declined) && err != nil {
@@ -153,12 +153,12 @@ func (b *Buyer) follow(ctx context.Context, o Order) error {
 	}
 	last := "placed"
 	err := follow(ctx, b.Shop, o, func(status string) { last = status })
-	var known *Failure
-	if errors.As(err, &known) {
-		return &Failure{Kind: known.Kind, Err: fmt.Errorf("order %s: %w", o.ID, known.Err)}
+	var failure *Failure
+	if errors.As(err, &failure) {
+		return &Failure{Kind: failure.Kind, Err: fmt.Errorf("order %s: %w", o.ID, failure.Err)}
 	}
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return &Failure{Kind: NotConfirmed, Err: fmt.Errorf("order %s was still %s: %w", o.ID, last, err)}
+		return &Failure{Kind: NotConfirmed, Err: fmt.Errorf("order %s is still %s: %w", o.ID, last, err)}
 	}
 	if err != nil {
 		err = fmt.Errorf("order %s: %w", o.ID, err)

@@ -13,49 +13,50 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// StatusError is an answer that says no.
+// StatusError is an answer with a status other than 2xx.
 type StatusError struct {
 	Status     int
-	Code       string        // Stripe's, if any
-	Message    string        // what the answer said, shortened
-	RetryAfter time.Duration // when to come again, if the answer said so
+	Code       string        // Stripe's error code, if any
+	Message    string        // from the body of the answer, shortened
+	RetryAfter time.Duration // from the Retry-After header; 0 if absent
 }
 
 func (e *StatusError) Error() string { return fmt.Sprintf("answered %d: %s", e.Status, e.Message) }
 
-// Bounds of what is read of an answer. An order of 800 lines has some 150 KiB.
+// Maximum size of an answer in bytes. An order of 800 lines has about 150 KiB.
 const (
 	maxAnswer  = 4 << 20
 	maxProblem = 16 << 10
 )
 
-// client sends requests over connections that stay open.
+// client sends requests over persistent connections.
 type client struct {
 	http *http.Client
-	few  patience // for what a shopper tries a few times
-	long patience // for what is waited for until the purchase's time is up
-	bank patience // for Stripe: its faults are not the shop's, so a patient shopper repeats those too
+
+	retry       retryPolicy // for requests to the shop
+	retryLong   retryPolicy // for waiting until the time of the purchase is over
+	retryStripe retryPolicy // for requests to Stripe, whose faults are not the shop's: patient shoppers retry after a 500
 }
 
-// newClient keeps four connections per shopper: the order's events, its payment, and room for those just finished.
+// newClient keeps four idle connections per shopper: for the order's events, its payment, and two that have just finished.
 func newClient(concurrency int, patient bool) *client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.Proxy = nil // the shop under test is never behind one
+	transport.Proxy = nil // the shop under test is never behind a proxy
 	transport.MaxIdleConns = 0
 	transport.MaxIdleConnsPerHost = 4 * concurrency
 	transport.DisableCompression = true
-	retried := new(atomic.Int64)
-	c := &client{http: &http.Client{Transport: transport}, long: patience{retried: retried},
-		few: patience{attempts: fewAttempts, retried: retried}}
+	retries := new(atomic.Int64)
+	c := &client{http: &http.Client{Transport: transport}, retryLong: retryPolicy{retries: retries},
+		retry: retryPolicy{attempts: impatientAttempts, retries: retries}}
 	if patient {
-		c.few = c.long
+		c.retry = c.retryLong
 	}
-	c.bank = c.few
-	c.bank.faults = patient
+	c.retryStripe = c.retry
+	c.retryStripe.faults = patient
 	return c
 }
 
-// request is one message to a server.
+// request is one HTTP request.
 type request struct {
 	method, url string
 	bearer      string
@@ -64,9 +65,9 @@ type request struct {
 	body        []byte
 }
 
-// call sends a request, repeating it within the patience, and decodes the answer. It returns a [StatusError],
-// [ErrBadAnswer], the error of ctx, or what the network said.
-func (c *client) call(ctx context.Context, p patience, r request, into any) error {
+// call sends a request, repeats it according to the policy, and decodes the answer. It returns a [StatusError],
+// [ErrBadAnswer], the error of ctx, or an error of the network.
+func (c *client) call(ctx context.Context, p retryPolicy, r request, into any) error {
 	return p.do(ctx, func() error {
 		response, err := c.send(ctx, r)
 		if err != nil {
@@ -75,7 +76,7 @@ func (c *client) call(ctx context.Context, p patience, r request, into any) erro
 		defer response.Body.Close()
 		data, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 		if err != nil {
-			return fmt.Errorf("read the answer: %w", err)
+			return fmt.Errorf("read answer: %w", err)
 		}
 		if err := json.Unmarshal(data, into); err != nil {
 			return fmt.Errorf("%w: %s %s: %w", ErrBadAnswer, r.method, r.url, err)
@@ -84,7 +85,7 @@ func (c *client) call(ctx context.Context, p patience, r request, into any) erro
 	})
 }
 
-// send makes one attempt. The caller closes the body of what it returns.
+// send makes one attempt. The caller closes the body of the response.
 func (c *client) send(ctx context.Context, r request) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, r.method, r.url, bytes.NewReader(r.body))
 	if err != nil {
@@ -114,7 +115,7 @@ func setHeader(header http.Header, name, value string) {
 	}
 }
 
-// refusal reads what a problem document or Stripe's error envelope says.
+// refusal makes a [StatusError] of a problem document or Stripe's error envelope.
 func refusal(response *http.Response) error {
 	e := &StatusError{Status: response.StatusCode}
 	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil {
@@ -122,16 +123,16 @@ func refusal(response *http.Response) error {
 	}
 	data, err := io.ReadAll(io.LimitReader(response.Body, maxProblem))
 	if err != nil {
-		e.Message = fmt.Sprintf("(the reason could not be read: %v)", err)
+		e.Message = fmt.Sprintf("(read body: %v)", err)
 		return e
 	}
 	e.Code, e.Message = explanation(data)
 	return e
 }
 
-// explanation finds the code and the sentence in the body of a refusal, or returns the body itself.
+// explanation returns the code and the message in the body of a refusal, or the body itself.
 func explanation(data []byte) (code, message string) {
-	var said struct {
+	var body struct {
 		Title  string `json:"title"`
 		Detail string `json:"detail"`
 		Errors []struct {
@@ -143,17 +144,17 @@ func explanation(data []byte) (code, message string) {
 			Message string `json:"message"`
 		} `json:"error"`
 	}
-	if err := json.Unmarshal(data, &said); err != nil || said.Title+said.Detail+said.Error.Message == "" {
+	if err := json.Unmarshal(data, &body); err != nil || body.Title+body.Detail+body.Error.Message == "" {
 		return "", fmt.Sprintf("%.200q", data)
 	}
-	if said.Error.Message != "" {
-		return said.Error.Code, said.Error.Message
+	if body.Error.Message != "" {
+		return body.Error.Code, body.Error.Message
 	}
-	message = said.Detail
+	message = body.Detail
 	if message == "" {
-		message = said.Title
+		message = body.Title
 	}
-	for _, e := range said.Errors {
+	for _, e := range body.Errors {
 		message += fmt.Sprintf("; %s: %s", e.Location, e.Message)
 	}
 	return "", message

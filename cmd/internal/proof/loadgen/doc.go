@@ -1,8 +1,8 @@
-// Package loadgen buys things, as many shoppers would: over HTTP, with retries, and with nothing but what a browser has.
+// Package loadgen simulates shoppers: it buys from a shop over HTTP, with retries, using only what a browser has.
 //
-// It promises that its numbers mean something. Only a purchase that the shop has confirmed counts; every other one is
-// counted by the kind of its failure, and the first error of each kind is kept word for word. A request that got no
-// answer is repeated under the same Idempotency-Key, as an honest client would, so a run can outlive the shop's death.
+// Only a purchase that the shop has confirmed counts as complete. Every other purchase is counted under its failure
+// category ([Kind]), and the first error of each category is kept verbatim. A request without an answer is repeated under
+// the same Idempotency-Key, as a correct client does, so a run can continue while the shop is killed and restarted.
 //
 // The life of one purchase:
 //
@@ -10,7 +10,7 @@
 //	                               │                                                         │
 //	                               └──GET …/events (one connection, opened at once)──────────┴──► confirmed
 //
-// Where baskets come from is a [Source]: [Generator] makes them up from the catalogue and a seed, [Replay] takes them from
-// a real shop's invoices. Who looks at the outcomes is a list of observers ([Tally], [Progress], [Books]), so a run that
-// goes on for a day with faults in between is another source and another observer, not another engine.
+// Baskets come from a [Source]: [Generator] makes them up from the catalogue and a seed, [Replay] takes them from the
+// invoices of a real shop. Observers see the outcomes: [Tally] counts them, [Progress] displays them, [Books] records the
+// orders so that [Books.Sums] can compare file, orders, Stripe and stock ledger after the run.
 package loadgen

@@ -13,7 +13,7 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// state is the part of an order that says where it stands.
+// state is the part of an order that a shopper waits for.
 type state struct {
 	Status        string `json:"status"`
 	PaymentStatus string `json:"payment_status"`
@@ -23,7 +23,7 @@ type state struct {
 	} `json:"reason"`
 }
 
-// end reports whether the order has reached an end and what is wrong with it, if anything.
+// end reports whether the order has reached a final state, and returns an error unless that state is confirmed.
 func (s state) end() (ended bool, err error) {
 	switch s.Status {
 	case "confirmed":
@@ -41,19 +41,19 @@ func (s state) end() (ended bool, err error) {
 	return false, nil
 }
 
-// errCancelled is what becomes of an order that its shopper has cancelled, and, of others, a fault.
+// errCancelled is the final state of a cancelled order: intended if the shopper's habit is to cancel, else a failure.
 var errCancelled = errors.New("the order is cancelled")
 
-// Follower waits until an order has ended, or ctx has; seen gets every status on the way.
+// Follower waits until an order has reached a final state or ctx ends. It calls seen with every status on the way.
 type Follower func(ctx context.Context, s *Shop, o Order, seen func(status string)) error
 
-// errStreamEnded is a stream that ends before the order does: the shop is stopping. Asking again mends it.
+// errStreamEnded is returned when the event stream ends before the order, because the shop is stopping. It is retried.
 var errStreamEnded = errors.New("the event stream ended before the order")
 
-// FollowEvents follows an order by one connection of Server-Sent Events, opened again when it breaks.
+// FollowEvents follows an order over one connection of server-sent events, which it opens again when it breaks.
 func FollowEvents(ctx context.Context, s *Shop, o Order, seen func(string)) error {
 	r := request{method: http.MethodGet, url: s.at.Storefront + "/api/orders/" + o.ID + "/events", bearer: o.Token}
-	return s.client.long.do(ctx, func() error {
+	return s.client.retryLong.do(ctx, func() error {
 		response, err := s.client.send(ctx, r)
 		if err != nil {
 			return err
@@ -65,8 +65,8 @@ func FollowEvents(ctx context.Context, s *Shop, o Order, seen func(string)) erro
 
 var dataField = []byte("data:")
 
-// listen reads Server-Sent Events until one says that the order has ended. Only data matters here: there is one event
-// type, and what was missed does not, because every event carries the whole order.
+// listen reads server-sent events until the order has reached a final state. Only data fields matter: there is one event
+// type, and every event carries the whole order, so that missed events need not be read again.
 func listen(body io.Reader, seen func(string)) error {
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, maxAnswer)
@@ -78,9 +78,9 @@ func listen(body io.Reader, seen func(string)) error {
 			continue
 		}
 		if len(line) > 0 || len(data) == 0 {
-			continue // another field, a heartbeat or the space between events
+			continue // another field, a heartbeat, or the end of an event without data
 		}
-		if ended, err := judge(data, seen); ended {
+		if ended, err := decodeState(data, seen); ended {
 			return err
 		}
 		data = data[:0]
@@ -91,16 +91,16 @@ func listen(body io.Reader, seen func(string)) error {
 	return errStreamEnded
 }
 
-// FollowPolls follows an order by asking for it again and again, quickly at first.
+// FollowPolls follows an order by polling, at intervals from 10 to 100 ms.
 func FollowPolls(ctx context.Context, s *Shop, o Order, seen func(string)) error {
 	const first, longest = 10 * time.Millisecond, 100 * time.Millisecond
 	r := request{method: http.MethodGet, url: s.at.Storefront + "/api/orders/" + o.ID, bearer: o.Token}
-	for wait := first; ; wait = min(wait*3/2, longest) {
-		if err := pause(ctx, wait); err != nil {
+	for interval := first; ; interval = min(interval*3/2, longest) {
+		if err := sleep(ctx, interval); err != nil {
 			return err
 		}
 		var now state
-		if err := s.client.call(ctx, s.client.long, r, &now); err != nil {
+		if err := s.client.call(ctx, s.client.retryLong, r, &now); err != nil {
 			return err
 		}
 		seen(now.Status)
@@ -110,8 +110,8 @@ func FollowPolls(ctx context.Context, s *Shop, o Order, seen func(string)) error
 	}
 }
 
-// judge looks at one event. What is not an order ends the following, too.
-func judge(data []byte, seen func(string)) (ended bool, err error) {
+// decodeState decodes one event. Data that is not an order ends the following with an error.
+func decodeState(data []byte, seen func(string)) (ended bool, err error) {
 	var now state
 	if err := json.Unmarshal(data, &now); err != nil {
 		return true, fmt.Errorf("%w: event %.80q: %w", ErrBadAnswer, data, err)

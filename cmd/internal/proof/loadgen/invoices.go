@@ -12,27 +12,35 @@ import (
 	"tillstream/events"
 )
 
-// ErrNoSales is returned when a file of invoices has nothing that can be bought.
+// ErrNoSales is returned when a file of invoices contains nothing that can be bought.
 var ErrNoSales = errors.New("nothing in the file can be bought")
 
-// Invoices are the sales of a file and what of it is no sale.
+// Invoice is one invoice of a real shop, to be placed as an order.
+type Invoice struct {
+	Number     string
+	CustomerID string // may be empty
+	Country    string // ISO 3166-1 alpha-2
+	Lines      []Line // one per SKU
+}
+
+// Invoices are the sales of a file, and a count of what was left out.
 type Invoices struct {
 	List      []Invoice
 	LeftOut   map[seed.Reason]int // lines
-	Empty     []string            // invoices that have no line left
-	NoCountry []string            // invoices that no order can be sent for
+	Empty     []string            // invoices without any line that is a sale
+	NoCountry []string            // invoices that cannot be shipped, because their country has no code
 	Lines     int                 // of the file
 }
 
-// ReadInvoices reads an Online Retail file. What is a sale the catalogue's rules decide; an item that has no price is not in
-// the shop, so nobody buys it.
+// ReadInvoices reads an Online Retail file. Package seed decides which lines are sales; items without a price are not
+// listed in the shop and are left out.
 func ReadInvoices(file io.Reader, dates seed.DateFormat, prices map[string]events.Money) (Invoices, error) {
 	sales, err := seed.Invoices(file, dates, func(sku string) bool {
 		_, listed := prices[sku]
 		return listed
 	})
 	if err != nil {
-		return Invoices{}, fmt.Errorf("read the invoices: %w", err)
+		return Invoices{}, fmt.Errorf("read invoices: %w", err)
 	}
 	in := Invoices{LeftOut: sales.LeftOut, Empty: sales.Empty, NoCountry: sales.NoCountry, Lines: sales.Lines}
 	for _, sale := range sales.Invoices {
@@ -53,26 +61,57 @@ func (in Invoices) Check() error {
 	case in.LeftOut[seed.NotListed] > 0:
 		return fmt.Errorf("%w: the shop lists none of its items; list them with ops import-items", ErrNoSales)
 	}
-	return fmt.Errorf("%w: it has %d lines, and all are left out", ErrNoSales, in.Lines)
+	return fmt.Errorf("%w: all of its lines are left out (%d)", ErrNoSales, in.Lines)
 }
 
-// WriteLeftOut says what of a file did not become orders.
+// WriteLeftOut writes how many lines and invoices of the file become orders, and why the others do not.
 func (in Invoices) WriteLeftOut(w io.Writer) error {
 	p := printer{w: w}
-	p.line("%d lines in the file, %d invoices to buy", in.Lines, len(in.List))
+	p.line("%s in the file, %s to buy", number(in.Lines, "line"), number(len(in.List), "invoice"))
 	for _, reason := range slices.Sorted(maps.Keys(in.LeftOut)) {
-		p.line("%8d lines left out: %s", in.LeftOut[reason], reason)
+		p.line("%s left out: %s", padded(in.LeftOut[reason], "line"), reason)
 	}
-	p.invoices(in.Empty, "no line of theirs is a sale")
-	p.invoices(in.NoCountry, "their country is none that has a code of its own (ISO 3166-1)")
+	p.invoices(in.Empty, "no line is a sale")
+	p.invoices(in.NoCountry, "country has no ISO 3166-1 code")
 	return p.err
 }
 
-// invoices says why some are left out, and names a few of them.
+// invoices writes why some invoices are left out, and names the first few.
 func (p *printer) invoices(numbers []string, why string) {
 	if len(numbers) == 0 {
 		return
 	}
-	few := numbers[:min(len(numbers), 5)]
-	p.line("%8d invoices left out, because %s, such as %s", len(numbers), why, strings.Join(few, ", "))
+	few := numbers[:min(len(numbers), 3)]
+	p.line("%s left out: %s (%s)", padded(len(numbers), "invoice"), why, strings.Join(few, ", "))
+}
+
+// Replay is a [Source] that buys what invoices list, in their order.
+type Replay struct {
+	runID    string
+	invoices []Invoice
+	next     int
+}
+
+// NewReplay returns a source of one basket per invoice.
+func NewReplay(runID string, invoices []Invoice) *Replay {
+	return &Replay{runID: runID, invoices: invoices}
+}
+
+// Next implements [Source].
+func (r *Replay) Next() (Basket, bool) {
+	if r.next == len(r.invoices) {
+		return Basket{}, false
+	}
+	invoice := r.invoices[r.next]
+	r.next++
+	basket := Basket{Key: r.runID + "-" + invoice.Number, Email: "guest-" + invoice.Number + "@example.com",
+		Name: "Guest", Locale: "en", Country: invoice.Country, Lines: invoice.Lines}
+	if invoice.CustomerID != "" {
+		basket.Email = "customer-" + invoice.CustomerID + "@example.com"
+		basket.Name = "Customer " + invoice.CustomerID
+	}
+	if basket.Country == "DE" || basket.Country == "AT" {
+		basket.Locale = "de"
+	}
+	return basket, true
 }

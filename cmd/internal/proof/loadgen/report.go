@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -15,38 +16,38 @@ type Report struct {
 	OrdersPerSec float64      `json:"orders_per_s"`
 	PlaceMS      Percentiles  `json:"place_ms"`
 	ConfirmMS    Percentiles  `json:"confirm_ms"`
-	Cancelled    int          `json:"cancelled,omitempty"` // as their shoppers wanted
+	Cancelled    int          `json:"cancelled,omitempty"` // as their shoppers intended
 	Errors       map[Kind]int `json:"errors"`
-	Retries      int64        `json:"retries"` // requests that had to be repeated
+	Retries      int64        `json:"retries"` // repeated requests
 	ElapsedS     float64      `json:"elapsed_s"`
 	Seed         uint64       `json:"seed,omitempty"`
-	Verify       *Verdict     `json:"verify,omitempty"` // absent when it was not asked for
+	Verify       *Verdict     `json:"verify,omitempty"` // absent if the invariants were not checked
 
-	// Inflicted counts what was done to the shop meanwhile, by kind.
-	Inflicted map[string]int `json:"faults,omitempty"`
-	// Falls counts the processes that ended by themselves meanwhile, by name.
+	// Injected counts the faults injected during the run, by kind.
+	Injected map[string]int `json:"faults,omitempty"`
+	// Falls counts the processes that exited unexpectedly during the run, by name.
 	Falls map[string]int `json:"falls,omitempty"`
-	// CPU says what one order cost, in milliseconds of processor time, by part of the shop.
+	// CPU is the processor time of one order in milliseconds, by part of the shop.
 	CPU map[string]float64 `json:"cpu_ms_per_order,omitempty"`
 
 	first map[Kind]error
 }
 
-// Verdict is what the invariant checker says of the shop afterwards.
+// Verdict is the result of the invariant checker.
 type Verdict struct {
 	OK       bool      `json:"ok"`
 	Findings []Finding `json:"findings"`
-	Skipped  []string  `json:"-"` // what was not looked at, and why
+	Skipped  []string  `json:"-"` // invariants that were not checked, and why
 }
 
-// Finding is one broken promise.
+// Finding is one violation of an invariant.
 type Finding struct {
 	Invariant string `json:"invariant"`
 	Subject   string `json:"subject"`
 	Detail    string `json:"detail"`
 }
 
-// Report sums up what was counted.
+// Report sums up a run.
 func (t *Tally) Report(elapsed time.Duration, retries int64) Report {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -61,8 +62,9 @@ func (t *Tally) Report(elapsed time.Duration, retries int64) Report {
 	return r
 }
 
-// Faults counts the errors that the shop has to answer for: all but sold-out orders.
-func (r Report) Faults() int {
+// Failures returns the number of failed purchases. An order that is rejected because its items are out of stock is no
+// failure of the shop.
+func (r Report) Failures() int {
 	n := 0
 	for kind, count := range r.Errors {
 		if kind != OutOfStock {
@@ -72,48 +74,49 @@ func (r Report) Faults() int {
 	return n
 }
 
-// WriteText writes the report for people.
+// WriteText writes the report for people, in lines of at most 80 columns where error messages allow it.
 func (r Report) WriteText(w io.Writer) error {
 	p := printer{w: w}
-	p.line("%d complete purchases in %.1f s: %.1f orders/s", r.Orders, r.ElapsedS, r.OrdersPerSec)
+	p.line("%s in %.1f s: %.1f orders/s", number(r.Orders, "complete purchase"), r.ElapsedS, r.OrdersPerSec)
 	p.line("%-22s p50 %9.1f ms   p95 %9.1f ms   p99 %9.1f ms", "placing", r.PlaceMS.P50, r.PlaceMS.P95, r.PlaceMS.P99)
 	p.line("%-22s p50 %9.1f ms   p95 %9.1f ms   p99 %9.1f ms", "placed to confirmed", r.ConfirmMS.P50, r.ConfirmMS.P95, r.ConfirmMS.P99)
 	if r.Cancelled > 0 {
-		p.line("%d orders were cancelled by their shoppers", r.Cancelled)
+		p.line("%s cancelled by the shopper", number(r.Cancelled, "order"))
 	}
 	if r.Retries > 0 {
-		p.line("%d requests had to be repeated", r.Retries)
+		p.line("%s repeated", number(int(r.Retries), "request"))
 	}
 	if len(r.Errors) == 0 {
 		p.line("no errors")
 	}
 	for _, kind := range slices.Sorted(maps.Keys(r.Errors)) {
-		p.line("%7d %s, the first: %v", r.Errors[kind], kind, r.first[kind])
+		p.line("%7d %s, first error:", r.Errors[kind], kind)
+		p.line("        %v", r.first[kind])
 	}
-	r.writeInflicted(&p)
+	r.writeInjected(&p)
 	r.writeCPU(&p)
 	r.Verify.write(&p)
 	return p.err
 }
 
-func (r Report) writeInflicted(p *printer) {
-	if r.Inflicted == nil {
+func (r Report) writeInjected(p *printer) {
+	if r.Injected == nil {
 		return
 	}
 	total := 0
-	for _, n := range r.Inflicted {
+	for _, n := range r.Injected {
 		total += n
 	}
-	p.line("%d faults, seed %d", total, r.Seed)
-	for _, kind := range slices.Sorted(maps.Keys(r.Inflicted)) {
-		p.line("%7d %s", r.Inflicted[kind], kind)
+	p.line("%s injected, seed %d", number(total, "fault"), r.Seed)
+	for _, kind := range slices.Sorted(maps.Keys(r.Injected)) {
+		p.line("%7d %s", r.Injected[kind], kind)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Falls)) {
-		p.line("%s ended by itself and was started again %d times", name, r.Falls[name])
+		p.line("%s exited unexpectedly and was restarted %s", name, number(r.Falls[name], "time"))
 	}
 }
 
-// writeCPU writes what an order costs, the dearest part first.
+// writeCPU writes the processor time of an order, largest part first.
 func (r Report) writeCPU(p *printer) {
 	if r.CPU == nil {
 		return
@@ -134,12 +137,12 @@ func (v *Verdict) write(p *printer) {
 		p.line("not checked: %s", skipped)
 	}
 	if v.OK {
-		p.line("verified: every invariant that was checked holds")
+		p.line("verified: every checked invariant holds")
 		return
 	}
-	p.line("VERIFY FAILED: %d findings", len(v.Findings))
+	p.line("VERIFY FAILED: %s", number(len(v.Findings), "finding"))
 	for i, f := range v.Findings {
-		if i == mostDetails {
+		if i == maxDetails {
 			p.line("  and %d more", len(v.Findings)-i)
 			break
 		}
@@ -147,17 +150,44 @@ func (v *Verdict) write(p *printer) {
 	}
 }
 
-// mostDetails of one sort are printed; more of them say nothing new.
-const mostDetails = 20
+// maxDetails bounds the lines of one kind in a report.
+const maxDetails = 20
 
-// printer remembers the first error of many lines.
+// printer writes lines and keeps the first error.
 type printer struct {
 	w   io.Writer
 	err error
 }
 
+// columns is the width of a terminal. Longer lines are wrapped between words and indented.
+const columns = 80
+
 func (p *printer) line(format string, args ...any) {
-	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
+	text := fmt.Sprintf(format, args...)
+	for p.err == nil {
+		cut := len(text)
+		if cut > columns {
+			if at := strings.LastIndexByte(text[:columns+1], ' '); strings.TrimSpace(text[:max(at, 0)]) != "" {
+				cut = at
+			}
+		}
+		if _, p.err = fmt.Fprintln(p.w, text[:cut]); cut == len(text) {
+			return
+		}
+		text = "        " + text[cut+1:]
 	}
+}
+
+// number writes a count with its noun, in the plural unless the count is 1.
+func number(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}
+
+// padded is number, with the count in a column of its own.
+func padded(n int, noun string) string {
+	text := number(n, noun)
+	return fmt.Sprintf("%*s", 8+len(text)-len(fmt.Sprint(n)), text)
 }

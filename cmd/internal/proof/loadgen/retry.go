@@ -3,53 +3,65 @@ package loadgen
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
 
-// patience repeats what may be repeated: a request that got no answer, and one that was asked to come again.
-type patience struct {
-	attempts int           // 0: until ctx ends
-	retried  *atomic.Int64 // counts repetitions
-	faults   bool          // repeats also after a 500
+// retryPolicy says how often a request is repeated that got no answer or a temporary refusal.
+type retryPolicy struct {
+	attempts uint          // 0: until ctx ends
+	retries  *atomic.Int64 // counts repeated requests
+	faults   bool          // also retry after a 500
 }
 
-// fewAttempts is what a browser's user puts up with: about a second and a half of trouble.
-const fewAttempts = 5
+// impatientAttempts is how often a shopper tries: about a second and a half in all.
+const impatientAttempts = 5
 
-// Bounds of the pause between two attempts.
+// Bounds of the interval between two attempts. Half of it is random, so that many shoppers do not return at once.
 const (
-	firstPause   = 50 * time.Millisecond
-	longestPause = time.Second
+	firstInterval = 50 * time.Millisecond
+	maxInterval   = time.Second
 )
 
-// do returns nil, an error that repeating does not mend, or the last one before attempts or time ran out.
-func (p patience) do(ctx context.Context, try func() error) error {
-	for n := 1; ; n++ {
-		err := try()
-		if err == nil || !p.mends(err) || n == p.attempts || pause(ctx, backoff(n, err)) != nil {
-			return err
+// do calls try until it succeeds, returns an error that a retry does not help against, or attempts or time run out. It
+// returns the last error of try.
+func (p retryPolicy) do(ctx context.Context, try func() error) error {
+	var last error
+	attempt := func() (struct{}, error) {
+		last = try()
+		var refusal *StatusError
+		switch {
+		case last != nil && !p.retryable(last):
+			return struct{}{}, backoff.Permanent(last)
+		case errors.As(last, &refusal) && refusal.RetryAfter > 0:
+			return struct{}{}, &backoff.RetryAfterError{Duration: min(refusal.RetryAfter, 2*maxInterval)}
 		}
-		p.retried.Add(1)
+		return struct{}{}, last
 	}
+	intervals := &backoff.ExponentialBackOff{InitialInterval: firstInterval, Multiplier: 2, MaxInterval: maxInterval, RandomizationFactor: 0.5}
+	if _, err := backoff.Retry(ctx, attempt, backoff.WithBackOff(intervals), backoff.WithMaxTries(p.attempts), backoff.WithMaxElapsedTime(0),
+		backoff.WithNotify(func(error, time.Duration) { p.retries.Add(1) })); err == nil {
+		return nil
+	}
+	return last // and not the error of ctx, which does not name the cause
 }
 
-// mends reports whether repeating may help.
-func (p patience) mends(err error) bool {
+func (p retryPolicy) retryable(err error) bool {
 	var refusal *StatusError
 	isFault := errors.As(err, &refusal) && refusal.Status == http.StatusInternalServerError
 	return transient(err) || p.faults && isFault
 }
 
-// transient reports whether the same request may well succeed in a moment. A 500 is not among them: it is a fault of the
-// shop, and repeating would hide it.
+// transient reports whether the same request may succeed if it is repeated. A 500 is not transient: it is a fault of the
+// shop, which a retry would hide.
 func transient(err error) bool {
 	var refusal *StatusError
-	var known *Failure
+	var failure *Failure
 	switch {
-	case errors.As(err, &known), errors.Is(err, ErrBadAnswer), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.As(err, &failure), errors.Is(err, ErrBadAnswer), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return false
 	case errors.As(err, &refusal):
 		switch refusal.Status {
@@ -58,21 +70,11 @@ func transient(err error) bool {
 		}
 		return false
 	}
-	return true // no answer at all
+	return true // no answer
 }
 
-// backoff doubles from pause to pause, half of it random so that a crowd does not come back as one. An answer that says
-// when to come again is obeyed, within reason.
-func backoff(n int, err error) time.Duration {
-	d := min(firstPause<<min(n-1, 10), longestPause)
-	var refusal *StatusError
-	if errors.As(err, &refusal) && refusal.RetryAfter > 0 {
-		d = min(refusal.RetryAfter, 2*longestPause)
-	}
-	return d/2 + rand.N(d/2+1)
-}
-
-func pause(ctx context.Context, d time.Duration) error {
+// sleep waits for a duration and returns the error of ctx if ctx ends first.
+func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -13,24 +13,24 @@ import (
 	"tillstream/events"
 )
 
-// Addresses say where the shop is and what opens its doors.
+// Addresses are the URLs and keys of a shop.
 type Addresses struct {
 	Storefront     string // base URL of the shopper's API
 	Stripe         string // base URL of Stripe's API or of the sandbox
-	PublishableKey string // what a browser shows Stripe; default: the one that the shop hands out with a payment
-	SecretKey      string // for comparing what was taken; only [PaymentsAt] needs it
-	Ops            string // base URL of the staff's API; empty: no stock is received
+	PublishableKey string // Stripe's publishable key; default: the one that the shop returns with a payment
+	SecretKey      string // Stripe's secret key; needed only by [Shop.SumPayments]
+	Ops            string // base URL of the staff API; empty: no stock is received
 	OpsToken       string
 }
 
-// Shop speaks to a shop as a shopper's browser does, and for stock as its staff do.
+// Shop is a client of a shop: of the shopper's API, of Stripe as a browser uses it, and of the staff API for stock.
 type Shop struct {
 	at     Addresses
 	client *client
 }
 
-// NewShop makes a shop for so many shoppers at a time. A patient one repeats unanswered requests until the time of
-// the purchase is up, others a few times.
+// NewShop returns a client for a number of concurrent shoppers. A patient one repeats unanswered requests until the time
+// of the purchase is over, others make five attempts.
 func NewShop(at Addresses, concurrency int, patient bool) *Shop {
 	for _, u := range []*string{&at.Storefront, &at.Stripe, &at.Ops} {
 		*u = strings.TrimRight(*u, "/")
@@ -38,10 +38,10 @@ func NewShop(at Addresses, concurrency int, patient bool) *Shop {
 	return &Shop{at: at, client: newClient(concurrency, patient)}
 }
 
-// Retries is how many requests had to be repeated so far.
-func (s *Shop) Retries() int64 { return s.client.few.retried.Load() }
+// Retries returns the number of requests repeated so far.
+func (s *Shop) Retries() int64 { return s.client.retry.retries.Load() }
 
-// Item is what the shop window shows.
+// Item is an entry of the catalogue.
 type Item struct {
 	SKU       string       `json:"sku"`
 	Price     events.Money `json:"price"`
@@ -51,18 +51,18 @@ type Item struct {
 // Items reads the whole catalogue.
 func (s *Shop) Items(ctx context.Context) ([]Item, error) {
 	var items []Item
-	cursor := ""
-	for {
+	address := s.at.Storefront + "/api/items?limit=100"
+	for cursor := ""; ; {
 		var page struct {
 			Items      []Item `json:"items"`
 			NextCursor string `json:"next_cursor"`
 		}
-		address := s.at.Storefront + "/api/items?limit=100&cursor=" + url.QueryEscape(cursor)
-		if cursor == "" {
-			address = s.at.Storefront + "/api/items?limit=100"
+		r := request{method: http.MethodGet, url: address}
+		if cursor != "" {
+			r.url += "&cursor=" + url.QueryEscape(cursor)
 		}
-		if err := s.client.call(ctx, s.client.few, request{method: http.MethodGet, url: address}, &page); err != nil {
-			return nil, fmt.Errorf("read the catalogue: %w", err)
+		if err := s.client.call(ctx, s.client.retry, r, &page); err != nil {
+			return nil, fmt.Errorf("read catalogue: %w", err)
 		}
 		items = append(items, page.Items...)
 		if page.NextCursor == "" {
@@ -72,13 +72,17 @@ func (s *Shop) Items(ctx context.Context) ([]Item, error) {
 	}
 }
 
-// Order is the shop's promise, as answered to the shopper.
+// Order is the shop's answer to a placed order.
 type Order struct {
 	ID       string       `json:"id"`
 	Number   string       `json:"number"`
 	Token    string       `json:"access_token"`
 	Subtotal events.Money `json:"subtotal"`
 	Total    events.Money `json:"total"`
+}
+
+func (s *Shop) orderURL(o Order, rest string) string {
+	return s.at.Storefront + "/api/orders/" + o.ID + rest
 }
 
 // placement is the body of POST /api/orders.
@@ -97,7 +101,7 @@ func (s *Shop) place(ctx context.Context, b Basket) (Order, error) {
 	if err != nil {
 		return order, fmt.Errorf("encode order %s: %w", b.Key, err)
 	}
-	err = s.client.call(ctx, s.client.few, request{method: http.MethodPost, url: s.at.Storefront + "/api/orders",
+	err = s.client.call(ctx, s.client.retry, request{method: http.MethodPost, url: s.at.Storefront + "/api/orders",
 		key: b.Key, contentType: "application/json", body: body}, &order)
 	if err == nil && (order.ID == "" || order.Token == "") {
 		err = fmt.Errorf("%w: order %s has no id or no access token", ErrBadAnswer, b.Key)
@@ -105,19 +109,17 @@ func (s *Shop) place(ctx context.Context, b Basket) (Order, error) {
 	return order, err
 }
 
-// cancel asks the shop to forget about an order. That it is too late for that is no error: the order's end will say.
+// cancel cancels an order. A refusal because it is too late is no error: the final state of the order decides.
 func (s *Shop) cancel(ctx context.Context, o Order) error {
 	var now state
-	err := s.client.call(ctx, s.client.few, request{method: http.MethodPost, url: s.at.Storefront + "/api/orders/" + o.ID + "/cancel",
-		bearer: o.Token}, &now)
-	var refusal *StatusError
-	if errors.As(err, &refusal) && refusal.Status == http.StatusConflict {
+	err := s.client.call(ctx, s.client.retry, request{method: http.MethodPost, url: s.orderURL(o, "/cancel"), bearer: o.Token}, &now)
+	if isStatus(err, http.StatusConflict) {
 		return nil
 	}
 	return err
 }
 
-// payment is how an order can be paid.
+// payment is what a browser needs to pay an order.
 type payment struct {
 	Status         string `json:"status"`
 	Intent         string `json:"payment_intent"`
@@ -125,30 +127,30 @@ type payment struct {
 	PublishableKey string `json:"publishable_key"`
 }
 
-// payment asks until there is something to pay with, or nothing to pay any more: then there is no secret.
+// payment polls until the order can be paid, or nothing is left to pay: then there is no client secret.
 func (s *Shop) payment(ctx context.Context, o Order) (payment, error) {
-	r := request{method: http.MethodGet, url: s.at.Storefront + "/api/orders/" + o.ID + "/payment?wait=20", bearer: o.Token}
+	r := request{method: http.MethodGet, url: s.orderURL(o, "/payment?wait=20"), bearer: o.Token}
 	var last payment
-	var why error
+	var lastErr error
 	for {
 		var p payment
-		err := s.client.call(ctx, s.client.few, r, &p)
+		err := s.client.call(ctx, s.client.retry, r, &p)
 		switch {
 		case ctx.Err() != nil:
-			return p, fmt.Errorf("order %s: the payment was last %q (%v): %w", o.ID, last.Status, why, ctx.Err()) //nolint:errorlint // why may be nil, and is told, not matched
-		case isNotFound(err): // nobody has asked for the money yet
+			return p, fmt.Errorf("order %s: payment was last %q (%v): %w", o.ID, last.Status, lastErr, ctx.Err()) //nolint:errorlint // lastErr may be nil, and is only shown
+		case isStatus(err, http.StatusNotFound): // the payment is not requested yet
 		case err != nil:
 			return p, fmt.Errorf("order %s: %w", o.ID, err)
 		case p.ClientSecret != "" || p.settled():
 			return p, nil
 		}
-		last, why = p, err
-		// The wait is the server's; the pause is for one that does not wait. If time runs out in it, the next call says so.
-		_ = pause(ctx, firstPause)
+		last, lastErr = p, err
+		// The server waits up to 20 s; the pause is for answers that come at once. The next call returns the error of ctx.
+		_ = sleep(ctx, firstInterval)
 	}
 }
 
-// settled reports whether the shopper has nothing to do any more.
+// settled reports whether the shopper has nothing left to do.
 func (p payment) settled() bool {
 	switch p.Status {
 	case "", "requested", "intent_created":
@@ -157,19 +159,39 @@ func (p payment) settled() bool {
 	return true
 }
 
-func isNotFound(err error) bool {
+func isStatus(err error, status int) bool {
 	var refusal *StatusError
-	return errors.As(err, &refusal) && refusal.Status == http.StatusNotFound
+	return errors.As(err, &refusal) && refusal.Status == status
 }
 
-// receive books goods that have just arrived.
-func (s *Shop) receive(ctx context.Context, sku string, quantity int64) error {
-	var level struct{}
-	body := fmt.Appendf(nil, `{"delta":%d,"reason":"received"}`, quantity)
-	err := s.client.call(ctx, patience{attempts: 1, retried: s.client.few.retried}, request{method: http.MethodPost, bearer: s.at.OpsToken,
-		url: s.at.Ops + "/ops/api/stock/" + url.PathEscape(sku) + "/adjustments", contentType: "application/json", body: body}, &level)
-	if err != nil {
-		return fmt.Errorf("receive %d of %s: %w", quantity, sku, err)
+// Test cards of docs.stripe.com/testing: one that is always accepted, and one that is always declined.
+const (
+	testCard      = "pm_card_visa"
+	decliningCard = "pm_card_visa_chargeDeclined"
+)
+
+// confirm pays at Stripe as the shopper's browser does: with the publishable key and the intent's client secret.
+func (s *Shop) confirm(ctx context.Context, p payment, card string) error {
+	form := url.Values{"client_secret": {p.ClientSecret}, "payment_method": {card}}
+	key := s.at.PublishableKey
+	if key == "" {
+		key = p.PublishableKey
 	}
-	return nil
+	var intent struct {
+		Status string `json:"status"`
+	}
+	err := s.client.call(ctx, s.client.retryStripe, request{method: http.MethodPost, url: s.at.Stripe + "/v1/payment_intents/" + p.Intent + "/confirm",
+		bearer: key, contentType: "application/x-www-form-urlencoded", body: []byte(form.Encode())}, &intent)
+	var refusal *StatusError
+	if errors.As(err, &refusal) && refusal.Code == "payment_intent_unexpected_state" {
+		return nil // an earlier attempt arrived and its answer was lost; the final state of the order decides
+	}
+	if err != nil {
+		return err
+	}
+	switch intent.Status {
+	case "requires_capture", "processing", "succeeded":
+		return nil
+	}
+	return &Failure{Kind: Kind("pay_" + intent.Status), Err: fmt.Errorf("payment intent %s is %s after paying", p.Intent, intent.Status)}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -13,38 +15,37 @@ import (
 	"tillstream/events"
 )
 
-// SumOrders says what the orders collection says of these orders: the confirmed ones. ids are sorted. It waits until the
-// collection has caught up with the log or ctx ends; then it sums what is there.
+// SumOrders sums the confirmed orders among these in the orders collection. ids are sorted. It waits until the projection has
+// caught up with the log or ctx ends, and then returns the sum so far.
 //
-// The collection is read once, and then only the orders that were behind are asked for, one by one. FerretDB finds an id by
-// its index, but reads the whole collection for any other question, which asked chunk by chunk grows with the square
-// of the orders.
-func SumOrders(ctx context.Context, db *mongo.Database, ids []string, told Told) (Sum, error) {
-	o := orderSums{sum: Sum{Source: "orders collection", Units: map[string]int64{}}, orders: db.Collection("orders"), told: told, total: len(ids)}
+// It reads the collection once, and then only the orders that were not confirmed yet, one by one. FerretDB finds one id by its
+// index, but reads the whole collection for any other filter, so that reading in chunks takes quadratic time.
+func SumOrders(ctx context.Context, db *mongo.Database, ids []string, progress ProgressFunc) (Sum, error) {
+	o := orderSums{sum: Sum{Source: "orders collection", Units: map[string]int64{}}, orders: db.Collection("orders"), progress: progress, total: len(ids)}
 	if len(ids) == 0 {
 		return o.sum, nil
 	}
 	behind, err := o.read(ctx, ids)
 	if err != nil {
-		return o.sum, fmt.Errorf("sum the orders collection: %w", err)
+		return o.sum, fmt.Errorf("sum orders collection: %w", err)
 	}
 	for _, id := range behind {
 		if err := o.await(ctx, id); err != nil {
-			return o.sum, fmt.Errorf("sum the orders collection: order %s: %w", id, err)
+			return o.sum, fmt.Errorf("sum orders collection: order %s: %w", id, err)
 		}
 	}
 	return o.sum, nil
 }
 
-// orderSums sums confirmed orders as they are found.
+// orderSums sums confirmed orders.
 type orderSums struct {
-	sum    Sum
-	orders *mongo.Collection
-	told   Told
-	total  int
+	sum      Sum
+	orders   *mongo.Collection
+	progress ProgressFunc
+	total    int
 }
 
-// storedOrder is what is read of an order's document.
+// storedOrder is the part of an order's document that is read.
 type storedOrder struct {
 	ID  string `json:"_id"`
 	Doc struct {
@@ -55,8 +56,8 @@ type storedOrder struct {
 	} `json:"doc"`
 }
 
-// read goes through the collection and returns the orders that it does not know as confirmed yet. The reading outlasts the
-// waiting: a deadline that ends the wait must not turn into a sum of nothing.
+// read reads the collection and returns the ids that are not confirmed yet. It ignores the deadline of ctx: when the wait is
+// over, the sum of what is there is still wanted.
 func (o *orderSums) read(ctx context.Context, ids []string) (behind []string, err error) {
 	ctx = context.WithoutCancel(ctx)
 	ours := make(map[string]bool, len(ids))
@@ -93,7 +94,7 @@ func (o *orderSums) read(ctx context.Context, ids []string) (behind []string, er
 	return behind, cursor.Err()
 }
 
-// await looks at one order until it is confirmed, or ctx ends, and then once more.
+// await reads one order until it is confirmed or ctx ends, and then once more.
 func (o *orderSums) await(ctx context.Context, id string) error {
 	for {
 		over := ctx.Err() != nil
@@ -105,18 +106,18 @@ func (o *orderSums) await(ctx context.Context, id string) error {
 		if confirmed, err := o.add(order); confirmed || err != nil || over {
 			return err
 		}
-		_ = pause(ctx, 500*time.Millisecond) // when the waiting is over, one more look
+		_ = sleep(ctx, 500*time.Millisecond) // when ctx ends, the loop reads once more
 	}
 }
 
-// add sums a confirmed order and reports whether it is one.
+// add adds an order to the sum if it is confirmed, and reports whether it is.
 func (o *orderSums) add(order storedOrder) (confirmed bool, err error) {
 	if order.Doc.Status != "confirmed" {
 		return false, nil
 	}
 	s := &o.sum
 	for _, line := range order.Doc.Lines {
-		s.add(line.SKU, line.Quantity)
+		s.addUnits(line.SKU, line.Quantity)
 	}
 	if s.Goods, err = total(s.Goods, order.Doc.Subtotal); err != nil {
 		return false, err
@@ -125,6 +126,52 @@ func (o *orderSums) add(order storedOrder) (confirmed bool, err error) {
 		return false, err
 	}
 	s.Orders++
-	o.told("reading the orders", s.Orders, o.total)
+	o.progress("reading orders", s.Orders, o.total)
 	return true, nil
+}
+
+// intent is the part of a payment intent that is read from Stripe's list.
+type intent struct {
+	ID             string            `json:"id"`
+	AmountReceived int64             `json:"amount_received"`
+	Currency       string            `json:"currency"`
+	Metadata       map[string]string `json:"metadata"`
+}
+
+// clockSkew is how far Stripe's clock may be behind.
+const clockSkew = time.Minute
+
+// SumPayments sums what Stripe received for these orders, from its list of payment intents created since the run began. An
+// order that was paid by two intents counts twice.
+func (s *Shop) SumPayments(ctx context.Context, ids []string, since time.Time, progress ProgressFunc) (Sum, error) {
+	sum := Sum{Source: "payments at Stripe"}
+	ours := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		ours[id] = true
+	}
+	address := fmt.Sprintf("%s/v1/payment_intents?limit=100&created[gte]=%d", s.at.Stripe, since.Add(-clockSkew).Unix())
+	after := ""
+	for {
+		var page struct {
+			Data    []intent `json:"data"`
+			HasMore bool     `json:"has_more"`
+		}
+		err := s.client.call(ctx, s.client.retry, request{method: http.MethodGet, url: address + after, bearer: s.at.SecretKey}, &page)
+		if err != nil {
+			return sum, fmt.Errorf("list payments at Stripe: %w", err)
+		}
+		for _, in := range page.Data {
+			if ours[in.Metadata["order_id"]] && in.AmountReceived > 0 {
+				sum.Orders++
+				if sum.Revenue, err = total(sum.Revenue, events.Money{Amount: in.AmountReceived, Currency: strings.ToUpper(in.Currency)}); err != nil {
+					return sum, fmt.Errorf("sum payments at Stripe: %s: %w", in.ID, err)
+				}
+			}
+		}
+		progress("reading payments", sum.Orders, len(ids))
+		if !page.HasMore || len(page.Data) == 0 {
+			return sum, nil
+		}
+		after = "&starting_after=" + page.Data[len(page.Data)-1].ID
+	}
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Tally counts how purchases ended and how long their steps took. It may be read while it counts.
+// Tally counts the outcomes of purchases and records how long their steps took. It is safe for concurrent use.
 type Tally struct {
 	mu        sync.Mutex
 	ended     int
@@ -19,7 +19,7 @@ type Tally struct {
 	first     map[Kind]error
 }
 
-// Observe is an observer of a [Run].
+// Observe counts one purchase; see [Run].
 func (t *Tally) Observe(p Purchase) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -41,9 +41,9 @@ func (t *Tally) Observe(p Purchase) {
 
 func (t *Tally) fail(err error) {
 	kind := ConnectionLost
-	var known *Failure
-	if errors.As(err, &known) {
-		kind, err = known.Kind, known.Err
+	var failure *Failure
+	if errors.As(err, &failure) {
+		kind, err = failure.Kind, failure.Err
 	}
 	if t.kinds == nil {
 		t.kinds, t.first = map[Kind]int{}, map[Kind]error{}
@@ -53,8 +53,8 @@ func (t *Tally) fail(err error) {
 	}
 }
 
-// Counts says how many purchases have ended, how many of them confirmed, and how many failed: neither confirmed, nor
-// cancelled as their shopper wanted, nor sold out.
+// Counts returns how many purchases have ended, were confirmed, and failed. A purchase that was cancelled as intended or
+// was out of stock is neither confirmed nor failed.
 func (t *Tally) Counts() (ended, confirmed, failed int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -68,8 +68,8 @@ type Percentiles struct {
 	P99 float64 `json:"p99"`
 }
 
-// PercentilesOf sorts the samples and takes nearest ranks: the smallest sample that at least so many per cent of all do
-// not exceed. No samples give zeros.
+// PercentilesOf sorts the samples and returns nearest ranks: the smallest sample that is at least as large as that percentage
+// of all samples. Without samples the result is zero.
 func PercentilesOf(samples []time.Duration) Percentiles {
 	slices.Sort(samples)
 	at := func(percent int) float64 {

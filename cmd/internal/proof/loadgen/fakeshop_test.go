@@ -11,11 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"tillstream/cmd/internal/proof/loadgen"
 )
 
-// fakeShop is the shopper's side of a shop and of Stripe: orders by Idempotency-Key, confirmed as soon as they are paid.
-// A test changes its ways by answering some requests itself.
+// fakeShop is a server with the APIs of a shop and of Stripe: one order per Idempotency-Key, confirmed as soon as it is paid.
+// A test may intercept requests and answer them itself.
 type fakeShop struct {
 	server    *httptest.Server
 	intercept func(w http.ResponseWriter, r *http.Request) (answered bool)
@@ -24,9 +26,9 @@ type fakeShop struct {
 	byKey   map[string]string        // order id by Idempotency-Key
 	bodies  map[string]string        // request body by order id
 	paid    map[string]chan struct{} // closed when the order is paid or cancelled, by id
-	gone    map[string]bool          // the cancelled ones
+	gone    map[string]bool          // cancelled orders, by id
 	asked   map[string]int           // requests by method and path
-	adjusts []string                 // stock adjustments
+	adjusts []string                 // stock adjustments, as text
 }
 
 func newFakeShop(t *testing.T) *fakeShop {
@@ -97,7 +99,7 @@ func (f *fakeShop) place(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, `{"id":%q,"number":"N","status":"placed","access_token":"token-%[1]s","subtotal":{"amount":200,"currency":"GBP"},"total":{"amount":250,"currency":"GBP"}}`, id)
 }
 
-// order finds the order of a request and refuses strangers.
+// order returns the order of a request, and refuses a request without its token.
 func (f *fakeShop) order(w http.ResponseWriter, r *http.Request) (id string, paid chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -215,14 +217,37 @@ func problem(w http.ResponseWriter, status int, detail string) {
 	fmt.Fprintf(w, `{"title":%q,"status":%d,"detail":%q,"errors":[{"message":"look here","location":"body.email","value":1}]}`, http.StatusText(status), status, detail)
 }
 
-// hangUp ends the connection without an answer, as a killed process does.
+// hangUp closes the connection without an answer, as the end of a process does.
 func hangUp(w http.ResponseWriter) {
 	conn, _, err := w.(http.Hijacker).Hijack()
 	if err != nil {
 		panic(err)
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // so that the other side sees a reset
+		_ = tcp.SetLinger(0) // the client sees a reset
 	}
 	_ = conn.Close()
+}
+
+func TestReceiveCoversShortfall(t *testing.T) {
+	t.Parallel()
+	fake := newFakeShop(t)
+	shop := fake.buyer(t, false).Shop
+	items, err := shop.Items(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(items) != 2 || items[1].SKU != "after-a+b" || items[0].Available != 5 || items[0].Price.Amount != 100 {
+		t.Fatalf("got items %+v, want both pages", items)
+	}
+	missing := loadgen.Shortfall(map[string]int64{"MUG": 5, "after-a+b": 3, "unlisted": 9}, items)
+	if diff := cmp.Diff([]loadgen.Line{{SKU: "after-a+b", Quantity: 3}}, missing); diff != "" {
+		t.Errorf("shortfall (-want +got):\n%s", diff)
+	}
+	if err := shop.Receive(t.Context(), missing); err != nil || !shop.CanReceive() {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"after-a+b +3 received"}, fake.adjusts); diff != "" {
+		t.Errorf("adjustments (-want +got):\n%s", diff)
+	}
 }

@@ -16,7 +16,7 @@ import (
 	"tillstream/orders"
 )
 
-// workers are the running processes.
+// workers are the workers that run.
 type workers struct {
 	mu  sync.Mutex
 	all []*worker.Worker
@@ -34,7 +34,7 @@ func (w *workers) remove(removed *worker.Worker) {
 	w.all = slices.DeleteFunc(w.all, func(one *worker.Worker) bool { return one == removed })
 }
 
-// lanes returns how each lane stands in the process that holds it; lanes that no process holds are not Held.
+// lanes returns the status of each lane in the worker that holds its lease, if any does.
 func (w *workers) lanes() map[string]worker.LaneStatus {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -49,22 +49,22 @@ func (w *workers) lanes() map[string]worker.LaneStatus {
 	return lanes
 }
 
-// Settle waits until every lane of a running process has handled all there is, and nothing new has come of it.
+// Settle waits until every lane of the running workers is at the end of the log and none has appended anything.
 func (s *Shop) Settle(t testing.TB) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for ticker := time.NewTicker(5 * time.Millisecond); ; {
-		before := s.Count(t)
+		before := s.EventCount(t)
 		busy := s.busy(before)
-		if after := s.Count(t); len(busy) == 0 && before == after {
+		if after := s.EventCount(t); len(busy) == 0 && before == after {
 			ticker.Stop()
 			return
 		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			t.Fatalf("the shop does not come to rest: %s", strings.Join(busy, ", "))
+			t.Fatalf("settle: timed out waiting for %s", strings.Join(busy, ", "))
 		}
 	}
 }
@@ -76,8 +76,8 @@ func (s *Shop) busy(end uint64) (busy []string) {
 			busy = append(busy, name)
 		}
 	}
-	if !s.Bank.idle() {
-		busy = append(busy, "the bank")
+	if !s.Stripe.idle() {
+		busy = append(busy, "Stripe")
 	}
 	return busy
 }
@@ -95,13 +95,13 @@ func (s *Shop) Await(t testing.TB, id string, want orders.Status) {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			t.Fatalf("order %s is %s, waited for %s", id, s.Order(t, id).Status, want)
+			t.Fatalf("order %s: got status %s, want %s", id, s.Order(t, id).Status, want)
 		}
 	}
 }
 
-// Count is how many events the log has.
-func (s *Shop) Count(t testing.TB) uint64 {
+// EventCount returns the number of events in the log.
+func (s *Shop) EventCount(t testing.TB) uint64 {
 	t.Helper()
 	end, err := s.Log.End(t.Context(), 0)
 	if err != nil {
@@ -110,8 +110,8 @@ func (s *Shop) Count(t testing.TB) uint64 {
 	return end
 }
 
-// Told is how often orders has said something of a type about an order.
-func (s *Shop) Told(t testing.TB, id string, fact events.Payload) (n int) {
+// CountEvents returns the number of events of a type about an order.
+func (s *Shop) CountEvents(t testing.TB, id string, fact events.Payload) (n int) {
 	t.Helper()
 	for _, e := range s.History(t, events.PrefixOrder+id) {
 		if e.Type == fact.EventType() {
@@ -121,7 +121,7 @@ func (s *Shop) Told(t testing.TB, id string, fact events.Payload) (n int) {
 	return n
 }
 
-// History is what stands on a subject.
+// History returns the events of a subject.
 func (s *Shop) History(t testing.TB, subject string) (history []events.Event) {
 	t.Helper()
 	err := s.reader(t).Each(t.Context(), replay.Range{Subjects: []string{subject}}, func(m replay.Message) error {
@@ -135,7 +135,7 @@ func (s *Shop) History(t testing.TB, subject string) (history []events.Event) {
 	return history
 }
 
-// DeadLetters are all that there are.
+// DeadLetters returns all dead letters.
 func (s *Shop) DeadLetters(t testing.TB) []replay.DeadLetter {
 	t.Helper()
 	letters, err := s.reader(t).DeadLetters(t.Context(), 0)
@@ -155,7 +155,7 @@ func (s *Shop) reader(t testing.TB) *replay.Reader {
 	return reader
 }
 
-// Verify applies the invariants to the log and fails the test with what they find.
+// Verify checks the invariants of the log and reports the findings as test failures.
 func (s *Shop) Verify(t testing.TB, acknowledged ...string) {
 	t.Helper()
 	report, err := invariants.Check(t.Context(), invariants.Options{Log: s.reader(t), Acknowledged: acknowledged, Now: s.config.Now})
@@ -167,7 +167,7 @@ func (s *Shop) Verify(t testing.TB, acknowledged ...string) {
 	}
 }
 
-// Size is how many events there are, and the bytes that they take.
+// Size returns the number of events in the log and their size in bytes.
 func (s *Shop) Size(t testing.TB) (n, bytes uint64) {
 	t.Helper()
 	stream, err := s.Log.JetStream().Stream(t.Context(), events.StreamShop)

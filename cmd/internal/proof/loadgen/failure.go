@@ -8,24 +8,24 @@ import (
 	"syscall"
 )
 
-// Kind is what a purchase failed of. Beside the constants there are a step with what happened in it, such as
-// "place_5xx", "payment_timeout" or "pay_4xx", and a state in which an order ended, such as "expired".
+// Kind is the failure category of a purchase. Besides the constants below, a category is a step and its outcome, such as
+// "place_5xx", "payment_timeout" or "pay_4xx", or the final state of an order, such as "expired".
 type Kind string
 
-// Kinds that do not follow from a step.
+// Categories that do not follow from a step.
 const (
-	BadAnswer         Kind = "bad_answer"            // the shop said something that is not its API
-	ConnectionLost    Kind = "connection_lost"       // a connection broke and retrying did not help
-	ConnectionRefused Kind = "connection_refused"    // nobody listens
-	Declined          Kind = "declined"              // the card was
-	Interrupted       Kind = "interrupted"           // the run was called off
-	NotConfirmed      Kind = "not_confirmed"         // the order did not end in time
+	BadAnswer         Kind = "bad_answer"            // an answer does not conform to the API
+	ConnectionLost    Kind = "connection_lost"       // a connection broke and retries did not help
+	ConnectionRefused Kind = "connection_refused"    // no server listens at the address
+	Declined          Kind = "declined"              // the card was declined
+	Interrupted       Kind = "interrupted"           // the run was cancelled
+	NotConfirmed      Kind = "not_confirmed"         // the order reached no final state in time
 	NotRecorded       Kind = "not_recorded"          // the list of acknowledged orders could not be written
-	OutOfStock        Kind = "rejected_out_of_stock" // somebody else was faster; no fault of the shop
+	OutOfStock        Kind = "rejected_out_of_stock" // another shopper bought the last units; not a fault of the shop
 	TwoOrders         Kind = "two_orders"            // one Idempotency-Key gave two orders
 )
 
-// Failure is why a purchase did not end confirmed.
+// Failure is the reason why a purchase was not confirmed.
 type Failure struct {
 	Kind Kind
 	Err  error
@@ -36,7 +36,7 @@ func (f *Failure) Error() string { return fmt.Sprintf("%s: %v", f.Kind, f.Err) }
 // Unwrap returns the cause.
 func (f *Failure) Unwrap() error { return f.Err }
 
-// ErrBadAnswer is returned when an answer is not what the API promises.
+// ErrBadAnswer is returned when an answer does not conform to the API.
 var ErrBadAnswer = errors.New("unexpected answer")
 
 // step is a part of a purchase that can fail.
@@ -44,22 +44,22 @@ type step string
 
 const (
 	stepPlace   step = "place"
-	stepPayment step = "payment" // learning how to pay
-	stepPay     step = "pay"     // paying at Stripe
+	stepPayment step = "payment" // ask the shop how to pay
+	stepPay     step = "pay"     // pay at Stripe
 	stepCancel  step = "cancel"
 	stepFollow  step = "follow"
 )
 
-// isKind reports whether an error is a failure of a kind.
+// isKind reports whether an error is a failure of a category.
 func isKind(err error, kind Kind) bool {
-	var known *Failure
-	return errors.As(err, &known) && known.Kind == kind
+	var failure *Failure
+	return errors.As(err, &failure) && failure.Kind == kind
 }
 
-// failed names the kind of an error; nil stays nil.
+// failed wraps an error in a [Failure]; nil and failures are returned unchanged.
 func failed(s step, err error) error {
-	var known *Failure
-	if err == nil || errors.As(err, &known) {
+	var failure *Failure
+	if err == nil || errors.As(err, &failure) {
 		return err
 	}
 	return &Failure{Kind: kindOf(s, err), Err: err}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestAStageIsTold(t *testing.T) {
+func TestOperationProgressIsDisplayed(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		terminal bool
@@ -19,20 +19,20 @@ func TestAStageIsTold(t *testing.T) {
 			t.Parallel()
 			var drawn bytes.Buffer
 			now := time.Unix(0, 0)
-			s := &stage{to: &drawn, terminal: test.terminal, every: 10 * time.Second, now: func() time.Time { return now }}
-			s.told("reading", 1, 9)
-			s.told("reading", 2, 9)
+			p := &operationProgress{to: &drawn, terminal: test.terminal, every: 10 * time.Second, now: func() time.Time { return now }}
+			p.report("reading", 1, 9)
+			p.report("reading", 2, 9)
 			now = now.Add(10 * time.Second)
-			s.told("reading", 3, 9)
-			s.told("summing", 7, 0)
-			s.over()
-			s.over()
+			p.report("reading", 3, 9)
+			p.report("summing", 7, 0)
+			p.done()
+			p.done()
 			if drawn.String() != test.want {
-				t.Errorf("drew %q, want %q", &drawn, test.want)
+				t.Errorf("got %q, want %q", &drawn, test.want)
 			}
 		})
 	}
-	var nobody *stage
-	nobody.told("reading", 1, 9)
-	nobody.over()
+	var none *operationProgress // must not panic
+	none.report("reading", 1, 9)
+	none.done()
 }

@@ -41,7 +41,8 @@ type Checked struct {
 	Title     string `json:"title"`
 	Findings  int    `json:"findings"`
 	Scope     string `json:"scope"`             // what was looked at, such as "5,000 orders"
-	Skipped   string `json:"skipped,omitempty"` // what was not looked at, and why
+	Skipped   string `json:"skipped,omitempty"` // what was not checked, and why
+	Hint      string `json:"hint,omitempty"`    // with findings: the command that helps
 }
 
 // OpenItem is money that is not where it belongs yet, and is known not to be: a refund that waits or failed.

@@ -34,11 +34,7 @@ Exit codes: 0 both copies are complete, or were made complete; 1 events are miss
 
 // Run compares log and archive, and restores what is missing.
 func (c *repairCommand) Run(ctx context.Context, out *terminal) error {
-	shop, err := c.Resolve()
-	if err != nil {
-		return err
-	}
-	reader, db, stop, err := openBoth(ctx, shop, shop.Log)
+	reader, db, stop, err := connect(ctx, c.Target)
 	if err != nil {
 		return err
 	}

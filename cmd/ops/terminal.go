@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,12 +8,9 @@ import (
 	"strings"
 
 	"github.com/mattn/go-isatty"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/cmd/internal/ansi"
 	"tillstream/cmd/internal/output"
-	"tillstream/cmd/internal/target"
-	"tillstream/events/replay"
 )
 
 // terminal is where a command writes: its answer to out, and progress, notes and errors to err.
@@ -124,21 +120,4 @@ func (t *terminal) bar(what string, done, total uint64) {
 	full := int(barWidth * min(done, total) / total)
 	fmt.Fprint(t.err, ansi.Line(fmt.Sprintf("%s [%s%s] %s of %s", what, strings.Repeat("=", full), strings.Repeat(" ", barWidth-full),
 		output.Number(done), output.Number(total))))
-}
-
-// openLog opens the log of a shop.
-type openLog func(context.Context) (reader *replay.Reader, stop func(), err error)
-
-// openBoth opens the log and the database of a shop. The caller calls stop when done.
-func openBoth(ctx context.Context, shop target.Shop, open openLog) (reader *replay.Reader, db *mongo.Database, stop func(), err error) {
-	reader, stopLog, err := open(ctx)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	db, stopDB, err := shop.Database(ctx)
-	if err != nil {
-		stopLog()
-		return nil, nil, nil, err
-	}
-	return reader, db, func() { stopDB(); stopLog() }, nil
 }

@@ -19,7 +19,7 @@ func TestDeadLettersAreListedShownAndVerified(t *testing.T) {
 		t.Errorf("list without dead letters: got exit code %d and %q", code, stdout)
 	}
 	code, stdout, stderr := ops(t, "verify", "--nats", b.url)
-	if code != exitOK || !strings.Contains(stdout, "every promise is kept") || !strings.Contains(stdout, "no database was given") {
+	if code != exitOK || !strings.Contains(stdout, "every promise is kept") || !strings.Contains(stdout, "the archive (pass --mongodb)") {
 		t.Errorf("verify without dead letters: got exit code %d:\n%s%s", code, stdout, stderr)
 	}
 	var expected []string
@@ -49,7 +49,7 @@ func TestDeadLettersAreListedShownAndVerified(t *testing.T) {
 	if code, _, stderr = ops(t, "deadletters", "show", "0", "--nats", b.url); code != exitFailed || !strings.Contains(stderr, "the number 0; ops deadletters list") {
 		t.Errorf("show 0: got exit code %d and %q", code, stderr)
 	}
-	if code, stdout, _ = ops(t, "verify", "--nats", b.url); code != exitProblem || !strings.Contains(words(stdout), "inventory could not handle orders.x at 1") {
+	if code, stdout, _ = ops(t, "verify", "--nats", b.url); code != exitProblem || !strings.Contains(words(stdout), "inventory could not handle orders.x at sequence 1") {
 		t.Errorf("verify: got exit code %d, want %d and the dead letter:\n%s", code, exitProblem, stdout)
 	}
 	var report struct {

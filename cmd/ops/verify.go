@@ -96,7 +96,7 @@ func readLines(path string) (lines []string, err error) {
 }
 
 func (c *verifyCommand) write(report invariants.Report, out *terminal) error {
-	t := newTable("", "PROMISE", "", "CHECKED")
+	t := newTable("", "PROMISE", "RESULT", "CHECKED")
 	for _, check := range report.Checks {
 		result := cell{"ok", green}
 		if check.Findings > 0 {

@@ -10,28 +10,29 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"tillstream/cmd/internal/output"
 	"tillstream/cmd/internal/target"
 	"tillstream/events/replay"
 )
 
-// deadLetters is ops deadletters.
-type deadLetters struct {
-	List    listDeadLetters    `cmd:"" default:"withargs" help:"List dead letters, counted by cause."`
-	Show    showDeadLetter     `cmd:"" help:"Show one dead letter, what became of it, and its event whole."`
-	Redrive redriveDeadLetters `cmd:"" help:"Have lanes handle the events of dead letters again."`
-	Discard discardDeadLetters `cmd:"" help:"Settle dead letters whose events no lane is to handle."`
+// deadLettersCommand is ops deadletters.
+type deadLettersCommand struct {
+	List    listDeadLettersCommand `cmd:"" default:"withargs" help:"List dead letters, counted by cause."`
+	Show    showDeadLetterCommand  `cmd:"" help:"Show one dead letter, its history and its event."`
+	Redrive redriveCommand         `cmd:"" help:"Have lanes handle the events of dead letters again."`
+	Discard discardCommand         `cmd:"" help:"Settle dead letters whose events shall not be handled."`
 }
 
-// listDeadLetters is ops deadletters list.
-type listDeadLetters struct {
+// listDeadLettersCommand is ops deadletters list.
+type listDeadLettersCommand struct {
 	target.Target `embed:""`
-	State         string `help:"Those that are open, redriven, discarded, or all of them." enum:"open,redriven,discarded,all" default:"open"`
-	Limit         int    `help:"List at most so many, newest first." default:"20"`
-	JSON          bool   `name:"json" help:"Write JSON."`
+	State         string `help:"Which dead letters: open, redriven, discarded or all." enum:"open,redriven,discarded,all" default:"open"`
+	Limit         int    `help:"List at most this many, newest first." default:"20"`
+	JSON          bool   `name:"json" help:"Write the list as JSON."`
 }
 
 // Run counts dead letters by cause and lists the newest.
-func (c *listDeadLetters) Run(ctx context.Context, out *terminal) error {
+func (c *listDeadLettersCommand) Run(ctx context.Context, out *terminal) error {
 	reader, stop, err := c.Log(ctx)
 	if err != nil {
 		return err
@@ -45,61 +46,63 @@ func (c *listDeadLetters) Run(ctx context.Context, out *terminal) error {
 	causes := replay.Causes(chosen)
 	slices.Reverse(chosen)
 	listed := chosen[:min(len(chosen), max(c.Limit, 0))]
-	if c.JSON {
-		return out.json(map[string]any{"state": c.State, "total": len(chosen), "causes": causes, "dead_letters": append([]replay.DeadLetter{}, listed...)})
-	}
-	if len(chosen) == 0 && c.State == "all" {
+	result := map[string]any{"state": c.State, "total": len(chosen), "causes": causes, "dead_letters": append([]replay.DeadLetter{}, listed...)}
+	return out.answer(c.JSON, result, func() error { return c.write(listed, len(chosen), causes, out) }, false)
+}
+
+func (c *listDeadLettersCommand) write(listed []replay.DeadLetter, total int, causes []replay.Cause, out *terminal) error {
+	switch {
+	case total == 0 && c.State == "all":
 		return out.printf("no dead letters")
-	}
-	if len(chosen) == 0 {
+	case total == 0:
 		return out.printf("no %s dead letters", c.State)
 	}
 	if err := writeDeadLetters(listed, causes, c.State == "all", out); err != nil {
 		return err
 	}
-	if rest := len(chosen) - len(listed); rest > 0 {
-		out.note("and %d older ones; --limit shows more", rest)
+	if rest := total - len(listed); rest > 0 {
+		out.note("%s; --limit shows more", output.Count(rest, "older dead letter"))
 	}
-	out.note("ops deadletters show NUMBER shows one whole, redrive has it handled again")
+	out.note("next: ops deadletters show NUMBER; ops deadletters redrive --help")
 	return nil
 }
 
+// writeDeadLetters writes a table of causes and one of dead letters. The states are shown only if they differ.
 func writeDeadLetters(listed []replay.DeadLetter, causes []replay.Cause, states bool, out *terminal) error {
 	counted := newTable("COUNT>", "CAUSE", "LANE", "LAST", "ERROR")
 	for _, c := range causes {
-		counted.add(count(uint64(c.Count)), c.Fingerprint, cell{c.Lane, bold}, c.Last.Local().Format(minutes), cell{c.Error, red})
+		counted.add(output.Number(c.Count), c.Fingerprint, cell{c.Lane, bold}, c.Last.Local().Format(minutes), cell{c.Error, red})
 	}
-	names, last := []string{"NUMBER>", "SINCE", "LANE", "CAUSE", "EVENT>"}, "WHAT IT IS"
-	if states { // else all rows would say the same
+	names, last := []string{"NUMBER>", "SINCE", "LANE", "CAUSE", "SEQUENCE>"}, "EVENT"
+	if states {
 		names = append(names, "STATE")
 	}
 	rows := newTable(append(names, last)...)
 	for _, d := range listed {
 		row := []any{fmt.Sprint(d.Number), d.Stored.Local().Format(minutes), cell{d.Worker, bold}, cell{d.Fingerprint, dim}, fmt.Sprint(d.Sequence)}
 		if states {
-			row = append(row, stateOf(d))
+			row = append(row, stateCell(d))
 		}
 		rows.add(append(row, strings.TrimSpace(d.Type+" on "+d.Subject))...)
 	}
 	return errors.Join(counted.write(out), out.printf(""), rows.write(out))
 }
 
-func stateOf(d replay.DeadLetter) cell {
-	style := green
+func stateCell(d replay.DeadLetter) cell {
 	if d.State == replay.StateOpen {
-		style = red
+		return cell{string(d.State), red}
 	}
-	return cell{string(d.State), style}
+	return cell{string(d.State), green}
 }
 
-// showDeadLetter is ops deadletters show.
-type showDeadLetter struct {
+// showDeadLetterCommand is ops deadletters show.
+type showDeadLetterCommand struct {
 	target.Target `embed:""`
-	Number        uint64 `arg:"" help:"Its number, as ops deadletters lists it."`
-	JSON          bool   `name:"json" help:"Write JSON."`
+	Number        uint64 `arg:"" help:"Number of the dead letter, as ops deadletters lists it."`
+	JSON          bool   `name:"json" help:"Write the dead letter and its event as JSON."`
 }
 
-// originalEvent is the event that a dead letter points to, as ops deadletters show --json writes it.
+// originalEvent is the event of a dead letter, as ops deadletters show --json writes it.
 type originalEvent struct {
 	Sequence uint64              `json:"sequence"`
 	Stored   time.Time           `json:"stored"`
@@ -109,7 +112,7 @@ type originalEvent struct {
 }
 
 // Run shows one dead letter.
-func (c *showDeadLetter) Run(ctx context.Context, out *terminal) error {
+func (c *showDeadLetterCommand) Run(ctx context.Context, out *terminal) error {
 	reader, stop, err := c.Log(ctx)
 	if err != nil {
 		return err
@@ -117,30 +120,29 @@ func (c *showDeadLetter) Run(ctx context.Context, out *terminal) error {
 	defer stop()
 	d, history, err := reader.DeadLetterAt(ctx, c.Number)
 	if errors.Is(err, replay.ErrNotFound) {
-		return fmt.Errorf("no dead letter has the number %d; ops deadletters list --state all lists those that there are", c.Number)
+		return fmt.Errorf("no dead letter has the number %d; ops deadletters list --state all lists every one", c.Number)
 	}
 	if err != nil {
 		return err
 	}
 	m, err := reader.Original(ctx, d)
-	gone := errors.Is(err, replay.ErrNotFound)
-	if err != nil && !gone {
+	lost := errors.Is(err, replay.ErrNotFound)
+	if err != nil && !lost {
 		return err
 	}
-	if c.JSON {
-		answer := map[string]any{"dead_letter": d}
-		if !gone {
-			answer["event"] = originalEvent{m.Sequence, m.Stored, m.Subject, m.Header, m.Data}
+	result := map[string]any{"dead_letter": d}
+	if !lost {
+		result["event"] = originalEvent{m.Sequence, m.Stored, m.Subject, m.Header, m.Data}
+	}
+	return out.answer(c.JSON, result, func() error {
+		if err := writeDeadLetter(d, history, out); err != nil {
+			return err
 		}
-		return out.json(answer)
-	}
-	if err := writeDeadLetter(d, history, out); err != nil {
-		return err
-	}
-	if gone {
-		return out.item(cell{"event", bold}, fmt.Sprintf("the log has no event at %d: ops repair says what it lacks", d.Sequence))
-	}
-	return writeOriginal(m, out)
+		if lost {
+			return out.item(cell{"event", bold}, fmt.Sprintf("the log has no event at %d; ops repair names what it lacks", d.Sequence))
+		}
+		return writeOriginal(m, out)
+	}, false)
 }
 
 func writeDeadLetter(d replay.DeadLetter, history []replay.Message, out *terminal) error {

@@ -1,23 +1,29 @@
-// Command ops is the operators' terminal: it looks at a running shop, fills its shelves, checks its promises,
-// mends its copies and backs it up.
+// Command ops is the operators' terminal. It shows what happens in a running shop, checks the shop's promises, handles dead
+// letters, repairs and rebuilds stored data, and writes and restores backups.
 //
-//	ops import-items FILE.csv   list what a sales ledger knows
-//	ops orders                  the newest orders
-//	ops timeline ORDER          everything that happened to one order, causes first
-//	ops tail                    events as they happen
+//	ops import-items FILE.csv   import the items of a sales ledger
+//	ops orders                  list the newest orders
+//	ops timeline ORDER          everything that happened to one order, causes before effects
+//	ops tail                    events as they are appended
 //	ops lag                     how far each lane is behind, and which process runs it
-//	ops deadletters             what lanes could not handle, counted by cause; redrive has it handled again, discard settles it
-//	ops pause LANE …            stop lanes, or all projections, until resumed
-//	ops resume LANE …           let them go on
-//	ops rebuild PROJECTION      compare a projection with the log and mend what differs; --dry-run only compares
-//	ops repair                  what log or archive have lost; --yes restores it
-//	ops backup DIR              everything up to now, written to files while the shop sells
-//	ops restore DIR             a backup, put into an empty installation
-//	ops verify                  the promises I1–I6 and I8, checked over the living shop
+//	ops deadletters             events that lanes could not handle: list, show, redrive, discard
+//	ops pause LANE …            stop lanes, or all projections, until they are resumed
+//	ops resume LANE …           end a pause
+//	ops rebuild PROJECTION      compare a projection with the log and write what differs; --dry-run only compares
+//	ops repair                  compare log and archive; --yes restores what either lacks
+//	ops topology                compare the broker with what this release needs; --apply adds it
+//	ops void SEQUENCE           make every process skip an event
+//	ops backup DIR              write a backup while the shop sells
+//	ops restore DIR             restore a backup into an empty installation
+//	ops verify                  check the invariants I1–I6 and I8
 //
-// It finds the shop by --shop FILE (what cmd/shop --ready-file wrote), by addresses (--nats, --mongodb, --ops …), or by
-// ./data/ready.json when nothing is given. It changes nothing but for import-items, which goes through the staff API,
-// pause and resume, deadletters redrive and discard, topology --apply, void, rebuild, which writes projections, repair --yes, and restore.
+// The shop is found through --shop FILE (what cmd/shop --ready-file wrote), through addresses (--nats, --mongodb, --ops …),
+// or through ./data/ready.json if neither is given. Only these commands change the shop: import-items, pause, resume,
+// deadletters redrive, deadletters discard, rebuild, repair --yes, topology --apply, void and restore.
 //
-// Exit codes: 0 done, and all is well; 1 done, and something is off; 2 could not be done; 130 interrupted.
+// A command line becomes a value of [commands], whose Run method reads through the packages cmd/internal/target and
+// events/replay. A [terminal] writes the result to stdout, as tables of at most 80 columns or as JSON, and everything else
+// (progress, notes, errors) to stderr.
+//
+// Exit codes: 0 done, nothing is wrong; 1 done, something is wrong; 2 could not be done; 130 interrupted.
 package main

@@ -17,52 +17,50 @@ import (
 	"tillstream/inventory"
 )
 
-// importItems is ops import-items.
-type importItems struct {
+// importItemsCommand is ops import-items.
+type importItemsCommand struct {
 	target.Target `embed:""`
-	File          string          `arg:"" help:"Sales ledger in the columns of the \"Online Retail\" data set." type:"existingfile"`
-	Refused       string          `help:"Write every refused line to this CSV file: line, reason, detail, text." placeholder:"FILE" type:"path"`
-	DateFormat    seed.DateFormat `help:"How the file writes its dates: iso (2010-12-31), d/m/y (31/12/2010) or m/d/y (12/31/2010), each with or without the time of day (default: iso and d/m/y are both read)." placeholder:"FORMAT"`
-	Show          int             `help:"Print at most so many refused lines." default:"20"`
-	KeepStock     bool            `help:"Leave the stock of items as it is; without, it is set to what the ledger says was sold."`
+	File          string          `arg:"" help:"Sales ledger with the columns of the \"Online Retail\" data set." type:"existingfile"`
+	Refused       string          `help:"Write every refused line to this CSV file, with the columns line, reason, detail and text." placeholder:"FILE" type:"path"`
+	DateFormat    seed.DateFormat `help:"How the file writes its dates: iso (2010-12-31), d/m/y (31/12/2010) or m/d/y (12/31/2010), each with or without the time of day. Default: iso and d/m/y are both read." placeholder:"FORMAT"`
+	Show          int             `help:"Print at most this many refused lines." default:"20"`
+	KeepStock     bool            `help:"Keep the stock of items as it is. Without this flag it is set to the number of units that the ledger sold."`
 }
 
 // Help is shown by ops import-items --help.
-func (importItems) Help() string {
-	return `Each stock code that is goods becomes one item: its newest description, its most common price, stock enough for all that the ledger sold. Lines that are not goods are refused and reported with their reasons; that is no error.
+func (importItemsCommand) Help() string {
+	return `Each stock code that stands for goods becomes one item, with its newest description, its most frequent price and enough stock for everything that the ledger sold. Lines that are not goods are refused and reported with a reason; this is not an error.
 
-Dates are read as iso (2010-12-31) or d/m/y (31/12/2010). A file that has a date with a month over 12 is not imported, because its other dates may be wrong, too: --date-format says what it means, such as --date-format m/d/y.
+Dates are read as iso (2010-12-31) or d/m/y (31/12/2010). A file with a month over 12 is not imported, because its other dates may be misread too. Give the format by --date-format, such as --date-format m/d/y.
 
-Importing a file again changes nothing that is as the file says. Exit code 1 means that the shop itself refused items, 2 that nothing was imported, also because no line can be used. In the file of refused lines a text that a spreadsheet would take for a formula begins with a single quote.`
+Importing a file again changes only what differs from the file. In the file of refused lines, text that a spreadsheet would take for a formula begins with a single quote.
+
+Exit codes: 0 imported; 1 the shop refused some items; 2 nothing was imported, for example because every line was refused.`
 }
 
-// importBatch is how many items the staff API takes at once.
+// importBatch is the largest number of items in one request to the staff API.
 const importBatch = 200
 
-// imported is what became of the items.
+// imported is the result of importing items.
 type imported struct {
 	changed, unchanged int
-	refused            []refusedItem
+	refused            []itemResult
 }
 
-// refusedItem is an item that the shop did not take.
-type refusedItem struct {
+// itemResult is the staff API's result for one item.
+type itemResult struct {
 	SKU     string `json:"sku"`
 	Changed bool   `json:"changed"`
 	Error   string `json:"error"`
 }
 
-// Run reads the file, lists its items and reports.
-func (c *importItems) Run(ctx context.Context, out *terminal) error {
+// Run reads the file, imports its items and reports.
+func (c *importItemsCommand) Run(ctx context.Context, out *terminal) error {
 	err := output.Apart(output.File{Name: "--refused", Path: c.Refused}, output.File{Name: "the ledger", Path: c.File}, c.ReadyFile())
 	if err != nil {
 		return err
 	}
-	shop, err := c.Resolve()
-	if err != nil {
-		return err
-	}
-	api, err := newStaff(shop)
+	api, err := newStaffAPI(c.Target)
 	if err != nil {
 		return err
 	}
@@ -70,7 +68,7 @@ func (c *importItems) Run(ctx context.Context, out *terminal) error {
 	if err != nil {
 		return err
 	}
-	// Before anything is listed: a file that cannot be written must not be noticed when half of it is done.
+	// The refused lines are written first: if that fails, nothing has been imported yet.
 	if c.Refused != "" {
 		if err := writeRefused(c.Refused, read.Refused); err != nil {
 			return fmt.Errorf("--refused: %w; nothing was imported", err)
@@ -80,7 +78,8 @@ func (c *importItems) Run(ctx context.Context, out *terminal) error {
 		if err := c.reportLines(read.Refused, out); err != nil {
 			return err
 		}
-		return fmt.Errorf("no line of %s can be used (%d read, %d refused); nothing was imported", c.File, read.Lines, len(read.Refused))
+		return fmt.Errorf("no line of %s can be used (%s read, %s refused); nothing was imported", c.File,
+			output.Count(read.Lines, "line"), output.Number(len(read.Refused)))
 	}
 	done, err := c.send(ctx, api, read.Items, out)
 	if err != nil {
@@ -90,12 +89,12 @@ func (c *importItems) Run(ctx context.Context, out *terminal) error {
 		return err
 	}
 	if len(done.refused) > 0 {
-		return errOff
+		return errProblem
 	}
 	return nil
 }
 
-func (c *importItems) read(out *terminal) (read seed.Result, err error) {
+func (c *importItemsCommand) read(out *terminal) (read seed.Result, err error) {
 	file, err := os.Open(c.File)
 	if err != nil {
 		return read, err
@@ -106,8 +105,8 @@ func (c *importItems) read(out *terminal) (read seed.Result, err error) {
 		return read, err
 	}
 	defer out.clear()
-	seen := seed.Watch(file, func(bytes int64) { out.bar("reading", uint64(bytes), uint64(info.Size())) })
-	if read, err = seed.ReadCSV(seen, c.DateFormat); err != nil {
+	watched := seed.Watch(file, func(bytes int64) { out.bar("reading", uint64(bytes), uint64(info.Size())) })
+	if read, err = seed.ReadCSV(watched, c.DateFormat); err != nil {
 		return read, fmt.Errorf("read %s: %w; nothing was imported", c.File, err)
 	}
 	if c.KeepStock {
@@ -118,33 +117,33 @@ func (c *importItems) read(out *terminal) (read seed.Result, err error) {
 	return read, nil
 }
 
-// send lists the items batch by batch. Interrupted, it can be started again: what is listed already does not change.
-func (c *importItems) send(ctx context.Context, api *staff, items []inventory.Listing, out *terminal) (done imported, err error) {
+// send imports the items in batches. An interrupted import can be repeated: items that were imported do not change again.
+func (c *importItemsCommand) send(ctx context.Context, api *staffAPI, items []inventory.Listing, out *terminal) (done imported, err error) {
 	defer out.clear()
 	sent := 0
 	for batch := range slices.Chunk(items, importBatch) {
 		var answer struct {
-			Results []refusedItem `json:"results"`
+			Results []itemResult `json:"results"`
 		}
 		out.bar("importing", uint64(sent), uint64(len(items)))
 		if err := api.call(ctx, http.MethodPost, "/ops/api/items", map[string]any{"items": batch}, &answer); err != nil {
-			return done, fmt.Errorf("after %d of %d items (start it again, nothing is listed twice): %w", sent, len(items), err)
+			return done, fmt.Errorf("after %s of %s (run it again; nothing is imported twice): %w", output.Number(sent), output.Count(len(items), "item"), err)
 		}
 		if len(answer.Results) != len(batch) {
-			return done, fmt.Errorf("the shop answered for %d of %d items", len(answer.Results), len(batch))
+			return done, fmt.Errorf("the shop answered for %d of %s", len(answer.Results), output.Count(len(batch), "item"))
 		}
 		for _, r := range answer.Results {
-			done.count(r)
+			done.add(r)
 		}
 		sent += len(batch)
 		if !out.live {
-			out.note("imported %d of %d", sent, len(items))
+			out.note("imported %s of %s", output.Number(sent), output.Number(len(items)))
 		}
 	}
 	return done, nil
 }
 
-func (d *imported) count(r refusedItem) {
+func (d *imported) add(r itemResult) {
 	switch {
 	case r.Error != "":
 		d.refused = append(d.refused, r)
@@ -155,10 +154,10 @@ func (d *imported) count(r refusedItem) {
 	}
 }
 
-func (c *importItems) report(read seed.Result, done imported, out *terminal) error {
-	err := out.say("%s lines read, %s items: %s new or changed, %s as they were, %s refused by the shop; %s lines refused",
-		count(uint64(read.Lines)), count(uint64(len(read.Items))), count(uint64(done.changed)), count(uint64(done.unchanged)),
-		count(uint64(len(done.refused))), count(uint64(len(read.Refused))))
+func (c *importItemsCommand) report(read seed.Result, done imported, out *terminal) error {
+	err := out.say("%s read, %s: %s new or changed, %s unchanged, %s refused by the shop; %s refused",
+		output.Count(read.Lines, "line"), output.Count(len(read.Items), "item"), output.Number(done.changed), output.Number(done.unchanged),
+		output.Number(len(done.refused)), output.Count(len(read.Refused), "line"))
 	if err != nil {
 		return err
 	}
@@ -177,7 +176,7 @@ func (c *importItems) report(read seed.Result, done imported, out *terminal) err
 }
 
 // reportLines counts refused lines by reason and prints the first of them.
-func (c *importItems) reportLines(refused []seed.Refusal, out *terminal) error {
+func (c *importItemsCommand) reportLines(refused []seed.Refusal, out *terminal) error {
 	if len(refused) == 0 {
 		return nil
 	}
@@ -194,7 +193,7 @@ func (c *importItems) reportLines(refused []seed.Refusal, out *terminal) error {
 	})
 	summary := newTable("LINES>", "REASON")
 	for _, reason := range reasons {
-		summary.add(count(uint64(byReason[reason])), string(reason))
+		summary.add(output.Number(byReason[reason]), string(reason))
 	}
 	lines := newTable("LINE>", "REASON", "DETAIL", "TEXT")
 	for _, r := range refused[:min(len(refused), max(c.Show, 0))] {
@@ -204,13 +203,13 @@ func (c *importItems) reportLines(refused []seed.Refusal, out *terminal) error {
 		return err
 	}
 	if rest := len(refused) - len(lines.rows); rest > 0 {
-		return out.printf("… and %s more; --refused FILE writes them all", count(uint64(rest)))
+		return out.printf("and %s; --refused FILE writes every one", output.Count(rest, "more line"))
 	}
 	return nil
 }
 
-// writeRefused writes every refused line, for a spreadsheet: what stands in a ledger came from strangers, and is written so
-// that it is text there and no formula.
+// writeRefused writes refused lines to a CSV file. Their text comes from outside and is escaped, because a spreadsheet
+// would evaluate it as formulas.
 func writeRefused(path string, refused []seed.Refusal) (err error) {
 	file, err := os.Create(path)
 	if err != nil {

@@ -7,25 +7,26 @@ import (
 
 	"github.com/google/uuid"
 
+	"tillstream/cmd/internal/output"
 	"tillstream/cmd/internal/target"
 	"tillstream/events/replay"
 )
 
-// lag is ops lag.
-type lag struct {
+// lagCommand is ops lag.
+type lagCommand struct {
 	target.Target `embed:""`
-	JSON          bool `name:"json" help:"Write JSON."`
+	JSON          bool `name:"json" help:"Write the lanes as JSON."`
 }
 
 // Help is shown by ops lag --help.
-func (lag) Help() string {
-	return `One line per lane. POSITION is the sequence in the log up to which a lane has come, LAG how many events it has not read yet, OPEN how many acts (calls to Stripe, mails) have begun and not ended. A lane notes its position down about once a second. A projection that is behind delays lists and searches, not sales.
+func (lagCommand) Help() string {
+	return `POSITION is the sequence in the log up to which a lane has handled every event. LAG is the number of events that it has not read yet. OPEN is the number of acts (calls to Stripe, mails) that have begun and not ended. A lane stores its position about once a second. A projection that is behind delays lists and searches, not sales.
 
-STATE is "at work"; "free" when no process runs the lane; "paused" when ops pause stopped it, until ops resume; or "on hold" when its destination takes nothing, which it tries again by itself.`
+STATE is "running"; "free" if no process runs the lane; "paused" from ops pause to ops resume; or "circuit open" while the lane's destination refuses every act. The lane then tries one act from time to time and continues when it succeeds.`
 }
 
 // Run shows how far each lane is behind.
-func (c *lag) Run(ctx context.Context, out *terminal) error {
+func (c *lagCommand) Run(ctx context.Context, out *terminal) error {
 	reader, stop, err := c.Log(ctx)
 	if err != nil {
 		return err
@@ -43,15 +44,15 @@ func writeLanes(lanes []replay.Lane, asJSON bool, out *terminal) error {
 		return out.json(map[string]any{"lanes": append([]replay.Lane{}, lanes...)})
 	}
 	if len(lanes) == 0 {
-		return out.printf("no lane has ever run on this broker")
+		return out.printf("no lanes: no process of the shop has run on this broker")
 	}
-	t := newTable("LANE", "KIND", "HOLDER", "POSITION>", "LAG>", "OPEN>", "STATE")
+	t := newTable("LANE", "KIND", "PROCESS", "POSITION>", "LAG>", "OPEN>", "STATE")
 	for _, l := range lanes {
-		behind := plain
+		lag := cell{text: output.Number(l.Lag)}
 		if l.Lag > 0 {
-			behind = yellow
+			lag.style = yellow
 		}
-		t.add(cell{l.Name, bold}, string(l.Kind), cell{holder(l.Holder), dim}, count(l.Position), cell{count(l.Lag), behind}, fmt.Sprint(len(l.Open)), laneState(l))
+		t.add(cell{l.Name, bold}, string(l.Kind), cell{shortID(l.Holder), dim}, output.Number(l.Position), lag, fmt.Sprint(len(l.Open)), laneState(l))
 	}
 	if err := t.write(out); err != nil {
 		return err
@@ -71,13 +72,13 @@ func writeLanes(lanes []replay.Lane, asJSON bool, out *terminal) error {
 	return nil
 }
 
-// holder shortens a random name of a process.
-func holder(name string) string {
-	const enough = 8
-	if uuid.Validate(name) == nil {
-		return name[:enough]
+// shortID shortens the random id of a process.
+func shortID(id string) string {
+	const length = 8
+	if uuid.Validate(id) == nil {
+		return id[:length]
 	}
-	return cut(name, enough)
+	return cut(id, length)
 }
 
 func laneState(l replay.Lane) cell {
@@ -87,7 +88,7 @@ func laneState(l replay.Lane) cell {
 	case l.Holder == "":
 		return cell{"free", red}
 	case l.Hold != "":
-		return cell{"on hold", red}
+		return cell{"circuit open", red}
 	}
-	return cell{"at work", green}
+	return cell{"running", green}
 }

@@ -4,19 +4,19 @@ import (
 	"strings"
 	"testing"
 
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
-func TestLag(t *testing.T) {
+func TestLagShowsLanes(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t)
 	if code, stdout, _ := ops(t, "lag", "--nats", b.url); code != exitOK || !strings.Contains(stdout, "no lane") {
-		t.Errorf("exit %d: %s", code, stdout)
+		t.Errorf("without lanes: got exit code %d and %q", code, stdout)
 	}
-	b.refused("o1")
-	for _, c := range []log.Checkpoint{{Lane: "inventory", Position: 1}, {Lane: "orders.projection", Position: 2},
+	b.rejectedOrder("o1")
+	for _, c := range []eventlog.Checkpoint{{Lane: "inventory", Position: 1}, {Lane: "orders.projection", Position: 2},
 		{Lane: "notifications.mail", Position: 3, State: []byte(`[{"sequence":2,"attempt":4,"due":"2026-01-02T03:04:05Z"}]`),
-			CircuitOpen: "on hold: the relay refuses the shop, which it says in words that take more than one line of a terminal"}} {
+			CircuitOpen: "circuit open: the relay refuses the shop, for a reason that takes more than one line of a terminal"}} {
 		if err := b.log.SaveCheckpoint(t.Context(), &c); err != nil {
 			t.Fatal(err)
 		}
@@ -27,24 +27,24 @@ func TestLag(t *testing.T) {
 	code, stdout, _ := ops(t, "lag", "--nats", b.url)
 	lines := strings.Split(stdout, "\n")
 	if code != exitOK || len(lines) < 6 {
-		t.Fatalf("exit %d: %s", code, stdout)
+		t.Fatalf("got exit code %d:\n%s", code, stdout)
 	}
-	for i, want := range []string{"LANE KIND HOLDER POSITION LAG OPEN STATE", "inventory decide 1 2 0 free", "notifications.mail act 0197e3a0 3 0 1 on hold",
-		"orders.projection project 2 1 0 free", "notifications.mail on hold: the relay refuses"} {
+	for i, want := range []string{"LANE KIND PROCESS POSITION LAG OPEN STATE", "inventory decide 1 2 0 free", "notifications.mail act 0197e3a0 3 0 1 circuit open",
+		"orders.projection project 2 1 0 free", "notifications.mail circuit open: the relay refuses"} {
 		if got := words(lines[i]); !strings.HasPrefix(got, want) {
-			t.Errorf("got %q, want %q", got, want)
+			t.Errorf("line %d: got %q, want %q", i, got, want)
 		}
 	}
 	pauseAndResume(t, b)
 	if code, stdout, _ := ops(t, "lag", "--json", "--nats", b.url); code != exitOK || !strings.Contains(words(stdout), `"open": [ { "sequence": 2, "attempt": 4,`) {
-		t.Errorf("exit %d: %s", code, stdout)
+		t.Errorf("lag --json: got exit code %d:\n%s", code, stdout)
 	}
 }
 
-// pauseAndResume expects the lanes of TestLag.
+// pauseAndResume expects the lanes of TestLagShowsLanes.
 func pauseAndResume(t *testing.T, b *broker) {
 	t.Helper()
-	for _, step := range []struct{ args, says, silent string }{
+	for _, step := range []struct{ args, want, unwanted string }{
 		{"pause views", "orders.projection project 2 2 0 paused", "inventory"},
 		{"lag", "orders.projection project 2 2 0 paused", "inventory decide 1 3 0 paused"},
 		{"pause inventory --for 1h", "inventory decide 1 4 0 paused inventory paused until", "orders.projection"},
@@ -53,11 +53,11 @@ func pauseAndResume(t *testing.T, b *broker) {
 	} {
 		code, stdout, stderr := ops(t, append(strings.Fields(step.args), "--nats", b.url)...)
 		shown := words(stdout)
-		if code != exitOK || !strings.Contains(shown, step.says) || strings.Contains(shown, step.silent) {
-			t.Errorf("ops %s: exit %d: %s%s", step.args, code, stdout, stderr)
+		if code != exitOK || !strings.Contains(shown, step.want) || strings.Contains(shown, step.unwanted) {
+			t.Errorf("ops %s: got exit code %d and\n%s%s\nwant %q", step.args, code, stdout, stderr, step.want)
 		}
 	}
 	if code, _, stderr := ops(t, "pause", "view", "--nats", b.url); code != exitFailed || !strings.Contains(stderr, "inventory, notifications.mail, orders.projection") {
-		t.Errorf("unknown lane: exit %d: %s", code, stderr)
+		t.Errorf("unknown lane: got exit code %d and %q, want the names of the lanes", code, stderr)
 	}
 }

@@ -14,14 +14,14 @@ import (
 	"tillstream/orders"
 )
 
-// listOrders is ops orders.
-type listOrders struct {
+// ordersCommand is ops orders.
+type ordersCommand struct {
 	target.Target `embed:""`
-	Status        string `help:"Only orders with this status: placed, awaiting_payment, capturing, confirmed, rejected, expired, cancelled, paid_late." placeholder:"STATUS"`
-	Payment       string `help:"Only orders whose money stands so: unpaid, authorized, paid, partly_refunded, refunded." placeholder:"STATUS"`
-	Q             string `help:"Only the orders of this e-mail address, order number or id." placeholder:"TEXT"`
-	Limit         int    `help:"At most so many." default:"20"`
-	JSON          bool   `name:"json" help:"Write JSON."`
+	Status        string `help:"List only orders with this status: placed, awaiting_payment, capturing, confirmed, rejected, expired, cancelled, paid_late." placeholder:"STATUS"`
+	Payment       string `help:"List only orders with this payment status: unpaid, authorized, paid, partly_refunded, refunded." placeholder:"STATUS"`
+	Q             string `help:"List only orders with this e-mail address, order number or id." placeholder:"TEXT"`
+	Limit         int    `help:"List at most this many." default:"20"`
+	JSON          bool   `name:"json" help:"Write the list as JSON."`
 }
 
 // orderRow is one order as the staff API lists it.
@@ -36,11 +36,11 @@ type orderRow struct {
 	PlacedAt   time.Time    `json:"placed_at"`
 }
 
-// largestPage is the most that the staff API lists at once.
+// largestPage is the largest page of the staff API.
 const largestPage = 200
 
 // Validate is called by kong when the command line is read.
-func (c *listOrders) Validate() error {
+func (c *ordersCommand) Validate() error {
 	if c.Limit < 1 {
 		return fmt.Errorf("--limit %d: want 1 or more", c.Limit)
 	}
@@ -54,43 +54,40 @@ func (c *listOrders) Validate() error {
 }
 
 // Run lists orders.
-func (c *listOrders) Run(ctx context.Context, out *terminal) error {
-	shop, err := c.Resolve()
+func (c *ordersCommand) Run(ctx context.Context, out *terminal) error {
+	api, err := newStaffAPI(c.Target)
 	if err != nil {
 		return err
 	}
-	api, err := newStaff(shop)
+	rows, more, err := c.fetch(ctx, api)
 	if err != nil {
 		return err
 	}
-	orders, more, err := c.fetch(ctx, api)
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return out.json(map[string]any{"orders": orders, "more": more})
-	}
-	if len(orders) == 0 {
+	return out.answer(c.JSON, map[string]any{"orders": rows, "more": more}, func() error { return c.write(rows, more, out) }, false)
+}
+
+func (c *ordersCommand) write(rows []orderRow, more bool, out *terminal) error {
+	if len(rows) == 0 {
 		return out.printf("no orders")
 	}
 	t := newTable("NUMBER", "STATUS", "PAYMENT", "TOTAL>", "PLACED", "E-MAIL")
-	for _, o := range orders {
+	for _, o := range rows {
 		t.add(o.Number, cell{o.Status, statusStyle(o.Status)}, cell{o.Payment, statusStyle(o.Payment)}, o.Total.String(), o.PlacedAt.Local().Format(minutes), o.Email)
 	}
 	if err := t.write(out); err != nil {
 		return err
 	}
 	if more {
-		out.note("there are more: --limit %d shows twice as many", 2*c.Limit)
+		out.note("there are more orders: --limit %d shows twice as many", 2*c.Limit)
 	}
 	return nil
 }
 
 // fetch reads pages until there are enough orders or no more.
-func (c *listOrders) fetch(ctx context.Context, api *staff) (orders []orderRow, more bool, err error) {
-	orders = []orderRow{}
-	for cursor := ""; len(orders) < c.Limit; {
-		query := url.Values{"limit": {strconv.Itoa(min(c.Limit-len(orders), largestPage))}}
+func (c *ordersCommand) fetch(ctx context.Context, api *staffAPI) (rows []orderRow, more bool, err error) {
+	rows = []orderRow{}
+	for cursor := ""; len(rows) < c.Limit; {
+		query := url.Values{"limit": {strconv.Itoa(min(c.Limit-len(rows), largestPage))}}
 		for name, value := range map[string]string{"status": c.Status, "payment_status": c.Payment, "q": c.Q, "cursor": cursor} {
 			if value != "" {
 				query.Set(name, value)
@@ -103,13 +100,13 @@ func (c *listOrders) fetch(ctx context.Context, api *staff) (orders []orderRow, 
 		if err := api.call(ctx, http.MethodGet, "/ops/api/orders?"+query.Encode(), nil, &page); err != nil {
 			return nil, false, err
 		}
-		orders, cursor = append(orders, page.Orders...), page.NextCursor
+		rows, cursor = append(rows, page.Orders...), page.NextCursor
 		if cursor == "" {
-			return orders, false, nil
+			return rows, false, nil
 		}
 		more = true
 	}
-	return orders, more, nil
+	return rows, more, nil
 }
 
 func statusStyle(status string) style {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// api is a staff API that answers what a test wants.
+// api starts a staff API that answers as a test says. It returns the flags that name it.
 func api(t *testing.T, answer func(w http.ResponseWriter, r *http.Request) any) []string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -26,7 +26,7 @@ func api(t *testing.T, answer func(w http.ResponseWriter, r *http.Request) any) 
 	return []string{"--ops", server.URL + "/", "--ops-token", "secret"}
 }
 
-func TestOrders(t *testing.T) {
+func TestOrdersReadsPagesUpToTheLimit(t *testing.T) {
 	t.Parallel()
 	target := api(t, func(_ http.ResponseWriter, r *http.Request) any {
 		q := r.URL.Query()
@@ -36,17 +36,17 @@ func TestOrders(t *testing.T) {
 	})
 	code, stdout, stderr := ops(t, append([]string{"orders", "--limit", "3", "--status", "confirmed", "--payment", "paid", "--q", "a@example.com"}, target...)...)
 	lines := strings.Split(stdout, "\n")
-	if code != exitOK || len(lines) != 5 || !strings.Contains(stderr, "there are more") {
-		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
+	if code != exitOK || len(lines) != 5 || !strings.Contains(stderr, "there are more orders") {
+		t.Fatalf("got exit code %d:\n%s%s", code, stdout, stderr)
 	}
 	for i, want := range []string{"NUMBER STATUS PAYMENT TOTAL PLACED E-MAIL", "N3 confirmed paid 12.50 GBP", "N2 confirmed paid 12.50 GBP", "N1 confirmed paid 12.50 GBP"} {
 		if got := strings.Join(strings.Fields(lines[i]), " "); !strings.HasPrefix(got, want) {
-			t.Errorf("line %d is %q, want %q", i, got, want)
+			t.Errorf("line %d: got %q, want %q", i, got, want)
 		}
 	}
 	target[3] = "wrong"
 	code, _, stderr = ops(t, append([]string{"orders"}, target...)...)
 	if code != exitFailed || !strings.Contains(stderr, "staff only") || !strings.Contains(stderr, "--ops-token") {
-		t.Errorf("wrong token: exit %d: %s", code, stderr)
+		t.Errorf("wrong token: got exit code %d and %q", code, stderr)
 	}
 }

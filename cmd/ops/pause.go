@@ -9,23 +9,23 @@ import (
 	"tillstream/events/replay"
 )
 
-// pause is ops pause.
-type pause struct {
+// pauseCommand is ops pause.
+type pauseCommand struct {
 	target.Target `embed:""`
 	Lanes         []string      `arg:"" help:"Lanes as ops lag names them, or projections for all projections."`
-	For           time.Duration `help:"Resume by itself after so long (default: when ops resume is called)." placeholder:"DURATION"`
-	JSON          bool          `name:"json" help:"Write JSON."`
+	For           time.Duration `help:"Resume after this time, such as 90s or 2h. Default: pause until ops resume." placeholder:"DURATION"`
+	JSON          bool          `name:"json" help:"Write the lanes as JSON."`
 }
 
 // Help is shown by ops pause --help.
-func (pause) Help() string {
-	return `A paused lane takes no events, in any process, until the pause ends; what it has begun it still finishes. What happens meanwhile waits in the log and is handled in order afterwards. The shop sells without its projections; without its other lanes orders are taken and wait.
+func (pauseCommand) Help() string {
+	return `A paused lane takes no events, in any process, until the pause ends; work that has begun is finished. Events wait in the log and are handled in order afterwards. The shop sells without its projections. While another lane is paused, orders are accepted but wait for that lane.
 
-The pause is an event in the log: it outlives restarts of every process and of the broker. ops lag shows it, and /readyz of the process says degraded.`
+The pause is an event in the log, so it outlives restarts of every process and of the broker. ops lag shows it, and /readyz of the process says degraded.`
 }
 
 // Run pauses lanes.
-func (c *pause) Run(ctx context.Context, out *terminal) error {
+func (c *pauseCommand) Run(ctx context.Context, out *terminal) error {
 	until := replay.UntilResumed
 	switch {
 	case c.For < 0:
@@ -38,28 +38,33 @@ func (c *pause) Run(ctx context.Context, out *terminal) error {
 	})
 }
 
-// resume is ops resume.
-type resume struct {
+// resumeCommand is ops resume.
+type resumeCommand struct {
 	target.Target `embed:""`
 	Lanes         []string `arg:"" help:"Lanes as ops lag names them, or projections for all projections."`
-	JSON          bool     `name:"json" help:"Write JSON."`
+	JSON          bool     `name:"json" help:"Write the lanes as JSON."`
 }
 
-// Run lets lanes go on.
-func (c *resume) Run(ctx context.Context, out *terminal) error {
+// Help is shown by ops resume --help.
+func (resumeCommand) Help() string {
+	return `The lanes handle the events that waited, in order. Resuming a lane that is not paused changes nothing.`
+}
+
+// Run ends the pause of lanes.
+func (c *resumeCommand) Run(ctx context.Context, out *terminal) error {
 	return changeLanes(ctx, c.Target, c.JSON, out, func(r *replay.Reader) ([]replay.Lane, error) {
 		return r.Resume(ctx, c.Lanes)
 	})
 }
 
-// changeLanes does something to lanes and shows how they stand then.
-func changeLanes(ctx context.Context, target target.Target, asJSON bool, out *terminal, do func(*replay.Reader) ([]replay.Lane, error)) error {
-	reader, stop, err := target.Log(ctx)
+// changeLanes makes a change and shows the lanes after it.
+func changeLanes(ctx context.Context, flags target.Target, asJSON bool, out *terminal, change func(*replay.Reader) ([]replay.Lane, error)) error {
+	reader, stop, err := flags.Log(ctx)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	lanes, err := do(reader)
+	lanes, err := change(reader)
 	if err != nil {
 		return err
 	}

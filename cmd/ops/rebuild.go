@@ -9,6 +9,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
+	"tillstream/cmd/internal/output"
 	"tillstream/cmd/internal/target"
 	"tillstream/events/project"
 	"tillstream/events/replay"
@@ -16,24 +17,33 @@ import (
 	"tillstream/payments"
 )
 
-// rebuild is ops rebuild.
-type rebuild struct {
+// rebuildCommand is ops rebuild.
+type rebuildCommand struct {
 	target.Target `embed:""`
 	Projection    string `arg:"" help:"A projection as ops lag names it, one of its collections, or projections for all of them."`
-	DryRun        bool   `help:"Compare, and change nothing; exit 1 when something has drifted."`
-	JSON          bool   `name:"json" help:"Write JSON."`
+	DryRun        bool   `help:"Compare, and change nothing. Exit code 1 means that something differs."`
+	JSON          bool   `name:"json" help:"Write the report as JSON."`
 }
 
 // Help is shown by ops rebuild --help.
-func (rebuild) Help() string {
-	return `Folds the log from its beginning, compares every document of a projection with it byte by byte, writes the documents that differ, and makes the indexes that are missing. The shop sells all the while, the projection goes on, and readers find every document throughout. What was cut off is started over.
+func (rebuildCommand) Help() string {
+	return `Folds the log from its beginning, compares every document of a projection byte by byte, writes the documents that differ, and creates missing indexes. Meanwhile the shop sells, the projection continues, and every document can be read. An interrupted rebuild is started again from the beginning.
 
-Exit codes: 0 the projection is what the log says; 1 a dry run found drift; 2 it could not be done.`
+Exit codes: 0 the projection agrees with the log; 1 a dry run found differences; 2 it could not be done.`
 }
 
 // Run rebuilds projections.
-func (c *rebuild) Run(ctx context.Context, out *terminal) error {
-	reports, err := rebuildProjections(ctx, c.Target, c.Projection, c.DryRun, out)
+func (c *rebuildCommand) Run(ctx context.Context, out *terminal) error {
+	targets, err := chooseProjections(c.Projection)
+	if err != nil {
+		return err
+	}
+	reader, db, stop, err := connect(ctx, c.Target)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	reports, err := c.rebuild(ctx, targets, reader, db, out)
 	if err != nil {
 		return err
 	}
@@ -41,99 +51,63 @@ func (c *rebuild) Run(ctx context.Context, out *terminal) error {
 	for _, r := range reports {
 		drifted += r.Drifted()
 	}
-	if c.JSON {
-		err = out.json(map[string]any{"projections": reports, "drifted": drifted})
-	} else {
-		err = writeRebuilt(reports, out)
-	}
-	if err == nil && c.DryRun && drifted > 0 {
-		return errOff
-	}
-	return err
+	return out.answer(c.JSON, map[string]any{"projections": reports, "drifted": drifted},
+		func() error { return writeRebuild(reports, out) }, c.DryRun && drifted > 0)
 }
 
-// rebuildProjections rebuilds, or compares, the projections that a name stands for.
-func rebuildProjections(ctx context.Context, target target.Target, name string, dryRun bool, out *terminal) ([]project.RebuildReport, error) {
-	chosen, err := choose(name)
-	if err != nil {
-		return nil, err
-	}
-	shop, err := target.Resolve()
-	if err != nil {
-		return nil, err
-	}
-	reader, closeLog, err := shop.Log(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer closeLog()
-	db, closeDB, err := shop.Database(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer closeDB()
-	return rebuildEach(ctx, chosen, reader, db, dryRun, out)
-}
-
-func rebuildEach(ctx context.Context, chosen []choice, reader *replay.Reader, db *mongo.Database, dryRun bool, out *terminal) ([]project.RebuildReport, error) {
+func (c *rebuildCommand) rebuild(ctx context.Context, targets []rebuildTarget, reader *replay.Reader, db *mongo.Database, out *terminal) ([]project.RebuildReport, error) {
 	reports := []project.RebuildReport{}
-	for _, p := range chosen {
-		r := project.Rebuild{Collections: p.collections, DB: db, DryRun: dryRun, Log: reader.Log(), Projection: p.projection, Progress: out.bar}
+	for _, t := range targets {
+		r := project.Rebuild{Collections: t.collections, DB: db, DryRun: c.DryRun, Log: reader.Log(), Projection: t.projection, Progress: out.bar}
 		report, err := r.Run(ctx)
 		out.clear()
 		if err != nil {
-			return nil, fmt.Errorf("rebuild %s: %w", p.projection.Name, err)
+			return nil, fmt.Errorf("rebuild %s: %w", t.projection.Name, err)
 		}
 		reports = append(reports, report)
 	}
 	return reports, nil
 }
 
-// allProjections are what the workers project into the database.
+// allProjections returns the projections of all workers.
 func allProjections() []project.Projection {
 	return slices.Concat(orders.Projections(), payments.Projections(slog.Default()))
 }
 
-// choice is a projection, and which of its collections; none named means all.
-type choice struct {
+// rebuildTarget is a projection and the names of its collections to rebuild; none means all.
+type rebuildTarget struct {
 	projection  project.Projection
 	collections []string
 }
 
-func choose(name string) ([]choice, error) {
-	var chosen []choice
+// chooseProjections returns what a name on the command line means.
+func chooseProjections(name string) ([]rebuildTarget, error) {
+	var chosen []rebuildTarget
 	var names []string
 	for _, p := range allProjections() {
 		names = append(names, p.Name)
 		if name == p.Name || name == replay.Projections || name == replay.Views {
-			chosen = append(chosen, choice{projection: p})
+			chosen = append(chosen, rebuildTarget{projection: p})
 		}
 		for _, c := range p.Collections {
 			names = append(names, c.Name)
 			if name == c.Name {
-				chosen = append(chosen, choice{p, []string{name}})
+				chosen = append(chosen, rebuildTarget{p, []string{name}})
 			}
 		}
 	}
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("no projection %q: there are %s, and %s for all of them", name, strings.Join(names, ", "), replay.Projections)
+		return nil, fmt.Errorf("no projection %q: want one of %s, or %s for all of them", name, strings.Join(names, ", "), replay.Projections)
 	}
 	return chosen, nil
 }
 
-func writeRebuilt(reports []project.RebuildReport, out *terminal) error {
+func writeRebuild(reports []project.RebuildReport, out *terminal) error {
 	t := newTable("COLLECTION", "DOCUMENTS>", "MISSING>", "EXTRA>", "DIFFERENT>", "UNREADABLE>", "")
 	for _, r := range reports {
 		for _, c := range r.Collections {
-			result := cell{"as the log says", green}
-			switch drift := drifted(c) + len(c.MissingIndexes); {
-			case drift > 0 && r.Written:
-				result = cell{"mended", yellow}
-			case drift > 0:
-				result = cell{"drifted", red}
-			}
-			t.add(cell{c.Name, bold}, count(uint64(c.Documents)), fmt.Sprint(c.Missing), fmt.Sprint(c.Extra), fmt.Sprint(c.Different),
-				fmt.Sprint(c.Unreadable), result)
+			t.add(cell{c.Name, bold}, output.Number(c.Documents), output.Number(c.Missing), output.Number(c.Extra), output.Number(c.Different),
+				output.Number(c.Unreadable), rebuildResult(c, r.Written))
 		}
 	}
 	if err := t.write(out); err != nil {
@@ -145,15 +119,25 @@ func writeRebuilt(reports []project.RebuildReport, out *terminal) error {
 				return err
 			}
 		}
-		out.note("%s: compared at %d in %.1f s", r.Projection, r.Sequence, r.Seconds)
+		out.note("%s: compared up to sequence %d in %.1f s", r.Projection, r.Sequence, r.Seconds)
 	}
 	return nil
 }
 
-// drifted is how many documents of a collection are not what the log says.
+func rebuildResult(c project.CollectionReport, written bool) cell {
+	switch differ := drifted(c)+len(c.MissingIndexes) > 0; {
+	case differ && written:
+		return cell{"rebuilt", yellow}
+	case differ:
+		return cell{"differs", red}
+	}
+	return cell{"ok", green}
+}
+
+// drifted is the number of documents of a collection that differ from the log.
 func drifted(c project.CollectionReport) int { return c.Missing + c.Extra + c.Different }
 
-// driftsShown is how many documents of a collection are named.
+// driftsShown is the number of documents of a collection that are named.
 const driftsShown = 20
 
 func writeDrifts(c project.CollectionReport, out *terminal) error {
@@ -169,7 +153,7 @@ func writeDrifts(c project.CollectionReport, out *terminal) error {
 		}
 	}
 	if rest := drifted(c) - len(shown); rest > 0 {
-		out.note("%s: and %d more", c.Name, rest)
+		out.note("%s: and %s", c.Name, output.Count(rest, "more document"))
 	}
 	return nil
 }

@@ -5,52 +5,48 @@ import (
 	"context"
 	"errors"
 
+	"tillstream/cmd/internal/output"
 	"tillstream/cmd/internal/target"
 	"tillstream/events/backup"
 	"tillstream/events/replay"
 )
 
-// restore is ops restore.
-type restore struct {
+// restoreCommand is ops restore.
+type restoreCommand struct {
 	target.Target `embed:""`
 	Dir           string `arg:"" help:"Directory of the backup." type:"existingdir"`
-	Data          string `help:"Data directory of a shop in one process, for its secrets (default: as the ready file says)." placeholder:"DIR" type:"existingdir"`
-	Replicas      int    `env:"STREAM_REPLICAS" default:"1" help:"Copies of each stream, where ops has to make them; 3 in production."`
-	JSON          bool   `name:"json" help:"Write JSON."`
+	Data          string `help:"Data directory of a shop in one process, for its secrets. Default: the one that the ready file names." placeholder:"DIR" type:"existingdir"`
+	Replicas      int    `env:"STREAM_REPLICAS" default:"1" help:"Replicas of each stream that ops has to create: 1, or 3 with three brokers."`
+	JSON          bool   `name:"json" help:"Write the report as JSON."`
 }
 
 // Help is shown by ops restore --help.
-func (restore) Help() string {
-	return `Puts a backup into an empty installation: a broker and a database that hold nothing, and no process at work. For a shop in one process that is a new data directory: start the shop there with --closed, run this, stop it, and start it without --closed. For a shop in many processes it is a broker with empty stores and an empty database; the streams are made where they are missing.
+func (restoreCommand) Help() string {
+	return `The broker and the database must be empty, and no process may run. For a shop in one process, start it with --closed in a new data directory, run this command, stop the shop, and start it without --closed. For a shop in many processes, give the broker empty stores and use an empty database; missing streams are created.
 
-The whole backup is read and compared with its manifest before anything is written. Every event comes back under its old sequence with its old id. Secrets go into the data directory, where they are. A restore that was cut off is run again and goes on where it was; until it has ended no process of the shop starts.
+The whole backup is read and compared with its manifest before anything is written. Every event is restored with its sequence and id. Secrets are written to the data directory, if there is one. If the restore is interrupted, run it again: it continues. No process of the shop starts before the restore has finished.
 
-Afterwards nothing is charged or mailed again of which the backup knows that it was. What happened after the backup was taken the shop does not know: deploy/runbook.md, "Backups", says what to do about payments and mails of that time.`
+After a restore, nothing is charged or mailed again that the backup records as done. The shop does not know what happened after the backup: see "Backups" in deploy/runbook.md for the payments and mails of that time.`
 }
 
 // Run restores a backup.
-func (c *restore) Run(ctx context.Context, out *terminal) error {
+func (c *restoreCommand) Run(ctx context.Context, out *terminal) error {
 	shop, err := c.Resolve()
 	if err != nil {
 		return err
 	}
 	shop.Data = cmp.Or(c.Data, shop.Data)
-	kept, err := backup.Open(ctx, c.Dir, func(done, total uint64) { out.bar("check backup", done, total) })
+	opened, err := backup.Open(ctx, c.Dir, func(done, total uint64) { out.bar("check backup", done, total) })
 	out.clear()
 	if err != nil {
 		return err
 	}
-	reader, closeLog, err := shop.MakeLog(ctx, c.Replicas)
+	reader, db, stop, err := openBoth(ctx, shop, func(ctx context.Context) (*replay.Reader, func(), error) { return shop.MakeLog(ctx, c.Replicas) })
 	if err != nil {
 		return err
 	}
-	defer closeLog()
-	db, closeDB, err := shop.Database(ctx)
-	if err != nil {
-		return err
-	}
-	defer closeDB()
-	r := replay.Restore{Backup: kept, DB: db, Log: reader, Progress: out.bar}
+	defer stop()
+	r := replay.Restore{Backup: opened, DB: db, Log: reader, Progress: out.bar}
 	if shop.Data != "" {
 		r.Secrets = shop.KeepSecrets
 	}
@@ -59,29 +55,24 @@ func (c *restore) Run(ctx context.Context, out *terminal) error {
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return out.json(report)
-	}
-	return c.write(report, shop, out)
+	return out.answer(c.JSON, report, func() error { return writeRestore(report, shop, out) }, false)
 }
 
-func (c *restore) write(report replay.RestoreReport, shop target.Shop, out *terminal) error {
+func writeRestore(report replay.RestoreReport, shop target.Shop, out *terminal) error {
+	result := "restored"
+	if report.Continued {
+		result = "restored; continued an interrupted restore"
+	}
 	t := newTable("EVENTS>", "DEAD LETTERS>", "LANES>", "SET ASIDE>", "SECRETS", "")
-	t.add(count(report.Cut), count(report.DeadLetters), count(report.Lanes), count(report.Aside), secretsAre(report.Secrets), cell{restoredHow(report), green})
-	err := errors.Join(t.write(out), out.say("next: start the shop. It writes lists and archive from the log again; ops lag says how far it is. Then ops rebuild projections --dry-run, and ops verify"))
+	t.add(output.Number(report.Cut), output.Number(report.DeadLetters), output.Number(report.Lanes), output.Number(report.Aside),
+		yesNo(report.Secrets), cell{result, green})
+	err := errors.Join(t.write(out), out.say("next: start the shop. It rebuilds lists and archive from the log; ops lag shows the progress. Then run ops rebuild projections --dry-run, and ops verify"))
 	switch {
 	case report.Secrets:
 	case shop.Data == "":
-		out.note("start the workers with the TOKEN_SECRET, OPS_TOKEN and keys that they had")
+		out.note("start the workers with the TOKEN_SECRET, OPS_TOKEN and other keys that they had before")
 	default:
-		out.note("the backup has no secrets: links to orders in mails that were sent will not open")
+		out.note("the backup has no secrets: links to orders in mails that were sent before will not open")
 	}
 	return err
-}
-
-func restoredHow(report replay.RestoreReport) string {
-	if report.Continued {
-		return "restored; an earlier try had been cut off"
-	}
-	return "restored"
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,26 +14,31 @@ import (
 	"tillstream/cmd/internal/target"
 )
 
-// staff calls the staff API.
-type staff struct {
+// staffAPI is a client of the staff API.
+type staffAPI struct {
 	origin string
 	token  string
 	client *http.Client
 }
 
-// newStaff returns attach.ErrUnknownAddress when the shop's staff API is not known.
-func newStaff(shop target.Shop) (*staff, error) {
+// newStaffAPI returns a client for the shop that the flags name. It returns [target.ErrUnknownAddress] if the address or
+// token of the staff API is not known.
+func newStaffAPI(flags target.Target) (*staffAPI, error) {
+	shop, err := flags.Resolve()
+	if err != nil {
+		return nil, err
+	}
 	if err := shop.Require(shop.Ops, "ops"); err != nil {
 		return nil, err
 	}
 	if err := shop.Require(shop.OpsToken, "ops-token"); err != nil {
 		return nil, err
 	}
-	return &staff{origin: shop.Ops, token: shop.OpsToken, client: &http.Client{Timeout: time.Minute}}, nil
+	return &staffAPI{origin: shop.Ops, token: shop.OpsToken, client: &http.Client{Timeout: time.Minute}}, nil
 }
 
-// call sends a request, with a body unless it is nil, and reads the answer into to.
-func (s *staff) call(ctx context.Context, method, path string, body, to any) error {
+// call sends a request, with a body unless it is nil, and decodes the response into result.
+func (s *staffAPI) call(ctx context.Context, method, path string, body, result any) error {
 	var content io.Reader
 	if body != nil {
 		data, err := json.Marshal(body)
@@ -55,16 +61,16 @@ func (s *staff) call(ctx context.Context, method, path string, body, to any) err
 	}
 	defer response.Body.Close()
 	if response.StatusCode/100 != 2 {
-		return fmt.Errorf("%s %s%s: %w", method, s.origin, path, refusal(response))
+		return fmt.Errorf("%s %s%s: %w", method, s.origin, path, problemOf(response))
 	}
-	if err := json.NewDecoder(response.Body).Decode(to); err != nil {
-		return fmt.Errorf("%s %s: read the answer: %w", method, path, err)
+	if err := json.NewDecoder(response.Body).Decode(result); err != nil {
+		return fmt.Errorf("%s %s: decode the response: %w", method, path, err)
 	}
 	return nil
 }
 
-// refusal reads a problem+json, and says what to do where that is known.
-func refusal(response *http.Response) error {
+// problemOf turns a problem+json response into an error, with a hint if the token may be wrong.
+func problemOf(response *http.Response) error {
 	data, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
 	if err != nil {
 		return fmt.Errorf("%s: %w", response.Status, err)
@@ -85,7 +91,7 @@ func refusal(response *http.Response) error {
 	}
 	switch response.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
-		text += " (is --ops-token the one that this shop printed at its start?)"
+		text += " (is --ops-token the token that this shop printed when it started?)"
 	}
-	return fmt.Errorf("%s", oneLine(text))
+	return errors.New(oneLine(text))
 }

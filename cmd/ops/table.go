@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// columns is how wide an answer is at most. What does not fit is continued on the next line.
+// columns is the greatest width of an answer. Text that does not fit continues on the next line.
 const columns = 80
 
 // cell is one field of a table.
@@ -15,17 +15,18 @@ type cell struct {
 	style style
 }
 
-// table aligns its columns. Columns whose name ends in > are aligned to the right. The last column may be longer than a
-// line: it is continued below its beginning, or below the whole row where little room is left for it.
+// table aligns its columns; a column whose name ends in > is aligned to the right. The last column may be longer than a
+// line: it continues below its beginning, or below the whole row if little room is left for it. text/tabwriter and the table
+// packages that were looked at do not wrap in this way.
 type table struct {
 	names []string
 	rows  [][]cell
-	lead  bool // the style of the last column is for its first word
+	lead  bool // the style of the last column applies to its first word only
 }
 
 func newTable(names ...string) *table { return &table{names: names} }
 
-// add takes cells and strings.
+// add appends a row of cells and strings.
 func (t *table) add(fields ...any) {
 	row := make([]cell, len(fields))
 	for i, f := range fields {
@@ -40,7 +41,8 @@ func (t *table) add(fields ...any) {
 	t.rows = append(t.rows, row)
 }
 
-// oneLine replaces what would break the table, or take over the terminal: names and error texts come from outside.
+// oneLine replaces control characters by spaces. Names and error texts come from outside: a line break would break the table,
+// and an escape sequence would control the terminal.
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || (r >= 0x7f && r < 0xa0) {
@@ -50,19 +52,19 @@ func oneLine(text string) string {
 	}, text)
 }
 
-// Room that a column is left with at least.
+// Least widths.
 const (
-	leastLast  = 30 // less, and the last column goes below the row
+	leastLast  = 30 // with less room, the last column goes below the row
 	leastOther = 8
-	below      = 4 // how far it is indented there
+	below      = 4 // its indentation there
 )
 
-// layout is how wide the columns of a table are.
+// layout is the widths of the columns of a table.
 type layout struct {
 	widths []int
 	right  []bool
-	start  int  // where the last column begins
-	below  bool // the last column goes below the row
+	start  int  // of the last column
+	below  bool // whether the last column goes below the row
 }
 
 func (t *table) layout(rows [][]cell) layout {
@@ -79,21 +81,27 @@ func (t *table) layout(rows [][]cell) layout {
 	for _, w := range l.widths[:last] {
 		l.start += w + 2
 	}
-	for l.start > columns { // cut what is widest
+	l.shorten()
+	l.below = l.start+l.widths[last] > columns && columns-l.start < leastLast
+	return l
+}
+
+// shorten takes room from the widest columns but the last until the others fit into a line.
+func (l *layout) shorten() {
+	others := l.widths[:len(l.widths)-1]
+	for l.start > columns {
 		widest := 0
-		for i, w := range l.widths[:last] {
-			if w > l.widths[widest] {
+		for i, w := range others {
+			if w > others[widest] {
 				widest = i
 			}
 		}
-		less := min(l.start-columns, l.widths[widest]-leastOther)
+		less := min(l.start-columns, others[widest]-leastOther)
 		if less <= 0 {
-			break
+			return
 		}
-		l.widths[widest], l.start = l.widths[widest]-less, l.start-less
+		others[widest], l.start = others[widest]-less, l.start-less
 	}
-	l.below = l.start+l.widths[last] > columns && columns-l.start < leastLast
-	return l
 }
 
 func (t *table) write(out *terminal) error {
@@ -138,7 +146,7 @@ func (t *table) writeRow(out *terminal, l layout, row []cell, lead bool) error {
 	return out.hang(line.String(), l.start, c, lead, min(l.start+2, columns-leastLast))
 }
 
-// cut shortens a text to a width.
+// cut shortens text to a width.
 func cut(text string, width int) string {
 	if runes := []rune(text); len(runes) > width {
 		return string(runes[:width-1]) + "…"
@@ -146,9 +154,10 @@ func cut(text string, width int) string {
 	return text
 }
 
-// hang writes a text behind a prefix that takes so many columns, and goes on below it, indented.
-func (t *terminal) hang(prefix string, taken int, c cell, lead bool, indent int) error {
-	lines := wrap(c.text, columns-taken, columns-indent)
+// hang writes a cell behind a prefix of the given width. Further lines are indented. With lead, only the first word is
+// painted.
+func (t *terminal) hang(prefix string, width int, c cell, lead bool, indent int) error {
+	lines := wrap(c.text, columns-width, columns-indent)
 	if len(lines) == 0 {
 		return t.printf("%s", strings.TrimRight(prefix, " "))
 	}
@@ -169,21 +178,22 @@ func (t *terminal) hang(prefix string, taken int, c cell, lead bool, indent int)
 	return nil
 }
 
-// item writes what something is, and what is said about it.
+// item writes a name and text about it.
 func (t *terminal) item(name cell, text string) error {
 	return t.hang(t.paint(name.style, name.text)+"  ", utf8.RuneCountInString(name.text)+2, cell{text: oneLine(text)}, false, below)
 }
 
-// say writes a sentence.
+// say writes a sentence, wrapped to the width of an answer.
 func (t *terminal) say(format string, args ...any) error {
 	return t.hang("", 0, cell{text: fmt.Sprintf(format, args...)}, false, below)
 }
 
-// wrap breaks a text into lines: the first has room for so many characters, the others for rest. Spaces within a line stay.
+// wrap breaks text into lines of at most first characters (the first line) and rest characters (the others). Spaces within a
+// line are kept.
 func wrap(text string, first, rest int) (lines []string) {
 	left, room := []rune(strings.TrimSpace(text)), max(first, 0)
 	for len(left) > room {
-		at := room // the space that ends the line
+		at := room // of the space that ends the line
 		for at > 0 && left[at] != ' ' {
 			at--
 		}

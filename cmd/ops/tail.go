@@ -19,47 +19,49 @@ import (
 	"tillstream/events/replay"
 )
 
-// tail is ops tail.
-type tail struct {
+// tailCommand is ops tail.
+type tailCommand struct {
 	target.Target `embed:""`
-	Domain        []string      `help:"Only events of these domains: orders, customers, inventory, payments, notifications, ops, deadletters." placeholder:"DOMAIN"`
-	Type          string        `help:"Only events of this type; * stands for anything, as in 'orders.*'." placeholder:"TYPE"`
-	Order         string        `help:"Only events about this order (its id)." placeholder:"ID"`
-	Since         time.Duration `help:"Begin this long ago, such as 10m; without, with what comes now." placeholder:"DURATION"`
-	Count         int           `help:"End after so many events." placeholder:"N"`
+	Domain        []string      `help:"Show only events of these domains: orders, customers, inventory, payments, notifications, ops, deadletters." placeholder:"DOMAIN"`
+	Type          string        `help:"Show only events of this type; * matches any text, as in 'orders.*'." placeholder:"TYPE"`
+	Order         string        `help:"Show only events about the order with this id." placeholder:"ID"`
+	Since         time.Duration `help:"Begin with the events of this long ago, such as 10m. Default: with the next event." placeholder:"DURATION"`
+	Count         int           `help:"End after this many events. Default: follow until Ctrl-C." placeholder:"N"`
 	JSON          bool          `name:"json" help:"Write one JSON object per line."`
 }
 
 // Help is shown by ops tail --help.
-func (tail) Help() string { return "Runs until Ctrl-C, or until --count events were shown." }
+func (tailCommand) Help() string {
+	return `A line has the time at which the event was stored, its sequence, type and subject, and a summary. The command runs until Ctrl-C, or until --count events were shown.`
+}
 
-// deadLetterDomain stands for the dead letters, which no domain of the shop appends.
+// deadLetterDomain stands for dead letters, which belong to no domain of the shop.
 const deadLetterDomain = "deadletters"
 
-// domains are the first tokens of the subjects that there are.
+// domains are the first tokens of all subjects.
 var domains = []string{"orders", "customers", "inventory", "payments", "notifications", "ops", deadLetterDomain}
 
-// errEnough ends a tail that has shown what was asked for.
-var errEnough = errors.New("enough")
+// errEnough ends a tail that has shown --count events.
+var errEnough = errors.New("enough events shown")
 
 // Validate is called by kong when the command line is read.
-func (c *tail) Validate() error {
+func (c *tailCommand) Validate() error {
 	if c.Count < 0 || c.Since < 0 {
-		return fmt.Errorf("--count %d --since %s: want nothing less than 0", c.Count, c.Since)
+		return fmt.Errorf("--count %d --since %s: want 0 or more", c.Count, c.Since)
 	}
 	if _, err := path.Match(c.Type, ""); err != nil {
 		return fmt.Errorf("--type %s: %w", c.Type, err)
 	}
 	for _, name := range c.Domain {
 		if !slices.Contains(domains, name) {
-			return fmt.Errorf("--domain %s: there are %s", name, strings.Join(domains, ", "))
+			return fmt.Errorf("--domain %s: want one of %s", name, strings.Join(domains, ", "))
 		}
 	}
 	return nil
 }
 
-// Run shows events until the terminal is tired of it.
-func (c *tail) Run(ctx context.Context, out *terminal) error {
+// Run shows events until the context ends or enough are shown.
+func (c *tailCommand) Run(ctx context.Context, out *terminal) error {
 	reader, stop, err := c.Log(ctx)
 	if err != nil {
 		return err
@@ -69,9 +71,9 @@ func (c *tail) Run(ctx context.Context, out *terminal) error {
 	if err != nil {
 		return err
 	}
-	printer := &tailPrinter{tail: c, out: out}
+	printer := &tailPrinter{tailCommand: c, out: out}
 	part.Gap = func(from, to uint64) {
-		out.note("the log is damaged: %d to %d are missing; ops repair says more", from, to)
+		out.note("the log is damaged: sequences %d to %d are missing; see ops repair", from, to)
 	}
 	group, following := errgroup.WithContext(ctx)
 	group.Go(func() error {
@@ -82,27 +84,20 @@ func (c *tail) Run(ctx context.Context, out *terminal) error {
 			return reader.FollowDeadLetters(following, letters, func(m replay.Message) error { return printer.show(events.StreamDeadLetters, m) })
 		})
 	}
-	out.note("following %s; Ctrl-C ends", c.what())
+	out.note("following %s; Ctrl-C ends", cmp.Or(strings.Join(c.Domain, ", "), "all events"))
 	if err := group.Wait(); err != nil && !errors.Is(err, errEnough) && ctx.Err() == nil {
 		return err
 	}
 	return nil
 }
 
-// what says what is shown.
-func (c *tail) what() string {
-	if len(c.Domain) == 0 {
-		return "everything"
-	}
-	return strings.Join(c.Domain, ", ")
-}
-
-func (c *tail) wants(domain string) bool {
+func (c *tailCommand) wants(domain string) bool {
 	return len(c.Domain) == 0 || slices.Contains(c.Domain, domain)
 }
 
-// begin says where to begin. "Now" is the sequence behind the last, so that nothing is missed meanwhile.
-func (c *tail) begin(ctx context.Context, reader *replay.Reader) (part, letters replay.Range, err error) {
+// begin returns where to begin in the log and in the dead letters. Without --since that is after the last message of now, so
+// that no message is missed while the readers start.
+func (c *tailCommand) begin(ctx context.Context, reader *replay.Reader) (part, letters replay.Range, err error) {
 	if c.Since > 0 {
 		part.Since = time.Now().Add(-c.Since)
 		return part, part, nil
@@ -117,7 +112,7 @@ func (c *tail) begin(ctx context.Context, reader *replay.Reader) (part, letters 
 
 // tailPrinter shows the events of the log and the dead letters, one at a time.
 type tailPrinter struct {
-	*tail
+	*tailCommand
 	out   *terminal
 	mu    sync.Mutex
 	shown int
@@ -125,7 +120,7 @@ type tailPrinter struct {
 
 func (p *tailPrinter) show(stream string, m replay.Message) error {
 	e, err := m.Event()
-	if !p.wanted(m, e) {
+	if !p.matches(m, e) {
 		return nil
 	}
 	p.mu.Lock()
@@ -134,7 +129,7 @@ func (p *tailPrinter) show(stream string, m replay.Message) error {
 		return errEnough
 	}
 	p.shown++
-	if err := p.print(stream, m, e, err); err != nil {
+	if err := p.write(stream, m, e, err); err != nil {
 		return err
 	}
 	if p.shown == p.Count {
@@ -143,7 +138,7 @@ func (p *tailPrinter) show(stream string, m replay.Message) error {
 	return nil
 }
 
-func (p *tailPrinter) wanted(m replay.Message, e events.Event) bool {
+func (p *tailPrinter) matches(m replay.Message, e events.Event) bool {
 	if !p.wants(domainOf(m.Subject)) {
 		return false
 	}
@@ -155,8 +150,8 @@ func (p *tailPrinter) wanted(m replay.Message, e events.Event) bool {
 	return p.Order == "" || e.CorrelationID == p.Order || strings.HasSuffix(m.Subject, "."+p.Order)
 }
 
-// tailed is an event as ops tail --json writes it.
-type tailed struct {
+// tailLine is an event as ops tail --json writes it.
+type tailLine struct {
 	Stored   time.Time      `json:"stored"`
 	Stream   string         `json:"stream"`
 	Sequence uint64         `json:"sequence"`
@@ -164,20 +159,20 @@ type tailed struct {
 	ID       string         `json:"id,omitempty"`
 	Type     string         `json:"type,omitempty"`
 	Source   string         `json:"source,omitempty"`
-	Actor    string         `json:"actor,omitempty"` // who brought it about
+	Actor    string         `json:"actor,omitempty"` // who caused it
 	OrderID  string         `json:"order_id,omitempty"`
 	Cause    string         `json:"causation_id,omitempty"`
 	Payload  events.Payload `json:"payload,omitempty"`
-	Error    string         `json:"error,omitempty"`
+	Error    string         `json:"error,omitempty"` // why it cannot be read
 }
 
-func (p *tailPrinter) print(stream string, m replay.Message, e events.Event, unreadable error) error {
+func (p *tailPrinter) write(stream string, m replay.Message, e events.Event, unreadable error) error {
 	summary := ""
 	if unreadable != nil {
 		summary = unreadable.Error()
 	}
 	if p.JSON {
-		line, err := json.Marshal(tailed{Stored: m.Stored.UTC(), Stream: stream, Sequence: m.Sequence, Subject: m.Subject, ID: e.ID, Type: e.Type,
+		line, err := json.Marshal(tailLine{Stored: m.Stored.UTC(), Stream: stream, Sequence: m.Sequence, Subject: m.Subject, ID: e.ID, Type: e.Type,
 			Source: e.Source, Actor: e.Actor, OrderID: e.CorrelationID, Cause: e.CausationID, Payload: e.Payload, Error: summary})
 		if err != nil {
 			return err
@@ -188,6 +183,6 @@ func (p *tailPrinter) print(stream string, m replay.Message, e events.Event, unr
 		summary = replay.Summary(e)
 	}
 	prefix := fmt.Sprintf("%s  %7d  ", m.Stored.Local().Format("15:04:05.000"), m.Sequence)
-	says := cell{oneLine(strings.Join([]string{cmp.Or(e.Type, "(no event)"), m.Subject, summary}, "  ")), eventStyle(m.Subject, e.Type)}
-	return p.out.hang(p.out.paint(dim, prefix), len(prefix), says, true, len(prefix)+2)
+	text := cell{oneLine(strings.Join([]string{cmp.Or(e.Type, "(no event)"), m.Subject, summary}, "  ")), eventStyle(m.Subject, e.Type)}
+	return p.out.hang(p.out.paint(dim, prefix), len(prefix), text, true, len(prefix)+2)
 }

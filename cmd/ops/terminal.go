@@ -10,29 +10,30 @@ import (
 	"github.com/mattn/go-isatty"
 
 	"tillstream/cmd/internal/ansi"
+	"tillstream/cmd/internal/output"
 )
 
-// terminal is where a command writes: its answer to out, everything about getting there to err.
+// terminal is where a command writes: its answer to out, and progress, notes and errors to err.
 type terminal struct {
 	out    io.Writer
 	err    io.Writer
-	colour bool // out is looked at, not piped
-	live   bool // err can be written over
+	colour bool // out is a terminal and not a pipe
+	live   bool // err is a terminal, on which the progress bar can be redrawn
 }
 
-// newTerminal looks at what the files are. NO_COLOR is honoured (no-color.org).
+// newTerminal looks at what the files are. NO_COLOR turns colours off (no-color.org).
 func newTerminal(out, err *os.File) *terminal {
 	return &terminal{out: out, err: err, live: isatty.IsTerminal(err.Fd()),
 		colour: isatty.IsTerminal(out.Fd()) && os.Getenv("NO_COLOR") == ""}
 }
 
-// How a moment is written, in a table and by itself.
+// Formats of times, in tables and elsewhere.
 const (
 	minutes = "2006-01-02 15:04"
 	millis  = "2006-01-02 15:04:05.000 MST"
 )
 
-// style is an ANSI colour.
+// style is an ANSI text style.
 type style string
 
 const (
@@ -66,13 +67,32 @@ func (t *terminal) json(v any) error {
 	return encoder.Encode(v)
 }
 
-// note writes a line about getting there. Whether anybody can read it makes no difference to the answer.
-func (t *terminal) note(format string, args ...any) {
-	t.clear()
-	fmt.Fprintf(t.err, format+"\n", args...)
+// answer writes a result, as JSON or as text. It returns errProblem if the result shows that something is wrong.
+func (t *terminal) answer(asJSON bool, result any, text func() error, wrong bool) error {
+	var err error
+	if asJSON {
+		err = t.json(result)
+	} else {
+		err = text()
+	}
+	if err == nil && wrong {
+		return errProblem
+	}
+	return err
 }
 
-// fail says why a command could not be carried out.
+// note writes to err: wrapped on a terminal, as one line elsewhere. A write error is ignored, because it does not change the
+// answer.
+func (t *terminal) note(format string, args ...any) {
+	t.clear()
+	text := fmt.Sprintf(format, args...)
+	if t.live {
+		text = strings.Join(wrap(text, columns, columns-below), "\n"+strings.Repeat(" ", below))
+	}
+	fmt.Fprintln(t.err, text)
+}
+
+// fail reports why a command could not be carried out.
 func (t *terminal) fail(err error) int {
 	t.note("ops: %v", err)
 	return exitFailed
@@ -85,27 +105,19 @@ func (t *terminal) clear() {
 	}
 }
 
-// barWidth is how many cells the bar itself has.
+// barWidth is the number of characters inside the brackets of the progress bar.
 const barWidth = 24
 
-// bar draws progress over itself on a terminal and nothing elsewhere. A total of 0 means that the end is not known.
+// bar draws the progress bar over the one before. It draws nothing if err is no terminal. A total of 0 means unknown.
 func (t *terminal) bar(what string, done, total uint64) {
 	if !t.live {
 		return
 	}
 	if total == 0 {
-		fmt.Fprint(t.err, ansi.Line(what+" "+count(done)))
+		fmt.Fprint(t.err, ansi.Line(what+" "+output.Number(done)))
 		return
 	}
 	full := int(barWidth * min(done, total) / total)
-	fmt.Fprint(t.err, ansi.Line(fmt.Sprintf("%s [%s%s] %s of %s", what, strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), count(done), count(total))))
-}
-
-// count writes a number with commas between thousands.
-func count(n uint64) string {
-	digits := fmt.Sprint(n)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
+	fmt.Fprint(t.err, ansi.Line(fmt.Sprintf("%s [%s%s] %s of %s", what, strings.Repeat("=", full), strings.Repeat(" ", barWidth-full),
+		output.Number(done), output.Number(total))))
 }

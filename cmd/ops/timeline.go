@@ -15,20 +15,20 @@ import (
 	"tillstream/events/replay"
 )
 
-// timeline is ops timeline.
-type timeline struct {
+// timelineCommand is ops timeline.
+type timelineCommand struct {
 	target.Target `embed:""`
-	Order         string `arg:"" help:"Id of the order, or the number that its customer quotes."`
-	JSON          bool   `name:"json" help:"Write JSON, with every event whole."`
+	Order         string `arg:"" help:"Id of the order, or its number, which customers quote."`
+	JSON          bool   `name:"json" help:"Write JSON, with every event in full."`
 }
 
 // Help is shown by ops timeline --help.
-func (timeline) Help() string {
-	return `Gathers the order's own events, its reservation and the stock that moved for it, its payment with Stripe's webhooks, its mails, and the dead letters about it. Causes stand before their effects; ← 3 means that line 3 caused it. The time is since the first line; SEQ is the sequence in the log, or D and the number of a dead letter.`
+func (timelineCommand) Help() string {
+	return `Gathers the order's own events, its reservation and stock movements, its payment with Stripe's webhooks, its mails, and the dead letters about it. Causes stand before their effects: "← 3" means that line 3 caused this one. TIME counts from the first line. SEQ is the sequence in the log, or D and the number of a dead letter.`
 }
 
-// Run shows one order's timeline.
-func (c *timeline) Run(ctx context.Context, out *terminal) error {
+// Run shows the timeline of one order.
+func (c *timelineCommand) Run(ctx context.Context, out *terminal) error {
 	shop, err := c.Resolve()
 	if err != nil {
 		return err
@@ -38,7 +38,7 @@ func (c *timeline) Run(ctx context.Context, out *terminal) error {
 		return err
 	}
 	defer stop()
-	id, err := orderID(ctx, shop, reader, c.Order, out)
+	id, err := findOrder(ctx, shop, reader, c.Order, out)
 	if err != nil {
 		return err
 	}
@@ -46,10 +46,7 @@ func (c *timeline) Run(ctx context.Context, out *terminal) error {
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return out.json(history)
-	}
-	return writeTimeline(history, out)
+	return out.answer(c.JSON, history, func() error { return writeTimeline(history, out) }, false)
 }
 
 func writeTimeline(history replay.History, out *terminal) error {
@@ -57,7 +54,7 @@ func writeTimeline(history replay.History, out *terminal) error {
 	if err := out.printf("order %s, from %s\n", history.OrderID, first.Format("2006-01-02 15:04:05 MST")); err != nil {
 		return err
 	}
-	t := newTable("#>", "TIME>", "CAUSE", "SEQ>", "EVENT, AND WHAT IT SAYS")
+	t := newTable("#>", "TIME>", "CAUSE", "SEQ>", "EVENT")
 	t.lead = true
 	for _, e := range history.Entries {
 		cause, sequence := "", fmt.Sprint(e.Sequence)
@@ -72,7 +69,7 @@ func writeTimeline(history replay.History, out *terminal) error {
 	return t.write(out)
 }
 
-// offset writes how long after the first event one came, with as many digits as matter.
+// offset writes the time since the first event, with as many digits as matter.
 func offset(d time.Duration) string {
 	switch {
 	case d < time.Minute:
@@ -83,7 +80,7 @@ func offset(d time.Duration) string {
 	return "+" + d.Round(time.Second).String()
 }
 
-// eventStyle tells the domains apart by the first token of their subjects.
+// eventStyle gives each domain its own style.
 func eventStyle(subject, eventType string) style {
 	switch domainOf(subject) {
 	case "orders":
@@ -97,46 +94,47 @@ func eventStyle(subject, eventType string) style {
 		return green
 	case "notifications":
 		return yellow
-	case "deadletters":
+	case deadLetterDomain:
 		return red
 	}
 	return plain
 }
 
-// domainOf is the first token of a subject.
+// domainOf returns the first token of a subject.
 func domainOf(subject string) string {
 	domain, _, _ := strings.Cut(subject, ".")
 	return domain
 }
 
-// orderID takes an id as it is and looks a number up: in the orders collection, else in the log.
-func orderID(ctx context.Context, shop target.Shop, reader *replay.Reader, text string, out *terminal) (string, error) {
-	if err := events.CheckID(text); err != nil {
+// findOrder returns the id of an order that is named by its id or number. Numbers are looked up in the database, and in the
+// log if the database is unavailable or behind.
+func findOrder(ctx context.Context, shop target.Shop, reader *replay.Reader, name string, out *terminal) (string, error) {
+	if err := events.CheckID(name); err != nil {
 		return "", err
 	}
-	_, err := reader.Newest(ctx, events.PrefixOrder+text)
+	_, err := reader.Newest(ctx, events.PrefixOrder+name)
 	if err == nil || !errors.Is(err, replay.ErrNotFound) {
-		return text, err
+		return name, err
 	}
-	number := strings.ToUpper(text)
+	number := strings.ToUpper(name)
 	if shop.MongoDB != "" {
-		id, err := numbered(ctx, shop, number)
+		id, err := findOrderNumber(ctx, shop, number)
 		if err == nil {
 			return id, nil
 		}
 		if !errors.Is(err, mongo.ErrNoDocuments) {
-			out.note("cannot look the number up in the database, reading the log instead: %v", err)
+			out.note("the database is unavailable, reading the log instead: %v", err)
 		}
 	}
 	id, err := reader.FindOrder(ctx, number)
 	if errors.Is(err, replay.ErrNotFound) {
-		return "", fmt.Errorf("no order has the id or number %s; ops orders --q EMAIL finds a customer's", text)
+		return "", fmt.Errorf("no order has the id or number %s; ops orders --q EMAIL lists the orders of a customer", name)
 	}
 	return id, err
 }
 
-// numbered finds an order by its number in the collection that the orders' projection keeps.
-func numbered(ctx context.Context, shop target.Shop, number string) (string, error) {
+// findOrderNumber looks an order number up in the collection of the orders' projection.
+func findOrderNumber(ctx context.Context, shop target.Shop, number string) (string, error) {
 	db, stop, err := shop.Database(ctx)
 	if err != nil {
 		return "", err

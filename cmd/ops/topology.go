@@ -3,31 +3,32 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"tillstream/cmd/internal/target"
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
-// topology is ops topology.
-type topology struct {
+// topologyCommand is ops topology.
+type topologyCommand struct {
 	target.Target `embed:""`
-	Apply         bool `help:"Add to the broker what this release has more."`
-	JSON          bool `name:"json" help:"Write JSON."`
+	Apply         bool `help:"Add to the broker what it lacks."`
+	JSON          bool `name:"json" help:"Write the topology as JSON."`
 }
 
 // Help is shown by ops topology --help.
-func (topology) Help() string {
-	return `Shows which topology (streams, subjects, settings and types of events) the shop has, which each running process knows, and what this release of ops would add.
+func (topologyCommand) Help() string {
+	return `The topology of a release is its streams, subjects, settings and event types. The table shows the topology that this release of ops knows, the one that the broker is set up for, and the newest one of which an event is stored; then what each running process knows, and what this release would add.
 
-A process that starts adds what its release has more by itself, where its user may change streams. With deploy/nats.conf no user of a process may: before the first process of a new release is started, run this with --apply as a user that may (deploy/runbook.md, "A new version"). Nothing is ever taken away, so processes of the release before work on, and can be started again until "written" says that an event stands in the log which they do not understand.
+A process adds what its release needs when it starts, if its user may change streams. With deploy/nats.conf no process may: before you start the first process of a new release, run ops topology --apply as a user that may ("A new version" in deploy/runbook.md). Nothing is removed, so processes of the previous release continue, and can be started again until WRITTEN shows a topology that they do not know.
 
-Exit codes: 0 the broker has all that this release wants; 1 something is missing or configured otherwise; 2 it could not be done.`
+Exit codes: 0 the broker has everything that this release needs; 1 something is missing or configured differently; 2 it could not be done.`
 }
 
-// Run compares the broker with what this release wants.
-func (c *topology) Run(ctx context.Context, out *terminal) error {
+// Run compares the broker with what this release needs.
+func (c *topologyCommand) Run(ctx context.Context, out *terminal) error {
 	reader, stop, err := c.Log(ctx)
 	if err != nil {
 		return err
@@ -51,28 +52,26 @@ func (c *topology) Run(ctx context.Context, out *terminal) error {
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		err = out.json(map[string]any{"known": events.Topology, "applied": state.Applied, "written": state.Written,
-			"processes": append([]log.Process{}, processes...), "differences": differences})
-	} else {
-		err = writeTopology(state, processes, differences, out)
-	}
-	for _, d := range differences {
-		if err == nil && d.Added+d.Drift != "" {
-			err = errOff
+	differ := slices.ContainsFunc(differences, func(d eventlog.Difference) bool { return d.Added+d.Drift != "" })
+	result := map[string]any{"known": events.Topology, "applied": state.Applied, "written": state.Written,
+		"processes": append([]eventlog.Process{}, processes...), "differences": differences}
+	return out.answer(c.JSON, result, func() error {
+		if err := writeTopology(state, processes, out); err != nil {
+			return err
 		}
-	}
-	return err
+		return writeDifferences(differences, differ, out)
+	}, differ)
 }
 
-func writeTopology(state log.TopologyState, processes []log.Process, differences []log.Difference, out *terminal) error {
+func writeTopology(state eventlog.TopologyState, processes []eventlog.Process, out *terminal) error {
 	numbers := newTable("THIS RELEASE KNOWS>", "BROKER IS SET UP FOR>", "WRITTEN>")
 	numbers.add(fmt.Sprint(events.Topology), fmt.Sprint(state.Applied), fmt.Sprint(state.Written))
 	if err := numbers.write(out); err != nil {
 		return err
 	}
-	if err := out.printf(""); err != nil {
-		return err
+	if len(processes) == 0 {
+		out.note("no process of the shop is running")
+		return nil
 	}
 	running := newTable("PROCESS", "ID", "SINCE", "KNOWS>")
 	for _, p := range processes {
@@ -80,31 +79,30 @@ func writeTopology(state log.TopologyState, processes []log.Process, differences
 		if p.Topology < state.Applied {
 			knows = yellow
 		}
-		running.add(cell{p.Source, bold}, cell{holder(p.ID), dim}, p.Since.Local().Format(time.DateTime), cell{fmt.Sprint(p.Topology), knows})
+		running.add(cell{p.Source, bold}, cell{shortID(p.ID), dim}, p.Since.Local().Format(time.DateTime), cell{fmt.Sprint(p.Topology), knows})
 	}
-	if len(processes) == 0 {
-		out.note("no process of the shop runs")
-	} else if err := running.write(out); err != nil {
+	if err := out.printf(""); err != nil {
 		return err
 	}
-	off := false
+	return running.write(out)
+}
+
+func writeDifferences(differences []eventlog.Difference, differ bool, out *terminal) error {
 	for _, d := range differences {
 		if d.Added != "" {
-			off = true
 			if err := out.item(cell{d.Name, yellow}, "lacks "+d.Added); err != nil {
 				return err
 			}
 		}
 		if d.Drift != "" {
-			off = true
 			if err := out.item(cell{d.Name, red}, d.Drift); err != nil {
 				return err
 			}
 		}
 	}
-	if off {
-		out.note("ops topology --apply adds what is missing; what is configured otherwise you have to put right yourself")
+	if differ {
+		out.note("ops topology --apply adds what is missing; change settings that differ by hand (\"Changing a stream\" in deploy/runbook.md)")
 		return nil
 	}
-	return out.printf("the broker has all that this release wants")
+	return out.printf("the broker has everything that this release needs")
 }

@@ -9,29 +9,38 @@ import (
 	"time"
 
 	"tillstream/cmd/internal/invariants"
+	"tillstream/cmd/internal/output"
 	"tillstream/cmd/internal/target"
 )
 
-// verify is ops verify.
-type verify struct {
+// verifyCommand is ops verify.
+type verifyCommand struct {
 	target.Target `embed:""`
-	Acknowledged  string        `help:"File with one order id per line that was answered 201: each must exist." placeholder:"FILE" type:"existingfile"`
-	ExpectDead    []string      `name:"expect-dead-letter" help:"What may, and must, be a dead letter: LANE:SEQUENCE. May be given several times." placeholder:"EVENT"`
-	Settle        time.Duration `help:"How long after its last event an order may still be on its way." default:"60s"`
-	Wait          time.Duration `help:"How long orders that have just moved are looked at again before they count as on their way." default:"5s"`
-	Limit         int           `help:"Print at most so many findings per promise." default:"20"`
+	Acknowledged  string        `help:"File with the ids of orders that were answered 201, one per line. Each must be in the log." placeholder:"FILE" type:"existingfile"`
+	ExpectDead    []string      `name:"expect-dead-letter" help:"A dead letter that must be open, as LANE:SEQUENCE; any other open one is a finding. May be repeated." placeholder:"EVENT"`
+	Settle        time.Duration `help:"How long after its last event an order counts as on its way." default:"60s"`
+	Wait          time.Duration `help:"How long to read orders on their way again until they are done." default:"5s"`
+	Limit         int           `help:"Print at most this many findings of each promise." default:"20"`
 	JSON          bool          `name:"json" help:"Write JSON: {ok, findings: [{invariant, subject, detail}], checks, open_items, counts}."`
 }
 
 // Help is shown by ops verify --help.
-func (verify) Help() string {
-	return `Reads the whole log, Stripe's list of payments, the mailbox and the archive, as far as their addresses are known, and checks the promises I1–I6 and I8 by rules of its own. It can be run at any time while the shop sells.
+func (verifyCommand) Help() string {
+	return `Reads the whole log and, if their addresses are known, Stripe's list of payments, the mailbox and the archive. It checks the promises I1–I6 and I8 with rules that share no code with the shop. It can run at any time while the shop sells.
 
-Exit codes: 0 every promise is kept; 1 one is broken, and named; 2 it could not look.`
+Exit codes: 0 every promise is kept; 1 a promise is broken, and the findings are named; 2 it could not be done.`
+}
+
+// Validate is called by kong when the command line is read.
+func (c *verifyCommand) Validate() error {
+	if c.Settle < 0 || c.Wait < 0 {
+		return fmt.Errorf("--settle %s --wait %s: want 0s or more", c.Settle, c.Wait)
+	}
+	return nil
 }
 
 // Run checks the shop's promises.
-func (c *verify) Run(ctx context.Context, out *terminal) error {
+func (c *verifyCommand) Run(ctx context.Context, out *terminal) error {
 	shop, err := c.Resolve()
 	if err != nil {
 		return err
@@ -50,28 +59,12 @@ func (c *verify) Run(ctx context.Context, out *terminal) error {
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		err = out.json(report)
-	} else {
-		err = c.write(report, out)
-	}
-	if err == nil && !report.OK {
-		return errOff
-	}
-	return err
+	return out.answer(c.JSON, report, func() error { return c.write(report, out) }, !report.OK)
 }
 
-// Validate is called by kong when the command line is read.
-func (c *verify) Validate() error {
-	if c.Settle < 0 || c.Wait < 0 {
-		return fmt.Errorf("--settle %s --wait %s: want nothing less than 0s", c.Settle, c.Wait)
-	}
-	return nil
-}
-
-func (c *verify) fill(options *invariants.Options) (err error) {
-	// Who says 0s excuses nothing for being young; of the options it would be the default, a minute.
+func (c *verifyCommand) fill(options *invariants.Options) (err error) {
 	options.Projections = allProjections()
+	// A zero option means its default, so 0s becomes the shortest duration.
 	options.Settle, options.Patience = max(c.Settle, time.Nanosecond), max(c.Wait, time.Nanosecond)
 	for _, text := range c.ExpectDead {
 		d, err := invariants.ParseDeadLetter(text)
@@ -86,14 +79,14 @@ func (c *verify) fill(options *invariants.Options) (err error) {
 	return err
 }
 
-// readLines reads a file of ids. A last line without an end was cut off by whatever ended its writer, and is no id.
+// readLines reads a file of ids. A last line without a line break was cut off when its writer was killed; it is ignored.
 func readLines(path string) (lines []string, err error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	whole := string(data[:strings.LastIndexByte(string(data), '\n')+1])
-	scanner := bufio.NewScanner(strings.NewReader(whole))
+	complete := string(data[:strings.LastIndexByte(string(data), '\n')+1])
+	scanner := bufio.NewScanner(strings.NewReader(complete))
 	for scanner.Scan() {
 		if line := strings.TrimSpace(scanner.Text()); line != "" {
 			lines = append(lines, line)
@@ -102,19 +95,19 @@ func readLines(path string) (lines []string, err error) {
 	return lines, scanner.Err()
 }
 
-func (c *verify) write(report invariants.Report, out *terminal) error {
-	t := newTable("", "PROMISE", "", "LOOKED AT")
+func (c *verifyCommand) write(report invariants.Report, out *terminal) error {
+	t := newTable("", "PROMISE", "RESULT", "CHECKED")
 	for _, check := range report.Checks {
 		result := cell{"ok", green}
 		if check.Findings > 0 {
-			result = cell{fmt.Sprintf("%d findings", check.Findings), red}
+			result = cell{output.Count(check.Findings, "finding"), red}
 		}
 		scope := check.Scope
 		if check.Skipped != "" {
 			if scope == "" {
 				result = cell{"skipped", yellow}
 			}
-			scope = strings.TrimPrefix(scope+"; not looked at: "+check.Skipped, "; ")
+			scope = strings.TrimPrefix(scope+"; not checked: "+check.Skipped, "; ")
 		}
 		t.add(cell{check.Invariant, bold}, check.Title, result, cell{scope, dim})
 	}
@@ -129,15 +122,11 @@ func (c *verify) write(report invariants.Report, out *terminal) error {
 			return err
 		}
 	}
-	verdict := cell{"every promise is kept:", green}
-	if !report.OK {
-		verdict = cell{fmt.Sprintf("%d findings:", len(report.Findings)), red}
-	}
-	return out.item(verdict, fmt.Sprintf("%s events, %s orders (%s on their way), in %.1f s", count(report.Counts.Events), count(uint64(report.Counts.Orders)),
-		count(uint64(report.Counts.Progressing)), report.Counts.Seconds))
+	return writeVerdict(report, out)
 }
 
-func (c *verify) writeFindings(report invariants.Report, out *terminal) error {
+// writeFindings writes the findings of each promise, and the command that helps.
+func (c *verifyCommand) writeFindings(report invariants.Report, out *terminal) error {
 	printed := map[string]int{}
 	for _, f := range report.Findings {
 		if printed[f.Invariant]++; printed[f.Invariant] > c.Limit {
@@ -147,10 +136,23 @@ func (c *verify) writeFindings(report invariants.Report, out *terminal) error {
 			return err
 		}
 	}
-	for invariant, n := range printed {
-		if n > c.Limit {
-			out.note("%s: and %d more; --limit shows more, --json all", invariant, n-c.Limit)
+	for _, check := range report.Checks {
+		if n := check.Findings - c.Limit; n > 0 {
+			out.note("%s: %s more; --limit shows more, --json all", check.Invariant, output.Count(n, "finding"))
+		}
+		if check.Hint != "" {
+			out.note("%s: %s", check.Invariant, check.Hint)
 		}
 	}
 	return nil
+}
+
+func writeVerdict(report invariants.Report, out *terminal) error {
+	verdict := cell{"every promise is kept:", green}
+	if !report.OK {
+		verdict = cell{output.Count(len(report.Findings), "finding") + ":", red}
+	}
+	n := report.Counts
+	return out.item(verdict, fmt.Sprintf("%s, %s (%s on the way), in %.1f s", output.Count(n.Events, "event"), output.Count(n.Orders, "order"),
+		output.Number(n.Progressing), n.Seconds))
 }

@@ -8,33 +8,33 @@ import (
 
 	"tillstream/cmd/internal/target"
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/replay"
 )
 
-// void is ops void.
-type void struct {
+// voidCommand is ops void.
+type voidCommand struct {
 	target.Target `embed:""`
 	Sequence      uint64 `arg:"" help:"Sequence of the event in the log."`
-	Reason        string `help:"Why; it is kept in the log." required:""`
-	Force         bool   `help:"Also an event that this release can read."`
-	DryRun        bool   `help:"Say what would be done."`
-	JSON          bool   `name:"json" help:"Write JSON."`
+	Reason        string `help:"Why the event is declared void. Required; it is stored in the log." required:"" placeholder:"TEXT"`
+	Force         bool   `help:"Declare an event void although this release can read it."`
+	DryRun        bool   `help:"Say what would be done, and change nothing."`
+	JSON          bool   `name:"json" help:"Write the result as JSON."`
 }
 
 // Help is shown by ops void --help.
-func (void) Help() string {
-	return `An event that no release can read makes its entity (an order, a payment, the stock of an item) unavailable: nothing is decided on a state that leaves something out. This declares the event void. From then on every process passes over it, as if it had never said anything. The event itself stays in the log, and so does who declared it void and why.
+func (voidCommand) Help() string {
+	return `An event that no release can read makes its entity (an order, a payment, the stock of an item) unavailable, because a state without that event could be wrong. This command declares the event void: every process then skips it. The event stays in the log, and so does who declared it void and why.
 
-An event that can be read is refused without --force: mostly what it says was decided on already, in other entities too, and the opposite has to be said by another event, such as a stock adjustment or a refund. An event that cannot follow those before it (a log line says "unreadable history" and names it) is void by --force.
+An event that can be read is refused without --force. Most such events have led to decisions already, in other entities too. Correct them by another event, such as a stock adjustment or a refund. Use --force for an event that does not follow the ones before it: a log line says "unreadable history" and names it.
 
-Afterwards discard the dead letter of the event, if it has one, and redrive those of events that could not be handled because of it.
+Afterwards discard the event's own dead letter, if there is one, and redrive the dead letters of other events that it caused.
 
-It cannot be taken back.`
+A void cannot be undone.`
 }
 
 // Validate is called by kong when the command line is read.
-func (c *void) Validate() error {
+func (c *voidCommand) Validate() error {
 	if strings.TrimSpace(c.Reason) == "" {
 		return errors.New("--reason: say why the event is declared void")
 	}
@@ -42,7 +42,7 @@ func (c *void) Validate() error {
 }
 
 // Run declares one event void.
-func (c *void) Run(ctx context.Context, out *terminal) error {
+func (c *voidCommand) Run(ctx context.Context, out *terminal) error {
 	reader, stop, err := c.Log(ctx)
 	if err != nil {
 		return err
@@ -50,30 +50,31 @@ func (c *void) Run(ctx context.Context, out *terminal) error {
 	defer stop()
 	m, err := reader.Get(ctx, c.Sequence)
 	if errors.Is(err, replay.ErrNotFound) {
-		return fmt.Errorf("the log has no event %d", c.Sequence)
+		return fmt.Errorf("the log has no event %d; ops tail and ops timeline show sequences", c.Sequence)
 	}
 	if err != nil {
 		return err
 	}
-	already := m.Voided()
-	readable := c.readable(m)
+	already, readable := m.Voided(), isReadable(m)
 	if readable && !c.Force && !already {
-		return fmt.Errorf("event %d is %s on %s, which can be read: say the opposite by another event, or pass --force", m.Sequence, m.Type(), m.Subject)
+		return fmt.Errorf("event %d is %s on %s, which can be read: correct it by another event, or pass --force", m.Sequence, m.Type(), m.Subject)
 	}
 	if !c.DryRun {
-		if already, err = log.Void(ctx, reader.Log(), m, c.Reason); err != nil {
+		if already, err = eventlog.Void(ctx, reader.Log(), m, c.Reason); err != nil {
 			return err
 		}
 	}
-	if c.JSON {
-		return out.json(map[string]any{"sequence": m.Sequence, "subject": m.Subject, "type": m.Type(), "readable": readable, "already": already, "dry_run": c.DryRun})
-	}
-	what := fmt.Sprintf("event %d on %s", m.Sequence, m.Subject)
+	result := map[string]any{"sequence": m.Sequence, "subject": m.Subject, "type": m.Type(), "readable": readable, "already": already, "dry_run": c.DryRun}
+	return out.answer(c.JSON, result, func() error { return c.write(ctx, reader, m, already, out) }, false)
+}
+
+func (c *voidCommand) write(ctx context.Context, reader *replay.Reader, m eventlog.Message, already bool, out *terminal) error {
+	event := fmt.Sprintf("event %d on %s", m.Sequence, m.Subject)
 	switch {
 	case already:
-		return out.printf("%s was void already", what)
+		return out.printf("%s was void already", event)
 	case c.DryRun:
-		return out.printf("%s would be void", what)
+		return out.printf("%s would be void", event)
 	}
 	letters, err := reader.DeadLetters(ctx, 0)
 	if err != nil {
@@ -81,14 +82,14 @@ func (c *void) Run(ctx context.Context, out *terminal) error {
 	}
 	for _, d := range letters {
 		if d.Sequence == m.Sequence && d.State == replay.StateOpen {
-			out.note("ops deadletters discard %d settles its dead letter", d.Number)
+			out.note("ops deadletters discard %d --reason TEXT settles its dead letter", d.Number)
 		}
 	}
-	return out.printf("%s is void", what)
+	return out.printf("%s is void", event)
 }
 
-// readable reports whether this release understands a message.
-func (c *void) readable(m log.Message) bool {
+// isReadable reports whether this release can read a message.
+func isReadable(m eventlog.Message) bool {
 	e, err := m.Event()
 	return err == nil && events.CheckTopology(e, events.Topology) == nil
 }

@@ -1,6 +1,7 @@
-// Package auth makes and checks the bearer tokens of the shop. The access token of an order is a MAC of the order's id, so
-// every process that has the secret can check it without a request to another one, and a repeated request gets the same
-// token in its answer. Staff share one token, the ops token.
+// Package auth makes and checks the bearer tokens of the shop.
+//
+// The access token of an order is a MAC of the order's id under the token secret. Every process that has the secret can
+// check the token without a lookup, and a repeated request returns the same token. All staff share one token, the ops token.
 package auth
 
 import (
@@ -14,13 +15,13 @@ import (
 	"tillstream/events/api"
 )
 
-// minSecret is the fewest characters of a secret: 128 bits in hexadecimal or base64.
+// minSecret is the least number of characters of a secret: 22 hold 128 bits in base64.
 const minSecret = 22
 
 // ErrWeakSecret is returned for a secret that is short enough to be guessed.
 var ErrWeakSecret = errors.New("secret is too short")
 
-// Tokens checks tokens against the two secrets of an installation.
+// Tokens makes access tokens and checks both kinds of token. It is safe for concurrent use.
 type Tokens struct {
 	secret []byte
 	staff  string
@@ -45,13 +46,13 @@ func (t *Tokens) Token(orderID string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// Allows reports whether an Authorization header has the access token of an order.
+// Allows reports whether an Authorization header carries the access token of an order.
 func (t *Tokens) Allows(orderID, authorization string) bool {
 	return equal(api.Bearer(authorization), t.Token(orderID))
 }
 
-// Staff reports whether an Authorization header has the ops token.
+// Staff reports whether an Authorization header carries the ops token.
 func (t *Tokens) Staff(authorization string) bool { return equal(api.Bearer(authorization), t.staff) }
 
-// equal takes the same time wherever two tokens differ.
+// equal compares two tokens in constant time, so that response times do not reveal how much of a guess is right.
 func equal(got, want string) bool { return subtle.ConstantTimeCompare([]byte(got), []byte(want)) == 1 }

@@ -6,69 +6,96 @@ import (
 	"slices"
 	"time"
 
+	"tillstream/cmd/internal/output"
 	"tillstream/events/archive"
 )
 
-// Marks in a digest: the log has a message at this sequence, and the archive had the same one.
+// Marks in a digest: the log has an event at this sequence, and the archive has the same one.
 const (
 	present  = 1 << 63
 	archived = 1 << 62
 	marks    = present | archived
 )
 
-// compareArchive is I6: it walks the archive once and marks what it finds in the log's digest.
-func (c *checker) compareArchive(ctx context.Context) error {
+// findHoles finds the sequences at which the log has no event. The stream denies deletion, so each is damage.
+func (c *checker) findHoles() {
+	var holes []uint64
+	for sequence, digest := range c.digest {
+		if sequence > 0 && digest&present == 0 {
+			holes = append(holes, uint64(sequence))
+		}
+	}
+	for _, gap := range gaps(holes) {
+		c.ledger.find(ArchivedAll, gap.name(), gap.are()+" missing in the log: the log is damaged")
+	}
+}
+
+// checkArchive is I6. It reads the archive once and marks its events in the log's digest.
+func (c *checker) checkArchive(ctx context.Context) error {
 	if c.DB == nil {
-		c.skipped[ArchivedAll] = "no database was given (--mongodb)"
+		c.skipped[ArchivedAll] = "the archive (pass --mongodb)"
 		return nil
 	}
 	c.enter("archive", c.last)
 	copied := archive.New(c.DB)
-	come, err := c.awaitArchive(ctx, copied)
+	reached, err := c.awaitArchive(ctx, copied)
 	if err != nil {
 		return err
 	}
-	var unknown, later []uint64
-	err = copied.Each(ctx, 0, func(a archive.Archived) error {
-		if a.Sequence > c.last {
-			later = append(later, a.Sequence)
-			return nil
-		}
-		if c.digest[a.Sequence]&present == 0 {
-			unknown = append(unknown, a.Sequence)
-		} else if !c.mark(a) {
-			c.find(fmt.Sprintf("sequence %d", a.Sequence), fmt.Sprintf("in the archive is event %s, in the log it is another", a.EventID()))
-		}
-		c.done.Add(1)
-		return nil
-	})
+	unknown, later, err := c.markArchived(ctx, copied)
 	if err != nil {
 		return err
 	}
-	for _, gap := range gaps(unknown) {
-		c.find(gap.name(), fmt.Sprintf("in the archive %s not in the log", gap.are()))
-	}
+	c.findGaps(unknown, "in the archive but not in the log")
 	lost, err := c.lost(ctx, later)
 	if err != nil {
 		return err
 	}
-	for _, gap := range gaps(lost) {
-		c.find(gap.name(), fmt.Sprintf("in the archive %s not in the log, which ends before: ops repair says what else it has lost", gap.are()))
-	}
-	for _, gap := range gaps(c.missing()) {
-		c.find(gap.name(), gap.are()+" not in the archive"+gap.behind(come))
-	}
-	c.scopes[ArchivedAll] = fmt.Sprintf("%d events", c.last)
+	c.findGaps(lost, "in the archive but not in the log, which has lost its end")
+	c.findUnarchived(reached)
+	c.scopes[ArchivedAll] = output.Count(c.last, "event")
 	return nil
 }
 
-func (c *checker) find(subject, detail string) {
+// markArchived reads the archive. It returns the sequences up to the end of the log at which the log has no event (unknown)
+// and those beyond it (later).
+func (c *checker) markArchived(ctx context.Context, copied *archive.Archive) (unknown, later []uint64, err error) {
+	err = copied.Each(ctx, 0, func(a archive.Archived) error {
+		switch {
+		case a.Sequence > c.last:
+			later = append(later, a.Sequence)
+			return nil
+		case c.digest[a.Sequence]&present == 0:
+			unknown = append(unknown, a.Sequence)
+		case !c.mark(a):
+			c.findArchive(fmt.Sprintf("sequence %d", a.Sequence), fmt.Sprintf("is event %s in the archive and another event in the log", a.EventID()))
+		}
+		c.done.Add(1)
+		return nil
+	})
+	return unknown, later, err
+}
+
+// mark records that the archive has an event at a sequence, and reports whether the log has the same one.
+func (c *checker) mark(a archive.Archived) (same bool) {
+	same = c.digest[a.Sequence]&^marks == hash(a.EventID())&^marks
+	c.digest[a.Sequence] |= archived
+	return same
+}
+
+func (c *checker) findArchive(subject, detail string) {
 	c.report.Findings = append(c.report.Findings, Finding{Invariant: ArchivedAll, Subject: subject, Detail: detail})
 }
 
-// awaitArchive gives the archive time to catch up with where the log stood at the start, and says how far it has come. That
-// it never does is not an error here: what is missing will be named.
-func (c *checker) awaitArchive(ctx context.Context, copied *archive.Archive) (come uint64, err error) {
+func (c *checker) findGaps(sequences []uint64, detail string) {
+	for _, gap := range gaps(sequences) {
+		c.findArchive(gap.name(), gap.are()+" "+detail)
+	}
+}
+
+// awaitArchive waits until the archive has reached the end of the log at the start, or patience ends, and returns how far
+// it has come.
+func (c *checker) awaitArchive(ctx context.Context, copied *archive.Archive) (reached uint64, err error) {
 	for deadline := time.Now().Add(c.ArchivePatience); ; {
 		head, err := copied.Head(ctx)
 		if head.Last >= c.last || err != nil || time.Now().After(deadline) {
@@ -80,8 +107,8 @@ func (c *checker) awaitArchive(ctx context.Context, copied *archive.Archive) (co
 	}
 }
 
-// lost are those of the sequences that the log does not reach. It may have grown since the start, and what has come since
-// is not compared; but an archive knows nothing that the log has not had, so what lies beyond its end now, it has lost.
+// lost returns the archived sequences that are beyond the present end of the log. The log may have grown since the start,
+// but the archive is never ahead of it, so the log has lost these.
 func (c *checker) lost(ctx context.Context, later []uint64) ([]uint64, error) {
 	if len(later) == 0 {
 		return nil, nil
@@ -90,26 +117,28 @@ func (c *checker) lost(ctx context.Context, later []uint64) ([]uint64, error) {
 	return slices.DeleteFunc(later, func(sequence uint64) bool { return sequence <= end }), err
 }
 
-// mark notes that the archive has a message that the log has, and reports whether it is the same one.
-func (c *checker) mark(a archive.Archived) (same bool) {
-	same = c.digest[a.Sequence]&^marks == hash(a.EventID())&^marks
-	c.digest[a.Sequence] |= archived
-	return same
-}
-
-// missing are the sequences at which the log has a message and the archive has none.
-func (c *checker) missing() (sequences []uint64) {
+// findUnarchived finds the events of the log that the archive lacks. Beyond the point that the archive has reached they are
+// late: the archive lane is paused or runs in no process. Before it they are lost.
+func (c *checker) findUnarchived(reached uint64) {
+	var missing []uint64
 	for sequence, digest := range c.digest {
 		if digest&marks == present {
-			sequences = append(sequences, uint64(sequence))
+			missing = append(missing, uint64(sequence))
 		}
 	}
-	return sequences
+	for _, gap := range gaps(missing) {
+		detail := gap.are() + " not in the archive"
+		if gap.from > reached {
+			detail += fmt.Sprintf(", which has reached %d: does ops lag show its lane as paused or free?", reached)
+		}
+		c.findArchive(gap.name(), detail)
+	}
 }
 
-// gap is a run of sequences.
+// gap is a range of sequences.
 type gap struct{ from, to uint64 }
 
+// gaps joins neighbouring sequences.
 func gaps(sequences []uint64) (runs []gap) {
 	for _, s := range sequences {
 		if n := len(runs); n > 0 && runs[n-1].to+1 == s {
@@ -128,18 +157,9 @@ func (g gap) name() string {
 	return fmt.Sprintf("sequences %d–%d", g.from, g.to)
 }
 
-// behind tells what was not archived yet from what the archive has lost: the one mends itself when the lane goes on, the
-// other is for ops repair.
-func (g gap) behind(come uint64) string {
-	if g.from <= come {
-		return ""
-	}
-	return fmt.Sprintf(", which has come to %d: see in ops lag whether its lane is paused, or no process runs it", come)
-}
-
 func (g gap) are() string {
 	if g.from == g.to {
 		return "is"
 	}
-	return fmt.Sprintf("%d messages are", g.to-g.from+1)
+	return output.Count(g.to-g.from+1, "event") + " are"
 }

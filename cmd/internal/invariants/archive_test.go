@@ -15,14 +15,14 @@ import (
 	"tillstream/cmd/internal/invariants"
 	"tillstream/events"
 	"tillstream/events/archive"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/project/projecttest"
 	"tillstream/events/worker"
 )
 
-// remember runs the real lane that writes the archive, until the test ends.
-func remember(t *testing.T, s *shop, db *mongo.Database) {
+// runArchive runs the archive lane until the test ends.
+func runArchive(t *testing.T, s *shop, db *mongo.Database) {
 	t.Helper()
 	l := logtest.OpenOn(t, s.server)
 	w, err := worker.New(t.Context(), l, worker.Config{Batches: []worker.Batch{archive.Batch(l, archive.Config{DB: db, Window: 10 * time.Millisecond})}})
@@ -40,12 +40,12 @@ func remember(t *testing.T, s *shop, db *mongo.Database) {
 	t.Cleanup(func() { cancel(); <-done })
 }
 
-func TestArchivesAreCompared(t *testing.T) {
+func TestDifferencesBetweenLogAndArchiveAreFound(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	s.everyEnd()
+	s.everyKind()
 	db := projecttest.Database(t)
-	remember(t, s, db)
+	runArchive(t, s, db)
 	options := s.options()
 	options.DB = db
 	finds(t, check(t, options)) // waits for the archive to catch up
@@ -55,21 +55,21 @@ func TestArchivesAreCompared(t *testing.T) {
 		return a.Sequence != 2 && a.Sequence != 3 && a.Sequence != 5 && a.Sequence != 7
 	}, archived(0, "x"), archived(7, "other"), archived(99999, "lost at the end"))
 	finds(t, check(t, options),
-		invariants.Finding{Invariant: "I6", Subject: "sequence 0", Detail: "in the archive is not in the log"},
+		invariants.Finding{Invariant: "I6", Subject: "sequence 0", Detail: "is in the archive but not in the log"},
 		invariants.Finding{Invariant: "I6", Subject: "sequence 5", Detail: "is not in the archive"},
-		invariants.Finding{Invariant: "I6", Subject: "sequence 7", Detail: "in the archive is event other, in the log it is another"},
+		invariants.Finding{Invariant: "I6", Subject: "sequence 7", Detail: "is event other in the archive and another event in the log"},
 		invariants.Finding{Invariant: "I6", Subject: "sequence 99999",
-			Detail: "in the archive is not in the log, which ends before: ops repair says what else it has lost"},
-		invariants.Finding{Invariant: "I6", Subject: "sequences 2–3", Detail: "2 messages are not in the archive"})
+			Detail: "is in the archive but not in the log, which has lost its end"},
+		invariants.Finding{Invariant: "I6", Subject: "sequences 2–3", Detail: "2 events are not in the archive"})
 }
 
-// The log denies deletion, so a sequence without a message is damage, whether the archive has it or there is none.
-func TestHolesInTheLogAreFound(t *testing.T) {
+// The stream denies deletion, so a sequence without an event is damage, whether or not the archive has it.
+func TestGapsInTheLogAreFound(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	s.adjust("CUP", 1)
-	s.adjust("POT", 1)
-	s.adjust("PAN", 1)
+	s.adjusted("CUP", 1)
+	s.adjusted("POT", 1)
+	s.adjusted("PAN", 1)
 	db := projecttest.Database(t)
 	var all []archive.Archived
 	for sequence := uint64(1); sequence <= 4; sequence++ {
@@ -86,19 +86,19 @@ func TestHolesInTheLogAreFound(t *testing.T) {
 	lost := func(subject, detail string) invariants.Finding {
 		return invariants.Finding{Invariant: "I6", Subject: subject, Detail: detail}
 	}
-	damaged := "is not in the log, which denies deletion: it is damaged; run ops repair"
+	damaged := "is missing in the log: the log is damaged"
 	finds(t, check(t, s.options()), lost("sequence 2", damaged), lost("sequence 4", damaged))
 	options := s.options()
 	options.DB = db
 	finds(t, check(t, options),
-		lost("sequence 2", "in the archive is not in the log"), lost("sequence 2", damaged),
-		lost("sequence 4", "in the archive is not in the log"), lost("sequence 4", damaged))
+		lost("sequence 2", "is in the archive but not in the log"), lost("sequence 2", damaged),
+		lost("sequence 4", "is in the archive but not in the log"), lost("sequence 4", damaged))
 }
 
-// lose takes messages out of the log, as a damaged disk does.
+// lose removes events from the log, as a damaged disk does.
 func (s *shop) lose(sequences ...uint64) {
 	s.t.Helper()
-	config := log.Streams(1)[0]
+	config := eventlog.Streams(1)[0]
 	var all []*nats.Msg
 	for sequence := uint64(1); ; sequence++ {
 		m, err := s.reader.Get(s.t.Context(), sequence)
@@ -130,17 +130,17 @@ func (s *shop) lose(sequences ...uint64) {
 	}
 }
 
-// What comes while the shop is checked is in the log and the archive, and in nothing that was read before: no finding.
-func TestWhatIsArchivedMeanwhileIsNotLost(t *testing.T) {
+// Events that are appended and archived during the check are no findings.
+func TestEventsArchivedDuringTheCheckAreNotLost(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	db := projecttest.Database(t)
-	remember(t, s, db)
+	runArchive(t, s, db)
 	options := s.options()
-	options.DB, options.StripeURL, options.StripeKey = db, s.outside().URL, "sk_test_1"
-	finds(t, check(t, options)) // until all is archived
+	options.DB, options.StripeURL, options.StripeKey = db, s.serve().URL, "sk_test_1"
+	finds(t, check(t, options)) // waits until every event is archived
 	options.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-		s.adjust("MUG", 1)
+		s.adjusted("MUG", 1)
 		if err := archive.New(db).Restore(r.Context(), []archive.Archived{archived(2, "later")}); err != nil {
 			t.Error(err)
 		}
@@ -149,21 +149,21 @@ func TestWhatIsArchivedMeanwhileIsNotLost(t *testing.T) {
 	finds(t, check(t, options))
 }
 
-// An archive that is behind has lost nothing: its lane is paused, or down.
-func TestAnArchiveThatIsBehindSaysSo(t *testing.T) {
+// An archive that is behind has lost nothing: its lane is paused or runs in no process.
+func TestArchiveThatIsBehindIsDistinguished(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	options := s.options()
 	options.DB, options.ArchivePatience = projecttest.Database(t), time.Millisecond
 	finds(t, check(t, options), invariants.Finding{Invariant: "I6", Subject: "sequence 1",
-		Detail: "is not in the archive, which has come to 0: see in ops lag whether its lane is paused, or no process runs it"})
+		Detail: "is not in the archive, which has reached 0: does ops lag show its lane as paused or free?"})
 }
 
 func archived(sequence uint64, id string) archive.Archived {
-	return archive.From(log.Message{Sequence: sequence, Stored: time.Now(), Subject: "somewhere", Header: nats.Header{events.HeaderID: {id}}})
+	return archive.From(eventlog.Message{Sequence: sequence, Stored: time.Now(), Subject: "somewhere", Header: nats.Header{events.HeaderID: {id}}})
 }
 
-// rewrite makes an archive of what is kept of it and of what is added.
+// rewrite replaces the archive by the events that are kept and those that are added.
 func rewrite(t *testing.T, db *mongo.Database, keep func(archive.Archived) bool, added ...archive.Archived) {
 	t.Helper()
 	copied := archive.New(db)

@@ -10,59 +10,60 @@ import (
 
 	"tillstream/cmd/internal/invariants"
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/replay"
 )
 
-// benchOrders is how many purchases the benchmark's shop has seen; each is fourteen events.
+// benchOrders is the number of purchases in the benchmark's log. Each is fourteen events.
 const benchOrders = 20_000
 
-type note struct {
+// record is an event to append.
+type record struct {
 	subject string
-	fact    events.Payload
+	payload events.Payload
 }
 
-// purchases are whole good purchases.
-func purchases(n int) (notes []note) {
-	say := func(subject string, fact events.Payload) {
-		notes = append(notes, note{subject, fact})
+// purchases returns the events of n complete purchases.
+func purchases(n int) (records []record) {
+	add := func(subject string, payload events.Payload) {
+		records = append(records, record{subject, payload})
 	}
 	level := events.StockLevel{OnHand: int64(n), Available: int64(n)}
-	say("inventory.stock.main.MUG", events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "MUG", Quantity: int64(n), After: level}})
+	add("inventory.stock.main.MUG", events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "MUG", Quantity: int64(n), After: level}})
 	lines := []events.OrderLine{{SKU: "MUG", Title: "A mug", Quantity: 1, UnitPrice: gbp(price), Total: gbp(price)}}
 	for range n {
 		id := uuid.NewString()
 		outcome, customer := events.OrderOutcome{OrderID: id, PaymentID: events.FirstPaymentID(id)}, events.Customer{Email: "a@example.com", Name: "A Shopper", Locale: "en"}
-		say("orders."+id, events.OrderPlaced{OrderID: id, Number: "8F3K2-MQD7A", Lines: lines, Total: gbp(price), Customer: customer, ExpiresAt: time.Now()})
-		say("inventory.reservations."+id, events.ReservationHeld{OrderID: id, Lines: []events.ReservedLine{{SKU: "MUG", Quantity: 1}}})
+		add("orders."+id, events.OrderPlaced{OrderID: id, Number: "8F3K2-MQD7A", Lines: lines, Total: gbp(price), Customer: customer, ExpiresAt: time.Now()})
+		add("inventory.reservations."+id, events.ReservationHeld{OrderID: id, Lines: []events.ReservedLine{{SKU: "MUG", Quantity: 1}}})
 		level.Available, level.Held = level.Available-1, level.Held+1
-		say("inventory.stock.main.MUG", events.StockHeld{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "MUG", Quantity: 1, OrderID: id, After: level}})
-		say("orders."+id, events.OrderAwaitingPayment{OrderID: id, Amount: gbp(price)})
-		say("payments."+outcome.PaymentID, events.PaymentRequested{OrderID: id, Amount: gbp(price)})
-		say("payments."+outcome.PaymentID, events.PaymentIntentCreated{OrderID: id, PaymentIntent: "pi_" + id, Amount: gbp(price)})
-		say(events.SubjectWebhooks, events.WebhookReceived{StripeEvent: "evt_" + id, Body: []byte(fmt.Sprintf(`{"id":"pi_%s","metadata":{"order_id":"%s"}}`, id, id))})
-		say("payments."+outcome.PaymentID, events.PaymentCaptured{OrderID: id, PaymentIntent: "pi_" + id, Amount: gbp(price)})
-		say("orders."+id, events.OrderConfirmed{OrderOutcome: outcome})
-		say("inventory.reservations."+id, events.ReservationCommitted{OrderID: id})
+		add("inventory.stock.main.MUG", events.StockHeld{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "MUG", Quantity: 1, OrderID: id, After: level}})
+		add("orders."+id, events.OrderAwaitingPayment{OrderID: id, Amount: gbp(price)})
+		add("payments."+outcome.PaymentID, events.PaymentRequested{OrderID: id, Amount: gbp(price)})
+		add("payments."+outcome.PaymentID, events.PaymentIntentCreated{OrderID: id, PaymentIntent: "pi_" + id, Amount: gbp(price)})
+		add(events.SubjectWebhooks, events.WebhookReceived{StripeEvent: "evt_" + id, Body: []byte(fmt.Sprintf(`{"id":"pi_%s","metadata":{"order_id":"%s"}}`, id, id))})
+		add("payments."+outcome.PaymentID, events.PaymentCaptured{OrderID: id, PaymentIntent: "pi_" + id, Amount: gbp(price)})
+		add("orders."+id, events.OrderConfirmed{OrderOutcome: outcome})
+		add("inventory.reservations."+id, events.ReservationCommitted{OrderID: id})
 		level.OnHand, level.Held = level.OnHand-1, level.Held-1
-		say("inventory.stock.main.MUG", events.StockCommitted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "MUG", Quantity: 1, OrderID: id, After: level}})
-		say("notifications."+id, events.MessageQueued{OrderID: id, MessageID: id + "@shop", Template: "order_confirmed", Fact: id, Facts: []byte("{}")})
-		say("notifications."+id, events.MessageSending{OrderID: id, MessageID: id + "@shop", Attempt: 1})
-		say("notifications."+id, events.MessageSent{OrderID: id, MessageID: id + "@shop"})
+		add("inventory.stock.main.MUG", events.StockCommitted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "MUG", Quantity: 1, OrderID: id, After: level}})
+		add("notifications."+id, events.MessageQueued{OrderID: id, MessageID: id + "@shop", Template: "order_confirmed", Fact: id, Facts: []byte("{}")})
+		add("notifications."+id, events.MessageSending{OrderID: id, MessageID: id + "@shop", Attempt: 1})
+		add("notifications."+id, events.MessageSent{OrderID: id, MessageID: id + "@shop"})
 	}
-	return notes
+	return records
 }
 
-// BenchmarkCheck reads a shop of 280,000 events; events/s says how long a larger one takes.
+// BenchmarkCheck checks a log of 280,000 events. From events/s follows how long a larger one takes.
 func BenchmarkCheck(b *testing.B) {
 	server := logtest.Server(b)
 	l := logtest.OpenOn(b, server)
-	notes := purchases(benchOrders)
-	for batch := range slices.Chunk(notes, log.MaxBatch) {
-		err := l.Do(b.Context(), func(tx *log.Tx) error {
-			for _, n := range batch {
-				if err := (log.Journal{Subject: n.subject}).Append(tx, n.fact); err != nil {
+	records := purchases(benchOrders)
+	for batch := range slices.Chunk(records, eventlog.MaxBatch) {
+		err := l.Do(b.Context(), func(tx *eventlog.Tx) error {
+			for _, r := range batch {
+				if err := (eventlog.Journal{Subject: r.subject}).Append(tx, r.payload); err != nil {
 					return err
 				}
 			}
@@ -84,5 +85,5 @@ func BenchmarkCheck(b *testing.B) {
 			b.Fatal(report.Findings[:min(len(report.Findings), 5)], report.Counts, err)
 		}
 	}
-	b.ReportMetric(float64(len(notes))*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64(len(records))*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }

@@ -1,83 +1,35 @@
 package invariants
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"sync/atomic"
 	"time"
 
-	"go.mongodb.org/mongo-driver/v2/mongo"
-
+	"tillstream/cmd/internal/output"
 	"tillstream/events"
 	"tillstream/events/project"
 	"tillstream/events/replay"
 )
 
-// Options say what is checked and how patiently.
-type Options struct {
-	Acknowledged    []string             // ids of orders that were answered 201: they must exist
-	ArchivePatience time.Duration        // how long the archive may take to reach what the log held at the start; default 30 s
-	Client          *http.Client         // for Stripe and the mailbox; default one with a time-out of 30 s
-	DB              *mongo.Database      // with the archives; nil: I6 is skipped, and the report says so
-	ExpectedDead    []DeadLetter         // what may, and must, be a dead letter; default nothing
-	Log             *replay.Reader       // required
-	Mail            string               // origin of the mailbox; "": I4 is checked in the log alone
-	Now             func() time.Time     // default time.Now
-	Patience        time.Duration        // how long an order that has just moved is looked at again; default 5 s
-	Progress        func(Progress)       // told a few times a second; default nobody
-	Projections     []project.Projection // whose indexes are looked for in DB; default none
-	Settle          time.Duration        // how long after its last event an order may still be on its way; default 60 s
-	StripeKey       string               // secret key; with StripeURL, I2 is checked at Stripe too
-	StripeURL       string               // origin of Stripe or its sandbox
-}
-
-// Progress is how far a check is.
-type Progress struct {
-	Stage string
-	Done  uint64
-	Total uint64 // 0: not known
-}
-
-func (o Options) withDefaults() (Options, error) {
-	if o.Log == nil {
-		return o, errors.New("invariants: Options.Log is required")
-	}
-	o.ArchivePatience = cmp.Or(o.ArchivePatience, 30*time.Second)
-	o.Patience = cmp.Or(o.Patience, 5*time.Second)
-	o.Settle = cmp.Or(o.Settle, time.Minute)
-	if o.Client == nil {
-		o.Client = &http.Client{Timeout: 30 * time.Second}
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Progress == nil {
-		o.Progress = func(Progress) {}
-	}
-	return o, nil
-}
-
-// checker is one run of the check.
+// checker is one run of [Check].
 type checker struct {
 	Options
 	ledger  *ledger
 	mailbox mailbox
-	last    uint64   // where the log ended when the check began
-	dead    uint64   // where the dead letters ended then
-	digest  []uint64 // hash of the event id, by sequence
+	last    uint64   // sequence of the last event when the check began
+	dead    uint64   // sequence of the last message in DEADLETTERS then
+	digest  []uint64 // by sequence: the hash of the event id, and marks
 	report  Report
-	scopes  map[string]string
-	skipped map[string]string
+	scopes  map[string]string // by invariant: what was checked
+	skipped map[string]string // by invariant: what was not checked, and why
 	stage   atomic.Pointer[string]
 	done    atomic.Uint64
 	total   atomic.Uint64
 }
 
-// Check reads the whole shop and reports what is not as promised. An error means that it could not look, which says
-// nothing about the shop.
+// Check reads the whole shop and reports every broken promise. An error means that a part of the shop could not be read; it
+// says nothing about the promises.
 func Check(ctx context.Context, options Options) (Report, error) {
 	options, err := options.withDefaults()
 	if err != nil {
@@ -87,15 +39,15 @@ func Check(ctx context.Context, options Options) (Report, error) {
 		scopes: map[string]string{}, skipped: map[string]string{},
 		report: Report{Findings: []Finding{}, OpenItems: []OpenItem{}, Counts: Counts{ByStatus: map[string]int{}}}}
 	start := time.Now()
-	stop := c.tellProgress(ctx)
+	stop := c.reportProgress(ctx)
 	defer stop()
-	// The mailbox comes first: what is in it is then in the log, too, when that is read.
+	// The mailbox is read before the log: a mail in it is then in the log too.
 	steps := []struct {
 		stage string
 		run   func(context.Context) error
 	}{
-		{"mailbox", c.readMailbox}, {"log", c.readLog}, {"orders", c.judgeOrders}, {"stripe", c.askStripe},
-		{"archive", c.compareArchive}, {"dead letters", c.checkDeadLetters}, {"indexes", c.checkIndexes},
+		{"mailbox", c.readMailbox}, {"log", c.readLog}, {"orders", c.checkOrders}, {"stripe", c.checkStripe},
+		{"archive", c.checkArchive}, {"dead letters", c.checkDeadLetters}, {"indexes", c.checkIndexes},
 	}
 	for _, s := range steps {
 		c.enter(s.stage, 0)
@@ -105,11 +57,11 @@ func Check(ctx context.Context, options Options) (Report, error) {
 	}
 	c.report.Findings = append(c.report.Findings, c.ledger.findings...)
 	c.report.Counts.Unreadable = c.ledger.unreadable
-	c.report.seal(c.scopes, c.skipped, time.Since(start))
+	c.report.finish(c.scopes, c.skipped, time.Since(start))
 	return c.report, nil
 }
 
-// readLog folds the log up to where it stands now.
+// readLog folds the log up to its present end, and checks what needs no second look: I3 and I4.
 func (c *checker) readLog(ctx context.Context) (err error) {
 	if c.dead, err = c.Log.LastDeadLetter(ctx); err != nil {
 		return err
@@ -128,36 +80,24 @@ func (c *checker) readLog(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, gap := range gaps(c.holes()) {
-		c.ledger.find(ArchivedAll, gap.name(), gap.are()+" not in the log, which denies deletion: it is damaged; run ops repair")
-	}
+	c.findHoles()
 	c.ledger.checkReserved()
 	c.report.Counts.SKUs, c.report.Counts.Mails = len(c.ledger.stock), len(c.ledger.mails)
-	c.scopes[StockAddsUp] = fmt.Sprintf("%d SKUs, %d entries and reservations", len(c.ledger.stock), c.ledger.entries)
-	c.scopes[MailedOnce] = fmt.Sprintf("%d mails in the log", len(c.ledger.mails)) + c.scopes[MailedOnce]
+	c.scopes[StockAddsUp] = output.Count(len(c.ledger.stock), "SKU") + ", " + output.Count(c.ledger.entries, "stock event")
+	c.scopes[MailedOnce] = output.Count(len(c.ledger.mails), "mail") + " in the log"
 	c.checkMailbox()
 	return nil
 }
 
-// holes are the sequences at which the log has no message.
-func (c *checker) holes() (sequences []uint64) {
-	for sequence, digest := range c.digest {
-		if sequence > 0 && digest&present == 0 {
-			sequences = append(sequences, uint64(sequence))
-		}
-	}
-	return sequences
-}
-
-// enter names what is being done, for the progress.
+// enter names the current stage for the progress.
 func (c *checker) enter(stage string, total uint64) {
 	c.stage.Store(&stage)
 	c.done.Store(0)
 	c.total.Store(total)
 }
 
-// tellProgress tells it a few times a second until stopped.
-func (c *checker) tellProgress(ctx context.Context) (stop func()) {
+// reportProgress calls Progress a few times a second until stopped.
+func (c *checker) reportProgress(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
@@ -178,8 +118,8 @@ func (c *checker) tellProgress(ctx context.Context) (stop func()) {
 	return func() { cancel(); <-ended }
 }
 
-// checkIndexes names the indexes that projections lack. Nothing is wrong without them but slow, or lets duplicates in, so
-// they are open items.
+// checkIndexes reports missing indexes as open items: without them queries are slow and duplicates are possible, but no
+// promise is broken yet.
 func (c *checker) checkIndexes(ctx context.Context) error {
 	if c.DB == nil {
 		return nil
@@ -192,7 +132,7 @@ func (c *checker) checkIndexes(ctx context.Context) error {
 			}
 			for _, index := range missing {
 				c.report.OpenItems = append(c.report.OpenItems, OpenItem{Subject: "collection " + collection.Name,
-					Detail: fmt.Sprintf("the index %s is missing; ops rebuild %s makes it", index, p.Name)})
+					Detail: fmt.Sprintf("index %s is missing; ops rebuild %s creates it", index, p.Name)})
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tillstream/cmd/internal/output"
 	"tillstream/events/replay"
 )
 
@@ -15,10 +16,10 @@ type DeadLetter struct {
 	Sequence uint64 // of the event in the log
 }
 
-// String writes it as [ParseDeadLetter] reads it.
+// String returns the form that [ParseDeadLetter] reads, such as inventory:17.
 func (d DeadLetter) String() string { return fmt.Sprintf("%s:%d", d.Lane, d.Sequence) }
 
-// ParseDeadLetter reads "lane:sequence".
+// ParseDeadLetter parses LANE:SEQUENCE.
 func ParseDeadLetter(text string) (DeadLetter, error) {
 	lane, number, ok := strings.Cut(text, ":")
 	sequence, err := strconv.ParseUint(number, 10, 64)
@@ -28,8 +29,8 @@ func ParseDeadLetter(text string) (DeadLetter, error) {
 	return DeadLetter{Lane: lane, Sequence: sequence}, nil
 }
 
-// checkDeadLetters is I8: every open dead letter was expected, and every expected one is there. What was redriven or discarded is
-// settled.
+// checkDeadLetters is I8: every open dead letter is expected, and every expected one exists. Dead letters that were redriven
+// or discarded are settled.
 func (c *checker) checkDeadLetters(ctx context.Context) error {
 	expected := map[DeadLetter]int{}
 	for _, d := range c.ExpectedDead {
@@ -50,20 +51,20 @@ func (c *checker) checkDeadLetters(ctx context.Context) error {
 			expected[key]--
 		case d.State == replay.StateOpen:
 			c.report.Findings = append(c.report.Findings, Finding{Invariant: NoDeadLetters, Subject: "dead letter " + key.String(),
-				Detail: fmt.Sprintf("%s could not handle %s at %d: %s", d.Worker, d.Subject, d.Sequence, d.Error)})
+				Detail: fmt.Sprintf("%s could not handle %s at sequence %d: %s (ops deadletters show %d)", d.Worker, d.Subject, d.Sequence, d.Error, d.Number)})
 		}
 	}
 	for key, left := range expected {
 		if left > 0 {
-			c.report.Findings = append(c.report.Findings, Finding{Invariant: NoDeadLetters, Subject: "dead letter " + key.String(), Detail: "was expected and is not there"})
+			c.report.Findings = append(c.report.Findings, Finding{Invariant: NoDeadLetters, Subject: "dead letter " + key.String(), Detail: "is expected but does not exist"})
 		}
 	}
 	c.report.Counts.DeadLetters = open
-	c.scopes[NoDeadLetters] = fmt.Sprintf("%d dead letters, %d of them open, %d expected", len(letters), open, len(c.ExpectedDead))
+	c.scopes[NoDeadLetters] = fmt.Sprintf("%s, %s open, %s expected", output.Count(len(letters), "dead letter"), output.Number(open), output.Number(len(c.ExpectedDead)))
 	return nil
 }
 
-// deadLetters reads those that were there when the check began.
+// deadLetters returns the dead letters as they were when the check began.
 func (c *checker) deadLetters(ctx context.Context) ([]replay.DeadLetter, error) {
 	if c.dead == 0 {
 		return nil, nil

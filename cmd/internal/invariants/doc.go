@@ -1,24 +1,27 @@
-// Package invariants checks a living shop against its promises. It folds the raw events itself,
-// by rules of its own that share no line with the domains, so that a mistake in a domain's rules shows.
+// Package invariants checks a running shop against the promises that must hold at any time. It folds the raw events with
+// rules of its own, which share no code with the domains, so that a mistake in a domain's rules is found.
 //
-//	I1  every order is final, or on its way; every order that was answered 201 is there
-//	I2  captured ≤ total, one intent and at most one capture per order, in the log and at Stripe
-//	I3  per SKU on_hand = available + held ≥ 0, each ledger entry follows from the one before, held and sold are what the
-//	    reservations say, and those are for what was ordered
+//	I1  every order is final or on its way; every order that was answered 201 exists
+//	I2  captured ≤ total; one PaymentIntent and at most one capture per order, in the log and at Stripe
+//	I3  per SKU on_hand = available + held ≥ 0; each ledger entry follows from the one before; the units held and sold are
+//	    those of the reservations, and the reservations are for what was ordered
 //	I4  at most one mail per (order, template, fact), in the log and in the mailbox
-//	I5  captured − refunded = goods kept, else an open item that has a name
+//	I5  captured − refunded = price of the goods sold; a refund that is not done yet is an open item
 //	I6  log and archive hold the same events
-//	I8  there are no dead letters, or exactly those that were expected
+//	I8  there are no open dead letters but those that were expected
 //
-// (I7, that every order ends within a minute of the last fault, is I1 seen a minute later.)
+// (I7, that every order ends within a minute after the last fault, is I1 checked a minute later.)
 //
-// A living shop moves while it is checked. So the log is read up to where it stood at the start, which is a consistent cut of
-// the shop, and an order that looks wrong there is looked at again, alone and up to date:
+// [Check] runs while the shop sells. It reads the log up to its end at the start, which is a consistent cut of the shop. An
+// order that looks wrong at that cut may just be on its way, so its events are read again:
 //
-//	end of the log ─► fold it ─► rules ──► fine
-//	                               │
-//	                               └─► suspicious ─► read that order again ─► fine
-//	                                        ▲             │  moved within the last minute: on its way,
-//	                                        └─────────────┤  looked at a few times more
-//	                                                      └► finding
+//	read the log ─► fold ─► rules ──► ok
+//	                          │
+//	                          └─► suspect ─► read its events again ─► ok
+//	                                 ▲             │
+//	                                 └─────────────┤ moved within Settle: again, until Patience ends
+//	                                               └► finding
+//
+// A shop consists of several parts, and a check may know the addresses of only some of them. What cannot be checked is
+// skipped and named in the [Report]. A part that should answer and does not is an error, never a silent success.
 package invariants

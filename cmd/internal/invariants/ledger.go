@@ -9,21 +9,20 @@ import (
 	"tillstream/events/replay"
 )
 
-// ledger is the checker's own fold of the log: as little of each event as the rules need, because a shop has millions of
-// them.
+// ledger is a fold of the log. A shop has millions of events, so it keeps only what the rules need.
 type ledger struct {
 	orders     map[string]*order
 	stock      map[string]*stock
-	sold       map[string]int64  // SKU → units of all reservations that were committed
-	payments   map[string]string // payment → order
-	intents    map[string]string // PaymentIntent → order
-	mails      map[uint64]*mail  // by hash of the Message-ID
+	sold       map[string]int64  // SKU → units of all committed reservations
+	payments   map[string]string // payment id → order id
+	intents    map[string]string // PaymentIntent id → order id
+	mails      map[uint64]*mail  // by the hash of the Message-ID
 	findings   []Finding
-	entries    int // events of stock and reservations
+	entries    int // number of events of stock and reservations
 	unreadable int
 }
 
-// order is what the log says about one order.
+// order is the state of one order.
 type order struct {
 	status  status
 	total   events.Money
@@ -31,21 +30,21 @@ type order struct {
 	moved   time.Time // when its last event was stored
 
 	reservation reservation
-	held        []events.ReservedLine // only while it is held
-	ordered     goods                 // what the customer was promised
-	reserved    goods                 // what was last held for it
+	held        []events.ReservedLine // while the reservation is held
+	ordered     goods                 // of the order's lines
+	reserved    goods                 // of the latest reservation
 
 	payment payment
-	queued  []uint64 // hashes of (template, fact)
+	queued  []uint64 // hashes of (template, fact) of queued mails
 }
 
-// goods tells apart what stands in different orders, in whatever order and however often a SKU does: units times the hash
-// of their SKU, summed. An order has many lines, and no rule needs more of them than whether they are the same.
+// goods is a hash of SKUs and quantities: the sum of quantity × hash(SKU), whatever the order of the lines. An order can have
+// hundreds of lines, and the rules only need to know whether two lists of goods are the same.
 type goods uint64
 
 func (g *goods) add(sku string, quantity int64) { *g += goods(hash(sku) * uint64(quantity)) }
 
-// status is where an order stands.
+// status is the status of an order.
 type status uint8
 
 const (
@@ -64,7 +63,7 @@ var statusNames = [...]string{"unknown", "placed", "awaiting_payment", "capturin
 
 func (s status) String() string { return statusNames[s] }
 
-// reservation is where an order's stock stands.
+// reservation is the status of an order's reservation.
 type reservation uint8
 
 const (
@@ -80,17 +79,20 @@ var reservationNames = [...]string{"missing", "held", "refused", "released", "co
 func (r reservation) String() string { return reservationNames[r] }
 
 func newLedger() *ledger {
-	return &ledger{orders: map[string]*order{}, stock: map[string]*stock{}, sold: map[string]int64{}, intents: map[string]string{}, payments: map[string]string{}, mails: map[uint64]*mail{}}
+	return &ledger{orders: map[string]*order{}, stock: map[string]*stock{}, sold: map[string]int64{}, intents: map[string]string{},
+		payments: map[string]string{}, mails: map[uint64]*mail{}}
 }
 
-// add folds one message. What is no event of ours is counted: it becomes a dead letter, and I8 sees that.
+// add folds one message. A message that is not an event of the shop is only counted: it becomes a dead letter, which I8
+// reports.
 func (l *ledger) add(m replay.Message) {
 	if m.Voided() {
-		return // no process takes it into account
+		return // every process skips it
 	}
 	read := m.Event
 	if m.Type() == (events.WebhookReceived{}).EventType() || strings.HasPrefix(m.Subject, events.PrefixItem) {
-		read = func() (events.Event, error) { return events.DecodeEnvelope(m.Subject, m.Header) } // no rule looks into these bodies, and they are the largest
+		// The rules do not need these bodies, which are the largest.
+		read = func() (events.Event, error) { return events.DecodeEnvelope(m.Subject, m.Header) }
 	}
 	e, err := read()
 	if err != nil {
@@ -123,7 +125,7 @@ func (l *ledger) add(m replay.Message) {
 	}
 }
 
-// orderOf tells which order an event is about.
+// orderOf returns the order that an event is about.
 func (l *ledger) orderOf(subject string, e events.Event) (id string, ok bool) {
 	if subject == events.SubjectWebhooks {
 		return "", false
@@ -181,7 +183,7 @@ func (o *order) addOrder(p events.Payload) {
 	}
 }
 
-// addReservation folds where the stock of an order stands. What it gives up when it is committed is sold.
+// addReservation folds the reservation of an order. Its lines are sold when it is committed.
 func (l *ledger) addReservation(o *order, p events.Payload) {
 	switch p := p.(type) {
 	case events.ReservationHeld:

@@ -7,29 +7,29 @@ import (
 	"slices"
 	"time"
 
+	"tillstream/cmd/internal/output"
 	"tillstream/events"
 	"tillstream/events/replay"
 )
 
-// How suspicious orders are looked at again: this many in one reading, this often, and no more than this many in all,
-// because a shop with ten thousand wrong orders needs no second look to be wrong.
+// How suspects are read again. A shop with thousands of wrong orders is wrong without a second look at each of them.
 const (
-	againAtOnce = 200
-	againEvery  = 500 * time.Millisecond
-	againAtMost = 5000
+	rereadOrders = 200 // in one request
+	rereadEvery  = 500 * time.Millisecond
+	rereadMost   = 5000 // orders in all
 )
 
-// judgeOrders applies the rules to every order. Those that look wrong are read again, alone and up to date, until they
-// look right, or have stood still for the settling time, or patience ends.
-func (c *checker) judgeOrders(ctx context.Context) error {
-	suspects, err := c.judgeAll(ctx)
-	if err != nil {
+// checkOrders applies the rules to every order. Orders that look wrong are suspects: their events are read again until they
+// look right, have not moved for the settling time, or patience ends.
+func (c *checker) checkOrders(ctx context.Context) error {
+	suspects := c.judgeAll()
+	if err := c.findUnacknowledged(ctx); err != nil {
 		return err
 	}
-	suspects, rest := suspects[:min(len(suspects), againAtMost)], suspects[min(len(suspects), againAtMost):]
+	suspects, rest := suspects[:min(len(suspects), rereadMost)], suspects[min(len(suspects), rereadMost):]
 	c.enter("orders again", uint64(len(suspects)))
 	for deadline := time.Now().Add(c.Patience); len(suspects) > 0; {
-		fresh, err := c.readAgain(ctx, suspects)
+		fresh, err := c.reread(ctx, suspects)
 		if err != nil {
 			return err
 		}
@@ -37,7 +37,7 @@ func (c *checker) judgeOrders(ctx context.Context) error {
 		if suspects = c.judgeAgain(fresh, suspects, late); len(suspects) == 0 {
 			break
 		}
-		if err := wait(ctx, againEvery); err != nil {
+		if err := wait(ctx, rereadEvery); err != nil {
 			return err
 		}
 	}
@@ -45,14 +45,15 @@ func (c *checker) judgeOrders(ctx context.Context) error {
 		c.accept(c.ledger.orders[id], c.judge(id, c.ledger.orders[id]))
 	}
 	c.report.Counts.Orders = len(c.ledger.orders)
-	c.scopes[OrdersEnd] = fmt.Sprintf("%d orders, %d on their way", c.report.Counts.Orders, c.report.Counts.Progressing)
-	c.scopes[CapturedOnce] = c.scopes[OrdersEnd]
-	c.scopes[MoneyForGoods] = fmt.Sprintf("%d orders, %d open items", c.report.Counts.Orders, len(c.report.OpenItems))
+	orders := output.Count(len(c.ledger.orders), "order")
+	c.scopes[OrdersEnd] = fmt.Sprintf("%s, %s on the way", orders, output.Number(c.report.Counts.Progressing))
+	c.scopes[CapturedOnce] = orders
+	c.scopes[MoneyForGoods] = orders + ", " + output.Count(len(c.report.OpenItems), "open item")
 	return nil
 }
 
-// judgeAll accepts what is fine at first sight and returns the others, with the acknowledged ones that were not seen.
-func (c *checker) judgeAll(ctx context.Context) (suspects []string, err error) {
+// judgeAll accepts the orders that look right and returns the others.
+func (c *checker) judgeAll() (suspects []string) {
 	for id, o := range c.ledger.orders {
 		if v := c.judge(id, o); len(v.findings) > 0 {
 			suspects = append(suspects, id)
@@ -61,33 +62,39 @@ func (c *checker) judgeAll(ctx context.Context) (suspects []string, err error) {
 		}
 	}
 	slices.Sort(suspects)
+	return suspects
+}
+
+// findUnacknowledged finds the acknowledged orders that are not in the log. One may be newer than what was read of it.
+func (c *checker) findUnacknowledged(ctx context.Context) error {
 	for _, id := range c.Acknowledged {
 		if o, ok := c.ledger.orders[id]; ok && o.status != unknown {
 			continue
 		}
 		subject, err := events.Subject(events.PrefixOrder, id)
 		if err != nil {
-			return nil, fmt.Errorf("acknowledged order: %w", err)
+			return fmt.Errorf("acknowledged order: %w", err)
 		}
 		_, err = c.Log.Newest(ctx, subject)
 		if errors.Is(err, replay.ErrNotFound) {
 			c.ledger.find(OrdersEnd, "order "+id, "was answered 201 and is not in the log")
 		} else if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return suspects, nil
+	return nil
 }
 
 func (c *checker) judge(id string, o *order) verdict { return judge(id, o, c.Now(), c.Settle) }
 
-// accept takes a verdict as the last word. Findings about an order that moved within the settling time are none yet.
+// accept takes a verdict as final. An order that moved within the settling time is on its way, and only its firm findings
+// count.
 func (c *checker) accept(o *order, v verdict) {
-	young := c.young(o)
-	if v.progressing || (young && len(v.findings) > 0) {
+	recent := c.recent(o)
+	if v.progressing || (recent && len(v.findings) > 0) {
 		c.report.Counts.Progressing++
 	}
-	if !young {
+	if !recent {
 		c.report.Findings = append(c.report.Findings, v.findings...)
 	}
 	c.report.Findings = append(c.report.Findings, v.firm...)
@@ -95,17 +102,17 @@ func (c *checker) accept(o *order, v verdict) {
 	c.report.Counts.ByStatus[o.status.String()]++
 }
 
-// judgeAgain returns which orders still look wrong and are young enough to come right; late ends the waiting.
+// judgeAgain returns the suspects that still look wrong and have moved recently. If it is late, there are none.
 func (c *checker) judgeAgain(fresh *ledger, suspects []string, late bool) (still []string) {
 	for _, id := range suspects {
 		o, ok := fresh.orders[id]
 		if !ok {
-			o = c.ledger.orders[id] // mails alone are about it, and those are not read again
+			o = c.ledger.orders[id] // only mails are about it, and mails are not read again
 		}
 		o.queued = c.ledger.orders[id].queued
 		c.ledger.orders[id] = o
 		v := c.judge(id, o)
-		if len(v.findings) > 0 && c.young(o) && !late {
+		if len(v.findings) > 0 && c.recent(o) && !late {
 			still = append(still, id)
 			continue
 		}
@@ -115,10 +122,10 @@ func (c *checker) judgeAgain(fresh *ledger, suspects []string, late bool) (still
 	return still
 }
 
-// readAgain folds the newest events of some orders into a ledger of their own.
-func (c *checker) readAgain(ctx context.Context, ids []string) (*ledger, error) {
+// reread folds the present events of some orders into a ledger of their own.
+func (c *checker) reread(ctx context.Context, ids []string) (*ledger, error) {
 	fresh := newLedger()
-	for chunk := range slices.Chunk(ids, againAtOnce) {
+	for chunk := range slices.Chunk(ids, rereadOrders) {
 		subjects, err := subjectsOf(chunk)
 		if err != nil {
 			return nil, err
@@ -134,7 +141,7 @@ func (c *checker) readAgain(ctx context.Context, ids []string) (*ledger, error) 
 	return fresh, nil
 }
 
-// subjectsOf are the subjects on which the facts about some orders stand.
+// subjectsOf returns the subjects of the orders themselves, their reservations and their payments.
 func subjectsOf(ids []string) (subjects []string, err error) {
 	for _, id := range ids {
 		for prefix, entity := range map[string]string{events.PrefixOrder: id, events.PrefixReservation: id, events.PrefixPayment: events.FirstPaymentID(id)} {
@@ -148,8 +155,8 @@ func subjectsOf(ids []string) (subjects []string, err error) {
 	return subjects, nil
 }
 
-// young reports whether an order has moved so lately that it may be on its way.
-func (c *checker) young(o *order) bool { return c.Now().Sub(o.moved) < c.Settle }
+// recent reports whether an order has moved within the settling time, so that it may be on its way.
+func (c *checker) recent(o *order) bool { return c.Now().Sub(o.moved) < c.Settle }
 
 func wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)

@@ -1,23 +1,24 @@
 package invariants
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
 	"tillstream/events"
 )
 
-// payment is the money of one order. Amounts are minor units of its currency.
+// payment is the payment of one order. Amounts are in minor units of its currency.
 type payment struct {
 	intent   string
-	currency string // of the first amount that moved
+	currency string // of the first event with an amount
 	captured int64
-	captures uint8 // how often the log says so
-	paid     bool  // the shopper's card is authorized, or charged
-	closed   bool  // cancelled, failed or captured: Stripe has nothing more to say
-	asked    bool  // a payment was requested
+	captures uint8 // number of events that say so
+	paid     bool  // authorized or captured
+	closed   bool  // cancelled, failed or captured
+	asked    bool  // requested
 	refunds  []refund
-	booked   int64 // what the order says went back
+	booked   int64 // refunded according to the order's own events
 }
 
 type refund struct {
@@ -32,10 +33,10 @@ type refundState uint8
 const (
 	refundAsked refundState = iota
 	refundDone
-	refundFailed // ends refundDone: a bank can send money back days later
+	refundFailed // also after refundDone: a bank can return the money days later
 )
 
-// addPayment folds a fact about money. What needs no other entity to be seen is found here.
+// addPayment folds an event of a payment, and finds what is wrong with the payment alone.
 func (l *ledger) addPayment(id string, o *order, e events.Event) {
 	switch p := e.Payload.(type) {
 	case events.PaymentRequested:
@@ -48,7 +49,7 @@ func (l *ledger) addPayment(id string, o *order, e events.Event) {
 		o.payment.captured += p.Amount.Amount
 		o.payment.paid, o.payment.closed = true, true
 		if o.payment.captures++; o.payment.captures == 2 {
-			l.find(CapturedOnce, "order "+id, fmt.Sprintf("is captured a second time at %d", e.Sequence))
+			l.find(CapturedOnce, "order "+id, fmt.Sprintf("is captured a second time at sequence %d", e.Sequence))
 		}
 		l.addIntent(id, o, p.PaymentIntent)
 		l.addCurrency(id, o, e, p.Amount)
@@ -65,32 +66,33 @@ func (l *ledger) addPayment(id string, o *order, e events.Event) {
 	}
 }
 
-// addIntent notes which intent an order has. A second one could take the money a second time.
+// addIntent records the PaymentIntent of an order. A second one could take the money a second time.
 func (l *ledger) addIntent(id string, o *order, intent string) {
 	switch {
 	case intent == "" || intent == o.payment.intent:
 		return
 	case o.payment.intent != "":
-		l.find(CapturedOnce, "order "+id, fmt.Sprintf("has two intents, %s and %s", o.payment.intent, intent))
+		l.find(CapturedOnce, "order "+id, fmt.Sprintf("has two PaymentIntents, %s and %s", o.payment.intent, intent))
 		return
 	}
 	if other, taken := l.intents[intent]; taken && other != id {
-		l.find(CapturedOnce, "order "+id, fmt.Sprintf("shares the intent %s with order %s", intent, other))
+		l.find(CapturedOnce, "order "+id, fmt.Sprintf("shares PaymentIntent %s with order %s", intent, other))
 	}
 	o.payment.intent = strings.Clone(intent)
 	l.intents[o.payment.intent] = id
 }
 
-// addCurrency notes in what currency money moves. It must be one; that it is the order's is seen when all is read.
+// addCurrency requires one currency in all events of a payment. The rules compare it with the order's.
 func (l *ledger) addCurrency(id string, o *order, e events.Event, m events.Money) {
 	if o.payment.currency == "" {
 		o.payment.currency = strings.Clone(m.Currency)
 	}
 	if m.Currency != o.payment.currency {
-		l.find(CapturedOnce, "order "+id, fmt.Sprintf("moves %s, and %s at %d moves %s", o.payment.currency, e.Type, e.Sequence, m))
+		l.find(CapturedOnce, "order "+id, fmt.Sprintf("its payment is in %s, but %s at sequence %d is about %s", o.payment.currency, e.Type, e.Sequence, m))
 	}
 }
 
+// refund returns the refund with an id, and adds it if it is new.
 func (p *payment) refund(id string) *refund {
 	for i := range p.refunds {
 		if p.refunds[i].id == id {
@@ -117,7 +119,12 @@ func (r *refund) fail(amount int64, reason string) {
 	r.amount, r.state, r.reason = amount, refundFailed, strings.Clone(reason)
 }
 
-// sum adds the refunds in a state.
+// capturedMoney returns the captured amount with its currency.
+func (o *order) capturedMoney() events.Money {
+	return events.Money{Amount: o.payment.captured, Currency: cmp.Or(o.payment.currency, o.total.Currency)}
+}
+
+// sum adds up the refunds in a state.
 func (p *payment) sum(state refundState) (total int64) {
 	for _, r := range p.refunds {
 		if r.state == state {

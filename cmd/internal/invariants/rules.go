@@ -7,16 +7,15 @@ import (
 	"tillstream/events"
 )
 
-// verdict is what the rules say about one order as it was read. Findings may only mean that it is on its way; what is firm
-// cannot come right any more.
+// verdict is the result of the rules for one order.
 type verdict struct {
-	findings    []Finding
-	firm        []Finding
+	findings    []Finding // may only mean that the order is on its way
+	firm        []Finding // cannot be corrected by later events
 	open        []OpenItem
-	progressing bool // not final, and nothing is wrong with that
+	progressing bool // not final, and nothing is wrong
 }
 
-// rules carries what the rules on one order share.
+// rules applies the rules to one order.
 type rules struct {
 	verdict
 	id     string
@@ -25,14 +24,14 @@ type rules struct {
 	settle time.Duration
 }
 
-// judge applies the rules on one order: I1, I2, I5, and of I3 that its goods are those that were ordered.
+// judge applies the rules on single orders: I1, I2, I5, and of I3 that the reservation is for the goods that were ordered.
 func judge(id string, o *order, now time.Time, settle time.Duration) verdict {
 	r := rules{id: id, o: o, now: now, settle: settle}
-	r.ends()
-	r.charges()
-	r.reserves()
+	r.checkStatus()
+	r.checkCharges()
+	r.checkReservation()
 	if o.status >= confirmed {
-		r.keeps()
+		r.checkMoney()
 	}
 	return r.verdict
 }
@@ -41,22 +40,26 @@ func (r *rules) find(invariant, format string, args ...any) {
 	r.findings = append(r.findings, r.finding(invariant, format, args...))
 }
 
+func (r *rules) findFirm(invariant, format string, args ...any) {
+	r.firm = append(r.firm, r.finding(invariant, format, args...))
+}
+
 func (r *rules) finding(invariant, format string, args ...any) Finding {
 	return Finding{Invariant: invariant, Subject: "order " + r.id, Detail: fmt.Sprintf(format, args...)}
 }
 
-// ends is I1. An order waits for its shopper until its deadline; for anything else in the shop, such as to hear that the
-// shopper has paid, it does not wait long.
-func (r *rules) ends() {
+// checkStatus is I1. An order may wait for its shopper until the deadline. Every other wait is for a part of the shop and
+// ends within the settling time.
+func (r *rules) checkStatus() {
 	o := r.o
 	switch o.status {
 	case unknown:
 		r.find(OrdersEnd, "is not in the log, but %s", o.traces())
 	case awaitingPayment:
 		if o.payment.paid {
-			r.find(OrdersEnd, "still waits for payment, was paid, and has not moved for %s", r.now.Sub(o.moved).Round(time.Second))
+			r.find(OrdersEnd, "still awaits payment although it was paid, and has not moved for %s", r.now.Sub(o.moved).Round(time.Second))
 		} else if late := r.now.Sub(o.expires); late > r.settle {
-			r.find(OrdersEnd, "still waits for payment, %s after its deadline", late.Round(time.Second))
+			r.find(OrdersEnd, "still awaits payment %s after its deadline", late.Round(time.Second))
 		} else {
 			r.progressing = true
 		}
@@ -67,12 +70,12 @@ func (r *rules) ends() {
 			r.find(OrdersEnd, "is confirmed, but its reservation is %s", o.reservation)
 		}
 	default:
-		r.lets()
+		r.checkReleased()
 	}
 }
 
-// lets sees that an order which ended without a sale has let go of stock and card.
-func (r *rules) lets() {
+// checkReleased requires that an order which ended without a sale holds neither stock nor money.
+func (r *rules) checkReleased() {
 	o := r.o
 	if o.reservation != released && o.reservation != refused {
 		r.find(OrdersEnd, "is %s, but its reservation is %s", o.status, o.reservation)
@@ -82,7 +85,7 @@ func (r *rules) lets() {
 	}
 }
 
-// traces says what there is of an order that was never placed.
+// traces says what the log has of an order that was never placed.
 func (o *order) traces() string {
 	switch {
 	case o.payment.captured > 0:
@@ -95,33 +98,33 @@ func (o *order) traces() string {
 	return "a mail is about it"
 }
 
-// charges is I2 on the whole order; a second capture or intent is found where it is folded.
-func (r *rules) charges() {
+// checkCharges is I2 for the whole order. A second capture or PaymentIntent is found when it is folded.
+func (r *rules) checkCharges() {
 	p := &r.o.payment
 	if r.o.status == unknown {
-		return // said already
+		return // I1 has reported it
 	}
 	if p.captured > r.o.total.Amount {
-		r.firm = append(r.firm, r.finding(CapturedOnce, "captured %s, its total is %s", r.money(p.captured), r.o.total))
+		r.findFirm(CapturedOnce, "captured %s of a total of %s", r.money(p.captured), r.o.total)
 	}
 	if p.currency != "" && p.currency != r.o.total.Currency {
-		r.firm = append(r.firm, r.finding(CapturedOnce, "is in %s, its money moves in %s", r.o.total.Currency, p.currency))
+		r.findFirm(CapturedOnce, "its total is in %s, its payment in %s", r.o.total.Currency, p.currency)
 	}
 }
 
-// reserves is the part of I3 that is about one order: what is held for it, or was sold, is what its customer ordered.
-func (r *rules) reserves() {
+// checkReservation is the part of I3 about one order: the goods that are held or sold are those that were ordered.
+func (r *rules) checkReservation() {
 	o := r.o
 	if has := o.reservation == held || o.reservation == committed; has && o.status != unknown && o.reserved != o.ordered {
-		r.firm = append(r.firm, r.finding(StockAddsUp, "its reservation is %s, and not for the goods that were ordered", o.reservation))
+		r.findFirm(StockAddsUp, "its reservation is %s, but not for the goods that were ordered", o.reservation)
 	}
 }
 
-// keeps is I5: what is kept of the money is what the goods cost that were not taken back.
-func (r *rules) keeps() {
+// checkMoney is I5: the money kept is the price of the goods that were not returned.
+func (r *rules) checkMoney() {
 	o, p := r.o, &r.o.payment
-	back := p.sum(refundDone)
-	kept, due := p.captured-back, int64(0)
+	refunded := p.sum(refundDone)
+	kept, due := p.captured-refunded, int64(0)
 	if o.status == confirmed {
 		due = o.total.Amount - p.booked
 	}
@@ -132,12 +135,12 @@ func (r *rules) keeps() {
 	}
 	pending := p.sum(refundAsked) + p.sum(refundFailed)
 	switch {
-	case back > p.captured:
-		r.find(MoneyForGoods, "sent %s back, captured only %s", r.money(back), r.money(p.captured))
+	case refunded > p.captured:
+		r.find(MoneyForGoods, "refunded %s, but captured only %s", r.money(refunded), r.money(p.captured))
 	case kept < due:
 		r.find(MoneyForGoods, "is %s and keeps %s for goods of %s", o.status, r.money(kept), r.money(due))
 	case kept > due+pending:
-		r.find(MoneyForGoods, "is %s and keeps %s for goods of %s, with refunds of %s on their way", o.status, r.money(kept), r.money(due), r.money(pending))
+		r.find(MoneyForGoods, "is %s and keeps %s for goods of %s, with pending refunds of %s", o.status, r.money(kept), r.money(due), r.money(pending))
 	}
 }
 
@@ -145,7 +148,7 @@ func (r *rules) refundText(refund refund) string {
 	if refund.state == refundFailed {
 		return fmt.Sprintf("refund %s of %s failed: %s", refund.id, r.money(refund.amount), refund.reason)
 	}
-	return fmt.Sprintf("refund %s of %s is asked for and not done: %s", refund.id, r.money(refund.amount), refund.reason)
+	return fmt.Sprintf("refund %s of %s is requested and not done yet: %s", refund.id, r.money(refund.amount), refund.reason)
 }
 
 func (r *rules) money(amount int64) events.Money {

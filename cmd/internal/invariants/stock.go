@@ -7,25 +7,25 @@ import (
 	"tillstream/events"
 )
 
-// stock is the last balance of a SKU's ledger, and how much of it the ledger says was sold.
+// stock is the latest balance of a SKU's stock ledger, and the units that it sold.
 type stock struct {
 	level     events.StockLevel
 	committed int64
 }
 
-// addStock checks a ledger entry against the one before. A balance that does not follow is a finding once; the ledger
-// goes on from what it says, so that one wrong entry is not blamed on all that come after it.
+// addStock checks that a ledger entry follows from the one before. After a wrong entry it continues from that entry's
+// balance, so that one mistake is one finding.
 func (l *ledger) addStock(sku string, e events.Event) {
 	s, ok := l.stock[sku]
 	if !ok {
 		s = &stock{}
 		l.stock[strings.Clone(sku)] = s
 	}
-	m, want, ok := follow(s.level, e.Payload)
+	m, want, ok := apply(s.level, e.Payload)
 	subject := "SKU " + sku
-	where := fmt.Sprintf("%s at %d", e.Type, e.Sequence)
+	where := fmt.Sprintf("%s at sequence %d", e.Type, e.Sequence)
 	if !ok {
-		l.find(StockAddsUp, subject, where+" is no ledger entry")
+		l.find(StockAddsUp, subject, where+" is not a ledger entry")
 		return
 	}
 	switch {
@@ -33,7 +33,7 @@ func (l *ledger) addStock(sku string, e events.Event) {
 		l.find(StockAddsUp, subject, fmt.Sprintf("%s is about SKU %q", where, m.SKU))
 		return
 	case m.After != want:
-		l.find(StockAddsUp, subject, fmt.Sprintf("%s: %s and then %+d gives %s, the entry says %s", where, levelText(s.level), m.Quantity, levelText(want), levelText(m.After)))
+		l.find(StockAddsUp, subject, fmt.Sprintf("%s: %s, then a quantity of %d, gives %s, but the entry says %s", where, levelText(s.level), m.Quantity, levelText(want), levelText(m.After)))
 	case m.After.OnHand != m.After.Available+m.After.Held:
 		l.find(StockAddsUp, subject, fmt.Sprintf("%s: %s does not add up", where, levelText(m.After)))
 	case min(m.After.OnHand, m.After.Available, m.After.Held) < 0:
@@ -45,8 +45,8 @@ func (l *ledger) addStock(sku string, e events.Event) {
 	}
 }
 
-// follow does the arithmetic of an entry on the balance before it.
-func follow(before events.StockLevel, p events.Payload) (m events.StockMovement, after events.StockLevel, ok bool) {
+// apply returns the movement of an entry, and the balance after it.
+func apply(before events.StockLevel, p events.Payload) (m events.StockMovement, after events.StockLevel, ok bool) {
 	after = before
 	switch p := p.(type) {
 	case events.StockAdjusted:
@@ -71,9 +71,9 @@ func follow(before events.StockLevel, p events.Payload) (m events.StockMovement,
 	return m, after, true
 }
 
-// checkReserved compares what each ledger says is held with what the reservations hold, and what it says was sold with
-// what those had that were committed: goods that are sold and go back to the shelf would be sold again. All of it
-// changes in one atomic batch, so this holds at the end of any batch and needs no second look.
+// checkReserved requires that the units held and sold in each ledger are those of the reservations. Goods that were sold and
+// also returned to the shelf would be sold again. Ledger and reservations change in one atomic batch, so they agree at the
+// end of every batch and need no second look.
 func (l *ledger) checkReserved() {
 	reserved := map[string]int64{}
 	for _, o := range l.orders {
@@ -83,19 +83,19 @@ func (l *ledger) checkReserved() {
 	}
 	for sku, s := range l.stock {
 		if s.level.Held != reserved[sku] {
-			l.find(StockAddsUp, "SKU "+sku, fmt.Sprintf("its ledger says %d held, the reservations that are held sum to %d", s.level.Held, reserved[sku]))
+			l.find(StockAddsUp, "SKU "+sku, fmt.Sprintf("its ledger says %d held, its held reservations sum to %d", s.level.Held, reserved[sku]))
 		}
 		if s.committed != l.sold[sku] {
-			l.find(StockAddsUp, "SKU "+sku, fmt.Sprintf("its ledger says %d sold, the reservations that are committed sum to %d", s.committed, l.sold[sku]))
+			l.find(StockAddsUp, "SKU "+sku, fmt.Sprintf("its ledger says %d sold, its committed reservations sum to %d", s.committed, l.sold[sku]))
 		}
 		delete(reserved, sku)
 		delete(l.sold, sku)
 	}
 	for sku, quantity := range reserved {
-		l.find(StockAddsUp, "SKU "+sku, fmt.Sprintf("reservations hold %d, and there is no ledger", quantity))
+		l.find(StockAddsUp, "SKU "+sku, fmt.Sprintf("reservations hold %d, but it has no ledger", quantity))
 	}
 	for sku, quantity := range l.sold {
-		l.find(StockAddsUp, "SKU "+sku, fmt.Sprintf("reservations sold %d, and there is no ledger", quantity))
+		l.find(StockAddsUp, "SKU "+sku, fmt.Sprintf("reservations sold %d, but it has no ledger", quantity))
 	}
 }
 

@@ -8,9 +8,12 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tillstream/cmd/internal/output"
+	"tillstream/events"
 )
 
-// intent is what is read of a PaymentIntent (docs.stripe.com/api/payment_intents/object).
+// intent is the part of a PaymentIntent that is compared (docs.stripe.com/api/payment_intents/object).
 type intent struct {
 	ID             string            `json:"id"`
 	AmountReceived int64             `json:"amount_received"`
@@ -20,28 +23,33 @@ type intent struct {
 	Metadata       map[string]string `json:"metadata"`
 }
 
-// order is whose intent it is, "" when it is none of ours.
+// order returns the order that the PaymentIntent is for, "" if another program created it.
 func (i intent) order() string { return i.Metadata["order_id"] }
 
-// account is what Stripe has of our orders.
-type account struct {
-	intents int
-	of      map[string]string // order → its intent
-	unasked []intent          // Stripe took money of which the log that was read says nothing
-	unknown []intent          // Stripe took money for an order that is not in the log
+// money returns an amount of the PaymentIntent.
+func (i intent) money(amount int64) events.Money {
+	return events.Money{Amount: amount, Currency: strings.ToUpper(i.Currency)}
 }
 
-// askStripe is I2 at the other end: what Stripe took is what the log says, under one intent per order.
-func (c *checker) askStripe(ctx context.Context) error {
+// account is what Stripe has about the shop's orders.
+type account struct {
+	intents  int
+	of       map[string]string // order id → PaymentIntent id
+	unlogged []intent          // captured at Stripe, and not in what was read of the log
+	unknown  []intent          // captured at Stripe for an order that is not in the log
+}
+
+// checkStripe is I2 at Stripe: it has one PaymentIntent per order, which captured what the log says.
+func (c *checker) checkStripe(ctx context.Context) error {
 	if c.StripeKey == "" || c.StripeURL == "" {
-		c.skipped[CapturedOnce] = "Stripe: no key was given (--stripe-secret-key, --stripe)"
+		c.skipped[CapturedOnce] = "Stripe (pass --stripe-secret-key and --stripe)"
 		return nil
 	}
 	a := account{of: map[string]string{}}
-	// What was created after the log was read is not in what was read of it.
+	// PaymentIntents that were created after the log was read are not in what was read of it.
 	before := c.Now().Add(-c.Settle).Unix()
 	for after := ""; ; {
-		page, more, err := c.intents(ctx, after)
+		page, more, err := c.listIntents(ctx, after)
 		if err != nil {
 			return err
 		}
@@ -53,28 +61,27 @@ func (c *checker) askStripe(ctx context.Context) error {
 		}
 		after = page[len(page)-1].ID
 	}
-	if err := c.findUnasked(ctx, a.unasked); err != nil {
+	if err := c.findUnlogged(ctx, a.unlogged); err != nil {
 		return err
 	}
 	if err := c.findUnknown(ctx, a.unknown); err != nil {
 		return err
 	}
 	c.findUntaken(a)
-	c.scopes[CapturedOnce] += fmt.Sprintf(", %d intents at Stripe", a.intents)
+	c.scopes[CapturedOnce] += ", " + output.Count(a.intents, "PaymentIntent") + " at Stripe"
 	return nil
 }
 
-// compareIntent compares one intent with the order that it names. One of somebody else, who shares the account, names
-// none.
+// compareIntent compares a PaymentIntent with the order that it is for. One without an order belongs to another program that
+// shares the account.
 func (c *checker) compareIntent(a *account, i intent, before int64) {
 	id := i.order()
 	if id == "" {
 		return
 	}
 	a.intents++
-	subject := "order " + id
 	if other, ok := a.of[id]; ok {
-		c.ledger.find(CapturedOnce, subject, fmt.Sprintf("has two intents at Stripe, %s and %s", other, i.ID))
+		c.findCharge(id, "has two PaymentIntents at Stripe, %s and %s", other, i.ID)
 	}
 	a.of[id] = i.ID
 	o, ok := c.ledger.orders[id]
@@ -83,73 +90,77 @@ func (c *checker) compareIntent(a *account, i intent, before int64) {
 		return
 	case !ok:
 		a.unknown = append(a.unknown, i)
-	case o.payment.captured == 0 && c.young(o):
-		return // Stripe was asked after the log was read, so what it took just now is not in there; the reverse cannot be
+	case o.payment.captured == 0 && c.recent(o):
+		return // may have been captured after the log was read
 	case o.payment.intent != "" && o.payment.intent != i.ID:
-		c.ledger.find(CapturedOnce, subject, fmt.Sprintf("has the intent %s, at Stripe %s", o.payment.intent, i.ID))
+		c.findCharge(id, "has PaymentIntent %s in the log, %s at Stripe", o.payment.intent, i.ID)
 	case o.payment.captured == 0 && i.AmountReceived > 0:
-		a.unasked = append(a.unasked, i)
+		a.unlogged = append(a.unlogged, i)
 	case i.AmountReceived != o.payment.captured:
 		c.findDifferent(id, o, i)
 	case i.AmountReceived > 0 && !strings.EqualFold(i.Currency, o.payment.currency):
-		c.ledger.find(CapturedOnce, subject, fmt.Sprintf("captured %s by the log, %s by Stripe", o.payment.currency, i.Currency))
+		c.findDifferent(id, o, i)
 	}
 }
 
-func (c *checker) findDifferent(id string, o *order, i intent) {
-	c.ledger.find(CapturedOnce, "order "+id, fmt.Sprintf("captured %d by the log, %d by Stripe (%s is %s)", o.payment.captured, i.AmountReceived, i.ID, i.Status))
+func (c *checker) findCharge(id, format string, args ...any) {
+	c.ledger.find(CapturedOnce, "order "+id, fmt.Sprintf(format, args...))
 }
 
-// findUnasked looks at orders again for which Stripe took money. A shopper may have thought for an hour and paid after the
-// log was read; then the order has moved since.
-func (c *checker) findUnasked(ctx context.Context, unasked []intent) error {
-	again := unasked[:min(len(unasked), againAtMost)]
+func (c *checker) findDifferent(id string, o *order, i intent) {
+	c.findCharge(id, "captured %s in the log, %s at Stripe (%s is %s)", o.capturedMoney(), i.money(i.AmountReceived), i.ID, i.Status)
+}
+
+// findUnlogged reads orders again for which Stripe captured money. A shopper may have paid after the log was read; then the
+// order has moved since.
+func (c *checker) findUnlogged(ctx context.Context, unlogged []intent) error {
+	again := unlogged[:min(len(unlogged), rereadMost)]
 	ids := make([]string, 0, len(again))
 	for _, i := range again {
 		ids = append(ids, i.order())
 	}
 	slices.Sort(ids)
-	fresh, err := c.readAgain(ctx, slices.Compact(ids)) // the broker takes no subject twice
+	fresh, err := c.reread(ctx, slices.Compact(ids)) // the broker refuses a subject that is named twice
 	if err != nil {
 		return err
 	}
-	for _, i := range unasked {
+	for _, i := range unlogged {
 		o, ok := fresh.orders[i.order()]
 		if !ok {
 			o = c.ledger.orders[i.order()]
 		}
-		if o.payment.captured != i.AmountReceived && !c.young(o) {
+		if o.payment.captured != i.AmountReceived && !c.recent(o) {
 			c.findDifferent(i.order(), o, i)
 		}
 	}
 	return nil
 }
 
-// findUntaken finds captures of the log that Stripe knows nothing of.
+// findUntaken finds captures in the log without a PaymentIntent at Stripe.
 func (c *checker) findUntaken(a account) {
 	for id, o := range c.ledger.orders {
 		if _, known := a.of[id]; o.payment.captured > 0 && !known {
-			c.ledger.find(CapturedOnce, "order "+id, fmt.Sprintf("captured %d by the log, and Stripe has no intent of it", o.payment.captured))
+			c.findCharge(id, "captured %s in the log, but Stripe has no PaymentIntent for it", o.capturedMoney())
 		}
 	}
 }
 
-// findUnknown finds money that Stripe took for orders that are not in the log and still has. A shop that was restored from a
-// backup does not know the orders that were placed after it: staff give that money back at Stripe, and then all is well.
+// findUnknown finds money that Stripe captured, and has not refunded, for orders that are not in the log. After a restore the
+// shop does not know the orders that were placed since the backup; staff refund them in Stripe's dashboard.
 func (c *checker) findUnknown(ctx context.Context, unknown []intent) error {
 	for _, i := range unknown {
-		back, err := c.refunded(ctx, i.ID)
+		refunded, err := c.refunded(ctx, i.ID)
 		if err != nil {
 			return err
 		}
-		if back < i.AmountReceived {
-			c.ledger.find(CapturedOnce, "order "+i.order(), fmt.Sprintf("is not in the log, and Stripe took %d %s under %s", i.AmountReceived-back, i.Currency, i.ID))
+		if refunded < i.AmountReceived {
+			c.findCharge(i.order(), "is not in the log, and Stripe took %s under %s", i.money(i.AmountReceived-refunded), i.ID)
 		}
 	}
 	return nil
 }
 
-// refunded is how much of an intent went back; as many refunds are read as fit into a page.
+// refunded returns the refunded amount of a PaymentIntent, from the first page of its refunds.
 func (c *checker) refunded(ctx context.Context, intentID string) (amount int64, err error) {
 	var answer struct {
 		Data []struct {
@@ -168,8 +179,8 @@ func (c *checker) refunded(ctx context.Context, intentID string) (amount int64, 
 	return amount, nil
 }
 
-// intents fetches a page, newest first.
-func (c *checker) intents(ctx context.Context, after string) (page []intent, more bool, err error) {
+// listIntents fetches a page of PaymentIntents, newest first.
+func (c *checker) listIntents(ctx context.Context, after string) (page []intent, more bool, err error) {
 	query := url.Values{}
 	if after != "" {
 		query.Set("starting_after", after)
@@ -182,7 +193,7 @@ func (c *checker) intents(ctx context.Context, after string) (page []intent, mor
 	return answer.Data, answer.HasMore, err
 }
 
-// list fetches a page of Stripe's objects of one sort.
+// list fetches a page of Stripe's objects of one kind.
 func (c *checker) list(ctx context.Context, objects string, query url.Values, answer any) error {
 	query.Set("limit", "100")
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
@@ -193,7 +204,7 @@ func (c *checker) list(ctx context.Context, objects string, query url.Values, an
 	}
 	defer body.Close()
 	if err := json.NewDecoder(body).Decode(answer); err != nil {
-		return fmt.Errorf("read %s of %s: %w", objects, c.StripeURL, err)
+		return fmt.Errorf("decode %s of %s: %w", objects, c.StripeURL, err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
-// Package output guards the files that tools write their results to.
+// Package output has what programs need to write results for people: safe files, safe spreadsheet cells and numbers as text.
 //
-// Two things go wrong with such files. One is named that the tool also reads, by the same name or through a link, and is
-// emptied before it is read: [Apart] refuses that. And a spreadsheet takes a cell that begins with a sign of arithmetic for
-// a formula, although what stands there came from a stranger: [Cell] writes it as text, and [CellText] reads it back.
+// [Apart] refuses an output file that is also an input, under the same name or through a link: opening it for writing would
+// empty the input before it is read. [Cell] escapes text for CSV files, because a spreadsheet evaluates a cell that begins
+// with a character such as = as a formula, even if the text comes from an attacker; [CellText] reverses it. [Number] and
+// [Count] write 12,345 and "1 order".
 package output

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,7 +13,7 @@ import (
 	"tillstream/cmd/internal/output"
 )
 
-func TestAnOutputIsNoInput(t *testing.T) {
+func TestApartRefusesAnOutputThatIsAnInput(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
@@ -34,30 +35,30 @@ func TestAnOutputIsNoInput(t *testing.T) {
 		out, other string
 		same       bool
 	}{
-		"Itself":           {input, input, true},
-		"NotCleaned":       {dir + "/./ledger.csv", input, true},
-		"SymbolicLink":     {at("symlink"), input, true},
-		"LinkOfALink":      {at("symlink2"), input, true},
-		"HardLink":         {at("hardlink"), input, true},
-		"LinkedFolder":     {at("folder/ledger.csv"), input, true},
-		"InputIsTheLink":   {input, at("symlink"), true},
-		"OtherFile":        {at("other.csv"), input, false},
-		"NotThereYet":      {at("new.csv"), input, false},
-		"NothingGiven":     {"", input, false},
-		"NoInput":          {input, "", false},
-		"TwoNewOnes":       {at("new.json"), at("folder/new.json"), true},
-		"TwoNewOnesLinked": {at("dangling"), at("new.json"), true},
-		"TwoOthers":        {at("new.json"), at("new.csv"), false},
-		"Device":           {os.DevNull, os.DevNull, false},
+		"Itself":                 {input, input, true},
+		"UncleanPath":            {dir + "/./ledger.csv", input, true},
+		"SymbolicLink":           {at("symlink"), input, true},
+		"LinkToALink":            {at("symlink2"), input, true},
+		"HardLink":               {at("hardlink"), input, true},
+		"LinkedDirectory":        {at("folder/ledger.csv"), input, true},
+		"InputIsTheLink":         {input, at("symlink"), true},
+		"OtherFile":              {at("other.csv"), input, false},
+		"NewFile":                {at("new.csv"), input, false},
+		"NoOutput":               {"", input, false},
+		"NoInput":                {input, "", false},
+		"OneNewFile":             {at("new.json"), at("folder/new.json"), true},
+		"OneNewFileThroughALink": {at("dangling"), at("new.json"), true},
+		"TwoNewFiles":            {at("new.json"), at("new.csv"), false},
+		"Device":                 {os.DevNull, os.DevNull, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			err := output.Apart(output.File{Name: "--refused", Path: test.out}, output.File{Name: "the ledger", Path: test.other})
 			if errors.Is(err, output.ErrSameFile) != test.same {
-				t.Errorf("got %v, want the same file: %t", err, test.same)
+				t.Errorf("got error %v, want ErrSameFile: %t", err, test.same)
 			}
 			if test.same && (!strings.Contains(err.Error(), "--refused") || !strings.Contains(err.Error(), "the ledger")) {
-				t.Errorf("does not name both: %v", err)
+				t.Errorf("got error %v, want both files named", err)
 			}
 		})
 	}
@@ -69,16 +70,16 @@ var cells = map[string]string{
 	"": "", "'": "'", "it's = 1": "it's = 1", "'quoted'": "'quoted'", "536365,=1": "536365,=1", "1-2": "1-2",
 }
 
-func TestAFormulaIsWrittenAsText(t *testing.T) {
+func TestCellEscapesFormulas(t *testing.T) {
 	t.Parallel()
 	for text, want := range cells {
 		if got := output.Cell(text); got != want {
-			t.Errorf("%q is written %q, want %q", text, got, want)
+			t.Errorf("Cell(%q): got %q, want %q", text, got, want)
 		}
 	}
 }
 
-func TestWhatWasWrittenIsReadBack(t *testing.T) {
+func TestCellTextReturnsTheOriginal(t *testing.T) {
 	t.Parallel()
 	for text := range cells {
 		var file bytes.Buffer
@@ -91,7 +92,7 @@ func TestWhatWasWrittenIsReadBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := output.CellText(row[1]); got != text {
-			t.Errorf("%q comes back as %q", text, got)
+			t.Errorf("CellText after a CSV file: got %q, want %q", got, text)
 		}
 	}
 }
@@ -103,10 +104,31 @@ func FuzzCell(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		cell := output.Cell(text)
 		if strings.IndexAny(cell, "=+-@\t\r\n") == 0 {
-			t.Errorf("%q is written %q", text, cell)
+			t.Errorf("Cell(%q): got %q, which begins like a formula", text, cell)
 		}
 		if got := output.CellText(cell); got != text {
-			t.Errorf("%q comes back as %q", text, got)
+			t.Errorf("CellText(Cell(%q)): got %q", text, got)
 		}
 	})
+}
+
+func TestNumberAndCount(t *testing.T) {
+	t.Parallel()
+	for got, want := range map[string]string{
+		output.Number(0):                      "0",
+		output.Number(999):                    "999",
+		output.Number(-1000):                  "-1,000",
+		output.Number(uint64(math.MaxUint64)): "18,446,744,073,709,551,615",
+		output.Number(int64(math.MinInt64)):   "-9,223,372,036,854,775,808",
+		output.Count(0, "order"):              "0 orders",
+		output.Count(1, "dead letter"):        "1 dead letter",
+		output.Count(uint64(12345), "order"):  "12,345 orders",
+		output.Count(2, "entry"):              "2 entries",
+		output.Count(2, "day"):                "2 days",
+		output.Count(2, "batch"):              "2 batches",
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
 }

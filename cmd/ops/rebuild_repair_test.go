@@ -17,48 +17,47 @@ import (
 	"tillstream/orders"
 )
 
-// Rows 26 and 58 of the fault matrix, as an operator sees them: what a database has lost is named by a dry run, given back
-// by the command, and whole afterwards.
+// A collection and the archive are dropped: a dry run names what is missing, and the command restores it.
 func TestRebuildAndRepair(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t)
 	db, uri := database(t)
 	for _, id := range []string{"o1", "o2", "o3"} {
-		b.refused(id)
+		b.rejectedOrder(id)
 	}
-	b.keep(db)
-	target := []string{"--nats", b.url, "--mongodb", uri}
-	try := func(line string, want int, says ...string) {
+	b.project(db)
+	flags := []string{"--nats", b.url, "--mongodb", uri}
+	try := func(line string, want int, texts ...string) {
 		t.Helper()
-		code, stdout, stderr := ops(t, append(strings.Fields(line), target...)...)
+		code, stdout, stderr := ops(t, append(strings.Fields(line), flags...)...)
 		shown := words(stdout + stderr)
-		for _, text := range says {
+		for _, text := range texts {
 			if code != want || !strings.Contains(shown, text) {
-				t.Errorf("ops %s: exit %d, want %d and %q\n%s%s", line, code, want, text, stdout, stderr)
+				t.Errorf("ops %s: got exit code %d, want %d and %q:\n%s%s", line, code, want, text, stdout, stderr)
 			}
 		}
 	}
-	try("rebuild orders.projection --dry-run", exitOK, "orders 3 0 0 0 0 as the log says")
-	try("repair", exitOK, "9 9 0 0 0 both are whole")
+	try("rebuild orders.projection --dry-run", exitOK, "orders 3 0 0 0 0 ok")
+	try("repair", exitOK, "9 9 0 0 0 both are complete")
 	if err := db.Collection("orders").Drop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	try("rebuild orders --dry-run", exitOff, "orders 3 3 0 0 0 drifted", "o2: is missing")
+	try("rebuild orders --dry-run", exitProblem, "orders 3 3 0 0 0 differs", "o2: is missing")
 	try("rebuild orders --json", exitOK, `"written": true`, `"missing": 3`)
-	try("rebuild orders --dry-run", exitOK, "as the log says")
+	try("rebuild orders --dry-run", exitOK, "orders 3 0 0 0 0 ok")
 	if err := db.Collection(archive.Collection).Drop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	try("repair --limit 3", exitOff, "9 0 0 9 0 something is missing", "not in the archive 3 orders.rejected orders.o1 o1-3",
-		"6 more are not in the archive", "--yes restores")
+	try("repair --limit 3", exitProblem, "9 0 0 9 0 events are missing", "not in the archive 3 orders.rejected orders.o1 o1-3",
+		"not in the archive: 6 events more", "--yes restores")
 	try("repair --yes", exitOK, "restored")
 	try("repair --json", exitOK, `"archive_lost": { "count": 0 }`)
-	try("rebuild socks", exitFailed, `no projection "socks": there are orders.projection, orders, payments.projection`)
+	try("rebuild socks", exitFailed, `no projection "socks": want one of orders.projection, orders, payments.projection`)
 	try("rebuild payments.projection", exitFailed, "never run on this broker")
 }
 
-// What a rebuild has found is named, indexes as well as documents; those that it does not name are counted.
-func TestRebuildNamesWhatHasDrifted(t *testing.T) {
+// The first documents are named, and the others are counted.
+func TestRebuildNamesDocumentsAndIndexesThatDiffer(t *testing.T) {
 	t.Parallel()
 	found := project.CollectionReport{Name: "orders", Documents: 30, Missing: 25, MissingIndexes: []string{"doc_number"}}
 	for i := range 25 {
@@ -66,21 +65,21 @@ func TestRebuildNamesWhatHasDrifted(t *testing.T) {
 	}
 	for _, test := range []struct {
 		written bool
-		says    string
-	}{{false, "orders 30 25 0 0 0 drifted orders index doc_number is missing orders o0: is missing"}, {true, "orders 30 25 0 0 0 mended orders index"}} {
+		want    string
+	}{{false, "orders 30 25 0 0 0 differs orders index doc_number is missing orders o0: is missing"}, {true, "orders 30 25 0 0 0 rebuilt orders index"}} {
 		var out, notes bytes.Buffer
 		reports := []project.RebuildReport{{Projection: "orders.projection", Collections: []project.CollectionReport{found}, Written: test.written}}
-		if err := writeRebuilt(reports, &terminal{out: &out, err: &notes}); err != nil {
+		if err := writeRebuild(reports, &terminal{out: &out, err: &notes}); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(words(out.String()), test.says) || !strings.Contains(notes.String(), "orders: and 5 more") {
-			t.Errorf("written %v: %s%s", test.written, out.String(), notes.String())
+		if !strings.Contains(words(out.String()), test.want) || !strings.Contains(notes.String(), "orders: and 5 more documents") {
+			t.Errorf("written %v: got\n%s%s\nwant %q", test.written, out.String(), notes.String(), test.want)
 		}
 	}
 }
 
-// keep has the orders' projection and the archive written as far as the log goes.
-func (b *broker) keep(db *mongo.Database) {
+// project runs the orders' projection and the archive until they have reached the end of the log.
+func (b *broker) project(db *mongo.Database) {
 	b.t.Helper()
 	ctx, cancel := context.WithCancel(b.t.Context())
 	const window = 10 * time.Millisecond
@@ -101,7 +100,7 @@ func (b *broker) keep(db *mongo.Database) {
 		select {
 		case <-ticker.C:
 		case <-deadline:
-			b.t.Fatal("the lanes never caught up")
+			b.t.Fatalf("got lanes at %v after 30 s, want all at %d", w.Lanes(), end)
 		}
 	}
 	cancel()

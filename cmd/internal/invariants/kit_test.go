@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -19,17 +20,17 @@ import (
 	"tillstream/events/replay"
 )
 
-// shop is a log that a test writes by hand, fact by fact, right or wrong.
+// shop is a broker with a log to which a test appends events by hand, with a Stripe and a mailbox of its own.
 type shop struct {
-	t        testing.TB
-	server   *embedded.NATS
-	js       jetstream.JetStream
-	reader   *replay.Reader
-	level    map[string]events.StockLevel
-	taken    []map[string]any            // intents at Stripe
-	returned map[string][]map[string]any // refunds there, by intent
-	mails    []string                    // Message-IDs in the mailbox
-	clock    time.Time                   // what time it is; zero: the real time
+	t       testing.TB
+	server  *embedded.NATS
+	js      jetstream.JetStream
+	reader  *replay.Reader
+	level   map[string]events.StockLevel
+	intents []map[string]any            // at Stripe
+	refunds map[string][]map[string]any // at Stripe, by PaymentIntent
+	mails   []string                    // Message-IDs in the mailbox
+	clock   time.Time                   // the time of the shop; zero: the real time
 }
 
 func newShop(t testing.TB) *shop {
@@ -47,15 +48,15 @@ func newShop(t testing.TB) *shop {
 	}
 	t.Cleanup(reader.Close)
 	s := &shop{t: t, server: server, js: js, reader: reader, level: map[string]events.StockLevel{}}
-	s.adjust("MUG", 100)
+	s.adjusted("MUG", 100)
 	return s
 }
 
-// say appends a fact to a subject and returns its event id.
-func (s *shop) say(subject string, fact events.Payload) string {
+// publish appends an event and returns its id.
+func (s *shop) publish(subject string, payload events.Payload) string {
 	s.t.Helper()
 	id := uuid.NewString()
-	msg, err := events.Encode(events.Event{ID: id, Source: "test", Time: time.Now(), Subject: subject, Payload: fact})
+	msg, err := events.Encode(events.Event{ID: id, Source: "test", Time: time.Now(), Subject: subject, Payload: payload})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -65,19 +66,27 @@ func (s *shop) say(subject string, fact events.Payload) string {
 	return id
 }
 
-func (s *shop) order(id string, fact events.Payload) string {
-	return s.say(events.PrefixOrder+id, fact)
+func (s *shop) order(id string, payload events.Payload) string {
+	return s.publish(events.PrefixOrder+id, payload)
 }
-func (s *shop) pay(id string, fact events.Payload) {
-	s.say(events.PrefixPayment+events.FirstPaymentID(id), fact)
+
+func (s *shop) pay(id string, payload events.Payload) {
+	s.publish(events.PrefixPayment+events.FirstPaymentID(id), payload)
 }
-func (s *shop) reserve(id string, fact events.Payload) { s.say(events.PrefixReservation+id, fact) }
-func (s *shop) notify(id string, fact events.Payload)  { s.say(events.PrefixNotification+id, fact) }
+
+func (s *shop) reserve(id string, payload events.Payload) {
+	s.publish(events.PrefixReservation+id, payload)
+}
+
+func (s *shop) notify(id string, payload events.Payload) {
+	s.publish(events.PrefixNotification+id, payload)
+}
 
 func gbp(amount int64) events.Money { return events.Money{Amount: amount, Currency: "GBP"} }
 
 const price = 1250
 
+// movement changes the stock of a SKU and returns the movement.
 func (s *shop) movement(sku string, quantity, onHand, available, held int64) events.StockMovement {
 	l := s.level[sku]
 	l.OnHand, l.Available, l.Held = l.OnHand+onHand, l.Available+available, l.Held+held
@@ -85,59 +94,59 @@ func (s *shop) movement(sku string, quantity, onHand, available, held int64) eve
 	return events.StockMovement{Location: events.LocationMain, SKU: sku, Quantity: quantity, After: l}
 }
 
-func (s *shop) adjust(sku string, n int64) {
-	s.say(events.PrefixStock+sku, events.StockAdjusted{StockMovement: s.movement(sku, n, n, n, 0), Reason: "received"})
+func (s *shop) adjusted(sku string, n int64) {
+	s.publish(events.PrefixStock+sku, events.StockAdjusted{StockMovement: s.movement(sku, n, n, n, 0), Reason: "received"})
 }
 
-func (s *shop) hold(id string) {
+func (s *shop) held(id string) {
 	s.reserve(id, events.ReservationHeld{OrderID: id, Lines: []events.ReservedLine{{SKU: "MUG", Quantity: 1}}})
-	s.say(events.PrefixStock+"MUG", events.StockHeld{StockMovement: s.movement("MUG", 1, 0, -1, 1)})
+	s.publish(events.PrefixStock+"MUG", events.StockHeld{StockMovement: s.movement("MUG", 1, 0, -1, 1)})
 }
 
-func (s *shop) release(id string) {
+func (s *shop) released(id string) {
 	s.reserve(id, events.ReservationReleased{OrderID: id})
-	s.say(events.PrefixStock+"MUG", events.StockReleased{StockMovement: s.movement("MUG", 1, 0, 1, -1)})
+	s.publish(events.PrefixStock+"MUG", events.StockReleased{StockMovement: s.movement("MUG", 1, 0, 1, -1)})
 }
 
-func (s *shop) commit(id string) {
+func (s *shop) committed(id string) {
 	s.reserve(id, events.ReservationCommitted{OrderID: id})
-	s.say(events.PrefixStock+"MUG", events.StockCommitted{StockMovement: s.movement("MUG", 1, -1, 0, -1)})
+	s.publish(events.PrefixStock+"MUG", events.StockCommitted{StockMovement: s.movement("MUG", 1, -1, 0, -1)})
 }
 
-func (s *shop) place(id string) {
+func (s *shop) placed(id string) {
 	s.order(id, events.OrderPlaced{OrderID: id, Number: strings.ToUpper(id), Total: gbp(price), ExpiresAt: time.Now().Add(time.Hour),
 		Lines: []events.OrderLine{{SKU: "MUG", Quantity: 1, UnitPrice: gbp(price), Total: gbp(price)}}})
 }
 
-// await places an order, holds its stock and asks for its money.
-func (s *shop) await(id string, deadline time.Time) {
-	s.place(id)
-	s.hold(id)
+// awaiting is an order whose stock is held and whose payment is requested.
+func (s *shop) awaiting(id string, deadline time.Time) {
+	s.placed(id)
+	s.held(id)
 	s.order(id, events.OrderAwaitingPayment{OrderID: id, Amount: gbp(price), ExpiresAt: deadline})
 	s.pay(id, events.PaymentRequested{OrderID: id, Amount: gbp(price)})
 	s.pay(id, events.PaymentIntentCreated{OrderID: id, PaymentIntent: "pi_" + id, Amount: gbp(price)})
 }
 
-func (s *shop) capture(id string, amount events.Money) {
+func (s *shop) captured(id string, amount events.Money) {
 	s.pay(id, events.PaymentAuthorized{OrderID: id, PaymentIntent: "pi_" + id, Amount: amount})
 	s.pay(id, events.PaymentCaptured{OrderID: id, PaymentIntent: "pi_" + id, Amount: amount})
-	s.atStripe("pi_"+id, id, amount.Amount)
+	s.chargeAtStripe("pi_"+id, id, amount.Amount)
 }
 
-func (s *shop) atStripe(intent, id string, received int64) {
-	s.taken = append(s.taken, map[string]any{"id": intent, "amount_received": received, "currency": "gbp", "status": "succeeded",
+func (s *shop) chargeAtStripe(intent, id string, received int64) {
+	s.intents = append(s.intents, map[string]any{"id": intent, "amount_received": received, "currency": "gbp", "status": "succeeded",
 		"created": time.Now().Unix(), "metadata": map[string]string{"order_id": id}})
 }
 
-func (s *shop) giveBack(intent string, amount int64, status string) {
-	if s.returned == nil {
-		s.returned = map[string][]map[string]any{}
+func (s *shop) refundAtStripe(intent string, amount int64, status string) {
+	if s.refunds == nil {
+		s.refunds = map[string][]map[string]any{}
 	}
-	s.returned[intent] = append(s.returned[intent], map[string]any{"amount": amount, "currency": "gbp", "status": status})
+	s.refunds[intent] = append(s.refunds[intent], map[string]any{"amount": amount, "currency": "gbp", "status": status})
 }
 
-// mail queues and sends one; its Message-ID is the same for the same order and template.
-func (s *shop) mail(id, template, fact string) {
+// mailed is a mail that is sent. Its Message-ID depends on the order and the template.
+func (s *shop) mailed(id, template, fact string) {
 	messageID := id + "." + template + "@shop.example"
 	s.notify(id, events.MessageQueued{OrderID: id, MessageID: messageID, Template: template, Fact: fact, Facts: []byte("{}")})
 	s.notify(id, events.MessageSending{OrderID: id, MessageID: messageID, Attempt: 1})
@@ -145,43 +154,43 @@ func (s *shop) mail(id, template, fact string) {
 	s.mails = append(s.mails, messageID)
 }
 
-// sell is a whole good purchase.
-func (s *shop) sell(id string) {
-	s.await(id, time.Now().Add(time.Hour))
+// sold is a complete purchase.
+func (s *shop) sold(id string) {
+	s.awaiting(id, time.Now().Add(time.Hour))
 	s.order(id, events.OrderPaymentAccepted{OrderID: id, Amount: gbp(price)})
-	s.capture(id, gbp(price))
+	s.captured(id, gbp(price))
 	fact := s.order(id, events.OrderConfirmed{OrderOutcome: events.OrderOutcome{OrderID: id}})
-	s.commit(id)
-	s.mail(id, "order_confirmed", fact)
+	s.committed(id)
+	s.mailed(id, "order_confirmed", fact)
 }
 
-// everyEnd has one order of each good end, and one that waits for its shopper.
-func (s *shop) everyEnd() {
-	s.sell("sold")
-	s.place("short")
+// everyKind has an order of each status in which an order may stay.
+func (s *shop) everyKind() {
+	s.sold("sold")
+	s.placed("short")
 	s.reserve("short", events.ReservationRefused{OrderID: "short", Short: []events.Shortage{{SKU: "MUG", Requested: 1}}})
 	s.order("short", events.OrderRejected{OrderOutcome: events.OrderOutcome{OrderID: "short"}, Reason: events.RejectedNoStock})
 	for id, end := range map[string]events.Payload{
 		"slow":   events.OrderExpired{OrderOutcome: events.OrderOutcome{OrderID: "slow"}},
 		"unsure": events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: "unsure"}, Reason: events.CancelRequested}} {
-		s.await(id, time.Now().Add(time.Hour))
+		s.awaiting(id, time.Now().Add(time.Hour))
 		s.order(id, end)
 		s.pay(id, events.PaymentCancelRequested{OrderID: id})
 		s.pay(id, events.PaymentCancelled{OrderID: id})
-		s.release(id)
+		s.released(id)
 	}
-	s.sell("returned")
-	s.refund("returned", "r1", price)
+	s.sold("returned")
+	s.refunded("returned", "r1", price)
 	s.order("returned", events.OrderRefunded{OrderOutcome: events.OrderOutcome{OrderID: "returned"}, RefundID: "r1", Amount: gbp(price)})
-	s.await("thinking", time.Now().Add(time.Hour))
+	s.awaiting("thinking", time.Now().Add(time.Hour))
 }
 
-func (s *shop) refund(id, refundID string, amount int64) {
+func (s *shop) refunded(id, refundID string, amount int64) {
 	s.pay(id, events.PaymentRefundRequested{OrderID: id, RefundID: refundID, Amount: gbp(amount), Reason: "test"})
 	s.pay(id, events.PaymentRefunded{OrderID: id, RefundID: refundID, StripeRefund: "re_" + refundID, Amount: gbp(amount)})
 }
 
-// options check the shop two minutes from now, when nothing is on its way any more.
+// options check the shop as if two minutes had passed, so that no order is on its way.
 func (s *shop) options() invariants.Options {
 	now := func() time.Time {
 		if s.clock.IsZero() {
@@ -192,25 +201,25 @@ func (s *shop) options() invariants.Options {
 	return invariants.Options{Log: s.reader, Now: now, Patience: time.Millisecond}
 }
 
-// outside serves what Stripe and the mailbox have, in pages of two so that paging is seen to work.
-func (s *shop) outside() *httptest.Server {
+// serve starts Stripe and the mailbox. Pages have two items, so that paging is tested.
+func (s *shop) serve() *httptest.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/payment_intents", func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer sk_test_1" {
-			http.Error(w, "who are you", http.StatusUnauthorized)
+			http.Error(w, "unknown key", http.StatusUnauthorized)
 			return
 		}
 		from := 0
-		for i, intent := range s.taken {
+		for i, intent := range s.intents {
 			if intent["id"] == r.URL.Query().Get("starting_after") {
 				from = i + 1
 			}
 		}
-		to := min(from+2, len(s.taken))
-		s.answer(w, map[string]any{"object": "list", "data": s.taken[from:to], "has_more": to < len(s.taken)})
+		to := min(from+2, len(s.intents))
+		s.answer(w, map[string]any{"object": "list", "data": s.intents[from:to], "has_more": to < len(s.intents)})
 	})
 	mux.HandleFunc("GET /v1/refunds", func(w http.ResponseWriter, r *http.Request) {
-		s.answer(w, map[string]any{"object": "list", "data": s.returned[r.URL.Query().Get("payment_intent")]})
+		s.answer(w, map[string]any{"object": "list", "data": s.refunds[r.URL.Query().Get("payment_intent")]})
 	})
 	mux.HandleFunc("GET /mail/messages", func(w http.ResponseWriter, _ *http.Request) {
 		messages := []map[string]any{}
@@ -229,3 +238,32 @@ func (s *shop) answer(w http.ResponseWriter, v any) {
 		s.t.Error(err)
 	}
 }
+
+// check runs a check that must not fail.
+func check(t *testing.T, options invariants.Options) invariants.Report {
+	t.Helper()
+	report, err := invariants.Check(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.OK != (len(report.Findings) == 0) {
+		t.Errorf("got ok %v with %d findings", report.OK, len(report.Findings))
+	}
+	return report
+}
+
+// finds requires exactly these findings.
+func finds(t *testing.T, report invariants.Report, want ...invariants.Finding) {
+	t.Helper()
+	if want == nil {
+		want = []invariants.Finding{}
+	}
+	if diff := cmp.Diff(want, report.Findings); diff != "" {
+		t.Errorf("findings: -want +got:\n%s", diff)
+	}
+}
+
+// roundTrip is a transport that a test implements.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

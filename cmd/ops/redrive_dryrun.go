@@ -10,9 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/cmd/internal/auth"
-	"tillstream/cmd/internal/target"
-	"tillstream/events/log"
-	"tillstream/events/replay"
+	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 	"tillstream/inventory"
 	"tillstream/notifications"
@@ -20,32 +18,32 @@ import (
 	"tillstream/payments"
 )
 
-// Settings that a dry run needs in order to build the domains, and that no decision depends on: nothing is connected, asked or
-// sent. Of Stripe's key a decision looks at whether the money is real.
+// Settings with which the domains are built for a dry run. No decision depends on them, and nothing connects to anything.
+// Only whether Stripe's key is a live one matters to a decision.
 const (
-	anySecret         = "not a secret: a dry run lets nobody in"
-	anyStripeKey      = "sk_test_dry_run"
-	anyPublishableKey = "pk_test_dry_run"
-	liveKey           = "_live_"
+	dummySecret         = "not a secret: a dry run serves no requests"
+	dummyStripeKey      = "sk_test_dry_run"
+	dummyPublishableKey = "pk_test_dry_run"
+	liveKey             = "_live_"
 )
 
-// dispatcherFor builds the domains on a log and returns what handles events by their routes.
-func dispatcherFor(l *log.Log, stripeKey string) (*worker.Dispatcher, error) {
-	tokens, err := auth.New(anySecret, anySecret)
+// newDispatcher builds the domains on a log and returns a dispatcher that handles events by their routes.
+func newDispatcher(l *eventlog.Log, stripeKey string) (*worker.Dispatcher, error) {
+	tokens, err := auth.New(dummySecret, dummySecret)
 	if err != nil {
 		return nil, err
 	}
 	if stripeKey == "" {
-		stripeKey = anyStripeKey
+		stripeKey = dummyStripeKey
 	}
-	publishable := anyPublishableKey
+	publishable := dummyPublishableKey
 	if strings.Contains(stripeKey, liveKey) {
 		publishable = strings.Replace(publishable, "_test_", liveKey, 1)
 	}
 	stock, err1 := inventory.New(inventory.Config{Access: tokens, Log: l.ForDomain("inventory")})
 	order, err2 := orders.New(orders.Config{Access: tokens, DB: new(mongo.Database), Log: l.ForDomain("orders"), Logger: l.Logger()})
 	payment, err3 := payments.New(payments.Config{Access: tokens, DB: new(mongo.Database), Log: l.ForDomain("payments"), SecretKey: stripeKey,
-		PublishableKey: publishable, WebhookSecret: anySecret})
+		PublishableKey: publishable, WebhookSecret: dummySecret})
 	mail, err4 := notifications.New(notifications.Config{Access: tokens, Log: l.ForDomain("notifications"), From: "shop@example.com",
 		PublicURL: "https://shop.example.com", SMTPURL: "smtp://localhost:1"})
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
@@ -54,24 +52,23 @@ func dispatcherFor(l *log.Log, stripeKey string) (*worker.Dispatcher, error) {
 	return worker.NewDispatcher(stock.Worker(), order.Worker(), payment.Worker(), mail.Worker()), nil
 }
 
-// dryRunOf is what redriving one dead letter would do.
-type dryRunOf struct {
+// dryRunResult is what redriving one dead letter would do.
+type dryRunResult struct {
 	Number         uint64 `json:"number"`
 	Lane           string `json:"lane"`
 	Sequence       uint64 `json:"sequence"`
 	worker.Effects `json:"effects"`
 }
 
-// dryRun says what redriving dead letters would do now. It returns errOff when one would fail again.
-func dryRun(ctx context.Context, shop target.Shop, reader *replay.Reader, letters []replay.DeadLetter, asJSON bool, out *terminal) error {
-	dispatcher, err := dispatcherFor(reader.Log(), shop.StripeSecretKey)
+// dryRun shows what redriving dead letters would do now. It returns errProblem if one would fail again.
+func dryRun(ctx context.Context, found selected, asJSON bool, out *terminal) error {
+	dispatcher, err := newDispatcher(found.reader.Log(), found.shop.StripeSecretKey)
 	if err != nil {
 		return err
 	}
-	var result error
-	runs := []dryRunOf{}
-	for _, d := range letters {
-		m, err := reader.Original(ctx, d)
+	wrong, results := false, []dryRunResult{}
+	for _, d := range found.letters {
+		m, err := found.reader.Original(ctx, d)
 		if err != nil {
 			return fmt.Errorf("dry run of dead letter %d: %w", d.Number, err)
 		}
@@ -79,41 +76,40 @@ func dryRun(ctx context.Context, shop target.Shop, reader *replay.Reader, letter
 		if err != nil {
 			return fmt.Errorf("dry run of dead letter %d: %w", d.Number, err)
 		}
-		if len(effects.Failures) > 0 {
-			result = errOff
-		}
-		runs = append(runs, dryRunOf{d.Number, d.Worker, d.Sequence, effects})
+		wrong = wrong || len(effects.Failures) > 0
+		results = append(results, dryRunResult{d.Number, d.Worker, d.Sequence, effects})
 	}
-	if asJSON {
-		return errors.Join(out.json(map[string]any{"dead_letters": runs}), result)
-	}
-	if len(runs) == 0 {
+	return out.answer(asJSON, map[string]any{"dead_letters": results}, func() error { return writeDryRun(results, out) }, wrong)
+}
+
+func writeDryRun(results []dryRunResult, out *terminal) error {
+	if len(results) == 0 {
 		return out.printf("no open dead letters")
 	}
-	for _, run := range runs {
-		if err := run.write(out); err != nil {
+	for _, r := range results {
+		if err := r.write(out); err != nil {
 			return err
 		}
 	}
-	return result
+	return nil
 }
 
-func (run dryRunOf) write(out *terminal) error {
-	problems := []error{out.item(cell{fmt.Sprint(run.Number), bold}, fmt.Sprintf("%s would handle the event at %d again:", run.Lane, run.Sequence))}
+func (r dryRunResult) write(out *terminal) error {
+	problems := []error{out.item(cell{fmt.Sprint(r.Number), bold}, fmt.Sprintf("%s would handle event %d again:", r.Lane, r.Sequence))}
 	item := func(name string, s style, e worker.Effect, text string) {
 		problems = append(problems, out.item(cell{"  " + name, s}, fmt.Sprintf("%s: %s on %s%s", e.Handler, cmp.Or(e.Type, "(no event)"), e.Subject, text)))
 	}
-	for _, e := range run.Facts {
+	for _, e := range r.Facts {
 		item("append", green, e, "")
 	}
-	for _, e := range run.Acts {
+	for _, e := range r.Acts {
 		item("act   ", cyan, e, "")
 	}
-	for _, f := range run.Failures {
+	for _, f := range r.Failures {
 		item("fail  ", red, f.Effect, ": "+f.Error)
 	}
-	if len(run.Facts)+len(run.Acts)+len(run.Failures) == 0 {
-		problems = append(problems, out.printf("  nothing: the event has had its effect"))
+	if len(r.Facts)+len(r.Acts)+len(r.Failures) == 0 {
+		problems = append(problems, out.printf("  nothing: the event was handled before"))
 	}
 	return errors.Join(problems...)
 }

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"tillstream/cmd/internal/target"
+	"tillstream/events/replay"
+)
+
+// connect opens the log and the database of the shop that the flags name. The caller calls stop when done.
+func connect(ctx context.Context, flags target.Target) (reader *replay.Reader, db *mongo.Database, stop func(), err error) {
+	shop, err := flags.Resolve()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return openBoth(ctx, shop, shop.Log)
+}
+
+// openLog opens the log of a shop.
+type openLog func(context.Context) (reader *replay.Reader, stop func(), err error)
+
+// openBoth opens the log and the database of a shop. The caller calls stop when done.
+func openBoth(ctx context.Context, shop target.Shop, open openLog) (reader *replay.Reader, db *mongo.Database, stop func(), err error) {
+	reader, stopLog, err := open(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	db, stopDB, err := shop.Database(ctx)
+	if err != nil {
+		stopLog()
+		return nil, nil, nil, err
+	}
+	return reader, db, func() { stopDB(); stopLog() }, nil
+}

@@ -1,7 +1,7 @@
 package storefront
 
-// motifs are the things we can draw, each with the words that call for it; the first that fits is taken, so the
-// narrow ones come first. Every thing stands on the table line at y = 318.
+// motifs are the drawings of things, each with the words that select it. The first match wins, so specific words come
+// first. Everything stands on the table, at y = 318.
 var motifs = []struct {
 	names   []string
 	drawing string
@@ -62,7 +62,7 @@ var motifs = []struct {
 <path d="M182 132h36v186h-36z" fill="{second}"/><path d="M200 132c-60-10-70-64-34-62 26 2 34 40 34 62 0-22 8-60 34-62 36-2 26 52-34 62z" fill="{second}"/>`},
 }
 
-// arrangements are for everything else.
+// arrangements are for items that no motif matches.
 var arrangements = []string{
 	`<rect x="108" y="188" width="84" height="130" rx="42" fill="{main}"/><circle cx="244" cy="262" r="56" fill="{second}"/><path d="M176 92h92l-46 80z" fill="{line}" opacity=".8"/>`,
 	`<path d="M100 318a100 100 0 0 1 200 0z" fill="{main}"/><circle cx="200" cy="164" r="54" fill="{second}"/><path d="M146 318a54 54 0 0 1 108 0z" fill="{line}" opacity=".8"/>`,

@@ -169,7 +169,11 @@ func (a *api) place(w http.ResponseWriter, r *http.Request) {
 		refusal := a.refusals[0]
 		a.refusals = a.refusals[1:]
 		a.mu.Unlock()
-		answer(w, 422, refusal)
+		var problem struct{ Status int }
+		if err := json.Unmarshal([]byte(refusal), &problem); err != nil {
+			panic(err)
+		}
+		answer(w, problem.Status, refusal)
 		return
 	}
 	a.mu.Unlock()

@@ -174,6 +174,7 @@ func TestOrderPageExplainsEveryStatus(t *testing.T) {
 		v.openOrder() // differs in the fragment only, so a browser does not load it again
 		v.Reload()
 		v.See("#headline", headline)
+		v.Until(`document.getElementById('after').hidden`)
 		v.look("order-" + strings.ReplaceAll(status, " ", "-"))
 	}
 }

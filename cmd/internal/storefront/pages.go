@@ -132,12 +132,15 @@ func (s *shop) showOrder(w http.ResponseWriter, r *http.Request) {
 }
 
 // notice is the body of a page that only shows a message.
-type notice struct{ Heading, Text string }
+type notice struct {
+	Heading, Text string
+	Retry         string // address to try again; empty when that does not help
+}
 
 func (s *shop) showNotFound(w http.ResponseWriter, r *http.Request) {
 	s.show(w, r, http.StatusNotFound, "message", page{Title: "Not found", Private: true, Body: notice{
-		"Page not found",
-		"This link is incomplete, or the page has moved. You can find all items in the catalogue.",
+		Heading: "Page not found",
+		Text:    "This link is incomplete, or the page has moved. You can find all items in the catalogue.",
 	}})
 }
 
@@ -148,8 +151,8 @@ func (s *shop) showFailure(w http.ResponseWriter, r *http.Request, err error) {
 		s.showNotFound(w, r)
 	case errors.Is(err, errRefused):
 		s.show(w, r, http.StatusBadRequest, "message", page{Title: "Invalid search", Private: true, Body: notice{
-			"This search does not work",
-			"Please use fewer words, or browse the catalogue.",
+			Heading: "This search does not work",
+			Text:    "Please use fewer words, or browse the catalogue.",
 		}})
 	default:
 		if r.Context().Err() == nil {
@@ -157,8 +160,9 @@ func (s *shop) showFailure(w http.ResponseWriter, r *http.Request, err error) {
 		}
 		w.Header().Set("Retry-After", "5")
 		s.show(w, r, http.StatusServiceUnavailable, "message", page{Title: "Back in a moment", Private: true, Body: notice{
-			"Back in a moment",
-			"The catalogue is not available right now. Your cart is saved. Please try again in a few seconds.",
+			Heading: "Back in a moment",
+			Text:    "The catalogue is not available right now. Your cart is saved. Please try again in a few seconds.",
+			Retry:   r.URL.RequestURI(),
 		}})
 	}
 }

@@ -47,7 +47,7 @@ func TestPagesHaveStatusAndText(t *testing.T) {
 		"/?q=mug":                   {200, "Results for “mug”"},
 		"/?q=" + "%22%3E%3Cb%3E":    {200, "No items found"},
 		"/?cursor=c%262":            {200, "Back to the first page"},
-		"/?q=down":                  {503, "not available right now"},
+		"/?q=down":                  {503, `<a class="button" href="/?q=down">Try again</a>`},
 		"/?q=refuse":                {400, "use fewer words"},
 		"/items/MUG-01":             {200, "12 in stock"},
 		"/items/LAMP-02":            {200, "Only 3 left"},

@@ -66,7 +66,7 @@ function countryName(code) {
 }
 
 function draw(order) {
-  const { steps, headline, story, again, final } = meaning(order);
+  const { steps, headline, story, again, final, packing } = meaning(order);
   if (order.status !== latest?.status) $('live').textContent = `${headline}. ${story}`;
   latest = order;
   document.title = `${headline} · ${shopTitle}`;
@@ -79,7 +79,7 @@ function draw(order) {
   const payable = order.status === 'awaiting_payment';
   if (payable) panel.open(order); else panel.close();
   show($('cancel-row'), payable || order.status === 'placed');
-  show($('after'), order.status === 'confirmed');
+  show($('after'), Boolean(packing));
   show($('next'), !payable && order.status !== 'placed' && order.status !== 'capturing');
   $('refill').textContent = order.status === 'rejected' ? 'Add available items to cart' : 'Add items to cart again';
   show($('refill'), Boolean(again) && remainder(order).length > 0);

@@ -12,7 +12,7 @@ const known = {
     story: () => 'Please pay now to complete your order.' },
   capturing: { steps: ['done', 'done', 'done', 'now'], headline: 'Payment received',
     story: () => 'Thank you. We are confirming your order. This takes a few seconds.' },
-  confirmed: { steps: all, headline: 'Thank you, your order is confirmed', final: true,
+  confirmed: { steps: all, headline: 'Thank you, your order is confirmed', final: true, packing: true,
     story: (order) => `We are sending a confirmation to ${order.email}.` },
   rejected: { steps: ['done', 'stopped', '', ''], headline: 'Sorry, some items are out of stock', again: true, final: true,
     story: () => 'You have not been charged.' },

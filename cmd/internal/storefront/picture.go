@@ -46,7 +46,10 @@ func picture(sku string, about url.Values) string {
 	seed := hash.Sum64()
 	colours := palettes[seed%uint64(len(palettes))]
 	title := clip(about.Get("title"), 120)
-	motif := motifFor(title + " " + about.Get("tags"))
+	motif := motifFor(title)
+	if motif == "" {
+		motif = motifFor(about.Get("tags")) // which may be as general as "kitchen"
+	}
 	if motif == "" {
 		motif = arrangements[(seed>>8)%uint64(len(arrangements))]
 	}

@@ -1,4 +1,4 @@
-// Command inventory runs the inventory worker: the catalogue API and the stock decisions.
+// Command inventory runs the inventory worker: the catalogue API, and the decisions about stock and reservations.
 package main
 
 import (
@@ -13,7 +13,7 @@ type settings struct {
 
 func main() {
 	var s settings
-	process.Main("inventory", "Keeps what can be promised: items, stock and reservations.", &s, &s.Settings,
+	process.Main("inventory", "Manages the catalogue, stock and reservations.", &s, &s.Settings,
 		func(env process.Env) (process.Domain, error) {
 			return inventory.New(inventory.Config{Access: env.Access, Charges: s.ChargeLimits, Log: env.Log, Logger: env.Logger})
 		})

@@ -1,4 +1,4 @@
-// Command notifications runs the notifications worker: it tells customers by mail what became of their orders.
+// Command notifications runs the notifications worker, which sends e-mails to customers about their orders.
 package main
 
 import (
@@ -11,15 +11,15 @@ import (
 type settings struct {
 	process.Settings `embed:""`
 
-	MailFrom     string        `env:"MAIL_FROM" required:"" help:"Sender of the mails, such as \"The Tea Shop <orders@example.com>\"."`
-	SMTPDeadline time.Duration `name:"smtp-deadline" env:"SMTP_DEADLINE" default:"30s" help:"Longest that handing over one mail may take. What a process that died was sending is taken up after half as much again."`
-	SMTPEHLO     string        `name:"smtp-ehlo" env:"SMTP_EHLO" help:"What the shop calls itself towards the mail server (EHLO); default: the host of PUBLIC_URL if it is a domain name, else the machine's name."`
-	SMTPURL      string        `name:"smtp-url" env:"SMTP_URL" required:"" help:"Mail server, such as smtps://user:password@host. Best set by the environment."`
+	MailFrom     string        `env:"MAIL_FROM" required:"" help:"Sender of e-mails, such as \"The Tea Shop <orders@example.com>\"."`
+	SMTPDeadline time.Duration `name:"smtp-deadline" env:"SMTP_DEADLINE" default:"30s" help:"How long sending one e-mail may take. An e-mail that a killed process was sending is retried after one and a half times as long."`
+	SMTPEHLO     string        `name:"smtp-ehlo" env:"SMTP_EHLO" help:"Name of the shop in the EHLO command; default: the host of PUBLIC_URL if that is a domain name, else the name of the machine."`
+	SMTPURL      string        `name:"smtp-url" env:"SMTP_URL" required:"" help:"Mail server, such as smtps://user:password@host. Prefer the environment variable: other users can read flags."`
 }
 
 func main() {
 	var s settings
-	process.Main("notifications", "Tells the customer, once.", &s, &s.Settings,
+	process.Main("notifications", "Sends each customer one e-mail about each step of an order.", &s, &s.Settings,
 		func(env process.Env) (process.Domain, error) {
 			return notifications.New(notifications.Config{Access: env.Access, Log: env.Log, Logger: env.Logger, Registerer: env.Registerer, From: s.MailFrom,
 				EHLO: s.SMTPEHLO, SMTPURL: s.SMTPURL, PublicURL: s.PublicURL, Deadline: s.SMTPDeadline})

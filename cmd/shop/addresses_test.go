@@ -107,7 +107,7 @@ func TestTheFirstStart(t *testing.T) {
 }
 
 // everythingAnswers looks behind every door that is announced.
-func everythingAnswers(t *testing.T, m *market) {
+func everythingAnswers(t *testing.T, m *testShop) {
 	t.Helper()
 	for path, kind := range map[string]string{"/": "text/html", "/cart": "text/html", "/checkout": "text/html", "/mail": "text/html", "/docs": "text/html",
 		"/openapi.json": "application/json", "/healthz": "application/json", "/readyz": "application/json", "/metrics": "text/plain"} {

@@ -86,7 +86,7 @@ func repairClosed(t *testing.T, config Config) {
 }
 
 // sequences are where the events of orders stand.
-func (m *market) sequences(t *testing.T, ids ...string) (all []string) {
+func (m *testShop) sequences(t *testing.T, ids ...string) (all []string) {
 	t.Helper()
 	for _, id := range ids {
 		history, err := m.log.Timeline(t.Context(), id)

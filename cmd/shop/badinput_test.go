@@ -117,7 +117,7 @@ func TestBadCheckouts(t *testing.T) {
 	m.buy(t, cart("ada", line{"MUG", 1}))
 }
 
-func refuses(t *testing.T, m *market, r refusal) {
+func refuses(t *testing.T, m *testShop, r refusal) {
 	t.Helper()
 	a := m.send(t, m.request(t, http.MethodPost, "/api/orders", "", strings.NewReader(r.body)))
 	if a.Status != r.status || !strings.Contains(string(a.Body), r.says) {
@@ -126,7 +126,7 @@ func refuses(t *testing.T, m *market, r refusal) {
 	isProblem(t, a)
 }
 
-func contentTypes(t *testing.T, m *market) {
+func contentTypes(t *testing.T, m *testShop) {
 	for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml"} {
 		r := m.request(t, http.MethodPost, "/api/orders", "", strings.NewReader(goodBody))
 		r.Header.Set("Content-Type", kind)
@@ -163,7 +163,7 @@ func TestTooManyLines(t *testing.T) {
 }
 
 // listMany puts n items at a pound into the catalogue, five of each, and returns a line of each.
-func (m *market) listMany(t *testing.T, n int) []line {
+func (m *testShop) listMany(t *testing.T, n int) []line {
 	t.Helper()
 	lines, items := make([]line, n), make([]map[string]any, n)
 	for i := range lines {

@@ -34,7 +34,7 @@ const (
 )
 
 // startShopWithBank opens a shop that is paid through a bank which the test controls.
-func startShopWithBank(t *testing.T, change func(*Config)) (*market, *bank) {
+func startShopWithBank(t *testing.T, change func(*Config)) (*testShop, *bank) {
 	t.Helper()
 	b := startBank(t)
 	m := startShop(t, func(c *Config) {
@@ -78,7 +78,7 @@ func (b *bank) takeMoneyFor(c *Config) {
 }
 
 // tell has the bank send its webhooks to a shop.
-func (b *bank) tell(t *testing.T, m *market) {
+func (b *bank) tell(t *testing.T, m *testShop) {
 	t.Helper()
 	if err := b.server.SetWebhookURL(m.Storefront + "/webhooks/stripe"); err != nil {
 		t.Fatal(err)

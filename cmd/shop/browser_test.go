@@ -7,30 +7,30 @@ import (
 	"tillstream/cmd/internal/proof/browsertest"
 )
 
-// visitor is a shopper in front of a screen.
+// visitor is a shopper with a browser.
 type visitor struct {
 	*browsertest.Tab
-	shop  *market
+	shop  *testShop
 	width int64
 }
 
 // enter opens a browser in a shop.
-func enter(t *testing.T, m *market, width int64) *visitor {
+func enter(t *testing.T, m *testShop, width int64) *visitor {
 	t.Helper()
 	return &visitor{Tab: browsertest.Open(t, width), shop: m, width: width}
 }
 
-// look checks that nothing scrolls sideways and takes a picture.
+// look takes a screenshot and fails if the page scrolls sideways.
 func (v *visitor) look(name string) {
 	v.NoSideScroll()
 	v.Shot(fmt.Sprintf("%d-%s", v.width, name))
 }
 
-// fillCheckout puts one thing into the cart and fills the checkout in.
+// fillCheckout adds an item to the cart and fills in the checkout.
 func (v *visitor) fillCheckout(sku, name, email string) {
 	v.Visit(v.shop.Storefront + "/items/" + sku)
 	v.Click("#add button")
-	v.See("#said", "in your cart")
+	v.See("#status", "added to your cart")
 	v.Visit(v.shop.Storefront + "/checkout")
 	for field, value := range map[string]string{"#name": name, "#email": email, "#line1": "12 St James's Square", "#postal": "SW1Y 4JH", "#city": "London", "#country": "GB"} {
 		v.Fill(field, value)
@@ -38,32 +38,32 @@ func (v *visitor) fillCheckout(sku, name, email string) {
 	v.look("checkout")
 }
 
-// pay takes one of the sandbox's cards.
+// pay pays with one of the sandbox's test cards.
 func (v *visitor) pay(card string) {
-	v.See("#headline", "Your things are set aside")
+	v.See("#headline", "Your items are reserved")
 	v.See(".pay [type=submit]", "Pay £")
 	v.Click("[data-card='" + card + "']")
 	v.Click(".pay [type=submit]")
 }
 
-// confirmed waits for the good end.
-func (v *visitor) confirmed(email string) {
+// seeConfirmed waits until the page shows a confirmed order.
+func (v *visitor) seeConfirmed(email string) {
 	v.See("#headline", "Thank you, your order is confirmed")
 	v.See("#story", email)
 }
 
-func TestInTheBrowser(t *testing.T) {
+func TestShoppersBuyInTheBrowser(t *testing.T) {
 	t.Parallel()
 	m := startShop(t, func(c *Config) { c.NoDemo = false })
 	for _, width := range []int64{390, 1280} {
-		t.Run(fmt.Sprintf("Buys/%d", width), func(t *testing.T) { buysInBrowser(t, m, width) })
+		t.Run(fmt.Sprintf("GoodCard/%d", width), func(t *testing.T) { buyInBrowser(t, m, width) })
 		t.Run(fmt.Sprintf("SoldOut/%d", width), func(t *testing.T) { soldOutInBrowser(t, m, width) })
 	}
 	t.Run("DeclinedThenAnotherCard", func(t *testing.T) { declinedInBrowser(t, m) })
-	t.Run("ThreeDSecure", func(t *testing.T) { secureInBrowser(t, m) })
+	t.Run("ThreeDSecure", func(t *testing.T) { threeDSecureInBrowser(t, m) })
 }
 
-func buysInBrowser(t *testing.T, m *market, width int64) {
+func buyInBrowser(t *testing.T, m *testShop, width int64) {
 	v := enter(t, m, width)
 	email := fmt.Sprintf("ada-%d@example.com", width)
 	v.Visit(m.Storefront)
@@ -79,7 +79,7 @@ func buysInBrowser(t *testing.T, m *market, width int64) {
 	v.See(".pay [type=submit]", "Pay £12.50")
 	v.look("awaiting-payment")
 	v.pay("4242424242424242")
-	v.confirmed(email)
+	v.seeConfirmed(email)
 	v.look("confirmed")
 	got := m.mailed(t, email, 1)[0]
 	v.Visit(m.Mail + "/mail?to=" + email)
@@ -91,22 +91,22 @@ func buysInBrowser(t *testing.T, m *market, width int64) {
 	v.look("docs")
 }
 
-// soldOutInBrowser: somebody else takes the last one while the shopper fills in the checkout.
-func soldOutInBrowser(t *testing.T, m *market, width int64) {
+// Another shopper buys the last item while this one fills in the checkout.
+func soldOutInBrowser(t *testing.T, m *testShop, width int64) {
 	sku, email := fmt.Sprintf("LAST-%d", width), fmt.Sprintf("lola-%d@example.com", width)
 	m.list(t, sku, 4800, 1)
 	v := enter(t, m, width)
 	v.fillCheckout(sku, "Lola Late", email)
 	m.buy(t, cart(fmt.Sprintf("rival-%d", width), line{sku, 1}))
 	v.Click("#place")
-	v.See("#headline", "Sorry, we could not set everything aside")
+	v.See("#headline", "Sorry, some items are out of stock")
 	v.See("#short", "sold out.")
 	v.See("#story", "You have not been charged.")
 	v.look("rejected")
 	m.mailed(t, email, 1)
 }
 
-func declinedInBrowser(t *testing.T, m *market) {
+func declinedInBrowser(t *testing.T, m *testShop) {
 	v := enter(t, m, 390)
 	v.fillCheckout("TWINE-GREEN", "Dora Dee", "dora@example.com")
 	v.Click("#place")
@@ -114,11 +114,11 @@ func declinedInBrowser(t *testing.T, m *market) {
 	v.See("#payment-problem", "There is not enough money on this card.")
 	v.look("declined")
 	v.pay("4242424242424242")
-	v.confirmed("dora@example.com")
+	v.seeConfirmed("dora@example.com")
 	m.mailed(t, "dora@example.com", 1)
 }
 
-func secureInBrowser(t *testing.T, m *market) {
+func threeDSecureInBrowser(t *testing.T, m *testShop) {
 	v := enter(t, m, 390)
 	v.fillCheckout("NOTEBOOK-FIELD", "Sara Sey", "sara@example.com")
 	v.Click("#place")
@@ -130,6 +130,6 @@ func secureInBrowser(t *testing.T, m *market) {
 	v.pay("4000002500003155")
 	v.See("h1", "Confirm your payment")
 	v.Click(".go")
-	v.confirmed("sara@example.com")
+	v.seeConfirmed("sara@example.com")
 	m.mailed(t, "sara@example.com", 1)
 }

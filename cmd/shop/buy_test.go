@@ -25,7 +25,7 @@ func TestBuying(t *testing.T) {
 	t.Run("TheOrderIsOnStaffsList", func(t *testing.T) { onStaffsList(t, m) })
 }
 
-func buyInEnglish(t *testing.T, m *market) {
+func buyInEnglish(t *testing.T, m *testShop) {
 	before := m.stock(t, "MUG")
 	placed := m.place(t, cart("ada", line{"MUG", 2}, line{"LAMP", 1}))
 	want := []events.OrderLine{
@@ -63,7 +63,7 @@ func buyInEnglish(t *testing.T, m *market) {
 	}
 }
 
-func buyInGerman(t *testing.T, m *market) {
+func buyInGerman(t *testing.T, m *testShop) {
 	p := cart("grete", line{"LAMP", 1})
 	p.Locale = "de-AT"
 	bought := m.buy(t, p)
@@ -76,7 +76,7 @@ func buyInGerman(t *testing.T, m *market) {
 	}
 }
 
-func priceFromCatalogue(t *testing.T, m *market) {
+func priceFromCatalogue(t *testing.T, m *testShop) {
 	m.list(t, "VASE", 2000, 10)
 	first := m.post(t, cart("petra", line{"VASE", 1}), "before")
 	var cheap, dear order
@@ -94,7 +94,7 @@ func priceFromCatalogue(t *testing.T, m *market) {
 	}
 }
 
-func linesAreSummed(t *testing.T, m *market) {
+func linesAreSummed(t *testing.T, m *testShop) {
 	placed := m.place(t, cart("tom", line{"MUG", 1}, line{"LAMP", 1}, line{"MUG", 2}))
 	var got []line
 	for _, l := range placed.Lines {
@@ -105,7 +105,7 @@ func linesAreSummed(t *testing.T, m *market) {
 	}
 }
 
-func onStaffsList(t *testing.T, m *market) {
+func onStaffsList(t *testing.T, m *testShop) {
 	bought := m.buy(t, cart("lisa", line{"MUG", 1}))
 	waitFor(t, "the order is listed first, as confirmed", func() bool {
 		list := m.staffsList(t)
@@ -140,7 +140,7 @@ func TestOneKeyMakesOneOrder(t *testing.T) {
 }
 
 // sentAgain: the answer stays what it was, even after the order has gone on.
-func sentAgain(t *testing.T, m *market) {
+func sentAgain(t *testing.T, m *testShop) {
 	p := cart("rita", line{"MUG", 1})
 	first := m.post(t, p, "again")
 	var o order
@@ -159,7 +159,7 @@ func sentAgain(t *testing.T, m *market) {
 	m.mailed(t, p.Email, 1)
 }
 
-func fiftyAtOnce(t *testing.T, m *market) {
+func fiftyAtOnce(t *testing.T, m *testShop) {
 	p := cart("paul", line{"MUG", 3})
 	clicks := make([]*http.Request, 50)
 	for i := range clicks {

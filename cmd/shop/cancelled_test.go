@@ -17,7 +17,7 @@ func TestCancelled(t *testing.T) {
 	t.Run("WhilePaying", func(t *testing.T) { cancelWhilePaying(t, m) })
 }
 
-func byTheShopper(t *testing.T, m *market) {
+func byTheShopper(t *testing.T, m *testShop) {
 	m.list(t, "MUG", 1250, 10)
 	o := m.place(t, cart("carl", line{"MUG", 3}))
 	offer := m.checkout(t, o)
@@ -39,7 +39,7 @@ func byTheShopper(t *testing.T, m *market) {
 	}
 }
 
-func inTheDashboard(t *testing.T, m *market) {
+func inTheDashboard(t *testing.T, m *testShop) {
 	m.list(t, "JUG", 1800, 5)
 	o := m.place(t, cart("dana", line{"JUG", 1}))
 	offer := m.checkout(t, o)
@@ -52,7 +52,7 @@ func inTheDashboard(t *testing.T, m *market) {
 	}
 }
 
-func cancelTooLate(t *testing.T, m *market) {
+func cancelTooLate(t *testing.T, m *testShop) {
 	m.list(t, "BOWL", 1450, 5)
 	bought := m.buy(t, cart("bill", line{"BOWL", 1}))
 	a := m.cancel(t, bought)
@@ -67,7 +67,7 @@ func cancelTooLate(t *testing.T, m *market) {
 
 // cancelWhilePaying: whichever comes first counts, and nobody pays for nothing. Some shoppers cancel while Stripe is
 // still being asked, some while its webhook is on the way, and some when it has arrived.
-func cancelWhilePaying(t *testing.T, m *market) {
+func cancelWhilePaying(t *testing.T, m *testShop) {
 	const races = 12
 	m.list(t, "LAMP", 6400, races)
 	bought := int64(0)

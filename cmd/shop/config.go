@@ -13,47 +13,47 @@ import (
 	"tillstream/orders"
 )
 
-// Config is the command line of the shop. Addresses are of the embedded servers; port 0 takes any free one.
+// Config is the command line of the shop. Addresses are those of the embedded servers; port 0 picks a free port.
 type Config struct {
-	Data      string `default:"./data" help:"Directory for everything that must last."`
-	ReadyFile string `help:"Write where everything is to this file, as JSON, once the shop is ready. It always stands in DATA/ready.json too."`
+	Data      string `default:"./data" help:"Directory of all data."`
+	ReadyFile string `help:"Once the shop is ready, also write all its addresses to this file, as JSON, as it does to ready.json in the data directory."`
 
-	Closed bool `help:"Start the broker and the database and nothing else, for ops repair and ops restore."`
+	Closed bool `help:"Start only the broker and the database, for ops repair and ops restore."`
 
-	HTTP   string `name:"http" default:"127.0.0.1:8080" help:"Storefront, API and mailbox." group:"Addresses"`
-	NATS   string `name:"nats" default:"127.0.0.1:4222" help:"Embedded nats-server." group:"Addresses"`
-	Mongo  string `name:"mongo" default:"127.0.0.1:27017" help:"Embedded FerretDB, which speaks MongoDB's protocol." group:"Addresses"`
-	Stripe string `name:"stripe" default:"127.0.0.1:12111" help:"Stripe sandbox." group:"Addresses"`
-	SMTP   string `name:"smtp" default:"127.0.0.1:1025" help:"Mail inbox." group:"Addresses"`
+	HTTP   string `name:"http" default:"127.0.0.1:8080" help:"Address of the storefront, the API and the mailbox; port 0 picks a free port." group:"Addresses"`
+	NATS   string `name:"nats" default:"127.0.0.1:4222" help:"Address of the embedded nats-server." group:"Addresses"`
+	Mongo  string `name:"mongo" default:"127.0.0.1:27017" help:"Address of the embedded FerretDB, which speaks MongoDB's protocol." group:"Addresses"`
+	Stripe string `name:"stripe" default:"127.0.0.1:12111" help:"Address of the Stripe sandbox." group:"Addresses"`
+	SMTP   string `name:"smtp" default:"127.0.0.1:1025" help:"Address of the mail inbox, over SMTP." group:"Addresses"`
 
-	NATSURL              string `name:"nats-url" env:"NATS_URL" help:"Use this broker." group:"Instead of what is embedded"`
-	MongoURI             string `name:"mongodb-uri" env:"MONGODB_URI" help:"Use this database." group:"Instead of what is embedded"`
-	StripeSecretKey      string `env:"STRIPE_SECRET_KEY" help:"Use Stripe with this key; needs the next two." group:"Instead of what is embedded"`
-	StripePublishableKey string `env:"STRIPE_PUBLISHABLE_KEY" help:"Stripe's key for browsers." group:"Instead of what is embedded"`
-	StripeWebhookSecret  string `env:"STRIPE_WEBHOOK_SECRET" help:"Secret that Stripe signs webhooks with." group:"Instead of what is embedded"`
-	StripeURL            string `name:"stripe-url" env:"STRIPE_URL" hidden:"" help:"Where Stripe is, for a sandbox that runs elsewhere. Counts with STRIPE_SECRET_KEY alone." group:"Instead of what is embedded"`
-	SMTPURL              string `name:"smtp-url" env:"SMTP_URL" help:"Use this mail server, such as smtps://user:password@host." group:"Instead of what is embedded"`
+	NATSURL              string `name:"nats-url" env:"NATS_URL" help:"Broker, such as nats://user:password@host:4222." group:"Servers to use instead of the embedded ones"`
+	MongoURI             string `name:"mongodb-uri" env:"MONGODB_URI" help:"Database, such as mongodb://user:password@host:27017/tillstream." group:"Servers to use instead of the embedded ones"`
+	StripeSecretKey      string `env:"STRIPE_SECRET_KEY" help:"Secret key of Stripe; needs the other two keys." group:"Servers to use instead of the embedded ones"`
+	StripePublishableKey string `env:"STRIPE_PUBLISHABLE_KEY" help:"Publishable key of Stripe, for browsers." group:"Servers to use instead of the embedded ones"`
+	StripeWebhookSecret  string `env:"STRIPE_WEBHOOK_SECRET" help:"Secret with which Stripe signs webhooks." group:"Servers to use instead of the embedded ones"`
+	StripeURL            string `name:"stripe-url" env:"STRIPE_URL" hidden:"" help:"Address of a sandbox that runs elsewhere; used only with STRIPE_SECRET_KEY." group:"Servers to use instead of the embedded ones"`
+	SMTPURL              string `name:"smtp-url" env:"SMTP_URL" help:"Mail server, such as smtps://user:password@host." group:"Servers to use instead of the embedded ones"`
 
-	HoldFor       time.Duration       `env:"HOLD_FOR" default:"30m" help:"How long stock waits for the money." group:"Shop"`
-	MailFrom      string              `env:"MAIL_FROM" default:"Tillstream <orders@tillstream.example>" help:"Sender of the mails." group:"Shop"`
-	MemoryLimit   MemoryLimit         `env:"MEMORY_LIMIT" default:"600MiB" help:"Memory from which on unused memory is given back more eagerly, such as 600MiB or 2GiB; 0: none. GOMEMLIMIT counts instead where it is set." group:"Shop"`
-	MaxOrderLines int                 `env:"MAX_ORDER_LINES" default:"100" help:"Different items in one order, at most 800." group:"Shop"`
-	NoDemo        bool                `help:"Do not fill an empty catalogue with the demo items." group:"Shop"`
-	PublicURL     string              `env:"PUBLIC_URL" help:"Where shoppers reach the storefront; default: the HTTP address." group:"Shop"`
-	ShippingFee   orders.ShippingFees `env:"SHIPPING_FEE" placeholder:"GBP=395,EUR=450" help:"Flat fee per order in minor units, by currency; default: none." group:"Shop"`
-	SMTPDeadline  time.Duration       `name:"smtp-deadline" env:"SMTP_DEADLINE" default:"30s" help:"Longest that handing over one mail may take." group:"Shop"`
-	SMTPEHLO      string              `name:"smtp-ehlo" env:"SMTP_EHLO" help:"What the shop calls itself towards the mail server (EHLO); default: the host of PUBLIC_URL if it is a domain name, else the machine's name." group:"Shop"`
-	SweepEvery    time.Duration       `env:"SWEEP_EVERY" default:"1m" help:"How often overdue orders and missed webhooks are looked for." group:"Shop"`
+	HoldFor       time.Duration       `env:"HOLD_FOR" default:"30m" help:"How long stock is reserved for an unpaid order." group:"Shop"`
+	MailFrom      string              `env:"MAIL_FROM" default:"Tillstream <orders@tillstream.example>" help:"Sender of e-mails." group:"Shop"`
+	MemoryLimit   MemoryLimit         `env:"MEMORY_LIMIT" default:"600MiB" help:"Memory use above which the garbage collector works harder, such as 600MiB or 2GiB; 0 means no limit. GOMEMLIMIT takes precedence." group:"Shop"`
+	MaxOrderLines int                 `env:"MAX_ORDER_LINES" default:"100" help:"Most different items in one order, up to 800." group:"Shop"`
+	NoDemo        bool                `help:"Leave an empty catalogue empty instead of adding demo items." group:"Shop"`
+	PublicURL     string              `env:"PUBLIC_URL" help:"Address at which shoppers reach the storefront; default: the HTTP address." group:"Shop"`
+	ShippingFee   orders.ShippingFees `env:"SHIPPING_FEE" placeholder:"GBP=395,EUR=450" help:"Flat delivery charge per order in minor units, by currency; default: none." group:"Shop"`
+	SMTPDeadline  time.Duration       `name:"smtp-deadline" env:"SMTP_DEADLINE" default:"30s" help:"How long sending one e-mail may take." group:"Shop"`
+	SMTPEHLO      string              `name:"smtp-ehlo" env:"SMTP_EHLO" help:"Name of the shop in the EHLO command; default: the host of PUBLIC_URL if that is a domain name, else the name of the machine." group:"Shop"`
+	SweepEvery    time.Duration       `env:"SWEEP_EVERY" default:"1m" help:"How often to look for overdue orders and missed webhooks." group:"Shop"`
 
 	process.Charging   `embed:"" group:"Shop"`
 	process.Failpoints `embed:""`
 
-	LogJSON  bool       `env:"LOG_JSON" help:"Log as JSON." group:"Logging"`
-	LogLevel slog.Level `env:"LOG_LEVEL" default:"WARN" help:"DEBUG, INFO, WARN or ERROR." group:"Logging"`
+	LogJSON  bool       `env:"LOG_JSON" help:"Log JSON instead of text." group:"Logging"`
+	LogLevel slog.Level `env:"LOG_LEVEL" default:"WARN" help:"Lowest level to log: DEBUG, INFO, WARN or ERROR." group:"Logging"`
 	Pprof    bool       `name:"pprof" help:"Serve runtime profiles at /debug/pprof/ on the HTTP address."`
 }
 
-// Validate refuses combinations that would only fail later. Kong calls it after parsing.
+// Validate refuses combinations that would fail later. Kong calls it after parsing.
 func (c *Config) Validate() error {
 	given := 0
 	for _, s := range []string{c.StripeSecretKey, c.StripePublishableKey, c.StripeWebhookSecret} {
@@ -62,28 +62,27 @@ func (c *Config) Validate() error {
 		}
 	}
 	if given != 0 && given != 3 {
-		return fmt.Errorf("to use Stripe set all of STRIPE_SECRET_KEY, STRIPE_PUBLISHABLE_KEY and STRIPE_WEBHOOK_SECRET; to use the sandbox set none")
+		return fmt.Errorf("set all of STRIPE_SECRET_KEY, STRIPE_PUBLISHABLE_KEY and STRIPE_WEBHOOK_SECRET to use Stripe, or none of them to use the sandbox")
 	}
 	if c.HoldFor <= 0 || c.SweepEvery <= 0 {
-		return fmt.Errorf("--hold-for and --sweep-every must be longer than nothing")
+		return fmt.Errorf("--hold-for and --sweep-every must be greater than 0")
 	}
 	return nil
 }
 
-// MemoryLimit is a soft limit of the process's memory in bytes; 0: none.
+// MemoryLimit is a soft limit of the process's memory in bytes; 0 means none.
 type MemoryLimit int64
 
-// leastMemory is the smallest limit that leaves the shop room to work. A limit below what is in use has the garbage
-// collector run all the time.
+// leastMemory is the smallest useful limit. Below the memory in use the garbage collector would run all the time.
 const leastMemory = 64 << 20
 
-// memoryUnits are those of GOMEMLIMIT. B stands last because the others end with it.
+// memoryUnits are the units of GOMEMLIMIT. B comes last because the others end with it.
 var memoryUnits = []struct {
 	suffix string
 	shift  int
 }{{"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"TiB", 40}, {"B", 0}, {"", 0}}
 
-// UnmarshalText reads a number of bytes with its unit, such as 600MiB.
+// UnmarshalText parses a number of bytes with a unit, such as 600MiB.
 func (l *MemoryLimit) UnmarshalText(text []byte) error {
 	number, shift := string(text), 0
 	for _, u := range memoryUnits {
@@ -105,5 +104,5 @@ func (l *MemoryLimit) UnmarshalText(text []byte) error {
 
 func (c *Config) dir(name string) string { return filepath.Join(c.Data, name) }
 
-// sandboxed reports whether money is play money of the embedded sandbox.
+// sandboxed reports whether the embedded sandbox takes the payments.
 func (c *Config) sandboxed() bool { return c.StripeSecretKey == "" }

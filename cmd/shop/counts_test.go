@@ -53,7 +53,7 @@ func TestAPurchaseCosts(t *testing.T) {
 
 // purchase buys two things and returns when nothing more comes of it: the mail is sent and the log says so, and Stripe has
 // delivered all of its webhooks.
-func (m *market) purchase(t *testing.T, i int) {
+func (m *testShop) purchase(t *testing.T, i int) {
 	t.Helper()
 	o := m.buy(t, cart(fmt.Sprintf("buyer-%d", i), line{"MUG", 2}, line{"LAMP", 1}))
 	waitFor(t, "the mail is sent", func() bool {
@@ -79,7 +79,7 @@ func (m *market) purchase(t *testing.T, i int) {
 // spending is what the shop has spent since it opened.
 type spending struct{ facts, deliveries, commits float64 }
 
-func (m *market) spent(t *testing.T) spending {
+func (m *testShop) spent(t *testing.T) spending {
 	t.Helper()
 	waitFor(t, "the shop has read everything", func() bool { return m.backlog(t) == 0 })
 	metrics := m.get(t, "/metrics", "")
@@ -101,7 +101,7 @@ func (m *market) spent(t *testing.T) spending {
 		commits: value("tillstream_log_batch_facts_count")}
 }
 
-func (m *market) lastSequence(t *testing.T) uint64 {
+func (m *testShop) lastSequence(t *testing.T) uint64 {
 	t.Helper()
 	last, err := m.log.Last(t.Context())
 	if err != nil {
@@ -111,7 +111,7 @@ func (m *market) lastSequence(t *testing.T) uint64 {
 }
 
 // logPurchase writes down the facts of one purchase, for whoever finds that it costs too much.
-func (m *market) logPurchase(t *testing.T, from uint64) {
+func (m *testShop) logPurchase(t *testing.T, from uint64) {
 	t.Helper()
 	for sequence := from; sequence < from+factsPerPurchase; sequence++ {
 		fact, err := m.log.Get(t.Context(), sequence)
@@ -123,7 +123,7 @@ func (m *market) logPurchase(t *testing.T, from uint64) {
 }
 
 // acknowledgesNothing expects that nobody who reads the log acknowledges what is read.
-func acknowledgesNothing(t *testing.T, m *market) {
+func acknowledgesNothing(t *testing.T, m *testShop) {
 	t.Helper()
 	log, err := jetStreamOf(t, m.NATS).Stream(t.Context(), events.StreamShop)
 	if err != nil {

@@ -20,7 +20,7 @@ func TestDeclined(t *testing.T) {
 	t.Run("LessThanStripeTakes", func(t *testing.T) { lessThanStripeTakes(t, m) })
 }
 
-func anotherCard(t *testing.T, m *market) {
+func anotherCard(t *testing.T, m *testShop) {
 	o := m.place(t, cart("dora", line{"MUG", 1}))
 	offer := m.checkout(t, o)
 	if a := m.pay(t, offer, brokeCard); a.Status != http.StatusPaymentRequired {
@@ -43,7 +43,7 @@ func anotherCard(t *testing.T, m *market) {
 }
 
 // refusedBecause waits until the payment tells why the last attempt failed.
-func (m *market) refusedBecause(t *testing.T, o order, code string) payment {
+func (m *testShop) refusedBecause(t *testing.T, o order, code string) payment {
 	t.Helper()
 	var now payment
 	waitFor(t, "the payment tells of "+code, func() bool {
@@ -54,7 +54,7 @@ func (m *market) refusedBecause(t *testing.T, o order, code string) payment {
 }
 
 // challenge pays with a card whose bank wants to see the shopper, and returns the bank's page.
-func (m *market) challenge(t *testing.T, o order) string {
+func (m *testShop) challenge(t *testing.T, o order) string {
 	t.Helper()
 	var in intent
 	m.pay(t, m.checkout(t, o), secureCard).into(t, http.StatusOK, &in)
@@ -66,7 +66,7 @@ func (m *market) challenge(t *testing.T, o order) string {
 }
 
 // authenticate answers the bank's question and returns where the bank sends the shopper back to.
-func (m *market) authenticate(t *testing.T, page, outcome string) *url.URL {
+func (m *testShop) authenticate(t *testing.T, page, outcome string) *url.URL {
 	t.Helper()
 	at, err := url.Parse(page)
 	if err != nil {
@@ -90,7 +90,7 @@ func (m *market) authenticate(t *testing.T, page, outcome string) *url.URL {
 	return back
 }
 
-func secureCompleted(t *testing.T, m *market) {
+func secureCompleted(t *testing.T, m *testShop) {
 	o := m.place(t, cart("sara", line{"MUG", 1}))
 	back := m.authenticate(t, m.challenge(t, o), "complete")
 	if back.Path != "/back" || back.Query().Get("redirect_status") != "succeeded" {
@@ -101,7 +101,7 @@ func secureCompleted(t *testing.T, m *market) {
 	m.mailed(t, o.Email, 1)
 }
 
-func secureFailed(t *testing.T, m *market) {
+func secureFailed(t *testing.T, m *testShop) {
 	o := m.place(t, cart("fay", line{"MUG", 1}))
 	if back := m.authenticate(t, m.challenge(t, o), "fail"); back.Query().Get("redirect_status") != "failed" {
 		t.Errorf("the bank sends the shopper to %s", back)
@@ -114,7 +114,7 @@ func secureFailed(t *testing.T, m *market) {
 
 // lessThanStripeTakes: the shop's limit was set lower than what Stripe charges at least. It does not leave such an order waiting
 // for a payment that cannot come.
-func lessThanStripeTakes(t *testing.T, m *market) {
+func lessThanStripeTakes(t *testing.T, m *testShop) {
 	m.list(t, "PENNY", 1, 100)
 	o := m.place(t, cart("scrooge", line{"PENNY", 29}))
 	ended := m.becomes(t, o, "rejected")

@@ -26,7 +26,7 @@ import (
 
 // disaster is a shop whose bank and mail server outlive it, as Stripe and a provider do.
 type disaster struct {
-	*market
+	*testShop
 	bank   *bank
 	box    *inbox.Inbox
 	config Config
@@ -50,8 +50,8 @@ func newDisaster(t *testing.T) *disaster {
 
 func (d *disaster) open(t *testing.T) {
 	t.Helper()
-	d.market = openShop(t, d.config)
-	d.bank.tell(t, d.market)
+	d.testShop = openShop(t, d.config)
+	d.bank.tell(t, d.testShop)
 }
 
 // backUp does what ops backup does.
@@ -100,7 +100,7 @@ func (d *disaster) restore(t *testing.T, dir string) map[uint64]string {
 }
 
 // messages is what the log holds up to a sequence (0: its end), in words, by sequence.
-func (m *market) messages(t *testing.T, to uint64) map[uint64]string {
+func (m *testShop) messages(t *testing.T, to uint64) map[uint64]string {
 	t.Helper()
 	all := map[uint64]string{}
 	err := m.log.Each(t.Context(), replay.Range{To: to}, func(e replay.Message) error {
@@ -114,7 +114,7 @@ func (m *market) messages(t *testing.T, to uint64) map[uint64]string {
 }
 
 // placed returns the ids of the orders that were placed up to a sequence, and after it.
-func (m *market) placed(t *testing.T, cut uint64) (before, after []string) {
+func (m *testShop) placed(t *testing.T, cut uint64) (before, after []string) {
 	t.Helper()
 	for _, e := range m.history(t, events.PrefixOrder+"*") {
 		switch p, ok := e.Payload.(events.OrderPlaced); {
@@ -129,7 +129,7 @@ func (m *market) placed(t *testing.T, cut uint64) (before, after []string) {
 }
 
 // sent returns the Message-IDs of the mails that the log knows to be sent.
-func (m *market) sent(t *testing.T, cut uint64) (ids []string) {
+func (m *testShop) sent(t *testing.T, cut uint64) (ids []string) {
 	t.Helper()
 	for _, e := range m.history(t, events.PrefixNotification+"*") {
 		if p, ok := e.Payload.(events.MessageSent); ok && e.Sequence <= cut {
@@ -205,7 +205,7 @@ func (d *disaster) sellsDuring(t *testing.T, backUp func()) (acknowledged []stri
 	defer goHome()
 	var crowd sync.WaitGroup
 	for i := range shoppers {
-		crowd.Go(func() { r.shop(ctx, d.market, i) })
+		crowd.Go(func() { r.shop(ctx, d.testShop, i) })
 	}
 	waitFor(t, "orders are taken", func() bool { return len(r.acknowledged()) >= some })
 	acknowledged = r.acknowledged()
@@ -276,7 +276,7 @@ func TestTheShopIsRestoredFromABackup(t *testing.T) {
 }
 
 // ends waits until an order's last event is of a type.
-func (m *market) ends(t *testing.T, id, eventType string) {
+func (m *testShop) ends(t *testing.T, id, eventType string) {
 	t.Helper()
 	waitFor(t, "order "+id+" ends with "+eventType, func() bool {
 		all := m.history(t, events.PrefixOrder+id)

@@ -49,7 +49,7 @@ func shaky(i int) placement {
 func shakyKey(i int) string { return fmt.Sprintf("shaky-key-%d", i) }
 
 // onTheWire is a checkout as it is sent.
-func (m *market) onTheWire(t *testing.T, i int) []byte {
+func (m *testShop) onTheWire(t *testing.T, i int) []byte {
 	t.Helper()
 	var wire bytes.Buffer
 	if err := m.checkoutRequest(t, shaky(i), shakyKey(i)).Write(&wire); err != nil {
@@ -60,7 +60,7 @@ func (m *market) onTheWire(t *testing.T, i int) []byte {
 
 // breakAfter sends the first bytes of a request and resets the connection, without having read an answer. It returns when
 // nothing more can come of it.
-func (m *market) breakAfter(t *testing.T, request []byte, bytes int) {
+func (m *testShop) breakAfter(t *testing.T, request []byte, bytes int) {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(m.Storefront, "http://"))
 	if err != nil {
@@ -85,7 +85,7 @@ func (m *market) breakAfter(t *testing.T, request []byte, bytes int) {
 }
 
 // hangUp reads to the end of what the shop says to half a request: then it has made up its mind.
-func (m *market) hangUp(t *testing.T, conn net.Conn) {
+func (m *testShop) hangUp(t *testing.T, conn net.Conn) {
 	t.Helper()
 	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func (m *market) hangUp(t *testing.T, conn net.Conn) {
 }
 
 // placedOrders counts the orders in the log.
-func (m *market) placedOrders(t *testing.T) (count int) {
+func (m *testShop) placedOrders(t *testing.T) (count int) {
 	t.Helper()
 	err := m.log.Each(t.Context(), replay.Range{Subjects: []string{events.PrefixOrder + "*"}}, func(e replay.Message) error {
 		if e.Header.Get(events.HeaderType) == "orders.placed" {

@@ -27,7 +27,7 @@ func TestNobodyPays(t *testing.T) {
 }
 
 // expires leaves an order unpaid and looks at everything that has to follow.
-func expires(t *testing.T, m *market) {
+func expires(t *testing.T, m *testShop) {
 	t.Helper()
 	m.list(t, "MUG", 1250, 10)
 	p := cart("nora", line{"MUG", 4})

@@ -22,7 +22,7 @@ func signed(body []byte, secret string, at time.Time) string {
 }
 
 // postWebhook posts a body as Stripe would; signature "" sends no header.
-func (m *market) postWebhook(t *testing.T, body []byte, signature string) answer {
+func (m *testShop) postWebhook(t *testing.T, body []byte, signature string) answer {
 	t.Helper()
 	r := m.request(t, http.MethodPost, "/webhooks/stripe", "", bytes.NewReader(body))
 	if signature != "" {

@@ -68,7 +68,7 @@ var unheard = []string{events.PrefixItem, events.PrefixStock}
 
 // throwIn publishes all the garbage under every prefix, as subjects that no entity of ours has, and returns the name of what
 // has to become a dead letter, by its sequence.
-func (m *market) throwIn(t *testing.T) map[uint64]string {
+func (m *testShop) throwIn(t *testing.T) map[uint64]string {
 	t.Helper()
 	conn, err := nats.Connect(m.NATS)
 	if err != nil {
@@ -101,7 +101,7 @@ func (m *market) throwIn(t *testing.T) map[uint64]string {
 
 // setAside waits until all garbage is a dead letter and no lane has anything left to do, and expects a reason for each, and
 // nothing else to be a dead letter.
-func (m *market) setAside(t *testing.T, thrown map[uint64]string) {
+func (m *testShop) setAside(t *testing.T, thrown map[uint64]string) {
 	t.Helper()
 	missing := maps.Clone(thrown)
 	defer func() {
@@ -123,7 +123,7 @@ func (m *market) setAside(t *testing.T, thrown map[uint64]string) {
 	}
 }
 
-func (m *market) deadLetters(t *testing.T) []replay.DeadLetter {
+func (m *testShop) deadLetters(t *testing.T) []replay.DeadLetter {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -135,7 +135,7 @@ func (m *market) deadLetters(t *testing.T) []replay.DeadLetter {
 }
 
 // backlog is how many events still wait for lanes, by what the lanes have written down: never too few.
-func (m *market) backlog(t *testing.T) (n uint64) {
+func (m *testShop) backlog(t *testing.T) (n uint64) {
 	t.Helper()
 	lanes, err := m.log.Lanes(t.Context())
 	if err != nil {

@@ -26,8 +26,8 @@ const patience = 40 * time.Second
 // anyPort lets the system choose.
 const anyPort = "127.0.0.1:0"
 
-// market is a shop that runs for one test, and everybody's way into it: shoppers, staff and Stripe.
-type market struct {
+// testShop is a shop that runs for one test, and everybody's way into it: shoppers, staff and Stripe.
+type testShop struct {
 	Ready
 	config Config
 	http   *http.Client
@@ -52,7 +52,7 @@ func testConfig(t *testing.T, change func(*Config)) Config {
 }
 
 // startShop opens a shop that closes with the test, which fails if the shop then breaks a promise.
-func startShop(t *testing.T, change func(*Config)) *market {
+func startShop(t *testing.T, change func(*Config)) *testShop {
 	t.Helper()
 	m := openShop(t, testConfig(t, change))
 	t.Cleanup(func() {
@@ -65,7 +65,7 @@ func startShop(t *testing.T, change func(*Config)) *market {
 }
 
 // openShop runs a shop on a configuration and returns when it is ready.
-func openShop(t *testing.T, config Config) *market {
+func openShop(t *testing.T, config Config) *testShop {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	opened, ended := make(chan struct{}), make(chan error, 1)
@@ -80,7 +80,7 @@ func openShop(t *testing.T, config Config) *market {
 		cancel()
 		t.Fatal("the shop does not open")
 	}
-	m := &market{config: config, http: &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone(), Timeout: patience}}
+	m := &testShop{config: config, http: &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone(), Timeout: patience}}
 	readFile(t, filepath.Join(config.Data, "ready.json"), &m.Ready)
 	m.attach(t)
 	var once sync.Once
@@ -96,7 +96,7 @@ func openShop(t *testing.T, config Config) *market {
 }
 
 // attach opens the log, as the operators' tools do.
-func (m *market) attach(t *testing.T) {
+func (m *testShop) attach(t *testing.T) {
 	t.Helper()
 	var err error
 	if m.log, m.leave, err = m.asAttached().Log(t.Context()); err != nil {
@@ -105,7 +105,7 @@ func (m *market) attach(t *testing.T) {
 }
 
 // asAttached is the ready file as tools read it.
-func (m *market) asAttached() target.Shop {
+func (m *testShop) asAttached() target.Shop {
 	return target.Shop{Storefront: m.Storefront, Mail: m.Mail, Stripe: m.Stripe, StripeSecretKey: m.StripeSecretKey,
 		StripePublishableKey: m.StripePublishableKey, NATS: m.NATS, MongoDB: m.MongoDB, Ops: m.Ops, OpsToken: m.OpsToken, Data: m.Data}
 }
@@ -127,7 +127,7 @@ func awaitEnd(t *testing.T, ended <-chan error) {
 }
 
 // verify checks the promises of the whole shop, as `ops verify` does; acknowledged orders must exist.
-func (m *market) verify(t *testing.T, acknowledged ...string) {
+func (m *testShop) verify(t *testing.T, acknowledged ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
@@ -202,7 +202,7 @@ func (a answer) into(t *testing.T, status int, v any) {
 }
 
 // send makes a request as it is.
-func (m *market) send(t *testing.T, r *http.Request) answer {
+func (m *testShop) send(t *testing.T, r *http.Request) answer {
 	t.Helper()
 	a, err := m.try(r)
 	if err != nil {
@@ -211,7 +211,7 @@ func (m *market) send(t *testing.T, r *http.Request) answer {
 	return a
 }
 
-func (m *market) try(r *http.Request) (answer, error) {
+func (m *testShop) try(r *http.Request) (answer, error) {
 	response, err := m.http.Do(r)
 	if err != nil {
 		return answer{}, err
@@ -227,7 +227,7 @@ func (m *market) try(r *http.Request) (answer, error) {
 	return answer{response.StatusCode, response.Header, body}, promised.check(r, response.StatusCode, response.Header, body)
 }
 
-func (m *market) openAPI() ([]byte, error) {
+func (m *testShop) openAPI() ([]byte, error) {
 	response, err := m.http.Get(m.Storefront + "/openapi.json")
 	if err != nil {
 		return nil, err
@@ -237,7 +237,7 @@ func (m *market) openAPI() ([]byte, error) {
 }
 
 // together sends requests at the same moment.
-func (m *market) together(t *testing.T, requests []*http.Request) []answer {
+func (m *testShop) together(t *testing.T, requests []*http.Request) []answer {
 	t.Helper()
 	answers, problems := make([]answer, len(requests)), make([]error, len(requests))
 	var all sync.WaitGroup
@@ -252,7 +252,7 @@ func (m *market) together(t *testing.T, requests []*http.Request) []answer {
 }
 
 // request makes a request to the storefront; bearer "" sends none.
-func (m *market) request(t *testing.T, method, path, bearer string, body io.Reader) *http.Request {
+func (m *testShop) request(t *testing.T, method, path, bearer string, body io.Reader) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, m.Storefront+path, body)
 	if err != nil {
@@ -268,7 +268,7 @@ func (m *market) request(t *testing.T, method, path, bearer string, body io.Read
 }
 
 // get reads something of the storefront.
-func (m *market) get(t *testing.T, path, bearer string) answer {
+func (m *testShop) get(t *testing.T, path, bearer string) answer {
 	t.Helper()
 	return m.send(t, m.request(t, http.MethodGet, path, bearer, nil))
 }

@@ -23,7 +23,7 @@ func TestPaidTooLate(t *testing.T) {
 
 // late is a shopper who paid for the last lamp, and whose payment nobody but Stripe knows of.
 type late struct {
-	*market
+	*testShop
 	order  order
 	intent string
 	speak  func() // lets Stripe's webhooks through
@@ -35,7 +35,7 @@ func payUnheard(t *testing.T) late {
 	t.Helper()
 	m, b := startShopWithBank(t, func(c *Config) { c.HoldFor, c.SweepEvery = 2*time.Second, time.Hour })
 	m.list(t, "LAMP", 6400, 1)
-	l := late{market: m, order: m.place(t, cart("tardy", line{"LAMP", 1}))}
+	l := late{testShop: m, order: m.place(t, cart("tardy", line{"LAMP", 1}))}
 	offer := m.checkout(t, l.order)
 	l.intent = offer.Intent
 	l.speak, l.answer = b.holdWebhooks(offer.Intent), b.holdAnswers(offer.Intent)
@@ -56,7 +56,7 @@ func (l late) expires(t *testing.T) {
 
 // subjects expects somebody to have been told exactly these things, and returns the mails by subject. In which order they
 // come is not promised: two that are queued at once are sent at once.
-func (m *market) subjects(t *testing.T, to string, want ...string) map[string]mail {
+func (m *testShop) subjects(t *testing.T, to string, want ...string) map[string]mail {
 	t.Helper()
 	got := map[string]mail{}
 	for _, each := range m.mailed(t, to, len(want)) {

@@ -1,5 +1,9 @@
 // Command shop runs the whole shop in one process: embedded servers, all four workers and the storefront. It is the
-// newcomer's door and a real single-node deployment.
+// quickest way to try Tillstream, and a complete deployment on a single node.
+//
+// A start goes bottom up, and a stop the other way round, so that whatever stops last still finds what it needs:
+//
+//	lock the data directory ──► secrets ──► servers (NATS, FerretDB, inbox, sandbox) ──► domains ──► HTTP ──► ready
 package main
 
 import (
@@ -15,7 +19,7 @@ import (
 func main() {
 	var config Config
 	kong.Parse(&config, kong.Name("shop"), kong.UsageOnError(),
-		kong.Description("Runs the whole shop in one process. Everything it needs is inside; data is kept in one directory."))
+		kong.Description("Runs the whole shop in one process, with an embedded broker, database, payment sandbox and mail inbox. All data is in one directory."))
 	tuneRuntime(config.MemoryLimit)
 	ctx, cancel := process.UntilSignal(os.Stderr)
 	defer cancel()
@@ -27,13 +31,14 @@ func main() {
 	process.End(ctx, logger, err)
 }
 
-// tuneRuntime suits a process whose threads mostly wait for the disk, unless the environment says otherwise.
+// tuneRuntime tunes the Go runtime for a process whose threads mostly wait for the disk. Environment variables of the
+// runtime take precedence.
 //
-// A thread in fsync keeps its processor until the scheduler notices: with as many processors as cores the others stand
-// still meanwhile. Measured on two cores under load, 4 instead of 2 doubled the purchases per second; 8 cost more processor
-// time than they brought. Half of what lives on the heap is the caches', whose size is bounded, so it may grow a little
-// further than usual before it is collected, but not beyond the limit: at 100 the collector takes 12 % of the processor time
-// of a purchase, at 150 8 %, for 50 MB more.
+// A thread in fsync keeps its processor until the scheduler notices, so with as many processors as cores other goroutines
+// wait. Measured on two cores under load, GOMAXPROCS=4 instead of 2 doubled the purchases per second; 8 used more processor
+// time than it gained. Caches of bounded size are half of the live heap, so it may grow further than usual before a
+// collection, up to the limit: with GOGC=100 the collector takes 12 % of a purchase's processor time, with 150 it takes 8 %
+// and 50 MB more memory.
 func tuneRuntime(limit MemoryLimit) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(2 * runtime.NumCPU())

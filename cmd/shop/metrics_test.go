@@ -21,7 +21,7 @@ import (
 type series map[string]float64
 
 // scrape reads the metrics of the shop itself; those of Go and of the process are others'.
-func (m *market) scrape(t *testing.T) series {
+func (m *testShop) scrape(t *testing.T) series {
 	t.Helper()
 	found := series{}
 	for line := range strings.Lines(string(m.get(t, "/metrics", "").Body)) {

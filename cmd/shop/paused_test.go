@@ -48,7 +48,7 @@ func TestTheShopSellsWhileItsViewsRest(t *testing.T) {
 }
 
 // pause has a lane rest until it is resumed.
-func (m *market) pause(t *testing.T, lane string) {
+func (m *testShop) pause(t *testing.T, lane string) {
 	t.Helper()
 	if paused, err := m.log.Pause(t.Context(), []string{lane}, replay.UntilResumed); err != nil || len(paused) != 1 || !paused[0].Paused {
 		t.Fatalf("paused %+v, %v", paused, err)
@@ -59,7 +59,7 @@ func (m *market) pause(t *testing.T, lane string) {
 type listed struct{ ID, Status string }
 
 // staffsList is the list as staff see it, newest first.
-func (m *market) staffsList(t *testing.T) []listed {
+func (m *testShop) staffsList(t *testing.T) []listed {
 	t.Helper()
 	var list struct {
 		Orders []listed `json:"orders"`
@@ -68,7 +68,7 @@ func (m *market) staffsList(t *testing.T) []listed {
 	return list.Orders
 }
 
-func (m *market) isListed(t *testing.T, want listed) bool {
+func (m *testShop) isListed(t *testing.T, want listed) bool {
 	t.Helper()
 	return slices.Contains(m.staffsList(t), want)
 }

@@ -7,7 +7,7 @@ import (
 	"tillstream/cmd/internal/address"
 )
 
-// Ready says where everything is: what scripts, cmd/load and cmd/ops use.
+// Ready is the content of the ready file: the addresses and keys of the shop, for scripts, cmd/load and cmd/ops.
 type Ready struct {
 	Storefront           string `json:"storefront"`
 	Mail                 string `json:"mail"`
@@ -18,7 +18,7 @@ type Ready struct {
 	MongoDB              string `json:"mongodb"`
 	Ops                  string `json:"ops"`
 	OpsToken             string `json:"ops_token"`
-	Data                 string `json:"data"` // absolute path: where the secrets are that ops backup keeps
+	Data                 string `json:"data"` // absolute path; ops backup reads the secrets there
 }
 
 func (r Ready) print(w io.Writer, data string) {

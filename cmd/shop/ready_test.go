@@ -75,7 +75,7 @@ func readyWhileOnHold(t *testing.T) {
 
 // readinessBecomes waits until the shop is ready or degraded, as said, for a reason in which all these words stand. It is
 // fit to work all the while.
-func (m *market) readinessBecomes(t *testing.T, status string, reason ...string) {
+func (m *testShop) readinessBecomes(t *testing.T, status string, reason ...string) {
 	t.Helper()
 	waitFor(t, "the shop is "+status, func() bool {
 		var now struct{ Status, Reason string }

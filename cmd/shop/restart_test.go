@@ -99,7 +99,7 @@ func (r *rush) took(id string) error {
 
 // shop buys one thing after another until there is nothing to be had or it is time to go home. That purchases fail when
 // the shop closes is no news; what counts is what was promised.
-func (r *rush) shop(ctx context.Context, m *market, shopper int) {
+func (r *rush) shop(ctx context.Context, m *testShop, shopper int) {
 	shop := loadgen.NewShop(loadgen.Addresses{Storefront: m.Storefront, Stripe: m.Stripe, PublishableKey: m.StripePublishableKey}, 1, false)
 	buyer := loadgen.Buyer{Shop: shop, Timeout: patience, Acknowledged: r.took}
 	for n := 0; ctx.Err() == nil; n++ {

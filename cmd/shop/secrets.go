@@ -13,7 +13,7 @@ import (
 	"tillstream/events/durable"
 )
 
-// secrets are made at the first start and kept in the data directory, so that tokens and keys stay valid.
+// secrets are generated at the first start and stored in the data directory, so that tokens and keys stay valid.
 type secrets struct {
 	TokenSecret          string `json:"token_secret"`
 	OpsToken             string `json:"ops_token"`
@@ -22,27 +22,27 @@ type secrets struct {
 	StripeWebhookSecret  string `json:"stripe_webhook_secret"`
 }
 
-// loadSecrets reads the file or makes it. It is written under another name first: a crash leaves no half of it behind.
+// loadSecrets reads the secrets file, and creates it at the first start.
 func loadSecrets(dir string) (secrets, error) {
 	path := filepath.Join(dir, target.SecretsFile)
 	data, err := os.ReadFile(path)
 	if err == nil {
 		var s secrets
 		if err := json.Unmarshal(data, &s); err != nil {
-			return secrets{}, fmt.Errorf("read %s: %w", path, err)
+			return secrets{}, fmt.Errorf("decode %s: %w", path, err)
 		}
 		return s, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return secrets{}, fmt.Errorf("read secrets: %w", err)
+		return secrets{}, fmt.Errorf("read secrets file: %w", err)
 	}
 	s := secrets{TokenSecret: rand.Text(), OpsToken: "ops_" + rand.Text(), StripeSecretKey: "sk_test_tillstream_" + rand.Text(),
 		StripePublishableKey: "pk_test_tillstream_" + rand.Text(), StripeWebhookSecret: "whsec_" + rand.Text()}
 	return s, writeJSON(path, s)
 }
 
-// writeJSON replaces a file in one step, and returns when that is on disk: with its secrets a shop that lost its power
-// would lose its customers' access. Only its owner may read it, because all our files of this kind hold a token.
+// writeJSON replaces a file atomically and returns when it is on disk: after a power failure without the secrets, customers
+// could not open their orders. Only the owner can read the file, because it contains tokens.
 func writeJSON(path string, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"tillstream/payments/sandbox"
 )
 
-// servers are what the shop stands on. Each is embedded unless the configuration names another one.
+// servers are the servers that the shop needs. Each is embedded unless the configuration names another one.
 type servers struct {
 	config  Config
 	secrets secrets
@@ -34,7 +34,8 @@ type servers struct {
 	sandboxListen net.Listener
 }
 
-// startServers starts what is embedded, of a closed shop broker and database alone. On an error it stops what had started.
+// startServers starts the embedded servers; a closed shop needs only the broker and the database. On an error it stops those
+// that had started.
 func startServers(config Config, s secrets, logger *slog.Logger) (_ *servers, err error) {
 	all := &servers{config: config, secrets: s, logger: logger}
 	defer func() {
@@ -49,7 +50,7 @@ func startServers(config Config, s secrets, logger *slog.Logger) (_ *servers, er
 		}
 		steps = append(steps, all.startInbox, all.startSandbox)
 	}
-	// All at once: each reads back what it kept, and with many orders that is seconds.
+	// All start at once, because each reads its data first, which takes seconds with many orders.
 	problems := make([]error, len(steps))
 	var starting sync.WaitGroup
 	for i, step := range steps {
@@ -105,7 +106,7 @@ func (s *servers) publicURL() string {
 	return s.storefrontURL()
 }
 
-// sandboxURL is where the sandbox is, the embedded one or another; empty when the real Stripe takes the money.
+// sandboxURL returns the address of the embedded or another sandbox; empty when Stripe itself takes the payments.
 func (s *servers) sandboxURL() string {
 	if s.sandboxListen == nil {
 		return s.config.StripeURL
@@ -141,12 +142,12 @@ func (s *servers) connect(ctx context.Context, name string) (*nats.Conn, error) 
 	}
 	conn, err := s.nats.Conn(process.Options(name, s.logger)...)
 	if err != nil {
-		return nil, fmt.Errorf("connect %s to the embedded broker: %w", name, err)
+		return nil, fmt.Errorf("connect %s to embedded broker: %w", name, err)
 	}
 	return conn, nil
 }
 
-// sync makes what the projections wrote to the embedded database last; nil for another database, which does so itself.
+// sync returns what writes the embedded database to disk; nil for another database, which does so itself.
 func (s *servers) sync() func() error {
 	if s.mongo == nil {
 		return nil
@@ -154,7 +155,7 @@ func (s *servers) sync() func() error {
 	return s.mongo.Sync
 }
 
-// storeLimit is how many bytes the embedded broker may keep; nil for another broker.
+// storeLimit returns how many bytes the embedded broker may store; nil for another broker.
 func (s *servers) storeLimit() func() int64 {
 	if s.nats == nil {
 		return nil
@@ -162,20 +163,21 @@ func (s *servers) storeLimit() func() int64 {
 	return s.nats.MaxStore
 }
 
-// freeBytes shows how much more may be written to the disk of the data directory; what cannot be looked at is 0, as a full disk is.
+// freeBytes reports the free space on the disk of the data directory; 0, as for a full disk, if it cannot be determined.
 func freeBytes(dir string, logger *slog.Logger) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "tillstream_data_free_bytes",
-		Help: "Bytes that may still be written to the disk of the data directory."}, func() float64 {
+		Help: "Free bytes on the disk of the data directory."}, func() float64 {
 		free, err := embedded.FreeBytes(dir)
 		if err != nil {
-			logger.Warn("free bytes", "error", err)
+			logger.Warn("free disk space unknown", "error", err)
 		}
 		return float64(free)
 	})
 }
 
-// holder is in whose name the shop takes leases. On the embedded broker the data directory belongs to one process, so a shop
-// that starts again takes over at once what a killed one held. On another broker it waits until those leases run out.
+// holder returns the name under which the shop takes leases. With the embedded broker, only one process uses the data
+// directory, so a fixed name lets a restarted shop take over the leases of a killed one at once. With another broker the
+// name is random, and those leases must expire first.
 func (s *servers) holder() string {
 	if s.nats == nil {
 		return ""
@@ -183,7 +185,7 @@ func (s *servers) holder() string {
 	return "shop"
 }
 
-// ready describes the servers for others.
+// ready returns the content of the ready file.
 func (s *servers) ready() Ready {
 	r := Ready{Storefront: s.storefrontURL(), Ops: s.storefrontURL(), OpsToken: s.secrets.OpsToken, MongoDB: s.mongoURI(), NATS: s.natsURL(),
 		Stripe: s.sandboxURL(), StripeSecretKey: s.secrets.StripeSecretKey, StripePublishableKey: s.secrets.StripePublishableKey}
@@ -193,7 +195,7 @@ func (s *servers) ready() Ready {
 	return r
 }
 
-// serveSandbox answers as Stripe and delivers its webhooks until ctx ends.
+// serveSandbox serves Stripe's API and delivers webhooks until ctx ends.
 func (s *servers) serveSandbox(ctx context.Context) error {
 	done := make(chan error, 1)
 	go func() { done <- s.sandbox.Run(ctx) }()
@@ -204,7 +206,7 @@ func (s *servers) serveSandbox(ctx context.Context) error {
 	return serveErr
 }
 
-// mailbox is the page of the embedded inbox, nil when mails go elsewhere.
+// mailbox returns the pages of the embedded inbox; nil with another mail server.
 func (s *servers) mailbox() http.Handler {
 	if s.inbox == nil {
 		return nil
@@ -212,7 +214,7 @@ func (s *servers) mailbox() http.Handler {
 	return s.inbox.Handler()
 }
 
-// stop closes what runs, the ones that others stand on last.
+// stop stops the servers, the broker last, because the others need it.
 func (s *servers) stop() error {
 	var problems []error
 	for _, l := range []net.Listener{s.http, s.sandboxListen} {

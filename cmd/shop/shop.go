@@ -34,14 +34,14 @@ import (
 	"tillstream/payments"
 )
 
-// Run runs the shop until ctx ends, then closes it: first the workers finish what they have begun, then the HTTP servers
-// close, then what everything stands on. It says on out where everything is.
+// Run runs the shop until ctx ends and then stops it: first the workers finish what they have begun, then the HTTP servers
+// close, then the embedded servers. When the shop is ready, Run prints its addresses to out.
 func Run(ctx context.Context, config Config, logger *slog.Logger, out io.Writer) (err error) {
 	if err := os.MkdirAll(config.Data, 0o755); err != nil {
-		return fmt.Errorf("make the data directory: %w", err)
+		return fmt.Errorf("create data directory: %w", err)
 	}
-	// Before anything is written there: of two shops that start at once, the one that is turned away must not leave its
-	// own secrets to the other.
+	// The lock comes before the first write: of two shops that start at once in a new directory, the one that fails must not
+	// write its own secrets over those of the other.
 	data, err := embedded.LockDir(config.Data)
 	if err != nil {
 		return err
@@ -74,8 +74,8 @@ func Run(ctx context.Context, config Config, logger *slog.Logger, out io.Writer)
 	})
 }
 
-// secretsOf loads the secrets of the data directory, with the keys of a real Stripe in the place of the sandbox's. A closed
-// shop needs none, and makes none: those that ops restore puts back would stand behind them.
+// secretsOf loads the secrets of the data directory, with the configured keys of Stripe instead of the sandbox's. A closed
+// shop needs no secrets and creates none, because ops restore does not overwrite existing ones.
 func secretsOf(config Config) (secrets, error) {
 	if config.Closed {
 		return secrets{}, nil
@@ -87,10 +87,10 @@ func secretsOf(config Config) (secrets, error) {
 	return s, err
 }
 
-// writeReady says in files where everything is.
+// writeReady writes the ready files.
 func writeReady(config Config, ready Ready) (err error) {
 	if ready.Data, err = filepath.Abs(config.Data); err != nil {
-		return fmt.Errorf("find the data directory: %w", err)
+		return fmt.Errorf("resolve data directory: %w", err)
 	}
 	for _, path := range []string{config.dir("ready.json"), config.ReadyFile} {
 		if path == "" {
@@ -103,8 +103,8 @@ func writeReady(config Config, ready Ready) (err error) {
 	return nil
 }
 
-// stayClosed keeps broker and database there until ctx ends, and nobody at work on them. Streams that a broker with an
-// empty store lacks are made, so that they can be filled again.
+// stayClosed runs the broker and the database until ctx ends, without any worker. It creates the streams in an empty store,
+// so that ops restore can fill them.
 func stayClosed(ctx context.Context, config Config, servers *servers, logger *slog.Logger, out io.Writer) error {
 	conn, err := servers.connect(ctx, "closed")
 	if err != nil {
@@ -114,7 +114,7 @@ func stayClosed(ctx context.Context, config Config, servers *servers, logger *sl
 	l, err := log.Open(ctx, conn, log.Config{Source: "closed", Logger: logger})
 	switch {
 	case errors.Is(err, log.ErrDrift), errors.Is(err, events.ErrNewer):
-		logger.Warn("the shop would not open on this broker", "error", err) // which is there so that it can be put right
+		logger.Warn("shop cannot open on this broker", "error", err) // the closed shop is where operators repair that
 	case err != nil:
 		return err
 	default:
@@ -130,10 +130,10 @@ func stayClosed(ctx context.Context, config Config, servers *servers, logger *sl
 	return nil
 }
 
-// cachedStates bounds how many states of entities the process remembers.
+// cachedStates limits how many entities' states the process caches.
 const cachedStates = 10_000
 
-// shop is the four domains on one set of servers.
+// shop is the four domains on one set of servers, with everything that they share.
 type shop struct {
 	config    Config
 	servers   *servers
@@ -182,7 +182,7 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 	return sh, err
 }
 
-// domains makes the four. Each has a handle of the log of its own, by which it appends under its own prefixes only.
+// domains builds the four domains. Each gets its own handle of the log, which appends under the domain's prefixes only.
 func (sh *shop) domains(tokens *auth.Tokens) (domains []process.Domain, err error) {
 	config, servers, l := sh.config, sh.servers, sh.log
 	logger := func(name string) *slog.Logger { return sh.logger.With("process", name) }
@@ -206,7 +206,7 @@ func (sh *shop) domains(tokens *auth.Tokens) (domains []process.Domain, err erro
 	return []process.Domain{sh.inventory, order, payment, notification}, err
 }
 
-// handler is everything on one origin.
+// handler returns the handler of the whole origin: API, pages, mailbox, health checks, metrics.
 func (sh *shop) handler() (http.Handler, error) {
 	document, err := sh.api.OpenAPI().MarshalJSON()
 	if err != nil {
@@ -235,7 +235,7 @@ func (sh *shop) handler() (http.Handler, error) {
 	return api.Wrap(root, sh.mux, sh.logger, sh.registry), nil
 }
 
-// run serves until ctx ends. The servers outlive the workers, so that what a worker finishes last still finds them.
+// run serves until ctx ends. The HTTP servers stop after the workers, because the last work of a worker may need them.
 func (sh *shop) run(ctx context.Context, whenReady func() error) error {
 	handler, err := sh.handler()
 	if err != nil {
@@ -256,7 +256,7 @@ func (sh *shop) run(ctx context.Context, whenReady func() error) error {
 	return errors.Join(workErr, group.Wait())
 }
 
-// work runs the domains, opens the shop when they are ready, and returns when all have finished.
+// work runs the domains, calls whenReady when they are ready, and returns when all have finished.
 func (sh *shop) work(ctx context.Context, whenReady func() error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return sh.host.Run(ctx) })
@@ -270,7 +270,8 @@ func (sh *shop) work(ctx context.Context, whenReady func() error) error {
 	return group.Wait()
 }
 
-// open waits until every domain can work, fills an empty catalogue, and says so once the window shows it.
+// open waits until every domain can work, adds the demo items to an empty catalogue, waits until they are for sale, and
+// calls whenReady.
 func (sh *shop) open(ctx context.Context, whenReady func() error) error {
 	if err := until(ctx, func() bool { return sh.host.Vital() == nil }); err != nil {
 		return err
@@ -278,7 +279,7 @@ func (sh *shop) open(ctx context.Context, whenReady func() error) error {
 	if sh.inventory.Count() == 0 && !sh.config.NoDemo {
 		demo := seed.Demo()
 		if _, err := sh.inventory.PutItems(ctx, demo, events.ActorSystem); err != nil {
-			return fmt.Errorf("fill the catalogue: %w", err)
+			return fmt.Errorf("add demo items: %w", err)
 		}
 		if err := until(ctx, func() bool { return sh.inventory.Count() >= len(demo) }); err != nil {
 			return err
@@ -287,7 +288,7 @@ func (sh *shop) open(ctx context.Context, whenReady func() error) error {
 	return whenReady()
 }
 
-// until asks every few milliseconds whether something holds. It returns the error of ctx if that ends first.
+// until polls a condition every few milliseconds until it holds. It returns the error of ctx if that ends first.
 func until(ctx context.Context, holds func() bool) error {
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
@@ -309,6 +310,6 @@ func (sh *shop) close() {
 		sh.conn.Close()
 	}
 	if sh.db != nil {
-		_ = sh.db.Client().Disconnect(context.Background()) // nothing is left to write
+		_ = sh.db.Client().Disconnect(context.Background()) // everything is written by then
 	}
 }

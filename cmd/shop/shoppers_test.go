@@ -60,7 +60,7 @@ type reason struct {
 }
 
 // checkoutRequest is a checkout to be sent; key "" stands for none.
-func (m *market) checkoutRequest(t *testing.T, p placement, key string) *http.Request {
+func (m *testShop) checkoutRequest(t *testing.T, p placement, key string) *http.Request {
 	t.Helper()
 	body, err := json.Marshal(p)
 	if err != nil {
@@ -74,13 +74,13 @@ func (m *market) checkoutRequest(t *testing.T, p placement, key string) *http.Re
 }
 
 // post sends a checkout.
-func (m *market) post(t *testing.T, p placement, key string) answer {
+func (m *testShop) post(t *testing.T, p placement, key string) answer {
 	t.Helper()
 	return m.send(t, m.checkoutRequest(t, p, key))
 }
 
 // place orders and expects the order to be taken.
-func (m *market) place(t *testing.T, p placement) order {
+func (m *testShop) place(t *testing.T, p placement) order {
 	t.Helper()
 	var o order
 	m.post(t, p, "").into(t, http.StatusCreated, &o)
@@ -88,7 +88,7 @@ func (m *market) place(t *testing.T, p placement) order {
 }
 
 // read reads an order as its owner.
-func (m *market) read(t *testing.T, o order) order {
+func (m *testShop) read(t *testing.T, o order) order {
 	t.Helper()
 	var now order
 	m.get(t, "/api/orders/"+o.ID, o.AccessToken).into(t, http.StatusOK, &now)
@@ -97,13 +97,13 @@ func (m *market) read(t *testing.T, o order) order {
 }
 
 // cancel calls an order off, or tries to.
-func (m *market) cancel(t *testing.T, o order) answer {
+func (m *testShop) cancel(t *testing.T, o order) answer {
 	t.Helper()
 	return m.send(t, m.request(t, http.MethodPost, "/api/orders/"+o.ID+"/cancel", o.AccessToken, nil))
 }
 
 // follow listens to an order until it has one of the statuses, and returns what it was then and every status on the way.
-func (m *market) follow(t *testing.T, o order, until ...string) (last order, seen []string) {
+func (m *testShop) follow(t *testing.T, o order, until ...string) (last order, seen []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -134,7 +134,7 @@ func (m *market) follow(t *testing.T, o order, until ...string) (last order, see
 }
 
 // becomes waits until an order has a status.
-func (m *market) becomes(t *testing.T, o order, status string) order {
+func (m *testShop) becomes(t *testing.T, o order, status string) order {
 	t.Helper()
 	last, _ := m.follow(t, o, status)
 	return last
@@ -155,7 +155,7 @@ type payment struct {
 }
 
 // payment reads an order's payment.
-func (m *market) payment(t *testing.T, o order) payment {
+func (m *testShop) payment(t *testing.T, o order) payment {
 	t.Helper()
 	var p payment
 	m.get(t, "/api/orders/"+o.ID+"/payment", o.AccessToken).into(t, http.StatusOK, &p)
@@ -163,7 +163,7 @@ func (m *market) payment(t *testing.T, o order) payment {
 }
 
 // checkout waits until an order can be paid.
-func (m *market) checkout(t *testing.T, o order) payment {
+func (m *testShop) checkout(t *testing.T, o order) payment {
 	t.Helper()
 	var p payment
 	m.get(t, "/api/orders/"+o.ID+"/payment?wait=30", o.AccessToken).into(t, http.StatusOK, &p)
@@ -174,20 +174,20 @@ func (m *market) checkout(t *testing.T, o order) payment {
 }
 
 // payRequest shows Stripe a card, as the shopper's browser does.
-func (m *market) payRequest(t *testing.T, p payment, card string) *http.Request {
+func (m *testShop) payRequest(t *testing.T, p payment, card string) *http.Request {
 	t.Helper()
 	form := url.Values{"client_secret": {p.ClientSecret}, "payment_method": {card}, "return_url": {m.Storefront + "/back"}}
 	return m.stripeRequest(t, http.MethodPost, "/v1/payment_intents/"+p.Intent+"/confirm", p.PublishableKey, form)
 }
 
 // pay tries a card and returns what Stripe says.
-func (m *market) pay(t *testing.T, p payment, card string) answer {
+func (m *testShop) pay(t *testing.T, p payment, card string) answer {
 	t.Helper()
 	return m.send(t, m.payRequest(t, p, card))
 }
 
 // settle pays an order with a card that works and waits until it is confirmed.
-func (m *market) settle(t *testing.T, o order) order {
+func (m *testShop) settle(t *testing.T, o order) order {
 	t.Helper()
 	var in intent
 	m.pay(t, m.checkout(t, o), goodCard).into(t, http.StatusOK, &in)
@@ -198,7 +198,7 @@ func (m *market) settle(t *testing.T, o order) order {
 }
 
 // buy places an order, pays it and waits until it is confirmed.
-func (m *market) buy(t *testing.T, p placement) order {
+func (m *testShop) buy(t *testing.T, p placement) order {
 	t.Helper()
 	return m.settle(t, m.place(t, p))
 }
@@ -214,7 +214,7 @@ type mail struct {
 }
 
 // mails reads what somebody got, newest first.
-func (m *market) mails(t *testing.T, to string) []mail {
+func (m *testShop) mails(t *testing.T, to string) []mail {
 	t.Helper()
 	var box struct {
 		Messages []mail `json:"messages"`
@@ -224,7 +224,7 @@ func (m *market) mails(t *testing.T, to string) []mail {
 }
 
 // mailed waits until somebody has n mails and returns them, oldest first. More than n are too many.
-func (m *market) mailed(t *testing.T, to string, n int) []mail {
+func (m *testShop) mailed(t *testing.T, to string, n int) []mail {
 	t.Helper()
 	var got []mail
 	waitFor(t, to+" gets mail", func() bool { got = m.mails(t, to); return len(got) >= n })

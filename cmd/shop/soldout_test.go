@@ -19,7 +19,7 @@ func TestSoldOut(t *testing.T) {
 	t.Run("WhoComesBackLaterMayHaveIt", func(t *testing.T) { comesBack(t, m) })
 }
 
-func secondOfTwo(t *testing.T, m *market) {
+func secondOfTwo(t *testing.T, m *testShop) {
 	m.list(t, "PRINT", 4800, 1)
 	winner := m.becomes(t, m.place(t, cart("wanda", line{"PRINT", 1})), "awaiting_payment")
 	loser := m.becomes(t, m.place(t, cart("lola", line{"PRINT", 1})), "rejected")
@@ -54,7 +54,7 @@ func refusedFor(t *testing.T, o order, short ...events.Shortage) {
 }
 
 // neverAskedForMoney expects that Stripe has never heard of an order.
-func (m *market) neverAskedForMoney(t *testing.T, o order) {
+func (m *testShop) neverAskedForMoney(t *testing.T, o order) {
 	t.Helper()
 	if found := m.intents(t, o); len(found) > 0 {
 		t.Errorf("Stripe has an intent for rejected order %s: %+v", o.ID, found)
@@ -64,7 +64,7 @@ func (m *market) neverAskedForMoney(t *testing.T, o order) {
 	}
 }
 
-func halfAnOrder(t *testing.T, m *market) {
+func halfAnOrder(t *testing.T, m *testShop) {
 	m.list(t, "PLATE", 1000, 10)
 	m.list(t, "CUP", 900, 2)
 	m.list(t, "SPOON", 300, 1)
@@ -76,7 +76,7 @@ func halfAnOrder(t *testing.T, m *market) {
 	m.mailed(t, o.Email, 1)
 }
 
-func tenWantOne(t *testing.T, m *market) {
+func tenWantOne(t *testing.T, m *testShop) {
 	m.list(t, "KITE", 2600, 1)
 	requests := make([]*http.Request, 10)
 	for i := range requests {
@@ -100,7 +100,7 @@ func tenWantOne(t *testing.T, m *market) {
 	m.stockBecomes(t, "KITE", level{})
 }
 
-func comesBack(t *testing.T, m *market) {
+func comesBack(t *testing.T, m *testShop) {
 	m.list(t, "DRUM", 5000, 1)
 	first := m.becomes(t, m.place(t, cart("fred", line{"DRUM", 1})), "awaiting_payment")
 	m.becomes(t, m.place(t, cart("greta", line{"DRUM", 1})), "rejected")

@@ -23,7 +23,7 @@ const (
 )
 
 // staff sends a request of the shop's own people.
-func (m *market) staff(t *testing.T, method, path string, body, into any) {
+func (m *testShop) staff(t *testing.T, method, path string, body, into any) {
 	t.Helper()
 	data, err := json.Marshal(body)
 	if err != nil {
@@ -33,7 +33,7 @@ func (m *market) staff(t *testing.T, method, path string, body, into any) {
 }
 
 // list puts an item into the catalogue, or changes it; onHand is what was counted.
-func (m *market) list(t *testing.T, sku string, pence, onHand int64) {
+func (m *testShop) list(t *testing.T, sku string, pence, onHand int64) {
 	t.Helper()
 	var put struct{ SKU string }
 	m.staff(t, http.MethodPut, "/items/"+sku, map[string]any{"title": "A " + strings.ToLower(sku), "on_hand": onHand,
@@ -47,7 +47,7 @@ type level struct {
 	Held      int64 `json:"held"`
 }
 
-func (m *market) stock(t *testing.T, sku string) level {
+func (m *testShop) stock(t *testing.T, sku string) level {
 	t.Helper()
 	var now level
 	m.staff(t, http.MethodGet, "/stock/"+url.PathEscape(sku), nil, &now)
@@ -55,7 +55,7 @@ func (m *market) stock(t *testing.T, sku string) level {
 }
 
 // stockBecomes waits until there is so much of an item: goods leave the shelf a moment after their order is confirmed.
-func (m *market) stockBecomes(t *testing.T, sku string, want level) {
+func (m *testShop) stockBecomes(t *testing.T, sku string, want level) {
 	t.Helper()
 	waitFor(t, "the stock of "+sku+" is as it should be", func() bool {
 		got := m.stock(t, sku)
@@ -67,7 +67,7 @@ func (m *market) stockBecomes(t *testing.T, sku string, want level) {
 }
 
 // stripeRequest is a request to Stripe's API.
-func (m *market) stripeRequest(t *testing.T, method, path, key string, form url.Values) *http.Request {
+func (m *testShop) stripeRequest(t *testing.T, method, path, key string, form url.Values) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, m.Stripe+path, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -78,7 +78,7 @@ func (m *market) stripeRequest(t *testing.T, method, path, key string, form url.
 	return r
 }
 
-func (m *market) stripe(t *testing.T, method, path, key string, form url.Values) answer {
+func (m *testShop) stripe(t *testing.T, method, path, key string, form url.Values) answer {
 	t.Helper()
 	return m.send(t, m.stripeRequest(t, method, path, key, form))
 }
@@ -99,7 +99,7 @@ type intent struct {
 }
 
 // intents returns what Stripe has of an order, which is at most one.
-func (m *market) intents(t *testing.T, o order) []intent {
+func (m *testShop) intents(t *testing.T, o order) []intent {
 	t.Helper()
 	var all struct{ Data []intent }
 	m.stripe(t, http.MethodGet, "/v1/payment_intents?limit=100", m.StripeSecretKey, nil).into(t, http.StatusOK, &all)
@@ -116,7 +116,7 @@ func (m *market) intents(t *testing.T, o order) []intent {
 }
 
 // intentBecomes waits until the one intent of an order has a status.
-func (m *market) intentBecomes(t *testing.T, o order, status string) intent {
+func (m *testShop) intentBecomes(t *testing.T, o order, status string) intent {
 	t.Helper()
 	var found []intent
 	waitFor(t, "the intent of order "+o.ID+" is "+status, func() bool {
@@ -127,7 +127,7 @@ func (m *market) intentBecomes(t *testing.T, o order, status string) intent {
 }
 
 // charged expects the order's total to have been taken, once.
-func (m *market) charged(t *testing.T, o order) {
+func (m *testShop) charged(t *testing.T, o order) {
 	t.Helper()
 	in := m.intentBecomes(t, o, "succeeded")
 	if in.AmountReceived != o.Total.Amount || !strings.EqualFold(in.Currency, o.Total.Currency) {
@@ -136,7 +136,7 @@ func (m *market) charged(t *testing.T, o order) {
 }
 
 // history returns the events of one subject, or of those that a wildcard stands for, oldest first.
-func (m *market) history(t *testing.T, subject string) []events.Event {
+func (m *testShop) history(t *testing.T, subject string) []events.Event {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -153,7 +153,7 @@ func (m *market) history(t *testing.T, subject string) []events.Event {
 }
 
 // placedBy counts the orders that somebody has placed, in the log.
-func (m *market) placedBy(t *testing.T, email string) int {
+func (m *testShop) placedBy(t *testing.T, email string) int {
 	t.Helper()
 	n := 0
 	for _, e := range m.history(t, events.PrefixOrder+"*") {

@@ -15,7 +15,7 @@ var routesOfAnOrder = []string{"GET /api/orders/ID", "GET /api/orders/ID/events"
 	"GET /api/orders/ID/payment", "GET /api/orders/ID/payment?wait=1"}
 
 // ask makes a request of a route with ID replaced.
-func (m *market) ask(t *testing.T, route, id, bearer, body string) answer {
+func (m *testShop) ask(t *testing.T, route, id, bearer, body string) answer {
 	t.Helper()
 	method, path, _ := strings.Cut(strings.ReplaceAll(route, "ID", url.PathEscape(id)), " ")
 	r := m.request(t, method, path, bearer, nil)
@@ -127,7 +127,7 @@ func TestHostileIDs(t *testing.T) {
 }
 
 // refusesSKU expects that nothing can be read or written under an item number that is none.
-func (m *market) refusesSKU(t *testing.T, id string) {
+func (m *testShop) refusesSKU(t *testing.T, id string) {
 	t.Helper()
 	for route, body := range map[string]string{
 		"GET /api/items/ID":                  "",
@@ -149,7 +149,7 @@ func (m *market) refusesSKU(t *testing.T, id string) {
 
 // takesSKU expects that an item number of printable characters names one item, whatever the characters mean to the broker:
 // nothing is found under it before staff list it, and what they write stands on a subject that is its own.
-func (m *market) takesSKU(t *testing.T, id string) {
+func (m *testShop) takesSKU(t *testing.T, id string) {
 	t.Helper()
 	for _, route := range []string{"GET /api/items/ID", "GET /ops/api/stock/ID"} {
 		a := m.ask(t, route, id, m.OpsToken, "")

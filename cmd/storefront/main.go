@@ -1,4 +1,4 @@
-// Command storefront is the shop window: pages, assets, and one origin for the APIs of the domains' processes.
+// Command storefront serves the shop's pages, and the APIs of the domains' processes on the same origin.
 package main
 
 import (
@@ -9,22 +9,27 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
+	"github.com/danielgtaylor/huma/v2"
 
 	"tillstream/cmd/internal/process"
 	"tillstream/cmd/internal/storefront"
 	"tillstream/events/api"
+	"tillstream/inventory"
+	"tillstream/notifications"
+	"tillstream/orders"
+	"tillstream/payments"
 )
 
 type settings struct {
-	HTTP             string     `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8080" help:"Address to serve the shop on; port 0 takes any free one."`
-	InventoryURL     string     `env:"INVENTORY_URL" required:"" help:"Where the inventory process serves its API; several replicas separated by commas."`
-	LogJSON          bool       `env:"LOG_JSON" help:"Log as JSON."`
-	LogLevel         slog.Level `env:"LOG_LEVEL" default:"INFO" help:"DEBUG, INFO, WARN or ERROR."`
-	NotificationsURL string     `env:"NOTIFICATIONS_URL" required:"" help:"Where the notifications process serves its API; several replicas separated by commas."`
-	OrdersURL        string     `env:"ORDERS_URL" required:"" help:"Where the orders process serves its API; several replicas separated by commas."`
-	PaymentsURL      string     `env:"PAYMENTS_URL" required:"" help:"Where the payments process serves its API; several replicas separated by commas."`
-	SandboxURL       string     `env:"SANDBOX_URL" help:"Where browsers reach the Stripe sandbox; default: Stripe's own card form."`
-	ShopName         string     `env:"SHOP_NAME" default:"Tillstream" help:"Name of the shop, in the header of every page."`
+	HTTP             string     `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8080" help:"Address to serve the shop on; port 0 picks a free port."`
+	InventoryURL     string     `env:"INVENTORY_URL" required:"" help:"Address of the inventory API, such as http://inventory:8081; separate several replicas by commas."`
+	LogJSON          bool       `env:"LOG_JSON" help:"Log JSON instead of text."`
+	LogLevel         slog.Level `env:"LOG_LEVEL" default:"INFO" help:"Lowest level to log: DEBUG, INFO, WARN or ERROR."`
+	NotificationsURL string     `env:"NOTIFICATIONS_URL" required:"" help:"Address of the notifications API; separate several replicas by commas."`
+	OrdersURL        string     `env:"ORDERS_URL" required:"" help:"Address of the orders API; separate several replicas by commas."`
+	PaymentsURL      string     `env:"PAYMENTS_URL" required:"" help:"Address of the payments API; separate several replicas by commas."`
+	SandboxURL       string     `env:"SANDBOX_URL" help:"Address at which browsers reach the Stripe sandbox; default: none, the pages show Stripe's own card form."`
+	ShopName         string     `env:"SHOP_NAME" default:"Tillstream" help:"Name of the shop in page headers and titles."`
 }
 
 func main() {
@@ -60,8 +65,22 @@ func run(ctx context.Context, s settings, logger *slog.Logger, out io.Writer) er
 		mux.Handle(prefix, proxy)
 	}
 	mux.Handle("/", pages)
-	fine := func() error { return nil } // it holds nothing: whether the domains can work is theirs to say
-	api.Health(mux, api.Readiness{Vital: fine, Degraded: fine}, registry)
+	always := func() error { return nil } // the storefront has no state; each domain reports its own readiness
+	api.Health(mux, api.Readiness{Vital: always, Degraded: always}, registry)
 	fmt.Fprintf(out, "storefront listens on http://%s\n", listener.Addr())
 	return api.Serve(ctx, listener, api.Wrap(mux, mux, logger, registry), process.HTTPGrace)
+}
+
+// document returns the OpenAPI document of all domains, whose APIs this origin serves. The services it is generated from are
+// empty and never called.
+func document() ([]byte, error) {
+	described := api.New(api.NewMux())
+	for _, domain := range []interface{ Register(huma.API) }{&inventory.Service{}, &notifications.Service{}, &orders.Service{}, &payments.Service{}} {
+		domain.Register(described)
+	}
+	data, err := described.OpenAPI().MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("render the OpenAPI document: %w", err)
+	}
+	return data, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
@@ -11,13 +12,14 @@ import (
 	"testing"
 )
 
-// open runs a storefront in front of one process that serves every domain, and returns where it is. stop has it stop.
-func open(t *testing.T, domains http.HandlerFunc) (origin string, stop func()) {
+// startStorefront runs a storefront before one upstream that serves every domain, and returns its address. stop asks it to
+// stop.
+func startStorefront(t *testing.T, domains http.HandlerFunc) (origin string, stop func()) {
 	t.Helper()
 	upstream := httptest.NewServer(domains)
 	t.Cleanup(upstream.Close)
 	ctx, cancel := context.WithCancel(context.Background())
-	said, out := io.Pipe()
+	output, out := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
 		s := settings{HTTP: "127.0.0.1:0", InventoryURL: upstream.URL, NotificationsURL: upstream.URL, OrdersURL: upstream.URL, PaymentsURL: upstream.URL, ShopName: "Tillstream"}
@@ -28,24 +30,24 @@ func open(t *testing.T, domains http.HandlerFunc) (origin string, stop func()) {
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			t.Errorf("the storefront stopped badly: %v", err)
+			t.Errorf("run() = %v, want nil", err)
 		}
 	})
-	line, err := bufio.NewReader(said).ReadString('\n')
+	line, err := bufio.NewReader(output).ReadString('\n')
 	_, origin, found := strings.Cut(strings.TrimSpace(line), "listens on ")
 	if err != nil || !found {
-		t.Fatalf("the storefront says %q: %v", line, err)
+		t.Fatalf("first line = %q (%v), want the address", line, err)
 	}
 	return origin, cancel
 }
 
-// A storefront that stops gives up what a domain has not answered. Whoever waits for it is told so: an empty 200 would be
-// an order that was taken.
-func TestWhatWasGivenUpIsNotCalledDone(t *testing.T) {
+// A storefront that stops gives up requests that a domain has not answered. Their clients must not read an empty 200, which
+// would mean a placed order.
+func TestStoppingAnswersOpenRequestsWith502(t *testing.T) {
 	t.Parallel()
 	arrived := make(chan struct{})
-	origin, stop := open(t, func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that the storefront has left
+	origin, stop := startStorefront(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // the server notices a closed connection only after that
 		close(arrived)
 		<-r.Context().Done()
 	})
@@ -63,6 +65,39 @@ func TestWhatWasGivenUpIsNotCalledDone(t *testing.T) {
 		t.Fatal(err)
 	}
 	if response.StatusCode != http.StatusBadGateway || response.Header.Get("Retry-After") == "" || !strings.Contains(string(body), `"status":502`) {
-		t.Errorf("answered %d %v %q; want 502, and when to try again", response.StatusCode, response.Header, body)
+		t.Errorf("POST /api/orders = %d %v %q, want a 502 problem with Retry-After", response.StatusCode, response.Header, body)
+	}
+}
+
+func TestEveryDocumentedRouteReachesItsDomain(t *testing.T) {
+	t.Parallel()
+	origin, _ := startStorefront(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	data, err := document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var described struct {
+		Paths map[string]map[string]json.RawMessage `json:"paths"`
+	}
+	if err := json.Unmarshal(data, &described); err != nil || len(described.Paths) == 0 {
+		t.Fatalf("document has %d paths (%v), want some", len(described.Paths), err)
+	}
+	for path, methods := range described.Paths {
+		for method := range methods {
+			request, err := http.NewRequestWithContext(t.Context(), strings.ToUpper(method), origin+strings.NewReplacer("{", "", "}", "").Replace(path), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := http.DefaultClient.Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := response.Body.Close(); err != nil {
+				t.Error(err)
+			}
+			if response.StatusCode != http.StatusTeapot {
+				t.Errorf("%s %s = %d, want the answer of its domain", method, path, response.StatusCode)
+			}
+		}
 	}
 }

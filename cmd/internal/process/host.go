@@ -1,5 +1,3 @@
-// Package process is the life of a program: settings, logging, signals, the lanes of its domains, health, and the order in
-// which all of it stops.
 package process
 
 import (
@@ -18,40 +16,40 @@ import (
 	"tillstream/events/worker"
 )
 
-// Domain is what every domain package offers.
+// Domain is a domain package's service.
 type Domain interface {
 	Register(api huma.API)
 	Worker() worker.Domain
 	Projections() []project.Projection
-	// Ready returns what keeps the domain from serving; nil when nothing does.
+	// Ready returns why the domain cannot serve; nil when it can.
 	Ready() error
 }
 
-// background is a domain that keeps something besides its lanes, such as connections, until ctx ends.
+// background is a Domain that runs something besides its lanes until ctx ends.
 type background interface {
 	Run(ctx context.Context) error
 }
 
-// HostConfig is what a [Host] runs on.
+// HostConfig configures a [Host].
 type HostConfig struct {
 	DB         *mongo.Database
-	Holder     string                // in whose name leases are taken; see [worker.Config]
-	Log        *log.Log              // of the process
+	Holder     string                // name under which leases are taken; see [worker.Config]
+	Log        *log.Log              // log of the process
 	Registerer prometheus.Registerer // default: none
-	StoreLimit func() int64          // bytes that the broker may keep, where this process runs it; default: the broker is asked
-	Sync       func() error          // makes what was written to DB last; default: none
-	Window     time.Duration         // how long projections and the archive gather; default theirs
+	StoreLimit func() int64          // bytes that a broker in this process may store; default: the broker is asked
+	Sync       func() error          // writes DB to disk; default: none
+	Window     time.Duration         // how long projections and the archive collect a batch; default: theirs
 }
 
-// Host runs the lanes of the domains of one process, and offers to archive the log.
+// Host runs the lanes of the domains of one process, their projections and the archive.
 type Host struct {
 	config  HostConfig
 	domains []Domain
 	worker  *worker.Worker
 }
 
-// NewHost prepares the lanes of domains. Nothing is read before Run. It returns [log.ErrTruncated] when the archive knows
-// more than the log.
+// NewHost prepares the lanes of domains. It reads no events before Run. It returns [log.ErrTruncated] when the log lacks
+// events that the archive has.
 func NewHost(ctx context.Context, config HostConfig, domains ...Domain) (*Host, error) {
 	h := &Host{config: config, domains: domains}
 	if err := h.checkHistory(ctx); err != nil {
@@ -67,32 +65,32 @@ func NewHost(ctx context.Context, config HostConfig, domains ...Domain) (*Host, 
 		w.Domains = append(w.Domains, lanes)
 	}
 	if config.Registerer != nil {
-		config.Registerer.MustRegister(newStore(config.Log, config.StoreLimit))
+		config.Registerer.MustRegister(newStoreCollector(config.Log, config.StoreLimit))
 	}
 	var err error
 	h.worker, err = worker.New(ctx, config.Log, w)
 	return h, err
 }
 
-// lookBack is how long the archive may take to say how far the log once was.
-const lookBack = 2 * time.Second
+// historyTimeout is how long the check of the archive at the start may take.
+const historyTimeout = 2 * time.Second
 
-// checkHistory compares the log with its archive. A database that does not answer keeps nothing from selling: the archive's
-// lane compares again before it writes.
+// checkHistory compares the log with its archive. The process also starts when the database does not answer, because
+// selling does not need it: the archive's lane compares again before it writes.
 func (h *Host) checkHistory(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, lookBack)
+	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
 	defer cancel()
 	err := archive.New(h.config.DB).CheckHistory(ctx, h.config.Log)
 	if errors.Is(err, log.ErrTruncated) {
 		return err
 	}
 	if err != nil {
-		h.config.Log.Logger().Warn("the log cannot be compared with its archive yet", "error", err)
+		h.config.Log.Logger().Warn("archive not compared with log", "error", err)
 	}
 	return nil
 }
 
-// Run works until ctx ends and everything that had begun is finished.
+// Run runs the lanes until ctx ends and all running handlers have finished.
 func (h *Host) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, d := range h.domains {
@@ -108,10 +106,10 @@ func (h *Host) Run(ctx context.Context) error {
 	return nil
 }
 
-// Lanes returns how every lane of the process stands.
+// Lanes returns the status of every lane of the process.
 func (h *Host) Lanes() []worker.LaneStatus { return h.worker.Lanes() }
 
-// Vital is what keeps the domains from working.
+// Vital returns why the domains cannot work; nil when they can.
 func (h *Host) Vital() error {
 	problems := []error{h.worker.Ready()}
 	for _, d := range h.domains {
@@ -120,5 +118,5 @@ func (h *Host) Vital() error {
 	return errors.Join(problems...)
 }
 
-// Degraded is what keeps projections from catching up, which lanes operators have paused, and which are on hold.
+// Degraded returns why projections lag, which lanes operators have paused, and which lanes' circuits are open.
 func (h *Host) Degraded() error { return h.worker.Degraded() }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -16,47 +18,25 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tillstream/cmd/internal/auth"
-	"tillstream/events"
 	"tillstream/events/api"
 	"tillstream/events/log"
 	"tillstream/events/project"
 )
 
-// HTTPGrace is how long running requests may take after the stop.
+// HTTPGrace is how long open HTTP requests may take after a stop.
 const HTTPGrace = 5 * time.Second
-
-// Settings are what every worker process needs. Each can be a flag or an environment variable.
-type Settings struct {
-	Failpoints `embed:""`
-
-	HTTP        string     `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8081" help:"Address to serve the API, health and metrics on; port 0 takes any free one."`
-	LogJSON     bool       `env:"LOG_JSON" help:"Log as JSON."`
-	LogLevel    slog.Level `env:"LOG_LEVEL" default:"INFO" help:"DEBUG, INFO, WARN or ERROR."`
-	MongoDB     string     `name:"mongodb" env:"MONGODB_URI" required:"" help:"Database, such as mongodb://host:27017/tillstream."`
-	NATS        string     `name:"nats" env:"NATS_URL" required:"" help:"Broker, such as nats://host:4222."`
-	OpsToken    string     `env:"OPS_TOKEN" required:"" help:"Bearer token of staff, 22 characters or more. Best set by the environment."`
-	PublicURL   string     `name:"public-url" env:"PUBLIC_URL" default:"http://127.0.0.1:8080" help:"Where shoppers reach the storefront; mails link there."`
-	Replicas    int        `env:"STREAM_REPLICAS" default:"1" help:"Copies of each stream in the NATS cluster; 3 in production."`
-	TokenSecret string     `env:"TOKEN_SECRET" required:"" help:"Secret that order tokens are derived from, the same for all processes, 22 characters or more. Best set by the environment."`
-}
 
 // Env is what a domain is built from.
 type Env struct {
-	Access *auth.Tokens
-	DB     *mongo.Database
-	Log    *log.Log
-	Logger *slog.Logger
-	// Registerer is where the domain's metrics go.
-	Registerer prometheus.Registerer
+	Access     *auth.Tokens
+	DB         *mongo.Database
+	Log        *log.Log
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer // for the domain's metrics
 }
 
-// Charging is what the workers that deal in prices must agree on.
-type Charging struct {
-	ChargeLimits events.ChargeLimits `env:"CHARGE_LIMITS" placeholder:"GBP=100" help:"Least charge of a currency and, after a slash, its step, in minor units, where the account's differ from what Stripe publishes."`
-}
-
-// Main parses settings (a struct that embeds [Settings]), runs the domain that build makes, and returns when it has
-// stopped. It is the whole of a worker's main.
+// Main is the whole main of a worker: it parses settings (a struct that embeds [Settings], which common points to), runs
+// the domain that build returns, and returns when the domain has stopped. It exits with status 1 on an error.
 func Main(name, description string, settings any, common *Settings, build func(Env) (Domain, error)) {
 	kong.Parse(settings, kong.Name(name), kong.Description(description), kong.UsageOnError())
 	ctx, cancel := UntilSignal(os.Stderr)
@@ -69,8 +49,24 @@ func Main(name, description string, settings any, common *Settings, build func(E
 	End(ctx, logger, err)
 }
 
-// End says why a process ends and ends it, with status 1, unless it ends as it was asked to by ctx. To be asked while it
-// was still waiting for others is no failure of its own.
+// UntilSignal returns a context that ends with the first SIGINT or SIGTERM. A second signal exits at once; the next start
+// repeats what was not finished.
+func UntilSignal(stderr io.Writer) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		fmt.Fprintln(stderr, "stopping; a second signal stops at once")
+		cancel()
+		<-signals
+		os.Exit(130)
+	}()
+	return ctx, cancel
+}
+
+// End logs an error and exits with status 1. It returns when err is nil, and when a stop, the end of ctx, interrupted the
+// start, which is no failure.
 func End(ctx context.Context, logger *slog.Logger, err error) {
 	if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return
@@ -79,7 +75,7 @@ func End(ctx context.Context, logger *slog.Logger, err error) {
 	os.Exit(1)
 }
 
-// Run runs one domain until ctx ends. It says on out where it listens, once it is ready.
+// Run runs one domain until ctx ends. When the domain is ready, Run prints its address to out.
 func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out io.Writer, build func(Env) (Domain, error)) error {
 	tokens, err := auth.New(s.TokenSecret, s.OpsToken)
 	if err != nil {
@@ -105,7 +101,7 @@ func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out 
 	if err != nil {
 		return err
 	}
-	defer func() { _ = db.Client().Disconnect(context.WithoutCancel(ctx)) }() // nothing is left to write
+	defer func() { _ = db.Client().Disconnect(context.WithoutCancel(ctx)) }() // everything is written by then
 	domain, err := build(Env{Access: tokens, DB: db, Log: l, Logger: logger, Registerer: registry})
 	if err != nil {
 		return err
@@ -128,7 +124,7 @@ func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out 
 	return group.Wait()
 }
 
-// NewRegistry holds the metrics of a process, its own first.
+// NewRegistry returns a registry with the metrics of the process and the Go runtime.
 func NewRegistry() *prometheus.Registry {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

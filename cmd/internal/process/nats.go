@@ -7,93 +7,79 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go"
 
 	"tillstream/cmd/internal/address"
 	"tillstream/events/log"
 )
 
-// A broker that is cut off says nothing, and neither does the connection: only pings that are not answered tell. The
-// client gives up on the third, so a wire that went silent is noticed within three seconds, sooner than a cluster has
-// chosen another leader.
+// A connection whose broker is cut off reports nothing; only unanswered pings reveal it. The client gives up on the third
+// ping, so it notices within three seconds, sooner than a cluster elects another leader.
 const (
 	pingEvery       = time.Second
 	pingsUnanswered = 2
 )
 
-// Options of every connection to the broker. Answers arrive under an inbox that is the process's own, so that the broker's
-// permissions can keep them from others. It reconnects for ever, to whichever server of the cluster answers, and
-// buffers nothing meanwhile: what could not be sent fails at once, and its writer decides anew.
+// retryEvery is how often a process that starts tries to connect to the broker.
+const retryEvery = time.Second
+
+// Options returns the options of every connection to the broker. Replies arrive under an inbox of the process's own, so
+// that the broker's permissions can hide them from other users. The connection reconnects for ever, to any server of the
+// cluster, and buffers nothing meanwhile: a message that cannot be sent fails at once, and its writer decides again.
 func Options(name string, logger *slog.Logger) []nats.Option {
 	return []nats.Option{
 		nats.Name(name), nats.CustomInboxPrefix("_INBOX_" + name), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond), nats.ReconnectBufSize(-1),
 		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(pingsUnanswered), log.HistoryQueue(),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
-				logger.Warn("lost the broker", "connection", name, "error", err)
+				logger.Warn("broker disconnected", "connection", name, "error", err)
 			}
 		}),
 		nats.ReconnectHandler(func(c *nats.Conn) {
-			logger.Info("found the broker again", "connection", name, "url", c.ConnectedUrlRedacted())
+			logger.Info("broker reconnected", "connection", name, "url", c.ConnectedUrlRedacted())
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
 			subject := ""
 			if sub != nil {
 				subject = sub.Subject
 			}
-			logger.Error("broker", "connection", name, "subject", subject, "error", err)
+			logger.Error("broker error", "connection", name, "subject", subject, "error", err)
 		}),
 	}
 }
 
-// Connect waits for the broker: in a deployment everything starts at once, in any order. It returns
-// [address.ErrUnreadable] for what gets no better by waiting.
+// Connect connects to the broker and waits for it, because a deployment may start all its processes at once. It returns
+// [address.ErrUnreadable] for an invalid address, and the cause of ctx when that ends.
 func Connect(ctx context.Context, url, name string, logger *slog.Logger) (*nats.Conn, error) {
 	if err := address.Check(url); err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
-	for {
-		conn, err := nats.Connect(url, Options(name, logger)...)
-		if err == nil {
-			return conn, nil
-		}
-		logger.Warn("waiting for the broker", "url", address.Redacted(url), "error", err)
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("connect to NATS at %s: %w", address.Redacted(url), ctx.Err())
-		case <-time.After(time.Second):
-		}
+	conn, err := backoff.Retry(ctx, func() (*nats.Conn, error) { return nats.Connect(url, Options(name, logger)...) },
+		backoff.WithBackOff(backoff.NewConstantBackOff(retryEvery)), backoff.WithMaxElapsedTime(0),
+		backoff.WithNotify(func(err error, _ time.Duration) {
+			logger.Warn("waiting for broker", "url", address.Redacted(url), "error", err)
+		}))
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS at %s: %w", address.Redacted(url), err)
 	}
+	return conn, nil
 }
 
-// ErrClosed is returned when a connection to the broker will never come back.
-var ErrClosed = errors.New("the connection to the broker is closed for good")
+// ErrClosed is returned when the connection to the broker is closed and will not reconnect.
+var ErrClosed = errors.New("connection to the broker is closed")
 
-// WhileConnected returns [ErrClosed] once the connection is closed for good, as after a changed password: the process
-// must end then, for whoever supervises it to start it anew. It returns nil when ctx ends.
+// WhileConnected returns [ErrClosed] once the connection is closed for good, for example because the password was changed.
+// The process must end then, so that its supervisor starts it again. WhileConnected returns nil when ctx ends.
 func WhileConnected(ctx context.Context, conn *nats.Conn) error {
+	statuses := conn.StatusChanged(nats.CLOSED)
+	if conn.IsClosed() { // it was closed before StatusChanged, which does not report that
+		return ErrClosed
+	}
 	select {
 	case <-ctx.Done():
 		return nil
-	case <-closed(ctx, conn):
+	case <-statuses:
 		return ErrClosed
 	}
-}
-
-// closed returns a channel that is closed when the connection is, for good.
-func closed(ctx context.Context, conn *nats.Conn) <-chan struct{} {
-	gone := make(chan struct{})
-	statuses := conn.StatusChanged(nats.CLOSED)
-	if conn.IsClosed() { // since before anybody listened
-		close(gone)
-		return gone
-	}
-	go func() {
-		select {
-		case <-statuses:
-			close(gone)
-		case <-ctx.Done():
-		}
-	}()
-	return gone
 }

@@ -3,6 +3,7 @@ package process_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -10,13 +11,14 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"tillstream/cmd/internal/address"
 	"tillstream/cmd/internal/process"
 	"tillstream/events/log/logtest"
 )
 
-// With 65,536 places, the client's default, every history that is read costs half a megabyte; a log reads at most 256
+// With the client's default of 65,536 places, each read of a history allocates half a megabyte. A log reads at most 256
 // messages at a time.
-func TestConnectionsKeepShortQueuesForAnswers(t *testing.T) {
+func TestOptionsKeepReplyQueuesShort(t *testing.T) {
 	t.Parallel()
 	options := nats.GetDefaultOptions()
 	for _, option := range process.Options("test", slog.New(slog.DiscardHandler)) {
@@ -25,47 +27,54 @@ func TestConnectionsKeepShortQueuesForAnswers(t *testing.T) {
 		}
 	}
 	if options.SubChanLen < 256 || options.SubChanLen > 1024 {
-		t.Errorf("%d places for answers, want 256 to 1024", options.SubChanLen)
+		t.Errorf("SubChanLen = %d, want 256 to 1024", options.SubChanLen)
 	}
 }
 
-// A connection that was closed for good while the process started is as closed as one that is closed later: the process
-// must end, or it would stand there for ever and do nothing.
-func TestAConnectionThatIsClosedAlreadyIsClosed(t *testing.T) {
+// Otherwise a process whose connection closes while it starts would run for ever and do nothing.
+func TestWhileConnectedReportsAConnectionThatIsAlreadyClosed(t *testing.T) {
 	t.Parallel()
 	conn := logtest.Connect(t, logtest.Server(t))
 	conn.Close()
-	select {
-	case <-process.Closed(t.Context(), conn):
-	case <-time.After(5 * time.Second):
-		t.Error("nobody was told")
-	}
-}
-
-// A process that waits for its broker says for which one, and not how to get in: a cluster's address holds the password
-// once for every server.
-func TestWaitingForTheBrokerTellsNoPassword(t *testing.T) {
-	t.Parallel()
-	var said bytes.Buffer
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err := process.Connect(ended, "nats://shop:hidden@127.0.0.1:1,nats://shop:hidden@127.0.0.1:2", "test", slog.New(slog.NewTextHandler(&said, nil)))
-	if err == nil || !strings.Contains(err.Error(), "127.0.0.1:2") || strings.Contains(err.Error(), "hidden") {
-		t.Errorf("ended with %v; want the addresses without the passwords", err)
-	}
-	if !strings.Contains(said.String(), "waiting for the broker") || strings.Contains(said.String(), "hidden") {
-		t.Errorf("logged %s", &said)
-	}
-}
-
-// An address that is no address gets no better by waiting.
-func TestAnUnreadableAddressIsNotWaitedFor(t *testing.T) {
-	t.Parallel()
-	var said bytes.Buffer
-	soon, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	_, err := process.Connect(soon, "nats://shop:hidden%@127.0.0.1:1", "test", slog.New(slog.NewTextHandler(&said, nil)))
-	if err == nil || soon.Err() != nil || strings.Contains(err.Error(), "hidden") || strings.Contains(said.String(), "hidden") {
-		t.Errorf("ended with %v after %s; want a refusal at once, without the password", err, &said)
+	if err := process.WhileConnected(ctx, conn); !errors.Is(err, process.ErrClosed) {
+		t.Errorf("WhileConnected() = %v, want ErrClosed", err)
+	}
+}
+
+// onWrite is a buffer that calls a function after each write.
+type onWrite struct {
+	bytes.Buffer
+	then func()
+}
+
+func (w *onWrite) Write(data []byte) (int, error) {
+	defer w.then()
+	return w.Buffer.Write(data)
+}
+
+// The address of a cluster contains the password once for every server.
+func TestConnectLogsAddressesWithoutPasswords(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	logged := onWrite{then: cancel}
+	_, err := process.Connect(ctx, "nats://shop:hidden@127.0.0.1:1,nats://shop:hidden@127.0.0.1:2", "test", slog.New(slog.NewTextHandler(&logged, nil)))
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "127.0.0.1:2") || strings.Contains(err.Error(), "hidden") {
+		t.Errorf("Connect() = %v, want the end of the context, with addresses and without passwords", err)
+	}
+	if text := logged.String(); !strings.Contains(text, "waiting for broker") || strings.Contains(text, "hidden") {
+		t.Errorf("log = %s, want that it waits, without passwords", text)
+	}
+}
+
+func TestConnectRefusesUnreadableAddress(t *testing.T) {
+	t.Parallel()
+	var logged bytes.Buffer
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	_, err := process.Connect(ctx, "nats://shop:hidden%@127.0.0.1:1", "test", slog.New(slog.NewTextHandler(&logged, nil)))
+	if !errors.Is(err, address.ErrUnreadable) || strings.Contains(err.Error()+logged.String(), "hidden") {
+		t.Errorf("Connect() = %v, log %s; want ErrUnreadable without the password", err, &logged)
 	}
 }

@@ -86,7 +86,7 @@ func (f *shopFleet) shop(t *testing.T, c crowd) {
 	var shoppers sync.WaitGroup
 	for _, name := range c.names {
 		shoppers.Go(func() {
-			p := buyer.Buy(t.Context(), loadgen.Basket{Key: "basket-of-" + name, Email: address(name), Name: name, Locale: "en", Country: "GB",
+			p := buyer.Buy(t.Context(), loadgen.Basket{Key: "basket-of-" + name, Email: emailOf(name), Name: name, Locale: "en", Country: "GB",
 				Lines: []loadgen.Line{{SKU: "LAMP", Quantity: 1}, {SKU: "MUG", Quantity: 2}}})
 			if p.Err != nil {
 				t.Errorf("%s was let down: %v", name, p.Err)
@@ -96,7 +96,7 @@ func (f *shopFleet) shop(t *testing.T, c crowd) {
 	shoppers.Wait()
 }
 
-func address(name string) string { return name + "@example.com" }
+func emailOf(name string) string { return name + "@example.com" }
 
 // named makes up n shoppers.
 func named(prefix string, n int) []string {
@@ -112,9 +112,9 @@ func named(prefix string, n int) []string {
 func (f *shopFleet) mailed(t *testing.T, names []string) {
 	t.Helper()
 	for _, name := range names {
-		proc.WaitFor(t, name+" gets a mail", time.Minute, func() bool { return len(f.outside.Inbox.Messages(address(name))) > 0 })
+		proc.WaitFor(t, name+" gets a mail", time.Minute, func() bool { return len(f.outside.Inbox.Messages(emailOf(name))) > 0 })
 		ids := map[string]bool{}
-		for _, m := range f.outside.Inbox.Messages(address(name)) {
+		for _, m := range f.outside.Inbox.Messages(emailOf(name)) {
 			ids[m.MessageID] = true
 		}
 		if len(ids) != 1 {

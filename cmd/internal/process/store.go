@@ -9,34 +9,34 @@ import (
 	"tillstream/events/log"
 )
 
-// storePatience is how long a scrape waits for the broker to say how full it is. It must be less than Prometheus waits.
-const storePatience = 2 * time.Second
+// storeTimeout is how long a scrape waits for the broker. It must be shorter than Prometheus' scrape timeout.
+const storeTimeout = 2 * time.Second
 
-// store shows how full the broker's store is, as its account sees it: also where the broker runs on another machine, whose disk
-// this process cannot look at. A broker that does not answer is not shown.
-type store struct {
+// storeCollector reports the size of the broker's store, as the account sees it, which also works for a broker on another
+// machine. While the broker does not answer, the metrics are absent.
+type storeCollector struct {
 	log          *log.Log
-	limit        func() int64 // of the whole broker, where this process runs it; nil: it does not
+	limit        func() int64 // of a broker in this process; nil for another broker
 	used, limits *prometheus.Desc
 }
 
-func newStore(l *log.Log, limit func() int64) *store {
-	return &store{log: l, limit: limit,
-		used: prometheus.NewDesc("tillstream_store_bytes", "Bytes that the broker keeps for the shop's account, all copies together.", nil, nil),
+func newStoreCollector(l *log.Log, limit func() int64) *storeCollector {
+	return &storeCollector{log: l, limit: limit,
+		used: prometheus.NewDesc("tillstream_store_bytes", "Bytes that the broker stores for the shop's account, in all copies.", nil, nil),
 		limits: prometheus.NewDesc("tillstream_store_limit_bytes",
-			"Bytes that it may keep, all copies together; absent when the account has no limit.", nil, nil)}
+			"Bytes that the broker may store for the shop's account, in all copies; absent without a limit.", nil, nil)}
 }
 
 // Describe implements prometheus.Collector.
-func (s *store) Describe(to chan<- *prometheus.Desc) { to <- s.used; to <- s.limits }
+func (s *storeCollector) Describe(to chan<- *prometheus.Desc) { to <- s.used; to <- s.limits }
 
-// Collect implements prometheus.Collector: it asks the broker each time.
-func (s *store) Collect(to chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), storePatience)
+// Collect implements prometheus.Collector: each scrape asks the broker.
+func (s *storeCollector) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	info, err := s.log.JetStream().AccountInfo(ctx)
 	if err != nil {
-		s.log.Logger().Debug("ask how full the broker is", "error", err)
+		s.log.Logger().Debug("store size unavailable", "error", err)
 		return
 	}
 	to <- prometheus.MustNewConstMetric(s.used, prometheus.GaugeValue, float64(info.Store))

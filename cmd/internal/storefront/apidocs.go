@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// document is the part of OpenAPI 3.1 that the readable page shows.
+// document is the part of OpenAPI 3.1 that /docs shows.
 type document struct {
 	Info struct {
 		Title       string `json:"title"`
@@ -80,7 +80,7 @@ func (s *shop) showOpenAPI(w http.ResponseWriter, r *http.Request) {
 		s.showNotFound(w, r)
 		return
 	}
-	send(w, r, reply{kind: "application/json", cache: "no-cache", body: s.OpenAPI()})
+	send(w, reply{kind: "application/json", cache: "no-cache", body: s.OpenAPI()})
 }
 
 func (s *shop) showDocs(w http.ResponseWriter, r *http.Request) {
@@ -96,15 +96,15 @@ func (s *shop) showDocs(w http.ResponseWriter, r *http.Request) {
 	s.show(w, r, http.StatusOK, "docs", page{Title: "API", About: "The shop's HTTP API.", Body: body})
 }
 
-// methods in the order in which they are listed.
+// methods are in the order of the page.
 var methods = []string{"get", "post", "put", "patch", "delete"}
 
-// readDocs turns the document into what the page lists: calls in order of path, grouped by their first tag or, without
-// tags, by the first word of their path.
+// readDocs converts the document to the content of the page: calls in order of their paths, grouped by their first tag or,
+// without tags, by the first segment of the path.
 func readDocs(source []byte) (docsPage, error) {
 	var api document
 	if err := json.Unmarshal(source, &api); err != nil {
-		return docsPage{}, fmt.Errorf("read OpenAPI document: %w", err)
+		return docsPage{}, fmt.Errorf("decode OpenAPI document: %w", err)
 	}
 	shown := docsPage{Title: api.Info.Title, Version: api.Info.Version, Description: api.Info.Description}
 	for _, path := range sortedKeys(api.Paths) {
@@ -115,7 +115,7 @@ func readDocs(source []byte) (docsPage, error) {
 			}
 			var op operation
 			if err := json.Unmarshal(raw, &op); err != nil {
-				return docsPage{}, fmt.Errorf("read operation %s %s of the OpenAPI document: %w", method, path, err)
+				return docsPage{}, fmt.Errorf("decode operation %s %s of the OpenAPI document: %w", method, path, err)
 			}
 			shown.add(groupOf(path, op), api.call(method, path, op))
 		}
@@ -164,7 +164,7 @@ func (d *document) call(method, path string, op operation) docsCall {
 		}
 		kind, fields := d.body(answer.content)
 		if strings.HasSuffix(kind, "problem+json") {
-			fields = nil // the same for all; the page says it once
+			fields = nil // the same for all calls; the page describes them once
 		}
 		shown.Answers = append(shown.Answers,
 			docsAnswer{Status: status, Description: answer.Description, Kind: kind, Fields: fields})
@@ -172,7 +172,7 @@ func (d *document) call(method, path string, op operation) docsCall {
 	return shown
 }
 
-// body lists the fields of the first media type.
+// body returns the first media type and its fields.
 func (d *document) body(from content) (kind string, fields []field) {
 	for _, kind := range sortedKeys(from.Content) {
 		return kind, d.fields(from.Content[kind].Schema, "", nil)
@@ -189,7 +189,7 @@ func sortedKeys[V any](from map[string]V) []string {
 	return keys
 }
 
-// anchor makes a fragment of a path.
+// anchor converts a path to a fragment identifier.
 func anchor(path string) string {
 	return strings.Trim(strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {

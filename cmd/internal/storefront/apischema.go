@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// maxDepth is how far nested objects are spelled out.
+// maxDepth is how deep nested objects are listed.
 const maxDepth = 4
 
-// schema is the part of JSON Schema that can be told in one line.
+// schema is the part of JSON Schema that fits into one line of a table.
 type schema struct {
 	Ref                  string             `json:"$ref"`
 	Type                 oneOrMany          `json:"type"`
@@ -40,7 +40,7 @@ func (o *oneOrMany) UnmarshalJSON(raw []byte) error {
 	}
 	var many []string
 	if err := json.Unmarshal(raw, &many); err != nil {
-		return fmt.Errorf("read schema type %s: %w", raw, err)
+		return fmt.Errorf("decode schema type %s: %w", raw, err)
 	}
 	*o = many
 	return nil
@@ -54,7 +54,7 @@ type field struct {
 
 func refName(ref string) string { return ref[strings.LastIndex(ref, "/")+1:] }
 
-// resolve follows a reference within the document; nil for one that leads nowhere.
+// resolve follows a reference within the document; nil if its target does not exist.
 func (d *document) resolve(s *schema) *schema {
 	for hops := 0; s != nil && s.Ref != "" && hops < maxDepth; hops++ {
 		s = d.Components.Schemas[refName(s.Ref)]
@@ -62,7 +62,7 @@ func (d *document) resolve(s *schema) *schema {
 	return s
 }
 
-// fields flattens an object. The path of schemas above guards against those that contain themselves.
+// fields flattens an object. above is the path of schemas that contain it, which ends recursion.
 func (d *document) fields(s *schema, prefix string, above []*schema) []field {
 	s = d.resolve(s)
 	if s == nil || len(above) >= maxDepth || slices.Contains(above, s) {
@@ -75,7 +75,7 @@ func (d *document) fields(s *schema, prefix string, above []*schema) []field {
 	var flat []field
 	for _, name := range sortedKeys(s.Properties) {
 		if name == "$schema" {
-			continue // where the schema lives; no part of what is said
+			continue // the address of the schema, no property of the object
 		}
 		property := s.Properties[name]
 		kind, limits := d.describe(property)
@@ -91,7 +91,7 @@ func (d *document) fields(s *schema, prefix string, above []*schema) []field {
 	return flat
 }
 
-// describe tells type and limits in a few words.
+// describe returns type and limits as text.
 func (d *document) describe(s *schema) (kind, limits string) {
 	s = d.resolve(s)
 	if s == nil {
@@ -117,24 +117,24 @@ func (d *document) describe(s *schema) (kind, limits string) {
 }
 
 func (s *schema) limits() string {
-	var said []string
+	var parts []string
 	if len(s.Enum) > 0 {
 		values := make([]string, len(s.Enum))
 		for i, value := range s.Enum {
 			values[i] = fmt.Sprint(value)
 		}
-		said = append(said, "one of "+strings.Join(values, ", "))
+		parts = append(parts, "one of "+strings.Join(values, ", "))
 	}
-	said = append(said, between("", s.Minimum, s.Maximum)...)
-	said = append(said, between("length ", s.MinLength, s.MaxLength)...)
-	said = append(said, between("entries ", s.MinItems, s.MaxItems)...)
+	parts = append(parts, between("", s.Minimum, s.Maximum)...)
+	parts = append(parts, between("length ", s.MinLength, s.MaxLength)...)
+	parts = append(parts, between("entries ", s.MinItems, s.MaxItems)...)
 	if s.Pattern != "" {
-		said = append(said, "matches "+s.Pattern)
+		parts = append(parts, "matches "+s.Pattern)
 	}
-	return strings.Join(said, "; ")
+	return strings.Join(parts, "; ")
 }
 
-// between tells the limits of what.
+// between formats a lower and an upper limit of what.
 func between[N any](what string, least, most *N) []string {
 	switch {
 	case least != nil && most != nil:

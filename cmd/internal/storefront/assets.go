@@ -1,30 +1,30 @@
 package storefront
 
 import (
-	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"fmt"
 	"net/http"
 	"path"
+	"strconv"
 )
 
 //go:embed assets
 var assetFiles embed.FS
 
-// forever is for addresses that carry a hash of what they serve.
-const forever = "public, max-age=31536000, immutable"
+// cacheForever is for addresses that contain a hash of their content.
+const cacheForever = "public, max-age=31536000, immutable"
 
-// kinds are the media types we ship.
+// kinds are the media types of the assets.
 var kinds = map[string]string{
 	".css": "text/css; charset=utf-8",
 	".js":  "text/javascript; charset=utf-8",
 	".svg": "image/svg+xml",
 }
 
-// assets are the style sheet, scripts and icon, in memory and compressed. One hash over all of them stands in the
-// folder part of every address, so that modules can import each other by relative name and still be cached for ever.
+// assets are the style sheet, the scripts and the icon, in memory. One hash over all of them is part of every address, as
+// a folder, so that modules can import each other by relative name and still be cached for ever.
 type assets struct {
 	hash  string
 	files map[string]reply
@@ -44,16 +44,16 @@ func loadAssets() (*assets, error) {
 		}
 		kind, known := kinds[path.Ext(entry.Name())]
 		if !known {
-			return nil, fmt.Errorf("read asset %s: no media type for it", entry.Name())
+			return nil, fmt.Errorf("read asset %s: unknown media type", entry.Name())
 		}
 		fmt.Fprintf(sum, "%s %d\n%s", entry.Name(), len(body), body)
-		loaded.files[entry.Name()] = reply{kind: kind, cache: forever, body: body, packed: pack(body, gzip.BestCompression)}
+		loaded.files[entry.Name()] = reply{kind: kind, cache: cacheForever, body: body}
 	}
 	loaded.hash = hex.EncodeToString(sum.Sum(nil))[:12]
 	return loaded, nil
 }
 
-// address is where a page finds an asset.
+// address returns where pages find an asset.
 func (a *assets) address(name string) (string, error) {
 	if _, ok := a.files[name]; !ok {
 		return "", fmt.Errorf("no asset %s", name)
@@ -61,8 +61,8 @@ func (a *assets) address(name string) (string, error) {
 	return "/assets/" + a.hash + "/" + name, nil
 }
 
-// serve answers an address with another release's hash too, but uncached: during a rolling deployment a page of the
-// old release may ask the new one for its scripts.
+// serve also answers an address with the hash of another release, but uncached: during a rolling deployment a page of the
+// old release may request its scripts from the new one.
 func (a *assets) serve(w http.ResponseWriter, r *http.Request) {
 	file, ok := a.files[r.PathValue("name")]
 	if !ok {
@@ -72,11 +72,32 @@ func (a *assets) serve(w http.ResponseWriter, r *http.Request) {
 	if r.PathValue("hash") != a.hash {
 		file.cache = "no-cache"
 	}
-	send(w, r, file)
+	send(w, file)
 }
 
-func (a *assets) serveFavicon(w http.ResponseWriter, r *http.Request) {
+func (a *assets) serveFavicon(w http.ResponseWriter, _ *http.Request) {
 	icon := a.files["favicon.svg"]
 	icon.cache = "public, max-age=86400"
-	send(w, r, icon)
+	send(w, icon)
+}
+
+// reply is one complete answer.
+type reply struct {
+	status int    // default: 200
+	kind   string // media type
+	cache  string // Cache-Control
+	body   []byte
+}
+
+// send writes the reply. The whole body exists before the first byte is sent, so no error cuts a page off.
+func send(w http.ResponseWriter, answer reply) {
+	header := w.Header()
+	header.Set("Content-Type", answer.kind)
+	header.Set("Cache-Control", answer.cache)
+	header.Set("Content-Length", strconv.Itoa(len(answer.body)))
+	if answer.status == 0 {
+		answer.status = http.StatusOK
+	}
+	w.WriteHeader(answer.status)
+	_, _ = w.Write(answer.body) // fails only when the client has gone
 }

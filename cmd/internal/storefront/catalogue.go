@@ -15,12 +15,12 @@ import (
 )
 
 const (
-	pageSize = 24 // items on one catalogue page: full rows at two, three and four columns
-	fewLeft  = 5  // from here on the shop says "only n left"
-	maxReply = 8 << 20
+	pageSize = 24      // items on one catalogue page: full rows of two, three or four columns
+	fewLeft  = 5       // with so many or fewer in stock, pages show "Only n left"
+	maxReply = 8 << 20 // bytes of an API answer
 )
 
-// item is what the API tells about something for sale.
+// item is an item for sale, as the API describes it.
 type item struct {
 	SKU         string       `json:"sku"`
 	Title       string       `json:"title"`
@@ -31,11 +31,11 @@ type item struct {
 	Description string       `json:"description"`
 }
 
-// Page is the address of the item's page.
+// Page returns the address of the item's page.
 func (i item) Page() string { return "/items/" + url.PathEscape(i.SKU) }
 
-// Picture is the address of the item's image. Only pictures on our own origin are shown, as the security policy allows
-// no others; for everything else there is a generated one.
+// Picture returns the address of the item's image. The security policy allows only images of this origin; every other
+// item gets a generated picture.
 func (i item) Picture() string {
 	local := strings.HasPrefix(i.Image, "/") && !strings.HasPrefix(i.Image, "//")
 	if local && !strings.HasPrefix(i.Image, "/images/items/") {
@@ -48,7 +48,7 @@ func (i item) Picture() string {
 	return "/images/items/" + url.PathEscape(i.SKU) + ".svg?" + query.Encode()
 }
 
-// Stock is the availability in words.
+// Stock returns the availability as text.
 func (i item) Stock() string {
 	switch {
 	case i.Available <= 0:
@@ -56,10 +56,10 @@ func (i item) Stock() string {
 	case i.Available <= fewLeft:
 		return fmt.Sprintf("Only %d left", i.Available)
 	}
-	return fmt.Sprintf("%d available", i.Available)
+	return fmt.Sprintf("%d in stock", i.Available)
 }
 
-// StockLevel names the availability for the style sheet.
+// StockLevel returns the availability as a class of the style sheet.
 func (i item) StockLevel() string {
 	switch {
 	case i.Available <= 0:
@@ -76,7 +76,7 @@ type listing struct {
 	NextCursor string `json:"next_cursor"`
 }
 
-// catalogue reads items through the API, as any other client would.
+// catalogue reads items through the API, as any other client does.
 type catalogue struct{ api http.Handler }
 
 func (c catalogue) search(ctx context.Context, words, cursor string) (listing, error) {
@@ -98,18 +98,18 @@ func (c catalogue) item(ctx context.Context, sku string) (item, error) {
 	return found, err
 }
 
-// get fails with errNotFound, errRefused or errUnavailable.
+// get reads one answer of the API. It returns errNotFound, errRefused or errUnavailable.
 func (c catalogue) get(ctx context.Context, path string, into any) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, path, nil)
 	if err != nil {
-		return fmt.Errorf("%w: ask for %s: %w", errRefused, path, err)
+		return fmt.Errorf("%w: get %s: %w", errRefused, path, err)
 	}
 	request.Header.Set("Accept", "application/json")
-	// What a server fills in and some handlers look at; the address is nobody's, as we are inside.
+	// A server fills these fields in, and some handlers read them. The request comes from this process.
 	request.Host, request.RequestURI, request.RemoteAddr = "storefront.internal", path, "127.0.0.1:0"
-	answer := &memory{header: http.Header{}}
+	answer := &recorder{header: http.Header{}}
 	if err := answer.collect(c.api, request); err != nil {
-		return fmt.Errorf("%w: ask for %s: %w", errUnavailable, path, err)
+		return fmt.Errorf("%w: get %s: %w", errUnavailable, path, err)
 	}
 	switch status := answer.status; {
 	case status == http.StatusNotFound:
@@ -120,28 +120,28 @@ func (c catalogue) get(ctx context.Context, path string, into any) error {
 		return fmt.Errorf("%w: %s answered %d: %.200s", errRefused, path, status, answer.body.Bytes())
 	}
 	if err := json.Unmarshal(answer.body.Bytes(), into); err != nil {
-		return fmt.Errorf("%w: read the answer to %s: %w", errUnavailable, path, err)
+		return fmt.Errorf("%w: decode the answer to %s: %w", errUnavailable, path, err)
 	}
 	return nil
 }
 
-// memory is a ResponseWriter that keeps the answer.
-type memory struct {
+// recorder is a ResponseWriter that keeps the answer in memory.
+type recorder struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
 }
 
-var errTooLong = errors.New("answer is too long")
+var errTooLong = errors.New("answer too long")
 
-// collect lets the handler answer. A reverse proxy gives up half way by panicking with http.ErrAbortHandler, which
-// would otherwise take the page's own connection with it.
-func (m *memory) collect(handler http.Handler, request *http.Request) (err error) {
+// collect has the handler answer the request. A reverse proxy that loses its upstream panics with http.ErrAbortHandler,
+// which would abort the page's own connection too.
+func (m *recorder) collect(handler http.Handler, request *http.Request) (err error) {
 	defer func() {
 		switch reason := recover(); reason {
 		case nil:
 		case http.ErrAbortHandler:
-			err = fmt.Errorf("answer was cut off: %w", http.ErrAbortHandler)
+			err = fmt.Errorf("answer cut off: %w", http.ErrAbortHandler)
 		default:
 			panic(reason)
 		}
@@ -151,16 +151,16 @@ func (m *memory) collect(handler http.Handler, request *http.Request) (err error
 	return nil
 }
 
-func (m *memory) Header() http.Header { return m.header }
+func (m *recorder) Header() http.Header { return m.header }
 
-func (m *memory) WriteHeader(status int) {
-	// Informational answers may come before the real one.
+func (m *recorder) WriteHeader(status int) {
+	// Informational answers may precede the final one.
 	if m.status == 0 && status >= 200 {
 		m.status = status
 	}
 }
 
-func (m *memory) Write(part []byte) (int, error) {
+func (m *recorder) Write(part []byte) (int, error) {
 	m.WriteHeader(http.StatusOK)
 	if m.body.Len()+len(part) > maxReply {
 		return 0, errTooLong

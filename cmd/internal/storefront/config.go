@@ -8,22 +8,22 @@ import (
 	"strings"
 )
 
-// Config says what the shop window shows and where its answers come from.
+// Config configures a storefront.
 type Config struct {
-	// API answers /api, /webhooks and /ops, and the pages' own reads of the catalogue. Required.
+	// API serves /api, /webhooks and /ops, and the pages' own reads of the catalogue. Required.
 	API http.Handler
-	// Logger gets what the operator should know. Default: nothing is logged.
+	// Logger is where errors are logged. Default: nowhere.
 	Logger *slog.Logger
-	// OpenAPI returns the API's OpenAPI 3.1 document as JSON, for /openapi.json and /docs. Default: both are not found.
+	// OpenAPI returns the API's OpenAPI 3.1 document as JSON, for /openapi.json and /docs. Default: both are answered with 404.
 	OpenAPI func() []byte
-	// SandboxURL is where browsers reach the Stripe sandbox; with it the order page shows the sandbox's card form.
-	// Default: Stripe's own Payment Element.
+	// SandboxURL is where browsers reach the Stripe sandbox. If it is set, the order page shows the sandbox's card form.
+	// Default: empty, for Stripe's Payment Element.
 	SandboxURL string
-	// ShopName stands in the header and in titles. Default: Tillstream.
+	// ShopName is the name in page headers and titles. Default: Tillstream.
 	ShopName string
 }
 
-// checked returns the configuration with its defaults filled in, or says which field is wrong.
+// checked returns the configuration with its defaults, or an error that names the wrong field.
 func (c Config) checked() (Config, error) {
 	if c.API == nil {
 		return c, fmt.Errorf("%w: API is required", ErrConfig)
@@ -44,8 +44,8 @@ func (c Config) checked() (Config, error) {
 	return c, nil
 }
 
-// originOf accepts scheme and host only: the result goes into a security header, where a path or a stray
-// semicolon would change what the header means.
+// originOf accepts scheme and host only: the result becomes part of a security header, where a path or a semicolon would
+// change the meaning.
 func originOf(raw string) (string, error) {
 	address, err := url.Parse(strings.TrimSuffix(strings.TrimSpace(raw), "/"))
 	if err != nil {
@@ -54,7 +54,7 @@ func originOf(raw string) (string, error) {
 	plain := address.Path == "" && address.RawQuery == "" && address.Fragment == "" && address.User == nil
 	if (address.Scheme != "http" && address.Scheme != "https") || address.Host == "" || !plain ||
 		strings.ContainsAny(address.Host, "; ,'\"") {
-		return "", fmt.Errorf("%q is not of the form http://host:port", raw)
+		return "", fmt.Errorf("%q: want http://host:port", raw)
 	}
 	return address.Scheme + "://" + address.Host, nil
 }

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// country is one choice of the checkout's country list.
+// country is one option of the country list at checkout.
 type country struct{ Code, Name string }
 
 //go:embed countries.txt
 var countryLines string
 
-// countries are the ISO 3166-1 alpha-2 codes with their English names, in the order a reader looks for them.
+// countries are the ISO 3166-1 alpha-2 codes with their English names, in alphabetical order of the names.
 var countries = parseCountries(countryLines)
 
 func parseCountries(lines string) []country {

@@ -19,20 +19,19 @@ const (
 	secret  = "token-of-this-order"
 )
 
-// api is a scripted stand-in for the domains: the tests here are about pages, so they say themselves what the order
-// does next.
+// api is a fake of the domains' API. Tests of pages set the state of the order themselves.
 type api struct {
 	mu       sync.Mutex
 	items    []map[string]any
 	order    map[string]any
 	payment  map[string]any
 	changed  chan struct{} // closed and replaced at every change
-	refusals []string      // problem bodies for the next posts, first in first out
-	keys     []string      // Idempotency-Key of every post, in order
+	refusals []string      // problem bodies of the next posts, in order
+	keys     []string      // Idempotency-Key of each post, in order
 	bodies   []string
 	noStream bool // answer /events with 503
-	halves   int  // so many answers to a post or about the payment break off in the middle
-	streams  int  // how many were opened
+	halves   int  // number of answers, to posts and about the payment, that still break off in the middle
+	streams  int  // number of streams that were opened
 	cut      chan struct{}
 }
 
@@ -88,8 +87,8 @@ func answer(w http.ResponseWriter, status int, body any) {
 	}
 }
 
-// half answers with headers and the beginning of a body, and no more, as a process does that is killed just then. It
-// reports whether it has; a.mu is held.
+// half sends headers and the beginning of a body, as a process does that is killed while it answers. It reports whether
+// it did. The caller holds a.mu.
 func (a *api) half(w http.ResponseWriter) bool {
 	if a.halves == 0 {
 		return false
@@ -139,7 +138,7 @@ func (a *api) guarded(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// sampleOrder is what was ordered, in the given status.
+// sampleOrder returns an order in the given status.
 func sampleOrder(status string) map[string]any {
 	return map[string]any{
 		"id": orderID, "number": "8F3K2-MQD7A", "status": status, "email": "ada@example.com", "name": "Ada Lovelace", "locale": "en",
@@ -170,7 +169,11 @@ func (a *api) place(w http.ResponseWriter, r *http.Request) {
 		refusal := a.refusals[0]
 		a.refusals = a.refusals[1:]
 		a.mu.Unlock()
-		answer(w, 422, refusal)
+		var problem struct{ Status int }
+		if err := json.Unmarshal([]byte(refusal), &problem); err != nil {
+			panic(err)
+		}
+		answer(w, problem.Status, refusal)
 		return
 	}
 	a.mu.Unlock()
@@ -184,7 +187,7 @@ func (a *api) current() map[string]any {
 	return a.order
 }
 
-// set is the script: the order has this status now, with these fields changed.
+// set gives the order a status and changes fields of it.
 func (a *api) set(status string, fields map[string]any) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -196,7 +199,7 @@ func (a *api) set(status string, fields map[string]any) {
 	a.changed = make(chan struct{})
 }
 
-// cutStreams ends all open streams as a dying replica would.
+// cutStreams aborts all open streams, as a killed replica does.
 func (a *api) cutStreams() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -253,7 +256,7 @@ func (a *api) showPayment(w http.ResponseWriter, _ *http.Request) {
 	answer(w, 200, a.payment)
 }
 
-// posts returns how many orders were posted and under how many keys.
+// posts returns the number of posted orders and of distinct keys.
 func (a *api) posts() (count, keys int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -262,20 +265,16 @@ func (a *api) posts() (count, keys int) {
 	return len(a.keys), len(slices.Compact(distinct))
 }
 
-// openShop serves a storefront over the API.
+// openShop serves a storefront.
 func openShop(t *testing.T, config storefront.Config) *httptest.Server {
 	t.Helper()
-	handler, err := storefront.New(config)
-	if err != nil {
-		t.Fatalf("build storefront: %v", err)
-	}
-	server := httptest.NewServer(handler)
+	server := httptest.NewServer(newShop(t, config))
 	t.Cleanup(server.Close)
 	return server
 }
 
-// bank answers as the sandbox does, by the number of the card.
-func bank(t *testing.T, a *api) *httptest.Server {
+// startBank runs a fake of the payment provider, which answers by the card number.
+func startBank(t *testing.T, a *api) *httptest.Server {
 	t.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("/v1/payment_intents/pi_1/confirm", func(w http.ResponseWriter, r *http.Request) {
@@ -287,7 +286,7 @@ func bank(t *testing.T, a *api) *httptest.Server {
 		form := func(name string) string { return r.FormValue("payment_method_data[card][" + name + "]") }
 		if r.Header.Get("Authorization") != "Bearer pk_test_tillstream_1" || r.FormValue("client_secret") != "pi_1_secret_2" ||
 			form("exp_month") != "12" || len(form("exp_year")) != 4 || form("cvc") != "123" {
-			answer(w, 401, `{"error":{"message":"The test does not know this request."}}`)
+			answer(w, 401, `{"error":{"message":"unexpected request"}}`)
 			return
 		}
 		switch form("number") {

@@ -9,18 +9,18 @@ import (
 	"tillstream/events"
 )
 
-// symbols are written before the amount; other currencies show their code instead.
+// symbols stand before the amount; a currency without one shows its code.
 var symbols = map[string]string{
 	"GBP": "£", "EUR": "€", "USD": "$", "JPY": "¥", "AUD": "A$", "CAD": "CA$", "NZD": "NZ$", "INR": "₹", "KRW": "₩",
 }
 
-// price writes money as an English reader expects it: £1,234.50, ¥1,250, CHF 12.50.
+// price formats money for English readers: £1,234.50, ¥1,250, CHF 12.50.
 func price(money events.Money) string {
 	digits := events.MinorDigits(money.Currency)
 	scale := uint64(math.Pow10(digits))
 	sign, amount := "", uint64(money.Amount)
 	if money.Amount < 0 {
-		// Two's complement: this also holds for the smallest int64, which has no positive twin.
+		// In two's complement this also holds for the smallest int64, which has no positive counterpart.
 		sign, amount = "-", -amount
 	}
 	text := grouped(amount / scale)
@@ -34,7 +34,7 @@ func price(money events.Money) string {
 	return sign + symbol + text
 }
 
-// grouped sets a comma between thousands.
+// grouped writes a number with commas between the thousands.
 func grouped(number uint64) string {
 	digits := strconv.FormatUint(number, 10)
 	var out strings.Builder

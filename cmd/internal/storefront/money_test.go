@@ -7,7 +7,7 @@ import (
 	"tillstream/events"
 )
 
-func TestPrice(t *testing.T) {
+func TestPriceFormatsMoney(t *testing.T) {
 	for want, money := range map[string]events.Money{
 		"£12.50":                      {Amount: 1250, Currency: "GBP"},
 		"£0.05":                       {Amount: 5, Currency: "GBP"},
@@ -24,38 +24,38 @@ func TestPrice(t *testing.T) {
 	}
 }
 
-func TestCountriesAreISO(t *testing.T) {
+func TestCountriesAreThoseOfISO3166(t *testing.T) {
 	if len(countries) != 249 {
-		t.Errorf("%d countries, ISO 3166-1 has 249", len(countries))
+		t.Errorf("got %d countries, want the 249 of ISO 3166-1", len(countries))
 	}
 	seen := map[string]bool{}
 	for _, c := range countries {
 		if len(c.Code) != 2 || c.Name == "" || seen[c.Code] {
-			t.Errorf("country %+v is malformed or there twice", c)
+			t.Errorf("country %+v is malformed or a duplicate", c)
 		}
 		seen[c.Code] = true
 	}
 	for _, code := range []string{"GB", "DE", "US", "TW", "XK"} {
 		if seen[code] == (code == "XK") { // Kosovo's code is not in the standard
-			t.Errorf("country %s listed: %v", code, seen[code])
+			t.Errorf("country %s is listed: %v, want %v", code, seen[code], !seen[code])
 		}
 	}
 }
 
-func TestEveryMotifIsReachable(t *testing.T) {
+func TestEveryWordSelectsItsMotif(t *testing.T) {
 	taken := map[string]bool{}
 	for _, motif := range motifs {
 		if motifFor(motif.names[0]) != motif.drawing {
-			t.Errorf("%q calls for another drawing", motif.names[0])
+			t.Errorf("%q selects another motif", motif.names[0])
 		}
 		for _, name := range motif.names {
 			if taken[name] {
-				t.Errorf("%q is claimed twice", name)
+				t.Errorf("%q belongs to two motifs", name)
 			}
 			taken[name] = true
 		}
 	}
 	if got := motifFor("Two MUGS, blue"); got != motifFor("mug") || got == "" {
-		t.Error("a plural in capitals is not recognised")
+		t.Errorf("motifFor(\"Two MUGS, blue\") = %q, want the motif of mug", got)
 	}
 }

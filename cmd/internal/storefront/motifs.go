@@ -1,7 +1,7 @@
 package storefront
 
-// motifs are the things we can draw, each with the words that call for it; the first that fits is taken, so the
-// narrow ones come first. Every thing stands on the table line at y = 318.
+// motifs are the drawings of things, each with the words that select it. The first match wins, so specific words come
+// first. Everything stands on the table, at y = 318.
 var motifs = []struct {
 	names   []string
 	drawing string
@@ -10,11 +10,11 @@ var motifs = []struct {
 <path d="M118 216c-34-2-38-34-62-40 0 40 26 74 66 84z" fill="{main}"/>
 <ellipse cx="205" cy="236" rx="98" ry="82" fill="{main}"/><path d="M132 182c30-34 116-34 146 0z" fill="{second}"/>
 <circle cx="205" cy="146" r="13" fill="{line}"/><path d="M130 262c40 34 110 34 150 0" fill="none" stroke="{second}" stroke-width="8"/>`},
-	{[]string{"mug", "cup", "espresso", "coffee", "tea"}, `<path d="M262 190c62-8 62 84-6 82" fill="none" stroke="{main}" stroke-width="18"/>
+	{[]string{"mug", "cup", "espresso", "coffee"}, `<path d="M262 190c62-8 62 84-6 82" fill="none" stroke="{main}" stroke-width="18"/>
 <path d="M120 150h150v120a48 48 0 0 1-48 48h-54a48 48 0 0 1-48-48z" fill="{main}"/>
 <ellipse cx="195" cy="150" rx="75" ry="15" fill="{line}"/><path d="M120 212h150v34H120z" fill="{second}"/>
 <path d="M172 116c-14-18 14-26 0-48m44 48c-14-18 14-26 0-48" fill="none" stroke="{line}" stroke-width="7" stroke-linecap="round" opacity=".35"/>`},
-	{[]string{"bottle", "flask", "carafe", "vinegar", "oil", "gin", "syrup"}, `<path d="M178 84h44v62c0 20 34 30 34 66v84a22 22 0 0 1-22 22h-68a22 22 0 0 1-22-22v-84c0-36 34-46 34-66z" fill="{main}"/>
+	{[]string{"bottle", "flask", "carafe", "jug", "pitcher", "vinegar", "oil", "gin", "syrup"}, `<path d="M178 84h44v62c0 20 34 30 34 66v84a22 22 0 0 1-22 22h-68a22 22 0 0 1-22-22v-84c0-36 34-46 34-66z" fill="{main}"/>
 <rect x="172" y="66" width="56" height="26" rx="6" fill="{line}"/><rect x="144" y="220" width="112" height="64" fill="{sun}"/>
 <path d="M166 242h68m-54 20h40" stroke="{second}" stroke-width="8" stroke-linecap="round"/>`},
 	{[]string{"lantern", "lamp", "light", "lighting", "shade"}, `<path d="M200 318V190" stroke="{line}" stroke-width="12"/><ellipse cx="200" cy="312" rx="62" ry="12" fill="{line}"/>
@@ -52,17 +52,17 @@ var motifs = []struct {
 <path d="M158 214c0-84 84-84 84 0-22-22-62-22-84 0z" fill="{second}"/>`},
 	{[]string{"frame", "print", "poster", "picture", "sign", "art", "mirror", "map"}, `<rect x="104" y="72" width="192" height="240" rx="6" fill="{line}"/><rect x="120" y="88" width="160" height="208" fill="{sun}"/>
 <circle cx="232" cy="146" r="26" fill="{second}"/><path d="M120 262l52-84 46 58 22-26 40 52v34H120z" fill="{main}"/>`},
-	{[]string{"soap", "lotion", "bath", "shampoo", "balm", "hand", "wash"}, `<rect x="140" y="158" width="120" height="160" rx="22" fill="{main}"/><path d="M180 158v-36h40v36z" fill="{line}"/><path d="M196 122V98h-52v18" fill="none" stroke="{line}" stroke-width="14"/>
+	{[]string{"soap", "lotion", "bath", "shampoo", "balm", "wash"}, `<rect x="140" y="158" width="120" height="160" rx="22" fill="{main}"/><path d="M180 158v-36h40v36z" fill="{line}"/><path d="M196 122V98h-52v18" fill="none" stroke="{line}" stroke-width="14"/>
 <rect x="158" y="204" width="84" height="72" rx="6" fill="{sun}"/><path d="M176 230h48m-38 20h28" stroke="{second}" stroke-width="7" stroke-linecap="round"/>`},
 	{[]string{"toy", "block", "puzzle", "game", "children", "doll", "babushka", "kid", "wooden"}, `<rect x="96" y="218" width="100" height="100" rx="10" fill="{main}"/><rect x="204" y="218" width="100" height="100" rx="10" fill="{second}"/><path d="M200 92l62 118H138z" fill="{line}" opacity=".85"/>
 <circle cx="146" cy="268" r="26" fill="{sun}"/><path d="M254 240l28 56h-56z" fill="{sun}"/>`},
 	{[]string{"heart", "love", "valentine"}, `<path d="M200 300C70 216 92 112 156 112c26 0 40 18 44 34 4-16 18-34 44-34 64 0 86 104-44 188z" fill="{main}"/>
 <path d="M200 256c-66-46-56-100-26-100 14 0 22 10 26 20 4-10 12-20 26-20 30 0 40 54-26 100z" fill="{second}"/><path d="M200 146V40" stroke="{line}" stroke-width="4"/>`},
-	{[]string{"box", "tin", "jar", "storage", "basket", "drawer", "crate", "set"}, `<rect x="104" y="172" width="192" height="146" rx="10" fill="{main}"/><path d="M92 132h216v52H92z" fill="{line}"/>
+	{[]string{"box", "tin", "jar", "storage", "basket", "drawer", "crate"}, `<rect x="104" y="172" width="192" height="146" rx="10" fill="{main}"/><path d="M92 132h216v52H92z" fill="{line}"/>
 <path d="M182 132h36v186h-36z" fill="{second}"/><path d="M200 132c-60-10-70-64-34-62 26 2 34 40 34 62 0-22 8-60 34-62 36-2 26 52-34 62z" fill="{second}"/>`},
 }
 
-// arrangements are for everything else.
+// arrangements are for items that no motif matches.
 var arrangements = []string{
 	`<rect x="108" y="188" width="84" height="130" rx="42" fill="{main}"/><circle cx="244" cy="262" r="56" fill="{second}"/><path d="M176 92h92l-46 80z" fill="{line}" opacity=".8"/>`,
 	`<path d="M100 318a100 100 0 0 1 200 0z" fill="{main}"/><circle cx="200" cy="164" r="54" fill="{second}"/><path d="M146 318a54 54 0 0 1 108 0z" fill="{line}" opacity=".8"/>`,

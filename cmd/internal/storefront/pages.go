@@ -16,7 +16,7 @@ import (
 //go:embed templates
 var templateFiles embed.FS
 
-// pageNames are the pages; each fills the gaps of templates/layout.html.
+// pageNames are the pages; each defines the "main" of templates/layout.html.
 var pageNames = []string{"catalogue", "item", "cart", "checkout", "order", "docs", "message"}
 
 // pages are the parsed templates by name.
@@ -42,36 +42,36 @@ func loadPages(assets *assets) (*pages, error) {
 	return loaded, nil
 }
 
-// page is what every template may use.
+// page is the data of every template.
 type page struct {
-	Title   string // before the shop's name in the window title; may be empty
+	Title   string // stands before the shop's name in the window title; may be empty
 	About   string // description for search engines
 	Script  string // the page's module, if it has one
-	Query   string // what the search box holds
-	Private bool   // keep out of search engines
+	Query   string // content of the search box
+	Private bool   // hidden from search engines
 	Shop    string
 	Sandbox string
 	Body    any
 }
 
-// show renders the named page. A template that fails is a defect of ours: it is logged and answered plainly, since
-// the error page comes from templates too.
+// show renders the named page. A template that fails is a defect: it is logged and answered in plain text, because the
+// error page is a template too.
 func (s *shop) show(w http.ResponseWriter, r *http.Request, status int, name string, content page) {
 	content.Shop, content.Sandbox = s.ShopName, s.SandboxURL
 	var html bytes.Buffer
 	if err := s.pages.byName[name].ExecuteTemplate(&html, "layout", content); err != nil {
-		s.Logger.ErrorContext(r.Context(), "page cannot be rendered", "page", name, "error", err)
-		http.Error(w, "This page cannot be shown right now.", http.StatusInternalServerError)
+		s.Logger.ErrorContext(r.Context(), "page not rendered", "page", name, "error", err)
+		http.Error(w, "This page is not available right now. Please try again later.", http.StatusInternalServerError)
 		return
 	}
-	send(w, r, reply{status: status, kind: "text/html; charset=utf-8", cache: "no-cache", body: html.Bytes()})
+	send(w, reply{status: status, kind: "text/html; charset=utf-8", cache: "no-cache", body: html.Bytes()})
 }
 
 // results is the body of the catalogue page.
 type results struct {
 	Items  []item
-	More   string // address of the next page, if there is one
-	Paging bool   // this is not the first page
+	More   string // address of the next page; empty on the last
+	Paging bool   // not the first page
 }
 
 func (s *shop) showCatalogue(w http.ResponseWriter, r *http.Request) {
@@ -89,7 +89,7 @@ func (s *shop) showCatalogue(w http.ResponseWriter, r *http.Request) {
 		}
 		body.More = "/?" + next.Encode()
 	}
-	content := page{About: "Good things for the home, in stock and ready to post.", Query: words, Body: body}
+	content := page{About: "Things for the home, in stock and ready to ship.", Query: words, Body: body}
 	if words != "" {
 		content.Title = "Search: " + words
 		content.Private = true
@@ -120,8 +120,8 @@ func (s *shop) showCheckout(w http.ResponseWriter, r *http.Request) {
 		page{Title: "Checkout", Script: "checkout.js", Private: true, Body: countries})
 }
 
-// showOrder knows nothing about the order but its id: the access token never reaches a page address, so the browser
-// asks the API itself.
+// showOrder renders the page without the order's data: the access token must not be part of an address, so the browser
+// reads the order from the API.
 func (s *shop) showOrder(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
 	if !idPattern.MatchString(id) {
@@ -131,34 +131,38 @@ func (s *shop) showOrder(w http.ResponseWriter, r *http.Request) {
 	s.show(w, r, http.StatusOK, "order", page{Title: "Your order", Script: "order.js", Private: true, Body: id})
 }
 
-// notice is the body of a page that only says something.
-type notice struct{ Heading, Text string }
+// notice is the body of a page that only shows a message.
+type notice struct {
+	Heading, Text string
+	Retry         string // address to try again; empty when that does not help
+}
 
 func (s *shop) showNotFound(w http.ResponseWriter, r *http.Request) {
 	s.show(w, r, http.StatusNotFound, "message", page{Title: "Not found", Private: true, Body: notice{
-		"We looked everywhere",
-		"There is no page at this address. It may have moved, or the link may have lost a letter on its way to you.",
+		Heading: "Page not found",
+		Text:    "This link is incomplete, or the page has moved. You can find all items in the catalogue.",
 	}})
 }
 
-// showFailure turns an error of the catalogue into a page: what the shopper can do, never the reason, which is logged.
+// showFailure answers an error of the catalogue with a page that says what the shopper can do. The cause is logged only.
 func (s *shop) showFailure(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, errNotFound):
 		s.showNotFound(w, r)
 	case errors.Is(err, errRefused):
-		s.show(w, r, http.StatusBadRequest, "message", page{Title: "Not understood", Private: true, Body: notice{
-			"We did not understand that",
-			"Please try a shorter search, or start again from the catalogue.",
+		s.show(w, r, http.StatusBadRequest, "message", page{Title: "Invalid search", Private: true, Body: notice{
+			Heading: "This search does not work",
+			Text:    "Please use fewer words, or browse the catalogue.",
 		}})
 	default:
 		if r.Context().Err() == nil {
-			s.Logger.ErrorContext(r.Context(), "catalogue cannot be read", "path", r.URL.Path, "error", err)
+			s.Logger.ErrorContext(r.Context(), "catalogue unavailable", "path", r.URL.Path, "error", err)
 		}
 		w.Header().Set("Retry-After", "5")
 		s.show(w, r, http.StatusServiceUnavailable, "message", page{Title: "Back in a moment", Private: true, Body: notice{
-			"Back in a moment",
-			"The shop cannot reach its shelves right now. Your cart is safe; please try again in a few seconds.",
+			Heading: "Back in a moment",
+			Text:    "The catalogue is not available right now. Your cart is saved. Please try again in a few seconds.",
+			Retry:   r.URL.RequestURI(),
 		}})
 	}
 }

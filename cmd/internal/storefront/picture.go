@@ -12,10 +12,10 @@ import (
 	"tillstream/events"
 )
 
-// palette is one set of colours that go together.
+// palette is one set of matching colours.
 type palette struct{ wall, table, sun, main, second, line string }
 
-// palettes are what pictures are painted in; the SKU chooses.
+// palettes are the colours of pictures; the SKU selects one.
 var palettes = []palette{
 	{"#f6e7d8", "#e9cdb4", "#fbf3ea", "#c4623f", "#f0b67f", "#5a2d1e"},
 	{"#dfeae4", "#bcd3c7", "#f2f8f4", "#2f6f5e", "#e8b04b", "#1d3f37"},
@@ -27,28 +27,31 @@ var palettes = []palette{
 	{"#e9ead6", "#cdd0a6", "#f7f8ec", "#75803a", "#d9785b", "#3a401b"},
 }
 
-// showPicture paints the picture of an item. The title and tags in the query only help to find what to paint, so
-// the picture depends on its address alone and may be cached.
+// showPicture draws the picture of an item. It is selected by the title and the tags in the query, so the picture depends
+// on its address alone and can be cached.
 func (s *shop) showPicture(w http.ResponseWriter, r *http.Request) {
 	sku, isPicture := strings.CutSuffix(r.PathValue("file"), ".svg")
 	if !isPicture || events.CheckSKU(sku) != nil {
 		s.showNotFound(w, r)
 		return
 	}
-	send(w, r, reply{kind: "image/svg+xml", cache: "public, max-age=86400", body: []byte(picture(sku, r.URL.Query()))})
+	send(w, reply{kind: "image/svg+xml", cache: "public, max-age=86400", body: []byte(picture(sku, r.URL.Query()))})
 }
 
-// picture draws a still life: a wall, a table, a round of light, and the thing itself, or an arrangement of shapes
-// when the words name nothing that we can draw.
+// picture draws a still life: a wall, a table, a circle of light, and the item's motif, or an arrangement of shapes when
+// no motif matches.
 func picture(sku string, about url.Values) string {
-	seed := fnv.New64a()
-	seed.Write([]byte(sku)) // never fails, says hash.Hash
-	dice := seed.Sum64()
-	colours := palettes[dice%uint64(len(palettes))]
+	hash := fnv.New64a()
+	hash.Write([]byte(sku)) // a hash.Hash never returns an error
+	seed := hash.Sum64()
+	colours := palettes[seed%uint64(len(palettes))]
 	title := clip(about.Get("title"), 120)
-	motif := motifFor(title + " " + about.Get("tags"))
+	motif := motifFor(title)
 	if motif == "" {
-		motif = arrangements[(dice>>8)%uint64(len(arrangements))]
+		motif = motifFor(about.Get("tags")) // which may be as general as "kitchen"
+	}
+	if motif == "" {
+		motif = arrangements[(seed>>8)%uint64(len(arrangements))]
 	}
 	label := title
 	if label == "" {
@@ -61,7 +64,7 @@ func picture(sku string, about url.Values) string {
 	fmt.Fprintf(&out, `<title>%s</title>`, html.EscapeString(label))
 	fmt.Fprintf(&out, `<path fill="%s" d="M0 0h400v400H0z"/>`, colours.wall)
 	fmt.Fprintf(&out, `<circle cx="%d" cy="%d" r="%d" fill="%s"/>`,
-		150+(dice>>16)%100, 150+(dice>>24)%40, 110+(dice>>32)%30, colours.sun)
+		150+(seed>>16)%100, 150+(seed>>24)%40, 110+(seed>>32)%30, colours.sun)
 	fmt.Fprintf(&out, `<path fill="%s" d="M0 300h400v100H0z"/>`, colours.table)
 	fmt.Fprintf(&out, `<ellipse cx="200" cy="318" rx="110" ry="14" fill="%s" opacity=".16"/>`, colours.line)
 	out.WriteString(paint.Replace(motif))
@@ -69,7 +72,7 @@ func picture(sku string, about url.Values) string {
 	return out.String()
 }
 
-// motifFor finds the first drawing that one of the words names.
+// motifFor returns the first motif that one of the words selects; empty when none does.
 func motifFor(words string) string {
 	named := map[string]bool{}
 	for _, word := range strings.FieldsFunc(strings.ToLower(words), func(r rune) bool { return !unicode.IsLetter(r) }) {
@@ -86,7 +89,7 @@ func motifFor(words string) string {
 	return ""
 }
 
-// clip shortens text to at most n characters and drops what XML forbids even when escaped: control characters.
+// clip shortens text to at most n characters and drops control characters, which XML forbids even when escaped.
 func clip(text string, n int) string {
 	var out strings.Builder
 	for _, letter := range strings.ToValidUTF8(text, "") {

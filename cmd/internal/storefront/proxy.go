@@ -13,8 +13,8 @@ import (
 	"tillstream/events/api"
 )
 
-// Upstreams are the base addresses of the domains' own processes, such as http://10.0.0.4:8081. Each may be several,
-// separated by commas: replicas that can stand in for each other.
+// Upstreams are the base addresses of the domains' processes, such as http://10.0.0.4:8081. Each field may list several
+// replicas, separated by commas.
 type Upstreams struct {
 	Inventory     string
 	Notifications string
@@ -22,9 +22,9 @@ type Upstreams struct {
 	Payments      string
 }
 
-// Proxy puts the domains' APIs on one origin: the handler for Config.API where every domain is its own process.
-// Streams are flushed as they come. When a replica cannot be reached the next one is asked, as far as the request
-// can be sent again without doing something twice. It fails with [ErrConfig] when an address is wrong.
+// Proxy returns a handler that serves the APIs of all domains on one origin, for Config.API where each domain runs in its
+// own processes. It flushes event streams at once. When a replica cannot be reached, it sends the request to the next one,
+// unless that could have an effect twice. It returns [ErrConfig] when an address is wrong.
 func Proxy(upstreams Upstreams, logger *slog.Logger) (http.Handler, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
@@ -51,13 +51,13 @@ func Proxy(upstreams Upstreams, logger *slog.Logger) (http.Handler, error) {
 		}
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		writeProblem(w, http.StatusNotFound, "No part of the shop answers at this address.")
+		api.WriteProblem(w, http.StatusNotFound, "There is nothing at this address.")
 	})
 	return mux, nil
 }
 
-// newTransport gives up quickly on a host that does not answer the door, and late on one that is thinking: the
-// longest honest answer is a payment long poll of 30 s.
+// newTransport gives up quickly on a host that does not accept connections, and late on one that computes its answer: the
+// slowest answer is a payment long poll of 30 s.
 func newTransport() *http.Transport {
 	return &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: time.Second, KeepAlive: 15 * time.Second}).DialContext,
@@ -72,32 +72,27 @@ func newTransport() *http.Transport {
 func forward(domain string, group *replicas, logger *slog.Logger) http.Handler {
 	return &httputil.ReverseProxy{
 		Transport:     group,
-		FlushInterval: -1, // Server-Sent Events are useless in a buffer
+		FlushInterval: -1, // Server-Sent Events must not wait in a buffer
 		ErrorLog:      slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 		Rewrite: func(r *httputil.ProxyRequest) {
-			r.Out.URL.Scheme, r.Out.URL.Host = "http", domain // replicas put the real address here
+			r.Out.URL.Scheme, r.Out.URL.Host = "http", domain // replicas replaces it with a real address
 			r.SetXForwarded()
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			// A request is given up when the shopper has left, or when this process stops, and then the shopper is
-			// still there: it is no news, but without an answer the server would make it an empty 200.
+			// The context ends when the client leaves and when this process stops. Neither is logged, but in the second
+			// case the client still waits: without an answer here, the server would send an empty 200.
 			if r.Context().Err() == nil {
-				logger.WarnContext(r.Context(), "no replica answers", "domain", domain, "method", r.Method,
+				logger.WarnContext(r.Context(), "no replica available", "domain", domain, "method", r.Method,
 					"path", r.URL.Path, "error", err)
 			}
 			w.Header().Set("Retry-After", "2")
-			writeProblem(w, http.StatusBadGateway,
-				fmt.Sprintf("The shop's %s service cannot be reached right now. Please try again in a few seconds.", domain))
+			api.WriteProblem(w, http.StatusBadGateway,
+				fmt.Sprintf("The %s service is not available right now. Please try again in a few seconds.", domain))
 		},
 	}
 }
 
-// writeProblem answers in the API's own error format.
-func writeProblem(w http.ResponseWriter, status int, detail string) {
-	api.WriteProblem(w, status, detail)
-}
-
-// splitAddresses reads a comma separated list of base addresses.
+// splitAddresses parses a comma-separated list of base addresses.
 func splitAddresses(list string) ([]string, error) {
 	var hosts []string
 	for address := range strings.SplitSeq(list, ",") {
@@ -111,7 +106,7 @@ func splitAddresses(list string) ([]string, error) {
 		hosts = append(hosts, origin)
 	}
 	if len(hosts) == 0 {
-		return nil, errors.New("none given")
+		return nil, errors.New("want at least one")
 	}
 	return hosts, nil
 }

@@ -16,13 +16,13 @@ import (
 	"tillstream/cmd/internal/storefront"
 )
 
-// named answers with its name and what it was asked.
-func named(t *testing.T, name string) *httptest.Server {
+// startEcho runs an upstream that answers with its name and the request.
+func startEcho(t *testing.T, name string) *httptest.Server {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
-			t.Errorf("%s reads: %v", name, err)
+			t.Errorf("%s: read request: %v", name, err)
 		}
 		w.Header().Set("X-Seen-Host", r.Header.Get("X-Forwarded-Host"))
 		w.Header().Set("X-Seen-For", r.Header.Get("X-Forwarded-For"))
@@ -32,8 +32,8 @@ func named(t *testing.T, name string) *httptest.Server {
 	return server
 }
 
-// deadAddress is one that refuses connections.
-func deadAddress(t *testing.T) string {
+// closedAddress returns an address that refuses connections.
+func closedAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -69,16 +69,16 @@ func do(t *testing.T, method, address, body string, headers ...string) (*http.Re
 		t.Fatalf("%s %s: %v", method, address, err)
 	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
+	data, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatalf("read answer to %s %s: %v", method, address, err)
 	}
-	return response, string(answer)
+	return response, string(data)
 }
 
 func TestProxySendsEachPathToItsDomain(t *testing.T) {
-	proxy := openProxy(t, storefront.Upstreams{Inventory: named(t, "inventory").URL, Notifications: named(t, "notifications").URL,
-		Orders: named(t, "orders").URL, Payments: named(t, "payments").URL})
+	proxy := openProxy(t, storefront.Upstreams{Inventory: startEcho(t, "inventory").URL, Notifications: startEcho(t, "notifications").URL,
+		Orders: startEcho(t, "orders").URL, Payments: startEcho(t, "payments").URL})
 	for request, want := range map[string]string{
 		"GET /api/items?q=a%20b":                "inventory GET /api/items?q=a%20b ",
 		"GET /api/items/MUG-1":                  "inventory GET /api/items/MUG-1 ",
@@ -100,21 +100,21 @@ func TestProxySendsEachPathToItsDomain(t *testing.T) {
 		}
 		response, got := do(t, method, proxy.URL+path, body, "X-Forwarded-For", "6.6.6.6")
 		if got != want {
-			t.Errorf("%s reached %q, want %q", request, got, want)
+			t.Errorf("%s: got %q, want %q", request, got, want)
 		}
 		if host := response.Header.Get("X-Seen-Host"); "http://"+host != proxy.URL {
-			t.Errorf("%s: X-Forwarded-Host is %q", request, host)
+			t.Errorf("%s: X-Forwarded-Host = %q, want the proxy's", request, host)
 		}
 		if client := response.Header.Get("X-Seen-For"); client != "127.0.0.1" {
-			t.Errorf("%s: X-Forwarded-For is %q; a visitor must not choose it", request, client)
+			t.Errorf("%s: X-Forwarded-For = %q, want 127.0.0.1: clients must not choose it", request, client)
 		}
 	}
 	if response, body := do(t, "GET", proxy.URL+"/api/nothing", ""); response.StatusCode != 404 || !strings.Contains(body, `"status":404`) {
-		t.Errorf("an unknown path answered %d %s", response.StatusCode, body)
+		t.Errorf("GET /api/nothing = %d %s, want 404", response.StatusCode, body)
 	}
 }
 
-func TestProxyPassesStreamsAsTheyCome(t *testing.T) {
+func TestProxyFlushesEventStreams(t *testing.T) {
 	next := make(chan string)
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -133,7 +133,7 @@ func TestProxyPassesStreamsAsTheyCome(t *testing.T) {
 	defer response.Body.Close()
 	lines := bufio.NewScanner(response.Body)
 	for _, want := range []string{"data: 1", "data: 2", "data: 3"} {
-		// The upstream goes on only after the line before has been read here: a buffer anywhere would hang the test.
+		// The upstream continues only after this line is read: with a buffer anywhere, the test would hang.
 		if !lines.Scan() || lines.Text() != want {
 			t.Fatalf("read %q (%v), want %q", lines.Text(), lines.Err(), want)
 		}
@@ -144,25 +144,26 @@ func TestProxyPassesStreamsAsTheyCome(t *testing.T) {
 	close(next)
 }
 
-func TestProxyAsksTheNextReplica(t *testing.T) {
-	list := deadAddress(t) + ", " + named(t, "living").URL + "/," + deadAddress(t)
+func TestProxyTriesTheNextReplica(t *testing.T) {
+	list := closedAddress(t) + ", " + startEcho(t, "alive").URL + "/," + closedAddress(t)
 	proxy := openProxy(t, storefront.Upstreams{Inventory: list, Notifications: list, Orders: list, Payments: list})
 	for range 12 {
 		if response, body := do(t, "GET", proxy.URL+"/api/items", ""); response.StatusCode != 200 {
-			t.Fatalf("a read answered %d %s", response.StatusCode, body)
+			t.Fatalf("GET /api/items = %d %s, want 200", response.StatusCode, body)
 		}
-		// Without a key, and still safe to send again: a refused connection has carried nothing.
-		if response, body := do(t, "POST", proxy.URL+"/api/orders", "the order"); body != "living POST /api/orders the order" {
-			t.Fatalf("a write answered %d %s", response.StatusCode, body)
+		// Safe to send again without a key, because a refused connection has sent nothing.
+		if response, body := do(t, "POST", proxy.URL+"/api/orders", "the order"); body != "alive POST /api/orders the order" {
+			t.Fatalf("POST /api/orders = %d %s, want the answer of alive", response.StatusCode, body)
 		}
 	}
 }
 
-// dying takes the whole request and closes the connection without an answer, as a killed process does.
-func dying(t *testing.T, asked *atomic.Int64) *httptest.Server {
+// startDying runs an upstream that reads the whole request and closes the connection without an answer, as a killed
+// process does. It counts the requests.
+func startDying(t *testing.T, requests *atomic.Int64) *httptest.Server {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
+		requests.Add(1)
 		if _, err := io.ReadAll(r.Body); err != nil {
 			t.Errorf("read: %v", err)
 		}
@@ -172,7 +173,7 @@ func dying(t *testing.T, asked *atomic.Int64) *httptest.Server {
 	return server
 }
 
-func TestProxyRepeatsOnlyWhatMayBeRepeated(t *testing.T) {
+func TestProxyRepeatsOnlyRepeatableRequests(t *testing.T) {
 	for name, test := range map[string]struct {
 		method, path, body string
 		headers            []string
@@ -185,30 +186,30 @@ func TestProxyRepeatsOnlyWhatMayBeRepeated(t *testing.T) {
 		"Webhook":      {"POST", "/webhooks/stripe", "{}", nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var asked atomic.Int64
-			list := dying(t, &asked).URL + "," + named(t, "living").URL
-			for range 2 { // the first to be asked is the living one in one of two
+			var requests atomic.Int64
+			list := startDying(t, &requests).URL + "," + startEcho(t, "alive").URL
+			for range 2 { // each replica comes first once
 				proxy := openProxy(t, storefront.Upstreams{Inventory: list, Notifications: list, Orders: list, Payments: list})
-				before := asked.Load()
+				before := requests.Load()
 				var response *http.Response
 				var body string
-				for asked.Load() == before {
+				for requests.Load() == before {
 					response, body = do(t, test.method, proxy.URL+test.path, test.body, test.headers...)
 				}
-				want := fmt.Sprintf("living %s %s %s", test.method, test.path, test.body)
+				want := fmt.Sprintf("alive %s %s %s", test.method, test.path, test.body)
 				if test.repeated && body != want {
-					t.Errorf("answered %d %q, want %q", response.StatusCode, body, want)
+					t.Errorf("got %d %q, want %q", response.StatusCode, body, want)
 				}
 				if !test.repeated && response.StatusCode != 502 {
-					t.Errorf("answered %d %q: it was sent twice", response.StatusCode, body)
+					t.Errorf("got %d %q, want 502: the request was sent twice", response.StatusCode, body)
 				}
 			}
 		})
 	}
 }
 
-func TestProxySaysWhatCannotBeReached(t *testing.T) {
-	proxy := openProxy(t, storefront.Upstreams{Inventory: deadAddress(t), Notifications: deadAddress(t), Orders: deadAddress(t), Payments: deadAddress(t)})
+func TestUnreachableDomainReturnsProblemJSON(t *testing.T) {
+	proxy := openProxy(t, storefront.Upstreams{Inventory: closedAddress(t), Notifications: closedAddress(t), Orders: closedAddress(t), Payments: closedAddress(t)})
 	response, body := do(t, "GET", proxy.URL+"/api/orders/1/payment", "")
 	var problem struct {
 		Title, Detail string
@@ -218,21 +219,21 @@ func TestProxySaysWhatCannotBeReached(t *testing.T) {
 		t.Fatalf("read %q: %v", body, err)
 	}
 	if response.StatusCode != 502 || response.Header.Get("Content-Type") != "application/problem+json" ||
-		problem.Status != 502 || !strings.Contains(problem.Detail, "payments service cannot be reached") || strings.Contains(body, "127.0.0.1") {
-		t.Errorf("answered %d %v %s", response.StatusCode, response.Header, body)
+		problem.Status != 502 || !strings.Contains(problem.Detail, "payments service is not available") || strings.Contains(body, "127.0.0.1") {
+		t.Errorf("got %d %v %s, want a 502 problem that names the service and no address", response.StatusCode, response.Header, body)
 	}
-	// The pages over the same proxy say it in their own way.
+	// Pages over the same proxy show a page instead.
 	shop := newShop(t, storefront.Config{API: proxy.Config.Handler})
 	if page, html := get(t, shop, "/"); page.StatusCode != 503 || !strings.Contains(html, "Back in a moment") {
-		t.Errorf("the catalogue answered %d", page.StatusCode)
+		t.Errorf("GET / = %d, want the 503 page", page.StatusCode)
 	}
 }
 
-func TestProxyChecksAddresses(t *testing.T) {
+func TestProxyRefusesInvalidAddresses(t *testing.T) {
 	good := "http://127.0.0.1:1"
 	for _, bad := range []string{"", " , ", "127.0.0.1:80", "http://h/path", "ftp://h", good + ",nonsense"} {
 		if _, err := storefront.Proxy(storefront.Upstreams{Inventory: good, Notifications: good, Orders: bad, Payments: good}, nil); !errors.Is(err, storefront.ErrConfig) {
-			t.Errorf("addresses %q: error is %v, want ErrConfig", bad, err)
+			t.Errorf("addresses %q: Proxy() error = %v, want ErrConfig", bad, err)
 		}
 	}
 }

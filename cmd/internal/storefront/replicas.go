@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	restAfterFailure = 2 * time.Second // how long a replica that was not there is asked last
-	maxReplay        = 256 << 10       // the largest body kept for sending again: four times the API's own limit
+	restAfterFailure = 2 * time.Second // how long a replica comes last after a failure
+	maxReplay        = 256 << 10       // largest body that is kept for a retry: four times the API's own limit
 )
 
-// replicas is a RoundTripper over several processes of one domain. It asks them in turn; one that could not be
-// reached is asked last for a while, so that a killed replica costs a failed dial every two seconds, not every request.
+// replicas is a RoundTripper over several processes of one domain. It takes them in turn. A replica that could not be
+// reached comes last for a while, so that a killed one costs a failed dial every two seconds, not with every request.
 type replicas struct {
 	next    http.RoundTripper
 	now     func() time.Time
@@ -44,7 +44,7 @@ func newReplicas(list string, next http.RoundTripper, now func() time.Time) (*re
 	return group, nil
 }
 
-// order is whom to ask for the next request, resting replicas last.
+// order returns the order in which to try the replicas for the next request, resting ones last.
 func (g *replicas) order() []*replica {
 	now, start := g.now().UnixNano(), int(g.turn.Add(1)%uint64(len(g.targets)))
 	ready := make([]*replica, 0, len(g.targets))
@@ -60,8 +60,8 @@ func (g *replicas) order() []*replica {
 	return append(ready, resting...)
 }
 
-// RoundTrip sends the request to the first replica that answers. It goes on to the next one only when the request
-// cannot have had an effect (nobody answered the door) or may be repeated (reads, and writes with an Idempotency-Key).
+// RoundTrip sends the request to the first replica that answers. It tries the next one only when the request cannot have
+// had an effect (the dial failed) or may be repeated (reads, and writes with an Idempotency-Key).
 func (g *replicas) RoundTrip(request *http.Request) (*http.Response, error) {
 	body, err := newResendable(request)
 	if err != nil {
@@ -76,27 +76,27 @@ func (g *replicas) RoundTrip(request *http.Request) (*http.Response, error) {
 		if err == nil {
 			return answer, nil
 		}
-		failures = append(failures, fmt.Errorf("ask %s: %w", target.host, err))
+		failures = append(failures, fmt.Errorf("send to %s: %w", target.host, err))
 		if request.Context().Err() != nil {
 			break
 		}
 		target.restUntil.Store(g.now().Add(restAfterFailure).UnixNano())
-		if !body.mayGoAgain(err) {
+		if !body.mayRetry(err) {
 			break
 		}
 	}
 	return nil, errors.Join(failures...)
 }
 
-// resendable is a request body with what is known about sending it a second time.
+// resendable is a request body that knows whether it can be sent again.
 type resendable struct {
-	repeatable bool   // the request as a whole does no harm twice
-	kept       []byte // the whole body, if it was kept
+	repeatable bool   // the request may be handled twice
+	kept       []byte // the whole body, if it was read ahead
 	stream     *watchedBody
 }
 
-// newResendable keeps the body of a request with an Idempotency-Key, so that it can be repeated even after part of it
-// has been sent.
+// newResendable reads the body of a request with an Idempotency-Key ahead, so that the request can be repeated even after
+// part of it was sent.
 func newResendable(request *http.Request) (*resendable, error) {
 	read := request.Method == http.MethodGet || request.Method == http.MethodHead || request.Method == http.MethodOptions
 	keyed := request.Header.Get("Idempotency-Key") != ""
@@ -123,8 +123,8 @@ func (b *resendable) open() io.ReadCloser {
 	return http.NoBody
 }
 
-// mayGoAgain decides after a failed attempt. A refused or timed out dial has sent nothing.
-func (b *resendable) mayGoAgain(failure error) bool {
+// mayRetry reports whether the request may be sent again after a failure. A refused or timed out dial has sent nothing.
+func (b *resendable) mayRetry(failure error) bool {
 	if b.stream != nil && b.stream.started.Load() {
 		return false
 	}
@@ -133,8 +133,8 @@ func (b *resendable) mayGoAgain(failure error) bool {
 	return unsent || b.repeatable
 }
 
-// watchedBody notes whether anybody has begun to read it. Close does nothing: the transport closes the body of a
-// failed attempt, which would take it from the next one; the server closes the real one when the request is done.
+// watchedBody records whether reading has begun. Close does nothing: the transport closes the body after a failed attempt,
+// and the next attempt needs it. The server closes the real body at the end of the request.
 type watchedBody struct {
 	from    io.Reader
 	started atomic.Bool

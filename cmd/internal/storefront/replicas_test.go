@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// roundTripFunc lets a function be a transport.
+// roundTripFunc is a transport made of a function.
 type roundTripFunc func(*http.Request) (*http.Response, error)
 
 func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func TestReplicaThatWasAwayIsAskedLastForAWhile(t *testing.T) {
+func TestUnreachableReplicaIsTriedLastForAWhile(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	var asked []string
 	group, err := newReplicas("http://a,http://b", roundTripFunc(func(r *http.Request) (*http.Response, error) {
@@ -28,20 +28,20 @@ func TestReplicaThatWasAwayIsAskedLastForAWhile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask := func(times int) int {
+	dialsOfA := func(requests int) int {
 		asked = nil
-		for range times {
+		for range requests {
 			if _, err := group.RoundTrip(httptest.NewRequest(http.MethodGet, "/", nil)); err != nil {
-				t.Fatalf("no replica answered: %v", err)
+				t.Fatalf("RoundTrip: %v", err)
 			}
 		}
 		return len(slices.DeleteFunc(slices.Clone(asked), func(host string) bool { return host != "a" }))
 	}
-	if dials := ask(20); dials != 1 {
-		t.Errorf("the replica that is away was dialled %d times in a row of 20, want once", dials)
+	if dials := dialsOfA(20); dials != 1 {
+		t.Errorf("20 requests dialled the unreachable replica %d times, want 1", dials)
 	}
 	now = now.Add(restAfterFailure)
-	if dials := ask(20); dials != 1 {
-		t.Errorf("after its rest it was dialled %d times, want once", dials)
+	if dials := dialsOfA(20); dials != 1 {
+		t.Errorf("after its rest, 20 requests dialled it %d times, want 1", dials)
 	}
 }

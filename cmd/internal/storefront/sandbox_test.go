@@ -13,8 +13,8 @@ import (
 	"tillstream/payments/sandbox"
 )
 
-// till is the real sandbox with one payment intent for the order.
-func till(t *testing.T, a *api) *httptest.Server {
+// startSandbox runs the real sandbox with one payment intent for the order.
+func startSandbox(t *testing.T, a *api) *httptest.Server {
 	t.Helper()
 	stripe, err := sandbox.New(sandbox.Config{SecretKey: "sk_test_tillstream_1", PublishableKey: "pk_test_tillstream_1", WebhookSecret: "whsec_1"})
 	if err != nil {
@@ -37,7 +37,7 @@ func till(t *testing.T, a *api) *httptest.Server {
 	return server
 }
 
-// intentStatus asks the sandbox what the shopper achieved.
+// intentStatus reads the status of the payment intent from the sandbox.
 func intentStatus(t *testing.T, stripe *httptest.Server, a *api) string {
 	t.Helper()
 	id := a.payment["payment_intent"].(string)
@@ -49,11 +49,11 @@ func intentStatus(t *testing.T, stripe *httptest.Server, a *api) string {
 	return intent.Status
 }
 
-// TestCardFormAtTheSandbox pays as a shopper may: a declined card, one whose bank refuses, one whose bank agrees.
-func TestCardFormAtTheSandbox(t *testing.T) {
+// A declined card, a bank that refuses, then a bank that approves.
+func TestShopperPaysAfterRefusedSandboxCards(t *testing.T) {
 	t.Parallel()
 	a := newAPI()
-	stripe := till(t, a)
+	stripe := startSandbox(t, a)
 	shop := openShop(t, storefront.Config{API: a, SandboxURL: stripe.URL})
 	tab := browsertest.Open(t, 390)
 	tab.Visit(shop.URL + "/orders/" + orderID + "#token=" + secret)
@@ -62,7 +62,7 @@ func TestCardFormAtTheSandbox(t *testing.T) {
 		tab.Click(".pay [type=submit]")
 	}
 	pay("4000000000000002")
-	tab.See("#payment-problem", "The card was declined.")
+	tab.See("#payment-problem", "Your card was declined.")
 	pay("4000002500003155")
 	tab.Click("button[value=fail]")
 	tab.See("#payment-problem", "Your bank did not approve the payment.")
@@ -70,12 +70,12 @@ func TestCardFormAtTheSandbox(t *testing.T) {
 	tab.Click("button[value=complete]")
 	tab.See("#payment-wait", "Payment received.")
 	if status := intentStatus(t, stripe, a); status != "requires_capture" {
-		t.Errorf("the intent is %s, want requires_capture", status)
+		t.Errorf("intent status = %q, want requires_capture", status)
 	}
 	if address := browsertest.Evaluate[string](tab, "location.href"); strings.Contains(address, "?") {
-		t.Errorf("the bank's answer is still in the address: %s", address)
+		t.Errorf("address = %s, want it without the bank's answer", address)
 	}
-	// A second tab that does not know it yet: paying again must tell the truth, not an error.
+	// A tab that does not show the payment yet: paying again must report success, not an error.
 	tab.Reload()
 	pay("4242424242424242")
 	tab.See("#payment-wait", "Payment received.")

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+
+	"github.com/klauspost/compress/gzhttp"
 )
 
-// idPattern is what an order id may look like; anything else cannot exist, so nobody is asked.
+// idPattern matches what an order id can look like; for anything else the API is not asked.
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// shop holds what all pages share; nothing in it changes after New.
+// shop holds what all pages share. Nothing in it changes after New.
 type shop struct {
 	Config
 	assets    *assets
@@ -17,8 +19,8 @@ type shop struct {
 	catalogue catalogue
 }
 
-// New builds the handler for the whole origin: pages, pictures and assets here, everything under /api, /webhooks and
-// /ops from config.API. It fails with [ErrConfig] when a setting is wrong.
+// New builds the handler for the whole origin: pages, pictures and assets are served here, everything under /api,
+// /webhooks and /ops by config.API. It returns [ErrConfig] when a setting is wrong.
 func New(config Config) (http.Handler, error) {
 	config, err := config.checked()
 	if err != nil {
@@ -32,41 +34,44 @@ func New(config Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	compress, err := gzhttp.NewWrapper(gzhttp.EnableZstd(false))
+	if err != nil {
+		return nil, fmt.Errorf("set up compression: %w", err)
+	}
 	s := &shop{Config: config, assets: assets, pages: pages, catalogue: catalogue{api: config.API}}
-	return s.routes(), nil
+	origin := http.NewServeMux()
+	for _, prefix := range []string{"/api/", "/webhooks/", "/ops/"} {
+		origin.Handle(prefix, s.API) // not compressed here: the API's event streams must not wait in a buffer
+	}
+	origin.Handle("/", securityHeaders(s.SandboxURL, compress(s.routes())))
+	return origin, nil
 }
 
 func (s *shop) routes() http.Handler {
-	window := http.NewServeMux()
-	window.HandleFunc("GET /{$}", s.showCatalogue)
-	window.HandleFunc("GET /items/{sku}", s.showItem)
-	window.HandleFunc("GET /cart", s.showCart)
-	window.HandleFunc("GET /checkout", s.showCheckout)
-	window.HandleFunc("GET /orders/{id}", s.showOrder)
-	window.HandleFunc("GET /images/items/{file}", s.showPicture)
-	window.HandleFunc("GET /assets/{hash}/{name}", s.assets.serve)
-	window.HandleFunc("GET /docs", s.showDocs)
-	window.HandleFunc("GET /openapi.json", s.showOpenAPI)
-	window.HandleFunc("GET /favicon.svg", s.assets.serveFavicon)
-	window.Handle("GET /favicon.ico", http.RedirectHandler("/favicon.svg", http.StatusMovedPermanently))
-	window.HandleFunc("GET /robots.txt", s.showRobots)
-	window.HandleFunc("/", s.showNotFound)
-
-	origin := http.NewServeMux()
-	for _, prefix := range []string{"/api/", "/webhooks/", "/ops/"} {
-		origin.Handle(prefix, s.API)
-	}
-	origin.Handle("/", securityHeaders(s.SandboxURL, window))
-	return origin
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.showCatalogue)
+	mux.HandleFunc("GET /items/{sku}", s.showItem)
+	mux.HandleFunc("GET /cart", s.showCart)
+	mux.HandleFunc("GET /checkout", s.showCheckout)
+	mux.HandleFunc("GET /orders/{id}", s.showOrder)
+	mux.HandleFunc("GET /images/items/{file}", s.showPicture)
+	mux.HandleFunc("GET /assets/{hash}/{name}", s.assets.serve)
+	mux.HandleFunc("GET /docs", s.showDocs)
+	mux.HandleFunc("GET /openapi.json", s.showOpenAPI)
+	mux.HandleFunc("GET /favicon.svg", s.assets.serveFavicon)
+	mux.Handle("GET /favicon.ico", http.RedirectHandler("/favicon.svg", http.StatusMovedPermanently))
+	mux.HandleFunc("GET /robots.txt", showRobots)
+	mux.HandleFunc("/", s.showNotFound)
+	return mux
 }
 
-func (s *shop) showRobots(w http.ResponseWriter, r *http.Request) {
+func showRobots(w http.ResponseWriter, _ *http.Request) {
 	rules := "User-agent: *\nDisallow: /api/\nDisallow: /ops/\nDisallow: /cart\nDisallow: /checkout\nDisallow: /orders/\n"
-	send(w, r, reply{kind: "text/plain; charset=utf-8", cache: "public, max-age=86400", body: []byte(rules)})
+	send(w, reply{kind: "text/plain; charset=utf-8", cache: "public, max-age=86400", body: []byte(rules)})
 }
 
 // securityHeaders forbids inline script and foreign sources on every page. Stripe's hosts are named only where its
-// Payment Element is used, the sandbox's only where its form is.
+// Payment Element is used, and the sandbox's host only where its card form is.
 func securityHeaders(sandbox string, next http.Handler) http.Handler {
 	script, connect, frame := "'self' https://js.stripe.com", "'self' https://api.stripe.com",
 		"https://js.stripe.com https://hooks.stripe.com"
@@ -81,7 +86,7 @@ func securityHeaders(sandbox string, next http.Handler) http.Handler {
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Referrer-Policy", "same-origin")
 		header.Set("X-Frame-Options", "DENY")
-		header.Set("Cross-Origin-Opener-Policy", "same-origin-allow-popups") // some banks approve in a pop-up
+		header.Set("Cross-Origin-Opener-Policy", "same-origin-allow-popups") // some banks approve payments in a pop-up
 		next.ServeHTTP(w, r)
 	})
 }

@@ -1,15 +1,16 @@
-/** Problem is an answer that is no success: an RFC 9457 problem, or status 0 when there was no answer at all. */
+const unavailable = 'The shop cannot be reached right now. Please check your connection and try again.';
+const refused = 'This did not work. Please reload the page and try again.';
+
+/** Problem is an answer that reports an error (an RFC 9457 problem), or no answer (status 0). */
 export class Problem extends Error {
   constructor(status, body) {
-    super(body?.detail || body?.title || 'The shop did not understand that.');
+    super(body?.detail || (status === 0 || status >= 500 ? unavailable : refused));
     this.status = status;
     this.errors = Array.isArray(body?.errors) ? body.errors : [];
   }
 }
 
-const unreachable = { detail: 'The shop cannot be reached right now. Please check your connection and try again.' };
-
-/** request asks our own API and returns the Response; it throws a Problem unless that is a success. */
+/** request calls the shop's API and returns the Response. It throws a Problem unless the call succeeds. */
 export async function request(path, { method = 'GET', body, token, headers = {}, signal } = {}) {
   const all = { Accept: 'application/json', ...headers };
   if (body !== undefined) all['Content-Type'] = 'application/json';
@@ -19,19 +20,19 @@ export async function request(path, { method = 'GET', body, token, headers = {},
     response = await fetch(path, { method, body, headers: all, signal, cache: 'no-store' });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Problem(0, unreachable);
+    throw new Problem(0);
   }
   if (response.ok) return response;
-  throw new Problem(response.status, await response.json().catch(() => ({ title: response.statusText })));
+  throw new Problem(response.status, await response.json().catch(() => null));
 }
 
-/** call is request for those who want the JSON. An answer that breaks off says as little as none at all. */
+/** call is request for JSON answers. An answer that breaks off counts as none. */
 export async function call(path, options) {
   const response = await request(path, options);
   try {
     return await response.json();
   } catch (error) {
     if (options?.signal?.aborted) throw error;
-    throw new Problem(0, unreachable);
+    throw new Problem(0);
   }
 }

@@ -1,19 +1,19 @@
-// Following an order. EventSource cannot send an Authorization header, and a token in the URL would end up in logs, so
-// the stream is read from fetch. When it breaks it is opened again, later each time; while it cannot be had the
-// order is asked for instead.
+// Follows an order by Server-Sent Events. EventSource cannot send an Authorization header, and a token in the URL would
+// end up in logs, so the stream is read from fetch. A stream that breaks is opened again, with a backoff. While it cannot
+// be opened, the order is polled.
 import { Problem, call, request } from './api.js';
 
-const firstEventWithin = 8_000, silenceLimit = 45_000; // the server says something every 15 s
+const firstEventWithin = 8_000, silenceLimit = 45_000; // the server sends a comment every 15 s
 const backoff = [500, 1_000, 2_000, 4_000, 8_000, 15_000];
 
-/** events yields the data of each Server-Sent Event in the bytes. */
-async function* events(stream, heard) {
+/** events yields the data of each event in the stream, and calls onBytes for each chunk. */
+async function* events(stream, onBytes) {
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '', data = [];
   for (;;) {
     const { value, done } = await reader.read();
     if (done) return;
-    heard();
+    onBytes();
     const lines = (rest + value).split(/\r?\n/);
     rest = lines.pop();
     for (const line of lines) {
@@ -23,17 +23,17 @@ async function* events(stream, heard) {
   }
 }
 
-/** read passes on every order of one connection; it returns when the server closes it. */
+/** read calls onOrder for every event of one connection, until the server closes it. */
 async function read(path, token, onOrder, outer) {
   const inner = new AbortController(), stop = () => inner.abort();
   let timer = setTimeout(stop, firstEventWithin);
-  const heard = () => { clearTimeout(timer); timer = setTimeout(stop, silenceLimit); };
+  const onBytes = () => { clearTimeout(timer); timer = setTimeout(stop, silenceLimit); };
   outer.addEventListener('abort', stop);
   try {
     const response = await request(`${path}/events`,
       { token, signal: inner.signal, headers: { Accept: 'text/event-stream' } });
-    if (!response.headers.get('Content-Type')?.startsWith('text/event-stream')) throw new Problem(response.status, null);
-    for await (const data of events(response.body, heard)) onOrder(JSON.parse(data));
+    if (!response.headers.get('Content-Type')?.startsWith('text/event-stream')) throw new Problem(0);
+    for await (const data of events(response.body, onBytes)) onOrder(JSON.parse(data));
   } finally {
     clearTimeout(timer);
     outer.removeEventListener('abort', stop);
@@ -50,23 +50,23 @@ function pause(ms, signal) {
   });
 }
 
-/** hopeless tells an answer that will not change (not yours, no such order) from trouble that passes. */
-function hopeless(error) {
+/** isPermanent tells errors that will not change, such as a wrong token, from those that pass. */
+function isPermanent(error) {
   return error instanceof Problem && error.status >= 400 && error.status < 500 && ![408, 425, 429].includes(error.status);
 }
 
 /**
- * follow calls onOrder with the order now and whenever it changes, and onConnection with whether the news is fresh,
- * until the signal says stop. It throws the Problem when the order cannot be seen at all.
+ * follow calls onOrder with the order now and at every change, and onConnection with whether the order is up to date,
+ * until the signal aborts. It throws a Problem that is permanent.
  */
 export async function follow(path, token, { onOrder, onConnection, signal }) {
   let failures = 0;
-  const fresh = (order) => { failures = 0; onConnection(true); onOrder(order); };
+  const onEvent = (order) => { failures = 0; onConnection(true); onOrder(order); };
   while (!signal.aborted) {
     try {
-      await read(path, token, fresh, signal);
+      await read(path, token, onEvent, signal);
     } catch (error) {
-      if (hopeless(error)) throw error;
+      if (isPermanent(error)) throw error;
     }
     if (signal.aborted) return;
     failures += 1;
@@ -81,7 +81,7 @@ async function poll(path, token, { onOrder, onConnection, signal }) {
     onConnection(true);
     onOrder(order);
   } catch (error) {
-    if (hopeless(error)) throw error;
+    if (isPermanent(error)) throw error;
     if (!signal.aborted) onConnection(false);
   }
 }

@@ -1,19 +1,20 @@
-import { $, el } from './dom.js';
+// The item page: adds the item to the cart.
 import { addToCart, cart } from './store.js';
+import { $, el } from './view.js';
 
-const form = $('add'), said = $('said');
+const form = $('add'), status = $('status');
 
 function add(event) {
   event.preventDefault();
   const { sku, title, amount, currency, picture, available } = form.dataset;
   const quantity = form.elements.quantity.valueAsNumber, stock = Number(available);
-  const had = cart().find((line) => line.sku === sku)?.quantity ?? 0;
-  if (had + quantity > stock) {
-    said.textContent = had ? `There are ${stock}, and ${had} of them are in your cart already.` : `There are only ${stock}.`;
+  const inCart = cart().find((line) => line.sku === sku)?.quantity ?? 0;
+  if (inCart + quantity > stock) {
+    status.textContent = inCart ? `Only ${stock} in stock, and ${inCart} already in your cart.` : `Only ${stock} in stock.`;
     return;
   }
   addToCart({ sku, title, quantity, picture, price: { amount: Number(amount), currency } });
-  said.replaceChildren(`${quantity} in your cart. `, el('a', { href: '/cart' }, 'Go to the cart'));
+  status.replaceChildren(`${quantity} added to your cart. `, el('a', { href: '/cart' }, 'Go to cart'));
 }
 
-form?.addEventListener('submit', add); // there is no form when it is sold out
+form?.addEventListener('submit', add); // a sold-out item has no form

@@ -1,27 +1,26 @@
-// The order page: follows the order and shows what is true now.
+// The order page: follows the order and shows its present state.
 import { Problem, call } from './api.js';
-import { $, briefLine, el, show } from './dom.js';
 import { follow } from './follow.js';
-import { format } from './money.js';
 import { PaymentPanel } from './payment.js';
 import { keepCart, keepToken, token as knownToken } from './store.js';
-import { meaning, remainder, shortages, why } from './words.js';
+import { meaning, remainder, shortages, why } from './texts.js';
+import { $, briefLine, el, format, show } from './view.js';
 
 const { id, sandbox } = $('order').dataset, path = `/api/orders/${encodeURIComponent(id)}`;
 const shopTitle = document.title.split(' · ').pop(), stop = new AbortController();
 let latest = null;
 
-/** Mails link with #token=…: keep it and take it out of the address bar, where it could be copied or looked at. */
+/** E-mails link with #token=…: store the token and remove it from the address bar, where others could read it. */
 function takeToken() {
-  const given = new URLSearchParams(location.hash.slice(1)).get('token');
-  if (given) {
-    keepToken(id, given);
+  const linked = new URLSearchParams(location.hash.slice(1)).get('token');
+  if (linked) {
+    keepToken(id, linked);
     history.replaceState(null, '', location.pathname + location.search);
   }
   return knownToken(id);
 }
 
-/** A bank sends the shopper back with the outcome, and with a secret that should not stay in the address bar. */
+/** A bank sends the shopper back with the outcome, and with a secret that must not stay in the address bar. */
 function takeReturn() {
   const outcome = new URLSearchParams(location.search).get('redirect_status');
   if (location.search) history.replaceState(null, '', location.pathname);
@@ -32,10 +31,10 @@ const token = takeToken();
 const panel = new PaymentPanel({ path, token, sandbox, returned: takeReturn() });
 
 function drawSteps(states) {
-  const said = { done: 'done', now: 'in progress', stopped: 'stopped', '': 'to come' };
+  const names = { done: 'done', now: 'in progress', stopped: 'stopped', '': 'to come' };
   [...$('steps').children].forEach((step, at) => {
     step.className = states[at];
-    step.querySelector('.step-state').textContent = `: ${said[states[at]]}`;
+    step.querySelector('.step-state').textContent = `: ${names[states[at]]}`;
     if (states[at] === 'now') step.setAttribute('aria-current', 'step');
     else step.removeAttribute('aria-current');
   });
@@ -44,8 +43,8 @@ function drawSteps(states) {
 
 function drawShort(order) {
   const short = shortages(order), reason = why(order);
-  const said = short.length ? ['These items were short:', el('ul', {}, ...short.map((text) => el('li', {}, text)))] : [];
-  $('short').replaceChildren(...said, ...(reason ? [reason] : []));
+  const list = short.length ? ['These items are out of stock:', el('ul', {}, ...short.map((text) => el('li', {}, text)))] : [];
+  $('short').replaceChildren(...list, ...(reason ? [reason] : []));
   show($('short'), short.length > 0 || reason !== '');
 }
 
@@ -53,8 +52,8 @@ function drawSummary(order) {
   $('lines').replaceChildren(...order.lines.map((line) => briefLine(line.quantity, line.title, format(line.total))));
   const sum = (name, money, className = '') => el('div', { className }, el('dt', {}, name), el('dd', {}, format(money)));
   const rows = [sum('Subtotal', order.subtotal), sum('Delivery', order.shipping), sum('Total', order.total, 'sum-total')];
-  if (order.tax?.amount > 0) rows.push(sum('of which tax', order.tax, 'note'));
-  if (order.refunded?.amount > 0) rows.push(sum('Returned', order.refunded));
+  if (order.tax?.amount > 0) rows.push(sum('Includes tax of', order.tax, 'note'));
+  if (order.refunded?.amount > 0) rows.push(sum('Refunded', order.refunded));
   $('sums').replaceChildren(...rows);
   const to = order.shipping_address;
   $('address').textContent = [order.name, to.line1, to.line2, `${to.postal_code} ${to.city}`, countryName(to.country)].filter(Boolean).join('\n');
@@ -67,7 +66,7 @@ function countryName(code) {
 }
 
 function draw(order) {
-  const { steps, headline, story, again, final } = meaning(order);
+  const { steps, headline, story, again, final, packing } = meaning(order);
   if (order.status !== latest?.status) $('live').textContent = `${headline}. ${story}`;
   latest = order;
   document.title = `${headline} · ${shopTitle}`;
@@ -80,17 +79,17 @@ function draw(order) {
   const payable = order.status === 'awaiting_payment';
   if (payable) panel.open(order); else panel.close();
   show($('cancel-row'), payable || order.status === 'placed');
-  show($('after'), order.status === 'confirmed');
+  show($('after'), Boolean(packing));
   show($('next'), !payable && order.status !== 'placed' && order.status !== 'capturing');
-  $('refill').textContent = order.status === 'rejected' ? 'Put what is left in the cart' : 'Put it in the cart again';
+  $('refill').textContent = order.status === 'rejected' ? 'Add available items to cart' : 'Add items to cart again';
   show($('refill'), Boolean(again) && remainder(order).length > 0);
-  if (final) stop.abort(); // nothing more will happen while somebody watches; free the connection
+  if (final) stop.abort(); // no change will follow soon: close the connection
 }
 
 function refuse(problem) {
-  $('headline').textContent = problem.status === 404 ? 'We cannot show this order' : 'Something went wrong';
+  $('headline').textContent = problem.status === 404 ? 'Order not found' : 'Something went wrong';
   $('story').textContent = problem.status === 404
-    ? 'Open it from the link in our e-mail, or in the browser you ordered with. It proves that the order is yours.' : problem.message;
+    ? 'Please open the link in our e-mail, or use the browser in which you ordered.' : problem.message;
   $('live').textContent = $('headline').textContent;
   for (const part of ['steps', 'summary', 'cancel-row', 'connection', 'refill', 'after']) show($(part), false);
   panel.close();
@@ -116,5 +115,5 @@ $('refill').addEventListener('click', () => { keepCart(remainder(latest)); locat
 addEventListener('pagehide', () => stop.abort());
 addEventListener('pageshow', (event) => { if (event.persisted) location.reload(); });
 
-follow(path, token, { onOrder: draw, onConnection: (fresh) => show($('connection'), !fresh), signal: stop.signal })
+follow(path, token, { onOrder: draw, onConnection: (current) => show($('connection'), !current), signal: stop.signal })
   .catch((problem) => { if (!(problem instanceof Problem)) throw problem; refuse(problem); });

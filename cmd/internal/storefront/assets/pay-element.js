@@ -1,6 +1,6 @@
-// Stripe's Payment Element, loaded from Stripe as its rules ask: card data goes from the shopper to Stripe alone.
-import { sentence } from './declines.js';
-import { $ } from './dom.js';
+// Stripe's Payment Element, loaded from Stripe as its terms require. Card data goes from the browser to Stripe only.
+import { declineText } from './texts.js';
+import { $ } from './view.js';
 
 const source = 'https://js.stripe.com/v3/';
 
@@ -21,7 +21,7 @@ export async function elementForm(box, payment, { label, returnURL, onPaid, onPr
   try {
     await load();
   } catch {
-    onProblem('The payment form could not be loaded. Please check your connection or content blocker, and load this page again.');
+    onProblem('The payment form could not be loaded. Please check your connection and your content blocker, then reload this page.');
     return { secret: null, idle };
   }
   const stripe = window.Stripe(payment.publishable_key);
@@ -29,7 +29,7 @@ export async function elementForm(box, payment, { label, returnURL, onPaid, onPr
   const elements = stripe.elements({ clientSecret: payment.client_secret, appearance: { theme: dark ? 'night' : 'stripe' } });
   const element = elements.create('payment');
   element.on('ready', idle);
-  element.on('loaderror', ({ error }) => onProblem(sentence(error)));
+  element.on('loaderror', ({ error }) => onProblem(declineText(error)));
   element.mount(form.querySelector('.element'));
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
@@ -41,7 +41,7 @@ export async function elementForm(box, payment, { label, returnURL, onPaid, onPr
     const status = (error?.payment_intent ?? paymentIntent)?.status;
     if (['requires_capture', 'processing', 'succeeded'].includes(status)) { onPaid(); return; }
     idle();
-    onProblem(sentence(error ?? paymentIntent?.last_payment_error), true);
+    onProblem(declineText(error ?? paymentIntent?.last_payment_error), true);
   });
   return { secret: payment.client_secret, idle };
 }

@@ -1,7 +1,6 @@
-// The sandbox's card form: what Stripe's own form would do, spoken to the sandbox directly. The card never passes our
-// servers here either.
-import { sentence } from './declines.js';
-import { $ } from './dom.js';
+// The sandbox's card form. Like Stripe's own, it sends the card to the payment provider directly, never through the shop.
+import { declineText } from './texts.js';
+import { $ } from './view.js';
 
 const done = ['requires_capture', 'processing', 'succeeded'];
 
@@ -15,7 +14,7 @@ export function sandboxForm(box, payment, { label, returnURL, sandbox, onPaid, o
     event.preventDefault();
     if (button.disabled) return;
     const card = read(form);
-    if (card.wrong) { onProblem(card.wrong, true); return; }
+    if (card.error) { onProblem(card.error, true); return; }
     button.disabled = true;
     button.textContent = 'Paying…';
     onProblem('');
@@ -45,9 +44,9 @@ function fill(form, number) {
 function read(form) {
   const number = form.elements.number.value.replace(/\D/g, ''), cvc = form.elements.cvc.value.trim();
   const expiry = /^\s*(\d{1,2})\s*\/?\s*(?:20)?(\d{2})\s*$/.exec(form.elements.expiry.value);
-  if (number.length < 12) return { wrong: 'Please fill in the card number.' };
-  if (!expiry || Number(expiry[1]) < 1 || Number(expiry[1]) > 12) return { wrong: 'Please fill in the expiry date as month and year, such as 04/29.' };
-  if (!/^\d{3,4}$/.test(cvc)) return { wrong: 'Please fill in the security code.' };
+  if (number.length < 12) return { error: 'Please enter the card number.' };
+  if (!expiry || Number(expiry[1]) < 1 || Number(expiry[1]) > 12) return { error: 'Please enter the expiry date as month and year, such as 04/29.' };
+  if (!/^\d{3,4}$/.test(cvc)) return { error: 'Please enter the security code, 3 or 4 digits.' };
   return { number, month: String(Number(expiry[1])), year: `20${expiry[2]}`, cvc };
 }
 
@@ -63,18 +62,18 @@ async function confirm(sandbox, payment, card, returnURL) {
       { method: 'POST', body, headers: { Authorization: `Bearer ${payment.publishable_key}` } });
     answer = await response.json();
   } catch {
-    // Nobody knows whether it arrived. Paying again is safe: there is one intent, and it is charged once.
-    return { text: 'The payment service cannot be reached. Please try again; you will not be charged twice.' };
+    // The request may have arrived. Another attempt is safe: the intent can be charged once only.
+    return { text: 'The payment service cannot be reached. Please try again. You will not be charged twice.' };
   }
   return outcome(answer);
 }
 
 function outcome(answer) {
-  // An intent that was paid in another tab refuses a second card, and says in its error that it is paid.
+  // An intent that was paid in another tab refuses a second card; its error contains the paid intent.
   const intent = answer.error?.payment_intent ?? answer;
   if (done.includes(intent.status)) return { paid: true };
-  if (answer.error) return { text: sentence(answer.error) };
+  if (answer.error) return { text: declineText(answer.error) };
   const redirect = answer.next_action?.redirect_to_url?.url;
   if (answer.status === 'requires_action' && /^https?:/.test(redirect)) return { redirect };
-  return { text: sentence(answer.last_payment_error) };
+  return { text: declineText(answer.last_payment_error) };
 }

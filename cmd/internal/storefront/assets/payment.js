@@ -1,65 +1,63 @@
-// The payment part of the order page: gets the intent's secret, shows the right form, and tells what came of it. What
-// the form reports is only a hint for the shopper; whether the order is paid is said by the order itself.
+// The payment part of the order page: gets the intent's secret, shows the card form and the result. The form's result is
+// only a hint; the order is paid when its status says so.
 import { Problem, call } from './api.js';
-import { sentence } from './declines.js';
-import { $, show } from './dom.js';
-import { format } from './money.js';
 import { elementForm } from './pay-element.js';
 import { sandboxForm } from './pay-sandbox.js';
+import { declineText } from './texts.js';
+import { $, format, show } from './view.js';
 
-const askEvery = 2_000;
-// How long an old failure may still be told after a payment that worked: the webhook is on its way.
-const newsMayTake = 15_000;
+const pollEvery = 2_000;
+const webhookMayTake = 15_000; // until then the API may still report an earlier failure after a payment that succeeded
 
-/** PaymentPanel is opened with an order that waits for payment and closed by any other status. */
+/** PaymentPanel is open while the order awaits payment. */
 export class PaymentPanel {
-  #asked; #form = null; #deadline = null;
+  #opened; #form = null; #deadline = null;
 
   constructor({ path, token, sandbox, returned }) {
     Object.assign(this, { path, token, sandbox, returned });
   }
 
   open(order) {
-    this.#tick(order.expires_at);
-    if (this.#asked) return;
-    this.#asked = new AbortController();
+    this.#countDown(order.expires_at);
+    if (this.#opened) return;
+    this.#opened = new AbortController();
     show($('payment'), true);
-    this.#prepare(this.#asked.signal);
+    this.#prepare(this.#opened.signal);
   }
 
   close() {
-    this.#asked?.abort();
-    this.#asked = null;
+    this.#opened?.abort();
+    this.#opened = null;
     clearInterval(this.#deadline);
     show($('payment'), false);
   }
 
-  #ask(signal) {
+  #fetch(signal) {
     return call(`${this.path}/payment?wait=20`, { token: this.token, signal });
   }
 
-  /** Waits for the secret, then shows the form, or that the payment is already under way. */
+  /** Waits for the secret, then shows the form, or that the payment is being confirmed. */
   async #prepare(signal) {
     let payment = null;
     while (!signal.aborted && !payment?.client_secret) {
-      payment = await this.#ask(signal).catch((problem) => this.#trouble(problem, signal));
-      if (!payment?.client_secret && !signal.aborted) await pause(payment ? 250 : askEvery);
+      payment = await this.#fetch(signal).catch((problem) => this.#report(problem, signal));
+      if (!payment?.client_secret && !signal.aborted) await pause(payment ? 250 : pollEvery);
     }
     if (signal.aborted) return;
-    this.#say('');
+    this.#showProblem('');
     if (this.returned === 'succeeded' || ['processing', 'authorized', 'captured'].includes(payment.status)) {
       await this.#settle(payment, signal);
       return;
     }
-    if (this.returned === 'failed') this.#say(sentence({ code: 'payment_intent_authentication_failure' }));
-    else if (payment.status === 'failed') this.#say(sentence(payment.last_error));
+    if (this.returned === 'failed') this.#showProblem(declineText({ code: 'payment_intent_authentication_failure' }));
+    else if (payment.status === 'failed') this.#showProblem(declineText(payment.last_error));
     await this.#offer(payment, signal);
   }
 
-  #trouble(problem, signal) {
+  #report(problem, signal) {
     if (signal.aborted) return null;
     if (!(problem instanceof Problem)) throw problem;
-    this.#say('The payment cannot be reached right now. We keep trying; your things stay set aside meanwhile.');
+    this.#showProblem('The payment service cannot be reached right now. We keep trying, and your items stay reserved.');
     return null;
   }
 
@@ -70,36 +68,36 @@ export class PaymentPanel {
     if (this.#form?.secret === payment.client_secret) { this.#form.idle(); return; }
     const make = this.sandbox ? sandboxForm : elementForm;
     const handlers = { label: `Pay ${format(payment)}`, returnURL: location.origin + location.pathname, sandbox: this.sandbox,
-      onPaid: () => this.#settle(payment, signal), onProblem: (text, focus) => this.#say(text, focus) };
+      onPaid: () => this.#settle(payment, signal), onProblem: (text, focus) => this.#showProblem(text, focus) };
     this.#form = await make($('payment-form'), payment, handlers);
   }
 
-  /** The provider has the payment; the order will say so. If it does not, the payment failed after all. */
+  /** Waits until the order shows the payment. If the API reports a failure instead, offers the form again. */
   async #settle(payment, signal) {
-    this.#say('');
+    this.#showProblem('');
     show($('payment-form'), false);
     $('payment-wait').textContent = 'Payment received. Confirming your order…';
     show($('payment-wait'), true);
     const since = Date.now();
     while (!signal.aborted) {
-      await pause(askEvery);
+      await pause(pollEvery);
       if (signal.aborted) return;
-      const now = await this.#ask(signal).catch((problem) => this.#trouble(problem, signal));
-      if (!now || Date.now() - since < newsMayTake || ['processing', 'authorized', 'captured'].includes(now.status)) continue;
-      this.#say(now.status === 'failed' ? sentence(now.last_error) : '');
-      await this.#offer(now, signal);
+      const current = await this.#fetch(signal).catch((problem) => this.#report(problem, signal));
+      if (!current || Date.now() - since < webhookMayTake || ['processing', 'authorized', 'captured'].includes(current.status)) continue;
+      this.#showProblem(current.status === 'failed' ? declineText(current.last_error) : '');
+      await this.#offer(current, signal);
       return;
     }
   }
 
-  #say(text, focus = false) {
+  #showProblem(text, focus = false) {
     $('payment-problem').textContent = text;
     show($('payment-problem'), text !== '');
     if (text && focus) $('payment-problem').focus();
   }
 
-  /** Counts down without being read aloud every second: the element is no live region. */
-  #tick(until) {
+  /** Counts down. The element is no live region, so that screen readers do not read it every second. */
+  #countDown(until) {
     clearInterval(this.#deadline);
     const draw = () => { $('deadline').textContent = until ? remaining(until) : ''; };
     draw();
@@ -107,12 +105,12 @@ export class PaymentPanel {
   }
 }
 
-/** remaining says how long things are held: a clock for the last hour, else when it ends. */
+/** remaining returns how long the items are reserved: a countdown in the last hour, else the end. */
 function remaining(until) {
   const end = new Date(until), left = end - Date.now();
-  if (left <= 0) return 'The time to pay is running out now.';
-  if (left > 3_600_000) return `Held for you until ${end.toLocaleString(document.documentElement.lang, { dateStyle: 'medium', timeStyle: 'short' })}`;
-  return `Held for you for another ${Math.floor(left / 60_000)}:${String(Math.floor(left / 1_000) % 60).padStart(2, '0')} min`;
+  if (left <= 0) return 'The time to pay is up.';
+  if (left > 3_600_000) return `Reserved until ${end.toLocaleString(document.documentElement.lang, { dateStyle: 'medium', timeStyle: 'short' })}`;
+  return `Reserved for another ${Math.floor(left / 60_000)}:${String(Math.floor(left / 1_000) % 60).padStart(2, '0')} min`;
 }
 
 function pause(ms) {

@@ -1,16 +1,16 @@
-// On every page: how much is in the cart.
+// On every page: the number of items in the cart.
 import { cart } from './store.js';
 
 const badge = document.querySelector('[data-cart-count]');
 
-function count() {
-  const things = cart().reduce((sum, line) => sum + line.quantity, 0);
-  badge.textContent = things > 999 ? '999+' : things;
-  badge.hidden = things === 0;
-  badge.parentElement.setAttribute('aria-label', things === 1 ? 'Cart, 1 item' : `Cart, ${things} items`);
+function drawCount() {
+  const items = cart().reduce((sum, line) => sum + line.quantity, 0);
+  badge.textContent = items > 999 ? '999+' : items;
+  badge.hidden = items === 0;
+  badge.parentElement.setAttribute('aria-label', items === 1 ? 'Cart, 1 item' : `Cart, ${items} items`);
 }
 
-document.addEventListener('cart', count);
-addEventListener('storage', count); // another tab
-addEventListener('pageshow', count); // back button
-count();
+document.addEventListener('cart', drawCount);
+addEventListener('storage', drawCount); // another tab changed it
+addEventListener('pageshow', drawCount); // the back button restored the page
+drawCount();

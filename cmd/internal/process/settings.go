@@ -1,0 +1,59 @@
+package process
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+
+	"tillstream/events"
+	"tillstream/events/failpoint"
+)
+
+// Settings are the settings of every worker process. Each can be a flag or an environment variable.
+type Settings struct {
+	Failpoints `embed:""`
+
+	HTTP        string     `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8081" help:"Address to serve the API, health checks and metrics on; port 0 picks a free port."`
+	LogJSON     bool       `env:"LOG_JSON" help:"Log JSON instead of text."`
+	LogLevel    slog.Level `env:"LOG_LEVEL" default:"INFO" help:"Lowest level to log: DEBUG, INFO, WARN or ERROR."`
+	MongoDB     string     `name:"mongodb" env:"MONGODB_URI" required:"" help:"Database, such as mongodb://host:27017/tillstream."`
+	NATS        string     `name:"nats" env:"NATS_URL" required:"" help:"Broker, such as nats://host:4222."`
+	OpsToken    string     `env:"OPS_TOKEN" required:"" help:"Bearer token of staff, 22 characters or more. Prefer the environment variable: other users can read flags."`
+	PublicURL   string     `name:"public-url" env:"PUBLIC_URL" default:"http://127.0.0.1:8080" help:"Address at which shoppers reach the storefront; e-mails link to it."`
+	Replicas    int        `env:"STREAM_REPLICAS" default:"1" help:"Copies of each stream in the NATS cluster; use 3 in production."`
+	TokenSecret string     `env:"TOKEN_SECRET" required:"" help:"Secret from which order tokens are derived, the same for all processes, 22 characters or more. Prefer the environment variable: other users can read flags."`
+}
+
+// Charging are the settings that must be the same in all workers that charge or list prices.
+type Charging struct {
+	ChargeLimits events.ChargeLimits `env:"CHARGE_LIMITS" placeholder:"GBP=100" help:"Smallest charge of a currency and, after a slash, its step, in minor units. Needed only where the limits of the Stripe account differ from those that Stripe publishes."`
+}
+
+// Failpoints are the settings by which a test kills or stops the process at a named point; see package failpoint. The help
+// does not show them, because only tests use them.
+type Failpoints struct {
+	Kill string `env:"FAILPOINT_KILL" hidden:"" name:"failpoint-kill" help:"Kill the process at this point: point[@place][:n]."`
+	Stop string `env:"FAILPOINT_STOP" hidden:"" name:"failpoint-stop" help:"Stop the process at this point until SIGCONT."`
+	File string `env:"FAILPOINT_FILE" hidden:"" name:"failpoint-file" help:"Read the point from this file whenever the process passes one."`
+}
+
+// Arm enables the configured failpoints.
+func (f Failpoints) Arm(logger *slog.Logger) error {
+	if f == (Failpoints{}) {
+		return nil
+	}
+	if err := failpoint.Arm(failpoint.Config{Kill: f.Kill, Stop: f.Stop, File: f.File}); err != nil {
+		return fmt.Errorf("enable failpoints: %w", err)
+	}
+	logger.Warn("failpoints enabled", "kill", f.Kill, "stop", f.Stop, "file", f.File)
+	return nil
+}
+
+// Logger returns a logger that writes text or, for machines, JSON.
+func Logger(w io.Writer, level slog.Level, asJSON bool) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if asJSON {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

@@ -8,7 +8,7 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/failpoint"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 )
 
@@ -236,7 +236,7 @@ func (s *Service) recordIntent(ctx context.Context, e events.Event, in Intent) e
 // state was the newest.
 func (s *Service) record(ctx context.Context, cause events.Event, id, orderID string, rule func(Payment) ([]events.Payload, error)) error {
 	var refused error
-	err := s.log.DoCascade(ctx, func(tx *log.Tx) error {
+	err := s.log.DoCascade(ctx, func(tx *eventlog.Tx) error {
 		tx.CausedBy(cause)
 		tx.WithCorrelation(orderID) // the cause may be an event of Stripe's that names no order
 		return decide(tx, id, func(p Payment) (facts []events.Payload, err error) {

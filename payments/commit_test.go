@@ -12,14 +12,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 )
 
 // acceptPayments is orders, as far as these tests need it: every authorisation is accepted, once.
-func acceptPayments(l *log.Log) []worker.Domain {
+func acceptPayments(l *eventlog.Log) []worker.Domain {
 	return []worker.Domain{{Name: "orders", Log: l.ForDomain("orders"), Routes: []worker.Route{
-		worker.On(func(tx *log.Tx, _ events.Event, p events.PaymentAuthorized) error {
+		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentAuthorized) error {
 			if said, err := orders.Load(tx, p.OrderID); said != 1 || err != nil {
 				return err
 			}

@@ -21,7 +21,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/project"
 	"tillstream/events/project/projecttest"
@@ -36,7 +36,7 @@ const (
 )
 
 // orders stands for the orders domain: the tests say what it would.
-var orders = log.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+var orders = eventlog.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
 
 // doorman lets "token-<order>" in.
 type tokenAccess struct{}
@@ -46,7 +46,7 @@ func (tokenAccess) Allows(orderID, token string) bool { return token == "Bearer 
 // world is a shop's till, with a Stripe of its own.
 type fixture struct {
 	t           testing.TB
-	log         *log.Log
+	log         *eventlog.Log
 	service     *Service
 	stripe      *sandbox.Server
 	stripeURL   string // where the sandbox is
@@ -60,9 +60,9 @@ type fixture struct {
 
 // setup changes a world before it starts.
 type fixtureOptions struct {
-	noWebhooks bool                             // Stripe's webhooks do not arrive
-	database   bool                             // there is a MongoDB
-	domains    func(l *log.Log) []worker.Domain // domains in the same process
+	noWebhooks bool                                  // Stripe's webhooks do not arrive
+	database   bool                                  // there is a MongoDB
+	domains    func(l *eventlog.Log) []worker.Domain // domains in the same process
 	gateway    func(Gateway) Gateway
 	intercept  sandbox.Interceptor
 	proxy      func(bank http.Handler) http.Handler // stands between the till and the bank
@@ -72,7 +72,7 @@ func newFixture(t testing.TB, o fixtureOptions) *fixture {
 	t.Helper()
 	f := &fixture{t: t, logOutput: &syncBuffer{}}
 	now := func() time.Time { return time.Now().Add(time.Duration(f.clockOffset.Load())) }
-	f.log = logtest.Open(t, func(c *log.Config) { c.Now = now })
+	f.log = logtest.Open(t, func(c *eventlog.Config) { c.Now = now })
 	f.startStripe(o)
 	f.startShop(o)
 	if !o.noWebhooks {
@@ -201,7 +201,7 @@ func (f *fixture) waitUntil(what string, holds func() bool) {
 // say has orders state facts.
 func (f *fixture) appendOrder(orderID string, facts ...events.Payload) {
 	f.t.Helper()
-	err := f.log.Do(f.t.Context(), func(tx *log.Tx) error {
+	err := f.log.Do(f.t.Context(), func(tx *eventlog.Tx) error {
 		tx.WithCorrelation(orderID)
 		return orders.Append(tx, orderID, facts...)
 	})

@@ -10,7 +10,7 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/api"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // longestWait is the most seconds of the long poll; proxies end a request after a minute or so.
@@ -106,7 +106,7 @@ func (s *Service) newest(ctx context.Context, id string, seq uint64) (p Payment,
 	} else {
 		p, _, err = Payments.Read(ctx, s.log, id)
 	}
-	if errors.Is(err, log.ErrNotFound) {
+	if errors.Is(err, eventlog.ErrNotFound) {
 		return Payment{}, nil
 	}
 	return p, err

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 )
 
@@ -108,7 +108,7 @@ func (s *Service) nextSince(ctx context.Context) (time.Time, error) {
 	return begin, nil
 }
 
-func (s *Service) loadProgress(ctx context.Context) (c log.Checkpoint, done progress, err error) {
+func (s *Service) loadProgress(ctx context.Context) (c eventlog.Checkpoint, done progress, err error) {
 	if c, err = s.log.LoadCheckpoint(ctx, progressName); err != nil || len(c.State) == 0 {
 		return c, progress{}, err
 	}
@@ -128,7 +128,7 @@ func (s *Service) saveProgress(ctx context.Context, to time.Time) error {
 	if c.State, err = json.Marshal(progress{To: to}); err != nil {
 		return fmt.Errorf("write checkpoint of %s: %w", progressName, err)
 	}
-	if err := s.log.SaveCheckpoint(ctx, &c); !errors.Is(err, log.ErrCheckpointConflict) {
+	if err := s.log.SaveCheckpoint(ctx, &c); !errors.Is(err, eventlog.ErrCheckpointConflict) {
 		return err
 	}
 	return nil
@@ -217,9 +217,9 @@ func (s *Service) wouldAppend(ctx context.Context, id string, rule func(Payment)
 	}
 	p, _, err = Payments.Read(ctx, s.log, id)
 	switch {
-	case errors.Is(err, log.ErrNotFound), errors.Is(err, events.ErrBadID):
+	case errors.Is(err, eventlog.ErrNotFound), errors.Is(err, events.ErrBadID):
 		return false, nil
-	case errors.Is(err, log.ErrUnreadable):
+	case errors.Is(err, eventlog.ErrUnreadable):
 		return true, nil
 	case err != nil:
 		return false, err
@@ -274,7 +274,7 @@ func (s *Service) retrieveAndRecord(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return s.log.DoCascade(ctx, func(tx *log.Tx) error {
+	return s.log.DoCascade(ctx, func(tx *eventlog.Tx) error {
 		tx.WithActor(events.ActorStripe)
 		tx.WithCorrelation(p.OrderID)
 		return decide(tx, id, s.intentRule(in))

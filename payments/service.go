@@ -13,12 +13,12 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/project"
 )
 
 // Payments is the entity of this domain: everything known about the money of one order, by the order's id.
-var Payments = log.Entity[Payment]{Prefix: events.PrefixPayment, Apply: Payment.Apply}
+var Payments = eventlog.Entity[Payment]{Prefix: events.PrefixPayment, Apply: Payment.Apply}
 
 // Access decides who may see a payment.
 type Access interface {
@@ -32,7 +32,7 @@ type Config struct {
 	Concurrency    int                   // requests to Stripe at a time; default 32
 	DB             *mongo.Database       // where the projection stands; required
 	Gateway        Gateway               // default: Stripe over HTTP at StripeURL
-	Log            *log.Log              // the handle of payments; required
+	Log            *eventlog.Log         // the handle of payments; required
 	Logger         *slog.Logger          // default: discard
 	PublishableKey string                // pk_…, given to shoppers' browsers; required
 	ReconcileEvery time.Duration         // how often Stripe is asked what webhooks missed; default 1 min
@@ -116,7 +116,7 @@ func livemode(field, key string, kinds ...string) (bool, error) {
 // Service is the payments domain of one process: its API, its part in a worker, and its projection, over one log.
 type Service struct {
 	config   Config
-	log      *log.Log
+	log      *eventlog.Log
 	logger   *slog.Logger
 	gateway  Gateway
 	livemode bool

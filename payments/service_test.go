@@ -6,7 +6,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 func TestConfigIsChecked(t *testing.T) {
@@ -33,7 +33,7 @@ func TestConfigIsChecked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			config := Config{Log: &log.Log{}, DB: &mongo.Database{}, Access: tokenAccess{}, SecretKey: secretKey,
+			config := Config{Log: &eventlog.Log{}, DB: &mongo.Database{}, Access: tokenAccess{}, SecretKey: secretKey,
 				PublishableKey: publishableKey, WebhookSecret: webhookSecret}
 			tc.change(&config)
 			s, err := New(config)

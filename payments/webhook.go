@@ -22,7 +22,7 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/failpoint"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 const (
@@ -32,7 +32,7 @@ const (
 )
 
 // webhooks is the journal of Stripe's events that show no intent of a payment of ours.
-var webhooks = log.Journal{Subject: events.SubjectWebhooks}
+var webhooks = eventlog.Journal{Subject: events.SubjectWebhooks}
 
 // How an event came to us.
 const (
@@ -100,7 +100,7 @@ func (s *Service) receiveWebhook(ctx context.Context, in *webhookInput) (*struct
 
 // Receive commits an event of Stripe's together with what it leads to, in this domain and in the others of this process.
 func (s *Service) Receive(ctx context.Context, received events.WebhookReceived) error {
-	err := s.log.DoCascade(ctx, func(tx *log.Tx) error {
+	err := s.log.DoCascade(ctx, func(tx *eventlog.Tx) error {
 		tx.WithActor(events.ActorStripe)
 		return s.appendReceived(tx, received)
 	})
@@ -115,13 +115,13 @@ func (s *Service) Receive(ctx context.Context, received events.WebhookReceived) 
 // goes unanswered. Every other one is noted in the journal. What RecordIntent refuses is appended alone: the route refuses it again
 // when the event is read, and it becomes a dead letter. Stripe gets its 200 all the same, because sending the event again
 // would not help.
-func (s *Service) appendReceived(tx *log.Tx, received events.WebhookReceived) error {
+func (s *Service) appendReceived(tx *eventlog.Tx, received events.WebhookReceived) error {
 	in, found, err := s.intentFrom(received)
 	if err != nil || !found || events.CheckID(in.PaymentID) != nil {
 		return webhooks.Append(tx, received) // an event that cannot be read becomes a dead letter by its route
 	}
 	p, err := Payments.Load(tx, in.PaymentID)
-	if errors.Is(err, log.ErrUnreadable) || err == nil && !p.Exists() {
+	if errors.Is(err, eventlog.ErrUnreadable) || err == nil && !p.Exists() {
 		return webhooks.Append(tx, received)
 	}
 	if err != nil {

@@ -2,7 +2,7 @@ package payments
 
 import (
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 )
 
@@ -27,7 +27,7 @@ func (s *Service) Worker() worker.Domain {
 // rules refuse is refused here again, and becomes a dead letter.
 func (s *Service) routes() []worker.Route {
 	return []worker.Route{
-		worker.On(func(tx *log.Tx, _ events.Event, o events.OrderAwaitingPayment) error {
+		worker.On(func(tx *eventlog.Tx, _ events.Event, o events.OrderAwaitingPayment) error {
 			p, err := Payments.LoadNew(tx, o.PaymentID)
 			if err != nil {
 				return err
@@ -35,16 +35,16 @@ func (s *Service) routes() []worker.Route {
 			facts, err := Request(p, o)
 			return appendFacts(tx, o.PaymentID, facts, err)
 		}),
-		worker.On(func(tx *log.Tx, e events.Event, o events.OrderExpired) error {
+		worker.On(func(tx *eventlog.Tx, e events.Event, o events.OrderExpired) error {
 			return cancelPayment(tx, o.OrderOutcome, false, e.Type)
 		}),
-		worker.On(func(tx *log.Tx, e events.Event, o events.OrderCancelled) error {
+		worker.On(func(tx *eventlog.Tx, e events.Event, o events.OrderCancelled) error {
 			return cancelPayment(tx, o.OrderOutcome, true, e.Type)
 		}),
-		worker.On(func(tx *log.Tx, e events.Event, o events.OrderRejected) error {
+		worker.On(func(tx *eventlog.Tx, e events.Event, o events.OrderRejected) error {
 			return cancelPayment(tx, o.OrderOutcome, true, e.Type)
 		}),
-		worker.On(func(tx *log.Tx, _ events.Event, w events.WebhookReceived) error {
+		worker.On(func(tx *eventlog.Tx, _ events.Event, w events.WebhookReceived) error {
 			in, found, err := s.intentFrom(w)
 			if err != nil || !found {
 				return err
@@ -73,7 +73,7 @@ func (s *Service) intentRule(in Intent) func(Payment) ([]events.Payload, error) 
 }
 
 // cancelPayment has the payment of an order that has ended called off, if one was asked for.
-func cancelPayment(tx *log.Tx, o events.OrderOutcome, force bool, reason string) error {
+func cancelPayment(tx *eventlog.Tx, o events.OrderOutcome, force bool, reason string) error {
 	if o.PaymentID == "" {
 		return nil
 	}
@@ -82,7 +82,7 @@ func cancelPayment(tx *log.Tx, o events.OrderOutcome, force bool, reason string)
 
 // decide appends what a rule makes of a payment. The payment's id may come from Stripe, where anybody with the account's
 // keys can write what they like into an intent's metadata: one that the shop cannot have made is refused.
-func decide(tx *log.Tx, id string, rule func(Payment) ([]events.Payload, error)) error {
+func decide(tx *eventlog.Tx, id string, rule func(Payment) ([]events.Payload, error)) error {
 	if err := events.CheckID(id); err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func decide(tx *log.Tx, id string, rule func(Payment) ([]events.Payload, error))
 	return appendFacts(tx, id, facts, err)
 }
 
-func appendFacts(tx *log.Tx, id string, facts []events.Payload, err error) error {
+func appendFacts(tx *eventlog.Tx, id string, facts []events.Payload, err error) error {
 	if err != nil || len(facts) == 0 {
 		return err
 	}

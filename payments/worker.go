@@ -6,11 +6,11 @@ import (
 	"tillstream/events/worker"
 )
 
-// actConcurrency is how many requests to Stripe are under way at a time, unless the configuration says otherwise. Stripe
-// allows 100 a second in live mode, and each takes some 300 ms.
+// actConcurrency is the default number of concurrent requests to Stripe. Stripe allows 100 a second in live mode, and each
+// takes about 300 ms.
 const actConcurrency = 32
 
-// Worker returns what this domain does in a process.
+// Worker returns the lanes of this domain: decisions, the calls to Stripe, and the reconciler.
 func (s *Service) Worker() worker.Domain {
 	return worker.Domain{
 		Name:      "payments",
@@ -22,9 +22,9 @@ func (s *Service) Worker() worker.Domain {
 	}
 }
 
-// routes says which event leads to which decision: what orders say, and what Stripe says. An event of Stripe's about a known
-// payment is decided in the commit that stores it (see receiveWebhook), so its route mostly has nothing left to do. What the
-// rules refuse is refused here again, and becomes a dead letter.
+// routes maps each event to the decision that follows from it. A webhook about a known payment is decided in the commit that
+// stores it (see receiveWebhook), so its route usually adds nothing. A webhook that the rules refused there is refused here
+// again and becomes a dead letter.
 func (s *Service) routes() []worker.Route {
 	return []worker.Route{
 		worker.On(func(tx *eventlog.Tx, _ events.Event, o events.OrderAwaitingPayment) error {
@@ -55,8 +55,8 @@ func (s *Service) routes() []worker.Route {
 	}
 }
 
-// stripeCalls is the lane that calls Stripe. Raw events of Stripe are among its events too, for those that can only be
-// understood by asking back: what is said of charges and refunds names an intent but no order.
+// stripeCalls is the lane that calls Stripe. It also handles webhooks about charges and refunds: they name an intent but no
+// order, so the intent must be retrieved.
 func (s *Service) stripeCalls() worker.Actor {
 	return worker.Actor{Name: "payments.stripe", Concurrency: s.config.Concurrency, Routes: []worker.ActRoute{
 		worker.Do(s.createIntent),
@@ -67,12 +67,12 @@ func (s *Service) stripeCalls() worker.Actor {
 	}}
 }
 
-// hears is the rule that takes in what Stripe says about an intent.
+// intentRule returns the rule that records an intent.
 func (s *Service) intentRule(in Intent) func(Payment) ([]events.Payload, error) {
 	return func(p Payment) ([]events.Payload, error) { return RecordIntent(p, in, s.livemode) }
 }
 
-// cancelPayment has the payment of an order that has ended called off, if one was asked for.
+// cancelPayment cancels the payment of an order that has ended, if one was requested.
 func cancelPayment(tx *eventlog.Tx, o events.OrderOutcome, force bool, reason string) error {
 	if o.PaymentID == "" {
 		return nil
@@ -80,8 +80,8 @@ func cancelPayment(tx *eventlog.Tx, o events.OrderOutcome, force bool, reason st
 	return decide(tx, o.PaymentID, func(p Payment) ([]events.Payload, error) { return Cancel(p, force, reason) })
 }
 
-// decide appends what a rule makes of a payment. The payment's id may come from Stripe, where anybody with the account's
-// keys can write what they like into an intent's metadata: one that the shop cannot have made is refused.
+// decide appends the facts that a rule decides on a payment. The id may come from the metadata of an intent, which every holder
+// of the account's keys can write, so an id that the shop cannot have made is refused.
 func decide(tx *eventlog.Tx, id string, rule func(Payment) ([]events.Payload, error)) error {
 	if err := events.CheckID(id); err != nil {
 		return err

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // Adjustment is a correction of what is on hand. Exactly one of Delta and Count is set.
@@ -45,7 +45,7 @@ func (s *Service) Adjust(ctx context.Context, sku string, a Adjustment, actor st
 	if err := s.refresh(ctx, sku); err != nil {
 		return level, err
 	}
-	err = s.log.Do(ctx, func(tx *log.Tx) error {
+	err = s.log.Do(ctx, func(tx *eventlog.Tx) error {
 		tx.WithActor(actor)
 		item, err := Items.Load(tx, sku)
 		if err != nil {
@@ -56,7 +56,7 @@ func (s *Service) Adjust(ctx context.Context, sku string, a Adjustment, actor st
 			return err
 		}
 		if !item.Exists() && !stock.Exists() {
-			return fmt.Errorf("%w: item %s", log.ErrNotFound, sku)
+			return fmt.Errorf("%w: item %s", eventlog.ErrNotFound, sku)
 		}
 		facts, err := a.decide(sku, stock.Level)
 		if err != nil {

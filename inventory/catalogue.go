@@ -9,7 +9,7 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/api"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 )
 
@@ -142,7 +142,7 @@ func (c *catalogue) offer(sku string) (Offer, error) {
 	case !c.loaded:
 		return Offer{}, ErrLoading
 	}
-	return Offer{}, log.ErrNotFound
+	return Offer{}, eventlog.ErrNotFound
 }
 
 // page returns up to limit offers that match the query and follow the cursor, and the cursor of the next page, "" at the end.

@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 func itemListed(sku, title, description string, tags ...string) events.Event {
@@ -94,7 +94,7 @@ func TestCatalogueAppliesEventsAfterLoading(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want %d available", sku, got, err, want)
 		}
 	}
-	if _, err := c.offer("D"); !errors.Is(err, log.ErrNotFound) {
+	if _, err := c.offer("D"); !errors.Is(err, eventlog.ErrNotFound) {
 		t.Errorf("D: %v, want ErrNotFound", err)
 	}
 	if err := c.apply(newEvent("inventory.stock.main.A", events.OrderExpired{})); !errors.Is(err, ErrCannotFollow) {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/inventory"
 )
@@ -24,7 +24,7 @@ func hold(replica *shop, buyer int) error {
 	if buyer%2 == 1 {
 		wanted = lines(1, "B", "A")
 	}
-	return replica.log.Do(context.Background(), func(tx *log.Tx) error {
+	return replica.log.Do(context.Background(), func(tx *eventlog.Tx) error {
 		return inventory.UpdateReservation(tx, id, events.OrderPlaced{OrderID: id}, wanted)
 	})
 }
@@ -129,7 +129,7 @@ func lastUnit(ctx context.Context, replicas []*shop, sku string) error {
 		for buyer := range lastUnitBuyers {
 			id := fmt.Sprintf("%s_%d_%d", sku, i, buyer)
 			racing.Go(func() error {
-				return replica.log.DoCascade(ctx, func(tx *log.Tx) error {
+				return replica.log.DoCascade(ctx, func(tx *eventlog.Tx) error {
 					return inventory.UpdateReservation(tx, id, events.OrderPlaced{OrderID: id}, lines(1, sku))
 				})
 			})
@@ -139,10 +139,10 @@ func lastUnit(ctx context.Context, replicas []*shop, sku string) error {
 }
 
 // reservations returns the states of n orders from the log, in which each has one event.
-func reservations(t *testing.T, l *log.Log, n int) map[string]inventory.State {
+func reservations(t *testing.T, l *eventlog.Log, n int) map[string]inventory.State {
 	t.Helper()
 	states, errComplete := map[string]inventory.State{}, errors.New("complete")
-	err := l.Follow(t.Context(), 1, func(m log.Message) error {
+	err := l.Follow(t.Context(), 1, func(m eventlog.Message) error {
 		id, ok := events.ParseSubject(events.PrefixReservation, m.Subject)
 		if !ok {
 			return nil
@@ -169,11 +169,11 @@ func reservations(t *testing.T, l *log.Log, n int) map[string]inventory.State {
 	return states
 }
 
-func receive(ctx context.Context, l *log.Log, sku string, quantity int64) error {
-	return l.Do(ctx, func(tx *log.Tx) error { return receiveIn(tx, sku, quantity) })
+func receive(ctx context.Context, l *eventlog.Log, sku string, quantity int64) error {
+	return l.Do(ctx, func(tx *eventlog.Tx) error { return receiveIn(tx, sku, quantity) })
 }
 
-func receiveIn(tx *log.Tx, sku string, quantity int64) error {
+func receiveIn(tx *eventlog.Tx, sku string, quantity int64) error {
 	stock, err := inventory.Stocks.Load(tx, sku)
 	if err != nil {
 		return err
@@ -190,7 +190,7 @@ func receiveIn(tx *log.Tx, sku string, quantity int64) error {
 func TestOneOfReleaseAndCommitWins(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
-	replicas := []*log.Log{logtest.OpenOn(t, server), logtest.OpenOn(t, server)}
+	replicas := []*eventlog.Log{logtest.OpenOn(t, server), logtest.OpenOn(t, server)}
 	sold := int64(0)
 	n := rounds(t, 100)
 	if err := receive(t.Context(), replicas[0], "A", int64(n)); err != nil {
@@ -210,10 +210,10 @@ func TestOneOfReleaseAndCommitWins(t *testing.T) {
 
 // raceToEnd holds one unit of A for an order on the replica number held, which then has it in its cache. It commits the
 // reservation on one replica while it releases it on the other, and returns its final state.
-func raceToEnd(t *testing.T, replicas []*log.Log, id string, held int) inventory.State {
+func raceToEnd(t *testing.T, replicas []*eventlog.Log, id string, held int) inventory.State {
 	t.Helper()
-	update := func(l *log.Log, event events.Payload) error {
-		return l.Do(t.Context(), func(tx *log.Tx) error { return inventory.UpdateReservation(tx, id, event, lines(1, "A")) })
+	update := func(l *eventlog.Log, event events.Payload) error {
+		return l.Do(t.Context(), func(tx *eventlog.Tx) error { return inventory.UpdateReservation(tx, id, event, lines(1, "A")) })
 	}
 	if err := update(replicas[held], events.OrderPlaced{OrderID: id}); err != nil {
 		t.Fatal(err)

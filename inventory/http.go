@@ -8,7 +8,7 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/api"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // OfferBody is an item in a list of the catalogue.
@@ -56,7 +56,7 @@ type itemDetailOutput struct {
 // problems is how this API answers its errors.
 var problems = []api.Problem{
 	{Err: events.ErrBadID, Kind: api.Malformed, Detail: "The item number is not valid.", Location: "path.sku"},
-	{Err: log.ErrNotFound, Kind: api.NotFound, Detail: "There is no such item."},
+	{Err: eventlog.ErrNotFound, Kind: api.NotFound, Detail: "There is no such item."},
 	{Err: ErrBelowHeld, Kind: api.Conflict},
 	{Err: ErrOutOfRange, Kind: api.Conflict},
 	{Err: ErrLoading, Kind: api.Unavailable},

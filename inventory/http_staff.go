@@ -9,7 +9,7 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/api"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // LevelBody is the stock of a SKU: on_hand = available + held.
@@ -131,7 +131,7 @@ func (s *Service) importItems(ctx context.Context, in *itemImportInput) (*itemIm
 // getStock answers from the log and not from the catalogue, so it shows an adjustment that has just been made.
 func (s *Service) getStock(ctx context.Context, in *skuInput) (*stockLevelOutput, error) {
 	stock, _, err := Stocks.Read(ctx, s.log, in.SKU)
-	if errors.Is(err, log.ErrNotFound) {
+	if errors.Is(err, eventlog.ErrNotFound) {
 		_, _, err = Items.Read(ctx, s.log, in.SKU) // listed, and never in stock
 	}
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/inventory"
 )
@@ -100,10 +100,10 @@ func (s modelStock) step(d operation, refused bool) (modelStock, result) {
 }
 
 // do runs an operation on the log and returns what its client observes.
-func (d operation) do(ctx context.Context, l *log.Log, sku string) (result, error) {
+func (d operation) do(ctx context.Context, l *eventlog.Log, sku string) (result, error) {
 	var got result
 	if d.event == nil {
-		err := l.Do(ctx, func(tx *log.Tx) (err error) {
+		err := l.Do(ctx, func(tx *eventlog.Tx) (err error) {
 			if err := receiveIn(tx, sku, d.units); err != nil {
 				return err
 			}
@@ -113,7 +113,7 @@ func (d operation) do(ctx context.Context, l *log.Log, sku string) (result, erro
 		return got, err
 	}
 	id := fmt.Sprintf("%s_%d", sku, d.order)
-	err := l.Do(ctx, func(tx *log.Tx) error {
+	err := l.Do(ctx, func(tx *eventlog.Tx) error {
 		before := tx.Len()
 		refused := inventory.UpdateReservation(tx, id, d.event, lines(d.units, sku))
 		if refused != nil && !errors.Is(refused, inventory.ErrCannotFollow) {
@@ -127,7 +127,7 @@ func (d operation) do(ctx context.Context, l *log.Log, sku string) (result, erro
 	return got, err
 }
 
-func observe(tx *log.Tx, sku, id string, moved bool) (result, error) {
+func observe(tx *eventlog.Tx, sku, id string, moved bool) (result, error) {
 	got := result{moved: moved}
 	if id != "" {
 		r, err := inventory.Reservations.Load(tx, id)
@@ -150,7 +150,7 @@ func observe(tx *log.Tx, sku, id string, moved bool) (result, error) {
 func TestStockIsLinearizable(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
-	logs := []*log.Log{logtest.OpenOn(t, server), logtest.OpenOn(t, server), logtest.OpenOn(t, server)}
+	logs := []*eventlog.Log{logtest.OpenOn(t, server), logtest.OpenOn(t, server), logtest.OpenOn(t, server)}
 	for n := range rounds(t, 10) {
 		seed := rand.Uint64()
 		history := record(t, logs, fmt.Sprintf("shelf-%d", n), seed)
@@ -164,7 +164,7 @@ func TestStockIsLinearizable(t *testing.T) {
 }
 
 // record runs clients on one item at the same time and returns their operations with times and results.
-func record(t *testing.T, logs []*log.Log, sku string, seed uint64) []porcupine.Operation {
+func record(t *testing.T, logs []*eventlog.Log, sku string, seed uint64) []porcupine.Operation {
 	t.Helper()
 	var mu sync.Mutex
 	var history []porcupine.Operation

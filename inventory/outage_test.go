@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"tillstream/events/embedded"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/inventory"
 )
@@ -21,7 +21,7 @@ func TestTheCatalogueIsServedWhileTheLogIsUnavailable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := openOn(t, server, func(c *log.Config) { c.Patience = time.Second })
+	s := openOn(t, server, func(c *eventlog.Config) { c.Patience = time.Second })
 	s.stock(t, "A", 5)
 	shown := func(sku string) bool { return s.request(t, "GET", "/api/items/"+sku, "").Code == 200 }
 	s.wait(t, "A is shown", func() bool { return shown("A") })

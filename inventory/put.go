@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // putChunk is how many listings share a transaction. More would share an fsync too, but a conflict on one SKU repeats the
@@ -45,7 +45,7 @@ func (s *Service) putChunk(ctx context.Context, listings []Listing, actor string
 			}
 		}
 	}
-	err = s.log.Do(ctx, func(tx *log.Tx) error {
+	err = s.log.Do(ctx, func(tx *eventlog.Tx) error {
 		tx.WithActor(actor)
 		results = results[:0]
 		for _, l := range listings {
@@ -64,14 +64,14 @@ func (s *Service) putChunk(ctx context.Context, listings []Listing, actor string
 // which must therefore not be decided on a level that another process has changed.
 func (s *Service) refresh(ctx context.Context, sku string) error {
 	_, _, err := Stocks.Read(ctx, s.log, sku)
-	if errors.Is(err, log.ErrNotFound) {
+	if errors.Is(err, eventlog.ErrNotFound) {
 		return nil
 	}
 	return err
 }
 
 // putListing decides about item and stock before it appends either, so a refused listing changes nothing.
-func (s *Service) putListing(tx *log.Tx, l Listing) (Put, error) {
+func (s *Service) putListing(tx *eventlog.Tx, l Listing) (Put, error) {
 	put := Put{SKU: l.SKU, Err: l.Check(s.charges)}
 	if put.Err != nil {
 		return put, nil //nolint:nilerr // a refusal is the result of this listing; an error would end the others too
@@ -106,7 +106,7 @@ func (s *Service) putListing(tx *log.Tx, l Listing) (Put, error) {
 // Seed lists the items of a first start in one transaction and returns how many were new. Items that exist stay as they are,
 // so another start neither undoes a change of price nor restocks what was sold.
 func (s *Service) Seed(ctx context.Context, listings []Listing) (added int, err error) {
-	err = s.log.Do(ctx, func(tx *log.Tx) error {
+	err = s.log.Do(ctx, func(tx *eventlog.Tx) error {
 		added = 0
 		for _, l := range listings {
 			item, err := Items.Load(tx, l.SKU)

@@ -6,7 +6,7 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/api"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 var (
@@ -24,18 +24,18 @@ var (
 // The entities of this domain in the log.
 var (
 	// Items are the items, by SKU.
-	Items = log.Entity[Item]{Prefix: events.PrefixItem, Apply: ApplyItem, LastOnly: true}
+	Items = eventlog.Entity[Item]{Prefix: events.PrefixItem, Apply: ApplyItem, LastOnly: true}
 	// Stocks are the ledgers, by SKU.
-	Stocks = log.Entity[Stock]{Prefix: events.PrefixStock, Apply: ApplyStock, LastOnly: true}
+	Stocks = eventlog.Entity[Stock]{Prefix: events.PrefixStock, Apply: ApplyStock, LastOnly: true}
 	// Reservations are the reservations, by order id.
-	Reservations = log.Entity[Reservation]{Prefix: events.PrefixReservation, Apply: ApplyReservation}
+	Reservations = eventlog.Entity[Reservation]{Prefix: events.PrefixReservation, Apply: ApplyReservation}
 )
 
 // Config sets a [Service] up. It has no database, because inventory serves and decides from the log alone.
 type Config struct {
 	Access  api.StaffAccess     // required
 	Charges events.ChargeLimits // which prices can be paid; default what Stripe publishes
-	Log     *log.Log            // the handle of this domain; required
+	Log     *eventlog.Log       // the handle of this domain; required
 	Logger  *slog.Logger        // default: the log's
 }
 
@@ -43,7 +43,7 @@ type Config struct {
 type Service struct {
 	access    api.StaffAccess
 	charges   events.ChargeLimits
-	log       *log.Log
+	log       *eventlog.Log
 	logger    *slog.Logger
 	catalogue *catalogue
 }

@@ -14,7 +14,7 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/embedded"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 	"tillstream/inventory"
@@ -28,7 +28,7 @@ func (staffAccess) Staff(authorization string) bool { return authorization == "B
 
 // shop is one inventory process with its own connection.
 type shop struct {
-	log     *log.Log // may append as any domain
+	log     *eventlog.Log // may append as any domain
 	service *inventory.Service
 	worker  *worker.Worker
 	http    http.Handler
@@ -41,7 +41,7 @@ func open(t testing.TB) *shop {
 
 // openOn starts an inventory process on a server and waits until it is ready. Several on one server are replicas, one of which
 // has the lease.
-func openOn(t testing.TB, server *embedded.NATS, change ...func(*log.Config)) *shop {
+func openOn(t testing.TB, server *embedded.NATS, change ...func(*eventlog.Config)) *shop {
 	t.Helper()
 	l := logtest.OpenOn(t, server, change...)
 	service, err := inventory.New(inventory.Config{Log: l.ForDomain("inventory"), Access: staffAccess{}})
@@ -115,7 +115,7 @@ func (s *shop) level(t testing.TB, sku string) events.StockLevel {
 func (s *shop) reservation(t testing.TB, orderID string) inventory.Reservation {
 	t.Helper()
 	r, _, err := inventory.Reservations.Read(t.Context(), s.log, orderID)
-	if err != nil && !errors.Is(err, log.ErrNotFound) {
+	if err != nil && !errors.Is(err, eventlog.ErrNotFound) {
 		t.Fatal(err)
 	}
 	return r
@@ -127,12 +127,12 @@ func (s *shop) awaitState(t testing.TB, orderID string, state inventory.State) {
 }
 
 // orders stands in for the entity of the orders domain.
-var orders = log.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+var orders = eventlog.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
 
 // appendOrder appends events of an order.
 func (s *shop) appendOrder(t testing.TB, orderID string, facts ...events.Payload) {
 	t.Helper()
-	if err := s.log.Do(context.Background(), func(tx *log.Tx) error { return orders.Append(tx, orderID, facts...) }); err != nil {
+	if err := s.log.Do(context.Background(), func(tx *eventlog.Tx) error { return orders.Append(tx, orderID, facts...) }); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/project"
 	"tillstream/events/worker"
 )
@@ -33,7 +33,7 @@ func (s *Service) Projections() []project.Projection { return Projections() }
 
 // on routes one type of order event to updateReservation. parse returns the order and, from events that have them, its lines.
 func on[P events.Payload](parse func(P) (orderID string, lines []events.OrderLine)) worker.Route {
-	return worker.On(func(tx *log.Tx, e events.Event, p P) error {
+	return worker.On(func(tx *eventlog.Tx, e events.Event, p P) error {
 		orderID, lines := parse(p)
 		if !names(e, events.PrefixOrder, orderID) {
 			return fmt.Errorf("%w: order %q on subject %s", ErrCannotFollow, orderID, e.Subject)
@@ -44,7 +44,7 @@ func on[P events.Payload](parse func(P) (orderID string, lines []events.OrderLin
 
 // updateReservation decides about the reservation of an order after one of its events, and about the stock of all its SKUs in
 // the same transaction.
-func updateReservation(tx *log.Tx, orderID string, event events.Payload, lines []events.OrderLine) error {
+func updateReservation(tx *eventlog.Tx, orderID string, event events.Payload, lines []events.OrderLine) error {
 	load := Reservations.Load
 	if _, isNew := event.(events.OrderPlaced); isNew {
 		load = Reservations.LoadNew // saves a read; the commit fails when the reservation exists, and the transaction runs again
@@ -74,7 +74,7 @@ func updateReservation(tx *log.Tx, orderID string, event events.Payload, lines [
 	return appendAll(tx, orderID, decision)
 }
 
-func loadLevels(tx *log.Tx, lines []events.ReservedLine) (map[string]events.StockLevel, error) {
+func loadLevels(tx *eventlog.Tx, lines []events.ReservedLine) (map[string]events.StockLevel, error) {
 	levels := make(map[string]events.StockLevel, len(lines))
 	for _, l := range lines {
 		stock, err := Stocks.Load(tx, l.SKU)
@@ -86,7 +86,7 @@ func loadLevels(tx *log.Tx, lines []events.ReservedLine) (map[string]events.Stoc
 	return levels, nil
 }
 
-func appendAll(tx *log.Tx, orderID string, d Decision) error {
+func appendAll(tx *eventlog.Tx, orderID string, d Decision) error {
 	if err := Reservations.Append(tx, orderID, d.Reservation...); err != nil {
 		return err
 	}

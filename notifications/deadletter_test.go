@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 	"tillstream/notifications"
@@ -107,7 +107,7 @@ func (p *fixture) limitDeadLetters(t *testing.T, messages int64) {
 func TestMailWithoutItsOrderIsADeadLetter(t *testing.T) {
 	t.Parallel()
 	p := open(t)
-	err := p.log.Do(t.Context(), func(tx *log.Tx) error {
+	err := p.log.Do(t.Context(), func(tx *eventlog.Tx) error {
 		return errors.Join(
 			orders.Append(tx, "another", notifications.SamplePlaced("o1"), notifications.SampleConfirmed("another")),
 			orders.Append(tx, "unplaced", notifications.SampleConfirmed("unplaced")),
@@ -138,14 +138,14 @@ func TestMailWaitsWhileItsOrderCannotBeRead(t *testing.T) {
 	p := &fixture{log: logtest.OpenOn(t, server), box: startInbox(t)}
 	e, m := p.queueMessage(t, confirmation("o1"))
 	wire := logtest.NewProxy(t, strings.TrimPrefix(server.URL(), "nats://"))
-	over := logtest.OpenOver(t, logtest.ConnectTo(t, "nats://"+wire.Addr()), func(c *log.Config) { c.Patience = 300 * time.Millisecond })
+	over := logtest.OpenOver(t, logtest.ConnectTo(t, "nats://"+wire.Addr()), func(c *eventlog.Config) { c.Patience = 300 * time.Millisecond })
 	if _, _, err := notifications.Notifications.Read(t.Context(), over, "o1"); err != nil { // so that only the order is asked for
 		t.Fatal(err)
 	}
 	s := p.service(t)
 	s.SwapLog(over)
 	wire.Refuse()
-	if err := s.Act(t.Context(), e, m); !errors.Is(err, log.ErrUnavailable) {
+	if err := s.Act(t.Context(), e, m); !errors.Is(err, eventlog.ErrUnavailable) {
 		t.Errorf("got %v, want log.ErrUnavailable", err)
 	}
 	if got := len(p.box.Messages("")); got != 0 {

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // Act hands a queued message to the act, as its lane would.
@@ -18,7 +18,7 @@ func (s *Service) Record(ctx context.Context, e events.Event, orderID string, re
 }
 
 // SwapLog puts another log in place and returns the one before.
-func (s *Service) SwapLog(l *log.Log) (before *log.Log) {
+func (s *Service) SwapLog(l *eventlog.Log) (before *eventlog.Log) {
 	before, s.log = s.log, l
 	return before
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 	"tillstream/notifications"
@@ -29,7 +29,7 @@ func (testAccess) Staff(token string) bool     { return token == "Bearer "+staff
 
 // post is a log, a mailbox and the domain between them.
 type fixture struct {
-	log    *log.Log
+	log    *eventlog.Log
 	box    *inbox.Inbox
 	worker *worker.Worker // the one that was started last
 }
@@ -83,14 +83,14 @@ func (p *fixture) start(t testing.TB, s *notifications.Service) (stop func()) {
 }
 
 // orders are the entities of the domain that the mails are about.
-var orders = log.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+var orders = eventlog.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
 
 // placed appends the first event of an order, with a change.
 func (p *fixture) placeOrder(t testing.TB, orderID string, change func(*events.Customer)) {
 	t.Helper()
 	first := notifications.SamplePlaced(orderID)
 	change(&first.Customer)
-	if err := p.log.Do(t.Context(), func(tx *log.Tx) error { return orders.Append(tx, orderID, first) }); err != nil {
+	if err := p.log.Do(t.Context(), func(tx *eventlog.Tx) error { return orders.Append(tx, orderID, first) }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -98,7 +98,7 @@ func (p *fixture) placeOrder(t testing.TB, orderID string, change func(*events.C
 // says appends what the orders domain says about an order. One that is new is placed first.
 func (p *fixture) appendOrder(t testing.TB, orderID string, facts ...events.Payload) {
 	t.Helper()
-	err := p.log.Do(t.Context(), func(tx *log.Tx) error {
+	err := p.log.Do(t.Context(), func(tx *eventlog.Tx) error {
 		tx.WithCorrelation(orderID)
 		known, err := orders.LoadNew(tx, orderID)
 		if err != nil {

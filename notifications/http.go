@@ -10,7 +10,7 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/api"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 type orderRequest struct {
@@ -48,7 +48,7 @@ func documentOf(id string, n Notification) document {
 // problems is how this API answers its errors.
 var problems = []api.Problem{
 	{Err: events.ErrBadID, Kind: api.NotFound, Detail: detailNone},
-	{Err: log.ErrNotFound, Kind: api.NotFound, Detail: detailNone},
+	{Err: eventlog.ErrNotFound, Kind: api.NotFound, Detail: detailNone},
 }
 
 const detailNone = "There are no messages about this order."

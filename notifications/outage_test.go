@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 	"tillstream/notifications"
@@ -64,7 +64,7 @@ func (p *fixture) expectAllSent(t testing.TB, n int) {
 // expectNoneEnded expects no message to have ended otherwise than by being sent.
 func (p *fixture) expectNoneEnded(t testing.TB) {
 	t.Helper()
-	p.readLog(t, func(m log.Message) {
+	p.readLog(t, func(m eventlog.Message) {
 		if m.Type() == "notifications.failed" || m.Type() == "notifications.unknown" {
 			t.Errorf("%s at %d: %s", m.Type(), m.Sequence, m.Data)
 		}

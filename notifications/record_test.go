@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/notifications"
 	"tillstream/notifications/inbox"
@@ -26,7 +26,7 @@ func TestUnrecordedResultIsRecordedLater(t *testing.T) {
 	away := logtest.OpenOn(t, server)
 	away.Close() // it still reads, and takes no writes
 	back := s.SwapLog(away)
-	if err := s.Record(t.Context(), e, "o1", events.MessageSent{OrderID: "o1", MessageID: m.MessageID}); !errors.Is(err, log.ErrUnavailable) {
+	if err := s.Record(t.Context(), e, "o1", events.MessageSent{OrderID: "o1", MessageID: m.MessageID}); !errors.Is(err, eventlog.ErrUnavailable) {
 		t.Fatalf("recorded in a log that is closed: %v", err)
 	}
 	s.SwapLog(back)
@@ -51,7 +51,7 @@ func TestSentMailIsNotRepeatedAfterALogOutage(t *testing.T) {
 	e, m := p.queueMessage(t, confirmation("o1"))
 	wire := logtest.NewProxy(t, strings.TrimPrefix(server.URL(), "nats://"))
 	sender, other := p.service(t), p.service(t)
-	sender.SwapLog(logtest.OpenOver(t, logtest.ConnectTo(t, "nats://"+wire.Addr()), func(c *log.Config) { c.Patience = patience }))
+	sender.SwapLog(logtest.OpenOver(t, logtest.ConnectTo(t, "nats://"+wire.Addr()), func(c *eventlog.Config) { c.Patience = patience }))
 	away := sync.OnceFunc(func() {
 		wire.Refuse()
 		time.AfterFunc(3*patience, wire.Release)

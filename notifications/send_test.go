@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/notifications"
 	"tillstream/notifications/inbox"
 )
@@ -114,7 +114,7 @@ func TestOldEventsDeliveredAgainSendNothing(t *testing.T) {
 // repeats says once more of the first n orders that they are confirmed, as new events of one batch.
 func (p *fixture) appendAgain(t testing.TB, n int) {
 	t.Helper()
-	err := p.log.Do(t.Context(), func(tx *log.Tx) error {
+	err := p.log.Do(t.Context(), func(tx *eventlog.Tx) error {
 		for i := range n {
 			id := fmt.Sprint("o", i)
 			if err := orders.Append(tx, id, notifications.SampleConfirmed(id)); err != nil {
@@ -131,7 +131,7 @@ func (p *fixture) appendAgain(t testing.TB, n int) {
 // length is how many events the domain has in the log.
 func (p *fixture) countEvents(t testing.TB) (n int) {
 	t.Helper()
-	p.readLog(t, func(m log.Message) {
+	p.readLog(t, func(m eventlog.Message) {
 		if strings.HasPrefix(m.Subject, events.PrefixNotification) {
 			n++
 		}
@@ -140,14 +140,14 @@ func (p *fixture) countEvents(t testing.TB) (n int) {
 }
 
 // read reads the log as it stands.
-func (p *fixture) readLog(t testing.TB, fn func(log.Message)) {
+func (p *fixture) readLog(t testing.TB, fn func(eventlog.Message)) {
 	t.Helper()
 	end, err := p.log.End(t.Context(), 0)
 	if err != nil || end == 0 {
 		t.Fatalf("the log ends at %d: %v", end, err)
 	}
 	done := errors.New("done")
-	err = p.log.Follow(t.Context(), 1, func(m log.Message) error {
+	err = p.log.Follow(t.Context(), 1, func(m eventlog.Message) error {
 		fn(m)
 		if m.Sequence >= end {
 			return done
@@ -164,7 +164,7 @@ func (p *fixture) queueMessage(t testing.TB, o notifications.Outcome) (events.Ev
 	t.Helper()
 	id := o.Facts.OrderID
 	p.appendOrder(t, id)
-	err := p.log.Do(t.Context(), func(tx *log.Tx) error {
+	err := p.log.Do(t.Context(), func(tx *eventlog.Tx) error {
 		n, err := notifications.Notifications.Load(tx, id)
 		if err != nil {
 			return err
@@ -194,7 +194,7 @@ func (p *fixture) history(t testing.TB, orderID string) []events.Event {
 		t.Fatal(err)
 	}
 	var got []events.Event
-	p.readLog(t, func(m log.Message) {
+	p.readLog(t, func(m eventlog.Message) {
 		if m.Subject != subject {
 			return
 		}
@@ -210,7 +210,7 @@ func (p *fixture) history(t testing.TB, orderID string) []events.Event {
 // dies leaves the log as a sender does that was killed after it said "sending".
 func (p *fixture) startAttempt(t testing.TB, m events.MessageQueued) {
 	t.Helper()
-	err := p.log.Do(t.Context(), func(tx *log.Tx) error {
+	err := p.log.Do(t.Context(), func(tx *eventlog.Tx) error {
 		n, err := notifications.Notifications.Load(tx, m.OrderID)
 		if err != nil {
 			return err
@@ -308,7 +308,7 @@ func TestConcurrentSendersSendOnce(t *testing.T) {
 	for i := range 24 {
 		group.Go(func() {
 			// All but one are told to look again later; the error says so and is not what this test is about.
-			if err := services[i%3].Act(t.Context(), e, m); err != nil && errors.Is(err, log.ErrUnavailable) {
+			if err := services[i%3].Act(t.Context(), e, m); err != nil && errors.Is(err, eventlog.ErrUnavailable) {
 				t.Error(err)
 			}
 		})

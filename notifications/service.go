@@ -15,7 +15,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/project"
 )
 
@@ -36,7 +36,7 @@ type Config struct {
 	EHLO        string                          // what the shop calls itself towards the mail server; default: the host of PublicURL if it is a domain name, else the machine's name
 	From        string                          // sender, such as "The Tea Shop <orders@example.com>"; required
 	Location    *time.Location                  // whose dates the mails show; default UTC
-	Log         *log.Log                        // required
+	Log         *eventlog.Log                   // required
 	Logger      *slog.Logger                    // default: discard
 	PublicURL   string                          // of the storefront, without a path; required
 	Registerer  prometheus.Registerer           // default: none
@@ -49,7 +49,7 @@ type Service struct {
 	config   Config
 	from     netmail.Address
 	domain   string // of Message-IDs
-	log      *log.Log
+	log      *eventlog.Log
 	logger   *slog.Logger
 	mailer   *Mailer
 	renderer *renderer

@@ -10,31 +10,31 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/failpoint"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 )
 
 // Notifications are the entities of this domain: one per order, under the order's id.
-var Notifications = log.Entity[Notification]{Prefix: events.PrefixNotification, Apply: Apply}
+var Notifications = eventlog.Entity[Notification]{Prefix: events.PrefixNotification, Apply: Apply}
 
 // Worker queues a message for every outcome of an order, and hands queued messages to the mail server.
 func (s *Service) Worker() worker.Domain {
 	return worker.Domain{
 		Name: "notifications", Log: s.log,
 		Routes: []worker.Route{
-			worker.On(func(tx *log.Tx, e events.Event, p events.OrderConfirmed) error {
+			worker.On(func(tx *eventlog.Tx, e events.Event, p events.OrderConfirmed) error {
 				return s.queue(tx, e, Confirmed(p, e.Time))
 			}),
-			worker.On(func(tx *log.Tx, e events.Event, p events.OrderRejected) error {
+			worker.On(func(tx *eventlog.Tx, e events.Event, p events.OrderRejected) error {
 				return s.queue(tx, e, Rejected(p, e.Time))
 			}),
-			worker.On(func(tx *log.Tx, e events.Event, p events.OrderExpired) error {
+			worker.On(func(tx *eventlog.Tx, e events.Event, p events.OrderExpired) error {
 				return s.queue(tx, e, Expired(p, e.Time))
 			}),
-			worker.On(func(tx *log.Tx, e events.Event, p events.OrderCancelled) error {
+			worker.On(func(tx *eventlog.Tx, e events.Event, p events.OrderCancelled) error {
 				return s.queue(tx, e, Cancelled(p, e.Actor, e.Time))
 			}),
-			worker.On(func(tx *log.Tx, e events.Event, p events.OrderRefunded) error {
+			worker.On(func(tx *eventlog.Tx, e events.Event, p events.OrderRefunded) error {
 				return s.queue(tx, e, Refunded(p, e.Time))
 			}),
 		},
@@ -43,7 +43,7 @@ func (s *Service) Worker() worker.Domain {
 }
 
 // queue appends the message of an outcome. Most orders have but one, so none before it is expected; a refund follows one.
-func (s *Service) queue(tx *log.Tx, e events.Event, o Outcome) error {
+func (s *Service) queue(tx *eventlog.Tx, e events.Event, o Outcome) error {
 	load := Notifications.LoadNew
 	if o.Template == TemplateRefunded {
 		load = Notifications.Load
@@ -128,7 +128,7 @@ func (s *Service) readPlaced(ctx context.Context, orderID string) (events.OrderP
 		return events.OrderPlaced{}, worker.DeadLetter(fmt.Errorf("read what was ordered: %w", err))
 	}
 	first, err := s.log.First(ctx, subject)
-	if errors.Is(err, log.ErrNotFound) {
+	if errors.Is(err, eventlog.ErrNotFound) {
 		return events.OrderPlaced{}, worker.DeadLetter(fmt.Errorf("read what was ordered: %w", err))
 	}
 	if err != nil {
@@ -145,7 +145,7 @@ func (s *Service) readPlaced(ctx context.Context, orderID string) (events.OrderP
 // been settled or taken meanwhile: of two that come here at once one goes on.
 func (s *Service) startAttempt(ctx context.Context, e events.Event, p events.MessageQueued, to string) (attempt int, err error) {
 	known, _ := s.known.Get(p.MessageID)
-	err = s.log.Do(ctx, func(tx *log.Tx) error {
+	err = s.log.Do(ctx, func(tx *eventlog.Tx) error {
 		tx.CausedBy(e)
 		n, err := Notifications.Load(tx, p.OrderID)
 		if err != nil {
@@ -174,7 +174,7 @@ func (s *Service) handleResult(ctx context.Context, e events.Event, p events.Mes
 		return s.record(ctx, e, p.OrderID, events.MessageSent{OrderID: p.OrderID, MessageID: p.MessageID})
 	case errors.Is(err, errTakenOver):
 		return worker.RetryAfter(s.sendTimeout(), err) // whoever has it may die of it
-	case errors.Is(err, log.ErrUnavailable), errors.Is(err, log.ErrContention), errors.Is(err, log.ErrUnreadable):
+	case errors.Is(err, eventlog.ErrUnavailable), errors.Is(err, eventlog.ErrContention), errors.Is(err, eventlog.ErrUnreadable):
 		return err
 	case errors.Is(err, ErrShopRefused):
 		return s.openCircuit(ctx, p, m, begun, errors.New(said))
@@ -262,7 +262,7 @@ func (s *Service) record(ctx context.Context, e events.Event, orderID string, re
 // append states the result of a message, if it may still have one.
 func (s *Service) appendResult(ctx context.Context, e events.Event, orderID string, result events.Payload) error {
 	var facts []events.Payload
-	err := s.log.Do(ctx, func(tx *log.Tx) error {
+	err := s.log.Do(ctx, func(tx *eventlog.Tx) error {
 		tx.CausedBy(e)
 		n, err := Notifications.Load(tx, orderID)
 		if err != nil {

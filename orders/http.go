@@ -11,7 +11,7 @@ import (
 	"tillstream/events"
 	"tillstream/events/api"
 	"tillstream/events/failpoint"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // detailHidden answers a request for an order without its access token as one for an order that does not exist.
@@ -41,7 +41,7 @@ func (s *Service) Register(router huma.API) {
 var problems = []api.Problem{
 	{Err: ErrKeyReused, Kind: api.Invalid, Detail: "This Idempotency-Key was used for another order. Please use a new one."},
 	{Err: ErrNotCancellable, Kind: api.Conflict, Detail: "This order can no longer be cancelled. Please look at its current status."},
-	{Err: log.ErrNotFound, Kind: api.NotFound, Detail: detailHidden},
+	{Err: eventlog.ErrNotFound, Kind: api.NotFound, Detail: detailHidden},
 	{Err: events.ErrBadID, Kind: api.NotFound, Detail: detailHidden},
 	{Err: errDatabase, Kind: api.Unavailable},
 }
@@ -96,7 +96,7 @@ func (s *Service) record(ctx context.Context, p Placement, key, traceParent stri
 		return Order{}, false, err
 	}
 	terms := Terms{Charges: s.config.Charges, HoldFor: s.config.HoldFor, Shipping: s.config.Shipping}
-	err = s.config.Log.Do(ctx, func(tx *log.Tx) error {
+	err = s.config.Log.Do(ctx, func(tx *eventlog.Tx) error {
 		tx.WithActor(string(api.PrincipalOf(ctx)))
 		tx.WithTrace(traceParent)
 		tx.WithCorrelation(id)
@@ -122,7 +122,7 @@ func (s *Service) record(ctx context.Context, p Placement, key, traceParent stri
 	return order, replayed, err
 }
 
-func appendAndLoad(tx *log.Tx, id string, facts []events.Payload) (Order, error) {
+func appendAndLoad(tx *eventlog.Tx, id string, facts []events.Payload) (Order, error) {
 	if err := Orders.Append(tx, id, facts...); err != nil {
 		return Order{}, err
 	}
@@ -147,7 +147,7 @@ func (s *Service) get(ctx context.Context, in *orderInput) (*orderOutput, error)
 
 func (s *Service) cancel(ctx context.Context, in *orderInput) (*orderOutput, error) {
 	var order Order
-	err := s.config.Log.Do(ctx, func(tx *log.Tx) error {
+	err := s.config.Log.Do(ctx, func(tx *eventlog.Tx) error {
 		tx.WithActor(string(api.PrincipalOf(ctx)))
 		tx.WithCorrelation(in.ID)
 		var err error
@@ -155,7 +155,7 @@ func (s *Service) cancel(ctx context.Context, in *orderInput) (*orderOutput, err
 			return err
 		}
 		if !order.Exists() {
-			return fmt.Errorf("%w: order %s", log.ErrNotFound, in.ID)
+			return fmt.Errorf("%w: order %s", eventlog.ErrNotFound, in.ID)
 		}
 		facts, err := order.Cancel()
 		if err != nil {

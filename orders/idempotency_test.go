@@ -18,7 +18,7 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/embedded"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/orders"
 )
@@ -41,14 +41,14 @@ func checkoutOf(sku, email string, quantity int) string {
 }
 
 // openAPI returns the API of one process. Placing an order needs no database.
-func openAPI(t *testing.T, server *embedded.NATS) (*log.Log, http.Handler) {
+func openAPI(t *testing.T, server *embedded.NATS) (*eventlog.Log, http.Handler) {
 	t.Helper()
 	l := logtest.OpenOn(t, server)
 	_, handler := open(t, l)
 	return l, handler
 }
 
-func open(t *testing.T, l *log.Log) (*orders.Service, http.Handler) {
+func open(t *testing.T, l *eventlog.Log) (*orders.Service, http.Handler) {
 	t.Helper()
 	return openWith(t, orders.Config{Log: l.ForDomain("orders")})
 }
@@ -68,20 +68,20 @@ func openWith(t *testing.T, config orders.Config) (*orders.Service, http.Handler
 }
 
 // items stands in for the entity of the inventory domain.
-var items = log.Entity[events.Payload]{Prefix: events.PrefixItem, LastOnly: true,
+var items = eventlog.Entity[events.Payload]{Prefix: events.PrefixItem, LastOnly: true,
 	Apply: func(_ events.Payload, e events.Event) (events.Payload, error) { return e.Payload, nil }}
 
 // listMug lists a mug.
-func listMug(t *testing.T, l *log.Log) { listItem(t, l, "MUG") }
+func listMug(t *testing.T, l *eventlog.Log) { listItem(t, l, "MUG") }
 
-func listItem(t *testing.T, l *log.Log, sku string) {
+func listItem(t *testing.T, l *eventlog.Log, sku string) {
 	t.Helper()
 	listAt(t, l, sku, events.Money{Amount: 1250, Currency: "GBP"})
 }
 
-func listAt(t *testing.T, l *log.Log, sku string, price events.Money) {
+func listAt(t *testing.T, l *eventlog.Log, sku string, price events.Money) {
 	t.Helper()
-	err := l.ForDomain("inventory").Do(t.Context(), func(tx *log.Tx) error {
+	err := l.ForDomain("inventory").Do(t.Context(), func(tx *eventlog.Tx) error {
 		return items.Append(tx, sku, events.ItemChanged{SKU: sku, Title: "A mug", Price: price})
 	})
 	if err != nil {
@@ -102,7 +102,7 @@ func post(handler http.Handler, key, body string, header ...string) *httptest.Re
 }
 
 // countOrderEvents returns how many events of orders are in the log. Without a worker each is an order.
-func countOrderEvents(t *testing.T, l *log.Log) uint64 {
+func countOrderEvents(t *testing.T, l *eventlog.Log) uint64 {
 	t.Helper()
 	stream, err := l.JetStream().Stream(t.Context(), events.StreamShop)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/orders"
 )
@@ -180,7 +180,7 @@ func TestAnUnreadableOrderIsAnsweredWith503(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := log.Void(t.Context(), l.ForDomain("ops"), m, "published by hand"); err != nil {
+	if _, err := eventlog.Void(t.Context(), l.ForDomain("ops"), m, "published by hand"); err != nil {
 		t.Fatal(err)
 	}
 	if a := read(); a.Code != http.StatusOK {

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 )
 
@@ -28,7 +28,7 @@ func (p *prices) lookup(sku string) (Priced, bool) {
 }
 
 // priced is an item of inventory, of which orders reads title and price.
-var priced = log.Entity[Priced]{Prefix: events.PrefixItem, LastOnly: true,
+var priced = eventlog.Entity[Priced]{Prefix: events.PrefixItem, LastOnly: true,
 	Apply: func(_ Priced, e events.Event) (Priced, error) {
 		item, ok := e.Payload.(events.ItemChanged)
 		if !ok {
@@ -39,13 +39,13 @@ var priced = log.Entity[Priced]{Prefix: events.PrefixItem, LastOnly: true,
 
 // complete reads the items of a placement that the price list lacks: the list may still be catching up after a start, or an
 // item may have been listed a moment ago.
-func (p *prices) complete(ctx context.Context, l *log.Log, lines []events.ReservedLine) error {
+func (p *prices) complete(ctx context.Context, l *eventlog.Log, lines []events.ReservedLine) error {
 	for _, line := range lines {
 		if _, known := p.lookup(line.SKU); known {
 			continue
 		}
 		item, _, err := priced.Read(ctx, l, line.SKU)
-		if errors.Is(err, log.ErrNotFound) {
+		if errors.Is(err, eventlog.ErrNotFound) {
 			continue
 		}
 		if err != nil {

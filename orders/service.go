@@ -10,7 +10,7 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/api"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/project"
 )
 
@@ -27,7 +27,7 @@ type Access interface {
 const MaxOrderLines = 800
 
 // Orders is the entity of this domain: an order, by its id.
-var Orders = log.Entity[Order]{Prefix: events.PrefixOrder, Apply: Order.Apply}
+var Orders = eventlog.Entity[Order]{Prefix: events.PrefixOrder, Apply: Order.Apply}
 
 // Config sets a [Service] up.
 type Config struct {
@@ -35,7 +35,7 @@ type Config struct {
 	Charges     events.ChargeLimits // which totals can be paid; default what Stripe publishes
 	DB          *mongo.Database
 	HoldFor     time.Duration // how long stock is held for an unpaid order; default 30 min
-	Log         *log.Log      // the handle of orders
+	Log         *eventlog.Log // the handle of orders
 	Logger      *slog.Logger
 	MaxLines    int           // different items per order; default 100, at most MaxOrderLines
 	Shipping    ShippingFees  // default free

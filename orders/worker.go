@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 )
 
@@ -26,37 +26,37 @@ func (s *Service) Worker() worker.Domain {
 // routes maps each event to the decision that follows from it.
 func routes() []worker.Route {
 	return []worker.Route{
-		worker.On(func(tx *log.Tx, e events.Event, p events.ReservationHeld) error {
+		worker.On(func(tx *eventlog.Tx, e events.Event, p events.ReservationHeld) error {
 			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.ReservationHeld(e.CausationID) })
 		}),
-		worker.On(func(tx *log.Tx, e events.Event, p events.ReservationRefused) error {
+		worker.On(func(tx *eventlog.Tx, e events.Event, p events.ReservationRefused) error {
 			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.ReservationRefused(e.CausationID, p.Short) })
 		}),
-		worker.On(func(tx *log.Tx, _ events.Event, p events.PaymentAuthorized) error {
+		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentAuthorized) error {
 			return decide(tx, p.OrderID, Order.PaymentAuthorized)
 		}),
-		worker.On(func(tx *log.Tx, _ events.Event, p events.PaymentCaptured) error {
+		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentCaptured) error {
 			return decide(tx, p.OrderID, Order.PaymentCaptured)
 		}),
-		worker.On(func(tx *log.Tx, _ events.Event, p events.PaymentCancelled) error {
+		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentCancelled) error {
 			return decide(tx, p.OrderID, Order.PaymentCancelled)
 		}),
-		worker.On(func(tx *log.Tx, _ events.Event, p events.PaymentFailed) error {
+		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentFailed) error {
 			return decide(tx, p.OrderID, Order.PaymentFailed)
 		}),
-		worker.On(func(tx *log.Tx, _ events.Event, p events.PaymentRefunded) error {
+		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentRefunded) error {
 			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.PaymentRefunded(p.RefundID, p.Amount) })
 		}),
 	}
 }
 
-func decide(tx *log.Tx, id string, rule func(Order) []events.Payload) error {
+func decide(tx *eventlog.Tx, id string, rule func(Order) []events.Payload) error {
 	o, err := Orders.Load(tx, id)
 	if err != nil {
 		return err
 	}
 	if !o.Exists() {
-		return fmt.Errorf("%w: order %s", log.ErrNotFound, id)
+		return fmt.Errorf("%w: order %s", eventlog.ErrNotFound, id)
 	}
 	return Orders.Append(tx, id, rule(o)...)
 }
@@ -86,7 +86,7 @@ func deadlineOf(e events.Event) (id string, at time.Time) {
 // expire ends an unpaid order whose deadline has passed. It decides on the order's state and the time of the transaction, so
 // it can be called early, late and repeatedly.
 func (s *Service) expire(ctx context.Context, id string) error {
-	err := s.config.Log.DoCascade(ctx, func(tx *log.Tx) error {
+	err := s.config.Log.DoCascade(ctx, func(tx *eventlog.Tx) error {
 		tx.WithCorrelation(id)
 		return decide(tx, id, func(o Order) []events.Payload { return o.Expire(tx.Now()) })
 	})

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
 	"tillstream/orders"
@@ -27,7 +27,7 @@ func (c *clock) now() time.Time           { return time.Now().Add(time.Duration(
 func (c *clock) advance(by time.Duration) { c.ahead.Add(int64(by)) }
 
 // run runs a domain until the test ends.
-func run(t *testing.T, l *log.Log, domain worker.Domain) {
+func run(t *testing.T, l *eventlog.Log, domain worker.Domain) {
 	t.Helper()
 	w, err := worker.New(t.Context(), l, worker.Config{Domains: []worker.Domain{domain}})
 	if err != nil {
@@ -45,13 +45,13 @@ func run(t *testing.T, l *log.Log, domain worker.Domain) {
 }
 
 // await waits for the first event of a type and returns it.
-func await[P events.Payload](t *testing.T, l *log.Log) events.Event {
+func await[P events.Payload](t *testing.T, l *eventlog.Log) events.Event {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	var found events.Event
 	errFound := errors.New("found")
-	err := l.Follow(ctx, 1, func(m log.Message) error {
+	err := l.Follow(ctx, 1, func(m eventlog.Message) error {
 		e, err := m.Event()
 		if err != nil {
 			return err
@@ -93,7 +93,7 @@ func TestAnOrderExpiresOnceAndNotBeforeItsDeadline(t *testing.T) {
 	t.Parallel()
 	c := &clock{}
 	server := logtest.Server(t)
-	useClock := func(config *log.Config) { config.Now = c.now }
+	useClock := func(config *eventlog.Config) { config.Now = c.now }
 	l, other := logtest.OpenOn(t, server, useClock), logtest.OpenOn(t, server, useClock)
 	listMug(t, l)
 	service, handler := open(t, l)
@@ -124,7 +124,7 @@ func TestAnOrderExpiresOnceAndNotBeforeItsDeadline(t *testing.T) {
 func TestTheWorkerExpiresAnUnpaidOrder(t *testing.T) {
 	t.Parallel()
 	c := &clock{}
-	l := logtest.Open(t, func(config *log.Config) { config.Now = c.now })
+	l := logtest.Open(t, func(config *eventlog.Config) { config.Now = c.now })
 	listMug(t, l)
 	service, handler := open(t, l)
 	run(t, l, service.Worker())
@@ -157,7 +157,7 @@ func TestOrdersAreReadyWhenThePriceListIsRead(t *testing.T) {
 	if err := service.Ready(); err != nil {
 		t.Error(err)
 	}
-	err := l.ForDomain("inventory").Do(t.Context(), func(tx *log.Tx) error {
+	err := l.ForDomain("inventory").Do(t.Context(), func(tx *eventlog.Tx) error {
 		return items.Append(tx, "MUG", events.ItemChanged{SKU: "MUG", Title: "A more expensive mug", Price: events.Money{Amount: 9900, Currency: "GBP"}})
 	})
 	if err != nil {

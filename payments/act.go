@@ -8,14 +8,14 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/failpoint"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 )
 
-// keyLifetime is how long a key is trusted to name the same request. Stripe forgets it after 24 hours.
+// keyLifetime is how long an idempotency key is trusted. Stripe deletes it after 24 hours.
 const keyLifetime = 23 * time.Hour
 
-// createIntent makes the payment's PaymentIntent, once. Its secret is kept for the shopper only after its id is in the log.
+// createIntent creates the payment's PaymentIntent, once. Its client secret is cached only after its id is in the log.
 func (s *Service) createIntent(ctx context.Context, e events.Event, r events.PaymentRequested) error {
 	p, err := s.readPayment(ctx, r.PaymentID)
 	if err != nil {
@@ -40,9 +40,9 @@ func (s *Service) createIntent(ctx context.Context, e events.Event, r events.Pay
 	return nil
 }
 
-// findOrCreate looks before it asks again: an earlier attempt may have been carried out though its answer was lost, and
-// a 500 is replayed for as long as Stripe database the key. A payment that was called off is not begun, but an intent
-// that was made before a crash is found, so that it can be cancelled.
+// findOrCreate searches for the intent before it repeats a creation: an earlier attempt may have succeeded without an answer,
+// and Stripe replays a 500 for as long as it stores the key. For a cancelled payment it only searches, so that an intent that
+// was created before a crash can be cancelled.
 func (s *Service) findOrCreate(ctx context.Context, e events.Event, p Payment) (in Intent, found bool, err error) {
 	if s.mustRetrieve(ctx, e) || p.Cancelled {
 		in, found, err = s.gateway.FindIntent(ctx, p.ID)
@@ -56,7 +56,7 @@ func (s *Service) findOrCreate(ctx context.Context, e events.Event, p Payment) (
 	return in, err == nil, err
 }
 
-// fail gives the payment up. It says why in Stripe's words, for staff.
+// fail ends the payment, with Stripe's code and message as the reason for staff.
 func (s *Service) fail(ctx context.Context, e events.Event, p Payment, why error) error {
 	var answer *GatewayError
 	if !errors.As(why, &answer) {
@@ -65,8 +65,8 @@ func (s *Service) fail(ctx context.Context, e events.Event, p Payment, why error
 	return s.record(ctx, e, p.ID, p.OrderID, func(p Payment) ([]events.Payload, error) { return Fail(p, answer.Code, answer.Message), nil })
 }
 
-// capture takes the money, once. It is woken by the order itself, which has accepted the authorisation: that is the
-// intention in the log, and a shopper waits for what follows.
+// capture captures the payment, once. The order's orders.payment_accepted is the request for it in the log: another event
+// would cost a commit while the shopper waits.
 func (s *Service) capture(ctx context.Context, e events.Event, r events.OrderPaymentAccepted) error {
 	p, err := s.readPayment(ctx, r.PaymentID)
 	if err != nil {
@@ -97,7 +97,7 @@ func (s *Service) capture(ctx context.Context, e events.Event, r events.OrderPay
 	return s.recordIntent(ctx, e, in)
 }
 
-// cancel gives the intent up at Stripe. It looks first: the shopper may have paid a moment ago.
+// cancel cancels the intent at Stripe. It retrieves the intent first, because the shopper may have paid a moment ago.
 func (s *Service) cancel(ctx context.Context, e events.Event, r events.PaymentCancelRequested) error {
 	p, err := s.readPayment(ctx, r.PaymentID)
 	if err != nil {
@@ -123,9 +123,9 @@ func (s *Service) cancel(ctx context.Context, e events.Event, r events.PaymentCa
 	return s.recordIntent(ctx, e, in)
 }
 
-// resolveRefusal deals with an error of a capture or cancellation. A refusal usually means that the intent has ended in
-// another way: it is looked at, and what it says counts. One that has not ended is for staff, if it is refused twice: the
-// bank may have answered between the first refusal and the look.
+// resolveRefusal handles an error of a capture or a cancellation. A refusal usually means that the intent has ended in another
+// way, so it is retrieved and recorded. If it has not ended, the second refusal becomes a dead letter. The first one is
+// retried, because the bank may have answered between the refusal and the retrieval.
 func (s *Service) resolveRefusal(ctx context.Context, e events.Event, p Payment, why error) error {
 	if errors.Is(why, ErrRetry) || ctx.Err() != nil {
 		return workerError(ctx, why)
@@ -139,18 +139,18 @@ func (s *Service) resolveRefusal(ctx context.Context, e events.Event, p Payment,
 	case in.Status == IntentProcessing, s.firstRefusal(e):
 		return worker.RetryAfter(backoff(worker.Attempt(ctx)), why)
 	}
-	s.refused.Remove(e.ID) // staff may have it tried again
+	s.refused.Remove(e.ID) // a redrive begins anew
 	return worker.DeadLetter(fmt.Errorf("intent %s is %s: %w", in.ID, in.Status, why))
 }
 
-// firstRefusal reports whether what an event wants is refused for the first time, and database that it was. The number of
-// the attempt does not tell: an earlier one may have found Stripe away, or died with its process.
+// firstRefusal reports whether the act of an event is refused for the first time, and records the refusal. The attempt number
+// does not tell, because an earlier attempt may have ended with a timeout or a crash.
 func (s *Service) firstRefusal(e events.Event) bool {
 	known, _ := s.refused.ContainsOrAdd(e.ID, struct{}{})
 	return !known
 }
 
-// refund sends money back, once per refund id.
+// refund makes a refund at Stripe, once per refund id.
 func (s *Service) refund(ctx context.Context, e events.Event, r events.PaymentRefundRequested) error {
 	p, err := s.readPayment(ctx, r.PaymentID)
 	if err != nil {
@@ -174,7 +174,7 @@ func (s *Service) refund(ctx context.Context, e events.Event, r events.PaymentRe
 	return s.record(ctx, e, p.ID, p.OrderID, func(p Payment) ([]events.Payload, error) { return RecordRefund(p, made) })
 }
 
-// recordRefunds takes in all refunds that Stripe knows of the payment, and says whether one of them has our id.
+// recordRefunds records all refunds of the payment at Stripe. made reports whether one of them has the id.
 func (s *Service) recordRefunds(ctx context.Context, e events.Event, p Payment, refundID string) (made bool, err error) {
 	refunds, err := s.gateway.ListRefunds(ctx, p.PaymentIntent)
 	if err != nil {
@@ -189,7 +189,7 @@ func (s *Service) recordRefunds(ctx context.Context, e events.Event, p Payment, 
 	return made, nil
 }
 
-// failRefund gives the refund up, unless Stripe has made it all the same.
+// failRefund records that a refund failed, unless Stripe has made it after all.
 func (s *Service) failRefund(ctx context.Context, e events.Event, p Payment, refundID string, why error) error {
 	if made, err := s.recordRefunds(ctx, e, p, refundID); made || err != nil {
 		return err
@@ -197,9 +197,9 @@ func (s *Service) failRefund(ctx context.Context, e events.Event, p Payment, ref
 	return s.record(ctx, e, p.ID, p.OrderID, func(p Payment) ([]events.Payload, error) { return FailRefund(p, refundID, why.Error()), nil })
 }
 
-// reconcileCharge finds out what a webhook about a charge or a refund means. Such an event names the intent, and the intent
-// names the payment; it also carries only what changed, so the whole list of refunds is taken in. The intent comes first:
-// a refund counts only after what was captured is known.
+// reconcileCharge handles a webhook about a charge or a refund. The event names the intent, and the intent names the payment.
+// The event has only the last change, so the whole list of refunds is recorded. The intent is recorded first, because a refund
+// counts only after the capture.
 func (s *Service) reconcileCharge(ctx context.Context, e events.Event, w events.WebhookReceived) error {
 	intentID, found, err := intentIDFrom(w)
 	if err != nil {
@@ -226,19 +226,19 @@ func (s *Service) reconcileCharge(ctx context.Context, e events.Event, w events.
 	return err
 }
 
-// heard takes in an intent that Stripe has just shown us.
+// recordIntent appends the facts of an intent that Stripe has just returned.
 func (s *Service) recordIntent(ctx context.Context, e events.Event, in Intent) error {
 	return s.record(ctx, e, in.PaymentID, in.OrderID, s.intentRule(in))
 }
 
-// say appends what a rule makes of the newest state, and what follows from it in the other domains of this process. What
-// the rule refuses would be refused again, so the event becomes a dead letter; not so when it cannot be told whether the
-// state was the newest.
+// record appends the facts that a rule decides on the newest state, and the cascade in the other domains of this process. A
+// refusal of the rule would repeat, so the event becomes a dead letter. An error of the log does not: the state may not have
+// been the newest.
 func (s *Service) record(ctx context.Context, cause events.Event, id, orderID string, rule func(Payment) ([]events.Payload, error)) error {
 	var refused error
-	err := s.log.DoCascade(ctx, func(tx *log.Tx) error {
+	err := s.log.DoCascade(ctx, func(tx *eventlog.Tx) error {
 		tx.CausedBy(cause)
-		tx.WithCorrelation(orderID) // the cause may be an event of Stripe's that names no order
+		tx.WithCorrelation(orderID) // the cause may be a webhook, which names no order
 		return decide(tx, id, func(p Payment) (facts []events.Payload, err error) {
 			facts, refused = rule(p)
 			return facts, refused
@@ -250,8 +250,8 @@ func (s *Service) record(ctx context.Context, cause events.Event, id, orderID st
 	return err
 }
 
-// readPayment reads the payment that an act is about. At the first attempt the cached state will do: it is as new as the event, and
-// what it lacks is found by the keys at Stripe and by the expectation of the append.
+// readPayment reads the payment of an act. At the first attempt the cached state suffices: it is as new as the event, and the
+// idempotency keys and the expected sequence of the append detect what it lacks.
 func (s *Service) readPayment(ctx context.Context, id string) (p Payment, err error) {
 	if worker.Attempt(ctx) > 1 {
 		p, _, err = Payments.Read(ctx, s.log, id)
@@ -261,16 +261,18 @@ func (s *Service) readPayment(ctx context.Context, id string) (p Payment, err er
 	return p, err
 }
 
-// mustRetrieve reports whether an earlier attempt may have left something at Stripe that its key no longer brings back.
+// mustRetrieve reports whether an earlier attempt may have created an object at Stripe that the idempotency key no longer
+// returns.
 func (s *Service) mustRetrieve(ctx context.Context, e events.Event) bool {
 	return worker.Attempt(ctx) > 1 || s.log.Now().Sub(e.Time) > keyLifetime
 }
 
-// final reports whether an intent has come to its end.
+// final reports whether an intent can no longer change.
 func (in Intent) final() bool { return in.Status == IntentSucceeded || in.Status == IntentCanceled }
 
-// later has an act repeated for as long as Stripe is away or busy. Stripe refusing our key concerns every payment: the lane
-// waits until it is taken again. Anything else follows the worker's own schedule and ends as a dead letter.
+// workerError tells the worker what to do about an error. A temporary one is retried for as long as it lasts. A refused API
+// key affects every payment, so it opens the circuit of the lane. Any other error follows the worker's own retries and ends as
+// a dead letter.
 func workerError(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, ErrKeyRefused):
@@ -281,8 +283,8 @@ func workerError(ctx context.Context, err error) error {
 	return err
 }
 
-// backoff doubles from half a second to half a minute. The worker spreads it, so that what failed together does not
-// come back together.
+// backoff returns the delay after an attempt: half a second, doubling up to half a minute. The worker adds jitter, so that acts
+// which failed together are not repeated together.
 func backoff(attempt int) time.Duration {
 	return min(30*time.Second, 500*time.Millisecond<<min(max(attempt-1, 0), 10))
 }

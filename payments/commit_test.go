@@ -12,15 +12,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 )
 
-// acceptPayments is orders, as far as these tests need it: every authorisation is accepted, once.
-func acceptPayments(l *log.Log) []worker.Domain {
+// acceptPayments is a minimal orders domain: it accepts every authorization once.
+func acceptPayments(l *eventlog.Log) []worker.Domain {
 	return []worker.Domain{{Name: "orders", Log: l.ForDomain("orders"), Routes: []worker.Route{
-		worker.On(func(tx *log.Tx, _ events.Event, p events.PaymentAuthorized) error {
-			if said, err := orders.Load(tx, p.OrderID); said != 1 || err != nil {
+		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentAuthorized) error {
+			if revision, err := orders.Load(tx, p.OrderID); revision != 1 || err != nil {
 				return err
 			}
 			return orders.Append(tx, p.OrderID, events.OrderPaymentAccepted{OrderID: p.OrderID, PaymentID: p.PaymentID, Amount: p.Amount})
@@ -28,36 +28,35 @@ func acceptPayments(l *log.Log) []worker.Domain {
 	}}}
 }
 
-// postAuthorized has the shopper pay and Stripe tell of it. It returns what the log holds when Stripe has its 200, from the
-// event of Stripe's on.
+// postAuthorized pays as the shopper and posts the webhook about it. It returns the events that the log has when the webhook is
+// answered, from the webhook on.
 func (f *fixture) postAuthorized(orderID string, p PaymentBody) []events.Event {
 	f.t.Helper()
 	f.pay(p, "pm_card_visa")
 	body := webhookBody(p, orderID, "payment_intent.amount_capturable_updated", nil)
 	if got := f.postWebhook(body, sign(body, webhookSecret, time.Now())); got != http.StatusOK {
-		f.t.Fatalf("HTTP %d, want 200", got)
+		f.t.Fatalf("webhook: HTTP %d, want 200", got)
 	}
 	all := f.history()
 	i := slices.IndexFunc(all, func(e events.Event) bool { return e.Type == "payments.webhook_received" })
 	if i < 0 {
-		f.t.Fatal("the event is not stored")
+		f.t.Fatal("the log has no payments.webhook_received, want one")
 	}
 	return all[i:]
 }
 
-// checkOneCommit expects that the first events are of some types, were decided at one moment, and each because of the one
-// before it.
-func checkOneCommit(t *testing.T, said []events.Event, types ...string) {
+// checkOneCommit checks that the first events have some types, the same time, and each the one before it as its cause.
+func checkOneCommit(t *testing.T, appended []events.Event, types ...string) {
 	t.Helper()
 	var got []string
-	for i, e := range said[:min(len(said), len(types))] {
+	for i, e := range appended[:min(len(appended), len(types))] {
 		got = append(got, e.Type)
-		if i > 0 && (e.CausationID != said[i-1].ID || !e.Time.Equal(said[0].Time)) {
-			t.Errorf("%s was decided at %s because of %q; want it with %s at %s", e.Type, e.Time, e.CausationID, said[i-1].Type, said[0].Time)
+		if i > 0 && (e.CausationID != appended[i-1].ID || !e.Time.Equal(appended[0].Time)) {
+			t.Errorf("%s: got time %s and cause %q, want %s and %q", e.Type, e.Time, e.CausationID, appended[0].Time, appended[i-1].ID)
 		}
 	}
 	if diff := cmp.Diff(types, got); diff != "" {
-		t.Errorf("stored with the event of Stripe's, want-, got+:\n%s", diff)
+		t.Errorf("events of the commit, want-, got+:\n%s", diff)
 	}
 }
 
@@ -70,7 +69,8 @@ func TestWebhookAndItsCascadeAreOneCommit(t *testing.T) {
 	f.expectNoDeadLetters()
 }
 
-// A process that only takes webhooks decides as well: what follows in other domains is left to the processes that run them.
+// A process that only receives webhooks decides about payments, too. The processes that run the other domains continue the
+// cascade.
 func TestWebhookIsDecidedWhereNoLaneRuns(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{noWebhooks: true, domains: acceptPayments})
@@ -81,7 +81,7 @@ func TestWebhookIsDecidedWhereNoLaneRuns(t *testing.T) {
 	f.expectNoDeadLetters()
 }
 
-// Every event handled again, by a worker that has no checkpoint, says nothing new and is no dead letter.
+// A worker without checkpoints handles every event again. It appends nothing and makes no dead letter.
 func TestHandlingTheLogAgainAppendsNothing(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{noWebhooks: true})
@@ -93,7 +93,7 @@ func TestHandlingTheLogAgainAppendsNothing(t *testing.T) {
 	f.postAuthorized(orderID, p)
 	f.acceptPayment(orderID, 1250)
 	f.waitForStatus(orderID, StatusCaptured)
-	f.appendOrder(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID)}, Reason: events.CancelRequested})
+	f.cancelOrder(orderID)
 	f.waitForStatus(orderID, StatusRefunded)
 	f.stopWorker()
 	before := f.history()
@@ -108,23 +108,23 @@ func TestHandlingTheLogAgainAppendsNothing(t *testing.T) {
 		}
 	}
 	f.startWorker(fixtureOptions{})
-	f.waitUntil("everything is handled again", func() bool {
+	f.waitUntil("every lane has handled the log again", func() bool {
 		return !slices.ContainsFunc(f.worker.Lanes(), func(l worker.LaneStatus) bool { return l.Position < before[len(before)-1].Sequence })
 	})
 	f.stopWorker()
 	if after := f.history(); len(after) != len(before) {
-		t.Errorf("said again: %+v", after[len(before):])
+		t.Errorf("got new events %+v, want none", after[len(before):])
 	}
 	f.expectNoDeadLetters()
 }
 
-// While Stripe refuses the key one call at a time looks whether that is over; it is no event's fault and spends no attempt.
+// While Stripe refuses the key, the lane tries one call at a time and makes no dead letter.
 func TestRefusedKeyOpensTheCircuit(t *testing.T) {
 	t.Parallel()
-	var mended atomic.Bool
+	var keyAccepted atomic.Bool
 	f := newFixture(t, fixtureOptions{proxy: func(bank http.Handler) http.Handler {
 		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-			if !mended.Load() {
+			if !keyAccepted.Load() {
 				http.Error(rw, `{"error":{"type":"invalid_request_error","message":"Invalid API Key provided"}}`, http.StatusUnauthorized)
 				return
 			}
@@ -132,14 +132,14 @@ func TestRefusedKeyOpensTheCircuit(t *testing.T) {
 		})
 	}})
 	placed := []string{f.requestPayment(1250), f.requestPayment(700)}
-	f.waitUntil("the lane is on hold", func() bool { return errors.Is(f.worker.Degraded(), worker.ErrCircuitOpen) })
+	f.waitUntil("the circuit is open", func() bool { return errors.Is(f.worker.Degraded(), worker.ErrCircuitOpen) })
 	if err := f.worker.Degraded(); !strings.Contains(err.Error(), "payments.stripe") {
-		t.Errorf("on hold: %v, want payments.stripe", err)
+		t.Errorf("Degraded: got %v, want it to name payments.stripe", err)
 	}
-	mended.Store(true)
+	keyAccepted.Store(true)
 	for _, orderID := range placed {
 		f.waitForStatus(orderID, StatusIntentCreated)
 	}
-	f.waitUntil("the lane goes on", func() bool { return f.worker.Degraded() == nil })
+	f.waitUntil("the circuit is closed", func() bool { return f.worker.Degraded() == nil })
 	f.expectNoDeadLetters()
 }

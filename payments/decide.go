@@ -8,35 +8,35 @@ import (
 )
 
 var (
-	// ErrUnmatched is returned when Stripe speaks of a payment that is not the one we know.
+	// ErrUnmatched is returned for a Stripe object that does not belong to the payment it names.
 	ErrUnmatched = errors.New("unmatched")
-	// ErrMismatch is returned when amount, currency or mode differ from what was asked for. Such a payment is never fulfilled.
+	// ErrMismatch is returned when amount, currency or mode differ from those requested. The order is never fulfilled.
 	ErrMismatch = errors.New("mismatch")
-	// ErrUnknownStatus is returned for a status that this program does not know. Guessing would be worse than asking staff.
+	// ErrUnknownStatus is returned for a status that this program does not know. Staff decide, because a guess could lose money.
 	ErrUnknownStatus = errors.New("unknown status")
-	// ErrRefundTooLarge is returned when more would go back than came in.
-	ErrRefundTooLarge = errors.New("refund exceeds what was captured")
-	// ErrRefundConflict is returned when a refund id is used again for another amount.
+	// ErrRefundTooLarge is returned when the refunds would exceed the captured amount.
+	ErrRefundTooLarge = errors.New("refund exceeds the captured amount")
+	// ErrRefundConflict is returned for a refund id that was used for another amount.
 	ErrRefundConflict = errors.New("refund id already used for another amount")
-	// ErrInvalid is returned for a request that no payment can be made of.
+	// ErrInvalid is returned for a request without a positive amount or a currency.
 	ErrInvalid = errors.New("invalid payment")
 )
 
-// Request takes an order's payment up.
+// Request requests the payment of an order. A repeated request changes nothing, and is [ErrMismatch] for another amount.
 func Request(p Payment, order events.OrderAwaitingPayment) ([]events.Payload, error) {
 	if p.Exists() {
 		if p.Amount != order.Amount {
-			return nil, fmt.Errorf("%w: order %s asks for %s, before it was %s", ErrMismatch, order.OrderID, order.Amount, p.Amount)
+			return nil, fmt.Errorf("%w: order %s requests %s, earlier it was %s", ErrMismatch, order.OrderID, order.Amount, p.Amount)
 		}
 		return nil, nil
 	}
 	if order.Amount.Amount <= 0 || len(order.Amount.Currency) != 3 {
-		return nil, fmt.Errorf("%w: order %s asks for %s", ErrInvalid, order.OrderID, order.Amount)
+		return nil, fmt.Errorf("%w: order %s requests %s", ErrInvalid, order.OrderID, order.Amount)
 	}
 	return []events.Payload{events.PaymentRequested(order)}, nil
 }
 
-// Fail gives up a payment that Stripe refuses to take up at all.
+// Fail ends a payment whose intent Stripe refuses to create.
 func Fail(p Payment, code, message string) []events.Payload {
 	if !p.Exists() || p.PaymentIntent != "" || p.Failure != nil || p.Cancelled {
 		return nil
@@ -44,8 +44,8 @@ func Fail(p Payment, code, message string) []events.Payload {
 	return []events.Payload{events.PaymentFailed{OrderID: p.OrderID, PaymentID: p.ID, Code: code, Message: message}}
 }
 
-// RecordIntent takes in what Stripe says about an intent, no matter how old that is or how often it was said before.
-// live is the mode that the shop runs in.
+// RecordIntent returns the facts that an intent adds to a payment. The intent may be old or recorded already. live is the mode
+// of the shop. It returns [ErrUnmatched], [ErrMismatch] or [ErrUnknownStatus].
 func RecordIntent(p Payment, in Intent, live bool) ([]events.Payload, error) {
 	if err := match(p, in, live); err != nil {
 		return nil, err
@@ -65,10 +65,10 @@ func RecordIntent(p Payment, in Intent, live bool) ([]events.Payload, error) {
 	case IntentCanceled:
 		return append(facts, cancelled(p, in)...), nil
 	}
-	return nil, fmt.Errorf("%w: intent %s is %.40q", ErrUnknownStatus, in.ID, in.Status)
+	return nil, fmt.Errorf("%w: intent %s has status %.40q", ErrUnknownStatus, in.ID, in.Status)
 }
 
-// match refuses what is not about this payment, or not about its money.
+// match refuses an intent of another payment, or with another amount or mode.
 func match(p Payment, in Intent, live bool) error {
 	switch {
 	case !p.Exists():
@@ -80,17 +80,17 @@ func match(p Payment, in Intent, live bool) error {
 	case in.Livemode != live:
 		return fmt.Errorf("%w: intent %s has livemode %t, the shop %t", ErrMismatch, in.ID, in.Livemode, live)
 	case in.Amount != p.Amount:
-		return fmt.Errorf("%w: intent %s is over %s, requested was %s", ErrMismatch, in.ID, in.Amount, p.Amount)
+		return fmt.Errorf("%w: intent %s has amount %s, requested was %s", ErrMismatch, in.ID, in.Amount, p.Amount)
 	case in.Status == IntentRequiresCapture && in.Capturable != p.Amount.Amount:
-		return fmt.Errorf("%w: of intent %s only %d can be captured, requested was %s", ErrMismatch, in.ID, in.Capturable, p.Amount)
+		return fmt.Errorf("%w: intent %s has %d capturable, requested was %s", ErrMismatch, in.ID, in.Capturable, p.Amount)
 	case in.Status == IntentSucceeded && in.Received != p.Amount.Amount:
-		return fmt.Errorf("%w: of intent %s %d was captured, requested was %s", ErrMismatch, in.ID, in.Received, p.Amount)
+		return fmt.Errorf("%w: intent %s has %d captured, requested was %s", ErrMismatch, in.ID, in.Received, p.Amount)
 	}
 	return nil
 }
 
-// adopt notes the intent's id if it is news: after creating it, or, when the process died between Stripe's answer and
-// the log, from whoever speaks of it first. If the payment was called off meanwhile the intent has to go as well.
+// adoptIntent records the id of an intent that is new to the payment: one that was just created, or one whose creation was
+// lost because the process died before it stored the answer. If the payment has ended meanwhile the intent is cancelled, too.
 func adoptIntent(p Payment, in Intent) []events.Payload {
 	if p.PaymentIntent != "" {
 		return nil
@@ -121,8 +121,8 @@ func waiting(p Payment, status Status, fact events.Payload) []events.Payload {
 	return []events.Payload{fact}
 }
 
-// authorized says nothing once the intent is cancelled: the news is older than the end, and an order that heard it
-// would wait for money that will not come.
+// authorized adds nothing to a cancelled payment: the report is older than the cancellation, and the order would wait for a
+// capture that never happens.
 func authorized(p Payment, in Intent) []events.Payload {
 	if !p.Authorized.IsZero() || !p.Captured.IsZero() || p.Cancelled {
 		return nil
@@ -130,7 +130,7 @@ func authorized(p Payment, in Intent) []events.Payload {
 	return []events.Payload{events.PaymentAuthorized{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID, Charge: in.Charge, Amount: p.Amount}}
 }
 
-// captured counts the money once. If the order was called off for good meanwhile, the same commit sends it back.
+// captured records the capture once. If the order has ended meanwhile, the same commit requests a refund.
 func captured(p Payment, in Intent) []events.Payload {
 	if !p.Captured.IsZero() {
 		return nil
@@ -149,8 +149,7 @@ func cancelled(p Payment, in Intent) []events.Payload {
 	return []events.Payload{events.PaymentCancelled{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID, Reason: in.Cancellation}}
 }
 
-// ShouldCapture decides whether the authorised money is to be taken now that the order stands by its goods: not twice,
-// and not once the payment has ended.
+// ShouldCapture reports whether an accepted authorization must be captured: not twice, and not after the payment has ended.
 func ShouldCapture(p Payment, amount events.Money) (bool, error) {
 	switch {
 	case !p.Exists():
@@ -161,8 +160,9 @@ func ShouldCapture(p Payment, amount events.Money) (bool, error) {
 	return p.Captured.IsZero() && !p.Cancelled && !p.CancelForce && p.Failure == nil, nil
 }
 
-// Cancel calls the payment off. With force an authorisation is let go and captured money goes back; without, the
-// shopper who paid in the last moment is reported to the order, which may still have the goods.
+// Cancel cancels the payment of an order that has ended. With force an authorization is released and captured money is
+// refunded. Without force, a payment made at the last moment stands and is reported to the order, which may still have the
+// goods.
 func Cancel(p Payment, force bool, reason string) ([]events.Payload, error) {
 	switch {
 	case !p.Exists(), p.Cancelled, p.Failure != nil && p.PaymentIntent == "":
@@ -173,7 +173,7 @@ func Cancel(p Payment, force bool, reason string) ([]events.Payload, error) {
 	request := events.PaymentCancelRequested{OrderID: p.OrderID, PaymentID: p.ID, Force: force, Reason: reason}
 	switch {
 	case !p.Captured.IsZero() && !force:
-		return nil, nil // the order hears of the money by itself and decides what becomes of it
+		return nil, nil // the order handles payments.captured and decides about the money
 	case !p.Captured.IsZero():
 		left, err := p.refundable()
 		if err != nil || left.Amount <= 0 {
@@ -186,12 +186,12 @@ func Cancel(p Payment, force bool, reason string) ([]events.Payload, error) {
 	return []events.Payload{request}, nil
 }
 
-// refundRemainder sends back what is left of a payment whose order has ended. Its id makes it the only one of its kind.
+// refundRemainder refunds the rest of a payment whose order has ended. Its fixed id makes it the only one per payment.
 func refundRemainder(p Payment, amount events.Money, reason string) events.Payload {
 	return events.PaymentRefundRequested{OrderID: p.OrderID, PaymentID: p.ID, RefundID: p.ID + "-void", Amount: amount, Reason: reason}
 }
 
-// refundable is what was captured and is not on its way back.
+// refundable returns the captured amount less all refunds that have not failed.
 func (p Payment) refundable() (events.Money, error) {
 	gone, err := p.refunding()
 	if err != nil {
@@ -200,11 +200,12 @@ func (p Payment) refundable() (events.Money, error) {
 	return events.Money{Amount: p.Captured.Amount, Currency: p.Amount.Currency}.Sub(gone)
 }
 
-// RequestRefund has money sent back under an id that names this refund for good.
+// RequestRefund requests a refund under an id, which identifies it from then on. Repeating the request changes nothing. It
+// returns [ErrRefundConflict], [ErrRefundTooLarge] or [events.ErrBadID].
 func RequestRefund(p Payment, refundID string, amount events.Money, reason string) ([]events.Payload, error) {
 	if known, ok := p.Refunds[refundID]; ok {
 		if known.Amount != amount {
-			return nil, fmt.Errorf("%w: %s over %s", ErrRefundConflict, refundID, known.Amount)
+			return nil, fmt.Errorf("%w: refund %s has amount %s", ErrRefundConflict, refundID, known.Amount)
 		}
 		return nil, nil
 	}
@@ -224,9 +225,9 @@ func RequestRefund(p Payment, refundID string, amount events.Money, reason strin
 	return []events.Payload{events.PaymentRefundRequested{OrderID: p.OrderID, PaymentID: p.ID, RefundID: refundID, Amount: amount, Reason: reason}}, nil
 }
 
-// RecordRefund takes in what Stripe says about one refund of the payment's charge. A refund without our id was made in
-// Stripe's dashboard; it is booked under Stripe's. As long as nothing is captured there is nothing to give back: Stripe
-// also tells of an authorisation that is let go as of a refund.
+// RecordRefund returns the facts that one refund at Stripe adds to a payment. A refund without the shop's id was made in
+// Stripe's dashboard and is recorded under Stripe's id. Without a capture it adds nothing, because Stripe also reports a
+// released authorization as a refund.
 func RecordRefund(p Payment, r StripeRefund) ([]events.Payload, error) {
 	if p.Captured.IsZero() {
 		return nil, nil
@@ -237,7 +238,7 @@ func RecordRefund(p Payment, r StripeRefund) ([]events.Payload, error) {
 	}
 	known, exists := p.Refunds[id]
 	if exists && known.Amount != r.Amount || r.Amount.Currency != p.Amount.Currency {
-		return nil, fmt.Errorf("%w: refund %s (%s) is over %s, known as %s", ErrMismatch, r.ID, id, r.Amount, known.Amount)
+		return nil, fmt.Errorf("%w: refund %s (%s) has amount %s, recorded is %s", ErrMismatch, r.ID, id, r.Amount, known.Amount)
 	}
 	switch r.Status {
 	case RefundPending, RefundRequiresAction:
@@ -250,7 +251,7 @@ func RecordRefund(p Payment, r StripeRefund) ([]events.Payload, error) {
 		}
 		return []events.Payload{events.PaymentRefundFailed{OrderID: p.OrderID, PaymentID: p.ID, RefundID: id, StripeRefund: r.ID, Amount: r.Amount, Reason: r.Failure}}, nil
 	}
-	return nil, fmt.Errorf("%w: refund %s is %.40q", ErrUnknownStatus, r.ID, r.Status)
+	return nil, fmt.Errorf("%w: refund %s has status %.40q", ErrUnknownStatus, r.ID, r.Status)
 }
 
 func refunded(p Payment, id string, r StripeRefund) ([]events.Payload, error) {
@@ -265,12 +266,12 @@ func refunded(p Payment, id string, r StripeRefund) ([]events.Payload, error) {
 		return nil, err
 	}
 	if sum.Amount > p.Captured.Amount {
-		return nil, fmt.Errorf("%w: refund %s makes it %s of %s", ErrRefundTooLarge, r.ID, sum, p.Captured)
+		return nil, fmt.Errorf("%w: with refund %s it is %s of %s", ErrRefundTooLarge, r.ID, sum, p.Captured)
 	}
 	return []events.Payload{events.PaymentRefunded{OrderID: p.OrderID, PaymentID: p.ID, RefundID: id, StripeRefund: r.ID, Charge: r.Charge, Amount: r.Amount}}, nil
 }
 
-// FailRefund gives up a refund that Stripe will not make.
+// FailRefund ends a refund that Stripe refuses.
 func FailRefund(p Payment, refundID, reason string) []events.Payload {
 	known, ok := p.Refunds[refundID]
 	if !ok || known.Succeeded || known.Failed {

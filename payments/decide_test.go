@@ -9,8 +9,8 @@ import (
 	"tillstream/events"
 )
 
-// Every status of Stripe's intent in every state of ours.
-func TestIntentInEveryState(t *testing.T) {
+// The facts that every status of an intent adds to a payment in every state.
+func TestRecordIntentInEveryState(t *testing.T) {
 	t.Parallel()
 	method, action, processing := IntentRequiresPaymentMethod, IntentRequiresAction, IntentProcessing
 	capturable, succeeded, canceled := IntentRequiresCapture, IntentSucceeded, IntentCanceled
@@ -43,12 +43,12 @@ func TestIntentInEveryState(t *testing.T) {
 			facts, err := RecordIntent(p, in, false)
 			if name == "none" {
 				if !errors.Is(err, ErrUnmatched) {
-					t.Errorf("%s heard in none: %v, want ErrUnmatched", status, err)
+					t.Errorf("%s in none: got %v, want ErrUnmatched", status, err)
 				}
 				continue
 			}
 			if err != nil || types(facts) != want[name][status] {
-				t.Errorf("%s heard in %s: %q, %v; want %q", status, name, types(facts), err, want[name][status])
+				t.Errorf("%s in %s: got %q, %v; want %q", status, name, types(facts), err, want[name][status])
 			}
 			after, err := foldOn(p, facts...)
 			if err != nil {
@@ -56,41 +56,41 @@ func TestIntentInEveryState(t *testing.T) {
 			}
 			again, err := RecordIntent(after, in, false)
 			if err != nil || len(again) != 0 {
-				t.Errorf("%s heard twice in %s: %q, %v; want nothing", status, name, types(again), err)
+				t.Errorf("%s in %s, recorded twice: got %q, %v; want no facts", status, name, types(again), err)
 			}
 		}
 	}
 }
 
-// What orders say, in every state of the payment.
+// The facts that every event of an order adds to a payment in every state.
 func TestOrderEventsInEveryState(t *testing.T) {
 	t.Parallel()
 	want := map[string]struct {
-		request, expire, call string
-		accept                bool
+		request, expire, cancel string
+		accept                  bool
 	}{
 		"none":            {request: "requested"},
-		"requested":       {accept: true, expire: "cancel_requested cancelled", call: "cancel_requested cancelled"},
-		"intent":          {accept: true, expire: "cancel_requested", call: "cancel_requested"},
-		"action":          {accept: true, expire: "cancel_requested", call: "cancel_requested"},
-		"processing":      {accept: true, expire: "cancel_requested", call: "cancel_requested"},
-		"declined":        {accept: true, expire: "cancel_requested", call: "cancel_requested"},
-		"authorized":      {accept: true, expire: "cancel_requested", call: "cancel_requested"},
-		"captured":        {call: "cancel_requested refund_requested"},
-		"cancelWanted":    {accept: true, call: "cancel_requested"},
+		"requested":       {accept: true, expire: "cancel_requested cancelled", cancel: "cancel_requested cancelled"},
+		"intent":          {accept: true, expire: "cancel_requested", cancel: "cancel_requested"},
+		"action":          {accept: true, expire: "cancel_requested", cancel: "cancel_requested"},
+		"processing":      {accept: true, expire: "cancel_requested", cancel: "cancel_requested"},
+		"declined":        {accept: true, expire: "cancel_requested", cancel: "cancel_requested"},
+		"authorized":      {accept: true, expire: "cancel_requested", cancel: "cancel_requested"},
+		"captured":        {cancel: "cancel_requested refund_requested"},
+		"cancelWanted":    {accept: true, cancel: "cancel_requested"},
 		"forceWanted":     {},
 		"cancelled":       {},
 		"cancelledBefore": {},
 		"failed":          {},
 		"voided":          {},
-		"refunded":        {call: "cancel_requested"},
+		"refunded":        {cancel: "cancel_requested"},
 	}
 	for name, history := range histories {
 		p := fold(t, history...)
 		check := func(what, want string, facts []events.Payload, err error) {
 			t.Helper()
 			if err != nil || types(facts) != want {
-				t.Errorf("%s in %s: %q, %v; want %q", what, name, types(facts), err, want)
+				t.Errorf("%s in %s: got %q, %v; want %q", what, name, types(facts), err, want)
 			}
 		}
 		facts, err := Request(p, awaiting)
@@ -98,16 +98,16 @@ func TestOrderEventsInEveryState(t *testing.T) {
 		facts, err = Cancel(p, false, "orders.expired")
 		check("expire", want[name].expire, facts, err)
 		facts, err = Cancel(p, true, "orders.cancelled")
-		check("call off", want[name].call, facts, err)
+		check("cancel", want[name].cancel, facts, err)
 		wanted, err := ShouldCapture(p, gbp1250)
 		if name == "none" {
 			if !errors.Is(err, ErrUnmatched) {
-				t.Errorf("accept in none: %v, want ErrUnmatched", err)
+				t.Errorf("accept in none: got %v, want ErrUnmatched", err)
 			}
 			continue
 		}
 		if err != nil || wanted != want[name].accept {
-			t.Errorf("accept in %s: %t, %v; want %t", name, wanted, err, want[name].accept)
+			t.Errorf("accept in %s: got %t, %v; want %t", name, wanted, err, want[name].accept)
 		}
 	}
 }
@@ -142,17 +142,17 @@ func TestMismatchedIntentIsRefused(t *testing.T) {
 	}
 	p := fold(t, histories["authorized"]...)
 	if _, err := ShouldCapture(p, events.Money{Amount: 1251, Currency: "GBP"}); !errors.Is(err, ErrMismatch) {
-		t.Errorf("capture of another amount: %v", err)
+		t.Errorf("capture of another amount: got %v, want ErrMismatch", err)
 	}
 	other := awaiting
 	other.Amount.Amount++
 	if _, err := Request(p, other); !errors.Is(err, ErrMismatch) {
-		t.Errorf("request of another amount: %v", err)
+		t.Errorf("request of another amount: got %v, want ErrMismatch", err)
 	}
 	for _, amount := range []events.Money{{}, {Amount: -5, Currency: "GBP"}, {Amount: 5, Currency: "pounds"}} {
 		other.Amount = amount
 		if _, err := Request(Payment{}, other); !errors.Is(err, ErrInvalid) {
-			t.Errorf("request of %v: %v", amount, err)
+			t.Errorf("request of %v: got %v, want ErrInvalid", amount, err)
 		}
 	}
 }
@@ -185,43 +185,43 @@ func TestRefundsNeverExceedTheCapture(t *testing.T) {
 		})
 	}
 	if _, err := RequestRefund(fold(t, histories["authorized"]...), "r1", money(1), ""); !errors.Is(err, ErrRefundTooLarge) {
-		t.Errorf("refund of uncaptured money: %v", err)
+		t.Errorf("refund without a capture: got %v, want ErrRefundTooLarge", err)
 	}
 }
 
-// The life of one refund, from the shop or from Stripe's dashboard.
+// A refund by the shop or in Stripe's dashboard, in every status.
 func TestReportedRefundIsRecorded(t *testing.T) {
 	t.Parallel()
 	captured := fold(t, histories["captured"]...)
-	asked := fold(t, append(histories["captured"], events.PaymentRefundRequested{OrderID: order, PaymentID: payment, RefundID: "r1", Amount: gbp1250})...)
+	requested := fold(t, append(histories["captured"], events.PaymentRefundRequested{OrderID: order, PaymentID: payment, RefundID: "r1", Amount: gbp1250})...)
 	re := func(id string, status RefundStatus, amount int64) StripeRefund {
 		return StripeRefund{ID: "re_9", RefundID: id, Amount: events.Money{Amount: amount, Currency: "GBP"}, Status: status}
 	}
 	for name, tc := range map[string]struct {
-		p      Payment
-		heard  []StripeRefund
-		facts  string
-		status Status
-		want   error
+		p        Payment
+		reported []StripeRefund
+		facts    string
+		status   Status
+		want     error
 	}{
-		"OursSucceeds":       {asked, []StripeRefund{re("r1", RefundSucceeded, 1250)}, "refunded", StatusRefunded, nil},
-		"OursPends":          {asked, []StripeRefund{re("r1", RefundPending, 1250), re("r1", RefundRequiresAction, 1250)}, "", StatusCaptured, nil},
-		"OursFails":          {asked, []StripeRefund{re("r1", RefundFailed, 1250)}, "refund_failed", StatusCaptured, nil},
-		"ComesBackLater":     {asked, []StripeRefund{re("r1", RefundSucceeded, 1250), re("r1", RefundFailed, 1250)}, "refunded refund_failed", StatusCaptured, nil},
-		"ComesBackFirst":     {asked, []StripeRefund{re("r1", RefundFailed, 1250), re("r1", RefundSucceeded, 1250)}, "refund_failed", StatusCaptured, nil},
-		"DashboardPart":      {captured, []StripeRefund{re("", RefundSucceeded, 50), re("", RefundSucceeded, 50)}, "refunded", StatusPartlyRefunded, nil},
-		"AnotherAmount":      {asked, []StripeRefund{re("r1", RefundSucceeded, 1)}, "", StatusCaptured, ErrMismatch},
-		"MoreThanCaptured":   {captured, []StripeRefund{re("", RefundSucceeded, 1251)}, "", StatusCaptured, ErrRefundTooLarge},
-		"UnknownStatus":      {captured, []StripeRefund{re("", "lost", 1)}, "", StatusCaptured, ErrUnknownStatus},
-		"ReleasedNotTaken":   {fold(t, histories["cancelled"]...), []StripeRefund{re("", RefundSucceeded, 1250)}, "", StatusCancelled, nil},
-		"CanceledInDash":     {asked, []StripeRefund{re("r1", RefundCanceled, 1250)}, "refund_failed", StatusCaptured, nil},
-		"DashboardAndOursBy": {asked, []StripeRefund{re("", RefundSucceeded, 1250)}, "refunded", StatusRefunded, nil},
+		"Succeeds":          {requested, []StripeRefund{re("r1", RefundSucceeded, 1250)}, "refunded", StatusRefunded, nil},
+		"Pending":           {requested, []StripeRefund{re("r1", RefundPending, 1250), re("r1", RefundRequiresAction, 1250)}, "", StatusCaptured, nil},
+		"Fails":             {requested, []StripeRefund{re("r1", RefundFailed, 1250)}, "refund_failed", StatusCaptured, nil},
+		"SucceedsThenFails": {requested, []StripeRefund{re("r1", RefundSucceeded, 1250), re("r1", RefundFailed, 1250)}, "refunded refund_failed", StatusCaptured, nil},
+		"FailsThenSucceeds": {requested, []StripeRefund{re("r1", RefundFailed, 1250), re("r1", RefundSucceeded, 1250)}, "refund_failed", StatusCaptured, nil},
+		"PartlyByDashboard": {captured, []StripeRefund{re("", RefundSucceeded, 50), re("", RefundSucceeded, 50)}, "refunded", StatusPartlyRefunded, nil},
+		"AnotherAmount":     {requested, []StripeRefund{re("r1", RefundSucceeded, 1)}, "", StatusCaptured, ErrMismatch},
+		"MoreThanCaptured":  {captured, []StripeRefund{re("", RefundSucceeded, 1251)}, "", StatusCaptured, ErrRefundTooLarge},
+		"UnknownStatus":     {captured, []StripeRefund{re("", "lost", 1)}, "", StatusCaptured, ErrUnknownStatus},
+		"NeverCaptured":     {fold(t, histories["cancelled"]...), []StripeRefund{re("", RefundSucceeded, 1250)}, "", StatusCancelled, nil},
+		"Canceled":          {requested, []StripeRefund{re("r1", RefundCanceled, 1250)}, "refund_failed", StatusCaptured, nil},
+		"DashboardFirst":    {requested, []StripeRefund{re("", RefundSucceeded, 1250)}, "refunded", StatusRefunded, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p, all := tc.p, []events.Payload(nil)
 			var refused error
-			for _, r := range tc.heard {
+			for _, r := range tc.reported {
 				facts, err := RecordRefund(p, r)
 				if err != nil {
 					refused = err
@@ -259,6 +259,6 @@ func TestStatusOfEveryState(t *testing.T) {
 func TestApplyRefusesEventsOfOtherDomains(t *testing.T) {
 	t.Parallel()
 	if _, err := (Payment{}).Apply(events.Event{Type: "orders.placed", Payload: events.OrderPlaced{}}); err == nil {
-		t.Error("a payment took orders.placed")
+		t.Error("Apply of orders.placed: got no error, want one")
 	}
 }

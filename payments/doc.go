@@ -1,44 +1,45 @@
-// Package payments is the shop's till: what was asked for, what was taken, what went back, and what is not known yet.
+// Package payments charges orders through Stripe. It creates a PaymentIntent for an order, captures and refunds money, and
+// records what Stripe reports about it.
 //
-// It promises that an order is paid by one PaymentIntent and captured at most once; that no amount, currency or mode but
-// the one asked for is ever believed; that money which arrives for an order that has ended goes back, once; and that
-// whatever Stripe says may arrive late, twice, in any order or only in Stripe's list of events, with the same result.
+// It promises that an order is paid by one PaymentIntent and captured at most once; that a payment with another amount,
+// currency or mode than requested is never accepted; that money which arrives after an order has ended is refunded, once; and
+// that Stripe's reports may arrive late, twice, in any order or only through Stripe's list of events, with the same result.
 //
-// It hears orders.awaiting_payment, payment_accepted, expired, cancelled and rejected, and what Stripe posts. It says the
-// events of events/payments.go on payments.<payment>, whose id [events.FirstPaymentID] makes of the order's: an order may have
-// several over its life. What Stripe posted is kept there too, as webhooksStored but without client
-// secrets; what shows no intent of a payment of ours is kept on payments.webhooks.
+// Handled: orders.awaiting_payment, payment_accepted, expired, cancelled, rejected, and the webhooks of Stripe. Appended: the
+// events of events/payments.go, on payments.<payment>. [events.FirstPaymentID] derives the payment's id from the order's. A
+// webhook is stored on the payment that it is about, without client secrets; one that names no payment of the shop is stored
+// on payments.webhooks.
 //
 //	requested ──► intent_created ──► (requires_action | processing)* ──► authorized ──► captured ──► partly_refunded
 //	    │               │  ▲ declined: another card     │                    │              │               │
 //	    ▼               ▼  └────────────────────────────┘                    ▼              └──────────► refunded
 //	  failed        cancelled ◄──────────────────────────────────────────────┘
 //
-// A [Payment] is folded from the set of facts about it, so the picture shows how a status is usually reached, not what
-// is checked: the furthest fact names the status, captured before cancelled, and nothing leads back.
+// A [Payment] is the set of facts about it, whatever their order. The diagram shows the usual path; it is not enforced. The
+// furthest fact gives the status, captured before cancelled, and no later fact takes it back.
 //
 // One purchase:
 //
 //	orders.awaiting_payment ─► payments.requested ─► actor: create intent ─► payments.intent_created
-//	shopper confirms ─► Stripe posts ─► payments.webhook_received + payments.authorized, in one commit ─► 200
-//	orders.payment_accepted ─► actor: capture ─► payments.captured, also said by a webhook, counted once
+//	shopper confirms ─► webhook ─► payments.webhook_received + payments.authorized, in one commit ─► 200
+//	orders.payment_accepted ─► actor: capture ─► payments.captured; the webhook about it adds nothing
 //
-// Where orders runs in the same process, its orders.payment_accepted is in the commit of the webhook, too.
+// Where orders runs in the same process, orders.payment_accepted is in the commit of the webhook, too.
 //
-// A call to Stripe stands between two facts in the log, one that asks for it and one that tells. When the process dies in
-// between, the call is made again under the same idempotency key, after looking at Stripe first; the key is not trusted any
-// more an hour before Stripe forgets it. Keys are <payment>/create/v1, <payment>/capture/v1, <payment>/cancel/v1
-// and <payment>/refund/<refund id>. What Stripe does only once to an intent, capture and cancel, is asked without the key when the
-// key repeats an error.
+// Every call to Stripe stands between two events: one that requests it and one with its result. After a crash in between, the
+// actor first looks at the state in Stripe and then repeats the call under the same idempotency key. It trusts a key until an
+// hour before Stripe deletes it. Keys are <payment>/create/v1, <payment>/capture/v1, <payment>/cancel/v1 and
+// <payment>/refund/<refund id>. Stripe captures or cancels an intent only once, so these two calls drop the key when Stripe
+// replays a stored error.
 //
-// What Stripe says of charges and refunds names an intent but no order. Instead of keeping a second index, the actor
-// asks Stripe for the intent, whose metadata names the payment, and for all its refunds; the answer is the truth of that
-// moment, however old the event is. Events of other types are kept and passed over.
+// Stripe's events about charges and refunds name an intent but no order. The actor retrieves the intent, whose metadata names
+// the payment, and all its refunds. That answer is current however old the event is, and it needs no second index. Events of
+// other types are stored and skipped.
 //
-// What webhooks miss the reconciler finds: it goes through Stripe's list of events from where the shop has come, and asks
-// about intents that have been quiet.
+// The reconciler finds what webhooks missed: it walks Stripe's list of events from the shop's last position, and retrieves
+// intents that have not changed for a while.
 //
-// What is neither ours nor as asked for becomes a dead letter: an unknown payment or second intent ([ErrUnmatched]), another
-// amount, currency or mode ([ErrMismatch]), a status that this program does not know ([ErrUnknownStatus]). While Stripe
-// refuses our key ([ErrKeyRefused]) nothing does: all calls wait until it is taken again.
+// An event about an unknown payment or a second intent ([ErrUnmatched]), with another amount, currency or mode
+// ([ErrMismatch]), or with a status that this program does not know ([ErrUnknownStatus]) becomes a dead letter. While Stripe
+// refuses the API key ([ErrKeyRefused]) no event does: the circuit of the lane is open, and all calls wait.
 package payments

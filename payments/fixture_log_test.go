@@ -9,7 +9,7 @@ import (
 	"tillstream/events"
 )
 
-// payment is the newest state.
+// payment returns the newest state of an order's payment.
 func (f *fixture) payment(orderID string) Payment {
 	f.t.Helper()
 	p, err := f.service.newest(f.t.Context(), events.FirstPaymentID(orderID), 0)
@@ -19,23 +19,23 @@ func (f *fixture) payment(orderID string) Payment {
 	return p
 }
 
-// waitForStatus follows a payment until it stands as wanted.
+// waitForStatus waits until a payment has a status.
 func (f *fixture) waitForStatus(orderID string, want Status) {
 	f.t.Helper()
-	news, stop := f.service.hub.subscribe(events.FirstPaymentID(orderID))
+	changed, stop := f.service.hub.subscribe(events.FirstPaymentID(orderID))
 	defer stop()
-	patience := time.NewTimer(20 * time.Second)
-	defer patience.Stop()
+	timeout := time.NewTimer(20 * time.Second)
+	defer timeout.Stop()
 	for f.payment(orderID).Status() != want {
 		select {
-		case <-news:
-		case <-patience.C:
-			f.t.Fatalf("waited in vain until the payment is %s, it is %s; the log says:\n%s", want, f.payment(orderID).Status(), f.logOutput)
+		case <-changed:
+		case <-timeout.C:
+			f.t.Fatalf("payment after 20 s: got %s, want %s; log output:\n%s", f.payment(orderID).Status(), want, f.logOutput)
 		}
 	}
 }
 
-// said counts the facts about one subject by type.
+// countByType counts the events on a subject by type.
 func (f *fixture) countByType(subject string) map[string]int {
 	f.t.Helper()
 	counts := map[string]int{}
@@ -47,7 +47,7 @@ func (f *fixture) countByType(subject string) map[string]int {
 	return counts
 }
 
-// webhooksStored counts the events of Stripe's that are in the log.
+// webhooksStored counts the webhooks in the log.
 func (f *fixture) webhooksStored() (n int) {
 	f.t.Helper()
 	for _, e := range f.history() {
@@ -58,7 +58,7 @@ func (f *fixture) webhooksStored() (n int) {
 	return n
 }
 
-// history is everything in the log.
+// history returns every event in the log.
 func (f *fixture) history() (all []events.Event) {
 	f.t.Helper()
 	end, err := f.log.End(f.t.Context(), 0)
@@ -79,7 +79,7 @@ func (f *fixture) history() (all []events.Event) {
 	return all
 }
 
-// deadLetters is what could not be handled.
+// deadLetters returns every dead letter.
 func (f *fixture) deadLetters() (dead []events.DeadLettered) {
 	f.t.Helper()
 	stream, err := f.log.JetStream().Stream(f.t.Context(), events.StreamDeadLetters)
@@ -100,39 +100,40 @@ func (f *fixture) deadLetters() (dead []events.DeadLettered) {
 	return dead
 }
 
-// expectNoDeadLetters expects that everything could be handled.
+// expectNoDeadLetters checks that no event became a dead letter.
 func (f *fixture) expectNoDeadLetters() {
 	f.t.Helper()
 	for _, d := range f.deadLetters() {
-		f.t.Errorf("dead letter because %q: %+v", d.Error, d)
+		f.t.Errorf("got dead letter %+v, want none", d)
 	}
 }
 
-// expectCanceledAtStripe expects that an intent blocks no money any more.
+// expectCanceledAtStripe checks that an intent is canceled, so that it reserves no money.
 func (f *fixture) expectCanceledAtStripe(intent string) {
 	f.t.Helper()
 	if in := f.callStripe("payment_intents/"+intent, nil); in["status"] != "canceled" {
-		f.t.Errorf("at Stripe %s is %v", intent, in["status"])
+		f.t.Errorf("intent %s at Stripe: got status %v, want canceled", intent, in["status"])
 	}
 }
 
-// expectNoSecrets looks for client secrets in the log and in what was logged, and for dead letters.
+// expectNoSecrets checks that the log and the log output have no client secrets, keys or addresses, and that there are no dead
+// letters.
 func (f *fixture) expectNoSecrets(secret string) {
 	f.t.Helper()
 	for _, e := range f.history() {
 		if webhook, ok := e.Payload.(events.WebhookReceived); ok && strings.Contains(string(webhook.Body), "_secret") {
-			f.t.Errorf("%s keeps a secret: %s", webhook.StripeType, webhook.Body)
+			f.t.Errorf("stored %s: got a client secret in %s, want none", webhook.StripeType, webhook.Body)
 		}
 	}
-	for _, canary := range []string{secret, secretKey, webhookSecret, "ada@example.org"} {
-		if strings.Contains(f.logOutput.String(), canary) {
-			f.t.Errorf("%q was logged", canary)
+	for _, private := range []string{secret, secretKey, webhookSecret, "ada@example.org"} {
+		if strings.Contains(f.logOutput.String(), private) {
+			f.t.Errorf("log output: got %q in it, want it redacted", private)
 		}
 	}
 	f.expectNoDeadLetters()
 }
 
-// syncBuffer collects what is logged; it outlives the test, which t.Output does not.
+// syncBuffer collects log output. Unlike t.Output it can be used after the test.
 type syncBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

@@ -21,7 +21,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/project"
 	"tillstream/events/project/projecttest"
@@ -35,44 +35,44 @@ const (
 	webhookSecret  = "whsec_test"
 )
 
-// orders stands for the orders domain: the tests say what it would.
-var orders = log.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+// orders stands for the orders domain, whose events the tests append. Its state is the number of events.
+var orders = eventlog.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
 
-// doorman lets "token-<order>" in.
+// tokenAccess allows the token "token-<order>".
 type tokenAccess struct{}
 
 func (tokenAccess) Allows(orderID, token string) bool { return token == "Bearer token-"+orderID }
 
-// world is a shop's till, with a Stripe of its own.
+// fixture is the payments domain with a Stripe sandbox of its own.
 type fixture struct {
 	t           testing.TB
-	log         *log.Log
+	log         *eventlog.Log
 	service     *Service
 	stripe      *sandbox.Server
-	stripeURL   string // where the sandbox is
-	shopURL     string // where the till is
+	stripeURL   string // of the sandbox
+	shopURL     string // of the domain's API
 	clockOffset atomic.Int64
-	stop        func() // ends the service
+	stop        func() // stops the service
 	worker      *worker.Worker
-	stopWorker  func() // ends the lanes
+	stopWorker  func()
 	logOutput   *syncBuffer
 }
 
-// setup changes a world before it starts.
+// fixtureOptions changes a fixture before it starts.
 type fixtureOptions struct {
-	noWebhooks bool                             // Stripe's webhooks do not arrive
-	database   bool                             // there is a MongoDB
-	domains    func(l *log.Log) []worker.Domain // domains in the same process
-	gateway    func(Gateway) Gateway
-	intercept  sandbox.Interceptor
-	proxy      func(bank http.Handler) http.Handler // stands between the till and the bank
+	noWebhooks bool                                    // the sandbox delivers no webhooks
+	database   bool                                    // with a MongoDB
+	domains    func(l *eventlog.Log) []worker.Domain   // more domains in the same process
+	gateway    func(Gateway) Gateway                   // wraps the gateway to Stripe
+	intercept  sandbox.Interceptor                     // inside the sandbox
+	proxy      func(sandbox http.Handler) http.Handler // in front of the sandbox
 }
 
 func newFixture(t testing.TB, o fixtureOptions) *fixture {
 	t.Helper()
 	f := &fixture{t: t, logOutput: &syncBuffer{}}
 	now := func() time.Time { return time.Now().Add(time.Duration(f.clockOffset.Load())) }
-	f.log = logtest.Open(t, func(c *log.Config) { c.Now = now })
+	f.log = logtest.Open(t, func(c *eventlog.Config) { c.Now = now })
 	f.startStripe(o)
 	f.startShop(o)
 	if !o.noWebhooks {
@@ -85,18 +85,18 @@ func newFixture(t testing.TB, o fixtureOptions) *fixture {
 	return f
 }
 
-// work runs the lanes of the till, and waits until they are this process's: what stands in the log before that counts as
-// begun by a predecessor. The reconciler runs when a test says so.
+// startWorker runs the lanes, without the reconciler, and waits until this process has their leases: the attempts of earlier
+// events count as begun by another process.
 func (f *fixture) startWorker(o fixtureOptions) {
 	f.t.Helper()
-	till := f.service.Worker()
-	till.Periodics = nil
+	domain := f.service.Worker()
+	domain.Periodics = nil
 	if o.database {
 		for _, p := range f.service.Projections() {
-			till.Batches = append(till.Batches, p.Batch(till.Log, project.Config{DB: f.service.config.DB, Window: time.Millisecond}))
+			domain.Batches = append(domain.Batches, p.Batch(domain.Log, project.Config{DB: f.service.config.DB, Window: time.Millisecond}))
 		}
 	}
-	domains := []worker.Domain{till}
+	domains := []worker.Domain{domain}
 	if o.domains != nil {
 		domains = append(domains, o.domains(f.log)...)
 	}
@@ -105,7 +105,7 @@ func (f *fixture) startWorker(o fixtureOptions) {
 		f.t.Fatal(err)
 	}
 	f.stopWorker = runInBackground(f.t, f.worker.Run)
-	f.waitUntil("the till is ready", func() bool {
+	f.waitUntil("the worker is ready", func() bool {
 		waiting := slices.ContainsFunc(f.worker.Lanes(), func(l worker.LaneStatus) bool { return !l.Leased })
 		return !waiting && f.service.Ready() == nil
 	})
@@ -117,11 +117,11 @@ func (f *fixture) startStripe(o fixtureOptions) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	front := http.Handler(stripe)
+	handler := http.Handler(stripe)
 	if o.proxy != nil {
-		front = o.proxy(front)
+		handler = o.proxy(handler)
 	}
-	server := httptest.NewServer(front)
+	server := httptest.NewServer(handler)
 	f.t.Cleanup(server.Close)
 	f.stripe, f.stripeURL = stripe, server.URL
 	runInBackground(f.t, stripe.Run)
@@ -147,15 +147,14 @@ func (f *fixture) startShop(o fixtureOptions) {
 	f.shopURL = server.URL
 }
 
-// openDB opens a database of the test's own; where the test does not remember anything, a client is enough that never
-// finds a server.
+// openDB opens a database of the test's own, or a client without a server for a test that needs no database.
 func (f *fixture) openDB(o fixtureOptions) *mongo.Database {
 	f.t.Helper()
 	if o.database {
 		return projecttest.Database(f.t)
 	}
 	ctx, cancel := context.WithCancel(f.t.Context())
-	cancel() // nobody answers there; do not wait for it
+	cancel() // do not wait for the server
 	db, err := project.Connect(ctx, "mongodb://127.0.0.1:1/nowhere")
 	if err != nil {
 		f.t.Fatal(err)
@@ -168,7 +167,7 @@ func (f *fixture) openDB(o fixtureOptions) *mongo.Database {
 	return db
 }
 
-// run lets something run until the test ends, or is stopped before.
+// runInBackground runs serve until stop is called or the test ends.
 func runInBackground(t testing.TB, serve func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -183,7 +182,7 @@ func runInBackground(t testing.TB, serve func(context.Context) error) (stop func
 	return stop
 }
 
-// until waits for a fact.
+// waitUntil waits until a condition holds.
 func (f *fixture) waitUntil(what string, holds func() bool) {
 	f.t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -193,15 +192,15 @@ func (f *fixture) waitUntil(what string, holds func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			f.t.Fatalf("waited in vain until %s; the log says:\n%s", what, f.logOutput)
+			f.t.Fatalf("after 20 s: want %s; log output:\n%s", what, f.logOutput)
 		}
 	}
 }
 
-// say has orders state facts.
+// appendOrder appends events of an order.
 func (f *fixture) appendOrder(orderID string, facts ...events.Payload) {
 	f.t.Helper()
-	err := f.log.Do(f.t.Context(), func(tx *log.Tx) error {
+	err := f.log.Do(f.t.Context(), func(tx *eventlog.Tx) error {
 		tx.WithCorrelation(orderID)
 		return orders.Append(tx, orderID, facts...)
 	})
@@ -210,7 +209,19 @@ func (f *fixture) appendOrder(orderID string, facts ...events.Payload) {
 	}
 }
 
-// await has a new order ask for its payment.
+// cancelOrder appends the cancellation of an order.
+func (f *fixture) cancelOrder(orderID string) {
+	f.t.Helper()
+	f.appendOrder(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID)}, Reason: events.CancelRequested})
+}
+
+// expireOrder appends the expiry of an order.
+func (f *fixture) expireOrder(orderID string) {
+	f.t.Helper()
+	f.appendOrder(orderID, events.OrderExpired{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID)}})
+}
+
+// requestPayment appends the request of a payment by a new order.
 func (f *fixture) requestPayment(amount int64) (orderID string) {
 	f.t.Helper()
 	orderID = uuid.Must(uuid.NewV7()).String()
@@ -219,12 +230,12 @@ func (f *fixture) requestPayment(amount int64) (orderID string) {
 	return orderID
 }
 
-// place has a new order ask for its payment and waits until it can be paid.
+// placeOrder requests a payment for a new order and waits until it can be paid.
 func (f *fixture) placeOrder(amount int64) (orderID string, p PaymentBody) {
 	f.t.Helper()
 	orderID = f.requestPayment(amount)
 	if status := f.getPayment(orderID, 20, &p); status != http.StatusOK || p.ClientSecret == "" {
-		f.t.Fatalf("payment of %s: HTTP %d %+v", orderID, status, p)
+		f.t.Fatalf("payment of order %s: got HTTP %d %+v, want 200 with a client secret", orderID, status, p)
 	}
 	return orderID, p
 }
@@ -234,7 +245,18 @@ func (f *fixture) acceptPayment(orderID string, amount int64) {
 	f.appendOrder(orderID, events.OrderPaymentAccepted{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID), Amount: events.Money{Amount: amount, Currency: "GBP"}})
 }
 
-// get reads a payment as its shopper does.
+// buy places an order and pays it, until the payment is captured.
+func (f *fixture) buy(amount int64) (orderID string, p PaymentBody) {
+	f.t.Helper()
+	orderID, p = f.placeOrder(amount)
+	f.pay(p, "pm_card_visa")
+	f.waitForStatus(orderID, StatusAuthorized)
+	f.acceptPayment(orderID, amount)
+	f.waitForStatus(orderID, StatusCaptured)
+	return orderID, p
+}
+
+// getPayment reads a payment as its shopper.
 func (f *fixture) getPayment(orderID string, wait int, into *PaymentBody) (status int) {
 	f.t.Helper()
 	request, err := http.NewRequestWithContext(f.t.Context(), http.MethodGet, fmt.Sprintf("%s/api/orders/%s/payment?wait=%d", f.shopURL, url.PathEscape(orderID), wait), nil)
@@ -258,13 +280,13 @@ func (f *fixture) do(request *http.Request, into any) (status int) {
 	}
 	if into != nil {
 		if err := json.Unmarshal(body, into); err != nil && answer.StatusCode < 300 {
-			f.t.Fatalf("%v in %s", err, body)
+			f.t.Fatalf("decode %s: %v", body, err)
 		}
 	}
 	return answer.StatusCode
 }
 
-// ask calls the bank as the shop's staff would in Stripe's dashboard, or with a nil form reads.
+// callStripe posts a form to the sandbox, as staff can in Stripe's dashboard. With a nil form it reads.
 func (f *fixture) callStripe(path string, form url.Values) map[string]any {
 	f.t.Helper()
 	method, body := http.MethodGet, ""
@@ -282,7 +304,7 @@ func (f *fixture) callStripe(path string, form url.Values) map[string]any {
 	return answer
 }
 
-// pay confirms as the shopper's browser does, with one of Stripe's test cards.
+// pay confirms an intent with one of Stripe's test cards, as the shopper's browser does.
 func (f *fixture) pay(p PaymentBody, card string) {
 	f.t.Helper()
 	f.callStripe("payment_intents/"+p.PaymentIntent+"/confirm", url.Values{"payment_method": {card}, "return_url": {"https://shop.example/back"}})

@@ -10,7 +10,7 @@ import (
 	"tillstream/events"
 )
 
-// IntentStatus is where a PaymentIntent stands, in Stripe's words.
+// IntentStatus is the status of a PaymentIntent, as Stripe names it.
 type IntentStatus string
 
 // The statuses of a PaymentIntent (API version 2023-10-16).
@@ -24,29 +24,29 @@ const (
 	IntentCanceled              IntentStatus = "canceled"
 )
 
-// Intent is a PaymentIntent as it was at some moment: retrieved, or as the snapshot in an event.
+// Intent is a PaymentIntent at some moment: retrieved, or the snapshot of a webhook.
 type Intent struct {
 	ID           string
-	PaymentID    string // from its metadata; "" when it is not one of ours
-	OrderID      string // the same
+	PaymentID    string // from its metadata; "" for an intent that the shop did not create
+	OrderID      string // likewise
 	Amount       events.Money
-	Capturable   int64 // authorised and not captured, minor units
+	Capturable   int64 // authorized and not captured, minor units
 	Received     int64 // captured, minor units
 	Status       IntentStatus
 	Livemode     bool
 	Charge       string
-	Cancellation string   // why it was cancelled
-	LastError    *Attempt // why the last attempt failed; nil when it did not
-	ClientSecret string   // for the shopper's browser; never leaves the process otherwise
+	Cancellation string   // reason of the cancellation
+	LastError    *Attempt // the last attempt if it failed, else nil
+	ClientSecret string   // for the shopper's browser alone; never stored or logged
 }
 
 // Attempt is a failed attempt to pay.
 type Attempt struct {
 	Decline
-	Fact string // the Stripe object that says so; "" when none does, and then it is not counted
+	Fact string // id of the Stripe object that failed; "" if there is none, and then the attempt is not counted
 }
 
-// RefundStatus is where a refund stands, in Stripe's words.
+// RefundStatus is the status of a refund, as Stripe names it.
 type RefundStatus string
 
 // The statuses of a refund (API version 2023-10-16).
@@ -58,37 +58,37 @@ const (
 	RefundCanceled       RefundStatus = "canceled"
 )
 
-// StripeRefund is a refund as Stripe knows it.
+// StripeRefund is a refund at Stripe.
 type StripeRefund struct {
 	ID       string
-	RefundID string // ours, from its metadata; "" when it was made elsewhere
+	RefundID string // the shop's id, from its metadata; "" for a refund made in Stripe's dashboard
 	Charge   string
 	Amount   events.Money
 	Status   RefundStatus
-	Failure  string // why it failed
+	Failure  string // reason of the failure
 }
 
-// RawEvent is an event of Stripe's event list, as it would have been posted.
+// RawEvent is an event of Stripe's event list. Its body is that of a webhook.
 type RawEvent struct {
 	ID      string
 	Created time.Time // by Stripe's clock
 	Body    json.RawMessage
 }
 
-// Gateway is what the payments domain needs of Stripe. Every call takes as long as the HTTP timeout at most.
-// Errors are one of [ErrDeclined], [ErrPermanent], [ErrRetry], or the context's own.
+// Gateway is the part of Stripe that payments uses. Every call ends within the HTTP timeout. It returns [ErrDeclined],
+// [ErrPermanent], [ErrRetry], or the error of the context.
 type Gateway interface {
-	// CreateIntent makes the order's one PaymentIntent, to be captured by hand. Repeating it within 24 hours returns the same.
+	// CreateIntent creates the PaymentIntent of a payment, with manual capture. Repeating it within 24 hours returns the same.
 	CreateIntent(ctx context.Context, p Payment) (Intent, error)
 	// RetrieveIntent returns the intent as it is now.
 	RetrieveIntent(ctx context.Context, id string) (Intent, error)
-	// FindIntent looks the order's intent up by its metadata. Stripe's index may be a minute behind.
+	// FindIntent searches for the intent of a payment by its metadata. Stripe's index may be a minute behind.
 	FindIntent(ctx context.Context, paymentID string) (in Intent, found bool, err error)
-	// Capture takes the authorised amount. Repeating it within 24 hours has no further effect.
+	// Capture captures the authorized amount. Repeating it within 24 hours has no further effect.
 	Capture(ctx context.Context, p Payment) (Intent, error)
-	// Cancel gives the intent up and lets go of an authorisation.
+	// Cancel cancels the intent and releases an authorization.
 	Cancel(ctx context.Context, p Payment) (Intent, error)
-	// Refund sends money back. Repeating it with the same refund id within 24 hours has no further effect.
+	// Refund makes a refund. Repeating it with the same refund id within 24 hours has no further effect.
 	Refund(ctx context.Context, p Payment, refundID string, amount events.Money) (StripeRefund, error)
 	// ListRefunds returns all refunds of an intent.
 	ListRefunds(ctx context.Context, intent string) ([]StripeRefund, error)
@@ -98,23 +98,23 @@ type Gateway interface {
 
 // Kinds of errors of a [Gateway].
 var (
-	// ErrDeclined is returned when the bank said no.
+	// ErrDeclined is returned when the bank declines.
 	ErrDeclined = errors.New("declined")
-	// ErrPermanent is returned when Stripe refuses the request, and would again.
+	// ErrPermanent is returned when Stripe refuses the request and would refuse it again.
 	ErrPermanent = errors.New("refused by Stripe")
-	// ErrRetry is returned when Stripe is busy, away, or not to be reached with our key: the request itself may be good.
-	ErrRetry = errors.New("try again")
-	// ErrKeyRefused accompanies [ErrRetry] when Stripe refuses our key, so that no request can succeed before staff mend it.
+	// ErrRetry is returned when Stripe cannot be reached, limits the rate, or refuses the API key. A later attempt may succeed.
+	ErrRetry = errors.New("temporary failure")
+	// ErrKeyRefused accompanies [ErrRetry] when Stripe refuses the API key. No request succeeds until staff replace it.
 	ErrKeyRefused = errors.New("key refused by Stripe")
-	// ErrOutcomeUnknown accompanies [ErrRetry] when the request may have been carried out all the same.
+	// ErrOutcomeUnknown accompanies [ErrRetry] when Stripe may have executed the request.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
 )
 
-// GatewayError is an error answer, sorted. It carries what may be shown to staff.
+// GatewayError is an error of Stripe with its kind. Its text may be shown to staff.
 type GatewayError struct {
 	Kind        error  // ErrDeclined, ErrPermanent or ErrRetry
-	Unknown     bool   // the request may have been carried out
-	KeyRefused  bool   // no request is carried out with our key
+	Unknown     bool   // Stripe may have executed the request
+	KeyRefused  bool   // Stripe refuses the API key
 	Status      int    // of HTTP; 0 when there was no answer
 	Code        string // Stripe's, such as "amount_too_small"
 	DeclineCode string
@@ -131,8 +131,8 @@ func (e *GatewayError) Error() string {
 	return fmt.Sprintf("%v: HTTP %d %s: %s (request %s)", e.Kind, e.Status, e.Code, e.Message, e.RequestID)
 }
 
-// Unwrap makes the kinds visible to errors.Is. The cause is told and not unwrapped: a deadline that passed on the way to
-// Stripe would look like one of the log's, for which Stripe is not to blame.
+// Unwrap makes the kinds visible to errors.Is. Cause is in the text but not unwrapped: a deadline that passed in a call to
+// Stripe would look like one of the log's.
 func (e *GatewayError) Unwrap() []error {
 	kinds := []error{e.Kind}
 	if e.Unknown {

@@ -18,13 +18,13 @@ import (
 	"tillstream/payments/sandbox"
 )
 
-// shaky is a Stripe whose answers get lost on the way.
+// lossyGateway is a Stripe whose answers get lost.
 type lossyGateway struct {
 	Gateway
 	mu          sync.Mutex
-	lose        map[string]int // how many answers of each call are still to be lost
-	staleSearch bool           // the search index is behind and finds nothing
-	created     []string       // idempotency would hide a second intent; this does not
+	lose        map[string]int // how many more answers of each call get lost
+	staleSearch bool           // the search index lags and finds nothing
+	created     []string       // the intent of every creation; idempotency would hide a repeated one
 }
 
 func (g *lossyGateway) lost(call string) bool {
@@ -85,26 +85,27 @@ func (f *fixture) intentsAtStripe(orderID string) int {
 	return len(found)
 }
 
-// Rows 33 and 34 of the fault matrix: Stripe did it, the answer got lost. With or without Stripe's search there is one intent.
+// Rows 33 and 34 of the fault matrix: Stripe created the intent and the answer got lost. With or without Stripe's search there
+// is one intent.
 func TestLostResponseToCreateMakesOneIntent(t *testing.T) {
 	t.Parallel()
-	for name, blind := range map[string]bool{"FoundByMetadata": false, "FoundByKey": true} {
+	for name, stale := range map[string]bool{"FoundByMetadata": false, "FoundByKey": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			gateway := &lossyGateway{lose: map[string]int{"create": 1}, staleSearch: blind}
+			gateway := &lossyGateway{lose: map[string]int{"create": 1}, staleSearch: stale}
 			f := newFixture(t, fixtureOptions{gateway: func(g Gateway) Gateway { gateway.Gateway = g; return gateway }})
 			orderID, p := f.placeOrder(1250)
 			if got := f.intentsAtStripe(orderID); got != 1 {
-				t.Errorf("%d intents at Stripe", got)
+				t.Errorf("intents at Stripe: got %d, want 1", got)
 			}
 			gateway.mu.Lock()
 			defer gateway.mu.Unlock()
 			want := 1
-			if blind {
+			if stale {
 				want = 2
 			}
 			if len(gateway.created) != want || gateway.created[0] != p.PaymentIntent || gateway.created[want-1] != p.PaymentIntent {
-				t.Errorf("created %v, the shopper got %s", gateway.created, p.PaymentIntent)
+				t.Errorf("answers to creations: got %v, want %d times %s", gateway.created, want, p.PaymentIntent)
 			}
 		})
 	}
@@ -116,12 +117,18 @@ func TestLostResponsesToCaptureCaptureOnce(t *testing.T) {
 	f := newFixture(t, fixtureOptions{noWebhooks: true, gateway: func(g Gateway) Gateway { gateway.Gateway = g; return gateway }})
 	orderID, p := f.placeOrder(1250)
 	f.pay(p, "pm_card_visa")
-	f.appendOrder(orderID, events.OrderExpired{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID)}})
+	f.expireOrder(orderID)
 	f.waitForStatus(orderID, StatusAuthorized)
 	f.acceptPayment(orderID, 1250)
 	f.waitForStatus(orderID, StatusCaptured)
-	if in := f.callStripe("payment_intents/"+p.PaymentIntent, nil); in["amount_received"] != 1250.0 {
-		t.Errorf("at Stripe %v was received", in["amount_received"])
+	f.expectReceivedAtStripe(p.PaymentIntent, 1250)
+}
+
+// expectReceivedAtStripe checks the captured amount of an intent.
+func (f *fixture) expectReceivedAtStripe(intent string, want float64) {
+	f.t.Helper()
+	if in := f.callStripe("payment_intents/"+intent, nil); in["amount_received"] != want {
+		f.t.Errorf("intent %s at Stripe: got %v received, want %v", intent, in["amount_received"], want)
 	}
 }
 
@@ -134,18 +141,17 @@ func TestLostResponsesToCancelAndRefundActOnce(t *testing.T) {
 	f.pay(p, "pm_card_visa")
 	f.callStripe("payment_intents/"+p.PaymentIntent+"/capture", url.Values{})
 	for _, id := range []string{unpaid, paid} {
-		f.appendOrder(id, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: id, PaymentID: events.FirstPaymentID(id)}, Reason: events.CancelRequested})
+		f.cancelOrder(id)
 	}
 	f.waitForStatus(unpaid, StatusCancelled)
 	f.waitForStatus(paid, StatusRefunded)
 	if got, _ := f.callStripe("refunds?payment_intent="+p.PaymentIntent, nil)["data"].([]any); len(got) != 1 {
-		t.Errorf("%d refunds at Stripe", len(got))
+		t.Errorf("refunds at Stripe: got %d, want 1", len(got))
 	}
 	f.expectNoDeadLetters()
 }
 
-// The process died between Stripe's answer and the log; before it is back, the shopper's bank has answered and the
-// webhook tells of an intent that nobody here has heard of.
+// The process died between Stripe's answer and the commit. Then a webhook reports an intent that the payment does not have.
 func TestIntentIsAdoptedFromItsWebhook(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{gateway: func(g Gateway) Gateway {
@@ -159,11 +165,11 @@ func TestIntentIsAdoptedFromItsWebhook(t *testing.T) {
 	f.pay(PaymentBody{PaymentIntent: id}, "pm_card_visa")
 	f.waitForStatus(orderID, StatusAuthorized)
 	if got := f.payment(orderID).PaymentIntent; got != id {
-		t.Errorf("adopted %q, want %q", got, id)
+		t.Errorf("intent of the payment: got %q, want %q", got, id)
 	}
 }
 
-// Row 35 of the fault matrix: a 500 is replayed under its key for a day. The work was done, so looking finds it.
+// Row 35 of the fault matrix: Stripe created the intent, answered 500 and replays that for a day. A search finds the intent.
 func TestReplayedServerErrorIsResolvedBySearch(t *testing.T) {
 	t.Parallel()
 	var once sync.Once
@@ -176,7 +182,7 @@ func TestReplayedServerErrorIsResolvedBySearch(t *testing.T) {
 	}})
 	orderID, _ := f.placeOrder(1250)
 	if got := f.intentsAtStripe(orderID); got != 1 {
-		t.Errorf("%d intents at Stripe", got)
+		t.Errorf("intents at Stripe: got %d, want 1", got)
 	}
 }
 
@@ -188,7 +194,8 @@ func stripeFailure(status int, code string) sandbox.Answer {
 	return sandbox.Answer{Status: status, Body: body}
 }
 
-// Row 36 of the fault matrix: busy, locked, away, key revoked. The idempotency key stays the same and there are no dead letters.
+// Row 36 of the fault matrix: Stripe limits the rate, is unavailable or refuses the key. The idempotency key stays the same, and
+// there are no dead letters.
 func TestBusyStripeIsRetriedUnderTheSameKey(t *testing.T) {
 	t.Parallel()
 	for name, status := range map[string]int{"TooMany": 429, "Conflict": 409, "Unavailable": 503, "KeyRevoked": 401, "BankFailed": 424} {
@@ -208,11 +215,11 @@ func TestBusyStripeIsRetriedUnderTheSameKey(t *testing.T) {
 			}})
 			orderID, _ := f.placeOrder(1250)
 			if len(keys) != 3 {
-				t.Errorf("asked %d times, want 3", len(keys))
+				t.Errorf("creations: got %d, want 3", len(keys))
 			}
 			for range len(keys) {
 				if key := <-keys; key != events.FirstPaymentID(orderID)+"/create/v1" {
-					t.Errorf("key %q", key)
+					t.Errorf("idempotency key: got %q, want %s/create/v1", key, events.FirstPaymentID(orderID))
 				}
 			}
 			f.expectNoDeadLetters()
@@ -220,7 +227,7 @@ func TestBusyStripeIsRetriedUnderTheSameKey(t *testing.T) {
 	}
 }
 
-// The order was called off before anybody asked Stripe: no intent is made, also when the event comes again.
+// The order was cancelled before its intent was created: no intent is created, even when the event is handled again.
 func TestCancelledPaymentGetsNoIntent(t *testing.T) {
 	t.Parallel()
 	gateway := &lossyGateway{lose: map[string]int{}}
@@ -228,28 +235,28 @@ func TestCancelledPaymentGetsNoIntent(t *testing.T) {
 	p := fold(t, histories["cancelledBefore"]...)
 	in, found, err := f.service.findOrCreate(t.Context(), events.Event{Time: time.Now()}, p)
 	if err != nil || found || len(gateway.created) != 0 {
-		t.Errorf("found %t %+v, %v; created %v", found, in, err, gateway.created)
+		t.Errorf("got found %t, %+v, %v and creations %v; want no intent", found, in, err, gateway.created)
 	}
 }
 
-// An intent that was made just before the order was called off, and of which nobody heard, is found and cancelled.
+// An intent was created just before the order was cancelled, and the answer got lost. It is found and cancelled.
 func TestIntentFoundAfterCancellationIsCancelled(t *testing.T) {
 	t.Parallel()
 	gateway := &lateSearch{lossyGateway: lossyGateway{lose: map[string]int{"create": 1}}}
 	f := newFixture(t, fixtureOptions{gateway: func(g Gateway) Gateway { gateway.Gateway = g; return gateway }})
 	orderID := f.requestPayment(1250)
 	f.waitUntil("Stripe has the intent", func() bool { return f.intentsAtStripe(orderID) == 1 })
-	f.appendOrder(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID)}, Reason: events.CancelRequested})
+	f.cancelOrder(orderID)
 	f.waitForStatus(orderID, StatusCancelled)
 	if p := f.payment(orderID); p.PaymentIntent != "" {
-		t.Errorf("the intent was known too early for this test: %+v", p)
+		t.Errorf("payment before the search works: got intent %q, want none", p.PaymentIntent)
 	}
 	gateway.searchable.Store(true)
 	f.waitUntil("the intent is cancelled", func() bool { return f.payment(orderID).CancelledIntent })
 	f.expectCanceledAtStripe(f.payment(orderID).PaymentIntent)
 }
 
-// late is a Stripe whose search is away for a while.
+// lateSearch is a Stripe whose search fails for a while.
 type lateSearch struct {
 	lossyGateway
 	searchable atomic.Bool
@@ -262,7 +269,7 @@ func (g *lateSearch) FindIntent(ctx context.Context, orderID string) (Intent, bo
 	return g.lossyGateway.FindIntent(ctx, orderID)
 }
 
-// Row 38 of the fault matrix: the key has expired at Stripe, so the act looks first, and does not take or send twice.
+// Row 38 of the fault matrix: the idempotency key has expired, so the act searches before it creates an intent.
 func TestOldRequestsSearchBeforeTheyCreate(t *testing.T) {
 	t.Parallel()
 	gateway := &lossyGateway{lose: map[string]int{}}
@@ -271,7 +278,7 @@ func TestOldRequestsSearchBeforeTheyCreate(t *testing.T) {
 	old := events.Event{Time: time.Now().Add(-25 * time.Hour)}
 	in, found, err := f.service.findOrCreate(t.Context(), old, fold(t, events.PaymentRequested{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID), Amount: gbp1250}))
 	if err != nil || !found || in.ID != p.PaymentIntent || len(gateway.created) != 1 {
-		t.Errorf("found %t %s, %v; created %v", found, in.ID, err, gateway.created)
+		t.Errorf("got found %t, %s, %v and creations %v; want %s found", found, in.ID, err, gateway.created, p.PaymentIntent)
 	}
 }
 
@@ -281,23 +288,23 @@ func TestStripeErrorsAreClassified(t *testing.T) {
 		408: ErrRetry, 409: ErrRetry, 424: ErrRetry, 429: ErrRetry, 500: ErrRetry, 502: ErrRetry, 503: ErrRetry} {
 		kind, unknown := errorKind(status)
 		if !errors.Is(kind, want) || unknown != (status >= 500 || status == 408 || status == 424) {
-			t.Errorf("HTTP %d: %v, unknown %t", status, kind, unknown)
+			t.Errorf("HTTP %d: got %v and unknown %t, want %v", status, kind, unknown, want)
 		}
 	}
 	gateway := newStripeGateway(secretKey, "http://127.0.0.1:1", slog.New(slog.DiscardHandler))
 	_, err := gateway.CreateIntent(t.Context(), fold(t, histories["requested"]...))
 	if !errors.Is(err, ErrRetry) || !errors.Is(err, ErrOutcomeUnknown) || strings.Contains(err.Error(), secretKey) {
-		t.Errorf("nobody there: %v", err)
+		t.Errorf("no server: got %v, want ErrRetry and ErrOutcomeUnknown without the key", err)
 	}
-	if err := classify(t.Context(), context.DeadlineExceeded, "ask"); !errors.Is(err, ErrRetry) || worker.IsInfrastructure(err) {
-		t.Errorf("Stripe did not answer in time: %v; want it to count against Stripe and not the log", err)
+	if err := classify(t.Context(), context.DeadlineExceeded, "retrieve intent"); !errors.Is(err, ErrRetry) || worker.IsInfrastructure(err) {
+		t.Errorf("timeout: got %v, want ErrRetry that is not an infrastructure error", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := gateway.RetrieveIntent(ctx, "pi_1"); !errors.Is(err, context.Canceled) || errors.Is(err, ErrRetry) {
-		t.Errorf("given up by ourselves: %v", err)
+		t.Errorf("cancelled context: got %v, want context.Canceled alone", err)
 	}
 	if _, _, err := gateway.FindIntent(t.Context(), "x' OR status:'succeeded"); !errors.Is(err, events.ErrBadID) {
-		t.Errorf("hostile order id: %v", err)
+		t.Errorf("payment id with a quote: got %v, want ErrBadID", err)
 	}
 }

@@ -10,19 +10,18 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/api"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
-// longestWait is the most seconds of the long poll; proxies end a request after a minute or so.
-const longestWait = 30
+// maxWait bounds the seconds of a long poll. Proxies end a request after about a minute.
+const maxWait = 30
 
-// Register adds the routes of payments: the one from which a shopper's browser pays, and the one to which Stripe posts its
-// events.
+// Register adds the routes of payments: the payment of an order for the shopper's browser, and the webhook of Stripe.
 func (s *Service) Register(router huma.API) {
 	huma.Register(router, huma.Operation{
 		OperationID: "get-payment", Method: http.MethodGet, Path: "/api/orders/{id}/payment",
 		Summary:     "Read an order's payment",
-		Description: "Returns what Stripe's browser library needs. With wait it answers as soon as the PaymentIntent exists or the payment has ended. Needs the access_token of the order as a bearer token; without it the answer is 404.",
+		Description: "Returns the values that Stripe's browser library needs. With wait it answers once the PaymentIntent exists or the payment has ended. Needs the access_token of the order as a bearer token; without it the answer is 404.",
 		Tags:        []string{"Payments"},
 		Security:    api.OrderSecurity,
 		Middlewares: huma.Middlewares{api.RequireOrderToken(router, s.config.Access, "There is no such payment, or the access token is not for its order.")},
@@ -47,19 +46,19 @@ type PaymentBody struct {
 	Amount         int64         `json:"amount" doc:"In the currency's minor unit"`
 	Currency       string        `json:"currency" doc:"ISO 4217"`
 	PaymentIntent  string        `json:"payment_intent,omitempty"`
-	ClientSecret   string        `json:"client_secret,omitempty" doc:"For Stripe's browser library, as long as the payment is open"`
+	ClientSecret   string        `json:"client_secret,omitempty" doc:"For Stripe's browser library, while the payment is open"`
 	PublishableKey string        `json:"publishable_key"`
 	LastError      *PaymentError `json:"last_error,omitempty" doc:"Why the last attempt failed"`
 }
 
-// PaymentError is why an attempt failed. The message is for the shopper.
+// PaymentError is the reason why an attempt failed. The message is for the shopper.
 type PaymentError struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 }
 
 func (s *Service) getPayment(ctx context.Context, in *paymentInput) (*paymentOutput, error) {
-	p, err := s.awaitIntent(ctx, events.FirstPaymentID(in.ID), time.Duration(min(in.Wait, longestWait))*time.Second)
+	p, err := s.awaitIntent(ctx, events.FirstPaymentID(in.ID), time.Duration(min(in.Wait, maxWait))*time.Second)
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
@@ -73,15 +72,15 @@ func (s *Service) getPayment(ctx context.Context, in *paymentInput) (*paymentOut
 	return &paymentOutput{CacheControl: "no-store", Body: body}, nil
 }
 
-// awaitIntent reads a payment, and reads it again after each change until it has an intent, has ended, or patience is over.
-func (s *Service) awaitIntent(ctx context.Context, id string, patience time.Duration) (Payment, error) {
+// awaitIntent reads a payment, and reads it again after each change until it has an intent or has ended, or until the timeout.
+func (s *Service) awaitIntent(ctx context.Context, id string, timeout time.Duration) (Payment, error) {
 	changed, stop := s.hub.subscribe(id) // before the first read, so that no change in between is missed
 	defer stop()
 	p, err := s.newest(ctx, id, 0)
-	if patience == 0 {
+	if timeout == 0 {
 		return p, err
 	}
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	for err == nil && p.PaymentIntent == "" && (!p.Exists() || p.Open()) {
 		select {
@@ -98,21 +97,21 @@ func (s *Service) awaitIntent(ctx context.Context, id string, patience time.Dura
 	return p, err
 }
 
-// newest reads a payment whose event at seq is known (0: none in particular). It returns the zero Payment for one without
-// events.
+// newest reads a payment whose event at seq is known to exist, 0 for none in particular. It returns the zero Payment for one
+// without events.
 func (s *Service) newest(ctx context.Context, id string, seq uint64) (p Payment, err error) {
 	if seq > 0 {
 		p, _, err = Payments.ReadAtLeast(ctx, s.log, id, seq)
 	} else {
 		p, _, err = Payments.Read(ctx, s.log, id)
 	}
-	if errors.Is(err, log.ErrNotFound) {
+	if errors.Is(err, eventlog.ErrNotFound) {
 		return Payment{}, nil
 	}
 	return p, err
 }
 
-// body renders a payment. The client secret is stored in no log and no database: it comes from memory or from Stripe.
+// body renders a payment. The client secret comes from the cache or from Stripe, because no log and no database stores it.
 func (s *Service) body(ctx context.Context, p Payment) (PaymentBody, error) {
 	body := PaymentBody{Status: p.Status(), Amount: p.Amount.Amount, Currency: p.Amount.Currency,
 		PaymentIntent: p.PaymentIntent, PublishableKey: s.config.PublishableKey}
@@ -146,7 +145,7 @@ func (d Decline) mostSpecific() string {
 	return d.Code
 }
 
-// problems is how this API answers its errors.
+// problems maps the errors of this API to its answers.
 var problems = []api.Problem{{Err: ErrRetry, Kind: api.Unavailable}}
 
 func (s *Service) problem(ctx context.Context, err error) error {

@@ -8,28 +8,28 @@ import (
 	"tillstream/events"
 )
 
-// hub wakes the requests that wait for a payment to change. One watch of the log serves all of them.
+// hub notifies the requests that wait for a payment to change. One watch of the log serves all of them.
 type hub struct {
-	stopped     chan struct{} // closed when the process stops: nobody need wait any longer
+	stopped     chan struct{} // closed when the process stops, which ends every wait
 	mu          sync.Mutex
 	caughtUp    bool                                // the watch has caught up with the log
 	subscribers map[string]map[chan uint64]struct{} // by payment
 }
 
-var errNotCaughtUp = errors.New("payments: following the log has not begun")
+var errNotCaughtUp = errors.New("payments: the watch has not caught up with the log")
 
 func newHub() *hub {
 	return &hub{stopped: make(chan struct{}), subscribers: map[string]map[chan uint64]struct{}{}}
 }
 
-// Run waits until ctx ends, and then answers every request that waits for a payment. It is called once.
+// Run waits until ctx ends and then ends the wait of every request. It is called once.
 func (s *Service) Run(ctx context.Context) error {
 	<-ctx.Done()
 	close(s.hub.stopped)
 	return nil
 }
 
-// Ready returns nil once this process follows the log: before that a request that waits for a payment learns of no change.
+// Ready returns nil once this process follows the log. Before that, a waiting request is not notified of changes.
 func (s *Service) Ready() error {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
@@ -39,8 +39,8 @@ func (s *Service) Ready() error {
 	return nil
 }
 
-// follow handles every event of a payment, and every event of Stripe's, as this process reads it. Which of Stripe's events
-// are in the log is noted, so that the reconciler need not look at them. What became of payments is counted.
+// follow handles every event of a payment and every webhook as this process reads it. It counts results, records which of
+// Stripe's events are in the log, so that the reconciler skips them, and notifies waiting requests.
 func (s *Service) follow(e events.Event) {
 	s.metrics.count(e)
 	if w, ok := e.Payload.(events.WebhookReceived); ok {
@@ -51,7 +51,7 @@ func (s *Service) follow(e events.Event) {
 	}
 }
 
-// ready notes that the watch has caught up. Requests that wait look again, because of what may have been missed.
+// markCaughtUp records that the watch has caught up. Waiting requests read again, because they may have missed a change.
 func (h *hub) markCaughtUp() {
 	h.mu.Lock()
 	h.caughtUp = true
@@ -65,8 +65,9 @@ func (h *hub) markCaughtUp() {
 	}
 }
 
-// wait returns a channel on which the sequence of the newest event of a payment arrives; 0 stands for "look yourself".
-func (h *hub) subscribe(id string) (news <-chan uint64, stop func()) {
+// subscribe returns a channel that receives the sequence of a payment's newest event, or 0 when the subscriber must read the
+// payment without one.
+func (h *hub) subscribe(id string) (changed <-chan uint64, stop func()) {
 	ch := make(chan uint64, 1)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -84,7 +85,7 @@ func (h *hub) subscribe(id string) (news <-chan uint64, stop func()) {
 	}
 }
 
-// wake hands the sequence to everybody who waits. Only the newest matters, so it takes the place of one not yet read.
+// notify sends the sequence to every subscriber. It replaces an unread one, because only the newest matters.
 func (h *hub) notify(id string, seq uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -93,6 +94,6 @@ func (h *hub) notify(id string, seq uint64) {
 		case <-ch:
 		default:
 		}
-		ch <- seq // room for one, and nobody else sends: the lock is ours
+		ch <- seq // has room: only notify sends, under the lock
 	}
 }

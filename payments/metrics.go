@@ -8,23 +8,24 @@ import (
 	"tillstream/events"
 )
 
-// metrics count what became of payments, as the log says it: every process that reads the log counts the same, so what is shown is
-// the largest count, not the sum.
+// metrics count the results of payments in the log. Every process that reads the log counts all of them, so a dashboard must
+// show the maximum over the processes and not the sum.
 type metrics struct {
 	captured prometheus.Counter
 	refused  *prometheus.CounterVec
 }
 
-// Who refuses a payment: the bank an attempt, which the shopper may repeat, or Stripe the whole payment.
+// The kinds of refusals.
 const (
-	kindDeclined = "declined"
-	kindFailed   = "failed"
+	kindDeclined = "declined" // the bank declined an attempt; the shopper may try again
+	kindFailed   = "failed"   // Stripe refused the whole payment
 )
 
-// otherReason is for every code that has no class. Stripe adds codes as it likes, and each label value is a time series.
+// otherReason is for every code without a class. Stripe adds codes, and each label value is a time series.
 const otherReason = "other"
 
-// reasonClasses are the codes of Stripe (docs.stripe.com/declines/codes, docs.stripe.com/error-codes) by what shop and shopper can do.
+// reasonClasses groups Stripe's codes (docs.stripe.com/declines/codes, docs.stripe.com/error-codes) by what shop and shopper
+// can do about them.
 var reasonClasses = map[string][]string{
 	"funds": {"insufficient_funds", "withdrawal_count_limit_exceeded", "card_velocity_exceeded"},
 	"card": {"expired_card", "incorrect_cvc", "invalid_cvc", "incorrect_number", "invalid_number", "invalid_expiry_month", "invalid_expiry_year",
@@ -36,13 +37,13 @@ var reasonClasses = map[string][]string{
 	"amount": {"amount_too_small", "amount_too_large", "invalid_amount", "invalid_charge_amount"},
 }
 
-// newMetrics has every counter there from the start, at 0: Prometheus sees no increase in one that begins at 1.
+// newMetrics creates every counter at 0, because Prometheus sees no increase in a counter that begins at 1.
 func newMetrics(registerer prometheus.Registerer) *metrics {
 	m := &metrics{
 		captured: prometheus.NewCounter(prometheus.CounterOpts{Name: "tillstream_payments_captured_total",
-			Help: "Payments captured, in the log since this process started."}),
+			Help: "Captured payments that this process has read from the log since its start."}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tillstream_payments_refused_total",
-			Help: "Attempts that a bank declined, and payments that Stripe refused to take up, in the log since this process started."},
+			Help: "Attempts that a bank declined and payments that Stripe refused to create, which this process has read from the log since its start."},
 			[]string{"kind", "reason"}),
 	}
 	for _, kind := range []string{kindDeclined, kindFailed} {
@@ -57,7 +58,7 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 	return m
 }
 
-// saw counts an event of the log.
+// count counts an event of the log.
 func (m *metrics) count(e events.Event) {
 	switch fact := e.Payload.(type) {
 	case events.PaymentCaptured:
@@ -69,7 +70,7 @@ func (m *metrics) count(e events.Event) {
 	}
 }
 
-// reasonOf is the class of the first code that has one.
+// reasonOf returns the class of the first code that has one.
 func reasonOf(codes ...string) string {
 	for _, code := range codes {
 		for reason, known := range reasonClasses {

@@ -8,7 +8,7 @@ import (
 	"tillstream/events"
 )
 
-// A decline counts by what its decline code says, else by its code. Whatever Stripe writes there, no new time series appears.
+// A decline is counted by its decline code, else by its code. An unknown code adds no time series.
 func TestRefusalsAreCountedByClass(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
@@ -28,15 +28,15 @@ func TestRefusalsAreCountedByClass(t *testing.T) {
 	after := gathered(t, registry)
 	for _, want := range []string{"captured", "declined funds", "declined card", "declined other", "failed amount", "failed other"} {
 		if after[want] != 1 {
-			t.Errorf("%s: %v, want 1", want, after[want])
+			t.Errorf("%s: got %v, want 1", want, after[want])
 		}
 	}
 	if len(after) != len(before) {
-		t.Errorf("%d series, want %d as before", len(after), len(before))
+		t.Errorf("time series: got %d, want %d", len(after), len(before))
 	}
 }
 
-// gathered is what a registry counts, by kind and reason.
+// gathered returns the counters of a registry by kind and reason.
 func gathered(t *testing.T, registry *prometheus.Registry) map[string]float64 {
 	t.Helper()
 	families, err := registry.Gather()

@@ -8,10 +8,10 @@ import (
 	"tillstream/events"
 )
 
-// Status is where a payment stands, in the words of the API.
+// Status is the state of a payment, as the API shows it.
 type Status string
 
-// The statuses of a payment; doc.go draws how they follow.
+// The statuses of a payment. The package comment draws how they follow each other.
 const (
 	StatusRequested      Status = "requested"
 	StatusIntentCreated  Status = "intent_created"
@@ -25,12 +25,11 @@ const (
 	StatusPartlyRefunded Status = "partly_refunded"
 )
 
-// Payment is what is known about one payment of an order: a set of facts. In whatever order and however often the facts
-// of Stripe arrive, what is authorised, captured, cancelled and refunded ends up the same, because each is a member of
-// a set and none is ever added up twice or taken back.
+// Payment is the state of one payment of an order: a set of facts. Stripe's reports may arrive in any order and repeatedly;
+// the authorized, captured, cancelled and refunded amounts end up the same, because no fact is counted twice or taken back.
 //
-// The only fields that remember the order of arrival are Waiting and LastError. They tell the shopper what is going on
-// between two attempts, move no money, and are empty as soon as an attempt has succeeded or the payment has ended.
+// Only Waiting and LastError depend on the order of arrival. They tell the shopper what happens between two attempts, move no
+// money, and are empty once an attempt has succeeded or the payment has ended.
 type Payment struct {
 	ID        string       `json:"id"`
 	OrderID   string       `json:"order_id"`
@@ -44,30 +43,30 @@ type Payment struct {
 
 	Waiting   Status             `json:"waiting,omitempty"` // StatusRequiresAction, StatusProcessing, or ""
 	LastError *Decline           `json:"last_error,omitempty"`
-	Declines  map[string]Decline `json:"declines,omitempty"` // by fact, so that each attempt counts once
+	Declines  map[string]Decline `json:"declines,omitempty"` // by the declined Stripe object, so that each attempt counts once
 
 	Authorized      events.Money      `json:"authorized,omitzero"`
 	Captured        events.Money      `json:"captured,omitzero"`
 	CancelRequested bool              `json:"cancel_requested,omitempty"`
 	CancelForce     bool              `json:"cancel_force,omitempty"`
 	Cancelled       bool              `json:"cancelled,omitempty"`
-	CancelledIntent bool              `json:"cancelled_intent,omitempty"` // Stripe said so about our intent
+	CancelledIntent bool              `json:"cancelled_intent,omitempty"` // Stripe reported the intent as cancelled
 	Failure         *Decline          `json:"failure,omitempty"`
-	Refunds         map[string]Refund `json:"refunds,omitempty"` // by our refund id
+	Refunds         map[string]Refund `json:"refunds,omitempty"` // by the shop's refund id
 
 	RequestedAt time.Time `json:"requested_at,omitzero"`
 	UpdatedAt   time.Time `json:"updated_at,omitzero"`
 }
 
-// Decline is why an attempt to pay, or the whole payment, came to nothing.
+// Decline is the reason why an attempt to pay, or the whole payment, failed.
 type Decline struct {
 	Code        string `json:"code"`
 	DeclineCode string `json:"decline_code,omitempty"`
 	Message     string `json:"message"`
 }
 
-// Refund is money on its way back, there (Succeeded), or stuck (Failed). A bank can return a refund days after it was
-// made; then it did not happen, so Failed ends Succeeded and never the other way round.
+// Refund is a refund that is pending, Succeeded or Failed. A bank can return a refund days after it succeeded, so Failed
+// replaces Succeeded and never the other way round.
 type Refund struct {
 	Amount       events.Money `json:"amount"`
 	StripeRefund string       `json:"stripe_refund,omitempty"`
@@ -76,15 +75,15 @@ type Refund struct {
 	Reason       string       `json:"reason,omitempty"`
 }
 
-// Exists reports whether anything was ever said about the payment.
+// Exists reports whether the payment was requested.
 func (p Payment) Exists() bool { return p.ID != "" }
 
-// Refunded is how much money the shopper has back.
+// Refunded returns the sum of the refunds that succeeded.
 func (p Payment) Refunded() (events.Money, error) {
 	return p.sumRefunds(func(r Refund) bool { return r.Succeeded })
 }
 
-// refunding is how much money the shopper has back or will have: what a further refund must leave alone.
+// refunding returns the sum of the refunds that succeeded or are pending: what a further refund cannot use.
 func (p Payment) refunding() (events.Money, error) {
 	return p.sumRefunds(func(r Refund) bool { return !r.Failed })
 }
@@ -103,7 +102,7 @@ func (p Payment) sumRefunds(counts func(Refund) bool) (events.Money, error) {
 	return sum, nil
 }
 
-// Status names where the payment stands: the furthest that any of its facts takes it.
+// Status returns the status that the furthest fact gives the payment.
 func (p Payment) Status() Status {
 	switch {
 	case !p.Exists():
@@ -127,7 +126,7 @@ func (p Payment) Status() Status {
 func (p Payment) capturedStatus() Status {
 	refunded, err := p.Refunded()
 	switch {
-	case err != nil || refunded.Amount <= 0: // Apply refuses what would not add up
+	case err != nil || refunded.Amount <= 0: // no error here: Apply refuses a refund that overflows
 		return StatusCaptured
 	case refunded.Amount < p.Captured.Amount:
 		return StatusPartlyRefunded
@@ -135,7 +134,7 @@ func (p Payment) capturedStatus() Status {
 	return StatusRefunded
 }
 
-// Open reports whether Stripe may still say something that the shop waits for.
+// Open reports whether the shop still waits for a report of Stripe.
 func (p Payment) Open() bool {
 	switch p.Status() {
 	case StatusRequested, StatusIntentCreated, StatusRequiresAction, StatusProcessing, StatusAuthorized:
@@ -144,13 +143,13 @@ func (p Payment) Open() bool {
 	return false
 }
 
-// Payable reports whether the shopper can still do something about the payment, for which a browser needs its secret.
+// Payable reports whether the shopper can still act on the payment, for which the browser needs the client secret.
 func (p Payment) Payable() bool {
 	return p.PaymentIntent != "" && p.Open()
 }
 
-// Apply folds one fact into a payment. It copies what it changes. An event of Stripe as it was webhooksStored is passed over: it
-// says nothing about the payment that a decision has not stated as a fact of its own.
+// Apply folds one fact into a payment. It copies what it changes. A stored webhook changes nothing: its decision has appended
+// its own facts.
 func (p Payment) Apply(e events.Event) (Payment, error) {
 	switch fact := e.Payload.(type) {
 	case events.WebhookReceived:
@@ -170,13 +169,13 @@ func (p Payment) Apply(e events.Event) (Payment, error) {
 		p.Authorized = fact.Amount
 		p = p.endAttempts(fact.Charge)
 	case events.PaymentCaptured:
-		p.Authorized, p.Captured = fact.Amount, fact.Amount // what is taken was authorised, whether we heard of it or not
+		p.Authorized, p.Captured = fact.Amount, fact.Amount // the report of the authorization may still be missing
 		p = p.endAttempts(fact.Charge)
 	case events.PaymentCancelRequested:
 		p.CancelRequested, p.CancelForce = true, p.CancelForce || fact.Force
 	case events.PaymentCancelled:
 		p.Cancelled, p.CancelledIntent = true, p.CancelledIntent || fact.PaymentIntent != ""
-		p.Authorized, p.Charge = events.Money{}, "" // an authorisation that was let go is none
+		p.Authorized, p.Charge = events.Money{}, "" // the authorization is released
 		p = p.endAttempts("")
 	case events.PaymentFailed:
 		p.Failure = &Decline{Code: fact.Code, Message: fact.Message}
@@ -184,14 +183,13 @@ func (p Payment) Apply(e events.Event) (Payment, error) {
 	case events.PaymentRefundRequested, events.PaymentRefunded, events.PaymentRefundFailed:
 		return p.applyRefund(e)
 	default:
-		return p, fmt.Errorf("a payment cannot take %s", e.Type)
+		return p, fmt.Errorf("apply %s: not an event of a payment", e.Type)
 	}
 	p.UpdatedAt = e.Time
 	return p, nil
 }
 
-// setWaiting notes what the shopper waits for, unless an attempt has succeeded already: news of an older attempt may
-// arrive late.
+// setWaiting records what the shopper waits for, unless the attempts are over: the report of an older attempt may arrive late.
 func (p Payment) setWaiting(status Status) Payment {
 	if !p.attemptsOver() {
 		p.Waiting = status
@@ -213,12 +211,12 @@ func (p Payment) decline(fact events.PaymentDeclined) Payment {
 	return p
 }
 
-// attemptsOver reports whether the shopper's attempts to pay have ended, well or not.
+// attemptsOver reports whether the shopper's attempts to pay have ended, with success or without.
 func (p Payment) attemptsOver() bool {
 	return !p.Authorized.IsZero() || !p.Captured.IsZero() || p.Cancelled || p.Failure != nil
 }
 
-// settle forgets what was only of interest during the attempts.
+// endAttempts clears the fields that only matter during the attempts.
 func (p Payment) endAttempts(charge string) Payment {
 	p.Waiting, p.LastError = "", nil
 	if charge != "" {

@@ -16,18 +16,17 @@ import (
 // collection holds one document per payment.
 const collection = "payments"
 
-// document is a payment as it stands in the collection: the whole state, and what searches ask for.
+// document is a payment in the collection: the whole state, and the derived fields that queries use.
 type document struct {
 	Payment  `bson:",inline"`
 	Status   Status       `json:"status"`
 	Refunded events.Money `json:"refunded"`
 }
 
-// Projections returns what this domain projects into the database: one document per payment, by which the reconciler finds
-// those that wait.
+// Projections returns the projections of this domain, for the process that runs them.
 func (s *Service) Projections() []project.Projection { return Projections(s.logger) }
 
-// Projections is the same for programs that check the collections.
+// Projections returns the projections of this domain: one document per payment, with which the reconciler finds open ones.
 func Projections(logger *slog.Logger) []project.Projection {
 	return []project.Projection{{Name: "payments.projection", Collections: []project.Collection{
 		project.NewCollection(collection, Payments, documents(logger),
@@ -39,15 +38,15 @@ func Projections(logger *slog.Logger) []project.Projection {
 func documents(logger *slog.Logger) func(string, Payment) any {
 	return func(_ string, p Payment) any {
 		refunded, err := p.Refunded()
-		if err != nil { // Apply refuses such a state, so this is a fault to be seen
+		if err != nil { // a bug: Apply refuses such a state
 			logger.Error("sum up refunds", "payment", p.ID, "error", err)
 		}
 		return document{Payment: p, Status: p.Status(), Refunded: refunded}
 	}
 }
 
-// openPayments returns payments, by id from after on, that wait for Stripe and have not changed since a time.
-// It reads the projection, so it may be a little behind; what is done about them looks at the log.
+// openPayments returns the ids of payments that wait for Stripe and have not changed since a time, in order, after an id. It
+// reads the projection, which may lag; the decisions about the payments use the log.
 func (s *Service) openPayments(ctx context.Context, after string, quietSince time.Time, limit int64) ([]string, error) {
 	waiting := bson.A{StatusIntentCreated, StatusRequiresAction, StatusProcessing, StatusAuthorized}
 	filter := bson.D{

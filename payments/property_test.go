@@ -11,38 +11,37 @@ import (
 	"tillstream/events"
 )
 
-// telling is one thing that Stripe tells the shop: an intent as it was, or the refunds of one as they are.
+// report is one report of Stripe: an intent at some moment, and optionally a refund.
 type report struct {
 	intent Intent
 	refund *StripeRefund
 }
 
-// drawReports draws what happens to one intent at Stripe, and what Stripe tells of it.
+// drawReports draws the life of one intent at Stripe, as a list of reports.
 func drawReports(t *rapid.T) []report {
-	var story []report
+	var reports []report
 	for i := range rapid.IntRange(0, 3).Draw(t, "declines") {
 		if rapid.Bool().Draw(t, "3-D Secure") {
-			story = append(story, report{intent: snapshot(IntentRequiresAction)})
+			reports = append(reports, report{intent: snapshot(IntentRequiresAction)})
 		}
 		in := snapshotDeclined()
 		in.LastError.Fact = fmt.Sprintf("ch_no_%d", i)
-		story = append(story, report{intent: in})
+		reports = append(reports, report{intent: in})
 	}
 	end := rapid.SampledFrom([]IntentStatus{IntentSucceeded, IntentCanceled}).Draw(t, "end")
-	if end == IntentSucceeded || rapid.Bool().Draw(t, "authorised before it was cancelled") {
-		story = append(story, report{intent: snapshot(IntentProcessing)}, report{intent: snapshot(IntentRequiresCapture)})
+	if end == IntentSucceeded || rapid.Bool().Draw(t, "authorized before it was cancelled") {
+		reports = append(reports, report{intent: snapshot(IntentProcessing)}, report{intent: snapshot(IntentRequiresCapture)})
 	}
-	story = append(story, report{intent: snapshot(end)})
+	reports = append(reports, report{intent: snapshot(end)})
 	if end == IntentSucceeded {
-		story = append(story, drawRefunds(t)...)
+		reports = append(reports, drawRefunds(t)...)
 	}
-	return story
+	return reports
 }
 
-// drawRefunds draws refunds within what was captured. Each is told together with the intent as it then is, because
-// that is how the actor asks.
+// drawRefunds draws refunds within the captured amount. Each comes with the current intent, as the actor retrieves both.
 func drawRefunds(t *rapid.T) []report {
-	var story []report
+	var reports []report
 	left := gbp1250.Amount
 	for i := range rapid.IntRange(0, 3).Draw(t, "refunds") {
 		amount := rapid.Int64Range(1, max(1, left/2)).Draw(t, "amount")
@@ -51,19 +50,19 @@ func drawRefunds(t *rapid.T) []report {
 		statuses := []RefundStatus{RefundPending, RefundSucceeded, RefundFailed}
 		for _, status := range statuses[:rapid.IntRange(1, 3).Draw(t, "how far")] {
 			r.Status = status
-			told := r
-			story = append(story, report{intent: snapshot(IntentSucceeded), refund: &told})
+			current := r
+			reports = append(reports, report{intent: snapshot(IntentSucceeded), refund: &current})
 		}
 	}
-	return story
+	return reports
 }
 
-// tell lets the shop hear a story, in the order given.
-func applyReports(t *rapid.T, p Payment, story []report) Payment {
-	for _, told := range story {
-		p = decideAndApply(t, p, func(p Payment) ([]events.Payload, error) { return RecordIntent(p, told.intent, false) })
-		if told.refund != nil {
-			p = decideAndApply(t, p, func(p Payment) ([]events.Payload, error) { return RecordRefund(p, *told.refund) })
+// applyReports records reports in the given order.
+func applyReports(t *rapid.T, p Payment, reports []report) Payment {
+	for _, r := range reports {
+		p = decideAndApply(t, p, func(p Payment) ([]events.Payload, error) { return RecordIntent(p, r.intent, false) })
+		if r.refund != nil {
+			p = decideAndApply(t, p, func(p Payment) ([]events.Payload, error) { return RecordRefund(p, *r.refund) })
 		}
 		checkInvariants(t, p)
 	}
@@ -83,40 +82,41 @@ func decideAndApply(t *rapid.T, p Payment, rule func(Payment) ([]events.Payload,
 	return p
 }
 
-// check holds at every moment: no more is taken than was asked for, no more goes back than came in.
+// checkInvariants checks that the capture is at most the requested amount, and the refunds at most the capture.
 func checkInvariants(t *rapid.T, p Payment) {
 	if p.Captured.Amount > p.Amount.Amount || p.Captured.Amount < 0 {
-		t.Fatalf("captured %s of %s", p.Captured, p.Amount)
+		t.Fatalf("captured: got %s, want 0 to %s", p.Captured, p.Amount)
 	}
 	refunded, err := p.Refunded()
 	if err != nil || refunded.Amount > p.Captured.Amount {
-		t.Fatalf("refunded %s of %s, %v", refunded, p.Captured, err)
+		t.Fatalf("refunded: got %s, %v; want at most %s", refunded, err, p.Captured)
 	}
 }
 
-// Rows 22 and 42 of the fault matrix: whatever order and however often Stripe's events arrive, the payment ends up the same.
+// Rows 22 and 42 of the fault matrix: in whatever order and however often Stripe's events arrive, the payment ends in the same
+// state.
 func TestAnyOrderOfStripesEventsEndsTheSame(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		story := drawReports(t)
-		shuffled := append(rapid.Permutation(story).Draw(t, "order of arrival"), rapid.SliceOfN(rapid.SampledFrom(story), 0, 5).Draw(t, "again")...)
+		reports := drawReports(t)
+		shuffled := append(rapid.Permutation(reports).Draw(t, "order of arrival"), rapid.SliceOfN(rapid.SampledFrom(reports), 0, 5).Draw(t, "again")...)
 		start := decideAndApply(t, Payment{}, func(p Payment) ([]events.Payload, error) { return Request(p, awaiting) })
-		if rapid.Bool().Draw(t, "called off at the start") {
+		if rapid.Bool().Draw(t, "cancelled at the start") {
 			start = decideAndApply(t, start, func(p Payment) ([]events.Payload, error) {
 				return append([]events.Payload{factIntent}, factForce), nil
 			})
 		}
-		inOrder, outOfOrder := applyReports(t, start, story), applyReports(t, start, shuffled)
+		inOrder, outOfOrder := applyReports(t, start, reports), applyReports(t, start, shuffled)
 		if diff := cmp.Diff(inOrder, outOfOrder); diff != "" {
 			t.Fatalf("in order -, shuffled +:\n%s", diff)
 		}
 		if s := inOrder.Status(); s != StatusCaptured && s != StatusPartlyRefunded && s != StatusRefunded && s != StatusCancelled {
-			t.Fatalf("the story ends as %s", s)
+			t.Fatalf("final status: got %s, want captured, refunded or cancelled", s)
 		}
 	})
 }
 
-// Whatever orders, staff and Stripe do, and in whatever order: the money adds up, and a payment that has ended stays so.
+// In whatever order the shop, staff and Stripe act, the money adds up and a captured payment stays captured.
 func TestCapturesAndRefundsAddUpInAnyOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -127,13 +127,13 @@ func TestCapturesAndRefundsAddUpInAnyOrder(t *testing.T) {
 				force := rapid.Bool().Draw(t, "force")
 				p = decideAndApply(t, p, func(p Payment) ([]events.Payload, error) { return Cancel(p, force, "test") })
 			},
-			"heard": func(t *rapid.T) {
+			"reported": func(t *rapid.T) {
 				in := snapshot(rapid.SampledFrom([]IntentStatus{IntentRequiresPaymentMethod, IntentRequiresAction, IntentProcessing,
 					IntentRequiresCapture, IntentSucceeded, IntentCanceled}).Draw(t, "status"))
 				before := p.Status()
 				p = decideAndApply(t, p, func(p Payment) ([]events.Payload, error) { return RecordIntent(p, in, false) })
 				if before == StatusCaptured && p.Status() != StatusCaptured {
-					t.Fatalf("captured became %s", p.Status())
+					t.Fatalf("status after captured: got %s, want captured", p.Status())
 				}
 			},
 			"refunded": func(t *rapid.T) {
@@ -146,9 +146,9 @@ func TestCapturesAndRefundsAddUpInAnyOrder(t *testing.T) {
 			},
 			"": func(t *rapid.T) {
 				checkInvariants(t, p)
-				// Nobody refunds in Stripe's dashboard here, so even what is only promised stays within what was captured.
+				// There are no refunds in Stripe's dashboard here, so even the pending ones stay within the capture.
 				if left, err := p.refundable(); err != nil || left.Amount < 0 {
-					t.Fatalf("promised back more than %s was captured: %v left, %v", p.Captured, left, err)
+					t.Fatalf("refundable of %s: got %v, %v; want 0 or more", p.Captured, left, err)
 				}
 			},
 		})

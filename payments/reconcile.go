@@ -12,54 +12,53 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 )
 
 const (
 	reconcileOverlap = time.Minute         // for events that appear in the list late
-	restartOverlap   = time.Hour           // how far before the end of the shop's last walk the first one of a process begins
+	restartOverlap   = time.Hour           // by which the first walk of a process overlaps the shop's last one
 	stripeRetention  = 30 * 24 * time.Hour // how long Stripe lists events
-	webhookDelay     = 15 * time.Second    // how long a webhook may be under way before it counts as missed
-	openBatch        = 200                 // open intents asked about per run
-	quietPeriod      = time.Minute         // how long nothing was heard of an intent before it is asked about
-	storedKept       = 40_000
+	webhookDelay     = 15 * time.Second    // how late a webhook may arrive before it counts as missed
+	openBatch        = 200                 // open payments retrieved per run
+	quietPeriod      = time.Minute         // how long a payment has not changed before its intent is retrieved
+	maxStored        = 40_000              // ids of recently stored events in memory
 )
 
-// cursor is how far the reconciler of this process has come.
+// cursor is the position of this process's reconciler.
 type cursor struct {
 	since  time.Time                    // all events created before, by Stripe's clock, are known; zero before the first walk
-	open   string                       // the last order whose intent was asked about
-	stored *lru.Cache[string, struct{}] // ids of Stripe's events that went into the log lately, by whomever
+	open   string                       // the last payment whose intent was retrieved
+	stored *lru.Cache[string, struct{}] // ids of Stripe's events that the log has, of recent ones
 }
 
-// walked is how far the shop has gone through Stripe's events, by whichever process went furthest. It is the state of a
-// checkpoint, so that a process that starts knows what was missed while no process was there to hear it: that a webhook
-// arrived since says nothing about those before it.
+// progress is the position up to which the shop has walked Stripe's events, in whichever process. It is the state of a
+// checkpoint, so a process that starts finds the events that were missed while no process ran. The newest stored webhook would
+// not tell: an earlier one may be missing.
 type progress struct {
 	To time.Time `json:"to"` // all events created before, by Stripe's clock, are known
 }
 
-// progressName is the name of that checkpoint.
+// progressName is the name of the checkpoint.
 const progressName = "payments.reconcile"
 
 func newCursor() *cursor {
-	noted, err := lru.New[string, struct{}](storedKept)
+	stored, err := lru.New[string, struct{}](maxStored)
 	if err != nil {
 		panic(err) // only for a size below 1
 	}
-	return &cursor{stored: noted}
+	return &cursor{stored: stored}
 }
 
-// reconcile finds what webhooks missed: first by Stripe's list of events, then by asking about intents that have been
-// quiet. Only one run is under way at a time.
+// reconcile finds what webhooks missed: first in Stripe's list of events, then by retrieving intents that have not changed for
+// a while. Runs never overlap.
 func (s *Service) reconcile(ctx context.Context) error {
 	return errors.Join(s.reconcileEvents(ctx), s.reconcileOpen(ctx))
 }
 
-// reconcileEvents hands on every listed event that would still say something new. It goes the way of the webhooks, so what
-// it means is decided in one place. The next walk begins at the newest event of this one and not where our clock was: were
-// that a few minutes fast, the walks would pass over everything that happens between them.
+// reconcileEvents stores every listed event that adds a fact, in the same way as a webhook. The next walk begins at the newest
+// event of this one, not at the time of the local clock: if the clock is fast, the walks would skip the events in between.
 func (s *Service) reconcileEvents(ctx context.Context) error {
 	since, err := s.nextSince(ctx)
 	if err != nil {
@@ -67,12 +66,12 @@ func (s *Service) reconcileEvents(ctx context.Context) error {
 	}
 	until := s.log.Now().Add(-min(webhookDelay, s.config.ReconcileEvery/4))
 	if until.Before(since) {
-		return nil // our clock is slow: what Stripe has is still to come
+		return nil // the local clock is slow
 	}
 	missed, next := 0, since
 	err = s.gateway.ListEvents(ctx, since, until, slices.Concat(intentTypes, chargeTypes), func(raw RawEvent) error {
-		handedOn, err := s.storeMissed(ctx, raw)
-		if handedOn {
+		stored, err := s.storeMissed(ctx, raw)
+		if stored {
 			missed++
 		}
 		if begin := raw.Created.Add(-reconcileOverlap); begin.After(next) {
@@ -81,18 +80,18 @@ func (s *Service) reconcileEvents(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("reconcile with Stripe's events: %w", err)
+		return fmt.Errorf("reconcile events of Stripe: %w", err)
 	}
 	if missed > 0 {
-		s.logger.Warn("webhooks had missed events", "events", missed, "since", since)
+		s.logger.Warn("missed webhooks recovered", "events", missed, "since", since)
 	}
 	s.cursor.since = next
 	return s.saveProgress(ctx, next)
 }
 
-// nextSince is where the next walk begins. The first one of a process repeats an hour of what the shop has gone through: it
-// costs little, changes nothing, and catches what entered Stripe's list very late. Where the shop never went through it,
-// everything that Stripe still lists may have been missed.
+// nextSince returns the time at which the next walk begins. The first walk of a process repeats an hour of the shop's last one,
+// to find events that entered Stripe's list very late; known events change nothing. Without a checkpoint it walks everything
+// that Stripe still lists.
 func (s *Service) nextSince(ctx context.Context) (time.Time, error) {
 	if !s.cursor.since.IsZero() {
 		return s.cursor.since, nil
@@ -108,33 +107,33 @@ func (s *Service) nextSince(ctx context.Context) (time.Time, error) {
 	return begin, nil
 }
 
-func (s *Service) loadProgress(ctx context.Context) (c log.Checkpoint, done progress, err error) {
+func (s *Service) loadProgress(ctx context.Context) (c eventlog.Checkpoint, done progress, err error) {
 	if c, err = s.log.LoadCheckpoint(ctx, progressName); err != nil || len(c.State) == 0 {
 		return c, progress{}, err
 	}
 	if err := json.Unmarshal(c.State, &done); err != nil {
-		return c, progress{}, fmt.Errorf("read checkpoint of %s: %w", progressName, err)
+		return c, progress{}, fmt.Errorf("decode checkpoint %s: %w", progressName, err)
 	}
 	return c, done, nil
 }
 
-// saveProgress notes how far a walk came, unless the shop has come as far already. Of two processes that save at once one is
-// refused; it saves after its next walk.
+// saveProgress saves the position of a walk unless the shop's is ahead of it. If two processes save at once, one is refused and
+// saves after its next walk.
 func (s *Service) saveProgress(ctx context.Context, to time.Time) error {
 	c, done, err := s.loadProgress(ctx)
 	if err != nil || !to.After(done.To) {
 		return err
 	}
 	if c.State, err = json.Marshal(progress{To: to}); err != nil {
-		return fmt.Errorf("write checkpoint of %s: %w", progressName, err)
+		return fmt.Errorf("encode checkpoint %s: %w", progressName, err)
 	}
-	if err := s.log.SaveCheckpoint(ctx, &c); !errors.Is(err, log.ErrCheckpointConflict) {
+	if err := s.log.SaveCheckpoint(ctx, &c); !errors.Is(err, eventlog.ErrCheckpointConflict) {
 		return err
 	}
 	return nil
 }
 
-// storeMissed stores a listed event, unless the log has it already or it is of no consequence.
+// storeMissed stores a listed event, unless the log has it or it adds no fact. It reports whether it stored the event.
 func (s *Service) storeMissed(ctx context.Context, raw RawEvent) (bool, error) {
 	if s.cursor.stored.Contains(raw.ID) {
 		return false, nil
@@ -143,8 +142,8 @@ func (s *Service) storeMissed(ctx context.Context, raw RawEvent) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	news, err := s.addsFacts(ctx, received)
-	if err != nil || !news {
+	adds, err := s.addsFacts(ctx, received)
+	if err != nil || !adds {
 		return false, err
 	}
 	if err := s.Receive(ctx, received); err != nil {
@@ -154,9 +153,9 @@ func (s *Service) storeMissed(ctx context.Context, raw RawEvent) (bool, error) {
 	return true, nil
 }
 
-// addsFacts reports whether an event would change what is known. Intents of orders that we never heard of belong to
-// somebody else who uses the same account. What cannot be read, or of which Stripe shows nothing, is news too: it is stored,
-// becomes a dead letter, and the walk goes on to the other events.
+// addsFacts reports whether an event would add a fact. An intent of an unknown payment belongs to another program that uses
+// the Stripe account. An event that cannot be read, or whose object Stripe does not return, counts too: it is stored and
+// becomes a dead letter, so it does not stop the walk.
 func (s *Service) addsFacts(ctx context.Context, w events.WebhookReceived) (bool, error) {
 	if slices.Contains(chargeTypes, w.StripeType) {
 		return s.addsRefundFacts(ctx, w)
@@ -166,16 +165,16 @@ func (s *Service) addsFacts(ctx context.Context, w events.WebhookReceived) (bool
 	case errors.Is(err, ErrUnmatched):
 		return false, nil
 	case err != nil:
-		return true, nil //nolint:nilerr // the dead letter says what is wrong
+		return true, nil //nolint:nilerr // the dead letter has the error
 	case !found:
 		return false, nil
 	}
 	return s.wouldAppend(ctx, in.PaymentID, s.intentRule(in))
 }
 
-// addsRefundFacts asks Stripe which payment an event about a charge belongs to, and how its refunds stand. The intent is
-// looked at as well: the list has the newest first, and a refund of money of which nobody has told us yet says nothing;
-// by the next walk it would have left the list.
+// addsRefundFacts is addsFacts for an event about a charge, whose payment and refunds are retrieved from Stripe. The intent
+// counts as well: the list has the newest events first, and a refund adds no fact while its capture is missing. The next walk
+// begins after the refund and would not find it.
 func (s *Service) addsRefundFacts(ctx context.Context, w events.WebhookReceived) (bool, error) {
 	id, found, err := intentIDFrom(w)
 	if err != nil {
@@ -191,25 +190,26 @@ func (s *Service) addsRefundFacts(ctx context.Context, w events.WebhookReceived)
 	if err != nil || in.PaymentID == "" {
 		return false, err
 	}
-	news, err := s.wouldAppend(ctx, in.PaymentID, s.intentRule(in))
-	if news || err != nil {
-		return news, err
+	adds, err := s.wouldAppend(ctx, in.PaymentID, s.intentRule(in))
+	if adds || err != nil {
+		return adds, err
 	}
 	refunds, err := s.gateway.ListRefunds(ctx, id)
 	if err != nil {
 		return false, err
 	}
 	for _, r := range refunds {
-		news, err := s.wouldAppend(ctx, in.PaymentID, func(p Payment) ([]events.Payload, error) { return RecordRefund(p, r) })
-		if news || err != nil {
-			return news, err
+		adds, err := s.wouldAppend(ctx, in.PaymentID, func(p Payment) ([]events.Payload, error) { return RecordRefund(p, r) })
+		if adds || err != nil {
+			return adds, err
 		}
 	}
 	return false, nil
 }
 
-// wouldAppend tries a rule on what is remembered of a payment, and if that makes something of it, on the newest state. A rule
-// that refuses is news too, and so is a payment that cannot be read: staff should see it.
+// wouldAppend reports whether a rule would append facts to a payment. It tries the rule on the cached state first, and on the
+// newest state only if the cached one would change. A refusal and an unreadable payment count too, because staff must see the
+// dead letter.
 func (s *Service) wouldAppend(ctx context.Context, id string, rule func(Payment) ([]events.Payload, error)) (bool, error) {
 	p, _, err := Payments.ReadAtLeast(ctx, s.log, id, 1)
 	if facts, refused := rule(p); err == nil && refused == nil && len(facts) == 0 {
@@ -217,18 +217,18 @@ func (s *Service) wouldAppend(ctx context.Context, id string, rule func(Payment)
 	}
 	p, _, err = Payments.Read(ctx, s.log, id)
 	switch {
-	case errors.Is(err, log.ErrNotFound), errors.Is(err, events.ErrBadID):
+	case errors.Is(err, eventlog.ErrNotFound), errors.Is(err, events.ErrBadID):
 		return false, nil
-	case errors.Is(err, log.ErrUnreadable):
+	case errors.Is(err, eventlog.ErrUnreadable):
 		return true, nil
 	case err != nil:
 		return false, err
 	}
 	facts, refused := rule(p)
-	return refused != nil || len(facts) > 0, nil //nolint:nilerr // a refusal is news: it becomes a dead letter
+	return refused != nil || len(facts) > 0, nil //nolint:nilerr // a refusal becomes a dead letter
 }
 
-// reconcileOpen asks Stripe about payments that wait and of which nothing was heard for a while, some at each run.
+// reconcileOpen retrieves the intents of open payments that have not changed for a while, a batch per run.
 func (s *Service) reconcileOpen(ctx context.Context) error {
 	var open []string
 	err := s.pace.Ask(func() (err error) {
@@ -252,15 +252,15 @@ func (s *Service) reconcileOpen(ctx context.Context) error {
 	return group.Wait()
 }
 
-// ask takes in what Stripe says about one payment's intent now. Only Stripe or a log that is away ends the run: a payment
-// with which something is wrong must not keep the others from being asked about.
+// reconcilePayment records the current state of one payment's intent. Only an unavailable Stripe or log ends the run; the error
+// of one payment must not keep the others from being reconciled.
 func (s *Service) reconcilePayment(ctx context.Context, id string) error {
 	err := s.retrieveAndRecord(ctx, id)
 	if errors.Is(err, ErrRetry) || worker.IsInfrastructure(err) {
 		return err
 	}
 	if err != nil {
-		s.logger.Error("payment cannot be reconciled", "payment", id, "error", err)
+		s.logger.Error("reconcile payment", "payment", id, "error", err)
 	}
 	return nil
 }
@@ -274,7 +274,7 @@ func (s *Service) retrieveAndRecord(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return s.log.DoCascade(ctx, func(tx *log.Tx) error {
+	return s.log.DoCascade(ctx, func(tx *eventlog.Tx) error {
 		tx.WithActor(events.ActorStripe)
 		tx.WithCorrelation(p.OrderID)
 		return decide(tx, id, s.intentRule(in))

@@ -14,7 +14,7 @@ import (
 	"tillstream/payments/sandbox"
 )
 
-// Row 44 of the fault matrix: no webhook arrives at all; the reconciler brings every fact, once.
+// Row 44 of the fault matrix: no webhook arrives, and the reconciler stores every event once.
 func TestReconcilerStoresMissedEvents(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{noWebhooks: true})
@@ -22,7 +22,7 @@ func TestReconcilerStoresMissedEvents(t *testing.T) {
 	declined, q := f.placeOrder(700)
 	f.pay(p, "pm_card_visa")
 	f.pay(q, "pm_card_chargeDeclined")
-	f.clockOffset.Store(int64(time.Minute)) // Stripe counts in seconds, and what is fresh may still be under way
+	f.clockOffset.Store(int64(time.Minute)) // the reconciler skips events of the last seconds, whose webhooks may still arrive
 	f.reconcileFromStart()
 	f.waitForStatus(paid, StatusAuthorized)
 	f.waitUntil("the decline is known", func() bool { return f.payment(declined).LastError != nil })
@@ -34,19 +34,19 @@ func TestReconcilerStoresMissedEvents(t *testing.T) {
 
 	for range 2 {
 		f.reconcileFromStart()
-		if got := f.webhooksStored(); got != 3 { // what the shop said itself (captured) was not missed
-			t.Fatalf("%d events of Stripe's are in the log, want 3", got)
+		if got := f.webhooksStored(); got != 3 { // not the capture, which the shop made itself
+			t.Fatalf("stored webhooks: got %d, want 3", got)
 		}
 	}
 	for _, e := range f.history() {
 		if webhook, ok := e.Payload.(events.WebhookReceived); ok && webhook.Via != viaReconciler {
-			t.Errorf("%s came via %s", webhook.StripeType, webhook.Via)
+			t.Errorf("%s: got via %s, want %s", webhook.StripeType, webhook.Via, viaReconciler)
 		}
 	}
 	f.expectNoSecrets(p.ClientSecret)
 }
 
-// walk goes through Stripe's events once, as from the start of the process.
+// reconcileFromStart walks Stripe's events as the first walk of a process does.
 func (f *fixture) reconcileFromStart() {
 	f.t.Helper()
 	f.service.cursor.since = time.Time{}
@@ -55,28 +55,24 @@ func (f *fixture) reconcileFromStart() {
 	}
 }
 
-// After a restart nothing is remembered of what came by webhook; walking over it again still appends nothing.
+// After a restart the ids of stored webhooks are not in memory. Another walk over them still appends nothing.
 func TestReconcilerAppendsNothingTwice(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{})
-	orderID, p := f.placeOrder(1250)
-	f.pay(p, "pm_card_visa")
-	f.waitForStatus(orderID, StatusAuthorized)
-	f.acceptPayment(orderID, 1250)
-	f.waitForStatus(orderID, StatusCaptured)
-	f.waitUntil("both webhooks are noted", func() bool { return f.webhooksStored() == 2 })
+	f.buy(1250)
+	f.waitUntil("both webhooks are stored", func() bool { return f.webhooksStored() == 2 })
 	f.service.cursor.stored.Purge()
 	f.clockOffset.Store(int64(time.Minute))
 	f.reconcileFromStart()
 	if got := f.webhooksStored(); got != 2 {
-		t.Errorf("%d events of Stripe's are in the log, want 2", got)
+		t.Errorf("stored webhooks: got %d, want 2", got)
 	}
 	if f.service.cursor.since.IsZero() {
-		t.Error("the next walk would begin at the beginning")
+		t.Error("cursor after the walk: got zero, want the newest event")
 	}
 }
 
-// An intent that somebody else made in the same Stripe account is none of our business.
+// The reconciler ignores intents that another program made in the same Stripe account.
 func TestReconcilerIgnoresForeignIntents(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{noWebhooks: true})
@@ -88,17 +84,18 @@ func TestReconcilerIgnoresForeignIntents(t *testing.T) {
 			form.Set("metadata[payment_id]", metadata)
 		}
 		if in := f.callStripe("payment_intents", form); in["status"] != "requires_capture" {
-			t.Fatalf("foreign intent: %v", in)
+			t.Fatalf("foreign intent: got %v, want requires_capture", in)
 		}
 	}
 	f.clockOffset.Store(int64(time.Minute))
 	f.reconcileFromStart()
 	if got := f.webhooksStored(); got != 0 {
-		t.Errorf("%d events of Stripe's are in the log", got)
+		t.Errorf("stored webhooks: got %d, want 0", got)
 	}
 }
 
-// What Stripe's list no longer tells, the intent itself does: quiet payments in the projection are asked about.
+// The reconciler retrieves the intents of open payments that have not changed for a while: Stripe's list may not have their
+// events any more.
 func TestQuietPaymentsAreRetrieved(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{noWebhooks: true, database: true})
@@ -113,7 +110,7 @@ func TestQuietPaymentsAreRetrieved(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := f.payment(orderID).Status(); got != StatusIntentCreated {
-		t.Errorf("a payment that was just heard of is already %s", got)
+		t.Errorf("payment that has just changed: got %s, want %s", got, StatusIntentCreated)
 	}
 	f.clockOffset.Store(int64(2 * time.Minute))
 	if err := f.service.reconcile(t.Context()); err != nil {
@@ -121,19 +118,19 @@ func TestQuietPaymentsAreRetrieved(t *testing.T) {
 	}
 	f.waitForStatus(orderID, StatusAuthorized)
 	if got := f.payment(untouched).Status(); got != StatusIntentCreated {
-		t.Errorf("a payment of which Stripe knows nothing new is %s", got)
+		t.Errorf("unchanged payment: got %s, want %s", got, StatusIntentCreated)
 	}
 	both := []string{events.FirstPaymentID(orderID), events.FirstPaymentID(untouched)}
 	slices.Sort(both)
 	for after, want := range map[string][]string{"": both, both[0]: both[1:], both[1]: {}} {
 		open, err := f.service.openPayments(t.Context(), after, time.Now().Add(time.Hour), 10)
 		if err != nil || !slices.Equal(open, want) {
-			t.Errorf("open after %q: %v, %v; want %v", after, open, err, want)
+			t.Errorf("open payments after %q: got %v, %v; want %v", after, open, err, want)
 		}
 	}
 }
 
-// reconcileAfter goes through what Stripe lists since the last walk, as the running process does a while later.
+// reconcileAfter moves the clock and walks Stripe's events from the end of the last walk.
 func (f *fixture) reconcileAfter(later time.Duration) {
 	f.t.Helper()
 	f.clockOffset.Add(int64(later))
@@ -142,8 +139,7 @@ func (f *fixture) reconcileAfter(later time.Duration) {
 	}
 }
 
-// While no webhook arrives staff take the money in Stripe's dashboard and send it back. The list tells of the refund
-// first, when nobody here knows of any money yet.
+// While no webhook arrives, staff capture and refund a payment in Stripe's dashboard. The list has the refund before the capture.
 func TestReconcilerRecordsAMissedCaptureAndItsRefund(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{noWebhooks: true})
@@ -157,7 +153,7 @@ func TestReconcilerRecordsAMissedCaptureAndItsRefund(t *testing.T) {
 	f.waitForStatus(orderID, StatusRefunded)
 }
 
-// The first webhook after a start says nothing about those before it, which nobody was there to hear.
+// The first webhook after a start does not prove that the ones before it arrived.
 func TestFirstWebhookDoesNotShortenTheFirstReconciliation(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{})
@@ -169,12 +165,11 @@ func TestFirstWebhookDoesNotShortenTheFirstReconciliation(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := f.log.Now().Add(-stripeRetention + time.Hour); since.After(want) {
-		t.Errorf("the first walk begins at %s, want %s or before: no webhook was noted before this process", since, want)
+		t.Errorf("start of the first walk: got %s, want %s or before", since, want)
 	}
 }
 
-// A process that starts goes on from the shop's last walk, whatever webhooks have come since: they say nothing about those
-// that nobody was there to hear.
+// A process that starts continues from the shop's last walk, whatever webhooks have arrived since.
 func TestSuccessorReconcilesFromTheSavedProgress(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{noWebhooks: true})
@@ -196,7 +191,7 @@ func TestSuccessorReconcilesFromTheSavedProgress(t *testing.T) {
 	}
 	since, err := successor.nextSince(t.Context())
 	if err != nil || since.After(walked) || since.Before(walked.Add(-2*time.Hour)) {
-		t.Errorf("the first walk of the next process begins at %s, %v; the last one ended at %s", since, err, walked)
+		t.Errorf("start of the successor's first walk: got %s, %v; want up to 2 h before %s", since, err, walked)
 	}
 	if err := successor.reconcileEvents(t.Context()); err != nil {
 		t.Fatal(err)
@@ -204,8 +199,8 @@ func TestSuccessorReconcilesFromTheSavedProgress(t *testing.T) {
 	f.waitForStatus(missed, StatusAuthorized)
 }
 
-// Row 62 of the fault matrix: the shop's clock is an hour fast: signatures look too old, so no webhook is taken, and
-// only the list is left. What is created after a walk must not count as older than it.
+// Row 62 of the fault matrix: the shop's clock is an hour fast. Signatures look too old, so every webhook is refused and only
+// the list is left. An event that is created after a walk must not be skipped.
 func TestFastClockSkipsNoEvents(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{noWebhooks: true})
@@ -219,7 +214,7 @@ func TestFastClockSkipsNoEvents(t *testing.T) {
 	f.waitForStatus(second, StatusAuthorized)
 }
 
-// An event whose intent Stripe does not show is one for staff, and no reason to look at none of the others.
+// An event whose intent Stripe does not return becomes a dead letter, and the walk continues.
 func TestUnreadableEventDoesNotStopTheReconciler(t *testing.T) {
 	t.Parallel()
 	var hidden atomic.Value
@@ -238,19 +233,19 @@ func TestUnreadableEventDoesNotStopTheReconciler(t *testing.T) {
 	f.callStripe("refunds", url.Values{"payment_intent": {id}})
 	hidden.Store(id)
 	unreadable := events.WebhookReceived{StripeEvent: "evt_1", StripeType: intentTypes[0], Body: []byte(`{"data":{"object":{"amount":"much"}}}`)}
-	if news, err := f.service.addsFacts(t.Context(), unreadable); !news || err != nil {
-		t.Errorf("an event that cannot be read: news %t, %v; want it to be stored and to become a dead letter", news, err)
+	if adds, err := f.service.addsFacts(t.Context(), unreadable); !adds || err != nil {
+		t.Errorf("addsFacts of an unreadable event: got %t, %v; want true", adds, err)
 	}
 	f.reconcileAfter(time.Minute)
 	f.waitForStatus(orderID, StatusAuthorized)
-	f.waitUntil("it is a dead letter", func() bool { return len(f.deadLetters()) > 0 })
+	f.waitUntil("the event is a dead letter", func() bool { return len(f.deadLetters()) > 0 })
 }
 
-// A payment whose history cannot be read is one for staff, and no reason to look at none of the others.
+// An event of an unreadable payment becomes a dead letter, and the walk continues.
 func TestUnreadablePaymentDoesNotStopTheReconciler(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{noWebhooks: true})
-	sound, p := f.placeOrder(1250)
+	readable, p := f.placeOrder(1250)
 	f.pay(p, "pm_card_visa")
 	broken, q := f.placeOrder(700)
 	f.pay(q, "pm_card_visa")
@@ -265,14 +260,14 @@ func TestUnreadablePaymentDoesNotStopTheReconciler(t *testing.T) {
 	}
 	body := webhookBody(q, broken, "payment_intent.amount_capturable_updated", nil)
 	if got := f.postWebhook(body, sign(body, webhookSecret, time.Now())); got != http.StatusOK {
-		t.Errorf("HTTP %d, want 200", got)
+		t.Errorf("webhook: HTTP %d, want 200", got)
 	}
-	f.waitUntil("its event is a dead letter", func() bool {
+	f.waitUntil("the event is a dead letter", func() bool {
 		return slices.ContainsFunc(f.deadLetters(), func(d events.DeadLettered) bool { return strings.Contains(d.Error, "unreadable") })
 	})
 	if err := f.service.reconcilePayment(t.Context(), broken); err != nil {
-		t.Errorf("asking about it: %v", err)
+		t.Errorf("reconcile the unreadable payment: got %v, want no error", err)
 	}
 	f.reconcileAfter(time.Minute)
-	f.waitForStatus(sound, StatusAuthorized)
+	f.waitForStatus(readable, StatusAuthorized)
 }

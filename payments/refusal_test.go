@@ -8,12 +8,10 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"tillstream/events"
 	"tillstream/payments/sandbox"
 )
 
-// busyGateway is a Stripe that is away at the first cancellation, and at the second refuses: the shopper's bank is answering
-// just then.
+// busyGateway is a Stripe that fails the first cancellation and refuses the second, because the bank answers at that moment.
 type busyGateway struct {
 	Gateway
 	calls    atomic.Int32
@@ -31,16 +29,16 @@ func (g *busyGateway) Cancel(ctx context.Context, p Payment) (Intent, error) {
 	return g.Gateway.Cancel(ctx, p)
 }
 
-// A first refusal is no reason to call staff, whatever went wrong before it: left as it is the money stays blocked on the
-// card of a shopper who has called the order off.
+// The first refusal is retried whatever failed before it. As a dead letter it would keep the money reserved on the card of a
+// shopper who has cancelled the order.
 func TestFirstRefusalIsRetried(t *testing.T) {
 	t.Parallel()
 	gateway := &busyGateway{}
 	f := newFixture(t, fixtureOptions{noWebhooks: true, gateway: func(g Gateway) Gateway { gateway.Gateway = g; return gateway }})
 	orderID, p := f.placeOrder(1250)
 	gateway.answered = func() { f.pay(p, "pm_card_visa") }
-	f.appendOrder(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID)}, Reason: events.CancelRequested})
-	f.waitUntil("it is cancelled or a dead letter", func() bool { return f.payment(orderID).CancelledIntent || len(f.deadLetters()) > 0 })
+	f.cancelOrder(orderID)
+	f.waitUntil("the intent is cancelled or a dead letter", func() bool { return f.payment(orderID).CancelledIntent || len(f.deadLetters()) > 0 })
 	f.expectNoDeadLetters()
 	f.expectCanceledAtStripe(p.PaymentIntent)
 }
@@ -56,66 +54,66 @@ func (g *refusingGateway) Cancel(context.Context, Payment) (Intent, error) {
 	return Intent{}, &GatewayError{Kind: ErrPermanent, Status: http.StatusBadRequest, Code: "payment_intent_unexpected_state"}
 }
 
-// What is refused twice is for staff.
+// An act that is refused twice becomes a dead letter.
 func TestSecondRefusalIsADeadLetter(t *testing.T) {
 	t.Parallel()
 	gateway := &refusingGateway{}
 	f := newFixture(t, fixtureOptions{noWebhooks: true, gateway: func(g Gateway) Gateway { gateway.Gateway = g; return gateway }})
 	orderID, _ := f.placeOrder(1250)
-	f.appendOrder(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID)}, Reason: events.CancelRequested})
-	f.waitUntil("it is a dead letter", func() bool { return len(f.deadLetters()) > 0 })
+	f.cancelOrder(orderID)
+	f.waitUntil("the act is a dead letter", func() bool { return len(f.deadLetters()) > 0 })
 	if n := gateway.calls.Load(); n != 2 {
-		t.Errorf("a dead letter after %d refusals, want 2", n)
+		t.Errorf("refusals before the dead letter: got %d, want 2", n)
 	}
 }
 
-// A bank that is still asProcessing cannot be stopped, and Stripe keeps that answer under the cancellation's key for a day.
-// The shopper who has called the order off does not wait that long for the money on the card.
+// While the bank is processing, Stripe refuses the cancellation and replays the refusal under its key for a day. The shopper who
+// has cancelled the order must not wait that long for the money.
 func TestReplayedRefusalIsRetriedUnderANewKey(t *testing.T) {
 	t.Parallel()
-	for name, looks := range map[string]int64{"TheBankAnswersLater": 2, "TheBankAnswersRightAfter": 1} {
-		t.Run(name, func(t *testing.T) { t.Parallel(); cancelWhileProcessing(t, looks) })
+	for name, retrievals := range map[string]int64{"BankAnswersLater": 2, "BankAnswersAtOnce": 1} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); cancelWhileProcessing(t, retrievals) })
 	}
 }
 
-// cancelWhileProcessing: the bank has an answer after so many looks at the intent.
-func cancelWhileProcessing(t *testing.T, looks int64) {
-	var looked atomic.Int64
+// cancelWhileProcessing cancels an order whose intent is processing for a number of retrievals.
+func cancelWhileProcessing(t *testing.T, retrievals int64) {
+	var retrieved atomic.Int64
 	f := newFixture(t, fixtureOptions{noWebhooks: true, proxy: replayRefusal("/cancel"), intercept: func(_ context.Context, r sandbox.Request, work func() sandbox.Answer) sandbox.Answer {
-		if r.Method == http.MethodGet && strings.HasPrefix(r.Path, "/v1/payment_intents/") && looked.Add(1) <= looks {
+		if r.Method == http.MethodGet && strings.HasPrefix(r.Path, "/v1/payment_intents/") && retrieved.Add(1) <= retrievals {
 			return asProcessing(work())
 		}
 		return work()
 	}})
 	orderID, p := f.placeOrder(1250)
 	f.pay(p, "pm_card_visa")
-	f.appendOrder(orderID, events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID)}, Reason: events.CancelRequested})
-	f.waitUntil("it is cancelled or set aside", func() bool { return f.payment(orderID).Cancelled || len(f.deadLetters()) > 0 })
+	f.cancelOrder(orderID)
+	f.waitUntil("the payment is cancelled or a dead letter", func() bool { return f.payment(orderID).Cancelled || len(f.deadLetters()) > 0 })
 	f.expectNoDeadLetters()
 	f.expectCanceledAtStripe(p.PaymentIntent)
 }
 
-// replayRefusal refuses the first key that something is asked under, and repeats that for as long as it is asked, as
-// Stripe does (docs.stripe.com/api/idempotent_requests).
-func replayRefusal(what string) func(http.Handler) http.Handler {
+// replayRefusal refuses the first request to a path and replays the refusal under its key, as Stripe does
+// (docs.stripe.com/api/idempotent_requests).
+func replayRefusal(suffix string) func(http.Handler) http.Handler {
 	var refused atomic.Value
 	return func(bank http.Handler) http.Handler {
 		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			key := r.Header.Get("Idempotency-Key")
-			first := strings.HasSuffix(r.URL.Path, what) && refused.CompareAndSwap(nil, key)
-			if !first && (!strings.HasSuffix(r.URL.Path, what) || refused.Load() != key) {
+			first := strings.HasSuffix(r.URL.Path, suffix) && refused.CompareAndSwap(nil, key)
+			if !first && (!strings.HasSuffix(r.URL.Path, suffix) || refused.Load() != key) {
 				bank.ServeHTTP(rw, r)
 				return
 			}
 			if !first {
 				rw.Header().Set("Idempotent-Replayed", "true")
 			}
-			http.Error(rw, `{"error":{"type":"invalid_request_error","code":"payment_intent_unexpected_state","message":"not while the bank is thinking"}}`, http.StatusBadRequest)
+			http.Error(rw, `{"error":{"type":"invalid_request_error","code":"payment_intent_unexpected_state","message":"the bank is processing"}}`, http.StatusBadRequest)
 		})
 	}
 }
 
-// asProcessing shows an intent as it is while the bank has not answered.
+// asProcessing changes an intent to one whose bank has not answered yet.
 func asProcessing(answer sandbox.Answer) sandbox.Answer {
 	var in map[string]any
 	if err := json.Unmarshal(answer.Body, &in); err != nil {
@@ -129,7 +127,7 @@ func asProcessing(answer sandbox.Answer) sandbox.Answer {
 	return sandbox.Answer{Status: answer.Status, Body: body}
 }
 
-// A 500 that Stripe keeps under the capture's key is no answer about the money: it is still there to be taken, once.
+// Stripe replays a 500 under the capture's key although it has not captured the money. The capture still succeeds, once.
 func TestReplayedServerErrorDoesNotDelayTheCapture(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64
@@ -143,7 +141,5 @@ func TestReplayedServerErrorDoesNotDelayTheCapture(t *testing.T) {
 	f.pay(p, "pm_card_visa")
 	f.acceptPayment(orderID, 1250)
 	f.waitForStatus(orderID, StatusCaptured)
-	if in := f.callStripe("payment_intents/"+p.PaymentIntent, nil); in["amount_received"] != 1250.0 {
-		t.Errorf("at Stripe %v was received", in["amount_received"])
-	}
+	f.expectReceivedAtStripe(p.PaymentIntent, 1250)
 }

@@ -13,43 +13,41 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/project"
 )
 
-// Payments is the entity of this domain: everything known about the money of one order, by the order's id.
-var Payments = log.Entity[Payment]{Prefix: events.PrefixPayment, Apply: Payment.Apply}
+// Payments is the entity of this domain: a payment, by its id.
+var Payments = eventlog.Entity[Payment]{Prefix: events.PrefixPayment, Apply: Payment.Apply}
 
-// Access decides who may see a payment.
+// Access decides who may read a payment.
 type Access interface {
-	// Allows reports whether an Authorization header opens the order.
+	// Allows reports whether an Authorization header has the access token of the order.
 	Allows(orderID, authorization string) bool
 }
 
-// Config sets the payments domain up.
+// Config sets a [Service] up.
 type Config struct {
 	Access         Access                // required
 	Concurrency    int                   // requests to Stripe at a time; default 32
-	DB             *mongo.Database       // where the projection stands; required
+	DB             *mongo.Database       // of the projection; required
 	Gateway        Gateway               // default: Stripe over HTTP at StripeURL
-	Log            *log.Log              // the handle of payments; required
+	Log            *eventlog.Log         // the handle of payments; required
 	Logger         *slog.Logger          // default: discard
-	PublishableKey string                // pk_…, given to shoppers' browsers; required
-	ReconcileEvery time.Duration         // how often Stripe is asked what webhooks missed; default 1 min
+	PublishableKey string                // pk_…, sent to shoppers' browsers; required
+	ReconcileEvery time.Duration         // how often the reconciler looks for missed webhooks; default 1 min
 	Registerer     prometheus.Registerer // default: none
-	SecretKey      string                // sk_… or rk_…; its prefix says whether the money is real; required
+	SecretKey      string                // sk_… or rk_…; its prefix tells live mode from test mode; required
 	StripeURL      string                // default: Stripe's own
-	WebhookSecret  string                // whsec_…, with which Stripe signs what it posts; required
+	WebhookSecret  string                // whsec_…, with which Stripe signs webhooks; required
 }
 
-// secretsKept is how many client secrets are remembered. One that is forgotten is asked of Stripe again.
-const secretsKept = 10_000
-
-// refusalsKept is how many refusals are remembered. One that is forgotten is asked for once more before staff are.
-const refusalsKept = 1_000
-
-// parsedKept is how many intents that events of Stripe show are remembered.
-const parsedKept = 1_000
+// The sizes of the caches of a [Service].
+const (
+	maxSecrets  = 10_000 // client secrets; a dropped one is retrieved from Stripe again
+	maxRefusals = 1_000  // refused acts; a dropped one is tried once more before it becomes a dead letter
+	maxParsed   = 1_000  // intents of webhooks
+)
 
 func (c Config) withDefaults() Config {
 	if c.Logger == nil {
@@ -64,8 +62,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// validate names the first field that will not do. An empty webhook secret is refused because the SDK would accept
-// signatures made with it, which everybody can make.
+// validate returns an error that names the first invalid field. An empty webhook secret is refused because the SDK would accept
+// signatures made with it, which anyone can make.
 func (c Config) validate() error {
 	switch {
 	case c.Log == nil:
@@ -100,7 +98,7 @@ func (c Config) validateKeys() error {
 	return nil
 }
 
-// livemode tells real money from play money by the prefix of a key. The error does not repeat the key.
+// livemode reports whether a key is for live mode, by its prefix. The error does not repeat the key.
 func livemode(field, key string, kinds ...string) (bool, error) {
 	for _, kind := range kinds {
 		switch {
@@ -116,7 +114,7 @@ func livemode(field, key string, kinds ...string) (bool, error) {
 // Service is the payments domain of one process: its API, its part in a worker, and its projection, over one log.
 type Service struct {
 	config   Config
-	log      *log.Log
+	log      *eventlog.Log
 	logger   *slog.Logger
 	gateway  Gateway
 	livemode bool
@@ -124,12 +122,12 @@ type Service struct {
 	metrics  *metrics
 	secrets  *lru.Cache[string, string] // intent id → client secret
 	parsed   *lru.Cache[parsedKey, Intent]
-	refused  *lru.Cache[string, struct{}] // events whose capture or cancellation was refused once; another process asks once more
+	refused  *lru.Cache[string, struct{}] // ids of events whose capture or cancellation was refused once
 	cursor   *cursor
 	pace     project.Pace // of the search for open payments
 }
 
-// New checks the configuration and prepares the domain. It names the field that will not do.
+// New returns the domain, or an error that names the field of the configuration that is wrong.
 func New(config Config) (*Service, error) {
 	config = config.withDefaults()
 	if err := config.validate(); err != nil {
@@ -139,15 +137,15 @@ func New(config Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	secrets, err := lru.New[string, string](secretsKept)
+	secrets, err := lru.New[string, string](maxSecrets)
 	if err != nil {
 		return nil, fmt.Errorf("payments: %w", err)
 	}
-	parsed, err := lru.New[parsedKey, Intent](parsedKept)
+	parsed, err := lru.New[parsedKey, Intent](maxParsed)
 	if err != nil {
 		return nil, fmt.Errorf("payments: %w", err)
 	}
-	refused, err := lru.New[string, struct{}](refusalsKept)
+	refused, err := lru.New[string, struct{}](maxRefusals)
 	if err != nil {
 		return nil, fmt.Errorf("payments: %w", err)
 	}

@@ -6,10 +6,10 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
-func TestConfigIsChecked(t *testing.T) {
+func TestConfigNamesTheInvalidField(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		change func(*Config)
@@ -33,7 +33,7 @@ func TestConfigIsChecked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			config := Config{Log: &log.Log{}, DB: &mongo.Database{}, Access: tokenAccess{}, SecretKey: secretKey,
+			config := Config{Log: &eventlog.Log{}, DB: &mongo.Database{}, Access: tokenAccess{}, SecretKey: secretKey,
 				PublishableKey: publishableKey, WebhookSecret: webhookSecret}
 			tc.change(&config)
 			s, err := New(config)
@@ -41,9 +41,9 @@ func TestConfigIsChecked(t *testing.T) {
 			case tc.want == "" && err != nil:
 				t.Error(err)
 			case tc.want == "" && s.livemode != tc.live:
-				t.Errorf("livemode %t", s.livemode)
+				t.Errorf("livemode: got %t, want %t", s.livemode, tc.live)
 			case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
-				t.Errorf("got %v, want %q", err, tc.want)
+				t.Errorf("got error %v, want one with %q", err, tc.want)
 			}
 		})
 	}

@@ -20,7 +20,7 @@ var (
 
 	awaiting = events.OrderAwaitingPayment{OrderID: order, PaymentID: payment, Number: "8F3K2-MQD7A", Amount: gbp1250, ExpiresAt: noon.Add(time.Hour)}
 
-	// What can be said about a payment, one of each.
+	// One fact of each type.
 	factRequested       = events.PaymentRequested(awaiting)
 	factIntent          = events.PaymentIntentCreated{OrderID: order, PaymentID: payment, PaymentIntent: intent, Amount: gbp1250}
 	factAction          = events.PaymentActionRequired{OrderID: order, PaymentID: payment, PaymentIntent: intent}
@@ -35,7 +35,7 @@ var (
 	factFailed          = events.PaymentFailed{OrderID: order, PaymentID: payment, Code: "amount_too_small", Message: "too small"}
 )
 
-// histories are the states a payment can be in, by how it got there.
+// histories are the facts that lead to each state of a payment, by the name of the state.
 var histories = map[string][]events.Payload{
 	"none":            {},
 	"requested":       {factRequested},
@@ -75,7 +75,7 @@ func foldOn(p Payment, facts ...events.Payload) (Payment, error) {
 	return p, nil
 }
 
-// snapshot is the intent as Stripe shows it in a status.
+// snapshot returns the intent in a status.
 func snapshot(status IntentStatus) Intent {
 	in := Intent{ID: intent, PaymentID: payment, OrderID: order, Amount: gbp1250, Status: status}
 	switch status {

@@ -18,7 +18,7 @@ import (
 	"tillstream/events"
 )
 
-// Metadata keys that make Stripe's objects ours.
+// The metadata keys that link Stripe's objects to the shop's.
 const (
 	metadataOrder   = "order_id"
 	metadataNumber  = "order_number"
@@ -31,8 +31,8 @@ const (
 	stripePage    = 100
 )
 
-// stripeGateway is the [Gateway] over HTTP. It has its own backend, because the SDK's package variables would be shared
-// with whatever else runs in the process.
+// stripeGateway is the [Gateway] over HTTP. It has its own backend, because the package variables of the SDK would be shared
+// with other users in the process.
 type stripeGateway struct {
 	backend stripe.Backend
 	key     string
@@ -40,8 +40,8 @@ type stripeGateway struct {
 	refunds refund.Client
 }
 
-// newStripeGateway talks to Stripe at url, "" for the real one. The SDK retries nothing: an act that is repeated
-// looks at the state first, a blind repetition inside the SDK would not.
+// newStripeGateway returns a gateway to Stripe at url, "" for the real one. The SDK must not retry: a repeated act looks at
+// the state in Stripe first, and a retry inside the SDK would not.
 func newStripeGateway(key, url string, logger *slog.Logger) *stripeGateway {
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second,
@@ -71,7 +71,7 @@ func (g *stripeGateway) CreateIntent(ctx context.Context, p Payment) (Intent, er
 		Description:   stripe.String("Order " + p.Number),
 		Metadata:      map[string]string{metadataOrder: p.OrderID, metadataNumber: p.Number, metadataPayment: p.ID},
 	}
-	// Methods that authorise now and are captured later: cards. Others cannot keep the promise of a manual capture.
+	// Only cards can be authorized now and captured later.
 	params.PaymentMethodTypes = []*string{stripe.String("card")}
 	pi, err := g.intents.New(params)
 	return intentOrError(ctx, pi, err, "create intent for payment "+p.ID)
@@ -85,7 +85,7 @@ func (g *stripeGateway) RetrieveIntent(ctx context.Context, id string) (Intent, 
 
 // FindIntent implements [Gateway].
 func (g *stripeGateway) FindIntent(ctx context.Context, paymentID string) (Intent, bool, error) {
-	if err := events.CheckID(paymentID); err != nil { // it becomes part of a query
+	if err := events.CheckID(paymentID); err != nil { // the query contains it unescaped
 		return Intent{}, false, err
 	}
 	query := fmt.Sprintf("metadata['%s']:'%s'", metadataPayment, paymentID)
@@ -144,7 +144,7 @@ func (g *stripeGateway) ListRefunds(ctx context.Context, intent string) ([]Strip
 	return refunds, nil
 }
 
-// rawEvents is a page of the event list whose entries stay as they came.
+// rawEvents is a page of the event list with undecoded entries.
 type rawEvents struct {
 	stripe.APIResource
 	HasMore bool              `json:"has_more"`
@@ -186,28 +186,28 @@ func idempotent(ctx context.Context, key string) stripe.Params {
 	return stripe.Params{Context: ctx, IdempotencyKey: stripe.String(key)}
 }
 
-// bypassReplay has an intent captured or cancelled as it stands now. Stripe keeps a refusal or a 500 under the key for a day and
-// repeats it, though the bank has answered or the trouble is over meanwhile: the shopper would wait for the goods, or for
-// the money on the card, as long. So a repeated error is asked without that key. It cannot take the money twice: Stripe
-// captures and cancels an intent once, whoever asks. A creation or a refund has no such guard and keeps its key.
+// bypassReplay makes a call under a key, and repeats it without the key if the answer is a replayed error. Stripe stores a
+// refusal or a 500 under the key for a day, even if the bank has answered or the fault has passed meanwhile; the shopper would
+// wait that long for the goods or the money. The money cannot be taken twice, because Stripe captures or cancels an intent only
+// once. A creation or a refund has no such guard, so it keeps its key.
 func bypassReplay(ctx context.Context, key string, call func(stripe.Params) (*stripe.PaymentIntent, error)) (*stripe.PaymentIntent, error) {
 	pi, err := call(idempotent(ctx, key))
 	var answer *stripe.Error
 	if errors.As(err, &answer) && answer.LastResponse != nil && answer.LastResponse.Header.Get("Idempotent-Replayed") == "true" {
-		return call(stripe.Params{Context: ctx}) // the SDK makes up a key
+		return call(stripe.Params{Context: ctx}) // the SDK generates a key
 	}
 	return pi, err
 }
 
-func intentOrError(ctx context.Context, pi *stripe.PaymentIntent, err error, doing string) (Intent, error) {
+func intentOrError(ctx context.Context, pi *stripe.PaymentIntent, err error, operation string) (Intent, error) {
 	if err != nil {
-		return Intent{}, classify(ctx, err, doing)
+		return Intent{}, classify(ctx, err, operation)
 	}
 	return intentOf(pi), nil
 }
 
-// intentOf takes what we need of Stripe's object. An attempt that has no charge (3-D Secure failed) gets its fact from
-// the event that tells of it, if one does.
+// intentOf converts Stripe's object. A failed attempt without a charge (3-D Secure failed) has no Fact here; a webhook about it
+// supplies its own id.
 func intentOf(pi *stripe.PaymentIntent) Intent {
 	in := Intent{
 		ID: pi.ID, PaymentID: pi.Metadata[metadataPayment], OrderID: pi.Metadata[metadataOrder], Status: IntentStatus(pi.Status), Livemode: pi.Livemode,
@@ -234,30 +234,29 @@ func refundOf(re *stripe.Refund) StripeRefund {
 	return r
 }
 
-// sorted turns an error of the SDK into one of ours.
-func classify(ctx context.Context, err error, doing string) error {
+// classify turns an error of the SDK into a [GatewayError].
+func classify(ctx context.Context, err error, operation string) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("%s: %w", doing, ctx.Err())
+		return fmt.Errorf("%s: %w", operation, ctx.Err())
 	}
 	var answer *stripe.Error
 	if !errors.As(err, &answer) {
-		// No answer, or half of one: the request may have arrived.
-		return fmt.Errorf("%s: %w", doing, &GatewayError{Kind: ErrRetry, Unknown: true, Cause: err})
+		// Without a complete answer the request may have been executed.
+		return fmt.Errorf("%s: %w", operation, &GatewayError{Kind: ErrRetry, Unknown: true, Cause: err})
 	}
-	sortedErr := &GatewayError{Status: answer.HTTPStatusCode, Code: string(answer.Code), DeclineCode: string(answer.DeclineCode),
+	classified := &GatewayError{Status: answer.HTTPStatusCode, Code: string(answer.Code), DeclineCode: string(answer.DeclineCode),
 		Message: answer.Msg, RequestID: answer.RequestID}
-	sortedErr.Kind, sortedErr.Unknown = errorKind(answer.HTTPStatusCode)
-	sortedErr.KeyRefused = answer.HTTPStatusCode == http.StatusUnauthorized || answer.HTTPStatusCode == http.StatusForbidden
+	classified.Kind, classified.Unknown = errorKind(answer.HTTPStatusCode)
+	classified.KeyRefused = answer.HTTPStatusCode == http.StatusUnauthorized || answer.HTTPStatusCode == http.StatusForbidden
 	if answer.Type == stripe.ErrorTypeIdempotency {
-		// The key was used with other parameters, by an older version of this program say: the object exists, look for it.
-		sortedErr.Kind, sortedErr.Unknown = ErrRetry, true
+		// The key was used with other parameters, such as by an older release. The object exists, and the next attempt finds it.
+		classified.Kind, classified.Unknown = ErrRetry, true
 	}
-	return fmt.Errorf("%s: %w", doing, sortedErr)
+	return fmt.Errorf("%s: %w", operation, classified)
 }
 
-// errorKind sorts an HTTP status. A refused key (401, 403) is the shop's own trouble: staff mend it, and the shoppers'
-// orders must not be rejected for it meanwhile. Nor for what says 4xx and means "not now": Stripe's 424 is a bank or
-// network that failed Stripe, a 408 comes from a proxy on the way.
+// errorKind classifies an HTTP status. Orders must not be rejected for a fault that is not theirs: a refused key (401, 403),
+// which staff replace; a 424, with which Stripe reports a failed bank or network; a 408 of a proxy.
 func errorKind(status int) (kind error, unknown bool) {
 	switch {
 	case status >= 500, status == http.StatusFailedDependency, status == http.StatusRequestTimeout:
@@ -271,8 +270,8 @@ func errorKind(status int) (kind error, unknown bool) {
 	return ErrPermanent, false
 }
 
-// sdkLogger hands the SDK's lines on at debug level. The SDK's own debug lines hold whole answers, and with them
-// client secrets, so they go nowhere.
+// sdkLogger logs the SDK's lines at debug level. It drops the SDK's own debug lines, because they contain whole answers with
+// client secrets.
 type sdkLogger struct{ to *slog.Logger }
 
 func (l sdkLogger) Debugf(string, ...any)             {}

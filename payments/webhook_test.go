@@ -19,7 +19,7 @@ import (
 	"tillstream/events"
 )
 
-// posted is a webhook body as Stripe makes it, about an intent in a status. change may spoil it.
+// webhookBody returns the body of a webhook about an authorized intent. change may change the intent.
 func webhookBody(p PaymentBody, orderID, kind string, change func(object map[string]any)) []byte {
 	object := map[string]any{"id": p.PaymentIntent, "object": "payment_intent", "amount": p.Amount, "currency": "gbp",
 		"amount_capturable": p.Amount, "amount_received": 0, "status": "requires_capture", "livemode": false,
@@ -35,12 +35,12 @@ func webhookBody(p PaymentBody, orderID, kind string, change func(object map[str
 	return body
 }
 
-// sign makes Stripe's signature.
+// sign returns Stripe's signature of a body.
 func sign(body []byte, secret string, at time.Time) string {
 	return fmt.Sprintf("t=%d,v1=%s", at.Unix(), hex.EncodeToString(webhook.ComputeSignature(at, body, secret)))
 }
 
-// post sends a webhook.
+// postWebhook posts a webhook.
 func (f *fixture) postWebhook(body []byte, signature string) (status int) {
 	f.t.Helper()
 	request, err := http.NewRequestWithContext(f.t.Context(), http.MethodPost, f.shopURL+"/webhooks/stripe", bytes.NewReader(body))
@@ -54,8 +54,8 @@ func (f *fixture) postWebhook(body []byte, signature string) (status int) {
 	return f.do(request, nil)
 }
 
-// Row 45 of the fault matrix: what Stripe did not sign for us just now is refused, and nothing is stored.
-func TestForgedWebhooks(t *testing.T) {
+// Row 45 of the fault matrix: a body without a valid and recent signature of Stripe is refused, and nothing is stored.
+func TestForgedWebhooksAreRefused(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{noWebhooks: true})
 	orderID, p := f.placeOrder(1250)
@@ -96,11 +96,11 @@ func TestForgedWebhooks(t *testing.T) {
 		})
 	}
 	if got := f.webhooksStored(); got != 0 {
-		t.Errorf("stored %d", got)
+		t.Errorf("stored webhooks: got %d, want 0", got)
 	}
 	for _, at := range []time.Time{now, now.Add(-4 * time.Minute), now.Add(4 * time.Minute)} {
 		if got := f.postWebhook(body, sign(body, webhookSecret, at)); got != http.StatusOK {
-			t.Errorf("a good one: HTTP %d, want 200", got)
+			t.Errorf("valid signature: HTTP %d, want 200", got)
 		}
 	}
 	f.waitForStatus(orderID, StatusAuthorized)
@@ -112,7 +112,7 @@ func TestLargeAndSlowWebhooksAreRejected(t *testing.T) {
 	f := newFixture(t, fixtureOptions{noWebhooks: true})
 	body := []byte(`{"id":"evt_1","type":"x","api_version":"2023-10-16","data":{"object":{"x":"` + strings.Repeat("x", 1<<20) + `"}}}`)
 	if got := f.postWebhook(body, sign(body, webhookSecret, time.Now())); got != http.StatusRequestEntityTooLarge {
-		t.Errorf("1 MiB: HTTP %d, want 413", got)
+		t.Errorf("body of 1 MiB: HTTP %d, want 413", got)
 	}
 	conn, err := net.Dial("tcp", strings.TrimPrefix(f.shopURL, "http://"))
 	if err != nil {
@@ -128,10 +128,10 @@ func TestLargeAndSlowWebhooksAreRejected(t *testing.T) {
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusRequestTimeout {
-		t.Errorf("body that does not come: HTTP %d, want 408", answer.StatusCode)
+		t.Errorf("body that never arrives: HTTP %d, want 408", answer.StatusCode)
 	}
 	if got := f.webhooksStored(); got != 0 {
-		t.Errorf("stored %d", got)
+		t.Errorf("stored webhooks: got %d, want 0", got)
 	}
 }
 
@@ -152,20 +152,21 @@ func TestTenIdenticalPostsAtOnceHaveOneEffect(t *testing.T) {
 	}
 	group.Wait()
 	f.waitForStatus(orderID, StatusAuthorized)
-	// A payment that is decided on afterwards shows that all ten were.
+	// The lane decides in order, so a later payment shows that it has handled all ten.
 	other, q := f.placeOrder(100)
 	body = webhookBody(q, other, "payment_intent.amount_capturable_updated", nil)
 	f.postWebhook(body, sign(body, webhookSecret, time.Now()))
 	f.waitForStatus(other, StatusAuthorized)
 	if got := f.countByType("payments." + events.FirstPaymentID(orderID)); got["authorized"] != 1 {
-		t.Errorf("said %v", got)
+		t.Errorf("events of the payment: got %v, want one authorized", got)
 	}
 	if got := f.webhooksStored(); got != 11 {
-		t.Errorf("%d stored, want 11: the log keeps what came", got)
+		t.Errorf("stored webhooks: got %d, want 11", got)
 	}
 }
 
-// Rows 39 and 63 of the fault matrix: what is well signed but not about our money is set aside, and the next event is handled.
+// Rows 39 and 63 of the fault matrix: a signed event with another payment, amount, currency or mode becomes a dead letter, and
+// the next event is handled.
 func TestMismatchedWebhooksBecomeDeadLetters(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{noWebhooks: true})
@@ -174,22 +175,22 @@ func TestMismatchedWebhooksBecomeDeadLetters(t *testing.T) {
 		return func(object map[string]any) { object[key] = value }
 	}
 	metadata := func(payment string) map[string]any { return map[string]any{"order_id": orderID, "payment_id": payment} }
-	spoiled := map[string][]byte{
+	mismatched := map[string][]byte{
 		"another order":          webhookBody(p, "another order", "payment_intent.amount_capturable_updated", set("metadata", map[string]any{"order_id": "another order", "payment_id": events.FirstPaymentID(orderID)})),
-		"over 0.01 GBP":          webhookBody(p, orderID, "payment_intent.succeeded", set("amount", 1)),
+		"has amount 0.01 GBP":    webhookBody(p, orderID, "payment_intent.succeeded", set("amount", 1)),
 		"USD":                    webhookBody(p, orderID, "payment_intent.amount_capturable_updated", set("currency", "usd")),
 		"livemode true":          webhookBody(p, orderID, "payment_intent.amount_capturable_updated", set("livemode", true)),
-		"only 1 can":             webhookBody(p, orderID, "payment_intent.amount_capturable_updated", set("amount_capturable", 1)),
+		"has 1 capturable":       webhookBody(p, orderID, "payment_intent.amount_capturable_updated", set("amount_capturable", 1)),
 		"requires_magic":         webhookBody(p, orderID, "payment_intent.amount_capturable_updated", set("status", "requires_magic")),
 		"not pi_other":           webhookBody(p, orderID, "payment_intent.amount_capturable_updated", set("id", "pi_other")),
 		"names no payment":       webhookBody(p, orderID, "payment_intent.amount_capturable_updated", set("metadata", nil)),
-		"never-heard-of":         webhookBody(p, orderID, "payment_intent.amount_capturable_updated", set("metadata", metadata("never-heard-of"))),
+		"unknown-payment":        webhookBody(p, orderID, "payment_intent.amount_capturable_updated", set("metadata", metadata("unknown-payment"))),
 		"invalid id":             webhookBody(p, orderID, "payment_intent.amount_capturable_updated", set("metadata", metadata("payments.>"))),
-		`holds a "charge"`:       webhookBody(p, orderID, "payment_intent.succeeded", set("object", "charge")),
+		`has object "charge"`:    webhookBody(p, orderID, "payment_intent.succeeded", set("object", "charge")),
 		"cannot unmarshal":       webhookBody(p, orderID, "payment_intent.succeeded", set("amount", "much")),
 		"No such payment_intent": webhookBody(p, orderID, "charge.refunded", set("payment_intent", "pi_gone")),
 	}
-	for _, body := range spoiled {
+	for _, body := range mismatched {
 		if got := f.postWebhook(body, sign(body, webhookSecret, time.Now())); got != http.StatusOK {
 			t.Errorf("HTTP %d, want 200", got)
 		}
@@ -197,26 +198,26 @@ func TestMismatchedWebhooksBecomeDeadLetters(t *testing.T) {
 	body := webhookBody(p, orderID, "payment_intent.amount_capturable_updated", nil)
 	f.postWebhook(body, sign(body, webhookSecret, time.Now()))
 	f.waitForStatus(orderID, StatusAuthorized)
-	f.waitUntil("everything that does not fit is a dead letter", func() bool { return len(f.deadLetters()) >= len(spoiled) })
+	f.waitUntil("every mismatched event is a dead letter", func() bool { return len(f.deadLetters()) >= len(mismatched) })
 	reasons := ""
 	for _, dead := range f.deadLetters() {
 		reasons += dead.Error + "\n"
 	}
-	for reason := range spoiled {
+	for reason := range mismatched {
 		if !strings.Contains(reasons, reason) {
-			t.Errorf("%q is no dead letter; dead letters are:\n%s", reason, reasons)
+			t.Errorf("dead letters: want one with %q, got:\n%s", reason, reasons)
 		}
 	}
 	ours, others := f.countByType("payments." + events.FirstPaymentID(orderID))["webhook_received"], f.countByType(events.SubjectWebhooks)["webhook_received"]
 	if ours != 8 || others != 6 {
-		t.Errorf("%d are stored with the payment and %d in the journal, want 8 and 6", ours, others)
+		t.Errorf("stored webhooks: got %d of the payment and %d in the journal, want 8 and 6", ours, others)
 	}
 	if got := f.countByType("payments." + events.FirstPaymentID(orderID)); got["authorized"] != 1 || got["captured"] != 0 {
-		t.Errorf("said %v", got)
+		t.Errorf("events of the payment: got %v, want one authorized and none captured", got)
 	}
 }
 
-// Events that the shop did not ask for are kept and passed over.
+// Events of types that the shop does not handle are stored and skipped.
 func TestOtherEventTypesAreStoredAndIgnored(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{noWebhooks: true})
@@ -224,7 +225,7 @@ func TestOtherEventTypesAreStoredAndIgnored(t *testing.T) {
 	for _, kind := range []string{"customer.created", "charge.succeeded", "made.up"} {
 		body := webhookBody(p, orderID, kind, nil)
 		if got := f.postWebhook(body, sign(body, webhookSecret, time.Now())); got != http.StatusOK {
-			t.Errorf("%s: HTTP %d", kind, got)
+			t.Errorf("%s: HTTP %d, want 200", kind, got)
 		}
 	}
 	body := webhookBody(p, orderID, "payment_intent.amount_capturable_updated", nil)
@@ -233,7 +234,7 @@ func TestOtherEventTypesAreStoredAndIgnored(t *testing.T) {
 	f.expectNoDeadLetters()
 }
 
-// Stripe tries again when it is told 503.
+// Stripe delivers a webhook again after a 503.
 func TestWebhookGets503WhileTheLogIsDown(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{noWebhooks: true})
@@ -244,7 +245,7 @@ func TestWebhookGets503WhileTheLogIsDown(t *testing.T) {
 	}
 }
 
-func TestRedactSecrets(t *testing.T) {
+func TestClientSecretsAreRedacted(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ body, want string }{
 		"Member":  {`{"a":1,"client_secret":"pi_1_secret_x","b":2}`, `{"a":1,"b":2}`},
@@ -268,7 +269,7 @@ func TestRedactSecrets(t *testing.T) {
 	}
 	for _, body := range []string{`{`, `{"a":1,"a":2}`, "{\"a\":\"\xff\"}", `{"a":1}}`} {
 		if got, err := redactSecrets([]byte(body)); err == nil {
-			t.Errorf("%s became %s", body, got)
+			t.Errorf("redact %s: got %s, want an error", body, got)
 		}
 	}
 }

@@ -2,15 +2,15 @@ package payments
 
 import (
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 )
 
-// actConcurrency is how many requests to Stripe are under way at a time, unless the configuration says otherwise. Stripe
-// allows 100 a second in live mode, and each takes some 300 ms.
+// actConcurrency is the default number of concurrent requests to Stripe. Stripe allows 100 a second in live mode, and each
+// takes about 300 ms.
 const actConcurrency = 32
 
-// Worker returns what this domain does in a process.
+// Worker returns the lanes of this domain: decisions, the calls to Stripe, and the reconciler.
 func (s *Service) Worker() worker.Domain {
 	return worker.Domain{
 		Name:      "payments",
@@ -22,12 +22,12 @@ func (s *Service) Worker() worker.Domain {
 	}
 }
 
-// routes says which event leads to which decision: what orders say, and what Stripe says. An event of Stripe's about a known
-// payment is decided in the commit that stores it (see receiveWebhook), so its route mostly has nothing left to do. What the
-// rules refuse is refused here again, and becomes a dead letter.
+// routes maps each event to the decision that follows from it. A webhook about a known payment is decided in the commit that
+// stores it (see receiveWebhook), so its route usually adds nothing. A webhook that the rules refused there is refused here
+// again and becomes a dead letter.
 func (s *Service) routes() []worker.Route {
 	return []worker.Route{
-		worker.On(func(tx *log.Tx, _ events.Event, o events.OrderAwaitingPayment) error {
+		worker.On(func(tx *eventlog.Tx, _ events.Event, o events.OrderAwaitingPayment) error {
 			p, err := Payments.LoadNew(tx, o.PaymentID)
 			if err != nil {
 				return err
@@ -35,16 +35,16 @@ func (s *Service) routes() []worker.Route {
 			facts, err := Request(p, o)
 			return appendFacts(tx, o.PaymentID, facts, err)
 		}),
-		worker.On(func(tx *log.Tx, e events.Event, o events.OrderExpired) error {
+		worker.On(func(tx *eventlog.Tx, e events.Event, o events.OrderExpired) error {
 			return cancelPayment(tx, o.OrderOutcome, false, e.Type)
 		}),
-		worker.On(func(tx *log.Tx, e events.Event, o events.OrderCancelled) error {
+		worker.On(func(tx *eventlog.Tx, e events.Event, o events.OrderCancelled) error {
 			return cancelPayment(tx, o.OrderOutcome, true, e.Type)
 		}),
-		worker.On(func(tx *log.Tx, e events.Event, o events.OrderRejected) error {
+		worker.On(func(tx *eventlog.Tx, e events.Event, o events.OrderRejected) error {
 			return cancelPayment(tx, o.OrderOutcome, true, e.Type)
 		}),
-		worker.On(func(tx *log.Tx, _ events.Event, w events.WebhookReceived) error {
+		worker.On(func(tx *eventlog.Tx, _ events.Event, w events.WebhookReceived) error {
 			in, found, err := s.intentFrom(w)
 			if err != nil || !found {
 				return err
@@ -55,8 +55,8 @@ func (s *Service) routes() []worker.Route {
 	}
 }
 
-// stripeCalls is the lane that calls Stripe. Raw events of Stripe are among its events too, for those that can only be
-// understood by asking back: what is said of charges and refunds names an intent but no order.
+// stripeCalls is the lane that calls Stripe. It also handles webhooks about charges and refunds: they name an intent but no
+// order, so the intent must be retrieved.
 func (s *Service) stripeCalls() worker.Actor {
 	return worker.Actor{Name: "payments.stripe", Concurrency: s.config.Concurrency, Routes: []worker.ActRoute{
 		worker.Do(s.createIntent),
@@ -67,22 +67,22 @@ func (s *Service) stripeCalls() worker.Actor {
 	}}
 }
 
-// hears is the rule that takes in what Stripe says about an intent.
+// intentRule returns the rule that records an intent.
 func (s *Service) intentRule(in Intent) func(Payment) ([]events.Payload, error) {
 	return func(p Payment) ([]events.Payload, error) { return RecordIntent(p, in, s.livemode) }
 }
 
-// cancelPayment has the payment of an order that has ended called off, if one was asked for.
-func cancelPayment(tx *log.Tx, o events.OrderOutcome, force bool, reason string) error {
+// cancelPayment cancels the payment of an order that has ended, if one was requested.
+func cancelPayment(tx *eventlog.Tx, o events.OrderOutcome, force bool, reason string) error {
 	if o.PaymentID == "" {
 		return nil
 	}
 	return decide(tx, o.PaymentID, func(p Payment) ([]events.Payload, error) { return Cancel(p, force, reason) })
 }
 
-// decide appends what a rule makes of a payment. The payment's id may come from Stripe, where anybody with the account's
-// keys can write what they like into an intent's metadata: one that the shop cannot have made is refused.
-func decide(tx *log.Tx, id string, rule func(Payment) ([]events.Payload, error)) error {
+// decide appends the facts that a rule decides on a payment. The id may come from the metadata of an intent, which every holder
+// of the account's keys can write, so an id that the shop cannot have made is refused.
+func decide(tx *eventlog.Tx, id string, rule func(Payment) ([]events.Payload, error)) error {
 	if err := events.CheckID(id); err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func decide(tx *log.Tx, id string, rule func(Payment) ([]events.Payload, error))
 	return appendFacts(tx, id, facts, err)
 }
 
-func appendFacts(tx *log.Tx, id string, facts []events.Payload, err error) error {
+func appendFacts(tx *eventlog.Tx, id string, facts []events.Payload, err error) error {
 	if err != nil || len(facts) == 0 {
 		return err
 	}

@@ -47,46 +47,46 @@ func TestKeysAuthorizeTheirRoutes(t *testing.T) {
 			t.Parallel()
 			got := s.mustSend(test.method, test.path, test.form, "Authorization", test.auth)
 			if got.status != test.status {
-				t.Fatalf("status %d, want %d: %s", got.status, test.status, got.body)
+				t.Fatalf("got status %d, want %d: %s", got.status, test.status, got.body)
 			}
 			if !strings.HasPrefix(got.header.Get("Request-Id"), "req_") {
-				t.Errorf("request id %q", got.header.Get("Request-Id"))
+				t.Errorf("got request id %q, want one that begins with req_", got.header.Get("Request-Id"))
 			}
 			var body struct {
 				Error *struct{ Type, Message string }
 			}
 			got.decode(t, &body)
 			if (body.Error == nil) != (test.status == 200) || body.Error != nil && body.Error.Message == "" {
-				t.Errorf("body %s", got.body)
+				t.Errorf("got body %s, want an error with a message unless the status is 200", got.body)
 			}
 		})
 	}
 }
 
-func TestShopperPaysFromAnyPageAndSeesOnlyThePublicPart(t *testing.T) {
+func TestShopperPaysFromAnyOriginAndSeesOnlyThePublicPart(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
 	in := s.create()
 	path := "/v1/payment_intents/" + in.ID + "/confirm"
-	asked := s.mustSend("OPTIONS", path, nil, "Origin", "http://shop.example", "Access-Control-Request-Method", "POST")
-	if asked.status != http.StatusNoContent || asked.header.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(asked.header.Get("Access-Control-Allow-Headers"), "Authorization") {
-		t.Errorf("preflight: %d %v", asked.status, asked.header)
+	preflight := s.mustSend("OPTIONS", path, nil, "Origin", "http://shop.example", "Access-Control-Request-Method", "POST")
+	if preflight.status != http.StatusNoContent || preflight.header.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(preflight.header.Get("Access-Control-Allow-Headers"), "Authorization") {
+		t.Errorf("preflight: got %d %v, want 204 that allows every origin and Authorization", preflight.status, preflight.header)
 	}
 	form := typedCard("4242424242424242", "12", "2050", "123")
 	form.Set("client_secret", in.ClientSecret)
 	key, value := bearer(publishableKey)
 	got := s.mustSend("POST", path, form, key, value, "Origin", "http://shop.example")
 	if got.status != http.StatusOK || got.header.Get("Access-Control-Allow-Origin") != "*" {
-		t.Fatalf("confirm: %d %v %s", got.status, got.header, got.body)
+		t.Fatalf("confirm: got %d %v %s, want 200 for every origin", got.status, got.header, got.body)
 	}
 	var shown map[string]any
 	got.decode(t, &shown)
 	if shown["status"] != "requires_capture" || shown["client_secret"] != in.ClientSecret {
-		t.Errorf("intent %v", shown)
+		t.Errorf("got intent %v, want requires_capture with its client secret", shown)
 	}
 	for _, hidden := range []string{"metadata", "latest_charge", "amount_received", "amount_capturable", "customer"} {
 		if _, ok := shown[hidden]; ok {
-			t.Errorf("a shopper sees %s", hidden)
+			t.Errorf("got %s in the public intent, want it hidden", hidden)
 		}
 	}
 }
@@ -106,10 +106,10 @@ func TestDeclinedShopperSeesOnlyThePublicPart(t *testing.T) {
 	}
 	got.decode(t, &body)
 	if got.status != http.StatusPaymentRequired || body.Error.PaymentIntent["status"] != "requires_payment_method" {
-		t.Errorf("status %d, body %s", got.status, got.body)
+		t.Errorf("got status %d, body %s; want 402 with requires_payment_method", got.status, got.body)
 	}
 	if _, ok := body.Error.PaymentIntent["metadata"]; ok {
-		t.Error("a shopper sees the shop's metadata")
+		t.Error("got metadata in the public intent, want it hidden")
 	}
 }
 
@@ -140,7 +140,7 @@ func TestNewNamesTheInvalidField(t *testing.T) {
 		config := sandbox.Config{SecretKey: secretKey, PublishableKey: publishableKey, WebhookSecret: webhookSecret}
 		change(&config)
 		if _, err := sandbox.New(config); err == nil || !strings.Contains(err.Error(), field) {
-			t.Errorf("%s: error %v", field, err)
+			t.Errorf("%s: got error %v, want one that names the field", field, err)
 		}
 	}
 }

@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// reply is an answer and whether it was stored under its key before.
+// reply is an answer; replayed reports whether its key had it already.
 type reply struct {
 	Answer
 	replayed bool
 }
 
-// refused encodes a problem, with its intent as the caller may see it.
+// refused encodes a problem, with the visible part of its intent.
 func (s *Server) refused(c *call, problem *apiError) Answer {
 	if problem.intent != nil {
 		problem.PaymentIntent = c.visible(problem.intent)
@@ -46,8 +46,8 @@ func (c *call) write(w http.ResponseWriter, r reply) error {
 	return err
 }
 
-// encode encodes the result of an operation. An object that the transaction has put is encoded already: its span is returned
-// too.
+// encode encodes the result of an operation. An object that the transaction has put is encoded already, and its span is
+// returned too.
 func (c *call) encode(t *tx, v any) (body []byte, known span, err error) {
 	if in, ok := v.(*intent); ok && (c.public || c.expands("latest_charge")) {
 		v = c.expanded(t, in)
@@ -80,10 +80,10 @@ type apiError struct {
 	Type          string         `json:"type"`
 
 	status int
-	// unstored marks answers from before the work began: Stripe does not store those under the idempotency key, so a
-	// corrected request may use it again.
+	// unstored marks a refusal before any work began. Stripe does not store it under the idempotency key, so a corrected
+	// request may use the key again.
 	unstored bool
-	intent   *intent // for PaymentIntent, as far as the caller may see it
+	intent   *intent // its visible part becomes PaymentIntent
 }
 
 // Error implements error.
@@ -147,7 +147,7 @@ func unauthorized(code, format string, args ...any) *apiError {
 	}
 }
 
-// internalError answers a failure of the sandbox itself, whose cause is in the log.
+// internalError answers a failure of the sandbox, whose cause is in the log.
 func internalError() *apiError {
 	return &apiError{
 		Type: typeAPI, Message: "An unexpected error occurred in the sandbox; its log has the cause.",
@@ -162,7 +162,7 @@ func unknownRoute(r *http.Request) *apiError {
 	return e
 }
 
-// broken logs a failure of the sandbox itself and answers 500.
+// broken logs a failure of the sandbox and returns the answer 500.
 func (t *tx) broken(err error) *apiError {
 	t.server.config.Logger.Error("sandbox request", "request", t.call.id, "path", t.call.path, "error", err)
 	return internalError()

@@ -14,8 +14,8 @@ import (
 	"tillstream/payments/sandbox"
 )
 
-// BenchmarkPurchase pays whole purchases (create, confirm, capture) through the handler with a journal on disk, after as many
-// as its name says, and reports the memory that each of those takes. The Restart ones open the journal of them all.
+// BenchmarkPurchase makes purchases (create, confirm, capture) through the handler with a journal on disk, after a number of
+// earlier ones, and reports the memory per earlier purchase. The Restart benchmarks open the journal of all purchases.
 func BenchmarkPurchase(b *testing.B) {
 	for _, before := range []int{0, 100_000} {
 		config := sandbox.Config{

@@ -38,8 +38,7 @@ var declines = map[string]decline{
 	"authentication_fail": {"payment_intent_authentication_failure", "", "The provided PaymentMethod has failed authentication. You can provide payment_method_data or a new PaymentMethod to attempt to fulfill this PaymentIntent again."},
 }
 
-// testCard is one of Stripe's published test cards: its number, its names as a ready-made payment method, and how its bank
-// decides.
+// testCard is one of Stripe's published test cards: its number, its names as a payment method, and how its bank decides.
 type testCard struct {
 	number  string
 	names   []string
@@ -100,8 +99,8 @@ func (c testCard) card(month, year int64) card {
 	}
 }
 
-// readCard returns the card of a request: payment_method names a ready-made one, payment_method_data has a number. It returns
-// nil for a request with neither.
+// readCard returns the card of a request, named in payment_method or with its number in payment_method_data. It returns nil
+// for a request with neither.
 func readCard(f form, now time.Time) (*card, *apiError) {
 	id, named := f["payment_method"]
 	if f.hasNested("payment_method_data") {
@@ -121,7 +120,7 @@ func readCard(f form, now time.Time) (*card, *apiError) {
 	return &c, nil
 }
 
-// readCardData reads a typed card. Its number does not leave this function.
+// readCardData reads the details of a card. The number does not leave this function.
 func readCardData(f form, now time.Time) (*card, *apiError) {
 	const prefix = "payment_method_data[card]"
 	if kind := f["payment_method_data[type]"]; kind != "card" {
@@ -132,7 +131,7 @@ func readCardData(f form, now time.Time) (*card, *apiError) {
 		return nil, missing(prefix + "[number]")
 	}
 	if !luhn(number) {
-		return nil, unreadable("number", "incorrect_number", "Your card number is incorrect.")
+		return nil, invalidCard("number", "incorrect_number", "Your card number is incorrect.")
 	}
 	month, year, problem := readExpiry(f, prefix, now)
 	if problem != nil {
@@ -143,7 +142,7 @@ func readCardData(f form, now time.Time) (*card, *apiError) {
 		known = testCard{number: number, brand: brandOf(number), funding: "credit", decline: "live_card"}
 	}
 	if cvc, sent := f[prefix+"[cvc]"]; sent && !validCVC(cvc, known.brand) {
-		return nil, unreadable("cvc", "invalid_cvc", "Your card's security code is invalid.")
+		return nil, invalidCard("cvc", "invalid_cvc", "Your card's security code is invalid.")
 	}
 	c := known.card(month, year)
 	return &c, nil
@@ -152,23 +151,23 @@ func readCardData(f form, now time.Time) (*card, *apiError) {
 func readExpiry(f form, prefix string, now time.Time) (month, year int64, problem *apiError) {
 	month, ok, _ := f.integer(prefix + "[exp_month]")
 	if !ok || month < 1 || month > 12 {
-		return 0, 0, unreadable("exp_month", "invalid_expiry_month", "Your card's expiration month is invalid.")
+		return 0, 0, invalidCard("exp_month", "invalid_expiry_month", "Your card's expiration month is invalid.")
 	}
 	year, ok, _ = f.integer(prefix + "[exp_year]")
 	if ok && year >= 0 && year < 100 {
 		year += int64(now.Year() / 100 * 100)
 	}
 	if !ok || year < int64(now.Year()) || year > int64(now.Year()+50) {
-		return 0, 0, unreadable("exp_year", "invalid_expiry_year", "Your card's expiration year is invalid.")
+		return 0, 0, invalidCard("exp_year", "invalid_expiry_year", "Your card's expiration year is invalid.")
 	}
 	if year == int64(now.Year()) && month < int64(now.Month()) {
-		return 0, 0, unreadable("exp_month", "invalid_expiry_month", "Your card's expiration month is invalid.")
+		return 0, 0, invalidCard("exp_month", "invalid_expiry_month", "Your card's expiration month is invalid.")
 	}
 	return month, year, nil
 }
 
-// unreadable refuses invalid card details. No attempt was made, and the intent has not changed.
-func unreadable(param, code, message string) *apiError {
+// invalidCard refuses card details. No attempt was made, and the intent is unchanged.
+func invalidCard(param, code, message string) *apiError {
 	return &apiError{Type: typeCard, Code: code, Param: param, Message: message, status: http.StatusPaymentRequired, unstored: true}
 }
 
@@ -179,7 +178,7 @@ func dropSeparators(r rune) rune {
 	return r
 }
 
-// luhn checks the check digit of a card number.
+// luhn reports whether the check digit of a card number is correct.
 func luhn(number string) bool {
 	if len(number) < 12 || len(number) > 19 {
 		return false

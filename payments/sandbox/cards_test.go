@@ -9,7 +9,7 @@ import (
 	"github.com/stripe/stripe-go/v76"
 )
 
-func TestReadyMadeCardsEndAsPublished(t *testing.T) {
+func TestNamedTestCardsEndAsPublished(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
 	tests := map[string]struct{ status, code, decline string }{
@@ -33,20 +33,20 @@ func TestReadyMadeCardsEndAsPublished(t *testing.T) {
 			_, err := s.confirm(id, name)
 			in := s.get(id)
 			if string(in.Status) != test.status {
-				t.Errorf("status %s, want %s", in.Status, test.status)
+				t.Errorf("got status %s, want %s", in.Status, test.status)
 			}
 			if test.code == "" {
 				if err != nil || in.LastPaymentError != nil {
-					t.Errorf("error %v, last payment error %+v", err, in.LastPaymentError)
+					t.Errorf("got error %v, last payment error %+v; want none", err, in.LastPaymentError)
 				}
 				return
 			}
 			e := stripeError(t, err)
 			if e.HTTPStatusCode != http.StatusPaymentRequired || e.Type != stripe.ErrorTypeCard || string(e.Code) != test.code || string(e.DeclineCode) != test.decline {
-				t.Errorf("error %+v", e)
+				t.Errorf("got error %+v, want 402 %s %s", e, test.code, test.decline)
 			}
 			if e.PaymentIntent.ID != id || e.ChargeID != in.LatestCharge.ID || in.LastPaymentError.Code != e.Code || in.PaymentMethod != nil {
-				t.Errorf("error %+v does not match intent %+v", e, in)
+				t.Errorf("got error %+v and intent %+v, want the same charge and code", e, in)
 			}
 		})
 	}
@@ -63,14 +63,14 @@ func TestDeclinedIntentCanBePaidWithAnotherCard(t *testing.T) {
 		t.Fatal(err)
 	}
 	if in.Status != stripe.PaymentIntentStatusRequiresCapture || in.LastPaymentError != nil || in.LatestCharge.ID == failed {
-		t.Errorf("second attempt %+v", in)
+		t.Errorf("second attempt: got %+v, want requires_capture with a new charge", in)
 	}
 	ch, err := s.stripe.Charges.Get(failed, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if ch.Status != stripe.ChargeStatusFailed || ch.Paid || ch.FailureCode != "card_declined" {
-		t.Errorf("failed charge %+v", ch)
+		t.Errorf("first charge: got %+v, want failed with card_declined", ch)
 	}
 }
 
@@ -81,7 +81,7 @@ func TestOffSessionPaymentThatNeedsAuthenticationIsDeclined(t *testing.T) {
 		PaymentMethod: stripe.String("pm_card_authenticationRequired"), OffSession: stripe.Bool(true),
 	})
 	if e := stripeError(t, err); e.Code != stripe.ErrorCodeAuthenticationRequired || e.HTTPStatusCode != http.StatusPaymentRequired {
-		t.Errorf("error %+v", e)
+		t.Errorf("got error %+v, want 402 authentication_required", e)
 	}
 }
 
@@ -126,7 +126,7 @@ func TestTypedCardsAreValidated(t *testing.T) {
 			}
 			got.decode(t, &body)
 			if got.status != test.status || body.Error.Code != test.code || body.Error.DeclineCode != test.decline {
-				t.Errorf("status %d, error %+v, want %d %s %s", got.status, body.Error, test.status, test.code, test.decline)
+				t.Errorf("got status %d, error %+v; want %d %s %s", got.status, body.Error, test.status, test.code, test.decline)
 			}
 		})
 	}

@@ -2,12 +2,12 @@ package sandbox
 
 import (
 	"embed"
-	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
+
+	"tillstream/events"
 )
 
 //go:embed challenge.html
@@ -41,7 +41,7 @@ func (s *Server) showChallenge(w http.ResponseWriter, r *http.Request) {
 // answerChallenge answers POST /3ds/{id}: it applies the shopper's choice and redirects to the shop. Only the first choice
 // counts.
 func (s *Server) answerChallenge(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, largestRequest)
+	r.Body = http.MaxBytesReader(w, r.Body, maxRequestBody)
 	if err := r.ParseForm(); err != nil {
 		http.Error(w, "the form cannot be read", http.StatusBadRequest)
 		return
@@ -77,7 +77,7 @@ func (s *Server) challengeFailed(w http.ResponseWriter, r *http.Request, err err
 	http.Error(w, "the sandbox failed; its log has the cause", http.StatusInternalServerError)
 }
 
-// concludeChallenge pays a waiting intent or fails it, and returns its newest state, nil if the secret is wrong.
+// concludeChallenge pays or fails a waiting intent and returns its newest state, nil if the secret is wrong.
 func (s *Server) concludeChallenge(id, secret string, complete bool) (*intent, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,7 +88,7 @@ func (s *Server) concludeChallenge(id, secret string, complete bool) (*intent, e
 	in := clone(waiting)
 	t := s.begin(&call{})
 	if complete {
-		// The bank may decline after the challenge; the intent has the error.
+		// The bank may decline after the challenge; then the intent has the error.
 		_, _ = t.collect(in, true)
 	} else {
 		t.failAuthentication(in)
@@ -102,7 +102,7 @@ func (s *Server) renderChallenge(w http.ResponseWriter, r *http.Request, in *int
 		return
 	}
 	data := challenge{
-		Amount: displayAmount(in.Amount, in.Currency), Intent: in.ID, Secret: in.ClientSecret,
+		Amount: events.Money{Amount: in.Amount, Currency: strings.ToUpper(in.Currency)}.String(), Intent: in.ID, Secret: in.ClientSecret,
 		Waiting: in.Status == requiresAction, Succeeded: in.Status == requiresCapture || in.Status == succeeded,
 	}
 	if in.private.Card != nil {
@@ -140,24 +140,12 @@ func returnURL(in *intent) string {
 	return back.String()
 }
 
-// origin returns the origin of an address. The page's policy names the shop's, because browsers follow the redirect after a
-// form only to origins in the policy.
+// origin returns the origin of an address. The page's policy must allow the shop's origin, because browsers apply form-action to
+// the redirect after a form, too.
 func origin(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
 		return ""
 	}
 	return u.Scheme + "://" + u.Host
-}
-
-// wholeCurrencies have no smaller unit.
-var wholeCurrencies = []string{"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf"}
-
-// displayAmount formats minor units: 1250 gbp is 12.50 GBP.
-func displayAmount(amount int64, currency string) string {
-	name := strings.ToUpper(currency)
-	if slices.Contains(wholeCurrencies, currency) {
-		return fmt.Sprintf("%d %s", amount, name)
-	}
-	return fmt.Sprintf("%d.%02d %s", amount/100, amount%100, name)
 }

@@ -20,7 +20,7 @@ func logTo(w io.Writer) func(*sandbox.Config) {
 	}
 }
 
-// challenge sends the form of the bank's page.
+// challenge submits the form of the bank's page.
 func (s *testServer) challenge(in *stripe.PaymentIntent, outcome string) answer {
 	s.t.Helper()
 	return s.mustSend(http.MethodPost, "/3ds/"+in.ID, url.Values{"client_secret": {in.ClientSecret}, "outcome": {outcome}})
@@ -37,7 +37,7 @@ func (s *testServer) challenged(returnURL string) *stripe.PaymentIntent {
 		s.t.Fatalf("confirm: %v", err)
 	}
 	if in.Status != stripe.PaymentIntentStatusRequiresAction {
-		s.t.Fatalf("status %s", in.Status)
+		s.t.Fatalf("confirm: got status %s, want requires_action", in.Status)
 	}
 	return in
 }
@@ -59,7 +59,7 @@ func TestChallengeOutcomeDecidesThePayment(t *testing.T) {
 			s := newTestServer(t)
 			in := s.challenged("http://shop.example/orders/1?tab=pay")
 			if in.NextAction.Type != stripe.PaymentIntentNextActionTypeRedirectToURL {
-				t.Fatalf("next action %+v", in.NextAction)
+				t.Fatalf("got next action %+v, want redirect_to_url", in.NextAction)
 			}
 			bank, err := url.Parse(in.NextAction.RedirectToURL.URL)
 			if err != nil {
@@ -67,13 +67,13 @@ func TestChallengeOutcomeDecidesThePayment(t *testing.T) {
 			}
 			page := s.mustSend(http.MethodGet, bank.RequestURI(), nil)
 			if page.status != http.StatusOK || !strings.Contains(page.body, "12.50 GBP") || !strings.Contains(page.body, ">Complete<") || !strings.Contains(page.body, ">Fail<") {
-				t.Errorf("page %d %s", page.status, page.body)
+				t.Errorf("got page %d %s, want 200 with the amount and both buttons", page.status, page.body)
 			}
 			if policy := page.header.Get("Content-Security-Policy"); !strings.Contains(policy, "form-action 'self' http://shop.example") {
-				t.Errorf("policy %q keeps the browser from returning to the shop", policy)
+				t.Errorf("got policy %q, want form-action to allow the shop", policy)
 			}
 			before := len(s.eventTypes())
-			for press := range 2 { // the second one only redirects
+			for press := range 2 { // the second press only redirects
 				got := s.challenge(in, test.outcome)
 				back, err := url.Parse(got.header.Get("Location"))
 				if err != nil {
@@ -83,15 +83,15 @@ func TestChallengeOutcomeDecidesThePayment(t *testing.T) {
 					"tab": {"pay"}, "payment_intent": {in.ID}, "payment_intent_client_secret": {in.ClientSecret}, "redirect_status": {test.redirect},
 				}
 				if diff := cmp.Diff(want, back.Query()); diff != "" || got.status != http.StatusSeeOther || back.Host != "shop.example" {
-					t.Errorf("press %d: %d to %s (-want +got):\n%s", press, got.status, back, diff)
+					t.Errorf("press %d: got %d to %s, want 303 to the shop (-want +got):\n%s", press, got.status, back, diff)
 				}
 			}
 			after := s.get(in.ID)
 			if after.Status != test.status || after.NextAction != nil {
-				t.Errorf("status %s, next action %+v", after.Status, after.NextAction)
+				t.Errorf("got status %s, next action %+v; want %s and none", after.Status, after.NextAction, test.status)
 			}
 			if test.problem != "" && (after.LastPaymentError == nil || after.LastPaymentError.Code != test.problem) {
-				t.Errorf("last payment error %+v", after.LastPaymentError)
+				t.Errorf("got last payment error %+v, want %s", after.LastPaymentError, test.problem)
 			}
 			if diff := cmp.Diff(append([]string{}, test.events...), s.eventTypes()[before:]); diff != "" {
 				t.Errorf("events (-want +got):\n%s", diff)
@@ -113,10 +113,10 @@ func TestChallengeWithoutReturnURLShowsTheResult(t *testing.T) {
 	}
 	s.mustSend(http.MethodGet, "/v1/payment_intents/"+in.ID, nil, key, value).decode(t, &raw)
 	if raw.NextAction.Type != "use_stripe_sdk" || !strings.HasPrefix(raw.NextAction.UseStripeSDK.URL, s.url+"/3ds/"+in.ID+"?") {
-		t.Errorf("next action %+v", raw.NextAction)
+		t.Errorf("got next action %+v, want use_stripe_sdk with the bank's page", raw.NextAction)
 	}
 	if got := s.challenge(in, "complete"); got.status != http.StatusOK || !strings.Contains(got.body, "Payment confirmed") {
-		t.Errorf("after completing: %d %s", got.status, got.body)
+		t.Errorf("completed challenge: got %d %s, want 200 with the result", got.status, got.body)
 	}
 }
 
@@ -130,7 +130,7 @@ func TestBankMayDeclineAfterTheChallenge(t *testing.T) {
 	s.challenge(in, "complete")
 	after := s.get(in.ID)
 	if after.Status != stripe.PaymentIntentStatusRequiresPaymentMethod || after.LastPaymentError.Code != stripe.ErrorCodeCardDeclined {
-		t.Errorf("status %s, error %+v", after.Status, after.LastPaymentError)
+		t.Errorf("got status %s, error %+v; want requires_payment_method, card_declined", after.Status, after.LastPaymentError)
 	}
 }
 
@@ -144,9 +144,9 @@ func TestChallengeNeedsTheSecret(t *testing.T) {
 	pressed := s.challenge(&other, "complete")
 	odd := s.challenge(in, "maybe")
 	if diff := cmp.Diff([]int{404, 404, 400}, []int{page.status, pressed.status, odd.status}); diff != "" {
-		t.Errorf("statuses of page, press, odd outcome (-want +got):\n%s", diff)
+		t.Errorf("statuses of page, press, invalid outcome (-want +got):\n%s", diff)
 	}
 	if after := s.get(in.ID); after.Status != stripe.PaymentIntentStatusRequiresAction {
-		t.Errorf("status %s", after.Status)
+		t.Errorf("got status %s, want requires_action", after.Status)
 	}
 }

@@ -3,10 +3,11 @@ package sandbox
 import (
 	"slices"
 	"strings"
+
+	"tillstream/events"
 )
 
-// createParams are the parameters that creating an intent understands. Those
-// that the sandbox has no use for are Stripe's nonetheless and are let pass.
+// createParams are the parameters of a creation. The sandbox ignores some of them, which Stripe accepts too.
 var createParams = []string{
 	"amount", "automatic_payment_methods", "capture_method", "confirm", "confirmation_method", "currency", "customer",
 	"description", "error_on_requires_action", "expand", "metadata", "off_session", "payment_method",
@@ -19,33 +20,6 @@ var updateParams = []string{
 	"amount", "currency", "customer", "description", "expand", "metadata", "payment_method", "payment_method_data",
 	"receipt_email", "setup_future_usage", "shipping", "statement_descriptor", "statement_descriptor_suffix",
 	"transfer_group",
-}
-
-// largestAmount is Stripe's limit: eight digits.
-const largestAmount = 99_999_999
-
-// smallestAmounts are Stripe's minima for the currencies it publishes them for.
-var smallestAmounts = map[string]int64{
-	"aed": 200, "aud": 50, "bgn": 100, "brl": 50, "cad": 50, "chf": 50, "czk": 1500, "dkk": 250, "eur": 50, "gbp": 30, "hkd": 400,
-	"huf": 17_500, "inr": 50, "jpy": 50, "mxn": 1000, "myr": 200, "nok": 300, "nzd": 50, "pln": 200, "ron": 200, "sek": 300, "sgd": 50,
-	"thb": 1000, "usd": 50,
-}
-
-// threeDecimals are counted in thousandths, whose last digit must be 0; twoZeros in hundredths that must be 00
-// (docs.stripe.com/currencies).
-var (
-	threeDecimals = []string{"bhd", "jod", "kwd", "omr", "tnd"}
-	twoZeros      = []string{"isk", "ugx"}
-)
-
-func chargeStep(currency string) int64 {
-	switch {
-	case slices.Contains(threeDecimals, currency):
-		return 10
-	case slices.Contains(twoZeros, currency):
-		return 100
-	}
-	return 1
 }
 
 // createIntent answers POST /v1/payment_intents.
@@ -79,7 +53,7 @@ func createIntent(t *tx, c *call) (any, *apiError) {
 	return t.attempt(c, in, attempt)
 }
 
-// readCreation reads what cannot be changed later.
+// readCreation reads the parameters that cannot be changed later.
 func (in *intent) readCreation(f form) (problem *apiError) {
 	for _, name := range []string{"amount", "currency"} {
 		if f[name] == "" {
@@ -120,7 +94,7 @@ func (in *intent) readMethodTypes(f form) *apiError {
 	return nil
 }
 
-// readCommon reads what creating and updating have in common.
+// readCommon reads the parameters that creation and update share.
 func (in *intent) readCommon(f form) (problem *apiError) {
 	if in.Metadata, problem = f.metadata(in.Metadata); problem != nil {
 		return problem
@@ -158,15 +132,16 @@ func (in *intent) readAmount(f form) *apiError {
 	if sent {
 		in.Amount = amount
 	}
+	limit := events.ChargeLimits(nil).For(strings.ToUpper(in.Currency))
 	switch {
 	case in.Amount < 1:
 		return invalid("amount", "parameter_invalid_integer", "This value must be greater than or equal to 1.")
-	case in.Amount < smallestAmounts[in.Currency]:
-		return invalid("amount", "amount_too_small", "Amount must be at least %d %s", smallestAmounts[in.Currency], in.Currency)
-	case in.Amount > largestAmount:
-		return invalid("amount", "amount_too_large", "Amount must be no more than %d %s", largestAmount, in.Currency)
-	case in.Amount%chargeStep(in.Currency) != 0:
-		return invalid("amount", "parameter_invalid_integer", "Amount must be a multiple of %d in %s", chargeStep(in.Currency), in.Currency)
+	case in.Amount < limit.Min:
+		return invalid("amount", "amount_too_small", "Amount must be at least %d %s", limit.Min, in.Currency)
+	case in.Amount > limit.Max:
+		return invalid("amount", "amount_too_large", "Amount must be no more than %d %s", limit.Max, in.Currency)
+	case in.Amount%limit.Step != 0:
+		return invalid("amount", "parameter_invalid_integer", "Amount must be a multiple of %d in %s", limit.Step, in.Currency)
 	}
 	return nil
 }
@@ -177,8 +152,8 @@ func updateIntent(t *tx, c *call) (any, *apiError) {
 	if problem != nil {
 		return nil, problem
 	}
-	moneyMoves := c.form.has("amount") || c.form.has("currency")
-	if moneyMoves && !in.confirmable() {
+	amountChanges := c.form.has("amount") || c.form.has("currency")
+	if amountChanges && !in.confirmable() {
 		return nil, unexpectedState(in, "This PaymentIntent's amount could not be updated because it has a status of %s.", in.Status)
 	}
 	if problem := in.readCommon(c.form); problem != nil {

@@ -1,17 +1,17 @@
-// Package sandbox is a stateful Stripe for development and tests: an HTTP server that the ordinary Stripe client talks to
-// by base URL, with the shapes of Stripe's API at version 2023-10-16. No card network is behind it; well-known test cards
-// decide how an attempt to pay ends.
+// Package sandbox is a stateful imitation of Stripe for development and tests: an HTTP server for the ordinary Stripe client,
+// with the objects of Stripe's API version 2023-10-16. Instead of a card network, Stripe's published test cards decide how an
+// attempt to pay ends.
 //
 // It promises:
 //
-//   - A state that was answered survives the death of the process. Everything one request changed (objects, events, the
-//     answer stored under its idempotency key) is one transaction in the journal, which the operating system has before
-//     the answer is sent. It is not synced: a power cut may take the last transactions.
-//   - One idempotency key never does the work twice, also across restarts.
-//   - Every event that is subscribed to is delivered at least once, signed, with retries. What was not delivered when the
-//     process ended is delivered by the next one.
-//   - Memory holds the payments in progress. Of every older one it holds the positions of its transactions in the
-//     journal, some 300 bytes for a whole payment.
+//   - An answered request survives the end of the process. Everything that a request changed (objects, events, the answer
+//     under its idempotency key) is one transaction in the journal, which is written to the operating system before the
+//     answer is sent. The journal is not synced, so a power cut may lose the last transactions.
+//   - An idempotency key never does its work twice, even across restarts.
+//   - Every subscribed event is delivered at least once, signed, with retries. The next process delivers the events that were
+//     not delivered when this one ended.
+//   - Memory holds the payments in progress. Of an older payment it holds the positions of its transactions in the journal,
+//     about 300 bytes.
 //   - Card numbers exist only while a request is read. Brand, last four digits and expiry are stored.
 //
 // The life of a payment:
@@ -32,8 +32,7 @@
 //
 //	cancel leads from every state but succeeded to canceled
 //
-// A request passes server.go (route), request.go (credentials, parameters), idempotency.go (was it answered before), an
-// operation in create.go, pay.go, charge.go or event.go, tx.go (journal, then memory), answer.go and webhook.go.
-// Development tools that delay, refuse or change answers use Config.Intercept; those that lose or delay webhooks bring
-// their own Config.WebhookClient.
+// A request passes server.go (route), request.go (credentials), form.go (parameters), idempotency.go (stored answers), an
+// operation in create.go, pay.go, charge.go, refund.go, list.go, search.go or event.go, tx.go (journal, then memory), answer.go
+// and webhook.go. Config.Intercept delays, refuses or changes answers; Config.WebhookClient can lose or delay webhooks.
 package sandbox

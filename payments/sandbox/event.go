@@ -10,7 +10,7 @@ import (
 	"tillstream/events/embedded/journal"
 )
 
-// event is a change of an object, with the object right after it.
+// event is a change of an object, with the object after the change.
 type event struct {
 	ID              string       `json:"id"`
 	Object          string       `json:"object"`
@@ -38,21 +38,21 @@ type eventNote struct {
 	Created int64  `json:"created"`
 	Request string `json:"request,omitempty"`
 	Key     string `json:"key,omitempty"`
-	// Hook is set if the event is to be delivered.
+	// Hook is set for an event to deliver.
 	Hook bool  `json:"hook,omitempty"`
 	At   int64 `json:"at"`
 	Size int32 `json:"size"`
 }
 
-// eventRow finds an event. There are several for every payment ever made, so it is small.
+// eventRow locates an event. It is small, because every payment ever made has several.
 type eventRow struct {
 	at      int64 // position of its transaction
 	created uint32
 	kind    uint16 // the number of its type
-	pending bool   // still to be delivered
+	pending bool   // not delivered yet
 }
 
-// eventLog is all events in the order they happened.
+// eventLog has all events in their order.
 type eventLog struct {
 	rows    []eventRow
 	kinds   []string // the event types by number
@@ -67,7 +67,7 @@ func (l *eventLog) add(row eventRow) {
 	}
 }
 
-// number returns the number of a type, a new one for a new type.
+// number returns the number of a type, and assigns one to a new type.
 func (l *eventLog) number(kind string) uint16 {
 	number, ok := l.numbers[kind]
 	if !ok {

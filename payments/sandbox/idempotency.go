@@ -18,8 +18,8 @@ import (
 // keyLifetime is how long Stripe stores an idempotency key.
 const keyLifetime = 24 * time.Hour
 
-// longestKey is Stripe's limit on a key's length.
-const longestKey = 255
+// maxKeyLength is Stripe's limit on the length of a key.
+const maxKeyLength = 255
 
 // fingerprint distinguishes requests with the same key.
 type fingerprint [16]byte
@@ -32,8 +32,8 @@ type storedAnswer struct {
 	body    []byte
 }
 
-// answerNote is the note of an answer in the journal. The body is the line's data, or the data of an earlier line in the same
-// transaction, or in the note if it has line breaks.
+// answerNote is the note of an answer in the journal. The body is the data of this line or of an earlier line in the same
+// transaction. A body with line breaks is in the note.
 type answerNote struct {
 	Request []byte `json:"print"`
 	Created int64  `json:"created"`
@@ -46,21 +46,21 @@ type answerNote struct {
 // expired reports whether an answer is too old to be replayed.
 func expired(created int64, now time.Time) bool { return created <= now.Add(-keyLifetime).Unix() }
 
-// idempotencyKeys are the keys of the requests in progress, and of the last day's answers the positions of the transactions
-// that have them. It is guarded by the server's lock.
+// idempotencyKeys has the keys of the requests in progress, and the positions of the transactions with the answers of the last
+// day. It is guarded by the server's lock.
 type idempotencyKeys struct {
 	running map[string]fingerprint
 
-	// Answers are found by the hash of their key. Every day the recent ones become old, and the old ones are dropped.
+	// Answers are found by the hash of their key. Every day the recent answers become old, and the old ones are dropped.
 	recent, old map[uint64]int64
-	since       time.Time // start of the recent ones' first day
+	since       time.Time // when recent was empty
 }
 
 func newIdempotencyKeys() idempotencyKeys {
 	return idempotencyKeys{running: make(map[string]fingerprint), recent: make(map[uint64]int64)}
 }
 
-// start registers a request under its key, unless one with that key is in progress.
+// start registers a request under its key. It refuses the request if another one with this key is in progress.
 func (k *idempotencyKeys) start(key string, request fingerprint) *apiError {
 	other, ok := k.running[key]
 	switch {
@@ -117,7 +117,7 @@ func (t *tx) putAnswer(status int, body []byte, known span) {
 	t.installs = append(t.installs, func(at int64) { t.server.keys.put(key, at, t.now) })
 }
 
-// answerTo returns the answer under a key, nil if it has none or an expired one.
+// answerTo returns the answer under a key, nil if there is none or it has expired.
 func (s *Server) answerTo(key string) (*storedAnswer, error) {
 	at, ok := s.keys.find(key)
 	if !ok {
@@ -164,7 +164,7 @@ func (r record) answer(l line) (*storedAnswer, error) {
 	return a, err
 }
 
-// start registers a request under its key. It returns the answer that the key already has.
+// start registers a request under its key, or returns the answer that the key already has.
 func (s *Server) start(c *call) (stored *storedAnswer, problem *apiError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -181,7 +181,7 @@ func (s *Server) start(c *call) (stored *storedAnswer, problem *apiError) {
 	return stored, nil
 }
 
-// once does a request's work, unless its key has an answer.
+// once does the work of a request, unless its key has an answer.
 func (s *Server) once(ctx context.Context, c *call, op operation) reply {
 	if c.key == "" {
 		return reply{Answer: s.intercepted(ctx, c, op)}
@@ -201,8 +201,8 @@ func (s *Server) once(ctx context.Context, c *call, op operation) reply {
 	return reply{Answer: s.intercepted(ctx, c, op)}
 }
 
-// fingerprintOf hashes method, path and parameters. Of a card number only the last four digits are hashed: the whole number
-// could be found by trying all of them.
+// fingerprintOf hashes method, path and parameters. It hashes only the last four digits of a card number, because the whole
+// number could be found by trying all of them.
 func fingerprintOf(method, path string, f form) fingerprint {
 	names := make([]string, 0, len(f))
 	for name := range f {
@@ -248,7 +248,7 @@ func (s *Server) intercepted(ctx context.Context, c *call, op operation) Answer 
 	altered := done == nil && answer.Status >= http.StatusInternalServerError ||
 		done != nil && (done.Status != answer.Status || !bytes.Equal(done.Body, answer.Body))
 	if altered && c.key != "" {
-		// After a kill between the work and here the key replays the work's own answer.
+		// If the process is killed between the work and here, the key replays the work's own answer.
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		t := s.begin(c)
@@ -260,7 +260,7 @@ func (s *Server) intercepted(ctx context.Context, c *call, op operation) Answer 
 	return answer
 }
 
-// work runs the operation and commits its changes together with the answer that its key will replay.
+// work runs the operation and commits its changes together with the answer that its key replays.
 func (s *Server) work(c *call, op operation) Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -274,7 +274,7 @@ func (s *Server) work(c *call, op operation) Answer {
 		if c.key != "" && !problem.unstored {
 			t.putAnswer(a.Status, a.Body, span{})
 		}
-		return t.settle(a)
+		return t.commitAnswer(a)
 	}
 	body, known, err := c.encode(t, result)
 	if err != nil {
@@ -283,10 +283,10 @@ func (s *Server) work(c *call, op operation) Answer {
 	if c.key != "" {
 		t.putAnswer(http.StatusOK, body, known)
 	}
-	return t.settle(Answer{Status: http.StatusOK, Body: body})
+	return t.commitAnswer(Answer{Status: http.StatusOK, Body: body})
 }
 
-func (t *tx) settle(a Answer) Answer {
+func (t *tx) commitAnswer(a Answer) Answer {
 	if err := t.commit(); err != nil {
 		return t.server.refused(t.call, t.broken(err))
 	}

@@ -40,7 +40,7 @@ func (s *testServer) countIntents() int {
 	return n
 }
 
-func TestSameKeySameParametersReplays(t *testing.T) {
+func TestRepeatedRequestIsReplayed(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t, inDir(t.TempDir()))
 	first := s.mustPost("/v1/payment_intents", "k1", newIntentForm())
@@ -48,11 +48,11 @@ func TestSameKeySameParametersReplays(t *testing.T) {
 		t.Helper()
 		again := s.mustPost("/v1/payment_intents", "k1", newIntentForm())
 		if again.status != http.StatusOK || again.body != first.body || again.header.Get("Idempotent-Replayed") != "true" {
-			t.Errorf("%s: status %d, replayed %q, same body %v", when, again.status, again.header.Get("Idempotent-Replayed"), again.body == first.body)
+			t.Errorf("%s: got status %d, replayed %q, same body %v; want a replay of the first answer", when, again.status, again.header.Get("Idempotent-Replayed"), again.body == first.body)
 		}
 	}
 	if first.header.Get("Idempotent-Replayed") != "" {
-		t.Error("the first answer is marked as a replay")
+		t.Error("first answer: got Idempotent-Replayed, want none")
 	}
 	replay("at once")
 	var created struct{ ID string }
@@ -66,16 +66,16 @@ func TestSameKeySameParametersReplays(t *testing.T) {
 	s.clock.advance(24*time.Hour - time.Second)
 	replay("a second before the key expires")
 	if n := s.countIntents(); n != 1 {
-		t.Errorf("%d intents", n)
+		t.Errorf("got %d intents, want 1", n)
 	}
 	s.clock.advance(time.Second)
 	fresh := s.mustPost("/v1/payment_intents", "k1", newIntentForm())
 	if fresh.body == first.body || fresh.header.Get("Idempotent-Replayed") != "" {
-		t.Error("the key is replayed after a day")
+		t.Error("after a day: got a replay, want a new intent")
 	}
 }
 
-func TestSameKeyOtherRequestIsRefused(t *testing.T) {
+func TestKeyOfAnotherRequestIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t, inDir(t.TempDir()))
 	s.mustPost("/v1/payment_intents", "k1", newIntentForm())
@@ -87,7 +87,7 @@ func TestSameKeyOtherRequestIsRefused(t *testing.T) {
 		var body struct{ Error struct{ Type string } }
 		got.decode(t, &body)
 		if got.status != http.StatusBadRequest || body.Error.Type != "idempotency_error" {
-			t.Errorf("%s: status %d, body %s", when, got.status, got.body)
+			t.Errorf("%s: got status %d, body %s; want 400 idempotency_error", when, got.status, got.body)
 		}
 	}
 	check("other amount", "/v1/payment_intents", other)
@@ -104,7 +104,7 @@ func TestDeclinesAreStoredAndInvalidRequestsAreNot(t *testing.T) {
 	first := s.mustPost("/v1/payment_intents/"+id+"/confirm", "k1", declined)
 	again := s.mustPost("/v1/payment_intents/"+id+"/confirm", "k1", declined)
 	if first.status != http.StatusPaymentRequired || again.status != first.status || again.body != first.body {
-		t.Errorf("declined %d, again %d", first.status, again.status)
+		t.Errorf("decline and its repetition: got %d and %d, want 402 with the same body", first.status, again.status)
 	}
 	charges := 0
 	for _, kind := range s.eventTypes() {
@@ -113,15 +113,15 @@ func TestDeclinesAreStoredAndInvalidRequestsAreNot(t *testing.T) {
 		}
 	}
 	if charges != 1 {
-		t.Errorf("%d charges, want 1", charges)
+		t.Errorf("got %d charges, want 1", charges)
 	}
 	invalid := newIntentForm()
 	invalid.Set("amount", "none")
 	if got := s.mustPost("/v1/payment_intents", "k2", invalid); got.status != http.StatusBadRequest {
-		t.Errorf("invalid amount: status %d", got.status)
+		t.Errorf("invalid amount: got status %d, want 400", got.status)
 	}
 	if got := s.mustPost("/v1/payment_intents", "k2", newIntentForm()); got.status != http.StatusOK {
-		t.Errorf("corrected under the same key: status %d, %s", got.status, got.body)
+		t.Errorf("corrected under the same key: got status %d %s, want 200", got.status, got.body)
 	}
 }
 
@@ -150,15 +150,15 @@ func TestKeyOfARunningRequestIsRefused(t *testing.T) {
 	var body struct{ Error struct{ Code string } }
 	got.decode(t, &body)
 	if got.status != http.StatusConflict || body.Error.Code != "idempotency_key_in_use" {
-		t.Errorf("while running: status %d, body %s", got.status, got.body)
+		t.Errorf("while the request runs: got status %d, body %s; want 409 idempotency_key_in_use", got.status, got.body)
 	}
 	if got := s.mustPost("/v1/payment_intents", "other", newIntentForm()); got.status != http.StatusOK {
-		t.Errorf("another key meanwhile: status %d", got.status)
+		t.Errorf("another key meanwhile: got status %d, want 200", got.status)
 	}
 	close(leave)
 	first := <-firstDone
 	if got := s.mustPost("/v1/payment_intents", "slow", newIntentForm()); got.status != http.StatusOK || got.body != first.body {
-		t.Errorf("after it ended: status %d", got.status)
+		t.Errorf("after the request: got status %d, want a replay", got.status)
 	}
 }
 
@@ -182,11 +182,11 @@ func TestFiftyParallelPostsMakeOneIntent(t *testing.T) {
 	group.Wait()
 	for _, a := range answers {
 		if a.status != http.StatusOK || a.body != answers[0].body {
-			t.Errorf("status %d, same body %v", a.status, a.body == answers[0].body)
+			t.Errorf("got status %d, same body %v; want 200 with the same body", a.status, a.body == answers[0].body)
 		}
 	}
 	if n := s.countIntents(); n != 1 {
-		t.Errorf("%d intents", n)
+		t.Errorf("got %d intents, want 1", n)
 	}
 }
 
@@ -225,12 +225,12 @@ func TestKeyReplaysTheInterceptedAnswer(t *testing.T) {
 			for _, when := range []string{"at once", "after a restart"} {
 				again := s.mustPost("/v1/payment_intents", "k1", newIntentForm())
 				if again.status != test.status || again.status == first.status && again.body != first.body {
-					t.Errorf("%s: status %d, want %d, body %s after %s", when, again.status, test.status, again.body, first.body)
+					t.Errorf("%s: got status %d %s, want %d; first was %s", when, again.status, again.body, test.status, first.body)
 				}
 				s.restart()
 			}
 			if n := s.countIntents(); n != test.intents {
-				t.Errorf("%d intents, want %d", n, test.intents)
+				t.Errorf("got %d intents, want %d", n, test.intents)
 			}
 		})
 	}

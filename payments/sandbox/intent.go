@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The states of an intent; doc.go shows their order.
+// The statuses of an intent. The package comment draws how they follow each other.
 const (
 	requiresPaymentMethod = "requires_payment_method"
 	requiresConfirmation  = "requires_confirmation"
@@ -63,7 +63,7 @@ type intent struct {
 	TransferData              absent            `json:"transfer_data"`
 	TransferGroup             text              `json:"transfer_group"`
 
-	// private is what the sandbox stores and Stripe does not show.
+	// private is stored in the journal and never shown.
 	private intentPrivate
 }
 
@@ -84,7 +84,7 @@ type tipDetails struct {
 	Tip empty `json:"tip"`
 }
 
-// paymentError is why the last attempt to pay failed.
+// paymentError is the reason why the last attempt to pay failed.
 type paymentError struct {
 	Charge        string         `json:"charge,omitempty"`
 	Code          string         `json:"code"`
@@ -95,7 +95,7 @@ type paymentError struct {
 	Type          string         `json:"type"`
 }
 
-// nextAction is what the shopper must do next.
+// nextAction is the action that the shopper must take.
 type nextAction struct {
 	RedirectToURL *redirectToURL `json:"redirect_to_url,omitempty"`
 	Type          string         `json:"type"`
@@ -196,7 +196,7 @@ func (in *intent) cancel(reason string, now time.Time) {
 	in.private.Card = nil
 }
 
-// publicIntent is the part of an intent that a shopper's browser may see: nothing of the order and nothing of its charges.
+// publicIntent is the part of an intent that a shopper's browser may read, without order and charges.
 type publicIntent struct {
 	ID                      string            `json:"id"`
 	Object                  string            `json:"object"`
@@ -242,7 +242,7 @@ type expandedIntent struct {
 	LatestCharge *charge `json:"latest_charge"`
 }
 
-// visible returns the intent as the caller may see it.
+// visible returns the part of the intent that the caller may read.
 func (c *call) visible(in *intent) any {
 	if c.public {
 		return newPublicIntent(in)
@@ -250,7 +250,7 @@ func (c *call) visible(in *intent) any {
 	return in
 }
 
-// expanded returns the intent as the caller may see it, with the expansions of the request.
+// expanded is visible with the expansions of the request.
 func (c *call) expanded(t *tx, in *intent) any {
 	if c.public || !c.expands("latest_charge") {
 		return c.visible(in)
@@ -268,7 +268,7 @@ func (c *call) expands(property string) bool {
 	return false
 }
 
-// findIntent returns a copy of the intent in the path. A shopper must send its client secret.
+// findIntent returns a copy of the intent in the path. A shopper's request needs its client secret.
 func (t *tx) findIntent(c *call) (*intent, *apiError) {
 	in := t.intent(c.target)
 	if in == nil {
@@ -305,7 +305,7 @@ func listIntents(t *tx, c *call) (any, *apiError) {
 	return newPage(c.path, t.showIntents(c, indexes), more), nil
 }
 
-// showIntents returns the intents as the caller may see them, up to the first that cannot be read.
+// showIntents returns the visible parts of the intents, up to the first that cannot be read.
 func (t *tx) showIntents(c *call, indexes []int) []any {
 	shown := make([]any, 0, len(indexes))
 	for _, index := range indexes {

@@ -15,34 +15,34 @@ func TestManualCapturePaysAnIntent(t *testing.T) {
 	s := newTestServer(t)
 	in := s.create()
 	if in.Status != stripe.PaymentIntentStatusRequiresPaymentMethod || in.Livemode || in.Currency != "gbp" || in.Metadata["order_id"] != "order-1" {
-		t.Fatalf("created %+v", in)
+		t.Fatalf("created: got %+v, want requires_payment_method in test mode with the metadata", in)
 	}
 	if !strings.HasPrefix(in.ID, "pi_") || !strings.HasPrefix(in.ClientSecret, in.ID+"_secret_") {
-		t.Fatalf("id %s, client secret %s", in.ID, in.ClientSecret)
+		t.Fatalf("got id %s, client secret %s; want pi_… and <id>_secret_…", in.ID, in.ClientSecret)
 	}
 	if !strings.HasPrefix(in.LastResponse.RequestID, "req_") {
-		t.Errorf("request id %q", in.LastResponse.RequestID)
+		t.Errorf("got request id %q, want req_…", in.LastResponse.RequestID)
 	}
 	in, err := s.confirm(in.ID, "pm_card_visa")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if in.Status != stripe.PaymentIntentStatusRequiresCapture || in.AmountCapturable != 1250 || in.AmountReceived != 0 {
-		t.Fatalf("confirmed: status %s, capturable %d, received %d", in.Status, in.AmountCapturable, in.AmountReceived)
+		t.Fatalf("confirmed: got status %s, capturable %d, received %d; want requires_capture, 1250, 0", in.Status, in.AmountCapturable, in.AmountReceived)
 	}
 	in, err = s.stripe.PaymentIntents.Capture(in.ID, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if in.Status != stripe.PaymentIntentStatusSucceeded || in.AmountCapturable != 0 || in.AmountReceived != 1250 {
-		t.Fatalf("captured: status %s, capturable %d, received %d", in.Status, in.AmountCapturable, in.AmountReceived)
+		t.Fatalf("captured: got status %s, capturable %d, received %d; want succeeded, 0, 1250", in.Status, in.AmountCapturable, in.AmountReceived)
 	}
 	ch, err := s.stripe.Charges.Get(in.LatestCharge.ID, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !ch.Captured || !ch.Paid || ch.AmountCaptured != 1250 || ch.PaymentIntent.ID != in.ID || ch.PaymentMethodDetails.Card.Last4 != "4242" {
-		t.Errorf("charge %+v", ch)
+		t.Errorf("got charge %+v, want 1250 captured of the intent", ch)
 	}
 	want := []string{
 		"payment_intent.created", "charge.succeeded", "payment_intent.amount_capturable_updated", "charge.captured", "payment_intent.succeeded",
@@ -60,10 +60,10 @@ func TestAutomaticCapturePaysInOneRequest(t *testing.T) {
 		p.AddExpand("latest_charge")
 	})
 	if in.Status != stripe.PaymentIntentStatusSucceeded || in.AmountReceived != 1250 {
-		t.Fatalf("status %s, received %d", in.Status, in.AmountReceived)
+		t.Fatalf("got status %s, received %d; want succeeded, 1250", in.Status, in.AmountReceived)
 	}
 	if in.LatestCharge.PaymentMethodDetails == nil || in.LatestCharge.PaymentMethodDetails.Card.Brand != "mastercard" {
-		t.Errorf("latest charge is not expanded: %+v", in.LatestCharge)
+		t.Errorf("got latest charge %+v, want it expanded", in.LatestCharge)
 	}
 	want := []string{"payment_intent.created", "charge.succeeded", "payment_intent.succeeded"}
 	if diff := cmp.Diff(want, s.eventTypes()); diff != "" {
@@ -71,7 +71,7 @@ func TestAutomaticCapturePaysInOneRequest(t *testing.T) {
 	}
 }
 
-func TestEventsHaveTheStateRightAfterThem(t *testing.T) {
+func TestEventsHaveTheStateAfterTheChange(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
 	s.captured()
@@ -94,14 +94,14 @@ func TestPartialCaptureReleasesTheRest(t *testing.T) {
 	id := s.authorized().ID
 	_, err := s.stripe.PaymentIntents.Capture(id, &stripe.PaymentIntentCaptureParams{AmountToCapture: stripe.Int64(1251)})
 	if e := stripeError(t, err); e.HTTPStatusCode != http.StatusBadRequest || e.Param != "amount_to_capture" {
-		t.Errorf("too much: %+v", e)
+		t.Errorf("capture of too much: got %+v, want 400 about amount_to_capture", e)
 	}
 	in, err := s.stripe.PaymentIntents.Capture(id, &stripe.PaymentIntentCaptureParams{AmountToCapture: stripe.Int64(1000)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if in.AmountReceived != 1000 || in.AmountCapturable != 0 || in.Amount != 1250 {
-		t.Errorf("amount %d, received %d, capturable %d", in.Amount, in.AmountReceived, in.AmountCapturable)
+		t.Errorf("got amount %d, received %d, capturable %d; want 1250, 1000, 0", in.Amount, in.AmountReceived, in.AmountCapturable)
 	}
 }
 
@@ -135,7 +135,7 @@ func TestCancelIsAllowedUntilCapture(t *testing.T) {
 			}
 			if test.refused {
 				if e := stripeError(t, err); e.Code != stripe.ErrorCodePaymentIntentUnexpectedState || e.PaymentIntent.ID != id {
-					t.Errorf("error %+v", e)
+					t.Errorf("got error %+v, want payment_intent_unexpected_state", e)
 				}
 				return
 			}
@@ -143,11 +143,11 @@ func TestCancelIsAllowedUntilCapture(t *testing.T) {
 				t.Fatal(err)
 			}
 			if in.Status != stripe.PaymentIntentStatusCanceled || in.CancellationReason != "abandoned" || in.AmountCapturable != 0 || in.CanceledAt == 0 {
-				t.Errorf("canceled %+v", in)
+				t.Errorf("got %+v, want canceled as abandoned", in)
 			}
 			_, err = s.stripe.PaymentIntents.Cancel(id, nil)
 			if e := stripeError(t, err); e.HTTPStatusCode != http.StatusBadRequest {
-				t.Errorf("canceled twice: %+v", e)
+				t.Errorf("canceled twice: got %+v, want 400", e)
 			}
 		})
 	}
@@ -168,7 +168,7 @@ func TestOperationsInWrongStatesAreRefused(t *testing.T) {
 	} {
 		e := stripeError(t, err)
 		if e.Code != stripe.ErrorCodePaymentIntentUnexpectedState || e.HTTPStatusCode != http.StatusBadRequest || e.PaymentIntent == nil {
-			t.Errorf("%s: %+v", name, e)
+			t.Errorf("%s: got %+v, want payment_intent_unexpected_state with the intent", name, e)
 		}
 	}
 }
@@ -208,7 +208,7 @@ func TestCreationIsValidated(t *testing.T) {
 			got.decode(t, &envelope)
 			e := envelope.Error
 			if got.status/100 != 4 || e.Type != "invalid_request_error" || e.Code != test.code || e.Param != test.param || e.Message == "" {
-				t.Errorf("status %d, error %+v", got.status, e)
+				t.Errorf("got status %d, error %+v; want 4xx %s about %s", got.status, e, test.code, test.param)
 			}
 		})
 	}
@@ -225,7 +225,7 @@ func TestUpdateMergesMetadata(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(map[string]string{"basket": "b-7"}, in.Metadata); diff != "" || in.Amount != 2000 {
-		t.Errorf("amount %d, metadata (-want +got):\n%s", in.Amount, diff)
+		t.Errorf("got amount %d, want 2000; metadata (-want +got):\n%s", in.Amount, diff)
 	}
 }
 
@@ -259,7 +259,7 @@ func TestListPagesBothWays(t *testing.T) {
 				got = append(got, in.ID)
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" || list.HasMore != test.more {
-				t.Errorf("has_more %v, page (-want +got):\n%s", list.HasMore, diff)
+				t.Errorf("got has_more %v, want %v; page (-want +got):\n%s", list.HasMore, test.more, diff)
 			}
 		})
 	}
@@ -312,10 +312,10 @@ func TestSearchFindsIntentsByMetadata(t *testing.T) {
 	for _, query := range []string{"", "order_id:'A'", "status:'canceled'", "metadata:'A'", "metadata['order_id']:'A' OR status:'canceled'"} {
 		found := s.stripe.PaymentIntents.Search(&stripe.PaymentIntentSearchParams{SearchParams: stripe.SearchParams{Query: query}})
 		for found.Next() {
-			t.Errorf("query %q found %s", query, found.PaymentIntent().ID)
+			t.Errorf("query %q: got %s, want nothing", query, found.PaymentIntent().ID)
 		}
 		if e := stripeError(t, found.Err()); e.HTTPStatusCode != http.StatusBadRequest {
-			t.Errorf("query %q: %+v", query, e)
+			t.Errorf("query %q: got %+v, want 400", query, e)
 		}
 	}
 }

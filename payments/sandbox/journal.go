@@ -28,8 +28,7 @@ const (
 	lineEnd       = "end"
 )
 
-// endLine is the last line of every transaction, and endMark how it is found: a line's text has no line breaks, so no
-// other text equals it.
+// endLine is the last line of every transaction. endMark finds it: JSON text has no line breaks, so it occurs nowhere else.
 const (
 	endLine = `{"kind":"` + lineEnd + `"}` + "\n"
 	endMark = "\n" + endLine
@@ -39,7 +38,7 @@ const (
 // transaction that wrote it last.
 type record []byte
 
-// line is one line of a record. The note holds what the public object does not show. Its bytes are the record's.
+// line is one line of a record. The note has the part of the state that the object does not show. Its bytes are the record's.
 type line struct {
 	kind string
 	id   []byte
@@ -69,7 +68,7 @@ func (s *Server) readRecord(at int64) (record, error) {
 	return r, err
 }
 
-// checkLines refuses the unfinished end of a file that is not a sandbox's. Its last line may be incomplete.
+// checkLines refuses the unfinished end of a file that is not a journal of a sandbox. The last line may be incomplete.
 func checkLines(tail []byte) error {
 	for _, err := range record(tail[:bytes.LastIndexByte(tail, '\n')+1]).lines() {
 		if err != nil {
@@ -79,7 +78,7 @@ func checkLines(tail []byte) error {
 	return nil
 }
 
-// lines yields the record's lines without its end. It ends with the first error.
+// lines yields the lines of the record without the last. It stops at the first error.
 func (r record) lines() iter.Seq2[line, error] {
 	return func(yield func(line, error) bool) {
 		for raw := range bytes.Lines(r) {
@@ -128,7 +127,7 @@ type lineHead struct {
 	Note json.RawMessage `json:"note,omitempty"`
 }
 
-// The marks before the parts of a line. None occurs inside a JSON string, where its quotes are escaped.
+// The marks before the parts of a line. None occurs inside a JSON string, where quotes are escaped.
 var (
 	kindMark = []byte(`{"kind":`)
 	idMark   = []byte(`,"id":`)
@@ -151,7 +150,7 @@ func appendLine(buf []byte, head lineHead, data []byte) (out []byte, body span, 
 	return append(buf, "}\n"...), body, nil
 }
 
-// parseLine is written by hand because a restart reads millions of lines.
+// parseLine parses a line without a JSON decoder, because a restart reads millions of lines.
 func parseLine(raw []byte) (line, error) {
 	head, ok := bytes.CutSuffix(raw, []byte("}\n"))
 	var l line
@@ -170,7 +169,7 @@ func parseLine(raw []byte) (line, error) {
 	return l, nil
 }
 
-// kindOf returns the constant for a kind, which costs no memory.
+// kindOf returns the constant for a kind, which saves an allocation.
 func kindOf(kind []byte) string {
 	for _, known := range []string{lineIntent, lineCharge, lineRefund, lineEvent, lineAnswer, lineDelivered} {
 		if string(kind) == known {
@@ -202,8 +201,8 @@ func cutString(b, mark []byte) (value, rest []byte, err error) {
 	return nil, nil, errLine
 }
 
-// Notes are what the journal keeps beside an object's public state. They begin with the facts that memory must have of the
-// object, on lines that change any, so a restart reads little else and decodes no object.
+// A note is the state that the journal has beside the public object. On a line that changes facts which memory needs, the note
+// begins with these facts, so a restart reads little else and decodes no object.
 
 // factsMark begins a note with facts.
 var factsMark = []byte(`{"news":`)
@@ -213,7 +212,7 @@ type intentNote struct {
 	intentPrivate
 }
 
-// intentFacts are on an intent's first line, and on later ones that change its metadata.
+// intentFacts are on the first line of an intent, and on later lines that change its metadata.
 type intentFacts struct {
 	Created int64    `json:"created"`
 	Pairs   []uint64 `json:"pairs"` // hashes of new metadata pairs

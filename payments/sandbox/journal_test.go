@@ -41,7 +41,7 @@ func TestEverythingSurvivesARestart(t *testing.T) {
 		for _, path := range paths {
 			a := s.mustSend(http.MethodGet, path, nil, key, value)
 			if a.status != http.StatusOK {
-				t.Fatalf("GET %s: %d %s", path, a.status, a.body)
+				t.Fatalf("GET %s: got %d %s, want 200", path, a.status, a.body)
 			}
 			all = append(all, a.body)
 		}
@@ -52,9 +52,9 @@ func TestEverythingSurvivesARestart(t *testing.T) {
 	if diff := cmp.Diff(before, read()); diff != "" {
 		t.Errorf("after restart (-before +after):\n%s", diff)
 	}
-	s.challenge(open, "complete") // the private part was restored too
+	s.challenge(open, "complete") // needs the card, which only the journal has
 	if in := s.get(open.ID); in.Status != stripe.PaymentIntentStatusRequiresCapture {
-		t.Errorf("status %s", in.Status)
+		t.Errorf("got status %s, want requires_capture", in.Status)
 	}
 }
 
@@ -82,7 +82,7 @@ func TestUnfinishedTransactionsAreCutOff(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := readFile(t, cut); !bytes.Equal(got, whole[:before]) {
-			t.Fatalf("cut at %d: %d bytes are left, want %d", size, len(got), before)
+			t.Fatalf("cut at %d: got %d bytes left, want %d", size, len(got), before)
 		}
 	}
 	if err := os.WriteFile(file, whole[:len(whole)-1], 0o600); err != nil {
@@ -90,18 +90,18 @@ func TestUnfinishedTransactionsAreCutOff(t *testing.T) {
 	}
 	s.restart()
 	if n := s.countIntents(); n != 1 || s.get(first.ID).ID != first.ID {
-		t.Errorf("%d intents", n)
+		t.Errorf("got %d intents, want 1", n)
 	}
 	if again := s.mustPost("/v1/payment_intents", "k1", newIntentForm()); again.header.Get("Idempotent-Replayed") != "" {
-		t.Error("an answer that was not sent is replayed")
+		t.Error("got a replay of an answer that was not sent")
 	}
 	s.restart()
 	if n := s.countIntents(); n != 2 {
-		t.Errorf("%d intents after the repeated request and a restart", n)
+		t.Errorf("after the repeated request and a restart: got %d intents, want 2", n)
 	}
 }
 
-func TestADamagedJournalIsRefused(t *testing.T) {
+func TestDamagedJournalIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t, inDir(t.TempDir()))
 	s.create()
@@ -119,15 +119,15 @@ func TestADamagedJournalIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := sandbox.New(config); !errors.Is(err, journal.ErrDamaged) {
-			t.Errorf("%s: error %v", name, err)
+			t.Errorf("%s: got error %v, want ErrDamaged", name, err)
 		}
 		if got := readFile(t, filepath.Join(config.DataDir, journalFile)); string(got) != damaged {
-			t.Errorf("%s: the journal was changed", name)
+			t.Errorf("%s: got a changed journal, want it unchanged", name)
 		}
 	}
 }
 
-// Intents with as much metadata as Stripe accepts make transactions that take more than one read.
+// Intents with the most metadata that Stripe accepts make transactions that take more than one read.
 func TestLongTransactionsAreReadBack(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t, inDir(t.TempDir()))
@@ -149,15 +149,15 @@ func TestLongTransactionsAreReadBack(t *testing.T) {
 	events := s.stripe.Events.List(&stripe.EventListParams{}).EventList().Data
 	for n, want := range made {
 		if got := events[len(events)-1-n]; got.GetObjectValue("id") != want.ID {
-			t.Errorf("event %d is of %s, want %s", n, got.GetObjectValue("id"), want.ID)
+			t.Errorf("event %d: got object %s, want %s", n, got.GetObjectValue("id"), want.ID)
 		}
 	}
 	if again := s.mustPost("/v1/payment_intents", "k1", newIntentForm()); again.body != first.body {
-		t.Errorf("replayed %s, want %s", again.body, first.body)
+		t.Errorf("got replay %s, want %s", again.body, first.body)
 	}
 }
 
-func TestAnUnwritableJournalAnswers500AndChangesNothing(t *testing.T) {
+func TestUnwritableJournalAnswers500AndChangesNothing(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
 	in := s.create()
@@ -166,10 +166,10 @@ func TestAnUnwritableJournalAnswers500AndChangesNothing(t *testing.T) {
 	}
 	_, err := s.confirm(in.ID, "pm_card_visa")
 	if e := stripeError(t, err); e.HTTPStatusCode != http.StatusInternalServerError || e.Type != stripe.ErrorTypeAPI {
-		t.Errorf("error %+v", e)
+		t.Errorf("got error %+v, want 500 api_error", e)
 	}
 	if got := s.get(in.ID); got.Status != stripe.PaymentIntentStatusRequiresPaymentMethod {
-		t.Errorf("status %s", got.Status)
+		t.Errorf("got status %s, want requires_payment_method", got.Status)
 	}
 }
 
@@ -178,9 +178,9 @@ func TestSecondSandboxOnADirectoryIsRefused(t *testing.T) {
 	s := newTestServer(t, inDir(t.TempDir()))
 	file := filepath.Join(s.config.DataDir, journalFile)
 	if _, err := sandbox.New(s.config); !errors.Is(err, journal.ErrInUse) || !strings.Contains(err.Error(), file+" is in use") {
-		t.Errorf("second sandbox: %v, want ErrInUse that names %s", err, file)
+		t.Errorf("second sandbox: got %v, want ErrInUse that names %s", err, file)
 	}
-	s.restart() // the lock is free again
+	s.restart() // Close releases the lock
 }
 
 func TestCardDataIsNotStored(t *testing.T) {
@@ -192,14 +192,14 @@ func TestCardDataIsNotStored(t *testing.T) {
 		s.mustSend(http.MethodPost, "/v1/payment_intents/"+s.create().ID+"/confirm", typedCard(number, "12", "2050", "987"), key, value, "Idempotency-Key", number[10:])
 	}
 	s.stop()
-	kept := log.String() + string(readFile(t, filepath.Join(s.config.DataDir, journalFile)))
+	stored := log.String() + string(readFile(t, filepath.Join(s.config.DataDir, journalFile)))
 	for _, secret := range []string{"42424242", "400000000000", "400000250000", `"987"`} {
-		if strings.Contains(kept, secret) {
-			t.Errorf("journal or log contains %s", secret)
+		if strings.Contains(stored, secret) {
+			t.Errorf("journal or log: got %s in it, want no card data", secret)
 		}
 	}
-	if !strings.Contains(kept, `"last4":"4242"`) {
-		t.Error("the last four digits are not stored")
+	if !strings.Contains(stored, `"last4":"4242"`) {
+		t.Error("journal: got no last four digits, want them")
 	}
 	s.start()
 }

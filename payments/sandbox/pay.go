@@ -16,11 +16,11 @@ var (
 	cancelParams  = []string{"cancellation_reason", "expand"}
 )
 
-// attempt is how a request pays.
+// attempt is the way in which a request pays.
 type attempt struct {
-	card       *card // nil: the one the intent has
+	card       *card // nil for the intent's own card
 	returnURL  string
-	offSession bool // no shopper is present who could authenticate
+	offSession bool // the shopper is not present and cannot authenticate
 }
 
 func readAttempt(f form, now time.Time) (a attempt, problem *apiError) {
@@ -83,7 +83,7 @@ func (t *tx) attempt(c *call, in *intent, a attempt) (any, *apiError) {
 	return t.collect(in, false)
 }
 
-// collect has the bank decide about the attempt.
+// collect lets the bank decide about the attempt.
 func (t *tx) collect(in *intent, authenticated bool) (any, *apiError) {
 	if in.private.Card.Decline != "" {
 		return nil, t.decline(in, in.private.Card.Decline, authenticated)
@@ -123,7 +123,7 @@ func (t *tx) decline(in *intent, name string, authenticated bool) *apiError {
 
 // failAuthentication records that the shopper was not authenticated; the bank has not decided.
 func (t *tx) failAuthentication(in *intent) {
-	_ = in.decline(declines["authentication_fail"], "", t.now) // the intent has the error; the page shows no answer
+	_ = in.decline(declines["authentication_fail"], "", t.now) // the intent stores the error, and the page does not show it
 	t.putIntent(in)
 	t.emit("payment_intent.payment_failed", in)
 }
@@ -194,7 +194,7 @@ func cancelIntent(t *tx, c *call) (any, *apiError) {
 	return in, nil
 }
 
-// balance is the money of the shop by currency.
+// balance is the shop's money by currency.
 type balance struct {
 	Object    string          `json:"object"`
 	Available []balanceAmount `json:"available"`

@@ -25,26 +25,26 @@ func TestRefundsInPartsUpToTheCapturedAmount(t *testing.T) {
 		t.Fatal(err)
 	}
 	if first.Amount != 250 || first.Status != stripe.RefundStatusSucceeded || first.PaymentIntent.ID != in.ID || first.Charge.ID != in.LatestCharge.ID || first.Metadata["refund_id"] != "r-1" {
-		t.Errorf("first refund %+v", first)
+		t.Errorf("first refund: got %+v, want 250 of the intent, succeeded", first)
 	}
 	_, err = s.refund(in.ID, 1001)
 	if e := stripeError(t, err); e.HTTPStatusCode != http.StatusBadRequest || e.Param != "amount" || e.Code != "amount_too_large" {
-		t.Errorf("too much: %+v", e)
+		t.Errorf("refund of too much: got %+v, want 400 amount_too_large", e)
 	}
 	rest, err := s.refund(in.ID, 0)
 	if err != nil || rest.Amount != 1000 {
-		t.Fatalf("rest %+v: %v", rest, err)
+		t.Fatalf("refund of the rest: got %+v, %v; want 1000", rest, err)
 	}
 	_, err = s.refund(in.ID, 0)
 	if e := stripeError(t, err); e.HTTPStatusCode != http.StatusBadRequest || e.Code != stripe.ErrorCodeChargeAlreadyRefunded {
-		t.Errorf("again: %+v", e)
+		t.Errorf("refund without a rest: got %+v, want charge_already_refunded", e)
 	}
 	ch, err := s.stripe.Charges.Get(in.LatestCharge.ID, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if ch.AmountRefunded != 1250 || !ch.Refunded {
-		t.Errorf("charge refunded %d, %v", ch.AmountRefunded, ch.Refunded)
+		t.Errorf("charge: got %d refunded, %v; want 1250, true", ch.AmountRefunded, ch.Refunded)
 	}
 	var listed []string
 	list := s.stripe.Refunds.List(&stripe.RefundListParams{PaymentIntent: stripe.String(in.ID)})
@@ -65,12 +65,12 @@ func TestUncapturedChargesAreNotRefunded(t *testing.T) {
 	_, byNothing := s.stripe.Refunds.New(&stripe.RefundParams{})
 	for name, err := range map[string]error{"intent": byIntent, "charge": byCharge, "nothing": byNothing} {
 		if e := stripeError(t, err); e.HTTPStatusCode != http.StatusBadRequest {
-			t.Errorf("by %s: %+v", name, e)
+			t.Errorf("by %s: got %+v, want 400", name, e)
 		}
 	}
 	_, unknown := s.refund("pi_unknown", 0)
 	if e := stripeError(t, unknown); e.HTTPStatusCode != http.StatusNotFound || e.Code != stripe.ErrorCodeResourceMissing {
-		t.Errorf("unknown intent: %+v", e)
+		t.Errorf("unknown intent: got %+v, want 404", e)
 	}
 }
 
@@ -112,7 +112,7 @@ func TestBalanceIsCapturedLessRefunded(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(b.Available) != 1 || b.Available[0].Amount != 2250 || b.Available[0].Currency != "gbp" {
-			t.Errorf("%s: %+v", when, b.Available)
+			t.Errorf("%s: got %+v, want 2250 gbp", when, b.Available)
 		}
 	}
 	check("before restart")

@@ -197,8 +197,8 @@ func (a answer) decode(t *testing.T, into any) {
 	}
 }
 
-// send sends a request without the client; headers are name, value pairs. It does not fail the test, so any goroutine may
-// call it.
+// send sends a request without the Stripe client. headers are pairs of name and value. It does not fail the test, so every
+// goroutine may call it.
 func (s *testServer) send(method, path string, form url.Values, headers ...string) (answer, error) {
 	request, err := http.NewRequestWithContext(context.Background(), method, s.url+path, strings.NewReader(form.Encode()))
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"tillstream/events/embedded/journal"
 )
 
-// APIVersion is the version of Stripe's API whose shapes the sandbox has.
+// APIVersion is the version of Stripe's API that the sandbox imitates.
 const APIVersion = "2023-10-16"
 
 // Config configures a sandbox.
@@ -23,8 +23,8 @@ type Config struct {
 	// BaseURL is the sandbox's address for shoppers, with which links to its 3-D Secure page start. Default: the address that
 	// the request was sent to.
 	BaseURL string
-	// DataDir is the directory of the journal, made if missing. One process at a time may use it. Default: the journal is in
-	// memory.
+	// DataDir is the directory of the journal, created if missing. One process at a time may use it. Default: the journal is
+	// in memory.
 	DataDir string
 	// Intercept wraps the work of every API request. Default: none.
 	Intercept Interceptor
@@ -45,7 +45,7 @@ type Config struct {
 	WebhookEvents []string
 	// WebhookSecret signs deliveries. Required.
 	WebhookSecret string
-	// WebhookURL receives deliveries. Default: they wait for SetWebhookURL.
+	// WebhookURL receives deliveries. Default: deliveries wait for SetWebhookURL.
 	WebhookURL string
 }
 
@@ -63,9 +63,8 @@ type Answer struct {
 	Body   []byte
 }
 
-// Interceptor wraps the work of an API request, after the request was authenticated. It may wait before or after calling
-// work, not call it at all, or return another answer: its answer is the one that is sent and stored under the idempotency
-// key. While it runs, the key is in use.
+// Interceptor wraps the work of an API request after authentication. It may wait before or after it calls work, skip work, or
+// return another answer. Its answer is sent and stored under the idempotency key, which is in use while the interceptor runs.
 type Interceptor func(ctx context.Context, r Request, work func() Answer) Answer
 
 // withDefaults sets the fields that are not set.
@@ -80,7 +79,7 @@ func (c Config) withDefaults() Config {
 		c.Intercept = func(_ context.Context, _ Request, work func() Answer) Answer { return work() }
 	}
 	if c.RetryDelays == nil {
-		c.RetryDelays = doublingDelays(deliveryTries - 1)
+		c.RetryDelays = doublingDelays(deliveryAttempts - 1)
 	}
 	if c.WebhookClient == nil {
 		c.WebhookClient = newWebhookClient()
@@ -100,7 +99,7 @@ func (c Config) validate() error {
 	case !strings.HasPrefix(c.PublishableKey, "pk_test_"):
 		return errors.New("sandbox config: PublishableKey must start with pk_test_")
 	case c.WebhookSecret == "":
-		// With an empty secret anybody could sign.
+		// Anyone could sign with an empty secret.
 		return errors.New("sandbox config: WebhookSecret is required")
 	}
 	if err := checkURL(c.WebhookURL); err != nil {
@@ -185,7 +184,7 @@ type route struct {
 	pattern string
 	op      operation
 	params  []string
-	shopper bool // a shopper's browser may call it, from any page
+	shopper bool // a shopper's browser may call it from any origin
 }
 
 var apiRoutes = []route{
@@ -227,14 +226,14 @@ func (s *Server) newRoutes() *http.ServeMux {
 func (s *Server) api(route route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if route.shopper {
-			allowAnyPage(w)
+			allowAnyOrigin(w)
 		}
 		c, problem := s.readCall(w, r, route)
 		if problem != nil {
 			s.send(w, c, reply{Answer: s.refused(c, problem)})
 			return
 		}
-		// The work goes on when the client goes away, as at Stripe.
+		// As at Stripe, the work continues when the client disconnects.
 		s.send(w, c, s.once(context.WithoutCancel(r.Context()), c, route.op))
 	})
 }
@@ -245,15 +244,15 @@ func (s *Server) send(w http.ResponseWriter, c *call, r reply) {
 	}
 }
 
-// allowAnyPage allows scripts of any origin: the shop's page has another one. The client secret protects the intent.
-func allowAnyPage(w http.ResponseWriter) {
+// allowAnyOrigin allows scripts of any origin, because the shop's page has another one. The client secret protects the intent.
+func allowAnyOrigin(w http.ResponseWriter) {
 	w.Header().Set("Access-Control-Allow-Origin", "*")
 	w.Header().Set("Access-Control-Expose-Headers", "Request-Id, Idempotent-Replayed")
 }
 
 // preflight answers a browser's CORS preflight request.
 func preflight(w http.ResponseWriter, _ *http.Request) {
-	allowAnyPage(w)
+	allowAnyOrigin(w)
 	w.Header().Set("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
 	w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, Stripe-Version")
 	w.Header().Set("Access-Control-Max-Age", "600")

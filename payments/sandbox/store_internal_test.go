@@ -9,7 +9,7 @@ import (
 	"tillstream/events/embedded/journal"
 )
 
-// TestObjectsOutsideTheCacheAreReadBack puts far more objects than the cache holds, changes some and reads every one.
+// TestObjectsOutsideTheCacheAreReadBack puts more objects than the cache holds, changes some and reads all of them.
 func TestObjectsOutsideTheCacheAreReadBack(t *testing.T) {
 	t.Parallel()
 	j, err := journal.Open(journal.Config{End: endMark})
@@ -38,7 +38,7 @@ func TestObjectsOutsideTheCacheAreReadBack(t *testing.T) {
 		}
 		index, created := objects.put(state.ID, at, state)
 		if index != n || created != (amount == int64(n)) {
-			t.Fatalf("refund %d has index %d, created %v", n, index, created)
+			t.Fatalf("refund %d: got index %d, created %v; want %d, %v", n, index, created, n, amount == int64(n))
 		}
 	}
 	for n := range total {
@@ -57,14 +57,14 @@ func TestObjectsOutsideTheCacheAreReadBack(t *testing.T) {
 			want += total
 		}
 		if state.Amount != want {
-			t.Fatalf("refund %d has amount %d, want %d", n, state.Amount, want)
+			t.Fatalf("refund %d: got amount %d, want %d", n, state.Amount, want)
 		}
-		if len(objects.cache) > cachedStates {
-			t.Fatalf("%d states are in the cache", len(objects.cache))
+		if got := objects.cache.Len(); got > cachedStates {
+			t.Fatalf("cache: got %d states, want at most %d", got, cachedStates)
 		}
 	}
 	if state, err := objects.find("re_none"); state != nil || err != nil {
-		t.Errorf("unknown id gave %v, %v", state, err)
+		t.Errorf("unknown id: got %v, %v; want nil", state, err)
 	}
 }
 
@@ -82,15 +82,15 @@ func TestLinesAreParsedAsTheyWereWritten(t *testing.T) {
 			t.Fatalf("id %q: %v", id, err)
 		}
 		if l.kind != head.Kind || string(l.id) != id || string(l.note) != string(head.Note) || string(l.data) != data {
-			t.Errorf("id %q came back as %s %s %s %s", id, l.kind, l.id, l.note, l.data)
+			t.Errorf("id %q: got line %s %s %s %s, want %s %s %s", id, l.kind, l.id, l.note, l.data, head.Kind, head.Note, data)
 		}
 		if part, err := record(raw).part(body.at, body.size); err != nil || string(part) != data {
-			t.Errorf("id %q: data at %v is %s, %v", id, body, part, err)
+			t.Errorf("id %q: got data %s at %v, %v; want %s", id, part, body, err, data)
 		}
 	}
 	for _, line := range []string{"\n", "}\n", "{\"kind\":}\n", "{\"kind\":\"x}\n", "{\"kind\":\"x\\\"}\n", `{"kind":"x"}`} {
 		if _, err := parseLine([]byte(line)); err == nil {
-			t.Errorf("line %q was parsed", line)
+			t.Errorf("line %q: got no error, want one", line)
 		}
 	}
 }
@@ -117,16 +117,16 @@ func TestIdempotencyKeysOlderThanADayAreDropped(t *testing.T) {
 		k.put(step.put, int64(n), begin.Add(time.Duration(step.hours*float64(time.Hour))))
 		for _, key := range step.present {
 			if _, ok := k.find(string(key)); !ok {
-				t.Errorf("after %v hours %c is dropped", step.hours, key)
+				t.Errorf("after %v hours: got no key %c, want it", step.hours, key)
 			}
 		}
 		for _, key := range step.absent {
 			if _, ok := k.find(string(key)); ok {
-				t.Errorf("after %v hours %c is still there", step.hours, key)
+				t.Errorf("after %v hours: got key %c, want it dropped", step.hours, key)
 			}
 		}
 	}
 	if at, _ := k.find("a"); at != 6 {
-		t.Errorf("a was put last by step %d, want 6", at)
+		t.Errorf("key a: got position %d, want 6", at)
 	}
 }

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"bytes"
-	"container/heap"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -16,7 +15,7 @@ import (
 	"time"
 )
 
-// defaultWebhookEvents are the outcomes of payments, refunds and disputes.
+// defaultWebhookEvents are the results of payments, refunds and disputes.
 var defaultWebhookEvents = []string{
 	"payment_intent.amount_capturable_updated",
 	"payment_intent.succeeded",
@@ -30,19 +29,19 @@ var defaultWebhookEvents = []string{
 }
 
 const (
-	deliveryTimeout    = 10 * time.Second
-	deliveryConcurrent = 16
-	deliveryTries      = 20
-	firstRetryDelay    = 100 * time.Millisecond
-	lastRetryDelay     = time.Minute
+	deliveryTimeout     = 10 * time.Second
+	deliveryConcurrency = 16
+	deliveryAttempts    = 20
+	minRetryDelay       = 100 * time.Millisecond
+	maxRetryDelay       = time.Minute
 )
 
 func doublingDelays(n int) []time.Duration {
 	delays := make([]time.Duration, n)
-	next := firstRetryDelay
+	next := minRetryDelay
 	for i := range delays {
 		delays[i] = next
-		next = min(2*next, lastRetryDelay)
+		next = min(2*next, maxRetryDelay)
 	}
 	return delays
 }
@@ -51,8 +50,8 @@ func newWebhookClient() *http.Client {
 	return &http.Client{
 		Timeout: deliveryTimeout,
 		Transport: &http.Transport{
-			MaxIdleConnsPerHost: deliveryConcurrent,
-			MaxConnsPerHost:     deliveryConcurrent,
+			MaxIdleConnsPerHost: deliveryConcurrency,
+			MaxConnsPerHost:     deliveryConcurrency,
 			IdleConnTimeout:     time.Minute,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -64,7 +63,7 @@ func newWebhookClient() *http.Client {
 func (s *Server) Run(ctx context.Context) error {
 	work := make(chan delivery)
 	var group sync.WaitGroup
-	for range deliveryConcurrent {
+	for range deliveryConcurrency {
 		group.Go(func() {
 			for d := range work {
 				s.deliver(ctx, d)
@@ -77,7 +76,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// SetWebhookURL sets the address of deliveries from now on. Events from before there was one are delivered too.
+// SetWebhookURL sets the address of deliveries. Events from before are delivered too.
 func (s *Server) SetWebhookURL(address string) error {
 	if err := checkURL(address); err != nil {
 		return fmt.Errorf("set webhook URL: %w", err)
@@ -92,7 +91,7 @@ func (s *Server) subscribed(kind string) bool {
 	return len(s.config.WebhookEvents) > 0 && typeMatcher(s.config.WebhookEvents)(kind)
 }
 
-// deliver makes one attempt. A failed delivery is queued again, until the last delay is over.
+// deliver makes one attempt. A failed delivery is queued again until its attempts are used up.
 func (s *Server) deliver(ctx context.Context, d delivery) {
 	s.mu.Lock()
 	row := s.events.rows[d.index]
@@ -108,7 +107,7 @@ func (s *Server) deliver(ctx context.Context, d delivery) {
 		log.Debug("webhook delivered", "event", e.ID)
 		s.settleDelivery(d.index, e.ID)
 	case ctx.Err() != nil:
-		// Interrupted: the event stays undelivered.
+		// The event stays pending for the next Run.
 	case d.attempt >= len(s.config.RetryDelays):
 		log.Error("webhook abandoned", "error", err)
 		if e != nil {
@@ -139,7 +138,7 @@ func (s *Server) post(ctx context.Context, e *event) error {
 		return fmt.Errorf("deliver event %s: %w", e.ID, err)
 	}
 	defer response.Body.Close()
-	// The answer is read to its end because its connection cannot be used again otherwise.
+	// A connection can be reused only after the whole answer is read.
 	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10)); err != nil {
 		return fmt.Errorf("read answer to event %s: %w", e.ID, err)
 	}
@@ -158,8 +157,8 @@ func signature(at time.Time, body []byte, secret string) string {
 	return "t=" + seconds + ",v1=" + hex.EncodeToString(mac.Sum(nil))
 }
 
-// settleDelivery records that an event needs no further delivery. If that fails the event is delivered again, which its
-// receiver must tolerate anyway.
+// settleDelivery records that an event needs no further delivery. If this fails the event is delivered again, which receivers
+// must tolerate anyway.
 func (s *Server) settleDelivery(index int, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -171,122 +170,4 @@ func (s *Server) settleDelivery(index int, id string) {
 	if err != nil {
 		s.config.Logger.Error("record webhook delivery", "event", id, "error", err)
 	}
-}
-
-// delivery is an event to deliver and the number of attempts before.
-type delivery struct {
-	index   int
-	attempt int
-}
-
-// deliveryQueue orders deliveries: new ones as they come, failed ones when they are due again.
-type deliveryQueue struct {
-	wake chan struct{} // holds one token when something changed
-
-	mu     sync.Mutex
-	opened bool // there is a webhook URL
-	fresh  []delivery
-	failed retryHeap
-}
-
-func newDeliveryQueue() *deliveryQueue { return &deliveryQueue{wake: make(chan struct{}, 1)} }
-
-func (q *deliveryQueue) push(index int) {
-	q.mu.Lock()
-	q.fresh = append(q.fresh, delivery{index: index})
-	q.mu.Unlock()
-	q.signal()
-}
-
-func (q *deliveryQueue) retry(d delivery, after time.Duration) {
-	q.mu.Lock()
-	heap.Push(&q.failed, dueDelivery{delivery: d, due: time.Now().Add(after)})
-	q.mu.Unlock()
-	q.signal()
-}
-
-func (q *deliveryQueue) open(opened bool) {
-	q.mu.Lock()
-	q.opened = opened
-	q.mu.Unlock()
-	q.signal()
-}
-
-func (q *deliveryQueue) signal() {
-	select {
-	case q.wake <- struct{}{}:
-	default: // it has its token
-	}
-}
-
-// feed sends deliveries to work until ctx ends. A delivery that was not received by then is put back.
-func (q *deliveryQueue) feed(ctx context.Context, work chan<- delivery) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		d, ok, wait := q.next(time.Now())
-		if ok {
-			select {
-			case work <- d:
-				continue
-			case <-ctx.Done():
-				q.retry(d, 0)
-				return
-			}
-		}
-		timer.Reset(wait)
-		select {
-		case <-q.wake:
-		case <-timer.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// next removes the delivery that is due, or returns how long to wait for one.
-func (q *deliveryQueue) next(now time.Time) (d delivery, ok bool, wait time.Duration) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	const idle = time.Hour
-	switch {
-	case !q.opened:
-		return delivery{}, false, idle
-	case len(q.failed) > 0 && !q.failed[0].due.After(now):
-		return heap.Pop(&q.failed).(dueDelivery).delivery, true, 0
-	case len(q.fresh) > 0:
-		d, q.fresh = q.fresh[0], q.fresh[1:]
-		return d, true, 0
-	case len(q.failed) > 0:
-		return delivery{}, false, q.failed[0].due.Sub(now)
-	}
-	return delivery{}, false, idle
-}
-
-// dueDelivery is a failed delivery and the time of its next attempt.
-type dueDelivery struct {
-	delivery
-	due time.Time
-}
-
-// retryHeap has the delivery that is due first at index 0.
-type retryHeap []dueDelivery
-
-// Len implements heap.Interface.
-func (h retryHeap) Len() int { return len(h) }
-
-// Less implements heap.Interface.
-func (h retryHeap) Less(a, b int) bool { return h[a].due.Before(h[b].due) }
-
-// Swap implements heap.Interface.
-func (h retryHeap) Swap(a, b int) { h[a], h[b] = h[b], h[a] }
-
-// Push implements heap.Interface.
-func (h *retryHeap) Push(d any) { *h = append(*h, d.(dueDelivery)) }
-
-// Pop implements heap.Interface.
-func (h *retryHeap) Pop() any {
-	last := (*h)[len(*h)-1]
-	*h = (*h)[:len(*h)-1]
-	return last
 }

@@ -59,7 +59,7 @@ func (r *receiver) await(t *testing.T, kind string) *stripe.Event {
 				return &e
 			}
 		case <-limit:
-			t.Fatalf("no %s was delivered", kind)
+			t.Fatalf("after %s: got no %s, want one", waitLimit, kind)
 		}
 	}
 }
@@ -79,7 +79,7 @@ func (s *testServer) run() (stop func()) {
 				s.t.Errorf("run: %v", err)
 			}
 		case <-time.After(waitLimit):
-			s.t.Fatal("Run does not end with its context")
+			s.t.Fatalf("after %s: Run has not ended with its context", waitLimit)
 		}
 	}
 }
@@ -108,7 +108,7 @@ func (s *testServer) awaitDelivered(id string) {
 		select {
 		case <-tick.C:
 		case <-limit:
-			s.t.Fatalf("event %s stays undelivered", id)
+			s.t.Fatalf("after %s: event %s is not delivered", waitLimit, id)
 		}
 	}
 }
@@ -127,17 +127,17 @@ func TestWebhooksAreSignedAndComplete(t *testing.T) {
 	}
 	e := r.await(t, "payment_intent.amount_capturable_updated")
 	if e.APIVersion != "2023-10-16" || e.Livemode || e.PendingWebhooks != 1 || !strings.HasPrefix(e.ID, "evt_") {
-		t.Errorf("event %+v", e)
+		t.Errorf("got event %+v, want evt_… of 2023-10-16 in test mode, pending", e)
 	}
 	if e.Request.ID != confirmed.LastResponse.RequestID || e.Request.IdempotencyKey != "order-1/confirm" {
-		t.Errorf("request %+v", e.Request)
+		t.Errorf("got request %+v, want %s with order-1/confirm", e.Request, confirmed.LastResponse.RequestID)
 	}
 	var snapshot stripe.PaymentIntent
 	if err := snapshot.UnmarshalJSON(e.Data.Raw); err != nil {
 		t.Fatal(err)
 	}
 	if snapshot.ID != in.ID || snapshot.AmountCapturable != 1250 || snapshot.Metadata["order_id"] != "order-1" {
-		t.Errorf("snapshot %+v", snapshot)
+		t.Errorf("got snapshot %+v, want the authorized intent", snapshot)
 	}
 	s.awaitDelivered(e.ID)
 }
@@ -152,7 +152,7 @@ func TestOnlySubscribedEventsAreDelivered(t *testing.T) {
 	first, second := <-r.events, <-r.events
 	stop()
 	if first.Type != "charge.captured" || second.Type != "charge.captured" || len(r.events) != 0 {
-		t.Errorf("delivered %s, %s and %d more", first.Type, second.Type, len(r.events))
+		t.Errorf("got %s, %s and %d more, want two charge.captured", first.Type, second.Type, len(r.events))
 	}
 }
 
@@ -176,8 +176,8 @@ func TestWebhooksAreAbandonedAfterTheLastDelay(t *testing.T) {
 	events := s.stripe.Events.List(&stripe.EventListParams{Type: stripe.String("payment_intent.amount_capturable_updated")}).EventList()
 	s.awaitDelivered(events.Data[0].ID)
 	stop()
-	if tries := 1<<40 - r.failures.Load(); tries != 4 {
-		t.Errorf("tried %d times, want once and three retries", tries)
+	if attempts := 1<<40 - r.failures.Load(); attempts != 4 {
+		t.Errorf("got %d attempts, want 4", attempts)
 	}
 }
 
@@ -189,7 +189,7 @@ func TestUndeliveredWebhooksSurviveARestart(t *testing.T) {
 	delivered := s.authorized().ID
 	e := r.await(t, "payment_intent.amount_capturable_updated")
 	if e.GetObjectValue("id") != delivered {
-		t.Fatalf("delivered an event of %s", e.GetObjectValue("id"))
+		t.Fatalf("got an event of %s, want one of %s", e.GetObjectValue("id"), delivered)
 	}
 	s.awaitDelivered(e.ID)
 	stop()
@@ -197,7 +197,7 @@ func TestUndeliveredWebhooksSurviveARestart(t *testing.T) {
 	s.restart()
 	defer s.run()()
 	if got := r.await(t, "payment_intent.amount_capturable_updated").GetObjectValue("id"); got != missed {
-		t.Errorf("delivered an event of %s, want the missed one of %s", got, missed)
+		t.Errorf("got an event of %s, want the missed one of %s", got, missed)
 	}
 }
 
@@ -208,13 +208,13 @@ func TestWebhooksWaitForAURL(t *testing.T) {
 	defer s.run()()
 	id := s.authorized().ID
 	if err := s.SetWebhookURL("nowhere"); err == nil {
-		t.Error("an invalid URL was accepted")
+		t.Error("SetWebhookURL of an invalid URL: got no error, want one")
 	}
 	if err := s.SetWebhookURL(r.URL); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.await(t, "payment_intent.amount_capturable_updated").GetObjectValue("id"); got != id {
-		t.Errorf("delivered an event of %s, want %s", got, id)
+		t.Errorf("got an event of %s, want %s", got, id)
 	}
 }
 

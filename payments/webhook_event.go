@@ -1,0 +1,177 @@
+package payments
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/stripe/stripe-go/v76"
+
+	"tillstream/events"
+)
+
+// How an event of Stripe was received.
+const (
+	viaWebhook    = "webhook"
+	viaReconciler = "reconciler"
+)
+
+// intentTypes are the types of events whose object is an intent, which names its payment.
+var intentTypes = []string{
+	string(stripe.EventTypePaymentIntentAmountCapturableUpdated),
+	string(stripe.EventTypePaymentIntentSucceeded),
+	string(stripe.EventTypePaymentIntentPaymentFailed),
+	string(stripe.EventTypePaymentIntentCanceled),
+	string(stripe.EventTypePaymentIntentRequiresAction),
+	string(stripe.EventTypePaymentIntentProcessing),
+}
+
+// chargeTypes are the types of events whose object only names an intent.
+var chargeTypes = []string{
+	string(stripe.EventTypeChargeRefunded),
+	string(stripe.EventTypeChargeRefundUpdated),
+	string(stripe.EventTypeRefundCreated),
+	string(stripe.EventTypeRefundUpdated),
+}
+
+// parseListed reads an entry of Stripe's event list. It has no signature, because it was requested with the API key.
+func parseListed(raw RawEvent) (events.WebhookReceived, error) {
+	var event stripe.Event
+	if err := json.Unmarshal(raw.Body, &event); err != nil {
+		return events.WebhookReceived{}, fmt.Errorf("parse listed event %s: %w", raw.ID, err)
+	}
+	return parseEvent(event, raw.Body, viaReconciler)
+}
+
+// parseEvent returns the fact about an event, with its body.
+func parseEvent(event stripe.Event, body []byte, via string) (events.WebhookReceived, error) {
+	if event.ID == "" || event.Type == "" || event.Data == nil {
+		return events.WebhookReceived{}, errors.New("not an event: id, type or data is missing")
+	}
+	clean, err := redactSecrets(body)
+	if err != nil {
+		return events.WebhookReceived{}, fmt.Errorf("parse event %s: %w", event.ID, err)
+	}
+	return events.WebhookReceived{StripeEvent: event.ID, StripeType: string(event.Type), APIVersion: event.APIVersion,
+		Livemode: event.Livemode, Via: via, Body: clean}, nil
+}
+
+// secretPattern matches client secrets inside texts, such as links to a bank's page.
+var secretPattern = regexp.MustCompile(`[A-Za-z0-9]+_[A-Za-z0-9]+_(client_)?secret_[A-Za-z0-9]+|client_secret=[^&#]*`)
+
+// redactSecrets removes every member client_secret and masks client secrets in texts. A client secret lets its holder pay or
+// cancel for the shopper, and the log is kept forever. Everything else keeps its meaning, and numbers keep their digits.
+func redactSecrets(body []byte) (jsontext.Value, error) {
+	var out bytes.Buffer
+	in, to := jsontext.NewDecoder(bytes.NewReader(body)), jsontext.NewEncoder(&out)
+	for {
+		token, err := in.ReadToken()
+		if errors.Is(err, io.EOF) {
+			return bytes.TrimSpace(out.Bytes()), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if token.Kind() == '"' {
+			text := token.String()
+			if isMemberName(in) && text == "client_secret" {
+				if err := in.SkipValue(); err != nil {
+					return nil, err
+				}
+				continue
+			}
+			if strings.Contains(text, "secret") {
+				token = jsontext.String(secretPattern.ReplaceAllString(text, "cut"))
+			}
+		}
+		if err := to.WriteToken(token); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// isMemberName reports whether the string just read is a member name: names and values of an object alternate.
+func isMemberName(in *jsontext.Decoder) bool {
+	kind, read := in.StackIndex(in.StackDepth())
+	return kind == '{' && read%2 == 1
+}
+
+// storedEvent is the part of a stored event that decisions need.
+type storedEvent struct {
+	Data struct {
+		Object json.RawMessage `json:"object"`
+	} `json:"data"`
+}
+
+// intentFrom returns the intent of an event; found is false for events about other objects. It caches the intent, because an
+// event is decided twice: when it is stored and when it is read from the log.
+func (s *Service) intentFrom(w events.WebhookReceived) (in Intent, found bool, err error) {
+	key := parsedKey{w.StripeEvent, maphash.Bytes(parsedSeed, w.Body)}
+	if in, ok := s.parsed.Get(key); ok {
+		return in, true, nil
+	}
+	if in, found, err = intentFrom(w); found && err == nil {
+		s.parsed.Add(key, in)
+	}
+	return in, found, err
+}
+
+// parsedKey identifies a stored event of Stripe.
+type parsedKey struct {
+	event string
+	body  uint64 // hash of the body
+}
+
+var parsedSeed = maphash.MakeSeed()
+
+// intentFrom parses the intent of an event.
+func intentFrom(w events.WebhookReceived) (in Intent, found bool, err error) {
+	if !slices.Contains(intentTypes, w.StripeType) {
+		return Intent{}, false, nil
+	}
+	var event storedEvent
+	var pi stripe.PaymentIntent
+	if err := json.Unmarshal(w.Body, &event); err != nil {
+		return Intent{}, false, fmt.Errorf("parse event %s: %w", w.StripeEvent, err)
+	}
+	if err := json.Unmarshal(event.Data.Object, &pi); err != nil {
+		return Intent{}, false, fmt.Errorf("parse intent of event %s: %w", w.StripeEvent, err)
+	}
+	if pi.Object != "payment_intent" || pi.ID == "" {
+		return Intent{}, false, fmt.Errorf("%w: event %s has object %.40q, want payment_intent", ErrUnmatched, w.StripeEvent, pi.Object)
+	}
+	in = intentOf(&pi)
+	if in.PaymentID == "" {
+		return Intent{}, false, fmt.Errorf("%w: intent %s of event %s names no payment", ErrUnmatched, in.ID, w.StripeEvent)
+	}
+	if in.LastError != nil && in.LastError.Fact == "" {
+		in.LastError.Fact = w.StripeEvent
+	}
+	return in, true, nil
+}
+
+// intentIDFrom returns the id of the intent that an event about a charge or refund names. found is false for other events, and
+// for charges without an intent, which the shop never makes.
+func intentIDFrom(w events.WebhookReceived) (id string, found bool, err error) {
+	if !slices.Contains(chargeTypes, w.StripeType) {
+		return "", false, nil
+	}
+	var event storedEvent
+	var object struct {
+		PaymentIntent string `json:"payment_intent"`
+	}
+	if err := json.Unmarshal(w.Body, &event); err != nil {
+		return "", false, fmt.Errorf("parse event %s: %w", w.StripeEvent, err)
+	}
+	if err := json.Unmarshal(event.Data.Object, &object); err != nil {
+		return "", false, fmt.Errorf("parse object of event %s (%s): %w", w.StripeEvent, w.StripeType, err)
+	}
+	return object.PaymentIntent, object.PaymentIntent != "", nil
+}

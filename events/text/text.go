@@ -1,0 +1,74 @@
+// Package text checks what people type before it is stored: names, addresses, titles. Such text is shown on pages, in mails
+// and in operators' terminals, where invisible characters and changes of the writing direction can make it look like
+// something else.
+package text
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// ErrUnprintable is returned for text with a character that is not visible or changes the writing direction.
+var ErrUnprintable = errors.New("contains an invisible character")
+
+const (
+	zeroWidthNonJoiner = '\u200c'
+	zeroWidthJoiner    = '\u200d'
+)
+
+// blank are characters of Unicode's letter and symbol categories that show nothing: the Hangul fillers and the empty
+// Braille pattern.
+const blank = "\u115f\u1160\u3164\uffa0\u2800"
+
+// Clean returns s in Unicode's normalization form C, with its runs of white space as single spaces and none at its ends.
+// It returns [ErrUnprintable], naming the character, for control characters (the line feed is white space), bidirectional
+// controls, other format characters, blank letters, private and unassigned characters, and text that is not UTF-8. The
+// joiners that Persian, Indic scripts and emoji need are accepted between two other characters.
+func Clean(s string) (string, error) {
+	return clean(s, func(s string) string { return strings.Join(strings.FieldsFunc(s, unicode.IsSpace), " ") })
+}
+
+// CleanLines is [Clean] for text of several lines: it keeps line feeds.
+func CleanLines(s string) (string, error) {
+	return clean(strings.ReplaceAll(s, "\r\n", "\n"), strings.TrimSpace)
+}
+
+func clean(s string, space func(string) string) (string, error) {
+	s = space(norm.NFC.String(s))
+	runes := []rune(s)
+	for i, r := range runes {
+		if (r == zeroWidthJoiner || r == zeroWidthNonJoiner) && i > 0 && i < len(runes)-1 && joins(runes[i-1]) && joins(runes[i+1]) {
+			continue
+		}
+		if !visible(r) {
+			return "", fmt.Errorf("%w (%U)", ErrUnprintable, r)
+		}
+	}
+	return s, nil
+}
+
+// joins reports whether a joiner may stand beside r: beside another joiner or a space it would show nothing.
+func joins(r rune) bool {
+	return unicode.In(r, unicode.Letter, unicode.Mark, unicode.Symbol)
+}
+
+func visible(r rune) bool {
+	switch {
+	case r == unicode.ReplacementChar || strings.ContainsRune(blank, r):
+		return false
+	case r == ' ' || r == '\n' || r == '\t':
+		return true
+	}
+	return unicode.IsGraphic(r) && !unicode.Is(unicode.Zs, r) && !unicode.Is(unicode.Bidi_Control, r)
+}
+
+var link = regexp.MustCompile(`(?i)(://|\bwww\.|\b[a-z0-9-]+\.[a-z]{2,}(/|:\d|\s|$))`)
+
+// LooksLikeLink reports whether a mail program may turn a part of s into a link. A name that does is left out of mails: they
+// would carry an attacker's advertisement under the shop's sender.
+func LooksLikeLink(s string) bool { return link.MatchString(s) }

@@ -15,15 +15,14 @@ import (
 	"tillstream/events/log/logtest"
 )
 
-// largeGroup is a number of concurrent requests of which the committer makes one batch; smallGroup is one of which it publishes each
-// by itself.
+// The committer makes one batch of largeGroup concurrent requests, and publishes smallGroup requests one by one.
 const (
 	largeGroup = 64
 	smallGroup = 16
 )
 
-// commitCrowd commits many requests at once, each about a new entity, and returns their outcomes.
-func commitCrowd(t *testing.T, l *eventlog.Log, name string) (outcomes []error) {
+// commitLargeGroup commits many requests at once, each about a new entity, and returns their outcomes.
+func commitLargeGroup(t *testing.T, l *eventlog.Log, name string) (outcomes []error) {
 	t.Helper()
 	tx := l.Begin(t.Context())
 	var units []int
@@ -40,20 +39,20 @@ func commitCrowd(t *testing.T, l *eventlog.Log, name string) (outcomes []error) 
 	return outcomes
 }
 
-// warmCrowd commits many requests at once, after which the committer waits for as many.
-func warmCrowd(t *testing.T, l *eventlog.Log) {
+// warmLargeGroup commits many requests at once, after which the committer waits for as many.
+func warmLargeGroup(t *testing.T, l *eventlog.Log) {
 	t.Helper()
-	for unit, err := range commitCrowd(t, l, "warm") {
+	for unit, err := range commitLargeGroup(t, l, "warm") {
 		if err != nil {
 			t.Fatalf("request %d: %v", unit, err)
 		}
 	}
 }
 
-// beginCrowd begins one transaction with a unit for each entity of warmCrowd, all cached.
-func beginCrowd(t *testing.T, l *eventlog.Log) (tx *eventlog.Tx, units []int) {
+// beginLargeGroup begins one transaction with a unit for each entity of warmLargeGroup, all cached.
+func beginLargeGroup(t *testing.T, l *eventlog.Log) (tx *eventlog.Tx, units []int) {
 	t.Helper()
-	warmCrowd(t, l)
+	warmLargeGroup(t, l)
 	tx = l.Begin(t.Context())
 	for i := range largeGroup {
 		units = append(units, tx.Unit())
@@ -182,10 +181,10 @@ func TestBatchWithoutRoomIsSentOnce(t *testing.T) {
 			t.Parallel()
 			broker, registry := startServer(t, func(*server.Options) {}), prometheus.NewRegistry()
 			l := logtest.OpenOver(t, logtest.ConnectTo(t, broker.ClientURL()), func(c *eventlog.Config) { c.Registerer = registry })
-			warmCrowd(t, l)
+			warmLargeGroup(t, l)
 			fill(t, broker, l)
 			before, began := sentMessages(l), time.Now()
-			for i, err := range commitCrowd(t, l, "late") {
+			for i, err := range commitLargeGroup(t, l, "late") {
 				if !errors.Is(err, eventlog.ErrUnavailable) {
 					t.Errorf("request %d: got %v, want ErrUnavailable", i, err)
 				}
@@ -242,7 +241,7 @@ func TestAppendWithoutRoomIsUnavailable(t *testing.T) {
 func TestKnownConflictIsNotSent(t *testing.T) {
 	t.Parallel()
 	ours, theirs := twoLogs(t)
-	tx, units := beginCrowd(t, ours)
+	tx, units := beginLargeGroup(t, ours)
 	const conflicting = 7
 	mustAdd(t, theirs, warmID(conflicting))
 	seen, err := theirs.Get(t.Context(), largeGroup+1)
@@ -267,7 +266,7 @@ func TestKnownConflictIsNotSent(t *testing.T) {
 func TestConflictingRequestsAreFoundInLogAndOthersSentOnceMore(t *testing.T) {
 	t.Parallel()
 	ours, theirs := twoLogs(t)
-	tx, units := beginCrowd(t, ours)
+	tx, units := beginLargeGroup(t, ours)
 	conflicting := map[int]bool{7: true, 40: true}
 	for i := range conflicting {
 		mustAdd(t, theirs, warmID(i))

@@ -214,7 +214,7 @@ func TestABackupOfALogWhoseLanesAreAhead(t *testing.T) {
 	c := newTwoCopies(t)
 	c.move("a1", "A", "", 1)
 	c.note("orders", 7)
-	if _, _, err := c.backUp(); err == nil || !strings.Contains(err.Error(), "a lane has come to 7; ops repair") {
+	if _, _, err := c.backUp(); err == nil || !strings.Contains(err.Error(), "a lane is at 7; ops repair") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -141,7 +141,7 @@ func TestOnlyOpenDeadLettersAreChosen(t *testing.T) {
 			t.Errorf("%+v: %d chosen, %v; want %q", test.selection, len(letters), err, test.says)
 		}
 	}
-	if _, err := c.Discard(t.Context(), second, "again"); err == nil || !strings.Contains(err.Error(), "dead letter 2: it has changed meanwhile") {
+	if _, err := c.Discard(t.Context(), second, "again"); err == nil || !strings.Contains(err.Error(), "dead letter 2: it has changed since it was read") {
 		t.Errorf("discarded twice: %v", err)
 	}
 	if _, err := c.Discard(t.Context(), second, " "); err == nil || !strings.Contains(err.Error(), "--reason") {

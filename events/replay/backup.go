@@ -16,39 +16,39 @@ import (
 	"tillstream/events/worker"
 )
 
-// Backup writes a backup of a shop while it sells.
+// Backup writes a backup of a running shop.
 //
-//	checkpoints ─► the end of the dead letters ─► the log's end: the cut ─► the log and the dead letters up to there ─► what repairs set aside
+//	read checkpoints ─► read end of dead letters ─► read end of the log: the cut ─► write log and dead letters up to there ─► write set-aside messages
 //
-// The order is what makes it consistent. Checkpoints come first, so that none lies behind the cut: a lane that goes on after
-// a restore finds everything in the log that it had handled, and does again what it had not noted down yet, to no effect.
-// The end of the dead letters comes after them, so that no event is missing here that a lane has passed over, and before the cut, so
-// that what a redelivery brought about is in the log.
+// This order makes the backup consistent. Checkpoints come first, so that none is beyond the cut: after a restore, a lane finds every
+// event that it had handled, and handles the later ones again, which is idempotent. The end of the dead letters is read after
+// the checkpoints, so that the dead letter of every skipped event is included, and before the cut, so that the log contains
+// the effects of every redrive.
 //
-// What the log lacks comes from the archive. Projections, the archive and the checkpoints of their lanes are left out: they
-// are made from the log again.
+// Events that the log lacks come from the archive. Projections, the archive and the checkpoints of their lanes are omitted,
+// because they are computed from the log.
 type Backup struct {
 	DB       *mongo.Database
-	Dir      string // must not exist, or be empty
+	Dir      string // must be empty or not exist
 	Log      *Reader
-	Progress func(stage string, done, total uint64) // default: not reported
-	Secrets  []byte                                 // of a shop in one process, to be kept with the rest; nil: none
+	Progress func(stage string, done, total uint64) // default: none
+	Secrets  []byte                                 // of a shop in one process; default none
 }
 
-// BackupReport is what a backup holds.
+// BackupReport is the result of a backup.
 type BackupReport struct {
 	Dir         string  `json:"dir"`
-	Cut         uint64  `json:"cut"`          // the log is in it from 1 up to here
-	FromArchive uint64  `json:"from_archive"` // events that the log lacks: they were taken from the archive
+	Cut         uint64  `json:"cut"`          // last sequence of the log in it
+	FromArchive uint64  `json:"from_archive"` // number of events that the log lacked and the archive had
 	DeadLetters uint64  `json:"dead_letters"`
-	Lanes       uint64  `json:"lanes"` // checkpoints
-	Aside       uint64  `json:"aside"` // messages that repairs have set aside
+	Lanes       uint64  `json:"lanes"` // number of checkpoints
+	Aside       uint64  `json:"aside"` // number of messages that repairs have set aside
 	Secrets     bool    `json:"secrets"`
 	Bytes       int64   `json:"bytes"`
 	Seconds     float64 `json:"seconds"`
 }
 
-// checkpointRecord is a checkpoint as a backup keeps it.
+// checkpointRecord is a checkpoint in a backup.
 type checkpointRecord struct {
 	Lane     string          `json:"lane"`
 	Position uint64          `json:"position"`
@@ -57,14 +57,14 @@ type checkpointRecord struct {
 	Hold     string          `json:"hold,omitempty"`
 }
 
-// asideRecord is a message of a collection that a repair has set aside.
+// asideRecord is a message that a repair has set aside, with its collection.
 type asideRecord struct {
 	Collection string           `json:"collection"`
 	Message    archive.Archived `json:"message"`
 }
 
-// Run writes the backup. When it fails nothing is left of it. Its errors are those of [backup.Create], [ErrIncomplete], and
-// log.ErrTruncated when the log has lost its end or a repair or a restore was cut off.
+// Run writes the backup, or deletes it when it fails. It returns the errors of [backup.Create], [ErrIncomplete], and
+// [eventlog.ErrTruncated] when the log has lost its end, or after an interrupted repair or restore.
 func (b Backup) Run(ctx context.Context) (BackupReport, error) {
 	start := time.Now()
 	report := BackupReport{Dir: b.Dir, Secrets: b.Secrets != nil}
@@ -87,7 +87,7 @@ func (b Backup) Run(ctx context.Context) (BackupReport, error) {
 	return report, nil
 }
 
-// write writes all files; the order is explained at [Backup].
+// write writes all files. [Backup] explains the order.
 func (b Backup) write(ctx context.Context, out *backup.Writer, report *BackupReport) error {
 	if err := archive.New(b.DB).CheckHistory(ctx, b.Log.log); err != nil {
 		return err
@@ -104,13 +104,13 @@ func (b Backup) write(ctx context.Context, out *backup.Writer, report *BackupRep
 		return err
 	}
 	if report.Cut < furthest {
-		return fmt.Errorf("the log ends at %d and a lane has come to %d; ops repair sets it back", report.Cut, furthest)
+		return fmt.Errorf("the log ends at %d and a lane is at %d; ops repair sets the lane back", report.Cut, furthest)
 	}
 	for _, file := range []struct {
 		name string
 		fill func(add func(any) error) error
 	}{
-		{backup.Checkpoints, func(add func(any) error) error { return each(checkpoints, add) }},
+		{backup.Checkpoints, func(add func(any) error) error { return addAll(checkpoints, add) }},
 		{backup.Log, func(add func(any) error) (err error) {
 			report.FromArchive, err = b.copyLog(ctx, report.Cut, add)
 			return err
@@ -128,7 +128,7 @@ func (b Backup) write(ctx context.Context, out *backup.Writer, report *BackupRep
 	return out.Put(backup.Secrets, b.Secrets)
 }
 
-func each(checkpoints []checkpointRecord, add func(any) error) error {
+func addAll(checkpoints []checkpointRecord, add func(any) error) error {
 	for _, c := range checkpoints {
 		if err := add(c); err != nil {
 			return err
@@ -137,11 +137,11 @@ func each(checkpoints []checkpointRecord, add func(any) error) error {
 	return nil
 }
 
-// checkpoints returns the checkpoints that matter after a restore, and how far the furthest lane has come.
+// checkpoints returns the checkpoints that a restore needs, and the furthest position of a lane.
 func (b Backup) checkpoints(ctx context.Context) (kept []checkpointRecord, furthest uint64, err error) {
 	all, err := b.Log.log.Checkpoints(ctx)
 	for _, c := range all {
-		// What is derived begins at 1 again: at its old place it would leave out what the new database has not got.
+		// Projections and archive start at 1 again: at the old position they would omit events that the new database lacks.
 		if kind := kindOf(c.Lane); kind == worker.KindProject || kind == worker.KindArchive {
 			continue
 		}
@@ -151,18 +151,18 @@ func (b Backup) checkpoints(ctx context.Context) (kept []checkpointRecord, furth
 	return kept, furthest, err
 }
 
-// copyLog writes every message up to the cut, and returns how many of them came from the archive.
+// copyLog writes every message up to the cut, and returns the number that came from the archive.
 func (b Backup) copyLog(ctx context.Context, cut uint64, add func(any) error) (archived uint64, err error) {
-	tell(b.Progress, "log", 0, cut)
-	if cut == 0 { // a range that ends at 0 ends where the log ends by now
+	reportProgress(b.Progress, "log", 0, cut)
+	if cut == 0 { // in a Range, 0 means the current end of the log
 		return 0, nil
 	}
 	next := uint64(1)
 	put := func(a archive.Archived) error {
 		if a.Sequence > next {
-			return incomplete(next, a.Sequence-1)
+			return errIncomplete(next, a.Sequence-1)
 		}
-		tell(b.Progress, "log", next, cut)
+		reportProgress(b.Progress, "log", next, cut)
 		next++
 		return add(a)
 	}
@@ -180,12 +180,12 @@ func (b Backup) copyLog(ctx context.Context, cut uint64, add func(any) error) (a
 		return put(archive.From(m))
 	})
 	if err = errors.Join(err, unfilled); err == nil && next <= cut {
-		err = incomplete(next, cut)
+		err = errIncomplete(next, cut)
 	}
 	return archived, err
 }
 
-// fill writes from the archive what the log lacks between two sequences.
+// fill writes the messages of a gap from the archive.
 func (b Backup) fill(ctx context.Context, from, to uint64, put func(archive.Archived) error) error {
 	last := from - 1
 	err := archive.New(b.DB).Each(ctx, from, func(a archive.Archived) error {
@@ -199,17 +199,17 @@ func (b Backup) fill(ctx context.Context, from, to uint64, put func(archive.Arch
 		return err
 	}
 	if last < to {
-		return incomplete(last+1, to)
+		return errIncomplete(last+1, to)
 	}
 	return nil
 }
 
-func incomplete(from, to uint64) error {
+func errIncomplete(from, to uint64) error {
 	return fmt.Errorf("sequences %d to %d: %w", from, to, ErrIncomplete)
 }
 
-// copyDeadLetters writes what was said about dead letters before the cut was taken. What was said afterwards may be about events,
-// or tell of a redelivery, that a restored log has not got. The messages are numbered anew, because what comes back has no gaps.
+// copyDeadLetters writes the messages of DEADLETTERS up to a sequence that was read before the cut: later ones may refer to events that
+// a restored log lacks. It renumbers the messages, because a restored stream has no gaps.
 func (b Backup) copyDeadLetters(ctx context.Context, last uint64, add func(any) error) error {
 	if last == 0 {
 		return nil
@@ -228,7 +228,7 @@ func (b Backup) copyDeadLetters(ctx context.Context, last uint64, add func(any) 
 	return errors.Join(err, failed)
 }
 
-// copyAside writes what repairs have set aside.
+// copyAside writes the messages that repairs have set aside.
 func (b Backup) copyAside(ctx context.Context, add func(any) error) error {
 	names, err := b.DB.ListCollectionNames(ctx, bson.D{})
 	if err != nil {

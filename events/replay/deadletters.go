@@ -13,50 +13,51 @@ import (
 	"tillstream/events"
 )
 
-// State is how a dead letter stands.
+// State is the state of a dead letter.
 type State string
 
-// The states of a dead letter. See [events.DeadLettered] for what leads from one to the other.
+// States of a dead letter. [events.DeadLettered] describes the transitions.
 const (
-	StateOpen      State = "open"      // its event waits for operators
-	StateRedriven  State = "redriven"  // its lane has handled the event after all
-	StateDiscarded State = "discarded" // operators have settled it in another way
+	StateOpen      State = "open"      // it waits for an operator
+	StateRedriven  State = "redriven"  // its lane has handled the event
+	StateDiscarded State = "discarded" // an operator has settled it in another way
 )
 
-// DeadLetter is an event that a lane could not handle, and what became of that.
+// DeadLetter is an event that a lane cannot handle.
 type DeadLetter struct {
-	Number              uint64               `json:"number"` // sequence in DEADLETTERS of its first message, by which it is named
-	Stored              time.Time            `json:"stored"` // when it was opened first
+	Number              uint64               `json:"number"` // sequence of its first message in DEADLETTERS, which identifies it
+	Stored              time.Time            `json:"stored"` // when it was first opened
 	State               State                `json:"state"`
-	Changed             time.Time            `json:"changed"`          // when that came about
-	By                  string               `json:"by,omitempty"`     // who discarded it
-	Reason              string               `json:"reason,omitempty"` // why
+	Changed             time.Time            `json:"changed"`          // when it reached this state
+	By                  string               `json:"by,omitempty"`     // the actor who discarded it
+	Reason              string               `json:"reason,omitempty"` // for discarding it
 	events.DeadLettered `json:"dead_letter"` // the newest failure
 
 	letter Message // the first
 	last   uint64  // sequence of the newest message in DEADLETTERS
 }
 
-// LastDeadLetter returns the sequence of the newest message in DEADLETTERS, 0 when there never was one.
+// LastDeadLetter returns the sequence of the last message in DEADLETTERS, 0 when there is none.
 func (r *Reader) LastDeadLetter(ctx context.Context) (uint64, error) {
 	stream, err := r.js.Stream(ctx, events.StreamDeadLetters)
 	if err != nil {
-		return 0, fmt.Errorf("look at stream %s: %w", events.StreamDeadLetters, err)
+		return 0, fmt.Errorf("read state of stream %s: %w", events.StreamDeadLetters, err)
 	}
 	return stream.CachedInfo().State.LastSeq, nil
 }
 
-// DeadLetters returns all dead letters as they stood at a sequence of DEADLETTERS (0: as they stand now), oldest first.
+// DeadLetters returns all dead letters, oldest first, in their state at a sequence of DEADLETTERS, or in their current state when it
+// is 0.
 func (r *Reader) DeadLetters(ctx context.Context, to uint64) (all []DeadLetter, err error) {
-	place := map[string]int{} // by subject
+	index := map[string]int{} // by subject
 	err = r.eachLetterMessage(ctx, Range{To: to}, func(m Message) {
-		i, known := place[m.Subject]
+		i, known := index[m.Subject]
 		if !known {
 			i = len(all)
-			place[m.Subject] = i
+			index[m.Subject] = i
 			all = append(all, DeadLetter{Number: m.Sequence, Stored: m.Stored, letter: m})
 		}
-		all[i].take(m)
+		all[i].apply(m)
 	})
 	return all, err
 }
@@ -76,9 +77,9 @@ func (r *Reader) eachLetterMessage(ctx context.Context, part Range, fn func(Mess
 	})
 }
 
-// take takes over what a message says about its dead letter. What no lane wrote is shown as an open dead letter of lane
-// "(nobody)", so that it is seen at all.
-func (d *DeadLetter) take(m Message) {
+// apply updates a dead letter by one of its messages. A message that no lane has written becomes an open dead letter of the lane
+// "(none)", so that operators see it.
+func (d *DeadLetter) apply(m Message) {
 	d.last, d.Changed = m.Sequence, m.Stored
 	e, err := m.Event()
 	switch fact := e.Payload.(type) {
@@ -89,20 +90,20 @@ func (d *DeadLetter) take(m Message) {
 	case events.DeadLetterDiscarded:
 		d.State, d.By, d.Reason = StateDiscarded, e.Actor, fact.Reason
 	default:
-		err = cmp.Or(err, errors.New("it is no dead letter"))
+		err = cmp.Or(err, errors.New("not a dead letter"))
 	}
 	if err != nil {
 		d.State = StateOpen
-		d.DeadLettered = events.DeadLettered{Worker: "(nobody)", Subject: m.Subject, Error: err.Error(), Fingerprint: "unreadable"}
+		d.DeadLettered = events.DeadLettered{Worker: "(none)", Subject: m.Subject, Error: err.Error(), Fingerprint: "unreadable"}
 	}
 }
 
-// FollowDeadLetters calls fn for the messages of DEADLETTERS of a range and for those that come, until ctx ends or fn fails.
+// FollowDeadLetters calls fn for the messages of DEADLETTERS in a range and for new ones, until ctx ends or fn returns an error.
 func (r *Reader) FollowDeadLetters(ctx context.Context, part Range, fn func(Message) error) error {
 	return r.consume(ctx, events.StreamDeadLetters, ordered(part), 0, fn)
 }
 
-// DeadLetterAt returns a dead letter by its number, with all that stands about it, oldest first, or [ErrNotFound].
+// DeadLetterAt returns the dead letter with a number and all its messages, oldest first, or [ErrNotFound].
 func (r *Reader) DeadLetterAt(ctx context.Context, number uint64) (d DeadLetter, history []Message, err error) {
 	what := fmt.Sprintf("dead letter %d", number)
 	stream, err := r.js.Stream(ctx, events.StreamDeadLetters)
@@ -110,7 +111,7 @@ func (r *Reader) DeadLetterAt(ctx context.Context, number uint64) (d DeadLetter,
 		return d, nil, fmt.Errorf("read %s: %w", what, err)
 	}
 	var raw *jetstream.RawStreamMsg
-	if err = jetstream.ErrMsgNotFound; number > 0 { // the broker takes 0 for no question at all
+	if err = jetstream.ErrMsgNotFound; number > 0 { // the broker rejects a request for 0
 		raw, err = stream.GetMsg(ctx, number)
 	}
 	first, err := r.message(raw, err, what)
@@ -121,16 +122,16 @@ func (r *Reader) DeadLetterAt(ctx context.Context, number uint64) (d DeadLetter,
 		if history = append(history, m); d.Number == 0 {
 			d = DeadLetter{Number: m.Sequence, Stored: m.Stored, letter: m}
 		}
-		d.take(m)
+		d.apply(m)
 	})
-	if err == nil && d.Number != number { // it says what became of one
+	if err == nil && d.Number != number { // the number of a later message of a dead letter
 		return DeadLetter{}, nil, fmt.Errorf("%w: %s", ErrNotFound, what)
 	}
 	return d, history, err
 }
 
-// Original returns the event that a dead letter points to, as it stands in the log, or [ErrNotFound]. What was published
-// among the dead letters by hand points to nothing, and is returned itself.
+// Original returns the event of a dead letter from the log, or [ErrNotFound]. For a message that no lane has written it returns that
+// message itself.
 func (r *Reader) Original(ctx context.Context, d DeadLetter) (Message, error) {
 	if d.Sequence == 0 {
 		return d.letter, nil
@@ -138,31 +139,31 @@ func (r *Reader) Original(ctx context.Context, d DeadLetter) (Message, error) {
 	return r.Get(ctx, d.Sequence)
 }
 
-// Cause is what several dead letters have in common.
+// Cause is the common cause of several dead letters.
 type Cause struct {
 	Fingerprint string    `json:"fingerprint"`
 	Lane        string    `json:"lane"`
 	Count       int       `json:"count"`
 	First       time.Time `json:"first"`
 	Last        time.Time `json:"last"`
-	Example     uint64    `json:"example"` // number of the newest
-	Error       string    `json:"error"`   // of the newest
+	Example     uint64    `json:"example"` // number of the newest one
+	Error       string    `json:"error"`   // of the newest one
 }
 
-// Causes counts dead letters by fingerprint, most frequent first.
+// Causes counts dead letters by fingerprint, the most frequent first.
 func Causes(letters []DeadLetter) []Cause {
-	byPrint := map[string]*Cause{}
+	byFingerprint := map[string]*Cause{}
 	for _, d := range letters {
-		c, ok := byPrint[d.Fingerprint]
+		c, ok := byFingerprint[d.Fingerprint]
 		if !ok {
 			c = &Cause{Fingerprint: d.Fingerprint, Lane: d.Worker, First: d.Stored}
-			byPrint[d.Fingerprint] = c
+			byFingerprint[d.Fingerprint] = c
 		}
 		c.Count++
 		c.Last, c.Example, c.Error = d.Stored, d.Number, d.Error
 	}
-	causes := make([]Cause, 0, len(byPrint))
-	for _, c := range byPrint {
+	causes := make([]Cause, 0, len(byFingerprint))
+	for _, c := range byFingerprint {
 		causes = append(causes, *c)
 	}
 	slices.SortFunc(causes, func(a, b Cause) int {

@@ -1,19 +1,21 @@
-// Package replay reads a running shop's log for the people who look after it: what happened to an order, which lanes are
-// behind, what could not be handled, what a copy has lost. The operators' terminal and their web page call the same
-// functions, so they show the same.
+// Package replay reads the log of a running shop for its operators: the history of an order, the lag of each lane, the dead
+// letters, and the differences between log and archive. The command line and the console call the same functions and therefore
+// show the same.
 //
-// Reading changes nothing: it creates no streams and no durable consumers, appends no fact and takes no lane's place; what
-// it reads with goes away by itself. What changes something says so by its name.
+// Reading has no effect on the shop: it creates no streams and no durable consumers, appends no event and takes no lease. The
+// functions that change something are Pause, Resume, Redrive, Discard, [Repair] and [Restore].
 //
-//	Reader ──┬─ Each         what stands in the log, up to a sequence      (checks, sums)
-//	         ├─ Follow       the same and then what comes                  (tail)
-//	         ├─ Timeline     one order, causes first                       (timeline)
-//	         ├─ DeadLetters  what lanes could not handle, and Causes       (deadletters)
-//	         ├─ Lanes        how far each lane is, and which process has it (lag)
-//	         ├─ Redrive      has lanes handle them again, Discard settles  (deadletters redrive, discard)
-//	         └─ Pause        stops lanes, Resume lets them go on           (pause, resume)
+//	Reader ──┬─ Each         the events up to a sequence                       (checks, sums)
+//	         ├─ Follow       the same, and then new events                     (tail)
+//	         ├─ Timeline     the events of one order, causes first             (timeline)
+//	         ├─ DeadLetters  events that lanes cannot handle, with Causes      (deadletters)
+//	         ├─ Redrive      asks lanes to handle them again; Discard settles  (deadletters redrive, discard)
+//	         ├─ Lanes        the position and the holder of each lane          (lag)
+//	         └─ Pause        stops lanes; Resume starts them again             (pause, resume)
 //
-// [Repair] compares the log with its archive and gives each back what it has lost. [Backup] writes one moment of a living shop
-// to files, and [Restore] puts it into an empty installation. Where the log lacks messages before its
-// end it is damaged: readers here say so and go on, because what follows is what an operator must see.
+// [Repair] compares the log with its archive and gives each copy what it lacks. [Backup] writes a consistent state of a running
+// shop to files, and [Restore] writes it into an empty installation.
+//
+// A log that lacks sequences before its end is damaged. Readers report such a gap and continue after it, because operators need to
+// see the events that follow.
 package replay

@@ -6,30 +6,29 @@ import (
 	eventlog "tillstream/events/log"
 )
 
-// ErrNoShop is returned by Open when the broker lacks the shop's streams.
+// ErrNoShop is returned by [Open] when the broker lacks the streams of a shop.
 var ErrNoShop = eventlog.ErrNoShop
 
 var (
-	// ErrNotFound is returned when nothing in the log goes by that id, number or sequence.
+	// ErrNotFound is returned when the log has nothing with that id, number or sequence.
 	ErrNotFound = errors.New("not in the log")
-	// ErrRunning is returned by Repair and Restore when processes of the shop are at work on a log that is to be put back.
-	ErrRunning = errors.New("stop the shop first, or start it with --closed: processes are at work")
-	// ErrConcurrentAppend is returned by Repair and Restore when another process, a second repair perhaps, has appended to what it was
-	// about to put back.
-	ErrConcurrentAppend = errors.New("the log has grown since it was looked at; run it again")
-	// ErrNotEmpty is returned by Restore when broker or database hold something.
-	ErrNotEmpty = errors.New("a backup is restored only into an empty broker and an empty database, as a shop has that is started with --closed and --data NEW_DIRECTORY")
-	// ErrOtherBackup is returned by Restore when a restore of another backup was cut off there, or the log is not the beginning
-	// of this one.
-	ErrOtherBackup = errors.New("this is not the beginning of the backup: give broker and database empty stores and run ops restore again")
-	// ErrIncomplete is returned by Backup when neither the log nor the archive has a message.
-	ErrIncomplete = errors.New("neither the log nor the archive has them; ops repair names all that is missing")
-	// errVoid is why an event says nothing.
-	errVoid = errors.New("it was declared void")
-	// ErrSettled is returned when a dead letter was redriven or discarded already.
-	ErrSettled = errors.New("settled already")
-	// ErrUnknownLane is returned when no lane goes by a name.
+	// ErrRunning is returned by Repair and Restore when processes of the shop hold leases on a log that would be written.
+	ErrRunning = errors.New("stop the shop first, or start it with --closed: processes are running")
+	// ErrConcurrentAppend is returned by Repair and Restore when another process, such as a second repair, has appended to the log.
+	ErrConcurrentAppend = errors.New("the log has grown since it was compared; run this again")
+	// ErrNotEmpty is returned by Restore when the broker or the database contains data.
+	ErrNotEmpty = errors.New("restore needs an empty broker and an empty database: start a shop with --closed and --data NEW_DIRECTORY")
+	// ErrOtherBackup is returned by Restore when the log is not the beginning of this backup, for example after an interrupted
+	// restore of another one.
+	ErrOtherBackup = errors.New("the log is not the beginning of this backup: give broker and database empty stores and run ops restore again")
+	// ErrIncomplete is returned by Backup when both the log and the archive lack a message.
+	ErrIncomplete = errors.New("both the log and the archive lack them; ops repair lists everything that is missing")
+	// ErrSettled is returned when a dead letter was already redriven or discarded.
+	ErrSettled = errors.New("already settled")
+	// ErrUnknownLane is returned when no lane has that name.
 	ErrUnknownLane = errors.New("no lane")
-	// ErrInterrupted is returned when the connection to the broker was lost for good while reading.
-	ErrInterrupted = errors.New("the broker went away and did not come back; start this again when it has")
+	// ErrInterrupted is returned when the connection to the broker is lost permanently during a read.
+	ErrInterrupted = errors.New("the connection to the broker was lost; run this again when the broker is available")
+
+	errVoid = errors.New("it was declared void")
 )

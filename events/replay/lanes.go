@@ -15,29 +15,28 @@ import (
 	"tillstream/events/worker"
 )
 
-// Lane is how far one lane of the shop's workers has come. What it says of the position is as old as the checkpoint, which
-// a lane at work writes about once a second.
+// Lane is the state of one lane. Its position is that of the checkpoint, which an active lane writes about once a second.
 type Lane struct {
 	Name     string      `json:"name"`
 	Kind     worker.Kind `json:"kind"`
-	Holder   string      `json:"holder,omitempty"` // the process that runs it; "": none does
-	Position uint64      `json:"position"`         // everything up to here is handled, but for the open acts
-	Lag      uint64      `json:"lag"`              // events that the lane has not read yet
-	Open     []OpenAct   `json:"open,omitempty"`   // acts that have begun and not ended
-	Hold     string      `json:"hold,omitempty"`   // why the lane is on hold: its destination takes nothing
+	Holder   string      `json:"holder,omitempty"` // the process that runs it; "" when none does
+	Position uint64      `json:"position"`         // every event up to here is handled, except the open acts
+	Lag      uint64      `json:"lag"`              // number of events that the lane has not read
+	Open     []OpenAct   `json:"open,omitempty"`   // acts that have begun but not ended
+	Hold     string      `json:"hold,omitempty"`   // the reason why its circuit is open; "" when it is closed
 	Paused   bool        `json:"paused"`
-	Until    *time.Time  `json:"until,omitempty"`   // when the pause ends by itself; nil: it does not
-	Written  *time.Time  `json:"written,omitempty"` // when the checkpoint was written last
+	Until    *time.Time  `json:"until,omitempty"`   // when the pause ends by itself; nil when it does not
+	Written  *time.Time  `json:"written,omitempty"` // when the checkpoint was last written
 }
 
-// OpenAct is an event that an act lane is acting on, or will again.
+// OpenAct is an event whose act is running or will be retried.
 type OpenAct struct {
 	Sequence uint64     `json:"sequence"`
-	Attempt  int        `json:"attempt"` // the last one begun, from 1
+	Attempt  int        `json:"attempt"` // the last attempt, from 1
 	Due      *time.Time `json:"due,omitempty"`
 }
 
-// Lanes returns every lane that has ever run in the shop, by name.
+// Lanes returns every lane that has ever run in the shop, sorted by name.
 func (r *Reader) Lanes(ctx context.Context) ([]Lane, error) {
 	checkpoints, err := r.log.Checkpoints(ctx)
 	if err != nil {
@@ -47,7 +46,7 @@ func (r *Reader) Lanes(ctx context.Context) ([]Lane, error) {
 	if err != nil {
 		return nil, err
 	}
-	end, err := r.Last(ctx) // after the checkpoints: a lane is never ahead of the log
+	end, err := r.Last(ctx) // after the checkpoints, so that no lane appears ahead of the log
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +61,7 @@ func (r *Reader) Lanes(ctx context.Context) ([]Lane, error) {
 		if kindOf(c.Lane) == "" {
 			continue
 		}
-		if err := lane(c.Lane).takeOver(c, end); err != nil {
+		if err := lane(c.Lane).setCheckpoint(c, end); err != nil {
 			return nil, err
 		}
 	}
@@ -71,7 +70,7 @@ func (r *Reader) Lanes(ctx context.Context) ([]Lane, error) {
 	}
 	lanes := make([]Lane, 0, len(byName))
 	for _, l := range byName {
-		if err := r.control(ctx, l); err != nil {
+		if err := r.setPaused(ctx, l); err != nil {
 			return nil, err
 		}
 		lanes = append(lanes, *l)
@@ -80,8 +79,8 @@ func (r *Reader) Lanes(ctx context.Context) ([]Lane, error) {
 	return lanes, nil
 }
 
-// kindOf tells by its name what a lane does: a decide lane is named like its domain, the others say more. It returns "" for
-// the reconciler, which keeps a checkpoint, but of Stripe's events: it is no lane, and has no place in the log.
+// kindOf derives the kind of a lane from its name: a decide lane has the name of its domain, the others a suffix. It returns "" for
+// the reconciler of payments, whose checkpoint is a time in the event list of Stripe and not a sequence of the log.
 func kindOf(name string) worker.Kind {
 	_, what, dotted := strings.Cut(name, ".")
 	switch {
@@ -99,8 +98,8 @@ func kindOf(name string) worker.Kind {
 	return worker.KindAct
 }
 
-// takeOver fills in what a lane's checkpoint says.
-func (l *Lane) takeOver(c eventlog.Checkpoint, end uint64) error {
+// setCheckpoint sets the fields that a checkpoint determines. end is the last sequence of the log.
+func (l *Lane) setCheckpoint(c eventlog.Checkpoint, end uint64) error {
 	l.Position, l.Hold = c.Position, c.CircuitOpen
 	if !c.Written.IsZero() {
 		l.Written = &c.Written
@@ -120,8 +119,8 @@ func (l *Lane) takeOver(c eventlog.Checkpoint, end uint64) error {
 	return nil
 }
 
-// control fills in whether operators have a lane paused.
-func (r *Reader) control(ctx context.Context, l *Lane) error {
+// setPaused sets whether an operator has paused the lane.
+func (r *Reader) setPaused(ctx context.Context, l *Lane) error {
 	c, _, err := worker.Controls.Read(ctx, r.log, l.Name)
 	if errors.Is(err, eventlog.ErrNotFound) {
 		return nil
@@ -135,18 +134,77 @@ func (r *Reader) control(ctx context.Context, l *Lane) error {
 	return nil
 }
 
-// leasesAgain is how often it is looked whether leases have run out.
-const leasesAgain = 200 * time.Millisecond
+// Projections is a name for the lanes of all projections, where lanes are named. Views is its old name, which is still accepted.
+const (
+	Projections = "projections"
+	Views       = "views"
+)
 
-// checkStopped returns [ErrRunning] while processes of the shop hold leases: what they remember is of the time
-// before the log was put back. Those of a process that was killed run out meanwhile.
+// UntilResumed is the end of a pause that lasts until it is resumed.
+var UntilResumed time.Time
+
+// Pause stops lanes in every process, until a time or until they are resumed. The pause is an event in the log and survives restarts.
+// A lane finishes what it has begun; later events wait in the log. names are names of lanes, or [Projections]. Pause returns the
+// paused lanes, or [ErrUnknownLane] when one of the names is unknown; then it pauses none.
+func (r *Reader) Pause(ctx context.Context, names []string, until time.Time) ([]Lane, error) {
+	return r.eachNamed(ctx, names, func(lane string) error { return worker.PauseLane(ctx, r.log, lane, until) })
+}
+
+// Resume ends the pause of lanes. It has no effect on a lane that is not paused.
+func (r *Reader) Resume(ctx context.Context, names []string) ([]Lane, error) {
+	return r.eachNamed(ctx, names, func(lane string) error { return worker.ResumeLane(ctx, r.log, lane) })
+}
+
+// eachNamed calls do with each of the named lanes, and returns their state afterwards.
+func (r *Reader) eachNamed(ctx context.Context, names []string, do func(lane string) error) ([]Lane, error) {
+	lanes, err := r.NamedLanes(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range lanes {
+		if err := do(l.Name); err != nil {
+			return nil, err
+		}
+	}
+	return r.NamedLanes(ctx, names)
+}
+
+// NamedLanes returns the named lanes, or [ErrUnknownLane] with the existing names.
+func (r *Reader) NamedLanes(ctx context.Context, names []string) ([]Lane, error) {
+	lanes, err := r.Lanes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known := make([]string, len(lanes))
+	for i, l := range lanes {
+		known[i] = l.Name
+	}
+	projections := false
+	for _, name := range names {
+		switch {
+		case name == Projections || name == Views:
+			projections = true
+		case !slices.Contains(known, name):
+			return nil, fmt.Errorf("%w %q: there are %s, and %s for every projection", ErrUnknownLane, name, strings.Join(known, ", "), Projections)
+		}
+	}
+	return slices.DeleteFunc(lanes, func(l Lane) bool {
+		return !slices.Contains(names, l.Name) && (l.Kind != worker.KindProject || !projections)
+	}), nil
+}
+
+// leasePollInterval is how often [Reader.checkStopped] reads the leases.
+const leasePollInterval = 200 * time.Millisecond
+
+// checkStopped returns [ErrRunning] when processes of the shop still hold leases after one lease duration, in which the leases of a
+// killed process expire. A running process has state in memory that predates the log which a repair or a restore writes.
 func (r *Reader) checkStopped(ctx context.Context) error {
-	for enough := time.Now().Add(r.log.LeaseTTL()); ; {
+	for deadline := time.Now().Add(r.log.LeaseTTL()); ; {
 		leases, err := r.log.Leases(ctx)
 		if err != nil || len(leases) == 0 {
 			return err
 		}
-		if time.Now().After(enough) {
+		if time.Now().After(deadline) {
 			var lanes []string
 			for _, l := range leases {
 				lanes = append(lanes, l.Lane)
@@ -154,7 +212,7 @@ func (r *Reader) checkStopped(ctx context.Context) error {
 			slices.Sort(lanes)
 			return fmt.Errorf("%w: %s", ErrRunning, strings.Join(lanes, ", "))
 		}
-		if !worker.Sleep(ctx, leasesAgain) {
+		if !worker.Sleep(ctx, leasePollInterval) {
 			return ctx.Err()
 		}
 	}

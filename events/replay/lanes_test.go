@@ -3,13 +3,10 @@ package replay_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/nats-io/nats.go"
 
 	"tillstream/events"
 	eventlog "tillstream/events/log"
@@ -17,68 +14,31 @@ import (
 	"tillstream/events/worker"
 )
 
-func TestDeadLettersAreCountedByCause(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	s.say("placed", "orders.o1", "", "", events.OrderExpired{})
-	for i, print := range []string{"rare", "often", "often"} {
-		s.say(fmt.Sprint(i), fmt.Sprintf("deadletters.w.%d", 1+i), "", "", events.DeadLettered{Worker: "w", Sequence: uint64(1 + i), Fingerprint: print, Error: fmt.Sprint("error ", i)})
-	}
-	if _, err := s.js.PublishMsg(t.Context(), &nats.Msg{Subject: "deadletters.w", Data: []byte("by hand")}); err != nil {
-		t.Fatal(err)
-	}
-	all, err := s.DeadLetters(t.Context(), 0)
-	if last, err2 := s.LastDeadLetter(t.Context()); err != nil || len(all) != 4 || err2 != nil || last != 4 {
-		t.Fatalf("%d dead letters up to %d, %v, %v; want 4", len(all), last, err, err2)
-	}
-	causes := replay.Causes(all)
-	if len(causes) != 3 || causes[0].Fingerprint != "often" || causes[0].Count != 2 || causes[0].Example != 3 || causes[0].Error != "error 2" {
-		t.Errorf("causes: %+v", causes)
-	}
-	if d, _, err := s.DeadLetterAt(t.Context(), 2); err != nil || d.Number != 2 || d.Sequence != 2 {
-		t.Errorf("at 2: %+v, %v", d, err)
-	} else if _, err := s.Original(t.Context(), d); !errors.Is(err, replay.ErrNotFound) {
-		t.Errorf("an event that is not in the log: %v", err)
-	}
-	if m, err := s.Original(t.Context(), all[0]); err != nil || m.Subject != "orders.o1" {
-		t.Errorf("the event of the first: %+v, %v", m, err)
-	}
-	d, _, err := s.DeadLetterAt(t.Context(), 4)
-	if m, err2 := s.Original(t.Context(), d); err != nil || err2 != nil || string(m.Data) != "by hand" {
-		t.Errorf("by hand: %+v, %v, %v", d, err, err2)
-	}
-	for _, number := range []uint64{0, 5} {
-		if _, _, err := s.DeadLetterAt(t.Context(), number); !errors.Is(err, replay.ErrNotFound) {
-			t.Errorf("nothing is at %d: %v", number, err)
-		}
-	}
-}
-
-// A lane that runs shows with its holder and nothing left; stopped, without one and with what came since.
-func TestLanesShowWhoIsBehind(t *testing.T) {
+// A running lane has a holder and no lag; a stopped one has no holder, and its lag grows.
+func TestLanesReportHolderAndLag(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	handled := make(chan string, 10)
 	_, stop := s.watcher(handled)
-	s.say("1", "orders.o1", "", "", events.OrderExpired{})
+	s.append("1", "orders.o1", "", "", events.OrderExpired{})
 	<-handled
 	await(t, func() bool { l := s.lane("watcher"); return l.Holder != "" && l.Position == 1 && l.Lag == 0 })
 	stop()
-	s.say("2", "orders.o1", "", "", events.OrderExpired{})
+	s.append("2", "orders.o1", "", "", events.OrderExpired{})
 	await(t, func() bool { l := s.lane("watcher"); return l.Holder == "" && l.Lag == 1 })
 	l := s.lane("watcher")
 	if l.Kind != worker.KindDecide || l.Paused || l.Written == nil {
-		t.Errorf("got %+v", l)
+		t.Errorf("stopped lane: got %+v, want a decide lane with a checkpoint", l)
 	}
 }
 
-// An act that goes on, and a lane whose destination takes nothing, show in what the lanes have noted down.
-func TestLanesShowOpenActsAndHolds(t *testing.T) {
+// Running acts and an open circuit are part of the checkpoint.
+func TestLanesReportOpenActsAndCircuit(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	begun, goOn := make(chan struct{}), make(chan struct{})
-	first := sync.OnceValue(func() error { close(begun); <-goOn; return nil })
+	begun, release := make(chan struct{}), make(chan struct{})
+	first := sync.OnceValue(func() error { close(begun); <-release; return nil })
 	actor := worker.Actor{Name: "watcher.mail", Routes: []worker.ActRoute{worker.Do(func(context.Context, events.Event, events.OrderExpired) error {
 		if err := first(); err != nil {
 			return err
@@ -86,19 +46,19 @@ func TestLanesShowOpenActsAndHolds(t *testing.T) {
 		return worker.OpenCircuit(errors.New("the relay refuses the shop"))
 	})}}
 	done := s.work(ctx, worker.Config{Domains: []worker.Domain{{Name: "watcher", Log: s.log, Actors: []worker.Actor{actor}}}})
-	s.say("1", "orders.o1", "", "", events.OrderExpired{})
+	s.append("1", "orders.o1", "", "", events.OrderExpired{})
 	<-begun
 	await(t, func() bool {
 		l := s.lane("watcher.mail")
 		return l.Lag == 0 && len(l.Open) == 1 && l.Open[0].Sequence == 1 && l.Hold == ""
 	})
-	close(goOn)
+	close(release)
 	await(t, func() bool {
 		l := s.lane("watcher.mail")
 		return strings.Contains(l.Hold, "the relay refuses the shop")
 	})
 	if l := s.lane("watcher.mail"); l.Kind != worker.KindAct || len(l.Open) != 1 || l.Open[0].Attempt < 1 {
-		t.Errorf("got %+v", l)
+		t.Errorf("lane with an open circuit: got %+v, want one open act", l)
 	}
 	cancel()
 	if err := <-done; err != nil {
@@ -106,8 +66,8 @@ func TestLanesShowOpenActsAndHolds(t *testing.T) {
 	}
 }
 
-// What a lane does shows in its name: the shop's lanes are named so.
-func TestLanesSayWhatTheyDo(t *testing.T) {
+// The kind of a lane follows from its name.
+func TestLanesHaveKindByName(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	want := map[string]worker.Kind{"orders": worker.KindDecide, "orders.timers": worker.KindTimer, "orders.projection": worker.KindProject,
@@ -117,63 +77,108 @@ func TestLanesSayWhatTheyDo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// The reconciler keeps a checkpoint, too, and is no lane.
+	// The reconciler has a checkpoint but is not a lane.
 	if err := s.log.SaveCheckpoint(t.Context(), &eventlog.Checkpoint{Lane: "payments.reconcile", State: []byte(`{"to":"2026-11-01T00:00:00Z"}`)}); err != nil {
 		t.Fatal(err)
 	}
 	lanes, err := s.Lanes(t.Context())
 	if err != nil || len(lanes) != len(want) {
-		t.Fatal(lanes, err)
+		t.Fatalf("lanes: got %+v, %v; want %d", lanes, err, len(want))
 	}
 	for _, l := range lanes {
 		if l.Kind != want[l.Name] {
-			t.Errorf("%s: got %s, want %s", l.Name, l.Kind, want[l.Name])
+			t.Errorf("kind of %s: got %s, want %s", l.Name, l.Kind, want[l.Name])
 		}
 	}
 }
 
-// lane returns how a lane stands; the zero Lane when there is none.
-func (s *shop) lane(name string) replay.Lane {
-	s.t.Helper()
-	lanes, err := s.Lanes(s.t.Context())
-	if err != nil {
-		s.t.Fatal(err)
+// A pause holds in every process and survives restarts. The process is degraded but ready. After Resume the lane handles the events of
+// the pause in order.
+func TestPausedLaneHandlesEventsAfterResume(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	handled := make(chan string, 10)
+	w, stop := s.watcher(handled)
+	s.append("1", "orders.o1", "", "", events.OrderExpired{})
+	if id := <-handled; id != "1" {
+		t.Fatalf("handled: got %s, want 1", id)
 	}
-	for _, l := range lanes {
-		if l.Name == name {
-			return l
+	await(t, func() bool { return s.lane("watcher").Position == 1 })
+	paused, err := s.Pause(t.Context(), []string{"watcher"}, replay.UntilResumed)
+	if err != nil || len(paused) != 1 || !paused[0].Paused || paused[0].Until != nil {
+		t.Fatalf("pause: got %+v, %v; want the paused watcher", paused, err)
+	}
+	await(t, func() bool { return w.Degraded() != nil })
+	s.append("2", "orders.o1", "", "", events.OrderExpired{})
+	if err := w.Degraded(); w.Ready() != nil || !strings.Contains(err.Error(), "watcher: paused until it is resumed") {
+		t.Errorf("paused worker: got ready %v, degraded %v; want degraded only", w.Ready(), err)
+	}
+	stop()
+	w, stop = s.watcher(handled)
+	defer stop()
+	s.append("3", "orders.o1", "", "", events.OrderExpired{})
+	await(t, func() bool { return w.Degraded() != nil })
+	await(t, func() bool { l := s.lane("watcher"); return l.Holder != "" && l.Lag >= 2 }) // it holds its lease and has events to handle
+	if len(handled) > 0 {
+		t.Errorf("handled during the pause: got %d, want 0", len(handled))
+	}
+	if resumed, err := s.Resume(t.Context(), []string{"watcher"}); err != nil || len(resumed) != 1 || resumed[0].Paused {
+		t.Fatalf("resume: got %+v, %v; want the watcher", resumed, err)
+	}
+	if first, second := <-handled, <-handled; first != "2" || second != "3" {
+		t.Errorf("handled: got %s, %s; want 2, 3", first, second)
+	}
+	await(t, func() bool { return w.Degraded() == nil && s.lane("watcher").Lag == 0 })
+}
+
+// A pause with an end time ends by itself.
+func TestPauseEndsAtItsTime(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	handled := make(chan string, 10)
+	w, stop := s.watcher(handled)
+	defer stop()
+	await(t, func() bool { return s.lane("watcher").Holder != "" })
+	until := time.Now().Add(2 * time.Second)
+	if paused, err := s.Pause(t.Context(), []string{"watcher"}, until); err != nil || len(paused) != 1 || paused[0].Until == nil || !paused[0].Until.Equal(until) {
+		t.Fatalf("pause: got %+v, %v; want the watcher until %s", paused, err, until)
+	}
+	await(t, func() bool { return w.Degraded() != nil })
+	s.append("1", "orders.o1", "", "", events.OrderExpired{})
+	<-handled
+	if early := time.Until(until); early > 0 {
+		t.Errorf("handled %s before the end of the pause", early)
+	}
+	if l := s.lane("watcher"); l.Paused || l.Until != nil {
+		t.Errorf("lane after the pause: got %+v, want not paused", l)
+	}
+}
+
+func TestPauseRefusesUnknownLanes(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	_, stop := s.watcher(nil)
+	defer stop()
+	await(t, func() bool { return s.lane("watcher").Holder != "" })
+	_, err := s.Pause(t.Context(), []string{"watcher", "wacher"}, replay.UntilResumed)
+	if !errors.Is(err, replay.ErrUnknownLane) || !strings.Contains(err.Error(), "there are watcher") {
+		t.Errorf("pause: got %v, want %v with the known names", err, replay.ErrUnknownLane)
+	}
+	if s.lane("watcher").Paused {
+		t.Error("watcher: got paused, want unchanged")
+	}
+	for _, name := range []string{replay.Projections, replay.Views} {
+		if lanes, err := s.Pause(t.Context(), []string{name}, replay.UntilResumed); err != nil || len(lanes) > 0 {
+			t.Errorf("pause %s: got %+v, %v; want no lanes", name, lanes, err)
 		}
 	}
-	return replay.Lane{}
-}
-
-// work runs a worker until ctx ends.
-func (s *shop) work(ctx context.Context, config worker.Config) (done <-chan error) {
-	s.t.Helper()
-	_, done = s.begin(ctx, s.log, config)
-	return done
-}
-
-func (s *shop) begin(ctx context.Context, l *eventlog.Log, config worker.Config) (*worker.Worker, <-chan error) {
-	s.t.Helper()
-	w, err := worker.New(ctx, l, config)
-	if err != nil {
-		s.t.Fatal(err)
+	if err := s.log.SaveCheckpoint(t.Context(), &eventlog.Checkpoint{Lane: "watcher.projection"}); err != nil {
+		t.Fatal(err)
 	}
-	done := make(chan error, 1)
-	go func() { done <- w.Run(ctx) }()
-	return w, done
-}
-
-// await polls until a fact holds.
-func await(t *testing.T, reached func() bool) {
-	t.Helper()
-	deadline := time.After(30 * time.Second)
-	for ticker := time.NewTicker(20 * time.Millisecond); !reached(); {
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			t.Fatal("never reached")
-		}
+	if lanes, err := s.Pause(t.Context(), []string{replay.Projections}, replay.UntilResumed); err != nil || len(lanes) != 1 || !lanes[0].Paused {
+		t.Errorf("pause %s: got %+v, %v; want the projection", replay.Projections, lanes, err)
+	}
+	if s.lane("watcher").Paused {
+		t.Error("watcher: got paused, want only the projection paused")
 	}
 }

@@ -13,23 +13,23 @@ import (
 	eventlog "tillstream/events/log"
 )
 
-// source is the domain as which operators append: to what stands under ops.
+// source is the domain under which operators append events.
 const source = "ops"
 
-// answerIn is how long an append of a repair or a restore waits for its answer. A broker never answers what its permissions
-// forbid.
-const answerIn = time.Minute
+// ackTimeout is how long a repair or a restore waits for the acknowledgement of an append. A broker does not reply to an append
+// that its permissions forbid.
+const ackTimeout = time.Minute
 
-// Reader reads a shop's log. It is safe for concurrent use.
+// Reader reads the log of a shop. It is safe for concurrent use.
 type Reader struct {
 	log   *eventlog.Log
-	js    jetstream.JetStream // without the log's time-outs, for what may take its time
-	reads jetstream.Stream    // for reading single messages
+	js    jetstream.JetStream // without the timeouts of the log, for long operations
+	reads jetstream.Stream    // reads single messages
 }
 
-// Open finds the shop's log. It returns [ErrNoShop], naming what is missing, rather than create anything.
+// Open opens the log of a shop. It creates nothing: when a stream is missing, it returns [ErrNoShop] and names the stream.
 func Open(ctx context.Context, conn *nats.Conn) (*Reader, error) {
-	js, err := jetstream.New(conn, jetstream.WithPublishAsyncTimeout(answerIn))
+	js, err := jetstream.New(conn, jetstream.WithPublishAsyncTimeout(ackTimeout))
 	if err != nil {
 		return nil, fmt.Errorf("open log for reading: %w", err)
 	}
@@ -46,39 +46,39 @@ func Open(ctx context.Context, conn *nats.Conn) (*Reader, error) {
 		return nil, fmt.Errorf("open log for reading: %w", err)
 	}
 	if replicas > 1 {
-		// By this the client chooses whom to ask: the leader, because a copy may lag behind it.
+		// Without AllowDirect the client reads from the leader: another replica may lag behind it.
 		reads.CachedInfo().Config.AllowDirect = false
 	}
 	return &Reader{log: l, js: js, reads: reads}, nil
 }
 
-// Close ends the reader. The connection is its owner's.
+// Close closes the reader, but not the connection.
 func (r *Reader) Close() { r.log.Close() }
 
-// Log is the log that is read, for those who look after projections.
+// Log returns the log, for rebuilds of projections.
 func (r *Reader) Log() *eventlog.Log { return r.log }
 
-// Message is one message as it stands in the log; not every one is an event of the shop.
+// Message is one message of the log. Not every message is an event of the shop.
 type Message = eventlog.Message
 
 // Range is a part of the log.
 type Range struct {
-	From  uint64    // first sequence; default the beginning
-	To    uint64    // last sequence; default what is the last when reading begins
-	Since time.Time // instead of From: what was stored then or later
-	// Gap is told which sequences the log lacks, before reading goes on behind them; default: nobody is told.
+	From  uint64    // first sequence; default the first of the log
+	To    uint64    // last sequence; default the last one when the read begins
+	Since time.Time // instead of From: messages stored at this time or later
+	// Gap is called with the first and the last of the sequences that the log lacks, before the read continues after them; default none.
 	Gap func(from, to uint64)
-	// Subjects are literal subjects or wildcards; default all. The broker chooses what fits, so a gap does not show.
+	// Subjects are literal subjects or wildcards; default all. With Subjects, the broker filters and gaps are not detected.
 	Subjects []string
 }
 
-// Last returns the sequence of the log's last message, 0 when it never had one.
+// Last returns the sequence of the last message, 0 when the log is empty.
 func (r *Reader) Last(ctx context.Context) (uint64, error) { return r.log.End(ctx, 0) }
 
 // Get returns the message at a sequence, or [ErrNotFound].
 func (r *Reader) Get(ctx context.Context, sequence uint64) (Message, error) {
 	what := fmt.Sprintf("sequence %d", sequence)
-	if sequence == 0 { // sequences begin at 1, and the broker takes 0 for no question at all
+	if sequence == 0 { // sequences begin at 1, and the broker rejects a request for 0
 		return r.message(nil, jetstream.ErrMsgNotFound, what)
 	}
 	raw, err := r.reads.GetMsg(ctx, sequence)
@@ -99,4 +99,226 @@ func (r *Reader) message(raw *jetstream.RawStreamMsg, err error, what string) (M
 		return Message{}, fmt.Errorf("read %s: %w", what, err)
 	}
 	return r.log.Adopt(Message{Subject: raw.Subject, Sequence: raw.Sequence, Stored: raw.Time, Header: raw.Header, Data: raw.Data}), nil
+}
+
+// errEnd ends a read at the end of its range.
+var errEnd = errors.New("end of the range")
+
+// Each calls fn once for every message of a range, in order, and returns after the last one or when fn returns an error. It skips
+// gaps and reconnects when the connection breaks.
+func (r *Reader) Each(ctx context.Context, part Range, fn func(Message) error) error {
+	last, err := r.Last(ctx)
+	if err != nil {
+		return err
+	}
+	if part.To == 0 || part.To > last {
+		part.To = last
+	}
+	if part.To == 0 || part.From > part.To {
+		return nil
+	}
+	if len(part.Subjects) > 0 {
+		return r.consume(ctx, events.StreamShop, ordered(part), part.To, fn)
+	}
+	from, err := r.first(ctx, part)
+	if err != nil {
+		return err
+	}
+	return r.each(ctx, from, part.To, part.Gap, fn)
+}
+
+// each delivers the messages between two sequences.
+func (r *Reader) each(ctx context.Context, from, to uint64, gap func(from, to uint64), fn func(Message) error) error {
+	end, err := r.lastOf(ctx, from, to)
+	if err != nil {
+		return err
+	}
+	if from <= end {
+		err = r.follow(ctx, from, gap, func(m Message) error {
+			if err := fn(m); err != nil || m.Sequence < end {
+				return err
+			}
+			return errEnd
+		})
+	}
+	if err != nil && !errors.Is(err, errEnd) {
+		return err
+	}
+	if gap != nil && end < to {
+		gap(end+1, to)
+	}
+	return nil
+}
+
+// Follow is like Each without an end: it continues with new messages until ctx ends or fn returns an error. It ignores To and
+// Subjects. caughtUp, if not nil, is called once, after the last message that existed at the start.
+func (r *Reader) Follow(ctx context.Context, part Range, caughtUp func(), fn func(Message) error) error {
+	from, err := r.first(ctx, part)
+	if err != nil {
+		return err
+	}
+	last, err := r.Last(ctx)
+	if err != nil {
+		return err
+	}
+	if last, err = r.lastOf(ctx, from, last); err != nil {
+		return err
+	}
+	reached := func(sequence uint64) {
+		if caughtUp != nil && sequence >= last {
+			caughtUp()
+			caughtUp = nil
+		}
+	}
+	reached(from - 1)
+	return r.follow(ctx, from, part.Gap, func(m Message) error {
+		if err := fn(m); err != nil {
+			return err
+		}
+		reached(m.Sequence)
+		return nil
+	})
+}
+
+// follow reads from a sequence on, across gaps, until fn returns an error.
+func (r *Reader) follow(ctx context.Context, from uint64, gap func(from, to uint64), fn func(Message) error) error {
+	for {
+		err := r.log.Follow(ctx, from, fn)
+		var missing *eventlog.GapError
+		switch {
+		case errors.As(err, &missing):
+			if gap != nil {
+				gap(missing.From, missing.To)
+			}
+			from = missing.To + 1
+		case ctx.Err() == nil && errors.Is(err, jetstream.ErrMsgIteratorClosed):
+			return fmt.Errorf("read the log: %w", ErrInterrupted)
+		default:
+			return err
+		}
+	}
+}
+
+// first returns the first sequence of a range.
+func (r *Reader) first(ctx context.Context, part Range) (uint64, error) {
+	if part.Since.IsZero() {
+		return max(part.From, 1), nil
+	}
+	last, err := r.Last(ctx)
+	if err != nil {
+		return 0, err
+	}
+	from := last + 1
+	err = r.consume(ctx, events.StreamShop, ordered(part), last, func(m Message) error {
+		from = m.Sequence
+		return errEnd
+	})
+	if errors.Is(err, errEnd) {
+		err = nil
+	}
+	return from, err
+}
+
+// lastOf returns the sequence of the last message between two sequences, or from-1 when there is none. It differs from the second
+// sequence only where the log is damaged: a reader would wait forever for a message that does not exist.
+func (r *Reader) lastOf(ctx context.Context, from, to uint64) (uint64, error) {
+	if from > to {
+		return from - 1, nil
+	}
+	_, err := r.Get(ctx, to)
+	if !errors.Is(err, ErrNotFound) {
+		return to, err
+	}
+	low, high := from-1, to-1 // there is no message after high
+	for low < high {
+		middle := high - (high-low)/2
+		raw, err := r.reads.GetMsg(ctx, middle, jetstream.WithGetMsgSubject(">"))
+		switch {
+		case errors.Is(err, jetstream.ErrMsgNotFound), err == nil && raw.Sequence > high:
+			high = middle - 1
+		case err != nil:
+			return 0, fmt.Errorf("read the log from %d on: %w", middle, err)
+		default:
+			low = raw.Sequence
+		}
+	}
+	return low, nil
+}
+
+// prefetch is the number of messages that the client requests at a time. Compared with the default of 500, it halves the time to
+// read four million events.
+const prefetch = 4000
+
+// consume calls fn for the messages of an ordered consumer, up to a sequence, or without an end when it is 0. It does not detect gaps.
+func (r *Reader) consume(ctx context.Context, stream string, config jetstream.OrderedConsumerConfig, to uint64, fn func(Message) error) error {
+	consumer, err := r.js.OrderedConsumer(ctx, stream, config)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", stream, err)
+	}
+	if to > 0 && consumer.CachedInfo().NumPending == 0 {
+		return nil
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(prefetch))
+	if err != nil {
+		return fmt.Errorf("read %s: %w", stream, err)
+	}
+	defer messages.Stop()
+	stop := context.AfterFunc(ctx, messages.Stop)
+	defer stop()
+	for {
+		msg, err := messages.Next()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
+			return fmt.Errorf("read %s: %w", stream, ErrInterrupted)
+		}
+		if err != nil {
+			return fmt.Errorf("read %s: %w", stream, err)
+		}
+		if done, err := r.deliver(msg, to, fn); done || err != nil {
+			return err
+		}
+	}
+}
+
+// all calls fn for every message that a stream contains now, in order. It does not detect gaps.
+func (r *Reader) all(ctx context.Context, stream string, fn func(Message) error) error {
+	opened, err := r.js.Stream(ctx, stream)
+	if err != nil {
+		return fmt.Errorf("read state of stream %s: %w", stream, err)
+	}
+	last := opened.CachedInfo().State.LastSeq
+	if last == 0 {
+		return nil
+	}
+	return r.consume(ctx, stream, ordered(Range{}), last, fn)
+}
+
+// deliver calls fn for one message and reports whether it was the last of the range: the one at its end, or the last one that
+// matches the filter.
+func (r *Reader) deliver(msg jetstream.Msg, to uint64, fn func(Message) error) (done bool, err error) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return false, fmt.Errorf("read %s: %w", msg.Subject(), err)
+	}
+	sequence := meta.Sequence.Stream
+	if to > 0 && sequence > to {
+		return true, nil
+	}
+	err = fn(r.log.Adopt(Message{Subject: msg.Subject(), Sequence: sequence, Stored: meta.Timestamp, Header: msg.Headers(), Data: msg.Data()}))
+	return to > 0 && (sequence == to || meta.NumPending == 0), err
+}
+
+// ordered returns the configuration of a consumer for a range.
+func ordered(part Range) jetstream.OrderedConsumerConfig {
+	config := jetstream.OrderedConsumerConfig{FilterSubjects: part.Subjects, DeliverPolicy: jetstream.DeliverAllPolicy}
+	switch {
+	case !part.Since.IsZero():
+		since := part.Since
+		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
+	case part.From > 0:
+		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, part.From
+	}
+	return config
 }

@@ -15,15 +15,15 @@ import (
 	"tillstream/events/worker"
 )
 
-// Selection says which dead letters are meant. Exactly one of its fields is set.
+// Selection selects open dead letters. Exactly one of its fields is set.
 type Selection struct {
 	All         bool
-	Fingerprint string   // every open one with this cause
-	Numbers     []uint64 // these, which must be open
+	Fingerprint string   // all with this cause
+	Numbers     []uint64 // exactly these
 }
 
-// OpenDeadLetters returns the open dead letters that a selection means, oldest first. Where it names what is not there it
-// returns [ErrNotFound], and [ErrSettled] where it names one that is not open any more. None are open: no error with All.
+// OpenDeadLetters returns the selected dead letters, oldest first. It returns [ErrNotFound] when a selected number or fingerprint
+// does not exist, and [ErrSettled] when a selected dead letter is no longer open. With All, it may return none.
 func (r *Reader) OpenDeadLetters(ctx context.Context, s Selection) ([]DeadLetter, error) {
 	all, err := r.DeadLetters(ctx, 0)
 	if err != nil {
@@ -32,7 +32,7 @@ func (r *Reader) OpenDeadLetters(ctx context.Context, s Selection) ([]DeadLetter
 	for _, number := range s.Numbers {
 		i := slices.IndexFunc(all, func(d DeadLetter) bool { return d.Number == number })
 		if i < 0 {
-			return nil, fmt.Errorf("%w: no dead letter has the number %d; ops deadletters list --state all lists those that there are", ErrNotFound, number)
+			return nil, fmt.Errorf("%w: no dead letter has the number %d; ops deadletters list --state all lists all of them", ErrNotFound, number)
 		}
 		if err := all[i].settled(); err != nil {
 			return nil, err
@@ -59,16 +59,16 @@ func (d DeadLetter) settled() error {
 	return nil
 }
 
-// Redrive is a request that dead letters be handled again, in the log.
+// Redrive is a request in the log to handle dead letters again.
 type Redrive struct {
 	ID       string
 	Letters  []DeadLetter
 	requests map[string]map[uint64]uint64 // lane → sequence of the event → of the request
-	from     uint64                       // in DEADLETTERS, where their outcomes begin
+	from     uint64                       // first sequence in DEADLETTERS at which outcomes can be
 }
 
-// Redrive asks the lanes of dead letters to handle their events again. The request is in the log when it returns; the process that
-// runs a lane carries it out, at once or when there is one. What was written by no lane is refused, and then nothing is asked for.
+// Redrive requests that lanes handle dead letters again. When it returns, the request is in the log; the process that runs a lane
+// executes it, now or when such a process starts. Redrive requests nothing when one of the letters was written by no lane.
 func (r *Reader) Redrive(ctx context.Context, letters []DeadLetter, reason string) (Redrive, error) {
 	if err := checkReason(reason); err != nil {
 		return Redrive{}, err
@@ -76,7 +76,7 @@ func (r *Reader) Redrive(ctx context.Context, letters []DeadLetter, reason strin
 	sequences := map[string][]uint64{}
 	for _, d := range letters {
 		if d.Sequence == 0 {
-			return Redrive{}, fmt.Errorf("dead letter %d was written by no lane: no event can be handled again; ops deadletters discard settles it", d.Number)
+			return Redrive{}, fmt.Errorf("dead letter %d was written by no lane: there is no event to handle again; ops deadletters discard settles it", d.Number)
 		}
 		sequences[d.Worker] = append(sequences[d.Worker], d.Sequence)
 	}
@@ -92,21 +92,21 @@ func (r *Reader) Redrive(ctx context.Context, letters []DeadLetter, reason strin
 	return Redrive{ID: id, Letters: letters, requests: requests, from: last + 1}, nil
 }
 
-// checkReason: why something was done to a dead letter is all that the next person has to go by.
+// checkReason requires a reason: it is the only explanation that the next operator finds.
 func checkReason(reason string) error {
 	if strings.TrimSpace(reason) == "" {
-		return errors.New("no reason is given: pass --reason with what was mended or settled")
+		return errors.New("no reason given: pass --reason and say what was fixed or settled")
 	}
 	return nil
 }
 
-// Await waits until every dead letter of a redrive has an outcome, or ctx ends, and returns the dead letters as they stand then.
-// done is told how many have one. Those without are still open, and [Redrive.Waits] says so.
+// Await waits until every dead letter of a redrive has an outcome or ctx ends, and returns the dead letters in their current state.
+// done is called with the number of outcomes so far. [Redrive.Waits] reports which dead letters have none.
 func (r *Reader) Await(ctx context.Context, redrive Redrive, done func(n int)) ([]DeadLetter, error) {
-	place := map[string]int{}
+	index := map[string]int{}
 	letters := slices.Clone(redrive.Letters)
 	for i, d := range letters {
-		place[d.letter.Subject] = i
+		index[d.letter.Subject] = i
 	}
 	settled := func() (n int) {
 		for _, d := range letters {
@@ -117,8 +117,8 @@ func (r *Reader) Await(ctx context.Context, redrive Redrive, done func(n int)) (
 		return n
 	}
 	err := r.FollowDeadLetters(ctx, Range{From: redrive.from}, func(m Message) error {
-		if i, ok := place[m.Subject]; ok {
-			letters[i].take(m)
+		if i, ok := index[m.Subject]; ok {
+			letters[i].apply(m)
 		}
 		n := settled()
 		if done(n); n == len(letters) {
@@ -132,13 +132,13 @@ func (r *Reader) Await(ctx context.Context, redrive Redrive, done func(n int)) (
 	return letters, err
 }
 
-// Waits reports whether a dead letter, as it stands, has no outcome of the redrive yet.
+// Waits reports whether a dead letter still has no outcome of the redrive.
 func (v Redrive) Waits(d DeadLetter) bool {
 	return d.State == StateOpen && d.Redelivery < v.requests[d.Worker][d.Sequence]
 }
 
-// Discard settles dead letters: no lane will handle their events. It returns how many it has settled. One that has changed
-// since it was read is left as it is, and named in the error.
+// Discard settles dead letters: no lane will handle their events. It returns the number that it settled. It leaves a dead letter that
+// has changed since it was read unchanged, and names it in the error.
 func (r *Reader) Discard(ctx context.Context, letters []DeadLetter, reason string) (n int, err error) {
 	if err := checkReason(reason); err != nil {
 		return 0, err
@@ -155,7 +155,7 @@ func (r *Reader) Discard(ctx context.Context, letters []DeadLetter, reason strin
 }
 
 func (r *Reader) discard(ctx context.Context, d DeadLetter, reason string) error {
-	e, _ := d.letter.Event() // as far as it can be read
+	e, _ := d.letter.Event() // zero where it cannot be read
 	msg, err := events.Encode(events.Event{ID: uuid.Must(uuid.NewV7()).String(), Source: source, Actor: events.ActorOps, Time: r.log.Now().UTC(),
 		Subject: d.letter.Subject, CorrelationID: e.CorrelationID, CausationID: e.ID,
 		Payload: events.DeadLetterDiscarded{Worker: d.Worker, Sequence: d.Sequence, Reason: reason}})
@@ -164,7 +164,7 @@ func (r *Reader) discard(ctx context.Context, d DeadLetter, reason string) error
 	}
 	_, err = r.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(d.last))
 	if worker.IsSequenceConflict(err) {
-		return fmt.Errorf("discard dead letter %d: it has changed meanwhile; ops deadletters show %d says how it stands", d.Number, d.Number)
+		return fmt.Errorf("discard dead letter %d: it has changed since it was read; ops deadletters show %d prints its state", d.Number, d.Number)
 	}
 	if err != nil {
 		return fmt.Errorf("discard dead letter %d: %w", d.Number, err)

@@ -3,58 +3,58 @@ package replay
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
-// Repair compares the two durable copies of what happened, log and archive, by event id, and gives each back what it has
-// lost and the other one has.
+// Repair compares the two durable copies of the events, log and archive, by event id, and restores in each copy what it lacks and
+// the other one has.
 //
-//	log      1 2 3 4 5 6 7 .     an older copy of the broker's store was put back: 8, 9 are appended again, in their order
-//	archive  1 2 . . 5 6 7 8 9   the database lost 3, 4: they are written from the log
+//	log      1 2 3 4 5 6 7 .     an older copy of the broker's store was put back: 8 and 9 are appended again, in this order
+//	archive  1 2 . . 5 6 7 8 9   the database lost 3 and 4: they are written from the log
 //
-// As long as nobody has appended since, what the log lost comes back under its old sequences. When the log went on without
-// it, the rules are those of [planOf]: an entity whose history has not gone on gets the rest of it appended at the end,
-// each event with the expectation that no other writer is faster; one that has gone on keeps its new history, and the old
-// one is named and kept in a collection beside the archive. Lanes that had come further than the log then went begin again
-// there: what is derived from a restored event, and was lost, is derived again.
+// If nothing was appended since the loss, the events return under their old sequences. Otherwise [planOf] decides: an entity without
+// new events gets its lost events appended at the end, each with an expected sequence. An entity with new events keeps those;
+// its lost events are superseded, are reported, and are kept in a collection beside the archive. A lane that is ahead of the
+// log is set back, so that it handles the restored events again.
 //
-//	log      1 2 . 4 5           damage: 3 cannot be put back between 2 and 4; readers take it from the archive
+//	log      1 2 . 4 5           damage: 3 cannot be inserted between 2 and 4; readers take it from the archive
 //
-// No process may be at work when the log is restored. What the log held and the archive had not got yet is in neither copy:
-// the archive is written about every two seconds.
+// No process may run while the log is restored. Events that the log lost before the archive had them are in neither copy; the
+// archive is written about every two seconds.
 type Repair struct {
 	DB       *mongo.Database
 	DryRun   bool
 	Log      *Reader
-	Progress func(stage string, done, total uint64) // default: not reported
+	Progress func(stage string, done, total uint64) // default: none
 }
 
-// RepairReport is what a repair has found, and done.
+// RepairReport is the result of a repair.
 type RepairReport struct {
-	Log         uint64 `json:"log"`          // sequence of the log's last event
-	Archived    uint64 `json:"archived"`     // of the archive's
-	LogLost     Loss   `json:"log_lost"`     // the archive has them: they go back into the log
-	ArchiveLost Loss   `json:"archive_lost"` // the log has them: they go back into the archive
-	Superseded  Loss   `json:"superseded"`   // the archive has them, but their entity went on without them: for staff to look at
-	Damaged     Loss   `json:"damaged"`      // the log lacks them between others; the archive has them
-	LostInBoth  Loss   `json:"gone"`         // sequences that neither copy has
-	Diverged    bool   `json:"went_on"`      // events were appended after the log went back: what is restored gets new sequences
+	Log         uint64 `json:"log"`          // last sequence of the log
+	Archived    uint64 `json:"archived"`     // last sequence of the archive
+	LogLost     Loss   `json:"log_lost"`     // only in the archive: they are appended to the log
+	ArchiveLost Loss   `json:"archive_lost"` // only in the log: they are written to the archive
+	Superseded  Loss   `json:"superseded"`   // only in the archive, and their entity has new events: staff must check them
+	Damaged     Loss   `json:"damaged"`      // the log has a gap there; the archive has them
+	LostInBoth  Loss   `json:"gone"`         // sequences that both copies lack
+	Diverged    bool   `json:"went_on"`      // events were appended after the loss: restored events get new sequences
 	Aside       string `json:"aside,omitempty"`
-	// LanesAhead are lanes whose checkpoint lies beyond what the log holds, or held before it went back: they are set back.
+	// LanesAhead are the lanes whose checkpoint is beyond the end of the log, or beyond the point of the loss. They are set back.
 	LanesAhead []string `json:"lanes_ahead,omitempty"`
 	Restored   bool     `json:"restored"` // false for a dry run
 	Seconds    float64  `json:"seconds"`
 }
 
-// Loss is events that one copy lacks.
+// Loss is a number of events that a copy lacks.
 type Loss struct {
 	Count uint64 `json:"count"`
-	First []Lost `json:"first,omitempty"` // the first few
+	First []Lost `json:"first,omitempty"` // the first ones
 }
 
-// Lost is one of them.
+// Lost is one event of a [Loss].
 type Lost struct {
 	Sequence uint64 `json:"sequence"`
 	EventID  string `json:"event_id,omitempty"`
@@ -62,24 +62,24 @@ type Lost struct {
 	Subject  string `json:"subject,omitempty"`
 }
 
-// namedAtMost is how many lost events are named.
-const namedAtMost = 100
+// maxLost is the largest number of events in [Loss.First].
+const maxLost = 100
 
 func (l *Loss) add(e Lost) {
-	if l.Count++; len(l.First) < namedAtMost {
+	if l.Count++; len(l.First) < maxLost {
 		l.First = append(l.First, e)
 	}
 }
 
-// Off reports whether anything is missing anywhere.
+// HasFindings reports whether the copies differ, a lane is ahead, or events are lost.
 func (r RepairReport) HasFindings() bool {
 	return r.LogLost.Count+r.ArchiveLost.Count+r.Superseded.Count > 0 || r.Diverged || len(r.LanesAhead) > 0 || r.Unrepairable()
 }
 
-// Unrepairable reports whether something is missing that a repair cannot give back.
+// Unrepairable reports whether events are missing that a repair cannot restore.
 func (r RepairReport) Unrepairable() bool { return r.Damaged.Count+r.LostInBoth.Count > 0 }
 
-// Run compares, and restores unless it is a dry run. Everything is compared before anything is written.
+// Run compares both copies completely and then restores the differences, unless it is a dry run.
 func (r Repair) Run(ctx context.Context) (RepairReport, error) {
 	start := time.Now()
 	c, err := r.compare(ctx)
@@ -88,9 +88,60 @@ func (r Repair) Run(ctx context.Context) (RepairReport, error) {
 	}
 	if !r.DryRun {
 		if err := r.restore(ctx, c); err != nil {
-			return RepairReport{}, fmt.Errorf("restore: %w", err)
+			return RepairReport{}, fmt.Errorf("repair: %w", err)
 		}
 	}
 	c.report.Restored, c.report.Seconds = !r.DryRun, time.Since(start).Seconds()
 	return c.report, nil
+}
+
+// lostEvent is an event that the archive has and the log lacks.
+type lostEvent struct {
+	Lost
+	cause string // id of the event that caused it, if any
+	sum   uint64
+}
+
+// plan divides the lost events into those that are appended again and those that are superseded.
+type plan struct {
+	restore    []lostEvent // in the order of their old sequences
+	superseded []lostEvent // their entity has new events, or depends on such an entity
+	exact      bool        // restore begins directly after the end of the log, so the old sequences can be used
+}
+
+// planOf decides which lost events are appended again. lost is in the order of the old sequences, last is the end of the log, changed
+// are the subjects with new events since the fork, and restored are the sums of events that an earlier repair has appended.
+//
+// The events of an entity form one sequence. If an entity has new events and its lost ones were appended after them, an old state
+// would replace the current one. Its lost events are therefore superseded, and so are all events with the same cause, for example
+// the stock movements of one reservation: a decision is restored completely or not at all.
+func planOf(lost []lostEvent, last uint64, changed map[string]bool, restored map[uint64]bool) plan {
+	p := plan{exact: true}
+	superseded := make([]bool, len(lost))
+	subjects, causes := maps.Clone(changed), map[string]bool{}
+	for again := true; again; {
+		again = false
+		for i, e := range lost {
+			if superseded[i] || restored[e.sum] || !subjects[e.Subject] && (e.cause == "" || !causes[e.cause]) {
+				continue
+			}
+			superseded[i], again = true, true
+			subjects[e.Subject] = true
+			if e.cause != "" {
+				causes[e.cause] = true
+			}
+		}
+	}
+	for i, e := range lost {
+		switch {
+		case restored[e.sum]:
+			p.exact = false
+		case superseded[i]:
+			p.superseded, p.exact = append(p.superseded, e), false
+		default:
+			p.exact = p.exact && e.Sequence == last+uint64(len(p.restore))+1
+			p.restore = append(p.restore, e)
+		}
+	}
+	return p
 }

@@ -10,19 +10,19 @@ import (
 	eventlog "tillstream/events/log"
 )
 
-// copies is the log and its archive, compared.
+// copies is the result of comparing the log with its archive.
 type copies struct {
 	archive *archive.Archive
 	report  RepairReport
-	sums    []uint64    // of the log's event ids, by sequence; 0: no message
+	sums    []uint64    // of the event ids of the log, by sequence; 0 for a gap
 	missing []uint64    // sequences that the archive lacks
-	lost    []lostEvent // what the log lacks, as it was archived
+	lost    []lostEvent // events that the log lacks, by archived sequence
 	plan    plan
-	ahead   []eventlog.Checkpoint // of lanes that are ahead of the log
-	known   uint64                // up to where the log is as they knew it
+	ahead   []eventlog.Checkpoint // of the lanes that are ahead of the log
+	known   uint64                // end of the part of the log that did not change
 }
 
-// sumOf tells events apart by their ids; what is no event of the shop by where and what it is.
+// sumOf identifies an event by its id, and a message without an id by subject and body. It is never 0.
 func sumOf(id, subject string, body []byte) uint64 {
 	h := fnv.New64a()
 	if id == "" {
@@ -36,10 +36,10 @@ func sumOf(id, subject string, body []byte) uint64 {
 
 func sumOfArchived(a archive.Archived) uint64 { return sumOf(a.EventID(), a.Subject, a.Body()) }
 
-// compare finds what either copy lacks. The archive is read last, so that a lane that is at work on it does not look behind.
+// compare finds what each copy lacks. The archive may grow during the comparison, so the log is read again after it.
 func (r Repair) compare(ctx context.Context) (*copies, error) {
 	c := &copies{archive: archive.New(r.DB), sums: make([]uint64, 1)}
-	archived, err := r.archivedUpTo(ctx, c)
+	archivedTo, err := r.archivedTo(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -50,38 +50,40 @@ func (r Repair) compare(ctx context.Context) (*copies, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What was said since the log was read may be in the archive already: the log has not lost it.
+	// The archive may contain events that were appended after the first read of the log. The log has not lost them.
 	if err := r.readLog(ctx, c); err != nil {
 		return nil, err
 	}
 	c.lost = slices.DeleteFunc(c.lost, func(e lostEvent) bool { return c.has(e.Sequence, e.sum) })
-	c.nameDamage(known)
-	if err := r.nameMissing(ctx, c, archived); err != nil {
+	c.reportDamage(known)
+	if err := r.reportMissing(ctx, c, archivedTo); err != nil {
 		return nil, err
 	}
 	if err := r.findAhead(ctx, c); err != nil {
 		return nil, err
 	}
-	return c, r.decide(ctx, c)
+	return c, r.plan(ctx, c)
 }
 
-// tellEvery is after how many events progress is reported.
-const tellEvery = 1000
+// progressEvery is the number of events between two reports of progress.
+const progressEvery = 1000
 
-func (r Repair) tell(stage string, done, total uint64) { tell(r.Progress, stage, done, total) }
+func (r Repair) progress(stage string, done, total uint64) {
+	reportProgress(r.Progress, stage, done, total)
+}
 
-// tell reports progress now and then, and at the end.
-func tell(progress func(stage string, done, total uint64), stage string, done, total uint64) {
-	if progress != nil && (done%tellEvery == 0 || done == total) {
+// reportProgress reports progress periodically and at the end.
+func reportProgress(progress func(stage string, done, total uint64), stage string, done, total uint64) {
+	if progress != nil && (done%progressEvery == 0 || done == total) {
 		progress(stage, done, total)
 	}
 }
 
-// archivedUpTo is up to where everything should be in the archive: as far as its head says, or its lane's checkpoint.
-func (r Repair) archivedUpTo(ctx context.Context, c *copies) (uint64, error) {
+// archivedTo returns the sequence up to which the archive should be complete, by its head or by the checkpoint of its lane.
+func (r Repair) archivedTo(ctx context.Context, c *copies) (uint64, error) {
 	head, err := c.archive.Head(ctx)
 	if err == nil {
-		err = head.BeingRestored() // what is missing comes from the backup, and not from here
+		err = head.BeingRestored() // the missing events come from the backup
 	}
 	if err != nil {
 		return 0, err
@@ -90,7 +92,7 @@ func (r Repair) archivedUpTo(ctx context.Context, c *copies) (uint64, error) {
 	return max(head.Last, checkpoint.Position), err
 }
 
-// readLog reads on to where the log ends now.
+// readLog reads from the end of the last read to the current end of the log.
 func (r Repair) readLog(ctx context.Context, c *copies) error {
 	last, err := r.Log.Last(ctx)
 	from := uint64(len(c.sums))
@@ -100,34 +102,33 @@ func (r Repair) readLog(ctx context.Context, c *copies) error {
 	c.report.Log, c.sums = last, append(c.sums, make([]uint64, last+1-from)...)
 	return r.Log.Each(ctx, Range{From: from, To: last}, func(m Message) error {
 		c.sums[m.Sequence] = sumOf(m.Header.Get(events.HeaderID), m.Subject, m.Data)
-		r.tell("log", m.Sequence, last)
+		r.progress("log", m.Sequence, last)
 		return nil
 	})
 }
 
-// has reports whether the log, as far as it was read, holds an event where it was archived from.
+// has reports whether the log, as far as it was read, has an event at its archived sequence.
 func (c *copies) has(sequence, sum uint64) bool {
 	return sequence < uint64(len(c.sums)) && c.sums[sequence] == sum
 }
 
-// hole reports whether the log lacks a message before its end. It never does where it only went back and on: its sequences
-// have no gaps.
-func (c *copies) hole(sequence uint64) bool {
+// gap reports whether the log lacks a message before its end. A log that lost only its end has no gaps.
+func (c *copies) gap(sequence uint64) bool {
 	return sequence < uint64(len(c.sums)) && c.sums[sequence] == 0
 }
 
-// readArchive finds what the archive has and the log has not, and which sequences of the log it has.
+// readArchive finds the events that only the archive has, and returns which sequences of the log it has.
 func (r Repair) readArchive(ctx context.Context, c *copies) (known []bool, err error) {
 	known = make([]bool, len(c.sums))
 	last := uint64(len(c.sums) - 1)
 	err = c.archive.Each(ctx, 0, func(a archive.Archived) error {
 		c.report.Archived = a.Sequence
-		r.tell("archive", a.Sequence, last)
+		r.progress("archive", a.Sequence, last)
 		sum := sumOfArchived(a)
 		switch {
 		case c.has(a.Sequence, sum):
 			known[a.Sequence] = true
-		case len(c.lost) == 0 && c.hole(a.Sequence): // before the fork: what follows is the same in both
+		case len(c.lost) == 0 && c.gap(a.Sequence): // before the fork the copies are equal
 			known[a.Sequence] = true
 			c.report.Damaged.add(lostOf(a))
 		default:
@@ -150,17 +151,17 @@ func lostOf(a archive.Archived) Lost {
 	return Lost{Sequence: a.Sequence, EventID: a.EventID(), Type: a.Headers.Get(events.HeaderType), Subject: a.Subject}
 }
 
-// nameDamage reports the sequences that neither copy has.
-func (c *copies) nameDamage(known []bool) {
+// reportDamage reports the sequences that both copies lack.
+func (c *copies) reportDamage(known []bool) {
 	for sequence := uint64(1); sequence < uint64(len(c.sums)); sequence++ {
 		archived := sequence < uint64(len(known)) && known[sequence]
-		if c.hole(sequence) && !archived {
+		if c.gap(sequence) && !archived {
 			c.report.LostInBoth.add(Lost{Sequence: sequence})
 		}
 	}
 }
 
-// fork is the first sequence at which the log is not what the archive says it was; 0 when there is none.
+// fork returns the first sequence at which log and archive have different events, 0 when there is none.
 func (c *copies) fork() uint64 {
 	if len(c.lost) == 0 {
 		return 0
@@ -168,20 +169,20 @@ func (c *copies) fork() uint64 {
 	return c.lost[0].Sequence
 }
 
-// nameMissing reports what the archive has lost: what it should have by now. Beyond a fork it has not lost anything, the
-// log went on.
-func (r Repair) nameMissing(ctx context.Context, c *copies, archived uint64) error {
+// reportMissing reports the events that the archive has lost, up to the sequence that it should contain. After a fork the archive has
+// lost nothing: those events of the log are new.
+func (r Repair) reportMissing(ctx context.Context, c *copies, archivedTo uint64) error {
 	var lost []uint64
 	fork := c.fork()
 	c.report.Diverged = fork > 0 && fork <= c.report.Log
 	for _, sequence := range c.missing {
-		if sequence <= archived && (fork == 0 || sequence < fork) {
+		if sequence <= archivedTo && (fork == 0 || sequence < fork) {
 			lost = append(lost, sequence)
 		}
 	}
 	c.missing = lost
 	c.report.ArchiveLost.Count = uint64(len(lost))
-	for _, sequence := range lost[:min(len(lost), namedAtMost)] {
+	for _, sequence := range lost[:min(len(lost), maxLost)] {
 		m, err := r.Log.Get(ctx, sequence)
 		if err != nil {
 			return err
@@ -191,8 +192,8 @@ func (r Repair) nameMissing(ctx context.Context, c *copies, archived uint64) err
 	return nil
 }
 
-// decide makes the plan for what the log has lost.
-func (r Repair) decide(ctx context.Context, c *copies) error {
+// plan plans the restoration of the log.
+func (r Repair) plan(ctx context.Context, c *copies) error {
 	if len(c.lost) == 0 {
 		return nil
 	}
@@ -200,14 +201,14 @@ func (r Repair) decide(ctx context.Context, c *copies) error {
 	for _, e := range c.lost {
 		lost[e.sum] = true
 	}
-	moved := map[string]bool{}
-	there := map[uint64]bool{} // restored by an earlier repair that was cut off, under a new sequence
+	changed := map[string]bool{}
+	restored := map[uint64]bool{} // by an earlier repair that was interrupted, under a new sequence
 	if c.report.Diverged {
 		err := r.Log.Each(ctx, Range{From: c.fork(), To: c.report.Log}, func(m Message) error {
 			if sum := c.sums[m.Sequence]; lost[sum] {
-				there[sum] = true
+				restored[sum] = true
 			} else {
-				moved[m.Subject] = true
+				changed[m.Subject] = true
 			}
 			return nil
 		})
@@ -215,12 +216,35 @@ func (r Repair) decide(ctx context.Context, c *copies) error {
 			return err
 		}
 	}
-	c.plan = planOf(c.lost, c.report.Log, moved, there)
+	c.plan = planOf(c.lost, c.report.Log, changed, restored)
 	for _, e := range c.plan.restore {
 		c.report.LogLost.add(e.Lost)
 	}
 	for _, e := range c.plan.superseded {
 		c.report.Superseded.add(e.Lost)
 	}
+	return nil
+}
+
+// findAhead finds the lanes whose checkpoint is beyond the end of the log or beyond the fork. Such a lane would skip the events that
+// are appended there.
+func (r Repair) findAhead(ctx context.Context, c *copies) error {
+	checkpoints, err := r.Log.log.Checkpoints(ctx)
+	if err != nil {
+		return err
+	}
+	if c.known, err = r.Log.Last(ctx); err != nil { // after the checkpoints, so that no lane only appears ahead of the log
+		return err
+	}
+	if fork := c.fork(); fork > 0 {
+		c.known = fork - 1
+	}
+	for _, checkpoint := range checkpoints {
+		if checkpoint.Lane != archive.Lane && max(checkpoint.Position, checkpoint.Read) > c.known { // the lane of the archive continues at its head
+			c.ahead = append(c.ahead, checkpoint)
+			c.report.LanesAhead = append(c.report.LanesAhead, checkpoint.Lane)
+		}
+	}
+	slices.Sort(c.report.LanesAhead)
 	return nil
 }

@@ -2,19 +2,22 @@ package replay
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events/archive"
+	eventlog "tillstream/events/log"
 )
 
-// asideSuffix is added to the archive's name for what the log went on without, and a number the second time.
+// asideSuffix is appended to the name of the archive for the collection with superseded events. Further collections get a number.
 const asideSuffix = "_aside"
 
-// restore gives both copies back what they have lost. Cut off at any point, the next one goes on.
+// restore writes to both copies what they lack. After an interruption at any point, the next repair continues.
 func (r Repair) restore(ctx context.Context, c *copies) (err error) {
 	if c.report.Aside, err = c.archive.FinishAside(ctx); err != nil {
 		return err
@@ -28,17 +31,17 @@ func (r Repair) restore(ctx context.Context, c *copies) (err error) {
 	if err := r.Log.checkStopped(ctx); err != nil {
 		return err
 	}
-	// Before anything is appended: a repair that is cut off leaves a log that ends, or forks, further on.
-	if err := r.setBack(ctx, c); err != nil || len(c.lost) == 0 {
+	// Before the first append: after an interruption the log ends later, and a lane would no longer appear ahead of it.
+	if err := r.setLanesBack(ctx, c); err != nil || len(c.lost) == 0 {
 		return err
 	}
 	if err := r.restoreLog(ctx, c); err != nil || c.plan.exact {
 		return err
 	}
-	return r.follow(ctx, c)
+	return r.rewriteArchive(ctx, c)
 }
 
-// restoreArchive writes from the log what the archive has lost.
+// restoreArchive writes the events of the log that the archive lacks.
 func (r Repair) restoreArchive(ctx context.Context, c *copies) error {
 	if len(c.missing) == 0 {
 		return nil
@@ -50,25 +53,25 @@ func (r Repair) restoreArchive(ctx context.Context, c *copies) error {
 	return r.copyToArchive(ctx, c, c.missing[0], c.missing[len(c.missing)-1], func(sequence uint64) bool { return wanted[sequence] })
 }
 
-// archiveAtOnce is how many messages are in memory on their way into the archive.
-const archiveAtOnce = 5000
+// archiveBatch is the number of messages that are written to the archive at a time.
+const archiveBatch = 5000
 
-// copyToArchive writes a part of the log into the archive, and says in the archive's head that it goes so far.
+// copyToArchive writes the wanted messages of a range of the log to the archive, and advances its head to the end of the range.
 func (r Repair) copyToArchive(ctx context.Context, c *copies, from, to uint64, wanted func(uint64) bool) error {
-	var some []archive.Archived
+	var batch []archive.Archived
 	flush := func() error {
-		err := c.archive.Restore(ctx, some)
-		some = some[:0]
+		err := c.archive.Restore(ctx, batch)
+		batch = batch[:0]
 		return err
 	}
 	var last archive.Archived
 	err := r.Log.Each(ctx, Range{From: from, To: to}, func(m Message) error {
 		last = archive.From(m)
-		r.tell("restore archive", m.Sequence, to)
+		r.progress("restore archive", m.Sequence, to)
 		if !wanted(m.Sequence) {
 			return nil
 		}
-		if some = append(some, last); len(some) < archiveAtOnce {
+		if batch = append(batch, last); len(batch) < archiveBatch {
 			return nil
 		}
 		return flush()
@@ -79,7 +82,7 @@ func (r Repair) copyToArchive(ctx context.Context, c *copies, from, to uint64, w
 	return c.archive.AdvanceHead(ctx, last.Sequence, last.EventID())
 }
 
-// restoreLog appends what the log has lost, each event as it was: with its id and its number among its entity's events.
+// restoreLog appends the events that the log has lost, each with its old id and revision.
 func (r Repair) restoreLog(ctx context.Context, c *copies) error {
 	if len(c.plan.restore) == 0 {
 		return nil
@@ -88,23 +91,23 @@ func (r Repair) restoreLog(ctx context.Context, c *copies) error {
 	for _, e := range c.plan.restore {
 		wanted[e.sum] = true
 	}
-	back := writeBack{reader: r.Log, exact: c.plan.exact, compared: c.report.Log, ends: map[string]uint64{}}
+	w := rewriter{reader: r.Log, exact: c.plan.exact, compared: c.report.Log, ends: map[string]uint64{}}
 	done, total := uint64(0), uint64(len(c.plan.restore))
-	r.tell("restore log", done, total)
+	r.progress("restore log", done, total)
 	err := c.archive.Each(ctx, c.fork(), func(a archive.Archived) error {
 		if !wanted[sumOfArchived(a)] {
 			return nil
 		}
 		done++
-		r.tell("restore log", done, total)
-		return back.append(ctx, a)
+		r.progress("restore log", done, total)
+		return w.append(ctx, a)
 	})
-	return errors.Join(err, back.await(ctx, 0))
+	return errors.Join(err, w.await(ctx, 0))
 }
 
-// follow makes the archive what the log is from the fork on, and keeps what it held there in a collection beside it.
-func (r Repair) follow(ctx context.Context, c *copies) error {
-	aside, err := r.aside(ctx)
+// rewriteArchive sets the archived events from the fork on aside and archives those of the log instead.
+func (r Repair) rewriteArchive(ctx context.Context, c *copies) error {
+	aside, err := r.emptyAside(ctx)
 	if err != nil {
 		return err
 	}
@@ -119,17 +122,57 @@ func (r Repair) follow(ctx context.Context, c *copies) error {
 	return r.copyToArchive(ctx, c, c.fork(), last, func(uint64) bool { return true })
 }
 
-// aside returns a collection beside the archive that holds nothing yet. Its chunks go by their sequences: where a backup was
-// put back before, the chunks of now would replace those of then.
-func (r Repair) aside(ctx context.Context) (*mongo.Collection, error) {
+// emptyAside returns an empty collection beside the archive. A collection that an earlier repair has filled cannot be used: chunks with
+// the same sequences would replace each other.
+func (r Repair) emptyAside(ctx context.Context) (*mongo.Collection, error) {
 	name := archive.Collection + asideSuffix
 	for n := 2; ; n++ {
 		collection := r.DB.Collection(name)
 		if err := collection.FindOne(ctx, bson.D{}).Err(); errors.Is(err, mongo.ErrNoDocuments) {
 			return collection, nil
 		} else if err != nil {
-			return nil, fmt.Errorf("look into %s: %w", name, err)
+			return nil, fmt.Errorf("read %s: %w", name, err)
 		}
 		name = fmt.Sprintf("%s%s_%d", archive.Collection, asideSuffix, n)
 	}
+}
+
+// setLanesBack moves the checkpoints of the lanes that are ahead back to the unchanged part of the log. The lanes handle the events
+// after it again, which is idempotent.
+func (r Repair) setLanesBack(ctx context.Context, c *copies) error {
+	for _, checkpoint := range c.ahead {
+		checkpoint.Position, checkpoint.Read = min(checkpoint.Position, c.known), min(checkpoint.Read, c.known)
+		if err := dropOpenActs(&checkpoint, c.known); err != nil {
+			return err
+		}
+		if err := r.Log.log.SaveCheckpoint(ctx, &checkpoint); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropOpenActs removes the open acts for events after a sequence from a checkpoint.
+func dropOpenActs(c *eventlog.Checkpoint, known uint64) error {
+	if len(c.State) == 0 {
+		return nil
+	}
+	var open []json.RawMessage
+	if err := json.Unmarshal(c.State, &open); err != nil {
+		return fmt.Errorf("read the open acts of %s: %w", c.Lane, err)
+	}
+	var unreadable error
+	open = slices.DeleteFunc(open, func(raw json.RawMessage) bool {
+		var o OpenAct
+		if err := json.Unmarshal(raw, &o); err != nil {
+			unreadable = fmt.Errorf("read the open acts of %s: %w", c.Lane, err)
+		}
+		return o.Sequence > known
+	})
+	if unreadable != nil {
+		return unreadable
+	}
+	var err error
+	c.State, err = json.Marshal(open)
+	return err
 }

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"tillstream/events"
 	"tillstream/events/archive"
@@ -15,201 +14,186 @@ import (
 	"tillstream/events/replay"
 )
 
-// A restore writes into nothing that is in use: it names what it found and changes nothing. A collection that is there
-// without documents, and a checkpoint that says nothing, are no hindrance: who makes the streams leaves them.
-func TestARestoreWantsAnEmptyInstallation(t *testing.T) {
+// A restore into an installation with data names what it found and changes nothing. An empty collection and a checkpoint without a
+// position do not count: the process that creates the streams leaves them.
+func TestRestoreRefusesInstallationWithData(t *testing.T) {
 	t.Parallel()
-	c := newTwoCopies(t)
-	c.move("a1", "A", "", 1)
-	dir := c.backedUp()
+	c := newInstallation(t)
+	c.adjust("a1", "A", "", 1)
+	dir := c.mustBackUp()
 	tests := map[string]struct {
-		put  func(n *twoCopies)
-		says string // "": it is empty enough
+		put  func(n *installation)
+		says string // "" when the restore succeeds
 	}{
-		"AnEvent":       {func(n *twoCopies) { n.move("x1", "X", "", 1) }, "1 events in SHOP"},
-		"ADeadLetter":   {func(n *twoCopies) { n.dead("orders", 1) }, "1 dead letters"},
-		"ACheckpoint":   {func(n *twoCopies) { n.note("orders.timers", 3) }, "checkpoints of 1 lanes"},
-		"ADocument":     {func(n *twoCopies) { n.insert("payments") }, "documents in payments"},
-		"AnArchive":     {func(n *twoCopies) { n.insert(archive.Collection) }, "documents in archive"},
-		"EmptyEnough":   {func(n *twoCopies) { n.note("orders", 0); n.insert("orders"); n.clear("orders") }, ""},
-		"NothingAtAll":  {func(*twoCopies) {}, ""},
-		"SeveralThings": {func(n *twoCopies) { n.insert("orders"); n.dead("orders", 1) }, "1 dead letters, documents in orders"},
+		"Event":       {func(n *installation) { n.adjust("x1", "X", "", 1) }, "1 events in SHOP"},
+		"DeadLetter":  {func(n *installation) { n.deadLetter("orders", 1) }, "1 dead letters"},
+		"Checkpoint":  {func(n *installation) { n.saveCheckpoint("orders.timers", 3) }, "checkpoints of 1 lanes"},
+		"Document":    {func(n *installation) { n.insert("payments") }, "documents in payments"},
+		"Archive":     {func(n *installation) { n.insert(archive.Collection) }, "documents in archive"},
+		"EmptyEnough": {func(n *installation) { n.saveCheckpoint("orders", 0); n.insert("orders"); n.delete("orders") }, ""},
+		"Empty":       {func(*installation) {}, ""},
+		"Several":     {func(n *installation) { n.insert("orders"); n.deadLetter("orders", 1) }, "1 dead letters, documents in orders"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n := newTwoCopies(t)
+			n := newInstallation(t)
 			test.put(n)
-			before := n.story()
+			before := n.contents()
 			_, err := n.restore(dir)
 			if test.says == "" {
-				if err != nil || len(n.story()) != 1 {
-					t.Fatalf("restored %v, %v", n.story(), err)
+				if err != nil || len(n.contents()) != 1 {
+					t.Fatalf("restore: got %v, %v; want one event", n.contents(), err)
 				}
 				return
 			}
 			if !errors.Is(err, replay.ErrNotEmpty) || !strings.Contains(err.Error(), test.says) {
-				t.Errorf("got %v, want one that says %q", err, test.says)
+				t.Errorf("restore: got %v, want %v with %q", err, replay.ErrNotEmpty, test.says)
 			}
-			if diff := cmp.Diff(before, n.story()); diff != "" {
-				t.Errorf("the log (-before +after):\n%s", diff)
+			if diff := cmp.Diff(before, n.contents()); diff != "" {
+				t.Errorf("log (-want +got):\n%s", diff)
 			}
 			if head, err := archive.New(n.db).Head(t.Context()); err != nil || head.Restoring != nil {
-				t.Errorf("the database says that something is being restored: %+v, %v", head, err)
+				t.Errorf("head: got %+v, %v; want no mark of a restore", head, err)
 			}
 		})
 	}
 }
 
-func (c *twoCopies) insert(collection string) {
-	c.t.Helper()
-	if _, err := c.db.Collection(collection).InsertOne(c.t.Context(), bson.D{{Key: "_id", Value: "1"}}); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-func (c *twoCopies) clear(collection string) {
-	c.t.Helper()
-	if _, err := c.db.Collection(collection).DeleteOne(c.t.Context(), bson.D{{Key: "_id", Value: "1"}}); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-// Who is at work remembers a log that is about to be another one.
-func TestARestoreWhileSomebodyIsAtWork(t *testing.T) {
+func TestRestoreRefusesRunningProcess(t *testing.T) {
 	t.Parallel()
-	c := newTwoCopies(t)
-	dir := c.backedUp()
+	c := newInstallation(t)
+	dir := c.mustBackUp()
 	_, stop := c.watcher(nil)
 	await(t, func() bool { return c.lane("watcher").Holder != "" })
 	if _, err := c.restore(dir); !errors.Is(err, replay.ErrRunning) || !strings.Contains(err.Error(), "watcher") {
-		t.Errorf("got %v", err)
+		t.Errorf("restore: got %v, want %v with the lane", err, replay.ErrRunning)
 	}
 	stop()
 }
 
-// Where the secrets are refused nothing has been written: the shop there has others.
-func TestARestoreWhoseSecretsAreRefused(t *testing.T) {
+// When Secrets returns an error, for example because the shop has other secrets, the restore writes nothing.
+func TestRestoreWritesNothingWhenSecretsFail(t *testing.T) {
 	t.Parallel()
-	c := newTwoCopies(t)
-	c.move("a1", "A", "", 1)
-	kept, err := backup.Open(t.Context(), c.backedUp(), nil)
+	c := newInstallation(t)
+	c.adjust("a1", "A", "", 1)
+	kept, err := backup.Open(t.Context(), c.mustBackUp(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := newTwoCopies(t)
+	n := newInstallation(t)
 	refused := errors.New("other secrets")
 	r := replay.Restore{Backup: kept, DB: n.db, Log: n.Reader, Secrets: func([]byte) error { return refused }}
-	if _, err := r.Run(t.Context()); !errors.Is(err, refused) || len(n.story()) > 0 {
-		t.Errorf("got %v, the log holds %v", err, n.story())
+	if _, err := r.Run(t.Context()); !errors.Is(err, refused) || len(n.contents()) > 0 {
+		t.Errorf("restore: got %v with log %v, want %v and an empty log", err, n.contents(), refused)
 	}
 	var given string
 	r.Secrets = func(data []byte) error { given = string(data); return nil }
 	if report, err := r.Run(t.Context()); err != nil || !report.Secrets || report.Continued || given != "secret" {
-		t.Errorf("then %+v, %v, secrets %q", report, err, given)
+		t.Errorf("second restore: got %+v, %v with secrets %q", report, err, given)
 	}
 }
 
-// halfRestored is a backup of a long log, and an installation whose broker went away in the middle of its restore. The
-// broker is back, with all that it had stored.
-func halfRestored(t *testing.T) (c, n *twoCopies, dir string) {
+// interruptedRestore returns the source of a backup and an installation whose broker stopped in the middle of the restore and was
+// started again.
+func interruptedRestore(t *testing.T) (c, n *installation, dir string) {
 	t.Helper()
-	c, n = newTwoCopies(t), newTwoCopies(t)
-	c.fill(events.PrefixStock+"A", 3*longEnough)
-	c.dead("inventory", 2)
-	c.note("inventory", 3*longEnough)
-	dir = c.backedUp()
+	c, n = newInstallation(t), newInstallation(t)
+	c.publish(events.PrefixStock+"A", 3*progressEvery)
+	c.deadLetter("inventory", 2)
+	c.saveCheckpoint("inventory", 3*progressEvery)
+	dir = c.mustBackUp()
 	kept, err := backup.Open(t.Context(), dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = replay.Restore{Backup: kept, DB: n.db, Log: n.Reader, Progress: func(_ string, done, _ uint64) {
-		if done == 2*longEnough {
+		if done == 2*progressEvery {
 			n.server.Stop()
 		}
 	}}.Run(t.Context())
 	if err == nil {
-		t.Fatal("the restore of a broker that went away has ended")
+		t.Fatal("restore into a stopped broker: got no error")
 	}
 	n.start()
-	if last, err := n.Last(t.Context()); err != nil || last < longEnough || last >= 3*longEnough {
-		t.Fatalf("the log ends at %d, %v; want half a log", last, err)
+	if last, err := n.Last(t.Context()); err != nil || last < progressEvery || last >= 3*progressEvery {
+		t.Fatalf("end of the log: got %d, %v; want part of the backup", last, err)
 	}
 	return c, n, dir
 }
 
-// A restore that was cut off goes on where it was. Until it has ended no process starts on half of the log, no repair takes
-// it for one that lost something, and no other backup is mixed with it.
-func TestARestoreThatIsCutOff(t *testing.T) {
+// A restore that was interrupted continues where it stopped. Until it ends, no process starts on the incomplete log, and a repair and the
+// restore of another backup are refused.
+func TestInterruptedRestoreContinues(t *testing.T) {
 	t.Parallel()
-	c, n, dir := halfRestored(t)
+	c, n, dir := interruptedRestore(t)
 	if err := archive.New(n.db).CheckHistory(t.Context(), n.log); !errors.Is(err, eventlog.ErrTruncated) || !strings.Contains(err.Error(), "run `ops restore`") {
-		t.Errorf("the shop would start: %v", err)
+		t.Errorf("check history: got %v, want %v with the remedy", err, eventlog.ErrTruncated)
 	}
 	if _, err := (replay.Repair{DB: n.db, Log: n.Reader}).Run(t.Context()); !errors.Is(err, eventlog.ErrTruncated) {
-		t.Errorf("a repair: %v", err)
+		t.Errorf("repair: got %v, want %v", err, eventlog.ErrTruncated)
 	}
-	if _, err := n.restore(c.backedUp()); !errors.Is(err, replay.ErrOtherBackup) {
-		t.Errorf("another backup of the same log: %v", err)
+	if _, err := n.restore(c.mustBackUp()); !errors.Is(err, replay.ErrOtherBackup) {
+		t.Errorf("restore of another backup: got %v, want %v", err, replay.ErrOtherBackup)
 	}
-	if report := n.restored(dir); !report.Continued {
-		t.Errorf("it began anew: %+v", report)
+	if report := n.mustRestore(dir); !report.Continued {
+		t.Errorf("restore: got %+v, want continued", report)
 	}
-	if diff := cmp.Diff(c.story(), n.story()); diff != "" {
-		t.Errorf("the log (-before +after):\n%s", diff)
+	if diff := cmp.Diff(c.contents(), n.contents()); diff != "" {
+		t.Errorf("log (-want +got):\n%s", diff)
 	}
-	if l := n.lane("inventory"); l.Position != 3*longEnough {
-		t.Errorf("got %+v", l)
+	if l := n.lane("inventory"); l.Position != 3*progressEvery {
+		t.Errorf("lane inventory: got %+v", l)
 	}
 	if letters, err := n.DeadLetters(t.Context(), 0); err != nil || len(letters) != 1 {
-		t.Errorf("dead letters %+v, %v", letters, err)
+		t.Errorf("dead letters: got %+v, %v; want 1", letters, err)
 	}
 	n.archive()
 	if r := n.repair(true); r.HasFindings() {
-		t.Errorf("not whole: %+v", r)
+		t.Errorf("dry run of a repair: got %+v, want no findings", r)
 	}
 }
 
-// Half a restore to which another program has appended is not the beginning of the backup any more.
-func TestARestoreOfALogThatWentOn(t *testing.T) {
+// An incomplete log to which another process has appended is not the beginning of the backup.
+func TestRestoreRefusesLogWithOtherEvents(t *testing.T) {
 	t.Parallel()
-	_, n, dir := halfRestored(t)
-	n.move("x1", "X", "", 1)
-	before := len(n.story())
+	_, n, dir := interruptedRestore(t)
+	n.adjust("x1", "X", "", 1)
+	before := len(n.contents())
 	if _, err := n.restore(dir); !errors.Is(err, replay.ErrOtherBackup) || !strings.Contains(err.Error(), "SHOP has another event at") {
-		t.Errorf("got %v", err)
+		t.Errorf("restore: got %v, want %v with the sequence", err, replay.ErrOtherBackup)
 	}
-	if after := len(n.story()); after != before {
-		t.Errorf("the log has %d events, had %d", after, before)
+	if after := len(n.contents()); after != before {
+		t.Errorf("events in the log: got %d, want %d", after, before)
 	}
 }
 
-// Of two restores at once one puts everything back, and the other one says that it was not alone.
-func TestTwoRestoresAtOnce(t *testing.T) {
+// Of two concurrent restores one restores everything and the other one returns an error.
+func TestConcurrentRestores(t *testing.T) {
 	t.Parallel()
-	c := newTwoCopies(t)
-	c.fill(events.PrefixStock+"A", 2*longEnough)
-	dir := c.backedUp()
+	c := newInstallation(t)
+	c.publish(events.PrefixStock+"A", 2*progressEvery)
+	dir := c.mustBackUp()
 	kept, err := backup.Open(t.Context(), dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := newTwoCopies(t)
+	n := newInstallation(t)
 	_, err = replay.Restore{Backup: kept, DB: n.db, Log: n.Reader, Progress: func(_ string, done, _ uint64) {
-		if done == longEnough {
-			n.restoreBeside(kept)
+		if done == progressEvery {
+			n.restoreUntilAlone(kept)
 		}
 	}}.Run(t.Context())
 	if !errors.Is(err, replay.ErrConcurrentAppend) && !errors.Is(err, replay.ErrOtherBackup) {
-		t.Errorf("the slower one: %v", err)
+		t.Errorf("slower restore: got %v, want %v or %v", err, replay.ErrConcurrentAppend, replay.ErrOtherBackup)
 	}
-	if diff := cmp.Diff(c.story(), n.story()); diff != "" {
-		t.Errorf("the log (-before +after):\n%s", diff)
+	if diff := cmp.Diff(c.contents(), n.contents()); diff != "" {
+		t.Errorf("log (-want +got):\n%s", diff)
 	}
 }
 
-// restoreBeside runs a second restore, again for as long as the first one's appends are still arriving.
-func (c *twoCopies) restoreBeside(kept *backup.Backup) {
+// restoreUntilAlone runs a second restore, and repeats it while appends of the first one arrive.
+func (c *installation) restoreUntilAlone(kept *backup.Backup) {
 	c.t.Helper()
 	err := replay.ErrConcurrentAppend
 	for errors.Is(err, replay.ErrConcurrentAppend) {

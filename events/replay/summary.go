@@ -8,9 +8,9 @@ import (
 	"tillstream/events"
 )
 
-// Summary says in one line what an event says. What it leaves out stands in the event.
+// Summary describes an event in one line.
 func Summary(e events.Event) string {
-	for _, summarise := range []func(events.Event) (string, bool){ofOrder, ofInventory, ofPayment, ofMessage, ofMachinery} {
+	for _, summarise := range []func(events.Event) (string, bool){ofOrder, ofInventory, ofPayment, ofMail, ofOperations} {
 		if text, ok := summarise(e); ok {
 			return text
 		}
@@ -23,21 +23,21 @@ func ofOrder(e events.Event) (string, bool) {
 	case events.OrderPlaced:
 		return fmt.Sprintf("%s: %s for %s, to be paid by %s", p.Number, lines(p.Lines), p.Total, clock(p.ExpiresAt)), true
 	case events.OrderAwaitingPayment:
-		return fmt.Sprintf("stock is held; wants %s by %s", p.Amount, clock(p.ExpiresAt)), true
+		return fmt.Sprintf("stock is held; %s is due by %s", p.Amount, clock(p.ExpiresAt)), true
 	case events.OrderPaymentAccepted:
-		return fmt.Sprintf("takes up %s", p.Amount), true
+		return fmt.Sprintf("accepts the payment of %s", p.Amount), true
 	case events.OrderConfirmed:
-		return "paid and sold", true
+		return "paid; the stock is sold", true
 	case events.OrderRejected:
 		return strings.TrimSuffix("because "+p.Reason+": "+short(p.Short), ": "), true
 	case events.OrderExpired:
-		return "nobody paid in time", true
+		return "not paid in time", true
 	case events.OrderCancelled:
 		return fmt.Sprintf("%s, by %s", p.Reason, e.Actor), true
 	case events.OrderPaidLate:
-		return fmt.Sprintf("%s came after the end; stock is to be held again", p.Amount), true
+		return fmt.Sprintf("%s was paid after the order ended; stock is requested again", p.Amount), true
 	case events.OrderRefunded:
-		return fmt.Sprintf("%s went back (refund %s)", p.Amount, p.RefundID), true
+		return fmt.Sprintf("%s refunded (refund %s)", p.Amount, p.RefundID), true
 	}
 	return "", false
 }
@@ -59,9 +59,9 @@ func ofInventory(e events.Event) (string, bool) {
 	case events.ReservationRefused:
 		return "nothing held: " + short(p.Short), true
 	case events.ReservationReleased:
-		return "nothing is held any more", true
+		return "the stock is released", true
 	case events.ReservationCommitted:
-		return "what was held is sold", true
+		return "the held stock is sold", true
 	}
 	return "", false
 }
@@ -73,15 +73,15 @@ func ofPayment(e events.Event) (string, bool) {
 	case events.PaymentIntentCreated:
 		return fmt.Sprintf("%s for %s", p.PaymentIntent, p.Amount), true
 	case events.PaymentActionRequired:
-		return "the bank asks the shopper", true
+		return "the bank requires authentication", true
 	case events.PaymentProcessing:
-		return "the bank takes its time", true
+		return "the bank is processing the payment", true
 	case events.PaymentDeclined:
 		return strings.TrimSpace(fmt.Sprintf("%s %s: %s", p.Code, p.DeclineCode, p.Message)), true
 	case events.PaymentAuthorized:
-		return fmt.Sprintf("%s reserved on the card", p.Amount), true
+		return fmt.Sprintf("%s authorized", p.Amount), true
 	case events.PaymentCaptured:
-		return fmt.Sprintf("%s taken", p.Amount), true
+		return fmt.Sprintf("%s captured", p.Amount), true
 	}
 	return ofPaymentEnd(e)
 }
@@ -90,7 +90,7 @@ func ofPaymentEnd(e events.Event) (string, bool) {
 	switch p := e.Payload.(type) {
 	case events.PaymentCancelRequested:
 		if p.Force {
-			return p.Reason + "; an authorisation is to be voided too", true
+			return p.Reason + "; an authorization is voided too", true
 		}
 		return p.Reason, true
 	case events.PaymentCancelled:
@@ -98,18 +98,18 @@ func ofPaymentEnd(e events.Event) (string, bool) {
 	case events.PaymentFailed:
 		return p.Code + ": " + p.Message, true
 	case events.PaymentRefundRequested:
-		return fmt.Sprintf("%s is to go back: %s (refund %s)", p.Amount, p.Reason, p.RefundID), true
+		return fmt.Sprintf("refund of %s requested: %s (refund %s)", p.Amount, p.Reason, p.RefundID), true
 	case events.PaymentRefunded:
-		return fmt.Sprintf("%s went back (refund %s)", p.Amount, p.RefundID), true
+		return fmt.Sprintf("%s refunded (refund %s)", p.Amount, p.RefundID), true
 	case events.PaymentRefundFailed:
-		return fmt.Sprintf("%s could not go back: %s (refund %s)", p.Amount, p.Reason, p.RefundID), true
+		return fmt.Sprintf("refund of %s failed: %s (refund %s)", p.Amount, p.Reason, p.RefundID), true
 	case events.WebhookReceived:
 		return fmt.Sprintf("%s %s, via %s", p.StripeType, p.StripeEvent, p.Via), true
 	}
 	return "", false
 }
 
-func ofMessage(e events.Event) (string, bool) {
+func ofMail(e events.Event) (string, bool) {
 	switch p := e.Payload.(type) {
 	case events.MessageQueued:
 		return "mail " + p.Template, true
@@ -120,23 +120,23 @@ func ofMessage(e events.Event) (string, bool) {
 	case events.MessageFailed:
 		return p.MessageID + ": " + p.Error, true
 	case events.MessageUnknown:
-		return p.MessageID + " may or may not have been sent: " + p.Error, true
+		return p.MessageID + ": unknown whether it was sent: " + p.Error, true
 	}
 	return "", false
 }
 
-// ofMachinery is what no domain of the shop says.
-func ofMachinery(e events.Event) (string, bool) {
+// ofOperations describes the events of lanes and operators.
+func ofOperations(e events.Event) (string, bool) {
 	switch p := e.Payload.(type) {
 	case events.LanePaused:
 		if p.Until == nil {
-			return p.Lane + " until it is resumed", true
+			return p.Lane + " paused until it is resumed", true
 		}
-		return fmt.Sprintf("%s until %s", p.Lane, p.Until.UTC().Format(time.DateTime)), true
+		return fmt.Sprintf("%s paused until %s", p.Lane, p.Until.UTC().Format(time.DateTime)), true
 	case events.EventVoided:
 		return fmt.Sprintf("event %d on %s is void: %s", p.Sequence, p.Subject, p.Reason), true
 	case events.LaneResumed:
-		return p.Lane + " goes on", true
+		return p.Lane + " resumed", true
 	case events.DeadLettered:
 		return fmt.Sprintf("%s could not handle %d: %s", p.Worker, p.Sequence, p.Error), true
 	case events.DeadLetterRedriven:
@@ -153,12 +153,12 @@ func movement(m events.StockMovement, what string) string {
 	return fmt.Sprintf("%s: %s; now %d on hand = %d available + %d held", m.SKU, what, m.After.OnHand, m.After.Available, m.After.Held)
 }
 
-// shown is how many lines of an order a summary names.
-const shown = 3
+// maxNamed is the largest number of order lines that a summary names.
+const maxNamed = 3
 
 func lines(of []events.OrderLine) string {
 	var names []string
-	for _, l := range of[:min(len(of), shown)] {
+	for _, l := range of[:min(len(of), maxNamed)] {
 		names = append(names, fmt.Sprintf("%d × %s", l.Quantity, l.SKU))
 	}
 	return strings.Join(names, ", ") + more(len(of))
@@ -166,17 +166,17 @@ func lines(of []events.OrderLine) string {
 
 func short(of []events.Shortage) string {
 	var names []string
-	for _, s := range of[:min(len(of), shown)] {
+	for _, s := range of[:min(len(of), maxNamed)] {
 		names = append(names, fmt.Sprintf("%s wants %d, has %d", s.SKU, s.Requested, s.Available))
 	}
 	return strings.Join(names, ", ") + more(len(of))
 }
 
 func more(total int) string {
-	if total <= shown {
+	if total <= maxNamed {
 		return ""
 	}
-	return fmt.Sprintf(" and %d more", total-shown)
+	return fmt.Sprintf(" and %d more", total-maxNamed)
 }
 
 func plural(n int, what string) string {

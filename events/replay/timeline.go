@@ -15,14 +15,14 @@ import (
 	eventlog "tillstream/events/log"
 )
 
-// Entry is one line of a timeline.
+// Entry is one event of a timeline.
 type Entry struct {
 	Number      int            `json:"number"`          // from 1, in causal order
-	Cause       int            `json:"cause,omitempty"` // number of the entry that caused it; 0 when that is none of these
-	After       time.Duration  `json:"-"`               // since the first entry, by the broker's clock
+	Cause       int            `json:"cause,omitempty"` // number of the entry that caused it; 0 when the cause is not in the timeline
+	After       time.Duration  `json:"-"`               // since the first entry, by the clock of the broker
 	AfterMillis int64          `json:"after_ms"`        // the same
 	Stored      time.Time      `json:"stored"`
-	Stream      string         `json:"stream"` // SHOP, or DEADLETTERS
+	Stream      string         `json:"stream"` // SHOP or DEADLETTERS
 	Sequence    uint64         `json:"sequence"`
 	Subject     string         `json:"subject"`
 	Type        string         `json:"type"`
@@ -30,19 +30,19 @@ type Entry struct {
 	EventID     string         `json:"event_id"`
 	CausationID string         `json:"causation_id,omitempty"`
 	Source      string         `json:"source"`
-	Actor       string         `json:"actor"` // who brought it about
+	Actor       string         `json:"actor"` // who caused it
 	Payload     events.Payload `json:"payload,omitempty"`
 }
 
-// History is everything that the log says about one order.
+// History is all events about one order.
 type History struct {
 	OrderID string  `json:"order_id"`
 	Entries []Entry `json:"entries"`
 }
 
-// Timeline gathers everything about an order: its own events, its reservation with the stock that moved, its payment with
-// Stripe's webhooks, the mails, and the dead letters. Causes stand before their effects. It returns [ErrNotFound] when there
-// is no such order, or events.ErrBadID.
+// Timeline returns all events about an order: the order itself, its reservation and stock movements, its payment and the webhooks of
+// Stripe, its mails, and its dead letters. A cause stands before its effects. It returns [ErrNotFound] when the order does not
+// exist, or [events.ErrBadID].
 func (r *Reader) Timeline(ctx context.Context, orderID string) (History, error) {
 	if err := events.CheckID(orderID); err != nil {
 		return History{}, err
@@ -66,7 +66,7 @@ func (r *Reader) Timeline(ctx context.Context, orderID string) (History, error) 
 	return arrange(orderID, messages, letters), nil
 }
 
-// ownSubjects are the subjects of the entities that are one order's.
+// ownSubjects returns the subjects of the entities that belong to one order.
 func ownSubjects(orderID string) (subjects []string, err error) {
 	for _, entity := range []struct{ prefix, id string }{{events.PrefixOrder, orderID}, {events.PrefixReservation, orderID},
 		{events.PrefixPayment, events.FirstPaymentID(orderID)}, {events.PrefixNotification, orderID}} {
@@ -79,7 +79,7 @@ func ownSubjects(orderID string) (subjects []string, err error) {
 	return subjects, nil
 }
 
-// own reads the subjects that are the order's alone.
+// own reads the subjects that belong to the order alone.
 func (r *Reader) own(ctx context.Context, orderID string) ([]Message, error) {
 	subjects, err := ownSubjects(orderID)
 	if err != nil {
@@ -92,11 +92,11 @@ func (r *Reader) own(ctx context.Context, orderID string) ([]Message, error) {
 	return r.collect(ctx, parts, func(Message) bool { return true })
 }
 
-// shared finds the order in subjects that it shares with others, reading as little of them as can be.
+// shared finds the events about the order on subjects that it shares with others. It reads only the ranges where they can be.
 func (r *Reader) shared(ctx context.Context, orderID string, own []Message) ([]Message, error) {
 	parts := stockRanges(own)
 	if first, ok := firstUnder(events.PrefixPayment, own); ok {
-		// A webhook can come days later, so there is no end to look until.
+		// A webhook can arrive days later, so the range has no end.
 		parts = append(parts, Range{Subjects: []string{events.SubjectWebhooks}, From: first})
 	}
 	id, intent := quoted(orderID), intentOf(own)
@@ -108,12 +108,11 @@ func (r *Reader) shared(ctx context.Context, orderID string, own []Message) ([]M
 	})
 }
 
-// quoted is an id as JSON writes it: what is searched for in bodies that are not worth decoding.
+// quoted returns an id as it stands in JSON, to search bodies without decoding them.
 func quoted(id string) []byte { return []byte(`"` + id + `"`) }
 
-// stockRanges are the parts of the log in which the order's ledger entries stand. A reservation and its ledger entries are
-// appended in one atomic batch, so they are at most a batch apart: a SKU that was sold a million times need not be read
-// from its beginning.
+// stockRanges returns the ranges of the log that contain the stock movements of the order. A reservation and its stock movements are
+// appended in one atomic batch, so they are at most one batch apart. Reading every event of a SKU would take much longer.
 func stockRanges(own []Message) []Range {
 	var ranges []Range
 	for _, m := range own {
@@ -141,7 +140,7 @@ func firstUnder(prefix string, messages []Message) (uint64, bool) {
 	return 0, false
 }
 
-// intentOf returns the order's PaymentIntent id: some of Stripe's objects name that and not our order.
+// intentOf returns the PaymentIntent of the order, which some objects of Stripe name instead of the order.
 func intentOf(own []Message) []byte {
 	for _, m := range own {
 		if e, err := m.Event(); err == nil {
@@ -153,24 +152,24 @@ func intentOf(own []Message) []byte {
 	return nil
 }
 
-// lettersAbout returns what stands in DEADLETTERS about one of the messages, or about the order.
+// lettersAbout returns the messages in DEADLETTERS about the order or about one of its messages.
 func (r *Reader) lettersAbout(ctx context.Context, orderID string, messages []Message) (letters []Message, err error) {
-	concerned := make(map[uint64]bool, len(messages))
+	sequences := make(map[uint64]bool, len(messages))
 	for _, m := range messages {
-		concerned[m.Sequence] = true
+		sequences[m.Sequence] = true
 	}
 	subjects := map[string]bool{}
 	err = r.eachLetterMessage(ctx, Range{}, func(m Message) {
 		var d DeadLetter
-		d.take(m)
-		if subjects[m.Subject] || concerned[d.Sequence] || m.Header.Get(events.HeaderCorrelationID) == orderID || strings.HasSuffix(d.Subject, "."+orderID) {
+		d.apply(m)
+		if subjects[m.Subject] || sequences[d.Sequence] || m.Header.Get(events.HeaderCorrelationID) == orderID || strings.HasSuffix(d.Subject, "."+orderID) {
 			letters, subjects[m.Subject] = append(letters, m), true
 		}
 	})
 	return letters, err
 }
 
-// collect reads several ranges at once and keeps what is wanted, range by range.
+// collect reads several ranges concurrently and returns the wanted messages, range by range.
 func (r *Reader) collect(ctx context.Context, parts []Range, wanted func(Message) bool) ([]Message, error) {
 	kept := make([][]Message, len(parts))
 	group, ctx := errgroup.WithContext(ctx)
@@ -190,8 +189,8 @@ func (r *Reader) collect(ctx context.Context, parts []Range, wanted func(Message
 	return slices.Concat(kept...), nil
 }
 
-// FindOrder returns the id of the order that a customer calls by this number, or [ErrNotFound]. It reads all orders: it
-// is for when the database, which has an index, is away or behind.
+// FindOrder returns the id of the order with a number, or [ErrNotFound]. It reads the events of all orders and is meant for a time when
+// the database, which has an index, is unavailable or behind.
 func (r *Reader) FindOrder(ctx context.Context, number string) (string, error) {
 	id, written := "", quoted(strings.ToUpper(number))
 	err := r.Each(ctx, Range{Subjects: []string{events.PrefixOrder + "*"}}, func(m Message) error {
@@ -215,5 +214,5 @@ func (r *Reader) FindOrder(ctx context.Context, number string) (string, error) {
 	return "", fmt.Errorf("%w: order number %s", ErrNotFound, number)
 }
 
-// errFound ends a reading early.
+// errFound ends a read early.
 var errFound = errors.New("found")

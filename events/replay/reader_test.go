@@ -10,15 +10,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tillstream/events"
-	eventlog "tillstream/events/log"
 	"tillstream/events/replay"
 )
 
-func TestEachReadsItsRange(t *testing.T) {
+func TestEachReadsRange(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	for i := range 10 {
-		s.say(fmt.Sprint(i+1), fmt.Sprintf("orders.o%d", i%2), "", "", events.OrderExpired{})
+		s.append(fmt.Sprint(i+1), fmt.Sprintf("orders.o%d", i%2), "", "", events.OrderExpired{})
 	}
 	read := func(part replay.Range) (sequences []uint64) {
 		if err := s.Each(t.Context(), part, func(m replay.Message) error {
@@ -36,12 +35,12 @@ func TestEachReadsItsRange(t *testing.T) {
 	}{
 		{"All", replay.Range{}, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}},
 		{"Part", replay.Range{From: 3, To: 5}, []uint64{3, 4, 5}},
-		{"OverTheEnd", replay.Range{From: 9, To: 15}, []uint64{9, 10}},
+		{"AcrossTheEnd", replay.Range{From: 9, To: 15}, []uint64{9, 10}},
 		{"Subject", replay.Range{Subjects: []string{"orders.o1"}, To: 7}, []uint64{2, 4, 6}},
 		{"EndIsFiltered", replay.Range{Subjects: []string{"orders.o0"}}, []uint64{1, 3, 5, 7, 9}},
 		{"Subjects", replay.Range{Subjects: []string{"orders.o0", "orders.o1"}, From: 4, To: 6}, []uint64{4, 5, 6}},
 		{"Wildcard", replay.Range{Subjects: []string{"orders.*"}, From: 9}, []uint64{9, 10}},
-		{"NothingThere", replay.Range{Subjects: []string{"orders.o2"}}, nil},
+		{"NoMessages", replay.Range{Subjects: []string{"orders.o2"}}, nil},
 		{"BeyondTheEnd", replay.Range{From: 11, To: 12}, nil},
 		{"Backwards", replay.Range{From: 5, To: 4}, nil},
 		{"SinceEarlier", replay.Range{Since: time.Now().Add(-time.Hour), To: 2}, []uint64{1, 2}},
@@ -50,19 +49,19 @@ func TestEachReadsItsRange(t *testing.T) {
 	}
 	for _, test := range tests {
 		if diff := cmp.Diff(test.want, read(test.part)); diff != "" {
-			t.Errorf("%s: %s", test.name, diff)
+			t.Errorf("%s (-want +got):\n%s", test.name, diff)
 		}
 	}
-	enough := errors.New("enough")
-	if err := s.Each(t.Context(), replay.Range{}, func(replay.Message) error { return enough }); !errors.Is(err, enough) {
-		t.Errorf("error of fn: got %v", err)
+	stop := errors.New("stop")
+	if err := s.Each(t.Context(), replay.Range{}, func(replay.Message) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("each: got %v, want the error of fn", err)
 	}
 }
 
-func TestFollowGoesOn(t *testing.T) {
+func TestFollowDeliversNewEvents(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	s.say("1", "orders.o1", "", "", events.OrderExpired{})
+	s.append("1", "orders.o1", "", "", events.OrderExpired{})
 	got, caughtUp := make(chan string, 10), make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -73,66 +72,18 @@ func TestFollowGoesOn(t *testing.T) {
 		})
 	}()
 	<-caughtUp
-	s.say("2", "orders.o1", "", "", events.OrderExpired{})
+	s.append("2", "orders.o1", "", "", events.OrderExpired{})
 	if first, second := <-got, <-got; first != "1" || second != "2" {
-		t.Errorf("got %s, %s", first, second)
+		t.Errorf("events: got %s, %s; want 1, 2", first, second)
 	}
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("ended with %v", err)
+		t.Errorf("follow: got %v, want %v", err, context.Canceled)
 	}
 }
 
-// stored is when a message was stored.
-func stored(t *testing.T, s *shop, sequence uint64) time.Time {
-	t.Helper()
-	m, err := s.Get(t.Context(), sequence)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m.Stored
-}
-
-// damageable puts a log that messages can be taken from in the place of the shop's, whose own denies deletion for ever.
-func (s *shop) damageable() {
-	s.t.Helper()
-	config := eventlog.Streams(1)[0]
-	config.DenyDelete = false
-	if err := s.js.DeleteStream(s.t.Context(), config.Name); err != nil {
-		s.t.Fatal(err)
-	}
-	if _, err := s.js.CreateStream(s.t.Context(), config); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// damage has the log lack messages.
-func (s *shop) damage(missing ...uint64) {
-	s.t.Helper()
-	stream, err := s.js.Stream(s.t.Context(), events.StreamShop)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for _, sequence := range missing {
-		if err := stream.SecureDeleteMsg(s.t.Context(), sequence); err != nil {
-			s.t.Fatal(err)
-		}
-	}
-}
-
-// damaged writes a log of so many messages, some of which are missing.
-func (s *shop) damaged(size int, missing ...uint64) {
-	s.t.Helper()
-	s.damageable()
-	for i := range size {
-		s.say(fmt.Sprint(i+1), "orders.o1", "", "", events.OrderExpired{})
-	}
-	s.damage(missing...)
-}
-
-// Who looks at a damaged log sees what is left of it, and where it lacks something: also at its end, where no message comes
-// behind the gap.
-func TestADamagedLogIsReadToItsEnd(t *testing.T) {
+// A read of a damaged log delivers the remaining messages and reports the gaps, also at the end, where no message follows the gap.
+func TestEachReportsGaps(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		missing []uint64
@@ -152,28 +103,28 @@ func TestADamagedLogIsReadToItsEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newShop(t)
-			s.damaged(5, test.missing...)
-			var heard []string
-			test.part.Gap = func(from, to uint64) { heard = append(heard, fmt.Sprintf("%d-%d", from, to)) }
+			s.damagedLog(5, test.missing...)
+			var got []string
+			test.part.Gap = func(from, to uint64) { got = append(got, fmt.Sprintf("%d-%d", from, to)) }
 			err := s.Each(t.Context(), test.part, func(m replay.Message) error {
-				heard = append(heard, fmt.Sprint(m.Sequence))
+				got = append(got, fmt.Sprint(m.Sequence))
 				return nil
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(test.want, heard); diff != "" {
-				t.Errorf("want -, got +:\n%s", diff)
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("sequences and gaps (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// A tail of a damaged log tells the gap and goes on behind it.
-func TestFollowGoesOnBehindAGap(t *testing.T) {
+// Follow reports the gaps of a damaged log and continues after them.
+func TestFollowContinuesAfterGap(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	s.damaged(4, 2, 4)
+	s.damagedLog(4, 2, 4)
 	got, caughtUp := make(chan string, 10), make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -185,14 +136,14 @@ func TestFollowGoesOnBehindAGap(t *testing.T) {
 		})
 	}()
 	<-caughtUp
-	s.say("5", "orders.o1", "", "", events.OrderExpired{})
+	s.append("5", "orders.o1", "", "", events.OrderExpired{})
 	for _, want := range []string{"1", "2-2", "3", "4-4", "5"} {
-		if heard := <-got; heard != want {
-			t.Errorf("got %s, want %s", heard, want)
+		if next := <-got; next != want {
+			t.Errorf("next sequence or gap: got %s, want %s", next, want)
 		}
 	}
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("ended with %v", err)
+		t.Errorf("follow: got %v, want %v", err, context.Canceled)
 	}
 }

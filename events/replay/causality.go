@@ -8,13 +8,13 @@ import (
 	"tillstream/events"
 )
 
-// found is a message with the stream that it stands in.
+// found is a message and its stream.
 type found struct {
 	Message
 	stream string
 }
 
-// arrange puts messages into causal order: as they stand in the log, except that an effect never stands before its cause.
+// arrange sorts messages into causal order: the order of the log, except that an effect never stands before its cause.
 func arrange(orderID string, messages, letters []Message) History {
 	entries, position := entriesOf(inOrder(messages, letters))
 	history := History{OrderID: orderID, Entries: make([]Entry, 0, len(entries))}
@@ -40,7 +40,7 @@ func arrange(orderID string, messages, letters []Message) History {
 		history.Entries = append(history.Entries, e)
 	}
 	for next := 0; len(history.Entries) < len(entries); {
-		if ready.Len() == 0 { // forged events can cause each other in a circle; they are shown all the same
+		if ready.Len() == 0 { // forged events can form a cycle of causes; they are shown too
 			for number[next] != 0 {
 				next++
 			}
@@ -58,7 +58,7 @@ func arrange(orderID string, messages, letters []Message) History {
 	return history
 }
 
-// inOrder returns messages in the order of the log, each once, with the dead letters between them by the broker's time.
+// inOrder returns each message once in the order of the log, and sorts the dead letters in by the time at which they were stored.
 func inOrder(messages, letters []Message) []found {
 	slices.SortFunc(messages, func(a, b Message) int { return cmp.Compare(a.Sequence, b.Sequence) })
 	messages = slices.CompactFunc(messages, func(a, b Message) bool { return a.Sequence == b.Sequence })
@@ -76,12 +76,12 @@ func inOrder(messages, letters []Message) []found {
 	return all
 }
 
-// entriesOf reads messages and says where each event id stands.
+// entriesOf converts messages to entries and returns the position of each event id.
 func entriesOf(messages []found) (entries []Entry, position map[string]int) {
 	position = make(map[string]int, len(messages))
 	for i, m := range messages {
 		e := entryOf(m)
-		if e.EventID != "" && m.stream == events.StreamShop { // a dead letter causes nothing
+		if e.EventID != "" && m.stream == events.StreamShop { // a dead letter has no effects
 			position[e.EventID] = i
 		}
 		entries = append(entries, e)
@@ -107,17 +107,17 @@ func entryOf(m found) Entry {
 	return e
 }
 
-// queue is the indexes of entries whose cause has been placed, the earliest first: entries are in the order of the log.
+// queue holds the indexes of entries whose cause has been placed. The earliest in the log is first.
 type queue []int
 
 func (q queue) Len() int           { return len(q) }
 func (q queue) Less(i, j int) bool { return q[i] < q[j] }
 func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
 
-// Push implements heap.Interface.
+// Push implements [heap.Interface].
 func (q *queue) Push(x any) { *q = append(*q, x.(int)) }
 
-// Pop implements heap.Interface.
+// Pop implements [heap.Interface].
 func (q *queue) Pop() any {
 	last := (*q)[len(*q)-1]
 	*q = (*q)[:len(*q)-1]

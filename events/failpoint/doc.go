@@ -1,22 +1,21 @@
-// Package failpoint names the moments at which a process of the shop may die or stand still, and lets tests choose one.
+// Package failpoint names points in the code at which a test can kill or stop a process.
 //
-// It promises to cost next to nothing while it is off, which is always but in a test: [At] and [AtPlace] then load one word and
-// return. What it is there for: a promise such as "no order is charged twice" holds only if it holds whenever the power
-// goes, and the interesting moments last microseconds. A test that kills at random finds them by luck; one that names
-// them finds them every time.
+// A promise such as "no order is charged twice" must hold even if the process dies at the worst moment, and such moments last
+// microseconds. A test that kills at random reaches them by chance; a test that names a failpoint reaches it every time. A
+// disabled failpoint costs one atomic load, so failpoints stay in production code.
 //
-//	failpoint.At("payments.after_capture")            in the code: this moment
-//	failpoint.AtPlace("payments.stripe", "act.done")       the same moment has many places: in which lane
+//	failpoint.At("payments.after_capture")              in the code: a point
+//	failpoint.AtPlace("payments.stripe", "act.done")    a point that many lanes share, with the name of this lane
 //
-//	FAILPOINT_KILL=payments.after_capture               the process kills itself when it gets there
-//	FAILPOINT_KILL=act.done@payments.stripe:3           when it gets there for the third time, in that lane
-//	FAILPOINT_STOP=append.stored                         it stands still (SIGSTOP) until somebody sends SIGCONT
+//	FAILPOINT_KILL=payments.after_capture               the process kills itself at this point
+//	FAILPOINT_KILL=act.done@payments.stripe:3           when it reaches the point for the third time in this lane
+//	FAILPOINT_STOP=append.stored                        it stops itself (SIGSTOP) until it receives SIGCONT
 //
-// A trap can also be laid while processes run, for all of them at once: each looks into a file whenever it passes a point.
-// The first that gets to the moment takes the file away and is the only one hurt; see [Config].
+// A test can also set a trigger while processes run, in a file that every process reads at every point. The first process that
+// reaches the point renames the file and is the only one affected; see [Config].
 //
-//	file "trap" says "kill act.done@payments.stripe:1" ─► a process gets there ─► renames it to "trap.<its id>" ─► dies
+//	file "trap" contains "kill act.done@payments.stripe:1" ─► a process gets there ─► renames it to "trap.<its pid>" ─► dies
 //
-// Only programs arm, because only they read settings. All points stand in one table, so a misspelt one is refused at
-// the start, and a test can go through all of them.
+// Only programs call [Arm], because only they read settings. [Points] lists all failpoints, so that a misspelt one is refused
+// at start, and a test can use all of them in turn.
 package failpoint

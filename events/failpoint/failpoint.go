@@ -9,92 +9,102 @@ import (
 	"sync/atomic"
 )
 
-// armed is nil in every process that is not being tested.
-var armed atomic.Pointer[minefield]
+var (
+	// ErrBadTrigger is returned when the text of a trigger cannot be parsed.
+	ErrBadTrigger = errors.New("bad failpoint trigger")
+	// ErrUnknownPoint is returned when a trigger names a point that [Points] does not list.
+	ErrUnknownPoint = errors.New("no such failpoint")
+	// ErrUnsupported is returned by [Arm] when the system has no signal that stops a process.
+	ErrUnsupported = errors.New("not supported on this system")
+)
 
-// At is a moment that a test may choose.
+// armed is nil unless Arm has enabled failpoints.
+var armed atomic.Pointer[triggers]
+
+// At marks a point. It does nothing unless failpoints are enabled.
 func At(point string) {
-	if m := armed.Load(); m != nil {
-		m.pass("", point)
+	if t := armed.Load(); t != nil {
+		t.pass("", point)
 	}
 }
 
-// AtPlace is a moment that is passed in many places, in one of them.
+// AtPlace marks a point that is reached in several places, such as lanes, in one of them.
 func AtPlace(place, point string) {
-	if m := armed.Load(); m != nil {
-		m.pass(place, point)
+	if t := armed.Load(); t != nil {
+		t.pass(place, point)
 	}
 }
 
-// Config say where this process is to be hurt.
+// Config selects the failpoints of this process.
 type Config struct {
-	Kill string // where it kills itself, as [Parse] reads it; default nowhere
-	Stop string // where it stands still; default nowhere
-	// File is looked into whenever a point is passed. Once it is there and holds a line for [ParseLine], the first process
-	// to get to that moment renames it to the same name with a dot and its process id, and then is hurt. Default: no file.
+	Kill string // where it kills itself, as [Parse] reads it; default: nowhere
+	Stop string // where it stops itself; default: nowhere
+	// File is read at every point. When it exists, it contains a line for [ParseLine]. The first process that reaches the
+	// trigger renames the file, appending a dot and its process id to the name, and then kills or stops itself. Default: no
+	// file.
 	File string
 }
 
-// Arm lays traps for this process, for the rest of its life. It returns [ErrUnknownPoint], [ErrBadTrigger] or
-// [ErrUnsupported]. Config that are all empty arm nothing.
-func Arm(traps Config) error {
-	if traps == (Config{}) {
+// Arm enables the configured failpoints for the rest of the process's life. It returns [ErrUnknownPoint], [ErrBadTrigger] or
+// [ErrUnsupported]. An empty Config enables nothing.
+func Arm(config Config) error {
+	if config == (Config{}) {
 		return nil
 	}
-	m := &minefield{file: traps.File, hurt: hurt}
-	for _, text := range []struct {
-		trap string
+	t := &triggers{file: config.File, signal: signalSelf}
+	for _, setting := range []struct {
+		text string
 		stop bool
-	}{{traps.Kill, false}, {traps.Stop, true}} {
-		if text.trap == "" {
+	}{{config.Kill, false}, {config.Stop, true}} {
+		if setting.text == "" {
 			continue
 		}
-		t, err := Parse(text.trap)
+		trigger, err := Parse(setting.text)
 		if err != nil {
 			return err
 		}
-		t.Stop = text.stop
-		m.fixed = append(m.fixed, &counted{Trigger: t})
+		trigger.Stop = setting.stop
+		t.fixed = append(t.fixed, &counter{Trigger: trigger})
 	}
-	if traps.Stop != "" && !canStop {
-		return fmt.Errorf("stop at %s: %w", traps.Stop, ErrUnsupported)
+	if config.Stop != "" && !canStop {
+		return fmt.Errorf("stop at %s: %w", config.Stop, ErrUnsupported)
 	}
-	armed.Store(m)
+	armed.Store(t)
 	return nil
 }
 
-// minefield is the traps of an armed process.
-type minefield struct {
-	file string
-	hurt func(stop bool)
+// triggers are the triggers of a process.
+type triggers struct {
+	file   string
+	signal func(stop bool)
 
-	mu    sync.Mutex // one moment at a time: who is hurt is hurt exactly there
-	fixed []*counted
-	laid  counted // what the file held last
+	mu       sync.Mutex // held while the process kills or stops itself, so that no other goroutine passes a point meanwhile
+	fixed    []*counter // from Kill and Stop
+	fromFile counter    // from the file, as it was read last
 }
 
-// counted is a trap and how often its moment was passed.
-type counted struct {
+// counter counts how often the point of a trigger was reached.
+type counter struct {
 	Trigger
 	passed int
 }
 
-// pass hurts the process if this is the moment.
-func (m *minefield) pass(place, point string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, t := range m.fixed {
-		if t.steps(place, point) && t.passed == t.Pass {
-			m.hurt(t.Stop)
+// pass kills or stops the process if a trigger says so.
+func (t *triggers) pass(place, point string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.fixed {
+		if c.counts(place, point) && c.passed == c.Pass {
+			t.signal(c.Stop)
 		}
 	}
-	if m.file != "" {
-		m.look(place, point)
+	if t.file != "" {
+		t.checkFile(place, point)
 	}
 }
 
-// steps counts a moment, if it is the trap's.
-func (c *counted) steps(place, point string) bool {
+// counts increments the counter if the point is that of the trigger, and reports whether it is.
+func (c *counter) counts(place, point string) bool {
 	if !c.matches(place, point) {
 		return false
 	}
@@ -102,30 +112,30 @@ func (c *counted) steps(place, point string) bool {
 	return true
 }
 
-// look reads the file, which usually is not there. One that cannot be read is a mistake of the test that wrote it, and
-// there is nobody to return an error to.
-func (m *minefield) look(place, point string) {
-	data, err := os.ReadFile(m.file)
+// checkFile reads the file, which usually does not exist. It panics if the file is invalid, because a point has no caller that
+// could handle an error, and only a faulty test writes such a file.
+func (t *triggers) checkFile(place, point string) {
+	data, err := os.ReadFile(t.file)
 	if errors.Is(err, fs.ErrNotExist) {
-		m.laid = counted{}
+		t.fromFile = counter{}
 		return
 	}
 	if err != nil {
-		panic(fmt.Sprintf("read trap: %v", err))
+		panic(fmt.Sprintf("read failpoint trigger: %v", err))
 	}
-	trap, err := ParseLine(string(data))
+	trigger, err := ParseLine(string(data))
 	if err != nil {
-		panic(fmt.Sprintf("read trap %s: %v", m.file, err))
+		panic(fmt.Sprintf("read failpoint trigger %s: %v", t.file, err))
 	}
-	if trap != m.laid.Trigger {
-		m.laid = counted{Trigger: trap}
+	if trigger != t.fromFile.Trigger {
+		t.fromFile = counter{Trigger: trigger}
 	}
-	if !m.laid.steps(place, point) || m.laid.passed < trap.Pass {
+	if !t.fromFile.counts(place, point) || t.fromFile.passed < trigger.Pass {
 		return
 	}
-	m.laid = counted{}
-	// Of several processes that get here one can rename the file.
-	if os.Rename(m.file, fmt.Sprintf("%s.%d", m.file, os.Getpid())) == nil {
-		m.hurt(trap.Stop)
+	t.fromFile = counter{}
+	// Several processes may get here at once. Only one of them can rename the file.
+	if os.Rename(t.file, fmt.Sprintf("%s.%d", t.file, os.Getpid())) == nil {
+		t.signal(trigger.Stop)
 	}
 }

@@ -16,25 +16,25 @@ import (
 	"tillstream/events/failpoint"
 )
 
-// The test binary is also the process that is hurt: these variables arm it.
+// The test binary is also the process with failpoints: these variables configure it.
 const (
 	envKill, envStop, envFile = "TEST_FAILPOINT_KILL", "TEST_FAILPOINT_STOP", "TEST_FAILPOINT_FILE"
-	envVictim                 = "TEST_FAILPOINT_VICTIM"
+	envChild                  = "TEST_FAILPOINT_CHILD"
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(envVictim) == "" {
+	if os.Getenv(envChild) == "" {
 		os.Exit(m.Run())
 	}
 	if err := failpoint.Arm(failpoint.Config{Kill: os.Getenv(envKill), Stop: os.Getenv(envStop), File: os.Getenv(envFile)}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	victim(os.Stdin, os.Stdout)
+	passPoints(os.Stdin, os.Stdout)
 }
 
-// victim passes a point per line that it is told, and says so afterwards.
-func victim(in io.Reader, out io.Writer) {
+// passPoints passes one point per line of its input and then prints the line.
+func passPoints(in io.Reader, out io.Writer) {
 	for lines := bufio.NewScanner(in); lines.Scan(); {
 		point, place, placed := strings.Cut(lines.Text(), "@")
 		if placed {
@@ -46,21 +46,21 @@ func victim(in io.Reader, out io.Writer) {
 	}
 }
 
-// process is a victim under observation.
-type process struct {
+// child is a process with failpoints.
+type child struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
 	out *bufio.Scanner
 }
 
-func start(t *testing.T, env ...string) *process {
+func start(t *testing.T, env ...string) *child {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{cmd: exec.CommandContext(t.Context(), self)}
-	p.cmd.Env = append(env, envVictim+"=1")
+	p := &child{cmd: exec.CommandContext(t.Context(), self)}
+	p.cmd.Env = append(env, envChild+"=1")
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
@@ -73,58 +73,58 @@ func start(t *testing.T, env ...string) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill() // it may have ended
-		_ = p.cmd.Wait()         // how is what the test has looked at
+		_ = p.cmd.Process.Kill() // it may have exited
+		_ = p.cmd.Wait()         // the test has checked the exit status
 	})
 	return p
 }
 
-// tell sends the process to a point.
-func (p *process) tell(t *testing.T, point string) {
+// send makes the process pass a point.
+func (p *child) send(t *testing.T, point string) {
 	t.Helper()
 	if _, err := fmt.Fprintln(p.in, point); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// passes expects the process to live on after a point.
-func (p *process) passes(t *testing.T, point string) {
+// passes checks that the process runs on after a point.
+func (p *child) passes(t *testing.T, point string) {
 	t.Helper()
-	p.tell(t, point)
+	p.send(t, point)
 	if !p.out.Scan() || p.out.Text() != "passed "+point {
-		t.Fatalf("at %s it said %q", point, p.out.Text())
+		t.Fatalf("at %s: got output %q, want it passed", point, p.out.Text())
 	}
 }
 
-// dies expects the process to be killed without a word.
-func (p *process) dies(t *testing.T, point string) {
+// dies checks that the process is killed at a point.
+func (p *child) dies(t *testing.T, point string) {
 	t.Helper()
-	p.tell(t, point)
+	p.send(t, point)
 	if p.out.Scan() {
-		t.Fatalf("at %s it said %q", point, p.out.Text())
+		t.Fatalf("at %s: got output %q, want none", point, p.out.Text())
 	}
 	if err := p.cmd.Wait(); err == nil || err.Error() != "signal: killed" {
-		t.Errorf("at %s it ended with %v", point, err)
+		t.Errorf("at %s: got %v, want signal: killed", point, err)
 	}
 }
 
-// stands expects the process to stand still, and to go on when it is told to.
-func (p *process) stands(t *testing.T, point string) {
+// stops checks that the process stops at a point, and continues after SIGCONT.
+func (p *child) stops(t *testing.T, point string) {
 	t.Helper()
-	p.tell(t, point)
+	p.send(t, point)
 	var status syscall.WaitStatus
 	if _, err := syscall.Wait4(p.cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
-		t.Fatalf("at %s it is %v: %v", point, status, err)
+		t.Fatalf("at %s: got status %v, %v; want stopped", point, status, err)
 	}
 	if err := p.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 	if !p.out.Scan() || p.out.Text() != "passed "+point {
-		t.Fatalf("after %s it said %q", point, p.out.Text())
+		t.Fatalf("after %s: got output %q, want it passed", point, p.out.Text())
 	}
 }
 
-func TestAProcessDiesWhereItIsToldTo(t *testing.T) {
+func TestKillAtTheNthPassOfAPlace(t *testing.T) {
 	t.Parallel()
 	p := start(t, envKill+"=act.done@payments.stripe:2")
 	p.passes(t, "act.done@payments.stripe")
@@ -133,45 +133,45 @@ func TestAProcessDiesWhereItIsToldTo(t *testing.T) {
 	p.dies(t, "act.done@payments.stripe")
 }
 
-func TestAPlacedPointIsMetAnywhere(t *testing.T) {
+func TestKillWithoutPlaceCountsEveryPlace(t *testing.T) {
 	t.Parallel()
 	p := start(t, envKill+"=act.done:2")
 	p.passes(t, "act.done@payments.stripe")
 	p.dies(t, "act.done@notifications.mail")
 }
 
-func TestAProcessStandsStillOnce(t *testing.T) {
+func TestStopHappensOnce(t *testing.T) {
 	t.Parallel()
 	p := start(t, envStop+"=http.order_stored")
 	p.passes(t, "http.order_received")
-	p.stands(t, "http.order_stored")
+	p.stops(t, "http.order_stored")
 	p.passes(t, "http.order_stored")
 }
 
-// Of two processes the first at the moment is hurt, and it leaves its name.
-func TestATrapInAFileIsForOne(t *testing.T) {
+// Of two processes, the first that reaches the point is killed, and the file then has its process id.
+func TestTriggerInAFileAffectsOneProcess(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "trap")
 	first, second := start(t, envFile+"="+file), start(t, envFile+"="+file)
 	first.passes(t, "checkpoint.saved@orders")
-	lay(t, file, failpoint.Trigger{Point: "checkpoint.saved", Pass: 2})
-	for _, p := range []*process{first, second} {
-		p.passes(t, "checkpoint.saved@orders") // each counts for itself, from when the trap was laid
+	writeTrigger(t, file, failpoint.Trigger{Point: "checkpoint.saved", Pass: 2})
+	for _, p := range []*child{first, second} {
+		p.passes(t, "checkpoint.saved@orders") // each process counts on its own, from when the file exists
 	}
 	first.dies(t, "checkpoint.saved@inventory")
 	second.passes(t, "checkpoint.saved@orders")
 	if _, err := os.Stat(fmt.Sprintf("%s.%d", file, first.cmd.Process.Pid)); err != nil {
 		t.Error(err)
 	}
-	lay(t, file, failpoint.Trigger{Point: "checkpoint.saved", Pass: 1, Stop: true})
-	second.stands(t, "checkpoint.saved@orders")
+	writeTrigger(t, file, failpoint.Trigger{Point: "checkpoint.saved", Pass: 1, Stop: true})
+	second.stops(t, "checkpoint.saved@orders")
 	second.passes(t, "checkpoint.saved@orders")
 }
 
-// lay puts a trap in place in one step.
-func lay(t *testing.T, file string, trap failpoint.Trigger) {
+// writeTrigger creates the file in one step.
+func writeTrigger(t *testing.T, file string, trigger failpoint.Trigger) {
 	t.Helper()
-	if err := os.WriteFile(file+".new", []byte(trap.String()), 0o600); err != nil {
+	if err := os.WriteFile(file+".new", []byte(trigger.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(file+".new", file); err != nil {

@@ -1,53 +1,53 @@
 package failpoint
 
-// Point is a moment in the life of an event.
+// Point is a failpoint.
 type Point struct {
 	Name   string
-	Moment string // what has happened by then, and what has not
-	Placed bool   // it is passed in many places (lanes, sweeps), each with a name of its own
+	State  string // what is done and what is not when the point is reached
+	Placed bool   // reached in several places (lanes, periodic jobs), each with a name
 }
 
-// Points are all there are, in the order that an order passes them. A process has one committer and one decide loop, so
-// their points have no place: which process dies there is for the test to choose.
+// Points returns all failpoints, in the order in which an order reaches them. A process has one committer and one decide loop,
+// so their points have no place.
 func Points() []Point {
 	return []Point{
-		{Name: "http.order_received", Moment: "an order was asked for, nothing is stored"},
-		{Name: "http.order_stored", Moment: "the order is stored, its 201 is not sent"},
-		{Name: "http.webhook_received", Moment: "Stripe's event is known to be genuine, nothing is stored"},
-		{Name: "http.webhook_stored", Moment: "Stripe's event is stored, its 200 is not sent"},
+		{Name: "http.order_received", State: "a request for an order is received, nothing is stored"},
+		{Name: "http.order_stored", State: "the order is stored, the 201 is not sent"},
+		{Name: "http.webhook_received", State: "the signature of a webhook is checked, nothing is stored"},
+		{Name: "http.webhook_stored", State: "the webhook is stored, the 200 is not sent"},
 
-		{Name: "append.gathered", Moment: "events wait together, none of them is committed"},
-		{Name: "append.half_sent", Moment: "an atomic batch is sent but for its last message, which commits it"},
-		{Name: "append.stored", Moment: "the broker has answered, whoever waits does not know yet"},
+		{Name: "append.gathered", State: "transactions are gathered for a commit, none is committed"},
+		{Name: "append.half_sent", State: "an atomic batch is sent except for its last message, which commits it"},
+		{Name: "append.stored", State: "the broker has answered, the callers of commit do not know yet"},
 
-		{Name: "decide.fetched", Moment: "the decide loop has a batch of events"},
-		{Name: "decide.decided", Moment: "what they lead to is decided, nothing is stored"},
-		{Name: "decide.committed", Moment: "it is stored, the lanes have not moved on"},
+		{Name: "decide.fetched", State: "the decide loop has received a batch of events"},
+		{Name: "decide.decided", State: "the decisions are made, nothing is committed"},
+		{Name: "decide.committed", State: "the decisions are committed, the lanes have not advanced"},
 
-		{Name: "act.begun", Moment: "an act lane has an event", Placed: true},
-		{Name: "act.done", Moment: "it has acted and said so, the lane still counts the act as open", Placed: true},
-		{Name: "payments.before_create", Moment: "Stripe is about to be asked for an intent"},
-		{Name: "payments.after_create", Moment: "Stripe has made it, the log does not say so"},
-		{Name: "payments.before_capture", Moment: "Stripe is about to be asked for the money"},
-		{Name: "payments.after_capture", Moment: "Stripe has taken it, the log does not say so"},
-		{Name: "payments.before_cancel", Moment: "Stripe is about to be asked to let go of an intent"},
-		{Name: "payments.after_cancel", Moment: "Stripe has let go of it, the log does not say so"},
-		{Name: "notifications.before_smtp", Moment: "a mail is written, nobody has been dialled"},
-		{Name: "notifications.before_data", Moment: "the log says that the mail is being sent, no byte of it has been"},
-		{Name: "notifications.after_data", Moment: "the mail server has answered to the mail, the log does not say so"},
+		{Name: "act.begun", State: "an act lane has received an event", Placed: true},
+		{Name: "act.done", State: "the act is done and its result committed, the lane still counts the act as open", Placed: true},
+		{Name: "payments.before_create", State: "the request for a payment intent is not yet sent to Stripe"},
+		{Name: "payments.after_create", State: "Stripe has created the intent, the log does not have it"},
+		{Name: "payments.before_capture", State: "the capture is not yet sent to Stripe"},
+		{Name: "payments.after_capture", State: "Stripe has captured the payment, the log does not have it"},
+		{Name: "payments.before_cancel", State: "the cancellation of an intent is not yet sent to Stripe"},
+		{Name: "payments.after_cancel", State: "Stripe has cancelled the intent, the log does not have it"},
+		{Name: "notifications.before_smtp", State: "a mail is rendered, the mail server is not yet dialled"},
+		{Name: "notifications.before_data", State: "the log has the attempt to send the mail, no byte of the mail is sent"},
+		{Name: "notifications.after_data", State: "the mail server has answered, the log does not have the result"},
 
-		{Name: "batch.fetched", Moment: "a projection or the archive has a batch of events", Placed: true},
-		{Name: "project.rendered", Moment: "the documents are rendered, the database has the old ones", Placed: true},
-		{Name: "project.written", Moment: "the database has the new documents", Placed: true},
-		{Name: "archive.written", Moment: "the events are in the archive", Placed: true},
-		{Name: "batch.written", Moment: "the batch is written, the lane has not moved on", Placed: true},
+		{Name: "batch.fetched", State: "a projection or the archive has received a batch of events", Placed: true},
+		{Name: "project.rendered", State: "the documents are rendered, the database has the old ones", Placed: true},
+		{Name: "project.written", State: "the database has the new documents", Placed: true},
+		{Name: "archive.written", State: "the events are in the archive", Placed: true},
+		{Name: "batch.written", State: "the batch is written, the lane has not advanced", Placed: true},
 
-		{Name: "checkpoint.before_save", Moment: "a lane has come further than its checkpoint says", Placed: true},
-		{Name: "checkpoint.saved", Moment: "its checkpoint says how far it has come, as far as the broker knows", Placed: true},
+		{Name: "checkpoint.before_save", State: "a lane is ahead of its checkpoint", Placed: true},
+		{Name: "checkpoint.saved", State: "the broker has stored the checkpoint, the lane does not know yet", Placed: true},
 
-		{Name: "timers.fired", Moment: "a deadline has passed, its order was not looked at"},
-		{Name: "sweep.begun", Moment: "a periodic look at everything begins", Placed: true},
-		{Name: "sweep.done", Moment: "it is over", Placed: true},
+		{Name: "timers.fired", State: "a deadline has passed, its order is not yet examined"},
+		{Name: "sweep.begun", State: "a periodic job begins", Placed: true},
+		{Name: "sweep.done", State: "a periodic job is done", Placed: true},
 	}
 }
 

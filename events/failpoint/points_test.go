@@ -16,15 +16,15 @@ import (
 )
 
 var (
-	passes = regexp.MustCompile(`\bfailpoint\.(At|AtPlace)\(`)
+	calls  = regexp.MustCompile(`\bfailpoint\.(At|AtPlace)\(`)
 	placed = regexp.MustCompile(`\bfailpoint\.AtPlace\([a-zA-Z.]+, "([a-z_.]+)"\)`)
 	single = regexp.MustCompile(`\bfailpoint\.At\("([a-z_.]+)"\)`)
 )
 
-// The table and the code name the same points, and each is placed in the code as the table says.
-func TestTheTableHasEveryPoint(t *testing.T) {
+// The points of the table are those of the code, and those with places are the same in both.
+func TestPointsAreThoseOfTheCode(t *testing.T) {
 	t.Parallel()
-	inCode := map[string]bool{} // and whether they are placed
+	inCode := map[string]bool{} // whether the point has places
 	for path, text := range sources(t) {
 		for _, match := range placed.FindAllStringSubmatch(text, -1) {
 			inCode[match[1]] = true
@@ -32,27 +32,27 @@ func TestTheTableHasEveryPoint(t *testing.T) {
 		for _, match := range single.FindAllStringSubmatch(text, -1) {
 			inCode[match[1]] = false
 		}
-		calls := len(passes.FindAllString(text, -1))
-		if read := len(placed.FindAllString(text, -1)) + len(single.FindAllString(text, -1)); read != calls {
-			t.Errorf("%s passes %d points, of which %d are written so that they can be found", path, calls, read)
+		total := len(calls.FindAllString(text, -1))
+		if read := len(placed.FindAllString(text, -1)) + len(single.FindAllString(text, -1)); read != total {
+			t.Errorf("%s: got %d calls with literal points, want all %d", path, read, total)
 		}
 	}
 	inTable := map[string]bool{}
 	for _, p := range failpoint.Points() {
 		if _, twice := inTable[p.Name]; twice {
-			t.Errorf("%s stands in the table twice", p.Name)
+			t.Errorf("Points has %s twice", p.Name)
 		}
-		if p.Moment == "" {
-			t.Errorf("nobody knows what %s means", p.Name)
+		if p.State == "" {
+			t.Errorf("%s has no description", p.Name)
 		}
 		inTable[p.Name] = p.Placed
 	}
 	if diff := cmp.Diff(inTable, inCode); diff != "" {
-		t.Errorf("points, and whether they are placed (-table +code):\n%s", diff)
+		t.Errorf("points, and whether they have places (-Points +code):\n%s", diff)
 	}
 }
 
-// sources reads all Go files of the shop that are no tests, but for this package's.
+// sources returns the text of every Go file of the module, except tests and this package, by path.
 func sources(t *testing.T) map[string]string {
 	t.Helper()
 	root := filepath.Join("..", "..")
@@ -74,7 +74,7 @@ func sources(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	if len(texts) < 100 {
-		t.Fatalf("only %d files were found: %v", len(texts), slices.Sorted(maps.Keys(texts)))
+		t.Fatalf("got %d files, want at least 100: %v", len(texts), slices.Sorted(maps.Keys(texts)))
 	}
 	return texts
 }

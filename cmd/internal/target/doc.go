@@ -1,7 +1,8 @@
-// Package target is how tools find a running shop and connect to it.
+// Package target finds a running shop for a tool and connects to it.
 //
-// A shop that runs in one process says where everything is in a ready file; of a shop in many processes each address is
-// given by itself. A tool embeds [Target] in its flags, calls [Target.Resolve], and opens of the [Shop] what it needs:
+// A shop that runs in one process writes its addresses to a ready file. The addresses of a shop in several processes come
+// from flags or environment variables, one per address. A tool embeds [Target] in its flags, calls [Target.Resolve], and
+// opens what it needs of the [Shop]:
 //
 //	flags, environment ─┐
 //	ready file ─────────┴─ Resolve ─► Shop ─┬─ Log       the log, for reading
@@ -9,6 +10,21 @@
 //	                                        ├─ Secrets   of a shop in one process
 //	                                        └─ addresses of the storefront, mailbox, Stripe, staff API
 //
-// It promises to change nothing in what it connects to: a broker without a shop is an error, not an occasion to make one. The
-// exceptions say so by their names: MakeLog and KeepSecrets, for a backup that is put back.
+// The package changes nothing in the shop: a broker without the shop's streams is an error, and no streams are made. Only
+// [Shop.MakeLog] and [Shop.KeepSecrets] write, for restoring a backup.
 package target
+
+import "errors"
+
+var (
+	// ErrNoShop is returned when neither a ready file nor an address is given.
+	ErrNoShop = errors.New("no shop given: start one with `go run ./cmd/shop --ready-file shop.json` and pass --shop shop.json")
+	// ErrReadyFile is returned when the ready file cannot be read or contains no address.
+	ErrReadyFile = errors.New("cannot use ready file")
+	// ErrUnknownAddress is returned when a tool needs an address that is not given.
+	ErrUnknownAddress = errors.New("address not given")
+	// ErrUnreachable is returned when no server answers at an address.
+	ErrUnreachable = errors.New("no answer")
+	// ErrOtherSecrets is returned when a data directory already contains different secrets.
+	ErrOtherSecrets = errors.New("the data directory has other secrets already")
+)

@@ -11,22 +11,21 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/cmd/internal/address"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/project"
 	"tillstream/events/replay"
 )
 
-// How long a tool looks for a server before it says that nothing answers, and how long it waits for one that went away
-// while it was being read.
+// A tool waits connectTimeout for the broker's answer. While it reads, it tries to reconnect for six times as long.
 const (
-	patience  = 5 * time.Second
-	reconnect = 250 * time.Millisecond
+	connectTimeout = 5 * time.Second
+	reconnectWait  = 250 * time.Millisecond
 )
 
-// inbox is where the broker's permissions let the user "ops" hear answers (deploy/nats.conf).
+// inbox is the only inbox prefix to which the broker's permissions let the user "ops" subscribe (deploy/nats.conf).
 const inbox = "_INBOX_ops"
 
-// Shop is where the parts of a running shop are: the ready file. What is empty is not known.
+// Shop has the addresses and keys of a running shop. It is the content of the ready file. An empty field is not known.
 type Shop struct {
 	Storefront           string `json:"storefront"`
 	Mail                 string `json:"mail"`
@@ -39,20 +38,20 @@ type Shop struct {
 	OpsToken             string `json:"ops_token"`
 	Data                 string `json:"data"` // data directory of a shop in one process
 
-	file string // the ready file that it was read from, if any
+	file string // the ready file that was read, if any
 }
 
-// Require returns [ErrUnknownAddress], naming the flag, when a part that a tool cannot do without is not known.
+// Require returns [ErrUnknownAddress], naming the flag, when a value that a tool needs is empty.
 func (s Shop) Require(value, flag string) error {
 	if value != "" {
 		return nil
 	}
-	return fmt.Errorf("%w: pass --%s, or --shop with the ready file of a shop that has it", ErrUnknownAddress, flag)
+	return fmt.Errorf("%w: pass --%s, or --shop with a ready file that has it", ErrUnknownAddress, flag)
 }
 
-// Log opens the shop's log. The caller calls close when done. It returns [ErrUnknownAddress],
-// [address.ErrUnreadable], [ErrUnreachable] or [log.ErrNoShop].
-func (s Shop) Log(ctx context.Context) (reader *replay.Reader, close func(), err error) {
+// Log opens the shop's log. The caller calls closeLog when done. Log returns [ErrUnknownAddress], [address.ErrUnreadable],
+// [ErrUnreachable] or [eventlog.ErrNoShop].
+func (s Shop) Log(ctx context.Context) (reader *replay.Reader, closeLog func(), err error) {
 	conn, err := s.connect()
 	if err != nil {
 		return nil, nil, err
@@ -60,20 +59,21 @@ func (s Shop) Log(ctx context.Context) (reader *replay.Reader, close func(), err
 	return s.open(ctx, conn)
 }
 
-// MakeLog is Log for what is about to be filled: streams that are missing are made, with so many copies each.
-func (s Shop) MakeLog(ctx context.Context, replicas int) (reader *replay.Reader, close func(), err error) {
+// MakeLog opens the log of a shop that is about to be restored. It makes the streams that are missing, each with this number
+// of replicas.
+func (s Shop) MakeLog(ctx context.Context, replicas int) (reader *replay.Reader, closeLog func(), err error) {
 	conn, err := s.connect()
 	if err != nil {
 		return nil, nil, err
 	}
-	reader, close, err = s.open(ctx, conn)
-	if !errors.Is(err, log.ErrNoShop) {
-		return reader, close, err
+	reader, closeLog, err = s.open(ctx, conn)
+	if !errors.Is(err, eventlog.ErrNoShop) {
+		return reader, closeLog, err
 	}
 	if conn, err = s.connect(); err != nil {
 		return nil, nil, err
 	}
-	l, err := log.Open(ctx, conn, log.Config{Source: "ops", Replicas: replicas})
+	l, err := eventlog.Open(ctx, conn, eventlog.Config{Source: "ops", Replicas: replicas})
 	if err != nil {
 		conn.Close()
 		return nil, nil, fmt.Errorf("%s: make the streams: %w", address.Redacted(s.NATS), err)
@@ -89,15 +89,15 @@ func (s Shop) connect() (*nats.Conn, error) {
 	if err := address.Check(s.NATS); err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	conn, err := nats.Connect(s.NATS, log.HistoryQueue(), nats.Name("tillstream tool"), nats.CustomInboxPrefix(inbox), nats.Timeout(patience),
-		nats.ReconnectWait(reconnect), nats.MaxReconnects(int(6*patience/reconnect)))
+	conn, err := nats.Connect(s.NATS, eventlog.HistoryQueue(), nats.Name("tillstream tool"), nats.CustomInboxPrefix(inbox), nats.Timeout(connectTimeout),
+		nats.ReconnectWait(reconnectWait), nats.MaxReconnects(int(6*connectTimeout/reconnectWait)))
 	if err != nil {
 		return nil, s.unreachable("broker", s.NATS, err)
 	}
 	return conn, nil
 }
 
-// open opens the log of a connection, which it closes when there is none.
+// open opens the log on a connection. It closes the connection on an error.
 func (s Shop) open(ctx context.Context, conn *nats.Conn) (*replay.Reader, func(), error) {
 	reader, err := replay.Open(ctx, conn)
 	if err != nil {
@@ -107,8 +107,9 @@ func (s Shop) open(ctx context.Context, conn *nats.Conn) (*replay.Reader, func()
 	return reader, func() { reader.Close(); conn.Close() }, nil
 }
 
-// Database opens the shop's database. The caller calls close when done. It returns [ErrUnknownAddress] or [ErrUnreachable].
-func (s Shop) Database(ctx context.Context) (db *mongo.Database, close func(), err error) {
+// Database opens the shop's database. The caller calls disconnect when done. Database returns [ErrUnknownAddress] or
+// [ErrUnreachable].
+func (s Shop) Database(ctx context.Context) (db *mongo.Database, disconnect func(), err error) {
 	if err := s.Require(s.MongoDB, "mongodb"); err != nil {
 		return nil, nil, err
 	}
@@ -116,8 +117,8 @@ func (s Shop) Database(ctx context.Context) (db *mongo.Database, close func(), e
 	if err != nil {
 		return nil, nil, err
 	}
-	// A tool that ends has nothing left to say to the database, so how the good-bye went is of no interest.
-	disconnect := func() { _ = db.Client().Disconnect(context.WithoutCancel(ctx)) }
+	// A tool has no unfinished work in the database when it ends, so an error of Disconnect does not matter.
+	disconnect = func() { _ = db.Client().Disconnect(context.WithoutCancel(ctx)) }
 	if err := db.RunCommand(ctx, bson.D{{Key: "ping", Value: 1}}).Err(); err != nil {
 		disconnect()
 		return nil, nil, s.unreachable("database", s.MongoDB, err)

@@ -15,33 +15,34 @@ import (
 	"tillstream/events/replay"
 )
 
-// DefaultReadyFile is where cmd/shop writes its ready file unless it is told to keep its data elsewhere.
+// DefaultReadyFile is the ready file of cmd/shop with the default data directory.
 var DefaultReadyFile = filepath.Join("data", "ready.json")
 
-// Target is the flags that say which shop a tool works on. Embed it in a kong command:
+// Target has the flags that select the shop of a tool. Embed it in a kong command:
 //
 //	type command struct {
-//		attach.Target `embed:""`
+//		target.Target `embed:""`
 //	}
 type Target struct {
-	Shop string `help:"Ready file of a shop that runs in one process (default: ${ready_file}, if it is there)." env:"TILLSTREAM_SHOP" placeholder:"FILE" group:"Which shop"`
+	Shop string `help:"Ready file of a shop in one process (default: ${ready_file}, if it exists)." env:"TILLSTREAM_SHOP" placeholder:"FILE" group:"Which shop"`
 
-	NATS                 string `name:"nats" help:"Broker of a shop in many processes, such as nats://127.0.0.1:4222." env:"NATS_URL" placeholder:"URL" group:"Which shop"`
+	NATS                 string `name:"nats" help:"Broker of a shop in several processes, such as nats://127.0.0.1:4222." env:"NATS_URL" placeholder:"URL" group:"Which shop"`
 	MongoDB              string `name:"mongodb" help:"Database, such as mongodb://127.0.0.1:27017/tillstream." env:"MONGODB_URI" placeholder:"URI" group:"Which shop"`
 	Storefront           string `help:"Origin of the storefront." env:"STOREFRONT_URL" placeholder:"URL" group:"Which shop"`
-	Mail                 string `help:"Origin of the mailbox; only a shop for trying out has one." env:"MAIL_URL" placeholder:"URL" group:"Which shop"`
-	Stripe               string `help:"Stripe's address (default: the real one, unless the key is a sandbox's)." env:"STRIPE_URL" placeholder:"URL" group:"Which shop"`
-	StripeSecretKey      string `help:"To ask Stripe what it took." env:"STRIPE_SECRET_KEY" placeholder:"KEY" group:"Which shop"`
-	StripePublishableKey string `help:"To pay as a browser does." env:"STRIPE_PUBLISHABLE_KEY" placeholder:"KEY" group:"Which shop"`
+	Mail                 string `help:"Origin of the mailbox; only a trial shop has one." env:"MAIL_URL" placeholder:"URL" group:"Which shop"`
+	Stripe               string `help:"Address of the Stripe API (default: the real one, unless the key belongs to a sandbox)." env:"STRIPE_URL" placeholder:"URL" group:"Which shop"`
+	StripeSecretKey      string `help:"Key with which to read payments from Stripe." env:"STRIPE_SECRET_KEY" placeholder:"KEY" group:"Which shop"`
+	StripePublishableKey string `help:"Key with which to pay as a browser does." env:"STRIPE_PUBLISHABLE_KEY" placeholder:"KEY" group:"Which shop"`
 	Ops                  string `help:"Origin of the staff API." env:"OPS_URL" placeholder:"URL" group:"Which shop"`
 	OpsToken             string `help:"Token of the staff API." env:"OPS_TOKEN" placeholder:"TOKEN" group:"Which shop"`
 }
 
-// Vars are the variables that the help texts of Target name: pass them to kong.
+// Vars returns the variables in the help texts of Target, for kong.
 func Vars() map[string]string { return map[string]string{"ready_file": DefaultReadyFile} }
 
-// Resolve says where the shop is. What is given by itself wins over the ready file; the default ready file is looked at
-// only when nothing at all is given. It returns [ErrNoShop] or [ErrReadyFile].
+// Resolve returns the addresses of the shop. Single addresses override those of the ready file. The default ready file is read
+// only when neither a file nor an address of the broker, the staff API or the storefront is given. Resolve returns [ErrNoShop]
+// or [ErrReadyFile].
 func (t Target) Resolve() (Shop, error) {
 	given := Shop{Storefront: t.Storefront, Mail: t.Mail, Stripe: t.Stripe, StripeSecretKey: t.StripeSecretKey,
 		StripePublishableKey: t.StripePublishableKey, NATS: t.NATS, MongoDB: t.MongoDB, Ops: t.Ops, OpsToken: t.OpsToken}
@@ -59,9 +60,9 @@ func (t Target) Resolve() (Shop, error) {
 	return shop.with(given), err
 }
 
-// Log opens the log of the shop that the flags name. The caller calls close when done. Its errors are those of [Target.Resolve] and
+// Log opens the log of the selected shop. The caller calls closeLog when done. Its errors are those of [Target.Resolve] and
 // [Shop.Log].
-func (t Target) Log(ctx context.Context) (reader *replay.Reader, close func(), err error) {
+func (t Target) Log(ctx context.Context) (reader *replay.Reader, closeLog func(), err error) {
 	shop, err := t.Resolve()
 	if err != nil {
 		return nil, nil, err
@@ -69,29 +70,29 @@ func (t Target) Log(ctx context.Context) (reader *replay.Reader, close func(), e
 	return shop.Log(ctx)
 }
 
-// ReadyFile is the file that [Target.Resolve] may read, by which a tool sees that it writes nothing over it.
+// ReadyFile returns the file that [Target.Resolve] may read, so that a tool can refuse to overwrite it.
 func (t Target) ReadyFile() output.File {
 	return output.File{Name: "the ready file", Path: cmp.Or(t.Shop, DefaultReadyFile)}
 }
 
-// readFile reads what a shop wrote when it was ready.
+// readFile reads a ready file.
 func readFile(path string) (Shop, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return Shop{}, fmt.Errorf("%w %s: %w; a shop writes it once it is ready", ErrReadyFile, path, err)
+		return Shop{}, fmt.Errorf("%w %s: %w; a shop writes it when it is ready", ErrReadyFile, path, err)
 	}
 	var shop Shop
 	if err := json.Unmarshal(data, &shop); err != nil {
 		return Shop{}, fmt.Errorf("%w %s: %w", ErrReadyFile, path, err)
 	}
 	if shop.NATS == "" && shop.Ops == "" && shop.Storefront == "" {
-		return Shop{}, fmt.Errorf("%w %s: it names neither nats nor ops nor storefront", ErrReadyFile, path)
+		return Shop{}, fmt.Errorf("%w %s: it has neither nats nor ops nor storefront", ErrReadyFile, path)
 	}
 	shop.file = path
 	return shop, nil
 }
 
-// with returns the shop with every address replaced that is given by itself.
+// with returns the shop with the given values in place of its own.
 func (s Shop) with(given Shop) Shop {
 	fields := []struct {
 		to   *string
@@ -109,15 +110,15 @@ func (s Shop) with(given Shop) Shop {
 	return s.withDefaults()
 }
 
-// Sandbox keys work at a sandbox alone; with any other key and no address, Stripe itself is meant.
+// A key with the sandbox prefix works only with a sandbox. With any other key, the default address is that of Stripe.
 const (
-	sandboxKey = "sk_test_tillstream_"
-	realStripe = "https://api.stripe.com"
+	sandboxPrefix = "sk_test_tillstream_"
+	stripeAPI     = "https://api.stripe.com"
 )
 
 func (s Shop) withDefaults() Shop {
-	if s.Stripe == "" && s.StripeSecretKey != "" && !strings.HasPrefix(s.StripeSecretKey, sandboxKey) {
-		s.Stripe = realStripe
+	if s.Stripe == "" && s.StripeSecretKey != "" && !strings.HasPrefix(s.StripeSecretKey, sandboxPrefix) {
+		s.Stripe = stripeAPI
 	}
 	for _, url := range []*string{&s.Storefront, &s.Mail, &s.Stripe, &s.Ops} {
 		*url = strings.TrimRight(*url, "/")

@@ -13,7 +13,7 @@ import (
 	"github.com/google/pprof/profile"
 )
 
-// stack is a sample of so many nanoseconds, the deepest function first.
+// stack returns a sample of a length in nanoseconds, with the deepest function first.
 func stack(nanos int64, functions ...string) *profile.Sample {
 	sample := &profile.Sample{Value: []int64{1, nanos}}
 	for _, name := range functions {
@@ -22,7 +22,7 @@ func stack(nanos int64, functions ...string) *profile.Sample {
 	return sample
 }
 
-func TestTheDeepestOwnerIsBooked(t *testing.T) {
+func TestSampleBelongsToTheDeepestOwner(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		stack []string
@@ -42,22 +42,22 @@ func TestTheDeepestOwnerIsBooked(t *testing.T) {
 		"CollectorAssisted":     {[]string{"runtime.gcDrainN", "runtime.gcAssistAlloc", "runtime.mallocgc", "tillstream/events/log.(*Tx).Append"}, Collector},
 		"AllocatingForLog":      {[]string{"runtime.mallocgc", "tillstream/events/log.(*Tx).Append"}, Log},
 		"LookingForWork":        {[]string{"runtime.findRunnable", "runtime.schedule", "runtime.mcall"}, Scheduler},
-		"NobodyKnown":           {[]string{"time.goFunc"}, Rest},
+		"UnownedFunction":           {[]string{"time.goFunc"}, Rest},
 		"DatabaseOfTheShop":     {[]string{"go.mongodb.org/mongo-driver/v2/mongo.(*Collection).InsertMany", "tillstream/orders.(*Service).list"}, Projections},
-		"NobodyButALookalike":   {[]string{"tillstream/eventslog.F"}, Rest},
+		"SimilarPackageName":   {[]string{"tillstream/eventslog.F"}, Rest},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if got := partOf(stack(1, c.stack...)); got != c.want {
-				t.Errorf("booked on %q, want %q", got, c.want)
+				t.Errorf("partOf: got %q, want %q", got, c.want)
 			}
 		})
 	}
 }
 
-// shopOf answers as a shop whose every profile has the same samples, and confirms ten orders while one is taken.
-func shopOf(t *testing.T, samples ...*profile.Sample) (origin string, orders func() int, taken chan struct{}) {
+// startShop starts a server whose every profile has the same samples, and which confirms ten orders per profile.
+func startShop(t *testing.T, samples ...*profile.Sample) (origin string, orders func() int, taken chan struct{}) {
 	t.Helper()
 	p := &profile.Profile{SampleType: []*profile.ValueType{{Type: "samples", Unit: "count"}, {Type: "cpu", Unit: "nanoseconds"}}, Sample: samples}
 	for _, s := range samples {
@@ -72,7 +72,7 @@ func shopOf(t *testing.T, samples ...*profile.Sample) (origin string, orders fun
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("/debug/pprof/profile", func(w http.ResponseWriter, r *http.Request) {
-		if len(taken) == cap(taken) { // the watch is about to be stopped
+		if len(taken) == cap(taken) { // the test stops the watch
 			<-r.Context().Done()
 			return
 		}
@@ -87,9 +87,9 @@ func shopOf(t *testing.T, samples ...*profile.Sample) (origin string, orders fun
 	return server.URL, func() int { return int(confirmed.Load()) }, taken
 }
 
-func TestWatchSharesTimeAmongOrders(t *testing.T) {
+func TestStopReturnsTimePerOrder(t *testing.T) {
 	t.Parallel()
-	origin, orders, taken := shopOf(t, stack(30e6, "tillstream/events/log.Append"), stack(10e6, "runtime.gcBgMarkWorker"), stack(20e6, "tillstream/events/log.Load"))
+	origin, orders, taken := startShop(t, stack(30e6, "tillstream/events/log.Append"), stack(10e6, "runtime.gcBgMarkWorker"), stack(20e6, "tillstream/events/log.Load"))
 	w, err := Start(t.Context(), origin, orders)
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +100,7 @@ func TestWatchSharesTimeAmongOrders(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, ok := costs[Generator]; ownTime() > 0 && !ok {
-		t.Error("the load generator's own time is missing")
+		t.Errorf("costs: got %v, want the load generator in them", costs)
 	}
 	delete(costs, Generator)
 	if diff := cmp.Diff(map[Part]float64{Log: 5, Collector: 1}, costs); diff != "" {
@@ -108,7 +108,7 @@ func TestWatchSharesTimeAmongOrders(t *testing.T) {
 	}
 }
 
-// The real thing: what this test burns is found, in a profile that net/http/pprof made of this very process.
+// The profiles are made by net/http/pprof of this process, which burns processor time meanwhile.
 func TestWatchReadsRealProfiles(t *testing.T) {
 	t.Parallel()
 	mux := http.NewServeMux()
@@ -122,7 +122,7 @@ func TestWatchReadsRealProfiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	var sum uint64
-	for begun := time.Now(); time.Since(begun) < 2*stretch+stretch/2; {
+	for begun := time.Now(); time.Since(begun) < 2*interval+interval/2; {
 		for i := range uint64(1 << 20) {
 			sum += i * i
 		}
@@ -130,30 +130,30 @@ func TestWatchReadsRealProfiles(t *testing.T) {
 	}
 	costs, err := w.Stop()
 	if err != nil || costs[Rest] <= 0 || sum == 0 {
-		t.Errorf("got %v, %v; want time booked on the rest", costs, err)
+		t.Errorf("Stop: got %v, %v; want time of the rest", costs, err)
 	}
 }
 
-func TestWatchSaysWhatIsWrong(t *testing.T) {
+func TestWatchReportsMissingProfilesAndOrders(t *testing.T) {
 	t.Parallel()
 	t.Run("NoProfiles", func(t *testing.T) {
 		t.Parallel()
 		server := httptest.NewServer(http.NotFoundHandler())
 		t.Cleanup(server.Close)
 		if _, err := Start(t.Context(), server.URL, func() int { return 0 }); !errors.Is(err, ErrNoProfiles) {
-			t.Errorf("got %v", err)
+			t.Errorf("got %v, want ErrNoProfiles", err)
 		}
 	})
-	t.Run("NothingBought", func(t *testing.T) {
+	t.Run("NoOrders", func(t *testing.T) {
 		t.Parallel()
-		origin, _, taken := shopOf(t, stack(1, "main.main"))
+		origin, _, taken := startShop(t, stack(1, "main.main"))
 		w, err := Start(t.Context(), origin, func() int { return 7 })
 		if err != nil {
 			t.Fatal(err)
 		}
 		waitUntil(t, func() bool { return len(taken) > 3 })
 		if _, err := w.Stop(); !errors.Is(err, ErrTooShort) {
-			t.Errorf("got %v", err)
+			t.Errorf("got %v, want ErrTooShort", err)
 		}
 	})
 	t.Run("BrokenProfile", func(t *testing.T) {
@@ -173,22 +173,22 @@ func TestWatchSaysWhatIsWrong(t *testing.T) {
 		waitUntil(t, func() bool { return len(asked) == 2 })
 		w.done.Wait()
 		if _, err := w.Stop(); err == nil || errors.Is(err, ErrTooShort) {
-			t.Errorf("got %v", err)
+			t.Errorf("Stop: got %v, want the error of the profile", err)
 		}
 	})
 }
 
-// waitUntil polls for a fact.
-func waitUntil(t *testing.T, fact func() bool) {
+// waitUntil polls a condition until it holds.
+func waitUntil(t *testing.T, holds func() bool) {
 	t.Helper()
 	deadline := time.After(30 * time.Second)
 	ticker := time.NewTicker(time.Millisecond)
 	defer ticker.Stop()
-	for !fact() {
+	for !holds() {
 		select {
 		case <-ticker.C:
 		case <-deadline:
-			t.Fatal("waited in vain")
+			t.Fatal("condition does not hold after 30s")
 		}
 	}
 }

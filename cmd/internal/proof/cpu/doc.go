@@ -1,10 +1,10 @@
-// Package cpu says which part of a shop the processor works for.
+// Package cpu measures which part of a shop uses the processor.
 //
-//	watch := cpu.Start("http://127.0.0.1:8080", ordersSoFar)      profiles one stretch of a few seconds after the other
+//	watch, err := cpu.Start(ctx, "http://127.0.0.1:8080", ordersSoFar)      takes one profile of two seconds after another
 //	…
-//	costs, err := watch.Stop()                                    milliseconds per order, by part
+//	costs, err := watch.Stop()                                              milliseconds per order, by part
 //
-// A sample belongs to the part that owns the deepest frame of its stack: encoding JSON for the log is the log's work, and
-// encoding it for a page is the page's. What is below all parts (a domain's rules, the standard library) belongs to whoever
-// called it. The collector's and the scheduler's own work has no such caller and is named by itself.
+// A sample is attributed to the part that owns the deepest frame of its stack: encoding JSON for the log counts as the log,
+// encoding it for a page as HTTP. Frames that no part owns, such as a domain's rules and the standard library, count as the
+// part that called them. The garbage collector and the scheduler have no such caller and are parts of their own.
 package cpu

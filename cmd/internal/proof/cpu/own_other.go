@@ -4,5 +4,5 @@ package cpu
 
 import "time"
 
-// ownTime is not known here: the report leaves the load generator out.
+// ownTime returns 0, unknown: the report then omits the load generator.
 func ownTime() time.Duration { return 0 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// ownTime is the processor time that this process has used.
+// ownTime returns the processor time that this process has used.
 func ownTime() time.Duration {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {

@@ -6,10 +6,10 @@ import (
 	"github.com/google/pprof/profile"
 )
 
-// Part is what a sample is booked on.
+// Part is the part of a shop to which a sample is attributed.
 type Part string
 
-// The parts of a shop that runs in one process.
+// The parts of a shop in one process, and the load generator outside it.
 const (
 	Log         Part = "log and broker"
 	Decide      Part = "workers: decide"
@@ -24,7 +24,7 @@ const (
 	Generator   Part = "load generator"
 )
 
-// owners say whose a function is, by how its name begins. The longest beginning that fits counts.
+// owners maps prefixes of function names to parts. The longest matching prefix counts.
 var owners = map[string]Part{
 	"github.com/FerretDB/":                   Projections,
 	"github.com/danielgtaylor/huma/":         HTTP,
@@ -36,7 +36,7 @@ var owners = map[string]Part{
 	"go.mongodb.org/":                        Projections,
 	"modernc.org/":                           Projections,
 	"net/http.(*conn)":                       HTTP,
-	"net/http.(*persistConn)":                Act, // in a shop only Stripe and webhooks are called over HTTP
+	"net/http.(*persistConn)":                Act, // a shop calls only Stripe and webhooks over HTTP
 	"tillstream/events/api":                  HTTP,
 	"tillstream/cmd/internal/storefront":     HTTP,
 	"tillstream/events/archive":              Projections,
@@ -59,28 +59,28 @@ var owners = map[string]Part{
 	"tillstream/payments/sandbox":            Stripe,
 }
 
-// collector are the roots of the collector's own goroutines, and what it has others do while they allocate.
+// collector lists the prefixes of the collector's own goroutines, and of the work that it makes allocating goroutines do.
 var collector = []string{"runtime.gcBgMarkWorker", "runtime.bgsweep", "runtime.bgscavenge", "runtime.gcAssistAlloc", "runtime.gcStart", "runtime.gcMarkDone",
 	"runtime.deductSweepCredit"}
 
-// scheduler are the roots of what finds a goroutine to run.
+// scheduler lists the prefixes of the functions that look for a goroutine to run.
 var scheduler = []string{"runtime.mcall", "runtime.mstart", "runtime.sysmon", "runtime.schedule", "runtime.findRunnable"}
 
-// partOf books one stack.
+// partOf returns the part of one sample.
 func partOf(sample *profile.Sample) Part {
 	owner, found := Rest, false
-	own := Rest
-	for _, location := range sample.Location { // the deepest first
-		for _, line := range location.Line { // inlined ones first
+	unowned := Rest
+	for _, location := range sample.Location { // deepest first
+		for _, line := range location.Line { // inlined calls first
 			if line.Function == nil {
 				continue
 			}
 			name := line.Function.Name
 			switch {
-			case startsWith(name, collector):
+			case hasAnyPrefix(name, collector):
 				return Collector
-			case startsWith(name, scheduler):
-				own = Scheduler
+			case hasAnyPrefix(name, scheduler):
+				unowned = Scheduler
 			case !found:
 				owner, found = ownerOf(name)
 			}
@@ -89,12 +89,12 @@ func partOf(sample *profile.Sample) Part {
 	if found {
 		return owner
 	}
-	return own
+	return unowned
 }
 
-func startsWith(name string, beginnings []string) bool {
-	for _, beginning := range beginnings {
-		if strings.HasPrefix(name, beginning) {
+func hasAnyPrefix(name string, prefixes []string) bool {
+	for _, prefix := range prefixes {
+		if strings.HasPrefix(name, prefix) {
 			return true
 		}
 	}
@@ -103,18 +103,18 @@ func startsWith(name string, beginnings []string) bool {
 
 func ownerOf(function string) (owner Part, found bool) {
 	owner, longest := Rest, 0
-	for beginning, part := range owners {
-		if len(beginning) > longest && strings.HasPrefix(function, beginning) {
-			owner, longest = part, len(beginning)
+	for prefix, part := range owners {
+		if len(prefix) > longest && strings.HasPrefix(function, prefix) {
+			owner, longest = part, len(prefix)
 		}
 	}
 	return owner, longest > 0
 }
 
-// booked sums the processor time of a profile by part, in nanoseconds.
-func booked(p *profile.Profile) map[Part]int64 {
+// timeByPart sums the processor time of a profile by part, in nanoseconds.
+func timeByPart(p *profile.Profile) map[Part]int64 {
 	sums := map[Part]int64{}
-	last := len(p.SampleType) - 1 // of a processor's profile the last value is the time, the one before counts samples
+	last := len(p.SampleType) - 1 // the last value of a CPU profile is the time; the one before it counts samples
 	for _, sample := range p.Sample {
 		if last >= 0 && last < len(sample.Value) {
 			sums[partOf(sample)] += sample.Value[last]

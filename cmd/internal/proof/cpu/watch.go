@@ -12,11 +12,17 @@ import (
 	"github.com/google/pprof/profile"
 )
 
-// stretch is how long one profile is. A run ends in the middle of one, whose samples come too late to count; so that they
-// are few, it is short.
-const stretch = 2 * time.Second
+var (
+	// ErrNoProfiles is returned when a shop does not serve profiles.
+	ErrNoProfiles = errors.New("the shop serves no profiles: start it with --pprof")
+	// ErrTooShort is returned when no order was confirmed while a profile was taken.
+	ErrTooShort = errors.New("no order was confirmed while profiles were taken: place more orders")
+)
 
-// Watch profiles a shop for as long as a run takes.
+// interval is the length of one profile. It is short because the last profile of a run is cut off and its samples are lost.
+const interval = 2 * time.Second
+
+// Watch profiles a shop during a run.
 type Watch struct {
 	origin string
 	orders func() int
@@ -26,15 +32,15 @@ type Watch struct {
 
 	mu      sync.Mutex
 	nanos   map[Part]int64
-	counted int
-	problem error
+	counted int // orders confirmed while profiles were taken
+	err     error
 }
 
-// Start begins to profile the shop at an origin. Orders says how many it has confirmed so far, for the share of each. It
-// returns [ErrNoProfiles] when the shop has none to give.
+// Start starts profiling the shop at an origin. orders returns how many orders the shop has confirmed so far. Start returns
+// [ErrNoProfiles] when the shop does not serve profiles.
 func Start(ctx context.Context, origin string, orders func() int) (*Watch, error) {
-	w := &Watch{origin: origin, orders: orders, client: &http.Client{Timeout: stretch + 30*time.Second}, nanos: map[Part]int64{}}
-	if err := w.look(ctx); err != nil {
+	w := &Watch{origin: origin, orders: orders, client: &http.Client{Timeout: interval + 30*time.Second}, nanos: map[Part]int64{}}
+	if err := w.check(ctx); err != nil {
 		return nil, err
 	}
 	ctx, w.stop = context.WithCancel(ctx)
@@ -42,15 +48,15 @@ func Start(ctx context.Context, origin string, orders func() int) (*Watch, error
 	return w, nil
 }
 
-// look asks for the list of profiles, which costs nothing.
-func (w *Watch) look(ctx context.Context) error {
+// check requests the list of profiles, which is cheap.
+func (w *Watch) check(ctx context.Context) error {
 	response, err := w.get(ctx, "/debug/pprof/")
 	if err != nil {
-		return fmt.Errorf("look for profiles: %w", err)
+		return fmt.Errorf("list profiles: %w", err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%w (%s/debug/pprof/ answers %s)", ErrNoProfiles, w.origin, response.Status)
+		return fmt.Errorf("%w (%s/debug/pprof/ answered %s)", ErrNoProfiles, w.origin, response.Status)
 	}
 	return nil
 }
@@ -63,8 +69,7 @@ func (w *Watch) get(ctx context.Context, path string) (*http.Response, error) {
 	return w.client.Do(request)
 }
 
-// watch takes one profile after the other. The processor time of the moments between two is not seen, and neither are the
-// orders that are confirmed in them.
+// watch takes one profile after another. It counts neither the processor time nor the orders between two profiles.
 func (w *Watch) watch(ctx context.Context) {
 	own := ownTime()
 	before := w.orders()
@@ -72,15 +77,15 @@ func (w *Watch) watch(ctx context.Context) {
 		taken, err := w.take(ctx)
 		after, ownAfter := w.orders(), ownTime()
 		if ctx.Err() != nil {
-			return // cut short: what it has seen is lost, and so are its orders
+			return // the profile was cut off: neither its time nor its orders count
 		}
 		w.mu.Lock()
 		if err != nil {
-			w.problem = err
+			w.err = err
 			w.mu.Unlock()
 			return
 		}
-		for part, nanos := range booked(taken) {
+		for part, nanos := range timeByPart(taken) {
 			w.nanos[part] += nanos
 		}
 		if ownAfter > 0 {
@@ -93,14 +98,14 @@ func (w *Watch) watch(ctx context.Context) {
 }
 
 func (w *Watch) take(ctx context.Context) (*profile.Profile, error) {
-	response, err := w.get(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", int(stretch.Seconds())))
+	response, err := w.get(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", int(interval.Seconds())))
 	if err != nil {
 		return nil, fmt.Errorf("take a profile: %w", err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		reason, err := io.ReadAll(io.LimitReader(response.Body, 1<<10))
-		return nil, errors.Join(fmt.Errorf("take a profile: the shop answers %s: %s", response.Status, reason), err)
+		return nil, errors.Join(fmt.Errorf("take a profile: the shop answered %s: %s", response.Status, reason), err)
 	}
 	taken, err := profile.Parse(response.Body)
 	if err != nil {
@@ -109,14 +114,14 @@ func (w *Watch) take(ctx context.Context) (*profile.Profile, error) {
 	return taken, nil
 }
 
-// Stop ends the watch and says what one order cost, in milliseconds of processor time, by part. It returns [ErrTooShort], or
-// what went wrong with a profile.
+// Stop stops profiling and returns the processor time per order in milliseconds, by part. It returns [ErrTooShort], or the
+// error of a profile.
 func (w *Watch) Stop() (map[Part]float64, error) {
 	w.stop()
 	w.done.Wait()
 	switch {
-	case w.problem != nil:
-		return nil, w.problem
+	case w.err != nil:
+		return nil, w.err
 	case w.counted == 0:
 		return nil, ErrTooShort
 	}

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// sector is what a disk writes whole or not at all.
+// sector is the unit in bytes that a disk writes completely or not at all.
 const sector = 512
 
 // Disk is a disk with a volatile cache.
@@ -14,20 +14,20 @@ type Disk struct {
 
 	mu      sync.Mutex
 	off     bool
-	lasting map[int64]*[sector]byte // by number; what is missing is zeros
+	durable map[int64]*[sector]byte // by number; a missing sector is zeros
 	cache   map[int64]*[sector]byte // written since the last flush
 	flushes int
 }
 
-// NewDisk makes a disk of zeros.
+// NewDisk returns a disk that contains only zeros.
 func NewDisk(size int64) *Disk {
-	return &Disk{size: size, lasting: map[int64]*[sector]byte{}, cache: map[int64]*[sector]byte{}}
+	return &Disk{size: size, durable: map[int64]*[sector]byte{}, cache: map[int64]*[sector]byte{}}
 }
 
-// Size is how many bytes it holds.
+// Size returns the size in bytes.
 func (d *Disk) Size() int64 { return d.size }
 
-// Read fills p with what stands at an offset, and reports whether the power is on.
+// Read reads from an offset into p. It returns false when the power is off.
 func (d *Disk) Read(p []byte, offset int64) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -43,7 +43,7 @@ func (d *Disk) Read(p []byte, offset int64) bool {
 	return true
 }
 
-// Write puts p at an offset, into the cache, and reports whether the power is on.
+// Write writes p at an offset into the cache. It returns false when the power is off.
 func (d *Disk) Write(p []byte, offset int64) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -54,7 +54,7 @@ func (d *Disk) Write(p []byte, offset int64) bool {
 		s := d.cache[number]
 		if s == nil {
 			s = &[sector]byte{}
-			if before := d.lasting[number]; before != nil {
+			if before := d.durable[number]; before != nil {
 				*s = *before
 			}
 			d.cache[number] = s
@@ -64,36 +64,36 @@ func (d *Disk) Write(p []byte, offset int64) bool {
 	return true
 }
 
-// Flush makes last what was written, and reports whether the power is on.
+// Flush makes all writes durable. It returns false when the power is off.
 func (d *Disk) Flush() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.off {
 		return false
 	}
-	maps.Copy(d.lasting, d.cache)
+	maps.Copy(d.durable, d.cache)
 	clear(d.cache)
 	d.flushes++
 	return true
 }
 
-// Cut takes the power away for good, and returns the disk as it is found when it is switched on again: what was flushed,
-// and of the other sectors those that survive says. It also says how many sectors were in the cache.
+// Cut cuts the power of the disk for good. It returns the disk as it is when it is switched on again, and how many sectors
+// were in the cache. survives is called for each of those and decides whether it is kept.
 func (d *Disk) Cut(survives func() bool) (after *Disk, cached int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.off = true
 	after = NewDisk(d.size)
-	after.lasting, d.lasting = d.lasting, nil
+	after.durable, d.durable = d.durable, nil
 	for number, s := range d.cache {
 		if survives() {
-			after.lasting[number] = s
+			after.durable[number] = s
 		}
 	}
 	return after, len(d.cache)
 }
 
-// Flushes is how often it was told to flush.
+// Flushes returns the number of flushes.
 func (d *Disk) Flushes() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -104,10 +104,10 @@ func (d *Disk) sector(number int64) *[sector]byte {
 	if s := d.cache[number]; s != nil {
 		return s
 	}
-	return d.lasting[number]
+	return d.durable[number]
 }
 
-// pieces cuts p at the borders of sectors.
+// pieces splits p at the borders of sectors.
 func pieces(p []byte, offset int64, do func(piece []byte, number int64, at int)) {
 	for len(p) > 0 {
 		number, at := offset/sector, int(offset%sector)

@@ -13,32 +13,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Missing says what a test of power cuts lacks here; "" when it can run.
+// Missing returns what this machine lacks for a [Drive], "" if nothing.
 func Missing() string {
 	if os.Geteuid() != 0 {
-		return "mounting takes root"
+		return "mounting requires root"
 	}
 	for _, device := range []string{"/dev/fuse", "/dev/loop-control"} {
 		file, err := os.OpenFile(device, os.O_RDWR, 0)
 		if err != nil {
-			return fmt.Sprintf("there is no %s: %v", device, err)
+			return fmt.Sprintf("cannot open %s: %v", device, err)
 		}
-		_ = file.Close() // it was only to be seen whether it opens
+		_ = file.Close() // opened only as a check
 	}
 	for _, program := range []string{"mkfs.ext4", "mount"} {
 		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Sprintf("there is no %s: %v", program, err)
+			return fmt.Sprintf("cannot find %s: %v", program, err)
 		}
 	}
 	return ""
 }
 
-// inside tells a test binary that it is the one that was started in a mount namespace of its own.
+// inside is the environment variable of a test binary that runs in its own mount namespace.
 const inside = "DISKTEST_INSIDE"
 
-// Inside has a test run again, in a process with a mount namespace of its own, and reports whether this is that process.
-// The one outside only tells what came of it. What is mounted inside is seen by nobody else, and gone when the process
-// is, even if it is killed.
+// Inside runs the test again in a process with its own mount namespace. It returns true in that process. In the first process
+// it returns false after the other has ended, and fails the test if the other failed. Mounts in the namespace are invisible to
+// other processes and disappear with the process, even if it is killed.
 func Inside(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(inside) != "" {
@@ -48,20 +48,20 @@ func Inside(t *testing.T) bool {
 	cmd.Env = append(os.Environ(), inside+"=1")
 	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	runtime.LockOSThread() // the child would die with the thread that started it
+	runtime.LockOSThread() // Pdeathsig kills the process when the thread that started it ends
 	defer runtime.UnlockOSThread()
 	if err := cmd.Run(); err != nil {
-		t.Errorf("in its own namespace: %v", err)
+		t.Errorf("run the test in its own namespace: %v", err)
 	}
 	return false
 }
 
-// Drive is a [Disk] with ext4 on it, mounted.
+// Drive is a [Disk] with a mounted ext4 file system.
 type Drive struct {
-	Dir string // where
+	Dir string // mount point
 
 	disk *Disk
-	plug *plug
+	fuse *fuseFile
 	base string
 	cuts int
 }
@@ -71,41 +71,42 @@ func NewDrive(t *testing.T, size int64) *Drive {
 	t.Helper()
 	d := &Drive{disk: NewDisk(size), base: t.TempDir()}
 	t.Cleanup(func() { d.unmount(t) })
-	d.plugIn(t)
-	d.run(t, "mkfs.ext4", "-q", "-E", "nodiscard", d.plug.file())
+	d.expose(t)
+	d.run(t, "mkfs.ext4", "-q", "-E", "nodiscard", d.fuse.path())
 	d.mount(t)
 	return d
 }
 
-// Cut takes the power away: what the disk has in its cache survives as survives says, a sector at a time. Whoever works
-// on the disk gets nothing but errors from it.
+// Cut cuts the power. survives decides for each sector in the cache whether it is kept. From now on every operation on the
+// disk fails, until Restore.
 func (d *Drive) Cut(t *testing.T, survives func() bool) {
 	t.Helper()
 	after, cached := d.disk.Cut(survives)
-	t.Logf("the power is cut: after %d flushes there were %d sectors in the disk's cache", d.disk.Flushes(), cached)
+	t.Logf("power cut after %d flushes with %d sectors in the cache", d.disk.Flushes(), cached)
 	d.disk = after
 }
 
-// Restore mounts what the power cut has left, in place of what was there. Nobody may be working on it any more.
+// Restore mounts the disk as the power cut has left it, at a new Dir. No process may use the old one any more.
 func (d *Drive) Restore(t *testing.T) {
 	t.Helper()
 	d.unmount(t)
 	d.cuts++
-	d.plugIn(t)
+	d.expose(t)
 	d.mount(t)
 }
 
-func (d *Drive) plugIn(t *testing.T) {
+// expose makes the disk available as a file.
+func (d *Drive) expose(t *testing.T) {
 	t.Helper()
-	dir := filepath.Join(d.base, fmt.Sprintf("plug-%d", d.cuts))
+	dir := filepath.Join(d.base, fmt.Sprintf("fuse-%d", d.cuts))
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	p, err := plugIn(d.disk, dir)
+	f, err := mountFUSE(d.disk, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.plug = p
+	d.fuse = f
 }
 
 func (d *Drive) mount(t *testing.T) {
@@ -114,13 +115,13 @@ func (d *Drive) mount(t *testing.T) {
 	if err := os.Mkdir(d.Dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	d.run(t, "mount", "-t", "ext4", "-o", "loop", d.plug.file(), d.Dir)
+	d.run(t, "mount", "-t", "ext4", "-o", "loop", d.fuse.path(), d.Dir)
 }
 
-// unmount gives everything back. What the kernel would still like to write is refused by a disk without power.
+// unmount unmounts the file system and the FUSE file. A disk without power refuses what the kernel still writes.
 func (d *Drive) unmount(t *testing.T) {
 	t.Helper()
-	if d.plug == nil {
+	if d.fuse == nil {
 		return
 	}
 	if d.Dir != "" {
@@ -128,10 +129,10 @@ func (d *Drive) unmount(t *testing.T) {
 			t.Errorf("unmount %s: %v", d.Dir, err)
 		}
 	}
-	if err := d.plug.pull(); err != nil {
-		t.Errorf("pull the plug: %v", err)
+	if err := d.fuse.close(); err != nil {
+		t.Errorf("close the FUSE file: %v", err)
 	}
-	d.plug, d.Dir = nil, ""
+	d.fuse, d.Dir = nil, ""
 }
 
 func (d *Drive) run(t *testing.T, name string, args ...string) {
@@ -141,12 +142,12 @@ func (d *Drive) run(t *testing.T, name string, args ...string) {
 	}
 }
 
-// Small mounts a file system in memory that is full after so many bytes. The test must be [Inside].
+// Small mounts an empty file system of a size in bytes, in memory. The test must be [Inside].
 func Small(t *testing.T, size int) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	if err := unix.Mount("disktest", dir, "tmpfs", 0, fmt.Sprintf("size=%d", size)); err != nil {
-		t.Fatalf("mount a file system in memory: %v", err)
+		t.Fatalf("mount tmpfs: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
@@ -156,7 +157,7 @@ func Small(t *testing.T, size int) (dir string) {
 	return dir
 }
 
-// Fill takes what room is left on a file system, until free gives it back.
+// Fill fills a file system until free is called.
 func Fill(t *testing.T, dir string) (free func()) {
 	t.Helper()
 	path := filepath.Join(dir, "filler")

@@ -8,8 +8,8 @@ import (
 	"tillstream/cmd/internal/proof/disktest"
 )
 
-// A power cut must take what was not synced, or tests that stand on this show nothing; and leave what was.
-func TestAPowerCutTakesWhatWasNotSynced(t *testing.T) {
+// A power cut must lose what was not synced, or the tests that use it prove nothing.
+func TestPowerCutLosesOnlyUnsyncedFiles(t *testing.T) {
 	if reason := disktest.Missing(); reason != "" {
 		t.Skip(reason)
 	}
@@ -24,18 +24,18 @@ func TestAPowerCutTakesWhatWasNotSynced(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(d.Dir, "written"), written, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	sync(t, filepath.Join(d.Dir, "synced"), synced)
+	writeSynced(t, filepath.Join(d.Dir, "synced"), synced)
 	d.Cut(t, func() bool { return false })
 	d.Restore(t)
 	if got, err := os.ReadFile(filepath.Join(d.Dir, "synced")); err != nil || string(got) != string(synced) {
-		t.Errorf("what was synced reads %q, %v", got, err)
+		t.Errorf("synced file: got %q, %v; want %q", got, err, synced)
 	}
 	if got, err := os.ReadFile(filepath.Join(d.Dir, "written")); err == nil && len(got) == len(written) {
-		t.Error("what was not synced is there as if nothing had happened")
+		t.Errorf("unsynced file: got all %d bytes, want it lost or incomplete", len(got))
 	}
 }
 
-func sync(t *testing.T, path string, data []byte) {
+func writeSynced(t *testing.T, path string, data []byte) {
 	t.Helper()
 	file, err := os.Create(path)
 	if err != nil {

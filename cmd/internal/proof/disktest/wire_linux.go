@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the kernel asks of a file system in user space (linux/fuse.h), as far as one directory with one file needs it.
+// The requests of the FUSE protocol (linux/fuse.h) that a directory with one file receives.
 const (
 	opLookup      = 1
 	opForget      = 2
@@ -29,7 +29,7 @@ const (
 
 	fileName   = "disk"
 	maxWrite   = 1 << 20
-	directIO   = 1 << 0 // FOPEN_DIRECT_IO: nothing is cached between the loop device and the disk
+	directIO   = 1 << 0 // FOPEN_DIRECT_IO: no cache between the loop device and the disk
 	asyncRead  = 1 << 0 // FUSE_ASYNC_READ
 	bigWrites  = 1 << 5 // FUSE_BIG_WRITES
 	asyncDIO   = 1 << 15
@@ -40,27 +40,27 @@ const (
 
 const inHeader, outHeader, ioHeader = 40, 16, 40
 
-// question is one request.
-type question struct {
+// request is a FUSE request.
+type request struct {
 	op     uint32
 	unique uint64
 	node   uint64
 	body   []byte
 }
 
-func parse(packet []byte) question {
+func parse(packet []byte) request {
 	le := binary.LittleEndian
-	return question{op: le.Uint32(packet[4:]), unique: le.Uint64(packet[8:]), node: le.Uint64(packet[16:]), body: packet[inHeader:]}
+	return request{op: le.Uint32(packet[4:]), unique: le.Uint64(packet[8:]), node: le.Uint64(packet[16:]), body: packet[inHeader:]}
 }
 
-// io is the file's offset and size of a read or a write.
-func (q question) io() (offset int64, size int) {
+// io returns the offset and size of a read or a write.
+func (r request) io() (offset int64, size int) {
 	le := binary.LittleEndian
-	return int64(le.Uint64(q.body[8:])), int(le.Uint32(q.body[16:]))
+	return int64(le.Uint64(r.body[8:])), int(le.Uint32(r.body[16:]))
 }
 
-// answer puts an answer together: its header, and the body that the caller appended after room for one.
-func answer(unique uint64, errno unix.Errno, body []byte) []byte {
+// reply encodes a reply.
+func reply(unique uint64, errno unix.Errno, body []byte) []byte {
 	out := make([]byte, 0, outHeader+len(body))
 	out = binary.LittleEndian.AppendUint32(out, uint32(outHeader+len(body)))
 	out = binary.LittleEndian.AppendUint32(out, uint32(-int32(errno)))
@@ -68,8 +68,8 @@ func answer(unique uint64, errno unix.Errno, body []byte) []byte {
 	return append(out, body...)
 }
 
-// numbers lays fields out one after the other.
-func numbers(fields ...any) (out []byte) {
+// encode encodes the fields of a reply in order, without padding.
+func encode(fields ...any) (out []byte) {
 	for _, f := range fields {
 		switch n := f.(type) {
 		case uint16:
@@ -85,28 +85,28 @@ func numbers(fields ...any) (out []byte) {
 	return out
 }
 
-func initialized() []byte {
+func initReply() []byte {
 	flags := uint32(asyncRead | bigWrites | asyncDIO | maxPages)
-	return numbers(uint32(protoMajor), uint32(protoMinor), uint32(0), flags, uint16(64), uint16(48), uint32(maxWrite), uint32(1),
+	return encode(uint32(protoMajor), uint32(protoMinor), uint32(0), flags, uint16(64), uint16(48), uint32(maxWrite), uint32(1),
 		uint16(maxWrite/4096), uint16(0), make([]byte, 32))
 }
 
-// attributes of a node: a directory of the one file, or the file.
+// attributes encodes the attributes of a node, the directory or its file.
 func attributes(node uint64, size int64) []byte {
 	mode := uint32(unix.S_IFDIR | 0o700)
 	if node == fileNode {
 		mode = unix.S_IFREG | 0o600
 	}
-	return numbers(node, uint64(size), uint64(size)/512, make([]byte, 36), mode, uint32(1), make([]byte, 12), uint32(4096), uint32(0))
+	return encode(node, uint64(size), uint64(size)/512, make([]byte, 36), mode, uint32(1), make([]byte, 12), uint32(4096), uint32(0))
 }
 
-// forEver is how long the kernel may believe attributes, in seconds.
-const forEver = uint64(math.MaxInt32)
+// validSeconds is how long the kernel may cache attributes.
+const validSeconds = uint64(math.MaxInt32)
 
-func entry(size int64) []byte {
-	return numbers(uint64(fileNode), uint64(0), forEver, forEver, uint64(0), attributes(fileNode, size))
+func entryReply(size int64) []byte {
+	return encode(uint64(fileNode), uint64(0), validSeconds, validSeconds, uint64(0), attributes(fileNode, size))
 }
 
-func attributed(node uint64, size int64) []byte {
-	return numbers(forEver, uint64(0), attributes(node, size))
+func attrReply(node uint64, size int64) []byte {
+	return encode(validSeconds, uint64(0), attributes(node, size))
 }

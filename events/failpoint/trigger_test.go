@@ -9,7 +9,7 @@ import (
 	"tillstream/events/failpoint"
 )
 
-func TestTrapsAreRead(t *testing.T) {
+func TestParseReadsWhatStringFormats(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		text string
@@ -28,20 +28,20 @@ func TestTrapsAreRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
+				t.Errorf("Parse (-want +got):\n%s", diff)
 			}
 			for _, stop := range []bool{false, true} {
 				got.Stop = stop
 				again, err := failpoint.ParseLine(got.String() + "\n")
 				if err != nil || again != got {
-					t.Errorf("%q is read as %+v, %v", got, again, err)
+					t.Errorf("ParseLine of %q: got %+v, %v; want %+v", got, again, err, got)
 				}
 			}
 		})
 	}
 }
 
-func TestMisspeltTrapsAreRefused(t *testing.T) {
+func TestBadTriggersAreRefused(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		text string
@@ -58,22 +58,22 @@ func TestMisspeltTrapsAreRefused(t *testing.T) {
 		t.Run(test.text, func(t *testing.T) {
 			t.Parallel()
 			if _, err := failpoint.Parse(test.text); !errors.Is(err, test.want) {
-				t.Errorf("got %v, want %v", err, test.want)
+				t.Errorf("Parse: got %v, want %v", err, test.want)
 			}
 			if test.text == "" {
 				return
 			}
 			if err := failpoint.Arm(failpoint.Config{Kill: test.text}); !errors.Is(err, test.want) {
-				t.Errorf("armed with %v, want %v", err, test.want)
+				t.Errorf("Arm: got %v, want %v", err, test.want)
 			}
 		})
 	}
-	if _, err := failpoint.ParseLine("hurt http.order_stored:1"); !errors.Is(err, failpoint.ErrBadTrigger) {
-		t.Errorf("got %v, want ErrBadTrap", err)
+	if _, err := failpoint.ParseLine("pause http.order_stored:1"); !errors.Is(err, failpoint.ErrBadTrigger) {
+		t.Errorf("ParseLine: got %v, want ErrBadTrigger", err)
 	}
 }
 
-func BenchmarkOff(b *testing.B) {
+func BenchmarkDisabled(b *testing.B) {
 	for b.Loop() {
 		failpoint.AtPlace("payments.stripe", "act.done")
 	}

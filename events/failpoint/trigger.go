@@ -6,22 +6,22 @@ import (
 	"strings"
 )
 
-// Trigger is where a process is to be hurt, and how.
+// Trigger selects when a process kills or stops itself.
 type Trigger struct {
 	Point string
-	Place string // where the point is placed; "" anywhere
-	Pass  int    // which time it is passed, from 1
-	Stop  bool   // stand still, instead of dying
+	Place string // the place of the point; "" for any
+	Pass  int    // when the point is reached for this time, counted from 1
+	Stop  bool   // stop the process instead of killing it
 }
 
-// Parse reads "point", "point:n", "point@place" or "point@place:n". It returns [ErrUnknownPoint] or [ErrBadTrigger].
+// Parse parses "point", "point:n", "point@place" or "point@place:n". It returns [ErrUnknownPoint] or [ErrBadTrigger].
 func Parse(text string) (Trigger, error) {
 	t := Trigger{Pass: 1}
 	name, count, counted := strings.Cut(text, ":")
 	if counted {
 		n, err := strconv.Atoi(count)
 		if err != nil || n < 1 {
-			return Trigger{}, fmt.Errorf("%w: %q: what follows the colon is to be a number from 1", ErrBadTrigger, text)
+			return Trigger{}, fmt.Errorf("%w: %q: want a number from 1 after the colon", ErrBadTrigger, text)
 		}
 		t.Pass = n
 	}
@@ -31,29 +31,30 @@ func Parse(text string) (Trigger, error) {
 		return Trigger{}, fmt.Errorf("%w: %q", ErrUnknownPoint, t.Point)
 	}
 	if t.Place != "" && !point.Placed {
-		return Trigger{}, fmt.Errorf("%w: %q: %s is passed in one place only", ErrBadTrigger, text, t.Point)
+		return Trigger{}, fmt.Errorf("%w: %q: %s has no places", ErrBadTrigger, text, t.Point)
 	}
 	return t, nil
 }
 
-// The words of a trap in a file.
+// The verbs of a trigger in a file.
 const (
 	verbKill = "kill"
 	verbStop = "stop"
 )
 
-// ParseLine reads a trap as a file has it: "kill" or "stop", a space, and what [Parse] reads. The errors are the same.
+// ParseLine parses the content of a trigger file: "kill" or "stop", a space, and a text for [Parse]. It returns the errors of
+// Parse.
 func ParseLine(line string) (Trigger, error) {
 	verb, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 	if verb != verbKill && verb != verbStop {
-		return Trigger{}, fmt.Errorf("%w: %q: want kill or stop, and a point", ErrBadTrigger, line)
+		return Trigger{}, fmt.Errorf("%w: %q: want kill or stop and a point", ErrBadTrigger, line)
 	}
 	t, err := Parse(rest)
 	t.Stop = verb == verbStop
 	return t, err
 }
 
-// Site is the trap's moment, without what is to happen there: "point" or "point@place".
+// Site returns "point" or "point@place".
 func (t Trigger) Site() string {
 	if t.Place == "" {
 		return t.Point
@@ -61,7 +62,7 @@ func (t Trigger) Site() string {
 	return t.Point + "@" + t.Place
 }
 
-// String writes the trap as [ParseLine] reads it.
+// String formats the trigger for [ParseLine].
 func (t Trigger) String() string {
 	verb := verbKill
 	if t.Stop {
@@ -70,7 +71,7 @@ func (t Trigger) String() string {
 	return fmt.Sprintf("%s %s:%d", verb, t.Site(), t.Pass)
 }
 
-// meets reports whether the trap is about a moment that is being passed.
+// matches reports whether the trigger is for a point and place.
 func (t Trigger) matches(place, point string) bool {
 	return t.Point == point && (t.Place == "" || t.Place == place)
 }

@@ -10,15 +10,16 @@ import (
 
 const canStop = true
 
-func hurt(stop bool) {
+// signalSelf kills or stops the process.
+func signalSelf(stop bool) {
 	signal := syscall.SIGKILL
 	if stop {
 		signal = syscall.SIGSTOP
 	}
 	if err := syscall.Kill(os.Getpid(), signal); err != nil {
-		panic(fmt.Sprintf("send %s to itself: %v", signal, err))
+		panic(fmt.Sprintf("failpoint: send %s to own process: %v", signal, err))
 	}
 	if !stop {
-		select {} // it may take the kernel a moment
+		select {} // until the kernel has delivered the signal
 	}
 }

@@ -9,8 +9,9 @@ import (
 
 const canStop = true
 
-// hurt sends the signal to the thread that is at the moment, so that it does not run on while the kernel stops others.
-func hurt(stop bool) {
+// signalSelf kills or stops the process. It sends the signal to its own thread, so that this thread does not run on while the
+// kernel delivers the signal to another one.
+func signalSelf(stop bool) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	signal := syscall.SIGKILL
@@ -18,6 +19,6 @@ func hurt(stop bool) {
 		signal = syscall.SIGSTOP
 	}
 	if err := syscall.Tgkill(os.Getpid(), syscall.Gettid(), signal); err != nil {
-		panic(fmt.Sprintf("send %s to itself: %v", signal, err))
+		panic(fmt.Sprintf("failpoint: send %s to own process: %v", signal, err))
 	}
 }

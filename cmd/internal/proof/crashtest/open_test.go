@@ -3,9 +3,12 @@
 package crashtest_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +19,7 @@ import (
 	"tillstream/events/project/projecttest"
 )
 
-// What the processes of a fleet must agree about.
+// Settings that the processes of a fleet share.
 const (
 	opsToken       = "ops_token_of_a_swept_shop"
 	tokenSecret    = "token_secret_of_a_swept_shop"
@@ -25,22 +28,22 @@ const (
 	webhookSecret  = "whsec_sweep"
 )
 
-// workers in the order that they are started.
+// workers are the workers in the order in which they are started.
 var workers = []string{"inventory", "orders", "payments", "notifications"}
 
-// openFleet starts a broker, two replicas of each worker and two storefronts. What belongs to others (database, Stripe,
-// mail server) is in the test's process and is not hurt.
-func openFleet(t *testing.T) *world {
+// openFleet starts a broker, two replicas of each worker and two storefronts. Database, Stripe and mail server are in the test's
+// process and never fail.
+func openFleet(t *testing.T) *deployment {
 	t.Helper()
 	if proc.Raced {
-		t.Skip("ten programs with the race detector are too slow to be in time; this runs without it, and package process runs a fleet with it")
+		t.Skip("ten programs with the race detector are too slow; package process runs a fleet with it")
 	}
 	packages := []string{"tillstream/cmd/storefront"}
 	for _, name := range workers {
 		packages = append(packages, "tillstream/cmd/"+name)
 	}
 	programs := proc.MustBuild(t, packages...)
-	w := newWorld(t, "fleet")
+	w := newDeployment(t, "fleet")
 	bank, box := openBank(t), openMailbox(t)
 	w.shop = target.Shop{NATS: fleet.StartBroker(t), MongoDB: projecttest.URI(t), Mail: box.page, Stripe: bank.url,
 		StripeSecretKey: secretKey, StripePublishableKey: publishableKey, OpsToken: opsToken}
@@ -63,19 +66,19 @@ func openFleet(t *testing.T) *world {
 	w.shop.Storefront = w.join(t, programs, "storefront", "storefront 1", known)
 	w.shop.Ops = w.shop.Storefront
 	w.join(t, programs, "storefront", "storefront 2", known)
-	for _, m := range w.members {
+	for _, m := range w.slots {
 		m.open(t, m.child)
 	}
 	bank.deliverTo(t, w.shop.Storefront)
 	return w
 }
 
-// join adds a place for a process at an address that it keeps, and starts the first one.
-func (w *world) join(t *testing.T, programs, program, name string, env []string) (url string) {
+// join adds a slot with a fixed address and starts its first process.
+func (w *deployment) join(t *testing.T, programs, program, name string, env []string) (url string) {
 	t.Helper()
 	addr := proc.MustFreeAddr(t)
-	m := &member{program: program, addr: addr, command: proc.Command{Name: name, Path: filepath.Join(programs, program),
-		Env: append(env[:len(env):len(env)], "HTTP_ADDR="+addr, "LOG_LEVEL=WARN", "FAILPOINT_FILE="+w.trapOf(program))}}
+	m := &slot{program: program, addr: addr, command: proc.Command{Name: name, Path: filepath.Join(programs, program),
+		Env: append(env[:len(env):len(env)], "HTTP_ADDR="+addr, "LOG_LEVEL=WARN", "FAILPOINT_FILE="+w.failpointFile(program))}}
 	m.open = func(t *testing.T, child *proc.Process) {
 		proc.MustAwaitURL(t, child)
 		proc.WaitFor(t, name+" is ready", 30*time.Second, func() bool {
@@ -86,7 +89,40 @@ func (w *world) join(t *testing.T, programs, program, name string, env []string)
 			return response.Body.Close() == nil && response.StatusCode == http.StatusOK
 		})
 	}
-	w.members = append(w.members, m)
-	m.begin(t)
+	w.slots = append(w.slots, m)
+	m.launch(t)
 	return "http://" + addr
+}
+
+var shopIsOpen = regexp.MustCompile(`^(The shop is open)`)
+
+// openSingle starts cmd/shop in a directory of its own at fixed addresses. settings (NAME=value) override those of both
+// deployments.
+func openSingle(t *testing.T, settings ...string) *deployment {
+	t.Helper()
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	w := newDeployment(t, "single")
+	args := []string{"--data", data}
+	for _, flag := range []string{"--http", "--nats", "--mongo", "--stripe", "--smtp"} {
+		args = append(args, flag, proc.MustFreeAddr(t))
+	}
+	env := append([]string{"HOLD_FOR=" + holdFor, "SWEEP_EVERY=" + sweepEvery, "SMTP_DEADLINE=" + smtpDeadline, "FAILPOINT_FILE=" + w.failpointFile("shop")}, settings...)
+	program := filepath.Join(proc.MustBuild(t, "tillstream/cmd/shop"), "shop")
+	m := &slot{program: "shop", command: proc.Command{Name: "shop", Path: program, Args: args, Env: env}}
+	m.open = func(t *testing.T, child *proc.Process) {
+		if _, err := child.AwaitLine(t.Context(), shopIsOpen); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.slots = []*slot{m}
+	m.start(t)
+	ready, err := os.ReadFile(filepath.Join(data, "ready.json"))
+	if err == nil {
+		err = json.Unmarshal(ready, &w.shop)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
 }

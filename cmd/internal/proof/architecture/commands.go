@@ -7,21 +7,20 @@ import (
 	"strings"
 )
 
-// Commands of a document that run certain tests: the package, what chooses among its tests, and by which pattern. In a
-// table a | is written \|.
+// Parts of documented test commands: the package, and -run or -bench with its pattern. In tables a | is escaped as \|.
 var (
 	testCommand  = regexp.MustCompile("go test \\./([a-z/]+) ([^`\n]*)")
 	testChoice   = regexp.MustCompile(`-(run|bench) '?([^' ]+)'?`)
 	testFunction = regexp.MustCompile(`(?m)^func ((Test|Benchmark)[A-Za-z0-9_]+)\(`)
 )
 
-// RunsNothing returns the commands of a document whose pattern matches no test. go test reports success for those.
+// RunsNothing returns the test commands of a document whose pattern matches no test. go test reports success for them.
 func RunsNothing(document []byte, tree Tree) (wrong []string, err error) {
 	for _, command := range testCommand.FindAllSubmatch(document, -1) {
 		for _, choice := range testChoice.FindAllSubmatch(command[2], -1) {
 			text := strings.ReplaceAll(string(choice[2]), `\|`, "|")
 			if text == "^$" {
-				continue // no test at all, which goes with -bench
+				continue // no tests, as with -bench
 			}
 			pattern, err := regexp.Compile(text)
 			if err != nil {

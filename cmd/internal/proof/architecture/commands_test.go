@@ -1,7 +1,6 @@
 package architecture
 
 import (
-	"os"
 	"path"
 	"testing"
 
@@ -10,10 +9,7 @@ import (
 
 func TestDocumentedTestCommandsRunTests(t *testing.T) {
 	t.Parallel()
-	tree, err := Load(os.DirFS(root))
-	if err != nil {
-		t.Fatal(err)
-	}
+	tree := loadRepository(t)
 	for _, text := range tree.Texts {
 		if path.Ext(text.Path) != ".md" {
 			continue
@@ -28,7 +24,7 @@ func TestDocumentedTestCommandsRunTests(t *testing.T) {
 	}
 }
 
-func TestCommandsThatRunNothingAreFound(t *testing.T) {
+func TestRunsNothingFindsCommands(t *testing.T) {
 	t.Parallel()
 	tree := Tree{Texts: []Text{{Path: "a/b/c_test.go", Content: []byte("package b\n\nfunc TestBreaks(t *testing.T) {}\n\nfunc BenchmarkSpeed(b *testing.B) {}\n")}}}
 	wrong, err := RunsNothing([]byte("`go test ./a/b -run Breaks`, `go test ./a/b -run 'TestNone\\|TestBreaks' -v`, `go test ./a/b -run '^$' -bench Speed`\n"+
@@ -38,6 +34,6 @@ func TestCommandsThatRunNothingAreFound(t *testing.T) {
 	}
 	want := []string{"go test ./a/b -run Speed runs nothing", "go test ./a/b -bench Breaks runs nothing", "go test ./a -run Breaks runs nothing"}
 	if diff := cmp.Diff(want, wrong); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("commands (-want +got):\n%s", diff)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// Shown are the tests that say in their comment which rows of the fault matrix they show, as "pkg.TestName" by row.
+// Shown are the tests whose comments name rows of the fault matrix, as "directory TestName" by row.
 type Shown map[int][]string
 
 var (
@@ -20,7 +20,7 @@ var (
 	number    = regexp.MustCompile(`[0-9]+`)
 )
 
-// RowsShown reads the comments of all tests.
+// RowsShown reads the rows from the comments of all tests.
 func RowsShown(tree Tree) (Shown, error) {
 	shown := Shown{}
 	for _, text := range tree.Texts {
@@ -29,7 +29,7 @@ func RowsShown(tree Tree) (Shown, error) {
 		}
 		file, err := parser.ParseFile(token.NewFileSet(), text.Path, text.Content, parser.ParseComments|parser.SkipObjectResolution)
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", text.Path, err)
+			return nil, fmt.Errorf("parse %s: %w", text.Path, err)
 		}
 		for _, declared := range file.Decls {
 			f, ok := declared.(*ast.FuncDecl)
@@ -56,7 +56,7 @@ func rowsIn(comment string) (rows []int) {
 	return rows
 }
 
-// Claims are the rows of the fault table, with the tests that each names.
+// Claims are the tests that the fault table names, by row.
 type Claims map[int][]string
 
 var (
@@ -64,13 +64,13 @@ var (
 	namedTest = regexp.MustCompile("`([A-Za-z0-9_/.]+ Test[A-Za-z0-9_]+)`")
 )
 
-// RowsClaimed reads the fault table of a document.
-func RowsClaimed(readme []byte) Claims {
+// RowsClaimed reads the tests from the fault table of a document.
+func RowsClaimed(document []byte) Claims {
 	claims := Claims{}
-	for _, line := range claim.FindAllSubmatch(readme, -1) {
+	for _, line := range claim.FindAllSubmatch(document, -1) {
 		row, err := strconv.Atoi(string(line[1]))
 		if err != nil {
-			continue // more digits than a number has
+			continue // too many digits for a number
 		}
 		claims[row] = []string{}
 		for _, test := range namedTest.FindAllSubmatch(line[2], -1) {
@@ -80,7 +80,7 @@ func RowsClaimed(readme []byte) Claims {
 	return claims
 }
 
-// Differences says where what is claimed is not what is shown.
+// Differences returns the rows without a test, and the tests whose comments do not name the row.
 func (c Claims) Differences(shown Shown) (wrong []string) {
 	for row, tests := range c {
 		if len(tests) == 0 {
@@ -88,7 +88,7 @@ func (c Claims) Differences(shown Shown) (wrong []string) {
 		}
 		for _, test := range tests {
 			if !slices.Contains(shown[row], test) {
-				wrong = append(wrong, fmt.Sprintf("row %d is shown by %s, says the table, but no such test says so in its comment", row, test))
+				wrong = append(wrong, fmt.Sprintf("row %d names %s, whose comment does not name the row", row, test))
 			}
 		}
 	}

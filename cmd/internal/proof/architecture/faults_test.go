@@ -1,36 +1,33 @@
 package architecture
 
 import (
-	"os"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestEveryFaultOfTheTableIsShownByItsTests(t *testing.T) {
+// Every row of the fault table names tests, and their comments name the row.
+func TestFaultTableNamesItsTests(t *testing.T) {
 	t.Parallel()
-	tree, err := Load(os.DirFS(root))
-	if err != nil {
-		t.Fatal(err)
-	}
+	tree := loadRepository(t)
 	shown, err := RowsShown(tree)
 	if err != nil {
 		t.Fatal(err)
 	}
 	reliability, ok := tree.text("deploy/RELIABILITY.md")
 	if !ok {
-		t.Fatal("there is no deploy/RELIABILITY.md")
+		t.Fatal("got no deploy/RELIABILITY.md")
 	}
 	claims := RowsClaimed(reliability)
 	if len(claims) < 30 {
-		t.Errorf("only %d rows of the fault matrix are in deploy/RELIABILITY.md", len(claims))
+		t.Errorf("deploy/RELIABILITY.md: got %d rows of the fault matrix, want at least 30", len(claims))
 	}
 	for _, wrong := range claims.Differences(shown) {
 		t.Error(wrong)
 	}
 }
 
-func TestClaimsAreCompared(t *testing.T) {
+func TestDifferencesNameRowsAndTests(t *testing.T) {
 	t.Parallel()
 	tree := Tree{Texts: []Text{
 		{Path: "a/b_test.go", Content: []byte("package a\n\n// Rows 1, 2\n// and 30 of the fault matrix: things break.\nfunc TestBreaks(t *testing.T) {}\n\n// Row 4 of something else.\nfunc TestOther(t *testing.T) {}\n")},
@@ -46,8 +43,8 @@ func TestClaimsAreCompared(t *testing.T) {
 	}
 	claims := RowsClaimed([]byte("| 1 | fault | holds | `a TestBreaks` |\n| 2 | fault | holds | none |\n| 5 | fault | holds | `a TestNot`, `a TestBreaks` |\nrow 30\n"))
 	want := []string{"row 2 names no test",
-		"row 5 is shown by a TestBreaks, says the table, but no such test says so in its comment",
-		"row 5 is shown by a TestNot, says the table, but no such test says so in its comment"}
+		"row 5 names a TestBreaks, whose comment does not name the row",
+		"row 5 names a TestNot, whose comment does not name the row"}
 	if diff := cmp.Diff(want, claims.Differences(shown)); diff != "" {
 		t.Errorf("differences (-want +got):\n%s", diff)
 	}

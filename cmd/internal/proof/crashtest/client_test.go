@@ -76,13 +76,12 @@ func (s *shopper) sendOnce(ctx context.Context, w call) (answer, error) {
 	return answer{status: response.StatusCode, replayed: strings.EqualFold(response.Header.Get("Idempotent-Replayed"), "true"), body: body}, err
 }
 
+// pause waits until the next attempt.
 func pause(ctx context.Context) error {
-	timer := time.NewTimer(retryEvery)
-	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-timer.C:
+	case <-time.After(retryEvery):
 		return nil
 	}
 }

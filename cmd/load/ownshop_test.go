@@ -77,7 +77,7 @@ func TestBuyFromOwnShop(t *testing.T) {
 			t.Errorf("the report lacks %q:\n%s", want, text)
 		}
 	}
-	if report.Orders != 12 || len(report.Falls) > 0 || report.Verify == nil || !report.Verify.OK {
+	if report.Orders != 12 || len(report.Crashes) > 0 || report.Verify == nil || !report.Verify.OK {
 		t.Errorf("got report %+v, want 12 orders, no unexpected exits and no findings", report)
 	}
 }

@@ -170,10 +170,10 @@ func TestDatabaseIsDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	down := time.Now()
-	proc.WaitFor(t, "workers say that their projections are behind, and why", 2*time.Minute, func() bool {
+	proc.WaitFor(t, "workers report that they are degraded, and why", 2*time.Minute, func() bool {
 		degraded := map[string]bool{}
 		for _, r := range o.shop.Workers {
-			if said := status(t, r.URL); said.Status == "degraded" && said.Reason != "" {
+			if ready := status(t, r.URL); ready.Status == "degraded" && ready.Reason != "" {
 				degraded[r.Worker] = true
 			}
 		}
@@ -182,7 +182,7 @@ func TestDatabaseIsDown(t *testing.T) {
 	for more := true; more; more = time.Since(down) < length {
 		o.confirms(t, 10)
 	}
-	proc.WaitFor(t, "the metric says that projections are behind", time.Minute, func() bool { return o.lag(t) > 0 })
+	proc.WaitFor(t, "the lag metric is above 0", time.Minute, func() bool { return o.lag(t) > 0 })
 	if err := o.shop.Database.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestDatabaseIsDown(t *testing.T) {
 	if err := o.shop.AwaitReady(t.Context()); err != nil {
 		t.Error(err)
 	}
-	proc.WaitFor(t, "the metric says that projections have caught up", time.Minute, func() bool { return o.lag(t) == 0 })
+	proc.WaitFor(t, "the lag metric is 0", time.Minute, func() bool { return o.lag(t) == 0 })
 }
 
 // Row 24 of the fault matrix: every answer of the database takes two seconds.

@@ -75,7 +75,7 @@ func (o *ownShop) addTo(report *loadgen.Report) {
 	if o == nil {
 		return
 	}
-	report.Falls = o.shop.Falls()
+	report.Crashes = o.shop.Falls()
 	if !o.faultsEnded.IsZero() {
 		report.Injected = o.hand.Counts()
 	}

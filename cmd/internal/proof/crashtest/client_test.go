@@ -38,28 +38,28 @@ func (a answer) into(status int, v any) error {
 }
 
 // send repeats a request until it is answered by a process that is not busy. A 500 is an answer: no crash may cause one.
-func (s *shopper) send(ctx context.Context, w call) (answer, error) {
+func (s *shopper) send(ctx context.Context, r call) (answer, error) {
 	for {
-		a, err := s.sendOnce(ctx, w)
+		a, err := s.sendOnce(ctx, r)
 		busy := slices.Contains([]int{http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}, a.status)
 		if err == nil && !busy {
 			return a, nil
 		}
 		if pause(ctx) != nil {
-			return a, fmt.Errorf("%s %s: last status %d %.300s: %w", w.method, w.url, a.status, a.body, err)
+			return a, fmt.Errorf("%s %s: last status %d %.300s: %w", r.method, r.url, a.status, a.body, err)
 		}
 	}
 }
 
 // sendOnce makes one attempt.
-func (s *shopper) sendOnce(ctx context.Context, w call) (answer, error) {
+func (s *shopper) sendOnce(ctx context.Context, r call) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, w.method, w.url, bytes.NewReader(w.body))
+	request, err := http.NewRequestWithContext(ctx, r.method, r.url, bytes.NewReader(r.body))
 	if err != nil {
 		return answer{}, err
 	}
-	for name, value := range map[string]string{"Authorization": w.bearer, "Idempotency-Key": w.key, "Content-Type": w.contentType} {
+	for name, value := range map[string]string{"Authorization": r.bearer, "Idempotency-Key": r.key, "Content-Type": r.contentType} {
 		if name == "Authorization" && value != "" {
 			value = "Bearer " + value
 		}

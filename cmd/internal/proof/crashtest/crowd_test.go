@@ -25,10 +25,10 @@ type crowd struct {
 }
 
 // newCrowd lists two items with stock. The shoppers that are added later have left when the test ends.
-func newCrowd(t *testing.T, w *deployment, prefix string) *crowd {
+func newCrowd(t *testing.T, d *deployment, prefix string) *crowd {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &crowd{deployment: w, prefix: prefix, ctx: ctx, client: &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}}
+	c := &crowd{deployment: d, prefix: prefix, ctx: ctx, client: &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}}
 	t.Cleanup(func() {
 		cancel()
 		for _, s := range c.shoppers {
@@ -41,7 +41,7 @@ func newCrowd(t *testing.T, w *deployment, prefix string) *crowd {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := c.newShopper(pays).send(t.Context(), call{method: http.MethodPut, url: w.shop.Ops + "/ops/api/items/" + sku, bearer: w.shop.OpsToken,
+		a, err := c.newShopper(pays).send(t.Context(), call{method: http.MethodPut, url: d.shop.Ops + "/ops/api/items/" + sku, bearer: d.shop.OpsToken,
 			contentType: "application/json", body: body})
 		if err != nil || a.status != http.StatusOK {
 			t.Fatalf("list %s: got status %d %.300s %v", sku, a.status, a.body, err)

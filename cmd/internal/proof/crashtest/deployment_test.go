@@ -55,29 +55,29 @@ type deployment struct {
 
 func newDeployment(t *testing.T, kind string) *deployment {
 	t.Helper()
-	w := &deployment{kind: kind, dir: t.TempDir()}
-	if err := os.Mkdir(filepath.Dir(w.armedFile()), 0o755); err != nil {
+	d := &deployment{kind: kind, dir: t.TempDir()}
+	if err := os.Mkdir(filepath.Dir(d.armedFile()), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return w
+	return d
 }
 
 // armedFile is the file with the armed failpoint, if there is one.
-func (w *deployment) armedFile() string { return filepath.Join(w.dir, "armed", "failpoint") }
+func (d *deployment) armedFile() string { return filepath.Join(d.dir, "armed", "failpoint") }
 
 // failpointFile is the FAILPOINT_FILE of the processes of one program.
-func (w *deployment) failpointFile(program string) string {
-	return filepath.Join(w.dir, program, "failpoint")
+func (d *deployment) failpointFile(program string) string {
+	return filepath.Join(d.dir, program, "failpoint")
 }
 
 // selectProgram chooses the program whose processes see the armed failpoint, or all for "". The processes of each program look
 // for the file through a link of their own, which leads to it or to nowhere. The first process that takes the file is the
 // victim.
-func (w *deployment) selectProgram(t *testing.T, program string) {
+func (d *deployment) selectProgram(t *testing.T, program string) {
 	t.Helper()
-	for _, m := range w.slots {
-		link, to := filepath.Dir(w.failpointFile(m.program)), "armed"
-		if program != "" && m.program != program {
+	for _, s := range d.slots {
+		link, to := filepath.Dir(d.failpointFile(s.program)), "armed"
+		if program != "" && s.program != program {
 			to = "nowhere"
 		}
 		if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -100,38 +100,38 @@ type slot struct {
 }
 
 // start starts the next process and waits until it is ready.
-func (m *slot) start(t *testing.T) {
+func (s *slot) start(t *testing.T) {
 	t.Helper()
-	m.launch(t)
-	m.open(t, m.child)
+	s.launch(t)
+	s.open(t, s.child)
 }
 
 // launch starts the next process.
-func (m *slot) launch(t *testing.T) {
+func (s *slot) launch(t *testing.T) {
 	t.Helper()
-	m.starts++
-	command := m.command
-	command.Name = fmt.Sprintf("%s #%d", command.Name, m.starts)
-	m.child = proc.MustStart(t, command)
+	s.starts++
+	command := s.command
+	command.Name = fmt.Sprintf("%s #%d", command.Name, s.starts)
+	s.child = proc.MustStart(t, command)
 }
 
 // arm arms a failpoint for all processes of its program, atomically.
-func (w *deployment) arm(t *testing.T, where site) {
+func (d *deployment) arm(t *testing.T, where site) {
 	t.Helper()
-	w.selectProgram(t, where.program)
-	draft := filepath.Join(w.dir, "draft")
+	d.selectProgram(t, where.program)
+	draft := filepath.Join(d.dir, "draft")
 	if err := os.WriteFile(draft, []byte(where.Trigger.String()+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(draft, w.armedFile()); err != nil {
+	if err := os.Rename(draft, d.armedFile()); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // disarm removes the armed failpoint. It reports whether no process had reached it.
-func (w *deployment) disarm(t *testing.T) bool {
+func (d *deployment) disarm(t *testing.T) bool {
 	t.Helper()
-	err := os.Remove(w.armedFile())
+	err := os.Remove(d.armedFile())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
@@ -139,9 +139,9 @@ func (w *deployment) disarm(t *testing.T) bool {
 }
 
 // triggered returns the slot of the process that has reached the failpoint, or nil.
-func (w *deployment) triggered(t *testing.T) *slot {
+func (d *deployment) triggered(t *testing.T) *slot {
 	t.Helper()
-	files, err := filepath.Glob(w.armedFile() + ".*")
+	files, err := filepath.Glob(d.armedFile() + ".*")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,9 +155,9 @@ func (w *deployment) triggered(t *testing.T) *slot {
 	if err := os.Remove(files[0]); err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range w.slots {
-		if m.child.Pid() == pid {
-			return m
+	for _, s := range d.slots {
+		if s.child.Pid() == pid {
+			return s
 		}
 	}
 	t.Fatalf("process %d has reached the failpoint and is not part of the deployment", pid)
@@ -165,21 +165,21 @@ func (w *deployment) triggered(t *testing.T) *slot {
 }
 
 // awaitTriggered waits until a process has reached the failpoint.
-func (w *deployment) awaitTriggered(t *testing.T) (victim *slot) {
+func (d *deployment) awaitTriggered(t *testing.T) (victim *slot) {
 	t.Helper()
 	proc.WaitFor(t, "a process reaches the failpoint", triggerTime, func() bool {
-		victim = w.triggered(t)
+		victim = d.triggered(t)
 		return victim != nil
 	})
 	return victim
 }
 
 // awaitDeath waits until a process that has killed itself has ended.
-func awaitDeath(t *testing.T, m *slot) {
+func awaitDeath(t *testing.T, s *slot) {
 	t.Helper()
 	select {
-	case <-m.child.Done():
+	case <-s.child.Done():
 	case <-time.After(10 * time.Second):
-		t.Fatalf("%s: still running 10s after it reached the failpoint", m.child.Name)
+		t.Fatalf("%s: still running 10s after it reached the failpoint", s.child.Name)
 	}
 }

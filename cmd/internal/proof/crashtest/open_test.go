@@ -43,12 +43,12 @@ func openFleet(t *testing.T) *deployment {
 		packages = append(packages, "tillstream/cmd/"+name)
 	}
 	programs := proc.MustBuild(t, packages...)
-	w := newDeployment(t, "fleet")
+	d := newDeployment(t, "fleet")
 	bank, box := openBank(t), openMailbox(t)
-	w.shop = target.Shop{NATS: fleet.StartBroker(t), MongoDB: projecttest.URI(t), Mail: box.page, Stripe: bank.url,
+	d.shop = target.Shop{NATS: fleet.StartBroker(t), MongoDB: projecttest.URI(t), Mail: box.page, Stripe: bank.url,
 		StripeSecretKey: secretKey, StripePublishableKey: publishableKey, OpsToken: opsToken}
 	env := []string{
-		"MONGODB_URI=" + w.shop.MongoDB, "NATS_URL=" + w.shop.NATS, "OPS_TOKEN=" + opsToken, "TOKEN_SECRET=" + tokenSecret, "HOLD_FOR=" + holdFor,
+		"MONGODB_URI=" + d.shop.MongoDB, "NATS_URL=" + d.shop.NATS, "OPS_TOKEN=" + opsToken, "TOKEN_SECRET=" + tokenSecret, "HOLD_FOR=" + holdFor,
 		"SWEEP_EVERY=" + sweepEvery, "RECONCILE_EVERY=" + sweepEvery, "PUBLIC_URL=https://shop.example", "MAIL_FROM=Shop <orders@shop.example>",
 		"SMTP_URL=" + box.smtp, "SMTP_DEADLINE=" + smtpDeadline, "STRIPE_URL=" + bank.url, "STRIPE_SECRET_KEY=" + secretKey,
 		"STRIPE_PUBLISHABLE_KEY=" + publishableKey, "STRIPE_WEBHOOK_SECRET=" + webhookSecret,
@@ -56,30 +56,30 @@ func openFleet(t *testing.T) *deployment {
 	at := map[string][]string{} // addresses of each worker's replicas
 	for replica := range 2 {
 		for _, name := range workers {
-			at[name] = append(at[name], w.join(t, programs, name, fmt.Sprintf("%s %d", name, replica+1), env))
+			at[name] = append(at[name], d.join(t, programs, name, fmt.Sprintf("%s %d", name, replica+1), env))
 		}
 	}
 	known := []string{"SANDBOX_URL=" + bank.url}
 	for _, name := range workers {
 		known = append(known, strings.ToUpper(name)+"_URL="+strings.Join(at[name], ","))
 	}
-	w.shop.Storefront = w.join(t, programs, "storefront", "storefront 1", known)
-	w.shop.Ops = w.shop.Storefront
-	w.join(t, programs, "storefront", "storefront 2", known)
-	for _, m := range w.slots {
-		m.open(t, m.child)
+	d.shop.Storefront = d.join(t, programs, "storefront", "storefront 1", known)
+	d.shop.Ops = d.shop.Storefront
+	d.join(t, programs, "storefront", "storefront 2", known)
+	for _, s := range d.slots {
+		s.open(t, s.child)
 	}
-	bank.deliverTo(t, w.shop.Storefront)
-	return w
+	bank.deliverTo(t, d.shop.Storefront)
+	return d
 }
 
 // join adds a slot with a fixed address and starts its first process.
-func (w *deployment) join(t *testing.T, programs, program, name string, env []string) (url string) {
+func (d *deployment) join(t *testing.T, programs, program, name string, env []string) (url string) {
 	t.Helper()
 	addr := proc.MustFreeAddr(t)
-	m := &slot{program: program, addr: addr, command: proc.Command{Name: name, Path: filepath.Join(programs, program),
-		Env: append(env[:len(env):len(env)], "HTTP_ADDR="+addr, "LOG_LEVEL=WARN", "FAILPOINT_FILE="+w.failpointFile(program))}}
-	m.open = func(t *testing.T, child *proc.Process) {
+	s := &slot{program: program, addr: addr, command: proc.Command{Name: name, Path: filepath.Join(programs, program),
+		Env: append(env[:len(env):len(env)], "HTTP_ADDR="+addr, "LOG_LEVEL=WARN", "FAILPOINT_FILE="+d.failpointFile(program))}}
+	s.open = func(t *testing.T, child *proc.Process) {
 		proc.MustAwaitURL(t, child)
 		proc.WaitFor(t, name+" is ready", 30*time.Second, func() bool {
 			response, err := http.Get("http://" + addr + "/readyz")
@@ -89,8 +89,8 @@ func (w *deployment) join(t *testing.T, programs, program, name string, env []st
 			return response.Body.Close() == nil && response.StatusCode == http.StatusOK
 		})
 	}
-	w.slots = append(w.slots, m)
-	m.launch(t)
+	d.slots = append(d.slots, s)
+	s.launch(t)
 	return "http://" + addr
 }
 
@@ -102,27 +102,27 @@ func openSingle(t *testing.T, settings ...string) *deployment {
 	t.Helper()
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
-	w := newDeployment(t, "single")
+	d := newDeployment(t, "single")
 	args := []string{"--data", data}
 	for _, flag := range []string{"--http", "--nats", "--mongo", "--stripe", "--smtp"} {
 		args = append(args, flag, proc.MustFreeAddr(t))
 	}
-	env := append([]string{"HOLD_FOR=" + holdFor, "SWEEP_EVERY=" + sweepEvery, "SMTP_DEADLINE=" + smtpDeadline, "FAILPOINT_FILE=" + w.failpointFile("shop")}, settings...)
+	env := append([]string{"HOLD_FOR=" + holdFor, "SWEEP_EVERY=" + sweepEvery, "SMTP_DEADLINE=" + smtpDeadline, "FAILPOINT_FILE=" + d.failpointFile("shop")}, settings...)
 	program := filepath.Join(proc.MustBuild(t, "tillstream/cmd/shop"), "shop")
-	m := &slot{program: "shop", command: proc.Command{Name: "shop", Path: program, Args: args, Env: env}}
-	m.open = func(t *testing.T, child *proc.Process) {
+	s := &slot{program: "shop", command: proc.Command{Name: "shop", Path: program, Args: args, Env: env}}
+	s.open = func(t *testing.T, child *proc.Process) {
 		if _, err := child.AwaitLine(t.Context(), shopIsOpen); err != nil {
 			t.Fatal(err)
 		}
 	}
-	w.slots = []*slot{m}
-	m.start(t)
+	d.slots = []*slot{s}
+	s.start(t)
 	ready, err := os.ReadFile(filepath.Join(data, "ready.json"))
 	if err == nil {
-		err = json.Unmarshal(ready, &w.shop)
+		err = json.Unmarshal(ready, &d.shop)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return w
+	return d
 }

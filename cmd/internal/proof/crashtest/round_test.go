@@ -49,16 +49,16 @@ func (c *crowd) trigger(t *testing.T, where site) *slot {
 	return victim
 }
 
-// recover restarts a process that was killed. It resumes a suspended one after twice the time that a standby waits, so that it
+// recoverSlot restarts a process that was killed. It resumes a suspended one after twice the time that a standby waits, so that it
 // continues work that its standby has taken over.
-func (w *deployment) recoverSlot(t *testing.T, victim *slot, where site) {
+func (d *deployment) recoverSlot(t *testing.T, victim *slot, where site) {
 	t.Helper()
 	if !where.Stop {
 		awaitDeath(t, victim)
 		victim.start(t)
 		return
 	}
-	<-time.After(2 * w.leaseTTL(t, victim)) // the time itself is tested: there is no condition to wait for
+	<-time.After(2 * d.leaseTTL(t, victim)) // the time itself is tested: there is no condition to wait for
 	proc.Check(t, victim.child.Signal(syscall.SIGCONT))
 	victim.open(t, victim.child)
 }
@@ -67,12 +67,12 @@ func (w *deployment) recoverSlot(t *testing.T, victim *slot, where site) {
 const defaultLease = 5 * time.Second
 
 // leaseTTL returns the duration of a lease.
-func (w *deployment) leaseTTL(t *testing.T, victim *slot) time.Duration {
+func (d *deployment) leaseTTL(t *testing.T, victim *slot) time.Duration {
 	t.Helper()
-	if w.kind == "single" {
+	if d.kind == "single" {
 		return defaultLease
 	}
-	reader, done, err := w.shop.Log(t.Context())
+	reader, done, err := d.shop.Log(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,13 +88,13 @@ func (w *deployment) leaseTTL(t *testing.T, victim *slot) time.Duration {
 }
 
 // checkAlive expects that no process has exited except the victim, and restarts those that have.
-func (w *deployment) checkAlive(t *testing.T) {
+func (d *deployment) checkAlive(t *testing.T) {
 	t.Helper()
-	for _, m := range w.slots {
+	for _, s := range d.slots {
 		select {
-		case <-m.child.Done():
-			t.Errorf("%s exited unexpectedly", m.child.Name)
-			m.start(t)
+		case <-s.child.Done():
+			t.Errorf("%s exited unexpectedly", s.child.Name)
+			s.start(t)
 		default:
 		}
 	}

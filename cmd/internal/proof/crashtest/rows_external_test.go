@@ -16,10 +16,10 @@ func TestKilledAroundStripeCall(t *testing.T) {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
 			b := openBank(t)
-			w := openSingle(t, longHold, "STRIPE_URL="+b.url, "STRIPE_SECRET_KEY="+secretKey, "STRIPE_PUBLISHABLE_KEY="+publishableKey,
+			d := openSingle(t, longHold, "STRIPE_URL="+b.url, "STRIPE_SECRET_KEY="+secretKey, "STRIPE_PUBLISHABLE_KEY="+publishableKey,
 				"STRIPE_WEBHOOK_SECRET="+webhookSecret)
-			b.deliverTo(t, w.shop.Storefront)
-			c := newCrowd(t, w, "payer")
+			b.deliverTo(t, d.shop.Storefront)
+			c := newCrowd(t, d, "payer")
 			runRound(t, c, at(t, point))
 			c.checkStripeKeys(t, b)
 		})

@@ -156,9 +156,9 @@ func TestSuspendedDecideLaneIsRefused(t *testing.T) {
 func (c *crowd) checkRefused(t *testing.T, worker string) {
 	t.Helper()
 	sent := 0.0
-	for _, m := range c.deployment.slots {
-		if m.program == worker {
-			sent += m.metric(t, "tillstream_log_facts_total")
+	for _, s := range c.deployment.slots {
+		if s.program == worker {
+			sent += s.metric(t, "tillstream_log_facts_total")
 		}
 	}
 	if stored := float64(len(c.history(t, worker+"."))); sent <= stored {
@@ -167,9 +167,9 @@ func (c *crowd) checkRefused(t *testing.T, worker string) {
 }
 
 // metric reads a metric of the slot's process.
-func (m *slot) metric(t *testing.T, name string) float64 {
+func (s *slot) metric(t *testing.T, name string) float64 {
 	t.Helper()
-	response, err := http.Get("http://" + m.addr + "/metrics")
+	response, err := http.Get("http://" + s.addr + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}

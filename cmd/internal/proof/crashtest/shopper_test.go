@@ -86,11 +86,11 @@ func (s *shopper) placeRequest() (call, error) {
 }
 
 func (s *shopper) place(ctx context.Context) error {
-	w, err := s.placeRequest()
+	r, err := s.placeRequest()
 	if err != nil {
 		return err
 	}
-	a, err := s.send(ctx, w)
+	a, err := s.send(ctx, r)
 	if err != nil {
 		return err
 	}

@@ -47,28 +47,28 @@ func (c *crowd) rush(shoppers int) {
 }
 
 // terminate sends SIGTERM to all processes at once, as a machine does that shuts down.
-func (w *deployment) terminate(t *testing.T) {
+func (d *deployment) terminate(t *testing.T) {
 	t.Helper()
-	for _, m := range w.slots {
-		proc.Check(t, m.child.Signal(syscall.SIGTERM))
+	for _, s := range d.slots {
+		proc.Check(t, s.child.Signal(syscall.SIGTERM))
 	}
 }
 
 // checkStopped expects all processes to end in time with status 0.
-func (w *deployment) checkStopped(t *testing.T, deadline time.Time) {
+func (d *deployment) checkStopped(t *testing.T, deadline time.Time) {
 	t.Helper()
-	for _, m := range w.slots {
-		proc.Check(t, m.child.Wait(time.Until(deadline)))
+	for _, s := range d.slots {
+		proc.Check(t, s.child.Wait(time.Until(deadline)))
 	}
 }
 
 // restart starts a process in every slot.
-func (w *deployment) restart(t *testing.T) {
+func (d *deployment) restart(t *testing.T) {
 	t.Helper()
-	for _, m := range w.slots {
-		m.launch(t)
+	for _, s := range d.slots {
+		s.launch(t)
 	}
-	for _, m := range w.slots {
-		m.open(t, m.child)
+	for _, s := range d.slots {
+		s.open(t, s.child)
 	}
 }

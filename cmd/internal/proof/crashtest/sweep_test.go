@@ -61,9 +61,9 @@ func TestSweep(t *testing.T) {
 
 // sweep opens a deployment and runs one round per site.
 func sweep(t *testing.T, kind string, targets []site, seed uint64) {
-	w := openers[kind](t)
-	w.checkLanes(t)
-	c := newCrowd(t, w, "shopper")
+	d := openers[kind](t)
+	d.checkLanes(t)
+	c := newCrowd(t, d, "shopper")
 	for _, where := range targets {
 		failedBefore := t.Failed()
 		runRound(t, c, where)
@@ -122,9 +122,9 @@ func passOf(s site, seed uint64) int {
 }
 
 // checkLanes expects the table of places to name exactly the lanes of the shop.
-func (w *deployment) checkLanes(t *testing.T) {
+func (d *deployment) checkLanes(t *testing.T) {
 	t.Helper()
-	reader, done, err := w.shop.Log(t.Context())
+	reader, done, err := d.shop.Log(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

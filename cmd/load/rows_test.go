@@ -105,7 +105,7 @@ func (o *openShop) expectRecovery(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, finding := range verdict.Findings {
-		t.Errorf("%s %s: %s", finding.Invariant, finding.Subject, finding.Detail)
+		t.Errorf("got finding %s %s: %s", finding.Invariant, finding.Subject, finding.Detail)
 	}
 	report := o.tally.Report(time.Second, 0)
 	if report.Failures() > 0 {

@@ -115,7 +115,7 @@ func (c *crowd) verify(t *testing.T) invariants.Report {
 		t.Fatal(err)
 	}
 	for _, finding := range report.Findings {
-		t.Errorf("%s %s %s", finding.Invariant, finding.Subject, finding.Detail)
+		t.Errorf("got finding %s %s: %s", finding.Invariant, finding.Subject, finding.Detail)
 	}
 	for _, check := range report.Checks {
 		if check.Skipped != "" {

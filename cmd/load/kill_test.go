@@ -216,7 +216,7 @@ func (k *killedShop) check(t *testing.T, acknowledged []string) invariants.Repor
 		}
 	}
 	for _, finding := range report.Findings {
-		t.Errorf("%s %s %s", finding.Invariant, finding.Subject, finding.Detail)
+		t.Errorf("got finding %s %s: %s", finding.Invariant, finding.Subject, finding.Detail)
 	}
 	return report
 }

@@ -17,8 +17,8 @@ func TestWrongUsageExitsWithOne(t *testing.T) {
 	t.Parallel()
 	load := exec.CommandContext(t.Context(), filepath.Join(proc.MustBuild(t, "tillstream/cmd/load"), "load"), "--bogus")
 	var ended *exec.ExitError
-	said, err := load.CombinedOutput()
-	if !errors.As(err, &ended) || ended.ExitCode() != 1 || !strings.Contains(string(said), "--bogus") {
-		t.Errorf("got %v, want exit status 1 and the unknown flag: %s", err, said)
+	output, err := load.CombinedOutput()
+	if !errors.As(err, &ended) || ended.ExitCode() != 1 || !strings.Contains(string(output), "--bogus") {
+		t.Errorf("got %v, want exit status 1 and the unknown flag: %s", err, output)
 	}
 }

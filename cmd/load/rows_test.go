@@ -28,7 +28,7 @@ type openShop struct {
 	close   context.CancelFunc
 }
 
-// openFleet starts a shop and its shoppers. wellAfter checks their purchases and the invariants.
+// openFleet starts a shop and its shoppers. expectRecovery checks their purchases and the invariants.
 func openFleet(t *testing.T, args ...string) *openShop {
 	t.Helper()
 	c, err := parse(t, append([]string{"--soak", "1h", "--faults", "--concurrency", "4", "--bin", programs(t)}, args...)...)
@@ -64,7 +64,7 @@ func openFleet(t *testing.T, args ...string) *openShop {
 	return o
 }
 
-// startShoppers lets shoppers buy until the test ends or wellAfter is called.
+// startShoppers lets shoppers buy until the test ends or expectRecovery is called.
 func (o *openShop) startShoppers(t *testing.T) {
 	t.Helper()
 	buyer := loadgen.Buyer{Shop: o.session.shop, Timeout: 5 * time.Minute, Acknowledged: o.session.acknowledged.add}
@@ -80,8 +80,8 @@ func (o *openShop) startShoppers(t *testing.T) {
 	t.Cleanup(func() { o.close(); giveUp(); <-o.done })
 }
 
-// confirms waits until a number of further orders is confirmed.
-func (o *openShop) confirms(t *testing.T, more int) {
+// awaitConfirmed waits until a number of further orders is confirmed.
+func (o *openShop) awaitConfirmed(t *testing.T, more int) {
 	t.Helper()
 	_, before, _ := o.tally.Counts()
 	proc.WaitFor(t, strconv.Itoa(more)+" more orders are confirmed", 2*time.Minute, func() bool {
@@ -90,8 +90,8 @@ func (o *openShop) confirms(t *testing.T, more int) {
 	})
 }
 
-// wellAfter stops new purchases and expects that the running ones are complete and the invariants hold within a minute.
-func (o *openShop) wellAfter(t *testing.T) {
+// expectRecovery stops new purchases and expects that the running ones are complete and the invariants hold within a minute.
+func (o *openShop) expectRecovery(t *testing.T) {
 	t.Helper()
 	o.faultsEnded = time.Now()
 	o.close()
@@ -105,7 +105,7 @@ func (o *openShop) wellAfter(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, finding := range verdict.Findings {
-		t.Errorf("%s %s: %s", finding.Invariant, finding.Subject, finding.Detail)
+		t.Errorf("got finding %s %s: %s", finding.Invariant, finding.Subject, finding.Detail)
 	}
 	report := o.tally.Report(time.Second, 0)
 	if report.Failures() > 0 {
@@ -165,32 +165,32 @@ func TestDatabaseIsDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := openFleet(t)
-	o.confirms(t, 5)
+	o.awaitConfirmed(t, 5)
 	if err := o.shop.Database.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	down := time.Now()
-	proc.WaitFor(t, "workers say that their projections are behind, and why", 2*time.Minute, func() bool {
+	proc.WaitFor(t, "workers report that they are degraded, and why", 2*time.Minute, func() bool {
 		degraded := map[string]bool{}
 		for _, r := range o.shop.Workers {
-			if said := status(t, r.URL); said.Status == "degraded" && said.Reason != "" {
+			if ready := status(t, r.URL); ready.Status == "degraded" && ready.Reason != "" {
 				degraded[r.Worker] = true
 			}
 		}
 		return degraded["orders"] && degraded["payments"] // have projections; the archive lane may run in any worker
 	})
 	for more := true; more; more = time.Since(down) < length {
-		o.confirms(t, 10)
+		o.awaitConfirmed(t, 10)
 	}
-	proc.WaitFor(t, "the metric says that projections are behind", time.Minute, func() bool { return o.lag(t) > 0 })
+	proc.WaitFor(t, "the lag metric is above 0", time.Minute, func() bool { return o.lag(t) > 0 })
 	if err := o.shop.Database.Start(); err != nil {
 		t.Fatal(err)
 	}
-	o.wellAfter(t)
+	o.expectRecovery(t)
 	if err := o.shop.AwaitReady(t.Context()); err != nil {
 		t.Error(err)
 	}
-	proc.WaitFor(t, "the metric says that projections have caught up", time.Minute, func() bool { return o.lag(t) == 0 })
+	proc.WaitFor(t, "the lag metric is 0", time.Minute, func() bool { return o.lag(t) == 0 })
 }
 
 // Row 24 of the fault matrix: every answer of the database takes two seconds.
@@ -200,7 +200,7 @@ func TestDatabaseIsSlow(t *testing.T) {
 	}
 	o := openFleet(t)
 	o.injectAtDatabase(t, chaos.ConnectionSlow, 2000)
-	o.wellAfter(t)
+	o.expectRecovery(t)
 }
 
 // Row 24 of the fault matrix: the database writes and its answers are lost, so that every write is repeated.
@@ -210,20 +210,20 @@ func TestDatabaseRepliesAreLost(t *testing.T) {
 	}
 	o := openFleet(t)
 	o.injectAtDatabase(t, chaos.ConnectionReplies, 0)
-	o.wellAfter(t)
+	o.expectRecovery(t)
 }
 
 // injectAtDatabase injects a fault into every worker's connection to the database for eight seconds while shoppers buy.
 func (o *openShop) injectAtDatabase(t *testing.T, kind chaos.Kind, amount int64) {
 	t.Helper()
-	o.confirms(t, 5)
+	o.awaitConfirmed(t, 5)
 	var plan []chaos.Fault
 	for _, r := range o.shop.Workers {
 		plan = append(plan, chaos.Fault{Kind: kind, Victim: chaos.Connection(r.Name, "database"), For: 8 * time.Second, Amount: amount})
 	}
 	over := make(chan error, 1)
-	go func() { over <- o.hand.Run(context.Background(), o.shop, plan, o.writeFault) }()
-	o.confirms(t, 10)
+	go func() { over <- o.injector.Run(context.Background(), o.shop, plan, o.writeFault) }()
+	o.awaitConfirmed(t, 10)
 	if err := <-over; err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +237,7 @@ func TestBrokerIsKilled(t *testing.T) {
 	}
 	o := openFleet(t)
 	for range 5 {
-		o.confirms(t, 10)
+		o.awaitConfirmed(t, 10)
 		if err := o.shop.Broker.Kill(); err != nil {
 			t.Fatal(err)
 		}
@@ -245,6 +245,6 @@ func TestBrokerIsKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	o.confirms(t, 10)
-	o.wellAfter(t)
+	o.awaitConfirmed(t, 10)
+	o.expectRecovery(t)
 }

@@ -41,7 +41,7 @@ func (o *ownShop) injectFaults(ctx context.Context, c *command) error {
 	}
 	plan := chaos.Plan(c.Seed, c.Soak, o.shop.Database != nil)
 	fmt.Fprintf(o.out, "seed %d: %s in %s\n", c.Seed, count(len(plan), "fault"), c.Soak)
-	err := o.hand.Run(ctx, o.shop, plan, o.writeFault)
+	err := o.injector.Run(ctx, o.shop, plan, o.writeFault)
 	o.faultsEnded = time.Now()
 	return err
 }
@@ -57,7 +57,7 @@ func (o *ownShop) writeFault(f chaos.Fault) {
 // progress is appended to the progress of a run: faults so far, and processes that exited unexpectedly.
 func (o *ownShop) progress() string {
 	total, text := 0, ""
-	for _, n := range o.hand.Counts() {
+	for _, n := range o.injector.Counts() {
 		total += n
 	}
 	if total > 0 {
@@ -75,9 +75,9 @@ func (o *ownShop) addTo(report *loadgen.Report) {
 	if o == nil {
 		return
 	}
-	report.Falls = o.shop.Falls()
+	report.Crashes = o.shop.Falls()
 	if !o.faultsEnded.IsZero() {
-		report.Injected = o.hand.Counts()
+		report.Injected = o.injector.Counts()
 	}
 }
 

@@ -5,7 +5,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,8 +13,6 @@ import (
 	"time"
 
 	"tillstream/cmd/internal/proof/chaos"
-	"tillstream/cmd/internal/proof/fleet"
-	"tillstream/cmd/internal/proof/loadgen"
 	"tillstream/cmd/internal/proof/proc"
 )
 
@@ -32,74 +29,18 @@ func TestSoak(t *testing.T) {
 	}
 	length, seed := setting(t, "SOAK", "20s"), setting(t, "SOAK_SEED", strconv.Itoa(soakSeed))
 	t.Logf("%s, seed %s", length, seed)
-	file := filepath.Join(t.TempDir(), "report.json")
-	c, err := parse(t, "--soak", length, "--faults", "--seed", seed, "--bin", programs(t), "--keep", t.TempDir(), "--json", file)
+	c, err := parse(t, "--soak", length, "--faults", "--seed", seed, "--bin", programs(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out bytes.Buffer
-	if err := c.run(t.Context(), &out, t.Output()); err != nil {
-		t.Errorf("%v\n%s%s", err, out.Bytes(), logTail(t, c.Keep))
-	}
-	t.Logf("%s", out.Bytes())
-	var report struct {
-		Orders int
-		Seed   uint64
-		Faults map[chaos.Kind]int
-		Verify struct{ OK bool }
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(data, &report); err != nil {
-		t.Fatal(err)
-	}
+	_, report := runOwnShop(t, c)
 	for _, kind := range soakKinds {
-		if report.Faults[kind] == 0 && seed == strconv.Itoa(soakSeed) {
+		if report.Injected[string(kind)] == 0 && seed == strconv.Itoa(soakSeed) {
 			t.Errorf("got no fault of kind %s: search for another soakSeed", kind)
 		}
 	}
-	if report.Orders == 0 || len(report.Faults) == 0 || !report.Verify.OK || strconv.FormatUint(report.Seed, 10) != seed {
-		t.Errorf("got report %s, want orders, faults, seed %s and no findings", data, seed)
-	}
-}
-
-func setting(t *testing.T, name, otherwise string) string {
-	t.Helper()
-	if value := os.Getenv(name); value != "" {
-		return value
-	}
-	return otherwise
-}
-
-// programs builds the programs of a fleet.
-func programs(t *testing.T) (dir string) {
-	t.Helper()
-	return proc.MustBuild(t, fleet.Packages()...)
-}
-
-// logTail returns the end of the log of an own shop.
-func logTail(t *testing.T, dir string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(dir, logName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	const bytes = 20_000
-	return data[max(0, len(data)-bytes):]
-}
-
-// On a terminal a fault replaces the progress line.
-func TestFaultHasLineOfItsOwn(t *testing.T) {
-	t.Parallel()
-	var screen bytes.Buffer
-	progress := loadgen.Progress{Terminal: true}
-	o := &ownShop{out: &screen, clearProgress: func() { screen.WriteString(progress.Clear()) }}
-	screen.WriteString("12 done")
-	o.writeFault(chaos.Fault{Kind: chaos.BrokerKilled, Victim: "broker", For: time.Second})
-	if got := screen.String(); !strings.HasPrefix(got, "12 done\r\x1b[K    0.0s  broker_killed") {
-		t.Errorf("got %q, want the progress line cleared before the fault", got)
+	if report.Orders == 0 || len(report.Injected) == 0 || report.Verify == nil || !report.Verify.OK || strconv.FormatUint(report.Seed, 10) != seed {
+		t.Errorf("got report %+v, want orders, faults, seed %s and no findings", report, seed)
 	}
 }
 
@@ -164,21 +105,6 @@ func (k *killedShop) soakIsInterrupted(t *testing.T) {
 	}
 	if err != nil || !strings.Contains(out.String(), "every checked invariant holds") {
 		t.Errorf("got %v, want a verified run:\n%s", err, out.String())
-	}
-}
-
-// An own shop uses a new database on the given server, with the same credentials.
-func TestFreshDatabaseKeepsCredentials(t *testing.T) {
-	t.Parallel()
-	got, err := freshDatabase("mongodb://user:word@host:27017/theirs?authSource=admin")
-	if err != nil || !strings.HasPrefix(got, "mongodb://user:word@host:27017/soak_") || !strings.HasSuffix(got, "?authSource=admin") {
-		t.Errorf("got %q, %v, want another database with the same credentials", got, err)
-	}
-	if got, err := freshDatabase(""); err != nil || got != "" {
-		t.Errorf("no address: got %q, %v, want none", got, err)
-	}
-	if _, err := freshDatabase("mongodb://a b:c"); err == nil {
-		t.Error("invalid address: got no error")
 	}
 }
 

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -121,26 +120,13 @@ func TestUpgradeInPlace(t *testing.T) {
 	}
 	length, rate := setting(t, "UPGRADE", "45s"), setting(t, "UPGRADE_RATE", "50")
 	u := &upgrade{t: t, older: programs(t), newer: buildNext(t)}
-	file := filepath.Join(t.TempDir(), "report.json")
-	c, err := parse(t, "--soak", length, "--rate", rate, "--concurrency", "64", "--no-verify", "--bin", u.older, "--keep", t.TempDir(), "--json", file)
+	c, err := parse(t, "--soak", length, "--rate", rate, "--concurrency", "64", "--no-verify", "--bin", u.older)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.meanwhile = u.roll
-	var out bytes.Buffer
-	if err := c.run(t.Context(), &out, t.Output()); err != nil {
-		t.Errorf("%v\n%s%s", err, out.Bytes(), logTail(t, c.Keep))
-	}
-	t.Logf("%s", out.Bytes())
-	var report struct {
-		Orders int
-	}
-	data, err := os.ReadFile(file)
-	if err == nil {
-		err = json.Unmarshal(data, &report)
-	}
-	if err != nil || report.Orders == 0 || !u.done {
-		t.Errorf("got done %t and report %s, %v, want all steps done and orders", u.done, data, err)
+	if _, report := runOwnShop(t, c); report.Orders == 0 || !u.done {
+		t.Errorf("got done %t and report %+v, want all steps done and orders", u.done, report)
 	}
 }
 

@@ -1,5 +1,7 @@
-// Package address is what may be said of the addresses of brokers and databases: they hold passwords, and messages are
-// copied into logs and tickets.
+// Package address checks the addresses of brokers and databases, and redacts them for messages. Such addresses contain passwords,
+// and messages are copied into logs and tickets:
+//
+//	address.Redacted("nats://shop:secret@a:4222")  nats://shop:xxxxx@a:4222
 package address
 
 import (
@@ -8,13 +10,13 @@ import (
 	"strings"
 )
 
-// ErrUnreadable is returned for an address that is no URL. It does not repeat it.
-var ErrUnreadable = errors.New("address cannot be read: want nats://user:password@host:port, several separated by commas, with signs such as % and @ in the password escaped")
+// ErrUnreadable is returned for an address that is not a URL. It does not contain the address.
+var ErrUnreadable = errors.New("unreadable address: want nats://user:password@host:port, several separated by commas, with characters such as % and @ in the password escaped")
 
-// hidden stands for a secret, as in net/url.
+// hidden replaces a secret, as in net/url.
 const hidden = "xxxxx"
 
-// Redacted takes the secrets out of an address, or of several separated by commas.
+// Redacted replaces the secrets in an address, or in several separated by commas.
 func Redacted(list string) string {
 	addresses := strings.Split(list, ",")
 	for i, one := range addresses {
@@ -24,14 +26,14 @@ func Redacted(list string) string {
 			continue
 		}
 		if _, hasPassword := u.User.Password(); u.User != nil && !hasPassword {
-			u.User = url.User(hidden) // to a broker a name alone is a token
+			u.User = url.User(hidden) // a user without a password is a token for a broker
 		}
 		addresses[i] = scheme + strings.TrimPrefix(u.Redacted(), "//")
 	}
 	return strings.Join(addresses, ",")
 }
 
-// Check returns [ErrUnreadable] when one of the addresses, separated by commas, is no URL.
+// Check returns [ErrUnreadable] if one of the addresses, separated by commas, is not a URL.
 func Check(list string) error {
 	for one := range strings.SplitSeq(list, ",") {
 		if _, _, err := parse(one); err != nil {
@@ -41,7 +43,8 @@ func Check(list string) error {
 	return nil
 }
 
-// parse reads one address. Brokers are also known by host and port alone, which to net/url would be something else.
+// parse parses one address. Brokers may have an address of host and port alone, in which net/url would take the host for a
+// scheme.
 func parse(address string) (scheme string, u *url.URL, err error) {
 	address = strings.TrimSpace(address)
 	if at := strings.Index(address, "://"); at >= 0 {

@@ -8,7 +8,7 @@ import (
 	"tillstream/cmd/internal/address"
 )
 
-func TestRedacted(t *testing.T) {
+func TestRedactedHidesSecrets(t *testing.T) {
 	t.Parallel()
 	for given, want := range map[string]string{
 		"":                          "",
@@ -22,20 +22,20 @@ func TestRedacted(t *testing.T) {
 		"nats://shop:secret%@a:4222":                           "(unreadable address)",
 	} {
 		if got := address.Redacted(given); got != want {
-			t.Errorf("%q is shown as %q, want %q", given, got, want)
+			t.Errorf("Redacted(%q): got %q, want %q", given, got, want)
 		}
 	}
 }
 
-func TestCheck(t *testing.T) {
+func TestCheckRefusesUnreadableAddress(t *testing.T) {
 	t.Parallel()
 	for _, good := range []string{"127.0.0.1:4222", "nats://shop:secret@a:4222,nats://shop:secret@b:4222", "tls://a"} {
 		if err := address.Check(good); err != nil {
-			t.Errorf("%q: %v", good, err)
+			t.Errorf("Check(%q): got %v, want nil", good, err)
 		}
 	}
 	err := address.Check("nats://a:4222,nats://shop:secret%@b:4222")
 	if !errors.Is(err, address.ErrUnreadable) || strings.Contains(err.Error(), "secret%") {
-		t.Errorf("got %v; want ErrUnreadable without the password", err)
+		t.Errorf("got %v, want ErrUnreadable without the password", err)
 	}
 }

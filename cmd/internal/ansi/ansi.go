@@ -1,8 +1,8 @@
-// Package ansi is what a terminal is told when a line on it is written over again and again (ECMA-48, and DEC's private
+// Package ansi provides the control sequences of a progress line, which is overwritten on a terminal (ECMA-48, and DEC's private
 // mode 7).
 package ansi
 
-// Clear goes to the first column and takes away what stands in the line.
+// Clear moves to the first column and clears the line.
 const Clear = "\r\x1b[K"
 
 const (
@@ -10,6 +10,6 @@ const (
 	wrap   = "\x1b[?7h"
 )
 
-// Line writes a text over the line. One that is longer than the terminal is wide ends at its edge: wrapped it would be two
-// lines, of which the next text is written over the second alone.
+// Line returns the sequence that overwrites the line with a text. A text that is too wide is cut at the edge of the terminal:
+// if it wrapped, the next text would overwrite only its last row.
 func Line(text string) string { return Clear + noWrap + text + wrap }

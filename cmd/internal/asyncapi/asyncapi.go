@@ -1,6 +1,6 @@
-// Package asyncapi describes the shop's events for people and programs that do not read Go: an AsyncAPI 3.0 document made
-// from the catalogue by reflection, with the sentences of the Go comments. The document is checked in as
-// events/asyncapi.json, and a test fails when it is not what the catalogue says.
+// Package asyncapi generates the AsyncAPI 3.0 document of the shop's events, for readers and programs that do not use Go. It
+// derives schemas from the types of package events by reflection, and descriptions from their comments. The document is
+// checked in as events/asyncapi.json; a test fails if it is out of date.
 //
 //go:generate go run ./gen -events ../../../events -out ../../../events/asyncapi.json
 package asyncapi
@@ -20,34 +20,33 @@ import (
 // object is a JSON object.
 type object = map[string]any
 
-// channel is a subject of the log and the types of events on it.
+// channel is a subject of the log with its event types.
 type channel struct {
 	name, address, title string
 	types                func(eventType string) bool
 }
 
-// channels is the topology as readers of events see it: all subjects of the shop, with parameters in braces. Each type belongs
-// to exactly one: the first that takes it.
+// channels are all subjects of the shop, with parameters in braces. An event type belongs to the first channel that accepts it.
 var channels = []channel{
-	{"order", events.PrefixOrder + "{orderId}", "what was promised to a customer", prefix("orders.")},
-	{"customer", "customers.{customerId}", "who has an account; nothing is said here yet", prefix("customers.")},
-	{"item", events.PrefixItem + "{sku}", "what is for sale", prefix("inventory.item_")},
-	{"stock", "inventory.stock.{location}.{sku}", "the ledger of a SKU at a location", prefix("inventory.stock_")},
-	{"reservation", events.PrefixReservation + "{orderId}", "what is held for an order", prefix("inventory.reservation_")},
-	{"webhooks", events.SubjectWebhooks, "events of Stripe that belong to no payment of the shop", prefix("payments.webhook_received")},
-	{"payment", events.PrefixPayment + "{paymentId}", "what was taken for an order", prefix("payments.")},
-	{"notification", events.PrefixNotification + "{orderId}", "what a customer was told", prefix("notifications.")},
-	{"replay", events.PrefixReplay + "{replayId}", "what operators want handled again", prefix("ops.redelivery_")},
-	{"lane", events.PrefixLane + "{lane}", "what operators want of a worker's lane", prefix("ops.lane_")},
-	{"void", events.PrefixVoid + "{sequence}", "events that operators declared void", prefix("ops.event_voided")},
-	{"deadLetter", events.PrefixDeadLetter + "{lane}.{sequence}", "what a worker could not handle", prefix("worker.")},
+	{"order", events.PrefixOrder + "{orderId}", "orders of customers", prefix("orders.")},
+	{"customer", "customers.{customerId}", "customer accounts; no events yet", prefix("customers.")},
+	{"item", events.PrefixItem + "{sku}", "items of the catalogue", prefix("inventory.item_")},
+	{"stock", "inventory.stock.{location}.{sku}", "stock ledger of a SKU at a location", prefix("inventory.stock_")},
+	{"reservation", events.PrefixReservation + "{orderId}", "stock reserved for an order", prefix("inventory.reservation_")},
+	{"webhooks", events.SubjectWebhooks, "Stripe events that belong to no payment of the shop", prefix("payments.webhook_received")},
+	{"payment", events.PrefixPayment + "{paymentId}", "payments of an order", prefix("payments.")},
+	{"notification", events.PrefixNotification + "{orderId}", "e-mails about an order", prefix("notifications.")},
+	{"replay", events.PrefixReplay + "{replayId}", "redeliveries requested by operators", prefix("ops.redelivery_")},
+	{"lane", events.PrefixLane + "{lane}", "pausing and resuming of a lane", prefix("ops.lane_")},
+	{"void", events.PrefixVoid + "{sequence}", "events that operators have voided", prefix("ops.event_voided")},
+	{"deadLetter", events.PrefixDeadLetter + "{lane}.{sequence}", "events that a lane could not handle", prefix("worker.")},
 }
 
 func prefix(text string) func(string) bool {
 	return func(eventType string) bool { return strings.HasPrefix(eventType, text) }
 }
 
-// parameters are the names in braces of a channel's address.
+// parameters returns the names in braces of the address.
 func (c channel) parameters() (names []string) {
 	for _, found := range parameter.FindAllStringSubmatch(c.address, -1) {
 		names = append(names, found[1])
@@ -57,17 +56,17 @@ func (c channel) parameters() (names []string) {
 
 var parameter = regexp.MustCompile(`\{(\w+)\}`)
 
-// channelOf finds the channel of a type.
+// channelOf returns the channel of an event type.
 func channelOf(eventType string) (channel, error) {
 	for _, c := range channels {
 		if c.types(eventType) {
 			return c, nil
 		}
 	}
-	return channel{}, fmt.Errorf("no channel carries %s", eventType)
+	return channel{}, fmt.Errorf("no channel accepts %s", eventType)
 }
 
-// Document writes the AsyncAPI document. sourceDir is the folder of package events, for its comments.
+// Document returns the AsyncAPI document. sourceDir is the directory of package events, whose comments it reads.
 func Document(sourceDir string) ([]byte, error) {
 	comments, err := readComments(sourceDir)
 	if err != nil {
@@ -84,12 +83,12 @@ func Document(sourceDir string) ([]byte, error) {
 	}
 	data, err := json.Marshal(d.whole(), json.Deterministic(true), jsontext.WithIndent("  "))
 	if err != nil {
-		return nil, fmt.Errorf("write AsyncAPI document: %w", err)
+		return nil, fmt.Errorf("encode AsyncAPI document: %w", err)
 	}
 	return append(data, '\n'), nil
 }
 
-// document is an AsyncAPI document in the making.
+// document is an AsyncAPI document that is being generated.
 type document struct {
 	comments                                map[string]string
 	channels, operations, messages, schemas object
@@ -100,7 +99,7 @@ func (d *document) whole() object {
 		"asyncapi": "3.0.0",
 		"info": object{
 			"title": "Tillstream events", "version": "1.0.0",
-			"description": "Every fact that the shop states, as it stands in the log: CloudEvents 1.0 in binary mode on NATS headers, with a JSON body. Only the domain that owns a subject appends to it.",
+			"description": "All events of the shop, as stored in the log: CloudEvents 1.0 in binary mode with NATS headers and a JSON body. Only the domain that owns a subject appends to it.",
 		},
 		"defaultContentType": "application/json",
 		"channels":           d.channels,
@@ -109,7 +108,7 @@ func (d *document) whole() object {
 	}
 }
 
-// add describes one event: its message, and its place on a channel.
+// add adds the message of one event type to its channel.
 func (d *document) add(def events.Definition) error {
 	c, err := channelOf(def.Type)
 	if err != nil {
@@ -129,12 +128,12 @@ func (d *document) add(def events.Definition) error {
 	return nil
 }
 
-// open begins a channel and the operation of reading it.
+// open adds a channel without messages, and the operation that reads it.
 func (d *document) open(c channel) {
 	described := object{"address": c.address, "title": c.title, "messages": object{}}
 	parameters := object{}
 	for _, name := range c.parameters() {
-		parameters[name] = object{"description": "One token: letters, digits, _ and - as they are, every other byte as % and two hexadecimal digits."}
+		parameters[name] = object{"description": "One subject token: letters, digits, _ and - unchanged, every other byte as % and two hexadecimal digits."}
 	}
 	if len(parameters) > 0 {
 		described["parameters"] = parameters
@@ -147,7 +146,7 @@ func reference(path ...string) object {
 	return object{"$ref": "#/" + strings.Join(path, "/")}
 }
 
-// headers describes the envelope of an event.
+// headers returns the schema of an event's headers.
 func headers(def events.Definition) object {
 	text := func(description string) object { return object{"type": "string", "description": description} }
 	return object{
@@ -156,16 +155,16 @@ func headers(def events.Definition) object {
 			events.HeaderContentType, events.HeaderVersion, events.HeaderTopology, events.HeaderActor},
 		"properties": object{
 			events.HeaderSpecVersion:   object{"type": "string", "const": "1.0"},
-			events.HeaderID:            text("Unique per fact, the same on every delivery."),
+			events.HeaderID:            text("Unique per event, the same on every delivery."),
 			events.HeaderType:          object{"type": "string", "const": def.Type},
-			events.HeaderSource:        text("The program that stated it."),
-			events.HeaderTime:          object{"type": "string", "format": "date-time", "description": "When it was decided, UTC."},
+			events.HeaderSource:        text("Program that appended the event."),
+			events.HeaderTime:          object{"type": "string", "format": "date-time", "description": "When the event was decided, UTC."},
 			events.HeaderContentType:   object{"type": "string", "const": "application/json"},
-			events.HeaderTopology:      object{"type": "string", "pattern": "^[1-9][0-9]*$", "description": "Version of the streams, subjects and types that the program knew which wrote it."},
-			events.HeaderActor:         text("Who brought it about: guest, key:ops, stripe or system."),
+			events.HeaderTopology:      object{"type": "string", "pattern": "^[1-9][0-9]*$", "description": "Topology version of the program that appended the event: its streams, subjects and types."},
+			events.HeaderActor:         text("Who caused the event: guest, key:ops, stripe or system."),
 			events.HeaderVersion:       object{"type": "string", "const": fmt.Sprint(def.Version), "description": "Version of the body."},
-			events.HeaderRevision:      text("Number among the events of its entity, from 1; absent for an event of no entity."),
-			events.HeaderCorrelationID: text("The order that it is about, if any."),
+			events.HeaderRevision:      text("Number among the events of its entity, from 1; absent if it has no entity."),
+			events.HeaderCorrelationID: text("Order that the event is about, if any."),
 			events.HeaderCausationID:   text("Id of the event that caused it, if any."),
 			events.HeaderTraceParent:   text("W3C trace context, if any."),
 		},

@@ -29,10 +29,11 @@ func TestDocumentIsCurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(got), string(want)); diff != "" {
-		t.Errorf("events/asyncapi.json is old; run go generate ./cmd/internal/asyncapi (-file +catalogue):\n%s", diff)
+		t.Errorf("events/asyncapi.json is out of date; run go generate ./cmd/internal/asyncapi (-file +generated):\n%s", diff)
 	}
 }
 
+// parsed returns the generated document.
 func parsed(t *testing.T) map[string]any {
 	t.Helper()
 	data, err := Document(eventsDir)
@@ -46,8 +47,8 @@ func parsed(t *testing.T) map[string]any {
 	return document
 }
 
-// Every reference leads somewhere, and every event can be reached from a channel and from an operation.
-func TestDocumentHoldsTogether(t *testing.T) {
+// Every reference resolves, and every event type is referred to by a channel and an operation.
+func TestReferencesResolve(t *testing.T) {
 	t.Parallel()
 	document := parsed(t)
 	var references []string
@@ -58,7 +59,7 @@ func TestDocumentHoldsTogether(t *testing.T) {
 	})
 	for _, ref := range references {
 		if !resolves(document, ref) {
-			t.Errorf("%s leads nowhere", ref)
+			t.Errorf("reference %s: got no target", ref)
 		}
 	}
 	for _, def := range events.Definitions() {
@@ -69,7 +70,7 @@ func TestDocumentHoldsTogether(t *testing.T) {
 		}
 		for _, ref := range []string{"#/components/messages/" + def.Type, "#/channels/" + c.name + "/messages/" + def.Type} {
 			if !slices.Contains(references, ref) {
-				t.Errorf("%s: nothing refers to %s", def.Type, ref)
+				t.Errorf("%s: got no reference to %s", def.Type, ref)
 			}
 		}
 	}
@@ -103,8 +104,8 @@ func resolves(document map[string]any, ref string) bool {
 	return true
 }
 
-// The golden samples, which have every field, must look as the schemas say: no field is missing and none is unknown.
-func TestSchemasDescribeTheGoldenSamples(t *testing.T) {
+// The golden samples have every field and conform to the schemas: no required field is missing and none is unknown.
+func TestGoldenSamplesConformToSchemas(t *testing.T) {
 	t.Parallel()
 	schemas := parsed(t)["components"].(map[string]any)["schemas"].(map[string]any)
 	messages := parsed(t)["components"].(map[string]any)["messages"].(map[string]any)
@@ -119,12 +120,13 @@ func TestSchemasDescribeTheGoldenSamples(t *testing.T) {
 		}
 		message := messages[def.Type].(map[string]any)
 		if message["summary"] == "" {
-			t.Errorf("%s has no sentence that says what it means", def.Type)
+			t.Errorf("%s: got no summary, want the comment of its type", def.Type)
 		}
 		matches(t, def.Type, schemas, message["payload"].(map[string]any), sample)
 	}
 }
 
+// matches expects a JSON value to conform to a schema.
 func matches(t *testing.T, where string, schemas, schema map[string]any, value any) {
 	t.Helper()
 	if ref, ok := schema["$ref"].(string); ok {
@@ -137,13 +139,13 @@ func matches(t *testing.T, where string, schemas, schema map[string]any, value a
 			if property, ok := properties[key].(map[string]any); ok {
 				matches(t, where+"."+key, schemas, property, inner)
 			} else if described {
-				t.Errorf("%s.%s is not described", where, key)
+				t.Errorf("%s.%s: got no schema", where, key)
 			}
 		}
 		required, _ := schema["required"].([]any)
 		for _, key := range required {
 			if _, ok := v[key.(string)]; !ok {
-				t.Errorf("%s.%s is required and not there", where, key)
+				t.Errorf("%s.%s: got no value of a required field", where, key)
 			}
 		}
 	case []any:
@@ -153,7 +155,7 @@ func matches(t *testing.T, where string, schemas, schema map[string]any, value a
 	case string, float64, bool:
 		want := map[string]any{"string": "string", "number": "integer", "bool": "boolean"}[kind(v)]
 		if schema["type"] != want {
-			t.Errorf("%s is described as %v, the sample has a %s", where, schema["type"], kind(v))
+			t.Errorf("%s: got a %s, want %v", where, kind(v), schema["type"])
 		}
 	}
 }
@@ -168,7 +170,7 @@ func kind(value any) string {
 	return "number"
 }
 
-// TestDocumentIsValid: the document is what AsyncAPI's own schema allows.
+// The document is valid against AsyncAPI's own schema.
 func TestDocumentIsValid(t *testing.T) {
 	t.Parallel()
 	schema, err := specs.Get("3.0.0")
@@ -193,12 +195,12 @@ func TestDocumentIsValid(t *testing.T) {
 	broken := parsed(t)
 	delete(broken, "info")
 	if compiled.Validate(any(broken)) == nil {
-		t.Error("a document without info is valid as well: the schema does not look")
+		t.Error("document without info: got valid, want an error")
 	}
 }
 
-// TestEverySubjectIsDescribed: what the log takes has a channel.
-func TestEverySubjectIsDescribed(t *testing.T) {
+// Every subject of the log has a channel.
+func TestEverySubjectHasChannel(t *testing.T) {
 	t.Parallel()
 	for _, subject := range append(events.ShopSubjects(), events.PrefixDeadLetter+">") {
 		described := slices.ContainsFunc(channels, func(c channel) bool {
@@ -207,7 +209,7 @@ func TestEverySubjectIsDescribed(t *testing.T) {
 			return address == subject || whole && strings.HasPrefix(address, rest)
 		})
 		if !described {
-			t.Errorf("no channel describes %s", subject)
+			t.Errorf("subject %s: got no channel", subject)
 		}
 	}
 }

@@ -9,8 +9,7 @@ import (
 	"strings"
 )
 
-// readComments collects the sentences that stand beside the types and fields of package events, by "Type" and
-// "Type.Field".
+// readComments returns the comments of types and fields in a directory, by "Type" and "Type.Field".
 func readComments(dir string) (map[string]string, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil || len(files) == 0 {
@@ -36,7 +35,7 @@ func readComments(dir string) (map[string]string, error) {
 
 func commentTypes(types *ast.GenDecl, comments map[string]string) {
 	for _, spec := range types.Specs {
-		named := spec.(*ast.TypeSpec) // a GenDecl of TYPE holds nothing else
+		named := spec.(*ast.TypeSpec) // a type declaration contains nothing else
 		comments[named.Name.Name] = oneLine(types.Doc)
 		if structure, ok := named.Type.(*ast.StructType); ok {
 			for _, field := range structure.Fields.List {

@@ -10,7 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// schema describes how a Go type looks in JSON. Named structs become components and are referred to.
+// schema returns the JSON schema of a Go type. Named structs become components, which it refers to.
 func (d *document) schema(t reflect.Type) (object, error) {
 	switch t {
 	case reflect.TypeFor[time.Time]():
@@ -21,7 +21,7 @@ func (d *document) schema(t reflect.Type) (object, error) {
 		return object{"type": "string", "contentEncoding": "base64"}, nil
 	}
 	switch t.Kind() {
-	case reflect.Pointer: // what it points to may be absent: its field has omitempty
+	case reflect.Pointer: // its field is optional by omitempty
 		return d.schema(t.Elem())
 	case reflect.String:
 		return object{"type": "string"}, nil
@@ -43,7 +43,7 @@ func (d *document) schema(t reflect.Type) (object, error) {
 	return nil, fmt.Errorf("no JSON schema for %s", t)
 }
 
-// component describes a struct once.
+// component adds the schema of a struct, once.
 func (d *document) component(t reflect.Type) error {
 	if _, ok := d.schemas[t.Name()]; ok {
 		return nil
@@ -53,7 +53,7 @@ func (d *document) component(t reflect.Type) error {
 	if comment := d.comments[t.Name()]; comment != "" {
 		described["description"] = comment
 	}
-	d.schemas[t.Name()] = described // before its fields: one may be of the same type
+	d.schemas[t.Name()] = described // before its fields, since one may have the same type
 	if err := d.fields(t, properties, &required); err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (d *document) component(t reflect.Type) error {
 	return nil
 }
 
-// fields adds a struct's fields, and those of what it embeds as its own, as the JSON codec does.
+// fields adds the fields of a struct and of embedded structs, as the JSON codec does.
 func (d *document) fields(t reflect.Type, properties object, required *[]string) error {
 	for i := range t.NumField() {
 		field := t.Field(i)

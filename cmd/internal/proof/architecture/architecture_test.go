@@ -10,14 +10,21 @@ import (
 
 const root = "../../../.."
 
-func TestThisRepository(t *testing.T) {
-	t.Parallel()
+// loadRepository reads this repository.
+func loadRepository(t *testing.T) Tree {
+	t.Helper()
 	tree, err := Load(os.DirFS(root))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return tree
+}
+
+func TestRepositoryKeepsRules(t *testing.T) {
+	t.Parallel()
+	tree := loadRepository(t)
 	if len(tree.Texts) < 300 {
-		t.Fatalf("only %d files were found: is %s still the root?", len(tree.Texts), root)
+		t.Fatalf("got %d files, want at least 300: is %s still the root?", len(tree.Texts), root)
 	}
 	for _, rule := range Rules() {
 		t.Run(rule.Name, func(t *testing.T) {
@@ -31,10 +38,11 @@ func TestThisRepository(t *testing.T) {
 
 const module = "tillstream"
 
-// servers are the packages that bring a server into the process, and what only tests need.
+// servers are the packages that embed a server.
 var servers = []string{module + "/events/embedded", module + "/payments/sandbox", module + "/notifications/inbox",
 	"github.com/nats-io/nats-server", "github.com/FerretDB/FerretDB", "github.com/emersion/go-smtp"}
 
+// linkedServers returns the packages of servers that a program links, and package testing.
 func linkedServers(t *testing.T, program string) []string {
 	t.Helper()
 	return slices.DeleteFunc(list(t, "-deps", program), func(linked string) bool {
@@ -42,18 +50,18 @@ func linkedServers(t *testing.T, program string) []string {
 	})
 }
 
-// within reports whether a package is another one or stands below it.
+// within reports whether a package is parent or below it.
 func within(linked, parent string) bool {
 	return linked == parent || strings.HasPrefix(linked, parent+"/")
 }
 
-// The import rules of the linter look at source files. This test looks at what is linked, through any number of imports.
+// The linter checks the imports of source files. This test checks what programs link through any number of imports.
 func TestProductionProgramsLinkNoServer(t *testing.T) {
 	t.Parallel()
 	programs := list(t, "-f", `{{if eq .Name "main"}}{{.ImportPath}}{{end}}`, "./cmd/...")
 	for _, name := range []string{"orders", "inventory", "payments", "notifications", "storefront", "ops", "load", "shop"} {
 		if !slices.Contains(programs, module+"/cmd/"+name) {
-			t.Errorf("there is no program cmd/%s", name)
+			t.Errorf("cmd/%s: got no program", name)
 		}
 	}
 	for _, program := range programs {
@@ -61,14 +69,15 @@ func TestProductionProgramsLinkNoServer(t *testing.T) {
 			continue
 		}
 		if linked := linkedServers(t, program); len(linked) > 0 {
-			t.Errorf("%s links %s", program, strings.Join(linked, ", "))
+			t.Errorf("%s: got linked packages %s, want no server", program, strings.Join(linked, ", "))
 		}
 	}
 	if linked := linkedServers(t, module+"/cmd/shop"); len(linked) < len(servers) || slices.Contains(linked, "testing") {
-		t.Errorf("cmd/shop links %s, want the servers and not testing", linked)
+		t.Errorf("cmd/shop: got linked packages %s, want all servers and not testing", linked)
 	}
 }
 
+// list runs go list in the root of the repository.
 func list(t *testing.T, args ...string) []string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list"}, args...)...)

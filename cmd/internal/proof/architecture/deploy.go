@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// What deploy and the README speak of: metrics in alerts and on the dashboard, settings in environments and in prose.
+// Names in deploy and the README: metrics in alerts and on the dashboard, settings in environments and in prose.
 var (
 	metric       = regexp.MustCompile(`\btillstream_[a-z_]+`)
 	metricSuffix = regexp.MustCompile(`_(bucket|count|sum)$`)
@@ -15,22 +15,23 @@ var (
 	setting      = regexp.MustCompile(`(?m)(?:^|[{,]|name:)[ \t]*([A-Z][A-Z0-9]*_[A-Z0-9_]+)(?::[ \t]|=|,)`)
 )
 
-// Where they come from: our programs, and the broker's configuration.
+// Definitions of settings: in programs, and in the broker's configuration.
 var (
 	settingOfPrograms = regexp.MustCompile(`(?:env:|Getenv\()"([A-Z0-9_]+)"`)
 	settingOfBroker   = regexp.MustCompile(`\$([A-Z0-9_]+)`)
 )
 
-// deployNamesWhatExists: an alert on a metric that was renamed never rings, and a setting that was renamed is not set.
+// deployNamesWhatExists finds metrics and settings that no program has: an alert on a renamed metric never fires, and a renamed
+// setting is not read.
 func deployNamesWhatExists(t Tree) []string {
 	exists := map[string]bool{}
 	for _, text := range t.Texts {
 		switch {
 		case path.Ext(text.Path) == ".go" && !strings.HasSuffix(text.Path, "_test.go"):
-			note(exists, metric.FindAllString(string(text.Content), -1))
-			note(exists, captured(settingOfPrograms, text.Content))
+			addAll(exists, metric.FindAllString(string(text.Content), -1))
+			addAll(exists, captured(settingOfPrograms, text.Content))
 		case text.Path == "deploy/nats.conf":
-			note(exists, captured(settingOfBroker, text.Content))
+			addAll(exists, captured(settingOfBroker, text.Content))
 		}
 	}
 	var wrong []string
@@ -51,14 +52,14 @@ func deployNamesWhatExists(t Tree) []string {
 		slices.Sort(names)
 		for _, name := range slices.Compact(names) {
 			if !exists[name] {
-				wrong = append(wrong, text.Path+": speaks of "+name+", which no program knows")
+				wrong = append(wrong, text.Path+": names "+name+", which no program has")
 			}
 		}
 	}
 	return wrong
 }
 
-func note(names map[string]bool, found []string) {
+func addAll(names map[string]bool, found []string) {
 	for _, name := range found {
 		names[name] = true
 	}

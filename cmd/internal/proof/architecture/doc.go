@@ -1,8 +1,10 @@
-// Package architecture checks properties of the repository that no linter checks: the top level, files that lint rules
-// name, paths of one machine, retired names, and that the documentation names metrics, settings, tests and commands that
-// exist. It also lists what each program links.
+// Package architecture checks properties of the repository that the linter cannot check: the names at the top level, files named
+// in lint rules, paths of one machine, retired names, repeated code, and that the documentation names only metrics, settings,
+// tests and commands that exist. It also checks which packages each program links.
 //
-// Imports, functions and calls that are forbidden somewhere stand in .golangci.yml.
+// The linter checks forbidden imports, functions and calls: see .golangci.yml.
 //
-// Every rule is a function from the tree to what is wrong with it, so a test can give it a tree that breaks the rule.
+//	Load ──► Tree ──► Rule.Check ──► what breaks the rule, one line each
+//
+// A rule is a function of the tree, so that a test can give it a tree that breaks it.
 package architecture

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// Rule is one property of the repository. Check returns what breaks it, one line each.
+// Rule is a property of the repository. Check returns what breaks it, one line each.
 type Rule struct {
 	Name  string
 	Check func(Tree) []string
 }
 
-// Rules returns all rules. What the linter can check is not among them: see .golangci.yml.
+// Rules returns all rules that are checked on the whole tree.
 func Rules() []Rule {
 	return []Rule{
 		{"TopLevel", topLevel},
@@ -29,7 +29,7 @@ func topLevel(t Tree) []string {
 	var wrong []string
 	for _, name := range t.Top {
 		if !strings.HasPrefix(name, ".") && !slices.Contains(allowed, name) {
-			wrong = append(wrong, name+": does not belong at the top level")
+			wrong = append(wrong, name+": not allowed at the top level")
 		}
 	}
 	return wrong
@@ -37,7 +37,7 @@ func topLevel(t Tree) []string {
 
 var lintedFile = regexp.MustCompile(`\$\{config-path\}/([a-z/_]+\.go)"`)
 
-// lintNamesExistingFiles finds lint rules about files that do not exist: after a rename such a rule checks nothing.
+// lintNamesExistingFiles finds lint rules for files that do not exist: after a rename such a rule checks nothing.
 func lintNamesExistingFiles(t Tree) []string {
 	config, ok := t.text(".golangci.yml")
 	if !ok {
@@ -52,15 +52,15 @@ func lintNamesExistingFiles(t Tree) []string {
 	return wrong
 }
 
-// traces matches paths that exist on one machine only and the hosts of package registries.
+// traces matches paths of one machine and hosts of package registries.
 var traces = regexp.MustCompile(`(?m)(^|[^A-Za-z0-9_.~)}\]>/-])/(work|root|home|Users)/[A-Za-z0-9_.]|[A-Z]:\\Users\\` +
 	`|(proxy|sum)\.golang\.org|registry\.npmjs\.org|deb\.debian\.org|files\.pythonhosted\.org`)
 
 func noTracesOfAMachine(t Tree) []string {
-	return t.find(traces, func(string) bool { return true }, "is true on one machine only")
+	return t.find(traces, func(string) bool { return true }, "exists on one machine only")
 }
 
-// retired matches names that this project used before it adopted the standard terms of events/doc.go.
+// retired matches names that were replaced by the standard terms of events/doc.go.
 var retired = regexp.MustCompile(`Rememberer|LookElsewhere|\bEvolve|\bTraced|(?i:\bparked)`)
 
 func noRetiredWords(t Tree) []string {

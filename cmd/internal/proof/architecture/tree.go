@@ -9,19 +9,19 @@ import (
 	"strings"
 )
 
-// Tree is the content of a repository, without ignored files.
+// Tree is the content of a repository without ignored files.
 type Tree struct {
-	Top   []string // names at the top level; a directory's ends with a slash
-	Texts []Text   // every file that contains no zero byte
+	Top   []string // names at the top level, with a slash after directories
+	Texts []Text   // files without a zero byte
 }
 
-// Text is one file.
+// Text is a text file.
 type Text struct {
 	Path    string
 	Content []byte
 }
 
-// Load reads a repository. It skips what .gitignore names and executables at the top level, which a build left there.
+// Load reads a repository. It skips files that .gitignore names, and executables at the top level, which go build leaves there.
 func Load(root fs.FS) (Tree, error) {
 	ignored, err := ignoredNames(root)
 	if err != nil {
@@ -75,8 +75,8 @@ func (t Tree) text(name string) (content []byte, ok bool) {
 	return nil, false
 }
 
-// ignoredNames reads the two kinds of pattern that our .gitignore has: a name with wildcards, and one that begins with a
-// slash and matches at the top level only.
+// ignoredNames returns a function that reports whether .gitignore names a file. It supports the two kinds of pattern in use: a
+// name with wildcards, and one that begins with a slash and matches only at the top level.
 func ignoredNames(root fs.FS) (func(string) bool, error) {
 	content, err := fs.ReadFile(root, ".gitignore")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

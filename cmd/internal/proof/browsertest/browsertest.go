@@ -1,16 +1,22 @@
-// Package browsertest starts a real browser for tests of pages.
+// Package browsertest drives a real browser in tests of pages.
 //
-// It promises a fresh profile per test, a browser that can reach nothing but this machine, and that what the page
-// complains about is not overlooked: uncaught exceptions and violations of the security policy fail the test.
+//	tab := browsertest.Open(t, 390)
+//	tab.Visit(shop.URL)
+//	tab.Click("[data-buy]")
+//	tab.See("h1", "Thank you")
 //
-// Without a browser on the machine tests are skipped; where the environment says CI they fail instead, so that the
-// gate cannot pass by not looking.
+// Every test has a new profile. The browser can connect only to this machine. Errors of the page fail the test: uncaught
+// exceptions and violations of the content security policy, unless the test calls [Tab.Expect].
+//
+// Tests are skipped where no browser is installed. With CI in the environment they fail instead, so that a build cannot pass
+// without them.
 package browsertest
 
 import (
 	"context"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,24 +28,24 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience is how long a test may wait for anything in a page.
-const patience = 30 * time.Second
+// timeout bounds every step in a page.
+const timeout = 30 * time.Second
 
-// names under which the browser may be installed, the preferred one first.
-var names = []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}
+// programs are names under which a browser may be installed, in order of preference.
+var programs = []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}
 
 // Tab is one browser tab with its own profile.
 type Tab struct {
 	t   testing.TB
 	ctx context.Context
 
-	mu         sync.Mutex
-	complaints []string
-	expected   []string
+	mu       sync.Mutex
+	errors   []string // of the page
+	expected []string // parts of errors that do not fail the test
 }
 
-// Open starts a browser with one tab of the given width in CSS pixels: 390 for a phone, 1280 for a desk. It ends with
-// the test, which fails if the page complained meanwhile.
+// Open starts a browser with one tab of the given width in CSS pixels, such as 390 for a phone and 1280 for a desktop. The
+// browser ends with the test, which fails if the page had an unexpected error.
 func Open(t testing.TB, width int64) *Tab {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
@@ -47,15 +53,15 @@ func Open(t testing.TB, width int64) *Tab {
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("force-prefers-reduced-motion", true),
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"))
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
-	ctx, leave := chromedp.NewContext(allocator)
+	ctx, cancel := chromedp.NewContext(allocator)
 	tab := &Tab{t: t, ctx: ctx}
 	t.Cleanup(func() {
 		defer stop()
-		defer leave()
+		defer cancel()
 		tab.close()
 		tab.report()
 	})
-	// The first call starts the browser, which lives as long as this context: it must not be one that times out.
+	// The first call starts the browser, which ends with this context: the context must not have a timeout.
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("start browser: %v", err)
 	}
@@ -67,9 +73,9 @@ func Open(t testing.TB, width int64) *Tab {
 	return tab
 }
 
-// close waits until the browser has gone, so that no process outlives its test.
+// close waits until the browser has ended, so that no process outlives its test.
 func (b *Tab) close() {
-	ctx, done := context.WithTimeout(b.ctx, patience)
+	ctx, done := context.WithTimeout(b.ctx, timeout)
 	defer done()
 	if err := chromedp.Cancel(ctx); err != nil {
 		b.t.Logf("close browser: %v", err)
@@ -78,12 +84,12 @@ func (b *Tab) close() {
 
 func find(t testing.TB) string {
 	t.Helper()
-	for _, name := range names {
+	for _, name := range programs {
 		if path, err := exec.LookPath(name); err == nil {
 			return path
 		}
 	}
-	const missing = "no browser here: install chromium to run this test"
+	const missing = "no browser found: install chromium to run this test"
 	if os.Getenv("CI") != "" {
 		t.Fatal(missing)
 	}
@@ -91,7 +97,7 @@ func find(t testing.TB) string {
 	return ""
 }
 
-// Expect says that the page may complain with this text.
+// Expect permits errors of the page that contain this text.
 func (b *Tab) Expect(part string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -99,34 +105,30 @@ func (b *Tab) Expect(part string) {
 }
 
 func (b *Tab) listen(event any) {
-	var complaint string
-	switch said := event.(type) {
+	var text string
+	switch e := event.(type) {
 	case *runtime.EventExceptionThrown:
-		complaint = (&chromedp.ExceptionError{ExceptionDetails: said.ExceptionDetails}).Error()
+		text = (&chromedp.ExceptionError{ExceptionDetails: e.ExceptionDetails}).Error()
 	case *log.EventEntryAdded:
-		// Answers of 4xx and 5xx are logged as well (source network); tests look at those by themselves.
-		if said.Entry.Level == log.EntryLevelError && said.Entry.Source != log.EntrySourceNetwork {
-			complaint = said.Entry.Text
+		// Responses with 4xx and 5xx are logged as well (source network); tests check those themselves.
+		if e.Entry.Level == log.EntryLevelError && e.Entry.Source != log.EntrySourceNetwork {
+			text = e.Entry.Text
 		}
 	}
-	if complaint == "" {
+	if text == "" {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.complaints = append(b.complaints, complaint)
+	b.errors = append(b.errors, text)
 }
 
 func (b *Tab) report() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-next:
-	for _, complaint := range b.complaints {
-		for _, part := range b.expected {
-			if strings.Contains(complaint, part) {
-				continue next
-			}
+	for _, text := range b.errors {
+		if !slices.ContainsFunc(b.expected, func(part string) bool { return strings.Contains(text, part) }) {
+			b.t.Errorf("got error of the page, want none: %s", text)
 		}
-		b.t.Errorf("the page complained: %s", complaint)
 	}
 }

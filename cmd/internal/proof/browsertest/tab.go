@@ -13,10 +13,10 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Action is one step in the browser that returns nothing.
+// Action is a step in the browser that returns no value.
 type Action = chromedp.Action[chromedp.Void]
 
-// command is a bare protocol command whose result does not matter.
+// command is a protocol command whose result is ignored.
 func command[P, R any](name cdp.Command[P, R], parameters P) Action {
 	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		_, err := cdp.Call(ctx, target, name, parameters)
@@ -24,7 +24,7 @@ func command[P, R any](name cdp.Command[P, R], parameters P) Action {
 	})
 }
 
-// run is Do for an action that returns something.
+// run is [Tab.Do] for an action that returns a value.
 func run[T any](b *Tab, action chromedp.Action[T]) T {
 	b.t.Helper()
 	var result T
@@ -35,24 +35,23 @@ func run[T any](b *Tab, action chromedp.Action[T]) T {
 	return result
 }
 
-// Do runs the actions one after the other and ends the test if one fails or takes too long; what the page shows is
-// then part of the message.
+// Do runs actions in order. If one fails or times out it ends the test with a message that contains the text of the page.
 func (b *Tab) Do(actions ...Action) {
 	b.t.Helper()
-	ctx, done := context.WithTimeout(b.ctx, patience)
+	ctx, done := context.WithTimeout(b.ctx, timeout)
 	defer done()
 	if err := chromedp.Do(ctx, actions...); err != nil {
-		b.t.Fatalf("drive browser: %v\nat %s\nthe page shows:\n%s", err, b.now("location.href"), b.now("document.body.innerText"))
+		b.t.Fatalf("drive browser: %v\nat %s\ntext of the page:\n%s", err, b.describe("location.href"), b.describe("document.body.innerText"))
 	}
 }
 
-// now evaluates without judging, for messages of tests that fail anyway.
-func (b *Tab) now(expression string) string {
+// describe evaluates an expression for the message of a failed test. It does not fail itself.
+func (b *Tab) describe(expression string) string {
 	ctx, done := context.WithTimeout(b.ctx, 2*time.Second)
 	defer done()
 	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](expression))
 	if err != nil {
-		return fmt.Sprintf("(cannot be told: %v)", err)
+		return fmt.Sprintf("(unknown: %v)", err)
 	}
 	return text
 }
@@ -63,13 +62,13 @@ func (b *Tab) Visit(address string) {
 	b.Do(chromedp.Navigate(address))
 }
 
-// Reload loads the page again, as a shopper would.
+// Reload reloads the page.
 func (b *Tab) Reload() {
 	b.t.Helper()
 	b.Do(chromedp.Reload())
 }
 
-// Resize sets the width of the page, with the pixels of a phone when it is as narrow as one.
+// Resize sets the width of the page in CSS pixels. Below 600 the browser emulates a phone.
 func (b *Tab) Resize(width int64) {
 	b.t.Helper()
 	phone := width < 600
@@ -77,27 +76,26 @@ func (b *Tab) Resize(width int64) {
 		Width: width, Height: 844, DeviceScaleFactor: 1, Mobile: phone}))
 }
 
-// Dark switches the colour scheme that the page is told.
+// Dark sets the preferred colour scheme to dark.
 func (b *Tab) Dark() {
 	b.t.Helper()
 	b.Do(command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}}))
 }
 
-// See waits until the element that the selector names shows the text.
+// See waits until the selected element is visible and contains the text.
 func (b *Tab) See(selector, text string) {
 	b.t.Helper()
 	b.Until(fmt.Sprintf(`(() => { const it = document.querySelector(%q);
 		return !!it && it.checkVisibility() && it.innerText.includes(%q); })()`, selector, text))
 }
 
-// Until waits until the JavaScript expression holds. It asks again while a page is being left, when there is nothing
-// to ask.
+// Until waits until the JavaScript expression is true. It ignores errors of the evaluation, which occur during navigation.
 func (b *Tab) Until(expression string) {
 	b.t.Helper()
 	b.Do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		again := time.NewTicker(25 * time.Millisecond)
-		defer again.Stop()
+		ticker := time.NewTicker(25 * time.Millisecond)
+		defer ticker.Stop()
 		var last error
 		for {
 			var holds bool
@@ -107,19 +105,19 @@ func (b *Tab) Until(expression string) {
 			select {
 			case <-ctx.Done():
 				return fmt.Errorf("wait for %s: %w (last: %v)", expression, ctx.Err(), last) //nolint:errorlint // last may be nil
-			case <-again.C:
+			case <-ticker.C:
 			}
 		}
 	}))
 }
 
-// Click presses what the selector names, once it is visible.
+// Click clicks the selected element when it is visible.
 func (b *Tab) Click(selector string) {
 	b.t.Helper()
 	b.Do(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
 }
 
-// Fill replaces the value of a field as typing would.
+// Fill replaces the value of a field and fires the events of typing.
 func (b *Tab) Fill(selector, value string) {
 	b.t.Helper()
 	b.Do(chromedp.WaitVisible(chromedp.CSS(selector)), chromedp.Evaluate[chromedp.Void](fmt.Sprintf(
@@ -128,7 +126,7 @@ func (b *Tab) Fill(selector, value string) {
 		selector, value)))
 }
 
-// Text returns what the element shows.
+// Text returns the visible text of the selected element.
 func (b *Tab) Text(selector string) string {
 	b.t.Helper()
 	return strings.TrimSpace(run(b, chromedp.Text(chromedp.CSS(selector), chromedp.NodeVisible)))
@@ -140,7 +138,7 @@ func Evaluate[T any](b *Tab, expression string) T {
 	return run(b, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 }
 
-// NoSideScroll fails the test if the page is wider than the window.
+// NoSideScroll fails the test if the page scrolls sideways.
 func (b *Tab) NoSideScroll() {
 	b.t.Helper()
 	wide := Evaluate[[]string](b, `(() => { const width = document.documentElement.clientWidth;
@@ -148,22 +146,22 @@ func (b *Tab) NoSideScroll() {
 		return [...document.querySelectorAll('body *')].filter((it) => it.getBoundingClientRect().right > width + 1)
 			.map((it) => it.tagName + '.' + it.className).slice(0, 5); })()`)
 	if len(wide) > 0 {
-		b.t.Errorf("%s scrolls sideways; too wide: %v", b.now("location.pathname"), wide)
+		b.t.Errorf("%s scrolls sideways, want the width of the window; too wide: %v", b.describe("location.pathname"), wide)
 	}
 }
 
-// Shot saves a picture of the whole page as NAME.png in the folder that BROWSER_SHOTS names; without it, nothing.
+// Shot saves a picture of the whole page as NAME.png in the directory BROWSER_SHOTS, if that is set.
 func (b *Tab) Shot(name string) {
 	b.t.Helper()
-	folder := os.Getenv("BROWSER_SHOTS")
-	if folder == "" {
+	dir := os.Getenv("BROWSER_SHOTS")
+	if dir == "" {
 		return
 	}
 	picture := run(b, chromedp.FullScreenshot(100))
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		b.t.Fatalf("make folder for pictures: %v", err)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		b.t.Fatalf("create directory of pictures: %v", err)
 	}
-	if err := os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o644); err != nil {
 		b.t.Fatalf("save picture %s: %v", name, err)
 	}
 }

@@ -163,7 +163,7 @@ func (s *Shop) Verify(t testing.TB, acknowledged ...string) {
 		t.Fatal(err)
 	}
 	for _, f := range report.Findings {
-		t.Errorf("%s: %s: %s", f.Invariant, f.Subject, f.Detail)
+		t.Errorf("got finding %s %s: %s", f.Invariant, f.Subject, f.Detail)
 	}
 }
 

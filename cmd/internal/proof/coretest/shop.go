@@ -210,15 +210,15 @@ func (s *Shop) Level(t testing.TB, sku string) events.StockLevel {
 func (s *Shop) Stock(t testing.TB, sku string, quantity int64) {
 	t.Helper()
 	err := s.Log.ForDomain("inventory").Do(t.Context(), func(tx *eventlog.Tx) error {
+		var received []events.Payload
 		stock, err := inventory.Stocks.Load(tx, sku)
+		if err == nil {
+			received, err = inventory.AdjustBy(sku, stock.Level, quantity, "received")
+		}
 		if err != nil {
 			return err
 		}
-		facts, err := inventory.AdjustBy(sku, stock.Level, quantity, "received")
-		if err != nil {
-			return err
-		}
-		return inventory.Stocks.Append(tx, sku, facts...)
+		return inventory.Stocks.Append(tx, sku, received...)
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -14,21 +14,21 @@ import (
 	"tillstream/cmd/internal/proof/proc"
 )
 
-// crowd is everybody who has come to one world.
+// crowd is all shoppers of one deployment.
 type crowd struct {
-	world    *world
-	prefix   string // of their names
-	ctx      context.Context
-	client   *http.Client
-	shoppers []*shopper
-	taken    atomic.Int64 // orders answered 201
+	deployment *deployment
+	prefix     string // of the shoppers' names
+	ctx        context.Context
+	client     *http.Client
+	shoppers   []*shopper
+	accepted   atomic.Int64 // number of orders answered 201
 }
 
-// openDoors fills the shelves and lets shoppers in. They have gone when the test ends.
-func openDoors(t *testing.T, w *world, prefix string) *crowd {
+// newCrowd lists two items with stock. The shoppers that are added later have left when the test ends.
+func newCrowd(t *testing.T, d *deployment, prefix string) *crowd {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &crowd{world: w, prefix: prefix, ctx: ctx, client: &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}}
+	c := &crowd{deployment: d, prefix: prefix, ctx: ctx, client: &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}}
 	t.Cleanup(func() {
 		cancel()
 		for _, s := range c.shoppers {
@@ -41,46 +41,46 @@ func openDoors(t *testing.T, w *world, prefix string) *crowd {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := c.newShopper(pays).ask(t.Context(), wish{method: http.MethodPut, url: w.shop.Ops + "/ops/api/items/" + sku, bearer: w.shop.OpsToken,
-			kind: "application/json", body: body})
+		a, err := c.newShopper(pays).send(t.Context(), call{method: http.MethodPut, url: d.shop.Ops + "/ops/api/items/" + sku, bearer: d.shop.OpsToken,
+			contentType: "application/json", body: body})
 		if err != nil || a.status != http.StatusOK {
-			t.Fatalf("list %s: %d %.300s %v", sku, a.status, a.body, err)
+			t.Fatalf("list %s: got status %d %.300s %v", sku, a.status, a.body, err)
 		}
 	}
 	return c
 }
 
 func (c *crowd) newShopper(i intention) *shopper {
-	return &shopper{intention: i, world: c.world, name: fmt.Sprintf("%s-%d", c.prefix, len(c.shoppers)+1), client: c.client,
-		taken: &c.taken, done: make(chan struct{})}
+	return &shopper{intention: i, deployment: c.deployment, name: fmt.Sprintf("%s-%d", c.prefix, len(c.shoppers)+1), client: c.client,
+		accepted: &c.accepted, done: make(chan struct{})}
 }
 
-// enter sends somebody shopping.
-func (c *crowd) enter(i intention) *shopper {
+// add starts the visit of a shopper.
+func (c *crowd) add(i intention) *shopper {
 	s := c.newShopper(i)
 	c.shoppers = append(c.shoppers, s)
 	go s.visit(c.ctx)
 	return s
 }
 
-// streamIn sends shoppers, ever more slowly, until something has happened. It reports whether it has in time.
-func (c *crowd) streamIn(until func() bool, within time.Duration) bool {
+// addUntil adds shoppers, ever more slowly, until a condition holds. It reports false if the condition does not hold in time.
+func (c *crowd) addUntil(holds func() bool, within time.Duration) bool {
 	for _, i := range []intention{pays, leaves, declined, pays} {
-		c.enter(i)
+		c.add(i)
 	}
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	wait, give := 300*time.Millisecond, time.After(within)
+	wait, timeout := 300*time.Millisecond, time.After(within)
 	next := time.After(wait)
-	for n := 0; !until(); {
+	for n := 0; !holds(); {
 		select {
-		case <-give:
+		case <-timeout:
 			return false
 		case <-next:
 			if n++; n%4 == 0 {
-				c.enter(leaves)
+				c.add(leaves)
 			} else {
-				c.enter(pays)
+				c.add(pays)
 			}
 			wait = min(wait*5/4, 3*time.Second)
 			next = time.After(wait)
@@ -90,29 +90,29 @@ func (c *crowd) streamIn(until func() bool, within time.Duration) bool {
 	return true
 }
 
-// waitFor waits for shoppers to leave, and says what they complain about. Who wants to pay gets the goods, whatever is
-// done to the shop meanwhile: an order that somebody has forgotten ends, too, when its time is up, but not confirmed.
+// waitFor waits for the end of visits and checks their outcome. The order of a shopper who pays must be confirmed: an order
+// that a process has lost becomes final as well, but expired.
 func (c *crowd) waitFor(t *testing.T, shoppers []*shopper) {
 	t.Helper()
 	for _, s := range shoppers {
-		<-s.done // it gives up in time
-		if s.heard {
+		<-s.done // bounded by visitTimeout
+		if s.checked {
 			continue
 		}
-		s.heard = true
+		s.checked = true
 		ends := map[intention]string{pays: "confirmed", declined: "expired", leaves: "expired"}
 		switch {
 		case s.err != nil:
-			t.Errorf("%s (%s) was let down: %v", s.name, s.intention, s.err)
+			t.Errorf("%s (%s): %v", s.name, s.intention, s.err)
 		case s.end != ends[s.intention]:
-			t.Errorf("%s (%s) sees order %s %s, want it %s", s.name, s.intention, s.id, s.end, ends[s.intention])
+			t.Errorf("%s (%s): got order %s %s, want %s", s.name, s.intention, s.id, s.end, ends[s.intention])
 		}
 	}
 }
 
-// mailed waits until everybody has got one mail about the order. A mail server that took a mail whose sender was killed
-// before it knew may have it again, under one Message-ID.
-func (c *crowd) mailed(t *testing.T) {
+// checkMail waits until every shopper has a mail about the order, and expects one Message-ID each. A mail may arrive twice under
+// it, when its sender was killed before it could record the result.
+func (c *crowd) checkMail(t *testing.T) {
 	t.Helper()
 	var got map[string]map[string]int
 	missing := func() (names []string) {
@@ -123,21 +123,21 @@ func (c *crowd) mailed(t *testing.T) {
 		}
 		return names
 	}
-	proc.WaitFor(t, "everybody has a mail", 90*time.Second, func() bool {
+	proc.WaitFor(t, "every shopper has a mail", 90*time.Second, func() bool {
 		got = c.mails(t)
 		return len(missing()) == 0
 	})
 	for _, s := range c.shoppers {
 		if len(got[s.address()]) > 1 {
-			t.Errorf("%s got different mails: %v", s.name, got[s.address()])
+			t.Errorf("%s: got mails with the ids %v, want one id", s.name, got[s.address()])
 		}
 	}
 }
 
-// mails counts the mailbox: by recipient, by Message-ID.
+// mails counts the mails in the mailbox, by recipient and Message-ID.
 func (c *crowd) mails(t *testing.T) map[string]map[string]int {
 	t.Helper()
-	a, err := c.newShopper(pays).ask(t.Context(), wish{method: http.MethodGet, url: c.world.shop.Mail + "/mail/messages"})
+	a, err := c.newShopper(pays).send(t.Context(), call{method: http.MethodGet, url: c.deployment.shop.Mail + "/mail/messages"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,17 +150,17 @@ func (c *crowd) mails(t *testing.T) map[string]map[string]int {
 	if err := a.into(http.StatusOK, &box); err != nil {
 		t.Fatal(err)
 	}
-	by := map[string]map[string]int{}
+	counts := map[string]map[string]int{}
 	for _, m := range box.Messages {
-		if by[m.To] == nil {
-			by[m.To] = map[string]int{}
+		if counts[m.To] == nil {
+			counts[m.To] = map[string]int{}
 		}
-		by[m.To][m.MessageID]++
+		counts[m.To][m.MessageID]++
 	}
-	return by
+	return counts
 }
 
-// acknowledged are the orders that were answered 201 to those who have left.
+// acknowledged returns the orders of ended visits that were answered 201.
 func (c *crowd) acknowledged() (ids []string) {
 	for _, s := range c.shoppers {
 		select {
@@ -174,7 +174,7 @@ func (c *crowd) acknowledged() (ids []string) {
 	return ids
 }
 
-// payers are those of the shoppers who do not stay until their time is up.
+// payers returns the shoppers whose orders are confirmed and need not expire.
 func payers(shoppers []*shopper) (found []*shopper) {
 	for _, s := range shoppers {
 		if s.intention == pays {

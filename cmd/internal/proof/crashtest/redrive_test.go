@@ -12,16 +12,16 @@ import (
 	"tillstream/events/worker"
 )
 
-// Row 20 of the fault matrix: a shop that is killed after a mail's event was handled again, and before its dead letter says
-// so, says it once it is started again. The mail stays one.
-func TestKilledDuringARedrive(t *testing.T) {
+// Row 20 of the fault matrix: the shop is killed after a dead letter was handled again and before it is recorded as redriven. It
+// is recorded after the restart, and the mail is sent once.
+func TestKilledDuringRedrive(t *testing.T) {
 	t.Parallel()
-	c := openDoors(t, openSingle(t, patiently), "redriven")
-	buyer := c.enter(pays)
+	c := newCrowd(t, openSingle(t, longHold), "redriven")
+	buyer := c.add(pays)
 	c.waitFor(t, c.shoppers)
-	c.settledMail(t, buyer)
-	queued := c.facts(t, events.PrefixNotification, "notifications.queued")[0]
-	c.inLog(t, func(reader *replay.Reader) {
+	c.awaitMailSent(t, buyer)
+	queued := c.history(t, events.PrefixNotification, "notifications.queued")[0]
+	c.withLog(t, func(reader *replay.Reader) {
 		msg, err := events.Encode(events.Event{ID: "dead", Source: "notifications.mail", Time: time.Now(), CorrelationID: queued.CorrelationID,
 			Subject: worker.DeadLetterSubject("notifications.mail", queued.Sequence), Payload: events.DeadLettered{Worker: "notifications.mail",
 				Sequence: queued.Sequence, Subject: queued.Subject, Type: queued.Type, Error: "no template", Fingerprint: "f", Attempt: 1}})
@@ -35,15 +35,15 @@ func TestKilledDuringARedrive(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.world.lay(t, at(t, "act.done@notifications.mail"))
-		if _, err := reader.Redrive(t.Context(), letters, "mended"); err != nil {
+		c.deployment.arm(t, at(t, "act.done@notifications.mail"))
+		if _, err := reader.Redrive(t.Context(), letters, "fixed"); err != nil {
 			t.Fatal(err)
 		}
 	})
-	hurt := c.world.awaitSprung(t)
-	dead(t, hurt)
-	hurt.start(t)
-	c.inLog(t, func(reader *replay.Reader) {
+	victim := c.deployment.awaitTriggered(t)
+	awaitDeath(t, victim)
+	victim.start(t)
+	c.withLog(t, func(reader *replay.Reader) {
 		proc.WaitFor(t, "the dead letter is redriven", time.Minute, func() bool {
 			letters, err := reader.DeadLetters(t.Context(), 0)
 			if err != nil {
@@ -52,22 +52,22 @@ func TestKilledDuringARedrive(t *testing.T) {
 			return len(letters) == 1 && letters[0].State == replay.StateRedriven && letters[0].Attempt >= 2
 		})
 	})
-	c.close(t)
+	c.finish(t)
 	if got := c.mails(t)[buyer.address()]; len(got) != 1 {
-		t.Errorf("there are mails with the ids %v, want one", got)
+		t.Errorf("got mails with the ids %v, want one", got)
 	}
-	if sending := c.facts(t, events.PrefixNotification, "notifications.sending"); len(sending) != 1 {
-		t.Errorf("the mail was begun %d times, want once", len(sending))
+	if sending := c.history(t, events.PrefixNotification, "notifications.sending"); len(sending) != 1 {
+		t.Errorf("got %d attempts to send the mail, want 1", len(sending))
 	}
 }
 
-// inLog reads the log of the shop as it is now.
-func (c *crowd) inLog(t *testing.T, look func(*replay.Reader)) {
+// withLog opens the log of the shop.
+func (c *crowd) withLog(t *testing.T, read func(*replay.Reader)) {
 	t.Helper()
-	reader, done, err := c.world.shop.Log(t.Context())
+	reader, done, err := c.deployment.shop.Log(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer done()
-	look(reader)
+	read(reader)
 }

@@ -13,66 +13,66 @@ import (
 	"tillstream/events/replay"
 )
 
-// reaching is how long shoppers come before a point counts as one that nobody gets to. An order that is not paid takes
-// the hold's 30 s to get to the last of them.
-const reaching = 75 * time.Second
+// triggerTime is how long shoppers are added before a failpoint counts as unreachable. An unpaid order reaches the last ones only
+// after its reservation of 30 s has expired.
+const triggerTime = 75 * time.Second
 
-// endure is one round: somebody is hurt at a moment while shoppers come, and the shop gets over it.
-func endure(t *testing.T, c *crowd, trap site) {
+// runRound runs one round: a process is killed or suspended while shoppers come, and the shop must recover.
+func runRound(t *testing.T, c *crowd, where site) {
 	began := time.Now()
 	before := len(c.shoppers)
-	hurt := c.spring(t, trap)
-	if hurt == nil {
-		t.Errorf("%s: nobody got there in %s", trap, reaching)
+	victim := c.trigger(t, where)
+	if victim == nil {
+		t.Errorf("%s: not reached in %s", where, triggerTime)
 		return
 	}
-	c.world.recover(t, hurt, trap)
+	c.deployment.recoverSlot(t, victim, where)
 	c.waitFor(t, payers(c.shoppers[before:]))
-	c.waitFor(t, []*shopper{c.enter(pays)}) // business goes on
-	c.world.alive(t)
+	c.waitFor(t, []*shopper{c.add(pays)}) // the shop serves new shoppers
+	c.deployment.checkAlive(t)
 	c.verify(t)
-	t.Logf("%s: %s got over it in %s, with %d shoppers", trap, hurt.child.Name, time.Since(began).Round(100*time.Millisecond), len(c.shoppers)-before)
+	t.Logf("%s: %s; recovered in %s with %d shoppers", where, victim.child.Name, time.Since(began).Round(100*time.Millisecond), len(c.shoppers)-before)
 }
 
-// spring lays a trap and sends shoppers until somebody has got to it. It returns who, or nil.
-func (c *crowd) spring(t *testing.T, trap site) *member {
+// trigger arms a failpoint and adds shoppers until a process reaches it. It returns its slot, or nil.
+func (c *crowd) trigger(t *testing.T, where site) *slot {
 	t.Helper()
-	var hurt *member
-	c.world.lay(t, trap)
-	c.streamIn(func() bool {
-		hurt = c.world.sprung(t)
-		return hurt != nil
-	}, reaching)
-	if hurt == nil && !c.world.lift(t) {
-		hurt = c.world.sprung(t) // at the last moment
+	var victim *slot
+	c.deployment.arm(t, where)
+	c.addUntil(func() bool {
+		victim = c.deployment.triggered(t)
+		return victim != nil
+	}, triggerTime)
+	if victim == nil && !c.deployment.disarm(t) {
+		victim = c.deployment.triggered(t) // reached between the timeout and disarm
 	}
-	return hurt
+	return victim
 }
 
-// recover does what a supervisor does for one that has died. One that stands still is left so for twice as long as it
-// takes a standby to step in, and then goes on with what it had in hand.
-func (w *world) recover(t *testing.T, hurt *member, trap site) {
+// recoverSlot restarts a process that was killed. It resumes a suspended one after twice the time that a standby waits, so that it
+// continues work that its standby has taken over.
+func (d *deployment) recoverSlot(t *testing.T, victim *slot, where site) {
 	t.Helper()
-	if !trap.Stop {
-		dead(t, hurt)
-		hurt.start(t)
+	if !where.Stop {
+		awaitDeath(t, victim)
+		victim.start(t)
 		return
 	}
-	<-time.After(2 * w.lease(t, hurt)) // the time is the point here: there is no fact to wait for
-	proc.Check(t, hurt.child.Signal(syscall.SIGCONT))
-	hurt.open(t, hurt.child)
+	<-time.After(2 * d.leaseTTL(t, victim)) // the time itself is tested: there is no condition to wait for
+	proc.Check(t, victim.child.Signal(syscall.SIGCONT))
+	victim.open(t, victim.child)
 }
 
-// defaultLease is how long a lease lasts where the broker itself stands still and cannot be asked.
+// defaultLease is the duration of a lease in a single deployment, whose broker is suspended as well and cannot be asked.
 const defaultLease = 5 * time.Second
 
-// lease is how long a lane stays with a process that is silent.
-func (w *world) lease(t *testing.T, hurt *member) time.Duration {
+// leaseTTL returns the duration of a lease.
+func (d *deployment) leaseTTL(t *testing.T, victim *slot) time.Duration {
 	t.Helper()
-	if w.kind == "single" {
+	if d.kind == "single" {
 		return defaultLease
 	}
-	reader, done, err := w.shop.Log(t.Context())
+	reader, done, err := d.shop.Log(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,53 +82,53 @@ func (w *world) lease(t *testing.T, hurt *member) time.Duration {
 		t.Fatal(err)
 	}
 	if !slices.ContainsFunc(lanes, func(l replay.Lane) bool { return l.Holder != "" }) {
-		t.Fatalf("nobody has a lease; who takes over from %s?", hurt.child.Name)
+		t.Fatalf("no process has a lease, so none can take over from %s", victim.child.Name)
 	}
 	return reader.Log().LeaseTTL()
 }
 
-// alive expects that nobody has ended who was not hurt, and starts anew who has.
-func (w *world) alive(t *testing.T) {
+// checkAlive expects that no process has exited except the victim, and restarts those that have.
+func (d *deployment) checkAlive(t *testing.T) {
 	t.Helper()
-	for _, m := range w.members {
+	for _, s := range d.slots {
 		select {
-		case <-m.child.Done():
-			t.Errorf("%s has ended by itself", m.child.Name)
-			m.start(t)
+		case <-s.child.Done():
+			t.Errorf("%s exited unexpectedly", s.child.Name)
+			s.start(t)
 		default:
 		}
 	}
 }
 
-// verify runs the invariant checker until it has nothing to object to, for a minute at most: that is how long an order
-// may take to its end. Nothing is excused for being young, but an order may wait for its shopper until its time is up.
+// verify runs the invariant checker until every invariant holds, for at most a minute, which is how long a recovering shop may
+// need. It makes no exception for recent orders, except that an unpaid order may wait until it expires.
 func (c *crowd) verify(t *testing.T) invariants.Report {
 	t.Helper()
 	var report invariants.Report
 	var err error
-	again := time.NewTicker(250 * time.Millisecond)
-	defer again.Stop()
-	for deadline := time.Now().Add(time.Minute); !report.OK && time.Now().Before(deadline); <-again.C {
+	ticker := time.NewTicker(250 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(time.Minute); !report.OK && time.Now().Before(deadline); <-ticker.C {
 		report, err = c.check(t)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, finding := range report.Findings {
-		t.Errorf("%s %s %s", finding.Invariant, finding.Subject, finding.Detail)
+		t.Errorf("got finding %s %s: %s", finding.Invariant, finding.Subject, finding.Detail)
 	}
 	for _, check := range report.Checks {
 		if check.Skipped != "" {
-			t.Errorf("%s was not checked: %s", check.Invariant, check.Skipped)
+			t.Errorf("%s: not checked: %s", check.Invariant, check.Skipped)
 		}
 	}
 	return report
 }
 
-// check looks at the shop once. It may be too busy to be looked at.
+// check runs the invariant checker once. It may fail while the shop is recovering.
 func (c *crowd) check(t *testing.T) (invariants.Report, error) {
 	t.Helper()
-	options, done, err := invariants.Attach(t.Context(), c.world.shop)
+	options, done, err := invariants.Attach(t.Context(), c.deployment.shop)
 	if err != nil {
 		return invariants.Report{}, err
 	}
@@ -138,11 +138,11 @@ func (c *crowd) check(t *testing.T) (invariants.Report, error) {
 	return invariants.Check(t.Context(), options)
 }
 
-// close waits until everybody has left and has a mail, and expects that the books say the same as the shoppers.
-func (c *crowd) close(t *testing.T) {
+// finish waits for all visits and mails, and expects the log to agree with the shoppers.
+func (c *crowd) finish(t *testing.T) {
 	t.Helper()
 	c.waitFor(t, c.shoppers)
-	c.mailed(t)
+	c.checkMail(t)
 	report := c.verify(t)
 	ends := map[string]int{}
 	for _, s := range c.shoppers {
@@ -150,11 +150,11 @@ func (c *crowd) close(t *testing.T) {
 	}
 	for status, n := range ends {
 		if report.Counts.ByStatus[status] != n {
-			t.Errorf("%d shoppers saw their order %q, the log has %d", n, status, report.Counts.ByStatus[status])
+			t.Errorf("status %s: %d shoppers saw it, the log has %d", status, n, report.Counts.ByStatus[status])
 		}
 	}
 	if report.Counts.Orders != len(c.shoppers) {
-		t.Errorf("%d shoppers have placed %d orders", len(c.shoppers), report.Counts.Orders)
+		t.Errorf("got %d orders, want %d, one per shopper", report.Counts.Orders, len(c.shoppers))
 	}
-	t.Logf("%s: %d orders, %v", c.world.kind, report.Counts.Orders, ends)
+	t.Logf("%s: %d orders, %v", c.deployment.kind, report.Counts.Orders, ends)
 }

@@ -11,93 +11,93 @@ import (
 	"tillstream/events/failpoint"
 )
 
-// patiently is a hold that outlasts anything that is done to the shop, so that everybody who wants to pay can.
-const patiently = "HOLD_FOR=10m"
+// longHold is a reservation that outlasts every crash, so that every shopper has time to pay.
+const longHold = "HOLD_FOR=10m"
 
-// at is a trap for whoever gets to a moment first, of one program where the text names it: "point/program".
+// at parses a site: "point", "point@place" or "point/program".
 func at(t *testing.T, text string) site {
 	t.Helper()
-	moment, program, _ := strings.Cut(text, "/")
-	trap, err := failpoint.Parse(moment)
+	point, program, _ := strings.Cut(text, "/")
+	where, err := failpoint.Parse(point)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return site{trap, program}
+	return site{where, program}
 }
 
-// Row 1 of the fault matrix: a process that is killed before an order is stored leaves nothing of it but an error. The
-// same request again makes one order.
-func TestKilledBeforeTheOrderIsStored(t *testing.T) {
+// Row 1 of the fault matrix: the process is killed before an order is committed. The client gets an error and no order exists;
+// the same request again creates one order.
+func TestKilledBeforeOrderIsCommitted(t *testing.T) {
 	t.Parallel()
-	for _, moment := range []string{"http.order_received", "append.gathered"} {
-		t.Run(moment, func(t *testing.T) {
+	for _, point := range []string{"http.order_received", "append.gathered"} {
+		t.Run(point, func(t *testing.T) {
 			t.Parallel()
-			c := openDoors(t, openSingle(t, patiently), "ada")
-			ada := c.unanswered(t, at(t, moment))
-			if n := len(c.facts(t, events.PrefixOrder)); n != 0 {
-				t.Errorf("%d facts about orders are stored", n)
+			c := newCrowd(t, openSingle(t, longHold), "ada")
+			ada := c.placeUnanswered(t, at(t, point))
+			if n := len(c.history(t, events.PrefixOrder)); n != 0 {
+				t.Errorf("got %d order events, want none", n)
 			}
 			if first := c.retry(t, ada); first.replayed {
-				t.Error("the first order of a key is said to be a repetition")
+				t.Error("first order of a key: got Idempotent-Replayed, want a new order")
 			}
 			if second := c.retry(t, ada); !second.replayed {
-				t.Error("the second order of a key is not said to be a repetition")
+				t.Error("second order of a key: got no Idempotent-Replayed")
 			}
 			c.oneOrder(t, ada)
 		})
 	}
 }
 
-// Row 2 of the fault matrix: an order that is stored when the process is killed exists although its shopper was not told,
-// and the same request again finds it.
-func TestKilledBeforeTheOrderIsAnswered(t *testing.T) {
+// Row 2 of the fault matrix: the process is killed after an order is committed and before it is answered. The order exists, and
+// the same request again returns it.
+func TestKilledBeforeOrderIsAnswered(t *testing.T) {
 	t.Parallel()
-	for _, moment := range []string{"http.order_stored", "append.stored"} {
-		t.Run(moment, func(t *testing.T) {
+	for _, point := range []string{"http.order_stored", "append.stored"} {
+		t.Run(point, func(t *testing.T) {
 			t.Parallel()
-			c := openDoors(t, openSingle(t, patiently), "bob")
-			bob := c.unanswered(t, at(t, moment))
-			stored := c.facts(t, events.PrefixOrder)
+			c := newCrowd(t, openSingle(t, longHold), "bob")
+			bob := c.placeUnanswered(t, at(t, point))
+			stored := c.history(t, events.PrefixOrder)
 			if len(stored) == 0 || stored[0].Type != "orders.placed" {
-				t.Fatalf("stored is %+v, want an order", stored)
+				t.Fatalf("got events %+v, want a placed order", stored)
 			}
 			if again := c.retry(t, bob); !again.replayed || stored[0].CorrelationID != bob.id {
-				t.Errorf("the retry gets order %s (replayed: %t), stored is %s", bob.id, again.replayed, stored[0].CorrelationID)
+				t.Errorf("retry: got order %s (replayed %t), want %s", bob.id, again.replayed, stored[0].CorrelationID)
 			}
 			c.oneOrder(t, bob)
 		})
 	}
 }
 
-// unanswered orders something and has the shop die of it at a moment. When it returns the shop is open again.
-func (c *crowd) unanswered(t *testing.T, trap site) *shopper {
+// placeUnanswered places an order during which the shop is killed at a failpoint, and restarts the shop.
+func (c *crowd) placeUnanswered(t *testing.T, where site) *shopper {
 	t.Helper()
 	s := c.newShopper(pays)
-	request, err := s.wanted()
+	request, err := s.placeRequest()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.world.lay(t, trap)
-	if a, err := s.once(t.Context(), request); err == nil {
-		t.Errorf("the shop died and answered %d: %.300s", a.status, a.body)
+	c.deployment.arm(t, where)
+	if a, err := s.sendOnce(t.Context(), request); err == nil {
+		t.Errorf("got status %d from a killed shop, want no answer: %.300s", a.status, a.body)
 	}
-	hurt := c.world.sprung(t)
-	if hurt == nil {
-		t.Fatalf("%s: nobody got there", trap)
+	victim := c.deployment.triggered(t)
+	if victim == nil {
+		t.Fatalf("%s: not reached", where)
 	}
-	dead(t, hurt)
-	hurt.start(t)
+	awaitDeath(t, victim)
+	victim.start(t)
 	return s
 }
 
-// retry sends the order once more.
+// retry sends the order again.
 func (c *crowd) retry(t *testing.T, s *shopper) answer {
 	t.Helper()
-	request, err := s.wanted()
+	request, err := s.placeRequest()
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := s.ask(t.Context(), request)
+	a, err := s.send(t.Context(), request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,71 +106,70 @@ func (c *crowd) retry(t *testing.T, s *shopper) answer {
 		t.Fatal(err)
 	}
 	if before != "" && before != s.id {
-		t.Errorf("one key made the orders %s and %s", before, s.id)
+		t.Errorf("one key: got the orders %s and %s, want one", before, s.id)
 	}
 	return a
 }
 
-// oneOrder has a shopper go on to the end, as the only one there is.
+// oneOrder completes the visit of a shopper, who must be the only one.
 func (c *crowd) oneOrder(t *testing.T, s *shopper) {
 	t.Helper()
 	c.shoppers = append(c.shoppers, s)
-	go s.visit(c.ctx) // orders once more, first
-	c.close(t)
-	c.saidOnce(t)
+	go s.visit(c.ctx) // begins with another retry
+	c.finish(t)
+	c.checkNoDuplicates(t)
 }
 
-// Rows 18 and 27 of the fault matrix: whether a decider is killed before or after what it decided is stored, it is done
-// once; a projection or an archive that is killed in the middle of a batch leaves no gap and writes nothing older over
-// something newer. The broker lives on here: one that dies too forgets what was acknowledged last, and would forgive who
-// says too soon how far it has come.
-func TestDecidersAndViewsAreKilled(t *testing.T) {
+// Rows 18 and 27 of the fault matrix: a decide lane that is killed before or after its commit has one effect per event; a projection
+// or archive that is killed during a batch has no gap and no older document over a newer one. The broker is not killed here:
+// one that dies as well loses recent checkpoints, which would hide a checkpoint that is stored too early.
+func TestDecideAndProjectLanesAreKilled(t *testing.T) {
 	t.Parallel()
-	c := openDoors(t, openFleet(t), "shopper")
-	for _, moment := range []string{"decide.decided/inventory", "decide.committed/inventory", "archive.written@archive", "project.written@orders.projection"} {
-		endure(t, c, at(t, moment))
+	c := newCrowd(t, openFleet(t), "shopper")
+	for _, point := range []string{"decide.decided/inventory", "decide.committed/inventory", "archive.written@archive", "project.written@orders.projection"} {
+		runRound(t, c, at(t, point))
 	}
-	c.saidOnce(t)
-	c.remembered(t)
+	c.checkNoDuplicates(t)
+	c.awaitProjection(t)
 }
 
-// Row 19 of the fault matrix: the active decider stands still between deciding and storing for twice as long as its
-// standby waits. The standby has stepped in when it wakes, its append is refused, and everything is said once.
-func TestADeciderSleepsWhileItsStandbyStepsIn(t *testing.T) {
+// Row 19 of the fault matrix: the active decide lane is suspended between decision and commit for twice the duration of a lease.
+// Its standby takes over, its own append is refused when it resumes, and every event has one effect.
+func TestSuspendedDecideLaneIsRefused(t *testing.T) {
 	t.Parallel()
-	c := openDoors(t, openFleet(t), "sleeper")
-	trap := at(t, "append.gathered/inventory")
-	trap.Stop = true
-	c.world.lay(t, trap)
-	first := c.enter(pays)
-	hurt := c.world.awaitSprung(t)
-	c.waitFor(t, []*shopper{first}) // while it sleeps
-	c.world.recover(t, hurt, trap)
-	c.waitFor(t, []*shopper{c.enter(pays)}) // now that it is awake
-	c.refused(t, "inventory")
-	c.saidOnce(t)
-	c.close(t)
+	c := newCrowd(t, openFleet(t), "sleeper")
+	where := at(t, "append.gathered/inventory")
+	where.Stop = true
+	c.deployment.arm(t, where)
+	first := c.add(pays)
+	victim := c.deployment.awaitTriggered(t)
+	c.waitFor(t, []*shopper{first}) // while it is suspended
+	c.deployment.recoverSlot(t, victim, where)
+	c.waitFor(t, []*shopper{c.add(pays)}) // after it has resumed
+	c.checkRefused(t, "inventory")
+	c.checkNoDuplicates(t)
+	c.finish(t)
 }
 
-// refused expects that a worker handed facts to the broker which it did not take. All replicas of the worker must have
-// lived on: they are asked how many they handed over.
-func (c *crowd) refused(t *testing.T, worker string) {
+// checkRefused expects that the broker refused events of a worker: its replicas have counted more appended events than the log
+// has. All replicas must still run.
+func (c *crowd) checkRefused(t *testing.T, worker string) {
 	t.Helper()
-	handed := 0.0
-	for _, m := range c.world.members {
-		if m.program == worker {
-			handed += m.metric(t, "tillstream_log_facts_total")
+	sent := 0.0
+	for _, s := range c.deployment.slots {
+		if s.program == worker {
+			sent += s.metric(t, "tillstream_log_facts_total")
 		}
 	}
-	if taken := float64(len(c.facts(t, worker+"."))); handed <= taken {
-		t.Errorf("%.0f facts were handed over by %s and the log has %.0f: none was refused", handed, worker, taken)
+	if stored := float64(len(c.history(t, worker+"."))); sent <= stored {
+		t.Errorf("%s: got %.0f sent and %.0f stored events, want some refused", worker, sent, stored)
 	}
 }
 
-// metric reads a number of a process's own.
-func (m *member) metric(t *testing.T, name string) float64 {
+// metric reads a metric of the slot's process.
+func (s *slot) metric(t *testing.T, name string) float64 {
 	t.Helper()
-	response, err := http.Get("http://" + m.addr + "/metrics")
+	response, err := http.Get("http://" + s.addr + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}

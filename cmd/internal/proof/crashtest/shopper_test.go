@@ -14,46 +14,45 @@ import (
 	"time"
 )
 
-// intention is what a shopper is going to do with an order.
+// intention is what a shopper does with an order.
 type intention string
 
 const (
 	pays     intention = "pays"
-	declined intention = "declined" // has no good card
+	declined intention = "declined" // pays with a declined card
 	leaves   intention = "leaves"   // without paying
 )
 
-// shopper orders one lamp and two mugs, and stays until the order has come to its end. Whoever does not answer is asked
-// again, by the same request.
+// shopper orders one lamp and two mugs, and follows the order to its final state. Requests without an answer are repeated.
 type shopper struct {
 	intention
-	world  *world
-	name   string
-	client *http.Client
-	taken  *atomic.Int64 // orders answered 201 to anybody
+	deployment *deployment
+	name       string
+	client     *http.Client
+	accepted   *atomic.Int64 // orders of all shoppers that were answered 201
 
-	done chan struct{} // closed when the order has ended or the shopper has given up; then the rest may be read
-	id   string        // "" unless the order was answered 201
-	bill string        // access token
-	end  string        // status of the order
-	err  error         // why the shopper has given up
+	done  chan struct{} // closed when the visit is over; then the fields below may be read
+	id    string        // empty unless the order was answered 201
+	token string        // access token
+	end   string        // final status of the order
+	err   error         // why the visit failed
 
-	heard bool // the test knows what has become of them
+	checked bool // the test has checked the outcome
 }
 
-// Bounds of a shopper's patience.
+// Timeouts of a shopper.
 const (
-	answerTime = 3 * time.Second        // for one answer: a process that stands still gives none
-	askAgain   = 100 * time.Millisecond // after so long
-	wholeVisit = 150 * time.Second
+	answerTimeout = 3 * time.Second        // of one request: a suspended process does not answer
+	retryEvery    = 100 * time.Millisecond // interval between attempts
+	visitTimeout  = 150 * time.Second
 )
 
-// address is where the shopper gets mail.
+// address is the shopper's e-mail address.
 func (s *shopper) address() string { return s.name + "@example.com" }
 
 func (s *shopper) visit(ctx context.Context) {
 	defer close(s.done)
-	ctx, cancel := context.WithTimeout(ctx, wholeVisit)
+	ctx, cancel := context.WithTimeout(ctx, visitTimeout)
 	defer cancel()
 	if s.err = s.place(ctx); s.err != nil {
 		return
@@ -70,7 +69,7 @@ func (s *shopper) visit(ctx context.Context) {
 	s.err = s.follow(ctx)
 }
 
-// order is the body of the request, and of its answer what matters here.
+// order is the body of POST /api/orders.
 type order struct {
 	Email   string         `json:"email"`
 	Name    string         `json:"name"`
@@ -78,27 +77,27 @@ type order struct {
 	Lines   []any          `json:"lines"`
 }
 
-// wanted is the request to place the order, the same however often it is asked for.
-func (s *shopper) wanted() (wish, error) {
+// placeRequest is the request that places the order, the same for every attempt.
+func (s *shopper) placeRequest() (call, error) {
 	body, err := json.Marshal(order{Email: s.address(), Name: s.name,
 		Address: map[string]any{"line1": "1 Market Place", "city": "Anytown", "postal_code": "10000", "country": "GB"},
 		Lines:   []any{map[string]any{"sku": "LAMP", "quantity": 1}, map[string]any{"sku": "MUG", "quantity": 2}}})
-	return wish{method: http.MethodPost, url: s.world.shop.Storefront + "/api/orders", key: "key-of-" + s.name, kind: "application/json", body: body}, err
+	return call{method: http.MethodPost, url: s.deployment.shop.Storefront + "/api/orders", key: "key-of-" + s.name, contentType: "application/json", body: body}, err
 }
 
 func (s *shopper) place(ctx context.Context) error {
-	w, err := s.wanted()
+	r, err := s.placeRequest()
 	if err != nil {
 		return err
 	}
-	a, err := s.ask(ctx, w)
+	a, err := s.send(ctx, r)
 	if err != nil {
 		return err
 	}
 	return s.placed(a)
 }
 
-// placed takes the answer to the order.
+// placed reads the answer to the order.
 func (s *shopper) placed(a answer) error {
 	var placed struct {
 		ID          string `json:"id"`
@@ -107,36 +106,36 @@ func (s *shopper) placed(a answer) error {
 	if err := a.into(http.StatusCreated, &placed); err != nil {
 		return err
 	}
-	s.id, s.bill = placed.ID, placed.AccessToken
-	s.taken.Add(1)
+	s.id, s.token = placed.ID, placed.AccessToken
+	s.accepted.Add(1)
 	return nil
 }
 
-// offer is how an order can be paid.
+// offer is what a browser needs to pay an order.
 type offer struct {
 	Status       string `json:"status"`
 	Intent       string `json:"payment_intent"`
 	ClientSecret string `json:"client_secret"`
 }
 
-// checkout waits until there is something to pay with. An order that ends before is one that somebody has forgotten.
+// checkout waits until the order can be paid. An order that becomes final before that was lost by a process.
 func (s *shopper) checkout(ctx context.Context) (offer, error) {
 	for {
-		a, err := s.ask(ctx, wish{method: http.MethodGet, url: s.world.shop.Storefront + "/api/orders/" + s.id + "/payment?wait=1", bearer: s.bill})
+		a, err := s.send(ctx, call{method: http.MethodGet, url: s.deployment.shop.Storefront + "/api/orders/" + s.id + "/payment?wait=1", bearer: s.token})
 		if err != nil {
 			return offer{}, err
 		}
 		var o offer
-		if a.status != http.StatusNotFound { // else it has not been asked for yet
+		if a.status != http.StatusNotFound { // otherwise the payment is not requested yet
 			if err := a.into(http.StatusOK, &o); err != nil || o.ClientSecret != "" {
 				return o, err
 			}
 		}
 		if now, err := s.status(ctx); err != nil || final(now) {
-			return o, errors.Join(err, fmt.Errorf("order %s is %q and its payment %q before there was anything to pay with", s.id, now, o.Status))
+			return o, errors.Join(err, fmt.Errorf("order %s is %q with payment %q before it could be paid", s.id, now, o.Status))
 		}
 		if err := pause(ctx); err != nil {
-			return o, fmt.Errorf("order %s: the payment is %q: %w", s.id, o.Status, err)
+			return o, fmt.Errorf("order %s: payment is %q: %w", s.id, o.Status, err)
 		}
 	}
 }
@@ -147,19 +146,19 @@ func (s *shopper) pay(ctx context.Context, o offer) error {
 		card = "pm_card_chargeDeclined"
 	}
 	form := url.Values{"client_secret": {o.ClientSecret}, "payment_method": {card}}
-	a, err := s.ask(ctx, wish{method: http.MethodPost, url: s.world.shop.Stripe + "/v1/payment_intents/" + o.Intent + "/confirm",
-		bearer: s.world.shop.StripePublishableKey, kind: "application/x-www-form-urlencoded", body: []byte(form.Encode())})
+	a, err := s.send(ctx, call{method: http.MethodPost, url: s.deployment.shop.Stripe + "/v1/payment_intents/" + o.Intent + "/confirm",
+		bearer: s.deployment.shop.StripePublishableKey, contentType: "application/x-www-form-urlencoded", body: []byte(form.Encode())})
 	if err != nil {
 		return err
 	}
-	// 400: the intent has been cancelled meanwhile, or an earlier attempt arrived although its answer did not.
+	// 400: the intent was cancelled meanwhile, or an earlier attempt arrived and its answer was lost.
 	if want := map[intention]int{pays: http.StatusOK, declined: http.StatusPaymentRequired}[s.intention]; a.status != want && a.status != http.StatusBadRequest {
-		return fmt.Errorf("paying was answered %d: %.300s", a.status, a.body)
+		return fmt.Errorf("pay: got status %d: %.300s", a.status, a.body)
 	}
 	return nil
 }
 
-// follow asks how the order stands until it has ended.
+// follow polls the order until it is final.
 func (s *shopper) follow(ctx context.Context) error {
 	for {
 		now, err := s.status(ctx)
@@ -177,7 +176,7 @@ func (s *shopper) follow(ctx context.Context) error {
 }
 
 func (s *shopper) status(ctx context.Context) (string, error) {
-	a, err := s.ask(ctx, wish{method: http.MethodGet, url: s.world.shop.Storefront + "/api/orders/" + s.id, bearer: s.bill})
+	a, err := s.send(ctx, call{method: http.MethodGet, url: s.deployment.shop.Storefront + "/api/orders/" + s.id, bearer: s.token})
 	if err != nil {
 		return "", err
 	}

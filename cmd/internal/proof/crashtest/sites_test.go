@@ -12,13 +12,13 @@ import (
 	"tillstream/events/failpoint"
 )
 
-// site is a moment at which somebody is hurt.
+// site is a failpoint in one place or program, at which a process is killed or suspended.
 type site struct {
 	failpoint.Trigger
-	program string // which program is hurt there; "": whichever gets there first
+	program string // empty: the first program that reaches it
 }
 
-// name is the site as -sweep.point takes it: "point", "point@place" or "point/program".
+// name is the site in the form of -sweep.point: "point", "point@place" or "point/program".
 func (s site) name() string {
 	if s.program == "" {
 		return s.Site()
@@ -26,7 +26,7 @@ func (s site) name() string {
 	return s.Site() + "/" + s.program
 }
 
-// String says what is to happen there, too.
+// String includes the signal and the count.
 func (s site) String() string {
 	if s.program == "" {
 		return s.Trigger.String()
@@ -34,7 +34,7 @@ func (s site) String() string {
 	return s.Trigger.String() + " in " + s.program
 }
 
-// places says where the points are passed that have many places. A point that is not here is passed in one.
+// places are the places of failpoints that have several. Other failpoints have one place.
 var places = map[string][]string{
 	"act.begun": actors, "act.done": actors,
 	"batch.fetched": batches, "batch.written": batches,
@@ -44,7 +44,7 @@ var places = map[string][]string{
 	"sweep.begun": sweeps, "sweep.done": sweeps,
 }
 
-// The lanes of the shop, by what they do, and its periodic sweeps. The decide lanes are named like the workers.
+// The lanes of the shop by kind, and its periodic jobs. Decide lanes are named like their workers.
 var (
 	actors      = []string{"notifications.mail", "payments.stripe"}
 	projections = []string{"orders.projection", "payments.projection"}
@@ -55,17 +55,17 @@ var (
 
 func lanes() []string { return slices.Concat(workers, actors, batches, timers) }
 
-// programs says which programs of a fleet pass the points that every process has for itself. In cmd/shop they are one.
+// programs are the programs of a fleet that pass a failpoint. In cmd/shop they are one process.
 var programs = map[string][]string{
 	"append.gathered": workers, "append.stored": workers,
-	"append.half_sent": {"inventory"}, // a hold is always several facts; elsewhere a batch needs a crowd
+	"append.half_sent": {"inventory"}, // a reservation is always several events; other batches need concurrent orders
 	"decide.fetched":   workers, "decide.decided": workers, "decide.committed": workers,
 }
 
-// seldom are the points and places that an order passes only when its time is up, so nobody waits there for a second.
-var seldom = []string{"orders-expiry-sweep", "payments-reconcile", "payments.before_cancel", "payments.after_cancel", "timers.fired"}
+// rare are the failpoints and places that an order passes only when it expires, so only the first pass is used.
+var rare = []string{"orders-expiry-sweep", "payments-reconcile", "payments.before_cancel", "payments.after_cancel", "timers.fired"}
 
-// sites are all moments in all places of a kind of world.
+// sites returns all failpoints in all places of a kind of deployment.
 func sites(kind string) (all []site) {
 	for _, p := range failpoint.Points() {
 		switch {
@@ -84,8 +84,8 @@ func sites(kind string) (all []site) {
 	return all
 }
 
-// Every placed point has its places, and no others have any.
-func TestSitesCoverThePoints(t *testing.T) {
+// The tables name all failpoints with places, and no others.
+func TestSitesCoverFailpoints(t *testing.T) {
 	t.Parallel()
 	var placed, single []string
 	for _, p := range failpoint.Points() {
@@ -97,11 +97,11 @@ func TestSitesCoverThePoints(t *testing.T) {
 	}
 	slices.Sort(placed)
 	if diff := cmp.Diff(placed, slices.Sorted(maps.Keys(places))); diff != "" {
-		t.Errorf("points with places (-table +here):\n%s", diff)
+		t.Errorf("failpoints with places (-failpoint +places):\n%s", diff)
 	}
 	for point := range programs {
 		if !slices.Contains(single, point) {
-			t.Errorf("%s is said to be passed in each program, and is not among the points without a place", point)
+			t.Errorf("programs[%q]: got a failpoint with places or an unknown one, want one without", point)
 		}
 	}
 }

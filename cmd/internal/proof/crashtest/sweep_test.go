@@ -17,25 +17,25 @@ import (
 )
 
 var (
-	sweepAll   = flag.Bool("sweep.all", false, "go through every point, in every world, by both signals")
-	sweepPoint = flag.String("sweep.point", "", "go through this point alone, written as point, point@place or point/program")
-	sweepSeed  = flag.Uint64("sweep.seed", 0, "what is chosen at random is chosen by this; 0: something new")
+	sweepAll   = flag.Bool("sweep.all", false, "test every failpoint in both deployments with both signals")
+	sweepPoint = flag.String("sweep.point", "", "test only this failpoint: point, point@place or point/program")
+	sweepSeed  = flag.Uint64("sweep.seed", 0, "seed of the random choices; 0: a random seed")
 )
 
-// perWorld is how many rounds a world sees before it is closed and a fresh one is opened.
-const perWorld = 12
+// perDeployment is the number of rounds of a deployment before a new one is opened.
+const perDeployment = 12
 
-// opened are the kinds of worlds.
-var opened = map[string]func(*testing.T) *world{
-	"single": func(t *testing.T) *world { t.Helper(); return openSingle(t) },
-	"fleet":  func(t *testing.T) *world { t.Helper(); return openFleet(t) },
+// openers open the kinds of deployments.
+var openers = map[string]func(*testing.T) *deployment{
+	"single": func(t *testing.T) *deployment { t.Helper(); return openSingle(t) },
+	"fleet":  func(t *testing.T) *deployment { t.Helper(); return openFleet(t) },
 }
 
-// The shop is hurt at every moment that has a name; without -sweep.all, at a few of them that the seed chooses. The
-// moments that rows of the fault matrix are about are not among those: each has a test of its own, which always runs.
+// Processes are killed and suspended at every failpoint; without -sweep.all at a few that the seed chooses. Rows of the fault
+// matrix about particular failpoints have tests of their own, which always run.
 func TestSweep(t *testing.T) {
 	if testing.Short() {
-		t.Skip("hurts dozens of processes")
+		t.Skip("kills and suspends dozens of processes")
 	}
 	t.Parallel()
 	seed := *sweepSeed
@@ -47,38 +47,37 @@ func TestSweep(t *testing.T) {
 	for _, kind := range []string{"single", "fleet"} {
 		all := chosen(kind, seed)
 		known = known || len(all) > 0
-		for i, traps := range slices.Collect(slices.Chunk(all, perWorld)) {
+		for i, targets := range slices.Collect(slices.Chunk(all, perDeployment)) {
 			t.Run(fmt.Sprintf("%s-%d", kind, i+1), func(t *testing.T) {
 				t.Parallel()
-				sweep(t, kind, traps, seed)
+				sweep(t, kind, targets, seed)
 			})
 		}
 	}
 	if !known {
-		t.Errorf("there is no point %q", *sweepPoint)
+		t.Errorf("-sweep.point %q: unknown failpoint", *sweepPoint)
 	}
 }
 
-// sweep opens a world and has it endure one round after the other.
-func sweep(t *testing.T, kind string, traps []site, seed uint64) {
-	w := opened[kind](t)
-	w.hasLanes(t)
-	c := openDoors(t, w, "shopper")
-	for _, trap := range traps {
+// sweep opens a deployment and runs one round per site.
+func sweep(t *testing.T, kind string, targets []site, seed uint64) {
+	d := openers[kind](t)
+	d.checkLanes(t)
+	c := newCrowd(t, d, "shopper")
+	for _, where := range targets {
 		failedBefore := t.Failed()
-		endure(t, c, trap)
+		runRound(t, c, where)
 		if t.Failed() && !failedBefore {
-			t.Logf("again: go test ./cmd/internal/proof/crashtest -run 'TestSweep/%s' -sweep.point %s -sweep.seed %d -v", kind, trap.name(), seed)
+			t.Logf("repeat with: go test ./cmd/internal/proof/crashtest -run 'TestSweep/%s' -sweep.point %s -sweep.seed %d -v", kind, where.name(), seed)
 		}
 	}
-	c.close(t)
+	c.finish(t)
 }
 
-// sampled is how many moments of each sort a world is hurt at by default: about a minute's worth.
+// sampled is the number of sites per deployment and signal without -sweep.all: about a minute of tests.
 var sampled = map[string]struct{ kills, stops int }{"single": {5, 1}, "fleet": {2, 1}}
 
-// chosen are the traps of one kind of world, in an order that mixes them. The one world may know a point that the other
-// does not.
+// chosen returns the sites of one kind of deployment in random order. The kinds have different failpoints.
 func chosen(kind string, seed uint64) []site {
 	random := rand.New(rand.NewPCG(seed, uint64(len(kind))))
 	var kills, stops []site
@@ -106,11 +105,11 @@ func chosen(kind string, seed uint64) []site {
 	return all
 }
 
-// passOf is which time a moment counts. It follows from the seed and the site alone, so that one point by itself is passed
-// as often as it was among all others. What all domains of one process pass counts more often, so that it is now in the
-// middle of a hold, now of a payment.
+// passOf returns at which pass a failpoint is triggered. It depends only on the seed and the site, so that -sweep.point repeats a
+// round of -sweep.all. A failpoint that all domains of a process pass has more passes, so that it is triggered at different
+// steps of an order.
 func passOf(s site, seed uint64) int {
-	if slices.Contains(seldom, s.Point) || slices.Contains(seldom, s.Place) {
+	if slices.Contains(rare, s.Point) || slices.Contains(rare, s.Place) {
 		return 1
 	}
 	most := 3
@@ -118,14 +117,14 @@ func passOf(s site, seed uint64) int {
 		most = 12
 	}
 	name := fnv.New64a()
-	_, _ = name.Write([]byte(s.name())) // a hash takes everything
+	_, _ = name.Write([]byte(s.name())) // never fails
 	return 1 + rand.New(rand.NewPCG(seed, name.Sum64())).IntN(most)
 }
 
-// hasLanes expects the table of places to name exactly the lanes that the shop has.
-func (w *world) hasLanes(t *testing.T) {
+// checkLanes expects the table of places to name exactly the lanes of the shop.
+func (d *deployment) checkLanes(t *testing.T) {
 	t.Helper()
-	reader, done, err := w.shop.Log(t.Context())
+	reader, done, err := d.shop.Log(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 	"tillstream/events/replay"
 )
 
-// Books record the orders of a run as the shop answered them, for comparison with what was stored, paid and shipped.
+// Books record the orders of a run as the shop answered them, for comparison with the projection, Stripe and the stock ledger.
 type Books struct {
 	lines    map[string]int // number of lines, by order id
 	expected events.Money   // sum of all totals

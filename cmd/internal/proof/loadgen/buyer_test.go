@@ -70,7 +70,7 @@ func TestFailuresHaveCategories(t *testing.T) {
 		want      loadgen.Kind
 		text      string // part of the error
 	}{
-		"OrderRefused":         {on(place, refuse(422)), "place_4xx", "answered 422: because; body.email: look here"},
+		"OrderRefused":         {on(place, refuse(422)), "place_4xx", "status 422: because; body.email: look here"},
 		"InternalError":        {on(place, refuse(500)), "place_5xx", "500"},
 		"Unavailable":          {on(place, refuse(503)), "place_5xx", "503"},
 		"OrderIsHTML":          {on(place, answer("<html>")), loadgen.BadAnswer, "unexpected answer"},

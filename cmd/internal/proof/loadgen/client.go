@@ -21,7 +21,7 @@ type StatusError struct {
 	RetryAfter time.Duration // from the Retry-After header; 0 if absent
 }
 
-func (e *StatusError) Error() string { return fmt.Sprintf("answered %d: %s", e.Status, e.Message) }
+func (e *StatusError) Error() string { return fmt.Sprintf("status %d: %s", e.Status, e.Message) }
 
 // Maximum size of an answer in bytes. An order of 800 lines has about 150 KiB.
 const (

@@ -22,18 +22,18 @@ type fakeShop struct {
 	server    *httptest.Server
 	intercept func(w http.ResponseWriter, r *http.Request) (answered bool)
 
-	mu      sync.Mutex
-	byKey   map[string]string        // order id by Idempotency-Key
-	bodies  map[string]string        // request body by order id
-	paid    map[string]chan struct{} // closed when the order is paid or cancelled, by id
-	gone    map[string]bool          // cancelled orders, by id
-	asked   map[string]int           // requests by method and path
-	adjusts []string                 // stock adjustments, as text
+	mu        sync.Mutex
+	byKey     map[string]string        // order id by Idempotency-Key
+	bodies    map[string]string        // request body by order id
+	paid      map[string]chan struct{} // closed when the order is paid or cancelled, by id
+	gone      map[string]bool          // cancelled orders, by id
+	requested map[string]int           // requests by method and path
+	adjusts   []string                 // stock adjustments, as text
 }
 
 func newFakeShop(t *testing.T) *fakeShop {
 	t.Helper()
-	f := &fakeShop{byKey: map[string]string{}, bodies: map[string]string{}, paid: map[string]chan struct{}{}, gone: map[string]bool{}, asked: map[string]int{}}
+	f := &fakeShop{byKey: map[string]string{}, bodies: map[string]string{}, paid: map[string]chan struct{}{}, gone: map[string]bool{}, requested: map[string]int{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/items", f.items)
 	mux.HandleFunc("POST /api/orders", f.place)
@@ -45,7 +45,7 @@ func newFakeShop(t *testing.T) *fakeShop {
 	mux.HandleFunc("POST /ops/api/stock/{sku}/adjustments", f.adjust)
 	f.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
-		f.asked[r.Method+" "+r.URL.Path]++
+		f.requested[r.Method+" "+r.URL.Path]++
 		f.mu.Unlock()
 		if f.intercept == nil || !f.intercept(w, r) {
 			mux.ServeHTTP(w, r)
@@ -70,7 +70,7 @@ func (f *fakeShop) placed() int {
 func (f *fakeShop) requests(methodAndPath string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.asked[methodAndPath]
+	return f.requested[methodAndPath]
 }
 
 func (f *fakeShop) items(w http.ResponseWriter, r *http.Request) {

@@ -25,8 +25,8 @@ type Report struct {
 
 	// Injected counts the faults injected during the run, by kind.
 	Injected map[string]int `json:"faults,omitempty"`
-	// Falls counts the processes that exited unexpectedly during the run, by name.
-	Falls map[string]int `json:"falls,omitempty"`
+	// Crashes counts the processes that exited unexpectedly during the run, by name.
+	Crashes map[string]int `json:"falls,omitempty"`
 	// CPU is the processor time of one order in milliseconds, by part of the shop.
 	CPU map[string]float64 `json:"cpu_ms_per_order,omitempty"`
 
@@ -111,8 +111,8 @@ func (r Report) writeInjected(p *printer) {
 	for _, kind := range slices.Sorted(maps.Keys(r.Injected)) {
 		p.line("%7d %s", r.Injected[kind], kind)
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.Falls)) {
-		p.line("%s exited unexpectedly and was restarted %s", name, number(r.Falls[name], "time"))
+	for _, name := range slices.Sorted(maps.Keys(r.Crashes)) {
+		p.line("%s exited unexpectedly and was restarted %s", name, number(r.Crashes[name], "time"))
 	}
 }
 

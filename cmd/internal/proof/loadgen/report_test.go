@@ -82,7 +82,7 @@ func TestReportFitsTerminal(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("detail ", 30)
 	report := loadgen.Report{Orders: 123_456, Errors: map[loadgen.Kind]int{}, PlaceMS: loadgen.Percentiles{P99: 99_999.9},
-		Injected: map[string]int{"broker_killed": 1}, Falls: map[string]int{"payments 1": 1},
+		Injected: map[string]int{"broker_killed": 1}, Crashes: map[string]int{"payments 1": 1},
 		Verify: &loadgen.Verdict{Skipped: []string{long}, Findings: []loadgen.Finding{{Invariant: "I3", Subject: "SKU MUG", Detail: long}}}}
 	var text bytes.Buffer
 	if err := report.WriteText(&text); err != nil {

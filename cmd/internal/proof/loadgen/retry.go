@@ -10,7 +10,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// retryPolicy says how often a request is repeated that got no answer or a temporary refusal.
+// retryPolicy is how often a request without an answer, or with a temporary refusal, is repeated.
 type retryPolicy struct {
 	attempts uint          // 0: until ctx ends
 	retries  *atomic.Int64 // counts repeated requests
@@ -75,12 +75,10 @@ func transient(err error) bool {
 
 // sleep waits for a duration and returns the error of ctx if ctx ends first.
 func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-timer.C:
+	case <-time.After(d):
 		return nil
 	}
 }

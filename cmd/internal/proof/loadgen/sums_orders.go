@@ -57,7 +57,7 @@ type storedOrder struct {
 }
 
 // read reads the collection and returns the ids that are not confirmed yet. It ignores the deadline of ctx: when the wait is
-// over, the sum of what is there is still wanted.
+// over, the sum so far is still needed.
 func (o *orderSums) read(ctx context.Context, ids []string) (behind []string, err error) {
 	ctx = context.WithoutCancel(ctx)
 	ours := make(map[string]bool, len(ids))

@@ -16,13 +16,13 @@ import (
 	"tillstream/payments/sandbox"
 )
 
-// bank is a Stripe in the test's process. It remembers every request that could move money, with its key.
+// bank is a Stripe sandbox in the test's process that records the Idempotency-Keys of all POST requests.
 type bank struct {
 	url    string
 	server *sandbox.Server
 
 	mu   sync.Mutex
-	keys map[string][]string // path → idempotency keys, in order
+	keys map[string][]string // Idempotency-Keys by path, in order
 }
 
 func openBank(t *testing.T) *bank {
@@ -57,8 +57,8 @@ func (b *bank) note(_ context.Context, r sandbox.Request, work func() sandbox.An
 	return work()
 }
 
-// asked returns the keys by which something was asked for, in order.
-func (b *bank) asked(path string) []string {
+// keysOf returns the Idempotency-Keys of the requests to a path, in order.
+func (b *bank) keysOf(path string) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.keys[path])
@@ -88,7 +88,7 @@ func serve(t *testing.T, handler http.Handler) (origin string) {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(func() {
-		server.CloseClientConnections() // a worker's connections stay open for as long as it lives
+		server.CloseClientConnections() // workers keep their connections open
 		server.Close()
 	})
 	return server.URL

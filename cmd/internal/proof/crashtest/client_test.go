@@ -14,52 +14,52 @@ import (
 	"time"
 )
 
-// wish is a request, and answer what came of it.
-type wish struct {
+// call is an HTTP request.
+type call struct {
 	method, url string
 	bearer      string
 	key         string // Idempotency-Key
-	kind        string // of the body
+	contentType string
 	body        []byte
 }
 
+// answer is the response to a call.
 type answer struct {
 	status   int
-	replayed bool // the shop says that it has answered this before
+	replayed bool // Idempotent-Replayed: the answer to an earlier request with the same key
 	body     []byte
 }
 
 func (a answer) into(status int, v any) error {
 	if a.status != status {
-		return fmt.Errorf("answered %d, want %d: %.300s", a.status, status, a.body)
+		return fmt.Errorf("got status %d, want %d: %.300s", a.status, status, a.body)
 	}
 	return json.Unmarshal(a.body, v)
 }
 
-// ask repeats a request until somebody answers who is not busy. A 500 is an answer: nothing that is done to the shop
-// here is an excuse for it.
-func (s *shopper) ask(ctx context.Context, w wish) (answer, error) {
+// send repeats a request until it is answered by a process that is not busy. A 500 is an answer: no crash may cause one.
+func (s *shopper) send(ctx context.Context, r call) (answer, error) {
 	for {
-		a, err := s.once(ctx, w)
+		a, err := s.sendOnce(ctx, r)
 		busy := slices.Contains([]int{http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}, a.status)
 		if err == nil && !busy {
 			return a, nil
 		}
 		if pause(ctx) != nil {
-			return a, fmt.Errorf("%s %s: last %d %.300s, %w", w.method, w.url, a.status, a.body, err)
+			return a, fmt.Errorf("%s %s: last status %d %.300s: %w", r.method, r.url, a.status, a.body, err)
 		}
 	}
 }
 
-// once sends a request and waits a while.
-func (s *shopper) once(ctx context.Context, w wish) (answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
+// sendOnce makes one attempt.
+func (s *shopper) sendOnce(ctx context.Context, r call) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, w.method, w.url, bytes.NewReader(w.body))
+	request, err := http.NewRequestWithContext(ctx, r.method, r.url, bytes.NewReader(r.body))
 	if err != nil {
 		return answer{}, err
 	}
-	for name, value := range map[string]string{"Authorization": w.bearer, "Idempotency-Key": w.key, "Content-Type": w.kind} {
+	for name, value := range map[string]string{"Authorization": r.bearer, "Idempotency-Key": r.key, "Content-Type": r.contentType} {
 		if name == "Authorization" && value != "" {
 			value = "Bearer " + value
 		}
@@ -76,13 +76,12 @@ func (s *shopper) once(ctx context.Context, w wish) (answer, error) {
 	return answer{status: response.StatusCode, replayed: strings.EqualFold(response.Header.Get("Idempotent-Replayed"), "true"), body: body}, err
 }
 
+// pause waits until the next attempt.
 func pause(ctx context.Context) error {
-	timer := time.NewTimer(askAgain)
-	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-timer.C:
+	case <-time.After(retryEvery):
 		return nil
 	}
 }

@@ -22,10 +22,10 @@ import (
 	"tillstream/events/replay"
 )
 
-// facts reads the events of entities, by the prefix of their subjects: all of them, or those of some types.
-func (c *crowd) facts(t *testing.T, prefix string, types ...string) (found []events.Event) {
+// history reads the events under a prefix of subjects: all of them, or those of some types.
+func (c *crowd) history(t *testing.T, prefix string, types ...string) (found []events.Event) {
 	t.Helper()
-	reader, done, err := c.world.shop.Log(t.Context())
+	reader, done, err := c.deployment.shop.Log(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,11 +43,10 @@ func (c *crowd) facts(t *testing.T, prefix string, types ...string) (found []eve
 	return found
 }
 
-// settledMail waits until the log says that a shopper's mail was sent. What a dead process had in hand is taken up half a
-// minute later.
-func (c *crowd) settledMail(t *testing.T, s *shopper) {
+// awaitMailSent waits until the log has the result of a shopper's mail. Mail of a dead process is taken over after half a minute.
+func (c *crowd) awaitMailSent(t *testing.T, s *shopper) {
 	t.Helper()
-	reader, done, err := c.world.shop.Log(t.Context())
+	reader, done, err := c.deployment.shop.Log(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +55,7 @@ func (c *crowd) settledMail(t *testing.T, s *shopper) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	proc.WaitFor(t, "the mail is known to be sent", time.Minute, func() bool {
+	proc.WaitFor(t, "the mail is recorded as sent", time.Minute, func() bool {
 		newest, err := reader.Newest(t.Context(), subject)
 		if err != nil && !errors.Is(err, replay.ErrNotFound) {
 			t.Fatal(err)
@@ -65,42 +64,42 @@ func (c *crowd) settledMail(t *testing.T, s *shopper) {
 	})
 }
 
-// mayRepeat are facts that are true more than once of one order.
-var mayRepeat = []string{"payments.declined", "payments.webhook_received", "notifications.sending"}
+// repeatable are event types that may occur more than once per order.
+var repeatable = []string{"payments.declined", "payments.webhook_received", "notifications.sending"}
 
-// saidOnce expects that every fact of an order's life was said once.
-func (c *crowd) saidOnce(t *testing.T) {
+// checkNoDuplicates expects every other event type once per order.
+func (c *crowd) checkNoDuplicates(t *testing.T) {
 	t.Helper()
-	said := map[string]int{}
+	counts := map[string]int{}
 	for _, prefix := range []string{events.PrefixOrder, events.PrefixReservation, events.PrefixPayment, events.PrefixNotification} {
-		for _, e := range c.facts(t, prefix) {
-			if e.Subject != events.SubjectWebhooks && !slices.Contains(mayRepeat, e.Type) {
-				said[e.Subject+" "+e.Type]++
+		for _, e := range c.history(t, prefix) {
+			if e.Subject != events.SubjectWebhooks && !slices.Contains(repeatable, e.Type) {
+				counts[e.Subject+" "+e.Type]++
 			}
 		}
 	}
-	if len(said) < 5*len(payers(c.shoppers)) {
-		t.Errorf("%d shoppers left only %d facts", len(payers(c.shoppers)), len(said))
+	if len(counts) < 5*len(payers(c.shoppers)) {
+		t.Errorf("%d shoppers: got only %d events", len(payers(c.shoppers)), len(counts))
 	}
-	for _, what := range slices.Sorted(maps.Keys(said)) {
-		if said[what] > 1 {
-			t.Errorf("%s was said %d times", what, said[what])
+	for _, what := range slices.Sorted(maps.Keys(counts)) {
+		if counts[what] > 1 {
+			t.Errorf("%s: got %d events, want 1", what, counts[what])
 		}
 	}
 }
 
-// remembered waits until the projection has every order as the log has it.
-func (c *crowd) remembered(t *testing.T) {
+// awaitProjection waits until the projection has every order at its last event.
+func (c *crowd) awaitProjection(t *testing.T) {
 	t.Helper()
-	db, done, err := c.world.shop.Database(t.Context())
+	db, done, err := c.deployment.shop.Database(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer done()
-	inLog := map[string]uint64{} // order → sequence of its last event
-	for _, e := range c.facts(t, events.PrefixOrder) {
+	withLog := map[string]uint64{} // order → sequence of its last event
+	for _, e := range c.history(t, events.PrefixOrder) {
 		id, _ := events.ParseSubject(events.PrefixOrder, e.Subject)
-		inLog[id] = e.Sequence
+		withLog[id] = e.Sequence
 	}
 	var projected map[string]uint64
 	caughtUp := func() bool {
@@ -119,17 +118,17 @@ func (c *crowd) remembered(t *testing.T) {
 		for _, d := range documents {
 			projected[d.ID] = d.Seq
 		}
-		return maps.Equal(inLog, projected)
+		return maps.Equal(withLog, projected)
 	}
 	defer func() {
-		if diff := cmp.Diff(inLog, projected); diff != "" {
+		if diff := cmp.Diff(withLog, projected); diff != "" {
 			t.Errorf("last sequence of each order (-log +projection):\n%s", diff)
 		}
 	}()
 	proc.WaitFor(t, "the projection has every order", 30*time.Second, caughtUp)
 }
 
-// valueOf finds a metric in the text that Prometheus reads.
+// valueOf returns the value of a metric in Prometheus text format.
 func valueOf(t *testing.T, text io.Reader, name string) float64 {
 	t.Helper()
 	lines := bufio.NewScanner(text)
@@ -145,5 +144,5 @@ func valueOf(t *testing.T, text io.Reader, name string) float64 {
 	if err := lines.Err(); err != nil {
 		t.Fatal(err)
 	}
-	return 0 // a counter that has counted nothing may be missing
+	return 0 // a counter may be missing until it is incremented
 }

@@ -16,7 +16,7 @@ import (
 
 	"tillstream/cmd/internal/process"
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 )
 
@@ -65,7 +65,7 @@ func (c tampering) refused(t *testing.T) {
 	openShop(t, config).close(t)
 	c.set(t, js, false)
 	err := Run(t.Context(), config, slog.New(slog.DiscardHandler), io.Discard)
-	if !errors.Is(err, log.ErrDrift) || !strings.Contains(err.Error(), c.says) {
+	if !errors.Is(err, eventlog.ErrDrift) || !strings.Contains(err.Error(), c.says) {
 		t.Fatalf("Run() = %v, want ErrDrift with %q", err, c.says)
 	}
 	closed := config

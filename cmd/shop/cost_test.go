@@ -110,7 +110,7 @@ func (m *testShop) lastSequence(t *testing.T) uint64 {
 	return last
 }
 
-// logPurchase logs the events of one purchase, for whoever must find out why a purchase costs more.
+// logPurchase logs the events of one purchase, which show why a purchase costs more.
 func (m *testShop) logPurchase(t *testing.T, from uint64) {
 	t.Helper()
 	for sequence := from; sequence < from+eventsPerPurchase; sequence++ {

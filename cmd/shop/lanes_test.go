@@ -105,7 +105,7 @@ func readyWhilePaused(t *testing.T) {
 	m.mailed(t, bought.Email, 1)
 }
 
-// A mail server that refuses every e-mail opens the circuit of the mail lane, and the shop goes on. The name in the EHLO
+// A mail server that refuses every e-mail opens the circuit of the mail lane while the shop sells. The name in the EHLO
 // command is the configured one.
 func readyWithOpenCircuit(t *testing.T) {
 	box, err := inbox.Start(inbox.Config{Addr: anyPort, Dir: t.TempDir()})

@@ -116,7 +116,7 @@ func TestEverySeriesExistsFromTheStart(t *testing.T) {
 	failed := m.place(t, cart("fay", line{"PIN", 1}))
 	m.becomes(t, failed, "rejected")
 	m.get(t, "/api/nowhere", "")
-	m.get(t, "/api/orders/nobody", "")
+	m.get(t, "/api/orders/unknown", "")
 	m.send(t, m.request(t, http.MethodPost, "/api/orders", "", strings.NewReader("{")))
 	after := series{}
 	waitFor(t, "the last e-mail is counted", func() bool {

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/replay"
 )
 
@@ -41,7 +41,7 @@ func TestOlderStoreIsRefusedAndRepaired(t *testing.T) {
 	copyStore(t, backup, store)
 
 	err := Run(t.Context(), config, quiet(t), &readySignal{ready: make(chan struct{})})
-	if !errors.Is(err, log.ErrTruncated) || !strings.Contains(err.Error(), "ops repair") {
+	if !errors.Is(err, eventlog.ErrTruncated) || !strings.Contains(err.Error(), "ops repair") {
 		t.Fatalf("Run() on the older store = %v, want ErrTruncated that names ops repair", err)
 	}
 	repairClosed(t, config)

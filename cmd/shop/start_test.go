@@ -58,7 +58,7 @@ func TestAddressInUseIsNamed(t *testing.T) {
 	}
 }
 
-// The second shop fails before it changes anything, and the first one goes on.
+// The second shop fails before it changes anything, and the first one keeps running.
 func TestSecondShopInADataDirectoryFails(t *testing.T) {
 	t.Parallel()
 	m := startShop(t, nil)

@@ -54,7 +54,7 @@ func TestForgedWebhooksAreRefused(t *testing.T) {
 		"NoHeader":         {body, "", badRequest},
 		"EmptySignature":   {body, "t=,v1=", badRequest},
 		"NotASignature":    {body, "trust me", badRequest},
-		"OtherSecret":      {body, signed(body, "whsec_of_somebody_else", now), badRequest},
+		"OtherSecret":      {body, signed(body, "whsec_other", now), badRequest},
 		"EmptySecret":      {body, signed(body, "", now), badRequest},
 		"ChangedBody":      {changed, signed(body, secret, now), badRequest},
 		"Stale":            {body, signed(body, secret, now.Add(-6*time.Minute)), badRequest},

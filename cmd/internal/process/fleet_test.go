@@ -36,7 +36,7 @@ type shopFleet struct {
 	windows  [2]string                        // addresses of the storefronts
 }
 
-// startFleet starts the first replica of everything, waits until it works, and then the second, which thus stands by.
+// startFleet starts the first replica of everything, waits until it works, and then the second, which then is on standby.
 func startFleet(t *testing.T) *shopFleet {
 	t.Helper()
 	f := &shopFleet{settings: fleet.NewSettings(), broker: processtest.StartBroker(t), mongo: projecttest.URI(t)}

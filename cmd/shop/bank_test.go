@@ -15,41 +15,41 @@ import (
 	"tillstream/payments/sandbox"
 )
 
-// bank is a Stripe of the test's own, which can be made slow: what is held back about an intent waits until it is let go.
+// bank is a sandbox that the test controls: it can hold back webhooks and answers about an intent.
 type bank struct {
 	server *sandbox.Server
 	url    string
-	ended  chan struct{} // closed when the test is over
+	ended  chan struct{} // closed at the end of the test
 
-	mu     sync.Mutex
-	silent map[string]chan struct{} // by intent: webhooks wait until it is closed
-	slow   map[string]chan struct{} // by intent: the shop's requests wait likewise
+	mu       sync.Mutex
+	webhooks map[string]chan struct{} // by intent: its webhooks wait until the channel is closed
+	answers  map[string]chan struct{} // by intent: answers to the shop wait likewise
 }
 
-// Keys of the bank, as the shop's owner would put them into the environment.
+// Keys of the bank.
 const (
 	bankSecretKey      = "sk_test_tillstream_bank"
 	bankPublishableKey = "pk_test_tillstream_bank"
 	bankWebhookSecret  = "whsec_bank"
 )
 
-// startShopWithBank opens a shop that is paid through a bank which the test controls.
+// startShopWithBank opens a shop that uses a bank.
 func startShopWithBank(t *testing.T, change func(*Config)) (*testShop, *bank) {
 	t.Helper()
 	b := startBank(t)
 	m := startShop(t, func(c *Config) {
-		b.takeMoneyFor(c)
+		b.configure(c)
 		change(c)
 	})
-	t.Cleanup(func() { close(b.ended) }) // before the shop closes: it waits for answers
-	b.tell(t, m)
+	t.Cleanup(func() { close(b.ended) }) // before the shop closes, which waits for answers
+	b.sendWebhooksTo(t, m)
 	return m, b
 }
 
-// startBank starts a bank that ends with the test, after the shops that are opened later.
+// startBank starts a bank that stops at the end of the test, after the shops that are opened later.
 func startBank(t *testing.T) *bank {
 	t.Helper()
-	b := &bank{ended: make(chan struct{}), silent: map[string]chan struct{}{}, slow: map[string]chan struct{}{}}
+	b := &bank{ended: make(chan struct{}), webhooks: map[string]chan struct{}{}, answers: map[string]chan struct{}{}}
 	var err error
 	b.server, err = sandbox.New(sandbox.Config{SecretKey: bankSecretKey, PublishableKey: bankPublishableKey, WebhookSecret: bankWebhookSecret,
 		Intercept: b.intercept, WebhookClient: &http.Client{Transport: b, Timeout: time.Minute}})
@@ -61,7 +61,7 @@ func startBank(t *testing.T) *bank {
 	ctx, cancel := context.WithCancel(context.Background())
 	delivered := make(chan error, 1)
 	go func() { delivered <- b.server.Run(ctx) }()
-	t.Cleanup(func() { // after the shop has closed
+	t.Cleanup(func() { // after the shop has stopped
 		cancel()
 		web.CloseClientConnections()
 		web.Close()
@@ -72,24 +72,24 @@ func startBank(t *testing.T) *bank {
 	return b
 }
 
-// takeMoneyFor has a shop use the bank.
-func (b *bank) takeMoneyFor(c *Config) {
+// configure has a shop use the bank.
+func (b *bank) configure(c *Config) {
 	c.StripeURL, c.StripeSecretKey, c.StripePublishableKey, c.StripeWebhookSecret = b.url, bankSecretKey, bankPublishableKey, bankWebhookSecret
 }
 
-// tell has the bank send its webhooks to a shop.
-func (b *bank) tell(t *testing.T, m *testShop) {
+// sendWebhooksTo sets where the bank sends its webhooks.
+func (b *bank) sendWebhooksTo(t *testing.T, m *testShop) {
 	t.Helper()
 	if err := b.server.SetWebhookURL(m.Storefront + "/webhooks/stripe"); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// holdWebhooks keeps what Stripe says of an intent until the returned function is called.
-func (b *bank) holdWebhooks(in string) (release func()) { return b.hold(b.silent, in) }
+// holdWebhooks holds the webhooks about an intent back until release is called.
+func (b *bank) holdWebhooks(in string) (release func()) { return b.hold(b.webhooks, in) }
 
-// holdAnswers keeps the shop waiting for what it asks about an intent.
-func (b *bank) holdAnswers(in string) (release func()) { return b.hold(b.slow, in) }
+// holdAnswers holds answers to the shop about an intent back until release is called.
+func (b *bank) holdAnswers(in string) (release func()) { return b.hold(b.answers, in) }
 
 func (b *bank) hold(held map[string]chan struct{}, in string) (release func()) {
 	gate := make(chan struct{})
@@ -99,7 +99,7 @@ func (b *bank) hold(held map[string]chan struct{}, in string) (release func()) {
 	return sync.OnceFunc(func() { close(gate) })
 }
 
-// pass waits until nothing that concerns the text is held back.
+// pass waits until nothing about an intent in the text is held back.
 func (b *bank) pass(ctx context.Context, held map[string]chan struct{}, text string) {
 	for {
 		gate := b.gate(held, text)
@@ -128,10 +128,10 @@ func (b *bank) gate(held map[string]chan struct{}, text string) chan struct{} {
 	return nil
 }
 
-// intercept implements [sandbox.Interceptor]. Only the shop is kept waiting: shoppers and staff send no idempotency key.
+// intercept implements [sandbox.Interceptor]. Only the shop must wait: shoppers and staff send no idempotency key.
 func (b *bank) intercept(ctx context.Context, r sandbox.Request, work func() sandbox.Answer) sandbox.Answer {
 	if r.Method == http.MethodGet || r.IdempotencyKey != "" {
-		b.pass(ctx, b.slow, r.Path)
+		b.pass(ctx, b.answers, r.Path)
 	}
 	return work()
 }
@@ -145,7 +145,7 @@ func (b *bank) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := r.Body.Close(); err != nil {
 		return nil, err
 	}
-	b.pass(r.Context(), b.silent, string(body))
+	b.pass(r.Context(), b.webhooks, string(body))
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}

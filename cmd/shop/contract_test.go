@@ -12,20 +12,20 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// contract is the OpenAPI document that the shop serves. Every answer that these tests get is held against it.
+// contract is the OpenAPI document that the shop serves. Every answer in these tests is validated against it.
 type contract struct {
 	once     sync.Once
 	err      error
-	routes   *http.ServeMux // finds the operation of a request by its pattern
+	routes   *http.ServeMux // finds the operation of a request
 	document map[string]any
 	compiler *jsonschema.Compiler
 
 	mu      sync.Mutex
-	schemas map[string]*jsonschema.Schema // by their place in the document
+	schemas map[string]*jsonschema.Schema // by their location in the document
 }
 
-// promised is one for all tests of this process: they run the same program.
-var promised contract
+// apiContract is shared by all tests of this process, which run the same program.
+var apiContract contract
 
 // learn reads the document.
 func (c *contract) learn(read func() ([]byte, error)) error {
@@ -37,7 +37,7 @@ func (c *contract) learn(read func() ([]byte, error)) error {
 		}
 		parsed, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
 		if err != nil {
-			c.err = fmt.Errorf("the OpenAPI document is no JSON: %w", err)
+			c.err = fmt.Errorf("decode OpenAPI document: %w", err)
 			return
 		}
 		c.document, c.routes, c.schemas = parsed.(map[string]any), http.NewServeMux(), map[string]*jsonschema.Schema{}
@@ -53,20 +53,20 @@ func (c *contract) learn(read func() ([]byte, error)) error {
 	return c.err
 }
 
-// check returns what an answer has that the document does not promise.
+// check returns how an answer deviates from the document.
 func (c *contract) check(r *http.Request, status int, header http.Header, body []byte) error {
 	_, pattern := c.routes.Handler(r)
 	method, path, found := strings.Cut(pattern, " ")
 	if !found || r.Method == http.MethodHead {
-		return nil // a page, or a path that is nowhere
+		return nil // a page, or an unknown path
 	}
-	off := func(format string, args ...any) error {
-		return fmt.Errorf("%s %s: the OpenAPI document does not describe the answer %d %s: %s", r.Method, r.URL.Path, status, clip(body), fmt.Sprintf(format, args...))
+	mismatch := func(format string, args ...any) error {
+		return fmt.Errorf("%s %s: answer %d %s does not match the OpenAPI document: %s", r.Method, r.URL.Path, status, clip(body), fmt.Sprintf(format, args...))
 	}
 	at := []string{"paths", path, strings.ToLower(method), "responses", fmt.Sprint(status)}
 	response, ok := c.at(at...).(map[string]any)
 	if !ok {
-		return off("it knows no such status")
+		return mismatch("status not documented")
 	}
 	content, _ := response["content"].(map[string]any)
 	kind, _, err := mime.ParseMediaType(header.Get("Content-Type"))
@@ -75,21 +75,21 @@ func (c *contract) check(r *http.Request, status int, header http.Header, body [
 	}
 	media, ok := content[kind].(map[string]any)
 	if err != nil || !ok {
-		return off("it knows no content of type %q there", header.Get("Content-Type"))
+		return mismatch("content type %q not documented", header.Get("Content-Type"))
 	}
 	if media["schema"] == nil {
 		return nil
 	}
 	schema, err := c.schema(append(at, "content", kind, "schema"))
 	if err != nil {
-		return off("%v", err)
+		return mismatch("%v", err)
 	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
 	if err == nil {
 		err = schema.Validate(value)
 	}
 	if err != nil {
-		return off("%v", err)
+		return mismatch("%v", err)
 	}
 	return nil
 }
@@ -118,7 +118,7 @@ func (c *contract) schema(keys []string) (*jsonschema.Schema, error) {
 	}
 	schema, err := c.compiler.Compile(place)
 	if err != nil {
-		return nil, fmt.Errorf("the document is no schema: %w", err)
+		return nil, fmt.Errorf("compile schema: %w", err)
 	}
 	c.schemas[place] = schema
 	return schema, nil

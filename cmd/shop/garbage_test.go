@@ -16,15 +16,15 @@ import (
 	"tillstream/events/replay"
 )
 
-// envelope is the headers of an event of a type that says it is of a version.
+// envelope returns the headers of an event with a type and version.
 func envelope(kind, version string) nats.Header {
 	return nats.Header{events.HeaderSpecVersion: {"1.0"}, events.HeaderID: {"garbage-" + kind + version}, events.HeaderType: {kind},
-		events.HeaderSource: {"nobody"}, events.HeaderTime: {time.Now().UTC().Format(time.RFC3339Nano)}, events.HeaderVersion: {version},
-		events.HeaderContentType: {"application/json"}, events.HeaderTopology: {"1"}, events.HeaderActor: {"nobody"}}
+		events.HeaderSource: {"unknown"}, events.HeaderTime: {time.Now().UTC().Format(time.RFC3339Nano)}, events.HeaderVersion: {version},
+		events.HeaderContentType: {"application/json"}, events.HeaderTopology: {"1"}, events.HeaderActor: {"unknown"}}
 }
 
-// garbage is what somebody with access to the broker might publish, by name: without the headers of an event, with those
-// of none of ours, of ours from the future, or with a body that is not what its type promises.
+// garbage returns messages that a client with access to the broker could publish, by name: without the headers of an event,
+// with an unknown type or version, or with an invalid body.
 func garbage(kind string) map[string]*nats.Msg {
 	return map[string]*nats.Msg{
 		"bytes":    {Data: []byte{0, 1, 2, 0xff}},
@@ -37,15 +37,15 @@ func garbage(kind string) map[string]*nats.Msg {
 	}
 }
 
-func TestGarbageInTheLog(t *testing.T) {
+func TestGarbageInTheLogBecomesDeadLetters(t *testing.T) {
 	t.Parallel()
 	config := testConfig(t, nil)
 	m := openShop(t, config)
 	m.list(t, "MUG", 1250, 10)
 	before := m.place(t, cart("ada", line{"MUG", 1}))
 	m.checkout(t, before)
-	thrown := m.throwIn(t)
-	m.setAside(t, thrown)
+	published := m.publishGarbage(t)
+	m.becomeDeadLetters(t, published)
 	m.settle(t, before)
 	m.buy(t, cart("bob", line{"MUG", 2}))
 	m.mailed(t, "bob@example.com", 1)
@@ -54,7 +54,7 @@ func TestGarbageInTheLog(t *testing.T) {
 	dead := m.dead
 	m.close(t)
 
-	// A shop that starts on such a log reads over the garbage once more.
+	// A shop that starts reads the garbage again.
 	m = openShop(t, config)
 	m.dead = dead
 	m.buy(t, cart("cleo", line{"MUG", 3}))
@@ -62,13 +62,13 @@ func TestGarbageInTheLog(t *testing.T) {
 	m.verify(t, before.ID)
 }
 
-// unheard are the prefixes under which no worker acts on an event: one whose payload cannot be read is passed over there by
-// those who read along. What is no event of the shop at all is set aside under every prefix.
-var unheard = []string{events.PrefixItem, events.PrefixStock}
+// unhandled are the prefixes of events that no worker handles. Readers skip an event with an invalid payload there. A message
+// that is no event of the shop is a dead letter under every prefix.
+var unhandled = []string{events.PrefixItem, events.PrefixStock}
 
-// throwIn publishes all the garbage under every prefix, as subjects that no entity of ours has, and returns the name of what
-// has to become a dead letter, by its sequence.
-func (m *testShop) throwIn(t *testing.T) map[uint64]string {
+// publishGarbage publishes all garbage under every prefix, with subjects of no entity. It returns the names of the messages that
+// must become dead letters, by sequence.
+func (m *testShop) publishGarbage(t *testing.T) map[uint64]string {
 	t.Helper()
 	conn, err := nats.Connect(m.NATS)
 	if err != nil {
@@ -79,7 +79,7 @@ func (m *testShop) throwIn(t *testing.T) map[uint64]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	thrown := map[uint64]string{}
+	published := map[uint64]string{}
 	for prefix, kind := range map[string]string{events.PrefixOrder: "orders.placed", events.PrefixPayment: "payments.captured",
 		events.PrefixReservation: "inventory.reservation_held", events.PrefixItem: "inventory.item_changed", events.PrefixStock: "inventory.stock_adjusted",
 		events.PrefixNotification: "notifications.queued"} {
@@ -91,33 +91,33 @@ func (m *testShop) throwIn(t *testing.T) map[uint64]string {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !slices.Contains(unheard, prefix) || !events.IsKnown(msg.Header.Get(events.HeaderType)) {
-				thrown[ack.Sequence] = prefix + name
+			if !slices.Contains(unhandled, prefix) || !events.IsKnown(msg.Header.Get(events.HeaderType)) {
+				published[ack.Sequence] = prefix + name
 			}
 		}
 	}
-	return thrown
+	return published
 }
 
-// setAside waits until all garbage is a dead letter and no lane has anything left to do, and expects a reason for each, and
-// nothing else to be a dead letter.
-func (m *testShop) setAside(t *testing.T, thrown map[uint64]string) {
+// becomeDeadLetters waits until the garbage consists of dead letters and no lane has a backlog. It fails if another event is a
+// dead letter, or if one has no reason.
+func (m *testShop) becomeDeadLetters(t *testing.T, published map[uint64]string) {
 	t.Helper()
-	missing := maps.Clone(thrown)
+	missing := maps.Clone(published)
 	defer func() {
 		for at, name := range missing {
-			t.Errorf("%s at %d was set aside by nobody", name, at)
+			t.Errorf("%s at sequence %d is no dead letter", name, at)
 		}
 	}()
-	waitFor(t, "all garbage is set aside", func() bool {
+	waitFor(t, "all garbage is dead letters", func() bool {
 		for _, d := range m.deadLetters(t) {
 			delete(missing, d.Sequence)
 		}
 		return len(missing) == 0 && m.backlog(t) == 0
 	})
 	for _, d := range m.deadLetters(t) {
-		if _, ours := thrown[d.Sequence]; !ours || d.Error == "" || d.Fingerprint == "" || d.Worker == "" {
-			t.Errorf("dead letter: %+v", d)
+		if _, expected := published[d.Sequence]; !expected || d.Error == "" || d.Fingerprint == "" || d.Worker == "" {
+			t.Errorf("unexpected dead letter, or one without a reason: %+v", d)
 		}
 		m.dead = append(m.dead, invariants.DeadLetter{Lane: d.Worker, Sequence: d.Sequence})
 	}
@@ -134,7 +134,7 @@ func (m *testShop) deadLetters(t *testing.T) []replay.DeadLetter {
 	return letters
 }
 
-// backlog is how many events still wait for lanes, by what the lanes have written down: never too few.
+// backlog returns how many events the lanes have not handled, by their checkpoints. It is never too low.
 func (m *testShop) backlog(t *testing.T) (n uint64) {
 	t.Helper()
 	lanes, err := m.log.Lanes(t.Context())

@@ -19,25 +19,24 @@ import (
 	"tillstream/events/replay"
 )
 
-// patience is how long a test waits for a fact that must come. Nothing takes nearly as long, unless many tests share a
-// small machine.
+// patience is how long a test waits for a condition. Only many tests on a small machine need nearly as long.
 const patience = 40 * time.Second
 
-// anyPort lets the system choose.
+// anyPort has the system choose a port.
 const anyPort = "127.0.0.1:0"
 
-// testShop is a shop that runs for one test, and everybody's way into it: shoppers, staff and Stripe.
+// testShop is a shop that runs for one test, with what shoppers, staff and tests do to it.
 type testShop struct {
 	Ready
 	config Config
 	http   *http.Client
 	log    *replay.Reader
-	dead   []invariants.DeadLetter // what the test has made the workers set aside
-	leave  func()                  // closes log
+	dead   []invariants.DeadLetter // dead letters that the test caused
+	detach func()                  // closes log
 	close  func(t *testing.T)      // stops the shop, once
 }
 
-// testConfig is a shop without a demo catalogue in a directory of its own.
+// testConfig returns the configuration of a shop in a new directory, without demo items.
 func testConfig(t *testing.T, change func(*Config)) Config {
 	t.Helper()
 	config := Config{Data: t.TempDir(), HTTP: anyPort, NATS: anyPort, Mongo: anyPort, Stripe: anyPort, SMTP: anyPort, NoDemo: true,
@@ -51,7 +50,7 @@ func testConfig(t *testing.T, change func(*Config)) Config {
 	return config
 }
 
-// startShop opens a shop that closes with the test, which fails if the shop then breaks a promise.
+// startShop opens a shop that closes with the test. The test fails if an invariant does not hold then.
 func startShop(t *testing.T, change func(*Config)) *testShop {
 	t.Helper()
 	m := openShop(t, testConfig(t, change))
@@ -64,21 +63,21 @@ func startShop(t *testing.T, change func(*Config)) *testShop {
 	return m
 }
 
-// openShop runs a shop on a configuration and returns when it is ready.
+// openShop runs a shop and returns when it is ready.
 func openShop(t *testing.T, config Config) *testShop {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	opened, ended := make(chan struct{}), make(chan error, 1)
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	go func() { ended <- Run(ctx, config, logger, &doorbell{rung: opened}) }()
+	go func() { ended <- Run(ctx, config, logger, &readySignal{ready: opened}) }()
 	select {
 	case <-opened:
 	case err := <-ended:
 		cancel()
-		t.Fatalf("the shop did not open: %v", err)
+		t.Fatalf("Run() = %v before the shop was ready", err)
 	case <-time.After(patience):
 		cancel()
-		t.Fatal("the shop does not open")
+		t.Fatalf("the shop is not ready after %s", patience)
 	}
 	m := &testShop{config: config, http: &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone(), Timeout: patience}}
 	readFile(t, filepath.Join(config.Data, "ready.json"), &m.Ready)
@@ -86,7 +85,7 @@ func openShop(t *testing.T, config Config) *testShop {
 	var once sync.Once
 	m.close = func(t *testing.T) {
 		once.Do(func() {
-			m.leave()
+			m.detach()
 			cancel()
 			awaitEnd(t, ended)
 		})
@@ -99,18 +98,18 @@ func openShop(t *testing.T, config Config) *testShop {
 func (m *testShop) attach(t *testing.T) {
 	t.Helper()
 	var err error
-	if m.log, m.leave, err = m.asAttached().Log(t.Context()); err != nil {
+	if m.log, m.detach, err = m.asAttached().Log(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// asAttached is the ready file as tools read it.
+// asAttached returns the ready file as the operators' tools read it.
 func (m *testShop) asAttached() target.Shop {
 	return target.Shop{Storefront: m.Storefront, Mail: m.Mail, Stripe: m.Stripe, StripeSecretKey: m.StripeSecretKey,
 		StripePublishableKey: m.StripePublishableKey, NATS: m.NATS, MongoDB: m.MongoDB, Ops: m.Ops, OpsToken: m.OpsToken, Data: m.Data}
 }
 
-// closingTime is how long a shop may take to close.
+// closingTime is how long a shop may take to stop.
 const closingTime = 30 * time.Second
 
 func awaitEnd(t *testing.T, ended <-chan error) {
@@ -118,15 +117,15 @@ func awaitEnd(t *testing.T, ended <-chan error) {
 	select {
 	case err := <-ended:
 		if err != nil {
-			t.Errorf("the shop closed badly: %v", err)
+			t.Errorf("Run() = %v, want nil", err)
 		}
 	case <-time.After(closingTime):
-		t.Errorf("the shop is still open %s after it was asked to close", closingTime)
-		_ = pprof.Lookup("goroutine").WriteTo(t.Output(), 1) // what it waits for; nobody else is to be told
+		t.Errorf("the shop still runs %s after it was stopped", closingTime)
+		_ = pprof.Lookup("goroutine").WriteTo(t.Output(), 1) // shows what it waits for
 	}
 }
 
-// verify checks the promises of the whole shop, as `ops verify` does; acknowledged orders must exist.
+// verify checks the invariants of the whole shop, as `ops verify` does. The acknowledged orders must exist.
 func (m *testShop) verify(t *testing.T, acknowledged ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
@@ -142,19 +141,19 @@ func (m *testShop) verify(t *testing.T, acknowledged ...string) {
 		t.Fatal(err)
 	}
 	for _, finding := range report.Findings {
-		t.Errorf("a promise is broken: %s %s %s", finding.Invariant, finding.Subject, finding.Detail)
+		t.Errorf("invariant %s: %s %s", finding.Invariant, finding.Subject, finding.Detail)
 	}
 }
 
-// doorbell closes a channel when the shop says where everything is, which it does once it is ready.
-type doorbell struct {
-	once sync.Once
-	rung chan struct{}
+// readySignal closes a channel at the first write: the shop prints its addresses when it is ready.
+type readySignal struct {
+	once  sync.Once
+	ready chan struct{}
 }
 
 // Write implements [io.Writer].
-func (d *doorbell) Write(p []byte) (int, error) {
-	d.once.Do(func() { close(d.rung) })
+func (s *readySignal) Write(p []byte) (int, error) {
+	s.once.Do(func() { close(s.ready) })
 	return len(p), nil
 }
 
@@ -169,7 +168,7 @@ func readFile(t *testing.T, path string, into any) {
 	}
 }
 
-// waitFor asks again and again until a fact holds. It ends the test when the fact does not come.
+// waitFor polls a condition until it holds, and ends the test if it does not.
 func waitFor(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	again, enough := time.NewTicker(10*time.Millisecond), time.After(patience)
@@ -178,12 +177,12 @@ func waitFor(t *testing.T, what string, holds func() bool) {
 		select {
 		case <-again.C:
 		case <-enough:
-			t.Fatalf("waited %s in vain until %s", patience, what)
+			t.Fatalf("waited %s until %s", patience, what)
 		}
 	}
 }
 
-// answer is what a server said.
+// answer is an HTTP response that was read to its end.
 type answer struct {
 	Status int
 	Header http.Header
@@ -194,14 +193,14 @@ type answer struct {
 func (a answer) into(t *testing.T, status int, v any) {
 	t.Helper()
 	if a.Status != status {
-		t.Fatalf("answered %d, want %d: %.500s", a.Status, status, a.Body)
+		t.Fatalf("status %d, want %d: %.500s", a.Status, status, a.Body)
 	}
 	if err := json.Unmarshal(a.Body, v); err != nil {
 		t.Fatalf("%v in %.200q", err, a.Body)
 	}
 }
 
-// send makes a request as it is.
+// send sends a request.
 func (m *testShop) send(t *testing.T, r *http.Request) answer {
 	t.Helper()
 	a, err := m.try(r)
@@ -221,10 +220,10 @@ func (m *testShop) try(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if err := promised.learn(m.openAPI); err != nil {
+	if err := apiContract.learn(m.openAPI); err != nil {
 		return answer{}, err
 	}
-	return answer{response.StatusCode, response.Header, body}, promised.check(r, response.StatusCode, response.Header, body)
+	return answer{response.StatusCode, response.Header, body}, apiContract.check(r, response.StatusCode, response.Header, body)
 }
 
 func (m *testShop) openAPI() ([]byte, error) {
@@ -236,7 +235,7 @@ func (m *testShop) openAPI() ([]byte, error) {
 	return io.ReadAll(response.Body)
 }
 
-// together sends requests at the same moment.
+// together sends requests concurrently.
 func (m *testShop) together(t *testing.T, requests []*http.Request) []answer {
 	t.Helper()
 	answers, problems := make([]answer, len(requests)), make([]error, len(requests))
@@ -251,7 +250,7 @@ func (m *testShop) together(t *testing.T, requests []*http.Request) []answer {
 	return answers
 }
 
-// request makes a request to the storefront; bearer "" sends none.
+// request returns a request to the storefront; an empty bearer sends no token.
 func (m *testShop) request(t *testing.T, method, path, bearer string, body io.Reader) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, m.Storefront+path, body)
@@ -267,13 +266,13 @@ func (m *testShop) request(t *testing.T, method, path, bearer string, body io.Re
 	return r
 }
 
-// get reads something of the storefront.
+// get sends a GET request to the storefront.
 func (m *testShop) get(t *testing.T, path, bearer string) answer {
 	t.Helper()
 	return m.send(t, m.request(t, http.MethodGet, path, bearer, nil))
 }
 
-// isProblem expects a refusal to be a problem document that repeats its own status and says something.
+// isProblem fails unless the answer is a problem document with its own status and a title.
 func isProblem(t *testing.T, a answer) {
 	t.Helper()
 	var problem struct {
@@ -282,9 +281,9 @@ func isProblem(t *testing.T, a answer) {
 		Detail string `json:"detail"`
 	}
 	if kind := a.Header.Get("Content-Type"); kind != "application/problem+json" {
-		t.Errorf("%d came as %q: %.200s", a.Status, kind, a.Body)
+		t.Errorf("status %d has Content-Type %q, want application/problem+json: %.200s", a.Status, kind, a.Body)
 	}
 	if err := json.Unmarshal(a.Body, &problem); err != nil || problem.Status != a.Status || problem.Title == "" {
-		t.Errorf("%d came with %.300q: %v", a.Status, a.Body, err)
+		t.Errorf("status %d has body %.300q (%v), want a problem with this status and a title", a.Status, a.Body, err)
 	}
 }

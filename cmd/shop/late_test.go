@@ -12,50 +12,50 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Row 30 of the fault matrix, over HTTP. TestPaidTooLate: the money is reserved in time, but the shop hears of it only after the order has expired. What then
-// happens to goods and money depends on who was faster.
+// Row 30 of the fault matrix, over HTTP: the payment is authorized in time, but the shop learns of it only after the order
+// has expired. The outcome depends on whether the items are still in stock.
 func TestPaidTooLate(t *testing.T) {
-	t.Run("TheGoodsAreStillThere", func(t *testing.T) { t.Parallel(); goodsStillThere(t) })
-	t.Run("TheGoodsAreSoldAndTheReservationIsLetGo", func(t *testing.T) { t.Parallel(); soldAndVoided(t) })
-	t.Run("TheGoodsAreSoldAndTheMoneyGoesBack", func(t *testing.T) { t.Parallel(); soldAndRefunded(t) })
-	t.Run("TheGoodsAreStillThereAndTheMoneyIsTaken", func(t *testing.T) { t.Parallel(); takenAndStillThere(t) })
+	t.Run("InStock", func(t *testing.T) { t.Parallel(); lateInStock(t) })
+	t.Run("SoldOutVoidsTheAuthorization", func(t *testing.T) { t.Parallel(); lateVoided(t) })
+	t.Run("SoldOutRefundsTheCapture", func(t *testing.T) { t.Parallel(); lateRefunded(t) })
+	t.Run("InStockAndCaptured", func(t *testing.T) { t.Parallel(); lateCaptured(t) })
 }
 
-// late is a shopper who paid for the last lamp, and whose payment nobody but Stripe knows of.
-type late struct {
+// latePayment is a shop with an order for its last lamp that is paid, which only Stripe knows.
+type latePayment struct {
 	*testShop
-	order  order
-	intent string
-	speak  func() // lets Stripe's webhooks through
-	answer func() // lets Stripe answer the shop
+	order           order
+	intent          string
+	releaseWebhooks func() // lets Stripe's webhooks through
+	releaseAnswers  func() // lets Stripe answer the shop
 }
 
-// payUnheard brings an order to the point where it has expired though it is paid.
-func payUnheard(t *testing.T) late {
+// payUnnoticed pays an order while Stripe's webhooks and answers are held back.
+func payUnnoticed(t *testing.T) latePayment {
 	t.Helper()
 	m, b := startShopWithBank(t, func(c *Config) { c.HoldFor, c.SweepEvery = 2*time.Second, time.Hour })
 	m.list(t, "LAMP", 6400, 1)
-	l := late{testShop: m, order: m.place(t, cart("tardy", line{"LAMP", 1}))}
+	l := latePayment{testShop: m, order: m.place(t, cart("tardy", line{"LAMP", 1}))}
 	offer := m.checkout(t, l.order)
 	l.intent = offer.Intent
-	l.speak, l.answer = b.holdWebhooks(offer.Intent), b.holdAnswers(offer.Intent)
+	l.releaseWebhooks, l.releaseAnswers = b.holdWebhooks(offer.Intent), b.holdAnswers(offer.Intent)
 	var in intent
 	m.pay(t, offer, goodCard).into(t, http.StatusOK, &in)
 	if in.Status != "requires_capture" {
-		t.Fatalf("the intent is %s after paying", in.Status)
+		t.Fatalf("intent status after payment = %q, want requires_capture", in.Status)
 	}
 	return l
 }
 
-// expires waits until the order has expired and its goods can be bought by others.
-func (l late) expires(t *testing.T) {
+// expires waits until the order has expired and its stock is available again.
+func (l latePayment) expires(t *testing.T) {
 	t.Helper()
 	l.becomes(t, l.order, "expired")
 	l.stockBecomes(t, "LAMP", level{1, 1, 0})
 }
 
-// subjects expects somebody to have been told exactly these things, and returns the mails by subject. In which order they
-// come is not promised: two that are queued at once are sent at once.
+// subjects waits for exactly these e-mails to an address and returns them by subject. Their order is not guaranteed: two that
+// are queued at once are sent concurrently.
 func (m *testShop) subjects(t *testing.T, to string, want ...string) map[string]mail {
 	t.Helper()
 	got := map[string]mail{}
@@ -64,27 +64,27 @@ func (m *testShop) subjects(t *testing.T, to string, want ...string) map[string]
 	}
 	slices.Sort(want)
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(got))); diff != "" {
-		t.Errorf("%s was told (-want +got):\n%s", to, diff)
+		t.Errorf("subjects of e-mails to %s (-want +got):\n%s", to, diff)
 	}
 	return got
 }
 
-// goodsStillThere: the webhook arrives after the end, and the order is taken up again.
-func goodsStillThere(t *testing.T) {
-	l := payUnheard(t)
+// The webhook arrives after the expiry, and the order continues.
+func lateInStock(t *testing.T) {
+	l := payUnnoticed(t)
 	l.expires(t)
-	l.speak()
+	l.releaseWebhooks()
 	l.becomes(t, l.order, "capturing")
 	l.stockBecomes(t, "LAMP", level{1, 0, 1})
-	l.answer()
+	l.releaseAnswers()
 	l.becomes(t, l.order, "confirmed")
 	l.charged(t, l.order)
 	l.stockBecomes(t, "LAMP", level{})
 	l.subjects(t, l.order.Email, "Order "+l.order.Number+" was not paid in time", "Order "+l.order.Number+" is confirmed")
 }
 
-// soldTo sells the lamp to somebody else while the shop still waits to hear of the first shopper's payment.
-func (l late) soldTo(t *testing.T, who string) order {
+// soldTo sells the lamp to another shopper while the first shopper's payment is unknown.
+func (l latePayment) soldTo(t *testing.T, who string) order {
 	t.Helper()
 	l.expires(t)
 	sold := l.buy(t, cart(who, line{"LAMP", 1}))
@@ -92,48 +92,48 @@ func (l late) soldTo(t *testing.T, who string) order {
 	return sold
 }
 
-// rejected expects the shop to have said that it cannot deliver any more.
-func (l late) rejected(t *testing.T) order {
+// rejected waits until the order is rejected because its payment came too late.
+func (l latePayment) rejected(t *testing.T) order {
 	t.Helper()
 	ended := l.becomes(t, l.order, "rejected")
 	if ended.Reason == nil || ended.Reason.Code != "paid_too_late" || !strings.Contains(ended.Reason.Message, "The money goes back") {
-		t.Errorf("rejected for %+v", ended.Reason)
+		t.Errorf("reason = %+v, want paid_too_late", ended.Reason)
 	}
 	return ended
 }
 
-// soldAndVoided: what was only reserved is let go; no money moves at all. The cancellation looks at Stripe before it
-// voids anything, which is how the shop hears of the payment here.
-func soldAndVoided(t *testing.T) {
-	l := payUnheard(t)
+// An authorization is voided, so no money moves. The cancellation reads the intent first, which is how the shop learns of
+// the payment here.
+func lateVoided(t *testing.T) {
+	l := payUnnoticed(t)
 	winner := l.soldTo(t, "swift")
-	l.answer()
+	l.releaseAnswers()
 	l.rejected(t)
 	if in := l.intentBecomes(t, l.order, "canceled"); in.AmountReceived != 0 {
-		t.Errorf("%d was taken for goods that were sold to somebody else", in.AmountReceived)
+		t.Errorf("captured %d for an item that was sold to another shopper, want 0", in.AmountReceived)
 	}
-	l.speak()
+	l.releaseWebhooks()
 	sorry := "We cannot deliver order " + l.order.Number
 	told := l.subjects(t, l.order.Email, "Order "+l.order.Number+" was not paid in time", sorry)
 	if !strings.Contains(told[sorry].Text, "arrived after the time for which we could hold your goods") {
-		t.Errorf("the mail says\n%s", told[sorry].Text)
+		t.Errorf("e-mail %q has the text\n%s", sorry, told[sorry].Text)
 	}
 	l.charged(t, winner)
 	l.mailed(t, winner.Email, 1)
 }
 
-// captureByHand takes the money as staff can in Stripe's dashboard.
-func (l late) captureByHand(t *testing.T) {
+// captureByHand captures the payment, as staff can in Stripe's dashboard.
+func (l latePayment) captureByHand(t *testing.T) {
 	t.Helper()
 	var in intent
 	l.stripe(t, http.MethodPost, "/v1/payment_intents/"+l.intent+"/capture", l.StripeSecretKey, url.Values{}).into(t, http.StatusOK, &in)
 	if in.Status != "succeeded" {
-		t.Fatalf("the intent is %s after it was captured by hand", in.Status)
+		t.Fatalf("intent status after capture = %q, want succeeded", in.Status)
 	}
 }
 
-// refunds is what Stripe sent back of an order's payment.
-func (l late) refunds(t *testing.T) []int64 {
+// refunds returns the amounts that Stripe has refunded of the payment.
+func (l latePayment) refunds(t *testing.T) []int64 {
 	t.Helper()
 	var all struct {
 		Data []struct {
@@ -151,40 +151,40 @@ func (l late) refunds(t *testing.T) []int64 {
 	return amounts
 }
 
-// soldAndRefunded: what was taken goes back in full, once, and the shopper is told.
-func soldAndRefunded(t *testing.T) {
-	l := payUnheard(t)
+// A captured payment is refunded in full, once, and the shopper gets an e-mail.
+func lateRefunded(t *testing.T) {
+	l := payUnnoticed(t)
 	l.captureByHand(t)
 	winner := l.soldTo(t, "swift")
-	l.answer()
+	l.releaseAnswers()
 	l.rejected(t)
-	waitFor(t, "the order tells of the refund", func() bool { return l.read(t, l.order).Refunded != nil })
+	waitFor(t, "the order shows the refund", func() bool { return l.read(t, l.order).Refunded != nil })
 	if now := l.read(t, l.order); now.Status != "rejected" || *now.Refunded != l.order.Total {
-		t.Errorf("after the refund the order is %s and %s went back", now.Status, now.Refunded)
+		t.Errorf("after the refund: status %q, refunded %s; want rejected, %s", now.Status, now.Refunded, l.order.Total)
 	}
-	l.speak() // everything that was said meanwhile is news to nobody
+	l.releaseWebhooks() // which change nothing any more
 	l.subjects(t, l.order.Email, "Order "+l.order.Number+" was not paid in time", "We cannot deliver order "+l.order.Number,
 		"Refund of £64.00 for order "+l.order.Number)
-	waitFor(t, "the payment is known to be returned", func() bool { return l.payment(t, l.order).Status == "refunded" })
+	waitFor(t, "the payment is refunded", func() bool { return l.payment(t, l.order).Status == "refunded" })
 	if got := l.refunds(t); !slices.Equal(got, []int64{6400}) {
-		t.Errorf("sent back were %v, want 6400 once", got)
+		t.Errorf("refunds = %v, want 6400 once", got)
 	}
 	l.charged(t, winner)
 	l.mailed(t, winner.Email, 1)
 }
 
-// takenAndStillThere: the order has its money, and its goods once more.
-func takenAndStillThere(t *testing.T) {
-	l := payUnheard(t)
+// The captured payment counts, and the stock is reserved again.
+func lateCaptured(t *testing.T) {
+	l := payUnnoticed(t)
 	l.captureByHand(t)
 	l.expires(t)
-	l.speak()
+	l.releaseWebhooks()
 	l.becomes(t, l.order, "confirmed")
-	l.answer()
+	l.releaseAnswers()
 	l.charged(t, l.order)
 	l.stockBecomes(t, "LAMP", level{})
 	l.subjects(t, l.order.Email, "Order "+l.order.Number+" was not paid in time", "Order "+l.order.Number+" is confirmed")
 	if got := l.refunds(t); len(got) > 0 {
-		t.Errorf("%v was sent back of an order that was delivered", got)
+		t.Errorf("refunds = %v of a confirmed order, want none", got)
 	}
 }

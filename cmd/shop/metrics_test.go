@@ -17,10 +17,10 @@ import (
 	"tillstream/events"
 )
 
-// series are the metrics of the shop as Prometheus reads them: their values by name and labels.
+// series are the shop's metrics: values by name and labels.
 type series map[string]float64
 
-// scrape reads the metrics of the shop itself; those of Go and of the process are others'.
+// scrape reads the shop's metrics, without those of Go and of the process.
 func (m *testShop) scrape(t *testing.T) series {
 	t.Helper()
 	found := series{}
@@ -75,8 +75,8 @@ func (s series) has(t *testing.T, selected string) bool {
 	return false
 }
 
-// Every alert and every panel finds its series in a shop that has just started: one on a label that does not exist never rings,
-// and Prometheus sees no increase in a counter that first appears at 1.
+// Every alert and panel must find its series in a shop that has just started: an alert on a label that does not exist never
+// fires, and Prometheus sees no increase in a counter that first appears with the value 1.
 func TestAlertsAndPanelsFindTheirSeries(t *testing.T) {
 	t.Parallel()
 	m := startShop(t, nil)
@@ -88,7 +88,7 @@ func TestAlertsAndPanelsFindTheirSeries(t *testing.T) {
 		}
 		selectors := selector.FindAllString(strings.ReplaceAll(string(text), `\"`, `"`), -1)
 		if len(selectors) < 10 {
-			t.Errorf("%s: %d selectors are found in it", file, len(selectors))
+			t.Errorf("%s has %d selectors, want 10 or more", file, len(selectors))
 		}
 		for _, s := range selectors {
 			if !found.has(t, s) {
@@ -97,12 +97,12 @@ func TestAlertsAndPanelsFindTheirSeries(t *testing.T) {
 		}
 	}
 	if used, limit, free := found["tillstream_store_bytes"], found["tillstream_store_limit_bytes"], found["tillstream_data_free_bytes"]; used <= 0 || limit <= used || free <= 0 {
-		t.Errorf("%v bytes of %v are used, %v are free on the disk", used, limit, free)
+		t.Errorf("store has %v of %v bytes, disk has %v free; want positive values below the limit", used, limit, free)
 	}
 }
 
-// No series appears late: each is there at 0 from the start. Here is what makes counters count.
-func TestNoSeriesAppearsLate(t *testing.T) {
+// Every series exists from the start, with the value 0. The requests below increase the counters.
+func TestEverySeriesExistsFromTheStart(t *testing.T) {
 	t.Parallel()
 	m := startShop(t, func(c *Config) { c.ChargeLimits = events.ChargeLimits{"GBP": {Min: 1, Max: 99_999_999, Step: 1}} })
 	before := m.scrape(t)
@@ -112,14 +112,14 @@ func TestNoSeriesAppearsLate(t *testing.T) {
 	declined := m.place(t, cart("dora", line{"MUG", 1}))
 	m.pay(t, m.checkout(t, declined), brokeCard)
 	m.refusedBecause(t, declined, "insufficient_funds")
-	m.list(t, "PIN", 10, 10) // less than Stripe takes
+	m.list(t, "PIN", 10, 10) // below Stripe's minimum
 	failed := m.place(t, cart("fay", line{"PIN", 1}))
 	m.becomes(t, failed, "rejected")
 	m.get(t, "/api/nowhere", "")
-	m.get(t, "/api/orders/nobody", "")
+	m.get(t, "/api/orders/unknown", "")
 	m.send(t, m.request(t, http.MethodPost, "/api/orders", "", strings.NewReader("{")))
 	after := series{}
-	waitFor(t, "the last mail is counted", func() bool {
+	waitFor(t, "the last e-mail is counted", func() bool {
 		after = m.scrape(t)
 		return after[`tillstream_mails_total{result="sent"}`] >= 1
 	})
@@ -131,7 +131,7 @@ func TestNoSeriesAppearsLate(t *testing.T) {
 	}
 	slices.Sort(late)
 	if len(late) > 0 {
-		t.Errorf("these appeared late:\n%s", strings.Join(late, "\n"))
+		t.Errorf("series that appeared after the start:\n%s", strings.Join(late, "\n"))
 	}
 	counted := map[string]float64{}
 	for _, name := range []string{`tillstream_payments_refused_total{kind="declined",reason="funds"}`, `tillstream_payments_refused_total{kind="failed",reason="amount"}`,
@@ -143,6 +143,6 @@ func TestNoSeriesAppearsLate(t *testing.T) {
 		want[name] = 1
 	}
 	if diff := cmp.Diff(want, counted); diff != "" {
-		t.Errorf("counted (-want +got):\n%s%s", diff, fmt.Sprint(after))
+		t.Errorf("increase of counters (-want +got):\n%s%s", diff, fmt.Sprint(after))
 	}
 }

@@ -19,29 +19,29 @@ import (
 
 var keepRelease = flag.String("keep-release", "", "write the data of a shop of this release to testdata/releases under this name, such as 1")
 
-// releases is where the data directories of releases are kept, one archive each. They are never written again: what a later
-// release cannot open, no shop that was upgraded can either. The data of each release is added before it is published.
+// releases has the data directory of every release, one archive each. They are never changed: if a later release cannot open
+// one, an upgraded shop cannot open either. The data of a release is added before it is published.
 const releases = "testdata/releases"
 
-// formerly is what a shop of a release had promised when its data were kept.
-type formerly struct {
-	Bought  order  `json:"bought"`  // confirmed, and told
-	Waiting order  `json:"waiting"` // its goods are held, and it can be paid
+// promises is what the shop of a release had promised when its data was archived.
+type promises struct {
+	Bought  order  `json:"bought"`  // confirmed, with an e-mail
+	Waiting order  `json:"waiting"` // reserved, awaiting payment
 	Sold    order  `json:"sold"`    // cancelled
 	Stock   level  `json:"stock"`   // of MUG
 	Mails   []mail `json:"mails"`   // to the first shopper
 }
 
-// TestTheDataOfEveryReleaseOpens: a shop opens on the data directory of every release before it. What was promised then
-// holds, what waited can be paid, and selling goes on.
-func TestTheDataOfEveryReleaseOpens(t *testing.T) {
+// A shop opens the data directory of every earlier release: its orders are unchanged, a waiting one can be paid, and the shop
+// sells.
+func TestDataOfEveryReleaseOpens(t *testing.T) {
 	t.Parallel()
 	if *keepRelease != "" {
 		writeRelease(t, filepath.Join(releases, *keepRelease+".tar.gz"))
 	}
 	kept, err := filepath.Glob(filepath.Join(releases, "*.tar.gz"))
 	if err != nil || len(kept) == 0 {
-		t.Fatalf("no release is kept in %s: %v", releases, err)
+		t.Fatalf("no archives in %s (%v)", releases, err)
 	}
 	for _, file := range kept {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".tar.gz"), func(t *testing.T) {
@@ -55,7 +55,7 @@ func openRelease(t *testing.T, file string) {
 	t.Helper()
 	config := testConfig(t, forYears)
 	unpack(t, file, config.Data)
-	var then formerly
+	var then promises
 	readFile(t, filepath.Join(config.Data, "formerly.json"), &then)
 	m := openShop(t, config)
 	for _, known := range []struct {
@@ -63,14 +63,14 @@ func openRelease(t *testing.T, file string) {
 		status string
 	}{{then.Bought, "confirmed"}, {then.Waiting, "awaiting_payment"}, {then.Sold, "cancelled"}} {
 		if got := m.read(t, known.order); got.Status != known.status || got.Number != known.Number || got.Total != known.Total {
-			t.Errorf("order %s is %+v, want it %s", known.ID, got, known.status)
+			t.Errorf("order %s = %+v, want the status %s", known.ID, got, known.status)
 		}
 	}
 	if diff := cmp.Diff(then.Mails, m.mailed(t, then.Bought.Email, 1)); diff != "" {
-		t.Errorf("mails (-then +now):\n%s", diff)
+		t.Errorf("e-mails (-then +now):\n%s", diff)
 	}
 	if got := m.stock(t, "MUG"); got != then.Stock {
-		t.Errorf("the stock is %+v, was %+v", got, then.Stock)
+		t.Errorf("stock = %+v, want %+v", got, then.Stock)
 	}
 	m.settle(t, then.Waiting)
 	m.charged(t, then.Waiting)
@@ -78,22 +78,22 @@ func openRelease(t *testing.T, file string) {
 	m.verify(t, then.Bought.ID, then.Waiting.ID, then.Sold.ID, again.ID)
 }
 
-// forYears has goods held until the data of a release is opened by a much later one.
+// forYears reserves stock until a much later release opens the data.
 func forYears(c *Config) { c.HoldFor = 20 * 365 * 24 * time.Hour }
 
-// writeRelease keeps the data of a shop of this release.
+// writeRelease archives the data of a shop of this release.
 func writeRelease(t *testing.T, file string) {
 	t.Helper()
 	config := testConfig(t, forYears)
 	m := openShop(t, config)
 	m.list(t, "MUG", 1250, 10)
-	then := formerly{Bought: m.buy(t, cart("ada", line{"MUG", 1}))}
+	then := promises{Bought: m.buy(t, cart("ada", line{"MUG", 1}))}
 	then.Mails = m.mailed(t, then.Bought.Email, 1)
 	then.Waiting = m.place(t, cart("bob", line{"MUG", 2}))
 	m.checkout(t, then.Waiting)
 	then.Sold = m.place(t, cart("cyd", line{"MUG", 1}))
 	if a := m.cancel(t, then.Sold); a.Status != 200 {
-		t.Fatalf("cancel: %d %s", a.Status, a.Body)
+		t.Fatalf("cancel: status %d, want 200: %s", a.Status, a.Body)
 	}
 	then.Stock = level{9, 7, 2}
 	m.stockBecomes(t, "MUG", then.Stock)
@@ -118,7 +118,7 @@ func writeRelease(t *testing.T, file string) {
 func pack(file, dir string) (err error) {
 	out, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
-		return fmt.Errorf("keep a release: %w", err)
+		return fmt.Errorf("create archive: %w", err)
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
 	compressed := gzip.NewWriter(out)

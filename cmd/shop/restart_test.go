@@ -13,14 +13,14 @@ import (
 	"tillstream/cmd/internal/proof/loadgen"
 )
 
-// TestTheShopClosesForTheNight: what was promised yesterday holds today, though every address may be another one.
-func TestTheShopClosesForTheNight(t *testing.T) {
+// Orders, stock and e-mails are the same after a restart, even if every address changes.
+func TestRestartKeepsOrdersStockAndMails(t *testing.T) {
 	t.Parallel()
 	config := testConfig(t, nil)
 	m := openShop(t, config)
 	m.list(t, "MUG", 1250, 10)
 	bought := m.buy(t, cart("ada", line{"MUG", 1}))
-	yesterday := m.mailed(t, bought.Email, 1)
+	before := m.mailed(t, bought.Email, 1)
 	waiting := m.place(t, cart("bob", line{"MUG", 2}))
 	m.checkout(t, waiting)
 	m.stockBecomes(t, "MUG", level{9, 7, 2})
@@ -28,13 +28,13 @@ func TestTheShopClosesForTheNight(t *testing.T) {
 
 	m = openShop(t, config)
 	if got := m.read(t, bought); got.Status != "confirmed" {
-		t.Errorf("the order of yesterday is %s", got.Status)
+		t.Errorf("order status after the restart = %q, want confirmed", got.Status)
 	}
-	if diff := cmp.Diff(yesterday, m.mailed(t, bought.Email, 1)); diff != "" {
-		t.Errorf("mails (-yesterday +today):\n%s", diff)
+	if diff := cmp.Diff(before, m.mailed(t, bought.Email, 1)); diff != "" {
+		t.Errorf("e-mails (-before +after):\n%s", diff)
 	}
 	if got := m.stock(t, "MUG"); got != (level{9, 7, 2}) {
-		t.Errorf("the stock is %+v", got)
+		t.Errorf("stock after the restart = %+v, want it unchanged", got)
 	}
 	m.settle(t, waiting)
 	m.charged(t, waiting)
@@ -43,16 +43,16 @@ func TestTheShopClosesForTheNight(t *testing.T) {
 	m.verify(t, bought.ID, waiting.ID)
 }
 
-// TestTheShopClosesAtRushHour: it stops within its time though shoppers keep coming, and no order that was answered is lost.
-func TestTheShopClosesAtRushHour(t *testing.T) {
+// Under load the shop stops in time, and no acknowledged order is lost.
+func TestStopUnderLoadLosesNoOrder(t *testing.T) {
 	t.Parallel()
 	const shoppers, enough = 8, 40
 	config := testConfig(t, nil)
 	m := openShop(t, config)
 	m.list(t, "MUG", 1250, 100_000)
 	r := rush{enough: make(chan struct{}), want: enough}
-	ctx, goHome := context.WithCancel(t.Context())
-	defer goHome()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
 	var crowd sync.WaitGroup
 	for i := range shoppers {
 		crowd.Go(func() { r.shop(ctx, m, i) })
@@ -60,12 +60,12 @@ func TestTheShopClosesAtRushHour(t *testing.T) {
 	select {
 	case <-r.enough:
 	case <-time.After(patience):
-		t.Fatalf("only %d orders were taken in %s", len(r.acknowledged()), patience)
+		t.Fatalf("%d orders in %s, want %d", len(r.acknowledged()), patience, enough)
 	}
 	started := time.Now()
-	m.close(t) // fails when it takes longer than it may
-	t.Logf("closed in %s", time.Since(started).Round(time.Millisecond))
-	goHome()
+	m.close(t) // fails if it takes too long
+	t.Logf("stopped in %s", time.Since(started).Round(time.Millisecond))
+	stop()
 	crowd.Wait()
 
 	m = openShop(t, config)
@@ -73,9 +73,9 @@ func TestTheShopClosesAtRushHour(t *testing.T) {
 	m.verify(t, r.acknowledged()...)
 }
 
-// rush is a crowd of shoppers, and the orders that were answered 201 to them.
+// rush is many shoppers, and their orders that were answered with 201.
 type rush struct {
-	enough chan struct{} // closed when so many orders as wanted were taken
+	enough chan struct{} // closed after the wanted number of orders
 	want   int
 
 	mu  sync.Mutex
@@ -88,7 +88,7 @@ func (r *rush) acknowledged() []string {
 	return append([]string(nil), r.ids...)
 }
 
-func (r *rush) took(id string) error {
+func (r *rush) add(id string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ids = append(r.ids, id); len(r.ids) == r.want {
@@ -97,11 +97,10 @@ func (r *rush) took(id string) error {
 	return nil
 }
 
-// shop buys one thing after another until there is nothing to be had or it is time to go home. That purchases fail when
-// the shop closes is no news; what counts is what was promised.
+// shop buys one item after another until ctx ends. Purchases may fail when the shop stops; only acknowledged orders count.
 func (r *rush) shop(ctx context.Context, m *testShop, shopper int) {
 	shop := loadgen.NewShop(loadgen.Addresses{Storefront: m.Storefront, Stripe: m.Stripe, PublishableKey: m.StripePublishableKey}, 1, false)
-	buyer := loadgen.Buyer{Shop: shop, Timeout: patience, Acknowledged: r.took}
+	buyer := loadgen.Buyer{Shop: shop, Timeout: patience, Acknowledged: r.add}
 	for n := 0; ctx.Err() == nil; n++ {
 		who := fmt.Sprintf("shopper-%d-%d", shopper, n)
 		done := buyer.Buy(ctx, loadgen.Basket{Key: who, Email: who + "@example.com", Name: who, Locale: "en", Country: "GB",

@@ -26,7 +26,7 @@ import (
 	"tillstream/events"
 	"tillstream/events/api"
 	"tillstream/events/embedded"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/project"
 	"tillstream/inventory"
 	"tillstream/notifications"
@@ -111,9 +111,9 @@ func stayClosed(ctx context.Context, config Config, servers *servers, logger *sl
 		return err
 	}
 	defer conn.Close()
-	l, err := log.Open(ctx, conn, log.Config{Source: "closed", Logger: logger})
+	l, err := eventlog.Open(ctx, conn, eventlog.Config{Source: "closed", Logger: logger})
 	switch {
-	case errors.Is(err, log.ErrDrift), errors.Is(err, events.ErrNewer):
+	case errors.Is(err, eventlog.ErrDrift), errors.Is(err, events.ErrNewer):
 		logger.Warn("shop cannot open on this broker", "error", err) // the closed shop is where operators repair that
 	case err != nil:
 		return err
@@ -141,7 +141,7 @@ type shop struct {
 	inventory *inventory.Service
 	host      *process.Host
 	conn      *nats.Conn
-	log       *log.Log
+	log       *eventlog.Log
 	db        *mongo.Database
 	mux       *api.Mux
 	api       huma.API
@@ -166,7 +166,7 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 	if sh.conn, err = servers.connect(ctx, "shop"); err != nil {
 		return nil, err
 	}
-	sh.log, err = log.Open(ctx, sh.conn, log.Config{Source: "shop", Logger: logger, Registerer: sh.registry, CacheSize: cachedStates})
+	sh.log, err = eventlog.Open(ctx, sh.conn, eventlog.Config{Source: "shop", Logger: logger, Registerer: sh.registry, CacheSize: cachedStates})
 	if err != nil {
 		return nil, err
 	}

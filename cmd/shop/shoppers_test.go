@@ -21,7 +21,7 @@ type line struct {
 	Quantity int64  `json:"quantity"`
 }
 
-// placement is what a checkout sends.
+// placement is the body of a checkout.
 type placement struct {
 	Email   string         `json:"email"`
 	Name    string         `json:"name"`
@@ -30,7 +30,7 @@ type placement struct {
 	Lines   []line         `json:"lines"`
 }
 
-// cart is a checkout by somebody whose address and name come from the test's name for them, such as "ada".
+// cart returns a checkout by a shopper whose name and e-mail address are derived from who, such as "ada".
 func cart(who string, lines ...line) placement {
 	return placement{Email: who + "@example.com", Name: strings.ToUpper(who[:1]) + who[1:], Locale: "en", Lines: lines,
 		Address: events.Address{Line1: "12 St James's Square", City: "London", PostalCode: "SW1Y 4JH", Country: "GB"}}
@@ -59,7 +59,7 @@ type reason struct {
 	Short   []events.Shortage `json:"short"`
 }
 
-// checkoutRequest is a checkout to be sent; key "" stands for none.
+// checkoutRequest returns a checkout request; an empty key sends no Idempotency-Key.
 func (m *testShop) checkoutRequest(t *testing.T, p placement, key string) *http.Request {
 	t.Helper()
 	body, err := json.Marshal(p)
@@ -79,7 +79,7 @@ func (m *testShop) post(t *testing.T, p placement, key string) answer {
 	return m.send(t, m.checkoutRequest(t, p, key))
 }
 
-// place orders and expects the order to be taken.
+// place places an order, which must succeed.
 func (m *testShop) place(t *testing.T, p placement) order {
 	t.Helper()
 	var o order
@@ -96,13 +96,14 @@ func (m *testShop) read(t *testing.T, o order) order {
 	return now
 }
 
-// cancel calls an order off, or tries to.
+// cancel tries to cancel an order.
 func (m *testShop) cancel(t *testing.T, o order) answer {
 	t.Helper()
 	return m.send(t, m.request(t, http.MethodPost, "/api/orders/"+o.ID+"/cancel", o.AccessToken, nil))
 }
 
-// follow listens to an order until it has one of the statuses, and returns what it was then and every status on the way.
+// follow reads the event stream of an order until it has one of the statuses. It returns that order and all statuses on the
+// way.
 func (m *testShop) follow(t *testing.T, o order, until ...string) (last order, seen []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -113,7 +114,7 @@ func (m *testShop) follow(t *testing.T, o order, until ...string) (last order, s
 	}
 	defer response.Body.Close()
 	if kind := response.Header.Get("Content-Type"); response.StatusCode != http.StatusOK || kind != "text/event-stream" {
-		t.Fatalf("following answers %s with %q", response.Status, kind)
+		t.Fatalf("event stream: %s, Content-Type %q", response.Status, kind)
 	}
 	lines := bufio.NewScanner(response.Body)
 	for lines.Buffer(nil, 1<<20); lines.Scan(); {
@@ -129,7 +130,7 @@ func (m *testShop) follow(t *testing.T, o order, until ...string) (last order, s
 			return last, seen
 		}
 	}
-	t.Fatalf("order %s of %s went %v and not to %v", o.ID, o.Email, seen, until)
+	t.Fatalf("order %s of %s had the statuses %v, want %v", o.ID, o.Email, seen, until)
 	return last, seen
 }
 
@@ -140,7 +141,7 @@ func (m *testShop) becomes(t *testing.T, o order, status string) order {
 	return last
 }
 
-// payment is how an order can be paid.
+// payment is the payment of an order, as its owner reads it.
 type payment struct {
 	Status         string `json:"status"`
 	Amount         int64  `json:"amount"`
@@ -168,31 +169,31 @@ func (m *testShop) checkout(t *testing.T, o order) payment {
 	var p payment
 	m.get(t, "/api/orders/"+o.ID+"/payment?wait=30", o.AccessToken).into(t, http.StatusOK, &p)
 	if p.ClientSecret == "" {
-		t.Fatalf("order %s cannot be paid: %+v", o.ID, p)
+		t.Fatalf("payment of order %s = %+v, want a client secret", o.ID, p)
 	}
 	return p
 }
 
-// payRequest shows Stripe a card, as the shopper's browser does.
+// payRequest returns the request with which a shopper's browser sends a card to Stripe.
 func (m *testShop) payRequest(t *testing.T, p payment, card string) *http.Request {
 	t.Helper()
 	form := url.Values{"client_secret": {p.ClientSecret}, "payment_method": {card}, "return_url": {m.Storefront + "/back"}}
 	return m.stripeRequest(t, http.MethodPost, "/v1/payment_intents/"+p.Intent+"/confirm", p.PublishableKey, form)
 }
 
-// pay tries a card and returns what Stripe says.
+// pay sends a card to Stripe and returns the answer.
 func (m *testShop) pay(t *testing.T, p payment, card string) answer {
 	t.Helper()
 	return m.send(t, m.payRequest(t, p, card))
 }
 
-// settle pays an order with a card that works and waits until it is confirmed.
+// settle pays an order with a good card and waits until it is confirmed.
 func (m *testShop) settle(t *testing.T, o order) order {
 	t.Helper()
 	var in intent
 	m.pay(t, m.checkout(t, o), goodCard).into(t, http.StatusOK, &in)
 	if in.Status != "requires_capture" {
-		t.Fatalf("the intent is %s after paying", in.Status)
+		t.Fatalf("intent status after payment = %q, want requires_capture", in.Status)
 	}
 	return m.becomes(t, o, "confirmed")
 }
@@ -203,7 +204,7 @@ func (m *testShop) buy(t *testing.T, p placement) order {
 	return m.settle(t, m.place(t, p))
 }
 
-// mail is a mail in the mailbox.
+// mail is an e-mail in the inbox.
 type mail struct {
 	From      string `json:"from"`
 	To        string `json:"to"`
@@ -213,7 +214,7 @@ type mail struct {
 	MessageID string `json:"message_id"`
 }
 
-// mails reads what somebody got, newest first.
+// mails returns the e-mails to an address, newest first.
 func (m *testShop) mails(t *testing.T, to string) []mail {
 	t.Helper()
 	var box struct {
@@ -223,14 +224,14 @@ func (m *testShop) mails(t *testing.T, to string) []mail {
 	return box.Messages
 }
 
-// mailed waits until somebody has n mails and returns them, oldest first. More than n are too many.
+// mailed waits for n e-mails to an address and returns them, oldest first. More than n fail the test.
 func (m *testShop) mailed(t *testing.T, to string, n int) []mail {
 	t.Helper()
 	var got []mail
-	waitFor(t, to+" gets mail", func() bool { got = m.mails(t, to); return len(got) >= n })
+	waitFor(t, to+" has e-mail", func() bool { got = m.mails(t, to); return len(got) >= n })
 	slices.Reverse(got)
 	if len(got) > n {
-		t.Errorf("%s got %d mails, want %d: the last one is %q", to, len(got), n, got[len(got)-1].Subject)
+		t.Errorf("%s got %d e-mails, want %d; the last subject is %q", to, len(got), n, got[len(got)-1].Subject)
 	}
 	return got
 }

@@ -10,97 +10,97 @@ import (
 	"tillstream/events"
 )
 
-func TestSoldOut(t *testing.T) {
+func TestSoldOutItemIsSoldOnce(t *testing.T) {
 	t.Parallel()
 	m := startShop(t, nil)
-	t.Run("TheSecondOfTwoGetsNothing", func(t *testing.T) { secondOfTwo(t, m) })
-	t.Run("HalfAnOrderIsNoOrder", func(t *testing.T) { halfAnOrder(t, m) })
-	t.Run("TenWantTheLastOne", func(t *testing.T) { tenWantOne(t, m) })
-	t.Run("WhoComesBackLaterMayHaveIt", func(t *testing.T) { comesBack(t, m) })
+	t.Run("SecondOrderIsRejected", func(t *testing.T) { secondOrder(t, m) })
+	t.Run("PartOfAnOrderIsNotHeld", func(t *testing.T) { partOfAnOrder(t, m) })
+	t.Run("TenConcurrentOrders", func(t *testing.T) { tenOrders(t, m) })
+	t.Run("AvailableAgainAfterCancellation", func(t *testing.T) { availableAgain(t, m) })
 }
 
-func secondOfTwo(t *testing.T, m *testShop) {
+func secondOrder(t *testing.T, m *testShop) {
 	m.list(t, "PRINT", 4800, 1)
 	winner := m.becomes(t, m.place(t, cart("wanda", line{"PRINT", 1})), "awaiting_payment")
 	loser := m.becomes(t, m.place(t, cart("lola", line{"PRINT", 1})), "rejected")
-	refusedFor(t, loser, events.Shortage{SKU: "PRINT", Requested: 1, Available: 0})
+	isShortOf(t, loser, events.Shortage{SKU: "PRINT", Requested: 1, Available: 0})
 	got := m.mailed(t, loser.Email, 1)[0]
 	if want := "We cannot deliver order " + loser.Number; got.Subject != want || !strings.Contains(got.Text, "A print: you wanted 1, none are left.") ||
 		!strings.Contains(got.Text, "No money was taken.") {
-		t.Errorf("the mail says %q and\n%s", got.Subject, got.Text)
+		t.Errorf("e-mail %q, want %q, with text\n%s", got.Subject, want, got.Text)
 	}
-	m.neverAskedForMoney(t, loser)
+	m.hasNoPayment(t, loser)
 	if a := m.cancel(t, loser); a.Status != http.StatusConflict {
-		t.Errorf("cancelling a rejected order answers %d", a.Status)
+		t.Errorf("cancelling a rejected order: status %d, want 409", a.Status)
 	}
 	m.settle(t, winner)
 	m.stockBecomes(t, "PRINT", level{})
 	var item struct{ Available int64 }
-	waitFor(t, "the shop window says that it is gone", func() bool {
+	waitFor(t, "the catalogue shows it as sold out", func() bool {
 		m.get(t, "/api/items/PRINT", "").into(t, http.StatusOK, &item)
 		return item.Available == 0
 	})
 }
 
-// refusedFor expects an order to have been rejected for want of exactly these things.
-func refusedFor(t *testing.T, o order, short ...events.Shortage) {
+// isShortOf fails unless the order was rejected for exactly these shortages.
+func isShortOf(t *testing.T, o order, short ...events.Shortage) {
 	t.Helper()
 	if o.Reason == nil || o.Reason.Code != "out_of_stock" || o.Reason.Message == "" {
-		t.Fatalf("rejected for %+v", o.Reason)
+		t.Fatalf("reason = %+v, want out_of_stock", o.Reason)
 	}
 	if diff := cmp.Diff(short, o.Reason.Short); diff != "" {
-		t.Errorf("short (-want +got):\n%s", diff)
+		t.Errorf("shortages (-want +got):\n%s", diff)
 	}
 }
 
-// neverAskedForMoney expects that Stripe has never heard of an order.
-func (m *testShop) neverAskedForMoney(t *testing.T, o order) {
+// hasNoPayment fails if there is an intent or a payment of the order.
+func (m *testShop) hasNoPayment(t *testing.T, o order) {
 	t.Helper()
 	if found := m.intents(t, o); len(found) > 0 {
-		t.Errorf("Stripe has an intent for rejected order %s: %+v", o.ID, found)
+		t.Errorf("intents of rejected order %s = %+v, want none", o.ID, found)
 	}
 	if a := m.get(t, "/api/orders/"+o.ID+"/payment", o.AccessToken); a.Status != http.StatusNotFound {
-		t.Errorf("the payment of a rejected order answers %d: %s", a.Status, a.Body)
+		t.Errorf("payment of a rejected order: status %d, want 404: %s", a.Status, a.Body)
 	}
 }
 
-func halfAnOrder(t *testing.T, m *testShop) {
+func partOfAnOrder(t *testing.T, m *testShop) {
 	m.list(t, "PLATE", 1000, 10)
 	m.list(t, "CUP", 900, 2)
 	m.list(t, "SPOON", 300, 1)
 	o := m.becomes(t, m.place(t, cart("hans", line{"CUP", 3}, line{"PLATE", 2}, line{"SPOON", 4})), "rejected")
-	refusedFor(t, o, events.Shortage{SKU: "CUP", Requested: 3, Available: 2}, events.Shortage{SKU: "SPOON", Requested: 4, Available: 1})
+	isShortOf(t, o, events.Shortage{SKU: "CUP", Requested: 3, Available: 2}, events.Shortage{SKU: "SPOON", Requested: 4, Available: 1})
 	if got := m.stock(t, "PLATE"); got != (level{10, 10, 0}) {
-		t.Errorf("of what there was enough something is held: %+v", got)
+		t.Errorf("stock of the item in stock = %+v, want nothing held", got)
 	}
 	m.mailed(t, o.Email, 1)
 }
 
-func tenWantOne(t *testing.T, m *testShop) {
+func tenOrders(t *testing.T, m *testShop) {
 	m.list(t, "KITE", 2600, 1)
 	requests := make([]*http.Request, 10)
 	for i := range requests {
 		requests[i] = m.checkoutRequest(t, cart("kid-"+string(rune('a'+i)), line{"KITE", 1}), "")
 	}
-	lucky := 0
+	bought := 0
 	for _, a := range m.together(t, requests) {
 		var o order
 		a.into(t, http.StatusCreated, &o)
 		if last, _ := m.follow(t, o, "awaiting_payment", "rejected"); last.Status == "rejected" {
 			m.mailed(t, o.Email, 1)
-			m.neverAskedForMoney(t, o)
+			m.hasNoPayment(t, o)
 			continue
 		}
-		lucky++
+		bought++
 		m.settle(t, o)
 	}
-	if lucky != 1 {
-		t.Errorf("%d of ten bought the last one", lucky)
+	if bought != 1 {
+		t.Errorf("%d of ten orders got the last item, want 1", bought)
 	}
 	m.stockBecomes(t, "KITE", level{})
 }
 
-func comesBack(t *testing.T, m *testShop) {
+func availableAgain(t *testing.T, m *testShop) {
 	m.list(t, "DRUM", 5000, 1)
 	first := m.becomes(t, m.place(t, cart("fred", line{"DRUM", 1})), "awaiting_payment")
 	m.becomes(t, m.place(t, cart("greta", line{"DRUM", 1})), "rejected")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,14 +16,14 @@ import (
 	"tillstream/events/replay"
 )
 
-// Test cards by the names that Stripe gave them (docs.stripe.com/testing).
+// Stripe's test cards, see docs.stripe.com/testing.
 const (
 	goodCard   = "pm_card_visa"
 	brokeCard  = "pm_card_visa_chargeDeclinedInsufficientFunds"
 	secureCard = "pm_card_threeDSecure2Required"
 )
 
-// staff sends a request of the shop's own people.
+// staff sends a request with the staff's token.
 func (m *testShop) staff(t *testing.T, method, path string, body, into any) {
 	t.Helper()
 	data, err := json.Marshal(body)
@@ -32,7 +33,7 @@ func (m *testShop) staff(t *testing.T, method, path string, body, into any) {
 	m.send(t, m.request(t, method, "/ops/api"+path, m.OpsToken, bytes.NewReader(data))).into(t, http.StatusOK, into)
 }
 
-// list puts an item into the catalogue, or changes it; onHand is what was counted.
+// list adds an item to the catalogue, or changes it; onHand is the counted stock.
 func (m *testShop) list(t *testing.T, sku string, pence, onHand int64) {
 	t.Helper()
 	var put struct{ SKU string }
@@ -40,7 +41,7 @@ func (m *testShop) list(t *testing.T, sku string, pence, onHand int64) {
 		"price": events.Money{Amount: pence, Currency: "GBP"}}, &put)
 }
 
-// level is what there is of an item.
+// level is the stock of an item.
 type level struct {
 	OnHand    int64 `json:"on_hand"`
 	Available int64 `json:"available"`
@@ -54,19 +55,19 @@ func (m *testShop) stock(t *testing.T, sku string) level {
 	return now
 }
 
-// stockBecomes waits until there is so much of an item: goods leave the shelf a moment after their order is confirmed.
+// stockBecomes waits for a stock level: the stock of an order is committed a moment after the order is confirmed.
 func (m *testShop) stockBecomes(t *testing.T, sku string, want level) {
 	t.Helper()
-	waitFor(t, "the stock of "+sku+" is as it should be", func() bool {
+	waitFor(t, fmt.Sprintf("the stock of %s is %+v", sku, want), func() bool {
 		got := m.stock(t, sku)
 		if got.OnHand != got.Available+got.Held {
-			t.Fatalf("the stock of %s does not add up: %+v", sku, got)
+			t.Fatalf("stock of %s = %+v: on hand is not available plus held", sku, got)
 		}
 		return cmp.Equal(want, got)
 	})
 }
 
-// stripeRequest is a request to Stripe's API.
+// stripeRequest returns a request to Stripe's API.
 func (m *testShop) stripeRequest(t *testing.T, method, path, key string, form url.Values) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, m.Stripe+path, strings.NewReader(form.Encode()))
@@ -98,7 +99,7 @@ type intent struct {
 	} `json:"next_action"`
 }
 
-// intents returns what Stripe has of an order, which is at most one.
+// intents returns the intents that Stripe has for an order, which are at most one.
 func (m *testShop) intents(t *testing.T, o order) []intent {
 	t.Helper()
 	var all struct{ Data []intent }
@@ -110,7 +111,7 @@ func (m *testShop) intents(t *testing.T, o order) []intent {
 		}
 	}
 	if len(found) > 1 {
-		t.Errorf("order %s has %d intents", o.ID, len(found))
+		t.Errorf("order %s has %d intents, want at most 1", o.ID, len(found))
 	}
 	return found
 }
@@ -126,16 +127,16 @@ func (m *testShop) intentBecomes(t *testing.T, o order, status string) intent {
 	return found[0]
 }
 
-// charged expects the order's total to have been taken, once.
+// charged waits until the order's total is captured.
 func (m *testShop) charged(t *testing.T, o order) {
 	t.Helper()
 	in := m.intentBecomes(t, o, "succeeded")
 	if in.AmountReceived != o.Total.Amount || !strings.EqualFold(in.Currency, o.Total.Currency) {
-		t.Errorf("%d %s was taken for an order over %s", in.AmountReceived, in.Currency, o.Total)
+		t.Errorf("captured %d %s, want %s", in.AmountReceived, in.Currency, o.Total)
 	}
 }
 
-// history returns the events of one subject, or of those that a wildcard stands for, oldest first.
+// history returns the events of a subject, which may have a wildcard, oldest first.
 func (m *testShop) history(t *testing.T, subject string) []events.Event {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -152,7 +153,7 @@ func (m *testShop) history(t *testing.T, subject string) []events.Event {
 	return all
 }
 
-// placedBy counts the orders that somebody has placed, in the log.
+// placedBy counts the orders in the log by the customer's e-mail address.
 func (m *testShop) placedBy(t *testing.T, email string) int {
 	t.Helper()
 	n := 0

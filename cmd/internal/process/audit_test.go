@@ -13,7 +13,7 @@ import (
 	"tillstream/events/log"
 )
 
-// closes ends the trade and compares what was promised with what is in the log: everything, and nothing twice.
+// closes stops the buyers and fails unless the log has every acknowledged order exactly once.
 func (tr *trade) closes(t *testing.T) {
 	t.Helper()
 	tr.stop()
@@ -32,15 +32,15 @@ func (tr *trade) closes(t *testing.T) {
 		wrong = tr.differences(taken, marks)
 		return len(wrong) == 0
 	})
-	tr.tellMarks(t, auditor)
-	t.Logf("%d orders promised, %d in the log", len(tr.promised), len(taken))
+	tr.logPauses(t, auditor)
+	t.Logf("%d orders acknowledged, %d in the log", len(tr.promised), len(taken))
 }
 
-// differences compares the number of messages of each order and each mark with what was promised.
+// differences compares the number of messages of each order and each mark with the acknowledged orders.
 func (tr *trade) differences(taken, marked map[string]int) (wrong []string) {
 	for _, id := range tr.promised {
 		if taken[id] == 0 {
-			wrong = append(wrong, fmt.Sprintf("order %s was promised and is lost", id))
+			wrong = append(wrong, fmt.Sprintf("order %s was acknowledged and is lost", id))
 		}
 	}
 	for id, n := range taken {
@@ -51,8 +51,8 @@ func (tr *trade) differences(taken, marked map[string]int) (wrong []string) {
 	return wrong
 }
 
-// tellMarks says how long the worker stood still after each fault: the longest time between the decisions that it made.
-func (tr *trade) tellMarks(t *testing.T, l *log.Log) {
+// logPauses logs the longest time between two decisions of the worker after each fault.
+func (tr *trade) logPauses(t *testing.T, l *log.Log) {
 	t.Helper()
 	var last time.Time
 	gaps := make([]time.Duration, len(tr.faults))
@@ -91,7 +91,7 @@ func counts(t *testing.T, l *log.Log) (taken, marks map[string]int) {
 	return taken, marks
 }
 
-// each reads the log from its beginning to its end, as its leader tells it: the copy that is read from may lag.
+// each reads the whole log. Its end comes from the leader, because the copy that is read may lag.
 func each(t *testing.T, l *log.Log, fn func(log.Message)) {
 	t.Helper()
 	var last uint64
@@ -103,7 +103,7 @@ func each(t *testing.T, l *log.Log, fn func(log.Message)) {
 	if last == 0 {
 		return
 	}
-	read := errors.New("all of it was read")
+	read := errors.New("end of the log")
 	err := l.Follow(t.Context(), 1, func(m log.Message) error {
 		fn(m)
 		if m.Sequence >= last {

@@ -17,8 +17,8 @@ import (
 	"tillstream/events/replay"
 )
 
-// Three brokers are backed up while orders are placed and two replicas work, as one is, and restored into three others that
-// have no streams yet; a process that wants three copies then starts on them.
+// A cluster of three brokers is backed up while orders are placed and two replicas work, and restored into another cluster
+// without streams. A process that needs three copies of each stream then starts on it.
 func TestAClusterIsBackedUpAndRestored(t *testing.T) {
 	t.Parallel()
 	tr := startTrade(t)
@@ -54,18 +54,18 @@ func TestAClusterIsBackedUpAndRestored(t *testing.T) {
 		t.Fatal(err)
 	}
 	if before, after := ids(t, from, report.Cut), ids(t, to, 0); len(after) != int(report.Cut) || !slices.Equal(before, after) {
-		t.Errorf("the log has %d events, want the %d of before", len(after), report.Cut)
+		t.Errorf("the restored log has %d events, want the same %d as the backup", len(after), report.Cut)
 	}
-	l := other.join(t, "orders") // which refuses streams with another number of copies
+	l := other.join(t, "orders") // fails if a stream has another number of copies
 	if end, err := l.End(t.Context(), report.Cut); err != nil || end != report.Cut {
-		t.Errorf("the log ends at %d, %v", end, err)
+		t.Errorf("End() = %d, %v; want %d", end, err, report.Cut)
 	}
 	if c, err := l.LoadCheckpoint(t.Context(), "inventory"); err != nil || c.Position == 0 || c.Position > report.Cut {
-		t.Errorf("the lane goes on at %d of %d, %v", c.Position, report.Cut, err)
+		t.Errorf("checkpoint = %d (%v), want 1 to %d", c.Position, err, report.Cut)
 	}
 }
 
-// ids are the ids of a log's events up to a sequence; 0: all.
+// ids returns the ids of a log's events up to a sequence; 0 means all.
 func ids(t *testing.T, r *replay.Reader, to uint64) (ids []string) {
 	t.Helper()
 	err := r.Each(t.Context(), replay.Range{To: to}, func(m log.Message) error {

@@ -14,10 +14,10 @@ import (
 	"tillstream/events/log"
 )
 
-// longestStall is far above what is to be seen: 4 to 9 s when a leader dies, because nats-server lets no election begin
-// sooner (server/raft.go, minElectionTimeout and maxElectionTimeout, which are no options), and about a second or less
-// when it is asked to leave. Against a server that was built with 0.6 to 1.2 s instead, and a heartbeat of 0.2 s, the
-// death of a leader shows as 0.7 to 0.8 s: nothing of it is ours. A busy machine adds to all of these.
+// longestStall is far above the measured pauses: 4 to 9 s when a leader dies, because nats-server starts no election sooner
+// (server/raft.go, minElectionTimeout and maxElectionTimeout, which are no options), and about a second or less when a leader
+// shuts down. With a server that was built with 0.6 to 1.2 s instead, and a heartbeat of 0.2 s, the death of a leader takes
+// 0.7 to 0.8 s, so none of the pause is caused by the shop. A busy machine makes all of them longer.
 const longestStall = 30 * time.Second
 
 // Row 13 of the fault matrix: the leader of a stream dies.
@@ -33,8 +33,8 @@ func TestALeaderIsKilled(t *testing.T) {
 	tr.closes(t)
 }
 
-// Rows 6, 7 and 13 of the fault matrix: the leader of a stream is cut off from the other brokers and from everybody else.
-// What it had heard of the last appends is lost or comes to light, and the answers are not heard.
+// Rows 6, 7 and 13 of the fault matrix: the leader of a stream is cut off from the other brokers and from all clients. The last
+// appends that it got are lost or stored, and their answers are lost.
 func TestALeaderIsCutOff(t *testing.T) {
 	t.Parallel()
 	tr := startTrade(t)
@@ -47,8 +47,7 @@ func TestALeaderIsCutOff(t *testing.T) {
 	tr.closes(t)
 }
 
-// Row 13 of the fault matrix: the leader of a stream is cut off from the other brokers, but not from its clients, which
-// are of no use to it.
+// Row 13 of the fault matrix: the leader of a stream is cut off from the other brokers, but not from its clients.
 func TestALeaderIsCutOffWithItsClients(t *testing.T) {
 	t.Parallel()
 	tr := startTrade(t)
@@ -60,9 +59,9 @@ func TestALeaderIsCutOffWithItsClients(t *testing.T) {
 	tr.closes(t)
 }
 
-// Row 13 of the fault matrix, for those who read: a broker that is cut off from the others and does not know what was sold
-// since must not say that there is no such order.
-func TestABrokerThatIsCutOffTellsNothingOld(t *testing.T) {
+// Row 13 of the fault matrix, for readers: a broker that is cut off from the others lacks later orders, and must not report
+// that they do not exist.
+func TestIsolatedBrokerReturnsNoStaleReads(t *testing.T) {
 	t.Parallel()
 	tr := startTrade(t)
 	leader := tr.leader(t, events.StreamShop)
@@ -85,9 +84,9 @@ func TestABrokerThatIsCutOffTellsNothingOld(t *testing.T) {
 	tr.closes(t)
 }
 
-// Row 13 of the fault matrix, for a process whose connection is taken to a broker that is cut off, and for some seconds
-// goes on as the leader that it was: what it does not know was not forgotten.
-func TestABrokerThatIsCutOffHasForgottenNothing(t *testing.T) {
+// Row 13 of the fault matrix, for a process that connects to a former leader, which is cut off and takes itself for the leader
+// for some seconds: the process must not conclude that the log was truncated.
+func TestIsolatedLeaderIsNotTakenForATruncatedLog(t *testing.T) {
 	t.Parallel()
 	tr := startTrade(t)
 	leader := tr.leader(t, events.StreamShop)
@@ -98,7 +97,7 @@ func TestABrokerThatIsCutOffHasForgottenNothing(t *testing.T) {
 	leader.Isolate(false)
 	tr.sells(t, 20)
 	connect(t, tr.counter, leader)
-	tr.sells(t, 20) // by another way again
+	tr.sells(t, 20) // through another broker again
 	leader.Rejoin()
 	tr.whole(t)
 	cancel()
@@ -108,7 +107,7 @@ func TestABrokerThatIsCutOffHasForgottenNothing(t *testing.T) {
 	tr.closes(t)
 }
 
-// Row 13 of the fault matrix, as it should go: each broker is asked to leave, and started again.
+// Row 13 of the fault matrix: a rolling restart, in which each broker shuts down and starts again.
 func TestBrokersAreRestartedOneByOne(t *testing.T) {
 	t.Parallel()
 	tr := startTrade(t)
@@ -118,7 +117,7 @@ func TestBrokersAreRestartedOneByOne(t *testing.T) {
 	tr.closes(t)
 }
 
-// led is the streams whose leaders suffer: the log, or with CLUSTER_STREAMS=all each in turn.
+// led returns the streams whose leaders fail: the log, or with CLUSTER_STREAMS=all each in turn.
 func led(t *testing.T) []string {
 	t.Helper()
 	if os.Getenv("CLUSTER_STREAMS") != "all" {
@@ -127,7 +126,7 @@ func led(t *testing.T) []string {
 	return streams()
 }
 
-// streams is the streams that the log is made of, those of its buckets too.
+// streams returns the names of all streams, with those of the buckets.
 func streams() (names []string) {
 	for _, s := range log.Streams(3) {
 		names = append(names, s.Name)

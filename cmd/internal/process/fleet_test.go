@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(proc.Main(m)) }
 
-// workers in the order that they are started.
+// workers are in the order of their start.
 var workers = fleet.Workers
 
 // shopFleet is a shop as it runs in production: a broker, two replicas of each worker and two storefronts, each a process
@@ -36,7 +36,7 @@ type shopFleet struct {
 	windows  [2]string                   // addresses of the storefronts
 }
 
-// startFleet starts the first replica of everything, waits until it works, and then the second, which thus stands by.
+// startFleet starts the first replica of everything, waits until it works, and then the second, which then is on standby.
 func startFleet(t *testing.T) *shopFleet {
 	t.Helper()
 	f := &shopFleet{settings: fleet.NewSettings(), broker: fleet.StartBroker(t), mongo: projecttest.URI(t)}
@@ -63,7 +63,7 @@ func startFleet(t *testing.T) *shopFleet {
 	return f
 }
 
-// openWindow starts a storefront that knows some replicas of each worker, and returns its address.
+// openWindow starts a storefront with some replicas of each worker, and returns its address.
 func (f *shopFleet) openWindow(t *testing.T, name string, replicas ...int) (window string) {
 	t.Helper()
 	known := func(worker string) string {
@@ -88,7 +88,7 @@ func (f *shopFleet) start(t *testing.T, name, program string, env []string) *pro
 		Env: append(env, "HTTP_ADDR=127.0.0.1:0")})
 }
 
-// startOutside starts what is not ours in production: Stripe and a mail server.
+// startOutside starts the external services: Stripe and a mail server.
 func (f *shopFleet) startOutside(t *testing.T) {
 	t.Helper()
 	var err error
@@ -105,7 +105,7 @@ func (f *shopFleet) startOutside(t *testing.T) {
 	})
 }
 
-// deliverWebhooksTo is what a load balancer in front of the storefronts does.
+// deliverWebhooksTo sets the storefront that gets webhooks, as a load balancer does.
 func (f *shopFleet) deliverWebhooksTo(t *testing.T, window string) {
 	t.Helper()
 	if err := f.outside.DeliverWebhooksTo(window); err != nil {
@@ -113,7 +113,7 @@ func (f *shopFleet) deliverWebhooksTo(t *testing.T, window string) {
 	}
 }
 
-// awaitReady waits until a process says that it can work.
+// awaitReady waits until a process is ready.
 func awaitReady(t *testing.T, name, at string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tillstream/events/archive"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/project"
 	"tillstream/events/worker"
 )
@@ -34,7 +34,7 @@ type background interface {
 type HostConfig struct {
 	DB         *mongo.Database
 	Holder     string                // name under which leases are taken; see [worker.Config]
-	Log        *log.Log              // log of the process
+	Log        *eventlog.Log              // log of the process
 	Registerer prometheus.Registerer // default: none
 	StoreLimit func() int64          // bytes that a broker in this process may store; default: the broker is asked
 	Sync       func() error          // writes DB to disk; default: none
@@ -48,7 +48,7 @@ type Host struct {
 	worker  *worker.Worker
 }
 
-// NewHost prepares the lanes of domains. It reads no events before Run. It returns [log.ErrTruncated] when the log lacks
+// NewHost prepares the lanes of domains. It reads no events before Run. It returns [eventlog.ErrTruncated] when the log lacks
 // events that the archive has.
 func NewHost(ctx context.Context, config HostConfig, domains ...Domain) (*Host, error) {
 	h := &Host{config: config, domains: domains}
@@ -81,7 +81,7 @@ func (h *Host) checkHistory(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
 	defer cancel()
 	err := archive.New(h.config.DB).CheckHistory(ctx, h.config.Log)
-	if errors.Is(err, log.ErrTruncated) {
+	if errors.Is(err, eventlog.ErrTruncated) {
 		return err
 	}
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 
 	"tillstream/cmd/internal/auth"
 	"tillstream/events/api"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/project"
 )
 
@@ -30,7 +30,7 @@ const HTTPGrace = 5 * time.Second
 type Env struct {
 	Access     *auth.Tokens
 	DB         *mongo.Database
-	Log        *log.Log
+	Log        *eventlog.Log
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // for the domain's metrics
 }
@@ -92,7 +92,7 @@ func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out 
 	}
 	defer conn.Close()
 	registry := NewRegistry()
-	l, err := log.Open(ctx, conn, log.Config{Source: name, Logger: logger, Registerer: registry, Replicas: s.Replicas})
+	l, err := eventlog.Open(ctx, conn, eventlog.Config{Source: name, Logger: logger, Registerer: registry, Replicas: s.Replicas})
 	if err != nil {
 		return err
 	}

@@ -11,8 +11,7 @@ import (
 	"tillstream/cmd/internal/proof/proc"
 )
 
-// Everybody who was told that the shop has their order gets their goods and one mail, though half of all processes are
-// killed while they shop.
+// Half of all processes are killed while shoppers buy. Every acknowledged order is confirmed once, with one e-mail.
 func TestOneOfEachIsKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts ten processes")
@@ -27,16 +26,15 @@ func TestOneOfEachIsKilled(t *testing.T) {
 	f.stopAll(t)
 }
 
-// A process that stands still for longer than its successor waits, and then goes on with what it had in hand, changes
-// nothing: what it appends is refused, and what it does has been done.
+// A process is suspended until others have taken over its leases, and then continues. Its appends are refused, and its calls to
+// the outside are repetitions without effect.
 func TestOneOfEachIsSuspended(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts eleven processes")
 	}
 	f := startFleet(t)
 	f.listItems(t)
-	// A load balancer in front of the workers would no longer ask those that do not answer. Here a third storefront
-	// knows only of the others.
+	// A load balancer would send no requests to replicas that do not answer. Here a third storefront has only the others.
 	window := f.openWindow(t, "storefront 3", 1)
 	f.deliverWebhooksTo(t, window)
 	served := f.shopDuring(t, window, func() {
@@ -44,7 +42,7 @@ func TestOneOfEachIsSuspended(t *testing.T) {
 			proc.Check(t, f.replicas[0][name].Signal(syscall.SIGSTOP))
 		}
 	})
-	f.mailed(t, served) // so the others have taken over in every domain
+	f.mailed(t, served) // then the others have taken over in every domain
 	for _, name := range workers {
 		proc.Check(t, f.replicas[0][name].Signal(syscall.SIGCONT))
 		awaitReady(t, name, f.at[0][name])
@@ -54,22 +52,22 @@ func TestOneOfEachIsSuspended(t *testing.T) {
 	f.stopAll(t)
 }
 
-// shopDuring lets something happen while a crowd is shopping, and returns who was in it. Six have their order and wait
-// at the till meanwhile; six more are still on their way in, and the first of them to have an order sets it off.
+// shopDuring runs happen while shoppers buy, and returns their names. Six shoppers have placed orders and do not pay before
+// happen has returned. Six more place orders, and the first of these runs happen.
 func (f *shopFleet) shopDuring(t *testing.T, window string, happen func()) (names []string) {
 	t.Helper()
 	waiting, hurrying := named("waiting", 6), named("hurrying", 6)
 	happened := make(chan struct{})
-	atTheTill := make(chan struct{}, len(waiting))
+	waiters := make(chan struct{}, len(waiting))
 	var crowds sync.WaitGroup
 	crowds.Go(func() {
 		f.shop(t, crowd{window: window, names: waiting, acknowledged: func(string) {
-			atTheTill <- struct{}{}
+			waiters <- struct{}{}
 			<-happened
 		}})
 	})
 	for range waiting {
-		<-atTheTill
+		<-waiters
 	}
 	var once sync.Once
 	crowds.Go(func() {
@@ -84,7 +82,7 @@ func (f *shopFleet) shopDuring(t *testing.T, window string, happen func()) (name
 	return append(waiting, hurrying...)
 }
 
-// settled expects that each of the shoppers has bought once, and that all is well.
+// settled checks that each shopper has bought once, and that all invariants hold.
 func (f *shopFleet) settled(t *testing.T, window string, names []string) {
 	t.Helper()
 	f.mailed(t, names)
@@ -92,7 +90,7 @@ func (f *shopFleet) settled(t *testing.T, window string, names []string) {
 	f.verify(t, len(names))
 }
 
-// killFirst kills the first replica of everything: those that were active. The load balancer notices.
+// killFirst kills the first replica of every program, which is the active one, and has the load balancer use the second.
 func (f *shopFleet) killFirst(t *testing.T) {
 	t.Helper()
 	for _, child := range f.replicas[0] {
@@ -102,7 +100,7 @@ func (f *shopFleet) killFirst(t *testing.T) {
 	f.deliverWebhooksTo(t, f.windows[1])
 }
 
-// stopAll asks everything that runs to end, all at once, as a machine does that shuts down.
+// stopAll stops all processes at once, as a machine does that shuts down.
 func (f *shopFleet) stopAll(t *testing.T) {
 	t.Helper()
 	for _, replicas := range f.replicas {

@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"tillstream/cmd/internal/address"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // A connection whose broker is cut off reports nothing; only unanswered pings reveal it. The client gives up on the third
@@ -30,7 +30,7 @@ const retryEvery = time.Second
 func Options(name string, logger *slog.Logger) []nats.Option {
 	return []nats.Option{
 		nats.Name(name), nats.CustomInboxPrefix("_INBOX_" + name), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond), nats.ReconnectBufSize(-1),
-		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(pingsUnanswered), log.HistoryQueue(),
+		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(pingsUnanswered), eventlog.HistoryQueue(),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				logger.Warn("broker disconnected", "connection", name, "error", err)

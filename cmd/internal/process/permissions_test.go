@@ -28,7 +28,7 @@ import (
 	"tillstream/events/worker"
 )
 
-// guarded is a broker that runs deploy/nats.conf, as one server without a cluster.
+// guarded starts a broker with deploy/nats.conf, without a cluster.
 func guarded(t *testing.T) *server.Server {
 	t.Helper()
 	for _, name := range []string{"NAME", "HOST", "MONITOR", "STORE", "ROUTE_1", "ROUTE_2", "ROUTE_3", "ROUTE_PASSWORD", "SYS_PASSWORD",
@@ -43,7 +43,7 @@ func guarded(t *testing.T) *server.Server {
 	}
 	options.Cluster, options.Routes = server.ClusterOpts{}, nil
 	options.Port, options.HTTPHost, options.HTTPPort, options.StoreDir, options.NoLog, options.NoSigs = server.RANDOM_PORT, "", 0, t.TempDir(), true, true
-	options.JetStreamMaxMemory, options.JetStreamMaxStore = 3*options.JetStreamMaxMemory, 3*options.JetStreamMaxStore // of three, as the account's limits are
+	options.JetStreamMaxMemory, options.JetStreamMaxStore = 3*options.JetStreamMaxMemory, 3*options.JetStreamMaxStore // the account's limits are for three servers
 	broker, err := server.NewServer(options)
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func guarded(t *testing.T) *server.Server {
 	broker.Start()
 	t.Cleanup(func() { broker.Shutdown(); broker.WaitForShutdown() })
 	if !broker.ReadyForConnections(30 * time.Second) {
-		t.Fatal("the broker does not start")
+		t.Fatal("the broker is not ready")
 	}
 	return broker
 }
@@ -67,20 +67,20 @@ func connectAs(t *testing.T, broker *server.Server, user string) *nats.Conn {
 	return conn
 }
 
-// noted is an entity that takes any event.
+// noted returns an entity that accepts any event; its state is their number.
 func noted(prefix string) log.Entity[int] {
 	return log.Entity[int]{Prefix: prefix, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
 }
 
-// ownPrefix is where each user may append, and a fact that belongs there.
+// ownPrefix is the prefix under which each user may append.
 var ownPrefix = map[string]string{"orders": events.PrefixOrder, "inventory": events.PrefixReservation, "payments": events.PrefixPayment,
 	"notifications": events.PrefixNotification}
 
+// anyFact is the event that the tests append.
 var anyFact = events.ReservationReleased{OrderID: "1"}
 
-// Row 74 of the fault matrix, for mistakes: on a broker that runs the production configuration a worker does all that it
-// has to, and is refused at once what belongs to others: their subjects, singly and inside a batch, their lanes, and
-// everything that would change a stream.
+// Row 74 of the fault matrix, for mistakes: on a broker with the production configuration a worker can do its work. It is
+// refused, at once, other domains' subjects, alone and inside a batch, their lanes, and every change of a stream.
 func TestEachWorkerIsKeptToItsOwn(t *testing.T) {
 	broker := guarded(t)
 	for user, prefix := range ownPrefix {
@@ -103,7 +103,7 @@ func TestEachWorkerIsKeptToItsOwn(t *testing.T) {
 	}
 }
 
-// worksAsItself has a worker append, read, and run a lane.
+// worksAsItself has a user append, read, and run a lane.
 func worksAsItself(t *testing.T, l *log.Log, user, prefix string) {
 	t.Helper()
 	handled := make(chan struct{}, 100)
@@ -134,17 +134,17 @@ func worksAsItself(t *testing.T, l *log.Log, user, prefix string) {
 		t.Error(err)
 	}
 	if n, _, err := noted(prefix).Read(t.Context(), l, "own"); err != nil || n != 4 {
-		t.Errorf("read %d events of its own: %v", n, err)
+		t.Errorf("read %d of its own events (%v), want 4", n, err)
 	}
 	if info, err := l.JetStream().AccountInfo(t.Context()); err != nil || info.Limits.MaxStore <= 0 {
-		t.Errorf("how much the broker may keep is not to be seen: %+v, %v", info, err)
+		t.Errorf("account info = %+v (%v), want a storage limit", info, err)
 	}
 	if c, err := l.LoadCheckpoint(t.Context(), user); err != nil || c.Position == 0 {
-		t.Errorf("checkpoint %+v, %v", c, err)
+		t.Errorf("checkpoint = %+v (%v), want a position", c, err)
 	}
 }
 
-// redrivesItsDeadLetters has a worker open a dead letter, and handle its event again when an operator asks for it.
+// redrivesItsDeadLetters has a user's lane open dead letters, and handle an event again when an operator redrives it.
 func redrivesItsDeadLetters(t *testing.T, broker *server.Server, l *log.Log, user, prefix string) {
 	t.Helper()
 	reader, err := replay.Open(t.Context(), connectAs(t, broker, "ops"))
@@ -152,11 +152,11 @@ func redrivesItsDeadLetters(t *testing.T, broker *server.Server, l *log.Log, use
 		t.Fatal(err)
 	}
 	t.Cleanup(reader.Close)
-	var mended atomic.Bool
+	var repaired atomic.Bool
 	registry := prometheus.NewRegistry()
 	w, err := worker.New(t.Context(), l, worker.Config{Registerer: registry, Domains: []worker.Domain{{Name: user, Log: l, Routes: []worker.Route{
 		worker.On(func(tx *log.Tx, e events.Event, _ events.OrderExpired) error {
-			if mended.Load() || e.Subject != prefix+"dead" { // those of other users stand in the log, too
+			if repaired.Load() || e.Subject != prefix+"dead" { // the log has those of other users too
 				return nil
 			}
 			return errors.New("no rule")
@@ -173,23 +173,23 @@ func redrivesItsDeadLetters(t *testing.T, broker *server.Server, l *log.Log, use
 		t.Fatal(err)
 	}
 	proc.WaitFor(t, "the process counts its dead letters", 20*time.Second, func() bool { return openDeadLetters(t, registry) == 2 })
-	mended.Store(true)
+	repaired.Store(true)
 	letters, err := reader.DeadLetters(t.Context(), 0)
 	letters = slices.DeleteFunc(letters, func(d replay.DeadLetter) bool { return d.Worker != user })
 	if err != nil || len(letters) != 2 {
-		t.Fatalf("%d dead letters, %v; want 2", len(letters), err)
+		t.Fatalf("%d dead letters (%v), want 2", len(letters), err)
 	}
 	if _, err := reader.Discard(t.Context(), letters[1:], "settled"); err != nil {
 		t.Error(err)
 	}
-	redrive, err := reader.Redrive(t.Context(), letters[:1], "mended")
+	redrive, err := reader.Redrive(t.Context(), letters[:1], "repaired")
 	if err != nil {
 		t.Fatal(err)
 	}
 	waiting, stop := context.WithTimeout(t.Context(), 20*time.Second)
 	defer stop()
 	if after, err := reader.Await(waiting, redrive, func(int) {}); err != nil || after[0].State != replay.StateRedriven {
-		t.Errorf("the dead letter is %s, %v; want redriven", after[0].State, err)
+		t.Errorf("dead letter state = %s (%v), want redriven", after[0].State, err)
 	}
 	proc.WaitFor(t, "the process counts none", 20*time.Second, func() bool { return openDeadLetters(t, registry) == 0 })
 	cancel()
@@ -198,7 +198,7 @@ func redrivesItsDeadLetters(t *testing.T, broker *server.Server, l *log.Log, use
 	}
 }
 
-// openDeadLetters is what the one lane of a registry shows.
+// openDeadLetters returns the number of open dead letters that the one lane of a registry reports.
 func openDeadLetters(t *testing.T, registry *prometheus.Registry) float64 {
 	t.Helper()
 	families, err := registry.Gather()
@@ -213,7 +213,7 @@ func openDeadLetters(t *testing.T, registry *prometheus.Registry) float64 {
 	return -1
 }
 
-// isRefused has a worker append under a foreign prefix. Patience is a minute, and the refusal must not take as long.
+// isRefused has a worker append under a foreign prefix. The log's patience is a minute, and the refusal must be faster.
 func isRefused(t *testing.T, l *log.Log, own, foreign string) {
 	t.Helper()
 	began := time.Now()
@@ -225,15 +225,14 @@ func isRefused(t *testing.T, l *log.Log, own, foreign string) {
 		t.Errorf("append under %s: alone %v, in a batch %v; want ErrNotAllowed", foreign, alone, inBatch)
 	}
 	if took := time.Since(began); took > 20*time.Second {
-		t.Errorf("it took %s to be refused", took)
+		t.Errorf("the refusal took %s, want 20s at most", took)
 	}
 	if _, _, err := noted(own).Read(t.Context(), l, "beside"); !errors.Is(err, log.ErrNotFound) {
-		t.Errorf("of the batch that was refused, %v is there", err)
+		t.Errorf("part of the refused batch is stored: Read() = %v, want ErrNotFound", err)
 	}
 }
 
-// An operator's user may do all that a backup and a restore take, also on a broker that has no streams yet, and may not
-// change a stream either.
+// The operator's user can back up, and restore into a broker without streams, but cannot change a stream.
 func TestOpsBacksUpAndRestores(t *testing.T) {
 	source, target := guarded(t), guarded(t)
 	l, err := log.Open(t.Context(), connectAs(t, source, "orders"), log.Config{Source: "orders", Patience: time.Minute})
@@ -257,12 +256,12 @@ func TestOpsBacksUpAndRestores(t *testing.T) {
 	to := attachAs(t, target, "ops")
 	report, err := replay.Restore{Backup: kept, DB: projecttest.Database(t), Log: to}.Run(t.Context())
 	if err != nil || report.Cut != 4 || report.DeadLetters != 1 || report.Lanes != 1 {
-		t.Errorf("restored %+v, %v", report, err)
+		t.Errorf("restore = %+v, %v; want 4 events, 1 dead letter and 1 lane", report, err)
 	}
 	mayNotChangeStreams(t, to.Log(), "ops")
 }
 
-// attachAs opens the log as ops does.
+// attachAs opens the log as the ops command does.
 func attachAs(t *testing.T, broker *server.Server, user string) *replay.Reader {
 	t.Helper()
 	url := strings.Replace(broker.ClientURL(), "nats://", fmt.Sprintf("nats://%s:secret@", user), 1)
@@ -274,7 +273,7 @@ func attachAs(t *testing.T, broker *server.Server, user string) *replay.Reader {
 	return reader
 }
 
-// mayNotChangeStreams tries what would change or empty a stream, and, of a worker, another domain's checkpoint.
+// mayNotChangeStreams tries to change or empty a stream and, for a worker, to change another domain's checkpoint.
 func mayNotChangeStreams(t *testing.T, l *log.Log, user string) {
 	t.Helper()
 	js := l.JetStream()
@@ -304,13 +303,13 @@ func mayNotChangeStreams(t *testing.T, l *log.Log, user string) {
 			return err
 		},
 	}
-	if user == "ops" { // it puts lanes back
+	if user == "ops" { // a restore sets checkpoints
 		delete(tries, "move another lane")
 	}
 	for what, try := range tries {
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond) // the broker answers nothing to what it forbids
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond) // the broker does not answer a forbidden request
 		if err := try(ctx); err == nil {
-			t.Errorf("%s: it could", what)
+			t.Errorf("%s: allowed, want a refusal", what)
 		}
 		cancel()
 	}

@@ -20,12 +20,12 @@ import (
 	"tillstream/cmd/internal/target"
 )
 
-// stock is how many of each item there are at first, enough for every test.
+// stock is the initial stock of each item, enough for every test.
 const stock = 1000
 
 var items = []string{"LAMP", "MUG", "RUG"}
 
-// staff sends a request of the shop's own people through a storefront.
+// staff sends a request with the staff's token through a storefront.
 func (f *shopFleet) staff(t *testing.T, window, method, path string, body, into any) {
 	t.Helper()
 	data, err := json.Marshal(body)
@@ -52,7 +52,7 @@ func (f *shopFleet) staff(t *testing.T, window, method, path string, body, into 
 	}
 }
 
-// listItems fills the catalogue through the staff API.
+// listItems adds the items to the catalogue through the staff API.
 func (f *shopFleet) listItems(t *testing.T) {
 	t.Helper()
 	for i, sku := range items {
@@ -60,7 +60,7 @@ func (f *shopFleet) listItems(t *testing.T) {
 		f.staff(t, f.windows[0], http.MethodPut, "/ops/api/items/"+sku, map[string]any{"title": "A " + sku, "on_hand": stock,
 			"price": map[string]any{"amount": 1000 + i, "currency": "GBP"}}, &put)
 		if !put.Changed {
-			t.Errorf("item %s was there before", sku)
+			t.Errorf("item %s existed before", sku)
 		}
 	}
 }
@@ -68,11 +68,11 @@ func (f *shopFleet) listItems(t *testing.T) {
 // crowd is shoppers who buy one lamp and two mugs each.
 type crowd struct {
 	window       string             // the storefront they use
-	acknowledged func(order string) // hears of every order that was answered 201, before it is paid; default: nobody does
+	acknowledged func(order string) // called for every order that was answered with 201, before it is paid; default: none
 	names        []string
 }
 
-// shop sends a crowd shopping, all at once, and returns when everybody has what they wanted or was let down.
+// shop has all shoppers of a crowd buy concurrently, and fails the test for each that could not.
 func (f *shopFleet) shop(t *testing.T, c crowd) {
 	t.Helper()
 	at := loadgen.Addresses{Storefront: c.window, Stripe: f.outside.Stripe, PublishableKey: f.settings.Keys.Publishable}
@@ -89,7 +89,7 @@ func (f *shopFleet) shop(t *testing.T, c crowd) {
 			p := buyer.Buy(t.Context(), loadgen.Basket{Key: "basket-of-" + name, Email: emailOf(name), Name: name, Locale: "en", Country: "GB",
 				Lines: []loadgen.Line{{SKU: "LAMP", Quantity: 1}, {SKU: "MUG", Quantity: 2}}})
 			if p.Err != nil {
-				t.Errorf("%s was let down: %v", name, p.Err)
+				t.Errorf("purchase of %s: %v", name, p.Err)
 			}
 		})
 	}
@@ -98,7 +98,7 @@ func (f *shopFleet) shop(t *testing.T, c crowd) {
 
 func emailOf(name string) string { return name + "@example.com" }
 
-// named makes up n shoppers.
+// named returns the names of n shoppers.
 func named(prefix string, n int) []string {
 	names := make([]string, n)
 	for i := range names {
@@ -107,8 +107,8 @@ func named(prefix string, n int) []string {
 	return names
 }
 
-// mailed waits until each of the shoppers has got a mail, and sees that it is one and the same. A mail server that took a
-// mail whose sender was killed before it knew has it twice, under one Message-ID.
+// mailed waits until each shopper has an e-mail, and fails if one has two different ones. If the sender is killed before it gets
+// the answer, the mail server has an e-mail twice, with the same Message-ID.
 func (f *shopFleet) mailed(t *testing.T, names []string) {
 	t.Helper()
 	for _, name := range names {
@@ -118,20 +118,20 @@ func (f *shopFleet) mailed(t *testing.T, names []string) {
 			ids[m.MessageID] = true
 		}
 		if len(ids) != 1 {
-			t.Errorf("%s got %d different mails, want one", name, len(ids))
+			t.Errorf("%s got %d different e-mails, want 1", name, len(ids))
 		}
 	}
 }
 
-// level is what there is of an item.
+// level is the stock of an item.
 type level struct {
 	OnHand    int64 `json:"on_hand"`
 	Available int64 `json:"available"`
 	Held      int64 `json:"held"`
 }
 
-// soldTo expects the stock to be what so many shoppers have left of it. That a sale is confirmed is known a moment before
-// its goods are taken off the shelf.
+// soldTo checks the stock after purchases of that many shoppers. The stock of an order is committed a moment after the order is
+// confirmed.
 func (f *shopFleet) soldTo(t *testing.T, window string, shoppers int) {
 	t.Helper()
 	for sku, sold := range map[string]int64{"LAMP": int64(shoppers), "MUG": 2 * int64(shoppers), "RUG": 0} {
@@ -147,8 +147,8 @@ func (f *shopFleet) soldTo(t *testing.T, window string, shoppers int) {
 	}
 }
 
-// verify runs the invariant checker over the fleet until it has nothing to object to, for a minute at most: that is how
-// long an order may take to its end. Nothing is excused for being young. It expects so many confirmed orders, and no others.
+// verify checks the invariants until they hold, for a minute at most, which is how long an order may take to its end. New orders
+// are not exempt. It fails unless there are this many confirmed orders, and no others.
 func (f *shopFleet) verify(t *testing.T, confirmed int) {
 	t.Helper()
 	options, done, err := invariants.Attach(t.Context(), target.Shop{NATS: f.broker, MongoDB: f.mongo, Mail: f.outside.Mail, Stripe: f.outside.Stripe, StripeSecretKey: f.settings.Keys.Secret})
@@ -170,13 +170,13 @@ func (f *shopFleet) verify(t *testing.T, confirmed int) {
 	}
 	for _, check := range report.Checks {
 		if check.Skipped != "" {
-			t.Errorf("%s was not checked: %s", check.Invariant, check.Skipped)
+			t.Errorf("invariant %s was not checked: %s", check.Invariant, check.Skipped)
 		}
 	}
 	if diff := cmp.Diff(map[string]int{"confirmed": confirmed}, report.Counts.ByStatus); diff != "" {
 		t.Errorf("orders by status (-want +got):\n%s", diff)
 	}
 	if len(report.OpenItems) > 0 {
-		t.Errorf("open items: %v", report.OpenItems)
+		t.Errorf("open items = %v, want none", report.OpenItems)
 	}
 }

@@ -12,11 +12,11 @@ import (
 	"tillstream/cmd/internal/proof/proc"
 )
 
-// Row 59 of the fault matrix, before there is any load: a deployment that is called off while its processes wait for the
-// broker has not failed.
+// Row 59 of the fault matrix, before there is any load: a process that is stopped while it waits for the broker ends without
+// an error.
 func TestAWorkerIsStoppedWhileItWaitsForItsBroker(t *testing.T) {
 	t.Parallel()
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes calls, and says nothing
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts connections and sends nothing
 	if err != nil {
 		t.Fatal(err)
 	}

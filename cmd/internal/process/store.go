@@ -6,7 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // storeTimeout is how long a scrape waits for the broker. It must be shorter than Prometheus' scrape timeout.
@@ -15,12 +15,12 @@ const storeTimeout = 2 * time.Second
 // storeCollector reports the size of the broker's store, as the account sees it, which also works for a broker on another
 // machine. While the broker does not answer, the metrics are absent.
 type storeCollector struct {
-	log          *log.Log
+	log          *eventlog.Log
 	limit        func() int64 // of a broker in this process; nil for another broker
 	used, limits *prometheus.Desc
 }
 
-func newStoreCollector(l *log.Log, limit func() int64) *storeCollector {
+func newStoreCollector(l *eventlog.Log, limit func() int64) *storeCollector {
 	return &storeCollector{log: l, limit: limit,
 		used: prometheus.NewDesc("tillstream_store_bytes", "Bytes that the broker stores for the shop's account, in all copies.", nil, nil),
 		limits: prometheus.NewDesc("tillstream_store_limit_bytes",

@@ -18,7 +18,7 @@ import (
 	"tillstream/events/worker"
 )
 
-// placed and marked stand for what an order and its hold are: entities of two domains, the second decided on the first.
+// placed and marked are like an order and its reservation: entities of two domains, the second decided from the first.
 var (
 	placed = noted(events.PrefixOrder)
 	marked = noted(events.PrefixReservation)
@@ -33,22 +33,22 @@ type trade struct {
 
 	mu       sync.Mutex
 	promised []string
-	last     time.Time     // when an order was taken
-	stall    time.Duration // the longest time in which none was
+	last     time.Time     // of the last order
+	stall    time.Duration // longest time without an order
 	refusals int
 	faults   []fault
 }
 
-// fault is something that happened.
+// fault is a failure that the test caused.
 type fault struct {
 	what string
 	at   time.Time
 }
 
-// buyersAtATime place one order after the other, with a pause for breath: what counts here is not how many.
+// buyersAtATime buyers each place one order after the other, with a pause. The number of orders does not matter here.
 const (
 	buyersAtATime = 4
-	breath        = 10 * time.Millisecond
+	pauseBetween  = 10 * time.Millisecond
 )
 
 func startTrade(t *testing.T) *trade {
@@ -68,7 +68,7 @@ func startTrade(t *testing.T) *trade {
 	return tr
 }
 
-// join opens a log as a process of ours does.
+// join opens the log as a process of the shop does.
 func (tr *trade) join(t *testing.T, name string) *log.Log {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})).With("process", name)
@@ -86,7 +86,7 @@ func (tr *trade) join(t *testing.T, name string) *log.Log {
 	return l
 }
 
-// work marks each order once.
+// work runs a worker that marks each order once.
 func (tr *trade) work(t *testing.T, l *log.Log) {
 	t.Helper()
 	mark := func(tx *log.Tx, _ events.Event, p events.OrderPlaced) error {
@@ -110,10 +110,10 @@ func (tr *trade) work(t *testing.T, l *log.Log) {
 	})
 }
 
-// buy places orders until the test has seen enough. The decision does not look whether the order is there already, so one
-// that was stored and taken for lost would be stored twice. What was refused may be there or not, and is not placed again.
+// buy places orders until ctx ends. The decision does not check whether the order exists, so an append that was stored but taken
+// for lost would be stored twice. A refused order may be stored or not, and is not placed again.
 func (tr *trade) buy(ctx context.Context, t *testing.T, buyer int) {
-	pace := time.NewTicker(breath)
+	pace := time.NewTicker(pauseBetween)
 	defer pace.Stop()
 	for n := 0; ctx.Err() == nil; n++ {
 		<-pace.C
@@ -149,7 +149,7 @@ func (tr *trade) sold() int {
 	return len(tr.promised)
 }
 
-// sells waits until n more orders are taken.
+// sells waits until n more orders are placed.
 func (tr *trade) sells(t *testing.T, n int) {
 	t.Helper()
 	enough := tr.sold() + n
@@ -179,7 +179,7 @@ func (tr *trade) follower(leader *brokerNode) *brokerNode {
 	return tr.cluster.Nodes[0]
 }
 
-// stalled is the longest time without an order since the last call, and starts to measure anew.
+// stalled returns the longest time without an order and the number of refusals since the last call.
 func (tr *trade) stalled() (stall time.Duration, refusals int) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
@@ -210,14 +210,14 @@ func connect(t *testing.T, l *log.Log, n *brokerNode) {
 	})
 }
 
-// newest is the order that was taken last.
+// newest returns the id of the order that was placed last.
 func (tr *trade) newest() (id string) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	return tr.promised[len(tr.promised)-1]
 }
 
-// whole waits until every node has everything again.
+// whole waits until all copies of all streams are current.
 func (tr *trade) whole(t *testing.T) {
 	t.Helper()
 	for _, stream := range streams() {
@@ -236,7 +236,7 @@ func (tr *trade) whole(t *testing.T) {
 	}
 }
 
-// during measures how long no order is taken while something happens, up to when sales go on.
+// during runs happen, waits for more orders, and fails if there was none for too long.
 func (tr *trade) during(t *testing.T, what string, happen func()) {
 	t.Helper()
 	tr.stalled()
@@ -246,7 +246,7 @@ func (tr *trade) during(t *testing.T, what string, happen func()) {
 	stall, refusals := tr.stalled()
 	t.Logf("%s: %s without an order, %d refused", what, stall.Round(time.Millisecond), refusals)
 	if stall > longestStall {
-		t.Errorf("%s: sales stood still for %s", what, stall)
+		t.Errorf("%s: no order for %s, want %s at most", what, stall, longestStall)
 	}
 	tr.faults = append(tr.faults, fault{what, began})
 }

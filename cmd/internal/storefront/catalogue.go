@@ -20,6 +20,16 @@ const (
 	maxReply = 8 << 20 // bytes of an API answer
 )
 
+var (
+	// errNotFound is returned by the catalogue when the API has no such item.
+	errNotFound = errors.New("not found")
+	// errRefused is returned by the catalogue when the API refuses the request itself, such as a search that is too long
+	// or an invalid cursor: the same request will always fail.
+	errRefused = errors.New("refused")
+	// errUnavailable is returned by the catalogue when the API cannot answer now.
+	errUnavailable = errors.New("unavailable")
+)
+
 // item is an item for sale, as the API describes it.
 type item struct {
 	SKU         string       `json:"sku"`

@@ -1,12 +1,16 @@
 package storefront
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
 )
+
+// ErrConfig is returned by [New] and [Proxy] when a setting is missing or invalid.
+var ErrConfig = errors.New("invalid storefront configuration")
 
 // Config configures a storefront.
 type Config struct {

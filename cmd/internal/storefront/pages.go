@@ -120,6 +120,24 @@ func (s *shop) showCheckout(w http.ResponseWriter, r *http.Request) {
 		page{Title: "Checkout", Script: "checkout.js", Private: true, Body: countries})
 }
 
+// country is one option of the country list at checkout.
+type country struct{ Code, Name string }
+
+//go:embed countries.txt
+var countryLines string
+
+// countries are the ISO 3166-1 alpha-2 codes with their English names, in alphabetical order of the names.
+var countries = parseCountries(countryLines)
+
+func parseCountries(lines string) []country {
+	var parsed []country
+	for line := range strings.Lines(lines) {
+		code, name, _ := strings.Cut(strings.TrimSpace(line), " ")
+		parsed = append(parsed, country{Code: code, Name: name})
+	}
+	return parsed
+}
+
 // showOrder renders the page without the order's data: the access token must not be part of an address, so the browser
 // reads the order from the API.
 func (s *shop) showOrder(w http.ResponseWriter, r *http.Request) {

@@ -88,7 +88,7 @@ func (g *replicas) RoundTrip(request *http.Request) (*http.Response, error) {
 	return nil, errors.Join(failures...)
 }
 
-// resendable is a request body that knows whether it can be sent again.
+// resendable is a request body with the information whether it can be sent again.
 type resendable struct {
 	repeatable bool   // the request may be handled twice
 	kept       []byte // the whole body, if it was read ahead

@@ -12,22 +12,22 @@ import (
 	"tillstream/events"
 )
 
-// What one purchase of two lines may cost at most, from the checkout to the mail, when nobody else buys anything: facts that
-// are written, messages that the broker delivers to the shop, and commits, each of which waits for the disk.
+// The most that one purchase of two lines may cost, from checkout to e-mail, while no other shopper buys: events that are
+// written, messages that the broker delivers to the shop, and commits, each of which waits for the disk.
 const (
-	factsPerPurchase      = 19
+	eventsPerPurchase     = 19
 	deliveriesPerPurchase = 20
 	commitsPerPurchase    = 9
 )
 
-// TestAPurchaseCosts: a fact is written once and read once, however many domains it concerns, and what follows from it
-// within the process shares its commit. Nothing is acknowledged to the broker, which is a write of its own for each.
-func TestAPurchaseCosts(t *testing.T) {
+// An event is written once and read once, for all domains, and a cascade within the process shares its commit. Readers do not
+// acknowledge, which would be another write for each message.
+func TestPurchaseStaysWithinItsCost(t *testing.T) {
 	const purchases = 20
 	m := startShop(t, nil)
 	m.list(t, "MUG", 1250, 1000)
 	m.list(t, "LAMP", 6400, 1000)
-	m.purchase(t, 0) // what happens but once, such as connecting to the mail server, is not counted
+	m.purchase(t, 0) // not counted: it has one-time costs, such as the connection to the mail server
 	before, from := m.spent(t), m.lastSequence(t)
 	for i := range purchases {
 		m.purchase(t, i+1)
@@ -38,7 +38,7 @@ func TestAPurchaseCosts(t *testing.T) {
 		most float64
 		cost float64
 	}{
-		{"facts", factsPerPurchase, after.facts - before.facts},
+		{"events", eventsPerPurchase, after.events - before.events},
 		{"deliveries", deliveriesPerPurchase, after.deliveries - before.deliveries},
 		{"commits", commitsPerPurchase, after.commits - before.commits},
 	} {
@@ -51,23 +51,23 @@ func TestAPurchaseCosts(t *testing.T) {
 	acknowledgesNothing(t, m)
 }
 
-// purchase buys two things and returns when nothing more comes of it: the mail is sent and the log says so, and Stripe has
-// delivered all of its webhooks.
+// purchase buys two items and returns when everything has followed: the log has the sent e-mail, and Stripe has delivered all
+// webhooks.
 func (m *testShop) purchase(t *testing.T, i int) {
 	t.Helper()
 	o := m.buy(t, cart(fmt.Sprintf("buyer-%d", i), line{"MUG", 2}, line{"LAMP", 1}))
-	waitFor(t, "the mail is sent", func() bool {
+	waitFor(t, "the e-mail is sent", func() bool {
 		sent, err := m.log.Newest(t.Context(), events.PrefixNotification+o.ID)
 		return err == nil && sent.Type() == events.MessageSent{}.EventType()
 	})
-	waitFor(t, "Stripe has said everything", func() bool {
-		var said struct {
+	waitFor(t, "Stripe has delivered all webhooks", func() bool {
+		var page struct {
 			Data []struct {
 				PendingWebhooks int `json:"pending_webhooks"`
 			}
 		}
-		m.stripe(t, http.MethodGet, "/v1/events?limit=20", m.StripeSecretKey, nil).into(t, http.StatusOK, &said)
-		for _, e := range said.Data {
+		m.stripe(t, http.MethodGet, "/v1/events?limit=20", m.StripeSecretKey, nil).into(t, http.StatusOK, &page)
+		for _, e := range page.Data {
 			if e.PendingWebhooks > 0 {
 				return false
 			}
@@ -76,12 +76,12 @@ func (m *testShop) purchase(t *testing.T, i int) {
 	})
 }
 
-// spending is what the shop has spent since it opened.
-type spending struct{ facts, deliveries, commits float64 }
+// spending is the cost since the shop opened.
+type spending struct{ events, deliveries, commits float64 }
 
 func (m *testShop) spent(t *testing.T) spending {
 	t.Helper()
-	waitFor(t, "the shop has read everything", func() bool { return m.backlog(t) == 0 })
+	waitFor(t, "no lane has a backlog", func() bool { return m.backlog(t) == 0 })
 	metrics := m.get(t, "/metrics", "")
 	value := func(name string) float64 {
 		t.Helper()
@@ -97,7 +97,7 @@ func (m *testShop) spent(t *testing.T) spending {
 		t.Fatalf("no metric %s", name)
 		return 0
 	}
-	return spending{facts: value("tillstream_log_facts_total"), deliveries: value("tillstream_log_deliveries_total"),
+	return spending{events: value("tillstream_log_facts_total"), deliveries: value("tillstream_log_deliveries_total"),
 		commits: value("tillstream_log_batch_facts_count")}
 }
 
@@ -110,34 +110,34 @@ func (m *testShop) lastSequence(t *testing.T) uint64 {
 	return last
 }
 
-// logPurchase writes down the facts of one purchase, for whoever finds that it costs too much.
+// logPurchase logs the events of one purchase, which show why a purchase costs more.
 func (m *testShop) logPurchase(t *testing.T, from uint64) {
 	t.Helper()
-	for sequence := from; sequence < from+factsPerPurchase; sequence++ {
-		fact, err := m.log.Get(t.Context(), sequence)
+	for sequence := from; sequence < from+eventsPerPurchase; sequence++ {
+		event, err := m.log.Get(t.Context(), sequence)
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("%d %s %s", sequence, fact.Stored.Format("05.000000"), fact.Type())
+		t.Logf("%d %s %s", sequence, event.Stored.Format("05.000000"), event.Type())
 	}
 }
 
-// acknowledgesNothing expects that nobody who reads the log acknowledges what is read.
+// acknowledgesNothing fails if a consumer of the log acknowledges messages.
 func acknowledgesNothing(t *testing.T, m *testShop) {
 	t.Helper()
-	log, err := jetStreamOf(t, m.NATS).Stream(t.Context(), events.StreamShop)
+	stream, err := jetStreamOf(t, m.NATS).Stream(t.Context(), events.StreamShop)
 	if err != nil {
 		t.Fatal(err)
 	}
 	readers := 0
-	consumers := log.ListConsumers(t.Context())
+	consumers := stream.ListConsumers(t.Context())
 	for c := range consumers.Info() {
 		readers++
 		if c.Config.AckPolicy != jetstream.AckNonePolicy {
-			t.Errorf("consumer %s acknowledges: %s", c.Name, c.Config.AckPolicy)
+			t.Errorf("consumer %s has the policy %s, want none", c.Name, c.Config.AckPolicy)
 		}
 	}
 	if err := consumers.Err(); err != nil || readers == 0 {
-		t.Errorf("%d consumers read the log: %v", readers, err)
+		t.Errorf("%d consumers (%v), want some", readers, err)
 	}
 }

@@ -10,14 +10,13 @@ import (
 	"strings"
 	"testing"
 
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/replay"
 )
 
-// Row 12 of the fault matrix. TestAnOlderBackupIsPutBack: somebody restores the broker's store of an hour ago. The shop
-// refuses to open on it, `ops repair` names what is missing and gives it back, and then every order is there, each event
-// under its old sequence, and selling goes on.
-func TestAnOlderBackupIsPutBack(t *testing.T) {
+// Row 12 of the fault matrix: an older copy of the broker's store is put back. The shop refuses to open, and `ops repair`
+// restores the missing events from the archive. Then every event has its old sequence, and the shop sells again.
+func TestOlderStoreIsRefusedAndRepaired(t *testing.T) {
 	t.Parallel()
 	config := testConfig(t, nil)
 	store, backup := filepath.Join(config.Data, "nats"), filepath.Join(t.TempDir(), "backup")
@@ -33,7 +32,7 @@ func TestAnOlderBackupIsPutBack(t *testing.T) {
 	}
 	waiting := m.place(t, cart("eve", line{"MUG", 3}))
 	m.checkout(t, waiting)
-	m.verify(t, append(ids, waiting.ID)...) // the archive has everything
+	m.verify(t, append(ids, waiting.ID)...) // the archive is complete
 	before := m.sequences(t, ids...)
 	m.close(t)
 	if err := os.RemoveAll(store); err != nil {
@@ -41,15 +40,15 @@ func TestAnOlderBackupIsPutBack(t *testing.T) {
 	}
 	copyStore(t, backup, store)
 
-	err := Run(t.Context(), config, quiet(t), &doorbell{rung: make(chan struct{})})
-	if !errors.Is(err, log.ErrTruncated) || !strings.Contains(err.Error(), "ops repair") {
-		t.Fatalf("opened on an old store: %v", err)
+	err := Run(t.Context(), config, quiet(t), &readySignal{ready: make(chan struct{})})
+	if !errors.Is(err, eventlog.ErrTruncated) || !strings.Contains(err.Error(), "ops repair") {
+		t.Fatalf("Run() on the older store = %v, want ErrTruncated that names ops repair", err)
 	}
 	repairClosed(t, config)
 
 	m = openShop(t, config)
 	if after := m.sequences(t, ids...); !slices.Equal(before, after) {
-		t.Errorf("events stand at %v, want %v", after, before)
+		t.Errorf("sequences of events = %v, want %v", after, before)
 	}
 	m.settle(t, waiting)
 	m.charged(t, waiting)
@@ -61,7 +60,7 @@ func TestAnOlderBackupIsPutBack(t *testing.T) {
 	m.verify(t, ids...)
 }
 
-// repairClosed runs ops repair on a shop that is closed: a dry run first.
+// repairClosed runs ops repair on a closed shop, with a dry run first.
 func repairClosed(t *testing.T, config Config) {
 	t.Helper()
 	config.Closed = true
@@ -73,19 +72,19 @@ func repairClosed(t *testing.T, config Config) {
 	}
 	defer closeDB()
 	repair := replay.Repair{DB: db, DryRun: true, Log: m.log}
-	for _, step := range []struct{ dry, off bool }{{true, true}, {false, true}, {true, false}} {
+	for _, step := range []struct{ dry, findings bool }{{true, true}, {false, true}, {true, false}} {
 		repair.DryRun = step.dry
 		report, err := repair.Run(t.Context())
-		if err != nil || report.HasFindings() != step.off || report.Restored == step.dry {
-			t.Fatalf("repair, dry %t: %+v, %v", step.dry, report, err)
+		if err != nil || report.HasFindings() != step.findings || report.Restored == step.dry {
+			t.Fatalf("repair with dry run %t: %+v, %v", step.dry, report, err)
 		}
-		if step.off == (report.LogLost.Count == 0) || report.Superseded.Count+report.ArchiveLost.Count > 0 || report.Diverged || report.Unrepairable() {
-			t.Errorf("repair, dry %t: %+v", step.dry, report)
+		if step.findings == (report.LogLost.Count == 0) || report.Superseded.Count+report.ArchiveLost.Count > 0 || report.Diverged || report.Unrepairable() {
+			t.Errorf("repair with dry run %t: %+v", step.dry, report)
 		}
 	}
 }
 
-// sequences are where the events of orders stand.
+// sequences returns the streams and sequences of the orders' events.
 func (m *testShop) sequences(t *testing.T, ids ...string) (all []string) {
 	t.Helper()
 	for _, id := range ids {

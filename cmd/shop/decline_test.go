@@ -10,31 +10,31 @@ import (
 	"tillstream/events"
 )
 
-func TestDeclined(t *testing.T) {
+func TestDeclinedPaymentCanBeRepeated(t *testing.T) {
 	t.Parallel()
 	m := startShop(t, func(c *Config) { c.ChargeLimits = events.ChargeLimits{"GBP": {Min: 1, Max: 99_999_999, Step: 1}} })
 	m.list(t, "MUG", 1250, 100)
 	t.Run("ThenAnotherCard", func(t *testing.T) { anotherCard(t, m) })
-	t.Run("ThreeDSecureCompleted", func(t *testing.T) { secureCompleted(t, m) })
-	t.Run("ThreeDSecureFailedThenAnotherCard", func(t *testing.T) { secureFailed(t, m) })
-	t.Run("LessThanStripeTakes", func(t *testing.T) { lessThanStripeTakes(t, m) })
+	t.Run("ThreeDSecureCompleted", func(t *testing.T) { threeDSecureCompleted(t, m) })
+	t.Run("ThreeDSecureFailedThenAnotherCard", func(t *testing.T) { threeDSecureFailed(t, m) })
+	t.Run("AmountBelowStripesMinimum", func(t *testing.T) { amountBelowMinimum(t, m) })
 }
 
 func anotherCard(t *testing.T, m *testShop) {
 	o := m.place(t, cart("dora", line{"MUG", 1}))
 	offer := m.checkout(t, o)
 	if a := m.pay(t, offer, brokeCard); a.Status != http.StatusPaymentRequired {
-		t.Fatalf("the card without money answers %d: %s", a.Status, a.Body)
+		t.Fatalf("card without funds: status %d, want 402: %s", a.Status, a.Body)
 	}
 	now := m.refusedBecause(t, o, "insufficient_funds")
 	if now.ClientSecret != offer.ClientSecret || now.Intent != offer.Intent {
-		t.Errorf("after a decline the payment is another one: %+v, was %+v", now, offer)
+		t.Errorf("payment after a decline = %+v, want the same intent and secret as %+v", now, offer)
 	}
 	if got := m.read(t, o); got.Status != "awaiting_payment" {
-		t.Errorf("after a decline the order is %s", got.Status)
+		t.Errorf("order status after a decline = %q, want awaiting_payment", got.Status)
 	}
 	if got := m.stock(t, "MUG"); got.Held != 1 {
-		t.Errorf("after a decline %d are held", got.Held)
+		t.Errorf("stock held after a decline = %d, want 1", got.Held)
 	}
 	m.settle(t, o)
 	m.charged(t, o)
@@ -42,30 +42,30 @@ func anotherCard(t *testing.T, m *testShop) {
 	m.stockBecomes(t, "MUG", level{99, 99, 0})
 }
 
-// refusedBecause waits until the payment tells why the last attempt failed.
+// refusedBecause waits until the payment shows why the last attempt failed.
 func (m *testShop) refusedBecause(t *testing.T, o order, code string) payment {
 	t.Helper()
 	var now payment
-	waitFor(t, "the payment tells of "+code, func() bool {
+	waitFor(t, "the payment has the error "+code, func() bool {
 		now = m.payment(t, o)
 		return now.LastError != nil && now.LastError.Code == code && now.LastError.Message != ""
 	})
 	return now
 }
 
-// challenge pays with a card whose bank wants to see the shopper, and returns the bank's page.
+// challenge pays with a card that needs 3-D Secure, and returns the address of the bank's page.
 func (m *testShop) challenge(t *testing.T, o order) string {
 	t.Helper()
 	var in intent
 	m.pay(t, m.checkout(t, o), secureCard).into(t, http.StatusOK, &in)
 	if in.Status != "requires_action" || in.NextAction.Redirect.URL == "" {
-		t.Fatalf("the card that needs 3-D Secure leaves the intent %+v", in)
+		t.Fatalf("intent = %+v, want requires_action with a redirect", in)
 	}
-	waitFor(t, "the payment waits for the shopper", func() bool { return m.payment(t, o).Status == "requires_action" })
+	waitFor(t, "the payment requires action", func() bool { return m.payment(t, o).Status == "requires_action" })
 	return in.NextAction.Redirect.URL
 }
 
-// authenticate answers the bank's question and returns where the bank sends the shopper back to.
+// authenticate submits the bank's page and returns the address to which the bank redirects.
 func (m *testShop) authenticate(t *testing.T, page, outcome string) *url.URL {
 	t.Helper()
 	at, err := url.Parse(page)
@@ -78,33 +78,33 @@ func (m *testShop) authenticate(t *testing.T, page, outcome string) *url.URL {
 		t.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	response, err := http.DefaultTransport.RoundTrip(r) // which follows no redirect
+	response, err := http.DefaultTransport.RoundTrip(r) // follows no redirect
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
 	back, err := response.Location()
 	if err != nil {
-		t.Fatalf("the bank answers %s: %v", response.Status, err)
+		t.Fatalf("bank: %s without a redirect: %v", response.Status, err)
 	}
 	return back
 }
 
-func secureCompleted(t *testing.T, m *testShop) {
+func threeDSecureCompleted(t *testing.T, m *testShop) {
 	o := m.place(t, cart("sara", line{"MUG", 1}))
 	back := m.authenticate(t, m.challenge(t, o), "complete")
 	if back.Path != "/back" || back.Query().Get("redirect_status") != "succeeded" {
-		t.Errorf("the bank sends the shopper to %s", back)
+		t.Errorf("redirect = %s, want the shop with the outcome", back)
 	}
 	m.becomes(t, o, "confirmed")
 	m.charged(t, o)
 	m.mailed(t, o.Email, 1)
 }
 
-func secureFailed(t *testing.T, m *testShop) {
+func threeDSecureFailed(t *testing.T, m *testShop) {
 	o := m.place(t, cart("fay", line{"MUG", 1}))
 	if back := m.authenticate(t, m.challenge(t, o), "fail"); back.Query().Get("redirect_status") != "failed" {
-		t.Errorf("the bank sends the shopper to %s", back)
+		t.Errorf("redirect = %s, want the shop with the outcome", back)
 	}
 	m.refusedBecause(t, o, "payment_intent_authentication_failure")
 	m.settle(t, o)
@@ -112,20 +112,19 @@ func secureFailed(t *testing.T, m *testShop) {
 	m.mailed(t, o.Email, 1)
 }
 
-// lessThanStripeTakes: the shop's limit was set lower than what Stripe charges at least. It does not leave such an order waiting
-// for a payment that cannot come.
-func lessThanStripeTakes(t *testing.T, m *testShop) {
+// With a limit below Stripe's minimum, the order must not wait for a payment that Stripe refuses.
+func amountBelowMinimum(t *testing.T, m *testShop) {
 	m.list(t, "PENNY", 1, 100)
 	o := m.place(t, cart("scrooge", line{"PENNY", 29}))
 	ended := m.becomes(t, o, "rejected")
 	if ended.Reason == nil || ended.Reason.Code != "payment_not_taken" {
-		t.Errorf("rejected for %+v", ended.Reason)
+		t.Errorf("reason = %+v, want payment_not_taken", ended.Reason)
 	}
 	m.stockBecomes(t, "PENNY", level{100, 100, 0})
 	if got := m.mailed(t, o.Email, 1)[0]; !strings.Contains(got.Text, "No money was taken.") {
-		t.Errorf("the mail says\n%s", got.Text)
+		t.Errorf("e-mail text =\n%s", got.Text)
 	}
 	if found := m.intents(t, o); len(found) > 0 {
-		t.Errorf("Stripe has %+v", found)
+		t.Errorf("intents = %+v, want none", found)
 	}
 }

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"log/slog"
+	"math"
+	"os"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestCommandLineHasTheDocumentedDefaults(t *testing.T) {
+	for _, name := range []string{"NATS_URL", "MONGODB_URI", "STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_URL",
+		"SMTP_URL", "HOLD_FOR", "MAIL_FROM", "MAX_ORDER_LINES", "MEMORY_LIMIT", "PUBLIC_URL", "SHIPPING_FEE", "SMTP_DEADLINE", "SMTP_EHLO", "SWEEP_EVERY", "LOG_JSON", "LOG_LEVEL"} {
+		t.Setenv(name, "")
+		if err := os.Unsetenv(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := parsed(t)
+	want := Config{Data: "./data", HTTP: "127.0.0.1:8080", NATS: "127.0.0.1:4222", Mongo: "127.0.0.1:27017", Stripe: "127.0.0.1:12111", SMTP: "127.0.0.1:1025",
+		HoldFor: 30 * time.Minute, MailFrom: "Tillstream <orders@tillstream.example>", MaxOrderLines: 100, MemoryLimit: 600 << 20, SMTPDeadline: 30 * time.Second, SweepEvery: time.Minute, LogLevel: slog.LevelWarn}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("defaults (-want +got):\n%s%v", diff, err)
+	}
+	got, err = parsed(t, "--data", "x", "--ready-file", "y", "--http", "a:1", "--nats", "b:2", "--mongo", "c:3", "--stripe", "d:4", "--smtp", "e:5", "--max-order-lines", "800", "--memory-limit", "2GiB", "--smtp-ehlo", "till.example", "--hold-for", "5s")
+	want = Config{Data: "x", ReadyFile: "y", HTTP: "a:1", NATS: "b:2", Mongo: "c:3", Stripe: "d:4", SMTP: "e:5",
+		HoldFor: 5 * time.Second, MailFrom: want.MailFrom, MaxOrderLines: 800, MemoryLimit: 2 << 30, SMTPDeadline: 30 * time.Second, SMTPEHLO: "till.example", SweepEvery: time.Minute, LogLevel: slog.LevelWarn}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("flags (-want +got):\n%s%v", diff, err)
+	}
+	t.Setenv("STRIPE_SECRET_KEY", "sk_test_x")
+	if _, err := parsed(t); err == nil || !strings.Contains(err.Error(), "STRIPE_WEBHOOK_SECRET") {
+		t.Errorf("parse with one of Stripe's keys = %v, want an error that names the others", err)
+	}
+	if _, err := parsed(t, "--hold-for", "-1s"); err == nil {
+		t.Error("parse of --hold-for -1s succeeded, want an error")
+	}
+}
+
+// An order must fit into one atomic batch.
+func TestOrderLineLimitAboveABatchIsRefused(t *testing.T) {
+	config := testConfig(t, nil)
+	config.MaxOrderLines = 801
+	err := Run(t.Context(), config, slog.New(slog.DiscardHandler), &readySignal{ready: make(chan struct{})})
+	if err == nil || !strings.Contains(err.Error(), "801") {
+		t.Errorf("Run() with 801 lines per order = %v, want an error that names 801", err)
+	}
+}
+
+func TestMemoryLimitParsesBytesWithAUnit(t *testing.T) {
+	for text, want := range map[string]MemoryLimit{"0": 0, "600MiB": 600 << 20, "2GiB": 2 << 30, "1TiB": 1 << 40, "102400KiB": 100 << 20,
+		"104857600B": 100 << 20, "104857600": 100 << 20, "64MiB": 64 << 20} {
+		t.Setenv("MEMORY_LIMIT", text)
+		if got, err := parsed(t); err != nil || got.MemoryLimit != want {
+			t.Errorf("MEMORY_LIMIT=%s is %d (%v), want %d", text, got.MemoryLimit, err, want)
+		}
+	}
+	t.Setenv("MEMORY_LIMIT", "")
+	for _, text := range []string{"", "much", "600MB", "600 MiB", "1.5GiB", "-1GiB", "MiB", "600mib", "600", "63MiB", "9000000TiB", "99999999999999999999"} {
+		_, err := parsed(t, "--memory-limit="+text)
+		if err == nil || !strings.Contains(err.Error(), "--memory-limit") || !strings.Contains(err.Error(), "MiB") {
+			t.Errorf("--memory-limit=%q: error %v, want one that names the flag and a valid value", text, err)
+		}
+	}
+}
+
+// parsed parses a command line.
+func parsed(t *testing.T, args ...string) (config Config, err error) {
+	t.Helper()
+	parser, err := kong.New(&config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = parser.Parse(args)
+	return config, err
+}
+
+func TestGOMEMLIMITTakesPrecedenceOverMemoryLimit(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	t.Cleanup(func() { debug.SetMemoryLimit(before) })
+	t.Setenv("GOMAXPROCS", "unchanged")
+	t.Setenv("GOGC", "unchanged")
+	for _, c := range []struct {
+		environment string
+		limit       MemoryLimit
+		want        int64
+	}{{"", 0, math.MaxInt64}, {"", 700 << 20, 700 << 20}, {"1GiB", 700 << 20, math.MaxInt64}} {
+		t.Setenv("GOMEMLIMIT", c.environment)
+		debug.SetMemoryLimit(math.MaxInt64)
+		tuneRuntime(c.limit)
+		if got := debug.SetMemoryLimit(-1); got != c.want {
+			t.Errorf("GOMEMLIMIT=%q and a limit of %d: runtime limit = %d, want %d", c.environment, c.limit, got, c.want)
+		}
+	}
+}

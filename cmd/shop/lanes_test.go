@@ -1,0 +1,217 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tillstream/events/replay"
+	"tillstream/notifications/inbox"
+)
+
+// While operators pause the projections, even over a restart, orders are confirmed and e-mails sent. Staff's list has the
+// orders once the projections are resumed.
+func TestShopSellsWhileProjectionsArePaused(t *testing.T) {
+	t.Parallel()
+	config := testConfig(t, nil)
+	m := openShop(t, config)
+	m.list(t, "MUG", 1250, 10)
+	before := m.buy(t, cart("ada", line{"MUG", 1}))
+	waitFor(t, "the first order is listed", func() bool { return m.isListed(t, listed{before.ID, "confirmed"}) })
+	if paused, err := m.log.Pause(t.Context(), []string{replay.Projections}, replay.UntilResumed); err != nil || len(paused) != 2 {
+		t.Fatalf("Pause() = %+v, %v", paused, err)
+	}
+	var bought []string
+	for _, who := range []string{"bob", "cleo"} {
+		bought = append(bought, m.buy(t, cart(who, line{"MUG", 2})).ID)
+		m.mailed(t, who+"@example.com", 1)
+	}
+	m.close(t)
+	m = openShop(t, config)
+	bought = append(bought, m.buy(t, cart("dora", line{"MUG", 2})).ID)
+	m.stockBecomes(t, "MUG", level{3, 3, 0})
+	if diff := cmp.Diff([]listed{{before.ID, "confirmed"}}, m.staffsList(t)); diff != "" {
+		t.Errorf("staff's list while the projections are paused (-want +got):\n%s", diff)
+	}
+	if m.backlog(t) == 0 {
+		t.Error("backlog = 0 while the projections are paused, want events")
+	}
+	if _, err := m.log.Resume(t.Context(), []string{replay.Projections}); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range bought {
+		waitFor(t, "the orders placed meanwhile are listed", func() bool { return m.isListed(t, listed{id, "confirmed"}) })
+	}
+	waitFor(t, "the projections have caught up", func() bool { return m.backlog(t) == 0 })
+	m.verify(t, append(bought, before.ID)...)
+}
+
+// pause pauses a lane until it is resumed.
+func (m *testShop) pause(t *testing.T, lane string) {
+	t.Helper()
+	if paused, err := m.log.Pause(t.Context(), []string{lane}, replay.UntilResumed); err != nil || len(paused) != 1 || !paused[0].Paused {
+		t.Fatalf("Pause() = %+v, %v", paused, err)
+	}
+}
+
+// listed is an order on staff's list, which is a projection.
+type listed struct{ ID, Status string }
+
+// staffsList returns staff's list of orders, newest first.
+func (m *testShop) staffsList(t *testing.T) []listed {
+	t.Helper()
+	var list struct {
+		Orders []listed `json:"orders"`
+	}
+	m.staff(t, http.MethodGet, "/orders", nil, &list)
+	return list.Orders
+}
+
+func (m *testShop) isListed(t *testing.T, want listed) bool {
+	t.Helper()
+	return slices.Contains(m.staffsList(t), want)
+}
+
+// A shop with a paused lane or an open circuit can sell, so it stays ready. Readiness reports it as degraded, with the lane's
+// name and the reason, for operators.
+func TestReadinessReportsPausedLanesAndOpenCircuits(t *testing.T) {
+	t.Parallel()
+	t.Run("Paused", func(t *testing.T) { t.Parallel(); readyWhilePaused(t) })
+	t.Run("CircuitOpen", func(t *testing.T) { t.Parallel(); readyWithOpenCircuit(t) })
+}
+
+func readyWhilePaused(t *testing.T) {
+	m := startShop(t, nil)
+	m.list(t, "MUG", 1250, 10)
+	m.readinessBecomes(t, "ready")
+	m.pause(t, "notifications.mail")
+	m.readinessBecomes(t, "degraded", "notifications.mail", "paused until it is resumed")
+	bought := m.buy(t, cart("ada", line{"MUG", 1}))
+	if got := m.mails(t, bought.Email); len(got) > 0 {
+		t.Errorf("a paused lane sent %d e-mails, want 0", len(got))
+	}
+	if _, err := m.log.Resume(t.Context(), []string{"notifications.mail"}); err != nil {
+		t.Fatal(err)
+	}
+	m.readinessBecomes(t, "ready")
+	m.mailed(t, bought.Email, 1)
+}
+
+// A mail server that refuses every e-mail opens the circuit of the mail lane while the shop sells. The name in the EHLO
+// command is the configured one.
+func readyWithOpenCircuit(t *testing.T) {
+	box, err := inbox.Start(inbox.Config{Addr: anyPort, Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(box.Stop)
+	box.Intercept(func(_ context.Context, at inbox.Stage, _, _ string) error {
+		if at == inbox.StageMail {
+			return inbox.Refuse(550, "5.7.1 Sender address rejected: not owned by user")
+		}
+		return nil
+	})
+	proxy := startWiretap(t, box.Addr())
+	m := startShop(t, func(c *Config) { c.SMTPURL, c.SMTPEHLO = "smtp://"+proxy.addr+"?tls=none", "till.shop.example" })
+	m.list(t, "MUG", 1250, 10)
+	m.readinessBecomes(t, "ready")
+	bought := m.buy(t, cart("ada", line{"MUG", 1}))
+	m.readinessBecomes(t, "degraded", "notifications.mail", "on hold", "550")
+	if got := proxy.greeting(); got != "EHLO till.shop.example" {
+		t.Errorf("first command = %q, want EHLO till.shop.example", got)
+	}
+	m.buy(t, cart("bob", line{"MUG", 1})) // needs no e-mail to be confirmed
+	waitFor(t, "the lane's status has the reason", func() bool {
+		lanes, err := m.log.NamedLanes(t.Context(), []string{"notifications.mail"})
+		return err == nil && strings.Contains(lanes[0].Hold, "550")
+	})
+	box.Intercept(nil)
+	m.readinessBecomes(t, "ready")
+	waitFor(t, "both shoppers have their e-mail", func() bool {
+		return len(box.Messages(bought.Email)) == 1 && len(box.Messages("bob@example.com")) == 1
+	})
+}
+
+// readinessBecomes waits until /readyz reports a status and a reason with all these words. It must answer 200 all the time.
+func (m *testShop) readinessBecomes(t *testing.T, status string, reason ...string) {
+	t.Helper()
+	waitFor(t, "the shop is "+status, func() bool {
+		var now struct{ Status, Reason string }
+		m.get(t, "/readyz", "").into(t, http.StatusOK, &now)
+		for _, words := range reason {
+			if !strings.Contains(now.Reason, words) {
+				return false
+			}
+		}
+		return now.Status == status && (len(reason) > 0 || now.Reason == "")
+	})
+}
+
+// wiretap is a proxy of a mail server that records the first EHLO command.
+type wiretap struct {
+	addr string
+
+	mu   sync.Mutex
+	ehlo string
+}
+
+func startWiretap(t *testing.T, server string) *wiretap {
+	t.Helper()
+	listener, err := net.Listen("tcp", anyPort)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wiretap{addr: listener.Addr().String()}
+	var calls sync.WaitGroup
+	calls.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			calls.Go(func() { w.connect(client, server) })
+		}
+	})
+	t.Cleanup(func() { // the shop has stopped by then
+		_ = listener.Close()
+		calls.Wait()
+	})
+	return w
+}
+
+// connect forwards one connection until both sides have closed it.
+func (w *wiretap) connect(client net.Conn, to string) {
+	defer client.Close()
+	server, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	var answers sync.WaitGroup
+	answers.Go(func() { _, _ = io.Copy(client, server) })
+	commands := bufio.NewReader(client)
+	first, _ := commands.ReadString('\n')
+	w.mu.Lock()
+	if w.ehlo == "" {
+		w.ehlo = strings.TrimSpace(first)
+	}
+	w.mu.Unlock()
+	if _, err := io.WriteString(server, first); err == nil {
+		_, _ = io.Copy(server, commands)
+	}
+	_ = server.Close()
+	answers.Wait()
+}
+
+func (w *wiretap) greeting() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ehlo
+}

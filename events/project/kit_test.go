@@ -69,6 +69,17 @@ func start(t testing.TB, l *eventlog.Log, db *mongo.Database, change ...func(*wo
 		archive.Batch(l, archive.Config{DB: db, Window: window})}, change...)
 }
 
+// startWith is start, followed by one event about each SKU. It waits for the checkpoint.
+func startWith(t testing.TB, l *eventlog.Log, db *mongo.Database, skus ...string) *process {
+	t.Helper()
+	shop := start(t, l, db)
+	for _, sku := range skus {
+		adjust(t, l, sku, 1)
+	}
+	shop.awaitCheckpoint(t)
+	return shop
+}
+
 func startLanes(t testing.TB, l *eventlog.Log, lanes []worker.Batch, change ...func(*worker.Config)) *process {
 	t.Helper()
 	config := worker.Config{Domains: []worker.Domain{{Name: "stock", Log: l, Batches: lanes}}}

@@ -30,8 +30,7 @@ func on(stage string, fn func()) func(string, uint64, uint64) {
 func TestCancelledRebuildIsCompletedByNext(t *testing.T) {
 	t.Parallel()
 	l, db := logtest.Open(t), projecttest.Database(t)
-	shop := start(t, l, db)
-	adjustThree(t, shop)
+	shop := startWith(t, l, db, "A", "B", "C")
 	damage(t, db, "A", "B", "GHOST")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancelled := project.Rebuild{DB: db, Log: l, Projection: stockProjection(), Progress: on("write stock", cancel)}
@@ -54,9 +53,7 @@ func TestCancelledRebuildIsCompletedByNext(t *testing.T) {
 func TestRebuildKeepsDocumentsBeyondCheckpoint(t *testing.T) {
 	t.Parallel()
 	l, db := logtest.Open(t), projecttest.Database(t)
-	shop := start(t, l, db)
-	adjust(t, l, "A", 1)
-	shop.awaitCheckpoint(t)
+	shop := startWith(t, l, db, "A")
 	shop.Stop()
 	adjust(t, l, "A", 1)
 	state, seq, err := levels.Read(t.Context(), l, "A")
@@ -77,11 +74,7 @@ func TestRebuildKeepsDocumentsWrittenMeanwhile(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db *mongo.Database) {
 		l := logtest.Open(t)
-		shop := start(t, l, db)
-		for _, sku := range []string{"A", "B", "LOST"} {
-			adjust(t, l, sku, 1)
-		}
-		shop.awaitCheckpoint(t)
+		shop := startWith(t, l, db, "A", "B", "LOST")
 		damage(t, db, "LOST", "A", "GHOST")
 		damage(t, db, "LOST", "B", "GHOST2")
 		r := project.Rebuild{DB: db, Log: l, Projection: stockProjection(), Progress: on("write stock", func() { // after the deletion of GHOST
@@ -101,8 +94,7 @@ func TestConcurrentRebuilds(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db *mongo.Database) {
 		l := logtest.Open(t)
-		shop := start(t, l, db)
-		adjustThree(t, shop)
+		startWith(t, l, db, "A", "B", "C")
 		damage(t, db, "A", "B", "GHOST1")
 		damage(t, db, "A", "C", "GHOST2")
 		first := project.Rebuild{DB: db, Log: l, Projection: stockProjection(), Progress: on("write stock", func() {
@@ -120,15 +112,6 @@ func TestConcurrentRebuilds(t *testing.T) {
 		rebuildInParallel(t, l, db)
 		checkDocuments(t, l, db, 3)
 	})
-}
-
-// adjustThree appends one event about each of three SKUs and waits for their documents.
-func adjustThree(t *testing.T, shop *process) {
-	t.Helper()
-	for _, sku := range []string{"A", "B", "C"} {
-		adjust(t, shop.log, sku, 1)
-	}
-	shop.awaitCheckpoint(t)
 }
 
 // rebuildInParallel damages documents and runs four rebuilds in parallel.

@@ -126,9 +126,7 @@ func sell(t testing.TB, l *eventlog.Log) (stop func()) {
 func TestLaggingProjectionHasNotDrifted(t *testing.T) {
 	t.Parallel()
 	l, db := logtest.Open(t), projecttest.Database(t)
-	shop := start(t, l, db)
-	adjust(t, l, "A", 1)
-	shop.awaitCheckpoint(t)
+	shop := startWith(t, l, db, "A")
 	shop.Stop()
 	adjust(t, l, "A", 1)
 	adjust(t, l, "B", 1)
@@ -188,10 +186,7 @@ func TestRebuildInSeveralPasses(t *testing.T) {
 func TestRebuildRefusesTruncatedLog(t *testing.T) {
 	t.Parallel()
 	l, db := logtest.Open(t), projecttest.Database(t)
-	shop := start(t, l, db)
-	adjust(t, l, "A", 1)
-	adjust(t, l, "A", 1)
-	shop.awaitCheckpoint(t)
+	shop := startWith(t, l, db, "A", "A")
 	shop.Stop()
 	before := all[stored](t, db, "stock")
 	emptyLog(t, l)

@@ -3,7 +3,6 @@ package replay_test
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -130,11 +129,9 @@ func TestBackupTakesGapsFromArchive(t *testing.T) {
 func TestBackupRefusesTruncatedLog(t *testing.T) {
 	t.Parallel()
 	c := newInstallation(t)
-	store := filepath.Join(t.TempDir(), "store")
-	c.copyStore(store)
-	c.adjust("a1", "A", "", 1)
-	c.archive()
-	c.replaceStore(store)
+	c.lose(func() {
+		c.adjust("a1", "A", "", 1)
+	})
 	dir, _, err := c.backUp()
 	if !errors.Is(err, eventlog.ErrTruncated) {
 		t.Errorf("backup: got %v, want %v", err, eventlog.ErrTruncated)

@@ -92,14 +92,26 @@ func (c *installation) archive(each ...func()) {
 	}
 }
 
-// copyStore stops the broker, copies its store and starts it again.
-func (c *installation) copyStore(to string) {
+// copyStore stops the broker, copies its store and starts it again. It returns the copy.
+func (c *installation) copyStore() (store string) {
 	c.t.Helper()
+	store = filepath.Join(c.t.TempDir(), "store")
 	c.server.Stop()
-	if err := os.CopyFS(to, os.DirFS(c.dir)); err != nil {
+	if err := os.CopyFS(store, os.DirFS(c.dir)); err != nil {
 		c.t.Fatal(err)
 	}
 	c.start()
+	return store
+}
+
+// lose archives the events that a function appends, and then replaces the store by a copy from before. It returns the copy.
+func (c *installation) lose(appends func()) (store string) {
+	c.t.Helper()
+	store = c.copyStore()
+	appends()
+	c.archive()
+	c.replaceStore(store)
+	return store
 }
 
 // replaceStore replaces the store by a copy.

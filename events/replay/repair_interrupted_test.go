@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -26,8 +25,7 @@ import (
 func TestRunningProcessDetectsTruncatedLog(t *testing.T) {
 	t.Parallel()
 	c := newInstallation(t)
-	backup := filepath.Join(t.TempDir(), "backup")
-	c.copyStore(backup)
+	store := c.copyStore()
 	running := c.log
 	monitor := make(chan error, 1)
 	go func() { monitor <- running.Monitor(t.Context()) }()
@@ -44,7 +42,7 @@ func TestRunningProcessDetectsTruncatedLog(t *testing.T) {
 	c.server.Stop()
 	c.start() // the same store is not an error
 	await(t, func() bool { return add() == nil })
-	c.replaceStore(backup)
+	c.replaceStore(store)
 	select {
 	case err := <-monitor:
 		if !errors.Is(err, eventlog.ErrTruncated) {
@@ -60,13 +58,12 @@ func TestRunningProcessDetectsTruncatedLog(t *testing.T) {
 func TestConcurrentRepairs(t *testing.T) {
 	t.Parallel()
 	c := newInstallation(t)
-	backup := filepath.Join(t.TempDir(), "backup")
-	c.copyStore(backup)
+	store := c.copyStore()
 	c.adjust("a1", "A", "", 1)
 	c.adjust("b1", "B", "", 1)
 	c.archive()
 	for _, want := range []string{"a1 b1", "a1' b1"} {
-		c.replaceStore(backup)
+		c.replaceStore(store)
 		if strings.HasPrefix(want, "a1'") {
 			c.adjust("a1'", "A", "", 2)
 		}
@@ -99,11 +96,9 @@ func TestRepairWhileShopSells(t *testing.T) {
 func TestRepairOfLogRefusesRunningProcess(t *testing.T) {
 	t.Parallel()
 	c := newInstallation(t)
-	backup := filepath.Join(t.TempDir(), "backup")
-	c.copyStore(backup)
-	c.adjust("1", "A", "", 1)
-	c.archive()
-	c.replaceStore(backup)
+	c.lose(func() {
+		c.adjust("1", "A", "", 1)
+	})
 	_, stop := c.watcher(nil)
 	await(t, func() bool { return c.lane("watcher").Holder != "" })
 	_, err := replay.Repair{DB: c.db, Log: c.Reader}.Run(t.Context())
@@ -144,12 +139,10 @@ func (c *lossyConn) Write(p []byte) (int, error) {
 func TestRepairEndsWhenBrokerDoesNotReply(t *testing.T) {
 	t.Parallel()
 	c := newInstallation(t)
-	backup := filepath.Join(t.TempDir(), "backup")
-	c.copyStore(backup)
-	c.adjust("1", "A", "", 1)
-	c.adjust("2", "A", "", 2)
-	c.archive()
-	c.replaceStore(backup)
+	c.lose(func() {
+		c.adjust("1", "A", "", 1)
+		c.adjust("2", "A", "", 2)
+	})
 	ctx, interrupt := context.WithCancel(t.Context())
 	conn, err := nats.Connect(c.server.URL(), nats.SetCustomDialer(lossyDialer{interrupt}))
 	if err != nil {
@@ -195,11 +188,10 @@ func TestInterruptedSetAsideIsCompletedByNextRepair(t *testing.T) {
 			}
 		})
 		c.db = db
-		backup := filepath.Join(t.TempDir(), "backup")
-		c.copyStore(backup)
-		// One chunk each.
-		c.archive(func() { c.adjust("a1", "a", "", 1) }, func() { c.adjust("b1", "b", "", 1) }, func() { c.adjust("a2", "a", "", 2) })
-		c.replaceStore(backup)
+		c.lose(func() {
+			// One chunk each.
+			c.archive(func() { c.adjust("a1", "a", "", 1) }, func() { c.adjust("b1", "b", "", 1) }, func() { c.adjust("a2", "a", "", 2) })
+		})
 		c.adjust("a1'", "a", "", 10) // the log diverges
 		if err := c.interruptedRepair(uri, deletions+1); !errors.Is(err, context.Canceled) {
 			t.Fatalf("interrupted repair: got %v, want %v", err, context.Canceled)

@@ -3,7 +3,6 @@ package replay_test
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"testing"
 
@@ -21,13 +20,11 @@ func TestRepairRestoresLog(t *testing.T) {
 	c := newInstallation(t)
 	c.adjust("1", "A", "", 1)
 	c.archive()
-	backup := filepath.Join(t.TempDir(), "backup")
-	c.copyStore(backup)
-	for i := 2; i <= 500; i++ {
-		c.adjust(fmt.Sprint(i), fmt.Sprintf("S%d", i%7), "", int64(i))
-	}
-	c.archive()
-	c.replaceStore(backup)
+	c.lose(func() {
+		for i := 2; i <= 500; i++ {
+			c.adjust(fmt.Sprint(i), fmt.Sprintf("S%d", i%7), "", int64(i))
+		}
+	})
 	if err := archive.New(c.db).CheckHistory(t.Context(), c.log); !errors.Is(err, eventlog.ErrTruncated) {
 		t.Errorf("check history: got %v, want %v", err, eventlog.ErrTruncated)
 	}
@@ -60,16 +57,14 @@ func TestRepairOfDivergedLog(t *testing.T) {
 	c.adjust("a1", "A", "", 1)
 	c.adjust("b1", "B", "", 1)
 	c.archive()
-	backup := filepath.Join(t.TempDir(), "backup")
-	c.copyStore(backup)
-	c.adjust("a2", "A", "", 2)
-	c.adjust("b2", "B", "", 2)
-	c.adjust("c1", "C", "order", 1) // has the same cause as d1
-	c.adjust("d1", "D", "order", 1)
-	c.adjust("b3", "B", "", 3)
-	c.adjust("e1", "E", "", 1)
-	c.archive()
-	c.replaceStore(backup)
+	c.lose(func() {
+		c.adjust("a2", "A", "", 2)
+		c.adjust("b2", "B", "", 2)
+		c.adjust("c1", "C", "order", 1) // has the same cause as d1
+		c.adjust("d1", "D", "order", 1)
+		c.adjust("b3", "B", "", 3)
+		c.adjust("e1", "E", "", 1)
+	})
 	c.adjust("a2'", "A", "", 20)
 	c.adjust("d1'", "D", "", 10)
 	r := c.repair(true)
@@ -177,12 +172,10 @@ func TestRepairOfDamagedAndTruncatedLog(t *testing.T) {
 func TestRepairAfterRepair(t *testing.T) {
 	t.Parallel()
 	c := newInstallation(t)
-	backup := filepath.Join(t.TempDir(), "backup")
-	c.copyStore(backup)
-	c.adjust("a1", "A", "", 1)
-	c.adjust("b1", "B", "", 1)
-	c.archive()
-	c.replaceStore(backup)
+	store := c.lose(func() {
+		c.adjust("a1", "A", "", 1)
+		c.adjust("b1", "B", "", 1)
+	})
 	c.repair(false)
 	if err := c.db.Collection(archive.Collection).Drop(t.Context()); err != nil {
 		t.Fatal(err)
@@ -190,7 +183,7 @@ func TestRepairAfterRepair(t *testing.T) {
 	c.archive()
 	c.repair(false)
 	c.checkCopies("a1", "b1")
-	c.replaceStore(backup)
+	c.replaceStore(store)
 	c.adjust("a1'", "A", "", 2)
 	c.adjust("a2'", "A", "", 3)
 	c.repair(false)
@@ -201,13 +194,11 @@ func TestRepairAfterRepair(t *testing.T) {
 func TestRepairAfterInterruptedRepairAndNewEvents(t *testing.T) {
 	t.Parallel()
 	c := newInstallation(t)
-	backup := filepath.Join(t.TempDir(), "backup")
-	c.copyStore(backup)
-	c.adjust("a1", "A", "", 1)
-	c.adjust("b1", "B", "", 1)
-	c.adjust("a2", "A", "", 2)
-	c.archive()
-	c.replaceStore(backup)
+	c.lose(func() {
+		c.adjust("a1", "A", "", 1)
+		c.adjust("b1", "B", "", 1)
+		c.adjust("a2", "A", "", 2)
+	})
 	c.adjust("x1", "X", "", 1)
 	c.adjust("a1", "A", "", 1) // restored by the interrupted repair
 	c.adjust("a2'", "A", "", 20)
@@ -223,14 +214,13 @@ func TestRepairKeepsSupersededEventsOfEachTime(t *testing.T) {
 	c := newInstallation(t)
 	c.adjust("a1", "A", "", 1)
 	c.archive()
-	backup := filepath.Join(t.TempDir(), "backup")
-	c.copyStore(backup)
+	store := c.copyStore()
 	for _, event := range []string{"first", "second", "third"} {
 		c.adjust(event, "A", "", 2)
 		c.repair(false)
 		c.archive()
 		c.checkCopies("a1", event)
-		c.replaceStore(backup)
+		c.replaceStore(store)
 	}
 	if got, want := c.asideIDs(), []string{"first", "second"}; !slices.Equal(got, want) {
 		t.Errorf("set aside: got %v, want %v", got, want)
@@ -247,12 +237,10 @@ func TestRepairSetsLanesBack(t *testing.T) {
 			c := newInstallation(t)
 			c.adjust("a1", "A", "", 1)
 			c.archive()
-			backup := filepath.Join(t.TempDir(), "backup")
-			c.copyStore(backup)
-			c.adjust("a2", "A", "", 2)
-			c.adjust("b1", "B", "", 1)
-			c.archive()
-			c.replaceStore(backup)
+			c.lose(func() {
+				c.adjust("a2", "A", "", 2)
+				c.adjust("b1", "B", "", 1)
+			})
 			c.saveCheckpoint("orders", 1)
 			c.saveCheckpoint("inventory", 3)
 			c.saveCheckpoint("notifications.mail", 4, replay.OpenAct{Sequence: 1, Attempt: 2}, replay.OpenAct{Sequence: 3, Attempt: 1})

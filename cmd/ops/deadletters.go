@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,7 +84,7 @@ func writeDeadLetters(listed []replay.DeadLetter, causes []replay.Cause, states 
 		if states {
 			row = append(row, stateCell(d))
 		}
-		rows.add(append(row, strings.TrimSpace(d.Type+" on "+d.Subject))...)
+		rows.add(append(row, cmp.Or(d.Type, "(no event)")+" on "+d.Subject)...)
 	}
 	return errors.Join(counted.write(out), out.printf(""), rows.write(out))
 }
@@ -149,6 +150,9 @@ func writeDeadLetter(d replay.DeadLetter, history []replay.Message, out *termina
 	fields := [][2]string{{"state", string(d.State)}, {"lane", d.Worker}, {"event", fmt.Sprint(d.Sequence)}, {"type", d.Type}, {"subject", d.Subject},
 		{"since", d.Stored.Local().Format(millis)}, {"attempt", fmt.Sprint(d.Attempt)}, {"cause", d.Fingerprint}, {"error", d.Error}}
 	for _, f := range fields {
+		if f[1] == "" {
+			continue
+		}
 		if err := out.item(cell{fmt.Sprintf("%-8s", f[0]), bold}, f[1]); err != nil {
 			return err
 		}

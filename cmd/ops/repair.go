@@ -110,6 +110,8 @@ func repairResult(r replay.RepairReport) cell {
 	switch {
 	case r.Unrepairable():
 		return cell{"the log is damaged", red}
+	case !r.HasFindings() && r.Archived < r.Log:
+		return cell{"nothing is lost; the archive is " + output.Count(r.Log-r.Archived, "event") + " behind", yellow}
 	case !r.HasFindings():
 		return cell{"both are complete", green}
 	case !r.Restored && r.Diverged:

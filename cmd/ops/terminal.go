@@ -47,7 +47,7 @@ const (
 )
 
 func (t *terminal) paint(s style, text string) string {
-	if !t.colour || s == plain {
+	if !t.colour || s == plain || text == "" {
 		return text
 	}
 	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"

@@ -17,7 +17,7 @@ import (
 type verifyCommand struct {
 	target.Target `embed:""`
 	Acknowledged  string        `help:"File with the ids of orders that were answered 201, one per line. Each must be in the log." placeholder:"FILE" type:"existingfile"`
-	ExpectDead    []string      `name:"expect-dead-letter" help:"A dead letter that must be open, as LANE:SEQUENCE; any other open one is a finding. May be repeated." placeholder:"EVENT"`
+	ExpectDead    []string      `name:"expect-dead-letter" help:"A dead letter that must exist and may be open, as LANE:SEQUENCE. May be repeated." placeholder:"EVENT"`
 	Settle        time.Duration `help:"How long after its last event an order counts as on its way." default:"60s"`
 	Wait          time.Duration `help:"How long to read orders on their way again until they are done." default:"5s"`
 	Limit         int           `help:"Print at most this many findings of each promise." default:"20"`
@@ -96,7 +96,7 @@ func readLines(path string) (lines []string, err error) {
 }
 
 func (c *verifyCommand) write(report invariants.Report, out *terminal) error {
-	t := newTable("", "PROMISE", "RESULT", "CHECKED")
+	t := newTable("", "RESULT", "PROMISE, AND WHAT WAS CHECKED")
 	for _, check := range report.Checks {
 		result := cell{"ok", green}
 		if check.Findings > 0 {
@@ -109,7 +109,7 @@ func (c *verifyCommand) write(report invariants.Report, out *terminal) error {
 			}
 			scope = strings.TrimPrefix(scope+"; not checked: "+check.Skipped, "; ")
 		}
-		t.add(cell{check.Invariant, bold}, check.Title, result, cell{scope, dim})
+		t.add(cell{check.Invariant, bold}, result, check.Title+": "+scope)
 	}
 	if err := t.write(out); err != nil {
 		return err

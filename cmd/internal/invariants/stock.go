@@ -33,7 +33,7 @@ func (l *ledger) addStock(sku string, e events.Event) {
 		l.find(StockAddsUp, subject, fmt.Sprintf("%s is about SKU %q", where, m.SKU))
 		return
 	case m.After != want:
-		l.find(StockAddsUp, subject, fmt.Sprintf("%s: %s, then a quantity of %d, gives %s, but the entry says %s", where, levelText(s.level), m.Quantity, levelText(want), levelText(m.After)))
+		l.find(StockAddsUp, subject, fmt.Sprintf("%s, quantity %d: balance is %s, want %s", where, m.Quantity, levelText(m.After), levelText(want)))
 	case m.After.OnHand != m.After.Available+m.After.Held:
 		l.find(StockAddsUp, subject, fmt.Sprintf("%s: %s does not add up", where, levelText(m.After)))
 	case min(m.After.OnHand, m.After.Available, m.After.Held) < 0:

@@ -22,7 +22,7 @@ func TestWrongStockEntriesAreFound(t *testing.T) {
 		want  []invariants.Finding
 	}{
 		{"WrongBalance", held("MUG", 1, events.StockLevel{OnHand: 90, Available: 90}), []invariants.Finding{
-			mug("inventory.stock_held at sequence 2: 100 on hand = 100 available + 0 held, then a quantity of 1, gives 100 on hand = 99 available + 1 held, but the entry says 90 on hand = 90 available + 0 held")}},
+			mug("inventory.stock_held at sequence 2, quantity 1: balance is 90 on hand = 90 available + 0 held, want 100 on hand = 99 available + 1 held")}},
 		{"Oversold", held("MUG", 101, events.StockLevel{OnHand: 100, Available: -1, Held: 101}), []invariants.Finding{
 			mug("inventory.stock_held at sequence 2: 100 on hand = -1 available + 101 held is below zero"),
 			mug("its ledger says 101 held, its held reservations sum to 0")}},

@@ -27,7 +27,7 @@ const anyPort = "127.0.0.1:0"
 
 // testShop is a shop that runs for one test, with what shoppers, staff and tests do to it.
 type testShop struct {
-	Ready
+	target.Shop
 	config Config
 	http   *http.Client
 	log    *replay.Reader
@@ -80,7 +80,7 @@ func openShop(t *testing.T, config Config) *testShop {
 		t.Fatalf("the shop is not ready after %s", patience)
 	}
 	m := &testShop{config: config, http: &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone(), Timeout: patience}}
-	readFile(t, filepath.Join(config.Data, "ready.json"), &m.Ready)
+	readFile(t, filepath.Join(config.Data, "ready.json"), &m.Shop)
 	m.attach(t)
 	var once sync.Once
 	m.close = func(t *testing.T) {
@@ -98,15 +98,9 @@ func openShop(t *testing.T, config Config) *testShop {
 func (m *testShop) attach(t *testing.T) {
 	t.Helper()
 	var err error
-	if m.log, m.detach, err = m.asAttached().Log(t.Context()); err != nil {
+	if m.log, m.detach, err = m.Shop.Log(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// asAttached returns the ready file as the operators' tools read it.
-func (m *testShop) asAttached() target.Shop {
-	return target.Shop{Storefront: m.Storefront, Mail: m.Mail, Stripe: m.Stripe, StripeSecretKey: m.StripeSecretKey,
-		StripePublishableKey: m.StripePublishableKey, NATS: m.NATS, MongoDB: m.MongoDB, Ops: m.Ops, OpsToken: m.OpsToken, Data: m.Data}
 }
 
 // closingTime is how long a shop may take to stop.
@@ -130,7 +124,7 @@ func (m *testShop) verify(t *testing.T, acknowledged ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
-	options, done, err := invariants.Attach(ctx, m.asAttached())
+	options, done, err := invariants.Attach(ctx, m.Shop)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,25 +3,30 @@ package main
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"tillstream/cmd/internal/address"
+	"tillstream/cmd/internal/target"
 )
 
-// Ready is the content of the ready file: the addresses and keys of the shop, for scripts, cmd/load and cmd/ops.
-type Ready struct {
-	Storefront           string `json:"storefront"`
-	Mail                 string `json:"mail"`
-	Stripe               string `json:"stripe"`
-	StripeSecretKey      string `json:"stripe_secret_key"`
-	StripePublishableKey string `json:"stripe_publishable_key"`
-	NATS                 string `json:"nats"`
-	MongoDB              string `json:"mongodb"`
-	Ops                  string `json:"ops"`
-	OpsToken             string `json:"ops_token"`
-	Data                 string `json:"data"` // absolute path; ops backup reads the secrets there
+// writeReady writes the ready files, in which scripts, cmd/load and cmd/ops find the shop.
+func writeReady(config Config, ready target.Shop) (err error) {
+	if ready.Data, err = filepath.Abs(config.Data); err != nil {
+		return fmt.Errorf("resolve data directory: %w", err)
+	}
+	for _, path := range []string{config.dir("ready.json"), config.ReadyFile} {
+		if path == "" {
+			continue
+		}
+		if err := writeJSON(path, ready); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (r Ready) print(w io.Writer, data string) {
+// printReady prints the addresses of the shop. It leaves out passwords, because others may read a terminal or a journal.
+func printReady(w io.Writer, r target.Shop, data string) {
 	fmt.Fprintf(w, `The shop is open. Data is in %s.
 
   Storefront   %s

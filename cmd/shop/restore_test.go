@@ -57,11 +57,11 @@ func (d *disaster) open(t *testing.T) {
 // backUp does what ops backup does.
 func (d *disaster) backUp(t *testing.T) (dir string, cut uint64) {
 	t.Helper()
-	secrets, err := d.asAttached().Secrets()
+	secrets, err := d.Shop.Secrets()
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, closeDB, err := d.asAttached().Database(t.Context())
+	db, closeDB, err := d.Shop.Database(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,12 +88,12 @@ func (d *disaster) restore(t *testing.T, dir string) map[uint64]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, closeDB, err := m.asAttached().Database(t.Context())
+	db, closeDB, err := m.Shop.Database(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer closeDB()
-	if _, err := (replay.Restore{Backup: kept, DB: db, Log: m.log, Secrets: m.asAttached().KeepSecrets}).Run(t.Context()); err != nil {
+	if _, err := (replay.Restore{Backup: kept, DB: db, Log: m.log, Secrets: m.Shop.KeepSecrets}).Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return m.messages(t, 0)
@@ -177,7 +177,7 @@ func (d *disaster) captured(t *testing.T) (ids []string) {
 // the backup. The restored shop does not have these orders, and staff must refund them.
 func (d *disaster) verifyRestored(t *testing.T, acknowledged, unknown []string) {
 	t.Helper()
-	options, done, err := invariants.Attach(t.Context(), d.asAttached())
+	options, done, err := invariants.Attach(t.Context(), d.Shop)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tillstream/cmd/internal/process"
+	"tillstream/cmd/internal/target"
 	"tillstream/events/api"
 	"tillstream/events/embedded"
 	"tillstream/notifications/inbox"
@@ -186,8 +187,8 @@ func (s *servers) holder() string {
 }
 
 // ready returns the content of the ready file.
-func (s *servers) ready() Ready {
-	r := Ready{Storefront: s.storefrontURL(), Ops: s.storefrontURL(), OpsToken: s.secrets.OpsToken, MongoDB: s.mongoURI(), NATS: s.natsURL(),
+func (s *servers) ready() target.Shop {
+	r := target.Shop{Storefront: s.storefrontURL(), Ops: s.storefrontURL(), OpsToken: s.secrets.OpsToken, MongoDB: s.mongoURI(), NATS: s.natsURL(),
 		Stripe: s.sandboxURL(), StripeSecretKey: s.secrets.StripeSecretKey, StripePublishableKey: s.secrets.StripePublishableKey}
 	if s.inbox != nil {
 		r.Mail = s.storefrontURL()

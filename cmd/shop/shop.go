@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -23,6 +22,7 @@ import (
 	"tillstream/cmd/internal/process"
 	"tillstream/cmd/internal/seed"
 	"tillstream/cmd/internal/storefront"
+	"tillstream/cmd/internal/target"
 	"tillstream/events"
 	"tillstream/events/api"
 	"tillstream/events/embedded"
@@ -69,7 +69,7 @@ func Run(ctx context.Context, config Config, logger *slog.Logger, out io.Writer)
 		if err := writeReady(config, ready); err != nil {
 			return err
 		}
-		ready.print(out, config.Data)
+		printReady(out, ready, config.Data)
 		return nil
 	})
 }
@@ -85,22 +85,6 @@ func secretsOf(config Config) (secrets, error) {
 		s.StripeSecretKey, s.StripePublishableKey, s.StripeWebhookSecret = config.StripeSecretKey, config.StripePublishableKey, config.StripeWebhookSecret
 	}
 	return s, err
-}
-
-// writeReady writes the ready files.
-func writeReady(config Config, ready Ready) (err error) {
-	if ready.Data, err = filepath.Abs(config.Data); err != nil {
-		return fmt.Errorf("resolve data directory: %w", err)
-	}
-	for _, path := range []string{config.dir("ready.json"), config.ReadyFile} {
-		if path == "" {
-			continue
-		}
-		if err := writeJSON(path, ready); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // stayClosed runs the broker and the database until ctx ends, without any worker. It creates the streams in an empty store,
@@ -120,7 +104,7 @@ func stayClosed(ctx context.Context, config Config, servers *servers, logger *sl
 	default:
 		defer l.Close()
 	}
-	ready := Ready{NATS: servers.natsURL(), MongoDB: servers.mongoURI()}
+	ready := target.Shop{NATS: servers.natsURL(), MongoDB: servers.mongoURI()}
 	if err := writeReady(config, ready); err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tillstream/cmd/internal/target"
 	"tillstream/events/embedded"
 )
 
@@ -158,7 +159,7 @@ func TestShopThatCannotOpenWritesNoSecrets(t *testing.T) {
 func TestStartUpMessageHasNoPasswords(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	Ready{NATS: "nats://shop:hidden@a:4222,nats://shop:hidden@b:4222", MongoDB: "mongodb://shop:hidden@c:27017/t"}.print(&out, "data")
+	printReady(&out, target.Shop{NATS: "nats://shop:hidden@a:4222,nats://shop:hidden@b:4222", MongoDB: "mongodb://shop:hidden@c:27017/t"}, "data")
 	if text := out.String(); strings.Contains(text, "hidden") || !strings.Contains(text, "b:4222") || !strings.Contains(text, "c:27017/t") {
 		t.Errorf("start-up message =\n%s\nwant addresses without passwords", text)
 	}

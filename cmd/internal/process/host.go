@@ -34,7 +34,7 @@ type background interface {
 type HostConfig struct {
 	DB         *mongo.Database
 	Holder     string                // name under which leases are taken; see [worker.Config]
-	Log        *eventlog.Log              // log of the process
+	Log        *eventlog.Log         // log of the process
 	Registerer prometheus.Registerer // default: none
 	StoreLimit func() int64          // bytes that a broker in this process may store; default: the broker is asked
 	Sync       func() error          // writes DB to disk; default: none

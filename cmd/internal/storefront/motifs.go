@@ -50,7 +50,7 @@ var motifs = []struct {
 <path d="M146 96c20 26 88 26 108 0l-14-8c-14 18-66 18-80 0z" fill="{line}"/><path d="M136 232h128v30H136z" fill="{second}"/>`},
 	{[]string{"umbrella", "parasol", "raincoat"}, `<path d="M200 90v200c0 36-46 36-46 4" fill="none" stroke="{line}" stroke-width="10" stroke-linecap="round"/><path d="M76 214c0-164 248-164 248 0-22-22-60-22-82 0-22-22-62-22-84 0-22-22-60-22-82 0z" fill="{main}"/>
 <path d="M158 214c0-84 84-84 84 0-22-22-62-22-84 0z" fill="{second}"/>`},
-	{[]string{"frame", "print", "poster", "picture", "sign", "art", "mirror", "map"}, `<rect x="104" y="72" width="192" height="240" rx="6" fill="{line}"/><rect x="120" y="88" width="160" height="208" fill="{sun}"/>
+	{[]string{"frame", "print", "linocut", "poster", "picture", "sign", "art", "mirror", "map"}, `<rect x="104" y="72" width="192" height="240" rx="6" fill="{line}"/><rect x="120" y="88" width="160" height="208" fill="{sun}"/>
 <circle cx="232" cy="146" r="26" fill="{second}"/><path d="M120 262l52-84 46 58 22-26 40 52v34H120z" fill="{main}"/>`},
 	{[]string{"soap", "lotion", "bath", "shampoo", "balm", "wash"}, `<rect x="140" y="158" width="120" height="160" rx="22" fill="{main}"/><path d="M180 158v-36h40v36z" fill="{line}"/><path d="M196 122V98h-52v18" fill="none" stroke="{line}" stroke-width="14"/>
 <rect x="158" y="204" width="84" height="72" rx="6" fill="{sun}"/><path d="M176 230h48m-38 20h28" stroke="{second}" stroke-width="7" stroke-linecap="round"/>`},

@@ -1,6 +1,6 @@
 // Package notifications sends customers mails about their orders. It promises one mail per outcome of an order, however often
-// the event of the outcome is delivered, and that an unknown delivery is recorded as unknown: if the connection breaks while
-// the server accepts a mail, nobody can tell whether it was delivered.
+// the event of the outcome is delivered, and that a delivery whose result is unknown is recorded as such: if the connection
+// breaks while the server accepts a mail, the shop cannot know whether it was delivered.
 //
 // One entity per order has the messages about it. Handled: orders.confirmed, rejected, expired, cancelled and refunded.
 // Appended, for each message:

@@ -43,11 +43,11 @@ var statusCode = regexp.MustCompile(`(?:^|#)([245]\.\d{1,3}\.\d{1,3})\b`)
 
 // replyOf returns the server's reply in an error; ok is false if there is none.
 func replyOf(err error) (r reply, ok bool) {
-	var said *textproto.Error
-	if !errors.As(err, &said) {
+	var answer *textproto.Error
+	if !errors.As(err, &answer) {
 		return reply{}, false
 	}
-	r = reply{code: strconv.Itoa(said.Code), text: strings.ToLower(mailAddress.ReplaceAllString(oneLine(said.Msg), ""))}
+	r = reply{code: strconv.Itoa(answer.Code), text: strings.ToLower(mailAddress.ReplaceAllString(oneLine(answer.Msg), ""))}
 	if found := statusCode.FindStringSubmatch(r.text); found != nil {
 		r.status = found[1]
 	}
@@ -120,9 +120,9 @@ var rules = []rule{
 func exact(pattern string) *regexp.Regexp    { return regexp.MustCompile(`^(?:` + pattern + `)$`) }
 func contains(pattern string) *regexp.Regexp { return regexp.MustCompile(pattern) }
 
-func (r rule) matches(at stage, said reply) bool {
-	return (r.at == nil || slices.Contains(r.at, at)) && (r.code == nil || r.code.MatchString(said.code)) &&
-		(r.status == nil || r.status.MatchString(said.status)) && (r.text == nil || r.text.MatchString(said.text))
+func (r rule) matches(at stage, answer reply) bool {
+	return (r.at == nil || slices.Contains(r.at, at)) && (r.code == nil || r.code.MatchString(answer.code)) &&
+		(r.status == nil || r.status.MatchString(answer.status)) && (r.text == nil || r.text.MatchString(answer.text))
 }
 
 // classify returns what an unexpected reply means at a stage.
@@ -135,7 +135,7 @@ func classifyError(at stage, err error) error {
 	if err == nil {
 		return nil
 	}
-	said, ok := replyOf(err)
+	answer, ok := replyOf(err)
 	if at == stageConnect {
 		err = fmt.Errorf("connect to the mail server: %w", err)
 	} else {
@@ -143,7 +143,7 @@ func classifyError(at stage, err error) error {
 	}
 	kind := temporary
 	if ok {
-		kind = said.classify(at)
+		kind = answer.classify(at)
 	}
 	switch {
 	case kind == recipientDeferred:

@@ -14,7 +14,7 @@ import (
 	"tillstream/events/worker"
 )
 
-// attemptState is what this process knows about the attempts to send a message.
+// attemptState is the state of the attempts to send a message that is not in the log.
 type attemptState struct {
 	undelivered int            // the last attempt that ended without delivery; 0 for none
 	result      events.Payload // the result of the message if it could not be recorded

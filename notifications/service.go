@@ -55,7 +55,7 @@ type Service struct {
 	renderer *renderer
 	metrics  *metrics
 
-	// attempts has what this process knows about attempts and the log does not have (yet), by message. It saves unknown results
+	// attempts has what this process has learned about attempts and not recorded in the log, by message. It saves unknown results
 	// after a fault. Nothing depends on it: without it, the rules for unknown deliveries apply.
 	attempts *lru.Cache[string, attemptState]
 	accepted atomic.Uint64 // mails of this process that the server has accepted

@@ -24,9 +24,9 @@ func TestChargeLimitsRefuseWhatStripeRefuses(t *testing.T) {
 		err := events.ChargeLimits(nil).Check(events.Money{Amount: c.amount, Currency: c.currency})
 		switch {
 		case c.want == "" && err != nil:
-			t.Errorf("%d %s: %v", c.amount, c.currency, err)
+			t.Errorf("%d %s: got %v, want no error", c.amount, c.currency, err)
 		case c.want != "" && (!errors.Is(err, events.ErrMoney) || !strings.Contains(err.Error(), c.want)):
-			t.Errorf("%d %s: %v, want ErrMoney with %s", c.amount, c.currency, err, c.want)
+			t.Errorf("%d %s: got %v, want ErrMoney with %s", c.amount, c.currency, err, c.want)
 		}
 	}
 }
@@ -39,16 +39,16 @@ func TestChargeLimitsCanBeConfigured(t *testing.T) {
 	}
 	for currency, want := range map[string]events.ChargeLimit{"GBP": {100, 99_999_999, 1}, "ISK": {500, 99_999_999, 1}, "EUR": {50, 99_999_999, 1}} {
 		if got := c.For(currency); got != want {
-			t.Errorf("%s: %+v, want %+v", currency, got, want)
+			t.Errorf("%s: got %+v, want %+v", currency, got, want)
 		}
 	}
 	text, err := c.MarshalText()
 	if err != nil || string(text) != "GBP=100/1,ISK=500/1" {
-		t.Errorf("marshalled as %q, %v", text, err)
+		t.Errorf("MarshalText: got %q, %v; want GBP=100/1,ISK=500/1", text, err)
 	}
 	for _, bad := range []string{"GBP", "gbp=30", "GBP=", "GBP=0", "GBP=30/0", "GBP=30/", "GBP=-3", "POUND=3", "GBP=123456789", "GBP=30;EUR=50"} {
 		if err := c.UnmarshalText([]byte(bad)); err == nil {
-			t.Errorf("%q is accepted", bad)
+			t.Errorf("%q: got no error, want one", bad)
 		}
 	}
 }

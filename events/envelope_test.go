@@ -34,7 +34,7 @@ func encode(t *testing.T, e events.Event) *nats.Msg {
 	return msg
 }
 
-func TestEnvelopeRoundTrip(t *testing.T) {
+func TestEnvelopeSurvivesARoundTrip(t *testing.T) {
 	t.Parallel()
 	bare := sampleEvent()
 	bare.CorrelationID, bare.CausationID, bare.TraceParent, bare.Revision, bare.Actor = "", "", "", 0, events.ActorSystem
@@ -54,7 +54,7 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 }
 
 // Other programs read these header names: CloudEvents 1.0 in binary mode on NATS.
-func TestEnvelopeOnTheWire(t *testing.T) {
+func TestEnvelopeHasTheHeadersOfCloudEvents(t *testing.T) {
 	t.Parallel()
 	msg := encode(t, sampleEvent())
 	want := nats.Header{
@@ -76,16 +76,16 @@ func TestEnvelopeOnTheWire(t *testing.T) {
 		t.Errorf("headers (-want +got):\n%s", diff)
 	}
 	if want := `{"order_id":"order-1","payment_id":"payment-1","payment_intent":"pi_1","reason":"expired"}`; string(msg.Data) != want {
-		t.Errorf("body %s, want %s", msg.Data, want)
+		t.Errorf("got body %s, want %s", msg.Data, want)
 	}
 }
 
-func TestEnvelopeOfAnotherZoneIsUTC(t *testing.T) {
+func TestEnvelopeTimeIsUTC(t *testing.T) {
 	t.Parallel()
 	e := sampleEvent()
 	e.Time = e.Time.In(time.FixedZone("Berlin", 3600))
 	if got := encode(t, e).Header[events.HeaderTime]; !cmp.Equal(got, []string{"2026-11-21T09:30:00.123456Z"}) {
-		t.Errorf("time header %q", got)
+		t.Errorf("got time header %q, want 2026-11-21T09:30:00.123456Z", got)
 	}
 }
 
@@ -131,7 +131,7 @@ func TestDecodeRefusesMalformedMessages(t *testing.T) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
 			if e.Subject != "payments.order-1" || e.Payload != nil {
-				t.Errorf("envelope %+v, want the subject and no payload", e)
+				t.Errorf("got envelope %+v, want the subject and no payload", e)
 			}
 		})
 	}

@@ -74,7 +74,7 @@ func TestGoldenSamplesSurviveARoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(files) < len(shopDefinitions()) {
-		t.Errorf("%d golden samples for %d events", len(files), len(shopDefinitions()))
+		t.Errorf("got %d golden samples, want at least %d", len(files), len(shopDefinitions()))
 	}
 	for _, file := range files {
 		t.Run(file.Name(), func(t *testing.T) {
@@ -88,7 +88,7 @@ func roundTrip(t *testing.T, name string) {
 	t.Helper()
 	parts := goldenName.FindStringSubmatch(name)
 	if parts == nil {
-		t.Fatalf("not named <type>.v<version>.json")
+		t.Fatalf("got file name %q, want <type>.v<version>.json", name)
 	}
 	version, err := strconv.Atoi(parts[2])
 	if err != nil {
@@ -100,10 +100,10 @@ func roundTrip(t *testing.T, name string) {
 	}
 	payload, err := events.DecodePayload(parts[1], version, golden)
 	if err != nil {
-		t.Fatalf("an event of a production log can no longer be read: %v", err)
+		t.Fatalf("got %v: events in production logs can no longer be read", err)
 	}
 	if payload.EventType() != parts[1] {
-		t.Errorf("decoded to a %s", payload.EventType())
+		t.Errorf("got type %s, want %s", payload.EventType(), parts[1])
 	}
 	if version == newest(t, parts[1]) {
 		got := jsontext.Value(encode(t, events.Event{Payload: payload}).Data)
@@ -112,7 +112,7 @@ func roundTrip(t *testing.T, name string) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(string(want), string(got)); diff != "" {
-			t.Errorf("a field was renamed, removed or changed without a new version (-golden +now):\n%s", diff)
+			t.Errorf("a field was renamed, removed or changed without a new version (-want +got):\n%s", diff)
 		}
 	}
 }
@@ -122,7 +122,7 @@ func newest(t *testing.T, eventType string) int {
 	all := shopDefinitions()
 	i := slices.IndexFunc(all, func(d events.Definition) bool { return d.Type == eventType })
 	if i < 0 {
-		t.Fatalf("there is no definition of %s any more, but logs have such events", eventType)
+		t.Fatalf("got no definition of %s, want one: production logs have such events", eventType)
 	}
 	return all[i].Version
 }

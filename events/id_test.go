@@ -38,13 +38,13 @@ func TestCheckIDAcceptsSubjectTokens(t *testing.T) {
 			t.Parallel()
 			err := events.CheckID(c.id)
 			if (err == nil) != c.ok {
-				t.Errorf("CheckID(%.80q) = %v, want ok %v", c.id, err, c.ok)
+				t.Errorf("CheckID(%.80q): got %v, want ok %v", c.id, err, c.ok)
 			}
 			if err != nil && !errors.Is(err, events.ErrBadID) {
-				t.Errorf("%v is not ErrBadID", err)
+				t.Errorf("CheckID(%.80q): got %v, want ErrBadID", c.id, err)
 			}
 			if err != nil && len(err.Error()) > 500 {
-				t.Errorf("the error repeats %d bytes of a hostile id", len(err.Error()))
+				t.Errorf("got an error of %d bytes, want it to shorten the id", len(err.Error()))
 			}
 		})
 	}
@@ -81,13 +81,13 @@ func TestCheckSKUAcceptsPrintableTexts(t *testing.T) {
 			t.Parallel()
 			err := events.CheckSKU(c.sku)
 			if (err == nil) != c.ok {
-				t.Errorf("CheckSKU(%.80q) = %v, want ok %v", c.sku, err, c.ok)
+				t.Errorf("CheckSKU(%.80q): got %v, want ok %v", c.sku, err, c.ok)
 			}
 			if err != nil && !errors.Is(err, events.ErrBadID) {
-				t.Errorf("%v is not ErrBadID", err)
+				t.Errorf("CheckSKU(%.80q): got %v, want ErrBadID", c.sku, err)
 			}
 			if _, subjectErr := events.Subject(events.PrefixItem, c.sku); (subjectErr == nil) != c.ok {
-				t.Errorf("Subject(%.80q) = %v, want ok %v", c.sku, subjectErr, c.ok)
+				t.Errorf("Subject(%.80q): got %v, want ok %v", c.sku, subjectErr, c.ok)
 			}
 		})
 	}
@@ -105,10 +105,10 @@ func TestParseSubjectInvertsSubject(t *testing.T) {
 		}
 		rest, found := strings.CutPrefix(subject, events.PrefixItem)
 		if !found || !token.MatchString(rest) {
-			t.Fatalf("the subject of %q is %q, want one token after %s", id, subject, events.PrefixItem)
+			t.Fatalf("subject of %q: got %q, want one token after %s", id, subject, events.PrefixItem)
 		}
 		if got, ok := events.ParseSubject(events.PrefixItem, subject); !ok || got != id {
-			t.Fatalf("%q has the id %q, %v; want %q", subject, got, ok, id)
+			t.Fatalf("id of %q: got %q, %v; want %q", subject, got, ok, id)
 		}
 	})
 }
@@ -131,12 +131,12 @@ func TestParseSubjectRefusesWhatSubjectDoesNotReturn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if id, ok := events.ParseSubject(events.PrefixItem, events.PrefixItem+token); ok {
-				t.Errorf("%q has the id %q, want none", token, id)
+				t.Errorf("id of %q: got %q, want none", token, id)
 			}
 		})
 	}
 	if id, ok := events.ParseSubject(events.PrefixItem, events.PrefixStock+"a"); ok {
-		t.Errorf("a subject with another prefix has the id %q, want none", id)
+		t.Errorf("id of a subject with another prefix: got %q, want none", id)
 	}
 }
 
@@ -153,10 +153,10 @@ func TestNoTwoDomainsOwnOneSubject(t *testing.T) {
 			}
 		}
 		if len(owners) != 1 {
-			t.Errorf("%s is owned by %v, want one domain", subject, owners)
+			t.Errorf("owners of %s: got %v, want one domain", subject, owners)
 		}
 	}
 	if prefixes := events.OwnedPrefixes("unknown"); prefixes != nil {
-		t.Errorf("an unknown domain owns %v", prefixes)
+		t.Errorf("prefixes of an unknown domain: got %v, want none", prefixes)
 	}
 }

@@ -17,15 +17,14 @@ func TestMoneyRefusesMixedCurrencies(t *testing.T) {
 	t.Parallel()
 	eur := events.Money{Amount: 1, Currency: "EUR"}
 	if _, err := gbp(1).Add(eur); !errors.Is(err, events.ErrMoney) {
-		t.Errorf("GBP plus EUR: %v, want ErrMoney", err)
+		t.Errorf("GBP plus EUR: got %v, want ErrMoney", err)
 	}
 	if _, err := gbp(1).Sub(eur); !errors.Is(err, events.ErrMoney) {
-		t.Errorf("GBP minus EUR: %v, want ErrMoney", err)
+		t.Errorf("GBP minus EUR: got %v, want ErrMoney", err)
 	}
 }
 
-// Row 63 of the fault matrix, the arithmetic: money agrees with arithmetic without limits, or returns ErrMoney; it never
-// overflows.
+// Row 63 of the fault matrix, the arithmetic: a result equals that of unlimited arithmetic or is ErrMoney. It never overflows.
 func TestMoneyAgreesWithUnlimitedArithmetic(t *testing.T) {
 	t.Parallel()
 	amounts := rapid.OneOf(rapid.Int64(), rapid.Int64Range(-1000, 1000), rapid.SampledFrom([]int64{math.MinInt64, math.MinInt64 + 1, math.MaxInt64}))
@@ -40,7 +39,7 @@ func TestMoneyAgreesWithUnlimitedArithmetic(t *testing.T) {
 		product, err := gbp(a).Times(b)
 		if a < 0 || b < 0 {
 			if !errors.Is(err, events.ErrMoney) {
-				t.Fatalf("%d times %d: %v, want ErrMoney", a, b, err)
+				t.Fatalf("%d times %d: got %v, want ErrMoney", a, b, err)
 			}
 			return
 		}
@@ -78,7 +77,7 @@ func TestMoneyPrintsMinorUnits(t *testing.T) {
 		{gbp(math.MinInt64), "-92233720368547758.08 GBP"},
 	} {
 		if got := c.money.String(); got != c.want {
-			t.Errorf("%d %s prints as %q, want %q", c.money.Amount, c.money.Currency, got, c.want)
+			t.Errorf("%d %s: got %q, want %q", c.money.Amount, c.money.Currency, got, c.want)
 		}
 	}
 }
@@ -93,11 +92,11 @@ func TestMinorDigitsAreThoseOfStripe(t *testing.T) {
 	} {
 		for _, code := range codes {
 			if got := events.MinorDigits(code); got != want {
-				t.Errorf("%q has %d digits, want %d", code, got, want)
+				t.Errorf("%q: got %d digits, want %d", code, got, want)
 			}
 		}
 	}
 	if allocations := testing.AllocsPerRun(100, func() { events.MinorDigits("GBP") }); allocations != 0 {
-		t.Errorf("%v allocations, want none", allocations)
+		t.Errorf("got %v allocations, want 0", allocations)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 )
 
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 }
 
 // notes is an entity with such events.
-var notes = log.Entity[[]string]{Prefix: events.PrefixOrder,
+var notes = eventlog.Entity[[]string]{Prefix: events.PrefixOrder,
 	Apply: func(lines []string, e events.Event) ([]string, error) {
 		return append(append([]string(nil), lines...), e.Payload.(noteLeft).Lines...), nil
 	}}
@@ -53,7 +53,7 @@ func TestEveryVersionOfAnEventIsReadAsTheNewest(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := msg.Header.Get(events.HeaderVersion); got != "2" {
-			t.Fatalf("the new release writes version %s, want 2", got)
+			t.Fatalf("version header: got %s, want 2", got)
 		}
 		msg.Header.Set(events.HeaderVersion, version)
 		msg.Data = []byte(body)
@@ -64,7 +64,7 @@ func TestEveryVersionOfAnEventIsReadAsTheNewest(t *testing.T) {
 	publish("1", `{"text":"old"}`)
 	publish("2", `{"lines":["new","and longer"]}`)
 	publish("1", `{"text":"old again"}`)
-	err := l.Do(t.Context(), func(tx *log.Tx) error {
+	err := l.Do(t.Context(), func(tx *eventlog.Tx) error {
 		if _, err := notes.Load(tx, "n"); err != nil {
 			return err
 		}
@@ -75,11 +75,11 @@ func TestEveryVersionOfAnEventIsReadAsTheNewest(t *testing.T) {
 	}
 	got, _, err := notes.Read(t.Context(), logtest.OpenOn(t, server), "n")
 	if diff := cmp.Diff([]string{"old", "new", "and longer", "old again", "new again"}, got); err != nil || diff != "" {
-		t.Fatalf("%v (-want +got):\n%s", err, diff)
+		t.Fatalf("got error %v; lines (-want +got):\n%s", err, diff)
 	}
 	revision++ // that of "new again"
 	publish("3", `{"from":"the future"}`)
-	if _, _, err := notes.Read(t.Context(), l, "n"); !errors.Is(err, log.ErrUnreadable) || !errors.Is(err, events.ErrUnknownVersion) {
-		t.Errorf("version 3: %v, want ErrUnreadable and ErrUnknownVersion", err)
+	if _, _, err := notes.Read(t.Context(), l, "n"); !errors.Is(err, eventlog.ErrUnreadable) || !errors.Is(err, events.ErrUnknownVersion) {
+		t.Errorf("version 3: got %v, want ErrUnreadable and ErrUnknownVersion", err)
 	}
 }

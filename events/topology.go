@@ -31,7 +31,7 @@ const (
 )
 
 // owners are the prefixes under which each domain appends. Each subject belongs to one domain, so only the rules of that
-// domain decide about its entity. In production the permissions of the broker enforce it.
+// domain decide about its entity. In production the permissions of the broker enforce this.
 var owners = map[string][]string{
 	"orders":        {"orders.", "customers."},
 	"inventory":     {"inventory."},

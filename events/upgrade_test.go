@@ -13,7 +13,7 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/embedded"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 )
 
@@ -25,16 +25,16 @@ type giftWrapped struct {
 func (giftWrapped) EventType() string { return "test.gift_wrapped" }
 
 // gifts is an entity that both releases know.
-var gifts = log.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+var gifts = eventlog.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
 
 // currentRelease and nextRelease set the topology of a release. The next one adds a subject, a stream setting and a bucket.
-func currentRelease(c *log.Config) {
-	topology := log.CurrentTopology(1)
+func currentRelease(c *eventlog.Config) {
+	topology := eventlog.CurrentTopology(1)
 	topology.Version = 1
 	c.Topology = &topology
 }
 
-func nextRelease(c *log.Config) {
+func nextRelease(c *eventlog.Config) {
 	currentRelease(c)
 	c.Topology.Version = 2
 	c.Topology.Streams[0].Subjects = append(c.Topology.Streams[0].Subjects, "gifts.*")
@@ -42,27 +42,27 @@ func nextRelease(c *log.Config) {
 	c.Topology.Buckets = append(c.Topology.Buckets, jetstream.KeyValueConfig{Bucket: "gifts"})
 }
 
-func appendGift(t *testing.T, l *log.Log, id string) error {
+func appendGift(t *testing.T, l *eventlog.Log, id string) error {
 	t.Helper()
-	return l.Do(t.Context(), func(tx *log.Tx) error { return gifts.Append(tx, id, giftWrapped{Paper: "red"}) })
+	return l.Do(t.Context(), func(tx *eventlog.Tx) error { return gifts.Append(tx, id, giftWrapped{Paper: "red"}) })
 }
 
-func place(t *testing.T, l *log.Log, id string) {
+func place(t *testing.T, l *eventlog.Log, id string) {
 	t.Helper()
-	if err := l.Do(t.Context(), func(tx *log.Tx) error { return gifts.Append(tx, id, events.OrderExpired{}) }); err != nil {
-		t.Errorf("%s: %v", id, err)
+	if err := l.Do(t.Context(), func(tx *eventlog.Tx) error { return gifts.Append(tx, id, events.OrderExpired{}) }); err != nil {
+		t.Errorf("append to %s: %v", id, err)
 	}
 }
 
 // tryOpen opens a log as a release.
-func tryOpen(t *testing.T, server *embedded.NATS, release func(*log.Config)) (*log.Log, error) {
+func tryOpen(t *testing.T, server *embedded.NATS, release func(*eventlog.Config)) (*eventlog.Log, error) {
 	t.Helper()
-	config := log.Config{Source: "test", Owns: []string{""}}
+	config := eventlog.Config{Source: "test", Owns: []string{""}}
 	release(&config)
-	return log.Open(t.Context(), logtest.Connect(t, server), config)
+	return eventlog.Open(t.Context(), logtest.Connect(t, server), config)
 }
 
-func subjects(t *testing.T, l *log.Log) []string {
+func subjects(t *testing.T, l *eventlog.Log) []string {
 	t.Helper()
 	stream, err := l.JetStream().Stream(t.Context(), events.StreamShop)
 	if err != nil {
@@ -79,29 +79,29 @@ func TestANewEventIsWrittenAfterTheOlderReleaseHasStopped(t *testing.T) {
 	older := logtest.OpenOn(t, server, currentRelease)
 	newer := logtest.OpenOn(t, server, nextRelease)
 	if !slices.Contains(subjects(t, newer), "gifts.*") {
-		t.Errorf("the new subject is not among %v", subjects(t, newer))
+		t.Errorf("subjects: got %v, want gifts.* among them", subjects(t, newer))
 	}
 	if _, err := newer.JetStream().KeyValue(t.Context(), "gifts"); err != nil {
-		t.Errorf("the new bucket: %v", err)
+		t.Errorf("bucket gifts: %v", err)
 	}
-	for _, l := range []*log.Log{older, newer} {
+	for _, l := range []*eventlog.Log{older, newer} {
 		place(t, l, "order")
 	}
-	if err := appendGift(t, newer, "order"); !errors.Is(err, log.ErrUpgradeInProgress) || !errors.Is(err, log.ErrUnavailable) {
-		t.Errorf("an event that the older release does not know: %v, want ErrUpgradeInProgress and ErrUnavailable", err)
+	if err := appendGift(t, newer, "order"); !errors.Is(err, eventlog.ErrUpgradeInProgress) || !errors.Is(err, eventlog.ErrUnavailable) {
+		t.Errorf("append an event that the older release does not know: got %v, want ErrUpgradeInProgress and ErrUnavailable", err)
 	}
 	place(t, older, "order")
 	older.Close()
-	waitUntil(t, "the event may be written", func() bool { return appendGift(t, newer, "order") == nil })
+	waitUntil(t, "the event can be written", func() bool { return appendGift(t, newer, "order") == nil })
 	if n, _, err := gifts.Read(t.Context(), newer, "order"); err != nil || n != 4 {
-		t.Errorf("the order has %d events, %v; want 4", n, err)
+		t.Errorf("got %d events, %v; want 4", n, err)
 	}
 	_, err := tryOpen(t, server, currentRelease)
 	if !errors.Is(err, events.ErrNewer) || !strings.Contains(err.Error(), "topology 2, this program knows 1") {
-		t.Errorf("the older release opens the log: %v, want ErrNewer with both topologies", err)
+		t.Errorf("open as the older release: got %v, want ErrNewer with both topologies", err)
 	}
 	if again, err := tryOpen(t, server, nextRelease); err != nil {
-		t.Errorf("the newer release opens the log: %v", err)
+		t.Errorf("open as the newer release: %v", err)
 	} else {
 		place(t, again, "order")
 		if err := appendGift(t, again, "order"); err != nil {
@@ -123,10 +123,10 @@ func TestAReleaseCanBeRolledBackBeforeItsFirstNewEvent(t *testing.T) {
 	older := logtest.OpenOn(t, server, currentRelease)
 	place(t, older, "order")
 	if !slices.Contains(subjects(t, older), "gifts.*") {
-		t.Errorf("the subject of the newer release is gone: %v", subjects(t, older))
+		t.Errorf("subjects: got %v, want gifts.* among them", subjects(t, older))
 	}
-	if again := logtest.OpenOn(t, server, nextRelease); !errors.Is(appendGift(t, again, "order"), log.ErrUpgradeInProgress) {
-		t.Error("the newer release appends a new event while the older one runs")
+	if again := logtest.OpenOn(t, server, nextRelease); !errors.Is(appendGift(t, again, "order"), eventlog.ErrUpgradeInProgress) {
+		t.Error("append a new event while the older release runs: want ErrUpgradeInProgress")
 	}
 }
 
@@ -146,26 +146,26 @@ func TestAnOlderProcessDecidesNothingAfterANewerEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err = gifts.Read(t.Context(), older, "order")
-	if !errors.Is(err, events.ErrNewer) || !errors.Is(err, log.ErrUnavailable) || errors.Is(err, log.ErrUnreadable) {
-		t.Errorf("read: %v, want ErrNewer and ErrUnavailable", err)
+	if !errors.Is(err, events.ErrNewer) || !errors.Is(err, eventlog.ErrUnavailable) || errors.Is(err, eventlog.ErrUnreadable) {
+		t.Errorf("read as the older release: got %v, want ErrNewer and ErrUnavailable", err)
 	}
 	if n, _, err := gifts.Read(t.Context(), ops, "order"); err != nil || n != 2 {
-		t.Errorf("the newer release reads %d events, %v; want 2", n, err)
+		t.Errorf("read as the newer release: got %d events, %v; want 2", n, err)
 	}
 	m, err := older.Get(t.Context(), ack.Sequence)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := older.ReportNewer(m); !errors.Is(err, events.ErrNewer) || older.Damage() == nil || older.Newer() == nil {
-		t.Errorf("report: %v, damage: %v, newer: %v; want errors", err, older.Damage(), older.Newer())
+		t.Errorf("got report %v, damage %v, newer %v; want errors", err, older.Damage(), older.Newer())
 	}
-	err = older.Do(t.Context(), func(tx *log.Tx) error { return gifts.Append(tx, "another", events.OrderExpired{}) })
-	if !errors.Is(err, log.ErrUnavailable) {
-		t.Errorf("append: %v, want ErrUnavailable", err)
+	err = older.Do(t.Context(), func(tx *eventlog.Tx) error { return gifts.Append(tx, "another", events.OrderExpired{}) })
+	if !errors.Is(err, eventlog.ErrUnavailable) {
+		t.Errorf("append: got %v, want ErrUnavailable", err)
 	}
 	for _, already := range []bool{false, true} {
-		if got, err := log.Void(t.Context(), ops, m, "a test"); err != nil || got != already {
-			t.Errorf("void: already %t, %v; want %t", got, err, already)
+		if got, err := eventlog.Void(t.Context(), ops, m, "a test"); err != nil || got != already {
+			t.Errorf("void: got already %t, %v; want %t", got, err, already)
 		}
 	}
 	end, err := ops.End(t.Context(), 0)
@@ -178,11 +178,11 @@ func TestAnOlderProcessDecidesNothingAfterANewerEvent(t *testing.T) {
 	}
 	older.Observe(void)
 	if err := errors.Join(older.Damage(), older.Newer(), older.ReportNewer(m)); err != nil {
-		t.Errorf("after the event was declared void: %v", err)
+		t.Errorf("after the event was voided: got %v, want no error", err)
 	}
-	for _, l := range []*log.Log{older, ops, logtest.OpenOn(t, server, currentRelease)} {
+	for _, l := range []*eventlog.Log{older, ops, logtest.OpenOn(t, server, currentRelease)} {
 		if n, _, err := gifts.Read(t.Context(), l, "order"); err != nil || n != 1 {
-			t.Errorf("after the event was declared void the order has %d events, %v; want 1", n, err)
+			t.Errorf("after the event was voided: got %d events, %v; want 1", n, err)
 		}
 	}
 	place(t, older, "order")
@@ -217,10 +217,10 @@ func TestAnOlderProcessEndsWhenANewerReleaseHasWritten(t *testing.T) {
 	select {
 	case err := <-ended:
 		if !errors.Is(err, events.ErrNewer) {
-			t.Errorf("the process ends with %v, want ErrNewer", err)
+			t.Errorf("end of the process: got %v, want ErrNewer", err)
 		}
 	case <-time.After(time.Minute):
-		t.Error("the process does not end")
+		t.Error("after 1 min: the process has not ended")
 	}
 }
 
@@ -238,10 +238,10 @@ func TestANewerEventIsDeclaredVoidWhileItIsRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		met := l.Adopt(log.Message{Sequence: sequence, Subject: newer.Subject, Header: newer.Header, Data: newer.Data})
-		declared := l.Adopt(log.Message{Sequence: sequence + 1_000_000, Subject: void.Subject, Header: void.Header, Data: void.Data})
+		met := l.Adopt(eventlog.Message{Sequence: sequence, Subject: newer.Subject, Header: newer.Header, Data: newer.Data})
+		declared := l.Adopt(eventlog.Message{Sequence: sequence + 1_000_000, Subject: void.Subject, Header: void.Header, Data: void.Data})
 		var both sync.WaitGroup
-		both.Go(func() { _ = l.ReportNewer(met) }) // an error is right if the void was not read yet
+		both.Go(func() { _ = l.ReportNewer(met) }) // an error is correct if the void was not read yet
 		both.Go(func() { l.Observe(declared) })
 		both.Wait()
 		if err := l.Damage(); err != nil {
@@ -265,20 +265,20 @@ func TestAnEventWithAWrongRevisionCanBeDeclaredVoid(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := gifts.Read(t.Context(), l, "order"); !errors.Is(err, log.ErrUnreadable) {
-			t.Errorf("revision %d: %v, want ErrUnreadable", revision, err)
+		if _, _, err := gifts.Read(t.Context(), l, "order"); !errors.Is(err, eventlog.ErrUnreadable) {
+			t.Errorf("revision %d: got %v, want ErrUnreadable", revision, err)
 		}
 		m, err := l.Get(t.Context(), ack.Sequence)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := log.Void(t.Context(), l, m, "published by hand"); err != nil {
+		if _, err := eventlog.Void(t.Context(), l, m, "published by hand"); err != nil {
 			t.Fatal(err)
 		}
 		place(t, l, "order")
 	}
 	if n, _, err := gifts.Read(t.Context(), logtest.OpenOver(t, l.JetStream().Conn()), "order"); err != nil || n != 3 {
-		t.Errorf("the order has %d events, %v; want 3", n, err)
+		t.Errorf("got %d events, %v; want 3", n, err)
 	}
 }
 
@@ -298,7 +298,7 @@ func TestAnAnnouncementExpires(t *testing.T) {
 		return len(processes)
 	}
 	if n := running(); n != 2 {
-		t.Errorf("%d processes at first, want 2", n)
+		t.Errorf("at first: got %d processes, want 2", n)
 	}
 	waitUntil(t, "only the log of the test is announced", func() bool { return running() == 1 })
 }
@@ -317,10 +317,10 @@ func TestOpenRefusesAStreamWithAnotherConfiguration(t *testing.T) {
 	if _, err := l.JetStream().UpdateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	for name, release := range map[string]func(*log.Config){"current": currentRelease, "next": nextRelease} {
+	for name, release := range map[string]func(*eventlog.Config){"current": currentRelease, "next": nextRelease} {
 		_, err := tryOpen(t, server, release)
-		if !errors.Is(err, log.ErrDrift) || !strings.Contains(err.Error(), "foreign.*") || !strings.Contains(err.Error(), `discard is "old"`) {
-			t.Errorf("%s release: %v, want ErrDrift naming both differences", name, err)
+		if !errors.Is(err, eventlog.ErrDrift) || !strings.Contains(err.Error(), "foreign.*") || !strings.Contains(err.Error(), `discard is "old"`) {
+			t.Errorf("%s release: got %v, want ErrDrift that names both differences", name, err)
 		}
 	}
 }
@@ -334,7 +334,7 @@ func waitUntil(t *testing.T, what string, condition func() bool) {
 		select {
 		case <-ticker.C:
 		case <-deadline:
-			t.Fatalf("timed out waiting until %s", what)
+			t.Fatalf("after 1 min: want %s", what)
 		}
 	}
 }

@@ -49,12 +49,12 @@ func TestApplyReservationOfEveryEventInEveryState(t *testing.T) {
 				got, err := ApplyReservation(before, newEvent("inventory.reservations.o1", row.fact))
 				if row.want[i] == x {
 					if !errors.Is(err, ErrCannotFollow) {
-						t.Fatalf("%+v, %v; want ErrCannotFollow", got, err)
+						t.Fatalf("got %+v, %v; want ErrCannotFollow", got, err)
 					}
 					return
 				}
 				if err != nil || got.State != row.want[i] || got.Late != row.late[i] || got.OrderID != "o1" {
-					t.Fatalf("%+v, %v; want %s, late %t", got, err, row.want[i], row.late[i])
+					t.Fatalf("got %+v, %v; want %s, late %t", got, err, row.want[i], row.late[i])
 				}
 			})
 		}
@@ -62,25 +62,16 @@ func TestApplyReservationOfEveryEventInEveryState(t *testing.T) {
 }
 
 func TestApplyRefusesAnotherEntitysEvent(t *testing.T) {
-	_, err := ApplyItem(Item{}, newEvent("inventory.items.B", events.ItemChanged{SKU: "A"}))
-	if !errors.Is(err, ErrCannotFollow) {
-		t.Errorf("item: %v", err)
-	}
-	_, err = ApplyStock(Stock{}, newEvent("inventory.stock.main.B", events.StockHeld{StockMovement: movement("A", 1, level(1, 1))}))
-	if !errors.Is(err, ErrCannotFollow) {
-		t.Errorf("stock: %v", err)
-	}
-	_, err = ApplyReservation(Reservation{}, newEvent("inventory.reservations.o2", events.ReservationHeld{OrderID: "o1"}))
-	if !errors.Is(err, ErrCannotFollow) {
-		t.Errorf("reservation: %v", err)
-	}
-	_, err = ApplyItem(Item{}, newEvent("inventory.items.A", events.StockHeld{}))
-	if !errors.Is(err, ErrCannotFollow) {
-		t.Errorf("stock event on an item: %v", err)
-	}
-	_, err = ApplyStock(Stock{}, newEvent("inventory.stock.main.A", events.ItemChanged{SKU: "A"}))
-	if !errors.Is(err, ErrCannotFollow) {
-		t.Errorf("item event on stock: %v", err)
+	_, item := ApplyItem(Item{}, newEvent("inventory.items.B", events.ItemChanged{SKU: "A"}))
+	_, stock := ApplyStock(Stock{}, newEvent("inventory.stock.main.B", events.StockHeld{StockMovement: movement("A", 1, level(1, 1))}))
+	_, reservation := ApplyReservation(Reservation{}, newEvent("inventory.reservations.o2", events.ReservationHeld{OrderID: "o1"}))
+	_, stockOnItem := ApplyItem(Item{}, newEvent("inventory.items.A", events.StockHeld{}))
+	_, itemOnStock := ApplyStock(Stock{}, newEvent("inventory.stock.main.A", events.ItemChanged{SKU: "A"}))
+	for name, err := range map[string]error{"another item": item, "another stock": stock, "another reservation": reservation,
+		"stock event on an item": stockOnItem, "item event on stock": itemOnStock} {
+		if !errors.Is(err, ErrCannotFollow) {
+			t.Errorf("%s: got %v, want ErrCannotFollow", name, err)
+		}
 	}
 }
 
@@ -90,7 +81,7 @@ func TestApplyStockTakesTheBalanceOfTheEntry(t *testing.T) {
 		events.StockReleased{StockMovement: m}, events.StockCommitted{StockMovement: m}} {
 		got, err := ApplyStock(Stock{SKU: "A", Level: level(99, 9)}, newEvent("inventory.stock.main.A", entry))
 		if diff := cmp.Diff(Stock{SKU: "A", Level: level(5, 2)}, got); diff != "" || err != nil {
-			t.Errorf("%s: %v %s", entry.EventType(), err, diff)
+			t.Errorf("%s: got error %v; stock (-want +got):\n%s", entry.EventType(), err, diff)
 		}
 	}
 }
@@ -102,7 +93,7 @@ func TestApplyStockRefusesABalanceThatDoesNotAddUp(t *testing.T) {
 	} {
 		_, err := ApplyStock(Stock{}, newEvent("inventory.stock.main.A", events.StockAdjusted{StockMovement: movement("A", 1, after)}))
 		if !errors.Is(err, ErrOutOfRange) {
-			t.Errorf("%+v: %v, want ErrOutOfRange", after, err)
+			t.Errorf("%+v: got %v, want ErrOutOfRange", after, err)
 		}
 	}
 }
@@ -140,10 +131,10 @@ func TestCheckLedgerFindsAWrongSum(t *testing.T) {
 	}
 	for entry, ok := range good {
 		if err := checkLedger(before, entry); (err == nil) != ok {
-			t.Errorf("%s %+v: %v", entry.EventType(), entry, err)
+			t.Errorf("%s %+v: got %v, want it to pass: %t", entry.EventType(), entry, err, ok)
 		}
 	}
 	if err := checkLedger(before, events.OrderExpired{}); err == nil {
-		t.Error("an order's event is accepted as a movement")
+		t.Error("event of an order: got no error, want one")
 	}
 }

@@ -54,7 +54,7 @@ func (s *Service) watch() worker.Watch {
 	return worker.Watch{Prefixes: []string{events.PrefixItem, events.PrefixStock}, Snapshot: true, Ready: s.catalogue.finishLoading,
 		Handle: func(e events.Event) {
 			if err := s.catalogue.apply(e); err != nil {
-				s.logger.Warn("catalogue skips an event", "subject", e.Subject, "sequence", e.Sequence, "error", err)
+				s.logger.Warn("catalogue event skipped", "subject", e.Subject, "sequence", e.Sequence, "error", err)
 			}
 		}}
 }

@@ -71,7 +71,7 @@ func TestSearchFindsItemsByTheBeginningsOfWords(t *testing.T) {
 		"<script>":       {},
 	} {
 		if diff := cmp.Diff(want, search(t, c, query)); diff != "" {
-			t.Errorf("%q: %s", query, diff)
+			t.Errorf("%q (-want +got):\n%s", query, diff)
 		}
 	}
 }
@@ -91,14 +91,14 @@ func TestCatalogueAppliesEventsAfterLoading(t *testing.T) {
 	}
 	for sku, want := range map[string]int64{"A": 2, "B": 0, "C": 9} {
 		if got, err := c.offer(sku); err != nil || got.Available != want {
-			t.Errorf("%s: %+v, %v; want %d available", sku, got, err, want)
+			t.Errorf("%s: got %+v, %v; want %d available", sku, got, err, want)
 		}
 	}
 	if _, err := c.offer("D"); !errors.Is(err, eventlog.ErrNotFound) {
-		t.Errorf("D: %v, want ErrNotFound", err)
+		t.Errorf("D: got %v, want ErrNotFound", err)
 	}
 	if err := c.apply(newEvent("inventory.stock.main.A", events.OrderExpired{})); !errors.Is(err, ErrCannotFollow) {
-		t.Errorf("an order's event on a stock subject: %v, want ErrCannotFollow", err)
+		t.Errorf("event of an order on a stock subject: got %v, want ErrCannotFollow", err)
 	}
 }
 
@@ -108,13 +108,13 @@ func TestCatalogueReturnsErrLoadingUntilItIsLoaded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, _, err := c.page("", "", 1); !errors.Is(err, ErrLoading) {
-		t.Errorf("page: %v, want ErrLoading", err)
+		t.Errorf("page: got %v, want ErrLoading", err)
 	}
 	if _, err := c.offer("B"); !errors.Is(err, ErrLoading) {
-		t.Errorf("offer: %v, want ErrLoading", err)
+		t.Errorf("offer: got %v, want ErrLoading", err)
 	}
 	if _, err := c.offer("A"); err != nil {
-		t.Errorf("an item that is loaded: %v", err)
+		t.Errorf("offer of a loaded item: got %v, want no error", err)
 	}
 }
 
@@ -148,7 +148,7 @@ func TestPagesShowEveryItemOnce(t *testing.T) {
 			}
 			cursor = next
 			if page > 100 {
-				t.Fatal("more than 100 pages")
+				t.Fatal("got more than 100 pages, want an end")
 			}
 			if page > 5 {
 				continue
@@ -161,7 +161,7 @@ func TestPagesShowEveryItemOnce(t *testing.T) {
 		slices.Sort(got)
 		slices.Sort(want)
 		if !slices.Equal(got, want) {
-			t.Fatalf("pages have %v, want %v", got, want)
+			t.Fatalf("items of all pages: got %v, want %v", got, want)
 		}
 	})
 }

@@ -62,7 +62,7 @@ func TestOrdersOfTwoItemsInOppositeOrderNeverOversell(t *testing.T) {
 	}
 	want := events.StockLevel{OnHand: 20, Held: 20}
 	if a, b := replicas[1].level(t, "A"), replicas[1].level(t, "B"); held != 20 || a != want || b != want {
-		t.Fatalf("%d orders are held; A %+v, B %+v; want 20 and %+v", held, a, b, want)
+		t.Fatalf("got %d held orders, A %+v, B %+v; want 20 and %+v", held, a, b, want)
 	}
 }
 
@@ -111,11 +111,11 @@ func TestTheLastUnitIsHeldForOneOrder(t *testing.T) {
 	for sku, held := range winners {
 		stock, _, err := inventory.Stocks.Read(t.Context(), replicas[1].log, sku)
 		if err != nil || held != 1 || stock.Level != (events.StockLevel{OnHand: 1, Held: 1}) {
-			t.Errorf("%s: %d orders hold it, level %+v, %v; want 1", sku, held, stock.Level, err)
+			t.Errorf("%s: got %d holding orders, level %+v, %v; want 1", sku, held, stock.Level, err)
 		}
 	}
 	if len(winners) != n {
-		t.Errorf("%d rounds have reservations, want %d", len(winners), n)
+		t.Errorf("got reservations of %d rounds, want %d", len(winners), n)
 	}
 }
 
@@ -152,7 +152,7 @@ func reservations(t *testing.T, l *eventlog.Log, n int) map[string]inventory.Sta
 			return err
 		}
 		if before, exists := states[id]; exists {
-			t.Errorf("%s is %s and has another event, %s", id, before, e.Type)
+			t.Errorf("order %s: got %s and another event, %s; want one event", id, before, e.Type)
 		}
 		states[id] = inventory.StateRefused
 		if _, held := e.Payload.(events.ReservationHeld); held {
@@ -164,7 +164,7 @@ func reservations(t *testing.T, l *eventlog.Log, n int) map[string]inventory.Sta
 		return nil
 	})
 	if !errors.Is(err, errComplete) {
-		t.Fatalf("%d of %d orders: %v", len(states), n, err)
+		t.Fatalf("got %d orders, %v; want %d", len(states), err, n)
 	}
 	return states
 }
@@ -204,7 +204,7 @@ func TestOneOfReleaseAndCommitWins(t *testing.T) {
 	t.Logf("%d of %d were sold", sold, n)
 	stock, _, err := inventory.Stocks.Read(t.Context(), replicas[1], "A")
 	if want := (events.StockLevel{OnHand: int64(n) - sold, Available: int64(n) - sold}); err != nil || stock.Level != want {
-		t.Errorf("level %+v, %v; want %+v", stock.Level, err, want)
+		t.Errorf("got level %+v, %v; want %+v", stock.Level, err, want)
 	}
 }
 
@@ -230,7 +230,7 @@ func raceToEnd(t *testing.T, replicas []*eventlog.Log, id string, held int) inve
 	sold := r.State == inventory.StateCommitted && confirmed == nil
 	released := r.State == inventory.StateReleased && errors.Is(confirmed, inventory.ErrCannotFollow)
 	if !sold && !released {
-		t.Fatalf("%s is %s, and its confirmation returned %v", id, r.State, confirmed)
+		t.Fatalf("%s: got %s and confirmation error %v, want exactly one of release and commit", id, r.State, confirmed)
 	}
 	return r.State
 }

@@ -1,4 +1,5 @@
-// Package inventory decides about stock: which items there are, how many of each, and how many are held for which order.
+// Package inventory keeps the catalogue and the stock: which items are for sale, how many units of each are on hand, and how many
+// are held for which order.
 //
 // It promises that no unit is sold twice. Every line of an order is held in one atomic step, or none is; a refusal names
 // each short SKU. For every SKU on_hand = available + held, none below zero, and the ledger sums to it: each movement

@@ -21,7 +21,7 @@ type OfferBody struct {
 	Tags      []string     `json:"tags" nullable:"false"`
 }
 
-// DetailBody is an item by itself.
+// DetailBody is an item with its description.
 type DetailBody struct {
 	OfferBody
 	Description string `json:"description"`
@@ -53,7 +53,7 @@ type itemDetailOutput struct {
 	Body DetailBody
 }
 
-// problems is how this API answers its errors.
+// problems maps the errors of this API to its answers.
 var problems = []api.Problem{
 	{Err: events.ErrBadID, Kind: api.Malformed, Detail: "The item number is not valid.", Location: "path.sku"},
 	{Err: eventlog.ErrNotFound, Kind: api.NotFound, Detail: "There is no such item."},

@@ -31,8 +31,8 @@ type ListingBody struct {
 	Price       events.Money `json:"price" doc:"In minor units, tax included"`
 	Image       string       `json:"image,omitempty" doc:"A path on this site or an https address; default /images/items/<sku>.svg"`
 	Tags        []string     `json:"tags,omitempty" doc:"At most 20 of 1 to 50 characters"`
-	OnHand      *int64       `json:"on_hand,omitempty" doc:"How many were counted; left out: the stock stays as it is"`
-	Reason      string       `json:"reason,omitempty" doc:"Why the stock is set; default counted"`
+	OnHand      *int64       `json:"on_hand,omitempty" doc:"Units on hand; without it the stock is unchanged"`
+	Reason      string       `json:"reason,omitempty" doc:"Reason for setting the stock; default counted"`
 }
 
 type itemPutInput struct {
@@ -43,7 +43,7 @@ type itemPutInput struct {
 type itemPutOutput struct {
 	Body struct {
 		DetailBody
-		Changed bool      `json:"changed" doc:"False when the item and its stock were like this already"`
+		Changed bool      `json:"changed" doc:"False if item and stock already had these values"`
 		Stock   LevelBody `json:"stock"`
 	}
 }
@@ -58,7 +58,7 @@ type itemImportInput struct {
 type ImportResult struct {
 	SKU     string `json:"sku"`
 	Changed bool   `json:"changed"`
-	Error   string `json:"error,omitempty" doc:"Why it was refused; then nothing of it was changed"`
+	Error   string `json:"error,omitempty" doc:"Why the item was refused; then nothing was changed"`
 }
 
 type itemImportOutput struct {
@@ -132,7 +132,7 @@ func (s *Service) importItems(ctx context.Context, in *itemImportInput) (*itemIm
 func (s *Service) getStock(ctx context.Context, in *skuInput) (*stockLevelOutput, error) {
 	stock, _, err := Stocks.Read(ctx, s.log, in.SKU)
 	if errors.Is(err, eventlog.ErrNotFound) {
-		_, _, err = Items.Read(ctx, s.log, in.SKU) // listed, and never in stock
+		_, _, err = Items.Read(ctx, s.log, in.SKU) // an item without movements has no stock
 	}
 	if err != nil {
 		return nil, s.problem(ctx, err)

@@ -29,7 +29,7 @@ func (s *shop) staff(t testing.TB, method, path, body string, status int) map[st
 	t.Helper()
 	w := s.request(t, method, path, body, "Authorization", "Bearer "+staffToken)
 	if w.Code != status {
-		t.Fatalf("%s %s: %d, want %d: %s", method, path, w.Code, status, w.Body)
+		t.Fatalf("%s %s: got %d, want %d: %s", method, path, w.Code, status, w.Body)
 	}
 	return decoded(t, w)
 }
@@ -38,7 +38,7 @@ func decoded(t testing.TB, w *httptest.ResponseRecorder) map[string]any {
 	t.Helper()
 	var body map[string]any
 	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
-		t.Fatalf("%v: %s", err, w.Body)
+		t.Fatalf("decode %s: %v", w.Body, err)
 	}
 	delete(body, "$schema")
 	return body
@@ -76,7 +76,7 @@ func TestAListedItemAppearsInTheCatalogue(t *testing.T) {
 	}
 	before := s.messages(t)
 	if again := s.staff(t, "PUT", "/ops/api/items/MUG-1", mug, 200); again["changed"] != false || s.messages(t) != before {
-		t.Fatalf("the same listing again: %v, %d events, want %d", again, s.messages(t), before)
+		t.Fatalf("the same listing again: got %v, %d events; want unchanged, %d", again, s.messages(t), before)
 	}
 }
 
@@ -92,22 +92,22 @@ func TestASKUCanBeAnyPrintableText(t *testing.T) {
 			image := "/images/items/" + url.PathEscape(sku) + ".svg"
 			listed := s.staff(t, "PUT", "/ops/api/items/"+path, mug, 200)
 			if listed["sku"] != sku || listed["image"] != image {
-				t.Fatalf("listed %v with %v, want %s with %s", listed["sku"], listed["image"], sku, image)
+				t.Fatalf("got SKU %v with image %v, want %s with %s", listed["sku"], listed["image"], sku, image)
 			}
 			again := strings.Replace(mug, `"title"`, `"image":"`+image+`","title"`, 1)
 			if got := s.staff(t, "PUT", "/ops/api/items/"+path, again, 200); got["changed"] != false {
-				t.Errorf("listing the item as it is shown changes it: %v", got)
+				t.Errorf("listing with the shown image: got %v, want no change", got)
 			}
 			if got := s.staff(t, "POST", "/ops/api/stock/"+path+"/adjustments", `{"delta":-1,"reason":"damaged"}`, 200); got["on_hand"] != 6.0 {
-				t.Errorf("adjusted: %v, want 6 on hand", got)
+				t.Errorf("adjusted: got %v, want 6 on hand", got)
 			}
 			orderID := fmt.Sprintf("o-%x", sku[:min(len(sku), 16)])
 			s.appendOrder(t, orderID, events.OrderPlaced{OrderID: orderID, Lines: lines(2, sku)})
 			s.awaitState(t, orderID, inventory.StateHeld)
 			if got := s.staff(t, "GET", "/ops/api/stock/"+path, "", 200); got["sku"] != sku || got["held"] != 2.0 {
-				t.Errorf("stock: %v, want 2 of %s held", got, sku)
+				t.Errorf("stock: got %v, want 2 of %s held", got, sku)
 			}
-			s.wait(t, "the catalogue has what is left of "+sku, func() bool {
+			s.wait(t, "the catalogue has 4 of "+sku, func() bool {
 				w := s.request(t, "GET", "/api/items/"+path, "")
 				return w.Code == 200 && decoded(t, w)["sku"] == sku && decoded(t, w)["available"] == 4.0
 			})
@@ -123,10 +123,10 @@ func TestStaffAdjustStock(t *testing.T) {
 	s.awaitState(t, "o1", inventory.StateHeld)
 	const path = "/ops/api/stock/A/adjustments"
 	if got := s.staff(t, "POST", path, `{"delta":-1,"reason":"damaged"}`, 200); got["on_hand"] != 4.0 || got["available"] != 2.0 || got["held"] != 2.0 {
-		t.Fatalf("after delta: %v", got)
+		t.Fatalf("after delta: got %v, want 4 on hand, 2 available, 2 held", got)
 	}
 	if got := s.staff(t, "POST", path, `{"count":2,"reason":"counted"}`, 200); got["on_hand"] != 2.0 || got["available"] != 0.0 {
-		t.Fatalf("after count: %v", got)
+		t.Fatalf("after count: got %v, want 2 on hand, 0 available", got)
 	}
 	s.staff(t, "POST", path, `{"delta":-1,"reason":"damaged"}`, 409)
 	s.staff(t, "POST", path, `{"delta":1000000000,"reason":"received"}`, 409)
@@ -138,7 +138,7 @@ func TestStaffAdjustStock(t *testing.T) {
 	s.staff(t, "POST", "/ops/api/stock/a.b/adjustments", `{"delta":1,"reason":"x"}`, 404)
 	s.staff(t, "POST", "/ops/api/stock/A%20/adjustments", `{"delta":1,"reason":"x"}`, 400)
 	if got := s.level(t, "A"); got != (events.StockLevel{OnHand: 2, Held: 2}) {
-		t.Fatalf("refusals changed the level: %+v", got)
+		t.Fatalf("level after the refusals: got %+v, want 2 on hand, 2 held", got)
 	}
 }
 
@@ -183,14 +183,14 @@ func TestARefusedListingNamesTheField(t *testing.T) {
 	for i, row := range table {
 		got := s.staff(t, "PUT", "/ops/api/items/"+row.sku, row.body, row.status)
 		if text := fmt.Sprint(got); !strings.Contains(text, row.want) || len(text) > 2000 {
-			t.Errorf("row %d: %.300v does not name %s", i, got, row.want)
+			t.Errorf("row %d: got %.300v, want %s in it", i, got, row.want)
 		}
 	}
 	if got := s.level(t, "HELD"); got != (events.StockLevel{OnHand: 2, Held: 2}) {
-		t.Fatalf("%+v", got)
+		t.Fatalf("level after the refusals: got %+v, want 2 on hand, 2 held", got)
 	}
 	if item, _, err := inventory.Items.Read(t.Context(), s.log, "HELD"); err != nil || item.Title != "Item HELD" {
-		t.Fatalf("a refused listing changed the item: %+v, %v", item, err)
+		t.Fatalf("item after the refusals: got %+v, %v; want Item HELD", item, err)
 	}
 }
 
@@ -204,21 +204,21 @@ func TestImportListsValidItemsAndNamesTheOthers(t *testing.T) {
 	body := `{"items":[` + strings.Join(items, ",") + `]}`
 	results := s.staff(t, "POST", "/ops/api/items", body, 200)["results"].([]any)
 	if len(results) != 200 {
-		t.Fatalf("%d results", len(results))
+		t.Fatalf("got %d results, want 200", len(results))
 	}
 	for i, r := range results {
 		result := r.(map[string]any)
 		if refused := result["error"] != nil; refused != (i < 2) || result["changed"] == refused {
-			t.Fatalf("result %d: %v", i, result)
+			t.Fatalf("result %d: got %v, want only the first two refused", i, result)
 		}
 	}
 	if got := s.level(t, "S197"); got.OnHand != 197 {
-		t.Fatalf("%+v", got)
+		t.Fatalf("got level %+v, want 197 on hand", got)
 	}
 	before := s.messages(t)
 	s.staff(t, "POST", "/ops/api/items", body, 200)
-	if s.messages(t) != before {
-		t.Fatal("the same import again appended events")
+	if after := s.messages(t); after != before {
+		t.Fatalf("the same import again: got %d events, want %d", after, before)
 	}
 	s.staff(t, "POST", "/ops/api/items", `{"items":[]}`, 422)
 	s.staff(t, "POST", "/ops/api/items", `{"items":[`+strings.Join(append(items, items[9]), ",")+`]}`, 422)
@@ -238,7 +238,7 @@ func TestStaffRoutesRequireTheOpsToken(t *testing.T) {
 		}
 	}
 	if got := s.level(t, "A"); got.OnHand != 1 {
-		t.Fatalf("%+v", got)
+		t.Fatalf("got level %+v, want 1 on hand", got)
 	}
 }
 
@@ -252,7 +252,7 @@ func TestCatalogueRoutesRefuseInvalidRequests(t *testing.T) {
 		"/api/items?limit=x": 422, "/api/items?q=" + strings.Repeat("x", 201): 422, "/ops/api/stock/NONE": 401,
 	} {
 		if w := s.request(t, "GET", path, ""); w.Code != status || w.Header().Get("Content-Type") != "application/problem+json" || w.Body.Len() > 1000 {
-			t.Errorf("%.60s: %d %s, want %d", path, w.Code, w.Body, status)
+			t.Errorf("%.60s: got %d %s, want %d", path, w.Code, w.Body, status)
 		}
 	}
 }

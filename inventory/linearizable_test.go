@@ -156,9 +156,9 @@ func TestStockIsLinearizable(t *testing.T) {
 		history := record(t, logs, fmt.Sprintf("shelf-%d", n), seed)
 		switch porcupine.CheckOperationsTimeout(stockModel, history, 20*time.Second) {
 		case porcupine.Illegal:
-			t.Fatalf("seed %d: no sequence explains the results of %+v", seed, history)
+			t.Fatalf("seed %d: got results that no sequence explains: %+v", seed, history)
 		case porcupine.Unknown:
-			t.Logf("seed %d: not decided in time", seed)
+			t.Logf("seed %d: not checked within 20 s", seed)
 		}
 	}
 }

@@ -31,8 +31,8 @@ type Listing struct {
 	Price       events.Money `json:"price" doc:"In minor units, tax included"`
 	Image       string       `json:"image,omitempty" doc:"A path on this site or an https address; default /images/items/<sku>.svg"`
 	Tags        []string     `json:"tags,omitempty" doc:"At most 20 of 1 to 50 characters"`
-	OnHand      *int64       `json:"on_hand,omitempty" doc:"How many were counted; left out: the stock stays as it is"`
-	Reason      string       `json:"reason,omitempty" doc:"Why the stock is set; default counted"`
+	OnHand      *int64       `json:"on_hand,omitempty" doc:"Units on hand; without it the stock is unchanged"`
+	Reason      string       `json:"reason,omitempty" doc:"Reason for setting the stock; default counted"`
 }
 
 // currencyPattern matches an ISO 4217 code.
@@ -84,7 +84,7 @@ func isImage(image string) bool {
 	return image == "" || strings.HasPrefix(image, "https://") || (strings.HasPrefix(image, "/") && !strings.HasPrefix(image, "//"))
 }
 
-// validator collects what is wrong.
+// validator collects the faults of a request.
 type validator struct{ faults []events.Fault }
 
 func (v *validator) require(ok bool, field, message string) {

@@ -12,8 +12,8 @@ import (
 	"tillstream/inventory"
 )
 
-// The broker stops and starts again on the same files. Meanwhile the catalogue has the items of before, and afterwards it has
-// new ones without a restart.
+// The broker stops and restarts on the same files. Meanwhile the catalogue has the old items, and afterwards it has new ones
+// without a restart of the process.
 func TestTheCatalogueIsServedWhileTheLogIsUnavailable(t *testing.T) {
 	t.Parallel()
 	config := embedded.NATSConfig{Dir: t.TempDir(), Addr: "127.0.0.1:0"}
@@ -28,7 +28,7 @@ func TestTheCatalogueIsServedWhileTheLogIsUnavailable(t *testing.T) {
 	config.Addr = strings.TrimPrefix(server.URL(), "nats://")
 	server.Stop()
 	if !shown("A") {
-		t.Error("the catalogue is not served while the log is unavailable")
+		t.Error("item A while the log is unavailable: want status 200")
 	}
 	w := s.request(t, "PUT", "/ops/api/items/B", mug, "Authorization", "Bearer "+staffToken)
 	if w.Code != 503 || w.Header().Get("Retry-After") == "" {
@@ -52,6 +52,6 @@ func TestNotReadyBeforeTheCatalogueIsLoaded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := service.Ready(); !errors.Is(err, inventory.ErrLoading) {
-		t.Errorf("ready: %v, want ErrLoading", err)
+		t.Errorf("Ready: got %v, want ErrLoading", err)
 	}
 }

@@ -89,7 +89,7 @@ func (w *warehouse) check(t *rapid.T) {
 			level = m.After
 		}
 		if level != stock.Level || level.OnHand != level.Available+level.Held || level.Available < 0 || level.Held != held[sku] {
-			t.Fatalf("%s is %+v, its ledger ends at %+v, reservations hold %d", sku, stock.Level, level, held[sku])
+			t.Fatalf("stock of %s: got %+v, want the ledger's %+v with %d held", sku, stock.Level, level, held[sku])
 		}
 	}
 }
@@ -176,11 +176,11 @@ func TestEventsDeliveredAgainChangeNothing(t *testing.T) {
 			before := maps.Clone(w.stocks)
 			for _, s := range delivered {
 				if n := w.handle(t, s.order, s.event, s.lines); n != 0 {
-					t.Fatalf("%s of %s, delivered again, decides %d events, want none", s.event.EventType(), s.order, n)
+					t.Fatalf("%s of %s delivered again: got %d events, want 0", s.event.EventType(), s.order, n)
 				}
 			}
 			if diff := cmp.Diff(before, w.stocks); diff != "" {
-				t.Fatal(diff)
+				t.Fatalf("stocks after the second delivery (-want +got):\n%s", diff)
 			}
 			w.check(t)
 		}

@@ -10,8 +10,8 @@ import (
 )
 
 var (
-	// ErrCannotFollow is returned when the state before an event rules the event out, such as the confirmation of an order
-	// for which nothing is held. The event becomes a dead letter.
+	// ErrCannotFollow is returned for an event that cannot follow the state, such as the confirmation of an order for which
+	// nothing is held. The event becomes a dead letter.
 	ErrCannotFollow = errors.New("event cannot follow")
 	// ErrBadDemand is returned for an order without lines or with a quantity outside 1 to [MaxQuantity].
 	ErrBadDemand = errors.New("bad demand")
@@ -34,7 +34,7 @@ var (
 // Config sets a [Service] up. It has no database, because inventory serves and decides from the log alone.
 type Config struct {
 	Access  api.StaffAccess     // required
-	Charges events.ChargeLimits // which prices can be paid; default what Stripe publishes
+	Charges events.ChargeLimits // which prices can be paid; default: the limits that Stripe publishes
 	Log     *eventlog.Log       // the handle of this domain; required
 	Logger  *slog.Logger        // default: the log's
 }

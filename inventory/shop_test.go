@@ -84,7 +84,7 @@ func (s *shop) wait(t testing.TB, what string, condition func() bool) {
 	for !condition() {
 		select {
 		case <-deadline:
-			t.Fatalf("timed out waiting until %s", what)
+			t.Fatalf("after 20 s: want %s", what)
 		case <-tick.C:
 		}
 	}

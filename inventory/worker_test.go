@@ -22,12 +22,12 @@ func TestOrderIsHeldAndSold(t *testing.T) {
 		t.Fatal(diff)
 	}
 	if got, want := s.level(t, "A"), (events.StockLevel{OnHand: 5, Available: 2, Held: 3}); got != want {
-		t.Fatalf("held: %+v, want %+v", got, want)
+		t.Fatalf("held: got %+v, want %+v", got, want)
 	}
 	s.appendOrder(t, "o1", events.OrderConfirmed{OrderOutcome: outcome("o1")})
 	s.awaitState(t, "o1", inventory.StateCommitted)
 	if got, want := s.level(t, "A"), (events.StockLevel{OnHand: 2, Available: 2}); got != want {
-		t.Fatalf("sold: %+v, want %+v", got, want)
+		t.Fatalf("sold: got %+v, want %+v", got, want)
 	}
 }
 
@@ -43,7 +43,7 @@ func TestShortOrderIsRefusedWithEveryShortLine(t *testing.T) {
 		t.Fatal(diff)
 	}
 	if got := s.level(t, "A"); got.Held != 0 {
-		t.Fatalf("a refused order holds: %+v", got)
+		t.Fatalf("level after the refusal: got %+v, want nothing held", got)
 	}
 }
 
@@ -61,7 +61,7 @@ func TestEveryUnpaidEndReleasesTheStock(t *testing.T) {
 		s.awaitState(t, id, inventory.StateReleased)
 	}
 	if got, want := s.level(t, "A"), (events.StockLevel{OnHand: 3, Available: 3}); got != want {
-		t.Fatalf("%+v, want %+v", got, want)
+		t.Fatalf("got level %+v, want %+v", got, want)
 	}
 }
 
@@ -80,12 +80,12 @@ func TestALatePaymentHoldsTheStockThatIsLeft(t *testing.T) {
 	s.appendOrder(t, "second", events.OrderPaidLate{OrderID: "second", Lines: lines(1, "A")})
 	s.awaitState(t, "second", inventory.StateRefused)
 	if got := s.reservation(t, "first"); got.State != inventory.StateHeld || !got.Late {
-		t.Fatalf("first is %+v", got)
+		t.Fatalf("first reservation: got %+v, want held and late", got)
 	}
 	s.appendOrder(t, "first", events.OrderConfirmed{OrderOutcome: outcome("first")})
 	s.awaitState(t, "first", inventory.StateCommitted)
 	if got := s.level(t, "A"); got != (events.StockLevel{}) {
-		t.Fatalf("%+v, want nothing left", got)
+		t.Fatalf("got level %+v, want 0", got)
 	}
 }
 
@@ -108,7 +108,7 @@ func TestAnOrderOf800LinesIsHeldAtOnce(t *testing.T) {
 	s.appendOrder(t, "big", events.OrderConfirmed{OrderOutcome: outcome("big")})
 	s.awaitState(t, "big", inventory.StateCommitted)
 	if got, want := s.level(t, skus[0]), (events.StockLevel{OnHand: 6, Available: 6}); got != want {
-		t.Fatalf("%+v, want %+v", got, want)
+		t.Fatalf("got level %+v, want %+v", got, want)
 	}
 }
 
@@ -131,7 +131,7 @@ func TestImpossibleEventsBecomeDeadLettersAndOthersAreHandled(t *testing.T) {
 		return err == nil && info.State.Msgs == 4
 	})
 	if got := s.level(t, "A"); got.Held != 1 {
-		t.Fatalf("%+v, want one held", got)
+		t.Fatalf("got level %+v, want 1 held", got)
 	}
 }
 
@@ -153,7 +153,7 @@ func TestOrderEventsDeliveredAgainAppendNothing(t *testing.T) {
 	s.appendOrder(t, "end", events.OrderPlaced{OrderID: "end", Lines: lines(9, "A")})
 	s.awaitState(t, "end", inventory.StateRefused)
 	if after := s.messages(t); after != before+1 {
-		t.Fatalf("%d events before, %d after; want the refusal of the last order only", before, after)
+		t.Fatalf("got %d events, want %d", after, before+1)
 	}
 }
 

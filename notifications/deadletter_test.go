@@ -16,12 +16,11 @@ import (
 	"tillstream/notifications"
 )
 
-// lane is the one that mails are sent in.
+// lane is the lane that sends mails.
 const lane = "notifications.mail"
 
-// Row 20 of the fault matrix: a mail that could not be written is a dead letter. With the template mended it is redriven,
-// and sent once: also when the process ends after the mail was sent and before that is said in the dead letter, and when it
-// is asked for twice.
+// Row 20 of the fault matrix: a mail that cannot be rendered is a dead letter. After a fix it is redriven and sent once, even if
+// the process ends after the mail was sent and before the dead letter is updated, and if two redeliveries were requested.
 func TestRedrivenMailIsSentOnce(t *testing.T) {
 	t.Parallel()
 	p := open(t)
@@ -31,31 +30,31 @@ func TestRedrivenMailIsSentOnce(t *testing.T) {
 	stop()
 	queued := p.history(t, "o1")[0].Sequence
 
-	p.limitDeadLetters(t, 1) // full: what becomes of the redelivery cannot be stored
+	p.limitDeadLetters(t, 1) // full, so the result of the redelivery cannot be stored
 	stop = p.start(t, p.service(t, withDefaultDeadline))
 	for _, id := range []string{"first", "second"} {
-		if _, err := worker.Redeliver(t.Context(), p.log.ForDomain("ops"), id, "mended", map[string][]uint64{lane: {queued}}); err != nil {
+		if _, err := worker.Redeliver(t.Context(), p.log.ForDomain("ops"), id, "template fixed", map[string][]uint64{lane: {queued}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	m := p.waitForStatus(t, "o1", 0, notifications.StatusSent)
 	stop()
 	if n := p.countDeadLetters(t); n != 1 {
-		t.Fatalf("%d messages among the dead letters, want what opened it alone", n)
+		t.Fatalf("dead letter stream: got %d messages, want 1", n)
 	}
 	p.limitDeadLetters(t, -1)
 	p.start(t, p.service(t, withDefaultDeadline))
-	waitFor(t, "the outcome is stored", func() bool { return p.countDeadLetters(t) == 2 })
+	waitFor(t, "the result of the redelivery is stored", func() bool { return p.countDeadLetters(t) == 2 })
 	p.waitUntilIdle(t)
 	if mails := p.mailsWithID(m.ID); len(mails) != 1 || m.Attempt != 1 {
-		t.Errorf("%d mails in %d attempts, want one", len(mails), m.Attempt)
+		t.Errorf("got %d mails in %d attempts, want 1 in 1", len(mails), m.Attempt)
 	}
 	if n := p.countDeadLetters(t); n != 2 {
-		t.Errorf("%d messages among the dead letters, want 2", n)
+		t.Errorf("dead letter stream: got %d messages, want 2", n)
 	}
 }
 
-// startFailing runs the domain with an act that cannot write any mail.
+// startFailing runs the domain with an act that cannot render any mail.
 func (p *fixture) startFailing(t *testing.T) (stop func()) {
 	t.Helper()
 	d := p.service(t).Worker()
@@ -86,13 +85,13 @@ func (p *fixture) deadLetterStream(t *testing.T) jetstream.Stream {
 	return stream
 }
 
-// countDeadLetters is how many messages there are among the dead letters.
+// countDeadLetters returns the number of messages in the stream of dead letters.
 func (p *fixture) countDeadLetters(t *testing.T) uint64 {
 	t.Helper()
 	return p.deadLetterStream(t).CachedInfo().State.Msgs
 }
 
-// limitDeadLetters bounds how many messages fit among the dead letters; -1: any number.
+// limitDeadLetters limits the number of messages in the stream of dead letters, -1 for no limit.
 func (p *fixture) limitDeadLetters(t *testing.T, messages int64) {
 	t.Helper()
 	config := p.deadLetterStream(t).CachedInfo().Config
@@ -102,8 +101,7 @@ func (p *fixture) limitDeadLetters(t *testing.T, messages int64) {
 	}
 }
 
-// A mail says what was ordered. Where the order's first event does not say that, its mail is a dead letter, and the others
-// go out.
+// A mail needs the first event of its order. Without a matching orders.placed the mail is a dead letter, and the others are sent.
 func TestMailWithoutItsOrderIsADeadLetter(t *testing.T) {
 	t.Parallel()
 	p := open(t)
@@ -122,16 +120,12 @@ func TestMailWithoutItsOrderIsADeadLetter(t *testing.T) {
 	p.waitForStatus(t, "o1", 0, notifications.StatusSent)
 	p.waitForStatus(t, "o2", 0, notifications.StatusSent)
 	p.waitUntilIdle(t)
-	stream, err := p.log.JetStream().Stream(t.Context(), events.StreamDeadLetters)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := stream.CachedInfo().State.Msgs; n != 3 || len(p.box.Messages("")) != 2 {
-		t.Errorf("%d dead letters and %d mails, want 3 and 2", n, len(p.box.Messages("")))
+	if n := p.countDeadLetters(t); n != 3 || len(p.box.Messages("")) != 2 {
+		t.Errorf("got %d dead letters and %d mails, want 3 and 2", n, len(p.box.Messages("")))
 	}
 }
 
-// While the log is away nobody can say what was ordered. That is no fault of the mail's: it is sent later.
+// While the log is unavailable the order cannot be read. The mail is sent later and does not fail.
 func TestMailWaitsWhileItsOrderCannotBeRead(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
@@ -139,7 +133,7 @@ func TestMailWaitsWhileItsOrderCannotBeRead(t *testing.T) {
 	e, m := p.queueMessage(t, confirmation("o1"))
 	wire := logtest.NewProxy(t, strings.TrimPrefix(server.URL(), "nats://"))
 	over := logtest.OpenOver(t, logtest.ConnectTo(t, "nats://"+wire.Addr()), func(c *eventlog.Config) { c.Patience = 300 * time.Millisecond })
-	if _, _, err := notifications.Notifications.Read(t.Context(), over, "o1"); err != nil { // so that only the order is asked for
+	if _, _, err := notifications.Notifications.Read(t.Context(), over, "o1"); err != nil { // now only the order is not cached
 		t.Fatal(err)
 	}
 	s := p.service(t)
@@ -149,11 +143,9 @@ func TestMailWaitsWhileItsOrderCannotBeRead(t *testing.T) {
 		t.Errorf("got %v, want log.ErrUnavailable", err)
 	}
 	if got := len(p.box.Messages("")); got != 0 {
-		t.Errorf("%d mails", got)
+		t.Errorf("got %d mails, want 0", got)
 	}
 	wire.Release()
 	waitFor(t, "the mail is sent", func() bool { return s.Act(t.Context(), e, m) == nil })
-	if got := len(p.mailsWithID(m.MessageID)); got != 1 {
-		t.Errorf("%d mails, want 1", got)
-	}
+	p.expectMails(t, m.MessageID, 1)
 }

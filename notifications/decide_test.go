@@ -41,7 +41,7 @@ func refunded(orderID, refundID string) events.OrderRefunded {
 	return events.OrderRefunded{OrderOutcome: sampleOutcome(orderID), RefundID: refundID, Amount: events.Money{Amount: 495, Currency: "GBP"}}
 }
 
-// fold applies facts as the log would.
+// fold applies facts to a notification.
 func fold(t testing.TB, n Notification, at time.Time, facts ...events.Payload) Notification {
 	t.Helper()
 	for _, fact := range facts {
@@ -66,7 +66,7 @@ func TestQueueFreezesTheFacts(t *testing.T) {
 	t.Parallel()
 	facts := queue(t, Notification{}, Confirmed(confirmed("o1"), noon), "event-1")
 	if len(facts) != 1 {
-		t.Fatalf("%d facts, want 1", len(facts))
+		t.Fatalf("got %d facts, want 1", len(facts))
 	}
 	got := facts[0].(events.MessageQueued)
 	var frozen Facts
@@ -77,7 +77,7 @@ func TestQueueFreezesTheFacts(t *testing.T) {
 		t.Errorf("frozen facts (-want +got):\n%s", diff)
 	}
 	if want := `{"order_id":"o1","number":"8F3K2-MQD7A","at":"2026-11-21T12:00:00Z"}`; want != string(got.Facts) {
-		t.Errorf("facts %s, want %s and not what the order's first event says", got.Facts, want)
+		t.Errorf("got facts %s, want %s without the values of the order's first event", got.Facts, want)
 	}
 	got.Facts = nil
 	want := events.MessageQueued{OrderID: "o1", MessageID: "o1.order_confirmed@shop.example", Template: "order_confirmed", Fact: "event-1"}
@@ -86,10 +86,10 @@ func TestQueueFreezesTheFacts(t *testing.T) {
 	}
 }
 
-// Each row tells one outcome after another; want says how many messages there are in the end.
+// Each row queues outcomes one after another; want is the number of messages in the end.
 func TestQueueQueuesEachFactOnce(t *testing.T) {
 	t.Parallel()
-	type telling struct {
+	type delivery struct {
 		outcome Outcome
 		fact    string
 	}
@@ -97,25 +97,25 @@ func TestQueueQueuesEachFactOnce(t *testing.T) {
 	expired := Expired(events.OrderExpired{OrderOutcome: sampleOutcome("o1")}, noon)
 	refund1, refund2 := Refunded(refunded("o1", "o1-void"), noon), Refunded(refunded("o1", "re_2"), noon)
 	for name, tc := range map[string]struct {
-		told []telling
-		want int
+		deliveries []delivery
+		want       int
 	}{
-		"Once":                         {[]telling{{c, "e1"}}, 1},
-		"DeliveredAgain":               {[]telling{{c, "e1"}, {c, "e1"}}, 1},
-		"SameOutcomeByAnotherEvent":    {[]telling{{c, "e1"}, {c, "e2"}}, 1},
-		"TwoOutcomes":                  {[]telling{{expired, "e1"}, {c, "e2"}, {expired, "e1"}}, 2},
-		"TwoRefunds":                   {[]telling{{refund1, "e1"}, {refund2, "e2"}}, 2},
-		"SameRefundByAnotherEvent":     {[]telling{{refund1, "e1"}, {refund1, "e2"}}, 1},
-		"SameEventWithAnotherRefundID": {[]telling{{refund1, "e1"}, {refund2, "e1"}}, 1},
+		"Once":                         {[]delivery{{c, "e1"}}, 1},
+		"DeliveredAgain":               {[]delivery{{c, "e1"}, {c, "e1"}}, 1},
+		"SameOutcomeByAnotherEvent":    {[]delivery{{c, "e1"}, {c, "e2"}}, 1},
+		"TwoOutcomes":                  {[]delivery{{expired, "e1"}, {c, "e2"}, {expired, "e1"}}, 2},
+		"TwoRefunds":                   {[]delivery{{refund1, "e1"}, {refund2, "e2"}}, 2},
+		"SameRefundByAnotherEvent":     {[]delivery{{refund1, "e1"}, {refund1, "e2"}}, 1},
+		"SameEventWithAnotherRefundID": {[]delivery{{refund1, "e1"}, {refund2, "e1"}}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var n Notification
-			for _, told := range tc.told {
-				n = fold(t, n, noon, queue(t, n, told.outcome, told.fact)...)
+			for _, d := range tc.deliveries {
+				n = fold(t, n, noon, queue(t, n, d.outcome, d.fact)...)
 			}
 			if len(n.Messages) != tc.want {
-				t.Errorf("%d messages, want %d: %+v", len(n.Messages), tc.want, n.Messages)
+				t.Errorf("got %d messages, want %d: %+v", len(n.Messages), tc.want, n.Messages)
 			}
 		})
 	}
@@ -127,7 +127,7 @@ func TestQueueIgnoresAChangedSenderDomain(t *testing.T) {
 	n := fold(t, Notification{}, noon, queue(t, Notification{}, o, "e1")...)
 	facts, err := n.Queue(o, "e2", "new.example")
 	if err != nil || len(facts) != 0 {
-		t.Errorf("queued %v, %v under the new domain", facts, err)
+		t.Errorf("queue under the new domain: got %v, %v; want nothing", facts, err)
 	}
 }
 
@@ -139,7 +139,7 @@ func TestMessageIDIsSanitized(t *testing.T) {
 	}
 }
 
-// in makes a message that is in a state.
+// in returns a notification with a message in a state.
 func in(t testing.TB, status Status, template string) Notification {
 	t.Helper()
 	o := Confirmed(confirmed("o1"), noon)
@@ -160,7 +160,7 @@ func in(t testing.TB, status Status, template string) Notification {
 
 var statuses = []Status{StatusQueued, StatusSending, StatusSent, StatusFailed, StatusUnknown}
 
-// Every state times every event: which may follow, and where it leads.
+// Which event may follow in every state, and to which state it leads.
 func TestApplyInEveryState(t *testing.T) {
 	t.Parallel()
 	table := map[Status]map[string]Status{ // absent: the event cannot follow
@@ -181,13 +181,13 @@ func TestApplyInEveryState(t *testing.T) {
 			next, err := Apply(n, events.Event{Type: fact.EventType(), Time: noon.Add(time.Minute), Payload: fact})
 			want, ok := table[status][fact.EventType()]
 			if (err == nil) != ok {
-				t.Errorf("%s + %s: %v, want it to follow: %v", status, fact.EventType(), err, ok)
+				t.Errorf("%s + %s: got %v, want it to follow: %v", status, fact.EventType(), err, ok)
 			}
 			if ok && (next.Messages[0].Status != want || !next.Messages[0].ChangedAt.Equal(noon.Add(time.Minute))) {
-				t.Errorf("%s + %s: became %+v, want %s", status, fact.EventType(), next.Messages[0], want)
+				t.Errorf("%s + %s: got %+v, want %s", status, fact.EventType(), next.Messages[0], want)
 			}
 			if n.Messages[0] != before {
-				t.Errorf("%s + %s changed the state that it was given", status, fact.EventType())
+				t.Errorf("%s + %s: got a changed argument, want it unchanged", status, fact.EventType())
 			}
 		}
 	}
@@ -197,12 +197,12 @@ func TestApplyRefusesUnknownMessages(t *testing.T) {
 	t.Parallel()
 	for _, fact := range []events.Payload{events.MessageSending{MessageID: "x@y"}, events.MessageSent{MessageID: "x@y"}} {
 		if _, err := Apply(Notification{}, events.Event{Type: fact.EventType(), Payload: fact}); err == nil {
-			t.Errorf("%s of an unknown message was folded", fact.EventType())
+			t.Errorf("%s of an unknown message: got no error, want one", fact.EventType())
 		}
 	}
 }
 
-// Every state times every result: Settle states what Apply accepts and nothing else.
+// Settle returns a result in exactly the states in which Apply accepts it.
 func TestSettleInEveryState(t *testing.T) {
 	t.Parallel()
 	for _, status := range statuses {
@@ -214,46 +214,46 @@ func TestSettleInEveryState(t *testing.T) {
 		} {
 			_, err := Apply(n, events.Event{Type: result.EventType(), Payload: result})
 			if got := n.Settle(result); (len(got) == 1) != (err == nil) {
-				t.Errorf("%s + %s: stated %v, folding says %v", status, result.EventType(), got, err)
+				t.Errorf("%s + %s: got %v, want what Apply accepts: %v", status, result.EventType(), got, err)
 			}
 		}
 		if got := n.Settle(events.MessageSent{MessageID: "other@shop.example"}); got != nil {
-			t.Errorf("%s: settled a message that is not there: %v", status, got)
+			t.Errorf("%s, unknown message: got %v, want nothing", status, got)
 		}
 		if got := n.Settle(events.MessageSending{MessageID: id}); got != nil {
-			t.Errorf("%s: took sending for a result: %v", status, got)
+			t.Errorf("%s, sending is not a result: got %v, want nothing", status, got)
 		}
 	}
 }
 
 func TestNextInEveryState(t *testing.T) {
 	t.Parallel()
-	const claim = 45 * time.Second
+	const timeout = 45 * time.Second
 	for name, c := range map[string]struct {
 		status    Status
 		template  string
-		attempts  int // more hand-overs than the first
+		attempts  int // after the first
 		after     time.Duration
 		concluded int
 		want      Step
 		wait      time.Duration
 	}{
-		"Queued":                       {status: StatusQueued, want: StepSend},
-		"QueuedForDays":                {status: StatusQueued, after: 72 * time.Hour, want: StepSend},
-		"SendingNow":                   {status: StatusSending, after: 15 * time.Second, want: StepWait, wait: 30 * time.Second},
-		"SendingJustBeforeTheClaim":    {status: StatusSending, after: claim - 1, want: StepWait, wait: 1},
-		"SenderDied":                   {status: StatusSending, after: claim, want: StepSend},
-		"SenderDiedTwice":              {status: StatusSending, attempts: 1, after: claim, want: StepSend},
-		"SenderDiedThreeTimes":         {status: StatusSending, attempts: 2, after: claim, want: StepGiveUp},
-		"SenderOfMoneyDied":            {status: StatusSending, template: TemplateRefunded, after: claim, want: StepGiveUp},
-		"SenderOfMoneyIsAtIt":          {status: StatusSending, template: TemplateRefunded, want: StepWait, wait: claim},
-		"PutOffAndWeKnow":              {status: StatusSending, concluded: 1, want: StepSend},
-		"MoneyPutOffAndWeKnow":         {status: StatusSending, template: TemplateRefunded, concluded: 1, want: StepSend},
-		"PutOffThenSomebodyElseTookIt": {status: StatusSending, attempts: 1, concluded: 1, want: StepWait, wait: claim},
-		"ClockOfAnotherIsAhead":        {status: StatusSending, after: -5 * time.Second, want: StepWait, wait: 50 * time.Second},
-		"Sent":                         {status: StatusSent, after: time.Hour, want: StepNothing},
-		"Failed":                       {status: StatusFailed, after: time.Hour, want: StepNothing},
-		"Unknown":                      {status: StatusUnknown, after: time.Hour, want: StepNothing},
+		"Queued":                      {status: StatusQueued, want: StepSend},
+		"QueuedForDays":               {status: StatusQueued, after: 72 * time.Hour, want: StepSend},
+		"SendingNow":                  {status: StatusSending, after: 15 * time.Second, want: StepWait, wait: 30 * time.Second},
+		"SendingJustBeforeTheTimeout": {status: StatusSending, after: timeout - 1, want: StepWait, wait: 1},
+		"SenderDied":                  {status: StatusSending, after: timeout, want: StepSend},
+		"SenderDiedTwice":             {status: StatusSending, attempts: 1, after: timeout, want: StepSend},
+		"SenderDiedThreeTimes":        {status: StatusSending, attempts: 2, after: timeout, want: StepGiveUp},
+		"SenderOfRefundDied":          {status: StatusSending, template: TemplateRefunded, after: timeout, want: StepGiveUp},
+		"RefundSendingNow":            {status: StatusSending, template: TemplateRefunded, want: StepWait, wait: timeout},
+		"KnownToBeDeferred":           {status: StatusSending, concluded: 1, want: StepSend},
+		"RefundKnownToBeDeferred":     {status: StatusSending, template: TemplateRefunded, concluded: 1, want: StepSend},
+		"DeferredThenTakenOver":       {status: StatusSending, attempts: 1, concluded: 1, want: StepWait, wait: timeout},
+		"ClockOfSenderIsAhead":        {status: StatusSending, after: -5 * time.Second, want: StepWait, wait: 50 * time.Second},
+		"Sent":                        {status: StatusSent, after: time.Hour, want: StepNothing},
+		"Failed":                      {status: StatusFailed, after: time.Hour, want: StepNothing},
+		"Unknown":                     {status: StatusUnknown, after: time.Hour, want: StepNothing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -261,7 +261,7 @@ func TestNextInEveryState(t *testing.T) {
 			for range c.attempts {
 				n = fold(t, n, noon, n.Messages[0].Start("o1", "ada@example.com"))
 			}
-			step, wait := n.Messages[0].Next(noon.Add(c.after), claim, c.concluded)
+			step, wait := n.Messages[0].Next(noon.Add(c.after), timeout, c.concluded)
 			if step != c.want || wait != c.wait {
 				t.Errorf("got step %d and %s, want %d and %s", step, wait, c.want, c.wait)
 			}
@@ -269,38 +269,38 @@ func TestNextInEveryState(t *testing.T) {
 	}
 }
 
-func TestBackoffGrowsAndEnds(t *testing.T) {
+func TestBackoffGrowsUpToAnHour(t *testing.T) {
 	t.Parallel()
 	last := time.Duration(0)
 	for attempt := 1; attempt < 30; attempt++ {
 		d := Backoff(attempt)
 		if d < last || d > time.Hour {
-			t.Errorf("attempt %d waits %s after %s", attempt, d, last)
+			t.Errorf("Backoff(%d): got %s, want %s to 1h", attempt, d, last)
 		}
 		last = d
 	}
 	if Backoff(0) != Backoff(1) || Backoff(-3) != Backoff(1) {
-		t.Error("an attempt below 1 is not the first")
+		t.Errorf("Backoff(0), Backoff(-3): got %s, %s; want %s", Backoff(0), Backoff(-3), Backoff(1))
 	}
 	m := Message{QueuedAt: noon}
 	if m.Overdue(noon.Add(giveUpAfter-1)) || !m.Overdue(noon.Add(giveUpAfter)) {
-		t.Error("patience does not end when it should")
+		t.Errorf("Overdue: want false just before %s and true from then on", giveUpAfter)
 	}
 }
 
 func TestRedactRemovesAddresses(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []string{"ada@example.com", "Ada.Lovelace+till@mail.example.co.uk"} {
-		got := redact(&replyError{"550 5.1.1 <" + secret + ">: mailbox\r\n of " + secret + " unknown"})
+		got := redact(&textError{"550 5.1.1 <" + secret + ">: mailbox\r\n of " + secret + " unknown"})
 		if strings.Contains(got, secret) || strings.Contains(got, "@") || !strings.HasPrefix(got, "550 5.1.1") || strings.ContainsAny(got, "\r\n") {
-			t.Errorf("scrubbed to %q", got)
+			t.Errorf("got %q, want the reply without the address", got)
 		}
 	}
-	if got := redact(&replyError{"x" + strings.Repeat("ä", 1000)}); len(got) > maxErrorText || len(got) < maxErrorText-4 || !utf8.ValidString(got) {
-		t.Errorf("kept %d bytes of a long answer, valid %v", len(got), utf8.ValidString(got))
+	if got := redact(&textError{"x" + strings.Repeat("ä", 1000)}); len(got) > maxErrorText || len(got) < maxErrorText-4 || !utf8.ValidString(got) {
+		t.Errorf("long reply: got %d bytes, valid %v; want %d, true", len(got), utf8.ValidString(got), maxErrorText)
 	}
 }
 
-type replyError struct{ text string }
+type textError struct{ text string }
 
-func (e *replyError) Error() string { return e.text }
+func (e *textError) Error() string { return e.text }

@@ -7,7 +7,7 @@ import (
 	eventlog "tillstream/events/log"
 )
 
-// Act hands a queued message to the act, as its lane would.
+// Act runs the act for a queued message, as the lane does.
 func (s *Service) Act(ctx context.Context, e events.Event, p events.MessageQueued) error {
 	return s.send(ctx, e, p)
 }
@@ -17,13 +17,13 @@ func (s *Service) Record(ctx context.Context, e events.Event, orderID string, re
 	return s.record(ctx, e, orderID, result)
 }
 
-// SwapLog puts another log in place and returns the one before.
+// SwapLog replaces the log and returns the old one.
 func (s *Service) SwapLog(l *eventlog.Log) (before *eventlog.Log) {
 	before, s.log = s.log, l
 	return before
 }
 
-// SamplePlaced is what was ordered, and SampleOutcome, SampleConfirmed and SampleRefunded are what the inner tests tell.
+// The samples of the internal tests.
 var (
 	SamplePlaced    = samplePlaced
 	SampleOutcome   = sampleOutcome

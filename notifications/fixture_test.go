@@ -21,17 +21,17 @@ const staffToken = "staff-secret"
 
 var start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
-// doors answers who may see what.
+// testAccess is a fake of Access with the token staffToken.
 type testAccess struct{}
 
 func (testAccess) Token(orderID string) string { return "token-of-" + orderID }
 func (testAccess) Staff(token string) bool     { return token == "Bearer "+staffToken }
 
-// post is a log, a mailbox and the domain between them.
+// fixture is a log and a mailbox.
 type fixture struct {
 	log    *eventlog.Log
 	box    *inbox.Inbox
-	worker *worker.Worker // the one that was started last
+	worker *worker.Worker // the last one that was started
 }
 
 func open(t testing.TB) *fixture {
@@ -39,7 +39,8 @@ func open(t testing.TB) *fixture {
 	return &fixture{log: logtest.Open(t), box: startInbox(t)}
 }
 
-// service is the domain with time limits for tests: short enough to wait for, long enough for a busy machine.
+// service returns the domain between log and mailbox. Its time limits are short enough for tests and long enough for a busy
+// machine.
 func (p *fixture) service(t testing.TB, change ...func(*notifications.Config)) *notifications.Service {
 	t.Helper()
 	config := notifications.Config{
@@ -57,10 +58,10 @@ func (p *fixture) service(t testing.TB, change ...func(*notifications.Config)) *
 	return s
 }
 
-// patient has the time limits of a shop, for tests in which nobody waits for one.
+// withDefaultDeadline sets the default deadline, for tests that do not wait for it.
 func withDefaultDeadline(c *notifications.Config) { c.Deadline = 0 }
 
-// runs runs a service's lanes until the test ends or stop is called.
+// start runs a service and its lanes until stop is called or the test ends.
 func (p *fixture) start(t testing.TB, s *notifications.Service) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -82,10 +83,10 @@ func (p *fixture) start(t testing.TB, s *notifications.Service) (stop func()) {
 	return stop
 }
 
-// orders are the entities of the domain that the mails are about.
+// orders stands for the orders domain. Its state is the number of events.
 var orders = eventlog.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
 
-// placed appends the first event of an order, with a change.
+// placeOrder appends the first event of an order, with a change.
 func (p *fixture) placeOrder(t testing.TB, orderID string, change func(*events.Customer)) {
 	t.Helper()
 	first := notifications.SamplePlaced(orderID)
@@ -95,7 +96,7 @@ func (p *fixture) placeOrder(t testing.TB, orderID string, change func(*events.C
 	}
 }
 
-// says appends what the orders domain says about an order. One that is new is placed first.
+// appendOrder appends events of an order, after its first event if the order is new.
 func (p *fixture) appendOrder(t testing.TB, orderID string, facts ...events.Payload) {
 	t.Helper()
 	err := p.log.Do(t.Context(), func(tx *eventlog.Tx) error {
@@ -125,7 +126,7 @@ func (p *fixture) state(t testing.TB, orderID string) notifications.Notification
 	return n
 }
 
-// becomes waits until the n-th message of an order is in a state.
+// waitForStatus waits until the n-th message of an order has a status.
 func (p *fixture) waitForStatus(t testing.TB, orderID string, n int, want notifications.Status) notifications.Message {
 	t.Helper()
 	var got notifications.Message
@@ -140,10 +141,10 @@ func (p *fixture) waitForStatus(t testing.TB, orderID string, n int, want notifi
 	return got
 }
 
-// settled waits until the lanes have seen all there is and have nothing open.
+// waitUntilIdle waits until the lanes have handled the whole log and have no open acts.
 func (p *fixture) waitUntilIdle(t testing.TB) {
 	t.Helper()
-	waitFor(t, "the lanes have nothing left", func() bool {
+	waitFor(t, "the lanes are idle", func() bool {
 		end, err := p.log.End(t.Context(), 0)
 		return err == nil && !slices.ContainsFunc(p.worker.Lanes(), func(l worker.LaneStatus) bool {
 			return !l.Leased || l.Position < end || l.Open > 0
@@ -151,17 +152,17 @@ func (p *fixture) waitUntilIdle(t testing.TB) {
 	})
 }
 
-// waitFor polls for a fact.
-func waitFor(t testing.TB, what string, fact func() bool) {
+// waitFor waits until a condition holds.
+func waitFor(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.After(2 * time.Minute)
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	for !fact() {
+	for !holds() {
 		select {
 		case <-ticker.C:
 		case <-deadline:
-			t.Fatalf("waited in vain until %s", what)
+			t.Fatalf("after 2 min: want %s", what)
 		}
 	}
 }

@@ -21,7 +21,7 @@ type orderResponse struct {
 	Body document
 }
 
-// document is the messages about an order as staff see them.
+// document is the messages about an order, as staff see them.
 type document struct {
 	OrderID   string    `json:"order_id"`
 	Status    Status    `json:"status"`     // of the message that most needs attention
@@ -29,7 +29,7 @@ type document struct {
 	Messages  []Message `json:"messages"`
 }
 
-// attention lists the states in the order of how much they need the attention of staff, the least first.
+// attention lists the states by how much they need the attention of staff, the least first.
 var attention = []Status{StatusSent, StatusQueued, StatusSending, StatusFailed, StatusUnknown}
 
 func documentOf(id string, n Notification) document {
@@ -45,7 +45,7 @@ func documentOf(id string, n Notification) document {
 	return d
 }
 
-// problems is how this API answers its errors.
+// problems maps the errors of this API to its answers.
 var problems = []api.Problem{
 	{Err: events.ErrBadID, Kind: api.NotFound, Detail: detailNone},
 	{Err: eventlog.ErrNotFound, Kind: api.NotFound, Detail: detailNone},
@@ -53,7 +53,7 @@ var problems = []api.Problem{
 
 const detailNone = "There are no messages about this order."
 
-// Register adds the route of staff: the messages about an order, and the state of each.
+// Register adds the route on which staff read the messages about an order.
 func (s *Service) Register(router huma.API) {
 	huma.Register(router, huma.Operation{
 		OperationID: "ops-get-notifications", Method: http.MethodGet, Path: "/ops/api/notifications/{order}",
@@ -63,7 +63,7 @@ func (s *Service) Register(router huma.API) {
 	}, s.get)
 }
 
-// get reads the log and not the database, so it answers while the database is down.
+// get reads the log, so it answers while the database is down.
 func (s *Service) get(ctx context.Context, r *orderRequest) (*orderResponse, error) {
 	n, _, err := Notifications.Read(ctx, s.log, r.Order)
 	if err != nil {

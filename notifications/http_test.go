@@ -38,7 +38,7 @@ func TestStaffReadTheMessagesOfAnOrder(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			response := api.Get("/ops/api/notifications/"+c.order, "Authorization: "+c.token)
 			if response.Code != c.want {
-				t.Fatalf("%d, want %d: %s", response.Code, c.want, response.Body)
+				t.Fatalf("got status %d, want %d: %s", response.Code, c.want, response.Body)
 			}
 			if c.want != http.StatusOK {
 				return
@@ -58,7 +58,7 @@ func TestStaffReadTheMessagesOfAnOrder(t *testing.T) {
 	}
 }
 
-func TestTheStatusIsThatOfTheMessageThatNeedsMostAttention(t *testing.T) {
+func TestStatusIsThatOfTheMessageThatNeedsMostAttention(t *testing.T) {
 	t.Parallel()
 	p := open(t)
 	s := p.service(t)
@@ -98,7 +98,7 @@ func TestTheStatusIsThatOfTheMessageThatNeedsMostAttention(t *testing.T) {
 	}
 }
 
-func TestNewNamesTheFieldThatIsWrong(t *testing.T) {
+func TestNewNamesTheInvalidField(t *testing.T) {
 	t.Parallel()
 	p := open(t)
 	good := notifications.Config{Access: testAccess{}, Log: p.log, From: "orders@shop.example", PublicURL: "https://shop.example/", SMTPURL: "smtp://localhost?tls=none"}
@@ -116,13 +116,13 @@ func TestNewNamesTheFieldThatIsWrong(t *testing.T) {
 		bad := good
 		change(&bad)
 		if _, err := notifications.New(bad); err == nil || !strings.Contains(err.Error(), field) {
-			t.Errorf("%s: %v", field, err)
+			t.Errorf("%s: got error %v, want one that names the field", field, err)
 		}
 	}
 }
 
 // A process that stops answers the requests that it cannot finish with 503 and Retry-After.
-func TestACancelledRequestIsAnsweredWithRetryAfter(t *testing.T) {
+func TestAbandonedRequestIsAnsweredWithRetryAfter(t *testing.T) {
 	t.Parallel()
 	p := open(t)
 	_, api := humatest.New(t)

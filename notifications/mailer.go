@@ -2,6 +2,7 @@ package notifications
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	netmail "net/mail"
 	"slices"
@@ -15,32 +16,54 @@ import (
 	"tillstream/events/failpoint"
 )
 
-// Mail is one renderOutcome message.
+// The errors of [Mailer.Send] and of rendering. Any other error means that the mail was not delivered and can be sent later.
+var (
+	// ErrRefused is returned when the server refuses this mail permanently, or the address is invalid.
+	ErrRefused = errors.New("refused permanently")
+	// ErrShopRefused is returned when the server refuses the shop: its name, address, account or limits. The mail was not
+	// delivered, and every other mail would be refused until operators act or the limit passes.
+	ErrShopRefused = errors.New("mail server refuses the shop")
+	// ErrUnanswered is returned when the connection broke, or the server fell silent, after the mail was transmitted. The mail
+	// may have been delivered.
+	ErrUnanswered = errors.New("mail transmitted without an answer")
+	// ErrTemplate is returned for a message with an unknown template or unreadable facts.
+	ErrTemplate = errors.New("message cannot be rendered")
+
+	// errServerDown is returned when the server cannot be reached, or accepts no mail at the moment.
+	errServerDown = errors.New("mail server is unavailable")
+	// errRecipientDeferred is returned when the recipient is deferred: greylisted, over quota, a domain that cannot be looked
+	// up. The server accepts other mails.
+	errRecipientDeferred = errors.New("recipient is deferred")
+	// errTakenOver is returned when another process has sent or started to send the message meanwhile.
+	errTakenOver = errors.New("message was taken over by another process")
+)
+
+// Mail is a rendered message.
 type Mail struct {
 	Date      time.Time
 	From      netmail.Address
 	HTML      string
-	Language  string // BCP 47, of what is written in it
+	Language  string // BCP 47, of the content
 	MessageID string // without brackets
 	Subject   string
 	Text      string
 	To        netmail.Address
 }
 
-// Mailer hands mails to a mail server over connections that it keeps open. It is safe for concurrent use.
+// Mailer sends mails to a mail server over connections that it keeps open. It is safe for concurrent use.
 type Mailer struct {
 	pool *pool
 }
 
-// NewMailer reads the address of a mail server:
+// NewMailer returns a mailer for the server of a URL:
 //
 //	smtp://user:password@host:587          STARTTLS, required
 //	smtp://host:1025?tls=none              plain, for a server on the same machine
 //	smtp://host:25?tls=opportunistic       STARTTLS if the server offers it
 //	smtps://user:password@host:465         TLS from the first byte
 //
-// ehlo is the name that the shop gives itself; "" stands for the machine's. deadline bounds one mail, from dialling to the
-// server's last word. Nothing is dialled yet.
+// ehlo is the name of the shop in EHLO, "" for the machine's. deadline bounds one mail, from the connection to the server's last
+// reply. NewMailer does not connect.
 func NewMailer(smtpURL, ehlo string, deadline time.Duration) (*Mailer, error) {
 	server, err := parseURL(smtpURL, ehlo, deadline)
 	if err != nil {
@@ -49,12 +72,12 @@ func NewMailer(smtpURL, ehlo string, deadline time.Duration) (*Mailer, error) {
 	return &Mailer{pool: &pool{server: server, deadline: deadline}}, nil
 }
 
-// Close says goodbye on the connections that are idle; those at work are closed when they are done.
+// Close closes the idle connections. Connections in use are closed after their mail.
 func (m *Mailer) Close() { m.pool.close() }
 
-// Send hands a mail over. Once the server has consented to the recipient, and before the first byte of the mail, it calls
-// begin; an error of begin ends the dialogue and is returned as it is. Otherwise it returns nil when the server took the
-// mail, [ErrRefused], [ErrShopRefused], [ErrUnanswered], or an error that means: not delivered, for now.
+// Send sends a mail. It calls begin after the server has accepted the recipient and before the first byte of the mail; an error
+// of begin ends the dialogue and is returned unchanged. Send returns nil when the server accepted the mail. It returns
+// [ErrRefused], [ErrShopRefused], [ErrUnanswered], or another error for a mail that was not delivered and can be sent later.
 func (m *Mailer) Send(ctx context.Context, letter Mail, begin func() error) error {
 	msg, err := compose(letter)
 	if err != nil {
@@ -65,8 +88,8 @@ func (m *Mailer) Send(ctx context.Context, letter Mail, begin func() error) erro
 	return m.pool.use(ctx, func(server *smtp.Client) error { return transmit(server, msg, begin) })
 }
 
-// deliver is the SMTP dialogue of one mail. It speaks it itself, where go-mail has a method for all of it, because what
-// was said to the log must be said between RCPT and DATA.
+// transmit is the SMTP dialogue of one mail. It does not use go-mail's method for the whole dialogue, because begin must run
+// between RCPT and DATA.
 func transmit(server *smtp.Client, msg *mail.Msg, begin func() error) error {
 	sender, err := msg.GetSender(false)
 	if err != nil {
@@ -91,7 +114,7 @@ func transmit(server *smtp.Client, msg *mail.Msg, begin func() error) error {
 		return classifyError(stageData, err)
 	}
 	if _, err := msg.WriteTo(data); err != nil {
-		// Without the closing dot the server has half a mail, which it must throw away (RFC 5321 §4.1.1.4).
+		// Without the closing dot the mail is incomplete, and the server must discard it (RFC 5321 §4.1.1.4).
 		return fmt.Errorf("write mail: %w", err)
 	}
 	err = data.Close()
@@ -102,8 +125,8 @@ func transmit(server *smtp.Client, msg *mail.Msg, begin func() error) error {
 	return classifyError(stageEnd, err)
 }
 
-// compose builds the MIME message: text and HTML as alternatives. Auto-Submitted keeps holiday responders quiet
-// (RFC 3834); there are no List headers, because nobody can unsubscribe from their own order.
+// compose builds the MIME message, with text and HTML as alternatives. Auto-Submitted prevents automatic replies (RFC 3834).
+// There are no List headers, because a customer cannot unsubscribe from an order.
 func compose(m Mail) (*mail.Msg, error) {
 	if !isAddress(m.To.Address) {
 		return nil, fmt.Errorf("%w: not an e-mail address", ErrRefused)
@@ -122,13 +145,13 @@ func compose(m Mail) (*mail.Msg, error) {
 	return msg, nil
 }
 
-// isAddress accepts one bare address and nothing that could be read as a header or a second recipient.
+// isAddress reports whether a text is one bare address, and not a header or a second recipient.
 func isAddress(address string) bool {
 	parsed, err := netmail.ParseAddress(address)
 	return err == nil && parsed.Address == address && !strings.ContainsFunc(address, unicode.IsControl)
 }
 
-// oneLine makes a text fit for a header: CR, LF and other control characters become spaces.
+// oneLine returns a text that is safe in a header: CR, LF and other control characters become spaces.
 func oneLine(text string) string {
 	words := strings.FieldsFunc(text, func(r rune) bool {
 		return unicode.IsControl(r) || unicode.IsSpace(r) || unicode.Is(unicode.Bidi_Control, r)

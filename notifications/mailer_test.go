@@ -8,7 +8,6 @@ import (
 	"net"
 	netmail "net/mail"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -55,76 +54,18 @@ func TestMailArrivesAsWritten(t *testing.T) {
 	}
 	got := box.Messages("zoe@example.com")
 	if len(got) != 1 {
-		t.Fatalf("%d mails, want 1", len(got))
+		t.Fatalf("got %d mails, want 1", len(got))
 	}
 	m := got[0]
 	if m.Subject != "Bestellung bestätigt" || strings.TrimSpace(m.Text) != "Grüße" || !strings.Contains(m.HTML, "<p>Grüße</p>") ||
 		m.MessageID != "m1@shop.example" || !strings.Contains(m.From, "orders@shop.example") {
-		t.Errorf("arrived as %+v", m)
-	}
-}
-
-// startScripted is a mail server that answers as told and keeps what it was sent: for headers, and for answers that a decent
-// server would not give.
-func startScripted(t testing.TB, reply func(line string) string) (addr string, heard func() string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var mu sync.Mutex
-	var text strings.Builder
-	var serving sync.WaitGroup
-	t.Cleanup(func() { l.Close(); serving.Wait() })
-	serve := func(conn net.Conn) {
-		defer conn.Close()
-		fmt.Fprint(conn, "220 test ready\r\n")
-		for lines := bufio.NewScanner(conn); lines.Scan(); {
-			mu.Lock()
-			text.WriteString(lines.Text() + "\n")
-			mu.Unlock()
-			if answer := reply(lines.Text()); answer == "hang up" {
-				return
-			} else if answer != "" {
-				fmt.Fprint(conn, answer+"\r\n")
-			}
-		}
-	}
-	serving.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() { serve(conn) })
-		}
-	})
-	return l.Addr().String(), func() string { mu.Lock(); defer mu.Unlock(); return text.String() }
-}
-
-// polite is what a server says that takes everything, except where override has something else.
-func acceptAll(override map[string]string) func(string) string {
-	return func(line string) string {
-		for prefix, answer := range override {
-			if strings.HasPrefix(line, prefix) && (prefix != "." || line == ".") {
-				return answer
-			}
-		}
-		switch verb, _, _ := strings.Cut(line, " "); verb {
-		case "EHLO", "MAIL", "RCPT", "RSET", "NOOP", ".":
-			return "250 fine"
-		case "DATA":
-			return "354 go on"
-		case "QUIT":
-			return "221 bye"
-		}
-		return ""
+		t.Errorf("got mail %+v, want subject, parts, id and sender as sent", m)
 	}
 }
 
 func TestMailHeadersAreCompleteAndSafe(t *testing.T) {
 	t.Parallel()
-	addr, heard := startScripted(t, acceptAll(nil))
+	addr, received := startScripted(t, acceptAll(nil))
 	evil := testMail("m1")
 	evil.Subject = "Hello\r\nBcc: victim@example.com"
 	evil.To.Name = "Zoë\r\nX-Evil: 1"
@@ -132,47 +73,46 @@ func TestMailHeadersAreCompleteAndSafe(t *testing.T) {
 	if err := mailerTo(t, addr, time.Minute).Send(t.Context(), evil, startNothing); err != nil {
 		t.Fatal(err)
 	}
-	head, _, _ := strings.Cut(heard(), "\n\n")
+	head, _, _ := strings.Cut(received(), "\n\n")
 	for _, want := range []string{"Message-ID: <m1@shop.example>", "Subject: Hello Bcc: victim@example.com", "Auto-Submitted: auto-generated", "Content-Language: de", "Content-Type: multipart/alternative", "MIME-Version: 1.0", "Date: Sat, 21 Nov 2026 12:00:00 +0000"} {
 		if !strings.Contains(head, want) {
-			t.Errorf("no %q in\n%s", want, head)
+			t.Errorf("headers: want %q, got\n%s", want, head)
 		}
 	}
 	for _, line := range strings.Split(head, "\n") {
 		for _, bad := range []string{"Bcc:", "X-Evil:", "List-", "User-Agent:", "X-Mailer:"} {
 			if strings.HasPrefix(line, bad) {
-				t.Errorf("header %q", line)
+				t.Errorf("got header %q, want none of its kind", line)
 			}
 		}
 	}
-	if strings.Count(heard(), "RCPT TO") != 1 {
-		t.Errorf("more than one recipient in\n%s", heard())
+	if strings.Count(received(), "RCPT TO") != 1 {
+		t.Errorf("want one recipient, got\n%s", received())
 	}
 }
 
 func TestInvalidAddressesAreRefused(t *testing.T) {
 	t.Parallel()
-	addr, heard := startScripted(t, acceptAll(nil))
+	addr, received := startScripted(t, acceptAll(nil))
 	m := mailerTo(t, addr, time.Minute)
 	for _, to := range []string{"", "ada", "ada@", "@example.com", "a@b.example, c@d.example", "Ada <ada@example.com>", "ada@example.com\r\nRCPT TO:<x@y.example>", "a b@example.com"} {
 		bad := testMail("m1")
 		bad.To.Address = to
 		if err := m.Send(t.Context(), bad, startNothing); !errors.Is(err, notifications.ErrRefused) {
-			t.Errorf("%q: %v, want ErrRefused", to, err)
+			t.Errorf("%q: got %v, want ErrRefused", to, err)
 		}
 	}
-	if heard() != "" {
-		t.Errorf("the server heard of it:\n%s", heard())
+	if received() != "" {
+		t.Errorf("the server received lines, want none:\n%s", received())
 	}
 }
 
-// What each answer at each step means: the mail is refused for good, the shop is, nobody knows, or (none of these) it is to
-// be tried again; and whether the log had been told that the mail was about to go.
+// How Send classifies the replies at each stage, and whether it has called begin by then.
 func TestEachReplyAtEachStageIsClassified(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		step, answer string
-		want         error // nil: put off
+		want         error // nil: deferred
 		begun        bool
 	}{
 		"NoGreeting":           {"EHLO", "554 go away", notifications.ErrShopRefused, false},
@@ -199,16 +139,16 @@ func TestEachReplyAtEachStageIsClassified(t *testing.T) {
 			begun := false
 			err := mailerTo(t, addr, 300*time.Millisecond).Send(t.Context(), testMail("m1"), func() error { begun = true; return nil })
 			if err == nil {
-				t.Fatal("taken for sent")
+				t.Fatal("got no error, want one")
 			}
 			if c.want != nil && !errors.Is(err, c.want) {
-				t.Errorf("%v, want %v", err, c.want)
+				t.Errorf("got %v, want %v", err, c.want)
 			}
 			if c.want == nil && (errors.Is(err, notifications.ErrRefused) || errors.Is(err, notifications.ErrShopRefused) || errors.Is(err, notifications.ErrUnanswered)) {
-				t.Errorf("%v, want it to be put off", err)
+				t.Errorf("got %v, want the mail to be deferred", err)
 			}
 			if begun != c.begun {
-				t.Errorf("begun %v, want %v", begun, c.begun)
+				t.Errorf("got begun %v, want %v", begun, c.begun)
 			}
 		})
 	}
@@ -223,11 +163,11 @@ func TestUnreachableServerDefersTheMail(t *testing.T) {
 	l.Close()
 	err = mailerTo(t, l.Addr().String(), time.Second).Send(t.Context(), testMail("m1"), startNothing)
 	if err == nil || errors.Is(err, notifications.ErrRefused) || errors.Is(err, notifications.ErrUnanswered) {
-		t.Errorf("%v, want it to be put off", err)
+		t.Errorf("got %v, want the mail to be deferred", err)
 	}
 }
 
-// A server in trouble refuses thousands of attempts; each must give its descriptor back.
+// A faulty server refuses thousands of attempts. Each attempt must close its connection.
 func TestConnectionIsClosedAfterAFailedGreeting(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -254,10 +194,10 @@ func TestConnectionIsClosedAfterAFailedGreeting(t *testing.T) {
 		ended <- lines.Err() // nil: the client hung up
 	}()
 	if err := mailerTo(t, l.Addr().String(), time.Minute).Send(t.Context(), testMail("m1"), startNothing); err == nil {
-		t.Error("taken for sent")
+		t.Error("got no error, want one")
 	}
 	if err := <-ended; err != nil {
-		t.Errorf("the connection was left open: %v", err)
+		t.Errorf("connection after the greeting: got %v, want it closed", err)
 	}
 }
 
@@ -265,15 +205,15 @@ func TestFailedStartStopsTheMail(t *testing.T) {
 	t.Parallel()
 	box := startInbox(t)
 	m := mailerTo(t, box.Addr(), time.Minute)
-	taken := errors.New("somebody else has it")
+	taken := errors.New("taken over")
 	if err := m.Send(t.Context(), testMail("m1"), func() error { return taken }); !errors.Is(err, taken) {
-		t.Errorf("got %v, want begin's own error", err)
+		t.Errorf("got %v, want the error of begin", err)
 	}
 	if err := m.Send(t.Context(), testMail("m2"), startNothing); err != nil {
 		t.Fatal(err)
 	}
 	if got := box.Messages(""); len(got) != 1 || got[0].MessageID != "m2@shop.example" {
-		t.Errorf("arrived: %+v, want m2 alone", got)
+		t.Errorf("got mails %+v, want m2 alone", got)
 	}
 }
 
@@ -289,7 +229,7 @@ func TestConnectionsAreReusedAndReplaced(t *testing.T) {
 			mails.Add(1)
 		case line == "RSET" && mails.Load() == 20:
 			mails.Add(1)
-			return "hang up" // as servers do with a connection that was idle for long
+			return "hang up" // as servers do with an idle connection
 		}
 		return answers(line)
 	})
@@ -300,14 +240,14 @@ func TestConnectionsAreReusedAndReplaced(t *testing.T) {
 		}
 	}
 	if got := greetings.Load(); got != 1 {
-		t.Errorf("%d connections for 20 mails in a row, want 1", got)
+		t.Errorf("20 mails in a row: got %d connections, want 1", got)
 	}
 	begun := 0
 	if err := m.Send(t.Context(), testMail("last"), func() error { begun++; return nil }); err != nil || begun != 1 {
-		t.Errorf("after the server hung up: %v, begun %d times; want a fresh connection and one start", err, begun)
+		t.Errorf("after the server hung up: got %v, begun %d times; want no error, once", err, begun)
 	}
 	if got := greetings.Load(); got != 2 {
-		t.Errorf("%d connections, want 2", got)
+		t.Errorf("got %d connections, want 2", got)
 	}
 }
 
@@ -325,7 +265,7 @@ func TestSendEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-reached; cancel() }()
 	if err := mailerTo(t, addr, time.Hour).Send(ctx, testMail("m1"), startNothing); err == nil || errors.Is(err, notifications.ErrUnanswered) {
-		t.Errorf("got %v, want it to be put off", err)
+		t.Errorf("got %v, want the mail to be deferred", err)
 	}
 }
 
@@ -333,15 +273,15 @@ func TestNewMailerRefusesBadURLsWithoutThePassword(t *testing.T) {
 	t.Parallel()
 	for _, good := range []string{"smtp://localhost:1025?tls=none", "smtp://mail.example", "smtps://u:p%40ss@mail.example:465", "smtp://u:p@mail.example:587", "smtp://[::1]:25?tls=opportunistic"} {
 		if _, err := notifications.NewMailer(good, "", time.Second); err != nil {
-			t.Errorf("%s: %v", good, err)
+			t.Errorf("%s: got %v, want no error", good, err)
 		}
 	}
 	for _, bad := range []string{"", "localhost:1025", "http://mail.example", "smtp://", "smtp://user:s3cret@:25", "smtp://h:1?tls=maybe", "smtp://h:99999", "smtp://user:s3cret@h:port", "smtp://user:s3cret@h\x7f"} {
 		_, err := notifications.NewMailer(bad, "", time.Second)
 		if err == nil {
-			t.Errorf("%s was accepted", bad)
+			t.Errorf("%s: got no error, want one", bad)
 		} else if strings.Contains(err.Error(), "s3cret") {
-			t.Errorf("%s: the error tells the password: %v", bad, err)
+			t.Errorf("%s: got %v, want an error without the password", bad, err)
 		}
 	}
 }

@@ -6,22 +6,22 @@ import (
 	"tillstream/events"
 )
 
-// metrics count what mails came to, as this process has found out.
+// metrics count the results of mails that this process has sent.
 type metrics struct {
 	mails *prometheus.CounterVec
 }
 
-// What a mail can come to, by the fact that says so.
+// results are the label values by event type.
 var results = map[string]string{
 	events.MessageSent{}.EventType():    "sent",
 	events.MessageFailed{}.EventType():  "failed",
 	events.MessageUnknown{}.EventType(): "unknown",
 }
 
-// newMetrics has every counter there from the start, at 0: Prometheus sees no increase in one that begins at 1.
+// newMetrics creates every counter at 0, because Prometheus sees no increase in a counter that begins at 1.
 func newMetrics(registerer prometheus.Registerer) *metrics {
 	m := &metrics{mails: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tillstream_mails_total",
-		Help: "Mails that have come to an end: sent, failed, or unknown because the mail server fell silent."}, []string{"result"})}
+		Help: "Mails by result: sent, failed, or unknown because the mail server did not answer."}, []string{"result"})}
 	for _, result := range results {
 		m.mails.WithLabelValues(result)
 	}
@@ -31,8 +31,8 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 	return m
 }
 
-// settled counts results that were appended.
-func (m *metrics) settled(facts []events.Payload) {
+// count counts results that were appended.
+func (m *metrics) count(facts []events.Payload) {
 	for _, fact := range facts {
 		m.mails.WithLabelValues(results[fact.EventType()]).Inc()
 	}

@@ -11,7 +11,7 @@ import (
 	"tillstream/notifications/inbox"
 )
 
-// A mail counts once by what it came to, and every count is there before the first mail.
+// A mail is counted once by its result, and every counter exists before the first mail.
 func TestMailsAreCountedByResult(t *testing.T) {
 	t.Parallel()
 	p := open(t)
@@ -38,7 +38,7 @@ func TestMailsAreCountedByResult(t *testing.T) {
 	}
 }
 
-// mailsCounted is what the counter of mails shows, by result.
+// mailsCounted returns the counters of mails by result.
 func mailsCounted(t *testing.T, registry *prometheus.Registry) map[string]float64 {
 	t.Helper()
 	families, err := registry.Gather()

@@ -9,10 +9,10 @@ import (
 	"tillstream/events"
 )
 
-// Status is how far a message has come.
+// Status is the state of a message.
 type Status string
 
-// The life of a message; see the diagram in the package comment.
+// The states of a message. The package comment draws how they follow each other.
 const (
 	StatusQueued  Status = "queued"
 	StatusSending Status = "sending"
@@ -21,26 +21,26 @@ const (
 	StatusUnknown Status = "unknown"
 )
 
-// Notification is what a customer is told about one order.
+// Notification is the messages about one order.
 type Notification struct {
 	OrderID  string    `json:"order_id"`
-	Messages []Message `json:"messages"` // in the order that they were queued
+	Messages []Message `json:"messages"` // in the order in which they were queued
 }
 
-// Message is one mail. What it says stands in its queued event; the state needs only what decides.
+// Message is the state of one mail. Its content is in its queued event.
 type Message struct {
 	ID        string    `json:"message_id"` // without brackets
 	Template  string    `json:"template"`
-	To        string    `json:"to,omitempty"` // the address that it was handed over for last
-	Fact      string    `json:"fact"`         // id of the event that is told
+	To        string    `json:"to,omitempty"` // address of the last attempt
+	Fact      string    `json:"fact"`         // id of the event that the mail is about
 	Status    Status    `json:"status"`
-	Attempt   int       `json:"attempt"` // times that its bytes were handed to a mail server
+	Attempt   int       `json:"attempt"` // number of attempts to transmit it
 	Error     string    `json:"error,omitempty"`
 	QueuedAt  time.Time `json:"queued_at"`
 	ChangedAt time.Time `json:"changed_at"`
 }
 
-// key tells messages of one order apart whatever domain the shop sends from: a shop that moves must not tell it all again.
+// key identifies a message of an order without the sender's domain: after a change of the domain no mail is sent again.
 func (m Message) key() string { return localPart(m.ID) }
 
 func localPart(messageID string) string {
@@ -48,7 +48,7 @@ func localPart(messageID string) string {
 	return local
 }
 
-// find returns the place of a message, -1 when there is none.
+// find returns the index of a message, -1 if there is none.
 func (n Notification) find(messageID string) int {
 	return slices.IndexFunc(n.Messages, func(m Message) bool { return m.ID == messageID })
 }
@@ -61,18 +61,18 @@ func (n Notification) Message(id string) (Message, bool) {
 	return Message{}, false
 }
 
-// before lists the states that a message may be in when it enters another one.
-var before = map[Status][]Status{
+// transitions lists the states that each state may follow.
+var transitions = map[Status][]Status{
 	StatusSending: {StatusQueued, StatusSending},
 	StatusSent:    {StatusSending, StatusUnknown},
 	StatusFailed:  {StatusQueued, StatusSending},
 	StatusUnknown: {StatusSending},
 }
 
-// can reports whether a message may enter a state.
-func (m Message) can(next Status) bool { return slices.Contains(before[next], m.Status) }
+// canBecome reports whether a message may enter a state.
+func (m Message) canBecome(next Status) bool { return slices.Contains(transitions[next], m.Status) }
 
-// Apply applies one event. It returns an error for an event that cannot follow.
+// Apply folds one event. It returns an error for an event that cannot follow the state.
 func Apply(n Notification, e events.Event) (Notification, error) {
 	switch p := e.Payload.(type) {
 	case events.MessageQueued:
@@ -86,12 +86,12 @@ func Apply(n Notification, e events.Event) (Notification, error) {
 	case events.MessageUnknown:
 		return n.move(p.MessageID, StatusUnknown, e.Time, func(m *Message) { m.Error = p.Error })
 	}
-	return n, fmt.Errorf("a notification has no %s", e.Type)
+	return n, fmt.Errorf("apply %s: not an event of a notification", e.Type)
 }
 
 func (n Notification) queue(p events.MessageQueued, at time.Time) (Notification, error) {
 	if n.find(p.MessageID) >= 0 {
-		return n, fmt.Errorf("message %s is queued already", p.MessageID)
+		return n, fmt.Errorf("queue message %s: it is queued already", p.MessageID)
 	}
 	n.OrderID = p.OrderID
 	n.Messages = append(slices.Clip(n.Messages), Message{
@@ -101,14 +101,14 @@ func (n Notification) queue(p events.MessageQueued, at time.Time) (Notification,
 	return n, nil
 }
 
-// move enters a state. The slice is copied because states are shared between transactions.
+// move enters a state. It copies the slice, because transactions share states.
 func (n Notification) move(messageID string, next Status, at time.Time, change func(*Message)) (Notification, error) {
 	i := n.find(messageID)
 	if i < 0 {
-		return n, fmt.Errorf("no message %s to become %s", messageID, next)
+		return n, fmt.Errorf("message %s cannot become %s: no such message", messageID, next)
 	}
-	if !n.Messages[i].can(next) {
-		return n, fmt.Errorf("message %s is %s and cannot become %s", messageID, n.Messages[i].Status, next)
+	if !n.Messages[i].canBecome(next) {
+		return n, fmt.Errorf("message %s cannot become %s: it is %s", messageID, next, n.Messages[i].Status)
 	}
 	n.Messages = slices.Clone(n.Messages)
 	m := &n.Messages[i]

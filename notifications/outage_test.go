@@ -17,22 +17,22 @@ import (
 	"tillstream/notifications/inbox"
 )
 
-// withLongBackoff has mails that were put off wait for an hour, so that what is sent soon after an outage was not sent because
-// its own time had come.
+// withLongBackoff defers mails for an hour. A mail that is sent soon after an outage was then not sent because its delay had
+// passed.
 func withLongBackoff(c *notifications.Config) {
 	c.Backoff = func(int) time.Duration { return time.Hour }
 }
 
-// held waits until the lane is on hold and says so to whoever asks how the process is doing.
+// waitForOpenCircuit waits until the circuit of the lane is open.
 func (p *fixture) waitForOpenCircuit(t testing.TB) {
 	t.Helper()
-	waitFor(t, "the lane is on hold", func() bool { return errors.Is(p.worker.Degraded(), worker.ErrCircuitOpen) })
+	waitFor(t, "the circuit is open", func() bool { return errors.Is(p.worker.Degraded(), worker.ErrCircuitOpen) })
 	if err := p.worker.Ready(); err != nil {
-		t.Errorf("a lane on hold makes the process not ready: %v", err)
+		t.Errorf("Ready with an open circuit: got %v, want nil", err)
 	}
 }
 
-// confirmOrders says that orders are confirmed, from the first to before the last.
+// confirmOrders confirms the orders from number first to before last.
 func (p *fixture) confirmOrders(t testing.TB, first, last int) {
 	t.Helper()
 	for i := first; i < last; i++ {
@@ -40,7 +40,7 @@ func (p *fixture) confirmOrders(t testing.TB, first, last int) {
 	}
 }
 
-// expectAllSent waits until the mails of the first n orders are sent, and expects each of them in the mailbox once.
+// expectAllSent waits until the mails of the first n orders are sent, and checks that each of them arrived once.
 func (p *fixture) expectAllSent(t testing.TB, n int) {
 	t.Helper()
 	for i := range n {
@@ -53,25 +53,25 @@ func (p *fixture) expectAllSent(t testing.TB, n int) {
 	}
 	for i := range n {
 		if id := fmt.Sprintf("o%d.order_confirmed@shop.example", i); arrived[id] != 1 {
-			t.Errorf("%s arrived %d times, want once", id, arrived[id])
+			t.Errorf("%s: got %d mails, want 1", id, arrived[id])
 		}
 	}
 	if len(arrived) != n {
-		t.Errorf("%d different mails, want %d", len(arrived), n)
+		t.Errorf("got %d different mails, want %d", len(arrived), n)
 	}
 }
 
-// expectNoneEnded expects no message to have ended otherwise than by being sent.
+// expectNoneEnded checks that no message has failed or is unknown.
 func (p *fixture) expectNoneEnded(t testing.TB) {
 	t.Helper()
 	p.readLog(t, func(m eventlog.Message) {
 		if m.Type() == "notifications.failed" || m.Type() == "notifications.unknown" {
-			t.Errorf("%s at %d: %s", m.Type(), m.Sequence, m.Data)
+			t.Errorf("got %s at %d, want none: %s", m.Type(), m.Sequence, m.Data)
 		}
 	})
 }
 
-// shopRefusals are what servers say who have something against the shop.
+// shopRefusals are replies with which servers refuse the shop.
 var shopRefusals = []struct {
 	at   inbox.Stage
 	code int
@@ -88,8 +88,8 @@ var shopRefusals = []struct {
 	{inbox.StageData, 550, "5.7.60 SMTP; Client does not have permissions to send as this sender"},
 }
 
-// A server that refuses the shop costs no customer their mail, whatever it says: the lane waits, and sends everything when
-// the server takes the shop's mail again.
+// A server that refuses the shop fails no mail, whatever its reply. The circuit opens, and every mail is sent when the server
+// accepts the shop again.
 func TestServerThatRefusesTheShopOpensTheCircuit(t *testing.T) {
 	t.Parallel()
 	const mails = 5
@@ -108,18 +108,18 @@ func TestServerThatRefusesTheShopOpensTheCircuit(t *testing.T) {
 			p.waitForOpenCircuit(t)
 			p.expectNoneEnded(t)
 			if got := len(p.box.Messages("")); got != 0 {
-				t.Errorf("%d mails arrived", got)
+				t.Errorf("got %d mails, want 0", got)
 			}
 			p.box.Intercept(nil)
 			p.expectAllSent(t, mails)
 			if err := p.worker.Degraded(); err != nil {
-				t.Errorf("all is sent, and the lane reports %v", err)
+				t.Errorf("Degraded after all mails are sent: got %v, want nil", err)
 			}
 		})
 	}
 }
 
-// The same before the first MAIL, where the inbox has no say.
+// The same at EHLO and AUTH, where the inbox has no interceptor.
 func TestServerThatRefusesEHLOOrAuthOpensTheCircuit(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ step, answer string }{
@@ -128,36 +128,36 @@ func TestServerThatRefusesEHLOOrAuthOpensTheCircuit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var whole atomic.Bool
-			var taken atomic.Int32
-			takes := acceptAll(map[string]string{"EHLO": "250-test\r\n250 AUTH CRAM-MD5", "AUTH": "334 PDFAdGVzdD4=", "dGlsbC": "235 welcome"}) // "till " in base64
+			var accepting atomic.Bool
+			var accepted atomic.Int32
+			answers := acceptAll(map[string]string{"EHLO": "250-test\r\n250 AUTH CRAM-MD5", "AUTH": "334 PDFAdGVzdD4=", "dGlsbC": "235 welcome"}) // "till " in base64
 			addr, _ := startScripted(t, func(line string) string {
-				if strings.HasPrefix(line, c.step) && !whole.Load() || strings.HasPrefix(line, "HELO") {
+				if strings.HasPrefix(line, c.step) && !accepting.Load() || strings.HasPrefix(line, "HELO") {
 					return c.answer
 				}
 				if line == "." {
-					taken.Add(1)
+					accepted.Add(1)
 				}
-				return takes(line)
+				return answers(line)
 			})
 			p := open(t)
 			p.confirmOrders(t, 0, 3)
 			p.start(t, p.service(t, withLongBackoff, func(c *notifications.Config) { c.SMTPURL = "smtp://till:secret@" + addr + "?tls=none" }))
 			p.waitForOpenCircuit(t)
 			p.expectNoneEnded(t)
-			whole.Store(true)
+			accepting.Store(true)
 			for i := range 3 {
 				p.waitForStatus(t, fmt.Sprint("o", i), 0, notifications.StatusSent)
 			}
-			if got := taken.Load(); got != 3 {
-				t.Errorf("the server took %d mails, want 3", got)
+			if got := accepted.Load(); got != 3 {
+				t.Errorf("got %d accepted mails, want 3", got)
 			}
 		})
 	}
 }
 
-// The mail server refuses the shop for a while, in one way after another, on a day with many orders. No mail ends, none is
-// sent twice, and what was queued meanwhile goes out as soon as the server takes mail again, as does what is new then.
+// The mail server refuses the shop for a while, with every reply in turn, while orders arrive. No mail fails, none is sent twice,
+// and every queued and new mail is sent as soon as the server accepts the shop again.
 func TestNoMailIsLostOrRepeatedByATemporaryRefusal(t *testing.T) {
 	t.Parallel()
 	const before, during, after = 100, 150, 50
@@ -183,16 +183,16 @@ func TestNoMailIsLostOrRepeatedByATemporaryRefusal(t *testing.T) {
 	waitFor(t, "the lane has tried again", func() bool { return n.Load() > 10 })
 	p.expectNoneEnded(t)
 	refusing.Store(false)
-	whole := time.Now()
+	recovered := time.Now()
 	p.confirmOrders(t, before+during, before+during+after)
 	p.expectAllSent(t, before+during+after)
-	if took := time.Since(whole); took > time.Minute {
-		t.Errorf("all was sent %s after the server was whole again", took)
+	if took := time.Since(recovered); took > time.Minute {
+		t.Errorf("mails after the refusal: got %s until all were sent, want at most 1m", took)
 	}
 }
 
-// A mail server that is away for a while: 20 failures put the lane on hold, and when the server is back, nobody waits for
-// the hour that their own mail was put off for.
+// A mail server is down for a while: 20 failures open the circuit. When the server is back, no mail waits for the hour that it
+// was deferred for.
 func TestMailServerOutageDelaysOnly(t *testing.T) {
 	t.Parallel()
 	const mails = 60
@@ -208,15 +208,14 @@ func TestMailServerOutageDelaysOnly(t *testing.T) {
 	p.expectAllSent(t, mails+10)
 }
 
-// A refusal that others do not meet: the shop's account may write to some addresses only. The others do not wait for
-// those, and those are not given up.
+// The shop's account may send to some addresses only. The mails to other addresses wait, and delay no others.
 func TestRefusalForSomeAddressesDelaysOnlyThose(t *testing.T) {
 	t.Parallel()
 	const others = 30
 	p := open(t)
-	var mended atomic.Bool
+	var allowed atomic.Bool
 	p.box.Intercept(func(_ context.Context, at inbox.Stage, _, to string) error {
-		if at == inbox.StageRcpt && strings.HasSuffix(to, "@outside.example") && !mended.Load() {
+		if at == inbox.StageRcpt && strings.HasSuffix(to, "@outside.example") && !allowed.Load() {
 			return inbox.Refuse(554, "5.7.1 Relay access denied")
 		}
 		return nil
@@ -230,21 +229,20 @@ func TestRefusalForSomeAddressesDelaysOnlyThose(t *testing.T) {
 		p.waitForStatus(t, fmt.Sprint("o", i), 0, notifications.StatusSent)
 	}
 	if m := p.state(t, "outside").Messages[0]; m.Status != notifications.StatusQueued {
-		t.Errorf("the mail that was refused is %s, want queued", m.Status)
+		t.Errorf("refused mail: got %s, want queued", m.Status)
 	}
-	mended.Store(true)
+	allowed.Store(true)
 	p.waitForStatus(t, "outside", 0, notifications.StatusSent)
-
 }
 
-// The process is started again while the server refuses the shop after the whole mail: it is a successor's turn to send it.
-func TestRestartWhileTheShopIsRefused(t *testing.T) {
+// The process restarts while the server refuses the shop at the end of every mail. The successor sends the mails.
+func TestRefusedMailsAreSentAfterARestart(t *testing.T) {
 	t.Parallel()
 	p := open(t)
-	var asked atomic.Int32
+	var refused atomic.Int32
 	p.box.Intercept(func(_ context.Context, at inbox.Stage, _, _ string) error {
 		if at == inbox.StageData {
-			asked.Add(1)
+			refused.Add(1)
 			return inbox.Refuse(554, "Message rejected: Email address is not verified.")
 		}
 		return nil
@@ -252,7 +250,7 @@ func TestRestartWhileTheShopIsRefused(t *testing.T) {
 	p.confirmOrders(t, 0, 3)
 	stop := p.start(t, p.service(t, withLongBackoff))
 	p.waitForOpenCircuit(t)
-	waitFor(t, "all were refused", func() bool { return asked.Load() >= 3 })
+	waitFor(t, "all are refused", func() bool { return refused.Load() >= 3 })
 	stop()
 	p.box.Intercept(nil)
 	p.confirmOrders(t, 3, 5)
@@ -260,16 +258,15 @@ func TestRestartWhileTheShopIsRefused(t *testing.T) {
 	p.expectAllSent(t, 5)
 }
 
-// A domain that takes no mail for now has the mails to it wait, and no others: the lane is not on hold, and none is tried
-// before its time.
+// A domain defers its mails. They wait, and delay no others: the circuit stays closed, and no mail is tried before its time.
 func TestDeferringDomainDelaysOnlyItsOwnMails(t *testing.T) {
 	t.Parallel()
-	const waiting, good = 25, 60 // 20 failures in a row would put the lane on hold
+	const waiting, good = 25, 60 // 20 failures of the server in a row would open the circuit
 	p := open(t)
-	var asked atomic.Int32
+	var deferred atomic.Int32
 	p.box.Intercept(func(_ context.Context, at inbox.Stage, _, to string) error {
 		if at == inbox.StageRcpt && strings.HasSuffix(to, "@away.example") {
-			asked.Add(1)
+			deferred.Add(1)
 			return inbox.Refuse(450, "4.1.2 <"+to+">: Recipient address rejected: Domain not found")
 		}
 		return nil
@@ -280,20 +277,20 @@ func TestDeferringDomainDelaysOnlyItsOwnMails(t *testing.T) {
 		p.appendOrder(t, id, notifications.SampleConfirmed(id))
 	}
 	p.start(t, p.service(t, withLongBackoff, withDefaultDeadline))
-	waitFor(t, "all were put off", func() bool { return asked.Load() >= waiting })
+	waitFor(t, "all are deferred", func() bool { return deferred.Load() >= waiting })
 	p.confirmOrders(t, 0, good)
 	for i := range good {
 		p.waitForStatus(t, fmt.Sprint("o", i), 0, notifications.StatusSent)
 		if err := p.worker.Degraded(); err != nil {
-			t.Fatalf("after %d good mails: %v", i+1, err)
+			t.Fatalf("Degraded after %d sent mails: got %v, want nil", i+1, err)
 		}
 	}
-	if got := asked.Load(); got != waiting {
-		t.Errorf("the domain was asked %d times, want once for each of %d mails", got, waiting)
+	if got := deferred.Load(); got != waiting {
+		t.Errorf("attempts to the deferring domain: got %d, want %d", got, waiting)
 	}
 	for i := range waiting {
 		if m := p.state(t, fmt.Sprint("away", i)).Messages[0]; m.Status != notifications.StatusQueued || m.Attempt != 0 {
-			t.Errorf("the mail of away%d is %+v, want it queued", i, m)
+			t.Errorf("mail of away%d: got %+v, want it queued", i, m)
 		}
 	}
 }

@@ -10,18 +10,17 @@ import (
 	"tillstream/events"
 )
 
-// world is a mail server, any number of senders that die at will, and a log.
+// model is a log, a mail server, and any number of senders that may die at any point.
 type model struct {
 	n        Notification
 	now      time.Time
-	accepted map[string]int // mails that the server took, by message
+	accepted map[string]int // mails that the server accepted, by message
 }
 
 const modelSendTimeout = 45 * time.Second
 
-// Whatever is delivered, how often, in whatever order, and wherever senders die: every message the decisions state can
-// be folded, each outcome is queued once, a settled message stays settled, money is never told twice, and the others at
-// most maxUnanswered times.
+// Events are delivered in any order and repeatedly, and senders die at any point. Every decided event can be folded, each outcome
+// is queued once, a refund is mailed at most once, and the other outcomes at most maxUnanswered times.
 func TestNoOutcomeIsMailedTwice(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -41,7 +40,7 @@ func (w *model) apply(t *rapid.T, facts ...events.Payload) {
 	for _, fact := range facts {
 		next, err := Apply(w.n, events.Event{Type: fact.EventType(), Time: w.now, Payload: fact})
 		if err != nil {
-			t.Fatalf("decided %s and cannot fold it: %v", fact.EventType(), err)
+			t.Fatalf("apply the decided %s: %v", fact.EventType(), err)
 		}
 		w.n = next
 	}
@@ -62,7 +61,7 @@ func (w *model) deliver(t *rapid.T) {
 	w.apply(t, facts...)
 }
 
-// act is one delivery of a queued message to a sender, who may die before the server took the mail, or after.
+// act delivers a queued message to a sender, which may die before or after the server accepted the mail.
 func (w *model) act(t *rapid.T) {
 	if len(w.n.Messages) == 0 {
 		return
@@ -73,10 +72,10 @@ func (w *model) act(t *rapid.T) {
 		w.apply(t, w.n.Settle(events.MessageUnknown{OrderID: "o1", MessageID: m.ID})...)
 	case StepSend:
 		w.apply(t, m.Start("o1", "ada@example.com"))
-		switch rapid.SampledFrom([]string{"dies before", "dies after", "taken", "refused"}).Draw(t, "end") {
+		switch rapid.SampledFrom([]string{"dies before", "dies after", "accepted", "refused"}).Draw(t, "end") {
 		case "dies after":
 			w.accepted[m.ID]++
-		case "taken":
+		case "accepted":
 			w.accepted[m.ID]++
 			w.apply(t, w.n.Settle(events.MessageSent{OrderID: "o1", MessageID: m.ID})...)
 		case "refused":
@@ -89,7 +88,7 @@ func (w *model) check(t *rapid.T) {
 	facts, keys := map[string]bool{}, map[string]bool{}
 	for _, m := range w.n.Messages {
 		if facts[m.Fact] || keys[m.key()] {
-			t.Fatalf("%s is queued twice", m.ID)
+			t.Fatalf("message %s: got it queued twice, want once", m.ID)
 		}
 		facts[m.Fact], keys[m.key()] = true, true
 		limit := maxUnanswered
@@ -97,10 +96,10 @@ func (w *model) check(t *rapid.T) {
 			limit = 1
 		}
 		if w.accepted[m.ID] > limit {
-			t.Fatalf("%s went out %d times", m.ID, w.accepted[m.ID])
+			t.Fatalf("message %s: got %d mails, want at most %d", m.ID, w.accepted[m.ID], limit)
 		}
 		if m.Status == StatusSent && w.accepted[m.ID] == 0 {
-			t.Fatalf("%s counts as sent and never went out", m.ID)
+			t.Fatalf("message %s: got status sent and no mail", m.ID)
 		}
 	}
 }

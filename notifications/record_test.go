@@ -15,7 +15,7 @@ import (
 	"tillstream/notifications/inbox"
 )
 
-// What a process knows and could not write down is written down later, not asked of the mail server again.
+// A result that could not be recorded is recorded later, and the mail is not sent again.
 func TestUnrecordedResultIsRecordedLater(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
@@ -23,26 +23,23 @@ func TestUnrecordedResultIsRecordedLater(t *testing.T) {
 	e, m := p.queueMessage(t, refund("o1"))
 	p.startAttempt(t, m)
 	s := p.service(t)
-	away := logtest.OpenOn(t, server)
-	away.Close() // it still reads, and takes no writes
-	back := s.SwapLog(away)
+	closed := logtest.OpenOn(t, server)
+	closed.Close() // it reads, and refuses to append
+	working := s.SwapLog(closed)
 	if err := s.Record(t.Context(), e, "o1", events.MessageSent{OrderID: "o1", MessageID: m.MessageID}); !errors.Is(err, eventlog.ErrUnavailable) {
-		t.Fatalf("recorded in a log that is closed: %v", err)
+		t.Fatalf("record in a closed log: got %v, want log.ErrUnavailable", err)
 	}
-	s.SwapLog(back)
+	s.SwapLog(working)
 	if err := s.Act(t.Context(), e, m); err != nil {
 		t.Fatal(err)
 	}
 	if got := p.state(t, "o1").Messages[0].Status; got != notifications.StatusSent {
-		t.Errorf("it is %s, want sent", got)
+		t.Errorf("got status %s, want sent", got)
 	}
-	if got := len(p.mailsWithID(m.MessageID)); got != 0 {
-		t.Errorf("%d more mails", got)
-	}
+	p.expectMails(t, m.MessageID, 0)
 }
 
-// Row 53 of the fault matrix: a mail that the server took is not sent again by another replica because the log was
-// away for a while just then.
+// Row 53 of the fault matrix: the log is unavailable when the server accepts a mail. Another replica does not send the mail again.
 func TestSentMailIsNotRepeatedAfterALogOutage(t *testing.T) {
 	t.Parallel()
 	const patience = 300 * time.Millisecond
@@ -52,13 +49,13 @@ func TestSentMailIsNotRepeatedAfterALogOutage(t *testing.T) {
 	wire := logtest.NewProxy(t, strings.TrimPrefix(server.URL(), "nats://"))
 	sender, other := p.service(t), p.service(t)
 	sender.SwapLog(logtest.OpenOver(t, logtest.ConnectTo(t, "nats://"+wire.Addr()), func(c *eventlog.Config) { c.Patience = patience }))
-	away := sync.OnceFunc(func() {
+	breakLog := sync.OnceFunc(func() {
 		wire.Refuse()
 		time.AfterFunc(3*patience, wire.Release)
 	})
 	p.box.Intercept(func(_ context.Context, at inbox.Stage, _, _ string) error {
 		if at == inbox.StageStored {
-			away()
+			breakLog()
 		}
 		return nil
 	})
@@ -66,13 +63,11 @@ func TestSentMailIsNotRepeatedAfterALogOutage(t *testing.T) {
 	go func() {
 		defer close(done)
 		if err := sender.Act(t.Context(), e, m); err != nil {
-			t.Errorf("the sender is to come back: %v", err)
+			t.Errorf("sender after the outage: got %v, want no error", err)
 		}
 	}()
 	waitFor(t, "the mail has arrived", func() bool { return len(p.mailsWithID(m.MessageID)) > 0 })
-	waitFor(t, "the other replica has nothing left to do", func() bool { return other.Act(t.Context(), e, m) == nil })
+	waitFor(t, "the other replica has nothing to do", func() bool { return other.Act(t.Context(), e, m) == nil })
 	<-done
-	if got := len(p.mailsWithID(m.MessageID)); got != 1 {
-		t.Errorf("%d mails, want 1", got)
-	}
+	p.expectMails(t, m.MessageID, 1)
 }

@@ -12,8 +12,8 @@ import (
 	"tillstream/notifications/inbox"
 )
 
-// Row 54 of the fault matrix, first part: a server that is busy three times, at each step, and one that says no. A no to
-// the sender's address is about the shop and not about this mail, so it counts as busy.
+// Row 54 of the fault matrix, first part: a server that refuses temporarily at each stage, three times, and one that refuses
+// permanently. A refusal of the sender is about the shop and not about the mail, so it is temporary.
 func TestBusyServerIsRetriedAndRefusalFails(t *testing.T) {
 	t.Parallel()
 	for _, stage := range []inbox.Stage{inbox.StageMail, inbox.StageRcpt, inbox.StageData} {
@@ -21,9 +21,9 @@ func TestBusyServerIsRetriedAndRefusalFails(t *testing.T) {
 			t.Run("Busy"+string(stage)+name, func(t *testing.T) {
 				t.Parallel()
 				p := open(t)
-				var asked atomic.Int32
+				var attempts atomic.Int32
 				p.box.Intercept(func(_ context.Context, at inbox.Stage, _, _ string) error {
-					if at == stage && asked.Add(1) <= 3 {
+					if at == stage && attempts.Add(1) <= 3 {
 						if stage == inbox.StageMail {
 							return inbox.Refuse(550, "daily quota exceeded")
 						}
@@ -34,21 +34,19 @@ func TestBusyServerIsRetriedAndRefusalFails(t *testing.T) {
 				_, m := p.queueMessage(t, outcome)
 				p.start(t, p.service(t))
 				p.waitForStatus(t, "o1", 0, notifications.StatusSent)
-				if got := len(p.mailsWithID(m.MessageID)); got != 1 {
-					t.Errorf("%d mails, want 1", got)
-				}
+				p.expectMails(t, m.MessageID, 1)
 			})
 		}
 		if stage == inbox.StageMail {
 			continue
 		}
-		t.Run("No"+string(stage), func(t *testing.T) {
+		t.Run("Refused"+string(stage), func(t *testing.T) {
 			t.Parallel()
 			p := open(t)
-			var asked atomic.Int32
+			var attempts atomic.Int32
 			p.box.Intercept(func(_ context.Context, at inbox.Stage, _, _ string) error {
 				if at == stage {
-					asked.Add(1)
+					attempts.Add(1)
 					return inbox.Refuse(550, "ada@example.com is not here")
 				}
 				return nil
@@ -57,31 +55,31 @@ func TestBusyServerIsRetriedAndRefusalFails(t *testing.T) {
 			p.start(t, p.service(t))
 			m := p.waitForStatus(t, "o1", 0, notifications.StatusFailed)
 			p.waitUntilIdle(t)
-			if !strings.Contains(m.Error, "550") || strings.Contains(m.Error, "ada@") || asked.Load() != 1 {
-				t.Errorf("said %q after %d tries; want the reply without the address, after one", m.Error, asked.Load())
+			if !strings.Contains(m.Error, "550") || strings.Contains(m.Error, "ada@") || attempts.Load() != 1 {
+				t.Errorf("got error %q after %d attempts, want the reply without the address after 1", m.Error, attempts.Load())
 			}
 		})
 	}
 }
 
-// Mail servers refuse a client that calls itself "localhost".
-func TestEHLOName(t *testing.T) {
+// EHLO has a domain name where possible, because mail servers refuse "localhost".
+func TestEHLOUsesTheDomainOrTheSetting(t *testing.T) {
 	t.Parallel()
 	machine, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct{ setting, url, want string }{
-		"ByItsDomain":      {"", "https://shop.example:8443/base", "shop.example"},
-		"ByASetting":       {"mail.shop.example", "https://shop.example", "mail.shop.example"},
-		"ByAnAddress":      {"[192.0.2.1]", "https://shop.example", "[192.0.2.1]"},
-		"WithoutADomain":   {"", "http://127.0.0.1:8080", machine},
-		"WithABareName":    {"", "http://localhost:8080", machine},
-		"WithAnIPv6Number": {"", "http://[::1]:8080", machine},
+		"Domain":         {"", "https://shop.example:8443/base", "shop.example"},
+		"Setting":        {"mail.shop.example", "https://shop.example", "mail.shop.example"},
+		"AddressLiteral": {"[192.0.2.1]", "https://shop.example", "[192.0.2.1]"},
+		"NoDomain":       {"", "http://127.0.0.1:8080", machine},
+		"BareName":       {"", "http://localhost:8080", machine},
+		"IPv6Address":    {"", "http://[::1]:8080", machine},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			addr, heard := startScripted(t, acceptAll(nil))
+			addr, received := startScripted(t, acceptAll(nil))
 			p := open(t)
 			e, m := p.queueMessage(t, confirmation("o1"))
 			s := p.service(t, func(config *notifications.Config) {
@@ -93,8 +91,8 @@ func TestEHLOName(t *testing.T) {
 			if err := errors.Join(sent, s.Run(stopped)); err != nil { // Run closes the connection
 				t.Fatal(err)
 			}
-			if got, _, _ := strings.Cut(heard(), "\n"); got != "EHLO "+c.want {
-				t.Errorf("said %q, want EHLO %s", got, c.want)
+			if got, _, _ := strings.Cut(received(), "\n"); got != "EHLO "+c.want {
+				t.Errorf("got %q, want EHLO %s", got, c.want)
 			}
 		})
 	}

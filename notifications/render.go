@@ -18,14 +18,14 @@ import (
 //go:embed templates/*.tmpl
 var templateFiles embed.FS
 
-// renderer turns queued messages into mails. What a mail says is written once per language, in text; the two layouts put
-// it on paper and on a page. So the HTML part escapes everything by construction: it gets values, never markup.
+// renderer renders queued messages as mails. Each template has the wording in one language as plain text, and two layouts put it
+// into the text and the HTML part. The HTML layout gets values and never markup, so it escapes everything.
 type renderer struct {
 	shop     string
 	location *time.Location
 	orderURL func(orderID string) string
 
-	wording map[string]*template.Template // by template.language
+	wording map[string]*template.Template // by wordingKey
 	text    *template.Template
 	html    *htmltemplate.Template
 }
@@ -52,7 +52,7 @@ func newRenderer(shop string, location *time.Location, orderURL func(string) str
 
 func wordingKey(name string, t *locale) string { return name + "." + t.tag.String() }
 
-// page is what the templates see: texts, ready to print.
+// page is the data of the templates, formatted for the customer.
 type page struct {
 	Amount   string
 	By       string
@@ -70,7 +70,7 @@ type page struct {
 	Short    []pageShort
 	Subject  string
 	Subtotal string
-	Tax      string // empty where prices include it
+	Tax      string // "" if the prices include it
 	Title    string
 	Total    string
 	URL      string
@@ -81,17 +81,17 @@ type pageLine struct{ Title, Quantity, UnitPrice, Total string }
 
 type pageShort struct{ Title, Requested, Available string }
 
-// IntroParagraphs splits what comes before the list of goods.
+// IntroParagraphs returns the paragraphs before the list of goods.
 func (p page) IntroParagraphs() []string { return strings.Split(p.Intro, "\n\n") }
 
-// ClosingParagraphs splits what comes after it.
+// ClosingParagraphs returns the paragraphs after the list of goods.
 func (p page) ClosingParagraphs() []string { return strings.Split(p.Closing, "\n\n") }
 
-// render writes a mail's subject and parts, from what its outcome decided and what was ordered. It returns [ErrTemplate] when
-// the message cannot be written.
+// render returns the subject and the parts of a message's mail, from the facts of its outcome and the first event of its order.
+// It returns [ErrTemplate].
 func (r *renderer) render(m events.MessageQueued, placed events.OrderPlaced) (mail Mail, err error) {
-	tongue := localeFor(placed.Customer.Locale)
-	wording, ok := r.wording[wordingKey(m.Template, tongue)]
+	loc := localeFor(placed.Customer.Locale)
+	wording, ok := r.wording[wordingKey(m.Template, loc)]
 	if !ok {
 		return Mail{}, fmt.Errorf("%w: no template %.80q", ErrTemplate, m.Template)
 	}
@@ -99,9 +99,9 @@ func (r *renderer) render(m events.MessageQueued, placed events.OrderPlaced) (ma
 	if err := json.Unmarshal(m.Facts, &facts); err != nil {
 		return Mail{}, fmt.Errorf("%w: facts of %s: %w", ErrTemplate, m.MessageID, err)
 	}
-	p := r.page(tongue, facts, placed)
-	if m.Template == TemplateConfirmed { // of the others nothing is sent
-		p.ShipTo = address(tongue, placed.Customer.Name, placed.ShipTo)
+	p := r.page(loc, facts, placed)
+	if m.Template == TemplateConfirmed { // only a confirmed order is delivered
+		p.ShipTo = address(loc, placed.Customer.Name, placed.ShipTo)
 	}
 	err = errors.Join(
 		execute(wording, "subject", &p.Subject, p), execute(wording, "title", &p.Title, p),
@@ -116,7 +116,7 @@ func (r *renderer) render(m events.MessageQueued, placed events.OrderPlaced) (ma
 	return Mail{MessageID: m.MessageID, Language: p.Language, Subject: oneLine(p.Subject), Text: text.String(), HTML: html.String()}, nil
 }
 
-// cancelledBy says who cancelled an order, as the template asks: "stripe", "shopper" or "staff".
+// cancelledBy returns who cancelled an order, for the template: "stripe", "shopper" or "staff".
 func cancelledBy(f Facts) string {
 	switch {
 	case f.Reason == events.CancelPaymentCancelled:
@@ -138,7 +138,7 @@ func execute(wording *template.Template, part string, into *string, p page) erro
 
 func (r *renderer) page(t *locale, f Facts, o events.OrderPlaced) page {
 	p := page{
-		By: cancelledBy(f), Date: t.day(f.At.In(r.location)), Greeting: t.greeting(o.Customer.Name), Language: t.tag.String(), Number: oneLine(f.Number), Reason: f.Reason,
+		By: cancelledBy(f), Date: t.day(f.At.In(r.location)), Greeting: t.greet(o.Customer.Name), Language: t.tag.String(), Number: oneLine(f.Number), Reason: f.Reason,
 		Shipping: t.amount(o.Shipping), Shop: r.shop, Subtotal: t.amount(o.Subtotal), Total: t.amount(o.Total), URL: r.orderURL(f.OrderID), Words: t.words,
 	}
 	if !o.Tax.IsZero() {
@@ -162,10 +162,10 @@ func (r *renderer) page(t *locale, f Facts, o events.OrderPlaced) page {
 	return p
 }
 
-// cityFirst lists the countries of which most people write the postal code after the city.
+// cityFirst lists the countries whose addresses have the postal code after the city.
 var cityFirst = []string{"AU", "CA", "GB", "IE", "NZ", "US"}
 
-// address writes an address as an envelope shows it.
+// address returns the lines of an address, as on an envelope.
 func address(t *locale, name string, a events.Address) []string {
 	var lines []string
 	place := a.PostalCode + " " + a.City

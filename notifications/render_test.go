@@ -14,7 +14,7 @@ import (
 	"tillstream/events"
 )
 
-var update = flag.Bool("update", false, "write the golden mails anew")
+var update = flag.Bool("update", false, "rewrite the golden mails")
 
 func testRenderer(t testing.TB) *renderer {
 	t.Helper()
@@ -25,14 +25,14 @@ func testRenderer(t testing.TB) *renderer {
 	return r
 }
 
-// renderOutcome is the mail about an outcome of an order, for a customer with a name who reads a language.
+// renderOutcome renders the mail about an outcome of an order, for a customer with a locale and a name.
 func renderOutcome(t testing.TB, r *renderer, o Outcome, placed events.OrderPlaced, locale, name string) (Mail, error) {
 	t.Helper()
 	placed.Customer.Locale, placed.Customer.Name = locale, name
 	return r.render(queue(t, Notification{}, o, "e1")[0].(events.MessageQueued), placed)
 }
 
-// outcomesByName is each thing that a mail may have to say.
+// outcomesByName returns every outcome that has a wording of its own.
 func outcomesByName() map[string]Outcome {
 	base := sampleOutcome("o1")
 	rejected := func(reason string, short ...events.Shortage) Outcome {
@@ -52,7 +52,7 @@ func outcomesByName() map[string]Outcome {
 	}
 }
 
-func TestGoldenMails(t *testing.T) {
+func TestMailsEqualTheirGoldenFiles(t *testing.T) {
 	t.Parallel()
 	r := testRenderer(t)
 	for name, outcome := range outcomesByName() {
@@ -71,7 +71,7 @@ func TestGoldenMails(t *testing.T) {
 				compare(t, golden+".txt", "Subject: "+mail.Subject+"\n\n"+mail.Text)
 				compare(t, golden+".html", mail.HTML)
 				if mail.Language != locale[:2] || mail.MessageID == "" {
-					t.Errorf("language %q, message id %q", mail.Language, mail.MessageID)
+					t.Errorf("got language %q, message id %q; want %s and an id", mail.Language, mail.MessageID, locale[:2])
 				}
 			})
 		}
@@ -88,14 +88,14 @@ func compare(t *testing.T, name, got string) {
 	}
 	want, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatalf("%v; look at the mail, then run with -update", err)
+		t.Fatalf("%v; check the mail, then run with -update", err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-golden +now):\n%s", name, diff)
+		t.Errorf("%s (-want +got):\n%s", name, diff)
 	}
 }
 
-// Whatever a shopper writes, it stays text: in HTML, in the subject, in the greeting.
+// Texts of a shopper stay text in HTML, in the subject and in the greeting.
 func TestMailsEscapeWhatShoppersWrite(t *testing.T) {
 	t.Parallel()
 	r := testRenderer(t)
@@ -112,13 +112,13 @@ func TestMailsEscapeWhatShoppersWrite(t *testing.T) {
 				t.Fatal(err)
 			}
 			if strings.Contains(mail.HTML, "<script") || strings.Contains(mail.HTML, "<img") {
-				t.Errorf("%s: markup of %q is in the page", name, evil)
+				t.Errorf("%s: got the markup of %q in the HTML, want it escaped", name, evil)
 			}
 			if strings.ContainsAny(mail.Subject, "\r\n\u202e") {
-				t.Errorf("%s: subject %q", name, mail.Subject)
+				t.Errorf("%s: got subject %q, want no control characters", name, mail.Subject)
 			}
 			if greeting, _, _ := strings.Cut(mail.Text, "\n"); strings.Contains(greeting, "evil.example") || len(greeting) > 100 {
-				t.Errorf("%s: greeting %q carries the sender's message", name, greeting)
+				t.Errorf("%s: got greeting %q, want it without the name", name, greeting)
 			}
 		}
 	}
@@ -138,19 +138,19 @@ func TestRenderRefusesUnknownTemplatesAndUnreadableFacts(t *testing.T) {
 	}
 }
 
-func TestLocaleOfACustomer(t *testing.T) {
+func TestLocaleSelectsTheLanguage(t *testing.T) {
 	t.Parallel()
 	for locale, want := range map[string]string{
 		"en": "en", "en-GB": "en", "de": "de", "de-AT": "de", "de-CH": "de", "DE_de": "de", "gsw": "de",
 		"fr": "en", "": "en", "not a locale": "en", "x-klingon": "en", strings.Repeat("de-", 5000): "en",
 	} {
 		if got := localeFor(locale).tag.String(); got != want {
-			t.Errorf("%.20q is written to in %s, want %s", locale, got, want)
+			t.Errorf("%.20q: got %s, want %s", locale, got, want)
 		}
 	}
 }
 
-func TestAmounts(t *testing.T) {
+func TestAmountsAreFormattedInBothLanguages(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		amount   int64
@@ -165,22 +165,35 @@ func TestAmounts(t *testing.T) {
 		{1250, "JPY", "¥1,250", "1.250\u00a0¥"},
 		{1250, "KWD", "KWD\u00a01.250", "1,250\u00a0KWD"},
 		{1250, "CHF", "CHF\u00a012.50", "12,50\u00a0CHF"},
+		{125_000, "ISK", "ISK\u00a01,250.00", "1.250,00\u00a0ISK"}, // minor units of Stripe, not of the CLDR
+		{125_000, "UGX", "UGX\u00a01,250.00", "1.250,00\u00a0UGX"},
+		{1250, "MGA", "MGA\u00a01,250", "1.250\u00a0MGA"},
+		{1250, "XYZ", "12.50 XYZ", "12.50 XYZ"},
 		{-9223372036854775808, "GBP", "−£92,233,720,368,547,758.08", "−92.233.720.368.547.758,08\u00a0£"},
 	} {
 		m := events.Money{Amount: c.amount, Currency: c.currency}
 		if en, de := localeFor("en").amount(m), localeFor("de").amount(m); en != c.en || de != c.de {
-			t.Errorf("%s: %q and %q, want %q and %q", m, en, de, c.en, c.de)
+			t.Errorf("%s: got %q and %q, want %q and %q", m, en, de, c.en, c.de)
 		}
 	}
 }
 
-func TestDatesAndCountries(t *testing.T) {
+func TestQuantitiesAreGrouped(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int64][2]string{-1: {"0", "0"}, 0: {"0", "0"}, 999: {"999", "999"}, 1_000_000: {"1,000,000", "1.000.000"}} {
+		if en, de := localeFor("en").count(n), localeFor("de").count(n); en != want[0] || de != want[1] {
+			t.Errorf("%d: got %q and %q, want %q and %q", n, en, de, want[0], want[1])
+		}
+	}
+}
+
+func TestDatesAndCountriesAreInBothLanguages(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	en, de := localeFor("en"), localeFor("de")
 	got := []string{en.day(at), de.day(at), en.country("DE"), de.country("DE"), de.country("GB"), en.country("??")}
 	want := []string{"1 March 2026", "1. März 2026", "Germany", "Deutschland", "Vereinigtes Königreich", "??"}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// subject is what a refusal is about.
+// refusal classifies a reply that does not accept the mail.
 type refusal int
 
 const (
-	temporary         refusal = iota // the moment: the server may take the mail later
-	recipientDeferred                // the recipient, for now: the server takes other mails meanwhile
-	mailRefused                      // this mail: its recipient or its content
-	shopRefused                      // the shop: every other mail would be refused too
+	temporary         refusal = iota // the server may accept the mail later
+	recipientDeferred                // the recipient may accept the mail later, and the server accepts other mails
+	mailRefused                      // this mail is refused: its recipient or its content
+	shopRefused                      // the shop is refused: every other mail would be, too
 )
 
 // stage is the part of an SMTP dialogue that a reply belongs to.
@@ -31,30 +31,30 @@ const (
 	stageEnd     stage = "end of mail"
 )
 
-// reply is what a mail server said.
+// reply is a reply of a mail server.
 type reply struct {
 	code   string // three digits
-	status string // enhanced status code such as "5.1.1" (RFC 3463); "" when the server gave none
-	text   string // lower case, without addresses: customers choose theirs, and must not choose what the reply is about
+	status string // enhanced status code such as "5.1.1" (RFC 3463); "" if the reply has none
+	text   string // lower case, without addresses: customers choose theirs, and must not influence the classification
 }
 
-// statusCode finds the enhanced status code: at the beginning (RFC 2034), or as qmail and IronPort write it, "(#5.1.1)".
+// statusCode matches the enhanced status code: at the beginning (RFC 2034), or "(#5.1.1)" as in qmail and IronPort.
 var statusCode = regexp.MustCompile(`(?:^|#)([245]\.\d{1,3}\.\d{1,3})\b`)
 
-// replyOf returns the server's reply; ok is false when the error is none of the server's.
+// replyOf returns the server's reply in an error; ok is false if there is none.
 func replyOf(err error) (r reply, ok bool) {
-	var said *textproto.Error
-	if !errors.As(err, &said) {
+	var answer *textproto.Error
+	if !errors.As(err, &answer) {
 		return reply{}, false
 	}
-	r = reply{code: strconv.Itoa(said.Code), text: strings.ToLower(mailAddress.ReplaceAllString(oneLine(said.Msg), ""))}
+	r = reply{code: strconv.Itoa(answer.Code), text: strings.ToLower(mailAddress.ReplaceAllString(oneLine(answer.Msg), ""))}
 	if found := statusCode.FindStringSubmatch(r.text); found != nil {
 		r.status = found[1]
 	}
 	return r, true
 }
 
-// rule says what one kind of refusal is about. It fits a reply when everything that it names does.
+// rule classifies one kind of reply. It matches a reply if all of its fields do.
 type rule struct {
 	at     []stage
 	code   *regexp.Regexp
@@ -63,15 +63,15 @@ type rule struct {
 	kind   refusal
 }
 
-// rules are read from the top, and the first one that fits a reply decides. The last one fits every reply.
+// rules classify replies. The first rule that matches a reply decides; the last rule matches every reply.
 //
-// Reply codes are those of RFC 5321 §4.2.3 and §4.3.2 and of RFC 4954 §6. Enhanced status codes are those of RFC 3463 §3 and of
-// the registry that RFC 5248 founded, and what Microsoft ("Email non-delivery reports in Exchange Online") and Google
-// ("SMTP errors and codes") have added to them. Texts decide where servers give no better sign: 554 and 5.7.1 stand for
-// anything. They are those of Postfix, Exim, sendmail, qmail, Exchange, Gmail, Amazon SES and SendGrid. Postfix gives its
-// refusals of the client, of EHLO and of the sender at RCPT, unless smtpd_delay_reject is off.
+// Reply codes are from RFC 5321 §4.2.3 and §4.3.2 and RFC 4954 §6. Enhanced status codes are from RFC 3463 §3, from the registry
+// of RFC 5248, and from Microsoft ("Email non-delivery reports in Exchange Online") and Google ("SMTP errors and codes"). Texts
+// decide where the codes are ambiguous, such as 554 and 5.7.1. They are those of Postfix, Exim, sendmail, qmail, Exchange,
+// Gmail, Amazon SES and SendGrid. Postfix delays its refusals of the client, of EHLO and of the sender until RCPT, unless
+// smtpd_delay_reject is off.
 var rules = []rule{
-	// Put off at RCPT. Postfix keeps what it has against the client and the sender back until here (1.7, 1.8).
+	// Temporary refusals at RCPT, which in Postfix may be about the client or the sender (1.7, 1.8).
 	{kind: temporary, at: []stage{stageRcpt}, code: exact(`4..`), text: contains(`\bhelo|\behlo|client host|sender (address|domain|verif)|mail from`)},
 	{kind: recipientDeferred, at: []stage{stageRcpt}, code: exact(`45[0-2]`), status: exact(`4\.1\.([0-6]|9|10)|4\.2\.\d+`)},
 	{kind: recipientDeferred, at: []stage{stageRcpt}, code: exact(`45[0-2]`), text: contains(`gr[ae]y.?list|mailbox|over ?quota`)},
@@ -82,12 +82,12 @@ var rules = []rule{
 	{kind: shopRefused, at: []stage{stageConnect, stageMail}}, // no recipient was named yet
 	{kind: shopRefused, code: exact(`53[0-8]`)},               // authentication
 
-	// Enhanced status codes that speak for themselves: the sender's address (1.7, 1.8), sending limits (1.90, 2.25x, 4.5),
+	// Unambiguous enhanced status codes: the sender's address (1.7, 1.8), sending limits (1.90, 2.25x, 4.5),
 	// authentication and encryption (7.8 to 7.14), SPF, DKIM, DMARC, reverse DNS and floods (7.20 to 7.29, RFC 7372 and
 	// 7505), permission to relay or to send as the sender (7.50 to 7.69), banned senders and addresses (7.500 to 7.799).
 	{kind: shopRefused, status: exact(`5\.1\.(7|8|90)|5\.2\.25\d|5\.4\.5|5\.7\.([89]|1[0-4]|[256]\d|[567]\d\d)`)},
 	// The recipient's address (1.x), its mailbox (2.x), size (3.4), content (6.x), lists and former owners (7.2, 7.17 to
-	// 7.19), recipients that do not take mail from everybody (7.100 to 7.199).
+	// 7.19), recipients with restricted senders (7.100 to 7.199).
 	{kind: mailRefused, status: exact(`5\.1\.([1-9]|10)|5\.2\.[1-9]\d*|5\.3\.4|5\.6\.\d+|5\.7\.(2|1[7-9]|1\d\d)`)},
 
 	{kind: shopRefused, text: contains(`(helo|ehlo) (command|name|argument)|(bad|fake|invalid) (helo|ehlo)`)},
@@ -106,9 +106,9 @@ var rules = []rule{
 	{kind: mailRefused, status: exact(`5\.4\.[1-9]\d*`)}, // no way to the recipient's domain
 	{kind: mailRefused, text: contains(`recipient|no such|unknown|not found|does(n't| not) (exist|have)|unrout|null ?mx`)},
 
-	// No sign. At RCPT a matter of policy (5.7.x) or a code that is not about mailboxes is more likely to be about the shop,
-	// and a wrong guess costs a warning; the other way round it would cost every customer of the day their mail. At the end
-	// of the mail it is more likely to be about the content.
+	// Ambiguous replies. At RCPT, a policy (5.7.x) or a code that is not about mailboxes is probably about the shop; a wrong
+	// guess opens the circuit, but the opposite guess would fail every mail of the day. At the end of the mail, the reply is
+	// probably about the content.
 	{kind: shopRefused, at: []stage{stageRcpt}, status: exact(`5\.7\.\d+`)},
 	{kind: shopRefused, at: []stage{stageRcpt}, text: contains(`access denied|not permitted|policy|prohibit`)},
 	{kind: mailRefused, at: []stage{stageRcpt}, code: exact(`501|51[0-3]|541|55[012356]`)},
@@ -120,37 +120,37 @@ var rules = []rule{
 func exact(pattern string) *regexp.Regexp    { return regexp.MustCompile(`^(?:` + pattern + `)$`) }
 func contains(pattern string) *regexp.Regexp { return regexp.MustCompile(pattern) }
 
-func (r rule) matches(at stage, said reply) bool {
-	return (r.at == nil || slices.Contains(r.at, at)) && (r.code == nil || r.code.MatchString(said.code)) &&
-		(r.status == nil || r.status.MatchString(said.status)) && (r.text == nil || r.text.MatchString(said.text))
+func (r rule) matches(at stage, answer reply) bool {
+	return (r.at == nil || slices.Contains(r.at, at)) && (r.code == nil || r.code.MatchString(answer.code)) &&
+		(r.status == nil || r.status.MatchString(answer.status)) && (r.text == nil || r.text.MatchString(answer.text))
 }
 
-// about reads a reply that is not what the dialogue expected.
+// classify returns what an unexpected reply means at a stage.
 func (r reply) classify(at stage) refusal {
 	return rules[slices.IndexFunc(rules, func(rule rule) bool { return rule.matches(at, r) })].kind
 }
 
-// answer sorts what a part of the dialogue ended with; see [Mailer.Send].
+// classifyError turns the error of a stage into one of the errors of [Mailer.Send].
 func classifyError(at stage, err error) error {
 	if err == nil {
 		return nil
 	}
-	said, ok := replyOf(err)
+	answer, ok := replyOf(err)
 	if at == stageConnect {
 		err = fmt.Errorf("connect to the mail server: %w", err)
 	} else {
 		err = fmt.Errorf("reply to %s: %w", at, err)
 	}
-	about := temporary
+	kind := temporary
 	if ok {
-		about = said.classify(at)
+		kind = answer.classify(at)
 	}
 	switch {
-	case about == recipientDeferred:
+	case kind == recipientDeferred:
 		return fmt.Errorf("%w: %w", errRecipientDeferred, err)
-	case about == mailRefused:
+	case kind == mailRefused:
 		return fmt.Errorf("%w: %w", ErrRefused, err)
-	case about == shopRefused:
+	case kind == shopRefused:
 		return fmt.Errorf("%w: %w", ErrShopRefused, err)
 	case at == stageConnect || at == stageMail:
 		return fmt.Errorf("%w: %w", errServerDown, err)

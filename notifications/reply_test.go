@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// refusals are what real servers say, in their own words, at each part of the dialogue, and what it is about.
+// refusals are replies of real servers at each stage, and how they must be classified.
 var refusals = []struct {
 	at   stage
-	said string
+	text string
 	want refusal
 }{
 	{stageConnect, "421 4.7.0 Try again later, closing connection", temporary},
@@ -26,7 +26,7 @@ var refusals = []struct {
 	{stageMail, "552 too much mail", shopRefused},
 	{stageMail, "553 5.1.7 The sender address is not a valid RFC 5321 address", shopRefused},
 
-	// Postfix: refusals of EHLO, client and sender, which it keeps back until RCPT.
+	// Postfix: refusals of EHLO, client and sender, which it delays until RCPT.
 	{stageRcpt, "504 5.5.2 <localhost>: Helo command rejected: need fully-qualified hostname", shopRefused},
 	{stageRcpt, "550 5.7.1 <shop>: Helo command rejected: Host not found", shopRefused},
 	{stageRcpt, "554 5.7.1 <unknown[192.0.2.1]>: Client host rejected: Access denied", shopRefused},
@@ -104,7 +104,7 @@ var refusals = []struct {
 	{stageEnd, "550 The from address does not match a verified Sender Identity.", shopRefused},
 	{stageMail, "550 Unauthenticated senders not allowed", shopRefused},
 
-	// Nothing but the code, or a text that says nothing.
+	// Only the code, or an ambiguous text.
 	{stageRcpt, "450 Requested mail action not taken: mailbox unavailable", recipientDeferred},
 	{stageRcpt, "451 Requested action aborted: local error in processing", temporary},
 	{stageRcpt, "452 Requested action not taken: insufficient system storage", temporary},
@@ -132,36 +132,36 @@ var refusals = []struct {
 	{stageEnd, "550 5.6.0 Lone CR or LF in body", mailRefused},
 	{stageEnd, "251 what?", temporary},
 
-	// A customer's address does not decide.
+	// A customer's address must not decide.
 	{stageRcpt, "550 5.1.1 <sender@relay.example>: not here", mailRefused},
 	{stageRcpt, "550 <spf@helo.example>, no", mailRefused},
 }
 
-// Every reply of the table is about what the table says.
 func TestRepliesAreClassified(t *testing.T) {
 	t.Parallel()
 	for _, c := range refusals {
-		t.Run(string(c.at)+" "+c.said, func(t *testing.T) {
+		t.Run(string(c.at)+" "+c.text, func(t *testing.T) {
 			t.Parallel()
-			r, ok := replyOf(fmt.Errorf("reply: %w", replyOfText(t, c.said)))
+			r, ok := replyOf(fmt.Errorf("reply: %w", replyError(t, c.text)))
 			if got := r.classify(c.at); !ok || got != c.want {
-				t.Errorf("read as %+v it is about %d, want %d", r, got, c.want)
+				t.Errorf("reply %+v: got class %d, want %d", r, got, c.want)
 			}
 		})
 	}
 }
 
-func replyOfText(t *testing.T, said string) error {
+// replyError returns the error of net/textproto for a reply.
+func replyError(t *testing.T, line string) error {
 	t.Helper()
 	var code int
-	if _, err := fmt.Sscan(said, &code); err != nil {
+	if _, err := fmt.Sscan(line, &code); err != nil {
 		t.Fatal(err)
 	}
-	_, text, _ := strings.Cut(said, " ")
+	_, text, _ := strings.Cut(line, " ")
 	return &textproto.Error{Code: code, Msg: text}
 }
 
-// What is not the mail's fault does not make it wait for an hour.
+// A fault of the server or of the shop's account delays a mail for less than an hour.
 func TestBackoffIsShorterWhenTheServerIsAtFault(t *testing.T) {
 	t.Parallel()
 	s := &Service{config: Config{Backoff: Backoff}}
@@ -169,17 +169,17 @@ func TestBackoffIsShorterWhenTheServerIsAtFault(t *testing.T) {
 		err     error
 		longest time.Duration
 	}{
-		"Busy":         {classifyError(stageRcpt, replyOfText(t, "450 4.2.0 greylisted")), time.Hour},
-		"BusyAtTheEnd": {classifyError(stageEnd, replyOfText(t, "451 scanner away")), time.Hour},
+		"Busy":         {classifyError(stageRcpt, replyError(t, "450 4.2.0 greylisted")), time.Hour},
+		"BusyAtTheEnd": {classifyError(stageEnd, replyError(t, "451 scanner away")), time.Hour},
 		"NoConnection": {classifyError(stageConnect, errors.New("connection refused")), maxServerDelay},
-		"TakesNoMail":  {classifyError(stageMail, replyOfText(t, "421 closing")), maxServerDelay},
-		"ShopRefused":  {classifyError(stageMail, replyOfText(t, "550 5.7.1 not you")), maxRefusedDelay},
+		"TakesNoMail":  {classifyError(stageMail, replyError(t, "421 closing")), maxServerDelay},
+		"ShopRefused":  {classifyError(stageMail, replyError(t, "550 5.7.1 not you")), maxRefusedDelay},
 	} {
 		if got := s.backoff(1, c.err); got != Backoff(1) {
-			t.Errorf("%s: waits %s at first, want %s", name, got, Backoff(1))
+			t.Errorf("%s, first attempt: got %s, want %s", name, got, Backoff(1))
 		}
 		if got := s.backoff(100, c.err); got != c.longest {
-			t.Errorf("%s: waits %s in the end, want %s", name, got, c.longest)
+			t.Errorf("%s, attempt 100: got %s, want %s", name, got, c.longest)
 		}
 	}
 }

@@ -19,32 +19,32 @@ import (
 	"tillstream/events/project"
 )
 
-// Access is what this domain needs to know about who may see an order.
+// Access makes and checks the tokens of requests.
 type Access interface {
-	// Token is what lets its holder see an order. The same order always has the same token.
+	// Token returns the access token of an order, always the same for the same order.
 	Token(orderID string) string
-	// Staff reports whether an Authorization header is the staff's.
+	// Staff reports whether an Authorization header has the token of staff.
 	Staff(authorization string) bool
 }
 
 // Config sets a [Service] up.
 type Config struct {
 	Access      Access                          // required
-	Backoff     func(attempt int) time.Duration // when a mail that was put off is offered again; default Backoff
-	Concurrency int                             // mails handed over at a time; default 8
-	Deadline    time.Duration                   // for one mail, from dialling to the server's last word; default 30 s
-	EHLO        string                          // what the shop calls itself towards the mail server; default: the host of PublicURL if it is a domain name, else the machine's name
+	Backoff     func(attempt int) time.Duration // delay after an attempt that was deferred; default Backoff
+	Concurrency int                             // mails sent at a time; default 8
+	Deadline    time.Duration                   // of one mail, from the connection to the server's last reply; default 30 s
+	EHLO        string                          // name of the shop in EHLO; default: the host of PublicURL if it is a domain name, else the machine's name
 	From        string                          // sender, such as "The Tea Shop <orders@example.com>"; required
-	Location    *time.Location                  // whose dates the mails show; default UTC
-	Log         *eventlog.Log                   // required
+	Location    *time.Location                  // time zone of dates in mails; default UTC
+	Log         *eventlog.Log                   // the handle of notifications; required
 	Logger      *slog.Logger                    // default: discard
 	PublicURL   string                          // of the storefront, without a path; required
 	Registerer  prometheus.Registerer           // default: none
-	ShopName    string                          // how the shop signs; default: the name in From, else "Tillstream"
+	ShopName    string                          // signature of the mails; default: the name in From, else "Tillstream"
 	SMTPURL     string                          // mail server, see NewMailer; required
 }
 
-// Service is the notifications domain, ready to be run by a process.
+// Service is the notifications domain: its API and its part in a worker, over one log.
 type Service struct {
 	config   Config
 	from     netmail.Address
@@ -55,16 +55,16 @@ type Service struct {
 	renderer *renderer
 	metrics  *metrics
 
-	// known is what this process has learnt of hand-overs and the log does not say (yet). It makes better guesses after a
-	// hiccup, and nothing depends on it: a process that dies takes it along, and the rules for unknown outcomes apply.
-	known    *lru.Cache[string, attemptState]
-	accepted atomic.Uint64 // mails that the server has taken from this process
+	// attempts has what this process has learned about attempts and not recorded in the log, by message. It saves unknown results
+	// after a fault. Nothing depends on it: without it, the rules for unknown deliveries apply.
+	attempts *lru.Cache[string, attemptState]
+	accepted atomic.Uint64 // mails of this process that the server has accepted
 }
 
-// knownMessages bounds Service.known. Entries are only there between two attempts of a message.
-const knownMessages = 10_000
+// maxAttemptStates bounds Service.attempts. An entry is only there between two attempts of a message.
+const maxAttemptStates = 10_000
 
-// New checks the configuration, naming the field that is wrong. Nothing is connected yet.
+// New returns the domain, or an error that names the field of the configuration that is wrong. It does not connect.
 func New(config Config) (*Service, error) {
 	config = config.withDefaults()
 	if config.Access == nil || config.Log == nil {
@@ -100,12 +100,12 @@ func New(config Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("notifications: %w", err)
 	}
-	known, err := lru.New[string, attemptState](knownMessages)
+	attempts, err := lru.New[string, attemptState](maxAttemptStates)
 	if err != nil {
 		return nil, fmt.Errorf("notifications: %w", err)
 	}
 	return &Service{config: config, from: *from, domain: from.Address[strings.LastIndex(from.Address, "@")+1:],
-		log: config.Log, logger: config.Logger, mailer: mailer, renderer: renderer, metrics: newMetrics(config.Registerer), known: known}, nil
+		log: config.Log, logger: config.Logger, mailer: mailer, renderer: renderer, metrics: newMetrics(config.Registerer), attempts: attempts}, nil
 }
 
 func (c Config) withDefaults() Config {
@@ -139,27 +139,26 @@ func publicURL(text string) (base, host string, err error) {
 }
 
 var (
-	// domainName is a name with a dot in it whose last part is no number: mail servers refuse a bare name such as "localhost"
+	// domainName matches a name with a dot whose last label is not a number. Mail servers refuse a bare name such as "localhost"
 	// and an IP address without brackets (RFC 5321 §4.1.1.1).
 	domainName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?$`)
-	// ehloName is what may be set instead: any name, or an address literal.
+	// ehloName matches a name that can be configured: any name, or an address literal.
 	ehloName = regexp.MustCompile(`^([A-Za-z0-9._-]{1,255}|\[[A-Za-z0-9.:]{1,64}\])$`)
 )
 
-// claim is how long a message that is being sent belongs to whoever said so: the longest that a hand-over can take, and
-// half of it again for clocks that differ.
+// sendTimeout returns how long a message belongs to the process that started to send it: the longest duration of an attempt,
+// and half of it again for clocks that differ.
 func (s *Service) sendTimeout() time.Duration { return s.config.Deadline * 3 / 2 }
 
-// Projections returns none: the log itself answers what staff ask.
+// Projections returns none, because the API reads the log.
 func (s *Service) Projections() []project.Projection { return nil }
 
-// Run keeps the connections to the mail server for as long as ctx lasts, then says goodbye on them.
+// Run keeps the connections to the mail server until ctx ends, and then closes them.
 func (s *Service) Run(ctx context.Context) error {
 	<-ctx.Done()
 	s.mailer.Close()
 	return nil
 }
 
-// Ready returns nil: a mail server that is down, or refuses the shop, delays mails and stops nothing else. The lane
-// "notifications.mail" reports it.
+// Ready returns nil. A mail server that is down or refuses the shop only delays mails; the lane "notifications.mail" reports it.
 func (s *Service) Ready() error { return nil }

@@ -17,26 +17,26 @@ import (
 )
 
 const (
-	// maxIdle bounds the connections that are kept open between mails: as many as are used at a time by default.
+	// maxIdle bounds the connections that are kept open between mails.
 	maxIdle = 16
-	// idleFor is how long a connection is worth keeping. Servers drop idle ones after one to five minutes.
+	// idleFor is how long an idle connection is kept. Servers close idle connections after one to five minutes.
 	idleFor = 30 * time.Second
-	// quitTimeout bounds QUIT on a connection that is no longer needed.
+	// quitTimeout bounds QUIT on a connection.
 	quitTimeout = time.Second
 )
 
-// server is where and how mail is handed over: what an SMTP URL says.
+// server is a mail server and how to connect to it, from an SMTP URL.
 type server struct {
 	host    string
 	options []mail.Option
 	tls     *tls.Config // TLS from the first byte; nil for plain or STARTTLS
 }
 
-// parseURL understands an SMTP URL; see [NewMailer] for its forms.
+// parseURL parses an SMTP URL; see [NewMailer] for its forms.
 func parseURL(smtpURL, ehlo string, deadline time.Duration) (server, error) {
 	u, err := url.Parse(smtpURL)
 	if err != nil || u.Hostname() == "" || (u.Scheme != "smtp" && u.Scheme != "smtps") {
-		// The URL may hold a password, so neither it nor the parser's error, which repeats it, is said.
+		// The URL may have a password, and the parser's error repeats the URL, so the error has neither.
 		return server{}, errors.New("want smtp://user:password@host:port, smtps://… or smtp://host:port?tls=none")
 	}
 	s := server{host: u.Hostname(), options: []mail.Option{mail.WithTimeout(deadline)}}
@@ -64,8 +64,8 @@ func parseURL(smtpURL, ehlo string, deadline time.Duration) (server, error) {
 	return s, err
 }
 
-// security returns the usual port of a scheme and what is asked of STARTTLS. Under smtps it is "opportunistic": such
-// servers do not offer it, and only then does go-mail look whether the connection is encrypted already.
+// security returns the default port of a scheme and the policy for STARTTLS. Under smtps the policy is opportunistic: the server
+// does not offer STARTTLS, and only with this policy does go-mail check whether the connection is encrypted already.
 func security(u *url.URL) (port int, policy mail.TLSPolicy, err error) {
 	if u.Scheme == "smtps" {
 		return 465, mail.TLSOpportunistic, nil
@@ -82,15 +82,15 @@ func security(u *url.URL) (port int, policy mail.TLSPolicy, err error) {
 	}
 }
 
-// dial connects, greets, encrypts and authenticates. It makes the connection itself because go-mail leaves it open when
-// the greeting fails, which under a mail server in trouble would be one more descriptor per attempt.
+// dial connects, sends EHLO, encrypts and authenticates. It opens the connection itself, because go-mail leaves it open when the
+// greeting fails: a faulty mail server would leak one descriptor per attempt.
 func (s server) dial(ctx context.Context) (*smtp.Client, error) {
 	var conn net.Conn
 	stop := func() bool { return true }
 	connect := mail.WithDialContextFunc(func(dialling context.Context, network, address string) (net.Conn, error) {
 		made, err := s.connect(dialling, network, address)
 		if err == nil {
-			conn, stop = made, context.AfterFunc(ctx, func() { _ = made.Close() }) // cuts a slow greeting short
+			conn, stop = made, context.AfterFunc(ctx, func() { _ = made.Close() }) // ends a slow greeting
 		}
 		return made, err
 	})
@@ -101,7 +101,7 @@ func (s server) dial(ctx context.Context) (*smtp.Client, error) {
 	greeted, err := client.DialToSMTPClientWithContext(ctx)
 	stop()
 	if err != nil && conn != nil {
-		_ = conn.Close() // the error that counts is the one before
+		_ = conn.Close() // the error of the dialogue is reported
 	}
 	return greeted, err
 }
@@ -113,13 +113,13 @@ func (s server) connect(ctx context.Context, network, address string) (net.Conn,
 	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
 
-// pool keeps connections to one mail server. Dialling, greeting, TLS and authentication cost more than the mail itself.
+// pool keeps connections to one mail server. Connecting, TLS and authentication cost more than the mail itself.
 type pool struct {
 	server   server
 	deadline time.Duration
 
 	mu     sync.Mutex
-	idle   []idle // the last one is the warmest
+	idle   []idle // the most recently used is last
 	closed bool
 }
 
@@ -128,19 +128,19 @@ type idle struct {
 	since  time.Time
 }
 
-// use runs a dialogue on a connection. The server may have closed a kept one at any time without telling; when that shows
-// at the first command nothing has happened yet, and a fresh connection is tried at once.
+// use runs a dialogue on a connection. The server may have closed an idle connection. If the check before the dialogue shows
+// that, the dialogue runs on a new connection.
 func (p *pool) use(ctx context.Context, dialogue func(*smtp.Client) error) error {
 	if server := p.take(); server != nil {
-		said := false
+		begun := false
 		err := p.run(ctx, server, func(c *smtp.Client) error {
 			if err := p.check(c); err != nil {
 				return err
 			}
-			said = true
+			begun = true
 			return dialogue(c)
 		})
-		if said || ctx.Err() != nil {
+		if begun || ctx.Err() != nil {
 			return err
 		}
 	}
@@ -151,7 +151,7 @@ func (p *pool) use(ctx context.Context, dialogue func(*smtp.Client) error) error
 	return p.run(ctx, server, dialogue)
 }
 
-// wake finds out whether a kept connection still works, and clears whatever the last dialogue left.
+// check returns an error if an idle connection no longer works. It resets the state of the last dialogue.
 func (p *pool) check(server *smtp.Client) error {
 	if err := server.UpdateDeadline(p.deadline); err != nil {
 		return err
@@ -159,24 +159,24 @@ func (p *pool) check(server *smtp.Client) error {
 	return server.Reset()
 }
 
-// talk runs a dialogue, cuts it off when ctx ends, and keeps the connection if the dialogue ended well. After any error
-// the connection is closed: what state the server is in then is not worth guessing.
+// run runs a dialogue, aborts it when ctx ends, and keeps the connection after success. After an error it closes the connection,
+// because the state of the server is unknown.
 func (p *pool) run(ctx context.Context, server *smtp.Client, dialogue func(*smtp.Client) error) error {
-	// Close on the text connection, not on the client: the latter waits for the command that hangs.
+	// Close the text connection, because Close of the client waits for the command that hangs.
 	stop := context.AfterFunc(ctx, func() { _ = server.Text.Close() })
 	err := server.UpdateDeadline(p.deadline)
 	if err == nil {
 		err = dialogue(server)
 	}
 	if !stop() || err != nil {
-		_ = server.Text.Close() // nothing depends on how a useless connection ends
+		_ = server.Text.Close() // the error of the dialogue is reported
 		return err
 	}
 	p.keep(server)
 	return nil
 }
 
-// take returns the warmest kept connection, nil when there is none, and closes those that have become too old.
+// take returns the most recently used idle connection, nil if there is none, and closes those that were idle for too long.
 func (p *pool) take() *smtp.Client {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -188,9 +188,9 @@ func (p *pool) take() *smtp.Client {
 	if len(p.idle) == 0 {
 		return nil
 	}
-	warmest := p.idle[len(p.idle)-1]
+	latest := p.idle[len(p.idle)-1]
 	p.idle = p.idle[:len(p.idle)-1]
-	return warmest.server
+	return latest.server
 }
 
 func (p *pool) keep(server *smtp.Client) {
@@ -208,14 +208,14 @@ func (p *pool) close() {
 	kept := p.idle
 	p.idle, p.closed = nil, true
 	p.mu.Unlock()
-	var leaving sync.WaitGroup
+	var closing sync.WaitGroup
 	for _, k := range kept {
-		leaving.Go(func() { quit(k.server) })
+		closing.Go(func() { quit(k.server) })
 	}
-	leaving.Wait()
+	closing.Wait()
 }
 
-// quit says goodbye; whether the server hears it changes nothing.
+// quit sends QUIT and closes the connection. It ignores errors, because every mail was answered before.
 func quit(server *smtp.Client) {
 	if err := server.UpdateDeadline(quitTimeout); err == nil {
 		_ = server.Quit()

@@ -19,8 +19,8 @@ import (
 	"github.com/wneessen/go-mail"
 )
 
-// guarded is a mail server that takes mail from those who say the password, and only under TLS.
-type authServer struct{ taken atomic.Int32 }
+// authServer is a mail server that requires a password, and TLS.
+type authServer struct{ accepted atomic.Int32 }
 
 func (g *authServer) NewSession(*smtp.Conn) (smtp.Session, error) {
 	return &authSession{server: g}, nil
@@ -54,14 +54,14 @@ func (s *authSession) Rcpt(string, *smtp.RcptOptions) error { return nil }
 
 func (s *authSession) Data(r io.Reader) error {
 	_, err := io.Copy(io.Discard, r)
-	s.server.taken.Add(1)
+	s.server.accepted.Add(1)
 	return err
 }
 
 func (*authSession) Reset()        {}
 func (*authSession) Logout() error { return nil }
 
-// startAuthServer starts the server with a certificate that roots vouch for.
+// startAuthServer starts the server with a certificate that roots trust.
 func startAuthServer(t *testing.T, implicit bool) (g *authServer, addr string, roots *x509.CertPool) {
 	t.Helper()
 	certified := httptest.NewTLSServer(nil) // for its certificate of 127.0.0.1
@@ -109,14 +109,14 @@ func TestMailIsEncryptedAndAuthenticated(t *testing.T) {
 				m.pool.server.tls = trust
 			}
 			m.pool.server.options = append(m.pool.server.options, mail.WithTLSConfig(trust))
-			if err := m.Send(t.Context(), testMail(), func() error { return nil }); err != nil || g.taken.Load() != 1 {
-				t.Errorf("sent: %v; the server took %d mails, want 1", err, g.taken.Load())
+			if err := m.Send(t.Context(), testMail(), func() error { return nil }); err != nil || g.accepted.Load() != 1 {
+				t.Errorf("got %v and %d accepted mails, want no error and 1", err, g.accepted.Load())
 			}
 		})
 	}
 }
 
-// A server that nobody vouches for, or a wrong password, delays mails and never costs a customer theirs.
+// An untrusted certificate or a wrong password delays mails and fails none.
 func TestUntrustedServerGetsNoMail(t *testing.T) {
 	t.Parallel()
 	g, addr, roots := startAuthServer(t, false)
@@ -135,17 +135,17 @@ func TestUntrustedServerGetsNoMail(t *testing.T) {
 		m.pool.server.options = append(m.pool.server.options, mail.WithTLSConfig(&tls.Config{RootCAs: c.roots, ServerName: "127.0.0.1"}))
 		err = m.Send(context.Background(), testMail(), func() error { return nil })
 		if err == nil || errors.Is(err, ErrRefused) || errors.Is(err, ErrUnanswered) {
-			t.Errorf("%s: %v, want it to be put off", name, err)
+			t.Errorf("%s: got %v, want the mail to be deferred", name, err)
 		}
 		if got := errors.Is(err, ErrShopRefused); got != (name == "WrongPassword") {
-			t.Errorf("%s: %v, refused by the server: %t", name, err, got)
+			t.Errorf("%s: got %v, want ErrShopRefused for a wrong password alone", name, err)
 		}
 		if err != nil && strings.Contains(err.Error(), "p@ss") {
-			t.Errorf("%s: the error tells the password: %v", name, err)
+			t.Errorf("%s: got %v, want an error without the password", name, err)
 		}
 		m.Close()
 	}
-	if g.taken.Load() != 0 {
-		t.Errorf("the server took %d mails", g.taken.Load())
+	if g.accepted.Load() != 0 {
+		t.Errorf("got %d accepted mails, want 0", g.accepted.Load())
 	}
 }

@@ -36,7 +36,7 @@ func (r orderRequest) placement() Placement {
 	return Placement{Customer: events.Customer{Email: r.Email, Name: r.Name, Locale: r.Locale}, ShipTo: events.Address(r.ShippingAddress), Lines: lines}
 }
 
-// reason is why an order ended without being confirmed.
+// reason is the reason why an order ended without being confirmed.
 type reason struct {
 	Code    string            `json:"code" enum:"out_of_stock,paid_too_late,payment_not_taken,expired,cancelled"`
 	Message string            `json:"message"`
@@ -46,7 +46,7 @@ type reason struct {
 // OrderBody is an order as its shopper sees it. Its name is exported because huma describes an embedded struct only then.
 type OrderBody struct {
 	ID               string             `json:"id"`
-	Number           string             `json:"number" doc:"What to quote on the telephone"`
+	Number           string             `json:"number" doc:"Order number to quote on the telephone"`
 	Status           Status             `json:"status" enum:"placed,awaiting_payment,capturing,confirmed,rejected,expired,cancelled,paid_late"`
 	PaymentStatus    PaymentStatus      `json:"payment_status" enum:"unpaid,authorized,paid,partly_refunded,refunded"`
 	FulfilmentStatus FulfilmentStatus   `json:"fulfilment_status" enum:"unfulfilled"`
@@ -62,7 +62,7 @@ type OrderBody struct {
 	Total            events.Money       `json:"total"`
 	Currency         string             `json:"currency"`
 	PlacedAt         time.Time          `json:"placed_at"`
-	ExpiresAt        *time.Time         `json:"expires_at,omitempty" doc:"When an unpaid order gives its stock back"`
+	ExpiresAt        *time.Time         `json:"expires_at,omitempty" doc:"When the stock of an unpaid order is released"`
 	Refunded         *events.Money      `json:"refunded,omitempty"`
 }
 
@@ -74,10 +74,10 @@ type placedBody struct {
 // reasons are the messages for shoppers, by code.
 var reasons = map[string]string{
 	events.RejectedNoStock:       "Some items are sold out. You were not charged.",
-	events.RejectedPaidLate:      "Your payment arrived after the order had expired, and the items were sold in the meantime. The money goes back to you.",
+	events.RejectedPaidLate:      "Your payment arrived after the order had expired, and the items were sold in the meantime. We refund the full amount.",
 	events.RejectedPaymentFailed: "The payment could not be started. You were not charged. Please order again.",
 	string(Expired):              "The order was not paid in time. You were not charged. Please order again.",
-	string(Cancelled):            "The order was cancelled. You are not charged; a payment in progress is refunded.",
+	string(Cancelled):            "The order was cancelled. You were not charged. A payment in progress is refunded.",
 }
 
 func newOrderBody(o Order) OrderBody {

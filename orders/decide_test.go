@@ -93,7 +93,7 @@ func TestDecisionOfEveryEventInEveryState(t *testing.T) {
 				got = facts[0].EventType()
 			}
 			if got != want[state][name] || len(facts) > 1 {
-				t.Errorf("%s, %s: decides %q, want %q", state, name, got, want[state][name])
+				t.Errorf("%s, %s: got %q, want %q", state, name, got, want[state][name])
 			}
 		}
 	}
@@ -116,15 +116,15 @@ func TestTheTimerReadsTheEventsThatEndTheWait(t *testing.T) {
 			}
 			read := slices.ContainsFunc(timer.Types, func(p events.Payload) bool { return p.EventType() == d.Type })
 			if read == waits(after) {
-				t.Errorf("%s, %s: then %s, and the timer reads the event: %t", state, d.Type, after.Status, read)
+				t.Errorf("%s, %s leads to %s: got read %t, want %t", state, d.Type, after.Status, read, !waits(after))
 			}
 			if id, at := timer.At(e); id != "o1" || !at.IsZero() {
-				t.Errorf("%s: the deadline of %q is %s, want none for o1", d.Type, id, at)
+				t.Errorf("%s: got deadline %s of %q, want none of o1", d.Type, at, id)
 			}
 		}
 	}
 	if id, at := timer.At(events.Event{Subject: events.PrefixOrder + "o1", Payload: placed()}); id != "o1" || !at.Equal(deadline) {
-		t.Errorf("placed: the deadline of %q is %s, want %s for o1", id, at, deadline)
+		t.Errorf("placed: got deadline %s of %q, want %s of o1", at, id, deadline)
 	}
 }
 
@@ -137,10 +137,14 @@ func TestOnlyUnpaidOrdersCanBeCancelled(t *testing.T) {
 		if err == nil {
 			got = map[bool]string{true: "nothing", false: "cancels"}[len(facts) == 0]
 		} else if !errors.Is(err, ErrNotCancellable) {
-			t.Errorf("%s: %v", state, err)
+			t.Errorf("%s: got %v, want ErrNotCancellable", state, err)
 		}
-		if w := want[state]; got != w && (w != "" || got != "refuses") {
-			t.Errorf("%s: %s, want %s", state, got, w)
+		w, listed := want[state]
+		if !listed {
+			w = "refuses"
+		}
+		if got != w {
+			t.Errorf("%s: got %s, want %s", state, got, w)
 		}
 	}
 }
@@ -151,14 +155,14 @@ func TestARefundCountsOnceAndLeavesAConfirmedOrderConfirmed(t *testing.T) {
 	half := events.Money{Amount: 500, Currency: "GBP"}
 	o = fold(t, o, 10, o.PaymentRefunded("r1", half)...)
 	if o.Status != Confirmed || o.Payment != PartlyRefunded {
-		t.Errorf("after half: %s, %s", o.Status, o.Payment)
+		t.Errorf("after half: got %s, %s; want confirmed, partly_refunded", o.Status, o.Payment)
 	}
 	if facts := o.PaymentRefunded("r1", half); facts != nil {
-		t.Errorf("the same refund again decides %v, want no event", facts)
+		t.Errorf("the same refund again: got %v, want no event", facts)
 	}
 	o = fold(t, o, 11, o.PaymentRefunded("r2", half)...)
 	if o.Status != Confirmed || o.Payment != Refunded || o.RefundedTotal() != tenPound {
-		t.Errorf("after both halves: %s, %s, %s", o.Status, o.Payment, o.RefundedTotal())
+		t.Errorf("after both halves: got %s, %s, %s; want confirmed, refunded, %s", o.Status, o.Payment, o.RefundedTotal(), tenPound)
 	}
 }
 
@@ -170,12 +174,12 @@ func TestAnOrderRefundedBeforeItsStockIsHeldIsCancelled(t *testing.T) {
 	o := fold(t, late, 10, late.PaymentRefunded("r1", tenPound)...)
 	o = fold(t, o, 11, o.ReservationHeld(o.HoldCause)...)
 	if o.Status != Cancelled || o.Reason != events.CancelRefunded || o.Payment != Refunded {
-		t.Errorf("refunded in full, then held: %s because %q, %s", o.Status, o.Reason, o.Payment)
+		t.Errorf("refunded in full, then held: got %s, %q, %s; want cancelled, %q, refunded", o.Status, o.Reason, o.Payment, events.CancelRefunded)
 	}
 	o = fold(t, late, 10, late.PaymentRefunded("r1", events.Money{Amount: 400, Currency: "GBP"})...)
 	o = fold(t, o, 11, o.ReservationHeld(o.HoldCause)...)
 	if o.Status != Confirmed || o.Payment != PartlyRefunded {
-		t.Errorf("refunded in part, then held: %s, %s", o.Status, o.Payment)
+		t.Errorf("refunded in part, then held: got %s, %s; want confirmed, partly_refunded", o.Status, o.Payment)
 	}
 }
 
@@ -199,11 +203,11 @@ func TestAnySequenceOfEventsKeepsTheInvariants(t *testing.T) {
 			before := o
 			o = fold(t, o, 1+i, decide(o)...)
 			if again := decide(o); len(again) > 0 && before.Status == o.Status {
-				t.Fatalf("in status %s the same event again decides %s", o.Status, again[0].EventType())
+				t.Fatalf("the same event again in status %s: got %s, want no event", o.Status, again[0].EventType())
 			}
 			ended := []Status{Confirmed, Rejected, Cancelled}
 			if slices.Contains(ended, before.Status) && before.Status != o.Status {
-				t.Fatalf("%s became %s", before.Status, o.Status)
+				t.Fatalf("status after %s: got %s, want it unchanged", before.Status, o.Status)
 			}
 		}
 	})
@@ -230,14 +234,14 @@ func TestPriceAddsUpLinesAndShipping(t *testing.T) {
 	gbp := func(n int64) events.Money { return events.Money{Amount: n, Currency: "GBP"} }
 	want := []events.Money{gbp(2797), gbp(350), gbp(0), gbp(3147)}
 	if diff := cmp.Diff(want, []events.Money{got.Subtotal, got.Shipping, got.Tax, got.Total}); diff != "" {
-		t.Error(diff)
+		t.Errorf("subtotal, shipping, tax, total (-want +got):\n%s", diff)
 	}
 	if !got.ExpiresAt.Equal(start.Add(time.Hour)) || got.Number != NumberFor("o1") {
-		t.Errorf("expires %s, number %s", got.ExpiresAt, got.Number)
+		t.Errorf("got expiry %s, number %s; want %s, %s", got.ExpiresAt, got.Number, start.Add(time.Hour), NumberFor("o1"))
 	}
 }
 
-func TestPriceRefusesWhatCannotBePriced(t *testing.T) {
+func TestPriceRefusesUnknownItemsMixedCurrenciesAndOverflow(t *testing.T) {
 	t.Parallel()
 	for name, lines := range map[string][]events.ReservedLine{
 		"unknown item":     {{SKU: "NONE", Quantity: 1}},
@@ -247,7 +251,7 @@ func TestPriceRefusesWhatCannotBePriced(t *testing.T) {
 	} {
 		var invalid *events.InvalidError
 		if _, err := Price("o1", Placement{Lines: lines}, "h", lookup, Terms{HoldFor: time.Hour}, start); !errors.As(err, &invalid) {
-			t.Errorf("%s: %v, want an InvalidError", name, err)
+			t.Errorf("%s: got %v, want an InvalidError", name, err)
 		}
 	}
 }
@@ -258,7 +262,7 @@ func TestTheAPIDocumentsEveryStatus(t *testing.T) {
 	for _, body := range []any{listInput{}, OrderBody{}} {
 		field, found := reflect.TypeOf(body).FieldByName("Status")
 		if !found {
-			t.Fatalf("%T has no status", body)
+			t.Fatalf("%T: got no field Status, want one", body)
 		}
 		var named []Status
 		for _, name := range strings.Split(field.Tag.Get("enum"), ",") {
@@ -266,7 +270,7 @@ func TestTheAPIDocumentsEveryStatus(t *testing.T) {
 		}
 		slices.Sort(named)
 		if want := Statuses(); !slices.Equal(named, want) {
-			t.Errorf("%T: %v, want %v", body, named, want)
+			t.Errorf("%T: got %v, want %v", body, named, want)
 		}
 	}
 }

@@ -1,7 +1,7 @@
-// Package orders decides about orders: it takes them, has their stock held and their payment taken, and ends them.
+// Package orders accepts orders, has their stock held and their payment captured, and ends them.
 //
-// It promises that an order which was answered with 201 is never lost, that it is paid for only while its stock is held,
-// and that it always ends: confirmed, or in a state that says why not and where the money is.
+// It promises that an order which was answered with 201 is never lost, that its payment is captured only while its stock is held,
+// and that it always ends: confirmed, or in a state that gives the reason and the state of the payment.
 //
 //	               reservation refused            deadline passed
 //	          ┌─────────────────────► rejected  ┌────────────────► expired ──┐ payment arrives late
@@ -15,9 +15,9 @@
 //	                       ▼             │
 //	                   confirmed ────────┘   a refund changes none of these states
 //
-// This is the first of three statuses, as merchants have them. The payment status says where the money is: unpaid, authorized,
-// paid, partly_refunded, refunded. The fulfilment status says where the goods are: unfulfilled, until there are fulfilments.
-// So an order that was refunded in part is still confirmed, and can be sent.
+// An order has two more statuses, as merchants know them. The payment status is unpaid, authorized, paid, partly_refunded or
+// refunded. The fulfilment status is unfulfilled, until there are fulfilments. So an order that was refunded in part is still
+// confirmed, and can be sent.
 //
 // An order leaves awaiting_payment by one append with an expected sequence, so exactly one of payment, expiry and
 // cancellation wins. From capturing on it can neither be cancelled by the shopper nor expire; until then the amount is only

@@ -23,7 +23,7 @@ func (s *Service) Register(router huma.API) {
 	staff := huma.Middlewares{api.RequireStaff(router, s.config.Access)}
 	huma.Register(router, huma.Operation{OperationID: "place-order", Method: http.MethodPost, Path: "/api/orders", DefaultStatus: http.StatusCreated,
 		Tags: []string{"Orders"}, MaxBodyBytes: api.MaxBody, Summary: "Place an order",
-		Description: "The order is stored before this answers. With an Idempotency-Key the same request can be repeated: it places one order, and every answer equals the first.",
+		Description: "Stores the order before it answers. With an Idempotency-Key the same request can be repeated: it places one order, and every answer equals the first.",
 		Errors:      []int{400, 413, 422, 503}}, s.place)
 	huma.Register(router, huma.Operation{OperationID: "get-order", Method: http.MethodGet, Path: "/api/orders/{id}", Tags: []string{"Orders"},
 		Summary: "Read an order", Description: "Needs the access_token of the order as a bearer token; without it the answer is 404.",
@@ -37,7 +37,7 @@ func (s *Service) Register(router huma.API) {
 		Summary: "List orders, newest first", Security: api.StaffSecurity, Middlewares: staff, Errors: []int{400, 401, 503}}, s.list)
 }
 
-// problems is how this API answers its errors.
+// problems maps the errors of this API to its answers.
 var problems = []api.Problem{
 	{Err: ErrKeyReused, Kind: api.Invalid, Detail: "This Idempotency-Key was used for another order. Please use a new one."},
 	{Err: ErrNotCancellable, Kind: api.Conflict, Detail: "This order can no longer be cancelled. Please look at its current status."},
@@ -73,7 +73,7 @@ func (s *Service) place(ctx context.Context, in *placeInput) (*placeOutput, erro
 		return nil, s.problem(ctx, err)
 	}
 	failpoint.At("http.order_stored")
-	// Every repetition is answered alike: with the order as it was placed.
+	// The answer has the order as it was placed, so that a repeated request gets the same answer.
 	order.Status, order.Payment, order.Fulfilment, order.Reason, order.Short, order.Refunds = Placed, Unpaid, Unfulfilled, "", nil, nil
 	out := &placeOutput{Location: "/api/orders/" + order.ID, Body: placedBody{newOrderBody(order), s.config.Access.Token(order.ID)}}
 	if replayed {

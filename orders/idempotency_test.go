@@ -30,7 +30,7 @@ func (access) Token(orderID string) string       { return "token-" + orderID }
 func (access) Allows(orderID, token string) bool { return token == "Bearer token-"+orderID }
 func (access) Staff(string) bool                 { return false }
 
-// hold is how long an order waits for its money.
+// hold is how long stock is held for an unpaid order.
 const hold = 30 * time.Minute
 
 func checkout(email string, quantity int) string { return checkoutOf("MUG", email, quantity) }
@@ -135,33 +135,33 @@ func TestFiftyRequestsWithOneKeyPlaceOneOrder(t *testing.T) {
 	fresh := 0
 	for i, a := range answers {
 		if a.Code != http.StatusCreated || a.Body.String() != answers[0].Body.String() {
-			t.Errorf("answer %d is %d: %s\nthe first one %s", i, a.Code, a.Body, answers[0].Body)
+			t.Errorf("answer %d: got %d %s, want 201 %s", i, a.Code, a.Body, answers[0].Body)
 		}
 		if a.Header().Get("Idempotent-Replayed") == "" {
 			fresh++
 		}
 	}
 	if n := countOrderEvents(t, l); n != 1 || fresh != 1 {
-		t.Errorf("%d orders in the log, %d answers without Idempotent-Replayed; want 1 and 1", n, fresh)
+		t.Errorf("got %d orders in the log and %d answers without Idempotent-Replayed, want 1 and 1", n, fresh)
 	}
 }
 
-// Row 4 of the fault matrix: the same key with another body is refused; of another customer it is another order.
+// Row 4 of the fault matrix: the same key is refused with another body. The same key of another customer places another order.
 func TestAnIdempotencyKeyIsForOneCustomerAndOneBody(t *testing.T) {
 	t.Parallel()
 	l, handler := openAPI(t, logtest.Server(t))
 	listMug(t, l)
 	if a := post(handler, "key", checkout("ada@example.com", 1)); a.Code != http.StatusCreated {
-		t.Fatalf("%d: %s", a.Code, a.Body)
+		t.Fatalf("got %d %s, want 201", a.Code, a.Body)
 	}
 	if a := post(handler, "key", checkout("ada@example.com", 2)); a.Code != http.StatusUnprocessableEntity {
-		t.Errorf("another body: %d: %s", a.Code, a.Body)
+		t.Errorf("another body: got %d %s, want 422", a.Code, a.Body)
 	}
 	if a := post(handler, "key", checkout("eve@example.com", 1)); a.Code != http.StatusCreated || a.Header().Get("Idempotent-Replayed") != "" {
-		t.Errorf("another customer: %d: %s", a.Code, a.Body)
+		t.Errorf("another customer: got %d %s, want 201 without Idempotent-Replayed", a.Code, a.Body)
 	}
 	if n := countOrderEvents(t, l); n != 2 {
-		t.Errorf("%d orders in the log, want two", n)
+		t.Errorf("got %d orders in the log, want 2", n)
 	}
 }
 
@@ -187,11 +187,11 @@ func TestAnySKUCanBeOrdered(t *testing.T) {
 	l, handler := openAPI(t, logtest.Server(t))
 	for _, sku := range []string{"a.>", "10/4 x", "Größe 40", "100%", "*"} {
 		if a := post(handler, sku, checkoutOf(sku, "ada@example.com", 1)); a.Code != http.StatusUnprocessableEntity {
-			t.Errorf("%s before it is listed: %d: %s", sku, a.Code, a.Body)
+			t.Errorf("%s before it is listed: got %d %s, want 422", sku, a.Code, a.Body)
 		}
 		listItem(t, l, sku)
 		if a := post(handler, sku, checkoutOf(sku, "ada@example.com", 1)); a.Code != http.StatusCreated {
-			t.Errorf("%s: %d: %s", sku, a.Code, a.Body)
+			t.Errorf("%s: got %d %s, want 201", sku, a.Code, a.Body)
 		}
 	}
 }

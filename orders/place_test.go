@@ -24,12 +24,12 @@ type placed struct {
 func decodePlaced(t *testing.T, a *httptest.ResponseRecorder) (p placed) {
 	t.Helper()
 	if err := json.Unmarshal(a.Body.Bytes(), &p); err != nil || a.Code != http.StatusCreated {
-		t.Fatalf("%d: %s (%v)", a.Code, a.Body, err)
+		t.Fatalf("got %d %s (%v), want 201", a.Code, a.Body, err)
 	}
 	return p
 }
 
-// An order with a malformed traceparent is placed all the same.
+// An order with a malformed traceparent is placed, and starts a new trace.
 func TestAMalformedTraceParentStartsANewTrace(t *testing.T) {
 	t.Parallel()
 	l, handler := openAPI(t, logtest.Server(t))
@@ -42,7 +42,7 @@ func TestAMalformedTraceParentStartsANewTrace(t *testing.T) {
 			t.Fatal(err)
 		}
 		if unchanged := e.TraceParent == good; unchanged != (header == good) || len(e.TraceParent) != len(good) {
-			t.Errorf("%q is stored as %q", header, e.TraceParent)
+			t.Errorf("traceparent %q: got %q, want it unchanged only if it is valid", header, e.TraceParent)
 		}
 	}
 }
@@ -74,16 +74,16 @@ func TestTotalsThatCannotBePaidAreRefused(t *testing.T) {
 			listAt(t, l, "MUG", events.Money{Amount: c.price, Currency: c.currency})
 			a := post(handler, "key", checkout("ada@example.com", c.quantity))
 			if a.Code != c.want {
-				t.Errorf("%d: %s", a.Code, a.Body)
+				t.Errorf("got %d %s, want %d", a.Code, a.Body, c.want)
 			}
 			want := uint64(1)
 			if c.want != http.StatusCreated {
 				if want = 0; !strings.Contains(a.Body.String(), "paid by card") {
-					t.Errorf("the answer does not give the limit: %s", a.Body)
+					t.Errorf("got %s, want the limit in it", a.Body)
 				}
 			}
 			if n := countOrderEvents(t, l); n != want {
-				t.Errorf("%d orders are stored, want %d", n, want)
+				t.Errorf("got %d stored orders, want %d", n, want)
 			}
 		})
 	}
@@ -100,7 +100,7 @@ func TestChargeLimitsCanBeSet(t *testing.T) {
 	_, handler := openWith(t, orders.Config{Log: l.ForDomain("orders"), Charges: limits})
 	listAt(t, l, "MUG", events.Money{Amount: 50, Currency: "GBP"})
 	if a := post(handler, "one", checkout("ada@example.com", 1)); a.Code != http.StatusUnprocessableEntity {
-		t.Errorf("one: %d: %s", a.Code, a.Body)
+		t.Errorf("one mug: got %d %s, want 422", a.Code, a.Body)
 	}
 	decodePlaced(t, post(handler, "two", checkout("ada@example.com", 2)))
 }
@@ -119,23 +119,23 @@ func TestTheShippingFeeIsThatOfTheOrdersCurrency(t *testing.T) {
 		a := post(handler, sku, checkoutOf(sku, "ada@example.com", 1))
 		if price.Currency == "EUR" {
 			if a.Code != http.StatusUnprocessableEntity || !strings.Contains(a.Body.String(), "no delivery fee in EUR") {
-				t.Errorf("in EUR: %d: %s", a.Code, a.Body)
+				t.Errorf("in EUR: got %d %s, want 422 that names the currency", a.Code, a.Body)
 			}
 			continue
 		}
 		p := decodePlaced(t, a)
 		want := events.Money{Amount: fees[price.Currency], Currency: price.Currency}
 		if p.Shipping != want || p.Total != (events.Money{Amount: price.Amount + want.Amount, Currency: price.Currency}) {
-			t.Errorf("%s: %s for delivery, %s in all", sku, p.Shipping, p.Total)
+			t.Errorf("%s: got shipping %s, total %s; want shipping %s on %s", sku, p.Shipping, p.Total, want, price)
 		}
 	}
 	for _, bad := range []string{"395", "GBP", "GBP=-1", "gbp=3", "GBP=3.95", "0,GBP=3"} {
 		if err := fees.UnmarshalText([]byte(bad)); err == nil {
-			t.Errorf("the fee %q is accepted", bad)
+			t.Errorf("fee %q: got no error, want one", bad)
 		}
 	}
 	if err := fees.UnmarshalText([]byte("0")); err != nil || len(fees) != 0 {
-		t.Errorf("0 is %v, %v; want free shipping", fees, err)
+		t.Errorf("fee 0: got %v, %v; want free shipping", fees, err)
 	}
 }
 
@@ -146,7 +146,7 @@ func TestALocaleHasAtMost35Bytes(t *testing.T) {
 	longest := "de-" + "x-" + strings.Repeat("abcdefg-", 3) + "abcdef" // 35
 	for tag, want := range map[string]int{longest: http.StatusCreated, longest + "g": http.StatusUnprocessableEntity} {
 		if a := post(handler, tag, strings.Replace(checkout("ada@example.com", 1), `"en"`, `"`+tag+`"`, 1)); a.Code != want {
-			t.Errorf("%d bytes: %d: %s", len(tag), a.Code, a.Body)
+			t.Errorf("locale of %d bytes: got %d %s, want %d", len(tag), a.Code, a.Body, want)
 		}
 	}
 }
@@ -174,7 +174,7 @@ func TestAnUnreadableOrderIsAnsweredWith503(t *testing.T) {
 		return w
 	}
 	if a := read(); a.Code != http.StatusServiceUnavailable || a.Header().Get("Retry-After") == "" {
-		t.Errorf("%d %v: %s, want 503 with Retry-After", a.Code, a.Header(), a.Body)
+		t.Errorf("got %d %v %s, want 503 with Retry-After", a.Code, a.Header(), a.Body)
 	}
 	m, err := l.Get(t.Context(), ack.Sequence)
 	if err != nil {
@@ -184,6 +184,6 @@ func TestAnUnreadableOrderIsAnsweredWith503(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a := read(); a.Code != http.StatusOK {
-		t.Errorf("after it was declared void: %d %s", a.Code, a.Body)
+		t.Errorf("after the event was voided: got %d %s, want 200", a.Code, a.Body)
 	}
 }

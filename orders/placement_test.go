@@ -26,11 +26,11 @@ func TestNormalizeTrimsTextsAndAddsUpLines(t *testing.T) {
 	}
 	want := []events.ReservedLine{{SKU: "MUG", Quantity: 5}, {SKU: "CUP", Quantity: 1}}
 	if diff := cmp.Diff(want, got.Lines); diff != "" || got.Customer.Email != "ada@example.com" || got.Customer.Locale != "en" {
-		t.Errorf("%s %+v", diff, got.Customer)
+		t.Errorf("got customer %+v, want ada@example.com, en; lines (-want +got):\n%s", got.Customer, diff)
 	}
 }
 
-func TestNormalizeNamesTheFieldThatIsWrong(t *testing.T) {
+func TestNormalizeNamesTheInvalidField(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		change func(*Placement)
@@ -77,10 +77,10 @@ func TestNormalizeNamesTheFieldThatIsWrong(t *testing.T) {
 func TestNormalizeRefusesOneItemMoreThanTheLimit(t *testing.T) {
 	t.Parallel()
 	if _, err := good().Normalize(2); err != nil {
-		t.Errorf("two items, limit two: %v", err)
+		t.Errorf("two items, limit two: got %v, want no error", err)
 	}
 	if _, err := good().Normalize(1); err == nil {
-		t.Error("two items, limit one: accepted")
+		t.Error("two items, limit one: got no error, want one")
 	}
 }
 
@@ -100,10 +100,10 @@ func TestTheHashIdentifiesThePlacement(t *testing.T) {
 	}
 	same := hash(func(*Placement) {})
 	if swapped := hash(func(p *Placement) { p.Lines[0], p.Lines[1] = p.Lines[1], p.Lines[0] }); swapped != same {
-		t.Error("the order of lines changes the hash")
+		t.Errorf("swapped lines: got hash %s, want %s", swapped, same)
 	}
 	if other := hash(func(p *Placement) { p.Lines[0].Quantity++ }); other == same {
-		t.Error("another quantity has the same hash")
+		t.Errorf("another quantity: got the same hash %s, want another", other)
 	}
 }
 
@@ -111,12 +111,12 @@ func TestIDsAndNumbersAreDerivedFromTheRequest(t *testing.T) {
 	t.Parallel()
 	first, again, other := IDFor("a@example.com", "k"), IDFor("a@example.com", "k"), IDFor("b@example.com", "k")
 	if first != again || first == other {
-		t.Error("the id is not derived from customer and key")
+		t.Errorf("got ids %s, %s and %s of another customer; want two equal and one different", first, again, other)
 	}
 	if err := events.CheckID(IDFor("a@example.com", "any key, however odd *>.")); err != nil {
 		t.Error(err)
 	}
 	if n := NumberFor("o1"); len(n) != 11 || n[5] != '-' || n != NumberFor("o1") || n == NumberFor("o2") {
-		t.Errorf("number %q", n)
+		t.Errorf("got number %q, want XXXXX-XXXXX, the same for the same id", n)
 	}
 }

@@ -32,7 +32,7 @@ var priced = eventlog.Entity[Priced]{Prefix: events.PrefixItem, LastOnly: true,
 	Apply: func(_ Priced, e events.Event) (Priced, error) {
 		item, ok := e.Payload.(events.ItemChanged)
 		if !ok {
-			return Priced{}, fmt.Errorf("item cannot take %s", e.Type)
+			return Priced{}, fmt.Errorf("apply %s: not an event of an item", e.Type)
 		}
 		return Priced{Title: item.Title, Price: item.Price}, nil
 	}}

@@ -31,15 +31,15 @@ var Orders = eventlog.Entity[Order]{Prefix: events.PrefixOrder, Apply: Order.App
 
 // Config sets a [Service] up.
 type Config struct {
-	Access      Access
-	Charges     events.ChargeLimits // which totals can be paid; default what Stripe publishes
-	DB          *mongo.Database
-	HoldFor     time.Duration // how long stock is held for an unpaid order; default 30 min
-	Log         *eventlog.Log // the handle of orders
-	Logger      *slog.Logger
-	MaxLines    int           // different items per order; default 100, at most MaxOrderLines
-	Shipping    ShippingFees  // default free
-	ExpireEvery time.Duration // how often the job behind the timers looks for unpaid orders to expire; default 1 min
+	Access      Access              // required
+	Charges     events.ChargeLimits // which totals can be paid; default: the limits that Stripe publishes
+	DB          *mongo.Database     // of the projection; required
+	ExpireEvery time.Duration       // how often the job behind the timers looks for unpaid orders to expire; default 1 min
+	HoldFor     time.Duration       // how long stock is held for an unpaid order; default 30 min
+	Log         *eventlog.Log       // the handle of orders; required
+	Logger      *slog.Logger        // required
+	MaxLines    int                 // different items per order; default 100, at most MaxOrderLines
+	Shipping    ShippingFees        // default free
 }
 
 // Service is the orders domain: its API, its part in a worker, and its projection, over one log.
@@ -64,7 +64,7 @@ func New(config Config) (*Service, error) {
 	case config.MaxLines < 0 || config.MaxLines > MaxOrderLines:
 		return nil, fmt.Errorf("orders: Config.MaxLines is %d, want 1 to %d", config.MaxLines, MaxOrderLines)
 	case config.HoldFor < 0 || config.ExpireEvery < 0:
-		return nil, errors.New("orders: Config.HoldFor and SweepEvery must not be negative")
+		return nil, errors.New("orders: Config.HoldFor and Config.ExpireEvery must not be negative")
 	}
 	if config.HoldFor == 0 {
 		config.HoldFor = 30 * time.Minute

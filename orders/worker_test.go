@@ -83,7 +83,7 @@ func placeMug(t *testing.T, handler http.Handler) order {
 	a := post(handler, "one", checkout("ada@example.com", 1))
 	var o order
 	if err := json.Unmarshal(a.Body.Bytes(), &o); err != nil || a.Code != http.StatusCreated {
-		t.Fatalf("%d: %s (%v)", a.Code, a.Body, err)
+		t.Fatalf("got %d %s (%v), want 201", a.Code, a.Body, err)
 	}
 	return o
 }
@@ -104,7 +104,7 @@ func TestAnOrderExpiresOnceAndNotBeforeItsDeadline(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := countOrderEvents(t, l); n != 1 {
-		t.Errorf("%d events after an early timer, want only the placement", n)
+		t.Errorf("after an early timer: got %d events, want 1", n)
 	}
 	c.advance(hold)
 	var firing sync.WaitGroup
@@ -117,7 +117,7 @@ func TestAnOrderExpiresOnceAndNotBeforeItsDeadline(t *testing.T) {
 	}
 	firing.Wait()
 	if n := countOrderEvents(t, l); n != 2 {
-		t.Errorf("%d events after twenty late timers, want the placement and one expiry", n)
+		t.Errorf("after twenty late timers: got %d events, want 2", n)
 	}
 }
 
@@ -132,7 +132,7 @@ func TestTheWorkerExpiresAnUnpaidOrder(t *testing.T) {
 	c.advance(hold)
 	expired := await[events.OrderExpired](t, l)
 	if expired.Time.Before(o.ExpiresAt) || expired.CorrelationID != o.ID || expired.Source != "orders" {
-		t.Errorf("expired at %s, correlation %q, source %q; want not before %s, correlation %s, source orders",
+		t.Errorf("got expiry at %s, correlation %q, source %q; want not before %s, %s, orders",
 			expired.Time, expired.CorrelationID, expired.Source, o.ExpiresAt, o.ID)
 	}
 }
@@ -144,7 +144,7 @@ func TestOrdersAreReadyWhenThePriceListIsRead(t *testing.T) {
 	listMug(t, l)
 	service, handler := open(t, l)
 	if service.Ready() == nil {
-		t.Error("ready before anything is read")
+		t.Error("Ready before the price list is read: got nil, want an error")
 	}
 	domain := service.Worker()
 	ready, handled := make(chan struct{}), make(chan string, 2)
@@ -164,10 +164,10 @@ func TestOrdersAreReadyWhenThePriceListIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	if first, then := <-handled, <-handled; first != "A mug" || then != "A more expensive mug" {
-		t.Errorf("read %q, then %q", first, then)
+		t.Errorf("got %q, then %q; want the snapshot, then the change", first, then)
 	}
 	if o := placeMug(t, handler); o.Total.Amount != 9900 {
-		t.Errorf("the total is %s, want the new price", o.Total)
+		t.Errorf("got total %s, want 99.00 GBP", o.Total)
 	}
 }
 
@@ -191,7 +191,7 @@ func TestAnEventStreamSendsAChangeAtOnce(t *testing.T) {
 		r.Header.Set("Authorization", "Bearer token-"+o.ID)
 		response, err := http.DefaultClient.Do(r)
 		if err != nil || response.StatusCode != http.StatusOK {
-			t.Fatalf("%s: %v %v", path, response, err)
+			t.Fatalf("%s: got %v, %v; want 200", path, response, err)
 		}
 		return response
 	}
@@ -207,16 +207,16 @@ func TestAnEventStreamSendsAChangeAtOnce(t *testing.T) {
 				return sent
 			}
 		}
-		t.Fatalf("the stream ended: %v", lines.Err())
+		t.Fatalf("end of the stream: got %v, want another event", lines.Err())
 		return sent
 	}
 	if got := next(); got.Status != orders.Placed {
-		t.Errorf("the first event has status %s, want placed", got.Status)
+		t.Errorf("first event: got status %s, want placed", got.Status)
 	}
 	if err := send(http.MethodPost, "/cancel").Body.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if got := next(); got.Status != orders.Cancelled {
-		t.Errorf("the second event has status %s, want cancelled", got.Status)
+		t.Errorf("second event: got status %s, want cancelled", got.Status)
 	}
 }

@@ -57,10 +57,10 @@ func (s *Service) findOrCreate(ctx context.Context, e events.Event, p Payment) (
 }
 
 // fail ends the payment, with Stripe's code and message as the reason for staff.
-func (s *Service) fail(ctx context.Context, e events.Event, p Payment, why error) error {
+func (s *Service) fail(ctx context.Context, e events.Event, p Payment, cause error) error {
 	var answer *GatewayError
-	if !errors.As(why, &answer) {
-		return why
+	if !errors.As(cause, &answer) {
+		return cause
 	}
 	return s.record(ctx, e, p.ID, p.OrderID, func(p Payment) ([]events.Payload, error) { return Fail(p, answer.Code, answer.Message), nil })
 }
@@ -126,9 +126,9 @@ func (s *Service) cancel(ctx context.Context, e events.Event, r events.PaymentCa
 // resolveRefusal handles an error of a capture or a cancellation. A refusal usually means that the intent has ended in another
 // way, so it is retrieved and recorded. If it has not ended, the second refusal becomes a dead letter. The first one is
 // retried, because the bank may have answered between the refusal and the retrieval.
-func (s *Service) resolveRefusal(ctx context.Context, e events.Event, p Payment, why error) error {
-	if errors.Is(why, ErrRetry) || ctx.Err() != nil {
-		return workerError(ctx, why)
+func (s *Service) resolveRefusal(ctx context.Context, e events.Event, p Payment, cause error) error {
+	if errors.Is(cause, ErrRetry) || ctx.Err() != nil {
+		return workerError(ctx, cause)
 	}
 	in, err := s.gateway.RetrieveIntent(ctx, p.PaymentIntent)
 	switch {
@@ -137,10 +137,10 @@ func (s *Service) resolveRefusal(ctx context.Context, e events.Event, p Payment,
 	case in.final():
 		return s.recordIntent(ctx, e, in)
 	case in.Status == IntentProcessing, s.firstRefusal(e):
-		return worker.RetryAfter(backoff(worker.Attempt(ctx)), why)
+		return worker.RetryAfter(backoff(worker.Attempt(ctx)), cause)
 	}
 	s.refused.Remove(e.ID) // a redrive begins anew
-	return worker.DeadLetter(fmt.Errorf("intent %s is %s: %w", in.ID, in.Status, why))
+	return worker.DeadLetter(fmt.Errorf("intent %s is %s: %w", in.ID, in.Status, cause))
 }
 
 // firstRefusal reports whether the act of an event is refused for the first time, and records the refusal. The attempt number
@@ -190,11 +190,11 @@ func (s *Service) recordRefunds(ctx context.Context, e events.Event, p Payment, 
 }
 
 // failRefund records that a refund failed, unless Stripe has made it after all.
-func (s *Service) failRefund(ctx context.Context, e events.Event, p Payment, refundID string, why error) error {
+func (s *Service) failRefund(ctx context.Context, e events.Event, p Payment, refundID string, cause error) error {
 	if made, err := s.recordRefunds(ctx, e, p, refundID); made || err != nil {
 		return err
 	}
-	return s.record(ctx, e, p.ID, p.OrderID, func(p Payment) ([]events.Payload, error) { return FailRefund(p, refundID, why.Error()), nil })
+	return s.record(ctx, e, p.ID, p.OrderID, func(p Payment) ([]events.Payload, error) { return FailRefund(p, refundID, cause.Error()), nil })
 }
 
 // reconcileCharge handles a webhook about a charge or a refund. The event names the intent, and the intent names the payment.

@@ -109,9 +109,9 @@ func declined(p Payment, in Intent) []events.Payload {
 	if _, known := p.Declines[in.LastError.Fact]; known {
 		return nil
 	}
-	why := in.LastError
-	return []events.Payload{events.PaymentDeclined{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID, Fact: why.Fact,
-		Code: why.Code, DeclineCode: why.DeclineCode, Message: why.Message}}
+	last := in.LastError
+	return []events.Payload{events.PaymentDeclined{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID, Fact: last.Fact,
+		Code: last.Code, DeclineCode: last.DeclineCode, Message: last.Message}}
 }
 
 func waiting(p Payment, status Status, fact events.Payload) []events.Payload {
@@ -193,11 +193,11 @@ func refundRemainder(p Payment, amount events.Money, reason string) events.Paylo
 
 // refundable returns the captured amount less all refunds that have not failed.
 func (p Payment) refundable() (events.Money, error) {
-	gone, err := p.refunding()
+	refunds, err := p.refunding()
 	if err != nil {
 		return events.Money{}, err
 	}
-	return events.Money{Amount: p.Captured.Amount, Currency: p.Amount.Currency}.Sub(gone)
+	return events.Money{Amount: p.Captured.Amount, Currency: p.Amount.Currency}.Sub(refunds)
 }
 
 // RequestRefund requests a refund under an id, which identifies it from then on. Repeating the request changes nothing. It

@@ -27,7 +27,7 @@
 // Where orders runs in the same process, orders.payment_accepted is in the commit of the webhook, too.
 //
 // Every call to Stripe stands between two events: one that requests it and one with its result. After a crash in between, the
-// actor first looks at the state in Stripe and then repeats the call under the same idempotency key. It trusts a key until an
+// actor first retrieves the state from Stripe and then repeats the call under the same idempotency key. It trusts a key until an
 // hour before Stripe deletes it. Keys are <payment>/create/v1, <payment>/capture/v1, <payment>/cancel/v1 and
 // <payment>/refund/<refund id>. Stripe captures or cancels an intent only once, so these two calls drop the key when Stripe
 // replays a stored error.

@@ -202,11 +202,11 @@ func (p Payment) decline(fact events.PaymentDeclined) Payment {
 	if declines == nil {
 		declines = map[string]Decline{}
 	}
-	why := Decline{Code: fact.Code, DeclineCode: fact.DeclineCode, Message: fact.Message}
-	declines[fact.Fact] = why
+	decline := Decline{Code: fact.Code, DeclineCode: fact.DeclineCode, Message: fact.Message}
+	declines[fact.Fact] = decline
 	p.Declines = declines
 	if !p.attemptsOver() {
-		p.Waiting, p.LastError = "", &why
+		p.Waiting, p.LastError = "", &decline
 	}
 	return p
 }

@@ -45,7 +45,7 @@ type Config struct {
 // The sizes of the caches of a [Service].
 const (
 	maxSecrets  = 10_000 // client secrets; a dropped one is retrieved from Stripe again
-	maxRefusals = 1_000  // refused acts; a dropped one is tried once more before it becomes a dead letter
+	maxRefusals = 1_000  // refused acts; a dropped one is retried before it becomes a dead letter
 	maxParsed   = 1_000  // intents of webhooks
 )
 

@@ -40,8 +40,8 @@ type stripeGateway struct {
 	refunds refund.Client
 }
 
-// newStripeGateway returns a gateway to Stripe at url, "" for the real one. The SDK must not retry: a repeated act looks at
-// the state in Stripe first, and a retry inside the SDK would not.
+// newStripeGateway returns a gateway to Stripe at url, "" for the real one. The SDK must not retry: a repeated act retrieves
+// the state from Stripe first, and a retry inside the SDK would not.
 func newStripeGateway(key, url string, logger *slog.Logger) *stripeGateway {
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second,
@@ -218,9 +218,9 @@ func intentOf(pi *stripe.PaymentIntent) Intent {
 	if pi.LatestCharge != nil {
 		in.Charge = pi.LatestCharge.ID
 	}
-	if why := pi.LastPaymentError; why != nil {
-		in.LastError = &Attempt{Fact: why.ChargeID,
-			Decline: Decline{Code: string(why.Code), DeclineCode: string(why.DeclineCode), Message: why.Msg}}
+	if last := pi.LastPaymentError; last != nil {
+		in.LastError = &Attempt{Fact: last.ChargeID,
+			Decline: Decline{Code: string(last.Code), DeclineCode: string(last.DeclineCode), Message: last.Msg}}
 	}
 	return in
 }

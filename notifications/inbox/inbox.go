@@ -20,12 +20,12 @@ var (
 	// ErrAddrInUse is returned by Start when another program listens on the address.
 	ErrAddrInUse = errors.New("address is in use")
 
-	// ErrStopped is the reason to refuse a mail that arrives after Stop.
+	// ErrStopped is the reason for refusing a mail that arrives after Stop.
 	ErrStopped = errors.New("inbox has stopped")
 )
 
 const (
-	// maxBytes bounds one mail. The shop's have a few KB.
+	// maxBytes bounds one mail. The shop's mails have a few KB.
 	maxBytes = 8 << 20
 
 	// idleTimeout bounds how long a silent client keeps its connection.
@@ -37,8 +37,8 @@ type Config struct {
 	// Addr is the TCP address of the SMTP server; port 0 is any free one. Default 127.0.0.1:0.
 	Addr string
 
-	// Dir is the directory of the journal, made when missing. One process at a time may use it. Default: mails are kept
-	// in memory.
+	// Dir is the directory of the journal, created if missing. One process at a time may use it. Default: mails are kept in
+	// memory.
 	Dir string
 
 	// Keep is how many mails are kept; older ones are dropped. Default 10,000.
@@ -65,7 +65,7 @@ type Inbox struct {
 
 	mu      sync.RWMutex
 	mails   []envelope // oldest first; at most twice Keep, of which the last Keep count
-	last    uint64     // id of the newest
+	last    uint64     // id of the newest mail
 	stopped bool
 }
 
@@ -134,11 +134,11 @@ func newInbox(cfg Config) (*Inbox, error) {
 // Addr returns the address of the SMTP server.
 func (i *Inbox) Addr() string { return i.listener.Addr().String() }
 
-// Stop closes all connections and the journal. A mail that was not answered 250 by then may or may not be stored, as
-// with any mail server. Stopping twice is harmless.
+// Stop closes all connections and the journal. A mail that was not answered 250 by then may or may not be stored, as in any mail
+// server. A second call has no effect.
 func (i *Inbox) Stop() {
 	i.stop()
-	// The server closes the listeners that it serves. Right after Start it may not serve this one yet.
+	// The server closes only listeners that it serves already, which it may not right after Start.
 	for _, err := range []error{i.server.Close(), i.listener.Close()} {
 		if err != nil && !errors.Is(err, smtp.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			i.cfg.Logger.Error("stop mail inbox", "error", err)
@@ -157,7 +157,7 @@ func (i *Inbox) Stop() {
 	}
 }
 
-// Messages returns the mails to an address, whatever its case, or all mails if it is empty, newest first.
+// Messages returns the mails to an address, case-insensitive, or all mails if it is empty. The newest is first.
 func (i *Inbox) Messages(to string) []Message {
 	mails, err := i.readAll(i.list(addressedTo(to)))
 	if err != nil {

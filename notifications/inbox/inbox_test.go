@@ -78,7 +78,7 @@ func TestMailsSurviveARestart(t *testing.T) {
 	send(t, first, textMail(t, "ada@example.com", "Before"))
 	before := first.Messages("")
 	first.Stop()
-	first.Stop() // harmless
+	first.Stop() // no effect
 
 	second := start(t, cfg)
 	if diff := cmp.Diff(before, second.Messages("")); diff != "" {
@@ -86,7 +86,7 @@ func TestMailsSurviveARestart(t *testing.T) {
 	}
 	send(t, second, textMail(t, "ada@example.com", "After"))
 	if got := second.Messages("")[0].ID; got != 2 {
-		t.Errorf("the next mail is number %d, want 2", got)
+		t.Errorf("number of the next mail: got %d, want 2", got)
 	}
 }
 
@@ -123,7 +123,7 @@ func TestOldestMailsAreDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	if lines := strings.Count(string(written), "\n"); lines > 10 {
-		t.Errorf("the journal has %d lines, want at most twice the 5 to keep", lines)
+		t.Errorf("journal: got %d lines, want at most 10", lines)
 	}
 	if diff := cmp.Diff(want, subjects(start(t, Config{Dir: dir, Keep: 5}).Messages(""))); diff != "" {
 		t.Errorf("mails after the restart (-want +got):\n%s", diff)
@@ -134,7 +134,7 @@ func TestStartOnAnAddressInUseFails(t *testing.T) {
 	t.Parallel()
 	taken := start(t, Config{}).Addr()
 	if _, err := Start(Config{Addr: taken}); !errors.Is(err, ErrAddrInUse) || !strings.Contains(err.Error(), "address "+taken+" is in use") {
-		t.Errorf("second inbox on %s: %v, want ErrAddrInUse", taken, err)
+		t.Errorf("second inbox on %s: got %v, want ErrAddrInUse", taken, err)
 	}
 }
 
@@ -143,7 +143,7 @@ func TestSecondInboxOnADirectoryIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	start(t, Config{Dir: dir})
 	if _, err := Start(Config{Dir: dir}); !errors.Is(err, journal.ErrInUse) || !strings.Contains(err.Error(), filepath.Join(dir, journalName)) {
-		t.Errorf("second inbox on %s: %v, want ErrInUse that names the journal", dir, err)
+		t.Errorf("second inbox on %s: got %v, want ErrInUse that names the journal", dir, err)
 	}
 }
 
@@ -179,7 +179,7 @@ func TestManyMailsArriveOverOneConnection(t *testing.T) {
 	}
 	all.Wait()
 	if got := len(i.Messages("")); got != clients*each {
-		t.Errorf("%d mails arrived, want %d", got, clients*each)
+		t.Errorf("got %d mails, want %d", got, clients*each)
 	}
 }
 
@@ -281,7 +281,7 @@ func TestStopRightAfterStartClosesTheListener(t *testing.T) {
 		}
 		i.Stop()
 		if conn, err := net.Dial("tcp", i.Addr()); err == nil {
-			t.Fatal(errors.Join(errors.New("a stopped inbox still listens"), conn.Close()))
+			t.Fatal(errors.Join(errors.New("dial a stopped inbox: got a connection, want an error"), conn.Close()))
 		}
 	}
 }

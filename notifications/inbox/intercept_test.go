@@ -19,13 +19,13 @@ func TestInterceptorRefusesAtEveryStage(t *testing.T) {
 		code int
 		kept int
 	}{
-		"SenderForNow":     {StageMail, 451, 0},
-		"SenderForGood":    {StageMail, 550, 0},
-		"RecipientForNow":  {StageRcpt, 450, 0},
-		"RecipientForGood": {StageRcpt, 550, 0},
-		"MailForNow":       {StageData, 451, 0},
-		"MailForGood":      {StageData, 554, 0},
-		"AnswerLost":       {StageStored, 451, 1},
+		"SenderTemporarily":    {StageMail, 451, 0},
+		"SenderPermanently":    {StageMail, 550, 0},
+		"RecipientTemporarily": {StageRcpt, 450, 0},
+		"RecipientPermanently": {StageRcpt, 550, 0},
+		"MailTemporarily":      {StageData, 451, 0},
+		"MailPermanently":      {StageData, 554, 0},
+		"AnswerLost":           {StageStored, 451, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -39,16 +39,16 @@ func TestInterceptorRefusesAtEveryStage(t *testing.T) {
 			err := client(t, i).DialAndSendWithContext(t.Context(), textMail(t, "ada@example.com", "Hello"))
 			var refused *mail.SendError
 			if !errors.As(err, &refused) || refused.ErrorCode() != c.code || refused.IsTemp() != (c.code < 500) {
-				t.Errorf("refusal at %s: %v, want code %d", c.at, err, c.code)
+				t.Errorf("refusal at %s: got %v, want code %d", c.at, err, c.code)
 			}
 			if got := len(i.Messages("")); got != c.kept {
-				t.Errorf("%d mails kept, want %d", got, c.kept)
+				t.Errorf("got %d mails, want %d", got, c.kept)
 			}
 
 			i.Intercept(nil)
 			send(t, i, textMail(t, "ada@example.com", "Hello again"))
 			if got := len(i.Messages("")); got != c.kept+1 {
-				t.Errorf("%d mails kept without the interceptor, want %d", got, c.kept+1)
+				t.Errorf("without the interceptor: got %d mails, want %d", got, c.kept+1)
 			}
 		})
 	}
@@ -65,7 +65,7 @@ func TestRefusalKeepsTheEnhancedStatusCodeOfItsText(t *testing.T) {
 		i.Intercept(func(context.Context, Stage, string, string) error { return Refuse(554, text) })
 		err := client(t, i).DialAndSendWithContext(t.Context(), textMail(t, "ada@example.com", "Hello"))
 		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("554 %q", want)) {
-			t.Errorf("%q: %v, want 554 %q", text, err, want)
+			t.Errorf("%q: got %v, want 554 %q", text, err, want)
 		}
 	}
 }
@@ -113,7 +113,7 @@ func TestHangingInterceptorEndsWithTheInbox(t *testing.T) {
 	go func() { sent <- c.DialAndSend(hello) }()
 	<-hanging
 	if got := len(i.Messages("")); got != 1 {
-		t.Errorf("%d mails kept while the client waits, want 1", got)
+		t.Errorf("while the client waits: got %d mails, want 1", got)
 	}
 	stopped := make(chan struct{})
 	go func() { i.Stop(); close(stopped) }()
@@ -121,7 +121,7 @@ func TestHangingInterceptorEndsWithTheInbox(t *testing.T) {
 		select {
 		case <-done:
 		case <-time.After(5 * time.Second):
-			t.Errorf("%s still waits after Stop", name)
+			t.Errorf("%s still waits 5 s after Stop", name)
 		}
 	}
 }

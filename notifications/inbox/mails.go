@@ -18,7 +18,7 @@ import (
 // journalName is the file in Config.Dir: one mail per line, oldest first.
 const journalName = "inbox.jsonl"
 
-// envelope finds a mail in the journal. Memory holds one for every mail.
+// envelope locates a mail in the journal. Memory holds one for every mail.
 type envelope struct {
 	id uint64
 	to string
@@ -31,7 +31,7 @@ type entry struct {
 	Message
 }
 
-// encode replaces what is not UTF-8.
+// encode returns the line of a mail. It replaces invalid UTF-8.
 func encode(m Message) ([]byte, error) {
 	line, err := json.Marshal(entry{ID: m.ID, Message: m}, jsontext.AllowInvalidUTF8(true))
 	if err != nil {
@@ -62,7 +62,7 @@ func openJournal(cfg Config) (*journal.Journal, []envelope, error) {
 		}
 		return nil
 	}
-	config.Unfinished = func(tail []byte) error { // its sender was never answered 250
+	config.Unfinished = func(tail []byte) error { // the client was not answered 250
 		log.Warn("half-written mail cut off", "bytes", len(tail))
 		return nil
 	}
@@ -70,7 +70,7 @@ func openJournal(cfg Config) (*journal.Journal, []envelope, error) {
 	return j, mails, err
 }
 
-// appendLine adds the mail of a line. An unreadable one is skipped, so the others can be shown.
+// appendLine adds the mail of a line. It skips an unreadable mail, so the others can be shown.
 func appendLine(mails []envelope, at int64, line []byte, log *slog.Logger) []envelope {
 	m, err := decode(line)
 	if err != nil {
@@ -80,7 +80,7 @@ func appendLine(mails []envelope, at int64, line []byte, log *slog.Logger) []env
 	return append(mails, envelope{id: m.ID, to: m.To, at: at})
 }
 
-// keep numbers a mail and stores it.
+// keep assigns a number to a mail and stores it.
 func (i *Inbox) keep(m Message) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -105,7 +105,8 @@ func (i *Inbox) keep(m Message) error {
 	return nil
 }
 
-// dropOldest drops all but the newest mails. Its failure is not the client's, whose mail is stored: it would send it again.
+// dropOldest drops all but the newest mails. It only logs a failure: the client's mail is stored, and after an error the client
+// would send it again.
 func (i *Inbox) dropOldest() {
 	i.mails = slices.Clone(i.newest())
 	if err := i.journal.DropBefore(i.mails[0].at); err != nil {
@@ -113,7 +114,7 @@ func (i *Inbox) dropOldest() {
 	}
 }
 
-// newest are the mails that count: dropping happens at twice as many.
+// newest returns the mails that are kept. Older ones are dropped when there are twice as many.
 func (i *Inbox) newest() []envelope { return i.mails[max(0, len(i.mails)-i.cfg.Keep):] }
 
 // list returns the matching mails, newest first.
@@ -128,7 +129,7 @@ func (i *Inbox) list(match func(envelope) bool) (found []envelope) {
 	return found
 }
 
-// addressedTo matches the mails to an address, whatever its case, and all mails if it is empty.
+// addressedTo matches the mails to an address, case-insensitive, and all mails if it is empty.
 func addressedTo(address string) func(envelope) bool {
 	return func(e envelope) bool {
 		if address == "" {
@@ -148,8 +149,8 @@ func numbered(id uint64) func(envelope) bool {
 	return func(e envelope) bool { return e.id == id }
 }
 
-// read reads mails one after the other. It ends with the first error, and at mails that were dropped meanwhile: in a list,
-// newest first, older ones were dropped too.
+// read reads mails one by one, newest first. It stops at the first error, and at a mail that was dropped meanwhile, because all
+// older ones were dropped too.
 func (i *Inbox) read(list []envelope) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		for _, e := range list {
@@ -173,7 +174,7 @@ func (i *Inbox) readOne(e envelope) (Message, error) {
 	return m, nil
 }
 
-// readAll reads mails. With an error it returns those before it.
+// readAll reads mails. With an error it returns the mails before it.
 func (i *Inbox) readAll(list []envelope) ([]Message, error) {
 	mails := []Message{}
 	for m, err := range i.read(list) {

@@ -60,7 +60,7 @@ func TestInvalidUTF8IsReplaced(t *testing.T) {
 	}
 	got := i.Messages("")[0]
 	if got.Subject != "\x00\u2028\"\\" || got.Text != "caf\ufffd \ufffd" || got.HTML != "<&>\r\n\x7f" {
-		t.Errorf("came back as %+v", got)
+		t.Errorf("got %+v, want invalid bytes replaced and all others unchanged", got)
 	}
 }
 
@@ -75,7 +75,7 @@ func TestMailsAreWholeWhileOthersAreDropped(t *testing.T) {
 			for ended := false; !ended; {
 				select {
 				case <-kept:
-					ended = true // and looks once more
+					ended = true // after one more round
 				default:
 				}
 				checkRun(t, i.Messages("ada@example.com"))
@@ -93,7 +93,7 @@ func TestMailsAreWholeWhileOthersAreDropped(t *testing.T) {
 	close(kept)
 	reading.Wait()
 	if got := i.Messages(""); len(got) != 5 || got[0].ID != 1000 {
-		t.Errorf("%d mails at the end, the newest %v", len(got), got[0].ID)
+		t.Errorf("got %d mails, the newest %v; want 5, 1000", len(got), got[0].ID)
 	}
 }
 
@@ -101,7 +101,7 @@ func TestMailsAreWholeWhileOthersAreDropped(t *testing.T) {
 func checkRun(t *testing.T, mails []Message) {
 	t.Helper()
 	if len(mails) > 5 {
-		t.Errorf("%d mails, want at most 5", len(mails))
+		t.Errorf("got %d mails, want at most 5", len(mails))
 	}
 	for n, m := range mails {
 		want := distinctMail(int(mails[0].ID) - n)
@@ -123,11 +123,11 @@ func TestUnreadableJournalAnswers500(t *testing.T) {
 		get(t, i, path, http.StatusInternalServerError)
 	}
 	if got := i.Messages(""); len(got) != 0 {
-		t.Errorf("mails %v", got)
+		t.Errorf("got mails %v, want none", got)
 	}
 }
 
-// The answer must not pass for all mails. It has begun when the damaged mail is behind more than a buffer's worth of others.
+// An incomplete answer must not be valid JSON. It has begun when more than a buffer of mails precedes the damaged one.
 func TestMessagesWithADamagedMailAreNotComplete(t *testing.T) {
 	t.Parallel()
 	i := start(t, Config{Dir: t.TempDir()})
@@ -145,11 +145,11 @@ func TestMessagesWithADamagedMailAreNotComplete(t *testing.T) {
 		keepDistinct(t, i, 49)
 	}
 	if body := get(t, i, "/mail/messages", http.StatusOK).Body.Bytes(); json.Valid(body) {
-		t.Errorf("answered %s", body)
+		t.Errorf("got valid JSON %s, want it incomplete", body)
 	}
 }
 
-// BenchmarkKeep stores mails as large as the shop's and reports the memory that each takes while it is kept.
+// BenchmarkKeep stores mails as large as the shop's and reports the memory per kept mail.
 func BenchmarkKeep(b *testing.B) {
 	const keep = 10_000
 	i := start(b, Config{Dir: b.TempDir(), Keep: keep})

@@ -21,10 +21,10 @@ type Message struct {
 	// ID is the number of the mail in its inbox, from 1 on.
 	ID uint64 `json:"-"`
 
-	// From is the decoded From header, or the sender of the envelope when there is none.
+	// From is the decoded From header, or the sender of the envelope if there is none.
 	From string `json:"from"`
 
-	// To is the addresses of the envelope, joined by ", ".
+	// To has the recipients of the envelope, joined by ", ".
 	To string `json:"to"`
 
 	// Subject is the decoded Subject header.
@@ -37,11 +37,11 @@ type Message struct {
 	// MessageID is the Message-ID header without its angle brackets.
 	MessageID string `json:"message_id"`
 
-	// ReceivedAt is when the inbox received it.
+	// ReceivedAt is the time at which the inbox received it.
 	ReceivedAt time.Time `json:"received_at"`
 }
 
-// parse decodes a mail. Broken mails must be shown too: a part that cannot be decoded becomes text.
+// parse decodes a mail. A part that cannot be decoded becomes text, so that broken mails are shown too.
 func parse(raw []byte, from string, to []string) Message {
 	m := Message{From: from, To: strings.Join(to, ", ")}
 	parsed, err := mail.ReadMessage(bytes.NewReader(raw))
@@ -64,7 +64,7 @@ func parse(raw []byte, from string, to []string) Message {
 	return m
 }
 
-// header is the header of a part; the whole mail is the outermost part.
+// header is the header of a part. The whole mail is the outermost part.
 type header map[string][]string
 
 func (h header) get(name string) string {
@@ -74,7 +74,7 @@ func (h header) get(name string) string {
 	return ""
 }
 
-// addPart decodes a part and the parts in it. The first text and the first HTML are the body; others are ignored.
+// addPart decodes a part and its parts. The first text and the first HTML are the body; others are ignored.
 func (m *Message) addPart(h header, body []byte) error {
 	kind, params, err := mime.ParseMediaType(h.get("Content-Type"))
 	if err != nil {
@@ -157,7 +157,7 @@ func decodeCharset(r io.Reader, charset string) (io.Reader, error) {
 	return enc.NewDecoder().Reader(r), nil
 }
 
-// decodeHeader decodes encoded words; a header that cannot be decoded is returned unchanged.
+// decodeHeader decodes encoded words. It returns a header that cannot be decoded unchanged.
 func decodeHeader(value string) string {
 	words := mime.WordDecoder{CharsetReader: func(charset string, r io.Reader) (io.Reader, error) {
 		return decodeCharset(r, charset)

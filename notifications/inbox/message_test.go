@@ -13,7 +13,7 @@ func TestParseDecodesMails(t *testing.T) {
 		raw  string
 		want Message
 	}{
-		"NoTypeAtAll": {
+		"NoContentType": {
 			"Subject: Hi\n\nplain",
 			Message{Subject: "Hi", Text: "plain"},
 		},
@@ -65,7 +65,7 @@ func TestBrokenMailsBecomeText(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if got := parse([]byte(raw), "a@b", []string{"c@d"}); !strings.Contains(got.Text, "just words") {
-				t.Errorf("text %q, want the words in it", got.Text)
+				t.Errorf("got text %q, want the words in it", got.Text)
 			}
 		})
 	}

@@ -24,11 +24,10 @@ var pageSource string
 
 var page = template.Must(template.New("page").Parse(pageSource))
 
-// pageLength is how many mails the page lists; older ones are found by their address.
+// pageLength is how many mails the page lists. Older ones are found by their address.
 const pageLength = 200
 
-// pagePolicy keeps a mail in its frame: no script runs and nothing is fetched, so a server that a mail refers to does not
-// learn that it was opened.
+// pagePolicy isolates a mail: no script runs and nothing is fetched, so opening a mail is not reported to any server.
 const pagePolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data: cid:; form-action 'self'; frame-ancestors 'self'; base-uri 'none'"
 
 // Handler serves the inbox: GET /mail as a page, GET /mail/messages?to=ADDRESS as JSON.
@@ -51,7 +50,7 @@ func (i *Inbox) serveMessages(w http.ResponseWriter, r *http.Request) {
 	i.logUnsent(err)
 }
 
-// answer notes whether a part of it was sent already, with status 200.
+// answer records whether a part of it was sent, with status 200.
 type answer struct {
 	http.ResponseWriter
 	begun bool
@@ -63,11 +62,11 @@ func (a *answer) Write(data []byte) (int, error) {
 	return a.ResponseWriter.Write(data)
 }
 
-// writeMessages writes mails one by one, because all of them may be many megabytes. After an error the JSON has no end, so
-// a part does not pass for the whole.
+// writeMessages writes mails one by one, because together they may have many megabytes. After an error the JSON is incomplete,
+// so that clients detect it.
 func writeMessages(w io.Writer, mails iter.Seq2[Message, error]) error {
 	out := bufio.NewWriter(w)
-	fmt.Fprint(out, `{"messages":[`) // the buffer remembers an error until Flush
+	fmt.Fprint(out, `{"messages":[`) // Flush returns the error
 	separator := ""
 	for m, err := range mails {
 		if err != nil {
@@ -84,7 +83,7 @@ func writeMessages(w io.Writer, mails iter.Seq2[Message, error]) error {
 	return out.Flush()
 }
 
-// recipient returns the requested address. An unescaped "+" arrives as a space, which no address of the shop's has.
+// recipient returns the requested address. An unescaped "+" arrives as a space, which no address of the shop contains.
 func recipient(r *http.Request) string {
 	return strings.ReplaceAll(strings.TrimSpace(r.URL.Query().Get("to")), " ", "+")
 }
@@ -114,7 +113,7 @@ func (i *Inbox) fail(w http.ResponseWriter, operation string, err error) {
 	http.Error(w, "The mails could not be shown.", http.StatusInternalServerError)
 }
 
-// logUnsent logs why an answer was not sent whole, unless the client went away.
+// logUnsent logs why an answer could not be sent, unless the client disconnected.
 func (i *Inbox) logUnsent(err error) {
 	if err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
 		i.cfg.Logger.Warn("send mails", "error", err)
@@ -127,7 +126,7 @@ type pageData struct {
 	Total int
 	Mails []row
 	Open  *openMail
-	Gone  bool   // the requested mail is not kept any more
+	Gone  bool   // the requested mail was dropped
 	Back  string // address of the list without the open mail
 }
 
@@ -145,7 +144,7 @@ type openMail struct {
 	Frame string // the HTML part as a document of its own
 }
 
-// stamp is a time in RFC 3339 and as people read it.
+// stamp is a time in RFC 3339 and in a readable form.
 type stamp struct{ Machine, Day, Time string }
 
 func stampAt(t time.Time) stamp {
@@ -204,7 +203,7 @@ func subject(m Message) string {
 	return m.Subject
 }
 
-// preview returns the beginning of a text on one line.
+// preview returns the start of a text on one line.
 func preview(text string) string {
 	const runes = 110
 	line := strings.Join(strings.Fields(text), " ")
@@ -214,7 +213,7 @@ func preview(text string) string {
 	return string([]rune(line)[:runes]) + "…"
 }
 
-// frame returns the document of the frame, whose links open outside of it.
+// frame returns the document of the frame. Its links open in another tab.
 func frame(html string) string {
 	if html == "" {
 		return ""

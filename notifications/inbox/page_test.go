@@ -34,7 +34,7 @@ func TestMessagesAreServedAsJSON(t *testing.T) {
 		}
 	}
 	if got := get(t, i, "/mail/messages?to=nobody@example.com", http.StatusOK).Body.String(); got != `{"messages":[]}` {
-		t.Errorf("messages to an unknown address: %s", got)
+		t.Errorf("messages to an unknown address: got %s, want none", got)
 	}
 }
 
@@ -49,7 +49,7 @@ func TestMailIsShownInASandboxedFrame(t *testing.T) {
 	list := get(t, i, "/mail?to=ada@example.com", http.StatusOK)
 	for _, want := range []string{`href="/mail?id=1&amp;to=ada%40example.com"`, "&lt;b&gt;Hello&lt;/b&gt; &amp; &#34;welcome&#34;", "1 mail ", "Thank &lt;you&gt;."} {
 		if !strings.Contains(list.Body.String(), want) {
-			t.Errorf("the list lacks %s", want)
+			t.Errorf("list: want %s, got\n%s", want, list.Body)
 		}
 	}
 	open := get(t, i, "/mail?id=1", http.StatusOK)
@@ -59,14 +59,14 @@ func TestMailIsShownInASandboxedFrame(t *testing.T) {
 		"<pre>Thank &lt;you&gt;.</pre>", "4 Mar 2026, 12:00:00 UTC",
 	} {
 		if !strings.Contains(open.Body.String(), want) {
-			t.Errorf("the open mail lacks %s", want)
+			t.Errorf("open mail: want %s, got\n%s", want, open.Body)
 		}
 	}
 	if strings.Contains(open.Body.String(), "<script") {
-		t.Error("a script of the mail is in the page itself")
+		t.Error("open mail: got a script of the mail in the page, want it escaped")
 	}
 	if got := open.Header().Get("Content-Security-Policy"); !strings.Contains(got, "default-src 'none'") {
-		t.Errorf("Content-Security-Policy is %q, want default-src 'none'", got)
+		t.Errorf("Content-Security-Policy: got %q, want default-src 'none'", got)
 	}
 }
 
@@ -79,13 +79,13 @@ func TestMissingMailsAnswerWithAText(t *testing.T) {
 	}{
 		"/mail":                    {http.StatusOK, "No mail yet"},
 		"/mail?to=ada@example.com": {http.StatusOK, "No mail to this address yet"},
-		"/mail?id=7":               {http.StatusNotFound, "not kept any more"},
-		"/mail?id=one":             {http.StatusNotFound, "not kept any more"},
+		"/mail?id=7":               {http.StatusNotFound, "no longer available"},
+		"/mail?id=one":             {http.StatusNotFound, "no longer available"},
 		"/mail/elsewhere":          {http.StatusNotFound, ""},
 		"/mail?to=%3Cscript%3Eada": {http.StatusOK, "&lt;script&gt;ada"},
 	} {
 		if body := get(t, i, path, want.status).Body.String(); !strings.Contains(body, want.text) {
-			t.Errorf("%s lacks %q", path, want.text)
+			t.Errorf("%s: want %q, got\n%s", path, want.text, body)
 		}
 	}
 }
@@ -95,7 +95,7 @@ func get(t testing.TB, i *Inbox, path string, status int) *httptest.ResponseReco
 	w := httptest.NewRecorder()
 	i.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	if w.Code != status {
-		t.Errorf("GET %s answered %d, want %d", path, w.Code, status)
+		t.Errorf("GET %s: got %d, want %d", path, w.Code, status)
 	}
 	return w
 }

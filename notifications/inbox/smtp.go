@@ -11,7 +11,7 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// Stage is a point in the receipt of a mail at which a test may step in.
+// Stage is a point in the receipt of a mail at which a test can intervene.
 type Stage string
 
 const (
@@ -21,21 +21,21 @@ const (
 	// StageRcpt is one recipient's address.
 	StageRcpt Stage = "RCPT"
 
-	// StageData is after the whole mail arrived and before it is stored: a mail refused here was never received.
+	// StageData is after the whole mail has arrived and before it is stored: a mail that is refused here was not received.
 	StageData Stage = "DATA"
 
-	// StageStored is after the mail was stored and before the client is answered: a mail refused here was received, and the
-	// client does not learn it.
+	// StageStored is after the mail is stored and before the client is answered: a mail that is refused here was received, and
+	// the client does not know it.
 	StageStored Stage = "KEPT"
 )
 
-// Interceptor is called at every stage. Nil lets the mail pass; the error of Refuse answers with its code, another error
-// with 554. To hang, wait for ctx, which ends when the inbox stops. At StageData and StageStored it is called once per mail,
-// with the first recipient.
+// Interceptor is called at every stage. Nil accepts the mail; an error of Refuse is answered with its code, another error with
+// 554. To hang, wait for ctx, which ends when the inbox stops. At StageData and StageStored it is called once per mail, with the
+// first recipient.
 type Interceptor func(ctx context.Context, at Stage, from, to string) error
 
-// Refuse returns the error with which a Interceptor answers code: 4xx asks the client to try again, 5xx not to. The text may
-// begin with an enhanced status code, as in Refuse(554, "5.7.1 Relay access denied"); default: X.0.0.
+// Refuse returns the error with which an Interceptor refuses a mail: with 4xx temporarily, with 5xx permanently. The text may
+// begin with an enhanced status code, as in Refuse(554, "5.7.1 Relay access denied"); default X.0.0.
 func Refuse(code int, text string) error {
 	refusal := &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 0, 0}, Message: text}
 	if statusCode.MatchString(text) {
@@ -46,10 +46,10 @@ func Refuse(code int, text string) error {
 
 var statusCode = regexp.MustCompile(`^[45]\.\d{1,3}\.\d{1,3}\b`)
 
-// Intercept calls b at every stage from now on; nil accepts every mail again.
-func (i *Inbox) Intercept(b Interceptor) { i.interceptor.Store(&b) }
+// Intercept sets the interceptor. Nil accepts every mail.
+func (i *Inbox) Intercept(f Interceptor) { i.interceptor.Store(&f) }
 
-// intercept returns the interceptor's error as it is, because go-smtp looks at its type.
+// intercept returns the interceptor's error unchanged, because go-smtp checks its type.
 func (i *Inbox) intercept(at Stage, from, to string) error {
 	f := i.interceptor.Load()
 	if f == nil || *f == nil {
@@ -71,7 +71,7 @@ func newServer(i *Inbox) *smtp.Server {
 	return s
 }
 
-// session is one client's connection, over which any number of mails arrive.
+// session is one connection of a client, over which any number of mails arrive.
 type session struct {
 	inbox *Inbox
 	from  string

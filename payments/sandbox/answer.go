@@ -127,9 +127,9 @@ func unexpectedState(in *intent, format string, args ...any) *apiError {
 }
 
 // declined refuses an attempt that the bank declined.
-func declined(in *intent, why decline, chargeID string, method *paymentMethod) *apiError {
+func declined(in *intent, d decline, chargeID string, method *paymentMethod) *apiError {
 	return &apiError{
-		Type: typeCard, Code: why.code, DeclineCode: why.declineCode, DocURL: docURL(why.code), Message: why.message,
+		Type: typeCard, Code: d.code, DeclineCode: d.declineCode, DocURL: docURL(d.code), Message: d.message,
 		Charge: chargeID, PaymentMethod: method, status: http.StatusPaymentRequired, intent: in,
 	}
 }

@@ -105,11 +105,11 @@ func (ch *charge) approve(manual bool, now time.Time) {
 }
 
 // decline ends an attempt that the bank declined.
-func (ch *charge) decline(why decline) {
-	ch.Status, ch.FailureCode, ch.FailureMessage = "failed", text(why.code), text(why.message)
-	reason := why.declineCode
+func (ch *charge) decline(d decline) {
+	ch.Status, ch.FailureCode, ch.FailureMessage = "failed", text(d.code), text(d.message)
+	reason := d.declineCode
 	if reason == "" {
-		reason = why.code
+		reason = d.code
 	}
 	ch.Outcome = outcome{
 		NetworkStatus: "declined_by_network", Reason: text(reason), RiskLevel: "normal", RiskScore: 20,

@@ -107,13 +107,13 @@ func (t *tx) collect(in *intent, authenticated bool) (any, *apiError) {
 
 // decline records that the bank declined. The intent then needs another card.
 func (t *tx) decline(in *intent, name string, authenticated bool) *apiError {
-	why := declines[name]
+	d := declines[name]
 	ch := newCharge(in, t.now)
-	ch.decline(why)
+	ch.decline(d)
 	if authenticated {
 		ch.authenticated()
 	}
-	problem := in.decline(why, ch.ID, t.now)
+	problem := in.decline(d, ch.ID, t.now)
 	t.putCharge(ch)
 	t.emit("charge.failed", ch)
 	t.putIntent(in)

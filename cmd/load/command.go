@@ -84,7 +84,7 @@ func (c *command) checkFiles() error {
 	if c.DateFormat != seed.AnyDate && c.CSV == "" {
 		return fmt.Errorf("--date-format %s: it applies only to the file of --csv", c.DateFormat)
 	}
-	return cmp.Or(output.Apart(output.File{Name: "--json", Path: c.JSON}, csv, ready, acknowledged), output.Apart(acknowledged, csv, ready))
+	return cmp.Or(output.CheckDistinct(output.File{Name: "--json", Path: c.JSON}, csv, ready, acknowledged), output.CheckDistinct(acknowledged, csv, ready))
 }
 
 func (c *command) checkOwnShop() error {

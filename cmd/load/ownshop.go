@@ -34,7 +34,7 @@ type ownShop struct {
 	out         io.Writer
 	log         *processLog
 	shop        *fleet.Fleet
-	injector    *chaos.Hand
+	injector    *chaos.Injector
 	faultsEnded time.Time // zero: no faults were injected
 
 	clearProgress func() // removes the progress line; nil: there is none
@@ -105,8 +105,8 @@ func (c *command) openOwnShop(ctx context.Context, dir string, out io.Writer) (*
 	if err != nil {
 		return nil, err
 	}
-	o := &ownShop{out: out, log: log, injector: chaos.NewHand()}
-	config := fleet.Config{Dir: dir, Programs: programs, Hear: log.write}
+	o := &ownShop{out: out, log: log, injector: chaos.NewInjector()}
+	config := fleet.Config{Dir: dir, Programs: programs, Output: log.write}
 	if config.MongoURI, err = freshDatabase(c.MongoDB); err != nil {
 		return nil, errors.Join(err, log.close())
 	}
@@ -114,11 +114,11 @@ func (c *command) openOwnShop(ctx context.Context, dir string, out io.Writer) (*
 		config.SweepEvery = sweepEvery
 	}
 	if c.Faults {
-		config.Between, config.Outside = o.injector.Between, o.injector.Outside()
+		config.Proxy, config.Outside = o.injector.Proxy, o.injector.Outside()
 	}
 	fmt.Fprintln(out, "starting a broker, a database, two processes of each worker and a storefront")
 	if o.shop, err = fleet.Start(ctx, config); err != nil {
-		o.injector.Release()
+		o.injector.Close()
 		return o, errors.Join(fmt.Errorf("start shop: %w", err), log.close())
 	}
 	return o, nil
@@ -169,7 +169,7 @@ func (o *ownShop) stock(ctx context.Context, runsOut bool) error {
 // close stops the shop. A process that does not stop when asked to is a failure of the run.
 func (o *ownShop) close() error {
 	err := o.shop.Stop()
-	o.injector.Release()
+	o.injector.Close()
 	if err != nil {
 		err = fmt.Errorf("%w: stop shop: %w", errFailed, err)
 	}

@@ -89,7 +89,7 @@ func TestFaultHasLineOfItsOwn(t *testing.T) {
 	progress := loadgen.Progress{Terminal: true}
 	o := &ownShop{out: &screen, clearProgress: func() { screen.WriteString(progress.Clear()) }}
 	screen.WriteString("12 done")
-	o.writeFault(chaos.Fault{Kind: chaos.BrokerKilled, Victim: "broker", For: time.Second})
+	o.writeFault(chaos.Fault{Kind: chaos.BrokerKilled, Target: "broker", For: time.Second})
 	if got := screen.String(); !strings.HasPrefix(got, "12 done\r\x1b[K    0.0s  broker_killed") {
 		t.Errorf("got %q, want the progress line cleared before the fault", got)
 	}

@@ -219,7 +219,7 @@ func (o *openShop) injectAtDatabase(t *testing.T, kind chaos.Kind, amount int64)
 	o.awaitConfirmed(t, 5)
 	var plan []chaos.Fault
 	for _, r := range o.shop.Workers {
-		plan = append(plan, chaos.Fault{Kind: kind, Victim: chaos.Connection(r.Name, "database"), For: 8 * time.Second, Amount: amount})
+		plan = append(plan, chaos.Fault{Kind: kind, Target: chaos.Connection(r.Name, "database"), For: 8 * time.Second, Amount: amount})
 	}
 	over := make(chan error, 1)
 	go func() { over <- o.injector.Run(context.Background(), o.shop, plan, o.writeFault) }()

@@ -63,7 +63,7 @@ func (o *ownShop) progress() string {
 	if total > 0 {
 		text = ", " + count(total, "fault")
 	}
-	falls := o.shop.Falls()
+	falls := o.shop.Crashes()
 	for _, name := range slices.Sorted(maps.Keys(falls)) {
 		text += fmt.Sprintf(", %s exited %s", name, count(falls[name], "time"))
 	}
@@ -75,7 +75,7 @@ func (o *ownShop) addTo(report *loadgen.Report) {
 	if o == nil {
 		return
 	}
-	report.Crashes = o.shop.Falls()
+	report.Crashes = o.shop.Crashes()
 	if !o.faultsEnded.IsZero() {
 		report.Injected = o.injector.Counts()
 	}

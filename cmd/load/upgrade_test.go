@@ -257,7 +257,7 @@ func (u *upgrade) resumedExits(ctx context.Context, r *fleet.Replica) error {
 	if err := r.Resume(); err != nil {
 		return err
 	}
-	return u.until(ctx, func() (bool, error) { return r.Falls() > 0, nil })
+	return u.until(ctx, func() (bool, error) { return r.Crashes() > 0, nil })
 }
 
 // refused expects that a process of this release exits with the reason.

@@ -56,7 +56,7 @@ type itemResult struct {
 
 // Run reads the file, imports its items and reports.
 func (c *importItemsCommand) Run(ctx context.Context, out *terminal) error {
-	err := output.Apart(output.File{Name: "--refused", Path: c.Refused}, output.File{Name: "the ledger", Path: c.File}, c.ReadyFile())
+	err := output.CheckDistinct(output.File{Name: "--refused", Path: c.Refused}, output.File{Name: "the ledger", Path: c.File}, c.ReadyFile())
 	if err != nil {
 		return err
 	}
@@ -219,7 +219,7 @@ func writeRefused(path string, refused []seed.Refusal) (err error) {
 	w := csv.NewWriter(file)
 	rows := [][]string{{"line", "reason", "detail", "text"}}
 	for _, r := range refused {
-		rows = append(rows, []string{strconv.Itoa(r.Line), string(r.Reason), output.Cell(r.Detail), output.Cell(r.Text)})
+		rows = append(rows, []string{strconv.Itoa(r.Line), string(r.Reason), output.EscapeCell(r.Detail), output.EscapeCell(r.Text)})
 	}
 	return w.WriteAll(rows)
 }

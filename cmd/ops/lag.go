@@ -58,8 +58,8 @@ func writeLanes(lanes []replay.Lane, asJSON bool, out *terminal) error {
 		return err
 	}
 	for _, l := range lanes {
-		if l.Hold != "" {
-			if err := out.item(cell{l.Name, yellow}, l.Hold); err != nil {
+		if l.CircuitOpen != "" {
+			if err := out.item(cell{l.Name, yellow}, l.CircuitOpen); err != nil {
 				return err
 			}
 		}
@@ -87,7 +87,7 @@ func laneState(l replay.Lane) cell {
 		return cell{"paused", yellow}
 	case l.Holder == "":
 		return cell{"free", red}
-	case l.Hold != "":
+	case l.CircuitOpen != "":
 		return cell{"circuit open", red}
 	}
 	return cell{"running", green}

@@ -152,7 +152,7 @@ func idleLanes(ctx context.Context, found selected) (map[string]string, error) {
 		case l.Paused:
 			idle[l.Name] = "is paused (ops resume " + l.Name + ")"
 		case l.Holder == "":
-		case l.Hold != "":
+		case l.CircuitOpen != "":
 			idle[l.Name] = "has an open circuit (ops lag gives the reason)"
 		default:
 			delete(idle, l.Name)

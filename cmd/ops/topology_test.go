@@ -62,7 +62,7 @@ func TestTopologyNamesSettingsThatDiffer(t *testing.T) {
 	}
 	for args, want := range map[string]int{"topology": exitProblem, "topology --apply": exitFailed, "lag": exitOK} {
 		code, stdout, stderr := ops(t, append(strings.Fields(args), "--nats", b.url)...)
-		if code != want || (code != exitOK) != strings.Contains(stdout+stderr, "subjects has hand.made, want it gone") {
+		if code != want || (code != exitOK) != strings.Contains(stdout+stderr, "subjects has hand.made, want it removed") {
 			t.Errorf("ops %s: got exit code %d, want %d:\n%s%s", args, code, want, stdout, stderr)
 		}
 	}

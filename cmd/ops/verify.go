@@ -71,7 +71,7 @@ func (c *verifyCommand) fill(options *invariants.Options) (err error) {
 		if err != nil {
 			return fmt.Errorf("--expect-dead-letter: %w", err)
 		}
-		options.ExpectedDead = append(options.ExpectedDead, d)
+		options.ExpectedDeadLetters = append(options.ExpectedDeadLetters, d)
 	}
 	if c.Acknowledged != "" {
 		options.Acknowledged, err = readLines(c.Acknowledged)

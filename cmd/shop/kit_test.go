@@ -129,7 +129,7 @@ func (m *testShop) verify(t *testing.T, acknowledged ...string) {
 		t.Fatal(err)
 	}
 	defer done()
-	options.Acknowledged, options.ExpectedDead = acknowledged, m.dead
+	options.Acknowledged, options.ExpectedDeadLetters = acknowledged, m.dead
 	report, err := invariants.Check(ctx, options)
 	if err != nil {
 		t.Fatal(err)

@@ -131,7 +131,7 @@ func readyWithOpenCircuit(t *testing.T) {
 	m.buy(t, cart("bob", line{"MUG", 1})) // needs no e-mail to be confirmed
 	waitFor(t, "the lane's status has the reason", func() bool {
 		lanes, err := m.log.NamedLanes(t.Context(), []string{"notifications.mail"})
-		return err == nil && strings.Contains(lanes[0].Hold, "550")
+		return err == nil && strings.Contains(lanes[0].CircuitOpen, "550")
 	})
 	box.Intercept(nil)
 	m.readinessBecomes(t, "ready")

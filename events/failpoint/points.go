@@ -46,8 +46,8 @@ func Points() []Point {
 		{Name: "checkpoint.saved", State: "the broker has stored the checkpoint, the lane does not know yet", Placed: true},
 
 		{Name: "timers.fired", State: "a deadline has passed, its order is not yet examined"},
-		{Name: "sweep.begun", State: "a periodic job begins", Placed: true},
-		{Name: "sweep.done", State: "a periodic job is done", Placed: true},
+		{Name: "periodic.begun", State: "a periodic job begins", Placed: true},
+		{Name: "periodic.done", State: "a periodic job is done", Placed: true},
 	}
 }
 

@@ -53,7 +53,7 @@ func (p Projection) Batch(l *eventlog.Log, config Config) worker.Batch {
 	config.Window = cmp.Or(config.Window, defaultWindow)
 	config.indexesEvery = cmp.Or(config.indexesEvery, 15*time.Second)
 	pr := &projector{projection: p, log: l, config: config, writer: newWriter(config.DB)}
-	return worker.Batch{Name: p.Name, Kind: worker.KindProject, Window: config.Window, Quiet: min(defaultQuiet, config.Window), Cares: pr.wants, Handle: pr.write,
+	return worker.Batch{Name: p.Name, Kind: worker.KindProject, Window: config.Window, Quiet: min(defaultQuiet, config.Window), Filter: pr.wants, Handle: pr.write,
 		Prepare: func(ctx context.Context, checkpoint uint64) (uint64, error) {
 			pr.writer.forget()
 			return checkpoint, pr.ensureIndexes(ctx)

@@ -23,7 +23,7 @@ type Lane struct {
 	Position uint64      `json:"position"`         // every event up to here is handled, except the open acts
 	Lag      uint64      `json:"lag"`              // number of events that the lane has not read
 	Open     []OpenAct   `json:"open,omitempty"`   // acts that have begun but not ended
-	Hold     string      `json:"hold,omitempty"`   // the reason why its circuit is open; "" when it is closed
+	CircuitOpen     string      `json:"hold,omitempty"`   // the reason why its circuit is open; "" when it is closed
 	Paused   bool        `json:"paused"`
 	Until    *time.Time  `json:"until,omitempty"`   // when the pause ends by itself; nil when it does not
 	Written  *time.Time  `json:"written,omitempty"` // when the checkpoint was last written
@@ -100,7 +100,7 @@ func kindOf(name string) worker.Kind {
 
 // setCheckpoint sets the fields that a checkpoint determines. end is the last sequence of the log.
 func (l *Lane) setCheckpoint(c eventlog.Checkpoint, end uint64) error {
-	l.Position, l.Hold = c.Position, c.CircuitOpen
+	l.Position, l.CircuitOpen = c.Position, c.CircuitOpen
 	if !c.Written.IsZero() {
 		l.Written = &c.Written
 	}

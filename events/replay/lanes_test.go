@@ -50,12 +50,12 @@ func TestLanesReportOpenActsAndCircuit(t *testing.T) {
 	<-begun
 	await(t, func() bool {
 		l := s.lane("watcher.mail")
-		return l.Lag == 0 && len(l.Open) == 1 && l.Open[0].Sequence == 1 && l.Hold == ""
+		return l.Lag == 0 && len(l.Open) == 1 && l.Open[0].Sequence == 1 && l.CircuitOpen == ""
 	})
 	close(release)
 	await(t, func() bool {
 		l := s.lane("watcher.mail")
-		return strings.Contains(l.Hold, "the relay refuses the shop")
+		return strings.Contains(l.CircuitOpen, "the relay refuses the shop")
 	})
 	if l := s.lane("watcher.mail"); l.Kind != worker.KindAct || len(l.Open) != 1 || l.Open[0].Attempt < 1 {
 		t.Errorf("lane with an open circuit: got %+v, want one open act", l)

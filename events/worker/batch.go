@@ -16,7 +16,7 @@ type Batch struct {
 	Name string
 	Kind Kind // KindProject or KindArchive
 	// Cares selects the messages that are handed on; nil: all of them.
-	Cares func(*Item) bool
+	Filter func(*Item) bool
 	// Handle writes consecutive messages. It is repeated until it returns nil: no later message is handled before. After
 	// [ErrReposition] the lane is prepared again instead.
 	Handle func(ctx context.Context, items []*Item) error
@@ -56,8 +56,8 @@ type batchLane struct {
 }
 
 func newBatchLane(l *lane, b Batch) *batchLane {
-	if b.Cares == nil {
-		b.Cares = func(*Item) bool { return true }
+	if b.Filter == nil {
+		b.Filter = func(*Item) bool { return true }
 	}
 	if b.Max == 0 {
 		b.Max = 4000
@@ -76,7 +76,7 @@ func newBatchLane(l *lane, b Batch) *batchLane {
 
 // run hands messages on until ctx ends; those gathered by then are still written on the context work.
 func (b *batchLane) run(ctx, work context.Context) error {
-	arrivals := b.reader.ring.subscribe(b.Cares)
+	arrivals := b.reader.ring.subscribe(b.Filter)
 	defer b.reader.ring.unsubscribe(arrivals)
 	defer b.end()
 	if !b.untilDone(ctx, work, func() error { return b.prepare(ctx) }) {
@@ -151,7 +151,7 @@ func (b *batchLane) gather(ctx context.Context, arrivals *subscription) (items [
 		before := len(items)
 		for _, item := range taken {
 			b.taken = item.Sequence
-			if b.Cares(item) {
+			if b.Filter(item) {
 				items, bytes = append(items, item), bytes+size(item)
 			}
 		}

@@ -217,7 +217,7 @@ func TestBatchLaneSkipsMessagesOutsideItsFilter(t *testing.T) {
 	var w written
 	b := copyBatch(w.write)
 	b.Kind = worker.KindProject
-	b.Cares = func(item *worker.Item) bool { return item.Type() == "payments.failed" }
+	b.Filter = func(item *worker.Item) bool { return item.Type() == "payments.failed" }
 	p := start(t, l, configOfBatches(b))
 	placeMany(t, l, "o", 1500)
 	fail := func(id string) {

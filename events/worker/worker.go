@@ -230,11 +230,11 @@ func (w *Worker) startLanes(ctx, work context.Context, lanes *sync.WaitGroup, fa
 
 func (w *Worker) runPeriodic(ctx context.Context, p Periodic) {
 	for Sleep(ctx, p.Every) {
-		failpoint.AtPlace(p.Name, "sweep.begun")
+		failpoint.AtPlace(p.Name, "periodic.begun")
 		if err := safely(func() error { return p.Run(ctx) }); err != nil && ctx.Err() == nil {
 			w.log.Logger().Warn("periodic job failed", "name", p.Name, "error", err)
 		}
-		failpoint.AtPlace(p.Name, "sweep.done")
+		failpoint.AtPlace(p.Name, "periodic.done")
 	}
 }
 

@@ -24,7 +24,7 @@ type Options struct {
 	ArchivePatience time.Duration        // how long to wait for the archive to reach the end of the log; default 30 s
 	Client          *http.Client         // for Stripe and the mailbox; default a client with a timeout of 30 s
 	DB              *mongo.Database      // with the archive and the projections; default none: I6 is skipped
-	ExpectedDead    []DeadLetter         // dead letters that must exist, and may be open; default none
+	ExpectedDeadLetters    []DeadLetter         // dead letters that must exist, and may be open; default none
 	Log             *replay.Reader       // required
 	Mail            string               // origin of the mailbox; default none: I4 is checked in the log only
 	Now             func() time.Time     // default time.Now

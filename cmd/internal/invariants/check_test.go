@@ -94,7 +94,7 @@ func TestOpenDeadLettersMustBeExpected(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			options.ExpectedDead = append(options.ExpectedDead, d)
+			options.ExpectedDeadLetters = append(options.ExpectedDeadLetters, d)
 		}
 		return options
 	}

@@ -33,7 +33,7 @@ func ParseDeadLetter(text string) (DeadLetter, error) {
 // or discarded are settled.
 func (c *checker) checkDeadLetters(ctx context.Context) error {
 	expected := map[DeadLetter]int{}
-	for _, d := range c.ExpectedDead {
+	for _, d := range c.ExpectedDeadLetters {
 		expected[d]++
 	}
 	letters, err := c.deadLetters(ctx)
@@ -60,7 +60,7 @@ func (c *checker) checkDeadLetters(ctx context.Context) error {
 		}
 	}
 	c.report.Counts.DeadLetters = open
-	c.scopes[NoDeadLetters] = fmt.Sprintf("%s, %s open, %s expected", output.Count(len(letters), "dead letter"), output.Number(open), output.Number(len(c.ExpectedDead)))
+	c.scopes[NoDeadLetters] = fmt.Sprintf("%s, %s open, %s expected", output.Count(len(letters), "dead letter"), output.Number(open), output.Number(len(c.ExpectedDeadLetters)))
 	return nil
 }
 

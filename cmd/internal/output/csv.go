@@ -10,7 +10,7 @@ const formulaStarts = "=+-@\t\r\n＝＋－＠"
 
 // Cell escapes text for a CSV file so that no spreadsheet evaluates it: text that begins with = + - @, a tab or a line break
 // gets a single quote in front. Text that already has such quotes gets one more, so that [CellText] returns the original.
-func Cell(text string) string {
+func EscapeCell(text string) string {
 	if isFormula(text) {
 		return textMark + text
 	}
@@ -18,7 +18,7 @@ func Cell(text string) string {
 }
 
 // CellText returns the text that [Cell] escaped.
-func CellText(cell string) string {
+func UnescapeCell(cell string) string {
 	if isFormula(cell) {
 		return strings.TrimPrefix(cell, textMark)
 	}

@@ -53,7 +53,7 @@ func TestApartRefusesAnOutputThatIsAnInput(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := output.Apart(output.File{Name: "--refused", Path: test.out}, output.File{Name: "the ledger", Path: test.other})
+			err := output.CheckDistinct(output.File{Name: "--refused", Path: test.out}, output.File{Name: "the ledger", Path: test.other})
 			if errors.Is(err, output.ErrSameFile) != test.same {
 				t.Errorf("got error %v, want ErrSameFile: %t", err, test.same)
 			}
@@ -73,7 +73,7 @@ var cells = map[string]string{
 func TestCellEscapesFormulas(t *testing.T) {
 	t.Parallel()
 	for text, want := range cells {
-		if got := output.Cell(text); got != want {
+		if got := output.EscapeCell(text); got != want {
 			t.Errorf("Cell(%q): got %q, want %q", text, got, want)
 		}
 	}
@@ -84,14 +84,14 @@ func TestCellTextReturnsTheOriginal(t *testing.T) {
 	for text := range cells {
 		var file bytes.Buffer
 		w := csv.NewWriter(&file)
-		if err := w.WriteAll([][]string{{"1", output.Cell(text)}}); err != nil {
+		if err := w.WriteAll([][]string{{"1", output.EscapeCell(text)}}); err != nil {
 			t.Fatal(err)
 		}
 		row, err := csv.NewReader(&file).Read()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := output.CellText(row[1]); got != text {
+		if got := output.UnescapeCell(row[1]); got != text {
 			t.Errorf("CellText after a CSV file: got %q, want %q", got, text)
 		}
 	}
@@ -102,11 +102,11 @@ func FuzzCell(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		cell := output.Cell(text)
+		cell := output.EscapeCell(text)
 		if strings.IndexAny(cell, "=+-@\t\r\n") == 0 {
 			t.Errorf("Cell(%q): got %q, which begins like a formula", text, cell)
 		}
-		if got := output.CellText(cell); got != text {
+		if got := output.UnescapeCell(cell); got != text {
 			t.Errorf("CellText(Cell(%q)): got %q", text, got)
 		}
 	})

@@ -19,7 +19,7 @@ type File struct {
 // Apart returns [ErrSameFile] when the output is one of the other files, by name or through a symbolic or hard link. Call it
 // before any file is opened for writing, because that empties the file. A file that does not exist yet can only be
 // another output; its name decides.
-func Apart(out File, others ...File) error {
+func CheckDistinct(out File, others ...File) error {
 	for _, other := range others {
 		if out.Path == "" || other.Path == "" || !same(out.Path, other.Path) {
 			continue

@@ -73,7 +73,7 @@ func (f *shopFleet) openWindow(t *testing.T, name string, replicas ...int) (wind
 		}
 		return strings.Join(addresses, ",")
 	}
-	child := f.start(t, name, "storefront", f.settings.WindowEnv(known))
+	child := f.start(t, name, "storefront", f.settings.StorefrontEnv(known))
 	if name == "storefront 1" {
 		f.replicas[0][name] = child
 	} else {

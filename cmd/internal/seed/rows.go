@@ -98,7 +98,7 @@ func splitRow(text string) ([]string, error) {
 		return nil, fmt.Errorf("%d columns, want %d", len(row), len(Columns))
 	}
 	for i, cell := range row {
-		row[i] = output.CellText(cell)
+		row[i] = output.UnescapeCell(cell)
 	}
 	return row, nil
 }

@@ -40,7 +40,7 @@ const (
 // Fault is one fault of a plan.
 type Fault struct {
 	Kind   Kind
-	Victim string        // such as "orders 2", "broker" or "payments 1 to the database"
+	Target string        // such as "orders 2", "broker" or "payments 1 to the database"
 	At     time.Duration // since the start of the run
 	For    time.Duration
 	Amount int64 // delay in ms or bandwidth in kB/s, for the kinds that have one
@@ -48,7 +48,7 @@ type Fault struct {
 
 // String describes the fault in one line.
 func (f Fault) String() string {
-	text := fmt.Sprintf("%7.1fs  %-18s %s, %s", f.At.Seconds(), f.Kind, f.Victim, f.For.Round(time.Millisecond))
+	text := fmt.Sprintf("%7.1fs  %-18s %s, %s", f.At.Seconds(), f.Kind, f.Target, f.For.Round(time.Millisecond))
 	switch f.Kind {
 	case ConnectionNarrow:
 		text += fmt.Sprintf(" of %d kB/s", f.Amount)

@@ -16,7 +16,7 @@ import (
 var ErrUnknownTarget = errors.New("unknown target of a fault")
 
 // Hand injects faults into one shop.
-type Hand struct {
+type Injector struct {
 	proxies *proxies
 	outside *outside
 
@@ -25,23 +25,23 @@ type Hand struct {
 }
 
 // NewHand returns a Hand. The shop must be started with its Between and Outside.
-func NewHand() *Hand {
-	return &Hand{proxies: newProxies(), outside: newOutside(), counts: map[string]int{}}
+func NewInjector() *Injector {
+	return &Injector{proxies: newProxies(), outside: newOutside(), counts: map[string]int{}}
 }
 
 // Between starts a proxy between a process and a server, for [fleet.Config].
-func (h *Hand) Between(process, server, addr string) (proxy string, err error) {
+func (h *Injector) Proxy(process, server, addr string) (proxy string, err error) {
 	return h.proxies.start(process, server, addr)
 }
 
 // Outside configures Stripe and the mail server so that they can fail, for [fleet.Config].
-func (h *Hand) Outside() fleet.OutsideConfig { return h.outside.config() }
+func (h *Injector) Outside() fleet.OutsideConfig { return h.outside.config() }
 
 // Release stops the proxies. The processes of the shop must have stopped.
-func (h *Hand) Release() { h.proxies.stop() }
+func (h *Injector) Close() { h.proxies.stop() }
 
 // Counts returns how many faults of each kind have been injected so far.
-func (h *Hand) Counts() map[string]int {
+func (h *Injector) Counts() map[string]int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return maps.Clone(h.counts)
@@ -50,7 +50,7 @@ func (h *Hand) Counts() map[string]int {
 // Run injects the faults of a plan, and calls started for each as it begins, never concurrently. It returns when all faults
 // have ended, which is at once when ctx ends. An error means that a fault could not be injected or undone; it says nothing
 // about the shop.
-func (h *Hand) Run(ctx context.Context, shop *fleet.Fleet, plan []Fault, started func(Fault)) error {
+func (h *Injector) Run(ctx context.Context, shop *fleet.Fleet, plan []Fault, started func(Fault)) error {
 	errs := make([]error, len(plan))
 	var running sync.WaitGroup
 	begun := time.Now()
@@ -67,7 +67,7 @@ func (h *Hand) Run(ctx context.Context, shop *fleet.Fleet, plan []Fault, started
 
 // inject begins a fault, waits for its duration and undoes it. A process that has crashed and waits for its restart cannot be
 // suspended or stopped: that is neither a fault nor an error.
-func (h *Hand) inject(ctx context.Context, shop *fleet.Fleet, f Fault, started func(Fault)) error {
+func (h *Injector) inject(ctx context.Context, shop *fleet.Fleet, f Fault, started func(Fault)) error {
 	undo, err := h.begin(shop, f)
 	if errors.Is(err, os.ErrProcessDone) {
 		err = nil
@@ -84,15 +84,15 @@ func (h *Hand) inject(ctx context.Context, shop *fleet.Fleet, f Fault, started f
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("inject %s into %s: %w", f.Kind, f.Victim, err)
+		return fmt.Errorf("inject %s into %s: %w", f.Kind, f.Target, err)
 	}
 	return nil
 }
 
-func (h *Hand) begin(shop *fleet.Fleet, f Fault) (undo func() error, err error) {
+func (h *Injector) begin(shop *fleet.Fleet, f Fault) (undo func() error, err error) {
 	switch f.Kind {
 	case WorkerKilled, WorkerStopped, WorkerSuspended, BrokerKilled, DatabaseKilled:
-		service, err := find(shop, f.Victim)
+		service, err := find(shop, f.Target)
 		if err != nil {
 			return nil, err
 		}

@@ -23,12 +23,12 @@ func Plan(seed uint64, length time.Duration, hasDatabase bool) []Fault {
 	var plan []Fault
 	for at := pause(random); at < length; at += pause(random) {
 		fault := draw(random, at)
-		if fault.At+fault.For > length || busyUntil[fault.Victim] > fault.At || !hasDatabase && fault.isOfDatabase() {
+		if fault.At+fault.For > length || busyUntil[fault.Target] > fault.At || !hasDatabase && fault.isOfDatabase() {
 			continue
 		}
-		busyUntil[fault.Victim] = fault.At + fault.For
+		busyUntil[fault.Target] = fault.At + fault.For
 		if fault.Kind == WorkerStopped {
-			busyUntil[fault.Victim] += stopTimeout
+			busyUntil[fault.Target] += stopTimeout
 		}
 		plan = append(plan, fault)
 	}
@@ -56,7 +56,7 @@ func draw(random *rand.Rand, at time.Duration) Fault {
 			continue
 		}
 		targets := p.targets()
-		fault := Fault{Kind: p.kind, At: at, Victim: targets[random.IntN(len(targets))], For: p.shortest + within(random, p.longest-p.shortest)}
+		fault := Fault{Kind: p.kind, At: at, Target: targets[random.IntN(len(targets))], For: p.shortest + within(random, p.longest-p.shortest)}
 		if p.amount != nil {
 			fault.Amount = p.amount(random)
 		}
@@ -66,11 +66,11 @@ func draw(random *rand.Rand, at time.Duration) Fault {
 }
 
 func (f Fault) isOfDatabase() bool {
-	if f.Victim == "database" {
+	if f.Target == "database" {
 		return true
 	}
 	for _, worker := range workers() {
-		if f.Victim == Connection(worker, "database") {
+		if f.Target == Connection(worker, "database") {
 			return true
 		}
 	}

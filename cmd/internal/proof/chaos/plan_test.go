@@ -31,13 +31,13 @@ func TestPlanEndsInTimeAndHasOneFaultPerTargetAtOnce(t *testing.T) {
 			if i > 0 && f.At < plan[i-1].At {
 				t.Errorf("seed %d: fault %d begins at %s, before the previous one at %s", seed, i, f.At, plan[i-1].At)
 			}
-			if f.At < busyUntil[f.Victim] {
-				t.Errorf("seed %d: got %s, want it after the previous fault of its target ends at %s", seed, f, busyUntil[f.Victim])
+			if f.At < busyUntil[f.Target] {
+				t.Errorf("seed %d: got %s, want it after the previous fault of its target ends at %s", seed, f, busyUntil[f.Target])
 			}
 			if f.At+f.For > length || f.For < 0 {
 				t.Errorf("seed %d: got %s, want it to end within %s", seed, f, length)
 			}
-			busyUntil[f.Victim] = f.At + f.For
+			busyUntil[f.Target] = f.At + f.For
 		}
 	}
 }
@@ -46,9 +46,9 @@ func TestLongPlanHasEveryKindAndTarget(t *testing.T) {
 	t.Parallel()
 	kinds, targets := map[Kind]bool{}, map[string]bool{}
 	for _, f := range Plan(1, 2*time.Hour, true) {
-		kinds[f.Kind], targets[f.Victim] = true, true
-		if !strings.Contains(f.String(), string(f.Kind)) || !strings.Contains(f.String(), f.Victim) {
-			t.Errorf("String: got %q, want it to name %s and %s", f, f.Kind, f.Victim)
+		kinds[f.Kind], targets[f.Target] = true, true
+		if !strings.Contains(f.String(), string(f.Kind)) || !strings.Contains(f.String(), f.Target) {
+			t.Errorf("String: got %q, want it to name %s and %s", f, f.Kind, f.Target)
 		}
 	}
 	for _, kind := range Kinds() {
@@ -66,7 +66,7 @@ func TestLongPlanHasEveryKindAndTarget(t *testing.T) {
 func TestPlanWithoutDatabaseHasNoFaultOfIt(t *testing.T) {
 	t.Parallel()
 	for _, f := range Plan(1, time.Hour, false) {
-		if strings.Contains(f.Victim, "database") {
+		if strings.Contains(f.Target, "database") {
 			t.Errorf("got %s, want no fault of the database", f)
 		}
 	}

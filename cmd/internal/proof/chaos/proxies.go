@@ -87,10 +87,10 @@ const removeTimeout = 30 * time.Second
 // begin begins a fault of a connection. undo ends it.
 func (p *proxies) begin(f Fault) (undo func() error, err error) {
 	p.mu.Lock()
-	proxy := p.byName[f.Victim]
+	proxy := p.byName[f.Target]
 	p.mu.Unlock()
 	if proxy == nil {
-		return nil, fmt.Errorf("%w: %s", ErrUnknownTarget, f.Victim)
+		return nil, fmt.Errorf("%w: %s", ErrUnknownTarget, f.Target)
 	}
 	var added []string
 	undo = func() error {
@@ -98,7 +98,7 @@ func (p *proxies) begin(f Fault) (undo func() error, err error) {
 		defer cancel()
 		for _, name := range added {
 			if err := proxy.Toxics.RemoveToxic(ctx, name); err != nil {
-				return fmt.Errorf("remove toxic %s of %s: %w", name, f.Victim, err)
+				return fmt.Errorf("remove toxic %s of %s: %w", name, f.Target, err)
 			}
 		}
 		return nil
@@ -109,7 +109,7 @@ func (p *proxies) begin(f Fault) (undo func() error, err error) {
 			_, err = proxy.Toxics.AddToxicJson(bytes.NewReader(spec))
 		}
 		if err != nil {
-			return undo, fmt.Errorf("add toxic %s to %s: %w", t.Name, f.Victim, err)
+			return undo, fmt.Errorf("add toxic %s to %s: %w", t.Name, f.Target, err)
 		}
 		added = append(added, t.Name)
 	}

@@ -79,7 +79,7 @@ func roundTrip(conn net.Conn, bytes int, within time.Duration) error {
 // begin begins a fault of the connection.
 func begin(t *testing.T, p *proxies, kind Kind, amount int64) (undo func()) {
 	t.Helper()
-	end, err := p.begin(Fault{Kind: kind, Victim: Connection("orders 1", "broker"), Amount: amount})
+	end, err := p.begin(Fault{Kind: kind, Target: Connection("orders 1", "broker"), Amount: amount})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestResetClosesTheConnection(t *testing.T) {
 
 func TestUnknownConnectionIsRefused(t *testing.T) {
 	t.Parallel()
-	if _, err := newProxies().begin(Fault{Kind: ConnectionReset, Victim: "orders 1 to the moon"}); !errors.Is(err, ErrUnknownTarget) {
+	if _, err := newProxies().begin(Fault{Kind: ConnectionReset, Target: "orders 1 to the moon"}); !errors.Is(err, ErrUnknownTarget) {
 		t.Errorf("begin: got %v, want ErrUnknownTarget", err)
 	}
 }

@@ -41,7 +41,7 @@ var places = map[string][]string{
 	"project.rendered": projections, "project.written": projections,
 	"archive.written":        {"archive"},
 	"checkpoint.before_save": lanes(), "checkpoint.saved": lanes(),
-	"sweep.begun": sweeps, "sweep.done": sweeps,
+	"periodic.begun": sweeps, "periodic.done": sweeps,
 }
 
 // The lanes of the shop by kind, and its periodic jobs. Decide lanes are named like their workers.

@@ -29,13 +29,13 @@ const (
 
 // Between returns the address at which a process reaches a server: addr, the server's own, or that of a proxy. server is
 // "broker" or "database".
-type Between func(process, server, addr string) (proxy string, err error)
+type ProxyFunc func(process, server, addr string) (proxy string, err error)
 
 // Config describes a fleet.
 type Config struct {
-	Between  Between                 // default: no proxies
+	Proxy  ProxyFunc                 // default: no proxies
 	Dir      string                  // for data
-	Hear     func(name, line string) // receives the output of every process; default: it is discarded
+	Output     func(name, line string) // receives the output of every process; default: it is discarded
 	MongoURI string                  // of an existing database; default: the fleet starts one
 	Outside  OutsideConfig
 	Programs string // directory of executables, see [Packages]
@@ -72,11 +72,11 @@ func Start(ctx context.Context, config Config) (_ *Fleet, err error) {
 	if err := Check(config.Programs); err != nil {
 		return nil, err
 	}
-	if config.Hear == nil {
-		config.Hear = func(string, string) {}
+	if config.Output == nil {
+		config.Output = func(string, string) {}
 	}
-	if config.Between == nil {
-		config.Between = func(_, _, addr string) (string, error) { return addr, nil }
+	if config.Proxy == nil {
+		config.Proxy = func(_, _, addr string) (string, error) { return addr, nil }
 	}
 	f := &Fleet{config: config, settings: NewSettings()}
 	if config.SweepEvery > 0 {
@@ -115,7 +115,7 @@ func (f *Fleet) startServers(context.Context) (err error) {
 		return err
 	}
 	f.Shop.NATS = "nats://" + f.broker
-	f.Broker = newService(command, f.config.Hear)
+	f.Broker = newService(command, f.config.Output)
 	if err := f.Broker.Start(); err != nil || f.config.MongoURI != "" {
 		return err
 	}
@@ -124,7 +124,7 @@ func (f *Fleet) startServers(context.Context) (err error) {
 	}
 	f.Shop.MongoDB = mongoURI(f.database)
 	f.Database = newService(proc.Command{Name: "database", Path: filepath.Join(f.config.Programs, "database"),
-		Args: []string{"--addr", f.database, "--dir", filepath.Join(f.config.Dir, "database")}}, f.config.Hear)
+		Args: []string{"--addr", f.database, "--dir", filepath.Join(f.config.Dir, "database")}}, f.config.Output)
 	return f.Database.Start()
 }
 
@@ -152,20 +152,20 @@ func (f *Fleet) replica(worker, name string) (*Replica, error) {
 	if err != nil {
 		return nil, err
 	}
-	nats, err := f.config.Between(name, "broker", f.broker)
+	nats, err := f.config.Proxy(name, "broker", f.broker)
 	if err != nil {
 		return nil, err
 	}
 	mongo := f.config.MongoURI
 	if mongo == "" {
-		proxy, err := f.config.Between(name, "database", f.database)
+		proxy, err := f.config.Proxy(name, "database", f.database)
 		if err != nil {
 			return nil, err
 		}
 		mongo = mongoURI(proxy)
 	}
 	service := newService(proc.Command{Name: name, Path: filepath.Join(f.config.Programs, worker),
-		Env: append(f.settings.Env("nats://"+nats, mongo), "HTTP_ADDR="+at)}, f.config.Hear)
+		Env: append(f.settings.Env("nats://"+nats, mongo), "HTTP_ADDR="+at)}, f.config.Output)
 	return &Replica{Service: service, Worker: worker, URL: "http://" + at}, nil
 }
 
@@ -197,7 +197,7 @@ func (f *Fleet) startStorefront(ctx context.Context) error {
 		return strings.Join(addresses, ",")
 	}
 	f.Storefront = newService(proc.Command{Name: "storefront", Path: filepath.Join(f.config.Programs, "storefront"),
-		Env: append(f.settings.WindowEnv(replicas), "HTTP_ADDR="+at)}, f.config.Hear)
+		Env: append(f.settings.StorefrontEnv(replicas), "HTTP_ADDR="+at)}, f.config.Output)
 	if err := f.Storefront.Start(); err != nil {
 		return err
 	}
@@ -236,11 +236,11 @@ func (f *Fleet) Services() []*Service {
 }
 
 // Falls returns, by name, how often each process exited by itself. It omits those that never did.
-func (f *Fleet) Falls() map[string]int {
+func (f *Fleet) Crashes() map[string]int {
 	falls := map[string]int{}
 	for _, p := range f.Services() {
-		if p != nil && p.Falls() > 0 {
-			falls[p.Name] = p.Falls()
+		if p != nil && p.Crashes() > 0 {
+			falls[p.Name] = p.Crashes()
 		}
 	}
 	return falls

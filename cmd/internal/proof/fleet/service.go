@@ -92,7 +92,7 @@ func (s *Service) Command() proc.Command {
 }
 
 // Falls returns how often the process exited by itself.
-func (s *Service) Falls() int {
+func (s *Service) Crashes() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.crashes

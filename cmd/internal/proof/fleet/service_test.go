@@ -55,7 +55,7 @@ func startScript(t *testing.T, script string) (*Service, *recorder) {
 func TestServiceThatExitsIsRestarted(t *testing.T) {
 	t.Parallel()
 	s, r := startScript(t, "echo started; exit 7")
-	proc.WaitFor(t, "two crashes", 20*time.Second, func() bool { return s.Falls() >= 2 })
+	proc.WaitFor(t, "two crashes", 20*time.Second, func() bool { return s.Crashes() >= 2 })
 	if r.count("started") < 2 || r.count("ended by itself: exit status 7") < 2 {
 		t.Errorf("output: got %q, want two starts and two reports of exit status 7", r.lines)
 	}
@@ -69,8 +69,8 @@ func TestKilledServiceStaysDownUntilStarted(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.supervision.Wait() // until the supervisor has seen the exit
-	if s.Falls() != 0 || r.count("started") != 1 {
-		t.Errorf("after Kill: got %d crashes and output %q, want no crash and one start", s.Falls(), r.lines)
+	if s.Crashes() != 0 || r.count("started") != 1 {
+		t.Errorf("after Kill: got %d crashes and output %q, want no crash and one start", s.Crashes(), r.lines)
 	}
 	if err := s.Start(); err != nil {
 		t.Fatal(err)

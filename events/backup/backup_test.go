@@ -152,7 +152,7 @@ func TestOpenRefusesUnusableManifest(t *testing.T) {
 	tests := map[string]struct {
 		change func(m *backup.Manifest)
 		want   error
-		says   string
+		message   string
 	}{
 		"NewerFormat":   {func(m *backup.Manifest) { m.Format++ }, backup.ErrNewer, "format 2"},
 		"NewerTopology": {func(m *backup.Manifest) { m.Topology = 1000 }, backup.ErrNewer, "topology 1000"},
@@ -166,8 +166,8 @@ func TestOpenRefusesUnusableManifest(t *testing.T) {
 			t.Parallel()
 			dir := writeBackup(t, 10)
 			editManifest(t, dir, test.change)
-			if _, err := open(t, dir); !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) {
-				t.Errorf("open: got %v, want %v with %q", err, test.want, test.says)
+			if _, err := open(t, dir); !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.message) {
+				t.Errorf("open: got %v, want %v with %q", err, test.want, test.message)
 			}
 		})
 	}

@@ -3,7 +3,6 @@ package project_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"os"
 	"time"
 
@@ -40,7 +39,7 @@ func Example() {
 	lane := binProjection.Batch(l, project.Config{DB: db, Window: time.Millisecond})
 	w, err := worker.New(ctx, l, worker.Config{Domains: []worker.Domain{{Name: "inventory", Log: l, Batches: []worker.Batch{lane}}}})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	running, stop := context.WithCancel(ctx)
 	stopped := make(chan error, 1)
@@ -57,11 +56,15 @@ func Example() {
 		return nil
 	})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
-	for checkpoint := (eventlog.Checkpoint{}); checkpoint.Position < 2; time.Sleep(10 * time.Millisecond) {
-		if checkpoint, err = l.LoadCheckpoint(ctx, binProjection.Name); err != nil {
-			log.Fatal(err)
+	for range time.Tick(10 * time.Millisecond) {
+		checkpoint, err := l.LoadCheckpoint(ctx, binProjection.Name)
+		if err != nil {
+			panic(err)
+		}
+		if checkpoint.Position == 2 {
+			break
 		}
 	}
 	stop()
@@ -72,20 +75,20 @@ func Example() {
 		Doc bin
 	}
 	if err := db.Collection("bins").FindOne(ctx, bson.D{{Key: "_id", Value: "MUG"}}).Decode(&stored); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Printf("MUG: %d on hand at sequence %d\n", stored.Doc.OnHand, stored.Seq)
 
 	// Somebody changes the document by hand.
 	change := bson.D{{Key: "$set", Value: bson.D{{Key: "doc.on_hand", Value: int64(7)}}}}
 	if _, err := db.Collection("bins").UpdateOne(ctx, bson.D{{Key: "_id", Value: "MUG"}}, change); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	for _, dryRun := range []bool{true, false, true} {
 		rebuild := project.Rebuild{DB: db, Log: l, Projection: binProjection, DryRun: dryRun}
 		report, err := rebuild.Run(ctx)
 		if err != nil {
-			log.Fatal(err)
+			panic(err)
 		}
 		fmt.Println("drifted:", report.Drifted(), "written:", report.Written)
 	}
@@ -101,25 +104,25 @@ func Example() {
 func openEmbedded(ctx context.Context) (l *eventlog.Log, db *mongo.Database, closeAll func()) {
 	dir, err := os.MkdirTemp("", "project")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	broker, err := embedded.StartNATS(embedded.NATSConfig{Dir: dir + "/nats"})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	ferret, err := embedded.StartMongo(embedded.MongoConfig{Dir: dir + "/mongo"})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	conn, err := nats.Connect(broker.URL(), eventlog.HistoryQueue())
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	if l, err = eventlog.Open(ctx, conn, eventlog.Config{Source: "inventory", Owns: []string{events.PrefixStock}}); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	if db, err = project.Connect(ctx, ferret.URI()); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	return l, db, func() {
 		_ = db.Client().Disconnect(ctx)

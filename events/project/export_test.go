@@ -22,7 +22,7 @@ func (c Config) IndexesEvery(d time.Duration) Config {
 // Writer exposes the writer of a projection.
 type Writer struct{ w *writer }
 
-// NewWriter returns a writer that remembers no document.
+// NewWriter returns a writer with an empty cache.
 func NewWriter(db *mongo.Database) Writer { return Writer{newWriter(db)} }
 
 // Upsert writes documents.
@@ -30,7 +30,7 @@ func (w Writer) Upsert(ctx context.Context, collection string, documents ...Docu
 	return w.w.upsert(ctx, collection, documents)
 }
 
-// Forget discards what the writer remembers, as when a lane is taken over.
+// Forget empties the cache, as when a lane is taken over.
 func (w Writer) Forget() { w.w.forget() }
 
 // EntitiesPerPass changes how many entities a rebuild holds in memory.

@@ -22,7 +22,7 @@ const (
 // codeDuplicateKey is an error code of MongoDB (mongo/src/mongo/base/error_codes.yml).
 const codeDuplicateKey = 11000
 
-// writer writes documents. It remembers the documents that it has written: on FerretDB an insert costs a twentieth of a
+// writer writes documents. It caches the sequences of the documents that it has written: on FerretDB an insert costs a twentieth of a
 // replacement, and most documents are written once. It is not safe for concurrent use.
 type writer struct {
 	db     *mongo.Database
@@ -30,7 +30,7 @@ type writer struct {
 	ferret *bool                      // whether the server is FerretDB; nil until it is known
 }
 
-// maxKnown bounds the memory of the writer. A document that it no longer remembers costs one refused insert.
+// maxKnown bounds the memory of the writer. A document that is no longer cached costs one refused insert.
 const maxKnown = 20_000
 
 func newWriter(db *mongo.Database) *writer {
@@ -41,7 +41,7 @@ func newWriter(db *mongo.Database) *writer {
 	return &writer{db: db, known: known}
 }
 
-// forget discards what the writer remembers. A lane calls it when another process may have written in the meantime.
+// forget empties the cache. A lane calls it when another process may have written in the meantime.
 func (w *writer) forget() { w.known.Purge() }
 
 // upsert writes documents that may exist already, in an older or a newer state.

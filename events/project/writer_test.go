@@ -40,7 +40,7 @@ func sequences(t testing.TB, db *mongo.Database) map[string]uint64 {
 	return found
 }
 
-// A newer document is kept, whether the writer remembers the document or not, and the other documents of the batch are written.
+// A newer document is kept, whether the writer has cached the document or not, and the other documents of the batch are written.
 func TestWriterKeepsNewerDocuments(t *testing.T) {
 	t.Parallel()
 	const documents = 50 // more than fit into one command
@@ -54,11 +54,11 @@ func TestWriterKeepsNewerDocuments(t *testing.T) {
 	}
 	eachDatabase(t, func(t *testing.T, db *mongo.Database) {
 		for name, later := range map[string]func(suspended project.Writer) project.Writer{
-			"Remembers":   func(suspended project.Writer) project.Writer { return suspended },
-			"Forgets":     func(suspended project.Writer) project.Writer { suspended.Forget(); return suspended },
+			"Cached":      func(suspended project.Writer) project.Writer { return suspended },
+			"Forgotten":   func(suspended project.Writer) project.Writer { suspended.Forget(); return suspended },
 			"OtherWriter": func(project.Writer) project.Writer { return project.NewWriter(db) },
 		} {
-			if ferret, err := project.IsFerret(t.Context(), db); err != nil || ferret && name == "Remembers" {
+			if ferret, err := project.IsFerret(t.Context(), db); err != nil || ferret && name == "Cached" {
 				continue // FerretDB has one writer, which is never suspended while another one writes
 			}
 			if err := db.Collection("stock").Drop(t.Context()); err != nil {
@@ -78,7 +78,7 @@ func TestWriterKeepsNewerDocuments(t *testing.T) {
 	})
 }
 
-// A document that the writer remembers may have been deleted: it is inserted, also when other documents of the batch are newer.
+// A cached document may have been deleted: it is inserted, also when other documents of the batch are newer.
 func TestWriterInsertsDeletedDocument(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db *mongo.Database) {
@@ -182,7 +182,7 @@ func TestSuspendedProcessOverwritesNothingNewer(t *testing.T) {
 	}
 }
 
-// A process that takes a lane over again remembers no document: another process may have written them in the meantime.
+// A process that takes a lane over again empties the cache: another process may have written them in the meantime.
 func TestLaneTakenOverAgainComparesDocuments(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db *mongo.Database) {

@@ -2,7 +2,9 @@ package replay_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -10,10 +12,89 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"tillstream/events"
 	"tillstream/events/archive"
+	"tillstream/events/backup"
 	eventlog "tillstream/events/log"
 	"tillstream/events/replay"
 )
+
+// contents describes every message of the log.
+func (c *installation) contents() (all []string) {
+	c.t.Helper()
+	err := c.Each(c.t.Context(), replay.Range{}, func(m replay.Message) error {
+		all = append(all, fmt.Sprint(m.Sequence, " ", m.Subject, " ", m.Header.Get(events.HeaderID), " ", m.Header.Get(events.HeaderRevision), " ", string(m.Data)))
+		return nil
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return all
+}
+
+// deadLetter appends a dead letter about an event.
+func (c *installation) deadLetter(lane string, sequence uint64) {
+	c.t.Helper()
+	c.append(fmt.Sprint(lane, "-", sequence), fmt.Sprintf("deadletters.%s.%d", lane, sequence), "", "",
+		events.DeadLettered{Worker: lane, Sequence: sequence, Error: "bad payload"})
+}
+
+// backUp writes a backup and returns its directory. It calls the functions while the log is copied.
+func (c *installation) backUp(meanwhile ...func()) (dir string, report replay.BackupReport, err error) {
+	c.t.Helper()
+	dir = filepath.Join(c.t.TempDir(), "backup")
+	report, err = replay.Backup{DB: c.db, Dir: dir, Log: c.Reader, Secrets: []byte("secret"), Progress: func(stage string, _, _ uint64) {
+		for _, do := range meanwhile {
+			do()
+		}
+		meanwhile = nil
+	}}.Run(c.t.Context())
+	return dir, report, err
+}
+
+// mustBackUp is backUp without errors.
+func (c *installation) mustBackUp(meanwhile ...func()) string {
+	c.t.Helper()
+	dir, _, err := c.backUp(meanwhile...)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return dir
+}
+
+// restore restores a backup into this installation.
+func (c *installation) restore(dir string) (replay.RestoreReport, error) {
+	c.t.Helper()
+	kept, err := backup.Open(c.t.Context(), dir, nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return replay.Restore{Backup: kept, DB: c.db, Log: c.Reader}.Run(c.t.Context())
+}
+
+// mustRestore is restore without errors.
+func (c *installation) mustRestore(dir string) replay.RestoreReport {
+	c.t.Helper()
+	report, err := c.restore(dir)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return report
+}
+
+func (c *installation) insert(collection string) {
+	c.t.Helper()
+	if _, err := c.db.Collection(collection).InsertOne(c.t.Context(), bson.D{{Key: "_id", Value: "1"}}); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *installation) delete(collection string) {
+	c.t.Helper()
+	if _, err := c.db.Collection(collection).DeleteOne(c.t.Context(), bson.D{{Key: "_id", Value: "1"}}); err != nil {
+		c.t.Fatal(err)
+	}
+}
 
 // A backup of a running shop is consistent: it contains no event, dead letter or checkpoint from after the cut. After a restore,
 // everything is as it was at the cut, and projections start from the beginning.
@@ -111,13 +192,13 @@ func TestBackupTakesGapsFromArchive(t *testing.T) {
 	if diff := cmp.Diff(story, n.contents()); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
 	}
-	for _, lost := range []struct{ chunk, says string }{{"000000000003", "sequences 3 to 3"}, {"000000000002", "sequences 2 to 3"}} {
+	for _, lost := range []struct{ chunk, message string }{{"000000000003", "sequences 3 to 3"}, {"000000000002", "sequences 2 to 3"}} {
 		if _, err := c.db.Collection(archive.Collection).DeleteOne(t.Context(), bson.D{{Key: "_id", Value: lost.chunk}}); err != nil {
 			t.Fatal(err)
 		}
 		dir, _, err := c.backUp()
-		if !errors.Is(err, replay.ErrIncomplete) || !strings.Contains(err.Error(), lost.says) || !strings.Contains(err.Error(), "ops repair") {
-			t.Errorf("backup without chunk %s: got %v, want %v with %q", lost.chunk, err, replay.ErrIncomplete, lost.says)
+		if !errors.Is(err, replay.ErrIncomplete) || !strings.Contains(err.Error(), lost.message) || !strings.Contains(err.Error(), "ops repair") {
+			t.Errorf("backup without chunk %s: got %v, want %v with %q", lost.chunk, err, replay.ErrIncomplete, lost.message)
 		}
 		if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("directory of the failed backup: got %v, want %v", err, os.ErrNotExist)

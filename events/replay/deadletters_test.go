@@ -155,7 +155,7 @@ func TestSelectionRefusesUnknownAndSettledDeadLetters(t *testing.T) {
 	for _, test := range []struct {
 		selection replay.Selection
 		want      error
-		says      string
+		message   string
 	}{
 		{replay.Selection{Numbers: []uint64{3, 1}}, replay.ErrSettled, "dead letter 1 was redriven"},
 		{replay.Selection{Numbers: []uint64{2}}, replay.ErrSettled, "discarded by key:ops at"},
@@ -164,8 +164,8 @@ func TestSelectionRefusesUnknownAndSettledDeadLetters(t *testing.T) {
 		{replay.Selection{Numbers: []uint64{4}}, replay.ErrNotFound, "the number 4"}, // a later message of the first one
 		{replay.Selection{Fingerprint: "beef"}, replay.ErrNotFound, `the cause "beef"`},
 	} {
-		if letters, err := c.OpenDeadLetters(t.Context(), test.selection); !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) || letters != nil {
-			t.Errorf("selection %+v: got %d, %v; want an error with %q", test.selection, len(letters), err, test.says)
+		if letters, err := c.OpenDeadLetters(t.Context(), test.selection); !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.message) || letters != nil {
+			t.Errorf("selection %+v: got %d, %v; want an error with %q", test.selection, len(letters), err, test.message)
 		}
 	}
 	if _, err := c.Discard(t.Context(), second, "again"); err == nil || !strings.Contains(err.Error(), "dead letter 2: it has changed since it was read") {

@@ -3,7 +3,6 @@ package replay_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"os"
 	"time"
 
@@ -20,35 +19,35 @@ func ExampleReader_Timeline() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "replay")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer os.RemoveAll(dir)
 	broker, err := embedded.StartNATS(embedded.NATSConfig{Dir: dir})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer broker.Stop()
 	conn, err := nats.Connect(broker.URL(), eventlog.HistoryQueue())
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer conn.Close()
 	if err := refuseOrder(ctx, conn); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 
 	reader, err := replay.Open(ctx, conn)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer reader.Close()
 	orderID, err := reader.FindOrder(ctx, "8F3K2-MQD7A")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	history, err := reader.Timeline(ctx, orderID)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	for _, e := range history.Entries {
 		fmt.Printf("%d (cause %d) %s: %s\n", e.Number, e.Cause, e.Type, e.Summary)

@@ -111,15 +111,15 @@ func (s *shop) begin(ctx context.Context, l *eventlog.Log, config worker.Config)
 	return w, done
 }
 
-// await polls until a fact holds.
-func await(t *testing.T, reached func() bool) {
+// await polls until a condition holds.
+func await(t *testing.T, holds func() bool) {
 	t.Helper()
 	deadline := time.After(30 * time.Second)
-	for ticker := time.NewTicker(20 * time.Millisecond); !reached(); {
+	for ticker := time.NewTicker(20 * time.Millisecond); !holds(); {
 		select {
 		case <-ticker.C:
 		case <-deadline:
-			t.Fatal("never reached")
+			t.Fatal("the condition does not hold after 30 s")
 		}
 	}
 }

@@ -22,8 +22,8 @@ func TestRestoreRefusesInstallationWithData(t *testing.T) {
 	c.adjust("a1", "A", "", 1)
 	dir := c.mustBackUp()
 	tests := map[string]struct {
-		put  func(n *installation)
-		says string // "" when the restore succeeds
+		put     func(n *installation)
+		message string // "" when the restore succeeds
 	}{
 		"Event":       {func(n *installation) { n.adjust("x1", "X", "", 1) }, "1 events in SHOP"},
 		"DeadLetter":  {func(n *installation) { n.deadLetter("orders", 1) }, "1 dead letters"},
@@ -41,14 +41,14 @@ func TestRestoreRefusesInstallationWithData(t *testing.T) {
 			test.put(n)
 			before := n.contents()
 			_, err := n.restore(dir)
-			if test.says == "" {
+			if test.message == "" {
 				if err != nil || len(n.contents()) != 1 {
 					t.Fatalf("restore: got %v, %v; want one event", n.contents(), err)
 				}
 				return
 			}
-			if !errors.Is(err, replay.ErrNotEmpty) || !strings.Contains(err.Error(), test.says) {
-				t.Errorf("restore: got %v, want %v with %q", err, replay.ErrNotEmpty, test.says)
+			if !errors.Is(err, replay.ErrNotEmpty) || !strings.Contains(err.Error(), test.message) {
+				t.Errorf("restore: got %v, want %v with %q", err, replay.ErrNotEmpty, test.message)
 			}
 			if diff := cmp.Diff(before, n.contents()); diff != "" {
 				t.Errorf("log (-want +got):\n%s", diff)

@@ -48,7 +48,7 @@ func (OrderNoted) EventType() string { return "orders.noted" }
 			worker.Do(func(context.Context, events.Event, events.OrderNoted) error { return nil })}}},
 `},
 	{"orders/worker.go", "\treturn []worker.Route{\n", `	return []worker.Route{
-		worker.On(func(tx *log.Tx, _ events.Event, p events.OrderConfirmed) error {
+		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.OrderConfirmed) error {
 			noted := events.OrderNoted{OrderID: p.OrderID}
 			known, err := notes.Load(tx, p.OrderID)
 			if err != nil || known || !tx.MayWrite(noted) {
@@ -57,7 +57,7 @@ func (OrderNoted) EventType() string { return "orders.noted" }
 			return errors.Join(Orders.Append(tx, p.OrderID, noted), notes.Append(tx, p.OrderID, noted))
 		}),
 `},
-	{"orders/worker.go", "// routes maps", `var notes = log.Entity[bool]{Prefix: "orders.notes.", Apply: func(bool, events.Event) (bool, error) { return true, nil }}
+	{"orders/worker.go", "// routes maps", `var notes = eventlog.Entity[bool]{Prefix: "orders.notes.", Apply: func(bool, events.Event) (bool, error) { return true, nil }}
 
 // routes maps`},
 }

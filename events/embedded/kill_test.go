@@ -20,22 +20,22 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// childDir names the variable that makes this test binary be the process that gets killed.
+// childDir is the environment variable that makes this test binary the process that is killed.
 const childDir = "EMBEDDED_TEST_CHILD_DIR"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
-		fmt.Fprintln(os.Stderr, beChild(dir))
+		fmt.Fprintln(os.Stderr, runServers(dir))
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
 
-// addresses is what the child tells its parent once both servers are ready.
+// addresses is what the child prints when both servers are ready.
 type addresses struct{ NATS, Mongo string }
 
-// beChild runs both servers on dir until it is killed; it returns only when it could not.
-func beChild(dir string) error {
+// runServers runs both servers on dir until the process is killed. It returns only an error.
+func runServers(dir string) error {
 	n, err := StartNATS(NATSConfig{Dir: filepath.Join(dir, "nats")})
 	if err != nil {
 		return err
@@ -48,12 +48,12 @@ func beChild(dir string) error {
 		return err
 	}
 	if _, err := os.Stdin.Read(make([]byte, 1)); err != nil {
-		return fmt.Errorf("the parent is gone: %w", err)
+		return fmt.Errorf("parent has ended: %w", err)
 	}
-	return errors.New("the parent spoke, which it never does")
+	return errors.New("unexpected input from the parent")
 }
 
-// startChild starts the child and returns it with its addresses.
+// startChild starts the process with the servers and returns it with their addresses.
 func startChild(t *testing.T, dir string) (*exec.Cmd, addresses) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -63,7 +63,7 @@ func startChild(t *testing.T, dir string) (*exec.Cmd, addresses) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := cmd.StdinPipe(); err != nil { // open for as long as the parent lives
+	if _, err := cmd.StdinPipe(); err != nil { // open until the parent ends
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
@@ -76,7 +76,7 @@ func startChild(t *testing.T, dir string) (*exec.Cmd, addresses) {
 	})
 	var at addresses
 	if err := json.NewDecoder(bufio.NewReader(out)).Decode(&at); err != nil {
-		t.Fatalf("the child did not become ready: %v", err)
+		t.Fatalf("read addresses of the child: %v", err)
 	}
 	return cmd, at
 }
@@ -88,36 +88,39 @@ func killAndWait(t *testing.T, cmd *exec.Cmd) {
 	}
 	var exit *exec.ExitError
 	if err := cmd.Wait(); !errors.As(err, &exit) {
-		t.Fatalf("killed child: %v, want it to have ended by a signal", err)
+		t.Fatalf("wait for the killed child: got %v, want an exit by a signal", err)
 	}
 }
 
-func TestKilledWhileWritingLosesNothingAcknowledged(t *testing.T) {
+func TestKillWhileWritingLosesNothingAcknowledged(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	child, at := startChild(t, dir)
 	const enough = 300
 	written := make(chan struct{})
-	acked := make(chan [2]int, 1)
-	go func() { acked <- writeUntilKilled(t, at, enough, written) }()
+	acknowledged := make(chan acks, 1)
+	go func() { acknowledged <- writeUntilKilled(t, at, enough, written) }()
 	<-written
 	killAndWait(t, child)
-	got := <-acked
+	acked := <-acknowledged
 
 	n := startNATS(t, NATSConfig{Dir: filepath.Join(dir, "nats")})
-	if have := messagesIn(t, openStream(t, n)); have < uint64(got[0]) {
-		t.Errorf("%d messages after the kill, %d were acknowledged", have, got[0])
+	if got := messagesIn(t, openStream(t, n)); got < uint64(acked.messages) {
+		t.Errorf("messages after the kill: got %d, want the %d acknowledged", got, acked.messages)
 	}
 	m := startMongo(t, MongoConfig{Dir: filepath.Join(dir, "mongo")})
-	have, err := connect(t, m).Database("shop").Collection("orders").CountDocuments(t.Context(), bson.D{})
-	if err != nil || have < int64(got[1]) {
-		t.Errorf("%d documents after the kill, %v; %d were acknowledged", have, err, got[1])
+	got, err := connect(t, m).Database("shop").Collection("orders").CountDocuments(t.Context(), bson.D{})
+	if err != nil || got < int64(acked.documents) {
+		t.Errorf("documents after the kill: got %d, %v; want the %d acknowledged", got, err, acked.documents)
 	}
 }
 
-// writeUntilKilled publishes and inserts by turns until the servers are gone, says when there is enough, and returns
-// how much of each was acknowledged.
-func writeUntilKilled(t *testing.T, at addresses, enough int, written chan<- struct{}) (acked [2]int) {
+// acks counts acknowledged writes.
+type acks struct{ messages, documents int }
+
+// writeUntilKilled publishes messages and inserts documents until the servers are killed. It closes written after enough of
+// them, and returns how many were acknowledged.
+func writeUntilKilled(t *testing.T, at addresses, enough int, written chan<- struct{}) (acked acks) {
 	var closed bool
 	done := func() {
 		if !closed {
@@ -136,11 +139,11 @@ func writeUntilKilled(t *testing.T, at addresses, enough int, written chan<- str
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		_, published := js.Publish(ctx, "orders."+strconv.Itoa(i), []byte("placed"))
 		if published == nil {
-			acked[0]++
+			acked.messages++
 		}
 		_, inserted := orders.InsertOne(ctx, viewDoc(i, 1))
 		if inserted == nil {
-			acked[1]++
+			acked.documents++
 		}
 		cancel()
 		if i == enough {
@@ -173,7 +176,7 @@ func childClients(ctx context.Context, at addresses) (jetstream.JetStream, *mong
 	}
 	stop := func() {
 		conn.Close()
-		_ = client.Disconnect(context.WithoutCancel(ctx)) // its server was killed; there is nobody to say goodbye to
+		_ = client.Disconnect(context.WithoutCancel(ctx)) // the server is killed
 	}
 	return js, client.Database("shop").Collection("orders"), stop, nil
 }

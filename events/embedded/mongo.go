@@ -17,15 +17,15 @@ import (
 	"github.com/FerretDB/FerretDB/ferretdb"
 )
 
-// MongoConfig says where FerretDB keeps its files and where it listens.
+// MongoConfig configures FerretDB.
 type MongoConfig struct {
-	// Addr is the TCP address to listen on; port 0 takes any free one. Default 127.0.0.1:0.
+	// Addr is the TCP address to listen on; port 0 chooses a free one. Default 127.0.0.1:0.
 	Addr string
 
-	// Dir holds one SQLite file per database. It is made when missing. Required: FerretDB hangs without files.
+	// Dir contains one SQLite file per database. It is made if it does not exist. Required: FerretDB hangs without files.
 	Dir string
 
-	// Logger hears the server's warnings and errors. Default: nobody listens.
+	// Logger receives the server's warnings and errors. Default: they are discarded.
 	Logger *slog.Logger
 }
 
@@ -39,11 +39,11 @@ type Mongo struct {
 	stop  func()
 }
 
-// StartMongo starts FerretDB and returns when it takes connections. It returns ErrAddrInUse or ErrDirInUse when
-// somebody else has what it needs.
+// StartMongo starts FerretDB and returns when it accepts connections. It returns ErrAddrInUse or ErrDirInUse when the address
+// or the directory is in use.
 func StartMongo(cfg MongoConfig) (*Mongo, error) {
 	cfg = cfg.withDefaults()
-	if err := tryAddr(cfg.Addr); err != nil {
+	if err := checkAddr(cfg.Addr); err != nil {
 		return nil, fmt.Errorf("start ferretdb: %w", err)
 	}
 	dir, err := LockDir(cfg.Dir)
@@ -58,23 +58,15 @@ func StartMongo(cfg MongoConfig) (*Mongo, error) {
 	return m, nil
 }
 
-// openMongo starts the server on what is whole of its files.
-func openMongo(cfg MongoConfig) (*Mongo, error) {
-	if err := removeUnborn(cfg.Dir, cfg.Logger); err != nil {
-		return nil, err
-	}
-	if err := dropHalfMade(cfg.Dir, cfg.Logger); err != nil {
-		return nil, err
-	}
-	return runMongo(cfg)
-}
-
-// starting is held while a server is made: ferretdb.New v1.24.2 writes to variables of its package.
+// starting is held during ferretdb.New, which writes to package variables (v1.24.2).
 var starting sync.Mutex
 
-// runMongo starts the server and, beside it, the keeper of the indexes it fails to make. The listener is open when
-// ferretdb.New returns, so a client that comes before Run accepts simply waits in the kernel's queue.
-func runMongo(cfg MongoConfig) (*Mongo, error) {
+// openMongo repairs the files and starts the server and the indexer. ferretdb.New opens the listener, so clients that connect
+// before Run accepts wait in the kernel's queue.
+func openMongo(cfg MongoConfig) (*Mongo, error) {
+	if err := repairFiles(cfg.Dir, cfg.Logger); err != nil {
+		return nil, err
+	}
 	files, err := sqliteURL(cfg.Dir)
 	if err != nil {
 		return nil, err
@@ -82,7 +74,7 @@ func runMongo(cfg MongoConfig) (*Mongo, error) {
 	starting.Lock()
 	db, err := ferretdb.New(&ferretdb.Config{
 		Listener:  ferretdb.ListenerConfig{TCP: cfg.Addr},
-		Logger:    quiet(cfg.Logger),
+		Logger:    newMongoLog(cfg.Logger),
 		Handler:   "sqlite",
 		SQLiteURL: files,
 	})
@@ -95,14 +87,14 @@ func runMongo(cfg MongoConfig) (*Mongo, error) {
 
 	var running sync.WaitGroup
 	running.Go(func() { m.run(ctx, db) })
-	running.Go(func() { m.ids.keep(ctx) })
+	running.Go(func() { m.ids.run(ctx) })
 	m.stop = func() { cancel(); running.Wait() }
 	return m, nil
 }
 
 func (m *Mongo) run(ctx context.Context, db *ferretdb.FerretDB) {
 	if err := db.Run(ctx); err != nil {
-		m.log.Error("ferretdb ended", "error", err)
+		m.log.Error("ferretdb stopped", "error", err)
 	}
 }
 
@@ -116,11 +108,11 @@ func (c MongoConfig) withDefaults() MongoConfig {
 	return c
 }
 
-// busyTimeout is how long a statement waits for another connection's write to end before it gives up.
+// busyTimeout is how long a statement waits for another connection's write.
 const busyTimeout = 10 * time.Second
 
-// sqliteURL says where the files are and how SQLite treats them: a write-ahead log that survives a killed process
-// and needs no sync per transaction. A power cut may take the last documents, which the log gives back.
+// sqliteURL returns the URL with which FerretDB opens its files: with a write-ahead log, which survives a killed process and
+// needs no sync per transaction. A power failure may lose the last documents; they are computed from the event log again.
 func sqliteURL(dir string) (string, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -133,22 +125,22 @@ func sqliteURL(dir string) (string, error) {
 
 func sqlitePragmas() []string {
 	return []string{
-		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), // first: turning the log on may have to wait
+		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), // first: enabling the write-ahead log may have to wait
 		"journal_mode(wal)",
 		"synchronous(normal)",
-		// Moving the log into the file is what costs: 32 MB at a time replaces documents at twice the rate of the default 4.
+		// Checkpoints are expensive: one per 32 MB replaces documents at twice the rate of the default 4 MB.
 		"wal_autocheckpoint(8000)",
 	}
 }
 
-// Sync makes last what was written so far: until then a power cut may take it. To have every write wait for the disk
-// (synchronous FULL) would make each replaced document cost a sync of its own; this is one for as many as there are.
+// Sync makes all previous writes durable; without it a power failure may lose them. SQLite could sync at every write
+// (synchronous FULL), but that would cost a sync per replaced document instead of one for many.
 func (m *Mongo) Sync() error {
 	logs, err := filepath.Glob(filepath.Join(m.files, "*.sqlite-wal"))
 	if err != nil {
 		return fmt.Errorf("sync ferretdb: %w", err)
 	}
-	for _, path := range append(logs, m.files) { // the directory too, for files that are new
+	for _, path := range append(logs, m.files) { // the directory too, for new files
 		if err := syncFile(path); err != nil {
 			return fmt.Errorf("sync ferretdb: %w", err)
 		}
@@ -156,7 +148,8 @@ func (m *Mongo) Sync() error {
 	return nil
 }
 
-// syncFile syncs a file that others write. One that is gone was dropped, or moved into the database, synced.
+// syncFile syncs a file that FerretDB writes. A file that no longer exists was dropped, or checkpointed into the database and
+// synced.
 func syncFile(path string) error {
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -167,25 +160,25 @@ func syncFile(path string) error {
 	}
 	err = file.Sync()
 	if runtime.GOOS == "windows" {
-		err = nil // it syncs neither directories nor what was opened to be read
+		err = nil // Windows syncs neither directories nor files opened for reading
 	}
 	return errors.Join(err, file.Close())
 }
 
-// URI is where clients connect; it needs no further options.
+// URI returns the URI for clients. It needs no further options.
 func (m *Mongo) URI() string { return m.uri }
 
-// Stop shuts the server down and returns when its files are closed. Connections that are still open are given three
-// seconds, so disconnect clients first. Stopping twice is harmless.
+// Stop stops the server and returns when its files are closed. It waits up to three seconds for open connections, so clients
+// should be disconnected first. A second Stop does nothing.
 func (m *Mongo) Stop() {
 	m.stop()
 	if err := m.dir.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
-		m.log.Error("release the directory of ferretdb", "error", err)
+		m.log.Error("unlock directory of ferretdb", "error", err)
 	}
 }
 
-// IndexIDs makes look-ups by _id fast in all collections that exist now, and waits for it. The server does the same
-// by itself a moment after a collection was made; tests and measurements that cannot wait for a moment call this.
+// IndexIDs makes lookups by _id fast in all existing collections, and returns when that is done. The server does the same by
+// itself within 100 ms after a collection is created. Tests and benchmarks call IndexIDs so that they need not wait.
 func (m *Mongo) IndexIDs(ctx context.Context) error {
 	if err := m.ids.search(ctx); err != nil {
 		return fmt.Errorf("index collections by _id: %w", err)

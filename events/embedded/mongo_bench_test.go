@@ -14,7 +14,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// viewDoc is a document of about 600 bytes, the size of an order in its view.
+// viewDoc returns a document of about 600 bytes, the size of an order in its projection.
 func viewDoc(id int, seq int64) bson.D {
 	return bson.D{
 		{Key: "_id", Value: docID(id)},
@@ -32,7 +32,7 @@ func viewDoc(id int, seq int64) bson.D {
 
 func docID(id int) string { return fmt.Sprintf("0190a1b2-7c3d-7e4f-8a5b-%012d", id) }
 
-// filled returns a collection with n documents in it.
+// filled returns a collection with n documents.
 func filled(b *testing.B, n int) *mongo.Collection {
 	b.Helper()
 	m := startMongo(b, MongoConfig{Dir: b.TempDir()})
@@ -62,7 +62,7 @@ func insert(b *testing.B, c *mongo.Collection, from, n int) {
 	}
 }
 
-// perSecond reports how many documents were handled, whatever a single operation was.
+// perSecond reports documents per second, for operations of any size.
 func perSecond(b *testing.B, docs int) {
 	b.ReportMetric(float64(docs)/b.Elapsed().Seconds(), "docs/s")
 }
@@ -171,13 +171,13 @@ func find(b *testing.B, c *mongo.Collection, filter bson.D, opts *options.FindOp
 		b.Fatal(err)
 	}
 	if len(docs) == 0 {
-		b.Fatal("nothing found")
+		b.Fatal("found no documents")
 	}
 	return len(docs)
 }
 
-// BenchmarkWriters has several clients work on one database at once, each on documents of its own. Eight of them with
-// commands of 20 would now and then need more connections than FerretDB's hundred and wait for each other for ever.
+// BenchmarkWriters has several clients write to one database at once, each to its own documents. Eight clients with commands of
+// 20 are left out: they can need more than FerretDB's hundred connections and deadlock.
 func BenchmarkWriters(b *testing.B) {
 	for _, load := range []struct{ writers, size int }{{8, 1}, {8, 5}, {8, 10}, {4, 20}} {
 		b.Run(fmt.Sprintf("%dxBulk%d", load.writers, load.size), func(b *testing.B) {
@@ -194,10 +194,10 @@ func BenchmarkWriters(b *testing.B) {
 	}
 }
 
-// docsPerWriter is how many documents each of several writers calls its own.
+// docsPerWriter is the number of documents of each writer.
 const docsPerWriter = 1_000
 
-// bulkTogether has every writer send one command of size replacements at the same time.
+// bulkTogether sends one command of size replacements from every writer at the same time.
 func bulkTogether(ctx context.Context, c *mongo.Collection, writers, size, from int) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()

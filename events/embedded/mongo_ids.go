@@ -14,22 +14,22 @@ import (
 	"sync"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver FerretDB itself opens its files with
+	_ "modernc.org/sqlite" // the driver with which FerretDB opens its files
 )
 
-// FerretDB makes its unique index by _id on one spelling of the value and asks for another, which SQLite's planner
-// does not recognise as the same: every look-up reads the whole table. The mended index replaces the made one under
-// its name, so uniqueness holds as before and nothing is kept twice.
+// FerretDB creates its unique index by _id on one expression and queries another one. They are equal, but SQLite's planner
+// does not recognise that, so every lookup reads the whole table. The indexer replaces each index by one on the queried
+// expression with the same name, so that _id stays unique and is indexed once.
 const (
-	madeExpression = `_ferretdb_sjson->"_id"`
-	usedExpression = `_ferretdb_sjson->'$._id'`
+	createdExpression = `_ferretdb_sjson->"_id"`
+	queriedExpression = `_ferretdb_sjson->'$._id'`
 
-	// idLookout is how often changed files are searched for new collections. Until then a collection is slow, not wrong.
-	idLookout = 100 * time.Millisecond
+	// indexInterval is how often changed files are searched for new collections. Until then lookups are slow but correct.
+	indexInterval = 100 * time.Millisecond
 )
 
-// idIndexer mends the index by _id of every collection. It works on the files through short connections of its own:
-// one that stayed open would keep the write-ahead log of a dropped database alive for the next of that name.
+// idIndexer replaces the index by _id of every collection. It opens a file only for as long as it needs: an open connection would
+// keep the write-ahead log of a dropped database for the next database of that name.
 type idIndexer struct {
 	dir string
 	log *slog.Logger
@@ -38,7 +38,7 @@ type idIndexer struct {
 	seen map[string]fileState // by database file, at the last search
 }
 
-// fileState tells whether anything was written to a database since.
+// fileState changes whenever the database is written.
 type fileState struct {
 	main, wal fileStamp
 }
@@ -52,9 +52,9 @@ func newIDIndexer(dir string, log *slog.Logger) *idIndexer {
 	return &idIndexer{dir: dir, log: log, seen: map[string]fileState{}}
 }
 
-// keep searches for new collections until ctx ends.
-func (x *idIndexer) keep(ctx context.Context) {
-	tick := time.NewTicker(idLookout)
+// run searches for new collections until ctx ends.
+func (x *idIndexer) run(ctx context.Context) {
+	tick := time.NewTicker(indexInterval)
 	defer tick.Stop()
 	for {
 		select {
@@ -62,13 +62,13 @@ func (x *idIndexer) keep(ctx context.Context) {
 			return
 		case <-tick.C:
 			if err := x.search(ctx); err != nil && ctx.Err() == nil {
-				x.log.Warn("mend indexes by _id", "error", err)
+				x.log.Warn("replace indexes by _id", "error", err)
 			}
 		}
 	}
 }
 
-// search mends what was made since the last search.
+// search replaces the indexes that were created since the last search.
 func (x *idIndexer) search(ctx context.Context) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -82,7 +82,7 @@ func (x *idIndexer) search(ctx context.Context) error {
 		if x.seen[file] == now {
 			continue
 		}
-		if err := mendFile(ctx, file); err != nil {
+		if err := repairIndexes(ctx, file); err != nil {
 			errs = append(errs, fmt.Errorf("database %s: %w", filepath.Base(file), err))
 			continue
 		}
@@ -95,7 +95,7 @@ func stateOf(file string) fileState {
 	return fileState{main: stampOf(file), wal: stampOf(file + "-wal")}
 }
 
-// stampOf is zero for a file that is not there.
+// stampOf returns zero for a file that does not exist.
 func stampOf(file string) fileStamp {
 	info, err := os.Stat(file)
 	if err != nil {
@@ -104,34 +104,26 @@ func stampOf(file string) fileStamp {
 	return fileStamp{size: info.Size(), time: info.ModTime()}
 }
 
-// mendFile mends every collection of one database. The database may be dropped at any moment, which is no error.
-func mendFile(ctx context.Context, file string) (err error) {
-	dsn, err := existingURL(file)
-	if err != nil {
-		return err
-	}
-	db, err := sql.Open("sqlite", dsn)
-	if err != nil {
-		return fmt.Errorf("open: %w", err)
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-
-	made, err := madeIndexes(ctx, db)
-	if err != nil {
-		if _, gone := os.Stat(file); errors.Is(gone, fs.ErrNotExist) {
-			return nil
+// repairIndexes replaces the indexes of one database. The database may be dropped at any moment, which is not an error.
+func repairIndexes(ctx context.Context, file string) error {
+	return withDatabase(file, func(db *sql.DB) error {
+		created, err := createdIndexes(ctx, db)
+		if err != nil {
+			if _, gone := os.Stat(file); errors.Is(gone, fs.ErrNotExist) {
+				return nil
+			}
+			return fmt.Errorf("list indexes: %w", err)
 		}
-		return fmt.Errorf("list indexes: %w", err)
-	}
-	for _, index := range made {
-		if err := mendIndex(ctx, db, index); err != nil {
-			return fmt.Errorf("index %s: %w", index.name, err)
+		for _, index := range created {
+			if err := replaceIndex(ctx, db, index); err != nil {
+				return fmt.Errorf("index %s: %w", index.name, err)
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
-// existingURL opens the file as FerretDB does, but never makes it: it may just have been dropped.
+// existingURL returns a URL with FerretDB's settings that does not create the file: the database may just have been dropped.
 func existingURL(file string) (string, error) {
 	abs, err := filepath.Abs(file)
 	if err != nil {
@@ -142,48 +134,48 @@ func existingURL(file string) (string, error) {
 	return u.String(), nil
 }
 
-// madeIndex is an index of FerretDB's making: its name and the statement that makes it.
-type madeIndex struct{ name, statement string }
+// createdIndex is an index that FerretDB has created.
+type createdIndex struct{ name, statement string }
 
-func madeIndexes(ctx context.Context, db *sql.DB) (made []madeIndex, err error) {
+func createdIndexes(ctx context.Context, db *sql.DB) (created []createdIndex, err error) {
 	const query = `SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql LIKE '%(' || ? || ')'`
-	rows, err := db.QueryContext(ctx, query, madeExpression)
+	rows, err := db.QueryContext(ctx, query, createdExpression)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
-		var index madeIndex
+		var index createdIndex
 		if err := rows.Scan(&index.name, &index.statement); err != nil {
 			return nil, err
 		}
-		made = append(made, index)
+		created = append(created, index)
 	}
-	return made, rows.Err()
+	return created, rows.Err()
 }
 
-// mendIndex replaces the index in one transaction, so that no moment is without uniqueness. When the collection was
-// dropped meanwhile there is nothing to drop and the transaction is given up.
-func mendIndex(ctx context.Context, db *sql.DB, index madeIndex) (err error) {
+// replaceIndex replaces an index in one transaction, so that _id is unique at all times. It does nothing if the collection was
+// dropped meanwhile.
+func replaceIndex(ctx context.Context, db *sql.DB, index createdIndex) (err error) {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() {
-		if undo := tx.Rollback(); !errors.Is(undo, sql.ErrTxDone) {
-			err = errors.Join(err, undo)
+		if rollback := tx.Rollback(); !errors.Is(rollback, sql.ErrTxDone) {
+			err = errors.Join(err, rollback)
 		}
 	}()
-	var there int
+	var count int
 	const query = `SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND name = ? AND sql = ?`
-	if err := tx.QueryRowContext(ctx, query, index.name, index.statement).Scan(&there); err != nil || there == 0 {
+	if err := tx.QueryRowContext(ctx, query, index.name, index.statement).Scan(&count); err != nil || count == 0 {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, fmt.Sprintf("DROP INDEX %q", index.name)); err != nil {
 		return err
 	}
-	mended := strings.Replace(index.statement, madeExpression, usedExpression, 1)
-	if _, err := tx.ExecContext(ctx, mended); err != nil {
+	statement := strings.Replace(index.statement, createdExpression, queriedExpression, 1)
+	if _, err := tx.ExecContext(ctx, statement); err != nil {
 		return err
 	}
 	return tx.Commit()

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 )
 
-func TestMongoKeepsDocumentsOverARestart(t *testing.T) {
+func TestMongoKeepsDocumentsAcrossRestart(t *testing.T) {
 	t.Parallel()
 	cfg := MongoConfig{Dir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	first := startMongo(t, cfg)
@@ -28,7 +29,7 @@ func TestMongoKeepsDocumentsOverARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	first.Stop()
-	first.Stop() // twice is harmless
+	first.Stop() // the second Stop does nothing
 
 	orders := connect(t, startMongo(t, cfg)).Database("shop").Collection("orders")
 	var got bson.M
@@ -40,25 +41,25 @@ func TestMongoKeepsDocumentsOverARestart(t *testing.T) {
 	}
 }
 
-func TestMongoRefusesATakenAddress(t *testing.T) {
+func TestMongoRefusesAnAddressInUse(t *testing.T) {
 	t.Parallel()
 	taken := listen(t)
 	_, err := StartMongo(MongoConfig{Addr: taken, Dir: t.TempDir()})
 	if !errors.Is(err, ErrAddrInUse) || !strings.Contains(err.Error(), "address "+taken+" is in use") {
-		t.Fatalf("start on %s: %v, want ErrAddrInUse", taken, err)
+		t.Fatalf("StartMongo on %s: got %v, want ErrAddrInUse", taken, err)
 	}
 }
 
-func TestMongoRefusesATakenDirectory(t *testing.T) {
+func TestMongoRefusesADirectoryInUse(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	startMongo(t, MongoConfig{Dir: dir})
 	if _, err := StartMongo(MongoConfig{Dir: dir}); !errors.Is(err, ErrDirInUse) {
-		t.Fatalf("second server on one directory: %v, want ErrDirInUse", err)
+		t.Fatalf("second StartMongo: got %v, want ErrDirInUse", err)
 	}
 }
 
-func TestMongoReportsDuplicates(t *testing.T) {
+func TestMongoReportsDuplicateKeysByIndex(t *testing.T) {
 	t.Parallel()
 	orders := connect(t, startMongo(t, MongoConfig{Dir: t.TempDir()})).Database("shop").Collection("orders")
 	unique := mongo.IndexModel{Keys: bson.D{{Key: "number", Value: 1}}, Options: options.Index().SetUnique(true)}
@@ -76,7 +77,7 @@ func TestMongoReportsDuplicates(t *testing.T) {
 	}, options.InsertMany().SetOrdered(false))
 	var bulk mongo.BulkWriteException
 	if !errors.As(err, &bulk) {
-		t.Fatalf("insert of duplicates: %v, want a BulkWriteException", err)
+		t.Fatalf("insert of duplicates: got %v, want a BulkWriteException", err)
 	}
 	got := map[int]int{}
 	for _, e := range bulk.WriteErrors {
@@ -86,14 +87,14 @@ func TestMongoReportsDuplicates(t *testing.T) {
 		t.Errorf("errors by index (-want +got):\n%s", diff)
 	}
 	if n, err := orders.CountDocuments(t.Context(), bson.M{}); err != nil || n != 2 {
-		t.Errorf("%d documents, %v; want the first and the one that was no duplicate", n, err)
+		t.Errorf("documents: got %d, %v; want 2: the first and the one without a duplicate key", n, err)
 	}
 	if _, err := orders.ReplaceOne(t.Context(), bson.M{"_id": "d"}, bson.M{"number": "1"}, options.Replace().SetUpsert(true)); !mongo.IsDuplicateKeyError(err) {
-		t.Errorf("upsert of a taken number: %v, want a duplicate key error", err)
+		t.Errorf("upsert of an existing number: got %v, want a duplicate key error", err)
 	}
 }
 
-func TestMongoLooksUpByIndexedID(t *testing.T) {
+func TestIndexIDsMakesLookupsUseTheIndex(t *testing.T) {
 	t.Parallel()
 	m := startMongo(t, MongoConfig{Dir: t.TempDir()})
 	orders := connect(t, m).Database("shop").Collection("orders")
@@ -103,27 +104,27 @@ func TestMongoLooksUpByIndexedID(t *testing.T) {
 	if err := m.IndexIDs(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := planOfLookUp(t, orders); !strings.Contains(got, "USING INDEX") {
-		t.Errorf("a look-up by _id goes: %s, want USING INDEX", got)
+	if got := lookupPlan(t, orders); !strings.Contains(got, "USING INDEX") {
+		t.Errorf("plan of a lookup by _id: got %s, want USING INDEX", got)
 	}
 	if _, err := orders.InsertOne(t.Context(), bson.M{"_id": "a"}); !mongo.IsDuplicateKeyError(err) {
-		t.Errorf("second insert of one _id: %v, want a duplicate key error", err)
+		t.Errorf("second insert of one _id: got %v, want a duplicate key error", err)
 	}
 }
 
-func TestMongoIndexesNewCollectionsByItself(t *testing.T) {
+func TestNewCollectionIsIndexedByItself(t *testing.T) {
 	t.Parallel()
 	orders := connect(t, startMongo(t, MongoConfig{Dir: t.TempDir()})).Database("shop").Collection("orders")
 	if _, err := orders.InsertOne(t.Context(), bson.M{"_id": "a"}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a look-up by _id goes USING INDEX", func() bool {
-		return strings.Contains(planOfLookUp(t, orders), "USING INDEX")
+	eventually(t, "a lookup by _id uses the index", func() bool {
+		return strings.Contains(lookupPlan(t, orders), "USING INDEX")
 	})
 }
 
-// eventually waits for a fact and gives up after ten seconds.
-func eventually(t testing.TB, fact string, holds func() bool) {
+// eventually waits up to ten seconds until a condition holds.
+func eventually(t testing.TB, condition string, holds func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -133,14 +134,14 @@ func eventually(t testing.TB, fact string, holds func() bool) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("waited in vain until %s", fact)
+			t.Fatalf("not within 10s: %s", condition)
 		}
 	}
 }
 
-// planOfLookUp is how SQLite would look a document up by _id. Explaining alone does not make a connection notice that
-// the indexes have changed; a real query before it does.
-func planOfLookUp(t testing.TB, c *mongo.Collection) string {
+// lookupPlan returns SQLite's plan of a lookup by _id. A connection notices changed indexes only at a real query, not at an
+// explain, so lookupPlan sends a query first.
+func lookupPlan(t testing.TB, c *mongo.Collection) string {
 	t.Helper()
 	if err := c.FindOne(t.Context(), bson.M{"_id": "a"}).Err(); err != nil {
 		t.Fatal(err)
@@ -163,7 +164,7 @@ func startMongo(t testing.TB, cfg MongoConfig) *Mongo {
 	return m
 }
 
-// connect returns a client as the shop makes one: majority write concern, everything else at its default.
+// connect returns a client as the shop uses it: with majority write concern and defaults otherwise.
 func connect(t testing.TB, m *Mongo) *mongo.Client {
 	t.Helper()
 	client, err := mongo.Connect(options.Client().ApplyURI(m.URI()).SetWriteConcern(writeconcern.Majority()))
@@ -178,9 +179,9 @@ func connect(t testing.TB, m *Mongo) *mongo.Client {
 	return client
 }
 
-// TestMongoTakesCommandsOfTwenty holds FerretDB to what views rely on: four writers at once with commands of 20
-// replacements fit into its hundred connections, whether the documents are new or not.
-func TestMongoTakesCommandsOfTwenty(t *testing.T) {
+// Projections rely on it: four concurrent writers with commands of 20 replacements need no more than FerretDB's hundred
+// connections, for new and for existing documents.
+func TestMongoHandlesFourWritersWithCommandsOfTwenty(t *testing.T) {
 	t.Parallel()
 	const writers, rounds, size = 4, 10, 20
 	orders := connect(t, startMongo(t, MongoConfig{Dir: t.TempDir()})).Database("shop").Collection("orders")
@@ -196,13 +197,13 @@ func TestMongoTakesCommandsOfTwenty(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n, err := orders.CountDocuments(t.Context(), bson.D{}); err != nil || n != writers*size {
-		t.Errorf("%d documents, %v; want %d", n, err, writers*size)
+		t.Errorf("documents: got %d, %v; want %d", n, err, writers*size)
 	}
 }
 
-// TestMongoDropsDatabasesWhileIndexesAreMended makes and drops one database again and again, as tests do, while the
-// server works on its files: nothing of the dropped one may come back.
-func TestMongoDropsDatabasesWhileIndexesAreMended(t *testing.T) {
+// The test creates and drops a database repeatedly while the indexer works on its file. No document of a dropped database may
+// reappear.
+func TestDroppedDatabaseStaysEmptyWhileIndexesAreReplaced(t *testing.T) {
 	t.Parallel()
 	m := startMongo(t, MongoConfig{Dir: t.TempDir()})
 	db := connect(t, m).Database("shop")
@@ -219,7 +220,23 @@ func TestMongoDropsDatabasesWhileIndexesAreMended(t *testing.T) {
 			t.Fatalf("round %d: %v", round, err)
 		}
 		if n, err := db.Collection("orders").CountDocuments(t.Context(), bson.D{}); err != nil || n != 0 {
-			t.Fatalf("round %d: %d documents after the drop, %v", round, n, err)
+			t.Fatalf("round %d: documents after the drop: got %d, %v; want 0", round, n, err)
 		}
+	}
+}
+
+func TestMongoLogPassesOnlyWarningsWithTheirAttributes(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	log := newMongoLog(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	named := log.With("name", "sqlite").WithGroup("query").With("args", 3)
+	named.Info("connection started")
+	named.Warn("Response message:\n{ \"email\": \"ada@example.com\" }")
+	if out.Len() != 0 {
+		t.Fatalf("info line and reply: got %q, want no output", &out)
+	}
+	named.Warn("connection stopped", "id", 7)
+	if got, want := out.String(), `msg="connection stopped" name=sqlite query.args=3 query.id=7`; !strings.Contains(got, want) {
+		t.Errorf("warning: got %q, want it to contain %q", got, want)
 	}
 }

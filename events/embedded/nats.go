@@ -12,32 +12,35 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
+// ErrNotReady is returned when a server is not ready in time.
+var ErrNotReady = errors.New("server is not ready")
+
 const (
-	// maxPayload bounds one message. Ours are a few KB; what is larger is a mistake worth refusing.
+	// maxPayload bounds a message. The shop's messages have a few KB; a larger one is a mistake.
 	maxPayload = 1 << 20
 
-	// natsReady bounds the start. Reading a large store back takes seconds, not minutes.
+	// natsReady bounds the start. Recovering a large store takes seconds, not minutes.
 	natsReady = 30 * time.Second
 
-	// memoryStore bounds JetStream's memory streams. The shop keeps everything on disk; what is left is for tools.
+	// memoryStore bounds JetStream's memory streams, which only tools use.
 	memoryStore = 64 << 20
 )
 
-// NATSConfig says where the broker keeps its files and where it listens.
+// NATSConfig configures nats-server.
 type NATSConfig struct {
-	// Addr is the TCP address to listen on; port 0 takes any free one. Default 127.0.0.1:0.
+	// Addr is the TCP address to listen on; port 0 chooses a free one. Default 127.0.0.1:0.
 	Addr string
 
-	// Dir holds the streams. It is made when missing. Required.
+	// Dir contains the streams. It is made if it does not exist. Required.
 	Dir string
 
-	// Logger hears the server; its notices arrive at debug level. Default: nobody listens.
+	// Logger receives the server's log; notices arrive at debug level. Default: the log is discarded.
 	Logger *slog.Logger
 
-	// MaxStore bounds the bytes JetStream may keep on disk. Default: three quarters of what is free.
+	// MaxStore bounds the bytes of JetStream on disk. Default: three quarters of the free space.
 	MaxStore int64
 
-	// ServerName is what the server calls itself. Default "tillstream".
+	// ServerName is the server's name. Default "tillstream".
 	ServerName string
 }
 
@@ -48,15 +51,15 @@ type NATS struct {
 	log    *slog.Logger
 }
 
-// StartNATS starts a nats-server and returns when it takes connections. It returns ErrAddrInUse or ErrDirInUse when
-// somebody else has what it needs, and ErrNotReady with the server's own words when it does not come up.
+// StartNATS starts a nats-server and returns when it accepts connections. It returns ErrAddrInUse or ErrDirInUse when the
+// address or the directory is in use, and ErrNotReady with the server's fatal message when the server does not start.
 func StartNATS(cfg NATSConfig) (*NATS, error) {
 	cfg = cfg.withDefaults()
 	opts, err := cfg.options()
 	if err != nil {
 		return nil, fmt.Errorf("start nats-server: %w", err)
 	}
-	if err := tryAddr(cfg.Addr); err != nil {
+	if err := checkAddr(cfg.Addr); err != nil {
 		return nil, fmt.Errorf("start nats-server: %w", err)
 	}
 	dir, err := LockDir(cfg.Dir)
@@ -70,33 +73,33 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 	return &NATS{server: srv, dir: dir, log: cfg.Logger}, nil
 }
 
-// runNATS starts the server and waits until it is ready or has said why it never will be.
+// runNATS starts the server and waits until it is ready or has logged a fatal message.
 func runNATS(opts *server.Options, log *slog.Logger) (*server.Server, error) {
 	srv, err := server.NewServer(opts)
 	if err != nil {
 		return nil, err
 	}
-	heard := newNATSLog(log)
-	srv.SetLoggerV2(heard, false, false, false)
+	serverLog := newNATSLog(log)
+	srv.SetLoggerV2(serverLog, false, false, false)
 	srv.Start()
 
-	if waitReady(srv, heard) && srv.JetStreamEnabled() {
+	if waitReady(srv, serverLog) && srv.JetStreamEnabled() {
 		return srv, nil
 	}
 	srv.Shutdown()
 	srv.WaitForShutdown()
 	select {
-	case text := <-heard.fatal:
+	case text := <-serverLog.fatal:
 		return nil, fmt.Errorf("%w: %s", ErrNotReady, text)
 	default:
 		return nil, fmt.Errorf("%w after %s", ErrNotReady, natsReady)
 	}
 }
 
-// waitReady waits in short steps, so that a fatal message is answered at once and not after the whole bound.
-func waitReady(srv *server.Server, heard *natsLog) bool {
+// waitReady waits in short steps, so that it returns soon after a fatal message.
+func waitReady(srv *server.Server, serverLog *natsLog) bool {
 	for deadline := time.Now().Add(natsReady); time.Now().Before(deadline); {
-		if len(heard.fatal) > 0 {
+		if len(serverLog.fatal) > 0 {
 			return false
 		}
 		if srv.ReadyForConnections(20 * time.Millisecond) {
@@ -119,8 +122,8 @@ func (c NATSConfig) withDefaults() NATSConfig {
 	return c
 }
 
-// options are the server's settings. SyncAlways is what an acknowledged order rests on: without it the server syncs
-// every two minutes and a power cut takes all of them.
+// options returns the server's options. Without SyncAlways the server syncs every two minutes, and a power failure loses the
+// orders that were acknowledged since.
 func (c NATSConfig) options() (*server.Options, error) {
 	host, port, err := splitAddr(c.Addr)
 	if err != nil {
@@ -139,21 +142,21 @@ func (c NATSConfig) options() (*server.Options, error) {
 		JetStreamMaxMemory:     memoryStore,
 		JetStreamMaxStore:      c.MaxStore,
 		MaxPayload:             maxPayload,
-		NoSigs:                 true, // signals belong to cmd
-		NoLog:                  true, // no log file of its own; runNATS sets the logger
+		NoSigs:                 true, // cmd handles signals
+		NoLog:                  true, // no log file; runNATS sets the logger
 		DisableJetStreamBanner: true,
 	}, nil
 }
 
-// URL is where clients of other processes connect.
+// URL returns the URL for clients in other processes.
 func (n *NATS) URL() string { return n.server.ClientURL() }
 
-// MaxStore is how many bytes the server may keep on disk.
+// MaxStore returns the bound of the bytes on disk.
 func (n *NATS) MaxStore() int64 { return n.server.JetStreamConfig().MaxStore }
 
-// Conn connects this process to the server, past the network. A request then takes half as long as over loopback TCP
-// (23 µs against 47 µs on two cores); batches of 300 commit at the same rate, since the disk decides; a consumer reads
-// 200,000 messages/s instead of 280,000, far above what anybody here handles. The caller closes the connection.
+// Conn connects this process to the server without the network. A request takes half as long as over loopback TCP (23 µs instead
+// of 47 µs on two cores). Batches of 300 commit at the same rate, which the disk limits. A consumer reads 200,000 messages/s
+// instead of 280,000, far more than a worker handles. The caller closes the connection.
 func (n *NATS) Conn(opts ...nats.Option) (*nats.Conn, error) {
 	conn, err := nats.Connect(n.URL(), append([]nats.Option{nats.InProcessServer(n.server)}, opts...)...)
 	if err != nil {
@@ -162,11 +165,11 @@ func (n *NATS) Conn(opts ...nats.Option) (*nats.Conn, error) {
 	return conn, nil
 }
 
-// Stop shuts the server down and returns when its files are closed. Stopping twice is harmless.
+// Stop stops the server and returns when its files are closed. A second Stop does nothing.
 func (n *NATS) Stop() {
 	n.server.Shutdown()
 	n.server.WaitForShutdown()
 	if err := n.dir.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
-		n.log.Error("release the directory of nats-server", "error", err)
+		n.log.Error("unlock directory of nats-server", "error", err)
 	}
 }

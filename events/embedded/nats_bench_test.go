@@ -9,7 +9,7 @@ import (
 	"github.com/synadia-io/orbit.go/jetstreamext"
 )
 
-// BenchmarkConnection compares the two ways to reach the server inside our own process. Conn takes the faster.
+// BenchmarkConnection compares the two ways to connect to the server in the same process.
 func BenchmarkConnection(b *testing.B) {
 	for _, way := range []struct {
 		name    string
@@ -72,7 +72,7 @@ func publishBatch(b *testing.B, js jetstream.JetStream, from, n int) {
 	}
 }
 
-// benchRequest is the round trip of a direct get, which every read that answers a person pays.
+// benchRequest measures the round trip of a direct get, which every read of an entity costs.
 func benchRequest(b *testing.B, connect connectFunc) {
 	_, js, stream := benchServer(b, connect)
 	publishBatch(b, js, 0, 300)
@@ -99,7 +99,7 @@ func benchConsume(b *testing.B, connect connectFunc) {
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "msgs/s")
 }
 
-// consumeAll reads the whole stream through a fresh consumer, 500 at a time.
+// consumeAll reads the whole stream with a new consumer, 500 messages at a time.
 func consumeAll(b *testing.B, js jetstream.JetStream, stream string) int {
 	b.Helper()
 	consumer, err := js.CreateConsumer(b.Context(), stream, jetstream.ConsumerConfig{AckPolicy: jetstream.AckNonePolicy})

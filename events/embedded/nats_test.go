@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-func TestNATSKeepsMessagesOverARestart(t *testing.T) {
+func TestNATSKeepsMessagesAcrossRestart(t *testing.T) {
 	t.Parallel()
 	cfg := NATSConfig{Dir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	first := startNATS(t, cfg)
@@ -23,14 +23,14 @@ func TestNATSKeepsMessagesOverARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := messagesIn(t, stream); got != 1 {
-		t.Fatalf("%d messages before the restart, want 1", got)
+		t.Fatalf("messages before the restart: got %d, want 1", got)
 	}
 	first.Stop()
-	first.Stop() // twice is harmless
+	first.Stop() // the second Stop does nothing
 
 	second := startNATS(t, cfg)
 	if got := messagesIn(t, openStream(t, second)); got != 1 {
-		t.Fatalf("%d messages after the restart, want 1", got)
+		t.Fatalf("messages after the restart: got %d, want 1", got)
 	}
 }
 
@@ -38,33 +38,33 @@ func TestNATSSyncsBeforeItAcknowledges(t *testing.T) {
 	t.Parallel()
 	n := startNATS(t, NATSConfig{Dir: t.TempDir()})
 	if cfg := n.server.JetStreamConfig(); !cfg.SyncAlways {
-		t.Fatalf("JetStream runs with %+v, want SyncAlways", cfg)
+		t.Fatalf("JetStream config: got %+v, want SyncAlways", cfg)
 	}
 }
 
-func TestNATSRefusesATakenAddress(t *testing.T) {
+func TestNATSRefusesAnAddressInUse(t *testing.T) {
 	t.Parallel()
 	taken := listen(t)
 	dir := filepath.Join(t.TempDir(), "nats")
 	_, err := StartNATS(NATSConfig{Addr: taken, Dir: dir})
 	if !errors.Is(err, ErrAddrInUse) || !strings.Contains(err.Error(), "address "+taken+" is in use") {
-		t.Fatalf("start on %s: %v, want ErrAddrInUse", taken, err)
+		t.Fatalf("StartNATS on %s: got %v, want ErrAddrInUse", taken, err)
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Fatalf("the directory was touched: %v", err)
+		t.Fatalf("directory: got %v, want it not made", err)
 	}
 }
 
-func TestNATSRefusesATakenDirectory(t *testing.T) {
+func TestNATSRefusesADirectoryInUse(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	startNATS(t, NATSConfig{Dir: dir})
 	if _, err := StartNATS(NATSConfig{Dir: dir}); !errors.Is(err, ErrDirInUse) {
-		t.Fatalf("second server on one directory: %v, want ErrDirInUse", err)
+		t.Fatalf("second StartNATS: got %v, want ErrDirInUse", err)
 	}
 }
 
-func TestNATSSaysWhyItDidNotStart(t *testing.T) {
+func TestFailedStartReturnsTheServersMessage(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "jetstream"), []byte("a file in the way"), 0o600); err != nil {
@@ -73,18 +73,18 @@ func TestNATSSaysWhyItDidNotStart(t *testing.T) {
 	began := time.Now()
 	_, err := StartNATS(NATSConfig{Dir: dir})
 	if !errors.Is(err, ErrNotReady) || !strings.Contains(err.Error(), "JetStream") {
-		t.Fatalf("start over a file in the way: %v, want ErrNotReady naming JetStream", err)
+		t.Fatalf("StartNATS on a blocked directory: got %v, want ErrNotReady naming JetStream", err)
 	}
 	if took := time.Since(began); took > natsReady/3 {
-		t.Errorf("it took %s to say so", took)
+		t.Errorf("StartNATS returned after %s, want it well before %s", took, natsReady)
 	}
 	if err := os.Remove(filepath.Join(dir, "jetstream")); err != nil {
 		t.Fatal(err)
 	}
-	startNATS(t, NATSConfig{Dir: dir}) // the directory was let go of
+	startNATS(t, NATSConfig{Dir: dir}) // the directory is unlocked
 }
 
-func TestNATSRefusesNonsense(t *testing.T) {
+func TestNATSRefusesInvalidConfig(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range map[string]NATSConfig{
 		"NoDir":      {},
@@ -96,7 +96,7 @@ func TestNATSRefusesNonsense(t *testing.T) {
 			t.Parallel()
 			if n, err := StartNATS(cfg); err == nil {
 				n.Stop()
-				t.Fatalf("%+v started", cfg)
+				t.Fatalf("StartNATS(%+v): got no error", cfg)
 			}
 		})
 	}
@@ -146,7 +146,7 @@ func messagesIn(t testing.TB, stream jetstream.Stream) uint64 {
 	return info.State.Msgs
 }
 
-// listen takes a free loopback port for the length of the test.
+// listen listens on a free loopback port until the test ends.
 func listen(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

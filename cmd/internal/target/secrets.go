@@ -23,7 +23,7 @@ func (s Shop) Secrets() ([]byte, error) {
 	}
 	data, err := os.ReadFile(filepath.Join(s.Data, SecretsFile))
 	if err != nil {
-		return nil, fmt.Errorf("read the shop's secrets: %w; pass the shop's data directory with --data", err)
+		return nil, fmt.Errorf("read the shop's secrets: %w; --data names the shop's data directory", err)
 	}
 	return data, nil
 }

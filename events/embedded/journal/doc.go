@@ -1,17 +1,16 @@
-// Package journal keeps records in an append-only file. The development servers, the Stripe sandbox and the mail inbox,
-// store in one what they acknowledge.
+// Package journal stores records in an append-only file. The development servers, the Stripe sandbox and the mail inbox, use it
+// for what they acknowledge.
 //
-// It promises three things. A record whose Append returned survives the death of the process, because the operating
-// system has all of it; it is not synced, so a power cut may take the last records. A record is complete or absent: Open
-// cuts off what a killed process left unfinished. And one process at a time has the file.
+// It promises three things. A record survives the death of the process once Append has returned, because the operating system
+// has it; the file is not synced, so a power failure may lose the last records. A record is complete or absent: Open cuts off a
+// record that a killed process did not finish. And only one process has the file open.
 //
-// The life of a record: Append writes it at the end of the file and returns its position, by which Read finds it again.
-// Open hands all of them to its caller, who keeps what it needs to find them: positions, not records. DropBefore rewrites
-// the file without the oldest records; positions stay valid.
+// Append writes a record at the end of the file and returns its position, with which Read finds it. Open passes all records to
+// its caller, which keeps an index of positions. DropBefore rewrites the file without the oldest records; positions stay valid.
 //
 //	Append ──► position ──► Read …                 a new process: Open ──► every record and its position
 //	              └───────► DropBefore
 //
-// A record is text. It ends with the journal's end mark, which is nowhere else in a record, so the file needs no index. A
-// journal without a path keeps its records in memory, for tests and for servers that forget.
+// A record is text. It ends with the journal's end mark, which occurs nowhere else in a record, so the file needs no index. A
+// journal without a path keeps its records in memory, for tests and for servers without persistence.
 package journal

@@ -11,8 +11,8 @@ import (
 	"syscall"
 )
 
-// file is the store of a journal that outlives the process. Positions count from the first record ever: base is how much
-// was dropped since the file was opened.
+// file is the store of a journal with a path. base is the number of bytes dropped since the file was opened, so that positions
+// stay valid.
 type file struct {
 	path   string
 	end    []byte
@@ -20,10 +20,10 @@ type file struct {
 	handle handle
 	base   int64
 	size   int64 // of the file
-	broken error // why nothing can be appended any more
+	broken error // set when nothing can be appended any more
 }
 
-// handle is what a store needs of an open file.
+// handle has the methods of an open file that a store uses.
 type handle interface {
 	io.ReaderAt
 	io.WriterAt
@@ -35,13 +35,13 @@ func openFile(path, end string) (*file, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make directory of journal %s: %w", path, err)
 	}
-	// The lock is on a file of its own because dropBefore replaces the journal's.
+	// A separate file is locked because dropBefore replaces the journal's file.
 	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock journal %s: %w", path, err)
 	}
 	if err := lockFile(lock); err != nil {
-		return nil, fmt.Errorf("journal %s is in use by another server: stop that one, or give this one another directory: %w",
+		return nil, fmt.Errorf("journal %s is in use by another server: stop that server or use another directory: %w",
 			path, errors.Join(ErrInUse, err, lock.Close()))
 	}
 	opened, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
@@ -57,10 +57,10 @@ func openFile(path, end string) (*file, error) {
 	return f, nil
 }
 
-// longestTail bounds what is read of a file in search of a record's end. Records are far shorter.
+// longestTail bounds the search for the end of a record. Records are far shorter.
 const longestTail = 64 << 20
 
-// replay hands every record to config.Apply and cuts off what a killed process left unfinished.
+// replay passes every record to config.Apply and cuts off an unfinished record at the end.
 func (f *file) replay(config Config) error {
 	reader := bufio.NewReaderSize(io.NewSectionReader(f.handle, 0, f.size), 64<<10)
 	var at int64
@@ -86,10 +86,10 @@ func (f *file) replay(config Config) error {
 }
 
 func (f *file) damaged(at int64, cause error) error {
-	return fmt.Errorf("%w: move %s away to start with an empty one: record at byte %d: %w", ErrDamaged, f.path, at, cause)
+	return fmt.Errorf("%w: move %s away to start with an empty journal: record at byte %d: %w", ErrDamaged, f.path, at, cause)
 }
 
-// cut ends the file where its last record ends.
+// cut truncates the file after its last record.
 func (f *file) cut(at int64, tail []byte, config Config) error {
 	if len(tail) == 0 {
 		return nil
@@ -109,9 +109,9 @@ func (f *file) append(record []byte) (at int64, err error) {
 		return 0, f.broken
 	}
 	if _, err := f.handle.WriteAt(record, f.size); err != nil {
-		// The next record would be read as the rest of a half-written one: that one is taken back, or nothing more is written.
+		// Without the truncation, the next record would be read as the rest of the incomplete one. If it fails, appending stops.
 		if cut := f.handle.Truncate(f.size); cut != nil {
-			f.broken = fmt.Errorf("take back a half-written record of journal %s: %w", f.path, cut)
+			f.broken = fmt.Errorf("truncate an incomplete record of journal %s: %w", f.path, cut)
 		}
 		return 0, f.appendError(err)
 	}
@@ -122,12 +122,12 @@ func (f *file) append(record []byte) (at int64, err error) {
 
 func (f *file) appendError(err error) error {
 	if errors.Is(err, syscall.ENOSPC) {
-		return fmt.Errorf("append to journal %s: free space on its disk: %w", f.path, err)
+		return fmt.Errorf("append to journal %s: free space on the disk: %w", f.path, err)
 	}
 	return fmt.Errorf("append to journal %s: %w", f.path, err)
 }
 
-// commonSize is what most records fit into, so that one read suffices.
+// commonSize is larger than most records, so that one read is enough.
 const commonSize = 8 << 10
 
 func (f *file) read(at int64) ([]byte, error) {
@@ -146,7 +146,7 @@ func (f *file) read(at int64) ([]byte, error) {
 	}
 }
 
-// dropBefore writes the rest to a new file, which takes the name of the old one once it is whole.
+// dropBefore copies the remaining records to a new file and renames it to the old name once it is complete.
 func (f *file) dropBefore(at int64) error {
 	from := at - f.base
 	path := f.path + ".new"
@@ -166,14 +166,14 @@ func (f *file) dropBefore(at int64) error {
 	return old.Close()
 }
 
-// close closes the file. Reads open it again.
+// close closes the file. Later reads open it again.
 func (f *file) close() error {
 	err := errors.Join(f.handle.Close(), f.lock.Close())
 	f.handle = reopening(f.path)
 	return err
 }
 
-// reopening is a closed file that is opened for every read.
+// reopening is a closed file that is opened for each read.
 type reopening string
 
 // ReadAt implements io.ReaderAt.
@@ -186,10 +186,10 @@ func (path reopening) ReadAt(b []byte, at int64) (int, error) {
 	return f.ReadAt(b, at)
 }
 
-// WriteAt implements io.WriterAt: it refuses.
+// WriteAt returns ErrClosed.
 func (path reopening) WriteAt([]byte, int64) (int, error) { return 0, ErrClosed }
 
-// Truncate refuses.
+// Truncate returns ErrClosed.
 func (path reopening) Truncate(int64) error { return ErrClosed }
 
 // Close implements io.Closer.

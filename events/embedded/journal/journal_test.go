@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// end is an end mark of more than one line, as the sandbox has; with commonSize and more between, reads take several tries.
+// end is an end mark of two lines, as in the sandbox. Some records are larger than commonSize, so that they need several reads.
 const end = "\nend\n"
 
 func record(n int) string {
@@ -66,7 +66,7 @@ func appendAll(t *testing.T, j *Journal, numbers ...int) (positions []int64) {
 func checkRead(t *testing.T, j *Journal, at int64, n int) {
 	t.Helper()
 	if got, err := j.Read(at); err != nil || string(got) != record(n) {
-		t.Errorf("read at %d: %d bytes %v, want the %d of record %d", at, len(got), err, len(record(n)), n)
+		t.Errorf("Read(%d): got %d bytes, %v; want the %d bytes of record %d", at, len(got), err, len(record(n)), n)
 	}
 }
 
@@ -81,15 +81,15 @@ func TestRecordsAreReadAtTheirPositions(t *testing.T) {
 				checkRead(t, j, at, n)
 			}
 			if _, err := j.Read(positions[5] + int64(len(record(5)))); err == nil {
-				t.Error("read beyond the last record: no error")
+				t.Error("Read after the last record: got no error")
 			}
 			for range 2 {
 				if err := j.Close(); err != nil {
-					t.Errorf("close: %v", err)
+					t.Errorf("Close: got %v, want nil", err)
 				}
 			}
 			if _, err := j.Append([]byte(record(1))); !errors.Is(err, ErrClosed) {
-				t.Errorf("append after Close: %v, want ErrClosed", err)
+				t.Errorf("Append after Close: got %v, want ErrClosed", err)
 			}
 			checkRead(t, j, positions[4], 4)
 		})
@@ -113,7 +113,7 @@ func TestDropBeforeKeepsPositions(t *testing.T) {
 					if n >= first {
 						checkRead(t, j, at, n)
 					} else if _, err := j.Read(at); !errors.Is(err, ErrDropped) {
-						t.Errorf("read dropped record %d: %v, want ErrDropped", n, err)
+						t.Errorf("Read of dropped record %d: got %v, want ErrDropped", n, err)
 					}
 				}
 			}
@@ -134,10 +134,10 @@ func TestDropBeforeKeepsPositions(t *testing.T) {
 
 func TestUnfinishedRecordsAreCutOff(t *testing.T) {
 	t.Parallel()
-	whole := record(1) + record(0)
-	for size := len(record(1)); size < len(whole); size++ {
+	complete := record(1) + record(0)
+	for size := len(record(1)); size < len(complete); size++ {
 		path := filepath.Join(t.TempDir(), "journal")
-		if err := os.WriteFile(path, []byte(whole[:size]), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(complete[:size]), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		j, got := mustOpen(t, path)
@@ -146,7 +146,7 @@ func TestUnfinishedRecordsAreCutOff(t *testing.T) {
 		}
 		checkRead(t, j, appendAll(t, j, 2)[0], 2)
 		if data, err := os.ReadFile(path); err != nil || string(data) != record(1)+record(2) {
-			t.Fatalf("cut at %d: the file has %d bytes: %v", size, len(data), err)
+			t.Fatalf("cut at %d: got a file of %d bytes, %v; want records 1 and 2", size, len(data), err)
 		}
 	}
 }
@@ -156,19 +156,19 @@ func TestForeignFilesAreRefusedAndUnchanged(t *testing.T) {
 	for name, data := range map[string]string{
 		"OtherRecord": record(0) + "letter" + end,
 		"OtherTail":   record(0) + "letter",
-		"EndsNowhere": strings.Repeat("record", longestTail/5),
+		"NoEndMark":   strings.Repeat("record", longestTail/5),
 	} {
 		path := filepath.Join(t.TempDir(), "journal")
 		if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		for range 2 { // the lock is free after the first
+		for range 2 { // the first one releases the lock
 			if _, _, err := openAt(path); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "move "+path+" away") {
-				t.Errorf("%s: error %v, want ErrDamaged that names the file", name, err)
+				t.Errorf("%s: got %v, want ErrDamaged naming the file", name, err)
 			}
 		}
 		if after, err := os.ReadFile(path); err != nil || string(after) != data {
-			t.Errorf("%s: the file was changed: %v", name, err)
+			t.Errorf("%s: got a changed file, %v; want it unchanged", name, err)
 		}
 	}
 }
@@ -177,11 +177,11 @@ func TestSecondJournalOnAFileIsRefused(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "journal")
 	first, _ := mustOpen(t, path)
-	if err := first.DropBefore(0); err != nil { // the lock outlives the file
+	if err := first.DropBefore(0); err != nil { // replaces the file, not the lock
 		t.Fatal(err)
 	}
 	if _, _, err := openAt(path); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), "journal "+path+" is in use by another server") {
-		t.Errorf("error %v, want ErrInUse that names the file", err)
+		t.Errorf("second Open: got %v, want ErrInUse naming the file", err)
 	}
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
@@ -189,7 +189,7 @@ func TestSecondJournalOnAFileIsRefused(t *testing.T) {
 	mustOpen(t, path)
 }
 
-// fullDisk takes half of what is written while full is set.
+// fullDisk writes only half of the data while full is set, and truncates nothing while stuck is set.
 type fullDisk struct {
 	handle
 	full, stuck bool
@@ -210,7 +210,7 @@ func (d *fullDisk) Truncate(size int64) error {
 	return d.handle.Truncate(size)
 }
 
-func TestFullDiskStoresNothing(t *testing.T) {
+func TestFullDiskLeavesNoIncompleteRecord(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "journal")
 	j, _ := mustOpen(t, path)
@@ -219,9 +219,9 @@ func TestFullDiskStoresNothing(t *testing.T) {
 	first := appendAll(t, j, 1)[0]
 
 	disk.full = true
-	want := "append to journal " + path + ": free space on its disk: "
+	want := "append to journal " + path + ": free space on the disk: "
 	if _, err := j.Append([]byte(record(2))); !errors.Is(err, syscall.ENOSPC) || !strings.HasPrefix(err.Error(), want) {
-		t.Errorf("append to a full disk: %v, want %s…", err, want)
+		t.Errorf("Append on a full disk: got %v, want %s…", err, want)
 	}
 	disk.full = false
 	third := appendAll(t, j, 3)[0]
@@ -230,33 +230,33 @@ func TestFullDiskStoresNothing(t *testing.T) {
 
 	disk.full, disk.stuck = true, true
 	if _, err := j.Append([]byte(record(4))); !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("append to a full disk: %v", err)
+		t.Errorf("Append on a full disk: got %v, want ENOSPC", err)
 	}
 	disk.full = false
 	if _, err := j.Append([]byte(record(0))); !errors.Is(err, syscall.EIO) {
-		t.Errorf("append behind a half-written record: %v, want what kept it from being taken back", err)
+		t.Errorf("Append after an incomplete record: got %v, want the error of the truncation", err)
 	}
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if _, got := mustOpen(t, path); len(got) != 2 {
-		t.Errorf("%d records after a restart, want 2", len(got))
+		t.Errorf("records after a restart: got %d, want 2", len(got))
 	}
 }
 
-func TestRecordsAreWholeWhileOthersAreDropped(t *testing.T) {
+func TestConcurrentReadsReturnCompleteRecords(t *testing.T) {
 	t.Parallel()
 	for name, path := range map[string]string{"File": filepath.Join(t.TempDir(), "journal"), "Memory": ""} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			j, _ := mustOpen(t, path)
 			positions := appendAll(t, j, 0, 1, 2, 3, 4)
-			var group sync.WaitGroup
+			var readers sync.WaitGroup
 			for n, at := range positions {
-				group.Go(func() {
+				readers.Go(func() {
 					for range 100 {
 						if got, err := j.Read(at); !errors.Is(err, ErrDropped) && string(got) != record(n) {
-							t.Errorf("record %d came back as %d bytes: %v", n, len(got), err)
+							t.Errorf("Read of record %d: got %d bytes, %v; want it complete or ErrDropped", n, len(got), err)
 						}
 					}
 				})
@@ -267,7 +267,7 @@ func TestRecordsAreWholeWhileOthersAreDropped(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			group.Wait()
+			readers.Wait()
 		})
 	}
 }

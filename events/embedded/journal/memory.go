@@ -6,8 +6,8 @@ import (
 	"sort"
 )
 
-// memory is the store of a journal that does not outlive the process. Every record stays in the slice it came in, so
-// neither growing nor reading copies it.
+// memory is the store of a journal without a path. It keeps the slices of its callers, so neither appending nor reading copies
+// a record.
 type memory struct {
 	size   int64
 	chunks []chunk
@@ -25,7 +25,7 @@ func (m *memory) append(record []byte) (at int64, err error) {
 	return at, nil
 }
 
-// from returns the index of the first chunk at a position or after it.
+// from returns the index of the first chunk at or after a position.
 func (m *memory) from(at int64) int {
 	return sort.Search(len(m.chunks), func(i int) bool { return m.chunks[i].at >= at })
 }
@@ -42,7 +42,7 @@ func (m *memory) read(at int64) ([]byte, error) {
 }
 
 func (m *memory) dropBefore(at int64) error {
-	m.chunks = append([]chunk(nil), m.chunks[m.from(at):]...) // a new array, or the old one keeps the records
+	m.chunks = append([]chunk(nil), m.chunks[m.from(at):]...) // a new array; the old one would keep the dropped records
 	return nil
 }
 

@@ -42,9 +42,9 @@ func TestSampleBelongsToTheDeepestOwner(t *testing.T) {
 		"CollectorAssisted":     {[]string{"runtime.gcDrainN", "runtime.gcAssistAlloc", "runtime.mallocgc", "tillstream/events/log.(*Tx).Append"}, Collector},
 		"AllocatingForLog":      {[]string{"runtime.mallocgc", "tillstream/events/log.(*Tx).Append"}, Log},
 		"LookingForWork":        {[]string{"runtime.findRunnable", "runtime.schedule", "runtime.mcall"}, Scheduler},
-		"UnownedFunction":           {[]string{"time.goFunc"}, Rest},
+		"UnownedFunction":       {[]string{"time.goFunc"}, Rest},
 		"DatabaseOfTheShop":     {[]string{"go.mongodb.org/mongo-driver/v2/mongo.(*Collection).InsertMany", "tillstream/orders.(*Service).list"}, Projections},
-		"SimilarPackageName":   {[]string{"tillstream/eventslog.F"}, Rest},
+		"SimilarPackageName":    {[]string{"tillstream/eventslog.F"}, Rest},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -14,12 +13,6 @@ import (
 	"tillstream/cmd/internal/target"
 )
 
-// Replicas is the number of processes of each worker: one holds the leases, one stands by.
-const Replicas = 2
-
-// ReplicaName returns the name of a worker's replica n, counted from 0.
-func ReplicaName(worker string, n int) string { return fmt.Sprintf("%s %d", worker, n+1) }
-
 // A process may take 90 seconds to become ready, because ten processes start on two busy cores. It may take 30 seconds to
 // stop, which is what the shop promises.
 const (
@@ -27,7 +20,7 @@ const (
 	stopTimeout  = 30 * time.Second
 )
 
-// Between returns the address at which a process reaches a server: addr, the server's own, or that of a proxy. server is
+// ProxyFunc returns the address at which a process reaches a server: addr, the server's own, or that of a proxy. server is
 // "broker" or "database".
 type ProxyFunc func(process, server, addr string) (proxy string, err error)
 
@@ -43,13 +36,6 @@ type Config struct {
 	// SweepEvery is the interval of the periodic jobs that look for overdue orders and reconcile payments with Stripe;
 	// default 2 s, so that the shop recovers soon after a fault.
 	SweepEvery time.Duration
-}
-
-// Replica is one process of a worker.
-type Replica struct {
-	*Service
-	Worker string
-	URL    string
 }
 
 // Fleet is a running shop.
@@ -130,57 +116,6 @@ func (f *Fleet) startServers(context.Context) (err error) {
 
 func mongoURI(addr string) string { return "mongodb://" + addr + "/tillstream" }
 
-// startWorkers starts all workers at once, as a deployment does, and waits until they are ready.
-func (f *Fleet) startWorkers(ctx context.Context) error {
-	for n := range Replicas {
-		for _, worker := range Workers {
-			r, err := f.replica(worker, ReplicaName(worker, n))
-			if err != nil {
-				return err
-			}
-			f.Workers = append(f.Workers, r)
-			if err := r.Start(); err != nil {
-				return err
-			}
-		}
-	}
-	return f.AwaitReady(ctx)
-}
-
-func (f *Fleet) replica(worker, name string) (*Replica, error) {
-	at, err := proc.FreeAddr()
-	if err != nil {
-		return nil, err
-	}
-	nats, err := f.config.Proxy(name, "broker", f.broker)
-	if err != nil {
-		return nil, err
-	}
-	mongo := f.config.MongoURI
-	if mongo == "" {
-		proxy, err := f.config.Proxy(name, "database", f.database)
-		if err != nil {
-			return nil, err
-		}
-		mongo = mongoURI(proxy)
-	}
-	service := newService(proc.Command{Name: name, Path: filepath.Join(f.config.Programs, worker),
-		Env: append(f.settings.Env("nats://"+nats, mongo), "HTTP_ADDR="+at)}, f.config.Output)
-	return &Replica{Service: service, Worker: worker, URL: "http://" + at}, nil
-}
-
-// AwaitReady waits until every worker is ready, which includes that its projections are not stuck.
-func (f *Fleet) AwaitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	for _, r := range f.Workers {
-		if err := proc.AwaitReady(ctx, r.Name, r.URL); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // startStorefront starts the storefront with the addresses of all replicas.
 func (f *Fleet) startStorefront(ctx context.Context) error {
 	at, err := proc.FreeAddr()
@@ -211,62 +146,47 @@ func (f *Fleet) startStorefront(ctx context.Context) error {
 	return f.Outside.DeliverWebhooksTo(f.Shop.Storefront)
 }
 
-// Replace stops a replica, starts it again from the programs of another directory, such as those of another release, and
-// returns when it is ready.
-func (f *Fleet) Replace(ctx context.Context, r *Replica, programs string) error {
-	if err := r.Stop(); err != nil {
-		return err
-	}
-	r.setPath(filepath.Join(programs, r.Worker))
-	if err := r.Start(); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	return proc.AwaitReady(ctx, r.Name, r.URL)
-}
-
 // Services returns all processes, the two servers last. One that was not started is nil.
 func (f *Fleet) Services() []*Service {
-	parts := []*Service{f.Storefront}
+	services := []*Service{f.Storefront}
 	for _, r := range f.Workers {
-		parts = append(parts, r.Service)
+		services = append(services, r.Service)
 	}
-	return append(parts, f.Broker, f.Database)
+	return append(services, f.Broker, f.Database)
 }
 
-// Falls returns, by name, how often each process exited by itself. It omits those that never did.
+// Crashes returns, by name, how often each process exited by itself. It omits those that never did.
 func (f *Fleet) Crashes() map[string]int {
-	falls := map[string]int{}
-	for _, p := range f.Services() {
-		if p != nil && p.Crashes() > 0 {
-			falls[p.Name] = p.Crashes()
+	crashes := map[string]int{}
+	for _, s := range f.Services() {
+		if s != nil && s.Crashes() > 0 {
+			crashes[s.Name] = s.Crashes()
 		}
 	}
-	return falls
+	return crashes
 }
 
 // Stop stops the storefront and the workers, then the servers that they need, then the outside. A process that does not stop
 // is killed, and Stop returns an error.
 func (f *Fleet) Stop() error {
-	parts := f.Services()
-	servers := len(parts) - 2
-	failed := stopAll(parts[:servers])
-	failed = errors.Join(failed, stopAll(parts[servers:]))
+	services := f.Services()
+	servers := len(services) - 2
+	err := stopAll(services[:servers])
+	err = errors.Join(err, stopAll(services[servers:]))
 	if f.Outside != nil {
-		failed = errors.Join(failed, f.Outside.Stop())
+		err = errors.Join(err, f.Outside.Stop())
 	}
-	return failed
+	return err
 }
 
-func stopAll(parts []*Service) error {
-	faileds := make([]error, len(parts))
-	var stopped sync.WaitGroup
-	for i, p := range parts {
-		if p != nil {
-			stopped.Go(func() { faileds[i] = p.close() })
+func stopAll(services []*Service) error {
+	errs := make([]error, len(services))
+	var stopping sync.WaitGroup
+	for i, s := range services {
+		if s != nil {
+			stopping.Go(func() { errs[i] = s.close() })
 		}
 	}
-	stopped.Wait()
-	return errors.Join(faileds...)
+	stopping.Wait()
+	return errors.Join(errs...)
 }

@@ -91,7 +91,7 @@ func (s *Service) Command() proc.Command {
 	return s.command
 }
 
-// Falls returns how often the process exited by itself.
+// Crashes returns how often the process exited by itself.
 func (s *Service) Crashes() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

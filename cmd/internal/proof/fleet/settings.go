@@ -35,7 +35,7 @@ func (s Settings) Env(nats, mongo string) []string {
 	}
 }
 
-// WindowEnv returns the environment of a storefront. replicas returns the URLs of a worker's replicas, separated by commas.
+// StorefrontEnv returns the environment of a storefront. replicas returns the URLs of a worker's replicas, separated by commas.
 func (s Settings) StorefrontEnv(replicas func(worker string) string) []string {
 	return []string{"SANDBOX_URL=" + s.Stripe, "INVENTORY_URL=" + replicas("inventory"), "NOTIFICATIONS_URL=" + replicas("notifications"),
 		"ORDERS_URL=" + replicas("orders"), "PAYMENTS_URL=" + replicas("payments"), "LOG_LEVEL=WARN"}

@@ -17,7 +17,8 @@ import (
 	"tillstream/orders"
 )
 
-// A collection and the archive are dropped: a dry run names what is missing, and the command restores it.
+// Rows 26 and 58 of the fault matrix: after a collection or the archive is lost, a dry run names what is missing, and the
+// command restores it.
 func TestRebuildAndRepair(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t)

@@ -23,7 +23,7 @@ const (
 // look right, have not moved for the settling time, or patience ends.
 func (c *checker) checkOrders(ctx context.Context) error {
 	suspects := c.judgeAll()
-	if err := c.findUnacknowledged(ctx); err != nil {
+	if err := c.findMissing(ctx); err != nil {
 		return err
 	}
 	suspects, rest := suspects[:min(len(suspects), rereadMost)], suspects[min(len(suspects), rereadMost):]
@@ -65,8 +65,8 @@ func (c *checker) judgeAll() (suspects []string) {
 	return suspects
 }
 
-// findUnacknowledged finds the acknowledged orders that are not in the log. One may be newer than what was read of it.
-func (c *checker) findUnacknowledged(ctx context.Context) error {
+// findMissing finds the acknowledged orders that are not in the log. One may be newer than what was read of it.
+func (c *checker) findMissing(ctx context.Context) error {
 	for _, id := range c.Acknowledged {
 		if o, ok := c.ledger.orders[id]; ok && o.status != unknown {
 			continue

@@ -190,7 +190,7 @@ func TestShopperCancelsOrder(t *testing.T) {
 	v.Click("#cancel")
 	v.Click("#cancel-dialog [value=cancel]")
 	v.See("#headline", "Your order is cancelled")
-	v.Until(`document.getElementById('payment').hidden && document.getElementById('cancel-row').hidden`)
+	v.Until(`document.getElementById('short').hidden && document.getElementById('payment').hidden && document.getElementById('cancel-row').hidden`)
 }
 
 func TestOrderPageWithoutTokenShowsNothing(t *testing.T) {

@@ -63,7 +63,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	mux.HandleFunc("GET /api/orders/{id}", a.guarded(func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, a.current()) }))
 	mux.HandleFunc("GET /api/orders/{id}/events", a.guarded(a.stream))
 	mux.HandleFunc("POST /api/orders/{id}/cancel", a.guarded(func(w http.ResponseWriter, _ *http.Request) {
-		a.set("cancelled", nil)
+		a.set("cancelled", map[string]any{"reason": map[string]any{"code": "cancelled", "message": "The order was cancelled."}})
 		answer(w, 200, a.current())
 	}))
 	mux.HandleFunc("GET /api/orders/{id}/payment", a.guarded(a.showPayment))

@@ -58,9 +58,10 @@ export function meaning(order) {
   return { ...found, story: found.story(order) };
 }
 
-/** why returns the API's reason where it adds to the story. */
+/** why returns the API's reason where the story and the list of shortages do not explain the status. */
 export function why(order) {
-  return order.status === 'rejected' && order.reason?.short?.length ? '' : (order.reason?.message ?? '');
+  const explained = order.status === 'rejected' ? rejections[order.reason?.code] || order.reason?.short?.length : known[order.status];
+  return explained ? '' : (order.reason?.message ?? '');
 }
 
 /** shortages returns one sentence for each item that is out of stock. */

@@ -11,7 +11,7 @@ import (
 )
 
 // CloudEvents 1.0 in binary content mode on NATS headers
-// (github.com/cloudevents/spec, nats-protocol-binding §3.1), with our extension attributes at the end.
+// (github.com/cloudevents/spec, nats-protocol-binding §3.1), with the extension attributes of the shop at the end.
 const (
 	HeaderSpecVersion   = "ce-specversion"
 	HeaderID            = "ce-id"

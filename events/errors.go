@@ -27,11 +27,11 @@ var (
 	ErrBadPayload = errors.New("bad event payload")
 )
 
-// Fault is one thing that is wrong with a command: the field, and what is expected of it.
+// Fault is one fault of a command: the field, and what is expected of it.
 type Fault struct {
 	Field   string // JSON path below the body, such as "lines[2].sku"
 	Message string
-	Value   any // what was sent; nil when it need not be repeated
+	Value   any // the value that was sent; nil if it need not be repeated
 }
 
 // InvalidError is returned for a command that cannot be carried out as it was sent. It lists every fault, so that all of

@@ -104,7 +104,7 @@ func (s *Service) putListing(tx *eventlog.Tx, l Listing) (Put, error) {
 }
 
 // Seed lists the items of a first start in one transaction and returns how many were new. Items that exist stay as they are,
-// so another start neither undoes a change of price nor restocks what was sold.
+// so another start neither undoes a change of price nor restocks sold items.
 func (s *Service) Seed(ctx context.Context, listings []Listing) (added int, err error) {
 	err = s.log.Do(ctx, func(tx *eventlog.Tx) error {
 		added = 0

@@ -88,7 +88,7 @@ func (p *Placement) texts() []text {
 	}
 }
 
-// checkText returns what is wrong with a text, "" if nothing is. It refuses what would break a mail header, a label or a
+// checkText returns the fault of a text, "" if it has none. It refuses texts that would break a mail header, a label or a
 // terminal.
 func checkText(value string, required bool) string {
 	switch {

@@ -251,7 +251,7 @@ func (s *Service) record(ctx context.Context, cause events.Event, id, orderID st
 }
 
 // readPayment reads the payment of an act. At the first attempt the cached state suffices: it is as new as the event, and the
-// idempotency keys and the expected sequence of the append detect what it lacks.
+// idempotency keys and the expected sequence of the append detect an old state.
 func (s *Service) readPayment(ctx context.Context, id string) (p Payment, err error) {
 	if worker.Attempt(ctx) > 1 {
 		p, _, err = Payments.Read(ctx, s.log, id)

@@ -121,7 +121,7 @@ func amountBelowMinimum(t *testing.T, m *testShop) {
 		t.Errorf("reason = %+v, want payment_not_taken", ended.Reason)
 	}
 	m.stockBecomes(t, "PENNY", level{100, 100, 0})
-	if got := m.mailed(t, o.Email, 1)[0]; !strings.Contains(got.Text, "No money was taken.") {
+	if got := m.mailed(t, o.Email, 1)[0]; !strings.Contains(got.Text, "You have not been charged") {
 		t.Errorf("e-mail text =\n%s", got.Text)
 	}
 	if found := m.intents(t, o); len(found) > 0 {

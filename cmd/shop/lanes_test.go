@@ -124,7 +124,7 @@ func readyWithOpenCircuit(t *testing.T) {
 	m.list(t, "MUG", 1250, 10)
 	m.readinessBecomes(t, "ready")
 	bought := m.buy(t, cart("ada", line{"MUG", 1}))
-	m.readinessBecomes(t, "degraded", "notifications.mail", "on hold", "550")
+	m.readinessBecomes(t, "degraded", "notifications.mail", "circuit open", "550")
 	if got := proxy.greeting(); got != "EHLO till.shop.example" {
 		t.Errorf("first command = %q, want EHLO till.shop.example", got)
 	}

@@ -96,7 +96,7 @@ func (l latePayment) soldTo(t *testing.T, who string) order {
 func (l latePayment) rejected(t *testing.T) order {
 	t.Helper()
 	ended := l.becomes(t, l.order, "rejected")
-	if ended.Reason == nil || ended.Reason.Code != "paid_too_late" || !strings.Contains(ended.Reason.Message, "The money goes back") {
+	if ended.Reason == nil || ended.Reason.Code != "paid_too_late" || !strings.Contains(ended.Reason.Message, "We refund the full amount") {
 		t.Errorf("reason = %+v, want paid_too_late", ended.Reason)
 	}
 	return ended
@@ -115,7 +115,7 @@ func lateVoided(t *testing.T) {
 	l.releaseWebhooks()
 	sorry := "We cannot deliver order " + l.order.Number
 	told := l.subjects(t, l.order.Email, "Order "+l.order.Number+" was not paid in time", sorry)
-	if !strings.Contains(told[sorry].Text, "arrived after the time for which we could hold your goods") {
+	if !strings.Contains(told[sorry].Text, "reached us after your reservation had expired") {
 		t.Errorf("e-mail %q has the text\n%s", sorry, told[sorry].Text)
 	}
 	l.charged(t, winner)

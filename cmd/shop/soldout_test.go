@@ -25,8 +25,8 @@ func secondOrder(t *testing.T, m *testShop) {
 	loser := m.becomes(t, m.place(t, cart("lola", line{"PRINT", 1})), "rejected")
 	isShortOf(t, loser, events.Shortage{SKU: "PRINT", Requested: 1, Available: 0})
 	got := m.mailed(t, loser.Email, 1)[0]
-	if want := "We cannot deliver order " + loser.Number; got.Subject != want || !strings.Contains(got.Text, "A print: you wanted 1, none are left.") ||
-		!strings.Contains(got.Text, "No money was taken.") {
+	if want := "We cannot deliver order " + loser.Number; got.Subject != want || !strings.Contains(got.Text, "A print: 1 ordered, sold out.") ||
+		!strings.Contains(got.Text, "You have not been charged") {
 		t.Errorf("e-mail %q, want %q, with text\n%s", got.Subject, want, got.Text)
 	}
 	m.hasNoPayment(t, loser)

@@ -37,7 +37,7 @@ func cancelByShopper(t *testing.T, m *testShop) {
 		t.Errorf("paying a cancelled order: status %d, want 400: %s", a.Status, a.Body)
 	}
 	got := m.mailed(t, o.Email, 1)[0]
-	if want := "Order " + o.Number + " is cancelled"; got.Subject != want || !strings.Contains(got.Text, "As you asked") {
+	if want := "Order " + o.Number + " is cancelled"; got.Subject != want || !strings.Contains(got.Text, "As you requested") {
 		t.Errorf("e-mail %q, want %q, with text\n%s", got.Subject, want, got.Text)
 	}
 }
@@ -50,7 +50,7 @@ func cancelInDashboard(t *testing.T, m *testShop) {
 	m.stripe(t, http.MethodPost, "/v1/payment_intents/"+offer.Intent+"/cancel", m.StripeSecretKey, url.Values{}).into(t, http.StatusOK, &in)
 	m.becomes(t, o, "cancelled")
 	m.stockBecomes(t, "JUG", level{5, 5, 0})
-	if got := m.mailed(t, o.Email, 1)[0]; !strings.Contains(got.Text, "was called off") {
+	if got := m.mailed(t, o.Email, 1)[0]; !strings.Contains(got.Text, "was cancelled") {
 		t.Errorf("e-mail text =\n%s", got.Text)
 	}
 }
@@ -143,7 +143,7 @@ func orderExpires(t *testing.T, m *testShop) {
 		t.Errorf("cancelling an expired order: status %d, want 409", a.Status)
 	}
 	got := m.mailed(t, p.Email, 1)[0]
-	if want := "Order " + o.Number + " was not paid in time"; got.Subject != want || !strings.Contains(got.Text, "No money was taken") {
+	if want := "Order " + o.Number + " was not paid in time"; got.Subject != want || !strings.Contains(got.Text, "You have not been charged") {
 		t.Errorf("e-mail %q, want %q, with text\n%s", got.Subject, want, got.Text)
 	}
 	m.buy(t, cart("next", line{"MUG", 10}))

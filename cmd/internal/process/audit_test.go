@@ -10,7 +10,7 @@ import (
 
 	"tillstream/cmd/internal/proof/proc"
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // closes stops the buyers and fails unless the log has every acknowledged order exactly once.
@@ -52,11 +52,11 @@ func (tr *trade) differences(taken, marked map[string]int) (wrong []string) {
 }
 
 // logPauses logs the longest time between two decisions of the worker after each fault.
-func (tr *trade) logPauses(t *testing.T, l *log.Log) {
+func (tr *trade) logPauses(t *testing.T, l *eventlog.Log) {
 	t.Helper()
 	var last time.Time
 	gaps := make([]time.Duration, len(tr.faults))
-	each(t, l, func(m log.Message) {
+	each(t, l, func(m eventlog.Message) {
 		if _, ok := events.ParseSubject(events.PrefixReservation, m.Subject); !ok {
 			return
 		}
@@ -77,10 +77,10 @@ func (tr *trade) logPauses(t *testing.T, l *log.Log) {
 }
 
 // counts counts the messages of each order and of each mark.
-func counts(t *testing.T, l *log.Log) (taken, marks map[string]int) {
+func counts(t *testing.T, l *eventlog.Log) (taken, marks map[string]int) {
 	t.Helper()
 	taken, marks = map[string]int{}, map[string]int{}
-	each(t, l, func(m log.Message) {
+	each(t, l, func(m eventlog.Message) {
 		if id, ok := events.ParseSubject(events.PrefixOrder, m.Subject); ok {
 			taken[id]++
 		}
@@ -92,7 +92,7 @@ func counts(t *testing.T, l *log.Log) (taken, marks map[string]int) {
 }
 
 // each reads the whole log. Its end comes from the leader, because the copy that is read may lag.
-func each(t *testing.T, l *log.Log, fn func(log.Message)) {
+func each(t *testing.T, l *eventlog.Log, fn func(eventlog.Message)) {
 	t.Helper()
 	var last uint64
 	proc.WaitFor(t, "the log says where it ends", time.Minute, func() (said bool) {
@@ -104,7 +104,7 @@ func each(t *testing.T, l *log.Log, fn func(log.Message)) {
 		return
 	}
 	read := errors.New("end of the log")
-	err := l.Follow(t.Context(), 1, func(m log.Message) error {
+	err := l.Follow(t.Context(), 1, func(m eventlog.Message) error {
 		fn(m)
 		if m.Sequence >= last {
 			return read

@@ -12,7 +12,7 @@ import (
 	"tillstream/cmd/internal/target"
 	"tillstream/events"
 	"tillstream/events/backup"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/project/projecttest"
 	"tillstream/events/replay"
 )
@@ -68,7 +68,7 @@ func TestAClusterIsBackedUpAndRestored(t *testing.T) {
 // ids returns the ids of a log's events up to a sequence; 0 means all.
 func ids(t *testing.T, r *replay.Reader, to uint64) (ids []string) {
 	t.Helper()
-	err := r.Each(t.Context(), replay.Range{To: to}, func(m log.Message) error {
+	err := r.Each(t.Context(), replay.Range{To: to}, func(m eventlog.Message) error {
 		ids = append(ids, m.Header.Get(events.HeaderID))
 		return nil
 	})

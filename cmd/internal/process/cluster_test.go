@@ -11,7 +11,7 @@ import (
 
 	"tillstream/cmd/internal/proof/proc"
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 )
 
 // longestStall is far above the measured pauses: 4 to 9 s when a leader dies, because nats-server starts no election sooner
@@ -74,7 +74,7 @@ func TestIsolatedBrokerReturnsNoStaleReads(t *testing.T) {
 	id := tr.newest()
 	proc.WaitFor(t, "the newest order is read", time.Minute, func() bool {
 		n, _, err := placed.Read(t.Context(), reader, id)
-		if (n != 1 || err != nil) && !errors.Is(err, log.ErrUnavailable) {
+		if (n != 1 || err != nil) && !errors.Is(err, eventlog.ErrUnavailable) {
 			t.Fatalf("the newest order reads as %d events, %v", n, err)
 		}
 		return err == nil
@@ -128,10 +128,10 @@ func led(t *testing.T) []string {
 
 // streams returns the names of all streams, with those of the buckets.
 func streams() (names []string) {
-	for _, s := range log.Streams(3) {
+	for _, s := range eventlog.Streams(3) {
 		names = append(names, s.Name)
 	}
-	for _, b := range log.Buckets(3) {
+	for _, b := range eventlog.Buckets(3) {
 		names = append(names, "KV_"+b.Bucket)
 	}
 	return names

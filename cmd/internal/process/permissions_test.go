@@ -22,7 +22,7 @@ import (
 	"tillstream/cmd/internal/target"
 	"tillstream/events"
 	"tillstream/events/backup"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/project/projecttest"
 	"tillstream/events/replay"
 	"tillstream/events/worker"
@@ -68,8 +68,8 @@ func connectAs(t *testing.T, broker *server.Server, user string) *nats.Conn {
 }
 
 // noted returns an entity that accepts any event; its state is their number.
-func noted(prefix string) log.Entity[int] {
-	return log.Entity[int]{Prefix: prefix, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+func noted(prefix string) eventlog.Entity[int] {
+	return eventlog.Entity[int]{Prefix: prefix, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
 }
 
 // ownPrefix is the prefix under which each user may append.
@@ -86,7 +86,7 @@ func TestEachWorkerIsKeptToItsOwn(t *testing.T) {
 	for user, prefix := range ownPrefix {
 		t.Run(user, func(t *testing.T) {
 			conn := connectAs(t, broker, user)
-			l, err := log.Open(t.Context(), conn, log.Config{Source: user, Owns: []string{""}, Patience: time.Minute})
+			l, err := eventlog.Open(t.Context(), conn, eventlog.Config{Source: user, Owns: []string{""}, Patience: time.Minute})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -104,11 +104,11 @@ func TestEachWorkerIsKeptToItsOwn(t *testing.T) {
 }
 
 // worksAsItself has a user append, read, and run a lane.
-func worksAsItself(t *testing.T, l *log.Log, user, prefix string) {
+func worksAsItself(t *testing.T, l *eventlog.Log, user, prefix string) {
 	t.Helper()
 	handled := make(chan struct{}, 100)
 	w, err := worker.New(t.Context(), l, worker.Config{Domains: []worker.Domain{{Name: user, Log: l, Routes: []worker.Route{
-		worker.On(func(*log.Tx, events.Event, events.ReservationReleased) error { handled <- struct{}{}; return nil })}}}})
+		worker.On(func(*eventlog.Tx, events.Event, events.ReservationReleased) error { handled <- struct{}{}; return nil })}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func worksAsItself(t *testing.T, l *log.Log, user, prefix string) {
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()
 	for range 2 { // alone, and then as a batch
-		err = l.Do(t.Context(), func(tx *log.Tx) error {
+		err = l.Do(t.Context(), func(tx *eventlog.Tx) error {
 			if _, err := noted(prefix).Load(tx, "own"); err != nil {
 				return err
 			}
@@ -145,7 +145,7 @@ func worksAsItself(t *testing.T, l *log.Log, user, prefix string) {
 }
 
 // redrivesItsDeadLetters has a user's lane open dead letters, and handle an event again when an operator redrives it.
-func redrivesItsDeadLetters(t *testing.T, broker *server.Server, l *log.Log, user, prefix string) {
+func redrivesItsDeadLetters(t *testing.T, broker *server.Server, l *eventlog.Log, user, prefix string) {
 	t.Helper()
 	reader, err := replay.Open(t.Context(), connectAs(t, broker, "ops"))
 	if err != nil {
@@ -155,7 +155,7 @@ func redrivesItsDeadLetters(t *testing.T, broker *server.Server, l *log.Log, use
 	var repaired atomic.Bool
 	registry := prometheus.NewRegistry()
 	w, err := worker.New(t.Context(), l, worker.Config{Registerer: registry, Domains: []worker.Domain{{Name: user, Log: l, Routes: []worker.Route{
-		worker.On(func(tx *log.Tx, e events.Event, _ events.OrderExpired) error {
+		worker.On(func(tx *eventlog.Tx, e events.Event, _ events.OrderExpired) error {
 			if repaired.Load() || e.Subject != prefix+"dead" { // the log has those of other users too
 				return nil
 			}
@@ -167,7 +167,7 @@ func redrivesItsDeadLetters(t *testing.T, broker *server.Server, l *log.Log, use
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()
-	if err := l.Do(t.Context(), func(tx *log.Tx) error {
+	if err := l.Do(t.Context(), func(tx *eventlog.Tx) error {
 		return noted(prefix).Append(tx, "dead", events.OrderExpired{}, events.OrderExpired{})
 	}); err != nil {
 		t.Fatal(err)
@@ -214,20 +214,20 @@ func openDeadLetters(t *testing.T, registry *prometheus.Registry) float64 {
 }
 
 // isRefused has a worker append under a foreign prefix. The log's patience is a minute, and the refusal must be faster.
-func isRefused(t *testing.T, l *log.Log, own, foreign string) {
+func isRefused(t *testing.T, l *eventlog.Log, own, foreign string) {
 	t.Helper()
 	began := time.Now()
-	alone := l.Do(t.Context(), func(tx *log.Tx) error { return noted(foreign).Append(tx, "other", anyFact) })
-	inBatch := l.Do(t.Context(), func(tx *log.Tx) error {
+	alone := l.Do(t.Context(), func(tx *eventlog.Tx) error { return noted(foreign).Append(tx, "other", anyFact) })
+	inBatch := l.Do(t.Context(), func(tx *eventlog.Tx) error {
 		return errors.Join(noted(own).Append(tx, "beside", anyFact), noted(foreign).Append(tx, "other", anyFact))
 	})
-	if !errors.Is(alone, log.ErrNotAllowed) || !errors.Is(inBatch, log.ErrNotAllowed) {
+	if !errors.Is(alone, eventlog.ErrNotAllowed) || !errors.Is(inBatch, eventlog.ErrNotAllowed) {
 		t.Errorf("append under %s: alone %v, in a batch %v; want ErrNotAllowed", foreign, alone, inBatch)
 	}
 	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("the refusal took %s, want 20s at most", took)
 	}
-	if _, _, err := noted(own).Read(t.Context(), l, "beside"); !errors.Is(err, log.ErrNotFound) {
+	if _, _, err := noted(own).Read(t.Context(), l, "beside"); !errors.Is(err, eventlog.ErrNotFound) {
 		t.Errorf("part of the refused batch is stored: Read() = %v, want ErrNotFound", err)
 	}
 }
@@ -235,7 +235,7 @@ func isRefused(t *testing.T, l *log.Log, own, foreign string) {
 // The operator's user can back up, and restore into a broker without streams, but cannot change a stream.
 func TestOpsBacksUpAndRestores(t *testing.T) {
 	source, target := guarded(t), guarded(t)
-	l, err := log.Open(t.Context(), connectAs(t, source, "orders"), log.Config{Source: "orders", Patience: time.Minute})
+	l, err := eventlog.Open(t.Context(), connectAs(t, source, "orders"), eventlog.Config{Source: "orders", Patience: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +274,7 @@ func attachAs(t *testing.T, broker *server.Server, user string) *replay.Reader {
 }
 
 // mayNotChangeStreams tries to change or empty a stream and, for a worker, to change another domain's checkpoint.
-func mayNotChangeStreams(t *testing.T, l *log.Log, user string) {
+func mayNotChangeStreams(t *testing.T, l *eventlog.Log, user string) {
 	t.Helper()
 	js := l.JetStream()
 	stream, err := js.Stream(t.Context(), events.StreamShop)

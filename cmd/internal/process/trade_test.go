@@ -14,7 +14,7 @@ import (
 	"tillstream/cmd/internal/process"
 	"tillstream/cmd/internal/proof/proc"
 	"tillstream/events"
-	"tillstream/events/log"
+	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 )
 
@@ -27,7 +27,7 @@ var (
 // trade is shoppers and two replicas of a worker on a cluster of three, each with a connection of its own.
 type trade struct {
 	cluster *brokerCluster
-	counter *log.Log // takes the orders
+	counter *eventlog.Log // takes the orders
 	stop    context.CancelFunc
 	buyers  sync.WaitGroup
 
@@ -69,7 +69,7 @@ func startTrade(t *testing.T) *trade {
 }
 
 // join opens the log as a process of the shop does.
-func (tr *trade) join(t *testing.T, name string) *log.Log {
+func (tr *trade) join(t *testing.T, name string) *eventlog.Log {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})).With("process", name)
 	conn, err := process.Connect(t.Context(), tr.cluster.URL(), name, logger)
@@ -78,7 +78,7 @@ func (tr *trade) join(t *testing.T, name string) *log.Log {
 	}
 	t.Cleanup(conn.Close)
 	t.Logf("%s is connected to %s", name, conn.ConnectedServerName())
-	l, err := log.Open(t.Context(), conn, log.Config{Source: name, Logger: logger, Owns: []string{""}, Replicas: 3})
+	l, err := eventlog.Open(t.Context(), conn, eventlog.Config{Source: name, Logger: logger, Owns: []string{""}, Replicas: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,9 +87,9 @@ func (tr *trade) join(t *testing.T, name string) *log.Log {
 }
 
 // work runs a worker that marks each order once.
-func (tr *trade) work(t *testing.T, l *log.Log) {
+func (tr *trade) work(t *testing.T, l *eventlog.Log) {
 	t.Helper()
-	mark := func(tx *log.Tx, _ events.Event, p events.OrderPlaced) error {
+	mark := func(tx *eventlog.Tx, _ events.Event, p events.OrderPlaced) error {
 		if n, err := marked.Load(tx, p.OrderID); err != nil || n > 0 {
 			return err
 		}
@@ -118,13 +118,13 @@ func (tr *trade) buy(ctx context.Context, t *testing.T, buyer int) {
 	for n := 0; ctx.Err() == nil; n++ {
 		<-pace.C
 		id := fmt.Sprintf("buyer-%d-%d", buyer, n)
-		err := tr.counter.Do(context.WithoutCancel(ctx), func(tx *log.Tx) error {
+		err := tr.counter.Do(context.WithoutCancel(ctx), func(tx *eventlog.Tx) error {
 			if _, err := placed.LoadNew(tx, id); err != nil {
 				return err
 			}
 			return placed.Append(tx, id, events.OrderPlaced{OrderID: id})
 		})
-		if err != nil && !errors.Is(err, log.ErrUnavailable) {
+		if err != nil && !errors.Is(err, eventlog.ErrUnavailable) {
 			t.Errorf("place %s: %v", id, err)
 		}
 		tr.note(id, err)
@@ -196,7 +196,7 @@ func (tr *trade) moveTo(t *testing.T, n *brokerNode) {
 }
 
 // connect takes a log's connection to a node.
-func connect(t *testing.T, l *log.Log, n *brokerNode) {
+func connect(t *testing.T, l *eventlog.Log, n *brokerNode) {
 	t.Helper()
 	conn := l.JetStream().Conn()
 	proc.WaitFor(t, "connected to "+n.Name, time.Minute, func() bool {

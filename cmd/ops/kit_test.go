@@ -58,11 +58,7 @@ func newBroker(t *testing.T) *broker {
 	t.Helper()
 	server := logtest.Server(t)
 	l := logtest.OpenOn(t, server)
-	js, err := jetstream.New(logtest.Connect(t, server))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &broker{t: t, url: server.URL(), log: l, js: js, server: server, revisions: map[string]uint64{}}
+	return &broker{t: t, url: server.URL(), log: l, js: logtest.JetStream(t, logtest.Connect(t, server)), server: server, revisions: map[string]uint64{}}
 }
 
 // publish appends an event to the log.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/cmd/internal/process"
@@ -77,16 +76,7 @@ func (c tampering) refused(t *testing.T) {
 
 func jetStreamOf(t *testing.T, url string) jetstream.JetStream {
 	t.Helper()
-	conn, err := nats.Connect(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(conn.Close)
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
+	return logtest.JetStream(t, logtest.ConnectTo(t, url))
 }
 
 // After a changed password the connection to the broker never reconnects. The shop must end then, so that its supervisor can

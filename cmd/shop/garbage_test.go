@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/cmd/internal/invariants"
 	"tillstream/events"
@@ -70,15 +69,7 @@ var unhandled = []string{events.PrefixItem, events.PrefixStock}
 // must become dead letters, by sequence.
 func (m *testShop) publishGarbage(t *testing.T) map[uint64]string {
 	t.Helper()
-	conn, err := nats.Connect(m.NATS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := jetStreamOf(t, m.NATS)
 	published := map[uint64]string{}
 	for prefix, kind := range map[string]string{events.PrefixOrder: "orders.placed", events.PrefixPayment: "payments.captured",
 		events.PrefixReservation: "inventory.reservation_held", events.PrefixItem: "inventory.item_changed", events.PrefixStock: "inventory.stock_adjusted",

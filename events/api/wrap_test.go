@@ -44,10 +44,11 @@ func TestRequestsAreCountedByRouteAndStatusFromZero(t *testing.T) {
 		}
 		values := map[string]float64{}
 		for _, f := range families {
+			if f.GetName() != "tillstream_http_requests_total" {
+				continue
+			}
 			for _, m := range f.GetMetric() {
-				if f.GetName() == "tillstream_http_requests_total" {
-					values[m.GetLabel()[0].GetValue()+" "+m.GetLabel()[1].GetValue()] = m.GetCounter().GetValue()
-				}
+				values[m.GetLabel()[0].GetValue()+" "+m.GetLabel()[1].GetValue()] = m.GetCounter().GetValue()
 			}
 		}
 		return values

@@ -14,6 +14,7 @@ import (
 	"tillstream/events"
 	"tillstream/events/archive"
 	eventlog "tillstream/events/log"
+	"tillstream/events/log/logtest"
 	"tillstream/events/project/projecttest"
 	"tillstream/events/worker"
 )
@@ -83,19 +84,11 @@ func made(first, last uint64) (all []archive.Archived) {
 // replaceLog replaces the log by another one, from which messages are deleted. The log of a shop denies deletion.
 func replaceLog(t *testing.T, l *eventlog.Log, messages []archive.Archived, deleted ...uint64) {
 	t.Helper()
-	js, config := l.JetStream(), eventlog.Streams(1)[0]
-	config.DenyDelete = false
-	if err := js.DeleteStream(t.Context(), config.Name); err != nil {
-		t.Fatal(err)
-	}
-	stream, err := js.CreateStream(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	stream := logtest.Replaceable(t, l)
 	for _, m := range messages {
 		header := maps.Clone(m.Headers)
 		maps.DeleteFunc(header, func(name string, _ []string) bool { return strings.HasPrefix(name, "Nats-") }) // of the original batch
-		if _, err := js.PublishMsg(t.Context(), &nats.Msg{Subject: m.Subject, Header: header, Data: m.Body()}); err != nil {
+		if _, err := l.JetStream().PublishMsg(t.Context(), &nats.Msg{Subject: m.Subject, Header: header, Data: m.Body()}); err != nil {
 			t.Fatal(err)
 		}
 	}

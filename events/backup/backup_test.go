@@ -150,9 +150,9 @@ func editManifest(t *testing.T, dir string, change func(m *backup.Manifest)) {
 func TestOpenRefusesUnusableManifest(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		change func(m *backup.Manifest)
-		want   error
-		message   string
+		change  func(m *backup.Manifest)
+		want    error
+		message string
 	}{
 		"NewerFormat":   {func(m *backup.Manifest) { m.Format++ }, backup.ErrNewer, "format 2"},
 		"NewerTopology": {func(m *backup.Manifest) { m.Topology = 1000 }, backup.ErrNewer, "topology 1000"},

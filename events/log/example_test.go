@@ -57,7 +57,7 @@ func runExample(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // a temporary directory
 	server, err := embedded.StartNATS(embedded.NATSConfig{Dir: dir})
 	if err != nil {
 		return err

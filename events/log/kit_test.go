@@ -172,32 +172,15 @@ func startServer(t *testing.T, change func(*server.Options)) *server.Server {
 	options := &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), SyncAlways: true,
 		NoSigs: true, NoLog: true}
 	change(options)
-	broker, err := server.NewServer(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	broker.Start()
-	t.Cleanup(func() { broker.Shutdown(); broker.WaitForShutdown() })
-	if !broker.ReadyForConnections(30 * time.Second) {
-		t.Fatal("the server is not ready after 30 s")
-	}
-	return broker
+	return logtest.ServerWith(t, options)
 }
 
 // replaceStream replaces SHOP by a stream of a given size that lacks messages; SHOP itself denies deletion.
 func replaceStream(t *testing.T, l *eventlog.Log, size int, missing ...uint64) {
 	t.Helper()
-	js, config := l.JetStream(), eventlog.Streams(1)[0]
-	config.DenyDelete = false
-	if err := js.DeleteStream(t.Context(), config.Name); err != nil {
-		t.Fatal(err)
-	}
-	stream, err := js.CreateStream(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	stream := logtest.Replaceable(t, l)
 	for range size {
-		if _, err := js.Publish(t.Context(), events.PrefixStock+"a", nil); err != nil {
+		if _, err := l.JetStream().Publish(t.Context(), events.PrefixStock+"a", nil); err != nil {
 			t.Fatal(err)
 		}
 	}

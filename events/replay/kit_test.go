@@ -35,16 +35,12 @@ func newShop(t testing.TB) *shop {
 func openShop(t testing.TB, server *embedded.NATS) *shop {
 	t.Helper()
 	l, conn := logtest.OpenOn(t, server), logtest.Connect(t, server)
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
 	reader, err := replay.Open(t.Context(), conn)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(reader.Close)
-	return &shop{t: t, server: server, log: l, js: js, Reader: reader}
+	return &shop{t: t, server: server, log: l, js: logtest.JetStream(t, conn), Reader: reader}
 }
 
 // append appends an event, which need not be valid for its entity.

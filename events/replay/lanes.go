@@ -17,16 +17,16 @@ import (
 
 // Lane is the state of one lane. Its position is that of the checkpoint, which an active lane writes about once a second.
 type Lane struct {
-	Name     string      `json:"name"`
-	Kind     worker.Kind `json:"kind"`
-	Holder   string      `json:"holder,omitempty"` // the process that runs it; "" when none does
-	Position uint64      `json:"position"`         // every event up to here is handled, except the open acts
-	Lag      uint64      `json:"lag"`              // number of events that the lane has not read
-	Open     []OpenAct   `json:"open,omitempty"`   // acts that have begun but not ended
-	CircuitOpen     string      `json:"hold,omitempty"`   // the reason why its circuit is open; "" when it is closed
-	Paused   bool        `json:"paused"`
-	Until    *time.Time  `json:"until,omitempty"`   // when the pause ends by itself; nil when it does not
-	Written  *time.Time  `json:"written,omitempty"` // when the checkpoint was last written
+	Name        string      `json:"name"`
+	Kind        worker.Kind `json:"kind"`
+	Holder      string      `json:"holder,omitempty"` // the process that runs it; "" when none does
+	Position    uint64      `json:"position"`         // every event up to here is handled, except the open acts
+	Lag         uint64      `json:"lag"`              // number of events that the lane has not read
+	Open        []OpenAct   `json:"open,omitempty"`   // acts that have begun but not ended
+	CircuitOpen string      `json:"hold,omitempty"`   // the reason why its circuit is open; "" when it is closed
+	Paused      bool        `json:"paused"`
+	Until       *time.Time  `json:"until,omitempty"`   // when the pause ends by itself; nil when it does not
+	Written     *time.Time  `json:"written,omitempty"` // when the checkpoint was last written
 }
 
 // OpenAct is an event whose act is running or will be retried.

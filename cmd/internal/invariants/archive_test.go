@@ -2,7 +2,6 @@ package invariants_test
 
 import (
 	"cmp"
-	"context"
 	"net/http"
 	"slices"
 	"testing"
@@ -25,19 +24,7 @@ import (
 func runArchive(t *testing.T, s *shop, db *mongo.Database) {
 	t.Helper()
 	l := logtest.OpenOn(t, s.server)
-	w, err := worker.New(t.Context(), l, worker.Config{Batches: []worker.Batch{archive.Batch(l, archive.Config{DB: db, Window: 10 * time.Millisecond})}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := w.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	}()
-	t.Cleanup(func() { cancel(); <-done })
+	projecttest.Start(t, l, worker.Config{Batches: []worker.Batch{archive.Batch(l, archive.Config{DB: db, Window: 10 * time.Millisecond})}})
 }
 
 func TestDifferencesBetweenLogAndArchiveAreFound(t *testing.T) {

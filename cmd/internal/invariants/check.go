@@ -20,20 +20,20 @@ import (
 
 // Options is what to check and how long to wait.
 type Options struct {
-	Acknowledged    []string             // ids of orders that were answered 201; each must be in the log
-	ArchivePatience time.Duration        // how long to wait for the archive to reach the end of the log; default 30 s
-	Client          *http.Client         // for Stripe and the mailbox; default a client with a timeout of 30 s
-	DB              *mongo.Database      // with the archive and the projections; default none: I6 is skipped
-	ExpectedDeadLetters    []DeadLetter         // dead letters that must exist, and may be open; default none
-	Log             *replay.Reader       // required
-	Mail            string               // origin of the mailbox; default none: I4 is checked in the log only
-	Now             func() time.Time     // default time.Now
-	Patience        time.Duration        // how long to read orders on their way again; default 5 s
-	Progress        func(Progress)       // called a few times a second; default not called
-	Projections     []project.Projection // whose indexes must exist in DB; default none
-	Settle          time.Duration        // how long after its last event an order counts as on its way; default 60 s
-	StripeKey       string               // secret key; default none: I2 is checked in the log only
-	StripeURL       string               // origin of Stripe or the sandbox; needed with StripeKey
+	Acknowledged        []string             // ids of orders that were answered 201; each must be in the log
+	ArchivePatience     time.Duration        // how long to wait for the archive to reach the end of the log; default 30 s
+	Client              *http.Client         // for Stripe and the mailbox; default a client with a timeout of 30 s
+	DB                  *mongo.Database      // with the archive and the projections; default none: I6 is skipped
+	ExpectedDeadLetters []DeadLetter         // dead letters that must exist, and may be open; default none
+	Log                 *replay.Reader       // required
+	Mail                string               // origin of the mailbox; default none: I4 is checked in the log only
+	Now                 func() time.Time     // default time.Now
+	Patience            time.Duration        // how long to read orders on their way again; default 5 s
+	Progress            func(Progress)       // called a few times a second; default not called
+	Projections         []project.Projection // whose indexes must exist in DB; default none
+	Settle              time.Duration        // how long after its last event an order counts as on its way; default 60 s
+	StripeKey           string               // secret key; default none: I2 is checked in the log only
+	StripeURL           string               // origin of Stripe or the sandbox; needed with StripeKey
 }
 
 // Progress is how far a check has come.
@@ -176,12 +176,12 @@ func (c *checker) reportProgress(ctx context.Context) (stop func()) {
 		defer ticker.Stop()
 		for {
 			select {
-			case <-ctx.Done():
-				return
 			case <-ticker.C:
 				if stage := c.stage.Load(); stage != nil {
 					c.Progress(Progress{Stage: *stage, Done: c.done.Load(), Total: c.total.Load()})
 				}
+			case <-ctx.Done():
+				return
 			}
 		}
 	}()

@@ -38,16 +38,12 @@ func newShop(t testing.TB) *shop {
 	server := logtest.Server(t)
 	logtest.OpenOn(t, server)
 	conn := logtest.Connect(t, server)
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
 	reader, err := replay.Open(t.Context(), conn)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(reader.Close)
-	s := &shop{t: t, server: server, js: js, reader: reader, level: map[string]events.StockLevel{}}
+	s := &shop{t: t, server: server, js: logtest.JetStream(t, conn), reader: reader, level: map[string]events.StockLevel{}}
 	s.adjusted("MUG", 100)
 	return s
 }

@@ -159,12 +159,10 @@ func subjectsOf(ids []string) (subjects []string, err error) {
 func (c *checker) recent(o *order) bool { return c.Now().Sub(o.moved) < c.Settle }
 
 func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-timer.C:
+	case <-time.After(d):
 		return nil
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"tillstream/events"
 	"tillstream/events/backup"
 	eventlog "tillstream/events/log"
+	"tillstream/events/log/logtest"
 	"tillstream/events/project/projecttest"
 	"tillstream/events/replay"
 	"tillstream/events/worker"
@@ -44,16 +45,7 @@ func guarded(t *testing.T) *server.Server {
 	options.Cluster, options.Routes = server.ClusterOpts{}, nil
 	options.Port, options.HTTPHost, options.HTTPPort, options.StoreDir, options.NoLog, options.NoSigs = server.RANDOM_PORT, "", 0, t.TempDir(), true, true
 	options.JetStreamMaxMemory, options.JetStreamMaxStore = 3*options.JetStreamMaxMemory, 3*options.JetStreamMaxStore // the account's limits are for three servers
-	broker, err := server.NewServer(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	broker.Start()
-	t.Cleanup(func() { broker.Shutdown(); broker.WaitForShutdown() })
-	if !broker.ReadyForConnections(30 * time.Second) {
-		t.Fatal("the broker is not ready")
-	}
-	return broker
+	return logtest.ServerWith(t, options)
 }
 
 func connectAs(t *testing.T, broker *server.Server, user string) *nats.Conn {

@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events/embedded"
 	eventlog "tillstream/events/log"
@@ -24,6 +26,21 @@ func Server(t testing.TB) *embedded.NATS {
 	}
 	t.Cleanup(server.Stop)
 	return server
+}
+
+// ServerWith starts a nats-server with options that the shop's own server does not set.
+func ServerWith(t testing.TB, options *server.Options) *server.Server {
+	t.Helper()
+	s, err := server.NewServer(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(30 * time.Second) {
+		t.Fatal("nats-server is not ready after 30 s")
+	}
+	return s
 }
 
 // Connect opens a TCP connection to a server, as a separate process would.
@@ -42,6 +59,31 @@ func ConnectTo(t testing.TB, url string) *nats.Conn {
 	}
 	t.Cleanup(conn.Close)
 	return conn
+}
+
+// JetStream returns the JetStream API of a connection.
+func JetStream(t testing.TB, conn *nats.Conn) jetstream.JetStream {
+	t.Helper()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
+}
+
+// Replaceable replaces SHOP by an empty stream that permits deletion, which SHOP denies.
+func Replaceable(t testing.TB, l *eventlog.Log) jetstream.Stream {
+	t.Helper()
+	js, config := l.JetStream(), eventlog.Streams(1)[0]
+	config.DenyDelete = false
+	if err := js.DeleteStream(t.Context(), config.Name); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.CreateStream(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream
 }
 
 // OpenOn opens a log on a server. Each log on one server stands for one process.

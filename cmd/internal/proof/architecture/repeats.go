@@ -39,7 +39,7 @@ type sourceLine struct {
 }
 
 // Repeats returns every run of at least six equal lines that occurs twice in the Go files of a tree. Blank lines, comments,
-// imports and lines without a letter or a digit do not count, and do not interrupt a run.
+// imports, fields of JSON documents and lines without a letter or a digit do not count, and do not interrupt a run.
 //
 //	lines of all files ──► places of each window of six lines ──► pairs, extended to whole runs
 func Repeats(tree Tree) ([]Repeat, error) {
@@ -131,7 +131,7 @@ func codeLines(text Text) ([]sourceLine, error) {
 	for i, line := range raw {
 		folded := strings.Join(strings.Fields(line), " ")
 		hasWord := strings.ContainsFunc(folded, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) })
-		if !excluded[i+1] && hasWord && folded != "import (" {
+		if !excluded[i+1] && hasWord && folded != "import (" && !strings.Contains(folded, "`json:") {
 			lines = append(lines, sourceLine{path: text.Path, number: i + 1, text: folded})
 		}
 	}

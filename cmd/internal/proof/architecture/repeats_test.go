@@ -9,7 +9,9 @@ import (
 )
 
 // allowedRepeats are the pairs of files that may repeat lines, with the reason. An entry that is no longer needed fails the test.
-var allowedRepeats = []struct{ first, second, reason string }{}
+var allowedRepeats = []struct{ first, second, reason string }{
+	{"events/log/errors.go", "events/worker/decide.go", "a receive that does not wait: an exported function would be no shorter"},
+}
 
 // No run of six equal lines occurs twice in the Go files: shared logic belongs in one function.
 func TestNoSixLinesTwice(t *testing.T) {

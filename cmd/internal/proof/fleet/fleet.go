@@ -26,9 +26,9 @@ type ProxyFunc func(process, server, addr string) (proxy string, err error)
 
 // Config describes a fleet.
 type Config struct {
-	Proxy  ProxyFunc                 // default: no proxies
+	Proxy    ProxyFunc               // default: no proxies
 	Dir      string                  // for data
-	Output     func(name, line string) // receives the output of every process; default: it is discarded
+	Output   func(name, line string) // receives the output of every process; default: it is discarded
 	MongoURI string                  // of an existing database; default: the fleet starts one
 	Outside  OutsideConfig
 	Programs string // directory of executables, see [Packages]

@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// startEcho starts a server that sends back what it receives, and counts the bytes.
-func startEcho(t *testing.T) (addr string, received *atomic.Int64) {
+// startEcho starts a server that sends back what it receives, and returns its address and the count of bytes received.
+func startEcho(t *testing.T) (string, *atomic.Int64) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { listener.Close() })
-	received = new(atomic.Int64)
+	received := new(atomic.Int64)
 	go func() {
 		for {
 			conn, err := listener.Accept()

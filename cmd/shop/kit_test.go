@@ -98,7 +98,7 @@ func openShop(t *testing.T, config Config) *testShop {
 func (m *testShop) attach(t *testing.T) {
 	t.Helper()
 	var err error
-	if m.log, m.detach, err = m.Shop.Log(t.Context()); err != nil {
+	if m.log, m.detach, err = m.Log(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -66,7 +66,7 @@ func repairClosed(t *testing.T, config Config) {
 	config.Closed = true
 	m := openShop(t, config)
 	defer m.close(t)
-	db, closeDB, err := m.Shop.Database(t.Context())
+	db, closeDB, err := m.Database(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,11 +57,11 @@ func (d *disaster) open(t *testing.T) {
 // backUp does what ops backup does.
 func (d *disaster) backUp(t *testing.T) (dir string, cut uint64) {
 	t.Helper()
-	secrets, err := d.Shop.Secrets()
+	secrets, err := d.Secrets()
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, closeDB, err := d.Shop.Database(t.Context())
+	db, closeDB, err := d.Database(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func (d *disaster) restore(t *testing.T, dir string) map[uint64]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, closeDB, err := m.Shop.Database(t.Context())
+	db, closeDB, err := m.Database(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ func ExampleReader_Timeline() {
 	if err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // a temporary directory
 	broker, err := embedded.StartNATS(embedded.NATSConfig{Dir: dir})
 	if err != nil {
 		panic(err)

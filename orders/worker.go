@@ -23,7 +23,7 @@ func (s *Service) Worker() worker.Domain {
 	}
 }
 
-// routes lists the events that orders handles, each with its decision.
+// routes maps each event that orders handles to its decision.
 func routes() []worker.Route {
 	return []worker.Route{
 		worker.On(func(tx *eventlog.Tx, e events.Event, p events.ReservationHeld) error {

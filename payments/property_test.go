@@ -39,7 +39,7 @@ func drawReports(t *rapid.T) []report {
 	return reports
 }
 
-// drawRefunds draws refunds within the captured amount. Each comes with the current intent, as the actor retrieves both.
+// drawRefunds draws refunds within the captured amount. Each comes with the current intent, because the lane retrieves both.
 func drawRefunds(t *rapid.T) []report {
 	var reports []report
 	left := gbp1250.Amount

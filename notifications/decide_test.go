@@ -160,7 +160,7 @@ func in(t testing.TB, status Status, template string) Notification {
 
 var statuses = []Status{StatusQueued, StatusSending, StatusSent, StatusFailed, StatusUnknown}
 
-// Which event may follow in every state, and to which state it leads.
+// The events that may follow in every state, and the states to which they lead.
 func TestApplyInEveryState(t *testing.T) {
 	t.Parallel()
 	table := map[Status]map[string]Status{ // absent: the event cannot follow

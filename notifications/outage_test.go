@@ -17,8 +17,8 @@ import (
 	"tillstream/notifications/inbox"
 )
 
-// withLongBackoff defers mails for an hour. A mail that is sent soon after an outage was then not sent because its delay had
-// passed.
+// withLongBackoff defers mails for an hour. So a mail that is sent soon after an outage was sent because of the recovery, and not
+// because its delay had passed.
 func withLongBackoff(c *notifications.Config) {
 	c.Backoff = func(int) time.Duration { return time.Hour }
 }

@@ -167,7 +167,7 @@ func TestMailWithoutAReplyBecomesUnknown(t *testing.T) {
 	p.expectMails(t, mail.ID, 3)
 }
 
-// Fault I4: many replicas get the same message at the same moment, and one sends it.
+// Many replicas get the same message at the same moment, and one of them sends it.
 func TestConcurrentSendersSendOnce(t *testing.T) {
 	t.Parallel()
 	p := open(t)

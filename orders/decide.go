@@ -29,8 +29,8 @@ type Terms struct {
 	Shipping ShippingFees
 }
 
-// Price returns the event that places an order, with the prices that lookup returns. It returns an [*events.InvalidError] for an unknown item,
-// mixed currencies, a total that overflows or cannot be paid, and a currency without a shipping fee.
+// Price returns the event that places an order, with the prices that lookup returns. It returns an [*events.InvalidError] for an
+// unknown item, mixed currencies, a total that overflows or cannot be paid, and a currency without a shipping fee.
 func Price(id string, p Placement, hash string, lookup func(sku string) (Priced, bool), terms Terms, placedAt time.Time) (events.OrderPlaced, error) {
 	lines := make([]events.OrderLine, 0, len(p.Lines))
 	var subtotal events.Money
@@ -144,8 +144,8 @@ func (o Order) PaymentCaptured() []events.Payload {
 	return nil
 }
 
-// PaymentCancelled returns the events that follow when the payment is cancelled. If the order has not ended yet, the payment was cancelled at Stripe
-// or its authorization expired before the capture.
+// PaymentCancelled returns the events that follow when the payment is cancelled. If the order has not ended yet, the payment was
+// cancelled at Stripe or its authorization expired before the capture.
 func (o Order) PaymentCancelled() []events.Payload {
 	switch o.Status {
 	case AwaitingPayment, Capturing, PaidLate:

@@ -88,7 +88,7 @@ func (s *Service) putListing(tx *eventlog.Tx, l Listing) (Put, error) {
 	stockFacts, err := l.count(stock.Level)
 	if err != nil {
 		put.Err = err
-		return put, nil //nolint:nilerr // likewise
+		return put, nil //nolint:nilerr // a refusal, as above
 	}
 	put.Changed = len(itemFacts)+len(stockFacts) > 0
 	if err := errors.Join(Items.Append(tx, l.SKU, itemFacts...), Stocks.Append(tx, l.SKU, stockFacts...)); err != nil {

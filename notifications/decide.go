@@ -45,8 +45,8 @@ func messageID(o Outcome, domain string) string {
 // twice expects the money twice.
 var neverResent = []string{TemplateRefunded}
 
-// maxUnanswered is the number of attempts without an answer after which staff decide about a mail, whatever its template. A
-// server that accepts every mail and never answers must not flood the customer.
+// maxUnanswered is the number of attempts without an answer after which a mail of any template is left to staff. A server that
+// accepts every mail and never answers must not flood the customer.
 const maxUnanswered = 3
 
 // canResend reports whether a mail may be sent again after an attempt without an answer.

@@ -23,7 +23,7 @@
 // A server that refuses the shop itself (its name, its sender, its account, a sending limit) would refuse every mail. No mail
 // fails because of that: the circuit of the lane opens, /readyz reports it, and all mails are sent when the server accepts the
 // shop again. The rules in reply.go distinguish such a refusal from a refusal of the recipient. A recipient that is deferred
-// (greylisting, a full mailbox) delays only the mails to that recipient.
+// (greylisting, a full mailbox) delays only the mails to that recipient. A mail that cannot be sent for four days fails.
 //
 // The values in a mail are fixed when it is queued: the queued event has those of the outcome, and orders.placed, the first event
 // of the order, has the goods, the totals and the address. Templates, language and the shop's address are taken when the mail is

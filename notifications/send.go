@@ -96,8 +96,8 @@ func (s *Service) readPlaced(ctx context.Context, orderID string) (events.OrderP
 	return placed, nil
 }
 
-// startAttempt appends the start of an attempt and returns its number. It returns errTakenOver if another process has settled or
-// started the message meanwhile: of two concurrent calls one succeeds.
+// startAttempt appends the start of an attempt and returns its number. Of two concurrent calls one succeeds; the other returns
+// errTakenOver, as it does if another process has already sent the message or recorded its result.
 func (s *Service) startAttempt(ctx context.Context, e events.Event, p events.MessageQueued, to string) (attempt int, err error) {
 	known, _ := s.attempts.Get(p.MessageID)
 	err = s.log.Do(ctx, func(tx *eventlog.Tx) error {

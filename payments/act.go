@@ -270,9 +270,9 @@ func (s *Service) mustRetrieve(ctx context.Context, e events.Event) bool {
 // final reports whether an intent can no longer change.
 func (in Intent) final() bool { return in.Status == IntentSucceeded || in.Status == IntentCanceled }
 
-// workerError tells the worker what to do about an error. A temporary one is retried for as long as it lasts. A refused API
-// key affects every payment, so it opens the circuit of the lane. Any other error follows the worker's own retries and ends as
-// a dead letter.
+// workerError turns an error into an instruction to the worker. A temporary error is retried without a limit. A refused API key
+// affects every payment, so it opens the circuit of the lane. Any other error is retried by the worker's own rules and then
+// becomes a dead letter.
 func workerError(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, ErrKeyRefused):

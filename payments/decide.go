@@ -131,7 +131,7 @@ func authorized(p Payment, in Intent) []events.Payload {
 	return []events.Payload{events.PaymentAuthorized{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID, Charge: in.Charge, Amount: p.Amount}}
 }
 
-// captured records the capture once. If the order has ended meanwhile, the same commit requests a refund.
+// captured records the capture once. If the order has ended in the meantime, the same commit requests a refund.
 func captured(p Payment, in Intent) []events.Payload {
 	if !p.Captured.IsZero() {
 		return nil

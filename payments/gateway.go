@@ -28,7 +28,7 @@ const (
 type Intent struct {
 	ID           string
 	PaymentID    string // from its metadata; "" for an intent that the shop did not create
-	OrderID      string // likewise
+	OrderID      string // from its metadata
 	Amount       events.Money
 	Capturable   int64 // authorized and not captured, minor units
 	Received     int64 // captured, minor units

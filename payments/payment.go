@@ -28,8 +28,8 @@ const (
 // Payment is the state of one payment of an order: a set of facts. Stripe's reports may arrive in any order and repeatedly. The
 // authorized, captured, cancelled and refunded amounts end up the same, because no fact is counted twice or removed.
 //
-// Only Waiting and LastError depend on the order of arrival. They tell the shopper what happens between two attempts, move no
-// money, and are empty once an attempt has succeeded or the payment has ended.
+// Only Waiting and LastError depend on the order of arrival. They show the shopper the state between two attempts, have no effect
+// on money, and are empty once an attempt has succeeded or the payment has ended.
 type Payment struct {
 	ID        string       `json:"id"`
 	OrderID   string       `json:"order_id"`

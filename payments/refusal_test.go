@@ -29,7 +29,7 @@ func (g *busyGateway) Cancel(ctx context.Context, p Payment) (Intent, error) {
 	return g.Gateway.Cancel(ctx, p)
 }
 
-// The first refusal is retried whatever failed before it. As a dead letter it would keep the money reserved on the card of a
+// The first refusal is retried, even if an earlier attempt failed in another way. As a dead letter it would keep the money reserved on the card of a
 // shopper who has cancelled the order.
 func TestFirstRefusalIsRetried(t *testing.T) {
 	t.Parallel()

@@ -37,7 +37,7 @@ type Config struct {
 	PublishableKey string                // pk_…, sent to shoppers' browsers; required
 	ReconcileEvery time.Duration         // how often the reconciler looks for missed webhooks; default 1 min
 	Registerer     prometheus.Registerer // default: none
-	SecretKey      string                // sk_… or rk_…; its prefix tells live mode from test mode; required
+	SecretKey      string                // sk_… or rk_…; its prefix gives the mode, live or test; required
 	StripeURL      string                // default: Stripe's own
 	WebhookSecret  string                // whsec_…, with which Stripe signs webhooks; required
 }

@@ -162,8 +162,8 @@ func unknownRoute(r *http.Request) *apiError {
 	return e
 }
 
-// broken logs a failure of the sandbox and returns the answer 500.
-func (t *tx) broken(err error) *apiError {
+// internalError logs a failure of the sandbox and returns the answer 500.
+func (t *tx) internalError(err error) *apiError {
 	t.server.config.Logger.Error("sandbox request", "request", t.call.id, "path", t.call.path, "error", err)
 	return internalError()
 }

@@ -135,7 +135,7 @@ func getEvent(t *tx, c *call) (any, *apiError) {
 	}
 	e, err := t.server.readEvent(index, t.server.events.rows[index])
 	if err != nil {
-		return nil, t.broken(err)
+		return nil, t.internalError(err)
 	}
 	if e.ID != c.target {
 		return nil, notFound("event", "id", c.target)
@@ -163,7 +163,7 @@ func listEvents(t *tx, c *call) (any, *apiError) {
 	for _, i := range indexes {
 		e, err := t.server.readEvent(i, rows[i])
 		if err != nil {
-			return nil, t.broken(err)
+			return nil, t.internalError(err)
 		}
 		shown = append(shown, e)
 	}

@@ -255,7 +255,7 @@ func (s *Server) intercepted(ctx context.Context, c *call, op operation) Answer 
 		t := s.begin(c)
 		t.putAnswer(answer.Status, answer.Body, span{})
 		if err := t.commit(); err != nil {
-			return s.refused(c, t.broken(err))
+			return s.refused(c, t.internalError(err))
 		}
 	}
 	return answer
@@ -268,7 +268,7 @@ func (s *Server) work(c *call, op operation) Answer {
 	t := s.begin(c)
 	result, problem := op(t, c)
 	if t.err != nil {
-		return s.refused(c, t.broken(t.err))
+		return s.refused(c, t.internalError(t.err))
 	}
 	if problem != nil {
 		a := s.refused(c, problem)
@@ -279,7 +279,7 @@ func (s *Server) work(c *call, op operation) Answer {
 	}
 	body, known, err := c.encode(t, result)
 	if err != nil {
-		return s.refused(c, t.broken(err))
+		return s.refused(c, t.internalError(err))
 	}
 	if c.key != "" {
 		t.putAnswer(http.StatusOK, body, known)
@@ -289,7 +289,7 @@ func (s *Server) work(c *call, op operation) Answer {
 
 func (t *tx) commitAnswer(a Answer) Answer {
 	if err := t.commit(); err != nil {
-		return t.server.refused(t.call, t.broken(err))
+		return t.server.refused(t.call, t.internalError(err))
 	}
 	return a
 }

@@ -8,7 +8,7 @@ import (
 	eventlog "tillstream/events/log"
 )
 
-// Adjustment is a correction of what is on hand. Exactly one of Delta and Count is set.
+// Adjustment corrects the number of units on hand. Exactly one of Delta and Count is set.
 type Adjustment struct {
 	Delta  *int64 `json:"delta,omitempty" doc:"Add this many; negative takes away"`
 	Count  *int64 `json:"count,omitempty" doc:"There are exactly this many, the held ones included"`

@@ -29,7 +29,8 @@ type Offer struct {
 }
 
 // catalogue holds the items for sale and their available stock in memory, computed from the log alone. It needs no database,
-// so shoppers can search it while MongoDB is down. It may be some milliseconds old; only the hold of an order is exact.
+// so shoppers can search it while MongoDB is down. It may be some milliseconds behind the log. An order is decided on the exact
+// stock.
 type catalogue struct {
 	mu        sync.RWMutex
 	rows      map[string]*row
@@ -38,7 +39,7 @@ type catalogue struct {
 	loaded    bool
 }
 
-// row is an item with the texts for searching and sorting.
+// row is an item with its keys for searching and sorting.
 type row struct {
 	item Item
 	key  string // lower-case title, then SKU: rows are sorted by it, and it is the cursor
@@ -186,8 +187,8 @@ func parseKey(key string) (string, error) {
 	return key, nil
 }
 
-// searchText is the text that a query is searched in: the words of title, SKU, description and tags in lower case, each after
-// a space, so that " hea" is found in "heart" and not in "wheat".
+// searchText returns the text of an item that queries are compared with: the words of title, SKU, description and tags in lower
+// case, each after a space, so that the query " hea" matches "heart" and not "wheat".
 func searchText(i Item) string {
 	var b strings.Builder
 	for _, part := range append([]string{i.Title, i.SKU, i.Description}, i.Tags...) {
@@ -209,7 +210,7 @@ func queryWords(query string) []string {
 	return prefixes
 }
 
-// matches reports whether every word of a query begins a word of the item.
+// matches reports whether every word of a query is the beginning of a word of the item.
 func (r *row) matches(prefixes []string) bool {
 	for _, w := range prefixes {
 		if !strings.Contains(r.text, w) {

@@ -66,7 +66,7 @@ func TestOrdersOfTwoItemsInOppositeOrderNeverOversell(t *testing.T) {
 	}
 }
 
-// rounds returns how often a race is run: CONTENTION_ROUNDS times, by default least.
+// rounds returns how many rounds a race has: the value of CONTENTION_ROUNDS, by default least.
 func rounds(t *testing.T, least int) int {
 	t.Helper()
 	text := os.Getenv("CONTENTION_ROUNDS")

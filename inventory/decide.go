@@ -16,14 +16,14 @@ const (
 	Nothing   Action = iota
 	Hold             // hold every line, or none
 	HoldAgain        // the same after a late payment, when nothing is held
-	Affirm           // state again that every line is held, after a late payment that found it so
+	Affirm           // state again that every line is held: it still was when a late payment arrived
 	Release          // release the held lines
-	Close            // let no later event hold lines for an order that ended before its placement was handled
+	Close            // hold nothing from now on: the order ended before its placement was handled
 	Commit           // the held lines are sold
 )
 
-// Next returns the action of an order's event on a reservation. An event that is delivered again or late does Nothing. Next
-// returns [ErrCannotFollow] for the confirmation of an order that holds nothing.
+// Next returns the action that an order's event calls for. It is Nothing for an event that was handled before or comes too late.
+// Next returns [ErrCannotFollow] for the confirmation of an order for which nothing is held.
 func Next(r Reservation, event events.Payload) (Action, error) {
 	switch event.(type) {
 	case events.OrderPlaced:
@@ -61,8 +61,8 @@ func actionOnLatePayment(r Reservation) Action {
 	return HoldAgain
 }
 
-// actionOnEnd releases what is held, unless the event was overtaken by a later one. It closes the reservation of an order
-// whose placement was not handled yet, such as a dead letter: a redrive of it would hold stock for an order that has ended.
+// actionOnEnd releases the held stock, unless a later event has overtaken the end of the order. If the placement was not handled
+// yet, because it is a dead letter, it closes the reservation: otherwise a redrive would hold stock for an order that has ended.
 func actionOnEnd(r Reservation, overtaken bool) Action {
 	switch {
 	case r.State == StateNone:
@@ -79,7 +79,7 @@ type Decision struct {
 	Stock       []Entry // in order of SKU
 }
 
-// Entry is one event for the ledger of one SKU.
+// Entry is an event to append to the ledger of a SKU.
 type Entry struct {
 	SKU  string
 	Fact events.Payload
@@ -128,7 +128,8 @@ func Decide(r Reservation, action Action, orderID string, lines []events.Reserve
 func hold(r Reservation, action Action, orderID string, lines []events.ReservedLine, levels map[string]events.StockLevel) (Decision, error) {
 	var d Decision
 	if action == HoldAgain && r.State == StateNone {
-		// The placement was not handled. Closing the reservation makes this the second attempt, after which there is no third.
+		// The placement was not handled. Closing the reservation first makes this hold the second one, so the placement cannot
+		// hold the stock again.
 		d.Reservation = append(d.Reservation, events.ReservationReleased{OrderID: orderID})
 	}
 	if short := shortages(lines, levels); len(short) > 0 {
@@ -151,7 +152,7 @@ func shortages(lines []events.ReservedLine, levels map[string]events.StockLevel)
 	return short
 }
 
-// move returns one ledger entry per line, with the level after it. It returns [ErrOutOfRange] for a level that is impossible.
+// move returns one ledger entry per line, each with the level after it. It returns [ErrOutOfRange] if a level would be impossible.
 func move(orderID string, lines []events.ReservedLine, levels map[string]events.StockLevel, entry func(events.StockMovement) events.Payload) ([]Entry, error) {
 	entries := make([]Entry, 0, len(lines))
 	for _, l := range lines {

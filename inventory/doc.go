@@ -11,7 +11,8 @@
 //	inventory.stock.main.<sku>      Stock        the ledger; the newest entry has the level
 //	inventory.reservations.<order>  Reservation  the stock held for one order
 //
-// The life of one reservation. On the arrows: the event of the order; in brackets: the event of the reservation.
+// The life of one reservation. An arrow shows the event of the order that causes the change and, in brackets, the event that is
+// appended to the reservation.
 //
 //	                  ┌─ orders.placed, in stock ──► held ─── orders.confirmed [committed] ────► committed
 //	                  │  [held]                      │   ▲
@@ -21,8 +22,9 @@
 //	                  └─ orders.placed, short ─► refused, released
 //	                                                 └── orders.paid_late, short [refused] ─► refused
 //
-// After orders.paid_late a reservation is held a second time, and never a third. From then on it is "late": the expiry before
-// the payment does not release it when it is delivered again.
+// A late payment holds the stock a second time, and nothing holds it a third time. The reservation is then marked late, so that
+// the orders.expired from before the payment, if it is delivered again, does not release it. If a late payment arrives while
+// the stock is still held, the reservation states again that it is held.
 //
 // Handled: orders.placed, confirmed, expired, cancelled, rejected, paid_late. Appended: inventory.item_changed,
 // stock_adjusted, stock_held, stock_released, stock_committed, reservation_held, reservation_refused, reservation_released,

@@ -32,14 +32,14 @@ func ApplyItem(_ Item, e events.Event) (Item, error) {
 	if !ok {
 		return Item{}, fmt.Errorf("%w: %s on an item", ErrCannotFollow, e.Type)
 	}
-	if !names(e, events.PrefixItem, p.SKU) {
+	if !subjectMatches(e, events.PrefixItem, p.SKU) {
 		return Item{}, fmt.Errorf("%w: item %q on subject %s", ErrCannotFollow, p.SKU, e.Subject)
 	}
 	return Item(p), nil
 }
 
-// names reports whether an event's subject is that of the entity with an id, which its payload names.
-func names(e events.Event, prefix, id string) bool {
+// subjectMatches reports whether an event is stored on the subject of the entity that its payload names by id.
+func subjectMatches(e events.Event, prefix, id string) bool {
 	subjectID, ok := events.ParseSubject(prefix, e.Subject)
 	return ok && subjectID == id
 }

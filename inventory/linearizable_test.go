@@ -48,11 +48,11 @@ type modelStock struct {
 var stockModel = porcupine.Model{
 	Init: func() any { return modelStock{} },
 	Step: func(state, input, output any) (bool, any) {
-		before, d, got := state.(modelStock), input.(operation), output.(result)
-		if d.short {
-			return before.level.Available < d.units, before
+		before, op, got := state.(modelStock), input.(operation), output.(result)
+		if op.short {
+			return before.level.Available < op.units, before
 		}
-		next, want := before.step(d, got.refused)
+		next, want := before.step(op, got.refused)
 		return want == got, next
 	},
 	DescribeOperation: func(input, output any) string { return fmt.Sprintf("%+v -> %+v", input, output) },
@@ -60,24 +60,24 @@ var stockModel = porcupine.Model{
 
 // step applies an operation. A refusal is appended to the reservation and not to the stock, so the shortage was observed at
 // another moment of the same attempt. In a history it is an operation of its own, short.
-func (s modelStock) step(d operation, refused bool) (modelStock, result) {
-	if d.event == nil {
-		s.level.OnHand, s.level.Available = s.level.OnHand+d.units, s.level.Available+d.units
+func (s modelStock) step(op operation, refused bool) (modelStock, result) {
+	if op.event == nil {
+		s.level.OnHand, s.level.Available = s.level.OnHand+op.units, s.level.Available+op.units
 		return s, result{moved: true, level: s.level}
 	}
-	state, moved := &s.orders[d.order], false
-	switch d.event.(type) {
+	state, moved := &s.orders[op.order], false
+	switch op.event.(type) {
 	case events.OrderPlaced:
 		switch {
 		case *state != inventory.StateNone:
 		case refused:
 			*state = inventory.StateRefused
 			return s, result{state: *state, refused: true}
-		case s.level.Available < d.units: // must have been refused
+		case s.level.Available < op.units: // must have been refused
 			return s, result{state: inventory.StateRefused}
 		default:
 			*state, moved = inventory.StateHeld, true
-			s.level.Available, s.level.Held = s.level.Available-d.units, s.level.Held+d.units
+			s.level.Available, s.level.Held = s.level.Available-op.units, s.level.Held+op.units
 		}
 	case events.OrderCancelled:
 		switch *state {
@@ -85,12 +85,12 @@ func (s modelStock) step(d operation, refused bool) (modelStock, result) {
 			*state = inventory.StateReleased
 		case inventory.StateHeld:
 			*state, moved = inventory.StateReleased, true
-			s.level.Available, s.level.Held = s.level.Available+d.units, s.level.Held-d.units
+			s.level.Available, s.level.Held = s.level.Available+op.units, s.level.Held-op.units
 		}
 	case events.OrderConfirmed:
 		if *state == inventory.StateHeld {
 			*state, moved = inventory.StateCommitted, true
-			s.level.OnHand, s.level.Held = s.level.OnHand-d.units, s.level.Held-d.units
+			s.level.OnHand, s.level.Held = s.level.OnHand-op.units, s.level.Held-op.units
 		}
 	}
 	if moved {
@@ -100,11 +100,11 @@ func (s modelStock) step(d operation, refused bool) (modelStock, result) {
 }
 
 // do runs an operation on the log and returns what its client observes.
-func (d operation) do(ctx context.Context, l *eventlog.Log, sku string) (result, error) {
+func (op operation) do(ctx context.Context, l *eventlog.Log, sku string) (result, error) {
 	var got result
-	if d.event == nil {
+	if op.event == nil {
 		err := l.Do(ctx, func(tx *eventlog.Tx) (err error) {
-			if err := receiveIn(tx, sku, d.units); err != nil {
+			if err := receiveIn(tx, sku, op.units); err != nil {
 				return err
 			}
 			got, err = observe(tx, sku, "", true)
@@ -112,10 +112,10 @@ func (d operation) do(ctx context.Context, l *eventlog.Log, sku string) (result,
 		})
 		return got, err
 	}
-	id := fmt.Sprintf("%s_%d", sku, d.order)
+	id := fmt.Sprintf("%s_%d", sku, op.order)
 	err := l.Do(ctx, func(tx *eventlog.Tx) error {
 		before := tx.Len()
-		refused := inventory.UpdateReservation(tx, id, d.event, lines(d.units, sku))
+		refused := inventory.UpdateReservation(tx, id, op.event, lines(op.units, sku))
 		if refused != nil && !errors.Is(refused, inventory.ErrCannotFollow) {
 			return refused
 		}
@@ -174,18 +174,18 @@ func record(t *testing.T, logs []*eventlog.Log, sku string, seed uint64) []porcu
 		clients.Go(func() {
 			random := rand.New(rand.NewPCG(seed, uint64(client)))
 			for range modelOperations {
-				d := randomOperation(random)
+				op := randomOperation(random)
 				called := time.Since(started)
-				got, err := d.do(t.Context(), logs[client%len(logs)], sku)
+				got, err := op.do(t.Context(), logs[client%len(logs)], sku)
 				if err != nil {
-					t.Errorf("%+v: %v", d, err)
+					t.Errorf("%+v: %v", op, err)
 					return
 				}
-				done := porcupine.Operation{ClientId: client, Input: d, Output: got, Call: int64(called), Return: int64(time.Since(started))}
+				done := porcupine.Operation{ClientId: client, Input: op, Output: got, Call: int64(called), Return: int64(time.Since(started))}
 				mu.Lock()
 				history = append(history, done)
 				if got.refused {
-					done.Input, done.Output = operation{units: d.units, short: true}, result{}
+					done.Input, done.Output = operation{units: op.units, short: true}, result{}
 					history = append(history, done)
 				}
 				mu.Unlock()
@@ -198,16 +198,16 @@ func record(t *testing.T, logs []*eventlog.Log, sku string, seed uint64) []porcu
 
 func randomOperation(random *rand.Rand) operation {
 	order := random.IntN(modelOrders)
-	d := operation{order: order, units: 1 + int64(order)%3}
+	op := operation{order: order, units: 1 + int64(order)%3}
 	switch random.IntN(5) {
 	case 0:
 		return operation{units: 1 + random.Int64N(3)}
 	case 1, 2:
-		d.event = events.OrderPlaced{}
+		op.event = events.OrderPlaced{}
 	case 3:
-		d.event = events.OrderCancelled{}
+		op.event = events.OrderCancelled{}
 	case 4:
-		d.event = events.OrderConfirmed{}
+		op.event = events.OrderConfirmed{}
 	}
-	return d
+	return op
 }

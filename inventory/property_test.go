@@ -69,7 +69,7 @@ func (w *warehouse) book(t *rapid.T, sku string, facts ...events.Payload) {
 	}
 }
 
-// check checks I3 of the fault matrix, and that the held stock is that of the reservations.
+// check fails the test unless every ledger adds up and its held stock is that of the reservations.
 func (w *warehouse) check(t *rapid.T) {
 	held := map[string]int64{}
 	for _, r := range w.reservations {

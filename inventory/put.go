@@ -12,7 +12,7 @@ import (
 // decisions about all of them.
 const putChunk = 25
 
-// Put is the result of one listing.
+// Put is the result of putting one listing.
 type Put struct {
 	SKU     string
 	Changed bool
@@ -60,8 +60,8 @@ func (s *Service) putChunk(ctx context.Context, listings []Listing, actor string
 	return results, err
 }
 
-// refresh reads the newest level into the cache. The broker checks an append against the newest state, but not a refusal,
-// which must therefore not be decided on a level that another process has changed.
+// refresh reads the newest level into the cache. An append on an old level would fail and be decided again, but a refusal appends
+// nothing, so an old level would not be detected.
 func (s *Service) refresh(ctx context.Context, sku string) error {
 	_, _, err := Stocks.Read(ctx, s.log, sku)
 	if errors.Is(err, eventlog.ErrNotFound) {
@@ -88,7 +88,7 @@ func (s *Service) putListing(tx *eventlog.Tx, l Listing) (Put, error) {
 	stockFacts, err := l.count(stock.Level)
 	if err != nil {
 		put.Err = err
-		return put, nil //nolint:nilerr // likewise
+		return put, nil //nolint:nilerr // a refusal, as above
 	}
 	put.Changed = len(itemFacts)+len(stockFacts) > 0
 	if err := errors.Join(Items.Append(tx, l.SKU, itemFacts...), Stocks.Append(tx, l.SKU, stockFacts...)); err != nil {

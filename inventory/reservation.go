@@ -22,9 +22,9 @@ const (
 type Reservation struct {
 	OrderID string
 	State   State
-	Lines   []events.ReservedLine // what is or was held, one per SKU, sorted by SKU
-	Short   []events.Shortage     // what was short, when it is refused
-	// Late is set by the second attempt to hold, after a late payment. There is no third.
+	Lines   []events.ReservedLine // the stock that is or was held, one line per SKU, sorted by SKU
+	Short   []events.Shortage     // the missing stock of a refused reservation
+	// Late is set by the second attempt to hold the stock, which follows a late payment. There is no third attempt.
 	Late bool
 }
 
@@ -35,7 +35,7 @@ func ApplyReservation(r Reservation, e events.Event) (Reservation, error) {
 	if !ok || !mayFollow(before, r.State) {
 		return Reservation{}, fmt.Errorf("%w: %s on a reservation that is %q", ErrCannotFollow, e.Type, before)
 	}
-	if !names(e, events.PrefixReservation, orderID) {
+	if !subjectMatches(e, events.PrefixReservation, orderID) {
 		return Reservation{}, fmt.Errorf("%w: reservation of %q on subject %s", ErrCannotFollow, orderID, e.Subject)
 	}
 	r.OrderID = orderID
@@ -63,7 +63,7 @@ func (r *Reservation) fold(p events.Payload) (orderID string, ok bool) {
 	return "", false
 }
 
-// mayFollow is the table of transitions. Held may follow held, because a late payment states it again.
+// mayFollow is the table of transitions. Held may follow held, see [Affirm].
 func mayFollow(before, after State) bool {
 	switch after {
 	case StateHeld:

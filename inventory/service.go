@@ -31,11 +31,11 @@ var (
 	Reservations = eventlog.Entity[Reservation]{Prefix: events.PrefixReservation, Apply: ApplyReservation}
 )
 
-// Config sets a [Service] up. It has no database, because inventory serves and decides from the log alone.
+// Config is the configuration of a [Service]. It has no database, because inventory reads only the log.
 type Config struct {
 	Access  api.StaffAccess     // required
 	Charges events.ChargeLimits // which prices can be paid; default: the limits that Stripe publishes
-	Log     *eventlog.Log       // the handle of this domain; required
+	Log     *eventlog.Log       // the handle of the domain inventory; required
 	Logger  *slog.Logger        // default: the log's
 }
 

@@ -26,7 +26,7 @@ func ApplyStock(_ Stock, e events.Event) (Stock, error) {
 	if !ok {
 		return Stock{}, fmt.Errorf("%w: %s on a stock ledger", ErrCannotFollow, e.Type)
 	}
-	if m.Location != events.LocationMain || !names(e, events.PrefixStock, m.SKU) {
+	if m.Location != events.LocationMain || !subjectMatches(e, events.PrefixStock, m.SKU) {
 		return Stock{}, fmt.Errorf("%w: movement of %q at %q on subject %s", ErrCannotFollow, m.SKU, m.Location, e.Subject)
 	}
 	if err := checkLevel(m.After); err != nil {
@@ -35,7 +35,7 @@ func ApplyStock(_ Stock, e events.Event) (Stock, error) {
 	return Stock{SKU: m.SKU, Level: m.After}, nil
 }
 
-// levelAfter returns the level after an entry of a type moves a quantity.
+// levelAfter returns the level after a quantity is moved by an entry of the type of entry.
 func levelAfter(level events.StockLevel, entry events.Payload, quantity int64) events.StockLevel {
 	switch entry.(type) {
 	case events.StockAdjusted:

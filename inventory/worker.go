@@ -31,11 +31,11 @@ func Projections() []project.Projection { return nil }
 // Projections returns none, for the process that runs them.
 func (s *Service) Projections() []project.Projection { return Projections() }
 
-// on routes one type of order event to updateReservation. parse returns the order and, from events that have them, its lines.
+// on routes one type of order event to updateReservation. parse returns the order's id, and its lines if the event has them.
 func on[P events.Payload](parse func(P) (orderID string, lines []events.OrderLine)) worker.Route {
 	return worker.On(func(tx *eventlog.Tx, e events.Event, p P) error {
 		orderID, lines := parse(p)
-		if !names(e, events.PrefixOrder, orderID) {
+		if !subjectMatches(e, events.PrefixOrder, orderID) {
 			return fmt.Errorf("%w: order %q on subject %s", ErrCannotFollow, orderID, e.Subject)
 		}
 		return updateReservation(tx, orderID, p, lines)

@@ -11,8 +11,8 @@ import (
 	"tillstream/events"
 )
 
-// Queue returns the message to queue for an outcome. A template is queued once per order, order_refunded once per refund, and
-// never twice for the same event, so an event that is delivered again queues nothing.
+// Queue returns the event that queues the message about an outcome, or none if it is queued already. fact is the id of the event
+// of the outcome. A template is queued once per order, order_refunded once per refund, and none twice for the same event.
 func (n Notification) Queue(o Outcome, fact, domain string) ([]events.Payload, error) {
 	id := messageID(o, domain)
 	for _, m := range n.Messages {
@@ -45,8 +45,8 @@ func messageID(o Outcome, domain string) string {
 // twice expects the money twice.
 var neverResent = []string{TemplateRefunded}
 
-// maxUnanswered is the number of attempts without an answer after which staff decide about a mail, whatever its template. A
-// server that accepts every mail and never answers must not flood the customer.
+// maxUnanswered is the number of attempts without an answer after which a mail of any template is left to staff. A server that
+// accepts every mail and never answers must not flood the customer.
 const maxUnanswered = 3
 
 // canResend reports whether a mail may be sent again after an attempt without an answer.
@@ -62,12 +62,12 @@ const (
 	StepNothing Step = iota // the message has ended
 	StepSend                // send it now
 	StepWait                // another process may be sending it: decide again later
-	StepGiveUp              // its sender has died and it must not be sent again: staff decide
+	StepGiveUp              // the process that was sending it has died, and it must not be sent again: staff decide
 )
 
-// Next returns the next step of a message and how long to wait before it. While a message is being sent it belongs to the
-// process that appended "sending", until the timeout: then that process counts as dead. concluded is the last attempt that this
-// process saw end without delivery, 0 for none. Its result is known, so there is nothing to wait for.
+// Next returns the next step of a message and how long to wait before it. The process that appended notifications.sending
+// owns the message until the timeout, after which it is considered dead. concluded is the last attempt of which this process
+// knows that it ended without delivery, 0 for none; such an attempt is not waited for.
 func (m Message) Next(now time.Time, timeout time.Duration, concluded int) (Step, time.Duration) {
 	switch m.Status {
 	case StatusQueued:
@@ -92,7 +92,7 @@ func (m Message) Start(orderID, to string) events.MessageSending {
 	return events.MessageSending{OrderID: orderID, MessageID: m.ID, To: to, Attempt: m.Attempt + 1}
 }
 
-// Settle returns the result of a message if its state allows one. Repeating a result returns nothing.
+// Settle returns the result as the event to append if the state of its message allows it, and nothing for a repeated result.
 func (n Notification) Settle(result events.Payload) []events.Payload {
 	id, next := resultOf(result)
 	m, ok := n.Message(id)
@@ -120,8 +120,8 @@ var retrySchedule = []time.Duration{
 	5 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour,
 }
 
-// giveUpAfter is how long a mail is retried before it fails. Mail servers retry for four to five days (RFC 5321 §4.5.4.1), and a
-// weekend must fit.
+// giveUpAfter is how long a mail is retried before it fails. It must be longer than a weekend. Mail servers themselves retry for
+// four to five days (RFC 5321 §4.5.4.1).
 const giveUpAfter = 4 * 24 * time.Hour
 
 // Backoff returns the delay after an attempt, from 1, that was deferred.
@@ -129,5 +129,5 @@ func Backoff(attempt int) time.Duration {
 	return retrySchedule[min(max(attempt, 1), len(retrySchedule))-1]
 }
 
-// Overdue reports whether a message has been retried for long enough.
+// Overdue reports whether a message has been retried for giveUpAfter, so that it fails.
 func (m Message) Overdue(now time.Time) bool { return now.Sub(m.QueuedAt) >= giveUpAfter }

@@ -139,8 +139,8 @@ func TestMessageIDIsSanitized(t *testing.T) {
 	}
 }
 
-// in returns a notification with a message in a state.
-func in(t testing.TB, status Status, template string) Notification {
+// notificationIn returns a notification with a message in a state.
+func notificationIn(t testing.TB, status Status, template string) Notification {
 	t.Helper()
 	o := Confirmed(confirmed("o1"), noon)
 	if template == TemplateRefunded {
@@ -160,7 +160,7 @@ func in(t testing.TB, status Status, template string) Notification {
 
 var statuses = []Status{StatusQueued, StatusSending, StatusSent, StatusFailed, StatusUnknown}
 
-// Which event may follow in every state, and to which state it leads.
+// The events that may follow in every state, and the states to which they lead.
 func TestApplyInEveryState(t *testing.T) {
 	t.Parallel()
 	table := map[Status]map[string]Status{ // absent: the event cannot follow
@@ -171,7 +171,7 @@ func TestApplyInEveryState(t *testing.T) {
 		StatusUnknown: {"notifications.sent": StatusSent},
 	}
 	for _, status := range statuses {
-		n := in(t, status, TemplateConfirmed)
+		n := notificationIn(t, status, TemplateConfirmed)
 		m := n.Messages[0]
 		for _, fact := range []events.Payload{
 			events.MessageQueued{OrderID: "o1", MessageID: m.ID}, m.Start("o1", "ada@example.com"), events.MessageSent{MessageID: m.ID},
@@ -206,7 +206,7 @@ func TestApplyRefusesUnknownMessages(t *testing.T) {
 func TestSettleInEveryState(t *testing.T) {
 	t.Parallel()
 	for _, status := range statuses {
-		n := in(t, status, TemplateConfirmed)
+		n := notificationIn(t, status, TemplateConfirmed)
 		id := n.Messages[0].ID
 		for _, result := range []events.Payload{
 			events.MessageSent{OrderID: "o1", MessageID: id}, events.MessageFailed{OrderID: "o1", MessageID: id},
@@ -257,7 +257,7 @@ func TestNextInEveryState(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n := in(t, c.status, c.template)
+			n := notificationIn(t, c.status, c.template)
 			for range c.attempts {
 				n = fold(t, n, noon, n.Messages[0].Start("o1", "ada@example.com"))
 			}

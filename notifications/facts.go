@@ -15,9 +15,9 @@ const (
 	TemplateRefunded  = "order_refunded"
 )
 
-// Facts are the values of an outcome in the queued event of its mail. Later events of the order do not change them. The mail
-// takes goods, totals and address from the first event of the order. Fields are only added, so that a newer release can render
-// a message that an older one queued.
+// Facts are the values of an outcome that notifications.queued stores. Later events of the order do not change them. The mail
+// takes goods, totals and address from the first event of the order. Fields may be added but never removed, so that a newer
+// release can render a message that an older one queued.
 type Facts struct {
 	OrderID string    `json:"order_id"`
 	Number  string    `json:"number"`
@@ -30,7 +30,8 @@ type Facts struct {
 	Amount   *events.Money     `json:"amount,omitempty"`    // of a refund
 }
 
-// Outcome is an outcome of an order as a mail: the template and its values. The first event of the order has the recipient.
+// Outcome is the outcome of an order as its mail needs it: a template and the values for it. The recipient is in the first event
+// of the order.
 type Outcome struct {
 	Template string
 	Facts    Facts

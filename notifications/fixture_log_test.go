@@ -122,7 +122,7 @@ func (p *fixture) history(t testing.TB, orderID string) []events.Event {
 	return got
 }
 
-// startAttempt appends "sending", as a sender does that is killed right afterwards.
+// startAttempt appends notifications.sending, like a process that is killed right afterwards.
 func (p *fixture) startAttempt(t testing.TB, m events.MessageQueued) {
 	t.Helper()
 	err := p.log.Do(t.Context(), func(tx *eventlog.Tx) error {

@@ -23,8 +23,8 @@ var (
 	// ErrShopRefused is returned when the server refuses the shop: its name, address, account or limits. The mail was not
 	// delivered, and every other mail would be refused until operators act or the limit passes.
 	ErrShopRefused = errors.New("mail server refuses the shop")
-	// ErrUnanswered is returned when the connection broke, or the server fell silent, after the mail was transmitted. The mail
-	// may have been delivered.
+	// ErrUnanswered is returned when the server did not reply after the mail was transmitted, or the connection broke. The mail may
+	// have been delivered.
 	ErrUnanswered = errors.New("mail transmitted without an answer")
 	// ErrTemplate is returned for a message with an unknown template or unreadable facts.
 	ErrTemplate = errors.New("message cannot be rendered")
@@ -34,7 +34,7 @@ var (
 	// errRecipientDeferred is returned when the recipient is deferred: greylisted, over quota, a domain that cannot be looked
 	// up. The server accepts other mails.
 	errRecipientDeferred = errors.New("recipient is deferred")
-	// errTakenOver is returned when another process has sent or started to send the message meanwhile.
+	// errTakenOver is returned when another process has sent the message or has started to send it.
 	errTakenOver = errors.New("message was taken over by another process")
 )
 
@@ -75,8 +75,8 @@ func NewMailer(smtpURL, ehlo string, deadline time.Duration) (*Mailer, error) {
 // Close closes the idle connections. Connections in use are closed after their mail.
 func (m *Mailer) Close() { m.pool.close() }
 
-// Send sends a mail. It calls begin after the server has accepted the recipient and before the first byte of the mail; an error
-// of begin ends the dialogue and is returned unchanged. Send returns nil when the server accepted the mail. It returns
+// Send sends a mail. It calls begin after the server has accepted the recipient and before the first byte of the mail. If begin
+// returns an error, Send ends the dialogue and returns that error unchanged. Send returns nil if the server accepted the mail, or
 // [ErrRefused], [ErrShopRefused], [ErrUnanswered], or another error for a mail that was not delivered and can be sent later.
 func (m *Mailer) Send(ctx context.Context, letter Mail, begin func() error) error {
 	msg, err := compose(letter)

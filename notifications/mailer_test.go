@@ -107,7 +107,7 @@ func TestInvalidAddressesAreRefused(t *testing.T) {
 	}
 }
 
-// How Send classifies the replies at each stage, and whether it has called begin by then.
+// Send classifies a reply by its stage, and calls begin only after the recipient is accepted.
 func TestEachReplyAtEachStageIsClassified(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -40,7 +40,7 @@ type Message struct {
 	ChangedAt time.Time `json:"changed_at"`
 }
 
-// key identifies a message of an order without the sender's domain: after a change of the domain no mail is sent again.
+// key identifies a message by its id without the sender's domain, so that no mail is sent again after the domain has changed.
 func (m Message) key() string { return localPart(m.ID) }
 
 func localPart(messageID string) string {

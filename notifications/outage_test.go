@@ -17,8 +17,8 @@ import (
 	"tillstream/notifications/inbox"
 )
 
-// withLongBackoff defers mails for an hour. A mail that is sent soon after an outage was then not sent because its delay had
-// passed.
+// withLongBackoff defers mails for an hour. So a mail that is sent soon after an outage was sent because of the recovery, and not
+// because its delay had passed.
 func withLongBackoff(c *notifications.Config) {
 	c.Backoff = func(int) time.Duration { return time.Hour }
 }
@@ -88,7 +88,7 @@ var shopRefusals = []struct {
 	{inbox.StageData, 550, "5.7.60 SMTP; Client does not have permissions to send as this sender"},
 }
 
-// A server that refuses the shop fails no mail, whatever its reply. The circuit opens, and every mail is sent when the server
+// A server refuses the shop with one of several replies. No mail fails. The circuit opens, and every mail is sent when the server
 // accepts the shop again.
 func TestServerThatRefusesTheShopOpensTheCircuit(t *testing.T) {
 	t.Parallel()

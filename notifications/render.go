@@ -18,8 +18,8 @@ import (
 //go:embed templates/*.tmpl
 var templateFiles embed.FS
 
-// renderer renders queued messages as mails. Each template has the wording in one language as plain text, and two layouts put it
-// into the text and the HTML part. The HTML layout gets values and never markup, so it escapes everything.
+// renderer renders queued messages as mails. A template has the wording of one mail in one language, as plain text. Two layouts
+// make the text part and the HTML part of it. The wording contains no markup, so the HTML layout escapes all of it.
 type renderer struct {
 	shop     string
 	location *time.Location
@@ -162,7 +162,7 @@ func (r *renderer) page(t *locale, f Facts, o events.OrderPlaced) page {
 	return p
 }
 
-// cityFirst lists the countries whose addresses have the postal code after the city.
+// cityFirst lists the countries in whose addresses the city is before the postal code.
 var cityFirst = []string{"AU", "CA", "GB", "IE", "NZ", "US"}
 
 // address returns the lines of an address, as on an envelope.

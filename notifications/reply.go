@@ -20,7 +20,7 @@ const (
 	shopRefused                      // the shop is refused: every other mail would be, too
 )
 
-// stage is the part of an SMTP dialogue that a reply belongs to.
+// stage is the part of an SMTP dialogue to which a reply belongs.
 type stage string
 
 const (
@@ -35,7 +35,7 @@ const (
 type reply struct {
 	code   string // three digits
 	status string // enhanced status code such as "5.1.1" (RFC 3463); "" if the reply has none
-	text   string // lower case, without addresses: customers choose theirs, and must not influence the classification
+	text   string // lower case, without mail addresses, with which customers could influence the classification
 }
 
 // statusCode matches the enhanced status code: at the beginning (RFC 2034), or "(#5.1.1)" as in qmail and IronPort.
@@ -106,9 +106,9 @@ var rules = []rule{
 	{kind: mailRefused, status: exact(`5\.4\.[1-9]\d*`)}, // no way to the recipient's domain
 	{kind: mailRefused, text: contains(`recipient|no such|unknown|not found|does(n't| not) (exist|have)|unrout|null ?mx`)},
 
-	// Ambiguous replies. At RCPT, a policy (5.7.x) or a code that is not about mailboxes is probably about the shop; a wrong
-	// guess opens the circuit, but the opposite guess would fail every mail of the day. At the end of the mail, the reply is
-	// probably about the content.
+	// Ambiguous replies. At RCPT, a policy (5.7.x) or a code that is not about mailboxes is probably about the shop. If that is
+	// wrong, the circuit opens needlessly; if the opposite guess were wrong, every mail of the day would fail. At the end of the
+	// mail, the reply is probably about the content.
 	{kind: shopRefused, at: []stage{stageRcpt}, status: exact(`5\.7\.\d+`)},
 	{kind: shopRefused, at: []stage{stageRcpt}, text: contains(`access denied|not permitted|policy|prohibit`)},
 	{kind: mailRefused, at: []stage{stageRcpt}, code: exact(`501|51[0-3]|541|55[012356]`)},

@@ -14,17 +14,17 @@ import (
 	"tillstream/events/worker"
 )
 
-// attemptState is the state of the attempts to send a message that is not in the log.
+// attemptState is what this process knows about the attempts to send a message and the log does not contain.
 type attemptState struct {
 	undelivered int            // the last attempt that ended without delivery; 0 for none
-	result      events.Payload // the result of the message if it could not be recorded
+	result      events.Payload // the result of the message, if it is known but could not be recorded
 	refused     bool           // the server refused the shop at the last attempt
 	accepted    uint64         // Service.accepted at the last attempt
 }
 
 var errInProgress = errors.New("another process may be sending the message")
 
-// send is the act: it decides the next step of a message, takes it, and records the result.
+// send handles a queued message: it decides the next step of the message, takes it, and records the result.
 func (s *Service) send(ctx context.Context, e events.Event, p events.MessageQueued) error {
 	known, _ := s.attempts.Get(p.MessageID)
 	if known.result != nil {
@@ -96,8 +96,8 @@ func (s *Service) readPlaced(ctx context.Context, orderID string) (events.OrderP
 	return placed, nil
 }
 
-// startAttempt appends the start of an attempt and returns its number. It returns errTakenOver if another process has settled or
-// started the message meanwhile: of two concurrent calls one succeeds.
+// startAttempt appends the start of an attempt and returns its number. Of two concurrent calls one succeeds; the other returns
+// errTakenOver, as it does if another process has already sent the message or recorded its result.
 func (s *Service) startAttempt(ctx context.Context, e events.Event, p events.MessageQueued, to string) (attempt int, err error) {
 	known, _ := s.attempts.Get(p.MessageID)
 	err = s.log.Do(ctx, func(tx *eventlog.Tx) error {
@@ -172,10 +172,10 @@ func (s *Service) backoff(attempt int, err error) time.Duration {
 }
 
 // openCircuit opens the circuit of the lane, because the server would refuse every other mail too. The refused mail was not
-// delivered, even if all of it was transmitted. It is sent when the server accepts the shop again, however long that takes.
+// delivered, even if all of it was transmitted. It is sent when the server accepts the shop again, without a time limit.
 //
-// If the server has accepted other mails since it refused this one, it does not refuse all of them: the account may be limited
-// to some addresses, or to a number per hour. Then only this mail waits.
+// If the server refuses this mail again and has accepted other mails in between, it does not refuse the shop as a whole: the
+// account may be limited to some addresses, or to a number of mails per hour. Then only this mail waits.
 func (s *Service) openCircuit(ctx context.Context, p events.MessageQueued, m Message, begun bool, err error) error {
 	known, _ := s.attempts.Get(p.MessageID)
 	accepted := s.accepted.Load()
@@ -196,7 +196,7 @@ const recordRetry = 250 * time.Millisecond
 
 // record appends the result of a message. While the log is unavailable it retries until the send timeout. If it returned
 // earlier, another replica could get the event, find no result, and send the delivered mail again. After the timeout the result
-// stays in memory for the case that the event returns to this process; without it a known result would become unknown.
+// stays in memory, in case this process handles the event again; otherwise a known result would become unknown.
 func (s *Service) record(ctx context.Context, e events.Event, orderID string, result events.Payload) error {
 	messageID, _ := resultOf(result)
 	waiting, cancel := context.WithTimeout(ctx, s.sendTimeout())
@@ -242,5 +242,5 @@ func redact(err error) string {
 		return ""
 	}
 	text := mailAddress.ReplaceAllString(oneLine(err.Error()), "[address]")
-	return strings.ToValidUTF8(text[:min(len(text), maxErrorText)], "") // JSON refuses half a character
+	return strings.ToValidUTF8(text[:min(len(text), maxErrorText)], "") // the cut may split a character, which JSON refuses
 }

@@ -107,7 +107,7 @@ func TestOldEventsDeliveredAgainSendNothing(t *testing.T) {
 }
 
 // Rows 52 and 53 of the fault matrix: a sender was killed before or after the server accepted the mail, and the log does not
-// tell which.
+// show which.
 func TestMailOfAKilledSenderIsSentOrUnknown(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -136,7 +136,7 @@ func TestMailOfAKilledSenderIsSentOrUnknown(t *testing.T) {
 	}
 }
 
-// Row 54 of the fault matrix, second part: the server accepts a mail and never replies. Other mails are sent meanwhile.
+// Row 54 of the fault matrix, second part: the server accepts a mail and never replies. Other mails are sent in the meantime.
 func TestMailWithoutAReplyBecomesUnknown(t *testing.T) {
 	t.Parallel()
 	p := open(t)
@@ -167,7 +167,7 @@ func TestMailWithoutAReplyBecomesUnknown(t *testing.T) {
 	p.expectMails(t, mail.ID, 3)
 }
 
-// Fault I4: many replicas get the same message at the same moment, and one sends it.
+// Many replicas get the same message at the same moment, and one of them sends it.
 func TestConcurrentSendersSendOnce(t *testing.T) {
 	t.Parallel()
 	p := open(t)

@@ -27,7 +27,7 @@ type Access interface {
 	Staff(authorization string) bool
 }
 
-// Config sets a [Service] up.
+// Config is the configuration of a [Service].
 type Config struct {
 	Access      Access                          // required
 	Backoff     func(attempt int) time.Duration // delay after an attempt that was deferred; default Backoff
@@ -36,7 +36,7 @@ type Config struct {
 	EHLO        string                          // name of the shop in EHLO; default: the host of PublicURL if it is a domain name, else the machine's name
 	From        string                          // sender, such as "The Tea Shop <orders@example.com>"; required
 	Location    *time.Location                  // time zone of dates in mails; default UTC
-	Log         *eventlog.Log                   // the handle of notifications; required
+	Log         *eventlog.Log                   // the handle of the domain notifications; required
 	Logger      *slog.Logger                    // default: discard
 	PublicURL   string                          // of the storefront, without a path; required
 	Registerer  prometheus.Registerer           // default: none
@@ -55,13 +55,13 @@ type Service struct {
 	renderer *renderer
 	metrics  *metrics
 
-	// attempts has what this process has learned about attempts and not recorded in the log, by message. It saves unknown results
-	// after a fault. Nothing depends on it: without it, the rules for unknown deliveries apply.
+	// attempts has, by message id, what this process knows about attempts and the log does not contain. It keeps results from
+	// becoming unknown after a fault. If it is lost, the rules for unknown deliveries apply.
 	attempts *lru.Cache[string, attemptState]
 	accepted atomic.Uint64 // mails of this process that the server has accepted
 }
 
-// maxAttemptStates bounds Service.attempts. An entry is only there between two attempts of a message.
+// maxAttemptStates bounds Service.attempts, which has an entry only for a message between two attempts.
 const maxAttemptStates = 10_000
 
 // New returns the domain, or an error that names the field of the configuration that is wrong. It does not connect.
@@ -146,8 +146,8 @@ var (
 	ehloName = regexp.MustCompile(`^([A-Za-z0-9._-]{1,255}|\[[A-Za-z0-9.:]{1,64}\])$`)
 )
 
-// sendTimeout returns how long a message belongs to the process that started to send it: the longest duration of an attempt,
-// and half of it again for clocks that differ.
+// sendTimeout returns how long a process owns a message after it has started to send it: the longest duration of an attempt, plus
+// half of that because clocks differ.
 func (s *Service) sendTimeout() time.Duration { return s.config.Deadline * 3 / 2 }
 
 // Projections returns none, because the API reads the log.

@@ -35,8 +35,8 @@ func (s *Service) Worker() worker.Domain {
 	}
 }
 
-// queue appends the message of an outcome. Most orders have one message, so it expects a new entity, which saves a read. A
-// refund usually follows another message.
+// queue appends the message about an outcome. It expects that the order has no messages yet, which saves a read; if there are
+// some, the transaction runs again. A refund usually follows another message, so its messages are loaded.
 func (s *Service) queue(tx *eventlog.Tx, e events.Event, o Outcome) error {
 	load := Notifications.LoadNew
 	if o.Template == TemplateRefunded {

@@ -16,7 +16,7 @@ var (
 	ErrNotCancellable = errors.New("this order can no longer be cancelled")
 )
 
-// Priced is an item in the price list of orders.
+// Priced is an item in the price list: what orders needs to know of an item of inventory.
 type Priced struct {
 	Title string
 	Price events.Money
@@ -29,8 +29,8 @@ type Terms struct {
 	Shipping ShippingFees
 }
 
-// Price returns the order of a placement at the prices of lookup. It returns an [*events.InvalidError] for an unknown item,
-// mixed currencies, a total that overflows or cannot be paid, and a currency without a shipping fee.
+// Price returns the event that places an order, with the prices that lookup returns. It returns an [*events.InvalidError] for an
+// unknown item, mixed currencies, a total that overflows or cannot be paid, and a currency without a shipping fee.
 func Price(id string, p Placement, hash string, lookup func(sku string) (Priced, bool), terms Terms, placedAt time.Time) (events.OrderPlaced, error) {
 	lines := make([]events.OrderLine, 0, len(p.Lines))
 	var subtotal events.Money
@@ -87,7 +87,8 @@ func (o Order) Place(p events.OrderPlaced) ([]events.Payload, error) {
 	return nil, ErrKeyReused
 }
 
-// Held decides when inventory holds every line. cause is the event that inventory answers.
+// ReservationHeld returns the events that follow when inventory holds every line. cause is the id of the event that inventory
+// answers: an answer to an older one decides nothing.
 func (o Order) ReservationHeld(cause string) []events.Payload {
 	if cause != o.HoldCause {
 		return nil
@@ -95,7 +96,7 @@ func (o Order) ReservationHeld(cause string) []events.Payload {
 	switch {
 	case o.Status == Placed:
 		return []events.Payload{events.OrderAwaitingPayment{OrderID: o.ID, PaymentID: events.FirstPaymentID(o.ID), Number: o.Number, Amount: o.Total, ExpiresAt: o.ExpiresAt}}
-	case o.Status == PaidLate && o.Captured && o.RefundedTotal().Amount >= o.Total.Amount: // staff have refunded it meanwhile
+	case o.Status == PaidLate && o.Captured && o.RefundedTotal().Amount >= o.Total.Amount: // staff have refunded it in the meantime
 		return []events.Payload{events.OrderCancelled{OrderOutcome: o.outcome(), Reason: events.CancelRefunded}}
 	case o.Status == PaidLate && o.Captured:
 		return []events.Payload{o.confirmed()}
@@ -105,7 +106,8 @@ func (o Order) ReservationHeld(cause string) []events.Payload {
 	return nil
 }
 
-// ReservationRefused decides when inventory holds nothing, because some lines are short. cause is the event that inventory answers.
+// ReservationRefused returns the events that follow when inventory holds nothing, because some lines are short. cause is as in
+// ReservationHeld.
 func (o Order) ReservationRefused(cause string, short []events.Shortage) []events.Payload {
 	if cause != o.HoldCause {
 		return nil
@@ -119,8 +121,8 @@ func (o Order) ReservationRefused(cause string, short []events.Shortage) []event
 	return nil
 }
 
-// PaymentAuthorized decides when the amount is authorized. An order that still waits accepts the payment, even if its deadline
-// passed a moment ago; the stock of an expired order is to be held again.
+// PaymentAuthorized returns the events that follow when the amount is authorized. An order that has not expired yet accepts the
+// payment, even if its deadline has passed. An expired order asks for its stock again.
 func (o Order) PaymentAuthorized() []events.Payload {
 	switch o.Status {
 	case AwaitingPayment:
@@ -131,7 +133,7 @@ func (o Order) PaymentAuthorized() []events.Payload {
 	return nil
 }
 
-// PaymentCaptured decides when the amount is captured.
+// PaymentCaptured returns the events that follow when the amount is captured.
 func (o Order) PaymentCaptured() []events.Payload {
 	switch {
 	case o.Status == AwaitingPayment || o.Status == Capturing:
@@ -142,8 +144,8 @@ func (o Order) PaymentCaptured() []events.Payload {
 	return nil
 }
 
-// PaymentCancelled decides when the payment is cancelled. If the order has not ended yet, the payment was cancelled at Stripe
-// or its authorization expired before the capture.
+// PaymentCancelled returns the events that follow when the payment is cancelled. If the order has not ended yet, the payment was
+// cancelled at Stripe or its authorization expired before the capture.
 func (o Order) PaymentCancelled() []events.Payload {
 	switch o.Status {
 	case AwaitingPayment, Capturing, PaidLate:
@@ -152,7 +154,7 @@ func (o Order) PaymentCancelled() []events.Payload {
 	return nil
 }
 
-// PaymentFailed decides when Stripe refuses to create the payment.
+// PaymentFailed returns the events that follow when Stripe refuses to create the payment.
 func (o Order) PaymentFailed() []events.Payload {
 	switch o.Status {
 	case Placed, AwaitingPayment:
@@ -161,7 +163,7 @@ func (o Order) PaymentFailed() []events.Payload {
 	return nil
 }
 
-// PaymentRefunded decides when an amount is refunded. Each refund counts once.
+// PaymentRefunded returns the events that follow when an amount is refunded. Each refund counts once.
 func (o Order) PaymentRefunded(refundID string, amount events.Money) []events.Payload {
 	for _, r := range o.Refunds {
 		if r.ID == refundID {

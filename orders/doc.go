@@ -1,29 +1,34 @@
-// Package orders accepts orders, has their stock held and their payment captured, and ends them.
+// Package orders accepts orders and leads each to its end. An order asks inventory to hold its stock and payments to collect its
+// money; orders decides what follows from their answers. The domains exchange nothing but events.
 //
 // It promises that an order which was answered with 201 is never lost, that its payment is captured only while its stock is held,
 // and that it always ends: confirmed, or in a state that gives the reason and the state of the payment.
 //
-//	               reservation refused            deadline passed
-//	          ┌─────────────────────► rejected  ┌────────────────► expired ──┐ payment arrives late
-//	          │                          ▲      │                            ▼
-//	placed ───┴─► awaiting_payment ──────┼──────┤        held again ◄── paid_late ──► rejected (stock gone; refunded)
-//	   reservation held    │             │      │             │
-//	                       │ authorized  │      └─► cancelled │    (by the shopper, at Stripe, or a late payment refunded)
-//	                       ▼             │                    │
-//	                   capturing ◄───────┼────────────────────┘
-//	                       │ captured    │ payment refused
-//	                       ▼             │
-//	                   confirmed ────────┘   a refund changes none of these states
+//	placed ── stock held ──► awaiting_payment ── authorized ──► capturing ── captured ──► confirmed
 //
-// An order has two more statuses, as merchants know them. The payment status is unpaid, authorized, paid, partly_refunded or
-// refunded. The fulfilment status is unfulfilled, until there are fulfilments. So an order that was refunded in part is still
-// confirmed, and can be sent.
+// An order that does not take this path:
+//
+//	state      from                         because
+//	rejected   placed                       stock is short
+//	           placed, awaiting_payment     Stripe refuses to create the payment
+//	           paid_late                    the stock was sold in the meantime; the payment is refunded
+//	expired    placed, awaiting_payment     the deadline has passed; the stock is released
+//	cancelled  placed, awaiting_payment     the shopper or staff asked for it
+//	           awaiting_payment, capturing  the payment was cancelled at Stripe, or its authorization expired
+//	           paid_late                    the same, or the payment was refunded before the stock was held again
+//	paid_late  expired                      the payment arrived after the deadline: inventory is asked to hold the stock again,
+//	                                        then the order continues with capturing, or confirmed if the amount is captured
+//
+// A payment that is already captured leads from awaiting_payment straight to confirmed. A refund changes none of these states.
+//
+// The order also has a payment status (unpaid, authorized, paid, partly_refunded, refunded) and a fulfilment status, which is
+// unfulfilled because deliveries are not recorded yet. So an order that was refunded in part is still confirmed, and can be sent.
 //
 // An order leaves awaiting_payment by one append with an expected sequence, so exactly one of payment, expiry and
 // cancellation wins. From capturing on it can neither be cancelled by the shopper nor expire; until then the amount is only
 // authorized on the card.
 //
 // Handled: inventory.reservation_held, reservation_refused; payments.authorized, captured, cancelled, failed, refunded.
-// Watched: inventory.item_changed, for the prices. Appended: orders.*. An unpaid order expires when the timer over
-// orders.placed fires, or when the periodic job behind the timer finds it.
+// Watched: inventory.item_changed, for the prices. Appended: orders.*. An unpaid order expires when its timer fires, or when the
+// periodic job finds it in the projection because the timer was missed.
 package orders

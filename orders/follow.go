@@ -12,8 +12,8 @@ import (
 	"tillstream/events/worker"
 )
 
-// heartbeat is how often a quiet stream sends a comment. The order is read again with it, so a stream is at most this old
-// while the process cannot follow the log and notifies no subscriber.
+// heartbeat is the interval at which a stream without changes sends a comment and reads the order again. So a stream is at most
+// this old, even while the process cannot follow the log and notifies no subscriber.
 const heartbeat = 15 * time.Second
 
 // follow streams the states of an order. It subscribes before it reads, so that no change in between is missed.
@@ -32,8 +32,8 @@ func (s *Service) follow(ctx context.Context, in *orderInput) (*huma.StreamRespo
 	}}, nil
 }
 
-// streamChanges sends the order after each change, until the client or the process leaves. After an error the client connects
-// again and begins with the current state.
+// streamChanges sends the order after each change, until the client disconnects or the process stops. After an error it ends the
+// stream: the client connects again and begins with the current state.
 func (s *Service) streamChanges(ctx context.Context, id string, stream *api.EventStream, sent uint64, changed <-chan uint64) {
 	ticker := time.NewTicker(heartbeat)
 	defer ticker.Stop()
@@ -62,7 +62,7 @@ func (s *Service) streamChanges(ctx context.Context, id string, stream *api.Even
 	}
 }
 
-// readAtLeast reads an order whose event at a sequence is known; 0: none in particular.
+// readAtLeast reads an order in a state that includes the event at sequence, or its newest state if sequence is 0.
 func (s *Service) readAtLeast(ctx context.Context, id string, sequence uint64) (Order, uint64, error) {
 	if sequence > 0 {
 		return Orders.ReadAtLeast(ctx, s.config.Log, id, sequence)
@@ -70,7 +70,7 @@ func (s *Service) readAtLeast(ctx context.Context, id string, sequence uint64) (
 	return Orders.Read(ctx, s.config.Log, id)
 }
 
-// subscribers are the requests that follow an order. One watch of the log notifies all of them.
+// subscribers are the requests that follow orders. One watch of the log notifies all of them.
 type subscribers struct {
 	mu   sync.Mutex
 	byID map[string]map[chan uint64]struct{}
@@ -110,7 +110,7 @@ func (s *subscribers) notify(id string, sequence uint64) {
 	}
 }
 
-// watch notifies the subscribers of every event of an order, as this process reads it.
+// watch notifies the subscribers of an order when this process reads an event of it.
 func (s *subscribers) watch() worker.Watch {
 	return worker.Watch{Prefixes: []string{events.PrefixOrder}, Handle: func(e events.Event) {
 		if id, ok := events.ParseSubject(events.PrefixOrder, e.Subject); ok {

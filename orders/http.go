@@ -14,7 +14,8 @@ import (
 	eventlog "tillstream/events/log"
 )
 
-// detailHidden answers a request for an order without its access token as one for an order that does not exist.
+// detailHidden is the answer to a request without the access token of the order. It is the same as for an order that does not
+// exist, so it does not reveal which orders exist.
 const detailHidden = "There is no such order, or the access token is not for it."
 
 // Register adds the routes of orders.

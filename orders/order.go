@@ -12,7 +12,7 @@ import (
 // Status is the state of an order.
 type Status string
 
-// The states of an order. The package comment draws how they follow each other.
+// The states of an order. The package comment says how they follow each other.
 const (
 	Placed          Status = "placed"
 	AwaitingPayment Status = "awaiting_payment"
@@ -44,7 +44,7 @@ func PaymentStatuses() []PaymentStatus {
 // FulfilmentStatus is the state of an order's delivery.
 type FulfilmentStatus string
 
-// Unfulfilled means that nothing was sent yet.
+// Unfulfilled means that nothing has been sent yet. It is the only fulfilment status so far.
 const Unfulfilled FulfilmentStatus = "unfulfilled"
 
 // transitions lists the states that may follow each state. Apply refuses any other change, and so does an append, which
@@ -98,10 +98,10 @@ type Order struct {
 	ChangedAt   time.Time          `json:"changed_at"`
 	RequestHash string             `json:"request_hash"`
 
-	// HoldCause is the event that inventory holds stock for: the placement, or the late payment. An answer to another event is
-	// an old one that was delivered again.
+	// HoldCause is the id of the event that last asked inventory to hold the stock: orders.placed or orders.paid_late. An
+	// answer to another event is an old one that was delivered again.
 	HoldCause   string            `json:"hold_cause"`
-	Captured    bool              `json:"captured"`         // the amount was captured
+	Captured    bool              `json:"captured"`
 	Reason      string            `json:"reason,omitempty"` // why it was rejected or cancelled: one of the constants of package events
 	Short       []events.Shortage `json:"short,omitempty"`
 	CancelledBy string            `json:"cancelled_by,omitempty"` // the actor
@@ -184,7 +184,7 @@ func (o Order) RefundedTotal() events.Money {
 	return total
 }
 
-// outcome is the part that the last events of an order share.
+// outcome returns the fields that every event at the end of an order has.
 func (o Order) outcome() events.OrderOutcome {
 	return events.OrderOutcome{OrderID: o.ID, PaymentID: o.PaymentID, Number: o.Number}
 }

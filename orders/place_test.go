@@ -105,7 +105,7 @@ func TestChargeLimitsCanBeSet(t *testing.T) {
 	decodePlaced(t, post(handler, "two", checkout("ada@example.com", 2)))
 }
 
-// A fee applies to its currency alone: 395 are £3.95 and ¥395. An order in a currency without a fee is refused.
+// A fee applies to one currency only, because 395 minor units are £3.95 but ¥395. An order in a currency without a fee is refused.
 func TestTheShippingFeeIsThatOfTheOrdersCurrency(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)

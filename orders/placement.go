@@ -27,7 +27,7 @@ const (
 // maxLocale is the longest language tag that is accepted: RFC 5646 §4.4.1 requires room for 35 characters.
 const maxLocale = 35
 
-// Placement is an order as the shopper sent it, before prices.
+// Placement is an order as the shopper sent it, without prices.
 type Placement struct {
 	Customer events.Customer       `json:"customer"`
 	ShipTo   events.Address        `json:"ship_to"`
@@ -140,7 +140,8 @@ func sumLines(lines []events.ReservedLine, fault func(string, any, string, ...an
 	return summed
 }
 
-// Hash identifies a placement: a repeated request has the same hash, whatever the order of its lines.
+// Hash returns a hash that identifies the placement. It does not depend on the order of the lines, so a repeated request has the
+// same hash.
 func (p Placement) Hash() (string, error) {
 	same := p
 	same.Lines = slices.SortedFunc(slices.Values(p.Lines), func(a, b events.ReservedLine) int { return cmp.Compare(a.SKU, b.SKU) })

@@ -12,8 +12,8 @@ import (
 	"tillstream/events/worker"
 )
 
-// prices is the price list, which orders computes from the events of inventory's items. So an order is priced without a
-// request to another domain.
+// prices is the price list in memory. It is computed from inventory.item_changed events, so an order is priced without a request
+// to inventory.
 type prices struct {
 	items sync.Map // sku -> Priced
 	ready atomic.Bool
@@ -27,7 +27,7 @@ func (p *prices) lookup(sku string) (Priced, bool) {
 	return item.(Priced), true
 }
 
-// priced is an item of inventory, of which orders reads title and price.
+// priced reads title and price of an item of inventory.
 var priced = eventlog.Entity[Priced]{Prefix: events.PrefixItem, LastOnly: true,
 	Apply: func(_ Priced, e events.Event) (Priced, error) {
 		item, ok := e.Payload.(events.ItemChanged)
@@ -37,7 +37,7 @@ var priced = eventlog.Entity[Priced]{Prefix: events.PrefixItem, LastOnly: true,
 		return Priced{Title: item.Title, Price: item.Price}, nil
 	}}
 
-// complete reads the items of a placement that the price list lacks: the list may still be catching up after a start, or an
+// complete adds the items of a placement that the price list lacks, from the log: after a start the list is incomplete, and an
 // item may have been listed a moment ago.
 func (p *prices) complete(ctx context.Context, l *eventlog.Log, lines []events.ReservedLine) error {
 	for _, line := range lines {

@@ -19,7 +19,7 @@ import (
 // collection holds one document per order.
 const collection = "orders"
 
-// errDatabase is returned when the database cannot be reached; the same query may succeed later.
+// errDatabase is returned when the database cannot be reached. The same query may succeed later.
 var errDatabase = errors.New("database is unavailable")
 
 // Projections returns the projections of this domain, for the process that runs them.
@@ -43,8 +43,8 @@ type document struct {
 	Doc Order  `bson:"doc"`
 }
 
-// findExpired returns the ids of at most 1000 unpaid orders whose deadline is before now, at the pace that the database
-// allows.
+// findExpired returns the ids of at most 1000 unpaid orders whose deadline is before now. If the database is slow it asks less
+// often, and returns none in between.
 func (s *Service) findExpired(ctx context.Context, now time.Time) (ids []string, err error) {
 	err = s.expiryPace.Ask(func() error {
 		cursor, err := s.config.DB.Collection(collection).Find(ctx, bson.D{

@@ -22,21 +22,21 @@ type Access interface {
 	Token(orderID string) string
 }
 
-// MaxOrderLines is the greatest Config.MaxLines. A hold is one atomic batch with an entry for each line and one for the
-// reservation, and a batch has a limit.
+// MaxOrderLines is the greatest Config.MaxLines. Inventory holds an order in one atomic batch, with an event for each line and
+// one for the reservation, and the broker limits the size of a batch.
 const MaxOrderLines = 800
 
 // Orders is the entity of this domain: an order, by its id.
 var Orders = eventlog.Entity[Order]{Prefix: events.PrefixOrder, Apply: Order.Apply}
 
-// Config sets a [Service] up.
+// Config is the configuration of a [Service].
 type Config struct {
 	Access      Access              // required
 	Charges     events.ChargeLimits // which totals can be paid; default: the limits that Stripe publishes
 	DB          *mongo.Database     // of the projection; required
-	ExpireEvery time.Duration       // how often the job behind the timers looks for unpaid orders to expire; default 1 min
+	ExpireEvery time.Duration       // how often the periodic job looks for unpaid orders whose timer was missed; default 1 min
 	HoldFor     time.Duration       // how long stock is held for an unpaid order; default 30 min
-	Log         *eventlog.Log       // the handle of orders; required
+	Log         *eventlog.Log       // the handle of the domain orders; required
 	Logger      *slog.Logger        // required
 	MaxLines    int                 // different items per order; default 100, at most MaxOrderLines
 	Shipping    ShippingFees        // default free
@@ -46,7 +46,7 @@ type Config struct {
 type Service struct {
 	config      Config
 	prices      *prices
-	expiryPace  project.Pace // of the search for orders to expire
+	expiryPace  project.Pace // paces the search for orders to expire
 	subscribers *subscribers
 }
 

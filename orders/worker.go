@@ -23,7 +23,7 @@ func (s *Service) Worker() worker.Domain {
 	}
 }
 
-// routes maps each event to the decision that follows from it.
+// routes maps each event that orders handles to its decision.
 func routes() []worker.Route {
 	return []worker.Route{
 		worker.On(func(tx *eventlog.Tx, e events.Event, p events.ReservationHeld) error {
@@ -61,9 +61,9 @@ func decide(tx *eventlog.Tx, id string, rule func(Order) []events.Payload) error
 	return Orders.Append(tx, id, rule(o)...)
 }
 
-// deadlines expires an order when its deadline passes. Its types are the event that starts the wait for payment and those
-// that end it. Without one of the latter the timer would keep the order in memory until the deadline, and a process that
-// takes the lane over would read the log from that order on.
+// deadlines returns the timer that expires an order when its deadline passes. Its types are the event that starts the wait for
+// payment and the events that end it. Without one of the latter the timer would keep the order in memory until the deadline,
+// and a process that takes over the lane would have to read the log from that order on.
 func (s *Service) deadlines() worker.Timer {
 	return worker.Timer{
 		Name: "orders.timers",
@@ -74,7 +74,7 @@ func (s *Service) deadlines() worker.Timer {
 	}
 }
 
-// deadlineOf returns the deadline of an event's order; the zero time: the order no longer waits.
+// deadlineOf returns the order of an event and its deadline, or the zero time if the order no longer waits for its payment.
 func deadlineOf(e events.Event) (id string, at time.Time) {
 	id, _ = events.ParseSubject(events.PrefixOrder, e.Subject)
 	if placed, ok := e.Payload.(events.OrderPlaced); ok {

@@ -15,7 +15,7 @@ import (
 // keyLifetime is how long an idempotency key is trusted. Stripe deletes it after 24 hours.
 const keyLifetime = 23 * time.Hour
 
-// createIntent creates the payment's PaymentIntent, once. Its client secret is cached only after its id is in the log.
+// createIntent creates the payment's PaymentIntent, once. It caches the client secret only after the id of the intent is in the log.
 func (s *Service) createIntent(ctx context.Context, e events.Event, r events.PaymentRequested) error {
 	p, err := s.readPayment(ctx, r.PaymentID)
 	if err != nil {
@@ -139,12 +139,12 @@ func (s *Service) resolveRefusal(ctx context.Context, e events.Event, p Payment,
 	case in.Status == IntentProcessing, s.firstRefusal(e):
 		return worker.RetryAfter(backoff(worker.Attempt(ctx)), cause)
 	}
-	s.refused.Remove(e.ID) // a redrive begins anew
+	s.refused.Remove(e.ID) // after a redrive, the first refusal is retried again
 	return worker.DeadLetter(fmt.Errorf("intent %s is %s: %w", in.ID, in.Status, cause))
 }
 
 // firstRefusal reports whether the act of an event is refused for the first time, and records the refusal. The attempt number
-// does not tell, because an earlier attempt may have ended with a timeout or a crash.
+// cannot be used for this, because an earlier attempt may have ended with a timeout or a crash.
 func (s *Service) firstRefusal(e events.Event) bool {
 	known, _ := s.refused.ContainsOrAdd(e.ID, struct{}{})
 	return !known
@@ -174,7 +174,7 @@ func (s *Service) refund(ctx context.Context, e events.Event, r events.PaymentRe
 	return s.record(ctx, e, p.ID, p.OrderID, func(p Payment) ([]events.Payload, error) { return RecordRefund(p, made) })
 }
 
-// recordRefunds records all refunds of the payment at Stripe. made reports whether one of them has the id.
+// recordRefunds records all refunds that the payment has at Stripe. made reports whether one of them has the refund id.
 func (s *Service) recordRefunds(ctx context.Context, e events.Event, p Payment, refundID string) (made bool, err error) {
 	refunds, err := s.gateway.ListRefunds(ctx, p.PaymentIntent)
 	if err != nil {
@@ -231,9 +231,9 @@ func (s *Service) recordIntent(ctx context.Context, e events.Event, in Intent) e
 	return s.record(ctx, e, in.PaymentID, in.OrderID, s.intentRule(in))
 }
 
-// record appends the facts that a rule decides on the newest state, and the cascade in the other domains of this process. A
-// refusal of the rule would repeat, so the event becomes a dead letter. An error of the log does not: the state may not have
-// been the newest.
+// record appends the facts that a rule decides on the newest state, and the cascade in the other domains of this process. If the
+// rule refuses, it would refuse again, so the event becomes a dead letter. An error of the log makes no dead letter: the act is
+// tried again.
 func (s *Service) record(ctx context.Context, cause events.Event, id, orderID string, rule func(Payment) ([]events.Payload, error)) error {
 	var refused error
 	err := s.log.DoCascade(ctx, func(tx *eventlog.Tx) error {
@@ -250,8 +250,8 @@ func (s *Service) record(ctx context.Context, cause events.Event, id, orderID st
 	return err
 }
 
-// readPayment reads the payment of an act. At the first attempt the cached state suffices: it is as new as the event, and the
-// idempotency keys and the expected sequence of the append detect an old state.
+// readPayment reads the payment of an act. At the first attempt the cached state is enough: it is at least as new as the event.
+// If it is not the newest, the idempotency keys and the expected sequence of the append prevent a second effect.
 func (s *Service) readPayment(ctx context.Context, id string) (p Payment, err error) {
 	if worker.Attempt(ctx) > 1 {
 		p, _, err = Payments.Read(ctx, s.log, id)
@@ -270,9 +270,9 @@ func (s *Service) mustRetrieve(ctx context.Context, e events.Event) bool {
 // final reports whether an intent can no longer change.
 func (in Intent) final() bool { return in.Status == IntentSucceeded || in.Status == IntentCanceled }
 
-// workerError tells the worker what to do about an error. A temporary one is retried for as long as it lasts. A refused API
-// key affects every payment, so it opens the circuit of the lane. Any other error follows the worker's own retries and ends as
-// a dead letter.
+// workerError turns an error into an instruction to the worker. A temporary error is retried without a limit. A refused API key
+// affects every payment, so it opens the circuit of the lane. Any other error is retried by the worker's own rules and then
+// becomes a dead letter.
 func workerError(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, ErrKeyRefused):

@@ -45,7 +45,7 @@ func (f *fixture) postAuthorized(orderID string, p PaymentBody) []events.Event {
 	return all[i:]
 }
 
-// checkOneCommit checks that the first events have some types, the same time, and each the one before it as its cause.
+// checkOneCommit checks the types of the first events, that all have the same time, and that each is caused by the one before it.
 func checkOneCommit(t *testing.T, appended []events.Event, types ...string) {
 	t.Helper()
 	var got []string
@@ -122,13 +122,13 @@ func TestHandlingTheLogAgainAppendsNothing(t *testing.T) {
 func TestRefusedKeyOpensTheCircuit(t *testing.T) {
 	t.Parallel()
 	var keyAccepted atomic.Bool
-	f := newFixture(t, fixtureOptions{proxy: func(bank http.Handler) http.Handler {
+	f := newFixture(t, fixtureOptions{proxy: func(stripe http.Handler) http.Handler {
 		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if !keyAccepted.Load() {
 				http.Error(rw, `{"error":{"type":"invalid_request_error","message":"Invalid API Key provided"}}`, http.StatusUnauthorized)
 				return
 			}
-			bank.ServeHTTP(rw, r)
+			stripe.ServeHTTP(rw, r)
 		})
 	}})
 	placed := []string{f.requestPayment(1250), f.requestPayment(700)}

@@ -8,11 +8,11 @@ import (
 )
 
 var (
-	// ErrUnmatched is returned for a Stripe object that does not belong to the payment it names.
+	// ErrUnmatched is returned for a Stripe object that does not belong to the payment that it names.
 	ErrUnmatched = errors.New("unmatched")
 	// ErrMismatch is returned when amount, currency or mode differ from those requested. The order is never fulfilled.
 	ErrMismatch = errors.New("mismatch")
-	// ErrUnknownStatus is returned for a status that this program does not know. Staff decide, because a guess could lose money.
+	// ErrUnknownStatus is returned for a status that this program does not know. A guess could lose money, so staff must decide.
 	ErrUnknownStatus = errors.New("unknown status")
 	// ErrRefundTooLarge is returned when the refunds would exceed the captured amount.
 	ErrRefundTooLarge = errors.New("refund exceeds the captured amount")
@@ -89,8 +89,9 @@ func match(p Payment, in Intent, live bool) error {
 	return nil
 }
 
-// adoptIntent records the id of an intent that is new to the payment: one that was just created, or one whose creation was
-// lost because the process died before it stored the answer. If the payment has ended meanwhile the intent is cancelled, too.
+// adoptIntent records the id of an intent that the payment does not have yet: it was just created, or the process that created
+// it died before it stored the answer. If the payment has ended in the meantime, adoptIntent requests that the intent is
+// cancelled.
 func adoptIntent(p Payment, in Intent) []events.Payload {
 	if p.PaymentIntent != "" {
 		return nil
@@ -121,8 +122,8 @@ func waiting(p Payment, status Status, fact events.Payload) []events.Payload {
 	return []events.Payload{fact}
 }
 
-// authorized adds nothing to a cancelled payment: the report is older than the cancellation, and the order would wait for a
-// capture that never happens.
+// authorized adds nothing to a cancelled payment: the report is older than the cancellation, and with the fact the order would
+// wait for a capture that never happens.
 func authorized(p Payment, in Intent) []events.Payload {
 	if !p.Authorized.IsZero() || !p.Captured.IsZero() || p.Cancelled {
 		return nil
@@ -130,7 +131,7 @@ func authorized(p Payment, in Intent) []events.Payload {
 	return []events.Payload{events.PaymentAuthorized{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID, Charge: in.Charge, Amount: p.Amount}}
 }
 
-// captured records the capture once. If the order has ended meanwhile, the same commit requests a refund.
+// captured records the capture once. If the order has ended in the meantime, the same commit requests a refund.
 func captured(p Payment, in Intent) []events.Payload {
 	if !p.Captured.IsZero() {
 		return nil
@@ -161,8 +162,8 @@ func ShouldCapture(p Payment, amount events.Money) (bool, error) {
 }
 
 // Cancel cancels the payment of an order that has ended. With force an authorization is released and captured money is
-// refunded. Without force, a payment made at the last moment stands and is reported to the order, which may still have the
-// goods.
+// refunded. Without force, a payment made at the last moment is kept and reported to the order, which may still get the
+// stock.
 func Cancel(p Payment, force bool, reason string) ([]events.Payload, error) {
 	switch {
 	case !p.Exists(), p.Cancelled, p.Failure != nil && p.PaymentIntent == "":

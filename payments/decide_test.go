@@ -17,21 +17,21 @@ func TestRecordIntentInEveryState(t *testing.T) {
 	want := map[string]map[IntentStatus]string{ // "declined" stands for method with an error
 		"requested": {method: "intent_created", "declined": "intent_created declined", action: "intent_created action_required", processing: "intent_created processing",
 			capturable: "intent_created authorized", succeeded: "intent_created captured", canceled: "intent_created cancelled"},
-		"intent":       {"declined": "declined", action: "action_required", processing: "processing", capturable: "authorized", succeeded: "captured", canceled: "cancelled"},
-		"action":       {"declined": "declined", processing: "processing", capturable: "authorized", succeeded: "captured", canceled: "cancelled"},
-		"processing":   {"declined": "declined", action: "action_required", capturable: "authorized", succeeded: "captured", canceled: "cancelled"},
-		"declined":     {action: "action_required", processing: "processing", capturable: "authorized", succeeded: "captured", canceled: "cancelled"},
-		"authorized":   {"declined": "declined", succeeded: "captured", canceled: "cancelled"},
-		"captured":     {"declined": "declined"},
-		"cancelWanted": {"declined": "declined", action: "action_required", processing: "processing", capturable: "authorized", succeeded: "captured", canceled: "cancelled"},
-		"forceWanted":  {"declined": "declined", action: "action_required", processing: "processing", capturable: "authorized", succeeded: "captured refund_requested", canceled: "cancelled"},
-		"cancelled":    {"declined": "declined", succeeded: "captured refund_requested"},
+		"intent":          {"declined": "declined", action: "action_required", processing: "processing", capturable: "authorized", succeeded: "captured", canceled: "cancelled"},
+		"action":          {"declined": "declined", processing: "processing", capturable: "authorized", succeeded: "captured", canceled: "cancelled"},
+		"processing":      {"declined": "declined", action: "action_required", capturable: "authorized", succeeded: "captured", canceled: "cancelled"},
+		"declined":        {action: "action_required", processing: "processing", capturable: "authorized", succeeded: "captured", canceled: "cancelled"},
+		"authorized":      {"declined": "declined", succeeded: "captured", canceled: "cancelled"},
+		"captured":        {"declined": "declined"},
+		"cancelRequested": {"declined": "declined", action: "action_required", processing: "processing", capturable: "authorized", succeeded: "captured", canceled: "cancelled"},
+		"forceRequested":  {"declined": "declined", action: "action_required", processing: "processing", capturable: "authorized", succeeded: "captured refund_requested", canceled: "cancelled"},
+		"cancelled":       {"declined": "declined", succeeded: "captured refund_requested"},
 		"cancelledBefore": {method: "intent_created cancel_requested", "declined": "intent_created cancel_requested declined", action: "intent_created cancel_requested",
 			processing: "intent_created cancel_requested", capturable: "intent_created cancel_requested", succeeded: "intent_created cancel_requested captured refund_requested", canceled: "intent_created cancelled"},
 		"failed": {method: "intent_created cancel_requested", "declined": "intent_created cancel_requested declined", action: "intent_created cancel_requested",
 			processing: "intent_created cancel_requested", capturable: "intent_created cancel_requested authorized", succeeded: "intent_created cancel_requested captured refund_requested", canceled: "intent_created cancelled"},
-		"voided":   {"declined": "declined"},
-		"refunded": {"declined": "declined"},
+		"refundPending": {"declined": "declined"},
+		"refunded":      {"declined": "declined"},
 	}
 	for name, history := range histories {
 		p := fold(t, history...)
@@ -77,12 +77,12 @@ func TestOrderEventsInEveryState(t *testing.T) {
 		"declined":        {accept: true, expire: "cancel_requested", cancel: "cancel_requested"},
 		"authorized":      {accept: true, expire: "cancel_requested", cancel: "cancel_requested"},
 		"captured":        {cancel: "cancel_requested refund_requested"},
-		"cancelWanted":    {accept: true, cancel: "cancel_requested"},
-		"forceWanted":     {},
+		"cancelRequested": {accept: true, cancel: "cancel_requested"},
+		"forceRequested":  {},
 		"cancelled":       {},
 		"cancelledBefore": {},
 		"failed":          {},
-		"voided":          {},
+		"refundPending":   {},
 		"refunded":        {cancel: "cancel_requested"},
 	}
 	for name, history := range histories {
@@ -243,9 +243,9 @@ func TestStatusOfEveryState(t *testing.T) {
 	want := map[string]Status{
 		"none": "", "requested": StatusRequested, "intent": StatusIntentCreated, "action": StatusRequiresAction,
 		"processing": StatusProcessing, "declined": StatusIntentCreated, "authorized": StatusAuthorized,
-		"captured": StatusCaptured, "cancelWanted": StatusIntentCreated,
-		"forceWanted": StatusIntentCreated, "cancelled": StatusCancelled, "cancelledBefore": StatusCancelled,
-		"failed": StatusFailed, "voided": StatusCaptured, "refunded": StatusRefunded,
+		"captured": StatusCaptured, "cancelRequested": StatusIntentCreated,
+		"forceRequested": StatusIntentCreated, "cancelled": StatusCancelled, "cancelledBefore": StatusCancelled,
+		"failed": StatusFailed, "refundPending": StatusCaptured, "refunded": StatusRefunded,
 	}
 	got := map[string]Status{}
 	for name, history := range histories {

@@ -1,5 +1,5 @@
-// Package payments charges orders through Stripe. It creates a PaymentIntent for an order, captures and refunds money, and
-// records what Stripe reports about it.
+// Package payments charges orders through Stripe. It creates a PaymentIntent for an order, which is Stripe's object for one
+// payment; it captures and refunds money, and records what Stripe reports about it.
 //
 // It promises that an order is paid by one PaymentIntent and captured at most once; that a payment with another amount,
 // currency or mode than requested is never accepted; that money which arrives after an order has ended is refunded, once; and
@@ -15,29 +15,30 @@
 //	    ▼               ▼  └────────────────────────────┘                    ▼              └──────────► refunded
 //	  failed        cancelled ◄──────────────────────────────────────────────┘
 //
-// A [Payment] is the set of facts about it, whatever their order. The diagram shows the usual path; it is not enforced. The
-// furthest fact gives the status, captured before cancelled, and no later fact takes it back.
+// The diagram shows the usual path, but no transition is enforced: Stripe's reports arrive in any order, so a [Payment] is a set
+// of facts. The fact that is furthest along the path gives the status, captured before cancelled, and no later fact changes it
+// back.
 //
-// One purchase:
+// The lane payments.stripe makes all calls to Stripe. One purchase:
 //
-//	orders.awaiting_payment ─► payments.requested ─► actor: create intent ─► payments.intent_created
-//	shopper confirms ─► webhook ─► payments.webhook_received + payments.authorized, in one commit ─► 200
-//	orders.payment_accepted ─► actor: capture ─► payments.captured; the webhook about it adds nothing
+//	orders.awaiting_payment ─► payments.requested ─► the lane creates the intent ─► payments.intent_created
+//	the shopper pays ─► webhook ─► payments.webhook_received + payments.authorized, in one commit ─► 200
+//	orders.payment_accepted ─► the lane captures ─► payments.captured; the webhook about the capture adds no fact
 //
 // Where orders runs in the same process, orders.payment_accepted is in the commit of the webhook, too.
 //
-// Every call to Stripe stands between two events: one that requests it and one with its result. After a crash in between, the
-// actor first retrieves the state from Stripe and then repeats the call under the same idempotency key. It trusts a key until an
-// hour before Stripe deletes it. Keys are <payment>/create/v1, <payment>/capture/v1, <payment>/cancel/v1 and
-// <payment>/refund/<refund id>. Stripe captures or cancels an intent only once, so these two calls drop the key when Stripe
-// replays a stored error.
+// Every call to Stripe stands between two events: one that requests it and one with its result. If the process crashes between
+// them, the lane first retrieves the state from Stripe and then repeats the call under the same idempotency key. It trusts a key
+// until an hour before Stripe deletes it. Keys are <payment>/create/v1, <payment>/capture/v1, <payment>/cancel/v1 and
+// <payment>/refund/<refund id>. Stripe stores an error under a key, too, and replays it for a day. Captures and cancellations are
+// then repeated without the key, which is safe because Stripe captures or cancels an intent only once.
 //
-// Stripe's events about charges and refunds name an intent but no order. The actor retrieves the intent, whose metadata names
-// the payment, and all its refunds. That answer is current however old the event is, and it needs no second index. Events of
-// other types are stored and skipped.
+// Stripe's events about charges and refunds name an intent but no order. The lane retrieves the intent, whose metadata names
+// the payment, and all its refunds. That answer is current even if the event is old. Events of other types are stored and
+// skipped.
 //
-// The reconciler finds what webhooks missed: it walks Stripe's list of events from the shop's last position, and retrieves
-// intents that have not changed for a while.
+// The reconciler is a periodic job that finds what webhooks missed: it reads Stripe's list of events from the position that the
+// shop has reached, and retrieves intents that have not changed for a while.
 //
 // An event about an unknown payment or a second intent ([ErrUnmatched]), with another amount, currency or mode
 // ([ErrMismatch]), or with a status that this program does not know ([ErrUnknownStatus]) becomes a dead letter. While Stripe

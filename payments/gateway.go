@@ -24,11 +24,11 @@ const (
 	IntentCanceled              IntentStatus = "canceled"
 )
 
-// Intent is a PaymentIntent at some moment: retrieved, or the snapshot of a webhook.
+// Intent is the state of a PaymentIntent when it was retrieved, or when Stripe created the webhook that contains it.
 type Intent struct {
 	ID           string
 	PaymentID    string // from its metadata; "" for an intent that the shop did not create
-	OrderID      string // likewise
+	OrderID      string // from its metadata
 	Amount       events.Money
 	Capturable   int64 // authorized and not captured, minor units
 	Received     int64 // captured, minor units
@@ -43,7 +43,7 @@ type Intent struct {
 // Attempt is a failed attempt to pay.
 type Attempt struct {
 	Decline
-	Fact string // id of the Stripe object that failed; "" if there is none, and then the attempt is not counted
+	Fact string // id of the Stripe object that failed; an attempt without one ("") is not counted
 }
 
 // RefundStatus is the status of a refund, as Stripe names it.
@@ -75,7 +75,7 @@ type RawEvent struct {
 	Body    json.RawMessage
 }
 
-// Gateway is the part of Stripe that payments uses. Every call ends within the HTTP timeout. It returns [ErrDeclined],
+// Gateway is the part of Stripe's API that payments uses. Every call ends within the HTTP timeout and returns [ErrDeclined],
 // [ErrPermanent], [ErrRetry], or the error of the context.
 type Gateway interface {
 	// CreateIntent creates the PaymentIntent of a payment, with manual capture. Repeating it within 24 hours returns the same.
@@ -98,15 +98,15 @@ type Gateway interface {
 
 // Kinds of errors of a [Gateway].
 var (
-	// ErrDeclined is returned when the bank declines.
+	// ErrDeclined is returned when the bank declines the payment.
 	ErrDeclined = errors.New("declined")
 	// ErrPermanent is returned when Stripe refuses the request and would refuse it again.
 	ErrPermanent = errors.New("refused by Stripe")
 	// ErrRetry is returned when Stripe cannot be reached, limits the rate, or refuses the API key. A later attempt may succeed.
 	ErrRetry = errors.New("temporary failure")
-	// ErrKeyRefused accompanies [ErrRetry] when Stripe refuses the API key. No request succeeds until staff replace it.
+	// ErrKeyRefused is wrapped together with [ErrRetry] when Stripe refuses the API key. No request succeeds until staff replace it.
 	ErrKeyRefused = errors.New("key refused by Stripe")
-	// ErrOutcomeUnknown accompanies [ErrRetry] when Stripe may have executed the request.
+	// ErrOutcomeUnknown is wrapped together with [ErrRetry] when Stripe may have executed the request.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
 )
 
@@ -131,8 +131,8 @@ func (e *GatewayError) Error() string {
 	return fmt.Sprintf("%v: HTTP %d %s: %s (request %s)", e.Kind, e.Status, e.Code, e.Message, e.RequestID)
 }
 
-// Unwrap makes the kinds visible to errors.Is. Cause is in the text but not unwrapped: a deadline that passed in a call to
-// Stripe would look like one of the log's.
+// Unwrap makes the kinds visible to errors.Is. Cause is in the text but not unwrapped: otherwise a timeout of a call to Stripe
+// would be taken for a timeout of the log.
 func (e *GatewayError) Unwrap() []error {
 	kinds := []error{e.Kind}
 	if e.Unknown {

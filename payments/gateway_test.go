@@ -18,7 +18,7 @@ import (
 	"tillstream/payments/sandbox"
 )
 
-// lossyGateway is a Stripe whose answers get lost.
+// lossyGateway loses answers of Stripe.
 type lossyGateway struct {
 	Gateway
 	mu          sync.Mutex
@@ -202,7 +202,7 @@ func TestBusyStripeIsRetriedUnderTheSameKey(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			keys := make(chan string, 100)
-			f := newFixture(t, fixtureOptions{proxy: func(bank http.Handler) http.Handler {
+			f := newFixture(t, fixtureOptions{proxy: func(stripe http.Handler) http.Handler {
 				return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 					if r.Method == http.MethodPost && r.URL.Path == "/v1/payment_intents" {
 						if keys <- r.Header.Get("Idempotency-Key"); len(keys) <= 2 {
@@ -210,7 +210,7 @@ func TestBusyStripeIsRetriedUnderTheSameKey(t *testing.T) {
 							return
 						}
 					}
-					bank.ServeHTTP(rw, r)
+					stripe.ServeHTTP(rw, r)
 				})
 			}})
 			orderID, _ := f.placeOrder(1250)
@@ -256,7 +256,7 @@ func TestIntentFoundAfterCancellationIsCancelled(t *testing.T) {
 	f.expectCanceledAtStripe(f.payment(orderID).PaymentIntent)
 }
 
-// lateSearch is a Stripe whose search fails for a while.
+// lateSearch is a gateway whose search fails at first.
 type lateSearch struct {
 	lossyGateway
 	searchable atomic.Bool

@@ -97,8 +97,8 @@ func (s *Service) awaitIntent(ctx context.Context, id string, timeout time.Durat
 	return p, err
 }
 
-// newest reads a payment whose event at seq is known to exist, 0 for none in particular. It returns the zero Payment for one
-// without events.
+// newest reads a payment in a state that includes the event at seq, or its newest state if seq is 0. It returns the zero Payment
+// for a payment without events.
 func (s *Service) newest(ctx context.Context, id string, seq uint64) (p Payment, err error) {
 	if seq > 0 {
 		p, _, err = Payments.ReadAtLeast(ctx, s.log, id, seq)

@@ -101,7 +101,8 @@ func TestStoppingEndsLongPolls(t *testing.T) {
 	}
 }
 
-// A process that stops abandons the requests that it has not answered in time. The answer tells shopper and Stripe when to retry.
+// A process that stops abandons the requests that it has not answered in time. The answer has Retry-After for
+// shopper and Stripe.
 func TestAbandonedRequestIsAnsweredWithRetryAfter(t *testing.T) {
 	t.Parallel()
 	stopped, stop := context.WithCancel(t.Context())

@@ -8,7 +8,7 @@ import (
 	"tillstream/events"
 )
 
-// hub notifies the requests that wait for a payment to change. One watch of the log serves all of them.
+// hub notifies the requests that wait for a payment to change. All of them share one watch of the log.
 type hub struct {
 	stopped     chan struct{} // closed when the process stops, which ends every wait
 	mu          sync.Mutex
@@ -65,8 +65,8 @@ func (h *hub) markCaughtUp() {
 	}
 }
 
-// subscribe returns a channel that receives the sequence of a payment's newest event, or 0 when the subscriber must read the
-// payment without one.
+// subscribe returns a channel that receives the sequence of a payment's newest event, or 0 if the payment must be read because
+// events may have been missed.
 func (h *hub) subscribe(id string) (changed <-chan uint64, stop func()) {
 	ch := make(chan uint64, 1)
 	h.mu.Lock()

@@ -21,11 +21,11 @@ const (
 	kindFailed   = "failed"   // Stripe refused the whole payment
 )
 
-// otherReason is for every code without a class. Stripe adds codes, and each label value is a time series.
+// otherReason is the class of every code that is not listed. Stripe adds codes, and each label value would be a time series.
 const otherReason = "other"
 
-// reasonClasses groups Stripe's codes (docs.stripe.com/declines/codes, docs.stripe.com/error-codes) by what shop and shopper
-// can do about them.
+// reasonClasses groups Stripe's codes (docs.stripe.com/declines/codes, docs.stripe.com/error-codes) by the remedy that shop or
+// shopper have.
 var reasonClasses = map[string][]string{
 	"funds": {"insufficient_funds", "withdrawal_count_limit_exceeded", "card_velocity_exceeded"},
 	"card": {"expired_card", "incorrect_cvc", "invalid_cvc", "incorrect_number", "invalid_number", "invalid_expiry_month", "invalid_expiry_year",

@@ -25,11 +25,11 @@ const (
 	StatusPartlyRefunded Status = "partly_refunded"
 )
 
-// Payment is the state of one payment of an order: a set of facts. Stripe's reports may arrive in any order and repeatedly;
-// the authorized, captured, cancelled and refunded amounts end up the same, because no fact is counted twice or taken back.
+// Payment is the state of one payment of an order: a set of facts. Stripe's reports may arrive in any order and repeatedly. The
+// authorized, captured, cancelled and refunded amounts end up the same, because no fact is counted twice or removed.
 //
-// Only Waiting and LastError depend on the order of arrival. They tell the shopper what happens between two attempts, move no
-// money, and are empty once an attempt has succeeded or the payment has ended.
+// Only Waiting and LastError depend on the order of arrival. They show the shopper the state between two attempts, have no effect
+// on money, and are empty once an attempt has succeeded or the payment has ended.
 type Payment struct {
 	ID        string       `json:"id"`
 	OrderID   string       `json:"order_id"`
@@ -65,8 +65,8 @@ type Decline struct {
 	Message     string `json:"message"`
 }
 
-// Refund is a refund that is pending, Succeeded or Failed. A bank can return a refund days after it succeeded, so Failed
-// replaces Succeeded and never the other way round.
+// Refund is a refund that is pending, Succeeded or Failed. A bank can return a refund days after it succeeded. So Failed replaces
+// Succeeded, but Succeeded never replaces Failed.
 type Refund struct {
 	Amount       events.Money `json:"amount"`
 	StripeRefund string       `json:"stripe_refund,omitempty"`
@@ -83,7 +83,7 @@ func (p Payment) Refunded() (events.Money, error) {
 	return p.sumRefunds(func(r Refund) bool { return r.Succeeded })
 }
 
-// refunding returns the sum of the refunds that succeeded or are pending: what a further refund cannot use.
+// refunding returns the sum of the refunds that succeeded or are pending. This money is not available for further refunds.
 func (p Payment) refunding() (events.Money, error) {
 	return p.sumRefunds(func(r Refund) bool { return !r.Failed })
 }
@@ -134,7 +134,7 @@ func (p Payment) capturedStatus() Status {
 	return StatusRefunded
 }
 
-// Open reports whether the shop still waits for a report of Stripe.
+// Open reports whether the payment has not ended: the shop expects further reports from Stripe.
 func (p Payment) Open() bool {
 	switch p.Status() {
 	case StatusRequested, StatusIntentCreated, StatusRequiresAction, StatusProcessing, StatusAuthorized:
@@ -143,7 +143,7 @@ func (p Payment) Open() bool {
 	return false
 }
 
-// Payable reports whether the shopper can still act on the payment, for which the browser needs the client secret.
+// Payable reports whether the shopper can still pay or authenticate, for which the browser needs the client secret.
 func (p Payment) Payable() bool {
 	return p.PaymentIntent != "" && p.Open()
 }
@@ -169,7 +169,7 @@ func (p Payment) Apply(e events.Event) (Payment, error) {
 		p.Authorized = fact.Amount
 		p = p.endAttempts(fact.Charge)
 	case events.PaymentCaptured:
-		p.Authorized, p.Captured = fact.Amount, fact.Amount // the report of the authorization may still be missing
+		p.Authorized, p.Captured = fact.Amount, fact.Amount // the report of the authorization may not have arrived yet
 		p = p.endAttempts(fact.Charge)
 	case events.PaymentCancelRequested:
 		p.CancelRequested, p.CancelForce = true, p.CancelForce || fact.Force
@@ -189,7 +189,8 @@ func (p Payment) Apply(e events.Event) (Payment, error) {
 	return p, nil
 }
 
-// setWaiting records what the shopper waits for, unless the attempts are over: the report of an older attempt may arrive late.
+// setWaiting records the step at which the current attempt waits, unless the attempts are over: the report of an older attempt
+// may arrive late.
 func (p Payment) setWaiting(status Status) Payment {
 	if !p.attemptsOver() {
 		p.Waiting = status

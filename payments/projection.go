@@ -45,8 +45,8 @@ func documents(logger *slog.Logger) func(string, Payment) any {
 	}
 }
 
-// openPayments returns the ids of payments that wait for Stripe and have not changed since a time, in order, after an id. It
-// reads the projection, which may lag; the decisions about the payments use the log.
+// openPayments returns the ids of open payments that have not changed since quietSince: the first ones after an id, in ascending
+// order. It reads the projection, which may lag; decisions about the payments are made on the log.
 func (s *Service) openPayments(ctx context.Context, after string, quietSince time.Time, limit int64) ([]string, error) {
 	waiting := bson.A{StatusIntentCreated, StatusRequiresAction, StatusProcessing, StatusAuthorized}
 	filter := bson.D{

@@ -39,7 +39,7 @@ func drawReports(t *rapid.T) []report {
 	return reports
 }
 
-// drawRefunds draws refunds within the captured amount. Each comes with the current intent, as the actor retrieves both.
+// drawRefunds draws refunds within the captured amount. Each comes with the current intent, because the lane retrieves both.
 func drawRefunds(t *rapid.T) []report {
 	var reports []report
 	left := gbp1250.Amount
@@ -93,8 +93,7 @@ func checkInvariants(t *rapid.T, p Payment) {
 	}
 }
 
-// Rows 22 and 42 of the fault matrix: in whatever order and however often Stripe's events arrive, the payment ends in the same
-// state.
+// Rows 22 and 42 of the fault matrix: Stripe's events arrive in any order and repeatedly, and the payment ends in the same state.
 func TestAnyOrderOfStripesEventsEndsTheSame(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -116,7 +115,7 @@ func TestAnyOrderOfStripesEventsEndsTheSame(t *testing.T) {
 	})
 }
 
-// In whatever order the shop, staff and Stripe act, the money adds up and a captured payment stays captured.
+// The shop, staff and Stripe act in any order. The money adds up, and a captured payment stays captured.
 func TestCapturesAndRefundsAddUpInAnyOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

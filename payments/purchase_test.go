@@ -16,7 +16,7 @@ func TestPurchaseCapturesOnce(t *testing.T) {
 	f := newFixture(t, fixtureOptions{})
 	orderID, p := f.placeOrder(1250)
 	if p.Status != StatusIntentCreated || p.Amount != 1250 || p.Currency != "GBP" || p.PublishableKey != publishableKey {
-		t.Errorf("got %+v", p)
+		t.Errorf("new payment: got %+v, want intent_created, 1250 GBP and the publishable key", p)
 	}
 	f.pay(p, "pm_card_visa")
 	f.waitForStatus(orderID, StatusAuthorized)
@@ -44,6 +44,7 @@ func TestPurchaseCapturesOnce(t *testing.T) {
 	f.expectNoSecrets(p.ClientSecret)
 }
 
+// Row 37 of the fault matrix: a card is declined, and the shopper pays with another one.
 func TestDeclinedCardIsFollowedByAnother(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{})
@@ -133,7 +134,7 @@ func TestCaptureAfterCancellationIsRefundedOnce(t *testing.T) {
 	}
 }
 
-// Row 50 of the fault matrix.
+// Row 50 of the fault matrix: refunds made in Stripe's dashboard are recorded, each once.
 func TestDashboardRefundIsRecorded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{})

@@ -18,26 +18,26 @@ import (
 
 const (
 	reconcileOverlap = time.Minute         // for events that appear in the list late
-	restartOverlap   = time.Hour           // by which the first walk of a process overlaps the shop's last one
+	restartOverlap   = time.Hour           // overlap of the first walk of a process with the shop's last walk
 	stripeRetention  = 30 * 24 * time.Hour // how long Stripe lists events
 	webhookDelay     = 15 * time.Second    // how late a webhook may arrive before it counts as missed
-	openBatch        = 200                 // open payments retrieved per run
-	quietPeriod      = time.Minute         // how long a payment has not changed before its intent is retrieved
+	openBatch        = 200                 // open payments whose intents are retrieved in one run
+	quietPeriod      = time.Minute         // how long a payment must be unchanged before its intent is retrieved
 	maxStored        = 40_000              // ids of recently stored events in memory
 )
 
 // cursor is the position of this process's reconciler.
 type cursor struct {
-	since  time.Time                    // all events created before, by Stripe's clock, are known; zero before the first walk
+	since  time.Time                    // all events created before this time, by Stripe's clock, are known; zero before the first walk
 	open   string                       // the last payment whose intent was retrieved
-	stored *lru.Cache[string, struct{}] // ids of Stripe's events that the log has, of recent ones
+	stored *lru.Cache[string, struct{}] // ids of recent Stripe events that are in the log
 }
 
-// progress is the position up to which the shop has walked Stripe's events, in whichever process. It is the state of a
-// checkpoint, so a process that starts finds the events that were missed while no process ran. The newest stored webhook would
-// not tell: an earlier one may be missing.
+// progress is the position up to which the processes of the shop have walked Stripe's list of events. It is the state of a
+// checkpoint, so a process that starts finds the events that were missed while no process ran. The newest stored webhook cannot
+// serve as the position, because an earlier one may be missing.
 type progress struct {
-	To time.Time `json:"to"` // all events created before, by Stripe's clock, are known
+	To time.Time `json:"to"` // all events created before this time, by Stripe's clock, are known
 }
 
 // progressName is the name of the checkpoint.
@@ -89,8 +89,8 @@ func (s *Service) reconcileEvents(ctx context.Context) error {
 	return s.saveProgress(ctx, next)
 }
 
-// nextSince returns the time at which the next walk begins. The first walk of a process repeats an hour of the shop's last one,
-// to find events that entered Stripe's list very late; known events change nothing. Without a checkpoint it walks everything
+// nextSince returns the time at which the next walk begins. The first walk of a process repeats the last hour of the shop's walk
+// before it, to find events that entered Stripe's list late; known events change nothing. Without a checkpoint it walks everything
 // that Stripe still lists.
 func (s *Service) nextSince(ctx context.Context) (time.Time, error) {
 	if !s.cursor.since.IsZero() {
@@ -117,7 +117,7 @@ func (s *Service) loadProgress(ctx context.Context) (c eventlog.Checkpoint, done
 	return c, done, nil
 }
 
-// saveProgress saves the position of a walk unless the shop's is ahead of it. If two processes save at once, one is refused and
+// saveProgress saves the position of a walk unless the saved position is ahead of it. If two processes save at once, one is refused and
 // saves after its next walk.
 func (s *Service) saveProgress(ctx context.Context, to time.Time) error {
 	c, done, err := s.loadProgress(ctx)
@@ -133,7 +133,7 @@ func (s *Service) saveProgress(ctx context.Context, to time.Time) error {
 	return nil
 }
 
-// storeMissed stores a listed event, unless the log has it or it adds no fact. It reports whether it stored the event.
+// storeMissed stores a listed event, unless the event is in the log or adds no fact. It reports whether it stored the event.
 func (s *Service) storeMissed(ctx context.Context, raw RawEvent) (bool, error) {
 	if s.cursor.stored.Contains(raw.ID) {
 		return false, nil
@@ -154,8 +154,8 @@ func (s *Service) storeMissed(ctx context.Context, raw RawEvent) (bool, error) {
 }
 
 // addsFacts reports whether an event would add a fact. An intent of an unknown payment belongs to another program that uses
-// the Stripe account. An event that cannot be read, or whose object Stripe does not return, counts too: it is stored and
-// becomes a dead letter, so it does not stop the walk.
+// the Stripe account. addsFacts also returns true for an event that cannot be read or whose object Stripe does not
+// return. Such an event is stored and becomes a dead letter, so it does not stop the walk.
 func (s *Service) addsFacts(ctx context.Context, w events.WebhookReceived) (bool, error) {
 	if slices.Contains(chargeTypes, w.StripeType) {
 		return s.addsRefundFacts(ctx, w)
@@ -172,9 +172,9 @@ func (s *Service) addsFacts(ctx context.Context, w events.WebhookReceived) (bool
 	return s.wouldAppend(ctx, in.PaymentID, s.intentRule(in))
 }
 
-// addsRefundFacts is addsFacts for an event about a charge, whose payment and refunds are retrieved from Stripe. The intent
-// counts as well: the list has the newest events first, and a refund adds no fact while its capture is missing. The next walk
-// begins after the refund and would not find it.
+// addsRefundFacts is addsFacts for an event about a charge, whose payment and refunds are retrieved from Stripe. It also returns
+// true if the intent adds a fact. The list has the newest events first, so a refund may come before its capture and add no fact
+// yet; the next walk would begin after the refund and miss it.
 func (s *Service) addsRefundFacts(ctx context.Context, w events.WebhookReceived) (bool, error) {
 	id, found, err := intentIDFrom(w)
 	if err != nil {
@@ -208,8 +208,8 @@ func (s *Service) addsRefundFacts(ctx context.Context, w events.WebhookReceived)
 }
 
 // wouldAppend reports whether a rule would append facts to a payment. It tries the rule on the cached state first, and on the
-// newest state only if the cached one would change. A refusal and an unreadable payment count too, because staff must see the
-// dead letter.
+// newest state only if the cached one would change. It also returns true for a refusal and an unreadable payment, because staff
+// must see the dead letter.
 func (s *Service) wouldAppend(ctx context.Context, id string, rule func(Payment) ([]events.Payload, error)) (bool, error) {
 	p, _, err := Payments.ReadAtLeast(ctx, s.log, id, 1)
 	if facts, refused := rule(p); err == nil && refused == nil && len(facts) == 0 {
@@ -252,8 +252,8 @@ func (s *Service) reconcileOpen(ctx context.Context) error {
 	return group.Wait()
 }
 
-// reconcilePayment records the current state of one payment's intent. Only an unavailable Stripe or log ends the run; the error
-// of one payment must not keep the others from being reconciled.
+// reconcilePayment records the current state of one payment's intent. It returns an error only if Stripe or the log is
+// unavailable, which ends the run. Other errors concern this payment alone and are logged.
 func (s *Service) reconcilePayment(ctx context.Context, id string) error {
 	err := s.retrieveAndRecord(ctx, id)
 	if errors.Is(err, ErrRetry) || worker.IsInfrastructure(err) {

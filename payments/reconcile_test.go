@@ -169,7 +169,7 @@ func TestFirstWebhookDoesNotShortenTheFirstReconciliation(t *testing.T) {
 	}
 }
 
-// A process that starts continues from the shop's last walk, whatever webhooks have arrived since.
+// A process that starts continues from the shop's last walk, even if webhooks have arrived since.
 func TestSuccessorReconcilesFromTheSavedProgress(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{noWebhooks: true})

@@ -11,7 +11,7 @@ import (
 	"tillstream/payments/sandbox"
 )
 
-// busyGateway is a Stripe that fails the first cancellation and refuses the second, because the bank answers at that moment.
+// busyGateway loses the answer to the first cancellation and refuses the second, because the bank answers at that moment.
 type busyGateway struct {
 	Gateway
 	calls    atomic.Int32
@@ -29,7 +29,7 @@ func (g *busyGateway) Cancel(ctx context.Context, p Payment) (Intent, error) {
 	return g.Gateway.Cancel(ctx, p)
 }
 
-// The first refusal is retried whatever failed before it. As a dead letter it would keep the money reserved on the card of a
+// The first refusal is retried, even if an earlier attempt failed in another way. As a dead letter it would keep the money reserved on the card of a
 // shopper who has cancelled the order.
 func TestFirstRefusalIsRetried(t *testing.T) {
 	t.Parallel()
@@ -43,7 +43,7 @@ func TestFirstRefusalIsRetried(t *testing.T) {
 	f.expectCanceledAtStripe(p.PaymentIntent)
 }
 
-// refusingGateway is a Stripe that refuses every cancellation of an intent that has not ended.
+// refusingGateway refuses every cancellation, although the intent has not ended.
 type refusingGateway struct {
 	Gateway
 	calls atomic.Int32
@@ -97,12 +97,12 @@ func cancelWhileProcessing(t *testing.T, retrievals int64) {
 // (docs.stripe.com/api/idempotent_requests).
 func replayRefusal(suffix string) func(http.Handler) http.Handler {
 	var refused atomic.Value
-	return func(bank http.Handler) http.Handler {
+	return func(stripe http.Handler) http.Handler {
 		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			key := r.Header.Get("Idempotency-Key")
 			first := strings.HasSuffix(r.URL.Path, suffix) && refused.CompareAndSwap(nil, key)
 			if !first && (!strings.HasSuffix(r.URL.Path, suffix) || refused.Load() != key) {
-				bank.ServeHTTP(rw, r)
+				stripe.ServeHTTP(rw, r)
 				return
 			}
 			if !first {

@@ -26,27 +26,27 @@ type Access interface {
 	Allows(orderID, authorization string) bool
 }
 
-// Config sets a [Service] up.
+// Config is the configuration of a [Service].
 type Config struct {
 	Access         Access                // required
 	Concurrency    int                   // requests to Stripe at a time; default 32
 	DB             *mongo.Database       // of the projection; required
 	Gateway        Gateway               // default: Stripe over HTTP at StripeURL
-	Log            *eventlog.Log         // the handle of payments; required
+	Log            *eventlog.Log         // the handle of the domain payments; required
 	Logger         *slog.Logger          // default: discard
 	PublishableKey string                // pk_…, sent to shoppers' browsers; required
 	ReconcileEvery time.Duration         // how often the reconciler looks for missed webhooks; default 1 min
 	Registerer     prometheus.Registerer // default: none
-	SecretKey      string                // sk_… or rk_…; its prefix tells live mode from test mode; required
+	SecretKey      string                // sk_… or rk_…; its prefix gives the mode, live or test; required
 	StripeURL      string                // default: Stripe's own
 	WebhookSecret  string                // whsec_…, with which Stripe signs webhooks; required
 }
 
 // The sizes of the caches of a [Service].
 const (
-	maxSecrets  = 10_000 // client secrets; a dropped one is retrieved from Stripe again
-	maxRefusals = 1_000  // refused acts; a dropped one is retried before it becomes a dead letter
-	maxParsed   = 1_000  // intents of webhooks
+	maxSecrets  = 10_000 // client secrets; one that was evicted is retrieved from Stripe again
+	maxRefusals = 1_000  // refused acts; one that was evicted is retried once more before it becomes a dead letter
+	maxParsed   = 1_000  // parsed intents of webhooks
 )
 
 func (c Config) withDefaults() Config {
@@ -62,8 +62,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// validate returns an error that names the first invalid field. An empty webhook secret is refused because the SDK would accept
-// signatures made with it, which anyone can make.
+// validate returns an error that names the first invalid field. It refuses an empty webhook secret, because the SDK would accept
+// a signature that anyone can make with an empty secret.
 func (c Config) validate() error {
 	switch {
 	case c.Log == nil:
@@ -124,7 +124,7 @@ type Service struct {
 	parsed   *lru.Cache[parsedKey, Intent]
 	refused  *lru.Cache[string, struct{}] // ids of events whose capture or cancellation was refused once
 	cursor   *cursor
-	pace     project.Pace // of the search for open payments
+	pace     project.Pace // paces the search for open payments
 }
 
 // New returns the domain, or an error that names the field of the configuration that is wrong.

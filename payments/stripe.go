@@ -31,8 +31,8 @@ const (
 	stripePage    = 100
 )
 
-// stripeGateway is the [Gateway] over HTTP. It has its own backend, because the package variables of the SDK would be shared
-// with other users in the process.
+// stripeGateway is the [Gateway] over HTTP. It has a backend of its own, because the package variables of the SDK are shared by
+// the whole process.
 type stripeGateway struct {
 	backend stripe.Backend
 	key     string
@@ -187,9 +187,9 @@ func idempotent(ctx context.Context, key string) stripe.Params {
 }
 
 // bypassReplay makes a call under a key, and repeats it without the key if the answer is a replayed error. Stripe stores a
-// refusal or a 500 under the key for a day, even if the bank has answered or the fault has passed meanwhile; the shopper would
-// wait that long for the goods or the money. The money cannot be taken twice, because Stripe captures or cancels an intent only
-// once. A creation or a refund has no such guard, so it keeps its key.
+// refusal or a 500 under the key for a day, even after the bank has answered or the fault has passed, and the shopper would wait
+// that long for the goods or the money. The repetition is safe, because Stripe captures or cancels an intent only once. A second
+// creation or refund would succeed, so those calls always use their key.
 func bypassReplay(ctx context.Context, key string, call func(stripe.Params) (*stripe.PaymentIntent, error)) (*stripe.PaymentIntent, error) {
 	pi, err := call(idempotent(ctx, key))
 	var answer *stripe.Error
@@ -255,8 +255,8 @@ func classify(ctx context.Context, err error, operation string) error {
 	return fmt.Errorf("%s: %w", operation, classified)
 }
 
-// errorKind classifies an HTTP status. Orders must not be rejected for a fault that is not theirs: a refused key (401, 403),
-// which staff replace; a 424, with which Stripe reports a failed bank or network; a 408 of a proxy.
+// errorKind classifies an HTTP status. An order must not be rejected because of a fault elsewhere, so such a fault is retried: a
+// refused key (401, 403) until staff replace it, a failed bank or network (424), a timeout of a proxy (408).
 func errorKind(status int) (kind error, unknown bool) {
 	switch {
 	case status >= 500, status == http.StatusFailedDependency, status == http.StatusRequestTimeout:

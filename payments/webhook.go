@@ -23,11 +23,11 @@ const (
 	webhookTolerance   = 5 * time.Minute // between the signature's time and the clock, in either direction
 )
 
-// webhooks is the journal of the webhooks that belong to no payment of the shop.
+// webhooks is the subject on which webhooks are stored that belong to no payment of the shop.
 var webhooks = eventlog.Journal{Subject: events.SubjectWebhooks}
 
 var (
-	// ErrBadWebhook is returned for a request that is not an event with a valid and recent signature of Stripe.
+	// ErrBadWebhook is returned for a request that is not an event with a valid and recent signature by Stripe.
 	ErrBadWebhook = errors.New("bad webhook")
 
 	errTimestamp = errors.New("timestamp outside the tolerance")
@@ -80,7 +80,7 @@ func (s *Service) Receive(ctx context.Context, received events.WebhookReceived) 
 
 // appendReceived appends an event of Stripe. An event with the intent of a known payment is appended to that payment, with the
 // facts of RecordIntent. This append has an expected sequence, so a commit whose answer was lost is recognized. Every other
-// event is appended to the journal. An event that RecordIntent refuses is appended alone; its route refuses it again, and it
+// event is appended to payments.webhooks. An event that RecordIntent refuses is appended alone; its route refuses it again, and it
 // becomes a dead letter. Stripe is answered 200 even then, because sending the event again would not help.
 func (s *Service) appendReceived(tx *eventlog.Tx, received events.WebhookReceived) error {
 	in, found, err := s.intentFrom(received)
@@ -123,8 +123,8 @@ func verifyWebhook(body []byte, signature, secret string, now time.Time) (events
 	return received, nil
 }
 
-// checkTimestamp refuses a signature that is too old, or too far in the future, which the SDK accepts. Of several t the last
-// counts, as in the SDK: it is the signed one.
+// checkTimestamp refuses a signature that is too old or, unlike the SDK, too far in the future. If there are several timestamps
+// (t=), the last one counts, because the SDK verifies the signature with that one.
 func checkTimestamp(signature string, now time.Time) error {
 	signed := time.Time{}
 	for pair := range strings.SplitSeq(signature, ",") {

@@ -23,7 +23,7 @@ const (
 	viaReconciler = "reconciler"
 )
 
-// intentTypes are the types of events whose object is an intent, which names its payment.
+// intentTypes are the types of events whose object is an intent. The intent's metadata names the payment.
 var intentTypes = []string{
 	string(stripe.EventTypePaymentIntentAmountCapturableUpdated),
 	string(stripe.EventTypePaymentIntentSucceeded),
@@ -33,7 +33,7 @@ var intentTypes = []string{
 	string(stripe.EventTypePaymentIntentProcessing),
 }
 
-// chargeTypes are the types of events whose object only names an intent.
+// chargeTypes are the types of events whose object is a charge or a refund. It names the intent, but not the payment.
 var chargeTypes = []string{
 	string(stripe.EventTypeChargeRefunded),
 	string(stripe.EventTypeChargeRefundUpdated),
@@ -50,7 +50,7 @@ func parseListed(raw RawEvent) (events.WebhookReceived, error) {
 	return parseEvent(event, raw.Body, viaReconciler)
 }
 
-// parseEvent returns the fact about an event, with its body.
+// parseEvent returns the fact that Stripe's event was received, with the body of the event but without client secrets.
 func parseEvent(event stripe.Event, body []byte, via string) (events.WebhookReceived, error) {
 	if event.ID == "" || event.Type == "" || event.Data == nil {
 		return events.WebhookReceived{}, errors.New("not an event: id, type or data is missing")
@@ -123,7 +123,7 @@ func (s *Service) intentFrom(w events.WebhookReceived) (in Intent, found bool, e
 	return in, found, err
 }
 
-// parsedKey identifies a stored event of Stripe.
+// parsedKey identifies the body of an event of Stripe.
 type parsedKey struct {
 	event string
 	body  uint64 // hash of the body

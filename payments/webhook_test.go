@@ -106,7 +106,7 @@ func TestForgedWebhooksAreRefused(t *testing.T) {
 	f.waitForStatus(orderID, StatusAuthorized)
 }
 
-// Row 46 of the fault matrix.
+// Row 46 of the fault matrix: a body that is too large is answered 413, one that does not arrive in time 408.
 func TestLargeAndSlowWebhooksAreRejected(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{noWebhooks: true})
@@ -135,7 +135,7 @@ func TestLargeAndSlowWebhooksAreRejected(t *testing.T) {
 	}
 }
 
-// Row 41 of the fault matrix.
+// Row 41 of the fault matrix: one webhook is posted ten times at once.
 func TestTenIdenticalPostsAtOnceHaveOneEffect(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{noWebhooks: true})
@@ -210,7 +210,7 @@ func TestMismatchedWebhooksBecomeDeadLetters(t *testing.T) {
 	}
 	ours, others := f.countByType("payments." + events.FirstPaymentID(orderID))["webhook_received"], f.countByType(events.SubjectWebhooks)["webhook_received"]
 	if ours != 8 || others != 6 {
-		t.Errorf("stored webhooks: got %d of the payment and %d in the journal, want 8 and 6", ours, others)
+		t.Errorf("stored webhooks: got %d on the payment and %d on payments.webhooks, want 8 and 6", ours, others)
 	}
 	if got := f.countByType("payments." + events.FirstPaymentID(orderID)); got["authorized"] != 1 || got["captured"] != 0 {
 		t.Errorf("events of the payment: got %v, want one authorized and none captured", got)

@@ -10,7 +10,7 @@ import (
 // takes about 300 ms.
 const actConcurrency = 32
 
-// Worker returns the lanes of this domain: decisions, the calls to Stripe, and the reconciler.
+// Worker returns the lanes of this domain, for decisions and for calls to Stripe, and the reconciler.
 func (s *Service) Worker() worker.Domain {
 	return worker.Domain{
 		Name:      "payments",
@@ -80,8 +80,8 @@ func cancelPayment(tx *eventlog.Tx, o events.OrderOutcome, force bool, reason st
 	return decide(tx, o.PaymentID, func(p Payment) ([]events.Payload, error) { return Cancel(p, force, reason) })
 }
 
-// decide appends the facts that a rule decides on a payment. The id may come from the metadata of an intent, which every holder
-// of the account's keys can write, so an id that the shop cannot have made is refused.
+// decide appends the facts that a rule decides on a payment. It refuses an invalid id: the id may come from the metadata of an
+// intent, which everyone with the account's keys can write.
 func decide(tx *eventlog.Tx, id string, rule func(Payment) ([]events.Payload, error)) error {
 	if err := events.CheckID(id); err != nil {
 		return err

@@ -64,7 +64,7 @@ type Inbox struct {
 	interceptor atomic.Pointer[Interceptor]
 
 	mu      sync.RWMutex
-	mails   []envelope // oldest first; at most twice Keep, of which the last Keep count
+	mails   []envelope // oldest first; fewer than twice Keep, of which only the last Keep are shown
 	last    uint64     // id of the newest mail
 	stopped bool
 }

@@ -149,7 +149,7 @@ func numbered(id uint64) func(envelope) bool {
 	return func(e envelope) bool { return e.id == id }
 }
 
-// read reads mails one by one, newest first. It stops at the first error, and at a mail that was dropped meanwhile, because all
+// read reads mails one by one, newest first. It stops at the first error, and at a mail that has been dropped, because all
 // older ones were dropped too.
 func (i *Inbox) read(list []envelope) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {

@@ -24,8 +24,8 @@ const (
 	// StageData is after the whole mail has arrived and before it is stored: a mail that is refused here was not received.
 	StageData Stage = "DATA"
 
-	// StageStored is after the mail is stored and before the client is answered: a mail that is refused here was received, and
-	// the client does not know it.
+	// StageStored is after the mail is stored and before the client is answered: a mail that is refused here was received, but
+	// the client is told that it was not.
 	StageStored Stage = "KEPT"
 )
 

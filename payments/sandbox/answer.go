@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// reply is an answer; replayed reports whether its key had it already.
+// reply is the answer to a request; replayed is set if it was already stored under the idempotency key.
 type reply struct {
 	Answer
 	replayed bool
 }
 
-// refused encodes a problem, with the visible part of its intent.
+// refused returns the answer for a problem. It includes the part of the problem's intent that the caller may read.
 func (s *Server) refused(c *call, problem *apiError) Answer {
 	if problem.intent != nil {
 		problem.PaymentIntent = c.visible(problem.intent)
@@ -46,8 +46,8 @@ func (c *call) write(w http.ResponseWriter, r reply) error {
 	return err
 }
 
-// encode encodes the result of an operation. An object that the transaction has put is encoded already, and its span is
-// returned too.
+// encode encodes the result of an operation. If the result is an object that the transaction has put, encode returns the bytes
+// that were put, and their span.
 func (c *call) encode(t *tx, v any) (body []byte, known span, err error) {
 	if in, ok := v.(*intent); ok && (c.public || c.expands("latest_charge")) {
 		v = c.expanded(t, in)
@@ -98,7 +98,7 @@ func (e *apiError) body() ([]byte, error) {
 	}{e})
 }
 
-// invalid refuses a parameter before any work began.
+// invalid refuses a parameter before any work has begun.
 func invalid(param, code, format string, args ...any) *apiError {
 	return &apiError{
 		Type: typeRequest, Code: code, Param: param, Message: fmt.Sprintf(format, args...),
@@ -155,15 +155,15 @@ func internalError() *apiError {
 	}
 }
 
-// unknownRoute refuses requests for other paths and methods.
+// unknownRoute refuses a request for a path or method that the sandbox does not have.
 func unknownRoute(r *http.Request) *apiError {
 	e := invalid("", "", "Unrecognized request URL (%s: %s).", r.Method, r.URL.Path)
 	e.status = http.StatusNotFound
 	return e
 }
 
-// broken logs a failure of the sandbox and returns the answer 500.
-func (t *tx) broken(err error) *apiError {
+// internalError logs a failure of the sandbox and returns the answer 500.
+func (t *tx) internalError(err error) *apiError {
 	t.server.config.Logger.Error("sandbox request", "request", t.call.id, "path", t.call.path, "error", err)
 	return internalError()
 }

@@ -38,8 +38,8 @@ func (s *Server) showChallenge(w http.ResponseWriter, r *http.Request) {
 	s.renderChallenge(w, r, in)
 }
 
-// answerChallenge answers POST /3ds/{id}: it applies the shopper's choice and redirects to the shop. Only the first choice
-// counts.
+// answerChallenge answers POST /3ds/{id}: it applies the button that the shopper pressed and redirects to the shop. Only the
+// first press counts.
 func (s *Server) answerChallenge(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxRequestBody)
 	if err := r.ParseForm(); err != nil {
@@ -77,7 +77,7 @@ func (s *Server) challengeFailed(w http.ResponseWriter, r *http.Request, err err
 	http.Error(w, "the sandbox failed; its log has the cause", http.StatusInternalServerError)
 }
 
-// concludeChallenge pays or fails a waiting intent and returns its newest state, nil if the secret is wrong.
+// concludeChallenge ends the authentication of a waiting intent. It returns the intent's newest state, nil if the secret is wrong.
 func (s *Server) concludeChallenge(id, secret string, complete bool) (*intent, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -75,7 +75,7 @@ type threeDSecure struct {
 	Version            string `json:"version"`
 }
 
-// newCharge begins an attempt with the intent's card. approve or decline ends it.
+// newCharge returns the charge of a new attempt with the intent's card. The caller then calls approve or decline.
 func newCharge(in *intent, now time.Time) *charge {
 	return &charge{
 		ID: newID("ch"), Object: "charge", Amount: in.Amount, Created: now.Unix(), Currency: in.Currency,

@@ -7,7 +7,7 @@ import (
 	"tillstream/events"
 )
 
-// createParams are the parameters of a creation. The sandbox ignores some of them, which Stripe accepts too.
+// createParams are the parameters of Stripe that a creation accepts. The sandbox ignores some of them.
 var createParams = []string{
 	"amount", "automatic_payment_methods", "capture_method", "confirm", "confirmation_method", "currency", "customer",
 	"description", "error_on_requires_action", "expand", "metadata", "off_session", "payment_method",

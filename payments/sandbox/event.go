@@ -10,7 +10,7 @@ import (
 	"tillstream/events/embedded/journal"
 )
 
-// event is a change of an object, with the object after the change.
+// event reports a change of an object, with the object after the change.
 type event struct {
 	ID              string       `json:"id"`
 	Object          string       `json:"object"`
@@ -32,7 +32,8 @@ type eventRequest struct {
 	IdempotencyKey text `json:"idempotency_key"`
 }
 
-// eventNote is the note of an event in the journal. The snapshot is the data of the object's line in the same transaction.
+// eventNote is the note of an event in the journal. At and Size locate the snapshot of the object, which is the data of the
+// object's line in the same transaction.
 type eventNote struct {
 	Type    string `json:"type"`
 	Created int64  `json:"created"`
@@ -94,7 +95,7 @@ func (t *tx) emit(kind string, object any) {
 	t.events = append(t.events, eventRow{created: uint32(note.Created), kind: events.number(kind), pending: note.Hook})
 }
 
-// readEvent reads an event from the journal. It needs no lock: rows are values, and the journal's bytes do not change.
+// readEvent reads an event from the journal. It needs no lock, because row is a copy and the journal's bytes do not change.
 func (s *Server) readEvent(index int, row eventRow) (*event, error) {
 	written, err := s.readRecord(row.at)
 	if err != nil {
@@ -134,7 +135,7 @@ func getEvent(t *tx, c *call) (any, *apiError) {
 	}
 	e, err := t.server.readEvent(index, t.server.events.rows[index])
 	if err != nil {
-		return nil, t.broken(err)
+		return nil, t.internalError(err)
 	}
 	if e.ID != c.target {
 		return nil, notFound("event", "id", c.target)
@@ -162,7 +163,7 @@ func listEvents(t *tx, c *call) (any, *apiError) {
 	for _, i := range indexes {
 		e, err := t.server.readEvent(i, rows[i])
 		if err != nil {
-			return nil, t.broken(err)
+			return nil, t.internalError(err)
 		}
 		shown = append(shown, e)
 	}
@@ -183,12 +184,13 @@ func randomText(n int) string {
 	return string(raw)
 }
 
-// newID returns an id like Stripe's: a prefix for the kind, then 24 letters.
+// newID returns an id like Stripe's: a prefix for the kind, an underscore, and 24 letters and digits.
 func newID(prefix string) string {
 	return prefix + "_3" + randomText(23)
 }
 
-// An event's id contains its index in the event log, so the log needs no index of ids: evt_1, ten digits, fourteen letters.
+// An event's id contains the event's position in the event log, so no map from ids to positions is needed: evt_1, ten digits,
+// fourteen random letters and digits.
 const (
 	eventPrefix = "evt_1"
 	eventDigits = 10

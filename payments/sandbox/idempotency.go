@@ -51,9 +51,9 @@ func expired(created int64, now time.Time) bool { return created <= now.Add(-key
 type idempotencyKeys struct {
 	running map[string]fingerprint
 
-	// Answers are found by the hash of their key. Every day the recent answers become old, and the old ones are dropped.
+	// Positions by the hash of the key. Once a day recent becomes old, and the old map is dropped.
 	recent, old map[uint64]int64
-	since       time.Time // when recent was empty
+	since       time.Time // when recent was made
 }
 
 func newIdempotencyKeys() idempotencyKeys {
@@ -76,6 +76,7 @@ func (k *idempotencyKeys) start(key string, request fingerprint) *apiError {
 	}
 }
 
+// otherRequest refuses a request whose key was used with other parameters.
 func otherRequest(key string) *apiError {
 	return &apiError{
 		Type: typeIdempotency, status: http.StatusBadRequest,
@@ -86,7 +87,7 @@ func otherRequest(key string) *apiError {
 // end removes the key of a request in progress.
 func (k *idempotencyKeys) end(key string) { delete(k.running, key) }
 
-// put sets the transaction that has the answer to a key.
+// put records which transaction has the answer under a key.
 func (k *idempotencyKeys) put(key string, at int64, now time.Time) {
 	if now.Sub(k.since) >= keyLifetime {
 		k.recent, k.old, k.since = make(map[uint64]int64), k.recent, now
@@ -94,7 +95,7 @@ func (k *idempotencyKeys) put(key string, at int64, now time.Time) {
 	k.recent[hashOf(key)] = at
 }
 
-// find returns the transaction that may have the answer to a key.
+// find returns the transaction that may have the answer under a key.
 func (k *idempotencyKeys) find(key string) (at int64, ok bool) {
 	hash := hashOf(key)
 	if at, ok = k.recent[hash]; !ok {
@@ -181,7 +182,7 @@ func (s *Server) start(c *call) (stored *storedAnswer, problem *apiError) {
 	return stored, nil
 }
 
-// once does the work of a request, unless its key has an answer.
+// once executes a request, unless an answer is stored under its key.
 func (s *Server) once(ctx context.Context, c *call, op operation) reply {
 	if c.key == "" {
 		return reply{Answer: s.intercepted(ctx, c, op)}
@@ -233,7 +234,7 @@ func withoutCardData(name, value string) string {
 	return value
 }
 
-// intercepted does the work inside the configured interceptor and stores the interceptor's answer under the key.
+// intercepted executes a request inside the configured interceptor, and stores the interceptor's answer under the key.
 func (s *Server) intercepted(ctx context.Context, c *call, op operation) Answer {
 	var done *Answer
 	work := func() Answer {
@@ -248,26 +249,26 @@ func (s *Server) intercepted(ctx context.Context, c *call, op operation) Answer 
 	altered := done == nil && answer.Status >= http.StatusInternalServerError ||
 		done != nil && (done.Status != answer.Status || !bytes.Equal(done.Body, answer.Body))
 	if altered && c.key != "" {
-		// If the process is killed between the work and here, the key replays the work's own answer.
+		// If the process is killed before this commit, a repeated request gets the answer that the work stored.
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		t := s.begin(c)
 		t.putAnswer(answer.Status, answer.Body, span{})
 		if err := t.commit(); err != nil {
-			return s.refused(c, t.broken(err))
+			return s.refused(c, t.internalError(err))
 		}
 	}
 	return answer
 }
 
-// work runs the operation and commits its changes together with the answer that its key replays.
+// work runs the operation and commits its changes together with the answer, which is stored under the key.
 func (s *Server) work(c *call, op operation) Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.begin(c)
 	result, problem := op(t, c)
 	if t.err != nil {
-		return s.refused(c, t.broken(t.err))
+		return s.refused(c, t.internalError(t.err))
 	}
 	if problem != nil {
 		a := s.refused(c, problem)
@@ -278,7 +279,7 @@ func (s *Server) work(c *call, op operation) Answer {
 	}
 	body, known, err := c.encode(t, result)
 	if err != nil {
-		return s.refused(c, t.broken(err))
+		return s.refused(c, t.internalError(err))
 	}
 	if c.key != "" {
 		t.putAnswer(http.StatusOK, body, known)
@@ -288,7 +289,7 @@ func (s *Server) work(c *call, op operation) Answer {
 
 func (t *tx) commitAnswer(a Answer) Answer {
 	if err := t.commit(); err != nil {
-		return t.server.refused(t.call, t.broken(err))
+		return t.server.refused(t.call, t.internalError(err))
 	}
 	return a
 }

@@ -46,7 +46,7 @@ type expandedIntent struct {
 	LatestCharge *charge `json:"latest_charge"`
 }
 
-// visible returns the part of the intent that the caller may read.
+// visible returns the part of the intent that the caller may read: all of it with the secret key.
 func (c *call) visible(in *intent) any {
 	if c.public {
 		return newPublicIntent(in)
@@ -54,7 +54,7 @@ func (c *call) visible(in *intent) any {
 	return in
 }
 
-// expanded is visible with the expansions of the request.
+// expanded returns the same as visible, with the newest charge in full if the request asks for it.
 func (c *call) expanded(t *tx, in *intent) any {
 	if c.public || !c.expands("latest_charge") {
 		return c.visible(in)
@@ -62,7 +62,7 @@ func (c *call) expanded(t *tx, in *intent) any {
 	return &expandedIntent{intent: in, LatestCharge: t.newestCharge(string(in.LatestCharge))}
 }
 
-// expands reports whether the request expands the property, of one object or of a list's.
+// expands reports whether the request asks for the property in full, for one object or for those of a list.
 func (c *call) expands(property string) bool {
 	for _, requested := range c.form.list("expand") {
 		if requested == property || requested == "data."+property {

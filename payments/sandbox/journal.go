@@ -38,7 +38,8 @@ const (
 // transaction that wrote it last.
 type record []byte
 
-// line is one line of a record. The note has the part of the state that the object does not show. Its bytes are the record's.
+// line is one line of a record. The note has the part of the state that the public object does not show. id, note and data point
+// into the record.
 type line struct {
 	kind string
 	id   []byte
@@ -201,8 +202,8 @@ func cutString(b, mark []byte) (value, rest []byte, err error) {
 	return nil, nil, errLine
 }
 
-// A note is the state that the journal has beside the public object. On a line that changes facts which memory needs, the note
-// begins with these facts, so a restart reads little else and decodes no object.
+// A note has the state that is stored beside the public object. If a line changes facts that memory holds, its note begins with
+// these facts, so a restart decodes only the facts and no objects.
 
 // factsMark begins a note with facts.
 var factsMark = []byte(`{"news":`)

@@ -26,8 +26,8 @@ func newPage(path string, data []any, more bool) *page {
 	return &page{Object: "list", Data: data, HasMore: more, URL: path}
 }
 
-// readPage selects the indexes of a page, newest first, from total objects in order of creation. The request names the limit
-// and the object after or before the page. indexOf finds that object; match filters.
+// readPage selects the indexes of a page, newest first, from total objects in order of creation. The request has the limit and
+// the object before or after the page, which indexOf finds; match filters.
 func readPage(f form, total int, indexOf func(id string) (int, bool), match func(index int) bool) (indexes []int, more bool, problem *apiError) {
 	limit, sent, problem := f.integer("limit")
 	if !sent {
@@ -82,7 +82,7 @@ func pageBefore(f form, total, limit int, indexOf func(string) (int, bool), matc
 	return indexes, more, nil
 }
 
-// readPageAmong is readPage for some of the indexes, given in rising order.
+// readPageAmong is readPage for some of the indexes, which are in ascending order.
 func readPageAmong(f form, some []int, indexOf func(id string) (int, bool), match func(index int) bool) (indexes []int, more bool, problem *apiError) {
 	rankOf := func(id string) (int, bool) {
 		index, ok := indexOf(id)

@@ -16,7 +16,7 @@ var (
 	cancelParams  = []string{"cancellation_reason", "expand"}
 )
 
-// attempt is the way in which a request pays.
+// attempt has the parameters of an attempt to pay.
 type attempt struct {
 	card       *card // nil for the intent's own card
 	returnURL  string
@@ -83,7 +83,7 @@ func (t *tx) attempt(c *call, in *intent, a attempt) (any, *apiError) {
 	return t.collect(in, false)
 }
 
-// collect lets the bank decide about the attempt.
+// collect ends an attempt with the decision of the bank.
 func (t *tx) collect(in *intent, authenticated bool) (any, *apiError) {
 	if in.private.Card.Decline != "" {
 		return nil, t.decline(in, in.private.Card.Decline, authenticated)

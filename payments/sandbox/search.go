@@ -38,7 +38,7 @@ func (x metadataIndex) add(pairs []uint64, index int) {
 	}
 }
 
-// find returns, in rising order, the intents that may have the pair.
+// find returns, in ascending order, the intents that may have the pair.
 func (x metadataIndex) find(pair uint64) []int {
 	first, known := x.first[pair]
 	if !known {
@@ -52,7 +52,7 @@ func (x metadataIndex) find(pair uint64) []int {
 	return slices.Compact(indexes)
 }
 
-// candidates returns, in rising order, the intents that may match the first metadata clause.
+// candidates returns, in ascending order, the intents that may match the first metadata clause.
 func (x metadataIndex) candidates(clauses []clause) (indexes []int, ok bool) {
 	for _, q := range clauses {
 		if q.field == "metadata" {

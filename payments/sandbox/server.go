@@ -132,7 +132,7 @@ type Server struct {
 	routes     *http.ServeMux
 	webhookURL atomic.Pointer[string]
 
-	// The lock guards everything below. Under it a request takes microseconds: decide, encode, write to the operating system.
+	// The lock guards everything below. A request holds it for microseconds, to decide, encode and write to the operating system.
 	mu        sync.Mutex
 	journal   *journal.Journal
 	intents   *objects[intent]

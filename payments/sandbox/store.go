@@ -10,8 +10,8 @@ import (
 	"tillstream/events/embedded/journal"
 )
 
-// cachedStates is how many states of each kind stay decoded in memory. The requests of a payment come within seconds; older
-// states are read from the journal, so a hundred thousand payments need only the memory of their positions.
+// cachedStates is how many states of each kind stay decoded in memory. The requests of a payment come within seconds. Older states
+// are read from the journal, so of a hundred thousand payments memory holds only the positions.
 const cachedStates = 1024
 
 // objects finds the newest state of every object of one kind, by id or by index, which is its rank in order of creation.
@@ -83,7 +83,7 @@ func (o *objects[T]) index(id string) (int, bool) {
 	return int(index), ok
 }
 
-// put registers the transaction that wrote the object last. A nil state is one that is not decoded yet.
+// put records which transaction wrote the object last. state may be nil; then it is decoded when it is needed.
 func (o *objects[T]) put(id string, at int64, state *T) (index int, created bool) {
 	index, known := o.index(id)
 	if !known {
@@ -98,7 +98,8 @@ func (o *objects[T]) put(id string, at int64, state *T) (index int, created bool
 	return index, !known
 }
 
-// hashOf returns the hash that replaces an id in memory. Among a million ids two have the same hash once in thirty million runs.
+// hashOf returns the hash that replaces an id in memory. The probability that two of a million ids have the same hash is one in
+// thirty million.
 func hashOf(id string) uint64 { return maphash.String(hashSeed, id) }
 
 var hashSeed = maphash.MakeSeed()

@@ -22,7 +22,7 @@ type tx struct {
 	states   map[any]span // the data of the newest line of each object put
 	charges  []*charge
 	events   []eventRow
-	installs []func(at int64) // change the server's memory after commit
+	installs []func(at int64) // change the server's memory after the commit at a position
 	err      error            // the first error of the journal or of encoding; the request ends with 500
 }
 
@@ -36,7 +36,7 @@ func (t *tx) fail(err error) {
 	}
 }
 
-// orFail returns the state and notes the error.
+// orFail records the error in the transaction and returns the state.
 func orFail[T any](t *tx, state *T, err error) *T {
 	t.fail(err)
 	return state
@@ -59,7 +59,7 @@ func (t *tx) intent(id string) *intent {
 // charge returns a copy to change, or nil.
 func (t *tx) charge(id string) *charge { return clone(t.newestCharge(id)) }
 
-// newestCharge returns the charge with the changes of this transaction.
+// newestCharge returns the charge, including the changes of this transaction.
 func (t *tx) newestCharge(id string) *charge {
 	for i := len(t.charges) - 1; i >= 0; i-- {
 		if t.charges[i].ID == id {
@@ -173,7 +173,7 @@ func (s *Server) installRefund(id string, at int64, facts *refundFacts, re *refu
 	s.refundsOf[facts.PaymentIntent] = append(s.refundsOf[facts.PaymentIntent], index)
 }
 
-// restore rebuilds the memory of one transaction. Objects are not decoded: the facts in their notes suffice.
+// restore applies one stored transaction to memory. It decodes no objects, because the facts in their notes are enough.
 func (s *Server) restore(at int64, r []byte) error {
 	for l, err := range record(r).lines() {
 		if err == nil {
@@ -221,7 +221,7 @@ func (s *Server) restoreEvent(at int64, l line) error {
 		return err
 	}
 	if index, ok := eventIndex(string(l.id)); !ok || index != len(s.events.rows) {
-		return fmt.Errorf("event has not index %d", len(s.events.rows))
+		return fmt.Errorf("event does not have index %d", len(s.events.rows))
 	}
 	s.events.rows = append(s.events.rows, eventRow{at: at, created: uint32(note.Created), kind: s.events.number(note.Type), pending: note.Hook})
 	return nil

@@ -76,7 +76,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// SetWebhookURL sets the address of deliveries. Events from before are delivered too.
+// SetWebhookURL sets the address of deliveries. Events that are waiting are delivered too.
 func (s *Server) SetWebhookURL(address string) error {
 	if err := checkURL(address); err != nil {
 		return fmt.Errorf("set webhook URL: %w", err)
@@ -128,7 +128,7 @@ func (s *Server) post(ctx context.Context, e *event) error {
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, *s.webhookURL.Load(), bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("address event %s: %w", e.ID, err)
+		return fmt.Errorf("create request for event %s: %w", e.ID, err)
 	}
 	request.Header.Set("Content-Type", "application/json; charset=utf-8")
 	request.Header.Set("User-Agent", "Stripe/1.0 (+https://stripe.com/docs/webhooks)")

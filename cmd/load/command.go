@@ -49,13 +49,13 @@ type command struct {
 	meanwhile func(ctx context.Context, shop *fleet.Fleet) error // for tests: runs during a soak test of an own shop, instead of faults
 }
 
-// errFailed is returned when the run is complete and purchases, invariants or sums are not as they must be.
+// errFailed is returned when the run is complete, but purchases failed, an invariant does not hold, or sums differ.
 var errFailed = errors.New("run failed")
 
 // patience is how long projections and the stock ledger may be behind after the last purchase.
 const patience = 30 * time.Second
 
-// startsShop reports whether load starts a shop of its own.
+// startsShop reports whether load starts a shop of its own, an own shop for short.
 func (c *command) startsShop() bool { return (c.Processes || c.Soak > 0) && !c.namesShop() }
 
 // namesShop reports whether the flags name an existing shop. A database alone does not: an own shop can use it.

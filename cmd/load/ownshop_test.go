@@ -39,8 +39,8 @@ func logTail(t *testing.T, dir string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const bytes = 20_000
-	return data[max(0, len(data)-bytes):]
+	const size = 20_000 // bytes
+	return data[max(0, len(data)-size):]
 }
 
 // runOwnShop runs load with a shop of its own. It returns the report as text and as in the JSON file.

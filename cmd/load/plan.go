@@ -38,8 +38,8 @@ func (c *command) plan(s *session) (plan, error) {
 	return plan{baskets: baskets, orders: c.Orders, demand: loadgen.Demand(demanded)}, err
 }
 
-// maxRate is more orders per second than any shop on one machine handles: a soak test of an existing shop receives enough
-// stock for it.
+// maxRate is more orders per second than a shop on one machine handles. A soak test of an existing shop adds enough stock for
+// this rate.
 const maxRate = 2000
 
 // planSoak generates baskets without end.

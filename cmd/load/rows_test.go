@@ -221,10 +221,10 @@ func (o *openShop) injectAtDatabase(t *testing.T, kind chaos.Kind, amount int64)
 	for _, r := range o.shop.Workers {
 		plan = append(plan, chaos.Fault{Kind: kind, Target: chaos.Connection(r.Name, "database"), For: 8 * time.Second, Amount: amount})
 	}
-	over := make(chan error, 1)
-	go func() { over <- o.injector.Run(context.Background(), o.shop, plan, o.writeFault) }()
+	undone := make(chan error, 1)
+	go func() { undone <- o.injector.Run(context.Background(), o.shop, plan, o.writeFault) }()
 	o.awaitConfirmed(t, 10)
-	if err := <-over; err != nil {
+	if err := <-undone; err != nil {
 		t.Fatal(err)
 	}
 }

@@ -71,7 +71,7 @@ func (c *command) requireForChecks(at target.Shop) error {
 	return nil
 }
 
-// restock receives what the plan needs and the shop does not have.
+// restock receives the stock that the plan needs and the shop lacks.
 func (s *session) restock(ctx context.Context) error {
 	missing := loadgen.Shortfall(s.plan.demand, s.items)
 	if len(missing) == 0 {

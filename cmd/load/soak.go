@@ -63,9 +63,9 @@ func (o *ownShop) progress() string {
 	if total > 0 {
 		text = ", " + count(total, "fault")
 	}
-	falls := o.shop.Crashes()
-	for _, name := range slices.Sorted(maps.Keys(falls)) {
-		text += fmt.Sprintf(", %s exited %s", name, count(falls[name], "time"))
+	crashes := o.shop.Crashes()
+	for _, name := range slices.Sorted(maps.Keys(crashes)) {
+		text += fmt.Sprintf(", %s exited %s", name, count(crashes[name], "time"))
 	}
 	return text
 }
@@ -81,8 +81,8 @@ func (o *ownShop) addTo(report *loadgen.Report) {
 	}
 }
 
-// verify checks the shop's invariants, and that every acknowledged order exists. In an own shop it allows nothing to be
-// unfinished because it is recent, and repeats the check until the shop has recovered or should have.
+// verify checks the shop's invariants, and that every acknowledged order exists. In an own shop it makes no exception for
+// recent orders, and repeats the check until every invariant holds or the time to recover is over.
 func (s *session) verify(ctx context.Context, c *command) (*loadgen.Verdict, error) {
 	options, closeShop, err := invariants.Attach(ctx, s.target)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"tillstream/cmd/internal/proof/proc"
 )
 
-// soakSeed was searched for: its plan of twenty seconds has eleven faults of eleven kinds, with all of soakKinds.
+// soakSeed was found by search: its plan of twenty seconds has eleven faults of eleven kinds, with all of soakKinds.
 const soakSeed = 1098
 
 var soakKinds = []chaos.Kind{chaos.WorkerKilled, chaos.WorkerStopped, chaos.WorkerSuspended, chaos.BrokerKilled, chaos.DatabaseKilled}
@@ -83,8 +83,8 @@ func TestSoakOfExistingShop(t *testing.T) {
 // soakIsInterrupted starts a soak test of an hour and ends it like Ctrl-C after ten orders. The shop is verified.
 func (k *killedShop) soakIsInterrupted(t *testing.T) {
 	t.Helper()
-	promised := filepath.Join(t.TempDir(), "acknowledged")
-	c, err := parse(t, "--shop", k.ready(), "--soak", "1h", "--acknowledged", promised)
+	list := filepath.Join(t.TempDir(), "acknowledged")
+	c, err := parse(t, "--shop", k.ready(), "--soak", "1h", "--acknowledged", list)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,8 +94,8 @@ func (k *killedShop) soakIsInterrupted(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- c.run(ctx, &out, t.Output()) }()
 	proc.WaitFor(t, "ten orders are acknowledged", time.Minute, func() bool {
-		_, err := os.Stat(promised)
-		return err == nil && len(linesOf(t, promised)) >= 10
+		_, err := os.Stat(list)
+		return err == nil && len(linesOf(t, list)) >= 10
 	})
 	cancel()
 	select {

@@ -206,14 +206,9 @@ func (k *killedShop) check(t *testing.T, acknowledged []string) invariants.Repor
 	}
 	defer done()
 	options.Acknowledged = acknowledged
-	options.Settle, options.Patience, options.ArchivePatience = time.Nanosecond, time.Nanosecond, 10*time.Second
-	var report invariants.Report
-	ticker := time.NewTicker(250 * time.Millisecond)
-	defer ticker.Stop()
-	for deadline := time.Now().Add(time.Minute); !report.OK && time.Now().Before(deadline); <-ticker.C {
-		if report, err = invariants.Check(t.Context(), options); err != nil {
-			t.Fatal(err)
-		}
+	report, err := invariants.CheckRecovered(t.Context(), options, time.Minute)
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, finding := range report.Findings {
 		t.Errorf("got finding %s %s: %s", finding.Invariant, finding.Subject, finding.Detail)

@@ -99,20 +99,12 @@ func (s *session) verify(ctx context.Context, c *command) (*loadgen.Verdict, err
 }
 
 func (s *session) verifyUntilRecovered(ctx context.Context, options invariants.Options) (invariants.Report, error) {
-	options.Settle, options.Patience, options.ArchivePatience = time.Nanosecond, time.Nanosecond, 5*time.Second
+	options.ArchivePatience = 5 * time.Second
 	deadline := time.Now().Add(recovery)
 	if !s.own.faultsEnded.IsZero() {
 		deadline = s.own.faultsEnded.Add(recovery)
 	}
-	ticker := time.NewTicker(500 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		report, err := invariants.Check(ctx, options)
-		if err != nil || report.OK || time.Now().After(deadline) {
-			return report, err
-		}
-		<-ticker.C
-	}
+	return invariants.CheckRecovered(ctx, options, time.Until(deadline))
 }
 
 func verdict(report invariants.Report, err error) (*loadgen.Verdict, error) {

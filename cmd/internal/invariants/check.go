@@ -131,6 +131,27 @@ func Check(ctx context.Context, options Options) (Report, error) {
 	return c.report, nil
 }
 
+// CheckRecovered checks a shop that must be at rest within a time, for example after faults. It makes no exception for recent
+// orders: it repeats [Check] without Options.Settle and Options.Patience until there are no findings or the time is over, and
+// returns the last report.
+func CheckRecovered(ctx context.Context, options Options, within time.Duration) (Report, error) {
+	options.Settle, options.Patience = time.Nanosecond, time.Nanosecond // 0 means the default
+	options.ArchivePatience = cmp.Or(options.ArchivePatience, 10*time.Second)
+	deadline := time.Now().Add(within)
+	for {
+		report, err := Check(ctx, options)
+		if err != nil || report.OK || time.Now().After(deadline) {
+			return report, err
+		}
+		if err := wait(ctx, recheckEvery); err != nil {
+			return report, err
+		}
+	}
+}
+
+// recheckEvery is the pause between two checks of [CheckRecovered].
+const recheckEvery = 250 * time.Millisecond
+
 // readLog folds the log up to its present end, and checks I3 and I4, whose violations later events cannot correct.
 func (c *checker) readLog(ctx context.Context) (err error) {
 	if c.dead, err = c.Log.LastDeadLetter(ctx); err != nil {

@@ -156,17 +156,12 @@ func (f *shopFleet) verify(t *testing.T, confirmed int) {
 		t.Fatal(err)
 	}
 	defer done()
-	options.Settle, options.Patience, options.ArchivePatience = time.Nanosecond, time.Nanosecond, 10*time.Second
-	var report invariants.Report
-	ticker := time.NewTicker(250 * time.Millisecond)
-	defer ticker.Stop()
-	for deadline := time.Now().Add(time.Minute); !report.OK && time.Now().Before(deadline); <-ticker.C {
-		if report, err = invariants.Check(t.Context(), options); err != nil {
-			t.Fatal(err)
-		}
+	report, err := invariants.CheckRecovered(t.Context(), options, time.Minute)
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, finding := range report.Findings {
-		t.Errorf("%s %s %s", finding.Invariant, finding.Subject, finding.Detail)
+		t.Errorf("invariant %s: got finding %s: %s", finding.Invariant, finding.Subject, finding.Detail)
 	}
 	for _, check := range report.Checks {
 		if check.Skipped != "" {

@@ -13,8 +13,8 @@
 //	flags ──► open (catalogue) ──► plan (baskets) ──► restock ──► buy ──► verify ──► report ──► compare sums (--csv)
 //
 // A soak test (--soak) buys for a time instead of a number of orders. Ctrl-C ends it early; the orders placed until then are
-// verified. With --processes, and with --soak unless flags name a shop, load starts a shop of its own, in separate processes as
-// in production (cmd/internal/proof/fleet). A soak test of such a shop may inject faults (cmd/internal/proof/chaos).
+// verified. With --processes, and with --soak unless flags name a shop, load starts a local shop: separate processes on this
+// machine, as in production (cmd/internal/proof/fleet). A soak test of such a shop may inject faults (cmd/internal/proof/chaos).
 package main
 
 import (

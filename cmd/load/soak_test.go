@@ -33,7 +33,7 @@ func TestSoak(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, report := runOwnShop(t, c)
+	_, report := runLocalShop(t, c)
 	for _, kind := range soakKinds {
 		if report.Injected[string(kind)] == 0 && seed == strconv.Itoa(soakSeed) {
 			t.Errorf("got no fault of kind %s: search for another soakSeed", kind)
@@ -112,16 +112,16 @@ func TestConflictingFlagsAreRefused(t *testing.T) {
 	t.Setenv("NATS_URL", "")
 	dir := t.TempDir()
 	for want, args := range map[string][]string{
-		"--soak -1s":            {"--soak=-1s"},
-		"--csv":                 {"--soak=1s", "--csv", "soak_test.go"},
-		"needs a duration":      {"--faults"},
-		"only into an own shop": {"--soak=1s", "--faults", "--shop", "shop.json"},
-		"--bin and --keep":      {"--soak=1s", "--bin", dir, "--nats", "nats://127.0.0.1:1"},
-		"cmd/shop --pprof":      {"--soak=1s", "--profile"},
-		"build them with":       {"--soak=1s", "--bin", dir},
-		"--processes and --csv": {"--processes", "--csv", "soak_test.go"},
-		"--processes starts":    {"--processes", "--shop", "shop.json"},
-		"is several processes":  {"--processes", "--profile"},
+		"--soak -1s":             {"--soak=-1s"},
+		"--csv":                  {"--soak=1s", "--csv", "soak_test.go"},
+		"needs a duration":       {"--faults"},
+		"only into a local shop": {"--soak=1s", "--faults", "--shop", "shop.json"},
+		"--bin and --keep":       {"--soak=1s", "--bin", dir, "--nats", "nats://127.0.0.1:1"},
+		"cmd/shop --pprof":       {"--soak=1s", "--profile"},
+		"build them with":        {"--soak=1s", "--bin", dir},
+		"--processes and --csv":  {"--processes", "--csv", "soak_test.go"},
+		"--processes starts":     {"--processes", "--shop", "shop.json"},
+		"is several processes":   {"--processes", "--profile"},
 	} {
 		c, err := parse(t, args...)
 		if err != nil {

@@ -27,7 +27,7 @@ type command struct {
 	Orders      int             `help:"Number of generated purchases; ignored with --soak and --csv." default:"100" group:"What to buy"`
 	Lines       int             `help:"Number of different items in each generated purchase." default:"2" group:"What to buy"`
 	Seed        uint64          `help:"Seed of the generated purchases, and with --faults of the faults: the same seed gives the same plan." default:"1" group:"What to buy"`
-	CSV         string          `name:"csv" help:"Buy the invoices of this Online Retail file instead, and compare the sums of four sources." type:"existingfile" placeholder:"FILE" group:"What to buy"`
+	CSV         string          `name:"csv" help:"Buy the invoices of this Online Retail file instead, and compare the sums of the file, the orders, Stripe and the stock ledger." type:"existingfile" placeholder:"FILE" group:"What to buy"`
 	DateFormat  seed.DateFormat `help:"Date format of that file: iso (2010-12-31), d/m/y (31/12/2010) or m/d/y (12/31/2010), each with or without the time of day (default: iso and d/m/y are both read, and a file with a month over 12 is refused)." placeholder:"FORMAT" group:"What to buy"`
 	Concurrency int             `help:"Number of concurrent shoppers." default:"8" group:"How to buy"`
 	Rate        float64         `help:"Maximum number of purchases begun per second (default: no limit)." placeholder:"N" group:"How to buy"`
@@ -35,30 +35,31 @@ type command struct {
 	Patient     bool            `help:"Repeat unanswered requests until --timeout, so that the run continues while the shop restarts (default: five attempts)." group:"How to buy"`
 	Timeout     time.Duration   `help:"Maximum duration of one purchase." default:"60s" group:"How to buy"`
 
-	Processes bool          `help:"Start a shop for this run, as in production: two processes of each worker, a storefront, a broker and a database, all on this machine. With --mongodb it uses a new database on that server." group:"Own shop"`
-	Soak      time.Duration `help:"Buy for this long, such as 10m, instead of a number of --orders. Without --shop and addresses it starts a shop as with --processes." placeholder:"DURATION" group:"Own shop"`
-	Faults    bool          `help:"Inject faults into that shop during a soak test: kill, suspend and disconnect its processes, and let Stripe and the mail server fail. The shop must recover within a minute." group:"Own shop"`
-	Bin       string        `help:"Directory with the programs of that shop (default: they are built from this module with the go command)." type:"existingdir" placeholder:"DIR" group:"Own shop"`
-	Keep      string        `help:"Directory for the data and the log of that shop (default: a temporary one, which is kept only after a failure)." placeholder:"DIR" group:"Own shop"`
+	Processes bool          `help:"Start a shop for this run, as in production: two processes of each worker, a storefront, a broker and a database, all on this machine. With --mongodb it uses a new database on that server." group:"Local shop"`
+	Soak      time.Duration `help:"Buy for this long, such as 10m, instead of a number of --orders. Without --shop and addresses it starts a shop as with --processes." placeholder:"DURATION" group:"Local shop"`
+	Faults    bool          `help:"Inject faults into that shop during a soak test: kill, suspend and disconnect its processes, and let Stripe and the mail server fail. The shop must recover within a minute." group:"Local shop"`
+	Bin       string        `help:"Directory with the programs of that shop (default: they are built from this module with the go command)." type:"existingdir" placeholder:"DIR" group:"Local shop"`
+	Keep      string        `help:"Directory for the data and the log of that shop (default: a temporary one, which is kept only after a failure)." placeholder:"DIR" group:"Local shop"`
 
 	Acknowledged string `help:"Append the id of every order that was answered 201 to this file." placeholder:"FILE" group:"What to report"`
 	Profile      bool   `help:"Report the processor time of an order, by part of the shop. The shop must be one process started with --pprof." group:"What to report"`
 	JSON         string `name:"json" help:"Also write the report as JSON to this file." placeholder:"FILE" group:"What to report"`
 	NoVerify     bool   `help:"Do not check the shop's invariants after the run." group:"What to report"`
 
-	meanwhile func(ctx context.Context, shop *fleet.Fleet) error // for tests: runs during a soak test of an own shop, instead of faults
+	meanwhile func(ctx context.Context, shop *fleet.Fleet) error // for tests: called during a soak test of a local shop, instead of faults
 }
 
-// errFailed is returned when the run is complete and purchases, invariants or sums are not as they must be.
+// errFailed is returned when the run is complete, but purchases failed, an invariant does not hold, or sums differ.
 var errFailed = errors.New("run failed")
 
 // patience is how long projections and the stock ledger may be behind after the last purchase.
 const patience = 30 * time.Second
 
-// startsShop reports whether load starts a shop of its own.
+// startsShop reports whether load starts a local shop: a shop on this machine that runs only during the run.
 func (c *command) startsShop() bool { return (c.Processes || c.Soak > 0) && !c.namesShop() }
 
-// namesShop reports whether the flags name an existing shop. A database alone does not: an own shop can use it.
+// namesShop reports whether the flags name an existing shop. The address of a database alone does not: a local shop can use the
+// database.
 func (c *command) namesShop() bool {
 	return slices.ContainsFunc([]string{c.Shop, c.NATS, c.Storefront, c.Ops}, func(given string) bool { return given != "" })
 }
@@ -74,7 +75,7 @@ func (c *command) check() error {
 	case c.Timeout <= 0:
 		return fmt.Errorf("--timeout %s: want a positive duration", c.Timeout)
 	}
-	return errors.Join(c.checkFiles(), c.checkOwnShop())
+	return errors.Join(c.checkFiles(), c.checkLocalShop())
 }
 
 // checkFiles refuses an output file that is also an input or another output.
@@ -87,22 +88,22 @@ func (c *command) checkFiles() error {
 	return cmp.Or(output.CheckDistinct(output.File{Name: "--json", Path: c.JSON}, csv, ready, acknowledged), output.CheckDistinct(acknowledged, csv, ready))
 }
 
-func (c *command) checkOwnShop() error {
+func (c *command) checkLocalShop() error {
 	switch {
 	case c.Soak < 0:
 		return fmt.Errorf("--soak %s: want a positive duration", c.Soak)
 	case c.Soak > 0 && c.CSV != "":
-		return errors.New("--soak and --csv: a file of invoices has its own length; use one of the two")
+		return errors.New("--soak and --csv: the file determines the number of purchases; use one of the two")
 	case c.Processes && c.CSV != "":
-		return errors.New("--processes and --csv: an own shop does not list the items of the file; start cmd/shop, import them and pass --shop")
+		return errors.New("--processes and --csv: a local shop does not list the items of the file; start cmd/shop, import them and pass --shop")
 	case c.Processes && c.namesShop():
 		return errors.New("--processes starts a shop: omit --shop and all addresses (--nats or NATS_URL, --storefront, --ops)")
 	case c.Profile && c.startsShop():
-		return errors.New("--profile: an own shop is several processes; start one with cmd/shop --pprof and pass --shop")
+		return errors.New("--profile: a local shop is several processes; start one with cmd/shop --pprof and pass --shop")
 	case c.Faults && c.Soak == 0:
 		return errors.New("--faults: needs a duration, such as --soak 10m")
 	case c.Faults && c.namesShop():
-		return errors.New("--faults: faults are injected only into an own shop; omit --shop and all addresses (--nats or NATS_URL, --storefront, --ops)")
+		return errors.New("--faults: faults are injected only into a local shop; omit --shop and all addresses (--nats or NATS_URL, --storefront, --ops)")
 	case (c.Bin != "" || c.Keep != "") && !c.startsShop():
 		return errors.New("--bin and --keep: they apply only to the shop that --processes, or --soak without an address, starts")
 	}
@@ -115,7 +116,7 @@ func (c *command) run(ctx context.Context, out, progress io.Writer) error {
 		return err
 	}
 	if c.startsShop() {
-		return c.runOwnShop(ctx, out, progress)
+		return c.runLocalShop(ctx, out, progress)
 	}
 	shop, err := c.Resolve()
 	if err != nil {
@@ -124,13 +125,13 @@ func (c *command) run(ctx context.Context, out, progress io.Writer) error {
 	return c.runAt(ctx, shop, nil, out, progress)
 }
 
-// runAt buys from a shop, verifies and reports. own is nil for an existing shop.
-func (c *command) runAt(ctx context.Context, at target.Shop, own *ownShop, out, progress io.Writer) error {
+// runAt buys from a shop, verifies and reports. local is nil for an existing shop.
+func (c *command) runAt(ctx context.Context, at target.Shop, local *localShop, out, progress io.Writer) error {
 	s, err := c.open(ctx, at, out)
 	if err != nil {
 		return err
 	}
-	s.own, s.progress = own, newOperationProgress(progress)
+	s.local, s.progress = local, newOperationProgress(progress)
 	if s.plan, err = c.plan(s); err != nil {
 		return err
 	}
@@ -180,18 +181,10 @@ func (c *command) publish(report loadgen.Report, out io.Writer) error {
 func failure(r loadgen.Report) error {
 	var problems []error
 	if n := r.Failures(); n > 0 {
-		problems = append(problems, fmt.Errorf("%w: %s", errFailed, count(n, "failed purchase")))
+		problems = append(problems, fmt.Errorf("%w: %s", errFailed, output.Count(n, "failed purchase")))
 	}
 	if r.Verify != nil && !r.Verify.OK {
-		problems = append(problems, fmt.Errorf("%w: %s of the invariant checker", errFailed, count(len(r.Verify.Findings), "finding")))
+		problems = append(problems, fmt.Errorf("%w: %s of the invariant checker", errFailed, output.Count(len(r.Verify.Findings), "finding")))
 	}
 	return errors.Join(problems...)
-}
-
-// count returns a number with its noun, in the plural unless it is 1.
-func count[N int | int64](n N, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
 }

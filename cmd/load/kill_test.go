@@ -40,13 +40,13 @@ func TestShopIsKilled(t *testing.T) {
 	k := newKilledShop(t)
 	k.open(t)
 
-	promised := filepath.Join(t.TempDir(), "acknowledged")
-	run := k.load(t, promised, orders)
+	list := filepath.Join(t.TempDir(), "acknowledged")
+	run := k.load(t, list, orders)
 	for n := range kills {
 		// At a random point of the next fifth of the run.
 		enough := orders*n/kills + 1 + random.IntN(orders/kills/2)
 		proc.WaitFor(t, fmt.Sprintf("%d orders are acknowledged", enough), 2*time.Minute, func() bool {
-			return len(linesOf(t, promised)) >= enough || run.ended()
+			return len(linesOf(t, list)) >= enough || run.ended()
 		})
 		k.killAfter(t, time.Duration(random.Int64N(int64(100*time.Millisecond))))
 		if random.IntN(2) == 0 { // and again while it starts
@@ -58,7 +58,7 @@ func TestShopIsKilled(t *testing.T) {
 	if err := run.result(t); err != nil {
 		t.Errorf("load: %v", err)
 	}
-	ids := linesOf(t, promised)
+	ids := linesOf(t, list)
 	if len(ids) != orders {
 		t.Errorf("got %d acknowledged orders, want %d", len(ids), orders)
 	}
@@ -206,14 +206,9 @@ func (k *killedShop) check(t *testing.T, acknowledged []string) invariants.Repor
 	}
 	defer done()
 	options.Acknowledged = acknowledged
-	options.Settle, options.Patience, options.ArchivePatience = time.Nanosecond, time.Nanosecond, 10*time.Second
-	var report invariants.Report
-	ticker := time.NewTicker(250 * time.Millisecond)
-	defer ticker.Stop()
-	for deadline := time.Now().Add(time.Minute); !report.OK && time.Now().Before(deadline); <-ticker.C {
-		if report, err = invariants.Check(t.Context(), options); err != nil {
-			t.Fatal(err)
-		}
+	report, err := invariants.CheckRecovered(t.Context(), options, time.Minute)
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, finding := range report.Findings {
 		t.Errorf("got finding %s %s: %s", finding.Invariant, finding.Subject, finding.Detail)

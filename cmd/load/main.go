@@ -12,9 +12,9 @@
 //
 //	flags ──► open (catalogue) ──► plan (baskets) ──► restock ──► buy ──► verify ──► report ──► compare sums (--csv)
 //
-// With --processes, and with --soak without an address, load starts a shop of its own, as separate processes as in
-// production (cmd/internal/proof/fleet). A soak test may inject faults into that shop (cmd/internal/proof/chaos). Ctrl-C
-// ends a soak test early; what was bought until then is verified.
+// A soak test (--soak) buys for a time instead of a number of orders. Ctrl-C ends it early; the orders placed until then are
+// verified. With --processes, and with --soak unless flags name a shop, load starts a local shop: separate processes on this
+// machine, as in production (cmd/internal/proof/fleet). A soak test of such a shop may inject faults (cmd/internal/proof/chaos).
 package main
 
 import (

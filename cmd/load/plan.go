@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 
+	"tillstream/cmd/internal/output"
 	"tillstream/cmd/internal/proof/loadgen"
 	"tillstream/cmd/internal/seed"
 	"tillstream/events"
@@ -38,8 +39,8 @@ func (c *command) plan(s *session) (plan, error) {
 	return plan{baskets: baskets, orders: c.Orders, demand: loadgen.Demand(demanded)}, err
 }
 
-// maxRate is more orders per second than any shop on one machine handles: a soak test of an existing shop receives enough
-// stock for it.
+// maxRate is more orders per second than a shop on one machine handles. A soak test of an existing shop adds enough stock for
+// this rate.
 const maxRate = 2000
 
 // planSoak generates baskets without end.
@@ -50,8 +51,8 @@ func (c *command) planSoak(s *session, generation loadgen.Generation) (plan, err
 		return plan{}, err
 	}
 	p := plan{baskets: baskets}
-	if s.own != nil {
-		return p, nil // an own shop has enough stock
+	if s.local != nil {
+		return p, nil // a local shop has enough stock
 	}
 	p.demand = map[string]int64{}
 	units := int64(c.Soak.Seconds()*maxRate) * int64(2*c.Lines) / int64(len(s.items))
@@ -126,7 +127,7 @@ func (s *session) compareSums(ctx context.Context) error {
 		return fmt.Errorf("%w: nothing was bought", errFailed)
 	}
 	if len(differences) > 0 {
-		return fmt.Errorf("%w: %s between the sums", errFailed, count(len(differences), "difference"))
+		return fmt.Errorf("%w: %s between the sums", errFailed, output.Count(len(differences), "difference"))
 	}
 	return nil
 }

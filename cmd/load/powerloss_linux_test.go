@@ -117,7 +117,7 @@ func (s *poweredShop) round(t *testing.T, number int) {
 	s.verify(t, s.acknowledged)
 }
 
-// powerCut stops the machine at once. Nothing of the disk's cache survives, everything, or a random part.
+// powerCut cuts the power of the shop's machine. Of the disk's cache, nothing, a random half or everything survives.
 func (s *poweredShop) powerCut(t *testing.T) {
 	t.Helper()
 	chance := s.random.IntN(3)

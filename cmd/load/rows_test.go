@@ -18,9 +18,9 @@ import (
 	"tillstream/cmd/internal/proof/proc"
 )
 
-// openShop is an own shop with shoppers in it until the test ends.
+// openShop is a local shop with shoppers in it until the test ends.
 type openShop struct {
-	*ownShop
+	*localShop
 	session *session
 	command command
 	tally   *loadgen.Tally
@@ -36,26 +36,26 @@ func openFleet(t *testing.T, args ...string) *openShop {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	own, err := c.openOwnShop(t.Context(), dir, t.Output())
+	local, err := c.openLocalShop(t.Context(), dir, t.Output())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := own.close(); err != nil {
+		if err := local.close(); err != nil {
 			t.Error(err)
 		}
 		if t.Failed() {
 			t.Logf("%s", logTail(t, dir))
 		}
 	})
-	if err := own.stock(t.Context(), true); err != nil {
+	if err := local.stock(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
-	o := &openShop{ownShop: own, command: c, tally: &loadgen.Tally{}, done: make(chan struct{})}
-	if o.session, err = c.open(t.Context(), own.shop.Shop, t.Output()); err != nil {
+	o := &openShop{localShop: local, command: c, tally: &loadgen.Tally{}, done: make(chan struct{})}
+	if o.session, err = c.open(t.Context(), local.shop.Shop, t.Output()); err != nil {
 		t.Fatal(err)
 	}
-	o.session.own = own
+	o.session.local = local
 	if o.session.plan, err = c.plan(o.session); err != nil {
 		t.Fatal(err)
 	}
@@ -221,10 +221,10 @@ func (o *openShop) injectAtDatabase(t *testing.T, kind chaos.Kind, amount int64)
 	for _, r := range o.shop.Workers {
 		plan = append(plan, chaos.Fault{Kind: kind, Target: chaos.Connection(r.Name, "database"), For: 8 * time.Second, Amount: amount})
 	}
-	over := make(chan error, 1)
-	go func() { over <- o.injector.Run(context.Background(), o.shop, plan, o.writeFault) }()
+	undone := make(chan error, 1)
+	go func() { undone <- o.injector.Run(context.Background(), o.shop, plan, o.writeFault) }()
 	o.awaitConfirmed(t, 10)
-	if err := <-over; err != nil {
+	if err := <-undone; err != nil {
 		t.Fatal(err)
 	}
 }

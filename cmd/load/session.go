@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"tillstream/cmd/internal/output"
 	"tillstream/cmd/internal/proof/cpu"
 	"tillstream/cmd/internal/proof/loadgen"
 	"tillstream/cmd/internal/target"
@@ -26,7 +27,7 @@ type session struct {
 	plan     plan
 	progress *operationProgress // nil: not displayed
 
-	own          *ownShop // nil: an existing shop
+	local        *localShop // nil: an existing shop
 	acknowledged *acknowledged
 	books        loadgen.Books // only with --csv
 	logFrom      uint64        // last sequence of the log before the run
@@ -71,7 +72,7 @@ func (c *command) requireForChecks(at target.Shop) error {
 	return nil
 }
 
-// restock receives what the plan needs and the shop does not have.
+// restock receives the stock that the plan needs and the shop lacks.
 func (s *session) restock(ctx context.Context) error {
 	missing := loadgen.Shortfall(s.plan.demand, s.items)
 	if len(missing) == 0 {
@@ -83,7 +84,7 @@ func (s *session) restock(ctx context.Context) error {
 	}
 	if !s.shop.CanReceive() {
 		fmt.Fprintf(s.out, "stock is short by %s of %s, so orders will be rejected:\n  pass --ops and --ops-token to receive stock\n",
-			count(units, "unit"), count(len(missing), "item"))
+			output.Count(units, "unit"), output.Count(len(missing), "item"))
 		return nil
 	}
 	for i, line := range missing {
@@ -93,7 +94,7 @@ func (s *session) restock(ctx context.Context) error {
 		}
 	}
 	s.progress.done()
-	fmt.Fprintf(s.out, "received %s of %s for this run\n", count(units, "unit"), count(len(missing), "item"))
+	fmt.Fprintf(s.out, "received %s of %s for this run\n", output.Count(units, "unit"), output.Count(len(missing), "item"))
 	return nil
 }
 
@@ -146,7 +147,7 @@ func (s *session) buy(ctx context.Context, c *command, progress io.Writer) (load
 	if s.plan.file == "" {
 		report.Seed = c.Seed
 	}
-	s.own.addTo(&report)
+	s.local.addTo(&report)
 	report.CPU, err = stopProfile(profile)
 	return report, errors.Join(faultErr, err)
 }
@@ -181,14 +182,14 @@ func stopProfile(profile *cpu.Watch) (map[string]float64, error) {
 // show displays the progress of a run until stop is called.
 func (s *session) show(run *loadgen.Run, tally *loadgen.Tally, progress io.Writer) (stop func()) {
 	show := loadgen.Progress{To: progress, Every: 10 * time.Second, Total: s.plan.orders, Run: run, Tally: tally}
-	if s.own != nil {
-		show.Every, show.More = 5*time.Second, s.own.progress
+	if s.local != nil {
+		show.Every, show.More = 5*time.Second, s.local.progress
 	}
 	if isTerminal(progress) {
 		show.Terminal, show.Every = true, time.Second
 	}
-	if s.own != nil {
-		s.own.clearProgress = func() { fmt.Fprint(progress, show.Clear()) }
+	if s.local != nil {
+		s.local.clearProgress = func() { fmt.Fprint(progress, show.Clear()) }
 	}
 	showing, stopShowing := context.WithCancel(context.Background())
 	shown := make(chan struct{})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tillstream/cmd/internal/invariants"
+	"tillstream/cmd/internal/output"
 	"tillstream/cmd/internal/proof/chaos"
 	"tillstream/cmd/internal/proof/loadgen"
 )
@@ -26,13 +27,13 @@ func (s *session) soak(ctx context.Context, c *command, run *loadgen.Run, buyer 
 	defer giveUp()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(patience, giveUp) })()
 	faults := make(chan error, 1)
-	go func() { faults <- s.own.injectFaults(open, c) }()
+	go func() { faults <- s.local.injectFaults(open, c) }()
 	run.Do(buying, open.Done())
 	return <-faults
 }
 
 // injectFaults executes the faults of the seed until ctx ends. All processes run again when it returns.
-func (o *ownShop) injectFaults(ctx context.Context, c *command) error {
+func (o *localShop) injectFaults(ctx context.Context, c *command) error {
 	if o != nil && c.meanwhile != nil {
 		return c.meanwhile(ctx, o.shop)
 	}
@@ -40,14 +41,14 @@ func (o *ownShop) injectFaults(ctx context.Context, c *command) error {
 		return nil
 	}
 	plan := chaos.Plan(c.Seed, c.Soak, o.shop.Database != nil)
-	fmt.Fprintf(o.out, "seed %d: %s in %s\n", c.Seed, count(len(plan), "fault"), c.Soak)
+	fmt.Fprintf(o.out, "seed %d: %s in %s\n", c.Seed, output.Count(len(plan), "fault"), c.Soak)
 	err := o.injector.Run(ctx, o.shop, plan, o.writeFault)
 	o.faultsEnded = time.Now()
 	return err
 }
 
 // writeFault writes a fault as it begins, on a line of its own.
-func (o *ownShop) writeFault(f chaos.Fault) {
+func (o *localShop) writeFault(f chaos.Fault) {
 	if o.clearProgress != nil {
 		o.clearProgress()
 	}
@@ -55,23 +56,23 @@ func (o *ownShop) writeFault(f chaos.Fault) {
 }
 
 // progress is appended to the progress of a run: faults so far, and processes that exited unexpectedly.
-func (o *ownShop) progress() string {
+func (o *localShop) progress() string {
 	total, text := 0, ""
 	for _, n := range o.injector.Counts() {
 		total += n
 	}
 	if total > 0 {
-		text = ", " + count(total, "fault")
+		text = ", " + output.Count(total, "fault")
 	}
-	falls := o.shop.Crashes()
-	for _, name := range slices.Sorted(maps.Keys(falls)) {
-		text += fmt.Sprintf(", %s exited %s", name, count(falls[name], "time"))
+	crashes := o.shop.Crashes()
+	for _, name := range slices.Sorted(maps.Keys(crashes)) {
+		text += fmt.Sprintf(", %s exited %s", name, output.Count(crashes[name], "time"))
 	}
 	return text
 }
 
 // addTo adds faults and unexpected exits to a report.
-func (o *ownShop) addTo(report *loadgen.Report) {
+func (o *localShop) addTo(report *loadgen.Report) {
 	if o == nil {
 		return
 	}
@@ -81,8 +82,8 @@ func (o *ownShop) addTo(report *loadgen.Report) {
 	}
 }
 
-// verify checks the shop's invariants, and that every acknowledged order exists. In an own shop it allows nothing to be
-// unfinished because it is recent, and repeats the check until the shop has recovered or should have.
+// verify checks the shop's invariants, and that every acknowledged order exists. In a local shop it makes no exception for
+// recent orders, and repeats the check until every invariant holds or the time to recover is over.
 func (s *session) verify(ctx context.Context, c *command) (*loadgen.Verdict, error) {
 	options, closeShop, err := invariants.Attach(ctx, s.target)
 	if err != nil {
@@ -92,27 +93,19 @@ func (s *session) verify(ctx context.Context, c *command) (*loadgen.Verdict, err
 	options.Acknowledged = s.acknowledged.list
 	options.Progress = func(p invariants.Progress) { s.progress.report("verify: "+p.Stage, int(p.Done), int(p.Total)) }
 	defer s.progress.done()
-	if s.own == nil {
+	if s.local == nil {
 		return verdict(invariants.Check(ctx, options))
 	}
 	return verdict(s.verifyUntilRecovered(ctx, options))
 }
 
 func (s *session) verifyUntilRecovered(ctx context.Context, options invariants.Options) (invariants.Report, error) {
-	options.Settle, options.Patience, options.ArchivePatience = time.Nanosecond, time.Nanosecond, 5*time.Second
+	options.ArchivePatience = 5 * time.Second
 	deadline := time.Now().Add(recovery)
-	if !s.own.faultsEnded.IsZero() {
-		deadline = s.own.faultsEnded.Add(recovery)
+	if !s.local.faultsEnded.IsZero() {
+		deadline = s.local.faultsEnded.Add(recovery)
 	}
-	ticker := time.NewTicker(500 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		report, err := invariants.Check(ctx, options)
-		if err != nil || report.OK || time.Now().After(deadline) {
-			return report, err
-		}
-		<-ticker.C
-	}
+	return invariants.CheckRecovered(ctx, options, time.Until(deadline))
 }
 
 func verdict(report invariants.Report, err error) (*loadgen.Verdict, error) {

@@ -16,7 +16,7 @@ import (
 	"tillstream/cmd/internal/proof/proc"
 )
 
-// soakSeed was searched for: its plan of twenty seconds has eleven faults of eleven kinds, with all of soakKinds.
+// soakSeed was found by search: its plan of twenty seconds has eleven faults of eleven kinds, with all of soakKinds.
 const soakSeed = 1098
 
 var soakKinds = []chaos.Kind{chaos.WorkerKilled, chaos.WorkerStopped, chaos.WorkerSuspended, chaos.BrokerKilled, chaos.DatabaseKilled}
@@ -33,7 +33,7 @@ func TestSoak(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, report := runOwnShop(t, c)
+	_, report := runLocalShop(t, c)
 	for _, kind := range soakKinds {
 		if report.Injected[string(kind)] == 0 && seed == strconv.Itoa(soakSeed) {
 			t.Errorf("got no fault of kind %s: search for another soakSeed", kind)
@@ -83,8 +83,8 @@ func TestSoakOfExistingShop(t *testing.T) {
 // soakIsInterrupted starts a soak test of an hour and ends it like Ctrl-C after ten orders. The shop is verified.
 func (k *killedShop) soakIsInterrupted(t *testing.T) {
 	t.Helper()
-	promised := filepath.Join(t.TempDir(), "acknowledged")
-	c, err := parse(t, "--shop", k.ready(), "--soak", "1h", "--acknowledged", promised)
+	list := filepath.Join(t.TempDir(), "acknowledged")
+	c, err := parse(t, "--shop", k.ready(), "--soak", "1h", "--acknowledged", list)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,8 +94,8 @@ func (k *killedShop) soakIsInterrupted(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- c.run(ctx, &out, t.Output()) }()
 	proc.WaitFor(t, "ten orders are acknowledged", time.Minute, func() bool {
-		_, err := os.Stat(promised)
-		return err == nil && len(linesOf(t, promised)) >= 10
+		_, err := os.Stat(list)
+		return err == nil && len(linesOf(t, list)) >= 10
 	})
 	cancel()
 	select {
@@ -112,16 +112,16 @@ func TestConflictingFlagsAreRefused(t *testing.T) {
 	t.Setenv("NATS_URL", "")
 	dir := t.TempDir()
 	for want, args := range map[string][]string{
-		"--soak -1s":            {"--soak=-1s"},
-		"--csv":                 {"--soak=1s", "--csv", "soak_test.go"},
-		"needs a duration":      {"--faults"},
-		"only into an own shop": {"--soak=1s", "--faults", "--shop", "shop.json"},
-		"--bin and --keep":      {"--soak=1s", "--bin", dir, "--nats", "nats://127.0.0.1:1"},
-		"cmd/shop --pprof":      {"--soak=1s", "--profile"},
-		"build them with":       {"--soak=1s", "--bin", dir},
-		"--processes and --csv": {"--processes", "--csv", "soak_test.go"},
-		"--processes starts":    {"--processes", "--shop", "shop.json"},
-		"is several processes":  {"--processes", "--profile"},
+		"--soak -1s":             {"--soak=-1s"},
+		"--csv":                  {"--soak=1s", "--csv", "soak_test.go"},
+		"needs a duration":       {"--faults"},
+		"only into a local shop": {"--soak=1s", "--faults", "--shop", "shop.json"},
+		"--bin and --keep":       {"--soak=1s", "--bin", dir, "--nats", "nats://127.0.0.1:1"},
+		"cmd/shop --pprof":       {"--soak=1s", "--profile"},
+		"build them with":        {"--soak=1s", "--bin", dir},
+		"--processes and --csv":  {"--processes", "--csv", "soak_test.go"},
+		"--processes starts":     {"--processes", "--shop", "shop.json"},
+		"is several processes":   {"--processes", "--profile"},
 	} {
 		c, err := parse(t, args...)
 		if err != nil {

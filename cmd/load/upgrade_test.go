@@ -125,7 +125,7 @@ func TestUpgradeInPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.meanwhile = u.roll
-	if _, report := runOwnShop(t, c); report.Orders == 0 || !u.done {
+	if _, report := runLocalShop(t, c); report.Orders == 0 || !u.done {
 		t.Errorf("got done %t and report %+v, want all steps done and orders", u.done, report)
 	}
 }

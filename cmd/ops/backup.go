@@ -20,7 +20,7 @@ type backupCommand struct {
 
 // Help is shown by ops backup --help.
 func (backupCommand) Help() string {
-	return `The backup holds one moment of the shop: every event up to the last one when the backup began, with its sequence; the dead letters; the positions of the lanes; and the events that repairs have set aside. Events that the log lacks are taken from the archive. The secrets of a shop in one process are included. The secrets of a shop in many processes are in its environment: keep a copy of them.
+	return `The backup is a snapshot of the shop at the time the backup began: every event with its sequence; the dead letters; the positions of the lanes; and the events that repairs have set aside. Events that the log lacks are taken from the archive. The secrets of a shop in one process are included. The secrets of a shop in many processes are in its environment: keep a copy of them.
 
 Lists, searches and the archive are not included; they are rebuilt from the log. Neither is the data of Stripe and the mail server, nor of the embedded sandbox and mailbox that replace them (DATA/stripe, DATA/mail).
 

@@ -13,12 +13,12 @@ import (
 // Exit codes.
 const (
 	exitOK          = 0
-	exitProblem     = 1   // done; the result shows that something is wrong
-	exitFailed      = 2   // wrong usage, or it could not be done
+	exitProblem     = 1   // done; the answer shows that something is wrong
+	exitFailed      = 2   // wrong usage, or the command could not be carried out
 	exitInterrupted = 130 // as shells report Ctrl-C
 )
 
-// errProblem is returned by a command that was carried out and whose answer names what is wrong.
+// errProblem is returned by a command that was carried out, and whose answer shows what is wrong with the shop.
 var errProblem = errors.New("something is wrong")
 
 const description = `Operate a running shop: follow its orders and events, check its promises, handle dead letters, repair its data, back it up.

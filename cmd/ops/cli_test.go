@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestCommandLineErrorsSayWhatToDo(t *testing.T) {
+func TestCommandLineErrorsNameTheFix(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, name := range []string{"TILLSTREAM_SHOP", "NATS_URL", "OPS_URL", "STOREFRONT_URL"} {
 		t.Setenv(name, "")
@@ -17,7 +17,7 @@ func TestCommandLineErrorsSayWhatToDo(t *testing.T) {
 	}{
 		{"--help", exitOK, "verify"},
 		{"verify --help", exitOK, "Exit codes"},
-		{"timeline --help", exitOK, "Causes stand before their effects"},
+		{"timeline --help", exitOK, "Causes come before their effects"},
 		{"", exitFailed, "see ops --help"},
 		{"sell", exitFailed, "see ops --help"},
 		{"void 1 --nats nats://127.0.0.1:1", exitFailed, "--reason"},

@@ -21,7 +21,7 @@ type deadLettersCommand struct {
 	List    listDeadLettersCommand `cmd:"" default:"withargs" help:"List dead letters, counted by cause."`
 	Show    showDeadLetterCommand  `cmd:"" help:"Show one dead letter, its history and its event."`
 	Redrive redriveCommand         `cmd:"" help:"Have lanes handle the events of dead letters again."`
-	Discard discardCommand         `cmd:"" help:"Settle dead letters whose events shall not be handled."`
+	Discard discardCommand         `cmd:"" help:"Settle dead letters whose events must not be handled."`
 }
 
 // listDeadLettersCommand is ops deadletters list.

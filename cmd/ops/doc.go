@@ -21,9 +21,9 @@
 // or through ./data/ready.json if neither is given. Only these commands change the shop: import-items, pause, resume,
 // deadletters redrive, deadletters discard, rebuild, repair --yes, topology --apply, void and restore.
 //
-// A command line becomes a value of [commands], whose Run method reads through the packages cmd/internal/target and
-// events/replay. A [terminal] writes the result to stdout, as tables of at most 80 columns or as JSON, and everything else
-// (progress, notes, errors) to stderr.
+// A command line is parsed into [commands]. The Run method of the selected command opens the shop through cmd/internal/target
+// and reads it through events/replay. A [terminal] writes the answer to stdout, as text of at most 80 columns or as JSON, and
+// everything else (progress, notes, errors) to stderr.
 //
 // Exit codes: 0 done, nothing is wrong; 1 done, something is wrong; 2 could not be done; 130 interrupted.
 package main

@@ -57,7 +57,7 @@ func (c *resumeCommand) Run(ctx context.Context, out *terminal) error {
 	})
 }
 
-// changeLanes makes a change and shows the lanes after it.
+// changeLanes makes a change and shows the changed lanes.
 func changeLanes(ctx context.Context, flags target.Target, asJSON bool, out *terminal, change func(*replay.Reader) ([]replay.Lane, error)) error {
 	reader, stop, err := flags.Log(ctx)
 	if err != nil {

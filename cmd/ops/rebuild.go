@@ -80,7 +80,7 @@ type rebuildTarget struct {
 	collections []string
 }
 
-// chooseProjections returns what a name on the command line means.
+// chooseProjections returns the projections that a name on the command line selects.
 func chooseProjections(name string) ([]rebuildTarget, error) {
 	var chosen []rebuildTarget
 	var names []string

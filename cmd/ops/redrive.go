@@ -23,7 +23,7 @@ type selection struct {
 	JSON          bool     `name:"json" help:"Write the result as JSON."`
 }
 
-// selected is the open dead letters that were chosen, and where they are.
+// selected is the open dead letters that were chosen, and the shop that they are in.
 type selected struct {
 	shop    target.Shop
 	reader  *replay.Reader
@@ -46,7 +46,7 @@ func (s *selection) find(ctx context.Context) (found selected, stop func(), err 
 	return found, stop, nil
 }
 
-// check requires exactly one of the three ways to choose, and a reason unless it is a dry run.
+// check requires exactly one of the three ways to choose dead letters, and a reason unless it is a dry run.
 func (s *selection) check(dryRun bool) error {
 	ways := 0
 	for _, given := range []bool{len(s.Numbers) > 0, s.All, s.Fingerprint != ""} {

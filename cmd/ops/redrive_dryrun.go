@@ -18,8 +18,8 @@ import (
 	"tillstream/payments"
 )
 
-// Settings with which the domains are built for a dry run. No decision depends on them, and nothing connects to anything.
-// Only whether Stripe's key is a live one matters to a decision.
+// Settings with which the domains are built for a dry run. The domains connect to no server, and their decisions depend on only
+// one setting: whether Stripe's key is a live key.
 const (
 	dummySecret         = "not a secret: a dry run serves no requests"
 	dummyStripeKey      = "sk_test_dry_run"

@@ -76,7 +76,7 @@ func (c *repairCommand) write(report replay.RepairReport, out *terminal) error {
 	return nil
 }
 
-// noteRepair says what to do next.
+// noteRepair writes what to do next.
 func noteRepair(report replay.RepairReport, out *terminal) {
 	if report.Aside != "" {
 		out.note("superseded events are kept in the collection %s", report.Aside)

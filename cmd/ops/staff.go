@@ -69,7 +69,7 @@ func (s *staffAPI) call(ctx context.Context, method, path string, body, result a
 	return nil
 }
 
-// problemOf turns a problem+json response into an error, with a hint if the token may be wrong.
+// problemOf returns a problem+json response as an error, with a hint if the token may be wrong.
 func problemOf(response *http.Response) error {
 	data, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
 	if err != nil {

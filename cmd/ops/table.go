@@ -16,8 +16,8 @@ type cell struct {
 }
 
 // table aligns its columns; a column whose name ends in > is aligned to the right. The last column may be longer than a
-// line: it continues below its beginning, or below the whole row if little room is left for it. text/tabwriter and the table
-// packages that were looked at do not wrap in this way.
+// line: it continues below its beginning, or below the whole row if little room is left for it. text/tabwriter and the common
+// table packages do not wrap in this way.
 type table struct {
 	names []string
 	rows  [][]cell
@@ -52,18 +52,18 @@ func oneLine(text string) string {
 	}, text)
 }
 
-// Least widths.
+// Minimum widths of columns.
 const (
-	leastLast  = 30 // with less room, the last column goes below the row
-	leastOther = 8
-	below      = 4 // its indentation there
+	minLast  = 30 // with less room, the last column goes below the row
+	minOther = 8
+	below    = 4 // indentation of text below a row
 )
 
 // layout is the widths of the columns of a table.
 type layout struct {
 	widths []int
 	right  []bool
-	start  int  // of the last column
+	start  int  // where the last column begins
 	below  bool // whether the last column goes below the row
 }
 
@@ -82,11 +82,11 @@ func (t *table) layout(rows [][]cell) layout {
 		l.start += w + 2
 	}
 	l.shorten()
-	l.below = l.start+l.widths[last] > columns && columns-l.start < leastLast
+	l.below = l.start+l.widths[last] > columns && columns-l.start < minLast
 	return l
 }
 
-// shorten takes room from the widest columns but the last until the others fit into a line.
+// shorten narrows the widest columns, except the last one, until they fit into a line.
 func (l *layout) shorten() {
 	others := l.widths[:len(l.widths)-1]
 	for l.start > columns {
@@ -96,7 +96,7 @@ func (l *layout) shorten() {
 				widest = i
 			}
 		}
-		less := min(l.start-columns, others[widest]-leastOther)
+		less := min(l.start-columns, others[widest]-minOther)
 		if less <= 0 {
 			return
 		}
@@ -143,7 +143,7 @@ func (t *table) writeRow(out *terminal, l layout, row []cell, lead bool) error {
 		line.WriteString(strings.Repeat(" ", below))
 		return out.hang(line.String(), below, c, lead, below)
 	}
-	return out.hang(line.String(), l.start, c, lead, min(l.start+2, columns-leastLast))
+	return out.hang(line.String(), l.start, c, lead, min(l.start+2, columns-minLast))
 }
 
 // cut shortens text to a width.
@@ -154,8 +154,8 @@ func cut(text string, width int) string {
 	return text
 }
 
-// hang writes a cell behind a prefix of the given width. Further lines are indented. With lead, only the first word is
-// painted.
+// hang writes a cell with a hanging indent: the first line after a prefix of the given width, further lines indented. With
+// lead, only the first word is painted.
 func (t *terminal) hang(prefix string, width int, c cell, lead bool, indent int) error {
 	lines := wrap(c.text, columns-width, columns-indent)
 	if len(lines) == 0 {

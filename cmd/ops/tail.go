@@ -35,7 +35,7 @@ func (tailCommand) Help() string {
 	return `A line has the time at which the event was stored, its sequence, type and subject, and a summary. The command runs until Ctrl-C, or until --count events were shown.`
 }
 
-// deadLetterDomain stands for dead letters, which belong to no domain of the shop.
+// deadLetterDomain selects dead letters, which belong to no domain of the shop.
 const deadLetterDomain = "deadletters"
 
 // domains are the first tokens of all subjects.
@@ -95,8 +95,8 @@ func (c *tailCommand) wants(domain string) bool {
 	return len(c.Domain) == 0 || slices.Contains(c.Domain, domain)
 }
 
-// begin returns where to begin in the log and in the dead letters. Without --since that is after the last message of now, so
-// that no message is missed while the readers start.
+// begin returns the ranges of the log and of the dead letters to read. Without --since each begins after the present last
+// message, so that no message is missed while the readers start.
 func (c *tailCommand) begin(ctx context.Context, reader *replay.Reader) (part, letters replay.Range, err error) {
 	if c.Since > 0 {
 		part.Since = time.Now().Add(-c.Since)

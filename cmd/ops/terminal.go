@@ -21,7 +21,7 @@ type terminal struct {
 	live   bool // err is a terminal, on which the progress bar can be redrawn
 }
 
-// newTerminal looks at what the files are. NO_COLOR turns colours off (no-color.org).
+// newTerminal detects whether each file is a terminal. NO_COLOR turns colours off (no-color.org).
 func newTerminal(out, err *os.File) *terminal {
 	return &terminal{out: out, err: err, live: isatty.IsTerminal(err.Fd()),
 		colour: isatty.IsTerminal(out.Fd()) && os.Getenv("NO_COLOR") == ""}
@@ -108,16 +108,16 @@ func (t *terminal) clear() {
 // barWidth is the number of characters inside the brackets of the progress bar.
 const barWidth = 24
 
-// bar draws the progress bar over the one before. It draws nothing if err is no terminal. A total of 0 means unknown.
-func (t *terminal) bar(what string, done, total uint64) {
+// bar draws the progress bar over the one before. It draws nothing if err is not a terminal. A total of 0 means unknown.
+func (t *terminal) bar(operation string, done, total uint64) {
 	if !t.live {
 		return
 	}
 	if total == 0 {
-		fmt.Fprint(t.err, ansi.Line(what+" "+output.Number(done)))
+		fmt.Fprint(t.err, ansi.Line(operation+" "+output.Number(done)))
 		return
 	}
 	full := int(barWidth * min(done, total) / total)
-	fmt.Fprint(t.err, ansi.Line(fmt.Sprintf("%s [%s%s] %s of %s", what, strings.Repeat("=", full), strings.Repeat(" ", barWidth-full),
+	fmt.Fprint(t.err, ansi.Line(fmt.Sprintf("%s [%s%s] %s of %s", operation, strings.Repeat("=", full), strings.Repeat(" ", barWidth-full),
 		output.Number(done), output.Number(total))))
 }

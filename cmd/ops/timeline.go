@@ -24,7 +24,7 @@ type timelineCommand struct {
 
 // Help is shown by ops timeline --help.
 func (timelineCommand) Help() string {
-	return `Gathers the order's own events, its reservation and stock movements, its payment with Stripe's webhooks, its mails, and the dead letters about it. Causes stand before their effects: "← 3" means that line 3 caused this one. TIME counts from the first line. SEQ is the sequence in the log, or D and the number of a dead letter.`
+	return `Gathers the order's own events, its reservation and stock movements, its payment with Stripe's webhooks, its mails, and the dead letters about it. Causes come before their effects: "← 3" means that line 3 caused this one. TIME counts from the first line. SEQ is the sequence in the log, or D and the number of a dead letter.`
 }
 
 // Run shows the timeline of one order.
@@ -69,7 +69,7 @@ func writeTimeline(history replay.History, out *terminal) error {
 	return t.write(out)
 }
 
-// offset writes the time since the first event, with as many digits as matter.
+// offset formats the time since the first event, with fewer digits the longer it is.
 func offset(d time.Duration) string {
 	switch {
 	case d < time.Minute:

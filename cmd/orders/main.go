@@ -1,4 +1,5 @@
-// Command orders runs the orders worker: the API for shoppers' orders, and the decisions that lead each order to its end.
+// Command orders runs the orders worker: the API for shoppers' orders, and the decisions that lead each order to its final
+// status.
 package main
 
 import (
@@ -12,7 +13,7 @@ type settings struct {
 	process.Settings `embed:""`
 
 	HoldFor          time.Duration `env:"HOLD_FOR" default:"30m" help:"How long stock is reserved for an unpaid order."`
-	MaxOrderLines    int           `env:"MAX_ORDER_LINES" default:"100" help:"Most different items in one order, up to 800."`
+	MaxOrderLines    int           `env:"MAX_ORDER_LINES" default:"100" help:"Maximum number of different items in one order, at most 800."`
 	process.Charging `embed:""`
 	ShippingFee      orders.ShippingFees `env:"SHIPPING_FEE" placeholder:"GBP=395,EUR=450" help:"Flat delivery charge per order in minor units, by currency; default: none."`
 	SweepEvery       time.Duration       `env:"SWEEP_EVERY" default:"1m" help:"How often to look for overdue orders that no timer ended."`

@@ -36,13 +36,13 @@ func TestChangedStreamIsRefused(t *testing.T) {
 
 // tampering is a change of a stream, and the expected error.
 type tampering struct {
-	says string
+	want string // part of the error
 	set  func(t *testing.T, js jetstream.JetStream, restore bool)
 }
 
 // discarding makes a full stream discard its oldest events.
 func discarding(stream string) tampering {
-	return tampering{says: stream + `: discard is "old", want "new"`, set: func(t *testing.T, js jetstream.JetStream, restore bool) {
+	return tampering{want: stream + `: discard is "old", want "new"`, set: func(t *testing.T, js jetstream.JetStream, restore bool) {
 		t.Helper()
 		s, err := js.Stream(t.Context(), stream)
 		if err != nil {
@@ -64,8 +64,8 @@ func (c tampering) refused(t *testing.T) {
 	openShop(t, config).close(t)
 	c.set(t, js, false)
 	err := Run(t.Context(), config, slog.New(slog.DiscardHandler), io.Discard)
-	if !errors.Is(err, eventlog.ErrDrift) || !strings.Contains(err.Error(), c.says) {
-		t.Fatalf("Run() = %v, want ErrDrift with %q", err, c.says)
+	if !errors.Is(err, eventlog.ErrDrift) || !strings.Contains(err.Error(), c.want) {
+		t.Fatalf("Run() = %v, want ErrDrift with %q", err, c.want)
 	}
 	closed := config
 	closed.Closed = true

@@ -91,7 +91,7 @@ func buyInBrowser(t *testing.T, m *testShop, width int64) {
 	v.look("docs")
 }
 
-// Another shopper buys the last item while this one fills in the checkout.
+// soldOutInBrowser has another shopper buy the last item while this one fills in the checkout.
 func soldOutInBrowser(t *testing.T, m *testShop, width int64) {
 	sku, email := fmt.Sprintf("LAST-%d", width), fmt.Sprintf("lola-%d@example.com", width)
 	m.list(t, sku, 4800, 1)

@@ -140,7 +140,7 @@ func TestIdempotencyKeyPlacesOneOrder(t *testing.T) {
 	})
 }
 
-// The answer to a repeated checkout stays the same, even after the status of the order has changed.
+// repeatedCheckout expects that the answer to a repeated checkout stays the same, even after the status of the order has changed.
 func repeatedCheckout(t *testing.T, m *testShop) {
 	p := cart("rita", line{"MUG", 1})
 	first := m.post(t, p, "again")

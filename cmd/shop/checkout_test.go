@@ -25,7 +25,7 @@ type refusal struct {
 	name   string
 	body   string
 	status int
-	says   string // part of the answer, such as the location of the error
+	want   string // part of the answer, such as the location of the error
 }
 
 const (
@@ -120,8 +120,8 @@ func TestInvalidCheckoutsAreRefused(t *testing.T) {
 func refuses(t *testing.T, m *testShop, r refusal) {
 	t.Helper()
 	a := m.send(t, m.request(t, http.MethodPost, "/api/orders", "", strings.NewReader(r.body)))
-	if a.Status != r.status || !strings.Contains(string(a.Body), r.says) {
-		t.Errorf("got %d %.500s\nwant %d with %q", a.Status, a.Body, r.status, r.says)
+	if a.Status != r.status || !strings.Contains(string(a.Body), r.want) {
+		t.Errorf("got %d %.500s\nwant %d with %q", a.Status, a.Body, r.status, r.want)
 	}
 	isProblem(t, a)
 }

@@ -36,9 +36,9 @@ type Config struct {
 
 	HoldFor       time.Duration       `env:"HOLD_FOR" default:"30m" help:"How long stock is reserved for an unpaid order." group:"Shop"`
 	MailFrom      string              `env:"MAIL_FROM" default:"Tillstream <orders@tillstream.example>" help:"Sender of e-mails." group:"Shop"`
-	MemoryLimit   MemoryLimit         `env:"MEMORY_LIMIT" default:"600MiB" help:"Memory use above which the garbage collector works harder, such as 600MiB or 2GiB; 0 means no limit. GOMEMLIMIT takes precedence." group:"Shop"`
-	MaxOrderLines int                 `env:"MAX_ORDER_LINES" default:"100" help:"Most different items in one order, up to 800." group:"Shop"`
-	NoDemo        bool                `help:"Leave an empty catalogue empty instead of adding demo items." group:"Shop"`
+	MemoryLimit   MemoryLimit         `env:"MEMORY_LIMIT" default:"600MiB" help:"Soft limit of memory, such as 600MiB or 2GiB; near it the garbage collector runs more often. 0 means no limit. GOMEMLIMIT takes precedence." group:"Shop"`
+	MaxOrderLines int                 `env:"MAX_ORDER_LINES" default:"100" help:"Maximum number of different items in one order, at most 800." group:"Shop"`
+	NoDemo        bool                `help:"Do not add demo items to an empty catalogue." group:"Shop"`
 	PublicURL     string              `env:"PUBLIC_URL" help:"Address at which shoppers reach the storefront; default: the HTTP address." group:"Shop"`
 	ShippingFee   orders.ShippingFees `env:"SHIPPING_FEE" placeholder:"GBP=395,EUR=450" help:"Flat delivery charge per order in minor units, by currency; default: none." group:"Shop"`
 	SMTPDeadline  time.Duration       `name:"smtp-deadline" env:"SMTP_DEADLINE" default:"30s" help:"How long sending one e-mail may take." group:"Shop"`
@@ -73,8 +73,8 @@ func (c *Config) Validate() error {
 // MemoryLimit is a soft limit of the process's memory in bytes; 0 means none.
 type MemoryLimit int64
 
-// leastMemory is the smallest useful limit. Below the memory in use the garbage collector would run all the time.
-const leastMemory = 64 << 20
+// minMemory is the smallest useful limit. With a limit below the memory in use, the garbage collector would run all the time.
+const minMemory = 64 << 20
 
 // memoryUnits are the units of GOMEMLIMIT. B comes last because the others end with it.
 var memoryUnits = []struct {
@@ -95,8 +95,8 @@ func (l *MemoryLimit) UnmarshalText(text []byte) error {
 	switch {
 	case err != nil || n < 0 || n > int64(math.MaxInt64)>>shift:
 		return fmt.Errorf("%q: want bytes with a unit, such as 600MiB or 2GiB, or 0", text)
-	case n > 0 && n<<shift < leastMemory:
-		return fmt.Errorf("%q: want %dMiB or more, or 0", text, leastMemory>>20)
+	case n > 0 && n<<shift < minMemory:
+		return fmt.Errorf("%q: want %dMiB or more, or 0", text, minMemory>>20)
 	}
 	*l = MemoryLimit(n << shift)
 	return nil

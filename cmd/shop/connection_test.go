@@ -15,8 +15,8 @@ import (
 	"tillstream/events/replay"
 )
 
-// Row 5 of the fault matrix: wherever a checkout's connection breaks, the order exists completely or not, and a retry returns
-// one order.
+// Row 5 of the fault matrix: a checkout's connection breaks at any byte. Either the whole order exists or no part of it, and a retry
+// returns one order.
 func TestBrokenConnectionPlacesAnOrderOrNone(t *testing.T) {
 	t.Parallel()
 	m := startShop(t, nil)
@@ -84,7 +84,8 @@ func (m *testShop) breakAfter(t *testing.T, request []byte, n int) {
 	}
 }
 
-// hangUp reads the answer to an incomplete request to its end, when the shop has handled it.
+// hangUp reads the answer to an incomplete request to its end, so that the shop has handled the request, and closes the
+// connection.
 func (m *testShop) hangUp(t *testing.T, conn net.Conn) {
 	t.Helper()
 	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
@@ -117,8 +118,8 @@ func (m *testShop) placedOrders(t *testing.T) (count int) {
 	return count
 }
 
-// After the headers, the client of a HEAD request reuses the connection: a stream that went on would block the next request
-// of the storefront's proxy.
+// After the headers, the client of a HEAD request reuses the connection: a stream that continued would block the next request of
+// the storefront's proxy.
 func TestHeadOfAnEventStreamEndsAfterItsHeaders(t *testing.T) {
 	t.Parallel()
 	m := startShop(t, nil)

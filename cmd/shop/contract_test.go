@@ -27,8 +27,8 @@ type contract struct {
 // apiContract is shared by all tests of this process, which run the same program.
 var apiContract contract
 
-// learn reads the document.
-func (c *contract) learn(read func() ([]byte, error)) error {
+// load reads the document once.
+func (c *contract) load(read func() ([]byte, error)) error {
 	c.once.Do(func() {
 		data, err := read()
 		if err != nil {

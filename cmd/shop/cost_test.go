@@ -12,8 +12,7 @@ import (
 	"tillstream/events"
 )
 
-// The most that one purchase of two lines may cost, from checkout to e-mail, while no other shopper buys: events that are
-// written, messages that the broker delivers to the shop, and commits, each of which waits for the disk.
+// The maximum cost of one purchase of two lines, from checkout to e-mail, while no other shopper buys: events that are written, messages that the broker delivers to the shop, and commits, each of which waits for the disk.
 const (
 	eventsPerPurchase     = 19
 	deliveriesPerPurchase = 20
@@ -51,7 +50,7 @@ func TestPurchaseStaysWithinItsCost(t *testing.T) {
 	acknowledgesNothing(t, m)
 }
 
-// purchase buys two items and returns when everything has followed: the log has the sent e-mail, and Stripe has delivered all
+// purchase buys two items and returns when nothing is left to do: the log has the sent e-mail, and Stripe has delivered all
 // webhooks.
 func (m *testShop) purchase(t *testing.T, i int) {
 	t.Helper()

@@ -112,7 +112,8 @@ func threeDSecureFailed(t *testing.T, m *testShop) {
 	m.mailed(t, o.Email, 1)
 }
 
-// With a limit below Stripe's minimum, the order must not wait for a payment that Stripe refuses.
+// amountBelowMinimum expects, with a limit below Stripe's minimum, that the order does not wait for a payment that Stripe
+// refuses.
 func amountBelowMinimum(t *testing.T, m *testShop) {
 	m.list(t, "PENNY", 1, 100)
 	o := m.place(t, cart("scrooge", line{"PENNY", 29}))

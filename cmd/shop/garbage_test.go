@@ -61,8 +61,8 @@ func TestGarbageInTheLogBecomesDeadLetters(t *testing.T) {
 	m.verify(t, before.ID)
 }
 
-// unhandled are the prefixes of events that no worker handles. Readers skip an event with an invalid payload there. A message
-// that is no event of the shop is a dead letter under every prefix.
+// unhandled are the prefixes of events that no worker handles. Readers skip an event with an invalid payload under these
+// prefixes. A message that is not an event of the shop is a dead letter under every prefix.
 var unhandled = []string{events.PrefixItem, events.PrefixStock}
 
 // publishGarbage publishes all garbage under every prefix, with subjects of no entity. It returns the names of the messages that
@@ -90,7 +90,7 @@ func (m *testShop) publishGarbage(t *testing.T) map[uint64]string {
 	return published
 }
 
-// becomeDeadLetters waits until the garbage consists of dead letters and no lane has a backlog. It fails if another event is a
+// becomeDeadLetters waits until every message of the garbage is a dead letter and no lane has a backlog. It fails if another event is a
 // dead letter, or if one has no reason.
 func (m *testShop) becomeDeadLetters(t *testing.T, published map[uint64]string) {
 	t.Helper()

@@ -214,7 +214,7 @@ func (m *testShop) try(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if err := apiContract.learn(m.openAPI); err != nil {
+	if err := apiContract.load(m.openAPI); err != nil {
 		return answer{}, err
 	}
 	return answer{response.StatusCode, response.Header, body}, apiContract.check(r, response.StatusCode, response.Header, body)

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Row 30 of the fault matrix, over HTTP: the payment is authorized in time, but the shop learns of it only after the order
+// Row 30 of the fault matrix, over HTTP: the payment is authorized in time, but the shop is told only after the order
 // has expired. The outcome depends on whether the items are still in stock.
 func TestPaidTooLate(t *testing.T) {
 	t.Run("InStock", func(t *testing.T) { t.Parallel(); lateInStock(t) })
@@ -69,7 +69,7 @@ func (m *testShop) subjects(t *testing.T, to string, want ...string) map[string]
 	return got
 }
 
-// The webhook arrives after the expiry, and the order continues.
+// lateInStock has the webhook arrive after the expiry, and expects the order to continue.
 func lateInStock(t *testing.T) {
 	l := payUnnoticed(t)
 	l.expires(t)
@@ -102,8 +102,8 @@ func (l latePayment) rejected(t *testing.T) order {
 	return ended
 }
 
-// An authorization is voided, so no money moves. The cancellation reads the intent first, which is how the shop learns of
-// the payment here.
+// lateVoided expects that the authorization is voided, so that no money moves. The cancellation reads the intent first, and so
+// the shop finds the payment.
 func lateVoided(t *testing.T) {
 	l := payUnnoticed(t)
 	winner := l.soldTo(t, "swift")
@@ -151,7 +151,7 @@ func (l latePayment) refunds(t *testing.T) []int64 {
 	return amounts
 }
 
-// A captured payment is refunded in full, once, and the shopper gets an e-mail.
+// lateRefunded expects that a captured payment is refunded in full, once, and that the shopper gets an e-mail.
 func lateRefunded(t *testing.T) {
 	l := payUnnoticed(t)
 	l.captureByHand(t)
@@ -173,7 +173,7 @@ func lateRefunded(t *testing.T) {
 	l.mailed(t, winner.Email, 1)
 }
 
-// The captured payment counts, and the stock is reserved again.
+// lateCaptured expects that a captured payment is accepted and the stock reserved again.
 func lateCaptured(t *testing.T) {
 	l := payUnnoticed(t)
 	l.captureByHand(t)

@@ -1,7 +1,7 @@
 // Command shop runs the whole shop in one process: embedded servers, all four workers and the storefront. It is the
 // quickest way to try Tillstream, and a complete deployment on a single node.
 //
-// A start goes bottom up, and a stop the other way round, so that whatever stops last still finds what it needs:
+// The parts start in this order and stop in the reverse order, so that no part runs without those that it needs:
 //
 //	lock the data directory ──► secrets ──► servers (NATS, FerretDB, inbox, sandbox) ──► domains ──► HTTP ──► ready
 package main

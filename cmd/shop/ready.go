@@ -9,7 +9,7 @@ import (
 	"tillstream/cmd/internal/target"
 )
 
-// writeReady writes the ready files, in which scripts, cmd/load and cmd/ops find the shop.
+// writeReady writes the ready files, from which scripts, cmd/load and cmd/ops read the addresses of the shop.
 func writeReady(config Config, ready target.Shop) (err error) {
 	if ready.Data, err = filepath.Abs(config.Data); err != nil {
 		return fmt.Errorf("resolve data directory: %w", err)

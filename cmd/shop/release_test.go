@@ -19,11 +19,11 @@ import (
 
 var keepRelease = flag.String("keep-release", "", "write the data of a shop of this release to testdata/releases under this name, such as 1")
 
-// releases has the data directory of every release, one archive each. They are never changed: if a later release cannot open
-// one, an upgraded shop cannot open either. The data of a release is added before it is published.
+// releases has the data directory of every release, one archive each. The archives are never changed: if a later release cannot
+// open one, an upgraded shop cannot open its data either. The archive of a release is added before the release is published.
 const releases = "testdata/releases"
 
-// promises is what the shop of a release had promised when its data was archived.
+// promises is what the shop of a release must keep: its orders, stock and mails when its data was archived.
 type promises struct {
 	Bought  order  `json:"bought"`  // confirmed, with an e-mail
 	Waiting order  `json:"waiting"` // reserved, awaiting payment

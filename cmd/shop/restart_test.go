@@ -73,7 +73,7 @@ func TestStopUnderLoadLosesNoOrder(t *testing.T) {
 	m.verify(t, r.acknowledged()...)
 }
 
-// rush is many shoppers, and their orders that were answered with 201.
+// rush is a number of concurrent shoppers, and their orders that were answered with 201.
 type rush struct {
 	enough chan struct{} // closed after the wanted number of orders
 	want   int

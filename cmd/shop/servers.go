@@ -148,7 +148,7 @@ func (s *servers) connect(ctx context.Context, name string) (*nats.Conn, error) 
 	return conn, nil
 }
 
-// sync returns what writes the embedded database to disk; nil for another database, which does so itself.
+// sync returns the function that writes the embedded database to disk; nil for another database, which writes by itself.
 func (s *servers) sync() func() error {
 	if s.mongo == nil {
 		return nil

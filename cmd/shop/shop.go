@@ -98,7 +98,7 @@ func stayClosed(ctx context.Context, config Config, servers *servers, logger *sl
 	l, err := eventlog.Open(ctx, conn, eventlog.Config{Source: "closed", Logger: logger})
 	switch {
 	case errors.Is(err, eventlog.ErrDrift), errors.Is(err, events.ErrNewer):
-		logger.Warn("shop cannot open on this broker", "error", err) // the closed shop is where operators repair that
+		logger.Warn("shop cannot open on this broker", "error", err) // operators repair the broker on the closed shop
 	case err != nil:
 		return err
 	default:
@@ -254,8 +254,8 @@ func (sh *shop) work(ctx context.Context, whenReady func() error) error {
 	return group.Wait()
 }
 
-// open waits until every domain can work, adds the demo items to an empty catalogue, waits until they are for sale, and
-// calls whenReady.
+// open waits until every domain can work, adds the demo items to an empty catalogue, waits until these are for sale, and calls
+// whenReady.
 func (sh *shop) open(ctx context.Context, whenReady func() error) error {
 	if err := until(ctx, func() bool { return sh.host.Vital() == nil }); err != nil {
 		return err

@@ -36,7 +36,7 @@ func secondOrder(t *testing.T, m *testShop) {
 	m.settle(t, winner)
 	m.stockBecomes(t, "PRINT", level{})
 	var item struct{ Available int64 }
-	waitFor(t, "the catalogue shows it as sold out", func() bool {
+	waitFor(t, "the catalogue shows the item as sold out", func() bool {
 		m.get(t, "/api/items/PRINT", "").into(t, http.StatusOK, &item)
 		return item.Available == 0
 	})

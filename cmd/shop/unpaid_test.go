@@ -68,7 +68,7 @@ func cancelConfirmed(t *testing.T, m *testShop) {
 	m.mailed(t, bought.Email, 1)
 }
 
-// Either the cancellation or the payment wins, and no shopper pays for a cancelled order. A third of the shoppers cancel
+// cancelWhilePaying expects that either the cancellation or the payment wins, and that no shopper pays for a cancelled order. A third of the shoppers cancel
 // while Stripe handles the payment, a third before its webhook arrives, and a third afterwards.
 func cancelWhilePaying(t *testing.T, m *testShop) {
 	const races = 12

@@ -1,4 +1,4 @@
-// Command storefront serves the shop's pages, and the APIs of the domains' processes on the same origin.
+// Command storefront serves the shop's pages, and forwards the APIs of the domains' processes on the same origin.
 package main
 
 import (
@@ -65,8 +65,8 @@ func run(ctx context.Context, s settings, logger *slog.Logger, out io.Writer) er
 		mux.Handle(prefix, proxy)
 	}
 	mux.Handle("/", pages)
-	always := func() error { return nil } // the storefront has no state; each domain reports its own readiness
-	api.Health(mux, api.Readiness{Vital: always, Degraded: always}, registry)
+	ready := func() error { return nil } // the storefront has no state; each domain reports its own readiness
+	api.Health(mux, api.Readiness{Vital: ready, Degraded: ready}, registry)
 	fmt.Fprintf(out, "storefront listens on http://%s\n", listener.Addr())
 	return api.Serve(ctx, listener, api.Wrap(mux, mux, logger, registry), process.HTTPGrace)
 }

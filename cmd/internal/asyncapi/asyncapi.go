@@ -74,14 +74,14 @@ func Document(sourceDir string) ([]byte, error) {
 	}
 	d := &document{comments: comments, channels: object{}, operations: object{}, messages: object{}, schemas: object{}}
 	for _, c := range channels {
-		d.open(c)
+		d.addChannel(c)
 	}
 	for _, def := range events.Definitions() {
-		if err := d.add(def); err != nil {
+		if err := d.addMessage(def); err != nil {
 			return nil, err
 		}
 	}
-	data, err := json.Marshal(d.whole(), json.Deterministic(true), jsontext.WithIndent("  "))
+	data, err := json.Marshal(d.assemble(), json.Deterministic(true), jsontext.WithIndent("  "))
 	if err != nil {
 		return nil, fmt.Errorf("encode AsyncAPI document: %w", err)
 	}
@@ -94,7 +94,8 @@ type document struct {
 	channels, operations, messages, schemas object
 }
 
-func (d *document) whole() object {
+// assemble returns the document.
+func (d *document) assemble() object {
 	return object{
 		"asyncapi": "3.0.0",
 		"info": object{
@@ -108,8 +109,8 @@ func (d *document) whole() object {
 	}
 }
 
-// add adds the message of one event type to its channel.
-func (d *document) add(def events.Definition) error {
+// addMessage adds the message of one event type to its channel.
+func (d *document) addMessage(def events.Definition) error {
 	c, err := channelOf(def.Type)
 	if err != nil {
 		return err
@@ -128,8 +129,8 @@ func (d *document) add(def events.Definition) error {
 	return nil
 }
 
-// open adds a channel without messages, and the operation that reads it.
-func (d *document) open(c channel) {
+// addChannel adds a channel without messages, and the operation that reads it.
+func (d *document) addChannel(c channel) {
 	described := object{"address": c.address, "title": c.title, "messages": object{}}
 	parameters := object{}
 	for _, name := range c.parameters() {

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// readComments returns the comments of types and fields in a directory, by "Type" and "Type.Field".
+// readComments returns the comments of the types and fields that a directory declares, by "Type" and "Type.Field".
 func readComments(dir string) (map[string]string, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil || len(files) == 0 {
@@ -26,14 +26,15 @@ func readComments(dir string) (map[string]string, error) {
 		}
 		for _, declaration := range file.Decls {
 			if types, ok := declaration.(*ast.GenDecl); ok && types.Tok == token.TYPE {
-				commentTypes(types, comments)
+				collectComments(types, comments)
 			}
 		}
 	}
 	return comments, nil
 }
 
-func commentTypes(types *ast.GenDecl, comments map[string]string) {
+// collectComments adds the comments of types and of their fields.
+func collectComments(types *ast.GenDecl, comments map[string]string) {
 	for _, spec := range types.Specs {
 		named := spec.(*ast.TypeSpec) // a type declaration contains nothing else
 		comments[named.Name.Name] = oneLine(types.Doc)

@@ -1,6 +1,6 @@
 // Package auth makes and checks the bearer tokens of the shop.
 //
-// The access token of an order is a MAC of the order's id under the token secret. Every process that has the secret can
+// The access token of an order is a MAC of the order's id with the token secret as its key. Every process that has the secret can
 // check the token without a lookup, and a repeated request returns the same token. All staff share one token, the ops token.
 package auth
 
@@ -15,7 +15,7 @@ import (
 	"tillstream/events/api"
 )
 
-// minSecret is the least number of characters of a secret: 22 hold 128 bits in base64.
+// minSecret is the minimum length of a secret: 22 characters of base64 hold 128 bits.
 const minSecret = 22
 
 // ErrWeakSecret is returned for a secret that is short enough to be guessed.
@@ -27,8 +27,8 @@ type Tokens struct {
 	staff  string
 }
 
-// New takes the secret that access tokens are derived from, and the ops token. It returns [ErrWeakSecret] when one of them
-// has fewer than 22 characters.
+// New returns the Tokens of a shop. Access tokens are derived from secret; staff is the ops token. New returns [ErrWeakSecret]
+// when one of the two has fewer than 22 characters.
 func New(secret, staff string) (*Tokens, error) {
 	if len(secret) < minSecret {
 		return nil, fmt.Errorf("%w: the token secret has %d characters, want %d or more", ErrWeakSecret, len(secret), minSecret)

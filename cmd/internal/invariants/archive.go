@@ -10,7 +10,7 @@ import (
 	"tillstream/events/archive"
 )
 
-// Marks in a digest: the log has an event at this sequence, and the archive has the same one.
+// Marks in the digest of a sequence: the log has an event there (present), and the archive has the same one (archived).
 const (
 	present  = 1 << 63
 	archived = 1 << 62
@@ -30,7 +30,7 @@ func (c *checker) findHoles() {
 	}
 }
 
-// checkArchive is I6. It reads the archive once and marks its events in the log's digest.
+// checkArchive is I6. It reads the archive once and marks its events in the digests of the log's events.
 func (c *checker) checkArchive(ctx context.Context) error {
 	if c.DB == nil {
 		c.skipped[ArchivedAll] = "the archive (pass --mongodb)"

@@ -88,7 +88,7 @@ type checker struct {
 	ledger  *ledger
 	mailbox mailbox
 	last    uint64   // sequence of the last event when the check began
-	dead    uint64   // sequence of the last message in DEADLETTERS then
+	dead    uint64   // sequence of the last message in DEADLETTERS when the check began
 	digest  []uint64 // by sequence: the hash of the event id, and marks
 	report  Report
 	scopes  map[string]string // by invariant: what was checked
@@ -111,7 +111,7 @@ func Check(ctx context.Context, options Options) (Report, error) {
 	start := time.Now()
 	stop := c.reportProgress(ctx)
 	defer stop()
-	// The mailbox is read before the log: a mail in it is then in the log too.
+	// The mailbox is read before the log, so that every mail in it is also in the log.
 	steps := []struct {
 		stage string
 		run   func(context.Context) error
@@ -131,7 +131,28 @@ func Check(ctx context.Context, options Options) (Report, error) {
 	return c.report, nil
 }
 
-// readLog folds the log up to its present end, and checks what needs no second look: I3 and I4.
+// CheckRecovered checks a shop that must be at rest within a time, for example after faults. It makes no exception for recent
+// orders: it repeats [Check] without Options.Settle and Options.Patience until there are no findings or the time is over, and
+// returns the last report.
+func CheckRecovered(ctx context.Context, options Options, within time.Duration) (Report, error) {
+	options.Settle, options.Patience = time.Nanosecond, time.Nanosecond // 0 means the default
+	options.ArchivePatience = cmp.Or(options.ArchivePatience, 10*time.Second)
+	deadline := time.Now().Add(within)
+	for {
+		report, err := Check(ctx, options)
+		if err != nil || report.OK || time.Now().After(deadline) {
+			return report, err
+		}
+		if err := wait(ctx, recheckEvery); err != nil {
+			return report, err
+		}
+	}
+}
+
+// recheckEvery is the pause between two checks of [CheckRecovered].
+const recheckEvery = 250 * time.Millisecond
+
+// readLog folds the log up to its present end, and checks I3 and I4, whose violations later events cannot correct.
 func (c *checker) readLog(ctx context.Context) (err error) {
 	if c.dead, err = c.Log.LastDeadLetter(ctx); err != nil {
 		return err

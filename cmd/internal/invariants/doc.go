@@ -13,15 +13,17 @@
 // (I7, that every order ends within a minute after the last fault, is I1 checked a minute later.)
 //
 // [Check] runs while the shop sells. It reads the log up to its end at the start, which is a consistent cut of the shop. An
-// order that looks wrong at that cut may just be on its way, so its events are read again:
+// order that looks wrong at that cut may just be on its way: it is a suspect, and its events are read again:
 //
 //	read the log ─► fold ─► rules ──► ok
 //	                          │
 //	                          └─► suspect ─► read its events again ─► ok
 //	                                 ▲             │
-//	                                 └─────────────┤ moved within Settle: again, until Patience ends
+//	                                 └─────────────┤ has moved within Options.Settle, and Options.Patience is not over
 //	                                               └► finding
 //
-// A shop consists of several parts, and a check may know the addresses of only some of them. What cannot be checked is
-// skipped and named in the [Report]. A part that should answer and does not is an error, never a silent success.
+// An order moves when an event about it is stored.
+//
+// [Options] may lack the address of Stripe, the mailbox or the database. What cannot be checked without it is skipped and named
+// in the [Report]. A part whose address is given but which does not answer is an error, never a silent success.
 package invariants

@@ -38,8 +38,8 @@ type order struct {
 	queued  []uint64 // hashes of (template, fact) of queued mails
 }
 
-// goods is a hash of SKUs and quantities: the sum of quantity × hash(SKU), whatever the order of the lines. An order can have
-// hundreds of lines, and the rules only need to know whether two lists of goods are the same.
+// goods is a hash of SKUs and quantities: the sum of quantity × hash(SKU), which does not depend on the order of the lines. An
+// order can have hundreds of lines, and the rules only compare two lists of goods.
 type goods uint64
 
 func (g *goods) add(sku string, quantity int64) { *g += goods(hash(sku) * uint64(quantity)) }
@@ -67,7 +67,7 @@ func (s status) String() string { return statusNames[s] }
 type reservation uint8
 
 const (
-	neverAsked reservation = iota
+	notRequested reservation = iota
 	held
 	refused
 	released
@@ -125,7 +125,7 @@ func (l *ledger) add(m replay.Message) {
 	}
 }
 
-// orderOf returns the order that an event is about.
+// orderOf returns the order that an event is about, and false if it is about none.
 func (l *ledger) orderOf(subject string, e events.Event) (id string, ok bool) {
 	if subject == events.SubjectWebhooks {
 		return "", false

@@ -12,11 +12,12 @@ import (
 	"tillstream/events/replay"
 )
 
-// How suspects are read again. A shop with thousands of wrong orders is wrong without a second look at each of them.
+// How suspects are read again. With more than maxReread suspects the shop is wrong for certain, and the rest are findings
+// without being read again.
 const (
-	rereadOrders = 200 // in one request
-	rereadEvery  = 500 * time.Millisecond
-	rereadMost   = 5000 // orders in all
+	rereadBatch = 200 // orders in one request
+	rereadEvery = 500 * time.Millisecond
+	maxReread   = 5000 // orders
 )
 
 // checkOrders applies the rules to every order. Orders that look wrong are suspects: their events are read again until they
@@ -26,7 +27,7 @@ func (c *checker) checkOrders(ctx context.Context) error {
 	if err := c.findMissing(ctx); err != nil {
 		return err
 	}
-	suspects, rest := suspects[:min(len(suspects), rereadMost)], suspects[min(len(suspects), rereadMost):]
+	suspects, rest := suspects[:min(len(suspects), maxReread)], suspects[min(len(suspects), maxReread):]
 	c.enter("orders again", uint64(len(suspects)))
 	for deadline := time.Now().Add(c.Patience); len(suspects) > 0; {
 		fresh, err := c.reread(ctx, suspects)
@@ -65,7 +66,8 @@ func (c *checker) judgeAll() (suspects []string) {
 	return suspects
 }
 
-// findMissing finds the acknowledged orders that are not in the log. One may be newer than what was read of it.
+// findMissing finds the acknowledged orders that are not in the log. An order that was placed after the log was read is looked
+// up in the log.
 func (c *checker) findMissing(ctx context.Context) error {
 	for _, id := range c.Acknowledged {
 		if o, ok := c.ledger.orders[id]; ok && o.status != unknown {
@@ -102,12 +104,13 @@ func (c *checker) accept(o *order, v verdict) {
 	c.report.Counts.ByStatus[o.status.String()]++
 }
 
-// judgeAgain returns the suspects that still look wrong and have moved recently. If it is late, there are none.
+// judgeAgain returns the suspects that still look wrong and have moved recently, and accepts the others. With late it accepts
+// all.
 func (c *checker) judgeAgain(fresh *ledger, suspects []string, late bool) (still []string) {
 	for _, id := range suspects {
 		o, ok := fresh.orders[id]
 		if !ok {
-			o = c.ledger.orders[id] // only mails are about it, and mails are not read again
+			o = c.ledger.orders[id] // it has only mails, which are not read again
 		}
 		o.queued = c.ledger.orders[id].queued
 		c.ledger.orders[id] = o
@@ -125,7 +128,7 @@ func (c *checker) judgeAgain(fresh *ledger, suspects []string, late bool) (still
 // reread folds the present events of some orders into a ledger of their own.
 func (c *checker) reread(ctx context.Context, ids []string) (*ledger, error) {
 	fresh := newLedger()
-	for chunk := range slices.Chunk(ids, rereadOrders) {
+	for chunk := range slices.Chunk(ids, rereadBatch) {
 		subjects, err := subjectsOf(chunk)
 		if err != nil {
 			return nil, err

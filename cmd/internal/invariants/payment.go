@@ -10,15 +10,15 @@ import (
 
 // payment is the payment of one order. Amounts are in minor units of its currency.
 type payment struct {
-	intent   string
-	currency string // of the first event with an amount
-	captured int64
-	captures uint8 // number of events that say so
-	paid     bool  // authorized or captured
-	closed   bool  // cancelled, failed or captured
-	asked    bool  // requested
-	refunds  []refund
-	booked   int64 // refunded according to the order's own events
+	intent    string
+	currency  string // of the first event with an amount
+	captured  int64
+	captures  uint8 // number of capture events
+	paid      bool  // authorized or captured
+	closed    bool  // cancelled, failed or captured
+	requested bool
+	refunds   []refund
+	booked    int64 // refunded according to the order's own events
 }
 
 type refund struct {
@@ -31,7 +31,7 @@ type refund struct {
 type refundState uint8
 
 const (
-	refundAsked refundState = iota
+	refundRequested refundState = iota
 	refundDone
 	refundFailed // also after refundDone: a bank can return the money days later
 )
@@ -40,7 +40,7 @@ const (
 func (l *ledger) addPayment(id string, o *order, e events.Event) {
 	switch p := e.Payload.(type) {
 	case events.PaymentRequested:
-		o.payment.asked = true
+		o.payment.requested = true
 	case events.PaymentIntentCreated:
 		l.addIntent(id, o, p.PaymentIntent)
 	case events.PaymentAuthorized:
@@ -56,7 +56,7 @@ func (l *ledger) addPayment(id string, o *order, e events.Event) {
 	case events.PaymentCancelled, events.PaymentFailed:
 		o.payment.paid, o.payment.closed = o.payment.captured > 0, true
 	case events.PaymentRefundRequested:
-		o.payment.refund(p.RefundID).ask(p.Amount.Amount, p.Reason)
+		o.payment.refund(p.RefundID).request(p.Amount.Amount, p.Reason)
 		l.addCurrency(id, o, e, p.Amount)
 	case events.PaymentRefunded:
 		o.payment.refund(p.RefundID).done(p.Amount.Amount)
@@ -103,8 +103,8 @@ func (p *payment) refund(id string) *refund {
 	return &p.refunds[len(p.refunds)-1]
 }
 
-func (r *refund) ask(amount int64, reason string) {
-	if r.state == refundAsked {
+func (r *refund) request(amount int64, reason string) {
+	if r.state == refundRequested {
 		r.amount, r.reason = amount, strings.Clone(reason)
 	}
 }

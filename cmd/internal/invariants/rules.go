@@ -10,7 +10,7 @@ import (
 // verdict is the result of the rules for one order.
 type verdict struct {
 	findings    []Finding // may only mean that the order is on its way
-	firm        []Finding // cannot be corrected by later events
+	firm        []Finding // later events cannot correct them
 	open        []OpenItem
 	progressing bool // not final, and nothing is wrong
 }
@@ -80,19 +80,19 @@ func (r *rules) checkReleased() {
 	if o.reservation != released && o.reservation != refused {
 		r.find(OrdersEnd, "is %s, but its reservation is %s", o.status, o.reservation)
 	}
-	if o.payment.asked && !o.payment.closed {
+	if o.payment.requested && !o.payment.closed {
 		r.find(OrdersEnd, "is %s, but its payment is still open", o.status)
 	}
 }
 
-// traces says what the log has of an order that was never placed.
+// traces describes what the log has about an order that was never placed.
 func (o *order) traces() string {
 	switch {
 	case o.payment.captured > 0:
 		return "money was captured for it"
-	case o.payment.asked || o.payment.intent != "":
+	case o.payment.requested || o.payment.intent != "":
 		return "it has a payment"
-	case o.reservation != neverAsked:
+	case o.reservation != notRequested:
 		return "it has a reservation"
 	}
 	return "a mail is about it"
@@ -133,7 +133,7 @@ func (r *rules) checkMoney() {
 			r.open = append(r.open, OpenItem{Subject: "order " + r.id, Detail: r.refundText(refund)})
 		}
 	}
-	pending := p.sum(refundAsked) + p.sum(refundFailed)
+	pending := p.sum(refundRequested) + p.sum(refundFailed)
 	switch {
 	case refunded > p.captured:
 		r.find(MoneyForGoods, "refunded %s, but captured only %s", r.money(refunded), r.money(p.captured))

@@ -35,7 +35,7 @@ func (i intent) money(amount int64) events.Money {
 type account struct {
 	intents  int
 	of       map[string]string // order id → PaymentIntent id
-	unlogged []intent          // captured at Stripe, and not in what was read of the log
+	unlogged []intent          // captured at Stripe, but not in the part of the log that was read
 	unknown  []intent          // captured at Stripe for an order that is not in the log
 }
 
@@ -46,7 +46,7 @@ func (c *checker) checkStripe(ctx context.Context) error {
 		return nil
 	}
 	a := account{of: map[string]string{}}
-	// PaymentIntents that were created after the log was read are not in what was read of it.
+	// A PaymentIntent that was created after the log was read is no finding.
 	before := c.Now().Add(-c.Settle).Unix()
 	for after := ""; ; {
 		page, more, err := c.listIntents(ctx, after)
@@ -67,7 +67,7 @@ func (c *checker) checkStripe(ctx context.Context) error {
 	if err := c.findUnknown(ctx, a.unknown); err != nil {
 		return err
 	}
-	c.findUntaken(a)
+	c.findNeverCharged(a)
 	c.scopes[CapturedOnce] += ", " + output.Count(a.intents, "PaymentIntent") + " at Stripe"
 	return nil
 }
@@ -111,10 +111,10 @@ func (c *checker) findDifferent(id string, o *order, i intent) {
 	c.findCharge(id, "captured %s in the log, %s at Stripe (%s is %s)", o.capturedMoney(), i.money(i.AmountReceived), i.ID, i.Status)
 }
 
-// findUnlogged reads orders again for which Stripe captured money. A shopper may have paid after the log was read; then the
-// order has moved since.
+// findUnlogged reads the orders again for which Stripe captured money and the log did not say so. If a shopper paid after the
+// log was read, the order has moved since, and there is no finding.
 func (c *checker) findUnlogged(ctx context.Context, unlogged []intent) error {
-	again := unlogged[:min(len(unlogged), rereadMost)]
+	again := unlogged[:min(len(unlogged), maxReread)]
 	ids := make([]string, 0, len(again))
 	for _, i := range again {
 		ids = append(ids, i.order())
@@ -136,8 +136,8 @@ func (c *checker) findUnlogged(ctx context.Context, unlogged []intent) error {
 	return nil
 }
 
-// findUntaken finds captures in the log without a PaymentIntent at Stripe.
-func (c *checker) findUntaken(a account) {
+// findNeverCharged finds captures in the log without a PaymentIntent at Stripe.
+func (c *checker) findNeverCharged(a account) {
 	for id, o := range c.ledger.orders {
 		if _, known := a.of[id]; o.payment.captured > 0 && !known {
 			c.findCharge(id, "captured %s in the log, but Stripe has no PaymentIntent for it", o.capturedMoney())

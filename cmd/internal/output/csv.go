@@ -8,8 +8,8 @@ const textMark = "'"
 // formulaStarts are the characters with which a formula can begin, in ASCII and in full width (OWASP, CSV Injection).
 const formulaStarts = "=+-@\t\r\n＝＋－＠"
 
-// Cell escapes text for a CSV file so that no spreadsheet evaluates it: text that begins with = + - @, a tab or a line break
-// gets a single quote in front. Text that already has such quotes gets one more, so that [CellText] returns the original.
+// EscapeCell escapes text for a CSV file so that no spreadsheet evaluates it: text that begins with = + - @, a tab or a line break
+// gets a single quote in front. Text that already has such quotes gets one more, so that [UnescapeCell] returns the original.
 func EscapeCell(text string) string {
 	if isFormula(text) {
 		return textMark + text
@@ -17,7 +17,7 @@ func EscapeCell(text string) string {
 	return text
 }
 
-// CellText returns the text that [Cell] escaped.
+// UnescapeCell returns the text that [EscapeCell] escaped.
 func UnescapeCell(cell string) string {
 	if isFormula(cell) {
 		return strings.TrimPrefix(cell, textMark)

@@ -13,7 +13,7 @@ import (
 	"tillstream/cmd/internal/output"
 )
 
-func TestApartRefusesAnOutputThatIsAnInput(t *testing.T) {
+func TestCheckDistinctRefusesAnOutputThatIsAnInput(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
@@ -70,16 +70,16 @@ var cells = map[string]string{
 	"": "", "'": "'", "it's = 1": "it's = 1", "'quoted'": "'quoted'", "536365,=1": "536365,=1", "1-2": "1-2",
 }
 
-func TestCellEscapesFormulas(t *testing.T) {
+func TestEscapeCellEscapesFormulas(t *testing.T) {
 	t.Parallel()
 	for text, want := range cells {
 		if got := output.EscapeCell(text); got != want {
-			t.Errorf("Cell(%q): got %q, want %q", text, got, want)
+			t.Errorf("EscapeCell(%q): got %q, want %q", text, got, want)
 		}
 	}
 }
 
-func TestCellTextReturnsTheOriginal(t *testing.T) {
+func TestUnescapeCellReturnsTheOriginal(t *testing.T) {
 	t.Parallel()
 	for text := range cells {
 		var file bytes.Buffer
@@ -92,22 +92,22 @@ func TestCellTextReturnsTheOriginal(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := output.UnescapeCell(row[1]); got != text {
-			t.Errorf("CellText after a CSV file: got %q, want %q", got, text)
+			t.Errorf("UnescapeCell after a CSV file: got %q, want %q", got, text)
 		}
 	}
 }
 
-func FuzzCell(f *testing.F) {
+func FuzzEscapeCell(f *testing.F) {
 	for text := range cells {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		cell := output.EscapeCell(text)
 		if strings.IndexAny(cell, "=+-@\t\r\n") == 0 {
-			t.Errorf("Cell(%q): got %q, which begins like a formula", text, cell)
+			t.Errorf("EscapeCell(%q): got %q, which begins like a formula", text, cell)
 		}
 		if got := output.UnescapeCell(cell); got != text {
-			t.Errorf("CellText(Cell(%q)): got %q", text, got)
+			t.Errorf("UnescapeCell(EscapeCell(%q)): got %q, want the text", text, got)
 		}
 	})
 }

@@ -16,9 +16,9 @@ type File struct {
 	Path string
 }
 
-// Apart returns [ErrSameFile] when the output is one of the other files, by name or through a symbolic or hard link. Call it
-// before any file is opened for writing, because that empties the file. A file that does not exist yet can only be
-// another output; its name decides.
+// CheckDistinct returns [ErrSameFile] when the output is one of the other files, by name or through a symbolic or hard link.
+// Call it before any file is opened for writing, because that empties the file. Files that do not exist yet, such as two
+// outputs, are compared by the paths at which they would be created.
 func CheckDistinct(out File, others ...File) error {
 	for _, other := range others {
 		if out.Path == "" || other.Path == "" || !same(out.Path, other.Path) {

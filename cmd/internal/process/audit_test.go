@@ -13,46 +13,46 @@ import (
 	eventlog "tillstream/events/log"
 )
 
-// closes stops the buyers and fails unless the log has every acknowledged order exactly once.
-func (tr *trade) closes(t *testing.T) {
+// checkOrders stops the buyers and fails unless the log has every acknowledged order exactly once, and each order is marked once.
+func (tr *traffic) checkOrders(t *testing.T) {
 	t.Helper()
 	tr.stop()
 	tr.buyers.Wait()
-	auditor := tr.join(t, "auditor")
+	auditor := tr.openLog(t, "auditor")
 	var wrong []string
 	defer func() {
 		for _, w := range wrong {
 			t.Error(w)
 		}
 	}()
-	var taken map[string]int
-	proc.WaitFor(t, "the log holds what was promised", time.Minute, func() bool {
+	var stored map[string]int
+	proc.WaitFor(t, "the log has every acknowledged order", time.Minute, func() bool {
 		var marks map[string]int
-		taken, marks = counts(t, auditor)
-		wrong = tr.differences(taken, marks)
+		stored, marks = counts(t, auditor)
+		wrong = tr.differences(stored, marks)
 		return len(wrong) == 0
 	})
 	tr.logPauses(t, auditor)
-	t.Logf("%d orders acknowledged, %d in the log", len(tr.promised), len(taken))
+	t.Logf("%d orders acknowledged, %d in the log", len(tr.acknowledged), len(stored))
 }
 
 // differences compares the number of messages of each order and each mark with the acknowledged orders.
-func (tr *trade) differences(taken, marked map[string]int) (wrong []string) {
-	for _, id := range tr.promised {
-		if taken[id] == 0 {
-			wrong = append(wrong, fmt.Sprintf("order %s was acknowledged and is lost", id))
+func (tr *traffic) differences(stored, marks map[string]int) (wrong []string) {
+	for _, id := range tr.acknowledged {
+		if stored[id] == 0 {
+			wrong = append(wrong, fmt.Sprintf("order %s: was acknowledged, but the log lacks it", id))
 		}
 	}
-	for id, n := range taken {
-		if n != 1 || marked[id] != 1 {
-			wrong = append(wrong, fmt.Sprintf("order %s was stored %d times and marked %d times, want once each", id, n, marked[id]))
+	for id, n := range stored {
+		if n != 1 || marks[id] != 1 {
+			wrong = append(wrong, fmt.Sprintf("order %s: got stored %d times and marked %d times, want once each", id, n, marks[id]))
 		}
 	}
 	return wrong
 }
 
 // logPauses logs the longest time between two decisions of the worker after each fault.
-func (tr *trade) logPauses(t *testing.T, l *eventlog.Log) {
+func (tr *traffic) logPauses(t *testing.T, l *eventlog.Log) {
 	t.Helper()
 	var last time.Time
 	gaps := make([]time.Duration, len(tr.faults))
@@ -72,30 +72,30 @@ func (tr *trade) logPauses(t *testing.T, l *eventlog.Log) {
 		last = m.Stored
 	})
 	for i, f := range tr.faults {
-		t.Logf("%s: %s without a decision of the worker", f.what, gaps[i].Round(time.Millisecond))
+		t.Logf("%s: %s without a decision of the worker", f.name, gaps[i].Round(time.Millisecond))
 	}
 }
 
 // counts counts the messages of each order and of each mark.
-func counts(t *testing.T, l *eventlog.Log) (taken, marks map[string]int) {
+func counts(t *testing.T, l *eventlog.Log) (stored, marks map[string]int) {
 	t.Helper()
-	taken, marks = map[string]int{}, map[string]int{}
+	stored, marks = map[string]int{}, map[string]int{}
 	each(t, l, func(m eventlog.Message) {
 		if id, ok := events.ParseSubject(events.PrefixOrder, m.Subject); ok {
-			taken[id]++
+			stored[id]++
 		}
 		if id, ok := events.ParseSubject(events.PrefixReservation, m.Subject); ok {
 			marks[id]++
 		}
 	})
-	return taken, marks
+	return stored, marks
 }
 
-// each reads the whole log. Its end comes from the leader, because the copy that is read may lag.
+// each reads the whole log. The leader reports the end of the log, because the copy that is read may lag.
 func each(t *testing.T, l *eventlog.Log, fn func(eventlog.Message)) {
 	t.Helper()
 	var last uint64
-	proc.WaitFor(t, "the log says where it ends", time.Minute, func() (said bool) {
+	proc.WaitFor(t, "the leader reports the end of the log", time.Minute, func() bool {
 		var err error
 		last, err = l.End(t.Context(), 0)
 		return err == nil
@@ -103,15 +103,15 @@ func each(t *testing.T, l *eventlog.Log, fn func(eventlog.Message)) {
 	if last == 0 {
 		return
 	}
-	read := errors.New("end of the log")
+	errEnd := errors.New("end of the log")
 	err := l.Follow(t.Context(), 1, func(m eventlog.Message) error {
 		fn(m)
 		if m.Sequence >= last {
-			return read
+			return errEnd
 		}
 		return nil
 	})
-	if !errors.Is(err, read) {
+	if !errors.Is(err, errEnd) {
 		t.Fatal(err)
 	}
 }

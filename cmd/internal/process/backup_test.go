@@ -17,17 +17,17 @@ import (
 	"tillstream/events/replay"
 )
 
-// A cluster of three brokers is backed up while orders are placed and two replicas work, and restored into another cluster
-// without streams. A process that needs three copies of each stream then starts on it.
+// A cluster of three brokers is backed up while orders are placed and handled, and restored into another cluster without
+// streams. A process that needs three copies of each stream then starts on the other cluster.
 func TestAClusterIsBackedUpAndRestored(t *testing.T) {
 	t.Parallel()
-	tr := startTrade(t)
+	tr := startTraffic(t)
 	from, done, err := target.Shop{NATS: tr.cluster.URL()}.Log(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer done()
-	proc.WaitFor(t, "the lane has noted down how far it is", time.Minute, func() bool {
+	proc.WaitFor(t, "the lane has stored a checkpoint", time.Minute, func() bool {
 		c, err := from.Log().LoadCheckpoint(t.Context(), "inventory")
 		return err == nil && c.Position > 0
 	})
@@ -36,16 +36,16 @@ func TestAClusterIsBackedUpAndRestored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr.sells(t, 20)
-	tr.closes(t)
+	tr.awaitOrders(t, 20)
+	tr.checkOrders(t)
 	kept, err := backup.Open(t.Context(), dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	other := &trade{cluster: startBrokers(t)}
+	other := &traffic{cluster: startBrokers(t)}
 	var to *replay.Reader
-	proc.WaitFor(t, "three new brokers make streams", time.Minute, func() bool {
+	proc.WaitFor(t, "three new brokers create streams", time.Minute, func() bool {
 		to, done, err = target.Shop{NATS: other.cluster.URL()}.MakeLog(t.Context(), 3)
 		return err == nil
 	})
@@ -56,7 +56,7 @@ func TestAClusterIsBackedUpAndRestored(t *testing.T) {
 	if before, after := ids(t, from, report.Cut), ids(t, to, 0); len(after) != int(report.Cut) || !slices.Equal(before, after) {
 		t.Errorf("the restored log has %d events, want the same %d as the backup", len(after), report.Cut)
 	}
-	l := other.join(t, "orders") // fails if a stream has another number of copies
+	l := other.openLog(t, "orders") // fails if a stream has another number of copies
 	if end, err := l.End(t.Context(), report.Cut); err != nil || end != report.Cut {
 		t.Errorf("End() = %d, %v; want %d", end, err, report.Cut)
 	}

@@ -15,8 +15,8 @@ import (
 	"tillstream/events/log/logtest"
 )
 
-// brokerCluster is three nats-servers that replicate every stream. Clients reach each node through a proxy, and so does
-// every node each other node, with one proxy per direction, so that a test can isolate any node.
+// brokerCluster is three nats-servers that replicate every stream. Clients reach each node through a proxy. Nodes reach each
+// other through proxies too, one per direction, so that a test can isolate any node.
 type brokerCluster struct {
 	Nodes [3]*brokerNode
 }
@@ -92,7 +92,7 @@ func (c *brokerCluster) URL() string {
 	return strings.Join(urls, ",")
 }
 
-// Node returns the node of a name.
+// Node returns the node with a name.
 func (c *brokerCluster) Node(t testing.TB, name string) *brokerNode {
 	t.Helper()
 	for _, n := range c.Nodes {

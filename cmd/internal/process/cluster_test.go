@@ -14,111 +14,112 @@ import (
 	eventlog "tillstream/events/log"
 )
 
-// longestStall is far above the measured pauses: 4 to 9 s when a leader dies, because nats-server starts no election sooner
-// (server/raft.go, minElectionTimeout and maxElectionTimeout, which are no options), and about a second or less when a leader
-// shuts down. With a server that was built with 0.6 to 1.2 s instead, and a heartbeat of 0.2 s, the death of a leader takes
-// 0.7 to 0.8 s, so none of the pause is caused by the shop. A busy machine makes all of them longer.
+// longestStall is the longest time without an order. It is far above the measured times: 4 to 9 s when a leader is killed,
+// because nats-server starts an election only then (minElectionTimeout and maxElectionTimeout in server/raft.go cannot be
+// configured), and up to about a second when a leader shuts down. With a server that was built with election timeouts of 0.6
+// to 1.2 s and a heartbeat of 0.2 s, orders stop for 0.7 to 0.8 s after a kill, so the shop adds nothing to the server's time.
+// All of these times are longer on a busy machine.
 const longestStall = 30 * time.Second
 
-// Row 13 of the fault matrix: the leader of a stream dies.
+// Row 13 of the fault matrix: the leader of a stream is killed.
 func TestALeaderIsKilled(t *testing.T) {
 	t.Parallel()
-	tr := startTrade(t)
-	for _, stream := range led(t) {
+	tr := startTraffic(t)
+	for _, stream := range streamsToFail(t) {
 		leader := tr.leader(t, stream)
-		tr.during(t, "the leader of "+stream+" was killed", func() { proc.Check(t, leader.Kill()) })
+		tr.duringFault(t, "the leader of "+stream+" was killed", func() { proc.Check(t, leader.Kill()) })
 		leader.Start(t)
-		tr.whole(t)
+		tr.awaitReplicas(t)
 	}
-	tr.closes(t)
+	tr.checkOrders(t)
 }
 
-// Rows 6, 7 and 13 of the fault matrix: the leader of a stream is cut off from the other brokers and from all clients. The last
-// appends that it got are lost or stored, and their answers are lost.
+// Rows 6, 7 and 13 of the fault matrix: the leader of a stream is cut off from the other brokers and from all clients. Each of
+// the last appends that it received is stored or lost, and their answers are lost.
 func TestALeaderIsCutOff(t *testing.T) {
 	t.Parallel()
-	tr := startTrade(t)
-	for _, stream := range led(t) {
+	tr := startTraffic(t)
+	for _, stream := range streamsToFail(t) {
 		leader := tr.leader(t, stream)
-		tr.during(t, "the leader of "+stream+" was cut off", func() { leader.Isolate(true) })
+		tr.duringFault(t, "the leader of "+stream+" was cut off", func() { leader.Isolate(true) })
 		leader.Rejoin()
-		tr.whole(t)
+		tr.awaitReplicas(t)
 	}
-	tr.closes(t)
+	tr.checkOrders(t)
 }
 
 // Row 13 of the fault matrix: the leader of a stream is cut off from the other brokers, but not from its clients.
 func TestALeaderIsCutOffWithItsClients(t *testing.T) {
 	t.Parallel()
-	tr := startTrade(t)
+	tr := startTraffic(t)
 	leader := tr.leader(t, events.StreamShop)
-	tr.moveTo(t, leader)
-	tr.during(t, "the leader of SHOP was cut off with its clients", func() { leader.Isolate(false) })
+	tr.connectTo(t, leader)
+	tr.duringFault(t, "the leader of SHOP was cut off with its clients", func() { leader.Isolate(false) })
 	leader.Rejoin()
-	tr.whole(t)
-	tr.closes(t)
+	tr.awaitReplicas(t)
+	tr.checkOrders(t)
 }
 
 // Row 13 of the fault matrix, for readers: a broker that is cut off from the others lacks later orders, and must not report
 // that they do not exist.
 func TestIsolatedBrokerReturnsNoStaleReads(t *testing.T) {
 	t.Parallel()
-	tr := startTrade(t)
+	tr := startTraffic(t)
 	leader := tr.leader(t, events.StreamShop)
 	follower := tr.follower(leader)
-	tr.moveTo(t, leader)
-	reader := tr.join(t, "reader")
-	connect(t, reader, follower)
+	tr.connectTo(t, leader)
+	reader := tr.openLog(t, "reader")
+	reconnect(t, reader, follower)
 	follower.Isolate(false)
-	tr.sells(t, 20)
+	tr.awaitOrders(t, 20)
 	id := tr.newest()
 	proc.WaitFor(t, "the newest order is read", time.Minute, func() bool {
 		n, _, err := placed.Read(t.Context(), reader, id)
 		if (n != 1 || err != nil) && !errors.Is(err, eventlog.ErrUnavailable) {
-			t.Fatalf("the newest order reads as %d events, %v", n, err)
+			t.Fatalf("newest order: got %d events, %v; want 1", n, err)
 		}
 		return err == nil
 	})
 	follower.Rejoin()
-	tr.whole(t)
-	tr.closes(t)
+	tr.awaitReplicas(t)
+	tr.checkOrders(t)
 }
 
-// Row 13 of the fault matrix, for a process that connects to a former leader, which is cut off and takes itself for the leader
-// for some seconds: the process must not conclude that the log was truncated.
+// Row 13 of the fault matrix, for a process that connects to a former leader: a leader that is cut off still acts as the leader
+// for some seconds, with an older end of the log. The process must not report a truncated log.
 func TestIsolatedLeaderIsNotTakenForATruncatedLog(t *testing.T) {
 	t.Parallel()
-	tr := startTrade(t)
+	tr := startTraffic(t)
 	leader := tr.leader(t, events.StreamShop)
-	tr.moveTo(t, tr.follower(leader))
+	tr.connectTo(t, tr.follower(leader))
 	ctx, cancel := context.WithCancel(t.Context())
 	watched := make(chan error, 1)
-	go func() { watched <- tr.counter.Monitor(ctx) }()
+	go func() { watched <- tr.client.Monitor(ctx) }()
 	leader.Isolate(false)
-	tr.sells(t, 20)
-	connect(t, tr.counter, leader)
-	tr.sells(t, 20) // through another broker again
+	tr.awaitOrders(t, 20)
+	reconnect(t, tr.client, leader)
+	tr.awaitOrders(t, 20) // the client reconnects to another broker
 	leader.Rejoin()
-	tr.whole(t)
+	tr.awaitReplicas(t)
 	cancel()
 	if err := <-watched; err != nil {
 		t.Error(err)
 	}
-	tr.closes(t)
+	tr.checkOrders(t)
 }
 
 // Row 13 of the fault matrix: a rolling restart, in which each broker shuts down and starts again.
 func TestBrokersAreRestartedOneByOne(t *testing.T) {
 	t.Parallel()
-	tr := startTrade(t)
+	tr := startTraffic(t)
 	for _, n := range tr.cluster.Nodes {
-		tr.during(t, n.Name+" was restarted", func() { n.Retire(t); n.Start(t); tr.whole(t) })
+		tr.duringFault(t, n.Name+" was restarted", func() { n.Retire(t); n.Start(t); tr.awaitReplicas(t) })
 	}
-	tr.closes(t)
+	tr.checkOrders(t)
 }
 
-// led returns the streams whose leaders fail: the log, or with CLUSTER_STREAMS=all each in turn.
-func led(t *testing.T) []string {
+// streamsToFail returns the streams whose leaders fail: only the log, or every stream with CLUSTER_STREAMS=all.
+func streamsToFail(t *testing.T) []string {
 	t.Helper()
 	if os.Getenv("CLUSTER_STREAMS") != "all" {
 		return []string{events.StreamShop}

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { os.Exit(proc.Main(m)) }
 var workers = fleet.Workers
 
 // shopFleet is a shop as it runs in production: a broker, two replicas of each worker and two storefronts, each a process
-// of its own. What belongs to others (database, Stripe, mail server) is in the test's process, so that it survives.
+// of its own. The database, Stripe and the mail server run in the test's process, so that they survive.
 type shopFleet struct {
 	programs string
 	broker   string
@@ -31,12 +31,13 @@ type shopFleet struct {
 	settings fleet.Settings
 	outside  *fleet.Outside
 
-	replicas [2]map[string]*proc.Process // by program; a third storefront counts to the second replicas
-	at       [2]map[string]string        // addresses of the workers
-	windows  [2]string                   // addresses of the storefronts
+	replicas    [2]map[string]*proc.Process // by program; storefronts 2 and 3 share an entry
+	at          [2]map[string]string        // addresses of the workers
+	storefronts [2]string                   // addresses of the storefronts
 }
 
-// startFleet starts the first replica of everything, waits until it works, and then the second, which then is on standby.
+// startFleet starts the first replica of each worker, waits until it is ready, and then starts the second, which stands by. Then
+// it starts the storefronts.
 func startFleet(t *testing.T) *shopFleet {
 	t.Helper()
 	f := &shopFleet{settings: fleet.NewSettings(), broker: fleet.StartBroker(t), mongo: projecttest.URI(t)}
@@ -56,15 +57,15 @@ func startFleet(t *testing.T) *shopFleet {
 			awaitReady(t, name, f.at[i][name])
 		}
 	}
-	for i := range f.windows {
-		f.windows[i] = f.openWindow(t, fmt.Sprintf("storefront %d", i+1), 0, 1)
+	for i := range f.storefronts {
+		f.storefronts[i] = f.startStorefront(t, fmt.Sprintf("storefront %d", i+1), 0, 1)
 	}
-	f.deliverWebhooksTo(t, f.windows[0])
+	f.deliverWebhooksTo(t, f.storefronts[0])
 	return f
 }
 
-// openWindow starts a storefront with some replicas of each worker, and returns its address.
-func (f *shopFleet) openWindow(t *testing.T, name string, replicas ...int) (window string) {
+// startStorefront starts a storefront with some replicas of each worker, and returns its address.
+func (f *shopFleet) startStorefront(t *testing.T, name string, replicas ...int) (url string) {
 	t.Helper()
 	known := func(worker string) string {
 		var addresses []string
@@ -106,9 +107,9 @@ func (f *shopFleet) startOutside(t *testing.T) {
 }
 
 // deliverWebhooksTo sets the storefront that gets webhooks, as a load balancer does.
-func (f *shopFleet) deliverWebhooksTo(t *testing.T, window string) {
+func (f *shopFleet) deliverWebhooksTo(t *testing.T, storefront string) {
 	t.Helper()
-	if err := f.outside.DeliverWebhooksTo(window); err != nil {
+	if err := f.outside.DeliverWebhooksTo(storefront); err != nil {
 		t.Fatal(err)
 	}
 }

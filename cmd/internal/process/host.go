@@ -36,9 +36,9 @@ type HostConfig struct {
 	Holder     string                // name under which leases are taken; see [worker.Config]
 	Log        *eventlog.Log         // log of the process
 	Registerer prometheus.Registerer // default: none
-	StoreLimit func() int64          // bytes that a broker in this process may store; default: the broker is asked
+	StoreLimit func() int64          // bytes that a broker in this process may store; default: the limit of the account
 	Sync       func() error          // writes DB to disk; default: none
-	Window     time.Duration         // how long projections and the archive collect a batch; default: theirs
+	Window     time.Duration         // how long projections and the archive collect a batch; default: that of each package
 }
 
 // Host runs the lanes of the domains of one process, their projections and the archive.
@@ -75,8 +75,8 @@ func NewHost(ctx context.Context, config HostConfig, domains ...Domain) (*Host, 
 // historyTimeout is how long the check of the archive at the start may take.
 const historyTimeout = 2 * time.Second
 
-// checkHistory compares the log with its archive. The process also starts when the database does not answer, because
-// selling does not need it: the archive's lane compares again before it writes.
+// checkHistory compares the log with its archive. The process starts even if the database does not answer, because selling
+// does not need the database; the archive's lane compares again before it writes.
 func (h *Host) checkHistory(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
 	defer cancel()

@@ -65,8 +65,8 @@ func UntilSignal(stderr io.Writer) (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// End logs an error and exits with status 1. It returns when err is nil, and when a stop, the end of ctx, interrupted the
-// start, which is no failure.
+// End logs an error and exits with status 1. It returns when err is nil, and when ctx has ended and err is its cancellation: a
+// stop that interrupts the start is no failure.
 func End(ctx context.Context, logger *slog.Logger, err error) {
 	if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return

@@ -14,7 +14,7 @@ import (
 	eventlog "tillstream/events/log"
 )
 
-// A connection whose broker is cut off reports nothing; only unanswered pings reveal it. The client gives up on the third
+// A connection to a broker that is cut off reports no error; only unanswered pings reveal it. The client gives up on the third
 // ping, so it notices within three seconds, sooner than a cluster elects another leader.
 const (
 	pingEvery       = time.Second
@@ -49,7 +49,7 @@ func Options(name string, logger *slog.Logger) []nats.Option {
 	}
 }
 
-// Connect connects to the broker and waits for it, because a deployment may start all its processes at once. It returns
+// Connect connects to the broker and retries until it answers, because a deployment may start all its processes at once. It returns
 // [address.ErrUnreadable] for an invalid address, and the cause of ctx when that ends.
 func Connect(ctx context.Context, url, name string, logger *slog.Logger) (*nats.Conn, error) {
 	if err := address.Check(url); err != nil {

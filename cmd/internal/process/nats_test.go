@@ -31,7 +31,7 @@ func TestOptionsKeepReplyQueuesShort(t *testing.T) {
 	}
 }
 
-// Otherwise a process whose connection closes while it starts would run for ever and do nothing.
+// Without the report, a process whose connection closes while it starts would run for ever and do nothing.
 func TestWhileConnectedReportsAConnectionThatIsAlreadyClosed(t *testing.T) {
 	t.Parallel()
 	conn := logtest.Connect(t, logtest.Server(t))
@@ -64,7 +64,7 @@ func TestConnectLogsAddressesWithoutPasswords(t *testing.T) {
 		t.Errorf("Connect() = %v, want the end of the context, with addresses and without passwords", err)
 	}
 	if text := logged.String(); !strings.Contains(text, "waiting for broker") || strings.Contains(text, "hidden") {
-		t.Errorf("log = %s, want that it waits, without passwords", text)
+		t.Errorf("log = %s, want \"waiting for broker\" without passwords", text)
 	}
 }
 

@@ -29,8 +29,8 @@ import (
 	"tillstream/events/worker"
 )
 
-// guarded starts a broker with deploy/nats.conf, without a cluster.
-func guarded(t *testing.T) *server.Server {
+// startProductionBroker starts a broker with deploy/nats.conf, without a cluster.
+func startProductionBroker(t *testing.T) *server.Server {
 	t.Helper()
 	for _, name := range []string{"NAME", "HOST", "MONITOR", "STORE", "ROUTE_1", "ROUTE_2", "ROUTE_3", "ROUTE_PASSWORD", "SYS_PASSWORD",
 		"ORDERS_PASSWORD", "INVENTORY_PASSWORD", "PAYMENTS_PASSWORD", "NOTIFICATIONS_PASSWORD", "OPS_PASSWORD"} {
@@ -59,8 +59,8 @@ func connectAs(t *testing.T, broker *server.Server, user string) *nats.Conn {
 	return conn
 }
 
-// noted returns an entity that accepts any event; its state is their number.
-func noted(prefix string) eventlog.Entity[int] {
+// counted returns an entity that accepts any event; its state is the number of its events.
+func counted(prefix string) eventlog.Entity[int] {
 	return eventlog.Entity[int]{Prefix: prefix, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
 }
 
@@ -71,10 +71,10 @@ var ownPrefix = map[string]string{"orders": events.PrefixOrder, "inventory": eve
 // anyFact is the event that the tests append.
 var anyFact = events.ReservationReleased{OrderID: "1"}
 
-// Row 74 of the fault matrix, for mistakes: on a broker with the production configuration a worker can do its work. It is
-// refused, at once, other domains' subjects, alone and inside a batch, their lanes, and every change of a stream.
+// Row 74 of the fault matrix, for mistakes: on a broker with the production configuration a worker can do its work. The broker
+// refuses, at once, that it appends to the subjects of other domains, alone or in a batch, moves their lanes, or changes a stream.
 func TestEachWorkerIsKeptToItsOwn(t *testing.T) {
-	broker := guarded(t)
+	broker := startProductionBroker(t)
 	for user, prefix := range ownPrefix {
 		t.Run(user, func(t *testing.T) {
 			conn := connectAs(t, broker, user)
@@ -83,20 +83,20 @@ func TestEachWorkerIsKeptToItsOwn(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(l.Close)
-			worksAsItself(t, l, user, prefix)
-			redrivesItsDeadLetters(t, broker, l, user, prefix)
+			checkOwnWork(t, l, user, prefix)
+			checkRedrive(t, broker, l, user, prefix)
 			for other, foreign := range ownPrefix {
 				if other != user {
-					isRefused(t, l, prefix, foreign)
+					checkRefused(t, l, prefix, foreign)
 				}
 			}
-			mayNotChangeStreams(t, l, user)
+			checkStreamsAreProtected(t, l, user)
 		})
 	}
 }
 
-// worksAsItself has a user append, read, and run a lane.
-func worksAsItself(t *testing.T, l *eventlog.Log, user, prefix string) {
+// checkOwnWork has a user append events, read them, and run a lane.
+func checkOwnWork(t *testing.T, l *eventlog.Log, user, prefix string) {
 	t.Helper()
 	handled := make(chan struct{}, 100)
 	w, err := worker.New(t.Context(), l, worker.Config{Domains: []worker.Domain{{Name: user, Log: l, Routes: []worker.Route{
@@ -109,10 +109,10 @@ func worksAsItself(t *testing.T, l *eventlog.Log, user, prefix string) {
 	go func() { ended <- w.Run(ctx) }()
 	for range 2 { // alone, and then as a batch
 		err = l.Do(t.Context(), func(tx *eventlog.Tx) error {
-			if _, err := noted(prefix).Load(tx, "own"); err != nil {
+			if _, err := counted(prefix).Load(tx, "own"); err != nil {
 				return err
 			}
-			return errors.Join(noted(prefix).Append(tx, "own", anyFact), noted(prefix).Append(tx, "own", anyFact))
+			return errors.Join(counted(prefix).Append(tx, "own", anyFact), counted(prefix).Append(tx, "own", anyFact))
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -125,7 +125,7 @@ func worksAsItself(t *testing.T, l *eventlog.Log, user, prefix string) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	if n, _, err := noted(prefix).Read(t.Context(), l, "own"); err != nil || n != 4 {
+	if n, _, err := counted(prefix).Read(t.Context(), l, "own"); err != nil || n != 4 {
 		t.Errorf("read %d of its own events (%v), want 4", n, err)
 	}
 	if info, err := l.JetStream().AccountInfo(t.Context()); err != nil || info.Limits.MaxStore <= 0 {
@@ -136,8 +136,8 @@ func worksAsItself(t *testing.T, l *eventlog.Log, user, prefix string) {
 	}
 }
 
-// redrivesItsDeadLetters has a user's lane open dead letters, and handle an event again when an operator redrives it.
-func redrivesItsDeadLetters(t *testing.T, broker *server.Server, l *eventlog.Log, user, prefix string) {
+// checkRedrive has a user's lane open dead letters, and handle an event again when an operator redrives it.
+func checkRedrive(t *testing.T, broker *server.Server, l *eventlog.Log, user, prefix string) {
 	t.Helper()
 	reader, err := replay.Open(t.Context(), connectAs(t, broker, "ops"))
 	if err != nil {
@@ -148,7 +148,7 @@ func redrivesItsDeadLetters(t *testing.T, broker *server.Server, l *eventlog.Log
 	registry := prometheus.NewRegistry()
 	w, err := worker.New(t.Context(), l, worker.Config{Registerer: registry, Domains: []worker.Domain{{Name: user, Log: l, Routes: []worker.Route{
 		worker.On(func(tx *eventlog.Tx, e events.Event, _ events.OrderExpired) error {
-			if repaired.Load() || e.Subject != prefix+"dead" { // the log has those of other users too
+			if repaired.Load() || e.Subject != prefix+"dead" { // the log also has such events of other users
 				return nil
 			}
 			return errors.New("no rule")
@@ -160,7 +160,7 @@ func redrivesItsDeadLetters(t *testing.T, broker *server.Server, l *eventlog.Log
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()
 	if err := l.Do(t.Context(), func(tx *eventlog.Tx) error {
-		return noted(prefix).Append(tx, "dead", events.OrderExpired{}, events.OrderExpired{})
+		return counted(prefix).Append(tx, "dead", events.OrderExpired{}, events.OrderExpired{})
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -205,39 +205,39 @@ func openDeadLetters(t *testing.T, registry *prometheus.Registry) float64 {
 	return -1
 }
 
-// isRefused has a worker append under a foreign prefix. The log's patience is a minute, and the refusal must be faster.
-func isRefused(t *testing.T, l *eventlog.Log, own, foreign string) {
+// checkRefused has a worker append under another domain's prefix. The log retries for a minute, and the refusal must be faster.
+func checkRefused(t *testing.T, l *eventlog.Log, own, foreign string) {
 	t.Helper()
 	began := time.Now()
-	alone := l.Do(t.Context(), func(tx *eventlog.Tx) error { return noted(foreign).Append(tx, "other", anyFact) })
+	alone := l.Do(t.Context(), func(tx *eventlog.Tx) error { return counted(foreign).Append(tx, "other", anyFact) })
 	inBatch := l.Do(t.Context(), func(tx *eventlog.Tx) error {
-		return errors.Join(noted(own).Append(tx, "beside", anyFact), noted(foreign).Append(tx, "other", anyFact))
+		return errors.Join(counted(own).Append(tx, "beside", anyFact), counted(foreign).Append(tx, "other", anyFact))
 	})
 	if !errors.Is(alone, eventlog.ErrNotAllowed) || !errors.Is(inBatch, eventlog.ErrNotAllowed) {
 		t.Errorf("append under %s: alone %v, in a batch %v; want ErrNotAllowed", foreign, alone, inBatch)
 	}
 	if took := time.Since(began); took > 20*time.Second {
-		t.Errorf("the refusal took %s, want 20s at most", took)
+		t.Errorf("append under %s: got a refusal after %s, want at most 20s", foreign, took)
 	}
-	if _, _, err := noted(own).Read(t.Context(), l, "beside"); !errors.Is(err, eventlog.ErrNotFound) {
-		t.Errorf("part of the refused batch is stored: Read() = %v, want ErrNotFound", err)
+	if _, _, err := counted(own).Read(t.Context(), l, "beside"); !errors.Is(err, eventlog.ErrNotFound) {
+		t.Errorf("part of the refused batch: Read() = %v, want ErrNotFound", err)
 	}
 }
 
 // The operator's user can back up, and restore into a broker without streams, but cannot change a stream.
 func TestOpsBacksUpAndRestores(t *testing.T) {
-	source, target := guarded(t), guarded(t)
+	source, target := startProductionBroker(t), startProductionBroker(t)
 	l, err := eventlog.Open(t.Context(), connectAs(t, source, "orders"), eventlog.Config{Source: "orders", Patience: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.Close)
-	worksAsItself(t, l, "orders", events.PrefixOrder)
+	checkOwnWork(t, l, "orders", events.PrefixOrder)
 	if _, err := l.JetStream().Publish(t.Context(), "deadletters.orders.1", []byte("{}")); err != nil {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "backup")
-	from := attachAs(t, source, "ops")
+	from := openLogAs(t, source, "ops")
 	if _, err := (replay.Backup{DB: projecttest.Database(t), Dir: dir, Log: from}).Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -245,16 +245,16 @@ func TestOpsBacksUpAndRestores(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	to := attachAs(t, target, "ops")
+	to := openLogAs(t, target, "ops")
 	report, err := replay.Restore{Backup: kept, DB: projecttest.Database(t), Log: to}.Run(t.Context())
 	if err != nil || report.Cut != 4 || report.DeadLetters != 1 || report.Lanes != 1 {
 		t.Errorf("restore = %+v, %v; want 4 events, 1 dead letter and 1 lane", report, err)
 	}
-	mayNotChangeStreams(t, to.Log(), "ops")
+	checkStreamsAreProtected(t, to.Log(), "ops")
 }
 
-// attachAs opens the log as the ops command does.
-func attachAs(t *testing.T, broker *server.Server, user string) *replay.Reader {
+// openLogAs opens the log as a user, in the way that the ops command does.
+func openLogAs(t *testing.T, broker *server.Server, user string) *replay.Reader {
 	t.Helper()
 	url := strings.Replace(broker.ClientURL(), "nats://", fmt.Sprintf("nats://%s:secret@", user), 1)
 	reader, done, err := target.Shop{NATS: url}.MakeLog(t.Context(), 1)
@@ -265,8 +265,8 @@ func attachAs(t *testing.T, broker *server.Server, user string) *replay.Reader {
 	return reader
 }
 
-// mayNotChangeStreams tries to change or empty a stream and, for a worker, to change another domain's checkpoint.
-func mayNotChangeStreams(t *testing.T, l *eventlog.Log, user string) {
+// checkStreamsAreProtected expects that a user cannot change or empty a stream and, for a worker, another domain's checkpoint.
+func checkStreamsAreProtected(t *testing.T, l *eventlog.Log, user string) {
 	t.Helper()
 	js := l.JetStream()
 	stream, err := js.Stream(t.Context(), events.StreamShop)
@@ -286,7 +286,7 @@ func mayNotChangeStreams(t *testing.T, l *eventlog.Log, user string) {
 		"purge a stream":   func(ctx context.Context) error { return stream.Purge(ctx) },
 		"delete a message": func(ctx context.Context) error { return stream.DeleteMsg(ctx, 1) },
 		"erase a message":  func(ctx context.Context) error { return stream.SecureDeleteMsg(ctx, 1) },
-		"make a stream": func(ctx context.Context) error {
+		"create a stream": func(ctx context.Context) error {
 			_, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: "OWN", Subjects: []string{"own.>"}})
 			return err
 		},

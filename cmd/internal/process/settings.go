@@ -24,7 +24,7 @@ type Settings struct {
 	TokenSecret string     `env:"TOKEN_SECRET" required:"" help:"Secret from which order tokens are derived, the same for all processes, 22 characters or more. Prefer the environment variable: other users can read flags."`
 }
 
-// Charging are the settings that must be the same in all workers that charge or list prices.
+// Charging has the setting that must be the same in all workers that charge customers or list prices.
 type Charging struct {
 	ChargeLimits events.ChargeLimits `env:"CHARGE_LIMITS" placeholder:"GBP=100" help:"Smallest charge of a currency and, after a slash, its step, in minor units. Needed only where the limits of the Stripe account differ from those that Stripe publishes."`
 }

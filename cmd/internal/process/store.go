@@ -12,8 +12,8 @@ import (
 // storeTimeout is how long a scrape waits for the broker. It must be shorter than Prometheus' scrape timeout.
 const storeTimeout = 2 * time.Second
 
-// storeCollector reports the size of the broker's store, as the account sees it, which also works for a broker on another
-// machine. While the broker does not answer, the metrics are absent.
+// storeCollector reports how many bytes the broker stores for the shop's account, and the limit. It asks the broker, which may
+// run on another machine. While the broker does not answer, the metrics are absent.
 type storeCollector struct {
 	log          *eventlog.Log
 	limit        func() int64 // of a broker in this process; nil for another broker

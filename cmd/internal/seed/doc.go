@@ -1,6 +1,7 @@
-// Package seed provides item listings for a new shop: a demo assortment, and the items and sales of a real shop's sales ledger.
+// Package seed provides item listings for a new shop: a demo assortment, and the items of a real shop's sales ledger. It also
+// turns the sales of such a ledger into orders, for load tests.
 //
-// The ledger is CSV in the columns of the "Online Retail" data set (Daqing Chen, UCI Machine Learning Repository, 2015,
+// The ledger is a CSV file with the columns of the "Online Retail" data set (Daqing Chen, UCI Machine Learning Repository, 2015,
 // https://doi.org/10.24432/C5BW33): one line per invoice line. Two functions read it by the same rules:
 //
 //	                       ┌─ ReadCSV   makes items of what was sold: title, price, stock

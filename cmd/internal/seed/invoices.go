@@ -32,13 +32,13 @@ type Sales struct {
 // draft is an invoice whose lines are being read.
 type draft struct {
 	Invoice
-	sums   map[string]int64 // units by SKU
-	unsent int              // lines left out because the country has no code
+	sums          map[string]int64 // units by SKU
+	undeliverable int              // lines left out because the country has no code
 }
 
 // Invoices returns an order for each invoice that is not a credit note: its lines about goods with a quantity and a price
-// above zero. [ReadCSV] lists every SKU of it from the same file with enough stock for all orders (up to the maximum of
-// a thousand million). Items for which listed returns false are left out; a nil function lists everything. Customer and
+// above zero. [ReadCSV] returns an item for every SKU of these orders from the same file, with enough stock for all of them, up
+// to the shop's maximum of a thousand million units. Items for which listed returns false are left out; a nil function lists everything. Customer and
 // country are those of the invoice's first line. An invoice whose country has no code is left out, because it cannot be
 // shipped.
 //
@@ -60,7 +60,7 @@ func Invoices(r io.Reader, dates DateFormat, listed func(sku string) bool) (Sale
 		case out:
 			sales.LeftOut[reason]++
 		case d.Country == "":
-			d.unsent++
+			d.undeliverable++
 		default:
 			d.sums[l.sku] += l.quantity
 		}
@@ -76,9 +76,9 @@ func Invoices(r io.Reader, dates DateFormat, listed func(sku string) bool) (Sale
 
 func (s *Sales) add(d *draft) {
 	switch {
-	case d.unsent > 0:
+	case d.undeliverable > 0:
 		s.NoCountry = append(s.NoCountry, d.Number)
-		s.LeftOut[NoCountry] += d.unsent
+		s.LeftOut[NoCountry] += d.undeliverable
 	case len(d.sums) == 0:
 		s.Empty = append(s.Empty, d.Number)
 	default:

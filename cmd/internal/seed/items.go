@@ -31,18 +31,20 @@ type Result struct {
 
 // item collects the lines of one stock code.
 type item struct {
-	title      string
-	titleDate  time.Time
-	prices     map[int64]*tally
-	sold       int64
-	occurrence []occurrence
+	title     string
+	titleDate time.Time
+	prices    map[int64]*tally
+	sold      int64
+	lines     []occurrence
 }
 
+// tally counts how often an item was sold at a price.
 type tally struct {
 	count int
 	last  int // number of the last line
 }
 
+// occurrence is a line about an item.
 type occurrence struct {
 	line int
 	text string
@@ -66,13 +68,13 @@ func ReadCSV(r io.Reader, dates DateFormat) (Result, error) {
 			result.Refused = append(result.Refused, Refusal{Line: row.Number, Reason: refused.reason, Detail: refused.detail, Text: row.Text})
 			return
 		}
-		a := items[l.sku]
-		if a == nil {
-			a = &item{prices: map[int64]*tally{}}
-			items[l.sku] = a
+		it := items[l.sku]
+		if it == nil {
+			it = &item{prices: map[int64]*tally{}}
+			items[l.sku] = it
 		}
-		a.learn(l)
-		a.occurrence = append(a.occurrence, occurrence{line: row.Number, text: row.Text})
+		it.addLine(l)
+		it.lines = append(it.lines, occurrence{line: row.Number, text: row.Text})
 	})
 	if err != nil {
 		return Result{}, err
@@ -84,28 +86,29 @@ func ReadCSV(r io.Reader, dates DateFormat) (Result, error) {
 	return result, nil
 }
 
-func (a *item) learn(l line) {
-	if isTitle(l.description) && !l.date.Before(a.titleDate) {
-		a.title, a.titleDate = l.description, l.date
+// addLine adds what a line says about the item: a title, a price and sold units.
+func (it *item) addLine(l line) {
+	if isTitle(l.description) && !l.date.Before(it.titleDate) {
+		it.title, it.titleDate = l.description, l.date
 	}
 	if l.price > 0 {
-		t := a.prices[l.price]
+		t := it.prices[l.price]
 		if t == nil {
 			t = &tally{}
-			a.prices[l.price] = t
+			it.prices[l.price] = t
 		}
 		t.count, t.last = t.count+1, l.number
 	}
 	if l.quantity > 0 && !l.isCredit() {
-		a.sold = min(a.sold+l.quantity, inventory.MaxQuantity)
+		it.sold = min(it.sold+l.quantity, inventory.MaxQuantity)
 	}
 }
 
 // price returns the most common price; 0 if there is none.
-func (a *item) price() int64 {
+func (it *item) price() int64 {
 	var best int64
 	var top tally
-	for price, t := range a.prices {
+	for price, t := range it.prices {
 		if t.count > top.count || (t.count == top.count && t.last > top.last) {
 			best, top = price, *t
 		}
@@ -114,18 +117,18 @@ func (a *item) price() int64 {
 }
 
 // add lists an item, or refuses all its lines.
-func (r *Result) add(sku string, a *item) {
-	price := a.price()
+func (r *Result) add(sku string, it *item) {
+	price := it.price()
 	if price == 0 {
-		r.refuseAll(a, NeverPriced, sku)
+		r.refuseAll(it, NeverPriced, sku)
 		return
 	}
-	r.Items = append(r.Items, inventory.Listing{SKU: sku, Title: cmp.Or(a.title, sku),
-		Price: events.Money{Amount: price, Currency: Currency}, OnHand: &a.sold, Reason: "import"})
+	r.Items = append(r.Items, inventory.Listing{SKU: sku, Title: cmp.Or(it.title, sku),
+		Price: events.Money{Amount: price, Currency: Currency}, OnHand: &it.sold, Reason: "import"})
 }
 
-func (r *Result) refuseAll(a *item, reason Reason, detail string) {
-	for _, o := range a.occurrence {
+func (r *Result) refuseAll(it *item, reason Reason, detail string) {
+	for _, o := range it.lines {
 		r.Refused = append(r.Refused, Refusal{Line: o.line, Reason: reason, Detail: detail, Text: o.text})
 	}
 }

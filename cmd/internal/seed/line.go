@@ -62,7 +62,7 @@ type line struct {
 // isCredit reports whether the line is part of a credit note.
 func (l line) isCredit() bool { return strings.HasPrefix(strings.ToUpper(l.invoice), "C") }
 
-// refusedError is the reason why a line is refused.
+// refusedError is returned for a line that is refused, with the reason.
 type refusedError struct {
 	reason Reason
 	detail string

@@ -62,7 +62,7 @@ func (d *document) resolve(s *schema) *schema {
 	return s
 }
 
-// fields flattens an object. above is the path of schemas that contain it, which ends recursion.
+// fields flattens an object. above lists the schemas that contain it: a schema that contains itself is listed once.
 func (d *document) fields(s *schema, prefix string, above []*schema) []field {
 	s = d.resolve(s)
 	if s == nil || len(above) >= maxDepth || slices.Contains(above, s) {
@@ -75,7 +75,7 @@ func (d *document) fields(s *schema, prefix string, above []*schema) []field {
 	var flat []field
 	for _, name := range sortedKeys(s.Properties) {
 		if name == "$schema" {
-			continue // the address of the schema, no property of the object
+			continue // the address of the schema, not a property of the object
 		}
 		property := s.Properties[name]
 		kind, limits := d.describe(property)
@@ -134,15 +134,15 @@ func (s *schema) limits() string {
 	return strings.Join(parts, "; ")
 }
 
-// between formats a lower and an upper limit of what.
-func between[N any](what string, least, most *N) []string {
+// between formats the limits of a value, after the name of what is limited, such as "length ".
+func between[N any](name string, least, most *N) []string {
 	switch {
 	case least != nil && most != nil:
-		return []string{fmt.Sprintf("%s%v to %v", what, *least, *most)}
+		return []string{fmt.Sprintf("%s%v to %v", name, *least, *most)}
 	case least != nil:
-		return []string{fmt.Sprintf("%sat least %v", what, *least)}
+		return []string{fmt.Sprintf("%sat least %v", name, *least)}
 	case most != nil:
-		return []string{fmt.Sprintf("%sat most %v", what, *most)}
+		return []string{fmt.Sprintf("%sat most %v", name, *most)}
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func loadAssets() (*assets, error) {
 	return loaded, nil
 }
 
-// address returns where pages find an asset.
+// address returns the path of an asset, with the hash.
 func (a *assets) address(name string) (string, error) {
 	if _, ok := a.files[name]; !ok {
 		return "", fmt.Errorf("no asset %s", name)
@@ -61,8 +61,8 @@ func (a *assets) address(name string) (string, error) {
 	return "/assets/" + a.hash + "/" + name, nil
 }
 
-// serve also answers an address with the hash of another release, but uncached: during a rolling deployment a page of the
-// old release may request its scripts from the new one.
+// serve also answers an address with the hash of another release, but forbids caching: during a rolling deployment a page of
+// the old release may request its scripts from a process of the new one.
 func (a *assets) serve(w http.ResponseWriter, r *http.Request) {
 	file, ok := a.files[r.PathValue("name")]
 	if !ok {

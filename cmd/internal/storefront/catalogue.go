@@ -16,7 +16,7 @@ import (
 
 const (
 	pageSize = 24      // items on one catalogue page: full rows of two, three or four columns
-	fewLeft  = 5       // with so many or fewer in stock, pages show "Only n left"
+	fewLeft  = 5       // up to this stock, pages show "Only n left"
 	maxReply = 8 << 20 // bytes of an API answer
 )
 
@@ -144,9 +144,9 @@ type recorder struct {
 
 var errTooLong = errors.New("answer too long")
 
-// collect has the handler answer the request. A reverse proxy that loses its upstream panics with http.ErrAbortHandler,
-// which would abort the page's own connection too.
-func (m *recorder) collect(handler http.Handler, request *http.Request) (err error) {
+// collect calls the handler and keeps its answer. A reverse proxy that loses its upstream panics with http.ErrAbortHandler,
+// which would abort the page's own connection too, so collect turns that panic into an error.
+func (r *recorder) collect(handler http.Handler, request *http.Request) (err error) {
 	defer func() {
 		switch reason := recover(); reason {
 		case nil:
@@ -156,24 +156,24 @@ func (m *recorder) collect(handler http.Handler, request *http.Request) (err err
 			panic(reason)
 		}
 	}()
-	handler.ServeHTTP(m, request)
-	m.WriteHeader(http.StatusOK)
+	handler.ServeHTTP(r, request)
+	r.WriteHeader(http.StatusOK)
 	return nil
 }
 
-func (m *recorder) Header() http.Header { return m.header }
+func (r *recorder) Header() http.Header { return r.header }
 
-func (m *recorder) WriteHeader(status int) {
+func (r *recorder) WriteHeader(status int) {
 	// Informational answers may precede the final one.
-	if m.status == 0 && status >= 200 {
-		m.status = status
+	if r.status == 0 && status >= 200 {
+		r.status = status
 	}
 }
 
-func (m *recorder) Write(part []byte) (int, error) {
-	m.WriteHeader(http.StatusOK)
-	if m.body.Len()+len(part) > maxReply {
+func (r *recorder) Write(part []byte) (int, error) {
+	r.WriteHeader(http.StatusOK)
+	if r.body.Len()+len(part) > maxReply {
 		return 0, errTooLong
 	}
-	return m.body.Write(part)
+	return r.body.Write(part)
 }

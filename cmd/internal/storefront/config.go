@@ -48,8 +48,8 @@ func (c Config) checked() (Config, error) {
 	return c, nil
 }
 
-// originOf accepts scheme and host only: the result becomes part of a security header, where a path or a semicolon would
-// change the meaning.
+// originOf returns the origin of an address that has only a scheme and a host. The origin becomes part of a security header,
+// where a path or a semicolon would change the meaning.
 func originOf(raw string) (string, error) {
 	address, err := url.Parse(strings.TrimSuffix(strings.TrimSpace(raw), "/"))
 	if err != nil {

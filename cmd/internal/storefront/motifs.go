@@ -1,7 +1,7 @@
 package storefront
 
 // motifs are the drawings of things, each with the words that select it. The first match wins, so specific words come
-// first. Everything stands on the table, at y = 318.
+// first. Every drawing stands on the table, whose edge is at y = 318.
 var motifs = []struct {
 	names   []string
 	drawing string

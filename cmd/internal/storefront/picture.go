@@ -27,8 +27,8 @@ var palettes = []palette{
 	{"#e9ead6", "#cdd0a6", "#f7f8ec", "#75803a", "#d9785b", "#3a401b"},
 }
 
-// showPicture draws the picture of an item. It is selected by the title and the tags in the query, so the picture depends
-// on its address alone and can be cached.
+// showPicture draws the picture of an item. The title and the tags in the query select the motif, so the picture depends only
+// on its address and can be cached.
 func (s *shop) showPicture(w http.ResponseWriter, r *http.Request) {
 	sku, isPicture := strings.CutSuffix(r.PathValue("file"), ".svg")
 	if !isPicture || events.CheckSKU(sku) != nil {

@@ -23,8 +23,8 @@ type Upstreams struct {
 }
 
 // Proxy returns a handler that serves the APIs of all domains on one origin, for Config.API where each domain runs in its
-// own processes. It flushes event streams at once. When a replica cannot be reached, it sends the request to the next one,
-// unless that could have an effect twice. It returns [ErrConfig] when an address is wrong.
+// own processes. The handler flushes event streams at once. When a replica cannot be reached, it sends the request to the
+// next one, unless the request could then take effect twice. Proxy returns [ErrConfig] when an address is wrong.
 func Proxy(upstreams Upstreams, logger *slog.Logger) (http.Handler, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
@@ -56,8 +56,8 @@ func Proxy(upstreams Upstreams, logger *slog.Logger) (http.Handler, error) {
 	return mux, nil
 }
 
-// newTransport gives up quickly on a host that does not accept connections, and late on one that computes its answer: the
-// slowest answer is a payment long poll of 30 s.
+// newTransport returns a transport with a short timeout for connecting and a long one for the answer: the slowest answer is a
+// long poll of a payment, which takes up to 30 s.
 func newTransport() *http.Transport {
 	return &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: time.Second, KeepAlive: 15 * time.Second}).DialContext,
@@ -75,12 +75,12 @@ func forward(domain string, group *replicas, logger *slog.Logger) http.Handler {
 		FlushInterval: -1, // Server-Sent Events must not wait in a buffer
 		ErrorLog:      slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 		Rewrite: func(r *httputil.ProxyRequest) {
-			r.Out.URL.Scheme, r.Out.URL.Host = "http", domain // replicas replaces it with a real address
+			r.Out.URL.Scheme, r.Out.URL.Host = "http", domain // the transport replaces both with those of a replica
 			r.SetXForwarded()
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			// The context ends when the client leaves and when this process stops. Neither is logged, but in the second
-			// case the client still waits: without an answer here, the server would send an empty 200.
+			// The context ends when the client disconnects and when this process stops. Neither is logged, but in the
+			// second case the client still waits: without an answer here, the server would send an empty 200.
 			if r.Context().Err() == nil {
 				logger.WarnContext(r.Context(), "no replica available", "domain", domain, "method", r.Method,
 					"path", r.URL.Path, "error", err)

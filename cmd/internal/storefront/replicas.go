@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	restAfterFailure = 2 * time.Second // how long a replica comes last after a failure
-	maxReplay        = 256 << 10       // largest body that is kept for a retry: four times the API's own limit
+	cooldown  = 2 * time.Second // how long a replica is tried last after a failure
+	maxReplay = 256 << 10       // largest body that is kept for a retry: four times the API's own limit
 )
 
 // replicas is a RoundTripper over several processes of one domain. It takes them in turn. A replica that could not be
-// reached comes last for a while, so that a killed one costs a failed dial every two seconds, not with every request.
+// reached is tried last for a while, so that a killed process costs a failed dial every two seconds, not one per request.
 type replicas struct {
 	next    http.RoundTripper
 	now     func() time.Time
@@ -28,7 +28,7 @@ type replicas struct {
 
 type replica struct {
 	scheme, host string
-	restUntil    atomic.Int64 // unix nanoseconds
+	lastUntil    atomic.Int64 // unix nanoseconds
 }
 
 func newReplicas(list string, next http.RoundTripper, now func() time.Time) (*replicas, error) {
@@ -44,20 +44,20 @@ func newReplicas(list string, next http.RoundTripper, now func() time.Time) (*re
 	return group, nil
 }
 
-// order returns the order in which to try the replicas for the next request, resting ones last.
+// order returns the order in which to try the replicas for the next request, those that failed recently last.
 func (g *replicas) order() []*replica {
 	now, start := g.now().UnixNano(), int(g.turn.Add(1)%uint64(len(g.targets)))
-	ready := make([]*replica, 0, len(g.targets))
-	var resting []*replica
+	first := make([]*replica, 0, len(g.targets))
+	var last []*replica
 	for i := range g.targets {
 		target := g.targets[(start+i)%len(g.targets)]
-		if target.restUntil.Load() > now {
-			resting = append(resting, target)
+		if target.lastUntil.Load() > now {
+			last = append(last, target)
 		} else {
-			ready = append(ready, target)
+			first = append(first, target)
 		}
 	}
-	return append(ready, resting...)
+	return append(first, last...)
 }
 
 // RoundTrip sends the request to the first replica that answers. It tries the next one only when the request cannot have
@@ -80,7 +80,7 @@ func (g *replicas) RoundTrip(request *http.Request) (*http.Response, error) {
 		if request.Context().Err() != nil {
 			break
 		}
-		target.restUntil.Store(g.now().Add(restAfterFailure).UnixNano())
+		target.lastUntil.Store(g.now().Add(cooldown).UnixNano())
 		if !body.mayRetry(err) {
 			break
 		}
@@ -88,7 +88,7 @@ func (g *replicas) RoundTrip(request *http.Request) (*http.Response, error) {
 	return nil, errors.Join(failures...)
 }
 
-// resendable is a request body with the information whether it can be sent again.
+// resendable is the body of a request, and whether the request may be sent again.
 type resendable struct {
 	repeatable bool   // the request may be handled twice
 	kept       []byte // the whole body, if it was read ahead

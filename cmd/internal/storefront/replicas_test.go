@@ -40,8 +40,8 @@ func TestUnreachableReplicaIsTriedLastForAWhile(t *testing.T) {
 	if dials := dialsOfA(20); dials != 1 {
 		t.Errorf("20 requests dialled the unreachable replica %d times, want 1", dials)
 	}
-	now = now.Add(restAfterFailure)
+	now = now.Add(cooldown)
 	if dials := dialsOfA(20); dials != 1 {
-		t.Errorf("after its rest, 20 requests dialled it %d times, want 1", dials)
+		t.Errorf("after the cooldown, 20 requests dialled the unreachable replica %d times, want 1", dials)
 	}
 }

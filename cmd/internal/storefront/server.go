@@ -8,7 +8,7 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 )
 
-// idPattern matches what an order id can look like; for anything else the API is not asked.
+// idPattern matches every valid order id. Any other id is not found, without a request to the API.
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 // shop holds what all pages share. Nothing in it changes after New.

@@ -10,8 +10,8 @@
 //	                                        ├─ Secrets   of a shop in one process
 //	                                        └─ addresses of the storefront, mailbox, Stripe, staff API
 //
-// The package changes nothing in the shop: a broker without the shop's streams is an error, and no streams are made. Only
-// [Shop.MakeLog] and [Shop.KeepSecrets] write, for restoring a backup.
+// The package changes nothing in the shop: a broker without the shop's streams is an error, and no streams are created. The
+// exceptions are [Shop.MakeLog] and [Shop.KeepSecrets], which a restore of a backup needs.
 package target
 
 import "errors"

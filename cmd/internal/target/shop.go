@@ -59,7 +59,7 @@ func (s Shop) Log(ctx context.Context) (reader *replay.Reader, closeLog func(), 
 	return s.open(ctx, conn)
 }
 
-// MakeLog opens the log of a shop that is about to be restored. It makes the streams that are missing, each with this number
+// MakeLog opens the log of a shop that is about to be restored. It creates the streams that are missing, each with this number
 // of replicas.
 func (s Shop) MakeLog(ctx context.Context, replicas int) (reader *replay.Reader, closeLog func(), err error) {
 	conn, err := s.connect()
@@ -76,7 +76,7 @@ func (s Shop) MakeLog(ctx context.Context, replicas int) (reader *replay.Reader,
 	l, err := eventlog.Open(ctx, conn, eventlog.Config{Source: "ops", Replicas: replicas})
 	if err != nil {
 		conn.Close()
-		return nil, nil, fmt.Errorf("%s: make the streams: %w", address.Redacted(s.NATS), err)
+		return nil, nil, fmt.Errorf("%s: create the streams: %w", address.Redacted(s.NATS), err)
 	}
 	l.Close()
 	return s.open(ctx, conn)
@@ -126,10 +126,11 @@ func (s Shop) Database(ctx context.Context) (db *mongo.Database, disconnect func
 	return db, disconnect, nil
 }
 
-func (s Shop) unreachable(what, at string, err error) error {
+// unreachable returns [ErrUnreachable] for a server, with the likely cause.
+func (s Shop) unreachable(server, at string, err error) error {
 	hint := "is it running?"
 	if s.file != "" {
 		hint = fmt.Sprintf("is the shop that wrote %s still running?", s.file)
 	}
-	return fmt.Errorf("%w: %s at %s: %w; %s", ErrUnreachable, what, address.Redacted(at), err, hint)
+	return fmt.Errorf("%w: %s at %s: %w; %s", ErrUnreachable, server, address.Redacted(at), err, hint)
 }

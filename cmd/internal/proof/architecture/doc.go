@@ -1,6 +1,6 @@
 // Package architecture checks properties of the repository that the linter cannot check: the names at the top level, files named
-// in lint rules, paths of one machine, retired names, repeated code, and that the documentation names only metrics, settings,
-// tests and commands that exist. It also checks which packages each program links.
+// in lint rules, paths that exist only on one machine, names that were replaced, repeated code, and documentation that names
+// metrics, settings, tests or commands that do not exist. It also checks which packages each program links.
 //
 // The linter checks forbidden imports, functions and calls: see .golangci.yml.
 //

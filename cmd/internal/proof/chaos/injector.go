@@ -15,7 +15,7 @@ import (
 // ErrUnknownTarget is returned for a fault whose target the shop does not have.
 var ErrUnknownTarget = errors.New("unknown target of a fault")
 
-// Hand injects faults into one shop.
+// Injector injects faults into one shop.
 type Injector struct {
 	proxies *proxies
 	outside *outside
@@ -24,42 +24,42 @@ type Injector struct {
 	counts map[string]int // by kind
 }
 
-// NewHand returns a Hand. The shop must be started with its Between and Outside.
+// NewInjector returns an Injector. The shop must be started with its Proxy and Outside.
 func NewInjector() *Injector {
 	return &Injector{proxies: newProxies(), outside: newOutside(), counts: map[string]int{}}
 }
 
-// Between starts a proxy between a process and a server, for [fleet.Config].
-func (h *Injector) Proxy(process, server, addr string) (proxy string, err error) {
-	return h.proxies.start(process, server, addr)
+// Proxy starts a proxy between a process and a server, for [fleet.Config].
+func (i *Injector) Proxy(process, server, addr string) (proxy string, err error) {
+	return i.proxies.start(process, server, addr)
 }
 
 // Outside configures Stripe and the mail server so that they can fail, for [fleet.Config].
-func (h *Injector) Outside() fleet.OutsideConfig { return h.outside.config() }
+func (i *Injector) Outside() fleet.OutsideConfig { return i.outside.config() }
 
-// Release stops the proxies. The processes of the shop must have stopped.
-func (h *Injector) Close() { h.proxies.stop() }
+// Close stops the proxies. The processes of the shop must have stopped.
+func (i *Injector) Close() { i.proxies.stop() }
 
 // Counts returns how many faults of each kind have been injected so far.
-func (h *Injector) Counts() map[string]int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return maps.Clone(h.counts)
+func (i *Injector) Counts() map[string]int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return maps.Clone(i.counts)
 }
 
 // Run injects the faults of a plan, and calls started for each as it begins, never concurrently. It returns when all faults
 // have ended, which is at once when ctx ends. An error means that a fault could not be injected or undone; it says nothing
 // about the shop.
-func (h *Injector) Run(ctx context.Context, shop *fleet.Fleet, plan []Fault, started func(Fault)) error {
+func (i *Injector) Run(ctx context.Context, shop *fleet.Fleet, plan []Fault, started func(Fault)) error {
 	errs := make([]error, len(plan))
 	var running sync.WaitGroup
 	begun := time.Now()
-	for i, fault := range plan {
+	for at, fault := range plan {
 		wait(ctx, time.Until(begun.Add(fault.At)))
 		if ctx.Err() != nil {
 			break
 		}
-		running.Go(func() { errs[i] = h.inject(ctx, shop, fault, started) })
+		running.Go(func() { errs[at] = i.inject(ctx, shop, fault, started) })
 	}
 	running.Wait()
 	return errors.Join(errs...)
@@ -67,15 +67,15 @@ func (h *Injector) Run(ctx context.Context, shop *fleet.Fleet, plan []Fault, sta
 
 // inject begins a fault, waits for its duration and undoes it. A process that has crashed and waits for its restart cannot be
 // suspended or stopped: that is neither a fault nor an error.
-func (h *Injector) inject(ctx context.Context, shop *fleet.Fleet, f Fault, started func(Fault)) error {
-	undo, err := h.begin(shop, f)
+func (i *Injector) inject(ctx context.Context, shop *fleet.Fleet, f Fault, started func(Fault)) error {
+	undo, err := i.begin(shop, f)
 	if errors.Is(err, os.ErrProcessDone) {
 		err = nil
 	} else if err == nil {
-		h.mu.Lock()
+		i.mu.Lock()
 		started(f)
-		h.counts[string(f.Kind)]++
-		h.mu.Unlock()
+		i.counts[string(f.Kind)]++
+		i.mu.Unlock()
 		wait(ctx, f.For)
 	}
 	if undo != nil {
@@ -89,7 +89,7 @@ func (h *Injector) inject(ctx context.Context, shop *fleet.Fleet, f Fault, start
 	return nil
 }
 
-func (h *Injector) begin(shop *fleet.Fleet, f Fault) (undo func() error, err error) {
+func (i *Injector) begin(shop *fleet.Fleet, f Fault) (undo func() error, err error) {
 	switch f.Kind {
 	case WorkerKilled, WorkerStopped, WorkerSuspended, BrokerKilled, DatabaseKilled:
 		service, err := find(shop, f.Target)
@@ -104,9 +104,9 @@ func (h *Injector) begin(shop *fleet.Fleet, f Fault) (undo func() error, err err
 		}
 		return service.Start, service.Kill()
 	case ConnectionReset, ConnectionSlow, ConnectionNarrow, ConnectionSilent, ConnectionReplies:
-		return h.proxies.begin(f)
+		return i.proxies.begin(f)
 	}
-	return h.outside.begin(f, shop.Outside.Inbox), nil
+	return i.outside.begin(f, shop.Outside.Inbox), nil
 }
 
 func find(shop *fleet.Fleet, name string) (*fleet.Service, error) {

@@ -15,8 +15,8 @@ const (
 // stopTimeout is how long a worker may take to stop.
 const stopTimeout = 30 * time.Second
 
-// Plan returns the faults of a run of a length, made from a seed. All end within the length, and a target has one fault at a
-// time. Without a database of its own, a shop gets no faults of the database.
+// Plan draws the faults of a run with a seed. All end within the length of the run, and a target has one fault at a time. A
+// shop that uses an existing database gets no faults of the database.
 func Plan(seed uint64, length time.Duration, hasDatabase bool) []Fault {
 	random := rand.New(rand.NewPCG(seed, 0))
 	busyUntil := map[string]time.Duration{} // by target
@@ -43,8 +43,8 @@ func within(random *rand.Rand, d time.Duration) time.Duration {
 	return time.Duration(random.Int64N(int64(d)))
 }
 
-// draw draws a fault. It draws the same random numbers whether or not the fault is used, so that two plans of one seed begin
-// alike.
+// draw draws a fault. It draws the same random numbers whether or not the fault is used, so that plans with the same seed begin
+// with the same faults.
 func draw(random *rand.Rand, at time.Duration) Fault {
 	total := 0
 	for _, p := range profiles {

@@ -16,7 +16,7 @@ import (
 	"tillstream/orders"
 )
 
-// workers are the workers that run.
+// workers holds the running workers.
 type workers struct {
 	mu  sync.Mutex
 	all []*worker.Worker
@@ -34,7 +34,7 @@ func (w *workers) remove(removed *worker.Worker) {
 	w.all = slices.DeleteFunc(w.all, func(one *worker.Worker) bool { return one == removed })
 }
 
-// lanes returns the status of each lane in the worker that holds its lease, if any does.
+// lanes returns the status of each lane, from the worker that holds its lease or, without one, from any worker.
 func (w *workers) lanes() map[string]worker.LaneStatus {
 	w.mu.Lock()
 	defer w.mu.Unlock()

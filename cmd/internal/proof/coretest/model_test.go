@@ -65,7 +65,7 @@ func (m *model) fold(e events.Event) (err error) {
 	return err
 }
 
-// deliver lets a lane handle its next event. The process may die before the result is stored, or before the checkpoint is.
+// deliver lets a lane handle its next event. The process may die before it stores the result, or before it stores the checkpoint.
 func (m *model) deliver(l *lane, dies string) {
 	stream := m.streams[l.stream]
 	if l.next == len(stream) {
@@ -152,9 +152,9 @@ func (m *model) due(id string) {
 	m.store(events.Event{}, about(events.PrefixOrder, id, m.orders[id].Expire(m.now)))
 }
 
-// Row 22 of the fault matrix, for random histories: shoppers, timers and Stripe act in any order; every lane may be behind, be set
-// back, or die before its result or its checkpoint is stored. When all events are handled, orders, stock, payments and mail
-// agree, with separate processes and with one process that decides cascades.
+// Row 22 of the fault matrix, for random histories: shoppers, timers and Stripe act in any order, and every lane may be behind, be
+// set back, or die before it stores its result or its checkpoint. When all events are handled, orders, stock, payments and mail
+// agree, both with separate processes and with one process that decides cascades.
 func TestShopAgreesWithModel(t *testing.T) {
 	t.Parallel()
 	for n := range 20 { // 100 histories each; more with -rapid.checks

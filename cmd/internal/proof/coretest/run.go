@@ -17,7 +17,7 @@ type domain interface {
 // mailLane is not run: mail stays queued.
 const mailLane = "notifications.mail"
 
-// Replica is one process, which runs one or more domains.
+// Replica is one process of a shop, which runs one or more domains.
 type Replica struct {
 	Log    *eventlog.Log
 	Config worker.Config
@@ -25,7 +25,7 @@ type Replica struct {
 	shop *Shop
 }
 
-// Replica returns another process of some domains. It does not run yet.
+// Replica returns another process for some domains, with a log of its own. Its Run method starts it.
 func (s *Shop) Replica(t testing.TB, names ...string) *Replica {
 	t.Helper()
 	source := "shop"

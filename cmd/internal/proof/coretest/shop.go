@@ -27,7 +27,7 @@ type Config struct {
 	Calls    int                      // concurrent calls to Stripe; default 32
 	HoldFor  time.Duration            // how long stock is reserved for an unpaid order; default 30 min
 	Now      func() time.Time         // clock of every domain; default time.Now
-	AutoPay  bool                     // shoppers pay as soon as there is an intent; default: when the test calls Stripe.Pay
+	AutoPay  bool                     // shoppers pay as soon as there is an intent; default: they pay when the test calls Stripe.Pay
 	Skew     map[string]time.Duration // offset of the clock of a domain; default: none
 }
 
@@ -38,7 +38,7 @@ type Shop struct {
 	Log    *eventlog.Log // of the process that places orders
 
 	config  Config
-	logs    map[string]*eventlog.Log // of the first process of each domain, or of the one process, which is called shop
+	logs    map[string]*eventlog.Log // by domain, or one under "shop" for all domains
 	running workers
 	tokens  *auth.Tokens
 }
@@ -92,7 +92,7 @@ func (s *Shop) openLog(t testing.TB, source string) *eventlog.Log {
 	return l
 }
 
-// Domains are the names of all domains, in the order in which an order passes them.
+// Domains are the names of all domains, in the order in which they handle an order.
 var Domains = []string{"inventory", "orders", "payments", "notifications"}
 
 // build returns a domain on a log. Its database is never used, since projections do not run.

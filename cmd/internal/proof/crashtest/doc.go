@@ -5,11 +5,11 @@
 //	single   cmd/shop: broker, database, Stripe sandbox and mailbox die with it
 //	fleet    a broker, two replicas of each worker and two storefronts, each a process of its own
 //
-// One round: a failpoint is armed in all processes, or in those of one program, and shoppers are added until a process reaches
-// it. Some shoppers pay, one has a declined card, one leaves without paying. The victim is restarted or resumed; meanwhile
-// its standby takes over when its leases expire. Then every order that was answered 201 must reach its final state, a new
-// shopper must be served, and every invariant must hold. A failpoint that no process reaches fails the test, because it was
-// not tested.
+// One round: a failpoint is armed in all processes, or in those of one program, and shoppers are added until a process, the
+// victim, reaches it. Some shoppers pay, one has a declined card, one leaves without paying. When the leases of the victim
+// expire, its standby takes over. The victim is restarted or resumed. Then every order that was answered 201 must reach its
+// final status, a new shopper must be served, and every invariant must hold. A failpoint that no process reaches is a test
+// failure, because it was not tested.
 //
 //	go test ./cmd/internal/proof/crashtest                                  a sample; the seed is printed
 //	go test ./cmd/internal/proof/crashtest -run TestSweep -sweep.all -timeout 60m -v
@@ -18,5 +18,5 @@
 // A failure prints the command that repeats it. The whole sweep takes a quarter of an hour on two cores, most of it waiting;
 // -parallel sets the number of concurrent deployments.
 //
-// Rows of the fault matrix about a crash at one particular point have tests of their own.
+// Rows of the fault matrix (deploy/RELIABILITY.md) about a crash at one particular point have tests of their own.
 package crashtest

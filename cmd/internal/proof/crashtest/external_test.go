@@ -28,7 +28,7 @@ type bank struct {
 func openBank(t *testing.T) *bank {
 	t.Helper()
 	b := &bank{keys: map[string][]string{}}
-	config := sandbox.Config{SecretKey: secretKey, PublishableKey: publishableKey, WebhookSecret: webhookSecret, Intercept: b.note,
+	config := sandbox.Config{SecretKey: secretKey, PublishableKey: publishableKey, WebhookSecret: webhookSecret, Intercept: b.record,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))}
 	var err error
 	if b.server, err = sandbox.New(config); err != nil {
@@ -47,8 +47,8 @@ func openBank(t *testing.T) *bank {
 	return b
 }
 
-// note implements [sandbox.Interceptor].
-func (b *bank) note(_ context.Context, r sandbox.Request, work func() sandbox.Answer) sandbox.Answer {
+// record implements [sandbox.Interceptor].
+func (b *bank) record(_ context.Context, r sandbox.Request, work func() sandbox.Answer) sandbox.Answer {
 	if r.Method == http.MethodPost {
 		b.mu.Lock()
 		b.keys[r.Path] = append(b.keys[r.Path], r.IdempotencyKey)

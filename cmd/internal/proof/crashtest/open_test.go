@@ -56,16 +56,16 @@ func openFleet(t *testing.T) *deployment {
 	at := map[string][]string{} // addresses of each worker's replicas
 	for replica := range 2 {
 		for _, name := range workers {
-			at[name] = append(at[name], d.join(t, programs, name, fmt.Sprintf("%s %d", name, replica+1), env))
+			at[name] = append(at[name], d.addReplica(t, programs, name, fmt.Sprintf("%s %d", name, replica+1), env))
 		}
 	}
-	known := []string{"SANDBOX_URL=" + bank.url}
+	storefrontEnv := []string{"SANDBOX_URL=" + bank.url}
 	for _, name := range workers {
-		known = append(known, strings.ToUpper(name)+"_URL="+strings.Join(at[name], ","))
+		storefrontEnv = append(storefrontEnv, strings.ToUpper(name)+"_URL="+strings.Join(at[name], ","))
 	}
-	d.shop.Storefront = d.join(t, programs, "storefront", "storefront 1", known)
+	d.shop.Storefront = d.addReplica(t, programs, "storefront", "storefront 1", storefrontEnv)
 	d.shop.Ops = d.shop.Storefront
-	d.join(t, programs, "storefront", "storefront 2", known)
+	d.addReplica(t, programs, "storefront", "storefront 2", storefrontEnv)
 	for _, s := range d.slots {
 		s.open(t, s.child)
 	}
@@ -73,8 +73,8 @@ func openFleet(t *testing.T) *deployment {
 	return d
 }
 
-// join adds a slot with a fixed address and starts its first process.
-func (d *deployment) join(t *testing.T, programs, program, name string, env []string) (url string) {
+// addReplica adds a slot with a fixed address and starts its first process.
+func (d *deployment) addReplica(t *testing.T, programs, program, name string, env []string) (url string) {
 	t.Helper()
 	addr := proc.MustFreeAddr(t)
 	s := &slot{program: program, addr: addr, command: proc.Command{Name: name, Path: filepath.Join(programs, program),

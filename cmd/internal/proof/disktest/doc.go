@@ -4,9 +4,9 @@
 //
 // A real disk keeps written sectors in a volatile cache, in any order and for any time, until it is told to flush. So does
 // [Disk]: only a flush makes writes durable. When the power is cut, the test chooses for each sector in the cache whether it
-// survives. A copy of the file under a loop device would not do: it contains every write that reached the device, as if the
-// disk had no cache.
+// survives. Copying the file of an ordinary loop device would not show the loss: the copy has every write that reached the
+// device, as if the disk had no cache.
 //
-// The file system is the kernel's ext4, and so is its recovery when the disk is mounted again. It requires Linux, root,
-// /dev/fuse and mkfs.ext4: see [Missing].
+// The file system is the kernel's ext4, and so is its recovery when the disk is mounted again. The package requires Linux,
+// root, /dev/fuse and mkfs.ext4: see [Missing].
 package disktest

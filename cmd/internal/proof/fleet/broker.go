@@ -11,7 +11,7 @@ import (
 	"tillstream/cmd/internal/proof/proc"
 )
 
-// brokerConfig is that of a broker in production: it syncs to disk before it acknowledges.
+// brokerConfig configures the broker as in production: it syncs to disk before it acknowledges.
 const brokerConfig = `
 server_name: %q
 listen: %q

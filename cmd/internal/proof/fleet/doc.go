@@ -14,6 +14,6 @@
 // A fleet is made for fault injection. Each [Service] keeps its address and its data, and can be killed, suspended and
 // restarted. A service that exits by itself is restarted, as a supervisor does, and counted as a crash.
 //
-// The programs come from a directory, usually one that [proc.Build] filled from this module's [Packages]. They include the
+// Config.Programs is the directory of the programs. Usually [proc.Build] builds them there from [Packages], which include the
 // broker in the version that go.mod names.
 package fleet

@@ -17,7 +17,7 @@ import (
 // inboxSize is how many mails the inbox keeps. The checks after a long run read all of them.
 const inboxSize = 1 << 20
 
-// OutsideConfig configures the outside.
+// OutsideConfig configures [StartOutside].
 type OutsideConfig struct {
 	Front     func(stripe http.Handler) http.Handler // middleware in front of Stripe; default: none
 	Intercept sandbox.Interceptor                    // default: none
@@ -33,8 +33,7 @@ type Keys struct {
 	Webhook     string
 }
 
-// Outside is what the shop depends on but does not contain: Stripe and a mail server. It runs until after the shop has
-// stopped.
+// Outside is the external services of the shop: Stripe and a mail server. They stop after the shop.
 type Outside struct {
 	Inbox  *inbox.Inbox
 	Mail   string // origin of the inbox's web page

@@ -98,7 +98,7 @@ func (s *Service) Crashes() int {
 	return s.crashes
 }
 
-// release turns supervision off and returns the process, nil before the first Start.
+// release ends the supervision of the process and returns the process, nil before the first Start.
 func (s *Service) release() *proc.Process {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -61,8 +61,8 @@ const (
 	CancelsAtCheckout Habit = "cancels_at_checkout" // cancels the order when it can be paid
 )
 
-// difficult are the habits other than Regular. Half of all generated shoppers have one of them.
-var difficult = []Habit{DeclinedFirst, SendsTwice, DoubleClicks, CancelsAtOnce, CancelsAtCheckout}
+// otherHabits are the habits except Regular. Half of the generated shoppers have one of them.
+var otherHabits = []Habit{DeclinedFirst, SendsTwice, DoubleClicks, CancelsAtOnce, CancelsAtCheckout}
 
 func (h Habit) cancels() bool { return h == CancelsAtOnce || h == CancelsAtCheckout }
 
@@ -70,7 +70,7 @@ func randomHabit(random *rand.Rand) Habit {
 	if random.IntN(2) == 0 {
 		return Regular
 	}
-	return difficult[random.IntN(len(difficult))]
+	return otherHabits[random.IntN(len(otherHabits))]
 }
 
 // ErrEmptyShop is returned when the shop lists no items.
@@ -85,7 +85,7 @@ type Generation struct {
 	Habits bool // give shoppers random habits; default: all are Regular
 }
 
-// Generator makes baskets up. The same generation over the same items gives the same baskets.
+// Generator is a [Source] of random baskets. The same Generation and the same items give the same baskets.
 type Generator struct {
 	Generation
 	items  []Item

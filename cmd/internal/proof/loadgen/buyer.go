@@ -107,7 +107,7 @@ func (b *Buyer) settle(ctx context.Context, habit Habit, o Order) error {
 	ended := make(chan error, 1)
 	go func() {
 		end := b.follow(following, o)
-		if ctx.Err() == nil { // otherwise paying has timed out as well and must return that error
+		if ctx.Err() == nil { // otherwise the payment has timed out too, and pay must return that error
 			stopPaying()
 		}
 		ended <- end

@@ -34,7 +34,7 @@ type client struct {
 	http *http.Client
 
 	retry       retryPolicy // for requests to the shop
-	retryLong   retryPolicy // for waiting until the time of the purchase is over
+	retryLong   retryPolicy // for following an order, until the time of the purchase is over
 	retryStripe retryPolicy // for requests to Stripe, whose faults are not the shop's: patient shoppers retry after a 500
 }
 

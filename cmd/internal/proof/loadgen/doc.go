@@ -10,7 +10,8 @@
 //	                               │                                                         │
 //	                               └──GET …/events (one connection, opened at once)──────────┴──► confirmed
 //
-// Baskets come from a [Source]: [Generator] makes them up from the catalogue and a seed, [Replay] takes them from the
-// invoices of a real shop. Observers see the outcomes: [Tally] counts them, [Progress] displays them, [Books] records the
-// orders so that [Books.Sums] can compare file, orders, Stripe and stock ledger after the run.
+// [Run] lets concurrent shoppers buy the baskets of a [Source]: [Generator] draws random baskets from the catalogue, [Replay]
+// takes them from the invoices of a real shop. Observers get the outcome of every purchase: [Tally] counts them for [Progress]
+// and [Report], and [Books] records the orders, so that [Books.Sums] can sum file, orders, Stripe and stock ledger after the
+// run and [Compare] can compare the sums.
 package loadgen

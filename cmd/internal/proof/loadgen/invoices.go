@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"tillstream/cmd/internal/output"
 	"tillstream/cmd/internal/seed"
 	"tillstream/events"
 )
@@ -67,7 +68,7 @@ func (in Invoices) Check() error {
 // WriteLeftOut writes how many lines and invoices of the file become orders, and why the others do not.
 func (in Invoices) WriteLeftOut(w io.Writer) error {
 	p := printer{w: w}
-	p.line("%s in the file, %s to buy", number(in.Lines, "line"), number(len(in.List), "invoice"))
+	p.line("%s in the file, %s to buy", output.Count(in.Lines, "line"), output.Count(len(in.List), "invoice"))
 	for _, reason := range slices.Sorted(maps.Keys(in.LeftOut)) {
 		p.line("%s left out: %s", padded(in.LeftOut[reason], "line"), reason)
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tillstream/cmd/internal/output"
 )
 
 // Report is the result of a run.
@@ -77,14 +79,14 @@ func (r Report) Failures() int {
 // WriteText writes the report for people, in lines of at most 80 columns where error messages allow it.
 func (r Report) WriteText(w io.Writer) error {
 	p := printer{w: w}
-	p.line("%s in %.1f s: %.1f orders/s", number(r.Orders, "complete purchase"), r.ElapsedS, r.OrdersPerSec)
+	p.line("%s in %.1f s: %.1f orders/s", output.Count(r.Orders, "complete purchase"), r.ElapsedS, r.OrdersPerSec)
 	p.line("%-22s p50 %9.1f ms   p95 %9.1f ms   p99 %9.1f ms", "placing", r.PlaceMS.P50, r.PlaceMS.P95, r.PlaceMS.P99)
 	p.line("%-22s p50 %9.1f ms   p95 %9.1f ms   p99 %9.1f ms", "placed to confirmed", r.ConfirmMS.P50, r.ConfirmMS.P95, r.ConfirmMS.P99)
 	if r.Cancelled > 0 {
-		p.line("%s cancelled by the shopper", number(r.Cancelled, "order"))
+		p.line("%s cancelled by the shopper", output.Count(r.Cancelled, "order"))
 	}
 	if r.Retries > 0 {
-		p.line("%s repeated", number(int(r.Retries), "request"))
+		p.line("%s repeated", output.Count(int(r.Retries), "request"))
 	}
 	if len(r.Errors) == 0 {
 		p.line("no errors")
@@ -107,12 +109,12 @@ func (r Report) writeInjected(p *printer) {
 	for _, n := range r.Injected {
 		total += n
 	}
-	p.line("%s injected, seed %d", number(total, "fault"), r.Seed)
+	p.line("%s injected, seed %d", output.Count(total, "fault"), r.Seed)
 	for _, kind := range slices.Sorted(maps.Keys(r.Injected)) {
 		p.line("%7d %s", r.Injected[kind], kind)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Crashes)) {
-		p.line("%s exited unexpectedly and was restarted %s", name, number(r.Crashes[name], "time"))
+		p.line("%s exited unexpectedly and was restarted %s", name, output.Count(r.Crashes[name], "time"))
 	}
 }
 
@@ -140,7 +142,7 @@ func (v *Verdict) write(p *printer) {
 		p.line("verified: every checked invariant holds")
 		return
 	}
-	p.line("VERIFY FAILED: %s", number(len(v.Findings), "finding"))
+	p.line("VERIFY FAILED: %s", output.Count(len(v.Findings), "finding"))
 	for i, f := range v.Findings {
 		if i == maxDetails {
 			p.line("  and %d more", len(v.Findings)-i)
@@ -178,16 +180,8 @@ func (p *printer) line(format string, args ...any) {
 	}
 }
 
-// number writes a count with its noun, in the plural unless the count is 1.
-func number(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
-}
-
-// padded is number, with the count in a column of its own.
+// padded is [output.Count] with the number in a column of its own.
 func padded(n int, noun string) string {
-	text := number(n, noun)
-	return fmt.Sprintf("%*s", 8+len(text)-len(fmt.Sprint(n)), text)
+	text := output.Count(n, noun)
+	return fmt.Sprintf("%*s", 8+len(text)-len(output.Number(n)), text)
 }

@@ -17,7 +17,7 @@ type retryPolicy struct {
 	faults   bool          // also retry after a 500
 }
 
-// impatientAttempts is how often a shopper tries: about a second and a half in all.
+// impatientAttempts is how often an impatient shopper sends a request, within about a second and a half.
 const impatientAttempts = 5
 
 // Bounds of the interval between two attempts. Half of it is random, so that many shoppers do not return at once.

@@ -39,7 +39,7 @@ func (s *Sum) addUnits(sku string, units int64) {
 	s.Units[sku] += units
 }
 
-// sell adds units and their price.
+// sell adds sold units and their price.
 func (s *Sum) sell(sku string, units int64, price events.Money) error {
 	s.addUnits(sku, units)
 	worth, err := price.Times(units)

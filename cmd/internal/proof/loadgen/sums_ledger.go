@@ -33,7 +33,7 @@ func SumLedger(ctx context.Context, log *replay.Reader, after uint64, orders map
 		if err != nil {
 			return l.sum, fmt.Errorf("read stock ledger: %w", err)
 		}
-		// Reading continues when the wait is over, as in SumOrders.
+		// When ctx ends, the log is still read, because the sum so far is needed.
 		err = log.Each(context.WithoutCancel(ctx), replay.Range{Subjects: []string{events.PrefixStock + "*"}, From: after + 1, To: end}, l.add)
 		if err != nil {
 			return l.sum, fmt.Errorf("read stock ledger: %w", err)
@@ -42,7 +42,7 @@ func SumLedger(ctx context.Context, log *replay.Reader, after uint64, orders map
 			return l.sold(orders), nil
 		}
 		after = end
-		// Read once more after the last line: a line that is committed twice must be noticed.
+		// Read once more after the last line, so that a line that is committed twice is found.
 		final = l.complete() || sleep(ctx, 500*time.Millisecond) != nil
 	}
 }

@@ -26,7 +26,7 @@ export async function request(path, { method = 'GET', body, token, headers = {},
   throw new Problem(response.status, await response.json().catch(() => null));
 }
 
-/** call is request for JSON answers. An answer that breaks off counts as none. */
+/** call is request for JSON answers. An answer that breaks off counts as no answer. */
 export async function call(path, options) {
   const response = await request(path, options);
   try {

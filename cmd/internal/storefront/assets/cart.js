@@ -1,6 +1,6 @@
-// The cart page. Lines may be old, so the page reads price and stock again and shows every difference.
+// The cart page. Prices and stock may have changed since a line was added, so the page reads both again and shows what differs.
 import { call } from './api.js';
-import { cart, keepCart, lineTotal, subtotal } from './store.js';
+import { cart, saveCart, lineTotal, subtotal } from './store.js';
 import { $, format, picture, show } from './view.js';
 
 const rows = new Map(); // sku → {node, blocked}
@@ -10,7 +10,7 @@ function setQuantity(sku, quantity) {
   if (!line) return;
   const title = line.title;
   line.quantity = quantity;
-  keepCart(lines.filter((each) => each.quantity > 0));
+  saveCart(lines.filter((each) => each.quantity > 0));
   $('status').textContent = quantity ? `${title}: ${quantity} in your cart.` : `${title} removed.`;
   draw();
   if (quantity === 0) $('main').focus(); // the focused button is gone
@@ -94,7 +94,7 @@ async function check(sku) {
     setProblem(sku, '', false);
   }
   Object.assign(line, { price: item.price, title: item.title });
-  keepCart(lines);
+  saveCart(lines);
   draw();
 }
 

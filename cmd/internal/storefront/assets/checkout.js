@@ -1,7 +1,7 @@
 // Guest checkout. One cart and address place one order, however often the shopper presses the button or reloads the page:
 // the Idempotency-Key belongs to exactly this body and is kept until the order is known.
 import { Problem, call } from './api.js';
-import { cart, keepCart, keepToken, lineTotal, subtotal } from './store.js';
+import { cart, saveCart, saveToken, lineTotal, subtotal } from './store.js';
 import { $, briefLine, el, format, show } from './view.js';
 
 const form = $('checkout'), attemptKey = 'tillstream.attempt', draftKey = 'tillstream.draft';
@@ -90,8 +90,8 @@ async function place(event) {
   try {
     const body = requestBody();
     const order = await call('/api/orders', { method: 'POST', body, headers: { 'Idempotency-Key': idempotencyKey(body) } });
-    keepToken(order.id, order.access_token);
-    keepCart([]);
+    saveToken(order.id, order.access_token);
+    saveCart([]);
     sessionStorage.removeItem(attemptKey);
     location.assign(`/orders/${encodeURIComponent(order.id)}`);
   } catch (problem) {
@@ -101,7 +101,7 @@ async function place(event) {
   }
 }
 
-/** restore fills the form in with the draft, which survives a visit to the cart. */
+/** restore fills in the form from the draft, so that a visit to the cart does not lose it. */
 function restore() {
   const draft = JSON.parse(sessionStorage.getItem(draftKey) ?? '{}');
   for (const field of fields) field.value = draft[field.name] ?? field.value;

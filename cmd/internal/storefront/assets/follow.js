@@ -1,5 +1,5 @@
 // Follows an order by Server-Sent Events. EventSource cannot send an Authorization header, and a token in the URL would
-// end up in logs, so the stream is read from fetch. A stream that breaks is opened again, with a backoff. While it cannot
+// end up in logs, so the stream is read with fetch. A stream that breaks is opened again, with a backoff. While it cannot
 // be opened, the order is polled.
 import { Problem, call, request } from './api.js';
 
@@ -50,7 +50,7 @@ function pause(ms, signal) {
   });
 }
 
-/** isPermanent tells errors that will not change, such as a wrong token, from those that pass. */
+/** isPermanent reports whether a retry cannot help, such as after a wrong token. */
 function isPermanent(error) {
   return error instanceof Problem && error.status >= 400 && error.status < 500 && ![408, 425, 429].includes(error.status);
 }

@@ -2,7 +2,7 @@
 import { Problem, call } from './api.js';
 import { follow } from './follow.js';
 import { PaymentPanel } from './payment.js';
-import { keepCart, keepToken, token as knownToken } from './store.js';
+import { saveCart, saveToken, token as knownToken } from './store.js';
 import { meaning, remainder, shortages, why } from './texts.js';
 import { $, briefLine, el, format, show } from './view.js';
 
@@ -10,17 +10,17 @@ const { id, sandbox } = $('order').dataset, path = `/api/orders/${encodeURICompo
 const shopTitle = document.title.split(' · ').pop(), stop = new AbortController();
 let latest = null;
 
-/** E-mails link with #token=…: store the token and remove it from the address bar, where others could read it. */
+/** takeToken stores the token of an e-mail's link (#token=…) and removes it from the address bar, where others could read it. */
 function takeToken() {
   const linked = new URLSearchParams(location.hash.slice(1)).get('token');
   if (linked) {
-    keepToken(id, linked);
+    saveToken(id, linked);
     history.replaceState(null, '', location.pathname + location.search);
   }
   return knownToken(id);
 }
 
-/** A bank sends the shopper back with the outcome, and with a secret that must not stay in the address bar. */
+/** takeReturn returns the outcome with which a bank sends the shopper back. The query also has a secret, so it is removed. */
 function takeReturn() {
   const outcome = new URLSearchParams(location.search).get('redirect_status');
   if (location.search) history.replaceState(null, '', location.pathname);
@@ -83,7 +83,7 @@ function draw(order) {
   show($('next'), !payable && order.status !== 'placed' && order.status !== 'capturing');
   $('refill').textContent = order.status === 'rejected' ? 'Add available items to cart' : 'Add items to cart again';
   show($('refill'), Boolean(again) && remainder(order).length > 0);
-  if (final) stop.abort(); // no change will follow soon: close the connection
+  if (final) stop.abort(); // close the connection: no change follows, or none for days
 }
 
 function refuse(problem) {
@@ -111,7 +111,7 @@ async function cancel() {
 
 $('cancel').addEventListener('click', () => $('cancel-dialog').showModal());
 $('cancel-dialog').addEventListener('close', ({ target }) => { if (target.returnValue === 'cancel') cancel(); target.returnValue = ''; });
-$('refill').addEventListener('click', () => { keepCart(remainder(latest)); location.assign('/cart'); });
+$('refill').addEventListener('click', () => { saveCart(remainder(latest)); location.assign('/cart'); });
 addEventListener('pagehide', () => stop.abort());
 addEventListener('pageshow', (event) => { if (event.persisted) location.reload(); });
 

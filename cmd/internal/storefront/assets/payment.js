@@ -36,7 +36,7 @@ export class PaymentPanel {
     return call(`${this.path}/payment?wait=20`, { token: this.token, signal });
   }
 
-  /** Waits for the secret, then shows the form, or that the payment is being confirmed. */
+  /** Waits for the secret, then shows the form, or that a payment is being confirmed. */
   async #prepare(signal) {
     let payment = null;
     while (!signal.aborted && !payment?.client_secret) {
@@ -96,7 +96,7 @@ export class PaymentPanel {
     if (text && focus) $('payment-problem').focus();
   }
 
-  /** Counts down. The element is no live region, so that screen readers do not read it every second. */
+  /** Shows the countdown. Its element is not a live region, so that screen readers do not read it every second. */
   #countDown(until) {
     clearInterval(this.#deadline);
     const draw = () => { $('deadline').textContent = until ? remaining(until) : ''; };

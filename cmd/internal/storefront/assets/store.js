@@ -1,18 +1,18 @@
-// The cart and the access tokens of the shopper's orders. Both live in localStorage. Where it is switched off they live
-// as long as the page, so that a shopper can still buy the item of that page.
+// The cart and the access tokens of the shopper's orders, stored in localStorage. Where localStorage is disabled, they are kept
+// in memory until the page is left.
 const cartKey = 'tillstream.cart', tokensKey = 'tillstream.tokens', tokensKept = 50;
 const memory = new Map();
 
 function read(key) {
   let text = memory.get(key);
-  try { text = localStorage.getItem(key) ?? text; } catch { /* switched off: use the memory */ }
-  try { return text ? JSON.parse(text) : null; } catch { return null; /* not written by this shop: start empty */ }
+  try { text = localStorage.getItem(key) ?? text; } catch { /* disabled: use the memory */ }
+  try { return text ? JSON.parse(text) : null; } catch { return null; /* not valid JSON: start empty */ }
 }
 
 function write(key, value) {
   const text = JSON.stringify(value);
   memory.set(key, text);
-  try { localStorage.setItem(key, text); } catch { /* switched off or full: the memory has it */ }
+  try { localStorage.setItem(key, text); } catch { /* disabled or full: the value stays in memory */ }
 }
 
 function isLine(line) {
@@ -20,14 +20,14 @@ function isLine(line) {
     Number.isInteger(line.price?.amount) && /^[A-Z]{3}$/.test(line.price?.currency);
 }
 
-/** cart returns its lines: {sku, quantity, title, price, picture}. */
+/** cart returns the lines of the cart: {sku, quantity, title, price, picture}. */
 export function cart() {
   const lines = read(cartKey);
   return Array.isArray(lines) ? lines.filter(isLine) : [];
 }
 
-/** keepCart replaces the lines and notifies the page. */
-export function keepCart(lines) {
+/** saveCart replaces the lines of the cart and notifies the page. */
+export function saveCart(lines) {
   write(cartKey, lines);
   document.dispatchEvent(new Event('cart'));
 }
@@ -37,7 +37,7 @@ export function addToCart(line) {
   const lines = cart(), same = lines.find((each) => each.sku === line.sku);
   if (same) Object.assign(same, line, { quantity: same.quantity + line.quantity });
   else lines.push(line);
-  keepCart(lines);
+  saveCart(lines);
 }
 
 /** lineTotal returns the price of a line. */
@@ -55,8 +55,8 @@ export function token(order) {
   return read(tokensKey)?.[order] ?? null;
 }
 
-/** keepToken stores an order's access token and drops the oldest beyond a limit. */
-export function keepToken(order, value) {
+/** saveToken stores an order's access token. It keeps the newest fifty tokens. */
+export function saveToken(order, value) {
   const { [order]: _, ...others } = read(tokensKey) ?? {};
   write(tokensKey, Object.fromEntries([...Object.entries(others), [order, value]].slice(-tokensKept)));
 }

@@ -37,7 +37,7 @@ const money = {
   refunded: { steps: all, headline: 'Your order is refunded', final: true, story: refund },
 };
 
-/** Rejected orders by their reason, other than out of stock. A refund may follow, so the page keeps watching. */
+/** Rejected orders by their reason, except out of stock. A refund may follow, so the page keeps following the order. */
 const rejections = {
   paid_too_late: { steps: ['done', 'stopped', 'done', ''], headline: 'Sorry, your payment arrived too late', again: true,
     story: (order) => refund(order) || `Your items were sold out by then. You get a full refund, and an e-mail to ${order.email}.` },
@@ -72,7 +72,7 @@ export function shortages(order) {
   });
 }
 
-/** remainder returns what is still in stock of an order, as cart lines. */
+/** remainder returns the items of an order that are still in stock, as cart lines. */
 export function remainder(order) {
   const left = new Map((order.reason?.short ?? []).map(({ sku, available }) => [sku, available]));
   return order.lines.map((line) => ({ sku: line.sku, title: line.title, price: line.unit_price,

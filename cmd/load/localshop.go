@@ -29,8 +29,8 @@ const (
 // sweepEvery is the interval of the periodic jobs without faults, as in production. A fleet's own default is shorter.
 const sweepEvery = time.Minute
 
-// ownShop is a shop that load starts, and the faults injected into it.
-type ownShop struct {
+// localShop is a shop that load starts, and the faults injected into it.
+type localShop struct {
 	out         io.Writer
 	log         *processLog
 	shop        *fleet.Fleet
@@ -40,9 +40,9 @@ type ownShop struct {
 	clearProgress func() // removes the progress line; nil: there is none
 }
 
-// runOwnShop starts a shop, buys there and stops it. It removes the shop's directory unless it is that of --keep or the run
+// runLocalShop starts a shop, buys there and stops it. It removes the shop's directory unless it is that of --keep or the run
 // failed.
-func (c *command) runOwnShop(ctx context.Context, out, progress io.Writer) (err error) {
+func (c *command) runLocalShop(ctx context.Context, out, progress io.Writer) (err error) {
 	dir, isTemporary, err := c.directory()
 	if err != nil {
 		return err
@@ -55,7 +55,7 @@ func (c *command) runOwnShop(ctx context.Context, out, progress io.Writer) (err 
 			err = errors.Join(err, os.RemoveAll(dir))
 		}
 	}()
-	o, err := c.openOwnShop(ctx, dir, out)
+	o, err := c.openLocalShop(ctx, dir, out)
 	opened = o != nil
 	if err != nil {
 		return err
@@ -84,9 +84,9 @@ func (c *command) directory() (dir string, isTemporary bool, err error) {
 	return dir, true, nil
 }
 
-// openOwnShop starts a shop in a directory. If processes were started, it returns the shop also with an error: the log of the
+// openLocalShop starts a shop in a directory. If processes were started, it returns the shop also with an error: the log of the
 // processes may show the cause.
-func (c *command) openOwnShop(ctx context.Context, dir string, out io.Writer) (*ownShop, error) {
+func (c *command) openLocalShop(ctx context.Context, dir string, out io.Writer) (*localShop, error) {
 	programs := c.Bin
 	if programs == "" {
 		programs = filepath.Join(dir, "programs")
@@ -105,7 +105,7 @@ func (c *command) openOwnShop(ctx context.Context, dir string, out io.Writer) (*
 	if err != nil {
 		return nil, err
 	}
-	o := &ownShop{out: out, log: log, injector: chaos.NewInjector()}
+	o := &localShop{out: out, log: log, injector: chaos.NewInjector()}
 	config := fleet.Config{Dir: dir, Programs: programs, Output: log.write}
 	if config.MongoURI, err = freshDatabase(c.MongoDB); err != nil {
 		return nil, errors.Join(err, log.close())
@@ -138,7 +138,7 @@ func freshDatabase(uri string) (string, error) {
 }
 
 // dropDatabase drops the new database on a server that was given by --mongodb.
-func (o *ownShop) dropDatabase(ctx context.Context) error {
+func (o *localShop) dropDatabase(ctx context.Context) error {
 	db, closeDB, err := o.shop.Shop.Database(ctx)
 	if err != nil {
 		return err
@@ -151,7 +151,7 @@ func (o *ownShop) dropDatabase(ctx context.Context) error {
 }
 
 // stock lists the demo items with enough stock; the first one may run out.
-func (o *ownShop) stock(ctx context.Context, runsOut bool) error {
+func (o *localShop) stock(ctx context.Context, runsOut bool) error {
 	at := o.shop.Shop
 	staff := loadgen.NewShop(loadgen.Addresses{Storefront: at.Storefront, Ops: at.Ops, OpsToken: at.OpsToken}, 1, true)
 	for i, listing := range seed.Demo() {
@@ -167,7 +167,7 @@ func (o *ownShop) stock(ctx context.Context, runsOut bool) error {
 }
 
 // close stops the shop. A process that does not stop when asked to is a failure of the run.
-func (o *ownShop) close() error {
+func (o *localShop) close() error {
 	err := o.shop.Stop()
 	o.injector.Close()
 	if err != nil {
@@ -176,7 +176,7 @@ func (o *ownShop) close() error {
 	return errors.Join(err, o.log.close())
 }
 
-// logName is the file with the output of all processes of an own shop.
+// logName is the file with the output of all processes of a local shop.
 const logName = "shop.log"
 
 // processLog writes the output of processes to a file.

@@ -32,19 +32,19 @@ func programs(t *testing.T) (dir string) {
 	return proc.MustBuild(t, fleet.Packages()...)
 }
 
-// logTail returns the end of the log of an own shop.
+// logTail returns the end of the log of a local shop.
 func logTail(t *testing.T, dir string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(dir, logName))
 	if err != nil {
 		t.Fatal(err)
 	}
-	const bytes = 20_000
-	return data[max(0, len(data)-bytes):]
+	const size = 20_000 // bytes
+	return data[max(0, len(data)-size):]
 }
 
-// runOwnShop runs load with a shop of its own. It returns the report as text and as in the JSON file.
-func runOwnShop(t *testing.T, c command) (text string, report loadgen.Report) {
+// runLocalShop runs load with a local shop. It returns the report as text and as in the JSON file.
+func runLocalShop(t *testing.T, c command) (text string, report loadgen.Report) {
 	t.Helper()
 	c.JSON, c.Keep = filepath.Join(t.TempDir(), "report.json"), t.TempDir()
 	var out bytes.Buffer
@@ -63,7 +63,7 @@ func runOwnShop(t *testing.T, c command) (text string, report loadgen.Report) {
 }
 
 // A run with --processes makes every purchase and prints the usual report.
-func TestBuyFromOwnShop(t *testing.T) {
+func TestBuyFromLocalShop(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a shop of eleven processes")
 	}
@@ -71,7 +71,7 @@ func TestBuyFromOwnShop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, report := runOwnShop(t, c)
+	text, report := runLocalShop(t, c)
 	for _, want := range []string{"12 complete purchases", "orders/s", "placed to confirmed", "no errors", "every checked invariant holds"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report lacks %q:\n%s", want, text)
@@ -87,7 +87,7 @@ func TestFaultHasLineOfItsOwn(t *testing.T) {
 	t.Parallel()
 	var screen bytes.Buffer
 	progress := loadgen.Progress{Terminal: true}
-	o := &ownShop{out: &screen, clearProgress: func() { screen.WriteString(progress.Clear()) }}
+	o := &localShop{out: &screen, clearProgress: func() { screen.WriteString(progress.Clear()) }}
 	screen.WriteString("12 done")
 	o.writeFault(chaos.Fault{Kind: chaos.BrokerKilled, Target: "broker", For: time.Second})
 	if got := screen.String(); !strings.HasPrefix(got, "12 done\r\x1b[K    0.0s  broker_killed") {
@@ -95,7 +95,7 @@ func TestFaultHasLineOfItsOwn(t *testing.T) {
 	}
 }
 
-// An own shop uses a new database on the given server, with the same credentials.
+// A local shop uses a new database on the given server, with the same credentials.
 func TestFreshDatabaseKeepsCredentials(t *testing.T) {
 	t.Parallel()
 	got, err := freshDatabase("mongodb://user:word@host:27017/theirs?authSource=admin")

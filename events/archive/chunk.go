@@ -39,7 +39,7 @@ func (a Archived) Body() []byte {
 	return a.Bytes
 }
 
-// Message returns the message as it stood in the log.
+// Message returns the message as the log stored it.
 func (a Archived) Message() eventlog.Message {
 	return eventlog.Message{Sequence: a.Sequence, Subject: a.Subject, Stored: a.Stored, Header: a.Headers, Data: a.Body()}
 }

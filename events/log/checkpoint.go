@@ -16,7 +16,7 @@ import (
 type Checkpoint struct {
 	Lane        string          `json:"lane"`
 	Position    uint64          `json:"position"`        // every event up to this sequence is handled, except those listed in State
-	Read        uint64          `json:"read"`            // the last sequence that the lane has read, at or behind Position
+	Read        uint64          `json:"read"`            // the last sequence that the lane has read, at or after Position
 	State       json.RawMessage `json:"state,omitempty"` // further state of the lane
 	CircuitOpen string          `json:"hold,omitempty"`  // why the lane's circuit is open; empty when it is closed
 	Written     time.Time       `json:"written"`

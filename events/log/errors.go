@@ -42,7 +42,7 @@ var (
 	ErrTruncated = errors.New("the log was truncated; stop all processes, list the lost events with `ops repair` and restore them with `ops repair --yes`")
 
 	errConflict = errors.New("conflict")                         // the entity has newer events than the transaction read
-	errRefused  = errors.New("refused by the broker")            // a final refusal of this batch as it stands
+	errRefused  = errors.New("refused by the broker")            // the same batch would be refused again
 	errNoRoom   = errors.New("no room")                          // the broker is full; a part of the batch would be refused too
 	errNotSent  = errors.New("not sent")                         // the message did not leave this process
 	errNoAnswer = errors.New("no answer to an earlier try")      // an earlier try may still be stored
@@ -212,7 +212,7 @@ type damage struct {
 }
 
 // ReportReader records the state of a reader: err is nil, or the reason why the reader has stopped. While a reader has
-// stopped at a [GapError] this process appends nothing, because a decision could leave out a missing event.
+// stopped at a [GapError] this process appends nothing, because a decision could be made without a missing event.
 func (l *core) ReportReader(reader string, err error) {
 	var gap *GapError
 	l.damage.mu.Lock()
@@ -225,7 +225,7 @@ func (l *core) ReportReader(reader string, err error) {
 }
 
 // ReportNewer returns [events.ErrNewer] when a newer release wrote a message. This process then appends nothing until the
-// event is declared void, because a decision could leave out what the event says.
+// event is declared void, because a decision would be made without that event.
 func (l *core) ReportNewer(m Message) error {
 	newer := m.Newer()
 	if newer == nil {
@@ -260,9 +260,9 @@ func (d *damage) removeNewer(sequence uint64) {
 	delete(d.newer, sequence)
 }
 
-// Damage returns [ErrUnavailable] with a gap at which a reader has stopped, or an event that this program does not
-// understand; nil when there is neither. The error does not unwrap to either, so callers cannot mistake a lane that is
-// blocked by damage for the reader that found it.
+// Damage returns [ErrUnavailable] with the gap at which a reader has stopped, or with an event that this program cannot read;
+// nil when there is neither. The error does not unwrap to [GapError] or [events.ErrNewer]: callers take those for the error
+// of a reader that has stopped, and Damage also stops lanes whose own reader can continue.
 func (l *core) Damage() error {
 	if err := l.Newer(); err != nil {
 		return fmt.Errorf("%w: %v", ErrUnavailable, err) //nolint:errorlint // see above

@@ -163,13 +163,13 @@ func (l *Log) First(ctx context.Context, subject string) (events.Event, error) {
 	}
 }
 
-// nextOn returns the first message of a subject at or behind a sequence, or [jetstream.ErrMsgNotFound].
+// nextOn returns the first message of a subject at or after a sequence, or [jetstream.ErrMsgNotFound].
 func (l *core) nextOn(ctx context.Context, subject string, from uint64) (*jetstream.RawStreamMsg, error) {
 	return l.reads.GetMsg(ctx, from, jetstream.WithGetMsgSubject(subject))
 }
 
-// isFact reports whether a message is an event of its entity. A message that was published past the log, or that was declared
-// void, is not, and must not hide the events before it.
+// isFact reports whether a message is an event of its entity. A message that another program published, without a revision, or
+// that was declared void, is not, and must not hide the events before it.
 func (l *core) isFact(m *jetstream.RawStreamMsg) bool {
 	e, err := events.DecodeEnvelope(m.Subject, m.Header)
 	return err == nil && e.Revision > 0 && !l.Voided(m.Sequence) &&
@@ -181,8 +181,8 @@ func (l *core) step(f fold, known entry, raw *jetstream.RawStreamMsg) (entry, er
 	return f.step(known, l.messageFrom(raw))
 }
 
-// step applies a stored message. It skips a message that is not an event of the entity, because it was published past the log,
-// and a void event. An unreadable event or a missing revision is an error: nothing may be decided on an incomplete state.
+// step applies a stored message. It skips a void event, and a message that is not an event of the entity because another
+// program published it. An unreadable event or a missing revision is an error: nothing may be decided on an incomplete state.
 func (f fold) step(known entry, msg Message) (entry, error) {
 	skipped := entry{state: known.state, seq: msg.Sequence, revision: known.revision}
 	e, err := events.DecodeEnvelope(msg.Subject, msg.Header)

@@ -72,6 +72,7 @@ func (m Message) Type() string {
 // GapError is returned by Follow when the log lacks messages. The stream denies deletion, so a gap is damage.
 type GapError struct{ From, To uint64 } // the first and the last missing sequence
 
+// Error implements error: the missing sequences and the command that helps.
 func (e *GapError) Error() string {
 	return fmt.Sprintf("the log is damaged: sequences %d to %d are missing; run `ops repair`", e.From, e.To)
 }
@@ -133,7 +134,7 @@ func (l *core) openConsumer(ctx context.Context, config jetstream.OrderedConsume
 	return consumer, nil
 }
 
-// consume calls fn with every message and the number of messages behind it, until fn returns false or an error, or ctx ends.
+// consume calls fn with every message and the number of messages after it, until fn returns false or an error, or ctx ends.
 func (l *core) consume(ctx context.Context, consumer jetstream.Consumer, fn func(m Message, pending uint64) (more bool, err error)) error {
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(prefetch), jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
@@ -248,7 +249,7 @@ func (h *highWater) fail(err error) {
 
 // Monitor returns [ErrTruncated] when the broker has lost messages that it had acknowledged to this process, which Monitor
 // checks after every reconnect. It returns [events.ErrNewer] when a newer release has begun to write events that this program
-// does not understand, and nil when ctx ends.
+// cannot read, and nil when ctx ends.
 func (l *Log) Monitor(ctx context.Context) error {
 	connected := l.conn.StatusChanged(nats.CONNECTED)
 	defer l.conn.RemoveStatusListener(connected)
@@ -289,9 +290,9 @@ func (l *core) checkEnd(ctx context.Context) {
 	l.high.compare(seen, last)
 }
 
-// End returns the sequence at which the log ends. The caller knows that the log had reached seen. In a cluster the server
-// that answers may be cut off and behind, so a smaller answer is read again for up to half a minute, until a stale leader
-// must have stepped down. An append to a truncated log is detected meanwhile by its sequence.
+// End returns the sequence at which the log ends. seen is a sequence that the log is known to have reached, or 0. In a cluster
+// the server that answers may be cut off and lag, so after a smaller answer End asks again for up to half a minute, until a
+// stale leader must have stepped down. An append to a truncated log is detected meanwhile by its sequence.
 func (l *Log) End(ctx context.Context, seen uint64) (last uint64, err error) { return l.end(ctx, seen) }
 
 func (l *core) end(ctx context.Context, seen uint64) (last uint64, err error) {

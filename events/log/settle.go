@@ -90,12 +90,12 @@ func permanent(err error) error {
 	return backoff.Permanent(err)
 }
 
-// storeBatch publishes requests as one atomic batch until each has an answer or patience ends. sent is nil, or a batch of
-// exactly these requests that is already on its way.
+// storeBatch publishes requests as one atomic batch until each has an answer or Config.Patience ends. sent is nil, or a batch
+// of exactly these requests that is already on its way.
 //
 // After a conflict, or without an answer, storeBatch does not bisect the batch: the log shows what happened to each request
 // (see settle), and the undecided ones are sent again. Repeating is safe, because a request that was stored after all is
-// refused by its own expectations and recognised.
+// refused by its own expected sequences and recognised.
 func (c *committer) storeBatch(open []*request, sent *sending) {
 	began := time.Now()
 	deadline := began.Add(c.log.config.Patience)
@@ -287,7 +287,7 @@ const (
 	outcomeConflict                    // another writer appended to one of the entities first
 )
 
-// lookUp returns the outcome of a request. A request is stored whole or not at all, so one subject with a message behind
+// lookUp returns the outcome of a request. A request is stored whole or not at all, so one subject with a message after
 // the expected sequence decides: if the message is the request's own, all of the request is stored; if it is another
 // writer's, none of it is or will be. When no subject has such a message the outcome is open, because an earlier try may
 // still be on its way through the cluster.

@@ -27,8 +27,8 @@ const (
 const leaseMarker = time.Minute
 
 // Topology is every stream and bucket of the shop, as data. A release that adds something to them, or to the types of events,
-// increments the version. A process that starts adds to the broker what its topology has and the broker lacks, and refuses a
-// broker that is configured differently. An upgrade never removes anything: see [PlanUpgrade].
+// increments the version. A process that starts adds the missing parts of its topology to the broker, and refuses a broker
+// that is configured differently. An upgrade never removes anything: see [PlanUpgrade].
 type Topology struct {
 	Version int
 	Streams []jetstream.StreamConfig
@@ -132,7 +132,7 @@ func setFields(config *jetstream.StreamConfig, values map[string]string) error {
 	return nil
 }
 
-// upgradeOnOpen adds to a stream what this topology has and the stream lacks, and returns [ErrDrift] when the stream is
+// upgradeOnOpen adds the missing parts of this program's topology to a stream, and returns [ErrDrift] when the stream is
 // configured differently. The broker updates a stream without compare-and-set, so only the process that holds the lease of the
 // topology updates it, and reads the result back.
 func (l *core) upgradeOnOpen(ctx context.Context, want jetstream.StreamConfig, stream jetstream.Stream) (jetstream.Stream, error) {
@@ -162,8 +162,8 @@ func (l *core) upgradeOnOpen(ctx context.Context, want jetstream.StreamConfig, s
 // Difference is how a stream or bucket differs from this program's topology.
 type Difference struct {
 	Name  string `json:"name"`
-	Added string `json:"added"`           // what the topology has and the broker lacks, "" when nothing
-	Drift string `json:"drift,omitempty"` // what is configured differently, and is refused
+	Added string `json:"added"`           // the parts of the topology that the broker lacks, "" when none
+	Drift string `json:"drift,omitempty"` // settings that differ, which a program refuses; "" when none
 }
 
 // Differences compares the broker's streams and buckets with this program's topology.
@@ -196,8 +196,7 @@ func (l *core) Differences(ctx context.Context) (all []Difference, err error) {
 	return all, nil
 }
 
-// Upgrade adds to the broker what this program's topology has and the broker lacks, as a process of the shop does when it
-// starts. It is for a broker user that may change streams, when the users of the processes may not.
+// Upgrade adds the missing parts of this program's topology to the broker, as a process of the shop does when it starts. It is for a broker user that may change streams, when the users of the processes may not.
 func (l *core) Upgrade(ctx context.Context) error {
 	for _, want := range l.config.Topology.Buckets {
 		_, err := l.js.KeyValue(ctx, want.Bucket)
@@ -221,7 +220,7 @@ func (l *core) Upgrade(ctx context.Context) error {
 	return nil
 }
 
-// updateStream adds to a stream what it lacks. The caller holds the lease of the topology.
+// updateStream adds the missing parts of this program's topology to a stream. The caller holds the lease of the topology.
 func (l *core) updateStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.Stream, error) {
 	state, err := l.TopologyState(ctx)
 	if err != nil {

@@ -14,7 +14,7 @@ type found struct {
 	stream string
 }
 
-// arrange sorts messages into causal order: the order of the log, except that an effect never stands before its cause.
+// arrange sorts messages into causal order: the order of the log, except that an effect never comes before its cause.
 func arrange(orderID string, messages, letters []Message) History {
 	entries, position := entriesOf(inOrder(messages, letters))
 	history := History{OrderID: orderID, Entries: make([]Entry, 0, len(entries))}

@@ -9,8 +9,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
-// Repair compares the two durable copies of the events, log and archive, by event id, and restores in each copy what it lacks and
-// the other one has.
+// Repair compares the two durable copies of the events, log and archive, by event id. It restores in each copy the events that
+// only the other copy has.
 //
 //	log      1 2 3 4 5 6 7 .     an older copy of the broker's store was put back: 8 and 9 are appended again, in this order
 //	archive  1 2 . . 5 6 7 8 9   the database lost 3 and 4: they are written from the log
@@ -38,7 +38,7 @@ type RepairReport struct {
 	LogLost     Loss   `json:"log_lost"`     // only in the archive: they are appended to the log
 	ArchiveLost Loss   `json:"archive_lost"` // only in the log: they are written to the archive
 	Superseded  Loss   `json:"superseded"`   // only in the archive, and their entity has new events: staff must check them
-	Damaged     Loss   `json:"damaged"`      // the log has a gap there; the archive has them
+	Damaged     Loss   `json:"damaged"`      // in gaps of the log; the archive has them, and readers take them from there
 	LostInBoth  Loss   `json:"gone"`         // sequences that both copies lack
 	Diverged    bool   `json:"went_on"`      // events were appended after the loss: restored events get new sequences
 	Aside       string `json:"aside,omitempty"`

@@ -116,7 +116,7 @@ func (a *actLane) run(ctx, work context.Context) error {
 }
 
 // restore loads the checkpoint and its open acts. It reports false when ctx ended first, or when only a newer release
-// understands them.
+// can read them.
 func (a *actLane) restore(ctx context.Context) bool {
 	return retry(ctx, everySecond(), func() error {
 		err := a.tryRestore(ctx)
@@ -162,7 +162,7 @@ func (a *actLane) tryRestore(ctx context.Context) error {
 	return nil
 }
 
-// state is what the checkpoint holds besides the position: the open acts.
+// state returns the part of the checkpoint besides the position: the open acts.
 func (a *actLane) state() any {
 	open := make([]*act, 0, len(a.open))
 	for _, o := range a.open {
@@ -178,7 +178,7 @@ func (a *actLane) startDue(ctx, work context.Context, workers *sync.WaitGroup) {
 		return
 	}
 	if a.log.Damage() != nil {
-		if len(a.open) < maxOpenActs { // the lane may itself be the one that waits at the gap, and sees that it is filled
+		if len(a.open) < maxOpenActs { // this lane may have found the damage: only another take shows that it is repaired
 			_, err := a.take(ctx)
 			a.report(err)
 		}
@@ -257,7 +257,7 @@ func (a *actLane) take(ctx context.Context) (*act, error) {
 			o.Attempt = 1
 		}
 		a.addOpen(o)
-		a.advance(a.taken) // the checkpoint holds the open acts beside the position
+		a.advance(a.taken) // the checkpoint holds the open acts besides the position
 		return o, nil
 	}
 }

@@ -157,7 +157,7 @@ func (d *decider) runLane(ctx context.Context, l *decideLane) error {
 // gather returns the jobs of a round: those of each lane, in the order of the log, then those that were submitted. A lane
 // with a backlog delays a submitted job by one round at most.
 func (d *decider) gather(ctx context.Context) (jobs []*job) {
-	end := d.reader.ring.next() // one end for all lanes, so that a cascade finds no lane behind another one
+	end := d.reader.ring.next() // one end for all lanes, so that no lane is ahead of another one when a cascade enters it
 	for _, l := range d.decides {
 		if !l.active || l.isPaused() || ctx.Err() != nil || l.blocked && time.Now().Before(l.retryAt) {
 			continue

@@ -52,7 +52,7 @@ func NewDispatcher(domains ...Domain) *Dispatcher {
 	return d
 }
 
-// Effects is what handling an event would do, as a dry run finds it.
+// Effects is the result of a dry run: the effects that handling an event would have.
 type Effects struct {
 	Facts    []Effect  `json:"facts"`    // that domains would append, in order
 	Acts     []Effect  `json:"acts"`     // that actors would make, for the event and for those facts
@@ -147,7 +147,7 @@ func (d *Dispatcher) decide(ctx context.Context, l *decideLane, item *Item, dryR
 	return err
 }
 
-// addEffects adds what a dry run has decided about an event, or why it could not decide.
+// addEffects adds the decisions of a dry run about an event, or the reason why it could not decide.
 func (d *Dispatcher) addEffects(effects *Effects, r *round, j *job, err error) {
 	if err != nil {
 		effects.fail(j.lane.name, j.item, err)

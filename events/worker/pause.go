@@ -13,7 +13,7 @@ import (
 // ErrPaused is reported by a lane that operators have paused.
 var ErrPaused = errors.New("paused")
 
-// Control is what operators want a lane to do.
+// Control is the state of a lane that operators have set: paused or running.
 type Control struct {
 	Paused bool
 	Until  *time.Time // when the pause ends; nil: when the lane is resumed

@@ -80,7 +80,7 @@ func (w *watcher) run(ctx context.Context) {
 	}
 }
 
-// snapshot handles the snapshot, if the watch has one, and moves the position behind it.
+// snapshot handles the snapshot, if the watch has one, and moves the position to its end.
 func (w *watcher) snapshot(ctx context.Context, position *cursor) error {
 	if !w.Snapshot {
 		return nil

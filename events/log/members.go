@@ -52,7 +52,7 @@ type members struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 	gone    chan struct{} // closed when this process must end
-	err     error         // why
+	err     error         // why it must end
 }
 
 // announcedFor is how many lease durations an announcement is valid, by the broker's clock. It is renewed three times in each.

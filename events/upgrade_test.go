@@ -325,16 +325,16 @@ func TestOpenRefusesAStreamWithAnotherConfiguration(t *testing.T) {
 	}
 }
 
-func waitUntil(t *testing.T, condition string, holds func() bool) {
+func waitUntil(t *testing.T, want string, condition func() bool) {
 	t.Helper()
 	deadline := time.After(time.Minute)
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
-	for !holds() {
+	for !condition() {
 		select {
 		case <-ticker.C:
 		case <-deadline:
-			t.Fatalf("not within 1 min: %s", condition)
+			t.Fatalf("not within 1 min: %s", want)
 		}
 	}
 }

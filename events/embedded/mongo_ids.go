@@ -62,7 +62,7 @@ func (x *idIndexer) run(ctx context.Context) {
 			return
 		case <-tick.C:
 			if err := x.search(ctx); err != nil && ctx.Err() == nil {
-				x.log.Warn("replace indexes by _id", "error", err)
+				x.log.Warn("indexes by _id not replaced", "error", err)
 			}
 		}
 	}

@@ -136,7 +136,7 @@ func (l *core) leave(ctx context.Context) {
 	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	if err := l.members.bucket.Purge(leaving, prefixProcess+l.members.self.ID, jetstream.PurgeTTL(leaseMarker)); err != nil {
-		l.config.Logger.Debug("withdraw process announcement", "error", err) // the announcement expires by itself
+		l.config.Logger.Debug("process announcement not withdrawn", "error", err) // the announcement expires by itself
 	}
 }
 

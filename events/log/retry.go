@@ -45,7 +45,7 @@ func (l *core) failover() {
 	}
 	l.config.Logger.Warn("broker unresponsive, reconnecting to another server", "broker", l.conn.ConnectedServerName())
 	if err := l.conn.ForceReconnect(); err != nil {
-		l.config.Logger.Warn("reconnect to another server", "error", err)
+		l.config.Logger.Warn("not reconnected to another server", "error", err)
 	}
 }
 

@@ -178,7 +178,7 @@ func (c *committer) settle(open []*request) (unsettled []*request) {
 		group.Go(func() error {
 			var err error
 			if outcomes[i], err = c.lookUp(ctx, r); err != nil {
-				c.log.config.Logger.Debug("look up append", "error", err)
+				c.log.config.Logger.Debug("append not looked up", "error", err)
 			}
 			return nil
 		})

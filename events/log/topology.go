@@ -265,7 +265,7 @@ func (l *core) lockTopology(ctx context.Context) (release func(), err error) {
 		}
 		return func() {
 			if err := l.Release(context.WithoutCancel(ctx), lease); err != nil {
-				l.config.Logger.Warn("release lease of the topology", "error", err)
+				l.config.Logger.Warn("lease not released", "lane", laneTopology, "error", err)
 			}
 		}, nil
 	}

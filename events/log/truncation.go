@@ -94,7 +94,7 @@ func (l *core) checkEnd(ctx context.Context) {
 	seen := l.high.reached()
 	last, err := l.end(ctx, seen)
 	if err != nil {
-		l.config.Logger.Warn("check end of log", "error", err)
+		l.config.Logger.Warn("end of log not read", "error", err)
 		return
 	}
 	l.high.compare(seen, last)

@@ -20,7 +20,7 @@ import (
 //
 // After a conflict, or without an answer, storeBatch does not bisect the batch: the log shows what happened to each request
 // (see settle), and the undecided ones are sent again. Repeating is safe, because a request that was stored after all is
-// refused by its own expected sequences and recognised.
+// refused by its own expected sequences and recognized.
 func (c *committer) storeBatch(open []*request, sent *sending) {
 	began := time.Now()
 	deadline := began.Add(c.log.config.Patience)

@@ -10,8 +10,8 @@ import (
 
 // Summary describes an event in one line.
 func Summary(e events.Event) string {
-	for _, summarise := range []func(events.Event) (string, bool){ofOrder, ofInventory, ofPayment, ofMail, ofOperations} {
-		if text, ok := summarise(e); ok {
+	for _, summarize := range []func(events.Event) (string, bool){ofOrder, ofInventory, ofPayment, ofMail, ofOperations} {
+		if text, ok := summarize(e); ok {
 			return text
 		}
 	}

@@ -15,7 +15,7 @@ import (
 	"tillstream/events/failpoint"
 )
 
-// Actor calls the outside for events. It runs in one process at a time.
+// Actor calls another system for events, such as Stripe or a mail server. It runs in one process at a time.
 type Actor struct {
 	Concurrency int    // acts at a time; default 8
 	Name        string // of the lane
@@ -282,7 +282,7 @@ func (a *actLane) start(work context.Context, workers *sync.WaitGroup, o *act) {
 type attemptKey struct{}
 
 // Attempt returns the number of the attempt, from 1, that the context of an act belongs to. From the second on, an earlier
-// attempt may have had an effect, so the act must look for it before it repeats the call.
+// attempt may have had an effect, so the act must look for that effect before it repeats the call.
 func Attempt(ctx context.Context) int {
 	attempt, _ := ctx.Value(attemptKey{}).(int)
 	return max(attempt, 1)

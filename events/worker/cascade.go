@@ -8,8 +8,8 @@ import (
 	eventlog "tillstream/events/log"
 )
 
-// Bounds of a cascade: events that it appends, and attempts that met a conflict. What is beyond them is decided when its
-// events are read.
+// Bounds of a cascade: events that it appends, and attempts that met a conflict. Decisions beyond these
+// bounds are made when their events are read.
 const (
 	maxCascade         = 200
 	maxCascadeAttempts = 3

@@ -128,7 +128,7 @@ func (d *decider) wake() {
 	}
 }
 
-// runLane lets the loop decide for a lane until ctx ends, which is when the lease is lost at the latest.
+// runLane lets the loop decide for a lane until ctx ends, because the process stops or has lost the lease.
 func (d *decider) runLane(ctx context.Context, l *decideLane) error {
 	var checkpoint eventlog.Checkpoint
 	if !retry(ctx, everySecond(), func() (err error) {
@@ -261,7 +261,7 @@ func (d *decider) settle(ctx context.Context, tx *eventlog.Tx, j *job, committed
 	case committed != nil && IsInfrastructure(committed):
 		return committed
 	case committed != nil, j.err != nil:
-		// A refusal in a shared transaction may come from states that were read at different moments. Alone it is final.
+		// A refusal in a shared transaction may come from states that were read at different moments. In a transaction of its own it is final.
 		return d.decideAlone(ctx, j)
 	}
 	markHandled(tx, j.steps)

@@ -81,8 +81,8 @@ func (e *Effects) fail(handler string, item *Item, err error) {
 // A dry run commits nothing and does not act. It decides the cascade in all domains and returns what handling the event would
 // do. A handler that fails is then a part of the result, not an error.
 //
-// An event that was declared void is not handled. The errors are those of the handlers, and those of [IsInfrastructure], which
-// say nothing about the event.
+// An event that was declared void is not handled. The errors are those of the handlers, and those of [IsInfrastructure],
+// whose cause is not the event.
 func (d *Dispatcher) Dispatch(ctx context.Context, delivery Delivery, dryRun bool) (effects Effects, err error) {
 	if delivery.Item.Voided() {
 		void := fmt.Errorf("event %d was declared void: discard its dead letter", delivery.Item.Sequence)

@@ -68,7 +68,7 @@ type outcome struct {
 func (o *outcome) Error() string { return o.err.Error() }
 func (o *outcome) Unwrap() error { return o.err }
 
-// RetryAfter retries an act after d, as often as it takes: for a destination that is busy or unavailable.
+// RetryAfter retries an act after d, without a limit to the attempts: for a destination that is busy or unavailable.
 func RetryAfter(d time.Duration, err error) error { return &outcome{err: err, delay: d} }
 
 // Defer is RetryAfter for an act that fails although its destination works, such as a mail to a recipient whose mailbox is full.

@@ -25,7 +25,7 @@ const (
 	KindArchive Kind = "archive"
 )
 
-// A checkpoint is written at most once per checkpointEvery, or per checkpointEvents events.
+// A changed checkpoint is written after checkpointEvery, or earlier when the lane has handled checkpointEvents events.
 const (
 	checkpointEvery  = time.Second
 	checkpointEvents = 500

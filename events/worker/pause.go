@@ -56,8 +56,8 @@ func appendControl(ctx context.Context, l *eventlog.Log, name string, fact event
 	})
 }
 
-// setControl applies a control whose event has the given sequence. An older control than the lane's is ignored: the reader
-// begins before the events that the worker was created with.
+// setControl applies a control whose event has the given sequence. A control that is older than the lane's is ignored:
+// the reader begins before the end of the log, up to which New has read the controls.
 func (l *lane) setControl(c Control, sequence uint64) {
 	l.mu.Lock()
 	if sequence > l.control {

@@ -11,8 +11,9 @@ import (
 	eventlog "tillstream/events/log"
 )
 
-// Timer calls a domain at deadlines that its events set. Its heap is rebuilt from the log: the checkpoint is before the
-// oldest event with an open deadline. The deadline in the entity decides, so firing early, late or twice is harmless.
+// Timer calls a domain at deadlines that its events set. The lane keeps the open deadlines in memory and rebuilds them from the
+// log, so its checkpoint is before the oldest event with an open deadline. Fire may be called early, late or twice, so it must
+// check the deadline in the state of the entity.
 type Timer struct {
 	Name string
 	// Types are the events that At reads.

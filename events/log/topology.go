@@ -196,7 +196,8 @@ func (l *core) Differences(ctx context.Context) (all []Difference, err error) {
 	return all, nil
 }
 
-// Upgrade adds the missing parts of this program's topology to the broker, as a process of the shop does when it starts. It is for a broker user that may change streams, when the users of the processes may not.
+// Upgrade adds the missing parts of this program's topology to the broker, as a process of the shop does when it starts. It is
+// for a broker user that may change streams, when the users of the processes may not.
 func (l *core) Upgrade(ctx context.Context) error {
 	for _, want := range l.config.Topology.Buckets {
 		_, err := l.js.KeyValue(ctx, want.Bucket)

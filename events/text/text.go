@@ -1,6 +1,6 @@
-// Package text checks what people type before it is stored: names, addresses, titles. Such text is shown on pages, in mails
-// and in operators' terminals, where invisible characters and changes of the writing direction can make it look like
-// something else.
+// Package text checks text that people type, such as names, addresses and titles, before it is stored. Such text is shown on
+// pages, in mails and in operators' terminals, where invisible characters and changes of the writing direction can make it look
+// like another text.
 package text
 
 import (

@@ -261,7 +261,8 @@ func (d *decider) settle(ctx context.Context, tx *eventlog.Tx, j *job, committed
 	case committed != nil && IsInfrastructure(committed):
 		return committed
 	case committed != nil, j.err != nil:
-		// A refusal in a shared transaction may come from states that were read at different moments. In a transaction of its own it is final.
+		// A refusal in a shared transaction may come from states that were read at different moments. In a transaction of its
+		// own it is final.
 		return d.decideAlone(ctx, j)
 	}
 	markHandled(tx, j.steps)

@@ -11,8 +11,9 @@
 //	                         ├─► batch    events are written to projections, and to the archive
 //	                         └─► watch    events update what the process holds in memory
 //
-// Each watch runs in every process. Every other lane runs in one process of the shop at a time: it has a lease, and a checkpoint
-// from which the next holder of the lease continues. The life of one event in a decide lane:
+// Watches run in every process, and so do the periodic jobs, which check for what a timer or a webhook has missed. Every other
+// lane runs in one process of the shop at a time: it has a lease, and a checkpoint from which the next holder of the lease
+// continues. The life of one event in a decide lane:
 //
 //	             ┌─ decided, with its cascade in this process ──► commit ──► position advances
 //	take ────────┼─ cannot be handled ──► dead letter ──► position advances   (bad payload, panic, impossible state)

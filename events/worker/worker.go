@@ -17,7 +17,7 @@ import (
 	eventlog "tillstream/events/log"
 )
 
-// Periodic is a periodic job: a regular check for what a timer or a webhook may have missed. Every process runs its own.
+// Periodic is a periodic job: a check at intervals for what a timer or a webhook has missed. It runs in every process.
 type Periodic struct {
 	Every time.Duration
 	Name  string

@@ -11,6 +11,6 @@
 //	Append ──► position ──► Read …                 a new process: Open ──► every record and its position
 //	              └───────► DropBefore
 //
-// A record is text. It ends with the journal's end mark, which occurs nowhere else in a record, so the file needs no lengths or index. A
-// journal without a path keeps its records in memory, for tests and for servers without persistence.
+// A record is text. It ends with the journal's end mark, which occurs nowhere else in a record, so the file needs no lengths or
+// index. A journal without a path keeps its records in memory, for tests and for servers without persistence.
 package journal

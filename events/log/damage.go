@@ -15,7 +15,7 @@ type damage struct {
 }
 
 // ReportReader records the state of a reader: err is nil, or the reason why the reader has stopped. While a reader has
-// stopped at a [GapError] this process appends nothing, because a decision could be made without a missing event.
+// stopped at a [GapError] this process appends nothing, because decisions would be made without the missing events.
 func (l *core) ReportReader(reader string, err error) {
 	var gap *GapError
 	l.damage.mu.Lock()
@@ -27,8 +27,8 @@ func (l *core) ReportReader(reader string, err error) {
 	}
 }
 
-// ReportNewer returns [events.ErrNewer] when a newer release wrote a message. This process then appends nothing until the
-// event is declared void, because a decision would be made without that event.
+// ReportNewer records a message that a newer release wrote, and returns [events.ErrNewer] for it; nil for any other message.
+// This process then appends nothing until the event is declared void, because decisions would be made without that event.
 func (l *core) ReportNewer(m Message) error {
 	newer := m.Newer()
 	if newer == nil {

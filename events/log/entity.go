@@ -112,7 +112,8 @@ func (k Entity[S]) ReadAtLeast(ctx context.Context, l *Log, id string, seq uint6
 	return k.Read(ctx, l, id)
 }
 
-// Step applies one stored message to the state before it, as reading the entity does. It returns [ErrUnreadable].
+// Step applies one stored message to the state before it, as reading the entity does. Its errors are
+// [ErrUnreadable] and, for an event of a newer release, [ErrUnavailable].
 func (k Entity[S]) Step(state State[S], m Message) (State[S], error) {
 	next, err := k.fold().step(entry{state: state.Value, seq: state.Sequence, revision: state.Revision}, m)
 	after, _ := next.state.(S)

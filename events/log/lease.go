@@ -37,8 +37,8 @@ func (l *core) LeaseTTL() time.Duration {
 	return leaseTTL
 }
 
-// Acquire takes the lease of a lane if it is free, or if the same holder has it already, which this process then replaces. ok
-// is false when another holder has the lease.
+// Acquire takes the lease of a lane if it is free, or if a process with the same holder name has it; this process then replaces
+// that one. ok is false when another holder has the lease.
 func (l *core) Acquire(ctx context.Context, lane, holder string) (lease Lease, ok bool, err error) {
 	lease = Lease{Lane: lane, Holder: holder, Since: l.Now().UTC()}
 	last, err := l.readLease(ctx, lane)

@@ -85,8 +85,8 @@ const (
 )
 
 // Follow calls fn for every message from a sequence on, in order and without gaps, until ctx ends or fn returns an error. It
-// returns [*GapError] when the log lacks messages, [ErrUnavailable] when the broker cannot be read, ctx's error, or fn's. It
-// survives broken connections.
+// returns [*GapError] when the log lacks messages, [ErrUnavailable] when the broker cannot be read, or the error of ctx or
+// fn. It survives broken connections.
 func (l *Log) Follow(ctx context.Context, from uint64, fn func(Message) error) error {
 	from = max(from, 1)
 	consumer, err := l.openConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from})

@@ -34,7 +34,7 @@ type Entry struct {
 	Payload     events.Payload `json:"payload,omitempty"`
 }
 
-// History is all events about one order.
+// History has all events about one order, in causal order.
 type History struct {
 	OrderID string  `json:"order_id"`
 	Entries []Entry `json:"entries"`

@@ -27,7 +27,7 @@ var (
 	ErrBadPayload = errors.New("bad event payload")
 )
 
-// Fault is one fault of a command: the field, and what is expected of it.
+// Fault is one fault of a command: a field, and the requirement that its value does not meet.
 type Fault struct {
 	Field   string // JSON path below the body, such as "lines[2].sku"
 	Message string

@@ -15,7 +15,7 @@ type MessageQueued struct {
 // EventType implements [Payload].
 func (MessageQueued) EventType() string { return "notifications.queued" }
 
-// MessageSending: the mail is about to be handed to the mail server. Without a result after it the outcome is unknown.
+// MessageSending: the mail is about to be sent to the mail server. Without a later event the outcome is unknown.
 type MessageSending struct {
 	OrderID   string `json:"order_id"`
 	MessageID string `json:"message_id"`
@@ -45,7 +45,7 @@ type MessageFailed struct {
 // EventType implements [Payload].
 func (MessageFailed) EventType() string { return "notifications.failed" }
 
-// MessageUnknown: the mail may have been sent, and its template must not be sent twice. Staff decide what to do.
+// MessageUnknown: the mail may have been sent, and a mail of its template must not be sent twice. Staff decide what to do.
 type MessageUnknown struct {
 	OrderID   string `json:"order_id"`
 	MessageID string `json:"message_id"`

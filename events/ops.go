@@ -19,7 +19,7 @@ type LaneResumed struct {
 // EventType implements [Payload].
 func (LaneResumed) EventType() string { return "ops.lane_resumed" }
 
-// EventVoided: operators declared an event void that no program can read. Every fold of its entity skips it.
+// EventVoided: operators declared an event void, because no program can read it. Every fold of its entity skips the event.
 type EventVoided struct {
 	Sequence uint64 `json:"sequence"` // of the event in the log
 	Subject  string `json:"subject"`  // of the event
@@ -32,8 +32,8 @@ func (EventVoided) EventType() string { return "ops.event_voided" }
 // MaxRedelivery is the most events that one [RedeliveryRequested] may name.
 const MaxRedelivery = 100
 
-// RedeliveryRequested: operators want a lane to handle events again that it could not handle. The process that runs the lane
-// reads the request in the log, handles each event again, and appends the result to the event's dead letter.
+// RedeliveryRequested: operators request that a lane handles again events that it could not handle. The process that runs the
+// lane reads the request in the log, handles each event again, and appends the result to the event's dead letter.
 type RedeliveryRequested struct {
 	Lane      string   `json:"lane"`
 	Sequences []uint64 `json:"sequences"` // of the events in the log, at most MaxRedelivery

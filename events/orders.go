@@ -34,7 +34,7 @@ type Customer struct {
 	Locale string `json:"locale"` // BCP 47, such as "en" or "de-AT"
 }
 
-// OrderPlaced: a shopper placed an order at these prices. Nothing is held yet. It is the first event of an order, and the
+// OrderPlaced: a shopper placed an order at these prices. No stock is held yet. It is the first event of an order, and the
 // only one with the customer, the priced lines, the totals and the address: none of them changes later.
 type OrderPlaced struct {
 	OrderID     string      `json:"order_id"`
@@ -100,7 +100,7 @@ const (
 	RejectedPaymentFailed = "payment_not_taken" // Stripe refused to create the payment
 )
 
-// OrderRejected: the shop cannot deliver the order. A payment is voided or refunded.
+// OrderRejected: the shop cannot deliver the order. Its payment, if any, is cancelled or refunded.
 type OrderRejected struct {
 	OrderOutcome
 	Reason string     `json:"reason"` // one of the Rejected constants
@@ -125,7 +125,7 @@ const (
 	CancelRefunded         = "refunded"          // a late payment was refunded before the stock was held again
 )
 
-// OrderCancelled: the order was cancelled before it was paid. A later payment is voided or refunded.
+// OrderCancelled: the order was cancelled before it was paid. A later payment is cancelled or refunded.
 type OrderCancelled struct {
 	OrderOutcome
 	Reason string `json:"reason"` // one of the Cancel constants
@@ -134,8 +134,8 @@ type OrderCancelled struct {
 // EventType implements [Payload].
 func (OrderCancelled) EventType() string { return "orders.cancelled" }
 
-// OrderPaidLate: a payment arrived after expiry. The stock is to be held again; when it is gone the payment is voided or
-// refunded. The event repeats the lines, because inventory holds them by this event alone.
+// OrderPaidLate: a payment arrived after the order had expired. Inventory holds the stock again; when it is sold out the
+// payment is cancelled or refunded. The event repeats the lines, because inventory reads only this event.
 type OrderPaidLate struct {
 	OrderID string      `json:"order_id"`
 	Lines   []OrderLine `json:"lines"`

@@ -100,8 +100,8 @@ type PaymentCaptured struct {
 // EventType implements [Payload].
 func (PaymentCaptured) EventType() string { return "payments.captured" }
 
-// PaymentCancelRequested: the order ended unpaid. With Force an existing authorization is voided; without, it is reported as
-// authorized, because the shopper paid at the last moment and may still get the goods.
+// PaymentCancelRequested: the order ended unpaid. With Force an existing authorization is cancelled too. Without Force it is
+// reported as authorized, because the shopper paid at the last moment and may still get the goods.
 type PaymentCancelRequested struct {
 	OrderID   string `json:"order_id"`
 	PaymentID string `json:"payment_id"`

@@ -238,10 +238,10 @@ func TestANewerEventIsDeclaredVoidWhileItIsRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		met := l.Adopt(eventlog.Message{Sequence: sequence, Subject: newer.Subject, Header: newer.Header, Data: newer.Data})
+		read := l.Adopt(eventlog.Message{Sequence: sequence, Subject: newer.Subject, Header: newer.Header, Data: newer.Data})
 		declared := l.Adopt(eventlog.Message{Sequence: sequence + 1_000_000, Subject: void.Subject, Header: void.Header, Data: void.Data})
 		var both sync.WaitGroup
-		both.Go(func() { _ = l.ReportNewer(met) }) // an error is correct if the void was not read yet
+		both.Go(func() { _ = l.ReportNewer(read) }) // an error is correct if the void was not read yet
 		both.Go(func() { l.Observe(declared) })
 		both.Wait()
 		if err := l.Damage(); err != nil {
@@ -325,7 +325,7 @@ func TestOpenRefusesAStreamWithAnotherConfiguration(t *testing.T) {
 	}
 }
 
-func waitUntil(t *testing.T, what string, condition func() bool) {
+func waitUntil(t *testing.T, want string, condition func() bool) {
 	t.Helper()
 	deadline := time.After(time.Minute)
 	ticker := time.NewTicker(10 * time.Millisecond)
@@ -334,7 +334,7 @@ func waitUntil(t *testing.T, what string, condition func() bool) {
 		select {
 		case <-ticker.C:
 		case <-deadline:
-			t.Fatalf("after 1 min: want %s", what)
+			t.Fatalf("not within 1 min: %s", want)
 		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package api is what the HTTP APIs of all domains have in common. It promises that every request is read, authorized, counted
-// and, when it fails, answered in the same way, whichever domain serves it.
+// Package api is the common part of the domains' HTTP APIs. It promises that the requests of all domains are read, authorized,
+// counted and, when they fail, answered in the same way.
 //
 // The life of one request:
 //

@@ -28,7 +28,7 @@ const Collection = "archive"
 // ErrNotContiguous is returned when a batch does not begin directly after the head.
 var ErrNotContiguous = errors.New("the batch does not begin after the head of the archive")
 
-// errCutting is returned while a part of the archive is being set aside, or after that was interrupted.
+// errCutting is returned while a part of the archive is being set aside, or after an interrupted [Archive.SetAside].
 var errCutting = fmt.Errorf("%w: a repair is running or was interrupted", eventlog.ErrTruncated)
 
 // Archive is an archive in one collection. It is safe for concurrent use by many readers and one writer.
@@ -241,7 +241,7 @@ func (a *Archive) spans(ctx context.Context) (spans []span, err error) {
 
 var errEnd = errors.New("end of the range")
 
-// Messages returns the archived messages between two sequences, as they stood in the log.
+// Messages returns the archived messages from one sequence to another, both included, as the log stored them.
 func (a *Archive) Messages(ctx context.Context, from, to uint64) (messages []eventlog.Message, err error) {
 	err = a.Each(ctx, from, func(m Archived) error {
 		if m.Sequence > to {

@@ -39,7 +39,7 @@ func (a Archived) Body() []byte {
 	return a.Bytes
 }
 
-// Message returns the message as it stood in the log.
+// Message returns the message as the log stored it.
 func (a Archived) Message() eventlog.Message {
 	return eventlog.Message{Sequence: a.Sequence, Subject: a.Subject, Stored: a.Stored, Header: a.Headers, Data: a.Body()}
 }
@@ -83,7 +83,7 @@ func (c chunk) first() (uint64, error) {
 	return first, nil
 }
 
-// Both are safe for concurrent use: EncodeAll and DecodeAll keep no state between calls.
+// compressor and decompressor are safe for concurrent use: EncodeAll and DecodeAll keep no state between calls.
 var (
 	compressor   = must(zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20)))
 	decompressor = must(zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20)))

@@ -1,8 +1,8 @@
 // Package archive keeps the second durable copy of the log, in MongoDB: every message, in chunks, in the order of the log.
 //
-// The archive is contiguous: it holds every message up to its head. It refuses a batch that does not begin directly after the
-// head, so a failed write can only be followed by the same write. The lane then continues at the end of the archive, also when
-// an older backup has replaced the database.
+// The archive is contiguous: it holds every message up to its head, the sequence of the last one. It refuses a batch that does
+// not begin directly after the head, so after a failed write no later message can be archived first. The lane that writes the
+// archive always begins at the head, also when an older backup has replaced the database.
 //
 //	lane ─► gather messages ─► chunks (zstd of one line of JSON per message) ─► head
 //

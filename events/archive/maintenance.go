@@ -11,7 +11,8 @@ import (
 	eventlog "tillstream/events/log"
 )
 
-// Cut is a [Archive.SetAside] that has begun. Messages from there on do not count as archived, whether they were moved or not.
+// Cut marks an [Archive.SetAside] that has begun. Messages from the sequence From on no longer count as archived, whether they
+// were moved yet or not.
 type Cut struct {
 	From  uint64 `bson:"from"`
 	Aside string `bson:"aside"` // the other collection
@@ -33,7 +34,7 @@ func (a *Archive) SetAside(ctx context.Context, from uint64, aside *mongo.Collec
 	return err
 }
 
-// FinishAside completes a [Archive.SetAside] that was interrupted. It returns the name of the other collection, "" when there was
+// FinishAside completes an [Archive.SetAside] that was interrupted. It returns the name of the other collection, "" when there was
 // nothing to complete.
 func (a *Archive) FinishAside(ctx context.Context) (aside string, err error) {
 	head, err := a.Head(ctx)

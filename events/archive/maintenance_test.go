@@ -104,7 +104,7 @@ func TestInterruptedSetAsideIsCompleted(t *testing.T) {
 	}
 }
 
-// The newest archived event must stand in the log at its sequence.
+// The newest archived event must be in the log at its sequence.
 func TestCheckHistoryDetectsTruncatedLog(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

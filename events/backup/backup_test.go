@@ -115,9 +115,9 @@ func TestOpenRefusesDamagedFile(t *testing.T) {
 		"Shorter": func(path string) error { return os.Truncate(path, 3) },
 		"Missing": os.Remove,
 	}
-	for what, damage := range damages {
+	for kind, damage := range damages {
 		for _, name := range []string{backup.Log, backup.DeadLetters, backup.Checkpoints, backup.Aside, backup.Secrets} {
-			t.Run(what+"/"+name, func(t *testing.T) {
+			t.Run(kind+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				dir := writeBackup(t, 100)
 				if err := damage(filepath.Join(dir, name)); err != nil {

@@ -1,8 +1,8 @@
 // Package embedded runs the shop's two servers inside the process: nats-server, which stores the log, and FerretDB on SQLite,
-// which serves MongoDB's protocol for the projections. It is for cmd/shop and for tests. Workers connect to real servers and
-// must not import it.
+// which serves MongoDB's protocol for the projections. It is for cmd/shop and for tests. The programs of a shop in several
+// processes connect to separate servers and must not import it.
 //
-// What it promises:
+// It promises:
 //
 //   - An address or a directory that is in use is an error at once; the start neither hangs nor ends the process.
 //   - Both servers are ready when Start returns and have closed their files when Stop returns.
@@ -11,7 +11,7 @@
 //   - If the process is killed at any moment, nothing acknowledged is lost. A power failure may lose the last documents of the
 //     projections, which are computed from the log again, but nothing of the log.
 //
-// What FerretDB v1.24.2 can do, measured with its client on two busy cores and documents of about 600 bytes (run the benchmarks
+// The limits of FerretDB v1.24.2, measured with its client on two busy cores and documents of about 600 bytes (run the benchmarks
 // to measure it again): insertMany of 500 inserts 16,000 documents/s; a replacement by exactly {_id: x} runs at 1,200 to
 // 3,500/s for any size of the collection; every other filter, including {_id: {$in: …}} and indexed fields, reads the whole
 // collection at 60 µs a document. One database has a hundred connections, and an update command holds one per operation until

@@ -141,7 +141,7 @@ func writeUntilKilled(t *testing.T, at addresses, enough int, written chan<- str
 		if published == nil {
 			acked.messages++
 		}
-		_, inserted := orders.InsertOne(ctx, viewDoc(i, 1))
+		_, inserted := orders.InsertOne(ctx, orderDoc(i, 1))
 		if inserted == nil {
 			acked.documents++
 		}

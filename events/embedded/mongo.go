@@ -173,7 +173,7 @@ func (m *Mongo) URI() string { return m.uri }
 func (m *Mongo) Stop() {
 	m.stop()
 	if err := m.dir.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
-		m.log.Error("unlock directory of ferretdb", "error", err)
+		m.log.Error("directory of ferretdb not unlocked", "error", err)
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// viewDoc returns a document of about 600 bytes, the size of an order in its projection.
-func viewDoc(id int, seq int64) bson.D {
+// orderDoc returns a document of about 600 bytes, the size of an order in its projection.
+func orderDoc(id int, seq int64) bson.D {
 	return bson.D{
 		{Key: "_id", Value: docID(id)},
 		{Key: "seq", Value: seq},
@@ -55,7 +55,7 @@ func insert(b *testing.B, c *mongo.Collection, from, n int) {
 	b.Helper()
 	docs := make([]any, n)
 	for i := range docs {
-		docs[i] = viewDoc(from+i, 1)
+		docs[i] = orderDoc(from+i, 1)
 	}
 	if _, err := c.InsertMany(b.Context(), docs, options.InsertMany().SetOrdered(false)); err != nil {
 		b.Fatal(err)
@@ -93,7 +93,7 @@ func BenchmarkReplaceByID(b *testing.B) {
 
 func replace(b *testing.B, c *mongo.Collection, filter bson.D, id int) {
 	b.Helper()
-	if _, err := c.ReplaceOne(b.Context(), filter, viewDoc(id, 2), options.Replace().SetUpsert(true)); err != nil {
+	if _, err := c.ReplaceOne(b.Context(), filter, orderDoc(id, 2), options.Replace().SetUpsert(true)); err != nil {
 		b.Fatal(err)
 	}
 }
@@ -127,7 +127,7 @@ func bulkReplace(ctx context.Context, c *mongo.Collection, from, n int) error {
 	models := make([]mongo.WriteModel, n)
 	for i := range models {
 		models[i] = mongo.NewReplaceOneModel().SetUpsert(true).
-			SetFilter(bson.D{{Key: "_id", Value: docID(from + i)}}).SetReplacement(viewDoc(from+i, 3))
+			SetFilter(bson.D{{Key: "_id", Value: docID(from + i)}}).SetReplacement(orderDoc(from+i, 3))
 	}
 	_, err := c.BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false))
 	return err

@@ -18,7 +18,7 @@ import (
 )
 
 // FerretDB creates its unique index by _id on one expression and queries another one. They are equal, but SQLite's planner
-// does not recognise that, so every lookup reads the whole table. The indexer replaces each index by one on the queried
+// does not recognize that, so every lookup reads the whole table. The indexer replaces each index by one on the queried
 // expression with the same name, so that _id stays unique and is indexed once.
 const (
 	createdExpression = `_ferretdb_sjson->"_id"`
@@ -62,7 +62,7 @@ func (x *idIndexer) run(ctx context.Context) {
 			return
 		case <-tick.C:
 			if err := x.search(ctx); err != nil && ctx.Err() == nil {
-				x.log.Warn("replace indexes by _id", "error", err)
+				x.log.Warn("indexes by _id not replaced", "error", err)
 			}
 		}
 	}

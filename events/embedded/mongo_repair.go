@@ -79,8 +79,8 @@ func withDatabase(file string, do func(*sql.DB) error) (err error) {
 	return do(db)
 }
 
-// The queries look at FerretDB's list of collections and at the tables that have an entry in it and a unique index. A file may
-// have tables but no list.
+// incomplete selects the tables that have no entry in FerretDB's list of collections, or no unique index. A file may have tables
+// but no list.
 const (
 	countTables = `SELECT count(*) FROM sqlite_schema WHERE type = 'table'`
 	countLists  = `SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '_ferretdb_collections'`

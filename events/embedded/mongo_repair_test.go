@@ -25,7 +25,7 @@ func TestMongoDropsIncompleteCollectionsAtStart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := shop.Collection("complete").InsertOne(t.Context(), viewDoc(1, 1)); err != nil {
+	if _, err := shop.Collection("complete").InsertOne(t.Context(), orderDoc(1, 1)); err != nil {
 		t.Fatal(err)
 	}
 	if err := first.IndexIDs(t.Context()); err != nil {
@@ -36,11 +36,11 @@ func TestMongoDropsIncompleteCollectionsAtStart(t *testing.T) {
 
 	shop = connect(t, startMongo(t, MongoConfig{Dir: dir})).Database("shop")
 	for _, name := range collections {
-		_, err := shop.Collection(name).InsertOne(t.Context(), viewDoc(1, 1))
+		_, err := shop.Collection(name).InsertOne(t.Context(), orderDoc(1, 1))
 		if name != "complete" && err != nil {
 			t.Errorf("first insert into %s: got %v, want no error", name, err)
 		}
-		if _, err := shop.Collection(name).InsertOne(t.Context(), viewDoc(1, 1)); !mongo.IsDuplicateKeyError(err) {
+		if _, err := shop.Collection(name).InsertOne(t.Context(), orderDoc(1, 1)); !mongo.IsDuplicateKeyError(err) {
 			t.Errorf("second insert into %s: got %v, want a duplicate key error", name, err)
 		}
 	}
@@ -76,7 +76,7 @@ func TestMongoRemovesADatabaseFileWithoutTablesAtStart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	first := startMongo(t, MongoConfig{Dir: dir})
-	if _, err := connect(t, first).Database("shop").Collection("orders").InsertOne(t.Context(), viewDoc(1, 1)); err != nil {
+	if _, err := connect(t, first).Database("shop").Collection("orders").InsertOne(t.Context(), orderDoc(1, 1)); err != nil {
 		t.Fatal(err)
 	}
 	if err := first.Sync(); err != nil {

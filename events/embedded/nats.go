@@ -170,6 +170,6 @@ func (n *NATS) Stop() {
 	n.server.Shutdown()
 	n.server.WaitForShutdown()
 	if err := n.dir.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
-		n.log.Error("unlock directory of nats-server", "error", err)
+		n.log.Error("directory of nats-server not unlocked", "error", err)
 	}
 }

@@ -14,8 +14,9 @@
 // A test can also set a trigger while processes run, in a file that every process reads at every point. The first process that
 // reaches the point renames the file and is the only one affected; see [Config].
 //
-//	file "trap" contains "kill act.done@payments.stripe:1" ─► a process gets there ─► renames it to "trap.<its pid>" ─► dies
+//	file "trap" contains "kill act.done@payments.stripe:1"
+//	    ─► a process reaches the point ─► renames the file to "trap.<its process id>" ─► kills itself
 //
-// Only programs call [Arm], because only they read settings. [Points] lists all failpoints, so that a misspelt one is refused
-// at start, and a test can use all of them in turn.
+// Only main packages call [Arm], because only they read the environment. [Points] lists all failpoints, so that a misspelt one
+// is refused at start, and a test can use all of them in turn.
 package failpoint

@@ -28,7 +28,7 @@ func At(point string) {
 	}
 }
 
-// AtPlace marks a point that is reached in several places, such as lanes, in one of them.
+// AtPlace marks a point that several places share, such as lanes. place is the name of the one that reaches the point.
 func AtPlace(place, point string) {
 	if t := armed.Load(); t != nil {
 		t.pass(place, point)

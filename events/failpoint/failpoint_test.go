@@ -124,7 +124,7 @@ func (p *child) stops(t *testing.T, point string) {
 	}
 }
 
-func TestKillAtTheNthPassOfAPlace(t *testing.T) {
+func TestKillTriggerCountsThePassesOfItsPlace(t *testing.T) {
 	t.Parallel()
 	p := start(t, envKill+"=act.done@payments.stripe:2")
 	p.passes(t, "act.done@payments.stripe")
@@ -133,14 +133,14 @@ func TestKillAtTheNthPassOfAPlace(t *testing.T) {
 	p.dies(t, "act.done@payments.stripe")
 }
 
-func TestKillWithoutPlaceCountsEveryPlace(t *testing.T) {
+func TestKillTriggerWithoutPlaceCountsEveryPlace(t *testing.T) {
 	t.Parallel()
 	p := start(t, envKill+"=act.done:2")
 	p.passes(t, "act.done@payments.stripe")
 	p.dies(t, "act.done@notifications.mail")
 }
 
-func TestStopHappensOnce(t *testing.T) {
+func TestStopTriggerStopsTheProcessOnce(t *testing.T) {
 	t.Parallel()
 	p := start(t, envStop+"=http.order_stored")
 	p.passes(t, "http.order_received")

@@ -7,7 +7,7 @@ type Point struct {
 	Placed bool   // reached in several places (lanes, periodic jobs), each with a name
 }
 
-// Points returns all failpoints, in the order in which an order reaches them. A process has one committer and one decide loop,
+// Points returns all failpoints, in the order in which a purchase reaches them. A process has one committer and one decide loop,
 // so their points have no place.
 func Points() []Point {
 	return []Point{
@@ -18,7 +18,7 @@ func Points() []Point {
 
 		{Name: "append.gathered", State: "transactions are gathered for a commit, none is committed"},
 		{Name: "append.half_sent", State: "an atomic batch is sent except for its last message, which commits it"},
-		{Name: "append.stored", State: "the broker has answered, the callers of commit do not know yet"},
+		{Name: "append.stored", State: "the broker has answered, the callers of commit have no answer yet"},
 
 		{Name: "decide.fetched", State: "the decide loop has received a batch of events"},
 		{Name: "decide.decided", State: "the decisions are made, nothing is committed"},
@@ -43,7 +43,7 @@ func Points() []Point {
 		{Name: "batch.written", State: "the batch is written, the lane has not advanced", Placed: true},
 
 		{Name: "checkpoint.before_save", State: "a lane is ahead of its checkpoint", Placed: true},
-		{Name: "checkpoint.saved", State: "the broker has stored the checkpoint, the lane does not know yet", Placed: true},
+		{Name: "checkpoint.saved", State: "the broker has stored the checkpoint, the lane has not recorded that", Placed: true},
 
 		{Name: "timers.fired", State: "a deadline has passed, its order is not yet examined"},
 		{Name: "periodic.begun", State: "a periodic job begins", Placed: true},

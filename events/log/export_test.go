@@ -6,7 +6,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Failover does what a request does that has not been answered for a while.
+// Failover exposes the failover that follows when a request is not answered for a while.
 func (l *Log) Failover() { l.failover() }
 
 // CheckEnd compares the log with what this process has seen, as after a reconnect. The broker's answer arrives late: meanwhile
@@ -19,6 +19,7 @@ func (l *Log) CheckEnd(ctx context.Context, meanwhile func()) error {
 	return l.high.err
 }
 
+// lateStream is a stream whose state is read after meanwhile has run.
 type lateStream struct {
 	jetstream.Stream
 	meanwhile func()

@@ -131,16 +131,16 @@ func messages(t *testing.T, l *eventlog.Log) uint64 {
 func sentMessages(l *eventlog.Log) int { return int(l.JetStream().Conn().Stats().OutMsgs) }
 
 // until polls until a condition holds.
-func until(t *testing.T, what string, condition func() bool) {
+func until(t *testing.T, condition string, holds func() bool) {
 	t.Helper()
 	const patience = time.Minute
 	poll, timeout := time.NewTicker(2*time.Millisecond), time.After(patience)
 	defer poll.Stop()
-	for !condition() {
+	for !holds() {
 		select {
 		case <-poll.C:
 		case <-timeout:
-			t.Fatalf("timed out after %s waiting until %s", patience, what)
+			t.Fatalf("timed out after %s waiting until %s", patience, condition)
 		}
 	}
 }

@@ -10,15 +10,16 @@
 //	Do(fn) ─► Load (cache, else read the subject) ─► decide ─► Append (applied at once, message built)
 //	   ▲                                                          │
 //	   │ conflict: drop the cached state, decide again            ▼
-//	   └──────────── committer: gathers queued requests into one atomic batch, one in flight ─► fsync ─► acknowledge
+//	   └──────────── committer: gathers queued transactions into one atomic batch, one in flight ─► fsync ─► answer
 //
-// An entity is one literal subject; its state is the fold of that subject's events, which are numbered without gaps. The
-// parts of the API are [Entity] (one kind of entity), [Tx] (one decision), [Log.Do] (decide and commit), [Log.Follow] (read
-// everything in order), and [Checkpoint] and [Lease], which store how far a lane of a worker has come and which process runs it.
+// An entity has one subject, without wildcards. Its state is the fold of the events on that subject, which are numbered
+// without gaps. The parts of the API are [Entity] (one kind of entity), [Tx] (one decision), [Log.Do] (decide and commit),
+// [Log.Follow] (read everything in order), and [Checkpoint] and [Lease], which store the position of a lane of a worker and
+// which process runs the lane.
 //
-// Programs of two releases may run side by side. A process that starts adds to the broker what its [Topology] has and the
-// broker lacks, announces the topology that it knows for as long as it runs, and does not start when the log holds events
-// that it does not understand: see [Process] and [TopologyState].
+// Programs of two releases may run side by side. A process that starts adds the missing parts of its [Topology] to the broker,
+// announces its topology for as long as it runs, and does not start when the log holds events that it cannot read: see
+// [Process] and [TopologyState].
 //
 // A process opens the log once. Each domain in it gets its own handle from [Log.ForDomain], which may append only under the
 // domain's prefixes.
@@ -126,9 +127,9 @@ type core struct {
 	moveInterval time.Duration // shortest time between two moves
 }
 
-// Open checks the server's version, creates missing streams and buckets, and adds to existing ones what this program's
-// topology has and they lack. It returns [ErrDrift] when a stream is configured differently, and [events.ErrNewer] when a
-// newer release has written events that this program does not understand.
+// Open checks the server's version, creates missing streams and buckets, and adds to existing ones the missing parts of this
+// program's topology. It returns [ErrDrift] when a stream is configured differently, and [events.ErrNewer] when a newer release
+// has written events that this program cannot read.
 func Open(ctx context.Context, conn *nats.Conn, config Config) (*Log, error) {
 	config, err := config.withDefaults()
 	if err != nil {
@@ -177,7 +178,7 @@ func checkVersion(version string) error {
 	return nil
 }
 
-// A broker that has just started may need this long to open its streams: its disk is busy, or its cluster is still electing
+// A broker that has just started may need openPatience to open its streams: its disk is busy, or its cluster is still electing
 // leaders. The client ends each request after 5 s by itself; openDelay is the wait between two requests.
 const (
 	openPatience = time.Minute

@@ -186,10 +186,10 @@ func TestWorkerPermissionsAreSufficient(t *testing.T) {
 	worker, operator, violations := restricted(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	must := func(what string, err error) {
+	must := func(operation string, err error) {
 		t.Helper()
 		if err != nil {
-			t.Errorf("%s: %v", what, err)
+			t.Errorf("%s: %v", operation, err)
 		}
 	}
 	for range 20 { // more events than are read one by one

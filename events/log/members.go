@@ -22,7 +22,7 @@ import (
 type Process struct {
 	ID       string    `json:"id"`
 	Source   string    `json:"source"`
-	Topology int       `json:"topology"` // the topology that the process knows
+	Topology int       `json:"topology"` // the version of the topology that the process knows
 	Since    time.Time `json:"since"`
 }
 
@@ -42,8 +42,8 @@ type TopologyState struct {
 //
 // A process announces itself before it reads Written, and Written is set before the second check. So when an older process
 // starts while a newer one begins to write, at least one of them detects the other. An announcement expires like a lease. A
-// process that was suspended meanwhile then reads an event that it does not understand, appends nothing more, and ends at its
-// next announcement.
+// process that was suspended meanwhile then reads an event that it cannot read, appends nothing more, and ends at its next
+// announcement.
 type members struct {
 	bucket  jetstream.KeyValue
 	self    Process
@@ -52,14 +52,14 @@ type members struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 	gone    chan struct{} // closed when this process must end
-	err     error         // why
+	err     error         // why it must end
 }
 
 // announcedFor is how many lease durations an announcement is valid, by the broker's clock. It is renewed three times in each.
 // The age is checked because a broker that was killed may restore expired announcements and never remove them (nats-server 2.15.2).
 const announcedFor = 2
 
-// allowInterval is the shortest time between two checks whether all running processes know what this process wants to write.
+// allowInterval is the shortest time between two checks whether all running processes know this program's topology.
 const allowInterval = 500 * time.Millisecond
 
 const (
@@ -100,7 +100,7 @@ func (l *core) join(ctx context.Context) error {
 	return nil
 }
 
-// checkWritten returns [events.ErrNewer] when the log may hold events that this program does not understand.
+// checkWritten returns [events.ErrNewer] when the log may hold events that this program cannot read.
 func (l *core) checkWritten(state TopologyState) error {
 	if known := l.config.Topology.Version; state.Written > known {
 		return fmt.Errorf("%w: the shop has events of topology %d, this program knows %d; run the release that wrote them, or a newer one",
@@ -136,7 +136,7 @@ func (l *core) leave(ctx context.Context) {
 	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	if err := l.members.bucket.Purge(leaving, prefixProcess+l.members.self.ID, jetstream.PurgeTTL(leaseMarker)); err != nil {
-		l.config.Logger.Debug("withdraw process announcement", "error", err) // the announcement expires by itself
+		l.config.Logger.Debug("process announcement not withdrawn", "error", err) // the announcement expires by itself
 	}
 }
 

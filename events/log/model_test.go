@@ -60,7 +60,7 @@ type openTx struct {
 // shortPatience ends long before a second try begins, and long after an answer that is not lost has arrived.
 const shortPatience = 300 * time.Millisecond
 
-// Whatever two processes commit, and whichever answers are lost: an acknowledged event is stored once, a refused one is not
+// Two processes commit random transactions, and some answers are lost. An acknowledged event is stored once, a refused one is not
 // stored, a commit is refused only for a conflict, and all processes read the same.
 func TestLogAgreesWithItsModel(t *testing.T) {
 	t.Parallel()

@@ -93,7 +93,7 @@ func TestReadAtLeastIncludesKnownEvent(t *testing.T) {
 		t.Errorf("entity without events: got %v, want ErrNotFound", err)
 	}
 	if _, err := theirs.Get(t.Context(), 3); !errors.Is(err, eventlog.ErrNotFound) {
-		t.Errorf("message behind the end of the log: got %v, want ErrNotFound", err)
+		t.Errorf("message after the end of the log: got %v, want ErrNotFound", err)
 	}
 }
 
@@ -130,7 +130,7 @@ func TestGarbageOnSubjectDoesNotChangeState(t *testing.T) {
 	expectTally(t, fresh, "a", tally{2, 2})
 }
 
-// Garbage behind the newest event of a LastOnly entity does not hide the event: the stock does not look empty.
+// Garbage after the newest event of a LastOnly entity does not hide the event: the stock does not look empty.
 func TestGarbageDoesNotHideLastEvent(t *testing.T) {
 	t.Parallel()
 	ours, fresh := twoLogs(t)
@@ -152,7 +152,7 @@ func TestGarbageDoesNotHideLastEvent(t *testing.T) {
 	}
 }
 
-// publish stores an event past the log, without an expected sequence, as a foreign program might.
+// publish publishes an event directly to the stream, without an expected sequence, as another program might.
 func publish(t *testing.T, l *eventlog.Log, subject string, revision uint64, headers map[string]string) {
 	t.Helper()
 	msg, err := events.Encode(events.Event{ID: fmt.Sprintf("%s-%d", subject, revision), Source: "test", Time: l.Now(), Revision: revision,

@@ -73,7 +73,7 @@ func TestFollowDeliversEveryMessageInOrder(t *testing.T) {
 	}
 }
 
-// The stream denies deletion, so a missing sequence is damage. Follow returns it and delivers no message behind it.
+// The stream denies deletion, so a missing sequence is damage. Follow returns it and delivers no message after it.
 func TestFollowStopsAtGap(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

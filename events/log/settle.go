@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
@@ -16,86 +15,12 @@ import (
 	"tillstream/events/failpoint"
 )
 
-// How long one try waits for an answer, and the delays between tries. A broker that dies loses the requests that it had
-// read without an answer, and so does a cluster without a leader. A broker that is only slow refuses the repeated request.
-const (
-	tryTimeout   = time.Second
-	firstDelay   = 20 * time.Millisecond
-	longestDelay = 250 * time.Millisecond
-)
-
-func newDelays() *backoff.ExponentialBackOff {
-	return &backoff.ExponentialBackOff{InitialInterval: firstDelay, Multiplier: 2, MaxInterval: longestDelay}
-}
-
-// When the connection moves to another server of the cluster: first after moveAfter without an answer, then at intervals
-// that double from shortestMoveInterval to longestMoveInterval. Each move loses the requests in flight.
-const (
-	moveAfter            = 2 * time.Second
-	shortestMoveInterval = 3 * time.Second
-	longestMoveInterval  = 30 * time.Second
-)
-
-// failover moves the connection to another server of the cluster, if there is one, when the current server has not answered
-// for a while. A server that is cut off from its cluster never regains a majority, but it keeps its clients. The intervals
-// between moves grow because a slow cluster serves no client that reconnects every few seconds. A connection that is
-// already reconnecting is left alone.
-func (l *core) failover() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := l.config.Now()
-	sinceMove := now.Sub(l.movedAt)
-	if len(l.conn.Servers()) < 2 || !l.conn.IsConnected() || sinceMove < l.moveInterval {
-		return
-	}
-	l.movedAt, l.moveInterval = now, min(2*l.moveInterval, longestMoveInterval)
-	if sinceMove > 2*longestMoveInterval { // the last move helped
-		l.moveInterval = shortestMoveInterval
-	}
-	l.config.Logger.Warn("broker unresponsive, reconnecting to another server", "broker", l.conn.ConnectedServerName())
-	if err := l.conn.ForceReconnect(); err != nil {
-		l.config.Logger.Warn("reconnect to another server", "error", err)
-	}
-}
-
-// Retry repeats a request to the broker after temporary errors, for as long as a commit is retried.
-func (l *core) Retry(ctx context.Context, request func(context.Context) error) error {
-	return l.retryFor(ctx, l.config.Patience, request)
-}
-
-func (l *core) retryFor(ctx context.Context, patience time.Duration, request func(context.Context) error) (err error) {
-	began := time.Now()
-	deadline := began.Add(patience)
-	try := func() (struct{}, error) {
-		trying, cancel := context.WithDeadline(ctx, earlier(deadline, time.Now().Add(tryTimeout)))
-		defer cancel()
-		err = request(trying)
-		return struct{}{}, permanent(err)
-	}
-	move := func(error, time.Duration) {
-		if time.Since(began) > moveAfter {
-			l.failover()
-		}
-	}
-	// err says why the last try failed; the error of Retry may be only that ctx ended.
-	_, _ = backoff.Retry(ctx, try, backoff.WithBackOff(newDelays()), backoff.WithMaxElapsedTime(patience), backoff.WithNotify(move))
-	return err
-}
-
-// permanent marks an error that no further try can remove.
-func permanent(err error) error {
-	if err == nil || IsTemporary(err) {
-		return err
-	}
-	return backoff.Permanent(err)
-}
-
-// storeBatch publishes requests as one atomic batch until each has an answer or patience ends. sent is nil, or a batch of
-// exactly these requests that is already on its way.
+// storeBatch publishes requests as one atomic batch until each has an answer or Config.Patience ends. sent is nil, or a batch
+// of exactly these requests that is already on its way.
 //
 // After a conflict, or without an answer, storeBatch does not bisect the batch: the log shows what happened to each request
 // (see settle), and the undecided ones are sent again. Repeating is safe, because a request that was stored after all is
-// refused by its own expectations and recognised.
+// refused by its own expected sequences and recognized.
 func (c *committer) storeBatch(open []*request, sent *sending) {
 	began := time.Now()
 	deadline := began.Add(c.log.config.Patience)
@@ -253,7 +178,7 @@ func (c *committer) settle(open []*request) (unsettled []*request) {
 		group.Go(func() error {
 			var err error
 			if outcomes[i], err = c.lookUp(ctx, r); err != nil {
-				c.log.config.Logger.Debug("look up append", "error", err)
+				c.log.config.Logger.Debug("append not looked up", "error", err)
 			}
 			return nil
 		})
@@ -287,7 +212,7 @@ const (
 	outcomeConflict                    // another writer appended to one of the entities first
 )
 
-// lookUp returns the outcome of a request. A request is stored whole or not at all, so one subject with a message behind
+// lookUp returns the outcome of a request. A request is stored whole or not at all, so one subject with a message after
 // the expected sequence decides: if the message is the request's own, all of the request is stored; if it is another
 // writer's, none of it is or will be. When no subject has such a message the outcome is open, because an earlier try may
 // still be on its way through the cluster.

@@ -27,8 +27,8 @@ const (
 const leaseMarker = time.Minute
 
 // Topology is every stream and bucket of the shop, as data. A release that adds something to them, or to the types of events,
-// increments the version. A process that starts adds to the broker what its topology has and the broker lacks, and refuses a
-// broker that is configured differently. An upgrade never removes anything: see [PlanUpgrade].
+// increments the version. A process that starts adds the missing parts of its topology to the broker, and refuses a broker
+// that is configured differently. An upgrade never removes anything: see [PlanUpgrade].
 type Topology struct {
 	Version int
 	Streams []jetstream.StreamConfig
@@ -132,7 +132,7 @@ func setFields(config *jetstream.StreamConfig, values map[string]string) error {
 	return nil
 }
 
-// upgradeOnOpen adds to a stream what this topology has and the stream lacks, and returns [ErrDrift] when the stream is
+// upgradeOnOpen adds the missing parts of this program's topology to a stream, and returns [ErrDrift] when the stream is
 // configured differently. The broker updates a stream without compare-and-set, so only the process that holds the lease of the
 // topology updates it, and reads the result back.
 func (l *core) upgradeOnOpen(ctx context.Context, want jetstream.StreamConfig, stream jetstream.Stream) (jetstream.Stream, error) {
@@ -162,8 +162,8 @@ func (l *core) upgradeOnOpen(ctx context.Context, want jetstream.StreamConfig, s
 // Difference is how a stream or bucket differs from this program's topology.
 type Difference struct {
 	Name  string `json:"name"`
-	Added string `json:"added"`           // what the topology has and the broker lacks, "" when nothing
-	Drift string `json:"drift,omitempty"` // what is configured differently, and is refused
+	Added string `json:"added"`           // the parts of the topology that the broker lacks, "" when none
+	Drift string `json:"drift,omitempty"` // settings that differ, which a program refuses; "" when none
 }
 
 // Differences compares the broker's streams and buckets with this program's topology.
@@ -196,8 +196,8 @@ func (l *core) Differences(ctx context.Context) (all []Difference, err error) {
 	return all, nil
 }
 
-// Upgrade adds to the broker what this program's topology has and the broker lacks, as a process of the shop does when it
-// starts. It is for a broker user that may change streams, when the users of the processes may not.
+// Upgrade adds the missing parts of this program's topology to the broker, as a process of the shop does when it starts. It is
+// for a broker user that may change streams, when the users of the processes may not.
 func (l *core) Upgrade(ctx context.Context) error {
 	for _, want := range l.config.Topology.Buckets {
 		_, err := l.js.KeyValue(ctx, want.Bucket)
@@ -221,7 +221,7 @@ func (l *core) Upgrade(ctx context.Context) error {
 	return nil
 }
 
-// updateStream adds to a stream what it lacks. The caller holds the lease of the topology.
+// updateStream adds the missing parts of this program's topology to a stream. The caller holds the lease of the topology.
 func (l *core) updateStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.Stream, error) {
 	state, err := l.TopologyState(ctx)
 	if err != nil {
@@ -266,61 +266,11 @@ func (l *core) lockTopology(ctx context.Context) (release func(), err error) {
 		}
 		return func() {
 			if err := l.Release(context.WithoutCancel(ctx), lease); err != nil {
-				l.config.Logger.Warn("release lease of the topology", "error", err)
+				l.config.Logger.Warn("lease not released", "lane", laneTopology, "error", err)
 			}
 		}, nil
 	}
 	return backoff.Retry(ctx, acquire, backoff.WithBackOff(backoff.NewConstantBackOff(openDelay)), backoff.WithMaxElapsedTime(0))
-}
-
-// defaults are the values that the broker sets for fields that a configuration leaves out.
-var defaults = map[string]string{
-	"max_consumers": "-1", "max_msgs": "-1", "max_bytes": "-1", "max_msg_size": "-1", "max_msgs_per_subject": "-1", "duplicate_window": "120000000000",
-	"num_replicas": "1", "compression": `"none"`, "ack_wait": "30000000000", "max_deliver": "-1", "replay_policy": `"instant"`,
-	"max_waiting": "512", "max_ack_pending": "1000", "deliver_policy": `"all"`, "ack_policy": `"none"`,
-}
-
-// Drift compares a wanted configuration with the actual one, field by field of their JSON forms, and returns the differences
-// in words, "" when there are none. A field that is left out has its default value. Fields in ignore are not compared.
-func Drift(wanted, actual any, ignore ...string) string {
-	want, have := fields(wanted), fields(actual)
-	keys := maps.Clone(want)
-	maps.Copy(keys, have)
-	var differences []string
-	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		w, h := withDefault(key, want[key]), withDefault(key, have[key])
-		if w != h && !slices.Contains(ignore, key) {
-			differences = append(differences, fmt.Sprintf("%s is %s, want %s", key, h, w))
-		}
-	}
-	return strings.Join(differences, "; ")
-}
-
-func withDefault(key, value string) string {
-	empty := value == "" || value == "0" || value == "false" || value == "null" || value == "{}"
-	if d, ok := defaults[key]; ok && empty {
-		return d
-	}
-	if empty {
-		return "unset"
-	}
-	return value
-}
-
-func fields(config any) map[string]string {
-	data, err := json.Marshal(config)
-	if err != nil {
-		return map[string]string{"error": err.Error()}
-	}
-	var raw map[string]json.RawMessage
-	if err := json.Unmarshal(data, &raw); err != nil {
-		return map[string]string{"error": err.Error()}
-	}
-	out := make(map[string]string, len(raw))
-	for k, v := range raw {
-		out[k] = string(v)
-	}
-	return out
 }
 
 // openReads opens the handle for reading single messages. With several replicas it reads from the leader only: a replica that

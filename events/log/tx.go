@@ -23,7 +23,7 @@ type Tx struct {
 	ctx      context.Context
 	now      time.Time
 	repeated bool // an earlier attempt met a conflict, so no entity is assumed to be new
-	followed bool // the process follows the log, so cached states are as new as the event being handled
+	followed bool // the event being handled was followed, so cached states are as new as that event
 	cause    events.Event
 	actor    string // of the appended events; empty: the shop itself
 
@@ -70,7 +70,7 @@ type position struct {
 
 // Begin starts a transaction that the caller commits. Most callers want [Log.Do].
 func (l *Log) Begin(ctx context.Context) *Tx {
-	// Every clock, JSON decoder and database that reads the time keeps microseconds.
+	// Microseconds, as [events.Event] promises: programs that read the log may not keep nanoseconds.
 	return &Tx{log: l, ctx: ctx, now: l.Now().UTC().Truncate(time.Microsecond), subjects: map[string]*subject{}}
 }
 

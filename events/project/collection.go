@@ -40,7 +40,8 @@ type Collection struct {
 	render   func(id string, state any) any
 }
 
-// NewCollection returns the collection of one kind of entity. doc turns a state into what is stored; json tags name its fields.
+// NewCollection returns the collection of one kind of entity. doc turns a state into the document that is stored; json tags name
+// the fields of the document.
 func NewCollection[S any](name string, entity eventlog.Entity[S], doc func(id string, state S) any, indexes ...Index) Collection {
 	return Collection{Name: name, Indexes: indexes, prefix: entity.Prefix, lastOnly: entity.LastOnly,
 		read: func(ctx context.Context, l *eventlog.Log, id string, seq uint64) (Document, error) {

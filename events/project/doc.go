@@ -1,8 +1,8 @@
 // Package project folds the log into MongoDB collections, which serve lists and searches.
 //
 // A projection is a set of collections that one lane keeps current. Each document holds the newest state of one entity and the
-// sequence of its last event. Every collection is a pure function of the log: it can be dropped and computed again. No decision
-// reads it.
+// sequence of its last event. Every collection is a pure function of the log: it can be dropped and computed again. Decisions
+// never read it.
 //
 //	lane ─► gather events ─► read the newest state of each entity ─► write each document, unless the stored one is newer
 //

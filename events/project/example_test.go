@@ -79,7 +79,7 @@ func Example() {
 	}
 	fmt.Printf("MUG: %d on hand at sequence %d\n", stored.Doc.OnHand, stored.Seq)
 
-	// Somebody changes the document by hand.
+	// An operator changes the document by hand.
 	change := bson.D{{Key: "$set", Value: bson.D{{Key: "doc.on_hand", Value: int64(7)}}}}
 	if _, err := db.Collection("bins").UpdateOne(ctx, bson.D{{Key: "_id", Value: "MUG"}}, change); err != nil {
 		panic(err)

@@ -28,8 +28,8 @@ type Config struct {
 	indexesEvery time.Duration
 }
 
-// Events are gathered until none has arrived for 250 ms, so that staff see a new order at once, and for 5 s at most. On a busy
-// shop that writes most orders once: an order passes through its states within three seconds, and replacing a document costs
+// Events are gathered until none has arrived for 250 ms, so that staff see a new order at once, and for 5 s at most. In a busy
+// shop most orders are then written once: an order passes through its states within three seconds, and replacing a document costs
 // FerretDB twenty times as much as inserting it.
 const (
 	defaultWindow = 5 * time.Second

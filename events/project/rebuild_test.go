@@ -157,7 +157,7 @@ func TestDocumentBehindCheckpointHasDrifted(t *testing.T) {
 }
 
 // A log with more entities than fit into memory is read several times, and each document is compared once.
-func TestRebuildInSeveralPasses(t *testing.T) {
+func TestRebuildInSeveralPassesComparesEachDocumentOnce(t *testing.T) {
 	t.Parallel()
 	l, db := logtest.Open(t), projecttest.Database(t)
 	shop := start(t, l, db)

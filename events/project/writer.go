@@ -162,7 +162,7 @@ func (w *writer) replaceOlder(ctx context.Context, collection string, documents 
 	})
 }
 
-// replaceByID replaces documents whatever their stored version is.
+// replaceByID replaces documents without a comparison with the stored versions.
 func (w *writer) replaceByID(ctx context.Context, collection string, documents []Document) (int, error) {
 	return w.replaceWhere(ctx, collection, documents, func(d Document) bson.D { return bson.D{{Key: "_id", Value: d.ID}} })
 }

@@ -38,7 +38,7 @@ type Backup struct {
 // BackupReport is the result of a backup.
 type BackupReport struct {
 	Dir         string  `json:"dir"`
-	Cut         uint64  `json:"cut"`          // last sequence of the log in it
+	Cut         uint64  `json:"cut"`          // last sequence of the log in the backup
 	FromArchive uint64  `json:"from_archive"` // number of events that the log lacked and the archive had
 	DeadLetters uint64  `json:"dead_letters"`
 	Lanes       uint64  `json:"lanes"` // number of checkpoints

@@ -160,7 +160,7 @@ func TestBackupOfRunningShopIsConsistent(t *testing.T) {
 }
 
 // The backup of an empty shop does not contain an event that is appended while it is written.
-func TestBackupOfEmptyShop(t *testing.T) {
+func TestBackupOfEmptyShopContainsNoLaterEvent(t *testing.T) {
 	t.Parallel()
 	c := newInstallation(t)
 	dir, report, err := c.backUp(func() { c.adjust("x1", "X", "", 1) })

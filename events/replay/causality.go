@@ -8,13 +8,13 @@ import (
 	"tillstream/events"
 )
 
-// found is a message and its stream.
-type found struct {
+// streamMessage is a message and its stream.
+type streamMessage struct {
 	Message
 	stream string
 }
 
-// arrange sorts messages into causal order: the order of the log, except that an effect never stands before its cause.
+// arrange sorts messages into causal order: the order of the log, except that an effect never comes before its cause.
 func arrange(orderID string, messages, letters []Message) History {
 	entries, position := entriesOf(inOrder(messages, letters))
 	history := History{OrderID: orderID, Entries: make([]Entry, 0, len(entries))}
@@ -59,25 +59,25 @@ func arrange(orderID string, messages, letters []Message) History {
 }
 
 // inOrder returns each message once in the order of the log, and sorts the dead letters in by the time at which they were stored.
-func inOrder(messages, letters []Message) []found {
+func inOrder(messages, letters []Message) []streamMessage {
 	slices.SortFunc(messages, func(a, b Message) int { return cmp.Compare(a.Sequence, b.Sequence) })
 	messages = slices.CompactFunc(messages, func(a, b Message) bool { return a.Sequence == b.Sequence })
-	all := make([]found, 0, len(messages)+len(letters))
+	all := make([]streamMessage, 0, len(messages)+len(letters))
 	for _, m := range messages {
 		for len(letters) > 0 && letters[0].Stored.Before(m.Stored) {
-			all = append(all, found{letters[0], events.StreamDeadLetters})
+			all = append(all, streamMessage{letters[0], events.StreamDeadLetters})
 			letters = letters[1:]
 		}
-		all = append(all, found{m, events.StreamShop})
+		all = append(all, streamMessage{m, events.StreamShop})
 	}
 	for _, d := range letters {
-		all = append(all, found{d, events.StreamDeadLetters})
+		all = append(all, streamMessage{d, events.StreamDeadLetters})
 	}
 	return all
 }
 
 // entriesOf converts messages to entries and returns the position of each event id.
-func entriesOf(messages []found) (entries []Entry, position map[string]int) {
+func entriesOf(messages []streamMessage) (entries []Entry, position map[string]int) {
 	position = make(map[string]int, len(messages))
 	for i, m := range messages {
 		e := entryOf(m)
@@ -89,7 +89,7 @@ func entriesOf(messages []found) (entries []Entry, position map[string]int) {
 	return entries, position
 }
 
-func entryOf(m found) Entry {
+func entryOf(m streamMessage) Entry {
 	event, err := m.Event()
 	if newer := m.Newer(); newer != nil {
 		err = newer

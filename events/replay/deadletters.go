@@ -105,16 +105,16 @@ func (r *Reader) FollowDeadLetters(ctx context.Context, part Range, fn func(Mess
 
 // DeadLetterAt returns the dead letter with a number and all its messages, oldest first, or [ErrNotFound].
 func (r *Reader) DeadLetterAt(ctx context.Context, number uint64) (d DeadLetter, history []Message, err error) {
-	what := fmt.Sprintf("dead letter %d", number)
+	object := fmt.Sprintf("dead letter %d", number)
 	stream, err := r.js.Stream(ctx, events.StreamDeadLetters)
 	if err != nil {
-		return d, nil, fmt.Errorf("read %s: %w", what, err)
+		return d, nil, fmt.Errorf("read %s: %w", object, err)
 	}
 	var raw *jetstream.RawStreamMsg
 	if err = jetstream.ErrMsgNotFound; number > 0 { // the broker rejects a request for 0
 		raw, err = stream.GetMsg(ctx, number)
 	}
-	first, err := r.message(raw, err, what)
+	first, err := r.message(raw, err, object)
 	if err != nil {
 		return d, nil, err
 	}
@@ -125,7 +125,7 @@ func (r *Reader) DeadLetterAt(ctx context.Context, number uint64) (d DeadLetter,
 		d.apply(m)
 	})
 	if err == nil && d.Number != number { // the number of a later message of a dead letter
-		return DeadLetter{}, nil, fmt.Errorf("%w: %s", ErrNotFound, what)
+		return DeadLetter{}, nil, fmt.Errorf("%w: %s", ErrNotFound, object)
 	}
 	return d, history, err
 }

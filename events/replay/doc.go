@@ -5,6 +5,7 @@
 // Reading has no effect on the shop: it creates no streams and no durable consumers, appends no event and takes no lease. The
 // functions that change something are Pause, Resume, Redrive, Discard, [Repair] and [Restore].
 //
+//	                                                                       (commands of ops)
 //	Reader ──┬─ Each         the events up to a sequence                       (checks, sums)
 //	         ├─ Follow       the same, and then new events                     (tail)
 //	         ├─ Timeline     the events of one order, causes first             (timeline)

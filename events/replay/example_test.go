@@ -54,11 +54,11 @@ func ExampleReader_Timeline() {
 	}
 	// Output:
 	// 1 (cause 0) orders.placed: 8F3K2-MQD7A: 2 × MUG for 25.00 GBP, to be paid by 12:30:00
-	// 2 (cause 1) inventory.reservation_refused: nothing held: MUG wants 2, has 1
-	// 3 (cause 2) orders.rejected: because out_of_stock: MUG wants 2, has 1
+	// 2 (cause 1) inventory.reservation_refused: nothing held: MUG (2 requested, 1 available)
+	// 3 (cause 2) orders.rejected: because out_of_stock: MUG (2 requested, 1 available)
 }
 
-// refuseOrder appends what the shop appends about an order for two mugs when one is left.
+// refuseOrder appends the events of an order for two mugs that is rejected because only one is left.
 func refuseOrder(ctx context.Context, conn *nats.Conn) error {
 	l, err := eventlog.Open(ctx, conn, eventlog.Config{Source: "shop", Owns: []string{""}})
 	if err != nil {

@@ -82,17 +82,17 @@ func (r *Reader) Lanes(ctx context.Context) ([]Lane, error) {
 // kindOf derives the kind of a lane from its name: a decide lane has the name of its domain, the others a suffix. It returns "" for
 // the reconciler of payments, whose checkpoint is a time in the event list of Stripe and not a sequence of the log.
 func kindOf(name string) worker.Kind {
-	_, what, dotted := strings.Cut(name, ".")
+	_, suffix, dotted := strings.Cut(name, ".")
 	switch {
 	case name == archive.Lane:
 		return worker.KindArchive
 	case !dotted:
 		return worker.KindDecide
-	case what == "projection":
+	case suffix == "projection":
 		return worker.KindProject
-	case what == "timers":
+	case suffix == "timers":
 		return worker.KindTimer
-	case what == "reconcile":
+	case suffix == "reconcile":
 		return ""
 	}
 	return worker.KindAct
@@ -134,7 +134,7 @@ func (r *Reader) setPaused(ctx context.Context, l *Lane) error {
 	return nil
 }
 
-// Projections is a name for the lanes of all projections, where lanes are named. Views is its old name, which is still accepted.
+// Projections, in a list of lane names, stands for the lanes of all projections. Views is its old name, which is still accepted.
 const (
 	Projections = "projections"
 	Views       = "views"

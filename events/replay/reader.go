@@ -77,12 +77,12 @@ func (r *Reader) Last(ctx context.Context) (uint64, error) { return r.log.End(ct
 
 // Get returns the message at a sequence, or [ErrNotFound].
 func (r *Reader) Get(ctx context.Context, sequence uint64) (Message, error) {
-	what := fmt.Sprintf("sequence %d", sequence)
+	object := fmt.Sprintf("sequence %d", sequence)
 	if sequence == 0 { // sequences begin at 1, and the broker rejects a request for 0
-		return r.message(nil, jetstream.ErrMsgNotFound, what)
+		return r.message(nil, jetstream.ErrMsgNotFound, object)
 	}
 	raw, err := r.reads.GetMsg(ctx, sequence)
-	return r.message(raw, err, what)
+	return r.message(raw, err, object)
 }
 
 // Newest returns the last message on a subject, or [ErrNotFound].
@@ -91,12 +91,12 @@ func (r *Reader) Newest(ctx context.Context, subject string) (Message, error) {
 	return r.message(raw, err, subject)
 }
 
-func (r *Reader) message(raw *jetstream.RawStreamMsg, err error, what string) (Message, error) {
+func (r *Reader) message(raw *jetstream.RawStreamMsg, err error, object string) (Message, error) {
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return Message{}, fmt.Errorf("%w: %s", ErrNotFound, what)
+		return Message{}, fmt.Errorf("%w: %s", ErrNotFound, object)
 	}
 	if err != nil {
-		return Message{}, fmt.Errorf("read %s: %w", what, err)
+		return Message{}, fmt.Errorf("read %s: %w", object, err)
 	}
 	return r.log.Adopt(Message{Subject: raw.Subject, Sequence: raw.Sequence, Stored: raw.Time, Header: raw.Header, Data: raw.Data}), nil
 }

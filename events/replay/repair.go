@@ -9,15 +9,15 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
-// Repair compares the two durable copies of the events, log and archive, by event id, and restores in each copy what it lacks and
-// the other one has.
+// Repair compares the two durable copies of the events, log and archive, by event id. It restores in each copy the events that
+// only the other copy has.
 //
 //	log      1 2 3 4 5 6 7 .     an older copy of the broker's store was put back: 8 and 9 are appended again, in this order
 //	archive  1 2 . . 5 6 7 8 9   the database lost 3 and 4: they are written from the log
 //
-// If nothing was appended since the loss, the events return under their old sequences. Otherwise [planOf] decides: an entity without
-// new events gets its lost events appended at the end, each with an expected sequence. An entity with new events keeps those;
-// its lost events are superseded, are reported, and are kept in a collection beside the archive. A lane that is ahead of the
+// If nothing was appended since the loss, the events return under their old sequences. Otherwise the lost events of an entity
+// without new events are appended at the end, each with an expected sequence. An entity with new events keeps those; its lost
+// events are superseded, are reported, and are kept in a collection beside the archive. A lane that is ahead of the
 // log is set back, so that it handles the restored events again.
 //
 //	log      1 2 . 4 5           damage: 3 cannot be inserted between 2 and 4; readers take it from the archive
@@ -33,22 +33,22 @@ type Repair struct {
 
 // RepairReport is the result of a repair.
 type RepairReport struct {
-	Log         uint64 `json:"log"`          // last sequence of the log
-	Archived    uint64 `json:"archived"`     // last sequence of the archive
-	LogLost     Loss   `json:"log_lost"`     // only in the archive: they are appended to the log
-	ArchiveLost Loss   `json:"archive_lost"` // only in the log: they are written to the archive
-	Superseded  Loss   `json:"superseded"`   // only in the archive, and their entity has new events: staff must check them
-	Damaged     Loss   `json:"damaged"`      // the log has a gap there; the archive has them
-	LostInBoth  Loss   `json:"gone"`         // sequences that both copies lack
-	Diverged    bool   `json:"went_on"`      // events were appended after the loss: restored events get new sequences
-	Aside       string `json:"aside,omitempty"`
+	Log         uint64 `json:"log"`             // last sequence of the log
+	Archived    uint64 `json:"archived"`        // last sequence of the archive
+	LogLost     Loss   `json:"log_lost"`        // only in the archive: they are appended to the log
+	ArchiveLost Loss   `json:"archive_lost"`    // only in the log: they are written to the archive
+	Superseded  Loss   `json:"superseded"`      // only in the archive, and their entity has new events: staff must check them
+	Damaged     Loss   `json:"damaged"`         // in gaps of the log; the archive has them, and readers take them from there
+	LostInBoth  Loss   `json:"gone"`            // sequences that both copies lack
+	Diverged    bool   `json:"went_on"`         // events were appended after the loss: restored events get new sequences
+	Aside       string `json:"aside,omitempty"` // the collection with the superseded events; "" when none were set aside
 	// LanesAhead are the lanes whose checkpoint is beyond the end of the log, or beyond the point of the loss. They are set back.
 	LanesAhead []string `json:"lanes_ahead,omitempty"`
 	Restored   bool     `json:"restored"` // false for a dry run
 	Seconds    float64  `json:"seconds"`
 }
 
-// Loss is a number of events that a copy lacks.
+// Loss counts the events that a copy lacks, and lists the first ones.
 type Loss struct {
 	Count uint64 `json:"count"`
 	First []Lost `json:"first,omitempty"` // the first ones

@@ -51,7 +51,7 @@ func TestRepairRestoresLog(t *testing.T) {
 
 // Events were appended before the loss was detected. An entity without new events gets its lost events at the end of the log. For an
 // entity with new events the lost ones are superseded, together with events of the same cause.
-func TestRepairOfDivergedLog(t *testing.T) {
+func TestRepairOfDivergedLogKeepsNewEvents(t *testing.T) {
 	t.Parallel()
 	c := newInstallation(t)
 	c.adjust("a1", "A", "", 1)
@@ -123,7 +123,7 @@ func TestRepairRestoresArchive(t *testing.T) {
 
 // A repair cannot fill a gap in the log. It reports the events of the gap, which readers take from the archive, and restores the
 // others.
-func TestRepairReportsDamage(t *testing.T) {
+func TestRepairReportsGapsThatItCannotFill(t *testing.T) {
 	t.Parallel()
 	c := newInstallation(t)
 	c.replaceLog()
@@ -150,7 +150,7 @@ func TestRepairReportsDamage(t *testing.T) {
 }
 
 // A damaged log that has also lost its end is restored like an undamaged one.
-func TestRepairOfDamagedAndTruncatedLog(t *testing.T) {
+func TestRepairOfDamagedAndTruncatedLogRestoresItsEnd(t *testing.T) {
 	t.Parallel()
 	c := newInstallation(t)
 	c.replaceLog()
@@ -169,7 +169,7 @@ func TestRepairOfDamagedAndTruncatedLog(t *testing.T) {
 }
 
 // Restored events can be lost again, and restored again from an archive that was written after the first repair.
-func TestRepairAfterRepair(t *testing.T) {
+func TestRestoredEventsCanBeRestoredAgain(t *testing.T) {
 	t.Parallel()
 	c := newInstallation(t)
 	store := c.lose(func() {
@@ -191,7 +191,7 @@ func TestRepairAfterRepair(t *testing.T) {
 }
 
 // The shop ran after an interrupted repair, and the repair is run again: new events of an entity are not followed by its old ones.
-func TestRepairAfterInterruptedRepairAndNewEvents(t *testing.T) {
+func TestRepairAfterInterruptedRepairKeepsNewEvents(t *testing.T) {
 	t.Parallel()
 	c := newInstallation(t)
 	c.lose(func() {

@@ -169,7 +169,7 @@ func TestRestoreRefusesLogWithOtherEvents(t *testing.T) {
 }
 
 // Of two concurrent restores one restores everything and the other one returns an error.
-func TestConcurrentRestores(t *testing.T) {
+func TestOneOfConcurrentRestoresSucceeds(t *testing.T) {
 	t.Parallel()
 	c := newInstallation(t)
 	c.publish(events.PrefixStock+"A", 2*progressEvery)

@@ -10,8 +10,8 @@ import (
 
 // Summary describes an event in one line.
 func Summary(e events.Event) string {
-	for _, summarise := range []func(events.Event) (string, bool){ofOrder, ofInventory, ofPayment, ofMail, ofOperations} {
-		if text, ok := summarise(e); ok {
+	for _, summarize := range []func(events.Event) (string, bool){ofOrder, ofInventory, ofPayment, ofMail, ofOperations} {
+		if text, ok := summarize(e); ok {
 			return text
 		}
 	}
@@ -90,7 +90,7 @@ func ofPaymentEnd(e events.Event) (string, bool) {
 	switch p := e.Payload.(type) {
 	case events.PaymentCancelRequested:
 		if p.Force {
-			return p.Reason + "; an authorization is voided too", true
+			return p.Reason + "; an authorization is cancelled too", true
 		}
 		return p.Reason, true
 	case events.PaymentCancelled:
@@ -149,8 +149,8 @@ func ofOperations(e events.Event) (string, bool) {
 	return "", false
 }
 
-func movement(m events.StockMovement, what string) string {
-	return fmt.Sprintf("%s: %s; now %d on hand = %d available + %d held", m.SKU, what, m.After.OnHand, m.After.Available, m.After.Held)
+func movement(m events.StockMovement, change string) string {
+	return fmt.Sprintf("%s: %s; now %d on hand = %d available + %d held", m.SKU, change, m.After.OnHand, m.After.Available, m.After.Held)
 }
 
 // maxNamed is the largest number of order lines that a summary names.
@@ -167,7 +167,7 @@ func lines(of []events.OrderLine) string {
 func short(of []events.Shortage) string {
 	var names []string
 	for _, s := range of[:min(len(of), maxNamed)] {
-		names = append(names, fmt.Sprintf("%s wants %d, has %d", s.SKU, s.Requested, s.Available))
+		names = append(names, fmt.Sprintf("%s (%d requested, %d available)", s.SKU, s.Requested, s.Available))
 	}
 	return strings.Join(names, ", ") + more(len(of))
 }
@@ -179,11 +179,11 @@ func more(total int) string {
 	return fmt.Sprintf(" and %d more", total-maxNamed)
 }
 
-func plural(n int, what string) string {
+func plural(n int, noun string) string {
 	if n == 1 {
-		return "1 " + what
+		return "1 " + noun
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func clock(t time.Time) string { return t.UTC().Format("15:04:05") }

@@ -34,14 +34,14 @@ type Entry struct {
 	Payload     events.Payload `json:"payload,omitempty"`
 }
 
-// History is all events about one order.
+// History has all events about one order, in causal order.
 type History struct {
 	OrderID string  `json:"order_id"`
 	Entries []Entry `json:"entries"`
 }
 
 // Timeline returns all events about an order: the order itself, its reservation and stock movements, its payment and the webhooks of
-// Stripe, its mails, and its dead letters. A cause stands before its effects. It returns [ErrNotFound] when the order does not
+// Stripe, its mails, and its dead letters. A cause comes before its effects. It returns [ErrNotFound] when the order does not
 // exist, or [events.ErrBadID].
 func (r *Reader) Timeline(ctx context.Context, orderID string) (History, error) {
 	if err := events.CheckID(orderID); err != nil {
@@ -108,7 +108,7 @@ func (r *Reader) shared(ctx context.Context, orderID string, own []Message) ([]M
 	})
 }
 
-// quoted returns an id as it stands in JSON, to search bodies without decoding them.
+// quoted returns an id as it is written in JSON, to search bodies without decoding them.
 func quoted(id string) []byte { return []byte(`"` + id + `"`) }
 
 // stockRanges returns the ranges of the log that contain the stock movements of the order. A reservation and its stock movements are
@@ -190,7 +190,7 @@ func (r *Reader) collect(ctx context.Context, parts []Range, wanted func(Message
 }
 
 // FindOrder returns the id of the order with a number, or [ErrNotFound]. It reads the events of all orders and is meant for a time when
-// the database, which has an index, is unavailable or behind.
+// the database, which has an index, is unavailable or lags.
 func (r *Reader) FindOrder(ctx context.Context, number string) (string, error) {
 	id, written := "", quoted(strings.ToUpper(number))
 	err := r.Each(ctx, Range{Subjects: []string{events.PrefixOrder + "*"}}, func(m Message) error {

@@ -68,7 +68,7 @@ func TestTimelineGathersEverythingAndNoOtherOrder(t *testing.T) {
 	}
 }
 
-// A forged effect that was stored before its cause stands after it, and a cycle of causes is included.
+// A forged effect that was stored before its cause is sorted after it, and a cycle of causes is included.
 func TestTimelineSortsCausesBeforeEffects(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
@@ -91,7 +91,7 @@ func TestTimelineSortsCausesBeforeEffects(t *testing.T) {
 	}
 }
 
-// The stock movements of an order with 800 lines stand in one batch with its reservation, up to a thousand messages away.
+// The stock movements of an order with 800 lines are in one batch with its reservation, up to a thousand messages away.
 func TestTimelineFindsStockMovementsOfLargeOrder(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
@@ -130,7 +130,7 @@ func TestTimelineIncludesUnreadableMessage(t *testing.T) {
 	}
 }
 
-// A dead letter belongs to the order of its event, and stands after the event.
+// A dead letter belongs to the order of its event, and comes after the event.
 func TestTimelineIncludesDeadLettersOfItsEvents(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

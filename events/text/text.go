@@ -1,6 +1,6 @@
-// Package text checks what people type before it is stored: names, addresses, titles. Such text is shown on pages, in mails
-// and in operators' terminals, where invisible characters and changes of the writing direction can make it look like
-// something else.
+// Package text checks text that people type, such as names, addresses and titles, before it is stored. Such text is shown on
+// pages, in mails and in operators' terminals, where invisible characters and changes of the writing direction can make it look
+// like another text.
 package text
 
 import (
@@ -69,6 +69,6 @@ func visible(r rune) bool {
 
 var link = regexp.MustCompile(`(?i)(://|\bwww\.|\b[a-z0-9-]+\.[a-z]{2,}(/|:\d|\s|$))`)
 
-// LooksLikeLink reports whether a mail program may turn a part of s into a link. A name that does is left out of mails: they
-// would carry an attacker's advertisement under the shop's sender.
+// LooksLikeLink reports whether a mail program may turn a part of s into a link. Such a name is left out of mails:
+// with it, the shop would send an attacker's advertisement.
 func LooksLikeLink(s string) bool { return link.MatchString(s) }

@@ -59,7 +59,7 @@ func TestCleanLinesKeepsLineFeeds(t *testing.T) {
 	}
 }
 
-func TestLooksLikeLink(t *testing.T) {
+func TestLooksLikeLinkAcceptsNamesWithDots(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[string]bool{
 		"Ada Lovelace": false, "J. R. R. Tolkien": false, "J.R.R. Tolkien": false, "St. John's": false, "Dr. No": false, "3.5 mm": false, "": false,

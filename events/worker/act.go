@@ -15,7 +15,7 @@ import (
 	"tillstream/events/failpoint"
 )
 
-// Actor calls the outside for events. It runs in one process at a time.
+// Actor calls another system for events, such as Stripe or a mail server. It runs in one process at a time.
 type Actor struct {
 	Concurrency int    // acts at a time; default 8
 	Name        string // of the lane
@@ -116,7 +116,7 @@ func (a *actLane) run(ctx, work context.Context) error {
 }
 
 // restore loads the checkpoint and its open acts. It reports false when ctx ended first, or when only a newer release
-// understands them.
+// can read them.
 func (a *actLane) restore(ctx context.Context) bool {
 	return retry(ctx, everySecond(), func() error {
 		err := a.tryRestore(ctx)
@@ -162,7 +162,7 @@ func (a *actLane) tryRestore(ctx context.Context) error {
 	return nil
 }
 
-// state is what the checkpoint holds besides the position: the open acts.
+// state returns the part of the checkpoint besides the position: the open acts.
 func (a *actLane) state() any {
 	open := make([]*act, 0, len(a.open))
 	for _, o := range a.open {
@@ -178,7 +178,7 @@ func (a *actLane) startDue(ctx, work context.Context, workers *sync.WaitGroup) {
 		return
 	}
 	if a.log.Damage() != nil {
-		if len(a.open) < maxOpenActs { // the lane may itself be the one that waits at the gap, and sees that it is filled
+		if len(a.open) < maxOpenActs { // this lane may have found the damage: only another take shows that it is repaired
 			_, err := a.take(ctx)
 			a.report(err)
 		}
@@ -257,7 +257,7 @@ func (a *actLane) take(ctx context.Context) (*act, error) {
 			o.Attempt = 1
 		}
 		a.addOpen(o)
-		a.advance(a.taken) // the checkpoint holds the open acts beside the position
+		a.advance(a.taken) // the checkpoint holds the open acts besides the position
 		return o, nil
 	}
 }
@@ -282,7 +282,7 @@ func (a *actLane) start(work context.Context, workers *sync.WaitGroup, o *act) {
 type attemptKey struct{}
 
 // Attempt returns the number of the attempt, from 1, that the context of an act belongs to. From the second on, an earlier
-// attempt may have had an effect, so the act must look for it before it repeats the call.
+// attempt may have had an effect, so the act must look for that effect before it repeats the call.
 func Attempt(ctx context.Context) int {
 	attempt, _ := ctx.Value(attemptKey{}).(int)
 	return max(attempt, 1)

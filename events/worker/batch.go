@@ -11,28 +11,28 @@ import (
 	eventlog "tillstream/events/log"
 )
 
-// Batch hands messages to a projection or to the archive, many at once. It runs in one process at a time.
+// Batch is a lane that passes messages to a projection or to the archive in batches. It runs in one process at a time.
 type Batch struct {
 	Name string
 	Kind Kind // KindProject or KindArchive
-	// Cares selects the messages that are handed on; nil: all of them.
+	// Filter selects the messages that are passed to Handle; nil: all of them.
 	Filter func(*Item) bool
-	// Handle writes consecutive messages. It is repeated until it returns nil: no later message is handled before. After
-	// [ErrReposition] the lane is prepared again instead.
+	// Handle writes consecutive messages. It is repeated until it returns nil, and no later message is handled before that. After
+	// [ErrReposition] the lane calls Prepare again instead.
 	Handle func(ctx context.Context, items []*Item) error
-	// Max is how many messages are handed on at once; default 4,000.
+	// Max is the largest number of messages in a batch; default 4,000.
 	Max int
 	// Prepare runs before the first batch of a new holder, and is repeated until it succeeds. It gets the position of the
 	// checkpoint and returns the position from which the lane continues. Default: the checkpoint's.
 	Prepare func(ctx context.Context, checkpoint uint64) (uint64, error)
-	// Window is how long messages are gathered at most before they are handed on; default 2 s.
+	// Window is the longest time that messages are gathered for a batch; default 2 s.
 	Window time.Duration
-	// Quiet is how long no message may arrive before those gathered are handed on early; default: Window.
+	// Quiet ends the gathering early when no message has arrived for this time; default: Window.
 	Quiet time.Duration
 }
 
-// gatherEvery is how often a lane that gathers takes what has arrived. It is short enough for the ring not to overtake the
-// lane meanwhile.
+// gatherEvery is the interval at which a lane that gathers a batch takes new messages from the ring. It is short enough that the
+// ring does not drop them first.
 const gatherEvery = 50 * time.Millisecond
 
 // How long a lane waits before it repeats Handle or Prepare.
@@ -74,7 +74,7 @@ func newBatchLane(l *lane, b Batch) *batchLane {
 	return &batchLane{lane: l, Batch: b}
 }
 
-// run hands messages on until ctx ends; those gathered by then are still written on the context work.
+// run passes batches to Handle until ctx ends. The messages gathered by then are still written, on the context work.
 func (b *batchLane) run(ctx, work context.Context) error {
 	arrivals := b.reader.ring.subscribe(b.Filter)
 	defer b.reader.ring.unsubscribe(arrivals)

@@ -16,7 +16,7 @@ import (
 	"tillstream/events/worker"
 )
 
-// written records the sequences that were handed on, batch by batch.
+// written records the sequences that were passed to Handle, batch by batch.
 type written struct {
 	mu      sync.Mutex
 	batches [][]uint64
@@ -66,8 +66,8 @@ func copyBatch(handle func(context.Context, []*worker.Item) error) worker.Batch 
 
 func configOfBatches(b ...worker.Batch) worker.Config { return worker.Config{Batches: b} }
 
-// Every message is handed on, in order, in consecutive batches, across a restart too. A batch that cannot be written is
-// repeated until it can; no later message is handed on before.
+// Every message is passed to Handle, in order, in consecutive batches, across a restart too. A batch that cannot be written
+// is repeated until it can; no later message is passed before that.
 func TestBatchesAreConsecutiveAcrossFailuresAndRestarts(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
@@ -153,7 +153,7 @@ func TestStopWritesTheGatheredBatch(t *testing.T) {
 		<-write
 		return first.write(ctx, items)
 	})
-	b.Max, b.Window = 10, time.Hour // only full batches are handed on while the reader catches up
+	b.Max, b.Window = 10, time.Hour // only full batches are passed to Handle while the reader catches up
 	p := start(t, l, configOfBatches(b))
 	<-writing
 	p.cancel()
@@ -207,10 +207,10 @@ func TestQuietEndsTheWindowEarly(t *testing.T) {
 	for i := range 5 {
 		place(t, l, fmt.Sprint("o", i))
 	}
-	waitUntil(t, "all are handed on", func() bool { return len(w.all()) == 5 })
+	waitUntil(t, "all are passed to Handle", func() bool { return len(w.all()) == 5 })
 }
 
-// A batch lane hands on the messages that its filter selects, and its position advances over the others.
+// A batch lane passes only the messages that its filter selects to Handle, and its position advances over the others.
 func TestBatchLaneSkipsMessagesOutsideItsFilter(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
@@ -302,21 +302,21 @@ func TestTruncatedLogStopsTheWorker(t *testing.T) {
 func TestProjectionThatWaitsDelaysNoOtherLane(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
-	errAway := errors.New("database unavailable")
+	errDatabase := errors.New("database unavailable")
 	var mu sync.Mutex
 	unavailable := true
 	config := configOfBatches(copyBatch(func(context.Context, []*worker.Item) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if unavailable {
-			return errAway
+			return errDatabase
 		}
 		return nil
 	}))
 	config.Domains = []worker.Domain{marker(l)}
 	p := start(t, l, config)
 	place(t, l, "a")
-	waitUntil(t, "the worker is degraded", func() bool { return errors.Is(p.Degraded(), errAway) })
+	waitUntil(t, "the worker is degraded", func() bool { return errors.Is(p.Degraded(), errDatabase) })
 	place(t, l, "b")
 	waitEvents(t, l, events.PrefixReservation, 2)
 	if p.Ready() != nil {

@@ -8,8 +8,8 @@ import (
 	eventlog "tillstream/events/log"
 )
 
-// Bounds of a cascade: events that it appends, and attempts that met a conflict. What is beyond them is decided when its
-// events are read.
+// Bounds of a cascade: events that it appends, and attempts that met a conflict. Decisions beyond these
+// bounds are made when their events are read.
 const (
 	maxCascade         = 200
 	maxCascadeAttempts = 3
@@ -82,7 +82,7 @@ func (r *round) fill(ctx context.Context, jobs []*job) (int, error) {
 	return len(jobs), nil
 }
 
-// dispatch decides about a job and its cascade. Every decision goes through it: in a round of the loop, alone, in a redelivery
+// dispatch decides about a job and its cascade. Every decision is made by dispatch: in a round of the loop, alone, in a redelivery
 // and in a dry run. own is the number of facts in the transaction before the cascade. After an error the transaction holds no
 // fact of the job.
 func (r *round) dispatch(j *job) (own int, err error) {
@@ -158,7 +158,7 @@ func (r *round) decideStep(l *decideLane, fact events.Event, handle func(*eventl
 	return safely(func() error { return handle(r.tx, fact) })
 }
 
-// stepFailed notes a step that failed in a dry run. In a live run the step is repeated when its event is read.
+// stepFailed records a step that failed in a dry run. In a live run the step is repeated when its event is read.
 func (r *round) stepFailed(l *decideLane, fact events.Event, err error) {
 	switch {
 	case !r.dryRun:

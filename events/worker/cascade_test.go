@@ -316,9 +316,9 @@ func TestCascadeDoesNotOvertakeTheLog(t *testing.T) {
 	p.caughtUp(t, "orders")
 	p.caughtUp(t, "inventory")
 	first := map[string]int{}
-	for i, what := range handled.all() {
-		if _, ok := first[what]; !ok {
-			first[what] = i
+	for i, call := range handled.all() {
+		if _, ok := first[call]; !ok {
+			first[call] = i
 		}
 	}
 	for _, id := range placed {

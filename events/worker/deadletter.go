@@ -19,13 +19,13 @@ import (
 	eventlog "tillstream/events/log"
 )
 
-// Bounds of the fields that are copied into a dead letter, so that it fits into a message whatever was published.
+// Bounds of the fields that are copied into a dead letter, so that a dead letter fits into a message, however large the event is.
 const (
 	maxDeadLetterError = 4 << 10
 	maxDeadLetterID    = 256
 )
 
-// codeWrongLastSequence is what a cluster answers instead of [jetstream.JSErrCodeStreamWrongLastSequence]
+// codeWrongLastSequence is the error code of a cluster in place of [jetstream.JSErrCodeStreamWrongLastSequence]
 // (nats-server/server/errors.json, JSStreamWrongLastSequenceConstantErr).
 const codeWrongLastSequence jetstream.ErrorCode = 10164
 

@@ -145,7 +145,7 @@ func limitDeadLetters(t *testing.T, l *eventlog.Log, messages int64) {
 }
 
 // Row 20 of the fault matrix, at the limits of the broker and of JSON: any message can become a dead letter, so that
-// the valid ones behind it are handled.
+// the valid ones after it are handled.
 func TestHostileMessagesBecomeDeadLetters(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)
@@ -166,9 +166,9 @@ func TestHostileMessagesBecomeDeadLetters(t *testing.T) {
 			m.Data = make([]byte, 1<<20-most-1000)
 		}),
 	}
-	for what, m := range hostile {
+	for description, m := range hostile {
 		if _, err := l.JetStream().PublishMsg(t.Context(), m); err != nil {
-			t.Fatalf("%s: %v", what, err)
+			t.Fatalf("%s: %v", description, err)
 		}
 	}
 	place(t, l, "good")

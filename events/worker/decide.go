@@ -128,7 +128,7 @@ func (d *decider) wake() {
 	}
 }
 
-// runLane lets the loop decide for a lane until ctx ends, which is when the lease is lost at the latest.
+// runLane lets the loop decide for a lane until ctx ends, because the process stops or has lost the lease.
 func (d *decider) runLane(ctx context.Context, l *decideLane) error {
 	var checkpoint eventlog.Checkpoint
 	if !retry(ctx, everySecond(), func() (err error) {
@@ -157,7 +157,7 @@ func (d *decider) runLane(ctx context.Context, l *decideLane) error {
 // gather returns the jobs of a round: those of each lane, in the order of the log, then those that were submitted. A lane
 // with a backlog delays a submitted job by one round at most.
 func (d *decider) gather(ctx context.Context) (jobs []*job) {
-	end := d.reader.ring.next() // one end for all lanes, so that a cascade finds no lane behind another one
+	end := d.reader.ring.next() // one end for all lanes, so that no lane is ahead of another one when a cascade enters it
 	for _, l := range d.decides {
 		if !l.active || l.isPaused() || ctx.Err() != nil || l.blocked && time.Now().Before(l.retryAt) {
 			continue
@@ -261,7 +261,8 @@ func (d *decider) settle(ctx context.Context, tx *eventlog.Tx, j *job, committed
 	case committed != nil && IsInfrastructure(committed):
 		return committed
 	case committed != nil, j.err != nil:
-		// A refusal in a shared transaction may come from states that were read at different moments. Alone it is final.
+		// A refusal in a shared transaction may come from states that were read at different moments. In a transaction of its
+		// own it is final.
 		return d.decideAlone(ctx, j)
 	}
 	markHandled(tx, j.steps)

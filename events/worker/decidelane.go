@@ -23,7 +23,7 @@ type decideLane struct {
 	cursor  cursor
 	taken   uint64          // every event up to this sequence was taken from the log
 	jobs    []*job          // taken and not handled yet
-	handled map[uint64]bool // events that a cascade has decided about, behind taken
+	handled map[uint64]bool // events that a cascade has decided about, after taken
 
 	blocked bool // the next event cannot be handled at the moment
 	delays  *backoff.ExponentialBackOff

@@ -52,7 +52,7 @@ func NewDispatcher(domains ...Domain) *Dispatcher {
 	return d
 }
 
-// Effects is what handling an event would do, as a dry run finds it.
+// Effects is the result of a dry run: the effects that handling an event would have.
 type Effects struct {
 	Facts    []Effect  `json:"facts"`    // that domains would append, in order
 	Acts     []Effect  `json:"acts"`     // that actors would make, for the event and for those facts
@@ -81,8 +81,8 @@ func (e *Effects) fail(handler string, item *Item, err error) {
 // A dry run commits nothing and does not act. It decides the cascade in all domains and returns what handling the event would
 // do. A handler that fails is then a part of the result, not an error.
 //
-// An event that was declared void is not handled. The errors are those of the handlers, and those of [IsInfrastructure], which
-// say nothing about the event.
+// An event that was declared void is not handled. The errors are those of the handlers, and those of [IsInfrastructure],
+// whose cause is not the event.
 func (d *Dispatcher) Dispatch(ctx context.Context, delivery Delivery, dryRun bool) (effects Effects, err error) {
 	if delivery.Item.Voided() {
 		void := fmt.Errorf("event %d was declared void: discard its dead letter", delivery.Item.Sequence)
@@ -147,7 +147,7 @@ func (d *Dispatcher) decide(ctx context.Context, l *decideLane, item *Item, dryR
 	return err
 }
 
-// addEffects adds what a dry run has decided about an event, or why it could not decide.
+// addEffects adds the decisions of a dry run about an event, or the reason why it could not decide.
 func (d *Dispatcher) addEffects(effects *Effects, r *round, j *job, err error) {
 	if err != nil {
 		effects.fail(j.lane.name, j.item, err)

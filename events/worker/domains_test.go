@@ -120,7 +120,7 @@ func answers[P events.Payload](s *shop, lane string, answer func(tx *eventlog.Tx
 	return worker.On(func(tx *eventlog.Tx, e events.Event, _ P) error {
 		id, ok := idOf(e)
 		if !ok {
-			return errors.New("about nothing")
+			return errors.New("the event names no order")
 		}
 		return errors.Join(answer(tx, id), s.called(lane, e))
 	})

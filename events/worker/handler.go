@@ -68,11 +68,11 @@ type outcome struct {
 func (o *outcome) Error() string { return o.err.Error() }
 func (o *outcome) Unwrap() error { return o.err }
 
-// RetryAfter retries an act after d, as often as it takes: for a destination that is busy or unavailable.
+// RetryAfter retries an act after d, without a limit to the attempts: for a destination that is busy or unavailable.
 func RetryAfter(d time.Duration, err error) error { return &outcome{err: err, delay: d} }
 
-// Defer is RetryAfter for an act that fails although its destination works, such as a mail whose recipient takes none for
-// now. It does not count as a failure of the destination; it closes an open circuit.
+// Defer is RetryAfter for an act that fails although its destination works, such as a mail to a recipient whose mailbox is full.
+// A deferred act does not count as a failure of the destination, and closes an open circuit.
 func Defer(d time.Duration, err error) error { return &outcome{err: err, delay: d, deferred: true} }
 
 // DeadLetter makes the event a dead letter at once, because a retry would fail in the same way.
@@ -94,7 +94,7 @@ func isDeferred(err error) bool {
 	return errors.As(err, &o) && o.deferred
 }
 
-// IsInfrastructure reports whether an error says nothing about the event: the log is unavailable, or the process stops.
+// IsInfrastructure reports whether an error has a cause other than the event: the log is unavailable, or the process stops.
 func IsInfrastructure(err error) bool {
 	return errors.Is(err, eventlog.ErrUnavailable) || errors.Is(err, eventlog.ErrContention) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)

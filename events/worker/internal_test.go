@@ -138,15 +138,15 @@ func TestReaderReportsThatItCanReadAgain(t *testing.T) {
 }
 
 // eventually polls until a condition holds.
-func eventually(t *testing.T, what string, condition func() bool) {
+func eventually(t *testing.T, condition string, holds func() bool) {
 	t.Helper()
 	ticker, timeout := time.NewTicker(time.Millisecond), time.After(time.Minute)
 	defer ticker.Stop()
-	for !condition() {
+	for !holds() {
 		select {
 		case <-ticker.C:
 		case <-timeout:
-			t.Fatalf("not within a minute: %s", what)
+			t.Fatalf("not within a minute: %s", condition)
 		}
 	}
 }

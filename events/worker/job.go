@@ -88,8 +88,8 @@ func filter(jobs []*job, keep func(*job) bool) (kept []*job) {
 	return kept
 }
 
-// submitAndWait is what [eventlog.Log.DoCascade] does while the loop runs: the decision is made in the loop's next
-// transaction. If the loop cannot make it, the caller makes it alone.
+// submitAndWait implements [eventlog.Log.DoCascade] while the loop runs: the decision is made in the loop's next transaction.
+// If the loop cannot make the decision, the caller makes it alone.
 func (d *decider) submitAndWait(ctx context.Context, domain *eventlog.Log, fn func(*eventlog.Tx) error) error {
 	j := &job{domain: domain, decide: fn, result: make(chan error, 1)}
 	if !d.submit(ctx, j) {

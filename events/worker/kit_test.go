@@ -117,26 +117,26 @@ func (p *process) caughtUp(t testing.TB, lanes ...string) {
 }
 
 // waitUntil polls until a condition holds.
-func waitUntil(t testing.TB, what string, condition func() bool) {
+func waitUntil(t testing.TB, condition string, holds func() bool) {
 	t.Helper()
 	ticker, timeout := time.NewTicker(2*time.Millisecond), time.After(patience)
 	defer ticker.Stop()
-	for !condition() {
+	for !holds() {
 		select {
 		case <-ticker.C:
 		case <-timeout:
-			t.Fatalf("not within %s: %s", patience, what)
+			t.Fatalf("not within %s: %s", patience, condition)
 		}
 	}
 }
 
 // receive receives from a channel, and fails the test after d.
-func receive[T any](t testing.TB, d time.Duration, c <-chan T, what string) (value T) {
+func receive[T any](t testing.TB, d time.Duration, c <-chan T, event string) (value T) {
 	t.Helper()
 	select {
 	case value = <-c:
 	case <-time.After(d):
-		t.Fatalf("not within %s: %s", d, what)
+		t.Fatalf("not within %s: %s", d, event)
 	}
 	return value
 }

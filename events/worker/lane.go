@@ -25,7 +25,7 @@ const (
 	KindArchive Kind = "archive"
 )
 
-// A checkpoint is written at most once per checkpointEvery, or per checkpointEvents events.
+// A changed checkpoint is written after checkpointEvery, or earlier when the lane has handled checkpointEvents events.
 const (
 	checkpointEvery  = time.Second
 	checkpointEvents = 500
@@ -37,7 +37,7 @@ const checkpointTimeout = 2 * time.Second
 // ErrCircuitOpen is reported by an act lane whose destination refuses every act.
 var ErrCircuitOpen = errors.New("circuit open")
 
-// lane is what all lanes with a lease and a checkpoint have in common.
+// lane is the common part of all lanes with a lease and a checkpoint.
 type lane struct {
 	name    string
 	kind    Kind
@@ -49,7 +49,7 @@ type lane struct {
 	mu          sync.Mutex
 	leased      bool // this process runs the lane
 	checkpoint  eventlog.Checkpoint
-	position    uint64        // every event up to this sequence is handled, or stands in the state of the checkpoint
+	position    uint64        // every event up to this sequence is handled, or listed in the state of the checkpoint
 	restartAt   func() uint64 // position from which the next holder must read, if it is before the lane's position
 	saved       uint64        // position in the last checkpoint that was written
 	savedAt     time.Time
@@ -58,7 +58,7 @@ type lane struct {
 	paused      bool
 	pausedUntil time.Time // zero: until the lane is resumed
 	control     uint64    // sequence of the event that paused or resumed the lane
-	err         error     // what the lane waits for
+	err         error     // why the lane waits; nil: it does not wait
 	circuit     error     // why the circuit of an act lane is open; nil: it is closed
 	open        int       // acts that have begun and not ended
 }
@@ -78,7 +78,7 @@ func (l *lane) begin(ctx context.Context) (eventlog.Checkpoint, error) {
 	return c, nil
 }
 
-// end notes that this process does not run the lane any more.
+// end records that this process no longer runs the lane.
 func (l *lane) end() {
 	l.log.ReportReader(l.name, nil)
 	l.mu.Lock()
@@ -86,7 +86,7 @@ func (l *lane) end() {
 	l.leased, l.err, l.circuit = false, nil, nil
 }
 
-// advance notes that every event up to a sequence is handled.
+// advance records that every event up to a sequence is handled.
 func (l *lane) advance(position uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -109,7 +109,7 @@ func (l *lane) checkpointDue() bool {
 		(l.position > l.saved || l.changed) && now.Sub(l.savedAt) >= checkpointEvery)
 }
 
-// change notes that the state of the checkpoint has changed.
+// change records that the state of the checkpoint has changed.
 func (l *lane) change() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -181,7 +181,7 @@ func (l *lane) saveLast(ctx context.Context, state any) {
 
 func noState() any { return nil }
 
-// report notes what the lane waits for; nil: it does not wait.
+// report records why the lane waits; nil: it does not wait.
 func (l *lane) report(err error) {
 	if err != nil {
 		l.metrics.retries.Inc()
@@ -197,7 +197,7 @@ func (l *lane) warnBegin(err error) {
 	l.log.Logger().Warn("lane cannot begin", "lane", l.name, "error", err)
 }
 
-// newer returns [events.ErrNewer] when the next event is one that only a newer release understands. The lane then gives its
+// newer returns [events.ErrNewer] when only a newer release can read the next event. The lane then gives its
 // lease up, so that a process of that release acquires it.
 func (l *lane) newer() error {
 	l.mu.Lock()

@@ -143,7 +143,7 @@ func (s *leases) run(ctx context.Context, lane string, run func(ctx context.Cont
 	}
 }
 
-// standBy waits until ctx ends, or until the event that this release does not understand was declared void.
+// standBy waits until ctx ends, or until the event that this release cannot read is declared void.
 func (s *leases) standBy(ctx context.Context, lane string) {
 	s.log.Logger().Warn("lane left to a newer release", "lane", lane)
 	for s.log.Newer() != nil && Sleep(ctx, time.Second) {

@@ -37,8 +37,8 @@ func TestStandbyTakesOver(t *testing.T) {
 	checkMarks(t, l, 4)
 }
 
-// Events that a replica had taken when it died are not lost: the next holder begins behind the events that were
-// handled, not behind those that were read.
+// Events that a replica had taken when it died are not lost: the next holder begins after the events that were
+// handled, not after those that were read.
 func TestEventsThatADeadReplicaHadTakenAreHandled(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)
@@ -225,7 +225,7 @@ func publishNewerEvent(t *testing.T, l *eventlog.Log, subject string) eventlog.M
 	return m
 }
 
-// Row 60 of the fault matrix: a process of an older release reads an event that it does not understand. A process of
+// Row 60 of the fault matrix: a process of an older release reads an event that it cannot read. A process of
 // the newer release acquires its lanes, its readiness reports why, and the event does not become a dead letter. When
 // the event is declared void the older process can run the lanes again.
 func TestOlderLanesAreLeftToTheNewerRelease(t *testing.T) {

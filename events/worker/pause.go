@@ -13,7 +13,7 @@ import (
 // ErrPaused is reported by a lane that operators have paused.
 var ErrPaused = errors.New("paused")
 
-// Control is what operators want a lane to do.
+// Control is the state of a lane that operators have set: paused or running.
 type Control struct {
 	Paused bool
 	Until  *time.Time // when the pause ends; nil: when the lane is resumed
@@ -56,8 +56,8 @@ func appendControl(ctx context.Context, l *eventlog.Log, name string, fact event
 	})
 }
 
-// setControl applies a control whose event has the given sequence. An older control than the lane's is ignored: the reader
-// begins before the events that the worker was created with.
+// setControl applies a control whose event has the given sequence. A control that is older than the lane's is ignored:
+// the reader begins before the end of the log, up to which New has read the controls.
 func (l *lane) setControl(c Control, sequence uint64) {
 	l.mu.Lock()
 	if sequence > l.control {

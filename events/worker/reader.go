@@ -69,7 +69,7 @@ func (r *reader) run(ctx context.Context) {
 // follow reads until it is interrupted, and fills a gap from the archive.
 func (r *reader) follow(ctx context.Context, from uint64) error {
 	if r.problem() != nil {
-		// Without an append, no message would show that the log can be read again.
+		// After an interruption at the end of the log no message arrives that would clear the error.
 		end, err := r.log.End(ctx, 0)
 		if err != nil {
 			return err
@@ -158,7 +158,7 @@ type cursor struct {
 	raw    bool    // messages of newer releases are taken too
 }
 
-// Bounds of what a lane that is behind the ring reads at once.
+// Bounds of a page: the messages that a lane behind the ring reads at once.
 const (
 	pageItems = 2000
 	pageBytes = 4 << 20
@@ -167,7 +167,7 @@ const (
 var errPageFull = errors.New("page full")
 
 // take returns at most limit messages and advances. It returns none when the lane has caught up, and [events.ErrNewer] when
-// only a newer release understands the next message.
+// only a newer release can read the next message.
 func (c *cursor) take(ctx context.Context, limit int) (items []*Item, err error) {
 	items, err = c.takeAny(ctx, limit)
 	if err != nil || c.raw {

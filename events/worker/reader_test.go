@@ -53,7 +53,7 @@ func archiveOf(lost map[uint64]eventlog.Message) func(ctx context.Context, from,
 }
 
 // Row 64 of the fault matrix: messages that the log lacks are read from the archive, and every lane gets them in order,
-// at the reader's position or behind it.
+// at the reader's position or far before it.
 func TestGapIsFilledFromTheArchive(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -180,7 +180,7 @@ func distinct(all []string) (unique []string) {
 	return unique
 }
 
-// While any reader of the process stands at a gap no act is retried and no deadline fires, however long they have been
+// While any reader of the process has stopped at a gap no act is retried and no deadline fires, however long they have been
 // due.
 func TestDueActsAndDeadlinesWaitAtAGap(t *testing.T) {
 	t.Parallel()

@@ -17,18 +17,18 @@ import (
 // The life of one redelivery, and what a crash before each step leaves behind:
 //
 //	operators append ops.redelivery_requested             nothing
-//	the lane reads the request                            the checkpoint stands before the request
+//	the lane reads the request                            the checkpoint is before the request
 //	it checks that the dead letter is open and was not    the same
 //	  tried by this request
 //	it handles the event                                  the same; the dead letter is open
 //	it appends the outcome to the dead letter             the effect of the event; the dead letter is open
-//	it advances behind the request                        the outcome, after which the event is not handled again
+//	it advances past the request                          the outcome, after which the event is not handled again
 //
 // A crash before the outcome makes the next holder handle the event again. Decisions are idempotent by state, and an act looks
 // for the effect of an earlier attempt before it repeats the call.
 //
 // Only decide and act lanes have dead letters. A batch repeats until it succeeds, a watch skips the event, and a timer leaves
-// a deadline that it cannot act on to the periodic job behind it.
+// a deadline that it cannot act on to a periodic job.
 
 // redelivery is an event that a lane is to handle again.
 type redelivery struct {
@@ -177,7 +177,7 @@ func (d *decider) redeliver(ctx context.Context, j *job) error {
 }
 
 // takeRedelivery opens an act for the next event of the request; nil when there is nothing to do for that event. The lane
-// advances behind the request when all of its events are taken, because the checkpoint then holds their open acts.
+// advances past the request when all of its events are taken, because the checkpoint then holds their open acts.
 func (a *actLane) takeRedelivery(ctx context.Context) (next *act, err error) {
 	r := a.redelivering[0]
 	dead, err := a.openDeadLetter(ctx, r)

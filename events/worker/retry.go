@@ -32,7 +32,7 @@ func afterFailure(err error, attempt int, spread float64) (delay time.Duration, 
 	return delay + time.Duration(spread*float64(delay)/4), deadLetter
 }
 
-// everySecond is the backoff of what a lane needs before it can begin.
+// everySecond is the backoff of the requests that a lane must make before it can begin.
 func everySecond() backoff.BackOff { return backoff.NewConstantBackOff(time.Second) }
 
 // doubling is a backoff that begins with a delay and doubles it up to a maximum.

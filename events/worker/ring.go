@@ -54,7 +54,7 @@ const (
 	ringBytes = 8 << 20
 )
 
-// itemOverhead is about what an item takes in memory besides its body and header values.
+// itemOverhead is roughly the memory of an item besides its body and header values.
 const itemOverhead = 1 << 10
 
 // ring holds the newest messages of the log, without gaps.
@@ -105,7 +105,7 @@ func (r *ring) add(item *Item) {
 	}
 }
 
-// size is about what a message takes in memory.
+// size returns roughly the memory of a message.
 func size(item *Item) int {
 	n := itemOverhead + len(item.Data)
 	for _, values := range item.Header {

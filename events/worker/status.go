@@ -9,8 +9,8 @@ import (
 
 var errStarting = errors.New("starting")
 
-// Ready returns nil when the reader follows the log and no decide, act or timer lane waits for the log, otherwise what is
-// wrong.
+// Ready returns nil when the reader follows the log and no decide, act or timer lane waits for the log, otherwise the reasons
+// why not.
 func (w *Worker) Ready() error {
 	w.mu.Lock()
 	started := w.started
@@ -42,7 +42,7 @@ func (w *Worker) Degraded() error {
 
 func (l *lane) writesDatabase() bool { return l.kind == KindProject || l.kind == KindArchive }
 
-// waitError returns what the lane waits for, nil when it does not wait.
+// waitError returns why the lane waits, nil when it does not wait.
 func (l *lane) waitError() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -70,7 +70,7 @@ type LaneStatus struct {
 	Position uint64 // every event up to this sequence is handled
 	Paused   bool
 	Open     int   // acts that have begun and not ended
-	Problem  error // what the lane waits for, or why its circuit is open
+	Problem  error // why the lane waits, or why its circuit is open
 }
 
 // Lanes returns the status of every lane of the process.

@@ -11,8 +11,9 @@ import (
 	eventlog "tillstream/events/log"
 )
 
-// Timer calls a domain at deadlines that its events set. Its heap is rebuilt from the log: the checkpoint stands before the
-// oldest event with an open deadline. The deadline in the entity decides, so firing early, late or twice is harmless.
+// Timer calls a domain at deadlines that its events set. The lane keeps the open deadlines in memory and rebuilds them from the
+// log, so its checkpoint is before the oldest event with an open deadline. Fire may be called early, late or twice, so it must
+// check the deadline in the state of the entity.
 type Timer struct {
 	Name string
 	// Types are the events that At reads.
@@ -20,7 +21,7 @@ type Timer struct {
 	// At returns the entity of an event and the deadline that the event sets; the zero time clears the deadline.
 	At func(e events.Event) (id string, deadline time.Time)
 	// Fire is called with an entity whose deadline has passed. It is repeated while the log is unavailable. After any other
-	// error the deadline is dropped: the periodic job behind the timer, or staff, must handle the entity.
+	// error the deadline is dropped: the periodic job that checks for missed timers, or staff, must handle the entity.
 	Fire func(ctx context.Context, id string) error
 }
 

@@ -83,7 +83,7 @@ func TestDeadlinesFireAtTheirTimeInOrder(t *testing.T) {
 	}
 }
 
-// The next holder finds every open deadline, because the checkpoint stands before the oldest event that set one.
+// The next holder finds every open deadline, because the checkpoint is before the oldest event that set one.
 // Deadlines that passed meanwhile fire at once, in the order of time; those that were cleared meanwhile do not.
 func TestDeadlinesSurviveARestart(t *testing.T) {
 	t.Parallel()

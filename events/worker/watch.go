@@ -80,7 +80,7 @@ func (w *watcher) run(ctx context.Context) {
 	}
 }
 
-// snapshot handles the snapshot, if the watch has one, and moves the position behind it.
+// snapshot handles the snapshot, if the watch has one, and moves the position to its end.
 func (w *watcher) snapshot(ctx context.Context, position *cursor) error {
 	if !w.Snapshot {
 		return nil
@@ -115,7 +115,7 @@ func (w *watcher) handle(item *Item) {
 		err = item.Newer()
 	}
 	if err != nil {
-		w.log.Logger().Debug("watch skips message", "sequence", item.Sequence, "error", err)
+		w.log.Logger().Debug("message skipped by watch", "sequence", item.Sequence, "error", err)
 		return
 	}
 	if err := safely(func() error { w.Handle(e); return nil }); err != nil {

@@ -17,14 +17,14 @@ import (
 	eventlog "tillstream/events/log"
 )
 
-// Periodic is a periodic job: a regular check for what a timer or a webhook may have missed. Every process runs its own.
+// Periodic is a periodic job: a check at intervals for what a timer or a webhook has missed. It runs in every process.
 type Periodic struct {
 	Every time.Duration
 	Name  string
 	Run   func(ctx context.Context) error
 }
 
-// Domain is what one domain does in a process.
+// Domain lists the handlers and jobs of one domain in a process.
 type Domain struct {
 	Name      string // as in [events.OwnedPrefixes]; also the name of its decide lane
 	Log       *eventlog.Log
@@ -36,7 +36,7 @@ type Domain struct {
 	Periodics []Periodic
 }
 
-// Config is what one process does.
+// Config lists the domains that a process runs, and its settings.
 type Config struct {
 	Domains []Domain
 	Batches []Batch       // that belong to no domain: the archive
@@ -164,7 +164,7 @@ func (w *Worker) applyControl(item *Item) {
 }
 
 // Run works until ctx ends, then finishes running work and returns nil. It returns an error when a lane can never continue,
-// because the log has lost what its archive holds ([eventlog.ErrTruncated]).
+// because the log has lost events that its archive holds ([eventlog.ErrTruncated]).
 func (w *Worker) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()

@@ -1,5 +1,5 @@
-// Package journal stores records in an append-only file. The development servers, the Stripe sandbox and the mail inbox, use it
-// for what they acknowledge.
+// Package journal stores records in an append-only file. The development servers, which are the Stripe sandbox and the mail
+// inbox, keep in it the payments and mails that they have acknowledged.
 //
 // It promises three things. A record survives the death of the process once Append has returned, because the operating system
 // has it; the file is not synced, so a power failure may lose the last records. A record is complete or absent: Open cuts off a
@@ -11,6 +11,6 @@
 //	Append ──► position ──► Read …                 a new process: Open ──► every record and its position
 //	              └───────► DropBefore
 //
-// A record is text. It ends with the journal's end mark, which occurs nowhere else in a record, so the file needs no index. A
-// journal without a path keeps its records in memory, for tests and for servers without persistence.
+// A record is text. It ends with the journal's end mark, which occurs nowhere else in a record, so the file needs no lengths or
+// index. A journal without a path keeps its records in memory, for tests and for servers without persistence.
 package journal

@@ -1,7 +1,7 @@
 // Package natsfile checks the message files of a stopped nats-server for damage, and isolates it.
 //
 // nats-server 2.15 handles a damaged record badly. After an unclean stop it truncates the file at the first record whose
-// checksum is wrong, which deletes every good record behind it; the stream then ends early and the next append reuses
+// checksum is wrong, which deletes every good record after it; the stream then ends early and the next append reuses
 // sequences. After a clean stop it serves the stream without that sequence and reports nothing. Sometimes it crashes while
 // it starts. A program that embeds the server therefore calls [Check] before it starts the server:
 //
@@ -9,7 +9,7 @@
 //	                                 └─► damage ──Isolate──► the damaged bytes become one deleted message: start
 //
 // After [Damage.Isolate] only the sequences in the damaged bytes are missing. Readers of the stream see them as a gap, and
-// everything before and behind it is intact. A copy of the damaged bytes is kept beside the file.
+// everything before and after it is intact. A copy of the damaged bytes is kept beside the file.
 //
 // A file of messages ("msgs/1.blk") is a sequence of records, all integers in little endian (nats-server 2.15.2,
 // server/filestore.go, writeMsgRecordLocked):

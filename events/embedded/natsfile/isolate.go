@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 )
 
-// Isolate replaces the damaged bytes by a deleted message, so that the server keeps what follows. It first copies the
+// Isolate replaces the damaged bytes by a deleted message, so that the server keeps the messages after them. It first copies the
 // damaged bytes to File with the suffix ".damaged-OFFSET" and removes the stream's index, which may contradict the file. The
 // end of a stream is left to the server, which truncates it. Isolate may be repeated after a crash.
 func (d Damage) Isolate() (err error) {

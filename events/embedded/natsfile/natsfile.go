@@ -31,6 +31,7 @@ type Damage struct {
 // acknowledged only after it is on disk. Damage of the last messages looks the same.
 func (d Damage) End() bool { return d.Before == 0 }
 
+// String describes the damage and the sequences that are lost.
 func (d Damage) String() string {
 	lost := fmt.Sprintf("sequences %d to %d are lost", d.After+1, d.Before-1)
 	switch {
@@ -45,7 +46,7 @@ func (d Damage) String() string {
 }
 
 // Check verifies every message below dir, the store directory of a stopped nats-server, and returns the damage that it
-// finds. Progress, if not nil, is called after each file with the bytes read so far and in total. It returns
+// finds. progress, if not nil, is called after each file with the bytes read so far and in total. It returns
 // [ErrUnsupported] if it cannot read a stream.
 func Check(ctx context.Context, dir string, progress func(done, total int64)) ([]Damage, error) {
 	streams, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "*"))
@@ -149,7 +150,7 @@ func (s *scan) file(name string) (size int64, err error) {
 	return int64(len(buf)), nil
 }
 
-// valid notes a valid record: the damage before it ends there.
+// valid records a valid record: the damage before it ends there.
 func (s *scan) valid(rec record) {
 	if rec.sequence == 0 {
 		return

@@ -86,7 +86,7 @@ func Replaceable(t testing.TB, l *eventlog.Log) jetstream.Stream {
 	return stream
 }
 
-// OpenOn opens a log on a server. Each log on one server stands for one process.
+// OpenOn opens a log on a server. Each log on one server represents one process.
 func OpenOn(t testing.TB, server *embedded.NATS, change ...func(*eventlog.Config)) *eventlog.Log {
 	t.Helper()
 	return OpenOver(t, Connect(t, server), change...)

@@ -15,7 +15,7 @@ import (
 	"tillstream/events/project"
 )
 
-// Member is a TCP proxy before an embedded FerretDB. To the driver it looks like MongoDB, the only member of a replica set, which
+// Member is a TCP proxy in front of an embedded FerretDB. To the driver it looks like MongoDB, the only member of a replica set, which
 // steps down and is elected when the test says so. FerretDB executes every command that it forwards. It does not offer
 // sessions, so the driver does not retry writes and the writer sees each failure.
 type Member struct {
@@ -25,7 +25,7 @@ type Member struct {
 
 	mu       sync.Mutex
 	conns    map[net.Conn]struct{}
-	down     bool // it is not primary
+	down     bool // the member is not primary
 	trigger  Write
 	outcome  Outcome
 	stays    bool // primary, whatever the outcome of the write
@@ -67,7 +67,7 @@ func refusal(code int32, name, text string) bson.D {
 	return bson.D{{Key: "ok", Value: 0.0}, {Key: "errmsg", Value: text}, {Key: "code", Value: code}, {Key: "codeName", Value: name}}
 }
 
-// NewMember starts an embedded FerretDB behind such a proxy, until the test ends.
+// NewMember starts an embedded FerretDB and a Member in front of it. Both stop when the test ends.
 func NewMember(t testing.TB) *Member {
 	t.Helper()
 	server := startFerret(t)
@@ -102,14 +102,14 @@ func (m *Member) Database(t testing.TB, options string) *mongo.Database {
 	return db
 }
 
-// StepDownDuring makes the member step down during the next such write, with that outcome.
+// StepDownDuring makes the member step down during the next write that w identifies, with the outcome o.
 func (m *Member) StepDownDuring(w Write, o Outcome) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.trigger, m.outcome, m.stays, m.refusals = w, o, false, 0
 }
 
-// ReplaceDuring elects another primary during the next such write, before the next command. The new primary lacks the write.
+// ReplaceDuring elects another primary during the next write that w identifies. The new primary lacks that write.
 func (m *Member) ReplaceDuring(w Write) {
 	m.StepDownDuring(w, func(request message, forward func() (message, error)) (message, error) {
 		m.Elect()
@@ -117,7 +117,7 @@ func (m *Member) ReplaceDuring(w Write) {
 	})
 }
 
-// HoldNext holds the next such write. arrived is closed when the member has received it; release executes it.
+// HoldNext holds the next write that w identifies. arrived is closed when the member has received it; release executes it.
 func (m *Member) HoldNext(t testing.TB, w Write) (arrived <-chan struct{}, release func()) {
 	received, released := make(chan struct{}), make(chan struct{})
 	release = sync.OnceFunc(func() { close(released) })
@@ -210,7 +210,7 @@ func (m *Member) serve(client net.Conn) {
 	}
 }
 
-// Commands that ask what the server is, and commands that every member executes.
+// Commands that identify the server, and commands that a member executes even when it is not primary.
 var (
 	helloCommands = []string{"hello", "isMaster", "ismaster"}
 	anyMember     = []string{"ping"}

@@ -1,5 +1,8 @@
-// Package projecttest gives a test a MongoDB database of its own: on the server that TEST_MONGODB_URI names, otherwise on an
-// embedded FerretDB in the process. [Member] is a database that fails as the primary of a replica set does.
+// Package projecttest is the test kit for projections and the archive.
+//
+// [Database] gives a test a MongoDB database of its own: on the server that TEST_MONGODB_URI names, otherwise on an embedded
+// FerretDB in the process. [Member] is a database that fails as the primary of a replica set does. [Start] runs a worker, and
+// [CheckArchive] compares the archive that it has written with the log.
 package projecttest
 
 import (

@@ -67,7 +67,7 @@ func TestFileWithoutSalesIsNotBought(t *testing.T) {
 	}
 }
 
-func TestDateFormatOfInvoices(t *testing.T) {
+func TestInvoiceDatesAreReadInTheGivenFormat(t *testing.T) {
 	t.Parallel()
 	american := writeInvoices(t, "1,10001,MUG,1,12/1/2010 8:26,1.25,,France", "2,10001,MUG,1,12/13/2010 8:26,1.25,,France")
 	_, err := planned(t, "--csv", american)

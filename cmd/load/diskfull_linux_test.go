@@ -16,8 +16,8 @@ import (
 	"tillstream/cmd/internal/seed"
 )
 
-// Row 14 of the fault matrix: the broker's disk is full. The shop answers 503 with Retry-After and stores no part of a refused order.
-// When there is space again and the shop was restarted, it continues.
+// Row 14 of the fault matrix: the broker's disk is full. The shop answers 503 with Retry-After and stores no part of a refused
+// order. When there is space again and the shop was restarted, it continues.
 func TestDiskIsFull(t *testing.T) {
 	if !insideWithDisks(t) {
 		return

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// api starts a staff API that answers as a test says. It returns the flags that name it.
+// api starts a staff API whose answers a test defines, and returns the flags with its address and token.
 func api(t *testing.T, answer func(w http.ResponseWriter, r *http.Request) any) []string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -14,7 +14,7 @@ type settings struct {
 	ReconcileEvery       time.Duration `env:"RECONCILE_EVERY" default:"1m" help:"How often to ask Stripe for events whose webhooks were missed."`
 	StripePublishableKey string        `env:"STRIPE_PUBLISHABLE_KEY" required:"" help:"Publishable key of Stripe, for browsers."`
 	StripeSecretKey      string        `env:"STRIPE_SECRET_KEY" required:"" help:"Secret key of Stripe. Prefer the environment variable: other users can read flags."`
-	StripeURL            string        `name:"stripe-url" env:"STRIPE_URL" help:"Address of Stripe's API, for a sandbox; default: Stripe."`
+	StripeURL            string        `name:"stripe-url" env:"STRIPE_URL" help:"Address of a Stripe sandbox; default: Stripe's own API."`
 	StripeWebhookSecret  string        `env:"STRIPE_WEBHOOK_SECRET" required:"" help:"Secret with which Stripe signs webhooks. Prefer the environment variable: other users can read flags."`
 }
 

@@ -147,8 +147,8 @@ func (m *testShop) refusesSKU(t *testing.T, id string) {
 	}
 }
 
-// acceptsSKU fails unless a SKU of printable characters is one item, whatever the characters mean to the broker: it is not
-// found before staff list it, and its events have a subject of their own.
+// acceptsSKU fails unless a SKU of printable characters is one item, even if it has characters that are special to the broker:
+// the item is not found before staff list it, and its events have a subject of their own.
 func (m *testShop) acceptsSKU(t *testing.T, id string) {
 	t.Helper()
 	for _, route := range []string{"GET /api/items/ID", "GET /ops/api/stock/ID"} {

@@ -15,8 +15,8 @@ import (
 
 // Config is the command line of the shop. Addresses are those of the embedded servers; port 0 picks a free port.
 type Config struct {
-	Data      string `default:"./data" help:"Directory of all data."`
-	ReadyFile string `help:"Once the shop is ready, also write all its addresses to this file, as JSON, as it does to ready.json in the data directory."`
+	Data      string `default:"./data" help:"Directory for all data."`
+	ReadyFile string `help:"Also write the addresses of the shop to this file, as JSON, once the shop is ready. It always writes them to ready.json in the data directory."`
 
 	Closed bool `help:"Start only the broker and the database, for ops repair and ops restore."`
 
@@ -24,7 +24,7 @@ type Config struct {
 	NATS   string `name:"nats" default:"127.0.0.1:4222" help:"Address of the embedded nats-server." group:"Addresses"`
 	Mongo  string `name:"mongo" default:"127.0.0.1:27017" help:"Address of the embedded FerretDB, which speaks MongoDB's protocol." group:"Addresses"`
 	Stripe string `name:"stripe" default:"127.0.0.1:12111" help:"Address of the Stripe sandbox." group:"Addresses"`
-	SMTP   string `name:"smtp" default:"127.0.0.1:1025" help:"Address of the mail inbox, over SMTP." group:"Addresses"`
+	SMTP   string `name:"smtp" default:"127.0.0.1:1025" help:"SMTP address of the mail inbox." group:"Addresses"`
 
 	NATSURL              string `name:"nats-url" env:"NATS_URL" help:"Broker, such as nats://user:password@host:4222." group:"Servers to use instead of the embedded ones"`
 	MongoURI             string `name:"mongodb-uri" env:"MONGODB_URI" help:"Database, such as mongodb://user:password@host:27017/tillstream." group:"Servers to use instead of the embedded ones"`

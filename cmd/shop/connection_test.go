@@ -15,8 +15,8 @@ import (
 	"tillstream/events/replay"
 )
 
-// Row 5 of the fault matrix: a checkout's connection breaks at any byte. Either the whole order exists or no part of it, and a retry
-// returns one order.
+// Row 5 of the fault matrix: a checkout's connection breaks at any byte. Either the whole order exists or no part of it, and a
+// retry returns one order.
 func TestBrokenConnectionPlacesAnOrderOrNone(t *testing.T) {
 	t.Parallel()
 	m := startShop(t, nil)

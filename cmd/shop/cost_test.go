@@ -12,7 +12,8 @@ import (
 	"tillstream/events"
 )
 
-// The maximum cost of one purchase of two lines, from checkout to e-mail, while no other shopper buys: events that are written, messages that the broker delivers to the shop, and commits, each of which waits for the disk.
+// The maximum cost of one purchase of two lines, from checkout to e-mail, while no other shopper buys: events that are written,
+// messages that the broker delivers to the shop, and commits, each of which waits for the disk.
 const (
 	eventsPerPurchase     = 19
 	deliveriesPerPurchase = 20

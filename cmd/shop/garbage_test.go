@@ -90,8 +90,8 @@ func (m *testShop) publishGarbage(t *testing.T) map[uint64]string {
 	return published
 }
 
-// becomeDeadLetters waits until every message of the garbage is a dead letter and no lane has a backlog. It fails if another event is a
-// dead letter, or if one has no reason.
+// becomeDeadLetters waits until every message of the garbage is a dead letter and no lane has a backlog. It fails if another
+// event is a dead letter, or if one has no reason.
 func (m *testShop) becomeDeadLetters(t *testing.T, published map[uint64]string) {
 	t.Helper()
 	missing := maps.Clone(published)

@@ -21,7 +21,7 @@ func TestPaidTooLate(t *testing.T) {
 	t.Run("InStockAndCaptured", func(t *testing.T) { t.Parallel(); lateCaptured(t) })
 }
 
-// latePayment is a shop with an order for its last lamp that is paid, which only Stripe knows.
+// latePayment is a shop with an order for its last lamp, which is paid at Stripe while the shop has no report of the payment.
 type latePayment struct {
 	*testShop
 	order           order

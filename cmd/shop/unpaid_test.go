@@ -68,8 +68,8 @@ func cancelConfirmed(t *testing.T, m *testShop) {
 	m.mailed(t, bought.Email, 1)
 }
 
-// cancelWhilePaying expects that either the cancellation or the payment wins, and that no shopper pays for a cancelled order. A third of the shoppers cancel
-// while Stripe handles the payment, a third before its webhook arrives, and a third afterwards.
+// cancelWhilePaying expects that either the cancellation or the payment wins, and that no shopper pays for a cancelled order. A
+// third of the shoppers cancel while Stripe handles the payment, a third before its webhook arrives, and a third afterwards.
 func cancelWhilePaying(t *testing.T, m *testShop) {
 	const races = 12
 	m.list(t, "LAMP", 6400, races)
@@ -84,7 +84,7 @@ func cancelWhilePaying(t *testing.T, m *testShop) {
 			attempt = attempt[:1]
 		}
 		if i%3 > 1 {
-			waitFor(t, "the shop knows of the payment", func() bool { return m.payment(t, o).Status != "intent_created" })
+			waitFor(t, "the shop has recorded the payment", func() bool { return m.payment(t, o).Status != "intent_created" })
 		}
 		switch a := m.together(t, attempt)[0]; a.Status {
 		case http.StatusOK:

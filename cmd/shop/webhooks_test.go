@@ -31,7 +31,7 @@ func (m *testShop) postWebhook(t *testing.T, body []byte, signature string) answ
 	return m.send(t, r)
 }
 
-// A shopper who knows everything except the secret must not be able to report a payment.
+// An attacker who has everything except the secret cannot report a payment.
 func TestForgedWebhooksAreRefused(t *testing.T) {
 	m := startShop(t, nil)
 	m.list(t, "MUG", 1250, 10)

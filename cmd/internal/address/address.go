@@ -43,7 +43,7 @@ func Check(list string) error {
 	return nil
 }
 
-// parse parses one address. Brokers may have an address of host and port alone, in which net/url would take the host for a
+// parse parses one address. The address of a broker may be only a host and a port, where net/url would parse the host as a
 // scheme.
 func parse(address string) (scheme string, u *url.URL, err error) {
 	address = strings.TrimSpace(address)

@@ -98,8 +98,8 @@ type checker struct {
 	total   atomic.Uint64
 }
 
-// Check reads the whole shop and reports every broken promise. An error means that a part of the shop could not be read; it
-// says nothing about the promises.
+// Check reads the whole shop and reports every violation of an invariant. An error means that a part of the shop could not be
+// read; then no invariant was checked completely.
 func Check(ctx context.Context, options Options) (Report, error) {
 	options, err := options.withDefaults()
 	if err != nil {

@@ -17,7 +17,7 @@ const (
 	NoDeadLetters = "I8"
 )
 
-// promises has, for each invariant, the promise in an operator's words and the commands that help if it is broken.
+// promises has, for each invariant, its title for operators and the commands that help if it is broken.
 var promises = []struct{ invariant, title, hint string }{
 	{OrdersEnd, "every order is final or on its way", "ops timeline ORDER shows where an order stopped; ops lag and ops deadletters show why"},
 	{CapturedOnce, "no order is charged twice or too much", "ops timeline ORDER shows the payments; compare them with Stripe's dashboard, and refund there what was taken too much"},

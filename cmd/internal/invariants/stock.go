@@ -83,10 +83,10 @@ func (l *ledger) checkReserved() {
 	}
 	for sku, s := range l.stock {
 		if s.level.Held != reserved[sku] {
-			l.find(StockAddsUp, "SKU "+sku, fmt.Sprintf("its ledger says %d held, its held reservations sum to %d", s.level.Held, reserved[sku]))
+			l.find(StockAddsUp, "SKU "+sku, fmt.Sprintf("its ledger has %d held, but its held reservations sum to %d", s.level.Held, reserved[sku]))
 		}
 		if s.committed != l.sold[sku] {
-			l.find(StockAddsUp, "SKU "+sku, fmt.Sprintf("its ledger says %d sold, its committed reservations sum to %d", s.committed, l.sold[sku]))
+			l.find(StockAddsUp, "SKU "+sku, fmt.Sprintf("its ledger has %d sold, but its committed reservations sum to %d", s.committed, l.sold[sku]))
 		}
 		delete(reserved, sku)
 		delete(l.sold, sku)

@@ -25,9 +25,9 @@ func TestWrongStockEntriesAreFound(t *testing.T) {
 			mug("inventory.stock_held at sequence 2, quantity 1: balance is 90 on hand = 90 available + 0 held, want 100 on hand = 99 available + 1 held")}},
 		{"Oversold", held("MUG", 101, events.StockLevel{OnHand: 100, Available: -1, Held: 101}), []invariants.Finding{
 			mug("inventory.stock_held at sequence 2: 100 on hand = -1 available + 101 held is below zero"),
-			mug("its ledger says 101 held, its held reservations sum to 0")}},
+			mug("its ledger has 101 held, but its held reservations sum to 0")}},
 		{"HeldWithoutReservation", held("MUG", 1, events.StockLevel{OnHand: 100, Available: 99, Held: 1}), []invariants.Finding{
-			mug("its ledger says 1 held, its held reservations sum to 0")}},
+			mug("its ledger has 1 held, but its held reservations sum to 0")}},
 		{"OtherSKU", held("CUP", 1, events.StockLevel{OnHand: 100, Available: 99, Held: 1}), []invariants.Finding{
 			mug(`inventory.stock_held at sequence 2 is about SKU "CUP"`)}},
 		{"NotALedgerEntry", events.ItemChanged{SKU: "MUG"}, []invariants.Finding{
@@ -68,13 +68,13 @@ func TestSoldStockMustLeaveTheLedger(t *testing.T) {
 			func(s *shop) {
 				s.publish(events.PrefixStock+"MUG", events.StockReleased{StockMovement: s.movement("MUG", 1, 0, 1, -1)})
 			},
-			mug("its ledger says 1 sold, its committed reservations sum to 2")},
+			mug("its ledger has 1 sold, but its committed reservations sum to 2")},
 		"ReleasedAndTakenFromTheShelf": {
 			func(s *shop) { s.reserve("o1", events.ReservationReleased{OrderID: "o1"}) },
 			func(s *shop) {
 				s.publish(events.PrefixStock+"MUG", events.StockCommitted{StockMovement: s.movement("MUG", 1, -1, 0, -1)})
 			},
-			mug("its ledger says 2 sold, its committed reservations sum to 1")},
+			mug("its ledger has 2 sold, but its committed reservations sum to 1")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

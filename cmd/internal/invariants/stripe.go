@@ -39,7 +39,7 @@ type account struct {
 	unknown  []intent          // captured at Stripe for an order that is not in the log
 }
 
-// checkStripe is I2 at Stripe: it has one PaymentIntent per order, which captured what the log says.
+// checkStripe is I2 at Stripe: one PaymentIntent per order, with the captured amount of the log.
 func (c *checker) checkStripe(ctx context.Context) error {
 	if c.StripeKey == "" || c.StripeURL == "" {
 		c.skipped[CapturedOnce] = "Stripe (pass --stripe-secret-key and --stripe)"
@@ -111,7 +111,7 @@ func (c *checker) findDifferent(id string, o *order, i intent) {
 	c.findCharge(id, "captured %s in the log, %s at Stripe (%s is %s)", o.capturedMoney(), i.money(i.AmountReceived), i.ID, i.Status)
 }
 
-// findUnlogged reads the orders again for which Stripe captured money and the log did not say so. If a shopper paid after the
+// findUnlogged reads the orders again for which Stripe captured money and the log had no capture. If a shopper paid after the
 // log was read, the order has moved since, and there is no finding.
 func (c *checker) findUnlogged(ctx context.Context, unlogged []intent) error {
 	again := unlogged[:min(len(unlogged), maxReread)]
@@ -146,7 +146,7 @@ func (c *checker) findNeverCharged(a account) {
 }
 
 // findUnknown finds money that Stripe captured, and has not refunded, for orders that are not in the log. After a restore the
-// shop does not know the orders that were placed since the backup; staff refund them in Stripe's dashboard.
+// log lacks the orders that were placed since the backup; staff refund them in Stripe's dashboard.
 func (c *checker) findUnknown(ctx context.Context, unknown []intent) error {
 	for _, i := range unknown {
 		refunded, err := c.refunded(ctx, i.ID)

@@ -8,8 +8,9 @@ const textMark = "'"
 // formulaStarts are the characters with which a formula can begin, in ASCII and in full width (OWASP, CSV Injection).
 const formulaStarts = "=+-@\t\r\n＝＋－＠"
 
-// EscapeCell escapes text for a CSV file so that no spreadsheet evaluates it: text that begins with = + - @, a tab or a line break
-// gets a single quote in front. Text that already has such quotes gets one more, so that [UnescapeCell] returns the original.
+// EscapeCell escapes text for a CSV file so that no spreadsheet evaluates it: text that begins with = + - @, a tab or a line
+// break gets a single quote in front. Text that already has such quotes gets one more, so that [UnescapeCell] returns the
+// original.
 func EscapeCell(text string) string {
 	if isFormula(text) {
 		return textMark + text

@@ -112,7 +112,7 @@ func FuzzEscapeCell(f *testing.F) {
 	})
 }
 
-func TestNumberAndCount(t *testing.T) {
+func TestNumberAndCountFormatNumbers(t *testing.T) {
 	t.Parallel()
 	for got, want := range map[string]string{
 		output.Number(0):                      "0",

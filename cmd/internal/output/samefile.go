@@ -12,7 +12,7 @@ var ErrSameFile = errors.New("is the same file")
 
 // File is a file that a program reads or writes. A File without a path is ignored.
 type File struct {
-	Name string // as the user knows it, such as "--refused"
+	Name string // in messages, such as "--refused"
 	Path string
 }
 

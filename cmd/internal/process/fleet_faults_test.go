@@ -34,7 +34,8 @@ func TestOneOfEachIsSuspended(t *testing.T) {
 	}
 	f := startFleet(t)
 	f.listItems(t)
-	// A load balancer would send no requests to replicas that do not answer. Here a third storefront knows only the others.
+	// A load balancer would send no requests to replicas that do not answer. Here a third storefront has only the addresses of
+	// the others.
 	storefront := f.startStorefront(t, "storefront 3", 1)
 	f.deliverWebhooksTo(t, storefront)
 	served := f.buyDuring(t, storefront, func() {

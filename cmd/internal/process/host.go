@@ -18,8 +18,11 @@ import (
 
 // Domain is a domain package's service.
 type Domain interface {
+	// Register adds the domain's routes to the API.
 	Register(api huma.API)
+	// Worker returns the domain's lanes, except those of its projections.
 	Worker() worker.Domain
+	// Projections returns the domain's projections, each of which has a lane.
 	Projections() []project.Projection
 	// Ready returns why the domain cannot serve; nil when it can.
 	Ready() error

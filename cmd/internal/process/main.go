@@ -26,9 +26,9 @@ import (
 // HTTPGrace is how long open HTTP requests may take after a stop.
 const HTTPGrace = 5 * time.Second
 
-// Env is what a domain is built from.
+// Env has what a domain is built from.
 type Env struct {
-	Access     *auth.Tokens
+	Access     *auth.Tokens // checks access tokens and the ops token
 	DB         *mongo.Database
 	Log        *eventlog.Log
 	Logger     *slog.Logger
@@ -38,7 +38,7 @@ type Env struct {
 // Main is the whole main of a worker: it parses settings (a struct that embeds [Settings], which common points to), runs
 // the domain that build returns, and returns when the domain has stopped. It exits with status 1 on an error.
 func Main(name, description string, settings any, common *Settings, build func(Env) (Domain, error)) {
-	kong.Parse(settings, kong.Name(name), kong.Description(description), kong.UsageOnError())
+	kong.Parse(settings, kong.Name(name), kong.Description(description), kong.UsageOnError(), Help)
 	ctx, cancel := UntilSignal(os.Stderr)
 	defer cancel()
 	logger := Logger(os.Stderr, common.LogLevel, common.LogJSON).With("process", name)
@@ -48,6 +48,9 @@ func Main(name, description string, settings any, common *Settings, build func(E
 	}
 	End(ctx, logger, err)
 }
+
+// Help configures help texts for terminals of 80 columns. It omits the usage line, which lists all required flags in one line.
+var Help = kong.ConfigureHelp(kong.HelpOptions{NoAppSummary: true, WrapUpperBound: 80})
 
 // UntilSignal returns a context that ends with the first SIGINT or SIGTERM. A second signal exits at once; the next start
 // repeats what was not finished.

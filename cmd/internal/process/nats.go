@@ -49,8 +49,8 @@ func Options(name string, logger *slog.Logger) []nats.Option {
 	}
 }
 
-// Connect connects to the broker and retries until it answers, because a deployment may start all its processes at once. It returns
-// [address.ErrUnreadable] for an invalid address, and the cause of ctx when that ends.
+// Connect connects to the broker and retries until it answers, because a deployment may start all its processes at once. It
+// returns [address.ErrUnreadable] for an invalid address, and the cause of ctx when that ends.
 func Connect(ctx context.Context, url, name string, logger *slog.Logger) (*nats.Conn, error) {
 	if err := address.Check(url); err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)

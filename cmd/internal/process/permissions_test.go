@@ -72,7 +72,8 @@ var ownPrefix = map[string]string{"orders": events.PrefixOrder, "inventory": eve
 var anyFact = events.ReservationReleased{OrderID: "1"}
 
 // Row 74 of the fault matrix, for mistakes: on a broker with the production configuration a worker can do its work. The broker
-// refuses, at once, that it appends to the subjects of other domains, alone or in a batch, moves their lanes, or changes a stream.
+// refuses, at once, that it appends to the subjects of other domains, alone or in a batch, moves their lanes, or changes a
+// stream.
 func TestEachWorkerIsKeptToItsOwn(t *testing.T) {
 	broker := startProductionBroker(t)
 	for user, prefix := range ownPrefix {

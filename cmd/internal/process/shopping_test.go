@@ -130,8 +130,8 @@ type level struct {
 	Held      int64 `json:"held"`
 }
 
-// checkStock checks the stock after a number of shoppers have bought. The stock of an order is committed a moment after the order is
-// confirmed.
+// checkStock checks the stock after a number of shoppers have bought. The stock of an order is committed a moment after the
+// order is confirmed.
 func (f *shopFleet) checkStock(t *testing.T, storefront string, shoppers int) {
 	t.Helper()
 	for sku, sold := range map[string]int64{"LAMP": int64(shoppers), "MUG": 2 * int64(shoppers), "RUG": 0} {

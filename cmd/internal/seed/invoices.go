@@ -36,11 +36,11 @@ type draft struct {
 	undeliverable int              // lines left out because the country has no code
 }
 
-// Invoices returns an order for each invoice that is not a credit note: its lines about goods with a quantity and a price
-// above zero. [ReadCSV] returns an item for every SKU of these orders from the same file, with enough stock for all of them, up
-// to the shop's maximum of a thousand million units. Items for which listed returns false are left out; a nil function lists everything. Customer and
-// country are those of the invoice's first line. An invoice whose country has no code is left out, because it cannot be
-// shipped.
+// Invoices returns an order for each invoice that is not a credit note: its lines about goods with a quantity and a price above
+// zero. [ReadCSV] returns an item for every SKU of these orders from the same file, with enough stock for all of them, up to
+// the shop's maximum of a thousand million units. Items for which listed returns false are left out; a nil function lists
+// everything. Customer and country are those of the invoice's first line. An invoice whose country has no code is left out,
+// because it cannot be shipped.
 //
 // The error is of the reader, [ErrHeader] or [ErrDates]; a bad line is not an error.
 func Invoices(r io.Reader, dates DateFormat, listed func(sku string) bool) (Sales, error) {

@@ -86,7 +86,7 @@ func ReadCSV(r io.Reader, dates DateFormat) (Result, error) {
 	return result, nil
 }
 
-// addLine adds what a line says about the item: a title, a price and sold units.
+// addLine takes the title, the price and the sold units from a line.
 func (it *item) addLine(l line) {
 	if isTitle(l.description) && !l.date.Before(it.titleDate) {
 		it.title, it.titleDate = l.description, l.date

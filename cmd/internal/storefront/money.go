@@ -9,7 +9,7 @@ import (
 	"tillstream/events"
 )
 
-// symbols stand before the amount; a currency without one shows its code.
+// symbols are written before the amount. A currency without a symbol is written with its code.
 var symbols = map[string]string{
 	"GBP": "£", "EUR": "€", "USD": "$", "JPY": "¥", "AUD": "A$", "CAD": "CA$", "NZD": "NZ$", "INR": "₹", "KRW": "₩",
 }

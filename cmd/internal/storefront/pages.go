@@ -44,7 +44,7 @@ func loadPages(assets *assets) (*pages, error) {
 
 // page is the data of every template.
 type page struct {
-	Title   string // stands before the shop's name in the window title; may be empty
+	Title   string // part of the window title before the shop's name; may be empty
 	About   string // description for search engines
 	Script  string // the page's module, if it has one
 	Query   string // content of the search box
@@ -152,7 +152,7 @@ func (s *shop) showOrder(w http.ResponseWriter, r *http.Request) {
 // notice is the body of a page that only shows a message.
 type notice struct {
 	Heading, Text string
-	Retry         string // address to try again; empty when that does not help
+	Retry         string // address to try again; empty if a retry cannot help
 }
 
 func (s *shop) showNotFound(w http.ResponseWriter, r *http.Request) {
@@ -162,7 +162,7 @@ func (s *shop) showNotFound(w http.ResponseWriter, r *http.Request) {
 	}})
 }
 
-// showFailure answers an error of the catalogue with a page that says what the shopper can do. The cause is logged only.
+// showFailure answers an error of the catalogue with a page that offers the next step. The cause is only logged.
 func (s *shop) showFailure(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, errNotFound):

@@ -74,7 +74,7 @@ func clearEnvironment(t *testing.T) {
 	}
 }
 
-func TestResolve(t *testing.T) {
+func TestResolveReturnsAddressesOfTheShop(t *testing.T) {
 	clearEnvironment(t)
 	t.Chdir(t.TempDir())
 
@@ -144,7 +144,7 @@ func TestResolve(t *testing.T) {
 	})
 }
 
-func TestLog(t *testing.T) {
+func TestLogOpensOrNamesTheCause(t *testing.T) {
 	t.Parallel()
 	t.Run("NoAddress", func(t *testing.T) {
 		t.Parallel()
@@ -200,7 +200,7 @@ func TestLog(t *testing.T) {
 	})
 }
 
-func TestDatabase(t *testing.T) {
+func TestDatabaseNamesTheCause(t *testing.T) {
 	t.Parallel()
 	if _, _, err := (target.Shop{}).Database(t.Context()); !errors.Is(err, target.ErrUnknownAddress) {
 		t.Errorf("no address: got %v, want ErrUnknownAddress", err)

@@ -48,8 +48,8 @@ func (i *Injector) Counts() map[string]int {
 }
 
 // Run injects the faults of a plan, and calls started for each as it begins, never concurrently. It returns when all faults
-// have ended, which is at once when ctx ends. An error means that a fault could not be injected or undone; it says nothing
-// about the shop.
+// have ended, which is at once when ctx ends. An error means that a fault could not be injected or undone; it is no
+// failure of the shop.
 func (i *Injector) Run(ctx context.Context, shop *fleet.Fleet, plan []Fault, started func(Fault)) error {
 	errs := make([]error, len(plan))
 	var running sync.WaitGroup

@@ -116,7 +116,7 @@ func (o *outside) deliverTwice(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// config returns the configuration with which the outside is started.
+// config returns the configuration of the external services.
 func (o *outside) config() fleet.OutsideConfig {
 	return fleet.OutsideConfig{Front: o.front, Intercept: o.intercept, Webhooks: &http.Client{Timeout: 10 * time.Second, Transport: o,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}

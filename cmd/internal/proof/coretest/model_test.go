@@ -152,9 +152,9 @@ func (m *model) due(id string) {
 	m.store(events.Event{}, about(events.PrefixOrder, id, m.orders[id].Expire(m.now)))
 }
 
-// Row 22 of the fault matrix, for random histories: shoppers, timers and Stripe act in any order, and every lane may be behind, be
-// set back, or die before it stores its result or its checkpoint. When all events are handled, orders, stock, payments and mail
-// agree, both with separate processes and with one process that decides cascades.
+// Row 22 of the fault matrix, for random histories: shoppers, timers and Stripe act in any order, and every lane may be behind,
+// be set back, or die before it stores its result or its checkpoint. When all events are handled, orders, stock, payments and
+// mail agree, both with separate processes and with one process that decides cascades.
 func TestShopAgreesWithModel(t *testing.T) {
 	t.Parallel()
 	for n := range 20 { // 100 histories each; more with -rapid.checks

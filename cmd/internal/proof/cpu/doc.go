@@ -4,7 +4,8 @@
 //	…
 //	costs, err := watch.Stop()                                              milliseconds per order, by part
 //
-// The shop must serve runtime profiles, as cmd/shop --pprof does. A sample is attributed to the part that owns the deepest frame of its stack: encoding JSON for the log counts as the log,
-// encoding it for a page as HTTP. Frames that no part owns, such as a domain's rules and the standard library, count as the
-// part that called them. The garbage collector and the scheduler have no such caller and are parts of their own.
+// The shop must serve runtime profiles, as cmd/shop --pprof does. A sample is attributed to the part that owns the deepest
+// frame of its stack: encoding JSON for the log counts as the log, encoding it for a page as HTTP. Frames that no part owns,
+// such as a domain's rules and the standard library, count as the part that called them. The garbage collector and the
+// scheduler have no such caller and are parts of their own.
 package cpu

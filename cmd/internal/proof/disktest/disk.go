@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// sector is the unit in bytes that a disk writes completely or not at all.
+// sector is the size in bytes of the unit that a disk writes atomically.
 const sector = 512
 
 // Disk is a disk with a volatile cache.
@@ -77,8 +77,8 @@ func (d *Disk) Flush() bool {
 	return true
 }
 
-// Cut cuts the power of the disk for good. It returns the disk as it is when it is switched on again, and how many sectors
-// were in the cache. survives is called for each of those and decides whether it is kept.
+// Cut cuts the power: every later operation on this disk fails. It returns a new disk with the content after the power is back,
+// and how many sectors were in the cache. survives is called for each of these sectors and decides whether it is kept.
 func (d *Disk) Cut(survives func() bool) (after *Disk, cached int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

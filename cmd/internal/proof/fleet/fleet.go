@@ -166,8 +166,8 @@ func (f *Fleet) Crashes() map[string]int {
 	return crashes
 }
 
-// Stop stops the storefront and the workers, then the servers that they need, then the outside. A process that does not stop
-// is killed, and Stop returns an error.
+// Stop stops the storefront and the workers, then the broker and the database, then the external services. A process that does
+// not stop is killed, and Stop returns an error.
 func (f *Fleet) Stop() error {
 	services := f.Services()
 	servers := len(services) - 2

@@ -14,7 +14,7 @@ type Line struct {
 	Quantity int64  `json:"quantity"`
 }
 
-// Basket is what one shopper wants to buy.
+// Basket is the purchase that one shopper intends.
 type Basket struct {
 	Key     string // Idempotency-Key; the same for every attempt, different in every run
 	Email   string

@@ -182,7 +182,7 @@ func TestRepeatedPaymentIsAccepted(t *testing.T) {
 	}
 }
 
-func TestRetries(t *testing.T) {
+func TestOnlyUnansweredRequestsAreRetried(t *testing.T) {
 	t.Parallel()
 	t.Run("ConnectionRefused", func(t *testing.T) {
 		t.Parallel()

@@ -44,7 +44,7 @@ type step string
 
 const (
 	stepPlace   step = "place"
-	stepPayment step = "payment" // ask the shop how to pay
+	stepPayment step = "payment" // get the payment from the shop
 	stepPay     step = "pay"     // pay at Stripe
 	stepCancel  step = "cancel"
 	stepFollow  step = "follow"

@@ -98,7 +98,7 @@ func TestReportFitsTerminal(t *testing.T) {
 	}
 }
 
-func TestProgressLines(t *testing.T) {
+func TestProgressLineCountsPurchases(t *testing.T) {
 	t.Parallel()
 	var tally loadgen.Tally
 	tally.Observe(loadgen.Purchase{PlacedIn: 1})

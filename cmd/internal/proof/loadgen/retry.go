@@ -26,8 +26,8 @@ const (
 	maxInterval   = time.Second
 )
 
-// do calls try until it succeeds, returns an error that a retry does not help against, or attempts or time run out. It
-// returns the last error of try.
+// do calls try until it succeeds or fails with an error that is not retryable, or until attempts or time run out. It returns
+// the last error of try.
 func (p retryPolicy) do(ctx context.Context, try func() error) error {
 	var last error
 	attempt := func() (struct{}, error) {

@@ -1,4 +1,4 @@
-// Guest checkout. One cart and address place one order, however often the shopper presses the button or reloads the page:
+// Guest checkout. The same cart and address place only one order, even if the shopper presses the button twice or reloads the page:
 // the Idempotency-Key belongs to exactly this body and is kept until the order is known.
 import { Problem, call } from './api.js';
 import { cart, saveCart, saveToken, lineTotal, subtotal } from './store.js';

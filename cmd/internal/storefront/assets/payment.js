@@ -1,5 +1,5 @@
 // The payment part of the order page: gets the intent's secret, shows the card form and the result. The form's result is
-// only a hint; the order is paid when its status says so.
+// only a hint: an order counts as paid when the API reports it.
 import { Problem, call } from './api.js';
 import { elementForm } from './pay-element.js';
 import { sandboxForm } from './pay-sandbox.js';

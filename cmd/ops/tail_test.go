@@ -37,7 +37,7 @@ func TestTailShowsOnlyTheChosenEvents(t *testing.T) {
 		t.Error(diff)
 	}
 	code, stdout, _ := ops(t, "tail", "--since", "1h", "--count", "1", "--domain", "inventory", "--nats", b.url)
-	if code != exitOK || !strings.Contains(words(stdout), "nothing held: MUG wants 2, has 1") {
+	if code != exitOK || !strings.Contains(words(stdout), "nothing held: MUG (2 requested, 1 available)") {
 		t.Errorf("got exit code %d and %q, want the refused reservation", code, stdout)
 	}
 }

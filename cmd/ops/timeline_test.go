@@ -20,8 +20,8 @@ func TestTimelineShowsCausesBeforeEffects(t *testing.T) {
 			t.Fatalf("timeline %s: got exit code %d and\n%s%s", name, code, stdout, stderr)
 		}
 		for _, want := range []string{"1 T 1 orders.placed 8F3K2-MQD7A: 2 × MUG for 12.50 GBP, to be paid by 00:00:00 ",
-			" 2 T ← 1 2 inventory.reservation_refused nothing held: MUG wants 2, has 1 ",
-			" 3 T ← 2 3 orders.rejected because out_of_stock: MUG wants 2, has 1"} {
+			" 2 T ← 1 2 inventory.reservation_refused nothing held: MUG (2 requested, 1 available) ",
+			" 3 T ← 2 3 orders.rejected because out_of_stock: MUG (2 requested, 1 available)"} {
 			if !strings.Contains(shown, want) {
 				t.Errorf("timeline %s: got\n%s\nwant %q", name, stdout, want)
 			}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"sync"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -118,4 +120,168 @@ func isClosed(c <-chan struct{}) bool {
 	default:
 		return false
 	}
+}
+
+// denials ends the wait for a publish that the broker's permissions forbid. The broker reports such a publish only as an
+// asynchronous error of the connection, so without denials the writer would wait until Config.Patience ends.
+type denials struct {
+	mu      sync.Mutex
+	waiting map[string]bool // subjects in flight; nil while nothing is watched
+	denied  chan struct{}   // closed when one of them is denied
+	reason  error
+	early   map[string]error // subjects denied while nothing was watched: a batch is sent while it still gathers requests
+}
+
+func newDenials() *denials { return &denials{early: map[string]error{}} }
+
+// watch returns a channel that is closed when a subject of the requests is denied, or was denied since the last watch. Only
+// one watch may exist at a time.
+func (d *denials) watch(requests []*request) (denied <-chan struct{}, stop func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	early := d.early
+	d.waiting, d.early, d.denied, d.reason = map[string]bool{}, map[string]error{}, make(chan struct{}), nil
+	for _, r := range requests {
+		for _, m := range r.messages {
+			d.waiting[m.Subject] = true
+			if err := early[m.Subject]; err != nil {
+				d.deny(err)
+			}
+		}
+	}
+	return d.denied, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.waiting = nil
+	}
+}
+
+// err returns the reason of the denial, nil when there was none.
+func (d *denials) err() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.reason
+}
+
+// deniedPublish matches the subject in the broker's message (nats-server/server/client.go, pubPermissionViolation).
+var deniedPublish = regexp.MustCompile(`Publish to "([^"]+)"`)
+
+// handle records an asynchronous error of the connection.
+func (d *denials) handle(err error) {
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		return
+	}
+	found := deniedPublish.FindStringSubmatch(err.Error())
+	if found == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch subject := found[1]; {
+	case d.waiting[subject]:
+		d.deny(err)
+	case d.waiting == nil && len(d.early) < MaxBatch:
+		d.early[subject] = err
+	}
+}
+
+func (d *denials) deny(err error) {
+	if d.reason == nil {
+		d.reason = fmt.Errorf("%w: %w: %w", ErrUnavailable, ErrNotAllowed, err)
+		close(d.denied)
+	}
+}
+
+// listen handles the connection's asynchronous errors, and then calls the handler that was set before.
+func (d *denials) listen(conn *nats.Conn) {
+	before := conn.ErrorHandler()
+	conn.SetErrorHandler(func(c *nats.Conn, sub *nats.Subscription, err error) {
+		d.handle(err)
+		if before != nil {
+			before(c, sub, err)
+		}
+	})
+}
+
+// damage holds the gaps that readers of this process found in the log and could not fill from the archive, and the events
+// that a newer release wrote.
+type damage struct {
+	mu    sync.Mutex
+	gaps  map[string]*GapError // by reader
+	newer map[uint64]error     // by sequence
+}
+
+// ReportReader records the state of a reader: err is nil, or the reason why the reader has stopped. While a reader has
+// stopped at a [GapError] this process appends nothing, because decisions would be made without the missing events.
+func (l *core) ReportReader(reader string, err error) {
+	var gap *GapError
+	l.damage.mu.Lock()
+	defer l.damage.mu.Unlock()
+	if errors.As(err, &gap) {
+		l.damage.gaps[reader] = gap
+	} else {
+		delete(l.damage.gaps, reader)
+	}
+}
+
+// ReportNewer records a message that a newer release wrote, and returns [events.ErrNewer] for it; nil for any other message.
+// This process then appends nothing until the event is declared void, because decisions would be made without that event.
+func (l *core) ReportNewer(m Message) error {
+	newer := m.Newer()
+	if newer == nil {
+		return nil
+	}
+	newer = fmt.Errorf("event %d: %w; run the release that wrote it, or a newer one; if there is none: ops void %[1]d", m.Sequence, newer)
+	l.damage.mu.Lock()
+	defer l.damage.mu.Unlock()
+	if l.Voided(m.Sequence) { // declared void meanwhile: an entry made now would never be removed
+		return nil
+	}
+	if l.damage.newer == nil {
+		l.damage.newer = map[uint64]error{}
+	}
+	l.damage.newer[m.Sequence] = newer
+	return newer
+}
+
+// Newer returns [events.ErrNewer] when this process has read an event that a newer release wrote and that is not void.
+func (l *core) Newer() error {
+	l.damage.mu.Lock()
+	defer l.damage.mu.Unlock()
+	for _, err := range l.damage.newer {
+		return err
+	}
+	return nil
+}
+
+func (d *damage) removeNewer(sequence uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.newer, sequence)
+}
+
+// Damage returns [ErrUnavailable] with the gap at which a reader has stopped, or with an event that this program cannot read;
+// nil when there is neither. The error does not unwrap to [GapError] or [events.ErrNewer]: callers take those for the error
+// of a reader that has stopped, and Damage also stops lanes whose own reader can continue.
+func (l *core) Damage() error {
+	if err := l.Newer(); err != nil {
+		return fmt.Errorf("%w: %v", ErrUnavailable, err) //nolint:errorlint // see above
+	}
+	l.damage.mu.Lock()
+	defer l.damage.mu.Unlock()
+	for _, gap := range l.damage.gaps {
+		return fmt.Errorf("%w: %v", ErrUnavailable, gap) //nolint:errorlint // see above
+	}
+	return nil
+}
+
+// missing returns the size of the largest gap.
+func (d *damage) missing() float64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var most uint64
+	for _, gap := range d.gaps {
+		most = max(most, gap.To-gap.From+1)
+	}
+	return float64(most)
 }

@@ -15,27 +15,27 @@ var routesOfAnOrder = []string{"GET /api/orders/ID", "GET /api/orders/ID/events"
 	"GET /api/orders/ID/payment", "GET /api/orders/ID/payment?wait=1"}
 
 // ask sends a request to a route, with ID replaced.
-func (m *testShop) ask(t *testing.T, route, id, bearer, body string) answer {
+func (ts *testShop) ask(t *testing.T, route, id, bearer, body string) answer {
 	t.Helper()
 	method, path, _ := strings.Cut(strings.ReplaceAll(route, "ID", url.PathEscape(id)), " ")
-	r := m.request(t, method, path, bearer, nil)
+	r := ts.request(t, method, path, bearer, nil)
 	if body != "" {
-		r = m.request(t, method, path, bearer, strings.NewReader(body))
+		r = ts.request(t, method, path, bearer, strings.NewReader(body))
 	}
-	return m.send(t, r)
+	return ts.send(t, r)
 }
 
 func TestOrderNeedsItsOwnToken(t *testing.T) {
-	m := startShop(t, nil)
-	m.list(t, "MUG", 1250, 10)
-	mine := m.place(t, cart("mia", line{"MUG", 1}))
-	theirs := m.place(t, cart("theo", line{"MUG", 1}))
-	m.checkout(t, mine)
+	ts := startShop(t, nil)
+	ts.list(t, "MUG", 1250, 10)
+	mine := ts.place(t, cart("mia", line{"MUG", 1}))
+	theirs := ts.place(t, cart("theo", line{"MUG", 1}))
+	ts.checkout(t, mine)
 	tokens := map[string]string{"no token": "", "another order's token": theirs.AccessToken, "garbage": "garbage", "the order's id": mine.ID,
-		"half a token": mine.AccessToken[:20], "more than the token": mine.AccessToken + "A", "staff's token": m.OpsToken}
+		"half a token": mine.AccessToken[:20], "more than the token": mine.AccessToken + "A", "staff's token": ts.OpsToken}
 	for who, token := range tokens {
 		for _, route := range routesOfAnOrder {
-			a := m.ask(t, route, mine.ID, token, "")
+			a := ts.ask(t, route, mine.ID, token, "")
 			if a.Status != http.StatusNotFound {
 				t.Errorf("%s with %s: status %d, want 404: %.200s", route, who, a.Status, a.Body)
 			}
@@ -45,31 +45,31 @@ func TestOrderNeedsItsOwnToken(t *testing.T) {
 			}
 		}
 	}
-	other := m.request(t, http.MethodGet, "/api/orders/"+mine.ID, "", nil)
+	other := ts.request(t, http.MethodGet, "/api/orders/"+mine.ID, "", nil)
 	other.Header.Set("Authorization", "Basic "+mine.AccessToken)
-	if a := m.send(t, other); a.Status != http.StatusNotFound {
+	if a := ts.send(t, other); a.Status != http.StatusNotFound {
 		t.Errorf("token with the scheme Basic: status %d, want 404", a.Status)
 	}
-	if now := m.read(t, mine); now.Status != "awaiting_payment" {
+	if now := ts.read(t, mine); now.Status != "awaiting_payment" {
 		t.Errorf("order status = %q, want awaiting_payment", now.Status)
 	}
-	m.settle(t, mine)
+	ts.settle(t, mine)
 }
 
 func TestStaffRoutesRefuseShoppers(t *testing.T) {
-	m := startShop(t, nil)
-	m.list(t, "MUG", 1250, 10)
-	mine := m.place(t, cart("mia", line{"MUG", 1}))
+	ts := startShop(t, nil)
+	ts.list(t, "MUG", 1250, 10)
+	mine := ts.place(t, cart("mia", line{"MUG", 1}))
 	for _, route := range []string{"GET /ops/api/orders", "GET /ops/api/stock/MUG", "PUT /ops/api/items/MUG", "POST /ops/api/items", "POST /ops/api/stock/MUG/adjustments"} {
 		for _, token := range []string{"", mine.AccessToken, "garbage"} {
-			a := m.ask(t, route, "", token, "")
+			a := ts.ask(t, route, "", token, "")
 			if a.Status != http.StatusUnauthorized && a.Status != http.StatusNotFound {
 				t.Errorf("%s with a shopper's token: status %d, want 401 or 404: %.200s", route, a.Status, a.Body)
 			}
 			isProblem(t, a)
 		}
 	}
-	if got := m.stock(t, "MUG"); got.OnHand != 10 {
+	if got := ts.stock(t, "MUG"); got.OnHand != 10 {
 		t.Errorf("stock = %+v, want 10 on hand", got)
 	}
 }
@@ -84,10 +84,10 @@ var hostileIDs = map[string]string{
 // Row 17 of the fault matrix: an invalid id is answered with 404, even with a token that was made for it, and the next
 // shopper is served.
 func TestHostileIDsAreNotFound(t *testing.T) {
-	m := startShop(t, nil)
-	m.list(t, "MUG", 1250, 10)
+	ts := startShop(t, nil)
+	ts.list(t, "MUG", 1250, 10)
 	var kept secrets
-	readFile(t, m.config.dir("secrets.json"), &kept)
+	readFile(t, ts.config.dir("secrets.json"), &kept)
 	tokens, err := auth.New(kept.TokenSecret, kept.OpsToken)
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func TestHostileIDsAreNotFound(t *testing.T) {
 	for name, id := range hostileIDs {
 		t.Run(name, func(t *testing.T) {
 			for _, route := range routesOfAnOrder {
-				a := m.ask(t, route, id, tokens.Token(id), "")
+				a := ts.ask(t, route, id, tokens.Token(id), "")
 				if a.Status != http.StatusNotFound {
 					t.Errorf("%s: unexpected status %d: %.200s", route, a.Status, a.Body)
 				}
@@ -109,25 +109,25 @@ func TestHostileIDsAreNotFound(t *testing.T) {
 				pages = append(pages, "GET /images/items/ID.svg") // every valid SKU has a picture
 			}
 			for _, page := range pages {
-				if a := m.ask(t, page, id, "", ""); a.Status != http.StatusNotFound {
+				if a := ts.ask(t, page, id, "", ""); a.Status != http.StatusNotFound {
 					t.Errorf("%s: status %d, want 404", page, a.Status)
 				}
 			}
 			if events.CheckSKU(id) != nil {
-				m.refusesSKU(t, id)
+				ts.refusesSKU(t, id)
 				return
 			}
-			m.acceptsSKU(t, id)
-			if got := m.stock(t, "MUG"); got != (level{10, 10, 0}) {
+			ts.acceptsSKU(t, id)
+			if got := ts.stock(t, "MUG"); got != (level{10, 10, 0}) {
 				t.Errorf("stock of another item = %+v, want it unchanged", got)
 			}
 		})
 	}
-	m.buy(t, cart("ada", line{"MUG", 1}))
+	ts.buy(t, cart("ada", line{"MUG", 1}))
 }
 
 // refusesSKU fails unless all routes refuse an invalid SKU.
-func (m *testShop) refusesSKU(t *testing.T, id string) {
+func (ts *testShop) refusesSKU(t *testing.T, id string) {
 	t.Helper()
 	for route, body := range map[string]string{
 		"GET /api/items/ID":                  "",
@@ -137,9 +137,9 @@ func (m *testShop) refusesSKU(t *testing.T, id string) {
 	} {
 		bearer := ""
 		if strings.Contains(route, "/ops/") {
-			bearer = m.OpsToken
+			bearer = ts.OpsToken
 		}
-		a := m.ask(t, route, id, bearer, body)
+		a := ts.ask(t, route, id, bearer, body)
 		if a.Status != http.StatusBadRequest {
 			t.Errorf("%s: unexpected status %d: %.200s", route, a.Status, a.Body)
 		}
@@ -149,46 +149,46 @@ func (m *testShop) refusesSKU(t *testing.T, id string) {
 
 // acceptsSKU fails unless a SKU of printable characters is one item, even if it has characters that are special to the broker:
 // the item is not found before staff list it, and its events have a subject of their own.
-func (m *testShop) acceptsSKU(t *testing.T, id string) {
+func (ts *testShop) acceptsSKU(t *testing.T, id string) {
 	t.Helper()
 	for _, route := range []string{"GET /api/items/ID", "GET /ops/api/stock/ID"} {
-		a := m.ask(t, route, id, m.OpsToken, "")
+		a := ts.ask(t, route, id, ts.OpsToken, "")
 		if a.Status != http.StatusNotFound {
 			t.Errorf("%s: unexpected status %d: %.200s", route, a.Status, a.Body)
 		}
 		isProblem(t, a)
 	}
 	var put struct{ SKU string }
-	m.ask(t, "PUT /ops/api/items/ID", id, m.OpsToken, `{"title":"x","price":{"amount":1250,"currency":"GBP"}}`).into(t, http.StatusOK, &put)
+	ts.ask(t, "PUT /ops/api/items/ID", id, ts.OpsToken, `{"title":"x","price":{"amount":1250,"currency":"GBP"}}`).into(t, http.StatusOK, &put)
 	var now level
-	m.ask(t, "POST /ops/api/stock/ID/adjustments", id, m.OpsToken, `{"delta":1,"reason":"found"}`).into(t, http.StatusOK, &now)
+	ts.ask(t, "POST /ops/api/stock/ID/adjustments", id, ts.OpsToken, `{"delta":1,"reason":"found"}`).into(t, http.StatusOK, &now)
 	if put.SKU != id || now != (level{1, 1, 0}) {
 		t.Errorf("listed %q with stock %+v, want %q with 1", put.SKU, now, id)
 	}
 	for _, page := range []string{"GET /items/ID", "GET /images/items/ID.svg"} {
-		waitFor(t, page+" shows the new item", func() bool { return m.ask(t, page, id, "", "").Status == http.StatusOK })
+		waitFor(t, page+" shows the new item", func() bool { return ts.ask(t, page, id, "", "").Status == http.StatusOK })
 	}
 	var o order
-	m.post(t, cart("ada", line{id, 1}), "").into(t, http.StatusCreated, &o)
-	m.becomes(t, o, "awaiting_payment")
-	m.cancel(t, o).into(t, http.StatusOK, &o)
-	m.stockBecomes(t, id, level{1, 1, 0})
+	ts.post(t, cart("ada", line{id, 1}), "").into(t, http.StatusCreated, &o)
+	ts.becomes(t, o, "awaiting_payment")
+	ts.cancel(t, o).into(t, http.StatusOK, &o)
+	ts.stockBecomes(t, id, level{1, 1, 0})
 	for prefix, want := range map[string]int{events.PrefixItem: 1, events.PrefixStock: 3} { // found, held, released
 		subject, err := events.Subject(prefix, id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := len(m.history(t, subject)); n != want {
+		if n := len(ts.history(t, subject)); n != want {
 			t.Errorf("subject %s has %d events, want %d", subject, n, want)
 		}
 	}
 }
 
 func TestUnknownRoutesReturnProblems(t *testing.T) {
-	m := startShop(t, nil)
+	ts := startShop(t, nil)
 	for route, status := range map[string]int{"GET /api/nothing": 404, "DELETE /api/orders": 405, "PUT /api/orders/x/cancel": 405,
 		"GET /webhooks/stripe": 405, "POST /webhooks/paypal": 404, "GET /ops/api/nothing": 404} {
-		a := m.ask(t, route, "", "", "")
+		a := ts.ask(t, route, "", "", "")
 		if a.Status != status {
 			t.Errorf("%s: status %d, want %d", route, a.Status, status)
 		}

@@ -37,13 +37,13 @@ const (
 func startShopWithBank(t *testing.T, change func(*Config)) (*testShop, *bank) {
 	t.Helper()
 	b := startBank(t)
-	m := startShop(t, func(c *Config) {
+	ts := startShop(t, func(c *Config) {
 		b.configure(c)
 		change(c)
 	})
 	t.Cleanup(func() { close(b.ended) }) // before the shop closes, which waits for answers
-	b.sendWebhooksTo(t, m)
-	return m, b
+	b.sendWebhooksTo(t, ts)
+	return ts, b
 }
 
 // startBank starts a bank that stops at the end of the test, after the shops that are opened later.
@@ -78,9 +78,9 @@ func (b *bank) configure(c *Config) {
 }
 
 // sendWebhooksTo sets where the bank sends its webhooks.
-func (b *bank) sendWebhooksTo(t *testing.T, m *testShop) {
+func (b *bank) sendWebhooksTo(t *testing.T, ts *testShop) {
 	t.Helper()
-	if err := b.server.SetWebhookURL(m.Storefront + "/webhooks/stripe"); err != nil {
+	if err := b.server.SetWebhookURL(ts.Storefront + "/webhooks/stripe"); err != nil {
 		t.Fatal(err)
 	}
 }

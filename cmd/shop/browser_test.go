@@ -15,9 +15,9 @@ type visitor struct {
 }
 
 // enter opens a browser in a shop.
-func enter(t *testing.T, m *testShop, width int64) *visitor {
+func enter(t *testing.T, ts *testShop, width int64) *visitor {
 	t.Helper()
-	return &visitor{Tab: browsertest.Open(t, width), shop: m, width: width}
+	return &visitor{Tab: browsertest.Open(t, width), shop: ts, width: width}
 }
 
 // look takes a screenshot and fails if the page scrolls sideways.
@@ -54,19 +54,19 @@ func (v *visitor) seeConfirmed(email string) {
 
 func TestShoppersBuyInTheBrowser(t *testing.T) {
 	t.Parallel()
-	m := startShop(t, func(c *Config) { c.NoDemo = false })
+	ts := startShop(t, func(c *Config) { c.NoDemo = false })
 	for _, width := range []int64{390, 1280} {
-		t.Run(fmt.Sprintf("GoodCard/%d", width), func(t *testing.T) { buyInBrowser(t, m, width) })
-		t.Run(fmt.Sprintf("SoldOut/%d", width), func(t *testing.T) { soldOutInBrowser(t, m, width) })
+		t.Run(fmt.Sprintf("GoodCard/%d", width), func(t *testing.T) { buyInBrowser(t, ts, width) })
+		t.Run(fmt.Sprintf("SoldOut/%d", width), func(t *testing.T) { soldOutInBrowser(t, ts, width) })
 	}
-	t.Run("DeclinedThenAnotherCard", func(t *testing.T) { declinedInBrowser(t, m) })
-	t.Run("ThreeDSecure", func(t *testing.T) { threeDSecureInBrowser(t, m) })
+	t.Run("DeclinedThenAnotherCard", func(t *testing.T) { declinedInBrowser(t, ts) })
+	t.Run("ThreeDSecure", func(t *testing.T) { threeDSecureInBrowser(t, ts) })
 }
 
-func buyInBrowser(t *testing.T, m *testShop, width int64) {
-	v := enter(t, m, width)
+func buyInBrowser(t *testing.T, ts *testShop, width int64) {
+	v := enter(t, ts, width)
 	email := fmt.Sprintf("ada-%d@example.com", width)
-	v.Visit(m.Storefront)
+	v.Visit(ts.Storefront)
 	v.look("catalogue")
 	v.Fill("#q", "harbour mug")
 	v.Click(".search button")
@@ -81,33 +81,33 @@ func buyInBrowser(t *testing.T, m *testShop, width int64) {
 	v.pay("4242424242424242")
 	v.seeConfirmed(email)
 	v.look("confirmed")
-	got := m.mailed(t, email, 1)[0]
-	v.Visit(m.Mail + "/mail?to=" + email)
+	got := ts.mailed(t, email, 1)[0]
+	v.Visit(ts.Mail + "/mail?to=" + email)
 	v.look("mail")
 	v.Click("li a[href*='id=']")
 	v.Until(fmt.Sprintf("document.body.innerText.includes(%q)", got.Subject))
 	v.look("mail-open")
-	v.Visit(m.Storefront + "/docs")
+	v.Visit(ts.Storefront + "/docs")
 	v.look("docs")
 }
 
 // soldOutInBrowser has another shopper buy the last item while this one fills in the checkout.
-func soldOutInBrowser(t *testing.T, m *testShop, width int64) {
+func soldOutInBrowser(t *testing.T, ts *testShop, width int64) {
 	sku, email := fmt.Sprintf("LAST-%d", width), fmt.Sprintf("lola-%d@example.com", width)
-	m.list(t, sku, 4800, 1)
-	v := enter(t, m, width)
+	ts.list(t, sku, 4800, 1)
+	v := enter(t, ts, width)
 	v.fillCheckout(sku, "Lola Late", email)
-	m.buy(t, cart(fmt.Sprintf("rival-%d", width), line{sku, 1}))
+	ts.buy(t, cart(fmt.Sprintf("rival-%d", width), line{sku, 1}))
 	v.Click("#place")
 	v.See("#headline", "Sorry, some items are out of stock")
 	v.See("#short", "sold out.")
 	v.See("#story", "You have not been charged.")
 	v.look("rejected")
-	m.mailed(t, email, 1)
+	ts.mailed(t, email, 1)
 }
 
-func declinedInBrowser(t *testing.T, m *testShop) {
-	v := enter(t, m, 390)
+func declinedInBrowser(t *testing.T, ts *testShop) {
+	v := enter(t, ts, 390)
 	v.fillCheckout("TWINE-GREEN", "Dora Dee", "dora@example.com")
 	v.Click("#place")
 	v.pay("4000000000009995")
@@ -115,11 +115,11 @@ func declinedInBrowser(t *testing.T, m *testShop) {
 	v.look("declined")
 	v.pay("4242424242424242")
 	v.seeConfirmed("dora@example.com")
-	m.mailed(t, "dora@example.com", 1)
+	ts.mailed(t, "dora@example.com", 1)
 }
 
-func threeDSecureInBrowser(t *testing.T, m *testShop) {
-	v := enter(t, m, 390)
+func threeDSecureInBrowser(t *testing.T, ts *testShop) {
+	v := enter(t, ts, 390)
 	v.fillCheckout("NOTEBOOK-FIELD", "Sara Sey", "sara@example.com")
 	v.Click("#place")
 	v.pay("4000002500003155")
@@ -131,5 +131,5 @@ func threeDSecureInBrowser(t *testing.T, m *testShop) {
 	v.See("h1", "Confirm your payment")
 	v.Click(".go")
 	v.seeConfirmed("sara@example.com")
-	m.mailed(t, "sara@example.com", 1)
+	ts.mailed(t, "sara@example.com", 1)
 }

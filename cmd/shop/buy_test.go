@@ -16,19 +16,19 @@ import (
 func gbp(pence int64) events.Money { return events.Money{Amount: pence, Currency: "GBP"} }
 
 func TestShopperBuys(t *testing.T) {
-	m := startShop(t, func(c *Config) { c.ShippingFee = orders.ShippingFees{"GBP": 395} })
-	m.list(t, "MUG", 1250, 50)
-	m.list(t, "LAMP", 6400, 50)
-	t.Run("InEnglish", func(t *testing.T) { buyInEnglish(t, m) })
-	t.Run("InGerman", func(t *testing.T) { buyInGerman(t, m) })
-	t.Run("PriceIsThatOfTheCatalogue", func(t *testing.T) { catalogueSetsPrice(t, m) })
-	t.Run("LinesOfOneItemAreSummed", func(t *testing.T) { linesAreSummed(t, m) })
-	t.Run("StaffSeeTheOrder", func(t *testing.T) { staffSeeOrder(t, m) })
+	ts := startShop(t, func(c *Config) { c.ShippingFee = orders.ShippingFees{"GBP": 395} })
+	ts.list(t, "MUG", 1250, 50)
+	ts.list(t, "LAMP", 6400, 50)
+	t.Run("InEnglish", func(t *testing.T) { buyInEnglish(t, ts) })
+	t.Run("InGerman", func(t *testing.T) { buyInGerman(t, ts) })
+	t.Run("PriceIsThatOfTheCatalogue", func(t *testing.T) { catalogueSetsPrice(t, ts) })
+	t.Run("LinesOfOneItemAreSummed", func(t *testing.T) { linesAreSummed(t, ts) })
+	t.Run("StaffSeeTheOrder", func(t *testing.T) { staffSeeOrder(t, ts) })
 }
 
-func buyInEnglish(t *testing.T, m *testShop) {
-	before := m.stock(t, "MUG")
-	placed := m.place(t, cart("ada", line{"MUG", 2}, line{"LAMP", 1}))
+func buyInEnglish(t *testing.T, ts *testShop) {
+	before := ts.stock(t, "MUG")
+	placed := ts.place(t, cart("ada", line{"MUG", 2}, line{"LAMP", 1}))
 	want := []events.OrderLine{
 		{SKU: "MUG", Title: "A mug", Quantity: 2, UnitPrice: gbp(1250), Total: gbp(2500)},
 		{SKU: "LAMP", Title: "A lamp", Quantity: 1, UnitPrice: gbp(6400), Total: gbp(6400)},
@@ -39,36 +39,36 @@ func buyInEnglish(t *testing.T, m *testShop) {
 	if placed.Status != "placed" || placed.Subtotal != gbp(8900) || placed.Shipping != gbp(395) || placed.Total != gbp(9295) {
 		t.Errorf("placed order = %+v, want 89.00 plus 3.95 delivery", placed)
 	}
-	offer := m.checkout(t, placed)
-	if offer.Amount != 9295 || offer.Currency != "GBP" || offer.PublishableKey != m.StripePublishableKey {
+	offer := ts.checkout(t, placed)
+	if offer.Amount != 9295 || offer.Currency != "GBP" || offer.PublishableKey != ts.StripePublishableKey {
 		t.Errorf("payment = %+v, want 9295 GBP with the publishable key", offer)
 	}
-	if got := m.stock(t, "MUG"); got != (level{before.OnHand, before.Available - 2, before.Held + 2}) {
+	if got := ts.stock(t, "MUG"); got != (level{before.OnHand, before.Available - 2, before.Held + 2}) {
 		t.Errorf("stock while the payment is awaited = %+v, want 2 of %+v held", got, before)
 	}
 	var in intent
-	m.pay(t, offer, goodCard).into(t, http.StatusOK, &in)
-	m.becomes(t, placed, "confirmed")
-	m.stockBecomes(t, "MUG", level{before.OnHand - 2, before.Available - 2, before.Held})
-	m.charged(t, placed)
-	if now := m.payment(t, placed); now.Status != "captured" || now.ClientSecret != "" {
+	ts.pay(t, offer, goodCard).into(t, http.StatusOK, &in)
+	ts.becomes(t, placed, "confirmed")
+	ts.stockBecomes(t, "MUG", level{before.OnHand - 2, before.Available - 2, before.Held})
+	ts.charged(t, placed)
+	if now := ts.payment(t, placed); now.Status != "captured" || now.ClientSecret != "" {
 		t.Errorf("payment status = %q with secret %q, want captured without a secret", now.Status, now.ClientSecret)
 	}
-	got := m.mailed(t, placed.Email, 1)[0]
+	got := ts.mailed(t, placed.Email, 1)[0]
 	if want := "Order " + placed.Number + " is confirmed"; got.Subject != want || !strings.Contains(got.Text, "£92.95") {
 		t.Errorf("e-mail %q with text\n%s\nwant subject %q and the total", got.Subject, got.Text, want)
 	}
-	link := m.Storefront + "/orders/" + placed.ID + "#token=" + placed.AccessToken
+	link := ts.Storefront + "/orders/" + placed.ID + "#token=" + placed.AccessToken
 	if !strings.Contains(got.Text, link) || !strings.Contains(got.HTML, "2") || !strings.Contains(got.HTML, "A mug") {
 		t.Errorf("e-mail lacks the link %s, or its HTML part lacks the items:\n%s\n%s", link, got.Text, got.HTML)
 	}
 }
 
-func buyInGerman(t *testing.T, m *testShop) {
+func buyInGerman(t *testing.T, ts *testShop) {
 	p := cart("grete", line{"LAMP", 1})
 	p.Locale = "de-AT"
-	bought := m.buy(t, p)
-	got := m.mailed(t, p.Email, 1)[0]
+	bought := ts.buy(t, p)
+	got := ts.mailed(t, p.Email, 1)[0]
 	if want := "Ihre Bestellung " + bought.Number + " ist bestätigt"; got.Subject != want {
 		t.Errorf("e-mail subject = %q, want %q", got.Subject, want)
 	}
@@ -77,26 +77,26 @@ func buyInGerman(t *testing.T, m *testShop) {
 	}
 }
 
-func catalogueSetsPrice(t *testing.T, m *testShop) {
-	m.list(t, "VASE", 2000, 10)
-	first := m.post(t, cart("petra", line{"VASE", 1}), "before")
+func catalogueSetsPrice(t *testing.T, ts *testShop) {
+	ts.list(t, "VASE", 2000, 10)
+	first := ts.post(t, cart("petra", line{"VASE", 1}), "before")
 	var cheap, dear order
 	first.into(t, http.StatusCreated, &cheap)
-	m.list(t, "VASE", 2400, 9)
+	ts.list(t, "VASE", 2400, 9)
 	waitFor(t, "orders have the new price", func() bool {
-		dear = m.place(t, cart("petra", line{"VASE", 1}))
+		dear = ts.place(t, cart("petra", line{"VASE", 1}))
 		return dear.Subtotal == gbp(2400)
 	})
-	if cheap.Subtotal != gbp(2000) || m.read(t, cheap).Subtotal != gbp(2000) {
-		t.Errorf("subtotal after the change of price = %s, want that of the order", m.read(t, cheap).Subtotal)
+	if cheap.Subtotal != gbp(2000) || ts.read(t, cheap).Subtotal != gbp(2000) {
+		t.Errorf("subtotal after the change of price = %s, want that of the order", ts.read(t, cheap).Subtotal)
 	}
-	if again := m.post(t, cart("petra", line{"VASE", 1}), "before"); !bytes.Equal(again.Body, first.Body) {
+	if again := ts.post(t, cart("petra", line{"VASE", 1}), "before"); !bytes.Equal(again.Body, first.Body) {
 		t.Errorf("retry after the change of price =\n%s\nwant the first answer\n%s", again.Body, first.Body)
 	}
 }
 
-func linesAreSummed(t *testing.T, m *testShop) {
-	placed := m.place(t, cart("tom", line{"MUG", 1}, line{"LAMP", 1}, line{"MUG", 2}))
+func linesAreSummed(t *testing.T, ts *testShop) {
+	placed := ts.place(t, cart("tom", line{"MUG", 1}, line{"LAMP", 1}, line{"MUG", 2}))
 	var got []line
 	for _, l := range placed.Lines {
 		got = append(got, line{l.SKU, l.Quantity})
@@ -106,34 +106,34 @@ func linesAreSummed(t *testing.T, m *testShop) {
 	}
 }
 
-func staffSeeOrder(t *testing.T, m *testShop) {
-	bought := m.buy(t, cart("lisa", line{"MUG", 1}))
+func staffSeeOrder(t *testing.T, ts *testShop) {
+	bought := ts.buy(t, cart("lisa", line{"MUG", 1}))
 	waitFor(t, "the order is first on staff's list, confirmed", func() bool {
-		list := m.staffsList(t)
+		list := ts.staffsList(t)
 		return len(list) > 0 && list[0] == listed{bought.ID, "confirmed"}
 	})
 }
 
 func TestIdempotencyKeyPlacesOneOrder(t *testing.T) {
-	m := startShop(t, nil)
-	m.list(t, "MUG", 1250, 500)
-	t.Run("Repeated", func(t *testing.T) { repeatedCheckout(t, m) })
-	t.Run("FiftyConcurrent", func(t *testing.T) { fiftyCheckouts(t, m) })
+	ts := startShop(t, nil)
+	ts.list(t, "MUG", 1250, 500)
+	t.Run("Repeated", func(t *testing.T) { repeatedCheckout(t, ts) })
+	t.Run("FiftyConcurrent", func(t *testing.T) { fiftyCheckouts(t, ts) })
 	t.Run("OtherBody", func(t *testing.T) {
-		m.place(t, cart("odo", line{"MUG", 1}))
-		first, other := m.post(t, cart("otto", line{"MUG", 1}), "k"), m.post(t, cart("otto", line{"MUG", 2}), "k")
+		ts.place(t, cart("odo", line{"MUG", 1}))
+		first, other := ts.post(t, cart("otto", line{"MUG", 1}), "k"), ts.post(t, cart("otto", line{"MUG", 2}), "k")
 		if first.Status != http.StatusCreated || other.Status != http.StatusUnprocessableEntity {
 			t.Errorf("status %d, then %d; want 201, then 422", first.Status, other.Status)
 		}
 		isProblem(t, other)
-		if n := m.placedBy(t, "otto@example.com"); n != 1 {
+		if n := ts.placedBy(t, "otto@example.com"); n != 1 {
 			t.Errorf("%d orders were placed, want 1", n)
 		}
 	})
 	t.Run("OtherCustomer", func(t *testing.T) {
 		var one, two order
-		m.post(t, cart("una", line{"MUG", 1}), "same").into(t, http.StatusCreated, &one)
-		m.post(t, cart("duo", line{"MUG", 1}), "same").into(t, http.StatusCreated, &two)
+		ts.post(t, cart("una", line{"MUG", 1}), "same").into(t, http.StatusCreated, &one)
+		ts.post(t, cart("duo", line{"MUG", 1}), "same").into(t, http.StatusCreated, &two)
 		if one.ID == two.ID || one.AccessToken == two.AccessToken {
 			t.Errorf("two customers with the same key share order %s", one.ID)
 		}
@@ -141,32 +141,32 @@ func TestIdempotencyKeyPlacesOneOrder(t *testing.T) {
 }
 
 // repeatedCheckout expects that the answer to a repeated checkout stays the same, even after the status of the order has changed.
-func repeatedCheckout(t *testing.T, m *testShop) {
+func repeatedCheckout(t *testing.T, ts *testShop) {
 	p := cart("rita", line{"MUG", 1})
-	first := m.post(t, p, "again")
+	first := ts.post(t, p, "again")
 	var o order
 	first.into(t, http.StatusCreated, &o)
-	m.settle(t, o)
-	second := m.post(t, p, "again")
+	ts.settle(t, o)
+	second := ts.post(t, p, "again")
 	if second.Status != http.StatusCreated || !bytes.Equal(first.Body, second.Body) {
 		t.Errorf("repeated checkout = %d %s\nwant 201 %s", second.Status, second.Body, first.Body)
 	}
 	if first.Header.Get("Idempotent-Replayed") != "" || second.Header.Get("Idempotent-Replayed") != "true" {
 		t.Errorf("Idempotent-Replayed = %q, then %q; want it only on the second answer", first.Header.Get("Idempotent-Replayed"), second.Header.Get("Idempotent-Replayed"))
 	}
-	if n := m.placedBy(t, p.Email); n != 1 {
+	if n := ts.placedBy(t, p.Email); n != 1 {
 		t.Errorf("%d orders were placed, want 1", n)
 	}
-	m.mailed(t, p.Email, 1)
+	ts.mailed(t, p.Email, 1)
 }
 
-func fiftyCheckouts(t *testing.T, m *testShop) {
+func fiftyCheckouts(t *testing.T, ts *testShop) {
 	p := cart("paul", line{"MUG", 3})
 	requests := make([]*http.Request, 50)
 	for i := range requests {
-		requests[i] = m.checkoutRequest(t, p, "fifty")
+		requests[i] = ts.checkoutRequest(t, p, "fifty")
 	}
-	answers := m.together(t, requests)
+	answers := ts.together(t, requests)
 	placed := 0
 	for _, a := range answers {
 		if a.Status != http.StatusCreated || !bytes.Equal(a.Body, answers[0].Body) {
@@ -176,14 +176,14 @@ func fiftyCheckouts(t *testing.T, m *testShop) {
 			placed++
 		}
 	}
-	if n := m.placedBy(t, p.Email); n != 1 || placed != 1 {
+	if n := ts.placedBy(t, p.Email); n != 1 || placed != 1 {
 		t.Errorf("%d orders were placed and %d answers are no replays, want 1 and 1", n, placed)
 	}
 	var o order
 	answers[0].into(t, http.StatusCreated, &o)
-	m.checkout(t, o)
+	ts.checkout(t, o)
 	var held int64
-	for _, e := range m.history(t, events.PrefixStock+"MUG") {
+	for _, e := range ts.history(t, events.PrefixStock+"MUG") {
 		if h, ok := e.Payload.(events.StockHeld); ok && h.OrderID == o.ID {
 			held += h.Quantity
 		}
@@ -196,10 +196,10 @@ func fiftyCheckouts(t *testing.T, m *testShop) {
 // The actor of an event is the shopper, the holder of the ops token, Stripe, or the shop itself.
 func TestEventsNameTheirActor(t *testing.T) {
 	t.Parallel()
-	m := startShop(t, nil)
-	m.list(t, "MUG", 1250, 100)
-	o := m.buy(t, cart("ada", line{"MUG", 1}))
-	m.mailed(t, o.Email, 1)
+	ts := startShop(t, nil)
+	ts.list(t, "MUG", 1250, 100)
+	o := ts.buy(t, cart("ada", line{"MUG", 1}))
+	ts.mailed(t, o.Email, 1)
 	want := map[string]string{
 		"inventory.stock_adjusted":   events.ActorOps,
 		"orders.placed":              events.ActorGuest,
@@ -210,7 +210,7 @@ func TestEventsNameTheirActor(t *testing.T) {
 		"notifications.queued":       events.ActorSystem,
 	}
 	got := map[string]string{}
-	err := m.log.Each(t.Context(), replay.Range{}, func(message replay.Message) error {
+	err := ts.log.Each(t.Context(), replay.Range{}, func(message replay.Message) error {
 		e, err := message.Event()
 		if _, ok := want[e.Type]; ok && (e.Type != "inventory.stock_adjusted" || e.Subject == events.PrefixStock+"MUG") {
 			got[e.Type] = e.Actor

@@ -98,39 +98,39 @@ var badJSON = []refusal{
 
 // Row 63 of the fault matrix, in requests: invalid amounts are refused, and nothing is stored.
 func TestInvalidCheckoutsAreRefused(t *testing.T) {
-	m := startShop(t, nil)
-	m.list(t, "MUG", 1250, 100)
+	ts := startShop(t, nil)
+	ts.list(t, "MUG", 1250, 100)
 	for name, table := range map[string][]refusal{"Quantity": badQuantities, "Item": badItems, "Person": badPeople, "JSON": badJSON} {
 		t.Run(name, func(t *testing.T) {
 			for _, r := range table {
-				t.Run(r.name, func(t *testing.T) { refuses(t, m, r) })
+				t.Run(r.name, func(t *testing.T) { refuses(t, ts, r) })
 			}
 		})
 	}
-	t.Run("ContentType", func(t *testing.T) { contentTypes(t, m) })
-	if n := m.placedBy(t, "ada@example.com"); n != 0 {
+	t.Run("ContentType", func(t *testing.T) { contentTypes(t, ts) })
+	if n := ts.placedBy(t, "ada@example.com"); n != 0 {
 		t.Errorf("%d orders were placed, want 0", n)
 	}
-	if got := m.stock(t, "MUG"); got != (level{100, 100, 0}) {
+	if got := ts.stock(t, "MUG"); got != (level{100, 100, 0}) {
 		t.Errorf("stock = %+v, want it unchanged", got)
 	}
-	m.buy(t, cart("ada", line{"MUG", 1}))
+	ts.buy(t, cart("ada", line{"MUG", 1}))
 }
 
-func refuses(t *testing.T, m *testShop, r refusal) {
+func refuses(t *testing.T, ts *testShop, r refusal) {
 	t.Helper()
-	a := m.send(t, m.request(t, http.MethodPost, "/api/orders", "", strings.NewReader(r.body)))
+	a := ts.send(t, ts.request(t, http.MethodPost, "/api/orders", "", strings.NewReader(r.body)))
 	if a.Status != r.status || !strings.Contains(string(a.Body), r.want) {
 		t.Errorf("got %d %.500s\nwant %d with %q", a.Status, a.Body, r.status, r.want)
 	}
 	isProblem(t, a)
 }
 
-func contentTypes(t *testing.T, m *testShop) {
+func contentTypes(t *testing.T, ts *testShop) {
 	for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml"} {
-		r := m.request(t, http.MethodPost, "/api/orders", "", strings.NewReader(goodBody))
+		r := ts.request(t, http.MethodPost, "/api/orders", "", strings.NewReader(goodBody))
 		r.Header.Set("Content-Type", kind)
-		a := m.send(t, r)
+		a := ts.send(t, r)
 		if a.Status != http.StatusUnsupportedMediaType {
 			t.Errorf("Content-Type %s: status %d, want 415: %.200s", kind, a.Status, a.Body)
 		}
@@ -143,27 +143,27 @@ func TestOrderLinesAreLimited(t *testing.T) {
 	t.Parallel()
 	for _, limit := range []int{100, 800} {
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {
-			m := startShop(t, func(c *Config) { c.MaxOrderLines = limit })
-			lines := m.listMany(t, limit+1)
-			a := m.post(t, cart("max", lines...), "")
+			ts := startShop(t, func(c *Config) { c.MaxOrderLines = limit })
+			lines := ts.listMany(t, limit+1)
+			a := ts.post(t, cart("max", lines...), "")
 			if a.Status != http.StatusUnprocessableEntity || !strings.Contains(string(a.Body), "body.lines") {
 				t.Errorf("%d lines: status %d, want 422: %.300s", limit+1, a.Status, a.Body)
 			}
 			isProblem(t, a)
 			// A second line of the same item does not count.
-			o := m.buy(t, cart("max", append(lines[:limit:limit], lines[0])...))
+			o := ts.buy(t, cart("max", append(lines[:limit:limit], lines[0])...))
 			if len(o.Lines) != limit || o.Lines[0].Quantity != 2 || o.Total != gbp(int64(limit+1)*100) {
 				t.Errorf("bought %d lines for %s, want %d", len(o.Lines), o.Total, limit)
 			}
-			m.stockBecomes(t, lines[0].SKU, level{3, 3, 0})
-			m.stockBecomes(t, lines[limit-1].SKU, level{4, 4, 0})
-			m.stockBecomes(t, lines[limit].SKU, level{5, 5, 0})
+			ts.stockBecomes(t, lines[0].SKU, level{3, 3, 0})
+			ts.stockBecomes(t, lines[limit-1].SKU, level{4, 4, 0})
+			ts.stockBecomes(t, lines[limit].SKU, level{5, 5, 0})
 		})
 	}
 }
 
 // listMany adds n items at £1 to the catalogue, five of each, and returns a line of each.
-func (m *testShop) listMany(t *testing.T, n int) []line {
+func (ts *testShop) listMany(t *testing.T, n int) []line {
 	t.Helper()
 	lines, items := make([]line, n), make([]map[string]any, n)
 	for i := range lines {
@@ -174,7 +174,7 @@ func (m *testShop) listMany(t *testing.T, n int) []line {
 		part := items[:min(len(items), 200)]
 		items = items[len(part):]
 		var done struct{ Results []struct{ Error string } }
-		m.staff(t, http.MethodPost, "/items", map[string]any{"items": part}, &done)
+		ts.staff(t, http.MethodPost, "/items", map[string]any{"items": part}, &done)
 		for _, r := range done.Results {
 			if r.Error != "" {
 				t.Fatal(r.Error)

@@ -19,27 +19,27 @@ import (
 // retry returns one order.
 func TestBrokenConnectionPlacesAnOrderOrNone(t *testing.T) {
 	t.Parallel()
-	m := startShop(t, nil)
-	m.list(t, "MUG", 1250, 1000)
-	m.list(t, "LAMP", 6400, 1000)
-	whole := len(m.onTheWire(t, 0))
+	ts := startShop(t, nil)
+	ts.list(t, "MUG", 1250, 1000)
+	ts.list(t, "LAMP", 6400, 1000)
+	whole := len(ts.onTheWire(t, 0))
 	cuts := []int{1, whole / 3, whole - 30, whole - 1, whole}
 	for i, n := range cuts {
-		m.breakAfter(t, m.onTheWire(t, i), n)
+		ts.breakAfter(t, ts.onTheWire(t, i), n)
 	}
 	var ids []string
 	for i := range cuts {
 		var o order
-		m.post(t, checkoutOf(i), keyOf(i)).into(t, http.StatusCreated, &o)
+		ts.post(t, checkoutOf(i), keyOf(i)).into(t, http.StatusCreated, &o)
 		ids = append(ids, o.ID)
 	}
 	waitFor(t, "the stock of every order is held", func() bool {
-		return m.stock(t, "MUG").Held == int64(2*len(cuts)) && m.stock(t, "LAMP").Held == int64(len(cuts))
+		return ts.stock(t, "MUG").Held == int64(2*len(cuts)) && ts.stock(t, "LAMP").Held == int64(len(cuts))
 	})
-	if got := m.placedOrders(t); got != len(cuts) {
+	if got := ts.placedOrders(t); got != len(cuts) {
 		t.Errorf("%d orders were placed, want %d", got, len(cuts))
 	}
-	m.verify(t, ids...)
+	ts.verify(t, ids...)
 }
 
 func checkoutOf(i int) placement {
@@ -49,10 +49,10 @@ func checkoutOf(i int) placement {
 func keyOf(i int) string { return fmt.Sprintf("shaky-key-%d", i) }
 
 // onTheWire returns the bytes of a checkout request.
-func (m *testShop) onTheWire(t *testing.T, i int) []byte {
+func (ts *testShop) onTheWire(t *testing.T, i int) []byte {
 	t.Helper()
 	var wire bytes.Buffer
-	if err := m.checkoutRequest(t, checkoutOf(i), keyOf(i)).Write(&wire); err != nil {
+	if err := ts.checkoutRequest(t, checkoutOf(i), keyOf(i)).Write(&wire); err != nil {
 		t.Fatal(err)
 	}
 	return wire.Bytes()
@@ -60,9 +60,9 @@ func (m *testShop) onTheWire(t *testing.T, i int) []byte {
 
 // breakAfter sends the first n bytes of a request and closes the connection without reading an answer to a complete request.
 // It returns when the shop has handled what it got.
-func (m *testShop) breakAfter(t *testing.T, request []byte, n int) {
+func (ts *testShop) breakAfter(t *testing.T, request []byte, n int) {
 	t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(m.Storefront, "http://"))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(ts.Storefront, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,8 +73,8 @@ func (m *testShop) breakAfter(t *testing.T, request []byte, n int) {
 		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
-		m.hangUp(t, conn)
-		if got := m.placedOrders(t); got != 0 {
+		ts.hangUp(t, conn)
+		if got := ts.placedOrders(t); got != 0 {
 			t.Errorf("%d of %d bytes of a request placed %d orders, want 0", n, len(request), got)
 		}
 		return
@@ -86,7 +86,7 @@ func (m *testShop) breakAfter(t *testing.T, request []byte, n int) {
 
 // hangUp reads the answer to an incomplete request to its end, so that the shop has handled the request, and closes the
 // connection.
-func (m *testShop) hangUp(t *testing.T, conn net.Conn) {
+func (ts *testShop) hangUp(t *testing.T, conn net.Conn) {
 	t.Helper()
 	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
@@ -104,9 +104,9 @@ func (m *testShop) hangUp(t *testing.T, conn net.Conn) {
 }
 
 // placedOrders counts the orders in the log.
-func (m *testShop) placedOrders(t *testing.T) (count int) {
+func (ts *testShop) placedOrders(t *testing.T) (count int) {
 	t.Helper()
-	err := m.log.Each(t.Context(), replay.Range{Subjects: []string{events.PrefixOrder + "*"}}, func(e replay.Message) error {
+	err := ts.log.Each(t.Context(), replay.Range{Subjects: []string{events.PrefixOrder + "*"}}, func(e replay.Message) error {
 		if e.Header.Get(events.HeaderType) == "orders.placed" {
 			count++
 		}
@@ -122,16 +122,16 @@ func (m *testShop) placedOrders(t *testing.T) (count int) {
 // the storefront's proxy.
 func TestHeadOfAnEventStreamEndsAfterItsHeaders(t *testing.T) {
 	t.Parallel()
-	m := startShop(t, nil)
-	m.list(t, "MUG", 1250, 10)
-	o := m.place(t, cart("hedda", line{"MUG", 1}))
-	transport := m.http.Transport.(*http.Transport)
+	ts := startShop(t, nil)
+	ts.list(t, "MUG", 1250, 10)
+	o := ts.place(t, cart("hedda", line{"MUG", 1}))
+	transport := ts.http.Transport.(*http.Transport)
 	transport.MaxConnsPerHost = 1
-	a := m.ask(t, "HEAD /api/orders/ID/events", o.ID, o.AccessToken, "")
+	a := ts.ask(t, "HEAD /api/orders/ID/events", o.ID, o.AccessToken, "")
 	if kind := a.Header.Get("Content-Type"); a.Status != http.StatusOK || kind != "text/event-stream" {
 		t.Errorf("HEAD of the stream: status %d, Content-Type %q", a.Status, kind)
 	}
-	if now := m.read(t, o); now.ID != o.ID { // on the same connection
+	if now := ts.read(t, o); now.ID != o.ID { // on the same connection
 		t.Errorf("read order %q, want %q", now.ID, o.ID)
 	}
 }

@@ -24,15 +24,15 @@ const (
 // acknowledge, which would be another write for each message.
 func TestPurchaseStaysWithinItsCost(t *testing.T) {
 	const purchases = 20
-	m := startShop(t, nil)
-	m.list(t, "MUG", 1250, 1000)
-	m.list(t, "LAMP", 6400, 1000)
-	m.purchase(t, 0) // not counted: it has one-time costs, such as the connection to the mail server
-	before, from := m.spent(t), m.lastSequence(t)
+	ts := startShop(t, nil)
+	ts.list(t, "MUG", 1250, 1000)
+	ts.list(t, "LAMP", 6400, 1000)
+	ts.purchase(t, 0) // not counted: it has one-time costs, such as the connection to the mail server
+	before, from := ts.spent(t), ts.lastSequence(t)
 	for i := range purchases {
-		m.purchase(t, i+1)
+		ts.purchase(t, i+1)
 	}
-	after := m.spent(t)
+	after := ts.spent(t)
 	for _, c := range []struct {
 		what string
 		most float64
@@ -47,17 +47,17 @@ func TestPurchaseStaysWithinItsCost(t *testing.T) {
 			t.Errorf("%.2f %s per purchase, want %v at most", c.cost/purchases, c.what, c.most)
 		}
 	}
-	m.logPurchase(t, from+1)
-	acknowledgesNothing(t, m)
+	ts.logPurchase(t, from+1)
+	acknowledgesNothing(t, ts)
 }
 
 // purchase buys two items and returns when nothing is left to do: the log has the sent e-mail, and Stripe has delivered all
 // webhooks.
-func (m *testShop) purchase(t *testing.T, i int) {
+func (ts *testShop) purchase(t *testing.T, i int) {
 	t.Helper()
-	o := m.buy(t, cart(fmt.Sprintf("buyer-%d", i), line{"MUG", 2}, line{"LAMP", 1}))
+	o := ts.buy(t, cart(fmt.Sprintf("buyer-%d", i), line{"MUG", 2}, line{"LAMP", 1}))
 	waitFor(t, "the e-mail is sent", func() bool {
-		sent, err := m.log.Newest(t.Context(), events.PrefixNotification+o.ID)
+		sent, err := ts.log.Newest(t.Context(), events.PrefixNotification+o.ID)
 		return err == nil && sent.Type() == events.MessageSent{}.EventType()
 	})
 	waitFor(t, "Stripe has delivered all webhooks", func() bool {
@@ -66,7 +66,7 @@ func (m *testShop) purchase(t *testing.T, i int) {
 				PendingWebhooks int `json:"pending_webhooks"`
 			}
 		}
-		m.stripe(t, http.MethodGet, "/v1/events?limit=20", m.StripeSecretKey, nil).into(t, http.StatusOK, &page)
+		ts.stripe(t, http.MethodGet, "/v1/events?limit=20", ts.StripeSecretKey, nil).into(t, http.StatusOK, &page)
 		for _, e := range page.Data {
 			if e.PendingWebhooks > 0 {
 				return false
@@ -79,10 +79,10 @@ func (m *testShop) purchase(t *testing.T, i int) {
 // spending is the cost since the shop opened.
 type spending struct{ events, deliveries, commits float64 }
 
-func (m *testShop) spent(t *testing.T) spending {
+func (ts *testShop) spent(t *testing.T) spending {
 	t.Helper()
-	waitFor(t, "no lane has a backlog", func() bool { return m.backlog(t) == 0 })
-	metrics := m.get(t, "/metrics", "")
+	waitFor(t, "no lane has a backlog", func() bool { return ts.backlog(t) == 0 })
+	metrics := ts.get(t, "/metrics", "")
 	value := func(name string) float64 {
 		t.Helper()
 		for line := range strings.Lines(string(metrics.Body)) {
@@ -101,9 +101,9 @@ func (m *testShop) spent(t *testing.T) spending {
 		commits: value("tillstream_log_batch_facts_count")}
 }
 
-func (m *testShop) lastSequence(t *testing.T) uint64 {
+func (ts *testShop) lastSequence(t *testing.T) uint64 {
 	t.Helper()
-	last, err := m.log.Last(t.Context())
+	last, err := ts.log.Last(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,10 +111,10 @@ func (m *testShop) lastSequence(t *testing.T) uint64 {
 }
 
 // logPurchase logs the events of one purchase, which show why a purchase costs more.
-func (m *testShop) logPurchase(t *testing.T, from uint64) {
+func (ts *testShop) logPurchase(t *testing.T, from uint64) {
 	t.Helper()
 	for sequence := from; sequence < from+eventsPerPurchase; sequence++ {
-		event, err := m.log.Get(t.Context(), sequence)
+		event, err := ts.log.Get(t.Context(), sequence)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,9 +123,9 @@ func (m *testShop) logPurchase(t *testing.T, from uint64) {
 }
 
 // acknowledgesNothing fails if a consumer of the log acknowledges messages.
-func acknowledgesNothing(t *testing.T, m *testShop) {
+func acknowledgesNothing(t *testing.T, ts *testShop) {
 	t.Helper()
-	stream, err := jetStreamOf(t, m.NATS).Stream(t.Context(), events.StreamShop)
+	stream, err := jetStreamOf(t, ts.NATS).Stream(t.Context(), events.StreamShop)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,26 +39,26 @@ func garbage(kind string) map[string]*nats.Msg {
 func TestGarbageInTheLogBecomesDeadLetters(t *testing.T) {
 	t.Parallel()
 	config := testConfig(t, nil)
-	m := openShop(t, config)
-	m.list(t, "MUG", 1250, 10)
-	before := m.place(t, cart("ada", line{"MUG", 1}))
-	m.checkout(t, before)
-	published := m.publishGarbage(t)
-	m.becomeDeadLetters(t, published)
-	m.settle(t, before)
-	m.buy(t, cart("bob", line{"MUG", 2}))
-	m.mailed(t, "bob@example.com", 1)
-	m.stockBecomes(t, "MUG", level{7, 7, 0})
-	m.verify(t, before.ID)
-	dead := m.dead
-	m.close(t)
+	ts := openShop(t, config)
+	ts.list(t, "MUG", 1250, 10)
+	before := ts.place(t, cart("ada", line{"MUG", 1}))
+	ts.checkout(t, before)
+	published := ts.publishGarbage(t)
+	ts.becomeDeadLetters(t, published)
+	ts.settle(t, before)
+	ts.buy(t, cart("bob", line{"MUG", 2}))
+	ts.mailed(t, "bob@example.com", 1)
+	ts.stockBecomes(t, "MUG", level{7, 7, 0})
+	ts.verify(t, before.ID)
+	dead := ts.dead
+	ts.close(t)
 
 	// A shop that starts reads the garbage again.
-	m = openShop(t, config)
-	m.dead = dead
-	m.buy(t, cart("cleo", line{"MUG", 3}))
-	m.stockBecomes(t, "MUG", level{4, 4, 0})
-	m.verify(t, before.ID)
+	ts = openShop(t, config)
+	ts.dead = dead
+	ts.buy(t, cart("cleo", line{"MUG", 3}))
+	ts.stockBecomes(t, "MUG", level{4, 4, 0})
+	ts.verify(t, before.ID)
 }
 
 // unhandled are the prefixes of events that no worker handles. Readers skip an event with an invalid payload under these
@@ -67,9 +67,9 @@ var unhandled = []string{events.PrefixItem, events.PrefixStock}
 
 // publishGarbage publishes all garbage under every prefix, with subjects of no entity. It returns the names of the messages that
 // must become dead letters, by sequence.
-func (m *testShop) publishGarbage(t *testing.T) map[uint64]string {
+func (ts *testShop) publishGarbage(t *testing.T) map[uint64]string {
 	t.Helper()
-	js := jetStreamOf(t, m.NATS)
+	js := jetStreamOf(t, ts.NATS)
 	published := map[uint64]string{}
 	for prefix, kind := range map[string]string{events.PrefixOrder: "orders.placed", events.PrefixPayment: "payments.captured",
 		events.PrefixReservation: "inventory.reservation_held", events.PrefixItem: "inventory.item_changed", events.PrefixStock: "inventory.stock_adjusted",
@@ -92,7 +92,7 @@ func (m *testShop) publishGarbage(t *testing.T) map[uint64]string {
 
 // becomeDeadLetters waits until every message of the garbage is a dead letter and no lane has a backlog. It fails if another
 // event is a dead letter, or if one has no reason.
-func (m *testShop) becomeDeadLetters(t *testing.T, published map[uint64]string) {
+func (ts *testShop) becomeDeadLetters(t *testing.T, published map[uint64]string) {
 	t.Helper()
 	missing := maps.Clone(published)
 	defer func() {
@@ -101,24 +101,24 @@ func (m *testShop) becomeDeadLetters(t *testing.T, published map[uint64]string) 
 		}
 	}()
 	waitFor(t, "all garbage is dead letters", func() bool {
-		for _, d := range m.deadLetters(t) {
+		for _, d := range ts.deadLetters(t) {
 			delete(missing, d.Sequence)
 		}
-		return len(missing) == 0 && m.backlog(t) == 0
+		return len(missing) == 0 && ts.backlog(t) == 0
 	})
-	for _, d := range m.deadLetters(t) {
+	for _, d := range ts.deadLetters(t) {
 		if _, expected := published[d.Sequence]; !expected || d.Error == "" || d.Fingerprint == "" || d.Worker == "" {
 			t.Errorf("unexpected dead letter, or one without a reason: %+v", d)
 		}
-		m.dead = append(m.dead, invariants.DeadLetter{Lane: d.Worker, Sequence: d.Sequence})
+		ts.dead = append(ts.dead, invariants.DeadLetter{Lane: d.Worker, Sequence: d.Sequence})
 	}
 }
 
-func (m *testShop) deadLetters(t *testing.T) []replay.DeadLetter {
+func (ts *testShop) deadLetters(t *testing.T) []replay.DeadLetter {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	letters, err := m.log.DeadLetters(ctx, 0)
+	letters, err := ts.log.DeadLetters(ctx, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,9 +126,9 @@ func (m *testShop) deadLetters(t *testing.T) []replay.DeadLetter {
 }
 
 // backlog returns how many events the lanes have not handled, by their checkpoints. It is never too low.
-func (m *testShop) backlog(t *testing.T) (n uint64) {
+func (ts *testShop) backlog(t *testing.T) (n uint64) {
 	t.Helper()
-	lanes, err := m.log.Lanes(t.Context())
+	lanes, err := ts.log.Lanes(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,14 +53,14 @@ func testConfig(t *testing.T, change func(*Config)) Config {
 // startShop opens a shop that closes with the test. The test fails if an invariant does not hold then.
 func startShop(t *testing.T, change func(*Config)) *testShop {
 	t.Helper()
-	m := openShop(t, testConfig(t, change))
+	ts := openShop(t, testConfig(t, change))
 	t.Cleanup(func() {
 		if !t.Failed() {
-			m.verify(t)
+			ts.verify(t)
 		}
-		m.close(t)
+		ts.close(t)
 	})
-	return m
+	return ts
 }
 
 // openShop runs a shop and returns when it is ready.
@@ -79,26 +79,26 @@ func openShop(t *testing.T, config Config) *testShop {
 		cancel()
 		t.Fatalf("the shop is not ready after %s", patience)
 	}
-	m := &testShop{config: config, http: &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone(), Timeout: patience}}
-	readFile(t, filepath.Join(config.Data, "ready.json"), &m.Shop)
-	m.attach(t)
+	ts := &testShop{config: config, http: &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone(), Timeout: patience}}
+	readFile(t, filepath.Join(config.Data, "ready.json"), &ts.Shop)
+	ts.attach(t)
 	var once sync.Once
-	m.close = func(t *testing.T) {
+	ts.close = func(t *testing.T) {
 		once.Do(func() {
-			m.detach()
+			ts.detach()
 			cancel()
 			awaitEnd(t, ended)
 		})
 	}
-	t.Cleanup(func() { m.close(t) })
-	return m
+	t.Cleanup(func() { ts.close(t) })
+	return ts
 }
 
 // attach opens the log, as the operators' tools do.
-func (m *testShop) attach(t *testing.T) {
+func (ts *testShop) attach(t *testing.T) {
 	t.Helper()
 	var err error
-	if m.log, m.detach, err = m.Log(t.Context()); err != nil {
+	if ts.log, ts.detach, err = ts.Log(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -120,16 +120,16 @@ func awaitEnd(t *testing.T, ended <-chan error) {
 }
 
 // verify checks the invariants of the whole shop, as `ops verify` does. The acknowledged orders must exist.
-func (m *testShop) verify(t *testing.T, acknowledged ...string) {
+func (ts *testShop) verify(t *testing.T, acknowledged ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
-	options, done, err := invariants.Attach(ctx, m.Shop)
+	options, done, err := invariants.Attach(ctx, ts.Shop)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer done()
-	options.Acknowledged, options.ExpectedDeadLetters = acknowledged, m.dead
+	options.Acknowledged, options.ExpectedDeadLetters = acknowledged, ts.dead
 	report, err := invariants.Check(ctx, options)
 	if err != nil {
 		t.Fatal(err)
@@ -195,17 +195,17 @@ func (a answer) into(t *testing.T, status int, v any) {
 }
 
 // send sends a request.
-func (m *testShop) send(t *testing.T, r *http.Request) answer {
+func (ts *testShop) send(t *testing.T, r *http.Request) answer {
 	t.Helper()
-	a, err := m.try(r)
+	a, err := ts.try(r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return a
 }
 
-func (m *testShop) try(r *http.Request) (answer, error) {
-	response, err := m.http.Do(r)
+func (ts *testShop) try(r *http.Request) (answer, error) {
+	response, err := ts.http.Do(r)
 	if err != nil {
 		return answer{}, err
 	}
@@ -214,14 +214,14 @@ func (m *testShop) try(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if err := apiContract.load(m.openAPI); err != nil {
+	if err := apiContract.load(ts.openAPI); err != nil {
 		return answer{}, err
 	}
 	return answer{response.StatusCode, response.Header, body}, apiContract.check(r, response.StatusCode, response.Header, body)
 }
 
-func (m *testShop) openAPI() ([]byte, error) {
-	response, err := m.http.Get(m.Storefront + "/openapi.json")
+func (ts *testShop) openAPI() ([]byte, error) {
+	response, err := ts.http.Get(ts.Storefront + "/openapi.json")
 	if err != nil {
 		return nil, err
 	}
@@ -230,12 +230,12 @@ func (m *testShop) openAPI() ([]byte, error) {
 }
 
 // together sends requests concurrently.
-func (m *testShop) together(t *testing.T, requests []*http.Request) []answer {
+func (ts *testShop) together(t *testing.T, requests []*http.Request) []answer {
 	t.Helper()
 	answers, problems := make([]answer, len(requests)), make([]error, len(requests))
 	var all sync.WaitGroup
 	for i, r := range requests {
-		all.Go(func() { answers[i], problems[i] = m.try(r) })
+		all.Go(func() { answers[i], problems[i] = ts.try(r) })
 	}
 	all.Wait()
 	if err := errors.Join(problems...); err != nil {
@@ -245,9 +245,9 @@ func (m *testShop) together(t *testing.T, requests []*http.Request) []answer {
 }
 
 // request returns a request to the storefront; an empty bearer sends no token.
-func (m *testShop) request(t *testing.T, method, path, bearer string, body io.Reader) *http.Request {
+func (ts *testShop) request(t *testing.T, method, path, bearer string, body io.Reader) *http.Request {
 	t.Helper()
-	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, m.Storefront+path, body)
+	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, ts.Storefront+path, body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,9 +261,9 @@ func (m *testShop) request(t *testing.T, method, path, bearer string, body io.Re
 }
 
 // get sends a GET request to the storefront.
-func (m *testShop) get(t *testing.T, path, bearer string) answer {
+func (ts *testShop) get(t *testing.T, path, bearer string) answer {
 	t.Helper()
-	return m.send(t, m.request(t, http.MethodGet, path, bearer, nil))
+	return ts.send(t, ts.request(t, http.MethodGet, path, bearer, nil))
 }
 
 // isProblem fails unless the answer is a problem document with its own status and a title.

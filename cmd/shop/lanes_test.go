@@ -22,42 +22,42 @@ import (
 func TestShopSellsWhileProjectionsArePaused(t *testing.T) {
 	t.Parallel()
 	config := testConfig(t, nil)
-	m := openShop(t, config)
-	m.list(t, "MUG", 1250, 10)
-	before := m.buy(t, cart("ada", line{"MUG", 1}))
-	waitFor(t, "the first order is listed", func() bool { return m.isListed(t, listed{before.ID, "confirmed"}) })
-	if paused, err := m.log.Pause(t.Context(), []string{replay.Projections}, replay.UntilResumed); err != nil || len(paused) != 2 {
+	ts := openShop(t, config)
+	ts.list(t, "MUG", 1250, 10)
+	before := ts.buy(t, cart("ada", line{"MUG", 1}))
+	waitFor(t, "the first order is listed", func() bool { return ts.isListed(t, listed{before.ID, "confirmed"}) })
+	if paused, err := ts.log.Pause(t.Context(), []string{replay.Projections}, replay.UntilResumed); err != nil || len(paused) != 2 {
 		t.Fatalf("Pause() = %+v, %v", paused, err)
 	}
 	var bought []string
 	for _, who := range []string{"bob", "cleo"} {
-		bought = append(bought, m.buy(t, cart(who, line{"MUG", 2})).ID)
-		m.mailed(t, who+"@example.com", 1)
+		bought = append(bought, ts.buy(t, cart(who, line{"MUG", 2})).ID)
+		ts.mailed(t, who+"@example.com", 1)
 	}
-	m.close(t)
-	m = openShop(t, config)
-	bought = append(bought, m.buy(t, cart("dora", line{"MUG", 2})).ID)
-	m.stockBecomes(t, "MUG", level{3, 3, 0})
-	if diff := cmp.Diff([]listed{{before.ID, "confirmed"}}, m.staffsList(t)); diff != "" {
+	ts.close(t)
+	ts = openShop(t, config)
+	bought = append(bought, ts.buy(t, cart("dora", line{"MUG", 2})).ID)
+	ts.stockBecomes(t, "MUG", level{3, 3, 0})
+	if diff := cmp.Diff([]listed{{before.ID, "confirmed"}}, ts.staffsList(t)); diff != "" {
 		t.Errorf("staff's list while the projections are paused (-want +got):\n%s", diff)
 	}
-	if m.backlog(t) == 0 {
+	if ts.backlog(t) == 0 {
 		t.Error("backlog = 0 while the projections are paused, want events")
 	}
-	if _, err := m.log.Resume(t.Context(), []string{replay.Projections}); err != nil {
+	if _, err := ts.log.Resume(t.Context(), []string{replay.Projections}); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range bought {
-		waitFor(t, "the orders placed meanwhile are listed", func() bool { return m.isListed(t, listed{id, "confirmed"}) })
+		waitFor(t, "the orders placed meanwhile are listed", func() bool { return ts.isListed(t, listed{id, "confirmed"}) })
 	}
-	waitFor(t, "the projections have caught up", func() bool { return m.backlog(t) == 0 })
-	m.verify(t, append(bought, before.ID)...)
+	waitFor(t, "the projections have caught up", func() bool { return ts.backlog(t) == 0 })
+	ts.verify(t, append(bought, before.ID)...)
 }
 
 // pause pauses a lane until it is resumed.
-func (m *testShop) pause(t *testing.T, lane string) {
+func (ts *testShop) pause(t *testing.T, lane string) {
 	t.Helper()
-	if paused, err := m.log.Pause(t.Context(), []string{lane}, replay.UntilResumed); err != nil || len(paused) != 1 || !paused[0].Paused {
+	if paused, err := ts.log.Pause(t.Context(), []string{lane}, replay.UntilResumed); err != nil || len(paused) != 1 || !paused[0].Paused {
 		t.Fatalf("Pause() = %+v, %v", paused, err)
 	}
 }
@@ -66,18 +66,18 @@ func (m *testShop) pause(t *testing.T, lane string) {
 type listed struct{ ID, Status string }
 
 // staffsList returns staff's list of orders, newest first.
-func (m *testShop) staffsList(t *testing.T) []listed {
+func (ts *testShop) staffsList(t *testing.T) []listed {
 	t.Helper()
 	var list struct {
 		Orders []listed `json:"orders"`
 	}
-	m.staff(t, http.MethodGet, "/orders", nil, &list)
+	ts.staff(t, http.MethodGet, "/orders", nil, &list)
 	return list.Orders
 }
 
-func (m *testShop) isListed(t *testing.T, want listed) bool {
+func (ts *testShop) isListed(t *testing.T, want listed) bool {
 	t.Helper()
-	return slices.Contains(m.staffsList(t), want)
+	return slices.Contains(ts.staffsList(t), want)
 }
 
 // A shop with a paused lane or an open circuit can sell, so it stays ready. Readiness reports it as degraded, with the lane's
@@ -89,20 +89,20 @@ func TestReadinessReportsPausedLanesAndOpenCircuits(t *testing.T) {
 }
 
 func readyWhilePaused(t *testing.T) {
-	m := startShop(t, nil)
-	m.list(t, "MUG", 1250, 10)
-	m.readinessBecomes(t, "ready")
-	m.pause(t, "notifications.mail")
-	m.readinessBecomes(t, "degraded", "notifications.mail", "paused until it is resumed")
-	bought := m.buy(t, cart("ada", line{"MUG", 1}))
-	if got := m.mails(t, bought.Email); len(got) > 0 {
+	ts := startShop(t, nil)
+	ts.list(t, "MUG", 1250, 10)
+	ts.readinessBecomes(t, "ready")
+	ts.pause(t, "notifications.mail")
+	ts.readinessBecomes(t, "degraded", "notifications.mail", "paused until it is resumed")
+	bought := ts.buy(t, cart("ada", line{"MUG", 1}))
+	if got := ts.mails(t, bought.Email); len(got) > 0 {
 		t.Errorf("a paused lane sent %d e-mails, want 0", len(got))
 	}
-	if _, err := m.log.Resume(t.Context(), []string{"notifications.mail"}); err != nil {
+	if _, err := ts.log.Resume(t.Context(), []string{"notifications.mail"}); err != nil {
 		t.Fatal(err)
 	}
-	m.readinessBecomes(t, "ready")
-	m.mailed(t, bought.Email, 1)
+	ts.readinessBecomes(t, "ready")
+	ts.mailed(t, bought.Email, 1)
 }
 
 // A mail server that refuses every e-mail opens the circuit of the mail lane while the shop sells. The name in the EHLO
@@ -120,32 +120,32 @@ func readyWithOpenCircuit(t *testing.T) {
 		return nil
 	})
 	proxy := startWiretap(t, box.Addr())
-	m := startShop(t, func(c *Config) { c.SMTPURL, c.SMTPEHLO = "smtp://"+proxy.addr+"?tls=none", "till.shop.example" })
-	m.list(t, "MUG", 1250, 10)
-	m.readinessBecomes(t, "ready")
-	bought := m.buy(t, cart("ada", line{"MUG", 1}))
-	m.readinessBecomes(t, "degraded", "notifications.mail", "circuit open", "550")
+	ts := startShop(t, func(c *Config) { c.SMTPURL, c.SMTPEHLO = "smtp://"+proxy.addr+"?tls=none", "till.shop.example" })
+	ts.list(t, "MUG", 1250, 10)
+	ts.readinessBecomes(t, "ready")
+	bought := ts.buy(t, cart("ada", line{"MUG", 1}))
+	ts.readinessBecomes(t, "degraded", "notifications.mail", "circuit open", "550")
 	if got := proxy.greeting(); got != "EHLO till.shop.example" {
 		t.Errorf("first command = %q, want EHLO till.shop.example", got)
 	}
-	m.buy(t, cart("bob", line{"MUG", 1})) // needs no e-mail to be confirmed
+	ts.buy(t, cart("bob", line{"MUG", 1})) // needs no e-mail to be confirmed
 	waitFor(t, "the lane's status has the reason", func() bool {
-		lanes, err := m.log.NamedLanes(t.Context(), []string{"notifications.mail"})
+		lanes, err := ts.log.NamedLanes(t.Context(), []string{"notifications.mail"})
 		return err == nil && strings.Contains(lanes[0].CircuitOpen, "550")
 	})
 	box.Intercept(nil)
-	m.readinessBecomes(t, "ready")
+	ts.readinessBecomes(t, "ready")
 	waitFor(t, "both shoppers have their e-mail", func() bool {
 		return len(box.Messages(bought.Email)) == 1 && len(box.Messages("bob@example.com")) == 1
 	})
 }
 
 // readinessBecomes waits until /readyz reports a status and a reason with all these words. It must answer 200 all the time.
-func (m *testShop) readinessBecomes(t *testing.T, status string, reason ...string) {
+func (ts *testShop) readinessBecomes(t *testing.T, status string, reason ...string) {
 	t.Helper()
 	waitFor(t, "the shop is "+status, func() bool {
 		var now struct{ Status, Reason string }
-		m.get(t, "/readyz", "").into(t, http.StatusOK, &now)
+		ts.get(t, "/readyz", "").into(t, http.StatusOK, &now)
 		for _, words := range reason {
 			if !strings.Contains(now.Reason, words) {
 				return false

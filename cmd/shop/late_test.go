@@ -33,14 +33,14 @@ type latePayment struct {
 // payUnnoticed pays an order while Stripe's webhooks and answers are held back.
 func payUnnoticed(t *testing.T) latePayment {
 	t.Helper()
-	m, b := startShopWithBank(t, func(c *Config) { c.HoldFor, c.SweepEvery = 2*time.Second, time.Hour })
-	m.list(t, "LAMP", 6400, 1)
-	l := latePayment{testShop: m, order: m.place(t, cart("tardy", line{"LAMP", 1}))}
-	offer := m.checkout(t, l.order)
+	ts, b := startShopWithBank(t, func(c *Config) { c.HoldFor, c.SweepEvery = 2*time.Second, time.Hour })
+	ts.list(t, "LAMP", 6400, 1)
+	l := latePayment{testShop: ts, order: ts.place(t, cart("tardy", line{"LAMP", 1}))}
+	offer := ts.checkout(t, l.order)
 	l.intent = offer.Intent
 	l.releaseWebhooks, l.releaseAnswers = b.holdWebhooks(offer.Intent), b.holdAnswers(offer.Intent)
 	var in intent
-	m.pay(t, offer, goodCard).into(t, http.StatusOK, &in)
+	ts.pay(t, offer, goodCard).into(t, http.StatusOK, &in)
 	if in.Status != "requires_capture" {
 		t.Fatalf("intent status after payment = %q, want requires_capture", in.Status)
 	}
@@ -56,10 +56,10 @@ func (l latePayment) expires(t *testing.T) {
 
 // subjects waits for exactly these e-mails to an address and returns them by subject. Their order is not guaranteed: two that
 // are queued at once are sent concurrently.
-func (m *testShop) subjects(t *testing.T, to string, want ...string) map[string]mail {
+func (ts *testShop) subjects(t *testing.T, to string, want ...string) map[string]mail {
 	t.Helper()
 	got := map[string]mail{}
-	for _, each := range m.mailed(t, to, len(want)) {
+	for _, each := range ts.mailed(t, to, len(want)) {
 		got[each.Subject] = each
 	}
 	slices.Sort(want)

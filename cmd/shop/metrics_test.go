@@ -21,10 +21,10 @@ import (
 type series map[string]float64
 
 // scrape reads the shop's metrics, without those of Go and of the process.
-func (m *testShop) scrape(t *testing.T) series {
+func (ts *testShop) scrape(t *testing.T) series {
 	t.Helper()
 	found := series{}
-	for line := range strings.Lines(string(m.get(t, "/metrics", "").Body)) {
+	for line := range strings.Lines(string(ts.get(t, "/metrics", "").Body)) {
 		name, value, ok := strings.Cut(strings.TrimSpace(line), "} ")
 		if name += "}"; !ok {
 			name, value, _ = strings.Cut(strings.TrimSpace(line), " ")
@@ -79,8 +79,8 @@ func (s series) has(t *testing.T, selected string) bool {
 // fires, and Prometheus sees no increase in a counter that first appears with the value 1.
 func TestAlertsAndPanelsFindTheirSeries(t *testing.T) {
 	t.Parallel()
-	m := startShop(t, nil)
-	found := m.scrape(t)
+	ts := startShop(t, nil)
+	found := ts.scrape(t)
 	for _, file := range []string{"prometheus/alerts.yaml", "grafana.json"} {
 		text, err := os.ReadFile(filepath.Join("..", "..", "deploy", file))
 		if err != nil {
@@ -104,23 +104,23 @@ func TestAlertsAndPanelsFindTheirSeries(t *testing.T) {
 // Every series exists from the start, with the value 0. The requests below increase the counters.
 func TestEverySeriesExistsFromTheStart(t *testing.T) {
 	t.Parallel()
-	m := startShop(t, func(c *Config) { c.ChargeLimits = events.ChargeLimits{"GBP": {Min: 1, Max: 99_999_999, Step: 1}} })
-	before := m.scrape(t)
-	m.list(t, "MUG", 1250, 10)
-	bought := m.buy(t, cart("ada", line{"MUG", 1}))
-	m.mailed(t, bought.Email, 1)
-	declined := m.place(t, cart("dora", line{"MUG", 1}))
-	m.pay(t, m.checkout(t, declined), brokeCard)
-	m.refusedBecause(t, declined, "insufficient_funds")
-	m.list(t, "PIN", 10, 10) // below Stripe's minimum
-	failed := m.place(t, cart("fay", line{"PIN", 1}))
-	m.becomes(t, failed, "rejected")
-	m.get(t, "/api/nowhere", "")
-	m.get(t, "/api/orders/unknown", "")
-	m.send(t, m.request(t, http.MethodPost, "/api/orders", "", strings.NewReader("{")))
+	ts := startShop(t, func(c *Config) { c.ChargeLimits = events.ChargeLimits{"GBP": {Min: 1, Max: 99_999_999, Step: 1}} })
+	before := ts.scrape(t)
+	ts.list(t, "MUG", 1250, 10)
+	bought := ts.buy(t, cart("ada", line{"MUG", 1}))
+	ts.mailed(t, bought.Email, 1)
+	declined := ts.place(t, cart("dora", line{"MUG", 1}))
+	ts.pay(t, ts.checkout(t, declined), brokeCard)
+	ts.refusedBecause(t, declined, "insufficient_funds")
+	ts.list(t, "PIN", 10, 10) // below Stripe's minimum
+	failed := ts.place(t, cart("fay", line{"PIN", 1}))
+	ts.becomes(t, failed, "rejected")
+	ts.get(t, "/api/nowhere", "")
+	ts.get(t, "/api/orders/unknown", "")
+	ts.send(t, ts.request(t, http.MethodPost, "/api/orders", "", strings.NewReader("{")))
 	after := series{}
 	waitFor(t, "the last e-mail is counted", func() bool {
-		after = m.scrape(t)
+		after = ts.scrape(t)
 		return after[`tillstream_mails_total{result="sent"}`] >= 1
 	})
 	var late []string

@@ -57,25 +57,25 @@ func openRelease(t *testing.T, file string) {
 	unpack(t, file, config.Data)
 	var then promises
 	readFile(t, filepath.Join(config.Data, "formerly.json"), &then)
-	m := openShop(t, config)
+	ts := openShop(t, config)
 	for _, known := range []struct {
 		order
 		status string
 	}{{then.Bought, "confirmed"}, {then.Waiting, "awaiting_payment"}, {then.Sold, "cancelled"}} {
-		if got := m.read(t, known.order); got.Status != known.status || got.Number != known.Number || got.Total != known.Total {
+		if got := ts.read(t, known.order); got.Status != known.status || got.Number != known.Number || got.Total != known.Total {
 			t.Errorf("order %s = %+v, want the status %s", known.ID, got, known.status)
 		}
 	}
-	if diff := cmp.Diff(then.Mails, m.mailed(t, then.Bought.Email, 1)); diff != "" {
+	if diff := cmp.Diff(then.Mails, ts.mailed(t, then.Bought.Email, 1)); diff != "" {
 		t.Errorf("e-mails (-then +now):\n%s", diff)
 	}
-	if got := m.stock(t, "MUG"); got != then.Stock {
+	if got := ts.stock(t, "MUG"); got != then.Stock {
 		t.Errorf("stock = %+v, want %+v", got, then.Stock)
 	}
-	m.settle(t, then.Waiting)
-	m.charged(t, then.Waiting)
-	again := m.buy(t, cart("eve", line{"MUG", 1}))
-	m.verify(t, then.Bought.ID, then.Waiting.ID, then.Sold.ID, again.ID)
+	ts.settle(t, then.Waiting)
+	ts.charged(t, then.Waiting)
+	again := ts.buy(t, cart("eve", line{"MUG", 1}))
+	ts.verify(t, then.Bought.ID, then.Waiting.ID, then.Sold.ID, again.ID)
 }
 
 // forYears reserves stock until a much later release opens the data.
@@ -85,21 +85,21 @@ func forYears(c *Config) { c.HoldFor = 20 * 365 * 24 * time.Hour }
 func writeRelease(t *testing.T, file string) {
 	t.Helper()
 	config := testConfig(t, forYears)
-	m := openShop(t, config)
-	m.list(t, "MUG", 1250, 10)
-	then := promises{Bought: m.buy(t, cart("ada", line{"MUG", 1}))}
-	then.Mails = m.mailed(t, then.Bought.Email, 1)
-	then.Waiting = m.place(t, cart("bob", line{"MUG", 2}))
-	m.checkout(t, then.Waiting)
-	then.Sold = m.place(t, cart("cyd", line{"MUG", 1}))
-	if a := m.cancel(t, then.Sold); a.Status != 200 {
+	ts := openShop(t, config)
+	ts.list(t, "MUG", 1250, 10)
+	then := promises{Bought: ts.buy(t, cart("ada", line{"MUG", 1}))}
+	then.Mails = ts.mailed(t, then.Bought.Email, 1)
+	then.Waiting = ts.place(t, cart("bob", line{"MUG", 2}))
+	ts.checkout(t, then.Waiting)
+	then.Sold = ts.place(t, cart("cyd", line{"MUG", 1}))
+	if a := ts.cancel(t, then.Sold); a.Status != 200 {
 		t.Fatalf("cancel: status %d, want 200: %s", a.Status, a.Body)
 	}
 	then.Stock = level{9, 7, 2}
-	m.stockBecomes(t, "MUG", then.Stock)
-	m.mailed(t, then.Sold.Email, 1)
-	m.verify(t, then.Bought.ID, then.Waiting.ID, then.Sold.ID)
-	m.close(t)
+	ts.stockBecomes(t, "MUG", then.Stock)
+	ts.mailed(t, then.Sold.Email, 1)
+	ts.verify(t, then.Bought.ID, then.Waiting.ID, then.Sold.ID)
+	ts.close(t)
 	data, err := json.Marshal(then)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(config.Data, "formerly.json"), data, 0o600)

@@ -20,21 +20,21 @@ func TestOlderStoreIsRefusedAndRepaired(t *testing.T) {
 	t.Parallel()
 	config := testConfig(t, nil)
 	store, backup := filepath.Join(config.Data, "nats"), filepath.Join(t.TempDir(), "backup")
-	m := openShop(t, config)
-	m.list(t, "MUG", 1250, 20)
-	ids := []string{m.buy(t, cart("ada", line{"MUG", 1})).ID}
-	m.close(t)
+	ts := openShop(t, config)
+	ts.list(t, "MUG", 1250, 20)
+	ids := []string{ts.buy(t, cart("ada", line{"MUG", 1})).ID}
+	ts.close(t)
 	copyStore(t, store, backup)
 
-	m = openShop(t, config)
+	ts = openShop(t, config)
 	for _, who := range []string{"bob", "cyd", "dan"} {
-		ids = append(ids, m.buy(t, cart(who, line{"MUG", 2})).ID)
+		ids = append(ids, ts.buy(t, cart(who, line{"MUG", 2})).ID)
 	}
-	waiting := m.place(t, cart("eve", line{"MUG", 3}))
-	m.checkout(t, waiting)
-	m.verify(t, append(ids, waiting.ID)...) // the archive is complete
-	before := m.sequences(t, ids...)
-	m.close(t)
+	waiting := ts.place(t, cart("eve", line{"MUG", 3}))
+	ts.checkout(t, waiting)
+	ts.verify(t, append(ids, waiting.ID)...) // the archive is complete
+	before := ts.sequences(t, ids...)
+	ts.close(t)
 	if err := os.RemoveAll(store); err != nil {
 		t.Fatal(err)
 	}
@@ -46,32 +46,32 @@ func TestOlderStoreIsRefusedAndRepaired(t *testing.T) {
 	}
 	repairClosed(t, config)
 
-	m = openShop(t, config)
-	if after := m.sequences(t, ids...); !slices.Equal(before, after) {
+	ts = openShop(t, config)
+	if after := ts.sequences(t, ids...); !slices.Equal(before, after) {
 		t.Errorf("sequences of events = %v, want %v", after, before)
 	}
-	m.settle(t, waiting)
-	m.charged(t, waiting)
-	ids = append(ids, waiting.ID, m.buy(t, cart("fay", line{"MUG", 1})).ID)
-	m.stockBecomes(t, "MUG", level{9, 9, 0})
+	ts.settle(t, waiting)
+	ts.charged(t, waiting)
+	ids = append(ids, waiting.ID, ts.buy(t, cart("fay", line{"MUG", 1})).ID)
+	ts.stockBecomes(t, "MUG", level{9, 9, 0})
 	for _, who := range []string{"ada", "bob", "cyd", "dan"} {
-		m.mailed(t, cart(who).Email, 1)
+		ts.mailed(t, cart(who).Email, 1)
 	}
-	m.verify(t, ids...)
+	ts.verify(t, ids...)
 }
 
 // repairClosed runs ops repair on a closed shop, with a dry run first.
 func repairClosed(t *testing.T, config Config) {
 	t.Helper()
 	config.Closed = true
-	m := openShop(t, config)
-	defer m.close(t)
-	db, closeDB, err := m.Database(t.Context())
+	ts := openShop(t, config)
+	defer ts.close(t)
+	db, closeDB, err := ts.Database(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer closeDB()
-	repair := replay.Repair{DB: db, DryRun: true, Log: m.log}
+	repair := replay.Repair{DB: db, DryRun: true, Log: ts.log}
 	for _, step := range []struct{ dry, findings bool }{{true, true}, {false, true}, {true, false}} {
 		repair.DryRun = step.dry
 		report, err := repair.Run(t.Context())
@@ -85,10 +85,10 @@ func repairClosed(t *testing.T, config Config) {
 }
 
 // sequences returns the streams and sequences of the orders' events.
-func (m *testShop) sequences(t *testing.T, ids ...string) (all []string) {
+func (ts *testShop) sequences(t *testing.T, ids ...string) (all []string) {
 	t.Helper()
 	for _, id := range ids {
-		history, err := m.log.Timeline(t.Context(), id)
+		history, err := ts.log.Timeline(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}

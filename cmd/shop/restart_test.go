@@ -17,30 +17,30 @@ import (
 func TestRestartKeepsOrdersStockAndMails(t *testing.T) {
 	t.Parallel()
 	config := testConfig(t, nil)
-	m := openShop(t, config)
-	m.list(t, "MUG", 1250, 10)
-	bought := m.buy(t, cart("ada", line{"MUG", 1}))
-	before := m.mailed(t, bought.Email, 1)
-	waiting := m.place(t, cart("bob", line{"MUG", 2}))
-	m.checkout(t, waiting)
-	m.stockBecomes(t, "MUG", level{9, 7, 2})
-	m.close(t)
+	ts := openShop(t, config)
+	ts.list(t, "MUG", 1250, 10)
+	bought := ts.buy(t, cart("ada", line{"MUG", 1}))
+	before := ts.mailed(t, bought.Email, 1)
+	waiting := ts.place(t, cart("bob", line{"MUG", 2}))
+	ts.checkout(t, waiting)
+	ts.stockBecomes(t, "MUG", level{9, 7, 2})
+	ts.close(t)
 
-	m = openShop(t, config)
-	if got := m.read(t, bought); got.Status != "confirmed" {
+	ts = openShop(t, config)
+	if got := ts.read(t, bought); got.Status != "confirmed" {
 		t.Errorf("order status after the restart = %q, want confirmed", got.Status)
 	}
-	if diff := cmp.Diff(before, m.mailed(t, bought.Email, 1)); diff != "" {
+	if diff := cmp.Diff(before, ts.mailed(t, bought.Email, 1)); diff != "" {
 		t.Errorf("e-mails (-before +after):\n%s", diff)
 	}
-	if got := m.stock(t, "MUG"); got != (level{9, 7, 2}) {
+	if got := ts.stock(t, "MUG"); got != (level{9, 7, 2}) {
 		t.Errorf("stock after the restart = %+v, want it unchanged", got)
 	}
-	m.settle(t, waiting)
-	m.charged(t, waiting)
-	m.mailed(t, waiting.Email, 1)
-	m.stockBecomes(t, "MUG", level{7, 7, 0})
-	m.verify(t, bought.ID, waiting.ID)
+	ts.settle(t, waiting)
+	ts.charged(t, waiting)
+	ts.mailed(t, waiting.Email, 1)
+	ts.stockBecomes(t, "MUG", level{7, 7, 0})
+	ts.verify(t, bought.ID, waiting.ID)
 }
 
 // Under load the shop stops in time, and no acknowledged order is lost.
@@ -48,14 +48,14 @@ func TestStopUnderLoadLosesNoOrder(t *testing.T) {
 	t.Parallel()
 	const shoppers, enough = 8, 40
 	config := testConfig(t, nil)
-	m := openShop(t, config)
-	m.list(t, "MUG", 1250, 100_000)
+	ts := openShop(t, config)
+	ts.list(t, "MUG", 1250, 100_000)
 	r := rush{enough: make(chan struct{}), want: enough}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var crowd sync.WaitGroup
 	for i := range shoppers {
-		crowd.Go(func() { r.shop(ctx, m, i) })
+		crowd.Go(func() { r.shop(ctx, ts, i) })
 	}
 	select {
 	case <-r.enough:
@@ -63,14 +63,14 @@ func TestStopUnderLoadLosesNoOrder(t *testing.T) {
 		t.Fatalf("%d orders in %s, want %d", len(r.acknowledged()), patience, enough)
 	}
 	started := time.Now()
-	m.close(t) // fails if it takes too long
+	ts.close(t) // fails if it takes too long
 	t.Logf("stopped in %s", time.Since(started).Round(time.Millisecond))
 	stop()
 	crowd.Wait()
 
-	m = openShop(t, config)
-	m.buy(t, cart("late", line{"MUG", 1}))
-	m.verify(t, r.acknowledged()...)
+	ts = openShop(t, config)
+	ts.buy(t, cart("late", line{"MUG", 1}))
+	ts.verify(t, r.acknowledged()...)
 }
 
 // rush is a number of concurrent shoppers, and their orders that were answered with 201.
@@ -98,8 +98,8 @@ func (r *rush) add(id string) error {
 }
 
 // shop buys one item after another until ctx ends. Purchases may fail when the shop stops; only acknowledged orders count.
-func (r *rush) shop(ctx context.Context, m *testShop, shopper int) {
-	shop := loadgen.NewShop(loadgen.Addresses{Storefront: m.Storefront, Stripe: m.Stripe, PublishableKey: m.StripePublishableKey}, 1, false)
+func (r *rush) shop(ctx context.Context, ts *testShop, shopper int) {
+	shop := loadgen.NewShop(loadgen.Addresses{Storefront: ts.Storefront, Stripe: ts.Stripe, PublishableKey: ts.StripePublishableKey}, 1, false)
 	buyer := loadgen.Buyer{Shop: shop, Timeout: patience, Acknowledged: r.add}
 	for n := 0; ctx.Err() == nil; n++ {
 		who := fmt.Sprintf("shopper-%d-%d", shopper, n)

@@ -78,8 +78,8 @@ func (d *disaster) backUp(t *testing.T) (dir string, cut uint64) {
 func (d *disaster) restore(t *testing.T, dir string) map[uint64]string {
 	t.Helper()
 	d.config.Data, d.config.Closed = t.TempDir(), true
-	m := openShop(t, d.config)
-	defer m.close(t)
+	ts := openShop(t, d.config)
+	defer ts.close(t)
 	d.config.Closed = false
 	if _, err := os.Stat(filepath.Join(d.config.Data, target.SecretsFile)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a closed shop wrote secrets (%v), want none", err)
@@ -88,22 +88,22 @@ func (d *disaster) restore(t *testing.T, dir string) map[uint64]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, closeDB, err := m.Database(t.Context())
+	db, closeDB, err := ts.Database(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer closeDB()
-	if _, err := (replay.Restore{Backup: kept, DB: db, Log: m.log, Secrets: m.Shop.KeepSecrets}).Run(t.Context()); err != nil {
+	if _, err := (replay.Restore{Backup: kept, DB: db, Log: ts.log, Secrets: ts.Shop.KeepSecrets}).Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return m.messages(t, 0)
+	return ts.messages(t, 0)
 }
 
 // messages returns the messages of the log up to a sequence (0: all), as text, by sequence.
-func (m *testShop) messages(t *testing.T, to uint64) map[uint64]string {
+func (ts *testShop) messages(t *testing.T, to uint64) map[uint64]string {
 	t.Helper()
 	all := map[uint64]string{}
-	err := m.log.Each(t.Context(), replay.Range{To: to}, func(e replay.Message) error {
+	err := ts.log.Each(t.Context(), replay.Range{To: to}, func(e replay.Message) error {
 		all[e.Sequence] = strings.Join([]string{e.Subject, e.Header.Get(events.HeaderID), e.Header.Get(events.HeaderRevision), string(e.Data)}, " ")
 		return nil
 	})
@@ -114,9 +114,9 @@ func (m *testShop) messages(t *testing.T, to uint64) map[uint64]string {
 }
 
 // placed returns the ids of the orders that were placed up to a sequence, and after it.
-func (m *testShop) placed(t *testing.T, cut uint64) (before, after []string) {
+func (ts *testShop) placed(t *testing.T, cut uint64) (before, after []string) {
 	t.Helper()
-	for _, e := range m.history(t, events.PrefixOrder+"*") {
+	for _, e := range ts.history(t, events.PrefixOrder+"*") {
 		switch p, ok := e.Payload.(events.OrderPlaced); {
 		case !ok:
 		case e.Sequence <= cut:
@@ -129,9 +129,9 @@ func (m *testShop) placed(t *testing.T, cut uint64) (before, after []string) {
 }
 
 // sent returns the Message-IDs of the e-mails that the log records as sent, up to a sequence.
-func (m *testShop) sent(t *testing.T, cut uint64) (ids []string) {
+func (ts *testShop) sent(t *testing.T, cut uint64) (ids []string) {
 	t.Helper()
-	for _, e := range m.history(t, events.PrefixNotification+"*") {
+	for _, e := range ts.history(t, events.PrefixNotification+"*") {
 		if p, ok := e.Payload.(events.MessageSent); ok && e.Sequence <= cut {
 			ids = append(ids, p.MessageID)
 		}
@@ -275,10 +275,10 @@ func TestRestoreKeepsOrdersPaymentsAndMails(t *testing.T) {
 }
 
 // ends waits until the last event of an order has a type.
-func (m *testShop) ends(t *testing.T, id, eventType string) {
+func (ts *testShop) ends(t *testing.T, id, eventType string) {
 	t.Helper()
 	waitFor(t, "order "+id+" ends with "+eventType, func() bool {
-		all := m.history(t, events.PrefixOrder+id)
+		all := ts.history(t, events.PrefixOrder+id)
 		return len(all) > 0 && all[len(all)-1].Type == eventType
 	})
 }

@@ -60,13 +60,13 @@ type reason struct {
 }
 
 // checkoutRequest returns a checkout request; an empty key sends no Idempotency-Key.
-func (m *testShop) checkoutRequest(t *testing.T, p placement, key string) *http.Request {
+func (ts *testShop) checkoutRequest(t *testing.T, p placement, key string) *http.Request {
 	t.Helper()
 	body, err := json.Marshal(p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := m.request(t, http.MethodPost, "/api/orders", "", bytes.NewReader(body))
+	r := ts.request(t, http.MethodPost, "/api/orders", "", bytes.NewReader(body))
 	if key != "" {
 		r.Header.Set("Idempotency-Key", key)
 	}
@@ -74,41 +74,41 @@ func (m *testShop) checkoutRequest(t *testing.T, p placement, key string) *http.
 }
 
 // post sends a checkout.
-func (m *testShop) post(t *testing.T, p placement, key string) answer {
+func (ts *testShop) post(t *testing.T, p placement, key string) answer {
 	t.Helper()
-	return m.send(t, m.checkoutRequest(t, p, key))
+	return ts.send(t, ts.checkoutRequest(t, p, key))
 }
 
 // place places an order, which must succeed.
-func (m *testShop) place(t *testing.T, p placement) order {
+func (ts *testShop) place(t *testing.T, p placement) order {
 	t.Helper()
 	var o order
-	m.post(t, p, "").into(t, http.StatusCreated, &o)
+	ts.post(t, p, "").into(t, http.StatusCreated, &o)
 	return o
 }
 
 // read reads an order as its owner.
-func (m *testShop) read(t *testing.T, o order) order {
+func (ts *testShop) read(t *testing.T, o order) order {
 	t.Helper()
 	var now order
-	m.get(t, "/api/orders/"+o.ID, o.AccessToken).into(t, http.StatusOK, &now)
+	ts.get(t, "/api/orders/"+o.ID, o.AccessToken).into(t, http.StatusOK, &now)
 	now.AccessToken = o.AccessToken
 	return now
 }
 
 // cancel tries to cancel an order.
-func (m *testShop) cancel(t *testing.T, o order) answer {
+func (ts *testShop) cancel(t *testing.T, o order) answer {
 	t.Helper()
-	return m.send(t, m.request(t, http.MethodPost, "/api/orders/"+o.ID+"/cancel", o.AccessToken, nil))
+	return ts.send(t, ts.request(t, http.MethodPost, "/api/orders/"+o.ID+"/cancel", o.AccessToken, nil))
 }
 
 // follow reads the event stream of an order until it has one of the statuses. It returns that order and all statuses on the
 // way.
-func (m *testShop) follow(t *testing.T, o order, until ...string) (last order, seen []string) {
+func (ts *testShop) follow(t *testing.T, o order, until ...string) (last order, seen []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	response, err := http.DefaultClient.Do(m.request(t, http.MethodGet, "/api/orders/"+o.ID+"/events", o.AccessToken, nil).WithContext(ctx))
+	response, err := http.DefaultClient.Do(ts.request(t, http.MethodGet, "/api/orders/"+o.ID+"/events", o.AccessToken, nil).WithContext(ctx))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,9 +135,9 @@ func (m *testShop) follow(t *testing.T, o order, until ...string) (last order, s
 }
 
 // becomes waits until an order has a status.
-func (m *testShop) becomes(t *testing.T, o order, status string) order {
+func (ts *testShop) becomes(t *testing.T, o order, status string) order {
 	t.Helper()
-	last, _ := m.follow(t, o, status)
+	last, _ := ts.follow(t, o, status)
 	return last
 }
 
@@ -156,18 +156,18 @@ type payment struct {
 }
 
 // payment reads an order's payment.
-func (m *testShop) payment(t *testing.T, o order) payment {
+func (ts *testShop) payment(t *testing.T, o order) payment {
 	t.Helper()
 	var p payment
-	m.get(t, "/api/orders/"+o.ID+"/payment", o.AccessToken).into(t, http.StatusOK, &p)
+	ts.get(t, "/api/orders/"+o.ID+"/payment", o.AccessToken).into(t, http.StatusOK, &p)
 	return p
 }
 
 // checkout waits until an order can be paid.
-func (m *testShop) checkout(t *testing.T, o order) payment {
+func (ts *testShop) checkout(t *testing.T, o order) payment {
 	t.Helper()
 	var p payment
-	m.get(t, "/api/orders/"+o.ID+"/payment?wait=30", o.AccessToken).into(t, http.StatusOK, &p)
+	ts.get(t, "/api/orders/"+o.ID+"/payment?wait=30", o.AccessToken).into(t, http.StatusOK, &p)
 	if p.ClientSecret == "" {
 		t.Fatalf("payment of order %s = %+v, want a client secret", o.ID, p)
 	}
@@ -175,33 +175,33 @@ func (m *testShop) checkout(t *testing.T, o order) payment {
 }
 
 // payRequest returns the request with which a shopper's browser sends a card to Stripe.
-func (m *testShop) payRequest(t *testing.T, p payment, card string) *http.Request {
+func (ts *testShop) payRequest(t *testing.T, p payment, card string) *http.Request {
 	t.Helper()
-	form := url.Values{"client_secret": {p.ClientSecret}, "payment_method": {card}, "return_url": {m.Storefront + "/back"}}
-	return m.stripeRequest(t, http.MethodPost, "/v1/payment_intents/"+p.Intent+"/confirm", p.PublishableKey, form)
+	form := url.Values{"client_secret": {p.ClientSecret}, "payment_method": {card}, "return_url": {ts.Storefront + "/back"}}
+	return ts.stripeRequest(t, http.MethodPost, "/v1/payment_intents/"+p.Intent+"/confirm", p.PublishableKey, form)
 }
 
 // pay sends a card to Stripe and returns the answer.
-func (m *testShop) pay(t *testing.T, p payment, card string) answer {
+func (ts *testShop) pay(t *testing.T, p payment, card string) answer {
 	t.Helper()
-	return m.send(t, m.payRequest(t, p, card))
+	return ts.send(t, ts.payRequest(t, p, card))
 }
 
 // settle pays an order with a good card and waits until it is confirmed.
-func (m *testShop) settle(t *testing.T, o order) order {
+func (ts *testShop) settle(t *testing.T, o order) order {
 	t.Helper()
 	var in intent
-	m.pay(t, m.checkout(t, o), goodCard).into(t, http.StatusOK, &in)
+	ts.pay(t, ts.checkout(t, o), goodCard).into(t, http.StatusOK, &in)
 	if in.Status != "requires_capture" {
 		t.Fatalf("intent status after payment = %q, want requires_capture", in.Status)
 	}
-	return m.becomes(t, o, "confirmed")
+	return ts.becomes(t, o, "confirmed")
 }
 
 // buy places an order, pays it and waits until it is confirmed.
-func (m *testShop) buy(t *testing.T, p placement) order {
+func (ts *testShop) buy(t *testing.T, p placement) order {
 	t.Helper()
-	return m.settle(t, m.place(t, p))
+	return ts.settle(t, ts.place(t, p))
 }
 
 // mail is an e-mail in the inbox.
@@ -215,20 +215,20 @@ type mail struct {
 }
 
 // mails returns the e-mails to an address, newest first.
-func (m *testShop) mails(t *testing.T, to string) []mail {
+func (ts *testShop) mails(t *testing.T, to string) []mail {
 	t.Helper()
 	var box struct {
 		Messages []mail `json:"messages"`
 	}
-	m.get(t, "/mail/messages?to="+url.QueryEscape(to), "").into(t, http.StatusOK, &box)
+	ts.get(t, "/mail/messages?to="+url.QueryEscape(to), "").into(t, http.StatusOK, &box)
 	return box.Messages
 }
 
 // mailed waits for n e-mails to an address and returns them, oldest first. More than n fail the test.
-func (m *testShop) mailed(t *testing.T, to string, n int) []mail {
+func (ts *testShop) mailed(t *testing.T, to string, n int) []mail {
 	t.Helper()
 	var got []mail
-	waitFor(t, to+" has e-mail", func() bool { got = m.mails(t, to); return len(got) >= n })
+	waitFor(t, to+" has e-mail", func() bool { got = ts.mails(t, to); return len(got) >= n })
 	slices.Reverse(got)
 	if len(got) > n {
 		t.Errorf("%s got %d e-mails, want %d; the last subject is %q", to, len(got), n, got[len(got)-1].Subject)

@@ -12,32 +12,32 @@ import (
 
 func TestSoldOutItemIsSoldOnce(t *testing.T) {
 	t.Parallel()
-	m := startShop(t, nil)
-	t.Run("SecondOrderIsRejected", func(t *testing.T) { secondOrder(t, m) })
-	t.Run("PartOfAnOrderIsNotHeld", func(t *testing.T) { partOfAnOrder(t, m) })
-	t.Run("TenConcurrentOrders", func(t *testing.T) { tenOrders(t, m) })
-	t.Run("AvailableAgainAfterCancellation", func(t *testing.T) { availableAgain(t, m) })
+	ts := startShop(t, nil)
+	t.Run("SecondOrderIsRejected", func(t *testing.T) { secondOrder(t, ts) })
+	t.Run("PartOfAnOrderIsNotHeld", func(t *testing.T) { partOfAnOrder(t, ts) })
+	t.Run("TenConcurrentOrders", func(t *testing.T) { tenOrders(t, ts) })
+	t.Run("AvailableAgainAfterCancellation", func(t *testing.T) { availableAgain(t, ts) })
 }
 
-func secondOrder(t *testing.T, m *testShop) {
-	m.list(t, "PRINT", 4800, 1)
-	winner := m.becomes(t, m.place(t, cart("wanda", line{"PRINT", 1})), "awaiting_payment")
-	loser := m.becomes(t, m.place(t, cart("lola", line{"PRINT", 1})), "rejected")
+func secondOrder(t *testing.T, ts *testShop) {
+	ts.list(t, "PRINT", 4800, 1)
+	winner := ts.becomes(t, ts.place(t, cart("wanda", line{"PRINT", 1})), "awaiting_payment")
+	loser := ts.becomes(t, ts.place(t, cart("lola", line{"PRINT", 1})), "rejected")
 	isShortOf(t, loser, events.Shortage{SKU: "PRINT", Requested: 1, Available: 0})
-	got := m.mailed(t, loser.Email, 1)[0]
+	got := ts.mailed(t, loser.Email, 1)[0]
 	if want := "We cannot deliver order " + loser.Number; got.Subject != want || !strings.Contains(got.Text, "A print: 1 ordered, sold out.") ||
 		!strings.Contains(got.Text, "You have not been charged") {
 		t.Errorf("e-mail %q, want %q, with text\n%s", got.Subject, want, got.Text)
 	}
-	m.hasNoPayment(t, loser)
-	if a := m.cancel(t, loser); a.Status != http.StatusConflict {
+	ts.hasNoPayment(t, loser)
+	if a := ts.cancel(t, loser); a.Status != http.StatusConflict {
 		t.Errorf("cancelling a rejected order: status %d, want 409", a.Status)
 	}
-	m.settle(t, winner)
-	m.stockBecomes(t, "PRINT", level{})
+	ts.settle(t, winner)
+	ts.stockBecomes(t, "PRINT", level{})
 	var item struct{ Available int64 }
 	waitFor(t, "the catalogue shows the item as sold out", func() bool {
-		m.get(t, "/api/items/PRINT", "").into(t, http.StatusOK, &item)
+		ts.get(t, "/api/items/PRINT", "").into(t, http.StatusOK, &item)
 		return item.Available == 0
 	})
 }
@@ -54,58 +54,58 @@ func isShortOf(t *testing.T, o order, short ...events.Shortage) {
 }
 
 // hasNoPayment fails if there is an intent or a payment of the order.
-func (m *testShop) hasNoPayment(t *testing.T, o order) {
+func (ts *testShop) hasNoPayment(t *testing.T, o order) {
 	t.Helper()
-	if found := m.intents(t, o); len(found) > 0 {
+	if found := ts.intents(t, o); len(found) > 0 {
 		t.Errorf("intents of rejected order %s = %+v, want none", o.ID, found)
 	}
-	if a := m.get(t, "/api/orders/"+o.ID+"/payment", o.AccessToken); a.Status != http.StatusNotFound {
+	if a := ts.get(t, "/api/orders/"+o.ID+"/payment", o.AccessToken); a.Status != http.StatusNotFound {
 		t.Errorf("payment of a rejected order: status %d, want 404: %s", a.Status, a.Body)
 	}
 }
 
-func partOfAnOrder(t *testing.T, m *testShop) {
-	m.list(t, "PLATE", 1000, 10)
-	m.list(t, "CUP", 900, 2)
-	m.list(t, "SPOON", 300, 1)
-	o := m.becomes(t, m.place(t, cart("hans", line{"CUP", 3}, line{"PLATE", 2}, line{"SPOON", 4})), "rejected")
+func partOfAnOrder(t *testing.T, ts *testShop) {
+	ts.list(t, "PLATE", 1000, 10)
+	ts.list(t, "CUP", 900, 2)
+	ts.list(t, "SPOON", 300, 1)
+	o := ts.becomes(t, ts.place(t, cart("hans", line{"CUP", 3}, line{"PLATE", 2}, line{"SPOON", 4})), "rejected")
 	isShortOf(t, o, events.Shortage{SKU: "CUP", Requested: 3, Available: 2}, events.Shortage{SKU: "SPOON", Requested: 4, Available: 1})
-	if got := m.stock(t, "PLATE"); got != (level{10, 10, 0}) {
+	if got := ts.stock(t, "PLATE"); got != (level{10, 10, 0}) {
 		t.Errorf("stock of the item in stock = %+v, want nothing held", got)
 	}
-	m.mailed(t, o.Email, 1)
+	ts.mailed(t, o.Email, 1)
 }
 
-func tenOrders(t *testing.T, m *testShop) {
-	m.list(t, "KITE", 2600, 1)
+func tenOrders(t *testing.T, ts *testShop) {
+	ts.list(t, "KITE", 2600, 1)
 	requests := make([]*http.Request, 10)
 	for i := range requests {
-		requests[i] = m.checkoutRequest(t, cart("kid-"+string(rune('a'+i)), line{"KITE", 1}), "")
+		requests[i] = ts.checkoutRequest(t, cart("kid-"+string(rune('a'+i)), line{"KITE", 1}), "")
 	}
 	bought := 0
-	for _, a := range m.together(t, requests) {
+	for _, a := range ts.together(t, requests) {
 		var o order
 		a.into(t, http.StatusCreated, &o)
-		if last, _ := m.follow(t, o, "awaiting_payment", "rejected"); last.Status == "rejected" {
-			m.mailed(t, o.Email, 1)
-			m.hasNoPayment(t, o)
+		if last, _ := ts.follow(t, o, "awaiting_payment", "rejected"); last.Status == "rejected" {
+			ts.mailed(t, o.Email, 1)
+			ts.hasNoPayment(t, o)
 			continue
 		}
 		bought++
-		m.settle(t, o)
+		ts.settle(t, o)
 	}
 	if bought != 1 {
 		t.Errorf("%d of ten orders got the last item, want 1", bought)
 	}
-	m.stockBecomes(t, "KITE", level{})
+	ts.stockBecomes(t, "KITE", level{})
 }
 
-func availableAgain(t *testing.T, m *testShop) {
-	m.list(t, "DRUM", 5000, 1)
-	first := m.becomes(t, m.place(t, cart("fred", line{"DRUM", 1})), "awaiting_payment")
-	m.becomes(t, m.place(t, cart("greta", line{"DRUM", 1})), "rejected")
-	m.cancel(t, first).into(t, http.StatusOK, &first)
-	m.stockBecomes(t, "DRUM", level{1, 1, 0})
-	m.buy(t, cart("greta", line{"DRUM", 1}))
-	m.stockBecomes(t, "DRUM", level{})
+func availableAgain(t *testing.T, ts *testShop) {
+	ts.list(t, "DRUM", 5000, 1)
+	first := ts.becomes(t, ts.place(t, cart("fred", line{"DRUM", 1})), "awaiting_payment")
+	ts.becomes(t, ts.place(t, cart("greta", line{"DRUM", 1})), "rejected")
+	ts.cancel(t, first).into(t, http.StatusOK, &first)
+	ts.stockBecomes(t, "DRUM", level{1, 1, 0})
+	ts.buy(t, cart("greta", line{"DRUM", 1}))
+	ts.stockBecomes(t, "DRUM", level{})
 }

@@ -24,20 +24,20 @@ const (
 )
 
 // staff sends a request with the staff's token.
-func (m *testShop) staff(t *testing.T, method, path string, body, into any) {
+func (ts *testShop) staff(t *testing.T, method, path string, body, into any) {
 	t.Helper()
 	data, err := json.Marshal(body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.send(t, m.request(t, method, "/ops/api"+path, m.OpsToken, bytes.NewReader(data))).into(t, http.StatusOK, into)
+	ts.send(t, ts.request(t, method, "/ops/api"+path, ts.OpsToken, bytes.NewReader(data))).into(t, http.StatusOK, into)
 }
 
 // list adds an item to the catalogue, or changes it; onHand is the counted stock.
-func (m *testShop) list(t *testing.T, sku string, pence, onHand int64) {
+func (ts *testShop) list(t *testing.T, sku string, pence, onHand int64) {
 	t.Helper()
 	var put struct{ SKU string }
-	m.staff(t, http.MethodPut, "/items/"+sku, map[string]any{"title": "A " + strings.ToLower(sku), "on_hand": onHand,
+	ts.staff(t, http.MethodPut, "/items/"+sku, map[string]any{"title": "A " + strings.ToLower(sku), "on_hand": onHand,
 		"price": events.Money{Amount: pence, Currency: "GBP"}}, &put)
 }
 
@@ -48,18 +48,18 @@ type level struct {
 	Held      int64 `json:"held"`
 }
 
-func (m *testShop) stock(t *testing.T, sku string) level {
+func (ts *testShop) stock(t *testing.T, sku string) level {
 	t.Helper()
 	var now level
-	m.staff(t, http.MethodGet, "/stock/"+url.PathEscape(sku), nil, &now)
+	ts.staff(t, http.MethodGet, "/stock/"+url.PathEscape(sku), nil, &now)
 	return now
 }
 
 // stockBecomes waits for a stock level: the stock of an order is committed a moment after the order is confirmed.
-func (m *testShop) stockBecomes(t *testing.T, sku string, want level) {
+func (ts *testShop) stockBecomes(t *testing.T, sku string, want level) {
 	t.Helper()
 	waitFor(t, fmt.Sprintf("the stock of %s is %+v", sku, want), func() bool {
-		got := m.stock(t, sku)
+		got := ts.stock(t, sku)
 		if got.OnHand != got.Available+got.Held {
 			t.Fatalf("stock of %s = %+v: on hand is not available plus held", sku, got)
 		}
@@ -68,9 +68,9 @@ func (m *testShop) stockBecomes(t *testing.T, sku string, want level) {
 }
 
 // stripeRequest returns a request to Stripe's API.
-func (m *testShop) stripeRequest(t *testing.T, method, path, key string, form url.Values) *http.Request {
+func (ts *testShop) stripeRequest(t *testing.T, method, path, key string, form url.Values) *http.Request {
 	t.Helper()
-	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, m.Stripe+path, strings.NewReader(form.Encode()))
+	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, ts.Stripe+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,9 +79,9 @@ func (m *testShop) stripeRequest(t *testing.T, method, path, key string, form ur
 	return r
 }
 
-func (m *testShop) stripe(t *testing.T, method, path, key string, form url.Values) answer {
+func (ts *testShop) stripe(t *testing.T, method, path, key string, form url.Values) answer {
 	t.Helper()
-	return m.send(t, m.stripeRequest(t, method, path, key, form))
+	return ts.send(t, ts.stripeRequest(t, method, path, key, form))
 }
 
 // intent is a PaymentIntent as Stripe shows it.
@@ -100,10 +100,10 @@ type intent struct {
 }
 
 // intents returns the intents that Stripe has for an order, which are at most one.
-func (m *testShop) intents(t *testing.T, o order) []intent {
+func (ts *testShop) intents(t *testing.T, o order) []intent {
 	t.Helper()
 	var all struct{ Data []intent }
-	m.stripe(t, http.MethodGet, "/v1/payment_intents?limit=100", m.StripeSecretKey, nil).into(t, http.StatusOK, &all)
+	ts.stripe(t, http.MethodGet, "/v1/payment_intents?limit=100", ts.StripeSecretKey, nil).into(t, http.StatusOK, &all)
 	var found []intent
 	for _, in := range all.Data {
 		if in.Metadata["order_id"] == o.ID {
@@ -117,32 +117,32 @@ func (m *testShop) intents(t *testing.T, o order) []intent {
 }
 
 // intentBecomes waits until the one intent of an order has a status.
-func (m *testShop) intentBecomes(t *testing.T, o order, status string) intent {
+func (ts *testShop) intentBecomes(t *testing.T, o order, status string) intent {
 	t.Helper()
 	var found []intent
 	waitFor(t, "the intent of order "+o.ID+" is "+status, func() bool {
-		found = m.intents(t, o)
+		found = ts.intents(t, o)
 		return len(found) == 1 && found[0].Status == status
 	})
 	return found[0]
 }
 
 // charged waits until the order's total is captured.
-func (m *testShop) charged(t *testing.T, o order) {
+func (ts *testShop) charged(t *testing.T, o order) {
 	t.Helper()
-	in := m.intentBecomes(t, o, "succeeded")
+	in := ts.intentBecomes(t, o, "succeeded")
 	if in.AmountReceived != o.Total.Amount || !strings.EqualFold(in.Currency, o.Total.Currency) {
 		t.Errorf("captured %d %s, want %s", in.AmountReceived, in.Currency, o.Total)
 	}
 }
 
 // history returns the events of a subject, which may have a wildcard, oldest first.
-func (m *testShop) history(t *testing.T, subject string) []events.Event {
+func (ts *testShop) history(t *testing.T, subject string) []events.Event {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var all []events.Event
-	err := m.log.Each(ctx, replay.Range{Subjects: []string{subject}}, func(message replay.Message) error {
+	err := ts.log.Each(ctx, replay.Range{Subjects: []string{subject}}, func(message replay.Message) error {
 		e, err := message.Event()
 		all = append(all, e)
 		return err
@@ -154,10 +154,10 @@ func (m *testShop) history(t *testing.T, subject string) []events.Event {
 }
 
 // placedBy counts the orders in the log by the customer's e-mail address.
-func (m *testShop) placedBy(t *testing.T, email string) int {
+func (ts *testShop) placedBy(t *testing.T, email string) int {
 	t.Helper()
 	n := 0
-	for _, e := range m.history(t, events.PrefixOrder+"*") {
+	for _, e := range ts.history(t, events.PrefixOrder+"*") {
 		if p, ok := e.Payload.(events.OrderPlaced); ok && p.Customer.Email == email {
 			n++
 		}

@@ -62,20 +62,20 @@ func TestAddressInUseIsNamed(t *testing.T) {
 // The second shop fails before it changes anything, and the first one keeps running.
 func TestSecondShopInADataDirectoryFails(t *testing.T) {
 	t.Parallel()
-	m := startShop(t, nil)
-	m.list(t, "MUG", 1250, 10)
-	err := Run(t.Context(), m.config, slog.New(slog.DiscardHandler), &readySignal{ready: make(chan struct{})})
-	if !errors.Is(err, embedded.ErrDirInUse) || !strings.Contains(err.Error(), "directory "+m.config.Data+" is in use") {
+	ts := startShop(t, nil)
+	ts.list(t, "MUG", 1250, 10)
+	err := Run(t.Context(), ts.config, slog.New(slog.DiscardHandler), &readySignal{ready: make(chan struct{})})
+	if !errors.Is(err, embedded.ErrDirInUse) || !strings.Contains(err.Error(), "directory "+ts.config.Data+" is in use") {
 		t.Errorf("Run() of the second shop = %v, want ErrDirInUse with the directory", err)
 	}
-	m.mailed(t, m.buy(t, cart("ada", line{"MUG", 1})).Email, 1)
+	ts.mailed(t, ts.buy(t, cart("ada", line{"MUG", 1})).Email, 1)
 }
 
 // From an empty directory to a shop with items takes three seconds at most.
 func TestFirstStartOpensAShopWithDemoItems(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "shop.json")
 	started := time.Now()
-	m := startShop(t, func(c *Config) { c.NoDemo, c.ReadyFile = false, file })
+	ts := startShop(t, func(c *Config) { c.NoDemo, c.ReadyFile = false, file })
 	if took := time.Since(started); took > 3*time.Second {
 		t.Errorf("ready after %s, want 3s at most", took)
 	}
@@ -96,24 +96,24 @@ func TestFirstStartOpensAShopWithDemoItems(t *testing.T) {
 	var catalogue struct {
 		Items []struct{ SKU, Title, Image string }
 	}
-	m.get(t, "/api/items?limit=100", "").into(t, http.StatusOK, &catalogue)
+	ts.get(t, "/api/items?limit=100", "").into(t, http.StatusOK, &catalogue)
 	if len(catalogue.Items) < 20 {
 		t.Errorf("the catalogue has %d items, want 20 or more", len(catalogue.Items))
 	}
 	for _, item := range catalogue.Items {
-		if a := m.get(t, item.Image, ""); a.Status != http.StatusOK || a.Header.Get("Content-Type") != "image/svg+xml" {
+		if a := ts.get(t, item.Image, ""); a.Status != http.StatusOK || a.Header.Get("Content-Type") != "image/svg+xml" {
 			t.Errorf("picture of %s: status %d, Content-Type %s", item.SKU, a.Status, a.Header.Get("Content-Type"))
 		}
 	}
-	allPagesAnswer(t, m)
+	allPagesAnswer(t, ts)
 }
 
 // allPagesAnswer requests every page, and compares the routes of the API with its document.
-func allPagesAnswer(t *testing.T, m *testShop) {
+func allPagesAnswer(t *testing.T, ts *testShop) {
 	t.Helper()
 	for path, kind := range map[string]string{"/": "text/html", "/cart": "text/html", "/checkout": "text/html", "/mail": "text/html", "/docs": "text/html",
 		"/openapi.json": "application/json", "/healthz": "application/json", "/readyz": "application/json", "/metrics": "text/plain"} {
-		if a := m.get(t, path, ""); a.Status != http.StatusOK || !strings.HasPrefix(a.Header.Get("Content-Type"), kind) {
+		if a := ts.get(t, path, ""); a.Status != http.StatusOK || !strings.HasPrefix(a.Header.Get("Content-Type"), kind) {
 			t.Errorf("GET %s: status %d, Content-Type %q", path, a.Status, a.Header.Get("Content-Type"))
 		}
 	}
@@ -121,14 +121,14 @@ func allPagesAnswer(t *testing.T, m *testShop) {
 		OpenAPI string                     `json:"openapi"`
 		Paths   map[string]json.RawMessage `json:"paths"`
 	}
-	m.get(t, "/openapi.json", "").into(t, http.StatusOK, &document)
+	ts.get(t, "/openapi.json", "").into(t, http.StatusOK, &document)
 	for _, path := range []string{"/api/items", "/api/items/{sku}", "/api/orders", "/api/orders/{id}", "/api/orders/{id}/events", "/api/orders/{id}/cancel",
 		"/api/orders/{id}/payment", "/webhooks/stripe"} {
 		if _, there := document.Paths[path]; !there || !strings.HasPrefix(document.OpenAPI, "3.1") {
 			t.Errorf("OpenAPI %s document lacks %s", document.OpenAPI, path)
 		}
 	}
-	if a := m.get(t, "/readyz", ""); !strings.Contains(string(a.Body), `"ready"`) {
+	if a := ts.get(t, "/readyz", ""); !strings.Contains(string(a.Body), `"ready"`) {
 		t.Errorf("GET /readyz = %s, want ready", a.Body)
 	}
 }

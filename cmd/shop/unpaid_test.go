@@ -13,94 +13,94 @@ import (
 
 func TestCancelledOrderReleasesStockAndPayment(t *testing.T) {
 	t.Parallel()
-	m := startShop(t, nil)
-	t.Run("ByTheShopper", func(t *testing.T) { cancelByShopper(t, m) })
-	t.Run("InStripesDashboard", func(t *testing.T) { cancelInDashboard(t, m) })
-	t.Run("AfterConfirmation", func(t *testing.T) { cancelConfirmed(t, m) })
-	t.Run("WhilePaying", func(t *testing.T) { cancelWhilePaying(t, m) })
+	ts := startShop(t, nil)
+	t.Run("ByTheShopper", func(t *testing.T) { cancelByShopper(t, ts) })
+	t.Run("InStripesDashboard", func(t *testing.T) { cancelInDashboard(t, ts) })
+	t.Run("AfterConfirmation", func(t *testing.T) { cancelConfirmed(t, ts) })
+	t.Run("WhilePaying", func(t *testing.T) { cancelWhilePaying(t, ts) })
 }
 
-func cancelByShopper(t *testing.T, m *testShop) {
-	m.list(t, "MUG", 1250, 10)
-	o := m.place(t, cart("carl", line{"MUG", 3}))
-	offer := m.checkout(t, o)
+func cancelByShopper(t *testing.T, ts *testShop) {
+	ts.list(t, "MUG", 1250, 10)
+	o := ts.place(t, cart("carl", line{"MUG", 3}))
+	offer := ts.checkout(t, o)
 	for range 2 { // repeating it changes nothing
 		var now order
-		m.cancel(t, o).into(t, http.StatusOK, &now)
+		ts.cancel(t, o).into(t, http.StatusOK, &now)
 		if now.Status != "cancelled" || now.Reason == nil || now.Reason.Code != "cancelled" {
 			t.Errorf("cancel = %+v, want a cancelled order", now)
 		}
 	}
-	m.stockBecomes(t, "MUG", level{10, 10, 0})
-	m.intentBecomes(t, o, "canceled")
-	if a := m.pay(t, offer, goodCard); a.Status != http.StatusBadRequest {
+	ts.stockBecomes(t, "MUG", level{10, 10, 0})
+	ts.intentBecomes(t, o, "canceled")
+	if a := ts.pay(t, offer, goodCard); a.Status != http.StatusBadRequest {
 		t.Errorf("paying a cancelled order: status %d, want 400: %s", a.Status, a.Body)
 	}
-	got := m.mailed(t, o.Email, 1)[0]
+	got := ts.mailed(t, o.Email, 1)[0]
 	if want := "Order " + o.Number + " is cancelled"; got.Subject != want || !strings.Contains(got.Text, "As you requested") {
 		t.Errorf("e-mail %q, want %q, with text\n%s", got.Subject, want, got.Text)
 	}
 }
 
-func cancelInDashboard(t *testing.T, m *testShop) {
-	m.list(t, "JUG", 1800, 5)
-	o := m.place(t, cart("dana", line{"JUG", 1}))
-	offer := m.checkout(t, o)
+func cancelInDashboard(t *testing.T, ts *testShop) {
+	ts.list(t, "JUG", 1800, 5)
+	o := ts.place(t, cart("dana", line{"JUG", 1}))
+	offer := ts.checkout(t, o)
 	var in intent
-	m.stripe(t, http.MethodPost, "/v1/payment_intents/"+offer.Intent+"/cancel", m.StripeSecretKey, url.Values{}).into(t, http.StatusOK, &in)
-	m.becomes(t, o, "cancelled")
-	m.stockBecomes(t, "JUG", level{5, 5, 0})
-	if got := m.mailed(t, o.Email, 1)[0]; !strings.Contains(got.Text, "was cancelled") {
+	ts.stripe(t, http.MethodPost, "/v1/payment_intents/"+offer.Intent+"/cancel", ts.StripeSecretKey, url.Values{}).into(t, http.StatusOK, &in)
+	ts.becomes(t, o, "cancelled")
+	ts.stockBecomes(t, "JUG", level{5, 5, 0})
+	if got := ts.mailed(t, o.Email, 1)[0]; !strings.Contains(got.Text, "was cancelled") {
 		t.Errorf("e-mail text =\n%s", got.Text)
 	}
 }
 
-func cancelConfirmed(t *testing.T, m *testShop) {
-	m.list(t, "BOWL", 1450, 5)
-	bought := m.buy(t, cart("bill", line{"BOWL", 1}))
-	a := m.cancel(t, bought)
+func cancelConfirmed(t *testing.T, ts *testShop) {
+	ts.list(t, "BOWL", 1450, 5)
+	bought := ts.buy(t, cart("bill", line{"BOWL", 1}))
+	a := ts.cancel(t, bought)
 	if a.Status != http.StatusConflict {
 		t.Errorf("cancelling a confirmed order: status %d, want 409: %s", a.Status, a.Body)
 	}
 	isProblem(t, a)
-	m.stockBecomes(t, "BOWL", level{4, 4, 0})
-	m.charged(t, bought)
-	m.mailed(t, bought.Email, 1)
+	ts.stockBecomes(t, "BOWL", level{4, 4, 0})
+	ts.charged(t, bought)
+	ts.mailed(t, bought.Email, 1)
 }
 
 // cancelWhilePaying expects that either the cancellation or the payment wins, and that no shopper pays for a cancelled order. A
 // third of the shoppers cancel while Stripe handles the payment, a third before its webhook arrives, and a third afterwards.
-func cancelWhilePaying(t *testing.T, m *testShop) {
+func cancelWhilePaying(t *testing.T, ts *testShop) {
 	const races = 12
-	m.list(t, "LAMP", 6400, races)
+	ts.list(t, "LAMP", 6400, races)
 	bought := int64(0)
 	for i := range races {
-		o := m.place(t, cart(fmt.Sprintf("racer-%d", i), line{"LAMP", 1}))
-		p := m.checkout(t, o)
-		cancel := m.request(t, http.MethodPost, "/api/orders/"+o.ID+"/cancel", o.AccessToken, nil)
-		attempt := []*http.Request{cancel, m.payRequest(t, p, goodCard)}
+		o := ts.place(t, cart(fmt.Sprintf("racer-%d", i), line{"LAMP", 1}))
+		p := ts.checkout(t, o)
+		cancel := ts.request(t, http.MethodPost, "/api/orders/"+o.ID+"/cancel", o.AccessToken, nil)
+		attempt := []*http.Request{cancel, ts.payRequest(t, p, goodCard)}
 		if i%3 > 0 {
-			m.send(t, attempt[1])
+			ts.send(t, attempt[1])
 			attempt = attempt[:1]
 		}
 		if i%3 > 1 {
-			waitFor(t, "the shop has recorded the payment", func() bool { return m.payment(t, o).Status != "intent_created" })
+			waitFor(t, "the shop has recorded the payment", func() bool { return ts.payment(t, o).Status != "intent_created" })
 		}
-		switch a := m.together(t, attempt)[0]; a.Status {
+		switch a := ts.together(t, attempt)[0]; a.Status {
 		case http.StatusOK:
-			m.intentBecomes(t, o, "canceled")
-			m.becomes(t, o, "cancelled")
+			ts.intentBecomes(t, o, "canceled")
+			ts.becomes(t, o, "cancelled")
 		case http.StatusConflict:
-			m.becomes(t, o, "confirmed")
-			m.charged(t, o)
+			ts.becomes(t, o, "confirmed")
+			ts.charged(t, o)
 			bought++
 		default:
 			t.Errorf("cancel: status %d, want 200 or 409: %s", a.Status, a.Body)
 		}
-		m.mailed(t, o.Email, 1)
+		ts.mailed(t, o.Email, 1)
 	}
 	t.Logf("%d of %d payments won", bought, races)
-	m.stockBecomes(t, "LAMP", level{races - bought, races - bought, 0})
+	ts.stockBecomes(t, "LAMP", level{races - bought, races - bought, 0})
 }
 
 // Row 31 of the fault matrix: a timer ends an unpaid order, and if the timer does not fire, the periodic job does. Each is
@@ -108,46 +108,46 @@ func cancelWhilePaying(t *testing.T, m *testShop) {
 func TestUnpaidOrderExpires(t *testing.T) {
 	t.Run("ByTimer", func(t *testing.T) {
 		t.Parallel()
-		m := startShop(t, func(c *Config) { c.HoldFor, c.SweepEvery = 2*time.Second, time.Hour })
-		orderExpires(t, m)
+		ts := startShop(t, func(c *Config) { c.HoldFor, c.SweepEvery = 2*time.Second, time.Hour })
+		orderExpires(t, ts)
 	})
 	t.Run("ByPeriodicJob", func(t *testing.T) {
 		t.Parallel()
-		m := startShop(t, func(c *Config) { c.HoldFor, c.SweepEvery = 4*time.Second, 100*time.Millisecond })
-		m.pause(t, "orders.timers")
-		orderExpires(t, m)
+		ts := startShop(t, func(c *Config) { c.HoldFor, c.SweepEvery = 4*time.Second, 100*time.Millisecond })
+		ts.pause(t, "orders.timers")
+		orderExpires(t, ts)
 	})
 }
 
 // orderExpires places an order without paying and checks everything that must follow.
-func orderExpires(t *testing.T, m *testShop) {
+func orderExpires(t *testing.T, ts *testShop) {
 	t.Helper()
-	m.list(t, "MUG", 1250, 10)
+	ts.list(t, "MUG", 1250, 10)
 	p := cart("nora", line{"MUG", 4})
-	o := m.place(t, p)
-	offer := m.checkout(t, o)
-	ended := m.becomes(t, o, "expired")
+	o := ts.place(t, p)
+	offer := ts.checkout(t, o)
+	ended := ts.becomes(t, o, "expired")
 	if deadline := *o.ExpiresAt; time.Now().Before(deadline) {
 		t.Errorf("the order expired before its deadline %s", deadline)
 	}
 	if ended.Reason == nil || ended.Reason.Code != "expired" || ended.ExpiresAt != nil {
 		t.Errorf("expired order = %+v, want the reason expired and no deadline", ended)
 	}
-	m.stockBecomes(t, "MUG", level{10, 10, 0})
-	m.intentBecomes(t, o, "canceled")
-	waitFor(t, "the payment is cancelled", func() bool { return m.payment(t, o).Status == "cancelled" })
-	if a := m.pay(t, offer, goodCard); a.Status != http.StatusBadRequest {
+	ts.stockBecomes(t, "MUG", level{10, 10, 0})
+	ts.intentBecomes(t, o, "canceled")
+	waitFor(t, "the payment is cancelled", func() bool { return ts.payment(t, o).Status == "cancelled" })
+	if a := ts.pay(t, offer, goodCard); a.Status != http.StatusBadRequest {
 		t.Errorf("paying an expired order: status %d, want 400: %s", a.Status, a.Body)
 	}
-	if a := m.cancel(t, o); a.Status != http.StatusConflict {
+	if a := ts.cancel(t, o); a.Status != http.StatusConflict {
 		t.Errorf("cancelling an expired order: status %d, want 409", a.Status)
 	}
-	got := m.mailed(t, p.Email, 1)[0]
+	got := ts.mailed(t, p.Email, 1)[0]
 	if want := "Order " + o.Number + " was not paid in time"; got.Subject != want || !strings.Contains(got.Text, "You have not been charged") {
 		t.Errorf("e-mail %q, want %q, with text\n%s", got.Subject, want, got.Text)
 	}
-	m.buy(t, cart("next", line{"MUG", 10}))
-	for _, e := range m.history(t, events.PrefixOrder+o.ID) {
+	ts.buy(t, cart("next", line{"MUG", 10}))
+	for _, e := range ts.history(t, events.PrefixOrder+o.ID) {
 		if e.Type == (events.OrderExpired{}).EventType() {
 			return
 		}

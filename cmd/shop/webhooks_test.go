@@ -22,26 +22,26 @@ func signed(body []byte, secret string, at time.Time) string {
 }
 
 // postWebhook posts a body as Stripe does; an empty signature sends no header.
-func (m *testShop) postWebhook(t *testing.T, body []byte, signature string) answer {
+func (ts *testShop) postWebhook(t *testing.T, body []byte, signature string) answer {
 	t.Helper()
-	r := m.request(t, http.MethodPost, "/webhooks/stripe", "", bytes.NewReader(body))
+	r := ts.request(t, http.MethodPost, "/webhooks/stripe", "", bytes.NewReader(body))
 	if signature != "" {
 		r.Header.Set("Stripe-Signature", signature)
 	}
-	return m.send(t, r)
+	return ts.send(t, r)
 }
 
 // An attacker who has everything except the secret cannot report a payment.
 func TestForgedWebhooksAreRefused(t *testing.T) {
-	m := startShop(t, nil)
-	m.list(t, "MUG", 1250, 10)
-	o := m.place(t, cart("eve", line{"MUG", 1}))
-	offer := m.checkout(t, o)
+	ts := startShop(t, nil)
+	ts.list(t, "MUG", 1250, 10)
+	o := ts.place(t, cart("eve", line{"MUG", 1}))
+	offer := ts.checkout(t, o)
 	body := fmt.Appendf(nil, `{"id":"evt_forged","object":"event","api_version":"2023-10-16","type":"payment_intent.succeeded","livemode":false,`+
 		`"data":{"object":{"id":%q,"object":"payment_intent","status":"succeeded","amount":1250,"amount_received":1250,"currency":"gbp",`+
 		`"livemode":false,"metadata":{"order_id":%q,"payment_id":%q}}}}`, offer.Intent, o.ID, events.FirstPaymentID(o.ID))
 	var kept secrets
-	readFile(t, m.config.dir("secrets.json"), &kept)
+	readFile(t, ts.config.dir("secrets.json"), &kept)
 	secret, now := kept.StripeWebhookSecret, time.Now()
 	changed := bytes.Replace(body, []byte(o.ID), []byte(strings.Repeat("0", len(o.ID))), 1)
 	otherVersion := bytes.Replace(body, []byte("2023-10-16"), []byte("2019-01-01"), 1)
@@ -68,25 +68,25 @@ func TestForgedWebhooksAreRefused(t *testing.T) {
 		"TooLarge":         {large, signed(large, secret, now), http.StatusRequestEntityTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := m.postWebhook(t, c.body, c.signature)
+			a := ts.postWebhook(t, c.body, c.signature)
 			if a.Status != c.status {
 				t.Errorf("status %d, want %d: %.300s", a.Status, c.status, a.Body)
 			}
 			isProblem(t, a)
 		})
 	}
-	if stored := m.history(t, events.SubjectWebhooks); len(stored) > 0 {
+	if stored := ts.history(t, events.SubjectWebhooks); len(stored) > 0 {
 		t.Errorf("%d webhooks were stored, want 0", len(stored))
 	}
-	if got := m.read(t, o); got.Status != "awaiting_payment" {
+	if got := ts.read(t, o); got.Status != "awaiting_payment" {
 		t.Errorf("order status = %q, want awaiting_payment", got.Status)
 	}
 	// A webhook with a valid signature is stored, so the others failed for their signatures. This one changes nothing.
 	harmless := bytes.Replace(body, []byte("payment_intent.succeeded"), []byte("payment_intent.created"), 1)
-	if a := m.postWebhook(t, harmless, signed(harmless, secret, now)); a.Status != http.StatusOK {
+	if a := ts.postWebhook(t, harmless, signed(harmless, secret, now)); a.Status != http.StatusOK {
 		t.Fatalf("valid webhook: status %d, want 200: %s", a.Status, a.Body)
 	}
-	if stored := m.history(t, events.SubjectWebhooks); len(stored) != 1 {
+	if stored := ts.history(t, events.SubjectWebhooks); len(stored) != 1 {
 		t.Errorf("%d webhooks are stored, want 1", len(stored))
 	}
 }

@@ -114,7 +114,7 @@ func (s *shop) placed(id string) {
 		Lines: []events.OrderLine{{SKU: "MUG", Quantity: 1, UnitPrice: gbp(price), Total: gbp(price)}}})
 }
 
-// awaiting is an order whose stock is held and whose payment is requested.
+// awaiting appends an order whose stock is held and whose payment is requested.
 func (s *shop) awaiting(id string, deadline time.Time) {
 	s.placed(id)
 	s.held(id)
@@ -141,7 +141,7 @@ func (s *shop) refundAtStripe(intent string, amount int64, status string) {
 	s.refunds[intent] = append(s.refunds[intent], map[string]any{"amount": amount, "currency": "gbp", "status": status})
 }
 
-// mailed is a mail that is sent. Its Message-ID depends on the order and the template.
+// mailed appends a mail that is sent. Its Message-ID depends on the order and the template.
 func (s *shop) mailed(id, template, fact string) {
 	messageID := id + "." + template + "@shop.example"
 	s.notify(id, events.MessageQueued{OrderID: id, MessageID: messageID, Template: template, Fact: fact, Facts: []byte("{}")})
@@ -150,7 +150,7 @@ func (s *shop) mailed(id, template, fact string) {
 	s.mails = append(s.mails, messageID)
 }
 
-// sold is a complete purchase.
+// sold appends a complete purchase.
 func (s *shop) sold(id string) {
 	s.awaiting(id, time.Now().Add(time.Hour))
 	s.order(id, events.OrderPaymentAccepted{OrderID: id, Amount: gbp(price)})
@@ -160,7 +160,7 @@ func (s *shop) sold(id string) {
 	s.mailed(id, "order_confirmed", fact)
 }
 
-// everyKind has an order of each status in which an order may stay.
+// everyKind appends an order of each status in which an order may stay.
 func (s *shop) everyKind() {
 	s.sold("sold")
 	s.placed("short")
@@ -186,7 +186,7 @@ func (s *shop) refunded(id, refundID string, amount int64) {
 	s.pay(id, events.PaymentRefunded{OrderID: id, RefundID: refundID, StripeRefund: "re_" + refundID, Amount: gbp(amount)})
 }
 
-// options check the shop as if two minutes had passed, so that no order is on its way.
+// options returns options to check the shop as if two minutes had passed, so that no order is on its way.
 func (s *shop) options() invariants.Options {
 	now := func() time.Time {
 		if s.clock.IsZero() {

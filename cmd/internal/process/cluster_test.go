@@ -15,7 +15,7 @@ import (
 )
 
 // longestStall is the longest time without an order. It is far above the measured times: 4 to 9 s when a leader is killed,
-// because nats-server starts an election only then (minElectionTimeout and maxElectionTimeout in server/raft.go cannot be
+// because nats-server waits that long before an election (minElectionTimeout and maxElectionTimeout in server/raft.go cannot be
 // configured), and up to about a second when a leader shuts down. With a server that was built with election timeouts of 0.6
 // to 1.2 s and a heartbeat of 0.2 s, orders stop for 0.7 to 0.8 s after a kill, so the shop adds nothing to the server's time.
 // All of these times are longer on a busy machine.

@@ -18,7 +18,8 @@ import (
 	"tillstream/events/worker"
 )
 
-// placed and marked stand for an order and its reservation: entities of two domains, the second decided from the first.
+// placed and marked stand for an order and its reservation, which are entities of two domains. The worker appends one event of
+// marked, a mark, for each placed order.
 var (
 	placed = counted(events.PrefixOrder)
 	marked = counted(events.PrefixReservation)

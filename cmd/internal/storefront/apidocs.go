@@ -164,7 +164,7 @@ func (d *document) call(method, path string, op operation) docsCall {
 		}
 		kind, fields := d.body(answer.content)
 		if strings.HasSuffix(kind, "problem+json") {
-			fields = nil // the same for all calls; the page describes them once
+			fields = nil // all calls have the same fields, which the page describes once
 		}
 		shown.Answers = append(shown.Answers,
 			docsAnswer{Status: status, Description: answer.Description, Kind: kind, Fields: fields})

@@ -87,8 +87,8 @@ func answer(w http.ResponseWriter, status int, body any) {
 	}
 }
 
-// half sends headers and the beginning of a body, as a process does that is killed while it answers. It reports whether
-// it did. The caller holds a.mu.
+// half sends headers and the beginning of a body, as a process that is killed while it answers does, if halves is above 0. It
+// reports whether it sent anything. The caller holds a.mu.
 func (a *api) half(w http.ResponseWriter) bool {
 	if a.halves == 0 {
 		return false

@@ -48,7 +48,7 @@ type page struct {
 	About   string // description for search engines
 	Script  string // the page's module, if it has one
 	Query   string // content of the search box
-	Private bool   // hidden from search engines
+	Private bool   // not for search engines
 	Shop    string
 	Sandbox string
 	Body    any

@@ -295,7 +295,9 @@ func TestCancelledWatchReturnsNoError(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		err := l.WatchLeases(ctx, func(eventlog.Lease) {
 			cancel()
-			expectHeld(t, l, "lane a process") // as long as a request to the broker takes
+			if _, err := l.End(t.Context(), 0); err != nil { // as long as a request to the broker takes
+				t.Error(err)
+			}
 		})
 		if err != nil {
 			t.Fatal(err)

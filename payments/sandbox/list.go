@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -136,4 +137,133 @@ func typeMatcher(patterns []string) func(string) bool {
 			return pattern == kind || wild && strings.HasPrefix(kind, start)
 		})
 	}
+}
+
+var searchParams = []string{"query", "limit", "page", "expand"}
+
+// searchResult is a page of found objects as Stripe shows it.
+type searchResult struct {
+	Object   string `json:"object"`
+	Data     []any  `json:"data"`
+	HasMore  bool   `json:"has_more"`
+	NextPage text   `json:"next_page"`
+	URL      string `json:"url"`
+}
+
+// metadataIndex finds the indexes of intents by the hash of a metadata pair. Pairs that an update removed stay in it, so the
+// callers compare the intent itself. Most pairs belong to one intent and take little memory.
+type metadataIndex struct {
+	first map[uint64]uint32
+	more  map[uint64][]uint32 // further intents of a pair
+}
+
+func newMetadataIndex() metadataIndex {
+	return metadataIndex{first: make(map[uint64]uint32), more: make(map[uint64][]uint32)}
+}
+
+func (x metadataIndex) add(pairs []uint64, index int) {
+	for _, pair := range pairs {
+		if _, known := x.first[pair]; known {
+			x.more[pair] = append(x.more[pair], uint32(index))
+		} else {
+			x.first[pair] = uint32(index)
+		}
+	}
+}
+
+// find returns, in ascending order, the intents that may have the pair.
+func (x metadataIndex) find(pair uint64) []int {
+	first, known := x.first[pair]
+	if !known {
+		return nil
+	}
+	indexes := []int{int(first)}
+	for _, index := range x.more[pair] {
+		indexes = append(indexes, int(index))
+	}
+	slices.Sort(indexes)
+	return slices.Compact(indexes)
+}
+
+// candidates returns, in ascending order, the intents that may match the first metadata clause.
+func (x metadataIndex) candidates(clauses []clause) (indexes []int, ok bool) {
+	for _, q := range clauses {
+		if q.field == "metadata" {
+			return x.find(pairHash(q.key, q.value)), true
+		}
+	}
+	return nil, false
+}
+
+// clause is one condition of a query.
+type clause struct{ field, key, value string }
+
+func (q clause) matches(in *intent) bool {
+	switch q.field {
+	case "metadata":
+		value, ok := in.Metadata[q.key]
+		return ok && value == q.value
+	case "status":
+		return in.Status == q.value
+	case "currency":
+		return in.Currency == strings.ToLower(q.value)
+	}
+	return false
+}
+
+// clausePattern is one condition: metadata['key']:'value', status:'value' or currency:'value', with either kind of quotes.
+var clausePattern = regexp.MustCompile(`^\s*(metadata|status|currency)(?:\[(?:'([^']+)'|"([^"]+)")\])?\s*:\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")\s*(?:(?i:AND)\s|$)`)
+
+// parseQuery reads conditions joined by AND.
+func parseQuery(query string) ([]clause, *apiError) {
+	var clauses []clause
+	for rest := query; strings.TrimSpace(rest) != ""; {
+		m := clausePattern.FindStringSubmatch(rest)
+		if m == nil || (m[1] == "metadata") != (m[2]+m[3] != "") {
+			return nil, invalid("query", "", "We were unable to parse your search query: the sandbox understands metadata['key']:'value' and, joined by AND, status:'value' and currency:'value'.")
+		}
+		clauses = append(clauses, clause{field: m[1], key: m[2] + m[3], value: escapes.Replace(m[4] + m[5])})
+		rest = rest[len(m[0]):]
+	}
+	if len(clauses) == 0 {
+		return nil, missing("query")
+	}
+	return clauses, nil
+}
+
+var escapes = strings.NewReplacer(`\\`, `\`, `\'`, `'`, `\"`, `"`)
+
+// searchIntents answers GET /v1/payment_intents/search, newest first. Stripe's search may lag by a minute; this one does not.
+func searchIntents(t *tx, c *call) (any, *apiError) {
+	clauses, problem := parseQuery(c.form["query"])
+	if problem != nil {
+		return nil, problem
+	}
+	candidates, ok := t.server.metadata.candidates(clauses)
+	if !ok {
+		return nil, invalid("query", "", "The sandbox finds intents by metadata; status and currency can only narrow that.")
+	}
+	intents := t.server.intents
+	match := func(index int) bool {
+		in, err := intents.get(index)
+		return orFail(t, in, err) != nil && !slices.ContainsFunc(clauses, func(q clause) bool { return !q.matches(in) })
+	}
+	asList := form{}
+	for name, listName := range map[string]string{"limit": "limit", "page": "starting_after"} {
+		if c.form[name] != "" {
+			asList[listName] = c.form[name]
+		}
+	}
+	indexes, more, problem := readPageAmong(asList, candidates, intents.index, match)
+	if problem != nil {
+		return nil, problem
+	}
+	result := &searchResult{Object: "search_result", Data: t.showIntents(c, indexes), HasMore: more, URL: c.path}
+	if more {
+		last, err := intents.get(indexes[len(indexes)-1])
+		if orFail(t, last, err) != nil {
+			result.NextPage = text(last.ID)
+		}
+	}
+	return result, nil
 }

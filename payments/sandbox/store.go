@@ -2,9 +2,12 @@ package sandbox
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/maphash"
+	"time"
 
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"tillstream/events/embedded/journal"
@@ -103,3 +106,232 @@ func (o *objects[T]) put(id string, at int64, state *T) (index int, created bool
 func hashOf(id string) uint64 { return maphash.String(hashSeed, id) }
 
 var hashSeed = maphash.MakeSeed()
+
+// tx has the changes of one request. Objects are read as copies and put as journal lines. commit appends the lines to the
+// journal before it changes the server's memory, so a failed write changes nothing.
+//
+// One goroutine uses it, and holds the server's lock.
+type tx struct {
+	server *Server
+	call   *call
+	now    time.Time
+
+	buf      []byte
+	states   map[any]span // the data of the newest line of each object put
+	charges  []*charge
+	events   []eventRow
+	installs []func(at int64) // change the server's memory after the commit at a position
+	err      error            // the first error of the journal or of encoding; the request ends with 500
+}
+
+func (s *Server) begin(c *call) *tx {
+	return &tx{server: s, call: c, now: s.config.Now()}
+}
+
+func (t *tx) fail(err error) {
+	if t.err == nil {
+		t.err = err
+	}
+}
+
+// orFail records the error in the transaction and returns the state.
+func orFail[T any](t *tx, state *T, err error) *T {
+	t.fail(err)
+	return state
+}
+
+func clone[T any](state *T) *T {
+	if state == nil {
+		return nil
+	}
+	c := *state
+	return &c
+}
+
+// intent returns a copy to change, or nil.
+func (t *tx) intent(id string) *intent {
+	in, err := t.server.intents.find(id)
+	return clone(orFail(t, in, err))
+}
+
+// charge returns a copy to change, or nil.
+func (t *tx) charge(id string) *charge { return clone(t.newestCharge(id)) }
+
+// newestCharge returns the charge, including the changes of this transaction.
+func (t *tx) newestCharge(id string) *charge {
+	for i := len(t.charges) - 1; i >= 0; i-- {
+		if t.charges[i].ID == id {
+			return t.charges[i]
+		}
+	}
+	ch, err := t.server.charges.find(id)
+	return orFail(t, ch, err)
+}
+
+// refund returns a copy to change, or nil.
+func (t *tx) refund(id string) *refund {
+	re, err := t.server.refunds.find(id)
+	return clone(orFail(t, re, err))
+}
+
+func (t *tx) putIntent(in *intent) {
+	before, err := t.server.intents.find(in.ID)
+	facts := intentFactsOf(orFail(t, before, err), in)
+	t.put(lineIntent, in.ID, intentNote{Facts: facts, intentPrivate: in.private}, in)
+	t.installs = append(t.installs, func(at int64) { t.server.installIntent(in.ID, at, facts, in) })
+}
+
+func (t *tx) putCharge(ch *charge) {
+	facts := chargeFactsOf(t.newestCharge(ch.ID), ch)
+	t.put(lineCharge, ch.ID, chargeNote{Facts: facts}, ch)
+	t.charges = append(t.charges, ch)
+	t.installs = append(t.installs, func(at int64) { t.server.installCharge(ch.ID, at, facts, ch) })
+}
+
+func (t *tx) putRefund(re *refund) {
+	facts := &refundFacts{Created: re.Created, Charge: re.Charge, PaymentIntent: re.PaymentIntent}
+	t.put(lineRefund, re.ID, refundNote{Facts: facts}, re)
+	t.installs = append(t.installs, func(at int64) { t.server.installRefund(re.ID, at, facts, re) })
+}
+
+// put writes the object's state as a line.
+func (t *tx) put(kind, id string, note, object any) {
+	data, err := json.Marshal(object)
+	t.fail(err)
+	if t.states == nil {
+		t.states = make(map[any]span, 4)
+	}
+	t.states[object] = t.line(kind, id, note, data)
+}
+
+// line writes a line and returns the span of its data.
+func (t *tx) line(kind, id string, note any, data []byte) span {
+	encoded, err := json.Marshal(note)
+	t.fail(err)
+	buf, body, err := appendLine(t.buf, lineHead{Kind: kind, ID: id, Note: encoded}, data)
+	t.buf = buf
+	t.fail(err)
+	return body
+}
+
+// state returns the bytes of the object as last put.
+func (t *tx) state(object any) ([]byte, span, bool) {
+	s, ok := t.states[object]
+	if !ok {
+		return nil, span{}, false
+	}
+	return t.buf[s.at : s.at+int64(s.size)], s, true
+}
+
+// commit stores the transaction and then makes it visible.
+func (t *tx) commit() error {
+	if t.err != nil {
+		return fmt.Errorf("sandbox transaction: %w", t.err)
+	}
+	if len(t.buf) == 0 {
+		return nil
+	}
+	t.buf = append(t.buf, endLine...)
+	at, err := t.server.journal.Append(t.buf)
+	if err != nil {
+		return err
+	}
+	for _, install := range t.installs {
+		install(at)
+	}
+	for _, row := range t.events {
+		row.at = at
+		t.server.events.add(row)
+	}
+	return nil
+}
+
+func (s *Server) installIntent(id string, at int64, facts *intentFacts, in *intent) {
+	index, _ := s.intents.put(id, at, in)
+	if facts != nil {
+		s.intents.rows[index].created = uint32(facts.Created)
+		s.metadata.add(facts.Pairs, index)
+	}
+}
+
+func (s *Server) installCharge(id string, at int64, facts *chargeFacts, ch *charge) {
+	s.charges.put(id, at, ch)
+	if facts != nil {
+		s.funds[facts.Currency] += facts.Funds
+	}
+}
+
+func (s *Server) installRefund(id string, at int64, facts *refundFacts, re *refund) {
+	index, created := s.refunds.put(id, at, re)
+	if !created || facts == nil {
+		return
+	}
+	s.refunds.rows[index].created = uint32(facts.Created)
+	s.refundsOf[facts.Charge] = append(s.refundsOf[facts.Charge], index)
+	s.refundsOf[facts.PaymentIntent] = append(s.refundsOf[facts.PaymentIntent], index)
+}
+
+// restore applies one stored transaction to memory. It decodes no objects, because the facts in their notes are enough.
+func (s *Server) restore(at int64, r []byte) error {
+	for l, err := range record(r).lines() {
+		if err == nil {
+			err = s.restoreLine(at, l)
+		}
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", l.kind, l.id, err)
+		}
+	}
+	return nil
+}
+
+func (s *Server) restoreLine(at int64, l line) error {
+	switch l.kind {
+	case lineIntent:
+		facts, err := readFacts[intentFacts](l)
+		s.installIntent(string(l.id), at, facts, nil)
+		return err
+	case lineCharge:
+		facts, err := readFacts[chargeFacts](l)
+		s.installCharge(string(l.id), at, facts, nil)
+		return err
+	case lineRefund:
+		facts, err := readFacts[refundFacts](l)
+		s.installRefund(string(l.id), at, facts, nil)
+		return err
+	case lineEvent:
+		return s.restoreEvent(at, l)
+	case lineAnswer:
+		return s.restoreAnswer(at, l)
+	case lineDelivered:
+		index, ok := eventIndex(string(l.id))
+		if !ok || index >= len(s.events.rows) {
+			return errors.New("delivered event is not in the journal")
+		}
+		s.events.rows[index].pending = false
+		return nil
+	}
+	return errors.New("unknown kind of line")
+}
+
+func (s *Server) restoreEvent(at int64, l line) error {
+	var note eventNote
+	if err := jsonv2.Unmarshal(l.note, &note); err != nil {
+		return err
+	}
+	if index, ok := eventIndex(string(l.id)); !ok || index != len(s.events.rows) {
+		return fmt.Errorf("event does not have index %d", len(s.events.rows))
+	}
+	s.events.rows = append(s.events.rows, eventRow{at: at, created: uint32(note.Created), kind: s.events.number(note.Type), pending: note.Hook})
+	return nil
+}
+
+func (s *Server) restoreAnswer(at int64, l line) error {
+	var note answerNote
+	if err := jsonv2.Unmarshal(l.note, &note); err != nil {
+		return err
+	}
+	if now := s.config.Now(); !expired(note.Created, now) {
+		s.keys.put(string(l.id), at, now)
+	}
+	return nil
+}

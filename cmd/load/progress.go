@@ -6,7 +6,7 @@ import (
 	"os"
 	"time"
 
-	"tillstream/cmd/internal/ansi"
+	"tillstream/cmd/internal/output"
 )
 
 // operationProgress displays the progress of operations before and after the purchases, such as reading files and summing
@@ -50,7 +50,7 @@ func (p *operationProgress) report(operation string, done, total int) {
 		text = fmt.Sprintf("%s: %d/%d", operation, done, total)
 	}
 	if p.terminal {
-		fmt.Fprint(p.to, ansi.Line(text))
+		fmt.Fprint(p.to, output.ProgressLine(text))
 		return
 	}
 	fmt.Fprintln(p.to, text)
@@ -63,7 +63,7 @@ func (p *operationProgress) done() {
 	}
 	p.operation = ""
 	if p.terminal {
-		fmt.Fprint(p.to, ansi.Clear)
+		fmt.Fprint(p.to, output.ClearLine)
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/mattn/go-isatty"
 
-	"tillstream/cmd/internal/ansi"
 	"tillstream/cmd/internal/output"
 )
 
@@ -101,7 +100,7 @@ func (t *terminal) fail(err error) int {
 // clear removes the progress bar.
 func (t *terminal) clear() {
 	if t.live {
-		fmt.Fprint(t.err, ansi.Clear)
+		fmt.Fprint(t.err, output.ClearLine)
 	}
 }
 
@@ -114,10 +113,10 @@ func (t *terminal) bar(operation string, done, total uint64) {
 		return
 	}
 	if total == 0 {
-		fmt.Fprint(t.err, ansi.Line(operation+" "+output.Number(done)))
+		fmt.Fprint(t.err, output.ProgressLine(operation+" "+output.Number(done)))
 		return
 	}
 	full := int(barWidth * min(done, total) / total)
-	fmt.Fprint(t.err, ansi.Line(fmt.Sprintf("%s [%s%s] %s of %s", operation, strings.Repeat("=", full), strings.Repeat(" ", barWidth-full),
+	fmt.Fprint(t.err, output.ProgressLine(fmt.Sprintf("%s [%s%s] %s of %s", operation, strings.Repeat("=", full), strings.Repeat(" ", barWidth-full),
 		output.Number(done), output.Number(total))))
 }

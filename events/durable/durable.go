@@ -1,4 +1,5 @@
-// Package durable replaces files atomically: after a crash or a power cut, a file has either its old or its new content.
+// Package durable replaces files atomically and locks them: after a crash or a power cut, a file has either its old or its new
+// content, and the lock of a process that ended is released.
 package durable
 
 import (

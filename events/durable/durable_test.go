@@ -43,3 +43,29 @@ func TestFailedWriteKeepsOldFile(t *testing.T) {
 		t.Errorf("file: got %q, %v; want \"old\"", data, err)
 	}
 }
+
+func TestLockIsHeldUntilTheFileIsClosed(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lock")
+	open := func() *os.File {
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = f.Close() }) // a second time for the first file
+		return f
+	}
+	first, second := open(), open()
+	if err := durable.Lock(first); err != nil {
+		t.Fatalf("lock a free file: got %v, want no error", err)
+	}
+	if err := durable.Lock(second); err == nil {
+		t.Error("lock a locked file: got no error")
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.Lock(second); err != nil {
+		t.Errorf("lock after the other file was closed: got %v, want no error", err)
+	}
+}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"tillstream/events/durable"
 )
 
 var (
@@ -34,7 +36,7 @@ func LockDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock directory %s: %w", dir, err)
 	}
-	if err := lockFile(f); err != nil {
+	if err := durable.Lock(f); err != nil {
 		closeErr := f.Close()
 		return nil, fmt.Errorf("directory %s is in use by another server: %w", dir, errors.Join(ErrDirInUse, err, closeErr))
 	}

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"tillstream/events/durable"
 )
 
 // file is the store of a journal with a path. base is the number of bytes dropped since the file was opened, so that positions
@@ -40,7 +42,7 @@ func openFile(path, end string) (*file, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock journal %s: %w", path, err)
 	}
-	if err := lockFile(lock); err != nil {
+	if err := durable.Lock(lock); err != nil {
 		return nil, fmt.Errorf("journal %s is in use by another server: stop that server or use another directory: %w",
 			path, errors.Join(ErrInUse, err, lock.Close()))
 	}

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tillstream/cmd/internal/ansi"
+	"tillstream/cmd/internal/output"
 )
 
 // Run lets a number of shoppers buy the baskets of a source.
@@ -145,7 +145,7 @@ func (p Progress) line(ended, failed int, rate float64) string {
 		text += p.More()
 	}
 	if p.Terminal {
-		return ansi.Line(text)
+		return output.ProgressLine(text)
 	}
 	return text + "\n"
 }
@@ -153,7 +153,7 @@ func (p Progress) line(ended, failed int, rate float64) string {
 // Clear returns the control sequence that removes the line before other output is written.
 func (p Progress) Clear() string {
 	if p.Terminal {
-		return ansi.Clear
+		return output.ClearLine
 	}
 	return ""
 }

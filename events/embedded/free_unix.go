@@ -4,16 +4,9 @@ package embedded
 
 import (
 	"fmt"
-	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
-
-// lockFile takes an exclusive lock on an open file. The kernel releases the lock when the process ends in any way.
-func lockFile(f *os.File) error {
-	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-}
 
 // FreeBytes returns the free space on the disk of a directory.
 func FreeBytes(dir string) (uint64, error) {

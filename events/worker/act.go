@@ -206,10 +206,15 @@ func (a *actLane) startDue(ctx, work context.Context, workers *sync.WaitGroup) {
 	}
 }
 
-// earliest returns the waiting act that is due first.
+// earliest returns the waiting act that is due first. While the circuit is open it passes over deferred acts that are not due:
+// they do not wait for the destination, so a probe must not bring them forward.
 func (a *actLane) earliest() (first *act) {
+	now := a.log.Now()
 	for _, o := range a.open {
-		if !o.running && (first == nil || o.Due.Before(first.Due) || o.Due.Equal(first.Due) && o.Sequence < first.Sequence) {
+		if o.running || a.probes > 0 && o.deferred && now.Before(o.Due) {
+			continue
+		}
+		if first == nil || o.Due.Before(first.Due) || o.Due.Equal(first.Due) && o.Sequence < first.Sequence {
 			first = o
 		}
 	}

@@ -58,7 +58,7 @@ func run(ctx context.Context, s settings, logger *slog.Logger, out io.Writer) er
 	if err != nil {
 		return err
 	}
-	listener, scheme, err := s.TLS.Listen("the storefront", s.HTTP)
+	listener, scheme, err := s.Listen("the storefront", s.HTTP)
 	if err != nil {
 		return err
 	}

@@ -84,7 +84,7 @@ func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out 
 	if err != nil {
 		return err
 	}
-	listener, scheme, err := s.TLS.Listen("the API", s.HTTP)
+	listener, scheme, err := s.Listen("the API", s.HTTP)
 	if err != nil {
 		return err
 	}

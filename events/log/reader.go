@@ -119,7 +119,11 @@ func (l *Log) Snapshot(ctx context.Context, filters []string, fn func(Message) e
 	if consumer.CachedInfo().NumPending == 0 {
 		return upTo, nil
 	}
-	err = l.consume(ctx, consumer, func(m Message, pending uint64) (bool, error) { return pending > 0, fn(m) })
+	ctx, watchdog := NewWatchdog(ctx, StallTimeout)
+	defer watchdog.Stop()
+	err = l.consume(ctx, consumer, func(m Message, pending uint64) (bool, error) {
+		return pending > 0, watchdog.Handle(func() error { return fn(m) })
+	})
 	return upTo, err
 }
 
@@ -146,7 +150,7 @@ func (l *core) consume(ctx context.Context, consumer jetstream.Consumer, fn func
 	for {
 		msg, err := messages.Next()
 		if errors.Is(err, jetstream.ErrMsgIteratorClosed) && ctx.Err() != nil {
-			return ctx.Err()
+			return ReadError(ctx)
 		}
 		if err != nil {
 			return fmt.Errorf("read the log: %w", unavailable(ctx, err))

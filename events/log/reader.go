@@ -106,13 +106,17 @@ func (l *Log) Follow(ctx context.Context, from uint64, fn func(Message) error) e
 	})
 }
 
+// snapshotInactive is how long the broker keeps the consumer of a snapshot that is not read; its default is five minutes.
+const snapshotInactive = 10 * time.Second
+
 // Snapshot calls fn for the newest message of every subject that matches a filter, in order. It returns the sequence up to
 // which it has read the log: follow the log from the next one.
 func (l *Log) Snapshot(ctx context.Context, filters []string, fn func(Message) error) (upTo uint64, err error) {
 	if upTo, err = l.End(ctx, 0); err != nil {
 		return 0, err
 	}
-	consumer, err := l.openConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: filters})
+	consumer, err := l.openConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
+		FilterSubjects: filters, InactiveThreshold: snapshotInactive})
 	if err != nil {
 		return 0, err
 	}

@@ -140,7 +140,7 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 			sh.close()
 		}
 	}()
-	tokens, err := auth.New(servers.secrets.TokenSecret, servers.secrets.OpsToken)
+	tokens, err := auth.New(auth.Config{Secrets: servers.secrets.TokenSecret, OpsTokens: servers.secrets.OpsToken, Lifetime: config.TokenLifetime})
 	if err != nil {
 		return nil, err
 	}

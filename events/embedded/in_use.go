@@ -59,6 +59,15 @@ func checkAddr(addr string) error {
 	return nil
 }
 
+// dialAddr returns the address at which a process on this machine reaches a listener. A listener on all addresses of the machine
+// has none of its own.
+func dialAddr(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+	}
+	return addr.String()
+}
+
 // splitAddr splits "host:port".
 func splitAddr(addr string) (string, int, error) {
 	host, text, err := net.SplitHostPort(addr)

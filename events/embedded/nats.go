@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"time"
 
@@ -42,6 +43,9 @@ type NATSConfig struct {
 
 	// ServerName is the server's name. Default "tillstream".
 	ServerName string
+
+	// Token is what a client must know to connect; [NATS.URL] has it. Default: every client may connect, for tests.
+	Token string
 }
 
 // NATS is a running nats-server with JetStream.
@@ -49,6 +53,7 @@ type NATS struct {
 	server *server.Server
 	dir    io.Closer
 	log    *slog.Logger
+	token  string
 }
 
 // StartNATS starts a nats-server and returns when it accepts connections. It returns ErrAddrInUse or ErrDirInUse when the
@@ -70,7 +75,7 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start nats-server: %w", errors.Join(err, dir.Close()))
 	}
-	return &NATS{server: srv, dir: dir, log: cfg.Logger}, nil
+	return &NATS{server: srv, dir: dir, log: cfg.Logger, token: cfg.Token}, nil
 }
 
 // runNATS starts the server and waits until it is ready or has logged a fatal message.
@@ -134,6 +139,7 @@ func (c NATSConfig) options() (*server.Options, error) {
 	}
 	return &server.Options{
 		ServerName:             c.ServerName,
+		Authorization:          c.Token,
 		Host:                   host,
 		Port:                   port,
 		JetStream:              true,
@@ -148,8 +154,14 @@ func (c NATSConfig) options() (*server.Options, error) {
 	}, nil
 }
 
-// URL returns the URL for clients in other processes.
-func (n *NATS) URL() string { return n.server.ClientURL() }
+// URL returns the URL for clients in other processes on this machine. It contains the token.
+func (n *NATS) URL() string {
+	u := url.URL{Scheme: "nats", Host: dialAddr(n.server.Addr())}
+	if n.token != "" {
+		u.User = url.User(n.token)
+	}
+	return u.String()
+}
 
 // MaxStore returns the bound of the bytes on disk.
 func (n *NATS) MaxStore() int64 { return n.server.JetStreamConfig().MaxStore }

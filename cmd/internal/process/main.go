@@ -80,7 +80,7 @@ func End(ctx context.Context, logger *slog.Logger, err error) {
 
 // Run runs one domain until ctx ends. When the domain is ready, Run prints its address to out.
 func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out io.Writer, build func(Env) (Domain, error)) error {
-	tokens, err := auth.New(s.TokenSecret, s.OpsToken)
+	tokens, err := auth.New(auth.Config{Secrets: s.TokenSecret, OpsTokens: s.OpsToken, Lifetime: s.TokenLifetime})
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,6 @@ import (
 	"math/big"
 	"net"
 	"net/url"
-	"strconv"
 	"time"
 
 	"tillstream/events/durable"
@@ -61,18 +60,13 @@ func newKeyPair(host string) ([]byte, error) {
 		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})...), nil
 }
 
-// isAny reports whether a host means all addresses of the machine.
-func isAny(host string) bool { return host == "" || net.ParseIP(host).IsUnspecified() }
-
 // clientURI returns the URI of a server for clients on this machine, with the options of TLS if there is a key file.
 func clientURI(server, keyFile string) string {
 	u, err := url.Parse(server)
 	if err != nil {
 		return server
 	}
-	if port, err := strconv.Atoi(u.Port()); err == nil {
-		u.Host = dialAddr(&net.TCPAddr{IP: net.ParseIP(u.Hostname()), Port: port})
-	}
+	u.Host = DialAddr(u.Host)
 	if keyFile != "" {
 		u.RawQuery = url.Values{"tls": {"true"}, "tlsCAFile": {keyFile}, "tlsCertificateKeyFile": {keyFile}}.Encode()
 	}

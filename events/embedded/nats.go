@@ -156,7 +156,7 @@ func (c NATSConfig) options() (*server.Options, error) {
 
 // URL returns the URL for clients in other processes on this machine. It contains the token.
 func (n *NATS) URL() string {
-	u := url.URL{Scheme: "nats", Host: dialAddr(n.server.Addr())}
+	u := url.URL{Scheme: "nats", Host: DialAddr(n.server.Addr().String())}
 	if n.token != "" {
 		u.User = url.User(n.token)
 	}

@@ -120,7 +120,8 @@ func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return host.Run(ctx) })
 	group.Go(func() error {
-		return api.Serve(ctx, listener, api.Wrap(api.Routes(mux), mux, logger, registry), HTTPGrace)
+		handler := api.CheckHost(api.Routes(mux), listener.Addr(), append(s.AllowedHosts, s.PublicURL)...)
+		return api.Serve(ctx, listener, api.Wrap(handler, mux, logger, registry), HTTPGrace)
 	})
 	group.Go(func() error { return WhileConnected(ctx, conn) })
 	fmt.Fprintf(out, "%s listens on http://%s\n", name, listener.Addr())

@@ -14,6 +14,7 @@ import (
 type Settings struct {
 	Failpoints `embed:""`
 
+	AllowedHosts  []string      `env:"ALLOWED_HOSTS" placeholder:"NAME,..." help:"Further names at which clients reach this process, besides the host of PUBLIC_URL, IP addresses and names without a dot. Requests to other names are refused."`
 	HTTP          string        `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8081" help:"Address to serve the API, health checks and metrics on; port 0 picks a free port."`
 	LogJSON       bool          `env:"LOG_JSON" help:"Log JSON instead of text."`
 	LogLevel      slog.Level    `env:"LOG_LEVEL" default:"INFO" help:"Lowest level to log: DEBUG, INFO, WARN or ERROR."`

@@ -130,6 +130,7 @@ type shop struct {
 	mux       *api.Mux
 	api       huma.API
 	registry  *prometheus.Registry
+	tokens    *auth.Tokens
 }
 
 func build(ctx context.Context, config Config, servers *servers, logger *slog.Logger) (_ *shop, err error) {
@@ -154,6 +155,7 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 	if err != nil {
 		return nil, err
 	}
+	sh.tokens = tokens
 	domains, err := sh.domains(tokens)
 	if err != nil {
 		return nil, err
@@ -175,7 +177,7 @@ func (sh *shop) domains(tokens *auth.Tokens) (domains []process.Domain, err erro
 		return nil, err
 	}
 	order, err := orders.New(orders.Config{Access: tokens, Charges: config.ChargeLimits, DB: sh.db, Log: l.ForDomain("orders"), Logger: logger("orders"), HoldFor: config.HoldFor,
-		MaxLines: config.MaxOrderLines, Shipping: config.ShippingFee, ExpireEvery: config.SweepEvery})
+		MaxLines: config.MaxOrderLines, Shipping: config.ShippingFee, ExpireEvery: config.SweepEvery, Proxies: config.TrustedProxies, Streams: config.Streams.Limits()})
 	if err != nil {
 		return nil, err
 	}
@@ -215,8 +217,8 @@ func (sh *shop) handler() (http.Handler, error) {
 		root.HandleFunc("/debug/pprof/profile", pprof.Profile)
 		root.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
-	api.Health(sh.mux, api.Readiness{Vital: sh.host.Vital, Degraded: sh.host.Degraded}, sh.registry)
-	return api.Wrap(root, sh.mux, sh.logger, sh.registry), nil
+	api.Health(sh.mux, api.Readiness{Vital: sh.host.Vital, Degraded: sh.host.Degraded}, sh.registry, sh.tokens)
+	return api.RequireTLS(sh.servers.publicURL(), api.Wrap(root, sh.mux, sh.logger, sh.registry)), nil
 }
 
 // run serves until ctx ends. The HTTP servers stop after the workers, because the last work of a worker may need them.

@@ -28,6 +28,7 @@ type settings struct {
 	NotificationsURL string     `env:"NOTIFICATIONS_URL" required:"" help:"Address of the notifications API; separate several replicas by commas."`
 	OrdersURL        string     `env:"ORDERS_URL" required:"" help:"Address of the orders API; separate several replicas by commas."`
 	PaymentsURL      string     `env:"PAYMENTS_URL" required:"" help:"Address of the payments API; separate several replicas by commas."`
+	PublicURL        string     `name:"public-url" env:"PUBLIC_URL" default:"http://127.0.0.1:8080" help:"Address at which shoppers reach the shop."`
 	SandboxURL       string     `env:"SANDBOX_URL" help:"Address at which browsers reach the Stripe sandbox; default: none, the pages show Stripe's own card form."`
 	ShopName         string     `env:"SHOP_NAME" default:"Tillstream" help:"Name of the shop in page headers and titles."`
 }
@@ -66,9 +67,9 @@ func run(ctx context.Context, s settings, logger *slog.Logger, out io.Writer) er
 	}
 	mux.Handle("/", pages)
 	ready := func() error { return nil } // the storefront has no state; each domain reports its own readiness
-	api.Health(mux, api.Readiness{Vital: ready, Degraded: ready}, registry)
+	api.Health(mux, api.Readiness{Vital: ready, Degraded: ready}, registry, nil)
 	fmt.Fprintf(out, "storefront listens on http://%s\n", listener.Addr())
-	return api.Serve(ctx, listener, api.Wrap(mux, mux, logger, registry), process.HTTPGrace)
+	return api.Serve(ctx, listener, api.RequireTLS(s.PublicURL, api.Wrap(mux, mux, logger, registry)), process.HTTPGrace)
 }
 
 // document returns the OpenAPI document of all domains, whose APIs this origin serves. The services it is generated from are

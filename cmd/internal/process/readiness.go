@@ -156,14 +156,15 @@ func (r *readiness) collect(now time.Time) (found []Condition) {
 			found = append(found, Condition{code, err})
 		}
 	}
+	connected := r.host.config.Log.JetStream().Conn().IsConnected()
 	for _, err := range each(r.host.worker.Ready()) {
-		add(waitCode(err, CodeLaneWaiting), err)
+		add(waitCode(err, connected, CodeLaneWaiting), err)
 	}
 	for _, d := range r.host.domains {
 		add(CodeStarting, d.Ready())
 	}
 	for _, err := range each(r.host.worker.Degraded()) {
-		add(waitCode(err, CodeDatabaseUnavailable), err)
+		add(waitCode(err, connected, CodeDatabaseUnavailable), err)
 	}
 	add(CodeNotStored, r.host.config.Log.Storing())
 	for _, c := range r.checks {
@@ -189,7 +190,7 @@ func each(err error) []error {
 }
 
 // waitCode returns the code for why a lane or the reader waits.
-func waitCode(err error, otherwise string) string {
+func waitCode(err error, connected bool, otherwise string) string {
 	var gap *eventlog.GapError
 	switch {
 	case errors.Is(err, worker.ErrStarting):
@@ -202,7 +203,7 @@ func waitCode(err error, otherwise string) string {
 		return CodeNewerRelease
 	case errors.Is(err, eventlog.ErrTruncated), errors.As(err, &gap):
 		return CodeLogDamaged
-	case errors.Is(err, eventlog.ErrUnavailable):
+	case errors.Is(err, eventlog.ErrUnavailable) && !connected:
 		return CodeBrokerUnavailable
 	}
 	return otherwise

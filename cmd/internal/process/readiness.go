@@ -249,7 +249,7 @@ func byCode(conditions []Condition) map[string]error {
 }
 
 var conditionDesc = prometheus.NewDesc("tillstream_condition",
-	"1 while the process reports the condition. With not_ready=\"true\" it gets no requests meanwhile, otherwise it is degraded.", []string{"code", "not_ready"}, nil)
+	"1 while the process reports the condition. The effect is that it is not_ready and gets no requests, or that it is degraded.", []string{"code", "effect"}, nil)
 
 // Describe implements prometheus.Collector.
 func (r *readiness) Describe(to chan<- *prometheus.Desc) { to <- conditionDesc }
@@ -258,10 +258,13 @@ func (r *readiness) Describe(to chan<- *prometheus.Desc) { to <- conditionDesc }
 func (r *readiness) Collect(to chan<- prometheus.Metric) {
 	now := byCode(r.conditions())
 	for code, blocks := range notReady {
-		value := 0.0
+		value, effect := 0.0, "degraded"
 		if now[code] != nil {
 			value = 1
 		}
-		to <- prometheus.MustNewConstMetric(conditionDesc, prometheus.GaugeValue, value, code, fmt.Sprint(blocks))
+		if blocks {
+			effect = "not_ready"
+		}
+		to <- prometheus.MustNewConstMetric(conditionDesc, prometheus.GaugeValue, value, code, effect)
 	}
 }

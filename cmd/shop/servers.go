@@ -14,8 +14,10 @@ import (
 
 	"tillstream/cmd/internal/process"
 	"tillstream/cmd/internal/target"
+	"tillstream/events"
 	"tillstream/events/api"
 	"tillstream/events/embedded"
+	"tillstream/events/embedded/natsfile"
 	"tillstream/notifications/inbox"
 	"tillstream/payments/sandbox"
 )
@@ -162,6 +164,32 @@ func (s *servers) storeLimit() func() int64 {
 		return nil
 	}
 	return s.nats.MaxStore
+}
+
+// damage returns what the embedded broker had lost when it started, besides events of the log: the lanes report those, which are
+// in the archive. It returns nil for another broker.
+func (s *servers) damage() error {
+	if s.nats == nil {
+		return nil
+	}
+	var problems []error
+	for _, d := range s.nats.Damage() {
+		if d.Stream != events.StreamShop || d.Part != natsfile.Messages {
+			problems = append(problems, fmt.Errorf("damage found at the start: %s", d))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// storeDamage reports the damage that the embedded broker has found at its start.
+func (s *servers) storeDamage() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "tillstream_store_damage",
+		Help: "Damaged places with a loss that the embedded broker found in its files when it started."}, func() float64 {
+		if s.nats == nil {
+			return 0
+		}
+		return float64(len(s.nats.Damage()))
+	})
 }
 
 // freeBytes reports the free space on the disk of the data directory; 0, as for a full disk, if it cannot be determined.

@@ -134,7 +134,7 @@ type shop struct {
 
 func build(ctx context.Context, config Config, servers *servers, logger *slog.Logger) (_ *shop, err error) {
 	sh := &shop{config: config, servers: servers, logger: logger, mux: api.NewMux(), registry: process.NewRegistry()}
-	sh.registry.MustRegister(freeBytes(config.Data, logger))
+	sh.registry.MustRegister(freeBytes(config.Data, logger), servers.storeDamage())
 	defer func() {
 		if err != nil {
 			sh.close()
@@ -215,9 +215,12 @@ func (sh *shop) handler() (http.Handler, error) {
 		root.HandleFunc("/debug/pprof/profile", pprof.Profile)
 		root.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
-	api.Health(sh.mux, api.Readiness{Vital: sh.host.Vital, Degraded: sh.host.Degraded}, sh.registry)
+	api.Health(sh.mux, api.Readiness{Vital: sh.host.Vital, Degraded: sh.degraded}, sh.registry)
 	return api.Wrap(root, sh.mux, sh.logger, sh.registry), nil
 }
+
+// degraded returns which lanes, and which parts of the broker's store, need attention.
+func (sh *shop) degraded() error { return errors.Join(sh.host.Degraded(), sh.servers.damage()) }
 
 // run serves until ctx ends. The HTTP servers stop after the workers, because the last work of a worker may need them.
 func (sh *shop) run(ctx context.Context, whenReady func() error) error {

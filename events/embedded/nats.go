@@ -6,10 +6,13 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"tillstream/events/embedded/natsfile"
 )
 
 // ErrNotReady is returned when a server is not ready in time.
@@ -49,10 +52,12 @@ type NATS struct {
 	server *server.Server
 	dir    io.Closer
 	log    *slog.Logger
+	damage []natsfile.Damage
 }
 
-// StartNATS starts a nats-server and returns when it accepts connections. It returns ErrAddrInUse or ErrDirInUse when the
-// address or the directory is in use, and ErrNotReady with the server's fatal message when the server does not start.
+// StartNATS checks the files in the directory, starts a nats-server and returns when it accepts connections. It returns
+// ErrAddrInUse or ErrDirInUse when the address or the directory is in use, ErrDamaged when a file cannot be read, and ErrNotReady
+// with the server's fatal message when the server does not start.
 func StartNATS(cfg NATSConfig) (*NATS, error) {
 	cfg = cfg.withDefaults()
 	opts, err := cfg.options()
@@ -66,11 +71,16 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start nats-server: %w", err)
 	}
+	damage, err := isolateDamage(cfg.Dir, cfg.Logger)
+	if err != nil {
+		return nil, fmt.Errorf("start nats-server: %w", errors.Join(err, dir.Close()))
+	}
 	srv, err := runNATS(opts, cfg.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("start nats-server: %w", errors.Join(err, dir.Close()))
 	}
-	return &NATS{server: srv, dir: dir, log: cfg.Logger}, nil
+	lost := slices.DeleteFunc(damage, func(d natsfile.Damage) bool { return !d.Loss() })
+	return &NATS{server: srv, dir: dir, log: cfg.Logger, damage: lost}, nil
 }
 
 // runNATS starts the server and waits until it is ready or has logged a fatal message.

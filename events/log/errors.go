@@ -1,10 +1,12 @@
 package log
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -269,19 +271,27 @@ func (l *core) Damage() error {
 	}
 	l.damage.mu.Lock()
 	defer l.damage.mu.Unlock()
-	for _, gap := range l.damage.gaps {
-		return fmt.Errorf("%w: %v", ErrUnavailable, gap) //nolint:errorlint // see above
+	if gaps := l.damage.distinct(); len(gaps) > 0 {
+		return fmt.Errorf("%w: the log is damaged: %s missing; run `ops repair`", ErrUnavailable, describe(gaps))
 	}
 	return nil
 }
 
-// missing returns the size of the largest gap.
-func (d *damage) missing() float64 {
+// distinct returns the gaps in order, each once: several readers may have stopped at one.
+func (d *damage) distinct() (gaps []GapError) {
+	for _, gap := range d.gaps {
+		gaps = append(gaps, *gap)
+	}
+	slices.SortFunc(gaps, func(a, b GapError) int { return cmp.Compare(a.From, b.From) })
+	return slices.CompactFunc(gaps, func(a, b GapError) bool { return a.From == b.From })
+}
+
+// missing returns how many messages are missing in the gaps.
+func (d *damage) missing() (n float64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var most uint64
-	for _, gap := range d.gaps {
-		most = max(most, gap.To-gap.From+1)
+	for _, gap := range d.distinct() {
+		n += float64(gap.To - gap.From + 1)
 	}
-	return float64(most)
+	return n
 }

@@ -7,32 +7,45 @@ import (
 	"path/filepath"
 )
 
-// Isolate replaces the damaged bytes by a deleted message, so that the server keeps the messages after them. It first copies the
-// damaged bytes to File with the suffix ".damaged-OFFSET" and removes the stream's index, which may contradict the file. The
-// end of a stream is left to the server, which truncates it. Isolate may be repeated after a crash.
+// Isolate replaces damaged bytes of messages by a deleted message, so that the server keeps the messages after them and assigns
+// no sequence twice. It first copies the damaged bytes to File with the suffix ".damaged-OFFSET" and removes the stream's index,
+// which may contradict the file. An incomplete record is left to the server, which removes it, and damaged settings are only
+// copied. Isolate may be repeated after a crash.
 func (d Damage) Isolate() (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("isolate the damage in %s: %w", d.File, err)
 		}
 	}()
-	if err := d.keep(); err != nil {
+	if d.Part == Index {
+		return d.removeIndex()
+	}
+	if err := d.keep(); err != nil || d.Part == Settings || d.Incomplete {
 		return err
 	}
-	if err := os.Remove(filepath.Join(filepath.Dir(d.File), "index.db")); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := d.removeIndex(); err != nil {
 		return err
-	}
-	if d.End() {
-		return nil
 	}
 	if d.Length < minSize || d.Length > maxSize {
 		return fmt.Errorf("%d bytes cannot hold a record", d.Length)
+	}
+	sequence := d.Before - 1
+	if sequence == d.After { // a record without a message, which the server skips
+		sequence = 0
 	}
 	r, err := newReader(d.Stream, d.File)
 	if err != nil {
 		return err
 	}
-	return writeAt(d.File, r.erased(int(d.Length), d.After+1), d.Offset)
+	return writeAt(d.File, r.erased(int(d.Length), sequence), d.Offset)
+}
+
+func (d Damage) removeIndex() error {
+	err := os.Remove(filepath.Join(filepath.Dir(d.File), indexName))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // keep copies the damaged bytes, unless an earlier call has.

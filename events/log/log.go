@@ -117,6 +117,7 @@ type core struct {
 	denials    *denials
 	damage     damage
 	filled     filled
+	storing    storing
 	checkpoint jetstream.KeyValue
 	lease      jetstream.KeyValue
 	members    members

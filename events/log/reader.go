@@ -106,6 +106,9 @@ func (l *Log) Follow(ctx context.Context, from uint64, fn func(Message) error) e
 	})
 }
 
+// snapshotInactive is how long the broker keeps the consumer of a snapshot that is not read; its default is five minutes.
+const snapshotInactive = 10 * time.Second
+
 // Snapshot calls fn for the newest message of every subject that matches a filter, in order. It returns the sequence up to
 // which it has read the log: follow the log from the next one. A filled message (FillGap) takes its place in the order, unless
 // the log has a newer one of its subject.
@@ -113,7 +116,8 @@ func (l *Log) Snapshot(ctx context.Context, filters []string, fn func(Message) e
 	if upTo, err = l.End(ctx, 0); err != nil {
 		return 0, err
 	}
-	consumer, err := l.openConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: filters})
+	consumer, err := l.openConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
+		FilterSubjects: filters, InactiveThreshold: snapshotInactive})
 	if err != nil {
 		return 0, err
 	}
@@ -128,6 +132,8 @@ func (l *Log) Snapshot(ctx context.Context, filters []string, fn func(Message) e
 		return nil
 	}
 	if consumer.CachedInfo().NumPending > 0 {
+		ctx, watchdog := NewWatchdog(ctx, StallTimeout)
+		defer watchdog.Stop()
 		err = l.consume(ctx, consumer, func(m Message, pending uint64) (bool, error) {
 			if err := pass(m.Sequence); err != nil {
 				return false, err
@@ -135,7 +141,7 @@ func (l *Log) Snapshot(ctx context.Context, filters []string, fn func(Message) e
 			if last := l.filled.on(m.Subject); len(last) > 0 && last[len(last)-1].Sequence > m.Sequence {
 				return pending > 0, nil // the log has lost a newer message of the subject
 			}
-			return pending > 0, fn(m)
+			return pending > 0, watchdog.Handle(func() error { return fn(m) })
 		})
 	}
 	if err == nil {
@@ -167,7 +173,7 @@ func (l *core) consume(ctx context.Context, consumer jetstream.Consumer, fn func
 	for {
 		msg, err := messages.Next()
 		if errors.Is(err, jetstream.ErrMsgIteratorClosed) && ctx.Err() != nil {
-			return ctx.Err()
+			return ReadError(ctx)
 		}
 		if err != nil {
 			return fmt.Errorf("read the log: %w", unavailable(ctx, err))

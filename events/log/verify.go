@@ -101,7 +101,12 @@ func (l *Log) readHeaders(ctx context.Context, from uint64, fn func(Message) (mo
 	if err != nil {
 		return err
 	}
-	return l.consume(ctx, consumer, func(m Message, _ uint64) (bool, error) { return fn(m) })
+	ctx, watchdog := NewWatchdog(ctx, StallTimeout)
+	defer watchdog.Stop()
+	return l.consume(ctx, consumer, func(m Message, _ uint64) (more bool, err error) {
+		err = watchdog.Handle(func() error { more, err = fn(m); return err })
+		return more, err
+	})
 }
 
 // CheckMark compares the end of the log with the positions of the lanes, which are stored outside of the log. It returns

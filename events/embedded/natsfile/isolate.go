@@ -20,7 +20,10 @@ func (d Damage) Isolate() (err error) {
 	if d.Part == Index {
 		return d.removeIndex()
 	}
-	if err := d.keep(); err != nil || d.Part == Settings || d.Incomplete {
+	if d.Incomplete {
+		return nil
+	}
+	if err := d.keep(); err != nil || d.Part == Settings {
 		return err
 	}
 	if err := d.removeIndex(); err != nil {

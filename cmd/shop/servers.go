@@ -176,7 +176,7 @@ func (s *servers) checks() []process.Check {
 	if s.nats == nil {
 		return nil
 	}
-	return []process.Check{{Code: process.CodeDiskFull, Problem: s.nats.Problem}}
+	return []process.Check{{Code: process.CodeDiskFull, Problem: s.nats.Problem}, {Code: process.CodeStoreDamaged, Problem: s.damage}}
 }
 
 // watch keeps the embedded broker able to write, until ctx ends.
@@ -204,15 +204,12 @@ func (s *servers) storeLimit() func() int64 {
 }
 
 // damage returns what the embedded broker had lost when it started, besides events of the log: the lanes report those, which are
-// in the archive. It returns nil for another broker.
+// in the archive.
 func (s *servers) damage() error {
-	if s.nats == nil {
-		return nil
-	}
 	var problems []error
 	for _, d := range s.nats.Damage() {
 		if d.Stream != events.StreamShop || d.Part != natsfile.Messages {
-			problems = append(problems, fmt.Errorf("damage found at the start: %s", d))
+			problems = append(problems, errors.New(d.String()))
 		}
 	}
 	return errors.Join(problems...)

@@ -219,7 +219,7 @@ func (sh *shop) handler() (http.Handler, error) {
 		root.Handle("/debug/pprof/profile", sh.forStaff(http.HandlerFunc(pprof.Profile)))
 		root.Handle("/debug/pprof/trace", sh.forStaff(http.HandlerFunc(pprof.Trace)))
 	}
-	api.Health(sh.mux, api.Readiness{Vital: sh.host.Vital, Degraded: sh.degraded}, sh.registry)
+	api.Health(sh.mux, api.Readiness{Vital: sh.host.Vital, Degraded: sh.host.Degraded}, sh.registry)
 	return api.Wrap(sh.servers.checkHost(root, sh.servers.http), sh.mux, sh.logger, sh.registry), nil
 }
 
@@ -230,9 +230,6 @@ func (sh *shop) forStaff(next http.Handler) http.Handler {
 	}
 	return staffOnly(next, sh.tokens)
 }
-
-// degraded returns which lanes, and which parts of the broker's store, need attention.
-func (sh *shop) degraded() error { return errors.Join(sh.host.Degraded(), sh.servers.damage()) }
 
 // run serves until ctx ends. The HTTP servers stop after the workers, because the last work of a worker may need them.
 func (sh *shop) run(ctx context.Context, whenReady func() error) error {

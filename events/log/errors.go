@@ -43,6 +43,9 @@ var (
 	// store was restored. Further appends would use sequences a second time; the archive has the lost events.
 	ErrTruncated = errors.New("the log was truncated; stop all processes, list the lost events with `ops repair` and restore them with `ops repair --yes`")
 
+	// ErrNeedsRepair is returned when the log lacks events that the archive has. The process works with the archive's copies.
+	ErrNeedsRepair = errors.New("the log is damaged")
+
 	errConflict = errors.New("conflict")                         // the entity has newer events than the transaction read
 	errRefused  = errors.New("refused by the broker")            // the same batch would be refused again
 	errNoRoom   = errors.New("no room")                          // the broker is full; a part of the batch would be refused too
@@ -270,12 +273,24 @@ func (l *core) Damage() error {
 	if err := l.Newer(); err != nil {
 		return fmt.Errorf("%w: %v", ErrUnavailable, err) //nolint:errorlint // see above
 	}
-	l.damage.mu.Lock()
-	defer l.damage.mu.Unlock()
-	if gaps := l.damage.distinct(); len(gaps) > 0 {
-		return fmt.Errorf("%w: the log is damaged: %s missing; run `ops repair`", ErrUnavailable, describe(gaps))
+	if err := l.Gaps(); err != nil {
+		return fmt.Errorf("%w: %v", ErrUnavailable, err) //nolint:errorlint // see above
 	}
 	return nil
+}
+
+// Gaps returns a [GapError] that names every gap that the archive cannot fill; nil when there are none.
+func (l *core) Gaps() error {
+	l.damage.mu.Lock()
+	defer l.damage.mu.Unlock()
+	gaps := l.damage.distinct()
+	switch len(gaps) {
+	case 0:
+		return nil
+	case 1:
+		return &gaps[0]
+	}
+	return fmt.Errorf("%w; in all, %s missing", &gaps[0], describe(gaps))
 }
 
 // distinct returns the gaps in order, each once: several readers may have stopped at one.

@@ -3,7 +3,6 @@ package log
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -185,7 +184,8 @@ func (f *filled) lasts(filters []string) (all []*jetstream.RawStreamMsg) {
 	return all
 }
 
-// Unrepaired returns the sequences that the log lacks and that this process reads from the archive; nil when there are none.
+// Unrepaired returns [ErrNeedsRepair] with the sequences that the log lacks and that this process reads from the archive; nil
+// when there are none.
 func (l *core) Unrepaired() error {
 	f := &l.filled
 	f.mu.RLock()
@@ -193,7 +193,7 @@ func (l *core) Unrepaired() error {
 	if len(f.gaps) == 0 {
 		return nil
 	}
-	return errors.New("the log is damaged: " + describe(f.gaps) + " missing in the log and read from the archive; run `ops repair`")
+	return fmt.Errorf("%w: %s missing and read from the archive; run `ops repair`", ErrNeedsRepair, describe(f.gaps))
 }
 
 // maxDescribed is how many gaps a message names.

@@ -20,8 +20,8 @@ func (w *Worker) Ready() error {
 		return ErrStarting
 	}
 	problems := []error{w.reader.problem(), w.log.Newer()}
-	if errors.Join(problems...) == nil { // else Damage repeats them
-		problems = append(problems, w.log.Damage())
+	if problems[0] == nil { // else Gaps may repeat it
+		problems[0] = w.log.Gaps()
 	}
 	for _, l := range w.lanes {
 		if !l.writesDatabase() {
@@ -35,7 +35,7 @@ func (w *Worker) Ready() error {
 // events are read from the archive because the log has lost them, and how far the log is verified; nil when there is nothing of
 // that. The process serves requests meanwhile.
 func (w *Worker) Degraded() error {
-	problems := []error{w.log.Unrepaired(), w.verifier.problem()}
+	problems := []error{w.log.Unrepaired(), w.verifier.progress()}
 	for _, l := range w.lanes {
 		problems = append(problems, l.pauseError(), l.circuitError())
 		if l.writesDatabase() {

@@ -11,6 +11,9 @@ import (
 	eventlog "tillstream/events/log"
 )
 
+// ErrVerifying is reported while the older events of the log are read to find gaps.
+var ErrVerifying = errors.New("verifying the log")
+
 // verifier looks for gaps in the log that a process finds when it starts. A gap is filled from the archive. What the archive
 // lacks too is reported as damage, and the process decides nothing until the archive has it or a repair has replaced it.
 //
@@ -79,7 +82,7 @@ func (v *verifier) run(ctx context.Context) {
 			v.log.Logger().Warn("log not verified", "next", v.verified, "error", err)
 		}
 		v.retryLost(ctx)
-		if err == nil && v.problem() == nil || !Sleep(ctx, verifyEvery) {
+		if err == nil && !v.isLost() || !Sleep(ctx, verifyEvery) {
 			return
 		}
 	}
@@ -141,15 +144,18 @@ func (v *verifier) retryLost(ctx context.Context) {
 	v.lost = still
 }
 
-// problem returns how far the log is verified, nil when it is verified and nothing is lost.
-func (v *verifier) problem() error {
+func (v *verifier) isLost() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.verified < v.from {
-		return fmt.Errorf("verifying the log: %d of %d older events read", v.verified-1, v.from-1)
+	return len(v.lost) > 0
+}
+
+// progress returns [ErrVerifying] with how far the log is verified, nil when all of it is.
+func (v *verifier) progress() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.verified >= v.from {
+		return nil
 	}
-	if len(v.lost) > 0 {
-		return &v.lost[0]
-	}
-	return nil
+	return fmt.Errorf("%w: %d of %d older events read", ErrVerifying, v.verified-1, v.from-1)
 }

@@ -9,8 +9,8 @@ import (
 
 // Isolate replaces damaged bytes of messages by a deleted message, so that the server keeps the messages after them and assigns
 // no sequence twice. It first copies the damaged bytes to File with the suffix ".damaged-OFFSET" and removes the stream's index,
-// which may contradict the file. An incomplete record is left to the server, which removes it, and damaged settings are only
-// copied. Isolate may be repeated after a crash.
+// which may contradict the file. An incomplete record is left to the server, which removes it. Damaged settings are copied and
+// removed: the server ignores the stream until a program creates it again. Isolate may be repeated after a crash.
 func (d Damage) Isolate() (err error) {
 	defer func() {
 		if err != nil {
@@ -23,8 +23,11 @@ func (d Damage) Isolate() (err error) {
 	if d.Incomplete {
 		return nil
 	}
-	if err := d.keep(); err != nil || d.Part == Settings {
+	if err := d.keep(); err != nil {
 		return err
+	}
+	if d.Part == Settings { // the server writes settings only where there are none
+		return errors.Join(remove(d.File), remove(filepath.Join(filepath.Dir(d.File), settingsSum)))
 	}
 	if err := d.removeIndex(); err != nil {
 		return err
@@ -43,12 +46,14 @@ func (d Damage) Isolate() (err error) {
 	return writeAt(d.File, r.erased(int(d.Length), sequence), d.Offset)
 }
 
-func (d Damage) removeIndex() error {
-	err := os.Remove(filepath.Join(filepath.Dir(d.File), indexName))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
+func (d Damage) removeIndex() error { return remove(filepath.Join(filepath.Dir(d.File), indexName)) }
+
+// remove removes a file that may be missing.
+func remove(name string) error {
+	if err := os.Remove(name); !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
-	return err
+	return nil
 }
 
 // keep copies the damaged bytes, unless an earlier call has.

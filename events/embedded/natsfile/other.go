@@ -13,17 +13,21 @@ import (
 	"github.com/minio/highwayhash"
 )
 
-// indexName is the name of a stream's index, beside its messages.
-const indexName = "index.db"
+// Names of a stream's files: its index, beside its messages, and its settings with their checksum.
+const (
+	indexName    = "index.db"
+	settingsName = "meta.inf"
+	settingsSum  = "meta.sum"
+)
 
 // settings checks the stream's settings against their checksum. The server ignores a stream whose settings it cannot read.
 func (s *scan) settings(dir string) error {
-	file := filepath.Join(dir, "meta.inf")
+	file := filepath.Join(dir, settingsName)
 	buf, err := readIfExists(file)
 	if err != nil {
 		return err
 	}
-	want, err := readIfExists(filepath.Join(dir, "meta.sum"))
+	want, err := readIfExists(filepath.Join(dir, settingsSum))
 	if err != nil {
 		return err
 	}

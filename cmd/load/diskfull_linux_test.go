@@ -25,7 +25,7 @@ func TestDiskIsFull(t *testing.T) {
 	})
 }
 
-// Row 66 of the fault matrix: the disk of the broker, the database, the mailbox and the sandbox is full.
+// Rows 14 and 66 of the fault matrix: the disk of the broker, the database, the mailbox and the sandbox is full.
 func TestDiskOfTheWholeShopIsFull(t *testing.T) {
 	testFullDisk(t, 64<<20, func(k *killedShop, small string) error { return os.Symlink(small, k.data) })
 }

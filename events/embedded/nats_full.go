@@ -148,16 +148,10 @@ func tryWrite(dir string) error {
 
 // poll calls done until it returns true or ctx ends.
 func poll(ctx context.Context, done func() bool) {
-	ticker := time.NewTicker(watchEvery)
-	defer ticker.Stop()
-	for {
+	for ctx.Err() == nil && !done() {
 		select {
 		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			if done() {
-				return
-			}
+		case <-time.After(watchEvery):
 		}
 	}
 }

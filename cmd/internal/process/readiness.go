@@ -31,10 +31,13 @@ const (
 	CodeLanePaused          = "lane_paused"
 	CodeLaneWaiting         = "lane_waiting"
 	CodeLogDamaged          = "log_damaged"
+	CodeLogNeedsRepair      = "log_needs_repair"
+	CodeLogVerifying        = "log_verifying"
 	CodeNewerRelease        = "newer_release"
 	CodeNotStored           = "not_stored"
 	CodeProjectionBehind    = "projection_behind"
 	CodeStarting            = "starting"
+	CodeStoreDamaged        = "store_damaged"
 	CodeStreamMissing       = "stream_missing"
 )
 
@@ -50,10 +53,13 @@ var notReady = map[string]bool{
 	CodeLanePaused:          false,
 	CodeLaneWaiting:         true,
 	CodeLogDamaged:          true,
+	CodeLogNeedsRepair:      false,
+	CodeLogVerifying:        false,
 	CodeNewerRelease:        true,
 	CodeNotStored:           true,
 	CodeProjectionBehind:    false,
 	CodeStarting:            true,
+	CodeStoreDamaged:        false,
 	CodeStreamMissing:       true,
 }
 
@@ -201,6 +207,10 @@ func waitCode(err error, connected bool, otherwise string) string {
 		return CodeCircuitOpen
 	case errors.Is(err, events.ErrNewer):
 		return CodeNewerRelease
+	case errors.Is(err, eventlog.ErrNeedsRepair):
+		return CodeLogNeedsRepair
+	case errors.Is(err, worker.ErrVerifying):
+		return CodeLogVerifying
 	case errors.Is(err, eventlog.ErrTruncated), errors.As(err, &gap):
 		return CodeLogDamaged
 	case errors.Is(err, eventlog.ErrUnavailable) && !connected:

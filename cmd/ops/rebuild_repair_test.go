@@ -27,17 +27,7 @@ func TestRebuildAndRepair(t *testing.T) {
 		b.rejectedOrder(id)
 	}
 	b.project(db)
-	flags := []string{"--nats", b.url, "--mongodb", uri}
-	try := func(line string, want int, texts ...string) {
-		t.Helper()
-		code, stdout, stderr := ops(t, append(strings.Fields(line), flags...)...)
-		shown := words(stdout + stderr)
-		for _, text := range texts {
-			if code != want || !strings.Contains(shown, text) {
-				t.Errorf("ops %s: got exit code %d, want %d and %q:\n%s%s", line, code, want, text, stdout, stderr)
-			}
-		}
-	}
+	try := trying(t, "--nats", b.url, "--mongodb", uri)
 	try("rebuild orders.projection --dry-run", exitOK, "orders 3 0 0 0 0 ok")
 	try("repair", exitOK, "9 9 0 0 0 both are complete")
 	if err := db.Collection("orders").Drop(t.Context()); err != nil {

@@ -45,6 +45,7 @@ type Config struct {
 	SMTPEHLO      string              `name:"smtp-ehlo" env:"SMTP_EHLO" help:"Name of the shop in the EHLO command; default: the host of PUBLIC_URL if that is a domain name, else the name of the machine." group:"Shop"`
 	SweepEvery    time.Duration       `env:"SWEEP_EVERY" default:"1m" help:"How often to look for overdue orders and missed webhooks." group:"Shop"`
 
+	process.Auditing   `embed:"" group:"Shop"`
 	process.Charging   `embed:"" group:"Shop"`
 	process.Failpoints `embed:""`
 

@@ -41,16 +41,28 @@ func Open(ctx context.Context, conn *nats.Conn) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open stream %s for reading: %w", events.StreamShop, err)
 	}
-	replicas := reads.CachedInfo().Config.Replicas
-	l, err := eventlog.Open(ctx, conn, eventlog.Config{Source: source, MustExist: true, Replicas: replicas})
+	l, err := eventlog.Open(ctx, conn, eventlog.Config{Source: source, MustExist: true, Replicas: reads.CachedInfo().Config.Replicas})
 	if err != nil {
 		return nil, fmt.Errorf("open log for reading: %w", err)
 	}
-	if replicas > 1 {
+	return newReader(l, js, reads), nil
+}
+
+// On returns a reader of the log that a process has open. Do not close it.
+func On(ctx context.Context, l *eventlog.Log) (*Reader, error) {
+	reads, err := l.JetStream().Stream(ctx, events.StreamShop)
+	if err != nil {
+		return nil, fmt.Errorf("open stream %s for reading: %w", events.StreamShop, err)
+	}
+	return newReader(l, l.JetStream(), reads), nil
+}
+
+func newReader(l *eventlog.Log, js jetstream.JetStream, reads jetstream.Stream) *Reader {
+	if l.Replicas() > 1 {
 		// Without AllowDirect the client reads from the leader: another replica may lag behind it.
 		reads.CachedInfo().Config.AllowDirect = false
 	}
-	return &Reader{log: l, js: js, reads: reads, timeout: eventlog.StallTimeout}, nil
+	return &Reader{log: l, js: js, reads: reads, timeout: eventlog.StallTimeout}
 }
 
 // Close closes the reader, but not the connection.

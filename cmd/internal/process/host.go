@@ -35,6 +35,7 @@ type background interface {
 
 // HostConfig configures a [Host].
 type HostConfig struct {
+	AuditEvery time.Duration // how often one process of the shop compares log and archive; default: never
 	DB         *mongo.Database
 	Holder     string                // name under which leases are taken; see [worker.Config]
 	Log        *eventlog.Log         // log of the process
@@ -49,6 +50,7 @@ type Host struct {
 	config  HostConfig
 	domains []Domain
 	worker  *worker.Worker
+	auditor *auditor
 }
 
 // NewHost prepares the lanes of domains. It reads no events before Run. It returns [eventlog.ErrTruncated] when the log lacks
@@ -67,8 +69,10 @@ func NewHost(ctx context.Context, config HostConfig, domains ...Domain) (*Host, 
 		}
 		w.Domains = append(w.Domains, lanes)
 	}
+	h.auditor = newAuditor(config)
 	if config.Registerer != nil {
 		config.Registerer.MustRegister(newStoreCollector(config.Log, config.StoreLimit))
+		config.Registerer.MustRegister(h.auditor.metrics()...)
 	}
 	var err error
 	h.worker, err = worker.New(ctx, config.Log, w)
@@ -102,6 +106,7 @@ func (h *Host) Run(ctx context.Context) error {
 		}
 	}
 	group.Go(func() error { return h.worker.Run(ctx) })
+	group.Go(func() error { h.auditor.run(ctx); return nil })
 	group.Go(func() error { return h.config.Log.Monitor(ctx) })
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
@@ -121,5 +126,6 @@ func (h *Host) Vital() error {
 	return errors.Join(problems...)
 }
 
-// Degraded returns why projections lag, which lanes operators have paused, and which lanes' circuits are open.
-func (h *Host) Degraded() error { return h.worker.Degraded() }
+// Degraded returns why projections lag, which lanes operators have paused, which lanes' circuits are open, and how many differences
+// the last audit found.
+func (h *Host) Degraded() error { return errors.Join(h.worker.Degraded(), h.auditor.problem()) }

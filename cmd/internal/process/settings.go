@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"tillstream/events"
 	"tillstream/events/failpoint"
@@ -12,6 +13,8 @@ import (
 // Settings are the settings of every worker process. Each can be a flag or an environment variable.
 type Settings struct {
 	Failpoints `embed:""`
+
+	Auditing `embed:""`
 
 	HTTP        string     `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8081" help:"Address to serve the API, health checks and metrics on; port 0 picks a free port."`
 	LogJSON     bool       `env:"LOG_JSON" help:"Log JSON instead of text."`
@@ -22,6 +25,11 @@ type Settings struct {
 	PublicURL   string     `name:"public-url" env:"PUBLIC_URL" default:"http://127.0.0.1:8080" help:"Address at which shoppers reach the storefront; e-mails link to it."`
 	Replicas    int        `env:"STREAM_REPLICAS" default:"1" help:"Copies of each stream in the NATS cluster; use 3 in production."`
 	TokenSecret string     `env:"TOKEN_SECRET" required:"" help:"Secret from which order tokens are derived, the same for all processes, 22 characters or more. Prefer the environment variable: other users can read flags."`
+}
+
+// Auditing has the setting that every process has which runs lanes.
+type Auditing struct {
+	AuditEvery time.Duration `env:"AUDIT_EVERY" default:"24h" help:"How often one process of the shop compares log and archive, event by event; 0 means never."`
 }
 
 // Charging has the setting that must be the same in all workers that charge customers or list prices.

@@ -21,12 +21,7 @@ import (
 // command restores it.
 func TestRebuildAndRepair(t *testing.T) {
 	t.Parallel()
-	b := newBroker(t)
-	db, uri := database(t)
-	for _, id := range []string{"o1", "o2", "o3"} {
-		b.rejectedOrder(id)
-	}
-	b.project(db)
+	b, db, uri := projected(t)
 	try := trying(t, "--nats", b.url, "--mongodb", uri)
 	try("rebuild orders.projection --dry-run", exitOK, "orders 3 0 0 0 0 ok")
 	try("repair", exitOK, "9 9 0 0 0 both are complete")
@@ -67,6 +62,18 @@ func TestRebuildNamesDocumentsAndIndexesThatDiffer(t *testing.T) {
 			t.Errorf("written %v: got\n%s%s\nwant %q", test.written, out.String(), notes.String(), test.want)
 		}
 	}
+}
+
+// projected returns a broker with three orders and a database with their projection and archive.
+func projected(t *testing.T) (b *broker, db *mongo.Database, uri string) {
+	t.Helper()
+	b = newBroker(t)
+	db, uri = database(t)
+	for _, id := range []string{"o1", "o2", "o3"} {
+		b.rejectedOrder(id)
+	}
+	b.project(db)
+	return b, db, uri
 }
 
 // project runs the orders' projection and the archive until they have reached the end of the log.

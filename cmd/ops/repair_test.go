@@ -57,12 +57,7 @@ func (b *broker) damage(sequences ...uint64) {
 // copy has, until staff have dealt with it.
 func TestDamagedLogIsRepairedAndVerified(t *testing.T) {
 	t.Parallel()
-	b := newBroker(t)
-	db, uri := database(t)
-	for _, id := range []string{"o1", "o2", "o3"} {
-		b.rejectedOrder(id)
-	}
-	b.project(db)
+	b, db, uri := projected(t)
 	b.damage(5)
 	try := trying(t, "--nats", b.url, "--mongodb", uri)
 	const verify = "verify --wait 0s"

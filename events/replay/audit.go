@@ -31,10 +31,11 @@ const AuditLane = "audit"
 
 // AuditReport is the result of an audit.
 type AuditReport struct {
-	At          time.Time    `json:"at"`              // when it ended
-	Events      uint64       `json:"events"`          // the last sequence that was compared
-	Differences uint64       `json:"differences"`     // the number of sequences that differ
-	First       []Difference `json:"first,omitempty"` // the first ones
+	At          time.Time    `json:"at"`               // when it ended
+	Unread      []string     `json:"unread,omitempty"` // servers of the cluster whose copies could not be read
+	Events      uint64       `json:"events"`           // the last sequence that was compared
+	Differences uint64       `json:"differences"`      // the number of sequences that differ
+	First       []Difference `json:"first,omitempty"`  // the first ones
 	Seconds     float64      `json:"seconds"`
 }
 
@@ -53,9 +54,10 @@ type DifferenceKind string
 const (
 	MissingInLog     DifferenceKind = "missing_in_log"
 	MissingInArchive DifferenceKind = "missing_in_archive"
-	OtherEvent       DifferenceKind = "other_event"  // another id, or other contents
-	NotArchivedYet   DifferenceKind = "not_archived" // the archive ends before the log
-	UnreadableChunk  DifferenceKind = "unreadable"   // the archive cannot be unpacked
+	OtherEvent       DifferenceKind = "other_event"       // another id, or other contents
+	NotArchivedYet   DifferenceKind = "not_archived"      // the archive ends before the log
+	UnreadableChunk  DifferenceKind = "unreadable"        // the archive cannot be unpacked
+	MissingOnServer  DifferenceKind = "missing_on_server" // one server of the cluster lacks it
 )
 
 // Run compares the copies up to the end of the archive or, where the log ends before it, of the log.
@@ -119,6 +121,24 @@ func (c *comparison) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := c.readRest(); err != nil {
+		return err
+	}
+	return c.readServers(ctx, end)
+}
+
+// readServers reads the copy of each server of a cluster.
+func (c *comparison) readServers(ctx context.Context, end uint64) (err error) {
+	var gaps []ServerGap
+	gaps, c.report.Unread, err = c.Log.ServerGaps(ctx, end, c.Pause)
+	for _, g := range gaps {
+		c.add(g.From, g.To, MissingOnServer, fmt.Sprintf("missing in the copy of the log on server %s", g.Server))
+	}
+	return err
+}
+
+// readRest finds the archived messages after the last one of the log.
+func (c *comparison) readRest() error {
 	for c.more { // beyond the end of the log, or in a gap before it
 		if c.head.Sequence >= c.next {
 			c.add(c.head.Sequence, c.head.Sequence, MissingInLog, "in the archive but not in the log, which has lost its end")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"tillstream/cmd/internal/output"
@@ -86,6 +87,9 @@ func (c *checker) audit(ctx context.Context) error {
 		c.findArchive("log and archive", output.Count(rest, "more sequence")+" differ")
 	}
 	c.scopes[ArchivedAll] = output.Count(report.Events, "event") + ", subject, headers and body"
+	if len(report.Unread) > 0 {
+		c.skipped[ArchivedAll] = "the copies on " + strings.Join(report.Unread, ", ") + ", which could not be read"
+	}
 	return replay.SaveAudit(ctx, c.Log.Log(), report)
 }
 

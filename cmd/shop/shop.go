@@ -166,7 +166,8 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 	for _, d := range domains {
 		d.Register(sh.api)
 	}
-	sh.host, err = process.NewHost(ctx, process.HostConfig{Checks: servers.checks(), DB: sh.db, Holder: servers.holder(), Log: sh.log, Registerer: sh.registry, StoreLimit: servers.storeLimit(), Sync: servers.sync()}, domains...)
+	sh.host, err = process.NewHost(ctx, process.HostConfig{AuditEvery: config.AuditEvery, Checks: servers.checks(), DB: sh.db, Holder: servers.holder(), Log: sh.log,
+		Registerer: sh.registry, StoreLimit: servers.storeLimit(), Sync: servers.sync()}, domains...)
 	return sh, err
 }
 

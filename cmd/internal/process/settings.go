@@ -13,6 +13,7 @@ import (
 
 // Settings are the settings of every worker process. Each can be a flag or an environment variable.
 type Settings struct {
+	Auditing   `embed:""`
 	Failpoints `embed:""`
 	TLS        `embed:""`
 
@@ -27,6 +28,11 @@ type Settings struct {
 	Replicas      int           `env:"STREAM_REPLICAS" default:"1" help:"Copies of each stream in the NATS cluster; use 3 in production."`
 	TokenLifetime time.Duration `env:"TOKEN_LIFETIME" default:"9600h" help:"How long links to an order work, at least; 0 means for ever, with tokens that earlier releases accept too."`
 	TokenSecret   string        `env:"TOKEN_SECRET" required:"" help:"Secret of order tokens, the same for all processes, 22 characters or more; several are separated by commas, of which the first makes tokens and all check them. Prefer the environment variable: other users can read flags."`
+}
+
+// Auditing has the setting that every process has which runs lanes.
+type Auditing struct {
+	AuditEvery time.Duration `env:"AUDIT_EVERY" default:"24h" help:"How often one process of the shop compares log and archive, event by event; 0 means never."`
 }
 
 // Charging has the setting that must be the same in all workers that charge customers or list prices.

@@ -89,7 +89,7 @@ func (k *killedShop) place(t *testing.T, key, sku string) (answer *http.Response
 		t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Idempotency-Key", key)
+	request.Header.Set("Idempotency-Key", "a key of the test: "+key)
 	if answer, err = http.DefaultClient.Do(request); err != nil {
 		t.Fatal(err)
 	}

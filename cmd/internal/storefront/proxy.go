@@ -75,7 +75,8 @@ func forward(domain string, group *replicas, logger *slog.Logger) http.Handler {
 		FlushInterval: -1, // Server-Sent Events must not wait in a buffer
 		ErrorLog:      slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 		Rewrite: func(r *httputil.ProxyRequest) {
-			r.Out.URL.Scheme, r.Out.URL.Host = "http", domain // the transport replaces both with those of a replica
+			r.Out.URL.Scheme, r.Out.URL.Host = "http", domain                // the transport replaces both with those of a replica
+			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"] // the proxies before this one; SetXForwarded appends
 			r.SetXForwarded()
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {

@@ -105,8 +105,8 @@ func TestProxySendsEachPathToItsDomain(t *testing.T) {
 		if host := response.Header.Get("X-Seen-Host"); "http://"+host != proxy.URL {
 			t.Errorf("%s: X-Forwarded-Host = %q, want the proxy's", request, host)
 		}
-		if client := response.Header.Get("X-Seen-For"); client != "127.0.0.1" {
-			t.Errorf("%s: X-Forwarded-For = %q, want 127.0.0.1: clients must not choose it", request, client)
+		if client := response.Header.Get("X-Seen-For"); client != "6.6.6.6, 127.0.0.1" {
+			t.Errorf("%s: X-Forwarded-For = %q, want 6.6.6.6, 127.0.0.1: a client must not choose the last address", request, client)
 		}
 	}
 	if response, body := do(t, "GET", proxy.URL+"/api/nothing", ""); response.StatusCode != 404 || !strings.Contains(body, `"status":404`) {

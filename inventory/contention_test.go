@@ -213,7 +213,9 @@ func TestOneOfReleaseAndCommitWins(t *testing.T) {
 func raceToEnd(t *testing.T, replicas []*eventlog.Log, id string, held int) inventory.State {
 	t.Helper()
 	update := func(l *eventlog.Log, event events.Payload) error {
-		return l.Do(t.Context(), func(tx *eventlog.Tx) error { return inventory.UpdateReservation(tx, id, event, lines(1, "A"), inventory.HoldLimit{}) })
+		return l.Do(t.Context(), func(tx *eventlog.Tx) error {
+			return inventory.UpdateReservation(tx, id, event, lines(1, "A"), inventory.HoldLimit{})
+		})
 	}
 	if err := update(replicas[held], events.OrderPlaced{OrderID: id}); err != nil {
 		t.Fatal(err)

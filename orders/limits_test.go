@@ -83,13 +83,14 @@ func TestConcurrentOrdersOfAnEmailAddressAreLimited(t *testing.T) {
 // from before its start. When the deadline of the orders has passed, they are no longer counted.
 func TestEveryReplicaCountsUnpaidOrders(t *testing.T) {
 	t.Parallel()
-	c := &clock{}
-	server := logtest.Server(t)
-	useClock := func(config *eventlog.Config) { config.Now = c.now }
-	l, other := logtest.OpenOn(t, server, useClock), logtest.OpenOn(t, server, useClock)
-	listMug(t, l)
+	server, c := logtest.Server(t), &clock{}
+	logAt := func() *eventlog.Log {
+		return logtest.OpenOn(t, server, func(config *eventlog.Config) { config.Now = c.now })
+	}
+	l, other := logAt(), logAt()
 	_, handler := open(t, l)
 	replica, replicaHandler := open(t, other)
+	listMug(t, l)
 	run(t, other, replica.Worker())
 	waitUntilReady(t, replica)
 	for i := range 5 {

@@ -148,6 +148,22 @@ func (s *servers) connect(ctx context.Context, name string) (*nats.Conn, error) 
 	return conn, nil
 }
 
+// checks are the conditions of the embedded servers.
+func (s *servers) checks() []process.Check {
+	if s.nats == nil {
+		return nil
+	}
+	return []process.Check{{Code: process.CodeDiskFull, Problem: s.nats.Problem}}
+}
+
+// watch keeps the embedded broker able to write, until ctx ends.
+func (s *servers) watch(ctx context.Context) error {
+	if s.nats == nil {
+		return nil
+	}
+	return s.nats.Watch(ctx)
+}
+
 // sync returns the function that writes the embedded database to disk; nil for another database, which writes by itself.
 func (s *servers) sync() func() error {
 	if s.mongo == nil {

@@ -162,7 +162,7 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 	for _, d := range domains {
 		d.Register(sh.api)
 	}
-	sh.host, err = process.NewHost(ctx, process.HostConfig{DB: sh.db, Holder: servers.holder(), Log: sh.log, Registerer: sh.registry, StoreLimit: servers.storeLimit(), Sync: servers.sync()}, domains...)
+	sh.host, err = process.NewHost(ctx, process.HostConfig{Checks: servers.checks(), DB: sh.db, Holder: servers.holder(), Log: sh.log, Registerer: sh.registry, StoreLimit: servers.storeLimit(), Sync: servers.sync()}, domains...)
 	return sh, err
 }
 
@@ -245,6 +245,7 @@ func (sh *shop) work(ctx context.Context, whenReady func() error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return sh.host.Run(ctx) })
 	group.Go(func() error { return process.WhileConnected(ctx, sh.conn) })
+	group.Go(func() error { return sh.servers.watch(ctx) })
 	group.Go(func() error {
 		if err := sh.open(ctx, whenReady); err != nil && ctx.Err() == nil {
 			return err

@@ -21,6 +21,8 @@ import (
 )
 
 type settings struct {
+	process.TLS `embed:""`
+
 	HTTP             string     `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8080" help:"Address to serve the shop on; port 0 picks a free port."`
 	InventoryURL     string     `env:"INVENTORY_URL" required:"" help:"Address of the inventory API, such as http://inventory:8081; separate several replicas by commas."`
 	LogJSON          bool       `env:"LOG_JSON" help:"Log JSON instead of text."`
@@ -56,7 +58,7 @@ func run(ctx context.Context, s settings, logger *slog.Logger, out io.Writer) er
 	if err != nil {
 		return err
 	}
-	listener, err := api.Listen("the storefront", s.HTTP)
+	listener, scheme, err := s.Listen("the storefront", s.HTTP)
 	if err != nil {
 		return err
 	}
@@ -67,7 +69,7 @@ func run(ctx context.Context, s settings, logger *slog.Logger, out io.Writer) er
 	mux.Handle("/", pages)
 	ready := func() error { return nil } // the storefront has no state; each domain reports its own readiness
 	api.Health(mux, api.Readiness{Vital: ready, Degraded: ready}, registry)
-	fmt.Fprintf(out, "storefront listens on http://%s\n", listener.Addr())
+	fmt.Fprintf(out, "storefront listens on %s://%s\n", scheme, listener.Addr())
 	return api.Serve(ctx, listener, api.Wrap(mux, mux, logger, registry), process.HTTPGrace)
 }
 

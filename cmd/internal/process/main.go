@@ -84,7 +84,7 @@ func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out 
 	if err != nil {
 		return err
 	}
-	listener, err := api.Listen("the API", s.HTTP)
+	listener, scheme, err := s.Listen("the API", s.HTTP)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out 
 		return api.Serve(ctx, listener, api.Wrap(api.Routes(mux), mux, logger, registry), HTTPGrace)
 	})
 	group.Go(func() error { return WhileConnected(ctx, conn) })
-	fmt.Fprintf(out, "%s listens on http://%s\n", name, listener.Addr())
+	fmt.Fprintf(out, "%s listens on %s://%s\n", name, scheme, listener.Addr())
 	return group.Wait()
 }
 

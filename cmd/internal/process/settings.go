@@ -14,6 +14,7 @@ import (
 // Settings are the settings of every worker process. Each can be a flag or an environment variable.
 type Settings struct {
 	Failpoints `embed:""`
+	TLS        `embed:""`
 
 	HTTP        string     `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8081" help:"Address to serve the API, health checks and metrics on; port 0 picks a free port."`
 	LogJSON     bool       `env:"LOG_JSON" help:"Log JSON instead of text."`

@@ -43,6 +43,7 @@ type Config struct {
 	MaxLines    int                 // different items per order; default 100, at most MaxOrderLines
 	Proxies     api.Proxies         // before this process; default: none
 	Shipping    ShippingFees        // default free
+	Streams     api.StreamLimits    // of the streams that follow orders; default: those of [api.StreamLimits]
 }
 
 // Service is the orders domain: its API, its part in a worker, and its projection, over one log.
@@ -51,6 +52,7 @@ type Service struct {
 	prices      *prices
 	expiryPace  project.Pace // paces the search for orders to expire
 	open        *openOrders
+	streams     *api.Streams
 	subscribers *subscribers
 }
 
@@ -78,7 +80,11 @@ func New(config Config) (*Service, error) {
 	config.MaxLines = cmp.Or(config.MaxLines, 100)
 	config.ExpireEvery = cmp.Or(config.ExpireEvery, time.Minute)
 	config.Limits = config.Limits.withDefaults()
-	return &Service{config: config, open: newOpenOrders(), prices: &prices{}, subscribers: newSubscribers()}, nil
+	streams, err := api.NewStreams(config.Streams)
+	if err != nil {
+		return nil, fmt.Errorf("orders: Config.Streams: %w", err)
+	}
+	return &Service{config: config, open: newOpenOrders(), prices: &prices{}, streams: streams, subscribers: newSubscribers()}, nil
 }
 
 // Ready returns an error until the price list is read, before which an order would cost one read of the log per item, and until

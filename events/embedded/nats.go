@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"strconv"
 	"sync/atomic"
@@ -45,6 +46,9 @@ type NATSConfig struct {
 
 	// ServerName is the server's name. Default "tillstream".
 	ServerName string
+
+	// Token is what a client must know to connect; [NATS.URL] has it. Default: every client may connect, for tests.
+	Token string
 }
 
 // NATS is a running nats-server with JetStream. After a full disk it is restarted inside the process: see [NATS.Watch].
@@ -145,6 +149,7 @@ func (c NATSConfig) options() (*server.Options, error) {
 	}
 	return &server.Options{
 		ServerName:             c.ServerName,
+		Authorization:          c.Token,
 		Host:                   host,
 		Port:                   port,
 		JetStream:              true,
@@ -159,8 +164,14 @@ func (c NATSConfig) options() (*server.Options, error) {
 	}, nil
 }
 
-// URL returns the URL for clients in other processes.
-func (n *NATS) URL() string { return n.server.Load().ClientURL() }
+// URL returns the URL for clients in other processes on this machine. It contains the token.
+func (n *NATS) URL() string {
+	u := url.URL{Scheme: "nats", Host: DialAddr(n.config.Addr)}
+	if n.config.Token != "" {
+		u.User = url.User(n.config.Token)
+	}
+	return u.String()
+}
 
 // MaxStore returns the bound of the bytes on disk.
 func (n *NATS) MaxStore() int64 {

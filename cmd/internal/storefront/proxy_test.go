@@ -200,8 +200,8 @@ func TestProxyRepeatsOnlyRepeatableRequests(t *testing.T) {
 				if test.repeated && body != want {
 					t.Errorf("got %d %q, want %q", response.StatusCode, body, want)
 				}
-				if !test.repeated && response.StatusCode != 502 {
-					t.Errorf("got %d %q, want 502: the request was sent twice", response.StatusCode, body)
+				if !test.repeated && response.StatusCode != 503 {
+					t.Errorf("got %d %q, want 503: the request was sent twice", response.StatusCode, body)
 				}
 			}
 		})
@@ -218,9 +218,9 @@ func TestUnreachableDomainReturnsProblemJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &problem); err != nil {
 		t.Fatalf("read %q: %v", body, err)
 	}
-	if response.StatusCode != 502 || response.Header.Get("Content-Type") != "application/problem+json" ||
-		problem.Status != 502 || !strings.Contains(problem.Detail, "payments service is not available") || strings.Contains(body, "127.0.0.1") {
-		t.Errorf("got %d %v %s, want a 502 problem that names the service and no address", response.StatusCode, response.Header, body)
+	if response.StatusCode != 503 || response.Header.Get("Content-Type") != "application/problem+json" ||
+		problem.Status != 503 || !strings.Contains(problem.Detail, "payments service is not available") || strings.Contains(body, "127.0.0.1") {
+		t.Errorf("got %d %v %s, want a 503 problem that names the service and no address", response.StatusCode, response.Header, body)
 	}
 	// Pages over the same proxy show a page instead.
 	shop := newShop(t, storefront.Config{API: proxy.Config.Handler})

@@ -64,6 +64,19 @@ func TestUnpaidOrdersOfAnEmailAddressAreLimited(t *testing.T) {
 	})
 }
 
+// Row 72 of the fault matrix: an order that is refused for another reason does not count.
+func TestRefusedOrdersAreNotCounted(t *testing.T) {
+	t.Parallel()
+	l, handler := openAPI(t, logtest.Server(t))
+	listMug(t, l)
+	for i := range 10 {
+		if a := post(handler, fmt.Sprint(i), checkoutOf("NOPE", "ada@example.com", 1)); a.Code != http.StatusUnprocessableEntity {
+			t.Fatalf("an unknown item, request %d: got %d %s, want 422", i, a.Code, a.Body)
+		}
+	}
+	placedOrder(t, post(handler, "10", checkout("ada@example.com", 1)))
+}
+
 // Row 72 of the fault matrix: requests that arrive at once do not pass the limit together.
 func TestConcurrentOrdersOfAnEmailAddressAreLimited(t *testing.T) {
 	t.Parallel()
@@ -93,14 +106,18 @@ func TestEveryReplicaCountsUnpaidOrders(t *testing.T) {
 	listMug(t, l)
 	run(t, other, replica.Worker())
 	waitUntilReady(t, replica)
+	var first order
 	for i := range 5 {
-		placedOrder(t, post(handler, fmt.Sprint(i), checkout("eve@example.com", 1)))
+		first = placedOrder(t, post(handler, fmt.Sprint(i), checkout("eve@example.com", 1)))
 	}
 	n := 5
 	waitFor(t, "the replica counts the orders", func() bool {
 		n++
 		return post(replicaHandler, fmt.Sprint(n), checkout("eve@example.com", 1)).Code == http.StatusTooManyRequests
 	})
+	if again := placedOrder(t, post(replicaHandler, "4", checkout("eve@example.com", 1))); again.ID != first.ID {
+		t.Errorf("a repeated request at the limit, to a replica that has not read the order: got %s, want %s", again.ID, first.ID)
+	}
 	started, startedHandler := open(t, other)
 	run(t, other, started.Worker())
 	waitUntilReady(t, started)

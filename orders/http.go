@@ -146,11 +146,7 @@ func (s *Service) limit(r *request, address string) (undo func()) {
 }
 
 func (s *Service) appendNew(tx *eventlog.Tx, r request) (order Order, replayed bool, err error) {
-	load := Orders.LoadNew
-	if r.refused != nil {
-		load = Orders.Load // a repeated request gets its order, however many others are open
-	}
-	if order, err = load(tx, r.id); err != nil {
+	if order, err = Orders.LoadNew(tx, r.id); err != nil {
 		return order, false, err
 	}
 	if order.Exists() {

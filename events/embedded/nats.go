@@ -41,7 +41,8 @@ type NATSConfig struct {
 	// Logger receives the server's log; notices arrive at debug level. Default: the log is discarded.
 	Logger *slog.Logger
 
-	// MaxStore bounds the bytes of JetStream on disk. Default: three quarters of the free space.
+	// MaxStore bounds the bytes of JetStream on disk. Default: what it stores at the start, and three quarters of the free space;
+	// [NATS.Watch] raises this limit when it is reached and there is space.
 	MaxStore int64
 
 	// ServerName is the server's name. Default "tillstream".
@@ -62,7 +63,7 @@ type NATS struct {
 }
 
 // StartNATS starts a nats-server and returns when it accepts connections. It returns ErrAddrInUse or ErrDirInUse when the
-// address or the directory is in use, and ErrNotReady with the server's fatal message when the server does not start.
+// address or the directory is in use, ErrDiskFull, and ErrNotReady with the server's fatal message when it does not start.
 func StartNATS(cfg NATSConfig) (*NATS, error) {
 	cfg = cfg.withDefaults()
 	opts, err := cfg.options()
@@ -76,7 +77,7 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start nats-server: %w", err)
 	}
-	srv, err := runNATS(opts, cfg.Logger)
+	srv, err := cfg.run(opts)
 	if err != nil {
 		return nil, fmt.Errorf("start nats-server: %w", errors.Join(err, dir.Close()))
 	}

@@ -156,14 +156,15 @@ func (r *readiness) collect(now time.Time) (found []Condition) {
 			found = append(found, Condition{code, err})
 		}
 	}
+	connected := r.host.config.Log.JetStream().Conn().IsConnected()
 	for _, err := range each(r.host.worker.Ready()) {
-		add(waitCode(err, CodeLaneWaiting), err)
+		add(waitCode(err, connected, CodeLaneWaiting), err)
 	}
 	for _, d := range r.host.domains {
 		add(CodeStarting, d.Ready())
 	}
 	for _, err := range each(r.host.worker.Degraded()) {
-		add(waitCode(err, CodeDatabaseUnavailable), err)
+		add(waitCode(err, connected, CodeDatabaseUnavailable), err)
 	}
 	add(CodeNotStored, r.host.config.Log.Storing())
 	for _, c := range r.checks {
@@ -189,7 +190,7 @@ func each(err error) []error {
 }
 
 // waitCode returns the code for why a lane or the reader waits.
-func waitCode(err error, otherwise string) string {
+func waitCode(err error, connected bool, otherwise string) string {
 	var gap *eventlog.GapError
 	switch {
 	case errors.Is(err, worker.ErrStarting):
@@ -202,7 +203,7 @@ func waitCode(err error, otherwise string) string {
 		return CodeNewerRelease
 	case errors.Is(err, eventlog.ErrTruncated), errors.As(err, &gap):
 		return CodeLogDamaged
-	case errors.Is(err, eventlog.ErrUnavailable):
+	case errors.Is(err, eventlog.ErrUnavailable) && !connected:
 		return CodeBrokerUnavailable
 	}
 	return otherwise
@@ -248,7 +249,7 @@ func byCode(conditions []Condition) map[string]error {
 }
 
 var conditionDesc = prometheus.NewDesc("tillstream_condition",
-	"1 while the process reports the condition. With not_ready=\"true\" it gets no requests meanwhile, otherwise it is degraded.", []string{"code", "not_ready"}, nil)
+	"1 while the process reports the condition. The effect is that it is not_ready and gets no requests, or that it is degraded.", []string{"code", "effect"}, nil)
 
 // Describe implements prometheus.Collector.
 func (r *readiness) Describe(to chan<- *prometheus.Desc) { to <- conditionDesc }
@@ -257,10 +258,13 @@ func (r *readiness) Describe(to chan<- *prometheus.Desc) { to <- conditionDesc }
 func (r *readiness) Collect(to chan<- prometheus.Metric) {
 	now := byCode(r.conditions())
 	for code, blocks := range notReady {
-		value := 0.0
+		value, effect := 0.0, "degraded"
 		if now[code] != nil {
 			value = 1
 		}
-		to <- prometheus.MustNewConstMetric(conditionDesc, prometheus.GaugeValue, value, code, fmt.Sprint(blocks))
+		if blocks {
+			effect = "not_ready"
+		}
+		to <- prometheus.MustNewConstMetric(conditionDesc, prometheus.GaugeValue, value, code, effect)
 	}
 }

@@ -112,15 +112,22 @@ func (l *Log) Snapshot(ctx context.Context, filters []string, fn func(Message) e
 	if upTo, err = l.End(ctx, 0); err != nil {
 		return 0, err
 	}
-	consumer, err := l.openConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: filters})
-	if err != nil {
-		return 0, err
+	return upTo, l.readPending(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: filters}, fn)
+}
+
+// Since calls fn, in order, for the messages that were stored since a time, by the broker's clock, and whose subject matches a
+// filter. It returns when it has read all that are stored.
+func (l *Log) Since(ctx context.Context, since time.Time, filters []string, fn func(Message) error) error {
+	return l.readPending(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since, FilterSubjects: filters}, fn)
+}
+
+// readPending calls fn for every message of a consumer until none is pending.
+func (l *core) readPending(ctx context.Context, config jetstream.OrderedConsumerConfig, fn func(Message) error) error {
+	consumer, err := l.openConsumer(ctx, config)
+	if err != nil || consumer.CachedInfo().NumPending == 0 {
+		return err
 	}
-	if consumer.CachedInfo().NumPending == 0 {
-		return upTo, nil
-	}
-	err = l.consume(ctx, consumer, func(m Message, pending uint64) (bool, error) { return pending > 0, fn(m) })
-	return upTo, err
+	return l.consume(ctx, consumer, func(m Message, pending uint64) (bool, error) { return pending > 0, fn(m) })
 }
 
 func (l *core) openConsumer(ctx context.Context, config jetstream.OrderedConsumerConfig) (consumer jetstream.Consumer, err error) {

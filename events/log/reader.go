@@ -106,6 +106,9 @@ func (l *Log) Follow(ctx context.Context, from uint64, fn func(Message) error) e
 	})
 }
 
+// snapshotInactive is how long the broker keeps the consumer of a snapshot that is not read; its default is five minutes.
+const snapshotInactive = 10 * time.Second
+
 // Snapshot calls fn for the newest message of every subject that matches a filter, in order. It returns the sequence up to
 // which it has read the log: follow the log from the next one.
 func (l *Log) Snapshot(ctx context.Context, filters []string, fn func(Message) error) (upTo uint64, err error) {
@@ -123,11 +126,16 @@ func (l *Log) Since(ctx context.Context, since time.Time, filters []string, fn f
 
 // readPending calls fn for every message of a consumer until none is pending.
 func (l *core) readPending(ctx context.Context, config jetstream.OrderedConsumerConfig, fn func(Message) error) error {
+	config.InactiveThreshold = snapshotInactive
 	consumer, err := l.openConsumer(ctx, config)
 	if err != nil || consumer.CachedInfo().NumPending == 0 {
 		return err
 	}
-	return l.consume(ctx, consumer, func(m Message, pending uint64) (bool, error) { return pending > 0, fn(m) })
+	ctx, watchdog := NewWatchdog(ctx, StallTimeout)
+	defer watchdog.Stop()
+	return l.consume(ctx, consumer, func(m Message, pending uint64) (bool, error) {
+		return pending > 0, watchdog.Handle(func() error { return fn(m) })
+	})
 }
 
 func (l *core) openConsumer(ctx context.Context, config jetstream.OrderedConsumerConfig) (consumer jetstream.Consumer, err error) {
@@ -153,7 +161,7 @@ func (l *core) consume(ctx context.Context, consumer jetstream.Consumer, fn func
 	for {
 		msg, err := messages.Next()
 		if errors.Is(err, jetstream.ErrMsgIteratorClosed) && ctx.Err() != nil {
-			return ctx.Err()
+			return ReadError(ctx)
 		}
 		if err != nil {
 			return fmt.Errorf("read the log: %w", unavailable(ctx, err))

@@ -28,7 +28,7 @@ func TestForeignHostIsRefused(t *testing.T) {
 		for addr, want := range map[*net.TCPAddr]bool{loopback: c.loopback, everywhere: c.everywhere} {
 			served := false
 			handler := api.CheckHost(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served = true }), addr,
-				"https://shop.example.com", "till.example", "")
+				"https://shop.example.com", " till.example ", "")
 			r := httptest.NewRequest(http.MethodGet, "/", nil)
 			r.Host = c.host
 			w := httptest.NewRecorder()

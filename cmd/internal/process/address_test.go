@@ -18,18 +18,18 @@ import (
 // startInventory runs an inventory worker whose servers and API listen on a host, and returns the API's address.
 func startInventory(t *testing.T, host string) (origin string) {
 	t.Helper()
-	any := net.JoinHostPort(host, "0")
-	broker, err := embedded.StartNATS(embedded.NATSConfig{Dir: t.TempDir(), Addr: any, Token: "a token of the broker"})
+	free := net.JoinHostPort(host, "0")
+	broker, err := embedded.StartNATS(embedded.NATSConfig{Dir: t.TempDir(), Addr: free, Token: "a token of the broker"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Stop)
-	database, err := embedded.StartMongo(embedded.MongoConfig{Dir: t.TempDir(), Addr: any})
+	database, err := embedded.StartMongo(embedded.MongoConfig{Dir: t.TempDir(), Addr: free})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(database.Stop)
-	settings := process.Settings{HTTP: any, NATS: broker.URL(), MongoDB: database.URI(), PublicURL: "https://shop.example", AllowedHosts: []string{"till.example"},
+	settings := process.Settings{HTTP: free, NATS: broker.URL(), MongoDB: database.URI(), PublicURL: "https://shop.example", AllowedHosts: []string{"till.example"},
 		OpsToken: "ops_0123456789ABCDEFGH,ops_new_0123456789ABCDEFGH", TokenSecret: "a secret of order tokens", Replicas: 1}
 	ctx, cancel := context.WithCancel(context.Background())
 	output, out := io.Pipe()

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -106,7 +107,9 @@ func (s server) dial(ctx context.Context) (*smtp.Client, error) {
 	return greeted, err
 }
 
+// connect connects to the server. go-mail's address lacks the brackets of an IPv6 address.
 func (s server) connect(ctx context.Context, network, address string) (net.Conn, error) {
+	address = net.JoinHostPort(s.host, address[strings.LastIndexByte(address, ':')+1:])
 	if s.tls != nil {
 		return (&tls.Dialer{Config: s.tls}).DialContext(ctx, network, address)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,36 +17,90 @@ import (
 	"tillstream/cmd/internal/seed"
 )
 
-// Row 14 of the fault matrix: the broker's disk is full. The shop answers 503 with Retry-After and stores no part of a refused
-// order. When there is space again and the shop was restarted, it continues.
+// Rows 14 and 66 of the fault matrix: the broker's disk is full. The shop answers 503 with Retry-After, stores no part of a refused
+// order, and is not ready. When there is space again it sells again by itself.
 func TestDiskIsFull(t *testing.T) {
+	testFullDisk(t, 16<<20, func(k *killedShop, small string) error {
+		return errors.Join(os.MkdirAll(k.data, 0o755), os.Symlink(small, filepath.Join(k.data, "nats")))
+	})
+}
+
+// Row 66 of the fault matrix: the disk of the broker, the database, the mailbox and the sandbox is full.
+func TestDiskOfTheWholeShopIsFull(t *testing.T) {
+	testFullDisk(t, 64<<20, func(k *killedShop, small string) error { return os.Symlink(small, k.data) })
+}
+
+// testFullDisk fills a small disk on which the shop, or a part of it, has its data.
+func testFullDisk(t *testing.T, size int, use func(k *killedShop, small string) error) {
+	t.Helper()
 	if !insideWithDisks(t) {
 		return
 	}
 	k := newKilledShop(t)
-	small := disktest.Small(t, 16<<20)
-	if err := errors.Join(os.MkdirAll(k.data, 0o755), os.Symlink(small, filepath.Join(k.data, "nats"))); err != nil {
+	small := disktest.Small(t, size)
+	if err := use(k, small); err != nil {
 		t.Fatal(err)
 	}
 	k.open(t)
 	sku := seed.Demo()[0].SKU
 	acknowledged := k.buySome(t, 10)
+
 	free := disktest.Fill(t, small)
 	accepted, refused := k.placeUntilRefused(t, sku)
+	k.expectNotReady(t) // already now: an order is refused 5 s after the first failed append
 	free()
-	proc.Check(t, k.shop.Kill())
-	k.open(t)
+	k.awaitReady(t)
 	answer, id := k.place(t, refused, sku)
 	if answer.StatusCode != http.StatusCreated {
-		t.Errorf("refused order after the restart: got status %d, want 201", answer.StatusCode)
+		t.Errorf("refused order after there was space: got status %d, want 201", answer.StatusCode)
 	}
 	accepted = append(accepted, id)
+	acknowledged = append(acknowledged, k.buySome(t, 10)...)
+
+	free = disktest.Fill(t, small) // of a shop without orders
+	proc.WaitFor(t, "the shop without orders is not ready", time.Minute, func() bool { return k.readiness(t).code != http.StatusOK })
+	free()
+	k.awaitReady(t)
 	acknowledged = append(acknowledged, k.buySome(t, 10)...)
 	report := k.check(t, append(acknowledged, accepted...))
 	if confirmed := report.Counts.ByStatus["confirmed"]; confirmed != len(acknowledged) {
 		t.Errorf("got %d confirmed orders, want %d", confirmed, len(acknowledged))
 	}
 	proc.Check(t, k.shop.Stop(30*time.Second))
+}
+
+// readiness is an answer of /readyz.
+type readiness struct {
+	code int
+	body string
+}
+
+func (k *killedShop) readiness(t *testing.T) readiness {
+	t.Helper()
+	answer, err := http.Get("http://" + k.http + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return readiness{answer.StatusCode, string(body)}
+}
+
+// expectNotReady expects that the shop is not ready because of the full disk.
+func (k *killedShop) expectNotReady(t *testing.T) {
+	t.Helper()
+	if got := k.readiness(t); got.code != http.StatusServiceUnavailable || !strings.Contains(got.body, "disk_full") {
+		t.Errorf("readiness with a full disk: got %d %s, want 503 with disk_full", got.code, got.body)
+	}
+}
+
+// awaitReady waits until the shop is ready, without a restart.
+func (k *killedShop) awaitReady(t *testing.T) {
+	t.Helper()
+	proc.WaitFor(t, "the shop is ready again by itself", time.Minute, func() bool { return k.readiness(t).body == `{"status":"ready"}`+"\n" })
 }
 
 // buySome buys without faults, and returns the acknowledged orders.

@@ -29,7 +29,7 @@ const (
 
 // newDispatcher builds the domains on a log and returns a dispatcher that handles events by their routes.
 func newDispatcher(l *eventlog.Log, stripeKey string) (*worker.Dispatcher, error) {
-	tokens, err := auth.New(dummySecret, dummySecret)
+	tokens, err := auth.New(auth.Config{Secrets: dummySecret, OpsTokens: dummySecret})
 	if err != nil {
 		return nil, err
 	}

@@ -88,7 +88,7 @@ func TestHostileIDsAreNotFound(t *testing.T) {
 	ts.list(t, "MUG", 1250, 10)
 	var kept secrets
 	readFile(t, ts.config.dir("secrets.json"), &kept)
-	tokens, err := auth.New(kept.TokenSecret, kept.OpsToken)
+	tokens, err := auth.New(auth.Config{Secrets: kept.TokenSecret, OpsTokens: kept.OpsToken})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -18,13 +19,17 @@ type Config struct {
 	Data      string `default:"./data" help:"Directory for all data."`
 	ReadyFile string `help:"Also write the addresses of the shop to this file, as JSON, once the shop is ready. It always writes them to ready.json in the data directory."`
 
+	NewSecrets bool `help:"Generate new secrets if secrets.json is missing beside existing data. Links to guests' orders in earlier e-mails will no longer work."`
+
 	Closed bool `help:"Start only the broker and the database, for ops repair and ops restore."`
 
-	HTTP   string `name:"http" default:"127.0.0.1:8080" help:"Address of the storefront, the API and the mailbox; port 0 picks a free port." group:"Addresses"`
-	NATS   string `name:"nats" default:"127.0.0.1:4222" help:"Address of the embedded nats-server." group:"Addresses"`
-	Mongo  string `name:"mongo" default:"127.0.0.1:27017" help:"Address of the embedded FerretDB, which speaks MongoDB's protocol." group:"Addresses"`
-	Stripe string `name:"stripe" default:"127.0.0.1:12111" help:"Address of the Stripe sandbox." group:"Addresses"`
-	SMTP   string `name:"smtp" default:"127.0.0.1:1025" help:"SMTP address of the mail inbox." group:"Addresses"`
+	AllowedHosts []string `env:"ALLOWED_HOSTS" placeholder:"NAME,..." help:"Further names of the shop, besides localhost and the host of PUBLIC_URL. Requests to other names are refused." group:"Addresses"`
+	Expose       bool     `help:"Allow addresses that other machines can reach; needs PUBLIC_URL." group:"Addresses"`
+	HTTP         string   `name:"http" default:"127.0.0.1:8080" help:"Address of the storefront, the API and the mailbox; port 0 picks a free port." group:"Addresses"`
+	NATS         string   `name:"nats" default:"127.0.0.1:4222" help:"Address of the embedded nats-server." group:"Addresses"`
+	Mongo        string   `name:"mongo" default:"127.0.0.1:27017" help:"Address of the embedded FerretDB, which speaks MongoDB's protocol." group:"Addresses"`
+	Stripe       string   `name:"stripe" default:"127.0.0.1:12111" help:"Address of the Stripe sandbox." group:"Addresses"`
+	SMTP         string   `name:"smtp" default:"127.0.0.1:1025" help:"SMTP address of the mail inbox." group:"Addresses"`
 
 	NATSURL              string `name:"nats-url" env:"NATS_URL" help:"Broker, such as nats://user:password@host:4222." group:"Servers to use instead of the embedded ones"`
 	MongoURI             string `name:"mongodb-uri" env:"MONGODB_URI" help:"Database, such as mongodb://user:password@host:27017/tillstream." group:"Servers to use instead of the embedded ones"`
@@ -44,6 +49,7 @@ type Config struct {
 	SMTPDeadline  time.Duration       `name:"smtp-deadline" env:"SMTP_DEADLINE" default:"30s" help:"How long sending one e-mail may take." group:"Shop"`
 	SMTPEHLO      string              `name:"smtp-ehlo" env:"SMTP_EHLO" help:"Name of the shop in the EHLO command; default: the host of PUBLIC_URL if that is a domain name, else the name of the machine." group:"Shop"`
 	SweepEvery    time.Duration       `env:"SWEEP_EVERY" default:"1m" help:"How often to look for overdue orders and missed webhooks." group:"Shop"`
+	TokenLifetime time.Duration       `env:"TOKEN_LIFETIME" default:"9600h" help:"How long links to an order work, at least; 0 means for ever." group:"Shop"`
 
 	process.Charging   `embed:"" group:"Shop"`
 	process.Proxying   `embed:"" group:"Shop"`
@@ -69,7 +75,7 @@ func (c *Config) Validate() error {
 	if c.HoldFor <= 0 || c.SweepEvery <= 0 {
 		return fmt.Errorf("--hold-for and --sweep-every must be greater than 0")
 	}
-	return nil
+	return errors.Join(c.checkPublicURL(), c.checkExposure())
 }
 
 // MemoryLimit is a soft limit of the process's memory in bytes; 0 means none.

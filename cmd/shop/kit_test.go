@@ -40,7 +40,7 @@ type testShop struct {
 func testConfig(t *testing.T, change func(*Config)) Config {
 	t.Helper()
 	config := Config{Data: t.TempDir(), HTTP: anyPort, NATS: anyPort, Mongo: anyPort, Stripe: anyPort, SMTP: anyPort, NoDemo: true,
-		HoldFor: 30 * time.Minute, MailFrom: "The Test Shop <orders@shop.example>", MaxOrderLines: 100, SweepEvery: time.Minute}
+		HoldFor: 30 * time.Minute, MailFrom: "The Test Shop <orders@shop.example>", MaxOrderLines: 100, SweepEvery: time.Minute, TokenLifetime: 9600 * time.Hour}
 	if change != nil {
 		change(&config)
 	}

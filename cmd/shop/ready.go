@@ -3,18 +3,21 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+
+	"github.com/mattn/go-isatty"
 
 	"tillstream/cmd/internal/address"
 	"tillstream/cmd/internal/target"
 )
 
-// writeReady writes the ready files, from which scripts, cmd/load and cmd/ops read the addresses of the shop.
+// writeReady writes the ready files, from which scripts, cmd/load and cmd/ops read the addresses and tokens of the shop.
 func writeReady(config Config, ready target.Shop) (err error) {
 	if ready.Data, err = filepath.Abs(config.Data); err != nil {
 		return fmt.Errorf("resolve data directory: %w", err)
 	}
-	for _, path := range []string{config.dir("ready.json"), config.ReadyFile} {
+	for _, path := range []string{config.dir(readyFile), config.ReadyFile} {
 		if path == "" {
 			continue
 		}
@@ -25,8 +28,16 @@ func writeReady(config Config, ready target.Shop) (err error) {
 	return nil
 }
 
-// printReady prints the addresses of the shop. It leaves out passwords, because others may read a terminal or a journal.
-func printReady(w io.Writer, r target.Shop, data string) {
+// readyFile is the ready file in the data directory.
+const readyFile = "ready.json"
+
+// printReady prints the addresses of the shop. It leaves out passwords. It prints the ops token only on a terminal, because
+// journals and log files have other readers than the data directory.
+func printReady(w io.Writer, r target.Shop, config Config) {
+	token := r.OpsToken
+	if !isTerminal(w) {
+		token = "in " + config.dir(readyFile)
+	}
 	fmt.Fprintf(w, `The shop is open. Data is in %s.
 
   Storefront   %s
@@ -36,10 +47,15 @@ func printReady(w io.Writer, r target.Shop, data string) {
   NATS         %s
   MongoDB      %s
   Ops token    %s
+`, config.Data, r.Storefront, r.Storefront, orElse(r.Mail, "/mail", "your mail server"), orElse(r.Stripe, "", "api.stripe.com"),
+		address.Redacted(r.NATS), address.Redacted(r.MongoDB), token)
+	printExposed(w, config.exposed())
+	fmt.Fprint(w, "\nCtrl-C closes it.\n")
+}
 
-Ctrl-C closes it.
-`, data, r.Storefront, r.Storefront, orElse(r.Mail, "/mail", "your mail server"), orElse(r.Stripe, "", "api.stripe.com"),
-		address.Redacted(r.NATS), address.Redacted(r.MongoDB), r.OpsToken)
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(file.Fd())
 }
 
 func orElse(base, path, otherwise string) string {

@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tillstream/cmd/internal/auth"
 	"tillstream/cmd/internal/process"
 	"tillstream/cmd/internal/target"
 	"tillstream/events/api"
@@ -66,14 +68,16 @@ func startServers(config Config, s secrets, logger *slog.Logger) (_ *servers, er
 
 func (s *servers) startNATS() (err error) {
 	if s.config.NATSURL == "" {
-		s.nats, err = embedded.StartNATS(embedded.NATSConfig{Dir: s.config.dir("nats"), Addr: s.config.NATS, Logger: s.logger})
+		s.nats, err = embedded.StartNATS(embedded.NATSConfig{Dir: s.config.dir("nats"), Addr: s.config.NATS, Logger: s.logger,
+			Token: s.secrets.NATSToken})
 	}
 	return err
 }
 
 func (s *servers) startMongo() (err error) {
 	if s.config.MongoURI == "" {
-		s.mongo, err = embedded.StartMongo(embedded.MongoConfig{Dir: s.config.dir("mongo"), Addr: s.config.Mongo, Logger: s.logger})
+		s.mongo, err = embedded.StartMongo(embedded.MongoConfig{Dir: s.config.dir("mongo"), Addr: s.config.Mongo, Logger: s.logger,
+			KeyFile: s.config.dir("mongo.key")})
 	}
 	return err
 }
@@ -92,13 +96,16 @@ func (s *servers) startSandbox() (err error) {
 	if s.sandboxListen, err = api.Listen("the Stripe sandbox", s.config.Stripe); err != nil {
 		return err
 	}
-	s.sandbox, err = sandbox.New(sandbox.Config{DataDir: s.config.dir("stripe"), Logger: s.logger, BaseURL: s.sandboxURL(),
+	s.sandbox, err = sandbox.New(sandbox.Config{DataDir: s.config.dir("stripe"), Logger: s.logger, BaseURL: s.browserSandboxURL(),
 		SecretKey: s.secrets.StripeSecretKey, PublishableKey: s.secrets.StripePublishableKey,
 		WebhookSecret: s.secrets.StripeWebhookSecret, WebhookURL: s.storefrontURL() + "/webhooks/stripe"})
 	return err
 }
 
-func (s *servers) storefrontURL() string { return "http://" + s.http.Addr().String() }
+func (s *servers) storefrontURL() string { return urlOf(s.http) }
+
+// urlOf returns the address of an HTTP server for this machine.
+func urlOf(l net.Listener) string { return "http://" + embedded.DialAddr(l.Addr().String()) }
 
 func (s *servers) publicURL() string {
 	if s.config.PublicURL != "" {
@@ -112,7 +119,21 @@ func (s *servers) sandboxURL() string {
 	if s.sandboxListen == nil {
 		return s.config.StripeURL
 	}
-	return "http://" + s.sandboxListen.Addr().String()
+	return urlOf(s.sandboxListen)
+}
+
+// browserSandboxURL returns the address of the sandbox for shoppers. On all addresses of the machine they reach it at that of
+// the storefront.
+func (s *servers) browserSandboxURL() string {
+	if s.sandboxListen == nil || embedded.DialAddr(s.sandboxListen.Addr().String()) == s.sandboxListen.Addr().String() {
+		return s.sandboxURL()
+	}
+	public, err := url.Parse(s.publicURL())
+	_, port, portErr := net.SplitHostPort(s.sandboxListen.Addr().String())
+	if err != nil || portErr != nil {
+		return s.sandboxURL()
+	}
+	return "http://" + net.JoinHostPort(public.Hostname(), port)
 }
 
 func (s *servers) natsURL() string {
@@ -133,7 +154,7 @@ func (s *servers) smtpURL() string {
 	if s.inbox == nil {
 		return s.config.SMTPURL
 	}
-	return "smtp://" + s.inbox.Addr() + "?tls=none"
+	return "smtp://" + embedded.DialAddr(s.inbox.Addr()) + "?tls=none"
 }
 
 // connect opens a connection to the broker for one domain.
@@ -146,6 +167,22 @@ func (s *servers) connect(ctx context.Context, name string) (*nats.Conn, error) 
 		return nil, fmt.Errorf("connect %s to embedded broker: %w", name, err)
 	}
 	return conn, nil
+}
+
+// checks are the conditions of the embedded servers.
+func (s *servers) checks() []process.Check {
+	if s.nats == nil {
+		return nil
+	}
+	return []process.Check{{Code: process.CodeDiskFull, Problem: s.nats.Problem}}
+}
+
+// watch keeps the embedded broker able to write, until ctx ends.
+func (s *servers) watch(ctx context.Context) error {
+	if s.nats == nil {
+		return nil
+	}
+	return s.nats.Watch(ctx)
 }
 
 // sync returns the function that writes the embedded database to disk; nil for another database, which writes by itself.
@@ -188,7 +225,7 @@ func (s *servers) holder() string {
 
 // ready returns the content of the ready file.
 func (s *servers) ready() target.Shop {
-	r := target.Shop{Storefront: s.storefrontURL(), Ops: s.storefrontURL(), OpsToken: s.secrets.OpsToken, MongoDB: s.mongoURI(), NATS: s.natsURL(),
+	r := target.Shop{Storefront: s.storefrontURL(), Ops: s.storefrontURL(), OpsToken: auth.First(s.secrets.OpsToken), MongoDB: s.mongoURI(), NATS: s.natsURL(),
 		Stripe: s.sandboxURL(), StripeSecretKey: s.secrets.StripeSecretKey, StripePublishableKey: s.secrets.StripePublishableKey}
 	if s.inbox != nil {
 		r.Mail = s.storefrontURL()
@@ -200,11 +237,16 @@ func (s *servers) ready() target.Shop {
 func (s *servers) serveSandbox(ctx context.Context) error {
 	done := make(chan error, 1)
 	go func() { done <- s.sandbox.Run(ctx) }()
-	serveErr := api.Serve(ctx, s.sandboxListen, s.sandbox, process.HTTPGrace)
+	serveErr := api.Serve(ctx, s.sandboxListen, s.checkHost(s.sandbox, s.sandboxListen), process.HTTPGrace)
 	if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
 		return errors.Join(serveErr, err)
 	}
 	return serveErr
+}
+
+// checkHost refuses requests to names that are not the shop's.
+func (s *servers) checkHost(next http.Handler, l net.Listener) http.Handler {
+	return api.CheckHost(next, l.Addr(), append(s.config.AllowedHosts, s.config.PublicURL)...)
 }
 
 // mailbox returns the pages of the embedded inbox; nil with another mail server.

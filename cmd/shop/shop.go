@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -37,7 +38,7 @@ import (
 // Run runs the shop until ctx ends and then stops it: first the workers finish what they have begun, then the HTTP servers
 // close, then the embedded servers. When the shop is ready, Run prints its addresses to out.
 func Run(ctx context.Context, config Config, logger *slog.Logger, out io.Writer) (err error) {
-	if err := os.MkdirAll(config.Data, 0o755); err != nil {
+	if err := os.MkdirAll(config.Data, 0o700); err != nil {
 		return fmt.Errorf("create data directory: %w", err)
 	}
 	// The lock comes before the first write: of two shops that start at once in a new directory, the one that fails must not
@@ -47,7 +48,7 @@ func Run(ctx context.Context, config Config, logger *slog.Logger, out io.Writer)
 		return err
 	}
 	defer func() { err = errors.Join(err, data.Close()) }()
-	s, err := secretsOf(config)
+	s, err := secretsOf(config, logger)
 	if err != nil {
 		return err
 	}
@@ -69,18 +70,18 @@ func Run(ctx context.Context, config Config, logger *slog.Logger, out io.Writer)
 		if err := writeReady(config, ready); err != nil {
 			return err
 		}
-		printReady(out, ready, config.Data)
+		printReady(out, ready, config)
 		return nil
 	})
 }
 
 // secretsOf loads the secrets of the data directory, with the configured keys of Stripe instead of the sandbox's. A closed
-// shop needs no secrets and creates none, because ops restore does not overwrite existing ones.
-func secretsOf(config Config) (secrets, error) {
+// shop needs only the broker's token, of one run, and creates no file, because ops restore does not overwrite an existing one.
+func secretsOf(config Config, logger *slog.Logger) (secrets, error) {
 	if config.Closed {
-		return secrets{}, nil
+		return secrets{NATSToken: rand.Text()}, nil
 	}
-	s, err := loadSecrets(config.Data)
+	s, err := loadSecrets(config, logger)
 	if err == nil && !config.sandboxed() {
 		s.StripeSecretKey, s.StripePublishableKey, s.StripeWebhookSecret = config.StripeSecretKey, config.StripePublishableKey, config.StripeWebhookSecret
 	}
@@ -110,6 +111,7 @@ func stayClosed(ctx context.Context, config Config, servers *servers, logger *sl
 	}
 	fmt.Fprintf(out, "The shop is closed. Data is in %s.\n\n  NATS         %s\n  MongoDB      %s\n", config.Data,
 		address.Redacted(ready.NATS), address.Redacted(ready.MongoDB))
+	printExposed(out, config.exposed())
 	<-ctx.Done()
 	return nil
 }
@@ -141,7 +143,7 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 			sh.close()
 		}
 	}()
-	tokens, err := auth.New(servers.secrets.TokenSecret, servers.secrets.OpsToken)
+	tokens, err := auth.New(auth.Config{Secrets: servers.secrets.TokenSecret, OpsTokens: servers.secrets.OpsToken, Lifetime: config.TokenLifetime})
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +166,7 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 	for _, d := range domains {
 		d.Register(sh.api)
 	}
-	sh.host, err = process.NewHost(ctx, process.HostConfig{DB: sh.db, Holder: servers.holder(), Log: sh.log, Registerer: sh.registry, StoreLimit: servers.storeLimit(), Sync: servers.sync()}, domains...)
+	sh.host, err = process.NewHost(ctx, process.HostConfig{Checks: servers.checks(), DB: sh.db, Holder: servers.holder(), Log: sh.log, Registerer: sh.registry, StoreLimit: servers.storeLimit(), Sync: servers.sync()}, domains...)
 	return sh, err
 }
 
@@ -198,7 +200,7 @@ func (sh *shop) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("render the OpenAPI document: %w", err)
 	}
-	pages, err := storefront.New(storefront.Config{API: sh.mux, Logger: sh.logger, SandboxURL: sh.servers.sandboxURL(),
+	pages, err := storefront.New(storefront.Config{API: sh.mux, Logger: sh.logger, SandboxURL: sh.servers.browserSandboxURL(),
 		OpenAPI: func() []byte { return document }})
 	if err != nil {
 		return nil, err
@@ -209,16 +211,25 @@ func (sh *shop) handler() (http.Handler, error) {
 	}
 	root.Handle("/", pages)
 	if mailbox := sh.servers.mailbox(); mailbox != nil {
-		root.Handle("/mail", mailbox)
-		root.Handle("/mail/", mailbox)
+		root.Handle("/mail", sh.forStaff(mailbox))
+		root.Handle("/mail/", sh.forStaff(mailbox))
 	}
 	if sh.config.Pprof {
-		root.HandleFunc("/debug/pprof/", pprof.Index)
-		root.HandleFunc("/debug/pprof/profile", pprof.Profile)
-		root.HandleFunc("/debug/pprof/trace", pprof.Trace)
+		root.Handle("/debug/pprof/", sh.forStaff(http.HandlerFunc(pprof.Index)))
+		root.Handle("/debug/pprof/profile", sh.forStaff(http.HandlerFunc(pprof.Profile)))
+		root.Handle("/debug/pprof/trace", sh.forStaff(http.HandlerFunc(pprof.Trace)))
 	}
 	api.Health(sh.mux, api.Readiness{Vital: sh.host.Vital, Degraded: sh.host.Degraded}, sh.registry, sh.tokens)
-	return api.RequireTLS(sh.servers.publicURL(), api.Wrap(root, sh.mux, sh.logger, sh.registry)), nil
+	checked := sh.servers.checkHost(root, sh.servers.http)
+	return api.RequireTLS(sh.servers.publicURL(), api.Wrap(checked, sh.mux, sh.logger, sh.registry)), nil
+}
+
+// forStaff asks for the ops token where strangers can reach the shop. A shop on this machine only is open to its user.
+func (sh *shop) forStaff(next http.Handler) http.Handler {
+	if !sh.config.public() {
+		return next
+	}
+	return staffOnly(next, sh.tokens)
 }
 
 // run serves until ctx ends. The HTTP servers stop after the workers, because the last work of a worker may need them.
@@ -247,6 +258,7 @@ func (sh *shop) work(ctx context.Context, whenReady func() error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return sh.host.Run(ctx) })
 	group.Go(func() error { return process.WhileConnected(ctx, sh.conn) })
+	group.Go(func() error { return sh.servers.watch(ctx) })
 	group.Go(func() error {
 		if err := sh.open(ctx, whenReady); err != nil && ctx.Err() == nil {
 			return err

@@ -21,6 +21,9 @@ import (
 )
 
 type settings struct {
+	process.TLS `embed:""`
+
+	AllowedHosts     []string   `env:"ALLOWED_HOSTS" placeholder:"NAME,..." help:"Further names at which clients reach the shop, besides the host of PUBLIC_URL, IP addresses and names without a dot. Requests to other names are refused."`
 	HTTP             string     `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8080" help:"Address to serve the shop on; port 0 picks a free port."`
 	InventoryURL     string     `env:"INVENTORY_URL" required:"" help:"Address of the inventory API, such as http://inventory:8081; separate several replicas by commas."`
 	LogJSON          bool       `env:"LOG_JSON" help:"Log JSON instead of text."`
@@ -57,7 +60,7 @@ func run(ctx context.Context, s settings, logger *slog.Logger, out io.Writer) er
 	if err != nil {
 		return err
 	}
-	listener, err := api.Listen("the storefront", s.HTTP)
+	listener, scheme, err := s.Listen("the storefront", s.HTTP)
 	if err != nil {
 		return err
 	}
@@ -68,8 +71,9 @@ func run(ctx context.Context, s settings, logger *slog.Logger, out io.Writer) er
 	mux.Handle("/", pages)
 	ready := func() error { return nil } // the storefront has no state; each domain reports its own readiness
 	api.Health(mux, api.Readiness{Vital: ready, Degraded: ready}, registry, nil)
-	fmt.Fprintf(out, "storefront listens on http://%s\n", listener.Addr())
-	return api.Serve(ctx, listener, api.RequireTLS(s.PublicURL, api.Wrap(mux, mux, logger, registry)), process.HTTPGrace)
+	fmt.Fprintf(out, "storefront listens on %s://%s\n", scheme, listener.Addr())
+	handler := api.CheckHost(mux, listener.Addr(), append(s.AllowedHosts, s.PublicURL)...)
+	return api.Serve(ctx, listener, api.RequireTLS(s.PublicURL, api.Wrap(handler, mux, logger, registry)), process.HTTPGrace)
 }
 
 // document returns the OpenAPI document of all domains, whose APIs this origin serves. The services it is generated from are

@@ -162,9 +162,13 @@ func (a *Archive) lastOf(ctx context.Context, id string) (Archived, error) {
 }
 
 func (a *Archive) chunk(ctx context.Context, id string) ([]Archived, error) {
-	var c chunk
-	if err := a.collection.FindOne(ctx, bson.D{{Key: "_id", Value: id}}).Decode(&c); err != nil {
+	raw, err := a.collection.FindOne(ctx, bson.D{{Key: "_id", Value: id}}).Raw()
+	if err != nil {
 		return nil, fmt.Errorf("read %s of %s: %w", id, a.collection.Name(), err)
+	}
+	var c chunk
+	if err := bson.Unmarshal(raw, &c); err != nil {
+		return nil, fmt.Errorf("%w: decode %s: %w", ErrDamaged, id, err)
 	}
 	return c.unpack()
 }
@@ -176,8 +180,14 @@ type span struct {
 }
 
 // Each calls fn once for every archived message from a sequence on, in order, until fn returns an error. Gaps in the archive show
-// as gaps in the sequences.
+// as gaps in the sequences. It returns [ErrDamaged] at a chunk that cannot be unpacked.
 func (a *Archive) Each(ctx context.Context, from uint64, fn func(Archived) error) error {
+	return a.EachReadable(ctx, from, func(d Damage) error { return d.Err }, fn)
+}
+
+// EachReadable is like [Archive.Each], but calls damaged for a chunk that cannot be unpacked, and continues after the chunk when damaged
+// returns nil.
+func (a *Archive) EachReadable(ctx context.Context, from uint64, damaged func(Damage) error, fn func(Archived) error) error {
 	head, err := a.Head(ctx)
 	if err != nil {
 		return err
@@ -195,6 +205,9 @@ func (a *Archive) Each(ctx context.Context, from uint64, fn func(Archived) error
 			continue
 		}
 		messages, err := a.chunk(ctx, s.id)
+		if errors.Is(err, ErrDamaged) {
+			err = damaged(Damage{Chunk: s.id, First: s.first, Last: s.last, Err: err})
+		}
 		if err != nil {
 			return err
 		}

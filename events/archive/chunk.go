@@ -116,23 +116,30 @@ func pack(messages []Archived) (chunk, error) {
 		Messages: compressor.EncodeAll(lines.Bytes(), nil)}, nil
 }
 
-// unpack decodes the messages of a chunk.
+// unpack decodes the messages of a chunk. It returns [ErrDamaged] when they are not the consecutive messages that the chunk names.
 func (c chunk) unpack() ([]Archived, error) {
 	lines, err := decompressor.DecodeAll(c.Messages, nil)
 	if err != nil {
-		return nil, fmt.Errorf("unpack %s: %w", c.ID, err)
+		return nil, fmt.Errorf("%w: unpack %s: %w", ErrDamaged, c.ID, err)
+	}
+	next, err := c.first()
+	if err != nil {
+		return nil, err
 	}
 	var messages []Archived
 	decoder := jsontext.NewDecoder(bytes.NewReader(lines))
 	for decoder.PeekKind() != 0 {
 		var m Archived
 		if err := json.UnmarshalDecode(decoder, &m); err != nil {
-			return nil, fmt.Errorf("unpack %s: %w", c.ID, err)
+			return nil, fmt.Errorf("%w: unpack %s: %w", ErrDamaged, c.ID, err)
 		}
-		messages = append(messages, m)
+		if m.Sequence != next {
+			return nil, fmt.Errorf("%w: unpack %s: %d instead of %d", ErrDamaged, c.ID, m.Sequence, next)
+		}
+		messages, next = append(messages, m), next+1
 	}
-	if len(messages) == 0 || messages[len(messages)-1].Sequence != c.Last {
-		return nil, fmt.Errorf("unpack %s: it ends before %d", c.ID, c.Last)
+	if next != c.Last+1 || len(messages) == 0 {
+		return nil, fmt.Errorf("%w: unpack %s: it ends before %d", ErrDamaged, c.ID, c.Last)
 	}
 	return messages, nil
 }

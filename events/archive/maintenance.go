@@ -7,8 +7,6 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
-
-	eventlog "tillstream/events/log"
 )
 
 // Cut marks an [Archive.SetAside] that has begun. Messages from the sequence From on no longer count as archived, whether they
@@ -91,36 +89,6 @@ func (a *Archive) moveChunk(ctx context.Context, from uint64, aside *Archive, s 
 	}
 	if err != nil {
 		return fmt.Errorf("delete %s from %s: %w", s.id, a.collection.Name(), err)
-	}
-	return nil
-}
-
-// Restoring marks the log as being restored from a backup, or as left by an interrupted restore.
-type Restoring struct {
-	Backup string `bson:"backup"` // id of the backup
-	Cut    uint64 `bson:"cut"`    // sequence at which it ends
-}
-
-// restoringError matches [eventlog.ErrTruncated], after which a process must stop, but names another remedy than a repair.
-type restoringError struct{ Restoring }
-
-func (e restoringError) Error() string {
-	return fmt.Sprintf("a restore of a backup (up to %d) is running or was interrupted: wait until it ends, or run `ops restore` of the same backup again", e.Cut)
-}
-
-// Is reports whether target is [eventlog.ErrTruncated].
-func (e restoringError) Is(target error) bool { return target == eventlog.ErrTruncated }
-
-// BeginRestore marks an empty archive. Until EndRestore no process starts on the log and nothing is archived: a shop that started
-// on half of a backup would use the sequences of the other half.
-func (a *Archive) BeginRestore(ctx context.Context, r Restoring) error {
-	return a.putHead(ctx, Head{Restoring: &r})
-}
-
-// EndRestore removes the mark. The empty archive is then written from the log.
-func (a *Archive) EndRestore(ctx context.Context) error {
-	if _, err := a.collection.DeleteOne(ctx, bson.D{{Key: "_id", Value: headID}}); err != nil {
-		return fmt.Errorf("delete head of %s: %w", a.collection.Name(), err)
 	}
 	return nil
 }

@@ -59,6 +59,18 @@ func checkAddr(addr string) error {
 	return nil
 }
 
+// DialAddr returns the address at which a process on this machine reaches a listener. That of a listener on all addresses of the
+// machine, such as 0.0.0.0:80, is not one to connect to.
+func DialAddr(listener string) string {
+	if host, port, err := net.SplitHostPort(listener); err == nil && isAny(host) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return listener
+}
+
+// isAny reports whether a host means all addresses of the machine.
+func isAny(host string) bool { return host == "" || net.ParseIP(host).IsUnspecified() }
+
 // splitAddr splits "host:port".
 func splitAddr(addr string) (string, int, error) {
 	host, text, err := net.SplitHostPort(addr)

@@ -25,6 +25,10 @@ type MongoConfig struct {
 	// Dir contains one SQLite file per database. It is made if it does not exist. Required: FerretDB hangs without files.
 	Dir string
 
+	// KeyFile is the file with the private key and the certificate that a client must present; [Mongo.URI] names it. It is made
+	// if it does not exist, readable by its owner only. Default: every client may connect, without TLS, for tests.
+	KeyFile string
+
 	// Logger receives the server's warnings and errors. Default: they are discarded.
 	Logger *slog.Logger
 }
@@ -71,9 +75,17 @@ func openMongo(cfg MongoConfig) (*Mongo, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.KeyFile != "" {
+		if cfg.KeyFile, err = filepath.Abs(cfg.KeyFile); err != nil {
+			return nil, fmt.Errorf("key file: %w", err)
+		}
+		if err := makeKeyFile(cfg.KeyFile, cfg.Addr); err != nil {
+			return nil, err
+		}
+	}
 	starting.Lock()
 	db, err := ferretdb.New(&ferretdb.Config{
-		Listener:  ferretdb.ListenerConfig{TCP: cfg.Addr},
+		Listener:  cfg.listener(),
 		Logger:    newMongoLog(cfg.Logger),
 		Handler:   "sqlite",
 		SQLiteURL: files,
@@ -83,13 +95,22 @@ func openMongo(cfg MongoConfig) (*Mongo, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	m := &Mongo{uri: db.MongoDBURI(), files: cfg.Dir, log: cfg.Logger, ids: newIDIndexer(cfg.Dir, cfg.Logger)}
+	m := &Mongo{uri: clientURI(db.MongoDBURI(), cfg.KeyFile), files: cfg.Dir, log: cfg.Logger, ids: newIDIndexer(cfg.Dir, cfg.Logger)}
 
 	var running sync.WaitGroup
 	running.Go(func() { m.run(ctx, db) })
 	running.Go(func() { m.ids.run(ctx) })
 	m.stop = func() { cancel(); running.Wait() }
 	return m, nil
+}
+
+// listener returns where and how FerretDB listens. The embedded FerretDB v1 has no users: it accepts any password. TLS with a
+// certificate that the client must present is the one authentication that it enforces.
+func (c MongoConfig) listener() ferretdb.ListenerConfig {
+	if c.KeyFile == "" {
+		return ferretdb.ListenerConfig{TCP: c.Addr}
+	}
+	return ferretdb.ListenerConfig{TLS: c.Addr, TLSCertFile: c.KeyFile, TLSKeyFile: c.KeyFile, TLSCAFile: c.KeyFile}
 }
 
 func (m *Mongo) run(ctx context.Context, db *ferretdb.FerretDB) {
@@ -165,7 +186,7 @@ func syncFile(path string) error {
 	return errors.Join(err, file.Close())
 }
 
-// URI returns the URI for clients. It needs no further options.
+// URI returns the URI for clients on this machine. It needs no further options; it names the key file.
 func (m *Mongo) URI() string { return m.uri }
 
 // Stop stops the server and returns when its files are closed. It waits up to three seconds for open connections, so clients

@@ -16,7 +16,7 @@ func BenchmarkConnection(b *testing.B) {
 		connect func(*NATS) (*nats.Conn, error)
 	}{
 		{"TCP", func(n *NATS) (*nats.Conn, error) { return nats.Connect(n.URL()) }},
-		{"InProcess", func(n *NATS) (*nats.Conn, error) { return nats.Connect(n.URL(), nats.InProcessServer(n.server)) }},
+		{"InProcess", func(n *NATS) (*nats.Conn, error) { return nats.Connect(n.URL(), nats.InProcessServer(n)) }},
 	} {
 		b.Run(way.name, func(b *testing.B) {
 			b.Run("Batch300", func(b *testing.B) { benchBatch(b, way.connect) })

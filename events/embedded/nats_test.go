@@ -37,7 +37,7 @@ func TestNATSKeepsMessagesAcrossRestart(t *testing.T) {
 func TestNATSSyncsBeforeItAcknowledges(t *testing.T) {
 	t.Parallel()
 	n := startNATS(t, NATSConfig{Dir: t.TempDir()})
-	if cfg := n.server.JetStreamConfig(); !cfg.SyncAlways {
+	if cfg := n.server.Load().JetStreamConfig(); !cfg.SyncAlways {
 		t.Fatalf("JetStream config: got %+v, want SyncAlways", cfg)
 	}
 }

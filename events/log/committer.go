@@ -193,6 +193,7 @@ func (c *committer) storeSingles(group []*request) (open []*request) {
 		if futures[i] != nil {
 			select {
 			case ack := <-futures[i].Ok():
+				c.log.reportStored(nil)
 				r.first, err = ack.Sequence, c.log.high.committed(ack.Sequence, ack.Sequence, false)
 				failpoint.At("append.stored")
 			case err = <-futures[i].Err():
@@ -200,10 +201,14 @@ func (c *committer) storeSingles(group []*request) (open []*request) {
 				err = ErrUnavailable // storeBatch tries each alone and finds the denied ones
 			}
 		}
-		switch err = classify(err); {
+		if err = classify(err); errors.Is(err, errNoRoom) {
+			c.log.reportStored(err)
+		}
+		switch {
 		case err == nil, errors.Is(err, errConflict), errors.Is(err, errRefused), errors.Is(err, errNoRoom), errors.Is(err, ErrTruncated):
 			c.answer(r, err)
 		default:
+			c.log.reportStored(err)
 			r.uncertain = true
 			open = append(open, r)
 		}

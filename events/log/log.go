@@ -116,6 +116,7 @@ type core struct {
 	high       *highWater
 	denials    *denials
 	damage     damage
+	storing    storing
 	checkpoint jetstream.KeyValue
 	lease      jetstream.KeyValue
 	members    members

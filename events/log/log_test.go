@@ -51,6 +51,17 @@ func TestOpenWithMustExistCreatesNothing(t *testing.T) {
 	expectTally(t, tool, "a", tally{1, 1})
 }
 
+// A stream of a new cluster has no leader for a moment, and nothing answers a message to it. Open waits for the leader, so the
+// client's error for that is temporary.
+func TestPublishWithoutAnswerIsTemporary(t *testing.T) {
+	t.Parallel()
+	js := logtest.JetStream(t, logtest.Connect(t, logtest.Server(t)))
+	_, err := js.PublishMsg(t.Context(), &nats.Msg{Subject: "orders.1"}, jetstream.WithRetryAttempts(0))
+	if err == nil || !eventlog.IsTemporary(err) {
+		t.Errorf("publish without a stream: got %v, want a temporary error", err)
+	}
+}
+
 func TestAppendOnClosedConnectionIsUnavailable(t *testing.T) {
 	t.Parallel()
 	conn := logtest.Connect(t, logtest.Server(t))

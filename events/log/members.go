@@ -111,19 +111,20 @@ func (l *core) checkWritten(state TopologyState) error {
 
 // announce publishes that this process runs and which topology it knows. The announcement expires like a lease.
 func (l *core) announce(ctx context.Context) error {
-	data, err := json.Marshal(l.members.self)
-	if err != nil {
-		return fmt.Errorf("announce process: %w", err)
-	}
-	err = l.retryFor(ctx, openPatience, func(ctx context.Context) error {
-		_, err := l.js.PublishMsg(ctx, &nats.Msg{Subject: topologySubject(prefixProcess + l.members.self.ID), Data: data},
-			jetstream.WithMsgTTL(l.LeaseTTL()), jetstream.WithRetryAttempts(0))
-		return err
-	})
+	err := l.retryFor(ctx, openPatience, l.announceOnce)
 	if err != nil {
 		return fmt.Errorf("announce process: %w", unavailable(ctx, err))
 	}
 	return nil
+}
+
+func (l *core) announceOnce(ctx context.Context) error {
+	data, err := json.Marshal(l.members.self)
+	if err == nil {
+		_, err = l.js.PublishMsg(ctx, &nats.Msg{Subject: topologySubject(prefixProcess + l.members.self.ID), Data: data},
+			jetstream.WithMsgTTL(l.LeaseTTL()), jetstream.WithRetryAttempts(0))
+	}
+	return err
 }
 
 // leave withdraws the announcement.

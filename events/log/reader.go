@@ -106,20 +106,28 @@ func (l *Log) Follow(ctx context.Context, from uint64, fn func(Message) error) e
 	})
 }
 
+// snapshotInactive is how long the broker keeps the consumer of a snapshot that is not read; its default is five minutes.
+const snapshotInactive = 10 * time.Second
+
 // Snapshot calls fn for the newest message of every subject that matches a filter, in order. It returns the sequence up to
 // which it has read the log: follow the log from the next one.
 func (l *Log) Snapshot(ctx context.Context, filters []string, fn func(Message) error) (upTo uint64, err error) {
 	if upTo, err = l.End(ctx, 0); err != nil {
 		return 0, err
 	}
-	consumer, err := l.openConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: filters})
+	consumer, err := l.openConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
+		FilterSubjects: filters, InactiveThreshold: snapshotInactive})
 	if err != nil {
 		return 0, err
 	}
 	if consumer.CachedInfo().NumPending == 0 {
 		return upTo, nil
 	}
-	err = l.consume(ctx, consumer, func(m Message, pending uint64) (bool, error) { return pending > 0, fn(m) })
+	ctx, watchdog := NewWatchdog(ctx, StallTimeout)
+	defer watchdog.Stop()
+	err = l.consume(ctx, consumer, func(m Message, pending uint64) (bool, error) {
+		return pending > 0, watchdog.Handle(func() error { return fn(m) })
+	})
 	return upTo, err
 }
 
@@ -146,7 +154,7 @@ func (l *core) consume(ctx context.Context, consumer jetstream.Consumer, fn func
 	for {
 		msg, err := messages.Next()
 		if errors.Is(err, jetstream.ErrMsgIteratorClosed) && ctx.Err() != nil {
-			return ctx.Err()
+			return ReadError(ctx)
 		}
 		if err != nil {
 			return fmt.Errorf("read the log: %w", unavailable(ctx, err))

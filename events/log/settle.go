@@ -71,8 +71,10 @@ func (c *committer) answered(requests []*request, last uint64, err error) bool {
 	switch {
 	case err == nil:
 		failpoint.At("append.stored")
+		c.log.reportStored(nil)
 		c.stored(requests, last)
 	case errors.Is(err, errNoRoom):
+		c.log.reportStored(err)
 		c.answerAll(requests, err)
 	case errors.Is(err, errRefused), errors.Is(err, ErrNotAllowed):
 		c.refused(requests, err)
@@ -84,6 +86,7 @@ func (c *committer) answered(requests []*request, last uint64, err error) bool {
 
 // unanswered records that a try of the requests may still be stored.
 func (c *committer) unanswered(requests []*request, attempt int, err error) {
+	c.log.reportStored(err)
 	if attempt == 1 {
 		c.log.config.Logger.Warn("append unanswered", "requests", len(requests), "broker", c.log.conn.ConnectedServerName(), "error", err)
 	}
@@ -189,6 +192,7 @@ func (c *committer) settle(open []*request) (unsettled []*request) {
 		switch o := outcomes[i]; o.kind {
 		case outcomeStored:
 			r.first = o.first
+			c.log.reportStored(nil)
 			c.answer(r, c.log.high.committed(o.first, o.first+uint64(len(r.messages))-1, true))
 		case outcomeConflict:
 			c.answer(r, errConflict)

@@ -16,6 +16,8 @@ var (
 	ErrRunning = errors.New("stop the shop first, or start it with --closed: processes are running")
 	// ErrConcurrentAppend is returned by Repair and Restore when another process, such as a second repair, has appended to the log.
 	ErrConcurrentAppend = errors.New("the log has grown since it was compared; run this again")
+	// ErrDifferent is returned by Repair when it would have to choose between two contents of one event.
+	ErrDifferent = errors.New("log and archive have the same event with different contents; nothing was deleted, see \"The log has a gap\" in the runbook")
 	// ErrNotEmpty is returned by Restore when the broker or the database contains data.
 	ErrNotEmpty = errors.New("restore needs an empty broker and an empty database: start a shop with --closed and --data NEW_DIRECTORY")
 	// ErrOtherBackup is returned by Restore when the log is not the beginning of this backup, for example after an interrupted

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events"
@@ -140,11 +141,41 @@ func (s *shop) deleteMessages(missing ...uint64) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	if stream.CachedInfo().Config.DenyDelete { // every start turns it on again
+		stream = s.permitDeletion()
+	}
 	for _, sequence := range missing {
 		if err := stream.SecureDeleteMsg(s.t.Context(), sequence); err != nil {
 			s.t.Fatal(err)
 		}
 	}
+}
+
+// permitDeletion replaces the log by a copy that permits deletion.
+func (s *shop) permitDeletion() jetstream.Stream {
+	s.t.Helper()
+	var all []*nats.Msg
+	err := s.Each(s.t.Context(), replay.Range{}, func(m replay.Message) error {
+		all = append(all, &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data})
+		return nil
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.replaceLog()
+	for _, m := range all {
+		for _, expectation := range []string{jetstream.ExpectedLastSeqHeader, jetstream.ExpectedLastSubjSeqHeader} {
+			m.Header.Del(expectation)
+		}
+		if _, err := s.js.PublishMsg(s.t.Context(), m); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	stream, err := s.js.Stream(s.t.Context(), events.StreamShop)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return stream
 }
 
 // damagedLog writes a log of that many messages and deletes some of them.

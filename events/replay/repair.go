@@ -4,9 +4,13 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strconv"
+	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"tillstream/events/archive"
 )
 
 // Repair compares the two durable copies of the events, log and archive, by event id. It restores in each copy the events that
@@ -20,7 +24,15 @@ import (
 // events are superseded, are reported, and are kept in a collection beside the archive. A lane that is ahead of the
 // log is set back, so that it handles the restored events again.
 //
-//	log      1 2 . 4 5           damage: 3 cannot be inserted between 2 and 4; readers take it from the archive
+// A broker accepts no message between two others. A log with gaps is therefore deleted and written again from the archive, with the
+// same sequences and ids, after the archive was given everything that only the log had:
+//
+//	log      1 2 . . 5 6 7       damage: 3 and 4 are missing
+//	archive  1 2 3 . 5 6 .       7 is written from the log; 4 becomes a placeholder, because neither copy has it
+//	both     1 2 3 v 5 6 7
+//
+// A placeholder is an [events.EventVoided] that names its own sequence, so every process skips it. The entity of the lost event
+// remains unavailable if it has later events, because its revisions have a gap.
 //
 // No process may run while the log is restored. Events that the log lost before the archive had them are in neither copy; the
 // archive is written about every two seconds.
@@ -39,13 +51,17 @@ type RepairReport struct {
 	ArchiveLost Loss   `json:"archive_lost"`    // only in the log: they are written to the archive
 	Superseded  Loss   `json:"superseded"`      // only in the archive, and their entity has new events: staff must check them
 	Damaged     Loss   `json:"damaged"`         // in gaps of the log; the archive has them, and readers take them from there
-	LostInBoth  Loss   `json:"gone"`            // sequences that both copies lack
+	LostInBoth  Loss   `json:"gone"`            // sequences that both copies lack; a repair writes placeholders
+	Different   Loss   `json:"different"`       // in both copies with the same id and different contents; a repair changes neither
 	Diverged    bool   `json:"went_on"`         // events were appended after the loss: restored events get new sequences
 	Aside       string `json:"aside,omitempty"` // the collection with the superseded events; "" when none were set aside
 	// LanesAhead are the lanes whose checkpoint is beyond the end of the log, or beyond the point of the loss. They are set back.
 	LanesAhead []string `json:"lanes_ahead,omitempty"`
-	Restored   bool     `json:"restored"` // false for a dry run
-	Seconds    float64  `json:"seconds"`
+	// DamagedChunks of the archive cannot be unpacked. Their messages are restored from the log, and they are set aside.
+	DamagedChunks []archive.Damage `json:"damaged_chunks,omitempty"`
+	Interrupted   bool             `json:"interrupted,omitempty"` // an earlier repair was interrupted while it wrote the log again
+	Restored      bool             `json:"restored"`              // false for a dry run
+	Seconds       float64          `json:"seconds"`
 }
 
 // Loss counts the events that a copy lacks, and lists the first ones.
@@ -71,13 +87,23 @@ func (l *Loss) add(e Lost) {
 	}
 }
 
-// HasFindings reports whether the copies differ, a lane is ahead, or events are lost.
-func (r RepairReport) HasFindings() bool {
-	return r.LogLost.Count+r.ArchiveLost.Count+r.Superseded.Count > 0 || r.Diverged || len(r.LanesAhead) > 0 || r.Unrepairable()
+// sequences lists the first events, for an error.
+func (l Loss) sequences() string {
+	names := make([]string, len(l.First))
+	for i, e := range l.First {
+		names[i] = strconv.FormatUint(e.Sequence, 10)
+	}
+	return strings.Join(names, ", ")
 }
 
-// Unrepairable reports whether events are missing that a repair cannot restore.
-func (r RepairReport) Unrepairable() bool { return r.Damaged.Count+r.LostInBoth.Count > 0 }
+// HasFindings reports whether the copies differ, a lane is ahead, or events are lost.
+func (r RepairReport) HasFindings() bool {
+	return r.LogLost.Count+r.ArchiveLost.Count+r.Superseded.Count+r.Damaged.Count > 0 || r.Diverged || r.Interrupted ||
+		len(r.LanesAhead)+len(r.DamagedChunks) > 0 || r.Unrepairable()
+}
+
+// Unrepairable reports whether events are missing or differ, and a repair cannot tell what they were.
+func (r RepairReport) Unrepairable() bool { return r.LostInBoth.Count+r.Different.Count > 0 }
 
 // Run compares both copies completely and then restores the differences, unless it is a dry run.
 func (r Repair) Run(ctx context.Context) (RepairReport, error) {

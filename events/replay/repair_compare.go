@@ -3,6 +3,8 @@ package replay
 import (
 	"context"
 	"hash/fnv"
+	"io"
+	"maps"
 	"slices"
 
 	"tillstream/events"
@@ -12,14 +14,18 @@ import (
 
 // copies is the result of comparing the log with its archive.
 type copies struct {
-	archive *archive.Archive
-	report  RepairReport
-	sums    []uint64    // of the event ids of the log, by sequence; 0 for a gap
-	missing []uint64    // sequences that the archive lacks
-	lost    []lostEvent // events that the log lacks, by archived sequence
-	plan    plan
-	ahead   []eventlog.Checkpoint // of the lanes that are ahead of the log
-	known   uint64                // end of the part of the log that did not change
+	archive    *archive.Archive
+	report     RepairReport
+	sums       []uint64    // of the event ids of the log, by sequence; 0 for a gap
+	contents   []uint64    // of the messages of the log, by sequence
+	known      []bool      // by sequence: the archive has the event of the log, or the one that a gap of the log lacks
+	unarchived []uint64    // sequences of the log that the archive lacks
+	missing    []uint64    // those that the archive should have
+	gone       []uint64    // sequences that both lack
+	lost       []lostEvent // events that the log lacks, by archived sequence
+	plan       plan
+	ahead      []eventlog.Checkpoint // of the lanes that are ahead of the log
+	unchanged  uint64                // end of the part of the log that did not change
 }
 
 // sumOf identifies an event by its id, and a message without an id by subject and body. It is never 0.
@@ -36,9 +42,28 @@ func sumOf(id, subject string, body []byte) uint64 {
 
 func sumOfArchived(a archive.Archived) uint64 { return sumOf(a.EventID(), a.Subject, a.Body()) }
 
+// contentOf is a hash of a message without the headers of its append.
+func contentOf(a archive.Archived) uint64 {
+	h := fnv.New64a()
+	write := func(text string) {
+		_, _ = io.WriteString(h, text) // never fails, and neither does the next
+		_, _ = h.Write([]byte{0})
+	}
+	write(a.Subject)
+	headers := headersOf(a)
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		write(name)
+		for _, value := range headers[name] {
+			write(value)
+		}
+	}
+	_, _ = h.Write(a.Body())
+	return h.Sum64()
+}
+
 // compare finds what each copy lacks. The archive may grow during the comparison, so the log is read again after it.
 func (r Repair) compare(ctx context.Context) (*copies, error) {
-	c := &copies{archive: archive.New(r.DB), sums: make([]uint64, 1)}
+	c := &copies{archive: archive.New(r.DB), sums: make([]uint64, 1), contents: make([]uint64, 1)}
 	archivedTo, err := r.archivedTo(ctx, c)
 	if err != nil {
 		return nil, err
@@ -46,8 +71,7 @@ func (r Repair) compare(ctx context.Context) (*copies, error) {
 	if err := r.readLog(ctx, c); err != nil {
 		return nil, err
 	}
-	known, err := r.readArchive(ctx, c)
-	if err != nil {
+	if err := r.readArchive(ctx, c); err != nil {
 		return nil, err
 	}
 	// The archive may contain events that were appended after the first read of the log. The log has not lost them.
@@ -55,7 +79,7 @@ func (r Repair) compare(ctx context.Context) (*copies, error) {
 		return nil, err
 	}
 	c.lost = slices.DeleteFunc(c.lost, func(e lostEvent) bool { return c.has(e.Sequence, e.sum) })
-	c.reportDamage(known)
+	c.findGone()
 	if err := r.reportMissing(ctx, c, archivedTo); err != nil {
 		return nil, err
 	}
@@ -82,11 +106,13 @@ func reportProgress(progress func(stage string, done, total uint64), stage strin
 // archivedTo returns the sequence up to which the archive should be complete, by its head or by the checkpoint of its lane.
 func (r Repair) archivedTo(ctx context.Context, c *copies) (uint64, error) {
 	head, err := c.archive.Head(ctx)
-	if err == nil {
-		err = head.BeingRestored() // the missing events come from the backup
-	}
 	if err != nil {
 		return 0, err
+	}
+	if c.report.Interrupted = head.Restoring != nil && head.Restoring.IsRepair(); !c.report.Interrupted {
+		if err := head.BeingRestored(); err != nil { // the missing events come from the backup
+			return 0, err
+		}
 	}
 	checkpoint, err := r.Log.log.LoadCheckpoint(ctx, archive.Lane)
 	return max(head.Last, checkpoint.Position), err
@@ -100,8 +126,9 @@ func (r Repair) readLog(ctx context.Context, c *copies) error {
 		return err
 	}
 	c.report.Log, c.sums = last, append(c.sums, make([]uint64, last+1-from)...)
+	c.contents = append(c.contents, make([]uint64, last+1-from)...)
 	return r.Log.Each(ctx, Range{From: from, To: last}, func(m Message) error {
-		c.sums[m.Sequence] = sumOf(m.Header.Get(events.HeaderID), m.Subject, m.Data)
+		c.sums[m.Sequence], c.contents[m.Sequence] = sumOf(m.Header.Get(events.HeaderID), m.Subject, m.Data), contentOf(archive.From(m))
 		r.progress("log", m.Sequence, last)
 		return nil
 	})
@@ -117,48 +144,62 @@ func (c *copies) gap(sequence uint64) bool {
 	return sequence < uint64(len(c.sums)) && c.sums[sequence] == 0
 }
 
-// readArchive finds the events that only the archive has, and returns which sequences of the log it has.
-func (r Repair) readArchive(ctx context.Context, c *copies) (known []bool, err error) {
-	known = make([]bool, len(c.sums))
+// readArchive finds the events that only one copy has, and those that the copies have with different contents.
+func (r Repair) readArchive(ctx context.Context, c *copies) error {
+	c.known = make([]bool, len(c.sums))
 	last := uint64(len(c.sums) - 1)
-	err = c.archive.Each(ctx, 0, func(a archive.Archived) error {
+	damaged := func(d archive.Damage) error {
+		c.report.DamagedChunks = append(c.report.DamagedChunks, d)
+		return nil
+	}
+	err := c.archive.EachReadable(ctx, 0, damaged, func(a archive.Archived) error {
 		c.report.Archived = a.Sequence
 		r.progress("archive", a.Sequence, last)
-		sum := sumOfArchived(a)
-		switch {
-		case c.has(a.Sequence, sum):
-			known[a.Sequence] = true
-		case len(c.lost) == 0 && c.gap(a.Sequence): // before the fork the copies are equal
-			known[a.Sequence] = true
-			c.report.Damaged.add(lostOf(a))
-		default:
-			c.lost = append(c.lost, lostEvent{Lost: lostOf(a), cause: a.Headers.Get(events.HeaderCausationID), sum: sum})
-		}
+		c.classify(a)
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
 	for sequence := uint64(1); sequence <= last; sequence++ {
-		if c.sums[sequence] != 0 && !known[sequence] {
-			c.missing = append(c.missing, sequence)
+		if c.sums[sequence] != 0 && !c.known[sequence] {
+			c.unarchived = append(c.unarchived, sequence)
 		}
 	}
-	return known, nil
+	return err
+}
+
+// classify compares one archived event with the log.
+func (c *copies) classify(a archive.Archived) {
+	sum := sumOfArchived(a)
+	switch {
+	case c.has(a.Sequence, sum):
+		c.known[a.Sequence] = true
+		if c.contents[a.Sequence] != contentOf(a) {
+			c.report.Different.add(lostOf(a))
+		}
+	case len(c.lost) == 0 && c.gap(a.Sequence): // before the fork the copies are equal
+		c.known[a.Sequence] = true
+		c.report.Damaged.add(lostOf(a))
+	default:
+		c.lost = append(c.lost, lostEvent{Lost: lostOf(a), cause: a.Headers.Get(events.HeaderCausationID), sum: sum})
+	}
 }
 
 func lostOf(a archive.Archived) Lost {
 	return Lost{Sequence: a.Sequence, EventID: a.EventID(), Type: a.Headers.Get(events.HeaderType), Subject: a.Subject}
 }
 
-// reportDamage reports the sequences that both copies lack.
-func (c *copies) reportDamage(known []bool) {
+// findGone finds the sequences that both copies lack.
+func (c *copies) findGone() {
 	for sequence := uint64(1); sequence < uint64(len(c.sums)); sequence++ {
-		archived := sequence < uint64(len(known)) && known[sequence]
-		if c.gap(sequence) && !archived {
+		if c.gap(sequence) && !c.archived(sequence) {
+			c.gone = append(c.gone, sequence)
 			c.report.LostInBoth.add(Lost{Sequence: sequence})
 		}
 	}
+}
+
+// archived reports whether the archive has the event that belongs at a sequence of the log.
+func (c *copies) archived(sequence uint64) bool {
+	return sequence < uint64(len(c.known)) && c.known[sequence]
 }
 
 // fork returns the first sequence at which log and archive have different events, 0 when there is none.
@@ -175,7 +216,7 @@ func (r Repair) reportMissing(ctx context.Context, c *copies, archivedTo uint64)
 	var lost []uint64
 	fork := c.fork()
 	c.report.Diverged = fork > 0 && fork <= c.report.Log
-	for _, sequence := range c.missing {
+	for _, sequence := range c.unarchived {
 		if sequence <= archivedTo && (fork == 0 || sequence < fork) {
 			lost = append(lost, sequence)
 		}
@@ -205,9 +246,11 @@ func (r Repair) plan(ctx context.Context, c *copies) error {
 	restored := map[uint64]bool{} // by an earlier repair that was interrupted, under a new sequence
 	if c.report.Diverged {
 		err := r.Log.Each(ctx, Range{From: c.fork(), To: c.report.Log}, func(m Message) error {
-			if sum := c.sums[m.Sequence]; lost[sum] {
+			sum := c.sums[m.Sequence]
+			switch {
+			case lost[sum]:
 				restored[sum] = true
-			} else {
+			case !c.archived(m.Sequence): // an event that both have at the same sequence is not new
 				changed[m.Subject] = true
 			}
 			return nil
@@ -233,14 +276,17 @@ func (r Repair) findAhead(ctx context.Context, c *copies) error {
 	if err != nil {
 		return err
 	}
-	if c.known, err = r.Log.Last(ctx); err != nil { // after the checkpoints, so that no lane only appears ahead of the log
+	if c.report.Interrupted && !c.report.Diverged {
+		return nil // a repair writes the log again under the old sequences, so the positions remain right
+	}
+	if c.unchanged, err = r.Log.Last(ctx); err != nil { // after the checkpoints, so that no lane only appears ahead of the log
 		return err
 	}
 	if fork := c.fork(); fork > 0 {
-		c.known = fork - 1
+		c.unchanged = fork - 1
 	}
 	for _, checkpoint := range checkpoints {
-		if checkpoint.Lane != archive.Lane && max(checkpoint.Position, checkpoint.Read) > c.known { // the lane of the archive continues at its head
+		if checkpoint.Lane != archive.Lane && max(checkpoint.Position, checkpoint.Read) > c.unchanged { // the lane of the archive continues at its head
 			c.ahead = append(c.ahead, checkpoint)
 			c.report.LanesAhead = append(c.report.LanesAhead, checkpoint.Lane)
 		}

@@ -17,23 +17,43 @@ import (
 // asideSuffix is appended to the name of the archive for the collection with superseded events. Further collections get a number.
 const asideSuffix = "_aside"
 
+// damagedSuffix is appended to the name of the archive for the collection with chunks that cannot be unpacked.
+const damagedSuffix = "_damaged"
+
 // restore writes to both copies what they lack. After an interruption at any point, the next repair continues.
 func (r Repair) restore(ctx context.Context, c *copies) (err error) {
 	if c.report.Aside, err = c.archive.FinishAside(ctx); err != nil {
 		return err
 	}
+	if err := c.archive.SetDamagedAside(ctx, c.report.DamagedChunks, r.DB.Collection(archive.Collection+damagedSuffix)); err != nil {
+		return err
+	}
 	if err := r.restoreArchive(ctx, c); err != nil {
 		return err
 	}
-	if len(c.lost)+len(c.ahead) == 0 {
+	if len(c.lost)+len(c.ahead) == 0 && !c.hasGaps() && !c.report.Interrupted {
 		return nil
 	}
 	if err := r.Log.checkStopped(ctx); err != nil {
 		return err
 	}
 	// Before the first append: after an interruption the log ends later, and a lane would no longer appear ahead of it.
-	if err := r.setLanesBack(ctx, c); err != nil || len(c.lost) == 0 {
+	if err := r.setLanesBack(ctx, c); err != nil {
 		return err
+	}
+	if err := r.restoreEnd(ctx, c); err != nil {
+		return err
+	}
+	if c.hasGaps() {
+		return r.rewriteLog(ctx)
+	}
+	return c.archive.EndRewrite(ctx)
+}
+
+// restoreEnd appends what the log has lost at its end.
+func (r Repair) restoreEnd(ctx context.Context, c *copies) error {
+	if len(c.lost) == 0 {
+		return nil
 	}
 	if err := r.restoreLog(ctx, c); err != nil || c.plan.exact {
 		return err
@@ -141,8 +161,8 @@ func (r Repair) emptyAside(ctx context.Context) (*mongo.Collection, error) {
 // after it again, which is idempotent.
 func (r Repair) setLanesBack(ctx context.Context, c *copies) error {
 	for _, checkpoint := range c.ahead {
-		checkpoint.Position, checkpoint.Read = min(checkpoint.Position, c.known), min(checkpoint.Read, c.known)
-		if err := dropOpenActs(&checkpoint, c.known); err != nil {
+		checkpoint.Position, checkpoint.Read = min(checkpoint.Position, c.unchanged), min(checkpoint.Read, c.unchanged)
+		if err := dropOpenActs(&checkpoint, c.unchanged); err != nil {
 			return err
 		}
 		if err := r.Log.log.SaveCheckpoint(ctx, &checkpoint); err != nil {

@@ -121,53 +121,6 @@ func TestRepairRestoresArchive(t *testing.T) {
 	}
 }
 
-// A repair cannot fill a gap in the log. It reports the events of the gap, which readers take from the archive, and restores the
-// others.
-func TestRepairReportsGapsThatItCannotFill(t *testing.T) {
-	t.Parallel()
-	c := newInstallation(t)
-	c.replaceLog()
-	c.archiveFour()
-	c.deleteMessages(2, 3)
-	for _, chunk := range []string{"000000000003", "000000000004"} {
-		if _, err := c.db.Collection(archive.Collection).DeleteOne(t.Context(), bson.D{{Key: "_id", Value: chunk}}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, dry := range []bool{true, false} {
-		r := c.repair(dry)
-		if !r.Unrepairable() || r.Damaged.Count != 1 || r.Damaged.First[0].EventID != "b1" || r.LostInBoth.Count != 1 || r.LostInBoth.First[0].Sequence != 3 ||
-			r.ArchiveLost.Count != 1 || r.ArchiveLost.First[0].EventID != "d1" || r.LogLost.Count > 0 || r.Diverged || r.Aside != "" {
-			t.Errorf("repair with dry run %v: got %+v, want b1 damaged, 3 in no copy, d1 lost in the archive", dry, r)
-		}
-	}
-	if r := c.repair(true); !r.Unrepairable() || r.ArchiveLost.Count > 0 {
-		t.Errorf("second dry run: got %+v, want only the damage", r)
-	}
-	if ids, err := archivedIn(t, archive.New(c.db)); err != nil || len(ids) != 3 {
-		t.Errorf("archive: got %v, %v; want 3 events", ids, err)
-	}
-}
-
-// A damaged log that has also lost its end is restored like an undamaged one.
-func TestRepairOfDamagedAndTruncatedLogRestoresItsEnd(t *testing.T) {
-	t.Parallel()
-	c := newInstallation(t)
-	c.replaceLog()
-	c.archive(func() { c.adjust("a1", "A", "", 1) }, func() { c.adjust("b1", "B", "", 1) }, func() { c.adjust("c1", "C", "", 1) })
-	c.replaceLog() // everything is lost
-	c.adjust("a1", "A", "", 1)
-	c.adjust("b1", "B", "", 1)
-	c.deleteMessages(1)
-	if r := c.repair(false); r.Damaged.Count != 1 || r.LogLost.Count != 1 || r.LogLost.First[0].EventID != "c1" || r.Diverged {
-		t.Errorf("repair: got %+v, want one damaged event and c1 lost", r)
-	}
-	c.archive(func() { c.adjust("d1", "D", "", 1) })
-	if ids, err := archivedIn(t, archive.New(c.db)); err != nil || len(ids) != 4 {
-		t.Errorf("archive: got %v, %v; want 4 events", ids, err)
-	}
-}
-
 // Restored events can be lost again, and restored again from an archive that was written after the first repair.
 func TestRestoredEventsCanBeRestoredAgain(t *testing.T) {
 	t.Parallel()

@@ -200,10 +200,10 @@ func (w *openDeadLetters) replace(counted map[string]map[uint64]bool) {
 }
 
 // count returns how many dead letters of a lane are open.
-func (w *openDeadLetters) count(lane string) float64 {
+func (w *openDeadLetters) count(lane string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return float64(len(w.byLane[lane]))
+	return len(w.byLane[lane])
 }
 
 // parseDeadLetterSubject is the inverse of [DeadLetterSubject].

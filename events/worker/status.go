@@ -7,7 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-var errStarting = errors.New("starting")
+// ErrStarting is reported until the worker runs.
+var ErrStarting = errors.New("starting")
 
 // Ready returns nil when the reader follows the log and no decide, act or timer lane waits for the log, otherwise the reasons
 // why not.
@@ -16,7 +17,7 @@ func (w *Worker) Ready() error {
 	started := w.started
 	w.mu.Unlock()
 	if !started {
-		return errStarting
+		return ErrStarting
 	}
 	problems := []error{w.reader.problem(), w.log.Newer()}
 	for _, l := range w.lanes {
@@ -71,13 +72,18 @@ type LaneStatus struct {
 	Paused   bool
 	Open     int   // acts that have begun and not ended
 	Problem  error // why the lane waits, or why its circuit is open
+	Dead     int   // dead letters of the lane that are open, in the whole shop
 }
+
+// End returns the sequence up to which this process has read the log.
+func (w *Worker) End() uint64 { return w.reader.ring.next() - 1 }
 
 // Lanes returns the status of every lane of the process.
 func (w *Worker) Lanes() []LaneStatus {
 	statuses := make([]LaneStatus, len(w.lanes))
 	for i, l := range w.lanes {
 		statuses[i] = l.status()
+		statuses[i].Dead = w.deadLetters.count(l.name)
 	}
 	return statuses
 }
@@ -111,7 +117,7 @@ func newLaneMetrics(l *lane, dead *openDeadLetters, registerer prometheus.Regist
 		registerer.MustRegister(m.retries, m.deadLetters,
 			gauge("tillstream_lane_lag_events", "Events that this process has read and the lane has not handled; 0 in processes that do not run the lane.", l.lag),
 			gauge("tillstream_lane_open_acts", "Acts that have begun and not ended, such as mails to be retried; 0 in processes that do not run the lane.", l.openActs),
-			gauge("tillstream_lane_open_dead_letters", "Dead letters of the lane that are neither redriven nor discarded.", func() float64 { return dead.count(l.name) }),
+			gauge("tillstream_lane_open_dead_letters", "Dead letters of the lane that are neither redriven nor discarded.", func() float64 { return float64(dead.count(l.name)) }),
 			gauge("tillstream_lane_circuit_open", "1 while the circuit of the lane is open, because its destination refuses every act.", l.circuitOpen))
 	}
 	return m

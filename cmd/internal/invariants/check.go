@@ -27,6 +27,7 @@ type Options struct {
 	ExpectedDeadLetters []DeadLetter         // dead letters that must exist, and may be open; default none
 	Log                 *replay.Reader       // required
 	Mail                string               // origin of the mailbox; default none: I4 is checked in the log only
+	MailToken           string               // ops token, with which a public shop shows its mailbox; default none
 	Now                 func() time.Time     // default time.Now
 	Patience            time.Duration        // how long to read orders on their way again; default 5 s
 	Progress            func(Progress)       // called a few times a second; default not called
@@ -50,7 +51,7 @@ func Attach(ctx context.Context, shop target.Shop) (options Options, stop func()
 	if err != nil {
 		return Options{}, nil, err
 	}
-	options = Options{Log: reader, Mail: shop.Mail, StripeURL: shop.Stripe, StripeKey: shop.StripeSecretKey}
+	options = Options{Log: reader, Mail: shop.Mail, MailToken: mailToken(shop), StripeURL: shop.Stripe, StripeKey: shop.StripeSecretKey}
 	if shop.MongoDB == "" {
 		return options, stopLog, nil
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"tillstream/cmd/internal/output"
+	"tillstream/cmd/internal/target"
 	"tillstream/events"
 )
 
@@ -73,6 +74,14 @@ type mailbox struct {
 	copies map[string]int // by Message-ID; nil if there is no mailbox
 }
 
+// mailToken returns the ops token if the mailbox is that of the shop itself. No other mailbox gets the token.
+func mailToken(shop target.Shop) string {
+	if shop.Mail != shop.Ops {
+		return ""
+	}
+	return shop.OpsToken
+}
+
 // readMailbox counts the mails in the mailbox. It decodes one at a time, because a mailbox of thousands needs too much memory
 // at once.
 func (c *checker) readMailbox(ctx context.Context) error {
@@ -80,7 +89,7 @@ func (c *checker) readMailbox(ctx context.Context) error {
 		c.skipped[MailedOnce] = "the mailbox (pass --mail)"
 		return nil
 	}
-	body, err := c.get(ctx, strings.TrimSuffix(strings.TrimRight(c.Mail, "/"), "/mail")+"/mail/messages", "")
+	body, err := c.get(ctx, strings.TrimSuffix(strings.TrimRight(c.Mail, "/"), "/mail")+"/mail/messages", c.MailToken)
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ type background interface {
 
 // HostConfig configures a [Host].
 type HostConfig struct {
+	Checks     []Check // of parts that the host does not know; default: none
 	DB         *mongo.Database
 	Holder     string                // name under which leases are taken; see [worker.Config]
 	Log        *eventlog.Log         // log of the process
@@ -46,9 +47,10 @@ type HostConfig struct {
 
 // Host runs the lanes of the domains of one process, their projections and the archive.
 type Host struct {
-	config  HostConfig
-	domains []Domain
-	worker  *worker.Worker
+	config    HostConfig
+	domains   []Domain
+	worker    *worker.Worker
+	readiness *readiness
 }
 
 // NewHost prepares the lanes of domains. It reads no events before Run. It returns [eventlog.ErrTruncated] when the log lacks
@@ -71,8 +73,11 @@ func NewHost(ctx context.Context, config HostConfig, domains ...Domain) (*Host, 
 		config.Registerer.MustRegister(newStoreCollector(config.Log, config.StoreLimit))
 	}
 	var err error
-	h.worker, err = worker.New(ctx, config.Log, w)
-	return h, err
+	if h.worker, err = worker.New(ctx, config.Log, w); err != nil {
+		return nil, err
+	}
+	h.readiness = newReadiness(h)
+	return h, nil
 }
 
 // historyTimeout is how long the check of the archive at the start may take.
@@ -103,6 +108,7 @@ func (h *Host) Run(ctx context.Context) error {
 	}
 	group.Go(func() error { return h.worker.Run(ctx) })
 	group.Go(func() error { return h.config.Log.Monitor(ctx) })
+	group.Go(func() error { h.readiness.run(ctx); return nil })
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -112,14 +118,8 @@ func (h *Host) Run(ctx context.Context) error {
 // Lanes returns the status of every lane of the process.
 func (h *Host) Lanes() []worker.LaneStatus { return h.worker.Lanes() }
 
-// Vital returns why the domains cannot work; nil when they can.
-func (h *Host) Vital() error {
-	problems := []error{h.worker.Ready()}
-	for _, d := range h.domains {
-		problems = append(problems, d.Ready())
-	}
-	return errors.Join(problems...)
-}
+// Vital returns the conditions under which the process cannot serve; nil when there are none. It returns at once.
+func (h *Host) Vital() error { return h.readiness.problems(true) }
 
-// Degraded returns why projections lag, which lanes operators have paused, and which lanes' circuits are open.
-func (h *Host) Degraded() error { return h.worker.Degraded() }
+// Degraded returns the conditions that need attention although the process serves; nil when there are none. It returns at once.
+func (h *Host) Degraded() error { return h.readiness.problems(false) }

@@ -80,11 +80,11 @@ func End(ctx context.Context, logger *slog.Logger, err error) {
 
 // Run runs one domain until ctx ends. When the domain is ready, Run prints its address to out.
 func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out io.Writer, build func(Env) (Domain, error)) error {
-	tokens, err := auth.New(s.TokenSecret, s.OpsToken)
+	tokens, err := auth.New(auth.Config{Secrets: s.TokenSecret, OpsTokens: s.OpsToken, Lifetime: s.TokenLifetime})
 	if err != nil {
 		return err
 	}
-	listener, err := api.Listen("the API", s.HTTP)
+	listener, scheme, err := s.Listen("the API", s.HTTP)
 	if err != nil {
 		return err
 	}
@@ -120,10 +120,11 @@ func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return host.Run(ctx) })
 	group.Go(func() error {
-		return api.Serve(ctx, listener, api.Wrap(api.Routes(mux), mux, logger, registry), HTTPGrace)
+		handler := api.CheckHost(api.Routes(mux), listener.Addr(), append(s.AllowedHosts, s.PublicURL)...)
+		return api.Serve(ctx, listener, api.Wrap(handler, mux, logger, registry), HTTPGrace)
 	})
 	group.Go(func() error { return WhileConnected(ctx, conn) })
-	fmt.Fprintf(out, "%s listens on http://%s\n", name, listener.Addr())
+	fmt.Fprintf(out, "%s listens on %s://%s\n", name, scheme, listener.Addr())
 	return group.Wait()
 }
 

@@ -29,8 +29,21 @@ import (
 	"tillstream/events/worker"
 )
 
-// startProductionBroker starts a broker with deploy/nats.conf, without a cluster.
-func startProductionBroker(t *testing.T) *server.Server {
+// The configurations of a broker in deploy. In oneAccount the workers are users of one account; in accountEach every worker has an
+// account of its own.
+const (
+	oneAccount  = "nats.conf"
+	accountEach = "nats-accounts.conf"
+)
+
+// startProductionBroker starts a broker with a configuration of deploy, without a cluster.
+func startProductionBroker(t *testing.T, configuration string) *server.Server {
+	t.Helper()
+	return startProductionBrokerIn(t, configuration, t.TempDir())
+}
+
+// startProductionBrokerIn starts such a broker on an existing store.
+func startProductionBrokerIn(t *testing.T, configuration, dir string) *server.Server {
 	t.Helper()
 	for _, name := range []string{"NAME", "HOST", "MONITOR", "STORE", "ROUTE_1", "ROUTE_2", "ROUTE_3", "ROUTE_PASSWORD", "SYS_PASSWORD",
 		"ORDERS_PASSWORD", "INVENTORY_PASSWORD", "PAYMENTS_PASSWORD", "NOTIFICATIONS_PASSWORD", "OPS_PASSWORD"} {
@@ -38,12 +51,12 @@ func startProductionBroker(t *testing.T) *server.Server {
 	}
 	t.Setenv("NATS_HOST", "127.0.0.1")
 	t.Setenv("NATS_MONITOR", "127.0.0.1:0")
-	options, err := server.ProcessConfigFile(filepath.Join("..", "..", "..", "deploy", "nats.conf"))
+	options, err := server.ProcessConfigFile(filepath.Join("..", "..", "..", "deploy", configuration))
 	if err != nil {
 		t.Fatal(err)
 	}
 	options.Cluster, options.Routes = server.ClusterOpts{}, nil
-	options.Port, options.HTTPHost, options.HTTPPort, options.StoreDir, options.NoLog, options.NoSigs = server.RANDOM_PORT, "", 0, t.TempDir(), true, true
+	options.Port, options.HTTPHost, options.HTTPPort, options.StoreDir, options.NoLog, options.NoSigs = server.RANDOM_PORT, "", 0, dir, true, true
 	options.JetStreamMaxMemory, options.JetStreamMaxStore = 3*options.JetStreamMaxMemory, 3*options.JetStreamMaxStore // the account's limits are for three servers
 	return logtest.ServerWith(t, options)
 }
@@ -75,25 +88,30 @@ var anyFact = events.ReservationReleased{OrderID: "1"}
 // refuses, at once, that it appends to the subjects of other domains, alone or in a batch, moves their lanes, or changes a
 // stream.
 func TestEachWorkerIsKeptToItsOwn(t *testing.T) {
-	broker := startProductionBroker(t)
-	for user, prefix := range ownPrefix {
-		t.Run(user, func(t *testing.T) {
-			conn := connectAs(t, broker, user)
-			l, err := eventlog.Open(t.Context(), conn, eventlog.Config{Source: user, Owns: []string{""}, Patience: time.Minute})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(l.Close)
-			checkOwnWork(t, l, user, prefix)
-			checkRedrive(t, broker, l, user, prefix)
-			for other, foreign := range ownPrefix {
-				if other != user {
-					checkRefused(t, l, prefix, foreign)
-				}
-			}
-			checkStreamsAreProtected(t, l, user)
-		})
+	for _, configuration := range []string{oneAccount, accountEach} {
+		broker := startProductionBroker(t, configuration)
+		for user, prefix := range ownPrefix {
+			t.Run(configuration+"/"+user, func(t *testing.T) { checkKeptToItsOwn(t, broker, user, prefix) })
+		}
 	}
+}
+
+func checkKeptToItsOwn(t *testing.T, broker *server.Server, user, prefix string) {
+	t.Helper()
+	conn := connectAs(t, broker, user)
+	l, err := eventlog.Open(t.Context(), conn, eventlog.Config{Source: user, Owns: []string{""}, Patience: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	checkOwnWork(t, l, user, prefix)
+	checkRedrive(t, broker, l, user, prefix)
+	for other, foreign := range ownPrefix {
+		if other != user {
+			checkRefused(t, l, prefix, foreign)
+		}
+	}
+	checkStreamsAreProtected(t, l, user)
 }
 
 // checkOwnWork has a user append events, read them, and run a lane.
@@ -225,9 +243,10 @@ func checkRefused(t *testing.T, l *eventlog.Log, own, foreign string) {
 	}
 }
 
-// The operator's user can back up, and restore into a broker without streams, but cannot change a stream.
+// The operator's user can back up, and restore into a broker without streams, but cannot change a stream. A backup of a shop in
+// one account is restored into a shop with an account for each worker.
 func TestOpsBacksUpAndRestores(t *testing.T) {
-	source, target := startProductionBroker(t), startProductionBroker(t)
+	source, target := startProductionBroker(t, oneAccount), startProductionBroker(t, accountEach)
 	l, err := eventlog.Open(t.Context(), connectAs(t, source, "orders"), eventlog.Config{Source: "orders", Patience: time.Minute})
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"tillstream/events"
 	"tillstream/events/api"
@@ -13,16 +14,19 @@ import (
 // Settings are the settings of every worker process. Each can be a flag or an environment variable.
 type Settings struct {
 	Failpoints `embed:""`
+	TLS        `embed:""`
 
-	HTTP        string     `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8081" help:"Address to serve the API, health checks and metrics on; port 0 picks a free port."`
-	LogJSON     bool       `env:"LOG_JSON" help:"Log JSON instead of text."`
-	LogLevel    slog.Level `env:"LOG_LEVEL" default:"INFO" help:"Lowest level to log: DEBUG, INFO, WARN or ERROR."`
-	MongoDB     string     `name:"mongodb" env:"MONGODB_URI" required:"" help:"Database, such as mongodb://host:27017/tillstream."`
-	NATS        string     `name:"nats" env:"NATS_URL" required:"" help:"Broker, such as nats://host:4222."`
-	OpsToken    string     `env:"OPS_TOKEN" required:"" help:"Bearer token of staff, 22 characters or more. Prefer the environment variable: other users can read flags."`
-	PublicURL   string     `name:"public-url" env:"PUBLIC_URL" default:"http://127.0.0.1:8080" help:"Address at which shoppers reach the storefront; e-mails link to it."`
-	Replicas    int        `env:"STREAM_REPLICAS" default:"1" help:"Copies of each stream in the NATS cluster; use 3 in production."`
-	TokenSecret string     `env:"TOKEN_SECRET" required:"" help:"Secret from which order tokens are derived, the same for all processes, 22 characters or more. Prefer the environment variable: other users can read flags."`
+	AllowedHosts  []string      `env:"ALLOWED_HOSTS" placeholder:"NAME,..." help:"Further names at which clients reach this process, besides the host of PUBLIC_URL, IP addresses and names without a dot. Requests to other names are refused."`
+	HTTP          string        `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8081" help:"Address to serve the API, health checks and metrics on; port 0 picks a free port."`
+	LogJSON       bool          `env:"LOG_JSON" help:"Log JSON instead of text."`
+	LogLevel      slog.Level    `env:"LOG_LEVEL" default:"INFO" help:"Lowest level to log: DEBUG, INFO, WARN or ERROR."`
+	MongoDB       string        `name:"mongodb" env:"MONGODB_URI" required:"" help:"Database, such as mongodb://host:27017/tillstream."`
+	NATS          string        `name:"nats" env:"NATS_URL" required:"" help:"Broker, such as nats://host:4222."`
+	OpsToken      string        `env:"OPS_TOKEN" required:"" help:"Bearer token of staff, 22 characters or more; during a rotation two, separated by a comma. Prefer the environment variable: other users can read flags."`
+	PublicURL     string        `name:"public-url" env:"PUBLIC_URL" default:"http://127.0.0.1:8080" help:"Address at which shoppers reach the storefront; e-mails link to it."`
+	Replicas      int           `env:"STREAM_REPLICAS" default:"1" help:"Copies of each stream in the NATS cluster; use 3 in production."`
+	TokenLifetime time.Duration `env:"TOKEN_LIFETIME" default:"9600h" help:"How long links to an order work, at least; 0 means for ever, with tokens that earlier releases accept too."`
+	TokenSecret   string        `env:"TOKEN_SECRET" required:"" help:"Secret of order tokens, the same for all processes, 22 characters or more; several are separated by commas, of which the first makes tokens and all check them. Prefer the environment variable: other users can read flags."`
 }
 
 // Charging has the setting that must be the same in all workers that charge customers or list prices.

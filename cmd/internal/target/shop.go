@@ -82,6 +82,19 @@ func (s Shop) MakeLog(ctx context.Context, replicas int) (reader *replay.Reader,
 	return s.open(ctx, conn)
 }
 
+// RepairLog is like Log, and creates the stream that an interrupted repair has deleted; see [replay.RecreateLog].
+func (s Shop) RepairLog(ctx context.Context, db *mongo.Database) (reader *replay.Reader, closeLog func(), err error) {
+	conn, err := s.connect()
+	if err != nil {
+		return nil, nil, err
+	}
+	err = replay.RecreateLog(ctx, conn, db)
+	if conn.Close(); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", address.Redacted(s.NATS), err)
+	}
+	return s.Log(ctx)
+}
+
 func (s Shop) connect() (*nats.Conn, error) {
 	if err := s.Require(s.NATS, "nats"); err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"tillstream/cmd/internal/auth"
 	"tillstream/cmd/internal/output"
 	"tillstream/events/replay"
 )
@@ -45,7 +46,7 @@ func Vars() map[string]string { return map[string]string{"ready_file": DefaultRe
 // or [ErrReadyFile].
 func (t Target) Resolve() (Shop, error) {
 	given := Shop{Storefront: t.Storefront, Mail: t.Mail, Stripe: t.Stripe, StripeSecretKey: t.StripeSecretKey,
-		StripePublishableKey: t.StripePublishableKey, NATS: t.NATS, MongoDB: t.MongoDB, Ops: t.Ops, OpsToken: t.OpsToken}
+		StripePublishableKey: t.StripePublishableKey, NATS: t.NATS, MongoDB: t.MongoDB, Ops: t.Ops, OpsToken: auth.First(t.OpsToken)}
 	if t.Shop != "" {
 		shop, err := readFile(t.Shop)
 		return shop.with(given), err

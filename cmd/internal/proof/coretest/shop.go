@@ -52,7 +52,7 @@ func Open(t testing.TB, config Config) *Shop {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	tokens, err := auth.New("a secret of at least 22 characters", "the staff's token, as long")
+	tokens, err := auth.New(auth.Config{Secrets: "a secret of at least 22 characters", OpsTokens: "a staff token that is as long"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -161,9 +161,9 @@ func (p *Process) AwaitLine(ctx context.Context, line *regexp.Regexp) (group str
 	}
 }
 
-var listensOn = regexp.MustCompile(`listens on (http://\S+)$`)
+var listensOn = regexp.MustCompile(`listens on (https?://\S+)$`)
 
-// AwaitURL waits up to a minute until a program of this module has printed the address on which it serves HTTP.
+// AwaitURL waits up to a minute until a program of this module has printed the address on which it serves HTTP or HTTPS.
 func (p *Process) AwaitURL(ctx context.Context) (url string, err error) {
 	return p.AwaitLine(ctx, listensOn)
 }

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"tillstream/cmd/internal/auth"
+)
+
+// endpoint is an address on which the shop listens.
+type endpoint struct{ flag, addr, serves string }
+
+// endpoints returns the addresses of the servers that run in this process.
+func (c *Config) endpoints() (all []endpoint) {
+	if c.NATSURL == "" {
+		all = append(all, endpoint{"--nats", c.NATS, "the broker, for clients that have its token"})
+	}
+	if c.MongoURI == "" {
+		all = append(all, endpoint{"--mongo", c.Mongo, "the database, for clients that have its key file"})
+	}
+	if c.Closed {
+		return all
+	}
+	all = append(all, endpoint{"--http", c.HTTP, "storefront, API and metrics; the mailbox, with the ops token"})
+	if c.sandboxed() {
+		all = append(all, endpoint{"--stripe", c.Stripe, "the Stripe sandbox, for clients that have a key or a payment's secret"})
+	}
+	if c.SMTPURL == "" {
+		all = append(all, endpoint{"--smtp", c.SMTP, "the mail inbox, which accepts mail from anyone"})
+	}
+	return all
+}
+
+// exposed returns the addresses that other machines can reach.
+func (c *Config) exposed() (all []endpoint) {
+	for _, e := range c.endpoints() {
+		if host, _, err := net.SplitHostPort(e.addr); err == nil && !isLoopback(host) {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// isLoopback reports whether only this machine can reach a host. A name other than localhost may be that of any address.
+func isLoopback(host string) bool {
+	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
+}
+
+// checkExposure refuses addresses that other machines can reach, unless the operator asked for that: the sandbox and the mailbox
+// are for trying the shop out, and a typing error must not publish them.
+func (c *Config) checkExposure() error {
+	var addresses []string
+	for _, e := range c.exposed() {
+		addresses = append(addresses, e.flag+" "+e.addr)
+	}
+	if len(addresses) == 0 || c.Expose && c.PublicURL != "" {
+		return nil
+	}
+	return fmt.Errorf("other machines could reach %s: add --expose and set PUBLIC_URL to the address that shoppers use, such as https://shop.example.com; "+
+		"or listen on 127.0.0.1, with a proxy before --http", strings.Join(addresses, " and "))
+}
+
+// checkPublicURL returns an error for a PUBLIC_URL that is not the address of a website.
+func (c *Config) checkPublicURL() error {
+	u, err := url.Parse(c.PublicURL)
+	if c.PublicURL == "" || err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" {
+		return nil
+	}
+	return fmt.Errorf("PUBLIC_URL %q is not a web address, such as https://shop.example.com", c.PublicURL)
+}
+
+// public reports whether strangers can reach the storefront, directly or through a proxy.
+func (c *Config) public() bool {
+	u, err := url.Parse(c.PublicURL)
+	if err != nil || c.PublicURL != "" && !isLoopback(u.Hostname()) {
+		return true
+	}
+	for _, e := range c.exposed() {
+		if e.flag == "--http" {
+			return true
+		}
+	}
+	return false
+}
+
+// staffOnly asks for the ops token: browsers as the password of any user, tools as a bearer token.
+func staffOnly(next http.Handler, tokens *auth.Tokens) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		authorization := r.Header.Get("Authorization")
+		if _, password, ok := r.BasicAuth(); ok {
+			authorization = "Bearer " + password
+		}
+		if !tokens.Staff(authorization) {
+			w.Header().Set("WWW-Authenticate", `Basic realm="Tillstream, with the ops token as the password", charset="UTF-8"`)
+			http.Error(w, "This is for staff. The ops token is the password; the user can be anything.", http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// printExposed prints what other machines can reach.
+func printExposed(w io.Writer, exposed []endpoint) {
+	if len(exposed) == 0 {
+		return
+	}
+	fmt.Fprint(w, "\nOther machines can reach:\n\n")
+	for _, e := range exposed {
+		fmt.Fprintf(w, "  %-12s %s\n", e.addr, e.serves)
+	}
+}

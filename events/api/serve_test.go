@@ -64,7 +64,9 @@ func onPipe(t *testing.T, mux *api.Mux, talk func(client io.ReadWriter)) {
 	})
 }
 
-// A client that sends its body slowly is answered 408, or is disconnected, on routes that read the body and on all others.
+// Row 46 of the fault matrix: a client that sends its body slowly is answered 408, or is disconnected, on routes that read the body and on all others.
+//
+// API4 of the OWASP API Top 10.
 func TestSlowBodyIsCut(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]int{"/things": http.StatusRequestTimeout, "/raw": http.StatusRequestTimeout, "/unread": http.StatusNoContent, "/nowhere": http.StatusNotFound} {

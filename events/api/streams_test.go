@@ -60,6 +60,8 @@ func open(t *testing.T, server *httptest.Server, client string) (status int, ret
 }
 
 // Streams are limited per client and in total. A stream that ends makes room for another.
+//
+// API4 of the OWASP API Top 10.
 func TestOpenStreamsAreLimited(t *testing.T) {
 	t.Parallel()
 	server := streaming(t, api.StreamLimits{Total: 3, PerClient: 2})
@@ -92,6 +94,8 @@ func TestOpenStreamsAreLimited(t *testing.T) {
 }
 
 // A client that does not read its stream is disconnected, so that it does not count among the open ones for ever.
+//
+// API4 of the OWASP API Top 10.
 func TestStalledReaderIsDropped(t *testing.T) {
 	t.Parallel()
 	dropped := make(chan error, 1)

@@ -48,8 +48,8 @@ var kinds = []kind{
 	{"wrong content types", 1, false, sendWrongType},
 	{"guessed ids and tokens", 2, false, guess},
 	{"oversized requests", 1, false, sendOversized},
-	{"header tricks", 1, false, sendHeaderTrick},
-	{"slow bodies", 4, false, sendSlowly},
+	{"header tricks", 3, false, sendHeaderTrick},
+	{"slow bodies", 6, false, sendSlowly},
 	{"event streams", 1, true, openStream},
 }
 

@@ -23,7 +23,7 @@ type result struct {
 	broken  []string
 }
 
-// maxBroken bounds how many broken promises of one kind of attack are kept.
+// maxBroken bounds how many different broken promises of one kind of attack are kept.
 const maxBroken = 20
 
 // answered counts an answer, and checks that a stranger may get it.
@@ -71,8 +71,8 @@ func (r *result) count(answer string) {
 func (r *result) breaks(format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.broken) < maxBroken {
-		r.broken = append(r.broken, fmt.Sprintf(format, args...))
+	if broken := fmt.Sprintf(format, args...); len(r.broken) < maxBroken && !slices.Contains(r.broken, broken) {
+		r.broken = append(r.broken, broken)
 	}
 }
 

@@ -45,8 +45,8 @@ type Streams struct {
 	MaxStreamsPerClient int `env:"MAX_STREAMS_PER_CLIENT" default:"100" help:"Maximum number of event streams of one client address that are open at a time."`
 }
 
-// Limits returns the limits of event streams.
-func (s Streams) Limits() api.StreamLimits {
+// StreamLimits returns the limits of event streams.
+func (s Streams) StreamLimits() api.StreamLimits {
 	return api.StreamLimits{Total: s.MaxStreams, PerClient: s.MaxStreamsPerClient}
 }
 

@@ -13,6 +13,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events"
+	"tillstream/events/api"
 	eventlog "tillstream/events/log"
 	"tillstream/events/project"
 )
@@ -34,11 +35,13 @@ type Config struct {
 	Gateway        Gateway               // default: Stripe over HTTP at StripeURL
 	Log            *eventlog.Log         // the handle of the domain payments; required
 	Logger         *slog.Logger          // default: discard
+	Proxies        api.Proxies           // before this process; default: none
 	PublishableKey string                // pk_…, sent to shoppers' browsers; required
 	ReconcileEvery time.Duration         // how often the reconciler looks for missed webhooks; default 1 min
 	Registerer     prometheus.Registerer // default: none
 	SecretKey      string                // sk_… or rk_…; its prefix gives the mode, live or test; required
 	StripeURL      string                // default: Stripe's own
+	Waits          api.StreamLimits      // of the requests that wait for a payment; default: those of [api.StreamLimits]
 	WebhookSecret  string                // whsec_…, with which Stripe signs webhooks; required
 }
 
@@ -124,6 +127,7 @@ type Service struct {
 	parsed   *lru.Cache[parsedKey, Intent]
 	refused  *lru.Cache[string, struct{}] // ids of events whose capture or cancellation was refused once
 	cursor   *cursor
+	waits    *api.Streams // counts the requests that wait
 	pace     project.Pace // paces the search for open payments
 }
 
@@ -136,6 +140,10 @@ func New(config Config) (*Service, error) {
 	live, err := livemode("SecretKey", config.SecretKey, "sk", "rk")
 	if err != nil {
 		return nil, err
+	}
+	waits, err := api.NewStreams(config.Waits)
+	if err != nil {
+		return nil, fmt.Errorf("payments: Config.Waits: %w", err)
 	}
 	secrets, err := lru.New[string, string](maxSecrets)
 	if err != nil {
@@ -150,7 +158,7 @@ func New(config Config) (*Service, error) {
 		return nil, fmt.Errorf("payments: %w", err)
 	}
 	s := &Service{config: config, log: config.Log, logger: config.Logger, gateway: config.Gateway, livemode: live,
-		hub: newHub(), metrics: newMetrics(config.Registerer), secrets: secrets, parsed: parsed, refused: refused, cursor: newCursor()}
+		hub: newHub(), metrics: newMetrics(config.Registerer), secrets: secrets, parsed: parsed, refused: refused, cursor: newCursor(), waits: waits}
 	if s.gateway == nil {
 		s.gateway = newStripeGateway(config.SecretKey, config.StripeURL, config.Logger)
 	}

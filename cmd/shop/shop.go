@@ -183,7 +183,7 @@ func (sh *shop) domains(tokens *auth.Tokens) (domains []process.Domain, err erro
 	if err != nil {
 		return nil, err
 	}
-	payment, err := payments.New(payments.Config{Access: tokens, DB: sh.db, Log: l.ForDomain("payments"), Logger: logger("payments"), Registerer: sh.registry, StripeURL: servers.sandboxURL(),
+	payment, err := payments.New(payments.Config{Access: tokens, Proxies: config.TrustedProxies, Waits: config.StreamLimits(), DB: sh.db, Log: l.ForDomain("payments"), Logger: logger("payments"), Registerer: sh.registry, StripeURL: servers.sandboxURL(),
 		SecretKey: servers.secrets.StripeSecretKey, PublishableKey: servers.secrets.StripePublishableKey,
 		WebhookSecret: servers.secrets.StripeWebhookSecret, ReconcileEvery: config.SweepEvery})
 	if err != nil {

@@ -40,6 +40,7 @@ func TestEveryKindOfErrorHasOneStatus(t *testing.T) {
 		"Unavailable": {t.Context(), fmt.Errorf("read a: %w", eventlog.ErrUnavailable), http.StatusServiceUnavailable, "try again in a moment", "read a"},
 		"Unreadable":  {t.Context(), eventlog.ErrUnreadable, http.StatusServiceUnavailable, "try again in a moment", "unreadable"},
 		"Contention":  {t.Context(), eventlog.ErrContention, http.StatusServiceUnavailable, "try again in a moment", "contention"},
+		"Truncated":   {t.Context(), eventlog.ErrTruncated, http.StatusServiceUnavailable, "try again in a moment", "truncated"},
 		"Upgrading":   {t.Context(), eventlog.ErrUpgradeInProgress, http.StatusServiceUnavailable, "try again in a moment", "older release"},
 		"TooLate":     {t.Context(), fmt.Errorf("read a: %w", context.DeadlineExceeded), http.StatusServiceUnavailable, "try again in a moment", "read a"},
 		"Cancelled":   {t.Context(), context.Canceled, http.StatusServiceUnavailable, "try again in a moment", ""},

@@ -137,7 +137,7 @@ type shop struct {
 
 func build(ctx context.Context, config Config, servers *servers, logger *slog.Logger) (_ *shop, err error) {
 	sh := &shop{config: config, servers: servers, logger: logger, mux: api.NewMux(), registry: process.NewRegistry()}
-	sh.registry.MustRegister(freeBytes(config.Data, logger))
+	sh.registry.MustRegister(freeBytes(config.Data, logger), servers.storeDamage())
 	defer func() {
 		if err != nil {
 			sh.close()

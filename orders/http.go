@@ -33,7 +33,7 @@ func (s *Service) Register(router huma.API) {
 		Summary: "Cancel an unpaid order", Security: api.OrderSecurity, Middlewares: guest, Errors: []int{404, 409, 503}}, s.cancel)
 	huma.Register(router, huma.Operation{OperationID: "follow-order", Method: http.MethodGet, Path: "/api/orders/{id}/events", Tags: []string{"Orders"},
 		Summary: "Follow an order", Description: "Server-Sent Events: the order at once, and again after each change. Event `status`, data as of GET /api/orders/{id}.",
-		Security: api.OrderSecurity, Middlewares: guest, Errors: []int{404, 503}, Responses: api.EventStreamResponse()}, s.follow)
+		Security: api.OrderSecurity, Middlewares: append(guest, api.IdentifyClient(s.config.Proxies), s.streams.Limit(router)), Errors: []int{404, 429, 503}, Responses: api.EventStreamResponse()}, s.follow)
 	huma.Register(router, huma.Operation{OperationID: "list-orders", Method: http.MethodGet, Path: "/ops/api/orders", Tags: []string{"Staff"},
 		Summary: "List orders, newest first", Security: api.StaffSecurity, Middlewares: staff, Errors: []int{400, 401, 503}}, s.list)
 }

@@ -39,7 +39,9 @@ type Config struct {
 	Log         *eventlog.Log       // the handle of the domain orders; required
 	Logger      *slog.Logger        // required
 	MaxLines    int                 // different items per order; default 100, at most MaxOrderLines
+	Proxies     api.Proxies         // before this process; default: none
 	Shipping    ShippingFees        // default free
+	Streams     api.StreamLimits    // of the streams that follow orders; default: those of [api.StreamLimits]
 }
 
 // Service is the orders domain: its API, its part in a worker, and its projection, over one log.
@@ -47,6 +49,7 @@ type Service struct {
 	config      Config
 	prices      *prices
 	expiryPace  project.Pace // paces the search for orders to expire
+	streams     *api.Streams
 	subscribers *subscribers
 }
 
@@ -75,7 +78,11 @@ func New(config Config) (*Service, error) {
 	if config.ExpireEvery == 0 {
 		config.ExpireEvery = time.Minute
 	}
-	return &Service{config: config, prices: &prices{}, subscribers: newSubscribers()}, nil
+	streams, err := api.NewStreams(config.Streams)
+	if err != nil {
+		return nil, fmt.Errorf("orders: Config.Streams: %w", err)
+	}
+	return &Service{config: config, prices: &prices{}, streams: streams, subscribers: newSubscribers()}, nil
 }
 
 // Ready returns an error until the price list is read. Before that an order would cost one read of the log per item.

@@ -52,6 +52,8 @@ type Config struct {
 	TokenLifetime time.Duration       `env:"TOKEN_LIFETIME" default:"9600h" help:"How long links to an order work, at least; 0 means for ever." group:"Shop"`
 
 	process.Charging   `embed:"" group:"Shop"`
+	process.Proxying   `embed:"" group:"Shop"`
+	process.Streams    `embed:"" group:"Shop"`
 	process.Failpoints `embed:""`
 
 	LogJSON  bool       `env:"LOG_JSON" help:"Log JSON instead of text." group:"Logging"`

@@ -179,7 +179,7 @@ func (sh *shop) domains(tokens *auth.Tokens) (domains []process.Domain, err erro
 		return nil, err
 	}
 	order, err := orders.New(orders.Config{Access: tokens, Charges: config.ChargeLimits, DB: sh.db, Log: l.ForDomain("orders"), Logger: logger("orders"), HoldFor: config.HoldFor,
-		MaxLines: config.MaxOrderLines, Shipping: config.ShippingFee, ExpireEvery: config.SweepEvery})
+		MaxLines: config.MaxOrderLines, Shipping: config.ShippingFee, ExpireEvery: config.SweepEvery, Proxies: config.TrustedProxies, Streams: config.Streams.Limits()})
 	if err != nil {
 		return nil, err
 	}
@@ -219,8 +219,9 @@ func (sh *shop) handler() (http.Handler, error) {
 		root.Handle("/debug/pprof/profile", sh.forStaff(http.HandlerFunc(pprof.Profile)))
 		root.Handle("/debug/pprof/trace", sh.forStaff(http.HandlerFunc(pprof.Trace)))
 	}
-	api.Health(sh.mux, api.Readiness{Vital: sh.host.Vital, Degraded: sh.host.Degraded}, sh.registry)
-	return api.Wrap(sh.servers.checkHost(root, sh.servers.http), sh.mux, sh.logger, sh.registry), nil
+	api.Health(sh.mux, api.Readiness{Vital: sh.host.Vital, Degraded: sh.host.Degraded}, sh.registry, sh.tokens)
+	checked := sh.servers.checkHost(root, sh.servers.http)
+	return api.RequireTLS(sh.servers.publicURL(), api.Wrap(checked, sh.mux, sh.logger, sh.registry)), nil
 }
 
 // forStaff asks for the ops token where strangers can reach the shop. A shop on this machine only is open to its user.

@@ -204,12 +204,16 @@ func tryWrite(dir string) error {
 	return errors.Join(err, file.Sync(), file.Close(), os.Remove(path))
 }
 
-// poll calls done until it returns true or ctx ends.
+// poll calls done after each interval until it returns true or ctx ends.
 func poll(ctx context.Context, done func() bool) {
-	for ctx.Err() == nil && !done() {
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for ended := false; !ended; {
 		select {
 		case <-ctx.Done():
-		case <-time.After(watchEvery):
+			return
+		case <-ticker.C:
+			ended = done()
 		}
 	}
 }

@@ -115,7 +115,7 @@ func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out 
 	}
 	mux := api.NewMux()
 	domain.Register(api.New(mux))
-	api.Health(mux, api.Readiness{Vital: host.Vital, Degraded: host.Degraded}, registry)
+	api.Health(mux, api.Readiness{Vital: host.Vital, Degraded: host.Degraded}, registry, tokens)
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return host.Run(ctx) })

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tillstream/events"
+	"tillstream/events/api"
 	"tillstream/events/failpoint"
 )
 
@@ -31,6 +32,22 @@ type Settings struct {
 // Charging has the setting that must be the same in all workers that charge customers or list prices.
 type Charging struct {
 	ChargeLimits events.ChargeLimits `env:"CHARGE_LIMITS" placeholder:"GBP=100" help:"Smallest charge of a currency and, after a slash, its step, in minor units. Needed only where the limits of the Stripe account differ from those that Stripe publishes."`
+}
+
+// Proxying has the setting of programs that need to know the addresses of clients.
+type Proxying struct {
+	TrustedProxies api.Proxies `env:"TRUSTED_PROXIES" default:"127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7" help:"Networks of the proxies whose X-Forwarded-For headers are believed. Their own addresses have no limit, because they stand for many clients."`
+}
+
+// Streams has the settings of programs that serve event streams.
+type Streams struct {
+	MaxStreams          int `env:"MAX_STREAMS" default:"3000" help:"Maximum number of event streams that are open at a time; beyond it shoppers' pages poll."`
+	MaxStreamsPerClient int `env:"MAX_STREAMS_PER_CLIENT" default:"100" help:"Maximum number of event streams of one client address that are open at a time."`
+}
+
+// Limits returns the limits of event streams.
+func (s Streams) Limits() api.StreamLimits {
+	return api.StreamLimits{Total: s.MaxStreams, PerClient: s.MaxStreamsPerClient}
 }
 
 // Failpoints are the settings by which a test kills or stops the process at a named point; see package failpoint. The help

@@ -14,6 +14,7 @@
 //	           paid_late                    the stock was sold in the meantime; the payment is refunded
 //	expired    placed, awaiting_payment     the deadline has passed; the stock is released
 //	cancelled  placed, awaiting_payment     the shopper or staff asked for it
+//	           awaiting_payment             the payment was declined too often
 //	           awaiting_payment, capturing  the payment was cancelled at Stripe, or its authorization expired
 //	           paid_late                    the same, or the payment was refunded before the stock was held again
 //	paid_late  expired                      the payment arrived after the deadline: inventory is asked to hold the stock again,
@@ -27,6 +28,8 @@
 // An order leaves awaiting_payment by one append with an expected sequence, so exactly one of payment, expiry and
 // cancellation wins. From capturing on it can neither be cancelled by the shopper nor expire; until then the amount is only
 // authorized on the card.
+//
+// Shoppers may have a limited number of unpaid orders ([Limits]), counted in memory from the log. Staff have no limit.
 //
 // Handled: inventory.reservation_held, reservation_refused; payments.authorized, captured, cancelled, failed, refunded.
 // Watched: inventory.item_changed, for the prices. Appended: orders.*. An unpaid order expires when its timer fires, or when the

@@ -18,7 +18,7 @@ func (s *Service) Worker() worker.Domain {
 		Log:       s.config.Log,
 		Routes:    routes(),
 		Timers:    []worker.Timer{s.deadlines()},
-		Watches:   []worker.Watch{s.prices.watch(), s.subscribers.watch()},
+		Watches:   []worker.Watch{s.prices.watch(), s.open.watch(s.config.HoldFor), s.subscribers.watch()},
 		Periodics: []worker.Periodic{{Name: "orders-expiry-sweep", Every: s.config.ExpireEvery, Run: s.expireFound}},
 	}
 }
@@ -39,7 +39,7 @@ func routes() []worker.Route {
 			return decide(tx, p.OrderID, Order.PaymentCaptured)
 		}),
 		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentCancelled) error {
-			return decide(tx, p.OrderID, Order.PaymentCancelled)
+			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.PaymentCancelled(p.Reason) })
 		}),
 		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentFailed) error {
 			return decide(tx, p.OrderID, Order.PaymentFailed)

@@ -251,14 +251,14 @@ func (k *killedShop) placeUntilRefused(t *testing.T, sku string) (accepted []str
 // place sends one order in one attempt.
 func (k *killedShop) place(t *testing.T, key, sku string) (answer *http.Response, id string) {
 	t.Helper()
-	body := fmt.Sprintf(`{"email":"ada@example.com","name":"Ada","shipping_address":{"line1":"1 Market Place","city":"Anytown",`+
-		`"postal_code":"10000","country":"GB"},"lines":[{"sku":%q,"quantity":1}]}`, sku)
+	body := fmt.Sprintf(`{"email":"%s@example.com","name":"Ada","shipping_address":{"line1":"1 Market Place","city":"Anytown",`+
+		`"postal_code":"10000","country":"GB"},"lines":[{"sku":%q,"quantity":1}]}`, key, sku)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+k.http+"/api/orders", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Idempotency-Key", key)
+	request.Header.Set("Idempotency-Key", "a key of the test: "+key)
 	if answer, err = http.DefaultClient.Do(request); err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,7 @@ func (ts *testShop) checkoutRequest(t *testing.T, p placement, key string) *http
 	}
 	r := ts.request(t, http.MethodPost, "/api/orders", "", bytes.NewReader(body))
 	if key != "" {
-		r.Header.Set("Idempotency-Key", key)
+		r.Header.Set("Idempotency-Key", "a key of the tests: "+key)
 	}
 	return r
 }
@@ -234,4 +234,12 @@ func (ts *testShop) mailed(t *testing.T, to string, n int) []mail {
 		t.Errorf("%s got %d e-mails, want %d; the last subject is %q", to, len(got), n, got[len(got)-1].Subject)
 	}
 	return got
+}
+
+// notMailed expects that no e-mail about an order was queued. The decision to queue one is in the commit of the order's last event.
+func (ts *testShop) notMailed(t *testing.T, o order) {
+	t.Helper()
+	if queued := ts.history(t, events.PrefixNotification+o.ID); len(queued) > 0 {
+		t.Errorf("events of e-mails about the unpaid order %s of a guest: got %+v, want none", o.ID, queued)
+	}
 }

@@ -8,12 +8,15 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"tillstream/events/embedded/natsfile"
 )
 
 // ErrNotReady is returned when a server is not ready in time.
@@ -58,12 +61,14 @@ type NATS struct {
 	config NATSConfig // as the server runs: with its port
 	dir    io.Closer
 	log    *slog.Logger
+	damage []natsfile.Damage
 
 	problem atomic.Pointer[error] // see Problem
 }
 
-// StartNATS starts a nats-server and returns when it accepts connections. It returns ErrAddrInUse or ErrDirInUse when the
-// address or the directory is in use, ErrDiskFull, and ErrNotReady with the server's fatal message when it does not start.
+// StartNATS checks the files in the directory, starts a nats-server and returns when it accepts connections. It returns
+// ErrAddrInUse or ErrDirInUse when the address or the directory is in use, ErrDamaged when a file cannot be read, ErrDiskFull, and
+// ErrNotReady with the server's fatal message when the server does not start.
 func StartNATS(cfg NATSConfig) (*NATS, error) {
 	cfg = cfg.withDefaults()
 	opts, err := cfg.options()
@@ -77,6 +82,10 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start nats-server: %w", err)
 	}
+	damage, err := isolateDamage(cfg.Dir, cfg.Logger)
+	if err != nil {
+		return nil, fmt.Errorf("start nats-server: %w", errors.Join(err, dir.Close()))
+	}
 	srv, err := cfg.run(opts)
 	if err != nil {
 		return nil, fmt.Errorf("start nats-server: %w", errors.Join(err, dir.Close()))
@@ -84,7 +93,8 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 	if addr, ok := srv.Addr().(*net.TCPAddr); ok { // a restart listens on the same port
 		cfg.Addr = net.JoinHostPort(opts.Host, strconv.Itoa(addr.Port))
 	}
-	n := &NATS{config: cfg, dir: dir, log: cfg.Logger}
+	n := &NATS{config: cfg, dir: dir, log: cfg.Logger,
+		damage: slices.DeleteFunc(damage, func(d natsfile.Damage) bool { return !d.Loss() })}
 	n.server.Store(srv)
 	return n, nil
 }

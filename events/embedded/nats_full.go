@@ -206,14 +206,10 @@ func tryWrite(dir string) error {
 
 // poll calls done after each interval until it returns true or ctx ends.
 func poll(ctx context.Context, done func() bool) {
-	ticker := time.NewTicker(watchEvery)
-	defer ticker.Stop()
-	for ended := false; !ended; {
+	for ctx.Err() == nil && !done() {
 		select {
 		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			ended = done()
+		case <-time.After(watchEvery):
 		}
 	}
 }

@@ -25,16 +25,20 @@ const (
 	CodeArchiveEmpty        = "archive_empty"
 	CodeBrokerUnavailable   = "broker_unavailable"
 	CodeCircuitOpen         = "circuit_open"
+	CodeCopiesDiffer        = "copies_differ"
 	CodeDatabaseUnavailable = "database_unavailable"
 	CodeDeadLetters         = "dead_letters"
 	CodeDiskFull            = "disk_full"
 	CodeLanePaused          = "lane_paused"
 	CodeLaneWaiting         = "lane_waiting"
 	CodeLogDamaged          = "log_damaged"
+	CodeLogNeedsRepair      = "log_needs_repair"
+	CodeLogVerifying        = "log_verifying"
 	CodeNewerRelease        = "newer_release"
 	CodeNotStored           = "not_stored"
 	CodeProjectionBehind    = "projection_behind"
 	CodeStarting            = "starting"
+	CodeStoreDamaged        = "store_damaged"
 	CodeStreamMissing       = "stream_missing"
 )
 
@@ -44,16 +48,20 @@ var notReady = map[string]bool{
 	CodeArchiveEmpty:        false,
 	CodeBrokerUnavailable:   true,
 	CodeCircuitOpen:         false,
+	CodeCopiesDiffer:        false,
 	CodeDatabaseUnavailable: false,
 	CodeDeadLetters:         false,
 	CodeDiskFull:            true,
 	CodeLanePaused:          false,
 	CodeLaneWaiting:         true,
 	CodeLogDamaged:          true,
+	CodeLogNeedsRepair:      false,
+	CodeLogVerifying:        false,
 	CodeNewerRelease:        true,
 	CodeNotStored:           true,
 	CodeProjectionBehind:    false,
 	CodeStarting:            true,
+	CodeStoreDamaged:        false,
 	CodeStreamMissing:       true,
 }
 
@@ -170,6 +178,7 @@ func (r *readiness) collect(now time.Time) (found []Condition) {
 	for _, c := range r.checks {
 		add(c.Code, c.Problem())
 	}
+	add(CodeCopiesDiffer, r.host.auditor.problem())
 	add(CodeDeadLetters, openDeadLetters(r.host.Lanes()))
 	add(CodeProjectionBehind, r.projectionsBehind(now))
 	for _, p := range r.probes {
@@ -201,6 +210,10 @@ func waitCode(err error, connected bool, otherwise string) string {
 		return CodeCircuitOpen
 	case errors.Is(err, events.ErrNewer):
 		return CodeNewerRelease
+	case errors.Is(err, eventlog.ErrNeedsRepair):
+		return CodeLogNeedsRepair
+	case errors.Is(err, worker.ErrVerifying):
+		return CodeLogVerifying
 	case errors.Is(err, eventlog.ErrTruncated), errors.As(err, &gap):
 		return CodeLogDamaged
 	case errors.Is(err, eventlog.ErrUnavailable) && !connected:

@@ -133,6 +133,7 @@ type Service struct {
 	refused  *lru.Cache[string, struct{}] // ids of events whose capture or cancellation was refused once
 	cursor   *cursor
 
+	waits     *api.Streams       // counts the requests that wait
 	receiving singleflight.Group // by the id of Stripe's event
 	passed    passedWebhooks
 	waits     *api.Streams // counts the requests that wait

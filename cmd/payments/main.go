@@ -25,8 +25,8 @@ func main() {
 	var s settings
 	process.Main("payments", "Takes payments through Stripe: one PaymentIntent per order, captured once.", &s, &s.Settings,
 		func(env process.Env) (process.Domain, error) {
-			return payments.New(payments.Config{Access: env.Access, DB: env.DB, Log: env.Log, Logger: env.Logger, Registerer: env.Registerer, StripeURL: s.StripeURL,
+			return payments.New(payments.Config{Access: env.Access, Proxies: s.TrustedProxies, Waits: s.StreamLimits(), DB: env.DB, Log: env.Log, Logger: env.Logger, Registerer: env.Registerer, StripeURL: s.StripeURL,
 				SecretKey: s.StripeSecretKey, PublishableKey: s.StripePublishableKey, WebhookSecret: s.StripeWebhookSecret, ReconcileEvery: s.ReconcileEvery,
-				CardAttempts: s.CardAttempts, Proxies: s.TrustedProxies, Waits: s.StreamLimits()})
+				CardAttempts: s.CardAttempts})
 		})
 }

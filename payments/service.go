@@ -136,7 +136,6 @@ type Service struct {
 	waits     *api.Streams       // counts the requests that wait
 	receiving singleflight.Group // by the id of Stripe's event
 	passed    passedWebhooks
-	waits     *api.Streams // counts the requests that wait
 	pace      project.Pace // paces the search for open payments
 }
 

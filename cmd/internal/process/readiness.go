@@ -192,7 +192,7 @@ func (r *readiness) collect(now time.Time) (found []Condition) {
 
 // each returns the parts of a joined error.
 func each(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the outermost error, as errors.Join returns it
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
 	}
 	if err == nil {

@@ -53,6 +53,8 @@ type Config struct {
 
 	process.Auditing   `embed:"" group:"Shop"`
 	process.Charging   `embed:"" group:"Shop"`
+	HoldLimit          process.HoldLimit   `embed:"" group:"Shop"`
+	OrderLimits        process.OrderLimits `embed:"" group:"Shop"`
 	process.Proxying   `embed:"" group:"Shop"`
 	process.Streams    `embed:"" group:"Shop"`
 	process.Failpoints `embed:""`

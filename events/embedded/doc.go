@@ -6,6 +6,7 @@
 //
 //   - An address or a directory that is in use is an error at once; the start neither hangs nor ends the process.
 //   - Both servers are ready when Start returns and have closed their files when Stop returns.
+//   - A damaged file of the log is named before the server starts, and costs only the messages in the damaged bytes.
 //   - JetStream syncs every message to disk before it acknowledges it.
 //   - FerretDB uses only its directory and its one address, and sends no telemetry.
 //   - If the process is killed at any moment, nothing acknowledged is lost. A power failure may lose the last documents of the

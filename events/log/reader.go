@@ -74,7 +74,7 @@ type GapError struct{ From, To uint64 } // the first and the last missing sequen
 
 // Error implements error: the missing sequences and the command that helps.
 func (e *GapError) Error() string {
-	return fmt.Sprintf("the log is damaged: sequences %d to %d are missing; run `ops repair`", e.From, e.To)
+	return "the log is damaged: " + describe([]GapError{*e}) + " missing; run `ops repair`"
 }
 
 // prefetch is how many messages are in flight to a reader, heartbeat how often the broker sends a heartbeat when it has no
@@ -110,24 +110,55 @@ func (l *Log) Follow(ctx context.Context, from uint64, fn func(Message) error) e
 const snapshotInactive = 10 * time.Second
 
 // Snapshot calls fn for the newest message of every subject that matches a filter, in order. It returns the sequence up to
-// which it has read the log: follow the log from the next one.
+// which it has read the log: follow the log from the next one. A filled message (FillGap) takes its place in the order, unless
+// the log has a newer one of its subject.
 func (l *Log) Snapshot(ctx context.Context, filters []string, fn func(Message) error) (upTo uint64, err error) {
+	return l.readToEnd(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: filters}, fn)
+}
+
+// Since calls fn for every message that matches a filter and was stored at a time or later, in order. Its result is as that of
+// Snapshot.
+func (l *Log) Since(ctx context.Context, filters []string, stored time.Time, fn func(Message) error) (upTo uint64, err error) {
+	return l.readToEnd(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &stored, FilterSubjects: filters}, fn)
+}
+
+// readToEnd reads until a consumer has no more messages. The end of the log is read before the consumer exists, so that
+// no message is between the two.
+func (l *Log) readToEnd(ctx context.Context, config jetstream.OrderedConsumerConfig, fn func(Message) error) (upTo uint64, err error) {
 	if upTo, err = l.End(ctx, 0); err != nil {
 		return 0, err
 	}
-	consumer, err := l.openConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
-		FilterSubjects: filters, InactiveThreshold: snapshotInactive})
+	config.InactiveThreshold = snapshotInactive
+	consumer, err := l.openConsumer(ctx, config)
 	if err != nil {
 		return 0, err
 	}
-	if consumer.CachedInfo().NumPending == 0 {
-		return upTo, nil
+	missing := l.filled.lasts(filters)
+	pass := func(before uint64) error { // passes the filled messages before a sequence
+		for len(missing) > 0 && missing[0].Sequence < before {
+			if err := fn(l.messageFrom(missing[0])); err != nil {
+				return err
+			}
+			missing = missing[1:]
+		}
+		return nil
 	}
-	ctx, watchdog := NewWatchdog(ctx, StallTimeout)
-	defer watchdog.Stop()
-	err = l.consume(ctx, consumer, func(m Message, pending uint64) (bool, error) {
-		return pending > 0, watchdog.Handle(func() error { return fn(m) })
-	})
+	if consumer.CachedInfo().NumPending > 0 {
+		ctx, watchdog := NewWatchdog(ctx, StallTimeout)
+		defer watchdog.Stop()
+		err = l.consume(ctx, consumer, func(m Message, pending uint64) (bool, error) {
+			if err := pass(m.Sequence); err != nil {
+				return false, err
+			}
+			if last := l.filled.on(m.Subject); len(last) > 0 && last[len(last)-1].Sequence > m.Sequence {
+				return pending > 0, nil // the log has lost a newer message of the subject
+			}
+			return pending > 0, watchdog.Handle(func() error { return fn(m) })
+		})
+	}
+	if err == nil {
+		err = pass(upTo + 1)
+	}
 	return upTo, err
 }
 
@@ -179,13 +210,16 @@ func (l *core) messageOf(msg jetstream.Msg) (m Message, pending uint64, err erro
 		meta.NumPending, nil
 }
 
-// Get returns the message at a sequence, or [ErrNotFound].
+// Get returns the message at a sequence, or [ErrNotFound]. A message of a gap is returned if FillGap has given it to the log.
 func (l *Log) Get(ctx context.Context, sequence uint64) (Message, error) {
 	var raw *jetstream.RawStreamMsg
 	err := l.Retry(ctx, func(ctx context.Context) (err error) {
 		raw, err = l.reads.GetMsg(ctx, sequence)
 		return err
 	})
+	if filled := l.filled.get(sequence); isNotFound(err) && filled != nil {
+		raw, err = filled, nil
+	}
 	if isNotFound(err) {
 		return Message{}, fmt.Errorf("%w: sequence %d", ErrNotFound, sequence)
 	}

@@ -40,6 +40,20 @@ type Charging struct {
 	ChargeLimits events.ChargeLimits `env:"CHARGE_LIMITS" placeholder:"GBP=100" help:"Smallest charge of a currency and, after a slash, its step, in minor units. Needed only where the limits of the Stripe account differ from those that Stripe publishes."`
 }
 
+// OrderLimits are the settings of orders.Limits, for the orders worker.
+type OrderLimits struct {
+	Units          int64         `name:"max-units-per-line" env:"MAX_UNITS_PER_LINE" default:"5000" help:"Maximum number of units of one item in one order of a shopper; staff can order more."`
+	OpenPerEmail   int           `name:"max-open-per-email" env:"MAX_OPEN_PER_EMAIL" default:"5" help:"Maximum number of unpaid orders of one e-mail address at the same time."`
+	OpenPerAddress int           `name:"max-open-per-address" env:"MAX_OPEN_PER_ADDRESS" default:"50" help:"Maximum number of unpaid orders of one client address at the same time, in each process."`
+	ShortHoldFor   time.Duration `name:"short-hold-for" env:"SHORT_HOLD_FOR" default:"10m" help:"How long stock is reserved for an unpaid order of a shopper who already uses half of one of these maximums."`
+}
+
+// HoldLimit has the settings of inventory.HoldLimit, for the inventory worker.
+type HoldLimit struct {
+	Percent int64 `name:"hold-percent" env:"HOLD_PERCENT" default:"50" help:"Maximum part of the available units of an item, in percent, that is reserved for one unpaid order of a shopper; 100: all of them."`
+	Always  int64 `name:"hold-always" env:"HOLD_ALWAYS" default:"20" help:"Units of an item that are reserved for one order in spite of HOLD_PERCENT, so that the last ones can be bought."`
+}
+
 // Proxying has the setting of programs that need to know the addresses of clients.
 type Proxying struct {
 	TrustedProxies api.Proxies `env:"TRUSTED_PROXIES" default:"127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7" help:"Networks of the proxies whose X-Forwarded-For headers are believed. Their own addresses have no limit, because they stand for many clients."`

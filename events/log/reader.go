@@ -133,7 +133,7 @@ func (l *Log) readToEnd(ctx context.Context, config jetstream.OrderedConsumerCon
 	if err != nil {
 		return 0, err
 	}
-	missing := l.filled.lasts(filters)
+	missing := l.filled.matching(config)
 	pass := func(before uint64) error { // passes the filled messages before a sequence
 		for len(missing) > 0 && missing[0].Sequence < before {
 			if err := fn(l.messageFrom(missing[0])); err != nil {
@@ -150,7 +150,9 @@ func (l *Log) readToEnd(ctx context.Context, config jetstream.OrderedConsumerCon
 			if err := pass(m.Sequence); err != nil {
 				return false, err
 			}
-			if last := l.filled.on(m.Subject); len(last) > 0 && last[len(last)-1].Sequence > m.Sequence {
+			last := l.filled.on(m.Subject)
+			if config.DeliverPolicy == jetstream.DeliverLastPerSubjectPolicy && len(last) > 0 &&
+				last[len(last)-1].Sequence > m.Sequence {
 				return pending > 0, nil // the log has lost a newer message of the subject
 			}
 			return pending > 0, watchdog.Handle(func() error { return fn(m) })

@@ -11,6 +11,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"golang.org/x/sync/singleflight"
 
 	"tillstream/events"
 	eventlog "tillstream/events/log"
@@ -29,6 +30,7 @@ type Access interface {
 // Config is the configuration of a [Service].
 type Config struct {
 	Access         Access                // required
+	CardAttempts   int                   // declined attempts after which a payment is cancelled; default 10
 	Concurrency    int                   // requests to Stripe at a time; default 32
 	DB             *mongo.Database       // of the projection; required
 	Gateway        Gateway               // default: Stripe over HTTP at StripeURL
@@ -56,6 +58,9 @@ func (c Config) withDefaults() Config {
 	if c.Concurrency == 0 {
 		c.Concurrency = actConcurrency
 	}
+	if c.CardAttempts == 0 {
+		c.CardAttempts = 10
+	}
 	if c.ReconcileEvery == 0 {
 		c.ReconcileEvery = time.Minute
 	}
@@ -74,8 +79,8 @@ func (c Config) validate() error {
 		return errors.New("payments: Config.Access is required")
 	case strings.TrimSpace(c.WebhookSecret) == "":
 		return errors.New("payments: Config.WebhookSecret is required")
-	case c.ReconcileEvery < 0 || c.Concurrency < 0:
-		return errors.New("payments: Config.ReconcileEvery and Config.Concurrency must not be negative")
+	case c.ReconcileEvery < 0 || c.Concurrency < 0 || c.CardAttempts < 0:
+		return errors.New("payments: Config.ReconcileEvery, Config.Concurrency and Config.CardAttempts must not be negative")
 	}
 	if u, err := url.Parse(c.StripeURL); err != nil || c.StripeURL != "" && u.Host == "" {
 		return fmt.Errorf("payments: Config.StripeURL %q is not a URL", c.StripeURL)
@@ -124,7 +129,10 @@ type Service struct {
 	parsed   *lru.Cache[parsedKey, Intent]
 	refused  *lru.Cache[string, struct{}] // ids of events whose capture or cancellation was refused once
 	cursor   *cursor
-	pace     project.Pace // paces the search for open payments
+
+	receiving singleflight.Group // by the id of Stripe's event
+	passed    passedWebhooks
+	pace      project.Pace // paces the search for open payments
 }
 
 // New returns the domain, or an error that names the field of the configuration that is wrong.
@@ -149,8 +157,10 @@ func New(config Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("payments: %w", err)
 	}
+	counts := newMetrics(config.Registerer)
 	s := &Service{config: config, log: config.Log, logger: config.Logger, gateway: config.Gateway, livemode: live,
-		hub: newHub(), metrics: newMetrics(config.Registerer), secrets: secrets, parsed: parsed, refused: refused, cursor: newCursor()}
+		hub: newHub(), metrics: counts, secrets: secrets, parsed: parsed, refused: refused, cursor: newCursor(),
+		passed: passedWebhooks{counts: counts.webhooks, logger: config.Logger}}
 	if s.gateway == nil {
 		s.gateway = newStripeGateway(config.SecretKey, config.StripeURL, config.Logger)
 	}

@@ -186,12 +186,12 @@ func (sh *shop) domains(tokens *auth.Tokens) (domains []process.Domain, err erro
 	}
 	payment, err := payments.New(payments.Config{Access: tokens, DB: sh.db, Log: l.ForDomain("payments"), Logger: logger("payments"), Registerer: sh.registry, StripeURL: servers.sandboxURL(),
 		SecretKey: servers.secrets.StripeSecretKey, PublishableKey: servers.secrets.StripePublishableKey,
-		WebhookSecret: servers.secrets.StripeWebhookSecret, ReconcileEvery: config.SweepEvery})
+		WebhookSecret: servers.secrets.StripeWebhookSecret, ReconcileEvery: config.SweepEvery, CardAttempts: config.CardAttempts})
 	if err != nil {
 		return nil, err
 	}
 	notification, err := notifications.New(notifications.Config{Access: tokens, Log: l.ForDomain("notifications"), Logger: logger("notifications"), Registerer: sh.registry, From: config.MailFrom,
-		EHLO: config.SMTPEHLO, SMTPURL: servers.smtpURL(), PublicURL: servers.publicURL(), Deadline: config.SMTPDeadline})
+		EHLO: config.SMTPEHLO, SMTPURL: servers.smtpURL(), PublicURL: servers.publicURL(), Deadline: config.SMTPDeadline, PerRecipient: config.MailLimit})
 	return []process.Domain{sh.inventory, order, payment, notification}, err
 }
 

@@ -171,21 +171,13 @@ func (l *core) nextEvent(ctx context.Context, subject string, from uint64) (*jet
 	return stored, err
 }
 
-// matching returns the filled messages that a consumer would deliver if the log had them, in order.
-func (f *filled) matching(config jetstream.OrderedConsumerConfig) (all []*jetstream.RawStreamMsg) {
+// lasts returns the last filled message of every subject that matches a filter, such as "a.>" or "a.*", in order.
+func (f *filled) lasts(filters []string) (all []*jetstream.RawStreamMsg) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	for subject, messages := range f.onSubject {
-		if !slices.ContainsFunc(config.FilterSubjects, func(filter string) bool { return strings.HasPrefix(subject, strings.TrimRight(filter, "*>")) }) {
-			continue
-		}
-		if config.DeliverPolicy == jetstream.DeliverLastPerSubjectPolicy {
-			messages = messages[len(messages)-1:]
-		}
-		for _, m := range messages {
-			if config.OptStartTime == nil || !m.Time.Before(*config.OptStartTime) {
-				all = append(all, m)
-			}
+		if slices.ContainsFunc(filters, func(filter string) bool { return strings.HasPrefix(subject, strings.TrimRight(filter, "*>")) }) {
+			all = append(all, messages[len(messages)-1])
 		}
 	}
 	slices.SortFunc(all, bySequence)

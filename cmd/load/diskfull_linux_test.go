@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
@@ -156,6 +157,25 @@ func TestStoreLimitIsRaisedWhenThereIsSpace(t *testing.T) {
 	if s, err := js.Stream(t.Context(), "S"); err != nil || s.CachedInfo().State.Msgs <= uint64(stored) {
 		t.Errorf("stream: got %v, want more than the %d acknowledged messages", err, stored)
 	}
+}
+
+// Row 66 of the fault matrix, for a disk that fails in another way: the shop ends with an error, so that its supervisor acts.
+func TestShopEndsWhenItsDiskFails(t *testing.T) {
+	if !insideWithDisks(t) {
+		return
+	}
+	s := newPoweredShop(t, rand.New(rand.NewPCG(1, 0)))
+	s.open(t)
+	acknowledged := s.buySome(t, 10)
+	s.drive.Cut(t, func() bool { return false }) // every later write fails
+	if err := s.shop.Wait(2 * time.Minute); err == nil || errors.Is(err, proc.ErrStillRunning) {
+		t.Fatalf("shop on a broken disk: got %v, want it to end with an error", err)
+	}
+	s.drive.Restore(t)
+	s.useDrive(t)
+	s.open(t)
+	s.verify(t, append(acknowledged, s.buySome(t, 10)...))
+	proc.Check(t, s.shop.Stop(30*time.Second))
 }
 
 // readiness is an answer of /readyz.

@@ -11,6 +11,8 @@ import (
 )
 
 // Row 73 of the fault matrix: DNS rebinding. A request whose Host is a name that a stranger can register is refused.
+//
+// API8 of the OWASP API Top 10.
 func TestForeignHostIsRefused(t *testing.T) {
 	t.Parallel()
 	loopback, everywhere := &net.TCPAddr{IP: net.IPv6loopback, Port: 8080}, &net.TCPAddr{IP: net.IPv4zero, Port: 8080}

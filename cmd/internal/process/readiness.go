@@ -74,6 +74,9 @@ type Condition struct {
 // Error returns the code and the text.
 func (c Condition) Error() string { return c.Code + ": " + c.Err.Error() }
 
+// ShortCode returns the code, which package api tells everybody.
+func (c Condition) ShortCode() string { return c.Code }
+
 // Unwrap returns the error without the code.
 func (c Condition) Unwrap() error { return c.Err }
 
@@ -189,7 +192,7 @@ func (r *readiness) collect(now time.Time) (found []Condition) {
 
 // each returns the parts of a joined error.
 func each(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the outermost error, as errors.Join returns it
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
 	}
 	if err == nil {

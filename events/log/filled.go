@@ -171,7 +171,22 @@ func (l *core) nextEvent(ctx context.Context, subject string, from uint64) (*jet
 	return stored, err
 }
 
-// lasts returns the last filled message of every subject that matches a filter, such as "a.>" or "a.*", in order.
+// newestFilled returns the filled messages that are the newest of their subject, of the subjects that match a filter, such as
+// "a.>" or "a.*", in order.
+func (l *core) newestFilled(ctx context.Context, filters []string) (newest []*jetstream.RawStreamMsg, err error) {
+	for _, m := range l.filled.lasts(filters) {
+		last, err := l.lastMessage(ctx, m.Subject)
+		if err != nil {
+			return nil, err
+		}
+		if last == m {
+			newest = append(newest, m)
+		}
+	}
+	return newest, nil
+}
+
+// lasts returns the last filled message of every subject that matches a filter, in order.
 func (f *filled) lasts(filters []string) (all []*jetstream.RawStreamMsg) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()

@@ -121,7 +121,10 @@ func (l *Log) Snapshot(ctx context.Context, filters []string, fn func(Message) e
 	if err != nil {
 		return 0, err
 	}
-	missing := l.filled.lasts(filters)
+	missing, err := l.newestFilled(ctx, filters)
+	if err != nil {
+		return 0, err
+	}
 	pass := func(before uint64) error { // passes the filled messages before a sequence
 		for len(missing) > 0 && missing[0].Sequence < before {
 			if err := fn(l.messageFrom(missing[0])); err != nil {

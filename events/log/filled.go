@@ -45,7 +45,9 @@ func (l *Log) FillGap(ctx context.Context, gap GapError, messages []Message) err
 		}
 		storedLast[m.Subject] = last
 	}
-	f.add(gap, messages, storedLast)
+	if !f.add(gap, messages, storedLast) {
+		return nil // another reader was faster
+	}
 	for _, m := range messages {
 		l.cache.drop(m.Subject)
 		l.Observe(l.Adopt(m))
@@ -70,13 +72,19 @@ func (l *core) storedBefore(ctx context.Context, subject string, sequence uint64
 	return last, err
 }
 
-func (f *filled) add(gap GapError, messages []Message, storedLast map[string]uint64) {
+// add reports whether it has added a message.
+func (f *filled) add(gap GapError, messages []Message, storedLast map[string]uint64) (added bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.messages == nil {
 		f.messages, f.onSubject, f.storedLast = map[uint64]*jetstream.RawStreamMsg{}, map[string][]*jetstream.RawStreamMsg{}, map[string]uint64{}
 	}
 	for _, m := range messages {
+		if f.messages[m.Sequence] != nil {
+			gap.From = max(gap.From, m.Sequence+1)
+			continue
+		}
+		added = true
 		raw := &jetstream.RawStreamMsg{Subject: m.Subject, Sequence: m.Sequence, Header: m.Header, Data: m.Data, Time: m.Stored}
 		f.messages[m.Sequence] = raw
 		same := append(slices.Clone(f.onSubject[m.Subject]), raw) // readers use the old one
@@ -86,8 +94,12 @@ func (f *filled) add(gap GapError, messages []Message, storedLast map[string]uin
 			f.storedLast[m.Subject] = storedLast[m.Subject]
 		}
 	}
+	if !added {
+		return false
+	}
 	f.gaps = append(f.gaps, gap)
 	slices.SortFunc(f.gaps, func(a, b GapError) int { return cmp.Compare(a.From, b.From) })
+	return true
 }
 
 func bySequence(a, b *jetstream.RawStreamMsg) int { return cmp.Compare(a.Sequence, b.Sequence) }

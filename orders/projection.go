@@ -19,7 +19,7 @@ import (
 // collection holds one document per order.
 const collection = "orders"
 
-// errDatabase is returned when the database cannot be reached. The same query may succeed later.
+// errDatabase is returned when the database cannot be reached or does not answer a query. The same query may succeed later.
 var errDatabase = errors.New("database is unavailable")
 
 // Projections returns the projections of this domain, for the process that runs them.
@@ -100,7 +100,7 @@ func (s *Service) find(ctx context.Context, q query) ([]Order, string, error) {
 	cursor, err := s.config.DB.Collection(collection).Find(ctx, filter,
 		options.Find().SetSort(bson.D{{Key: "doc.placed_at", Value: -1}, {Key: "_id", Value: -1}}).SetLimit(int64(q.Limit)))
 	if err != nil {
-		return nil, "", fmt.Errorf("list orders: %w", databaseError(err))
+		return nil, "", fmt.Errorf("list orders: %w: %w", errDatabase, err)
 	}
 	var found []document
 	if err := cursor.All(ctx, &found); err != nil {

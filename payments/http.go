@@ -89,7 +89,7 @@ func (s *Service) awaitIntent(ctx context.Context, id string, timeout time.Durat
 		case <-timer.C:
 			return p, nil
 		case <-s.hub.stopped:
-			return p, nil
+			return p, errStopping
 		case <-ctx.Done():
 			return p, ctx.Err()
 		}
@@ -145,8 +145,11 @@ func (d Decline) mostSpecific() string {
 	return d.Code
 }
 
+// errStopping is returned to a request that waits while this process stops. Another process, or the next one, answers it.
+var errStopping = errors.New("the process is stopping")
+
 // problems maps the errors of this API to its answers.
-var problems = []api.Problem{{Err: ErrRetry, Kind: api.Unavailable}}
+var problems = []api.Problem{{Err: ErrRetry, Kind: api.Unavailable}, {Err: errStopping, Kind: api.Unavailable}}
 
 func (s *Service) problem(ctx context.Context, err error) error {
 	return api.Problems{Logger: s.logger, Table: problems}.Answer(ctx, err)

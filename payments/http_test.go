@@ -93,8 +93,9 @@ func TestStoppingEndsLongPolls(t *testing.T) {
 	f.stop()
 	select {
 	case err := <-done:
-		if err != nil {
-			t.Error(err)
+		var status huma.StatusError
+		if !errors.As(f.service.problem(t.Context(), err), &status) || status.GetStatus() != http.StatusServiceUnavailable {
+			t.Errorf("got %v, want 503: another process can answer", err)
 		}
 	case <-time.After(20 * time.Second):
 		t.Error("after 20 s: the long poll has not ended")

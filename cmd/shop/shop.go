@@ -166,7 +166,8 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 	for _, d := range domains {
 		d.Register(sh.api)
 	}
-	sh.host, err = process.NewHost(ctx, process.HostConfig{Checks: servers.checks(), DB: sh.db, Holder: servers.holder(), Log: sh.log, Registerer: sh.registry, StoreLimit: servers.storeLimit(), Sync: servers.sync()}, domains...)
+	sh.host, err = process.NewHost(ctx, process.HostConfig{AuditEvery: config.AuditEvery, Checks: servers.checks(), DB: sh.db, Holder: servers.holder(), Log: sh.log,
+		Registerer: sh.registry, StoreLimit: servers.storeLimit(), Sync: servers.sync()}, domains...)
 	return sh, err
 }
 
@@ -174,12 +175,12 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 func (sh *shop) domains(tokens *auth.Tokens) (domains []process.Domain, err error) {
 	config, servers, l := sh.config, sh.servers, sh.log
 	logger := func(name string) *slog.Logger { return sh.logger.With("process", name) }
-	sh.inventory, err = inventory.New(inventory.Config{Access: tokens, Charges: config.ChargeLimits, Log: l.ForDomain("inventory"), Logger: logger("inventory")})
+	sh.inventory, err = inventory.New(inventory.Config{Access: tokens, Charges: config.ChargeLimits, HoldLimit: inventory.HoldLimit(config.HoldLimit), Log: l.ForDomain("inventory"), Logger: logger("inventory")})
 	if err != nil {
 		return nil, err
 	}
 	order, err := orders.New(orders.Config{Access: tokens, Charges: config.ChargeLimits, DB: sh.db, Log: l.ForDomain("orders"), Logger: logger("orders"), HoldFor: config.HoldFor,
-		MaxLines: config.MaxOrderLines, Shipping: config.ShippingFee, ExpireEvery: config.SweepEvery})
+		Limits: orders.Limits(config.OrderLimits), MaxLines: config.MaxOrderLines, Shipping: config.ShippingFee, ExpireEvery: config.SweepEvery, Proxies: config.TrustedProxies, Streams: config.Streams.Limits()})
 	if err != nil {
 		return nil, err
 	}
@@ -219,8 +220,9 @@ func (sh *shop) handler() (http.Handler, error) {
 		root.Handle("/debug/pprof/profile", sh.forStaff(http.HandlerFunc(pprof.Profile)))
 		root.Handle("/debug/pprof/trace", sh.forStaff(http.HandlerFunc(pprof.Trace)))
 	}
-	api.Health(sh.mux, api.Readiness{Vital: sh.host.Vital, Degraded: sh.host.Degraded}, sh.registry)
-	return api.Wrap(sh.servers.checkHost(root, sh.servers.http), sh.mux, sh.logger, sh.registry), nil
+	api.Health(sh.mux, api.Readiness{Vital: sh.host.Vital, Degraded: sh.host.Degraded}, sh.registry, sh.tokens)
+	checked := sh.servers.checkHost(root, sh.servers.http)
+	return api.RequireTLS(sh.servers.publicURL(), api.Wrap(checked, sh.mux, sh.logger, sh.registry)), nil
 }
 
 // forStaff asks for the ops token where strangers can reach the shop. A shop on this machine only is open to its user.

@@ -70,10 +70,10 @@ func run(ctx context.Context, s settings, logger *slog.Logger, out io.Writer) er
 	}
 	mux.Handle("/", pages)
 	ready := func() error { return nil } // the storefront has no state; each domain reports its own readiness
-	api.Health(mux, api.Readiness{Vital: ready, Degraded: ready}, registry)
+	api.Health(mux, api.Readiness{Vital: ready, Degraded: ready}, registry, nil)
 	fmt.Fprintf(out, "storefront listens on %s://%s\n", scheme, listener.Addr())
 	handler := api.CheckHost(mux, listener.Addr(), append(s.AllowedHosts, s.PublicURL)...)
-	return api.Serve(ctx, listener, api.Wrap(handler, mux, logger, registry), process.HTTPGrace)
+	return api.Serve(ctx, listener, api.RequireTLS(s.PublicURL, api.Wrap(handler, mux, logger, registry)), process.HTTPGrace)
 }
 
 // document returns the OpenAPI document of all domains, whose APIs this origin serves. The services it is generated from are

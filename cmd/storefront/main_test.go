@@ -43,7 +43,7 @@ func startStorefront(t *testing.T, domains http.HandlerFunc) (origin string, sto
 
 // A storefront that stops gives up requests that a domain has not answered. Their clients must not read an empty 200, which
 // would mean a placed order.
-func TestStoppingAnswersOpenRequestsWith502(t *testing.T) {
+func TestStoppingAnswersOpenRequestsWith503(t *testing.T) {
 	t.Parallel()
 	arrived := make(chan struct{})
 	origin, stop := startStorefront(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -64,8 +64,8 @@ func TestStoppingAnswersOpenRequestsWith502(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if response.StatusCode != http.StatusBadGateway || response.Header.Get("Retry-After") == "" || !strings.Contains(string(body), `"status":502`) {
-		t.Errorf("POST /api/orders = %d %v %q, want a 502 problem with Retry-After", response.StatusCode, response.Header, body)
+	if response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" || !strings.Contains(string(body), `"status":503`) {
+		t.Errorf("POST /api/orders = %d %v %q, want a 503 problem with Retry-After", response.StatusCode, response.Header, body)
 	}
 }
 

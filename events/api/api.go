@@ -16,6 +16,7 @@ package api
 import (
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"strconv"
 	"sync"
@@ -38,7 +39,8 @@ const MaxBody = 64 << 10
 func New(mux *Mux) huma.API {
 	setStrictCasing()
 	format := huma.Format{Marshal: marshal, Unmarshal: unmarshal}
-	return humago.New(mux, huma.Config{
+	var router huma.API
+	router = humago.New(mux, huma.Config{
 		OpenAPI: &huma.OpenAPI{OpenAPI: "3.1.0",
 			Info: &huma.Info{Title: "Tillstream", Version: Version,
 				Description: "The shop's API: catalogue, orders, payments, and the webhook of Stripe. Errors are application/problem+json (RFC 9457)."},
@@ -47,10 +49,27 @@ func New(mux *Mux) huma.API {
 					"order": {Type: "http", Scheme: "bearer", Description: "The access_token that came with the order"},
 					"staff": {Type: "http", Scheme: "bearer", Description: "The ops token"},
 				}},
-			OnAddOperation: []huma.AddOpFunc{addBodyErrors}},
+			OnAddOperation: []huma.AddOpFunc{addBodyErrors, func(_ *huma.OpenAPI, o *huma.Operation) {
+				if o.RequestBody != nil { // after the other middlewares, so that a stranger on a staff route gets 401
+					o.Middlewares = append(o.Middlewares, requireJSON(router))
+				}
+			}}},
 		Formats:       map[string]huma.Format{"application/json": format, "json": format},
 		DefaultFormat: "application/json",
 	})
+	return router
+}
+
+// requireJSON accepts only bodies that say they are JSON. A browser sends forms, plain text and bodies without a type to other
+// sites without asking them, so any page could place orders for its visitors.
+func requireJSON(router huma.API) Middleware {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		if kind, _, err := mime.ParseMediaType(ctx.Header("Content-Type")); err != nil || kind != "application/json" {
+			_ = huma.WriteErr(router, ctx, http.StatusUnsupportedMediaType, "Please send the body as JSON, with Content-Type: application/json.") // fails only when the client has left
+			return
+		}
+		next(ctx)
+	}
 }
 
 // addBodyErrors documents the answers to a body that is malformed, too slow, too large or of an unknown type.

@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// Limits of a server. Writing has no time limit, because event streams stay open; the proxy handles slow readers.
+// Limits of a server. A request has arrived completely within readTimeout, on whichever route; [Wrap] limits the time to send the
+// answer, part by part, because event streams stay open.
 const (
-	readHeaderTimeout = 10 * time.Second
-	readTimeout       = 30 * time.Second
-	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 32 << 10
+	readTimeout    = 10 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 32 << 10
 )
 
 // Listen opens a TCP address for a server. The error names the server and suggests what to do about an address in use.
@@ -33,7 +33,7 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, gra
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRequests()
 	var unused unusedConns
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
+	server := &http.Server{Handler: handler, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes, BaseContext: func(net.Listener) context.Context { return requests }, ConnState: unused.track}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()

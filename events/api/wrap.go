@@ -13,13 +13,15 @@ import (
 )
 
 // Wrap returns a handler that logs a panic of next and answers it with a problem document, and that counts time and status by
-// route (not by path, which holds ids). All routes must be registered on mux before.
+// route (not by path, which holds ids). Every answer gets the headers of [secure], and a client that does not read its answer is
+// disconnected. All routes must be registered on mux before.
 func Wrap(next http.Handler, mux *Mux, logger *slog.Logger, registerer prometheus.Registerer) http.Handler {
 	count := newRequests(mux.routes, registerer)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := time.Now()
 		_, route := mux.Handler(r)
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
+		rec.limitWriting(time.Time{}) // the deadline of the previous answer on this connection
 		defer func() {
 			if p := recover(); p != nil {
 				if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
@@ -29,6 +31,9 @@ func Wrap(next http.Handler, mux *Mux, logger *slog.Logger, registerer prometheu
 				if !rec.wrote {
 					WriteProblem(rec, http.StatusInternalServerError, detailInternal)
 				}
+			}
+			if !rec.wrote {
+				rec.WriteHeader(http.StatusOK) // an empty answer
 			}
 			count.observe(route, rec.status, time.Since(started))
 		}()
@@ -85,7 +90,11 @@ func (c *requests) observe(route string, status int, took time.Duration) {
 // classOf is the class of a status, such as 4xx.
 func classOf(status int) string { return strconv.Itoa(min(max(status/100, 1), 5)) + "xx" }
 
-// recorder records the status of the answer.
+// writeTimeout is how long a client may take to receive one part of an answer, such as one event of a stream. Without it, a client
+// that stops reading would hold its stream for ever.
+const writeTimeout = 30 * time.Second
+
+// recorder records the status of the answer, completes its headers and limits the time to send it.
 type recorder struct {
 	http.ResponseWriter
 	status int
@@ -93,19 +102,32 @@ type recorder struct {
 }
 
 func (r *recorder) WriteHeader(status int) {
-	if !r.wrote {
+	if !r.wrote && status >= http.StatusOK { // others are followed by the answer
 		r.status, r.wrote = status, true
+		secure(r.Header())
+		r.limitWriting(time.Now().Add(writeTimeout))
 	}
 	r.ResponseWriter.WriteHeader(status)
 }
 
 func (r *recorder) Write(p []byte) (int, error) {
-	r.wrote = true
+	if !r.wrote {
+		r.WriteHeader(http.StatusOK)
+	}
+	r.limitWriting(time.Now().Add(writeTimeout))
 	return r.ResponseWriter.Write(p)
+}
+
+// limitWriting sets the deadline of the connection. A writer without a connection, as in tests, has none.
+func (r *recorder) limitWriting(until time.Time) {
+	_ = http.NewResponseController(r.ResponseWriter).SetWriteDeadline(until)
 }
 
 // Flush implements http.Flusher, for event streams.
 func (r *recorder) Flush() {
+	if !r.wrote {
+		r.WriteHeader(http.StatusOK)
+	}
 	if f, ok := r.ResponseWriter.(http.Flusher); ok {
 		f.Flush()
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 )
 
 // temporary is the suffix of a file while it is being written.
@@ -51,4 +52,21 @@ func SyncDir(path string) error {
 		return errors.Join(err, dir.Close())
 	}
 	return dir.Close()
+}
+
+// How long Lock tries, and the time between two tries.
+const (
+	lockPatience = time.Second
+	lockInterval = 20 * time.Millisecond
+)
+
+// Lock takes an exclusive lock on an open file, or returns an error after a second if another process has it. The system releases
+// the lock when the file is closed or the process ends in any way, but not always at once: a child process has the lock for a
+// moment between fork and exec.
+func Lock(f *os.File) error {
+	for began := time.Now(); ; time.Sleep(lockInterval) {
+		if err := tryLock(f); err == nil || time.Since(began) > lockPatience {
+			return err
+		}
+	}
 }

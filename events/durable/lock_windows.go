@@ -6,9 +6,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// Lock takes an exclusive lock on an open file, or returns an error at once if another process has it. The system releases the
-// lock when the file is closed or the process ends in any way.
-func Lock(f *os.File) error {
+// tryLock takes an exclusive lock on an open file, or returns an error at once if another process has it.
+func tryLock(f *os.File) error {
 	const flags = windows.LOCKFILE_EXCLUSIVE_LOCK | windows.LOCKFILE_FAIL_IMMEDIATELY
 	return windows.LockFileEx(windows.Handle(f.Fd()), flags, 0, 1, 0, new(windows.Overlapped))
 }

@@ -44,7 +44,8 @@ type NATSConfig struct {
 	// Logger receives the server's log; notices arrive at debug level. Default: the log is discarded.
 	Logger *slog.Logger
 
-	// MaxStore bounds the bytes of JetStream on disk. Default: three quarters of the free space.
+	// MaxStore bounds the bytes of JetStream on disk. Default: what it stores at the start, and three quarters of the free space;
+	// [NATS.Watch] raises this limit when it is reached and there is space.
 	MaxStore int64
 
 	// ServerName is the server's name. Default "tillstream".
@@ -66,8 +67,8 @@ type NATS struct {
 }
 
 // StartNATS checks the files in the directory, starts a nats-server and returns when it accepts connections. It returns
-// ErrAddrInUse or ErrDirInUse when the address or the directory is in use, ErrDamaged when a file cannot be read, and ErrNotReady
-// with the server's fatal message when the server does not start.
+// ErrAddrInUse or ErrDirInUse when the address or the directory is in use, ErrDamaged when a file cannot be read, ErrDiskFull, and
+// ErrNotReady with the server's fatal message when the server does not start.
 func StartNATS(cfg NATSConfig) (*NATS, error) {
 	cfg = cfg.withDefaults()
 	opts, err := cfg.options()
@@ -85,7 +86,7 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start nats-server: %w", errors.Join(err, dir.Close()))
 	}
-	srv, err := runNATS(opts, cfg.Logger)
+	srv, err := cfg.run(opts)
 	if err != nil {
 		return nil, fmt.Errorf("start nats-server: %w", errors.Join(err, dir.Close()))
 	}

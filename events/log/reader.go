@@ -113,11 +113,23 @@ const snapshotInactive = 10 * time.Second
 // which it has read the log: follow the log from the next one. A filled message (FillGap) takes its place in the order, unless
 // the log has a newer one of its subject.
 func (l *Log) Snapshot(ctx context.Context, filters []string, fn func(Message) error) (upTo uint64, err error) {
+	return l.readToEnd(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: filters}, fn)
+}
+
+// Since calls fn for every message that matches a filter and was stored at a time or later, in order. Its result is as that of
+// Snapshot.
+func (l *Log) Since(ctx context.Context, filters []string, stored time.Time, fn func(Message) error) (upTo uint64, err error) {
+	return l.readToEnd(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &stored, FilterSubjects: filters}, fn)
+}
+
+// readToEnd reads until a consumer has no more messages. The end of the log is read before the consumer exists, so that
+// no message is between the two.
+func (l *Log) readToEnd(ctx context.Context, config jetstream.OrderedConsumerConfig, fn func(Message) error) (upTo uint64, err error) {
 	if upTo, err = l.End(ctx, 0); err != nil {
 		return 0, err
 	}
-	consumer, err := l.openConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
-		FilterSubjects: filters, InactiveThreshold: snapshotInactive})
+	config.InactiveThreshold = snapshotInactive
+	consumer, err := l.openConsumer(ctx, config)
 	if err != nil {
 		return 0, err
 	}

@@ -84,7 +84,7 @@ func (d *document) fields(t reflect.Type, properties object, required *[]string)
 			schema["description"] = comment
 		}
 		properties[name] = schema
-		if !strings.Contains(options, "omitempty") {
+		if !strings.Contains(options, "omitempty") && !strings.Contains(options, "omitzero") {
 			*required = append(*required, name)
 		}
 	}

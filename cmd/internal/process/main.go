@@ -109,13 +109,13 @@ func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out 
 	if err != nil {
 		return err
 	}
-	host, err := NewHost(ctx, HostConfig{DB: db, Log: l, Registerer: registry}, domain)
+	host, err := NewHost(ctx, HostConfig{AuditEvery: s.AuditEvery, DB: db, Log: l, Registerer: registry}, domain)
 	if err != nil {
 		return err
 	}
 	mux := api.NewMux()
 	domain.Register(api.New(mux))
-	api.Health(mux, api.Readiness{Vital: host.Vital, Degraded: host.Degraded}, registry)
+	api.Health(mux, api.Readiness{Vital: host.Vital, Degraded: host.Degraded}, registry, tokens)
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return host.Run(ctx) })

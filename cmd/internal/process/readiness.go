@@ -25,6 +25,7 @@ const (
 	CodeArchiveEmpty        = "archive_empty"
 	CodeBrokerUnavailable   = "broker_unavailable"
 	CodeCircuitOpen         = "circuit_open"
+	CodeCopiesDiffer        = "copies_differ"
 	CodeDatabaseUnavailable = "database_unavailable"
 	CodeDeadLetters         = "dead_letters"
 	CodeDiskFull            = "disk_full"
@@ -47,6 +48,7 @@ var notReady = map[string]bool{
 	CodeArchiveEmpty:        false,
 	CodeBrokerUnavailable:   true,
 	CodeCircuitOpen:         false,
+	CodeCopiesDiffer:        false,
 	CodeDatabaseUnavailable: false,
 	CodeDeadLetters:         false,
 	CodeDiskFull:            true,
@@ -176,6 +178,7 @@ func (r *readiness) collect(now time.Time) (found []Condition) {
 	for _, c := range r.checks {
 		add(c.Code, c.Problem())
 	}
+	add(CodeCopiesDiffer, r.host.auditor.problem())
 	add(CodeDeadLetters, openDeadLetters(r.host.Lanes()))
 	add(CodeProjectionBehind, r.projectionsBehind(now))
 	for _, p := range r.probes {

@@ -93,7 +93,7 @@ func startHost(t *testing.T, prepare ...func(*hosted)) *hosted {
 		t.Fatal(err)
 	}
 	mux := api.NewMux()
-	api.Health(mux, api.Readiness{Vital: h.Vital, Degraded: h.Degraded}, registry)
+	api.Health(mux, api.Readiness{Vital: h.Vital, Degraded: h.Degraded}, registry, nil)
 	h.server = httptest.NewServer(api.Routes(mux))
 	t.Cleanup(h.server.Close)
 	if got := h.get(t); got.code != http.StatusServiceUnavailable || got.conditions != process.CodeStarting {

@@ -48,7 +48,7 @@ type page struct {
 	About   string // description for search engines
 	Script  string // the page's module, if it has one
 	Query   string // content of the search box
-	Private bool   // not for search engines
+	Private bool   // of one shopper, or an error: neither search engines nor caches keep it
 	Shop    string
 	Sandbox string
 	Body    any
@@ -64,7 +64,11 @@ func (s *shop) show(w http.ResponseWriter, r *http.Request, status int, name str
 		http.Error(w, "This page is not available right now. Please try again later.", http.StatusInternalServerError)
 		return
 	}
-	send(w, reply{status: status, kind: "text/html; charset=utf-8", cache: "no-cache", body: html.Bytes()})
+	cache := "no-cache"
+	if content.Private {
+		cache = "no-store"
+	}
+	send(w, reply{status: status, kind: "text/html; charset=utf-8", cache: cache, body: html.Bytes()})
 }
 
 // results is the body of the catalogue page.

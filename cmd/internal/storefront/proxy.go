@@ -75,10 +75,15 @@ func forward(domain string, group *replicas, logger *slog.Logger) http.Handler {
 		FlushInterval: -1, // Server-Sent Events must not wait in a buffer
 		ErrorLog:      slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 		Rewrite: func(r *httputil.ProxyRequest) {
-			r.Out.URL.Scheme, r.Out.URL.Host = "http", domain // the transport replaces both with those of a replica
+			r.Out.URL.Scheme, r.Out.URL.Host = "http", domain                // the transport replaces both with those of a replica
+			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"] // the proxies before this one; SetXForwarded appends
 			r.SetXForwarded()
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			if errors.Is(err, errSlowBody) {
+				api.WriteProblem(w, http.StatusRequestTimeout, "The request did not arrive in time. Please send it again.")
+				return
+			}
 			// The context ends when the client disconnects and when this process stops. Neither is logged, but in the
 			// second case the client still waits: without an answer here, the server would send an empty 200.
 			if r.Context().Err() == nil {
@@ -86,7 +91,7 @@ func forward(domain string, group *replicas, logger *slog.Logger) http.Handler {
 					"path", r.URL.Path, "error", err)
 			}
 			w.Header().Set("Retry-After", "2")
-			api.WriteProblem(w, http.StatusBadGateway,
+			api.WriteProblem(w, http.StatusServiceUnavailable,
 				fmt.Sprintf("The %s service is not available right now. Please try again in a few seconds.", domain))
 		},
 	}

@@ -105,8 +105,8 @@ func TestProxySendsEachPathToItsDomain(t *testing.T) {
 		if host := response.Header.Get("X-Seen-Host"); "http://"+host != proxy.URL {
 			t.Errorf("%s: X-Forwarded-Host = %q, want the proxy's", request, host)
 		}
-		if client := response.Header.Get("X-Seen-For"); client != "127.0.0.1" {
-			t.Errorf("%s: X-Forwarded-For = %q, want 127.0.0.1: clients must not choose it", request, client)
+		if client := response.Header.Get("X-Seen-For"); client != "6.6.6.6, 127.0.0.1" {
+			t.Errorf("%s: X-Forwarded-For = %q, want 6.6.6.6, 127.0.0.1: a client must not choose the last address", request, client)
 		}
 	}
 	if response, body := do(t, "GET", proxy.URL+"/api/nothing", ""); response.StatusCode != 404 || !strings.Contains(body, `"status":404`) {
@@ -200,8 +200,8 @@ func TestProxyRepeatsOnlyRepeatableRequests(t *testing.T) {
 				if test.repeated && body != want {
 					t.Errorf("got %d %q, want %q", response.StatusCode, body, want)
 				}
-				if !test.repeated && response.StatusCode != 502 {
-					t.Errorf("got %d %q, want 502: the request was sent twice", response.StatusCode, body)
+				if !test.repeated && response.StatusCode != 503 {
+					t.Errorf("got %d %q, want 503: the request was sent twice", response.StatusCode, body)
 				}
 			}
 		})
@@ -218,9 +218,9 @@ func TestUnreachableDomainReturnsProblemJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &problem); err != nil {
 		t.Fatalf("read %q: %v", body, err)
 	}
-	if response.StatusCode != 502 || response.Header.Get("Content-Type") != "application/problem+json" ||
-		problem.Status != 502 || !strings.Contains(problem.Detail, "payments service is not available") || strings.Contains(body, "127.0.0.1") {
-		t.Errorf("got %d %v %s, want a 502 problem that names the service and no address", response.StatusCode, response.Header, body)
+	if response.StatusCode != 503 || response.Header.Get("Content-Type") != "application/problem+json" ||
+		problem.Status != 503 || !strings.Contains(problem.Detail, "payments service is not available") || strings.Contains(body, "127.0.0.1") {
+		t.Errorf("got %d %v %s, want a 503 problem that names the service and no address", response.StatusCode, response.Header, body)
 	}
 	// Pages over the same proxy show a page instead.
 	shop := newShop(t, storefront.Config{API: proxy.Config.Handler})

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -88,6 +89,9 @@ func (g *replicas) RoundTrip(request *http.Request) (*http.Response, error) {
 	return nil, errors.Join(failures...)
 }
 
+// errSlowBody is returned when a client does not send the body of its request in time.
+var errSlowBody = errors.New("the body did not arrive in time")
+
 // resendable is the body of a request, and whether the request may be sent again.
 type resendable struct {
 	repeatable bool   // the request may be handled twice
@@ -104,7 +108,7 @@ func newResendable(request *http.Request) (*resendable, error) {
 		return &resendable{repeatable: read || keyed}, nil
 	}
 	if keyed && request.ContentLength >= 0 && request.ContentLength <= maxReplay {
-		kept, err := io.ReadAll(request.Body)
+		kept, err := io.ReadAll(&watchedBody{from: request.Body})
 		if err != nil {
 			return nil, fmt.Errorf("read request body: %w", err)
 		}
@@ -142,7 +146,11 @@ type watchedBody struct {
 
 func (b *watchedBody) Read(into []byte) (int, error) {
 	b.started.Store(true)
-	return b.from.Read(into)
+	n, err := b.from.Read(into)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = errSlowBody
+	}
+	return n, err
 }
 
 func (b *watchedBody) Close() error { return nil }

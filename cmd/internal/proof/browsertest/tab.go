@@ -141,6 +141,7 @@ func Evaluate[T any](b *Tab, expression string) T {
 // NoSideScroll fails the test if the page scrolls sideways.
 func (b *Tab) NoSideScroll() {
 	b.t.Helper()
+	b.Until("document.readyState === 'complete' && !!document.documentElement") // between two pages there is neither
 	wide := Evaluate[[]string](b, `(() => { const width = document.documentElement.clientWidth;
 		if (document.documentElement.scrollWidth <= width) return [];
 		return [...document.querySelectorAll('body *')].filter((it) => it.getBoundingClientRect().right > width + 1)

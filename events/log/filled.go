@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -186,7 +187,7 @@ func (l *core) nextEvent(ctx context.Context, subject string, from uint64) (*jet
 // newestFilled returns the filled messages that are the newest of their subject, of the subjects that match a filter, such as
 // "a.>" or "a.*", in order.
 func (l *core) newestFilled(ctx context.Context, filters []string) (newest []*jetstream.RawStreamMsg, err error) {
-	for _, m := range l.filled.lasts(filters) {
+	for _, m := range l.filled.since(filters, time.Time{}) {
 		last, err := l.lastMessage(ctx, m.Subject)
 		if err != nil {
 			return nil, err
@@ -198,13 +199,14 @@ func (l *core) newestFilled(ctx context.Context, filters []string) (newest []*je
 	return newest, nil
 }
 
-// lasts returns the last filled message of every subject that matches a filter, in order.
-func (f *filled) lasts(filters []string) (all []*jetstream.RawStreamMsg) {
+// since returns the messages whose subject matches a filter and that were stored at a time or later, in order.
+func (f *filled) since(filters []string, stored time.Time) (all []*jetstream.RawStreamMsg) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	for subject, messages := range f.onSubject {
-		if slices.ContainsFunc(filters, func(filter string) bool { return strings.HasPrefix(subject, strings.TrimRight(filter, "*>")) }) {
-			all = append(all, messages[len(messages)-1])
+	for _, m := range f.messages {
+		matches := func(filter string) bool { return strings.HasPrefix(m.Subject, strings.TrimRight(filter, "*>")) }
+		if !m.Time.Before(stored) && slices.ContainsFunc(filters, matches) {
+			all = append(all, m)
 		}
 	}
 	slices.SortFunc(all, bySequence)

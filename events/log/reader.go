@@ -106,65 +106,6 @@ func (l *Log) Follow(ctx context.Context, from uint64, fn func(Message) error) e
 	})
 }
 
-// snapshotInactive is how long the broker keeps the consumer of a snapshot that is not read; its default is five minutes.
-const snapshotInactive = 10 * time.Second
-
-// Snapshot calls fn for the newest message of every subject that matches a filter, in order. It returns the sequence up to
-// which it has read the log: follow the log from the next one. A filled message (FillGap) takes its place in the order, unless
-// the log has a newer one of its subject.
-func (l *Log) Snapshot(ctx context.Context, filters []string, fn func(Message) error) (upTo uint64, err error) {
-	return l.readToEnd(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: filters}, fn)
-}
-
-// Since calls fn for every message that matches a filter and was stored at a time or later, in order. Its result is as that of
-// Snapshot.
-func (l *Log) Since(ctx context.Context, filters []string, stored time.Time, fn func(Message) error) (upTo uint64, err error) {
-	return l.readToEnd(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &stored, FilterSubjects: filters}, fn)
-}
-
-// readToEnd reads until a consumer has no more messages. The end of the log is read before the consumer exists, so that
-// no message is between the two.
-func (l *Log) readToEnd(ctx context.Context, config jetstream.OrderedConsumerConfig, fn func(Message) error) (upTo uint64, err error) {
-	if upTo, err = l.End(ctx, 0); err != nil {
-		return 0, err
-	}
-	config.InactiveThreshold = snapshotInactive
-	consumer, err := l.openConsumer(ctx, config)
-	if err != nil {
-		return 0, err
-	}
-	missing, err := l.newestFilled(ctx, filters)
-	if err != nil {
-		return 0, err
-	}
-	pass := func(before uint64) error { // passes the filled messages before a sequence
-		for len(missing) > 0 && missing[0].Sequence < before {
-			if err := fn(l.messageFrom(missing[0])); err != nil {
-				return err
-			}
-			missing = missing[1:]
-		}
-		return nil
-	}
-	if consumer.CachedInfo().NumPending > 0 {
-		ctx, watchdog := NewWatchdog(ctx, StallTimeout)
-		defer watchdog.Stop()
-		err = l.consume(ctx, consumer, func(m Message, pending uint64) (bool, error) {
-			if err := pass(m.Sequence); err != nil {
-				return false, err
-			}
-			if last := l.filled.on(m.Subject); len(last) > 0 && last[len(last)-1].Sequence > m.Sequence {
-				return pending > 0, nil // the log has lost a newer message of the subject
-			}
-			return pending > 0, watchdog.Handle(func() error { return fn(m) })
-		})
-	}
-	if err == nil {
-		err = pass(upTo + 1)
-	}
-	return upTo, err
-}
-
 func (l *core) openConsumer(ctx context.Context, config jetstream.OrderedConsumerConfig) (consumer jetstream.Consumer, err error) {
 	err = l.retryFor(ctx, openPatience, func(ctx context.Context) (err error) {
 		consumer, err = l.js.OrderedConsumer(ctx, events.StreamShop, config)

@@ -159,7 +159,7 @@ func TestOldGapThatTheArchiveLacksStopsAppends(t *testing.T) {
 	}
 }
 
-// A process does not start on a log that ends before the position of a lane: an append would use a sequence twice.
+// Row 12 of the fault matrix: a process does not start on a log that ends before the position of a lane: an append would use a sequence twice.
 func TestLogThatEndsBeforeALaneIsRefused(t *testing.T) {
 	t.Parallel()
 	l, _, _ := damagedLog(t, 3)

@@ -84,6 +84,10 @@ type OrderOutcome struct {
 	OrderID   string `json:"order_id"`
 	PaymentID string `json:"payment_id,omitempty"` // "" when no payment was requested
 	Number    string `json:"number"`
+
+	// UnpaidGuest: a guest's order was rejected, expired or cancelled while nothing was authorized. Anyone can place such an order
+	// with the address of someone else, so nothing is mailed about it.
+	UnpaidGuest bool `json:"unpaid_guest,omitzero"`
 }
 
 // OrderConfirmed: the order is paid, and its held stock is sold.
@@ -124,6 +128,10 @@ const (
 	CancelRequested        = "requested"         // the shopper or staff cancelled it
 	CancelPaymentCancelled = "payment_cancelled" // the payment was cancelled at Stripe, or its authorization expired
 	CancelRefunded         = "refunded"          // a late payment was refunded before the stock was held again
+
+	// CancelDeclinedTooOften: so many attempts to pay were declined that the payment was cancelled. It is also the reason of that
+	// payment's [PaymentCancelRequested] and [PaymentCancelled].
+	CancelDeclinedTooOften = "declined_too_often"
 )
 
 // OrderCancelled: the order was cancelled before it was paid. A later payment is cancelled or refunded.

@@ -23,6 +23,9 @@ func (s *Service) SwapLog(l *eventlog.Log) (before *eventlog.Log) {
 	return before
 }
 
+// MaxWaiting is how many mails to one recipient wait if the limit is one mail in an hour.
+const MaxWaiting = maxWaiting
+
 // The samples of the internal tests.
 var (
 	SamplePlaced    = samplePlaced

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/text/message"
 
 	"tillstream/events"
+	"tillstream/events/text"
 )
 
 // locale is a language of the mails: its words, and its formats of dates. Amounts, numbers and countries are formatted with the
@@ -96,12 +97,21 @@ func (t *locale) country(code string) string {
 	return code
 }
 
-// greet returns the greeting of a customer. It leaves out a name that could be an advertisement: anyone can order with the
-// address of someone else, and must not be able to send links to them.
+// greet returns the greeting of a customer.
 func (t *locale) greet(name string) string {
-	name = oneLine(name)
-	if name == "" || len(name) > 80 || strings.ContainsAny(name, ":/\\@<>") || strings.Contains(strings.ToLower(name), "www.") {
+	if name = personName(name); name == "" {
 		return t.anyone
 	}
 	return fmt.Sprintf(t.greeting, name)
+}
+
+// personName returns a customer's name as a mail shows it, "" for one that is left out: a name that looks blank or like another
+// text, and one that could be an advertisement. Anyone can order with the address of someone else, and must not be able to
+// send links to them. Newer orders have no such names, but older ones may.
+func personName(name string) string {
+	name, err := text.Clean(name)
+	if err != nil || len(name) > 80 || strings.ContainsAny(name, ":/\\@<>") || text.LooksLikeLink(name) {
+		return ""
+	}
+	return name
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"tillstream/events"
+	plain "tillstream/events/text"
 )
 
 //go:embed templates/*.tmpl
@@ -101,7 +102,7 @@ func (r *renderer) render(m events.MessageQueued, placed events.OrderPlaced) (ma
 	}
 	p := r.page(loc, facts, placed)
 	if m.Template == TemplateConfirmed { // only a confirmed order is delivered
-		p.ShipTo = address(loc, placed.Customer.Name, placed.ShipTo)
+		p.ShipTo = address(loc, personName(placed.Customer.Name), placed.ShipTo)
 	}
 	err = errors.Join(
 		execute(wording, "subject", &p.Subject, p), execute(wording, "title", &p.Title, p),
@@ -116,9 +117,12 @@ func (r *renderer) render(m events.MessageQueued, placed events.OrderPlaced) (ma
 	return Mail{MessageID: m.MessageID, Language: p.Language, Subject: oneLine(p.Subject), Text: text.String(), HTML: html.String()}, nil
 }
 
-// cancelledBy returns who cancelled an order, for the template: "stripe", "shopper" or "staff".
+// cancelledBy returns who cancelled an order, for the template: "bank" because it declined too many cards, "stripe", "shopper"
+// or "staff".
 func cancelledBy(f Facts) string {
 	switch {
+	case f.Reason == events.CancelDeclinedTooOften:
+		return "bank"
 	case f.Reason == events.CancelPaymentCancelled:
 		return "stripe"
 	case f.Actor == events.ActorGuest || strings.HasPrefix(f.Actor, events.ActorCustomer):
@@ -165,7 +169,8 @@ func (r *renderer) page(t *locale, f Facts, o events.OrderPlaced) page {
 // cityFirst lists the countries in whose addresses the city is before the postal code.
 var cityFirst = []string{"AU", "CA", "GB", "IE", "NZ", "US"}
 
-// address returns the lines of an address, as on an envelope.
+// address returns the lines of an address, as on an envelope. It leaves out a line with an invisible character or a link; a
+// place such as "St.Gallen" is none.
 func address(t *locale, name string, a events.Address) []string {
 	var lines []string
 	place := a.PostalCode + " " + a.City
@@ -173,7 +178,8 @@ func address(t *locale, name string, a events.Address) []string {
 		place = a.City + " " + a.PostalCode
 	}
 	for _, line := range []string{name, a.Line1, a.Line2, place, t.country(a.Country)} {
-		if line = oneLine(line); line != "" {
+		line, err := plain.Clean(line)
+		if lower := strings.ToLower(line); err == nil && line != "" && !strings.Contains(lower, "://") && !strings.Contains(lower, "www.") {
 			lines = append(lines, line)
 		}
 	}

@@ -47,6 +47,7 @@ func outcomesByName() map[string]Outcome {
 		"rejected_paid_late":    rejected(events.RejectedPaidLate), "rejected_payment": rejected(events.RejectedPaymentFailed),
 		"expired":           Expired(events.OrderExpired{OrderOutcome: base}, noon),
 		"cancelled_shopper": cancelled(events.CancelRequested, events.ActorGuest), "cancelled_staff": cancelled(events.CancelRequested, events.ActorOps),
+		"cancelled_bank":   cancelled(events.CancelDeclinedTooOften, events.ActorSystem),
 		"cancelled_stripe": cancelled(events.CancelPaymentCancelled, events.ActorSystem),
 		"refunded":         Refunded(refunded("o1", "r1"), noon),
 	}
@@ -195,5 +196,43 @@ func TestDatesAndCountriesAreInBothLanguages(t *testing.T) {
 	want := []string{"1 March 2026", "1. März 2026", "Germany", "Deutschland", "Vereinigtes Königreich", "??"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Row 72 of the fault matrix: a name that shows nothing, shows another text, or looks like a link is in no part of a mail. An older
+// release accepted such names.
+func TestNamesThatAreNoNamesAreLeftOut(t *testing.T) {
+	t.Parallel()
+	r := testRenderer(t)
+	for _, name := range []string{"", "\u200b\u2060", "\u3164", "\u2800\u2800", "Ada\u202eecalevoL", "Ada\u00ad\u200bLovelace", "win-big.example",
+		"Visit www.evil.example", "https://evil.example/x", "evil.example/a", strings.Repeat("A", 200)} {
+		for locale, want := range map[string]string{"en": "Hello,\n", "de": "Guten Tag,\n"} {
+			placed := samplePlaced("o1")
+			mail, err := renderOutcome(t, r, Confirmed(confirmed("o1"), noon), placed, locale, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasPrefix(mail.Text, want) || name != "" && (strings.Contains(mail.Text, name) || strings.Contains(mail.HTML, name)) {
+				t.Errorf("name %q: want the greeting %q and no name in\n%s", name, want, mail.Text)
+			}
+		}
+		if got := personName(name); got != "" {
+			t.Errorf("name %q in the header To: got %q, want none", name, got)
+		}
+	}
+	for _, name := range []string{"Ada Lovelace", "José Núñez", "Dr. A. O'Brien-Smith", "王小明", "فاطمة", "J.R.R. Tolkien"} {
+		if got := personName(name); got != name {
+			t.Errorf("name %q: got %q, want it unchanged", name, got)
+		}
+	}
+}
+
+// A line of an address that is a link or shows nothing is left out. The dot of a place is no link.
+func TestLinesOfAnAddressThatAreLinksAreLeftOut(t *testing.T) {
+	t.Parallel()
+	a := events.Address{Line1: "Win at https://evil.example", Line2: "\u200b", City: "St.Gallen", PostalCode: "9000", Country: "CH"}
+	got := address(&locales[0], personName("www.evil.example"), a)
+	if diff := cmp.Diff([]string{"9000 St.Gallen", "Switzerland"}, got); diff != "" {
+		t.Errorf("address (-want +got):\n%s", diff)
 	}
 }

@@ -61,7 +61,10 @@ func (s *Service) deliver(ctx context.Context, e events.Event, p events.MessageQ
 		return worker.DeadLetter(err) // only a redrive with other templates can succeed
 	}
 	mail.Date, mail.From = s.log.Now(), s.from
-	mail.To.Name, mail.To.Address = placed.Customer.Name, placed.Customer.Email
+	mail.To.Name, mail.To.Address = personName(placed.Customer.Name), placed.Customer.Email
+	if ended, err := s.checkLimit(ctx, e, p, mail.To.Address); ended || err != nil {
+		return err
+	}
 
 	failpoint.At("notifications.before_smtp")
 	begun := 0

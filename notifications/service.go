@@ -29,19 +29,20 @@ type Access interface {
 
 // Config is the configuration of a [Service].
 type Config struct {
-	Access      Access                          // required
-	Backoff     func(attempt int) time.Duration // delay after an attempt that was deferred; default Backoff
-	Concurrency int                             // mails sent at a time; default 8
-	Deadline    time.Duration                   // of one mail, from the connection to the server's last reply; default 30 s
-	EHLO        string                          // name of the shop in EHLO; default: the host of PublicURL if it is a domain name, else the machine's name
-	From        string                          // sender, such as "The Tea Shop <orders@example.com>"; required
-	Location    *time.Location                  // time zone of dates in mails; default UTC
-	Log         *eventlog.Log                   // the handle of the domain notifications; required
-	Logger      *slog.Logger                    // default: discard
-	PublicURL   string                          // of the storefront, without a path; required
-	Registerer  prometheus.Registerer           // default: none
-	ShopName    string                          // signature of the mails; default: the name in From, else "Tillstream"
-	SMTPURL     string                          // mail server, see NewMailer; required
+	Access       Access                          // required
+	Backoff      func(attempt int) time.Duration // delay after an attempt that was deferred; default Backoff
+	Concurrency  int                             // mails sent at a time; default 8
+	Deadline     time.Duration                   // of one mail, from the connection to the server's last reply; default 30 s
+	EHLO         string                          // name of the shop in EHLO; default: the host of PublicURL if it is a domain name, else the machine's name
+	From         string                          // sender, such as "The Tea Shop <orders@example.com>"; required
+	Location     *time.Location                  // time zone of dates in mails; default UTC
+	Log          *eventlog.Log                   // the handle of the domain notifications; required
+	Logger       *slog.Logger                    // default: discard
+	PerRecipient int                             // mails to one recipient in an hour; default 20
+	PublicURL    string                          // of the storefront, without a path; required
+	Registerer   prometheus.Registerer           // default: none
+	ShopName     string                          // signature of the mails; default: the name in From, else "Tillstream"
+	SMTPURL      string                          // mail server, see NewMailer; required
 }
 
 // Service is the notifications domain: its API and its part in a worker, over one log.
@@ -54,6 +55,7 @@ type Service struct {
 	mailer   *Mailer
 	renderer *renderer
 	metrics  *metrics
+	limiter  *limiter
 
 	// attempts has, by message id, what this process knows about attempts and the log does not contain. It keeps results from
 	// becoming unknown after a fault. If it is lost, the rules for unknown deliveries apply.
@@ -69,6 +71,9 @@ func New(config Config) (*Service, error) {
 	config = config.withDefaults()
 	if config.Access == nil || config.Log == nil {
 		return nil, errors.New("notifications: Config.Access and Config.Log are required")
+	}
+	if config.PerRecipient < 0 {
+		return nil, errors.New("notifications: Config.PerRecipient must not be negative")
 	}
 	from, err := netmail.ParseAddress(config.From)
 	if err != nil {
@@ -105,7 +110,7 @@ func New(config Config) (*Service, error) {
 		return nil, fmt.Errorf("notifications: %w", err)
 	}
 	return &Service{config: config, from: *from, domain: from.Address[strings.LastIndex(from.Address, "@")+1:],
-		log: config.Log, logger: config.Logger, mailer: mailer, renderer: renderer, metrics: newMetrics(config.Registerer), attempts: attempts}, nil
+		log: config.Log, logger: config.Logger, mailer: mailer, renderer: renderer, metrics: newMetrics(config.Registerer), limiter: newLimiter(config.PerRecipient), attempts: attempts}, nil
 }
 
 func (c Config) withDefaults() Config {
@@ -117,6 +122,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Deadline == 0 {
 		c.Deadline = 30 * time.Second
+	}
+	if c.PerRecipient == 0 {
+		c.PerRecipient = 20
 	}
 	if c.Location == nil {
 		c.Location = time.UTC

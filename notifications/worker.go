@@ -19,20 +19,30 @@ func (s *Service) Worker() worker.Domain {
 				return s.queue(tx, e, Confirmed(p, e.Time))
 			}),
 			worker.On(func(tx *eventlog.Tx, e events.Event, p events.OrderRejected) error {
-				return s.queue(tx, e, Rejected(p, e.Time))
+				return s.queueEnd(tx, e, p.OrderOutcome, Rejected(p, e.Time))
 			}),
 			worker.On(func(tx *eventlog.Tx, e events.Event, p events.OrderExpired) error {
-				return s.queue(tx, e, Expired(p, e.Time))
+				return s.queueEnd(tx, e, p.OrderOutcome, Expired(p, e.Time))
 			}),
 			worker.On(func(tx *eventlog.Tx, e events.Event, p events.OrderCancelled) error {
-				return s.queue(tx, e, Cancelled(p, e.Actor, e.Time))
+				return s.queueEnd(tx, e, p.OrderOutcome, Cancelled(p, e.Actor, e.Time))
 			}),
 			worker.On(func(tx *eventlog.Tx, e events.Event, p events.OrderRefunded) error {
 				return s.queue(tx, e, Refunded(p, e.Time))
 			}),
 		},
-		Actors: []worker.Actor{{Name: "notifications.mail", Concurrency: s.config.Concurrency, Routes: []worker.ActRoute{worker.Do(s.send)}}},
+		Actors:  []worker.Actor{{Name: "notifications.mail", Concurrency: s.config.Concurrency, Routes: []worker.ActRoute{worker.Do(s.send)}}},
+		Watches: []worker.Watch{{Prefixes: []string{events.PrefixNotification}, Handle: s.limiter.follow}},
 	}
+}
+
+// queueEnd appends the message about an order that ended without being confirmed, unless it is an unpaid order of a guest: its
+// address may be that of someone who has ordered nothing. The order page says what happened.
+func (s *Service) queueEnd(tx *eventlog.Tx, e events.Event, end events.OrderOutcome, o Outcome) error {
+	if end.UnpaidGuest {
+		return nil
+	}
+	return s.queue(tx, e, o)
 }
 
 // queue appends the message about an outcome. It expects that the order has no messages yet, which saves a read; if there are

@@ -39,7 +39,7 @@ func (r orderRequest) placement() Placement {
 
 // reason is the reason why an order ended without being confirmed.
 type reason struct {
-	Code    string            `json:"code" enum:"out_of_stock,paid_too_late,payment_not_taken,expired,cancelled"`
+	Code    string            `json:"code" enum:"out_of_stock,paid_too_late,payment_not_taken,expired,cancelled,declined_too_often"`
 	Message string            `json:"message"`
 	Short   []events.Shortage `json:"short,omitempty"`
 }
@@ -74,11 +74,12 @@ type placedBody struct {
 
 // reasons are the messages for shoppers, by code.
 var reasons = map[string]string{
-	events.RejectedNoStock:       "Some items are sold out. You were not charged.",
-	events.RejectedPaidLate:      "Your payment arrived after the order had expired, and the items were sold in the meantime. We refund the full amount.",
-	events.RejectedPaymentFailed: "The payment could not be started. You were not charged. Please order again.",
-	string(Expired):              "The order was not paid in time. You were not charged. Please order again.",
-	string(Cancelled):            "The order was cancelled. You were not charged. A payment in progress is refunded.",
+	events.RejectedNoStock:        "Some items are sold out. You were not charged.",
+	events.RejectedPaidLate:       "Your payment arrived after the order had expired, and the items were sold in the meantime. We refund the full amount.",
+	events.RejectedPaymentFailed:  "The payment could not be started. You were not charged. Please order again.",
+	string(Expired):               "The order was not paid in time. You were not charged. Please order again.",
+	events.CancelDeclinedTooOften: "Your card was declined too often, so the order was cancelled. You were not charged. Please order again with another card.",
+	string(Cancelled):             "The order was cancelled. You were not charged. A payment in progress is refunded.",
 }
 
 // tooMany is the message of an order that is short only because one unpaid order may not hold all of what is in stock.
@@ -98,6 +99,9 @@ func newOrderBody(o Order) OrderBody {
 		}
 	case Expired, Cancelled:
 		b.Reason = &reason{Code: string(o.Status), Message: reasons[string(o.Status)]}
+		if o.Reason == events.CancelDeclinedTooOften {
+			b.Reason = &reason{Code: o.Reason, Message: reasons[o.Reason]}
+		}
 	}
 	if len(o.Refunds) > 0 {
 		refunded := o.RefundedTotal()

@@ -97,7 +97,7 @@ func (o Order) ReservationHeld(cause string) []events.Payload {
 	case o.Status == Placed:
 		return []events.Payload{events.OrderAwaitingPayment{OrderID: o.ID, PaymentID: events.FirstPaymentID(o.ID), Number: o.Number, Amount: o.Total, ExpiresAt: o.ExpiresAt}}
 	case o.Status == PaidLate && o.Captured && o.RefundedTotal().Amount >= o.Total.Amount: // staff have refunded it in the meantime
-		return []events.Payload{events.OrderCancelled{OrderOutcome: o.outcome(), Reason: events.CancelRefunded}}
+		return []events.Payload{events.OrderCancelled{OrderOutcome: o.ended(), Reason: events.CancelRefunded}}
 	case o.Status == PaidLate && o.Captured:
 		return []events.Payload{o.confirmed()}
 	case o.Status == PaidLate:
@@ -114,9 +114,9 @@ func (o Order) ReservationRefused(cause string, short []events.Shortage) []event
 	}
 	switch o.Status {
 	case Placed:
-		return []events.Payload{events.OrderRejected{OrderOutcome: o.outcome(), Reason: events.RejectedNoStock, Short: short}}
+		return []events.Payload{events.OrderRejected{OrderOutcome: o.ended(), Reason: events.RejectedNoStock, Short: short}}
 	case PaidLate:
-		return []events.Payload{events.OrderRejected{OrderOutcome: o.outcome(), Reason: events.RejectedPaidLate, Short: short}}
+		return []events.Payload{events.OrderRejected{OrderOutcome: o.ended(), Reason: events.RejectedPaidLate, Short: short}}
 	}
 	return nil
 }
@@ -145,11 +145,13 @@ func (o Order) PaymentCaptured() []events.Payload {
 }
 
 // PaymentCancelled returns the events that follow when the payment is cancelled. If the order has not ended yet, the payment was
-// cancelled at Stripe or its authorization expired before the capture.
-func (o Order) PaymentCancelled() []events.Payload {
-	switch o.Status {
-	case AwaitingPayment, Capturing, PaidLate:
-		return []events.Payload{events.OrderCancelled{OrderOutcome: o.outcome(), Reason: events.CancelPaymentCancelled}}
+// cancelled at Stripe or its authorization expired before the capture; or it was declined too often, which reason says.
+func (o Order) PaymentCancelled(reason string) []events.Payload {
+	switch {
+	case o.Status == AwaitingPayment && reason == events.CancelDeclinedTooOften:
+		return []events.Payload{events.OrderCancelled{OrderOutcome: o.ended(), Reason: events.CancelDeclinedTooOften}}
+	case o.Status == AwaitingPayment, o.Status == Capturing, o.Status == PaidLate:
+		return []events.Payload{events.OrderCancelled{OrderOutcome: o.ended(), Reason: events.CancelPaymentCancelled}}
 	}
 	return nil
 }
@@ -158,7 +160,7 @@ func (o Order) PaymentCancelled() []events.Payload {
 func (o Order) PaymentFailed() []events.Payload {
 	switch o.Status {
 	case Placed, AwaitingPayment:
-		return []events.Payload{events.OrderRejected{OrderOutcome: o.outcome(), Reason: events.RejectedPaymentFailed}}
+		return []events.Payload{events.OrderRejected{OrderOutcome: o.ended(), Reason: events.RejectedPaymentFailed}}
 	}
 	return nil
 }
@@ -180,7 +182,7 @@ func (o Order) PaymentRefunded(refundID string, amount events.Money) []events.Pa
 func (o Order) Cancel() ([]events.Payload, error) {
 	switch o.Status {
 	case Placed, AwaitingPayment:
-		return []events.Payload{events.OrderCancelled{OrderOutcome: o.outcome(), Reason: events.CancelRequested}}, nil
+		return []events.Payload{events.OrderCancelled{OrderOutcome: o.ended(), Reason: events.CancelRequested}}, nil
 	case Cancelled:
 		return nil, nil
 	}
@@ -190,7 +192,7 @@ func (o Order) Cancel() ([]events.Payload, error) {
 // Expire ends an unpaid order whose deadline has passed. Before the deadline, and the second time, it decides nothing.
 func (o Order) Expire(now time.Time) []events.Payload {
 	if (o.Status == Placed || o.Status == AwaitingPayment) && !now.Before(o.ExpiresAt) {
-		return []events.Payload{events.OrderExpired{OrderOutcome: o.outcome()}}
+		return []events.Payload{events.OrderExpired{OrderOutcome: o.ended()}}
 	}
 	return nil
 }

@@ -64,7 +64,8 @@ func TestDecisionOfEveryEventInEveryState(t *testing.T) {
 		"refused, old":     func(o Order) []events.Payload { return o.ReservationRefused("older", nil) },
 		"authorized":       Order.PaymentAuthorized,
 		"captured":         Order.PaymentCaptured,
-		"intent cancelled": Order.PaymentCancelled,
+		"intent cancelled": func(o Order) []events.Payload { return o.PaymentCancelled("abandoned") },
+		"declined":         func(o Order) []events.Payload { return o.PaymentCancelled(events.CancelDeclinedTooOften) },
 		"payment failed":   Order.PaymentFailed,
 		"early":            func(o Order) []events.Payload { return o.Expire(deadline.Add(-time.Second)) },
 		"due":              func(o Order) []events.Payload { return o.Expire(deadline) },
@@ -76,11 +77,11 @@ func TestDecisionOfEveryEventInEveryState(t *testing.T) {
 	)
 	want := map[string]map[string]string{ // pairs that are not listed decide no event
 		"placed":        {"held": awaiting, "refused": rejected, "payment failed": rejected, "due": expired, "refunded": refunded},
-		"awaiting":      {"authorized": accepted, "captured": confirmed, "intent cancelled": cancelled, "payment failed": rejected, "due": expired, "refunded": refunded},
+		"awaiting":      {"authorized": accepted, "captured": confirmed, "intent cancelled": cancelled, "declined": cancelled, "payment failed": rejected, "due": expired, "refunded": refunded},
 		"expired":       {"authorized": late, "captured": late, "refunded": refunded},
-		"late":          {"held": accepted, "refused": rejected, "captured": late, "intent cancelled": cancelled, "refunded": refunded},
-		"late captured": {"held": confirmed, "refused": rejected, "intent cancelled": cancelled, "refunded": refunded},
-		"capturing":     {"captured": confirmed, "intent cancelled": cancelled, "refunded": refunded},
+		"late":          {"held": accepted, "refused": rejected, "captured": late, "intent cancelled": cancelled, "declined": cancelled, "refunded": refunded},
+		"late captured": {"held": confirmed, "refused": rejected, "intent cancelled": cancelled, "declined": cancelled, "refunded": refunded},
+		"capturing":     {"captured": confirmed, "intent cancelled": cancelled, "declined": cancelled, "refunded": refunded},
 		"confirmed":     {"refunded": refunded},
 		"rejected":      {"refunded": refunded},
 		"cancelled":     {"refunded": refunded},
@@ -97,6 +98,59 @@ func TestDecisionOfEveryEventInEveryState(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Only an order that waited for its payment was cancelled because of declined cards.
+func TestDeclinedTooOftenIsTheReasonOfAnUnpaidOrder(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[string]string{"awaiting": events.CancelDeclinedTooOften, "capturing": events.CancelPaymentCancelled, "late": events.CancelPaymentCancelled} {
+		facts := states(t)[state].PaymentCancelled(events.CancelDeclinedTooOften)
+		if got := facts[0].(events.OrderCancelled).Reason; got != want {
+			t.Errorf("%s: got reason %q, want %q", state, got, want)
+		}
+	}
+}
+
+// Row 72 of the fault matrix: the end of a guest's order says whether anything was authorized. Nothing is mailed if not.
+func TestTheEndOfAnOrderNamesUnpaidGuests(t *testing.T) {
+	t.Parallel()
+	decisions := []func(Order) []events.Payload{
+		func(o Order) []events.Payload { return o.ReservationRefused(o.HoldCause, nil) },
+		func(o Order) []events.Payload { return o.PaymentCancelled("") },
+		Order.PaymentFailed,
+		func(o Order) []events.Payload { return o.Expire(deadline) },
+		func(o Order) []events.Payload { f, _ := o.Cancel(); return f },
+		func(o Order) []events.Payload { return o.PaymentRefunded("r1", tenPound) },
+	}
+	for state, order := range states(t) {
+		for _, customer := range []string{"", "c1"} {
+			order.CustomerID = customer
+			unpaid := state == "placed" || state == "awaiting"
+			for _, decide := range decisions {
+				for _, fact := range decide(order) {
+					outcome, ends := outcomeOf(fact)
+					if want := ends && unpaid && customer == ""; outcome.UnpaidGuest != want {
+						t.Errorf("%s of customer %q, %s: got unpaid guest %t, want %t", fact.EventType(), customer, state, outcome.UnpaidGuest, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// outcomeOf returns the outcome of an event, and whether the event ends an order that is not confirmed.
+func outcomeOf(fact events.Payload) (outcome events.OrderOutcome, ends bool) {
+	switch p := fact.(type) {
+	case events.OrderRejected:
+		return p.OrderOutcome, true
+	case events.OrderExpired:
+		return p.OrderOutcome, true
+	case events.OrderCancelled:
+		return p.OrderOutcome, true
+	case events.OrderRefunded:
+		return p.OrderOutcome, false
+	}
+	return events.OrderOutcome{}, false
 }
 
 // The timer reads exactly the events after which an order no longer waits for its payment, and ends the deadline with them.
@@ -195,7 +249,7 @@ func TestAnySequenceOfEventsKeepsTheInvariants(t *testing.T) {
 				func(o Order) []events.Payload { return o.ReservationHeld(o.HoldCause) },
 				func(o Order) []events.Payload { return o.ReservationHeld("older") },
 				func(o Order) []events.Payload { return o.ReservationRefused(o.HoldCause, nil) },
-				Order.PaymentAuthorized, Order.PaymentCaptured, Order.PaymentCancelled, Order.PaymentFailed,
+				Order.PaymentAuthorized, Order.PaymentCaptured, func(o Order) []events.Payload { return o.PaymentCancelled("") }, Order.PaymentFailed,
 				func(o Order) []events.Payload { return o.Expire(now) },
 				func(o Order) []events.Payload { f, _ := o.Cancel(); return f },
 			}).Draw(t, "decision")

@@ -14,6 +14,7 @@
 //	           paid_late                    the stock was sold in the meantime; the payment is refunded
 //	expired    placed, awaiting_payment     the deadline has passed; the stock is released
 //	cancelled  placed, awaiting_payment     the shopper or staff asked for it
+//	           awaiting_payment             the payment was declined too often
 //	           awaiting_payment, capturing  the payment was cancelled at Stripe, or its authorization expired
 //	           paid_late                    the same, or the payment was refunded before the stock was held again
 //	paid_late  expired                      the payment arrived after the deadline: inventory is asked to hold the stock again,

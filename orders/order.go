@@ -188,3 +188,10 @@ func (o Order) RefundedTotal() events.Money {
 func (o Order) outcome() events.OrderOutcome {
 	return events.OrderOutcome{OrderID: o.ID, PaymentID: o.PaymentID, Number: o.Number}
 }
+
+// ended is outcome for an order that ends without being confirmed.
+func (o Order) ended() events.OrderOutcome {
+	outcome := o.outcome()
+	outcome.UnpaidGuest = o.CustomerID == "" && o.Payment == Unpaid
+	return outcome
+}

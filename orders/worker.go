@@ -39,7 +39,7 @@ func routes() []worker.Route {
 			return decide(tx, p.OrderID, Order.PaymentCaptured)
 		}),
 		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentCancelled) error {
-			return decide(tx, p.OrderID, Order.PaymentCancelled)
+			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.PaymentCancelled(p.Reason) })
 		}),
 		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentFailed) error {
 			return decide(tx, p.OrderID, Order.PaymentFailed)

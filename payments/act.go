@@ -197,6 +197,39 @@ func (s *Service) failRefund(ctx context.Context, e events.Event, p Payment, ref
 	return s.record(ctx, e, p.ID, p.OrderID, func(p Payment) ([]events.Payload, error) { return FailRefund(p, refundID, cause.Error()), nil })
 }
 
+// checkReport handles a webhook that alone is not believed or not complete: Stripe is asked for the intent. An event about another
+// intent needs nothing here, and the route of an unreadable one makes it a dead letter.
+func (s *Service) checkReport(ctx context.Context, e events.Event, w events.WebhookReceived) error {
+	in, found, err := s.intentFrom(w)
+	switch {
+	case err != nil, w.Livemode != s.livemode, found && in.Status != IntentSucceeded:
+		return nil
+	case found:
+		return s.confirmCapture(ctx, e, in)
+	}
+	return s.reconcileCharge(ctx, e, w)
+}
+
+// confirmCapture retrieves an intent that a webhook reports as captured, and records Stripe's answer. Usually the shop has captured
+// the payment and recorded it, and no request is made.
+func (s *Service) confirmCapture(ctx context.Context, e events.Event, reported Intent) error {
+	p, err := s.newest(ctx, reported.PaymentID, e.Sequence)
+	if errors.Is(err, eventlog.ErrUnreadable) || errors.Is(err, events.ErrBadID) {
+		return nil // the route makes the event a dead letter
+	}
+	if err != nil || p.PaymentIntent != reported.ID || !p.Captured.IsZero() {
+		return err
+	}
+	in, err := s.gateway.RetrieveIntent(ctx, p.PaymentIntent)
+	if err != nil {
+		return workerError(ctx, err)
+	}
+	if in.Status != IntentSucceeded {
+		s.logger.Error("webhook reports a capture that Stripe does not know", "payment", p.ID, "intent", in.ID, "status", in.Status)
+	}
+	return s.recordIntent(ctx, e, in)
+}
+
 // reconcileCharge handles a webhook about a charge or a refund. The event names the intent, and the intent names the payment.
 // The event has only the last change, so the whole list of refunds is recorded. The intent is recorded first, because a refund
 // counts only after the capture.

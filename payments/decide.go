@@ -68,6 +68,31 @@ func RecordIntent(p Payment, in Intent, live bool) ([]events.Payload, error) {
 	return nil, fmt.Errorf("%w: intent %s has status %.40q", ErrUnknownStatus, in.ID, in.Status)
 }
 
+// RecordReport is RecordIntent for an intent that an event of Stripe reports. It adds no capture: a captured payment confirms its
+// order, so the lane retrieves the intent first and records Stripe's own answer.
+func RecordReport(p Payment, in Intent, live bool) ([]events.Payload, error) {
+	facts, err := RecordIntent(p, in, live)
+	if in.Status != IntentSucceeded || err != nil {
+		return facts, err
+	}
+	return adoptIntent(p, in), nil
+}
+
+// LimitDeclines returns facts and, if they include the decline that reaches the limit, the request to cancel the payment: whoever
+// tries that many cards tests stolen ones. An authorization that the bank grants in the meantime is kept.
+func LimitDeclines(p Payment, facts []events.Payload, limit int) []events.Payload {
+	count := len(p.Declines)
+	for _, fact := range facts {
+		if _, ok := fact.(events.PaymentDeclined); ok {
+			count++
+		}
+	}
+	if count == len(p.Declines) || count < limit || p.CancelRequested || p.attemptsOver() {
+		return facts
+	}
+	return append(facts, events.PaymentCancelRequested{OrderID: p.OrderID, PaymentID: p.ID, Reason: events.CancelDeclinedTooOften})
+}
+
 // match refuses an intent of another payment, or with another amount or mode.
 func match(p Payment, in Intent, live bool) error {
 	switch {
@@ -147,7 +172,11 @@ func cancelled(p Payment, in Intent) []events.Payload {
 	if p.CancelledIntent || !p.Captured.IsZero() {
 		return nil
 	}
-	return []events.Payload{events.PaymentCancelled{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID, Reason: in.Cancellation}}
+	reason := in.Cancellation
+	if p.OverDeclined {
+		reason = events.CancelDeclinedTooOften
+	}
+	return []events.Payload{events.PaymentCancelled{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID, Reason: reason}}
 }
 
 // ShouldCapture reports whether an accepted authorization must be captured: not twice, and not after the payment has ended.

@@ -112,6 +112,9 @@ func TestOrderEventsInEveryState(t *testing.T) {
 	}
 }
 
+// An intent of Stripe's whose amount, currency or mode is not the payment's is refused.
+//
+// API10 of the OWASP API Top 10.
 func TestMismatchedIntentIsRefused(t *testing.T) {
 	t.Parallel()
 	change := func(f func(*Intent)) Intent {
@@ -260,5 +263,30 @@ func TestApplyRefusesEventsOfOtherDomains(t *testing.T) {
 	t.Parallel()
 	if _, err := (Payment{}).Apply(events.Event{Type: "orders.placed", Payload: events.OrderPlaced{}}); err == nil {
 		t.Error("Apply of orders.placed: got no error, want one")
+	}
+}
+
+// Row 72 of the fault matrix: the decline that reaches the limit requests the cancellation, once, and never of a payment that has
+// ended.
+func TestLimitDeclines(t *testing.T) {
+	t.Parallel()
+	decline := func(fact string) events.Payload { return events.PaymentDeclined{Fact: fact} }
+	for name, tc := range map[string]struct {
+		history []events.Payload
+		facts   []events.Payload
+		limit   int
+		want    string
+	}{
+		"BelowTheLimit": {[]events.Payload{decline("a")}, []events.Payload{decline("b")}, 3, "declined"},
+		"AtTheLimit":    {[]events.Payload{decline("a")}, []events.Payload{decline("b")}, 2, "declined cancel_requested"},
+		"LimitLowered":  {[]events.Payload{decline("a"), decline("b")}, []events.Payload{decline("c")}, 1, "declined cancel_requested"},
+		"Requested":     {[]events.Payload{decline("a"), factForce}, []events.Payload{decline("b")}, 2, "declined"},
+		"Authorized":    {[]events.Payload{decline("a"), factAuthorized}, []events.Payload{decline("b")}, 2, "declined"},
+		"NoDecline":     {[]events.Payload{decline("a"), decline("b")}, []events.Payload{events.PaymentProcessing{}}, 2, "processing"},
+	} {
+		p := fold(t, append([]events.Payload{factRequested, factIntent}, tc.history...)...)
+		if got := types(LimitDeclines(p, tc.facts, tc.limit)); got != tc.want {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events"
@@ -56,6 +57,7 @@ type fixture struct {
 	worker      *worker.Worker
 	stopWorker  func()
 	logOutput   *syncBuffer
+	registry    *prometheus.Registry
 }
 
 // fixtureOptions changes a fixture before it starts.
@@ -70,7 +72,7 @@ type fixtureOptions struct {
 
 func newFixture(t testing.TB, o fixtureOptions) *fixture {
 	t.Helper()
-	f := &fixture{t: t, logOutput: &syncBuffer{}}
+	f := &fixture{t: t, logOutput: &syncBuffer{}, registry: prometheus.NewRegistry()}
 	now := func() time.Time { return time.Now().Add(time.Duration(f.clockOffset.Load())) }
 	f.log = logtest.Open(t, func(c *eventlog.Config) { c.Now = now })
 	f.startStripe(o)
@@ -132,7 +134,7 @@ func (f *fixture) startShop(o fixtureOptions) {
 	db := f.openDB(o)
 	logger := slog.New(slog.NewTextHandler(f.logOutput, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	config := Config{Log: f.log.ForDomain("payments"), DB: db, Access: tokenAccess{}, SecretKey: secretKey, PublishableKey: publishableKey,
-		WebhookSecret: webhookSecret, StripeURL: f.stripeURL, Logger: logger}
+		WebhookSecret: webhookSecret, StripeURL: f.stripeURL, Logger: logger, Registerer: f.registry}
 	if o.gateway != nil {
 		config.Gateway = o.gateway(newStripeGateway(secretKey, f.stripeURL, logger))
 	}

@@ -1,7 +1,10 @@
 package payments
 
 import (
+	"log/slog"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -13,6 +16,36 @@ import (
 type metrics struct {
 	captured prometheus.Counter
 	refused  *prometheus.CounterVec
+	webhooks *prometheus.CounterVec // of this process
+}
+
+// The results of a webhook.
+const (
+	webhookStored   = "stored"
+	webhookRepeated = "repeated" // it was stored before
+	webhookForeign  = "foreign"  // of another account or mode: answered 200 and ignored
+	webhookRefused  = "refused"  // without a valid signature: answered 400
+)
+
+// passedWebhooks counts the webhooks that are not stored. Anyone can post one, so the log gets a line a minute at most.
+type passedWebhooks struct {
+	counts *prometheus.CounterVec
+	logger *slog.Logger
+
+	mu     sync.Mutex
+	since  int // not logged yet
+	logged time.Time
+}
+
+func (p *passedWebhooks) add(result string, err error) {
+	p.counts.WithLabelValues(result).Inc()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.since++
+	if now := time.Now(); now.Sub(p.logged) >= time.Minute {
+		p.logger.Warn("webhooks not believed", "since_last_line", p.since, "last_result", result, "last_error", err)
+		p.since, p.logged = 0, now
+	}
 }
 
 // The kinds of refusals.
@@ -45,6 +78,12 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tillstream_payments_refused_total",
 			Help: "Attempts that a bank declined and payments that Stripe refused to create, which this process has read from the log since its start."},
 			[]string{"kind", "reason"}),
+		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tillstream_webhooks_total",
+			Help: "Events of Stripe by what this process did with them: stored, repeated because it was stored before, foreign because it is of another account or mode, or refused because it has no valid signature."},
+			[]string{"result"}),
+	}
+	for _, result := range []string{webhookStored, webhookRepeated, webhookForeign, webhookRefused} {
+		m.webhooks.WithLabelValues(result)
 	}
 	for _, kind := range []string{kindDeclined, kindFailed} {
 		m.refused.WithLabelValues(kind, otherReason)
@@ -53,7 +92,7 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 		}
 	}
 	if registerer != nil {
-		registerer.MustRegister(m.captured, m.refused)
+		registerer.MustRegister(m.captured, m.refused, m.webhooks)
 	}
 	return m
 }

@@ -1,6 +1,8 @@
 package payments
 
 import (
+	"cmp"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -36,8 +38,8 @@ func TestRefusalsAreCountedByClass(t *testing.T) {
 	}
 }
 
-// gathered returns the counters of a registry by kind and reason.
-func gathered(t *testing.T, registry *prometheus.Registry) map[string]float64 {
+// gathered returns the counters of a registry by their label values: kind and reason, or the result of a webhook.
+func gathered(t testing.TB, registry *prometheus.Registry) map[string]float64 {
 	t.Helper()
 	families, err := registry.Gather()
 	if err != nil {
@@ -46,10 +48,11 @@ func gathered(t *testing.T, registry *prometheus.Registry) map[string]float64 {
 	values := map[string]float64{}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
-			name := "captured"
-			if labels := m.GetLabel(); len(labels) > 0 {
-				name = labels[0].GetValue() + " " + labels[1].GetValue()
+			labels := []string{}
+			for _, l := range m.GetLabel() {
+				labels = append(labels, l.GetValue())
 			}
+			name := cmp.Or(strings.Join(labels, " "), "captured")
 			values[name] = m.GetCounter().GetValue()
 		}
 	}

@@ -45,10 +45,15 @@ type Payment struct {
 	LastError *Decline           `json:"last_error,omitempty"`
 	Declines  map[string]Decline `json:"declines,omitempty"` // by the declined Stripe object, so that each attempt counts once
 
+	// Webhooks has the ids of Stripe's events that are stored on the payment, so that each is stored once. The projection does
+	// not need them.
+	Webhooks map[string]struct{} `json:"-"`
+
 	Authorized      events.Money      `json:"authorized,omitzero"`
 	Captured        events.Money      `json:"captured,omitzero"`
 	CancelRequested bool              `json:"cancel_requested,omitempty"`
 	CancelForce     bool              `json:"cancel_force,omitempty"`
+	OverDeclined    bool              `json:"over_declined,omitempty"` // so many attempts were declined that the cancellation was requested
 	Cancelled       bool              `json:"cancelled,omitempty"`
 	CancelledIntent bool              `json:"cancelled_intent,omitempty"` // Stripe reported the intent as cancelled
 	Failure         *Decline          `json:"failure,omitempty"`
@@ -148,12 +153,12 @@ func (p Payment) Payable() bool {
 	return p.PaymentIntent != "" && p.Open()
 }
 
-// Apply folds one fact into a payment. It copies what it changes. A stored webhook changes nothing: its decision has appended
-// its own facts.
+// Apply folds one fact into a payment. It copies what it changes. A stored webhook changes nothing but Webhooks: its decision has
+// appended its own facts.
 func (p Payment) Apply(e events.Event) (Payment, error) {
 	switch fact := e.Payload.(type) {
 	case events.WebhookReceived:
-		return p, nil
+		return p.store(fact.StripeEvent), nil
 	case events.PaymentRequested:
 		p.ID, p.OrderID, p.Number = fact.PaymentID, fact.OrderID, fact.Number
 		p.Amount, p.ExpiresAt, p.RequestedAt = fact.Amount, fact.ExpiresAt, e.Time
@@ -173,6 +178,7 @@ func (p Payment) Apply(e events.Event) (Payment, error) {
 		p = p.endAttempts(fact.Charge)
 	case events.PaymentCancelRequested:
 		p.CancelRequested, p.CancelForce = true, p.CancelForce || fact.Force
+		p.OverDeclined = p.OverDeclined || fact.Reason == events.CancelDeclinedTooOften
 	case events.PaymentCancelled:
 		p.Cancelled, p.CancelledIntent = true, p.CancelledIntent || fact.PaymentIntent != ""
 		p.Authorized, p.Charge = events.Money{}, "" // the authorization is released
@@ -187,6 +193,16 @@ func (p Payment) Apply(e events.Event) (Payment, error) {
 	}
 	p.UpdatedAt = e.Time
 	return p, nil
+}
+
+func (p Payment) store(stripeEvent string) Payment {
+	stored := maps.Clone(p.Webhooks)
+	if stored == nil {
+		stored = map[string]struct{}{}
+	}
+	stored[stripeEvent] = struct{}{}
+	p.Webhooks = stored
+	return p
 }
 
 // setWaiting records the step at which the current attempt waits, unless the attempts are over: the report of an older attempt

@@ -138,7 +138,10 @@ func (s *Service) storeMissed(ctx context.Context, raw RawEvent) (bool, error) {
 	if s.cursor.stored.Contains(raw.ID) {
 		return false, nil
 	}
-	received, err := parseListed(raw)
+	received, err := parseListed(raw, s.livemode)
+	if errors.Is(err, ErrForeign) {
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}

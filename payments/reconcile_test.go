@@ -185,7 +185,9 @@ func TestSuccessorReconcilesFromTheSavedProgress(t *testing.T) {
 	if got := f.postWebhook(body, sign(body, webhookSecret, f.log.Now())); got != http.StatusOK {
 		t.Fatalf("HTTP %d, want 200", got)
 	}
-	successor, err := New(f.service.config)
+	config := f.service.config
+	config.Registerer = nil // the metrics of a process are registered once
+	successor, err := New(config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,10 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"golang.org/x/sync/singleflight"
 
 	"tillstream/events"
+	"tillstream/events/api"
 	eventlog "tillstream/events/log"
 	"tillstream/events/project"
 )
@@ -29,16 +31,19 @@ type Access interface {
 // Config is the configuration of a [Service].
 type Config struct {
 	Access         Access                // required
+	CardAttempts   int                   // declined attempts after which a payment is cancelled; default 10
 	Concurrency    int                   // requests to Stripe at a time; default 32
 	DB             *mongo.Database       // of the projection; required
 	Gateway        Gateway               // default: Stripe over HTTP at StripeURL
 	Log            *eventlog.Log         // the handle of the domain payments; required
 	Logger         *slog.Logger          // default: discard
+	Proxies        api.Proxies           // before this process; default: none
 	PublishableKey string                // pk_…, sent to shoppers' browsers; required
 	ReconcileEvery time.Duration         // how often the reconciler looks for missed webhooks; default 1 min
 	Registerer     prometheus.Registerer // default: none
 	SecretKey      string                // sk_… or rk_…; its prefix gives the mode, live or test; required
 	StripeURL      string                // default: Stripe's own
+	Waits          api.StreamLimits      // of the requests that wait for a payment; default: those of [api.StreamLimits]
 	WebhookSecret  string                // whsec_…, with which Stripe signs webhooks; required
 }
 
@@ -55,6 +60,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Concurrency == 0 {
 		c.Concurrency = actConcurrency
+	}
+	if c.CardAttempts == 0 {
+		c.CardAttempts = 10
 	}
 	if c.ReconcileEvery == 0 {
 		c.ReconcileEvery = time.Minute
@@ -74,8 +82,8 @@ func (c Config) validate() error {
 		return errors.New("payments: Config.Access is required")
 	case strings.TrimSpace(c.WebhookSecret) == "":
 		return errors.New("payments: Config.WebhookSecret is required")
-	case c.ReconcileEvery < 0 || c.Concurrency < 0:
-		return errors.New("payments: Config.ReconcileEvery and Config.Concurrency must not be negative")
+	case c.ReconcileEvery < 0 || c.Concurrency < 0 || c.CardAttempts < 0:
+		return errors.New("payments: Config.ReconcileEvery, Config.Concurrency and Config.CardAttempts must not be negative")
 	}
 	if u, err := url.Parse(c.StripeURL); err != nil || c.StripeURL != "" && u.Host == "" {
 		return fmt.Errorf("payments: Config.StripeURL %q is not a URL", c.StripeURL)
@@ -124,7 +132,11 @@ type Service struct {
 	parsed   *lru.Cache[parsedKey, Intent]
 	refused  *lru.Cache[string, struct{}] // ids of events whose capture or cancellation was refused once
 	cursor   *cursor
-	pace     project.Pace // paces the search for open payments
+
+	waits     *api.Streams       // counts the requests that wait
+	receiving singleflight.Group // by the id of Stripe's event
+	passed    passedWebhooks
+	pace      project.Pace // paces the search for open payments
 }
 
 // New returns the domain, or an error that names the field of the configuration that is wrong.
@@ -136,6 +148,10 @@ func New(config Config) (*Service, error) {
 	live, err := livemode("SecretKey", config.SecretKey, "sk", "rk")
 	if err != nil {
 		return nil, err
+	}
+	waits, err := api.NewStreams(config.Waits)
+	if err != nil {
+		return nil, fmt.Errorf("payments: Config.Waits: %w", err)
 	}
 	secrets, err := lru.New[string, string](maxSecrets)
 	if err != nil {
@@ -149,8 +165,10 @@ func New(config Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("payments: %w", err)
 	}
+	counts := newMetrics(config.Registerer)
 	s := &Service{config: config, log: config.Log, logger: config.Logger, gateway: config.Gateway, livemode: live,
-		hub: newHub(), metrics: newMetrics(config.Registerer), secrets: secrets, parsed: parsed, refused: refused, cursor: newCursor()}
+		hub: newHub(), metrics: counts, secrets: secrets, parsed: parsed, refused: refused, cursor: newCursor(),
+		passed: passedWebhooks{counts: counts.webhooks, logger: config.Logger}, waits: waits}
 	if s.gateway == nil {
 		s.gateway = newStripeGateway(config.SecretKey, config.StripeURL, config.Logger)
 	}

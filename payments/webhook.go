@@ -29,6 +29,8 @@ var webhooks = eventlog.Journal{Subject: events.SubjectWebhooks}
 var (
 	// ErrBadWebhook is returned for a request that is not an event with a valid and recent signature by Stripe.
 	ErrBadWebhook = errors.New("bad webhook")
+	// ErrForeign is returned for an event of another Stripe account or of the other mode. It says nothing about the shop's payments.
+	ErrForeign = errors.New("event of another account or mode")
 
 	errTimestamp = errors.New("timestamp outside the tolerance")
 )
@@ -51,11 +53,16 @@ func (s *Service) registerWebhook(api huma.API) {
 	}, s.receiveWebhook)
 }
 
-// receiveWebhook stores an event and its decisions before it answers 200, after which Stripe does not send the event again.
+// receiveWebhook stores an event and its decisions before it answers 200, after which Stripe does not send the event again. A
+// foreign event is answered 200 and not stored: Stripe would repeat it for days, and disable the endpoint.
 func (s *Service) receiveWebhook(ctx context.Context, in *webhookInput) (*struct{}, error) {
-	received, err := verifyWebhook(in.RawBody, in.Signature, s.config.WebhookSecret, s.log.Now())
-	if err != nil {
-		s.logger.Warn("webhook refused", "error", err)
+	received, err := verifyWebhook(in.RawBody, in.Signature, s.config.WebhookSecret, s.livemode, s.log.Now())
+	switch {
+	case errors.Is(err, ErrForeign):
+		s.passed.add(webhookForeign, err)
+		return nil, nil
+	case err != nil:
+		s.passed.add(webhookRefused, err)
 		return nil, huma.Error400BadRequest("The request is not an event with a valid and recent signature of Stripe.")
 	}
 	failpoint.At("http.webhook_received")
@@ -66,39 +73,58 @@ func (s *Service) receiveWebhook(ctx context.Context, in *webhookInput) (*struct
 	return nil, nil
 }
 
-// Receive commits an event of Stripe together with its cascade in this domain and the others of this process.
+// Receive commits an event of Stripe together with its cascade in this domain and the others of this process. Stripe may deliver
+// an event many times, also at once; it is stored once.
 func (s *Service) Receive(ctx context.Context, received events.WebhookReceived) error {
+	_, err, _ := s.receiving.Do(received.StripeEvent, func() (any, error) { return nil, s.store(ctx, received) })
+	return err
+}
+
+func (s *Service) store(ctx context.Context, received events.WebhookReceived) error {
+	stored := false
 	err := s.log.DoCascade(ctx, func(tx *eventlog.Tx) error {
 		tx.WithActor(events.ActorStripe)
-		return s.appendReceived(tx, received)
+		before := tx.Len()
+		err := s.appendReceived(tx, received)
+		stored = tx.Len() > before
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("store Stripe event %s: %w", received.StripeEvent, err)
 	}
+	s.cursor.stored.Add(received.StripeEvent, struct{}{})
+	if !stored {
+		s.metrics.webhooks.WithLabelValues(webhookRepeated).Inc()
+		return nil
+	}
+	s.metrics.webhooks.WithLabelValues(webhookStored).Inc()
 	return nil
 }
 
-// appendReceived appends an event of Stripe. An event with the intent of a known payment is appended to that payment, with the
-// facts of RecordIntent. This append has an expected sequence, so a commit whose answer was lost is recognized. Every other
-// event is appended to payments.webhooks. An event that RecordIntent refuses is appended alone; its route refuses it again, and it
-// becomes a dead letter. Stripe is answered 200 even then, because sending the event again would not help.
+// appendReceived appends an event of Stripe, unless it is stored already. An event with the intent of a known payment is appended
+// to that payment, with the facts of RecordReport. This append has an expected sequence, so a commit whose answer was lost is
+// recognized. Every other event is appended to payments.webhooks. An event that RecordReport refuses is appended alone; its route
+// refuses it again, and it becomes a dead letter. Stripe is answered 200 even then, because sending the event again would not help.
 func (s *Service) appendReceived(tx *eventlog.Tx, received events.WebhookReceived) error {
 	in, found, err := s.intentFrom(received)
 	if err != nil || !found || events.CheckID(in.PaymentID) != nil {
-		return webhooks.Append(tx, received) // its route makes an unreadable event a dead letter
+		return s.appendUnmatched(tx, received) // its route makes an unreadable event a dead letter
 	}
 	p, err := Payments.Load(tx, in.PaymentID)
 	if errors.Is(err, eventlog.ErrUnreadable) || err == nil && !p.Exists() {
-		return webhooks.Append(tx, received)
+		return s.appendUnmatched(tx, received)
 	}
 	if err != nil {
 		return err
+	}
+	if _, stored := p.Webhooks[received.StripeEvent]; stored {
+		return nil
 	}
 	tx.WithCorrelation(p.OrderID)
 	if err := Payments.Append(tx, in.PaymentID, received); err != nil {
 		return err
 	}
-	facts, err := RecordIntent(p, in, s.livemode)
+	facts, err := s.reportRule(in)(p)
 	if err != nil {
 		return nil //nolint:nilerr // the route refuses the event again
 	}
@@ -107,14 +133,27 @@ func (s *Service) appendReceived(tx *eventlog.Tx, received events.WebhookReceive
 	return appendFacts(tx, in.PaymentID, facts, nil)
 }
 
-// verifyWebhook checks signature, time and API version of a body before it reads the body. It returns [ErrBadWebhook].
-func verifyWebhook(body []byte, signature, secret string, now time.Time) (events.WebhookReceived, error) {
+// appendUnmatched appends an event that belongs to no payment of the shop, unless this process remembers that it is stored. The
+// memory holds the latest events and ends with the process; an event that is stored again adds no second fact.
+func (s *Service) appendUnmatched(tx *eventlog.Tx, received events.WebhookReceived) error {
+	if s.cursor.stored.Contains(received.StripeEvent) {
+		return nil
+	}
+	return webhooks.Append(tx, received)
+}
+
+// verifyWebhook checks signature, time and API version of a body before it reads the body. live is the mode of the shop. It
+// returns [ErrBadWebhook] or [ErrForeign].
+func verifyWebhook(body []byte, signature, secret string, live bool, now time.Time) (events.WebhookReceived, error) {
 	if err := checkTimestamp(signature, now); err != nil {
 		return events.WebhookReceived{}, fmt.Errorf("%w: %w", ErrBadWebhook, err)
 	}
 	event, err := webhook.ConstructEventWithOptions(body, signature, secret, webhook.ConstructEventOptions{IgnoreTolerance: true})
 	if err != nil {
 		return events.WebhookReceived{}, fmt.Errorf("%w: %w", ErrBadWebhook, err)
+	}
+	if err := checkOrigin(event, live); err != nil {
+		return events.WebhookReceived{}, err
 	}
 	received, err := parseEvent(event, body, viaWebhook)
 	if err != nil {

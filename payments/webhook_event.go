@@ -41,11 +41,27 @@ var chargeTypes = []string{
 	string(stripe.EventTypeRefundUpdated),
 }
 
-// parseListed reads an entry of Stripe's event list. It has no signature, because it was requested with the API key.
-func parseListed(raw RawEvent) (events.WebhookReceived, error) {
+// checkOrigin returns [ErrForeign] for an event of another account or of the other mode. An event of the shop's own account names no
+// account. One of an account that is connected to it names that account, and carries the same signature.
+func checkOrigin(event stripe.Event, live bool) error {
+	switch {
+	case event.Account != "":
+		return fmt.Errorf("%w: event %.80q of account %.80q", ErrForeign, event.ID, event.Account)
+	case event.Livemode != live:
+		return fmt.Errorf("%w: event %.80q has livemode %t, the shop %t", ErrForeign, event.ID, event.Livemode, live)
+	}
+	return nil
+}
+
+// parseListed reads an entry of Stripe's event list. It has no signature, because it was requested with the API key. live is the
+// mode of the shop. It returns [ErrForeign].
+func parseListed(raw RawEvent, live bool) (events.WebhookReceived, error) {
 	var event stripe.Event
 	if err := json.Unmarshal(raw.Body, &event); err != nil {
 		return events.WebhookReceived{}, fmt.Errorf("parse listed event %s: %w", raw.ID, err)
+	}
+	if err := checkOrigin(event, live); err != nil {
+		return events.WebhookReceived{}, err
 	}
 	return parseEvent(event, raw.Body, viaReconciler)
 }
@@ -105,14 +121,18 @@ func isMemberName(in *jsontext.Decoder) bool {
 
 // storedEvent is the part of a stored event that decisions need.
 type storedEvent struct {
-	Data struct {
+	Account string `json:"account"`
+	Data    struct {
 		Object json.RawMessage `json:"object"`
 	} `json:"data"`
 }
 
-// intentFrom returns the intent of an event; found is false for events about other objects. It caches the intent, because an
-// event is decided twice: when it is stored and when it is read from the log.
+// intentFrom returns the intent of an event; found is false for events about other objects and for foreign ones, which an earlier
+// release stored. It caches the intent, because an event is decided twice: when it is stored and when it is read from the log.
 func (s *Service) intentFrom(w events.WebhookReceived) (in Intent, found bool, err error) {
+	if w.Livemode != s.livemode {
+		return Intent{}, false, nil
+	}
 	key := parsedKey{w.StripeEvent, maphash.Bytes(parsedSeed, w.Body)}
 	if in, ok := s.parsed.Get(key); ok {
 		return in, true, nil
@@ -140,6 +160,9 @@ func intentFrom(w events.WebhookReceived) (in Intent, found bool, err error) {
 	var pi stripe.PaymentIntent
 	if err := json.Unmarshal(w.Body, &event); err != nil {
 		return Intent{}, false, fmt.Errorf("parse event %s: %w", w.StripeEvent, err)
+	}
+	if event.Account != "" {
+		return Intent{}, false, nil
 	}
 	if err := json.Unmarshal(event.Data.Object, &pi); err != nil {
 		return Intent{}, false, fmt.Errorf("parse intent of event %s: %w", w.StripeEvent, err)
@@ -169,6 +192,9 @@ func intentIDFrom(w events.WebhookReceived) (id string, found bool, err error) {
 	}
 	if err := json.Unmarshal(w.Body, &event); err != nil {
 		return "", false, fmt.Errorf("parse event %s: %w", w.StripeEvent, err)
+	}
+	if event.Account != "" {
+		return "", false, nil
 	}
 	if err := json.Unmarshal(event.Data.Object, &object); err != nil {
 		return "", false, fmt.Errorf("parse object of event %s (%s): %w", w.StripeEvent, w.StripeType, err)

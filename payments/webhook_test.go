@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,9 @@ import (
 	"tillstream/events"
 )
 
+// posted numbers the events that the tests post, because Stripe's events have different ids.
+var posted atomic.Int64
+
 // webhookBody returns the body of a webhook about an authorized intent. change may change the intent.
 func webhookBody(p PaymentBody, orderID, kind string, change func(object map[string]any)) []byte {
 	object := map[string]any{"id": p.PaymentIntent, "object": "payment_intent", "amount": p.Amount, "currency": "gbp",
@@ -27,7 +31,7 @@ func webhookBody(p PaymentBody, orderID, kind string, change func(object map[str
 	if change != nil {
 		change(object)
 	}
-	body, err := json.Marshal(map[string]any{"id": "evt_posted", "object": "event", "api_version": "2023-10-16", "created": time.Now().Unix(),
+	body, err := json.Marshal(map[string]any{"id": fmt.Sprintf("evt_posted_%d", posted.Add(1)), "object": "event", "api_version": "2023-10-16", "created": time.Now().Unix(),
 		"livemode": false, "type": kind, "data": map[string]any{"object": object}})
 	if err != nil {
 		panic(err)
@@ -55,6 +59,8 @@ func (f *fixture) postWebhook(body []byte, signature string) (status int) {
 }
 
 // Row 45 of the fault matrix: a body without a valid and recent signature of Stripe is refused, and nothing is stored.
+//
+// API10 of the OWASP API Top 10.
 func TestForgedWebhooksAreRefused(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{noWebhooks: true})
@@ -160,8 +166,8 @@ func TestTenIdenticalPostsAtOnceHaveOneEffect(t *testing.T) {
 	if got := f.countByType("payments." + events.FirstPaymentID(orderID)); got["authorized"] != 1 {
 		t.Errorf("events of the payment: got %v, want one authorized", got)
 	}
-	if got := f.webhooksStored(); got != 11 {
-		t.Errorf("stored webhooks: got %d, want 11", got)
+	if got := f.webhooksStored(); got != 2 {
+		t.Errorf("stored webhooks: got %d, want 2", got)
 	}
 }
 

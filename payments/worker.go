@@ -50,26 +50,38 @@ func (s *Service) routes() []worker.Route {
 				return err
 			}
 			tx.WithCorrelation(in.OrderID)
-			return decide(tx, in.PaymentID, s.intentRule(in))
+			return decide(tx, in.PaymentID, s.reportRule(in))
 		}),
 	}
 }
 
-// stripeCalls is the lane that calls Stripe. It also handles webhooks about charges and refunds: they name an intent but no
-// order, so the intent must be retrieved.
+// stripeCalls is the lane that calls Stripe. It also handles webhooks whose intent must be retrieved: those about charges and
+// refunds, which name an intent but no order, and those about a capture, which would confirm an order.
 func (s *Service) stripeCalls() worker.Actor {
 	return worker.Actor{Name: "payments.stripe", Concurrency: s.config.Concurrency, Routes: []worker.ActRoute{
 		worker.Do(s.createIntent),
 		worker.Do(s.capture),
 		worker.Do(s.cancel),
 		worker.Do(s.refund),
-		worker.Do(s.reconcileCharge),
+		worker.Do(s.checkReport),
 	}}
 }
 
 // intentRule returns the rule that records an intent.
 func (s *Service) intentRule(in Intent) func(Payment) ([]events.Payload, error) {
-	return func(p Payment) ([]events.Payload, error) { return RecordIntent(p, in, s.livemode) }
+	return s.limitDeclines(func(p Payment) ([]events.Payload, error) { return RecordIntent(p, in, s.livemode) })
+}
+
+// reportRule returns the rule that records an intent which an event of Stripe reports.
+func (s *Service) reportRule(in Intent) func(Payment) ([]events.Payload, error) {
+	return s.limitDeclines(func(p Payment) ([]events.Payload, error) { return RecordReport(p, in, s.livemode) })
+}
+
+func (s *Service) limitDeclines(rule func(Payment) ([]events.Payload, error)) func(Payment) ([]events.Payload, error) {
+	return func(p Payment) ([]events.Payload, error) {
+		facts, err := rule(p)
+		return LimitDeclines(p, facts, s.config.CardAttempts), err
+	}
 }
 
 // cancelPayment cancels the payment of an order that has ended, if one was requested.

@@ -39,9 +39,11 @@ type Config struct {
 	StripeURL            string `name:"stripe-url" env:"STRIPE_URL" hidden:"" help:"Address of a sandbox that runs elsewhere; used only with STRIPE_SECRET_KEY." group:"Servers to use instead of the embedded ones"`
 	SMTPURL              string `name:"smtp-url" env:"SMTP_URL" help:"Mail server, such as smtps://user:password@host." group:"Servers to use instead of the embedded ones"`
 
+	CardAttempts  int                 `env:"CARD_ATTEMPTS" default:"10" help:"Number of declined attempts to pay after which an order is cancelled." group:"Shop"`
 	HoldFor       time.Duration       `env:"HOLD_FOR" default:"30m" help:"How long stock is reserved for an unpaid order." group:"Shop"`
 	MailFrom      string              `env:"MAIL_FROM" default:"Tillstream <orders@tillstream.example>" help:"Sender of e-mails." group:"Shop"`
 	MemoryLimit   MemoryLimit         `env:"MEMORY_LIMIT" default:"600MiB" help:"Soft limit of memory, such as 600MiB or 2GiB; near it the garbage collector runs more often. 0 means no limit. GOMEMLIMIT takes precedence." group:"Shop"`
+	MailLimit     int                 `name:"mail-per-recipient" env:"MAIL_PER_RECIPIENT" default:"20" help:"Maximum number of e-mails to one recipient in an hour; further ones wait." group:"Shop"`
 	MaxOrderLines int                 `env:"MAX_ORDER_LINES" default:"100" help:"Maximum number of different items in one order, at most 800." group:"Shop"`
 	NoDemo        bool                `help:"Do not add demo items to an empty catalogue." group:"Shop"`
 	PublicURL     string              `env:"PUBLIC_URL" help:"Address at which shoppers reach the storefront; default: the HTTP address." group:"Shop"`
@@ -77,6 +79,9 @@ func (c *Config) Validate() error {
 	}
 	if c.HoldFor <= 0 || c.SweepEvery <= 0 {
 		return fmt.Errorf("--hold-for and --sweep-every must be greater than 0")
+	}
+	if c.CardAttempts < 1 || c.MailLimit < 1 {
+		return fmt.Errorf("--card-attempts and --mail-per-recipient must be greater than 0")
 	}
 	return errors.Join(c.checkPublicURL(), c.checkExposure())
 }

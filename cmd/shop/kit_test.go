@@ -43,7 +43,7 @@ type testShop struct {
 func testConfig(t *testing.T, change func(*Config)) Config {
 	t.Helper()
 	config := Config{Data: t.TempDir(), HTTP: anyPort, NATS: anyPort, Mongo: anyPort, Stripe: anyPort, SMTP: anyPort, NoDemo: true,
-		HoldFor: 30 * time.Minute, MailFrom: "The Test Shop <orders@shop.example>", MaxOrderLines: 100, SweepEvery: time.Minute, TokenLifetime: 9600 * time.Hour,
+		CardAttempts: 10, HoldFor: 30 * time.Minute, MailLimit: 20, MailFrom: "The Test Shop <orders@shop.example>", MaxOrderLines: 100, SweepEvery: time.Minute, TokenLifetime: 9600 * time.Hour,
 		HoldLimit: process.HoldLimit{Percent: 50, Always: 20}, Proxying: process.Proxying{TrustedProxies: api.Proxies{netip.MustParsePrefix("127.0.0.0/8")}}}
 	if change != nil {
 		change(&config)

@@ -119,9 +119,9 @@ func TestEverySeriesExistsFromTheStart(t *testing.T) {
 	ts.get(t, "/api/orders/unknown", "")
 	ts.send(t, ts.request(t, http.MethodPost, "/api/orders", "", strings.NewReader("{")))
 	after := series{}
-	waitFor(t, "the last e-mail is counted", func() bool {
+	waitFor(t, "the e-mail and the failed payment are counted", func() bool {
 		after = ts.scrape(t)
-		return after[`tillstream_mails_total{result="sent"}`] >= 1
+		return after[`tillstream_mails_total{result="sent"}`] >= 1 && after[`tillstream_payments_refused_total{kind="failed",reason="amount"}`] >= 1
 	})
 	var late []string
 	for name := range after {

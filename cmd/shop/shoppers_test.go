@@ -235,3 +235,11 @@ func (ts *testShop) mailed(t *testing.T, to string, n int) []mail {
 	}
 	return got
 }
+
+// notMailed expects that no e-mail about an order was queued. The decision to queue one is in the commit of the order's last event.
+func (ts *testShop) notMailed(t *testing.T, o order) {
+	t.Helper()
+	if queued := ts.history(t, events.PrefixNotification+o.ID); len(queued) > 0 {
+		t.Errorf("events of e-mails about the unpaid order %s of a guest: got %+v, want none", o.ID, queued)
+	}
+}

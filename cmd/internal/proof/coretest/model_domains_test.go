@@ -56,7 +56,7 @@ func newModel(t *rapid.T) *model {
 	m.lanes = []*lane{
 		{"orders", 0, m.inventoryHandles, false}, {"inventory", 0, m.ordersHandleStock, false},
 		{"payments", 0, m.ordersHandlePayments, false}, {"orders", 0, m.paymentsHandle, false},
-		{"posted", 0, m.webhooksHandle, true}, {"payments", 0, m.stripeActs, true},
+		{"posted", 0, m.webhooksHandle, true}, {"posted", 0, m.checksReport, true}, {"payments", 0, m.stripeActs, true},
 		{"orders", 0, m.captures, true}, {"orders", 0, m.notificationsHandle, false},
 	}
 	return m
@@ -119,7 +119,7 @@ func (m *model) ordersHandlePayments(e events.Event) []decision {
 	case events.PaymentCaptured:
 		return about(events.PrefixOrder, id, o.PaymentCaptured())
 	case events.PaymentCancelled:
-		return about(events.PrefixOrder, id, o.PaymentCancelled())
+		return about(events.PrefixOrder, id, o.PaymentCancelled(p.Reason))
 	case events.PaymentFailed:
 		return about(events.PrefixOrder, id, o.PaymentFailed())
 	case events.PaymentRefunded:
@@ -147,7 +147,20 @@ func (m *model) recordIntent(in payments.Intent) []decision {
 }
 
 func (m *model) webhooksHandle(e events.Event) []decision {
-	return m.recordIntent(e.Payload.(posted).Intent)
+	in := e.Payload.(posted).Intent
+	return about(events.PrefixPayment, in.PaymentID, m.must(payments.RecordReport(m.payments[in.PaymentID], in, false)))
+}
+
+// checksReport retrieves an intent that a webhook reports as captured.
+func (m *model) checksReport(e events.Event) []decision {
+	in := e.Payload.(posted).Intent
+	p := m.payments[in.PaymentID]
+	if in.Status != payments.IntentSucceeded || p.PaymentIntent != in.ID || !p.Captured.IsZero() {
+		return nil
+	}
+	now, err := m.stripe.RetrieveIntent(context.Background(), in.ID)
+	m.must(nil, err)
+	return m.recordIntent(now)
 }
 
 // stripeActs calls Stripe. The effect of a call remains when the process dies before it appends the result.
@@ -205,18 +218,22 @@ func (m *model) captures(e events.Event) []decision {
 
 func (m *model) notificationsHandle(e events.Event) []decision {
 	var o notifications.Outcome
+	var end events.OrderOutcome
 	switch p := e.Payload.(type) {
 	case events.OrderConfirmed:
 		o = notifications.Confirmed(p, e.Time)
 	case events.OrderRejected:
-		o = notifications.Rejected(p, e.Time)
+		o, end = notifications.Rejected(p, e.Time), p.OrderOutcome
 	case events.OrderExpired:
-		o = notifications.Expired(p, e.Time)
+		o, end = notifications.Expired(p, e.Time), p.OrderOutcome
 	case events.OrderCancelled:
-		o = notifications.Cancelled(p, e.Actor, e.Time)
+		o, end = notifications.Cancelled(p, e.Actor, e.Time), p.OrderOutcome
 	case events.OrderRefunded:
 		o = notifications.Refunded(p, e.Time)
 	default:
+		return nil
+	}
+	if end.UnpaidGuest {
 		return nil
 	}
 	id := o.Facts.OrderID

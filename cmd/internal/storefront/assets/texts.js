@@ -53,9 +53,16 @@ export function isLimited(order) {
   return short.length > 0 && short.every(({ limited }) => limited);
 }
 
-/** special returns the text of a rejected or confirmed order that says more than its status. */
+/** Cancelled orders by their reason, except those that somebody cancelled. */
+const cancellations = {
+  declined_too_often: { steps: ['done', 'done', 'stopped', ''], headline: 'Your card was declined too often', again: true, final: true,
+    story: () => 'We have cancelled the order. Your items are no longer reserved, and you have not been charged. Please order again with another card.' },
+};
+
+/** special returns the text of a rejected, cancelled or confirmed order that says more than its status. */
 function special(order) {
   if (order.status === 'rejected') return rejections[isLimited(order) ? 'too_many' : order.reason?.code];
+  if (order.status === 'cancelled') return cancellations[order.reason?.code];
   if (order.status !== 'confirmed') return undefined;
   return money[order.payment_status] ?? goods[order.fulfilment_status];
 }

@@ -16,7 +16,6 @@ import (
 	"testing"
 
 	"tillstream/events"
-	"tillstream/events/replay"
 )
 
 // flipped is a bit that is flipped in a file of a stopped broker.
@@ -198,17 +197,11 @@ func (s sold) missing(t *testing.T, ts *testShop) (lost []uint64) {
 // repairDamage runs ops repair on a closed shop. Everything that the log has lost is in the archive.
 func repairDamage(t *testing.T, config Config) {
 	t.Helper()
-	config.Closed = true
-	ts := openShop(t, config)
-	defer ts.close(t)
-	db, closeDB, err := ts.Database(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer closeDB()
+	repair, done := closedRepair(t, config)
+	defer done()
 	ctx, cancel := context.WithTimeoutCause(t.Context(), patience, errors.New("the repair hangs"))
 	defer cancel()
-	report, err := replay.Repair{DB: db, Log: ts.log}.Run(ctx)
+	report, err := repair.Run(ctx)
 	if err != nil || report.Unrepairable() || report.Superseded.Count > 0 {
 		t.Fatalf("repair: %+v, %v (%v)", report, err, context.Cause(ctx))
 	}

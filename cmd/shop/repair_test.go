@@ -60,18 +60,23 @@ func TestOlderStoreIsRefusedAndRepaired(t *testing.T) {
 	ts.verify(t, ids...)
 }
 
-// repairClosed runs ops repair on a closed shop, with a dry run first.
-func repairClosed(t *testing.T, config Config) {
+// closedRepair returns the repair of a closed shop, which closes with done.
+func closedRepair(t *testing.T, config Config) (repair replay.Repair, done func()) {
 	t.Helper()
 	config.Closed = true
 	ts := openShop(t, config)
-	defer ts.close(t)
 	db, closeDB, err := ts.Database(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer closeDB()
-	repair := replay.Repair{DB: db, DryRun: true, Log: ts.log}
+	return replay.Repair{DB: db, Log: ts.log}, func() { closeDB(); ts.close(t) }
+}
+
+// repairClosed runs ops repair on a closed shop, with a dry run first.
+func repairClosed(t *testing.T, config Config) {
+	t.Helper()
+	repair, done := closedRepair(t, config)
+	defer done()
 	for _, step := range []struct{ dry, findings bool }{{true, true}, {false, true}, {true, false}} {
 		repair.DryRun = step.dry
 		report, err := repair.Run(t.Context())

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -45,7 +46,9 @@ func (l *Log) FillGap(ctx context.Context, gap GapError, messages []Message) err
 		}
 		storedLast[m.Subject] = last
 	}
-	f.add(gap, messages, storedLast)
+	if !f.add(gap, messages, storedLast) {
+		return nil // another reader was faster
+	}
 	for _, m := range messages {
 		l.cache.drop(m.Subject)
 		l.Observe(l.Adopt(m))
@@ -70,13 +73,19 @@ func (l *core) storedBefore(ctx context.Context, subject string, sequence uint64
 	return last, err
 }
 
-func (f *filled) add(gap GapError, messages []Message, storedLast map[string]uint64) {
+// add reports whether it has added a message.
+func (f *filled) add(gap GapError, messages []Message, storedLast map[string]uint64) (added bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.messages == nil {
 		f.messages, f.onSubject, f.storedLast = map[uint64]*jetstream.RawStreamMsg{}, map[string][]*jetstream.RawStreamMsg{}, map[string]uint64{}
 	}
 	for _, m := range messages {
+		if f.messages[m.Sequence] != nil {
+			gap.From = max(gap.From, m.Sequence+1)
+			continue
+		}
+		added = true
 		raw := &jetstream.RawStreamMsg{Subject: m.Subject, Sequence: m.Sequence, Header: m.Header, Data: m.Data, Time: m.Stored}
 		f.messages[m.Sequence] = raw
 		same := append(slices.Clone(f.onSubject[m.Subject]), raw) // readers use the old one
@@ -86,8 +95,12 @@ func (f *filled) add(gap GapError, messages []Message, storedLast map[string]uin
 			f.storedLast[m.Subject] = storedLast[m.Subject]
 		}
 	}
+	if !added {
+		return false
+	}
 	f.gaps = append(f.gaps, gap)
 	slices.SortFunc(f.gaps, func(a, b GapError) int { return cmp.Compare(a.From, b.From) })
+	return true
 }
 
 func bySequence(a, b *jetstream.RawStreamMsg) int { return cmp.Compare(a.Sequence, b.Sequence) }
@@ -171,13 +184,29 @@ func (l *core) nextEvent(ctx context.Context, subject string, from uint64) (*jet
 	return stored, err
 }
 
-// lasts returns the last filled message of every subject that matches a filter, such as "a.>" or "a.*", in order.
-func (f *filled) lasts(filters []string) (all []*jetstream.RawStreamMsg) {
+// newestFilled returns the filled messages that are the newest of their subject, of the subjects that match a filter, such as
+// "a.>" or "a.*", in order.
+func (l *core) newestFilled(ctx context.Context, filters []string) (newest []*jetstream.RawStreamMsg, err error) {
+	for _, m := range l.filled.since(filters, time.Time{}) {
+		last, err := l.lastMessage(ctx, m.Subject)
+		if err != nil {
+			return nil, err
+		}
+		if last == m {
+			newest = append(newest, m)
+		}
+	}
+	return newest, nil
+}
+
+// since returns the messages whose subject matches a filter and that were stored at a time or later, in order.
+func (f *filled) since(filters []string, stored time.Time) (all []*jetstream.RawStreamMsg) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	for subject, messages := range f.onSubject {
-		if slices.ContainsFunc(filters, func(filter string) bool { return strings.HasPrefix(subject, strings.TrimRight(filter, "*>")) }) {
-			all = append(all, messages[len(messages)-1])
+	for _, m := range f.messages {
+		matches := func(filter string) bool { return strings.HasPrefix(m.Subject, strings.TrimRight(filter, "*>")) }
+		if !m.Time.Before(stored) && slices.ContainsFunc(filters, matches) {
+			all = append(all, m)
 		}
 	}
 	slices.SortFunc(all, bySequence)

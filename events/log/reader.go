@@ -106,65 +106,6 @@ func (l *Log) Follow(ctx context.Context, from uint64, fn func(Message) error) e
 	})
 }
 
-// snapshotInactive is how long the broker keeps the consumer of a snapshot that is not read; its default is five minutes.
-const snapshotInactive = 10 * time.Second
-
-// Snapshot calls fn for the newest message of every subject that matches a filter, in order. It returns the sequence up to
-// which it has read the log: follow the log from the next one. A filled message (FillGap) takes its place in the order, unless
-// the log has a newer one of its subject.
-func (l *Log) Snapshot(ctx context.Context, filters []string, fn func(Message) error) (upTo uint64, err error) {
-	if upTo, err = l.End(ctx, 0); err != nil { // before the consumer exists, so that no message is between the two
-		return 0, err
-	}
-	missing := l.filled.lasts(filters)
-	pass := func(before uint64) error { // passes the filled messages before a sequence
-		for len(missing) > 0 && missing[0].Sequence < before {
-			if err := fn(l.messageFrom(missing[0])); err != nil {
-				return err
-			}
-			missing = missing[1:]
-		}
-		return nil
-	}
-	config := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: filters}
-	err = l.readPending(ctx, config, func(m Message) error {
-		if err := pass(m.Sequence); err != nil {
-			return err
-		}
-		if last := l.filled.on(m.Subject); len(last) > 0 && last[len(last)-1].Sequence > m.Sequence {
-			return nil // the log has lost a newer message of the subject
-		}
-		return fn(m)
-	})
-	if err == nil {
-		err = pass(upTo + 1)
-	}
-	return upTo, err
-}
-
-// Since calls fn for every message that matches a filter and was stored at a time or later, by the broker's clock, in order. It
-// returns the sequence up to which it has read the log. It does not read messages that the log lacks.
-func (l *Log) Since(ctx context.Context, filters []string, stored time.Time, fn func(Message) error) (upTo uint64, err error) {
-	if upTo, err = l.End(ctx, 0); err != nil {
-		return 0, err
-	}
-	return upTo, l.readPending(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &stored, FilterSubjects: filters}, fn)
-}
-
-// readPending calls fn for the messages of a consumer until it has no more.
-func (l *core) readPending(ctx context.Context, config jetstream.OrderedConsumerConfig, fn func(Message) error) error {
-	config.InactiveThreshold = snapshotInactive
-	consumer, err := l.openConsumer(ctx, config)
-	if err != nil || consumer.CachedInfo().NumPending == 0 {
-		return err
-	}
-	ctx, watchdog := NewWatchdog(ctx, StallTimeout)
-	defer watchdog.Stop()
-	return l.consume(ctx, consumer, func(m Message, pending uint64) (bool, error) {
-		return pending > 0, watchdog.Handle(func() error { return fn(m) })
-	})
-}
-
 func (l *core) openConsumer(ctx context.Context, config jetstream.OrderedConsumerConfig) (consumer jetstream.Consumer, err error) {
 	err = l.retryFor(ctx, openPatience, func(ctx context.Context) (err error) {
 		consumer, err = l.js.OrderedConsumer(ctx, events.StreamShop, config)

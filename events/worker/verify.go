@@ -32,8 +32,6 @@ type verifier struct {
 }
 
 const (
-	// verifiedFirst is how many messages are verified before the first append: a third of a second.
-	verifiedFirst = 100_000
 	// verifyPatience is how long the start waits for a broker that does not answer.
 	verifyPatience = time.Minute
 	// archivePatience is how long the start waits for the archive's messages of a gap. The background continues to ask.
@@ -42,8 +40,8 @@ const (
 	verifyEvery = time.Second
 )
 
-// startVerifier verifies the positions of the lanes, the gaps that the broker knows of, and the tail.
-func startVerifier(ctx context.Context, l *eventlog.Log, r *reader) (*verifier, error) {
+// startVerifier verifies the positions of the lanes, the gaps that the broker knows of, and the tail: the first messages from the end.
+func startVerifier(ctx context.Context, l *eventlog.Log, r *reader, first uint64) (*verifier, error) {
 	if err := l.CheckMark(ctx); err != nil {
 		return nil, err
 	}
@@ -52,8 +50,8 @@ func startVerifier(ctx context.Context, l *eventlog.Log, r *reader) (*verifier, 
 		return nil, err
 	}
 	v := &verifier{log: l, reader: r, from: 1, verified: 1}
-	if end > verifiedFirst {
-		v.from = end - verifiedFirst + 1
+	if end > first {
+		v.from = end - first + 1
 	}
 	ctx, cancel := context.WithTimeout(ctx, verifyPatience)
 	defer cancel()

@@ -47,6 +47,9 @@ type Config struct {
 	// Missing returns messages that the log lacks, from the archive; optional.
 	Missing    func(ctx context.Context, from, to uint64) ([]eventlog.Message, error)
 	Registerer prometheus.Registerer // default: none
+	// VerifyFirst is how many of the newest events are read to find gaps before the first append; default 100,000, a third of a
+	// second. The older ones are read in the background.
+	VerifyFirst uint64
 }
 
 // Worker runs the lanes of one process.
@@ -77,6 +80,7 @@ type runner struct {
 func New(ctx context.Context, l *eventlog.Log, config Config) (*Worker, error) {
 	config.Grace = cmp.Or(config.Grace, 20*time.Second)
 	config.Holder = cmp.Or(config.Holder, uuid.NewString())
+	config.VerifyFirst = cmp.Or(config.VerifyFirst, 100_000)
 	r, err := startReader(ctx, l)
 	if err != nil {
 		return nil, err
@@ -88,7 +92,7 @@ func New(ctx context.Context, l *eventlog.Log, config Config) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	if w.verifier, err = startVerifier(ctx, l, r); err != nil {
+	if w.verifier, err = startVerifier(ctx, l, r, config.VerifyFirst); err != nil {
 		return nil, err
 	}
 	for _, d := range config.Domains {

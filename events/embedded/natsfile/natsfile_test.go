@@ -260,7 +260,7 @@ func TestIncompleteRecordIsNoDamage(t *testing.T) {
 	}
 }
 
-// Damaged settings or a damaged index are found. The stream that is created again has every message, and the server computes the
+// Row 65 of the fault matrix: damaged settings or a damaged index are found. The stream that is created again has every message, and the server computes the
 // index again.
 func TestOtherFilesAreChecked(t *testing.T) {
 	t.Parallel()

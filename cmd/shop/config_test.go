@@ -28,6 +28,7 @@ func TestCommandLineHasTheDocumentedDefaults(t *testing.T) {
 	got, err := parsed(t)
 	want := Config{Data: "./data", HTTP: "127.0.0.1:8080", NATS: "127.0.0.1:4222", Mongo: "127.0.0.1:27017", Stripe: "127.0.0.1:12111", SMTP: "127.0.0.1:1025",
 		CardAttempts: 10, HoldFor: 30 * time.Minute, MailLimit: 20, MailFrom: "Tillstream <orders@tillstream.example>", MaxOrderLines: 100, MemoryLimit: 600 << 20, SMTPDeadline: 30 * time.Second, SweepEvery: time.Minute, TokenLifetime: 9600 * time.Hour, LogLevel: slog.LevelWarn}
+	want.Auditing = process.Auditing{AuditEvery: 24 * time.Hour}
 	want.HoldLimit = process.HoldLimit{Percent: 50, Always: 20}
 	want.OrderLimits = process.OrderLimits{Units: 5000, OpenPerEmail: 5, OpenPerAddress: 50, ShortHoldFor: 10 * time.Minute}
 	want.Auditing = process.Auditing{AuditEvery: 24 * time.Hour}

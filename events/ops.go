@@ -1,6 +1,9 @@
 package events
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
 // LanePaused: operators paused a lane of a worker, in every process, until a time or until they resume it.
 type LanePaused struct {
@@ -62,6 +65,29 @@ type DeadLettered struct {
 	Fingerprint string `json:"fingerprint"`          // equal for equal causes, to count them
 	Attempt     int    `json:"attempt"`              // number of attempts so far, from 1
 	Redelivery  uint64 `json:"redelivery,omitempty"` // sequence in the log of the request that failed; 0: none
+	// Runs are the sequences of all messages of a dead letter that stands for several, which the lane could not read; the other
+	// fields are about the first. nil: the dead letter is about the event at Sequence alone.
+	Runs []Run `json:"runs,omitempty"`
+}
+
+// Messages returns the number of messages that the dead letter is about.
+func (d DeadLettered) Messages() int { return max(CountRuns(d.Runs), 1) }
+
+// All returns the sequences of the messages that the dead letter is about, in order.
+func (d DeadLettered) All() iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		if len(d.Runs) == 0 {
+			yield(d.Sequence)
+			return
+		}
+		for _, r := range d.Runs {
+			for sequence := r.From; sequence <= r.To; sequence++ {
+				if !yield(sequence) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // EventType implements [Payload].
@@ -87,3 +113,36 @@ type DeadLetterDiscarded struct {
 
 // EventType implements [Payload].
 func (DeadLetterDiscarded) EventType() string { return "worker.discarded" }
+
+// Run is consecutive sequences of the log.
+type Run struct {
+	From uint64 `json:"from"`
+	To   uint64 `json:"to"` // the last one
+}
+
+// AddToRuns adds a sequence after those of the runs.
+func AddToRuns(runs []Run, sequence uint64) []Run {
+	if last := len(runs) - 1; last >= 0 && runs[last].To+1 == sequence {
+		runs[last].To = sequence
+		return runs
+	}
+	return append(runs, Run{From: sequence, To: sequence})
+}
+
+// CountRuns returns the number of sequences in the runs.
+func CountRuns(runs []Run) (n int) {
+	for _, r := range runs {
+		n += int(r.To - r.From + 1)
+	}
+	return n
+}
+
+// RunsAfter returns the runs without the sequences up to one.
+func RunsAfter(runs []Run, sequence uint64) (left []Run) {
+	for _, r := range runs {
+		if r.To > sequence {
+			left = append(left, Run{From: max(r.From, sequence+1), To: r.To})
+		}
+	}
+	return left
+}

@@ -20,11 +20,12 @@ type OrderLine struct {
 	Total     Money  `json:"total"`
 }
 
-// Shortage is a SKU of which an order requested more than was available.
+// Shortage is a SKU of which an order requested more than was available to it.
 type Shortage struct {
 	SKU       string `json:"sku"`
 	Requested int64  `json:"requested"`
 	Available int64  `json:"available"`
+	Limited   bool   `json:"limited,omitzero"` // more was in stock, but one unpaid order may not hold all of it
 }
 
 // Customer is the recipient of the mails about an order. Only the first event of the order has it.

@@ -1,6 +1,10 @@
 package events
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // The streams of the shop. StreamShop has all events in one order, so the events up to a sequence are a consistent state of
 // the whole shop.
@@ -42,6 +46,20 @@ var owners = map[string][]string{
 
 // OwnedPrefixes returns the prefixes under which a domain appends, nil for an unknown domain.
 func OwnedPrefixes(domain string) []string { return owners[domain] }
+
+// CheckEntity returns [ErrNotAnEvent] for an event whose type belongs to another domain than its subject, and for an event of an
+// entity without a revision. No program of the shop appends such an event, and no fold applies one without a revision.
+func CheckEntity(e Event) error {
+	domain, _, _ := strings.Cut(e.Type, ".")
+	owned := slices.ContainsFunc(owners[domain], func(prefix string) bool { return strings.HasPrefix(e.Subject, prefix) })
+	switch {
+	case !owned:
+		return fmt.Errorf("%w: %.80q does not belong to the subject %.200q", ErrNotAnEvent, e.Type, e.Subject)
+	case e.Revision == 0 && e.Subject != SubjectWebhooks:
+		return fmt.Errorf("%w: no %s header", ErrNotAnEvent, HeaderRevision)
+	}
+	return nil
+}
 
 // ShopSubjects are the subjects of StreamShop.
 func ShopSubjects() []string {

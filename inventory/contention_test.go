@@ -25,7 +25,7 @@ func hold(replica *shop, buyer int) error {
 		wanted = lines(1, "B", "A")
 	}
 	return replica.log.Do(context.Background(), func(tx *eventlog.Tx) error {
-		return inventory.UpdateReservation(tx, id, events.OrderPlaced{OrderID: id}, wanted)
+		return inventory.UpdateReservation(tx, id, events.OrderPlaced{OrderID: id}, wanted, inventory.HoldLimit{})
 	})
 }
 
@@ -130,7 +130,7 @@ func lastUnit(ctx context.Context, replicas []*shop, sku string) error {
 			id := fmt.Sprintf("%s_%d_%d", sku, i, buyer)
 			racing.Go(func() error {
 				return replica.log.DoCascade(ctx, func(tx *eventlog.Tx) error {
-					return inventory.UpdateReservation(tx, id, events.OrderPlaced{OrderID: id}, lines(1, sku))
+					return inventory.UpdateReservation(tx, id, events.OrderPlaced{OrderID: id}, lines(1, sku), inventory.HoldLimit{})
 				})
 			})
 		}
@@ -213,7 +213,9 @@ func TestOneOfReleaseAndCommitWins(t *testing.T) {
 func raceToEnd(t *testing.T, replicas []*eventlog.Log, id string, held int) inventory.State {
 	t.Helper()
 	update := func(l *eventlog.Log, event events.Payload) error {
-		return l.Do(t.Context(), func(tx *eventlog.Tx) error { return inventory.UpdateReservation(tx, id, event, lines(1, "A")) })
+		return l.Do(t.Context(), func(tx *eventlog.Tx) error {
+			return inventory.UpdateReservation(tx, id, event, lines(1, "A"), inventory.HoldLimit{})
+		})
 	}
 	if err := update(replicas[held], events.OrderPlaced{OrderID: id}); err != nil {
 		t.Fatal(err)

@@ -105,12 +105,28 @@ func Demand(lines []events.OrderLine) ([]events.ReservedLine, error) {
 	return demand, nil
 }
 
+// HoldLimit is how much one unpaid order may hold of what is available of a SKU. The zero HoldLimit is none.
+type HoldLimit struct {
+	Percent int64 // of the available units; 0 and 100: all of them
+	Always  int64 // units that every order may hold, so that the last ones can be bought
+}
+
+// of returns how many units an order may hold.
+func (l HoldLimit) of(available int64) int64 {
+	if l.Percent == 0 {
+		return available
+	}
+	return min(available, max(l.Always, available*l.Percent/100))
+}
+
 // Decide returns the events of an action on lines, given the stock level of each SKU. For Hold and HoldAgain the lines are the
-// [Demand] of the order, otherwise those of the reservation.
-func Decide(r Reservation, action Action, orderID string, lines []events.ReservedLine, levels map[string]events.StockLevel) (Decision, error) {
+// [Demand] of the order, otherwise those of the reservation. The limit is for Hold only: after a late payment the order is paid.
+func Decide(r Reservation, action Action, orderID string, lines []events.ReservedLine, levels map[string]events.StockLevel, limit HoldLimit) (Decision, error) {
 	switch action {
-	case Hold, HoldAgain:
-		return hold(r, action, orderID, lines, levels)
+	case Hold:
+		return hold(r, action, orderID, lines, levels, limit)
+	case HoldAgain:
+		return hold(r, action, orderID, lines, levels, HoldLimit{})
 	case Affirm:
 		return Decision{Reservation: []events.Payload{events.ReservationHeld{OrderID: orderID, Lines: lines}}}, nil
 	case Close:
@@ -125,14 +141,14 @@ func Decide(r Reservation, action Action, orderID string, lines []events.Reserve
 	return Decision{}, nil
 }
 
-func hold(r Reservation, action Action, orderID string, lines []events.ReservedLine, levels map[string]events.StockLevel) (Decision, error) {
+func hold(r Reservation, action Action, orderID string, lines []events.ReservedLine, levels map[string]events.StockLevel, limit HoldLimit) (Decision, error) {
 	var d Decision
 	if action == HoldAgain && r.State == StateNone {
 		// The placement was not handled. Closing the reservation first makes this hold the second one, so the placement cannot
 		// hold the stock again.
 		d.Reservation = append(d.Reservation, events.ReservationReleased{OrderID: orderID})
 	}
-	if short := shortages(lines, levels); len(short) > 0 {
+	if short := shortages(lines, levels, limit); len(short) > 0 {
 		d.Reservation = append(d.Reservation, events.ReservationRefused{OrderID: orderID, Short: short})
 		return d, nil
 	}
@@ -142,11 +158,12 @@ func hold(r Reservation, action Action, orderID string, lines []events.ReservedL
 	return d, err
 }
 
-func shortages(lines []events.ReservedLine, levels map[string]events.StockLevel) []events.Shortage {
+func shortages(lines []events.ReservedLine, levels map[string]events.StockLevel, limit HoldLimit) []events.Shortage {
 	var short []events.Shortage
 	for _, l := range lines {
-		if available := levels[l.SKU].Available; available < l.Quantity {
-			short = append(short, events.Shortage{SKU: l.SKU, Requested: l.Quantity, Available: available})
+		available := levels[l.SKU].Available
+		if allowed := limit.of(available); allowed < l.Quantity {
+			short = append(short, events.Shortage{SKU: l.SKU, Requested: l.Quantity, Available: allowed, Limited: allowed < available})
 		}
 	}
 	return short

@@ -125,7 +125,7 @@ func TestDecideReturnsTheEventsOfEveryAction(t *testing.T) {
 	}
 	for name, row := range table {
 		t.Run(name, func(t *testing.T) {
-			got, err := Decide(row.reservation, row.action, "o1", lines, row.levels)
+			got, err := Decide(row.reservation, row.action, "o1", lines, row.levels, HoldLimit{})
 			if diff := cmp.Diff(row.want, got); diff != "" || err != nil {
 				t.Fatal(err, diff)
 			}
@@ -136,7 +136,7 @@ func TestDecideReturnsTheEventsOfEveryAction(t *testing.T) {
 func TestDecideRefusesToReleaseMoreThanIsHeld(t *testing.T) {
 	lines := []events.ReservedLine{{SKU: "A", Quantity: 2}}
 	for _, action := range []Action{Release, Commit} {
-		_, err := Decide(Reservation{State: StateHeld, Lines: lines}, action, "o1", lines, map[string]events.StockLevel{"A": level(9, 1)})
+		_, err := Decide(Reservation{State: StateHeld, Lines: lines}, action, "o1", lines, map[string]events.StockLevel{"A": level(9, 1)}, HoldLimit{})
 		if !errors.Is(err, ErrOutOfRange) {
 			t.Fatalf("action %d: %v, want ErrOutOfRange", action, err)
 		}
@@ -211,6 +211,45 @@ func TestPutItemAppendsOnlyChanges(t *testing.T) {
 			change(&changed)
 			if facts := PutItem(item, changed); len(facts) != 1 {
 				t.Fatalf("decides %v, want one event", facts)
+			}
+		})
+	}
+}
+
+// Row 72 of the fault matrix: one unpaid order cannot hold all of what is available, except the last units. After a late payment
+// there is no limit.
+func TestAnUnpaidOrderHoldsAPartOfWhatIsAvailable(t *testing.T) {
+	limit := HoldLimit{Percent: 50, Always: 20}
+	for name, row := range map[string]struct {
+		limit            HoldLimit
+		available, wants int64
+		short            []events.Shortage
+	}{
+		"half":                   {limit, 100, 50, nil},
+		"one more than half":     {limit, 100, 51, []events.Shortage{{SKU: "A", Requested: 51, Available: 50, Limited: true}}},
+		"everything":             {limit, 100, 100, []events.Shortage{{SKU: "A", Requested: 100, Available: 50, Limited: true}}},
+		"more than everything":   {limit, 100, 101, []events.Shortage{{SKU: "A", Requested: 101, Available: 50, Limited: true}}},
+		"the last twenty":        {limit, 20, 20, nil},
+		"twenty of thirty":       {limit, 30, 20, nil},
+		"the last unit":          {limit, 1, 1, nil},
+		"two where there is one": {limit, 1, 2, []events.Shortage{{SKU: "A", Requested: 2, Available: 1}}},
+		"sold out":               {limit, 0, 1, []events.Shortage{{SKU: "A", Requested: 1}}},
+		"no limit":               {HoldLimit{}, MaxQuantity, MaxQuantity, nil},
+		"the largest stock":      {limit, MaxQuantity, MaxQuantity / 2, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lines := []events.ReservedLine{{SKU: "A", Quantity: row.wants}}
+			levels := map[string]events.StockLevel{"A": level(row.available, 0)}
+			d, err := Decide(Reservation{}, Hold, "o1", lines, levels, row.limit)
+			var short []events.Shortage
+			if refused, ok := d.Reservation[0].(events.ReservationRefused); ok {
+				short = refused.Short
+			}
+			if diff := cmp.Diff(row.short, short); diff != "" || err != nil {
+				t.Fatal(err, diff)
+			}
+			if d, _ := Decide(Reservation{State: StateReleased}, HoldAgain, "o1", lines, levels, row.limit); row.wants <= row.available && len(d.Stock) != 1 {
+				t.Errorf("after a late payment: got %+v, want everything held", d)
 			}
 		})
 	}

@@ -5,6 +5,8 @@
 // each short SKU. For every SKU on_hand = available + held, none below zero, and the ledger sums to it: each movement
 // carries the balance after it, as a bank statement does, so each entry can be checked against the one before.
 //
+// An unpaid order of a shopper holds at most a part of what is available of a SKU ([HoldLimit]), except the last units.
+//
 // There are three entities, all in the log; a SKU may be any text of 1 to 64 printable characters:
 //
 //	inventory.items.<sku>           Item         title, price, picture, tags; each event is the whole item

@@ -15,7 +15,7 @@ func ExampleDecide() {
 
 	action, _ := inventory.Next(reservation, placed)
 	lines, _ := inventory.Demand(placed.Lines)
-	decision, err := inventory.Decide(reservation, action, placed.OrderID, lines, levels)
+	decision, err := inventory.Decide(reservation, action, placed.OrderID, lines, levels, inventory.HoldLimit{Percent: 50, Always: 20})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -25,6 +25,6 @@ func ExampleDecide() {
 	}
 	fmt.Println(len(decision.Stock), "stock movements")
 	// Output:
-	// inventory.reservation_refused {OrderID:o1 Short:[{SKU:CUP Requested:5 Available:4}]}
+	// inventory.reservation_refused {OrderID:o1 Short:[{SKU:CUP Requested:5 Available:4 Limited:false}]}
 	// 0 stock movements
 }

@@ -115,7 +115,7 @@ func (op operation) do(ctx context.Context, l *eventlog.Log, sku string) (result
 	id := fmt.Sprintf("%s_%d", sku, op.order)
 	err := l.Do(ctx, func(tx *eventlog.Tx) error {
 		before := tx.Len()
-		refused := inventory.UpdateReservation(tx, id, op.event, lines(op.units, sku))
+		refused := inventory.UpdateReservation(tx, id, op.event, lines(op.units, sku), inventory.HoldLimit{})
 		if refused != nil && !errors.Is(refused, inventory.ErrCannotFollow) {
 			return refused
 		}

@@ -43,7 +43,7 @@ func (w *warehouse) handle(t *rapid.T, orderID string, event events.Payload, lin
 	for sku, s := range w.stocks {
 		levels[sku] = s.Level
 	}
-	d, err := Decide(r, action, orderID, wanted, levels)
+	d, err := Decide(r, action, orderID, wanted, levels, HoldLimit{})
 	if err != nil {
 		t.Fatalf("%s of %s: %v", event.EventType(), orderID, err)
 	}

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"tillstream/events"
@@ -33,16 +34,18 @@ var (
 
 // Config is the configuration of a [Service]. It has no database, because inventory reads only the log.
 type Config struct {
-	Access  api.StaffAccess     // required
-	Charges events.ChargeLimits // which prices can be paid; default: the limits that Stripe publishes
-	Log     *eventlog.Log       // the handle of the domain inventory; required
-	Logger  *slog.Logger        // default: the log's
+	Access    api.StaffAccess     // required
+	Charges   events.ChargeLimits // which prices can be paid; default: the limits that Stripe publishes
+	HoldLimit HoldLimit           // of the unpaid orders of shoppers; default: none
+	Log       *eventlog.Log       // the handle of the domain inventory; required
+	Logger    *slog.Logger        // default: the log's
 }
 
 // Service is the inventory domain: its API, its part in a worker, and the catalogue, over one log.
 type Service struct {
 	access    api.StaffAccess
 	charges   events.ChargeLimits
+	holdLimit HoldLimit
 	log       *eventlog.Log
 	logger    *slog.Logger
 	catalogue *catalogue
@@ -56,8 +59,11 @@ func New(config Config) (*Service, error) {
 	if config.Access == nil {
 		return nil, errors.New("inventory: Config.Access is required")
 	}
+	if limit := config.HoldLimit; limit.Percent < 0 || limit.Percent > 100 || limit.Always < 0 {
+		return nil, fmt.Errorf("inventory: Config.HoldLimit is %+v, want 0 to 100 percent and no negative number of units", limit)
+	}
 	if config.Logger == nil {
 		config.Logger = config.Log.Logger()
 	}
-	return &Service{access: config.Access, charges: config.Charges, log: config.Log, logger: config.Logger, catalogue: newCatalogue()}, nil
+	return &Service{access: config.Access, charges: config.Charges, holdLimit: config.HoldLimit, log: config.Log, logger: config.Logger, catalogue: newCatalogue()}, nil
 }

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"fmt"
+	"strings"
 
 	"tillstream/events"
 	eventlog "tillstream/events/log"
@@ -15,12 +16,12 @@ func (s *Service) Worker() worker.Domain {
 	return worker.Domain{
 		Name: "inventory", Log: s.log, Watches: []worker.Watch{s.watch()},
 		Routes: []worker.Route{
-			on(func(p events.OrderPlaced) (string, []events.OrderLine) { return p.OrderID, p.Lines }),
-			on(func(p events.OrderPaidLate) (string, []events.OrderLine) { return p.OrderID, p.Lines }),
-			on(func(p events.OrderConfirmed) (string, []events.OrderLine) { return p.OrderID, nil }),
-			on(func(p events.OrderExpired) (string, []events.OrderLine) { return p.OrderID, nil }),
-			on(func(p events.OrderCancelled) (string, []events.OrderLine) { return p.OrderID, nil }),
-			on(func(p events.OrderRejected) (string, []events.OrderLine) { return p.OrderID, nil }),
+			on(s, func(p events.OrderPlaced) (string, []events.OrderLine) { return p.OrderID, p.Lines }),
+			on(s, func(p events.OrderPaidLate) (string, []events.OrderLine) { return p.OrderID, p.Lines }),
+			on(s, func(p events.OrderConfirmed) (string, []events.OrderLine) { return p.OrderID, nil }),
+			on(s, func(p events.OrderExpired) (string, []events.OrderLine) { return p.OrderID, nil }),
+			on(s, func(p events.OrderCancelled) (string, []events.OrderLine) { return p.OrderID, nil }),
+			on(s, func(p events.OrderRejected) (string, []events.OrderLine) { return p.OrderID, nil }),
 		},
 	}
 }
@@ -32,19 +33,23 @@ func Projections() []project.Projection { return nil }
 func (s *Service) Projections() []project.Projection { return Projections() }
 
 // on routes one type of order event to updateReservation. parse returns the order's id, and its lines if the event has them.
-func on[P events.Payload](parse func(P) (orderID string, lines []events.OrderLine)) worker.Route {
+func on[P events.Payload](s *Service, parse func(P) (orderID string, lines []events.OrderLine)) worker.Route {
 	return worker.On(func(tx *eventlog.Tx, e events.Event, p P) error {
 		orderID, lines := parse(p)
 		if !subjectMatches(e, events.PrefixOrder, orderID) {
 			return fmt.Errorf("%w: order %q on subject %s", ErrCannotFollow, orderID, e.Subject)
 		}
-		return updateReservation(tx, orderID, p, lines)
+		limit := s.holdLimit
+		if e.Actor != events.ActorGuest && !strings.HasPrefix(e.Actor, events.ActorCustomer) {
+			limit = HoldLimit{} // placed by staff or imported
+		}
+		return updateReservation(tx, orderID, p, lines, limit)
 	})
 }
 
 // updateReservation decides about the reservation of an order after one of its events, and about the stock of all its SKUs in
 // the same transaction.
-func updateReservation(tx *eventlog.Tx, orderID string, event events.Payload, lines []events.OrderLine) error {
+func updateReservation(tx *eventlog.Tx, orderID string, event events.Payload, lines []events.OrderLine, limit HoldLimit) error {
 	load := Reservations.Load
 	if _, isNew := event.(events.OrderPlaced); isNew {
 		load = Reservations.LoadNew // saves a read; the commit fails when the reservation exists, and the transaction runs again
@@ -67,7 +72,7 @@ func updateReservation(tx *eventlog.Tx, orderID string, event events.Payload, li
 	if err != nil {
 		return err
 	}
-	decision, err := Decide(reservation, action, orderID, wanted, levels)
+	decision, err := Decide(reservation, action, orderID, wanted, levels, limit)
 	if err != nil {
 		return err
 	}

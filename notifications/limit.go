@@ -121,7 +121,7 @@ func (l *limiter) load(ctx context.Context, from *eventlog.Log) error {
 		return nil
 	}
 	since := from.Now().Add(-limitPeriod)
-	err := from.Since(ctx, since, []string{events.PrefixNotification + "*"}, func(m eventlog.Message) error {
+	_, err := from.Since(ctx, []string{events.PrefixNotification + "*"}, since, func(m eventlog.Message) error {
 		if m.Type() != (events.MessageSending{}).EventType() {
 			return nil
 		}

@@ -1,6 +1,7 @@
 package orders
 
 import (
+	"slices"
 	"time"
 
 	"tillstream/events"
@@ -81,6 +82,9 @@ var reasons = map[string]string{
 	string(Cancelled):             "The order was cancelled. You were not charged. A payment in progress is refunded.",
 }
 
+// tooMany is the message of an order that is short only because one unpaid order may not hold all of what is in stock.
+const tooMany = "Some quantities are larger than one order can reserve before it is paid. You were not charged. Please order fewer units, or contact us."
+
 func newOrderBody(o Order) OrderBody {
 	b := OrderBody{ID: o.ID, Number: o.Number, Status: o.Status, PaymentStatus: o.Payment, FulfilmentStatus: o.Fulfilment, Email: o.Customer.Email, Name: o.Customer.Name, Locale: o.Customer.Locale,
 		ShippingAddress: o.ShipTo, Lines: o.Lines, Subtotal: o.Subtotal, Shipping: o.Shipping, Tax: o.Tax, Total: o.Total, Currency: o.Total.Currency,
@@ -90,6 +94,9 @@ func newOrderBody(o Order) OrderBody {
 		b.ExpiresAt = &o.ExpiresAt
 	case Rejected:
 		b.Reason = &reason{Code: o.Reason, Message: reasons[o.Reason], Short: o.Short}
+		if len(o.Short) > 0 && !slices.ContainsFunc(o.Short, func(s events.Shortage) bool { return !s.Limited }) {
+			b.Reason.Message = tooMany
+		}
 	case Expired, Cancelled:
 		b.Reason = &reason{Code: string(o.Status), Message: reasons[string(o.Status)]}
 		if o.Reason == events.CancelDeclinedTooOften {

@@ -25,7 +25,7 @@ type Priced struct {
 // Terms are the shop's terms for every order.
 type Terms struct {
 	Charges  events.ChargeLimits // which totals can be paid
-	HoldFor  time.Duration       // how long stock is held for an unpaid order
+	HoldFor  time.Duration       // how long stock is held for this order while it is unpaid
 	Shipping ShippingFees
 }
 

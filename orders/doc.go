@@ -29,6 +29,8 @@
 // cancellation wins. From capturing on it can neither be cancelled by the shopper nor expire; until then the amount is only
 // authorized on the card.
 //
+// Shoppers may have a limited number of unpaid orders ([Limits]), counted in memory from the log. Staff have no limit.
+//
 // Handled: inventory.reservation_held, reservation_refused; payments.authorized, captured, cancelled, failed, refunded.
 // Watched: inventory.item_changed, for the prices. Appended: orders.*. An unpaid order expires when its timer fires, or when the
 // periodic job finds it in the projection because the timer was missed.

@@ -2,6 +2,7 @@ package orders
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -22,10 +23,12 @@ const detailHidden = "There is no such order, or the access token is not for it.
 func (s *Service) Register(router huma.API) {
 	guest := huma.Middlewares{api.RequireOrderToken(router, s.config.Access, detailHidden)}
 	staff := huma.Middlewares{api.RequireStaff(router, s.config.Access)}
+	anyone := huma.Middlewares{api.IdentifyStaff(s.config.Access), api.IdentifyClient(s.config.Proxies)}
 	huma.Register(router, huma.Operation{OperationID: "place-order", Method: http.MethodPost, Path: "/api/orders", DefaultStatus: http.StatusCreated,
-		Tags: []string{"Orders"}, MaxBodyBytes: api.MaxBody, Summary: "Place an order",
-		Description: "Stores the order before it answers. With an Idempotency-Key the same request can be repeated: it places one order, and every answer equals the first.",
-		Errors:      []int{400, 413, 422, 503}}, s.place)
+		Tags: []string{"Orders"}, MaxBodyBytes: api.MaxBody, Summary: "Place an order", Middlewares: anyone, Security: api.AnySecurity,
+		Description: "Stores the order before it answers. With an Idempotency-Key the same request can be repeated: it places one order, and every answer equals the first. " +
+			"A shopper with too many unpaid orders gets 429 and Retry-After. Orders that staff place have no limits.",
+		Errors: []int{400, 413, 422, 429, 503}}, s.place)
 	huma.Register(router, huma.Operation{OperationID: "get-order", Method: http.MethodGet, Path: "/api/orders/{id}", Tags: []string{"Orders"},
 		Summary: "Read an order", Description: "Needs the access_token of the order as a bearer token; without it the answer is 404.",
 		Security: api.OrderSecurity, Middlewares: guest, Errors: []int{404, 503}}, s.get)
@@ -48,11 +51,15 @@ var problems = []api.Problem{
 }
 
 func (s *Service) problem(ctx context.Context, err error) error {
+	var limit *LimitError
+	if errors.As(err, &limit) {
+		return api.Limited(limit.Message, limit.RetryAfter)
+	}
 	return api.Problems{Logger: s.config.Logger, Table: problems}.Answer(ctx, err)
 }
 
 type placeInput struct {
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Any string, unique per order you mean to place"`
+	IdempotencyKey string `header:"Idempotency-Key" minLength:"16" maxLength:"255" doc:"Random text, such as a UUID, for each order that you mean to place. Keep it secret: it opens the order to a client that knows the whole request."`
 	TraceParent    string `header:"traceparent" doc:"W3C trace context, passed on through every event; a malformed one begins a new trace"`
 	Body           orderRequest
 }
@@ -64,7 +71,7 @@ type placeOutput struct {
 }
 
 func (s *Service) place(ctx context.Context, in *placeInput) (*placeOutput, error) {
-	placement, err := in.Body.placement().Normalize(s.config.MaxLines)
+	placement, err := in.Body.placement().Normalize(s.config.MaxLines, s.maxUnits(ctx))
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
@@ -83,44 +90,83 @@ func (s *Service) place(ctx context.Context, in *placeInput) (*placeOutput, erro
 	return out, nil
 }
 
+// maxUnits is how many units of one SKU the sender of a request may order.
+func (s *Service) maxUnits(ctx context.Context) int64 {
+	if api.PrincipalOf(ctx) == api.Staff {
+		return MaxQuantity
+	}
+	return s.config.Limits.Units
+}
+
 // record appends the order, or returns the order that an earlier request with this key placed.
 func (s *Service) record(ctx context.Context, p Placement, key, traceParent string) (order Order, replayed bool, err error) {
-	id := uuid.Must(uuid.NewV7()).String()
+	sender := api.PrincipalOf(ctx)
+	r := request{Placement: p, id: uuid.Must(uuid.NewV7()).String(), terms: Terms{Charges: s.config.Charges, HoldFor: s.config.HoldFor, Shipping: s.config.Shipping}}
 	if key != "" {
-		id = IDFor(p.Customer.Email, key)
+		r.id = IDFor(sender, p.Customer.Email, key)
 	}
-	hash, err := p.Hash()
-	if err != nil {
+	if r.hash, err = p.Hash(); err != nil {
 		return Order{}, false, err
 	}
 	if err := s.prices.complete(ctx, s.config.Log, p.Lines); err != nil {
 		return Order{}, false, err
 	}
-	terms := Terms{Charges: s.config.Charges, HoldFor: s.config.HoldFor, Shipping: s.config.Shipping}
+	if sender != api.Staff {
+		undo := s.limit(&r, api.ClientOf(ctx))
+		defer func() {
+			if err != nil || replayed {
+				undo()
+			}
+		}()
+	}
 	err = s.config.Log.Do(ctx, func(tx *eventlog.Tx) error {
-		tx.WithActor(string(api.PrincipalOf(ctx)))
+		tx.WithActor(string(sender))
 		tx.WithTrace(traceParent)
-		tx.WithCorrelation(id)
-		if order, err = Orders.LoadNew(tx, id); err != nil {
-			return err
-		}
-		if replayed = order.Exists(); replayed {
-			// Prices may have changed since, so only the requests are compared.
-			_, err := order.Place(events.OrderPlaced{RequestHash: hash})
-			return err
-		}
-		placed, err := Price(id, p, hash, s.prices.lookup, terms, tx.Now())
-		if err != nil {
-			return err
-		}
-		facts, err := order.Place(placed)
-		if err != nil {
-			return err
-		}
-		order, err = appendAndLoad(tx, id, facts)
+		tx.WithCorrelation(r.id)
+		order, replayed, err = s.appendNew(tx, r)
 		return err
 	})
 	return order, replayed, err
+}
+
+// request is a checked request for an order.
+type request struct {
+	Placement
+	id, hash string
+	terms    Terms
+	refused  error // a [*LimitError] unless the order exists
+}
+
+// limit applies the limits of shoppers to a request. If no order is placed, the caller must call undo.
+func (s *Service) limit(r *request, address string) (undo func()) {
+	now := s.config.Log.Now()
+	open, undo := s.open.begin(r.id, r.Customer.Email, address, now, now.Add(s.config.HoldFor))
+	r.terms.HoldFor, r.refused = s.config.Limits.holdFor(open, s.config.HoldFor, now)
+	return undo
+}
+
+func (s *Service) appendNew(tx *eventlog.Tx, r request) (order Order, replayed bool, err error) {
+	if order, err = Orders.LoadNew(tx, r.id); err != nil {
+		return order, false, err
+	}
+	if order.Exists() {
+		// Prices may have changed since, so only the requests are compared.
+		_, err := order.Place(events.OrderPlaced{RequestHash: r.hash})
+		return order, true, err
+	}
+	if r.refused != nil {
+		return order, false, r.refused
+	}
+	placed, err := Price(r.id, r.Placement, r.hash, s.prices.lookup, r.terms, tx.Now())
+	if err != nil {
+		return order, false, err
+	}
+	facts, err := order.Place(placed)
+	if err != nil {
+		return order, false, err
+	}
+	order, err = appendAndLoad(tx, r.id, facts)
+	return order, false, err
 }
 
 func appendAndLoad(tx *eventlog.Tx, id string, facts []events.Payload) (Order, error) {

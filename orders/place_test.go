@@ -2,6 +2,7 @@ package orders_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -35,8 +36,8 @@ func TestAMalformedTraceParentStartsANewTrace(t *testing.T) {
 	l, handler := openAPI(t, logtest.Server(t))
 	listMug(t, l)
 	const good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-	for _, header := range []string{good, "x", strings.ToUpper(good), good + "," + good, "ff" + good[2:], strings.Repeat("0", len(good)), "00-" + strings.Repeat("0", 32) + good[35:]} {
-		p := decodePlaced(t, post(handler, header, checkout("ada@example.com", 1), "traceparent", header))
+	for i, header := range []string{good, "x", strings.ToUpper(good), good + "," + good, "ff" + good[2:], strings.Repeat("0", len(good)), "00-" + strings.Repeat("0", 32) + good[35:]} {
+		p := decodePlaced(t, post(handler, header, checkout(fmt.Sprintf("shopper-%d@example.com", i), 1), "traceparent", header))
 		e, err := l.First(t.Context(), events.PrefixOrder+p.ID)
 		if err != nil {
 			t.Fatal(err)

@@ -16,9 +16,11 @@ import (
 	"golang.org/x/text/language"
 
 	"tillstream/events"
+	"tillstream/events/api"
+	"tillstream/events/text"
 )
 
-// Quantity bounds of one SKU in one order.
+// Bounds of the quantity of one SKU in one order, whoever places it.
 const (
 	MinQuantity = 1
 	MaxQuantity = 1_000_000
@@ -34,9 +36,9 @@ type Placement struct {
 	Lines    []events.ReservedLine `json:"lines"` // one per SKU after Normalize
 }
 
-// Normalize trims every text, checks it, and adds up the lines of one SKU. It returns an [*events.InvalidError] with every
-// fault.
-func (p Placement) Normalize(maxLines int) (Placement, error) {
+// Normalize cleans every text, checks it, and adds up the lines of one SKU, of which there may be maxUnits. It returns an
+// [*events.InvalidError] with every fault.
+func (p Placement) Normalize(maxLines int, maxUnits int64) (Placement, error) {
 	var faults []events.Fault
 	fault := func(field string, value any, format string, args ...any) {
 		faults = append(faults, events.Fault{Field: field, Message: fmt.Sprintf(format, args...), Value: value})
@@ -50,15 +52,17 @@ func (p Placement) Normalize(maxLines int) (Placement, error) {
 		fault("locale", p.Customer.Locale, "is not a language tag such as en or de-AT")
 	}
 	for _, f := range p.texts() {
-		*f.value = strings.TrimSpace(*f.value)
-		if message := checkText(*f.value, f.required); message != "" {
+		if message := f.clean(); message != "" {
 			fault(f.name, *f.value, "%s", message)
 		}
+	}
+	if text.LooksLikeLink(p.Customer.Name) {
+		fault("name", p.Customer.Name, "looks like a web address: leave it out, or write a space after each full stop")
 	}
 	if region, err := language.ParseRegion(p.ShipTo.Country); err != nil || !region.IsCountry() || region.String() != p.ShipTo.Country {
 		fault("shipping_address.country", p.ShipTo.Country, "is not an ISO 3166-1 country code such as GB or DE")
 	}
-	p.Lines = sumLines(p.Lines, fault)
+	p.Lines = sumLines(p.Lines, maxUnits, fault)
 	if len(p.Lines) > maxLines {
 		fault("lines", len(p.Lines), "has too many: one order takes at most %d different items", maxLines)
 	}
@@ -71,14 +75,15 @@ func (p Placement) Normalize(maxLines int) (Placement, error) {
 	return p, nil
 }
 
-type text struct {
+// field is a text of a placement that is printed on labels and shown in mails and to staff.
+type field struct {
 	name     string
 	value    *string
 	required bool
 }
 
-func (p *Placement) texts() []text {
-	return []text{
+func (p *Placement) texts() []field {
+	return []field{
 		{"name", &p.Customer.Name, true},
 		{"shipping_address.line1", &p.ShipTo.Line1, true},
 		{"shipping_address.line2", &p.ShipTo.Line2, false},
@@ -88,16 +93,18 @@ func (p *Placement) texts() []text {
 	}
 }
 
-// checkText returns the fault of a text, "" if it has none. It refuses texts that would break a mail header, a label or a
-// terminal.
-func checkText(value string, required bool) string {
+// clean replaces the text by its clean form and returns its fault, "" if it has none.
+func (f field) clean() string {
+	cleaned, err := text.Clean(*f.value)
+	if err != nil {
+		return err.Error() + ": type the text again instead of pasting it"
+	}
+	*f.value = cleaned
 	switch {
-	case required && value == "":
+	case f.required && cleaned == "":
 		return "is required"
-	case len(value) > 200:
+	case len(cleaned) > 200:
 		return "is longer than 200 bytes"
-	case strings.ContainsFunc(value, unicode.IsControl):
-		return "contains a control character"
 	}
 	return ""
 }
@@ -106,6 +113,9 @@ func checkText(value string, required bool) string {
 var hostPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])?$`)
 
 func validEmail(address string) bool {
+	if clean, err := text.Clean(address); err != nil || clean != address {
+		return false // an invisible character would make one address look like another
+	}
 	parsed, err := mail.ParseAddress(address)
 	if err != nil || parsed.Address != address || len(address) > 254 || strings.ContainsFunc(address, unicode.IsSpace) {
 		return false
@@ -115,7 +125,7 @@ func validEmail(address string) bool {
 }
 
 // sumLines adds up the lines of one SKU, in the order in which the SKUs first occur.
-func sumLines(lines []events.ReservedLine, fault func(string, any, string, ...any)) []events.ReservedLine {
+func sumLines(lines []events.ReservedLine, maxUnits int64, fault func(string, any, string, ...any)) []events.ReservedLine {
 	var summed []events.ReservedLine
 	position := map[string]int{}
 	for i, line := range lines {
@@ -123,8 +133,8 @@ func sumLines(lines []events.ReservedLine, fault func(string, any, string, ...an
 			fault(fmt.Sprintf("lines[%d].sku", i), line.SKU[:min(len(line.SKU), 80)], "is not an item number")
 			continue
 		}
-		if line.Quantity < MinQuantity || line.Quantity > MaxQuantity {
-			fault(fmt.Sprintf("lines[%d].quantity", i), line.Quantity, "must be between %d and %d", MinQuantity, MaxQuantity)
+		if line.Quantity < MinQuantity || line.Quantity > maxUnits {
+			fault(fmt.Sprintf("lines[%d].quantity", i), line.Quantity, "must be between %d and %d; for more, please contact us", MinQuantity, maxUnits)
 			continue
 		}
 		at, seen := position[line.SKU]
@@ -133,8 +143,8 @@ func sumLines(lines []events.ReservedLine, fault func(string, any, string, ...an
 			summed = append(summed, line)
 			continue
 		}
-		if summed[at].Quantity += line.Quantity; summed[at].Quantity > MaxQuantity {
-			fault(fmt.Sprintf("lines[%d].quantity", i), summed[at].Quantity, "adds up to more than %d", MaxQuantity)
+		if summed[at].Quantity += line.Quantity; summed[at].Quantity > maxUnits {
+			fault(fmt.Sprintf("lines[%d].quantity", i), summed[at].Quantity, "adds up to more than %d; for more, please contact us", maxUnits)
 		}
 	}
 	return summed
@@ -156,10 +166,15 @@ func (p Placement) Hash() (string, error) {
 // namespace is the UUID namespace of orders with an Idempotency-Key (RFC 9562 §5.5). It never changes.
 var namespace = uuid.MustParse("6f1f9a52-6c1b-5d0e-9b7a-1d6f1c7f0a11")
 
-// IDFor derives the id of an order from the customer and the Idempotency-Key. A repeated request finds the same order, and
-// another customer with the same key does not.
-func IDFor(email, key string) string {
-	return uuid.NewSHA1(namespace, []byte(email+"\x00"+key)).String()
+// IDFor derives the id of an order from its sender, the customer and the Idempotency-Key. A repeated request finds the same
+// order. Another sender or another customer with the same key does not, so the key of one cannot be used up by another.
+// A guest has no identity besides the e-mail address, which cannot be equal to an actor: it has an @ and no colon.
+func IDFor(sender api.Principal, email, key string) string {
+	name := email + "\x00" + key
+	if sender != api.Guest {
+		name = string(sender) + "\x00" + name
+	}
+	return uuid.NewSHA1(namespace, []byte(name)).String()
 }
 
 // crockford is Douglas Crockford's base 32, whose characters are not confused on the telephone.

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tillstream/events"
+	"tillstream/events/api"
 )
 
 func good() Placement {
@@ -20,7 +21,7 @@ func good() Placement {
 
 func TestNormalizeTrimsTextsAndAddsUpLines(t *testing.T) {
 	t.Parallel()
-	got, err := good().Normalize(100)
+	got, err := good().Normalize(100, MaxQuantity)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,7 @@ func TestNormalizeNamesTheInvalidField(t *testing.T) {
 		"display name":          {func(p *Placement) { p.Customer.Email = "Ada <ada@example.com>" }, "email"},
 		"too long":              {func(p *Placement) { p.Customer.Email = strings.Repeat("a", 250) + "@example.com" }, "email"},
 		"no name":               {func(p *Placement) { p.Customer.Name = " " }, "name"},
-		"line feed in a name":   {func(p *Placement) { p.Customer.Name = "Ada\nLovelace" }, "name"},
+		"escape in a name":      {func(p *Placement) { p.Customer.Name = "Ada\x1b[31m" }, "name"},
 		"no such language":      {func(p *Placement) { p.Customer.Locale = "klingon!" }, "locale"},
 		"no such country":       {func(p *Placement) { p.ShipTo.Country = "XX" }, "shipping_address.country"},
 		"a country's name":      {func(p *Placement) { p.ShipTo.Country = "France" }, "shipping_address.country"},
@@ -65,7 +66,7 @@ func TestNormalizeNamesTheInvalidField(t *testing.T) {
 			t.Parallel()
 			p := good()
 			c.change(&p)
-			_, err := p.Normalize(100)
+			_, err := p.Normalize(100, MaxQuantity)
 			var invalid *events.InvalidError
 			if !errors.As(err, &invalid) || invalid.Faults[0].Field != c.field {
 				t.Errorf("got %v, want a fault at %s", err, c.field)
@@ -76,10 +77,10 @@ func TestNormalizeNamesTheInvalidField(t *testing.T) {
 
 func TestNormalizeRefusesOneItemMoreThanTheLimit(t *testing.T) {
 	t.Parallel()
-	if _, err := good().Normalize(2); err != nil {
+	if _, err := good().Normalize(2, MaxQuantity); err != nil {
 		t.Errorf("two items, limit two: got %v, want no error", err)
 	}
-	if _, err := good().Normalize(1); err == nil {
+	if _, err := good().Normalize(1, MaxQuantity); err == nil {
 		t.Error("two items, limit one: got no error, want one")
 	}
 }
@@ -87,7 +88,7 @@ func TestNormalizeRefusesOneItemMoreThanTheLimit(t *testing.T) {
 func TestTheHashIdentifiesThePlacement(t *testing.T) {
 	t.Parallel()
 	hash := func(change func(*Placement)) string {
-		p, err := good().Normalize(100)
+		p, err := good().Normalize(100, MaxQuantity)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,11 +110,11 @@ func TestTheHashIdentifiesThePlacement(t *testing.T) {
 
 func TestIDsAndNumbersAreDerivedFromTheRequest(t *testing.T) {
 	t.Parallel()
-	first, again, other := IDFor("a@example.com", "k"), IDFor("a@example.com", "k"), IDFor("b@example.com", "k")
+	first, again, other := IDFor(api.Guest, "a@example.com", "k"), IDFor(api.Guest, "a@example.com", "k"), IDFor(api.Guest, "b@example.com", "k")
 	if first != again || first == other {
 		t.Errorf("got ids %s, %s and %s of another customer; want two equal and one different", first, again, other)
 	}
-	if err := events.CheckID(IDFor("a@example.com", "any key, however odd *>.")); err != nil {
+	if err := events.CheckID(IDFor(api.Guest, "a@example.com", "any key, however odd *>.")); err != nil {
 		t.Error(err)
 	}
 	if n := NumberFor("o1"); len(n) != 11 || n[5] != '-' || n != NumberFor("o1") || n == NumberFor("o2") {

@@ -1,6 +1,7 @@
 package orders
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,6 +37,7 @@ type Config struct {
 	DB          *mongo.Database     // of the projection; required
 	ExpireEvery time.Duration       // how often the periodic job looks for unpaid orders whose timer was missed; default 1 min
 	HoldFor     time.Duration       // how long stock is held for an unpaid order; default 30 min
+	Limits      Limits              // default: 5000 units, 5 unpaid orders per e-mail address, 50 per client address, short holds of 10 min
 	Log         *eventlog.Log       // the handle of the domain orders; required
 	Logger      *slog.Logger        // required
 	MaxLines    int                 // different items per order; default 100, at most MaxOrderLines
@@ -49,6 +51,7 @@ type Service struct {
 	config      Config
 	prices      *prices
 	expiryPace  project.Pace // paces the search for orders to expire
+	open        *openOrders
 	streams     *api.Streams
 	subscribers *subscribers
 }
@@ -66,29 +69,32 @@ func New(config Config) (*Service, error) {
 		return nil, errors.New("orders: Config.Logger is required")
 	case config.MaxLines < 0 || config.MaxLines > MaxOrderLines:
 		return nil, fmt.Errorf("orders: Config.MaxLines is %d, want 1 to %d", config.MaxLines, MaxOrderLines)
+	case config.Limits.Units < 0 || config.Limits.Units > MaxQuantity:
+		return nil, fmt.Errorf("orders: Config.Limits.Units is %d, want 1 to %d", config.Limits.Units, MaxQuantity)
+	case config.Limits.OpenPerEmail < 0 || config.Limits.OpenPerAddress < 0 || config.Limits.ShortHoldFor < 0:
+		return nil, errors.New("orders: Config.Limits must not be negative")
 	case config.HoldFor < 0 || config.ExpireEvery < 0:
 		return nil, errors.New("orders: Config.HoldFor and Config.ExpireEvery must not be negative")
 	}
-	if config.HoldFor == 0 {
-		config.HoldFor = 30 * time.Minute
-	}
-	if config.MaxLines == 0 {
-		config.MaxLines = 100
-	}
-	if config.ExpireEvery == 0 {
-		config.ExpireEvery = time.Minute
-	}
+	config.HoldFor = cmp.Or(config.HoldFor, 30*time.Minute)
+	config.MaxLines = cmp.Or(config.MaxLines, 100)
+	config.ExpireEvery = cmp.Or(config.ExpireEvery, time.Minute)
+	config.Limits = config.Limits.withDefaults()
 	streams, err := api.NewStreams(config.Streams)
 	if err != nil {
 		return nil, fmt.Errorf("orders: Config.Streams: %w", err)
 	}
-	return &Service{config: config, prices: &prices{}, streams: streams, subscribers: newSubscribers()}, nil
+	return &Service{config: config, open: newOpenOrders(), prices: &prices{}, streams: streams, subscribers: newSubscribers()}, nil
 }
 
-// Ready returns an error until the price list is read. Before that an order would cost one read of the log per item.
+// Ready returns an error until the price list is read, before which an order would cost one read of the log per item, and until
+// the unpaid orders are read, which are counted.
 func (s *Service) Ready() error {
 	if !s.prices.ready.Load() {
 		return errors.New("orders: the price list is still being read")
+	}
+	if !s.open.ready.Load() {
+		return errors.New("orders: the unpaid orders are still being read")
 	}
 	return nil
 }

@@ -44,6 +44,26 @@ func run(t *testing.T, l *eventlog.Log, domain worker.Domain) {
 	})
 }
 
+// waitUntilReady waits until a service has read what it keeps in memory.
+func waitUntilReady(t *testing.T, service *orders.Service) {
+	t.Helper()
+	waitFor(t, "the service is ready", func() bool { return service.Ready() == nil })
+}
+
+// waitFor waits until a condition holds.
+func waitFor(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline, ticker := time.After(30*time.Second), time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for !holds() {
+		select {
+		case <-deadline:
+			t.Fatalf("timeout: %s", what)
+		case <-ticker.C:
+		}
+	}
+}
+
 // await waits for the first event of a type and returns it.
 func await[P events.Payload](t *testing.T, l *eventlog.Log) events.Event {
 	t.Helper()
@@ -80,8 +100,12 @@ type order struct {
 // placeMug places an order for a mug.
 func placeMug(t *testing.T, handler http.Handler) order {
 	t.Helper()
-	a := post(handler, "one", checkout("ada@example.com", 1))
-	var o order
+	return placedOrder(t, post(handler, "one", checkout("ada@example.com", 1)))
+}
+
+// placedOrder returns the order of an answer, which must be 201.
+func placedOrder(t *testing.T, a *httptest.ResponseRecorder) (o order) {
+	t.Helper()
 	if err := json.Unmarshal(a.Body.Bytes(), &o); err != nil || a.Code != http.StatusCreated {
 		t.Fatalf("got %d %s (%v), want 201", a.Code, a.Body, err)
 	}
@@ -147,16 +171,12 @@ func TestOrdersAreReadyWhenThePriceListIsRead(t *testing.T) {
 		t.Error("Ready before the price list is read: got nil, want an error")
 	}
 	domain := service.Worker()
-	ready, handled := make(chan struct{}), make(chan string, 2)
+	handled := make(chan string, 2)
 	prices := &domain.Watches[0]
-	was, handle := prices.Ready, prices.Handle
-	prices.Ready = sync.OnceFunc(func() { was(); close(ready) })
+	handle := prices.Handle
 	prices.Handle = func(e events.Event) { handle(e); handled <- e.Payload.(events.ItemChanged).Title }
 	run(t, l, domain)
-	<-ready
-	if err := service.Ready(); err != nil {
-		t.Error(err)
-	}
+	waitUntilReady(t, service)
 	err := l.ForDomain("inventory").Do(t.Context(), func(tx *eventlog.Tx) error {
 		return items.Append(tx, "MUG", events.ItemChanged{SKU: "MUG", Title: "A more expensive mug", Price: events.Money{Amount: 9900, Currency: "GBP"}})
 	})

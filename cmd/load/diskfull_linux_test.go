@@ -1,20 +1,27 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"tillstream/cmd/internal/proof/disktest"
 	"tillstream/cmd/internal/proof/proc"
 	"tillstream/cmd/internal/seed"
+	"tillstream/events/embedded"
+	"tillstream/events/log/logtest"
 )
 
 // Rows 14 and 66 of the fault matrix: the broker's disk is full. The shop answers 503 with Retry-After, stores no part of a refused
@@ -25,7 +32,7 @@ func TestDiskIsFull(t *testing.T) {
 	})
 }
 
-// Row 66 of the fault matrix: the disk of the broker, the database, the mailbox and the sandbox is full.
+// Rows 14 and 66 of the fault matrix: the disk of the broker, the database, the mailbox and the sandbox is full.
 func TestDiskOfTheWholeShopIsFull(t *testing.T) {
 	testFullDisk(t, 64<<20, func(k *killedShop, small string) error { return os.Symlink(small, k.data) })
 }
@@ -57,8 +64,20 @@ func testFullDisk(t *testing.T, size int, use func(k *killedShop, small string) 
 	accepted = append(accepted, id)
 	acknowledged = append(acknowledged, k.buySome(t, 10)...)
 
+	list := filepath.Join(t.TempDir(), "during")
+	run := k.load(t, list, 200)
+	proc.WaitFor(t, "20 orders are acknowledged", time.Minute, func() bool { return len(linesOf(t, list)) >= 20 })
+	free = disktest.Fill(t, small) // while orders are paid and mailed
+	k.awaitNotReady(t)
+	free()
+	if err := run.result(t); err != nil {
+		t.Errorf("purchases during which the disk was full: %v", err)
+	}
+	acknowledged = append(acknowledged, linesOf(t, list)...)
+	k.awaitReady(t)
+
 	free = disktest.Fill(t, small) // of a shop without orders
-	proc.WaitFor(t, "the shop without orders is not ready", time.Minute, func() bool { return k.readiness(t).code != http.StatusOK })
+	k.awaitNotReady(t)
 	free()
 	k.awaitReady(t)
 	acknowledged = append(acknowledged, k.buySome(t, 10)...)
@@ -67,6 +86,76 @@ func testFullDisk(t *testing.T, size int, use func(k *killedShop, small string) 
 		t.Errorf("got %d confirmed orders, want %d", confirmed, len(acknowledged))
 	}
 	proc.Check(t, k.shop.Stop(30*time.Second))
+}
+
+// Row 66 of the fault matrix: a shop that is started on a full disk ends with a message that says so.
+func TestShopIsStartedOnAFullDisk(t *testing.T) {
+	if !insideWithDisks(t) {
+		return
+	}
+	k := newKilledShop(t)
+	small := disktest.Small(t, 64<<20)
+	if err := os.Symlink(small, k.data); err != nil {
+		t.Fatal(err)
+	}
+	k.open(t)
+	acknowledged := k.buySome(t, 10)
+	proc.Check(t, k.shop.Kill())
+	free := disktest.Fill(t, small)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, k.program, k.args...).CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !regexp.MustCompile(`free space on the disk of \S+: the disk is full`).Match(out) {
+		t.Errorf("start on a full disk: got %v and output %s, want exit status 1 and the remedy", err, out)
+	}
+	free()
+	k.open(t)
+	k.verify(t, append(acknowledged, k.buySome(t, 10)...))
+	proc.Check(t, k.shop.Stop(30*time.Second))
+}
+
+// Row 66 of the fault matrix: the store reaches the limit that was computed from little free space. It goes on when there is more.
+func TestStoreLimitIsRaisedWhenThereIsSpace(t *testing.T) {
+	if !insideWithDisks(t) {
+		return
+	}
+	small := disktest.Small(t, 16<<20)
+	free := disktest.Fill(t, small)
+	if err := os.Truncate(filepath.Join(small, "filler"), 12<<20); err != nil {
+		t.Fatal(err)
+	}
+	broker, err := embedded.StartNATS(embedded.NATSConfig{Dir: filepath.Join(small, "nats")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(broker.Stop)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- broker.Watch(ctx) }()
+	t.Cleanup(func() { cancel(); proc.Check(t, <-ended) })
+	js := logtest.JetStream(t, logtest.Connect(t, broker))
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}, Discard: jetstream.DiscardNew}); err != nil {
+		t.Fatal(err)
+	}
+	publish := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := js.Publish(ctx, "s", make([]byte, 100<<10))
+		return err
+	}
+	stored := 0
+	proc.WaitFor(t, "the broker reports the full disk", time.Minute, func() bool {
+		if publish() == nil {
+			stored++
+		}
+		return errors.Is(broker.Problem(), embedded.ErrDiskFull)
+	})
+	free()
+	proc.WaitFor(t, "the broker stores messages again", time.Minute, func() bool { return broker.Problem() == nil && publish() == nil })
+	if s, err := js.Stream(t.Context(), "S"); err != nil || s.CachedInfo().State.Msgs <= uint64(stored) {
+		t.Errorf("stream: got %v, want more than the %d acknowledged messages", err, stored)
+	}
 }
 
 // readiness is an answer of /readyz.
@@ -95,6 +184,11 @@ func (k *killedShop) expectNotReady(t *testing.T) {
 	if got := k.readiness(t); got.code != http.StatusServiceUnavailable || !strings.Contains(got.body, "disk_full") {
 		t.Errorf("readiness with a full disk: got %d %s, want 503 with disk_full", got.code, got.body)
 	}
+}
+
+func (k *killedShop) awaitNotReady(t *testing.T) {
+	t.Helper()
+	proc.WaitFor(t, "the shop is not ready", time.Minute, func() bool { return k.readiness(t).code != http.StatusOK })
 }
 
 // awaitReady waits until the shop is ready, without a restart.
@@ -137,14 +231,14 @@ func (k *killedShop) placeUntilRefused(t *testing.T, sku string) (accepted []str
 // place sends one order in one attempt.
 func (k *killedShop) place(t *testing.T, key, sku string) (answer *http.Response, id string) {
 	t.Helper()
-	body := fmt.Sprintf(`{"email":"ada@example.com","name":"Ada","shipping_address":{"line1":"1 Market Place","city":"Anytown",`+
-		`"postal_code":"10000","country":"GB"},"lines":[{"sku":%q,"quantity":1}]}`, sku)
+	body := fmt.Sprintf(`{"email":"%s@example.com","name":"Ada","shipping_address":{"line1":"1 Market Place","city":"Anytown",`+
+		`"postal_code":"10000","country":"GB"},"lines":[{"sku":%q,"quantity":1}]}`, key, sku)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+k.http+"/api/orders", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Idempotency-Key", key)
+	request.Header.Set("Idempotency-Key", "a key of the test: "+key)
 	if answer, err = http.DefaultClient.Do(request); err != nil {
 		t.Fatal(err)
 	}

@@ -84,9 +84,29 @@ func writeDeadLetters(listed []replay.DeadLetter, causes []replay.Cause, states 
 		if states {
 			row = append(row, stateCell(d))
 		}
-		rows.add(append(row, cmp.Or(d.Type, "(no event)")+" on "+d.Subject)...)
+		rows.add(append(row, eventText(d))...)
 	}
 	return errors.Join(counted.write(out), out.printf(""), rows.write(out))
+}
+
+// eventText names the event of a dead letter, or the first of its messages.
+func eventText(d replay.DeadLetter) string {
+	text := cmp.Or(d.Type, "(no event)") + " on " + d.Subject
+	if n := d.Messages(); n > 1 {
+		text += fmt.Sprintf(" and %s more", output.Number(n-1))
+	}
+	return text
+}
+
+// runsText lists the sequences of the messages of a dead letter about several, "" for one event.
+func runsText(d replay.DeadLetter) string {
+	parts := make([]string, len(d.Runs))
+	for i, r := range d.Runs {
+		if parts[i] = fmt.Sprint(r.From); r.To > r.From {
+			parts[i] += fmt.Sprintf("-%d", r.To)
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func stateCell(d replay.DeadLetter) cell {
@@ -147,7 +167,7 @@ func (c *showDeadLetterCommand) Run(ctx context.Context, out *terminal) error {
 }
 
 func writeDeadLetter(d replay.DeadLetter, history []replay.Message, out *terminal) error {
-	fields := [][2]string{{"state", string(d.State)}, {"lane", d.Worker}, {"event", fmt.Sprint(d.Sequence)}, {"type", d.Type}, {"subject", d.Subject},
+	fields := [][2]string{{"state", string(d.State)}, {"lane", d.Worker}, {"event", fmt.Sprint(d.Sequence)}, {"all", runsText(d)}, {"type", d.Type}, {"subject", d.Subject},
 		{"since", d.Stored.Local().Format(millis)}, {"attempt", fmt.Sprint(d.Attempt)}, {"cause", d.Fingerprint}, {"error", d.Error}}
 	for _, f := range fields {
 		if f[1] == "" {

@@ -44,6 +44,21 @@ func ops(t *testing.T, args ...string) (code int, stdout, stderr string) {
 // words joins the words of an answer by single spaces, because tests do not depend on its line breaks and columns.
 func words(text string) string { return strings.Join(strings.Fields(text), " ") }
 
+// trying returns a function that runs a command line with these flags, and fails the test unless it ends with an exit code and writes
+// these texts.
+func trying(t *testing.T, flags ...string) func(line string, want int, texts ...string) {
+	return func(line string, want int, texts ...string) {
+		t.Helper()
+		code, stdout, stderr := ops(t, append(strings.Fields(line), flags...)...)
+		shown := words(stdout + stderr)
+		for _, text := range texts {
+			if code != want || !strings.Contains(shown, text) {
+				t.Errorf("ops %s: got exit code %d, want %d and %q:\n%s%s", line, code, want, text, stdout, stderr)
+			}
+		}
+	}
+}
+
 // broker is a broker with a log to which a test appends events by hand.
 type broker struct {
 	t         *testing.T

@@ -22,7 +22,9 @@ type lagCommand struct {
 func (lagCommand) Help() string {
 	return `POSITION is the sequence in the log up to which a lane has handled every event. LAG is the number of events that it has not read yet. OPEN is the number of acts (calls to Stripe, mails) that have begun and not ended. A lane stores its position about once a second. A projection that is behind delays lists and searches, not sales.
 
-STATE is "running"; "free" if no process runs the lane; "paused" from ops pause to ops resume; or "circuit open" while the lane's destination refuses every act. The lane then tries one act from time to time and continues when it succeeds.`
+STATE is "running"; "free" if no process runs the lane; "paused" from ops pause to ops resume; or "circuit open" while the lane's destination refuses every act. The lane then tries one act from time to time and continues when it succeeds.
+
+The last line says when a process of the shop, or ops verify --deep, last compared log and archive event by event, and the result.`
 }
 
 // Run shows how far each lane is behind.
@@ -36,13 +38,33 @@ func (c *lagCommand) Run(ctx context.Context, out *terminal) error {
 	if err != nil {
 		return err
 	}
-	return writeLanes(lanes, c.JSON, out)
+	audit, err := reader.LastAudit(ctx)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return out.json(map[string]any{"lanes": append([]replay.Lane{}, lanes...), "audit": audit})
+	}
+	if err := writeLanes(lanes, out); err != nil {
+		return err
+	}
+	return writeAudit(audit, out)
 }
 
-func writeLanes(lanes []replay.Lane, asJSON bool, out *terminal) error {
-	if asJSON {
-		return out.json(map[string]any{"lanes": append([]replay.Lane{}, lanes...)})
+// writeAudit writes when log and archive were last compared, and the result.
+func writeAudit(audit replay.AuditReport, out *terminal) error {
+	if audit.At.IsZero() {
+		return out.item(cell{"audit", yellow}, "log and archive were never compared event by event; ops verify --deep does it")
 	}
+	when := audit.At.Local().Format(time.DateTime)
+	if audit.Differences > 0 {
+		return out.item(cell{"audit", red}, fmt.Sprintf("%s: log and archive differ in %s of %s; ops verify --deep names them", when,
+			output.Count(audit.Differences, "sequence"), output.Number(audit.Events)))
+	}
+	return out.item(cell{"audit", green}, fmt.Sprintf("%s: log and archive have the same %s", when, output.Count(audit.Events, "event")))
+}
+
+func writeLanes(lanes []replay.Lane, out *terminal) error {
 	if len(lanes) == 0 {
 		return out.printf("no lanes: no process of the shop has run on this broker")
 	}

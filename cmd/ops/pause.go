@@ -68,5 +68,8 @@ func changeLanes(ctx context.Context, flags target.Target, asJSON bool, out *ter
 	if err != nil {
 		return err
 	}
-	return writeLanes(lanes, asJSON, out)
+	if asJSON {
+		return out.json(map[string]any{"lanes": append([]replay.Lane{}, lanes...)})
+	}
+	return writeLanes(lanes, out)
 }

@@ -21,23 +21,8 @@ import (
 // command restores it.
 func TestRebuildAndRepair(t *testing.T) {
 	t.Parallel()
-	b := newBroker(t)
-	db, uri := database(t)
-	for _, id := range []string{"o1", "o2", "o3"} {
-		b.rejectedOrder(id)
-	}
-	b.project(db)
-	flags := []string{"--nats", b.url, "--mongodb", uri}
-	try := func(line string, want int, texts ...string) {
-		t.Helper()
-		code, stdout, stderr := ops(t, append(strings.Fields(line), flags...)...)
-		shown := words(stdout + stderr)
-		for _, text := range texts {
-			if code != want || !strings.Contains(shown, text) {
-				t.Errorf("ops %s: got exit code %d, want %d and %q:\n%s%s", line, code, want, text, stdout, stderr)
-			}
-		}
-	}
+	b, db, uri := projected(t)
+	try := trying(t, "--nats", b.url, "--mongodb", uri)
 	try("rebuild orders.projection --dry-run", exitOK, "orders 3 0 0 0 0 ok")
 	try("repair", exitOK, "9 9 0 0 0 both are complete")
 	if err := db.Collection("orders").Drop(t.Context()); err != nil {
@@ -77,6 +62,18 @@ func TestRebuildNamesDocumentsAndIndexesThatDiffer(t *testing.T) {
 			t.Errorf("written %v: got\n%s%s\nwant %q", test.written, out.String(), notes.String(), test.want)
 		}
 	}
+}
+
+// projected returns a broker with three orders and a database with their projection and archive.
+func projected(t *testing.T) (b *broker, db *mongo.Database, uri string) {
+	t.Helper()
+	b = newBroker(t)
+	db, uri = database(t)
+	for _, id := range []string{"o1", "o2", "o3"} {
+		b.rejectedOrder(id)
+	}
+	b.project(db)
+	return b, db, uri
 }
 
 // project runs the orders' projection and the archive until they have reached the end of the log.

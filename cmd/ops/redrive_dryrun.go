@@ -68,16 +68,18 @@ func dryRun(ctx context.Context, found selected, asJSON bool, out *terminal) err
 	}
 	wrong, results := false, []dryRunResult{}
 	for _, d := range found.letters {
-		m, err := found.reader.Original(ctx, d)
+		messages, err := found.reader.Events(ctx, d)
 		if err != nil {
 			return fmt.Errorf("dry run of dead letter %d: %w", d.Number, err)
 		}
-		effects, err := dispatcher.Dispatch(ctx, worker.Delivery{Item: &worker.Item{Message: m}, Lane: d.Worker, Attempt: d.Attempt + 1}, true)
-		if err != nil {
-			return fmt.Errorf("dry run of dead letter %d: %w", d.Number, err)
+		for _, m := range messages {
+			effects, err := dispatcher.Dispatch(ctx, worker.Delivery{Item: &worker.Item{Message: m}, Lane: d.Worker, Attempt: d.Attempt + 1}, true)
+			if err != nil {
+				return fmt.Errorf("dry run of dead letter %d: %w", d.Number, err)
+			}
+			wrong = wrong || len(effects.Failures) > 0
+			results = append(results, dryRunResult{d.Number, d.Worker, m.Sequence, effects})
 		}
-		wrong = wrong || len(effects.Failures) > 0
-		results = append(results, dryRunResult{d.Number, d.Worker, d.Sequence, effects})
 	}
 	return out.answer(asJSON, map[string]any{"dead_letters": results}, func() error { return writeDryRun(results, out) }, wrong)
 }

@@ -81,7 +81,7 @@ func (c *voidCommand) write(ctx context.Context, reader *replay.Reader, m eventl
 		return err
 	}
 	for _, d := range letters {
-		if d.Sequence == m.Sequence && d.State == replay.StateOpen {
+		if d.Sequence == m.Sequence && d.Messages() == 1 && d.State == replay.StateOpen {
 			out.note("ops deadletters discard %d --reason TEXT settles its dead letter", d.Number)
 		}
 	}

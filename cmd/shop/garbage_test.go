@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -102,7 +105,9 @@ func (ts *testShop) becomeDeadLetters(t *testing.T, published map[uint64]string)
 	}()
 	waitFor(t, "all garbage is dead letters", func() bool {
 		for _, d := range ts.deadLetters(t) {
-			delete(missing, d.Sequence)
+			for sequence := range d.All() {
+				delete(missing, sequence)
+			}
 		}
 		return len(missing) == 0 && ts.backlog(t) == 0
 	})
@@ -136,4 +141,95 @@ func (ts *testShop) backlog(t *testing.T) (n uint64) {
 		n += l.Lag + uint64(len(l.Open))
 	}
 	return n
+}
+
+// flood is how many garbage messages arrive at once. The command that measures is
+//
+//	GARBAGE=100000 go test ./cmd/shop -run GarbageFlood -v
+func flood(t *testing.T) int {
+	t.Helper()
+	text := cmp.Or(os.Getenv("GARBAGE"), "10000")
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1000 {
+		t.Fatalf("GARBAGE=%s: want a number from 1000 on", text)
+	}
+	return n
+}
+
+// Row 67 of the fault matrix: an order behind many garbage messages is confirmed within a second of being paid, as is one that is
+// placed while they arrive. The dead letters and the log lines are few. The bound of this test is ten times longer, because the
+// machine runs other tests too.
+func TestGarbageFloodDelaysNoOrder(t *testing.T) {
+	t.Parallel()
+	n := flood(t)
+	ts := openShop(t, testConfig(t, nil))
+	defer ts.close(t)
+	ts.list(t, "MUG", 1250, 10)
+	ts.buy(t, cart("ada", line{"MUG", 1}))
+	started := time.Now()
+	published := make(chan error, 1)
+	go func() { published <- publishFlood(t, ts.NATS, n) }()
+	slowest := time.Duration(0)
+	orders := 0
+	for arriving := true; arriving; {
+		select {
+		case err := <-published:
+			if err != nil {
+				t.Fatal(err)
+			}
+			arriving = false
+		default:
+		}
+		placed := time.Now()
+		ts.buy(t, cart("bob", line{"MUG", 1}))
+		slowest = max(slowest, time.Since(placed))
+		orders++
+	}
+	last := time.Now()
+	ts.buy(t, cart("cleo", line{"MUG", 1}))
+	behind := time.Since(last)
+	t.Logf("%d garbage messages in %s; %d orders meanwhile, the slowest confirmed after %s; the order behind them after %s",
+		n, last.Sub(started).Round(time.Millisecond), orders, slowest.Round(time.Millisecond), behind.Round(time.Millisecond))
+	if max(behind, slowest) > 10*time.Second {
+		t.Errorf("the slowest order was confirmed after %s, want a second (10s on a busy machine)", max(behind, slowest))
+	}
+	waitFor(t, "the lanes have handled everything", func() bool { return ts.backlog(t) == 0 })
+	letters := ts.deadLetters(t)
+	named := map[uint64]bool{}
+	for _, d := range letters {
+		for sequence := range d.All() {
+			named[sequence] = true
+		}
+	}
+	if len(named) != n || len(letters) > n/20 {
+		t.Errorf("got %d dead letters about %d messages, want at most %d about all %d", len(letters), len(named), n/20, n)
+	}
+	t.Logf("%d dead letters", len(letters))
+}
+
+// publishFlood publishes garbage as fast as a client can: messages without an envelope, and events of each domain with an
+// unreadable body, which several lanes handle.
+func publishFlood(t *testing.T, url string, n int) error {
+	js := jetStreamOf(t, url)
+	kinds := []nats.Msg{
+		{Subject: events.PrefixOrder, Data: []byte("{garbage")},
+		{Subject: events.PrefixOrder, Header: envelope("orders.placed", "1"), Data: []byte(`{"order_id":`)},
+		{Subject: events.PrefixPayment, Header: envelope("payments.requested", "1"), Data: []byte(`{"payment_id":7}`)},
+		{Subject: events.PrefixNotification, Header: envelope("notifications.queued", "1"), Data: []byte(`{"to":7}`)},
+	}
+	for _, kind := range kinds[1:] {
+		kind.Header.Set(events.HeaderRevision, "1")
+	}
+	for i := range n {
+		msg := kinds[i%len(kinds)]
+		msg.Subject += fmt.Sprintf("garbage%d", i)
+		if _, err := js.PublishMsgAsync(&msg); err != nil {
+			return err
+		}
+		if i%1000 == 999 {
+			<-js.PublishAsyncComplete()
+		}
+	}
+	<-js.PublishAsyncComplete()
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime/pprof"
@@ -15,7 +16,9 @@ import (
 	"time"
 
 	"tillstream/cmd/internal/invariants"
+	"tillstream/cmd/internal/process"
 	"tillstream/cmd/internal/target"
+	"tillstream/events/api"
 	"tillstream/events/replay"
 )
 
@@ -40,7 +43,8 @@ type testShop struct {
 func testConfig(t *testing.T, change func(*Config)) Config {
 	t.Helper()
 	config := Config{Data: t.TempDir(), HTTP: anyPort, NATS: anyPort, Mongo: anyPort, Stripe: anyPort, SMTP: anyPort, NoDemo: true,
-		CardAttempts: 10, HoldFor: 30 * time.Minute, MailLimit: 20, MailFrom: "The Test Shop <orders@shop.example>", MaxOrderLines: 100, SweepEvery: time.Minute, TokenLifetime: 9600 * time.Hour}
+		CardAttempts: 10, HoldFor: 30 * time.Minute, MailLimit: 20, MailFrom: "The Test Shop <orders@shop.example>", MaxOrderLines: 100, SweepEvery: time.Minute, TokenLifetime: 9600 * time.Hour,
+		HoldLimit: process.HoldLimit{Percent: 50, Always: 20}, Proxying: process.Proxying{TrustedProxies: api.Proxies{netip.MustParsePrefix("127.0.0.0/8")}}}
 	if change != nil {
 		change(&config)
 	}

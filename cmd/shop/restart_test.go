@@ -103,7 +103,7 @@ func (r *rush) shop(ctx context.Context, ts *testShop, shopper int) {
 	buyer := loadgen.Buyer{Shop: shop, Timeout: patience, Acknowledged: r.add}
 	for n := 0; ctx.Err() == nil; n++ {
 		who := fmt.Sprintf("shopper-%d-%d", shopper, n)
-		done := buyer.Buy(ctx, loadgen.Basket{Key: who, Email: who + "@example.com", Name: who, Locale: "en", Country: "GB",
+		done := buyer.Buy(ctx, loadgen.Basket{Key: "the-key-of-" + who, Email: who + "@example.com", Name: who, Locale: "en", Country: "GB",
 			Lines: []loadgen.Line{{SKU: "MUG", Quantity: 1}}})
 		if errors.Is(done.Err, context.Canceled) {
 			return

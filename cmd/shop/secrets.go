@@ -85,7 +85,8 @@ func protect(path string, logger *slog.Logger) error {
 // hasData reports whether a server has stored something in the data directory.
 func hasData(config Config) bool {
 	for _, name := range []string{"nats", "mongo", "stripe", "mail"} {
-		if _, err := os.Stat(config.dir(name)); err == nil {
+		entries, err := os.ReadDir(config.dir(name)) // a new volume may be mounted there, with an empty directory
+		if err == nil && len(entries) > 0 {
 			return true
 		}
 	}

@@ -16,8 +16,10 @@ import (
 	"tillstream/cmd/internal/auth"
 	"tillstream/cmd/internal/process"
 	"tillstream/cmd/internal/target"
+	"tillstream/events"
 	"tillstream/events/api"
 	"tillstream/events/embedded"
+	"tillstream/events/embedded/natsfile"
 	"tillstream/notifications/inbox"
 	"tillstream/payments/sandbox"
 )
@@ -174,7 +176,7 @@ func (s *servers) checks() []process.Check {
 	if s.nats == nil {
 		return nil
 	}
-	return []process.Check{{Code: process.CodeDiskFull, Problem: s.nats.Problem}}
+	return []process.Check{{Code: process.CodeDiskFull, Problem: s.nats.Problem}, {Code: process.CodeStoreDamaged, Problem: s.damage}}
 }
 
 // watch keeps the embedded broker able to write, until ctx ends.
@@ -199,6 +201,29 @@ func (s *servers) storeLimit() func() int64 {
 		return nil
 	}
 	return s.nats.MaxStore
+}
+
+// damage returns what the embedded broker had lost when it started, besides events of the log: the lanes report those, which are
+// in the archive.
+func (s *servers) damage() error {
+	var problems []error
+	for _, d := range s.nats.Damage() {
+		if d.Stream != events.StreamShop || d.Part != natsfile.Messages {
+			problems = append(problems, errors.New(d.String()))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// storeDamage reports the damage that the embedded broker has found at its start.
+func (s *servers) storeDamage() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "tillstream_store_damage",
+		Help: "Damaged places with a loss that the embedded broker found in its files when it started."}, func() float64 {
+		if s.nats == nil {
+			return 0
+		}
+		return float64(len(s.nats.Damage()))
+	})
 }
 
 // freeBytes reports the free space on the disk of the data directory; 0, as for a full disk, if it cannot be determined.

@@ -137,7 +137,7 @@ type shop struct {
 
 func build(ctx context.Context, config Config, servers *servers, logger *slog.Logger) (_ *shop, err error) {
 	sh := &shop{config: config, servers: servers, logger: logger, mux: api.NewMux(), registry: process.NewRegistry()}
-	sh.registry.MustRegister(freeBytes(config.Data, logger))
+	sh.registry.MustRegister(freeBytes(config.Data, logger), servers.storeDamage())
 	defer func() {
 		if err != nil {
 			sh.close()
@@ -166,7 +166,8 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 	for _, d := range domains {
 		d.Register(sh.api)
 	}
-	sh.host, err = process.NewHost(ctx, process.HostConfig{Checks: servers.checks(), DB: sh.db, Holder: servers.holder(), Log: sh.log, Registerer: sh.registry, StoreLimit: servers.storeLimit(), Sync: servers.sync()}, domains...)
+	sh.host, err = process.NewHost(ctx, process.HostConfig{AuditEvery: config.AuditEvery, Checks: servers.checks(), DB: sh.db, Holder: servers.holder(), Log: sh.log,
+		Registerer: sh.registry, StoreLimit: servers.storeLimit(), Sync: servers.sync()}, domains...)
 	return sh, err
 }
 
@@ -174,16 +175,16 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 func (sh *shop) domains(tokens *auth.Tokens) (domains []process.Domain, err error) {
 	config, servers, l := sh.config, sh.servers, sh.log
 	logger := func(name string) *slog.Logger { return sh.logger.With("process", name) }
-	sh.inventory, err = inventory.New(inventory.Config{Access: tokens, Charges: config.ChargeLimits, Log: l.ForDomain("inventory"), Logger: logger("inventory")})
+	sh.inventory, err = inventory.New(inventory.Config{Access: tokens, Charges: config.ChargeLimits, HoldLimit: inventory.HoldLimit(config.HoldLimit), Log: l.ForDomain("inventory"), Logger: logger("inventory")})
 	if err != nil {
 		return nil, err
 	}
 	order, err := orders.New(orders.Config{Access: tokens, Charges: config.ChargeLimits, DB: sh.db, Log: l.ForDomain("orders"), Logger: logger("orders"), HoldFor: config.HoldFor,
-		MaxLines: config.MaxOrderLines, Shipping: config.ShippingFee, ExpireEvery: config.SweepEvery, Proxies: config.TrustedProxies, Streams: config.Streams.Limits()})
+		Limits: orders.Limits(config.OrderLimits), MaxLines: config.MaxOrderLines, Shipping: config.ShippingFee, ExpireEvery: config.SweepEvery, Proxies: config.TrustedProxies, Streams: config.StreamLimits()})
 	if err != nil {
 		return nil, err
 	}
-	payment, err := payments.New(payments.Config{Access: tokens, DB: sh.db, Log: l.ForDomain("payments"), Logger: logger("payments"), Registerer: sh.registry, StripeURL: servers.sandboxURL(),
+	payment, err := payments.New(payments.Config{Access: tokens, Proxies: config.TrustedProxies, Waits: config.StreamLimits(), DB: sh.db, Log: l.ForDomain("payments"), Logger: logger("payments"), Registerer: sh.registry, StripeURL: servers.sandboxURL(),
 		SecretKey: servers.secrets.StripeSecretKey, PublishableKey: servers.secrets.StripePublishableKey,
 		WebhookSecret: servers.secrets.StripeWebhookSecret, ReconcileEvery: config.SweepEvery, CardAttempts: config.CardAttempts})
 	if err != nil {

@@ -68,7 +68,7 @@ func (ts *testShop) checkoutRequest(t *testing.T, p placement, key string) *http
 	}
 	r := ts.request(t, http.MethodPost, "/api/orders", "", bytes.NewReader(body))
 	if key != "" {
-		r.Header.Set("Idempotency-Key", key)
+		r.Header.Set("Idempotency-Key", "a key of the tests: "+key)
 	}
 	return r
 }

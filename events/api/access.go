@@ -23,6 +23,8 @@ const (
 var (
 	OrderSecurity = []map[string][]string{{"order": {}}}
 	StaffSecurity = []map[string][]string{{"staff": {}}}
+	// AnySecurity is of routes that guests may use, and that treat staff differently.
+	AnySecurity = []map[string][]string{{}, {"staff": {}}}
 )
 
 // OrderAccess decides which requests may read an order.
@@ -82,5 +84,16 @@ func RequireStaff(router huma.API, access StaffAccess) Middleware {
 			return
 		}
 		next(huma.WithValue(ctx, principalKey{}, Staff))
+	}
+}
+
+// IdentifyStaff accepts every request, and records which are of staff.
+func IdentifyStaff(access StaffAccess) Middleware {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		principal := Guest
+		if access.Staff(ctx.Header("Authorization")) {
+			principal = Staff
+		}
+		next(huma.WithValue(ctx, principalKey{}, principal))
 	}
 }

@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -63,6 +66,7 @@ var common = []Problem{
 	{Err: eventlog.ErrUnavailable, Kind: Unavailable},
 	{Err: eventlog.ErrUnreadable, Kind: Unavailable},
 	{Err: eventlog.ErrContention, Kind: Unavailable},
+	{Err: eventlog.ErrTruncated, Kind: Unavailable},
 	{Err: eventlog.ErrUpgradeInProgress, Kind: Unavailable},
 	{Err: context.DeadlineExceeded, Kind: Unavailable},
 	{Err: ErrBadCursor, Kind: Malformed, Detail: "The cursor is not valid. Please start again from the first page."},
@@ -120,6 +124,12 @@ func answerInvalid(invalid *events.InvalidError) error {
 		details[i] = &huma.ErrorDetail{Location: "body." + f.Field, Message: f.Message, Value: f.Value}
 	}
 	return huma.NewError(statusOf[Invalid], detailInvalid, details...)
+}
+
+// Limited returns a 429 for a client that must wait. The wait is rounded up to whole seconds.
+func Limited(detail string, wait time.Duration) error {
+	seconds := strconv.FormatFloat(math.Ceil(wait.Seconds()), 'f', 0, 64)
+	return huma.ErrorWithHeaders(huma.NewError(http.StatusTooManyRequests, detail), http.Header{"Retry-After": {seconds}})
 }
 
 // unavailable returns a 503 with the time to try again.

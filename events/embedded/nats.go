@@ -8,12 +8,15 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"tillstream/events/embedded/natsfile"
 )
 
 // ErrNotReady is returned when a server is not ready in time.
@@ -41,7 +44,8 @@ type NATSConfig struct {
 	// Logger receives the server's log; notices arrive at debug level. Default: the log is discarded.
 	Logger *slog.Logger
 
-	// MaxStore bounds the bytes of JetStream on disk. Default: three quarters of the free space.
+	// MaxStore bounds the bytes of JetStream on disk. Default: what it stores at the start, and three quarters of the free space;
+	// [NATS.Watch] raises this limit when it is reached and there is space.
 	MaxStore int64
 
 	// ServerName is the server's name. Default "tillstream".
@@ -57,12 +61,14 @@ type NATS struct {
 	config NATSConfig // as the server runs: with its port
 	dir    io.Closer
 	log    *slog.Logger
+	damage []natsfile.Damage
 
 	problem atomic.Pointer[error] // see Problem
 }
 
-// StartNATS starts a nats-server and returns when it accepts connections. It returns ErrAddrInUse or ErrDirInUse when the
-// address or the directory is in use, and ErrNotReady with the server's fatal message when the server does not start.
+// StartNATS checks the files in the directory, starts a nats-server and returns when it accepts connections. It returns
+// ErrAddrInUse or ErrDirInUse when the address or the directory is in use, ErrDamaged when a file cannot be read, ErrDiskFull, and
+// ErrNotReady with the server's fatal message when the server does not start.
 func StartNATS(cfg NATSConfig) (*NATS, error) {
 	cfg = cfg.withDefaults()
 	opts, err := cfg.options()
@@ -76,14 +82,19 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start nats-server: %w", err)
 	}
-	srv, err := runNATS(opts, cfg.Logger)
+	damage, err := isolateDamage(cfg.Dir, cfg.Logger)
+	if err != nil {
+		return nil, fmt.Errorf("start nats-server: %w", errors.Join(err, dir.Close()))
+	}
+	srv, err := cfg.run(opts)
 	if err != nil {
 		return nil, fmt.Errorf("start nats-server: %w", errors.Join(err, dir.Close()))
 	}
 	if addr, ok := srv.Addr().(*net.TCPAddr); ok { // a restart listens on the same port
 		cfg.Addr = net.JoinHostPort(opts.Host, strconv.Itoa(addr.Port))
 	}
-	n := &NATS{config: cfg, dir: dir, log: cfg.Logger}
+	n := &NATS{config: cfg, dir: dir, log: cfg.Logger,
+		damage: slices.DeleteFunc(damage, func(d natsfile.Damage) bool { return !d.Loss() })}
 	n.server.Store(srv)
 	return n, nil
 }

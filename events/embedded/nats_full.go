@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -31,8 +32,8 @@ const (
 
 // Watch restarts the server inside the process after a full disk, when there is space again, until ctx ends. nats-server
 // (2.15.2) remembers the first failed write of each stream and answers no later one until it is restarted, although other
-// streams and all reads go on. Clients reconnect by themselves. Watch returns an error when the server cannot write for another
-// reason, or does not start again; the process must end then.
+// streams and all reads go on; and it never raises its limit of stored bytes. Clients reconnect by themselves. Watch returns an
+// error when the server cannot write for another reason, or does not start again; the process must end then.
 func (n *NATS) Watch(ctx context.Context) error {
 	for {
 		problem := n.awaitWriteError(ctx)
@@ -42,7 +43,7 @@ func (n *NATS) Watch(ctx context.Context) error {
 		if !isFull(problem) {
 			return fmt.Errorf("nats-server cannot write, check the disk of %s: %w", n.config.Dir, problem)
 		}
-		problem = fmt.Errorf("free space on the disk of %s: %w: %w", n.config.Dir, ErrDiskFull, problem)
+		problem = diskFull(n.config.Dir, problem)
 		n.problem.Store(&problem)
 		n.log.Error("broker cannot write", "error", problem)
 		if err := n.restartWithSpace(ctx); err != nil || ctx.Err() != nil {
@@ -67,7 +68,10 @@ func (n *NATS) InProcessConn() (net.Conn, error) { return n.server.Load().InProc
 // awaitWriteError waits until a stream could not be written. It returns nil when ctx ends first.
 func (n *NATS) awaitWriteError(ctx context.Context) (problem error) {
 	poll(ctx, func() bool {
-		problem = writeError(n.server.Load())
+		srv := n.server.Load()
+		if problem = writeError(srv); problem == nil && n.config.MaxStore == 0 {
+			problem = limitReached(srv)
+		}
 		return problem != nil
 	})
 	return problem
@@ -91,6 +95,42 @@ func writeError(srv *server.Server) error {
 	return errors.Join(problems...)
 }
 
+// errLimit is returned when the server has reached the limit that StartNATS computed from the free space.
+var errLimit = errors.New("limit of the store reached")
+
+// limitReached returns errLimit when the server stores as many bytes as it may.
+func limitReached(srv *server.Server) error {
+	info, err := srv.Jsz(nil)
+	if err != nil || info.Disabled || int64(info.Store) <= info.Config.MaxStore { //nolint:gosec // bytes on a disk
+		return nil //nolint:nilerr // writeError reports a server without JetStream
+	}
+	return fmt.Errorf("%w: %d bytes", errLimit, info.Config.MaxStore)
+}
+
+// storeLimit is how many bytes the server may store: what it stores, and three quarters of the free space. The other quarter is
+// for the database on the same disk, and for the server's own files.
+func storeLimit(dir string) (int64, error) {
+	free, err := FreeBytes(dir)
+	if err != nil {
+		return 0, err
+	}
+	used := int64(0)
+	err = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil {
+			used += info.Size()
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("size of %s: %w", dir, err)
+	}
+	return used + int64(free/4*3), nil //nolint:gosec // bytes on a disk
+}
+
 // answer is an [http.ResponseWriter] that keeps the body.
 type answer struct{ bytes.Buffer }
 
@@ -106,7 +146,12 @@ func isFull(err error) bool {
 			return true
 		}
 	}
-	return errors.Is(err, syscall.ENOSPC)
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, errLimit)
+}
+
+// diskFull returns [ErrDiskFull] with the remedy.
+func diskFull(dir string, cause error) error {
+	return fmt.Errorf("free space on the disk of %s: %w: %w", dir, ErrDiskFull, cause)
 }
 
 // restartWithSpace restarts the server as soon as there is space. Until then it answers reads.
@@ -122,12 +167,25 @@ func (n *NATS) restartWithSpace(ctx context.Context) (err error) {
 	return err
 }
 
+// run starts the server on a disk that has space. On a full disk it would start and then store nothing.
+func (c NATSConfig) run(opts *server.Options) (_ *server.Server, err error) {
+	if err := tryWrite(c.Dir); err != nil && isFull(err) {
+		return nil, diskFull(c.Dir, err)
+	}
+	if c.MaxStore == 0 {
+		if opts.JetStreamMaxStore, err = storeLimit(c.Dir); err != nil {
+			return nil, err
+		}
+	}
+	return runNATS(opts, c.Logger)
+}
+
 func (n *NATS) restart() error {
 	opts, err := n.config.options()
 	if err != nil {
 		return fmt.Errorf("restart nats-server: %w", err)
 	}
-	srv, err := runNATS(opts, n.log)
+	srv, err := n.config.run(opts)
 	if err != nil {
 		return fmt.Errorf("restart nats-server: %w", err)
 	}
@@ -148,14 +206,10 @@ func tryWrite(dir string) error {
 
 // poll calls done after each interval until it returns true or ctx ends.
 func poll(ctx context.Context, done func() bool) {
-	ticker := time.NewTicker(watchEvery)
-	defer ticker.Stop()
-	for ended := false; !ended; {
+	for ctx.Err() == nil && !done() {
 		select {
 		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			ended = done()
+		case <-time.After(watchEvery):
 		}
 	}
 }

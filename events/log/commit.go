@@ -261,11 +261,13 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 	return m
 }
 
-// registerMissing registers a gauge of how many events the log lacks.
-func (m *metrics) registerMissing(registerer prometheus.Registerer, count func() float64) {
+// registerMissing registers gauges of how many events the log lacks: missing in the archive too, and filled from it.
+func registerMissing(registerer prometheus.Registerer, missing, filled func() float64) {
 	if registerer != nil {
 		registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "tillstream_log_missing_events", Help: "Events that both the log and the archive lack. While there are any, this process appends nothing."}, count))
+			Name: "tillstream_log_missing_events", Help: "Events that both the log and the archive lack. While there are any, this process appends nothing."}, missing),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+				Name: "tillstream_log_filled_events", Help: "Events that the log lacks and that this process reads from the archive, until ops repair restores the log."}, filled))
 	}
 }
 

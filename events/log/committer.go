@@ -151,7 +151,7 @@ func (c *committer) queued() *request {
 // The broker would refuse the request together with all others in its batch.
 func (c *committer) refuseStale(r *request) bool {
 	for _, m := range r.messages {
-		if expected, expects := expectation(m); expects && c.log.cache.newest(m.Subject) > expected {
+		if expected, expects := expectation(m); expects && c.log.filled.expected(m.Subject, c.log.cache.newest(m.Subject)) > expected {
 			c.answer(r, errConflict)
 			return true
 		}

@@ -1,10 +1,12 @@
 package log
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -40,6 +42,9 @@ var (
 	// ErrTruncated is returned when the broker has lost messages that it had acknowledged, because an older copy of its
 	// store was restored. Further appends would use sequences a second time; the archive has the lost events.
 	ErrTruncated = errors.New("the log was truncated; stop all processes, list the lost events with `ops repair` and restore them with `ops repair --yes`")
+
+	// ErrNeedsRepair is returned when the log lacks events that the archive has. The process works with the archive's copies.
+	ErrNeedsRepair = errors.New("the log is damaged")
 
 	errConflict = errors.New("conflict")                         // the entity has newer events than the transaction read
 	errRefused  = errors.New("refused by the broker")            // the same batch would be refused again
@@ -268,21 +273,41 @@ func (l *core) Damage() error {
 	if err := l.Newer(); err != nil {
 		return fmt.Errorf("%w: %v", ErrUnavailable, err) //nolint:errorlint // see above
 	}
-	l.damage.mu.Lock()
-	defer l.damage.mu.Unlock()
-	for _, gap := range l.damage.gaps {
-		return fmt.Errorf("%w: %v", ErrUnavailable, gap) //nolint:errorlint // see above
+	if err := l.Gaps(); err != nil {
+		return fmt.Errorf("%w: %v", ErrUnavailable, err) //nolint:errorlint // see above
 	}
 	return nil
 }
 
-// missing returns the size of the largest gap.
-func (d *damage) missing() float64 {
+// Gaps returns a [GapError] that names every gap that the archive cannot fill; nil when there are none.
+func (l *core) Gaps() error {
+	l.damage.mu.Lock()
+	defer l.damage.mu.Unlock()
+	gaps := l.damage.distinct()
+	switch len(gaps) {
+	case 0:
+		return nil
+	case 1:
+		return &gaps[0]
+	}
+	return fmt.Errorf("%w; in all, %s missing", &gaps[0], describe(gaps))
+}
+
+// distinct returns the gaps in order, each once: several readers may have stopped at one.
+func (d *damage) distinct() (gaps []GapError) {
+	for _, gap := range d.gaps {
+		gaps = append(gaps, *gap)
+	}
+	slices.SortFunc(gaps, func(a, b GapError) int { return cmp.Compare(a.From, b.From) })
+	return slices.CompactFunc(gaps, func(a, b GapError) bool { return a.From == b.From })
+}
+
+// missing returns how many messages are missing in the gaps.
+func (d *damage) missing() (n float64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var most uint64
-	for _, gap := range d.gaps {
-		most = max(most, gap.To-gap.From+1)
+	for _, gap := range d.distinct() {
+		n += float64(gap.To - gap.From + 1)
 	}
-	return float64(most)
+	return n
 }

@@ -116,6 +116,7 @@ type core struct {
 	high       *highWater
 	denials    *denials
 	damage     damage
+	filled     filled
 	storing    storing
 	checkpoint jetstream.KeyValue
 	lease      jetstream.KeyValue
@@ -145,7 +146,7 @@ func Open(ctx context.Context, conn *nats.Conn, config Config) (*Log, error) {
 	}
 	l := &core{config: config, conn: conn, js: js, metrics: newMetrics(config.Registerer), high: newHighWater(), denials: newDenials(),
 		damage: damage{gaps: map[string]*GapError{}}, movedAt: config.Now(), moveInterval: shortestMoveInterval}
-	l.metrics.registerMissing(config.Registerer, l.damage.missing)
+	registerMissing(config.Registerer, l.damage.missing, func() float64 { return float64(l.filled.count()) })
 	if l.cache, err = newCache(config.CacheSize); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"sync"
 
@@ -57,6 +58,9 @@ func (l *core) lastMessage(ctx context.Context, subject string) (msg *jetstream.
 		if msg, err = l.reads.GetLastMsgForSubject(ctx, subject); isNotFound(err) {
 			msg, err = nil, nil
 		}
+		if err == nil {
+			msg = l.filled.last(subject, msg)
+		}
 		if err == nil && seen > 0 && (msg == nil || msg.Sequence < seen) {
 			err = fmt.Errorf("%w: %s has a message at %d", errBehind, subject, seen)
 		}
@@ -74,13 +78,16 @@ func (l *core) foldFrom(ctx context.Context, f fold, subject string, known entry
 	if known.seq == 0 {
 		singly = 1 // an uncached entity usually has more: this doubles the rate at which a backlog is handled
 	}
+	if len(l.filled.on(subject)) > 0 {
+		singly = math.MaxInt // a batch would lack the filled messages
+	}
 	for range singly {
 		if known.seq >= last.Sequence {
 			return known, nil
 		}
 		var msg *jetstream.RawStreamMsg
 		err := l.Retry(ctx, func(ctx context.Context) (err error) {
-			msg, err = l.nextOn(ctx, subject, known.seq+1)
+			msg, err = l.nextEvent(ctx, subject, known.seq+1)
 			return err
 		})
 		if err != nil {
@@ -139,7 +146,7 @@ func (l *Log) First(ctx context.Context, subject string) (events.Event, error) {
 	var msg *jetstream.RawStreamMsg
 	for from := uint64(1); ; from = msg.Sequence + 1 {
 		err := l.Retry(ctx, func(ctx context.Context) (err error) {
-			msg, err = l.nextOn(ctx, subject, from)
+			msg, err = l.nextEvent(ctx, subject, from)
 			return err
 		})
 		if isNotFound(err) {
@@ -163,7 +170,7 @@ func (l *Log) First(ctx context.Context, subject string) (events.Event, error) {
 	}
 }
 
-// nextOn returns the first message of a subject at or after a sequence, or [jetstream.ErrMsgNotFound].
+// nextOn returns the first message of a subject that the log has at or after a sequence, or [jetstream.ErrMsgNotFound].
 func (l *core) nextOn(ctx context.Context, subject string, from uint64) (*jetstream.RawStreamMsg, error) {
 	return l.reads.GetMsg(ctx, from, jetstream.WithGetMsgSubject(subject))
 }

@@ -74,7 +74,7 @@ type GapError struct{ From, To uint64 } // the first and the last missing sequen
 
 // Error implements error: the missing sequences and the command that helps.
 func (e *GapError) Error() string {
-	return fmt.Sprintf("the log is damaged: sequences %d to %d are missing; run `ops repair`", e.From, e.To)
+	return "the log is damaged: " + describe([]GapError{*e}) + " missing; run `ops repair`"
 }
 
 // prefetch is how many messages are in flight to a reader, heartbeat how often the broker sends a heartbeat when it has no
@@ -110,21 +110,48 @@ func (l *Log) Follow(ctx context.Context, from uint64, fn func(Message) error) e
 const snapshotInactive = 10 * time.Second
 
 // Snapshot calls fn for the newest message of every subject that matches a filter, in order. It returns the sequence up to
-// which it has read the log: follow the log from the next one.
+// which it has read the log: follow the log from the next one. A filled message (FillGap) takes its place in the order, unless
+// the log has a newer one of its subject.
 func (l *Log) Snapshot(ctx context.Context, filters []string, fn func(Message) error) (upTo uint64, err error) {
+	if upTo, err = l.End(ctx, 0); err != nil { // before the consumer exists, so that no message is between the two
+		return 0, err
+	}
+	missing := l.filled.lasts(filters)
+	pass := func(before uint64) error { // passes the filled messages before a sequence
+		for len(missing) > 0 && missing[0].Sequence < before {
+			if err := fn(l.messageFrom(missing[0])); err != nil {
+				return err
+			}
+			missing = missing[1:]
+		}
+		return nil
+	}
+	config := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: filters}
+	err = l.readPending(ctx, config, func(m Message) error {
+		if err := pass(m.Sequence); err != nil {
+			return err
+		}
+		if last := l.filled.on(m.Subject); len(last) > 0 && last[len(last)-1].Sequence > m.Sequence {
+			return nil // the log has lost a newer message of the subject
+		}
+		return fn(m)
+	})
+	if err == nil {
+		err = pass(upTo + 1)
+	}
+	return upTo, err
+}
+
+// Since calls fn for every message that matches a filter and was stored at a time or later, by the broker's clock, in order. It
+// returns the sequence up to which it has read the log. It does not read messages that the log lacks.
+func (l *Log) Since(ctx context.Context, filters []string, stored time.Time, fn func(Message) error) (upTo uint64, err error) {
 	if upTo, err = l.End(ctx, 0); err != nil {
 		return 0, err
 	}
-	return upTo, l.readPending(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: filters}, fn)
+	return upTo, l.readPending(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &stored, FilterSubjects: filters}, fn)
 }
 
-// Since calls fn, in order, for the messages that were stored since a time, by the broker's clock, and whose subject matches a
-// filter. It returns when it has read all that are stored.
-func (l *Log) Since(ctx context.Context, since time.Time, filters []string, fn func(Message) error) error {
-	return l.readPending(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since, FilterSubjects: filters}, fn)
-}
-
-// readPending calls fn for every message of a consumer until none is pending.
+// readPending calls fn for the messages of a consumer until it has no more.
 func (l *core) readPending(ctx context.Context, config jetstream.OrderedConsumerConfig, fn func(Message) error) error {
 	config.InactiveThreshold = snapshotInactive
 	consumer, err := l.openConsumer(ctx, config)
@@ -186,13 +213,16 @@ func (l *core) messageOf(msg jetstream.Msg) (m Message, pending uint64, err erro
 		meta.NumPending, nil
 }
 
-// Get returns the message at a sequence, or [ErrNotFound].
+// Get returns the message at a sequence, or [ErrNotFound]. A message of a gap is returned if FillGap has given it to the log.
 func (l *Log) Get(ctx context.Context, sequence uint64) (Message, error) {
 	var raw *jetstream.RawStreamMsg
 	err := l.Retry(ctx, func(ctx context.Context) (err error) {
 		raw, err = l.reads.GetMsg(ctx, sequence)
 		return err
 	})
+	if filled := l.filled.get(sequence); isNotFound(err) && filled != nil {
+		raw, err = filled, nil
+	}
 	if isNotFound(err) {
 		return Message{}, fmt.Errorf("%w: sequence %d", ErrNotFound, sequence)
 	}

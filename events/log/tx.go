@@ -186,7 +186,7 @@ func (tx *Tx) read(name string, f fold, assumeNew bool) (e entry, cached bool, e
 	if known, ok := tx.log.cache.get(f.key(name)); ok {
 		return known, true, nil
 	}
-	if assumeNew && !tx.repeated {
+	if assumeNew && !tx.repeated && len(tx.log.filled.on(name)) == 0 {
 		return entry{}, false, nil
 	}
 	e, err = tx.log.newest(tx.ctx, f, name)
@@ -227,7 +227,7 @@ func (tx *Tx) appendTo(s *slot, payload events.Payload) error {
 		return err
 	}
 	if on.pending == 0 {
-		msg.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(on.seq, 10)}
+		msg.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(tx.log.filled.expected(on.name, on.seq), 10)}
 	}
 	for i, slot := range on.slots {
 		slot.state = after[i]

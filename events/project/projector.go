@@ -113,6 +113,7 @@ func (p *projector) write(ctx context.Context, items []*worker.Item) error {
 func (p *projector) render(ctx context.Context, c Collection, changed map[string]uint64) ([]Document, error) {
 	documents := make([]Document, 0, len(changed))
 	var mu sync.Mutex
+	var unreadable []error
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(renderConcurrency)
 	for id, seq := range changed {
@@ -120,7 +121,9 @@ func (p *projector) render(ctx context.Context, c Collection, changed map[string
 			d, err := c.read(ctx, p.log, id, seq)
 			switch {
 			case errors.Is(err, eventlog.ErrUnreadable):
-				p.log.Logger().Error("entity not projected", "projection", p.projection.Name, "collection", c.Name, "id", id, "error", err)
+				mu.Lock()
+				defer mu.Unlock()
+				unreadable = append(unreadable, fmt.Errorf("%s: %w", id, err))
 				return nil
 			case errors.Is(err, eventlog.ErrNotFound): // the subject holds only messages that are not events
 				return nil
@@ -133,5 +136,9 @@ func (p *projector) render(ctx context.Context, c Collection, changed map[string
 			return nil
 		})
 	}
-	return documents, group.Wait()
+	err := group.Wait()
+	if len(unreadable) > 0 {
+		p.log.Logger().Error("entities not projected", "projection", p.projection.Name, "collection", c.Name, "entities", len(unreadable), "first", unreadable[0])
+	}
+	return documents, err
 }

@@ -27,20 +27,10 @@ func (r *Reader) consume(ctx context.Context, stream string, config jetstream.Or
 		return fmt.Errorf("read %s: %w", stream, err)
 	}
 	defer r.deleteConsumer(ctx, stream, consumer)
-	timeout := r.timeout
-	if to == 0 {
-		timeout = math.MaxInt64 // new messages may take years
-	} else if consumer.CachedInfo().NumPending == 0 {
+	if to > 0 && consumer.CachedInfo().NumPending == 0 {
 		return nil
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(prefetch), jetstream.PullHeartbeat(heartbeat))
-	if err != nil {
-		return fmt.Errorf("read %s: %w", stream, err)
-	}
-	defer messages.Stop()
-	ctx, watchdog := eventlog.NewWatchdog(ctx, timeout)
-	defer watchdog.Stop()
-	last, err := r.receive(ctx, messages, to, func(m Message) error { return watchdog.Handle(func() error { return fn(m) }) })
+	last, err := r.readConsumer(ctx, consumer, to, fn)
 	if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
 		err = ErrInterrupted
 	}
@@ -48,6 +38,23 @@ func (r *Reader) consume(ctx context.Context, stream string, config jetstream.Or
 		return fmt.Errorf("read %s after sequence %d: %w", stream, max(last, config.OptStartSeq), err)
 	}
 	return err
+}
+
+// readConsumer calls fn for the messages of a consumer, up to a sequence, or without an end when it is 0. It returns the sequence of the
+// last one.
+func (r *Reader) readConsumer(ctx context.Context, consumer jetstream.Consumer, to uint64, fn func(Message) error) (last uint64, err error) {
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(prefetch), jetstream.PullHeartbeat(heartbeat))
+	if err != nil {
+		return 0, fmt.Errorf("read messages: %w", err)
+	}
+	defer messages.Stop()
+	timeout := r.timeout
+	if to == 0 {
+		timeout = math.MaxInt64 // new messages may take years
+	}
+	ctx, watchdog := eventlog.NewWatchdog(ctx, timeout)
+	defer watchdog.Stop()
+	return r.receive(ctx, messages, to, func(m Message) error { return watchdog.Handle(func() error { return fn(m) }) })
 }
 
 // receive calls fn for the messages of a subscription, and returns the sequence of the last one.

@@ -84,6 +84,9 @@ func (d *DeadLetter) apply(m Message) {
 	e, err := m.Event()
 	switch fact := e.Payload.(type) {
 	case events.DeadLettered:
+		if len(fact.Runs) == 0 {
+			fact.Runs = d.Runs // a lane of an older release does not know the field
+		}
 		d.State, d.DeadLettered = StateOpen, fact
 	case events.DeadLetterRedriven:
 		d.State, d.Attempt, d.Redelivery = StateRedriven, fact.Attempt, fact.Redelivery

@@ -66,7 +66,9 @@ func (r *Reader) Lanes(ctx context.Context) ([]Lane, error) {
 		}
 	}
 	for _, l := range leases {
-		lane(l.Lane).Holder = l.Holder
+		if kindOf(l.Lane) != "" {
+			lane(l.Lane).Holder = l.Holder
+		}
 	}
 	lanes := make([]Lane, 0, len(byName))
 	for _, l := range byName {
@@ -80,12 +82,14 @@ func (r *Reader) Lanes(ctx context.Context) ([]Lane, error) {
 }
 
 // kindOf derives the kind of a lane from its name: a decide lane has the name of its domain, the others a suffix. It returns "" for
-// the reconciler of payments, whose checkpoint is a time in the event list of Stripe and not a sequence of the log.
+// what has a checkpoint or a lease but no position in the log: the reconciler of payments and the audit.
 func kindOf(name string) worker.Kind {
 	_, suffix, dotted := strings.Cut(name, ".")
 	switch {
 	case name == archive.Lane:
 		return worker.KindArchive
+	case name == AuditLane:
+		return ""
 	case !dotted:
 		return worker.KindDecide
 	case suffix == "projection":

@@ -24,7 +24,8 @@ const ackTimeout = time.Minute
 type Reader struct {
 	log     *eventlog.Log
 	js      jetstream.JetStream // without the timeouts of the log, for long operations
-	reads   jetstream.Stream    // reads single messages
+	reads   jetstream.Stream    // reads single messages, from the leader
+	copies  jetstream.Stream    // reads single messages from any server of a cluster; nil without a cluster
 	timeout time.Duration       // how long a read waits for the next message that the broker has
 }
 
@@ -34,23 +35,40 @@ func Open(ctx context.Context, conn *nats.Conn) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log for reading: %w", err)
 	}
-	reads, err := js.Stream(ctx, events.StreamShop)
+	shop, err := js.Stream(ctx, events.StreamShop)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, fmt.Errorf("%w: no stream %s", ErrNoShop, events.StreamShop)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open stream %s for reading: %w", events.StreamShop, err)
 	}
-	replicas := reads.CachedInfo().Config.Replicas
-	l, err := eventlog.Open(ctx, conn, eventlog.Config{Source: source, MustExist: true, Replicas: replicas})
+	l, err := eventlog.Open(ctx, conn, eventlog.Config{Source: source, MustExist: true, Replicas: shop.CachedInfo().Config.Replicas})
 	if err != nil {
 		return nil, fmt.Errorf("open log for reading: %w", err)
 	}
-	if replicas > 1 {
-		// Without AllowDirect the client reads from the leader: another replica may lag behind it.
-		reads.CachedInfo().Config.AllowDirect = false
+	return newReader(ctx, l, js)
+}
+
+// On returns a reader of the log that a process has open. Do not close it.
+func On(ctx context.Context, l *eventlog.Log) (*Reader, error) {
+	return newReader(ctx, l, l.JetStream())
+}
+
+func newReader(ctx context.Context, l *eventlog.Log, js jetstream.JetStream) (*Reader, error) {
+	r := &Reader{log: l, js: js, timeout: eventlog.StallTimeout}
+	var err error
+	if r.reads, err = js.Stream(ctx, events.StreamShop); err != nil {
+		return nil, fmt.Errorf("open stream %s for reading: %w", events.StreamShop, err)
 	}
-	return &Reader{log: l, js: js, reads: reads, timeout: eventlog.StallTimeout}, nil
+	if l.Replicas() == 1 {
+		return r, nil
+	}
+	if r.copies, err = js.Stream(ctx, events.StreamShop); err != nil {
+		return nil, fmt.Errorf("open stream %s for reading: %w", events.StreamShop, err)
+	}
+	// Without AllowDirect the client reads from the leader: another replica may lag behind it.
+	r.reads.CachedInfo().Config.AllowDirect = false
+	return r, nil
 }
 
 // Close closes the reader, but not the connection.
@@ -135,13 +153,14 @@ func (r *Reader) each(ctx context.Context, from, to uint64, gap func(from, to ui
 		return err
 	}
 	next := from
+	missing := func(to uint64) error { return r.fillGap(ctx, next, to, gap, fn) }
 	if from <= end {
 		err = r.consume(ctx, events.StreamShop, ordered(Range{From: from}), end, func(m Message) error {
 			if m.Sequence < next {
 				return nil // delivered again after the connection broke
 			}
-			if m.Sequence > next && gap != nil {
-				gap(next, m.Sequence-1)
+			if err := missing(m.Sequence - 1); err != nil {
+				return err
 			}
 			next = m.Sequence + 1
 			return fn(m)
@@ -150,10 +169,7 @@ func (r *Reader) each(ctx context.Context, from, to uint64, gap func(from, to ui
 	if err != nil {
 		return err
 	}
-	if gap != nil && next <= to {
-		gap(next, to)
-	}
-	return nil
+	return missing(to)
 }
 
 // Follow is like Each without an end: it continues with new messages until ctx ends or fn returns an error. It ignores To and

@@ -68,17 +68,24 @@ type Redrive struct {
 }
 
 // Redrive requests that lanes handle dead letters again. When it returns, the request is in the log; the process that runs a lane
-// executes it, now or when such a process starts. Redrive requests nothing when one of the letters was written by no lane.
+// executes it, now or when such a process starts. Redrive requests nothing when one of the letters was written by no lane. Of a
+// dead letter about several messages it redrives those that can be read now, see [Reader.split].
 func (r *Reader) Redrive(ctx context.Context, letters []DeadLetter, reason string) (Redrive, error) {
 	if err := checkReason(reason); err != nil {
 		return Redrive{}, err
 	}
 	sequences := map[string][]uint64{}
+	if i := slices.IndexFunc(letters, func(d DeadLetter) bool { return d.Sequence == 0 }); i >= 0 {
+		return Redrive{}, fmt.Errorf("dead letter %d was written by no lane: there is no event to handle again; ops deadletters discard settles it", letters[i].Number)
+	}
+	letters, err := r.split(ctx, letters)
+	if err != nil {
+		return Redrive{}, err
+	}
 	for _, d := range letters {
-		if d.Sequence == 0 {
-			return Redrive{}, fmt.Errorf("dead letter %d was written by no lane: there is no event to handle again; ops deadletters discard settles it", d.Number)
+		if d.Messages() == 1 {
+			sequences[d.Worker] = append(sequences[d.Worker], d.Sequence)
 		}
-		sequences[d.Worker] = append(sequences[d.Worker], d.Sequence)
 	}
 	last, err := r.LastDeadLetter(ctx)
 	if err != nil {
@@ -155,14 +162,8 @@ func (r *Reader) Discard(ctx context.Context, letters []DeadLetter, reason strin
 }
 
 func (r *Reader) discard(ctx context.Context, d DeadLetter, reason string) error {
-	e, _ := d.letter.Event() // zero where it cannot be read
-	msg, err := events.Encode(events.Event{ID: uuid.Must(uuid.NewV7()).String(), Source: source, Actor: events.ActorOps, Time: r.log.Now().UTC(),
-		Subject: d.letter.Subject, CorrelationID: e.CorrelationID, CausationID: e.ID,
-		Payload: events.DeadLetterDiscarded{Worker: d.Worker, Sequence: d.Sequence, Reason: reason}})
-	if err != nil {
-		return fmt.Errorf("discard dead letter %d: %w", d.Number, err)
-	}
-	_, err = r.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(d.last))
+	fact := events.DeadLetterDiscarded{Worker: d.Worker, Sequence: d.Sequence, Reason: reason}
+	err := r.appendTo(ctx, d.letter.Subject, d.letter, fact, d.last)
 	if worker.IsSequenceConflict(err) {
 		return fmt.Errorf("discard dead letter %d: it has changed since it was read; ops deadletters show %d prints its state", d.Number, d.Number)
 	}
@@ -170,4 +171,16 @@ func (r *Reader) discard(ctx context.Context, d DeadLetter, reason string) error
 		return fmt.Errorf("discard dead letter %d: %w", d.Number, err)
 	}
 	return nil
+}
+
+// appendTo appends an event to a dead letter whose last message has the given sequence. cause is the message that led to it.
+func (r *Reader) appendTo(ctx context.Context, subject string, cause Message, fact events.Payload, last uint64) error {
+	e, _ := cause.Event() // zero where it cannot be read
+	msg, err := events.Encode(events.Event{ID: uuid.Must(uuid.NewV7()).String(), Source: source, Actor: events.ActorOps, Time: r.log.Now().UTC(),
+		Subject: subject, CorrelationID: e.CorrelationID, CausationID: e.ID, Payload: fact})
+	if err != nil {
+		return err
+	}
+	_, err = r.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(last))
+	return err
 }

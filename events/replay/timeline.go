@@ -162,7 +162,11 @@ func (r *Reader) lettersAbout(ctx context.Context, orderID string, messages []Me
 	err = r.eachLetterMessage(ctx, Range{}, func(m Message) {
 		var d DeadLetter
 		d.apply(m)
-		if subjects[m.Subject] || sequences[d.Sequence] || m.Header.Get(events.HeaderCorrelationID) == orderID || strings.HasSuffix(d.Subject, "."+orderID) {
+		about := false
+		for sequence := range d.All() {
+			about = about || sequences[sequence]
+		}
+		if about || subjects[m.Subject] || m.Header.Get(events.HeaderCorrelationID) == orderID || strings.HasSuffix(d.Subject, "."+orderID) {
 			letters, subjects[m.Subject] = append(letters, m), true
 		}
 	})

@@ -257,6 +257,11 @@ func (a *actLane) take(ctx context.Context) (*act, error) {
 			a.advance(a.taken)
 			continue
 		}
+		if _, err := items[0].Event(); err != nil {
+			a.skip(items[0], err)
+			a.advance(a.taken)
+			continue
+		}
 		o := &act{Sequence: a.taken, item: items[0]}
 		if a.taken <= a.inherited {
 			o.Attempt = 1

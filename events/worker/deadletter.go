@@ -37,16 +37,25 @@ func DeadLetterSubject(lane string, sequence uint64) string {
 // putDeadLetter opens the dead letter of an event that a lane cannot handle. Repeating it changes nothing, because the subject
 // must be empty: a process that stops between the dead letter and the checkpoint repeats it.
 func putDeadLetter(ctx context.Context, l *lane, item *Item, attempt int, cause error) error {
+	dead, envelope := newDeadLetter(l, item, attempt)
+	setCause(&dead, cause)
+	envelope.Payload = dead
+	return appendToDeadLetter(ctx, l, item.Sequence, envelope, 0)
+}
+
+// newDeadLetter returns the dead letter of a message without its cause, and its envelope without the dead letter.
+func newDeadLetter(l *lane, item *Item, attempt int) (dead events.DeadLettered, envelope events.Event) {
 	e, _ := item.Envelope() // as far as it can be read
-	dead := events.DeadLettered{
+	dead = events.DeadLettered{
 		Worker: l.name, Sequence: item.Sequence, Subject: validUTF8(item.Subject), Type: validUTF8(truncate(e.Type, maxDeadLetterID)),
 		EventID: validUTF8(truncate(e.ID, maxDeadLetterID)), Attempt: attempt,
 	}
-	setCause(&dead, cause)
-	envelope := events.Event{ID: fmt.Sprintf("%s-%d", l.name, item.Sequence), CorrelationID: validUTF8(truncate(e.CorrelationID, maxDeadLetterID)),
-		CausationID: dead.EventID, Payload: dead}
-	return appendToDeadLetter(ctx, l, item.Sequence, envelope, 0)
+	return dead, events.Event{ID: deadLetterID(l, item.Sequence), CorrelationID: validUTF8(truncate(e.CorrelationID, maxDeadLetterID)),
+		CausationID: dead.EventID}
 }
+
+// deadLetterID is the id of the event that opens a dead letter.
+func deadLetterID(l *lane, sequence uint64) string { return fmt.Sprintf("%s-%d", l.name, sequence) }
 
 // setCause writes into a dead letter why the event could not be handled.
 func setCause(dead *events.DeadLettered, cause error) {
@@ -56,23 +65,30 @@ func setCause(dead *events.DeadLettered, cause error) {
 // appendToDeadLetter appends an event to a dead letter whose last message has the given sequence. A sequence conflict is no
 // error: another process was faster, or an earlier attempt of this process was stored although its answer was lost.
 func appendToDeadLetter(ctx context.Context, l *lane, sequence uint64, e events.Event, last uint64) error {
-	e.Subject, e.Source, e.Time = DeadLetterSubject(l.name, sequence), l.name, l.log.Now().UTC()
-	msg, err := events.Encode(e)
-	if err != nil {
-		return fmt.Errorf("append to dead letter %s: %w", e.Subject, err)
-	}
-	_, err = l.log.JetStream().PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(last))
-	if IsSequenceConflict(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("append to dead letter %s: %w: %w", e.Subject, eventlog.ErrUnavailable, err)
-	}
-	if dead, ok := e.Payload.(events.DeadLettered); ok {
+	stored, err := publishDeadLetter(ctx, l, sequence, e, last)
+	if dead, ok := e.Payload.(events.DeadLettered); ok && stored {
 		l.metrics.deadLetters.Inc()
 		l.log.Logger().Error("dead letter", "lane", l.name, "sequence", sequence, "subject", dead.Subject, "attempt", dead.Attempt, "error", dead.Error)
 	}
-	return nil
+	return err
+}
+
+// publishDeadLetter appends an event to a dead letter whose last message has the given sequence. stored is false when the last
+// message has another one.
+func publishDeadLetter(ctx context.Context, l *lane, sequence uint64, e events.Event, last uint64) (stored bool, err error) {
+	e.Subject, e.Source, e.Time = DeadLetterSubject(l.name, sequence), l.name, l.log.Now().UTC()
+	msg, err := events.Encode(e)
+	if err != nil {
+		return false, fmt.Errorf("append to dead letter %s: %w", e.Subject, err)
+	}
+	_, err = l.log.JetStream().PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(last))
+	if IsSequenceConflict(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("append to dead letter %s: %w: %w", e.Subject, eventlog.ErrUnavailable, err)
+	}
+	return true, nil
 }
 
 // IsSequenceConflict reports whether the broker refused a message because its subject has a newer one than expected.

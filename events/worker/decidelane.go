@@ -88,18 +88,21 @@ func (l *decideLane) advanceToJobs() {
 	l.advance(l.taken)
 }
 
-// handles reports whether the lane has a route for a message, or must make it a dead letter because it is unreadable and its
-// subject belongs to the lane's domain.
+// handles reports whether the lane decides about a message: it has a route for it and can read it. It passes over a message
+// that it cannot read, if it has a route for it or the subject belongs to its domain.
 func (l *decideLane) handles(item *Item) bool {
 	routed := l.routes[item.Type()] != nil
 	if !routed && !l.owns(item) || item.Voided() {
 		return false
 	}
-	if routed {
-		return true
-	}
 	_, err := item.Envelope()
-	return err != nil
+	if err == nil && routed {
+		_, err = item.Event()
+	}
+	if err != nil {
+		l.skip(item, err)
+	}
+	return err == nil && routed
 }
 
 // done removes the first job, which is handled.

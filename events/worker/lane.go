@@ -46,6 +46,8 @@ type lane struct {
 	metrics *laneMetrics
 	wake    chan struct{} // holds one: a pause began or ended
 
+	unreadable unreadable // used by the loop of the lane only
+
 	mu          sync.Mutex
 	leased      bool // this process runs the lane
 	checkpoint  eventlog.Checkpoint
@@ -71,6 +73,7 @@ func (l *lane) begin(ctx context.Context) (eventlog.Checkpoint, error) {
 	}
 	var open []json.RawMessage
 	_ = json.Unmarshal(c.State, &open) // the act lane reports a state that it cannot read
+	l.unreadable = newUnreadable()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open = len(open)
@@ -116,9 +119,12 @@ func (l *lane) change() {
 	l.changed = true
 }
 
-// save writes the checkpoint. A failure need not stop the lane: without a checkpoint, events are handled again after a crash,
+// save writes the checkpoint, and before it the dead letters of the messages that it passes. A failure need not stop the lane: without a checkpoint, events are handled again after a crash,
 // which has no second effect.
 func (l *lane) save(ctx context.Context, state any) error {
+	if err := l.putUnreadable(ctx); err != nil {
+		return err
+	}
 	l.mu.Lock()
 	c, position := l.checkpoint, l.position
 	c.CircuitOpen = ""

@@ -78,7 +78,8 @@ func (r *reader) follow(ctx context.Context, from uint64) error {
 			r.report(nil)
 		}
 	}
-	err := r.log.Follow(ctx, from, func(m eventlog.Message) error {
+	r.addFilled()
+	err := r.log.Follow(ctx, r.ring.next(), func(m eventlog.Message) error {
 		r.add(m)
 		return nil
 	})
@@ -100,23 +101,45 @@ func (r *reader) add(m eventlog.Message) {
 // fill reads the messages of a gap from the archive. If the archive lacks one too, the reader stops there, and with it every
 // decide and act lane of the process: a decision could miss an event.
 func (r *reader) fill(ctx context.Context, gap *eventlog.GapError) error {
+	err := r.fillGap(ctx, *gap)
+	r.addFilled()
+	return err
+}
+
+// addFilled adds the messages that come next and were filled. At the end of the log no message follows that would show the gap.
+func (r *reader) addFilled() {
+	for m, ok := r.log.Filled(r.ring.next()); ok; m, ok = r.log.Filled(r.ring.next()) {
+		r.add(m)
+	}
+}
+
+// fillGap gives the log the messages of a gap from the archive.
+func (r *reader) fillGap(ctx context.Context, gap eventlog.GapError) error {
+	if r.log.IsFilled(gap) {
+		return nil
+	}
 	if r.missing == nil {
-		return gap
+		return &gap
 	}
 	messages, err := r.missing(ctx, gap.From, gap.To)
 	if err != nil {
-		return fmt.Errorf("%w (archive: %w)", gap, err)
+		return fmt.Errorf("%w (archive: %w)", &gap, err)
 	}
+	next := gap.From
 	for _, m := range messages {
-		if m.Sequence != r.ring.next() {
-			return fmt.Errorf("%w, and the archive lacks %d", gap, r.ring.next())
+		if m.Sequence != next {
+			break
 		}
-		r.add(r.log.Adopt(m))
+		next++
 	}
-	if r.ring.next() <= gap.To {
-		return fmt.Errorf("%w, and the archive lacks %d", gap, r.ring.next())
+	if have := (eventlog.GapError{From: gap.From, To: next - 1}); next > gap.From {
+		if err := r.log.FillGap(ctx, have, messages[:next-gap.From]); err != nil {
+			return fmt.Errorf("%w: %w", &gap, err)
+		}
 	}
-	r.log.Logger().Error("gap in the log filled from the archive", "from", gap.From, "to", gap.To)
+	if next <= gap.To {
+		return fmt.Errorf("%w, and the archive lacks %d", &eventlog.GapError{From: next, To: gap.To}, next)
+	}
 	return nil
 }
 

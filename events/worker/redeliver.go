@@ -112,32 +112,44 @@ type deadLetter struct {
 	last     uint64 // sequence of its newest message in DEADLETTERS
 }
 
-// openDeadLetter returns the dead letter of a redelivery; nil when there is nothing to do, because the dead letter is not open
-// or was tried by this or a later request.
+// openDeadLetter returns the dead letter of a redelivery; nil when there is nothing to do, because the dead letter is not open,
+// was tried by this or a later request, or is about several messages: operators redrive those that can be read one by one.
 func (l *lane) openDeadLetter(ctx context.Context, r redelivery) (*deadLetter, error) {
 	subject := DeadLetterSubject(l.name, r.sequence)
-	var newest *jetstream.RawStreamMsg
-	err := l.log.Retry(ctx, func(ctx context.Context) error {
-		stream, err := l.log.JetStream().Stream(ctx, events.StreamDeadLetters)
-		if err != nil {
-			return err
-		}
-		stream.CachedInfo().Config.AllowDirect = false // makes the client ask the leader, because a replica may lag
-		newest, err = stream.GetLastMsgForSubject(ctx, subject)
-		return err
+	newest, err := l.readDeadLetter(ctx, subject, func(ctx context.Context, stream jetstream.Stream) (*jetstream.RawStreamMsg, error) {
+		return stream.GetLastMsgForSubject(ctx, subject)
 	})
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read dead letter %s: %w: %w", subject, eventlog.ErrUnavailable, err)
+		return nil, err
 	}
 	e, err := events.Decode(newest.Subject, newest.Header, newest.Data)
 	dead, open := e.Payload.(events.DeadLettered)
-	if err != nil || !open || dead.Redelivery >= r.request {
+	if err != nil || !open || dead.Redelivery >= r.request || dead.Messages() > 1 {
 		return nil, nil //nolint:nilerr // an unreadable message is not a dead letter: no lane wrote it
 	}
 	return &deadLetter{DeadLettered: dead, envelope: e, last: newest.Sequence}, nil
+}
+
+type letterReader func(context.Context, jetstream.Stream) (*jetstream.RawStreamMsg, error)
+
+// readDeadLetter reads a message of a dead letter. It returns [jetstream.ErrMsgNotFound] when there is none.
+func (l *lane) readDeadLetter(ctx context.Context, subject string, read letterReader) (msg *jetstream.RawStreamMsg, err error) {
+	err = l.log.Retry(ctx, func(ctx context.Context) error {
+		stream, err := l.log.JetStream().Stream(ctx, events.StreamDeadLetters)
+		if err != nil {
+			return err
+		}
+		stream.CachedInfo().Config.AllowDirect = false // makes the client ask the leader, because a replica may lag
+		msg, err = read(ctx, stream)
+		return err
+	})
+	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+		err = fmt.Errorf("read dead letter %s: %w: %w", subject, eventlog.ErrUnavailable, err)
+	}
+	return msg, err
 }
 
 // recordOutcome appends the outcome of a redelivery to its dead letter: redriven, or the cause of another failure.

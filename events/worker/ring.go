@@ -30,6 +30,9 @@ func (i *Item) Envelope() (events.Event, error) {
 		if i.envelopeErr == nil && !events.IsKnown(i.envelope.Type) {
 			i.envelopeErr = fmt.Errorf("%w: %.80q", events.ErrUnknownType, i.envelope.Type)
 		}
+		if i.envelopeErr == nil {
+			i.envelopeErr = events.CheckEntity(i.envelope)
+		}
 		i.envelope.Sequence = i.Sequence
 	})
 	return i.envelope, i.envelopeErr

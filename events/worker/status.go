@@ -20,6 +20,9 @@ func (w *Worker) Ready() error {
 		return ErrStarting
 	}
 	problems := []error{w.reader.problem(), w.log.Newer()}
+	if problems[0] == nil { // else Gaps may repeat it
+		problems[0] = w.log.Gaps()
+	}
 	for _, l := range w.lanes {
 		if !l.writesDatabase() {
 			problems = append(problems, l.waitError())
@@ -28,10 +31,11 @@ func (w *Worker) Ready() error {
 	return errors.Join(problems...)
 }
 
-// Degraded returns which lanes are paused, which circuits are open, and which projections or archives wait for their
-// database; nil when there are none. The process serves requests meanwhile.
+// Degraded returns which lanes are paused, which circuits are open, which projections or archives wait for their database, which
+// events are read from the archive because the log has lost them, and how far the log is verified; nil when there is nothing of
+// that. The process serves requests meanwhile.
 func (w *Worker) Degraded() error {
-	var problems []error
+	problems := []error{w.log.Unrepaired(), w.verifier.progress()}
 	for _, l := range w.lanes {
 		problems = append(problems, l.pauseError(), l.circuitError())
 		if l.writesDatabase() {

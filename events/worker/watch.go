@@ -16,6 +16,8 @@ type Watch struct {
 	// Snapshot makes the watch handle the newest event of every subject first. Without it the watch begins with the events
 	// that are appended after the process has started.
 	Snapshot bool
+	// Since makes the watch, unless it has a snapshot, handle the events of this time before the start first.
+	Since time.Duration
 	// Handle is called with every event, in order and once. A message that cannot be decoded is skipped.
 	Handle func(events.Event)
 	// Ready is called when the watch has caught up: after the start, and again whenever the log could not be read before;
@@ -80,19 +82,25 @@ func (w *watcher) run(ctx context.Context) {
 	}
 }
 
-// snapshot handles the snapshot, if the watch has one, and moves the position to its end.
-func (w *watcher) snapshot(ctx context.Context, position *cursor) error {
-	if !w.Snapshot {
-		return nil
-	}
+// snapshot handles the snapshot, or the events since a time, if the watch has one of them, and moves the position to its end.
+func (w *watcher) snapshot(ctx context.Context, position *cursor) (err error) {
 	filters := make([]string, len(w.Prefixes))
 	for i, prefix := range w.Prefixes {
 		filters[i] = prefix + ">"
 	}
-	upTo, err := w.log.Snapshot(ctx, filters, func(m eventlog.Message) error {
+	handle := func(m eventlog.Message) error {
 		w.handle(&Item{Message: m})
 		return nil
-	})
+	}
+	var upTo uint64
+	switch {
+	case w.Snapshot:
+		upTo, err = w.log.Snapshot(ctx, filters, handle)
+	case w.Since > 0:
+		upTo, err = w.log.Since(ctx, filters, time.Now().Add(-w.Since), handle)
+	default:
+		return nil
+	}
 	if err != nil {
 		return err
 	}

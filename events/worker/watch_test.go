@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"tillstream/events"
 	eventlog "tillstream/events/log"
@@ -85,6 +86,33 @@ func TestWatchHandlesEventsAppendedAfterTheStart(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// A watch handles the events of the time that it asks for before the start, of its prefixes only, and then every later one.
+func TestWatchHandlesEventsSinceATime(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	place(t, l, "a")
+	if err := l.Do(t.Context(), func(tx *eventlog.Tx) error { return payments.Append(tx, "x", events.PaymentFailed{}) }); err != nil {
+		t.Fatal(err)
+	}
+	place(t, l, "b")
+	var s, later watchRecorder
+	domain := s.watch(false, events.PrefixOrder)
+	domain.Watches[0].Since = time.Hour
+	domain.Watches = append(domain.Watches, later.watch(false, events.PrefixOrder).Watches...)
+	domain.Watches[1].Since = time.Nanosecond
+	start(t, l, configOf(domain))
+	waitUntil(t, "the watches are ready", func() bool { return s.ready.Load() == 1 && later.ready.Load() == 1 })
+	place(t, l, "c")
+	s.waitFor(t, 4)
+	later.waitFor(t, 4)
+	if got, want := subjects(s.all()), []string{"1 orders.a", "3 orders.b", "4 orders.c"}; !slices.Equal(got, want) {
+		t.Errorf("since an hour: got %v, want %v", got, want)
+	}
+	if got, want := subjects(later.all()), []string{"4 orders.c"}; !slices.Equal(got, want) {
+		t.Errorf("since a nanosecond: got %v, want %v", got, want)
 	}
 }
 

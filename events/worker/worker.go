@@ -57,6 +57,7 @@ type Worker struct {
 	decider     *decider
 	leases      *leases
 	deadLetters *openDeadLetters
+	verifier    *verifier
 
 	lanes    []*lane
 	runners  []runner // lanes with a loop of their own
@@ -71,8 +72,8 @@ type runner struct {
 	run func(ctx, work context.Context) error
 }
 
-// New prepares a worker: it finds the end of the log and reads which lanes are paused. Nothing else is read before Run. l is
-// the log of the process.
+// New prepares a worker: it verifies the end of the log and reads which lanes are paused. Nothing else is read before Run. l is
+// the log of the process. It returns [eventlog.ErrTruncated] when a lane has read further than the log reaches.
 func New(ctx context.Context, l *eventlog.Log, config Config) (*Worker, error) {
 	config.Grace = cmp.Or(config.Grace, 20*time.Second)
 	config.Holder = cmp.Or(config.Holder, uuid.NewString())
@@ -85,6 +86,9 @@ func New(ctx context.Context, l *eventlog.Log, config Config) (*Worker, error) {
 	r.missing, r.observe = config.Missing, w.applyControl
 	end, err := l.End(ctx, 0)
 	if err != nil {
+		return nil, err
+	}
+	if w.verifier, err = startVerifier(ctx, l, r); err != nil {
 		return nil, err
 	}
 	for _, d := range config.Domains {
@@ -177,6 +181,7 @@ func (w *Worker) Run(ctx context.Context) error {
 
 	var background, lanes, deciding sync.WaitGroup
 	background.Go(func() { w.reader.run(reading) })
+	background.Go(func() { w.verifier.run(reading) })
 	background.Go(func() { w.leases.watch(reading) })
 	if len(w.deadLetters.lanes) > 0 {
 		background.Go(func() { w.deadLetters.watch(reading) })

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"tillstream/cmd/internal/output"
 	"tillstream/events/archive"
+	"tillstream/events/replay"
 )
 
 // Marks in the digest of a sequence: the log has an event there (present), and the archive has the same one (archived).
@@ -37,6 +39,9 @@ func (c *checker) checkArchive(ctx context.Context) error {
 		return nil
 	}
 	c.enter("archive", c.last)
+	if c.Deep {
+		return c.audit(ctx)
+	}
 	copied := archive.New(c.DB)
 	reached, err := c.awaitArchive(ctx, copied)
 	if err != nil {
@@ -57,10 +62,45 @@ func (c *checker) checkArchive(ctx context.Context) error {
 	return nil
 }
 
+// audit compares the copies event by event and records the result, which the shop shows until its next audit.
+func (c *checker) audit(ctx context.Context) error {
+	report, err := replay.Audit{DB: c.DB, Log: c.Log, Patience: c.ArchivePatience, Progress: func(_ string, done, total uint64) {
+		c.done.Store(done)
+		c.total.Store(total)
+	}}.Run(ctx)
+	if err != nil {
+		return err
+	}
+	listed := uint64(0)
+	for _, d := range report.First {
+		listed += d.To - d.From + 1
+		if d.Kind == replay.MissingInLog && d.To <= c.last {
+			continue // found in the log
+		}
+		g, detail := gap{d.From, d.To}, d.Detail
+		if d.Kind != replay.OtherEvent {
+			detail = g.are() + " " + detail
+		}
+		c.findArchive(g.name(), detail)
+	}
+	if rest := report.Differences - listed; rest > 0 {
+		c.findArchive("log and archive", output.Count(rest, "more sequence")+" differ")
+	}
+	c.scopes[ArchivedAll] = output.Count(report.Events, "event") + ", subject, headers and body"
+	if len(report.Unread) > 0 {
+		c.skipped[ArchivedAll] = "the copies on " + strings.Join(report.Unread, ", ") + ", which could not be read"
+	}
+	return replay.SaveAudit(ctx, c.Log.Log(), report)
+}
+
 // markArchived reads the archive. It returns the sequences up to the end of the log at which the log has no event (unknown)
 // and those beyond it (later).
 func (c *checker) markArchived(ctx context.Context, copied *archive.Archive) (unknown, later []uint64, err error) {
-	err = copied.Each(ctx, 0, func(a archive.Archived) error {
+	damaged := func(d archive.Damage) error {
+		c.findArchive(gap{d.First, max(d.First, d.Last)}.name(), "cannot be read in the archive: "+d.Err.Error())
+		return nil
+	}
+	err = copied.EachReadable(ctx, 0, damaged, func(a archive.Archived) error {
 		switch {
 		case a.Sequence > c.last:
 			later = append(later, a.Sequence)

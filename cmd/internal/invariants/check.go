@@ -23,6 +23,7 @@ type Options struct {
 	Acknowledged        []string             // ids of orders that were answered 201; each must be in the log
 	ArchivePatience     time.Duration        // how long to wait for the archive to reach the end of the log; default 30 s
 	Client              *http.Client         // for Stripe and the mailbox; default a client with a timeout of 30 s
+	Deep                bool                 // compare log and archive also by subject, headers and body
 	DB                  *mongo.Database      // with the archive and the projections; default none: I6 is skipped
 	ExpectedDeadLetters []DeadLetter         // dead letters that must exist, and may be open; default none
 	Log                 *replay.Reader       // required
@@ -173,6 +174,7 @@ func (c *checker) readLog(ctx context.Context) (err error) {
 		return err
 	}
 	c.findHoles()
+	c.checkHistories()
 	c.ledger.checkReserved()
 	c.report.Counts.SKUs, c.report.Counts.Mails = len(c.ledger.stock), len(c.ledger.mails)
 	c.scopes[StockAddsUp] = output.Count(len(c.ledger.stock), "SKU") + ", " + output.Count(c.ledger.entries, "stock event")

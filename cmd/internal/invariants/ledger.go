@@ -20,6 +20,7 @@ type ledger struct {
 	findings   []Finding
 	entries    int // number of events of stock and reservations
 	unreadable int
+	histories  histories
 }
 
 // order is the state of one order.
@@ -80,21 +81,22 @@ func (r reservation) String() string { return reservationNames[r] }
 
 func newLedger() *ledger {
 	return &ledger{orders: map[string]*order{}, stock: map[string]*stock{}, sold: map[string]int64{}, intents: map[string]string{},
-		payments: map[string]string{}, mails: map[uint64]*mail{}}
+		payments: map[string]string{}, mails: map[uint64]*mail{}, histories: newHistories()}
 }
 
 // add folds one message. A message that is not an event of the shop is only counted: it becomes a dead letter, which I8
 // reports.
 func (l *ledger) add(m replay.Message) {
-	if m.Voided() {
-		return // every process skips it
-	}
 	read := m.Event
-	if m.Type() == (events.WebhookReceived{}).EventType() || strings.HasPrefix(m.Subject, events.PrefixItem) {
+	if m.Type() == (events.WebhookReceived{}).EventType() {
 		// The rules do not need these bodies, which are the largest.
 		read = func() (events.Event, error) { return events.DecodeEnvelope(m.Subject, m.Header) }
 	}
 	e, err := read()
+	l.histories.add(l, m, e, err)
+	if m.Voided() {
+		return // every process skips it
+	}
 	if err != nil {
 		l.unreadable++
 		return

@@ -15,6 +15,7 @@ const (
 	MoneyForGoods = "I5"
 	ArchivedAll   = "I6"
 	NoDeadLetters = "I8"
+	Readable      = "I9"
 )
 
 // promises has, for each invariant, its title for operators and the commands that help if it is broken.
@@ -26,6 +27,7 @@ var promises = []struct{ invariant, title, hint string }{
 	{MoneyForGoods, "money kept is the price of goods sold", "ops timeline ORDER shows captures and refunds; refund what is missing in Stripe's dashboard"},
 	{ArchivedAll, "log and archive hold the same events", "ops repair names what log and archive lack; ops repair --yes restores it"},
 	{NoDeadLetters, "no unexpected dead letters", "ops deadletters shows their numbers; ops deadletters show NUMBER, redrive and discard settle them"},
+	{Readable, "every entity can be read from the log", "ops repair restores events that are missing; for what neither copy has, and for events that no release can read, see ops repair --help and ops void --help"},
 }
 
 // Finding is one violation of an invariant.

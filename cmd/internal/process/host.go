@@ -35,7 +35,8 @@ type background interface {
 
 // HostConfig configures a [Host].
 type HostConfig struct {
-	Checks     []Check // of parts that the host does not know; default: none
+	AuditEvery time.Duration // how often one process of the shop compares log and archive; default: never
+	Checks     []Check       // of parts that the host does not know; default: none
 	DB         *mongo.Database
 	Holder     string                // name under which leases are taken; see [worker.Config]
 	Log        *eventlog.Log         // log of the process
@@ -51,6 +52,7 @@ type Host struct {
 	domains   []Domain
 	worker    *worker.Worker
 	readiness *readiness
+	auditor   *auditor
 }
 
 // NewHost prepares the lanes of domains. It reads no events before Run. It returns [eventlog.ErrTruncated] when the log lacks
@@ -69,8 +71,10 @@ func NewHost(ctx context.Context, config HostConfig, domains ...Domain) (*Host, 
 		}
 		w.Domains = append(w.Domains, lanes)
 	}
+	h.auditor = newAuditor(config)
 	if config.Registerer != nil {
 		config.Registerer.MustRegister(newStoreCollector(config.Log, config.StoreLimit))
+		config.Registerer.MustRegister(h.auditor.metrics()...)
 	}
 	var err error
 	if h.worker, err = worker.New(ctx, config.Log, w); err != nil {
@@ -107,6 +111,7 @@ func (h *Host) Run(ctx context.Context) error {
 		}
 	}
 	group.Go(func() error { return h.worker.Run(ctx) })
+	group.Go(func() error { h.auditor.run(ctx); return nil })
 	group.Go(func() error { return h.config.Log.Monitor(ctx) })
 	group.Go(func() error { h.readiness.run(ctx); return nil })
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {

@@ -109,7 +109,7 @@ func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out 
 	if err != nil {
 		return err
 	}
-	host, err := NewHost(ctx, HostConfig{DB: db, Log: l, Registerer: registry}, domain)
+	host, err := NewHost(ctx, HostConfig{AuditEvery: s.AuditEvery, DB: db, Log: l, Registerer: registry}, domain)
 	if err != nil {
 		return err
 	}

@@ -25,16 +25,20 @@ const (
 	CodeArchiveEmpty        = "archive_empty"
 	CodeBrokerUnavailable   = "broker_unavailable"
 	CodeCircuitOpen         = "circuit_open"
+	CodeCopiesDiffer        = "copies_differ"
 	CodeDatabaseUnavailable = "database_unavailable"
 	CodeDeadLetters         = "dead_letters"
 	CodeDiskFull            = "disk_full"
 	CodeLanePaused          = "lane_paused"
 	CodeLaneWaiting         = "lane_waiting"
 	CodeLogDamaged          = "log_damaged"
+	CodeLogNeedsRepair      = "log_needs_repair"
+	CodeLogVerifying        = "log_verifying"
 	CodeNewerRelease        = "newer_release"
 	CodeNotStored           = "not_stored"
 	CodeProjectionBehind    = "projection_behind"
 	CodeStarting            = "starting"
+	CodeStoreDamaged        = "store_damaged"
 	CodeStreamMissing       = "stream_missing"
 )
 
@@ -44,16 +48,20 @@ var notReady = map[string]bool{
 	CodeArchiveEmpty:        false,
 	CodeBrokerUnavailable:   true,
 	CodeCircuitOpen:         false,
+	CodeCopiesDiffer:        false,
 	CodeDatabaseUnavailable: false,
 	CodeDeadLetters:         false,
 	CodeDiskFull:            true,
 	CodeLanePaused:          false,
 	CodeLaneWaiting:         true,
 	CodeLogDamaged:          true,
+	CodeLogNeedsRepair:      false,
+	CodeLogVerifying:        false,
 	CodeNewerRelease:        true,
 	CodeNotStored:           true,
 	CodeProjectionBehind:    false,
 	CodeStarting:            true,
+	CodeStoreDamaged:        false,
 	CodeStreamMissing:       true,
 }
 
@@ -65,6 +73,9 @@ type Condition struct {
 
 // Error returns the code and the text.
 func (c Condition) Error() string { return c.Code + ": " + c.Err.Error() }
+
+// ShortCode returns the code, which package api tells everybody.
+func (c Condition) ShortCode() string { return c.Code }
 
 // Unwrap returns the error without the code.
 func (c Condition) Unwrap() error { return c.Err }
@@ -156,19 +167,21 @@ func (r *readiness) collect(now time.Time) (found []Condition) {
 			found = append(found, Condition{code, err})
 		}
 	}
+	connected := r.host.config.Log.JetStream().Conn().IsConnected()
 	for _, err := range each(r.host.worker.Ready()) {
-		add(waitCode(err, CodeLaneWaiting), err)
+		add(waitCode(err, connected, CodeLaneWaiting), err)
 	}
 	for _, d := range r.host.domains {
 		add(CodeStarting, d.Ready())
 	}
 	for _, err := range each(r.host.worker.Degraded()) {
-		add(waitCode(err, CodeDatabaseUnavailable), err)
+		add(waitCode(err, connected, CodeDatabaseUnavailable), err)
 	}
 	add(CodeNotStored, r.host.config.Log.Storing())
 	for _, c := range r.checks {
 		add(c.Code, c.Problem())
 	}
+	add(CodeCopiesDiffer, r.host.auditor.problem())
 	add(CodeDeadLetters, openDeadLetters(r.host.Lanes()))
 	add(CodeProjectionBehind, r.projectionsBehind(now))
 	for _, p := range r.probes {
@@ -189,7 +202,7 @@ func each(err error) []error {
 }
 
 // waitCode returns the code for why a lane or the reader waits.
-func waitCode(err error, otherwise string) string {
+func waitCode(err error, connected bool, otherwise string) string {
 	var gap *eventlog.GapError
 	switch {
 	case errors.Is(err, worker.ErrStarting):
@@ -200,9 +213,13 @@ func waitCode(err error, otherwise string) string {
 		return CodeCircuitOpen
 	case errors.Is(err, events.ErrNewer):
 		return CodeNewerRelease
+	case errors.Is(err, eventlog.ErrNeedsRepair):
+		return CodeLogNeedsRepair
+	case errors.Is(err, worker.ErrVerifying):
+		return CodeLogVerifying
 	case errors.Is(err, eventlog.ErrTruncated), errors.As(err, &gap):
 		return CodeLogDamaged
-	case errors.Is(err, eventlog.ErrUnavailable):
+	case errors.Is(err, eventlog.ErrUnavailable) && !connected:
 		return CodeBrokerUnavailable
 	}
 	return otherwise
@@ -248,7 +265,7 @@ func byCode(conditions []Condition) map[string]error {
 }
 
 var conditionDesc = prometheus.NewDesc("tillstream_condition",
-	"1 while the process reports the condition. With not_ready=\"true\" it gets no requests meanwhile, otherwise it is degraded.", []string{"code", "not_ready"}, nil)
+	"1 while the process reports the condition. The effect is that it is not_ready and gets no requests, or that it is degraded.", []string{"code", "effect"}, nil)
 
 // Describe implements prometheus.Collector.
 func (r *readiness) Describe(to chan<- *prometheus.Desc) { to <- conditionDesc }
@@ -257,10 +274,13 @@ func (r *readiness) Describe(to chan<- *prometheus.Desc) { to <- conditionDesc }
 func (r *readiness) Collect(to chan<- prometheus.Metric) {
 	now := byCode(r.conditions())
 	for code, blocks := range notReady {
-		value := 0.0
+		value, effect := 0.0, "degraded"
 		if now[code] != nil {
 			value = 1
 		}
-		to <- prometheus.MustNewConstMetric(conditionDesc, prometheus.GaugeValue, value, code, fmt.Sprint(blocks))
+		if blocks {
+			effect = "not_ready"
+		}
+		to <- prometheus.MustNewConstMetric(conditionDesc, prometheus.GaugeValue, value, code, effect)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 // Settings are the settings of every worker process. Each can be a flag or an environment variable.
 type Settings struct {
+	Auditing   `embed:""`
 	Failpoints `embed:""`
 	TLS        `embed:""`
 
@@ -29,9 +30,28 @@ type Settings struct {
 	TokenSecret   string        `env:"TOKEN_SECRET" required:"" help:"Secret of order tokens, the same for all processes, 22 characters or more; several are separated by commas, of which the first makes tokens and all check them. Prefer the environment variable: other users can read flags."`
 }
 
+// Auditing has the setting that every process has which runs lanes.
+type Auditing struct {
+	AuditEvery time.Duration `env:"AUDIT_EVERY" default:"24h" help:"How often one process of the shop compares log and archive, event by event; 0 means never."`
+}
+
 // Charging has the setting that must be the same in all workers that charge customers or list prices.
 type Charging struct {
 	ChargeLimits events.ChargeLimits `env:"CHARGE_LIMITS" placeholder:"GBP=100" help:"Smallest charge of a currency and, after a slash, its step, in minor units. Needed only where the limits of the Stripe account differ from those that Stripe publishes."`
+}
+
+// OrderLimits are the settings of orders.Limits, for the orders worker.
+type OrderLimits struct {
+	Units          int64         `name:"max-units-per-line" env:"MAX_UNITS_PER_LINE" default:"5000" help:"Maximum number of units of one item in one order of a shopper; staff can order more."`
+	OpenPerEmail   int           `name:"max-open-per-email" env:"MAX_OPEN_PER_EMAIL" default:"5" help:"Maximum number of unpaid orders of one e-mail address at the same time."`
+	OpenPerAddress int           `name:"max-open-per-address" env:"MAX_OPEN_PER_ADDRESS" default:"50" help:"Maximum number of unpaid orders of one client address at the same time, in each process."`
+	ShortHoldFor   time.Duration `name:"short-hold-for" env:"SHORT_HOLD_FOR" default:"10m" help:"How long stock is reserved for an unpaid order of a shopper who already uses half of one of these maximums."`
+}
+
+// HoldLimit has the settings of inventory.HoldLimit, for the inventory worker.
+type HoldLimit struct {
+	Percent int64 `name:"hold-percent" env:"HOLD_PERCENT" default:"50" help:"Maximum part of the available units of an item, in percent, that is reserved for one unpaid order of a shopper; 100: all of them."`
+	Always  int64 `name:"hold-always" env:"HOLD_ALWAYS" default:"20" help:"Units of an item that are reserved for one order in spite of HOLD_PERCENT, so that the last ones can be bought."`
 }
 
 // Proxying has the setting of programs that need to know the addresses of clients.
@@ -39,14 +59,14 @@ type Proxying struct {
 	TrustedProxies api.Proxies `env:"TRUSTED_PROXIES" default:"127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7" help:"Networks of the proxies whose X-Forwarded-For headers are believed. Their own addresses have no limit, because they stand for many clients."`
 }
 
-// Streams has the settings of programs that serve event streams.
+// Streams has the settings of programs that keep requests open: event streams, and requests that wait.
 type Streams struct {
-	MaxStreams          int `env:"MAX_STREAMS" default:"3000" help:"Maximum number of event streams that are open at a time; beyond it shoppers' pages poll."`
-	MaxStreamsPerClient int `env:"MAX_STREAMS_PER_CLIENT" default:"100" help:"Maximum number of event streams of one client address that are open at a time."`
+	MaxStreams          int `env:"MAX_STREAMS" default:"3000" help:"Maximum number of event streams, and of requests that wait for a payment, that are open at a time; beyond it shoppers' pages poll."`
+	MaxStreamsPerClient int `env:"MAX_STREAMS_PER_CLIENT" default:"100" help:"Maximum number of them of one client address."`
 }
 
-// Limits returns the limits of event streams.
-func (s Streams) Limits() api.StreamLimits {
+// StreamLimits returns the limits of event streams.
+func (s Streams) StreamLimits() api.StreamLimits {
 	return api.StreamLimits{Total: s.MaxStreams, PerClient: s.MaxStreamsPerClient}
 }
 

@@ -86,7 +86,7 @@ func (f *shopFleet) buy(t *testing.T, c crowd) {
 	var shoppers sync.WaitGroup
 	for _, name := range c.names {
 		shoppers.Go(func() {
-			p := buyer.Buy(t.Context(), loadgen.Basket{Key: "basket-of-" + name, Email: emailOf(name), Name: name, Locale: "en", Country: "GB",
+			p := buyer.Buy(t.Context(), loadgen.Basket{Key: "the-basket-of-" + name, Email: emailOf(name), Name: name, Locale: "en", Country: "GB",
 				Lines: []loadgen.Line{{SKU: "LAMP", Quantity: 1}, {SKU: "MUG", Quantity: 2}}})
 			if p.Err != nil {
 				t.Errorf("purchase of %s: %v", name, p.Err)

@@ -7,32 +7,53 @@ import (
 	"path/filepath"
 )
 
-// Isolate replaces the damaged bytes by a deleted message, so that the server keeps the messages after them. It first copies the
-// damaged bytes to File with the suffix ".damaged-OFFSET" and removes the stream's index, which may contradict the file. The
-// end of a stream is left to the server, which truncates it. Isolate may be repeated after a crash.
+// Isolate replaces damaged bytes of messages by a deleted message, so that the server keeps the messages after them and assigns
+// no sequence twice. It first copies the damaged bytes to File with the suffix ".damaged-OFFSET" and removes the stream's index,
+// which may contradict the file. An incomplete record is left to the server, which removes it. Damaged settings are copied and
+// removed: the server ignores the stream until a program creates it again. Isolate may be repeated after a crash.
 func (d Damage) Isolate() (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("isolate the damage in %s: %w", d.File, err)
 		}
 	}()
+	if d.Part == Index {
+		return d.removeIndex()
+	}
+	if d.Incomplete {
+		return nil
+	}
 	if err := d.keep(); err != nil {
 		return err
 	}
-	if err := os.Remove(filepath.Join(filepath.Dir(d.File), "index.db")); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+	if d.Part == Settings { // the server writes settings only where there are none
+		return errors.Join(remove(d.File), remove(filepath.Join(filepath.Dir(d.File), settingsSum)))
 	}
-	if d.End() {
-		return nil
+	if err := d.removeIndex(); err != nil {
+		return err
 	}
 	if d.Length < minSize || d.Length > maxSize {
 		return fmt.Errorf("%d bytes cannot hold a record", d.Length)
+	}
+	sequence := d.Before - 1
+	if sequence == d.After { // a record without a message, which the server skips
+		sequence = 0
 	}
 	r, err := newReader(d.Stream, d.File)
 	if err != nil {
 		return err
 	}
-	return writeAt(d.File, r.erased(int(d.Length), d.After+1), d.Offset)
+	return writeAt(d.File, r.erased(int(d.Length), sequence), d.Offset)
+}
+
+func (d Damage) removeIndex() error { return remove(filepath.Join(filepath.Dir(d.File), indexName)) }
+
+// remove removes a file that may be missing.
+func remove(name string) error {
+	if err := os.Remove(name); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // keep copies the damaged bytes, unless an earlier call has.

@@ -15,74 +15,112 @@ import (
 // ErrUnsupported is returned for a stream whose files are compressed or encrypted.
 var ErrUnsupported = errors.New("compressed or encrypted stream")
 
-// Damage is a run of bytes in a file of messages that holds no valid record.
+// Part is the part of a stream's files that is damaged.
+type Part int
+
+// The parts of a stream's files.
+const (
+	Messages Part = iota // a file of messages
+	Index                // computed from the messages; the server writes it again
+	Settings             // without them the server ignores the stream until a program creates it again; its messages are kept
+)
+
+// Damage is a run of bytes in a file of messages that holds no valid record, or another file whose checksum is wrong.
 type Damage struct {
 	Stream string
+	Part   Part
 	File   string
 	Offset int64
 	Length int64
 
 	// After is the sequence of the last valid record before the damage, 0 if there is none in the stream. Before is the
-	// sequence of the next valid one, 0 at the end of the stream. The sequences between the two are lost.
+	// sequence of the next valid one; at the end of the stream it is the one after the last known sequence. The sequences
+	// between the two are lost. Both are 0 for another part than messages.
 	After, Before uint64
+	// Incomplete is a record at the end of the stream that was not written completely, because the process or the machine stopped
+	// during the write. It is no loss: a message is acknowledged only after it is on disk. Before is 0.
+	Incomplete bool
 }
 
-// End reports whether nothing valid follows. A crash during a write leaves such an end, without a loss: a message is
-// acknowledged only after it is on disk. Damage of the last messages looks the same.
-func (d Damage) End() bool { return d.Before == 0 }
+// Loss reports whether messages or settings are lost.
+func (d Damage) Loss() bool {
+	return d.Part == Settings || d.Part == Messages && !d.Incomplete && d.Before != d.After+1
+}
 
-// String describes the damage and the sequences that are lost.
+// String describes the damage and what is lost.
 func (d Damage) String() string {
-	lost := fmt.Sprintf("sequences %d to %d are lost", d.After+1, d.Before-1)
+	name := filepath.Base(d.File)
 	switch {
-	case d.End():
-		lost = fmt.Sprintf("nothing after sequence %d can be read", d.After)
-	case d.Before == d.After+1:
+	case d.Part == Index:
+		return fmt.Sprintf("stream %s: %s does not match its checksum and is computed again", d.Stream, name)
+	case d.Part == Settings:
+		return fmt.Sprintf("stream %s: %s does not match its checksum in meta.sum: the stream is created again with its messages; limits set by an operator are lost", d.Stream, name)
+	case d.Incomplete:
+		return fmt.Sprintf("stream %s: the write after sequence %d was interrupted; no acknowledged message is lost", d.Stream, d.After)
+	}
+	lost := fmt.Sprintf("sequences %d to %d are lost", d.After+1, d.Before-1)
+	switch d.Before {
+	case d.After + 1:
 		lost = "no sequence is lost"
-	case d.Before == d.After+2:
+	case d.After + 2:
 		lost = fmt.Sprintf("sequence %d is lost", d.After+1)
 	}
-	return fmt.Sprintf("stream %s: %s is damaged at byte %d: %s", d.Stream, d.File, d.Offset, lost)
+	return fmt.Sprintf("stream %s: %s is damaged at byte %d: %s", d.Stream, name, d.Offset, lost)
 }
 
-// Check verifies every message below dir, the store directory of a stopped nats-server, and returns the damage that it
-// finds. progress, if not nil, is called after each file with the bytes read so far and in total. It returns
-// [ErrUnsupported] if it cannot read a stream.
+// Check verifies the settings, the index and every message of every stream below dir, the store directory of a stopped
+// nats-server, and returns the damage that it finds. progress, if not nil, is called after each file of messages with the bytes
+// read so far and in total. With the damage of the other streams it returns [ErrUnsupported] if it cannot read a stream.
 func Check(ctx context.Context, dir string, progress func(done, total int64)) ([]Damage, error) {
-	streams, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "*"))
+	streams, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "[^.]*")) // a dot marks one that is being deleted
 	if err != nil {
 		return nil, fmt.Errorf("list streams: %w", err)
 	}
-	var files [][]string
+	files := make([][]string, len(streams))
 	var done, total int64
-	for _, stream := range streams {
-		list, size, err := blocks(stream)
-		if err != nil {
+	for i, stream := range streams {
+		var size int64
+		if files[i], size, err = blocks(stream); err != nil {
 			return nil, fmt.Errorf("list messages of stream %s: %w", filepath.Base(stream), err)
 		}
-		files, total = append(files, list), total+size
+		total += size
 	}
 	var all []Damage
+	var unsupported []error
 	for i, stream := range streams {
-		s, err := newScan(stream)
-		if err != nil {
-			return nil, err
-		}
-		for _, file := range files[i] {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			size, err := s.file(file)
-			if err != nil {
-				return nil, fmt.Errorf("check stream %s: %w", s.stream, err)
-			}
+		damage, err := checkStream(ctx, stream, files[i], func(size int64) {
 			if done += size; progress != nil {
 				progress(done, total)
 			}
+		})
+		switch {
+		case errors.Is(err, ErrUnsupported):
+			unsupported = append(unsupported, err)
+		case err != nil:
+			return nil, fmt.Errorf("check stream %s: %w", filepath.Base(stream), err)
 		}
-		all = append(all, s.damage...)
+		all = append(all, damage...)
 	}
-	return all, nil
+	return all, errors.Join(unsupported...)
+}
+
+// checkStream checks the stream in a directory. read is called with the size of each file of messages.
+func checkStream(ctx context.Context, dir string, files []string, read func(size int64)) ([]Damage, error) {
+	s, err := newScan(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		size, err := s.file(file)
+		if err != nil {
+			return s.damage, err
+		}
+		read(size)
+	}
+	return s.end(), nil
 }
 
 // blocks lists the files of messages of a stream in the order in which they were written, with their size together.
@@ -111,17 +149,22 @@ func blocks(stream string) (files []string, size int64, err error) {
 
 // scan reads the files of one stream in order.
 type scan struct {
-	stream string
-	last   uint64 // the last valid sequence
-	damage []Damage
+	stream  string
+	last    uint64 // the last valid sequence
+	indexed uint64 // the last sequence according to the index; 0 without a valid index
+	damage  []Damage
 }
 
 func newScan(dir string) (*scan, error) {
-	name := filepath.Base(dir)
+	s := &scan{stream: filepath.Base(dir)}
 	if _, err := os.Stat(filepath.Join(dir, "meta.key")); err == nil {
-		return nil, fmt.Errorf("stream %s: %w", name, ErrUnsupported)
+		return nil, fmt.Errorf("stream %s: %w", s.stream, ErrUnsupported)
 	}
-	return &scan{stream: name}, nil
+	err := s.settings(dir)
+	if err == nil {
+		err = s.index(filepath.Join(dir, "msgs", indexName))
+	}
+	return s, err
 }
 
 // file reads one file of at most the broker's block size, which is 8 MiB by default.
@@ -144,7 +187,8 @@ func (s *scan) file(name string) (size int64, err error) {
 			continue
 		}
 		next := r.next(buf, at)
-		s.damage = append(s.damage, Damage{Stream: s.stream, File: name, Offset: int64(at), Length: int64(next - at), After: s.last})
+		s.damage = append(s.damage, Damage{Stream: s.stream, File: name, Offset: int64(at), Length: int64(next - at), After: s.last,
+			Incomplete: next == len(buf) && r.incomplete(buf[at:])})
 		at = next
 	}
 	return int64(len(buf)), nil
@@ -155,10 +199,23 @@ func (s *scan) valid(rec record) {
 	if rec.sequence == 0 {
 		return
 	}
-	for i := len(s.damage) - 1; i >= 0 && s.damage[i].Before == 0; i-- {
-		s.damage[i].Before = rec.sequence
+	for i := len(s.damage) - 1; i >= 0 && s.damage[i].Part == Messages && s.damage[i].Before == 0; i-- {
+		s.damage[i].Before, s.damage[i].Incomplete = rec.sequence, false
 	}
 	s.last = max(s.last, rec.sequence)
+}
+
+// end returns all damage. Damage at the end reaches to the last sequence of the index, which may have been written after it, and
+// is at least one message unless the record is incomplete.
+func (s *scan) end() []Damage {
+	for i := range s.damage {
+		d := &s.damage[i]
+		if d.Part != Messages || d.Before > 0 || d.Incomplete && s.indexed <= s.last {
+			continue
+		}
+		d.Before, d.Incomplete = max(s.indexed, s.last+1)+1, false
+	}
+	return s.damage
 }
 
 // next returns where the next valid record after a damaged one begins, or the end.

@@ -3,6 +3,7 @@ package natsfile_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -23,13 +24,15 @@ const (
 	bodySize = 60 << 10 // two files of at most 8 MiB
 )
 
+var config = jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}, DenyDelete: true, DenyPurge: true, AllowAtomicPublish: true}
+
 // body is what message n of the test's stream holds.
 func body(n uint64) []byte {
 	return bytes.Repeat(fmt.Appendf(nil, "message %d. ", n), bodySize/len(fmt.Sprintf("message %d. ", n)))
 }
 
 // server runs do against an embedded server on a directory.
-func server(t *testing.T, dir string, do func(ctx context.Context, js jetstream.JetStream)) {
+func server(t testing.TB, dir string, do func(ctx context.Context, js jetstream.JetStream)) {
 	t.Helper()
 	s, err := embedded.StartNATS(embedded.NATSConfig{Dir: dir})
 	if err != nil {
@@ -53,7 +56,7 @@ func store(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	server(t, dir, func(ctx context.Context, js jetstream.JetStream) {
-		if _, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}, DenyDelete: true, DenyPurge: true}); err != nil {
+		if _, err := js.CreateStream(ctx, config); err != nil {
 			t.Fatal(err)
 		}
 		for n := range uint64(messages) {
@@ -71,6 +74,9 @@ func stored(t *testing.T, dir string) (last uint64, missing []uint64) {
 	t.Helper()
 	server(t, dir, func(ctx context.Context, js jetstream.JetStream) {
 		s, err := js.Stream(ctx, "S")
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			s, err = js.CreateStream(ctx, config)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +127,7 @@ func TestOneFlippedByteLosesOneMessage(t *testing.T) {
 	if err != nil || len(files) < 2 {
 		t.Fatalf("got files %v (%v), want at least two", files, err)
 	}
-	for round := range 24 {
+	for round := range 32 {
 		name := files[round%len(files)]
 		info, err := os.Stat(name)
 		if err != nil {
@@ -130,6 +136,13 @@ func TestOneFlippedByteLosesOneMessage(t *testing.T) {
 		offset := rand.Int64N(info.Size())
 		if round < 16 { // the fields at the start of a record are a small part of it: try each
 			offset = int64(round * 2)
+		}
+		if round >= 24 { // the last message
+			name = files[len(files)-1]
+			if info, err = os.Stat(name); err != nil {
+				t.Fatal(err)
+			}
+			offset = info.Size() - 1 - int64((round-24)*(bodySize/8))
 		}
 		t.Run(fmt.Sprintf("%s:%d", filepath.Base(name), offset), func(t *testing.T) {
 			t.Parallel()
@@ -154,22 +167,21 @@ func TestOneFlippedByteLosesOneMessage(t *testing.T) {
 				t.Fatalf("got %v, want one damage around byte %d of %s", damage, offset, file)
 			}
 			lost := damage[0].After + 1
+			if damage[0].Before != lost+1 || !damage[0].Loss() {
+				t.Errorf("got %+v, want one lost sequence", damage[0])
+			}
 			if err := damage[0].Isolate(); err != nil {
 				t.Fatal(err)
 			}
-			if damage := check(t, dir); len(damage) > 0 && !damage[0].End() {
+			if damage := check(t, dir); len(damage) > 0 {
 				t.Errorf("after Isolate: got %v, want no damage", damage)
 			}
 			if round%3 > 0 { // a server takes longer than the rest of the test
 				return
 			}
 			last, missing := stored(t, dir)
-			want, wantLast := []uint64{lost}, uint64(messages)
-			if lost == messages {
-				wantLast--
-			}
-			if !slices.Equal(missing, want) || last != wantLast {
-				t.Errorf("got last sequence %d without %v, want %d without %v", last, missing, wantLast, want)
+			if want := []uint64{lost}; !slices.Equal(missing, want) || last != messages {
+				t.Errorf("got last sequence %d without %v, want %d without %v", last, missing, messages, want)
 			}
 		})
 	}
@@ -206,5 +218,71 @@ func TestAnOverwrittenPageLosesItsMessages(t *testing.T) {
 	}
 	if last, missing := stored(t, dir); last != messages || !slices.Equal(missing, want) {
 		t.Errorf("got last sequence %d without %v, want %d without %v", last, missing, messages, want)
+	}
+}
+
+// A record that was not written completely is no damage, unless the index knows of its sequence: then it was acknowledged.
+func TestIncompleteRecordIsNoDamage(t *testing.T) {
+	t.Parallel()
+	for name, indexed := range map[string]bool{"AfterKill": false, "AfterStop": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := store(t)
+			files, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "S", "msgs", "2.blk"))
+			if err != nil || len(files) != 1 {
+				t.Fatal(files, err)
+			}
+			info, err := os.Stat(files[0])
+			if err == nil {
+				err = os.Truncate(files[0], info.Size()-1000)
+			}
+			if err == nil && !indexed {
+				err = os.Remove(filepath.Join(filepath.Dir(files[0]), "index.db"))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			damage := check(t, dir)
+			if len(damage) != 1 || damage[0].Incomplete == indexed || damage[0].Loss() != indexed || damage[0].After != messages-1 {
+				t.Fatalf("got %+v, want incomplete %t", damage, !indexed)
+			}
+			if err := damage[0].Isolate(); err != nil {
+				t.Fatal(err)
+			}
+			want := uint64(messages - 1)
+			if indexed {
+				want = messages
+			}
+			if last, missing := stored(t, dir); last != want || !slices.Equal(missing, []uint64{messages}) {
+				t.Errorf("got last sequence %d without %v, want %d without %d", last, missing, want, messages)
+			}
+		})
+	}
+}
+
+// Damaged settings or a damaged index are found. The stream that is created again has every message, and the server computes the
+// index again.
+func TestOtherFilesAreChecked(t *testing.T) {
+	t.Parallel()
+	for name, part := range map[string]natsfile.Part{"meta.inf": natsfile.Settings, "meta.sum": natsfile.Settings, "msgs/index.db": natsfile.Index} {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			t.Parallel()
+			dir := store(t)
+			files, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "S", name))
+			if err != nil || len(files) != 1 {
+				t.Fatal(files, err)
+			}
+			flip(t, files[0], 10)
+			damage := check(t, dir)
+			if len(damage) != 1 || damage[0].Part != part || damage[0].Loss() != (part == natsfile.Settings) {
+				t.Fatalf("got %+v, want damage of part %d", damage, part)
+			}
+			if err := damage[0].Isolate(); err != nil {
+				t.Fatal(err)
+			}
+			if last, missing := stored(t, dir); last != messages || len(missing) > 0 {
+				t.Errorf("got last sequence %d without %v, want %d", last, missing, messages)
+			}
+		})
 	}
 }

@@ -49,19 +49,8 @@ func (r *reader) record(buf []byte) (record, bool) {
 		return record{}, false
 	}
 	length := binary.LittleEndian.Uint32(buf)
-	size, subject := int(length&^hasHeader), int(binary.LittleEndian.Uint16(buf[20:]))
-	body := headSize + subject
-	if length&hasHeader != 0 {
-		body += 4
-	}
-	if size > maxSize || size > len(buf) || body+sumSize > size {
-		return record{}, false
-	}
-	end := size - sumSize
-	if length&hasHeader != 0 && !validHeader(buf[body-4:end]) {
-		return record{}, false
-	}
-	if !bytes.Equal(r.checksum(buf[4:20], buf[headSize:headSize+subject], buf[body:end]), buf[end:size]) {
+	size := int(length &^ hasHeader)
+	if size > maxSize || size > len(buf) || !r.matches(buf[:max(size, minSize)], length&hasHeader != 0) {
 		return record{}, false
 	}
 	sequence := binary.LittleEndian.Uint64(buf[4:])
@@ -69,6 +58,32 @@ func (r *reader) record(buf []byte) (record, bool) {
 		return record{size: size}, true
 	}
 	return record{size: size, sequence: sequence &^ deleted}, true
+}
+
+// matches reports whether a record of the length of buf, with or without a header, has a correct checksum.
+func (r *reader) matches(buf []byte, header bool) bool {
+	subject, end := int(binary.LittleEndian.Uint16(buf[20:])), len(buf)-sumSize
+	body := headSize + subject
+	if header {
+		body += 4
+	}
+	if body > end || header && !validHeader(buf[body-4:end]) {
+		return false
+	}
+	return bytes.Equal(r.checksum(buf[4:20], buf[headSize:headSize+subject], buf[body:end]), buf[end:])
+}
+
+// unwritten is how many zeros in a row show that a part of a record was not written. Only lengths and sequences contain zeros.
+const unwritten = 32
+
+// incomplete reports whether buf, the end of a file, is the beginning of a record that was not written completely: the file ends
+// before the record does, or after a power failure the file system has zeros where it has not written yet. A length that is
+// damaged itself is recognised by the checksum of a record that ends with the file.
+func (r *reader) incomplete(buf []byte) bool {
+	if len(buf) < minSize || bytes.Contains(buf, make([]byte, unwritten)) {
+		return true
+	}
+	return int(binary.LittleEndian.Uint32(buf)&^hasHeader) > len(buf) && !r.matches(buf, true) && !r.matches(buf, false)
 }
 
 // validHeader reports whether a header is as long as it says, which the checksum does not cover: header and body would be

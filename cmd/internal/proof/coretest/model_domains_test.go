@@ -91,7 +91,7 @@ func (m *model) inventoryHandles(e events.Event) []decision {
 	for sku, s := range m.stocks {
 		levels[sku] = s.Level
 	}
-	d, err := inventory.Decide(r, action, id, wanted, levels)
+	d, err := inventory.Decide(r, action, id, wanted, levels, inventory.HoldLimit{})
 	m.must(nil, err)
 	all := about(events.PrefixReservation, id, d.Reservation)
 	for _, entry := range d.Stock {

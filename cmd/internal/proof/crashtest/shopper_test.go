@@ -82,7 +82,7 @@ func (s *shopper) placeRequest() (call, error) {
 	body, err := json.Marshal(order{Email: s.address(), Name: s.name,
 		Address: map[string]any{"line1": "1 Market Place", "city": "Anytown", "postal_code": "10000", "country": "GB"},
 		Lines:   []any{map[string]any{"sku": "LAMP", "quantity": 1}, map[string]any{"sku": "MUG", "quantity": 2}}})
-	return call{method: http.MethodPost, url: s.deployment.shop.Storefront + "/api/orders", key: "key-of-" + s.name, contentType: "application/json", body: body}, err
+	return call{method: http.MethodPost, url: s.deployment.shop.Storefront + "/api/orders", key: "the-idempotency-key-of-" + s.name, contentType: "application/json", body: body}, err
 }
 
 func (s *shopper) place(ctx context.Context) error {

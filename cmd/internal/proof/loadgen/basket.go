@@ -16,13 +16,14 @@ type Line struct {
 
 // Basket is the purchase that one shopper intends.
 type Basket struct {
-	Key     string // Idempotency-Key; the same for every attempt, different in every run
+	Key     string // Idempotency-Key of 16 characters or more; the same for every attempt, different in every run
 	Email   string
 	Name    string
 	Locale  string
 	Country string // ISO 3166-1 alpha-2
 	Lines   []Line // one per SKU
 	Habit   Habit
+	Staff   bool // staff place the order for the customer, if the ops token is known; it then has no shopper's limits
 }
 
 func (b Basket) has(sku string) bool {
@@ -46,7 +47,7 @@ func Demand(source Source) map[string]int64 {
 }
 
 // NewRunID returns a random name for a run, which makes its idempotency keys unique.
-func NewRunID() string { return crand.Text()[:10] }
+func NewRunID() string { return crand.Text()[:16] }
 
 // Habit is how a shopper carries out a purchase.
 type Habit string

@@ -45,9 +45,9 @@ func TestReplayMakesBasketPerInvoice(t *testing.T) {
 	}
 	want := []loadgen.Basket{
 		{Key: "run-700001", Email: "customer-15001@example.com", Name: "Customer 15001", Locale: "en", Country: "GB",
-			Lines: []loadgen.Line{{SKU: "10001", Quantity: 10}, {SKU: "10002A", Quantity: 2}}},
+			Lines: []loadgen.Line{{SKU: "10001", Quantity: 10}, {SKU: "10002A", Quantity: 2}}, Staff: true},
 		{Key: "run-700004", Email: "guest-700004@example.com", Name: "Guest", Locale: "de", Country: "DE",
-			Lines: []loadgen.Line{{SKU: "10003", Quantity: 100}}},
+			Lines: []loadgen.Line{{SKU: "10003", Quantity: 100}}, Staff: true},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("baskets (-want +got):\n%s", diff)

@@ -3,7 +3,7 @@ import { Problem, call } from './api.js';
 import { follow } from './follow.js';
 import { PaymentPanel } from './payment.js';
 import { saveCart, saveToken, token as knownToken } from './store.js';
-import { meaning, remainder, shortages, why } from './texts.js';
+import { isLimited, meaning, remainder, shortages, why } from './texts.js';
 import { $, briefLine, el, format, show } from './view.js';
 
 const { id, sandbox } = $('order').dataset, path = `/api/orders/${encodeURIComponent(id)}`;
@@ -43,7 +43,7 @@ function drawSteps(states) {
 
 function drawShort(order) {
   const short = shortages(order), reason = why(order);
-  const list = short.length ? ['These items are out of stock:', el('ul', {}, ...short.map((text) => el('li', {}, text)))] : [];
+  const list = short.length ? [isLimited(order) ? 'These quantities are too large:' : 'These items are out of stock:', el('ul', {}, ...short.map((text) => el('li', {}, text)))] : [];
   $('short').replaceChildren(...list, ...(reason ? [reason] : []));
   show($('short'), short.length > 0 || reason !== '');
 }

@@ -41,9 +41,17 @@ const money = {
 const rejections = {
   paid_too_late: { steps: ['done', 'stopped', 'done', ''], headline: 'Sorry, your payment arrived too late', again: true,
     story: (order) => refund(order) || `Your items were sold out by then. You get a full refund, and an e-mail to ${order.email}.` },
+  too_many: { steps: ['done', 'stopped', '', ''], headline: 'Sorry, this is more than we can reserve at once', again: true, final: true,
+    story: () => 'You have not been charged. Please order the quantities below, or contact us for a larger order.' },
   payment_not_taken: { steps: ['done', 'done', 'stopped', ''], headline: 'Sorry, the payment could not be started', again: true, final: true,
     story: () => 'Your items are no longer reserved, and you have not been charged. Please order again.' },
 };
+
+/** isLimited reports whether all items that stopped an order are in stock, but too many for one order. */
+export function isLimited(order) {
+  const short = order.reason?.short ?? [];
+  return short.length > 0 && short.every(({ limited }) => limited);
+}
 
 /** Cancelled orders by their reason, except those that somebody cancelled. */
 const cancellations = {
@@ -53,7 +61,7 @@ const cancellations = {
 
 /** special returns the text of a rejected, cancelled or confirmed order that says more than its status. */
 function special(order) {
-  if (order.status === 'rejected') return rejections[order.reason?.code];
+  if (order.status === 'rejected') return rejections[isLimited(order) ? 'too_many' : order.reason?.code];
   if (order.status === 'cancelled') return cancellations[order.reason?.code];
   if (order.status !== 'confirmed') return undefined;
   return money[order.payment_status] ?? goods[order.fulfilment_status];
@@ -71,10 +79,11 @@ export function why(order) {
   return explained ? '' : (order.reason?.message ?? '');
 }
 
-/** shortages returns one sentence for each item that is out of stock. */
+/** shortages returns one sentence for each item that stopped an order. */
 export function shortages(order) {
-  return (order.reason?.short ?? []).map(({ sku, requested, available }) => {
+  return (order.reason?.short ?? []).map(({ sku, requested, available, limited }) => {
     const title = order.lines.find((line) => line.sku === sku)?.title ?? sku;
+    if (limited) return `${title}: up to ${available} in one order, you ordered ${requested}.`;
     return available > 0 ? `${title}: only ${available} left, you ordered ${requested}.` : `${title}: sold out.`;
   });
 }

@@ -55,6 +55,12 @@ type OrderPlaced struct {
 // EventType implements [Payload].
 func (OrderPlaced) EventType() string { return "orders.placed" }
 
+// The kinds of shoppers, for rules against fraud.
+const (
+	ShopperGuest    = "guest"
+	ShopperCustomer = "customer" // with an account
+)
+
 // OrderAwaitingPayment: every line is held until ExpiresAt, and the payment PaymentID can be requested.
 type OrderAwaitingPayment struct {
 	OrderID   string    `json:"order_id"`
@@ -62,6 +68,7 @@ type OrderAwaitingPayment struct {
 	Number    string    `json:"number"`
 	Amount    Money     `json:"amount"`
 	ExpiresAt time.Time `json:"expires_at"`
+	Shopper   string    `json:"shopper,omitempty"` // one of the Shopper constants; "" in events of older releases
 }
 
 // EventType implements [Payload].

@@ -25,6 +25,7 @@ type PaymentRequested struct {
 	Number    string    `json:"number"`
 	Amount    Money     `json:"amount"`
 	ExpiresAt time.Time `json:"expires_at"`
+	Shopper   string    `json:"shopper,omitempty"` // as in [OrderAwaitingPayment]
 }
 
 // EventType implements [Payload].

@@ -6,6 +6,7 @@ import (
 
 	"tillstream/events"
 	eventlog "tillstream/events/log"
+	"tillstream/events/text"
 )
 
 // Adjustment corrects the number of units on hand. Exactly one of Delta and Count is set.
@@ -25,15 +26,15 @@ func (a Adjustment) Check() error {
 	if a.Count != nil {
 		v.require(*a.Count >= 0 && *a.Count <= MaxQuantity, "count", fmt.Sprintf("want 0 to %d", MaxQuantity))
 	}
-	v.requireText("reason", a.Reason, 1, maxReason, "")
+	v.requireText("reason", a.Reason, 1, maxReason, text.Clean)
 	return v.err()
 }
 
 func (a Adjustment) decide(sku string, level events.StockLevel) ([]events.Payload, error) {
 	if a.Count != nil {
-		return SetCount(sku, level, *a.Count, a.Reason)
+		return SetCount(sku, level, *a.Count, cleaned(a.Reason, text.Clean))
 	}
-	return AdjustBy(sku, level, *a.Delta, a.Reason)
+	return AdjustBy(sku, level, *a.Delta, cleaned(a.Reason, text.Clean))
 }
 
 // Adjust corrects the stock of a SKU on behalf of an actor and returns the new level. It returns an [*events.InvalidError],

@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"tillstream/events"
+	"tillstream/events/text"
 )
 
 // Limits of a listing. MaxPrice is the largest amount that Stripe charges at once (docs.stripe.com/currencies, 8 digits).
@@ -43,28 +44,32 @@ var currencyPattern = regexp.MustCompile(`^[A-Z]{3}$`)
 func (l Listing) Check(charges events.ChargeLimits) error {
 	var v validator
 	v.require(events.CheckSKU(l.SKU) == nil, "sku", "want 1 to 64 printable characters, without a space at either end")
-	v.requireText("title", l.Title, 1, maxTitle, "")
-	v.requireText("description", l.Description, 0, maxDescription, "\n\t")
+	v.requireText("title", l.Title, 1, maxTitle, text.Clean)
+	v.requireText("description", l.Description, 0, maxDescription, text.CleanLines)
 	v.require(l.Price.Amount > 0 && l.Price.Amount <= MaxPrice, "price.amount", fmt.Sprintf("want 1 to %d minor units", MaxPrice))
 	step := charges.For(l.Price.Currency).Step
 	v.require(l.Price.Amount%step == 0, "price.amount", fmt.Sprintf("want a multiple of %d minor units, the smallest step that Stripe charges in %.3q", step, l.Price.Currency))
 	v.require(currencyPattern.MatchString(l.Price.Currency), "price.currency", "want an ISO 4217 code such as GBP")
-	v.requireText("image", l.Image, 0, maxImage, "")
+	v.requireText("image", l.Image, 0, maxImage, text.Clean)
 	v.require(isImage(l.Image), "image", "want a path that begins with / or an address that begins with https://")
 	v.require(len(l.Tags) <= maxTags, "tags", fmt.Sprintf("want at most %d", maxTags))
 	for i, tag := range l.Tags {
-		v.requireText(fmt.Sprintf("tags[%d]", i), tag, 1, maxTag, "")
+		v.requireText(fmt.Sprintf("tags[%d]", i), tag, 1, maxTag, text.Clean)
 	}
 	if l.OnHand != nil {
 		v.require(*l.OnHand >= 0 && *l.OnHand <= MaxQuantity, "on_hand", fmt.Sprintf("want 0 to %d", MaxQuantity))
 	}
-	v.requireText("reason", l.Reason, 0, maxReason, "")
+	v.requireText("reason", l.Reason, 0, maxReason, text.Clean)
 	return v.err()
 }
 
 // item returns the item of the listing, with defaults.
 func (l Listing) item() Item {
-	item := Item{SKU: l.SKU, Title: l.Title, Description: l.Description, Price: l.Price, Image: l.Image, Tags: l.Tags}
+	item := Item{SKU: l.SKU, Title: cleaned(l.Title, text.Clean), Description: cleaned(l.Description, text.CleanLines), Price: l.Price,
+		Image: l.Image, Tags: slices.Clone(l.Tags)}
+	for i, tag := range item.Tags {
+		item.Tags[i] = cleaned(tag, text.Clean)
+	}
 	if item.Image == "" {
 		item.Image = "/images/items/" + url.PathEscape(l.SKU) + ".svg"
 	}
@@ -76,7 +81,7 @@ func (l Listing) count(level events.StockLevel) ([]events.Payload, error) {
 	if l.OnHand == nil {
 		return nil, nil
 	}
-	return SetCount(l.SKU, level, *l.OnHand, cmp.Or(l.Reason, "counted"))
+	return SetCount(l.SKU, level, *l.OnHand, cmp.Or(cleaned(l.Reason, text.Clean), "counted"))
 }
 
 // isImage accepts a path on this site and an https address. Anything else could run a script or load over plain HTTP.
@@ -93,13 +98,23 @@ func (v *validator) require(ok bool, field, message string) {
 	}
 }
 
-// requireText checks the length in characters, and that every character is printable or in allowed.
-func (v *validator) requireText(field, s string, shortest, longest int, allowed string) {
-	length := utf8.RuneCountInString(s)
+// requireText checks text as it is stored: its length in characters, and that it has no invisible ones.
+func (v *validator) requireText(field, s string, shortest, longest int, clean func(string) (string, error)) {
+	cleaned, err := clean(s)
+	if err != nil {
+		v.require(false, field, err.Error())
+		return
+	}
+	length := utf8.RuneCountInString(cleaned)
 	v.require(length >= shortest && length <= longest, field, fmt.Sprintf("want %d to %d characters", shortest, longest))
-	unprintable := func(r rune) bool { return !unicode.IsPrint(r) && !strings.ContainsRune(allowed, r) }
-	v.require(utf8.ValidString(s) && !strings.ContainsFunc(s, unprintable), field, "has characters that cannot be printed")
-	v.require(shortest == 0 || s == "" || strings.TrimSpace(s) != "", field, "is blank")
+}
+
+// cleaned returns text that was checked in the form in which it is stored.
+func cleaned(s string, clean func(string) (string, error)) string {
+	if c, err := clean(s); err == nil {
+		return c
+	}
+	return s
 }
 
 func (v *validator) err() error {

@@ -25,6 +25,10 @@
 // shop again. The rules in reply.go distinguish such a refusal from a refusal of the recipient. A recipient that is deferred
 // (greylisting, a full mailbox) delays only the mails to that recipient. A mail that cannot be sent for four days fails.
 //
+// Anyone can order with the address of someone else. Therefore nothing is mailed about a guest's order for which nothing was
+// authorized, and a recipient gets at most [Config].PerRecipient mails in an hour, counted from the attempts in the log. Mails over
+// the limit about confirmed orders and refunds wait, others fail. A name that shows nothing or looks like a link is left out.
+//
 // The values in a mail are fixed when it is queued: the queued event has those of the outcome, and orders.placed, the first event
 // of the order, has the goods, the totals and the address. Templates, language and the shop's address are taken when the mail is
 // sent. So is the link with which a guest opens the order, because its token is never in the log.

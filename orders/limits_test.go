@@ -31,6 +31,8 @@ func isLimited(t *testing.T, a *httptest.ResponseRecorder, why string) {
 
 // Row 72 of the fault matrix: of one e-mail address, five orders can be unpaid at the same time. From the third one on, the stock
 // is held for ten minutes. Another shopper can buy, a repeated request gets its order, and a cancelled order makes room.
+//
+// API6 of the OWASP API Top 10.
 func TestUnpaidOrdersOfAnEmailAddressAreLimited(t *testing.T) {
 	t.Parallel()
 	l := logtest.Open(t)

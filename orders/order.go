@@ -189,6 +189,14 @@ func (o Order) outcome() events.OrderOutcome {
 	return events.OrderOutcome{OrderID: o.ID, PaymentID: o.PaymentID, Number: o.Number}
 }
 
+// shopper returns the kind of shopper who placed the order.
+func (o Order) shopper() string {
+	if o.CustomerID == "" {
+		return events.ShopperGuest
+	}
+	return events.ShopperCustomer
+}
+
 // ended is outcome for an order that ends without being confirmed.
 func (o Order) ended() events.OrderOutcome {
 	outcome := o.outcome()

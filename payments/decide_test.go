@@ -112,6 +112,9 @@ func TestOrderEventsInEveryState(t *testing.T) {
 	}
 }
 
+// An intent of Stripe's whose amount, currency or mode is not the payment's is refused.
+//
+// API10 of the OWASP API Top 10.
 func TestMismatchedIntentIsRefused(t *testing.T) {
 	t.Parallel()
 	change := func(f func(*Intent)) Intent {

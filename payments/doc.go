@@ -27,6 +27,14 @@
 //
 // Where orders runs in the same process, orders.payment_accepted is in the commit of the webhook, too.
 //
+// A webhook alone confirms nothing. One that reports a capture which the lane has not made (staff captured it in Stripe's dashboard)
+// makes the lane retrieve the intent, and Stripe's own answer is recorded. An event of another account or of the other mode is
+// answered 200 and not stored, and a repeated one is not stored again. An authorization that was only claimed confirms no order
+// either, because the capture fails.
+//
+// After [Config].CardAttempts declines the lane cancels the intent, so that nobody tests stolen cards with it. The cancellation
+// has the reason [events.CancelDeclinedTooOften], and so does that of the order.
+//
 // Every call to Stripe stands between two events: one that requests it and one with its result. If the process crashes between
 // them, the lane first retrieves the state from Stripe and then repeats the call under the same idempotency key. It trusts a key
 // until an hour before Stripe deletes it. Keys are <payment>/create/v1, <payment>/capture/v1, <payment>/cancel/v1 and

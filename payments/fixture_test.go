@@ -228,7 +228,7 @@ func (f *fixture) requestPayment(amount int64) (orderID string) {
 	f.t.Helper()
 	orderID = uuid.Must(uuid.NewV7()).String()
 	f.appendOrder(orderID, events.OrderAwaitingPayment{OrderID: orderID, PaymentID: events.FirstPaymentID(orderID), Number: "8F3K2-MQD7A",
-		Amount: events.Money{Amount: amount, Currency: "GBP"}, ExpiresAt: time.Now().Add(time.Hour)})
+		Amount: events.Money{Amount: amount, Currency: "GBP"}, ExpiresAt: time.Now().Add(time.Hour), Shopper: events.ShopperGuest})
 	return orderID
 }
 

@@ -282,6 +282,9 @@ func TestOldRequestsSearchBeforeTheyCreate(t *testing.T) {
 	}
 }
 
+// Every error of Stripe is either final or repeated.
+//
+// API10 of the OWASP API Top 10.
 func TestStripeErrorsAreClassified(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]error{400: ErrPermanent, 402: ErrDeclined, 404: ErrPermanent, 401: ErrRetry, 403: ErrRetry,

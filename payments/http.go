@@ -24,8 +24,9 @@ func (s *Service) Register(router huma.API) {
 		Description: "Returns the values that Stripe's browser library needs. With wait it answers once the PaymentIntent exists or the payment has ended. Needs the access_token of the order as a bearer token; without it the answer is 404.",
 		Tags:        []string{"Payments"},
 		Security:    api.OrderSecurity,
-		Middlewares: huma.Middlewares{api.RequireOrderToken(router, s.config.Access, "There is no such payment, or the access token is not for its order.")},
-		Errors:      []int{http.StatusNotFound, http.StatusServiceUnavailable},
+		Middlewares: huma.Middlewares{api.RequireOrderToken(router, s.config.Access, "There is no such payment, or the access token is not for its order."),
+			api.IdentifyClient(s.config.Proxies), s.waits.LimitWaits(router)},
+		Errors: []int{http.StatusNotFound, http.StatusTooManyRequests, http.StatusServiceUnavailable},
 	}, s.getPayment)
 	s.registerWebhook(router)
 }

@@ -36,6 +36,7 @@ type Payment struct {
 	Number    string       `json:"number"`
 	Amount    events.Money `json:"amount"`
 	ExpiresAt time.Time    `json:"expires_at"`
+	Shopper   string       `json:"shopper,omitempty"` // one of the Shopper constants of package events, "" if unknown
 
 	PaymentIntent string `json:"payment_intent,omitempty"`
 	Livemode      bool   `json:"livemode"`
@@ -161,7 +162,7 @@ func (p Payment) Apply(e events.Event) (Payment, error) {
 		return p.store(fact.StripeEvent), nil
 	case events.PaymentRequested:
 		p.ID, p.OrderID, p.Number = fact.PaymentID, fact.OrderID, fact.Number
-		p.Amount, p.ExpiresAt, p.RequestedAt = fact.Amount, fact.ExpiresAt, e.Time
+		p.Amount, p.ExpiresAt, p.Shopper, p.RequestedAt = fact.Amount, fact.ExpiresAt, fact.Shopper, e.Time
 	case events.PaymentIntentCreated:
 		p.PaymentIntent, p.Livemode = fact.PaymentIntent, fact.Livemode
 	case events.PaymentActionRequired:

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"tillstream/events"
+	"tillstream/events/api"
 	eventlog "tillstream/events/log"
 	"tillstream/events/project"
 )
@@ -36,11 +37,13 @@ type Config struct {
 	Gateway        Gateway               // default: Stripe over HTTP at StripeURL
 	Log            *eventlog.Log         // the handle of the domain payments; required
 	Logger         *slog.Logger          // default: discard
+	Proxies        api.Proxies           // before this process; default: none
 	PublishableKey string                // pk_…, sent to shoppers' browsers; required
 	ReconcileEvery time.Duration         // how often the reconciler looks for missed webhooks; default 1 min
 	Registerer     prometheus.Registerer // default: none
 	SecretKey      string                // sk_… or rk_…; its prefix gives the mode, live or test; required
 	StripeURL      string                // default: Stripe's own
+	Waits          api.StreamLimits      // of the requests that wait for a payment; default: those of [api.StreamLimits]
 	WebhookSecret  string                // whsec_…, with which Stripe signs webhooks; required
 }
 
@@ -130,6 +133,7 @@ type Service struct {
 	refused  *lru.Cache[string, struct{}] // ids of events whose capture or cancellation was refused once
 	cursor   *cursor
 
+	waits     *api.Streams       // counts the requests that wait
 	receiving singleflight.Group // by the id of Stripe's event
 	passed    passedWebhooks
 	pace      project.Pace // paces the search for open payments
@@ -144,6 +148,10 @@ func New(config Config) (*Service, error) {
 	live, err := livemode("SecretKey", config.SecretKey, "sk", "rk")
 	if err != nil {
 		return nil, err
+	}
+	waits, err := api.NewStreams(config.Waits)
+	if err != nil {
+		return nil, fmt.Errorf("payments: Config.Waits: %w", err)
 	}
 	secrets, err := lru.New[string, string](maxSecrets)
 	if err != nil {
@@ -160,7 +168,7 @@ func New(config Config) (*Service, error) {
 	counts := newMetrics(config.Registerer)
 	s := &Service{config: config, log: config.Log, logger: config.Logger, gateway: config.Gateway, livemode: live,
 		hub: newHub(), metrics: counts, secrets: secrets, parsed: parsed, refused: refused, cursor: newCursor(),
-		passed: passedWebhooks{counts: counts.webhooks, logger: config.Logger}}
+		passed: passedWebhooks{counts: counts.webhooks, logger: config.Logger}, waits: waits}
 	if s.gateway == nil {
 		s.gateway = newStripeGateway(config.SecretKey, config.StripeURL, config.Logger)
 	}

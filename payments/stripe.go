@@ -26,6 +26,10 @@ const (
 	metadataRefund  = "refund_id"
 )
 
+// metadataShopper is a hint for the rules of Radar, Stripe's protection against fraud: whether a guest pays. The metadata has no
+// personal data.
+const metadataShopper = "shopper"
+
 const (
 	stripeTimeout = 20 * time.Second
 	stripePage    = 100
@@ -70,6 +74,9 @@ func (g *stripeGateway) CreateIntent(ctx context.Context, p Payment) (Intent, er
 		CaptureMethod: stripe.String(string(stripe.PaymentIntentCaptureMethodManual)),
 		Description:   stripe.String("Order " + p.Number),
 		Metadata:      map[string]string{metadataOrder: p.OrderID, metadataNumber: p.Number, metadataPayment: p.ID},
+	}
+	if p.Shopper != "" {
+		params.Metadata[metadataShopper] = p.Shopper
 	}
 	// Only cards can be authorized now and captured later.
 	params.PaymentMethodTypes = []*string{stripe.String("card")}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"tillstream/events"
 )
 
@@ -210,4 +212,15 @@ func TestTenthDeclineCancelsThePayment(t *testing.T) {
 		}
 	}
 	f.expectNoDeadLetters()
+}
+
+// Row 72 of the fault matrix: the rules of Radar can tell guests from customers. The metadata has no personal data.
+func TestIntentNamesTheKindOfShopper(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, fixtureOptions{noWebhooks: true})
+	orderID, p := f.placeOrder(1250)
+	want := map[string]any{"order_id": orderID, "order_number": "8F3K2-MQD7A", "payment_id": events.FirstPaymentID(orderID), "shopper": "guest"}
+	if diff := cmp.Diff(want, f.callStripe("payment_intents/"+p.PaymentIntent, nil)["metadata"]); diff != "" {
+		t.Errorf("metadata of the intent (-want +got):\n%s", diff)
+	}
 }

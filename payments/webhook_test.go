@@ -59,6 +59,8 @@ func (f *fixture) postWebhook(body []byte, signature string) (status int) {
 }
 
 // Row 45 of the fault matrix: a body without a valid and recent signature of Stripe is refused, and nothing is stored.
+//
+// API10 of the OWASP API Top 10.
 func TestForgedWebhooksAreRefused(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{noWebhooks: true})

@@ -4,6 +4,7 @@
 //	load --shop shop.json --csv online-retail.csv
 //	load --processes --orders 5000 --concurrency 64
 //	load --soak 10m --faults --seed 7
+//	load --attack --seed 7
 //
 // The exit status is 0 if every purchase was confirmed, cancelled as intended or out of stock and every checked invariant
 // holds, else 1.
@@ -14,7 +15,8 @@
 //
 // A soak test (--soak) buys for a time instead of a number of orders. Ctrl-C ends it early; the orders placed until then are
 // verified. With --processes, and with --soak unless flags name a shop, load starts a local shop: separate processes on this
-// machine, as in production (cmd/internal/proof/fleet). A soak test of such a shop may inject faults (cmd/internal/proof/chaos).
+// machine, as in production (cmd/internal/proof/fleet). An attack (--attack) does to it what strangers do (cmd/internal/proof/attack)
+// while shoppers buy. A soak test of such a shop may inject faults (cmd/internal/proof/chaos).
 package main
 
 import (

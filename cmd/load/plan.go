@@ -17,6 +17,7 @@ type plan struct {
 	baskets loadgen.Source
 	orders  int              // 0: until the end of a soak test
 	demand  map[string]int64 // units by SKU
+	before  loadgen.Source   // with --attack: before the attack
 
 	file   string // of --csv; empty: generated baskets
 	dates  seed.DateFormat
@@ -36,7 +37,14 @@ func (c *command) plan(s *session) (plan, error) {
 		return plan{}, err
 	}
 	demanded, err := loadgen.NewGenerator(generation, s.items) // the same baskets, since Demand consumes its source
-	return plan{baskets: baskets, orders: c.Orders, demand: loadgen.Demand(demanded)}, err
+	if err != nil {
+		return plan{}, err
+	}
+	p := plan{baskets: baskets, orders: c.Orders, demand: loadgen.Demand(demanded)}
+	if c.Attack {
+		return c.planAttack(s, p, generation)
+	}
+	return p, nil
 }
 
 // maxRate is more orders per second than a shop on one machine handles. A soak test of an existing shop adds enough stock for

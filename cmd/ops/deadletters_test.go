@@ -40,7 +40,7 @@ func TestDeadLettersAreListedShownAndVerified(t *testing.T) {
 		t.Errorf("list: got exit code %d:\n%s%s", code, stdout, stderr)
 	}
 	code, stdout, _ = ops(t, "deadletters", "show", "2", "--nats", b.url)
-	if code != exitOK || !strings.Contains(words(stdout), "lane inventory event 2 ") || !strings.Contains(stdout, "gar [31mbage") {
+	if code != exitOK || !strings.Contains(words(stdout), "lane inventory event 2 ") || !strings.Contains(stdout, "gar\\x1b[31mbage") {
 		t.Errorf("show: got exit code %d and %q", code, stdout)
 	}
 	if code, _, stderr = ops(t, "deadletters", "show", "99", "--nats", b.url); code != exitFailed || !strings.Contains(stderr, "no dead letter has the number 99") {

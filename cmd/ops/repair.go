@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -67,7 +68,11 @@ func (c *repairCommand) open(ctx context.Context, shop target.Shop, db *mongo.Da
 	if c.Yes {
 		return shop.RepairLog(ctx, db)
 	}
-	return shop.Log(ctx)
+	reader, stop, err := shop.Log(ctx)
+	if errors.Is(err, replay.ErrNoShop) {
+		err = fmt.Errorf("%w; if a repair was interrupted, --yes continues it", err)
+	}
+	return reader, stop, err
 }
 
 func (c *repairCommand) write(report replay.RepairReport, out *terminal) error {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"tillstream/events/text"
 )
 
 // columns is the greatest width of an answer. Text that does not fit continues on the next line.
@@ -41,15 +43,15 @@ func (t *table) add(fields ...any) {
 	t.rows = append(t.rows, row)
 }
 
-// oneLine replaces control characters by spaces. Names and error texts come from outside: a line break would break the table,
-// and an escape sequence would control the terminal.
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || (r >= 0x7f && r < 0xa0) {
+// oneLine writes text on one line, and control, bidirectional and invisible characters as escapes. Names and error texts come from
+// outside: a line break would break the table, and an escape sequence would control the terminal.
+func oneLine(s string) string {
+	return text.Printable(strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\r' || r == '\t' {
 			return ' '
 		}
 		return r
-	}, text)
+	}, s))
 }
 
 // Minimum widths of columns.

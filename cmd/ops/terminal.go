@@ -10,6 +10,7 @@ import (
 	"github.com/mattn/go-isatty"
 
 	"tillstream/cmd/internal/output"
+	"tillstream/events/text"
 )
 
 // terminal is where a command writes: its answer to out, and progress, notes and errors to err.
@@ -84,11 +85,11 @@ func (t *terminal) answer(asJSON bool, result any, text func() error, wrong bool
 // answer.
 func (t *terminal) note(format string, args ...any) {
 	t.clear()
-	text := fmt.Sprintf(format, args...)
+	line := text.Printable(fmt.Sprintf(format, args...))
 	if t.live {
-		text = strings.Join(wrap(text, columns, columns-below), "\n"+strings.Repeat(" ", below))
+		line = strings.Join(wrap(line, columns, columns-below), "\n"+strings.Repeat(" ", below))
 	}
-	fmt.Fprintln(t.err, text)
+	fmt.Fprintln(t.err, line)
 }
 
 // fail reports why a command could not be carried out.

@@ -85,3 +85,23 @@ func TestProgressBarIsOneLine(t *testing.T) {
 		t.Errorf("bar without a terminal: got %q, want nothing", drawn.String())
 	}
 }
+
+// Text from outside cannot control the terminal or change the order of what it shows.
+func TestTextFromOutsideIsEscaped(t *testing.T) {
+	t.Parallel()
+	var written bytes.Buffer
+	out := &terminal{out: &written, err: &written}
+	hostile := "Ada\u202e\x1b]0;owned\a\u200b\nBob"
+	rows := newTable("NAME")
+	rows.add(hostile)
+	if err := rows.write(out); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.item(cell{text: "name"}, hostile); err != nil {
+		t.Fatal(err)
+	}
+	out.note("%s", hostile)
+	if got := written.String(); strings.ContainsAny(got, "\u202e\x1b\a\u200b") || strings.Count(got, `Ada\u202e\x1b]0;owned\a\u200b`) != 3 {
+		t.Errorf("got %q, want the characters as escapes, three times", got)
+	}
+}

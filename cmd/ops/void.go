@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"tillstream/cmd/internal/target"
 	"tillstream/events"
 	eventlog "tillstream/events/log"
 	"tillstream/events/replay"
+	"tillstream/events/text"
 )
 
 // voidCommand is ops void.
@@ -35,7 +35,11 @@ A void cannot be undone.`
 
 // Validate is called by kong when the command line is read.
 func (c *voidCommand) Validate() error {
-	if strings.TrimSpace(c.Reason) == "" {
+	reason, err := text.Clean(c.Reason)
+	if err != nil {
+		return fmt.Errorf("--reason: %w", err)
+	}
+	if c.Reason = reason; reason == "" {
 		return errors.New("--reason: say why the event is declared void")
 	}
 	return nil

@@ -27,6 +27,6 @@ func main() {
 	process.Main("orders", "Takes orders and coordinates stock and payment until each is confirmed or ended.", &s, &s.Settings,
 		func(env process.Env) (process.Domain, error) {
 			return orders.New(orders.Config{Access: env.Access, Charges: s.ChargeLimits, DB: env.DB, Log: env.Log, Logger: env.Logger,
-				HoldFor: s.HoldFor, MaxLines: s.MaxOrderLines, Limits: orders.Limits(s.OrderLimits), Shipping: s.ShippingFee, ExpireEvery: s.SweepEvery, Proxies: s.TrustedProxies, Streams: s.Streams.Limits()})
+				HoldFor: s.HoldFor, MaxLines: s.MaxOrderLines, Limits: orders.Limits(s.OrderLimits), Shipping: s.ShippingFee, ExpireEvery: s.SweepEvery, Proxies: s.TrustedProxies, Streams: s.StreamLimits()})
 		})
 }

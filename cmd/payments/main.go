@@ -10,6 +10,8 @@ import (
 
 type settings struct {
 	process.Settings `embed:""`
+	process.Proxying `embed:""`
+	process.Streams  `embed:""`
 
 	CardAttempts         int           `env:"CARD_ATTEMPTS" default:"10" help:"Number of declined attempts to pay after which an order is cancelled; at least 1."`
 	ReconcileEvery       time.Duration `env:"RECONCILE_EVERY" default:"1m" help:"How often to ask Stripe for events whose webhooks were missed."`
@@ -23,7 +25,7 @@ func main() {
 	var s settings
 	process.Main("payments", "Takes payments through Stripe: one PaymentIntent per order, captured once.", &s, &s.Settings,
 		func(env process.Env) (process.Domain, error) {
-			return payments.New(payments.Config{Access: env.Access, DB: env.DB, Log: env.Log, Logger: env.Logger, Registerer: env.Registerer, StripeURL: s.StripeURL,
+			return payments.New(payments.Config{Access: env.Access, Proxies: s.TrustedProxies, Waits: s.StreamLimits(), DB: env.DB, Log: env.Log, Logger: env.Logger, Registerer: env.Registerer, StripeURL: s.StripeURL,
 				SecretKey: s.StripeSecretKey, PublishableKey: s.StripePublishableKey, WebhookSecret: s.StripeWebhookSecret, ReconcileEvery: s.ReconcileEvery,
 				CardAttempts: s.CardAttempts})
 		})

@@ -25,6 +25,9 @@ func (ts *testShop) ask(t *testing.T, route, id, bearer, body string) answer {
 	return ts.send(t, r)
 }
 
+// The token of another order, of staff, or a part of the token opens no order.
+//
+// API1 of the OWASP API Top 10.
 func TestOrderNeedsItsOwnToken(t *testing.T) {
 	ts := startShop(t, nil)
 	ts.list(t, "MUG", 1250, 10)
@@ -56,6 +59,9 @@ func TestOrderNeedsItsOwnToken(t *testing.T) {
 	ts.settle(t, mine)
 }
 
+// Shoppers cannot use the routes of staff.
+//
+// API5 of the OWASP API Top 10.
 func TestStaffRoutesRefuseShoppers(t *testing.T) {
 	ts := startShop(t, nil)
 	ts.list(t, "MUG", 1250, 10)

@@ -30,6 +30,7 @@ func TestCommandLineHasTheDocumentedDefaults(t *testing.T) {
 		CardAttempts: 10, HoldFor: 30 * time.Minute, MailLimit: 20, MailFrom: "Tillstream <orders@tillstream.example>", MaxOrderLines: 100, MemoryLimit: 600 << 20, SMTPDeadline: 30 * time.Second, SweepEvery: time.Minute, TokenLifetime: 9600 * time.Hour, LogLevel: slog.LevelWarn}
 	want.HoldLimit = process.HoldLimit{Percent: 50, Always: 20}
 	want.OrderLimits = process.OrderLimits{Units: 5000, OpenPerEmail: 5, OpenPerAddress: 50, ShortHoldFor: 10 * time.Minute}
+	want.Auditing = process.Auditing{AuditEvery: 24 * time.Hour}
 	want.Streams = process.Streams{MaxStreams: 3000, MaxStreamsPerClient: 100}
 	if err := want.TrustedProxies.UnmarshalText([]byte("127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7")); err != nil {
 		t.Fatal(err)
@@ -39,7 +40,7 @@ func TestCommandLineHasTheDocumentedDefaults(t *testing.T) {
 		t.Errorf("defaults (-want +got):\n%s%v", diff, err)
 	}
 	got, err = parsed(t, "--data", "x", "--ready-file", "y", "--http", "a:1", "--nats", "b:2", "--mongo", "c:3", "--stripe", "d:4", "--smtp", "e:5", "--max-order-lines", "800", "--memory-limit", "2GiB", "--smtp-ehlo", "till.example", "--hold-for", "5s", "--expose", "--public-url", "https://till.example")
-	want = Config{HoldLimit: want.HoldLimit, OrderLimits: want.OrderLimits, Proxying: want.Proxying, Streams: want.Streams, Data: "x", Expose: true, PublicURL: "https://till.example", ReadyFile: "y", HTTP: "a:1", NATS: "b:2", Mongo: "c:3", Stripe: "d:4", SMTP: "e:5",
+	want = Config{Auditing: want.Auditing, HoldLimit: want.HoldLimit, OrderLimits: want.OrderLimits, Proxying: want.Proxying, Streams: want.Streams, Data: "x", Expose: true, PublicURL: "https://till.example", ReadyFile: "y", HTTP: "a:1", NATS: "b:2", Mongo: "c:3", Stripe: "d:4", SMTP: "e:5",
 		CardAttempts: 10, HoldFor: 5 * time.Second, MailLimit: 20, MailFrom: want.MailFrom, MaxOrderLines: 800, MemoryLimit: 2 << 30, SMTPDeadline: 30 * time.Second, SMTPEHLO: "till.example", SweepEvery: time.Minute, TokenLifetime: 9600 * time.Hour, LogLevel: slog.LevelWarn}
 	if diff := cmp.Diff(want, got, networks); diff != "" || err != nil {
 		t.Errorf("flags (-want +got):\n%s%v", diff, err)

@@ -48,7 +48,7 @@ func TestTenDeclinesCancelTheOrder(t *testing.T) {
 	t.Parallel()
 	ts := startShop(t, nil)
 	ts.list(t, "MUG", 1250, 100)
-	o := ts.place(t, cart("mallory", line{"MUG", 60}))
+	o := ts.place(t, cart("mallory", line{"MUG", 40}))
 	offer := ts.checkout(t, o)
 	for range 10 {
 		if a := ts.pay(t, offer, brokeCard); a.Status != http.StatusPaymentRequired {

@@ -70,6 +70,8 @@ func expose(c *Config) {
 
 // Row 73 of the fault matrix: a shop beyond loopback sells, says what it exposes, shows its mailbox to staff only and does not
 // answer to foreign names.
+//
+// API5 of the OWASP API Top 10.
 func TestExposedShopShowsMailboxToStaffOnly(t *testing.T) {
 	t.Parallel()
 	ts := startShop(t, expose)

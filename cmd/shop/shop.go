@@ -180,11 +180,11 @@ func (sh *shop) domains(tokens *auth.Tokens) (domains []process.Domain, err erro
 		return nil, err
 	}
 	order, err := orders.New(orders.Config{Access: tokens, Charges: config.ChargeLimits, DB: sh.db, Log: l.ForDomain("orders"), Logger: logger("orders"), HoldFor: config.HoldFor,
-		Limits: orders.Limits(config.OrderLimits), MaxLines: config.MaxOrderLines, Shipping: config.ShippingFee, ExpireEvery: config.SweepEvery, Proxies: config.TrustedProxies, Streams: config.Streams.Limits()})
+		Limits: orders.Limits(config.OrderLimits), MaxLines: config.MaxOrderLines, Shipping: config.ShippingFee, ExpireEvery: config.SweepEvery, Proxies: config.TrustedProxies, Streams: config.StreamLimits()})
 	if err != nil {
 		return nil, err
 	}
-	payment, err := payments.New(payments.Config{Access: tokens, DB: sh.db, Log: l.ForDomain("payments"), Logger: logger("payments"), Registerer: sh.registry, StripeURL: servers.sandboxURL(),
+	payment, err := payments.New(payments.Config{Access: tokens, Proxies: config.TrustedProxies, Waits: config.StreamLimits(), DB: sh.db, Log: l.ForDomain("payments"), Logger: logger("payments"), Registerer: sh.registry, StripeURL: servers.sandboxURL(),
 		SecretKey: servers.secrets.StripeSecretKey, PublishableKey: servers.secrets.StripePublishableKey,
 		WebhookSecret: servers.secrets.StripeWebhookSecret, ReconcileEvery: config.SweepEvery, CardAttempts: config.CardAttempts})
 	if err != nil {

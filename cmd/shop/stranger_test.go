@@ -10,6 +10,8 @@ import (
 
 // Row 72 of the fault matrix: one anonymous request does not hold every unit of an item. Others can buy meanwhile, the last unit
 // is sold to whoever wants it, and staff can order all of what is left.
+//
+// API6 of the OWASP API Top 10.
 func TestOneStrangerDoesNotHoldTheWholeStock(t *testing.T) {
 	t.Parallel()
 	ts := startShop(t, nil)

@@ -101,3 +101,26 @@ func TestEveryDocumentedRouteReachesItsDomain(t *testing.T) {
 		}
 	}
 }
+
+// Row 73 of the fault matrix: a page of a stranger that gives its own name the storefront's address (DNS rebinding) gets no answer.
+func TestStorefrontRefusesForeignHosts(t *testing.T) {
+	t.Parallel()
+	origin, _ := startStorefront(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	for host, want := range map[string]int{"": http.StatusTeapot, "localhost": http.StatusTeapot, "evil.example": http.StatusMisdirectedRequest} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, origin+"/api/items", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Host = host
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := response.Body.Close(); err != nil {
+			t.Error(err)
+		}
+		if response.StatusCode != want {
+			t.Errorf("host %q: status %d, want %d", host, response.StatusCode, want)
+		}
+	}
+}

@@ -7,7 +7,7 @@
 //	          │        │          │            └─ error ──► Problems.Answer ──► problem document (RFC 9457)
 //	          │        │          └─ 401 or 404 without the token; the Principal goes into the context
 //	          │        └─ 404 and 405 as problem documents
-//	          └─ counts time and status by route; answers a panic with 500
+//	          └─ counts time and status by route; answers a panic with 500; keeps answers out of caches; cuts off slow clients
 //
 // A domain registers its operations on the huma API that [New] returns, with strict JSON. It lists its errors once, in a table
 // that gives each sentinel a [Kind] ([Problems]); the errors of the log are in every table.

@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -66,6 +67,8 @@ func TestTLSIsRequiredBehindTLS(t *testing.T) {
 }
 
 // A page of another site can send these types, or none, without the permission of the shop.
+//
+// API8 of the OWASP API Top 10.
 func TestBodyMustSayThatItIsJSON(t *testing.T) {
 	t.Parallel()
 	mux := api.NewMux()
@@ -94,9 +97,18 @@ func TestBodyMustSayThatItIsJSON(t *testing.T) {
 	}
 }
 
+// shortError is an error with a code.
+type shortError string
+
+func (e shortError) Error() string     { return string(e) + ": open /data/nats" }
+func (e shortError) ShortCode() string { return string(e) }
+
 // The reasons of readiness are for staff, and for programs on the same machine that are not a proxy.
+//
+// API8 of the OWASP API Top 10.
 func TestStrangersLearnNoReasons(t *testing.T) {
 	t.Parallel()
+	full := errors.Join(fmt.Errorf("store: %w", shortError("disk_full")), shortError("starting"))
 	for name, c := range map[string]struct {
 		remote string
 		header http.Header
@@ -110,7 +122,7 @@ func TestStrangersLearnNoReasons(t *testing.T) {
 		"ProxyOnIt":         {"127.0.0.1:1", http.Header{"X-Forwarded-For": {"203.0.113.7"}}, false},
 		"OtherProxyOnIt":    {"127.0.0.1:1", http.Header{"Forwarded": {"for=203.0.113.7"}}, false},
 	} {
-		for _, vital := range []error{nil, errors.New("vital: open /data/nats")} {
+		for _, vital := range []error{nil, full} {
 			mux := api.NewMux()
 			api.Health(mux, api.Readiness{Vital: func() error { return vital }, Degraded: func() error { return errors.New("degraded: open /data/mongo") }},
 				prometheus.NewRegistry(), tokens{})
@@ -121,7 +133,7 @@ func TestStrangersLearnNoReasons(t *testing.T) {
 			}
 			w := httptest.NewRecorder()
 			mux.ServeHTTP(w, r)
-			if strings.Contains(w.Body.String(), "/data") != c.told || !strings.Contains(w.Body.String(), `"status"`) || (w.Code == 503) != (vital != nil) {
+			if strings.Contains(w.Body.String(), "/data") != c.told || vital != nil && !strings.Contains(w.Body.String(), `"codes":["disk_full","starting"]`) || !strings.Contains(w.Body.String(), `"status"`) || (w.Code == 503) != (vital != nil) {
 				t.Errorf("%s: got %d %s, want the status, and the reason: %t", name, w.Code, w.Body, c.told)
 			}
 		}

@@ -15,20 +15,20 @@ type Readiness struct {
 }
 
 // Health adds /healthz (200 while the process runs), /readyz (503 while it cannot serve) and /metrics. Reasons may name
-// addresses, paths and queries, so /readyz gives them only to staff and to programs on the same machine. staff may be nil.
+// addresses, paths and queries, so /readyz gives them only to staff and to programs on the same machine, and to others only their codes. staff may be nil.
 func Health(mux *Mux, ready Readiness, gatherer prometheus.Gatherer, staff StaffAccess) {
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeStatus(w, http.StatusOK, "ok", nil) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeStatus(w, http.StatusOK, "ok", nil, false) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		told := mayKnowReasons(r, staff)
 		if err := ready.Vital(); err != nil {
-			writeStatus(w, http.StatusServiceUnavailable, "not ready", reasonFor(told, err))
+			writeStatus(w, http.StatusServiceUnavailable, "not ready", err, told)
 			return
 		}
 		if err := ready.Degraded(); err != nil {
-			writeStatus(w, http.StatusOK, "degraded", reasonFor(told, err))
+			writeStatus(w, http.StatusOK, "degraded", err, told)
 			return
 		}
-		writeStatus(w, http.StatusOK, "ready", nil)
+		writeStatus(w, http.StatusOK, "ready", nil, told)
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}))
 }
@@ -40,19 +40,35 @@ func mayKnowReasons(r *http.Request, staff StaffAccess) bool {
 	return local || staff != nil && staff.Staff(r.Header.Get("Authorization"))
 }
 
-func reasonFor(told bool, err error) error {
-	if told {
-		return err
+// coded is an error that has a short code without addresses, paths or queries, such as disk_full.
+type coded interface{ ShortCode() string }
+
+// codesOf returns the codes of an error and of the errors that it joins or wraps.
+func codesOf(err error) (codes []string) {
+	switch e := err.(type) { //nolint:errorlint // the tree of errors is walked here
+	case coded:
+		return []string{e.ShortCode()}
+	case interface{ Unwrap() []error }:
+		for _, joined := range e.Unwrap() {
+			codes = append(codes, codesOf(joined)...)
+		}
+	case interface{ Unwrap() error }:
+		return codesOf(e.Unwrap())
 	}
-	return nil
+	return codes
 }
 
-func writeStatus(w http.ResponseWriter, code int, status string, err error) {
-	body := map[string]string{"status": status}
-	if err != nil {
-		body["reason"] = err.Error()
+// writeStatus writes a status, the codes of its reason and, if the client may know it, the reason.
+func writeStatus(w http.ResponseWriter, status int, name string, reason error, told bool) {
+	body := struct {
+		Status string   `json:"status"`
+		Codes  []string `json:"codes,omitempty"`
+		Reason string   `json:"reason,omitempty"`
+	}{Status: name, Codes: codesOf(reason)}
+	if told && reason != nil {
+		body.Reason = reason.Error()
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
+	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body) // fails only when the client has left
 }

@@ -18,7 +18,7 @@ import (
 func CheckHost(next http.Handler, listener net.Addr, names ...string) http.Handler {
 	accepted := []string{"localhost"}
 	for _, name := range names {
-		if name != "" {
+		if name = strings.TrimSpace(name); name != "" {
 			accepted = append(accepted, hostOf(name))
 		}
 	}

@@ -66,6 +66,7 @@ var common = []Problem{
 	{Err: eventlog.ErrUnavailable, Kind: Unavailable},
 	{Err: eventlog.ErrUnreadable, Kind: Unavailable},
 	{Err: eventlog.ErrContention, Kind: Unavailable},
+	{Err: eventlog.ErrTruncated, Kind: Unavailable},
 	{Err: eventlog.ErrUpgradeInProgress, Kind: Unavailable},
 	{Err: context.DeadlineExceeded, Kind: Unavailable},
 	{Err: ErrBadCursor, Kind: Malformed, Detail: "The cursor is not valid. Please start again from the first page."},

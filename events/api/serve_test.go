@@ -64,7 +64,9 @@ func onPipe(t *testing.T, mux *api.Mux, talk func(client io.ReadWriter)) {
 	})
 }
 
-// A client that sends its body slowly is answered 408, or is disconnected, on routes that read the body and on all others.
+// Row 46 of the fault matrix: a client that sends its body slowly is answered 408, or is disconnected, on routes that read the body and on all others.
+//
+// API4 of the OWASP API Top 10.
 func TestSlowBodyIsCut(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]int{"/things": http.StatusRequestTimeout, "/raw": http.StatusRequestTimeout, "/unread": http.StatusNoContent, "/nowhere": http.StatusNotFound} {
@@ -108,7 +110,7 @@ func TestSlowAnswersAreNotCut(t *testing.T) {
 	t.Parallel()
 	mux := api.NewMux()
 	mux.HandleFunc("GET /poll", func(w http.ResponseWriter, _ *http.Request) {
-		time.Sleep(50 * time.Second) // of the bubble's clock
+		<-time.After(50 * time.Second) // of the bubble's clock
 		w.WriteHeader(http.StatusNoContent)
 	})
 	onPipe(t, mux, func(client io.ReadWriter) {
@@ -119,7 +121,7 @@ func TestSlowAnswersAreNotCut(t *testing.T) {
 			if err != nil || response.StatusCode != http.StatusNoContent {
 				t.Fatalf("got %+v, %v, want 204", response, err)
 			}
-			time.Sleep(time.Minute) // of the bubble's clock
+			<-time.After(time.Minute) // of the bubble's clock
 		}
 	})
 }

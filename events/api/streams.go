@@ -8,14 +8,14 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// StreamLimits bound the event streams that a process keeps open at a time. A stream costs memory for as long as its client
-// likes, so without limits one client could take all of it.
+// StreamLimits bound the event streams, and the requests that wait for something to happen, that a process keeps open at a time.
+// Each costs memory for as long as it is open, so without limits one client could take all of it.
 type StreamLimits struct {
 	Total     int // default 3000
 	PerClient int // default 100: many shoppers may share an address
 }
 
-// Streams counts the open event streams of each client.
+// Streams counts the open event streams, or waiting requests, of each client.
 type Streams struct {
 	limits StreamLimits
 
@@ -46,11 +46,23 @@ func (s *Streams) Limit(router huma.API) Middleware {
 		client := ClientOf(ctx.Context())
 		if status := s.begin(client); status != http.StatusOK {
 			ctx.SetHeader("Retry-After", streamRetryAfter)
-			_ = huma.WriteErr(router, ctx, status, "Too many event streams are open. Please read the order again instead.") // fails only when the client has left
+			_ = huma.WriteErr(router, ctx, status, "Too many of these requests are open. Please ask for the present state instead.") // fails only when the client has left
 			return
 		}
 		defer s.end(client)
 		next(ctx)
+	}
+}
+
+// LimitWaits is Limit for a route whose requests wait only if their query parameter wait is not 0.
+func (s *Streams) LimitWaits(router huma.API) Middleware {
+	limit := s.Limit(router)
+	return func(ctx huma.Context, next func(huma.Context)) {
+		if wait := ctx.Query("wait"); wait == "" || wait == "0" {
+			next(ctx)
+			return
+		}
+		limit(ctx, next)
 	}
 }
 

@@ -1,6 +1,9 @@
 package embedded
 
 import (
+	"bytes"
+	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -68,13 +71,49 @@ func TestMongoRefusesClientWithoutKey(t *testing.T) {
 	}
 }
 
+func TestKeyFileIsKeptWhileItFits(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "key.pem")
+	var last []byte
+	for _, step := range []struct {
+		name, addr string
+		before     func() error
+		changes    bool
+	}{
+		{"Missing", "127.0.0.1:1", nil, true}, {"Restart", "127.0.0.1:1", nil, false}, {"IPv6", "[::1]:1", nil, false}, {"AllAddresses", ":1", nil, false},
+		{"OtherHost", "192.0.2.1:1", nil, true}, {"OtherHostAgain", "192.0.2.1:1", nil, false},
+		{"Damaged", "192.0.2.1:1", func() error { return os.WriteFile(path, []byte("damaged"), 0o600) }, true},
+	} {
+		if step.before != nil {
+			if err := step.before(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := makeKeyFile(path, step.addr); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		now, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if changed := !bytes.Equal(now, last); changed != step.changes {
+			t.Errorf("%s: key file changed: got %t, want %t", step.name, changed, step.changes)
+		}
+		last = now
+	}
+	pair, err := tls.LoadX509KeyPair(path, path)
+	if err != nil || pair.Leaf.VerifyHostname("192.0.2.1") != nil || pair.Leaf.VerifyHostname("127.0.0.1") != nil {
+		t.Errorf("certificate in the key file: got %v, want one for 192.0.2.1 and 127.0.0.1", err)
+	}
+}
+
 func ping(t *testing.T, uri string) error {
 	t.Helper()
 	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = client.Disconnect(t.Context()) })
+	t.Cleanup(func() { _ = client.Disconnect(context.WithoutCancel(t.Context())) })
 	return client.Ping(t.Context(), nil)
 }
 

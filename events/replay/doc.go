@@ -14,7 +14,8 @@
 //	         ├─ Lanes        the position and the holder of each lane          (lag)
 //	         └─ Pause        stops lanes; Resume starts them again             (pause, resume)
 //
-// [Repair] compares the log with its archive and gives each copy what it lacks. [Backup] writes a consistent state of a running
+// [Audit] compares the log with its archive event by event, and each server's copy of the log in a cluster. [Repair] gives each copy what
+// it lacks. [Backup] writes a consistent state of a running
 // shop to files, and [Restore] writes it into an empty installation.
 //
 // A log that lacks sequences before its end is damaged. Readers report such a gap and continue after it, because operators need to

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events"
+	"tillstream/events/text"
 	"tillstream/events/worker"
 )
 
@@ -71,14 +71,15 @@ type Redrive struct {
 // executes it, now or when such a process starts. Redrive requests nothing when one of the letters was written by no lane. Of a
 // dead letter about several messages it redrives those that can be read now, see [Reader.split].
 func (r *Reader) Redrive(ctx context.Context, letters []DeadLetter, reason string) (Redrive, error) {
-	if err := checkReason(reason); err != nil {
+	reason, err := checkReason(reason)
+	if err != nil {
 		return Redrive{}, err
 	}
 	sequences := map[string][]uint64{}
 	if i := slices.IndexFunc(letters, func(d DeadLetter) bool { return d.Sequence == 0 }); i >= 0 {
 		return Redrive{}, fmt.Errorf("dead letter %d was written by no lane: there is no event to handle again; ops deadletters discard settles it", letters[i].Number)
 	}
-	letters, err := r.split(ctx, letters)
+	letters, err = r.split(ctx, letters)
 	if err != nil {
 		return Redrive{}, err
 	}
@@ -99,12 +100,16 @@ func (r *Reader) Redrive(ctx context.Context, letters []DeadLetter, reason strin
 	return Redrive{ID: id, Letters: letters, requests: requests, from: last + 1}, nil
 }
 
-// checkReason requires a reason: it is the only explanation that the next operator finds.
-func checkReason(reason string) error {
-	if strings.TrimSpace(reason) == "" {
-		return errors.New("no reason given: pass --reason and say what was fixed or settled")
+// checkReason requires a reason, and returns it as it is stored: it is the only explanation that the next operator finds.
+func checkReason(reason string) (cleaned string, err error) {
+	cleaned, err = text.Clean(reason)
+	if err != nil {
+		return "", fmt.Errorf("reason: %w", err)
 	}
-	return nil
+	if cleaned == "" {
+		return "", errors.New("no reason given: pass --reason and say what was fixed or settled")
+	}
+	return cleaned, nil
 }
 
 // Await waits until every dead letter of a redrive has an outcome or ctx ends, and returns the dead letters in their current state.
@@ -147,7 +152,8 @@ func (v Redrive) Waits(d DeadLetter) bool {
 // Discard settles dead letters: no lane will handle their events. It returns the number that it settled. It leaves a dead letter that
 // has changed since it was read unchanged, and names it in the error.
 func (r *Reader) Discard(ctx context.Context, letters []DeadLetter, reason string) (n int, err error) {
-	if err := checkReason(reason); err != nil {
+	reason, err = checkReason(reason)
+	if err != nil {
 		return 0, err
 	}
 	var problems []error

@@ -12,7 +12,7 @@ import (
 	"tillstream/events/replay"
 )
 
-// A redrive of a dead letter about several messages redrives those that can be read now, each with a dead letter of its own. The
+// Row 67 of the fault matrix: a redrive of a dead letter about several messages redrives those that can be read now, each with a dead letter of its own. The
 // others stay in the dead letter until operators discard it.
 func TestRedriveOfSeveralMessagesRedrivesTheReadableOnes(t *testing.T) {
 	t.Parallel()

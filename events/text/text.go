@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -65,6 +67,25 @@ func visible(r rune) bool {
 		return true
 	}
 	return unicode.IsGraphic(r) && !unicode.Is(unicode.Zs, r) && !unicode.Is(unicode.Bidi_Control, r)
+}
+
+// Printable returns s with what a terminal would not show as it is, such as control characters, escape sequences and changes of
+// the writing direction, written as escapes like \x1b and \u202e. It keeps line feeds and the joiners of emoji. Text that was stored
+// before it was checked, or by another program, is printed with it.
+func Printable(s string) string {
+	var out strings.Builder
+	for len(s) > 0 {
+		r, size := utf8.DecodeRuneInString(s)
+		switch {
+		case r == zeroWidthJoiner, r == zeroWidthNonJoiner, visible(r):
+			out.WriteString(s[:size])
+		default:
+			quoted := strconv.QuoteToASCII(s[:size])
+			out.WriteString(quoted[1 : len(quoted)-1])
+		}
+		s = s[size:]
+	}
+	return out.String()
 }
 
 var link = regexp.MustCompile(`(?i)(://|\bwww\.|\b[a-z0-9-]+\.[a-z]{2,}(/|:\d|\s|$))`)

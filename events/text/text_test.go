@@ -83,3 +83,20 @@ func FuzzClean(f *testing.F) {
 		}
 	})
 }
+
+func TestPrintableEscapesWhatATerminalDoesNotShow(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]string{
+		"Ada O\u0308zil":    "Ada O\u0308zil",
+		"two\nlines":        "two\nlines",
+		"gar\x1b[31mbage":   `gar\x1b[31mbage`,
+		"evil\u202egpj.exe": `evil\u202egpj.exe`,
+		"zero\u200bwidth":   `zero\u200bwidth`,
+		"caf\xe9":           `caf\xe9`,
+		"👩\u200d🔬":          "👩\u200d🔬",
+	} {
+		if got := text.Printable(given); got != want {
+			t.Errorf("Printable(%q) = %q, want %q", given, got, want)
+		}
+	}
+}

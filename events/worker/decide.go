@@ -296,8 +296,12 @@ func (d *decider) decideAlone(ctx context.Context, j *job) error {
 		return d.redeliver(ctx, j)
 	}
 	_, err := d.Dispatch(ctx, Delivery{Item: j.item, Lane: j.lane.name, Attempt: 1}, false)
-	if err == nil || IsInfrastructure(err) {
+	switch {
+	case err == nil || IsInfrastructure(err):
 		return err
+	case errors.Is(err, events.ErrBadID):
+		j.lane.skip(j.item, err)
+		return nil
 	}
 	return putDeadLetter(ctx, j.lane.lane, j.item, 1, err)
 }

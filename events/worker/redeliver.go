@@ -242,5 +242,9 @@ func (a *actLane) deadLetter(ctx context.Context, o *act, cause error) error {
 	if o.Redelivery > 0 {
 		return a.concludeRedelivery(ctx, o, cause)
 	}
+	if errors.Is(cause, events.ErrBadID) {
+		a.skip(o.item, cause)
+		return nil
+	}
 	return putDeadLetter(ctx, a.lane, o.item, o.Attempt, cause)
 }

@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"tillstream/events"
+	eventlog "tillstream/events/log"
 )
 
 // actSchedule is how long an act waits after each failed attempt, unless its error asks for another delay. After the last
@@ -22,6 +25,8 @@ func afterFailure(err error, attempt int, spread float64) (delay time.Duration, 
 	switch {
 	case errors.As(err, &o):
 		delay, deadLetter = o.delay, o.deadLetter
+	case errors.Is(err, events.ErrBadID), errors.Is(err, eventlog.ErrUnreadable):
+		return 0, true // the event names no entity, or one that cannot be read: that is no failure of the destination
 	case IsInfrastructure(err):
 		delay = actSchedule[min(attempt, 5)-1]
 	case attempt > len(actSchedule):

@@ -41,7 +41,7 @@ func newUnreadable() unreadable {
 	return unreadable{limit: rate.NewLimiter(ownDeadLetters, ownDeadLetters)}
 }
 
-// skip passes over a message that the lane cannot read. The next checkpoint is written after its dead letter.
+// skip passes over a message that the lane cannot read, or whose body names an impossible id. The next checkpoint is written after its dead letter.
 func (l *lane) skip(item *Item, cause error) {
 	u := &l.unreadable
 	if _, err := item.Envelope(); err == nil && u.limit.Allow() {
@@ -83,7 +83,8 @@ func (l *lane) putUnreadable(ctx context.Context) error {
 }
 
 // putRuns opens one dead letter for several messages. If there is one at the first sequence, from a process that stopped before
-// its checkpoint, only the messages after those of that dead letter get another one.
+// its checkpoint, only the messages after those of that dead letter get another one. If that process gathered other messages together, two dead
+// letters may name the same message, which changes nothing for the message.
 func (l *lane) putRuns(ctx context.Context, first skipped, runs []events.Run) error {
 	for len(runs) > 0 {
 		dead, envelope := newDeadLetter(l, first.item, 1)

@@ -90,6 +90,7 @@ func TestRestartedWorkerContinuesAfterTheCheckpoint(t *testing.T) {
 	var first, second ids
 	place(t, l, "a", "b", "c")
 	p := start(t, l, configOf(recording(l, &first)))
+	waitEvents(t, l, events.PrefixReservation, 3)
 	p.caughtUp(t, "inventory")
 	last := lastSequence(t, l)
 	p.stop()

@@ -79,6 +79,9 @@ func New(config Config) (*Tokens, error) {
 	if err != nil {
 		return nil, err
 	}
+	if config.Lifetime < 0 {
+		return nil, fmt.Errorf("lifetime of order tokens is %s, want 0 or more", config.Lifetime)
+	}
 	t := &Tokens{staff: staff, lifetime: config.Lifetime, now: config.Now}
 	if t.now == nil {
 		t.now = time.Now
@@ -115,7 +118,7 @@ func keyID(secret string) string {
 
 // Token returns the access token of an order.
 func (t *Tokens) Token(orderID string) string {
-	if t.lifetime <= 0 {
+	if t.lifetime == 0 {
 		return t.keys[0].mac("order:" + orderID)
 	}
 	last := daysSince1970(t.now().Add(t.lifetime))

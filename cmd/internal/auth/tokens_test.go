@@ -33,6 +33,9 @@ func newTokens(t *testing.T, config auth.Config) *auth.Tokens {
 	return tokens
 }
 
+// A token opens one order, or the routes of staff, and nothing else.
+//
+// API2 of the OWASP API Top 10.
 func TestAccessTokenOpensOneOrderAndOpsTokenTheStaffRoutes(t *testing.T) {
 	t.Parallel()
 	for name, lifetime := range map[string]time.Duration{"WithExpiry": time.Hour, "WithoutExpiry": 0} {
@@ -61,6 +64,9 @@ func TestAccessTokenOpensOneOrderAndOpsTokenTheStaffRoutes(t *testing.T) {
 	}
 }
 
+// Secrets that can be guessed are refused.
+//
+// API2 of the OWASP API Top 10.
 func TestNewRefusesShortSecrets(t *testing.T) {
 	t.Parallel()
 	short := strings.Repeat("s", 21)
@@ -100,6 +106,9 @@ func TestSecretsAreRotatedWithoutInvalidLinks(t *testing.T) {
 	}
 }
 
+// An access token is valid for a limited time.
+//
+// API2 of the OWASP API Top 10.
 func TestAccessTokenExpires(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)

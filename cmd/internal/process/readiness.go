@@ -74,6 +74,9 @@ type Condition struct {
 // Error returns the code and the text.
 func (c Condition) Error() string { return c.Code + ": " + c.Err.Error() }
 
+// ShortCode returns the code, which package api tells everybody.
+func (c Condition) ShortCode() string { return c.Code }
+
 // Unwrap returns the error without the code.
 func (c Condition) Unwrap() error { return c.Err }
 

@@ -59,14 +59,14 @@ type Proxying struct {
 	TrustedProxies api.Proxies `env:"TRUSTED_PROXIES" default:"127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7" help:"Networks of the proxies whose X-Forwarded-For headers are believed. Their own addresses have no limit, because they stand for many clients."`
 }
 
-// Streams has the settings of programs that serve event streams.
+// Streams has the settings of programs that keep requests open: event streams, and requests that wait.
 type Streams struct {
-	MaxStreams          int `env:"MAX_STREAMS" default:"3000" help:"Maximum number of event streams that are open at a time; beyond it shoppers' pages poll."`
-	MaxStreamsPerClient int `env:"MAX_STREAMS_PER_CLIENT" default:"100" help:"Maximum number of event streams of one client address that are open at a time."`
+	MaxStreams          int `env:"MAX_STREAMS" default:"3000" help:"Maximum number of event streams, and of requests that wait for a payment, that are open at a time; beyond it shoppers' pages poll."`
+	MaxStreamsPerClient int `env:"MAX_STREAMS_PER_CLIENT" default:"100" help:"Maximum number of them of one client address."`
 }
 
-// Limits returns the limits of event streams.
-func (s Streams) Limits() api.StreamLimits {
+// StreamLimits returns the limits of event streams.
+func (s Streams) StreamLimits() api.StreamLimits {
 	return api.StreamLimits{Total: s.MaxStreams, PerClient: s.MaxStreamsPerClient}
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"tillstream/cmd/internal/storefront"
 )
@@ -235,5 +236,33 @@ func TestProxyRefusesInvalidAddresses(t *testing.T) {
 		if _, err := storefront.Proxy(storefront.Upstreams{Inventory: good, Notifications: good, Orders: bad, Payments: good}, nil); !errors.Is(err, storefront.ErrConfig) {
 			t.Errorf("addresses %q: Proxy() error = %v, want ErrConfig", bad, err)
 		}
+	}
+}
+
+// Row 46 of the fault matrix: the proxy answers 408 when a body that it reads ahead does not arrive. A body that it passes on is cut
+// by the domain.
+func TestProxyCutsSlowBodies(t *testing.T) {
+	t.Parallel()
+	upstream := startEcho(t, "slow").URL
+	handler, err := storefront.Proxy(storefront.Upstreams{Inventory: upstream, Notifications: upstream, Orders: upstream, Payments: upstream}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.ReadTimeout = 200 * time.Millisecond
+	server.Start()
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "POST /api/orders HTTP/1.1\r\nHost: shop\r\nIdempotency-Key: k\r\nContent-Length: 100\r\n\r\n{")
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response.StatusCode != http.StatusRequestTimeout {
+		t.Errorf("got %s, want 408", response.Status)
 	}
 }

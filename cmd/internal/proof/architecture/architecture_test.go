@@ -38,9 +38,10 @@ func TestRepositoryKeepsRules(t *testing.T) {
 
 const module = "tillstream"
 
-// servers are the packages that embed a server.
+// servers are the packages that embed a server, and those that only FerretDB needs.
 var servers = []string{module + "/events/embedded", module + "/payments/sandbox", module + "/notifications/inbox",
-	"github.com/nats-io/nats-server", "github.com/FerretDB/FerretDB", "github.com/emersion/go-smtp"}
+	"github.com/nats-io/nats-server", "github.com/FerretDB/FerretDB", "github.com/emersion/go-smtp",
+	"github.com/go-sql-driver/mysql", "github.com/jackc/pgx", "google.golang.org/grpc", "modernc.org"}
 
 // linkedServers returns the packages of servers that a program links, and package testing.
 func linkedServers(t *testing.T, program string) []string {

@@ -12,16 +12,27 @@ import (
 	"strings"
 )
 
-// Shown are the tests whose comments name rows of the fault matrix, as "directory TestName" by row.
+// Shown are the tests whose comments name rows of a table, as "directory TestName" by row.
 type Shown map[int][]string
 
+// Table is a table of a document whose rows name tests. The comment of each test names the row.
+type Table struct {
+	inComment *regexp.Regexp // the rows that a comment names
+	inTable   *regexp.Regexp // number and last cell of a row
+}
+
+// The tables of deploy/RELIABILITY.md.
 var (
-	namesRows = regexp.MustCompile(`[Rr]ows? ([0-9]+(?:(?:, | and |, and )[0-9]+)*) of the fault matrix`)
-	number    = regexp.MustCompile(`[0-9]+`)
+	FaultMatrix = Table{regexp.MustCompile(`[Rr]ows? ([0-9]+(?:(?:, | and |, and )[0-9]+)*) of the fault matrix`),
+		regexp.MustCompile(`(?m)^\| ([0-9]+) \|.*\|([^|\n]*)\|$`)}
+	OWASPRisks = Table{regexp.MustCompile(`(API[0-9]+(?:(?:, | and |, and )API[0-9]+)*) of the OWASP API Top 10`),
+		regexp.MustCompile(`(?m)^\| API([0-9]+) .*\|([^|\n]*)\|$`)}
 )
 
-// RowsShown reads the rows from the comments of all tests.
-func RowsShown(tree Tree) (Shown, error) {
+var number = regexp.MustCompile(`[0-9]+`)
+
+// Shown reads the rows from the comments of all tests.
+func (t Table) Shown(tree Tree) (Shown, error) {
 	shown := Shown{}
 	for _, text := range tree.Texts {
 		if !strings.HasSuffix(text.Path, "_test.go") {
@@ -36,7 +47,7 @@ func RowsShown(tree Tree) (Shown, error) {
 			if !ok || f.Recv != nil || !strings.HasPrefix(f.Name.Name, "Test") {
 				continue
 			}
-			for _, row := range rowsIn(f.Doc.Text()) {
+			for _, row := range t.rowsIn(f.Doc.Text()) {
 				shown[row] = append(shown[row], path.Dir(text.Path)+" "+f.Name.Name)
 			}
 		}
@@ -44,9 +55,9 @@ func RowsShown(tree Tree) (Shown, error) {
 	return shown, nil
 }
 
-func rowsIn(comment string) (rows []int) {
+func (t Table) rowsIn(comment string) (rows []int) {
 	comment = strings.Join(strings.Fields(comment), " ")
-	for _, found := range namesRows.FindAllStringSubmatch(comment, -1) {
+	for _, found := range t.inComment.FindAllStringSubmatch(comment, -1) {
 		for _, digits := range number.FindAllString(found[1], -1) {
 			if row, err := strconv.Atoi(digits); err == nil {
 				rows = append(rows, row)
@@ -56,18 +67,15 @@ func rowsIn(comment string) (rows []int) {
 	return rows
 }
 
-// Claims are the tests that the fault table names, by row.
+// Claims are the tests that a table names, by row.
 type Claims map[int][]string
 
-var (
-	claim     = regexp.MustCompile(`(?m)^\| ([0-9]+) \|.*\|([^|\n]*)\|$`)
-	namedTest = regexp.MustCompile("`([A-Za-z0-9_/.]+ Test[A-Za-z0-9_]+)`")
-)
+var namedTest = regexp.MustCompile("`([A-Za-z0-9_/.]+ Test[A-Za-z0-9_]+)`")
 
-// RowsClaimed reads the tests from the fault table of a document.
-func RowsClaimed(document []byte) Claims {
+// Claimed reads the tests from the table of a document.
+func (t Table) Claimed(document []byte) Claims {
 	claims := Claims{}
-	for _, line := range claim.FindAllSubmatch(document, -1) {
+	for _, line := range t.inTable.FindAllSubmatch(document, -1) {
 		row, err := strconv.Atoi(string(line[1]))
 		if err != nil {
 			continue // too many digits for a number

@@ -7,24 +7,29 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Every row of the fault table names tests, and their comments name the row.
-func TestFaultTableNamesItsTests(t *testing.T) {
+// Every row of the fault table and of the OWASP table names tests, and their comments name the row.
+func TestTablesNameTheirTests(t *testing.T) {
 	t.Parallel()
 	tree := loadRepository(t)
-	shown, err := RowsShown(tree)
-	if err != nil {
-		t.Fatal(err)
-	}
 	reliability, ok := tree.text("deploy/RELIABILITY.md")
 	if !ok {
 		t.Fatal("got no deploy/RELIABILITY.md")
 	}
-	claims := RowsClaimed(reliability)
-	if len(claims) < 30 {
-		t.Errorf("deploy/RELIABILITY.md: got %d rows of the fault matrix, want at least 30", len(claims))
-	}
-	for _, wrong := range claims.Differences(shown) {
-		t.Error(wrong)
+	for name, c := range map[string]struct {
+		table Table
+		rows  int // at least
+	}{"fault matrix": {FaultMatrix, 30}, "OWASP API Top 10": {OWASPRisks, 10}} {
+		shown, err := c.table.Shown(tree)
+		if err != nil {
+			t.Fatal(err)
+		}
+		claims := c.table.Claimed(reliability)
+		if len(claims) < c.rows {
+			t.Errorf("deploy/RELIABILITY.md: got %d rows of the %s, want at least %d", len(claims), name, c.rows)
+		}
+		for _, wrong := range claims.Differences(shown) {
+			t.Errorf("%s: %s", name, wrong)
+		}
 	}
 }
 
@@ -34,7 +39,7 @@ func TestDifferencesNameRowsAndTests(t *testing.T) {
 		{Path: "a/b_test.go", Content: []byte("package a\n\n// Rows 1, 2\n// and 30 of the fault matrix: things break.\nfunc TestBreaks(t *testing.T) {}\n\n// Row 4 of something else.\nfunc TestOther(t *testing.T) {}\n")},
 		{Path: "a/c.go", Content: []byte("package a\n\n// Row 5 of the fault matrix.\nfunc TestNot() {}\n")},
 	}}
-	shown, err := RowsShown(tree)
+	shown, err := FaultMatrix.Shown(tree)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +47,11 @@ func TestDifferencesNameRowsAndTests(t *testing.T) {
 	if diff := cmp.Diff(Shown{1: by, 2: by, 30: by}, shown); diff != "" {
 		t.Errorf("rows shown (-want +got):\n%s", diff)
 	}
-	claims := RowsClaimed([]byte("| 1 | fault | holds | `a TestBreaks` |\n| 2 | fault | holds | none |\n| 5 | fault | holds | `a TestNot`, `a TestBreaks` |\nrow 30\n"))
+	risks, err := OWASPRisks.Shown(Tree{Texts: []Text{{Path: "a/b_test.go", Content: []byte("package a\n\n// Breaks.\n//\n// API1, API4 and API10 of the\n// OWASP API Top 10.\nfunc TestBreaks(t *testing.T) {}\n")}}})
+	if diff := cmp.Diff(Shown{1: by, 4: by, 10: by}, risks); diff != "" || err != nil {
+		t.Errorf("risks shown (-want +got):\n%s%v", diff, err)
+	}
+	claims := FaultMatrix.Claimed([]byte("| 1 | fault | holds | `a TestBreaks` |\n| 2 | fault | holds | none |\n| 5 | fault | holds | `a TestNot`, `a TestBreaks` |\nrow 30\n"))
 	want := []string{"row 2 names no test",
 		"row 5 names a TestBreaks, whose comment does not name the row",
 		"row 5 names a TestNot, whose comment does not name the row"}

@@ -50,11 +50,15 @@ type Follower func(ctx context.Context, s *Shop, o Order, seen func(status strin
 // errStreamEnded is returned when the event stream ends before the order, because the shop is stopping. It is retried.
 var errStreamEnded = errors.New("the event stream ended before the order")
 
-// FollowEvents follows an order over one connection of server-sent events, which it opens again when it breaks.
+// FollowEvents follows an order over one connection of server-sent events, which it opens again when it breaks. When the shop has
+// too many of them open, it polls, as the shop's page does.
 func FollowEvents(ctx context.Context, s *Shop, o Order, seen func(string)) error {
 	r := request{method: http.MethodGet, url: s.at.Storefront + "/api/orders/" + o.ID + "/events", bearer: o.Token}
 	return s.client.retryLong.do(ctx, func() error {
 		response, err := s.client.send(ctx, r)
+		if isStatus(err, http.StatusTooManyRequests) || isStatus(err, http.StatusServiceUnavailable) {
+			return FollowPolls(ctx, s, o, seen)
+		}
 		if err != nil {
 			return err
 		}

@@ -32,6 +32,9 @@ type Report struct {
 	// CPU is the processor time of one order in milliseconds, by part of the shop.
 	CPU map[string]float64 `json:"cpu_ms_per_order,omitempty"`
 
+	// UnderAttack is what attackers did during the run; absent without --attack.
+	UnderAttack *UnderAttack `json:"attack,omitempty"`
+
 	first map[Kind]error
 }
 
@@ -96,6 +99,7 @@ func (r Report) WriteText(w io.Writer) error {
 		p.line("        %v", r.first[kind])
 	}
 	r.writeInjected(&p)
+	r.UnderAttack.write(&p, r)
 	r.writeCPU(&p)
 	r.Verify.write(&p)
 	return p.err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -107,4 +108,20 @@ func missingError(name string) error {
 		return fmt.Errorf("stream %s is %w: stop all processes and restore it from the archive with `ops repair`", name, ErrMissing)
 	}
 	return fmt.Errorf("stream %s is %w: restart the processes, which create it again", name, ErrMissing)
+}
+
+// distrustUnwritten leaves requests open whose messages are beyond the end of the stream. A broker whose disk has failed returns a
+// message that it could not write, although the stream does not have it (nats-server 2.15.2).
+func (c *committer) distrustUnwritten(open []*request, outcomes []outcome) {
+	if !slices.ContainsFunc(outcomes, func(o outcome) bool { return o.kind == outcomeStored }) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), tryTimeout)
+	defer cancel()
+	info, err := c.log.shop.Info(ctx)
+	for i, o := range outcomes {
+		if o.kind == outcomeStored && (err != nil || o.first+uint64(len(open[i].messages))-1 > info.State.LastSeq) {
+			outcomes[i] = outcome{}
+		}
+	}
 }

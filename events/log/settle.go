@@ -188,6 +188,7 @@ func (c *committer) settle(open []*request) (unsettled []*request) {
 		})
 	}
 	_ = group.Wait() // its functions return nil
+	c.distrustUnwritten(open, outcomes)
 	for i, r := range open {
 		switch o := outcomes[i]; o.kind {
 		case outcomeStored:

@@ -23,9 +23,8 @@ import (
 // (see settle), and the undecided ones are sent again. Repeating is safe, because a request that was stored after all is
 // refused by its own expected sequences and recognized.
 func (c *committer) storeBatch(open []*request, sent *sending) {
-	began := time.Now()
+	began, delays := time.Now(), newDelays()
 	deadline := began.Add(c.log.config.Patience)
-	delays := newDelays()
 	for attempt := 1; ; attempt++ {
 		last, err := c.publish(open, sent, earlier(deadline, time.Now().Add(tryTimeout)))
 		sent = nil
@@ -180,8 +179,8 @@ func (c *committer) settle(open []*request) (unsettled []*request) {
 	group.SetLimit(32)
 	for i, r := range open {
 		group.Go(func() error {
-			var err error
-			if outcomes[i], err = c.lookUp(ctx, r); err != nil {
+			o, err := c.lookUp(ctx, r)
+			if outcomes[i] = o; err != nil {
 				c.log.config.Logger.Debug("append not looked up", "error", err)
 			}
 			return nil

@@ -202,7 +202,9 @@ func (s *Service) failRefund(ctx context.Context, e events.Event, p Payment, ref
 func (s *Service) checkReport(ctx context.Context, e events.Event, w events.WebhookReceived) error {
 	in, found, err := s.intentFrom(w)
 	switch {
-	case err != nil, w.Livemode != s.livemode, found && in.Status != IntentSucceeded:
+	case err != nil:
+		return nil //nolint:nilerr // the route of the event makes it a dead letter
+	case w.Livemode != s.livemode, found && in.Status != IntentSucceeded:
 		return nil
 	case found:
 		return s.confirmCapture(ctx, e, in)

@@ -64,7 +64,7 @@ const (
 // the lock when the file is closed or the process ends in any way, but not always at once: a child process has the lock for a
 // moment between fork and exec.
 func Lock(f *os.File) error {
-	for began := time.Now(); ; time.Sleep(lockInterval) {
+	for began := time.Now(); ; <-time.After(lockInterval) {
 		if err := tryLock(f); err == nil || time.Since(began) > lockPatience {
 			return err
 		}

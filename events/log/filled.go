@@ -31,7 +31,7 @@ type filled struct {
 // FillGap gives the log the messages of a gap, which the archive has. messages are all of the gap, in order. A gap that was
 // filled before is not changed. It returns [ErrUnavailable] when the broker cannot be read.
 func (l *Log) FillGap(ctx context.Context, gap GapError, messages []Message) error {
-	f := &l.core.filled
+	f := &l.filled
 	if f.has(gap) {
 		return nil
 	}
@@ -173,11 +173,12 @@ func (f *filled) expected(subject string, after uint64) uint64 {
 // nextEvent returns the first message of a subject at or after a sequence, filled ones included, or [jetstream.ErrMsgNotFound].
 func (l *core) nextEvent(ctx context.Context, subject string, from uint64) (*jetstream.RawStreamMsg, error) {
 	stored, err := l.nextOn(ctx, subject, from)
-	if err != nil && !isNotFound(err) {
+	found := err == nil
+	if !found && !isNotFound(err) {
 		return nil, err
 	}
 	for _, m := range l.filled.on(subject) {
-		if m.Sequence >= from && (err != nil || m.Sequence < stored.Sequence) {
+		if m.Sequence >= from && (!found || m.Sequence < stored.Sequence) {
 			return m, nil
 		}
 	}

@@ -29,8 +29,9 @@ const blank = "\u115f\u1160\u3164\uffa0\u2800"
 
 // Clean returns s in Unicode's normalization form C, with its runs of white space as single spaces and none at its ends.
 // It returns [ErrUnprintable], naming the character, for control characters (the line feed is white space), bidirectional
-// controls, other format characters, blank letters, private and unassigned characters, and text that is not UTF-8. The
-// joiners that Persian, Indic scripts and emoji need are accepted between two other characters.
+// controls, other format characters, blank letters, marks without a character before them, private and unassigned characters,
+// and text that is not UTF-8. Joiners and variation selectors are accepted where Persian, Indic scripts, Japanese names and
+// emoji need them.
 func Clean(s string) (string, error) {
 	return clean(s, func(s string) string { return strings.Join(strings.FieldsFunc(s, unicode.IsSpace), " ") })
 }
@@ -44,24 +45,41 @@ func clean(s string, space func(string) string) (string, error) {
 	s = space(norm.NFC.String(s))
 	runes := []rune(s)
 	for i, r := range runes {
-		if (r == zeroWidthJoiner || r == zeroWidthNonJoiner) && i > 0 && i < len(runes)-1 && joins(runes[i-1]) && joins(runes[i+1]) {
-			continue
+		var before, after rune = ' ', ' '
+		if i > 0 {
+			before = runes[i-1]
 		}
-		if !visible(r) {
+		if i < len(runes)-1 {
+			after = runes[i+1]
+		}
+		if !visible(r) && !shapes(before, r, after) || unicode.Is(unicode.M, r) && unicode.IsSpace(before) {
 			return "", fmt.Errorf("%w (%U)", ErrUnprintable, r)
 		}
 	}
 	return s, nil
 }
 
-// joins reports whether a joiner may stand beside r: beside another joiner or a space it would show nothing.
+// shapes reports whether r shows nothing itself and changes how its neighbours look.
+func shapes(before, r, after rune) bool {
+	switch {
+	case r == zeroWidthJoiner || r == zeroWidthNonJoiner:
+		return joins(before) && joins(after)
+	case unicode.Is(unicode.Variation_Selector, r):
+		return unicode.In(before, unicode.Symbol, unicode.Han, unicode.Mongolian)
+	}
+	return false
+}
+
+// joins reports whether a joiner may stand beside r. Beside another joiner or a space, and in scripts without joined or
+// stacked letters, it would show nothing.
 func joins(r rune) bool {
-	return unicode.In(r, unicode.Letter, unicode.Mark, unicode.Symbol)
+	return unicode.In(r, unicode.Letter, unicode.Mark, unicode.Symbol) && !unicode.In(r, unicode.Latin, unicode.Greek, unicode.Cyrillic, unicode.Han)
 }
 
 func visible(r rune) bool {
 	switch {
-	case r == unicode.ReplacementChar || strings.ContainsRune(blank, r):
+	case r == unicode.ReplacementChar || strings.ContainsRune(blank, r),
+		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector):
 		return false
 	case r == ' ' || r == '\n' || r == '\t':
 		return true
@@ -70,14 +88,14 @@ func visible(r rune) bool {
 }
 
 // Printable returns s with what a terminal would not show as it is, such as control characters, escape sequences and changes of
-// the writing direction, written as escapes like \x1b and \u202e. It keeps line feeds and the joiners of emoji. Text that was stored
+// the writing direction, written as escapes like \x1b and \u202e. It keeps line feeds, and the joiners and variation selectors of emoji. Text that was stored
 // before it was checked, or by another program, is printed with it.
 func Printable(s string) string {
 	var out strings.Builder
 	for len(s) > 0 {
 		r, size := utf8.DecodeRuneInString(s)
 		switch {
-		case r == zeroWidthJoiner, r == zeroWidthNonJoiner, visible(r):
+		case r == zeroWidthJoiner, r == zeroWidthNonJoiner, unicode.Is(unicode.Variation_Selector, r), visible(r):
 			out.WriteString(s[:size])
 		default:
 			quoted := strconv.QuoteToASCII(s[:size])
@@ -88,7 +106,9 @@ func Printable(s string) string {
 	return out.String()
 }
 
-var link = regexp.MustCompile(`(?i)(://|\bwww\.|\b[a-z0-9-]+\.[a-z]{2,}(/|:\d|\s|$))`)
+// link matches a scheme, "www.", and host names in any script with their last two labels of two characters or more, or before a
+// path. Mail programs take the punctuation after a host name for the end of the link.
+var link = regexp.MustCompile(`(?i)://|\bwww\.|[\pL\pN-]{2}[.。．｡](xn--[a-z0-9-]+|\pL{2,})([^\pL\pN_-]|$)|[\pL\pN][.。．｡][\pL\pN]{2,}[/:?#]|\d\.\d+[/:]`)
 
 // LooksLikeLink reports whether a mail program may turn a part of s into a link. Such a name is left out of mails:
 // with it, the shop would send an attacker's advertisement.

@@ -30,6 +30,18 @@ func TestCleanNormalizesAndRefusesWhatIsNotVisible(t *testing.T) {
 		{name: "zero width space", in: "Ada\u200bLovelace", refused: true},
 		{name: "byte order mark", in: "\ufeffAda", refused: true},
 		{name: "soft hyphen", in: "A\u00adda", refused: true},
+		{name: "Latin with a joiner", in: "Al\u200dice", refused: true},
+		{name: "Cyrillic with a non-joiner", in: "\u0410\u200c\u043d\u043d\u0430", refused: true},
+		{name: "digits with a joiner", in: "1\u200d2", refused: true},
+		{name: "variation selector alone", in: "\ufe0f", refused: true},
+		{name: "Latin with a variation selector", in: "Ada\ufe0f", refused: true},
+		{name: "two variation selectors", in: "\u2764\ufe0f\ufe0f", refused: true},
+		{name: "grapheme joiner", in: "A\u034fda", refused: true},
+		{name: "Khmer inherent vowel", in: "\u1780\u17b4", refused: true},
+		{name: "marks without a letter", in: "\u0301\u0302", refused: true},
+		{name: "Japanese with an ideographic variation", in: "\u845b\U000e0100\u57ce", want: "\u845b\U000e0100\u57ce"},
+		{name: "flag emoji", in: "\U0001f3f3\ufe0f\u200d\U0001f308", want: "\U0001f3f3\ufe0f\u200d\U0001f308"},
+		{name: "Malayalam with a joiner", in: "\u0d28\u0d4d\u200d\u0d38", want: "\u0d28\u0d4d\u200d\u0d38"},
 		{name: "Hangul filler", in: "\u3164", refused: true},
 		{name: "empty Braille pattern", in: "\u2800", refused: true},
 		{name: "tag character", in: "Ada\U000e0041", refused: true},
@@ -63,7 +75,10 @@ func TestLooksLikeLinkAcceptsNamesWithDots(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[string]bool{
 		"Ada Lovelace": false, "J. R. R. Tolkien": false, "J.R.R. Tolkien": false, "St. John's": false, "Dr. No": false, "3.5 mm": false, "": false,
+		"Anna Meier M.Sc.": false, "Zo\u00eb Ph.D., St. John's": false, "Dipl.-Ing. Meier": false, "Company S.A.R.L.": false,
 		"https://evil.example": true, "Win at www.evil": true, "evil.com": true, "Click evil.com/x now": true, "evil.example:8080": true,
+		"evil.com, for you": true, "(evil.com)": true, "evil.com!": true, "evil.com?a=1": true, "evil.com#a": true, "Go to evil.com.": true,
+		"\u0437\u043b\u043e.\u0440\u0444": true, "evil\uff0ecom": true, "evil\u3002com": true, "evil.xn--p1ai": true, "192.0.2.7/a": true,
 	} {
 		if got := text.LooksLikeLink(s); got != want {
 			t.Errorf("LooksLikeLink(%q): got %t, want %t", s, got, want)

@@ -27,6 +27,7 @@ func (l Limits) withDefaults() Limits {
 type OpenOrders struct {
 	ByEmail   int
 	ByAddress int       // 0 if the client address is not known
+	Elsewhere bool      // all of them were placed from other client addresses than this one, which is known
 	FreeAt    time.Time // when the first of them expires
 }
 
@@ -40,10 +41,13 @@ type LimitError struct {
 func (e *LimitError) Error() string { return e.Message }
 
 // holdFor returns how long the stock of a new order is held until it is paid, or a [*LimitError].
+//
+// Anyone can use the e-mail address of another. So unpaid orders that were all placed elsewhere shorten the hold, and do not keep
+// the owner from buying. Strangers gain nothing by it: they can use any e-mail addresses.
 func (l Limits) holdFor(open OpenOrders, hold time.Duration, now time.Time) (time.Duration, error) {
 	var what string
 	switch {
-	case open.ByEmail >= l.OpenPerEmail:
+	case open.ByEmail >= l.OpenPerEmail && !open.Elsewhere:
 		what = fmt.Sprintf("There are already %d unpaid orders with this e-mail address.", open.ByEmail)
 	case open.ByAddress >= l.OpenPerAddress:
 		what = fmt.Sprintf("There are already %d unpaid orders from your internet address.", open.ByAddress)

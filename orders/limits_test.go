@@ -94,6 +94,46 @@ func TestConcurrentOrdersOfAnEmailAddressAreLimited(t *testing.T) {
 	}
 }
 
+// Row 72 of the fault matrix: of the requests with one key that arrive at once, one places the order, which is counted whichever
+// of them that is. (Which one it is depends on the scheduler: of 80 runs of the test, one fails where only the first is counted.)
+func TestOrdersOfConcurrentRequestsWithOneKeyAreCounted(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	listMug(t, l)
+	_, handler := openWith(t, orders.Config{Log: l.ForDomain("orders"), Limits: orders.Limits{OpenPerAddress: 3}})
+	for key := range 30 {
+		var requests sync.WaitGroup
+		for range 10 {
+			requests.Go(func() { post(handler, fmt.Sprint(key), checkout(fmt.Sprintf("eve+%d@example.com", key), 1)) })
+		}
+		requests.Wait()
+	}
+	if n := countOrderEvents(t, l); n != 3 {
+		t.Errorf("got %d orders, want 3", n)
+	}
+}
+
+// Row 72 of the fault matrix: a stranger who places orders with the e-mail address of another, does not keep the other from
+// buying at another client address. One unpaid order more is accepted there, with a short hold.
+func TestOrdersInTheNameOfAnotherDoNotKeepThemFromBuying(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	listMug(t, l)
+	_, handler := openWith(t, orders.Config{Log: l.ForDomain("orders"), Proxies: api.Proxies{netip.MustParsePrefix("192.0.2.0/24")}})
+	from := func(key, forwarded string) *httptest.ResponseRecorder {
+		return post(handler, key, checkout("ada@example.com", 1), "X-Forwarded-For", forwarded)
+	}
+	for i := range 5 {
+		placedOrder(t, from(fmt.Sprint(i), "203.0.113.66"))
+	}
+	isLimited(t, from("5", "203.0.113.66"), "already 5 unpaid orders with this e-mail address")
+	if o := placedOrder(t, from("6", "198.51.100.7")); time.Until(o.ExpiresAt) > 10*time.Minute {
+		t.Errorf("got stock held until %s, want at most ten minutes", o.ExpiresAt)
+	}
+	isLimited(t, from("7", "198.51.100.7"), "already 6 unpaid orders with this e-mail address")
+	isLimited(t, from("8", "192.0.2.8"), "already 6 unpaid orders with this e-mail address") // an address that stands for many clients
+}
+
 // Row 72 of the fault matrix: a replica counts the orders that another one has placed, and a process that starts counts those
 // from before its start. When the deadline of the orders has passed, they are no longer counted.
 func TestEveryReplicaCountsUnpaidOrders(t *testing.T) {
@@ -102,9 +142,12 @@ func TestEveryReplicaCountsUnpaidOrders(t *testing.T) {
 	logAt := func() *eventlog.Log {
 		return logtest.OpenOn(t, server, func(config *eventlog.Config) { config.Now = c.now })
 	}
+	open := func(l *eventlog.Log) (*orders.Service, http.Handler) { // the client address is not known
+		return openWith(t, orders.Config{Log: l.ForDomain("orders"), Proxies: api.Proxies{netip.MustParsePrefix("192.0.2.0/24")}})
+	}
 	l, other := logAt(), logAt()
-	_, handler := open(t, l)
-	replica, replicaHandler := open(t, other)
+	_, handler := open(l)
+	replica, replicaHandler := open(other)
 	listMug(t, l)
 	run(t, other, replica.Worker())
 	waitUntilReady(t, replica)
@@ -120,7 +163,7 @@ func TestEveryReplicaCountsUnpaidOrders(t *testing.T) {
 	if again := placedOrder(t, post(replicaHandler, "4", checkout("eve@example.com", 1))); again.ID != first.ID {
 		t.Errorf("a repeated request at the limit, to a replica that has not read the order: got %s, want %s", again.ID, first.ID)
 	}
-	started, startedHandler := open(t, other)
+	started, startedHandler := open(other)
 	run(t, other, started.Worker())
 	waitUntilReady(t, started)
 	isLimited(t, post(startedHandler, "another", checkout("eve@example.com", 1)), "unpaid orders with this e-mail address")

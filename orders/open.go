@@ -28,6 +28,7 @@ type openOrder struct {
 	sources   []string
 	expiresAt time.Time // it is not counted after it, whether or not its end was read
 	stored    bool      // the watch has read it
+	requests  int       // that place it at present, or have placed it
 }
 
 func newOpenOrders() *openOrders {
@@ -35,7 +36,7 @@ func newOpenOrders() *openOrders {
 }
 
 // begin counts the other open orders of a shopper and adds the order that is being placed, so that concurrent requests count
-// each other. address is "" if it is not known. If nothing was placed, the caller must call undo.
+// each other. address is "" if it is not known. If the request placed nothing, the caller must call undo.
 func (o *openOrders) begin(id, email, address string, now, expiresAt time.Time) (open OpenOrders, undo func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -43,17 +44,19 @@ func (o *openOrders) begin(id, email, address string, now, expiresAt time.Time) 
 	sources := []string{email}
 	if address != "" {
 		open.ByAddress = o.count(id, address, now, &open.FreeAt)
+		open.Elsewhere = open.ByAddress == 0
 		sources = append(sources, address)
 	}
-	if o.byID[id] != nil {
-		return open, func() {}
+	order := o.byID[id]
+	if order == nil {
+		order = &openOrder{sources: sources, expiresAt: expiresAt}
+		o.add(id, order)
 	}
-	order := &openOrder{sources: sources, expiresAt: expiresAt}
-	o.add(id, order)
+	order.requests++ // of several with one key, any can be the one that places the order
 	return open, func() {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		if o.byID[id] == order && !order.stored {
+		if order.requests--; order.requests == 0 && !order.stored && o.byID[id] == order {
 			o.remove(id)
 		}
 	}

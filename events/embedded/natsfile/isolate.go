@@ -20,7 +20,7 @@ func (d Damage) Isolate() (err error) {
 	if d.Part == Index {
 		return d.removeIndex()
 	}
-	if d.Incomplete {
+	if d.Incomplete || d.Part == Messages && d.Length == 0 {
 		return nil
 	}
 	if err := d.keep(); err != nil {
@@ -32,8 +32,16 @@ func (d Damage) Isolate() (err error) {
 	if err := d.removeIndex(); err != nil {
 		return err
 	}
-	if d.Length < minSize || d.Length > maxSize {
-		return fmt.Errorf("%d bytes cannot hold a record", d.Length)
+	info, err := os.Stat(d.File)
+	if err != nil {
+		return err
+	}
+	size := d.Length
+	if d.Offset+size == info.Size() {
+		size = max(size, minSize) // the file can grow
+	}
+	if size < minSize || size > maxSize {
+		return fmt.Errorf("%d bytes cannot hold a record", size)
 	}
 	sequence := d.Before - 1
 	if sequence == d.After { // a record without a message, which the server skips
@@ -43,7 +51,7 @@ func (d Damage) Isolate() (err error) {
 	if err != nil {
 		return err
 	}
-	return writeAt(d.File, r.erased(int(d.Length), sequence), d.Offset)
+	return writeAt(d.File, r.erased(int(size), sequence), d.Offset)
 }
 
 func (d Damage) removeIndex() error { return remove(filepath.Join(filepath.Dir(d.File), indexName)) }

@@ -25,7 +25,8 @@ const (
 	Settings             // without them the server ignores the stream until a program creates it again; its messages are kept
 )
 
-// Damage is a run of bytes in a file of messages that holds no valid record, or another file whose checksum is wrong.
+// Damage is a run of bytes in a file of messages that holds no valid record, or another file whose checksum is wrong. Without a
+// length, it is the end of the messages, which is missing.
 type Damage struct {
 	Stream string
 	Part   Part
@@ -64,6 +65,9 @@ func (d Damage) String() string {
 		lost = "no sequence is lost"
 	case d.After + 2:
 		lost = fmt.Sprintf("sequence %d is lost", d.After+1)
+	}
+	if d.Length == 0 {
+		return fmt.Sprintf("stream %s: the end of its messages is missing: %s", d.Stream, lost)
 	}
 	return fmt.Sprintf("stream %s: %s is damaged at byte %d: %s", d.Stream, name, d.Offset, lost)
 }
@@ -110,6 +114,7 @@ func checkStream(ctx context.Context, dir string, files []string, read func(size
 	if err != nil {
 		return nil, err
 	}
+	end := Damage{Stream: s.stream, File: filepath.Join(dir, "msgs")}
 	for _, file := range files {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -119,8 +124,9 @@ func checkStream(ctx context.Context, dir string, files []string, read func(size
 			return s.damage, err
 		}
 		read(size)
+		end.File, end.Offset = file, size
 	}
-	return s.end(), nil
+	return s.end(end), nil
 }
 
 // blocks lists the files of messages of a stream in the order in which they were written, with their size together.
@@ -151,6 +157,7 @@ func blocks(stream string) (files []string, size int64, err error) {
 type scan struct {
 	stream  string
 	last    uint64 // the last valid sequence
+	deleted uint64 // the last sequence that a tombstone deletes
 	indexed uint64 // the last sequence according to the index; 0 without a valid index
 	damage  []Damage
 }
@@ -196,7 +203,7 @@ func (s *scan) file(name string) (size int64, err error) {
 
 // valid records a valid record: the damage before it ends there.
 func (s *scan) valid(rec record) {
-	if rec.sequence == 0 {
+	if s.deleted = max(s.deleted, rec.deleted); rec.sequence == 0 {
 		return
 	}
 	for i := len(s.damage) - 1; i >= 0 && s.damage[i].Part == Messages && s.damage[i].Before == 0; i-- {
@@ -206,14 +213,21 @@ func (s *scan) valid(rec record) {
 }
 
 // end returns all damage. Damage at the end reaches to the last sequence of the index, which may have been written after it, and
-// is at least one message unless the record is incomplete.
-func (s *scan) end() []Damage {
+// is at least one message unless the record is incomplete. If the files end before that sequence without damage, their end,
+// missing, is the damage.
+func (s *scan) end(missing Damage) []Damage {
+	known := max(s.last, s.deleted)
 	for i := range s.damage {
 		d := &s.damage[i]
 		if d.Part != Messages || d.Before > 0 || d.Incomplete && s.indexed <= s.last {
 			continue
 		}
 		d.Before, d.Incomplete = max(s.indexed, s.last+1)+1, false
+		known = max(known, d.Before-1)
+	}
+	if known < s.indexed {
+		missing.After, missing.Before = known, s.indexed+1
+		return append(s.damage, missing)
 	}
 	return s.damage
 }

@@ -29,6 +29,7 @@ const (
 type record struct {
 	size     int
 	sequence uint64 // without flags; 0 for a tombstone, which stores no message
+	deleted  uint64 // the sequence that a tombstone deletes
 }
 
 // reader verifies the records of one file.
@@ -55,7 +56,7 @@ func (r *reader) record(buf []byte) (record, bool) {
 	}
 	sequence := binary.LittleEndian.Uint64(buf[4:])
 	if sequence&tombstone != 0 {
-		return record{size: size}, true
+		return record{size: size, deleted: sequence &^ (deleted | tombstone)}, true
 	}
 	return record{size: size, sequence: sequence &^ deleted}, true
 }

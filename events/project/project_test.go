@@ -68,6 +68,25 @@ func TestRereadingTheLogWritesTheSameDocuments(t *testing.T) {
 	projecttest.CheckArchive(t, l, db)
 }
 
+// Row 26 of the fault matrix: when the whole database was lost, the next start writes every document again.
+func TestLostDatabaseIsWrittenAgain(t *testing.T) {
+	t.Parallel()
+	server := logtest.Server(t)
+	l := logtest.OpenOn(t, server)
+	shop := start(t, l, projecttest.Database(t))
+	for i := range 20 {
+		adjust(t, l, fmt.Sprintf("S%d", i%5), int64(i))
+	}
+	shop.await(t)
+	shop.awaitCheckpoint(t)
+	shop.Stop()
+	l, db := logtest.OpenOn(t, server), projecttest.Database(t)
+	start(t, l, db).await(t)
+	projecttest.Await(t, "every document is written", func() bool { return len(all[stored](t, db, "stock")) == 5 })
+	checkDocuments(t, l, db, 5)
+	projecttest.CheckArchive(t, l, db)
+}
+
 // Row 23 of the fault matrix: events that are appended while the database is down are written afterwards.
 func TestDatabaseOutageIsCaughtUp(t *testing.T) {
 	t.Parallel()

@@ -8,7 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"golang.org/x/sync/errgroup"
 
 	"tillstream/events/failpoint"
@@ -54,10 +56,36 @@ func (p Projection) Batch(l *eventlog.Log, config Config) worker.Batch {
 	config.indexesEvery = cmp.Or(config.indexesEvery, 15*time.Second)
 	pr := &projector{projection: p, log: l, config: config, writer: newWriter(config.DB)}
 	return worker.Batch{Name: p.Name, Kind: worker.KindProject, Window: config.Window, Quiet: min(defaultQuiet, config.Window), Filter: pr.wants, Handle: pr.write,
-		Prepare: func(ctx context.Context, checkpoint uint64) (uint64, error) {
-			pr.writer.forget()
-			return checkpoint, pr.ensureIndexes(ctx)
-		}}
+		Prepare: pr.prepare}
+}
+
+// prepare returns the checkpoint, or 0 if there are no documents: the database was lost or replaced, and every list would stay
+// empty. Where the log has no entity of the projection either, reading it again does no harm.
+func (p *projector) prepare(ctx context.Context, checkpoint uint64) (uint64, error) {
+	p.writer.forget()
+	empty, err := p.isEmpty(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if empty && checkpoint > 0 {
+		p.log.Logger().Info("no documents: the log is read from its beginning", "projection", p.projection.Name, "checkpoint", checkpoint)
+		checkpoint = 0
+	}
+	return checkpoint, p.ensureIndexes(ctx)
+}
+
+// isEmpty reports whether no collection of the projection has a document.
+func (p *projector) isEmpty(ctx context.Context) (bool, error) {
+	for _, c := range p.projection.Collections {
+		err := p.config.DB.Collection(c.Name).FindOne(ctx, bson.D{}, options.FindOne().SetProjection(bson.D{{Key: "_id", Value: 1}})).Err()
+		if !errors.Is(err, mongo.ErrNoDocuments) {
+			if err != nil {
+				err = fmt.Errorf("read %s: %w", c.Name, err)
+			}
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // wants reports whether an item belongs to one of the collections.

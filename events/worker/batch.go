@@ -114,6 +114,11 @@ func (b *batchLane) prepare(ctx context.Context) error {
 		return err
 	}
 	b.moveTo(position)
+	if position < checkpoint.Position { // before the first write: if the process dies then, the next holder continues from here
+		if err := b.save(ctx, nil); err != nil {
+			return err
+		}
+	}
 	b.taken, b.cursor = position, cursor{reader: b.reader, next: position + 1, raw: b.Kind == KindArchive}
 	return nil
 }

@@ -277,6 +277,34 @@ func TestPrepareDecidesWhereABatchLaneContinues(t *testing.T) {
 	}
 }
 
+// Row 26 of the fault matrix: a lane that continues before its checkpoint has written that down before its first batch. If the process dies after the batch,
+// the next holder would otherwise leave out what lies between.
+func TestLaneThatContinuesBeforeItsCheckpointMovesItFirst(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	placeMany(t, l, "o", 20)
+	p := start(t, l, configOfBatches(copyBatch((&written{}).write)))
+	p.caughtUp(t, "copy")
+	p.stop()
+	var at []uint64
+	var w written
+	b := copyBatch(func(ctx context.Context, items []*worker.Item) error {
+		c, err := l.LoadCheckpoint(ctx, "copy")
+		at = append(at, c.Position)
+		return errors.Join(err, w.write(ctx, items))
+	})
+	b.Prepare = func(context.Context, uint64) (uint64, error) { return 3, nil }
+	p = start(t, l, configOfBatches(b))
+	p.caughtUp(t, "copy")
+	p.stop()
+	if len(at) == 0 || at[0] != 3 {
+		t.Errorf("checkpoint at each batch: got %v, want 3 at the first", at)
+	}
+	if want := sequenceRange(4, 20); !slices.Equal(w.all(), want) {
+		t.Errorf("written: got %v, want %v", w.all(), want)
+	}
+}
+
 // When the log has lost what was written from it the worker stops with an error, because no lane may continue.
 func TestTruncatedLogStopsTheWorker(t *testing.T) {
 	t.Parallel()

@@ -45,7 +45,7 @@ func clean(s string, space func(string) string) (string, error) {
 	s = space(norm.NFC.String(s))
 	runes := []rune(s)
 	for i, r := range runes {
-		var before, after rune = ' ', ' '
+		before, after := ' ', ' '
 		if i > 0 {
 			before = runes[i-1]
 		}

@@ -249,7 +249,9 @@ func (l *core) openStream(ctx context.Context, config jetstream.StreamConfig) (j
 		if l.config.MustExist {
 			return nil, fmt.Errorf("%w: no stream %s", ErrNoShop, config.Name)
 		}
-		stream, err = l.js.CreateStream(ctx, config)
+		if stream, err = l.js.CreateStream(ctx, config); err == nil && l.shop != nil && l.shop.CachedInfo().State.LastSeq > 0 {
+			l.config.Logger.Error("a stream was missing beside a log with events and is created again; what it had is lost", "stream", config.Name)
+		}
 	}
 	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		stream, err = l.js.Stream(ctx, config.Name) // created meanwhile by another process or by an unanswered try

@@ -249,3 +249,26 @@ func TestWorkerPermissionsAreSufficient(t *testing.T) {
 		t.Errorf("permission violations: got\n%s\nwant none", text)
 	}
 }
+
+// Row 79 of the fault matrix: a process that starts and finds the stream of dead letters missing beside a log with events says so.
+// In a new installation it does not.
+func TestMissingStreamBesideALogIsReported(t *testing.T) {
+	t.Parallel()
+	server, lines := logtest.Server(t), &logLines{}
+	open := func() *eventlog.Log {
+		return logtest.OpenOn(t, server, func(c *eventlog.Config) { c.Logger = lines.logger() })
+	}
+	l := open()
+	mustAdd(t, l, "a")
+	open()
+	if strings.Contains(lines.String(), "was missing") {
+		t.Errorf("complete broker: got the log lines %s", lines)
+	}
+	if err := l.JetStream().DeleteStream(t.Context(), events.StreamDeadLetters); err != nil {
+		t.Fatal(err)
+	}
+	open()
+	if want := "stream=" + events.StreamDeadLetters; !strings.Contains(lines.String(), want) {
+		t.Errorf("deleted stream: got the log lines %s, want one with %s", lines, want)
+	}
+}

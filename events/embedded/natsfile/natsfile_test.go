@@ -3,7 +3,6 @@ package natsfile_test
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -106,20 +105,6 @@ func flip(t *testing.T, file string, offset int64) {
 	if err := os.WriteFile(file, buf, 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// recordSize returns the length of the last record of the store, which all records of the second file have.
-func recordSize(t *testing.T, dir string) int64 {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "S", "msgs", "2.blk"))
-	if err != nil || len(files) != 1 {
-		t.Fatal(files, err)
-	}
-	buf, err := os.ReadFile(files[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return int64(binary.LittleEndian.Uint32(buf) &^ (1 << 31))
 }
 
 func check(t *testing.T, dir string) []natsfile.Damage {
@@ -270,52 +255,6 @@ func TestIncompleteRecordIsNoDamage(t *testing.T) {
 			}
 			if last, missing := stored(t, dir); last != want || !slices.Equal(missing, []uint64{messages}) {
 				t.Errorf("got last sequence %d without %v, want %d without %d", last, missing, want, messages)
-			}
-		})
-	}
-}
-
-// Row 64 of the fault matrix: a file that was cut, at any byte, or deleted loses the messages behind the cut, and the next message
-// gets the next sequence.
-func TestACutFileLosesItsEnd(t *testing.T) {
-	t.Parallel()
-	whole := store(t)
-	size := recordSize(t, whole)
-	for name, c := range map[string]struct{ kept, more int64 }{"Record": {8, 0}, "FewBytes": {8, 16}, "HalfRecord": {8, size / 2}, "File": {-1, 0}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			if err := os.CopyFS(dir, os.DirFS(whole)); err != nil {
-				t.Fatal(err)
-			}
-			files, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "S", "msgs", "2.blk"))
-			if err != nil || len(files) != 1 {
-				t.Fatal(files, err)
-			}
-			if c.kept < 0 {
-				err = os.Remove(files[0])
-			} else {
-				err = os.Truncate(files[0], c.kept*size+c.more)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			damage := check(t, dir)
-			if len(damage) != 1 || !damage[0].Loss() || damage[0].Before != messages+1 {
-				t.Fatalf("got %+v, want the loss of the last messages", damage)
-			}
-			if err := damage[0].Isolate(); err != nil {
-				t.Fatal(err)
-			}
-			var want []uint64
-			for n := damage[0].After + 1; n <= messages; n++ {
-				want = append(want, n)
-			}
-			if last, missing := stored(t, dir); last != messages || !slices.Equal(missing, want) {
-				t.Errorf("got last sequence %d without %v, want %d without %v", last, missing, messages, want)
-			}
-			if damage := check(t, dir); len(damage) > 0 {
-				t.Errorf("after a start: got %v, want no damage", damage)
 			}
 		})
 	}

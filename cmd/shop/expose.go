@@ -118,6 +118,6 @@ func printExposed(w io.Writer, config Config) {
 	_ = table.Flush() // like the other lines: a closed terminal must not stop the shop
 	sandbox := func(e endpoint) bool { return e.flag == "--stripe" }
 	if config.public() && slices.ContainsFunc(config.endpoints(), sandbox) && !slices.ContainsFunc(exposed, sandbox) {
-		fmt.Fprint(w, "\nShoppers on other machines cannot pay: the Stripe sandbox needs --stripe with an\naddress that they can reach, such as 0.0.0.0:12111, or the shop needs Stripe's keys.\n")
+		fmt.Fprint(w, "\nShoppers on other machines cannot pay: the Stripe sandbox needs --stripe with an\naddress that they can reach, such as 0.0.0.0:12111, or the shop needs keys of\nStripe.\n")
 	}
 }

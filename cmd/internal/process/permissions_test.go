@@ -81,8 +81,18 @@ func counted(prefix string) eventlog.Entity[int] {
 var ownPrefix = map[string]string{"orders": events.PrefixOrder, "inventory": events.PrefixReservation, "payments": events.PrefixPayment,
 	"notifications": events.PrefixNotification}
 
-// anyFact is the event that the tests append.
-var anyFact = events.ReservationReleased{OrderID: "1"}
+// ownFact is the event that the tests append under each prefix. Its type belongs to the domain of the prefix.
+var ownFact = map[string]events.Payload{events.PrefixOrder: events.OrderExpired{}, events.PrefixReservation: events.ReservationReleased{OrderID: "1"},
+	events.PrefixPayment: events.PaymentCancelled{}, events.PrefixNotification: events.MessageFailed{}}
+
+// onOwnFacts returns the routes of a lane that handles these events.
+func onOwnFacts(handle func(events.Event) error) []worker.Route {
+	return []worker.Route{on[events.OrderExpired](handle), on[events.ReservationReleased](handle), on[events.PaymentCancelled](handle), on[events.MessageFailed](handle)}
+}
+
+func on[P events.Payload](handle func(events.Event) error) worker.Route {
+	return worker.On(func(_ *eventlog.Tx, e events.Event, _ P) error { return handle(e) })
+}
 
 // Row 74 of the fault matrix, for mistakes: on a broker with the production configuration a worker can do its work. The broker
 // refuses, at once, that it appends to the subjects of other domains, alone or in a batch, moves their lanes, or changes a
@@ -118,8 +128,8 @@ func checkKeptToItsOwn(t *testing.T, broker *server.Server, user, prefix string)
 func checkOwnWork(t *testing.T, l *eventlog.Log, user, prefix string) {
 	t.Helper()
 	handled := make(chan struct{}, 100)
-	w, err := worker.New(t.Context(), l, worker.Config{Domains: []worker.Domain{{Name: user, Log: l, Routes: []worker.Route{
-		worker.On(func(*eventlog.Tx, events.Event, events.ReservationReleased) error { handled <- struct{}{}; return nil })}}}})
+	w, err := worker.New(t.Context(), l, worker.Config{Domains: []worker.Domain{{Name: user, Log: l,
+		Routes: onOwnFacts(func(events.Event) error { handled <- struct{}{}; return nil })}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +141,7 @@ func checkOwnWork(t *testing.T, l *eventlog.Log, user, prefix string) {
 			if _, err := counted(prefix).Load(tx, "own"); err != nil {
 				return err
 			}
-			return errors.Join(counted(prefix).Append(tx, "own", anyFact), counted(prefix).Append(tx, "own", anyFact))
+			return errors.Join(counted(prefix).Append(tx, "own", ownFact[prefix]), counted(prefix).Append(tx, "own", ownFact[prefix]))
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -165,13 +175,13 @@ func checkRedrive(t *testing.T, broker *server.Server, l *eventlog.Log, user, pr
 	t.Cleanup(reader.Close)
 	var repaired atomic.Bool
 	registry := prometheus.NewRegistry()
-	w, err := worker.New(t.Context(), l, worker.Config{Registerer: registry, Domains: []worker.Domain{{Name: user, Log: l, Routes: []worker.Route{
-		worker.On(func(tx *eventlog.Tx, e events.Event, _ events.OrderExpired) error {
+	w, err := worker.New(t.Context(), l, worker.Config{Registerer: registry, Domains: []worker.Domain{{Name: user, Log: l,
+		Routes: onOwnFacts(func(e events.Event) error {
 			if repaired.Load() || e.Subject != prefix+"dead" { // the log also has such events of other users
 				return nil
 			}
 			return errors.New("no rule")
-		})}}}})
+		})}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +189,7 @@ func checkRedrive(t *testing.T, broker *server.Server, l *eventlog.Log, user, pr
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()
 	if err := l.Do(t.Context(), func(tx *eventlog.Tx) error {
-		return counted(prefix).Append(tx, "dead", events.OrderExpired{}, events.OrderExpired{})
+		return counted(prefix).Append(tx, "dead", ownFact[prefix], ownFact[prefix])
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -228,9 +238,9 @@ func openDeadLetters(t *testing.T, registry *prometheus.Registry) float64 {
 func checkRefused(t *testing.T, l *eventlog.Log, own, foreign string) {
 	t.Helper()
 	began := time.Now()
-	alone := l.Do(t.Context(), func(tx *eventlog.Tx) error { return counted(foreign).Append(tx, "other", anyFact) })
+	alone := l.Do(t.Context(), func(tx *eventlog.Tx) error { return counted(foreign).Append(tx, "other", ownFact[foreign]) })
 	inBatch := l.Do(t.Context(), func(tx *eventlog.Tx) error {
-		return errors.Join(counted(own).Append(tx, "beside", anyFact), counted(foreign).Append(tx, "other", anyFact))
+		return errors.Join(counted(own).Append(tx, "beside", ownFact[own]), counted(foreign).Append(tx, "other", ownFact[foreign]))
 	})
 	if !errors.Is(alone, eventlog.ErrNotAllowed) || !errors.Is(inBatch, eventlog.ErrNotAllowed) {
 		t.Errorf("append under %s: alone %v, in a batch %v; want ErrNotAllowed", foreign, alone, inBatch)

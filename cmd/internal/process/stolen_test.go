@@ -199,7 +199,7 @@ func TestConfigurationOfTheBrokerIsChanged(t *testing.T) {
 			t.Fatal(err)
 		}
 		entity := counted(events.PrefixOrder)
-		if err := l.Do(t.Context(), func(tx *eventlog.Tx) error { return entity.Append(tx, "kept", anyFact) }); err != nil {
+		if err := l.Do(t.Context(), func(tx *eventlog.Tx) error { return entity.Append(tx, "kept", ownFact[events.PrefixOrder]) }); err != nil {
 			t.Fatal(err)
 		}
 		if got, _, err := entity.Read(t.Context(), l, "kept"); err != nil || got != n+1 {

@@ -101,7 +101,7 @@ func buy(t *testing.T, v *visitor) {
 	v.api.refusals = []string{`{"title":"Unprocessable Entity","status":422,"detail":"validation failed",
 		"errors":[{"location":"body.shipping_address.postal_code","message":"is not a postcode of GB"}]}`}
 	v.Click("#place")
-	v.See("#postal-error", "is not a postcode of GB")
+	v.See("#postal-error", "Is not a postcode of GB")
 	v.Fill("#postal", "SW1Y 4JZ")
 	v.look("checkout")
 	v.Click("#place")
@@ -167,7 +167,7 @@ func readRefusals(t *testing.T, v *visitor) {
 			{"location":"body.lines[0].quantity","message":"must be between 1 and 5000; for more, please contact us"}]}`,
 		`{"title":"Too Many Requests","status":429,"detail":"There are already 5 unpaid orders with this e-mail address. Please pay or cancel one of them first, or try again in 12 minutes."}`}
 	v.Click("#place")
-	v.See("#name-error", "looks like a web address")
+	v.See("#name-error", "Looks like a web address")
 	v.look("refused-name")
 	v.Fill("#name", "Ada Lovelace")
 	v.Click("#place")

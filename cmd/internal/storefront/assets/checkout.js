@@ -65,7 +65,7 @@ function explain(problem) {
   for (const { location = '', message = '' } of problem.errors) {
     const path = location.replace(/^body\./, ''), field = fields.find((each) => each.name === path);
     const line = cart()[Number(/^lines\[?\.?(\d+)/.exec(path)?.[1] ?? NaN)];
-    if (field) mark(field, message);
+    if (field) mark(field, message.charAt(0).toUpperCase() + message.slice(1));
     else others.push(el('li', {}, line ? `${line.title}: ${message}` : message));
   }
   const invalid = form.querySelector('[aria-invalid]');

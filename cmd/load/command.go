@@ -36,8 +36,8 @@ type command struct {
 	Timeout     time.Duration   `help:"Maximum duration of one purchase." default:"60s" group:"How to buy"`
 
 	Attack      bool    `help:"Buy --orders twice: first undisturbed, then while attackers order everything, try stolen cards, forge webhooks, guess tokens, and send broken, slow and oversized requests. Nearly every shopper must succeed, and almost as fast. Without --shop and addresses it starts a shop as with --processes." group:"Attack"`
-	AttackRate  float64 `help:"Requests per second of all attackers together." default:"100" placeholder:"N" group:"Attack"`
-	MaxSlowdown float64 `help:"How many times as long the slowest percent of the shoppers may wait during the attack." default:"3" placeholder:"N" group:"Attack"`
+	AttackRate  float64 `help:"Requests per second of all attackers together (default: 100)." default:"100" placeholder:"N" group:"Attack"`
+	MaxSlowdown float64 `help:"How many times as long the slowest percent of the shoppers may wait during the attack (default: 3)." default:"3" placeholder:"N" group:"Attack"`
 
 	Processes bool          `help:"Start a shop for this run, as in production: two processes of each worker, a storefront, a broker and a database, all on this machine. With --mongodb it uses a new database on that server." group:"Local shop"`
 	Soak      time.Duration `help:"Buy for this long, such as 10m, instead of a number of --orders. Without --shop and addresses it starts a shop as with --processes." placeholder:"DURATION" group:"Local shop"`

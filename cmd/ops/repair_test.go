@@ -78,6 +78,7 @@ func TestDamagedLogIsRepairedAndVerified(t *testing.T) {
 	}
 	try(verify, exitProblem, "sequence 4: is missing in the log", "sequences 1–3: 3 events are not in the archive",
 		"orders.o2: revision 2 at sequence 6 follows 0: an event is missing")
+	try("timeline o2", exitOK, "missing in the log orders.o2: revision 1; the log is damaged, see ops repair")
 	try("repair --yes", exitProblem, "restored; 1 event lost", "in neither copy 4")
 	try("repair", exitOK, "9 9 0 0 0 both are complete")
 	const lost = "sequence 4: neither log nor archive has this event"

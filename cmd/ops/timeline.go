@@ -66,7 +66,15 @@ func writeTimeline(history replay.History, out *terminal) error {
 		}
 		t.add(fmt.Sprint(e.Number), offset(e.After), cell{cause, dim}, cell{sequence, dim}, cell{e.Type + "  " + e.Summary, eventStyle(e.Subject, e.Type)})
 	}
-	return t.write(out)
+	if err := t.write(out); err != nil {
+		return err
+	}
+	for _, lost := range history.Missing {
+		if err := out.item(cell{"missing in the log", red}, lost+"; the log is damaged, see ops repair"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // offset formats the time since the first event, with fewer digits the longer it is.

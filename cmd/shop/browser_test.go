@@ -49,6 +49,7 @@ func (v *visitor) pay(card string) {
 // seeConfirmed waits until the page shows a confirmed order.
 func (v *visitor) seeConfirmed(email string) {
 	v.See("#headline", "Thank you, your order is confirmed")
+	v.Until("scrollY === 0") // the headline is in the window, although the button was below it
 	v.See("#story", email)
 }
 

@@ -6,7 +6,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"text/tabwriter"
 
 	"tillstream/cmd/internal/auth"
 )
@@ -103,13 +105,19 @@ func staffOnly(next http.Handler, tokens *auth.Tokens) http.Handler {
 	})
 }
 
-// printExposed prints what other machines can reach.
-func printExposed(w io.Writer, exposed []endpoint) {
-	if len(exposed) == 0 {
-		return
+// printExposed prints what other machines can reach, and whether shoppers on them cannot pay.
+func printExposed(w io.Writer, config Config) {
+	exposed := config.exposed()
+	if len(exposed) > 0 {
+		fmt.Fprint(w, "\nOther machines can reach:\n\n")
 	}
-	fmt.Fprint(w, "\nOther machines can reach:\n\n")
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, e := range exposed {
-		fmt.Fprintf(w, "  %-12s %s\n", e.addr, e.serves)
+		fmt.Fprintf(table, "  %s\t%s\n", e.addr, e.serves)
+	}
+	_ = table.Flush() // like the other lines: a closed terminal must not stop the shop
+	sandbox := func(e endpoint) bool { return e.flag == "--stripe" }
+	if config.public() && slices.ContainsFunc(config.endpoints(), sandbox) && !slices.ContainsFunc(exposed, sandbox) {
+		fmt.Fprint(w, "\nShoppers on other machines cannot pay: the Stripe sandbox needs --stripe with an\naddress that they can reach, such as 0.0.0.0:12111, or the shop needs keys of\nStripe.\n")
 	}
 }

@@ -225,3 +225,14 @@ func TestCredentialsOutliveARestart(t *testing.T) {
 		t.Error("the address of the broker has no token")
 	}
 }
+
+func TestStartUpMessageSaysThatShoppersCannotReachTheSandbox(t *testing.T) {
+	t.Parallel()
+	for stripe, reachable := range map[string]bool{"127.0.0.1:12111": false, "0.0.0.0:12111": true} {
+		var out bytes.Buffer
+		printReady(&out, target.Shop{}, Config{Data: "data", HTTP: "0.0.0.0:8080", Stripe: stripe, PublicURL: "http://shop.example"})
+		if text := out.String(); strings.Contains(text, "cannot pay") == reachable {
+			t.Errorf("start-up message with --stripe %s =\n%s\nwant a warning: %t", stripe, text, !reachable)
+		}
+	}
+}

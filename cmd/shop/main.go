@@ -18,7 +18,7 @@ import (
 
 func main() {
 	var config Config
-	kong.Parse(&config, kong.Name("shop"), kong.UsageOnError(),
+	kong.Parse(&config, kong.Name("shop"), kong.ShortUsageOnError(),
 		kong.Description("Runs the whole shop in one process, with an embedded broker, database, payment sandbox and mail inbox. All data is in one directory."))
 	tuneRuntime(config.MemoryLimit)
 	ctx, cancel := process.UntilSignal(os.Stderr)

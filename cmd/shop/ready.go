@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/mattn/go-isatty"
 
@@ -47,10 +48,31 @@ func printReady(w io.Writer, r target.Shop, config Config) {
   NATS         %s
   MongoDB      %s
   Ops token    %s
+
+Credentials of broker and database are in %s.
 `, config.Data, r.Storefront, r.Storefront, orElse(r.Mail, "/mail", "your mail server"), orElse(r.Stripe, "", "api.stripe.com"),
-		address.Redacted(r.NATS), address.Redacted(r.MongoDB), token)
-	printExposed(w, config.exposed())
+		address.Redacted(r.NATS), hostOf(r.MongoDB), token, config.dir(readyFile))
+	printExposed(w, config)
 	fmt.Fprint(w, "\nCtrl-C closes it.\n")
+}
+
+// printClosed prints the addresses of a closed shop and what it is for.
+func printClosed(w io.Writer, r target.Shop, config Config) {
+	fmt.Fprintf(w, `The shop is closed: it sells nothing. Data is in %s.
+
+  NATS         %s
+  MongoDB      %s
+
+Run ops repair or ops restore with --shop %s.
+`, config.Data, address.Redacted(r.NATS), hostOf(r.MongoDB), config.dir(readyFile))
+	printExposed(w, config)
+	fmt.Fprint(w, "\nCtrl-C stops it. Then start the shop without --closed.\n")
+}
+
+// hostOf returns the address of a database without its options, which are paths of key files and too long for a terminal.
+func hostOf(uri string) string {
+	host, _, _ := strings.Cut(address.Redacted(uri), "?")
+	return host
 }
 
 func isTerminal(w io.Writer) bool {

@@ -67,7 +67,7 @@ func readSecrets(path string, logger *slog.Logger) (s secrets, found bool, err e
 	}
 	if err := json.Unmarshal(data, &s); err != nil || !s.complete() {
 		return secrets{}, false, fmt.Errorf("%w: %s is damaged or incomplete. Put it back from a backup (ops backup keeps it), "+
-			"or move it away and see what the next start suggests", errors.Join(errSecrets, err), path)
+			"or move it away and see what the next start suggests", errSecrets, path)
 	}
 	return s, true, protect(path, logger)
 }

@@ -18,7 +18,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"golang.org/x/sync/errgroup"
 
-	"tillstream/cmd/internal/address"
 	"tillstream/cmd/internal/auth"
 	"tillstream/cmd/internal/process"
 	"tillstream/cmd/internal/seed"
@@ -109,9 +108,7 @@ func stayClosed(ctx context.Context, config Config, servers *servers, logger *sl
 	if err := writeReady(config, ready); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "The shop is closed. Data is in %s.\n\n  NATS         %s\n  MongoDB      %s\n", config.Data,
-		address.Redacted(ready.NATS), address.Redacted(ready.MongoDB))
-	printExposed(out, config.exposed())
+	printClosed(out, ready, config)
 	<-ctx.Done()
 	return nil
 }

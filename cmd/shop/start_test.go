@@ -159,7 +159,7 @@ func TestShopThatCannotOpenWritesNoSecrets(t *testing.T) {
 func TestStartUpMessageHasNoPasswords(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	printReady(&out, target.Shop{NATS: "nats://shop:hidden@a:4222,nats://hidden@b:4222", MongoDB: "mongodb://shop:hidden@c:27017/t", OpsToken: "ops_hidden"}, Config{Data: "data"})
+	printReady(&out, target.Shop{NATS: "nats://shop:hidden@a:4222,nats://hidden@b:4222", MongoDB: "mongodb://shop:hidden@c:27017/t?tlsCertificateKeyFile=hidden", OpsToken: "ops_hidden"}, Config{Data: "data"})
 	if text := out.String(); strings.Contains(text, "hidden") || !strings.Contains(text, filepath.Join("data", "ready.json")) || !strings.Contains(text, "b:4222") || !strings.Contains(text, "c:27017/t") {
 		t.Errorf("start-up message =\n%s\nwant addresses without passwords", text)
 	}

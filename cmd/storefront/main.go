@@ -38,7 +38,7 @@ type settings struct {
 
 func main() {
 	var s settings
-	kong.Parse(&s, kong.Name("storefront"), kong.UsageOnError(), process.Help,
+	kong.Parse(&s, kong.Name("storefront"), kong.ShortUsageOnError(), process.Help,
 		kong.Description("Serves the shop's pages, and the APIs of the domains' processes on the same origin."))
 	ctx, cancel := process.UntilSignal(os.Stderr)
 	defer cancel()

@@ -32,7 +32,8 @@ import (
 //	both     1 2 3 v 5 6 7
 //
 // A placeholder is an [events.EventVoided] that names its own sequence, so every process skips it. The entity of the lost event
-// remains unavailable if it has later events, because its revisions have a gap.
+// remains unavailable if it has later events, because its revisions have a gap. When an archive that has the event is put back, the
+// next repair writes the log again with the event in its place.
 //
 // No process may run while the log is restored. Events that the log lost before the archive had them are in neither copy; the
 // archive is written about every two seconds.

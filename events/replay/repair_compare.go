@@ -16,13 +16,14 @@ import (
 type copies struct {
 	archive    *archive.Archive
 	report     RepairReport
-	sums       []uint64    // of the event ids of the log, by sequence; 0 for a gap
-	contents   []uint64    // of the messages of the log, by sequence
-	known      []bool      // by sequence: the archive has the event of the log, or the one that a gap of the log lacks
-	unarchived []uint64    // sequences of the log that the archive lacks
-	missing    []uint64    // those that the archive should have
-	gone       []uint64    // sequences that both lack
-	lost       []lostEvent // events that the log lacks, by archived sequence
+	sums       []uint64        // of the event ids of the log, by sequence; 0 for a gap
+	contents   []uint64        // of the messages of the log, by sequence
+	places     map[uint64]bool // sequences at which the log has a placeholder
+	known      []bool          // by sequence: the archive has the event of the log, or the one that a gap of the log lacks
+	unarchived []uint64        // sequences of the log that the archive lacks
+	missing    []uint64        // those that the archive should have
+	gone       []uint64        // sequences that both lack
+	lost       []lostEvent     // events that the log lacks, by archived sequence
 	plan       plan
 	ahead      []eventlog.Checkpoint // of the lanes that are ahead of the log
 	unchanged  uint64                // end of the part of the log that did not change
@@ -63,7 +64,7 @@ func contentOf(a archive.Archived) uint64 {
 
 // compare finds what each copy lacks. The archive may grow during the comparison, so the log is read again after it.
 func (r Repair) compare(ctx context.Context) (*copies, error) {
-	c := &copies{archive: archive.New(r.DB), sums: make([]uint64, 1), contents: make([]uint64, 1)}
+	c := &copies{archive: archive.New(r.DB), sums: make([]uint64, 1), contents: make([]uint64, 1), places: map[uint64]bool{}}
 	archivedTo, err := r.archivedTo(ctx, c)
 	if err != nil {
 		return nil, err
@@ -129,6 +130,9 @@ func (r Repair) readLog(ctx context.Context, c *copies) error {
 	c.contents = append(c.contents, make([]uint64, last+1-from)...)
 	return r.Log.Each(ctx, Range{From: from, To: last}, func(m Message) error {
 		c.sums[m.Sequence], c.contents[m.Sequence] = sumOf(m.Header.Get(events.HeaderID), m.Subject, m.Data), contentOf(archive.From(m))
+		if m.Subject == placeholderSubject(m.Sequence) {
+			c.places[m.Sequence] = true
+		}
 		r.progress("log", m.Sequence, last)
 		return nil
 	})
@@ -175,7 +179,8 @@ func (c *copies) classify(a archive.Archived) {
 		if c.contents[a.Sequence] != contentOf(a) {
 			c.report.Different.add(lostOf(a))
 		}
-	case len(c.lost) == 0 && c.gap(a.Sequence): // before the fork the copies are equal
+	case len(c.lost) == 0 && (c.gap(a.Sequence) || c.places[a.Sequence]): // before the fork the copies are equal
+		c.sums[a.Sequence] = 0 // an earlier repair has found no copy: the database was away, or an older backup of it
 		c.known[a.Sequence] = true
 		c.report.Damaged.add(lostOf(a))
 	default:

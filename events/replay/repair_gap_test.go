@@ -125,6 +125,44 @@ func TestRepairFillsGapsOfALogThatLostItsEnd(t *testing.T) {
 	}
 }
 
+// Row 64 of the fault matrix: a repair without the database, or with an older one, writes placeholders. When the archive is back, its
+// events return under their old sequences.
+func TestRepairReplacesPlaceholderWhenTheArchiveIsBack(t *testing.T) {
+	t.Parallel()
+	c := newInstallation(t)
+	c.replaceLog()
+	c.archiveFour()
+	c.deleteMessages(3)
+	collection := c.db.Collection(archive.Collection)
+	cursor, err := collection.Find(t.Context(), bson.D{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept []bson.M
+	if err := cursor.All(t.Context(), &kept); err != nil {
+		t.Fatal(err)
+	}
+	empty := func() {
+		if _, err := collection.DeleteMany(t.Context(), bson.D{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	empty()
+	c.repair(false)
+	c.checkCopies("a1", "b1", "lost-3", "d1")
+	empty()
+	if _, err := collection.InsertMany(t.Context(), kept); err != nil {
+		t.Fatal(err)
+	}
+	if r := c.repair(false); r.Damaged.Count != 1 || r.Diverged || r.Superseded.Count > 0 {
+		t.Errorf("repair with the archive: got %+v, want 1 damaged", r)
+	}
+	c.checkCopies("a1", "b1", "c1", "d1")
+	if aside := c.asideIDs(); len(aside) > 0 {
+		t.Errorf("set aside: got %v, want nothing", aside)
+	}
+}
+
 // The configuration that operators have set is kept, and a message keeps its headers.
 func TestRewrittenLogKeepsConfigurationAndHeaders(t *testing.T) {
 	t.Parallel()

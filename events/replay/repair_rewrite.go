@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -66,14 +67,18 @@ func (r Repair) completeArchive(ctx context.Context, c *copies) error {
 // placeholderAt returns the message that takes the place of an event that neither copy has. Its subject differs from that of a void by
 // operators, with which they confirm that they have dealt with the loss.
 func placeholderAt(sequence uint64, now time.Time) (archive.Archived, error) {
-	id := "lost-" + strconv.FormatUint(sequence, 10)
-	subject := events.PrefixVoid + id
+	subject := placeholderSubject(sequence)
+	id := strings.TrimPrefix(subject, events.PrefixVoid)
 	msg, err := events.Encode(events.Event{ID: id, Source: source, Time: now, Subject: subject, Revision: 1, Actor: events.ActorOps,
 		Payload: events.EventVoided{Sequence: sequence, Subject: subject, Reason: "neither the log nor the archive has the event at this sequence"}})
 	if err != nil {
 		return archive.Archived{}, fmt.Errorf("placeholder for %d: %w", sequence, err)
 	}
 	return archive.From(Message{Sequence: sequence, Subject: subject, Stored: now, Header: msg.Header, Data: msg.Data}), nil
+}
+
+func placeholderSubject(sequence uint64) string {
+	return events.PrefixVoid + "lost-" + strconv.FormatUint(sequence, 10)
 }
 
 // checkArchive reads the archive and returns its last message. It returns an error unless the archive has every sequence of the log

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,8 +37,9 @@ type Entry struct {
 
 // History has all events about one order, in causal order.
 type History struct {
-	OrderID string  `json:"order_id"`
-	Entries []Entry `json:"entries"`
+	OrderID string   `json:"order_id"`
+	Entries []Entry  `json:"entries"`
+	Missing []string `json:"missing,omitempty"` // events that the log lacks, as "SUBJECT: revision 1"; the archive may have them
 }
 
 // Timeline returns all events about an order: the order itself, its reservation and stock movements, its payment and the webhooks of
@@ -63,7 +65,25 @@ func (r *Reader) Timeline(ctx context.Context, orderID string) (History, error) 
 	if err != nil {
 		return History{}, err
 	}
-	return arrange(orderID, messages, letters), nil
+	history := arrange(orderID, messages, letters)
+	history.Missing = missingRevisions(own)
+	return history, nil
+}
+
+// missingRevisions names the events that the log lacks, of entities whose other messages are given in order.
+func missingRevisions(own []Message) (missing []string) {
+	last := map[string]uint64{}
+	for _, m := range own {
+		revision, err := strconv.ParseUint(m.Header.Get(events.HeaderRevision), 10, 64)
+		if err != nil {
+			continue // a message without a number is not an event of the entity
+		}
+		for lost := last[m.Subject] + 1; lost < revision; lost++ {
+			missing = append(missing, fmt.Sprintf("%s: revision %d", m.Subject, lost))
+		}
+		last[m.Subject] = revision
+	}
+	return missing
 }
 
 // ownSubjects returns the subjects of the entities that belong to one order.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tillstream/cmd/internal/output"
 	eventlog "tillstream/events/log"
 	"tillstream/events/replay"
 	"tillstream/events/worker"
@@ -129,7 +130,7 @@ func (a *auditor) problem() error {
 	if last.Differences == 0 {
 		return nil
 	}
-	return fmt.Errorf("the audit of %s found %d differences between log and archive: run ops verify --deep", last.At.Format(time.RFC3339), last.Differences)
+	return fmt.Errorf("the audit of %s found %s between log and archive: run ops verify --deep", last.At.Format(time.RFC3339), output.Count(last.Differences, "difference"))
 }
 
 func (a *auditor) result() replay.AuditReport {

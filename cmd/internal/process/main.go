@@ -38,7 +38,7 @@ type Env struct {
 // Main is the whole main of a worker: it parses settings (a struct that embeds [Settings], which common points to), runs
 // the domain that build returns, and returns when the domain has stopped. It exits with status 1 on an error.
 func Main(name, description string, settings any, common *Settings, build func(Env) (Domain, error)) {
-	kong.Parse(settings, kong.Name(name), kong.Description(description), kong.UsageOnError(), Help)
+	kong.Parse(settings, kong.Name(name), kong.Description(description), kong.ShortUsageOnError(), Help)
 	ctx, cancel := UntilSignal(os.Stderr)
 	defer cancel()
 	logger := Logger(os.Stderr, common.LogLevel, common.LogJSON).With("process", name)

@@ -46,7 +46,7 @@ func (s Shop) Require(value, flag string) error {
 	if value != "" {
 		return nil
 	}
-	return fmt.Errorf("%w: pass --%s, or --shop with the ready file of a shop that has it", ErrUnknownAddress, flag)
+	return fmt.Errorf("%w: pass --%s, or --shop with the ready file of a shop that has it (one started with --closed has not)", ErrUnknownAddress, flag)
 }
 
 // Log opens the shop's log. The caller calls closeLog when done. Log returns [ErrUnknownAddress], [address.ErrUnreadable],

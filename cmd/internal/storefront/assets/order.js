@@ -68,6 +68,8 @@ function countryName(code) {
 function draw(order) {
   const { steps, headline, story, again, final, packing } = meaning(order);
   if (order.status !== latest?.status) $('live').textContent = `${headline}. ${story}`;
+  // The payment form goes away: the outcome is above what the shopper sees.
+  if (latest?.status === 'awaiting_payment' && order.status !== latest.status) scrollTo(0, 0);
   latest = order;
   document.title = `${headline} · ${shopTitle}`;
   $('number').textContent = `Order ${order.number}`;

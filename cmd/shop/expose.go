@@ -27,7 +27,7 @@ func (c *Config) endpoints() (all []endpoint) {
 	if c.Closed {
 		return all
 	}
-	all = append(all, endpoint{"--http", c.HTTP, "storefront, API and metrics; the mailbox, with the ops token"})
+	all = append(all, endpoint{"--http", c.HTTP, "storefront and API; the mailbox and metrics, with the ops token"})
 	if c.sandboxed() {
 		all = append(all, endpoint{"--stripe", c.Stripe, "the Stripe sandbox, for clients that have a key or a payment's secret"})
 	}

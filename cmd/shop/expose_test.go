@@ -72,13 +72,13 @@ func expose(c *Config) {
 // answer to foreign names.
 //
 // API5 of the OWASP API Top 10.
-func TestExposedShopShowsMailboxToStaffOnly(t *testing.T) {
+func TestExposedShopShowsMailboxAndMetricsToStaffOnly(t *testing.T) {
 	t.Parallel()
 	ts := startShop(t, expose)
 	ts.list(t, "MUG", 1250, 10)
 	ts.mailed(t, ts.buy(t, cart("ada", line{"MUG", 1})).Email, 1) // read with the ops token as a bearer token
 
-	for _, path := range []string{"/mail", "/mail/messages", "/mail?id=1"} {
+	for _, path := range []string{"/mail", "/mail/messages", "/mail?id=1", "/metrics"} {
 		for password, want := range map[string]int{"": 401, "guess": 401, ts.OpsToken: 200} {
 			r := ts.request(t, http.MethodGet, path, "", nil)
 			if password != "" {

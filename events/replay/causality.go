@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/heap"
 	"slices"
+	"time"
 
 	"tillstream/events"
 )
@@ -97,7 +98,7 @@ func entryOf(m streamMessage) Entry {
 	if m.Voided() {
 		err = errVoid
 	}
-	e := Entry{Stored: m.Stored.UTC(), Stream: m.stream, Sequence: m.Sequence, Subject: m.Subject, Type: cmp.Or(event.Type, "(no event)"),
+	e := Entry{Stored: storedAt(m, event), Stream: m.stream, Sequence: m.Sequence, Subject: m.Subject, Type: cmp.Or(event.Type, "(no event)"),
 		EventID: event.ID, CausationID: event.CausationID, Source: event.Source, Actor: event.Actor, Payload: event.Payload}
 	if err != nil {
 		e.Summary = "cannot be read: " + err.Error()
@@ -105,6 +106,18 @@ func entryOf(m streamMessage) Entry {
 		e.Summary = Summary(event)
 	}
 	return e
+}
+
+// rewrittenAfter is how much later than its event a message is stored at least when a repair or a restore has written it again.
+const rewrittenAfter = time.Minute
+
+// storedAt returns when the broker stored a message. For a message that was written again this is lost, and the time of the event
+// is returned.
+func storedAt(m streamMessage, event events.Event) time.Time {
+	if !event.Time.IsZero() && m.Stored.Sub(event.Time) > rewrittenAfter {
+		return event.Time.UTC()
+	}
+	return m.Stored.UTC()
 }
 
 // queue holds the indexes of entries whose cause has been placed. The earliest in the log is first.

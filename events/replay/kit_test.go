@@ -24,6 +24,7 @@ type shop struct {
 	server *embedded.NATS
 	log    *eventlog.Log
 	js     jetstream.JetStream
+	age    time.Duration // of the events that append appends
 	*replay.Reader
 }
 
@@ -47,7 +48,7 @@ func openShop(t testing.TB, server *embedded.NATS) *shop {
 // append appends an event, which need not be valid for its entity.
 func (s *shop) append(id, subject, order, cause string, fact events.Payload) {
 	s.t.Helper()
-	msg, err := events.Encode(events.Event{ID: id, Source: "test", Time: time.Now(), Subject: subject, Revision: s.revision(subject) + 1,
+	msg, err := events.Encode(events.Event{ID: id, Source: "test", Time: time.Now().Add(-s.age), Subject: subject, Revision: s.revision(subject) + 1,
 		CorrelationID: order, CausationID: cause, Payload: fact})
 	if err != nil {
 		s.t.Fatal(err)

@@ -22,8 +22,8 @@ type Entry struct {
 	Cause       int            `json:"cause,omitempty"` // number of the entry that caused it; 0 when the cause is not in the timeline
 	After       time.Duration  `json:"-"`               // since the first entry, by the clock of the broker
 	AfterMillis int64          `json:"after_ms"`        // the same
-	Stored      time.Time      `json:"stored"`
-	Stream      string         `json:"stream"` // SHOP or DEADLETTERS
+	Stored      time.Time      `json:"stored"`          // by the broker; the time of the event where a repair or restore has written it again
+	Stream      string         `json:"stream"`          // SHOP or DEADLETTERS
 	Sequence    uint64         `json:"sequence"`
 	Subject     string         `json:"subject"`
 	Type        string         `json:"type"`

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -69,6 +70,23 @@ func TestTimelineGathersEverythingAndNoOtherOrder(t *testing.T) {
 }
 
 // A forged effect that was stored before its cause is sorted after it, and a cycle of causes is included.
+// A repair or a restore writes messages again, with new times of the broker. The timeline shows when the events happened.
+func TestTimelineShowsTheTimeOfRewrittenEvents(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.age = 24 * time.Hour
+	s.append("a-placed", "orders.a", "a", "", events.OrderPlaced{OrderID: "a", Lines: []events.OrderLine{{SKU: "MUG", Quantity: 1}}})
+	s.age = 0
+	s.append("a-cancelled", "orders.a", "a", "", events.OrderCancelled{})
+	history, err := s.Timeline(t.Context(), "a")
+	if err != nil || len(history.Entries) != 2 {
+		t.Fatalf("got %d entries, %v; want 2", len(history.Entries), err)
+	}
+	if after := history.Entries[1].After; after < 23*time.Hour || after > 25*time.Hour {
+		t.Errorf("time between the events: got %s, want a day", after)
+	}
+}
+
 func TestTimelineSortsCausesBeforeEffects(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

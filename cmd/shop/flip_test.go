@@ -47,7 +47,7 @@ func TestFlippedBitsAreNamedAndRepaired(t *testing.T) {
 	s := soldShop(t)
 	for i := range flips {
 		f := s.choose(t, random, i)
-		t.Run(f.String(), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%d %s", i, f), func(t *testing.T) {
 			t.Parallel()
 			s.survives(t, f)
 		})

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -132,12 +133,22 @@ func (c MongoConfig) withDefaults() MongoConfig {
 // busyTimeout is how long a statement waits for another connection's write.
 const busyTimeout = 10 * time.Second
 
+// ErrDirName is returned for a directory whose name FerretDB cannot use.
+var ErrDirName = errors.New("unusable name of a directory")
+
+// urlCharacters have a meaning in a URL. FerretDB (v1.24.2) does not escape them when it opens a file, and would write to another
+// directory.
+const urlCharacters = "#?%"
+
 // sqliteURL returns the URL with which FerretDB opens its files: with a write-ahead log, which survives a killed process and
 // needs no sync per transaction. A power failure may lose the last documents; they are computed from the event log again.
 func sqliteURL(dir string) (string, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return "", fmt.Errorf("directory %s: %w", dir, err)
+	}
+	if strings.ContainsAny(abs, urlCharacters) {
+		return "", fmt.Errorf("%w: %s contains one of %s; choose another directory", ErrDirName, abs, urlCharacters)
 	}
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(abs) + "/", OmitHost: true}
 	u.RawQuery = url.Values{"_pragma": sqlitePragmas()}.Encode()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -238,5 +239,19 @@ func TestMongoLogPassesOnlyWarningsWithTheirAttributes(t *testing.T) {
 	named.Warn("connection stopped", "id", 7)
 	if got, want := out.String(), `msg="connection stopped" name=sqlite query.args=3 query.id=7`; !strings.Contains(got, want) {
 		t.Errorf("warning: got %q, want it to contain %q", got, want)
+	}
+}
+
+// FerretDB would write to another directory, from which the next start does not read.
+func TestMongoRefusesDirectoryWithURLCharacters(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"a#b", "a?b", "a%41"} {
+		m, err := StartMongo(MongoConfig{Dir: filepath.Join(t.TempDir(), name)})
+		if !errors.Is(err, ErrDirName) {
+			t.Errorf("start in %s: got %v, want ErrDirName", name, err)
+		}
+		if m != nil {
+			m.Stop()
+		}
 	}
 }

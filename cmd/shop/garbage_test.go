@@ -64,12 +64,8 @@ func TestGarbageInTheLogBecomesDeadLetters(t *testing.T) {
 	ts.verify(t, before.ID)
 }
 
-// unhandled are the prefixes of events that no worker handles. Readers skip an event with an invalid payload under these
-// prefixes. A message that is not an event of the shop is a dead letter under every prefix.
-var unhandled = []string{events.PrefixItem, events.PrefixStock}
-
-// publishGarbage publishes all garbage under every prefix, with subjects of no entity. It returns the names of the messages that
-// must become dead letters, by sequence.
+// publishGarbage publishes all garbage under every prefix, with subjects of no entity and without revisions. It returns the names of
+// the messages, by sequence; all must become dead letters.
 func (ts *testShop) publishGarbage(t *testing.T) map[uint64]string {
 	t.Helper()
 	js := jetStreamOf(t, ts.NATS)
@@ -85,9 +81,7 @@ func (ts *testShop) publishGarbage(t *testing.T) map[uint64]string {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !slices.Contains(unhandled, prefix) || !events.IsKnown(msg.Header.Get(events.HeaderType)) {
-				published[ack.Sequence] = prefix + name
-			}
+			published[ack.Sequence] = prefix + name
 		}
 	}
 	return published

@@ -1,7 +1,7 @@
 package events
 
 import (
-	"iter"
+	"slices"
 	"time"
 )
 
@@ -73,21 +73,12 @@ type DeadLettered struct {
 // Messages returns the number of messages that the dead letter is about.
 func (d DeadLettered) Messages() int { return max(CountRuns(d.Runs), 1) }
 
-// All returns the sequences of the messages that the dead letter is about, in order.
-func (d DeadLettered) All() iter.Seq[uint64] {
-	return func(yield func(uint64) bool) {
-		if len(d.Runs) == 0 {
-			yield(d.Sequence)
-			return
-		}
-		for _, r := range d.Runs {
-			for sequence := r.From; sequence <= r.To; sequence++ {
-				if !yield(sequence) {
-					return
-				}
-			}
-		}
+// About reports whether the dead letter is about the message at a sequence of the log.
+func (d DeadLettered) About(sequence uint64) bool {
+	if len(d.Runs) == 0 {
+		return sequence == d.Sequence
 	}
+	return slices.ContainsFunc(d.Runs, func(r Run) bool { return r.From <= sequence && sequence <= r.To })
 }
 
 // EventType implements [Payload].

@@ -9,7 +9,7 @@ import (
 )
 
 // Row 72 of the fault matrix: one anonymous request does not hold every unit of an item. Others can buy meanwhile, the last unit
-// is sold to whoever wants it, and staff can order all of what is left.
+// can be bought, and staff can order all of what is left.
 //
 // API6 of the OWASP API Top 10.
 func TestOneStrangerDoesNotHoldTheWholeStock(t *testing.T) {

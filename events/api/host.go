@@ -13,8 +13,8 @@ import (
 // address of this server (DNS rebinding), and its script in a browser inside the network could read the answers.
 //
 // A server that listens on loopback accepts localhost, the loopback addresses and names. Any other server also accepts every
-// IP address, and every name without a dot, such as a container's: health checks and other processes use these, and nobody can
-// register such a name. names are hosts or URLs, of which the host counts; empty ones are ignored.
+// IP address, and every name without a dot, such as a container's: health checks and other processes use these, and such a
+// name cannot be registered. names are hosts or URLs, of which the host counts; empty ones are ignored.
 func CheckHost(next http.Handler, listener net.Addr, names ...string) http.Handler {
 	accepted := []string{"localhost"}
 	for _, name := range names {

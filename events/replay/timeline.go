@@ -183,8 +183,8 @@ func (r *Reader) lettersAbout(ctx context.Context, orderID string, messages []Me
 		var d DeadLetter
 		d.apply(m)
 		about := false
-		for sequence := range d.All() {
-			about = about || sequences[sequence]
+		for sequence := range sequences {
+			about = about || d.About(sequence)
 		}
 		if about || subjects[m.Subject] || m.Header.Get(events.HeaderCorrelationID) == orderID || strings.HasSuffix(d.Subject, "."+orderID) {
 			letters, subjects[m.Subject] = append(letters, m), true

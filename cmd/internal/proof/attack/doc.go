@@ -74,7 +74,7 @@ func Run(ctx context.Context, config Config) Report {
 	return reportOf(results)
 }
 
-// newAttacker returns the nth attacker. The addresses are those of RFC 5737, which belong to nobody.
+// newAttacker returns the nth attacker. The addresses are those that RFC 5737 reserves for documentation.
 func newAttacker(config Config, n uint64, r *result) *attacker {
 	return &attacker{config: config, address: fmt.Sprintf("203.0.113.%d", n), random: rand.New(rand.NewPCG(config.Seed, n)), result: r,
 		http: newClient()}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -23,6 +24,8 @@ const (
 	HeaderRevision      = "ce-revision"
 	HeaderTopology      = "ce-topology"
 	HeaderActor         = "ce-actor"
+	HeaderReason        = "ce-reason"
+	HeaderVia           = "ce-via"
 	HeaderCorrelationID = "ce-correlationid"
 	HeaderCausationID   = "ce-causationid"
 	HeaderTraceParent   = "traceparent"
@@ -37,6 +40,8 @@ const (
 	ActorSystem = "system"
 
 	ActorCustomer = "customer:" // a prefix: an account's id follows
+	ActorStaff    = "staff:"    // a prefix: the name of a member of staff follows
+	ActorKey      = "key:"      // a prefix: the name of an API key follows
 )
 
 // Every event has this version of the specification and a body of this type.
@@ -44,6 +49,21 @@ const (
 	specVersion = "1.0"
 	contentType = "application/json"
 )
+
+// Author is who caused an event and, of what staff do, why and from where.
+type Author struct {
+	Actor  string // such as "staff:mira"; "" is the shop itself
+	Reason string // in the words of the person, at most [MaxReason] bytes
+	Via    string // the tool and the address or host of the client, such as "console 192.0.2.7"
+}
+
+// IsStaff reports whether an actor is a member of staff or an API key.
+func IsStaff(actor string) bool {
+	return strings.HasPrefix(actor, ActorStaff) || strings.HasPrefix(actor, ActorKey)
+}
+
+// MaxReason is the maximum length of a reason, in bytes. A reason is a header of the event, so it has no line breaks.
+const MaxReason = 1000
 
 // Payload is the body of an event: a struct of this package.
 type Payload interface {
@@ -59,6 +79,8 @@ type Event struct {
 	Source        string    // the domain that appended it, such as "orders"
 	Time          time.Time // when it was decided, UTC, microseconds
 	Actor         string    // who caused it, such as "guest"; "" is encoded as "system"
+	Reason        string    // why, in the words of the member of staff who caused it, if any
+	Via           string    // from where staff caused it, such as "console 192.0.2.7", if any
 	Topology      int       // that a program must know to read it: see [Topology]
 	CorrelationID string    // id of the order that it is about, if any
 	CausationID   string    // id of the event that caused it, if any
@@ -92,6 +114,8 @@ func Encode(e Event) (*nats.Msg, error) {
 	h.set(HeaderVersion, strconv.Itoa(def.Version))
 	h.set(HeaderTopology, strconv.Itoa(def.Since))
 	h.set(HeaderActor, cmp.Or(e.Actor, ActorSystem))
+	h.setIfPresent(HeaderReason, e.Reason)
+	h.setIfPresent(HeaderVia, e.Via)
 	if e.Revision > 0 {
 		h.set(HeaderRevision, strconv.FormatUint(e.Revision, 10))
 	}
@@ -102,7 +126,7 @@ func Encode(e Event) (*nats.Msg, error) {
 }
 
 // maxHeaders is the most headers of an event: those above, its expected sequences, and the three of a batch.
-const maxHeaders = 17
+const maxHeaders = 19
 
 // headers builds a header whose values share one array, which saves an allocation per header.
 type headers struct {
@@ -128,7 +152,8 @@ func DecodeEnvelope(subject string, header nats.Header) (Event, error) {
 	e := Event{
 		ID: firstValue(header, HeaderID), Type: firstValue(header, HeaderType), Source: firstValue(header, HeaderSource),
 		CorrelationID: firstValue(header, HeaderCorrelationID), CausationID: firstValue(header, HeaderCausationID),
-		TraceParent: firstValue(header, HeaderTraceParent), Actor: firstValue(header, HeaderActor), Subject: subject,
+		TraceParent: firstValue(header, HeaderTraceParent), Actor: firstValue(header, HeaderActor),
+		Reason: firstValue(header, HeaderReason), Via: firstValue(header, HeaderVia), Subject: subject,
 	}
 	for _, required := range []string{HeaderID, HeaderType, HeaderSource, HeaderActor} {
 		if firstValue(header, required) == "" {

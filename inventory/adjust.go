@@ -37,9 +37,9 @@ func (a Adjustment) decide(sku string, level events.StockLevel) ([]events.Payloa
 	return AdjustBy(sku, level, *a.Delta, cleaned(a.Reason, text.Clean))
 }
 
-// Adjust corrects the stock of a SKU on behalf of an actor and returns the new level. It returns an [*events.InvalidError],
+// Adjust corrects the stock of a SKU on behalf of an author and returns the new level. It returns an [*events.InvalidError],
 // [ErrBelowHeld], [ErrOutOfRange], or [log.ErrNotFound] for a SKU that was never listed.
-func (s *Service) Adjust(ctx context.Context, sku string, a Adjustment, actor string) (level events.StockLevel, err error) {
+func (s *Service) Adjust(ctx context.Context, sku string, a Adjustment, author events.Author) (level events.StockLevel, err error) {
 	if err := a.Check(); err != nil {
 		return level, err
 	}
@@ -47,7 +47,7 @@ func (s *Service) Adjust(ctx context.Context, sku string, a Adjustment, actor st
 		return level, err
 	}
 	err = s.log.Do(ctx, func(tx *eventlog.Tx) error {
-		tx.WithActor(actor)
+		tx.WithAuthor(author)
 		item, err := Items.Load(tx, sku)
 		if err != nil {
 			return err

@@ -81,15 +81,14 @@ const maxImportBody = 1 << 20
 
 // registerStaff adds the routes that are for staff alone.
 func (s *Service) registerStaff(router huma.API) {
-	staff := huma.Middlewares{api.RequireStaff(router, s.access)}
-	operation := func(id, method, path, summary string, body int64, statuses ...int) huma.Operation {
+	operation := func(may api.Permission, id, method, path, summary string, body int64, statuses ...int) huma.Operation {
 		return huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{"Stock"},
-			MaxBodyBytes: body, Middlewares: staff, Security: api.StaffSecurity, Errors: append(statuses, 401, 503)}
+			MaxBodyBytes: body, Middlewares: huma.Middlewares{api.RequireStaff(router, s.access, may)}, Security: api.StaffSecurity, Errors: append(statuses, 401, 403, 503)}
 	}
-	huma.Register(router, operation("put-item", http.MethodPut, "/ops/api/items/{sku}", "List an item or change it", api.MaxBody, 400, 409, 422), s.putItem)
-	huma.Register(router, operation("import-items", http.MethodPost, "/ops/api/items", "List many items", maxImportBody, 422), s.importItems)
-	huma.Register(router, operation("get-stock", http.MethodGet, "/ops/api/stock/{sku}", "Read the stock of a SKU", api.MaxBody, 400, 404), s.getStock)
-	huma.Register(router, operation("adjust-stock", http.MethodPost, "/ops/api/stock/{sku}/adjustments", "Correct what is on hand", api.MaxBody, 400, 404, 409, 422), s.adjustStock)
+	huma.Register(router, operation(api.WriteItems, "put-item", http.MethodPut, "/ops/api/items/{sku}", "List an item or change it", api.MaxBody, 400, 409, 422), s.putItem)
+	huma.Register(router, operation(api.WriteItems, "import-items", http.MethodPost, "/ops/api/items", "List many items", maxImportBody, 422), s.importItems)
+	huma.Register(router, operation(api.ReadAll, "get-stock", http.MethodGet, "/ops/api/stock/{sku}", "Read the stock of a SKU", api.MaxBody, 400, 404), s.getStock)
+	huma.Register(router, operation(api.WriteStock, "adjust-stock", http.MethodPost, "/ops/api/stock/{sku}/adjustments", "Correct what is on hand", api.MaxBody, 400, 404, 409, 422), s.adjustStock)
 }
 
 func (s *Service) putItem(ctx context.Context, in *itemPutInput) (*itemPutOutput, error) {
@@ -98,7 +97,7 @@ func (s *Service) putItem(ctx context.Context, in *itemPutInput) (*itemPutOutput
 	}
 	b := in.Body
 	listing := Listing{SKU: in.SKU, Title: b.Title, Description: b.Description, Price: b.Price, Image: b.Image, Tags: b.Tags, OnHand: b.OnHand, Reason: b.Reason}
-	puts, err := s.PutItems(ctx, []Listing{listing}, string(api.PrincipalOf(ctx)))
+	puts, err := s.PutItems(ctx, []Listing{listing}, api.PrincipalOf(ctx).Author(b.Reason))
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
@@ -113,7 +112,7 @@ func (s *Service) putItem(ctx context.Context, in *itemPutInput) (*itemPutOutput
 }
 
 func (s *Service) importItems(ctx context.Context, in *itemImportInput) (*itemImportOutput, error) {
-	puts, err := s.PutItems(ctx, in.Body.Items, events.ActorSystem)
+	puts, err := s.PutItems(ctx, in.Body.Items, api.PrincipalOf(ctx).Author("import"))
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
@@ -141,7 +140,7 @@ func (s *Service) getStock(ctx context.Context, in *skuInput) (*stockLevelOutput
 }
 
 func (s *Service) adjustStock(ctx context.Context, in *stockAdjustInput) (*stockLevelOutput, error) {
-	level, err := s.Adjust(ctx, in.SKU, in.Body, string(api.PrincipalOf(ctx)))
+	level, err := s.Adjust(ctx, in.SKU, in.Body, api.PrincipalOf(ctx).Author(in.Body.Reason))
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}

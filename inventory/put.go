@@ -21,14 +21,14 @@ type Put struct {
 	Err     error // an [*events.InvalidError] or [ErrBelowHeld]; then nothing was changed
 }
 
-// PutItems lists items, or changes them to the listings, on behalf of an actor, and sets the stock where a listing has a
+// PutItems lists items, or changes them to the listings, on behalf of an author, and sets the stock where a listing has a
 // count. Each listing succeeds or is refused by itself. After an error the remaining ones were not tried; it is safe to put
 // all of them again.
-func (s *Service) PutItems(ctx context.Context, listings []Listing, actor string) ([]Put, error) {
+func (s *Service) PutItems(ctx context.Context, listings []Listing, author events.Author) ([]Put, error) {
 	results := make([]Put, 0, len(listings))
 	for len(listings) > 0 {
 		n := min(len(listings), putChunk)
-		chunk, err := s.putChunk(ctx, listings[:n], actor)
+		chunk, err := s.putChunk(ctx, listings[:n], author)
 		if err != nil {
 			return results, err
 		}
@@ -37,7 +37,7 @@ func (s *Service) PutItems(ctx context.Context, listings []Listing, actor string
 	return results, nil
 }
 
-func (s *Service) putChunk(ctx context.Context, listings []Listing, actor string) (results []Put, err error) {
+func (s *Service) putChunk(ctx context.Context, listings []Listing, author events.Author) (results []Put, err error) {
 	for _, l := range listings {
 		if l.OnHand != nil && events.CheckSKU(l.SKU) == nil {
 			if err := s.refresh(ctx, l.SKU); err != nil {
@@ -46,7 +46,7 @@ func (s *Service) putChunk(ctx context.Context, listings []Listing, actor string
 		}
 	}
 	err = s.log.Do(ctx, func(tx *eventlog.Tx) error {
-		tx.WithActor(actor)
+		tx.WithAuthor(author)
 		results = results[:0]
 		for _, l := range listings {
 			put, err := s.putListing(tx, l)

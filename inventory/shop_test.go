@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"tillstream/events"
+	"tillstream/events/api"
 	"tillstream/events/embedded"
 	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
@@ -24,7 +25,9 @@ const staffToken = "ops-token"
 
 type staffAccess struct{}
 
-func (staffAccess) Staff(authorization string) bool { return authorization == "Bearer "+staffToken }
+func (staffAccess) Staff(authorization string) (api.Principal, bool) {
+	return api.Principal{Actor: "staff:mira", Permissions: api.Admin.Permissions()}, authorization == "Bearer "+staffToken
+}
 
 // shop is one inventory process with its own connection.
 type shop struct {
@@ -94,7 +97,7 @@ func (s *shop) wait(t testing.TB, what string, condition func() bool) {
 func (s *shop) stock(t testing.TB, sku string, onHand int64) {
 	t.Helper()
 	puts, err := s.service.PutItems(t.Context(), []inventory.Listing{{SKU: sku, Title: "Item " + sku,
-		Price: events.Money{Amount: 100, Currency: "GBP"}, OnHand: &onHand}}, "me")
+		Price: events.Money{Amount: 100, Currency: "GBP"}, OnHand: &onHand}}, events.Author{Actor: "staff:me"})
 	if err == nil {
 		err = puts[0].Err
 	}

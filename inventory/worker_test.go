@@ -99,7 +99,7 @@ func TestAnOrderOf800LinesIsHeldAtOnce(t *testing.T) {
 		skus[i] = fmt.Sprintf("SKU-%03d", i)
 		listings[i] = inventory.Listing{SKU: skus[i], Title: skus[i], Price: events.Money{Amount: 1, Currency: "GBP"}, OnHand: &ten}
 	}
-	if _, err := s.service.PutItems(t.Context(), listings, "me"); err != nil {
+	if _, err := s.service.PutItems(t.Context(), listings, events.Author{Actor: "staff:me"}); err != nil {
 		t.Fatal(err)
 	}
 	s.appendOrder(t, "big", events.OrderPlaced{OrderID: "big", Lines: lines(4, skus...)})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tillstream/events"
+	"tillstream/events/api"
 	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/worker"
@@ -25,7 +26,9 @@ var start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 type testAccess struct{}
 
 func (testAccess) Token(orderID string) string { return "token-of-" + orderID }
-func (testAccess) Staff(token string) bool     { return token == "Bearer "+staffToken }
+func (testAccess) Staff(token string) (api.Principal, bool) {
+	return api.Principal{Actor: "staff:mira", Permissions: api.Admin.Permissions()}, token == "Bearer "+staffToken
+}
 
 // fixture is a log and a mailbox.
 type fixture struct {

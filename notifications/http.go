@@ -58,8 +58,8 @@ func (s *Service) Register(router huma.API) {
 	huma.Register(router, huma.Operation{
 		OperationID: "ops-get-notifications", Method: http.MethodGet, Path: "/ops/api/notifications/{order}",
 		Summary: "Messages about an order", Security: api.StaffSecurity, Tags: []string{"Operations"},
-		Middlewares: huma.Middlewares{api.RequireStaff(router, s.config.Access)},
-		Errors:      []int{http.StatusUnauthorized, http.StatusNotFound, http.StatusServiceUnavailable},
+		Middlewares: huma.Middlewares{api.RequireStaff(router, s.config.Access, api.ReadAll)},
+		Errors:      []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusServiceUnavailable},
 	}, s.get)
 }
 

@@ -15,6 +15,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tillstream/events/api"
 	eventlog "tillstream/events/log"
 	"tillstream/events/project"
 )
@@ -23,8 +24,7 @@ import (
 type Access interface {
 	// Token returns the access token of an order, always the same for the same order.
 	Token(orderID string) string
-	// Staff reports whether an Authorization header has the token of staff.
-	Staff(authorization string) bool
+	api.StaffAccess
 }
 
 // Config is the configuration of a [Service].

@@ -22,8 +22,8 @@ const detailHidden = "There is no such order, or the access token is not for it.
 // Register adds the routes of orders.
 func (s *Service) Register(router huma.API) {
 	guest := huma.Middlewares{api.RequireOrderToken(router, s.config.Access, detailHidden)}
-	staff := huma.Middlewares{api.RequireStaff(router, s.config.Access)}
-	anyone := huma.Middlewares{api.IdentifyStaff(s.config.Access), api.IdentifyClient(s.config.Proxies)}
+	staff := huma.Middlewares{api.RequireStaff(router, s.config.Access, api.ReadAll)}
+	anyone := huma.Middlewares{api.IdentifyStaff(s.config.Access, api.WriteOrders), api.IdentifyClient(s.config.Proxies)}
 	huma.Register(router, huma.Operation{OperationID: "place-order", Method: http.MethodPost, Path: "/api/orders", DefaultStatus: http.StatusCreated,
 		Tags: []string{"Orders"}, MaxBodyBytes: api.MaxBody, Summary: "Place an order", Middlewares: anyone, Security: api.AnySecurity,
 		Description: "Stores the order before it answers. With an Idempotency-Key the same request can be repeated: it places one order, and every answer equals the first. " +
@@ -38,7 +38,7 @@ func (s *Service) Register(router huma.API) {
 		Summary: "Follow an order", Description: "Server-Sent Events: the order at once, and again after each change. Event `status`, data as of GET /api/orders/{id}.",
 		Security: api.OrderSecurity, Middlewares: append(guest, api.IdentifyClient(s.config.Proxies), s.streams.Limit(router)), Errors: []int{404, 429, 503}, Responses: api.EventStreamResponse()}, s.follow)
 	huma.Register(router, huma.Operation{OperationID: "list-orders", Method: http.MethodGet, Path: "/ops/api/orders", Tags: []string{"Staff"},
-		Summary: "List orders, newest first", Security: api.StaffSecurity, Middlewares: staff, Errors: []int{400, 401, 503}}, s.list)
+		Summary: "List orders, newest first", Security: api.StaffSecurity, Middlewares: staff, Errors: []int{400, 401, 403, 503}}, s.list)
 }
 
 // problems maps the errors of this API to its answers.
@@ -92,7 +92,7 @@ func (s *Service) place(ctx context.Context, in *placeInput) (*placeOutput, erro
 
 // maxUnits is how many units of one SKU the sender of a request may order.
 func (s *Service) maxUnits(ctx context.Context) int64 {
-	if api.PrincipalOf(ctx) == api.Staff {
+	if api.PrincipalOf(ctx).IsStaff() {
 		return MaxQuantity
 	}
 	return s.config.Limits.Units
@@ -111,7 +111,7 @@ func (s *Service) record(ctx context.Context, p Placement, key, traceParent stri
 	if err := s.prices.complete(ctx, s.config.Log, p.Lines); err != nil {
 		return Order{}, false, err
 	}
-	if sender != api.Staff {
+	if !sender.IsStaff() {
 		undo := s.limit(&r, api.ClientOf(ctx))
 		defer func() {
 			if err != nil || replayed {
@@ -120,7 +120,7 @@ func (s *Service) record(ctx context.Context, p Placement, key, traceParent stri
 		}()
 	}
 	err = s.config.Log.Do(ctx, func(tx *eventlog.Tx) error {
-		tx.WithActor(string(sender))
+		tx.WithAuthor(sender.Author(""))
 		tx.WithTrace(traceParent)
 		tx.WithCorrelation(r.id)
 		order, replayed, err = s.appendNew(tx, r)
@@ -195,7 +195,7 @@ func (s *Service) get(ctx context.Context, in *orderInput) (*orderOutput, error)
 func (s *Service) cancel(ctx context.Context, in *orderInput) (*orderOutput, error) {
 	var order Order
 	err := s.config.Log.Do(ctx, func(tx *eventlog.Tx) error {
-		tx.WithActor(string(api.PrincipalOf(ctx)))
+		tx.WithAuthor(api.PrincipalOf(ctx).Author(""))
 		tx.WithCorrelation(in.ID)
 		var err error
 		if order, err = Orders.Load(tx, in.ID); err != nil {

@@ -17,6 +17,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events"
+	"tillstream/events/api"
 	"tillstream/events/embedded"
 	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
@@ -28,7 +29,9 @@ type access struct{}
 
 func (access) Token(orderID string) string       { return "token-" + orderID }
 func (access) Allows(orderID, token string) bool { return token == "Bearer token-"+orderID }
-func (access) Staff(token string) bool           { return token == "Bearer staff" }
+func (access) Staff(token string) (api.Principal, bool) {
+	return api.Principal{Actor: "staff:mira", Permissions: api.Admin.Permissions()}, token == "Bearer staff"
+}
 
 // hold is how long stock is held for an unpaid order.
 const hold = 30 * time.Minute

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"tillstream/events"
-	"tillstream/events/api"
 	"tillstream/events/worker"
 )
 
@@ -117,7 +116,7 @@ func (o *openOrders) apply(e events.Event) {
 	switch p := e.Payload.(type) {
 	case events.OrderPlaced:
 		switch known := o.byID[id]; {
-		case e.Actor == string(api.Staff):
+		case events.IsStaff(e.Actor):
 		case known != nil:
 			known.stored, known.expiresAt = true, p.ExpiresAt
 		default:

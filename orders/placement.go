@@ -171,8 +171,8 @@ var namespace = uuid.MustParse("6f1f9a52-6c1b-5d0e-9b7a-1d6f1c7f0a11")
 // A guest has no identity besides the e-mail address, which cannot be equal to an actor: it has an @ and no colon.
 func IDFor(sender api.Principal, email, key string) string {
 	name := email + "\x00" + key
-	if sender != api.Guest {
-		name = string(sender) + "\x00" + name
+	if sender.IsStaff() {
+		name = sender.Actor + "\x00" + name
 	}
 	return uuid.NewSHA1(namespace, []byte(name)).String()
 }

@@ -67,7 +67,7 @@ func (s *catalogue) put(t *testing.T) func(http.ResponseWriter, *http.Request) a
 func TestImportItemsInBatches(t *testing.T) {
 	t.Parallel()
 	s := &catalogue{items: map[string]inventory.Listing{}}
-	flags := api(t, s.put(t))
+	flags := staffServer(t, s.put(t))
 	rows := []string{
 		"536365,POST,POSTAGE,1,12/1/2010 8:26,18.00,17850,France",
 		"536365,DOT,DOTCOM POSTAGE,1,12/1/2010 8:26,18.00,17850,France",
@@ -107,7 +107,7 @@ func TestImportItemsInBatches(t *testing.T) {
 func TestImportNamesItemsThatTheShopRefuses(t *testing.T) {
 	t.Parallel()
 	s := &catalogue{items: map[string]inventory.Listing{}}
-	flags := api(t, s.put(t))
+	flags := staffServer(t, s.put(t))
 	file := ledger(t, "536365,BAD1,WHITE LANTERN,6,12/1/2010 8:26,2.55,17850,United Kingdom")
 	code, stdout, _ := ops(t, append([]string{"import-items", file}, flags...)...)
 	if code != exitProblem || !strings.Contains(stdout, "refused BAD1: no room for it") {
@@ -132,7 +132,7 @@ func TestImportStopsIfRefusedLinesCannotBeWritten(t *testing.T) {
 	s := &catalogue{items: map[string]inventory.Listing{}}
 	path := ledger(t, "536365,85123A,HOLDER,6,1/12/2010,2.55,17850,United Kingdom")
 	missing := filepath.Join(t.TempDir(), "missing", "refused.csv")
-	code, stdout, stderr := ops(t, append([]string{"import-items", path, "--refused", missing}, api(t, s.put(t))...)...)
+	code, stdout, stderr := ops(t, append([]string{"import-items", path, "--refused", missing}, staffServer(t, s.put(t))...)...)
 	if code != exitFailed || len(s.items) > 0 || !strings.Contains(stderr, "--refused") || !strings.Contains(stderr, "nothing was imported") {
 		t.Errorf("got exit code %d and %d items, want %d and none:\n%s%s", code, len(s.items), exitFailed, stdout, stderr)
 	}
@@ -141,7 +141,7 @@ func TestImportStopsIfRefusedLinesCannotBeWritten(t *testing.T) {
 func TestImportFailsIfNoLineCanBeUsed(t *testing.T) {
 	t.Parallel()
 	s := &catalogue{items: map[string]inventory.Listing{}}
-	flags := api(t, s.put(t))
+	flags := staffServer(t, s.put(t))
 	for name, rows := range map[string][]string{
 		"OnlyHeader": nil,
 		"AllRefused": {"536365,POST,POSTAGE,1,2010-12-01,18.00,17850,France", "536365,71053,LANTERN,6,yesterday,3.39,17850,France"},
@@ -163,7 +163,7 @@ func TestImportFailsIfNoLineCanBeUsed(t *testing.T) {
 func TestImportReadsDatesOnlyIfTheirFormatIsClear(t *testing.T) {
 	t.Parallel()
 	s := &catalogue{items: map[string]inventory.Listing{}}
-	flags := api(t, s.put(t))
+	flags := staffServer(t, s.put(t))
 	iso := ledger(t, "536365,10001,RED LANTERN,6,2010-12-01,2.55,17850,France", "536365,10001,BLUE LANTERN,6,2010-12-02 08:26:00,2.55,17850,France",
 		"536365,10001,OLD LANTERN,6,30/11/2010 8:26,2.55,17850,France")
 	if code, stdout, stderr := ops(t, append([]string{"import-items", iso}, flags...)...); code != exitOK || s.items["10001"].Title != "BLUE LANTERN" {
@@ -196,7 +196,7 @@ func TestImportReadsDatesOnlyIfTheirFormatIsClear(t *testing.T) {
 func TestImportRefusesToOverwriteItsInput(t *testing.T) {
 	t.Parallel()
 	s := &catalogue{items: map[string]inventory.Listing{}}
-	flags := api(t, s.put(t))
+	flags := staffServer(t, s.put(t))
 	file := ledger(t, "536365,10001,RED LANTERN,6,2010-12-01,2.55,17850,France")
 	before, err := os.ReadFile(file)
 	if err != nil {
@@ -257,7 +257,7 @@ func TestImportShowsProgressOfReadingAndImporting(t *testing.T) {
 	s := &catalogue{items: map[string]inventory.Listing{}}
 	file := ledger(t, "536365,10001,RED LANTERN,6,2010-12-01,2.55,17850,France")
 	var drawn bytes.Buffer
-	args := append([]string{"import-items", file}, api(t, s.put(t))...)
+	args := append([]string{"import-items", file}, staffServer(t, s.put(t))...)
 	if code := run(t.Context(), args, &terminal{out: io.Discard, err: &drawn, live: true}); code != exitOK {
 		t.Fatalf("got exit code %d: %q", code, &drawn)
 	}

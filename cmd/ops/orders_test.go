@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// api starts a staff API whose answers a test defines, and returns the flags with its address and token.
-func api(t *testing.T, answer func(w http.ResponseWriter, r *http.Request) any) []string {
+// staffServer starts a staff API whose answers a test defines, and returns the flags with its address and token.
+func staffServer(t *testing.T, answer func(w http.ResponseWriter, r *http.Request) any) []string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer secret" {
@@ -28,7 +28,7 @@ func api(t *testing.T, answer func(w http.ResponseWriter, r *http.Request) any) 
 
 func TestOrdersReadsPagesUpToTheLimit(t *testing.T) {
 	t.Parallel()
-	target := api(t, func(_ http.ResponseWriter, r *http.Request) any {
+	target := staffServer(t, func(_ http.ResponseWriter, r *http.Request) any {
 		q := r.URL.Query()
 		row := map[string]any{"id": "id-" + q.Get("cursor"), "number": "N" + q.Get("limit"), "status": q.Get("status"), "payment_status": q.Get("payment_status"), "fulfilment_status": "unfulfilled", "email": q.Get("q"),
 			"total": gbp(1250), "placed_at": "2026-01-02T03:04:05Z"}

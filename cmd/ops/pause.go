@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"tillstream/cmd/internal/target"
+	"tillstream/events"
+	"tillstream/events/api"
 	"tillstream/events/replay"
 )
 
@@ -14,6 +16,7 @@ type pauseCommand struct {
 	target.Target `embed:""`
 	Lanes         []string      `arg:"" help:"Lanes as ops lag names them, or projections for all projections."`
 	For           time.Duration `help:"Resume after this time, such as 90s or 2h. Default: pause until ops resume." placeholder:"DURATION"`
+	Reason        string        `help:"Why; it is stored with the pause." placeholder:"TEXT"`
 	JSON          bool          `name:"json" help:"Write the lanes as JSON."`
 }
 
@@ -33,8 +36,8 @@ func (c *pauseCommand) Run(ctx context.Context, out *terminal) error {
 	case c.For > 0:
 		until = time.Now().Add(c.For)
 	}
-	return changeLanes(ctx, c.Target, c.JSON, out, func(r *replay.Reader) ([]replay.Lane, error) {
-		return r.Pause(ctx, c.Lanes, until)
+	return changeLanes(ctx, c.Target, c.Reason, c.JSON, out, func(r *replay.Reader, author events.Author) ([]replay.Lane, error) {
+		return r.Pause(ctx, c.Lanes, until, author)
 	})
 }
 
@@ -42,6 +45,7 @@ func (c *pauseCommand) Run(ctx context.Context, out *terminal) error {
 type resumeCommand struct {
 	target.Target `embed:""`
 	Lanes         []string `arg:"" help:"Lanes as ops lag names them, or projections for all projections."`
+	Reason        string   `help:"Why; it is stored with the end of the pause." placeholder:"TEXT"`
 	JSON          bool     `name:"json" help:"Write the lanes as JSON."`
 }
 
@@ -52,19 +56,27 @@ func (resumeCommand) Help() string {
 
 // Run ends the pause of lanes.
 func (c *resumeCommand) Run(ctx context.Context, out *terminal) error {
-	return changeLanes(ctx, c.Target, c.JSON, out, func(r *replay.Reader) ([]replay.Lane, error) {
-		return r.Resume(ctx, c.Lanes)
+	return changeLanes(ctx, c.Target, c.Reason, c.JSON, out, func(r *replay.Reader, author events.Author) ([]replay.Lane, error) {
+		return r.Resume(ctx, c.Lanes, author)
 	})
 }
 
 // changeLanes makes a change and shows the changed lanes.
-func changeLanes(ctx context.Context, flags target.Target, asJSON bool, out *terminal, change func(*replay.Reader) ([]replay.Lane, error)) error {
-	reader, stop, err := flags.Log(ctx)
+func changeLanes(ctx context.Context, flags target.Target, reason string, asJSON bool, out *terminal, change func(*replay.Reader, events.Author) ([]replay.Lane, error)) error {
+	shop, err := flags.Resolve()
+	if err != nil {
+		return err
+	}
+	reader, stop, err := shop.Log(ctx)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	lanes, err := change(reader)
+	author, err := shop.Author(ctx, reader, api.WriteLanes, reason)
+	if err != nil {
+		return err
+	}
+	lanes, err := change(reader, author)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"tillstream/cmd/internal/output"
 	"tillstream/cmd/internal/target"
 	"tillstream/events"
+	"tillstream/events/api"
 	"tillstream/events/replay"
 )
 
@@ -108,7 +109,11 @@ func (c *redriveCommand) redrive(ctx context.Context, found selected, out *termi
 	if err != nil {
 		return err
 	}
-	redrive, err := found.reader.Redrive(ctx, found.letters, c.Reason)
+	author, err := found.shop.Author(ctx, found.reader, api.SettleDeadLetters, c.Reason)
+	if err != nil {
+		return err
+	}
+	redrive, err := found.reader.Redrive(ctx, found.letters, author)
 	if err != nil {
 		return err
 	}
@@ -240,7 +245,11 @@ func (c *discardCommand) Run(ctx context.Context, out *terminal) error {
 		return err
 	}
 	defer stop()
-	n, err := found.reader.Discard(ctx, found.letters, c.Reason)
+	author, err := found.shop.Author(ctx, found.reader, api.SettleDeadLetters, c.Reason)
+	if err != nil {
+		return err
+	}
+	n, err := found.reader.Discard(ctx, found.letters, author)
 	noteUnreadable(ctx, found, out)
 	text := func() error { return out.printf("%s discarded", output.Count(n, "dead letter")) }
 	return errors.Join(out.answer(c.JSON, map[string]any{"discarded": n}, text, false), err)

@@ -7,6 +7,7 @@ import (
 
 	"tillstream/cmd/internal/target"
 	"tillstream/events"
+	"tillstream/events/api"
 	eventlog "tillstream/events/log"
 	"tillstream/events/replay"
 	"tillstream/events/text"
@@ -47,7 +48,11 @@ func (c *voidCommand) Validate() error {
 
 // Run declares one event void.
 func (c *voidCommand) Run(ctx context.Context, out *terminal) error {
-	reader, stop, err := c.Log(ctx)
+	shop, err := c.Resolve()
+	if err != nil {
+		return err
+	}
+	reader, stop, err := shop.Log(ctx)
 	if err != nil {
 		return err
 	}
@@ -64,7 +69,11 @@ func (c *voidCommand) Run(ctx context.Context, out *terminal) error {
 		return fmt.Errorf("event %d is %s on %s, which can be read: correct it by another event, or pass --force", m.Sequence, m.Type(), m.Subject)
 	}
 	if !c.DryRun {
-		if already, err = eventlog.Void(ctx, reader.Log(), m, c.Reason); err != nil {
+		author, err := shop.Author(ctx, reader, api.RepairData, c.Reason)
+		if err != nil {
+			return err
+		}
+		if already, err = eventlog.Void(ctx, reader.Log(), m, author); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 
 	"tillstream/cmd/internal/auth"
+	"tillstream/events/api"
 )
 
 // endpoint is an address on which the shop listens.
@@ -96,7 +97,7 @@ func staffOnly(next http.Handler, tokens *auth.Tokens) http.Handler {
 		if _, password, ok := r.BasicAuth(); ok {
 			authorization = "Bearer " + password
 		}
-		if !tokens.Staff(authorization) {
+		if p, ok := tokens.Staff(authorization); !ok || !p.May(api.ReadAll) {
 			w.Header().Set("WWW-Authenticate", `Basic realm="Tillstream, with the ops token as the password", charset="UTF-8"`)
 			http.Error(w, "This is for staff. The ops token is the password; the user can be anything.", http.StatusUnauthorized)
 			return

@@ -275,7 +275,7 @@ func (sh *shop) open(ctx context.Context, whenReady func() error) error {
 	}
 	if sh.inventory.Count() == 0 && !sh.config.NoDemo {
 		demo := seed.Demo()
-		if _, err := sh.inventory.PutItems(ctx, demo, events.ActorSystem); err != nil {
+		if _, err := sh.inventory.PutItems(ctx, demo, events.Author{Reason: "demo items"}); err != nil {
 			return fmt.Errorf("add demo items: %w", err)
 		}
 		if err := until(ctx, func() bool { return sh.inventory.Count() >= len(demo) }); err != nil {

@@ -2,21 +2,14 @@ package api
 
 import (
 	"context"
+	"fmt"
+	"net"
 	"net/http"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"tillstream/events"
-)
-
-// Principal is the sender of a request, and the actor of the events that the request leads to.
-type Principal string
-
-// The principals. A request without a token is a guest's.
-const (
-	Guest Principal = events.ActorGuest // a shopper; on the routes of an order, the holder of its access token
-	Staff Principal = events.ActorOps   // the holder of the ops token
 )
 
 // The security of routes, as the OpenAPI document states it.
@@ -35,8 +28,9 @@ type OrderAccess interface {
 
 // StaffAccess decides who is staff.
 type StaffAccess interface {
-	// Staff reports whether an Authorization header has the ops token.
-	Staff(authorization string) bool
+	// Staff returns the member of staff or the API key whose credential an Authorization header has; false when it has none
+	// that is valid. Via is empty.
+	Staff(authorization string) (Principal, bool)
 }
 
 type principalKey struct{}
@@ -75,25 +69,43 @@ func RequireOrderToken(router huma.API, access OrderAccess, detail string) Middl
 	}
 }
 
-// RequireStaff accepts only requests of staff. Every other request gets 401.
-func RequireStaff(router huma.API, access StaffAccess) Middleware {
+// RequireStaff accepts only requests of staff with a permission. A request without a valid credential gets 401, one without the
+// permission 403.
+func RequireStaff(router huma.API, access StaffAccess, permission Permission) Middleware {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		if !access.Staff(ctx.Header("Authorization")) {
+		principal, ok := staffOf(ctx, access)
+		switch {
+		case !ok:
 			ctx.SetHeader("WWW-Authenticate", "Bearer")
-			_ = huma.WriteErr(router, ctx, http.StatusUnauthorized, "This is for staff. Please send the ops token as a bearer token.") // fails only when the client has left
-			return
+			_ = huma.WriteErr(router, ctx, http.StatusUnauthorized, "This is for staff. Please send an API key as a bearer token.") // fails only when the client has left
+		case !principal.May(permission):
+			_ = huma.WriteErr(router, ctx, http.StatusForbidden, fmt.Sprintf("%s does not have the permission %s.", principal.Actor, permission)) // the same
+		default:
+			next(huma.WithValue(ctx, principalKey{}, principal))
 		}
-		next(huma.WithValue(ctx, principalKey{}, Staff))
 	}
 }
 
-// IdentifyStaff accepts every request, and records which are of staff.
-func IdentifyStaff(access StaffAccess) Middleware {
+// IdentifyStaff accepts every request, and records which are of staff with a permission.
+func IdentifyStaff(access StaffAccess, permission Permission) Middleware {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		principal := Guest
-		if access.Staff(ctx.Header("Authorization")) {
-			principal = Staff
+		principal, ok := staffOf(ctx, access)
+		if !ok || !principal.May(permission) {
+			principal = Guest
 		}
 		next(huma.WithValue(ctx, principalKey{}, principal))
 	}
+}
+
+// staffOf returns the member of staff or API key that sent a request.
+func staffOf(ctx huma.Context, access StaffAccess) (Principal, bool) {
+	principal, ok := access.Staff(ctx.Header("Authorization"))
+	if ok && principal.Via == "" {
+		host, _, err := net.SplitHostPort(ctx.RemoteAddr())
+		if err != nil {
+			host = ctx.RemoteAddr()
+		}
+		principal.Via = "api " + host
+	}
+	return principal, ok
 }

@@ -19,7 +19,10 @@ type tokens struct{}
 func (tokens) Allows(orderID, authorization string) bool {
 	return api.Bearer(authorization) == orderID+"-token"
 }
-func (tokens) Staff(authorization string) bool { return api.Bearer(authorization) == "ops" }
+func (tokens) Staff(authorization string) (api.Principal, bool) {
+	role, ok := map[string]api.Role{"ops": api.Operator, "view": api.Viewer}[api.Bearer(authorization)]
+	return api.Principal{Actor: "staff:mira", Permissions: role.Permissions()}, ok
+}
 
 // guarded serves a route for the holder of an order's token and one for staff, which answer with their principal.
 func guarded() http.Handler {
@@ -30,13 +33,13 @@ func guarded() http.Handler {
 		ID string `path:"id"`
 	}) (*output, error) {
 		out := &output{}
-		out.Body.Principal = string(api.PrincipalOf(ctx))
+		out.Body.Principal = api.PrincipalOf(ctx).Actor
 		return out, nil
 	}
 	huma.Register(router, huma.Operation{Method: http.MethodGet, Path: "/orders/{id}", OperationID: "order", Security: api.OrderSecurity,
 		Middlewares: huma.Middlewares{api.RequireOrderToken(router, tokens{}, "no such order")}}, echo)
 	huma.Register(router, huma.Operation{Method: http.MethodGet, Path: "/ops/{id}", OperationID: "ops", Security: api.StaffSecurity,
-		Middlewares: huma.Middlewares{api.RequireStaff(router, tokens{})}}, echo)
+		Middlewares: huma.Middlewares{api.RequireStaff(router, tokens{}, api.WriteStock)}}, echo)
 	huma.Register(router, huma.Operation{Method: http.MethodGet, Path: "/stream/{id}", OperationID: "stream", Responses: api.EventStreamResponse()},
 		func(context.Context, *struct {
 			ID string `path:"id"`

@@ -37,7 +37,12 @@ func Health(mux *Mux, ready Readiness, gatherer prometheus.Gatherer, staff Staff
 func mayKnowReasons(r *http.Request, staff StaffAccess) bool {
 	remote, _ := parseHop(r.RemoteAddr)
 	local := remote.IsLoopback() && r.Header.Get("X-Forwarded-For") == "" && r.Header.Get("Forwarded") == ""
-	return local || staff != nil && staff.Staff(r.Header.Get("Authorization"))
+	return local || staff != nil && mayReadMetrics(staff, r.Header.Get("Authorization"))
+}
+
+func mayReadMetrics(staff StaffAccess, authorization string) bool {
+	principal, ok := staff.Staff(authorization)
+	return ok && principal.May(ReadMetrics)
 }
 
 // coded is an error that has a short code without addresses, paths or queries, such as disk_full.

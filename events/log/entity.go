@@ -155,16 +155,16 @@ var Voids = Entity[events.EventVoided]{Prefix: events.PrefixVoid, Apply: func(_ 
 }}
 
 // Void declares an event void: from then on every process skips it when it folds the event's entity. Void reports whether
-// the event was void already. l must be the handle of the domain ops.
-func Void(ctx context.Context, l *Log, m Message, reason string) (already bool, err error) {
+// the event was void already. author says who and why. l must be the handle of the domain ops.
+func Void(ctx context.Context, l *Log, m Message, author events.Author) (already bool, err error) {
 	id := strconv.FormatUint(m.Sequence, 10)
 	err = l.Do(ctx, func(tx *Tx) error {
-		tx.WithActor(events.ActorOps)
+		tx.WithAuthor(author)
 		before, err := Voids.Load(tx, id)
 		if already = before.Sequence > 0; err != nil || already {
 			return err
 		}
-		return Voids.Append(tx, id, events.EventVoided{Sequence: m.Sequence, Subject: m.Subject, Reason: reason})
+		return Voids.Append(tx, id, events.EventVoided{Sequence: m.Sequence, Subject: m.Subject, Reason: author.Reason})
 	})
 	if err != nil {
 		return false, fmt.Errorf("void event %d: %w", m.Sequence, err)

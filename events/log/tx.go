@@ -25,7 +25,7 @@ type Tx struct {
 	repeated bool // an earlier attempt met a conflict, so no entity is assumed to be new
 	followed bool // the event being handled was followed, so cached states are as new as that event
 	cause    events.Event
-	actor    string // of the appended events; empty: the shop itself
+	author   events.Author // of the appended events; empty: the shop itself
 
 	subjects map[string]*subject
 	facts    []fact
@@ -92,15 +92,18 @@ func (tx *Tx) Now() time.Time { return tx.now }
 // Unit begins a new unit and returns its number. The following events are stored separately from the earlier ones, unless
 // both concern one entity: see [Tx.CommitEach].
 func (tx *Tx) Unit() int {
-	tx.cause, tx.actor = events.Event{}, ""
+	tx.cause, tx.author = events.Event{}, events.Author{}
 	return tx.units.begin()
 }
 
 // CausedBy sets the event that causes the following events, and the shop itself as their actor.
-func (tx *Tx) CausedBy(e events.Event) { tx.cause, tx.actor = e, "" }
+func (tx *Tx) CausedBy(e events.Event) { tx.cause, tx.author = e, events.Author{} }
 
 // WithActor sets the actor of the following events, such as [events.ActorGuest]; the default is the shop itself.
-func (tx *Tx) WithActor(actor string) { tx.actor = actor }
+func (tx *Tx) WithActor(actor string) { tx.author = events.Author{Actor: actor} }
+
+// WithAuthor sets who causes the following events, why and from where.
+func (tx *Tx) WithAuthor(author events.Author) { tx.author = author }
 
 // ForDomain sets the domain that appends the following events.
 func (tx *Tx) ForDomain(domain *Log) { tx.log = domain }
@@ -263,7 +266,7 @@ func (tx *Tx) newEvent(name string, payload events.Payload) (events.Event, error
 	}
 	return events.Event{
 		ID: newID(), Type: payload.EventType(), Source: tx.log.source, Subject: name, Time: tx.now, Payload: payload,
-		Actor: cmp.Or(tx.actor, events.ActorSystem), Topology: events.Since(payload.EventType()),
+		Actor: cmp.Or(tx.author.Actor, events.ActorSystem), Reason: tx.author.Reason, Via: tx.author.Via, Topology: events.Since(payload.EventType()),
 		CorrelationID: tx.cause.CorrelationID, CausationID: tx.cause.ID, TraceParent: tx.cause.TraceParent,
 	}, nil
 }

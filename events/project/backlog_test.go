@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tillstream/events"
 	"tillstream/events/archive"
 	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
@@ -97,9 +98,9 @@ func (p *process) pause(t testing.TB, l *eventlog.Log, paused bool) {
 	for _, name := range []string{lane, archive.Lane} {
 		var err error
 		if paused {
-			err = worker.PauseLane(t.Context(), l, name, time.Time{})
+			err = worker.PauseLane(t.Context(), l, name, time.Time{}, events.Author{Actor: events.ActorOps})
 		} else {
-			err = worker.ResumeLane(t.Context(), l, name)
+			err = worker.ResumeLane(t.Context(), l, name, events.Author{Actor: events.ActorOps})
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"tillstream/events"
 	"tillstream/events/archive"
 	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
@@ -150,13 +151,13 @@ var UntilResumed time.Time
 // Pause stops lanes in every process, until a time or until they are resumed. The pause is an event in the log and survives restarts.
 // A lane finishes what it has begun; later events wait in the log. names are names of lanes, or [Projections]. Pause returns the
 // paused lanes, or [ErrUnknownLane] when one of the names is unknown; then it pauses none.
-func (r *Reader) Pause(ctx context.Context, names []string, until time.Time) ([]Lane, error) {
-	return r.eachNamed(ctx, names, func(lane string) error { return worker.PauseLane(ctx, r.log, lane, until) })
+func (r *Reader) Pause(ctx context.Context, names []string, until time.Time, author events.Author) ([]Lane, error) {
+	return r.eachNamed(ctx, names, func(lane string) error { return worker.PauseLane(ctx, r.log, lane, until, author) })
 }
 
 // Resume ends the pause of lanes. It has no effect on a lane that is not paused.
-func (r *Reader) Resume(ctx context.Context, names []string) ([]Lane, error) {
-	return r.eachNamed(ctx, names, func(lane string) error { return worker.ResumeLane(ctx, r.log, lane) })
+func (r *Reader) Resume(ctx context.Context, names []string, author events.Author) ([]Lane, error) {
+	return r.eachNamed(ctx, names, func(lane string) error { return worker.ResumeLane(ctx, r.log, lane, author) })
 }
 
 // eachNamed calls do with each of the named lanes, and returns their state afterwards.

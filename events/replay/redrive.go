@@ -70,8 +70,8 @@ type Redrive struct {
 // Redrive requests that lanes handle dead letters again. When it returns, the request is in the log; the process that runs a lane
 // executes it, now or when such a process starts. Redrive requests nothing when one of the letters was written by no lane. Of a
 // dead letter about several messages it redrives those that can be read now, see [Reader.split].
-func (r *Reader) Redrive(ctx context.Context, letters []DeadLetter, reason string) (Redrive, error) {
-	reason, err := checkReason(reason)
+func (r *Reader) Redrive(ctx context.Context, letters []DeadLetter, author events.Author) (Redrive, error) {
+	author, err := checkReason(author)
 	if err != nil {
 		return Redrive{}, err
 	}
@@ -79,7 +79,7 @@ func (r *Reader) Redrive(ctx context.Context, letters []DeadLetter, reason strin
 	if i := slices.IndexFunc(letters, func(d DeadLetter) bool { return d.Sequence == 0 }); i >= 0 {
 		return Redrive{}, fmt.Errorf("dead letter %d was written by no lane: there is no event to handle again; ops deadletters discard settles it", letters[i].Number)
 	}
-	letters, err = r.split(ctx, letters)
+	letters, err = r.split(ctx, letters, author)
 	if err != nil {
 		return Redrive{}, err
 	}
@@ -93,7 +93,7 @@ func (r *Reader) Redrive(ctx context.Context, letters []DeadLetter, reason strin
 		return Redrive{}, err
 	}
 	id := uuid.Must(uuid.NewV7()).String()
-	requests, err := worker.Redeliver(ctx, r.log, id, reason, sequences)
+	requests, err := worker.Redeliver(ctx, r.log, id, author, sequences)
 	if err != nil {
 		return Redrive{}, fmt.Errorf("redrive %d dead letters: %w", len(letters), err)
 	}
@@ -101,15 +101,17 @@ func (r *Reader) Redrive(ctx context.Context, letters []DeadLetter, reason strin
 }
 
 // checkReason requires a reason, and returns it as it is stored: it is the only explanation that the next operator finds.
-func checkReason(reason string) (cleaned string, err error) {
-	cleaned, err = text.Clean(reason)
-	if err != nil {
-		return "", fmt.Errorf("reason: %w", err)
+func checkReason(author events.Author) (_ events.Author, err error) {
+	author.Reason, err = text.Clean(author.Reason)
+	switch {
+	case err != nil:
+		return author, fmt.Errorf("reason: %w", err)
+	case author.Reason == "":
+		return author, errors.New("no reason given: pass --reason and say what was fixed or settled")
+	case len(author.Reason) > events.MaxReason:
+		return author, fmt.Errorf("reason: %d bytes, want at most %d", len(author.Reason), events.MaxReason)
 	}
-	if cleaned == "" {
-		return "", errors.New("no reason given: pass --reason and say what was fixed or settled")
-	}
-	return cleaned, nil
+	return author, nil
 }
 
 // Await waits until every dead letter of a redrive has an outcome or ctx ends, and returns the dead letters in their current state.
@@ -151,14 +153,14 @@ func (v Redrive) Waits(d DeadLetter) bool {
 
 // Discard settles dead letters: no lane will handle their events. It returns the number that it settled. It leaves a dead letter that
 // has changed since it was read unchanged, and names it in the error.
-func (r *Reader) Discard(ctx context.Context, letters []DeadLetter, reason string) (n int, err error) {
-	reason, err = checkReason(reason)
+func (r *Reader) Discard(ctx context.Context, letters []DeadLetter, author events.Author) (n int, err error) {
+	author, err = checkReason(author)
 	if err != nil {
 		return 0, err
 	}
 	var problems []error
 	for _, d := range letters {
-		if err := r.discard(ctx, d, reason); err != nil {
+		if err := r.discard(ctx, d, author); err != nil {
 			problems = append(problems, err)
 			continue
 		}
@@ -167,9 +169,9 @@ func (r *Reader) Discard(ctx context.Context, letters []DeadLetter, reason strin
 	return n, errors.Join(problems...)
 }
 
-func (r *Reader) discard(ctx context.Context, d DeadLetter, reason string) error {
-	fact := events.DeadLetterDiscarded{Worker: d.Worker, Sequence: d.Sequence, Reason: reason}
-	err := r.appendTo(ctx, d.letter.Subject, d.letter, fact, d.last)
+func (r *Reader) discard(ctx context.Context, d DeadLetter, author events.Author) error {
+	fact := events.DeadLetterDiscarded{Worker: d.Worker, Sequence: d.Sequence, Reason: author.Reason}
+	err := r.appendTo(ctx, d.letter.Subject, d.letter, fact, d.last, author)
 	if worker.IsSequenceConflict(err) {
 		return fmt.Errorf("discard dead letter %d: it has changed since it was read; ops deadletters show %d prints its state", d.Number, d.Number)
 	}
@@ -180,9 +182,9 @@ func (r *Reader) discard(ctx context.Context, d DeadLetter, reason string) error
 }
 
 // appendTo appends an event to a dead letter whose last message has the given sequence. cause is the message that led to it.
-func (r *Reader) appendTo(ctx context.Context, subject string, cause Message, fact events.Payload, last uint64) error {
+func (r *Reader) appendTo(ctx context.Context, subject string, cause Message, fact events.Payload, last uint64, author events.Author) error {
 	e, _ := cause.Event() // zero where it cannot be read
-	msg, err := events.Encode(events.Event{ID: uuid.Must(uuid.NewV7()).String(), Source: source, Actor: events.ActorOps, Time: r.log.Now().UTC(),
+	msg, err := events.Encode(events.Event{ID: uuid.Must(uuid.NewV7()).String(), Source: source, Actor: author.Actor, Reason: author.Reason, Via: author.Via, Time: r.log.Now().UTC(),
 		Subject: subject, CorrelationID: e.CorrelationID, CausationID: e.ID, Payload: fact})
 	if err != nil {
 		return err

@@ -50,14 +50,14 @@ func (r *Reader) read(ctx context.Context, d DeadLetter) (readable []Message, le
 
 // split opens a dead letter for each message that can be read now, where a dead letter is about several messages: a lane redrives
 // single events. It returns all dead letters to redrive, and those about the messages that still cannot be read.
-func (r *Reader) split(ctx context.Context, letters []DeadLetter) (all []DeadLetter, err error) {
+func (r *Reader) split(ctx context.Context, letters []DeadLetter, author events.Author) (all []DeadLetter, err error) {
 	changed := map[string]bool{} // subjects
 	for _, d := range letters {
 		if d.Messages() == 1 {
 			all = append(all, d)
 			continue
 		}
-		subjects, err := r.splitOne(ctx, d)
+		subjects, err := r.splitOne(ctx, d, author)
 		if err != nil {
 			return nil, fmt.Errorf("split dead letter %d: %w", d.Number, err)
 		}
@@ -77,7 +77,7 @@ func (r *Reader) split(ctx context.Context, letters []DeadLetter) (all []DeadLet
 
 // splitOne splits one dead letter and returns the subjects of all that its messages have now. The subject of the dead letter is
 // that of its first message, so when that one can be read, the others must have another dead letter first.
-func (r *Reader) splitOne(ctx context.Context, d DeadLetter) (subjects []string, err error) {
+func (r *Reader) splitOne(ctx context.Context, d DeadLetter, author events.Author) (subjects []string, err error) {
 	readable, left, err := r.read(ctx, d)
 	if err != nil || len(readable) == 0 {
 		return []string{d.letter.Subject}, err
@@ -89,7 +89,7 @@ func (r *Reader) splitOne(ctx context.Context, d DeadLetter) (subjects []string,
 		}
 		subjects = append(subjects, subject)
 		if err == nil {
-			err = r.appendTo(ctx, subject, cause, dead, last)
+			err = r.appendTo(ctx, subject, cause, dead, last, author)
 		}
 		if worker.IsSequenceConflict(err) && last == 0 {
 			err = nil // an interrupted redrive has opened it

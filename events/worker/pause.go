@@ -32,23 +32,23 @@ var Controls = eventlog.Entity[Control]{Prefix: events.PrefixLane, LastOnly: tru
 
 // PauseLane pauses a lane in every process until a time or, with a zero time, until it is resumed. The pause outlasts
 // restarts. The lane still finishes what it has begun. l must be the handle of the domain ops.
-func PauseLane(ctx context.Context, l *eventlog.Log, name string, until time.Time) error {
+func PauseLane(ctx context.Context, l *eventlog.Log, name string, until time.Time, author events.Author) error {
 	paused := events.LanePaused{Lane: name}
 	if !until.IsZero() {
 		utc := until.UTC()
 		paused.Until = &utc
 	}
-	return appendControl(ctx, l, name, paused)
+	return appendControl(ctx, l, name, paused, author)
 }
 
 // ResumeLane ends the pause of a lane; it changes nothing for a lane that is not paused.
-func ResumeLane(ctx context.Context, l *eventlog.Log, name string) error {
-	return appendControl(ctx, l, name, events.LaneResumed{Lane: name})
+func ResumeLane(ctx context.Context, l *eventlog.Log, name string, author events.Author) error {
+	return appendControl(ctx, l, name, events.LaneResumed{Lane: name}, author)
 }
 
-func appendControl(ctx context.Context, l *eventlog.Log, name string, fact events.Payload) error {
+func appendControl(ctx context.Context, l *eventlog.Log, name string, fact events.Payload, author events.Author) error {
 	return l.Do(ctx, func(tx *eventlog.Tx) error {
-		tx.WithActor(events.ActorOps)
+		tx.WithAuthor(author)
 		if _, err := Controls.Load(tx, name); err != nil {
 			return err
 		}

@@ -55,17 +55,17 @@ var Redeliveries = eventlog.Entity[int]{Prefix: events.PrefixReplay, Apply: func
 
 // Redeliver requests that lanes handle events again, all under one id. sequences lists the events of each lane. Redeliver
 // returns the sequence of the request for each lane and event. l must be the handle of the domain ops.
-func Redeliver(ctx context.Context, l *eventlog.Log, id, reason string, sequences map[string][]uint64) (map[string]map[uint64]uint64, error) {
+func Redeliver(ctx context.Context, l *eventlog.Log, id string, author events.Author, sequences map[string][]uint64) (map[string]map[uint64]uint64, error) {
 	var requests []events.RedeliveryRequested
 	for _, lane := range slices.Sorted(maps.Keys(sequences)) {
 		for chunk := range slices.Chunk(sequences[lane], events.MaxRedelivery) {
-			requests = append(requests, events.RedeliveryRequested{Lane: lane, Sequences: chunk, Reason: reason})
+			requests = append(requests, events.RedeliveryRequested{Lane: lane, Sequences: chunk, Reason: author.Reason})
 		}
 	}
 	var committed *eventlog.Tx
 	err := l.Do(ctx, func(tx *eventlog.Tx) error {
 		committed = tx
-		tx.WithActor(events.ActorOps)
+		tx.WithAuthor(author)
 		for _, request := range requests {
 			if err := Redeliveries.Append(tx, id, request); err != nil {
 				return err

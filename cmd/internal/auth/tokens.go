@@ -23,6 +23,7 @@ import (
 	"strings"
 	"time"
 
+	"tillstream/events"
 	"tillstream/events/api"
 )
 
@@ -156,15 +157,15 @@ func (t *Tokens) Allows(orderID, authorization string) bool {
 	return false
 }
 
-// Staff reports whether an Authorization header carries an ops token.
-func (t *Tokens) Staff(authorization string) bool {
+// Staff returns the holder of the ops token, who may do everything; false when an Authorization header does not carry it.
+func (t *Tokens) Staff(authorization string) (api.Principal, bool) {
 	token := api.Bearer(authorization)
 	for _, staff := range t.staff {
 		if equal(token, staff) {
-			return true
+			return api.Principal{Actor: events.ActorOps, Permissions: api.Permissions()}, true
 		}
 	}
-	return false
+	return api.Principal{}, false
 }
 
 // equal compares two tokens in constant time, so that response times do not reveal how much of a guess is right.

@@ -47,7 +47,7 @@ func TestAccessTokenOpensOneOrderAndOpsTokenTheStaffRoutes(t *testing.T) {
 				if got := tokens.Allows("o1", scheme+access); got != want {
 					t.Errorf("order with scheme %q: got %t, want %t", scheme, got, want)
 				}
-				if got := tokens.Staff(scheme + opsToken); got != want {
+				if _, got := tokens.Staff(scheme + opsToken); got != want {
 					t.Errorf("staff routes with scheme %q: got %t, want %t", scheme, got, want)
 				}
 			}
@@ -57,7 +57,7 @@ func TestAccessTokenOpensOneOrderAndOpsTokenTheStaffRoutes(t *testing.T) {
 					t.Errorf("order with header %q: got access, want none", header)
 				}
 			}
-			if tokens.Staff("Bearer " + access) {
+			if _, ok := tokens.Staff("Bearer " + access); ok {
 				t.Error("staff routes with an access token: got access, want none")
 			}
 		})
@@ -100,7 +100,7 @@ func TestSecretsAreRotatedWithoutInvalidLinks(t *testing.T) {
 	}
 	ops := newTokens(t, auth.Config{OpsTokens: "ops_new_0123456789ABCDEFGH," + opsToken})
 	for token, want := range map[string]bool{opsToken: true, "ops_new_0123456789ABCDEFGH": true, "ops_new_0123456789ABCDEFGH," + opsToken: false, "": false} {
-		if got := ops.Staff("Bearer " + token); got != want {
+		if _, got := ops.Staff("Bearer " + token); got != want {
 			t.Errorf("ops token %q: got %t, want %t", token, got, want)
 		}
 	}

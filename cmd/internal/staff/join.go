@@ -28,18 +28,25 @@ func (s *Service) Accept(ctx context.Context, token, password, via string) (name
 	})
 }
 
+// Change is a change of a password by its owner.
+type Change struct {
+	Old, New string
+	Address  string // of the client
+	Via      string // for the audit, such as "console 192.0.2.7"
+}
+
 // ChangePassword sets another password. All sessions end but one, which has the id of the session in which the password is
 // changed. It returns [ErrRefused] for a wrong old password, a [*LockedError], [ErrBadPassword] or [ErrNoSecret].
-func (s *Service) ChangePassword(ctx context.Context, name, session, old, password, address, via string) error {
+func (s *Service) ChangePassword(ctx context.Context, name, session string, c Change) error {
 	fact := events.StaffPasswordChanged{Name: name, Session: session}
-	checked, err := s.check(ctx, Credentials{Name: name, Password: old, Address: address}, passwordOnly)
+	checked, err := s.check(ctx, Credentials{Name: name, Password: c.Old, Address: c.Address}, passwordOnly)
 	if err != nil {
 		return err
 	}
-	if fact.Password, err = s.sealPassword(ctx, name, password, fact.EventType()); err != nil {
+	if fact.Password, err = s.sealPassword(ctx, name, c.New, fact.EventType()); err != nil {
 		return err
 	}
-	return s.changeAccount(ctx, name, authorOf(name, via), func(a Account, _ time.Time) ([]events.Payload, error) {
+	return s.changeAccount(ctx, name, authorOf(name, c.Via), func(a Account, _ time.Time) ([]events.Payload, error) {
 		if a.Status != Active || a.password != checked.account.password {
 			return nil, ErrRefused
 		}

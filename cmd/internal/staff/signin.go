@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -71,6 +72,12 @@ func (s *Service) SignIn(ctx context.Context, c Credentials) (NewSession, error)
 		return NewSession{}, err
 	}
 	return session, nil
+}
+
+// addressOf returns the address in from where somebody acts, such as "console 192.0.2.7".
+func addressOf(via string) string {
+	_, address, _ := strings.Cut(via, " ")
+	return address
 }
 
 // shorten returns the part of a User-Agent that is kept.

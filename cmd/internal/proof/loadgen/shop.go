@@ -20,7 +20,7 @@ type Addresses struct {
 	PublishableKey string // Stripe's publishable key; default: the one that the shop returns with a payment
 	SecretKey      string // Stripe's secret key; needed only by [Shop.SumPayments]
 	Ops            string // base URL of the staff API; empty: no stock is received
-	OpsKey       string
+	OpsKey         string
 }
 
 // Shop is a client of a shop: of the shopper's API, of Stripe as a browser uses it, and of the staff API for stock.

@@ -30,7 +30,7 @@ func (s *story) step(format string, args ...any) error {
 }
 
 // shownLines is how many lines of one answer are printed.
-const shownLines = 24
+const shownLines = 30
 
 // show prints what staff type and the beginning of the answer.
 func (s *story) show(typed, answer string) error {

@@ -13,8 +13,8 @@ import (
 // Staff see why, the fixed release is deployed, one command redrives, and in the end every order is confirmed and mailed once, and the
 // log says who did what and why. INCIDENT_LETTERS=500 INCIDENT_REFUSE=10m is the size of the story in deploy/OPERATING.md.
 func TestIncident(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a shop of eleven processes and builds a bad release")
+	if testing.Short() || proc.Raced {
+		t.Skip("starts a shop of eleven processes and builds a bad release; TestSoak has the race detector in them")
 	}
 	c, err := parse(t, "--incident", "--mail-incident", "--dead-letters", setting(t, "INCIDENT_LETTERS", "40"), "--refuse-for", setting(t, "INCIDENT_REFUSE", "5s"),
 		"--bin", incidentPrograms(t))

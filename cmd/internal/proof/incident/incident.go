@@ -76,11 +76,7 @@ func (i *Incident) sells(ctx context.Context, more int) error {
 
 // until polls until a condition holds. It returns [ErrUnexpected] with the condition when that takes too long.
 func (i *Incident) until(ctx context.Context, what string, holds func(context.Context) (bool, error)) error {
-	return i.within(ctx, patience, what, holds)
-}
-
-func (i *Incident) within(ctx context.Context, limit time.Duration, what string, holds func(context.Context) (bool, error)) error {
-	waiting, cancel := context.WithTimeout(ctx, limit)
+	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
@@ -98,7 +94,24 @@ func (i *Incident) within(ctx context.Context, limit time.Duration, what string,
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			return fmt.Errorf("%w: not within %s: %s", ErrUnexpected, limit, what)
+			return fmt.Errorf("%w: not within %s: %s", ErrUnexpected, patience, what)
+		}
+	}
+}
+
+// grows waits until there are as many as wanted, for as long as there are more from time to time.
+func (i *Incident) grows(ctx context.Context, what string, count func(context.Context) (have, want int, err error)) error {
+	for {
+		before, want, err := count(ctx)
+		if err != nil || before >= want {
+			return err
+		}
+		err = i.until(ctx, fmt.Sprintf("more than %d of %d %s are there", before, want, what), func(ctx context.Context) (bool, error) {
+			have, _, err := count(ctx)
+			return have > before, err
+		})
+		if err != nil {
+			return err
 		}
 	}
 }

@@ -85,10 +85,7 @@ func (i *Incident) recovers(ctx context.Context) error {
 	if err := i.circuit(ctx, "is closed", func(reason string) bool { return reason == "" }); err != nil {
 		return err
 	}
-	if err := i.until(ctx, "the mails that waited are sent", func(context.Context) (bool, error) {
-		confirmed, _ := i.Sales()
-		return len(i.Shop.Outside.Inbox.Messages("")) >= confirmed, nil
-	}); err != nil {
+	if err := i.grows(ctx, "mails", i.mailed); err != nil {
 		return err
 	}
 	if err := i.step("Every mail that waited was sent %s later.", time.Since(began).Round(100*time.Millisecond)); err != nil {
@@ -107,13 +104,17 @@ func (i *Incident) circuit(ctx context.Context, wanted string, is func(reason st
 	})
 }
 
+// mailed returns how many mails the server has accepted, and how many orders are confirmed.
+func (i *Incident) mailed(context.Context) (have, want int, err error) {
+	confirmed, _ := i.Sales()
+	return len(i.Shop.Outside.Inbox.Messages("")), confirmed, nil
+}
+
 // mailedOnce expects one mail for each confirmed order, each with another Message-ID.
 func (i *Incident) mailedOnce(ctx context.Context) error {
 	confirmed, _ := i.Sales()
 	mail := i.Shop.Outside.Inbox
-	if err := i.until(ctx, output.Count(confirmed, "order has its mail"), func(context.Context) (bool, error) {
-		return len(mail.Messages("")) >= confirmed, nil
-	}); err != nil {
+	if err := i.grows(ctx, "mails", i.mailed); err != nil {
 		return err
 	}
 	copies, recipients := map[string]int{}, map[string]int{}

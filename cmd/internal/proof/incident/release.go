@@ -71,22 +71,12 @@ func (i *Incident) deploy(ctx context.Context, programs string) error {
 	return nil
 }
 
-// awaitLetters waits until there is a number of dead letters. It gives up when there is no new one for a while.
+// awaitLetters waits until there is a number of dead letters.
 func (i *Incident) awaitLetters(ctx context.Context, letters int) error {
-	for have := uint64(0); have < uint64(letters); {
-		err := i.until(ctx, fmt.Sprintf("more than %d of %d dead letters are there", have, letters), func(ctx context.Context) (bool, error) {
-			last, err := i.reader.LastDeadLetter(ctx)
-			if err != nil || last <= have {
-				return false, err
-			}
-			have = last
-			return true, nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return i.grows(ctx, "dead letters", func(ctx context.Context) (have, want int, err error) {
+		last, err := i.reader.LastDeadLetter(ctx)
+		return int(last), letters, err
+	})
 }
 
 // investigate is what staff do when the alert fires. All dead letters must have one cause.

@@ -133,7 +133,7 @@ func (i *Incident) redrive(ctx context.Context, cause replay.Cause) error {
 		return err
 	}
 	began := time.Now()
-	if _, err := i.ops(ctx, 0, "deadletters", "redrive", "--fingerprint", cause.Fingerprint, "--wait", "2m",
+	if _, err := i.ops(ctx, 0, "deadletters", "redrive", "--fingerprint", cause.Fingerprint, "--wait", "5m",
 		"--reason", "release of "+brokenWorker+" rolled back: it looked for a sales channel"); err != nil {
 		return err
 	}

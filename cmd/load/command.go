@@ -30,7 +30,7 @@ type command struct {
 	CSV         string          `name:"csv" help:"Buy the invoices of this Online Retail file instead, and compare the sums of the file, the orders, Stripe and the stock ledger." type:"existingfile" placeholder:"FILE" group:"What to buy"`
 	DateFormat  seed.DateFormat `help:"Date format of that file: iso (2010-12-31), d/m/y (31/12/2010) or m/d/y (12/31/2010), each with or without the time of day (default: iso and d/m/y are both read, and a file with a month over 12 is refused)." placeholder:"FORMAT" group:"What to buy"`
 	Concurrency int             `help:"Number of concurrent shoppers." default:"8" group:"How to buy"`
-	Rate        float64         `help:"Maximum number of purchases begun per second (default: no limit; 5 with --attack)." placeholder:"N" group:"How to buy"`
+	Rate        float64         `help:"Maximum number of purchases begun per second (default: no limit; 5 with --attack, 10 with --incident, 2 with --mail-incident alone)." placeholder:"N" group:"How to buy"`
 	Follow      string          `help:"How a shopper waits for the order: by server-sent events or by polling (${enum})." enum:"events,polls" default:"events" group:"How to buy"`
 	Patient     bool            `help:"Repeat unanswered requests until --timeout, so that the run continues while the shop restarts (default: five attempts)." group:"How to buy"`
 	Timeout     time.Duration   `help:"Maximum duration of one purchase." default:"60s" group:"How to buy"`
@@ -38,6 +38,11 @@ type command struct {
 	Attack      bool    `help:"Buy --orders twice: first undisturbed, then while attackers order everything, try stolen cards, forge webhooks, guess tokens, and send broken, slow and oversized requests. Nearly every shopper must succeed, and almost as fast. Without --shop and addresses it starts a shop as with --processes." group:"Attack"`
 	AttackRate  float64 `help:"Requests per second of all attackers together (default: 100)." default:"100" placeholder:"N" group:"Attack"`
 	MaxSlowdown float64 `help:"How many times as long the slowest percent of the shoppers may wait during the attack (default: 3)." default:"3" placeholder:"N" group:"Attack"`
+
+	Incident     bool          `help:"Start a shop as with --processes, deploy a release of orders with a bug in it, and do with the real ops what staff do: find the cause, deploy the fixed release, redrive. Prints what is typed and seen. Every order must be confirmed and mailed once." group:"Incident"`
+	MailIncident bool          `help:"The same with a mail server that refuses the shop; with --incident too, one after the other." group:"Incident"`
+	DeadLetters  int           `help:"Number of dead letters before the bug is fixed (default: 500, which takes a minute)." default:"500" placeholder:"N" group:"Incident"`
+	RefuseFor    time.Duration `help:"How long the mail server refuses the shop (default: 10m)." default:"10m" placeholder:"DURATION" group:"Incident"`
 
 	Processes bool          `help:"Start a shop for this run, as in production: two processes of each worker, a storefront, a broker and a database, all on this machine. With --mongodb it uses a new database on that server." group:"Local shop"`
 	Soak      time.Duration `help:"Buy for this long, such as 10m, instead of a number of --orders. Without --shop and addresses it starts a shop as with --processes." placeholder:"DURATION" group:"Local shop"`
@@ -60,7 +65,9 @@ var errFailed = errors.New("run failed")
 const patience = 30 * time.Second
 
 // startsShop reports whether load starts a local shop: a shop on this machine that runs only during the run.
-func (c *command) startsShop() bool { return (c.Processes || c.Attack || c.Soak > 0) && !c.namesShop() }
+func (c *command) startsShop() bool {
+	return (c.Processes || c.Attack || c.Soak > 0 || c.playsIncident()) && !c.namesShop()
+}
 
 // namesShop reports whether the flags name an existing shop. The address of a database alone does not: a local shop can use the
 // database.
@@ -79,7 +86,7 @@ func (c *command) check() error {
 	case c.Timeout <= 0:
 		return fmt.Errorf("--timeout %s: want a positive duration", c.Timeout)
 	}
-	return errors.Join(c.checkFiles(), c.checkLocalShop(), c.checkAttack())
+	return errors.Join(c.checkFiles(), c.checkLocalShop(), c.checkAttack(), c.checkIncident())
 }
 
 // checkFiles refuses an output file that is also an input or another output.
@@ -109,7 +116,7 @@ func (c *command) checkLocalShop() error {
 	case c.Faults && c.namesShop():
 		return errors.New("--faults: faults are injected only into a local shop; omit --shop and all addresses (--nats or NATS_URL, --storefront, --ops)")
 	case (c.Bin != "" || c.Keep != "") && !c.startsShop():
-		return errors.New("--bin and --keep: they apply only to the shop that --processes, or --soak or --attack without an address, starts")
+		return errors.New("--bin and --keep: they apply only to the shop that --processes, or --soak, --attack or --incident without an address, starts")
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,9 @@ type localShop struct {
 	log         *processLog
 	shop        *fleet.Fleet
 	injector    *chaos.Injector
+	dir         string    // for data
+	programs    string    // directory of its programs
+	broken      string    // directory of the bad release; "": there is none
 	faultsEnded time.Time // zero: no faults were injected
 
 	clearProgress func() // removes the progress line; nil: there is none
@@ -94,18 +98,22 @@ func (c *command) openLocalShop(ctx context.Context, dir string, out io.Writer) 
 			return nil, fmt.Errorf("create directory of programs: %w", err)
 		}
 		fmt.Fprintln(out, "building the programs of the shop; --bin DIR uses existing ones")
-		if err := proc.Build(ctx, programs, nil, fleet.Packages()...); err != nil {
+		if err := proc.Build(ctx, programs, nil, c.packages()...); err != nil {
 			return nil, fmt.Errorf("%w; run load in the directory of this module, or pass --bin", err)
 		}
 	}
-	if err := fleet.Check(programs); err != nil {
-		return nil, fmt.Errorf("--bin %s: %w; build them with go build -o DIR/ %s", programs, err, strings.Join(fleet.Packages(), " "))
+	if err := cmp.Or(fleet.Check(programs), c.checkOps(programs)); err != nil {
+		return nil, fmt.Errorf("--bin %s: %w; build them with go build -o DIR/ %s", programs, err, strings.Join(c.packages(), " "))
+	}
+	broken, err := c.buildBroken(ctx, dir, out)
+	if err != nil {
+		return nil, err
 	}
 	log, err := openProcessLog(dir)
 	if err != nil {
 		return nil, err
 	}
-	o := &localShop{out: out, log: log, injector: chaos.NewInjector()}
+	o := &localShop{out: out, log: log, injector: chaos.NewInjector(), dir: dir, programs: programs, broken: broken}
 	config := fleet.Config{Dir: dir, Programs: programs, Output: log.write}
 	if config.MongoURI, err = freshDatabase(c.MongoDB); err != nil {
 		return nil, errors.Join(err, log.close())

@@ -29,7 +29,7 @@ func (c *command) plan(s *session) (plan, error) {
 		return c.planInvoices(s)
 	}
 	generation := loadgen.Generation{RunID: s.runID, Orders: c.Orders, Lines: c.Lines, Seed: c.Seed, Habits: c.Soak > 0}
-	if c.Soak > 0 {
+	if c.Soak > 0 || c.playsIncident() {
 		return c.planSoak(s, generation)
 	}
 	baskets, err := loadgen.NewGenerator(generation, s.items)

@@ -118,7 +118,8 @@ func (s *session) begin(ctx context.Context, c *command) error {
 }
 
 // buy makes the purchases. After the first signal, and at the end of a soak test, no purchase begins and running purchases
-// finish. An error means that a soak test could not inject its faults, or the shop could not be profiled.
+// finish. An error means that a soak test could not inject its faults, an incident did not end
+// well, or the shop could not be profiled.
 func (s *session) buy(ctx context.Context, c *command, progress io.Writer) (loadgen.Report, error) {
 	var tally loadgen.Tally
 	buyer := loadgen.Buyer{Shop: s.shop, Timeout: c.Timeout, Acknowledged: s.acknowledged.add, Follow: loadgen.FollowEvents}
@@ -136,9 +137,12 @@ func (s *session) buy(ctx context.Context, c *command, progress io.Writer) (load
 	stopShowing := s.show(&run, &tally, progress)
 	begun := time.Now()
 	var faultErr error
-	if c.Soak > 0 {
+	switch {
+	case c.Soak > 0:
 		faultErr = s.soak(ctx, c, &run, &buyer)
-	} else {
+	case c.playsIncident():
+		faultErr = s.incident(ctx, c, &run, &tally, &buyer)
+	default:
 		run.Do(context.WithoutCancel(ctx), ctx.Done())
 	}
 	elapsed := time.Since(begun)

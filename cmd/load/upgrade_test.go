@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -23,15 +22,12 @@ import (
 	"tillstream/events/replay"
 )
 
-// edit is a change of one file of the source.
-type edit struct{ file, from, to string }
-
 // nextRelease is the difference of the next release: an event type on an existing and on a new subject, a stream setting, a
 // decision and a lane.
-var nextRelease = []edit{
-	{"events/topology.go", "const Topology = 2\n", "const Topology = 3\n"},
-	{"events/definitions.go", "define[OrderRefunded](1, nil),\n", "define[OrderRefunded](1, nil),\n\tdefine[OrderNoted](1, nil).since(3),\n"},
-	{"events/orders.go", "// OrderRefunded: ", `// OrderNoted is new.
+var nextRelease = []proc.Edit{
+	edit("events/topology.go", fmt.Sprintf("const Topology = %d\n", events.Topology), fmt.Sprintf("const Topology = %d\n", events.Topology+1)),
+	edit("events/definitions.go", "define[OrderRefunded](1, nil),\n", fmt.Sprintf("define[OrderRefunded](1, nil),\n\tdefine[OrderNoted](1, nil).since(%d),\n", events.Topology+1)),
+	edit("events/orders.go", "// OrderRefunded: ", `// OrderNoted is new.
 type OrderNoted struct {
 	OrderID string
 }
@@ -39,15 +35,15 @@ type OrderNoted struct {
 // EventType implements [Payload].
 func (OrderNoted) EventType() string { return "orders.noted" }
 
-// OrderRefunded: `},
-	{"events/topology.go", `"orders.*", "customers.*",`, `"orders.*", "orders.notes.*", "customers.*",`},
-	{"events/log/topology.go", "AllowDirect: true, AllowAtomicPublish: true,", "AllowDirect: true, AllowAtomicPublish: true, AllowMsgTTL: true,"},
-	{"orders/order.go", "\tcase events.OrderRefunded:\n", "\tcase events.OrderNoted:\n\t\treturn o, nil\n\tcase events.OrderRefunded:\n"},
-	{"orders/worker.go", "\t\tRoutes:    routes(),\n", `		Routes:    routes(),
+// OrderRefunded: `),
+	edit("events/topology.go", `"orders.*", "customers.*",`, `"orders.*", "orders.notes.*", "customers.*",`),
+	edit("events/log/topology.go", "AllowDirect: true, AllowAtomicPublish: true,", "AllowDirect: true, AllowAtomicPublish: true, AllowMsgTTL: true,"),
+	edit("orders/order.go", "\tcase events.OrderRefunded:\n", "\tcase events.OrderNoted:\n\t\treturn o, nil\n\tcase events.OrderRefunded:\n"),
+	edit("orders/worker.go", "\t\tRoutes:    routes(),\n", `		Routes:    routes(),
 		Actors: []worker.Actor{{Name: "orders.notes", Routes: []worker.ActRoute{
 			worker.Do(func(context.Context, events.Event, events.OrderNoted) error { return nil })}}},
-`},
-	{"orders/worker.go", "\treturn []worker.Route{\n", `	return []worker.Route{
+`),
+	edit("orders/worker.go", "\treturn []worker.Route{\n", `	return []worker.Route{
 		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.OrderConfirmed) error {
 			noted := events.OrderNoted{OrderID: p.OrderID}
 			known, err := notes.Load(tx, p.OrderID)
@@ -56,55 +52,23 @@ func (OrderNoted) EventType() string { return "orders.noted" }
 			}
 			return errors.Join(Orders.Append(tx, p.OrderID, noted), notes.Append(tx, p.OrderID, noted))
 		}),
-`},
-	{"orders/worker.go", "// routes maps", `var notes = eventlog.Entity[bool]{Prefix: "orders.notes.", Apply: func(bool, events.Event) (bool, error) { return true, nil }}
+`),
+	edit("orders/worker.go", "// routes maps", `var notes = eventlog.Entity[bool]{Prefix: "orders.notes.", Apply: func(bool, events.Event) (bool, error) { return true, nil }}
 
-// routes maps`},
+// routes maps`),
 }
+
+func edit(file, from, to string) proc.Edit { return proc.Edit{File: file, From: from, To: to} }
 
 // buildNext builds the programs of the next release: the source of this one with edits.
 func buildNext(t *testing.T) (dir string) {
 	t.Helper()
-	_, here, _, _ := runtime.Caller(0)
-	root := filepath.Join(filepath.Dir(here), "..", "..")
-	sources, scratch := map[string]string{}, t.TempDir()
-	for _, e := range nextRelease {
-		path := filepath.Join(root, filepath.FromSlash(e.file))
-		text, ok := sources[path]
-		if !ok {
-			data, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			text = string(data)
-		}
-		if strings.Count(text, e.from) != 1 {
-			t.Fatalf("%s: got %q %d times, want once: update the edits of nextRelease", e.file, e.from, strings.Count(text, e.from))
-		}
-		sources[path] = strings.Replace(text, e.from, e.to, 1)
-	}
-	replace := map[string]string{}
-	for path, text := range sources {
-		instead := filepath.Join(scratch, fmt.Sprintf("%d.go", len(replace)))
-		if err := os.WriteFile(instead, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		replace[path] = instead
-	}
-	overlay := filepath.Join(scratch, "overlay.json")
-	data, err := json.Marshal(map[string]any{"Replace": replace})
-	if err == nil {
-		err = os.WriteFile(overlay, data, 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 	packages := []string{}
 	for _, name := range append([]string{"ops"}, fleet.Workers...) {
 		packages = append(packages, "tillstream/cmd/"+name)
 	}
 	dir = t.TempDir()
-	if err := proc.Build(t.Context(), dir, []string{"-overlay", overlay}, packages...); err != nil {
+	if err := proc.BuildEdited(t.Context(), dir, nextRelease, packages...); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -226,7 +190,7 @@ func (u *upgrade) expectTopology(ctx context.Context, reader *replay.Reader) err
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(config.Subjects, "orders.notes.*") || !config.AllowMsgTTL || state.Applied != 3 || state.Written != 2 {
+	if !slices.Contains(config.Subjects, "orders.notes.*") || !config.AllowMsgTTL || state.Applied != events.Topology+1 || state.Written != events.Topology {
 		return fmt.Errorf("got stream %+v and topology %+v, want what the next release adds, applied and not written", config, state)
 	}
 	return nil
@@ -276,7 +240,7 @@ func (u *upgrade) refused(ctx context.Context, r *fleet.Replica) error {
 	case <-ctx.Done():
 		return errors.Join(ctx.Err(), process.Kill())
 	}
-	if why := "the shop has events of topology 3, this program knows 2"; process.ExitStatus() != "exit status 1" || !strings.Contains(output.String(), why) {
+	if why := fmt.Sprintf("the shop has events of topology %d, this program knows %d", events.Topology+1, events.Topology); process.ExitStatus() != "exit status 1" || !strings.Contains(output.String(), why) {
 		return fmt.Errorf("got %s and output %s, want exit status 1 and %q", process.ExitStatus(), output.String(), why)
 	}
 	return nil

@@ -210,19 +210,12 @@ func (o outcome) text() string {
 func writeOutcomes(redrive replay.Redrive, letters []replay.DeadLetter, idle map[string]string, asJSON bool, out *terminal) error {
 	wrong := false
 	var outcomes []outcome
-	rows := newTable("NUMBER>", "LANE", "SEQUENCE>", "ATTEMPT>", "OUTCOME")
-	rows.lead = true
 	for _, d := range letters {
-		o := outcomeOf(redrive, d, idle)
-		style := green
-		if d.State != replay.StateRedriven {
-			wrong, style = true, red
-		}
-		outcomes = append(outcomes, o)
-		rows.add(fmt.Sprint(o.Number), cell{o.Lane, bold}, fmt.Sprint(o.Sequence), fmt.Sprint(o.Attempt), cell{o.text(), style})
+		outcomes = append(outcomes, outcomeOf(redrive, d, idle))
+		wrong = wrong || d.State != replay.StateRedriven
 	}
 	result := map[string]any{"redrive": redrive.ID, "dead_letters": outcomes}
-	return out.answer(asJSON, result, func() error { return rows.write(out) }, wrong)
+	return out.answer(asJSON, result, func() error { return outcomeTable(outcomes).write(out) }, wrong)
 }
 
 // discardCommand is ops deadletters discard.

@@ -75,6 +75,16 @@ func (f *Fleet) AwaitReady(ctx context.Context) error {
 // Replace stops a replica, starts it again from the programs of another directory, such as those of another release, and
 // returns when it is ready.
 func (f *Fleet) Replace(ctx context.Context, r *Replica, programs string) error {
+	return f.replace(ctx, r, programs, proc.AwaitReady)
+}
+
+// Deploy is like [Fleet.Replace], but returns as soon as the replica serves, as an orchestrator goes on: it may be degraded, such as
+// by dead letters.
+func (f *Fleet) Deploy(ctx context.Context, r *Replica, programs string) error {
+	return f.replace(ctx, r, programs, proc.AwaitServing)
+}
+
+func (f *Fleet) replace(ctx context.Context, r *Replica, programs string, await func(ctx context.Context, name, url string) error) error {
 	if err := r.Stop(); err != nil {
 		return err
 	}
@@ -84,5 +94,5 @@ func (f *Fleet) Replace(ctx context.Context, r *Replica, programs string) error 
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	return proc.AwaitReady(ctx, r.Name, r.URL)
+	return await(ctx, r.Name, r.URL)
 }

@@ -2,6 +2,7 @@ package proc
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -24,6 +25,65 @@ func Build(ctx context.Context, dir string, flags []string, packages ...string) 
 		return fmt.Errorf("%w %s: %w\n%s", ErrBuild, strings.Join(packages, ", "), err, out)
 	}
 	return nil
+}
+
+// Edit replaces a text that occurs once in a file of this module.
+type Edit struct {
+	File string // below the module's directory, with slashes
+	From string
+	To   string
+}
+
+// BuildEdited is like [Build], but builds the source with edits. The files of the module stay as they are.
+func BuildEdited(ctx context.Context, dir string, edits []Edit, packages ...string) error {
+	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return fmt.Errorf("%w: find the source of this module: %w", ErrBuild, err)
+	}
+	scratch, err := os.MkdirTemp("", "tillstream-edits-")
+	if err != nil {
+		return fmt.Errorf("make a directory for edited source: %w", err)
+	}
+	overlay, err := writeOverlay(strings.TrimSpace(string(root)), scratch, edits)
+	if err == nil {
+		err = Build(ctx, dir, []string{"-overlay", overlay}, packages...)
+	}
+	return errors.Join(err, os.RemoveAll(scratch))
+}
+
+// writeOverlay writes the edited files, and the file by which the go command finds them.
+func writeOverlay(root, scratch string, edits []Edit) (overlay string, err error) {
+	sources := map[string]string{}
+	for _, e := range edits {
+		path := filepath.Join(root, filepath.FromSlash(e.File))
+		if _, ok := sources[path]; !ok {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return "", fmt.Errorf("edit source: %w", err)
+			}
+			sources[path] = string(data)
+		}
+		if n := strings.Count(sources[path], e.From); n != 1 {
+			return "", fmt.Errorf("edit %s: got %q %d times, want once: update the edit", e.File, e.From, n)
+		}
+		sources[path] = strings.Replace(sources[path], e.From, e.To, 1)
+	}
+	replace := map[string]string{}
+	for path, text := range sources {
+		replace[path] = filepath.Join(scratch, fmt.Sprintf("%d.go", len(replace)))
+		if err := os.WriteFile(replace[path], []byte(text), 0o600); err != nil {
+			return "", fmt.Errorf("write edited source: %w", err)
+		}
+	}
+	data, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", fmt.Errorf("encode overlay: %w", err)
+	}
+	overlay = filepath.Join(scratch, "overlay.json")
+	if err := os.WriteFile(overlay, data, 0o600); err != nil {
+		return "", fmt.Errorf("write overlay: %w", err)
+	}
+	return overlay, nil
 }
 
 // built holds the executables of this test binary. Linking takes seconds, so each program is built once.

@@ -16,11 +16,22 @@ var ErrNotReady = errors.New("not ready in time")
 // AwaitReady waits until the process at a URL answers /readyz with "ready". When ctx ends it returns [ErrNotReady] with the
 // last answer.
 func AwaitReady(ctx context.Context, name, url string) error {
+	return awaitAnswer(ctx, name, url, func(status int, answer string) bool {
+		return status == http.StatusOK && strings.Contains(answer, `"ready"`)
+	})
+}
+
+// AwaitServing is like [AwaitReady], but a process may be degraded, as for a proxy or an orchestrator.
+func AwaitServing(ctx context.Context, name, url string) error {
+	return awaitAnswer(ctx, name, url, func(status int, _ string) bool { return status == http.StatusOK })
+}
+
+func awaitAnswer(ctx context.Context, name, url string, good func(status int, answer string) bool) error {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		answer, ready := askReady(ctx, url+"/readyz")
-		if ready {
+		status, answer := Get(ctx, url+"/readyz")
+		if good(status, answer) {
 			return nil
 		}
 		select {
@@ -31,21 +42,23 @@ func AwaitReady(ctx context.Context, name, url string) error {
 	}
 }
 
-func askReady(ctx context.Context, url string) (answer string, ready bool) {
+// Get reads a page of a process: /readyz or /metrics. The status is 0 when there is no answer within two seconds, and the answer is
+// then the reason.
+func Get(ctx context.Context, url string) (status int, answer string) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err.Error(), false
+		return 0, err.Error()
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return err.Error(), false
+		return 0, err.Error()
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 4<<10))
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 	if err != nil {
-		return err.Error(), false
+		return 0, err.Error()
 	}
-	return string(body), response.StatusCode == http.StatusOK && strings.Contains(string(body), `"ready"`)
+	return response.StatusCode, string(body)
 }

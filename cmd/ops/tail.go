@@ -17,6 +17,7 @@ import (
 	"tillstream/cmd/internal/target"
 	"tillstream/events"
 	"tillstream/events/replay"
+	"tillstream/events/text"
 )
 
 // tailCommand is ops tail.
@@ -177,12 +178,12 @@ func (p *tailPrinter) write(stream string, m replay.Message, e events.Event, unr
 		if err != nil {
 			return err
 		}
-		return p.out.printf("%s", line)
+		return p.out.emit(string(text.PrintableJSON(line)))
 	}
 	if unreadable == nil {
 		summary = replay.Summary(e)
 	}
 	prefix := fmt.Sprintf("%s  %7d  ", m.Stored.Local().Format("15:04:05.000"), m.Sequence)
-	text := cell{oneLine(strings.Join([]string{cmp.Or(e.Type, "(no event)"), m.Subject, summary}, "  ")), eventStyle(m.Subject, e.Type)}
-	return p.out.hang(p.out.paint(dim, prefix), len(prefix), text, true, len(prefix)+2)
+	shown := cell{(strings.Join([]string{cmp.Or(e.Type, "(no event)"), m.Subject, summary}, "  ")), eventStyle(m.Subject, e.Type)}
+	return p.out.hang(p.out.paint(dim, prefix), len(prefix), shown, true, len(prefix)+2)
 }

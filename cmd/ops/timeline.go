@@ -57,14 +57,11 @@ func writeTimeline(history replay.History, out *terminal) error {
 	t := newTable("#>", "TIME>", "CAUSE", "SEQ>", "EVENT")
 	t.lead = true
 	for _, e := range history.Entries {
-		cause, sequence := "", fmt.Sprint(e.Sequence)
+		cause := ""
 		if e.Cause > 0 {
 			cause = fmt.Sprintf("← %d", e.Cause)
 		}
-		if e.Stream == events.StreamDeadLetters {
-			sequence = fmt.Sprintf("D%d", e.Sequence)
-		}
-		t.add(fmt.Sprint(e.Number), offset(e.After), cell{cause, dim}, cell{sequence, dim}, cell{e.Type + "  " + e.Summary, eventStyle(e.Subject, e.Type)})
+		t.add(fmt.Sprint(e.Number), offset(e.After), cell{cause, dim}, cell{sequenceText(e), dim}, cell{e.Type + "  " + e.Summary, eventStyle(e.Subject, e.Type)})
 	}
 	if err := t.write(out); err != nil {
 		return err
@@ -75,6 +72,14 @@ func writeTimeline(history replay.History, out *terminal) error {
 		}
 	}
 	return nil
+}
+
+// sequenceText is the sequence of an event, or D and the number of a dead letter.
+func sequenceText(e replay.Entry) string {
+	if e.Stream == events.StreamDeadLetters {
+		return fmt.Sprintf("D%d", e.Sequence)
+	}
+	return fmt.Sprint(e.Sequence)
 }
 
 // offset formats the time since the first event, with fewer digits the longer it is.

@@ -22,7 +22,7 @@ type atCommand struct {
 	Entity        string `arg:"" optional:"" help:"Id or number of an order, a SKU (its stock), KIND:ID with one of order, payment, stock, item, reservation, notification, lane, void, or a subject such as orders.ID."`
 	Moment        string `arg:"" optional:"" help:"A sequence, an RFC 3339 time, a date, \"2026-11-30 12:00\", now, or a time before now such as -2h."`
 	All           string `help:"Write the state of the whole shop at this moment." placeholder:"MOMENT"`
-	Out           string `help:"With --all: the directory to write; it must not exist." placeholder:"DIR" type:"path"`
+	Out           string `help:"With --all: the directory to write; it must not exist." placeholder:"DIR" type:"path" predictor:"dir"`
 	JSON          bool   `name:"json" help:"Write the state, or the manifest, as JSON."`
 }
 

@@ -13,7 +13,7 @@ import (
 // backupCommand is ops backup.
 type backupCommand struct {
 	target.Target `embed:""`
-	Dir           string `arg:"" help:"Directory to write to; it must be new or empty." type:"path"`
+	Dir           string `arg:"" help:"Directory to write to; it must be new or empty." type:"path" predictor:"dir"`
 	Data          string `help:"Data directory of a shop in one process, for its secrets. Default: the one that the ready file names." placeholder:"DIR" type:"path"`
 	JSON          bool   `name:"json" help:"Write the report as JSON."`
 }

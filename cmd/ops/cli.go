@@ -33,6 +33,7 @@ Exit codes: 0 done, nothing is wrong; 1 done, something is wrong; 2 could not be
 type commands struct {
 	Wide bool `help:"Do not fit the answer into 80 columns: shorten nothing, wrap nothing."`
 
+	Status      statusCommand      `cmd:"" default:"withargs" help:"Show what is wrong now, and all commands; ops alone does the same."`
 	ImportItems importItemsCommand `cmd:"" name:"import-items" help:"Import the items of a sales ledger (CSV)."`
 	Orders      ordersCommand      `cmd:"" help:"List orders, newest first."`
 	Order       orderCommand       `cmd:"" help:"Show one order: what was ordered, its money and messages, what to do next."`
@@ -51,6 +52,7 @@ type commands struct {
 	Backup      backupCommand      `cmd:"" help:"Write a backup while the shop sells."`
 	Restore     restoreCommand     `cmd:"" help:"Restore a backup into an empty installation."`
 	Verify      verifyCommand      `cmd:"" help:"Check every promise of the shop."`
+	Completion  completionCommand  `cmd:"" help:"Write the script that completes commands in bash, zsh or fish."`
 }
 
 // protectMoments writes moments such as -2h in the form now-2h, because a parameter that begins with a hyphen is taken for a flag.
@@ -76,6 +78,9 @@ func run(ctx context.Context, args []string, out *terminal) int {
 	if err != nil {
 		return out.fail(err)
 	}
+	if completes(parser) {
+		return exitOK
+	}
 	command, err := parser.Parse(protectMoments(args))
 	if helped {
 		return exitOK
@@ -84,7 +89,7 @@ func run(ctx context.Context, args []string, out *terminal) int {
 		return out.fail(fmt.Errorf("%w; see ops --help", err))
 	}
 	out.wide = line.Wide
-	err = command.Run()
+	err = command.Run(parser)
 	switch {
 	case err == nil:
 		return exitOK

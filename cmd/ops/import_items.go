@@ -20,7 +20,7 @@ import (
 // importItemsCommand is ops import-items.
 type importItemsCommand struct {
 	target.Target `embed:""`
-	File          string          `arg:"" help:"Sales ledger with the columns of the \"Online Retail\" data set." type:"existingfile"`
+	File          string          `arg:"" help:"Sales ledger with the columns of the \"Online Retail\" data set." type:"existingfile" predictor:"file"`
 	Refused       string          `help:"Write every refused line to this CSV file, with the columns line, reason, detail and text." placeholder:"FILE" type:"path"`
 	DateFormat    seed.DateFormat `help:"How the file writes its dates: iso (2010-12-31), d/m/y (31/12/2010) or m/d/y (12/31/2010), each with or without the time of day. Default: iso and d/m/y are both read." placeholder:"FORMAT"`
 	Show          int             `help:"Print at most this many refused lines." default:"20"`

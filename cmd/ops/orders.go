@@ -17,8 +17,8 @@ import (
 // ordersCommand is ops orders.
 type ordersCommand struct {
 	target.Target `embed:""`
-	Status        string `help:"List only orders with this status: placed, awaiting_payment, capturing, confirmed, rejected, expired, cancelled, paid_late." placeholder:"STATUS"`
-	Payment       string `help:"List only orders with this payment status: unpaid, authorized, paid, partly_refunded, refunded." placeholder:"STATUS"`
+	Status        string `help:"List only orders with this status: placed, awaiting_payment, capturing, confirmed, rejected, expired, cancelled, paid_late." placeholder:"STATUS" predictor:"status"`
+	Payment       string `help:"List only orders with this payment status: unpaid, authorized, paid, partly_refunded, refunded." placeholder:"STATUS" predictor:"payment"`
 	Q             string `help:"List only orders with this e-mail address, order number or id." placeholder:"TEXT"`
 	Limit         int    `help:"List at most this many." default:"20"`
 	JSON          bool   `name:"json" help:"Write the list as JSON."`

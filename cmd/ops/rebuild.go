@@ -20,7 +20,7 @@ import (
 // rebuildCommand is ops rebuild.
 type rebuildCommand struct {
 	target.Target `embed:""`
-	Projection    string `arg:"" help:"A projection as ops lag names it, one of its collections, or projections for all of them."`
+	Projection    string `arg:"" help:"A projection as ops lag names it, one of its collections, or projections for all of them." predictor:"projection"`
 	DryRun        bool   `help:"Compare, and change nothing. Exit code 1 means that something differs."`
 	JSON          bool   `name:"json" help:"Write the report as JSON."`
 }

@@ -14,7 +14,7 @@ import (
 // restoreCommand is ops restore.
 type restoreCommand struct {
 	target.Target `embed:""`
-	Dir           string `arg:"" help:"Directory of the backup." type:"existingdir"`
+	Dir           string `arg:"" help:"Directory of the backup." type:"existingdir" predictor:"dir"`
 	Data          string `help:"Data directory of a shop in one process, for its secrets. Default: the one that the ready file names." placeholder:"DIR" type:"existingdir"`
 	Replicas      int    `env:"STREAM_REPLICAS" default:"1" help:"Replicas of each stream that ops has to create: 1, or 3 with three brokers."`
 	JSON          bool   `name:"json" help:"Write the report as JSON."`

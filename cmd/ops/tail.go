@@ -23,8 +23,8 @@ import (
 // tailCommand is ops tail.
 type tailCommand struct {
 	target.Target `embed:""`
-	Domain        []string      `help:"Show only events of these domains: orders, customers, inventory, payments, notifications, ops, deadletters." placeholder:"DOMAIN"`
-	Type          string        `help:"Show only events of this type; * matches any text, as in 'orders.*'." placeholder:"TYPE"`
+	Domain        []string      `help:"Show only events of these domains: orders, customers, inventory, payments, notifications, ops, deadletters." placeholder:"DOMAIN" predictor:"domain"`
+	Type          string        `help:"Show only events of this type; * matches any text, as in 'orders.*'." placeholder:"TYPE" predictor:"type"`
 	Order         string        `help:"Show only events about the order with this id." placeholder:"ID"`
 	Since         time.Duration `help:"Begin with the events of this long ago, such as 10m. Default: with the next event." placeholder:"DURATION"`
 	Count         int           `help:"End after this many events. Default: follow until Ctrl-C." placeholder:"N"`

@@ -29,6 +29,11 @@ type rebuildCommand struct {
 func (rebuildCommand) Help() string {
 	return `Folds the log from its beginning, compares every document of a projection byte by byte, writes the documents that differ, and creates missing indexes. Meanwhile the shop sells, the projection continues, and every document can be read. An interrupted rebuild is started again from the beginning.
 
+Examples:
+  ops rebuild projections --dry-run
+  ops rebuild orders.projection
+  ops rebuild payments.projection
+
 Exit codes: 0 the projection agrees with the log; 1 a dry run found differences; 2 it could not be done.`
 }
 

@@ -38,6 +38,8 @@ type table struct {
 	names []string
 	rows  [][]cell
 	lead  bool // the style of the last column applies to its first word only
+	// cutLast: the last column is shortened to the line, if it keeps minCut columns.
+	cutLast bool
 }
 
 func newTable(names ...string) *table { return &table{names: names} }
@@ -72,6 +74,7 @@ func oneLine(s string) string {
 const (
 	minLast  = 30 // with less room, the last column goes below the row
 	minOther = 8
+	minCut   = 16
 	below    = 4 // indentation of text below a row
 )
 
@@ -98,6 +101,10 @@ func (t *table) layout(rows [][]cell, columns int) layout {
 		l.start += w + 2
 	}
 	l.shorten(columns)
+	if room := columns - l.start; t.cutLast && room >= minCut {
+		l.widths[last] = min(l.widths[last], room)
+		return l
+	}
 	l.below = l.start+l.widths[last] > columns && columns-l.start < minLast
 	return l
 }
@@ -171,6 +178,9 @@ func (t *table) writeRow(out *terminal, l layout, row []cell, lead bool) error {
 		}
 	}
 	c := row[last]
+	if t.cutLast && !l.below {
+		c.text = cut(c.text, l.widths[last])
+	}
 	switch {
 	case l.right[last]:
 		return out.emit(line.String() + strings.Repeat(" ", max(l.widths[last]-width(c.text), 0)) + c.text)

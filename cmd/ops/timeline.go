@@ -24,7 +24,11 @@ type timelineCommand struct {
 
 // Help is shown by ops timeline --help.
 func (timelineCommand) Help() string {
-	return `Gathers the order's own events, its reservation and stock movements, its payment with Stripe's webhooks, its mails, and the dead letters about it. Causes come before their effects: "← 3" means that line 3 caused this one. TIME counts from the first line. SEQ is the sequence in the log, or D and the number of a dead letter.`
+	return `Gathers the order's own events, its reservation and stock movements, its payment with Stripe's webhooks, its mails, and the dead letters about it. Causes come before their effects: "← 3" means that line 3 caused this one. TIME counts from the first line. SEQ is the sequence in the log, or D and the number of a dead letter.
+
+Examples:
+  ops timeline 4XRJK-QYW5E
+  ops timeline 4XRJK-QYW5E --json | jq '.entries[].type'`
 }
 
 // Run shows the timeline of one order.

@@ -31,7 +31,11 @@ An event that can be read is refused without --force. Most such events have led 
 
 Afterwards discard the event's own dead letter, if there is one, and redrive the dead letters of other events that it caused.
 
-A void cannot be undone.`
+A void cannot be undone.
+
+Examples:
+  ops void 5121 --dry-run --reason "published by hand"
+  ops void 5121 --reason "published by hand"`
 }
 
 // Validate is called by kong when the command line is read.

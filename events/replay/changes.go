@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -40,6 +41,7 @@ func Changes(before, after any) ([]Change, error) {
 			changes = append(changes, Change{f.Name, nil, f.Value})
 		}
 	}
+	slices.SortFunc(changes, func(a, b Change) int { return cmp.Compare(a.Field, b.Field) })
 	return changes, nil
 }
 

@@ -22,13 +22,17 @@ type EntityState struct {
 // Exists reports whether the entity had an event at the moment.
 func (s EntityState) Exists() bool { return s.Revision > 0 }
 
-// StateAt returns the state of an entity at a moment, which [Reader.At] has returned. An entity that did not exist yet has no Value.
+// StateAt returns the state of an entity at a moment, which [Reader.At] has returned, or at sequence 0, before the first event. An entity
+// that did not exist yet has no Value.
 func (r *Reader) StateAt(ctx context.Context, kind Kind, id string, at Moment) (EntityState, error) {
 	subject, err := kind.Subject(id)
 	if err != nil {
 		return EntityState{}, err
 	}
 	from := uint64(1)
+	if at.Sequence == 0 {
+		return EntityState{Kind: kind.Name, ID: id, Subject: subject, At: at}, nil
+	}
 	if kind.lastOnly {
 		if from, err = r.lastBefore(ctx, subject, at.Sequence); err != nil {
 			return EntityState{}, err

@@ -79,7 +79,7 @@ A dry run names the events that would be appended and the acts that would be tri
 
 Examples:
   ops deadletters redrive 7 --dry-run
-  ops deadletters redrive --fingerprint 1f0e9a77c3d2 --reason "release 41 handles it"
+  ops deadletters redrive --fingerprint 1f0e9a77c3d2 --reason "release 41"
   ops deadletters redrive --all --reason "the mail server works again"
 
 Exit codes: 0 all are redriven, or would be in a dry run; 1 some failed again or still wait; 2 it could not be done.`

@@ -56,11 +56,7 @@ func (c *atCommand) Validate() error {
 
 // Run shows one state, or writes all.
 func (c *atCommand) Run(ctx context.Context, out *terminal) error {
-	shop, err := c.Resolve()
-	if err != nil {
-		return err
-	}
-	reader, stop, err := shop.Log(ctx)
+	shop, reader, stop, err := openShop(ctx, c.Target)
 	if err != nil {
 		return err
 	}

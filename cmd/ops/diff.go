@@ -29,11 +29,7 @@ Examples:
 
 // Run shows what changed.
 func (c *diffCommand) Run(ctx context.Context, out *terminal) error {
-	shop, err := c.Resolve()
-	if err != nil {
-		return err
-	}
-	reader, stop, err := shop.Log(ctx)
+	shop, reader, stop, err := openShop(ctx, c.Target)
 	if err != nil {
 		return err
 	}

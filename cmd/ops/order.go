@@ -48,19 +48,11 @@ type orderPage struct {
 
 // Run shows the page of one order.
 func (c *orderCommand) Run(ctx context.Context, out *terminal) error {
-	shop, err := c.Resolve()
-	if err != nil {
-		return err
-	}
-	reader, stop, err := shop.Log(ctx)
+	reader, id, stop, err := openOrder(ctx, c.Target, c.Order, out)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	id, err := findOrder(ctx, shop, reader, c.Order, out)
-	if err != nil {
-		return err
-	}
 	page, err := readOrder(ctx, reader, id)
 	if err != nil {
 		return err

@@ -52,11 +52,7 @@ func (c *statusCommand) Run(ctx context.Context, out *terminal, app *kong.Kong) 
 }
 
 func (c *statusCommand) read(ctx context.Context) (replay.Overview, error) {
-	shop, err := c.Resolve()
-	if err != nil {
-		return replay.Overview{}, err
-	}
-	reader, stop, err := shop.Log(ctx)
+	shop, reader, stop, err := openShop(ctx, c.Target)
 	if err != nil {
 		return replay.Overview{}, err
 	}

@@ -94,11 +94,7 @@ func checkType(pattern string) error {
 
 // Run shows events until the context ends or enough are shown.
 func (c *tailCommand) Run(ctx context.Context, out *terminal) error {
-	shop, err := c.Resolve()
-	if err != nil {
-		return err
-	}
-	reader, stop, err := shop.Log(ctx)
+	shop, reader, stop, err := openShop(ctx, c.Target)
 	if err != nil {
 		return err
 	}

@@ -33,19 +33,11 @@ Examples:
 
 // Run shows the timeline of one order.
 func (c *timelineCommand) Run(ctx context.Context, out *terminal) error {
-	shop, err := c.Resolve()
-	if err != nil {
-		return err
-	}
-	reader, stop, err := shop.Log(ctx)
+	reader, id, stop, err := openOrder(ctx, c.Target, c.Order, out)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	id, err := findOrder(ctx, shop, reader, c.Order, out)
-	if err != nil {
-		return err
-	}
 	history, err := reader.Timeline(ctx, id)
 	if err != nil {
 		return err
@@ -121,6 +113,19 @@ func eventStyle(subject, eventType string) style {
 func domainOf(subject string) string {
 	domain, _, _ := strings.Cut(subject, ".")
 	return domain
+}
+
+// openOrder opens the log and finds an order in it. The caller calls stop when done.
+func openOrder(ctx context.Context, flags target.Target, name string, out *terminal) (reader *replay.Reader, id string, stop func(), err error) {
+	shop, reader, stop, err := openShop(ctx, flags)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	if id, err = findOrder(ctx, shop, reader, name, out); err != nil {
+		stop()
+		return nil, "", nil, err
+	}
+	return reader, id, stop, nil
 }
 
 // findOrder returns the id of an order that is named by its id or number. Numbers are looked up in the database, and in the

@@ -52,11 +52,7 @@ func (c *voidCommand) Validate() error {
 
 // Run declares one event void.
 func (c *voidCommand) Run(ctx context.Context, out *terminal) error {
-	shop, err := c.Resolve()
-	if err != nil {
-		return err
-	}
-	reader, stop, err := shop.Log(ctx)
+	shop, reader, stop, err := openShop(ctx, c.Target)
 	if err != nil {
 		return err
 	}

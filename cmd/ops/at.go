@@ -113,11 +113,7 @@ func writeState(s replay.EntityState, out *terminal) error {
 		if err != nil {
 			return err
 		}
-		t := newTable("FIELD", "VALUE")
-		for _, f := range fields {
-			t.add(cell{f.Name, bold}, valueText(f.Value))
-		}
-		if err := t.write(out); err != nil {
+		if err := writeFields(fields, out); err != nil {
 			return err
 		}
 	}
@@ -125,6 +121,14 @@ func writeState(s replay.EntityState, out *terminal) error {
 		return out.item(cell{"not readable", red}, s.Error+"; requests about it failed. See ops void --help and ops repair --help")
 	}
 	return nil
+}
+
+func writeFields(fields []replay.Field, out *terminal) error {
+	t := newTable("FIELD", "VALUE")
+	for _, f := range fields {
+		t.add(cell{f.Name, bold}, valueText(f.Value))
+	}
+	return t.write(out)
 }
 
 // writeStateTitle writes which entity it is, and how new its state was at the moment.

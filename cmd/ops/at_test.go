@@ -9,6 +9,7 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/replay"
+	"tillstream/orders"
 )
 
 func TestAtAndDiffShowAnEntityAtAMoment(t *testing.T) {
@@ -76,6 +77,15 @@ func TestAtAllWritesTheStateOfTheShop(t *testing.T) {
 	entries, err := os.ReadDir(dirs[0])
 	if err != nil || len(entries) != 10 {
 		t.Fatalf("got files %v, error %v", entries, err)
+	}
+	live, _, err := orders.Orders.Read(t.Context(), b.log, "o1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := json.Marshal(live)
+	line, err2 := os.ReadFile(filepath.Join(dirs[1], "orders.jsonl"))
+	if err != nil || err2 != nil || !strings.Contains(string(line), `"state":`+string(want)+"}") {
+		t.Errorf("orders.jsonl: got %v, %v and\n%s\nwant the state of a live fold\n%s", err, err2, line, want)
 	}
 	for _, e := range entries {
 		first, err1 := os.ReadFile(filepath.Join(dirs[0], e.Name()))

@@ -64,7 +64,7 @@ func (c *showDeadLetterCommand) Run(ctx context.Context, out *terminal) error {
 	if err != nil {
 		return err
 	}
-	result := map[string]any{"dead_letter": d, "attempts": attemptsOf(history), "states": states, "commands": commandsFor(d)}
+	result := map[string]any{"dead_letter": d, "attempts": attemptsOf(history), "states": states, "commands": commandsFor(d, states)}
 	if !lost {
 		result["event"] = originalEvent{m.Sequence, m.Stored, m.Subject, m.Header, m.Data}
 	}
@@ -76,7 +76,7 @@ func (c *showDeadLetterCommand) Run(ctx context.Context, out *terminal) error {
 			return out.item(cell{"event", bold}, fmt.Sprintf("the log has no event at %d; ops repair names what it lacks", d.Sequence))
 		}
 		problems := []error{writeOriginal(m, out), writeStates(states, out)}
-		for _, command := range commandsFor(d) {
+		for _, command := range commandsFor(d, states) {
 			problems = append(problems, out.item(cell{"next    ", dim}, command))
 		}
 		return errors.Join(problems...)
@@ -108,6 +108,9 @@ func writeDeadLetter(d replay.DeadLetter, history []replay.Message, out *termina
 
 func writeOriginal(m replay.Message, out *terminal) error {
 	for _, name := range slices.Sorted(maps.Keys(m.Header)) {
+		if strings.HasPrefix(name, "Nats-") {
+			continue // of the broker
+		}
 		if err := out.item(cell{"header  ", dim}, name+": "+strings.Join(m.Header[name], ", ")); err != nil {
 			return err
 		}
@@ -191,8 +194,14 @@ func writeStates(states []replay.StateDiff, out *terminal) error {
 		case !s.Before.Exists():
 			title += ": it did not exist"
 		}
-		for _, problem := range notEmpty(s.Before.Error) {
-			title += ": not readable: " + problem
+		if s.Before.Exists() && len(s.Changes) == 0 && s.After.Error == s.Before.Error {
+			title += " and now the same"
+		}
+		switch {
+		case s.Before.Error != "":
+			title += "; not readable since: " + s.Before.Error
+		case s.After.Error != "":
+			title += "; now not readable: " + s.After.Error
 		}
 		if err := errors.Join(out.printf(""), out.item(cell{s.After.Kind + " " + s.After.ID, bold}, title), writeStateBeforeAndNow(s, out)); err != nil {
 			return err
@@ -206,6 +215,9 @@ func writeStateBeforeAndNow(s replay.StateDiff, out *terminal) error {
 	fields, err := replay.Fields(s.Before.Value)
 	if err != nil || len(fields)+len(s.Changes) == 0 {
 		return err
+	}
+	if len(s.Changes) == 0 {
+		return writeFields(fields, out)
 	}
 	now := map[string]any{}
 	for _, c := range s.Changes {
@@ -226,13 +238,16 @@ func writeStateBeforeAndNow(s replay.StateDiff, out *terminal) error {
 }
 
 // commandsFor returns the commands that help with a dead letter.
-func commandsFor(d replay.DeadLetter) []string {
+func commandsFor(d replay.DeadLetter, states []replay.StateDiff) []string {
 	if d.State != replay.StateOpen {
 		return []string{}
 	}
 	commands := []string{}
 	if d.Sequence > 0 {
 		commands = append(commands, fmt.Sprintf("ops deadletters redrive %d --dry-run", d.Number), fmt.Sprintf("ops deadletters redrive --fingerprint %s --reason TEXT", d.Fingerprint))
+	}
+	if slices.ContainsFunc(states, func(s replay.StateDiff) bool { return s.After.Error != "" }) {
+		commands = append(commands, fmt.Sprintf("ops void %d --dry-run --reason TEXT", d.Sequence))
 	}
 	return append(commands, fmt.Sprintf("ops deadletters discard %d --reason TEXT", d.Number))
 }

@@ -13,7 +13,7 @@ import (
 // backupCommand is ops backup.
 type backupCommand struct {
 	target.Target `embed:""`
-	Dir           string `arg:"" help:"Directory to write to; it must be new or empty." type:"path"`
+	Dir           string `arg:"" help:"Directory to write to; it must be new or empty." type:"path" predictor:"dir"`
 	Data          string `help:"Data directory of a shop in one process, for its secrets. Default: the one that the ready file names." placeholder:"DIR" type:"path"`
 	JSON          bool   `name:"json" help:"Write the report as JSON."`
 }
@@ -24,7 +24,11 @@ func (backupCommand) Help() string {
 
 Lists, searches and the archive are not included; they are rebuilt from the log. Neither is the data of Stripe and the mail server, nor of the embedded sandbox and mailbox that replace them (DATA/stripe, DATA/mail).
 
-A directory with a manifest.json is a complete backup; one without it was interrupted and may be deleted. The files contain customers' addresses, so only their owner can read them: keep it that way when you copy them. ops restore restores a backup.`
+A directory with a manifest.json is a complete backup; one without it was interrupted and may be deleted. The files contain customers' addresses, so only their owner can read them: keep it that way when you copy them. ops restore restores a backup.
+
+Examples:
+  ops backup /backups/2026-11-30
+  ops backup /backups/2026-11-30 --data ./data`
 }
 
 // Run writes a backup.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 
 	"github.com/alecthomas/kong"
 
@@ -29,9 +31,15 @@ Exit codes: 0 done, nothing is wrong; 1 done, something is wrong; 2 could not be
 
 // commands is the command line.
 type commands struct {
+	Wide bool `help:"Do not fit the answer into 80 columns: shorten nothing, wrap nothing."`
+
+	Status      statusCommand      `cmd:"" default:"withargs" help:"Show what is wrong now, and all commands; ops alone does the same."`
 	ImportItems importItemsCommand `cmd:"" name:"import-items" help:"Import the items of a sales ledger (CSV)."`
 	Orders      ordersCommand      `cmd:"" help:"List orders, newest first."`
+	Order       orderCommand       `cmd:"" help:"Show one order: what was ordered, its money and messages, what to do next."`
 	Timeline    timelineCommand    `cmd:"" help:"Show everything that happened to one order."`
+	At          atCommand          `cmd:"" help:"Show the state of an order, a payment, a SKU … or of the whole shop at a moment."`
+	Diff        diffCommand        `cmd:"" help:"Show what changed in an order, a payment, a SKU … between two moments."`
 	Tail        tailCommand        `cmd:"" help:"Show events as they are appended."`
 	Lag         lagCommand         `cmd:"" help:"Show how far each lane is behind, and which process runs it."`
 	DeadLetters deadLettersCommand `cmd:"" name:"deadletters" help:"List, show, redrive or discard dead letters: events that lanes could not handle."`
@@ -46,26 +54,44 @@ type commands struct {
 	Staff       staffCommand       `cmd:"" help:"List, add, change and remove members of staff."`
 	Keys        keysCommand        `cmd:"" help:"List, make and revoke API keys."`
 	Verify      verifyCommand      `cmd:"" help:"Check every promise of the shop."`
+	Completion  completionCommand  `cmd:"" help:"Write the script that completes commands in bash, zsh or fish."`
 }
+
+// protectMoments writes moments such as -2h in the form now-2h, because a parameter that begins with a hyphen is taken for a flag.
+func protectMoments(args []string) []string {
+	args = slices.Clone(args)
+	for i, arg := range args {
+		if slices.Contains([]string{"at", "diff", "verify"}, args[0]) && beforeNow.MatchString(arg) {
+			args[i] = "now" + arg
+		}
+	}
+	return args
+}
+
+var beforeNow = regexp.MustCompile(`^-\d+(\.\d+)?(ms|d|h|m|s)`)
 
 // run carries out one command line and returns the exit code.
 func run(ctx context.Context, args []string, out *terminal) int {
-	helped := false
-	parser, err := kong.New(&commands{}, kong.Name("ops"), kong.Description(description), kong.Vars(target.Vars()),
+	helped, line := false, commands{}
+	parser, err := kong.New(&line, kong.Name("ops"), kong.Description(description), kong.Vars(target.Vars()),
 		kong.Writers(out.out, out.err), kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: columns}),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(out))
 	if err != nil {
 		return out.fail(err)
 	}
-	command, err := parser.Parse(args)
+	if completes(parser) {
+		return exitOK
+	}
+	command, err := parser.Parse(protectMoments(args))
 	if helped {
 		return exitOK
 	}
 	if err != nil {
 		return out.fail(fmt.Errorf("%w; see ops --help", err))
 	}
-	err = command.Run()
+	out.wide = line.Wide
+	err = command.Run(parser)
 	switch {
 	case err == nil:
 		return exitOK

@@ -9,6 +9,15 @@ import (
 	"tillstream/events/replay"
 )
 
+// openShop opens the log of the shop that the flags name. The caller calls stop when done.
+func openShop(ctx context.Context, flags target.Target) (shop target.Shop, reader *replay.Reader, stop func(), err error) {
+	if shop, err = flags.Resolve(); err != nil {
+		return shop, nil, nil, err
+	}
+	reader, stop, err = shop.Log(ctx)
+	return shop, reader, stop, err
+}
+
 // connect opens the log and the database of the shop that the flags name. The caller calls stop when done.
 func connect(ctx context.Context, flags target.Target) (reader *replay.Reader, db *mongo.Database, stop func(), err error) {
 	shop, err := flags.Resolve()

@@ -5,11 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"tillstream/cmd/internal/output"
 	"tillstream/cmd/internal/target"
@@ -30,6 +28,17 @@ type listDeadLettersCommand struct {
 	State         string `help:"Which dead letters: open, redriven, discarded or all." enum:"open,redriven,discarded,all" default:"open"`
 	Limit         int    `help:"List at most this many, newest first." default:"20"`
 	JSON          bool   `name:"json" help:"Write the list as JSON."`
+	CSV           bool   `name:"csv" help:"Write the list as CSV."`
+}
+
+// Help is shown by ops deadletters list --help.
+func (listDeadLettersCommand) Help() string {
+	return `Counts the dead letters by cause: FIRST and LAST are when the first and the newest of a cause were opened, AGE is the time since the first. Then it lists the newest. Dead letters of one cause have the same CAUSE, whatever their orders, numbers and ids.
+
+Examples:
+  ops deadletters
+  ops deadletters list --state all --limit 100
+  ops deadletters list --csv > deadletters.csv`
 }
 
 // Run counts dead letters by cause and lists the newest.
@@ -47,6 +56,9 @@ func (c *listDeadLettersCommand) Run(ctx context.Context, out *terminal) error {
 	causes := replay.Causes(chosen)
 	slices.Reverse(chosen)
 	listed := chosen[:min(len(chosen), max(c.Limit, 0))]
+	if c.CSV {
+		return letterTable(listed, true).csv(out)
+	}
 	result := map[string]any{"state": c.State, "total": len(chosen), "causes": causes, "dead_letters": append([]replay.DeadLetter{}, listed...)}
 	return out.answer(c.JSON, result, func() error { return c.write(listed, len(chosen), causes, out) }, false)
 }
@@ -70,10 +82,16 @@ func (c *listDeadLettersCommand) write(listed []replay.DeadLetter, total int, ca
 
 // writeDeadLetters writes a table of causes and one of dead letters. The states are shown only if they differ.
 func writeDeadLetters(listed []replay.DeadLetter, causes []replay.Cause, states bool, out *terminal) error {
-	counted := newTable("COUNT>", "CAUSE", "LANE", "LAST", "ERROR")
+	counted := newTable("COUNT>", "CAUSE", "LANE", "FIRST", "LAST", "AGE>", "ERROR")
 	for _, c := range causes {
-		counted.add(output.Number(c.Count), c.Fingerprint, cell{c.Lane, bold}, c.Last.Local().Format(minutes), cell{c.Error, red})
+		counted.add(output.Number(c.Count), c.Fingerprint, cell{c.Lane, bold}, c.First.Local().Format(minutes), c.Last.Local().Format(minutes),
+			replay.Age(time.Since(c.First)), cell{c.Error, red})
 	}
+	return errors.Join(counted.write(out), out.printf(""), letterTable(listed, states).write(out))
+}
+
+// letterTable is the table of dead letters. The states are shown only if they differ.
+func letterTable(listed []replay.DeadLetter, states bool) *table {
 	names, last := []string{"NUMBER>", "SINCE", "LANE", "CAUSE", "SEQUENCE>"}, "EVENT"
 	if states {
 		names = append(names, "STATE")
@@ -86,7 +104,7 @@ func writeDeadLetters(listed []replay.DeadLetter, causes []replay.Cause, states 
 		}
 		rows.add(append(row, eventText(d))...)
 	}
-	return errors.Join(counted.write(out), out.printf(""), rows.write(out))
+	return rows
 }
 
 // eventText names the event of a dead letter, or the first of its messages.
@@ -114,90 +132,4 @@ func stateCell(d replay.DeadLetter) cell {
 		return cell{string(d.State), red}
 	}
 	return cell{string(d.State), green}
-}
-
-// showDeadLetterCommand is ops deadletters show.
-type showDeadLetterCommand struct {
-	target.Target `embed:""`
-	Number        uint64 `arg:"" help:"Number of the dead letter, as ops deadletters lists it."`
-	JSON          bool   `name:"json" help:"Write the dead letter and its event as JSON."`
-}
-
-// originalEvent is the event of a dead letter, as ops deadletters show --json writes it.
-type originalEvent struct {
-	Sequence uint64              `json:"sequence"`
-	Stored   time.Time           `json:"stored"`
-	Subject  string              `json:"subject"`
-	Headers  map[string][]string `json:"headers"`
-	Data     []byte              `json:"data"`
-}
-
-// Run shows one dead letter.
-func (c *showDeadLetterCommand) Run(ctx context.Context, out *terminal) error {
-	reader, stop, err := c.Log(ctx)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	d, history, err := reader.DeadLetterAt(ctx, c.Number)
-	if errors.Is(err, replay.ErrNotFound) {
-		return fmt.Errorf("no dead letter has the number %d; ops deadletters list --state all lists every one", c.Number)
-	}
-	if err != nil {
-		return err
-	}
-	m, err := reader.Original(ctx, d)
-	lost := errors.Is(err, replay.ErrNotFound)
-	if err != nil && !lost {
-		return err
-	}
-	result := map[string]any{"dead_letter": d}
-	if !lost {
-		result["event"] = originalEvent{m.Sequence, m.Stored, m.Subject, m.Header, m.Data}
-	}
-	return out.answer(c.JSON, result, func() error {
-		if err := writeDeadLetter(d, history, out); err != nil {
-			return err
-		}
-		if lost {
-			return out.item(cell{"event", bold}, fmt.Sprintf("the log has no event at %d; ops repair names what it lacks", d.Sequence))
-		}
-		return writeOriginal(m, out)
-	}, false)
-}
-
-func writeDeadLetter(d replay.DeadLetter, history []replay.Message, out *terminal) error {
-	fields := [][2]string{{"state", string(d.State)}, {"lane", d.Worker}, {"event", fmt.Sprint(d.Sequence)}, {"all", runsText(d)}, {"type", d.Type}, {"subject", d.Subject},
-		{"since", d.Stored.Local().Format(millis)}, {"attempt", fmt.Sprint(d.Attempt)}, {"cause", d.Fingerprint}, {"error", d.Error}}
-	for _, f := range fields {
-		if f[1] == "" {
-			continue
-		}
-		if err := out.item(cell{fmt.Sprintf("%-8s", f[0]), bold}, f[1]); err != nil {
-			return err
-		}
-	}
-	for _, m := range history[1:] {
-		text := "cannot be read"
-		if e, err := m.Event(); err == nil {
-			text = fmt.Sprintf("%s  %s (%s)", m.Stored.Local().Format(millis), replay.Summary(e), e.Actor)
-		}
-		if err := out.item(cell{"then    ", bold}, text); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func writeOriginal(m replay.Message, out *terminal) error {
-	for _, name := range slices.Sorted(maps.Keys(m.Header)) {
-		if err := out.item(cell{"header  ", dim}, name+": "+strings.Join(m.Header[name], ", ")); err != nil {
-			return err
-		}
-	}
-	body := string(m.Data)
-	if !utf8.Valid(m.Data) {
-		body = fmt.Sprintf("%q", m.Data)
-	}
-	return out.item(cell{"body    ", bold}, body)
 }

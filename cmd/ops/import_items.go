@@ -20,11 +20,12 @@ import (
 // importItemsCommand is ops import-items.
 type importItemsCommand struct {
 	target.Target `embed:""`
-	File          string          `arg:"" help:"Sales ledger with the columns of the \"Online Retail\" data set." type:"existingfile"`
+	File          string          `arg:"" help:"Sales ledger with the columns of the \"Online Retail\" data set." type:"existingfile" predictor:"file"`
 	Refused       string          `help:"Write every refused line to this CSV file, with the columns line, reason, detail and text." placeholder:"FILE" type:"path"`
 	DateFormat    seed.DateFormat `help:"How the file writes its dates: iso (2010-12-31), d/m/y (31/12/2010) or m/d/y (12/31/2010), each with or without the time of day. Default: iso and d/m/y are both read." placeholder:"FORMAT"`
 	Show          int             `help:"Print at most this many refused lines." default:"20"`
 	KeepStock     bool            `help:"Keep the stock of items as it is. Without this flag it is set to the number of units that the ledger sold."`
+	JSON          bool            `name:"json" help:"Write JSON: {lines, items, changed, unchanged, refused_items, refused_lines}."`
 }
 
 // Help is shown by ops import-items --help.
@@ -34,6 +35,10 @@ func (importItemsCommand) Help() string {
 Dates are read as iso (2010-12-31) or d/m/y (31/12/2010). A file with a month over 12 is not imported, because its other dates may be misread too. Give the format by --date-format, such as --date-format m/d/y.
 
 Importing a file again changes only what differs from the file. In the file of refused lines, text that a spreadsheet would take for a formula begins with a single quote.
+
+Examples:
+  ops import-items ledger.csv --refused refused.csv
+  ops import-items ledger.csv --date-format m/d/y --keep-stock
 
 Exit codes: 0 imported; 1 the shop refused some items; 2 nothing was imported, for example because every line was refused.`
 }
@@ -85,13 +90,25 @@ func (c *importItemsCommand) Run(ctx context.Context, out *terminal) error {
 	if err != nil {
 		return err
 	}
-	if err := c.report(read, done, out); err != nil {
-		return err
+	result := map[string]any{"lines": read.Lines, "items": len(read.Items), "changed": done.changed, "unchanged": done.unchanged,
+		"refused_items": append([]itemResult{}, done.refused...), "refused_lines": refusedLines(read.Refused)}
+	return out.answer(c.JSON, result, func() error { return c.report(read, done, out) }, len(done.refused) > 0)
+}
+
+// refusedLine is a refused line as --json writes it.
+type refusedLine struct {
+	Line   int         `json:"line"`
+	Reason seed.Reason `json:"reason"`
+	Detail string      `json:"detail"`
+	Text   string      `json:"text"`
+}
+
+func refusedLines(refused []seed.Refusal) []refusedLine {
+	lines := make([]refusedLine, len(refused))
+	for i, r := range refused {
+		lines[i] = refusedLine{Line: r.Line, Reason: r.Reason, Detail: r.Detail, Text: r.Text}
 	}
-	if len(done.refused) > 0 {
-		return errProblem
-	}
-	return nil
+	return lines
 }
 
 func (c *importItemsCommand) read(out *terminal) (read seed.Result, err error) {

@@ -16,6 +16,7 @@ import (
 type lagCommand struct {
 	target.Target `embed:""`
 	JSON          bool `name:"json" help:"Write the lanes as JSON."`
+	CSV           bool `name:"csv" help:"Write the lanes as CSV."`
 }
 
 // Help is shown by ops lag --help.
@@ -24,7 +25,11 @@ func (lagCommand) Help() string {
 
 STATE is "running"; "free" if no process runs the lane; "paused" from ops pause to ops resume; or "circuit open" while the lane's destination refuses every act. The lane then tries one act from time to time and continues when it succeeds.
 
-The last line says when a process of the shop, or ops verify --deep, last compared log and archive event by event, and the result.`
+The last line says when a process of the shop, or ops verify --deep, last compared log and archive event by event, and the result.
+
+Examples:
+  ops lag
+  ops lag --json`
 }
 
 // Run shows how far each lane is behind.
@@ -41,6 +46,9 @@ func (c *lagCommand) Run(ctx context.Context, out *terminal) error {
 	audit, err := reader.LastAudit(ctx)
 	if err != nil {
 		return err
+	}
+	if c.CSV {
+		return laneTable(lanes).csv(out)
 	}
 	if c.JSON {
 		return out.json(map[string]any{"lanes": append([]replay.Lane{}, lanes...), "audit": audit})
@@ -68,6 +76,13 @@ func writeLanes(lanes []replay.Lane, out *terminal) error {
 	if len(lanes) == 0 {
 		return out.printf("no lanes: no process of the shop has run on this broker")
 	}
+	if err := laneTable(lanes).write(out); err != nil {
+		return err
+	}
+	return writeHolds(lanes, out)
+}
+
+func laneTable(lanes []replay.Lane) *table {
 	t := newTable("LANE", "KIND", "PROCESS", "POSITION>", "LAG>", "OPEN>", "STATE")
 	for _, l := range lanes {
 		lag := cell{text: output.Number(l.Lag)}
@@ -76,9 +91,11 @@ func writeLanes(lanes []replay.Lane, out *terminal) error {
 		}
 		t.add(cell{l.Name, bold}, string(l.Kind), cell{shortID(l.Holder), dim}, output.Number(l.Position), lag, fmt.Sprint(len(l.Open)), laneState(l))
 	}
-	if err := t.write(out); err != nil {
-		return err
-	}
+	return t
+}
+
+// writeHolds writes why lanes wait.
+func writeHolds(lanes []replay.Lane, out *terminal) error {
 	for _, l := range lanes {
 		if l.CircuitOpen != "" {
 			if err := out.item(cell{l.Name, yellow}, l.CircuitOpen); err != nil {

@@ -17,11 +17,22 @@ import (
 // ordersCommand is ops orders.
 type ordersCommand struct {
 	target.Target `embed:""`
-	Status        string `help:"List only orders with this status: placed, awaiting_payment, capturing, confirmed, rejected, expired, cancelled, paid_late." placeholder:"STATUS"`
-	Payment       string `help:"List only orders with this payment status: unpaid, authorized, paid, partly_refunded, refunded." placeholder:"STATUS"`
+	Status        string `help:"List only orders with this status: placed, awaiting_payment, capturing, confirmed, rejected, expired, cancelled, paid_late." placeholder:"STATUS" predictor:"status"`
+	Payment       string `help:"List only orders with this payment status: unpaid, authorized, paid, partly_refunded, refunded." placeholder:"STATUS" predictor:"payment"`
 	Q             string `help:"List only orders with this e-mail address, order number or id." placeholder:"TEXT"`
 	Limit         int    `help:"List at most this many." default:"20"`
 	JSON          bool   `name:"json" help:"Write the list as JSON."`
+	CSV           bool   `name:"csv" help:"Write the list as CSV."`
+}
+
+// Help is shown by ops orders --help.
+func (ordersCommand) Help() string {
+	return `The list comes from the staff API, which reads the projection of the orders: ops lag shows how far it is behind. A long e-mail address is shortened in its middle; --wide, --csv and --json have it in full.
+
+Examples:
+  ops orders --status awaiting_payment
+  ops orders --q ada@example.com
+  ops orders --limit 1000 --csv > orders.csv`
 }
 
 // orderRow is one order as the staff API lists it.
@@ -63,6 +74,9 @@ func (c *ordersCommand) Run(ctx context.Context, out *terminal) error {
 	if err != nil {
 		return err
 	}
+	if c.CSV {
+		return orderTable(rows, time.RFC3339).csv(out)
+	}
 	return out.answer(c.JSON, map[string]any{"orders": rows, "more": more}, func() error { return c.write(rows, more, out) }, false)
 }
 
@@ -70,17 +84,27 @@ func (c *ordersCommand) write(rows []orderRow, more bool, out *terminal) error {
 	if len(rows) == 0 {
 		return out.printf("no orders")
 	}
-	t := newTable("NUMBER", "STATUS", "PAYMENT", "TOTAL>", "PLACED", "E-MAIL")
-	for _, o := range rows {
-		t.add(o.Number, cell{o.Status, statusStyle(o.Status)}, cell{o.Payment, statusStyle(o.Payment)}, o.Total.String(), o.PlacedAt.Local().Format(minutes), o.Email)
+	layout := "01-02 15:04"
+	if slices.ContainsFunc(rows, func(o orderRow) bool { return o.PlacedAt.Local().Year() != time.Now().Year() }) {
+		layout = minutes
 	}
-	if err := t.write(out); err != nil {
+	if err := orderTable(rows, layout).write(out); err != nil {
 		return err
 	}
 	if more {
 		out.note("there are more orders: --limit %d shows twice as many", 2*c.Limit)
 	}
 	return nil
+}
+
+// orderTable is the table of orders, with times in a layout. The year is left out where it is this one, for the e-mail addresses.
+func orderTable(rows []orderRow, layout string) *table {
+	t := newTable("NUMBER", "STATUS", "PAYMENT", "TOTAL>", "PLACED", "E-MAIL")
+	t.cutLast = true
+	for _, o := range rows {
+		t.add(o.Number, cell{o.Status, statusStyle(o.Status)}, cell{o.Payment, statusStyle(o.Payment)}, o.Total.String(), o.PlacedAt.Local().Format(layout), o.Email)
+	}
+	return t
 }
 
 // fetch reads pages until there are enough orders or no more.

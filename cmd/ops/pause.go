@@ -24,7 +24,11 @@ type pauseCommand struct {
 func (pauseCommand) Help() string {
 	return `A paused lane takes no events, in any process, until the pause ends; work that has begun is finished. Events wait in the log and are handled in order afterwards. The shop sells without its projections. While another lane is paused, orders are accepted but wait for that lane.
 
-The pause is an event in the log, so it outlives restarts of every process and of the broker. ops lag shows it, and /readyz of the process says degraded.`
+The pause is an event in the log, so it outlives restarts of every process and of the broker. ops lag shows it, and /readyz of the process says degraded.
+
+Examples:
+  ops pause notifications.mail --for 2h --reason "the mail server moves"
+  ops pause projections --reason "the database moves"`
 }
 
 // Run pauses lanes.
@@ -51,7 +55,11 @@ type resumeCommand struct {
 
 // Help is shown by ops resume --help.
 func (resumeCommand) Help() string {
-	return `The lanes handle the events that waited, in order. Resuming a lane that is not paused changes nothing.`
+	return `The lanes handle the events that waited, in order. Resuming a lane that is not paused changes nothing.
+
+Examples:
+  ops resume notifications.mail --reason "the mail server has moved"
+  ops resume projections`
 }
 
 // Run ends the pause of lanes.

@@ -20,7 +20,7 @@ import (
 // rebuildCommand is ops rebuild.
 type rebuildCommand struct {
 	target.Target `embed:""`
-	Projection    string `arg:"" help:"A projection as ops lag names it, one of its collections, or projections for all of them."`
+	Projection    string `arg:"" help:"A projection as ops lag names it, one of its collections, or projections for all of them." predictor:"projection"`
 	DryRun        bool   `help:"Compare, and change nothing. Exit code 1 means that something differs."`
 	JSON          bool   `name:"json" help:"Write the report as JSON."`
 }
@@ -28,6 +28,11 @@ type rebuildCommand struct {
 // Help is shown by ops rebuild --help.
 func (rebuildCommand) Help() string {
 	return `Folds the log from its beginning, compares every document of a projection byte by byte, writes the documents that differ, and creates missing indexes. Meanwhile the shop sells, the projection continues, and every document can be read. An interrupted rebuild is started again from the beginning.
+
+Examples:
+  ops rebuild projections --dry-run
+  ops rebuild orders.projection
+  ops rebuild payments.projection
 
 Exit codes: 0 the projection agrees with the log; 1 a dry run found differences; 2 it could not be done.`
 }

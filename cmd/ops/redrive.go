@@ -77,6 +77,11 @@ func (redriveCommand) Help() string {
 
 A dry run names the events that would be appended and the acts that would be tried. An act first checks what was done before: a mail that was sent is not sent again.
 
+Examples:
+  ops deadletters redrive 7 --dry-run
+  ops deadletters redrive --fingerprint 1f0e9a77c3d2 --reason "release 41"
+  ops deadletters redrive --all --reason "the mail server works again"
+
 Exit codes: 0 all are redriven, or would be in a dry run; 1 some failed again or still wait; 2 it could not be done.`
 }
 
@@ -225,7 +230,11 @@ type discardCommand struct {
 
 // Help is shown by ops deadletters discard --help.
 func (discardCommand) Help() string {
-	return `Discard dead letters that were settled in another way, such as by a refund in Stripe's dashboard. The log keeps who did it and why, and ops verify no longer reports them. The event itself stays in the log.`
+	return `Discard dead letters that were settled in another way, such as by a refund in Stripe's dashboard. The log keeps who did it and why, and ops verify no longer reports them. The event itself stays in the log.
+
+Examples:
+  ops deadletters discard 7 --reason "refunded in Stripe's dashboard"
+  ops deadletters discard --fingerprint 1f0e9a77c3d2 --reason "test messages"`
 }
 
 // Validate is called by kong when the command line is read.

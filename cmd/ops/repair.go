@@ -36,6 +36,10 @@ A log that lacks events in the middle is damaged. The broker inserts nothing, so
 
 An event that neither copy has is gone. It is named, and a placeholder takes its sequence. If its order, payment or item has later events, these cannot be read without it, and requests about it fail: ops verify names them. Find out from Stripe, the mailbox or the customer what happened, declare each of the later events void with ops void SEQ --force --reason TEXT, and record the facts again. Then ops void SEQ --force of the placeholder ends the finding of ops verify.
 
+Examples:
+  ops repair
+  ops repair --yes
+
 Exit codes: 0 both copies are complete, or were made complete; 1 events are missing, and --yes was not given, or events are in neither copy; 2 it could not be done.`
 }
 

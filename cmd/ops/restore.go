@@ -14,7 +14,7 @@ import (
 // restoreCommand is ops restore.
 type restoreCommand struct {
 	target.Target `embed:""`
-	Dir           string `arg:"" help:"Directory of the backup." type:"existingdir"`
+	Dir           string `arg:"" help:"Directory of the backup." type:"existingdir" predictor:"dir"`
 	Data          string `help:"Data directory of a shop in one process, for its secrets. Default: the one that the ready file names." placeholder:"DIR" type:"existingdir"`
 	Replicas      int    `env:"STREAM_REPLICAS" default:"1" help:"Replicas of each stream that ops has to create: 1, or 3 with three brokers."`
 	JSON          bool   `name:"json" help:"Write the report as JSON."`
@@ -26,7 +26,11 @@ func (restoreCommand) Help() string {
 
 The whole backup is read and compared with its manifest before anything is written. Every event is restored with its sequence and id. Secrets are written to the data directory, if there is one. If the restore is interrupted, run it again: it continues. No process of the shop starts before the restore has finished.
 
-After a restore, nothing is charged or mailed again that the backup records as done. The shop does not know what happened after the backup: see "Backups" in deploy/runbook.md for the payments and mails of that time.`
+After a restore, nothing is charged or mailed again that the backup records as done. The shop does not know what happened after the backup: see "Backups" in deploy/runbook.md for the payments and mails of that time.
+
+Examples:
+  ops restore /backups/2026-11-30 --shop new/ready.json
+  ops restore /backups/2026-11-30 --nats nats://127.0.0.1:4222 --replicas 3`
 }
 
 // Run restores a backup.

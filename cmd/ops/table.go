@@ -1,15 +1,29 @@
 package main
 
 import (
+	"cmp"
+	"encoding/csv"
 	"fmt"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/mattn/go-runewidth"
+
+	"tillstream/cmd/internal/output"
 	"tillstream/events/text"
 )
 
-// columns is the greatest width of an answer. Text that does not fit continues on the next line.
+// columns is the greatest width of an answer without --wide. Text that does not fit continues on the next line.
 const columns = 80
+
+// unlimited is the greatest width of an answer with --wide.
+const unlimited = 1 << 20
+
+// monospace measures text as a terminal shows it: a Chinese character takes two columns, a combining mark none. The widths do not
+// depend on the locale.
+var monospace = &runewidth.Condition{}
+
+func width(text string) int { return monospace.StringWidth(text) }
 
 // cell is one field of a table.
 type cell struct {
@@ -24,6 +38,8 @@ type table struct {
 	names []string
 	rows  [][]cell
 	lead  bool // the style of the last column applies to its first word only
+	// cutLast: the last column is shortened to the line, if it keeps minCut columns.
+	cutLast bool
 }
 
 func newTable(names ...string) *table { return &table{names: names} }
@@ -58,6 +74,7 @@ func oneLine(s string) string {
 const (
 	minLast  = 30 // with less room, the last column goes below the row
 	minOther = 8
+	minCut   = 16
 	below    = 4 // indentation of text below a row
 )
 
@@ -69,39 +86,44 @@ type layout struct {
 	below  bool // whether the last column goes below the row
 }
 
-func (t *table) layout(rows [][]cell) layout {
+func (t *table) layout(rows [][]cell, columns int) layout {
 	l := layout{widths: make([]int, len(t.names)), right: make([]bool, len(t.names))}
 	for i, name := range t.names {
 		l.right[i] = strings.HasSuffix(name, ">")
 	}
 	for _, row := range rows {
 		for i, c := range row {
-			l.widths[i] = max(l.widths[i], utf8.RuneCountInString(c.text))
+			l.widths[i] = max(l.widths[i], width(c.text))
 		}
 	}
 	last := len(t.names) - 1
 	for _, w := range l.widths[:last] {
 		l.start += w + 2
 	}
-	l.shorten()
+	l.shorten(columns)
+	if room := columns - l.start; t.cutLast && room >= minCut {
+		l.widths[last] = min(l.widths[last], room)
+		return l
+	}
 	l.below = l.start+l.widths[last] > columns && columns-l.start < minLast
 	return l
 }
 
-// shorten narrows the widest columns, except the last one, until they fit into a line.
-func (l *layout) shorten() {
+// shorten narrows the widest columns of text, except the last one, until they fit into a line. A number is never shortened: it would
+// be another number.
+func (l *layout) shorten(columns int) {
 	others := l.widths[:len(l.widths)-1]
 	for l.start > columns {
-		widest := 0
+		widest := -1
 		for i, w := range others {
-			if w > others[widest] {
+			if !l.right[i] && w > minOther && (widest < 0 || w > others[widest]) {
 				widest = i
 			}
 		}
-		less := min(l.start-columns, others[widest]-minOther)
-		if less <= 0 {
+		if widest < 0 {
 			return
 		}
+		less := min(l.start-columns, others[widest]-minOther)
 		others[widest], l.start = others[widest]-less, l.start-less
 	}
 }
@@ -112,7 +134,7 @@ func (t *table) write(out *terminal) error {
 		head[i] = cell{text: strings.TrimSuffix(name, ">"), style: bold}
 	}
 	rows := append([][]cell{head}, t.rows...)
-	l := t.layout(rows)
+	l := t.layout(rows, out.columns())
 	for i, row := range rows {
 		if err := t.writeRow(out, l, row, t.lead && i > 0); err != nil {
 			return err
@@ -121,12 +143,34 @@ func (t *table) write(out *terminal) error {
 	return nil
 }
 
+// csv writes the table for spreadsheets: numbers without commas, and nothing that a spreadsheet would evaluate.
+func (t *table) csv(out *terminal) error {
+	w := csv.NewWriter(out.out)
+	names := make([]string, len(t.names))
+	for i, name := range t.names {
+		names[i] = strings.ToLower(strings.TrimSuffix(name, ">"))
+	}
+	problem := w.Write(names)
+	for _, row := range t.rows {
+		record := make([]string, len(row))
+		for i, c := range row {
+			record[i] = output.EscapeCell(c.text)
+			if strings.HasSuffix(t.names[i], ">") {
+				record[i] = strings.ReplaceAll(c.text, ",", "")
+			}
+		}
+		problem = cmp.Or(problem, w.Write(record))
+	}
+	w.Flush()
+	return cmp.Or(problem, w.Error())
+}
+
 func (t *table) writeRow(out *terminal, l layout, row []cell, lead bool) error {
 	var line strings.Builder
 	last := len(row) - 1
 	for i, c := range row[:last] {
 		text := cut(c.text, l.widths[i])
-		padding := strings.Repeat(" ", l.widths[i]-utf8.RuneCountInString(text))
+		padding := strings.Repeat(" ", l.widths[i]-width(text))
 		if l.right[i] {
 			line.WriteString(padding + out.paint(c.style, text) + "  ")
 		} else {
@@ -134,34 +178,38 @@ func (t *table) writeRow(out *terminal, l layout, row []cell, lead bool) error {
 		}
 	}
 	c := row[last]
+	if t.cutLast && !l.below {
+		c.text = cut(c.text, l.widths[last])
+	}
 	switch {
 	case l.right[last]:
-		return out.printf("%s%*s", line.String(), l.widths[last], c.text)
+		return out.emit(line.String() + strings.Repeat(" ", max(l.widths[last]-width(c.text), 0)) + c.text)
 	case l.below:
-		if err := out.printf("%s", strings.TrimRight(line.String(), " ")); err != nil || c.text == "" {
+		if err := out.emit(strings.TrimRight(line.String(), " ")); err != nil || c.text == "" {
 			return err
 		}
 		line.Reset()
 		line.WriteString(strings.Repeat(" ", below))
 		return out.hang(line.String(), below, c, lead, below)
 	}
-	return out.hang(line.String(), l.start, c, lead, min(l.start+2, columns-minLast))
+	return out.hang(line.String(), l.start, c, lead, min(l.start+2, out.columns()-minLast))
 }
 
-// cut shortens text to a width.
-func cut(text string, width int) string {
-	if runes := []rune(text); len(runes) > width {
-		return string(runes[:width-1]) + "…"
+// cut shortens text to a width by leaving out its middle: ids of one time begin alike, and addresses of one company end alike.
+func cut(text string, room int) string {
+	if width(text) <= room {
+		return text
 	}
-	return text
+	end := monospace.TruncateLeft(text, width(text)-(room-1)/2, "")
+	return monospace.Truncate(text, room-1-width(end), "") + "…" + end
 }
 
 // hang writes a cell with a hanging indent: the first line after a prefix of the given width, further lines indented. With
 // lead, only the first word is painted.
-func (t *terminal) hang(prefix string, width int, c cell, lead bool, indent int) error {
-	lines := wrap(c.text, columns-width, columns-indent)
+func (t *terminal) hang(prefix string, at int, c cell, lead bool, indent int) error {
+	lines := wrap(oneLine(c.text), t.columns()-at, t.columns()-indent)
 	if len(lines) == 0 {
-		return t.printf("%s", strings.TrimRight(prefix, " "))
+		return t.emit(strings.TrimRight(prefix, " "))
 	}
 	for i, line := range lines {
 		switch word, rest, _ := strings.Cut(line, " "); {
@@ -172,7 +220,7 @@ func (t *terminal) hang(prefix string, width int, c cell, lead bool, indent int)
 		case i == 0:
 			line = t.paint(c.style, word)
 		}
-		if err := t.printf("%s", strings.TrimRight(prefix+line, " ")); err != nil {
+		if err := t.emit(strings.TrimRight(prefix+line, " ")); err != nil {
 			return err
 		}
 		prefix = strings.Repeat(" ", indent)
@@ -182,7 +230,8 @@ func (t *terminal) hang(prefix string, width int, c cell, lead bool, indent int)
 
 // item writes a name and text about it.
 func (t *terminal) item(name cell, text string) error {
-	return t.hang(t.paint(name.style, name.text)+"  ", utf8.RuneCountInString(name.text)+2, cell{text: oneLine(text)}, false, below)
+	name.text = oneLine(name.text)
+	return t.hang(t.paint(name.style, name.text)+"  ", width(name.text)+2, cell{text: text}, false, below)
 }
 
 // say writes a sentence, wrapped to the width of an answer.
@@ -190,24 +239,47 @@ func (t *terminal) say(format string, args ...any) error {
 	return t.hang("", 0, cell{text: fmt.Sprintf(format, args...)}, false, below)
 }
 
-// wrap breaks text into lines of at most first characters (the first line) and rest characters (the others). Spaces within a
-// line are kept.
+// wrap breaks text into lines of at most first columns (the first line) and rest columns (the others). Spaces within a line are kept.
 func wrap(text string, first, rest int) (lines []string) {
-	left, room := []rune(strings.TrimSpace(text)), max(first, 0)
-	for len(left) > room {
-		at := room // of the space that ends the line
-		for at > 0 && left[at] != ' ' {
-			at--
+	left, room := strings.TrimSpace(text), max(first, 0)
+	for {
+		line := begin(left, room)
+		if len(line) == len(left) {
+			break
 		}
+		at := strings.LastIndexByte(left[:len(line)+1], ' ') // of the space that ends the line
 		next := at
-		if at == 0 && (len(lines) > 0 || room >= rest) { // a word longer than a line
-			at, next = room, room
+		switch {
+		case at > 0:
+		case len(lines) > 0 || room >= rest: // a word longer than a line
+			at = max(len(line), firstRune(left))
+			next = at
+		default:
+			at, next = 0, 0
 		}
-		lines = append(lines, strings.TrimRight(string(left[:at]), " "))
-		left, room = []rune(strings.TrimLeft(string(left[next:]), " ")), rest
+		lines = append(lines, strings.TrimRight(left[:at], " "))
+		left, room = strings.TrimLeft(left[next:], " "), rest
 	}
-	if len(left) > 0 {
-		lines = append(lines, string(left))
+	if left != "" {
+		lines = append(lines, left)
 	}
 	return lines
+}
+
+// maxBytes is the most bytes of a column: a character may have many combining marks. Measuring no more of a long text than a line can
+// hold keeps a body of many lines fast.
+const maxBytes = 16
+
+// begin returns as much of a text as fits into some columns.
+func begin(text string, room int) string {
+	if limit := maxBytes * room; len(text) > limit {
+		text = strings.ToValidUTF8(text[:limit], "")
+	}
+	return monospace.Truncate(text, room, "")
+}
+
+// firstRune returns the length of the first character, which is on a line of its own where no line is wide enough for it.
+func firstRune(text string) int {
+	_, size := utf8.DecodeRuneInString(text)
+	return size
 }

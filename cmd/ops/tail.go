@@ -17,22 +17,29 @@ import (
 	"tillstream/cmd/internal/target"
 	"tillstream/events"
 	"tillstream/events/replay"
+	"tillstream/events/text"
 )
 
 // tailCommand is ops tail.
 type tailCommand struct {
 	target.Target `embed:""`
-	Domain        []string      `help:"Show only events of these domains: orders, customers, inventory, payments, notifications, ops, deadletters." placeholder:"DOMAIN"`
-	Type          string        `help:"Show only events of this type; * matches any text, as in 'orders.*'." placeholder:"TYPE"`
-	Order         string        `help:"Show only events about the order with this id." placeholder:"ID"`
+	Domain        []string      `help:"Show only events of these domains: orders, customers, inventory, payments, notifications, ops, deadletters." placeholder:"DOMAIN" predictor:"domain"`
+	Type          string        `help:"Show only events of this type; * matches any text, as in 'orders.*'." placeholder:"TYPE" predictor:"type"`
+	Order         string        `help:"Show only events about the order with this id or number." placeholder:"ORDER"`
 	Since         time.Duration `help:"Begin with the events of this long ago, such as 10m. Default: with the next event." placeholder:"DURATION"`
-	Count         int           `help:"End after this many events. Default: follow until Ctrl-C." placeholder:"N"`
+	Count         *int          `help:"End after this many events. Default: follow until Ctrl-C." placeholder:"N"`
 	JSON          bool          `name:"json" help:"Write one JSON object per line."`
 }
 
 // Help is shown by ops tail --help.
 func (tailCommand) Help() string {
-	return `A line has the time at which the event was stored, its sequence, type and subject, and a summary. The command runs until Ctrl-C, or until --count events were shown.`
+	return `A line has the time at which the event was stored, its sequence, type and subject, and a summary. A long subject is shortened in its middle; --wide and --json have it in full. The command runs until Ctrl-C, or until --count events were shown.
+
+Examples:
+  ops tail --domain orders
+  ops tail --type 'payments.*' --since 10m
+  ops tail --order 4XRJK-QYW5E --since 24h --count 20
+  ops tail --json --since 1h | jq .type`
 }
 
 // deadLetterDomain selects dead letters, which belong to no domain of the shop.
@@ -46,11 +53,14 @@ var errEnough = errors.New("enough events shown")
 
 // Validate is called by kong when the command line is read.
 func (c *tailCommand) Validate() error {
-	if c.Count < 0 || c.Since < 0 {
-		return fmt.Errorf("--count %d --since %s: want 0 or more", c.Count, c.Since)
+	if c.Count != nil && *c.Count < 1 {
+		return fmt.Errorf("--count %d: want 1 or more; without --count, tail follows until Ctrl-C", *c.Count)
 	}
-	if _, err := path.Match(c.Type, ""); err != nil {
-		return fmt.Errorf("--type %s: %w", c.Type, err)
+	if c.Since < 0 {
+		return fmt.Errorf("--since %s: want a duration such as 10m", c.Since)
+	}
+	if err := checkType(c.Type); err != nil {
+		return err
 	}
 	for _, name := range c.Domain {
 		if !slices.Contains(domains, name) {
@@ -60,13 +70,40 @@ func (c *tailCommand) Validate() error {
 	return nil
 }
 
+// checkType refuses a pattern that no event type matches: a tail of it would show nothing for ever.
+func checkType(pattern string) error {
+	var all, near []string
+	domain, _, _ := strings.Cut(pattern, ".")
+	for _, d := range events.Definitions() {
+		matched, err := path.Match(pattern, d.Type)
+		switch {
+		case err != nil:
+			return fmt.Errorf("--type %s: %w", pattern, err)
+		case matched || pattern == "":
+			return nil
+		case domainOf(d.Type) == domain:
+			near = append(near, d.Type)
+		}
+		all = append(all, d.Type)
+	}
+	if len(near) > 0 {
+		all = near
+	}
+	return fmt.Errorf("--type %s: no such type; want one of %s", pattern, strings.Join(all, ", "))
+}
+
 // Run shows events until the context ends or enough are shown.
 func (c *tailCommand) Run(ctx context.Context, out *terminal) error {
-	reader, stop, err := c.Log(ctx)
+	shop, reader, stop, err := openShop(ctx, c.Target)
 	if err != nil {
 		return err
 	}
 	defer stop()
+	if c.Order != "" {
+		if c.Order, err = findOrder(ctx, shop, reader, c.Order, out); err != nil {
+			return err
+		}
+	}
 	part, letters, err := c.begin(ctx, reader)
 	if err != nil {
 		return err
@@ -125,18 +162,21 @@ func (p *tailPrinter) show(stream string, m replay.Message) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.Count > 0 && p.shown == p.Count {
+	if p.enough() {
 		return errEnough
 	}
 	p.shown++
 	if err := p.write(stream, m, e, err); err != nil {
 		return err
 	}
-	if p.shown == p.Count {
+	if p.enough() {
 		return errEnough
 	}
 	return nil
 }
+
+// enough reports whether --count events were shown.
+func (p *tailPrinter) enough() bool { return p.Count != nil && p.shown == *p.Count }
 
 func (p *tailPrinter) matches(m replay.Message, e events.Event) bool {
 	if !p.wants(domainOf(m.Subject)) {
@@ -166,6 +206,9 @@ type tailLine struct {
 	Error    string         `json:"error,omitempty"` // why it cannot be read
 }
 
+// subjectWidth is what a line shows of a subject at most, so that most events are on two lines. An id of 36 characters keeps its ends.
+const subjectWidth = 32
+
 func (p *tailPrinter) write(stream string, m replay.Message, e events.Event, unreadable error) error {
 	summary := ""
 	if unreadable != nil {
@@ -177,12 +220,16 @@ func (p *tailPrinter) write(stream string, m replay.Message, e events.Event, unr
 		if err != nil {
 			return err
 		}
-		return p.out.printf("%s", line)
+		return p.out.emit(string(text.PrintableJSON(line)))
 	}
 	if unreadable == nil {
 		summary = replay.Summary(e)
 	}
 	prefix := fmt.Sprintf("%s  %7d  ", m.Stored.Local().Format("15:04:05.000"), m.Sequence)
-	text := cell{oneLine(strings.Join([]string{cmp.Or(e.Type, "(no event)"), m.Subject, summary}, "  ")), eventStyle(m.Subject, e.Type)}
-	return p.out.hang(p.out.paint(dim, prefix), len(prefix), text, true, len(prefix)+2)
+	subject := m.Subject
+	if !p.out.wide {
+		subject = cut(oneLine(subject), subjectWidth)
+	}
+	shown := cell{strings.Join([]string{cmp.Or(e.Type, "(no event)"), subject, summary}, "  "), eventStyle(m.Subject, e.Type)}
+	return p.out.hang(p.out.paint(dim, prefix), len(prefix), shown, true, len(prefix)+2)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,6 +20,15 @@ type terminal struct {
 	err    io.Writer
 	colour bool // out is a terminal and not a pipe
 	live   bool // err is a terminal, on which the progress bar can be redrawn
+	wide   bool // answers need not fit into 80 columns
+}
+
+// columns is the greatest width of an answer.
+func (t *terminal) columns() int {
+	if t.wide {
+		return unlimited
+	}
+	return columns
 }
 
 // newTerminal detects whether each file is a terminal. NO_COLOR turns colours off (no-color.org).
@@ -53,18 +63,28 @@ func (t *terminal) paint(s style, text string) string {
 	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
 }
 
-// printf writes a line of the answer.
+// printf writes a line of the answer, with what a terminal would not show as it is as escapes.
 func (t *terminal) printf(format string, args ...any) error {
-	_, err := fmt.Fprintf(t.out, format+"\n", args...)
+	return t.emit(text.Printable(fmt.Sprintf(format, args...)))
+}
+
+// emit writes a line that may have styles. What was stored in it must have been escaped.
+func (t *terminal) emit(line string) error {
+	_, err := fmt.Fprintln(t.out, line)
 	return err
 }
 
 // json writes the answer for programs.
 func (t *terminal) json(v any) error {
-	encoder := json.NewEncoder(t.out)
+	var encoded bytes.Buffer
+	encoder := json.NewEncoder(&encoded)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(v)
+	if err := encoder.Encode(v); err != nil {
+		return err
+	}
+	_, err := t.out.Write(text.PrintableJSON(encoded.Bytes()))
+	return err
 }
 
 // answer writes a result, as JSON or as text. It returns errProblem if the result shows that something is wrong.

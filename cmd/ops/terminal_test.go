@@ -39,7 +39,7 @@ func TestTableFits80Columns(t *testing.T) {
 	for name, rows := range map[string][][]any{
 		"LastIsLong":     {{"a", "1", long}},
 		"OthersAreLong":  {{strings.Repeat("lane", 15), "12,345,678", long}},
-		"AllAreLong":     {{strings.Repeat("l", 300), strings.Repeat("1", 100), long}},
+		"AllAreLong":     {{strings.Repeat("l", 300), "18,446,744,073,709,551,615", long}},
 		"EmptyLast":      {{strings.Repeat("l", 60), "1", ""}, {"b", "2", long}},
 		"TerminalEscape": {{"a\x1b[31m", "1", long + "\n\n" + long}},
 	} {
@@ -55,6 +55,9 @@ func TestTableFits80Columns(t *testing.T) {
 			if width := len([]rune(strings.TrimSuffix(line, "\n"))); width > columns {
 				t.Errorf("%s: got %d columns, want at most %d:\n%s", name, width, columns, line)
 			}
+		}
+		if name == "AllAreLong" && !strings.Contains(out.String(), "18,446,744,073,709,551,615") {
+			t.Errorf("%s: got a shortened number:\n%s", name, out.String())
 		}
 		if n := strings.Count(out.String(), "word"); n < 40 {
 			t.Errorf("%s: got %d words, want 40 or more:\n%s", name, n, out.String())

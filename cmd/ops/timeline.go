@@ -24,24 +24,20 @@ type timelineCommand struct {
 
 // Help is shown by ops timeline --help.
 func (timelineCommand) Help() string {
-	return `Gathers the order's own events, its reservation and stock movements, its payment with Stripe's webhooks, its mails, and the dead letters about it. Causes come before their effects: "← 3" means that line 3 caused this one. TIME counts from the first line. SEQ is the sequence in the log, or D and the number of a dead letter.`
+	return `Gathers the order's own events, its reservation and stock movements, its payment with Stripe's webhooks, its mails, and the dead letters about it. Causes come before their effects: "← 3" means that line 3 caused this one. TIME counts from the first line. SEQ is the sequence in the log, or D and the number of a dead letter.
+
+Examples:
+  ops timeline 4XRJK-QYW5E
+  ops timeline 4XRJK-QYW5E --json | jq '.entries[].type'`
 }
 
 // Run shows the timeline of one order.
 func (c *timelineCommand) Run(ctx context.Context, out *terminal) error {
-	shop, err := c.Resolve()
-	if err != nil {
-		return err
-	}
-	reader, stop, err := shop.Log(ctx)
+	reader, id, stop, err := openOrder(ctx, c.Target, c.Order, out)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	id, err := findOrder(ctx, shop, reader, c.Order, out)
-	if err != nil {
-		return err
-	}
 	history, err := reader.Timeline(ctx, id)
 	if err != nil {
 		return err
@@ -57,14 +53,11 @@ func writeTimeline(history replay.History, out *terminal) error {
 	t := newTable("#>", "TIME>", "CAUSE", "SEQ>", "EVENT")
 	t.lead = true
 	for _, e := range history.Entries {
-		cause, sequence := "", fmt.Sprint(e.Sequence)
+		cause := ""
 		if e.Cause > 0 {
 			cause = fmt.Sprintf("← %d", e.Cause)
 		}
-		if e.Stream == events.StreamDeadLetters {
-			sequence = fmt.Sprintf("D%d", e.Sequence)
-		}
-		t.add(fmt.Sprint(e.Number), offset(e.After), cell{cause, dim}, cell{sequence, dim}, cell{e.Type + "  " + e.Summary, eventStyle(e.Subject, e.Type)})
+		t.add(fmt.Sprint(e.Number), offset(e.After), cell{cause, dim}, cell{sequenceText(e), dim}, cell{e.Type + "  " + e.Summary, eventStyle(e.Subject, e.Type)})
 	}
 	if err := t.write(out); err != nil {
 		return err
@@ -75,6 +68,14 @@ func writeTimeline(history replay.History, out *terminal) error {
 		}
 	}
 	return nil
+}
+
+// sequenceText is the sequence of an event, or D and the number of a dead letter.
+func sequenceText(e replay.Entry) string {
+	if e.Stream == events.StreamDeadLetters {
+		return fmt.Sprintf("D%d", e.Sequence)
+	}
+	return fmt.Sprint(e.Sequence)
 }
 
 // offset formats the time since the first event, with fewer digits the longer it is.
@@ -112,6 +113,19 @@ func eventStyle(subject, eventType string) style {
 func domainOf(subject string) string {
 	domain, _, _ := strings.Cut(subject, ".")
 	return domain
+}
+
+// openOrder opens the log and finds an order in it. The caller calls stop when done.
+func openOrder(ctx context.Context, flags target.Target, name string, out *terminal) (reader *replay.Reader, id string, stop func(), err error) {
+	shop, reader, stop, err := openShop(ctx, flags)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	if id, err = findOrder(ctx, shop, reader, name, out); err != nil {
+		stop()
+		return nil, "", nil, err
+	}
+	return reader, id, stop, nil
 }
 
 // findOrder returns the id of an order that is named by its id or number. Numbers are looked up in the database, and in the

@@ -7,7 +7,10 @@ import (
 	"testing"
 )
 
-var moment = regexp.MustCompile(`\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2} \S+|\+\d+\.\d{3}s|\d{4}-\d{2}-\d{2} \d{2}:\d{2}`)
+var moment = regexp.MustCompile(`\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}(\.\d{3} UTC|\.\d{3}| UTC)?|\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2} \S+|\+\d+\.\d{3}s|\d{4}-\d{2}-\d{2} \d{2}:\d{2}`)
+
+// age matches the age of a cause.
+var age = regexp.MustCompile(`\d+ (s|min)\b`)
 
 func TestTimelineShowsCausesBeforeEffects(t *testing.T) {
 	t.Parallel()

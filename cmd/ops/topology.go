@@ -24,6 +24,10 @@ func (topologyCommand) Help() string {
 
 A process adds what its release needs when it starts, if its user may change streams. With deploy/nats.conf no process may: before you start the first process of a new release, run ops topology --apply as a user that may ("A new version" in deploy/runbook.md). Nothing is removed, so processes of the previous release continue, and can be started again until WRITTEN shows a topology that they do not know.
 
+Examples:
+  ops topology
+  ops topology --apply
+
 Exit codes: 0 the broker has everything that this release needs; 1 something is missing or configured differently; 2 it could not be done.`
 }
 

@@ -31,7 +31,11 @@ An event that can be read is refused without --force. Most such events have led 
 
 Afterwards discard the event's own dead letter, if there is one, and redrive the dead letters of other events that it caused.
 
-A void cannot be undone.`
+A void cannot be undone.
+
+Examples:
+  ops void 5121 --dry-run --reason "published by hand"
+  ops void 5121 --reason "published by hand"`
 }
 
 // Validate is called by kong when the command line is read.
@@ -48,11 +52,7 @@ func (c *voidCommand) Validate() error {
 
 // Run declares one event void.
 func (c *voidCommand) Run(ctx context.Context, out *terminal) error {
-	shop, err := c.Resolve()
-	if err != nil {
-		return err
-	}
-	reader, stop, err := shop.Log(ctx)
+	shop, reader, stop, err := openShop(ctx, c.Target)
 	if err != nil {
 		return err
 	}

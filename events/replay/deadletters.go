@@ -49,8 +49,21 @@ func (r *Reader) LastDeadLetter(ctx context.Context) (uint64, error) {
 // DeadLetters returns all dead letters, oldest first, in their state at a sequence of DEADLETTERS, or in their current state when it
 // is 0.
 func (r *Reader) DeadLetters(ctx context.Context, to uint64) (all []DeadLetter, err error) {
+	return r.lettersWhere(ctx, to, func(Message) bool { return true })
+}
+
+// DeadLettersAt returns the dead letters in their state at a time. DEADLETTERS has sequences of its own, so a time is what it has in
+// common with the log.
+func (r *Reader) DeadLettersAt(ctx context.Context, at time.Time) ([]DeadLetter, error) {
+	return r.lettersWhere(ctx, 0, func(m Message) bool { return !storedTime(m).After(at) })
+}
+
+func (r *Reader) lettersWhere(ctx context.Context, to uint64, counts func(Message) bool) (all []DeadLetter, err error) {
 	index := map[string]int{} // by subject
 	err = r.eachLetterMessage(ctx, Range{To: to}, func(m Message) {
+		if !counts(m) {
+			return
+		}
 		i, known := index[m.Subject]
 		if !known {
 			i = len(all)

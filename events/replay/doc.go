@@ -7,12 +7,17 @@
 //
 //	                                                                       (commands of ops)
 //	Reader ──┬─ Each         the events up to a sequence                       (checks, sums)
+//	         ├─ StateAt      the state of an entity at a moment, and Diff      (at, diff)
+//	         ├─ Overview     what is wrong now                                 (ops alone)
 //	         ├─ Follow       the same, and then new events                     (tail)
 //	         ├─ Timeline     the events of one order, causes first             (timeline)
 //	         ├─ DeadLetters  events that lanes cannot handle, with Causes      (deadletters)
 //	         ├─ Redrive      asks lanes to handle them again; Discard settles  (deadletters redrive, discard)
 //	         ├─ Lanes        the position and the holder of each lane          (lag)
 //	         └─ Pause        stops lanes; Resume starts them again             (pause, resume)
+//
+// A [Moment] is a sequence or a time. The states at it are folded by the domains' own rules, which programs pass as [Kind]; [Export] writes
+// those of the whole shop to files.
 //
 // [Audit] compares the log with its archive event by event, and each server's copy of the log in a cluster. [Repair] gives each copy what
 // it lacks. [Backup] writes a consistent state of a running

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -104,6 +105,24 @@ func Printable(s string) string {
 		s = s[size:]
 	}
 	return out.String()
+}
+
+// PrintableJSON returns JSON that means the same, with the characters that [Printable] escapes written as JSON escapes. Such characters
+// can only be inside of its strings.
+func PrintableJSON(data []byte) []byte {
+	out := make([]byte, 0, len(data))
+	for len(data) > 0 {
+		r, size := utf8.DecodeRune(data)
+		if s := string(data[:size]); r == '\n' || Printable(s) == s {
+			out = append(out, s...)
+		} else {
+			for _, unit := range utf16.Encode([]rune{r}) {
+				out = fmt.Appendf(out, "\\u%04x", unit)
+			}
+		}
+		data = data[size:]
+	}
+	return out
 }
 
 // link matches a scheme, "www.", and host names in any script with their last two labels of two characters or more, or before a

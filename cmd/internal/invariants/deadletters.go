@@ -64,10 +64,13 @@ func (c *checker) checkDeadLetters(ctx context.Context) error {
 	return nil
 }
 
-// deadLetters returns the dead letters as they were when the check began.
+// deadLetters returns the dead letters as they were at the moment, or when the check began.
 func (c *checker) deadLetters(ctx context.Context) ([]replay.DeadLetter, error) {
-	if c.dead == 0 {
+	switch {
+	case c.dead == 0:
 		return nil, nil
+	case c.past():
+		return c.Log.DeadLettersAt(ctx, c.At.Time)
 	}
 	return c.Log.DeadLetters(ctx, c.dead)
 }

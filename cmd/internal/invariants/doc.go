@@ -24,6 +24,10 @@
 //
 // An order moves when an event about it is stored.
 //
+// With Options.At it checks the shop as it was at an earlier moment: the log up to there, at the end of a commit, and the dead letters
+// of that time. There is no second look then, an order that had moved just before counts as on its way, and what only other servers know
+// is named as not checked.
+//
 // [Options] may lack the address of Stripe, the mailbox or the database. What cannot be checked without it is skipped and named
 // in the [Report]. A part whose address is given but which does not answer is an error, never a silent success.
 package invariants

@@ -27,7 +27,11 @@ func (c *checker) checkOrders(ctx context.Context) error {
 	if err := c.findMissing(ctx); err != nil {
 		return err
 	}
-	suspects, rest := suspects[:min(len(suspects), maxReread)], suspects[min(len(suspects), maxReread):]
+	again := min(len(suspects), maxReread)
+	if c.past() {
+		again = 0 // their later events do not count
+	}
+	suspects, rest := suspects[:again], suspects[again:]
 	c.enter("orders again", uint64(len(suspects)))
 	for deadline := time.Now().Add(c.Patience); len(suspects) > 0; {
 		fresh, err := c.reread(ctx, suspects)

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"tillstream/events/replay"
 )
 
 // The invariants that are checked, in the order of the report.
@@ -68,11 +70,12 @@ type Counts struct {
 
 // Report is the result of [Check].
 type Report struct {
-	OK        bool       `json:"ok"`
-	Findings  []Finding  `json:"findings"`
-	Checks    []Checked  `json:"checks"`
-	OpenItems []OpenItem `json:"open_items"`
-	Counts    Counts     `json:"counts"`
+	OK        bool           `json:"ok"`
+	At        *replay.Moment `json:"at,omitempty"` // the moment that was checked; nil: when the check began
+	Findings  []Finding      `json:"findings"`
+	Checks    []Checked      `json:"checks"`
+	OpenItems []OpenItem     `json:"open_items"`
+	Counts    Counts         `json:"counts"`
 }
 
 // finish sorts and counts the findings and decides whether the shop is OK.

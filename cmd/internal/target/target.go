@@ -24,7 +24,7 @@ var DefaultReadyFile = filepath.Join("data", "ready.json")
 //		target.Target `embed:""`
 //	}
 type Target struct {
-	Shop string `help:"Ready file of a shop in one process (default: ${ready_file}, if it exists)." env:"TILLSTREAM_SHOP" placeholder:"FILE" group:"Which shop"`
+	Shop string `help:"Ready file of a shop in one process (default: ${ready_file}, if it exists)." env:"TILLSTREAM_SHOP" predictor:"file" placeholder:"FILE" group:"Which shop"`
 
 	NATS                 string `name:"nats" help:"Broker of a shop in several processes, such as nats://127.0.0.1:4222." env:"NATS_URL" placeholder:"URL" group:"Which shop"`
 	MongoDB              string `name:"mongodb" help:"Database, such as mongodb://127.0.0.1:27017/tillstream." env:"MONGODB_URI" placeholder:"URI" group:"Which shop"`

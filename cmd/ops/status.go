@@ -80,7 +80,7 @@ func notReady(ctx context.Context, shop target.Shop, known []replay.Problem) []r
 		Codes  []string `json:"codes"`
 		Reason string   `json:"reason"`
 	}
-	status, err := getReady(ctx, origin, shop.OpsToken, &answer)
+	status, err := getReady(ctx, origin, shop.OpsKey, &answer)
 	switch {
 	case status == http.StatusNotFound:
 		return nil

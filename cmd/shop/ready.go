@@ -41,16 +41,17 @@ func printReady(w io.Writer, r target.Shop, config Config) {
 	}
 	fmt.Fprintf(w, `The shop is open. Data is in %s.
 
-  Storefront   %s
-  API          %s/docs
-  Mailbox      %s
-  Stripe       %s
-  NATS         %s
-  MongoDB      %s
-  Ops token    %s
+  Storefront     %s
+  Staff console  %s
+  API            %s/docs
+  Mailbox        %s
+  Stripe         %s
+  NATS           %s
+  MongoDB        %s
+  Ops token      %s
 
 Credentials of broker and database are in %s.
-`, config.Data, r.Storefront, r.Storefront, orElse(r.Mail, "/mail", "your mail server"), orElse(r.Stripe, "", "api.stripe.com"),
+`, config.Data, r.Storefront, r.Console, r.Storefront, orElse(r.Mail, "/mail", "your mail server"), orElse(r.Stripe, "", "api.stripe.com"),
 		address.Redacted(r.NATS), hostOf(r.MongoDB), token, config.dir(readyFile))
 	printExposed(w, config)
 	fmt.Fprint(w, "\nCtrl-C closes it.\n")

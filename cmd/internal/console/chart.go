@@ -122,13 +122,13 @@ func (c chart) frame() frame {
 	return f
 }
 
-// roundUp returns the next of 1, 2, 2.5 and 5 times a power of ten, so that the scale has round numbers.
+// roundUp returns the next of 1, 2, 4 and 8 times a power of ten, so that its quarters are round numbers.
 func roundUp(v float64) float64 {
 	if v <= 0 {
 		return 0
 	}
 	power := math.Pow(10, math.Floor(math.Log10(v)))
-	for _, step := range []float64{1, 2, 2.5, 5} {
+	for _, step := range []float64{1, 2, 4, 8} {
 		if v <= step*power {
 			return step * power
 		}

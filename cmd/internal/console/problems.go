@@ -55,6 +55,7 @@ func processProblems(processes []Process) (all []problem) {
 }
 
 func laneProblems(lanes []lane) (all []problem) {
+	var left []string
 	for _, l := range lanes {
 		p := problem{Kind: "Lane", To: "/ops/system#lane-" + l.Name, Command: "ops lag"}
 		switch {
@@ -67,13 +68,18 @@ func laneProblems(lanes []lane) (all []problem) {
 		case l.CircuitOpen != "":
 			p.Bad, p.Title, p.Detail = true, l.Name+" gets no answers", l.CircuitOpen
 		case l.Holder == "":
-			p.Bad, p.Title, p.Detail = true, l.Name+" runs in no process", "its events wait in the log until a process takes it"
+			left = append(left, l.Name)
+			continue
 		case l.Lag > lagging:
 			p.Title, p.Detail = l.Name+" lags", number(l.Lag)+" events wait"
 		default:
 			continue
 		}
 		all = append(all, p)
+	}
+	if len(left) > 0 {
+		all = append([]problem{{Bad: true, Kind: "Lanes", Title: plural(len(left), "lane") + " without a process", Detail: strings.Join(left, ", ") + ": events wait in the log until a process takes them",
+			To: "/ops/system", Command: "ops lag"}}, all...)
 	}
 	return all
 }

@@ -76,7 +76,7 @@ type mailbox struct {
 
 // mailToken returns the ops token if the mailbox is that of the shop itself. No other mailbox gets the token.
 func mailToken(shop target.Shop) string {
-	if shop.Mail != shop.Ops {
+	if shop.Mail != shop.Storefront {
 		return ""
 	}
 	return shop.OpsToken

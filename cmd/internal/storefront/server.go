@@ -42,7 +42,7 @@ func New(config Config) (http.Handler, error) {
 	}
 	s := &shop{Config: config, assets: assets, pages: pages, catalogue: catalogue{api: config.API}}
 	origin := http.NewServeMux()
-	for _, prefix := range []string{"/api/", "/webhooks/", "/ops/"} {
+	for _, prefix := range []string{"/api/", "/webhooks/", "/ops/api/"} {
 		origin.Handle(prefix, s.API) // not compressed here: the API's event streams must not wait in a buffer
 	}
 	origin.Handle("/", securityHeaders(s.SandboxURL, compress(s.routes())))

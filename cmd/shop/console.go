@@ -77,3 +77,18 @@ func (opsTokenSignIn) SignOut(context.Context, string, string) error { return ni
 func (opsTokenSignIn) Accept(context.Context, string, string, string) (string, error) {
 	return "", console.ErrSignIn
 }
+
+// ChangePassword implements console.SignInService.
+func (opsTokenSignIn) ChangePassword(context.Context, string, string, string, string) error {
+	return console.ErrSignIn
+}
+
+// NewTOTP implements console.SignInService.
+func (opsTokenSignIn) NewTOTP(context.Context, string) (secret, address string, err error) {
+	return "", "", console.ErrSignIn
+}
+
+// SetTOTP implements console.SignInService.
+func (opsTokenSignIn) SetTOTP(context.Context, string, string, string, string) error {
+	return console.ErrSignIn
+}

@@ -30,6 +30,12 @@ type SignInService interface {
 	SignOut(ctx context.Context, token, via string) error
 	// Accept sets the password of the account for which a one-time link was made, and returns the account's name.
 	Accept(ctx context.Context, link, password, via string) (name string, err error)
+	// ChangePassword sets another password for the account of a session, and ends its other sessions.
+	ChangePassword(ctx context.Context, token, old, password, via string) error
+	// NewTOTP returns a secret for an authenticator app, and the address that the app reads from a QR code.
+	NewTOTP(ctx context.Context, token string) (secret, address string, err error)
+	// SetTOTP makes the account of a session need codes of the app that has the secret. code proves that it has.
+	SetTOTP(ctx context.Context, token, secret, code, via string) error
 }
 
 // Config configures a console.

@@ -235,3 +235,24 @@ func (w *world) counted() {
 	})
 	w.console.gauges.sample(w.t.Context())
 }
+
+// ChangePassword implements SignInService.
+func (f *fakeStaff) ChangePassword(_ context.Context, _, old, _, _ string) error {
+	if old != password {
+		return ErrSignIn
+	}
+	return nil
+}
+
+// NewTOTP implements SignInService.
+func (f *fakeStaff) NewTOTP(context.Context, string) (secret, address string, err error) {
+	return "JBSWY3DPEHPK3PXP", "otpauth://totp/Tillstream:mira?secret=JBSWY3DPEHPK3PXP&issuer=Tillstream", nil
+}
+
+// SetTOTP implements SignInService.
+func (f *fakeStaff) SetTOTP(_ context.Context, _, _, code, _ string) error {
+	if code != "123456" {
+		return ErrSignIn
+	}
+	return nil
+}

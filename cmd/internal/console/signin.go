@@ -3,6 +3,8 @@ package console
 import (
 	"net/http"
 	"time"
+
+	"tillstream/events/api"
 )
 
 // signInRoutes registers the pages of people without a session.
@@ -10,6 +12,12 @@ func (c *console) signInRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /ops/signin", c.showSignIn)
 	mux.HandleFunc("POST /ops/signin", c.signIn)
 	mux.HandleFunc("POST /ops/signout", c.signOut)
+	mux.HandleFunc("GET /ops/join", c.showJoin)
+	mux.HandleFunc("POST /ops/join", c.join)
+	mux.Handle("GET /ops/account", c.view(api.ReadAll, c.showAccount))
+	mux.Handle("POST /ops/account/password", c.act(api.ReadAll, c.changePassword))
+	mux.Handle("GET /ops/account/totp", c.view(api.ReadAll, c.showTOTP))
+	mux.Handle("POST /ops/account/totp", c.act(api.ReadAll, c.setTOTP))
 }
 
 // signInForm is the data of the sign-in page.

@@ -43,6 +43,8 @@ type commands struct {
 	Void        voidCommand        `cmd:"" help:"Make every process skip an event."`
 	Backup      backupCommand      `cmd:"" help:"Write a backup while the shop sells."`
 	Restore     restoreCommand     `cmd:"" help:"Restore a backup into an empty installation."`
+	Staff       staffCommand       `cmd:"" help:"List, add, change and remove members of staff."`
+	Keys        keysCommand        `cmd:"" help:"List, make and revoke API keys."`
 	Verify      verifyCommand      `cmd:"" help:"Check every promise of the shop."`
 }
 

@@ -15,11 +15,14 @@
 //	ops void SEQUENCE           make every process skip an event
 //	ops backup DIR              write a backup while the shop sells
 //	ops restore DIR             restore a backup into an empty installation
+//	ops staff                   members of staff: list, add, link, role, remove
+//	ops keys                    API keys of programs: list, add, revoke
 //	ops verify                  check the invariants I1–I6 and I8
 //
 // The shop is found through --shop FILE (what cmd/shop --ready-file wrote), through addresses (--nats, --mongodb, --ops …),
 // or through ./data/ready.json if neither is given. Only these commands change the shop: import-items, pause, resume,
-// deadletters redrive, deadletters discard, rebuild, repair --yes, topology --apply, void and restore.
+// deadletters redrive, deadletters discard, rebuild, repair --yes, topology --apply, void, restore,
+// and those of staff and keys but list.
 //
 // A command line is parsed into [commands]. The Run method of the selected command opens the shop through cmd/internal/target
 // and reads it through events/replay. A [terminal] writes the answer to stdout, as text of at most 80 columns or as JSON, and

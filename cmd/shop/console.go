@@ -4,9 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
-	"time"
 
-	"tillstream/cmd/internal/auth"
 	"tillstream/cmd/internal/console"
 	"tillstream/cmd/internal/process"
 	"tillstream/events/api"
@@ -20,7 +18,7 @@ func (sh *shop) newConsole(ctx context.Context) (*console.Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	return console.New(console.Config{Access: sh.tokens, Staff: opsTokenSignIn{sh.tokens}, API: api.Routes(sh.mux), DB: sh.db, Log: reader,
+	return console.New(console.Config{Access: sh.directory, Staff: console.Accounts(sh.staff, "Tillstream"), API: api.Routes(sh.mux), DB: sh.db, Log: reader,
 		Dispatcher: sh.dispatcher, Logger: sh.logger.With("process", "console"), PublicURL: sh.config.OpsURL, Readiness: sh.readiness})
 }
 
@@ -56,39 +54,13 @@ func (sh *shop) consoleHandler(pages http.Handler) http.Handler {
 	return api.CheckHost(root, sh.servers.ops.Addr(), append(sh.config.AllowedHosts, sh.config.OpsURL)...)
 }
 
-// consoleURL returns the address at which staff on this machine reach the console.
-func (s *servers) consoleURL() string { return urlOf(s.ops) + "/ops" }
+// consoleURL returns the address at which staff reach the console.
+func (s *servers) consoleURL() string { return s.consoleOrigin() + "/ops" }
 
-// opsTokenSignIn opens sessions for whoever knows the ops token, which is then the token of the session.
-type opsTokenSignIn struct{ tokens *auth.Tokens }
-
-// SignIn implements console.SignInService.
-func (o opsTokenSignIn) SignIn(_ context.Context, _, password, _, _ string) (token string, expires time.Time, err error) {
-	if _, ok := o.tokens.Staff("Bearer " + strings.TrimSpace(password)); !ok {
-		return "", time.Time{}, console.ErrSignIn
+// consoleOrigin returns the origin of the console for staff.
+func (s *servers) consoleOrigin() string {
+	if s.config.OpsURL != "" {
+		return strings.TrimSuffix(s.config.OpsURL, "/")
 	}
-	return strings.TrimSpace(password), time.Now().Add(12 * time.Hour), nil
-}
-
-// SignOut implements console.SignInService.
-func (opsTokenSignIn) SignOut(context.Context, string, string) error { return nil }
-
-// Accept implements console.SignInService.
-func (opsTokenSignIn) Accept(context.Context, string, string, string) (string, error) {
-	return "", console.ErrSignIn
-}
-
-// ChangePassword implements console.SignInService.
-func (opsTokenSignIn) ChangePassword(context.Context, string, string, string, string) error {
-	return console.ErrSignIn
-}
-
-// NewTOTP implements console.SignInService.
-func (opsTokenSignIn) NewTOTP(context.Context, string) (secret, address string, err error) {
-	return "", "", console.ErrSignIn
-}
-
-// SetTOTP implements console.SignInService.
-func (opsTokenSignIn) SetTOTP(context.Context, string, string, string, string) error {
-	return console.ErrSignIn
+	return urlOf(s.ops)
 }

@@ -36,7 +36,7 @@ type Shop struct {
 	MongoDB              string `json:"mongodb"`
 	Ops                  string `json:"ops"`               // origin of the staff API
 	Console              string `json:"console,omitempty"` // address of the staff console
-	OpsToken             string `json:"ops_token"`
+	OpsKey               string `json:"ops_key"`
 	Data                 string `json:"data"` // data directory of a shop in one process
 
 	file string // the ready file that was read, if any

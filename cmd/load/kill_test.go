@@ -81,7 +81,7 @@ func newKilledShop(t *testing.T) *killedShop {
 	k := &killedShop{program: filepath.Join(proc.MustBuild(t, "tillstream/cmd/shop"), "shop"), data: filepath.Join(t.TempDir(), "data"),
 		http: proc.MustFreeAddr(t)}
 	k.args = []string{"--data", k.data, "--http", k.http, "--sweep-every", "2s"}
-	for _, flag := range []string{"--nats", "--mongo", "--stripe", "--smtp"} {
+	for _, flag := range []string{"--nats", "--mongo", "--ops", "--stripe", "--smtp"} {
 		k.args = append(k.args, flag, proc.MustFreeAddr(t))
 	}
 	return k

@@ -25,9 +25,10 @@ type Config struct {
 
 	AllowedHosts []string `env:"ALLOWED_HOSTS" placeholder:"NAME,..." help:"Further names of the shop, besides localhost and the host of PUBLIC_URL. Requests to other names are refused." group:"Addresses"`
 	Expose       bool     `help:"Allow addresses that other machines can reach; needs PUBLIC_URL." group:"Addresses"`
-	HTTP         string   `name:"http" default:"127.0.0.1:8080" help:"Address of the storefront, the API and the mailbox; port 0 picks a free port." group:"Addresses"`
+	HTTP         string   `name:"http" default:"127.0.0.1:8080" help:"Address of the storefront, the API of shoppers and the mailbox; port 0 picks a free port." group:"Addresses"`
 	NATS         string   `name:"nats" default:"127.0.0.1:4222" help:"Address of the embedded nats-server." group:"Addresses"`
 	Mongo        string   `name:"mongo" default:"127.0.0.1:27017" help:"Address of the embedded FerretDB, which speaks MongoDB's protocol." group:"Addresses"`
+	Ops          string   `name:"ops" default:"127.0.0.1:8090" help:"Address of the staff console and the staff API; port 0 picks a free port." group:"Addresses"`
 	Stripe       string   `name:"stripe" default:"127.0.0.1:12111" help:"Address of the Stripe sandbox." group:"Addresses"`
 	SMTP         string   `name:"smtp" default:"127.0.0.1:1025" help:"SMTP address of the mail inbox." group:"Addresses"`
 
@@ -46,6 +47,7 @@ type Config struct {
 	MailLimit     int                 `name:"mail-per-recipient" env:"MAIL_PER_RECIPIENT" default:"20" help:"Maximum number of e-mails to one recipient in an hour; further ones wait." group:"Shop"`
 	MaxOrderLines int                 `env:"MAX_ORDER_LINES" default:"100" help:"Maximum number of different items in one order, at most 800." group:"Shop"`
 	NoDemo        bool                `help:"Do not add demo items to an empty catalogue." group:"Shop"`
+	OpsURL        string              `name:"ops-public-url" env:"OPS_PUBLIC_URL" help:"Address at which staff reach the console, such as https://ops.example.com; default: the ops address." group:"Shop"`
 	PublicURL     string              `env:"PUBLIC_URL" help:"Address at which shoppers reach the storefront; default: the HTTP address." group:"Shop"`
 	ShippingFee   orders.ShippingFees `env:"SHIPPING_FEE" placeholder:"GBP=395,EUR=450" help:"Flat delivery charge per order in minor units, by currency; default: none." group:"Shop"`
 	SMTPDeadline  time.Duration       `name:"smtp-deadline" env:"SMTP_DEADLINE" default:"30s" help:"How long sending one e-mail may take." group:"Shop"`

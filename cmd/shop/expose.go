@@ -27,7 +27,8 @@ func (c *Config) endpoints() (all []endpoint) {
 	if c.Closed {
 		return all
 	}
-	all = append(all, endpoint{"--http", c.HTTP, "storefront and API; the mailbox and metrics, with an API key"})
+	all = append(all, endpoint{"--http", c.HTTP, "storefront and API of shoppers; the mailbox and metrics, with an API key"})
+	all = append(all, endpoint{"--ops", c.Ops, "the staff console and API, for staff who sign in"})
 	if c.sandboxed() {
 		all = append(all, endpoint{"--stripe", c.Stripe, "the Stripe sandbox, for clients that have a key or a payment's secret"})
 	}

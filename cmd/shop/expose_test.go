@@ -29,6 +29,7 @@ func TestAddressesBeyondLoopbackAreRefused(t *testing.T) {
 		"--mongo":  func(c *Config, at string) { c.Mongo = at },
 		"--stripe": func(c *Config, at string) { c.Stripe = at },
 		"--smtp":   func(c *Config, at string) { c.SMTP = at },
+		"--ops":    func(c *Config, at string) { c.Ops = at },
 	} {
 		for address, loopback := range map[string]bool{"127.0.0.1:80": true, "localhost:80": true, "[::1]:80": true, "127.9.9.9:80": true,
 			"0.0.0.0:80": false, "[::]:80": false, ":80": false, "192.0.2.1:80": false, "[2001:db8::1]:80": false, "shop.internal:80": false} {
@@ -64,7 +65,9 @@ func TestAddressesBeyondLoopbackAreRefused(t *testing.T) {
 
 // expose opens a shop to other machines.
 func expose(c *Config) {
-	c.HTTP, c.NATS, c.Mongo, c.Stripe, c.SMTP = anyPortOfMachine, anyPortOfMachine, anyPortOfMachine, anyPortOfMachine, anyPortOfMachine
+	for _, address := range []*string{&c.HTTP, &c.NATS, &c.Mongo, &c.Ops, &c.Stripe, &c.SMTP} {
+		*address = anyPortOfMachine
+	}
 	c.Expose, c.PublicURL = true, "http://shop.example"
 }
 
@@ -103,8 +106,8 @@ func TestExposedShopShowsMailboxAndMetricsToStaffOnly(t *testing.T) {
 	}
 	var out bytes.Buffer
 	printReady(&out, ts.Shop, ts.config, "")
-	if text := out.String(); strings.Count(text, anyPortOfMachine) != 5 || !strings.Contains(text, "Other machines can reach") {
-		t.Errorf("start-up message =\n%s\nwant the five addresses that other machines can reach", text)
+	if text := out.String(); strings.Count(text, anyPortOfMachine) != 6 || !strings.Contains(text, "Other machines can reach") {
+		t.Errorf("start-up message =\n%s\nwant the six addresses that other machines can reach", text)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/pprof"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -42,7 +43,7 @@ type testShop struct {
 // testConfig returns the configuration of a shop in a new directory, without demo items.
 func testConfig(t *testing.T, change func(*Config)) Config {
 	t.Helper()
-	config := Config{Data: t.TempDir(), HTTP: anyPort, NATS: anyPort, Mongo: anyPort, Stripe: anyPort, SMTP: anyPort, NoDemo: true,
+	config := Config{Data: t.TempDir(), HTTP: anyPort, Ops: anyPort, NATS: anyPort, Mongo: anyPort, Stripe: anyPort, SMTP: anyPort, NoDemo: true,
 		CardAttempts: 10, HoldFor: 30 * time.Minute, MailLimit: 20, MailFrom: "The Test Shop <orders@shop.example>", MaxOrderLines: 100, SweepEvery: time.Minute, TokenLifetime: 9600 * time.Hour,
 		HoldLimit: process.HoldLimit{Percent: 50, Always: 20}, Proxying: process.Proxying{TrustedProxies: api.Proxies{netip.MustParsePrefix("127.0.0.0/8")}}}
 	if change != nil {
@@ -248,10 +249,18 @@ func (ts *testShop) together(t *testing.T, requests []*http.Request) []answer {
 	return answers
 }
 
+// origin returns the origin that serves a path: staff have one of their own.
+func (ts *testShop) origin(path string) string {
+	if strings.HasPrefix(path, "/ops/") {
+		return ts.Ops
+	}
+	return ts.Storefront
+}
+
 // request returns a request to the storefront; an empty bearer sends no token.
 func (ts *testShop) request(t *testing.T, method, path, bearer string, body io.Reader) *http.Request {
 	t.Helper()
-	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, ts.Storefront+path, body)
+	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, ts.origin(path)+path, body)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,18 +33,18 @@ const readyFile = "ready.json"
 func printReady(w io.Writer, r target.Shop, config Config, console string) {
 	fmt.Fprintf(w, `The shop is open. Data is in %s.
 
-  Storefront   %s
-  API          %s/docs
-  Mailbox      %s
-  Stripe       %s
-  NATS         %s
-  MongoDB      %s
+  Storefront     %s
   Staff console  %s
+  API            %s/docs
+  Mailbox        %s
+  Stripe         %s
+  NATS           %s
+  MongoDB        %s
 
 Credentials of broker and database, and an API key for ops, are in
 %s.
-`, config.Data, r.Storefront, r.Storefront, orElse(r.Mail, "/mail", "your mail server"), orElse(r.Stripe, "", "api.stripe.com"),
-		address.Redacted(r.NATS), hostOf(r.MongoDB), console, config.dir(readyFile))
+`, config.Data, r.Storefront, console, r.Storefront, orElse(r.Mail, "/mail", "your mail server"), orElse(r.Stripe, "", "api.stripe.com"),
+		address.Redacted(r.NATS), hostOf(r.MongoDB), config.dir(readyFile))
 	printExposed(w, config)
 	fmt.Fprint(w, "\nCtrl-C closes it.\n")
 }

@@ -35,6 +35,7 @@ type servers struct {
 	sandbox *sandbox.Server
 
 	http          net.Listener
+	ops           net.Listener
 	sandboxListen net.Listener
 }
 
@@ -50,6 +51,9 @@ func startServers(config Config, s secrets, logger *slog.Logger) (_ *servers, er
 	steps := []func() error{all.startNATS, all.startMongo}
 	if !config.Closed {
 		if all.http, err = api.Listen("the storefront", config.HTTP); err != nil {
+			return nil, err
+		}
+		if all.ops, err = api.Listen("the staff console", config.Ops); err != nil {
 			return nil, err
 		}
 		steps = append(steps, all.startInbox, all.startSandbox)
@@ -249,7 +253,7 @@ func (s *servers) holder() string {
 
 // ready returns the content of the ready file.
 func (s *servers) ready() target.Shop {
-	r := target.Shop{Storefront: s.storefrontURL(), Ops: s.storefrontURL(), OpsKey: s.secrets.OpsKey, MongoDB: s.mongoURI(), NATS: s.natsURL(),
+	r := target.Shop{Storefront: s.storefrontURL(), Ops: urlOf(s.ops), Console: s.consoleURL(), OpsKey: s.secrets.OpsKey, MongoDB: s.mongoURI(), NATS: s.natsURL(),
 		Stripe: s.sandboxURL(), StripeSecretKey: s.secrets.StripeSecretKey, StripePublishableKey: s.secrets.StripePublishableKey}
 	if s.inbox != nil {
 		r.Mail = s.storefrontURL()
@@ -284,7 +288,7 @@ func (s *servers) mailbox() http.Handler {
 // stop stops the servers, the broker last, because the others need it.
 func (s *servers) stop() error {
 	var problems []error
-	for _, l := range []net.Listener{s.http, s.sandboxListen} {
+	for _, l := range []net.Listener{s.http, s.ops, s.sandboxListen} {
 		if l != nil {
 			if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 				problems = append(problems, err)

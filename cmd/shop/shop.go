@@ -29,6 +29,7 @@ import (
 	"tillstream/events/embedded"
 	eventlog "tillstream/events/log"
 	"tillstream/events/project"
+	"tillstream/events/worker"
 	"tillstream/inventory"
 	"tillstream/notifications"
 	"tillstream/orders"
@@ -74,7 +75,7 @@ func Run(ctx context.Context, config Config, logger *slog.Logger, out io.Writer)
 		if err := writeReady(config, ready); err != nil {
 			return err
 		}
-		printReady(out, ready, config, invitation.describe(consoleOrigin))
+		printReady(out, ready, config, invitation.describe(servers.consoleOrigin()))
 		return nil
 	})
 }
@@ -137,6 +138,8 @@ type shop struct {
 	access    auth.Access
 	directory *staff.Directory
 	staff     *staff.Service
+
+	dispatcher *worker.Dispatcher // for dry runs in the console
 }
 
 func build(ctx context.Context, config Config, servers *servers, logger *slog.Logger) (_ *shop, err error) {
@@ -172,6 +175,7 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 	for _, d := range domains {
 		d.Register(sh.api)
 	}
+	sh.dispatcher = newDispatcher(domains)
 	sh.host, err = process.NewHost(ctx, process.HostConfig{AuditEvery: config.AuditEvery, Checks: servers.checks(), DB: sh.db, Holder: servers.holder(), Log: sh.log,
 		Registerer: sh.registry, StoreLimit: servers.storeLimit(), Sync: servers.sync()}, domains...)
 	return sh, err
@@ -213,7 +217,7 @@ func (sh *shop) handler() (http.Handler, error) {
 		return nil, err
 	}
 	root := http.NewServeMux()
-	for _, prefix := range []string{"/api/", "/ops/api/", "/webhooks/", "/healthz", "/readyz"} {
+	for _, prefix := range []string{"/api/", "/webhooks/", "/healthz", "/readyz"} {
 		root.Handle(prefix, api.Routes(sh.mux))
 	}
 	root.Handle("/metrics", sh.forStaff(api.Routes(sh.mux))) // they tell how much is sold
@@ -229,7 +233,7 @@ func (sh *shop) handler() (http.Handler, error) {
 	}
 	api.Health(sh.mux, api.Readiness{Vital: sh.host.Vital, Degraded: sh.host.Degraded}, sh.registry, sh.directory)
 	checked := sh.servers.checkHost(root, sh.servers.http)
-	return api.RequireTLS(sh.servers.publicURL(), api.Wrap(checked, sh.mux, sh.logger, sh.registry)), nil
+	return checked, nil
 }
 
 // forStaff asks for an API key where strangers can reach the shop. A shop on this machine only is open to its user.
@@ -246,10 +250,19 @@ func (sh *shop) run(ctx context.Context, whenReady func() error) error {
 	if err != nil {
 		return err
 	}
+	staff, err := sh.newConsole(ctx)
+	if err != nil {
+		return err
+	}
+	wrap := api.Wrapper(sh.mux, sh.logger, sh.registry)
+	handler = api.RequireTLS(sh.servers.publicURL(), wrap(handler))
+	forStaff := api.RequireTLS(sh.config.OpsURL, wrap(sh.consoleHandler(staff)))
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
 	group, failed := errgroup.WithContext(serving)
 	group.Go(func() error { return api.Serve(failed, sh.servers.http, handler, process.HTTPGrace) })
+	group.Go(func() error { return api.Serve(failed, sh.servers.ops, forStaff, process.HTTPGrace) })
+	group.Go(func() error { staff.Run(failed); return nil })
 	if sh.servers.sandbox != nil {
 		group.Go(func() error { return sh.servers.serveSandbox(failed) })
 	}

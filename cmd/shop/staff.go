@@ -17,9 +17,6 @@ const (
 	localKey   = "local"
 )
 
-// consoleOrigin is where staff reach the console.
-const consoleOrigin = "http://127.0.0.1:8090"
-
 // openStaff reads who staff are, and prepares the changes of that.
 func (sh *shop) openStaff(ctx context.Context, tokens *auth.Tokens) (err error) {
 	sh.directory = staff.NewDirectory(sh.log)

@@ -39,6 +39,7 @@ func TestAddressInUseIsNamed(t *testing.T) {
 		"Mongo":  func(c *Config, at string) { c.Mongo = at },
 		"Stripe": func(c *Config, at string) { c.Stripe = at },
 		"SMTP":   func(c *Config, at string) { c.SMTP = at },
+		"Ops":    func(c *Config, at string) { c.Ops = at },
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := testConfig(t, nil)
@@ -81,7 +82,7 @@ func TestFirstStartOpensAShopWithDemoItems(t *testing.T) {
 	}
 	var ready map[string]string
 	readFile(t, file, &ready)
-	want := []string{"data", "mail", "mongodb", "nats", "ops", "ops_key", "storefront", "stripe", "stripe_publishable_key", "stripe_secret_key"}
+	want := []string{"console", "data", "mail", "mongodb", "nats", "ops", "ops_key", "storefront", "stripe", "stripe_publishable_key", "stripe_secret_key"}
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(ready))); diff != "" {
 		t.Errorf("keys of the ready file (-want +got):\n%s", diff)
 	}

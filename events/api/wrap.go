@@ -17,7 +17,16 @@ import (
 // route (not by path, which holds ids). Every answer gets the headers of [secure], and a client that does not read its answer is
 // disconnected. All routes must be registered on mux before.
 func Wrap(next http.Handler, mux *Mux, logger *slog.Logger, registerer prometheus.Registerer) http.Handler {
+	return Wrapper(mux, logger, registerer)(next)
+}
+
+// Wrapper returns [Wrap] for several handlers that share the routes and the counters of one process, such as those of two listeners.
+func Wrapper(mux *Mux, logger *slog.Logger, registerer prometheus.Registerer) func(next http.Handler) http.Handler {
 	count := newRequests(mux.routes, registerer)
+	return func(next http.Handler) http.Handler { return wrap(next, mux, logger, count) }
+}
+
+func wrap(next http.Handler, mux *Mux, logger *slog.Logger, count *requests) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := time.Now()
 		_, route := mux.Handler(r)

@@ -76,7 +76,7 @@ type mailbox struct {
 
 // mailKey returns the API key if the mailbox is that of the shop itself. No other mailbox gets the key.
 func mailKey(shop target.Shop) string {
-	if shop.Mail != shop.Ops {
+	if shop.Mail != shop.Storefront {
 		return ""
 	}
 	return shop.OpsKey

@@ -34,7 +34,8 @@ type Shop struct {
 	StripePublishableKey string `json:"stripe_publishable_key"`
 	NATS                 string `json:"nats"`
 	MongoDB              string `json:"mongodb"`
-	Ops                  string `json:"ops"`
+	Ops                  string `json:"ops"`               // origin of the staff API
+	Console              string `json:"console,omitempty"` // address of the staff console
 	OpsKey               string `json:"ops_key"`
 	Data                 string `json:"data"` // data directory of a shop in one process
 

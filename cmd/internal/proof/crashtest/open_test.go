@@ -107,7 +107,7 @@ func openSingle(t *testing.T, settings ...string) *deployment {
 	data := filepath.Join(dir, "data")
 	d := newDeployment(t, "single")
 	args := []string{"--data", data}
-	for _, flag := range []string{"--http", "--nats", "--mongo", "--stripe", "--smtp"} {
+	for _, flag := range []string{"--http", "--nats", "--mongo", "--ops", "--stripe", "--smtp"} {
 		args = append(args, flag, proc.MustFreeAddr(t))
 	}
 	env := append([]string{"HOLD_FOR=" + holdFor, "SWEEP_EVERY=" + sweepEvery, "SMTP_DEADLINE=" + smtpDeadline, "FAILPOINT_FILE=" + d.failpointFile("shop")}, settings...)

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"tillstream/cmd/internal/console"
+	"tillstream/cmd/internal/process"
+	"tillstream/events/api"
+	"tillstream/events/replay"
+	"tillstream/events/worker"
+)
+
+// newConsole returns the staff console, which has a listener of its own: the shop's is open to the world, this one need not be.
+func (sh *shop) newConsole(ctx context.Context) (*console.Console, error) {
+	reader, err := replay.On(ctx, sh.log.ForDomain("ops"))
+	if err != nil {
+		return nil, err
+	}
+	return console.New(console.Config{Access: sh.directory, Staff: console.Accounts(sh.staff, "Tillstream"), API: api.Routes(sh.mux), DB: sh.db, Log: reader,
+		Dispatcher: sh.dispatcher, Logger: sh.logger.With("process", "console"), PublicURL: sh.config.OpsURL, Readiness: sh.readiness})
+}
+
+// readiness is the state of this process, which runs every part of the shop.
+func (sh *shop) readiness(context.Context) []console.Process {
+	p := console.Process{Name: "shop", Ready: true}
+	if err := sh.host.Vital(); err != nil {
+		p.Ready = false
+		p.Problems = append(p.Problems, err.Error())
+	}
+	if err := sh.host.Degraded(); err != nil {
+		p.Problems = append(p.Problems, err.Error())
+	}
+	return []console.Process{p}
+}
+
+// newDispatcher returns a dispatcher over the lanes of domains, for dry runs.
+func newDispatcher(domains []process.Domain) *worker.Dispatcher {
+	lanes := make([]worker.Domain, len(domains))
+	for i, d := range domains {
+		lanes[i] = d.Worker()
+	}
+	return worker.NewDispatcher(lanes...)
+}
+
+// consoleHandler returns the handler of the staff's listener.
+func (sh *shop) consoleHandler(pages http.Handler) http.Handler {
+	root := http.NewServeMux()
+	root.Handle("/", pages)
+	for _, prefix := range []string{"/healthz", "/readyz"} {
+		root.Handle(prefix, api.Routes(sh.mux))
+	}
+	return api.CheckHost(root, sh.servers.ops.Addr(), append(sh.config.AllowedHosts, sh.config.OpsURL)...)
+}
+
+// consoleURL returns the address at which staff reach the console.
+func (s *servers) consoleURL() string { return s.consoleOrigin() + "/ops" }
+
+// consoleOrigin returns the origin of the console for staff.
+func (s *servers) consoleOrigin() string {
+	if s.config.OpsURL != "" {
+		return strings.TrimSuffix(s.config.OpsURL, "/")
+	}
+	return urlOf(s.ops)
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"testing"
+
+	"tillstream/cmd/internal/staff"
+	"tillstream/events"
+	"tillstream/events/api"
+)
+
+// A member of staff sets a password with the one-time link, signs in, and sees the shop. Shoppers' origin has neither the console
+// nor the staff API.
+func TestStaffSignInToTheConsole(t *testing.T) {
+	t.Parallel()
+	ts := startShop(t, nil)
+	directory := staff.NewDirectory(ts.log.Log())
+	if err := directory.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	secrets, err := loadSecrets(ts.config, ts.log.Log().Logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, err := staff.New(staff.Config{Directory: directory, Log: ts.log.Log().ForDomain("ops"), Secrets: secrets.TokenSecret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	link, err := service.Add(t.Context(), staff.Addition{Name: "mira", Role: api.Operator}, events.Author{Reason: "new colleague"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const password = "a long password that nobody guesses"
+	browser := &http.Client{Jar: jar}
+	post(t, browser, ts.Ops+"/ops/join", url.Values{"link": {link.Token}, "new": {password}, "again": {password}})
+	page := post(t, browser, ts.Ops+"/ops/signin", url.Values{"name": {"mira"}, "password": {password}})
+	for _, want := range []string{"staff:mira", "Overview", "Sign out"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("page after signing in: got no %q:\n%s", want, page)
+		}
+	}
+	for _, path := range []string{"/ops", "/ops/api/orders"} {
+		if status := statusAt(t, ts.Storefront+path, ""); status != http.StatusNotFound {
+			t.Errorf("shoppers' origin: %s: got %d, want 404", path, status)
+		}
+	}
+}
+
+// post sends a form, follows redirects and returns the last page, which must have the status 200.
+func post(t *testing.T, client *http.Client, address string, form url.Values) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	answer, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("POST %s: got %s, %v, want 200:\n%s", address, answer.Status, err, body)
+	}
+	return string(body)
+}

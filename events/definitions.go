@@ -79,6 +79,7 @@ var definitions = index(
 	define[LaneResumed](1, nil),
 	define[EventVoided](1, nil),
 	define[RedeliveryRequested](1, nil),
+	define[ActionRecorded](1, nil).since(2),
 	define[DeadLettered](1, nil),
 	define[DeadLetterRedriven](1, nil),
 	define[DeadLetterDiscarded](1, nil),

@@ -143,6 +143,8 @@ func ofOperations(e events.Event) (string, bool) {
 		return fmt.Sprintf("%s has handled %d in attempt %d", p.Worker, p.Sequence, p.Attempt), true
 	case events.DeadLetterDiscarded:
 		return fmt.Sprintf("%s will not handle %d: %s", p.Worker, p.Sequence, p.Reason), true
+	case events.ActionRecorded:
+		return strings.Join(append([]string{p.Action}, p.Arguments...), " ") + ": " + p.Outcome, true
 	case events.RedeliveryRequested:
 		return fmt.Sprintf("%s is to handle %s again: %s", p.Lane, plural(len(p.Sequences), "event"), p.Reason), true
 	}

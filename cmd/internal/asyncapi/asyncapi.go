@@ -38,6 +38,7 @@ var channels = []channel{
 	{"notification", events.PrefixNotification + "{orderId}", "e-mails about an order", prefix("notifications.")},
 	{"replay", events.PrefixReplay + "{replayId}", "redeliveries requested by operators", prefix("ops.redelivery_")},
 	{"lane", events.PrefixLane + "{lane}", "pausing and resuming of a lane", prefix("ops.lane_")},
+	{"action", events.PrefixAction + "{actionId}", "actions of staff at the terminal", prefix("ops.action_")},
 	{"void", events.PrefixVoid + "{sequence}", "events that operators have voided", prefix("ops.event_voided")},
 	{"deadLetter", events.PrefixDeadLetter + "{lane}.{sequence}", "events that a lane could not handle", prefix("worker.")},
 }

@@ -109,15 +109,7 @@ func (r *Reader) FollowDeadLetters(ctx context.Context, part Range, fn func(Mess
 // DeadLetterAt returns the dead letter with a number and all its messages, oldest first, or [ErrNotFound].
 func (r *Reader) DeadLetterAt(ctx context.Context, number uint64) (d DeadLetter, history []Message, err error) {
 	object := fmt.Sprintf("dead letter %d", number)
-	stream, err := r.js.Stream(ctx, events.StreamDeadLetters)
-	if err != nil {
-		return d, nil, fmt.Errorf("read %s: %w", object, err)
-	}
-	var raw *jetstream.RawStreamMsg
-	if err = jetstream.ErrMsgNotFound; number > 0 { // the broker rejects a request for 0
-		raw, err = stream.GetMsg(ctx, number)
-	}
-	first, err := r.message(raw, err, object)
+	first, err := r.getLetter(ctx, number, object)
 	if err != nil {
 		return d, nil, err
 	}
@@ -131,6 +123,19 @@ func (r *Reader) DeadLetterAt(ctx context.Context, number uint64) (d DeadLetter,
 		return DeadLetter{}, nil, fmt.Errorf("%w: %s", ErrNotFound, object)
 	}
 	return d, history, err
+}
+
+// getLetter returns the message at a sequence of DEADLETTERS, or [ErrNotFound] for an object.
+func (r *Reader) getLetter(ctx context.Context, sequence uint64, object string) (Message, error) {
+	stream, err := r.js.Stream(ctx, events.StreamDeadLetters)
+	if err != nil {
+		return Message{}, fmt.Errorf("read %s: %w", object, err)
+	}
+	var raw *jetstream.RawStreamMsg
+	if err = jetstream.ErrMsgNotFound; sequence > 0 { // the broker rejects a request for 0
+		raw, err = stream.GetMsg(ctx, sequence)
+	}
+	return r.message(raw, err, object)
 }
 
 // Original returns the event of a dead letter from the log, or [ErrNotFound]. For a message that no lane has written it returns that

@@ -43,6 +43,7 @@ type commands struct {
 	Void        voidCommand        `cmd:"" help:"Make every process skip an event."`
 	Backup      backupCommand      `cmd:"" help:"Write a backup while the shop sells."`
 	Restore     restoreCommand     `cmd:"" help:"Restore a backup into an empty installation."`
+	Audit       auditCommand       `cmd:"" help:"List what staff and API keys did, and why."`
 	Verify      verifyCommand      `cmd:"" help:"Check every promise of the shop."`
 }
 

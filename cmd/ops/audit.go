@@ -60,10 +60,10 @@ func (c *auditCommand) Run(ctx context.Context, out *terminal) error {
 
 func (c *auditCommand) filter(now time.Time) (filter replay.ActionFilter, before replay.Place, err error) {
 	filter = replay.ActionFilter{Actor: c.Actor, Type: c.Type, Entity: c.Entity}
-	if filter.Since, err = replay.ParseMoment(c.Since, now); err != nil {
+	if filter.Since, err = replay.ParseWhen(c.Since, now); err != nil {
 		return filter, before, err
 	}
-	if filter.Until, err = replay.ParseMoment(c.Until, now); err != nil {
+	if filter.Until, err = replay.ParseWhen(c.Until, now); err != nil {
 		return filter, before, err
 	}
 	before, err = replay.ParsePlace(c.Before)

@@ -7,6 +7,7 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 
 	"tillstream/cmd/internal/web"
+	"tillstream/events/replay"
 )
 
 // console holds what all pages share. Nothing in it changes after New.
@@ -14,6 +15,7 @@ type console struct {
 	Config
 	assets    *web.Assets
 	templates *templates
+	trail     *replay.Trail // what staff did; read from the log when a page needs it
 }
 
 // New builds the handler of everything under /ops. It returns [ErrConfig] when a setting is missing.
@@ -22,7 +24,7 @@ func New(config Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &console{Config: config}
+	c := &console{Config: config, trail: config.Log.Trail()}
 	if c.assets, err = web.LoadAssets(files, "/ops/assets/"); err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@ func (c *console) shellRoutes(mux *http.ServeMux) {
 // liveRoutes registers the event streams.
 func (c *console) liveRoutes() http.Handler {
 	mux := http.NewServeMux()
+	c.letterLive(mux)
 	return mux
 }
 

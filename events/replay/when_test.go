@@ -7,7 +7,7 @@ import (
 	"tillstream/events/replay"
 )
 
-func TestParseMomentReadsWhatPeopleType(t *testing.T) {
+func TestParseWhenReadsWhatPeopleType(t *testing.T) {
 	t.Parallel()
 	east := time.FixedZone("east", 2*60*60)
 	now := time.Date(2026, 11, 30, 14, 0, 0, 0, east)
@@ -21,13 +21,13 @@ func TestParseMomentReadsWhatPeopleType(t *testing.T) {
 		"2026-11-29T08:05:01Z":   time.Date(2026, 11, 29, 8, 5, 1, 0, time.UTC),
 		"2026-11-29T08:05:01.5Z": time.Date(2026, 11, 29, 8, 5, 1, 5e8, time.UTC),
 	} {
-		if got, err := replay.ParseMoment(text, now); err != nil || !got.Equal(want) {
-			t.Errorf("ParseMoment(%q) = %v, %v; want %v", text, got, err, want)
+		if got, err := replay.ParseWhen(text, now); err != nil || !got.Equal(want) {
+			t.Errorf("ParseWhen(%q) = %v, %v; want %v", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"yesterday", "-5m", "2026-13-01", "5"} {
-		if got, err := replay.ParseMoment(text, now); err == nil {
-			t.Errorf("ParseMoment(%q) = %v, want an error", text, got)
+		if got, err := replay.ParseWhen(text, now); err == nil {
+			t.Errorf("ParseWhen(%q) = %v, want an error", text, got)
 		}
 	}
 }

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// momentLayouts are the forms in which people type a time. One without a zone is in the given location.
-var momentLayouts = []string{time.RFC3339Nano, time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateTime, "2006-01-02 15:04", time.DateOnly}
+// whenLayouts are the forms in which people type a time. One without a zone is in the given location.
+var whenLayouts = []string{time.RFC3339Nano, time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateTime, "2006-01-02 15:04", time.DateOnly}
 
-// ParseMoment reads a time as people type it: a date, a date with a time, RFC 3339, or a duration such as 90m, which means that long
+// ParseWhen reads a time as people type it: a date, a date with a time, RFC 3339, or a duration such as 90m, which means that long
 // before now. "" is the zero time. A time without a zone is in the location of now.
-func ParseMoment(text string, now time.Time) (time.Time, error) {
+func ParseWhen(text string, now time.Time) (time.Time, error) {
 	text = strings.TrimSpace(text)
 	if text == "" {
 		return time.Time{}, nil
@@ -19,7 +19,7 @@ func ParseMoment(text string, now time.Time) (time.Time, error) {
 	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
 		return now.Add(-ago), nil
 	}
-	for _, layout := range momentLayouts {
+	for _, layout := range whenLayouts {
 		if at, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
 			return at, nil
 		}

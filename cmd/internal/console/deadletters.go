@@ -136,8 +136,6 @@ type letterPage struct {
 	Summary string // its first line
 }
 
-type header struct{ Name, Value string }
-
 // letterStep is one message of a dead letter.
 type letterStep struct {
 	At                   time.Time
@@ -179,7 +177,7 @@ func bodyOf(data []byte) string {
 	if !utf8.Valid(data) {
 		return fmt.Sprintf("%q", data)
 	}
-	return indented(data)
+	return pretty(data)
 }
 
 func letterSteps(history []replay.Message) (steps []letterStep) {

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -216,15 +215,10 @@ func (c *console) showRedrive(w http.ResponseWriter, r *http.Request) error {
 	return c.render(w, r, "redrive.html", p)
 }
 
-// redriveParts is the parts of the page that change while it runs, and whether it has ended.
-func (c *console) redriveParts(r *http.Request) (parts map[string]string, done bool, err error) {
-	data, err := c.redrivePage(r)
-	if err != nil {
-		return nil, false, err
-	}
-	var html bytes.Buffer
-	if err := c.templates.byName["redrive.html"].ExecuteTemplate(&html, "redrive-progress", page{Now: c.Now(), Data: data}); err != nil {
-		return nil, false, fmt.Errorf("render progress: %w", err)
-	}
-	return map[string]string{"progress": html.String()}, data.Waiting == 0, nil
+// liveRedrive sends the progress of a redrive.
+func (c *console) liveRedrive(r *http.Request, s *stream) error {
+	return c.follow(r, s, "redrive.html", func() (any, bool, error) {
+		data, err := c.redrivePage(r)
+		return data, data.Waiting == 0, err
+	})
 }

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -82,15 +81,6 @@ func (c *console) statesAround(ctx context.Context, subject string, sequence uin
 	}
 	s.Changed = s.Before != s.Now
 	return s, err
-}
-
-// indented is JSON with line breaks, and any other text as it is.
-func indented(data []byte) string {
-	var out bytes.Buffer
-	if json.Indent(&out, data, "", "  ") != nil {
-		return string(data)
-	}
-	return out.String()
 }
 
 // jsonOf is a value as indented JSON.

@@ -102,10 +102,13 @@ func (r dryRunResult) write(out *terminal) error {
 		problems = append(problems, out.item(cell{"  " + name, s}, fmt.Sprintf("%s: %s on %s%s", e.Handler, cmp.Or(e.Type, "(no event)"), e.Subject, text)))
 	}
 	for _, e := range r.Facts {
-		item("append", green, e, "")
+		item("append", green, e.Effect, "")
 	}
 	for _, e := range r.Acts {
 		item("act   ", cyan, e, "")
+	}
+	for _, e := range r.Done {
+		item("done  ", plain, e.Effect, ": "+e.What)
 	}
 	for _, f := range r.Failures {
 		item("fail  ", red, f.Effect, ": "+f.Error)

@@ -80,9 +80,16 @@ var definitions = index(
 	define[EventVoided](1, nil),
 	define[RedeliveryRequested](1, nil),
 	define[ActionRecorded](1, nil).since(2),
+	define[ReplayRequested](1, nil).since(2),
+	define[ReplayApproved](1, nil).since(2),
+	define[ReplayStopped](1, nil).since(2),
+	define[ReplayResumed](1, nil).since(2),
+	define[ReplayBatchRequested](1, nil).since(2),
+	define[ReplayFinished](1, nil).since(2),
 	define[DeadLettered](1, nil),
 	define[DeadLetterRedriven](1, nil),
 	define[DeadLetterDiscarded](1, nil),
+	define[Replayed](1, nil).since(2),
 )
 
 func index(definitions ...Definition) map[string]Definition {

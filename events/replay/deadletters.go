@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events"
+	"tillstream/events/worker"
 )
 
 // State is the state of a dead letter.
@@ -52,7 +53,10 @@ func (r *Reader) DeadLetters(ctx context.Context, to uint64) (all []DeadLetter, 
 	index := map[string]int{} // by subject
 	err = r.eachLetterMessage(ctx, Range{To: to}, func(m Message) {
 		i, known := index[m.Subject]
-		if !known {
+		switch _, answer := replayed(m); {
+		case !known && answer:
+			return
+		case !known:
 			i = len(all)
 			index[m.Subject] = i
 			all = append(all, DeadLetter{Number: m.Sequence, Stored: m.Stored, letter: m})
@@ -60,6 +64,17 @@ func (r *Reader) DeadLetters(ctx context.Context, to uint64) (all []DeadLetter, 
 		all[i].apply(m)
 	})
 	return all, err
+}
+
+// replayed returns the outcome of a batch of a replay, if a message of DEADLETTERS is one. Lanes append it there because a worker
+// may not append under the subjects of operators.
+func replayed(m Message) (events.Replayed, bool) {
+	if m.Header.Get(events.HeaderType) != (events.Replayed{}).EventType() {
+		return events.Replayed{}, false
+	}
+	e, err := m.Event()
+	p, ok := e.Payload.(events.Replayed)
+	return p, err == nil && ok && m.Subject == worker.DeadLetterSubject(p.Worker, p.Request)
 }
 
 // eachLetterMessage calls fn for the messages of DEADLETTERS in a range, oldest first.
@@ -87,7 +102,7 @@ func (d *DeadLetter) apply(m Message) {
 		if len(fact.Runs) == 0 {
 			fact.Runs = d.Runs // a lane of an older release does not know the field
 		}
-		d.State, d.DeadLettered = StateOpen, fact
+		d.State, d.DeadLettered, d.By, d.Reason = StateOpen, fact, "", ""
 	case events.DeadLetterRedriven:
 		d.State, d.Attempt, d.Redelivery = StateRedriven, fact.Attempt, fact.Redelivery
 	case events.DeadLetterDiscarded:
@@ -112,6 +127,9 @@ func (r *Reader) DeadLetterAt(ctx context.Context, number uint64) (d DeadLetter,
 	first, err := r.getLetter(ctx, number, object)
 	if err != nil {
 		return d, nil, err
+	}
+	if _, answer := replayed(first); answer {
+		return d, nil, fmt.Errorf("%w: %s is the outcome of a replay, not a dead letter", ErrNotFound, object)
 	}
 	err = r.eachLetterMessage(ctx, Range{Subjects: []string{first.Subject}}, func(m Message) {
 		if history = append(history, m); d.Number == 0 {

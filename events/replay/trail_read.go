@@ -65,6 +65,9 @@ func (f ActionFilter) since() int64 {
 	return f.Since.UnixNano()
 }
 
+// batchRequested is the type of the events by which a replay advances. Staff requested the replay, not each batch.
+var batchRequested = events.ReplayBatchRequested{}.EventType()
+
 // window is the number of messages that a trail reads at a time, so that a page with enough recent actions reads few.
 const window = 50_000
 
@@ -120,9 +123,10 @@ func (t *Trail) read(ctx context.Context, stream string, from, to uint64) (entri
 			return nil // delivered again after the connection broke
 		}
 		last, oldest = m.Sequence, min(oldest, m.Stored.UnixNano())
-		if actor := m.Header.Get(events.HeaderActor); events.IsStaff(actor) {
+		actor, kind := m.Header.Get(events.HeaderActor), m.Header.Get(events.HeaderType)
+		if events.IsStaff(actor) && kind != batchRequested {
 			entries = append(entries, trailEntry{sequence: m.Sequence, at: m.Stored.UnixNano(), stream: stream, actor: t.name(actor),
-				kind: t.name(m.Header.Get(events.HeaderType)), subject: strings.Clone(m.Subject), order: strings.Clone(m.Header.Get(events.HeaderCorrelationID))})
+				kind: t.name(kind), subject: strings.Clone(m.Subject), order: strings.Clone(m.Header.Get(events.HeaderCorrelationID))})
 		}
 		return nil
 	})

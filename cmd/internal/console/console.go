@@ -19,6 +19,8 @@ type console struct {
 	assets    *web.Assets
 	templates *templates
 	trail     *replay.Trail // what staff did; read from the log when a page needs it
+	replays   *replay.Replays
+	drivers   *drivers
 	tally     *tally
 	gauges    *gauges
 	streams   atomic.Int64 // open event streams
@@ -30,11 +32,12 @@ type Console struct {
 	console *console
 }
 
-// Run counts what the overview shows, until ctx ends. Pages work without it, but do not show sums.
+// Run counts what the overview shows and drives the replays of staff, until ctx ends. Pages work without it, but do not show sums.
 func (c *Console) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { c.console.tally.run(ctx) })
 	running.Go(func() { c.console.gauges.run(ctx) })
+	running.Go(func() { c.console.drivers.run(ctx) })
 	running.Wait()
 }
 
@@ -45,6 +48,7 @@ func New(config Config) (*Console, error) {
 		return nil, err
 	}
 	c := &console{Config: config, tally: newTally(config), trail: config.Log.Trail()}
+	c.replays, c.drivers = replay.NewReplays(config.Log, config.Dispatcher, config.ApprovalOver), newDrivers(c)
 	c.gauges = &gauges{config: config, tally: c.tally}
 	if c.assets, err = web.LoadAssets(files, "/ops/assets/"); err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 // letterLive registers the event streams of redrives and replays.
 func (c *console) letterLive(mux *http.ServeMux) {
 	mux.HandleFunc("GET /ops/live/redrives/{id}", c.live(c.liveRedrive))
+	mux.HandleFunc("GET /ops/live/replays/{id}", c.live(c.liveReplay))
 }
 
 // follow sends the part "progress" of a page whenever it has changed, until the work has ended. The stream then stays open, because

@@ -92,9 +92,17 @@ var definitions = index(
 	define[AdminsChanged](1, nil).since(2),
 	define[KeyMade](1, nil).since(2),
 	define[KeyRevoked](1, nil).since(2),
+	define[ActionRecorded](1, nil).since(2),
+	define[ReplayRequested](1, nil).since(2),
+	define[ReplayApproved](1, nil).since(2),
+	define[ReplayStopped](1, nil).since(2),
+	define[ReplayResumed](1, nil).since(2),
+	define[ReplayBatchRequested](1, nil).since(2),
+	define[ReplayFinished](1, nil).since(2),
 	define[DeadLettered](1, nil),
 	define[DeadLetterRedriven](1, nil),
 	define[DeadLetterDiscarded](1, nil),
+	define[Replayed](1, nil).since(2),
 )
 
 func index(definitions ...Definition) map[string]Definition {

@@ -145,6 +145,7 @@ var samples = map[string]string{
 	"sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "password": "1.tN3wFw0p.c2VhbGVkIGhhc2g", "secret": "1.tN3wFw0p.c2VhbGVkIHNlY3JldA", "session": "0197e3a0-7d10-7c44-8b0e-6a4f0c9d1e22",
 	"user_agent":  "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
 	"description": "Cream metal lantern for one tea light.", "tag": "candles", "order": "0197e3a0-5c3b-7d1e-9a55-2f1c8f6f2b10",
+	"action": "rebuild", "argument": "orders.projection", "outcome": "3 documents written",
 	"request_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "fingerprint": "3b1f9c07aa52", "type": "payments.webhook_received", "event_id": "0197e3a0-7d10-7c44-8b0e-6a4f0c9d1e22",
 }
 

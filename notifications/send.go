@@ -50,6 +50,19 @@ func (s *Service) send(ctx context.Context, e events.Event, p events.MessageQueu
 	return nil
 }
 
+// sent reports whether a message has a result.
+func (s *Service) sent(ctx context.Context, p events.MessageQueued) (worker.Done, error) {
+	n, _, err := Notifications.Read(ctx, s.log, p.OrderID)
+	if err != nil {
+		return worker.Done{}, err
+	}
+	switch m, _ := n.Message(p.MessageID); m.Status {
+	case StatusSent, StatusFailed, StatusUnknown:
+		return worker.Done{What: "mail " + string(m.Status), When: m.ChangedAt}, nil
+	}
+	return worker.Done{}, nil
+}
+
 // deliver renders a message, sends it, and handles the result.
 func (s *Service) deliver(ctx context.Context, e events.Event, p events.MessageQueued, m Message) error {
 	placed, err := s.readPlaced(ctx, p.OrderID)

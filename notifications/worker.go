@@ -31,7 +31,7 @@ func (s *Service) Worker() worker.Domain {
 				return s.queue(tx, e, Refunded(p, e.Time))
 			}),
 		},
-		Actors:  []worker.Actor{{Name: "notifications.mail", Concurrency: s.config.Concurrency, Routes: []worker.ActRoute{worker.Do(s.send)}}},
+		Actors:  []worker.Actor{{Name: "notifications.mail", Concurrency: s.config.Concurrency, Routes: []worker.ActRoute{worker.DoOnce(s.send, s.sent)}}},
 		Watches: []worker.Watch{{Prefixes: []string{events.PrefixNotification}, Handle: s.limiter.follow}},
 	}
 }

@@ -21,7 +21,7 @@ func (s *Service) createIntent(ctx context.Context, e events.Event, r events.Pay
 	if err != nil {
 		return err
 	}
-	if p.PaymentIntent != "" || p.Failure != nil {
+	if p.intentMade().IsDone() {
 		return nil
 	}
 	in, found, err := s.findOrCreate(ctx, e, p)
@@ -103,7 +103,7 @@ func (s *Service) cancel(ctx context.Context, e events.Event, r events.PaymentCa
 	if err != nil {
 		return err
 	}
-	if !p.Captured.IsZero() || p.CancelledIntent || p.PaymentIntent == "" {
+	if p.cancelMade().IsDone() {
 		return nil
 	}
 	in, err := s.gateway.RetrieveIntent(ctx, p.PaymentIntent)
@@ -156,7 +156,7 @@ func (s *Service) refund(ctx context.Context, e events.Event, r events.PaymentRe
 	if err != nil {
 		return err
 	}
-	if known := p.Refunds[r.RefundID]; known.Succeeded || known.Failed {
+	if p.refundMade(r.RefundID).IsDone() {
 		return nil
 	}
 	if s.mustRetrieve(ctx, e) {

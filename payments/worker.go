@@ -59,11 +59,11 @@ func (s *Service) routes() []worker.Route {
 // refunds, which name an intent but no order, and those about a capture, which would confirm an order.
 func (s *Service) stripeCalls() worker.Actor {
 	return worker.Actor{Name: "payments.stripe", Concurrency: s.config.Concurrency, Routes: []worker.ActRoute{
-		worker.Do(s.createIntent),
-		worker.Do(s.capture),
-		worker.Do(s.cancel),
-		worker.Do(s.refund),
-		worker.Do(s.checkReport),
+		worker.DoOnce(s.createIntent, s.intentMade),
+		worker.DoOnce(s.capture, s.captureMade),
+		worker.DoOnce(s.cancel, s.cancelMade),
+		worker.DoOnce(s.refund, s.refundMade),
+		worker.DoOnce(s.checkReport, s.reportChecked),
 	}}
 }
 

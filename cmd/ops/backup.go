@@ -7,12 +7,14 @@ import (
 
 	"tillstream/cmd/internal/output"
 	"tillstream/cmd/internal/target"
+	"tillstream/events"
 	"tillstream/events/replay"
 )
 
 // backupCommand is ops backup.
 type backupCommand struct {
 	target.Target `embed:""`
+	recorded      `embed:""`
 	Dir           string `arg:"" help:"Directory to write to; it must be new or empty." type:"path" predictor:"dir"`
 	Data          string `help:"Data directory of a shop in one process, for its secrets. Default: the one that the ready file names." placeholder:"DIR" type:"path"`
 	JSON          bool   `name:"json" help:"Write the report as JSON."`
@@ -47,8 +49,14 @@ func (c *backupCommand) Run(ctx context.Context, out *terminal) error {
 		return err
 	}
 	defer stop()
+	author, err := c.author(ctx, shop, reader)
+	if err != nil {
+		return err
+	}
 	report, err := replay.Backup{DB: db, Dir: c.Dir, Log: reader, Progress: out.bar, Secrets: secrets}.Run(ctx)
 	out.clear()
+	record(ctx, reader, author, out, events.ActionRecorded{Action: "backup", Arguments: []string{c.Dir},
+		Outcome: output.Number(report.Cut) + " events and " + output.Number(report.DeadLetters) + " dead letters written"}, err)
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func TestBackupAndRestoreAShopInOneProcess(t *testing.T) {
 	if storedAt.ReplaceAllString(before, "") != storedAt.ReplaceAllString(after, "") {
 		t.Errorf("timeline after the restore: got\n%s\nwant\n%s", after, before)
 	}
-	if code, _, stderr = ops(t, "restore", dir, "--shop", restored); code != exitFailed || !strings.Contains(stderr, "found: 6 events in SHOP") {
+	if code, _, stderr = ops(t, "restore", dir, "--shop", restored); code != exitFailed || !strings.Contains(stderr, "found: 7 events in SHOP") {
 		t.Errorf("restore again: got exit code %d and %q", code, stderr)
 	}
 }
@@ -76,7 +76,7 @@ func TestBackupAndRestoreAShopInManyProcesses(t *testing.T) {
 	again := filepath.Join(t.TempDir(), "again")
 	code, stdout, _ = ops(t, append([]string{"backup", again, "--json"}, flags...)...)
 	var backedUp replay.BackupReport
-	if err := json.Unmarshal([]byte(stdout), &backedUp); code != exitOK || err != nil || backedUp.Cut != 3 || backedUp.Dir != again {
+	if err := json.Unmarshal([]byte(stdout), &backedUp); code != exitOK || err != nil || backedUp.Cut != 4 || backedUp.Dir != again {
 		t.Errorf("backup after the restore: got exit code %d, error %v:\n%s", code, err, stdout)
 	}
 }

@@ -53,6 +53,7 @@ type commands struct {
 	Restore     restoreCommand     `cmd:"" help:"Restore a backup into an empty installation."`
 	Staff       staffCommand       `cmd:"" help:"List, add, change and remove members of staff."`
 	Keys        keysCommand        `cmd:"" help:"List, make and revoke API keys."`
+	Audit       auditCommand       `cmd:"" help:"List what staff and API keys did, and why."`
 	Verify      verifyCommand      `cmd:"" help:"Check every promise of the shop."`
 	Completion  completionCommand  `cmd:"" help:"Write the script that completes commands in bash, zsh or fish."`
 }

@@ -28,6 +28,13 @@
 // or through ./data/ready.json if neither is given. Only these commands change the shop: import-items, pause, resume,
 // deadletters redrive, deadletters discard, rebuild, repair --yes, topology --apply, void, restore,
 // and those of staff and keys but list.
+//	ops audit                   what staff and API keys did: when, who, why and from where
+//	ops verify                  check the invariants I1–I6 and I8
+//
+// The shop is found through --shop FILE (what cmd/shop --ready-file wrote), through addresses (--nats, --mongodb, --ops …),
+// or through ./data/ready.json if neither is given. Only these commands change the shop: import-items, pause, resume,
+// deadletters redrive, deadletters discard, rebuild, repair --yes, topology --apply, void and restore. Each of them, and backup, leaves an event that ops audit
+// shows.
 //
 // A command line is parsed into [commands]. The Run method of the selected command opens the shop through cmd/internal/target
 // and reads it through events/replay. A [terminal] writes the answer to stdout, as text of at most 80 columns (any width with --wide), as JSON or, for lists, as CSV, and

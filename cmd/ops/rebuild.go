@@ -11,6 +11,7 @@ import (
 
 	"tillstream/cmd/internal/output"
 	"tillstream/cmd/internal/target"
+	"tillstream/events"
 	"tillstream/events/project"
 	"tillstream/events/replay"
 	"tillstream/orders"
@@ -20,6 +21,7 @@ import (
 // rebuildCommand is ops rebuild.
 type rebuildCommand struct {
 	target.Target `embed:""`
+	recorded      `embed:""`
 	Projection    string `arg:"" help:"A projection as ops lag names it, one of its collections, or projections for all of them." predictor:"projection"`
 	DryRun        bool   `help:"Compare, and change nothing. Exit code 1 means that something differs."`
 	JSON          bool   `name:"json" help:"Write the report as JSON."`
@@ -43,12 +45,16 @@ func (c *rebuildCommand) Run(ctx context.Context, out *terminal) error {
 	if err != nil {
 		return err
 	}
-	reader, db, stop, err := connect(ctx, c.Target)
+	shop, err := c.Resolve()
+	if err != nil {
+		return err
+	}
+	reader, db, stop, err := openBoth(ctx, shop, shop.Log)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	reports, err := c.rebuild(ctx, targets, reader, db, out)
+	reports, err := c.rebuildAs(ctx, shop, targets, reader, db, out)
 	if err != nil {
 		return err
 	}
@@ -58,6 +64,25 @@ func (c *rebuildCommand) Run(ctx context.Context, out *terminal) error {
 	}
 	return out.answer(c.JSON, map[string]any{"projections": reports, "drifted": drifted},
 		func() error { return writeRebuild(reports, out) }, c.DryRun && drifted > 0)
+}
+
+// rebuildAs rebuilds projections and records it; a dry run changes nothing, so anybody may have one.
+func (c *rebuildCommand) rebuildAs(ctx context.Context, shop target.Shop, targets []rebuildTarget, reader *replay.Reader, db *mongo.Database, out *terminal) ([]project.RebuildReport, error) {
+	if c.DryRun {
+		return c.rebuild(ctx, targets, reader, db, out)
+	}
+	author, err := c.author(ctx, shop, reader)
+	if err != nil {
+		return nil, err
+	}
+	reports, err := c.rebuild(ctx, targets, reader, db, out)
+	written := 0
+	for _, r := range reports {
+		written += r.Drifted()
+	}
+	record(ctx, reader, author, out, events.ActionRecorded{Action: "rebuild", Arguments: []string{c.Projection},
+		Outcome: output.Number(written) + " documents and indexes written"}, err)
+	return reports, err
 }
 
 func (c *rebuildCommand) rebuild(ctx context.Context, targets []rebuildTarget, reader *replay.Reader, db *mongo.Database, out *terminal) ([]project.RebuildReport, error) {

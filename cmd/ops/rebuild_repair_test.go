@@ -34,7 +34,7 @@ func TestRebuildAndRepair(t *testing.T) {
 	if err := db.Collection(archive.Collection).Drop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	try("repair --limit 3", exitProblem, "9 0 0 9 0 events are missing", "not in the archive 3 orders.rejected orders.o1 o1-3",
+	try("repair --limit 3", exitProblem, "10 0 0 9 0 events are missing", "not in the archive 3 orders.rejected orders.o1 o1-3",
 		"not in the archive: 6 events more", "--yes restores")
 	try("repair --yes", exitOK, "restored")
 	try("repair --json", exitOK, `"archive_lost": { "count": 0 }`)

@@ -10,6 +10,7 @@ import (
 
 	"tillstream/cmd/internal/output"
 	"tillstream/cmd/internal/target"
+	"tillstream/events"
 	"tillstream/events/archive"
 	"tillstream/events/replay"
 )
@@ -17,6 +18,7 @@ import (
 // repairCommand is ops repair.
 type repairCommand struct {
 	target.Target `embed:""`
+	recorded      `embed:""`
 	Yes           bool `help:"Restore what is missing. Without this flag nothing is changed."`
 	Limit         int  `help:"Name at most this many events of each kind." default:"10"`
 	JSON          bool `name:"json" help:"Write the report as JSON."`
@@ -64,7 +66,32 @@ func (c *repairCommand) Run(ctx context.Context, out *terminal) error {
 	if err != nil {
 		return err
 	}
+	if c.Yes {
+		c.recordAfter(ctx, shop, reader, out, events.ActionRecorded{Action: "repair", Outcome: repairResult(report).text})
+		if err := archiveTail(ctx, reader, db); err != nil {
+			out.note("the record of the repair is not archived yet: %v", err)
+		}
+	}
 	return out.answer(c.JSON, report, func() error { return c.write(report, out) }, report.HasFindings() && !c.Yes || report.Unrepairable())
+}
+
+// archiveTail archives the record of the repair, because no process may run that does. A running one has done it already, or does it
+// next.
+func archiveTail(ctx context.Context, reader *replay.Reader, db *mongo.Database) error {
+	a := archive.New(db)
+	head, err := a.Head(ctx)
+	if err != nil {
+		return err
+	}
+	var tail []archive.Archived
+	err = reader.Each(ctx, replay.Range{From: head.Last + 1}, func(m replay.Message) error {
+		tail = append(tail, archive.From(m))
+		return nil
+	})
+	if err != nil || len(tail) == 0 {
+		return err
+	}
+	return a.Append(ctx, tail)
 }
 
 // open opens the log. Without --yes nothing is changed, so a stream that an interrupted repair has deleted is not created again.

@@ -7,6 +7,7 @@ import (
 
 	"tillstream/cmd/internal/output"
 	"tillstream/cmd/internal/target"
+	"tillstream/events"
 	"tillstream/events/backup"
 	"tillstream/events/replay"
 )
@@ -14,6 +15,7 @@ import (
 // restoreCommand is ops restore.
 type restoreCommand struct {
 	target.Target `embed:""`
+	recorded      `embed:""`
 	Dir           string `arg:"" help:"Directory of the backup." type:"existingdir" predictor:"dir"`
 	Data          string `help:"Data directory of a shop in one process, for its secrets. Default: the one that the ready file names." placeholder:"DIR" type:"existingdir"`
 	Replicas      int    `env:"STREAM_REPLICAS" default:"1" help:"Replicas of each stream that ops has to create: 1, or 3 with three brokers."`
@@ -59,6 +61,7 @@ func (c *restoreCommand) Run(ctx context.Context, out *terminal) error {
 	if err != nil {
 		return err
 	}
+	c.recordAfter(ctx, shop, reader, out, events.ActionRecorded{Action: "restore", Arguments: []string{c.Dir}, Outcome: output.Number(report.Cut) + " events restored"})
 	return out.answer(c.JSON, report, func() error { return writeRestore(report, shop, out) }, false)
 }
 

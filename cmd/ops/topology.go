@@ -9,11 +9,13 @@ import (
 	"tillstream/cmd/internal/target"
 	"tillstream/events"
 	eventlog "tillstream/events/log"
+	"tillstream/events/replay"
 )
 
 // topologyCommand is ops topology.
 type topologyCommand struct {
 	target.Target `embed:""`
+	recorded      `embed:""`
 	Apply         bool `help:"Add to the broker what it lacks."`
 	JSON          bool `name:"json" help:"Write the topology as JSON."`
 }
@@ -33,14 +35,18 @@ Exit codes: 0 the broker has everything that this release needs; 1 something is 
 
 // Run compares the broker with what this release needs.
 func (c *topologyCommand) Run(ctx context.Context, out *terminal) error {
-	reader, stop, err := c.Log(ctx)
+	shop, err := c.Resolve()
+	if err != nil {
+		return err
+	}
+	reader, stop, err := shop.Log(ctx)
 	if err != nil {
 		return err
 	}
 	defer stop()
 	l := reader.Log()
 	if c.Apply {
-		if err := l.Upgrade(ctx); err != nil {
+		if err := c.apply(ctx, shop, reader, out); err != nil {
 			return err
 		}
 	}
@@ -65,6 +71,17 @@ func (c *topologyCommand) Run(ctx context.Context, out *terminal) error {
 		}
 		return writeDifferences(differences, differ, out)
 	}, differ)
+}
+
+// apply adds to the broker what it lacks, and records it.
+func (c *topologyCommand) apply(ctx context.Context, shop target.Shop, reader *replay.Reader, out *terminal) error {
+	author, err := c.author(ctx, shop, reader)
+	if err != nil {
+		return err
+	}
+	err = reader.Log().Upgrade(ctx)
+	record(ctx, reader, author, out, events.ActionRecorded{Action: "topology --apply", Outcome: fmt.Sprintf("the broker is set up for topology %d", events.Topology)}, err)
+	return err
 }
 
 func writeTopology(state eventlog.TopologyState, processes []eventlog.Process, out *terminal) error {

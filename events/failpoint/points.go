@@ -45,6 +45,9 @@ func Points() []Point {
 		{Name: "checkpoint.before_save", State: "a lane is ahead of its checkpoint", Placed: true},
 		{Name: "checkpoint.saved", State: "the broker has stored the checkpoint, the lane has not recorded that", Placed: true},
 
+		{Name: "replay.handled", State: "a lane has handled a batch of a replay again, its outcome is not stored", Placed: true},
+		{Name: "replay.answered", State: "the outcome of a batch is stored, the lane's position is before it", Placed: true},
+
 		{Name: "timers.fired", State: "a deadline has passed, its order is not yet examined"},
 		{Name: "periodic.begun", State: "a periodic job begins", Placed: true},
 		{Name: "periodic.done", State: "a periodic job is done", Placed: true},

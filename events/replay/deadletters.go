@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tillstream/events"
+	"tillstream/events/worker"
 )
 
 // State is the state of a dead letter.
@@ -65,7 +66,10 @@ func (r *Reader) lettersWhere(ctx context.Context, to uint64, counts func(Messag
 			return
 		}
 		i, known := index[m.Subject]
-		if !known {
+		switch _, answer := replayed(m); {
+		case !known && answer:
+			return
+		case !known:
 			i = len(all)
 			index[m.Subject] = i
 			all = append(all, DeadLetter{Number: m.Sequence, Stored: m.Stored, letter: m})
@@ -73,6 +77,17 @@ func (r *Reader) lettersWhere(ctx context.Context, to uint64, counts func(Messag
 		all[i].apply(m)
 	})
 	return all, err
+}
+
+// replayed returns the outcome of a batch of a replay, if a message of DEADLETTERS is one. Lanes append it there because a worker
+// may not append under the subjects of operators.
+func replayed(m Message) (events.Replayed, bool) {
+	if m.Header.Get(events.HeaderType) != (events.Replayed{}).EventType() {
+		return events.Replayed{}, false
+	}
+	e, err := m.Event()
+	p, ok := e.Payload.(events.Replayed)
+	return p, err == nil && ok && m.Subject == worker.DeadLetterSubject(p.Worker, p.Request)
 }
 
 // eachLetterMessage calls fn for the messages of DEADLETTERS in a range, oldest first.
@@ -100,7 +115,7 @@ func (d *DeadLetter) apply(m Message) {
 		if len(fact.Runs) == 0 {
 			fact.Runs = d.Runs // a lane of an older release does not know the field
 		}
-		d.State, d.DeadLettered = StateOpen, fact
+		d.State, d.DeadLettered, d.By, d.Reason = StateOpen, fact, "", ""
 	case events.DeadLetterRedriven:
 		d.State, d.Attempt, d.Redelivery = StateRedriven, fact.Attempt, fact.Redelivery
 	case events.DeadLetterDiscarded:
@@ -122,17 +137,12 @@ func (r *Reader) FollowDeadLetters(ctx context.Context, part Range, fn func(Mess
 // DeadLetterAt returns the dead letter with a number and all its messages, oldest first, or [ErrNotFound].
 func (r *Reader) DeadLetterAt(ctx context.Context, number uint64) (d DeadLetter, history []Message, err error) {
 	object := fmt.Sprintf("dead letter %d", number)
-	stream, err := r.js.Stream(ctx, events.StreamDeadLetters)
-	if err != nil {
-		return d, nil, fmt.Errorf("read %s: %w", object, err)
-	}
-	var raw *jetstream.RawStreamMsg
-	if err = jetstream.ErrMsgNotFound; number > 0 { // the broker rejects a request for 0
-		raw, err = stream.GetMsg(ctx, number)
-	}
-	first, err := r.message(raw, err, object)
+	first, err := r.getLetter(ctx, number, object)
 	if err != nil {
 		return d, nil, err
+	}
+	if _, answer := replayed(first); answer {
+		return d, nil, fmt.Errorf("%w: %s is the outcome of a replay, not a dead letter", ErrNotFound, object)
 	}
 	err = r.eachLetterMessage(ctx, Range{Subjects: []string{first.Subject}}, func(m Message) {
 		if history = append(history, m); d.Number == 0 {
@@ -144,6 +154,19 @@ func (r *Reader) DeadLetterAt(ctx context.Context, number uint64) (d DeadLetter,
 		return DeadLetter{}, nil, fmt.Errorf("%w: %s", ErrNotFound, object)
 	}
 	return d, history, err
+}
+
+// getLetter returns the message at a sequence of DEADLETTERS, or [ErrNotFound] for an object.
+func (r *Reader) getLetter(ctx context.Context, sequence uint64, object string) (Message, error) {
+	stream, err := r.js.Stream(ctx, events.StreamDeadLetters)
+	if err != nil {
+		return Message{}, fmt.Errorf("read %s: %w", object, err)
+	}
+	var raw *jetstream.RawStreamMsg
+	if err = jetstream.ErrMsgNotFound; sequence > 0 { // the broker rejects a request for 0
+		raw, err = stream.GetMsg(ctx, sequence)
+	}
+	return r.message(raw, err, object)
 }
 
 // Original returns the event of a dead letter from the log, or [ErrNotFound]. For a message that no lane has written it returns that

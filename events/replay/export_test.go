@@ -10,3 +10,6 @@ func (x Export) WithChunk(entities int) Export {
 	x.chunk = entities
 	return x
 }
+
+// SetWindow sets how many messages a trail reads at a time.
+func (t *Trail) SetWindow(messages uint64) { t.window = messages }

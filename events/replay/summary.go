@@ -143,10 +143,39 @@ func ofOperations(e events.Event) (string, bool) {
 		return fmt.Sprintf("%s has handled %d in attempt %d", p.Worker, p.Sequence, p.Attempt), true
 	case events.DeadLetterDiscarded:
 		return fmt.Sprintf("%s will not handle %d: %s", p.Worker, p.Sequence, p.Reason), true
+	case events.ActionRecorded:
+		return strings.Join(append([]string{p.Action}, p.Arguments...), " ") + ": " + p.Outcome, true
 	case events.RedeliveryRequested:
 		return fmt.Sprintf("%s is to handle %s again: %s", p.Lane, plural(len(p.Sequences), "event"), p.Reason), true
 	}
+	return ofReplays(e)
+}
+
+// ofReplays describes the events of replays.
+func ofReplays(e events.Event) (string, bool) {
+	switch p := e.Payload.(type) {
+	case events.ReplayRequested:
+		return fmt.Sprintf("%s of %d to %d to be handled again by %s: %s", plural(p.Events, "event"), p.Selection.From, p.Selection.To,
+			strings.Join(p.Selection.Lanes, ", "), p.Reason), true
+	case events.ReplayApproved:
+		return "replay approved", true
+	case events.ReplayStopped:
+		return "replay stopped: " + p.Reason, true
+	case events.ReplayResumed:
+		return "replay resumed: " + p.Reason, true
+	case events.ReplayBatchRequested:
+		return fmt.Sprintf("%s is to handle %s up to %d again", p.Lane, plural(len(p.Sequences), "event"), p.Position), true
+	case events.ReplayFinished:
+		return "replay finished: " + ofCounts(p.ReplayCounts), true
+	case events.Replayed:
+		return p.Worker + " has replayed a batch: " + ofCounts(p.ReplayCounts), true
+	}
 	return "", false
+}
+
+func ofCounts(c events.ReplayCounts) string {
+	return fmt.Sprintf("%s handled, %s appended, %s made before, %d opened, %d failed", plural(c.Handled, "event"), plural(c.Appended(), "fact"),
+		plural(c.Done, "act"), c.Opened, c.Failed)
 }
 
 func movement(m events.StockMovement, change string) string {

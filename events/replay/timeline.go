@@ -180,6 +180,9 @@ func (r *Reader) lettersAbout(ctx context.Context, orderID string, messages []Me
 	}
 	subjects := map[string]bool{}
 	err = r.eachLetterMessage(ctx, Range{}, func(m Message) {
+		if _, answer := replayed(m); answer {
+			return
+		}
 		var d DeadLetter
 		d.apply(m)
 		about := false

@@ -32,6 +32,8 @@ type actLane struct {
 	routes      *actRoutes
 	concurrency int
 	dispatcher  *Dispatcher
+	replayer    *replayer
+	opening     chan *opening // acts of a replay
 
 	cursor       cursor
 	taken        uint64
@@ -53,6 +55,7 @@ type act struct {
 	Due      time.Time `json:"due"`     // of the next attempt; zero: an attempt is running
 	// Redelivery is the sequence of the request by which the event is redelivered; 0: it is not.
 	Redelivery uint64 `json:"redelivery,omitempty"`
+	Replay     uint64 `json:"replay,omitempty"` // sequence of the request of the replay that opened the act; 0: none did
 
 	item     *Item
 	running  bool
@@ -65,17 +68,20 @@ type actResult struct {
 	err error
 }
 
-func newActLane(l *lane, a Actor, d *Dispatcher) *actLane {
+func newActLane(l *lane, a Actor, d *Dispatcher, open *openDeadLetters) *actLane {
 	if a.Concurrency == 0 {
 		a.Concurrency = 8
 	}
 	routes := actRoutesOf(a)
 	d.actors = append(d.actors, routes)
-	return &actLane{lane: l, routes: routes, concurrency: a.Concurrency, dispatcher: d, results: make(chan actResult, a.Concurrency)}
+	lane := &actLane{lane: l, routes: routes, concurrency: a.Concurrency, dispatcher: d, results: make(chan actResult, a.Concurrency),
+		replayer: newReplayer(l, open), opening: make(chan *opening)}
+	lane.replayer.again, lane.replayer.end = lane.actAgain, lane.openAll
+	return lane
 }
 
 func (a *actLane) matches(item *Item) bool {
-	return a.routes.byType[item.Type()] != nil || len(a.redeliveries(item)) > 0
+	return a.routes.takes(item.Type()) || a.isRequested(item)
 }
 
 // run acts until ctx ends. Acts that have begun are finished on the context work, and the last checkpoint holds their
@@ -88,6 +94,9 @@ func (a *actLane) run(ctx, work context.Context) error {
 	arrivals := a.reader.ring.subscribe(a.matches)
 	defer a.reader.ring.unsubscribe(arrivals)
 	var workers sync.WaitGroup
+	replaying, stopReplaying := context.WithCancel(ctx)
+	defer stopReplaying()
+	workers.Go(func() { a.replayer.run(replaying) })
 	for ctx.Err() == nil {
 		a.startDue(ctx, work, &workers)
 		if a.newer() != nil {
@@ -101,12 +110,15 @@ func (a *actLane) run(ctx, work context.Context) error {
 		case <-ctx.Done():
 		case r := <-a.results:
 			a.finish(work, r)
+		case o := <-a.openings():
+			o.result <- a.openReplayed(work, o.batch)
 		case <-arrivals.C:
 		case <-a.wake:
 		case <-timer.C:
 		}
 		timer.Stop()
 	}
+	stopReplaying()
 	for a.running > 0 {
 		a.finish(work, <-a.results)
 	}
@@ -253,7 +265,10 @@ func (a *actLane) take(ctx context.Context) (*act, error) {
 		if a.redelivering = a.redeliveries(items[0]); len(a.redelivering) > 0 {
 			continue
 		}
-		if !a.matches(items[0]) || items[0].Voided() {
+		if b := a.batch(items[0]); b != nil {
+			a.replayer.add(b)
+		}
+		if !a.routes.takes(items[0].Type()) || items[0].Voided() {
 			a.advance(a.taken)
 			continue
 		}

@@ -60,10 +60,11 @@ func (p pending) count(j *job, n int) {
 
 // fill decides about as many jobs as fit into the transaction and its time, and returns how many. A job that fails leaves no
 // fact in it. A job that fails because the log is unavailable ends the round, with its error, so that the decisions before it
-// are kept. A redelivery ends it too, because its outcome must be stored before the next job begins.
+// are kept. A redelivery ends it too, because its outcome must be stored before the next job begins, and so does a batch of a replay,
+// which begins after the jobs before it.
 func (r *round) fill(ctx context.Context, jobs []*job) (int, error) {
 	for n, j := range jobs {
-		if j.redelivery != nil || n > 0 && time.Now().After(r.deadline) {
+		if j.redelivery != nil || j.batch != nil || n > 0 && time.Now().After(r.deadline) {
 			return n, nil
 		}
 		mark := r.tx.Len()
@@ -135,7 +136,7 @@ func (r *round) cascade(from int) (steps []step) {
 // isFull reports whether a cascade that began at an index must stop.
 func (r *round) isFull(from int) bool {
 	if r.dryRun {
-		return r.tx.Len() >= eventlog.MaxBatch
+		return r.tx.Len()-from >= eventlog.MaxBatch
 	}
 	return r.tx.Len()-from >= maxCascade || time.Now().After(r.deadline)
 }

@@ -215,6 +215,14 @@ func (w *openDeadLetters) replace(counted map[string]map[uint64]bool) {
 	w.byLane = counted
 }
 
+// mayHave reports whether the dead letter of an event may be open: it was when this process last heard of it, or this process has
+// not counted yet.
+func (w *openDeadLetters) mayHave(lane string, sequence uint64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.byLane == nil || w.byLane[lane][sequence]
+}
+
 // count returns how many dead letters of a lane are open.
 func (w *openDeadLetters) count(lane string) int {
 	w.mu.Lock()

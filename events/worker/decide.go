@@ -44,7 +44,7 @@ func newDecider(l *eventlog.Log, r *reader) *decider {
 // matches reports whether any lane of the loop handles a message.
 func (d *decider) matches(item *Item) bool {
 	for _, l := range d.decides {
-		if l.routes[item.Type()] != nil || l.owns(item) || len(l.redeliveries(item)) > 0 {
+		if l.routes[item.Type()] != nil || l.owns(item) || l.isRequested(item) {
 			return true
 		}
 	}
@@ -145,10 +145,15 @@ func (d *decider) runLane(ctx context.Context, l *decideLane) error {
 		l.active, l.blocked, l.taken, l.jobs, l.handled, l.lost = true, false, checkpoint.Position, nil, map[uint64]bool{}, lost
 		l.cursor = cursor{reader: d.reader, next: checkpoint.Position + 1}
 	})
+	replaying, stopReplaying := context.WithCancel(ctx)
+	var replayer sync.WaitGroup
+	replayer.Go(func() { l.replayer.run(replaying) })
 	select {
 	case <-ctx.Done():
 	case <-lost:
 	}
+	stopReplaying()
+	replayer.Wait()
 	d.betweenRounds(func() { l.active, l.jobs = false, nil })
 	l.saveLast(ctx, nil)
 	return l.newer()
@@ -294,6 +299,9 @@ func (d *decider) decideAlone(ctx context.Context, j *job) error {
 		return nil
 	case j.redelivery != nil:
 		return d.redeliver(ctx, j)
+	case j.batch != nil:
+		j.lane.replayer.add(j.batch)
+		return nil
 	}
 	_, err := d.Dispatch(ctx, Delivery{Item: j.item, Lane: j.lane.name, Attempt: 1}, false)
 	switch {

@@ -17,6 +17,7 @@ type decideLane struct {
 	domain   *eventlog.Log
 	prefixes []string // of the subjects that the domain owns
 	routes   map[string]func(*eventlog.Tx, events.Event) error
+	replayer *replayer // nil in a process without lanes
 
 	active  bool          // this process runs the lane, and its checkpoint is loaded
 	lost    chan struct{} // closed when the lane must end
@@ -71,6 +72,9 @@ func (l *decideLane) fetch(ctx context.Context, end uint64) error {
 			for _, redelivery := range l.redeliveries(item) {
 				l.jobs = append(l.jobs, &job{lane: l, redelivery: &redelivery})
 			}
+			if batch := l.batch(item); batch != nil {
+				l.jobs = append(l.jobs, &job{lane: l, batch: batch})
+			}
 			if l.handles(item) {
 				l.jobs = append(l.jobs, &job{lane: l, item: item})
 			}
@@ -103,6 +107,25 @@ func (l *decideLane) handles(item *Item) bool {
 		l.skip(item, err)
 	}
 	return err == nil && routed
+}
+
+// decideAgain decides about an event of a replay, without a cascade: lanes decide about the facts when they read them. It runs
+// beside the loop.
+func (l *decideLane) decideAgain(ctx context.Context, b *batchAgain, item *Item) error {
+	j := &job{lane: l, item: item}
+	var decided *eventlog.Tx
+	err := l.domain.Do(ctx, func(tx *eventlog.Tx) error {
+		decided = tx
+		_, err := (&round{tx: tx, pending: pending{}, alone: true}).dispatch(j)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i := range decided.Len() {
+		b.counts.AddFact(decided.Fact(i).Type, 1)
+	}
+	return nil
 }
 
 // done removes the first job, which is handled.

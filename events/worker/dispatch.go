@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"tillstream/events"
@@ -26,13 +27,18 @@ type Dispatcher struct {
 // actRoutes are the routes of an [Actor], by event type.
 type actRoutes struct {
 	name   string
-	byType map[string]func(context.Context, events.Event) error
+	byType map[string]ActRoute
+}
+
+func (a *actRoutes) takes(eventType string) bool {
+	_, takes := a.byType[eventType]
+	return takes
 }
 
 func actRoutesOf(a Actor) *actRoutes {
-	byType := make(map[string]func(context.Context, events.Event) error, len(a.Routes))
+	byType := make(map[string]ActRoute, len(a.Routes))
 	for _, r := range a.Routes {
-		byType[r.eventType] = r.handle
+		byType[r.eventType] = r
 	}
 	return &actRoutes{name: a.Name, byType: byType}
 }
@@ -52,30 +58,6 @@ func NewDispatcher(domains ...Domain) *Dispatcher {
 	return d
 }
 
-// Effects is the result of a dry run: the effects that handling an event would have.
-type Effects struct {
-	Facts    []Effect  `json:"facts"`    // that domains would append, in order
-	Acts     []Effect  `json:"acts"`     // that actors would make, for the event and for those facts
-	Failures []Failure `json:"failures"` // of lanes; each would become a dead letter
-}
-
-// Effect is a fact that a domain would append, or an event that an actor would act on.
-type Effect struct {
-	Handler string `json:"by"` // the domain, or the lane of the actor
-	Type    string `json:"type"`
-	Subject string `json:"subject"`
-}
-
-// Failure is an event that a lane cannot handle.
-type Failure struct {
-	Effect `json:"event"`
-	Error  string `json:"error"`
-}
-
-func (e *Effects) fail(handler string, item *Item, err error) {
-	e.Failures = append(e.Failures, Failure{Effect{handler, item.Type(), item.Subject}, err.Error()})
-}
-
 // Dispatch handles an event: decide lanes commit their decisions with the cascade, actors act.
 //
 // A dry run commits nothing and does not act. It decides the cascade in all domains and returns what handling the event would
@@ -83,53 +65,79 @@ func (e *Effects) fail(handler string, item *Item, err error) {
 //
 // An event that was declared void is not handled. The errors are those of the handlers, and those of [IsInfrastructure],
 // whose cause is not the event.
-func (d *Dispatcher) Dispatch(ctx context.Context, delivery Delivery, dryRun bool) (effects Effects, err error) {
-	if delivery.Item.Voided() {
-		void := fmt.Errorf("event %d was declared void: discard its dead letter", delivery.Item.Sequence)
-		if dryRun {
-			effects.fail(delivery.Lane, delivery.Item, void)
-			return effects, nil
+func (d *Dispatcher) Dispatch(ctx context.Context, delivery Delivery, dryRun bool) (Effects, error) {
+	decides, actors, err := d.lanesOf(delivery)
+	switch {
+	case err != nil:
+		return Effects{}, err
+	case dryRun:
+		all, err := d.NewDryRun().Handle(ctx, delivery)
+		return all[0], err
+	case delivery.Item.Voided():
+		return Effects{}, DeadLetter(voided(delivery.Item))
+	}
+	for _, l := range decides {
+		if err := d.decide(ctx, l, delivery.Item); err != nil {
+			return Effects{}, err
 		}
-		return effects, DeadLetter(void)
 	}
-	known := false
-	takes := func(lane string, routed bool) bool {
-		takes := delivery.Lane == lane || delivery.Lane == "" && routed
-		known = known || takes
-		return takes
+	for _, a := range actors {
+		if err := a.act(ctx, delivery); err != nil {
+			return Effects{}, err
+		}
 	}
+	return Effects{}, nil
+}
+
+func voided(item *Item) error {
+	return fmt.Errorf("event %d was declared void: discard its dead letter", item.Sequence)
+}
+
+// lanesOf returns the lanes that handle an event: the one that the delivery names, or those with a route.
+func (d *Dispatcher) lanesOf(delivery Delivery) (decides []*decideLane, actors []*actRoutes, err error) {
 	eventType := delivery.Item.Type()
+	takes := func(lane string, routed bool) bool { return delivery.Lane == lane || delivery.Lane == "" && routed }
 	for _, l := range d.decides {
 		if takes(l.name, l.routes[eventType] != nil) {
-			if err := d.decide(ctx, l, delivery.Item, dryRun, &effects); err != nil {
-				return effects, err
-			}
+			decides = append(decides, l)
 		}
 	}
 	for _, a := range d.actors {
-		if takes(a.name, a.byType[eventType] != nil) {
-			if err := a.dispatch(ctx, delivery, dryRun, &effects); err != nil {
-				return effects, err
-			}
+		if takes(a.name, a.takes(eventType)) {
+			actors = append(actors, a)
 		}
 	}
-	if !known && delivery.Lane != "" {
-		return effects, fmt.Errorf("lane %q does not exist, or neither decides nor acts", delivery.Lane)
+	if delivery.Lane != "" && len(decides)+len(actors) == 0 {
+		return nil, nil, fmt.Errorf("lane %q does not exist, or neither decides nor acts", delivery.Lane)
 	}
-	return effects, nil
+	return decides, actors, nil
+}
+
+// Lanes returns the names of the decide and act lanes, sorted.
+func (d *Dispatcher) Lanes() (lanes []string) {
+	for _, l := range d.decides {
+		lanes = append(lanes, l.name)
+	}
+	for _, a := range d.actors {
+		lanes = append(lanes, a.name)
+	}
+	slices.Sort(lanes)
+	return lanes
+}
+
+// Takes reports whether a lane handles events of a type.
+func (d *Dispatcher) Takes(lane, eventType string) bool {
+	return slices.ContainsFunc(d.decides, func(l *decideLane) bool { return l.name == lane && l.routes[eventType] != nil }) ||
+		slices.ContainsFunc(d.actors, func(a *actRoutes) bool { return a.name == lane && a.takes(eventType) })
 }
 
 // decide decides about an event in a transaction of its own. After a conflict it decides again.
-func (d *Dispatcher) decide(ctx context.Context, l *decideLane, item *Item, dryRun bool, effects *Effects) error {
-	run := l.domain.Do
-	if dryRun {
-		run = l.domain.DryRun
-	}
+func (d *Dispatcher) decide(ctx context.Context, l *decideLane, item *Item) error {
 	j, r, attempts := &job{lane: l, item: item}, (*round)(nil), 0
-	err := run(ctx, func(tx *eventlog.Tx) error {
+	err := l.domain.Do(ctx, func(tx *eventlog.Tx) error {
 		attempts++
 		r = d.newRound(tx, append(d.unfinishedJobs(item), j))
-		r.dryRun, r.alone = dryRun, !dryRun && attempts > maxCascadeAttempts
+		r.alone = attempts > maxCascadeAttempts
 		own, err := r.dispatch(j)
 		if err == nil && tx.Len() > eventlog.MaxBatch {
 			tx.RollBack(own)
@@ -137,52 +145,29 @@ func (d *Dispatcher) decide(ctx context.Context, l *decideLane, item *Item, dryR
 		}
 		return err
 	})
-	switch {
-	case dryRun && (err == nil || !IsInfrastructure(err)):
-		d.addEffects(effects, r, j, err)
-		return nil
-	case err == nil:
+	if err == nil {
 		markHandled(r.tx, j.steps)
 	}
 	return err
 }
 
-// addEffects adds the decisions of a dry run about an event, or the reason why it could not decide.
-func (d *Dispatcher) addEffects(effects *Effects, r *round, j *job, err error) {
-	if err != nil {
-		effects.fail(j.lane.name, j.item, err)
-		return
-	}
-	for i := range r.tx.Len() {
-		fact := r.tx.Fact(i)
-		effects.Facts = append(effects.Facts, Effect{fact.Source, fact.Type, fact.Subject})
-		for _, a := range d.actors {
-			if a.byType[fact.Type] != nil {
-				effects.Acts = append(effects.Acts, Effect{a.name, fact.Type, fact.Subject})
-			}
-		}
-	}
-	effects.Failures = append(effects.Failures, r.failures...)
-}
-
-// dispatch acts on an event.
-func (a *actRoutes) dispatch(ctx context.Context, delivery Delivery, dryRun bool, effects *Effects) error {
-	e, err := delivery.Item.Event()
-	handle := a.byType[e.Type]
-	if err == nil && handle == nil {
+// route returns an event and the route by which the lane acts on it.
+func (a *actRoutes) route(item *Item) (events.Event, ActRoute, error) {
+	e, err := item.Event()
+	route, known := a.byType[e.Type]
+	if err == nil && !known {
 		err = fmt.Errorf("no route for %s", e.Type)
 	}
-	switch {
-	case err != nil && dryRun:
-		effects.fail(a.name, delivery.Item, err)
-		return nil
-	case err != nil:
+	return e, route, err
+}
+
+// act acts on an event.
+func (a *actRoutes) act(ctx context.Context, delivery Delivery) error {
+	e, route, err := a.route(delivery.Item)
+	if err != nil {
 		return DeadLetter(err)
-	case dryRun:
-		effects.Acts = append(effects.Acts, Effect{a.name, delivery.Item.Type(), delivery.Item.Subject})
-		return nil
 	}
-	return safely(func() error { return handle(context.WithValue(ctx, attemptKey{}, delivery.Attempt), e) })
+	return safely(func() error { return route.handle(context.WithValue(ctx, attemptKey{}, delivery.Attempt), e) })
 }
 
 // newRound begins to fill a transaction. jobs are the events that the lanes have yet to decide about.

@@ -33,7 +33,17 @@ func On[P events.Payload](handle func(tx *eventlog.Tx, e events.Event, p P) erro
 type ActRoute struct {
 	eventType string
 	handle    func(ctx context.Context, e events.Event) error
+	done      func(ctx context.Context, e events.Event) (Done, error) // nil: only an attempt can find out
 }
+
+// Done says which act was made already, such as "mail sent". The zero Done says that the act is still to be made.
+type Done struct {
+	What string    `json:"what,omitempty"`
+	When time.Time `json:"when,omitzero"` // zero: not known
+}
+
+// IsDone reports whether the act was made.
+func (d Done) IsDone() bool { return d.What != "" }
 
 // Do returns the act route of events whose payload is P. The error of handle decides what follows: see [RetryAfter],
 // [Defer], [OpenCircuit] and [DeadLetter].
@@ -46,6 +56,20 @@ func Do[P events.Payload](handle func(ctx context.Context, e events.Event, p P) 
 		}
 		return handle(ctx, e, p)
 	}}
+}
+
+// DoOnce is Do for an act whose entity shows whether it was made. done looks at the newest state of the entity and has no effect.
+// Dry runs show its answer, and a replay makes only the acts that are not done.
+func DoOnce[P events.Payload](handle func(ctx context.Context, e events.Event, p P) error, done func(ctx context.Context, p P) (Done, error)) ActRoute {
+	route := Do(handle)
+	route.done = func(ctx context.Context, e events.Event) (Done, error) {
+		p, err := payloadOf[P](e)
+		if err != nil {
+			return Done{}, err
+		}
+		return done(ctx, p)
+	}
+	return route
 }
 
 func payloadOf[P events.Payload](e events.Event) (P, error) {

@@ -10,11 +10,12 @@ import (
 	eventlog "tillstream/events/log"
 )
 
-// job is one decision of the loop: about an event of a lane, about a redelivery, or submitted by [decider.submitAndWait].
+// job is one decision of the loop: about an event of a lane, about a redelivery or a batch of a replay, or submitted by [decider.submitAndWait].
 type job struct {
 	lane       *decideLane // nil: submitted
 	item       *Item
 	redelivery *redelivery // instead of item
+	batch      *batchAgain // instead of item
 
 	domain *eventlog.Log
 	decide func(*eventlog.Tx) error
@@ -31,8 +32,11 @@ var errAlone = errors.New("decide alone")
 
 // sequence is the position of the job in its lane.
 func (j *job) sequence() uint64 {
-	if j.redelivery != nil {
+	switch {
+	case j.redelivery != nil:
 		return j.redelivery.request
+	case j.batch != nil:
+		return j.batch.request.Sequence
 	}
 	return j.item.Sequence
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,6 +53,8 @@ type lane struct {
 	leased      bool // this process runs the lane
 	checkpoint  eventlog.Checkpoint
 	position    uint64        // every event up to this sequence is handled, or listed in the state of the checkpoint
+	reached     uint64        // the position without the held sequences
+	held        []uint64      // requests whose batches are not replayed yet, in order; the position stays before the first
 	restartAt   func() uint64 // position from which the next holder must read, if it is before the lane's position
 	saved       uint64        // position in the last checkpoint that was written
 	savedAt     time.Time
@@ -77,6 +80,7 @@ func (l *lane) begin(ctx context.Context) (eventlog.Checkpoint, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open = len(open)
+	l.reached, l.held = c.Position, nil
 	l.leased, l.checkpoint, l.position, l.saved, l.savedAt, l.changed = true, c, c.Position, c.Position, l.log.Now(), c.CircuitOpen != ""
 	return c, nil
 }
@@ -93,14 +97,40 @@ func (l *lane) end() {
 func (l *lane) advance(position uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.position = max(l.position, position)
+	l.reached = max(l.reached, position)
+	l.moveToReached()
+}
+
+// moveToReached moves the position as far as the held sequences allow.
+func (l *lane) moveToReached() {
+	end := l.reached
+	if len(l.held) > 0 {
+		end = min(end, l.held[0]-1)
+	}
+	l.position = max(l.position, end)
+}
+
+// hold keeps the position before a sequence until it is released, while the lane handles later events. After a crash the next
+// holder reads that event again.
+func (l *lane) hold(sequence uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = append(l.held, sequence)
+}
+
+// release ends the hold of a sequence.
+func (l *lane) release(sequence uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = slices.DeleteFunc(l.held, func(held uint64) bool { return held == sequence })
+	l.moveToReached()
 }
 
 // moveTo sets the position from which the lane continues, which may be before its checkpoint.
 func (l *lane) moveTo(position uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.position = position
+	l.position, l.reached = position, position
 }
 
 // checkpointDue reports whether the checkpoint is to be written now.

@@ -38,21 +38,6 @@ type redelivery struct {
 
 var redeliveryRequested = events.RedeliveryRequested{}.EventType()
 
-// Redeliveries are the entities that hold the requests for redeliveries, one for each [Redeliver]. The state is the number of
-// requests.
-var Redeliveries = eventlog.Entity[int]{Prefix: events.PrefixReplay, Apply: func(requests int, e events.Event) (int, error) {
-	p, ok := e.Payload.(events.RedeliveryRequested)
-	switch {
-	case !ok:
-		return 0, fmt.Errorf("a redelivery cannot apply %s", e.Type)
-	case len(p.Sequences) == 0 || len(p.Sequences) > events.MaxRedelivery:
-		return 0, fmt.Errorf("a redelivery names %d events, want 1 to %d", len(p.Sequences), events.MaxRedelivery)
-	case strings.TrimSpace(p.Reason) == "":
-		return 0, errors.New("a redelivery has no reason")
-	}
-	return requests + 1, nil
-}}
-
 // Redeliver requests that lanes handle events again, all under one id. sequences lists the events of each lane. Redeliver
 // returns the sequence of the request for each lane and event. l must be the handle of the domain ops.
 func Redeliver(ctx context.Context, l *eventlog.Log, id string, author events.Author, sequences map[string][]uint64) (map[string]map[uint64]uint64, error) {
@@ -67,7 +52,7 @@ func Redeliver(ctx context.Context, l *eventlog.Log, id string, author events.Au
 		committed = tx
 		tx.WithAuthor(author)
 		for _, request := range requests {
-			if err := Redeliveries.Append(tx, id, request); err != nil {
+			if err := Replays.Append(tx, id, request); err != nil {
 				return err
 			}
 		}
@@ -103,6 +88,11 @@ func (l *lane) redeliveries(item *Item) (requested []redelivery) {
 		requested = append(requested, redelivery{request: item.Sequence, sequence: sequence})
 	}
 	return requested
+}
+
+// isRequested reports whether a message requests that this lane handles events again.
+func (l *lane) isRequested(item *Item) bool {
+	return len(l.redeliveries(item)) > 0 || l.batch(item) != nil
 }
 
 // deadLetter is the state of an open dead letter.
@@ -229,9 +219,12 @@ func (a *actLane) openRedelivery(ctx context.Context, r redelivery, dead *deadLe
 	return o, nil
 }
 
-// concludeRedelivery records the outcome of an act if it was a redelivery.
+// concludeRedelivery records the outcome of an act if it was redelivered or replayed.
 func (a *actLane) concludeRedelivery(ctx context.Context, o *act, cause error) error {
-	if o.Redelivery == 0 {
+	switch {
+	case o.Replay > 0 && (cause != nil || a.replayer.open.mayHave(a.name, o.Sequence)):
+		return a.recordReplay(ctx, o.Replay, o.item, cause)
+	case o.Redelivery == 0:
 		return nil
 	}
 	return a.recordOutcome(ctx, redelivery{o.Redelivery, o.Sequence}, o.Attempt, cause)
@@ -239,7 +232,7 @@ func (a *actLane) concludeRedelivery(ctx context.Context, o *act, cause error) e
 
 // deadLetter makes the event of an act a dead letter, or records in its dead letter that the redelivery failed.
 func (a *actLane) deadLetter(ctx context.Context, o *act, cause error) error {
-	if o.Redelivery > 0 {
+	if o.Redelivery > 0 || o.Replay > 0 {
 		return a.concludeRedelivery(ctx, o, cause)
 	}
 	if errors.Is(cause, events.ErrBadID) {

@@ -106,10 +106,13 @@ func New(ctx context.Context, l *eventlog.Log, config Config) (*Worker, error) {
 
 func (w *Worker) addDomain(d Domain, end uint64) {
 	if len(d.Routes) > 0 {
-		w.decider.decides = append(w.decider.decides, newDecideLane(w.addLane(d.Name, KindDecide), d.Log, d.Routes))
+		lane := newDecideLane(w.addLane(d.Name, KindDecide), d.Log, d.Routes)
+		lane.replayer = newReplayer(lane.lane, w.deadLetters)
+		lane.replayer.again = lane.decideAgain
+		w.decider.decides = append(w.decider.decides, lane)
 	}
 	for _, a := range d.Actors {
-		lane := newActLane(w.addLane(a.Name, KindAct), a, w.decider.Dispatcher)
+		lane := newActLane(w.addLane(a.Name, KindAct), a, w.decider.Dispatcher, w.deadLetters)
 		w.runners = append(w.runners, runner{lane.lane, lane.run})
 	}
 	for _, t := range d.Timers {

@@ -36,11 +36,12 @@ var channels = []channel{
 	{"webhooks", events.SubjectWebhooks, "Stripe events that belong to no payment of the shop", prefix("payments.webhook_received")},
 	{"payment", events.PrefixPayment + "{paymentId}", "payments of an order", prefix("payments.")},
 	{"notification", events.PrefixNotification + "{orderId}", "e-mails about an order", prefix("notifications.")},
-	{"replay", events.PrefixReplay + "{replayId}", "redeliveries requested by operators", prefix("ops.redelivery_")},
+	{"replay", events.PrefixReplay + "{replayId}", "redeliveries and replays requested by operators", prefix("ops.re")},
 	{"lane", events.PrefixLane + "{lane}", "pausing and resuming of a lane", prefix("ops.lane_")},
 	{"staff", events.PrefixStaff + "{name}", "accounts of staff and their sessions", prefix("ops.staff_")},
 	{"key", events.PrefixKey + "{name}", "API keys", prefix("ops.key_")},
 	{"admins", events.PrefixAdmins + "{shop}", "who can sign in as admin", prefix("ops.admins_")},
+	{"action", events.PrefixAction + "{actionId}", "actions of staff at the terminal", prefix("ops.action_")},
 	{"void", events.PrefixVoid + "{sequence}", "events that operators have voided", prefix("ops.event_voided")},
 	{"deadLetter", events.PrefixDeadLetter + "{lane}.{sequence}", "events that a lane could not handle", prefix("worker.")},
 }

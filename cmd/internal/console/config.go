@@ -44,6 +44,9 @@ type Config struct {
 	Access api.StaffAccess
 	// API serves /ops/api. Requests with a session cookie reach it with the session as the bearer token. Required.
 	API http.Handler
+	// ApprovalOver is the number of events above which a replay needs the approval of a second person. Default:
+	// [replay.DefaultApprovalOver].
+	ApprovalOver int
 	// DB has the projections. Required.
 	DB *mongo.Database
 	// Dispatcher handles events in dry runs. Required.
@@ -84,6 +87,9 @@ func (c Config) checked() (Config, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.ApprovalOver == 0 {
+		c.ApprovalOver = replay.DefaultApprovalOver
 	}
 	if c.ShopName == "" {
 		c.ShopName = "Tillstream"

@@ -10,6 +10,7 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 
 	"tillstream/cmd/internal/web"
+	"tillstream/events/replay"
 )
 
 // console holds what all pages share. Only tally, gauges and streams change after New.
@@ -17,6 +18,9 @@ type console struct {
 	Config
 	assets    *web.Assets
 	templates *templates
+	trail     *replay.Trail // what staff did; read from the log when a page needs it
+	replays   *replay.Replays
+	drivers   *drivers
 	tally     *tally
 	gauges    *gauges
 	streams   atomic.Int64 // open event streams
@@ -28,11 +32,12 @@ type Console struct {
 	console *console
 }
 
-// Run counts what the overview shows, until ctx ends. Pages work without it, but do not show sums.
+// Run counts what the overview shows and drives the replays of staff, until ctx ends. Pages work without it, but do not show sums.
 func (c *Console) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { c.console.tally.run(ctx) })
 	running.Go(func() { c.console.gauges.run(ctx) })
+	running.Go(func() { c.console.drivers.run(ctx) })
 	running.Wait()
 }
 
@@ -42,7 +47,8 @@ func New(config Config) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &console{Config: config, tally: newTally(config)}
+	c := &console{Config: config, tally: newTally(config), trail: config.Log.Trail()}
+	c.replays, c.drivers = replay.NewReplays(config.Log, config.Dispatcher, config.ApprovalOver), newDrivers(c)
 	c.gauges = &gauges{config: config, tally: c.tally}
 	if c.assets, err = web.LoadAssets(files, "/ops/assets/"); err != nil {
 		return nil, err

@@ -28,6 +28,7 @@ func (c *console) liveRoutes() http.Handler {
 	mux.HandleFunc("GET /ops/live/overview", c.live(c.liveOverview))
 	mux.HandleFunc("GET /ops/live/system", c.live(c.liveSystem))
 	mux.HandleFunc("GET /ops/live/events", c.live(c.liveEvents))
+	c.letterLive(mux)
 	return mux
 }
 

@@ -31,6 +31,8 @@ Exit codes: 0 done, nothing is wrong; 1 done, something is wrong; 2 could not be
 type commands struct {
 	ImportItems importItemsCommand `cmd:"" name:"import-items" help:"Import the items of a sales ledger (CSV)."`
 	Orders      ordersCommand      `cmd:"" help:"List orders, newest first."`
+	Stock       stockCommand       `cmd:"" help:"Show the stock ledger of a SKU, or the stock of all items."`
+	Adjust      adjustCommand      `cmd:"" help:"Correct the stock of a SKU."`
 	Timeline    timelineCommand    `cmd:"" help:"Show everything that happened to one order."`
 	Tail        tailCommand        `cmd:"" help:"Show events as they are appended."`
 	Lag         lagCommand         `cmd:"" help:"Show how far each lane is behind, and which process runs it."`

@@ -197,3 +197,45 @@ func TestExtendCourseReadsOnlyNewMovements(t *testing.T) {
 		s.move(events.StockAdjusted{StockMovement: movedTo(1, "", level(n, 0)), Reason: "received"})
 	}
 }
+
+// BenchmarkLedgerOf100000Movements measures pages and the course of a ledger of 100,000 movements among 200,000 other events.
+func BenchmarkLedgerOf100000Movements(b *testing.B) {
+	const movements = 100_000
+	s := newShop(b)
+	s.fill(movements)
+	for name, read := range map[string]func() error{
+		"FirstPage":  func() error { _, err := s.Ledger(b.Context(), "MUG", 0, 50); return err },
+		"MiddlePage": func() error { _, err := s.Ledger(b.Context(), "MUG", movements/2, 50); return err },
+		"LastPage":   func() error { _, err := s.Ledger(b.Context(), "MUG", 51, 50); return err },
+		"Course":     func() error { return s.ExtendCourse(b.Context(), "MUG", replay.NewStockCourse(400)) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if err := read(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// fill appends movements of MUG with two events of other SKUs after each.
+func (s *shop) fill(movements int) {
+	s.t.Helper()
+	for n := range movements {
+		for i, subject := range []string{"inventory.stock.main.MUG", "inventory.stock.main.CUP", "inventory.stock.main.POT"} {
+			m := movedTo(1, "0198a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b", level(int64(n%50+5), int64(n%5)))
+			msg, err := events.Encode(events.Event{ID: fmt.Sprint(n, "-", i), Source: "test", Time: time.Unix(int64(1e9+60*n), 0), Subject: subject, Revision: uint64(n + 1), Payload: events.StockHeld{StockMovement: m}})
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			if _, err := s.js.PublishMsgAsync(msg); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+		if n%500 == 0 {
+			<-s.js.PublishAsyncComplete()
+		}
+	}
+	<-s.js.PublishAsyncComplete()
+}

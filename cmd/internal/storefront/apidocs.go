@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"tillstream/cmd/internal/web"
 )
 
 // document is the part of OpenAPI 3.1 that /docs shows.
@@ -80,7 +82,7 @@ func (s *shop) showOpenAPI(w http.ResponseWriter, r *http.Request) {
 		s.showNotFound(w, r)
 		return
 	}
-	send(w, reply{kind: "application/json", cache: "no-cache", body: s.OpenAPI()})
+	web.Send(w, web.Reply{Kind: "application/json", Cache: "no-cache", Body: s.OpenAPI()})
 }
 
 func (s *shop) showDocs(w http.ResponseWriter, r *http.Request) {

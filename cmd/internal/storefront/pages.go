@@ -10,11 +10,12 @@ import (
 	"net/url"
 	"strings"
 
+	"tillstream/cmd/internal/web"
 	"tillstream/events"
 )
 
-//go:embed templates
-var templateFiles embed.FS
+//go:embed assets templates
+var files embed.FS
 
 // pageNames are the pages; each defines the "main" of templates/layout.html.
 var pageNames = []string{"catalogue", "item", "cart", "checkout", "order", "docs", "message"}
@@ -22,9 +23,9 @@ var pageNames = []string{"catalogue", "item", "cart", "checkout", "order", "docs
 // pages are the parsed templates by name.
 type pages struct{ byName map[string]*template.Template }
 
-func loadPages(assets *assets) (*pages, error) {
-	functions := template.FuncMap{"asset": assets.address, "price": price}
-	layout, err := template.New("layout").Funcs(functions).ParseFS(templateFiles, "templates/layout.html")
+func loadPages(assets *web.Assets) (*pages, error) {
+	functions := template.FuncMap{"asset": assets.Address, "price": web.Price}
+	layout, err := template.New("layout").Funcs(functions).ParseFS(files, "templates/layout.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse page layout: %w", err)
 	}
@@ -32,7 +33,7 @@ func loadPages(assets *assets) (*pages, error) {
 	for _, name := range pageNames {
 		page, err := layout.Clone()
 		if err == nil {
-			page, err = page.ParseFS(templateFiles, "templates/"+name+".html")
+			page, err = page.ParseFS(files, "templates/"+name+".html")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("parse page %s: %w", name, err)
@@ -68,7 +69,7 @@ func (s *shop) show(w http.ResponseWriter, r *http.Request, status int, name str
 	if content.Private {
 		cache = "no-store"
 	}
-	send(w, reply{status: status, kind: "text/html; charset=utf-8", cache: cache, body: html.Bytes()})
+	web.Send(w, web.Reply{Status: status, Kind: "text/html; charset=utf-8", Cache: cache, Body: html.Bytes()})
 }
 
 // results is the body of the catalogue page.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode"
 
+	"tillstream/cmd/internal/web"
 	"tillstream/events"
 )
 
@@ -35,7 +36,7 @@ func (s *shop) showPicture(w http.ResponseWriter, r *http.Request) {
 		s.showNotFound(w, r)
 		return
 	}
-	send(w, reply{kind: "image/svg+xml", cache: "public, max-age=86400", body: []byte(picture(sku, r.URL.Query()))})
+	web.Send(w, web.Reply{Kind: "image/svg+xml", Cache: "public, max-age=86400", Body: []byte(picture(sku, r.URL.Query()))})
 }
 
 // picture draws a still life: a wall, a table, a circle of light, and the item's motif, or an arrangement of shapes when

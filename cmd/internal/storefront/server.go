@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"regexp"
 
+	"tillstream/cmd/internal/web"
+
 	"github.com/klauspost/compress/gzhttp"
 )
 
@@ -14,7 +16,7 @@ var idPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 // shop holds what all pages share. Nothing in it changes after New.
 type shop struct {
 	Config
-	assets    *assets
+	assets    *web.Assets
 	pages     *pages
 	catalogue catalogue
 }
@@ -26,7 +28,7 @@ func New(config Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	assets, err := loadAssets()
+	assets, err := web.LoadAssets(files, "/assets/")
 	if err != nil {
 		return nil, err
 	}
@@ -55,10 +57,10 @@ func (s *shop) routes() http.Handler {
 	mux.HandleFunc("GET /checkout", s.showCheckout)
 	mux.HandleFunc("GET /orders/{id}", s.showOrder)
 	mux.HandleFunc("GET /images/items/{file}", s.showPicture)
-	mux.HandleFunc("GET /assets/{hash}/{name}", s.assets.serve)
+	mux.HandleFunc("GET /assets/{hash}/{name}", s.assets.Serve)
 	mux.HandleFunc("GET /docs", s.showDocs)
 	mux.HandleFunc("GET /openapi.json", s.showOpenAPI)
-	mux.HandleFunc("GET /favicon.svg", s.assets.serveFavicon)
+	mux.HandleFunc("GET /favicon.svg", s.assets.ServeFavicon)
 	mux.Handle("GET /favicon.ico", http.RedirectHandler("/favicon.svg", http.StatusMovedPermanently))
 	mux.HandleFunc("GET /robots.txt", showRobots)
 	mux.HandleFunc("/", s.showNotFound)
@@ -67,7 +69,7 @@ func (s *shop) routes() http.Handler {
 
 func showRobots(w http.ResponseWriter, _ *http.Request) {
 	rules := "User-agent: *\nDisallow: /api/\nDisallow: /ops/\nDisallow: /cart\nDisallow: /checkout\nDisallow: /orders/\n"
-	send(w, reply{kind: "text/plain; charset=utf-8", cache: "public, max-age=86400", body: []byte(rules)})
+	web.Send(w, web.Reply{Kind: "text/plain; charset=utf-8", Cache: "public, max-age=86400", Body: []byte(rules)})
 }
 
 // securityHeaders forbids inline script and foreign sources on every page. Stripe's hosts are named only where its

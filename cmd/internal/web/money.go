@@ -1,4 +1,4 @@
-package storefront
+package web
 
 import (
 	"fmt"
@@ -14,8 +14,8 @@ var symbols = map[string]string{
 	"GBP": "£", "EUR": "€", "USD": "$", "JPY": "¥", "AUD": "A$", "CAD": "CA$", "NZD": "NZ$", "INR": "₹", "KRW": "₩",
 }
 
-// price formats money for English readers: £1,234.50, ¥1,250, CHF 12.50.
-func price(money events.Money) string {
+// Price formats money for English readers: £1,234.50, ¥1,250, CHF 12.50.
+func Price(money events.Money) string {
 	digits := events.MinorDigits(money.Currency)
 	scale := uint64(math.Pow10(digits))
 	sign, amount := "", uint64(money.Amount)

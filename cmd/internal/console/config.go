@@ -1,0 +1,89 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"tillstream/events/api"
+	"tillstream/events/replay"
+	"tillstream/events/worker"
+)
+
+// ErrConfig is returned by [New] when a setting is missing.
+var ErrConfig = errors.New("invalid console configuration")
+
+// ErrSignIn is returned by a [SignInService] when the name, the password or the code is wrong. The message does not say which.
+var ErrSignIn = errors.New("the name, the password or the code is wrong")
+
+// SignInService opens and ends sessions of staff. Its errors are shown to the person who signs in.
+type SignInService interface {
+	// SignIn checks a password and, if the account has one, a code of a TOTP device. It returns the token of a new session, which
+	// [api.StaffAccess] accepts as a bearer token until it expires.
+	SignIn(ctx context.Context, name, password, code, via string) (token string, expires time.Time, err error)
+	// SignOut ends the session of a token.
+	SignOut(ctx context.Context, token, via string) error
+	// Accept sets the password of the account for which a one-time link was made, and returns the account's name.
+	Accept(ctx context.Context, link, password, via string) (name string, err error)
+}
+
+// Config configures a console.
+type Config struct {
+	// Access knows who a session belongs to. Required.
+	Access api.StaffAccess
+	// API serves /ops/api. Requests with a session cookie reach it with the session as the bearer token. Required.
+	API http.Handler
+	// DB has the projections. Required.
+	DB *mongo.Database
+	// Dispatcher handles events in dry runs. Required.
+	Dispatcher *worker.Dispatcher
+	// Log reads the log and appends what staff decide. Required.
+	Log *replay.Reader
+	// Logger is where errors are logged. Default: nowhere.
+	Logger *slog.Logger
+	// Now is the clock. Default: time.Now.
+	Now func() time.Time
+	// PublicURL is the address at which staff reach the console. An https address makes the session cookie a secure one.
+	PublicURL string
+	// Readiness returns the state of each process of the shop. Default: none is shown.
+	Readiness func(context.Context) []Process
+	// ShopName is the name in page headers and titles. Default: Tillstream.
+	ShopName string
+	// Staff opens sessions. Required.
+	Staff SignInService
+}
+
+// Process is the readiness of one process of the shop.
+type Process struct {
+	Name     string   // such as "shop" or "orders at http://10.0.0.4:8081"
+	Ready    bool     // it serves requests
+	Problems []string // reasons why it is not ready, or ready with less than everything
+}
+
+// checked returns the configuration with its defaults, or an error that names the missing field.
+func (c Config) checked() (Config, error) {
+	for name, missing := range map[string]bool{"Access": c.Access == nil, "API": c.API == nil, "DB": c.DB == nil,
+		"Dispatcher": c.Dispatcher == nil, "Log": c.Log == nil, "Staff": c.Staff == nil} {
+		if missing {
+			return c, fmt.Errorf("%w: %s is required", ErrConfig, name)
+		}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.ShopName == "" {
+		c.ShopName = "Tillstream"
+	}
+	if c.Readiness == nil {
+		c.Readiness = func(context.Context) []Process { return nil }
+	}
+	return c, nil
+}

@@ -1,0 +1,197 @@
+package console
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"tillstream/cmd/internal/proof/browsertest"
+	"tillstream/events"
+	"tillstream/events/api"
+	eventlog "tillstream/events/log"
+	"tillstream/events/log/logtest"
+	"tillstream/events/project/projecttest"
+	"tillstream/events/replay"
+	"tillstream/events/worker"
+)
+
+// world is a console on a real log and a real database, with a member of staff who has signed in.
+type world struct {
+	t         testing.TB
+	URL       string // of the console, without a path
+	Log       *eventlog.Log
+	Reader    *replay.Reader
+	DB        *mongo.Database
+	Client    *http.Client // signed in as mira; does not follow redirects
+	staff     *fakeStaff
+	js        jetstream.JetStream
+	revisions map[string]uint64
+}
+
+// open starts a console. change may change its configuration.
+func open(t testing.TB, change ...func(*Config)) *world {
+	t.Helper()
+	server := logtest.Server(t)
+	l := logtest.OpenOn(t, server)
+	reader, err := replay.On(t.Context(), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, Log: l, Reader: reader, DB: projecttest.Database(t), staff: newFakeStaff(), js: logtest.JetStream(t, logtest.Connect(t, server)),
+		revisions: map[string]uint64{}}
+	config := Config{Access: w.staff, Staff: w.staff, Log: reader, DB: w.DB, API: http.NotFoundHandler(), Dispatcher: worker.NewDispatcher(),
+		Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	for _, f := range change {
+		f(&config)
+	}
+	handler, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	site := httptest.NewServer(handler)
+	t.Cleanup(site.Close)
+	w.URL = site.URL
+	w.Client = w.signIn("mira")
+	return w
+}
+
+// signIn returns a client with a session.
+func (w *world) signIn(name string) *http.Client {
+	w.t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	client := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	answer, body := w.send(client, "POST", "/ops/signin", url.Values{"name": {name}, "password": {password}})
+	if answer.StatusCode != http.StatusSeeOther {
+		w.t.Fatalf("sign in: got %s, want a redirect:\n%s", answer.Status, body)
+	}
+	return client
+}
+
+// send sends a request with a form, nil for none, and returns the answer and its body.
+func (w *world) send(client *http.Client, method, path string, form url.Values) (*http.Response, string) {
+	w.t.Helper()
+	request, err := http.NewRequestWithContext(w.t.Context(), method, w.URL+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if form != nil {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return answer, string(body)
+}
+
+// get returns a page, which must have the status 200.
+func (w *world) get(path string) string {
+	w.t.Helper()
+	answer, body := w.send(w.Client, "GET", path, nil)
+	if answer.StatusCode != http.StatusOK {
+		w.t.Fatalf("GET %s: got %s, want 200:\n%s", path, answer.Status, body)
+	}
+	return body
+}
+
+// post sends a form and returns the page after it, which shows the result.
+func (w *world) post(path string, form url.Values) string {
+	w.t.Helper()
+	answer, body := w.send(w.Client, "POST", path, form)
+	if answer.StatusCode != http.StatusSeeOther {
+		w.t.Fatalf("POST %s: got %s, want a redirect:\n%s", path, answer.Status, body)
+	}
+	return w.get(answer.Header.Get("Location"))
+}
+
+// publish appends an event to the log, as the domain of its subject does, and returns its sequence. The zero fields are completed.
+func (w *world) publish(e events.Event) uint64 {
+	w.t.Helper()
+	w.revisions[e.Subject]++
+	e.Revision, e.Source = w.revisions[e.Subject], "test"
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	msg, err := events.Encode(e)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ack, err := w.js.PublishMsg(w.t.Context(), msg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return ack.Sequence
+}
+
+// tab opens a browser that has signed in, as wide as a phone (390) or a desktop (1280).
+func (w *world) tab(width int64) *browsertest.Tab {
+	w.t.Helper()
+	tab := browsertest.Open(w.t, width)
+	tab.Visit(w.URL + "/ops/signin")
+	tab.Fill("#name", "mira")
+	tab.Fill("#password", password)
+	tab.Click("main button")
+	tab.Until("location.pathname === '/ops'")
+	return tab
+}
+
+// password is that of every member of the fake staff.
+const password = "correct horse battery staple"
+
+// fakeStaff takes the place of the sign-in service: everyone has the same password, and the role is the name, or admin.
+type fakeStaff struct{ sessions map[string]api.Principal }
+
+func newFakeStaff() *fakeStaff { return &fakeStaff{sessions: map[string]api.Principal{}} }
+
+// Staff implements api.StaffAccess.
+func (f *fakeStaff) Staff(authorization string) (api.Principal, bool) {
+	p, ok := f.sessions[api.Bearer(authorization)]
+	return p, ok
+}
+
+// SignIn implements SignInService.
+func (f *fakeStaff) SignIn(_ context.Context, name, given, _, _ string) (string, time.Time, error) {
+	if given != password {
+		return "", time.Time{}, ErrSignIn
+	}
+	role := api.Admin
+	for _, r := range api.Roles {
+		if string(r) == name {
+			role = r
+		}
+	}
+	f.sessions["session-of-"+name] = api.Principal{Actor: events.ActorStaff + name, Permissions: role.Permissions()}
+	return "session-of-" + name, time.Now().Add(time.Hour), nil
+}
+
+// SignOut implements SignInService.
+func (f *fakeStaff) SignOut(_ context.Context, token, _ string) error {
+	delete(f.sessions, token)
+	return nil
+}
+
+// Accept implements SignInService.
+func (f *fakeStaff) Accept(_ context.Context, link, _, _ string) (string, error) {
+	if link != "one-time" {
+		return "", ErrSignIn
+	}
+	return "mira", nil
+}

@@ -1,0 +1,37 @@
+package console
+
+import (
+	"net/http"
+
+	"tillstream/events/api"
+)
+
+// shellRoutes registers the pages that every member of staff begins with, and what all pages need.
+func (c *console) shellRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /ops/assets/{hash}/{name}", c.assets.Serve)
+	mux.HandleFunc("GET /favicon.svg", c.assets.ServeFavicon)
+	mux.Handle("GET /{$}", http.RedirectHandler("/ops", http.StatusFound))
+	mux.Handle("GET /ops/{$}", http.RedirectHandler("/ops", http.StatusMovedPermanently))
+	c.signInRoutes(mux)
+	mux.Handle("GET /ops", c.view(api.ReadAll, c.showOverview))
+	mux.Handle("GET /ops/events", c.view(api.ReadAll, c.placeholder("Events")))
+	mux.Handle("GET /ops/system", c.view(api.ReadAll, c.placeholder("System")))
+	mux.HandleFunc("/", c.showNotFound)
+}
+
+// liveRoutes registers the event streams.
+func (c *console) liveRoutes() http.Handler {
+	mux := http.NewServeMux()
+	return mux
+}
+
+// placeholder shows a page without content.
+func (c *console) placeholder(title string) viewer {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		return c.render(w, r, "message.html", page{Title: title, Nav: title, Data: message{Heading: title, Text: "There is nothing here yet."}})
+	}
+}
+
+func (c *console) showOverview(w http.ResponseWriter, r *http.Request) error {
+	return c.placeholder("Overview")(w, r)
+}

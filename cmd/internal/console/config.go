@@ -10,6 +10,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
+	"tillstream/cmd/internal/invariants"
 	"tillstream/events/api"
 	"tillstream/events/replay"
 	"tillstream/events/worker"
@@ -38,6 +39,9 @@ type Config struct {
 	Access api.StaffAccess
 	// API serves /ops/api. Requests with a session cookie reach it with the session as the bearer token. Required.
 	API http.Handler
+	// CheckPayments compares the payments with Stripe and reports its progress. Default: none, and the page of payments says which
+	// setting it needs.
+	CheckPayments func(context.Context, func(invariants.Progress)) (invariants.Report, error)
 	// DB has the projections. Required.
 	DB *mongo.Database
 	// Dispatcher handles events in dry runs. Required.

@@ -14,6 +14,8 @@ type console struct {
 	Config
 	assets    *web.Assets
 	templates *templates
+	courses   *courses      // of the charts of stock
+	payments  *paymentCheck // the comparison with Stripe
 }
 
 // New builds the handler of everything under /ops. It returns [ErrConfig] when a setting is missing.
@@ -22,7 +24,10 @@ func New(config Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &console{Config: config}
+	c := &console{Config: config, payments: &paymentCheck{run: config.CheckPayments}}
+	if c.courses, err = newCourses(); err != nil {
+		return nil, err
+	}
 	if c.assets, err = web.LoadAssets(files, "/ops/assets/"); err != nil {
 		return nil, err
 	}

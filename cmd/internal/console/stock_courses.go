@@ -3,7 +3,7 @@ package console
 import (
 	"context"
 	"fmt"
-	"sync"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
@@ -11,18 +11,22 @@ import (
 )
 
 // courses keeps the courses of the SKUs whose charts were shown last, so that a chart reads only the movements since it was last
-// shown. The first chart of a SKU with 100,000 movements takes about a second, the next ones some milliseconds.
+// shown. The first chart of a SKU with 100,000 movements takes one or two seconds, the next ones some milliseconds.
 type courses struct {
 	kept *lru.Cache[string, *keptCourse]
 }
 
+// keptCourse is a course, which the holder of the token may use.
 type keptCourse struct {
-	mu     sync.Mutex
+	token  chan struct{}
 	course *replay.StockCourse
 }
 
-// maxCourses is how many courses are kept, of about 60 KB each.
-const maxCourses = 200
+// maxCourses is how many courses are kept, of about 60 KB each; maxReading bounds the time to read a ledger.
+const (
+	maxCourses = 200
+	maxReading = 2 * time.Minute
+)
 
 func newCourses() (*courses, error) {
 	kept, err := lru.New[string, *keptCourse](maxCourses)
@@ -32,18 +36,46 @@ func newCourses() (*courses, error) {
 	return &courses{kept: kept}, nil
 }
 
-// of calls draw with the present course of a SKU, which draw must not keep.
-func (c *courses) of(ctx context.Context, reader *replay.Reader, sku string, draw func(*replay.StockCourse)) error {
-	k := &keptCourse{course: replay.NewStockCourse(chartPoints)}
+// of calls draw with the present course of a SKU, which draw must not keep. It returns false when the course is not read in time:
+// reading continues, and a later call has it.
+func (c *courses) of(ctx context.Context, reader *replay.Reader, sku string, draw func(*replay.StockCourse)) (drawn bool, err error) {
+	k := c.keep(sku)
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-k.token:
+	case <-timer.C:
+		return false, nil
+	}
+	read := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxReading)
+		defer cancel()
+		read <- reader.ExtendCourse(ctx, sku, k.course)
+	}()
+	select {
+	case err := <-read:
+		defer func() { k.token <- struct{}{} }()
+		if err == nil {
+			draw(k.course)
+		}
+		return err == nil, err
+	case <-timer.C:
+		go func() {
+			<-read
+			k.token <- struct{}{}
+		}()
+		return false, nil
+	}
+}
+
+// keep returns the kept course of a SKU.
+func (c *courses) keep(sku string) *keptCourse {
+	k := &keptCourse{token: make(chan struct{}, 1), course: replay.NewStockCourse(chartPoints)}
+	k.token <- struct{}{}
 	if other, exists, _ := c.kept.PeekOrAdd(sku, k); exists {
-		k = other
+		c.kept.Get(sku) // it was used last
+		return other
 	}
-	c.kept.Get(sku) // it was used last
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if err := reader.ExtendCourse(ctx, sku, k.course); err != nil {
-		return err
-	}
-	draw(k.course)
-	return nil
+	return k
 }

@@ -1,0 +1,5 @@
+package console
+
+import "net/http"
+
+func (c *console) staffRoutes(mux *http.ServeMux) {}

@@ -99,6 +99,7 @@ require (
 	modernc.org/libc v1.79.0 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
+	rsc.io/qr v0.2.0 // indirect
 )
 
 // modernc.org/sqlite asks for a version of pprof that cannot be had everywhere. We only need its reader of profiles, which

@@ -12,8 +12,8 @@ import (
 
 // The chart's coordinates. The page stretches the picture to the width that it has; labels are text beside it.
 const (
-	chartWidth  = 1000
-	chartHeight = 240
+	stockWidth  = 1000
+	stockHeight = 240
 )
 
 // chartPoints is the most points of a chart: two pixels each on a wide screen.
@@ -25,8 +25,10 @@ type stockChart struct {
 	Lines            []stockLine
 	Top, Half        int64 // labels of the vertical axis, which begins at 0
 	From, Middle, To time.Time
-	Label            string // what the picture shows, for those who cannot see it
-	Joined           bool   // whether movements share points
+	Last             time.Time // of the last movement
+	Label            string    // what the picture shows, for those who cannot see it
+	Joined           bool      // whether movements share points
+	Unchanged        bool      // the chart ends soon after the last movement, because it was long ago
 }
 
 // stockLine is one number over time.
@@ -46,15 +48,20 @@ func newStockChart(course *replay.StockCourse, now time.Time) *stockChart {
 	}
 	first, last := points[0], points[len(points)-1]
 	chart := &stockChart{From: first.From, To: now, Joined: course.Movements > len(points)}
-	if !now.After(last.To) {
+	// Without an end, the movements of a minute would be one dot beside a week in which nothing happened.
+	if span := last.To.Sub(first.From); now.Sub(last.To) > span/3 && span > 0 {
+		chart.To, chart.Unchanged = last.To.Add(span/20), true
+	}
+	if !chart.To.After(last.To) {
 		chart.To = last.To
 	}
+	chart.Last = last.To
 	chart.Middle = chart.From.Add(chart.To.Sub(chart.From) / 2)
 	var most int64
 	for _, p := range points {
 		most = max(most, p.Most.OnHand, p.Most.Held)
 	}
-	chart.Top = roundUp(most)
+	chart.Top = roundUpEven(most)
 	chart.Half = chart.Top / 2
 	for _, n := range stockNumbers {
 		line := stockLine{Name: n.name, Class: n.class, Now: n.of(last.Last)}
@@ -90,7 +97,7 @@ func (c *stockChart) draw(points []replay.CoursePoint, of func(events.StockLevel
 			fmt.Fprintf(&bands, "M%.1f %.1fH%.1fV%.1fH%.1fZ", x, c.y(of(p.Most)), right, c.y(of(p.Least)), x)
 		}
 	}
-	fmt.Fprintf(&line, "H%d", chartWidth)
+	fmt.Fprintf(&line, "H%d", stockWidth)
 	return line.String(), bands.String()
 }
 
@@ -99,15 +106,15 @@ func (c *stockChart) x(t time.Time) float64 {
 	if span <= 0 {
 		return 0
 	}
-	return chartWidth * float64(t.Sub(c.From)) / float64(span)
+	return stockWidth * float64(t.Sub(c.From)) / float64(span)
 }
 
 func (c *stockChart) y(n int64) float64 {
-	return chartHeight - chartHeight*float64(n)/float64(c.Top)
+	return stockHeight - stockHeight*float64(n)/float64(c.Top)
 }
 
-// roundUp returns an even number of at least n, with few digits, for the top of an axis.
-func roundUp(n int64) int64 {
+// roundUpEven returns an even number of at least n, with few digits, for the top of an axis.
+func roundUpEven(n int64) int64 {
 	for scale := int64(1); ; scale *= 10 {
 		for _, step := range []int64{2, 4, 6, 10} {
 			if top := step * scale; top >= n {

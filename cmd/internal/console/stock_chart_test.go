@@ -47,7 +47,7 @@ func TestTheStockChartShowsTheRangeOfJoinedMovements(t *testing.T) {
 		t.Error("without movements: got a chart, want none")
 	}
 	for n, want := range map[int64]int64{0: 2, 1: 2, 3: 4, 5: 6, 9: 10, 11: 20, 399: 400, 601: 1000} {
-		if got := roundUp(n); got != want {
+		if got := roundUpEven(n); got != want {
 			t.Errorf("top of %d: got %d, want %d", n, got, want)
 		}
 	}

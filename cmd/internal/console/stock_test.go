@@ -5,8 +5,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-
-	"tillstream/events"
 )
 
 // hostile is text that would be markup, script or a command if a page wrote it raw.
@@ -38,7 +36,7 @@ func TestTheListOfStockFiltersByWhatIsLeft(t *testing.T) {
 func TestTheLedgerShowsWhoMovedWhatAndWhy(t *testing.T) {
 	g := openGoods(t)
 	g.list("POT/2", "Tea Pot", 12)
-	shows(t, g.get("/ops/stock/POT%2F2"), "Tea Pot", "first count", "staff:ada", "+12", `class="steps on-hand"`, "Stock over 1 movement")
+	shows(t, g.get("/ops/stock/POT%2F2"), "Tea Pot", "first count", "staff:ada", "&#43;12", `class="steps on-hand"`, "Stock over 1 movement")
 	answer, _ := g.send(g.Client, "GET", "/ops/stock/NONE", nil)
 	if answer.StatusCode != http.StatusNotFound {
 		t.Errorf("unknown SKU: got %s, want 404", answer.Status)
@@ -98,9 +96,7 @@ func TestStoredTextIsNeverMarkupOnPagesOfGoods(t *testing.T) {
 	g.list("H"+hostile, hostile, 3, hostile)
 	segment := url.PathEscape("H" + hostile)
 	g.post("/ops/stock/"+segment+"/adjust", url.Values{"how": {"delta"}, "number": {"1"}, "reason": {hostile}})
-	g.publish(events.Event{Subject: "inventory.stock.main.ODD", Actor: "staff:<b>x</b>", Payload: events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "ODD", Quantity: 1,
-		After: events.StockLevel{OnHand: 1, Available: 1}}, Reason: hostile}})
-	for _, path := range []string{"/ops/stock", "/ops/items", "/ops/stock/" + segment, "/ops/items/" + segment, "/ops/stock/ODD", "/ops/stock?q=" + url.QueryEscape(hostile),
+	for _, path := range []string{"/ops/stock", "/ops/items", "/ops/stock/" + segment, "/ops/items/" + segment, "/ops/stock?q=" + url.QueryEscape(hostile),
 		"/ops/payments?q=" + url.QueryEscape(hostile), "/ops/stock/" + segment + "/adjust?how=delta&number=" + url.QueryEscape(hostile) + "&reason=" + url.QueryEscape(hostile)} {
 		if page := g.get(path); strings.Contains(page, "<script>alert") || strings.Contains(page, "<b>") {
 			t.Errorf("%s has stored text as markup", path)

@@ -70,7 +70,7 @@ func (c chart) SVG() template.HTML {
 			continue
 		}
 		if len(c.Series) == 1 {
-			fmt.Fprintf(&out, `<path class="area" d="%s L%s V%s H%s Z"/>`, path, place(f.x(s.Points[len(s.Points)-1].At)), place(f.y(max(f.low, 0))), place(f.x(s.Points[0].At)))
+			fmt.Fprintf(&out, `<path class="area" d="%s V%s H%s Z"/>`, path, place(f.y(max(f.low, 0))), place(f.x(s.Points[0].At)))
 		}
 		fmt.Fprintf(&out, `<path class="line s%d" d="%s"/>`, i, path)
 	}

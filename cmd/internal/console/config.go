@@ -50,6 +50,8 @@ type Config struct {
 	Log *replay.Reader
 	// Logger is where errors are logged. Default: nowhere.
 	Logger *slog.Logger
+	// Members decides about accounts of staff and API keys. Default: none, and the page says so.
+	Members Members
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 	// PublicURL is the address at which staff reach the console. An https address makes the session cookie a secure one.

@@ -1,30 +1,51 @@
 package console
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"sync"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/gzhttp"
 
 	"tillstream/cmd/internal/web"
 )
 
-// console holds what all pages share. Nothing in it changes after New.
+// console holds what all pages share. Only tally, gauges and streams change after New.
 type console struct {
 	Config
 	assets    *web.Assets
 	templates *templates
 	courses   *courses      // of the charts of stock
 	payments  *paymentCheck // the comparison with Stripe
+	tally     *tally
+	gauges    *gauges
+	streams   atomic.Int64 // open event streams
+}
+
+// Console is the handler of everything under /ops.
+type Console struct {
+	http.Handler
+	console *console
+}
+
+// Run counts what the overview shows, until ctx ends. Pages work without it, but do not show sums.
+func (c *Console) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	running.Go(func() { c.console.tally.run(ctx) })
+	running.Go(func() { c.console.gauges.run(ctx) })
+	running.Wait()
 }
 
 // New builds the handler of everything under /ops. It returns [ErrConfig] when a setting is missing.
-func New(config Config) (http.Handler, error) {
+func New(config Config) (*Console, error) {
 	config, err := config.checked()
 	if err != nil {
 		return nil, err
 	}
-	c := &console{Config: config, payments: &paymentCheck{run: config.CheckPayments}}
+	c := &console{Config: config, tally: newTally(config), payments: &paymentCheck{run: config.CheckPayments}}
+	c.gauges = &gauges{config: config, tally: c.tally}
 	if c.courses, err = newCourses(); err != nil {
 		return nil, err
 	}
@@ -42,7 +63,7 @@ func New(config Config) (http.Handler, error) {
 	mux.Handle("/ops/api/", c.forwardSession(c.API)) // not compressed, like live: their event streams must not wait in a buffer
 	mux.Handle("GET /ops/live/", c.liveRoutes())
 	mux.Handle("/", compress(c.routes()))
-	return securityHeaders(http.NewCrossOriginProtection().Handler(mux)), nil
+	return &Console{Handler: securityHeaders(http.NewCrossOriginProtection().Handler(mux)), console: c}, nil
 }
 
 // routes returns the pages. Every group of pages has its own function and file.

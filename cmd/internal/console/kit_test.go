@@ -4,11 +4,13 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,6 +36,7 @@ type world struct {
 	DB        *mongo.Database
 	Client    *http.Client // signed in as mira; does not follow redirects
 	staff     *fakeStaff
+	console   *console
 	js        jetstream.JetStream
 	revisions map[string]uint64
 }
@@ -58,8 +61,14 @@ func open(t testing.TB, change ...func(*Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	site := httptest.NewServer(handler)
-	t.Cleanup(site.Close)
+	running, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan struct{})
+	go func() { handler.Run(running); close(ended) }()
+	site := httptest.NewUnstartedServer(handler)
+	site.Config.BaseContext = func(net.Listener) context.Context { return running }
+	site.Start()
+	t.Cleanup(func() { stop(); site.Close(); <-ended })
+	w.console = handler.console
 	w.URL = site.URL
 	w.Client = w.signIn("mira")
 	return w
@@ -83,13 +92,7 @@ func (w *world) signIn(name string) *http.Client {
 // send sends a request with a form, nil for none, and returns the answer and its body.
 func (w *world) send(client *http.Client, method, path string, form url.Values) (*http.Response, string) {
 	w.t.Helper()
-	request, err := http.NewRequestWithContext(w.t.Context(), method, w.URL+path, strings.NewReader(form.Encode()))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if form != nil {
-		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
+	request := w.request(method, path, form)
 	answer, err := client.Do(request)
 	if err != nil {
 		w.t.Fatal(err)
@@ -100,6 +103,19 @@ func (w *world) send(client *http.Client, method, path string, form url.Values) 
 		w.t.Fatal(err)
 	}
 	return answer, string(body)
+}
+
+// request returns a request with a form, nil for none.
+func (w *world) request(method, path string, form url.Values) *http.Request {
+	w.t.Helper()
+	request, err := http.NewRequestWithContext(w.t.Context(), method, w.URL+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if form != nil {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	return request
 }
 
 // get returns a page, which must have the status 200.
@@ -157,12 +173,17 @@ func (w *world) tab(width int64) *browsertest.Tab {
 const password = "correct horse battery staple"
 
 // fakeStaff takes the place of the sign-in service: everyone has the same password, and the role is the name, or admin.
-type fakeStaff struct{ sessions map[string]api.Principal }
+type fakeStaff struct {
+	mu       sync.Mutex
+	sessions map[string]api.Principal
+}
 
 func newFakeStaff() *fakeStaff { return &fakeStaff{sessions: map[string]api.Principal{}} }
 
 // Staff implements api.StaffAccess.
 func (f *fakeStaff) Staff(authorization string) (api.Principal, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	p, ok := f.sessions[api.Bearer(authorization)]
 	return p, ok
 }
@@ -178,12 +199,16 @@ func (f *fakeStaff) SignIn(_ context.Context, name, given, _, _ string) (string,
 			role = r
 		}
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.sessions["session-of-"+name] = api.Principal{Actor: events.ActorStaff + name, Permissions: role.Permissions()}
 	return "session-of-" + name, time.Now().Add(time.Hour), nil
 }
 
 // SignOut implements SignInService.
 func (f *fakeStaff) SignOut(_ context.Context, token, _ string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	delete(f.sessions, token)
 	return nil
 }
@@ -194,4 +219,19 @@ func (f *fakeStaff) Accept(_ context.Context, link, _, _ string) (string, error)
 		return "", ErrSignIn
 	}
 	return "mira", nil
+}
+
+// counted waits until the console has counted the whole log, and reads lanes and dead letters again.
+func (w *world) counted() {
+	w.t.Helper()
+	last, err := w.Reader.Last(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	projecttest.Await(w.t, "the console has counted the log", func() bool {
+		w.console.tally.mu.Lock()
+		defer w.console.tally.mu.Unlock()
+		return w.console.tally.seen >= last
+	})
+	w.console.gauges.sample(w.t.Context())
 }

@@ -14,14 +14,20 @@ func (c *console) shellRoutes(mux *http.ServeMux) {
 	mux.Handle("GET /ops/{$}", http.RedirectHandler("/ops", http.StatusMovedPermanently))
 	c.signInRoutes(mux)
 	mux.Handle("GET /ops", c.view(api.ReadAll, c.showOverview))
-	mux.Handle("GET /ops/events", c.view(api.ReadAll, c.placeholder("Events")))
-	mux.Handle("GET /ops/system", c.view(api.ReadAll, c.placeholder("System")))
+	mux.Handle("GET /ops/events", c.view(api.ReadAll, c.showEvents))
+	mux.Handle("GET /ops/events/{sequence}", c.view(api.ReadAll, c.showEvent))
+	mux.Handle("GET /ops/system", c.view(api.ReadAll, c.showSystem))
+	mux.Handle("POST /ops/lanes/{lane}/pause", c.act(api.WriteLanes, c.pauseLane))
+	mux.Handle("POST /ops/lanes/{lane}/resume", c.act(api.WriteLanes, c.resumeLane))
 	mux.HandleFunc("/", c.showNotFound)
 }
 
 // liveRoutes registers the event streams.
 func (c *console) liveRoutes() http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /ops/live/overview", c.live(c.liveOverview))
+	mux.HandleFunc("GET /ops/live/system", c.live(c.liveSystem))
+	mux.HandleFunc("GET /ops/live/events", c.live(c.liveEvents))
 	return mux
 }
 
@@ -30,8 +36,4 @@ func (c *console) placeholder(title string) viewer {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		return c.render(w, r, "message.html", page{Title: title, Nav: title, Data: message{Heading: title, Text: "There is nothing here yet."}})
 	}
-}
-
-func (c *console) showOverview(w http.ResponseWriter, r *http.Request) error {
-	return c.placeholder("Overview")(w, r)
 }

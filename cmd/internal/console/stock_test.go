@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// hostile is text that would be markup, script or a command if a page wrote it raw.
-const hostile = `"><script>alert(1)</script><b>'=cmd` + "`"
+// vicious is text that would be markup, script or a formula if a page wrote it raw.
+const vicious = `"><script>alert(1)</script><b>'=cmd` + "`"
 
 // shows fails the test unless a page has all these texts.
 func shows(t testing.TB, page string, texts ...string) {
@@ -93,11 +93,11 @@ func TestAViewerCannotAdjustStock(t *testing.T) {
 
 func TestStoredTextIsNeverMarkupOnPagesOfGoods(t *testing.T) {
 	g := openGoods(t)
-	g.list("H"+hostile, hostile, 3, hostile)
-	segment := url.PathEscape("H" + hostile)
-	g.post("/ops/stock/"+segment+"/adjust", url.Values{"how": {"delta"}, "number": {"1"}, "reason": {hostile}})
-	for _, path := range []string{"/ops/stock", "/ops/items", "/ops/stock/" + segment, "/ops/items/" + segment, "/ops/stock?q=" + url.QueryEscape(hostile),
-		"/ops/payments?q=" + url.QueryEscape(hostile), "/ops/stock/" + segment + "/adjust?how=delta&number=" + url.QueryEscape(hostile) + "&reason=" + url.QueryEscape(hostile)} {
+	g.list("H"+vicious, vicious, 3, vicious)
+	segment := url.PathEscape("H" + vicious)
+	g.post("/ops/stock/"+segment+"/adjust", url.Values{"how": {"delta"}, "number": {"1"}, "reason": {vicious}})
+	for _, path := range []string{"/ops/stock", "/ops/items", "/ops/stock/" + segment, "/ops/items/" + segment, "/ops/stock?q=" + url.QueryEscape(vicious),
+		"/ops/payments?q=" + url.QueryEscape(vicious), "/ops/stock/" + segment + "/adjust?how=delta&number=" + url.QueryEscape(vicious) + "&reason=" + url.QueryEscape(vicious)} {
 		if page := g.get(path); strings.Contains(page, "<script>alert") || strings.Contains(page, "<b>") {
 			t.Errorf("%s has stored text as markup", path)
 		}

@@ -111,6 +111,9 @@ func (b *Tab) Until(expression string) {
 	}))
 }
 
+// Keys types keys into the element that has the focus, or into the page.
+func Keys(keys string) Action { return chromedp.KeyEvent(keys) }
+
 // Click clicks the selected element when it is visible.
 func (b *Tab) Click(selector string) {
 	b.t.Helper()

@@ -1,0 +1,112 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// problem is something that staff should look at.
+type problem struct {
+	Bad     bool   // something is lost or stands still; otherwise it only waits
+	Kind    string // such as "Dead letters"
+	Title   string
+	Detail  string
+	To      string // the page that shows it
+	Command string // that shows or mends it
+}
+
+// lagging is the lag from which a lane is shown as a problem: the tests of the lanes allow as much under load.
+const lagging = 1000
+
+// problems returns everything that is wrong, the worst first.
+func (c *console) problems(ctx context.Context, s state) (all []problem) {
+	if s.Err != nil {
+		all = append(all, problem{Bad: true, Kind: "Log", Title: "The log cannot be read", Detail: s.Err.Error(), To: "/ops/system", Command: "ops lag"})
+	}
+	all = append(all, letterProblems(s)...)
+	all = append(all, processProblems(c.Readiness(ctx))...)
+	all = append(all, laneProblems(s.Lanes)...)
+	return append(all, failureProblems(c.tally.failures())...)
+}
+
+func letterProblems(s state) (all []problem) {
+	for _, cause := range s.Causes {
+		all = append(all, problem{Bad: true, Kind: "Dead letters", Title: plural(cause.Count, "dead letter") + " of " + cause.Lane, Detail: cause.Error,
+			To: "/ops/deadletters?fingerprint=" + url.QueryEscape(cause.Fingerprint), Command: "ops deadletters show " + fmt.Sprint(cause.Example)})
+	}
+	return all
+}
+
+func processProblems(processes []Process) (all []problem) {
+	for _, p := range processes {
+		if p.Ready && len(p.Problems) == 0 {
+			continue
+		}
+		title := p.Name + " is not ready"
+		if p.Ready {
+			title = p.Name + " is degraded"
+		}
+		all = append(all, problem{Bad: !p.Ready, Kind: "Process", Title: title, Detail: strings.Join(p.Problems, "; "), To: "/ops/system", Command: "ops lag"})
+	}
+	return all
+}
+
+func laneProblems(lanes []lane) (all []problem) {
+	for _, l := range lanes {
+		p := problem{Kind: "Lane", To: "/ops/system#lane-" + l.Name, Command: "ops lag"}
+		switch {
+		case l.Paused:
+			p.Title, p.Command = l.Name+" is paused", "ops resume "+l.Name
+			p.Detail = "until it is resumed"
+			if l.Until != nil {
+				p.Detail = "until " + l.Until.UTC().Format("2006-01-02 15:04 UTC")
+			}
+		case l.CircuitOpen != "":
+			p.Bad, p.Title, p.Detail = true, l.Name+" gets no answers", l.CircuitOpen
+		case l.Holder == "":
+			p.Bad, p.Title, p.Detail = true, l.Name+" runs in no process", "its events wait in the log until a process takes it"
+		case l.Lag > lagging:
+			p.Title, p.Detail = l.Name+" lags", number(l.Lag)+" events wait"
+		default:
+			continue
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// failureKinds has for each kind of failure how it is listed.
+var failureKinds = []struct{ eventType, kind, title, page, command string }{
+	{"payments.refund_failed", "Refunds", "refund that failed", "/ops/payments?status=refund_failed", "ops timeline "},
+	{"notifications.failed", "Mail", "mail that was not sent", "/ops/messages?status=failed", "ops timeline "},
+	{"notifications.unknown", "Mail", "mail that may not have been sent", "/ops/messages?status=unknown", "ops timeline "},
+}
+
+// failureProblems lists failures by kind, with the oldest of each.
+func failureProblems(failures []failure) (all []problem) {
+	for _, kind := range failureKinds {
+		count, oldest := 0, failure{}
+		for _, f := range failures {
+			if f.Type != kind.eventType {
+				continue
+			}
+			if count++; count == 1 {
+				oldest = f
+			}
+		}
+		if count == 0 {
+			continue
+		}
+		title := "1 " + kind.title
+		if count > 1 {
+			first, rest, _ := strings.Cut(kind.title, " ")
+			title = fmt.Sprintf("%s %ss %s", number(count), first, rest)
+		}
+		all = append(all, problem{Bad: true, Kind: kind.kind, Title: title, Detail: "the oldest, at " + oldest.At.UTC().Format(time.DateTime) + ": " + oldest.Text,
+			To: kind.page, Command: kind.command + oldest.Order})
+	}
+	return all
+}

@@ -1,5 +1,0 @@
-package console
-
-import "net/http"
-
-func (c *console) staffRoutes(mux *http.ServeMux) {}

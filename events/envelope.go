@@ -35,7 +35,6 @@ const (
 // "customer:<id>", "staff:<id>" and "key:<id>" name an account.
 const (
 	ActorGuest  = "guest"
-	ActorOps    = "key:ops" // the holder of the ops token
 	ActorStripe = "stripe"
 	ActorSystem = "system"
 

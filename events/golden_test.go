@@ -139,6 +139,11 @@ var samples = map[string]string{
 	"api_version": "2023-10-16", "via": "webhook", "to": "ada@example.com", "template": "order_confirmed", "worker": "orders-payments",
 	"message_id": "0197e3a0-5c3b-7d1e-9a55-2f1c8f6f2b10.order_confirmed@example.com", "subject": "payments.webhooks", "lane": "orders-payments",
 	"code": "card_declined", "payments.failed code": "amount_too_small", "payments.failed message": "Amount must be at least 30 pence.", "decline_code": "insufficient_funds", "message": "Your card has insufficient funds.", "image": "/images/85123A.svg",
+	"ops.staff_added name": "mira", "ops.staff_link_made name": "mira", "ops.staff_joined name": "mira", "ops.staff_password_changed name": "mira", "ops.staff_totp_set name": "mira",
+	"ops.staff_totp_removed name": "mira", "ops.staff_role_changed name": "mira", "ops.staff_removed name": "mira", "ops.staff_signed_in name": "mira", "ops.staff_signed_out name": "mira",
+	"ops.admins_changed name": "mira", "ops.key_made name": "backup", "ops.key_revoked name": "backup", "display_name": "Mira Novak", "role": "operator", "before": "viewer", "permission": "read",
+	"sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "password": "1.tN3wFw0p.c2VhbGVkIGhhc2g", "secret": "1.tN3wFw0p.c2VhbGVkIHNlY3JldA", "session": "0197e3a0-7d10-7c44-8b0e-6a4f0c9d1e22",
+	"user_agent":  "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
 	"description": "Cream metal lantern for one tea light.", "tag": "candles", "order": "0197e3a0-5c3b-7d1e-9a55-2f1c8f6f2b10",
 	"request_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "fingerprint": "3b1f9c07aa52", "type": "payments.webhook_received", "event_id": "0197e3a0-7d10-7c44-8b0e-6a4f0c9d1e22",
 }

@@ -27,6 +27,9 @@ const (
 	PrefixLane         = "ops.lanes."
 	PrefixVoid         = "ops.voids."
 	PrefixReplay       = "ops.replays."
+	PrefixStaff        = "ops.staff."
+	PrefixKey          = "ops.keys."
+	PrefixAdmins       = "ops.admins."
 	PrefixDeadLetter   = "deadletters."
 
 	// SubjectWebhooks is for the events of Stripe that belong to no payment of the shop. It is never the subject of a payment,

@@ -164,7 +164,7 @@ func TestAnOlderProcessDecidesNothingAfterANewerEvent(t *testing.T) {
 		t.Errorf("append: got %v, want ErrUnavailable", err)
 	}
 	for _, already := range []bool{false, true} {
-		if got, err := eventlog.Void(t.Context(), ops, m, events.Author{Actor: events.ActorOps, Reason: "a test"}); err != nil || got != already {
+		if got, err := eventlog.Void(t.Context(), ops, m, events.Author{Actor: "key:ops", Reason: "a test"}); err != nil || got != already {
 			t.Errorf("void: got already %t, %v; want %t", got, err, already)
 		}
 	}
@@ -272,7 +272,7 @@ func TestAnEventWithAWrongRevisionCanBeDeclaredVoid(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := eventlog.Void(t.Context(), l, m, events.Author{Actor: events.ActorOps, Reason: "published by hand"}); err != nil {
+		if _, err := eventlog.Void(t.Context(), l, m, events.Author{Actor: "key:ops", Reason: "published by hand"}); err != nil {
 			t.Fatal(err)
 		}
 		place(t, l, "order")

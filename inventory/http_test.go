@@ -224,7 +224,7 @@ func TestImportListsValidItemsAndNamesTheOthers(t *testing.T) {
 	s.staff(t, "POST", "/ops/api/items", `{"items":[`+strings.Join(append(items, items[9]), ",")+`]}`, 422)
 }
 
-func TestStaffRoutesRequireTheOpsToken(t *testing.T) {
+func TestStaffRoutesRequireACredential(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.stock(t, "A", 1)

@@ -33,7 +33,7 @@ func TestRedrivenMailIsSentOnce(t *testing.T) {
 	p.limitDeadLetters(t, 1) // full, so the result of the redelivery cannot be stored
 	stop = p.start(t, p.service(t, withDefaultDeadline))
 	for _, id := range []string{"first", "second"} {
-		if _, err := worker.Redeliver(t.Context(), p.log.ForDomain("ops"), id, events.Author{Actor: events.ActorOps, Reason: "template fixed"}, map[string][]uint64{lane: {queued}}); err != nil {
+		if _, err := worker.Redeliver(t.Context(), p.log.ForDomain("ops"), id, events.Author{Actor: "key:ops", Reason: "template fixed"}, map[string][]uint64{lane: {queued}}); err != nil {
 			t.Fatal(err)
 		}
 	}

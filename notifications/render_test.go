@@ -46,7 +46,7 @@ func outcomesByName() map[string]Outcome {
 		"rejected_out_of_stock": rejected(events.RejectedNoStock, events.Shortage{SKU: "85123A", Requested: 2, Available: 1}, events.Shortage{SKU: "71053", Requested: 1}),
 		"rejected_paid_late":    rejected(events.RejectedPaidLate), "rejected_payment": rejected(events.RejectedPaymentFailed),
 		"expired":           Expired(events.OrderExpired{OrderOutcome: base}, noon),
-		"cancelled_shopper": cancelled(events.CancelRequested, events.ActorGuest), "cancelled_staff": cancelled(events.CancelRequested, events.ActorOps),
+		"cancelled_shopper": cancelled(events.CancelRequested, events.ActorGuest), "cancelled_staff": cancelled(events.CancelRequested, "key:ops"),
 		"cancelled_bank":   cancelled(events.CancelDeclinedTooOften, events.ActorSystem),
 		"cancelled_stripe": cancelled(events.CancelPaymentCancelled, events.ActorSystem),
 		"refunded":         Refunded(refunded("o1", "r1"), noon),

@@ -181,7 +181,7 @@ func TestAnUnreadableOrderIsAnsweredWith503(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := eventlog.Void(t.Context(), l.ForDomain("ops"), m, events.Author{Actor: events.ActorOps, Reason: "published by hand"}); err != nil {
+	if _, err := eventlog.Void(t.Context(), l.ForDomain("ops"), m, events.Author{Actor: "key:ops", Reason: "published by hand"}); err != nil {
 		t.Fatal(err)
 	}
 	if a := read(); a.Code != http.StatusOK {

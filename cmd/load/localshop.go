@@ -153,7 +153,7 @@ func (o *localShop) dropDatabase(ctx context.Context) error {
 // stock lists the demo items with enough stock; the first one may run out.
 func (o *localShop) stock(ctx context.Context, runsOut bool) error {
 	at := o.shop.Shop
-	staff := loadgen.NewShop(loadgen.Addresses{Storefront: at.Storefront, Ops: at.Ops, OpsToken: at.OpsToken}, 1, true)
+	staff := loadgen.NewShop(loadgen.Addresses{Storefront: at.Storefront, Ops: at.Ops, OpsKey: at.OpsKey}, 1, true)
 	for i, listing := range seed.Demo() {
 		onHand := int64(plenty)
 		if i == 0 && runsOut {

@@ -45,7 +45,7 @@ func (c *command) open(ctx context.Context, at target.Shop, out io.Writer) (*ses
 	if err := c.requireForChecks(at); err != nil {
 		return nil, err
 	}
-	shop := loadgen.NewShop(loadgen.Addresses{Storefront: at.Storefront, Stripe: at.Stripe, Ops: at.Ops, OpsToken: at.OpsToken,
+	shop := loadgen.NewShop(loadgen.Addresses{Storefront: at.Storefront, Stripe: at.Stripe, Ops: at.Ops, OpsKey: at.OpsKey,
 		PublishableKey: at.StripePublishableKey, SecretKey: at.StripeSecretKey}, c.Concurrency, c.Patient || c.Faults)
 	items, err := shop.Items(ctx)
 	if errors.Is(err, syscall.ECONNREFUSED) {
@@ -83,7 +83,7 @@ func (s *session) restock(ctx context.Context) error {
 		units += line.Quantity
 	}
 	if !s.shop.CanReceive() {
-		fmt.Fprintf(s.out, "stock is short by %s of %s, so orders will be rejected:\n  pass --ops and --ops-token to receive stock\n",
+		fmt.Fprintf(s.out, "stock is short by %s of %s, so orders will be rejected:\n  pass --ops and --ops-key to receive stock\n",
 			output.Count(units, "unit"), output.Count(len(missing), "item"))
 		return nil
 	}

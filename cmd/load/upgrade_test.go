@@ -29,8 +29,8 @@ type edit struct{ file, from, to string }
 // nextRelease is the difference of the next release: an event type on an existing and on a new subject, a stream setting, a
 // decision and a lane.
 var nextRelease = []edit{
-	{"events/topology.go", "const Topology = 1\n", "const Topology = 2\n"},
-	{"events/definitions.go", "define[OrderRefunded](1, nil),\n", "define[OrderRefunded](1, nil),\n\tdefine[OrderNoted](1, nil).since(2),\n"},
+	{"events/topology.go", "const Topology = 2\n", "const Topology = 3\n"},
+	{"events/definitions.go", "define[OrderRefunded](1, nil),\n", "define[OrderRefunded](1, nil),\n\tdefine[OrderNoted](1, nil).since(3),\n"},
 	{"events/orders.go", "// OrderRefunded: ", `// OrderNoted is new.
 type OrderNoted struct {
 	OrderID string
@@ -226,7 +226,7 @@ func (u *upgrade) expectTopology(ctx context.Context, reader *replay.Reader) err
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(config.Subjects, "orders.notes.*") || !config.AllowMsgTTL || state.Applied != 2 || state.Written != 1 {
+	if !slices.Contains(config.Subjects, "orders.notes.*") || !config.AllowMsgTTL || state.Applied != 3 || state.Written != 2 {
 		return fmt.Errorf("got stream %+v and topology %+v, want what the next release adds, applied and not written", config, state)
 	}
 	return nil
@@ -276,7 +276,7 @@ func (u *upgrade) refused(ctx context.Context, r *fleet.Replica) error {
 	case <-ctx.Done():
 		return errors.Join(ctx.Err(), process.Kill())
 	}
-	if why := "the shop has events of topology 2, this program knows 1"; process.ExitStatus() != "exit status 1" || !strings.Contains(output.String(), why) {
+	if why := "the shop has events of topology 3, this program knows 2"; process.ExitStatus() != "exit status 1" || !strings.Contains(output.String(), why) {
 		return fmt.Errorf("got %s and output %s, want exit status 1 and %q", process.ExitStatus(), output.String(), why)
 	}
 	return nil

@@ -60,7 +60,7 @@ func writeBackup(report replay.BackupReport, out *terminal) error {
 		out.note("the log is damaged; see ops repair --help")
 	}
 	if !report.Secrets {
-		out.note("the backup has no secrets: keep TOKEN_SECRET, OPS_TOKEN and the other keys of the environment with it")
+		out.note("the backup has no secrets: keep TOKEN_SECRET and the other keys of the environment with it")
 	}
 	return err
 }

@@ -23,7 +23,7 @@ func staffServer(t *testing.T, answer func(w http.ResponseWriter, r *http.Reques
 		}
 	}))
 	t.Cleanup(server.Close)
-	return []string{"--ops", server.URL + "/", "--ops-token", "secret"}
+	return []string{"--ops", server.URL + "/", "--ops-key", "secret"}
 }
 
 func TestOrdersReadsPagesUpToTheLimit(t *testing.T) {
@@ -46,7 +46,7 @@ func TestOrdersReadsPagesUpToTheLimit(t *testing.T) {
 	}
 	target[3] = "wrong"
 	code, _, stderr = ops(t, append([]string{"orders"}, target...)...)
-	if code != exitFailed || !strings.Contains(stderr, "staff only") || !strings.Contains(stderr, "--ops-token") {
+	if code != exitFailed || !strings.Contains(stderr, "staff only") || !strings.Contains(stderr, "--ops-key") {
 		t.Errorf("wrong token: got exit code %d and %q", code, stderr)
 	}
 }

@@ -70,7 +70,7 @@ func writeRestore(report replay.RestoreReport, shop target.Shop, out *terminal) 
 	switch {
 	case report.Secrets:
 	case shop.Data == "":
-		out.note("start the workers with the TOKEN_SECRET, OPS_TOKEN and other keys that they had before")
+		out.note("start the workers with the TOKEN_SECRET and the other keys that they had before")
 	default:
 		out.note("the backup has no secrets: links to orders in mails that were sent before will not open")
 	}

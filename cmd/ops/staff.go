@@ -17,12 +17,12 @@ import (
 // staffAPI is a client of the staff API.
 type staffAPI struct {
 	origin string
-	token  string
+	key    string
 	client *http.Client
 }
 
 // newStaffAPI returns a client for the shop that the flags name. It returns [target.ErrUnknownAddress] if the address or
-// token of the staff API is not known.
+// the API key of the staff API is not known.
 func newStaffAPI(flags target.Target) (*staffAPI, error) {
 	shop, err := flags.Resolve()
 	if err != nil {
@@ -31,10 +31,10 @@ func newStaffAPI(flags target.Target) (*staffAPI, error) {
 	if err := shop.Require(shop.Ops, "ops"); err != nil {
 		return nil, err
 	}
-	if err := shop.Require(shop.OpsToken, "ops-token"); err != nil {
+	if err := shop.Require(shop.OpsKey, "ops-key"); err != nil {
 		return nil, err
 	}
-	return &staffAPI{origin: shop.Ops, token: shop.OpsToken, client: &http.Client{Timeout: time.Minute}}, nil
+	return &staffAPI{origin: shop.Ops, key: shop.OpsKey, client: &http.Client{Timeout: time.Minute}}, nil
 }
 
 // call sends a request, with a body unless it is nil, and decodes the response into result.
@@ -51,7 +51,7 @@ func (s *staffAPI) call(ctx context.Context, method, path string, body, result a
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", method, path, err)
 	}
-	request.Header.Set("Authorization", "Bearer "+s.token)
+	request.Header.Set("Authorization", "Bearer "+s.key)
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
@@ -69,7 +69,7 @@ func (s *staffAPI) call(ctx context.Context, method, path string, body, result a
 	return nil
 }
 
-// problemOf returns a problem+json response as an error, with a hint if the token may be wrong.
+// problemOf returns a problem+json response as an error, with a hint if the API key may be wrong.
 func problemOf(response *http.Response) error {
 	data, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
 	if err != nil {
@@ -91,7 +91,7 @@ func problemOf(response *http.Response) error {
 	}
 	switch response.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
-		text += " (is --ops-token the token that this shop printed when it started?)"
+		text += " (is --ops-key a valid API key of this shop? ops keys list shows them)"
 	}
 	return errors.New(oneLine(text))
 }

@@ -35,7 +35,7 @@ func TestOrderNeedsItsOwnToken(t *testing.T) {
 	theirs := ts.place(t, cart("theo", line{"MUG", 1}))
 	ts.checkout(t, mine)
 	tokens := map[string]string{"no token": "", "another order's token": theirs.AccessToken, "garbage": "garbage", "the order's id": mine.ID,
-		"half a token": mine.AccessToken[:20], "more than the token": mine.AccessToken + "A", "staff's token": ts.OpsToken}
+		"half a token": mine.AccessToken[:20], "more than the token": mine.AccessToken + "A", "staff's token": ts.OpsKey}
 	for who, token := range tokens {
 		for _, route := range routesOfAnOrder {
 			a := ts.ask(t, route, mine.ID, token, "")
@@ -94,7 +94,7 @@ func TestHostileIDsAreNotFound(t *testing.T) {
 	ts.list(t, "MUG", 1250, 10)
 	var kept secrets
 	readFile(t, ts.config.dir("secrets.json"), &kept)
-	tokens, err := auth.New(auth.Config{Secrets: kept.TokenSecret, OpsTokens: kept.OpsToken})
+	tokens, err := auth.New(auth.Config{Secrets: kept.TokenSecret})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func (ts *testShop) refusesSKU(t *testing.T, id string) {
 	} {
 		bearer := ""
 		if strings.Contains(route, "/ops/") {
-			bearer = ts.OpsToken
+			bearer = ts.OpsKey
 		}
 		a := ts.ask(t, route, id, bearer, body)
 		if a.Status != http.StatusBadRequest {
@@ -158,16 +158,16 @@ func (ts *testShop) refusesSKU(t *testing.T, id string) {
 func (ts *testShop) acceptsSKU(t *testing.T, id string) {
 	t.Helper()
 	for _, route := range []string{"GET /api/items/ID", "GET /ops/api/stock/ID"} {
-		a := ts.ask(t, route, id, ts.OpsToken, "")
+		a := ts.ask(t, route, id, ts.OpsKey, "")
 		if a.Status != http.StatusNotFound {
 			t.Errorf("%s: unexpected status %d: %.200s", route, a.Status, a.Body)
 		}
 		isProblem(t, a)
 	}
 	var put struct{ SKU string }
-	ts.ask(t, "PUT /ops/api/items/ID", id, ts.OpsToken, `{"title":"x","price":{"amount":1250,"currency":"GBP"}}`).into(t, http.StatusOK, &put)
+	ts.ask(t, "PUT /ops/api/items/ID", id, ts.OpsKey, `{"title":"x","price":{"amount":1250,"currency":"GBP"}}`).into(t, http.StatusOK, &put)
 	var now level
-	ts.ask(t, "POST /ops/api/stock/ID/adjustments", id, ts.OpsToken, `{"delta":1,"reason":"found"}`).into(t, http.StatusOK, &now)
+	ts.ask(t, "POST /ops/api/stock/ID/adjustments", id, ts.OpsKey, `{"delta":1,"reason":"found"}`).into(t, http.StatusOK, &now)
 	if put.SKU != id || now != (level{1, 1, 0}) {
 		t.Errorf("listed %q with stock %+v, want %q with 1", put.SKU, now, id)
 	}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"tillstream/cmd/internal/auth"
 	"tillstream/events/api"
 )
 
@@ -28,7 +27,7 @@ func (c *Config) endpoints() (all []endpoint) {
 	if c.Closed {
 		return all
 	}
-	all = append(all, endpoint{"--http", c.HTTP, "storefront and API; the mailbox and metrics, with the ops token"})
+	all = append(all, endpoint{"--http", c.HTTP, "storefront and API; the mailbox and metrics, with an API key"})
 	if c.sandboxed() {
 		all = append(all, endpoint{"--stripe", c.Stripe, "the Stripe sandbox, for clients that have a key or a payment's secret"})
 	}
@@ -90,16 +89,16 @@ func (c *Config) public() bool {
 	return false
 }
 
-// staffOnly asks for the ops token: browsers as the password of any user, tools as a bearer token.
-func staffOnly(next http.Handler, tokens *auth.Tokens) http.Handler {
+// staffOnly asks for an API key: browsers as the password of any user, tools as a bearer token.
+func staffOnly(next http.Handler, access api.StaffAccess) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		authorization := r.Header.Get("Authorization")
 		if _, password, ok := r.BasicAuth(); ok {
 			authorization = "Bearer " + password
 		}
-		if p, ok := tokens.Staff(authorization); !ok || !p.May(api.ReadAll) {
-			w.Header().Set("WWW-Authenticate", `Basic realm="Tillstream, with the ops token as the password", charset="UTF-8"`)
-			http.Error(w, "This is for staff. The ops token is the password; the user can be anything.", http.StatusUnauthorized)
+		if p, ok := access.Staff(authorization); !ok || !p.May(api.ReadAll) {
+			w.Header().Set("WWW-Authenticate", `Basic realm="Tillstream, with an API key as the password", charset="UTF-8"`)
+			http.Error(w, "This is for staff. An API key is the password; the user can be anything.", http.StatusUnauthorized)
 			return
 		}
 		next.ServeHTTP(w, r)

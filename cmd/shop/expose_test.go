@@ -79,7 +79,7 @@ func TestExposedShopShowsMailboxAndMetricsToStaffOnly(t *testing.T) {
 	ts.mailed(t, ts.buy(t, cart("ada", line{"MUG", 1})).Email, 1) // read with the ops token as a bearer token
 
 	for _, path := range []string{"/mail", "/mail/messages", "/mail?id=1", "/metrics"} {
-		for password, want := range map[string]int{"": 401, "guess": 401, ts.OpsToken: 200} {
+		for password, want := range map[string]int{"": 401, "guess": 401, ts.OpsKey: 200} {
 			r := ts.request(t, http.MethodGet, path, "", nil)
 			if password != "" {
 				r.SetBasicAuth("anyone", password)
@@ -102,7 +102,7 @@ func TestExposedShopShowsMailboxAndMetricsToStaffOnly(t *testing.T) {
 		t.Errorf("the order page does not send browsers to the sandbox at shop.example:%s", port)
 	}
 	var out bytes.Buffer
-	printReady(&out, ts.Shop, ts.config)
+	printReady(&out, ts.Shop, ts.config, "")
 	if text := out.String(); strings.Count(text, anyPortOfMachine) != 5 || !strings.Contains(text, "Other machines can reach") {
 		t.Errorf("start-up message =\n%s\nwant the five addresses that other machines can reach", text)
 	}
@@ -230,7 +230,7 @@ func TestStartUpMessageSaysThatShoppersCannotReachTheSandbox(t *testing.T) {
 	t.Parallel()
 	for stripe, reachable := range map[string]bool{"127.0.0.1:12111": false, "0.0.0.0:12111": true} {
 		var out bytes.Buffer
-		printReady(&out, target.Shop{}, Config{Data: "data", HTTP: "0.0.0.0:8080", Stripe: stripe, PublicURL: "http://shop.example"})
+		printReady(&out, target.Shop{}, Config{Data: "data", HTTP: "0.0.0.0:8080", Stripe: stripe, PublicURL: "http://shop.example"}, "")
 		if text := out.String(); strings.Contains(text, "cannot pay") == reachable {
 			t.Errorf("start-up message with --stripe %s =\n%s\nwant a warning: %t", stripe, text, !reachable)
 		}

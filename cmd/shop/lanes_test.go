@@ -27,7 +27,7 @@ func TestShopSellsWhileProjectionsArePaused(t *testing.T) {
 	ts.list(t, "MUG", 1250, 10)
 	before := ts.buy(t, cart("ada", line{"MUG", 1}))
 	waitFor(t, "the first order is listed", func() bool { return ts.isListed(t, listed{before.ID, "confirmed"}) })
-	if paused, err := ts.log.Pause(t.Context(), []string{replay.Projections}, replay.UntilResumed, events.Author{Actor: events.ActorOps}); err != nil || len(paused) != 2 {
+	if paused, err := ts.log.Pause(t.Context(), []string{replay.Projections}, replay.UntilResumed, events.Author{Actor: "key:ops"}); err != nil || len(paused) != 2 {
 		t.Fatalf("Pause() = %+v, %v", paused, err)
 	}
 	var bought []string
@@ -45,7 +45,7 @@ func TestShopSellsWhileProjectionsArePaused(t *testing.T) {
 	if ts.backlog(t) == 0 {
 		t.Error("backlog = 0 while the projections are paused, want events")
 	}
-	if _, err := ts.log.Resume(t.Context(), []string{replay.Projections}, events.Author{Actor: events.ActorOps}); err != nil {
+	if _, err := ts.log.Resume(t.Context(), []string{replay.Projections}, events.Author{Actor: "key:ops"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range bought {
@@ -58,7 +58,7 @@ func TestShopSellsWhileProjectionsArePaused(t *testing.T) {
 // pause pauses a lane until it is resumed.
 func (ts *testShop) pause(t *testing.T, lane string) {
 	t.Helper()
-	if paused, err := ts.log.Pause(t.Context(), []string{lane}, replay.UntilResumed, events.Author{Actor: events.ActorOps}); err != nil || len(paused) != 1 || !paused[0].Paused {
+	if paused, err := ts.log.Pause(t.Context(), []string{lane}, replay.UntilResumed, events.Author{Actor: "key:ops"}); err != nil || len(paused) != 1 || !paused[0].Paused {
 		t.Fatalf("Pause() = %+v, %v", paused, err)
 	}
 }
@@ -99,7 +99,7 @@ func readyWhilePaused(t *testing.T) {
 	if got := ts.mails(t, bought.Email); len(got) > 0 {
 		t.Errorf("a paused lane sent %d e-mails, want 0", len(got))
 	}
-	if _, err := ts.log.Resume(t.Context(), []string{"notifications.mail"}, events.Author{Actor: events.ActorOps}); err != nil {
+	if _, err := ts.log.Resume(t.Context(), []string{"notifications.mail"}, events.Author{Actor: "key:ops"}); err != nil {
 		t.Fatal(err)
 	}
 	ts.readinessBecomes(t, "ready")

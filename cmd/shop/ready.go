@@ -3,11 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/mattn/go-isatty"
 
 	"tillstream/cmd/internal/address"
 	"tillstream/cmd/internal/target"
@@ -32,13 +29,8 @@ func writeReady(config Config, ready target.Shop) (err error) {
 // readyFile is the ready file in the data directory.
 const readyFile = "ready.json"
 
-// printReady prints the addresses of the shop. It leaves out passwords. It prints the ops token only on a terminal, because
-// journals and log files have other readers than the data directory.
-func printReady(w io.Writer, r target.Shop, config Config) {
-	token := r.OpsToken
-	if !isTerminal(w) {
-		token = "in " + config.dir(readyFile)
-	}
+// printReady prints the addresses of the shop. It leaves out passwords and keys.
+func printReady(w io.Writer, r target.Shop, config Config, console string) {
 	fmt.Fprintf(w, `The shop is open. Data is in %s.
 
   Storefront   %s
@@ -47,11 +39,12 @@ func printReady(w io.Writer, r target.Shop, config Config) {
   Stripe       %s
   NATS         %s
   MongoDB      %s
-  Ops token    %s
+  Staff console  %s
 
-Credentials of broker and database are in %s.
+Credentials of broker and database, and an API key for ops, are in
+%s.
 `, config.Data, r.Storefront, r.Storefront, orElse(r.Mail, "/mail", "your mail server"), orElse(r.Stripe, "", "api.stripe.com"),
-		address.Redacted(r.NATS), hostOf(r.MongoDB), token, config.dir(readyFile))
+		address.Redacted(r.NATS), hostOf(r.MongoDB), console, config.dir(readyFile))
 	printExposed(w, config)
 	fmt.Fprint(w, "\nCtrl-C closes it.\n")
 }
@@ -73,11 +66,6 @@ Run ops repair or ops restore with --shop %s.
 func hostOf(uri string) string {
 	host, _, _ := strings.Cut(address.Redacted(uri), "?")
 	return host
-}
-
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	return ok && isatty.IsTerminal(file.Fd())
 }
 
 func orElse(base, path, otherwise string) string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"runtime"
 
+	"tillstream/cmd/internal/staff"
 	"tillstream/cmd/internal/target"
 	"tillstream/events/durable"
 )
@@ -22,7 +24,7 @@ var errSecrets = errors.New("secrets are missing")
 // secrets are generated at the first start and stored in the data directory, so that tokens and keys stay valid.
 type secrets struct {
 	TokenSecret          string `json:"token_secret"` // several, separated by commas, during a rotation: see auth.Config
-	OpsToken             string `json:"ops_token"`    // as TokenSecret
+	OpsKey               string `json:"ops_key"`      // the API key "local", for tools on this machine; earlier releases had an ops token
 	NATSToken            string `json:"nats_token"`   // of the embedded broker; earlier releases had none
 	StripeSecretKey      string `json:"stripe_secret_key"`
 	StripePublishableKey string `json:"stripe_publishable_key"`
@@ -31,7 +33,7 @@ type secrets struct {
 
 // complete reports whether a file has all secrets that every release has written.
 func (s secrets) complete() bool {
-	return s.TokenSecret != "" && s.OpsToken != "" && s.StripeSecretKey != "" && s.StripePublishableKey != "" && s.StripeWebhookSecret != ""
+	return s.TokenSecret != "" && s.StripeSecretKey != "" && s.StripePublishableKey != "" && s.StripeWebhookSecret != ""
 }
 
 // loadSecrets reads the secrets file, and creates it at the first start. It returns [errSecrets] when the file is missing or empty
@@ -42,16 +44,16 @@ func loadSecrets(config Config, logger *slog.Logger) (secrets, error) {
 	switch {
 	case err != nil:
 		return secrets{}, err
-	case found && s.NATSToken != "":
+	case found && s.NATSToken != "" && s.OpsKey != "":
 		return s, nil
 	case found:
-		s.NATSToken = rand.Text()
+		s.NATSToken, s.OpsKey = cmp.Or(s.NATSToken, rand.Text()), cmp.Or(s.OpsKey, staff.NewKey())
 		return s, writeJSON(path, s)
 	case hasData(config) && !config.NewSecrets:
 		return secrets{}, fmt.Errorf("%w: %s is missing or empty, but %s has data of a shop. Put the file back from a backup (ops backup keeps it). "+
 			"If it is lost, start once with --new-secrets: links to guests' orders in earlier e-mails will then no longer work", errSecrets, path, config.Data)
 	}
-	s = secrets{TokenSecret: rand.Text(), OpsToken: "ops_" + rand.Text(), NATSToken: rand.Text(), StripeSecretKey: "sk_test_tillstream_" + rand.Text(),
+	s = secrets{TokenSecret: rand.Text(), OpsKey: staff.NewKey(), NATSToken: rand.Text(), StripeSecretKey: "sk_test_tillstream_" + rand.Text(),
 		StripePublishableKey: "pk_test_tillstream_" + rand.Text(), StripeWebhookSecret: "whsec_" + rand.Text()}
 	return s, writeJSON(path, s)
 }

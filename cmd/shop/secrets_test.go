@@ -26,7 +26,7 @@ func TestLostSecretsAreNotReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, content := range map[string][]byte{"Missing": nil, "Empty": {}, "Blank": []byte(" \n"), "HalfWritten": whole[:len(whole)/2],
-		"Incomplete": []byte(`{"ops_token": "ops_0123456789ABCDEFGH"}`), "NoJSON": bytes.Repeat([]byte{0}, len(whole))} {
+		"Incomplete": []byte(`{"ops_key": "ops_0123456789ABCDEFGH"}`), "NoJSON": bytes.Repeat([]byte{0}, len(whole))} {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
@@ -79,33 +79,33 @@ func TestReadableSecretsAreProtected(t *testing.T) {
 	}
 }
 
-// Row 78 of the fault matrix: secrets and ops tokens are rotated; links and tokens from before still work.
+// Row 78 of the fault matrix: secrets are rotated; links from before still work. The key of the tools on the machine is replaced; the one from before no longer works.
 func TestSecretsAreRotated(t *testing.T) {
 	t.Parallel()
 	config := testConfig(t, nil)
 	ts := openShop(t, config)
 	ts.list(t, "MUG", 1250, 10)
-	mine, oldOps := ts.place(t, cart("mia", line{"MUG", 1})), ts.OpsToken
+	mine, oldKey := ts.place(t, cart("mia", line{"MUG", 1})), ts.OpsKey
 	ts.close(t)
 
 	var kept secrets
 	readFile(t, config.dir("secrets.json"), &kept)
-	kept.TokenSecret, kept.OpsToken = "a new secret of order tokens,"+kept.TokenSecret, "ops_new_0123456789ABCDEFGH,"+kept.OpsToken
+	kept.TokenSecret, kept.OpsKey = "a new secret of order tokens,"+kept.TokenSecret, "tsk_NEW0123456789ABCDEFGH"
 	if err := writeJSON(config.dir("secrets.json"), kept); err != nil {
 		t.Fatal(err)
 	}
 	ts = openShop(t, config)
 	ts.read(t, mine)
 	theirs := ts.place(t, cart("theo", line{"MUG", 1}))
-	if id, _, _ := strings.Cut(mine.AccessToken, "."); strings.HasPrefix(theirs.AccessToken, id) || ts.OpsToken != "ops_new_0123456789ABCDEFGH" {
-		t.Errorf("token %s of a new order and ops token %s, want them made with the new secrets", theirs.AccessToken, ts.OpsToken)
+	if id, _, _ := strings.Cut(mine.AccessToken, "."); strings.HasPrefix(theirs.AccessToken, id) || ts.OpsKey != "tsk_NEW0123456789ABCDEFGH" {
+		t.Errorf("token %s of a new order and API key %s, want them made with the new secrets", theirs.AccessToken, ts.OpsKey)
 	}
-	for _, token := range []string{oldOps, ts.OpsToken} {
-		ts.get(t, "/ops/api/stock/MUG", token).into(t, http.StatusOK, new(any))
+	for key, want := range map[string]int{oldKey: http.StatusUnauthorized, ts.OpsKey: http.StatusOK} {
+		ts.get(t, "/ops/api/stock/MUG", key).into(t, want, new(any))
 	}
 }
 
-// A data directory of an earlier release has no token of the broker. It gets one, and keeps its other secrets.
+// A data directory of an earlier release has no token of the broker and no API key. It gets both, and keeps its other secrets.
 func TestEarlierSecretsAreCompleted(t *testing.T) {
 	t.Parallel()
 	config := testConfig(t, nil)
@@ -113,16 +113,16 @@ func TestEarlierSecretsAreCompleted(t *testing.T) {
 	var kept, now secrets
 	readFile(t, config.dir("secrets.json"), &kept)
 	earlier := kept
-	earlier.NATSToken = ""
+	earlier.NATSToken, earlier.OpsKey = "", ""
 	if err := writeJSON(config.dir("secrets.json"), earlier); err != nil {
 		t.Fatal(err)
 	}
 	openShop(t, config).close(t)
 	readFile(t, config.dir("secrets.json"), &now)
-	if now.NATSToken == "" || now.NATSToken == kept.NATSToken {
-		t.Error("the secrets have no new token of the broker")
+	if now.NATSToken == "" || now.NATSToken == kept.NATSToken || now.OpsKey == "" || now.OpsKey == kept.OpsKey {
+		t.Error("the secrets have no new token of the broker, or no new API key")
 	}
-	now.NATSToken = kept.NATSToken
+	now.NATSToken, now.OpsKey = kept.NATSToken, kept.OpsKey
 	if now != kept {
 		t.Error("other secrets were changed")
 	}

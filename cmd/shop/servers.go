@@ -13,7 +13,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"tillstream/cmd/internal/auth"
 	"tillstream/cmd/internal/process"
 	"tillstream/cmd/internal/target"
 	"tillstream/events"
@@ -250,7 +249,7 @@ func (s *servers) holder() string {
 
 // ready returns the content of the ready file.
 func (s *servers) ready() target.Shop {
-	r := target.Shop{Storefront: s.storefrontURL(), Ops: s.storefrontURL(), OpsToken: auth.First(s.secrets.OpsToken), MongoDB: s.mongoURI(), NATS: s.natsURL(),
+	r := target.Shop{Storefront: s.storefrontURL(), Ops: s.storefrontURL(), OpsKey: s.secrets.OpsKey, MongoDB: s.mongoURI(), NATS: s.natsURL(),
 		Stripe: s.sandboxURL(), StripeSecretKey: s.secrets.StripeSecretKey, StripePublishableKey: s.secrets.StripePublishableKey}
 	if s.inbox != nil {
 		r.Mail = s.storefrontURL()

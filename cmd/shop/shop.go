@@ -21,6 +21,7 @@ import (
 	"tillstream/cmd/internal/auth"
 	"tillstream/cmd/internal/process"
 	"tillstream/cmd/internal/seed"
+	"tillstream/cmd/internal/staff"
 	"tillstream/cmd/internal/storefront"
 	"tillstream/cmd/internal/target"
 	"tillstream/events"
@@ -65,11 +66,15 @@ func Run(ctx context.Context, config Config, logger *slog.Logger, out io.Writer)
 	}
 	defer shop.close()
 	return shop.run(ctx, func() error {
+		invitation, err := shop.keepStaff(ctx) // before tools read the key from the ready file
+		if err != nil {
+			return err
+		}
 		ready := servers.ready()
 		if err := writeReady(config, ready); err != nil {
 			return err
 		}
-		printReady(out, ready, config)
+		printReady(out, ready, config, invitation.describe(consoleOrigin))
 		return nil
 	})
 }
@@ -129,7 +134,9 @@ type shop struct {
 	mux       *api.Mux
 	api       huma.API
 	registry  *prometheus.Registry
-	tokens    *auth.Tokens
+	access    auth.Access
+	directory *staff.Directory
+	staff     *staff.Service
 }
 
 func build(ctx context.Context, config Config, servers *servers, logger *slog.Logger) (_ *shop, err error) {
@@ -140,7 +147,7 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 			sh.close()
 		}
 	}()
-	tokens, err := auth.New(auth.Config{Secrets: servers.secrets.TokenSecret, OpsTokens: servers.secrets.OpsToken, Lifetime: config.TokenLifetime})
+	tokens, err := auth.New(auth.Config{Secrets: servers.secrets.TokenSecret, Lifetime: config.TokenLifetime})
 	if err != nil {
 		return nil, err
 	}
@@ -154,8 +161,10 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 	if err != nil {
 		return nil, err
 	}
-	sh.tokens = tokens
-	domains, err := sh.domains(tokens)
+	if err := sh.openStaff(ctx, tokens); err != nil {
+		return nil, err
+	}
+	domains, err := sh.domains()
 	if err != nil {
 		return nil, err
 	}
@@ -169,25 +178,25 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 }
 
 // domains builds the four domains. Each gets its own handle of the log, which appends under the domain's prefixes only.
-func (sh *shop) domains(tokens *auth.Tokens) (domains []process.Domain, err error) {
-	config, servers, l := sh.config, sh.servers, sh.log
+func (sh *shop) domains() (domains []process.Domain, err error) {
+	config, servers, l, access := sh.config, sh.servers, sh.log, sh.access
 	logger := func(name string) *slog.Logger { return sh.logger.With("process", name) }
-	sh.inventory, err = inventory.New(inventory.Config{Access: tokens, Charges: config.ChargeLimits, HoldLimit: inventory.HoldLimit(config.HoldLimit), Log: l.ForDomain("inventory"), Logger: logger("inventory")})
+	sh.inventory, err = inventory.New(inventory.Config{Access: access, Charges: config.ChargeLimits, HoldLimit: inventory.HoldLimit(config.HoldLimit), Log: l.ForDomain("inventory"), Logger: logger("inventory")})
 	if err != nil {
 		return nil, err
 	}
-	order, err := orders.New(orders.Config{Access: tokens, Charges: config.ChargeLimits, DB: sh.db, Log: l.ForDomain("orders"), Logger: logger("orders"), HoldFor: config.HoldFor,
+	order, err := orders.New(orders.Config{Access: access, Charges: config.ChargeLimits, DB: sh.db, Log: l.ForDomain("orders"), Logger: logger("orders"), HoldFor: config.HoldFor,
 		Limits: orders.Limits(config.OrderLimits), MaxLines: config.MaxOrderLines, Shipping: config.ShippingFee, ExpireEvery: config.SweepEvery, Proxies: config.TrustedProxies, Streams: config.StreamLimits()})
 	if err != nil {
 		return nil, err
 	}
-	payment, err := payments.New(payments.Config{Access: tokens, Proxies: config.TrustedProxies, Waits: config.StreamLimits(), DB: sh.db, Log: l.ForDomain("payments"), Logger: logger("payments"), Registerer: sh.registry, StripeURL: servers.sandboxURL(),
+	payment, err := payments.New(payments.Config{Access: access, Proxies: config.TrustedProxies, Waits: config.StreamLimits(), DB: sh.db, Log: l.ForDomain("payments"), Logger: logger("payments"), Registerer: sh.registry, StripeURL: servers.sandboxURL(),
 		SecretKey: servers.secrets.StripeSecretKey, PublishableKey: servers.secrets.StripePublishableKey,
 		WebhookSecret: servers.secrets.StripeWebhookSecret, ReconcileEvery: config.SweepEvery, CardAttempts: config.CardAttempts})
 	if err != nil {
 		return nil, err
 	}
-	notification, err := notifications.New(notifications.Config{Access: tokens, Log: l.ForDomain("notifications"), Logger: logger("notifications"), Registerer: sh.registry, From: config.MailFrom,
+	notification, err := notifications.New(notifications.Config{Access: access, Log: l.ForDomain("notifications"), Logger: logger("notifications"), Registerer: sh.registry, From: config.MailFrom,
 		EHLO: config.SMTPEHLO, SMTPURL: servers.smtpURL(), PublicURL: servers.publicURL(), Deadline: config.SMTPDeadline, PerRecipient: config.MailLimit})
 	return []process.Domain{sh.inventory, order, payment, notification}, err
 }
@@ -218,17 +227,17 @@ func (sh *shop) handler() (http.Handler, error) {
 		root.Handle("/debug/pprof/profile", sh.forStaff(http.HandlerFunc(pprof.Profile)))
 		root.Handle("/debug/pprof/trace", sh.forStaff(http.HandlerFunc(pprof.Trace)))
 	}
-	api.Health(sh.mux, api.Readiness{Vital: sh.host.Vital, Degraded: sh.host.Degraded}, sh.registry, sh.tokens)
+	api.Health(sh.mux, api.Readiness{Vital: sh.host.Vital, Degraded: sh.host.Degraded}, sh.registry, sh.directory)
 	checked := sh.servers.checkHost(root, sh.servers.http)
 	return api.RequireTLS(sh.servers.publicURL(), api.Wrap(checked, sh.mux, sh.logger, sh.registry)), nil
 }
 
-// forStaff asks for the ops token where strangers can reach the shop. A shop on this machine only is open to its user.
+// forStaff asks for an API key where strangers can reach the shop. A shop on this machine only is open to its user.
 func (sh *shop) forStaff(next http.Handler) http.Handler {
 	if !sh.config.public() {
 		return next
 	}
-	return staffOnly(next, sh.tokens)
+	return staffOnly(next, sh.directory)
 }
 
 // run serves until ctx ends. The HTTP servers stop after the workers, because the last work of a worker may need them.
@@ -256,6 +265,7 @@ func (sh *shop) run(ctx context.Context, whenReady func() error) error {
 func (sh *shop) work(ctx context.Context, whenReady func() error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return sh.host.Run(ctx) })
+	group.Go(func() error { return sh.directory.Run(ctx) })
 	group.Go(func() error { return process.WhileConnected(ctx, sh.conn) })
 	group.Go(func() error { return sh.servers.watch(ctx) })
 	group.Go(func() error {

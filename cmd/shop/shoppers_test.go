@@ -220,7 +220,7 @@ func (ts *testShop) mails(t *testing.T, to string) []mail {
 	var box struct {
 		Messages []mail `json:"messages"`
 	}
-	ts.get(t, "/mail/messages?to="+url.QueryEscape(to), ts.OpsToken).into(t, http.StatusOK, &box)
+	ts.get(t, "/mail/messages?to="+url.QueryEscape(to), ts.OpsKey).into(t, http.StatusOK, &box)
 	return box.Messages
 }
 

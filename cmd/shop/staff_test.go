@@ -30,7 +30,7 @@ func (ts *testShop) staff(t *testing.T, method, path string, body, into any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ts.send(t, ts.request(t, method, "/ops/api"+path, ts.OpsToken, bytes.NewReader(data))).into(t, http.StatusOK, into)
+	ts.send(t, ts.request(t, method, "/ops/api"+path, ts.OpsKey, bytes.NewReader(data))).into(t, http.StatusOK, into)
 }
 
 // list adds an item to the catalogue, or changes it; onHand is the counted stock.

@@ -81,7 +81,7 @@ func TestFirstStartOpensAShopWithDemoItems(t *testing.T) {
 	}
 	var ready map[string]string
 	readFile(t, file, &ready)
-	want := []string{"data", "mail", "mongodb", "nats", "ops", "ops_token", "storefront", "stripe", "stripe_publishable_key", "stripe_secret_key"}
+	want := []string{"data", "mail", "mongodb", "nats", "ops", "ops_key", "storefront", "stripe", "stripe_publishable_key", "stripe_secret_key"}
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(ready))); diff != "" {
 		t.Errorf("keys of the ready file (-want +got):\n%s", diff)
 	}
@@ -159,7 +159,7 @@ func TestShopThatCannotOpenWritesNoSecrets(t *testing.T) {
 func TestStartUpMessageHasNoPasswords(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	printReady(&out, target.Shop{NATS: "nats://shop:hidden@a:4222,nats://hidden@b:4222", MongoDB: "mongodb://shop:hidden@c:27017/t?tlsCertificateKeyFile=hidden", OpsToken: "ops_hidden"}, Config{Data: "data"})
+	printReady(&out, target.Shop{NATS: "nats://shop:hidden@a:4222,nats://hidden@b:4222", MongoDB: "mongodb://shop:hidden@c:27017/t?tlsCertificateKeyFile=hidden", OpsKey: "tsk_hidden"}, Config{Data: "data"}, "http://127.0.0.1:8090/ops")
 	if text := out.String(); strings.Contains(text, "hidden") || !strings.Contains(text, filepath.Join("data", "ready.json")) || !strings.Contains(text, "b:4222") || !strings.Contains(text, "c:27017/t") {
 		t.Errorf("start-up message =\n%s\nwant addresses without passwords", text)
 	}

@@ -28,7 +28,7 @@ func TestOneStrangerDoesNotHoldTheWholeStock(t *testing.T) {
 	ts.stockBecomes(t, "MUG", level{80, 30, 50})
 
 	request := ts.checkoutRequest(t, cart("wholesaler", line{"MUG", 30}), "")
-	request.Header.Set("Authorization", "Bearer "+ts.OpsToken)
+	request.Header.Set("Authorization", "Bearer "+ts.OpsKey)
 	var large order
 	ts.send(t, request).into(t, http.StatusCreated, &large)
 	ts.becomes(t, large, "awaiting_payment")

@@ -64,9 +64,9 @@ func TestEveryRouteNeedsItsToken(t *testing.T) {
 	const unsigned = "eyJhbGciOiJub25lIn0.eyJyb2xlIjoib3BzIn0."
 	tested := map[string]int{}
 	for _, o := range ts.operations(t) {
-		tokens, id, want := []string{"", theirs.AccessToken, ts.OpsToken, unsigned}, mine.ID, http.StatusNotFound
+		tokens, id, want := []string{"", theirs.AccessToken, ts.OpsKey, unsigned}, mine.ID, http.StatusNotFound
 		if o.security == "staff" {
-			tokens, id, want = []string{"", mine.AccessToken, ts.OpsToken + "A", ts.OpsToken[:20], unsigned}, "MUG", http.StatusUnauthorized
+			tokens, id, want = []string{"", mine.AccessToken, ts.OpsKey + "A", ts.OpsKey[:20], unsigned}, "MUG", http.StatusUnauthorized
 		}
 		if o.security == "" {
 			if strings.Contains(o.route, "/ops/") || strings.Contains(o.route, "/orders/{") {
@@ -116,7 +116,7 @@ func TestEveryBodyIsLimited(t *testing.T) {
 		}
 		method, path, _ := strings.Cut(o.at("MUG"), " ")
 		for _, length := range []int64{int64(len(large)), -1} {
-			r := ts.request(t, method, path, ts.OpsToken, strings.NewReader(large))
+			r := ts.request(t, method, path, ts.OpsKey, strings.NewReader(large))
 			r.ContentLength = length
 			if a := ts.send(t, r); a.Status != http.StatusRequestEntityTooLarge {
 				t.Errorf("%s with 2 MiB, length %d: got %d, want 413", o.route, length, a.Status)
@@ -135,7 +135,7 @@ func TestEveryBodyMustBeJSON(t *testing.T) {
 		}
 		method, path, _ := strings.Cut(o.at("MUG"), " ")
 		for _, kind := range []string{"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"} {
-			r := ts.request(t, method, path, ts.OpsToken, strings.NewReader(goodBody))
+			r := ts.request(t, method, path, ts.OpsKey, strings.NewReader(goodBody))
 			if r.Header.Set("Content-Type", kind); kind == "" {
 				r.Header.Del("Content-Type")
 			}
@@ -171,7 +171,7 @@ func TestAnswersAreKeptPrivate(t *testing.T) {
 		}
 	}
 	for path, token := range map[string]string{"/api/orders/" + o.ID: o.AccessToken, "/api/orders/" + o.ID + "/payment": o.AccessToken,
-		"/ops/api/orders": ts.OpsToken, "/ops/api/stock/MUG": ts.OpsToken, "/ops/api/notifications/" + o.ID: ts.OpsToken,
+		"/ops/api/orders": ts.OpsKey, "/ops/api/stock/MUG": ts.OpsKey, "/ops/api/notifications/" + o.ID: ts.OpsKey,
 		"/api/orders/none": "", "/ops/api/items/x": "", "/api/nothing": "", "/api/items?limit=0": "", "/orders/" + o.ID: "", "/orders/@": "", "/checkout": "",
 		"/mail": "", "/mail/messages": "", "/readyz": "", "/api/items": ""} {
 		isPrivate(path, ts.get(t, path, token).Header)
@@ -226,12 +226,12 @@ func TestAddressesInRequestsAreNotOpened(t *testing.T) {
 	defer inside.Close()
 	for _, image := range []string{"http://169.254.169.254/", "file:///etc/passwd", "gopher://127.0.0.1:1", "//127.0.0.1/", "javascript:alert(1)"} {
 		body := fmt.Sprintf(`{"title":"x","price":{"amount":1250,"currency":"GBP"},"image":%q}`, image)
-		if a := ts.ask(t, "PUT /ops/api/items/ID", "CUP", ts.OpsToken, body); a.Status != http.StatusUnprocessableEntity {
+		if a := ts.ask(t, "PUT /ops/api/items/ID", "CUP", ts.OpsKey, body); a.Status != http.StatusUnprocessableEntity {
 			t.Errorf("image %s: got %d, want 422", image, a.Status)
 		}
 	}
 	body := fmt.Sprintf(`{"title":"Mug","price":{"amount":1250,"currency":"GBP"},"on_hand":9,"image":%q}`, inside.URL+"/mug.png")
-	if a := ts.ask(t, "PUT /ops/api/items/ID", "MUG", ts.OpsToken, body); a.Status != http.StatusOK {
+	if a := ts.ask(t, "PUT /ops/api/items/ID", "MUG", ts.OpsKey, body); a.Status != http.StatusOK {
 		t.Fatalf("got %d: %s", a.Status, a.Body)
 	}
 	waitFor(t, "the item is for sale", func() bool { return ts.get(t, "/items/MUG", "").Status == http.StatusOK })

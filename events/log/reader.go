@@ -106,6 +106,22 @@ func (l *Log) Follow(ctx context.Context, from uint64, fn func(Message) error) e
 	})
 }
 
+// FollowSubjects is Follow for the messages whose subjects match a filter. The broker filters, so gaps are not detected.
+func (l *Log) FollowSubjects(ctx context.Context, filters []string, from uint64, fn func(Message) error) error {
+	from = max(from, 1)
+	consumer, err := l.openConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from, FilterSubjects: filters})
+	if err != nil {
+		return err
+	}
+	return l.consume(ctx, consumer, func(m Message, _ uint64) (bool, error) {
+		if m.Sequence < from {
+			return true, nil // delivered again after the connection broke
+		}
+		from = m.Sequence + 1
+		return true, fn(m)
+	})
+}
+
 func (l *core) openConsumer(ctx context.Context, config jetstream.OrderedConsumerConfig) (consumer jetstream.Consumer, err error) {
 	err = l.retryFor(ctx, openPatience, func(ctx context.Context) (err error) {
 		consumer, err = l.js.OrderedConsumer(ctx, events.StreamShop, config)

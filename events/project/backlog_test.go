@@ -98,9 +98,9 @@ func (p *process) pause(t testing.TB, l *eventlog.Log, paused bool) {
 	for _, name := range []string{lane, archive.Lane} {
 		var err error
 		if paused {
-			err = worker.PauseLane(t.Context(), l, name, time.Time{}, events.Author{Actor: events.ActorOps})
+			err = worker.PauseLane(t.Context(), l, name, time.Time{}, events.Author{Actor: "key:ops"})
 		} else {
-			err = worker.ResumeLane(t.Context(), l, name, events.Author{Actor: events.ActorOps})
+			err = worker.ResumeLane(t.Context(), l, name, events.Author{Actor: "key:ops"})
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -103,7 +103,7 @@ func TestAwaitReturnsOutcomesOfRedrive(t *testing.T) {
 	t.Parallel()
 	c := newFailingShop(t, 3)
 	all := c.open(t, replay.Selection{All: true})
-	failing, err := c.Redrive(t.Context(), all, events.Author{Actor: events.ActorOps, Reason: "fixed"})
+	failing, err := c.Redrive(t.Context(), all, events.Author{Actor: "key:ops", Reason: "fixed"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestAwaitReturnsOutcomesOfRedrive(t *testing.T) {
 		}
 	}
 	c.fixed.Store(true)
-	redrive, err := c.Redrive(t.Context(), c.open(t, replay.Selection{Fingerprint: all[0].Fingerprint}), events.Author{Actor: events.ActorOps, Reason: "fixed"})
+	redrive, err := c.Redrive(t.Context(), c.open(t, replay.Selection{Fingerprint: all[0].Fingerprint}), events.Author{Actor: "key:ops", Reason: "fixed"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestSelectionRefusesUnknownAndSettledDeadLetters(t *testing.T) {
 	t.Parallel()
 	c := newFailingShop(t, 3)
 	c.fixed.Store(true)
-	redrive, err := c.Redrive(t.Context(), c.open(t, replay.Selection{Numbers: []uint64{1}}), events.Author{Actor: events.ActorOps, Reason: "fixed"})
+	redrive, err := c.Redrive(t.Context(), c.open(t, replay.Selection{Numbers: []uint64{1}}), events.Author{Actor: "key:ops", Reason: "fixed"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestSelectionRefusesUnknownAndSettledDeadLetters(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := c.open(t, replay.Selection{Numbers: []uint64{2}})
-	if n, err := c.Discard(t.Context(), second, events.Author{Actor: events.ActorOps, Reason: "refunded by hand"}); err != nil || n != 1 {
+	if n, err := c.Discard(t.Context(), second, events.Author{Actor: "key:ops", Reason: "refunded by hand"}); err != nil || n != 1 {
 		t.Fatalf("discard: got %d, %v; want 1", n, err)
 	}
 	for _, test := range []struct {
@@ -168,17 +168,17 @@ func TestSelectionRefusesUnknownAndSettledDeadLetters(t *testing.T) {
 			t.Errorf("selection %+v: got %d, %v; want an error with %q", test.selection, len(letters), err, test.message)
 		}
 	}
-	if _, err := c.Discard(t.Context(), second, events.Author{Actor: events.ActorOps, Reason: "again"}); err == nil || !strings.Contains(err.Error(), "dead letter 2: it has changed since it was read") {
+	if _, err := c.Discard(t.Context(), second, events.Author{Actor: "key:ops", Reason: "again"}); err == nil || !strings.Contains(err.Error(), "dead letter 2: it has changed since it was read") {
 		t.Errorf("second discard: got %v, want an error about the change", err)
 	}
-	if _, err := c.Discard(t.Context(), second, events.Author{Actor: events.ActorOps, Reason: " "}); err == nil || !strings.Contains(err.Error(), "--reason") {
+	if _, err := c.Discard(t.Context(), second, events.Author{Actor: "key:ops", Reason: " "}); err == nil || !strings.Contains(err.Error(), "--reason") {
 		t.Errorf("discard without a reason: got %v, want an error about --reason", err)
 	}
-	if _, err := c.Redrive(t.Context(), c.open(t, replay.Selection{All: true}), events.Author{Actor: events.ActorOps, Reason: ""}); err == nil || !strings.Contains(err.Error(), "--reason") {
+	if _, err := c.Redrive(t.Context(), c.open(t, replay.Selection{All: true}), events.Author{Actor: "key:ops", Reason: ""}); err == nil || !strings.Contains(err.Error(), "--reason") {
 		t.Errorf("redrive without a reason: got %v, want an error about --reason", err)
 	}
 	history, err := c.Timeline(t.Context(), "o2")
-	if last := history.Entries[len(history.Entries)-1]; err != nil || last.Type != "worker.discarded" || last.Actor != events.ActorOps || last.Cause != 0 {
+	if last := history.Entries[len(history.Entries)-1]; err != nil || last.Type != "worker.discarded" || last.Actor != "key:ops" || last.Cause != 0 {
 		t.Errorf("last entry of the timeline: got %+v, %v; want worker.discarded", last, err)
 	}
 }
@@ -191,13 +191,13 @@ func TestForeignDeadLetterCanOnlyBeDiscarded(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := s.open(t, replay.Selection{All: true})
-	if _, err := s.Redrive(t.Context(), all, events.Author{Actor: events.ActorOps, Reason: "why"}); err == nil || !strings.Contains(err.Error(), "dead letter 1 was written by no lane") {
+	if _, err := s.Redrive(t.Context(), all, events.Author{Actor: "key:ops", Reason: "why"}); err == nil || !strings.Contains(err.Error(), "dead letter 1 was written by no lane") {
 		t.Errorf("redrive: got %v, want an error", err)
 	}
 	if last, err := s.Last(t.Context()); err != nil || last != 0 {
 		t.Errorf("end of the log: got %d, %v; want 0", last, err)
 	}
-	if _, err := s.Discard(t.Context(), all, events.Author{Actor: events.ActorOps, Reason: "a test message"}); err != nil {
+	if _, err := s.Discard(t.Context(), all, events.Author{Actor: "key:ops", Reason: "a test message"}); err != nil {
 		t.Error(err)
 	}
 	d, history, err := s.DeadLetterAt(t.Context(), 1)

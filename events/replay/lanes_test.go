@@ -104,7 +104,7 @@ func TestPausedLaneHandlesEventsAfterResume(t *testing.T) {
 		t.Fatalf("handled: got %s, want 1", id)
 	}
 	await(t, func() bool { return s.lane("watcher").Position == 1 })
-	paused, err := s.Pause(t.Context(), []string{"watcher"}, replay.UntilResumed, events.Author{Actor: events.ActorOps})
+	paused, err := s.Pause(t.Context(), []string{"watcher"}, replay.UntilResumed, events.Author{Actor: "key:ops"})
 	if err != nil || len(paused) != 1 || !paused[0].Paused || paused[0].Until != nil {
 		t.Fatalf("pause: got %+v, %v; want the paused watcher", paused, err)
 	}
@@ -122,7 +122,7 @@ func TestPausedLaneHandlesEventsAfterResume(t *testing.T) {
 	if len(handled) > 0 {
 		t.Errorf("handled during the pause: got %d, want 0", len(handled))
 	}
-	if resumed, err := s.Resume(t.Context(), []string{"watcher"}, events.Author{Actor: events.ActorOps}); err != nil || len(resumed) != 1 || resumed[0].Paused {
+	if resumed, err := s.Resume(t.Context(), []string{"watcher"}, events.Author{Actor: "key:ops"}); err != nil || len(resumed) != 1 || resumed[0].Paused {
 		t.Fatalf("resume: got %+v, %v; want the watcher", resumed, err)
 	}
 	if first, second := <-handled, <-handled; first != "2" || second != "3" {
@@ -140,7 +140,7 @@ func TestPauseEndsAtItsTime(t *testing.T) {
 	defer stop()
 	await(t, func() bool { return s.lane("watcher").Holder != "" })
 	until := time.Now().Add(2 * time.Second)
-	if paused, err := s.Pause(t.Context(), []string{"watcher"}, until, events.Author{Actor: events.ActorOps}); err != nil || len(paused) != 1 || paused[0].Until == nil || !paused[0].Until.Equal(until) {
+	if paused, err := s.Pause(t.Context(), []string{"watcher"}, until, events.Author{Actor: "key:ops"}); err != nil || len(paused) != 1 || paused[0].Until == nil || !paused[0].Until.Equal(until) {
 		t.Fatalf("pause: got %+v, %v; want the watcher until %s", paused, err, until)
 	}
 	await(t, func() bool { return w.Degraded() != nil })
@@ -160,7 +160,7 @@ func TestPauseRefusesUnknownLanes(t *testing.T) {
 	_, stop := s.watcher(nil)
 	defer stop()
 	await(t, func() bool { return s.lane("watcher").Holder != "" })
-	_, err := s.Pause(t.Context(), []string{"watcher", "wacher"}, replay.UntilResumed, events.Author{Actor: events.ActorOps})
+	_, err := s.Pause(t.Context(), []string{"watcher", "wacher"}, replay.UntilResumed, events.Author{Actor: "key:ops"})
 	if !errors.Is(err, replay.ErrUnknownLane) || !strings.Contains(err.Error(), "there are watcher") {
 		t.Errorf("pause: got %v, want %v with the known names", err, replay.ErrUnknownLane)
 	}
@@ -168,14 +168,14 @@ func TestPauseRefusesUnknownLanes(t *testing.T) {
 		t.Error("watcher: got paused, want unchanged")
 	}
 	for _, name := range []string{replay.Projections, replay.Views} {
-		if lanes, err := s.Pause(t.Context(), []string{name}, replay.UntilResumed, events.Author{Actor: events.ActorOps}); err != nil || len(lanes) > 0 {
+		if lanes, err := s.Pause(t.Context(), []string{name}, replay.UntilResumed, events.Author{Actor: "key:ops"}); err != nil || len(lanes) > 0 {
 			t.Errorf("pause %s: got %+v, %v; want no lanes", name, lanes, err)
 		}
 	}
 	if err := s.log.SaveCheckpoint(t.Context(), &eventlog.Checkpoint{Lane: "watcher.projection"}); err != nil {
 		t.Fatal(err)
 	}
-	if lanes, err := s.Pause(t.Context(), []string{replay.Projections}, replay.UntilResumed, events.Author{Actor: events.ActorOps}); err != nil || len(lanes) != 1 || !lanes[0].Paused {
+	if lanes, err := s.Pause(t.Context(), []string{replay.Projections}, replay.UntilResumed, events.Author{Actor: "key:ops"}); err != nil || len(lanes) != 1 || !lanes[0].Paused {
 		t.Errorf("pause %s: got %+v, %v; want the projection", replay.Projections, lanes, err)
 	}
 	if s.lane("watcher").Paused {

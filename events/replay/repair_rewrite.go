@@ -69,7 +69,7 @@ func (r Repair) completeArchive(ctx context.Context, c *copies) error {
 func placeholderAt(sequence uint64, now time.Time) (archive.Archived, error) {
 	subject := placeholderSubject(sequence)
 	id := strings.TrimPrefix(subject, events.PrefixVoid)
-	msg, err := events.Encode(events.Event{ID: id, Source: source, Time: now, Subject: subject, Revision: 1, Actor: events.ActorOps,
+	msg, err := events.Encode(events.Event{ID: id, Source: source, Time: now, Subject: subject, Revision: 1,
 		Payload: events.EventVoided{Sequence: sequence, Subject: subject, Reason: "neither the log nor the archive has the event at this sequence"}})
 	if err != nil {
 		return archive.Archived{}, fmt.Errorf("placeholder for %d: %w", sequence, err)

@@ -33,7 +33,7 @@ func TestRedriveOfSeveralMessagesRedrivesTheReadableOnes(t *testing.T) {
 	if messages, err := c.Events(t.Context(), group[0]); err != nil || len(messages) != 2 || messages[1].Subject != "orders.o2" {
 		t.Errorf("messages that a redrive would handle: got %d, %v; want those of o1 and o2", len(messages), err)
 	}
-	redrive, err := c.Redrive(t.Context(), group, events.Author{Actor: events.ActorOps, Reason: "fixed"})
+	redrive, err := c.Redrive(t.Context(), group, events.Author{Actor: "key:ops", Reason: "fixed"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,11 +57,11 @@ func TestRedriveOfSeveralMessagesRedrivesTheReadableOnes(t *testing.T) {
 	if diff := cmp.Diff([]events.Run{{From: 4, To: 6}}, left); diff != "" {
 		t.Errorf("messages left (-want +got):\n%s", diff)
 	}
-	again, err := c.Redrive(t.Context(), c.open(t, replay.Selection{All: true}), events.Author{Actor: events.ActorOps, Reason: "try"})
+	again, err := c.Redrive(t.Context(), c.open(t, replay.Selection{All: true}), events.Author{Actor: "key:ops", Reason: "try"})
 	if err != nil || len(again.Letters) != 1 || again.Waits(again.Letters[0]) {
 		t.Errorf("redrive of unreadable messages: got %+v, %v; want the dead letter, which waits for nothing", again.Letters, err)
 	}
-	if n, err := c.Discard(t.Context(), c.open(t, replay.Selection{All: true}), events.Author{Actor: events.ActorOps, Reason: "garbage"}); err != nil || n != 1 {
+	if n, err := c.Discard(t.Context(), c.open(t, replay.Selection{All: true}), events.Author{Actor: "key:ops", Reason: "garbage"}); err != nil || n != 1 {
 		t.Errorf("discard: got %d, %v; want 1", n, err)
 	}
 }

@@ -130,7 +130,7 @@ func TestVoidEventIsNotRedelivered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := eventlog.Void(t.Context(), l, m, events.Author{Actor: events.ActorOps, Reason: "a test"}); err != nil {
+	if _, err := eventlog.Void(t.Context(), l, m, events.Author{Actor: "key:ops", Reason: "a test"}); err != nil {
 		t.Fatal(err)
 	}
 	s.works.Store(true)

@@ -305,7 +305,7 @@ func (p *process) inOneRound(t testing.TB, do func(), happened func() bool) {
 func pause(t testing.TB, l *eventlog.Log, until time.Time, lanes ...string) {
 	t.Helper()
 	for _, lane := range lanes {
-		if err := worker.PauseLane(t.Context(), l.ForDomain("ops"), lane, until, events.Author{Actor: events.ActorOps}); err != nil {
+		if err := worker.PauseLane(t.Context(), l.ForDomain("ops"), lane, until, events.Author{Actor: "key:ops"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -314,7 +314,7 @@ func pause(t testing.TB, l *eventlog.Log, until time.Time, lanes ...string) {
 func resume(t testing.TB, l *eventlog.Log, lanes ...string) {
 	t.Helper()
 	for _, lane := range lanes {
-		if err := worker.ResumeLane(t.Context(), l.ForDomain("ops"), lane, events.Author{Actor: events.ActorOps}); err != nil {
+		if err := worker.ResumeLane(t.Context(), l.ForDomain("ops"), lane, events.Author{Actor: "key:ops"}); err != nil {
 			t.Fatal(err)
 		}
 	}

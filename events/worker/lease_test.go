@@ -259,7 +259,7 @@ func TestOlderLanesAreLeftToTheNewerRelease(t *testing.T) {
 	if err := newer.Damage(); err != nil {
 		t.Errorf("damage in the newer process: got %v, want nil", err)
 	}
-	if _, err := eventlog.Void(t.Context(), newer, m, events.Author{Actor: events.ActorOps, Reason: "a test"}); err != nil {
+	if _, err := eventlog.Void(t.Context(), newer, m, events.Author{Actor: "key:ops", Reason: "a test"}); err != nil {
 		t.Fatal(err)
 	}
 	waitUntil(t, "the older process is ready", func() bool { return active.Ready() == nil })

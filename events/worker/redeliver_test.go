@@ -22,7 +22,7 @@ import (
 func redeliver(t testing.TB, l *eventlog.Log, lane string, sequences ...uint64) uint64 {
 	t.Helper()
 	id := fmt.Sprintf("%s-%d", lane, lastSequence(t, l))
-	at, err := worker.Redeliver(t.Context(), l.ForDomain("ops"), id, events.Author{Actor: events.ActorOps, Reason: "fixed"}, map[string][]uint64{lane: sequences})
+	at, err := worker.Redeliver(t.Context(), l.ForDomain("ops"), id, events.Author{Actor: "key:ops", Reason: "fixed"}, map[string][]uint64{lane: sequences})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,11 +288,11 @@ func TestRedeliverRefusesRequestsWithoutReasonOrRight(t *testing.T) {
 	l := logtest.Open(t)
 	for name, ask := range map[string]func() error{
 		"NoReason": func() error {
-			_, err := worker.Redeliver(t.Context(), l.ForDomain("ops"), "x", events.Author{Actor: events.ActorOps, Reason: " "}, map[string][]uint64{"a": {1}})
+			_, err := worker.Redeliver(t.Context(), l.ForDomain("ops"), "x", events.Author{Actor: "key:ops", Reason: " "}, map[string][]uint64{"a": {1}})
 			return err
 		},
 		"NotOps": func() error {
-			_, err := worker.Redeliver(t.Context(), l.ForDomain("orders"), "x", events.Author{Actor: events.ActorOps, Reason: "why"}, map[string][]uint64{"a": {1}})
+			_, err := worker.Redeliver(t.Context(), l.ForDomain("orders"), "x", events.Author{Actor: "key:ops", Reason: "why"}, map[string][]uint64{"a": {1}})
 			return err
 		},
 	} {
@@ -307,11 +307,11 @@ func TestRedeliverRefusesRequestsWithoutReasonOrRight(t *testing.T) {
 	for i := range many {
 		many[i] = uint64(i + 1)
 	}
-	at, err := worker.Redeliver(t.Context(), l.ForDomain("ops"), "x", events.Author{Actor: events.ActorOps, Reason: "why"}, map[string][]uint64{"a": many})
+	at, err := worker.Redeliver(t.Context(), l.ForDomain("ops"), "x", events.Author{Actor: "key:ops", Reason: "why"}, map[string][]uint64{"a": many})
 	if err != nil || lastSequence(t, l) != 3 || at["a"][1] != 1 || at["a"][uint64(len(many))] != 3 {
 		t.Errorf("got %d requests for %d dead letters, the last at %d (%v); want 3", lastSequence(t, l), len(many), at["a"][uint64(len(many))], err)
 	}
-	if e := readEvents(t, l, events.PrefixReplay)[0]; e.Actor != events.ActorOps || e.Source != "ops" {
-		t.Errorf("request: got actor %s of %s, want %s of ops", e.Actor, e.Source, events.ActorOps)
+	if e := readEvents(t, l, events.PrefixReplay)[0]; e.Actor != "key:ops" || e.Source != "ops" {
+		t.Errorf("request: got actor %s of %s, want %s of ops", e.Actor, e.Source, "key:ops")
 	}
 }

@@ -1,4 +1,4 @@
-// Package auth makes and checks the bearer tokens of the shop.
+// Package auth makes and checks the access tokens of orders.
 //
 // The access token of an order says with which secret it was made, and when it expires. A MAC over the order's id and the expiry,
 // with the secret as its key, proves both, so every process that has the secret can check the token without a lookup:
@@ -8,8 +8,8 @@
 // The expiry is rounded up, so that a repeated request returns the same token. Tokens of an earlier format are only a MAC of the
 // order's id. They do not expire.
 //
-// All staff share one token, the ops token. Secrets and ops tokens are rotated without interruption, because several of each are
-// accepted at a time: see [Config].
+// Secrets are rotated without interruption, because several are accepted at a time: see [Config]. Staff have accounts and API keys
+// instead: see package staff.
 package auth
 
 import (
@@ -23,7 +23,6 @@ import (
 	"strings"
 	"time"
 
-	"tillstream/events"
 	"tillstream/events/api"
 )
 
@@ -45,9 +44,6 @@ type Config struct {
 	// secret that is removed invalidates the links that were made with it. Required, 22 characters or more each.
 	Secrets string
 
-	// OpsTokens are the tokens of staff, separated by commas; each is valid. Required, 22 characters or more each.
-	OpsTokens string
-
 	// Lifetime is how long an order token is valid, at least; it may be up to 30 days more. Default: tokens do not expire, and
 	// have the earlier format.
 	Lifetime time.Duration
@@ -62,28 +58,29 @@ type key struct {
 	secret []byte
 }
 
-// Tokens makes access tokens and checks both kinds of token. It is safe for concurrent use.
+// Access is who may do what: the holders of order tokens, and staff.
+type Access struct {
+	*Tokens
+	api.StaffAccess
+}
+
+// Tokens makes and checks access tokens. It is safe for concurrent use.
 type Tokens struct {
 	keys     []key // the first makes tokens
-	staff    []string
 	lifetime time.Duration
 	now      func() time.Time
 }
 
-// New returns the Tokens of a shop. It returns [ErrWeakSecret] when a secret or token has fewer than 22 characters.
+// New returns the Tokens of a shop. It returns [ErrWeakSecret] when a secret has fewer than 22 characters.
 func New(config Config) (*Tokens, error) {
 	secrets, err := split("token secret", config.Secrets)
-	if err != nil {
-		return nil, err
-	}
-	staff, err := split("ops token", config.OpsTokens)
 	if err != nil {
 		return nil, err
 	}
 	if config.Lifetime < 0 {
 		return nil, fmt.Errorf("lifetime of order tokens is %s, want 0 or more", config.Lifetime)
 	}
-	t := &Tokens{staff: staff, lifetime: config.Lifetime, now: config.Now}
+	t := &Tokens{lifetime: config.Lifetime, now: config.Now}
 	if t.now == nil {
 		t.now = time.Now
 	}
@@ -103,12 +100,6 @@ func split(name, list string) ([]string, error) {
 		}
 	}
 	return secrets, nil
-}
-
-// First returns the first of the secrets in a list: the one to use where only one can be used.
-func First(list string) string {
-	first, _, _ := strings.Cut(list, ",")
-	return strings.TrimSpace(first)
 }
 
 // keyID names a secret in tokens. It is computed, so that two secrets cannot have one id by mistake.
@@ -155,17 +146,6 @@ func (t *Tokens) Allows(orderID, authorization string) bool {
 		}
 	}
 	return false
-}
-
-// Staff returns the holder of the ops token, who may do everything; false when an Authorization header does not carry it.
-func (t *Tokens) Staff(authorization string) (api.Principal, bool) {
-	token := api.Bearer(authorization)
-	for _, staff := range t.staff {
-		if equal(token, staff) {
-			return api.Principal{Actor: events.ActorOps, Permissions: api.Permissions()}, true
-		}
-	}
-	return api.Principal{}, false
 }
 
 // equal compares two tokens in constant time, so that response times do not reveal how much of a guess is right.

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	opsToken  = "ops_0123456789ABCDEFGH"
+	apiKey    = "tsk_0123456789ABCDEFGH"
 	oldSecret = "the old secret of order tokens"
 	newSecret = "the new secret of order tokens"
 )
@@ -23,9 +23,6 @@ func newTokens(t *testing.T, config auth.Config) *auth.Tokens {
 	if config.Secrets == "" {
 		config.Secrets = oldSecret
 	}
-	if config.OpsTokens == "" {
-		config.OpsTokens = opsToken
-	}
 	tokens, err := auth.New(config)
 	if err != nil {
 		t.Fatal(err)
@@ -33,10 +30,10 @@ func newTokens(t *testing.T, config auth.Config) *auth.Tokens {
 	return tokens
 }
 
-// A token opens one order, or the routes of staff, and nothing else.
+// A token opens one order and nothing else.
 //
 // API2 of the OWASP API Top 10.
-func TestAccessTokenOpensOneOrderAndOpsTokenTheStaffRoutes(t *testing.T) {
+func TestAccessTokenOpensOneOrder(t *testing.T) {
 	t.Parallel()
 	for name, lifetime := range map[string]time.Duration{"WithExpiry": time.Hour, "WithoutExpiry": 0} {
 		t.Run(name, func(t *testing.T) {
@@ -47,18 +44,12 @@ func TestAccessTokenOpensOneOrderAndOpsTokenTheStaffRoutes(t *testing.T) {
 				if got := tokens.Allows("o1", scheme+access); got != want {
 					t.Errorf("order with scheme %q: got %t, want %t", scheme, got, want)
 				}
-				if _, got := tokens.Staff(scheme + opsToken); got != want {
-					t.Errorf("staff routes with scheme %q: got %t, want %t", scheme, got, want)
-				}
 			}
 			for _, header := range []string{"", "Bearer", "Bearer ", "Bearer .", "Bearer ..", "Bearer " + access[1:], "Bearer " + access + " ", "Bearer " + access + ".",
-				"Bearer " + tokens.Token("o2"), "Bearer " + opsToken} {
+				"Bearer " + tokens.Token("o2"), "Bearer " + apiKey} {
 				if tokens.Allows("o1", header) {
 					t.Errorf("order with header %q: got access, want none", header)
 				}
-			}
-			if _, ok := tokens.Staff("Bearer " + access); ok {
-				t.Error("staff routes with an access token: got access, want none")
 			}
 		})
 	}
@@ -70,8 +61,7 @@ func TestAccessTokenOpensOneOrderAndOpsTokenTheStaffRoutes(t *testing.T) {
 func TestNewRefusesShortSecrets(t *testing.T) {
 	t.Parallel()
 	short := strings.Repeat("s", 21)
-	for _, config := range []auth.Config{{Secrets: short, OpsTokens: opsToken}, {Secrets: oldSecret, OpsTokens: short}, {OpsTokens: opsToken},
-		{Secrets: oldSecret + ",", OpsTokens: opsToken}, {Secrets: oldSecret, OpsTokens: opsToken + "," + short}} {
+	for _, config := range []auth.Config{{}, {Secrets: short}, {Secrets: oldSecret + ","}, {Secrets: oldSecret + "," + short}} {
 		if _, err := auth.New(config); !errors.Is(err, auth.ErrWeakSecret) {
 			t.Errorf("New(%+v): got error %v, want ErrWeakSecret", config, err)
 		}
@@ -94,15 +84,6 @@ func TestSecretsAreRotatedWithoutInvalidLinks(t *testing.T) {
 	}
 	if ended.Allows("o1", "Bearer "+before.Token("o1")) {
 		t.Error("a token of a secret that was removed: got access, want none")
-	}
-	if auth.First(newSecret+", "+oldSecret) != newSecret {
-		t.Error("First does not return the first secret")
-	}
-	ops := newTokens(t, auth.Config{OpsTokens: "ops_new_0123456789ABCDEFGH," + opsToken})
-	for token, want := range map[string]bool{opsToken: true, "ops_new_0123456789ABCDEFGH": true, "ops_new_0123456789ABCDEFGH," + opsToken: false, "": false} {
-		if _, got := ops.Staff("Bearer " + token); got != want {
-			t.Errorf("ops token %q: got %t, want %t", token, got, want)
-		}
 	}
 }
 

@@ -53,7 +53,7 @@ func Attach(ctx context.Context, shop target.Shop) (options Options, stop func()
 	if err != nil {
 		return Options{}, nil, err
 	}
-	options = Options{Log: reader, Mail: shop.Mail, MailToken: mailToken(shop), StripeURL: shop.Stripe, StripeKey: shop.StripeSecretKey}
+	options = Options{Log: reader, Mail: shop.Mail, MailToken: mailKey(shop), StripeURL: shop.Stripe, StripeKey: shop.StripeSecretKey}
 	if shop.MongoDB == "" {
 		return options, stopLog, nil
 	}

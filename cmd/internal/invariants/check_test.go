@@ -54,7 +54,7 @@ func TestVoidEventIsIgnored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := eventlog.Void(t.Context(), s.reader.Log(), m, events.Author{Actor: events.ActorOps, Reason: "published by hand"}); err != nil {
+	if _, err := eventlog.Void(t.Context(), s.reader.Log(), m, events.Author{Actor: "key:ops", Reason: "published by hand"}); err != nil {
 		t.Fatal(err)
 	}
 	finds(t, check(t, s.options()))

@@ -74,12 +74,12 @@ type mailbox struct {
 	copies map[string]int // by Message-ID; nil if there is no mailbox
 }
 
-// mailToken returns the ops token if the mailbox is that of the shop itself. No other mailbox gets the token.
-func mailToken(shop target.Shop) string {
+// mailKey returns the API key if the mailbox is that of the shop itself. No other mailbox gets the key.
+func mailKey(shop target.Shop) string {
 	if shop.Mail != shop.Ops {
 		return ""
 	}
-	return shop.OpsToken
+	return shop.OpsKey
 }
 
 // readMailbox counts the mails in the mailbox. It decodes one at a time, because a mailbox of thousands needs too much memory

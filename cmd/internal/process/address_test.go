@@ -30,7 +30,7 @@ func startInventory(t *testing.T, host string) (origin string) {
 	}
 	t.Cleanup(database.Stop)
 	settings := process.Settings{HTTP: free, NATS: broker.URL(), MongoDB: database.URI(), PublicURL: "https://shop.example", AllowedHosts: []string{"till.example"},
-		OpsToken: "ops_0123456789ABCDEFGH,ops_new_0123456789ABCDEFGH", TokenSecret: "a secret of order tokens", Replicas: 1}
+		TokenSecret: "a secret of order tokens", Replicas: 1}
 	ctx, cancel := context.WithCancel(context.Background())
 	output, out := io.Pipe()
 	ended := make(chan error, 1)

@@ -14,6 +14,7 @@ import (
 
 	"tillstream/cmd/internal/proof/fleet"
 	"tillstream/cmd/internal/proof/proc"
+	"tillstream/cmd/internal/target"
 	"tillstream/events/project/projecttest"
 )
 
@@ -56,6 +57,9 @@ func startFleet(t *testing.T) *shopFleet {
 			f.at[i][name] = proc.MustAwaitURL(t, f.replicas[i][name])
 			awaitReady(t, name, f.at[i][name])
 		}
+	}
+	if err := fleet.KeepKey(t.Context(), target.Shop{NATS: f.broker, OpsKey: f.settings.OpsKey}); err != nil {
+		t.Fatal(err)
 	}
 	for i := range f.storefronts {
 		f.storefronts[i] = f.startStorefront(t, fmt.Sprintf("storefront %d", i+1), 0, 1)

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tillstream/cmd/internal/auth"
+	"tillstream/cmd/internal/staff"
 	"tillstream/events/api"
 	eventlog "tillstream/events/log"
 	"tillstream/events/project"
@@ -28,7 +29,7 @@ const HTTPGrace = 5 * time.Second
 
 // Env has what a domain is built from.
 type Env struct {
-	Access     *auth.Tokens // checks access tokens and the ops token
+	Access     auth.Access // of shoppers and staff
 	DB         *mongo.Database
 	Log        *eventlog.Log
 	Logger     *slog.Logger
@@ -80,7 +81,7 @@ func End(ctx context.Context, logger *slog.Logger, err error) {
 
 // Run runs one domain until ctx ends. When the domain is ready, Run prints its address to out.
 func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out io.Writer, build func(Env) (Domain, error)) error {
-	tokens, err := auth.New(auth.Config{Secrets: s.TokenSecret, OpsTokens: s.OpsToken, Lifetime: s.TokenLifetime})
+	tokens, err := auth.New(auth.Config{Secrets: s.TokenSecret, Lifetime: s.TokenLifetime})
 	if err != nil {
 		return err
 	}
@@ -105,7 +106,11 @@ func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out 
 		return err
 	}
 	defer func() { _ = db.Client().Disconnect(context.WithoutCancel(ctx)) }() // everything is written by then
-	domain, err := build(Env{Access: tokens, DB: db, Log: l, Logger: logger, Registerer: registry})
+	directory := staff.NewDirectory(l)
+	if err := directory.Load(ctx); err != nil {
+		return err
+	}
+	domain, err := build(Env{Access: auth.Access{Tokens: tokens, StaffAccess: directory}, DB: db, Log: l, Logger: logger, Registerer: registry})
 	if err != nil {
 		return err
 	}
@@ -115,10 +120,11 @@ func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out 
 	}
 	mux := api.NewMux()
 	domain.Register(api.New(mux))
-	api.Health(mux, api.Readiness{Vital: host.Vital, Degraded: host.Degraded}, registry, tokens)
+	api.Health(mux, api.Readiness{Vital: host.Vital, Degraded: host.Degraded}, registry, directory)
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return host.Run(ctx) })
+	group.Go(func() error { return directory.Run(ctx) })
 	group.Go(func() error {
 		handler := api.CheckHost(api.Routes(mux), listener.Addr(), append(s.AllowedHosts, s.PublicURL)...)
 		return api.Serve(ctx, listener, api.Wrap(handler, mux, logger, registry), HTTPGrace)

@@ -200,10 +200,10 @@ func checkRedrive(t *testing.T, broker *server.Server, l *eventlog.Log, user, pr
 	if err != nil || len(letters) != 2 {
 		t.Fatalf("%d dead letters (%v), want 2", len(letters), err)
 	}
-	if _, err := reader.Discard(t.Context(), letters[1:], events.Author{Actor: events.ActorOps, Reason: "settled"}); err != nil {
+	if _, err := reader.Discard(t.Context(), letters[1:], events.Author{Actor: "key:ops", Reason: "settled"}); err != nil {
 		t.Error(err)
 	}
-	redrive, err := reader.Redrive(t.Context(), letters[:1], events.Author{Actor: events.ActorOps, Reason: "repaired"})
+	redrive, err := reader.Redrive(t.Context(), letters[:1], events.Author{Actor: "key:ops", Reason: "repaired"})
 	if err != nil {
 		t.Fatal(err)
 	}

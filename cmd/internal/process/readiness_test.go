@@ -79,11 +79,11 @@ func TestReadinessReportsLanes(t *testing.T) {
 	set(&h.act, nil)
 	h.await(t, http.StatusOK, "")
 
-	if err := worker.PauseLane(t.Context(), h.log, "orders.act", time.Time{}, events.Author{Actor: events.ActorOps}); err != nil {
+	if err := worker.PauseLane(t.Context(), h.log, "orders.act", time.Time{}, events.Author{Actor: "key:ops"}); err != nil {
 		t.Fatal(err)
 	}
 	h.await(t, http.StatusOK, process.CodeLanePaused)
-	if err := worker.ResumeLane(t.Context(), h.log, "orders.act", events.Author{Actor: events.ActorOps}); err != nil {
+	if err := worker.ResumeLane(t.Context(), h.log, "orders.act", events.Author{Actor: "key:ops"}); err != nil {
 		t.Fatal(err)
 	}
 	h.await(t, http.StatusOK, "")
@@ -107,7 +107,7 @@ func TestReadinessReportsBacklogs(t *testing.T) {
 	h.await(t, http.StatusOK, "")
 	lanes := []string{"orders.projection", archive.Lane}
 	for _, lane := range lanes {
-		if err := worker.PauseLane(t.Context(), h.log, lane, time.Time{}, events.Author{Actor: events.ActorOps}); err != nil {
+		if err := worker.PauseLane(t.Context(), h.log, lane, time.Time{}, events.Author{Actor: "key:ops"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -123,7 +123,7 @@ func TestReadinessReportsBacklogs(t *testing.T) {
 	}
 	h.await(t, http.StatusOK, strings.Join([]string{process.CodeArchiveBehind, process.CodeLanePaused, process.CodeProjectionBehind}, " "))
 	for _, lane := range lanes {
-		if err := worker.ResumeLane(t.Context(), h.log, lane, events.Author{Actor: events.ActorOps}); err != nil {
+		if err := worker.ResumeLane(t.Context(), h.log, lane, events.Author{Actor: "key:ops"}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -23,7 +23,6 @@ type Settings struct {
 	LogLevel      slog.Level    `env:"LOG_LEVEL" default:"INFO" help:"Lowest level to log: DEBUG, INFO, WARN or ERROR."`
 	MongoDB       string        `name:"mongodb" env:"MONGODB_URI" required:"" help:"Database, such as mongodb://host:27017/tillstream."`
 	NATS          string        `name:"nats" env:"NATS_URL" required:"" help:"Broker, such as nats://host:4222."`
-	OpsToken      string        `env:"OPS_TOKEN" required:"" help:"Bearer token of staff, 22 characters or more; during a rotation two, separated by a comma. Prefer the environment variable: other users can read flags."`
 	PublicURL     string        `name:"public-url" env:"PUBLIC_URL" default:"http://127.0.0.1:8080" help:"Address at which shoppers reach the storefront; e-mails link to it."`
 	Replicas      int           `env:"STREAM_REPLICAS" default:"1" help:"Copies of each stream in the NATS cluster; use 3 in production."`
 	TokenLifetime time.Duration `env:"TOKEN_LIFETIME" default:"9600h" help:"How long links to an order work, at least; 0 means for ever, with tokens that earlier releases accept too."`

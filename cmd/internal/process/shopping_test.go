@@ -36,7 +36,7 @@ func (f *shopFleet) staff(t *testing.T, storefront, method, path string, body, i
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set("Authorization", "Bearer "+f.settings.OpsToken)
+	request.Header.Set("Authorization", "Bearer "+f.settings.OpsKey)
 	request.Header.Set("Content-Type", "application/json")
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {

@@ -35,7 +35,7 @@ type Shop struct {
 	NATS                 string `json:"nats"`
 	MongoDB              string `json:"mongodb"`
 	Ops                  string `json:"ops"`
-	OpsToken             string `json:"ops_token"`
+	OpsKey               string `json:"ops_key"`
 	Data                 string `json:"data"` // data directory of a shop in one process
 
 	file string // the ready file that was read, if any

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"tillstream/cmd/internal/auth"
 	"tillstream/cmd/internal/output"
 	"tillstream/events/replay"
 )
@@ -35,7 +34,7 @@ type Target struct {
 	StripeSecretKey      string `help:"Key with which to read payments from Stripe." env:"STRIPE_SECRET_KEY" placeholder:"KEY" group:"Which shop"`
 	StripePublishableKey string `help:"Key with which to pay as a browser does." env:"STRIPE_PUBLISHABLE_KEY" placeholder:"KEY" group:"Which shop"`
 	Ops                  string `help:"Origin of the staff API." env:"OPS_URL" placeholder:"URL" group:"Which shop"`
-	OpsToken             string `help:"Token of the staff API." env:"OPS_TOKEN" placeholder:"TOKEN" group:"Which shop"`
+	OpsKey               string `help:"API key for the staff API, and for changes to the log. Prefer the environment variable: other users can read flags." env:"OPS_KEY" placeholder:"KEY" group:"Which shop"`
 }
 
 // Vars returns the variables in the help texts of Target, for kong.
@@ -46,7 +45,7 @@ func Vars() map[string]string { return map[string]string{"ready_file": DefaultRe
 // or [ErrReadyFile].
 func (t Target) Resolve() (Shop, error) {
 	given := Shop{Storefront: t.Storefront, Mail: t.Mail, Stripe: t.Stripe, StripeSecretKey: t.StripeSecretKey,
-		StripePublishableKey: t.StripePublishableKey, NATS: t.NATS, MongoDB: t.MongoDB, Ops: t.Ops, OpsToken: auth.First(t.OpsToken)}
+		StripePublishableKey: t.StripePublishableKey, NATS: t.NATS, MongoDB: t.MongoDB, Ops: t.Ops, OpsKey: t.OpsKey}
 	if t.Shop != "" {
 		shop, err := readFile(t.Shop)
 		return shop.with(given), err
@@ -101,7 +100,7 @@ func (s Shop) with(given Shop) Shop {
 	}{
 		{&s.Storefront, given.Storefront}, {&s.Mail, given.Mail}, {&s.Stripe, given.Stripe}, {&s.StripeSecretKey, given.StripeSecretKey},
 		{&s.StripePublishableKey, given.StripePublishableKey}, {&s.NATS, given.NATS}, {&s.MongoDB, given.MongoDB},
-		{&s.Ops, given.Ops}, {&s.OpsToken, given.OpsToken},
+		{&s.Ops, given.Ops}, {&s.OpsKey, given.OpsKey},
 	}
 	for _, f := range fields {
 		if f.from != "" {

@@ -22,7 +22,7 @@ import (
 )
 
 var shop = target.Shop{Storefront: "http://127.0.0.1:1", Mail: "http://127.0.0.1:2", Stripe: "http://127.0.0.1:3", StripeSecretKey: "sk_test_tillstream_x",
-	StripePublishableKey: "pk_test_tillstream_x", NATS: "nats://127.0.0.1:4", MongoDB: "mongodb://127.0.0.1:5/t", Ops: "http://127.0.0.1:6", OpsToken: "token"}
+	StripePublishableKey: "pk_test_tillstream_x", NATS: "nats://127.0.0.1:4", MongoDB: "mongodb://127.0.0.1:5/t", Ops: "http://127.0.0.1:6", OpsKey: "tsk_key"}
 
 func writeReadyFile(t *testing.T, path string, content any) string {
 	t.Helper()
@@ -66,7 +66,7 @@ func checkShop(t *testing.T, got, want target.Shop) {
 func clearEnvironment(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"TILLSTREAM_SHOP", "NATS_URL", "MONGODB_URI", "STOREFRONT_URL", "MAIL_URL", "STRIPE_URL",
-		"STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "OPS_URL", "OPS_TOKEN"} {
+		"STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "OPS_URL", "OPS_KEY"} {
 		t.Setenv(name, "") // restores the value when the test ends
 		if err := os.Unsetenv(name); err != nil {
 			t.Fatal(err)
@@ -142,17 +142,6 @@ func TestResolveReturnsAddressesOfTheShop(t *testing.T) {
 		}
 		checkShop(t, got, shop)
 	})
-}
-
-// During a rotation the environment of the workers has two ops tokens. A tool uses the first.
-func TestResolveReturnsTheFirstOpsToken(t *testing.T) {
-	clearEnvironment(t)
-	t.Chdir(t.TempDir())
-	t.Setenv("OPS_TOKEN", "new, old")
-	got, err := resolve(t, "--ops", "http://a")
-	if err != nil || got.OpsToken != "new" {
-		t.Errorf("ops token: got %q, %v; want the first", got.OpsToken, err)
-	}
 }
 
 func TestLogOpensOrNamesTheCause(t *testing.T) {

@@ -91,7 +91,7 @@ func redriveAll(t *testing.T, shop *coretest.Shop) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	redrive, err := reader.Redrive(t.Context(), open, events.Author{Actor: events.ActorOps, Reason: "the handler is fixed"})
+	redrive, err := reader.Redrive(t.Context(), open, events.Author{Actor: "key:ops", Reason: "the handler is fixed"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,7 +41,7 @@ func newCrowd(t *testing.T, d *deployment, prefix string) *crowd {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := c.newShopper(pays).send(t.Context(), call{method: http.MethodPut, url: d.shop.Ops + "/ops/api/items/" + sku, bearer: d.shop.OpsToken,
+		a, err := c.newShopper(pays).send(t.Context(), call{method: http.MethodPut, url: d.shop.Ops + "/ops/api/items/" + sku, bearer: d.shop.OpsKey,
 			contentType: "application/json", body: body})
 		if err != nil || a.status != http.StatusOK {
 			t.Fatalf("list %s: got status %d %.300s %v", sku, a.status, a.body, err)

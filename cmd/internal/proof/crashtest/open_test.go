@@ -21,7 +21,7 @@ import (
 
 // Settings that the processes of a fleet share.
 const (
-	opsToken       = "ops_token_of_a_swept_shop"
+	opsKey         = "tsk_of_a_swept_shop"
 	tokenSecret    = "token_secret_of_a_swept_shop"
 	secretKey      = "sk_test_tillstream_sweep"
 	publishableKey = "pk_test_tillstream_sweep"
@@ -46,9 +46,9 @@ func openFleet(t *testing.T) *deployment {
 	d := newDeployment(t, "fleet")
 	bank, box := openBank(t), openMailbox(t)
 	d.shop = target.Shop{NATS: fleet.StartBroker(t), MongoDB: projecttest.URI(t), Mail: box.page, Stripe: bank.url,
-		StripeSecretKey: secretKey, StripePublishableKey: publishableKey, OpsToken: opsToken}
+		StripeSecretKey: secretKey, StripePublishableKey: publishableKey, OpsKey: opsKey}
 	env := []string{
-		"MONGODB_URI=" + d.shop.MongoDB, "NATS_URL=" + d.shop.NATS, "OPS_TOKEN=" + opsToken, "TOKEN_SECRET=" + tokenSecret, "HOLD_FOR=" + holdFor,
+		"MONGODB_URI=" + d.shop.MongoDB, "NATS_URL=" + d.shop.NATS, "TOKEN_SECRET=" + tokenSecret, "HOLD_FOR=" + holdFor,
 		"SWEEP_EVERY=" + sweepEvery, "RECONCILE_EVERY=" + sweepEvery, "PUBLIC_URL=https://shop.example", "MAIL_FROM=Shop <orders@shop.example>",
 		"SMTP_URL=" + box.smtp, "SMTP_DEADLINE=" + smtpDeadline, "STRIPE_URL=" + bank.url, "STRIPE_SECRET_KEY=" + secretKey,
 		"STRIPE_PUBLISHABLE_KEY=" + publishableKey, "STRIPE_WEBHOOK_SECRET=" + webhookSecret,
@@ -68,6 +68,9 @@ func openFleet(t *testing.T) *deployment {
 	d.addReplica(t, programs, "storefront", "storefront 2", storefrontEnv)
 	for _, s := range d.slots {
 		s.open(t, s.child)
+	}
+	if err := fleet.KeepKey(t.Context(), d.shop); err != nil {
+		t.Fatal(err)
 	}
 	bank.deliverTo(t, d.shop.Storefront)
 	return d

@@ -36,7 +36,7 @@ func TestKilledDuringRedrive(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.deployment.arm(t, at(t, "act.done@notifications.mail"))
-		if _, err := reader.Redrive(t.Context(), letters, events.Author{Actor: events.ActorOps, Reason: "fixed"}); err != nil {
+		if _, err := reader.Redrive(t.Context(), letters, events.Author{Actor: "key:ops", Reason: "fixed"}); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -73,7 +73,7 @@ func Start(ctx context.Context, config Config) (_ *Fleet, err error) {
 			err = errors.Join(err, f.Stop())
 		}
 	}()
-	for _, step := range []func(context.Context) error{f.startOutside, f.startServers, f.startWorkers, f.startStorefront} {
+	for _, step := range []func(context.Context) error{f.startOutside, f.startServers, f.startWorkers, f.keepKey, f.startStorefront} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -88,7 +88,7 @@ func (f *Fleet) startOutside(context.Context) (err error) {
 	}
 	f.settings.Stripe, f.settings.SMTP = f.Outside.Stripe, f.Outside.SMTP
 	f.Shop = target.Shop{Mail: f.Outside.Mail, Stripe: f.Outside.Stripe, StripeSecretKey: f.settings.Keys.Secret,
-		StripePublishableKey: f.settings.Keys.Publishable, OpsToken: f.settings.OpsToken, MongoDB: f.config.MongoURI}
+		StripePublishableKey: f.settings.Keys.Publishable, OpsKey: f.settings.OpsKey, MongoDB: f.config.MongoURI}
 	return nil
 }
 
@@ -113,6 +113,8 @@ func (f *Fleet) startServers(context.Context) (err error) {
 		Args: []string{"--addr", f.database, "--dir", filepath.Join(f.config.Dir, "database")}}, f.config.Output)
 	return f.Database.Start()
 }
+
+func (f *Fleet) keepKey(ctx context.Context) error { return KeepKey(ctx, f.Shop) }
 
 func mongoURI(addr string) string { return "mongodb://" + addr + "/tillstream" }
 

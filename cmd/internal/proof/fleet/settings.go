@@ -4,13 +4,15 @@ import (
 	"crypto/rand"
 	"fmt"
 	"time"
+
+	"tillstream/cmd/internal/staff"
 )
 
 // Settings are the environment variables that all processes of a shop share. The addresses of the broker and the database
 // are not among them, because each process may reach those through a proxy of its own.
 type Settings struct {
 	Keys           Keys
-	OpsToken       string
+	OpsKey         string // for [KeepKey]; the programs do not get it
 	TokenSecret    string
 	SMTP           string
 	Stripe         string
@@ -20,7 +22,7 @@ type Settings struct {
 
 // NewSettings returns settings with random secrets.
 func NewSettings() Settings {
-	return Settings{OpsToken: "ops_" + rand.Text(), TokenSecret: rand.Text(), SweepEvery: 2 * time.Second, ReconcileEvery: 2 * time.Second,
+	return Settings{OpsKey: staff.NewKey(), TokenSecret: rand.Text(), SweepEvery: 2 * time.Second, ReconcileEvery: 2 * time.Second,
 		Keys: Keys{Secret: "sk_test_tillstream_" + rand.Text(), Publishable: "pk_test_tillstream_" + rand.Text(), Webhook: "whsec_" + rand.Text()}}
 }
 
@@ -28,7 +30,7 @@ func NewSettings() Settings {
 // variables of the others.
 func (s Settings) Env(nats, mongo string) []string {
 	return []string{
-		"MONGODB_URI=" + mongo, "NATS_URL=" + nats, "OPS_TOKEN=" + s.OpsToken, "TOKEN_SECRET=" + s.TokenSecret, "LOG_LEVEL=WARN",
+		"MONGODB_URI=" + mongo, "NATS_URL=" + nats, "TOKEN_SECRET=" + s.TokenSecret, "LOG_LEVEL=WARN",
 		"PUBLIC_URL=https://shop.example", "MAIL_FROM=Shop <orders@shop.example>", "SMTP_URL=" + s.SMTP, "STRIPE_URL=" + s.Stripe,
 		"STRIPE_SECRET_KEY=" + s.Keys.Secret, "STRIPE_PUBLISHABLE_KEY=" + s.Keys.Publishable, "STRIPE_WEBHOOK_SECRET=" + s.Keys.Webhook,
 		fmt.Sprint("SWEEP_EVERY=", s.SweepEvery), fmt.Sprint("RECONCILE_EVERY=", s.ReconcileEvery),

@@ -57,7 +57,7 @@ func newFakeShop(t *testing.T) *fakeShop {
 
 func (f *fakeShop) buyer(t *testing.T, patient bool) *loadgen.Buyer {
 	t.Helper()
-	shop := loadgen.NewShop(loadgen.Addresses{Storefront: f.server.URL, Stripe: f.server.URL + "/", Ops: f.server.URL, OpsToken: "staff"}, 4, patient)
+	shop := loadgen.NewShop(loadgen.Addresses{Storefront: f.server.URL, Stripe: f.server.URL + "/", Ops: f.server.URL, OpsKey: "staff"}, 4, patient)
 	return &loadgen.Buyer{Shop: shop, Timeout: 10 * time.Second}
 }
 

@@ -20,7 +20,7 @@ type Addresses struct {
 	PublishableKey string // Stripe's publishable key; default: the one that the shop returns with a payment
 	SecretKey      string // Stripe's secret key; needed only by [Shop.SumPayments]
 	Ops            string // base URL of the staff API; empty: no stock is received
-	OpsToken       string
+	OpsKey       string
 }
 
 // Shop is a client of a shop: of the shopper's API, of Stripe as a browser uses it, and of the staff API for stock.
@@ -103,7 +103,7 @@ func (s *Shop) place(ctx context.Context, b Basket) (Order, error) {
 	}
 	r := request{method: http.MethodPost, url: s.at.Storefront + "/api/orders", key: b.Key, contentType: "application/json", body: body}
 	if b.Staff {
-		r.bearer = s.at.OpsToken
+		r.bearer = s.at.OpsKey
 	}
 	err = s.client.call(ctx, s.client.retry, r, &order)
 	if err == nil && (order.ID == "" || order.Token == "") {

@@ -27,7 +27,7 @@ func (s *Shop) List(ctx context.Context, l Listing) error {
 	}
 	var listed struct{}
 	err = s.client.call(ctx, s.client.retry, request{method: http.MethodPut, url: s.at.Ops + "/ops/api/items/" + url.PathEscape(l.SKU),
-		bearer: s.at.OpsToken, contentType: "application/json", body: body}, &listed)
+		bearer: s.at.OpsKey, contentType: "application/json", body: body}, &listed)
 	if err != nil {
 		return fmt.Errorf("list item %s: %w", l.SKU, err)
 	}
@@ -53,7 +53,7 @@ func (s *Shop) Receive(ctx context.Context, goods []Line) error {
 	for _, line := range goods {
 		var level struct{}
 		body := fmt.Appendf(nil, `{"delta":%d,"reason":"received"}`, line.Quantity)
-		err := s.client.call(ctx, once, request{method: http.MethodPost, bearer: s.at.OpsToken, contentType: "application/json", body: body,
+		err := s.client.call(ctx, once, request{method: http.MethodPost, bearer: s.at.OpsKey, contentType: "application/json", body: body,
 			url: s.at.Ops + "/ops/api/stock/" + url.PathEscape(line.SKU) + "/adjustments"}, &level)
 		if err != nil {
 			return fmt.Errorf("receive %d of %s: %w", line.Quantity, line.SKU, err)
@@ -63,4 +63,4 @@ func (s *Shop) Receive(ctx context.Context, goods []Line) error {
 }
 
 // CanReceive reports whether the address and the token of the staff API are known.
-func (s *Shop) CanReceive() bool { return s.at.Ops != "" && s.at.OpsToken != "" }
+func (s *Shop) CanReceive() bool { return s.at.Ops != "" && s.at.OpsKey != "" }

@@ -1,9 +1,13 @@
 package payments
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"tillstream/events"
 	eventlog "tillstream/events/log"
@@ -88,5 +92,31 @@ func TestTheListOfPaymentsIsForStaff(t *testing.T) {
 		if _, status := f.listAs("Bearer staff", query); status != want {
 			t.Errorf("%s: got HTTP %d, want %d", query, status, want)
 		}
+	}
+}
+
+// BenchmarkListOf10000Payments measures the first page, a page by status and a search in 10,000 payments of the projection.
+func BenchmarkListOf10000Payments(b *testing.B) {
+	f := newFixture(b, fixtureOptions{database: true})
+	docs := make([]any, 10_000)
+	for i := range docs {
+		order := fmt.Sprintf("order-%d", i)
+		p := Payment{ID: events.FirstPaymentID(order), OrderID: order, Number: fmt.Sprintf("%05d-AAAAA", i), Amount: gbp1250, PaymentIntent: "pi_" + order, RequestedAt: time.Unix(int64(i), 0)}
+		if i%2 == 0 {
+			p.Captured = gbp1250
+		}
+		docs[i] = bson.D{{Key: "_id", Value: p.ID}, {Key: "doc", Value: document{Payment: p, Status: p.Status()}}}
+	}
+	if _, err := f.service.config.DB.Collection(collection).InsertMany(b.Context(), docs); err != nil {
+		b.Fatal(err)
+	}
+	for name, in := range map[string]listInput{"FirstPage": {Limit: 50}, "ByStatus": {Limit: 50, Status: StatusCaptured}, "ByNumber": {Limit: 50, Q: "04711-AAAAA"}, "ByIntent": {Limit: 50, Q: "pi_order-9999"}, "ByOrder": {Limit: 50, Q: "order-4711"}} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if found, err := f.service.findListed(b.Context(), &in); err != nil || len(found) == 0 {
+					b.Fatal(len(found), err)
+				}
+			}
+		})
 	}
 }

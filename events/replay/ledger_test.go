@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tillstream/events"
+	eventlog "tillstream/events/log"
 	"tillstream/events/replay"
 )
 
@@ -219,23 +220,27 @@ func BenchmarkLedgerOf100000Movements(b *testing.B) {
 	}
 }
 
-// fill appends movements of MUG with two events of other SKUs after each.
+// ledgers are ledgers without rules, to append many movements at once.
+var ledgers = eventlog.Entity[int]{Prefix: events.PrefixStock, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+
+// fill appends movements of MUG, and as many of two other SKUs, in batches.
 func (s *shop) fill(movements int) {
 	s.t.Helper()
-	for n := range movements {
-		for i, subject := range []string{"inventory.stock.main.MUG", "inventory.stock.main.CUP", "inventory.stock.main.POT"} {
-			m := movedTo(1, "0198a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b", level(int64(n%50+5), int64(n%5)))
-			msg, err := events.Encode(events.Event{ID: fmt.Sprint(n, "-", i), Source: "test", Time: time.Unix(int64(1e9+60*n), 0), Subject: subject, Revision: uint64(n + 1), Payload: events.StockHeld{StockMovement: m}})
-			if err != nil {
-				s.t.Fatal(err)
+	const batch = 250
+	for from := 0; from < movements; from += batch {
+		err := s.log.Do(s.t.Context(), func(tx *eventlog.Tx) error {
+			for n := from; n < from+batch; n++ {
+				for _, sku := range []string{"MUG", "CUP", "POT"} {
+					m := events.StockMovement{Location: events.LocationMain, SKU: sku, Quantity: 1, OrderID: "0198a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b", After: level(int64(n%50+5), int64(n%5))}
+					if err := ledgers.Append(tx, sku, events.StockHeld{StockMovement: m}); err != nil {
+						return err
+					}
+				}
 			}
-			if _, err := s.js.PublishMsgAsync(msg); err != nil {
-				s.t.Fatal(err)
-			}
-		}
-		if n%500 == 0 {
-			<-s.js.PublishAsyncComplete()
+			return nil
+		})
+		if err != nil {
+			s.t.Fatal(err)
 		}
 	}
-	<-s.js.PublishAsyncComplete()
 }

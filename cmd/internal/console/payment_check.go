@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -8,6 +9,7 @@ import (
 
 	"tillstream/cmd/internal/invariants"
 	"tillstream/cmd/internal/output"
+	"tillstream/events/replay"
 )
 
 // errChecking is returned when a check of the payments is running already.
@@ -32,6 +34,19 @@ type checkState struct {
 	Report   *invariants.Report // nil without a result
 	Error    string             // why the newest one failed
 }
+
+// CheckPaymentsWith returns the comparison of the payments in a log with Stripe for Config.CheckPayments, nil without a secret key.
+func CheckPaymentsWith(log *replay.Reader, stripeURL, secretKey string) func(context.Context, func(invariants.Progress)) (invariants.Report, error) {
+	if secretKey == "" {
+		return nil
+	}
+	return func(ctx context.Context, progress func(invariants.Progress)) (invariants.Report, error) {
+		return invariants.CheckPayments(ctx, invariants.Options{Log: log, StripeURL: cmp.Or(stripeURL, stripeAPI), StripeKey: secretKey, Progress: progress})
+	}
+}
+
+// stripeAPI is the origin of Stripe.
+const stripeAPI = "https://api.stripe.com"
 
 // get returns the state of the check.
 func (p *paymentCheck) get() checkState {

@@ -98,7 +98,8 @@ func TestTheListOfPaymentsIsForStaff(t *testing.T) {
 // BenchmarkListOf10000Payments measures the first page, a page by status and a search in 10,000 payments of the projection.
 func BenchmarkListOf10000Payments(b *testing.B) {
 	f := newFixture(b, fixtureOptions{database: true})
-	docs := make([]any, 10_000)
+	const payments = 10_000
+	docs := make([]any, payments)
 	for i := range docs {
 		order := fmt.Sprintf("order-%d", i)
 		p := Payment{ID: events.FirstPaymentID(order), OrderID: order, Number: fmt.Sprintf("%05d-AAAAA", i), Amount: gbp1250, PaymentIntent: "pi_" + order, RequestedAt: time.Unix(int64(i), 0)}

@@ -60,11 +60,7 @@ func (c *stockCommand) Run(ctx context.Context, out *terminal) error {
 	if c.SKU == "" {
 		return c.list(ctx, out)
 	}
-	shop, err := c.Resolve()
-	if err != nil {
-		return err
-	}
-	reader, stop, err := shop.Log(ctx)
+	reader, stop, err := c.Log(ctx)
 	if err != nil {
 		return err
 	}

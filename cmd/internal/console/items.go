@@ -31,11 +31,7 @@ func (c *console) showItems(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	command := "ops stock"
-	if list.Q != "" {
-		command += " --q " + quote(list.Q)
-	}
-	return c.render(w, r, "items.html", page{Title: "Items", Nav: "Items", Command: command, Data: list})
+	return c.render(w, r, "items.html", page{Title: "Items", Nav: "Items", Command: list.command(), Data: list})
 }
 
 // itemForm is the fields of the form that changes an item, as they are typed.

@@ -44,14 +44,19 @@ func (c *console) showStockList(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return c.render(w, r, "stock.html", page{Title: "Stock", Nav: "Stock", Command: list.command(), Data: list})
+}
+
+// command is the command of ops that shows the same list.
+func (s stockList) command() string {
 	command := "ops stock"
-	if list.Q != "" {
-		command += " --q " + quote(list.Q)
+	if s.Q != "" {
+		command += " --q " + quote(s.Q)
 	}
-	if list.Below != "" {
-		command += " --below " + list.Below
+	if s.Below != "" {
+		command += " --below " + s.Below
 	}
-	return c.render(w, r, "stock.html", page{Title: "Stock", Nav: "Stock", Command: command, Data: list})
+	return command
 }
 
 // readStock reads a page of the stock of all items, by the query of a page.

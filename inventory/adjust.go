@@ -14,6 +14,8 @@ type Adjustment struct {
 	Delta  *int64 `json:"delta,omitempty" doc:"Add this many; negative takes away"`
 	Count  *int64 `json:"count,omitempty" doc:"There are exactly this many, the held ones included"`
 	Reason string `json:"reason" doc:"Such as received, counted or damaged; 1 to 200 characters"`
+	// ExpectOnHand refuses the adjustment when the number has changed since the sender has seen it.
+	ExpectOnHand *int64 `json:"expect_on_hand,omitempty" doc:"Refuse unless exactly this many are on hand now"`
 }
 
 // Check returns an [*events.InvalidError] that names every field that cannot be accepted, or nil.
@@ -30,7 +32,24 @@ func (a Adjustment) Check() error {
 	return v.err()
 }
 
+// Preview returns the level after the adjustment of a SKU that has a level now. It returns the errors of [Service.Adjust], and
+// changes nothing.
+func (a Adjustment) Preview(sku string, level events.StockLevel) (events.StockLevel, error) {
+	if err := a.Check(); err != nil {
+		return level, err
+	}
+	facts, err := a.decide(sku, level)
+	if err != nil || len(facts) == 0 {
+		return level, err
+	}
+	adjusted, _ := movementOf(facts[0])
+	return adjusted.After, nil
+}
+
 func (a Adjustment) decide(sku string, level events.StockLevel) ([]events.Payload, error) {
+	if a.ExpectOnHand != nil && *a.ExpectOnHand != level.OnHand {
+		return nil, fmt.Errorf("adjust %s: %w: %d are on hand now, not %d", sku, ErrChanged, level.OnHand, *a.ExpectOnHand)
+	}
 	if a.Count != nil {
 		return SetCount(sku, level, *a.Count, cleaned(a.Reason, text.Clean))
 	}
@@ -38,7 +57,7 @@ func (a Adjustment) decide(sku string, level events.StockLevel) ([]events.Payloa
 }
 
 // Adjust corrects the stock of a SKU on behalf of an author and returns the new level. It returns an [*events.InvalidError],
-// [ErrBelowHeld], [ErrOutOfRange], or [log.ErrNotFound] for a SKU that was never listed.
+// [ErrBelowHeld], [ErrChanged], [ErrOutOfRange], or [log.ErrNotFound] for a SKU that was never listed.
 func (s *Service) Adjust(ctx context.Context, sku string, a Adjustment, author events.Author) (level events.StockLevel, err error) {
 	if err := a.Check(); err != nil {
 		return level, err

@@ -26,17 +26,18 @@ const (
 type Offer struct {
 	Item      Item
 	Available int64
+	Level     events.StockLevel // for staff: where the available units come from
 }
 
 // catalogue holds the items for sale and their available stock in memory, computed from the log alone. It needs no database,
 // so shoppers can search it while MongoDB is down. It may be some milliseconds behind the log. An order is decided on the exact
 // stock.
 type catalogue struct {
-	mu        sync.RWMutex
-	rows      map[string]*row
-	sorted    []*row // by key; empty until loaded
-	available map[string]int64
-	loaded    bool
+	mu     sync.RWMutex
+	rows   map[string]*row
+	sorted []*row // by key; empty until loaded
+	levels map[string]events.StockLevel
+	loaded bool
 }
 
 // row is an item with its keys for searching and sorting.
@@ -47,7 +48,7 @@ type row struct {
 }
 
 func newCatalogue() *catalogue {
-	return &catalogue{rows: map[string]*row{}, available: map[string]int64{}}
+	return &catalogue{rows: map[string]*row{}, levels: map[string]events.StockLevel{}}
 }
 
 // watch keeps the catalogue current while the process runs.
@@ -107,7 +108,7 @@ func (c *catalogue) apply(e events.Event) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.available[stock.SKU] = stock.Level.Available
+	c.levels[stock.SKU] = stock.Level
 	return nil
 }
 
@@ -139,11 +140,17 @@ func (c *catalogue) offer(sku string) (Offer, error) {
 	r, ok := c.rows[sku]
 	switch {
 	case ok:
-		return Offer{Item: r.item, Available: c.available[sku]}, nil
+		return c.offerOf(r), nil
 	case !c.loaded:
 		return Offer{}, ErrLoading
 	}
 	return Offer{}, eventlog.ErrNotFound
+}
+
+// offerOf returns the offer of a row. The caller holds the lock.
+func (c *catalogue) offerOf(r *row) Offer {
+	level := c.levels[r.item.SKU]
+	return Offer{Item: r.item, Available: level.Available, Level: level}
 }
 
 // page returns up to limit offers that match the query and follow the cursor, and the cursor of the next page, "" at the end.
@@ -171,7 +178,7 @@ func (c *catalogue) page(query, cursor string, limit int) (offers []Offer, next 
 		if len(offers) == limit {
 			return offers, api.EncodeCursor(last), nil
 		}
-		offers = append(offers, Offer{Item: r.item, Available: c.available[r.item.SKU]})
+		offers = append(offers, c.offerOf(r))
 		last = r.key
 	}
 	return offers, "", nil

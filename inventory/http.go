@@ -59,6 +59,7 @@ var problems = []api.Problem{
 	{Err: eventlog.ErrNotFound, Kind: api.NotFound, Detail: "There is no such item."},
 	{Err: ErrBelowHeld, Kind: api.Conflict},
 	{Err: ErrOutOfRange, Kind: api.Conflict},
+	{Err: ErrChanged, Kind: api.Conflict},
 	{Err: ErrLoading, Kind: api.Unavailable},
 }
 

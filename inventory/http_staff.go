@@ -87,6 +87,7 @@ func (s *Service) registerStaff(router huma.API) {
 	}
 	huma.Register(router, operation(api.WriteItems, "put-item", http.MethodPut, "/ops/api/items/{sku}", "List an item or change it", api.MaxBody, 400, 409, 422), s.putItem)
 	huma.Register(router, operation(api.WriteItems, "import-items", http.MethodPost, "/ops/api/items", "List many items", maxImportBody, 422), s.importItems)
+	huma.Register(router, operation(api.ReadAll, "list-stock", http.MethodGet, "/ops/api/stock", "List the stock of all items", api.MaxBody, 400, 422), s.listStock)
 	huma.Register(router, operation(api.ReadAll, "get-stock", http.MethodGet, "/ops/api/stock/{sku}", "Read the stock of a SKU", api.MaxBody, 400, 404), s.getStock)
 	huma.Register(router, operation(api.WriteStock, "adjust-stock", http.MethodPost, "/ops/api/stock/{sku}/adjustments", "Correct what is on hand", api.MaxBody, 400, 404, 409, 422), s.adjustStock)
 }

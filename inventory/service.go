@@ -18,6 +18,8 @@ var (
 	ErrBadDemand = errors.New("bad demand")
 	// ErrBelowHeld is returned when an adjustment would leave less on hand than is held for orders.
 	ErrBelowHeld = errors.New("less than is held for orders")
+	// ErrChanged is returned when the stock is not what the sender of an adjustment has seen.
+	ErrChanged = errors.New("the stock has changed")
 	// ErrOutOfRange is returned when a level would leave 0 to [MaxQuantity].
 	ErrOutOfRange = errors.New("quantity out of range")
 )

@@ -22,6 +22,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/events"
+	"tillstream/events/api"
 	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/project"
@@ -43,6 +44,11 @@ var orders = eventlog.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int,
 type tokenAccess struct{}
 
 func (tokenAccess) Allows(orderID, token string) bool { return token == "Bearer token-"+orderID }
+
+// Staff allows the token "staff".
+func (tokenAccess) Staff(authorization string) (api.Principal, bool) {
+	return api.Principal{Actor: "staff:mira", Permissions: api.Viewer.Permissions()}, authorization == "Bearer staff"
+}
 
 // fixture is the payments domain with a Stripe sandbox of its own.
 type fixture struct {

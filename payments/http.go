@@ -16,7 +16,7 @@ import (
 // maxWait bounds the seconds of a long poll. Proxies end a request after about a minute.
 const maxWait = 30
 
-// Register adds the routes of payments: the payment of an order for the shopper's browser, and the webhook of Stripe.
+// Register adds the routes of payments: the payment of an order for the shopper's browser, the webhook of Stripe, and the list for staff.
 func (s *Service) Register(router huma.API) {
 	huma.Register(router, huma.Operation{
 		OperationID: "get-payment", Method: http.MethodGet, Path: "/api/orders/{id}/payment",
@@ -29,6 +29,7 @@ func (s *Service) Register(router huma.API) {
 		Errors: []int{http.StatusNotFound, http.StatusTooManyRequests, http.StatusServiceUnavailable},
 	}, s.getPayment)
 	s.registerWebhook(router)
+	s.registerStaff(router)
 }
 
 type paymentInput struct {
@@ -150,7 +151,7 @@ func (d Decline) mostSpecific() string {
 var errStopping = errors.New("the process is stopping")
 
 // problems maps the errors of this API to its answers.
-var problems = []api.Problem{{Err: ErrRetry, Kind: api.Unavailable}, {Err: errStopping, Kind: api.Unavailable}}
+var problems = []api.Problem{{Err: ErrRetry, Kind: api.Unavailable}, {Err: errStopping, Kind: api.Unavailable}, {Err: errDatabase, Kind: api.Unavailable}}
 
 func (s *Service) problem(ctx context.Context, err error) error {
 	return api.Problems{Logger: s.logger, Table: problems}.Answer(ctx, err)

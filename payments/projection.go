@@ -21,6 +21,8 @@ type document struct {
 	Payment  `bson:",inline"`
 	Status   Status       `json:"status"`
 	Refunded events.Money `json:"refunded"`
+	// FailedRefunds is the number of refunds that failed: staff must repay this money in another way.
+	FailedRefunds int `json:"failed_refunds"`
 }
 
 // Projections returns the projections of this domain, for the process that runs them.
@@ -31,6 +33,10 @@ func Projections(logger *slog.Logger) []project.Projection {
 	return []project.Projection{{Name: "payments.projection", Collections: []project.Collection{
 		project.NewCollection(collection, Payments, documents(logger),
 			project.Index{Keys: []string{"doc.status", "doc.updated_at"}},
+			project.Index{Keys: []string{"-doc.requested_at"}},
+			project.Index{Keys: []string{"doc.status", "-doc.requested_at"}},
+			project.Index{Keys: []string{"doc.failed_refunds", "-doc.requested_at"}},
+			project.Index{Keys: []string{"doc.number"}},
 			project.Index{Keys: []string{"doc.payment_intent"}}),
 	}}}
 }
@@ -41,8 +47,17 @@ func documents(logger *slog.Logger) func(string, Payment) any {
 		if err != nil { // a bug: Apply refuses such a state
 			logger.Error("sum up refunds", "payment", p.ID, "error", err)
 		}
-		return document{Payment: p, Status: p.Status(), Refunded: refunded}
+		return document{Payment: p, Status: p.Status(), Refunded: refunded, FailedRefunds: failedRefunds(p)}
 	}
+}
+
+func failedRefunds(p Payment) (n int) {
+	for _, refund := range p.Refunds {
+		if refund.Failed {
+			n++
+		}
+	}
+	return n
 }
 
 // openPayments returns the ids of open payments that have not changed since quietSince: the first ones after an id, in ascending

@@ -22,10 +22,10 @@ import (
 // Payments is the entity of this domain: a payment, by its id.
 var Payments = eventlog.Entity[Payment]{Prefix: events.PrefixPayment, Apply: Payment.Apply}
 
-// Access decides who may read a payment.
+// Access decides who may read a payment, and who may list all.
 type Access interface {
-	// Allows reports whether an Authorization header has the access token of the order.
-	Allows(orderID, authorization string) bool
+	api.OrderAccess
+	api.StaffAccess
 }
 
 // Config is the configuration of a [Service].

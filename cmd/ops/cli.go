@@ -37,6 +37,8 @@ type commands struct {
 	ImportItems importItemsCommand `cmd:"" name:"import-items" help:"Import the items of a sales ledger (CSV)."`
 	Orders      ordersCommand      `cmd:"" help:"List orders, newest first."`
 	Order       orderCommand       `cmd:"" help:"Show one order: what was ordered, its money and messages, what to do next."`
+	Stock       stockCommand       `cmd:"" help:"Show the stock ledger of a SKU, or the stock of all items."`
+	Adjust      adjustCommand      `cmd:"" help:"Correct the stock of a SKU."`
 	Timeline    timelineCommand    `cmd:"" help:"Show everything that happened to one order."`
 	At          atCommand          `cmd:"" help:"Show the state of an order, a payment, a SKU … or of the whole shop at a moment."`
 	Diff        diffCommand        `cmd:"" help:"Show what changed in an order, a payment, a SKU … between two moments."`

@@ -21,20 +21,17 @@
 //	ops restore DIR             restore a backup into an empty installation
 //	ops staff                   members of staff: list, add, link, role, remove
 //	ops keys                    API keys of programs: list, add, revoke
+//	ops audit                   what staff and API keys did: when, who, why and from where
+//	ops stock SKU               the stock ledger of a SKU, or the stock of all items
+//	ops adjust SKU              correct the stock of a SKU
+//	ops redeliver               have lanes handle events again: --dry-run shows what would happen
+//	ops replays                 replays: list, show, approve, stop
 //	ops verify                  check the invariants I1–I6, I8 and I9; --at MOMENT as the shop was then
 //	ops completion SHELL        the script that completes commands in bash, zsh or fish
 //
 // The shop is found through --shop FILE (what cmd/shop --ready-file wrote), through addresses (--nats, --mongodb, --ops …),
-// or through ./data/ready.json if neither is given. Only these commands change the shop: import-items, pause, resume,
-// deadletters redrive, deadletters discard, rebuild, repair --yes, topology --apply, void, restore,
-// and those of staff and keys but list.
-//	ops audit                   what staff and API keys did: when, who, why and from where
-//	ops verify                  check the invariants I1–I6 and I8
-//
-// The shop is found through --shop FILE (what cmd/shop --ready-file wrote), through addresses (--nats, --mongodb, --ops …),
-// or through ./data/ready.json if neither is given. Only these commands change the shop: import-items, pause, resume,
-// deadletters redrive, deadletters discard, rebuild, repair --yes, topology --apply, void and restore. Each of them, and backup, leaves an event that ops audit
-// shows.
+// or through ./data/ready.json if neither is given. What a command changes is an event that ops audit shows, with who, why and from
+// where.
 //
 // A command line is parsed into [commands]. The Run method of the selected command opens the shop through cmd/internal/target
 // and reads it through events/replay. A [terminal] writes the answer to stdout, as text of at most 80 columns (any width with --wide), as JSON or, for lists, as CSV, and

@@ -11,6 +11,7 @@
 //	         ├─ Overview     what is wrong now                                 (ops alone)
 //	         ├─ Follow       the same, and then new events                     (tail)
 //	         ├─ Timeline     the events of one order, causes first             (timeline)
+//	         ├─ Ledger       the stock movements of a SKU, page by page        (stock)
 //	         ├─ DeadLetters  events that lanes cannot handle, with Causes      (deadletters)
 //	         ├─ Redrive      asks lanes to handle them again; Discard settles  (deadletters redrive, discard)
 //	         ├─ Lanes        the position and the holder of each lane          (lag)

@@ -10,6 +10,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
+	"tillstream/cmd/internal/invariants"
 	"tillstream/events/api"
 	"tillstream/events/replay"
 	"tillstream/events/worker"
@@ -47,6 +48,9 @@ type Config struct {
 	// ApprovalOver is the number of events above which a replay needs the approval of a second person. Default:
 	// [replay.DefaultApprovalOver].
 	ApprovalOver int
+	// CheckPayments compares the payments with Stripe and reports its progress. Default: none, and the page of payments says which
+	// setting it needs.
+	CheckPayments func(context.Context, func(invariants.Progress)) (invariants.Report, error)
 	// DB has the projections. Required.
 	DB *mongo.Database
 	// Dispatcher handles events in dry runs. Required.
@@ -55,6 +59,8 @@ type Config struct {
 	Log *replay.Reader
 	// Logger is where errors are logged. Default: nowhere.
 	Logger *slog.Logger
+	// Members decides about accounts of staff and API keys. Default: none, and the page says so.
+	Members Members
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 	// PublicURL is the address at which staff reach the console. An https address makes the session cookie a secure one.

@@ -21,6 +21,8 @@ type console struct {
 	trail     *replay.Trail // what staff did; read from the log when a page needs it
 	replays   *replay.Replays
 	drivers   *drivers
+	courses   *courses      // of the charts of stock
+	payments  *paymentCheck // the comparison with Stripe
 	tally     *tally
 	gauges    *gauges
 	streams   atomic.Int64 // open event streams
@@ -47,9 +49,12 @@ func New(config Config) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &console{Config: config, tally: newTally(config), trail: config.Log.Trail()}
+	c := &console{Config: config, tally: newTally(config), trail: config.Log.Trail(), payments: &paymentCheck{run: config.CheckPayments}}
 	c.replays, c.drivers = replay.NewReplays(config.Log, config.Dispatcher, config.ApprovalOver), newDrivers(c)
 	c.gauges = &gauges{config: config, tally: c.tally}
+	if c.courses, err = newCourses(); err != nil {
+		return nil, err
+	}
 	if c.assets, err = web.LoadAssets(files, "/ops/assets/"); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package console
 import (
 	"fmt"
 	"html/template"
+	"maps"
 	"net/url"
 	"strings"
 	"time"
@@ -25,9 +26,11 @@ import (
 //	printable .Title         text with invisible characters written as escapes
 //	plural 3 "event"         3 events
 func (c *console) functions() template.FuncMap {
-	return template.FuncMap{"asset": c.assets.Address, "money": web.Price, "number": number, "ago": ago, "exact": exact, "short": short,
+	functions := template.FuncMap{"asset": c.assets.Address, "money": web.Price, "number": number, "ago": ago, "exact": exact, "short": short,
 		"entity": entityPage, "event": eventPage, "printable": text.Printable, "plural": plural, "lower": strings.ToLower,
 		"dict": dict, "duration": duration}
+	maps.Copy(functions, goodsFunctions())
+	return functions
 }
 
 // number writes a count with commas between the thousands.

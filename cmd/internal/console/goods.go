@@ -1,14 +1,11 @@
 package console
 
-import (
-	"net/http"
+import "net/http"
 
-	"tillstream/events/api"
-)
-
+// goodsRoutes registers the pages of stock, items, payments, and of staff and their API keys.
 func (c *console) goodsRoutes(mux *http.ServeMux) {
-	mux.Handle("GET /ops/payments", c.view(api.ReadAll, c.placeholder("Payments")))
-	mux.Handle("GET /ops/items", c.view(api.ReadAll, c.placeholder("Items")))
-	mux.Handle("GET /ops/stock", c.view(api.ReadAll, c.placeholder("Stock")))
-	mux.Handle("GET /ops/staff", c.view(api.ReadAll, c.placeholder("Staff")))
+	c.stockRoutes(mux)
+	c.itemRoutes(mux)
+	c.paymentRoutes(mux)
+	c.staffRoutes(mux)
 }

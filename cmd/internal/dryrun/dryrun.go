@@ -10,6 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/cmd/internal/auth"
+	"tillstream/cmd/internal/staff"
 	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 	"tillstream/inventory"
@@ -29,10 +30,11 @@ const (
 
 // NewDispatcher builds the domains on a log and returns a dispatcher that handles events by their routes.
 func NewDispatcher(l *eventlog.Log, stripeKey string) (*worker.Dispatcher, error) {
-	tokens, err := auth.New(auth.Config{Secrets: dummySecret, OpsTokens: dummySecret})
+	tokens, err := auth.New(auth.Config{Secrets: dummySecret})
 	if err != nil {
 		return nil, err
 	}
+	access := auth.Access{Tokens: tokens, StaffAccess: staff.NewDirectory(l)}
 	if stripeKey == "" {
 		stripeKey = dummyStripeKey
 	}
@@ -40,11 +42,11 @@ func NewDispatcher(l *eventlog.Log, stripeKey string) (*worker.Dispatcher, error
 	if strings.Contains(stripeKey, liveKey) {
 		publishable = strings.Replace(publishable, "_test_", liveKey, 1)
 	}
-	stock, err1 := inventory.New(inventory.Config{Access: tokens, Log: l.ForDomain("inventory")})
-	order, err2 := orders.New(orders.Config{Access: tokens, DB: new(mongo.Database), Log: l.ForDomain("orders"), Logger: l.Logger()})
-	payment, err3 := payments.New(payments.Config{Access: tokens, DB: new(mongo.Database), Log: l.ForDomain("payments"), SecretKey: stripeKey,
+	stock, err1 := inventory.New(inventory.Config{Access: access, Log: l.ForDomain("inventory")})
+	order, err2 := orders.New(orders.Config{Access: access, DB: new(mongo.Database), Log: l.ForDomain("orders"), Logger: l.Logger()})
+	payment, err3 := payments.New(payments.Config{Access: access, DB: new(mongo.Database), Log: l.ForDomain("payments"), SecretKey: stripeKey,
 		PublishableKey: publishable, WebhookSecret: dummySecret})
-	mail, err4 := notifications.New(notifications.Config{Access: tokens, Log: l.ForDomain("notifications"), From: "shop@example.com",
+	mail, err4 := notifications.New(notifications.Config{Access: access, Log: l.ForDomain("notifications"), From: "shop@example.com",
 		PublicURL: "https://shop.example.com", SMTPURL: "smtp://localhost:1"})
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return nil, fmt.Errorf("build the domains for a dry run: %w", err)

@@ -97,3 +97,24 @@ func TestPaymentWhileStripeIsReadIsNoFinding(t *testing.T) {
 		})
 	}
 }
+
+func TestCheckPaymentsFindsOnlyWhatIsAboutMoney(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.everyKind()
+	s.intents[0]["amount_received"] = 2 * price
+	s.publish("inventory.stock.main.MUG", events.StockAdjusted{StockMovement: s.movement("MUG", 1, 900, 1, 1), Reason: "wrong"})
+	options := s.options()
+	if _, err := invariants.CheckPayments(t.Context(), options); err == nil {
+		t.Error("without a key: got no error, want one that names Options.StripeKey")
+	}
+	options.StripeURL, options.StripeKey = s.serve().URL, "sk_test_1"
+	if report := check(t, options); len(report.Findings) < 2 {
+		t.Errorf("got %+v, want a finding about stock too", report.Findings)
+	}
+	report, err := invariants.CheckPayments(t.Context(), options)
+	if err != nil || report.OK {
+		t.Fatalf("got %+v, %v; want a finding", report, err)
+	}
+	finds(t, report, invariants.Finding{Invariant: "I2", Subject: "order sold", Detail: "captured 12.50 GBP in the log, 25.00 GBP at Stripe (pi_sold is succeeded)"})
+}

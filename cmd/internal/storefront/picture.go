@@ -36,12 +36,12 @@ func (s *shop) showPicture(w http.ResponseWriter, r *http.Request) {
 		s.showNotFound(w, r)
 		return
 	}
-	web.Send(w, web.Reply{Kind: "image/svg+xml", Cache: "public, max-age=86400", Body: []byte(picture(sku, r.URL.Query()))})
+	web.Send(w, web.Reply{Kind: "image/svg+xml", Cache: "public, max-age=86400", Body: []byte(Picture(sku, r.URL.Query()))})
 }
 
-// picture draws a still life: a wall, a table, a circle of light, and the item's motif, or an arrangement of shapes when
+// Picture draws a still life: a wall, a table, a circle of light, and the item's motif, or an arrangement of shapes when
 // no motif matches.
-func picture(sku string, about url.Values) string {
+func Picture(sku string, about url.Values) string {
 	hash := fnv.New64a()
 	hash.Write([]byte(sku)) // a hash.Hash never returns an error
 	seed := hash.Sum64()

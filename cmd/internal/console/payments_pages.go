@@ -1,0 +1,118 @@
+package console
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"tillstream/events"
+	"tillstream/events/api"
+	"tillstream/events/replay"
+	"tillstream/payments"
+)
+
+func (c *console) paymentRoutes(mux *http.ServeMux) {
+	mux.Handle("GET /ops/payments", c.view(api.ReadAll, c.showPayments))
+	mux.Handle("GET /ops/payments/{id}", c.view(api.ReadAll, c.showPayment))
+	mux.Handle("GET /ops/payments/open", c.view(api.ReadAll, c.showOpenPayments))
+	mux.Handle("POST /ops/payments/check", c.act(api.ReadAll, c.checkPayments))
+}
+
+// paymentList is what the list of payments shows.
+type paymentList struct {
+	payments.ListBody
+	Q, Status, Cursor string
+	Statuses          []payments.Status
+	First, Next       string
+}
+
+func (c *console) showPayments(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	list := paymentList{Q: strings.TrimSpace(query.Get("q")), Status: query.Get("status"), Cursor: query.Get("cursor"), Statuses: payments.Statuses()}
+	if list.Status != "" && !slices.Contains(list.Statuses, payments.Status(list.Status)) {
+		list.Status = ""
+	}
+	address := withQuery("/ops/api/payments", map[string]string{"q": list.Q, "status": list.Status, "cursor": list.Cursor})
+	if err := c.callAPI(r, http.MethodGet, address, nil, &list.ListBody); err != nil {
+		return err
+	}
+	if list.NextCursor != "" {
+		list.Next = withQuery(r.URL.Path, map[string]string{"q": list.Q, "status": list.Status, "cursor": list.NextCursor})
+	}
+	if list.Cursor != "" {
+		list.First = withQuery(r.URL.Path, map[string]string{"q": list.Q, "status": list.Status})
+	}
+	return c.render(w, r, "payments.html", page{Title: "Payments", Nav: "Payments", Data: list})
+}
+
+// showPayment leads from the address of a payment, which links of events have, to the list with this payment alone.
+func (c *console) showPayment(w http.ResponseWriter, r *http.Request) error {
+	http.Redirect(w, r, withQuery("/ops/payments", map[string]string{"q": r.PathValue("id")}), http.StatusSeeOther)
+	return nil
+}
+
+// openPayments is what the page of disagreements and open items shows.
+type openPayments struct {
+	Check         checkState
+	CanCheck      bool
+	Letters       []replay.DeadLetter // open ones of the lanes of payments
+	FailedRefunds []payments.ListedPayment
+	PaidLate      []lateOrder
+}
+
+// lateOrder is an order that was paid after it had ended.
+type lateOrder struct {
+	ID     string       `json:"id"`
+	Number string       `json:"number"`
+	Email  string       `json:"email"`
+	Total  events.Money `json:"total"`
+}
+
+func (c *console) showOpenPayments(w http.ResponseWriter, r *http.Request) error {
+	data := openPayments{Check: c.payments.get(), CanCheck: c.payments.run != nil}
+	var err error
+	if data.Letters, err = c.paymentLetters(r.Context()); err != nil {
+		return err
+	}
+	var refunds payments.ListBody
+	if err := c.callAPI(r, http.MethodGet, "/ops/api/payments?failed_refund=true&limit=100", nil, &refunds); err != nil {
+		return err
+	}
+	data.FailedRefunds = refunds.Payments
+	var late struct {
+		Orders []lateOrder `json:"orders"`
+	}
+	if err := c.callAPI(r, http.MethodGet, "/ops/api/orders?status=paid_late&limit=100", nil, &late); err != nil {
+		return err
+	}
+	data.PaidLate = late.Orders
+	return c.render(w, r, "payments-open.html", page{Title: "Open items of payments", Nav: "Payments", Data: data, Command: "ops verify",
+		Crumbs: []anchor{{"Payments", "/ops/payments"}}})
+}
+
+// paymentLetters returns the open dead letters of the lanes of payments, newest first.
+func (c *console) paymentLetters(ctx context.Context) ([]replay.DeadLetter, error) {
+	all, err := c.Log.DeadLetters(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	open := slices.DeleteFunc(all, func(d replay.DeadLetter) bool { return d.State != replay.StateOpen || !ofPayments(d.Worker) })
+	slices.SortFunc(open, func(a, b replay.DeadLetter) int { return cmp.Compare(b.Number, a.Number) })
+	return open, nil
+}
+
+func ofPayments(lane string) bool { return lane == "payments" || strings.HasPrefix(lane, "payments.") }
+
+// checkPayments starts the comparison of the payments with Stripe. It goes on when the person leaves the page.
+func (c *console) checkPayments(r *http.Request, author events.Author) (outcome, error) {
+	if c.payments.run == nil {
+		return outcome{}, errors.New("the console has no key of Stripe: set STRIPE_SECRET_KEY where it runs")
+	}
+	if err := c.payments.start(context.WithoutCancel(r.Context()), author.Actor, c.Now); err != nil {
+		return outcome{}, err
+	}
+	return outcome{Text: "The payments are being compared with Stripe.", To: "/ops/payments/open"}, nil
+}

@@ -1,0 +1,121 @@
+package console
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"tillstream/events/replay"
+)
+
+// apiError is an answer of the staff API other than success.
+type apiError struct {
+	Status int
+	Text   string // for the person who sent the form
+}
+
+// Error implements error.
+func (e *apiError) Error() string { return e.Text }
+
+// Is makes an answer 404 show the page for what does not exist.
+func (e *apiError) Is(target error) bool {
+	return target == errNotFound && e.Status == http.StatusNotFound
+}
+
+// callAPI sends a request to the staff API on behalf of the sender of a page or an action, with a body unless it is nil, and decodes
+// the answer into result. It returns an [*apiError] when the API refuses.
+func (c *console) callAPI(r *http.Request, method, path string, body, result any) error {
+	var content io.Reader = http.NoBody
+	if body != nil {
+		data, err := json.Marshal(body)
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", method, path, err)
+		}
+		content = bytes.NewReader(data)
+	}
+	request, err := http.NewRequestWithContext(r.Context(), method, path, content)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	request.Host, request.RemoteAddr, request.RequestURI = r.Host, r.RemoteAddr, path
+	request.Header.Set("Authorization", "Bearer "+c.sessionToken(r))
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	answer := &apiAnswer{header: http.Header{}, status: http.StatusOK}
+	c.API.ServeHTTP(answer, request)
+	if answer.status/100 != 2 {
+		return answer.problem()
+	}
+	if err := json.Unmarshal(answer.body.Bytes(), result); err != nil {
+		return fmt.Errorf("%s %s: decode the answer: %w", method, path, err)
+	}
+	return nil
+}
+
+// apiAnswer keeps an answer of the staff API.
+type apiAnswer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header implements http.ResponseWriter.
+func (a *apiAnswer) Header() http.Header { return a.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (a *apiAnswer) WriteHeader(status int) { a.status = status }
+
+// Write implements http.ResponseWriter.
+func (a *apiAnswer) Write(data []byte) (int, error) { return a.body.Write(data) }
+
+// problem returns a refusal with the fields that cannot be accepted.
+func (a *apiAnswer) problem() error {
+	var document struct {
+		Detail string `json:"detail"`
+		Errors []struct {
+			Message  string `json:"message"`
+			Location string `json:"location"`
+		} `json:"errors"`
+	}
+	if json.Unmarshal(a.body.Bytes(), &document) != nil || document.Detail == "" {
+		document.Detail = http.StatusText(a.status)
+	}
+	parts := []string{document.Detail}
+	for _, e := range document.Errors {
+		parts = append(parts, strings.TrimPrefix(e.Location, "body.")+": "+e.Message)
+	}
+	return &apiError{Status: a.status, Text: strings.Join(parts, " · ")}
+}
+
+// newestOf returns the sequence of the newest event of an entity, 0 without one: what an action has just become.
+func (c *console) newestOf(r *http.Request, prefix, id string) uint64 {
+	subject, err := subjectOf(prefix, id)
+	if err != nil {
+		return 0
+	}
+	m, err := c.Log.Newest(r.Context(), subject)
+	if err != nil && !errors.Is(err, replay.ErrNotFound) {
+		c.Logger.WarnContext(r.Context(), "event of an action not found", "subject", subject, "error", err)
+	}
+	return m.Sequence
+}
+
+// withQuery returns an address with the query fields that have a value.
+func withQuery(path string, fields map[string]string) string {
+	query := url.Values{}
+	for name, value := range fields {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	if len(query) == 0 {
+		return path
+	}
+	return path + "?" + query.Encode()
+}

@@ -67,7 +67,7 @@ func (c *console) showItem(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	data := itemPage{Item: item, Level: level, Form: formOf(item)}
+	data := itemPage{Item: item, Level: level, Form: itemFormOf(item)}
 	if !item.Exists() {
 		return errNotFound
 	}
@@ -149,7 +149,7 @@ func orNone(text string) string {
 	return text
 }
 
-func formOf(item inventory.Item) itemForm {
+func itemFormOf(item inventory.Item) itemForm {
 	price, _, _ := strings.Cut(item.Price.String(), " ")
 	return itemForm{SKU: item.SKU, Title: item.Title, Price: price, Currency: item.Price.Currency, Description: item.Description,
 		Tags: strings.Join(item.Tags, ", "), Image: item.Image}

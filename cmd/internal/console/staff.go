@@ -66,7 +66,7 @@ type Invitation struct {
 func (c *console) staffRoutes(mux *http.ServeMux) {
 	mux.Handle("GET /ops/staff", c.view(api.ReadAll, c.withMembers(c.showStaff)))
 	mux.Handle("POST /ops/staff", c.reveal(c.invite))
-	mux.Handle("GET /ops/staff/{name}", c.view(api.ManageStaff, c.withMembers(c.showAccount)))
+	mux.Handle("GET /ops/staff/{name}", c.view(api.ManageStaff, c.withMembers(c.showMember)))
 	mux.Handle("POST /ops/staff/{name}/link", c.reveal(c.newLink))
 	for path, change := range map[string]accountChange{"role": c.changeRole, "signout": c.signOutAll, "totp": c.removeTOTP, "remove": c.removeAccount} {
 		mux.Handle("POST /ops/staff/{name}/"+path, c.act(api.ManageStaff, c.changeAccount(change)))
@@ -107,7 +107,7 @@ type accountPage struct {
 	Self  bool // it is the account of the reader
 }
 
-func (c *console) showAccount(w http.ResponseWriter, r *http.Request) error {
+func (c *console) showMember(w http.ResponseWriter, r *http.Request) error {
 	account, err := c.account(r.PathValue("name"))
 	if err != nil {
 		return err

@@ -117,7 +117,7 @@ func TestStaffRedriveACauseInTheBrowser(t *testing.T) {
 	tab.Visit(f.URL + "/ops/deadletters")
 	tab.See("tbody strong", "7")
 	tab.Click("tbody a")
-	tab.See("h2", "Causes")
+	tab.See("main h2", "Causes")
 	tab.Click("a[href*='dryrun']")
 	tab.See("h1", "Dry run")
 	tab.See(".effects", "fails orders: no rule for")

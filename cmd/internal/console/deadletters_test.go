@@ -29,7 +29,7 @@ type failing struct {
 }
 
 // failingWorld opens a console on a log with that many dead letters of one cause, whose error is hostile.
-func failingWorld(t *testing.T, orders int) *failing {
+func failingWorld(t *testing.T, orders int, change ...func(*Config)) *failing {
 	t.Helper()
 	f := &failing{mended: new(atomic.Bool)}
 	handle := func(tx *eventlog.Tx, e events.Event, _ events.OrderExpired) error {
@@ -38,10 +38,10 @@ func failingWorld(t *testing.T, orders int) *failing {
 		}
 		return nil
 	}
-	f.world = open(t, func(c *Config) {
+	f.world = open(t, append(change, func(c *Config) {
 		f.domain = worker.Domain{Name: "orders", Log: c.Log.Log(), Routes: []worker.Route{worker.On(handle)}}
 		c.Dispatcher = worker.NewDispatcher(f.domain)
-	})
+	})...)
 	for i := range orders {
 		f.publish(events.Event{ID: fmt.Sprintf("e%d", i), Subject: fmt.Sprintf("orders.o%d", i), CorrelationID: fmt.Sprintf("o%d", i), Payload: events.OrderExpired{OrderOutcome: events.OrderOutcome{OrderID: hostile}}})
 	}
@@ -117,7 +117,7 @@ func TestStaffRedriveACauseInTheBrowser(t *testing.T) {
 	tab.Visit(f.URL + "/ops/deadletters")
 	tab.See("tbody strong", "7")
 	tab.Click("tbody a")
-	tab.See("h2", "Causes")
+	tab.See("main h2", "Causes")
 	tab.Click("a[href*='dryrun']")
 	tab.See("h1", "Dry run")
 	tab.See(".effects", "fails orders: no rule for")

@@ -20,7 +20,7 @@ var (
 	codeSpan    = regexp.MustCompile("`([^`]+)`")
 	codeLine    = regexp.MustCompile(`(?m)^    (.*)$`)
 	anyLine     = regexp.MustCompile(`(?m)^(.*)$`)
-	opsCommand  = regexp.MustCompile("\\bops ([a-z][^|;#…()'&>`]*)")
+	opsCommand  = regexp.MustCompile("\\bops ([a-z][a-z-]*(?:$|[ \n][^|;#…()'&>`]*))")
 	placeholder = map[string]string{"NUMBER": "7", "SEQ": "7", "DURATION": "1h", "COUNT": "7", "DIR": "."}
 )
 

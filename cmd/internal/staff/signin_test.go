@@ -52,10 +52,8 @@ func TestCodeIsAcceptedOnce(t *testing.T) {
 	}
 	attempt(p, codeAt(t, totp, p.clock.now()), ErrRefused) // used to set it
 	attempt(p, "", ErrRefused)
-	for _, s := range []*process{p, other} {
-		s.clock.at = p.clock.now().Add(2 * time.Minute)
-	}
-	now := p.clock.now()
+	now := p.clock.now().Add(2 * time.Minute)
+	p.clock.at, other.clock.at = now, now
 	attempt(p, codeAt(t, totp, now.Add(-2*totpPeriod*time.Second)), ErrRefused)
 	attempt(p, codeAt(t, totp, now.Add(2*totpPeriod*time.Second)), ErrRefused)
 	attempt(p, codeAt(t, totp, now.Add(-totpPeriod*time.Second)), nil)

@@ -203,6 +203,14 @@ func (c *removeStaffCommand) Run(ctx context.Context, out *terminal) error {
 
 // change changes an account or a key, and says what is so now.
 func (c *staffChange) change(ctx context.Context, out *terminal, done string, change func(*staff.Service, events.Author) error) error {
+	if err := c.with(ctx, change); err != nil {
+		return err
+	}
+	return out.answer(c.JSON, map[string]any{"name": c.Name, "done": done}, func() error { return out.printf("%s", done) }, false)
+}
+
+// with makes a change on behalf of the API key of the flags.
+func (c *staffChange) with(ctx context.Context, change func(*staff.Service, events.Author) error) error {
 	r, stop, err := openRegistry(ctx, c.Target)
 	if err != nil {
 		return err
@@ -212,10 +220,7 @@ func (c *staffChange) change(ctx context.Context, out *terminal, done string, ch
 	if err != nil {
 		return err
 	}
-	if err := change(r.service, author); err != nil {
-		return err
-	}
-	return out.answer(c.JSON, map[string]any{"name": c.Name, "done": done}, func() error { return out.printf("%s", done) }, false)
+	return change(r.service, author)
 }
 
 // listStaffCommand is ops staff list.

@@ -7,7 +7,7 @@ import (
 
 func TestCommandLineErrorsNameTheFix(t *testing.T) {
 	t.Chdir(t.TempDir())
-	for _, name := range []string{"TILLSTREAM_SHOP", "NATS_URL", "OPS_URL", "STOREFRONT_URL"} {
+	for _, name := range []string{"TILLSTREAM_SHOP", "NATS_URL", "OPS_KEY", "OPS_URL", "STOREFRONT_URL"} {
 		t.Setenv(name, "")
 	}
 	tests := []struct {

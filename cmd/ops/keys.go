@@ -67,17 +67,11 @@ func (c *addKeyCommand) wanted(now time.Time) staff.NewAPIKey {
 
 // Run makes a key.
 func (c *addKeyCommand) Run(ctx context.Context, out *terminal) error {
-	r, stop, err := openRegistry(ctx, c.Target)
-	if err != nil {
+	wanted, key := c.wanted(time.Now()), ""
+	err := c.with(ctx, func(s *staff.Service, author events.Author) (err error) {
+		key, err = s.MakeKey(ctx, wanted, author)
 		return err
-	}
-	defer stop()
-	author, err := r.author(ctx, c.Reason)
-	if err != nil {
-		return err
-	}
-	wanted := c.wanted(time.Now())
-	key, err := r.service.MakeKey(ctx, wanted, author)
+	})
 	if err != nil {
 		return err
 	}

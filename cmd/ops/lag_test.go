@@ -35,6 +35,7 @@ func TestLagShowsLanes(t *testing.T) {
 			t.Errorf("line %d: got %q, want %q", i, got, want)
 		}
 	}
+	b.admit()
 	pauseAndResume(t, b)
 	if code, stdout, _ := ops(t, "lag", "--json", "--nats", b.url); code != exitOK || !strings.Contains(words(stdout), `"open": [ { "sequence": 2, "attempt": 4,`) {
 		t.Errorf("lag --json: got exit code %d:\n%s", code, stdout)
@@ -45,7 +46,7 @@ func TestLagShowsLanes(t *testing.T) {
 func pauseAndResume(t *testing.T, b *broker) {
 	t.Helper()
 	for _, step := range []struct{ args, want, unwanted string }{
-		{"pause views", "orders.projection project 2 2 0 paused", "inventory"},
+		{"pause views", "orders.projection project 2 3 0 paused", "inventory"},
 		{"lag", "orders.projection project 2 2 0 paused", "inventory decide 1 3 0 paused"},
 		{"pause inventory --for 1h", "inventory decide 1 4 0 paused inventory paused until", "orders.projection"},
 		{"pause projections --json", `"paused": true`, "inventory"},

@@ -43,11 +43,12 @@ func TestRedriveWaitsForAProcess(t *testing.T) {
 	b := newBroker(t)
 	b.rejectedOrder("o1")
 	b.deadLetter("inventory", 1)
+	b.admit()
 	code, stdout, stderr := ops(t, "deadletters", "redrive", "1", "--reason", "mended in 1.4.2", "--nats", b.url)
 	if code != exitProblem || !strings.Contains(stderr, "inventory runs in no process: the request waits in the log") || !strings.Contains(words(stdout), "1 inventory 1 1 waiting: inventory runs in no process") {
 		t.Errorf("got exit code %d:\n%s%s", code, stdout, stderr)
 	}
-	code, stdout, _ = ops(t, "tail", "--domain", "ops", "--since", "1h", "--count", "1", "--json", "--nats", b.url)
+	code, stdout, _ = ops(t, "tail", "--type", "ops.redelivery_requested", "--since", "1h", "--count", "1", "--json", "--nats", b.url)
 	if code != exitOK || !strings.Contains(stdout, `"actor":"key:ops"`) || !strings.Contains(stdout, `"reason":"mended in 1.4.2"`) {
 		t.Errorf("got exit code %d:\n%s", code, stdout)
 	}
@@ -67,6 +68,7 @@ func TestDiscardNamesEntitiesThatStayUnavailable(t *testing.T) {
 	b.unreadable("o1")
 	b.deadLetter("orders", 4)
 	b.deadLetter("orders", 1)
+	b.admit()
 	code, _, stderr := ops(t, "deadletters", "discard", "--all", "--reason", "not ours", "--nats", b.url)
 	if code != exitOK || strings.Count(stderr, "still cannot be read") != 1 || !strings.Contains(stderr, "event 4 still cannot be read, so orders.o1 stays unavailable") {
 		t.Errorf("got exit code %d and %q", code, stderr)
@@ -115,6 +117,7 @@ func TestDiscardedDeadLetterIsSettled(t *testing.T) {
 	b.rejectedOrder("o1")
 	b.deadLetter("inventory", 1)
 	b.deadLetter("payments", 1)
+	b.admit()
 	code, stdout, _ := ops(t, "deadletters", "discard", "1", "--reason", "refunded by hand", "--nats", b.url)
 	if code != exitOK || stdout != "1 dead letter discarded\n" {
 		t.Errorf("got exit code %d:\n%s", code, stdout)

@@ -12,6 +12,7 @@ func TestVoidDeclaresUnreadableEventsVoid(t *testing.T) {
 	b := newBroker(t)
 	b.rejectedOrder("o1")
 	b.unreadable("o1")
+	b.admit()
 	for _, step := range []struct {
 		args, want string
 		code       int

@@ -201,7 +201,7 @@ func TestEventsNameTheirActor(t *testing.T) {
 	o := ts.buy(t, cart("ada", line{"MUG", 1}))
 	ts.mailed(t, o.Email, 1)
 	want := map[string]string{
-		"inventory.stock_adjusted":   "key:ops",
+		"inventory.stock_adjusted":   "key:local",
 		"orders.placed":              events.ActorGuest,
 		"inventory.reservation_held": events.ActorSystem,
 		"orders.confirmed":           events.ActorSystem,

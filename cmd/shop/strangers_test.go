@@ -56,7 +56,7 @@ func (o operation) at(id string) string {
 }
 
 // API1, API2 and API5 of the OWASP API Top 10: every route with the id of an order is not found with any other token than the
-// order's, and every route of staff refuses every token but the ops token, also those that look like one.
+// order's, and every route of staff refuses every token but a valid API key, also those that look like one.
 func TestEveryRouteNeedsItsToken(t *testing.T) {
 	ts := startShop(t, nil)
 	ts.list(t, "MUG", 1250, 10)

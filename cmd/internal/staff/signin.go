@@ -123,7 +123,10 @@ func (s *Service) check(ctx context.Context, c Credentials, ask factors) (checke
 	if s.sealer == nil {
 		return checked{}, ErrNoSecret
 	}
-	account, _ := s.directory.Account(c.Name)
+	account, err := s.newest(ctx, c.Name)
+	if err != nil {
+		return checked{}, err
+	}
 	try := attempt{name: c.Name, known: account.Exists(), address: c.Address, at: s.log.Now()}
 	if err := s.attempts.begin(try); err != nil {
 		s.refused(resultLocked, try, err)
@@ -144,6 +147,19 @@ func (s *Service) check(ctx context.Context, c Credentials, ask factors) (checke
 	return found, nil
 }
 
+// newest returns an account as the log has it now: another process may have changed it a moment ago. For an account that does not
+// exist it reads the log too, and returns the zero account.
+func (s *Service) newest(ctx context.Context, name string) (Account, error) {
+	if CheckName(name) != nil {
+		return Account{}, nil
+	}
+	account, _, err := Accounts.Read(ctx, s.log, name)
+	if errors.Is(err, eventlog.ErrNotFound) {
+		return Account{}, nil
+	}
+	return account, err
+}
+
 // refused counts and logs a failed attempt. A name that is no account may be a password in the wrong field, so it is not logged.
 func (s *Service) refused(result string, try attempt, cause error) {
 	s.signIns.WithLabelValues(result).Inc()
@@ -156,7 +172,7 @@ func (s *Service) refused(result string, try attempt, cause error) {
 
 // compare compares credentials with those of an account.
 func (s *Service) compare(ctx context.Context, a Account, c Credentials, ask factors) (checked, error) {
-	if a.Status != Active || CheckName(c.Name) != nil {
+	if a.Status != Active {
 		if err := s.hasher.pretend(ctx, c.Password); err != nil {
 			return checked{}, err
 		}

@@ -5,54 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
-	"go.mongodb.org/mongo-driver/v2/mongo"
-
-	"tillstream/cmd/internal/auth"
-	"tillstream/cmd/internal/staff"
-	eventlog "tillstream/events/log"
+	"tillstream/cmd/internal/dryrun"
 	"tillstream/events/worker"
-	"tillstream/inventory"
-	"tillstream/notifications"
-	"tillstream/orders"
-	"tillstream/payments"
 )
-
-// Settings with which the domains are built for a dry run. The domains connect to no server, and their decisions depend on only
-// one setting: whether Stripe's key is a live key.
-const (
-	dummySecret         = "not a secret: a dry run serves no requests"
-	dummyStripeKey      = "sk_test_dry_run"
-	dummyPublishableKey = "pk_test_dry_run"
-	liveKey             = "_live_"
-)
-
-// newDispatcher builds the domains on a log and returns a dispatcher that handles events by their routes.
-func newDispatcher(l *eventlog.Log, stripeKey string) (*worker.Dispatcher, error) {
-	tokens, err := auth.New(auth.Config{Secrets: dummySecret})
-	if err != nil {
-		return nil, err
-	}
-	access := auth.Access{Tokens: tokens, StaffAccess: staff.NewDirectory(l)}
-	if stripeKey == "" {
-		stripeKey = dummyStripeKey
-	}
-	publishable := dummyPublishableKey
-	if strings.Contains(stripeKey, liveKey) {
-		publishable = strings.Replace(publishable, "_test_", liveKey, 1)
-	}
-	stock, err1 := inventory.New(inventory.Config{Access: access, Log: l.ForDomain("inventory")})
-	order, err2 := orders.New(orders.Config{Access: access, DB: new(mongo.Database), Log: l.ForDomain("orders"), Logger: l.Logger()})
-	payment, err3 := payments.New(payments.Config{Access: access, DB: new(mongo.Database), Log: l.ForDomain("payments"), SecretKey: stripeKey,
-		PublishableKey: publishable, WebhookSecret: dummySecret})
-	mail, err4 := notifications.New(notifications.Config{Access: access, Log: l.ForDomain("notifications"), From: "shop@example.com",
-		PublicURL: "https://shop.example.com", SMTPURL: "smtp://localhost:1"})
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
-		return nil, fmt.Errorf("build the domains for a dry run: %w", err)
-	}
-	return worker.NewDispatcher(stock.Worker(), order.Worker(), payment.Worker(), mail.Worker()), nil
-}
 
 // dryRunResult is what redriving one dead letter would do.
 type dryRunResult struct {
@@ -64,7 +20,7 @@ type dryRunResult struct {
 
 // dryRun shows what redriving dead letters would do now. It returns errProblem if one would fail again.
 func dryRun(ctx context.Context, found selected, asJSON bool, out *terminal) error {
-	dispatcher, err := newDispatcher(found.reader.Log(), found.shop.StripeSecretKey)
+	dispatcher, err := dryrun.Dispatcher(found.reader.Log(), found.shop.StripeSecretKey)
 	if err != nil {
 		return err
 	}

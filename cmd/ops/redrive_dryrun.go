@@ -20,7 +20,7 @@ type dryRunResult struct {
 
 // dryRun shows what redriving dead letters would do now. It returns errProblem if one would fail again.
 func dryRun(ctx context.Context, found selected, asJSON bool, out *terminal) error {
-	dispatcher, err := dryrun.NewDispatcher(found.reader.Log(), found.shop.StripeSecretKey)
+	dispatcher, err := dryrun.Dispatcher(found.reader.Log(), found.shop.StripeSecretKey)
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
-// Package dryrun builds the domains of the shop without their servers, so that a tool knows which lane handles which events, and
-// what handling one again would do.
+// Package dryrun builds the domains of the shop on a log to find out what handling an event would do. The domains serve no requests,
+// connect to no server and append nothing: a [worker.Dispatcher] runs their decisions on the state in the log and returns the facts.
 package dryrun
 
 import (
@@ -28,8 +28,8 @@ const (
 	liveKey             = "_live_"
 )
 
-// NewDispatcher builds the domains on a log and returns a dispatcher that handles events by their routes.
-func NewDispatcher(l *eventlog.Log, stripeKey string) (*worker.Dispatcher, error) {
+// Dispatcher builds the domains on a log and returns a dispatcher that handles events by their routes. stripeKey may be empty.
+func Dispatcher(l *eventlog.Log, stripeKey string) (*worker.Dispatcher, error) {
 	tokens, err := auth.New(auth.Config{Secrets: dummySecret})
 	if err != nil {
 		return nil, err

@@ -14,7 +14,7 @@ var ErrConfig = errors.New("invalid storefront configuration")
 
 // Config configures a storefront.
 type Config struct {
-	// API serves /api, /webhooks and /ops, and the pages' own reads of the catalogue. Required.
+	// API serves /api and /webhooks, and the pages' own reads of the catalogue. Required.
 	API http.Handler
 	// Logger is where errors are logged. Default: nowhere.
 	Logger *slog.Logger

@@ -12,7 +12,7 @@
 // its own processes it is the handler that [Proxy] returns. The pages read the catalogue through it too.
 //
 //	browser ──► / /items /cart /checkout /orders ──► pages ──┐
-//	        ──► /api /webhooks /ops ─────────────────────────┴─► Config.API ──► domains, or Proxy ──► their replicas
+//	        ──► /api /webhooks ──────────────────────────────┴─► Config.API ──► domains, or Proxy ──► their replicas
 //
 // The life of one purchase: item.js adds a line to the cart (store.js, localStorage). cart.js reads price and stock from
 // the API again. checkout.js posts the order under an Idempotency-Key that belongs to exactly this body, saves the access

@@ -21,8 +21,8 @@ type shop struct {
 	catalogue catalogue
 }
 
-// New builds the handler for the whole origin: pages, pictures and assets are served here, everything under /api,
-// /webhooks and /ops by config.API. It returns [ErrConfig] when a setting is wrong.
+// New builds the handler for the whole origin: pages, pictures and assets are served here, everything under /api
+// and /webhooks by config.API. It returns [ErrConfig] when a setting is wrong.
 func New(config Config) (http.Handler, error) {
 	config, err := config.checked()
 	if err != nil {
@@ -42,7 +42,7 @@ func New(config Config) (http.Handler, error) {
 	}
 	s := &shop{Config: config, assets: assets, pages: pages, catalogue: catalogue{api: config.API}}
 	origin := http.NewServeMux()
-	for _, prefix := range []string{"/api/", "/webhooks/", "/ops/api/"} {
+	for _, prefix := range []string{"/api/", "/webhooks/"} {
 		origin.Handle(prefix, s.API) // not compressed here: the API's event streams must not wait in a buffer
 	}
 	origin.Handle("/", securityHeaders(s.SandboxURL, compress(s.routes())))

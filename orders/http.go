@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
@@ -38,7 +39,7 @@ func (s *Service) Register(router huma.API) {
 		Summary: "Follow an order", Description: "Server-Sent Events: the order at once, and again after each change. Event `status`, data as of GET /api/orders/{id}.",
 		Security: api.OrderSecurity, Middlewares: append(guest, api.IdentifyClient(s.config.Proxies), s.streams.Limit(router)), Errors: []int{404, 429, 503}, Responses: api.EventStreamResponse()}, s.follow)
 	huma.Register(router, huma.Operation{OperationID: "list-orders", Method: http.MethodGet, Path: "/ops/api/orders", Tags: []string{"Staff"},
-		Summary: "List orders, newest first", Security: api.StaffSecurity, Middlewares: staff, Errors: []int{400, 401, 403, 503}}, s.list)
+		Summary: "List and search orders", Security: api.StaffSecurity, Middlewares: staff, Errors: []int{400, 401, 403, 422, 503}}, s.list)
 }
 
 // problems maps the errors of this API to its answers.
@@ -47,7 +48,7 @@ var problems = []api.Problem{
 	{Err: ErrNotCancellable, Kind: api.Conflict, Detail: "This order can no longer be cancelled. Please look at its current status."},
 	{Err: eventlog.ErrNotFound, Kind: api.NotFound, Detail: detailHidden},
 	{Err: events.ErrBadID, Kind: api.NotFound, Detail: detailHidden},
-	{Err: errDatabase, Kind: api.Unavailable},
+	{Err: errLoading, Kind: api.Unavailable},
 }
 
 func (s *Service) problem(ctx context.Context, err error) error {
@@ -218,16 +219,24 @@ func (s *Service) cancel(ctx context.Context, in *orderInput) (*orderOutput, err
 }
 
 func (s *Service) list(ctx context.Context, in *listInput) (*listOutput, error) {
-	found, next, err := s.find(ctx, query{Status: in.Status, Payment: in.Payment, Text: in.Q, Limit: in.Limit, Cursor: in.Cursor})
+	q, err := in.query(s.config.Log.Now().UTC())
+	if err != nil {
+		return nil, s.problem(ctx, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, listPatience)
+	defer cancel()
+	page, err := s.index.find(ctx, q)
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
 	out := &listOutput{}
-	out.Body.NextCursor = next
-	out.Body.Orders = make([]listedOrder, 0, len(found))
-	for _, o := range found {
-		out.Body.Orders = append(out.Body.Orders, listedOrder{ID: o.ID, Number: o.Number, Status: o.Status, PaymentStatus: o.Payment,
-			FulfilmentStatus: o.Fulfilment, Email: o.Customer.Email, Total: o.Total, PlacedAt: o.PlacedAt})
+	out.Body.NextCursor, out.Body.Total, out.Body.Exact = page.next, page.total, page.exact
+	out.Body.Orders = make([]listedOrder, 0, len(page.rows))
+	for i := range page.rows {
+		out.Body.Orders = append(out.Body.Orders, page.rows[i].listed())
 	}
 	return out, nil
 }
+
+// listPatience is how long a request waits for the list of orders after a start.
+const listPatience = 5 * time.Second

@@ -14,6 +14,7 @@ import (
 	"tillstream/events/api"
 	"tillstream/events/failpoint"
 	eventlog "tillstream/events/log"
+	"tillstream/events/text"
 )
 
 // detailHidden is the answer to a request without the access token of the order. It is the same as for an order that does not
@@ -40,6 +41,9 @@ func (s *Service) Register(router huma.API) {
 		Security: api.OrderSecurity, Middlewares: append(guest, api.IdentifyClient(s.config.Proxies), s.streams.Limit(router)), Errors: []int{404, 429, 503}, Responses: api.EventStreamResponse()}, s.follow)
 	huma.Register(router, huma.Operation{OperationID: "list-orders", Method: http.MethodGet, Path: "/ops/api/orders", Tags: []string{"Staff"},
 		Summary: "List and search orders", Security: api.StaffSecurity, Middlewares: staff, Errors: []int{400, 401, 403, 422, 503}}, s.list)
+	huma.Register(router, huma.Operation{OperationID: "staff-cancel-order", Method: http.MethodPost, Path: "/ops/api/orders/{id}/cancel", Tags: []string{"Staff"},
+		Summary: "Cancel an unpaid order of a customer", Security: api.StaffSecurity, Middlewares: huma.Middlewares{api.RequireStaff(router, s.config.Access, api.WriteOrders)},
+		MaxBodyBytes: api.MaxBody, Errors: []int{401, 403, 404, 409, 422, 503}}, s.cancelByStaff)
 }
 
 // problems maps the errors of this API to its answers.
@@ -194,28 +198,51 @@ func (s *Service) get(ctx context.Context, in *orderInput) (*orderOutput, error)
 }
 
 func (s *Service) cancel(ctx context.Context, in *orderInput) (*orderOutput, error) {
-	var order Order
-	err := s.config.Log.Do(ctx, func(tx *eventlog.Tx) error {
-		tx.WithAuthor(api.PrincipalOf(ctx).Author(""))
-		tx.WithCorrelation(in.ID)
-		var err error
-		if order, err = Orders.Load(tx, in.ID); err != nil {
+	order, err := s.cancelOrder(ctx, in.ID, "")
+	if err != nil {
+		return nil, s.problem(ctx, err)
+	}
+	return &orderOutput{Body: newOrderBody(order)}, nil
+}
+
+type staffCancelInput struct {
+	ID   string `path:"id"`
+	Body struct {
+		Reason string `json:"reason" minLength:"1" maxLength:"500" doc:"Why, for the audit"`
+	}
+}
+
+func (s *Service) cancelByStaff(ctx context.Context, in *staffCancelInput) (*orderOutput, error) {
+	reason, err := text.Clean(in.Body.Reason)
+	if err != nil {
+		return nil, s.problem(ctx, &events.InvalidError{Faults: []events.Fault{{Field: "reason", Message: err.Error()}}})
+	}
+	order, err := s.cancelOrder(ctx, in.ID, reason)
+	if err != nil {
+		return nil, s.problem(ctx, err)
+	}
+	return &orderOutput{Body: newOrderBody(order)}, nil
+}
+
+// cancelOrder cancels an unpaid order, with the reason of staff.
+func (s *Service) cancelOrder(ctx context.Context, id, reason string) (order Order, err error) {
+	err = s.config.Log.Do(ctx, func(tx *eventlog.Tx) error {
+		tx.WithAuthor(api.PrincipalOf(ctx).Author(reason))
+		tx.WithCorrelation(id)
+		if order, err = Orders.Load(tx, id); err != nil {
 			return err
 		}
 		if !order.Exists() {
-			return fmt.Errorf("%w: order %s", eventlog.ErrNotFound, in.ID)
+			return fmt.Errorf("%w: order %s", eventlog.ErrNotFound, id)
 		}
 		facts, err := order.Cancel()
 		if err != nil {
 			return err
 		}
-		order, err = appendAndLoad(tx, in.ID, facts)
+		order, err = appendAndLoad(tx, id, facts)
 		return err
 	})
-	if err != nil {
-		return nil, s.problem(ctx, err)
-	}
-	return &orderOutput{Body: newOrderBody(order)}, nil
+	return order, err
 }
 
 func (s *Service) list(ctx context.Context, in *listInput) (*listOutput, error) {

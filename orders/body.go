@@ -111,11 +111,20 @@ func newOrderBody(o Order) OrderBody {
 }
 
 type listInput struct {
-	Status  Status        `query:"status" enum:"placed,awaiting_payment,capturing,confirmed,rejected,expired,cancelled,paid_late"`
-	Payment PaymentStatus `query:"payment_status" enum:"unpaid,authorized,paid,partly_refunded,refunded"`
-	Q       string        `query:"q" maxLength:"254" doc:"An e-mail address, an order number or an id"`
-	Limit   int           `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	Cursor  string        `query:"cursor" maxLength:"200"`
+	Q          string             `query:"q" maxLength:"254" doc:"What staff type: an order number in any spelling, an id, an e-mail address, a Stripe id; or words of name, address and SKU, statuses and dates such as 2026-11-01..2026-11-07, today, 7d"`
+	Status     []Status           `query:"status" enum:"placed,awaiting_payment,capturing,confirmed,rejected,expired,cancelled,paid_late" doc:"One or more, separated by commas"`
+	Payment    []PaymentStatus    `query:"payment_status" enum:"unpaid,authorized,paid,partly_refunded,refunded" doc:"One or more, separated by commas"`
+	Fulfilment []FulfilmentStatus `query:"fulfilment_status" enum:"unfulfilled,partly_fulfilled" doc:"One or more, separated by commas"`
+	From       string             `query:"from" maxLength:"40" doc:"Placed on this day or later; a date, or a time as of RFC 3339"`
+	To         string             `query:"to" maxLength:"40" doc:"Placed on this day or earlier; a date, or before a time as of RFC 3339"`
+	Sort       string             `query:"sort" enum:"newest,oldest,total,changed" default:"newest"`
+	Limit      int                `query:"limit" minimum:"1" maximum:"500" default:"50"`
+	Skip       int                `query:"skip" minimum:"0" doc:"Leave out this many orders; a cursor is better, because new orders do not move it"`
+	Cursor     string             `query:"cursor" maxLength:"200"`
+}
+
+func badDate(field, text string) error {
+	return &events.InvalidError{Faults: []events.Fault{{Field: "query." + field, Message: "want a date such as 2026-11-01, today, 7d, or a time such as 2026-11-01T12:00:00Z", Value: text}}}
 }
 
 type listedOrder struct {
@@ -125,13 +134,23 @@ type listedOrder struct {
 	PaymentStatus    PaymentStatus    `json:"payment_status"`
 	FulfilmentStatus FulfilmentStatus `json:"fulfilment_status"`
 	Email            string           `json:"email"`
+	Name             string           `json:"name"`
+	Place            string           `json:"place" doc:"City and country"`
 	Total            events.Money     `json:"total"`
 	PlacedAt         time.Time        `json:"placed_at"`
+	ChangedAt        time.Time        `json:"changed_at"`
+}
+
+func (r *row) listed() listedOrder {
+	return listedOrder{ID: r.id, Number: r.number, Status: r.status, PaymentStatus: r.payment, FulfilmentStatus: r.fulfilment,
+		Email: r.email, Name: r.name, Place: r.place, Total: r.total, PlacedAt: r.placed, ChangedAt: r.changed}
 }
 
 type listOutput struct {
 	Body struct {
 		Orders     []listedOrder `json:"orders"`
+		Total      int           `json:"total" doc:"Of all pages"`
+		Exact      bool          `json:"exact" doc:"q names an order, or a customer by the e-mail address"`
 		NextCursor string        `json:"next_cursor,omitempty"`
 	}
 }

@@ -267,7 +267,7 @@ func TestAnySequenceOfEventsKeepsTheInvariants(t *testing.T) {
 	})
 }
 
-func lookup(sku string) (Priced, bool) {
+func priceOf(sku string) (Priced, bool) {
 	items := map[string]Priced{
 		"MUG":  {Title: "Mug", Price: events.Money{Amount: 1250, Currency: "GBP"}},
 		"CUP":  {Title: "Cup", Price: events.Money{Amount: 99, Currency: "GBP"}},
@@ -281,7 +281,7 @@ func lookup(sku string) (Priced, bool) {
 func TestPriceAddsUpLinesAndShipping(t *testing.T) {
 	t.Parallel()
 	lines := []events.ReservedLine{{SKU: "MUG", Quantity: 2}, {SKU: "CUP", Quantity: 3}}
-	got, err := Price("o1", Placement{Lines: lines}, "h", lookup, Terms{Shipping: ShippingFees{"GBP": 350}, HoldFor: time.Hour}, start)
+	got, err := Price("o1", Placement{Lines: lines}, "h", priceOf, Terms{Shipping: ShippingFees{"GBP": 350}, HoldFor: time.Hour}, start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +304,7 @@ func TestPriceRefusesUnknownItemsMixedCurrenciesAndOverflow(t *testing.T) {
 		"sum overflow":     {{SKU: "MOON", Quantity: 7}, {SKU: "MUG", Quantity: 1 << 57}},
 	} {
 		var invalid *events.InvalidError
-		if _, err := Price("o1", Placement{Lines: lines}, "h", lookup, Terms{HoldFor: time.Hour}, start); !errors.As(err, &invalid) {
+		if _, err := Price("o1", Placement{Lines: lines}, "h", priceOf, Terms{HoldFor: time.Hour}, start); !errors.As(err, &invalid) {
 			t.Errorf("%s: got %v, want an InvalidError", name, err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
@@ -13,6 +14,7 @@ import (
 	"tillstream/events/api"
 	"tillstream/events/failpoint"
 	eventlog "tillstream/events/log"
+	"tillstream/events/text"
 )
 
 // detailHidden is the answer to a request without the access token of the order. It is the same as for an order that does not
@@ -38,7 +40,10 @@ func (s *Service) Register(router huma.API) {
 		Summary: "Follow an order", Description: "Server-Sent Events: the order at once, and again after each change. Event `status`, data as of GET /api/orders/{id}.",
 		Security: api.OrderSecurity, Middlewares: append(guest, api.IdentifyClient(s.config.Proxies), s.streams.Limit(router)), Errors: []int{404, 429, 503}, Responses: api.EventStreamResponse()}, s.follow)
 	huma.Register(router, huma.Operation{OperationID: "list-orders", Method: http.MethodGet, Path: "/ops/api/orders", Tags: []string{"Staff"},
-		Summary: "List orders, newest first", Security: api.StaffSecurity, Middlewares: staff, Errors: []int{400, 401, 403, 503}}, s.list)
+		Summary: "List and search orders", Security: api.StaffSecurity, Middlewares: staff, Errors: []int{400, 401, 403, 422, 503}}, s.list)
+	huma.Register(router, huma.Operation{OperationID: "staff-cancel-order", Method: http.MethodPost, Path: "/ops/api/orders/{id}/cancel", Tags: []string{"Staff"},
+		Summary: "Cancel an unpaid order of a customer", Security: api.StaffSecurity, Middlewares: huma.Middlewares{api.RequireStaff(router, s.config.Access, api.WriteOrders)},
+		MaxBodyBytes: api.MaxBody, Errors: []int{401, 403, 404, 409, 422, 503}}, s.cancelByStaff)
 }
 
 // problems maps the errors of this API to its answers.
@@ -47,7 +52,7 @@ var problems = []api.Problem{
 	{Err: ErrNotCancellable, Kind: api.Conflict, Detail: "This order can no longer be cancelled. Please look at its current status."},
 	{Err: eventlog.ErrNotFound, Kind: api.NotFound, Detail: detailHidden},
 	{Err: events.ErrBadID, Kind: api.NotFound, Detail: detailHidden},
-	{Err: errDatabase, Kind: api.Unavailable},
+	{Err: errLoading, Kind: api.Unavailable},
 }
 
 func (s *Service) problem(ctx context.Context, err error) error {
@@ -193,41 +198,72 @@ func (s *Service) get(ctx context.Context, in *orderInput) (*orderOutput, error)
 }
 
 func (s *Service) cancel(ctx context.Context, in *orderInput) (*orderOutput, error) {
-	var order Order
-	err := s.config.Log.Do(ctx, func(tx *eventlog.Tx) error {
-		tx.WithAuthor(api.PrincipalOf(ctx).Author(""))
-		tx.WithCorrelation(in.ID)
-		var err error
-		if order, err = Orders.Load(tx, in.ID); err != nil {
-			return err
-		}
-		if !order.Exists() {
-			return fmt.Errorf("%w: order %s", eventlog.ErrNotFound, in.ID)
-		}
-		facts, err := order.Cancel()
-		if err != nil {
-			return err
-		}
-		order, err = appendAndLoad(tx, in.ID, facts)
-		return err
-	})
+	order, err := s.cancelOrder(ctx, in.ID, "")
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
 	return &orderOutput{Body: newOrderBody(order)}, nil
 }
 
+type staffCancelInput struct {
+	ID   string `path:"id"`
+	Body struct {
+		Reason string `json:"reason" minLength:"1" maxLength:"500" doc:"Why, for the audit"`
+	}
+}
+
+func (s *Service) cancelByStaff(ctx context.Context, in *staffCancelInput) (*orderOutput, error) {
+	reason, err := text.Clean(in.Body.Reason)
+	if err != nil {
+		return nil, s.problem(ctx, &events.InvalidError{Faults: []events.Fault{{Field: "reason", Message: err.Error()}}})
+	}
+	order, err := s.cancelOrder(ctx, in.ID, reason)
+	if err != nil {
+		return nil, s.problem(ctx, err)
+	}
+	return &orderOutput{Body: newOrderBody(order)}, nil
+}
+
+// cancelOrder cancels an unpaid order, with the reason of staff.
+func (s *Service) cancelOrder(ctx context.Context, id, reason string) (order Order, err error) {
+	err = s.config.Log.Do(ctx, func(tx *eventlog.Tx) error {
+		tx.WithAuthor(api.PrincipalOf(ctx).Author(reason))
+		tx.WithCorrelation(id)
+		if order, err = Orders.Load(tx, id); err != nil {
+			return err
+		}
+		if !order.Exists() {
+			return fmt.Errorf("%w: order %s", eventlog.ErrNotFound, id)
+		}
+		facts, err := order.Cancel()
+		if err != nil {
+			return err
+		}
+		order, err = appendAndLoad(tx, id, facts)
+		return err
+	})
+	return order, err
+}
+
 func (s *Service) list(ctx context.Context, in *listInput) (*listOutput, error) {
-	found, next, err := s.find(ctx, query{Status: in.Status, Payment: in.Payment, Text: in.Q, Limit: in.Limit, Cursor: in.Cursor})
+	q, err := in.query(s.config.Log.Now().UTC())
+	if err != nil {
+		return nil, s.problem(ctx, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, listPatience)
+	defer cancel()
+	page, err := s.index.find(ctx, q)
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
 	out := &listOutput{}
-	out.Body.NextCursor = next
-	out.Body.Orders = make([]listedOrder, 0, len(found))
-	for _, o := range found {
-		out.Body.Orders = append(out.Body.Orders, listedOrder{ID: o.ID, Number: o.Number, Status: o.Status, PaymentStatus: o.Payment,
-			FulfilmentStatus: o.Fulfilment, Email: o.Customer.Email, Total: o.Total, PlacedAt: o.PlacedAt})
+	out.Body.NextCursor, out.Body.Total, out.Body.Exact = page.next, page.total, page.exact
+	out.Body.Orders = make([]listedOrder, 0, len(page.rows))
+	for i := range page.rows {
+		out.Body.Orders = append(out.Body.Orders, page.rows[i].listed())
 	}
 	return out, nil
 }
+
+// listPatience is how long a request waits for the list of orders after a start.
+const listPatience = 5 * time.Second

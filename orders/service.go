@@ -50,6 +50,7 @@ type Config struct {
 type Service struct {
 	config      Config
 	prices      *prices
+	index       *index
 	expiryPace  project.Pace // paces the search for orders to expire
 	open        *openOrders
 	streams     *api.Streams
@@ -84,7 +85,7 @@ func New(config Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("orders: Config.Streams: %w", err)
 	}
-	return &Service{config: config, open: newOpenOrders(), prices: &prices{}, streams: streams, subscribers: newSubscribers()}, nil
+	return &Service{config: config, open: newOpenOrders(), prices: &prices{}, index: newIndex(config.Logger), streams: streams, subscribers: newSubscribers()}, nil
 }
 
 // Ready returns an error until the price list is read, before which an order would cost one read of the log per item, and until

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"tillstream/cmd/internal/target"
@@ -17,9 +18,12 @@ import (
 // ordersCommand is ops orders.
 type ordersCommand struct {
 	target.Target `embed:""`
-	Status        string `help:"List only orders with this status: placed, awaiting_payment, capturing, confirmed, rejected, expired, cancelled, paid_late." placeholder:"STATUS" predictor:"status"`
-	Payment       string `help:"List only orders with this payment status: unpaid, authorized, paid, partly_refunded, refunded." placeholder:"STATUS" predictor:"payment"`
-	Q             string `help:"List only orders with this e-mail address, order number or id." placeholder:"TEXT"`
+	Search        string `name:"search" aliases:"q" help:"List only what this text names: an order number in any spelling, an id, an e-mail address, a Stripe id; or parts of names, SKUs, statuses, dates." placeholder:"TEXT"`
+	Status        string `help:"List only orders with one of these statuses, separated by commas: placed, awaiting_payment, capturing, confirmed, rejected, expired, cancelled, paid_late." placeholder:"STATUS" predictor:"status"`
+	Payment       string `help:"List only orders with one of these payment statuses: unpaid, authorized, paid, partly_refunded, refunded." placeholder:"STATUS" predictor:"payment"`
+	Since         string `help:"List only orders placed on this day or later: 2026-11-01, yesterday, 7d, or a time." placeholder:"DATE"`
+	Until         string `help:"List only orders placed on this day or earlier." placeholder:"DATE"`
+	Sort          string `help:"newest, oldest, total (the largest first) or changed." enum:"newest,oldest,total,changed" default:"newest"`
 	Limit         int    `help:"List at most this many." default:"20"`
 	JSON          bool   `name:"json" help:"Write the list as JSON."`
 	CSV           bool   `name:"csv" help:"Write the list as CSV."`
@@ -27,11 +31,11 @@ type ordersCommand struct {
 
 // Help is shown by ops orders --help.
 func (ordersCommand) Help() string {
-	return `The list comes from the staff API, which reads the projection of the orders: ops lag shows how far it is behind. A long e-mail address is shortened in its middle; --wide, --csv and --json have it in full.
+	return `The list comes from the staff API, which keeps an index of all orders in memory. A long e-mail address is shortened in its middle; --wide, --csv and --json have it in full.
 
 Examples:
   ops orders --status awaiting_payment
-  ops orders --q ada@example.com
+  ops orders --search ada@example.com --since 7d
   ops orders --limit 1000 --csv > orders.csv`
 }
 
@@ -55,11 +59,18 @@ func (c *ordersCommand) Validate() error {
 	if c.Limit < 1 {
 		return fmt.Errorf("--limit %d: want 1 or more", c.Limit)
 	}
-	if all := orders.Statuses(); c.Status != "" && !slices.Contains(all, orders.Status(c.Status)) {
-		return fmt.Errorf("--status %s: want one of %v", c.Status, all)
+	if err := checkEach("--status", c.Status, orders.Statuses()); err != nil {
+		return err
 	}
-	if all := orders.PaymentStatuses(); c.Payment != "" && !slices.Contains(all, orders.PaymentStatus(c.Payment)) {
-		return fmt.Errorf("--payment %s: want one of %v", c.Payment, all)
+	return checkEach("--payment", c.Payment, orders.PaymentStatuses())
+}
+
+// checkEach returns an error for a value, of several separated by commas, that is not one of all.
+func checkEach[S ~string](flag, values string, all []S) error {
+	for value := range strings.SplitSeq(values, ",") {
+		if values != "" && !slices.Contains(all, S(value)) {
+			return fmt.Errorf("%s %s: want one of %v", flag, value, all)
+		}
 	}
 	return nil
 }
@@ -112,7 +123,7 @@ func (c *ordersCommand) fetch(ctx context.Context, api *staffAPI) (rows []orderR
 	rows = []orderRow{}
 	for cursor := ""; len(rows) < c.Limit; {
 		query := url.Values{"limit": {strconv.Itoa(min(c.Limit-len(rows), largestPage))}}
-		for name, value := range map[string]string{"status": c.Status, "payment_status": c.Payment, "q": c.Q, "cursor": cursor} {
+		for name, value := range map[string]string{"status": c.Status, "payment_status": c.Payment, "q": c.Search, "from": c.Since, "to": c.Until, "sort": c.Sort, "cursor": cursor} {
 			if value != "" {
 				query.Set(name, value)
 			}

@@ -34,7 +34,7 @@ func TestOrdersReadsPagesUpToTheLimit(t *testing.T) {
 			"total": gbp(1250), "placed_at": "2026-01-02T03:04:05Z"}
 		return map[string]any{"orders": []any{row}, "next_cursor": q.Get("cursor") + "x"}
 	})
-	code, stdout, stderr := ops(t, append([]string{"orders", "--limit", "3", "--status", "confirmed", "--payment", "paid", "--q", "a@example.com"}, target...)...)
+	code, stdout, stderr := ops(t, append([]string{"orders", "--limit", "3", "--status", "confirmed", "--payment", "paid", "--search", "a@example.com"}, target...)...)
 	lines := strings.Split(stdout, "\n")
 	if code != exitOK || len(lines) != 5 || !strings.Contains(stderr, "there are more orders") {
 		t.Fatalf("got exit code %d:\n%s%s", code, stdout, stderr)

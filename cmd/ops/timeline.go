@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"tillstream/cmd/internal/target"
 	"tillstream/events"
+	"tillstream/events/lookup"
 	"tillstream/events/replay"
 )
 
@@ -131,14 +133,18 @@ func openOrder(ctx context.Context, flags target.Target, name string, out *termi
 // findOrder returns the id of an order that is named by its id or number. Numbers are looked up in the database, and in the
 // log if the database is unavailable or behind.
 func findOrder(ctx context.Context, shop target.Shop, reader *replay.Reader, name string, out *terminal) (string, error) {
-	if err := events.CheckID(name); err != nil {
-		return "", err
+	typed := lookup.Parse(name, time.Now())
+	id := cmp.Or(typed.UUID, typed.ID)
+	if err := events.CheckID(id); err == nil {
+		_, err := reader.Newest(ctx, events.PrefixOrder+id)
+		if err == nil || !errors.Is(err, replay.ErrNotFound) {
+			return id, err
+		}
 	}
-	_, err := reader.Newest(ctx, events.PrefixOrder+name)
-	if err == nil || !errors.Is(err, replay.ErrNotFound) {
-		return name, err
+	number := typed.Number
+	if number == "" {
+		return "", fmt.Errorf("no order has the id or number %s; ops orders --search finds orders by e-mail address, name and more", oneLine(name))
 	}
-	number := strings.ToUpper(name)
 	if shop.MongoDB != "" {
 		id, err := findOrderNumber(ctx, shop, number)
 		if err == nil {
@@ -150,7 +156,7 @@ func findOrder(ctx context.Context, shop target.Shop, reader *replay.Reader, nam
 	}
 	id, err := reader.FindOrder(ctx, number)
 	if errors.Is(err, replay.ErrNotFound) {
-		return "", fmt.Errorf("no order has the id or number %s; ops orders --q EMAIL lists the orders of a customer", name)
+		return "", fmt.Errorf("no order has the id or number %s; ops orders --search finds orders by e-mail address, name and more", oneLine(name))
 	}
 	return id, err
 }

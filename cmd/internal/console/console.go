@@ -13,7 +13,7 @@ import (
 	"tillstream/events/replay"
 )
 
-// console holds what all pages share. Only tally, gauges and streams change after New.
+// console holds what all pages share. Only tally, gauges, streams and mails change after New.
 type console struct {
 	Config
 	assets    *web.Assets
@@ -26,6 +26,7 @@ type console struct {
 	tally     *tally
 	gauges    *gauges
 	streams   atomic.Int64 // open event streams
+	mails     mails
 }
 
 // Console is the handler of everything under /ops.

@@ -28,7 +28,7 @@ import (
 func (c *console) functions() template.FuncMap {
 	functions := template.FuncMap{"asset": c.assets.Address, "money": web.Price, "number": number, "ago": ago, "exact": exact, "short": short,
 		"entity": entityPage, "event": eventPage, "printable": text.Printable, "plural": plural, "lower": strings.ToLower,
-		"dict": dict, "duration": duration}
+		"dict": dict, "duration": duration, "statusClass": statusClass, "words": words}
 	maps.Copy(functions, goodsFunctions())
 	return functions
 }

@@ -7,6 +7,8 @@
 //	ops tail                    events as they are appended
 //	ops lag                     how far each lane is behind, and which process runs it
 //	ops deadletters             events that lanes could not handle: list, show, redrive, discard
+//	ops redeliver               have lanes handle events again; --dry-run shows what they would do
+//	ops replays                 replays: list, show, approve, stop
 //	ops pause LANE …            stop lanes, or all projections, until they are resumed
 //	ops resume LANE …           end a pause
 //	ops rebuild PROJECTION      compare a projection with the log and write what differs; --dry-run only compares
@@ -19,7 +21,7 @@
 //
 // The shop is found through --shop FILE (what cmd/shop --ready-file wrote), through addresses (--nats, --mongodb, --ops …),
 // or through ./data/ready.json if neither is given. Only these commands change the shop: import-items, pause, resume,
-// deadletters redrive, deadletters discard, rebuild, repair --yes, topology --apply, void and restore.
+// deadletters redrive, deadletters discard, redeliver, replays approve, replays stop, rebuild, repair --yes, topology --apply, void and restore.
 //
 // A command line is parsed into [commands]. The Run method of the selected command opens the shop through cmd/internal/target
 // and reads it through events/replay. A [terminal] writes the answer to stdout, as text of at most 80 columns or as JSON, and

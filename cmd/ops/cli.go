@@ -45,6 +45,8 @@ type commands struct {
 	Tail        tailCommand        `cmd:"" help:"Show events as they are appended."`
 	Lag         lagCommand         `cmd:"" help:"Show how far each lane is behind, and which process runs it."`
 	DeadLetters deadLettersCommand `cmd:"" name:"deadletters" help:"List, show, redrive or discard dead letters: events that lanes could not handle."`
+	Redeliver   redeliverCommand   `cmd:"" help:"Have lanes handle events again, whether or not they could before."`
+	Replays     replaysCommand     `cmd:"" help:"List, show, approve or stop replays."`
 	Pause       pauseCommand       `cmd:"" help:"Stop lanes until they are resumed."`
 	Resume      resumeCommand      `cmd:"" help:"End the pause of lanes."`
 	Rebuild     rebuildCommand     `cmd:"" help:"Compare projections with the log and write what differs."`

@@ -11,6 +11,8 @@
 //	ops tail                    events as they are appended
 //	ops lag                     how far each lane is behind, and which process runs it
 //	ops deadletters             events that lanes could not handle: list, show, redrive, discard
+//	ops redeliver               have lanes handle events again; --dry-run shows what they would do
+//	ops replays                 replays: list, show, approve, stop
 //	ops pause LANE …            stop lanes, or all projections, until they are resumed
 //	ops resume LANE …           end a pause
 //	ops rebuild PROJECTION      compare a projection with the log and write what differs; --dry-run only compares

@@ -55,23 +55,28 @@ func writeDryRun(results []dryRunResult, out *terminal) error {
 }
 
 func (r dryRunResult) write(out *terminal) error {
-	problems := []error{out.item(cell{fmt.Sprint(r.Number), bold}, fmt.Sprintf("%s would handle event %d again:", r.Lane, r.Sequence))}
+	return writeEffects(out, fmt.Sprint(r.Number), fmt.Sprintf("%s would handle event %d again:", r.Lane, r.Sequence), r.Effects)
+}
+
+// writeEffects shows what handling an event again would do.
+func writeEffects(out *terminal, name, title string, effects worker.Effects) error {
+	problems := []error{out.item(cell{name, bold}, title)}
 	item := func(name string, s style, e worker.Effect, text string) {
 		problems = append(problems, out.item(cell{"  " + name, s}, fmt.Sprintf("%s: %s on %s%s", e.Handler, cmp.Or(e.Type, "(no event)"), e.Subject, text)))
 	}
-	for _, e := range r.Facts {
+	for _, e := range effects.Facts {
 		item("append", green, e.Effect, "")
 	}
-	for _, e := range r.Acts {
+	for _, e := range effects.Acts {
 		item("act   ", cyan, e, "")
 	}
-	for _, e := range r.Done {
+	for _, e := range effects.Done {
 		item("done  ", plain, e.Effect, ": "+e.What)
 	}
-	for _, f := range r.Failures {
+	for _, f := range effects.Failures {
 		item("fail  ", red, f.Effect, ": "+f.Error)
 	}
-	if len(r.Facts)+len(r.Acts)+len(r.Failures) == 0 {
+	if effects.Nothing() && len(effects.Done) == 0 {
 		problems = append(problems, out.printf("  nothing: the event was handled before"))
 	}
 	return errors.Join(problems...)

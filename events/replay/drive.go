@@ -62,8 +62,12 @@ func (s *Replays) Drive(ctx context.Context, id string, author events.Author, pr
 		size := min(events.MaxRedelivery, max(state.Requested.Rate, 1))
 		d := &drive{Replays: s, id: id, author: author, progress: progress, state: state, size: size, early: map[handling]events.Replayed{}, answered: make(chan struct{}, 1),
 			limiter: rate.NewLimiter(rate.Limit(max(state.Requested.Rate, 1)), size)}
-		if err := d.run(ctx); err != nil && !errors.Is(err, errMoved) {
-			return d.snapshot(), err
+		err = d.run(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return d.snapshot(), ctx.Err()
+		case err != nil && !errors.Is(err, errMoved):
+			return d.snapshot(), fmt.Errorf("replay %s: %w", id, err)
 		}
 	}
 }

@@ -144,3 +144,29 @@ func (r *Replay) answer(p events.Replayed) bool {
 	r.Counts.Add(p.ReplayCounts)
 	return true
 }
+
+// EachPlanned calls fn for what a plan hands to lanes, in the order of the log, some at a time. Dry runs use it.
+func (s *Replays) EachPlanned(ctx context.Context, plan Plan, page int, fn func([]worker.Delivery) error) error {
+	quarantine, err := s.quarantine(ctx, plan.Force, 0)
+	if err != nil {
+		return err
+	}
+	var deliveries []worker.Delivery
+	err = s.eachSelected(ctx, plan.Selection, plan.Selection.From, func(m Message, lanes []string) error {
+		for _, lane := range lanes {
+			if quarantine[handling{lane, m.Sequence}] < maxReplays {
+				deliveries = append(deliveries, worker.Delivery{Item: &worker.Item{Message: m}, Lane: lane, Attempt: 2})
+			}
+		}
+		if len(deliveries) < page {
+			return nil
+		}
+		err := fn(deliveries)
+		deliveries = nil
+		return err
+	})
+	if err == nil && len(deliveries) > 0 {
+		err = fn(deliveries)
+	}
+	return err
+}

@@ -123,7 +123,7 @@ func openReplays(ctx context.Context, flags target.Target, approvalOver int) (r 
 	if r.reader, stop, err = r.shop.Log(ctx); err != nil {
 		return r, nil, err
 	}
-	if r.dispatcher, err = dryrun.NewDispatcher(r.reader.Log(), r.shop.StripeSecretKey); err != nil {
+	if r.dispatcher, err = dryrun.Dispatcher(r.reader.Log(), r.shop.StripeSecretKey); err != nil {
 		stop()
 		return r, nil, err
 	}

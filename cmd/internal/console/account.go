@@ -59,7 +59,7 @@ func newPassword(r *http.Request) (string, error) {
 }
 
 func (c *console) showAccount(w http.ResponseWriter, r *http.Request) error {
-	return c.render(w, r, "account.html", page{Title: "Account"})
+	return c.render(w, r, "own_account.html", page{Title: "Account"})
 }
 
 func (c *console) changePassword(r *http.Request, _ events.Author) (outcome, error) {

@@ -49,7 +49,10 @@ func (c *console) showEvent(w http.ResponseWriter, r *http.Request) error {
 	if err := c.addCauses(r, &data, m.Header.Get(events.HeaderCausationID)); err != nil {
 		return err
 	}
-	command := fmt.Sprintf("ops tail --from %d --count 1", sequence)
+	command := ""
+	if data.Order != "" {
+		command = "ops timeline " + data.Order
+	}
 	return c.render(w, r, "event.html", page{Title: fmt.Sprintf("Event %d", sequence), Nav: "Events", Command: command, Data: data,
 		Crumbs: []anchor{{"Events", "/ops/events"}}})
 }

@@ -47,10 +47,10 @@ func pauseAndResume(t *testing.T, b *broker) {
 	t.Helper()
 	for _, step := range []struct{ args, want, unwanted string }{
 		{"pause views", "orders.projection project 2 3 0 paused", "inventory"},
-		{"lag", "orders.projection project 2 2 0 paused", "inventory decide 1 3 0 paused"},
-		{"pause inventory --for 1h", "inventory decide 1 4 0 paused inventory paused until", "orders.projection"},
+		{"lag", "orders.projection project 2 3 0 paused", "inventory decide 1 4 0 paused"},
+		{"pause inventory --for 1h", "inventory decide 1 5 0 paused inventory paused until", "orders.projection"},
 		{"pause projections --json", `"paused": true`, "inventory"},
-		{"resume projections inventory", "orders.projection project 2 6 0 free", "paused"},
+		{"resume projections inventory", "orders.projection project 2 7 0 free", "paused"},
 	} {
 		code, stdout, stderr := ops(t, append(strings.Fields(step.args), "--nats", b.url)...)
 		shown := words(stdout)

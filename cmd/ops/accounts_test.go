@@ -1,0 +1,29 @@
+package main
+
+import "testing"
+
+// The first admin needs no key; whoever follows does. A key without the permission is refused, and says what it lacks.
+func TestStaffAndKeysAreManaged(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t)
+	try := trying(t, "--nats", b.url)
+	try("staff", exitOK, "no staff", "ops staff add NAME --role admin")
+	try("staff add mira --role operator --reason x", exitFailed, "unknown, revoked or has expired")
+	try("staff add ada --role admin --reason first --ops-key=", exitOK, "http://127.0.0.1:8090/ops/join#")
+	try("staff link ada --recover --reason lost --ops-key=", exitOK, "/ops/join#")
+	try("keys", exitOK, "no API keys")
+	b.admit()
+	try("staff add mira --role operator --reason x --console https://ops.example.com/", exitOK, "https://ops.example.com/ops/join#")
+	try("staff add mira --role operator --reason x", exitFailed, "exists already")
+	try("staff role mira viewer --reason moved", exitOK, "mira has the role viewer")
+	try("staff list", exitOK, "ada admin invited no never 0", "mira viewer invited no never 0")
+	try("staff remove mira --reason left", exitOK, "mira is removed")
+	try("staff remove mira --reason left", exitFailed, "not found")
+	try("staff list --all --json", exitOK, `"status": "removed"`)
+	try("keys add backup --permissions read,data:write --reason x", exitOK, "tsk_")
+	try("keys add bad --permissions everything --reason x", exitFailed, "unknown permission")
+	try("keys add bad --reason x", exitFailed, "either --permissions or --role")
+	try("keys", exitOK, "backup valid", "read data:write", "ops valid never system all of admin")
+	try("keys revoke backup --reason x", exitOK, "API key backup is revoked")
+	try("pause inventory --ops-key tsk_GUESSED", exitFailed, "ops keys add")
+}

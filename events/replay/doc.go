@@ -3,7 +3,7 @@
 // show the same.
 //
 // Reading has no effect on the shop: it creates no streams and no durable consumers, appends no event and takes no lease. The
-// functions that change something are Pause, Resume, Redrive, Discard, [Repair] and [Restore].
+// functions that change something are Pause, Resume, Redrive, Discard, those of [Replays], [Repair] and [Restore].
 //
 //	                                                                       (commands of ops)
 //	Reader ──┬─ Each         the events up to a sequence                       (checks, sums)
@@ -14,6 +14,7 @@
 //	         ├─ Ledger       the stock movements of a SKU, page by page        (stock)
 //	         ├─ DeadLetters  events that lanes cannot handle, with Causes      (deadletters)
 //	         ├─ Redrive      asks lanes to handle them again; Discard settles  (deadletters redrive, discard)
+//	         ├─ Replays      lanes handle any events again: Plan, Request, Drive  (redeliver, replays)
 //	         ├─ Lanes        the position and the holder of each lane          (lag)
 //	         └─ Pause        stops lanes; Resume starts them again             (pause, resume)
 //

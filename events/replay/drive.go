@@ -38,7 +38,7 @@ type drive struct {
 	mu       sync.Mutex
 	state    Replay
 	early    map[handling]events.Replayed // answers to batches that are not in state yet
-	answered chan struct{} // holds one: an answer has arrived
+	answered chan struct{}                // holds one: an answer has arrived
 }
 
 // Drive requests the batches of a replay until it is finished: the next one when the lanes have answered enough of those before,

@@ -24,7 +24,8 @@
 // of the entity, because a domain must see the events of one entity in the order of the log. A decision that a cascade
 // leaves out is made when its event is read, as every decision is when the domains run in separate processes.
 //
-// Operators redrive a dead letter by appending a request to the log; the lane handles the event when it reads the request.
+// Operators redrive a dead letter by appending a request to the log; the lane handles the event when it reads the request. In a
+// replay they request any events again, in batches, which the lane handles beside its live events: see [Replay].
 // Every event, live, redelivered or in a dry run, is handled through a [Dispatcher].
 //
 // After a crash, the next holder handles every event after the checkpoint again. Decisions are idempotent by state, and an act

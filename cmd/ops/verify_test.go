@@ -36,3 +36,18 @@ func TestVerifyWithoutSettlingTimeReportsUnfinishedOrders(t *testing.T) {
 		t.Errorf("settle 0s: got exit code %d, want %d and the order:\n%s", code, exitProblem, stdout)
 	}
 }
+
+// At an earlier moment, what went wrong later is not found, and what is not known of that moment is named.
+func TestVerifyAtAMomentIgnoresLaterEvents(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t)
+	b.rejectedOrder("o1")
+	b.deadLetter("orders", 3)
+	b.publish("late", events.PrefixStock+"MUG", "", "", events.StockAdjusted{StockMovement: events.StockMovement{Location: events.LocationMain, SKU: "MUG", Quantity: 1}})
+	for at, want := range map[string]int{"3": exitOK, "4": exitProblem, "99": exitFailed} {
+		code, stdout, stderr := ops(t, "verify", "--at", at, "--nats", b.url)
+		if code != want || code != exitFailed && !strings.Contains(words(stdout), "not checked: Stripe, which tells only its present state") {
+			t.Errorf("--at %s: got exit code %d, want %d:\n%s%s", at, code, want, stdout, stderr)
+		}
+	}
+}

@@ -25,18 +25,18 @@ func Changes(before, after any) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	new, err := Fields(after)
+	next, err := Fields(after)
 	if err != nil {
 		return nil, err
 	}
 	changes := []Change{}
 	for _, f := range old {
-		value, has := find(new, f.Name)
+		value, has := find(next, f.Name)
 		if !has || value != f.Value {
 			changes = append(changes, Change{f.Name, f.Value, value})
 		}
 	}
-	for _, f := range new {
+	for _, f := range next {
 		if _, had := find(old, f.Name); !had {
 			changes = append(changes, Change{f.Name, nil, f.Value})
 		}

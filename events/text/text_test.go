@@ -1,6 +1,7 @@
 package text_test
 
 import (
+	"encoding/json"
 	"errors"
 	"testing"
 
@@ -113,5 +114,23 @@ func TestPrintableEscapesWhatATerminalDoesNotShow(t *testing.T) {
 		if got := text.Printable(given); got != want {
 			t.Errorf("Printable(%q) = %q, want %q", given, got, want)
 		}
+	}
+}
+
+// The JSON means the same afterwards, and has nothing that a terminal obeys.
+func TestPrintableJSONMeansTheSame(t *testing.T) {
+	t.Parallel()
+	want := "Ada\u202e\x1b[31m\u009b\x7f\U000e0041\U0001f468\u200d\U0001f469 \u5c71"
+	data, err := json.Marshal(map[string]string{"name": want})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := text.PrintableJSON(data)
+	if text.Printable(string(got)) != string(got) {
+		t.Errorf("got %q, want nothing that is not printable", got)
+	}
+	var decoded map[string]string
+	if err := json.Unmarshal(got, &decoded); err != nil || decoded["name"] != want {
+		t.Errorf("got %q, error %v, want %q", decoded["name"], err, want)
 	}
 }

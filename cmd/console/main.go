@@ -27,6 +27,8 @@ import (
 type settings struct {
 	process.TLS `embed:""`
 
+	process.Approving `embed:""`
+
 	AllowedHosts     []string   `env:"ALLOWED_HOSTS" placeholder:"NAME,..." help:"Further names at which staff reach the console, besides the host of OPS_PUBLIC_URL, IP addresses and names without a dot. Requests to other names are refused."`
 	HTTP             string     `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8090" help:"Address to serve the console on; port 0 picks a free port."`
 	InventoryURL     string     `env:"INVENTORY_URL" required:"" help:"Address of the inventory API, such as http://inventory:8081; separate several replicas by commas."`
@@ -39,7 +41,8 @@ type settings struct {
 	PaymentsURL      string     `env:"PAYMENTS_URL" required:"" help:"Address of the payments API; separate several replicas by commas."`
 	PublicURL        string     `name:"ops-public-url" env:"OPS_PUBLIC_URL" default:"http://127.0.0.1:8090" help:"Address at which staff reach the console. With https, browsers send the session over TLS only."`
 	ShopName         string     `env:"SHOP_NAME" default:"Tillstream" help:"Name of the shop in page headers and authenticator apps."`
-	StripeSecretKey  string     `env:"STRIPE_SECRET_KEY" help:"Secret key of Stripe; dry runs need to know whether it is a live one."`
+	StripeSecretKey  string     `env:"STRIPE_SECRET_KEY" help:"Secret key of Stripe, for the comparison of payments; dry runs need to know whether it is a live one."`
+	StripeURL        string     `name:"stripe-url" env:"STRIPE_URL" hidden:"" help:"Address of a sandbox in place of Stripe."`
 	TokenSecret      string     `env:"TOKEN_SECRET" required:"" help:"The TOKEN_SECRET of the workers: passwords of staff are sealed with it. Prefer the environment variable: other users can read flags."`
 }
 
@@ -103,7 +106,8 @@ func (s settings) pages(ctx context.Context, config console.Config, directory *s
 	if err != nil {
 		return nil, err
 	}
-	config.Staff = console.Accounts(service, s.ShopName)
+	config.Staff, config.Members = console.Accounts(service, s.ShopName), console.MembersOf(service)
+	config.ApprovalOver, config.CheckPayments = s.ApprovalOver, console.CheckPaymentsWith(config.Log, s.StripeURL, s.StripeSecretKey)
 	if config.API, err = storefront.Proxy(storefront.Upstreams{Inventory: s.InventoryURL, Notifications: s.NotificationsURL, Orders: s.OrdersURL, Payments: s.PaymentsURL}, config.Logger); err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asOps) != "" {
 		main()
 	}
+	setTestKey()
 	os.Exit(m.Run())
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"testing"
 
 	"tillstream/cmd/internal/staff"
 	"tillstream/events"
@@ -12,11 +11,11 @@ import (
 // testKey is the API key of the command lines of the tests. A broker accepts it after admit.
 const testKey = "tsk_OF_THE_TESTS"
 
-func TestMain(m *testing.M) {
+// setTestKey makes testKey the key of every command line of the tests.
+func setTestKey() {
 	if err := os.Setenv("OPS_KEY", testKey); err != nil {
 		panic(err)
 	}
-	os.Exit(m.Run())
 }
 
 // admit makes testKey valid. It appends one event.

@@ -11,6 +11,7 @@ import (
 
 	"tillstream/cmd/internal/dryrun"
 	"tillstream/cmd/internal/output"
+	"tillstream/cmd/internal/process"
 	"tillstream/cmd/internal/target"
 	"tillstream/events"
 	"tillstream/events/api"
@@ -20,21 +21,21 @@ import (
 
 // redeliverCommand is ops redeliver.
 type redeliverCommand struct {
-	target.Target `embed:""`
-	To            []string `help:"Lanes that handle the events again, as ops lag names them. Default: all that decide or act." placeholder:"LANE"`
-	Order         string   `help:"Events of one order: its id or number." placeholder:"ORDER"`
-	Type          []string `help:"Event types, such as payments.webhook_received." placeholder:"TYPE"`
-	Since         string   `help:"Events stored since a time (RFC 3339), or within a duration, such as 2h." placeholder:"TIME"`
-	Until         string   `help:"Events stored before a time, or before a duration ago." placeholder:"TIME"`
-	Seq           string   `help:"Sequences of the log, such as 1200-1300, 1200- or 1200." placeholder:"A-B"`
-	Max           int      `help:"At most the first events of the selection." placeholder:"N"`
-	Rate          int      `help:"Events per second." default:"500"`
-	Force         bool     `help:"Include events that were replayed three times already."`
-	DryRun        bool     `help:"Show for each event what handling it again would do, and change nothing. Exit code 1 means that an event would fail."`
-	Resume        string   `help:"Continue a replay that was interrupted or stopped, by its id." placeholder:"ID"`
-	ApprovalOver  int      `help:"A replay of more events needs the approval of a second person." default:"1000" env:"APPROVAL_OVER"`
-	Reason        string   `help:"Why; it is stored with the replay." placeholder:"TEXT"`
-	JSON          bool     `name:"json" help:"Write the result as JSON."`
+	target.Target     `embed:""`
+	To                []string `help:"Lanes that handle the events again, as ops lag names them. Default: all that decide or act." placeholder:"LANE"`
+	Order             string   `help:"Events of one order: its id or number." placeholder:"ORDER"`
+	Type              []string `help:"Event types, such as payments.webhook_received." placeholder:"TYPE"`
+	Since             string   `help:"Events stored since a time (RFC 3339), or within a duration, such as 2h." placeholder:"TIME"`
+	Until             string   `help:"Events stored before a time, or before a duration ago." placeholder:"TIME"`
+	Seq               string   `help:"Sequences of the log, such as 1200-1300, 1200- or 1200." placeholder:"A-B"`
+	Max               int      `help:"At most the first events of the selection." placeholder:"N"`
+	Rate              int      `help:"Events per second." default:"500"`
+	Force             bool     `help:"Include events that were replayed three times already."`
+	DryRun            bool     `help:"Show for each event what handling it again would do, and change nothing. Exit code 1 means that an event would fail."`
+	Resume            string   `help:"Continue a replay that was interrupted or stopped, by its id." placeholder:"ID"`
+	process.Approving `embed:""`
+	Reason            string `help:"Why; it is stored with the replay." placeholder:"TEXT"`
+	JSON              bool   `name:"json" help:"Write the result as JSON."`
 
 	from, to     uint64
 	since, until time.Time

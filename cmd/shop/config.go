@@ -55,6 +55,7 @@ type Config struct {
 	SweepEvery    time.Duration       `env:"SWEEP_EVERY" default:"1m" help:"How often to look for overdue orders and missed webhooks." group:"Shop"`
 	TokenLifetime time.Duration       `env:"TOKEN_LIFETIME" default:"9600h" help:"How long links to an order work, at least; 0 means for ever." group:"Shop"`
 
+	process.Approving  `embed:"" group:"Shop"`
 	process.Auditing   `embed:"" group:"Shop"`
 	process.Charging   `embed:"" group:"Shop"`
 	HoldLimit          process.HoldLimit   `embed:"" group:"Shop"`

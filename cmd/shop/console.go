@@ -18,8 +18,10 @@ func (sh *shop) newConsole(ctx context.Context) (*console.Console, error) {
 	if err != nil {
 		return nil, err
 	}
+	secrets := sh.servers.secrets
 	return console.New(console.Config{Access: sh.directory, Staff: console.Accounts(sh.staff, "Tillstream"), API: api.Routes(sh.mux), DB: sh.db, Log: reader,
-		Dispatcher: sh.dispatcher, Logger: sh.logger.With("process", "console"), PublicURL: sh.config.OpsURL, Readiness: sh.readiness})
+		ApprovalOver: sh.config.ApprovalOver, CheckPayments: console.CheckPaymentsWith(reader, sh.servers.sandboxURL(), secrets.StripeSecretKey),
+		Members: console.MembersOf(sh.staff), Dispatcher: sh.dispatcher, Logger: sh.logger.With("process", "console"), PublicURL: sh.config.OpsURL, Readiness: sh.readiness})
 }
 
 // readiness is the state of this process, which runs every part of the shop.

@@ -15,7 +15,7 @@ import (
 	"tillstream/events/worker"
 )
 
-var mira = events.Author{Actor: "staff:mira", Reason: "a supplier counts", Via: "console 192.0.2.7"}
+var counting = events.Author{Actor: "staff:mira", Reason: "a supplier counts", Via: "console 192.0.2.7"}
 
 // appendBy appends an event that an author caused.
 func (s *shop) appendBy(author events.Author, subject string, fact events.Payload) {
@@ -48,14 +48,14 @@ func TestTrailShowsWhoDidWhatAndWhy(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	s.append("1", "orders.o1", "o1", "", events.OrderExpired{})
-	s.appendBy(mira, "orders.o1", events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: "o1"}, Reason: "requested"})
+	s.appendBy(counting, "orders.o1", events.OrderCancelled{OrderOutcome: events.OrderOutcome{OrderID: "o1"}, Reason: "requested"})
 	s.appendBy(events.Author{Actor: "key:backup"}, "ops.lanes.orders", events.LaneResumed{Lane: "orders"})
 	actions, next, err := s.Trail().Page(t.Context(), replay.ActionFilter{}, replay.Place{}, 10)
 	if err != nil || next != (replay.Place{}) || len(actions) != 2 {
 		t.Fatalf("page: got %d actions, next %v, %v; want 2 and no more", len(actions), next, err)
 	}
 	want := replay.Action{Stored: stored(t, s, 2).UTC(), Stream: events.StreamShop, Sequence: 2, Actor: "staff:mira", Type: "orders.cancelled", Subject: "orders.o1", Order: "o1",
-		Summary: "requested, by staff:mira", Reason: mira.Reason, Via: mira.Via, EventID: "orders.o1-2"}
+		Summary: "requested, by staff:mira", Reason: counting.Reason, Via: counting.Via, EventID: "orders.o1-2"}
 	if diff := cmp.Diff(want, actions[1]); diff != "" {
 		t.Errorf("cancellation (-want +got):\n%s", diff)
 	}
@@ -70,11 +70,11 @@ func TestTrailShowsWhatHappenedToDeadLetters(t *testing.T) {
 	s := newShop(t)
 	s.append("1", "orders.o1", "o1", "", events.OrderExpired{})
 	s.append("dead", worker.DeadLetterSubject("orders", 1), "o1", "1", events.DeadLettered{Worker: "orders", Sequence: 1, Subject: "orders.o1", Fingerprint: "f"})
-	s.appendBy(mira, "ops.lanes.orders", events.LanePaused{Lane: "orders"})
-	if n, err := s.Discard(t.Context(), s.letters(t), mira); n != 1 || err != nil {
+	s.appendBy(counting, "ops.lanes.orders", events.LanePaused{Lane: "orders"})
+	if n, err := s.Discard(t.Context(), s.letters(t), counting); n != 1 || err != nil {
 		t.Fatalf("discard: got %d, %v", n, err)
 	}
-	s.appendBy(mira, "ops.lanes.orders", events.LaneResumed{Lane: "orders"})
+	s.appendBy(counting, "ops.lanes.orders", events.LaneResumed{Lane: "orders"})
 	trail := s.Trail()
 	all, next := page(t, trail, replay.ActionFilter{}, replay.Place{}, 2)
 	rest, end := page(t, trail, replay.ActionFilter{}, next, 2)
@@ -87,7 +87,7 @@ func TestTrailShowsWhatHappenedToDeadLetters(t *testing.T) {
 func TestTrailFilters(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	s.appendBy(mira, "orders.o1", events.OrderExpired{})
+	s.appendBy(counting, "orders.o1", events.OrderExpired{})
 	s.appendBy(events.Author{Actor: "staff:olu"}, "inventory.items.MUG%2E1", events.ItemChanged{SKU: "MUG.1"})
 	s.appendBy(events.Author{Actor: "guest"}, "orders.o2", events.OrderExpired{})
 	s.appendBy(events.Author{Actor: "key:olu"}, "orders.o3", events.OrderExpired{})
@@ -137,7 +137,7 @@ func TestTrailPagesAreComplete(t *testing.T) {
 			s.append(order, order, "", "", events.OrderExpired{})
 			continue
 		}
-		s.appendBy(mira, order, events.OrderExpired{})
+		s.appendBy(counting, order, events.OrderExpired{})
 		want = append(want, fmt.Sprintf("%d staff:mira orders.expired", i+1))
 		if i%4 == 0 { // the newest action is seen at once
 			if got, _ := page(t, trail, replay.ActionFilter{}, replay.Place{}, 1); !slices.Equal(got, want[len(want)-1:]) {
@@ -168,8 +168,8 @@ func TestTrailNamesWhatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	s.replaceLog()
-	s.appendBy(mira, "orders.o1", events.OrderExpired{})
-	s.appendBy(mira, "orders.o2", events.OrderExpired{})
+	s.appendBy(counting, "orders.o1", events.OrderExpired{})
+	s.appendBy(counting, "orders.o2", events.OrderExpired{})
 	trail := s.Trail()
 	if err := trail.Warm(t.Context()); err != nil {
 		t.Fatal(err)
@@ -185,11 +185,11 @@ func TestTrailNamesWhatCannotBeRead(t *testing.T) {
 func TestRecordedActionIsInTheTrail(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	if err := s.Record(t.Context(), events.ActionRecorded{Action: "backup", Arguments: []string{"/backups/today"}, Outcome: "9 events"}, mira); err != nil {
+	if err := s.Record(t.Context(), events.ActionRecorded{Action: "backup", Arguments: []string{"/backups/today"}, Outcome: "9 events"}, counting); err != nil {
 		t.Fatal(err)
 	}
 	actions, _, err := s.Trail().Page(t.Context(), replay.ActionFilter{Type: "ops.action_recorded"}, replay.Place{}, 5)
-	if err != nil || len(actions) != 1 || actions[0].Summary != "backup /backups/today: 9 events" || actions[0].Reason != mira.Reason || actions[0].Via != mira.Via {
+	if err != nil || len(actions) != 1 || actions[0].Summary != "backup /backups/today: 9 events" || actions[0].Reason != counting.Reason || actions[0].Via != counting.Via {
 		t.Errorf("got %+v, %v; want the backup with its reason", actions, err)
 	}
 }

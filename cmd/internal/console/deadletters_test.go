@@ -18,8 +18,8 @@ import (
 	"tillstream/events/worker"
 )
 
-// hostile is text that would break out of a page, a row, an attribute or a terminal.
-const hostile = `"><script>document.title='owned'</script><img src=x onerror="document.title='owned'">` + "\u202e\x1b[31m"
+// hostileError is text that would break out of a page, a row, an attribute or a terminal.
+const hostileError = `"><script>document.title='owned'</script><img src=x onerror="document.title='owned'">` + "\u202e\x1b[31m"
 
 // failing is a world with a lane that cannot handle expired orders until it is mended.
 type failing struct {
@@ -34,7 +34,7 @@ func failingWorld(t *testing.T, orders int, change ...func(*Config)) *failing {
 	f := &failing{mended: new(atomic.Bool)}
 	handle := func(tx *eventlog.Tx, e events.Event, _ events.OrderExpired) error {
 		if !f.mended.Load() {
-			return worker.DeadLetter(errors.New("no rule for " + hostile))
+			return worker.DeadLetter(errors.New("no rule for " + hostileError))
 		}
 		return nil
 	}
@@ -43,7 +43,7 @@ func failingWorld(t *testing.T, orders int, change ...func(*Config)) *failing {
 		c.Dispatcher = worker.NewDispatcher(f.domain)
 	})...)
 	for i := range orders {
-		f.publish(events.Event{ID: fmt.Sprintf("e%d", i), Subject: fmt.Sprintf("orders.o%d", i), CorrelationID: fmt.Sprintf("o%d", i), Payload: events.OrderExpired{OrderOutcome: events.OrderOutcome{OrderID: hostile}}})
+		f.publish(events.Event{ID: fmt.Sprintf("e%d", i), Subject: fmt.Sprintf("orders.o%d", i), CorrelationID: fmt.Sprintf("o%d", i), Payload: events.OrderExpired{OrderOutcome: events.OrderOutcome{OrderID: hostileError}}})
 	}
 	stop := f.work()
 	defer stop()
@@ -124,7 +124,7 @@ func TestStaffRedriveACauseInTheBrowser(t *testing.T) {
 	f.mended.Store(true)
 	tab.Reload()
 	tab.See("tbody", "nothing: the event was handled before")
-	tab.Fill("#reason-redrive", "mended in 1.4.2 "+strings.TrimRight(hostile, "\u202e\x1b[31m"))
+	tab.Fill("#reason-redrive", "mended in 1.4.2 "+strings.TrimRight(hostileError, "\u202e\x1b[31m"))
 	tab.Click("main form .button")
 	tab.See(".flash", "Requested: 7 dead letters.")
 	tab.See("[data-live=progress]", "0 of 7 dead letters")

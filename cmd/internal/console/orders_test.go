@@ -13,8 +13,8 @@ import (
 	"tillstream/events/replay"
 )
 
-// hostile is text that must stay text everywhere.
-const hostile = `<img src=x onerror=alert(1)>"'&{{.}}`
+// hostileText is text that must stay text everywhere.
+const hostileText = `<img src=x onerror=alert(1)>"'&{{.}}`
 
 // orderAPI takes the place of the staff API: it lists the given orders and records the last request.
 type orderAPI struct {
@@ -38,7 +38,7 @@ const orderID = "0197e3a0-5c3b-7d1e-9a55-2f1c8f6f2b10"
 
 func listed(id string) listedOrder {
 	return listedOrder{ID: id, Number: "4XRJK-QYW5E", Status: "confirmed", Payment: "paid", Fulfilment: "unfulfilled", Email: "ada@example.com",
-		Name: hostile, Place: "London " + hostile, Total: events.Money{Amount: 4395, Currency: "GBP"}, PlacedAt: time.Now().Add(-time.Hour)}
+		Name: hostileText, Place: "London " + hostileText, Total: events.Money{Amount: 4395, Currency: "GBP"}, PlacedAt: time.Now().Add(-time.Hour)}
 }
 
 // openOrders starts a console with an order in the log that has hostile text in every field.
@@ -60,26 +60,26 @@ func (w *world) story() {
 	}
 	order, stock, reservation, pay := "orders."+orderID, "inventory.stock.main.MUG", "inventory.reservations."+orderID, "payments."+payment
 	ms := time.Millisecond
-	add("e1", order, "", "guest", 0, events.OrderPlaced{OrderID: orderID, Number: "4XRJK-QYW5E", Customer: events.Customer{Name: hostile, Email: "ada@example.com", Locale: "en"},
-		ShipTo: events.Address{Line1: hostile, Line2: hostile, City: hostile, PostalCode: hostile, Country: "GB"},
-		Lines:  []events.OrderLine{{SKU: "MUG", Title: hostile, Quantity: 2, UnitPrice: gbp(1250), Total: gbp(2500)}}, Subtotal: gbp(2500), Shipping: gbp(495), Tax: gbp(0), Total: gbp(2995), ExpiresAt: begin.Add(time.Hour)})
+	add("e1", order, "", "guest", 0, events.OrderPlaced{OrderID: orderID, Number: "4XRJK-QYW5E", Customer: events.Customer{Name: hostileText, Email: "ada@example.com", Locale: "en"},
+		ShipTo: events.Address{Line1: hostileText, Line2: hostileText, City: hostileText, PostalCode: hostileText, Country: "GB"},
+		Lines:  []events.OrderLine{{SKU: "MUG", Title: hostileText, Quantity: 2, UnitPrice: gbp(1250), Total: gbp(2500)}}, Subtotal: gbp(2500), Shipping: gbp(495), Tax: gbp(0), Total: gbp(2995), ExpiresAt: begin.Add(time.Hour)})
 	add("e2", stock, "e1", "", 5*ms, events.StockHeld{StockMovement: events.StockMovement{SKU: "MUG", OrderID: orderID, Quantity: 2}})
 	add("e3", reservation, "e1", "", 5*ms, events.ReservationHeld{OrderID: orderID})
 	add("e4", order, "e3", "", 6*ms, events.OrderAwaitingPayment{OrderID: orderID, PaymentID: payment, Amount: gbp(2995), ExpiresAt: begin.Add(time.Hour)})
 	add("e5", pay, "e4", "", 6*ms, events.PaymentRequested{OrderID: orderID, PaymentID: payment, Amount: gbp(2995), ExpiresAt: begin.Add(time.Hour)})
 	add("e6", pay, "e5", "", 120*ms, events.PaymentIntentCreated{OrderID: orderID, PaymentID: payment, PaymentIntent: "pi_3PqZ0a2eZvKYlo2C1", Amount: gbp(2995)})
-	add("e7", pay, "e6", "stripe", 9*time.Second, events.PaymentDeclined{OrderID: orderID, PaymentID: payment, PaymentIntent: "pi_3PqZ0a2eZvKYlo2C1", Fact: "ch_1", Code: "card_declined", Message: hostile})
+	add("e7", pay, "e6", "stripe", 9*time.Second, events.PaymentDeclined{OrderID: orderID, PaymentID: payment, PaymentIntent: "pi_3PqZ0a2eZvKYlo2C1", Fact: "ch_1", Code: "card_declined", Message: hostileText})
 	add("e8", pay, "e6", "stripe", 4*time.Minute, events.PaymentCaptured{OrderID: orderID, PaymentID: payment, PaymentIntent: "pi_3PqZ0a2eZvKYlo2C1", Charge: "ch_2", Amount: gbp(2995)})
 	add("e9", order, "e8", "", 4*time.Minute+9*ms, events.OrderConfirmed{OrderOutcome: events.OrderOutcome{OrderID: orderID, Number: "4XRJK-QYW5E"}})
 	mail, id := "notifications."+orderID, "m1@shop.example"
 	add("e10", mail, "e9", "", 4*time.Minute+9*ms, events.MessageQueued{OrderID: orderID, MessageID: id, Template: "order_confirmed", Fact: "e9", Facts: []byte("{}")})
 	add("e11", mail, "e10", "", 4*time.Minute+90*ms, events.MessageSending{OrderID: orderID, MessageID: id, To: "ada@example.com", Attempt: 1})
-	add("e12", mail, "e11", "", 48*time.Hour, events.MessageFailed{OrderID: orderID, MessageID: id, Error: "550 " + hostile})
+	add("e12", mail, "e11", "", 48*time.Hour, events.MessageFailed{OrderID: orderID, MessageID: id, Error: "550 " + hostileText})
 }
 
 func TestPagesOfOrdersShowHostileTextAsText(t *testing.T) {
 	w, _ := openOrders(t)
-	for _, path := range []string{"/ops/orders", "/ops/orders?q=" + url.QueryEscape(hostile), "/ops/search?q=" + url.QueryEscape(hostile), "/ops/messages",
+	for _, path := range []string{"/ops/orders", "/ops/orders?q=" + url.QueryEscape(hostileText), "/ops/search?q=" + url.QueryEscape(hostileText), "/ops/messages",
 		"/ops/orders/" + orderID, "/ops/orders/" + orderID + "?event=1", "/ops/orders/" + orderID + "?tab=list", "/ops/orders/" + orderID + "?tab=raw"} {
 		body := w.get(path)
 		if strings.Contains(body, "<img") {

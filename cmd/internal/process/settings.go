@@ -34,6 +34,11 @@ type Auditing struct {
 	AuditEvery time.Duration `env:"AUDIT_EVERY" default:"24h" help:"How often one process of the shop compares log and archive, event by event; 0 means never."`
 }
 
+// Approving has the setting of programs in which staff replay events. It must be the same in all of them.
+type Approving struct {
+	ApprovalOver int `env:"APPROVAL_OVER" default:"1000" help:"A replay of more events than this needs the approval of a second person."`
+}
+
 // Charging has the setting that must be the same in all workers that charge customers or list prices.
 type Charging struct {
 	ChargeLimits events.ChargeLimits `env:"CHARGE_LIMITS" placeholder:"GBP=100" help:"Smallest charge of a currency and, after a slash, its step, in minor units. Needed only where the limits of the Stripe account differ from those that Stripe publishes."`

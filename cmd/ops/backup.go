@@ -40,15 +40,15 @@ func (c *backupCommand) Run(ctx context.Context, out *terminal) error {
 		return err
 	}
 	shop.Data = cmp.Or(c.Data, shop.Data)
-	secrets, err := shop.Secrets()
-	if err != nil {
-		return err
-	}
 	reader, db, stop, err := openBoth(ctx, shop, shop.Log)
 	if err != nil {
 		return err
 	}
 	defer stop()
+	secrets, err := shop.Secrets()
+	if err != nil {
+		return err
+	}
 	author, err := c.author(ctx, shop, reader)
 	if err != nil {
 		return err

@@ -19,12 +19,12 @@ func openShop(ctx context.Context, flags target.Target) (shop target.Shop, reade
 }
 
 // connect opens the log and the database of the shop that the flags name. The caller calls stop when done.
-func connect(ctx context.Context, flags target.Target) (reader *replay.Reader, db *mongo.Database, stop func(), err error) {
-	shop, err := flags.Resolve()
-	if err != nil {
-		return nil, nil, nil, err
+func connect(ctx context.Context, flags target.Target) (shop target.Shop, reader *replay.Reader, db *mongo.Database, stop func(), err error) {
+	if shop, err = flags.Resolve(); err != nil {
+		return shop, nil, nil, nil, err
 	}
-	return openBoth(ctx, shop, shop.Log)
+	reader, db, stop, err = openBoth(ctx, shop, shop.Log)
+	return shop, reader, db, stop, err
 }
 
 // openLog opens the log of a shop.

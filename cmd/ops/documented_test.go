@@ -97,7 +97,7 @@ func parses(args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err = parser.Parse(args); err != nil && isName(parser.Model.Node, args) {
+	if _, err = parser.Parse(protectMoments(args)); err != nil && isName(parser.Model.Node, args) {
 		return nil
 	}
 	return err

@@ -71,11 +71,7 @@ func (c *resumeCommand) Run(ctx context.Context, out *terminal) error {
 
 // changeLanes makes a change and shows the changed lanes.
 func changeLanes(ctx context.Context, flags target.Target, reason string, asJSON bool, out *terminal, change func(*replay.Reader, events.Author) ([]replay.Lane, error)) error {
-	shop, err := flags.Resolve()
-	if err != nil {
-		return err
-	}
-	reader, stop, err := shop.Log(ctx)
+	shop, reader, stop, err := openShop(ctx, flags)
 	if err != nil {
 		return err
 	}

@@ -45,11 +45,7 @@ func (c *rebuildCommand) Run(ctx context.Context, out *terminal) error {
 	if err != nil {
 		return err
 	}
-	shop, err := c.Resolve()
-	if err != nil {
-		return err
-	}
-	reader, db, stop, err := openBoth(ctx, shop, shop.Log)
+	shop, reader, db, stop, err := connect(ctx, c.Target)
 	if err != nil {
 		return err
 	}

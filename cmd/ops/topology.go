@@ -35,11 +35,7 @@ Exit codes: 0 the broker has everything that this release needs; 1 something is 
 
 // Run compares the broker with what this release needs.
 func (c *topologyCommand) Run(ctx context.Context, out *terminal) error {
-	shop, err := c.Resolve()
-	if err != nil {
-		return err
-	}
-	reader, stop, err := shop.Log(ctx)
+	shop, reader, stop, err := openShop(ctx, c.Target)
 	if err != nil {
 		return err
 	}

@@ -76,9 +76,9 @@ func post(t *testing.T, client *http.Client, address string, form url.Values) (s
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	if err != nil {
+	var body strings.Builder
+	if _, err := io.Copy(&body, answer.Body); err != nil {
 		t.Fatal(err)
 	}
-	return answer.StatusCode, string(body)
+	return answer.StatusCode, body.String()
 }

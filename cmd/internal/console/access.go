@@ -107,7 +107,7 @@ func (c *console) view(permission api.Permission, show viewer) http.Handler {
 		if p.May(permission) {
 			err = show(w, r)
 		} else {
-			err = fmt.Errorf("%w: %s does not have the permission %s", errInvalid, p.Actor, permission)
+			err = forbidden(p, permission)
 		}
 		if err != nil {
 			c.showFailure(w, r, err)
@@ -141,7 +141,11 @@ func (c *console) act(permission api.Permission, do action) http.Handler {
 			return
 		}
 		r = r.WithContext(context.WithValue(r.Context(), principalKey{}, p))
-		done, err := c.try(r, p, permission, do)
+		if !p.May(permission) {
+			c.showFailure(w, r, forbidden(p, permission))
+			return
+		}
+		done, err := c.try(r, p, do)
 		if err != nil {
 			c.Logger.InfoContext(r.Context(), "console action refused", "path", r.URL.Path, "actor", p.Actor, "error", err)
 			c.setFlash(w, flash{Bad: true, Text: err.Error()})
@@ -156,11 +160,13 @@ func (c *console) act(permission api.Permission, do action) http.Handler {
 	})
 }
 
-// try runs an action if the sender may.
-func (c *console) try(r *http.Request, p api.Principal, permission api.Permission, do action) (outcome, error) {
-	if !p.May(permission) {
-		return outcome{}, fmt.Errorf("%s does not have the permission %s", p.Actor, permission)
-	}
+// forbidden is the error of a request without the permission that it needs.
+func forbidden(p api.Principal, permission api.Permission) error {
+	return fmt.Errorf("%w: %s does not have the permission %s", errForbidden, p.Actor, permission)
+}
+
+// try runs an action with the reason of its form.
+func (c *console) try(r *http.Request, p api.Principal, do action) (outcome, error) {
 	if err := r.ParseForm(); err != nil {
 		return outcome{}, fmt.Errorf("read the form: %w", err)
 	}

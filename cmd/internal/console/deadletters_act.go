@@ -132,13 +132,18 @@ func (c *console) dryRunLetter(r *http.Request, d replay.DeadLetter, data *lette
 	return nil
 }
 
-// redriveLetters requests that lanes handle dead letters again. The next page shows the progress.
-func (c *console) redriveLetters(r *http.Request, author events.Author) (outcome, error) {
+// chosenLetters returns the open dead letters that a form has chosen.
+func (c *console) chosenLetters(r *http.Request) ([]replay.DeadLetter, error) {
 	choice, err := choiceOf(r.PostForm)
 	if err != nil {
-		return outcome{}, err
+		return nil, err
 	}
-	letters, err := c.Log.OpenDeadLetters(r.Context(), choice.selection())
+	return c.Log.OpenDeadLetters(r.Context(), choice.selection())
+}
+
+// redriveLetters requests that lanes handle dead letters again. The next page shows the progress.
+func (c *console) redriveLetters(r *http.Request, author events.Author) (outcome, error) {
+	letters, err := c.chosenLetters(r)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -155,11 +160,7 @@ func (c *console) redriveLetters(r *http.Request, author events.Author) (outcome
 
 // discardLetters settles dead letters without handling their events.
 func (c *console) discardLetters(r *http.Request, author events.Author) (outcome, error) {
-	choice, err := choiceOf(r.PostForm)
-	if err != nil {
-		return outcome{}, err
-	}
-	letters, err := c.Log.OpenDeadLetters(r.Context(), choice.selection())
+	letters, err := c.chosenLetters(r)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -169,8 +170,8 @@ func (c *console) discardLetters(r *http.Request, author events.Author) (outcome
 	}
 	done := outcome{Text: fmt.Sprintf("Discarded: %s.", plural(n, "dead letter")), Link: anchor{"What the audit says", "/ops/audit?type=worker.discarded"},
 		To: "/ops/deadletters?state=discarded"}
-	if len(choice.Numbers) == 1 {
-		done.To = fmt.Sprintf("/ops/deadletters/%d", choice.Numbers[0])
+	if len(letters) == 1 {
+		done.To = fmt.Sprintf("/ops/deadletters/%d", letters[0].Number)
 	}
 	return done, nil
 }

@@ -128,10 +128,13 @@ func (w *world) get(path string) string {
 	return body
 }
 
-// post sends a form and returns the page after it, which shows the result.
+// post sends a form and returns the page after it, which shows the result, or the page that says that it is forbidden.
 func (w *world) post(path string, form url.Values) string {
 	w.t.Helper()
 	answer, body := w.send(w.Client, "POST", path, form)
+	if answer.StatusCode == http.StatusForbidden {
+		return body
+	}
 	if answer.StatusCode != http.StatusSeeOther {
 		w.t.Fatalf("POST %s: got %s, want a redirect:\n%s", path, answer.Status, body)
 	}

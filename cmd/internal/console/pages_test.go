@@ -8,7 +8,7 @@ import (
 )
 
 func TestEveryPageOfTheNavigationOpens(t *testing.T) {
-	w := open(t, func(c *Config) { c.API = &orderAPI{} })
+	w := open(t, func(c *Config) { c.API, c.Members = &orderAPI{}, newFakeMembers() })
 	for _, group := range navigation {
 		for _, link := range group.Links {
 			if body := w.get(link.To); !strings.Contains(body, `aria-current="page">`+link.Text) {

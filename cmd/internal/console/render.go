@@ -102,6 +102,9 @@ var errNotFound = errors.New("not found")
 // errInvalid is returned by a handler for a request that makes no sense. Wrap it with what is wrong: staff see the whole text.
 var errInvalid = errors.New("this is not possible")
 
+// errForbidden is returned for a request without the permission that it needs.
+var errForbidden = errors.New("not allowed")
+
 // showFailure answers the error of a handler with a page.
 func (c *console) showFailure(w http.ResponseWriter, r *http.Request, err error) {
 	p := page{Title: "Not found", Status: http.StatusNotFound, Data: message{"Not found", "There is nothing at this address. Search finds orders, items, payments and events."}}
@@ -109,6 +112,8 @@ func (c *console) showFailure(w http.ResponseWriter, r *http.Request, err error)
 	case errors.Is(err, errNotFound), errors.Is(err, replay.ErrNotFound), errors.Is(err, eventlog.ErrNotFound):
 	case errors.Is(err, errInvalid):
 		p = page{Title: "Not possible", Status: http.StatusBadRequest, Data: message{"Not possible", err.Error()}}
+	case errors.Is(err, errForbidden):
+		p = page{Title: "Not allowed", Status: http.StatusForbidden, Data: message{"Not allowed", err.Error() + ". An admin can change your role."}}
 	default:
 		if r.Context().Err() == nil {
 			c.Logger.ErrorContext(r.Context(), "console page failed", "path", r.URL.Path, "error", err)

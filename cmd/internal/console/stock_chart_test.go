@@ -20,8 +20,8 @@ func courseOf(limit int, levels ...events.StockLevel) *replay.StockCourse {
 func TestTheStockChartDrawsSteps(t *testing.T) {
 	t.Parallel()
 	course := courseOf(10, events.StockLevel{OnHand: 10, Available: 10}, events.StockLevel{OnHand: 10, Available: 5, Held: 5}, events.StockLevel{OnHand: 5, Available: 5})
-	chart := newStockChart(course, time.Unix(400, 0))
-	want := map[string]string{"on hand": "M0.0 0.0H250.0V0.0H500.0V120.0H1000", "available": "M0.0 0.0H250.0V120.0H500.0V120.0H1000", "held": "M0.0 240.0H250.0V120.0H500.0V240.0H1000"}
+	chart := newStockChart(course, time.Unix(250, 0))
+	want := map[string]string{"on hand": "M0.0 0.0H400.0V0.0H800.0V120.0H1000", "available": "M0.0 0.0H400.0V120.0H800.0V120.0H1000", "held": "M0.0 240.0H400.0V120.0H800.0V240.0H1000"}
 	for _, line := range chart.Lines {
 		if line.Steps != want[line.Name] || line.Band != "" {
 			t.Errorf("%s: got %s and band %q, want %s", line.Name, line.Steps, line.Band, want[line.Name])

@@ -82,13 +82,5 @@ func securityHeaders(sandbox string, next http.Handler) http.Handler {
 	}
 	policy := fmt.Sprintf("default-src 'self'; script-src %s; connect-src %s; frame-src %s; img-src 'self' data:; "+
 		"object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'", script, connect, frame)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		header := w.Header()
-		header.Set("Content-Security-Policy", policy)
-		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Referrer-Policy", "same-origin")
-		header.Set("X-Frame-Options", "DENY")
-		header.Set("Cross-Origin-Opener-Policy", "same-origin-allow-popups") // some banks approve payments in a pop-up
-		next.ServeHTTP(w, r)
-	})
+	return web.SecurityHeaders(policy, "same-origin-allow-popups", next) // some banks approve payments in a pop-up
 }

@@ -90,7 +90,7 @@ func (s *Service) reportChecked(ctx context.Context, w events.WebhookReceived) (
 		if err == nil && !about {
 			return worker.Done{What: "nothing to ask Stripe"}, nil
 		}
-		return worker.Done{}, nil //nolint:nilerr // the act makes the event a dead letter
+		return worker.Done{}, nil // after an error, the act makes the event a dead letter
 	}
 	p, _, err := Payments.Read(ctx, s.log, in.PaymentID)
 	if errors.Is(err, eventlog.ErrNotFound) || errors.Is(err, events.ErrBadID) {

@@ -43,7 +43,12 @@ func (ts *testShop) personnel(t *testing.T, late time.Duration) personnel {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- directory.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-ended })
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 	service, err := staff.New(staff.Config{Directory: directory, Log: l, Secrets: kept.TokenSecret})
 	if err != nil {
 		t.Fatal(err)

@@ -69,7 +69,7 @@ func (x Export) Run(ctx context.Context) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, fmt.Errorf("write the state to %s: %w", x.Dir, err)
 	}
-	defer os.RemoveAll(temporary)
+	defer func() { _ = os.RemoveAll(temporary) }() // renamed by then, or of no use
 	manifest := Manifest{Sequence: x.At.Sequence, Time: x.At.Time, Topology: events.Topology, Files: map[string]ManifestFile{}}
 	for _, k := range x.Kinds {
 		if err := x.file(temporary, k.Plural, manifest, func(w *lineWriter) error { return x.kind(ctx, k, w) }); err != nil {

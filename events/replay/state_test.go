@@ -174,12 +174,12 @@ func TestMomentsAreFoundByTheTimesOfRestoredEvents(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	now := time.Now()
-	for _, hours := range []time.Duration{5, 4, 3, 0} {
-		s.age = hours * time.Hour
+	for _, hours := range []int{5, 4, 3, 0} {
+		s.age = time.Duration(hours) * time.Hour
 		s.append(fmt.Sprint(hours), "orders.a", "a", "", events.OrderExpired{})
 	}
-	for hours, want := range map[time.Duration]uint64{4: 2, 3: 3, 1: 3} {
-		at, err := s.At(t.Context(), replay.Moment{Time: now.Add(-hours * time.Hour).Add(30 * time.Minute)})
+	for hours, want := range map[int]uint64{4: 2, 3: 3, 1: 3} {
+		at, err := s.At(t.Context(), replay.Moment{Time: now.Add(-time.Duration(hours) * time.Hour).Add(30 * time.Minute)})
 		if err != nil || at.Sequence != want {
 			t.Errorf("%d h ago and half an hour later: got %v, %v, want sequence %d", hours, at, err, want)
 		}

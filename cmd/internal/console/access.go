@@ -103,13 +103,11 @@ func (c *console) view(permission api.Permission, show viewer) http.Handler {
 			return
 		}
 		r = r.WithContext(context.WithValue(r.Context(), principalKey{}, p))
-		err := error(nil)
-		if p.May(permission) {
-			err = show(w, r)
-		} else {
-			err = forbidden(p, permission)
+		if !p.May(permission) {
+			c.showFailure(w, r, forbidden(p, permission))
+			return
 		}
-		if err != nil {
+		if err := show(w, r); err != nil {
 			c.showFailure(w, r, err)
 		}
 	})

@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"html/template"
 	"math"
@@ -50,14 +51,16 @@ type frame struct {
 	low, high                float64
 }
 
+// sized returns the chart with the default for a side that has no length.
+func (c chart) sized() chart {
+	sized := c
+	sized.Width, sized.Height = cmp.Or(c.Width, chartWidth), cmp.Or(c.Height, chartHeight)
+	return sized
+}
+
 // SVG returns the drawing. A chart without points is only its axes.
 func (c chart) SVG() template.HTML {
-	if c.Width == 0 {
-		c.Width = chartWidth
-	}
-	if c.Height == 0 {
-		c.Height = chartHeight
-	}
+	c = c.sized()
 	f := c.frame()
 	var out bytes.Buffer
 	fmt.Fprintf(&out, `<svg class="chart" viewBox="0 0 %d %d" role="img" aria-label="%s">`, c.Width, c.Height, template.HTMLEscapeString(c.describe()))

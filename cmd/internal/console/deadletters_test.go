@@ -89,16 +89,6 @@ func (f *failing) await(what string, holds func([]replay.DeadLetter) bool) {
 	}
 }
 
-// states counts the dead letters in a state.
-func states(all []replay.DeadLetter, state replay.State) (n int) {
-	for _, d := range all {
-		if d.State == state {
-			n++
-		}
-	}
-	return n
-}
-
 // letter returns the newest dead letter.
 func (f *failing) letter() replay.DeadLetter {
 	f.t.Helper()

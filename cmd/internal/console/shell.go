@@ -31,10 +31,3 @@ func (c *console) liveRoutes() http.Handler {
 	c.letterLive(mux)
 	return mux
 }
-
-// placeholder shows a page without content.
-func (c *console) placeholder(title string) viewer {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		return c.render(w, r, "message.html", page{Title: title, Nav: title, Data: message{Heading: title, Text: "There is nothing here yet."}})
-	}
-}

@@ -62,7 +62,7 @@ func (c *courses) of(ctx context.Context, reader *replay.Reader, sku string, dra
 		return err == nil, err
 	case <-timer.C:
 		go func() {
-			<-read
+			_ = <-read // the course is kept; the next request reads again after an error
 			k.token <- struct{}{}
 		}()
 		return false, nil

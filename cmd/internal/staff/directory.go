@@ -81,7 +81,6 @@ func (d *Directory) Run(ctx context.Context) error {
 				worker.Sleep(ctx, time.Second)
 				continue
 			}
-			loaded = true
 		}
 		d.setFollowing(true)
 		err := d.log.FollowSubjects(ctx, followed, d.reached()+1, d.follow)

@@ -63,7 +63,12 @@ func startOn(t *testing.T, server *embedded.NATS, secrets string) *process {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- directory.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-ended })
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 	waitFor(t, "the directory follows the log", func() bool {
 		directory.mu.RLock()
 		defer directory.mu.RUnlock()

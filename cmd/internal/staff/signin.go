@@ -151,7 +151,7 @@ func (s *Service) check(ctx context.Context, c Credentials, ask factors) (checke
 // exist it reads the log too, and returns the zero account.
 func (s *Service) newest(ctx context.Context, name string) (Account, error) {
 	if CheckName(name) != nil {
-		return Account{}, nil
+		return Account{}, nil //nolint:nilerr // no account has such a name
 	}
 	account, _, err := Accounts.Read(ctx, s.log, name)
 	if errors.Is(err, eventlog.ErrNotFound) {

@@ -81,6 +81,7 @@ type addStaffCommand struct {
 func (addStaffCommand) Help() string {
 	return `The answer has a link with which the new member of staff sets a password. It works once and for seven days. Send it to them yourself, by a way that only they read.
 
+Examples:
   ops staff add mira --role operator --reason "new in support"
 
 The roles: a viewer sees everything and changes nothing; an operator also changes items and stock, pauses lanes, settles dead letters and runs replays; an admin also repairs data and manages staff.
@@ -124,6 +125,7 @@ type linkStaffCommand struct {
 func (linkStaffCommand) Help() string {
 	return `For a member of staff who has lost the first link, or the password. Earlier links no longer work; the password and the sessions stay until the link is used.
 
+Examples:
   ops staff link mira --reason "forgot the password"
 
 This needs an API key with the permission staff:write. With --recover it needs none: whoever has the broker's password of ops can get into the shop in this way, and the audit says that it was done so. Keep that password as you keep the key to the shop.`
@@ -174,6 +176,7 @@ type roleStaffCommand struct {
 func (roleStaffCommand) Help() string {
 	return `The role counts at once, in open sessions too. The last admin keeps the role.
 
+Examples:
   ops staff role mira viewer --reason "moved to another team"`
 }
 
@@ -193,6 +196,7 @@ type removeStaffCommand struct {
 func (removeStaffCommand) Help() string {
 	return `Sessions and links of the account end in every process within a second. The last admin cannot be removed. API keys that the member of staff has made stay: ops keys list shows them.
 
+Examples:
   ops staff remove mira --reason "left the company"`
 }
 
@@ -228,6 +232,15 @@ type listStaffCommand struct {
 	target.Target `embed:""`
 	All           bool `help:"List removed accounts too."`
 	JSON          bool `name:"json" help:"Write the list as JSON."`
+}
+
+// Help is shown by ops staff list --help.
+func (listStaffCommand) Help() string {
+	return `CODE says whether the account has an authenticator app; SESSIONS is how often it is signed in now.
+
+Examples:
+  ops staff
+  ops staff list --all --json`
 }
 
 // accountRow is one account as ops staff list --json writes it.

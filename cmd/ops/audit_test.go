@@ -35,7 +35,7 @@ func TestEveryChangeIsInTheAudit(t *testing.T) {
 			code = exitProblem // no process runs the lane
 		}
 		try(c.line+" --reason because", code, "")
-		newest := audited(t, b.url, "--limit", "1")[0]
+		newest := newestAction(t, b.url)
 		if newest.Type != c.kind || !strings.HasPrefix(newest.Summary, c.summary) || !events.IsStaff(newest.Actor) || newest.Reason != "because" || !strings.HasPrefix(newest.Via, "ops ") {
 			t.Errorf("after ops %s: got %+v, want %s %q of staff with reason and origin", c.line, newest, c.kind, c.summary)
 		}
@@ -43,7 +43,7 @@ func TestEveryChangeIsInTheAudit(t *testing.T) {
 	empty := logtest.Server(t)
 	_, db := database(t)
 	trying(t, "--nats", empty.URL(), "--mongodb", db)("restore "+dir+" --reason because", exitOK, "restored")
-	if newest := audited(t, empty.URL(), "--limit", "1")[0]; !strings.HasPrefix(newest.Summary, "restore "+dir) || newest.Reason != "because" {
+	if newest := newestAction(t, empty.URL()); !strings.HasPrefix(newest.Summary, "restore "+dir) || newest.Reason != "because" {
 		t.Errorf("after ops restore: got %+v, want the restore", newest)
 	}
 }
@@ -83,9 +83,19 @@ func TestAuditSelectsAndPages(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &answer); err != nil || answer.Next == "" {
 		t.Fatalf("got %q, %v; want the next place", stdout, err)
 	}
-	if second := audited(t, b.url, "--before", answer.Next, "--limit", "1")[0]; second.Subject != "ops.lanes.inventory" {
+	if second := newestAction(t, b.url, "--before", answer.Next); second.Subject != "ops.lanes.inventory" {
 		t.Errorf("second page: got %+v, want the pause of inventory", second)
 	}
+}
+
+// newestAction returns the first action that ops audit lists, and fails the test if there is none.
+func newestAction(t *testing.T, nats string, flags ...string) replay.Action {
+	t.Helper()
+	actions := audited(t, nats, append(flags, "--limit", "1")...)
+	if len(actions) != 1 {
+		t.Fatalf("ops audit %s: got %d actions, want 1", strings.Join(flags, " "), len(actions))
+	}
+	return actions[0]
 }
 
 // audited returns the actions that ops audit lists.

@@ -25,10 +25,11 @@ func TestBackupAndRestoreAShopInOneProcess(t *testing.T) {
 	for _, id := range []string{"o1", "o2"} {
 		b.rejectedOrder(id)
 	}
+	b.admit()
 	_, shop := installation(t, b.url, uri, `{"token_secret":"t"}`)
 	dir := filepath.Join(t.TempDir(), "today")
 	code, stdout, stderr := ops(t, "backup", dir, "--shop", shop)
-	if code != exitOK || !strings.Contains(words(stdout), "6 0 0 0 0 ") || !strings.Contains(stdout, "yes") || stderr != "" {
+	if code != exitOK || !strings.Contains(words(stdout), "7 0 0 0 0 ") || !strings.Contains(stdout, "yes") || stderr != "" {
 		t.Fatalf("backup: got exit code %d:\n%s%s", code, stdout, stderr)
 	}
 	if code, _, stderr = ops(t, "backup", dir, "--shop", shop); code != exitFailed || !strings.Contains(stderr, "name another directory") {
@@ -39,7 +40,7 @@ func TestBackupAndRestoreAShopInOneProcess(t *testing.T) {
 	server := logtest.Server(t)
 	data, restored := installation(t, server.URL(), empty, "")
 	code, stdout, stderr = ops(t, "restore", dir, "--shop", restored)
-	if code != exitOK || !strings.Contains(words(stdout), "6 0 0 0 yes restored next: start the shop.") || stderr != "" {
+	if code != exitOK || !strings.Contains(words(stdout), "7 0 0 0 yes restored next: start the shop.") || stderr != "" {
 		t.Fatalf("restore: got exit code %d:\n%s%s", code, stdout, stderr)
 	}
 	if secrets, err := os.ReadFile(filepath.Join(data, target.SecretsFile)); err != nil || string(secrets) != `{"token_secret":"t"}` {
@@ -50,7 +51,7 @@ func TestBackupAndRestoreAShopInOneProcess(t *testing.T) {
 	if storedAt.ReplaceAllString(before, "") != storedAt.ReplaceAllString(after, "") {
 		t.Errorf("timeline after the restore: got\n%s\nwant\n%s", after, before)
 	}
-	if code, _, stderr = ops(t, "restore", dir, "--shop", restored); code != exitFailed || !strings.Contains(stderr, "found: 7 events in SHOP") {
+	if code, _, stderr = ops(t, "restore", dir, "--shop", restored); code != exitFailed || !strings.Contains(stderr, "found: 8 events in SHOP") {
 		t.Errorf("restore again: got exit code %d and %q", code, stderr)
 	}
 }
@@ -61,6 +62,7 @@ func TestBackupAndRestoreAShopInManyProcesses(t *testing.T) {
 	b := newBroker(t)
 	_, uri := database(t)
 	b.rejectedOrder("o1")
+	b.admit()
 	dir := filepath.Join(t.TempDir(), "today")
 	if code, _, stderr := ops(t, "backup", dir, "--nats", b.url, "--mongodb", uri); code != exitOK || !strings.Contains(stderr, "TOKEN_SECRET") {
 		t.Errorf("backup: got exit code %d and %q", code, stderr)
@@ -70,13 +72,13 @@ func TestBackupAndRestoreAShopInManyProcesses(t *testing.T) {
 	flags := []string{"--nats", server.URL(), "--mongodb", empty}
 	code, stdout, stderr := ops(t, append([]string{"restore", dir, "--json"}, flags...)...)
 	var restored replay.RestoreReport
-	if err := json.Unmarshal([]byte(stdout), &restored); code != exitOK || err != nil || restored.Cut != 3 || restored.Secrets {
+	if err := json.Unmarshal([]byte(stdout), &restored); code != exitOK || err != nil || restored.Cut != 4 || restored.Secrets {
 		t.Errorf("restore: got exit code %d, error %v:\n%s%s", code, err, stdout, stderr)
 	}
 	again := filepath.Join(t.TempDir(), "again")
 	code, stdout, _ = ops(t, append([]string{"backup", again, "--json"}, flags...)...)
 	var backedUp replay.BackupReport
-	if err := json.Unmarshal([]byte(stdout), &backedUp); code != exitOK || err != nil || backedUp.Cut != 4 || backedUp.Dir != again {
+	if err := json.Unmarshal([]byte(stdout), &backedUp); code != exitOK || err != nil || backedUp.Cut != 5 || backedUp.Dir != again {
 		t.Errorf("backup after the restore: got exit code %d, error %v:\n%s", code, err, stdout)
 	}
 }
@@ -87,6 +89,7 @@ func TestRestoreRefusesOtherSecretsAndDamagedBackups(t *testing.T) {
 	b := newBroker(t)
 	_, uri := database(t)
 	b.rejectedOrder("o1")
+	b.admit()
 	_, shop := installation(t, b.url, uri, "secrets of one shop")
 	dir := filepath.Join(t.TempDir(), "today")
 	if code, _, stderr := ops(t, "backup", dir, "--shop", shop); code != exitOK {

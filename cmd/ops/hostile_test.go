@@ -32,6 +32,7 @@ func TestStoredTextCannotControlTheTerminal(t *testing.T) {
 	b := newBroker(t)
 	db, uri := database(t)
 	b.hostileShop()
+	b.admit()
 	api := hostileAPI(t)
 	dir := t.TempDir()
 	ledger := filepath.Join(dir, "ledger.csv")
@@ -43,16 +44,7 @@ func TestStoredTextCannotControlTheTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	printed := map[string]bool{} // commands that have printed stored text
-	for _, args := range [][]string{
-		{}, {"order", "o1"}, {"timeline", "o1"}, {"at", "o1", "now"}, {"at", "item:MUG", "now"}, {"at", "payment:" + events.FirstPaymentID("o1"), "now"},
-		{"at", "notification:o1", "now"}, {"at", "orders.broken", "now"}, {"at", hostile, "now"}, {"at", "o1", hostile}, {"diff", "o1", "1"}, {"diff", "item:MUG", "1"},
-		{"at", "--all", "now", "--out", filepath.Join(dir, "state")}, {"tail", "--since", "1h", "--count", "13"}, {"tail", "--type", hostile}, {"tail", "--domain", hostile},
-		{"lag"}, {"lag", "--csv"}, {"deadletters", "list", "--state", "all"}, {"deadletters", "list", "--csv"}, {"deadletters", "show", "1"}, {"deadletters", "show", "2"},
-		{"deadletters", "redrive", "1", "--dry-run"}, {"deadletters", "redrive", "--fingerprint", hostile, "--reason", "x"}, {"deadletters", "discard", "2", "--reason", hostile},
-		{"pause", hostile}, {"resume", "payments" + hostile}, {"rebuild", "orders", "--dry-run"}, {"rebuild", hostile}, {"repair"}, {"topology"},
-		{"void", "1", "--dry-run", "--reason", "x", "--force"}, {"void", "1", "--reason", hostile}, {"verify", "--wait", "0s", "--settle", "0s"}, {"verify", "--at", "3"},
-		{"backup", filepath.Join(dir, "backup")}, {"orders"}, {"orders", "--csv"}, {"orders", "--q", hostile}, {"import-items", ledger}, {"sell" + hostile}, {"completion", hostile},
-	} {
+	for _, args := range hostileCommands(dir, ledger) {
 		for _, format := range []string{"", "--json", "--wide"} {
 			if format == "--json" && (len(args) > 0 && args[0] == "backup" || strings.Contains(strings.Join(args, " "), "--csv")) {
 				continue
@@ -61,7 +53,7 @@ func TestStoredTextCannotControlTheTerminal(t *testing.T) {
 			if format != "" {
 				line = append(line, format)
 			}
-			line = append(line, "--nats", b.url, "--ops", api, "--ops-token", "x")
+			line = append(line, "--nats", b.url, "--ops", api, "--ops-key", testKey)
 			if len(args) == 0 || args[0] != "verify" { // it waits for the archive
 				line = append(line, "--mongodb", uri)
 			}
@@ -70,10 +62,26 @@ func TestStoredTextCannotControlTheTerminal(t *testing.T) {
 			}
 		}
 	}
-	for _, command := range []string{"", "order o1", "timeline o1", "at o1", "at item:MUG", "diff o1", "tail --since", "lag", "deadletters list", "deadletters show", "orders", "verify --wait", "import-items " + ledger} {
+	for _, command := range []string{"", "order o1", "timeline o1", "at o1", "at item:MUG", "diff o1", "tail --since", "lag", "deadletters list", "deadletters show", "orders", "verify --wait", "import-items " + ledger, "stock", "stock MUG", "adjust MUG", "audit"} {
 		if !printed[command] {
 			t.Errorf("ops %s: got no stored text, so nothing was checked", command)
 		}
+	}
+}
+
+// hostileCommands are command lines that show what is stored, or have hostile text themselves. dir is a directory for what they write.
+func hostileCommands(dir, ledger string) [][]string {
+	return [][]string{
+		{}, {"order", "o1"}, {"timeline", "o1"}, {"at", "o1", "now"}, {"at", "item:MUG", "now"}, {"at", "payment:" + events.FirstPaymentID("o1"), "now"},
+		{"at", "notification:o1", "now"}, {"at", "orders.broken", "now"}, {"at", hostile, "now"}, {"at", "o1", hostile}, {"diff", "o1", "1"}, {"diff", "item:MUG", "1"},
+		{"at", "--all", "now", "--out", filepath.Join(dir, "state")}, {"tail", "--since", "1h", "--count", "13"}, {"tail", "--type", hostile}, {"tail", "--domain", hostile},
+		{"lag"}, {"lag", "--csv"}, {"deadletters", "list", "--state", "all"}, {"deadletters", "list", "--csv"}, {"deadletters", "show", "1"}, {"deadletters", "show", "2"},
+		{"deadletters", "redrive", "1", "--dry-run"}, {"deadletters", "redrive", "--fingerprint", hostile, "--reason", "x"}, {"deadletters", "discard", "2", "--reason", hostile},
+		{"pause", hostile}, {"resume", "payments" + hostile}, {"rebuild", "orders", "--dry-run"}, {"rebuild", hostile}, {"repair"}, {"topology"},
+		{"void", "1", "--dry-run", "--reason", "x", "--force"}, {"void", "1", "--reason", hostile}, {"verify", "--wait", "0s", "--settle", "0s"}, {"verify", "--at", "3"},
+		{"backup", filepath.Join(dir, "backup")}, {"orders"}, {"orders", "--csv"}, {"orders", "--q", hostile}, {"import-items", ledger}, {"sell" + hostile}, {"completion", hostile},
+		{"stock"}, {"stock", "MUG"}, {"stock", "MUG", "--csv"}, {"adjust", "MUG", "--delta", "1", "--reason", "x"}, {"audit"}, {"audit", "--entity", hostile}, {"staff"}, {"staff", "role", hostile, "viewer", "--reason", "x"},
+		{"keys"}, {"keys", "revoke", hostile, "--reason", "x"}, {"redeliver", "--order", "o1", "--dry-run"}, {"redeliver", "--to", hostile, "--seq", "1", "--dry-run"}, {"replays"}, {"replays", "show", hostile},
 	}
 }
 

@@ -36,8 +36,9 @@ func (addKeyCommand) Help() string {
 	}
 	return `Programs send the key as a bearer token to the staff API; ops and load take it from --ops-key or OPS_KEY. The log has only its SHA-256, so it is shown once.
 
-  ops keys add prometheus --permissions metrics:read --reason "scrapes /metrics"
-  ops keys add oncall --role operator --expires-in 2160h --reason "ops of the night shift"
+Examples:
+  ops keys add prometheus --permissions metrics:read --reason "scrapes it"
+  ops keys add oncall --role operator --expires-in 2160h --reason "night duty"
 
 The permissions: ` + strings.Join(names, ", ") + `.`
 }
@@ -91,6 +92,7 @@ type revokeKeyCommand struct {
 func (revokeKeyCommand) Help() string {
 	return `Every process refuses the key within a second.
 
+Examples:
   ops keys revoke oncall --reason "it was in a chat"`
 }
 
@@ -104,6 +106,15 @@ type listKeysCommand struct {
 	target.Target `embed:""`
 	All           bool `help:"List revoked keys too."`
 	JSON          bool `name:"json" help:"Write the list as JSON."`
+}
+
+// Help is shown by ops keys list --help.
+func (listKeysCommand) Help() string {
+	return `For each key: whether it is valid, until when, who made it, and what it may do. The keys themselves cannot be shown: the log has only their SHA-256.
+
+Examples:
+  ops keys
+  ops keys list --all --json`
 }
 
 // keyRow is one API key as ops keys list --json writes it.

@@ -47,8 +47,9 @@ func (redeliverCommand) Help() string {
 
 An event that was replayed to a lane three times is left out, unless --force is given. More than 1,000 events need ops replays approve by a second person first.
 
+Examples:
   ops redeliver --order 4XRJK-QYW5E --dry-run
-  ops redeliver --type payments.webhook_received --since 2h --reason "webhooks were misread"
+  ops redeliver --type payments.webhook_received --since 2h --reason "misread"
   ops redeliver --to notifications --seq 1200-1300 --reason "template fixed"
   ops redeliver --resume 0197e3a0-5c3b-7d1e-9a55-2f1c8f6f2b10
 

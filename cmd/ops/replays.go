@@ -24,6 +24,15 @@ type listReplaysCommand struct {
 	JSON          bool `name:"json" help:"Write JSON."`
 }
 
+// Help is shown by ops replays list --help.
+func (listReplaysCommand) Help() string {
+	return `TOTAL counts an event once for each lane that handles it again; DONE is how many of these are handled. BY is who requested the replay.
+
+Examples:
+  ops replays
+  ops replays list --json`
+}
+
 // Run lists replays.
 func (c *listReplaysCommand) Run(ctx context.Context, out *terminal) error {
 	replays, stop, err := openReplays(ctx, c.Target, replay.DefaultApprovalOver)
@@ -59,6 +68,16 @@ type showReplayCommand struct {
 	namedReplay `embed:""`
 }
 
+// Help is shown by ops replays show --help.
+func (showReplayCommand) Help() string {
+	return `The answer names who requested the replay and why, its events and lanes, what the lanes did, what they wait for, and what failed.
+
+Examples:
+  ops replays show 0197e3a0-5c3b-7d1e-9a55-2f1c8f6f2b10
+
+Exit codes: 0 nothing failed so far; 1 some events failed; 2 it could not be done.`
+}
+
 // Run shows a replay.
 func (c *showReplayCommand) Run(ctx context.Context, out *terminal) error {
 	return c.change(ctx, out, func(replaysOf) error { return nil })
@@ -74,6 +93,7 @@ type approveReplayCommand struct {
 func (approveReplayCommand) Help() string {
 	return `Approve a replay of more than 1,000 events that somebody else requested. Afterwards ops redeliver --resume ID carries it out.
 
+Examples:
   ops replays approve 0197e3a0-5c3b-7d1e-9a55-2f1c8f6f2b10`
 }
 
@@ -92,6 +112,14 @@ func (c *approveReplayCommand) Run(ctx context.Context, out *terminal) error {
 type stopReplayCommand struct {
 	namedReplay `embed:""`
 	Reason      string `help:"Why; it is stored with the replay." placeholder:"TEXT" required:""`
+}
+
+// Help is shown by ops replays stop --help.
+func (stopReplayCommand) Help() string {
+	return `Lanes still handle the events that were requested of them before; nothing more is requested. ops redeliver --resume ID continues the replay.
+
+Examples:
+  ops replays stop 0197e3a0-5c3b-7d1e-9a55-2f1c8f6f2b10 --reason "wrong lane"`
 }
 
 // Run stops a replay.

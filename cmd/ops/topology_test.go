@@ -13,6 +13,7 @@ import (
 func TestTopologyApplyAddsWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t)
+	b.admit()
 	code, stdout, stderr := ops(t, "topology", "--nats", b.url)
 	if code != exitOK || !strings.Contains(stdout, "test") || !strings.Contains(stdout, "the broker has everything that this release needs") {
 		t.Fatalf("got exit code %d, want %d:\n%s%s", code, exitOK, stdout, stderr)
@@ -51,6 +52,7 @@ func TestTopologyApplyAddsWhatIsMissing(t *testing.T) {
 func TestTopologyNamesSettingsThatDiffer(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t)
+	b.admit()
 	stream, err := b.js.Stream(t.Context(), events.StreamShop)
 	if err != nil {
 		t.Fatal(err)

@@ -61,14 +61,13 @@ func startOn(t *testing.T, server *embedded.NATS, secrets string) *process {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- directory.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := directory.Run(ctx); err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(func() { cancel(); running.Wait() })
 	waitFor(t, "the directory follows the log", func() bool {
 		directory.mu.RLock()
 		defer directory.mu.RUnlock()

@@ -18,6 +18,7 @@ func (sh *shop) newConsole(ctx context.Context) (*console.Console, error) {
 	if err != nil {
 		return nil, err
 	}
+	reader.FollowWith(sh.host.Follow)
 	secrets := sh.servers.secrets
 	return console.New(console.Config{Access: sh.directory, Staff: console.Accounts(sh.staff, "Tillstream"), API: api.Routes(sh.mux), DB: sh.db, Log: reader,
 		ApprovalOver: sh.config.ApprovalOver, CheckPayments: console.CheckPaymentsWith(reader, sh.servers.sandboxURL(), secrets.StripeSecretKey),

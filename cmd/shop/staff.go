@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"tillstream/cmd/internal/auth"
 	"tillstream/cmd/internal/staff"
 	"tillstream/events"
 	"tillstream/events/api"
+	eventlog "tillstream/events/log"
 )
 
 // firstAdmin is the account that the first start adds. localKey is the API key of the tools on this machine.
@@ -34,8 +36,35 @@ type invitation struct {
 	pending bool       // nobody can sign in as admin yet
 }
 
-// keepStaff makes the key of the tools on this machine known and, at the first start, adds the first admin.
+// A shop looks every upgradePoll whether the processes of an older release have ended, and warns after upgradeTries that it waits.
+const (
+	upgradePoll  = 100 * time.Millisecond
+	upgradeTries = 20
+)
+
+// keepStaff is tryKeepStaff at the time when every running process knows the events of staff. A shop that opens the data of an older
+// release may write such events only once it has checked that no process of that release runs.
 func (sh *shop) keepStaff(ctx context.Context) (invitation, error) {
+	ticker := time.NewTicker(upgradePoll)
+	defer ticker.Stop()
+	for tries := 1; ; tries++ {
+		i, err := sh.tryKeepStaff(ctx)
+		if !errors.Is(err, eventlog.ErrUpgradeInProgress) {
+			return i, err
+		}
+		if tries == upgradeTries {
+			sh.logger.Warn("shop sells, but is not ready for staff until every process of an older release has ended", "reason", err)
+		}
+		select {
+		case <-ctx.Done():
+			return invitation{}, ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+// tryKeepStaff makes the key of the tools on this machine known and, at the first start, adds the first admin.
+func (sh *shop) tryKeepStaff(ctx context.Context) (invitation, error) {
 	key := staff.NewAPIKey{Name: localKey, Permissions: api.Admin.Permissions()}
 	if _, err := sh.staff.KeepKey(ctx, key, sh.servers.secrets.OpsKey, events.Author{Reason: "key of the tools on this machine"}); err != nil {
 		return invitation{}, fmt.Errorf("keep the API key %s: %w", localKey, err)

@@ -160,7 +160,7 @@ func TestEveryBodyMustBeJSON(t *testing.T) {
 // API8 of the OWASP API Top 10: no cache stores what is of one shopper or of staff, no browser guesses the type of an answer, and
 // behind TLS browsers use nothing else.
 func TestAnswersAreKeptPrivate(t *testing.T) {
-	ts := startShop(t, func(c *Config) { c.PublicURL = "https://shop.example.com" })
+	ts := startShop(t, func(c *Config) { c.PublicURL, c.OpsURL = "https://shop.example.com", "https://ops.example.com" })
 	ts.list(t, "MUG", 1250, 10)
 	o := ts.place(t, cart("mia", line{"MUG", 1}))
 	ts.checkout(t, o)

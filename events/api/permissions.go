@@ -13,7 +13,7 @@ type Permission string
 const (
 	ReadAll           Permission = "read"              // everything that staff see: orders, customers, stock, payments, messages, events
 	ReadMetrics       Permission = "metrics:read"      // /metrics and the reasons of /readyz
-	WriteOrders       Permission = "orders:write"      // place orders beyond the limits of shoppers
+	WriteOrders       Permission = "orders:write"      // place orders beyond the limits of shoppers, cancel orders
 	WriteItems        Permission = "items:write"       // list and change items
 	WriteStock        Permission = "stock:write"       // adjust stock
 	WriteLanes        Permission = "lanes:write"       // pause and resume lanes

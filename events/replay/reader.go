@@ -27,6 +27,9 @@ type Reader struct {
 	reads   jetstream.Stream    // reads single messages, from the leader
 	copies  jetstream.Stream    // reads single messages from any server of a cluster; nil without a cluster
 	timeout time.Duration       // how long a read waits for the next message that the broker has
+
+	// source reads for Follow.
+	source func(ctx context.Context, from uint64, fn func(Message) error) error
 }
 
 // Open opens the log of a shop. It creates nothing: when a stream is missing, it returns [ErrNoShop] and names the stream.
@@ -55,7 +58,7 @@ func On(ctx context.Context, l *eventlog.Log) (*Reader, error) {
 }
 
 func newReader(ctx context.Context, l *eventlog.Log, js jetstream.JetStream) (*Reader, error) {
-	r := &Reader{log: l, js: js, timeout: eventlog.StallTimeout}
+	r := &Reader{log: l, js: js, timeout: eventlog.StallTimeout, source: l.Follow}
 	var err error
 	if r.reads, err = js.Stream(ctx, events.StreamShop); err != nil {
 		return nil, fmt.Errorf("open stream %s for reading: %w", events.StreamShop, err)
@@ -69,6 +72,12 @@ func newReader(ctx context.Context, l *eventlog.Log, js jetstream.JetStream) (*R
 	// Without AllowDirect the client reads from the leader: another replica may lag behind it.
 	r.reads.CachedInfo().Config.AllowDirect = false
 	return r, nil
+}
+
+// FollowWith makes [Reader.Follow] read with a function in place of [eventlog.Log.Follow], such as one that shares the messages that
+// other parts of the process read. Call it before the first read.
+func (r *Reader) FollowWith(source func(ctx context.Context, from uint64, fn func(Message) error) error) {
+	r.source = source
 }
 
 // Close closes the reader, but not the connection.
@@ -205,7 +214,7 @@ func (r *Reader) Follow(ctx context.Context, part Range, caughtUp func(), fn fun
 // follow reads from a sequence on, across gaps, until fn returns an error.
 func (r *Reader) follow(ctx context.Context, from uint64, gap func(from, to uint64), fn func(Message) error) error {
 	for {
-		err := r.log.Follow(ctx, from, fn)
+		err := r.source(ctx, from, fn)
 		var missing *eventlog.GapError
 		switch {
 		case errors.As(err, &missing):

@@ -72,14 +72,43 @@ func (w *watcher) run(ctx context.Context) {
 			w.Ready()
 		}
 		w.caughtUp = true
-		timer := time.NewTimer(time.Second) // to take the messages that send no signal
-		select {
-		case <-ctx.Done():
-		case <-arrivals.C:
-		case <-timer.C:
-		}
-		timer.Stop()
+		arrivals.wait(ctx)
 	}
+}
+
+// wait returns when a message has arrived, and after a second, to take the messages that send no signal.
+func (s *subscription) wait(ctx context.Context) {
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-s.C:
+	case <-timer.C:
+	}
+}
+
+// Follow calls fn for every message from a sequence on, in order and without gaps, until ctx ends or fn returns an error. While the
+// worker runs, the broker delivers new messages only once, for the lanes and for every Follow. Follow returns
+// [*eventlog.GapError] when the log and the archive lack messages.
+func (w *Worker) Follow(ctx context.Context, from uint64, fn func(eventlog.Message) error) error {
+	arrivals := w.reader.ring.subscribe(func(*Item) bool { return true })
+	defer w.reader.ring.unsubscribe(arrivals)
+	position := cursor{reader: w.reader, next: max(from, 1), raw: true}
+	for ctx.Err() == nil {
+		items, err := position.take(ctx, maxJobs)
+		if err != nil {
+			return err
+		}
+		for _, item := range items {
+			if err := fn(item.Message); err != nil {
+				return err
+			}
+		}
+		if len(items) == 0 {
+			arrivals.wait(ctx)
+		}
+	}
+	return eventlog.ReadError(ctx)
 }
 
 // snapshot handles the snapshot, or the events since a time, if the watch has one of them, and moves the position to its end.

@@ -248,3 +248,39 @@ func TestWatchContinuesAfterAPanic(t *testing.T) {
 	place(t, l, "bad", "good")
 	waitUntil(t, "the good order is handled", func() bool { return seen.count("orders.good") == 1 })
 }
+
+// Follow delivers every message, in order and once: those before the start, and new ones without another delivery by the broker.
+func TestFollowSharesTheMessagesOfTheLanes(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	place(t, l, "a", "b")
+	w, err := worker.New(t.Context(), l, configOf())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	place(t, l, "c")
+	errEnough := errors.New("enough")
+	var got []uint64
+	err = w.Follow(ctx, 2, func(m eventlog.Message) error {
+		if got = append(got, m.Sequence); m.Sequence == 3 {
+			place(t, l, "d")
+		}
+		if m.Sequence == 4 {
+			return errEnough
+		}
+		return nil
+	})
+	if !errors.Is(err, errEnough) || !slices.Equal(got, []uint64{2, 3, 4}) {
+		t.Errorf("Follow() = %v with messages %v, want 2, 3 and 4", err, got)
+	}
+	cancel()
+	if err := w.Follow(ctx, 5, func(eventlog.Message) error { return nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("Follow() after its end = %v, want context.Canceled", err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}

@@ -120,6 +120,11 @@ func (h *Host) Run(ctx context.Context) error {
 	return nil
 }
 
+// Follow is [worker.Worker.Follow]: it calls fn for every message of the log, which the broker delivers only once to the process.
+func (h *Host) Follow(ctx context.Context, from uint64, fn func(eventlog.Message) error) error {
+	return h.worker.Follow(ctx, from, fn)
+}
+
 // Lanes returns the status of every lane of the process.
 func (h *Host) Lanes() []worker.LaneStatus { return h.worker.Lanes() }
 

@@ -38,7 +38,7 @@ func Proxy(upstreams Upstreams, logger *slog.Logger) (http.Handler, error) {
 			"/ops/api/items", "/ops/api/items/", "/ops/api/stock", "/ops/api/stock/"}},
 		{"notifications", upstreams.Notifications, []string{"/ops/api/notifications/"}},
 		{"orders", upstreams.Orders, []string{"/api/orders", "/api/orders/", "/ops/api/orders", "/ops/api/orders/"}},
-		{"payments", upstreams.Payments, []string{"/api/orders/{id}/payment", "/webhooks/"}},
+		{"payments", upstreams.Payments, []string{"/api/orders/{id}/payment", "/ops/api/payments", "/ops/api/payments/", "/webhooks/"}},
 	}
 	for _, route := range routes {
 		group, err := newReplicas(route.addresses, newTransport(), time.Now)

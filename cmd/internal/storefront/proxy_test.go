@@ -90,6 +90,8 @@ func TestProxySendsEachPathToItsDomain(t *testing.T) {
 		"GET /api/orders/1/events":              "orders GET /api/orders/1/events ",
 		"POST /api/orders/1/cancel":             "orders POST /api/orders/1/cancel x",
 		"GET /ops/api/orders?x=1":               "orders GET /ops/api/orders?x=1 ",
+		"POST /ops/api/orders/1/cancel":         "orders POST /ops/api/orders/1/cancel x",
+		"GET /ops/api/payments?x=1":             "payments GET /ops/api/payments?x=1 ",
 		"GET /api/orders/1/payment?wait=20":     "payments GET /api/orders/1/payment?wait=20 ",
 		"GET /ops/api/notifications/1":          "notifications GET /ops/api/notifications/1 ",
 		"POST /webhooks/stripe":                 "payments POST /webhooks/stripe x",

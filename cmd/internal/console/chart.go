@@ -59,8 +59,9 @@ func (c chart) sized() chart {
 }
 
 // SVG returns the drawing. A chart without points is only its axes.
-func (c chart) SVG() template.HTML {
-	c = c.sized()
+func (c chart) SVG() template.HTML { return c.sized().draw() }
+
+func (c chart) draw() template.HTML {
 	f := c.frame()
 	var out bytes.Buffer
 	fmt.Fprintf(&out, `<svg class="chart" viewBox="0 0 %d %d" role="img" aria-label="%s">`, c.Width, c.Height, template.HTMLEscapeString(c.describe()))

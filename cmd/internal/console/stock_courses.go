@@ -62,7 +62,7 @@ func (c *courses) of(ctx context.Context, reader *replay.Reader, sku string, dra
 		return err == nil, err
 	case <-timer.C:
 		go func() {
-			_ = <-read // the course is kept; the next request reads again after an error
+			<-read //nolint:errcheck // after an error the next request reads again
 			k.token <- struct{}{}
 		}()
 		return false, nil

@@ -285,3 +285,31 @@ func TestStepsLeadToStateThatReadReturns(t *testing.T) {
 		t.Errorf("state (-want +got):\n%s", diff)
 	}
 }
+
+// What is stored while Since reads is left to the follower: a fold that got it twice would refuse its revision.
+func TestSinceEndsWhereFollowingBegins(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t)
+	const before = 3000 // more than are in flight to a reader
+	for range 3 {
+		err := l.Do(t.Context(), func(tx *eventlog.Tx) (err error) {
+			for i := range int64(before / 3) {
+				err = errors.Join(err, add(tx, "a", i))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := uint64(0)
+	upTo, err := l.Since(t.Context(), []string{events.PrefixStock + "*"}, time.Unix(0, 0), func(m eventlog.Message) error {
+		if read++; read == 1 {
+			mustAdd(t, l, "a")
+		}
+		return nil
+	})
+	if err != nil || upTo != before || read != before {
+		t.Errorf("got %d messages up to %d, %v; want those before the one that was stored meanwhile, %d", read, upTo, err, before)
+	}
+}

@@ -27,8 +27,8 @@ func (l *Log) Snapshot(ctx context.Context, filters []string, fn func(Message) e
 	})
 }
 
-// Since calls fn for every message that matches a filter and was stored at a time or later, in order. Its result is as that of
-// Snapshot.
+// Since calls fn for every message that matches a filter and was stored at a time or later, in order, up to the sequence that it
+// returns: following the log from the next one delivers each message once.
 func (l *Log) Since(ctx context.Context, filters []string, stored time.Time, fn func(Message) error) (upTo uint64, err error) {
 	config := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &stored, FilterSubjects: filters}
 	return l.readToEnd(ctx, config, l.filled.since(filters, stored), fn)
@@ -58,6 +58,9 @@ func (l *Log) readToEnd(ctx context.Context, config jetstream.OrderedConsumerCon
 		ctx, watchdog := NewWatchdog(ctx, StallTimeout)
 		defer watchdog.Stop()
 		err = l.consume(ctx, consumer, func(m Message, pending uint64) (bool, error) {
+			if m.Sequence > upTo && config.DeliverPolicy == jetstream.DeliverByStartTimePolicy {
+				return false, nil // stored since; of a subject with such a message, a snapshot has no other
+			}
 			return pending > 0, watchdog.Handle(func() error {
 				if err := insert(m.Sequence); err != nil {
 					return err

@@ -61,6 +61,13 @@ func startFleet(t *testing.T) *shopFleet {
 	if err := fleet.KeepKey(t.Context(), target.Shop{NATS: f.broker, OpsKey: f.settings.OpsKey}); err != nil {
 		t.Fatal(err)
 	}
+	for i := range f.at {
+		for name, url := range f.at[i] {
+			if err := fleet.AwaitKey(t.Context(), name, url, f.settings.OpsKey); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	for i := range f.storefronts {
 		f.storefronts[i] = f.startStorefront(t, fmt.Sprintf("storefront %d", i+1), 0, 1)
 	}

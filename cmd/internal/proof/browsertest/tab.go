@@ -114,10 +114,21 @@ func (b *Tab) Until(expression string) {
 // Keys types keys into the element that has the focus, or into the page.
 func Keys(keys string) Action { return chromedp.KeyEvent(keys) }
 
-// Click clicks the selected element when it is visible.
+// nodeGone is the error of the browser when a live page has replaced an element between the look-up and the click.
+const nodeGone = "Could not find node with given id"
+
+// Click clicks the selected element when it is visible. If the page replaces the element meanwhile, Click clicks the new one, as
+// a person would.
 func (b *Tab) Click(selector string) {
 	b.t.Helper()
-	b.Do(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+	click := chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible)
+	b.Do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) (err error) {
+		for {
+			if _, err = click(ctx, target); err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), nodeGone) {
+				return err
+			}
+		}
+	}))
 }
 
 // Fill replaces the value of a field and fires the events of typing.

@@ -3,6 +3,7 @@
 package crashtest_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -72,8 +73,23 @@ func openFleet(t *testing.T) *deployment {
 	if err := fleet.KeepKey(t.Context(), d.shop); err != nil {
 		t.Fatal(err)
 	}
+	for name, urls := range at {
+		awaitKey(t, name, urls, d.shop.OpsKey)
+	}
 	bank.deliverTo(t, d.shop.Storefront)
 	return d
+}
+
+// awaitKey waits until every replica of a worker accepts an API key.
+func awaitKey(t *testing.T, worker string, urls []string, key string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for _, url := range urls {
+		if err := fleet.AwaitKey(ctx, worker, url, key); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // addReplica adds a slot with a fixed address and starts its first process.

@@ -114,7 +114,18 @@ func (f *Fleet) startServers(context.Context) (err error) {
 	return f.Database.Start()
 }
 
-func (f *Fleet) keepKey(ctx context.Context) error { return KeepKey(ctx, f.Shop) }
+// keepKey makes the API key of the fleet known to every worker.
+func (f *Fleet) keepKey(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	err := KeepKey(ctx, f.Shop)
+	for _, r := range f.Workers {
+		if err == nil {
+			err = AwaitKey(ctx, r.Worker, r.URL, f.Shop.OpsKey)
+		}
+	}
+	return err
+}
 
 func mongoURI(addr string) string { return "mongodb://" + addr + "/tillstream" }
 

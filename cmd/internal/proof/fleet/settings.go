@@ -1,11 +1,16 @@
 package fleet
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
+	"net/http"
 	"time"
 
 	"tillstream/cmd/internal/staff"
+	"tillstream/cmd/internal/target"
+	"tillstream/events"
+	"tillstream/events/api"
 )
 
 // Settings are the environment variables that all processes of a shop share. The addresses of the broker and the database
@@ -41,4 +46,50 @@ func (s Settings) Env(nats, mongo string) []string {
 func (s Settings) StorefrontEnv(replicas func(worker string) string) []string {
 	return []string{"SANDBOX_URL=" + s.Stripe, "INVENTORY_URL=" + replicas("inventory"), "NOTIFICATIONS_URL=" + replicas("notifications"),
 		"ORDERS_URL=" + replicas("orders"), "PAYMENTS_URL=" + replicas("payments"), "LOG_LEVEL=WARN"}
+}
+
+// staffRoutes are, for each worker, a route that only staff may read.
+var staffRoutes = map[string]string{"inventory": "/ops/api/stock", "notifications": "/ops/api/notifications/none", "orders": "/ops/api/orders?limit=1",
+	"payments": "/ops/api/payments?limit=1"}
+
+// AwaitKey returns when a worker accepts an API key. A worker knows a new key as soon as it has read the event, which is some
+// milliseconds after the event was appended.
+func AwaitKey(ctx context.Context, worker, url, key string) error {
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+staffRoutes[worker], nil)
+		if err != nil {
+			return err
+		}
+		request.Header.Set("Authorization", "Bearer "+key)
+		if response, err := http.DefaultClient.Do(request); err == nil {
+			if err := response.Body.Close(); err != nil || response.StatusCode != http.StatusUnauthorized {
+				return err
+			}
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%s at %s does not accept the API key: %w", worker, url, ctx.Err())
+		}
+	}
+}
+
+// KeepKey makes the API key of a shop's address valid, with every permission. The streams of the shop must exist.
+func KeepKey(ctx context.Context, shop target.Shop) error {
+	reader, done, err := shop.Log(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	service, err := staff.New(staff.Config{Directory: staff.NewDirectory(reader.Log()), Log: reader.Log()})
+	if err != nil {
+		return err
+	}
+	key := staff.NewAPIKey{Name: "local", Permissions: api.Permissions()}
+	if _, err := service.KeepKey(ctx, key, shop.OpsKey, events.Author{Reason: "key of a test shop"}); err != nil {
+		return fmt.Errorf("make the API key of the shop: %w", err)
+	}
+	return nil
 }

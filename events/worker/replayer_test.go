@@ -20,7 +20,9 @@ import (
 func requestBatch(t testing.TB, l *eventlog.Log, lane string, sequences ...uint64) uint64 {
 	t.Helper()
 	id := fmt.Sprintf("%s-%d", lane, lastSequence(t, l))
+	var committed *eventlog.Tx
 	err := l.ForDomain("ops").Do(t.Context(), func(tx *eventlog.Tx) error {
+		committed = tx
 		tx.WithAuthor(events.Author{Actor: "staff:mira", Reason: "fixed"})
 		return worker.Replays.Append(tx, id,
 			events.ReplayRequested{Selection: events.ReplaySelection{From: 1, To: 1000}, Reason: "fixed"},
@@ -29,7 +31,7 @@ func requestBatch(t testing.TB, l *eventlog.Log, lane string, sequences ...uint6
 	if err != nil {
 		t.Fatal(err)
 	}
-	return lastSequence(t, l)
+	return committed.Sequence(1) // not the last sequence: the lane may have handled the batch already
 }
 
 // answer waits for the outcome of a batch.

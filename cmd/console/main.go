@@ -106,7 +106,7 @@ func (s settings) pages(ctx context.Context, config console.Config, directory *s
 	if err != nil {
 		return nil, err
 	}
-	config.Staff, config.Members = console.Accounts(service, s.ShopName), console.MembersOf(service)
+	config.Staff, config.Members = staff.Sessions{Service: service, Shop: s.ShopName}, console.MembersOf(service)
 	config.ApprovalOver, config.CheckPayments = s.ApprovalOver, console.CheckPaymentsWith(config.Log, s.StripeURL, s.StripeSecretKey)
 	if config.API, err = storefront.Proxy(storefront.Upstreams{Inventory: s.InventoryURL, Notifications: s.NotificationsURL, Orders: s.OrdersURL, Payments: s.PaymentsURL}, config.Logger); err != nil {
 		return nil, err

@@ -12,7 +12,6 @@ import (
 
 	"tillstream/cmd/internal/entities"
 	"tillstream/cmd/internal/target"
-	"tillstream/events"
 	"tillstream/events/replay"
 )
 
@@ -60,7 +59,7 @@ func (c *showDeadLetterCommand) Run(ctx context.Context, out *terminal) error {
 	if err != nil && !lost {
 		return err
 	}
-	states, err := statesMet(ctx, reader, d, m)
+	states, err := entities.StatesMet(ctx, reader, d, m, time.Now())
 	if err != nil {
 		return err
 	}
@@ -138,51 +137,6 @@ func attemptsOf(history []replay.Message) []attempt {
 		}
 	}
 	return attempts
-}
-
-// statesMet returns the states before the event of a dead letter, and how they have changed since.
-func statesMet(ctx context.Context, reader *replay.Reader, d replay.DeadLetter, m replay.Message) (states []replay.StateDiff, err error) {
-	states = []replay.StateDiff{}
-	now, err := reader.At(ctx, replay.Moment{Time: time.Now()})
-	if errors.Is(err, replay.ErrNotFound) || err == nil && d.Sequence == 0 {
-		return states, nil // the log has lost all, or no lane has written it
-	}
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range entitiesMet(d, m) {
-		before := replay.Moment{Sequence: d.Sequence - 1, Time: m.Stored}
-		diff, err := reader.Diff(ctx, e.Kind, e.ID, before, now)
-		if err != nil {
-			return nil, err
-		}
-		states = append(states, diff)
-	}
-	return states, nil
-}
-
-// ofLane is, for each domain, the kind of entity about an order that its lanes decide about.
-var ofLane = map[string]string{"orders": "order", "inventory": "reservation", "payments": "payment", "notifications": "notification"}
-
-// entitiesMet returns the entity of the event, and the one of the same order that the lane decides about.
-func entitiesMet(d replay.DeadLetter, m replay.Message) (met []entities.Entity) {
-	kinds := entities.Kinds()
-	if k, id, ok := replay.KindOn(kinds, d.Subject); ok {
-		met = append(met, entities.Entity{Kind: k, ID: id, Subject: d.Subject})
-	}
-	id := m.Header.Get(events.HeaderCorrelationID)
-	for _, k := range kinds {
-		if k.Name != ofLane[domainOf(d.Worker)] || id == "" {
-			continue
-		}
-		if k.Name == "payment" {
-			id = events.FirstPaymentID(id)
-		}
-		if subject, err := k.Subject(id); err == nil && subject != d.Subject {
-			met = append(met, entities.Entity{Kind: k, ID: id, Subject: subject})
-		}
-	}
-	return met
 }
 
 func writeStates(states []replay.StateDiff, out *terminal) error {

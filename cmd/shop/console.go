@@ -7,6 +7,7 @@ import (
 
 	"tillstream/cmd/internal/console"
 	"tillstream/cmd/internal/process"
+	"tillstream/cmd/internal/staff"
 	"tillstream/events/api"
 	"tillstream/events/replay"
 	"tillstream/events/worker"
@@ -20,7 +21,7 @@ func (sh *shop) newConsole(ctx context.Context) (*console.Console, error) {
 	}
 	reader.FollowWith(sh.host.Follow)
 	secrets := sh.servers.secrets
-	return console.New(console.Config{Access: sh.directory, Staff: console.Accounts(sh.staff, "Tillstream"), API: api.Routes(sh.mux), DB: sh.db, Log: reader,
+	return console.New(console.Config{Access: sh.directory, Staff: staff.Sessions{Service: sh.staff, Shop: "Tillstream"}, API: api.Routes(sh.mux), DB: sh.db, Log: reader,
 		ApprovalOver: sh.config.ApprovalOver, CheckPayments: console.CheckPaymentsWith(reader, sh.servers.sandboxURL(), secrets.StripeSecretKey),
 		Members: console.MembersOf(sh.staff), Dispatcher: sh.dispatcher, Logger: sh.logger.With("process", "console"), PublicURL: sh.config.OpsURL, Readiness: sh.readiness})
 }

@@ -6,23 +6,20 @@ import (
 	"time"
 )
 
-// whenLayouts are the forms in which people type a time. One without a zone is in the given location.
-var whenLayouts = []string{time.RFC3339Nano, time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateTime, "2006-01-02 15:04", time.DateOnly}
-
-// ParseWhen reads a time as people type it: a date, a date with a time, RFC 3339, or a duration such as 90m, which means that long
-// before now. "" is the zero time. A time without a zone is in the location of now.
+// ParseWhen reads the end of a range of times as people type it: a time as [ParseMoment] reads it, or a duration such as 90m or 7d, which
+// means that long before now. "" is the zero time. A sequence is no time.
 func ParseWhen(text string, now time.Time) (time.Time, error) {
-	text = strings.TrimSpace(text)
-	if text == "" {
+	if strings.TrimSpace(text) == "" {
 		return time.Time{}, nil
 	}
-	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+	ago, err := parseDuration(strings.TrimSpace(text))
+	if err == nil && ago >= 0 {
 		return now.Add(-ago), nil
 	}
-	for _, layout := range whenLayouts {
-		if at, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
-			return at, nil
-		}
+	isDuration := err == nil
+	at, err := ParseMoment(text, now)
+	if err != nil || at.Sequence > 0 || isDuration {
+		return time.Time{}, fmt.Errorf("%.40q is not a time: want 2026-11-30, 2026-11-30 14:05, 2026-11-30T14:05:00Z or a duration such as 90m", text)
 	}
-	return time.Time{}, fmt.Errorf("%.40q is not a time: want 2026-11-30, 2026-11-30 14:05, 2026-11-30T14:05:00Z or a duration such as 90m", text)
+	return at.Time, nil
 }

@@ -78,8 +78,12 @@ func (c *console) routes() http.Handler {
 	mux := http.NewServeMux()
 	c.shellRoutes(mux)
 	c.orderRoutes(mux)
-	c.letterRoutes(mux)
-	c.goodsRoutes(mux)
+	c.deadLetterRoutes(mux)
+	c.replayRoutes(mux)
+	c.stockRoutes(mux)
+	c.itemRoutes(mux)
+	c.paymentRoutes(mux)
+	c.staffRoutes(mux)
 	return mux
 }
 

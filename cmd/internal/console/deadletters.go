@@ -12,9 +12,20 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"tillstream/cmd/internal/entities"
 	"tillstream/events"
+	"tillstream/events/api"
 	"tillstream/events/replay"
 )
+
+func (c *console) deadLetterRoutes(mux *http.ServeMux) {
+	mux.Handle("GET /ops/deadletters", c.view(api.ReadAll, c.showLetters))
+	mux.Handle("GET /ops/deadletters/{number}", c.view(api.ReadAll, c.showLetter))
+	mux.Handle("GET /ops/deadletters/dryrun", c.view(api.ReadAll, c.showLetterDryRun))
+	mux.Handle("GET /ops/deadletters/redrives/{id}", c.view(api.ReadAll, c.showRedrive))
+	mux.Handle("POST /ops/deadletters/redrive", c.act(api.SettleDeadLetters, c.redriveLetters))
+	mux.Handle("POST /ops/deadletters/discard", c.act(api.SettleDeadLetters, c.discardLetters))
+}
 
 // lettersPage is the data of deadletters.html.
 type lettersPage struct {
@@ -130,7 +141,7 @@ type letterPage struct {
 	Headers []header
 	Body    string
 	Lost    bool // the log no longer has the event
-	States  entityStates
+	States  []entityStates
 	History []letterStep
 	Stack   string // what follows the first line of the error
 	Summary string // its first line
@@ -158,9 +169,11 @@ func (c *console) showLetter(w http.ResponseWriter, r *http.Request) error {
 	if data.Lost = err != nil; err == nil {
 		data.Headers, data.Body = headersOf(m), bodyOf(m.Data)
 	}
-	if data.States, err = c.statesAround(r.Context(), d.Subject, d.Sequence); err != nil {
+	states, err := entities.StatesMet(r.Context(), c.Log, d, m, c.Now())
+	if err != nil {
 		return err
 	}
+	data.States = statesOf(states)
 	return c.render(w, r, "deadletter.html", page{Title: fmt.Sprintf("Dead letter %d", number), Nav: "Dead letters", Data: data,
 		Command: fmt.Sprintf("ops deadletters show %d", number), Crumbs: []anchor{{"Dead letters", "/ops/deadletters"}}})
 }

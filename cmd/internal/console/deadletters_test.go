@@ -148,7 +148,7 @@ func TestStaffDiscardADeadLetterInTheBrowser(t *testing.T) {
 	tab.Until("document.title.startsWith('Audit')")
 }
 
-// A redrive that fails again says so, and the request waits while nobody runs the lane.
+// A redrive that fails again says so, and the request waits while no process runs the lane.
 func TestRedriveShowsFailuresAndWaiting(t *testing.T) {
 	t.Parallel()
 	f := failingWorld(t, 2)

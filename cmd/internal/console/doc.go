@@ -16,5 +16,5 @@
 //	        └─► /ops/api ──► the same routes as for ops and scripts, with the session as the bearer token
 //	        └─► /ops/live ──► Server-Sent Events
 //
-// Each group of pages registers its routes in its own file: [console.orderRoutes], letterRoutes, goodsRoutes.
+// Each group of pages registers its routes in its own file, such as orderRoutes; console.go lists them.
 package console

@@ -12,7 +12,7 @@ import (
 	"tillstream/events/worker"
 )
 
-// takeUpEvery is how often a console looks for replays that nobody drives, such as those of a console that has ended.
+// takeUpEvery is how often a console looks for replays without a driver, such as those of a console that has ended.
 const takeUpEvery = 30 * time.Second
 
 // drivers drive the replays that staff run from a console, in the background. A replay is an entity in the log, so the console that

@@ -19,6 +19,7 @@ func (c *console) shellRoutes(mux *http.ServeMux) {
 	mux.Handle("GET /ops/system", c.view(api.ReadAll, c.showSystem))
 	mux.Handle("POST /ops/lanes/{lane}/pause", c.act(api.WriteLanes, c.pauseLane))
 	mux.Handle("POST /ops/lanes/{lane}/resume", c.act(api.WriteLanes, c.resumeLane))
+	mux.Handle("GET /ops/audit", c.view(api.ReadAll, c.showAudit))
 	mux.HandleFunc("/", c.showNotFound)
 }
 
@@ -30,4 +31,18 @@ func (c *console) liveRoutes() http.Handler {
 	mux.HandleFunc("GET /ops/live/events", c.live(c.liveEvents))
 	c.letterLive(mux)
 	return mux
+}
+
+// navGroup is a part of the navigation. The first has no name.
+type navGroup struct {
+	Name  string
+	Links []anchor
+}
+
+// navigation is the same on every page.
+var navigation = []navGroup{
+	{"", []anchor{{"Overview", "/ops"}}},
+	{"Shop", []anchor{{"Orders", "/ops/orders"}, {"Payments", "/ops/payments"}, {"Items", "/ops/items"}, {"Stock", "/ops/stock"}, {"Messages", "/ops/messages"}}},
+	{"Log", []anchor{{"Events", "/ops/events"}, {"Replay", "/ops/replay"}, {"Dead letters", "/ops/deadletters"}}},
+	{"Installation", []anchor{{"System", "/ops/system"}, {"Staff", "/ops/staff"}, {"Audit", "/ops/audit"}}},
 }

@@ -134,7 +134,7 @@ func (d *Directory) setFollowing(following bool) {
 const awaitTimeout = 2 * time.Second
 
 // await returns when an event is applied, so that a session works before its holder knows of it. It does not wait for a directory
-// that nobody runs, nor for long: other processes are no less behind.
+// that does not follow the log. It waits for two seconds at most: other processes get the event no earlier.
 func (d *Directory) await(ctx context.Context, sequence uint64) {
 	ctx, cancel := context.WithTimeout(ctx, awaitTimeout)
 	defer cancel()
@@ -232,7 +232,7 @@ func (d *Directory) Keys() []Key {
 	return valuesOf(d.view.keys, func(k Key) string { return k.Name })
 }
 
-// HasAdmin reports whether somebody can sign in as admin.
+// HasAdmin reports whether an account with the role admin can sign in.
 func (d *Directory) HasAdmin() bool { return slices.ContainsFunc(d.Accounts(), Account.IsAdmin) }
 
 // valuesOf returns the states that have events, sorted by name.

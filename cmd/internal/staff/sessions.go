@@ -2,15 +2,19 @@ package staff
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"time"
 )
 
-// totpIssuer names the shop in authenticator apps.
-const totpIssuer = "Tillstream"
-
 // Sessions is the [Service] as a console in the browser uses it: a person is known by the token of the session. via is the console
 // and the address of the browser, separated by a space, such as "console 192.0.2.7".
-type Sessions struct{ Service *Service }
+type Sessions struct {
+	Service *Service
+	Shop    string // the name of the shop in authenticator apps
+}
 
 // SignIn begins a session; see [Service.SignIn].
 func (s Sessions) SignIn(ctx context.Context, name, password, code, via string) (token string, expires time.Time, err error) {
@@ -48,7 +52,7 @@ func (s Sessions) NewTOTP(_ context.Context, token string) (secret, address stri
 		return "", "", ErrRefused
 	}
 	secret = NewTOTPSecret()
-	return secret, TOTPAddress(totpIssuer, account.Name, secret), nil
+	return secret, TOTPAddress(s.Shop, account.Name, secret), nil
 }
 
 // SetTOTP makes the account of a session need codes of the app; see [Service.SetTOTP].
@@ -58,4 +62,20 @@ func (s Sessions) SetTOTP(ctx context.Context, token, secret, code, via string) 
 		return ErrRefused
 	}
 	return s.Service.SetTOTP(ctx, account.Name, secret, code, via)
+}
+
+// newToken returns a random token of 256 bits, for a session or a link.
+func newToken() string {
+	token := make([]byte, 32)
+	_, _ = rand.Read(token) // never fails
+	return base64.RawURLEncoding.EncodeToString(token)
+}
+
+// NewKey returns a random API key. It is valid once [Service.MakeKey] or [Service.KeepKey] has stored it.
+func NewKey() string { return KeyPrefix + rand.Text() }
+
+// sumOf returns what the log has of a token or key. These are random, so nobody can guess one from its SHA-256.
+func sumOf(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
 }

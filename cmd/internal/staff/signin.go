@@ -27,7 +27,7 @@ const maxUserAgent = 200
 // hashPatience is how long an attempt to sign in waits for its turn to be checked.
 const hashPatience = 10 * time.Second
 
-// Credentials are what somebody sends to sign in.
+// Credentials are what a person sends to sign in.
 type Credentials struct {
 	Name      string
 	Password  string
@@ -74,7 +74,7 @@ func (s *Service) SignIn(ctx context.Context, c Credentials) (NewSession, error)
 	return session, nil
 }
 
-// addressOf returns the address in from where somebody acts, such as "console 192.0.2.7".
+// addressOf returns the address in a Via, such as "console 192.0.2.7".
 func addressOf(via string) string {
 	_, address, _ := strings.Cut(via, " ")
 	return address

@@ -113,7 +113,7 @@ func TestPasswordIsChanged(t *testing.T) {
 	p := start(t)
 	p.join(t, "mira", api.Admin)
 	here, there := p.signIn(t, "mira"), p.signIn(t, "mira")
-	sessions := Sessions{p.Service}
+	sessions := Sessions{p.Service, "Tillstream"}
 	if err := sessions.ChangePassword(t.Context(), here.Token, "wrong", "another password", "console 192.0.2.7"); !errors.Is(err, ErrRefused) {
 		t.Errorf("with a wrong old password: got %v, want ErrRefused", err)
 	}
@@ -184,7 +184,7 @@ func TestSecretIsRotated(t *testing.T) {
 	for i, secrets := range []string{next + "," + secret, next} {
 		p := startOn(t, server, secrets)
 		p.clock.at = before.clock.now().Add(time.Duration(i+1) * time.Minute)
-		token, _, err := Sessions{p.Service}.SignIn(t.Context(), "mira", password, codeAt(t, totp, p.clock.now()), "console 192.0.2.7")
+		token, _, err := Sessions{p.Service, "Tillstream"}.SignIn(t.Context(), "mira", password, codeAt(t, totp, p.clock.now()), "console 192.0.2.7")
 		if err != nil || !p.knows(token) {
 			t.Fatalf("with the secrets %q: got %v", secrets, err)
 		}

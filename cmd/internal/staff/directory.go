@@ -65,8 +65,10 @@ func (d *Directory) Load(ctx context.Context) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.view = fresh
-	d.moveTo(upTo)
+	if upTo >= d.position { // else the directory has followed the log further
+		d.view = fresh
+		d.moveTo(upTo)
+	}
 	return nil
 }
 
@@ -100,8 +102,10 @@ func (d *Directory) follow(m eventlog.Message) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.report(m, d.view.apply(m))
-	d.moveTo(m.Sequence)
+	if m.Sequence > d.position { // else a Load has applied it
+		d.report(m, d.view.apply(m))
+		d.moveTo(m.Sequence)
+	}
 	return nil
 }
 
@@ -133,16 +137,22 @@ func (d *Directory) setFollowing(following bool) {
 // awaitTimeout is how long a change waits until the directory of its own process has it.
 const awaitTimeout = 2 * time.Second
 
-// await returns when an event is applied, so that a session works before its holder knows of it. It does not wait for a directory
-// that does not follow the log. It waits for two seconds at most: other processes get the event no earlier.
+// await returns when an event is applied, so that a session works before its holder knows of it. A directory that does not follow the
+// log is read again. One that does is waited for, at most awaitTimeout: other processes get the event no earlier.
 func (d *Directory) await(ctx context.Context, sequence uint64) {
 	ctx, cancel := context.WithTimeout(ctx, awaitTimeout)
 	defer cancel()
 	for {
 		d.mu.RLock()
-		reached, moved := d.position >= sequence || !d.following, d.moved
+		reached, following, moved := d.position >= sequence, d.following, d.moved
 		d.mu.RUnlock()
 		if reached {
+			return
+		}
+		if !following {
+			if err := d.Load(ctx); err != nil {
+				d.logger.Warn("accounts and API keys not read after a change", "error", err)
+			}
 			return
 		}
 		select {

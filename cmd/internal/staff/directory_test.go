@@ -196,3 +196,21 @@ func TestUnreadableAccountHasNoAccess(t *testing.T) {
 	}
 	waitFor(t, "the account has access again", func() bool { return p.knows(mira) })
 }
+
+// A directory that does not follow the log, as in a tool or in a process that has just started, knows what its own service changes.
+func TestChangeIsKnownWithoutFollowing(t *testing.T) {
+	t.Parallel()
+	l := logtest.Open(t).ForDomain("ops")
+	service, err := New(Config{Directory: NewDirectory(l), Log: l})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"mira", "noah"} {
+		if _, err := service.Add(t.Context(), Addition{Name: name, Role: api.Admin}, boss); err != nil {
+			t.Fatal(err)
+		}
+		if _, known := service.Directory().Account(name); !known {
+			t.Errorf("the directory does not know %s after the account was added", name)
+		}
+	}
+}

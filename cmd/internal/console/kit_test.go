@@ -39,6 +39,7 @@ type world struct {
 	console   *console
 	js        jetstream.JetStream
 	revisions map[string]uint64
+	looks     *browsertest.Tab // of checkLooks
 }
 
 // open starts a console. change may change its configuration.

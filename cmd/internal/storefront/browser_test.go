@@ -317,7 +317,7 @@ func TestPagesFitPhones(t *testing.T) {
 				tab.NoSideScroll()
 				tab.Shot(fmt.Sprintf("%d-%s", width, name))
 			}
-			tab.Dark()
+			tab.Scheme("dark")
 			tab.Visit(shop.URL)
 			tab.Shot(fmt.Sprintf("%d-dark", width))
 		})

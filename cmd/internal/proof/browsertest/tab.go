@@ -76,11 +76,11 @@ func (b *Tab) Resize(width int64) {
 		Width: width, Height: 844, DeviceScaleFactor: 1, Mobile: phone}))
 }
 
-// Dark sets the preferred colour scheme to dark.
-func (b *Tab) Dark() {
+// Scheme sets the preferred colour scheme, light or dark.
+func (b *Tab) Scheme(scheme string) {
 	b.t.Helper()
 	b.Do(command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}}))
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}))
 }
 
 // See waits until the selected element is visible and contains the text.

@@ -21,6 +21,7 @@ import (
 //
 // API4 and API6 of the OWASP API Top 10.
 func TestAttack(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("attacks a shop for half a minute")
 	}

@@ -74,6 +74,7 @@ const (
 // Row 10 of the fault matrix: the broker is killed and restarted five times during appends. Every acknowledged transaction is
 // stored once; every other one is stored completely or not.
 func TestBrokerIsKilledUnderAppends(t *testing.T) {
+	t.Parallel()
 	b := newStoredBroker(t, t.TempDir(), "always")
 	w := writers{log: b.open(t)}
 	stop := w.start(t, 8)

@@ -28,6 +28,7 @@ import (
 // Rows 14 and 66 of the fault matrix: the broker's disk is full. The shop answers 503 with Retry-After, stores no part of a refused
 // order, and is not ready. When there is space again it sells again by itself.
 func TestDiskIsFull(t *testing.T) {
+	t.Parallel()
 	testFullDisk(t, 16<<20, func(k *killedShop, small string) error {
 		return errors.Join(os.MkdirAll(k.data, 0o755), os.Symlink(small, filepath.Join(k.data, "nats")))
 	})
@@ -35,6 +36,7 @@ func TestDiskIsFull(t *testing.T) {
 
 // Rows 14 and 66 of the fault matrix: the disk of the broker, the database, the mailbox and the sandbox is full.
 func TestDiskOfTheWholeShopIsFull(t *testing.T) {
+	t.Parallel()
 	testFullDisk(t, 64<<20, func(k *killedShop, small string) error { return os.Symlink(small, k.data) })
 }
 
@@ -91,6 +93,7 @@ func testFullDisk(t *testing.T, size int, use func(k *killedShop, small string) 
 
 // Row 66 of the fault matrix: a shop that is started on a full disk ends with a message that says so.
 func TestShopIsStartedOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	if !insideWithDisks(t) {
 		return
 	}
@@ -118,6 +121,7 @@ func TestShopIsStartedOnAFullDisk(t *testing.T) {
 
 // Row 66 of the fault matrix: the store reaches the limit that was computed from little free space. It goes on when there is more.
 func TestStoreLimitIsRaisedWhenThereIsSpace(t *testing.T) {
+	t.Parallel()
 	if !insideWithDisks(t) {
 		return
 	}
@@ -161,6 +165,7 @@ func TestStoreLimitIsRaisedWhenThereIsSpace(t *testing.T) {
 
 // Row 66 of the fault matrix, for a disk that fails in another way: the shop ends with an error, so that its supervisor acts.
 func TestShopEndsWhenItsDiskFails(t *testing.T) {
+	t.Parallel()
 	if !insideWithDisks(t) {
 		return
 	}

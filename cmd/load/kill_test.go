@@ -24,6 +24,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(proc.Main(m)) }
 
+const shopProgram = "tillstream/cmd/shop"
+
 const (
 	kills  = 5
 	orders = 400
@@ -31,6 +33,7 @@ const (
 
 // The shop is killed at random moments and restarted on the same data. Every acknowledged order is confirmed.
 func TestShopIsKilled(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("kills a shop five times, which takes a minute")
 	}
@@ -78,7 +81,7 @@ type killedShop struct {
 
 func newKilledShop(t *testing.T) *killedShop {
 	t.Helper()
-	k := &killedShop{program: filepath.Join(proc.MustBuild(t, "tillstream/cmd/shop"), "shop"), data: filepath.Join(t.TempDir(), "data"),
+	k := &killedShop{program: filepath.Join(proc.MustBuild(t, shopProgram), "shop"), data: filepath.Join(t.TempDir(), "data"),
 		http: proc.MustFreeAddr(t)}
 	k.args = []string{"--data", k.data, "--http", k.http, "--sweep-every", "2s"}
 	for _, flag := range []string{"--nats", "--mongo", "--ops", "--stripe", "--smtp"} {

@@ -27,6 +27,7 @@ const (
 // cache. The shop is restarted on the rest, and every order that was answered 201 is confirmed. Stripe and the mail server
 // run on other machines and keep their data.
 func TestPowerLoss(t *testing.T) {
+	t.Parallel()
 	rounds := roundsOf(t) // read also in the outer process, so that go test does not return a cached result for another number
 	if !insideWithDisks(t) {
 		return
@@ -51,6 +52,7 @@ func insideWithDisks(t *testing.T) bool {
 	if reason := disktest.Missing(); reason != "" {
 		t.Skip(reason)
 	}
+	proc.MustBuild(t, shopProgram) // once, for all tests that run inside
 	return disktest.Inside(t)
 }
 
@@ -131,6 +133,7 @@ func (s *poweredShop) powerCut(t *testing.T) {
 // Control of TestPowerLoss: the same power cut under a broker that syncs before it acknowledges loses nothing, and under a
 // broker with the default sync interval of two minutes it must lose events. Otherwise the test would detect nothing.
 func TestPowerLossLosesUnsyncedEvents(t *testing.T) {
+	t.Parallel()
 	if !insideWithDisks(t) {
 		return
 	}

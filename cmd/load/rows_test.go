@@ -157,6 +157,7 @@ func (o *openShop) lag(t *testing.T) (largest int) {
 // Row 23 of the fault matrix: the database is down. Sales continue, workers report that they are degraded and projections fall
 // behind. When the database is back, they catch up without an operator. DATABASE_DOWN=10m sets how long it is down.
 func TestDatabaseIsDown(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("stops the database for seconds")
 	}
@@ -195,6 +196,7 @@ func TestDatabaseIsDown(t *testing.T) {
 
 // Row 24 of the fault matrix: every answer of the database takes two seconds.
 func TestDatabaseIsSlow(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("slows the database for seconds")
 	}
@@ -205,6 +207,7 @@ func TestDatabaseIsSlow(t *testing.T) {
 
 // Row 24 of the fault matrix: the database writes and its answers are lost, so that every write is repeated.
 func TestDatabaseRepliesAreLost(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("loses answers for seconds")
 	}
@@ -232,6 +235,7 @@ func (o *openShop) injectAtDatabase(t *testing.T, kind chaos.Kind, amount int64)
 // Row 10 of the fault matrix: the broker is killed and restarted on the same store five times under load. No acknowledged
 // order is lost, and no operator has to act.
 func TestBrokerIsKilled(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("kills a broker five times")
 	}

@@ -47,6 +47,7 @@ func TestSoak(t *testing.T) {
 // A soak test of an existing shop has no faults. --profile reports the processor time of an order, or names the flag that the
 // shop must be started with.
 func TestSoakOfExistingShop(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("buys for five seconds")
 	}

@@ -93,14 +93,26 @@ var built struct {
 	packages []string
 }
 
+// programs is the environment variable that holds the directory of the programs that the test binary has built. A test binary that
+// is started by another one, to run a test in a namespace of its own, builds into the same directory: the go command does not link
+// there what is current.
+const programs = "TILLSTREAM_TEST_PROGRAMS"
+
 // Main runs the tests of a package, removes the programs that they built, and returns the exit code.
 func Main(m *testing.M) int {
+	if built.dir = os.Getenv(programs); built.dir != "" {
+		return m.Run()
+	}
 	dir, err := os.MkdirTemp("", "tillstream-programs-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "make a directory for programs:", err)
 		return 1
 	}
 	built.dir = dir
+	if err := os.Setenv(programs, dir); err != nil {
+		fmt.Fprintln(os.Stderr, "pass on the directory for programs:", err)
+		return 1
+	}
 	code := m.Run()
 	if err := os.RemoveAll(dir); err != nil {
 		fmt.Fprintln(os.Stderr, "remove programs:", err)

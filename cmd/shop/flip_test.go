@@ -126,10 +126,12 @@ func (s sold) survives(t *testing.T, f flipped) {
 	ts := openShop(t, config)
 	missing := s.missing(t, ts)
 	var now struct{ Status, Reason string }
-	answer := ts.get(t, "/readyz", "")
-	if err := json.Unmarshal(answer.Body, &now); err != nil {
-		t.Fatal(err)
-	}
+	waitFor(t, "the broker answers the readiness check in time", func() bool {
+		if err := json.Unmarshal(ts.get(t, "/readyz", "").Body, &now); err != nil {
+			t.Fatal(err)
+		}
+		return !strings.Contains(now.Reason, "broker_unavailable")
+	})
 	t.Logf("missing %v, readiness: %s %s", missing, now.Status, now.Reason)
 	for _, sequence := range missing {
 		if now.Status != "degraded" || !strings.Contains(now.Reason, fmt.Sprintf("sequence %d is missing", sequence)) {

@@ -163,7 +163,7 @@ func (d *desk) order(t *testing.T, email string, paid bool) loadgen.Order {
 
 // The console as a process of its own beside workers: an admin signs in with a one-time link, changes an item and its stock, finds an
 // order of a shopper, cancels another one, pauses a lane and replays events. The workers append what they decide about, with the member of
-// staff as the author. A killed console comes back with the session still open.
+// staff as the author. The console shows which processes do not answer. Killed, it comes back with the session still open.
 func TestConsoleBesideWorkers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts eleven processes")
@@ -187,6 +187,7 @@ func TestConsoleBesideWorkers(t *testing.T) {
 
 	d.pause(t)
 	d.redeliver(t, bought.ID)
+	d.loseWorker(t)
 	proc.Check(t, d.Console.Kill())
 	proc.Check(t, d.Console.Start())
 	awaitReady(t, "console", d.Shop.Ops)
@@ -202,7 +203,19 @@ func (d *desk) pause(t *testing.T) {
 	t.Helper()
 	d.post(t, "/ops/lanes/orders.projection/pause", url.Values{"for": {""}, "reason": {"maintenance"}}, "is paused")
 	d.did(t, events.PrefixLane, "orders.projection", events.LanePaused{}.EventType(), "ops")
+	d.await(t, "/ops/system", "lane_paused: orders.projection: paused") // as /readyz of the processes says
 	d.post(t, "/ops/lanes/orders.projection/resume", url.Values{"reason": {"done"}}, "is resumed")
+}
+
+// loseWorker kills a replica of a worker, which the first page names until it answers again.
+func (d *desk) loseWorker(t *testing.T) {
+	t.Helper()
+	lost := d.Workers[0]
+	name := lost.Worker + " at " + strings.TrimPrefix(lost.URL, "http://")
+	proc.Check(t, lost.Kill())
+	d.await(t, "/ops", name+" is not ready</strong> — it does not answer: ")
+	proc.Check(t, lost.Start())
+	d.await(t, "/ops/system", `<span class="chip good">ready</span> <strong>`+name)
 }
 
 // redelivered matches the sentence about the events of a replay.

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -15,6 +14,7 @@ import (
 
 	"tillstream/cmd/internal/console"
 	"tillstream/cmd/internal/process"
+	"tillstream/cmd/internal/proof/proc"
 	"tillstream/events/api"
 )
 
@@ -29,17 +29,6 @@ func startWorker(t *testing.T, vital, degraded error) string {
 	return server.URL
 }
 
-// closedPort returns the URL of a port at which nothing listens.
-func closedPort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return "http://" + listener.Addr().String()
-}
-
 // The console tells of every process whether it is ready, why not, and whether it answers at all. Its own /readyz has the same codes.
 func TestReadinessOfProcesses(t *testing.T) {
 	t.Parallel()
@@ -47,7 +36,7 @@ func TestReadinessOfProcesses(t *testing.T) {
 	full := process.Condition{Code: process.CodeDiskFull, Err: errors.New("no space left")}
 	noReadyz := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(noReadyz.Close)
-	at := []string{startWorker(t, nil, nil), startWorker(t, nil, paused), startWorker(t, full, nil), closedPort(t), noReadyz.URL, "http://name.invalid:1"}
+	at := []string{startWorker(t, nil, nil), startWorker(t, nil, paused), startWorker(t, full, nil), "http://" + proc.MustFreeAddr(t), noReadyz.URL, "http://name.invalid:1"}
 	list := make([]string, len(at))
 	host := make([]string, len(at))
 	for i, url := range at {

@@ -89,9 +89,8 @@ func (d *desk) send(t *testing.T, method, path string, form url.Values) page {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close()
 	body, err := io.ReadAll(answer.Body)
-	if err != nil {
+	if err = errors.Join(err, answer.Body.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return page{answer.StatusCode, answer.Request.URL.Path, string(body)}

@@ -38,8 +38,10 @@ type settings struct {
 	NATS             string     `name:"nats" env:"NATS_URL" required:"" help:"Broker, with the user ops, such as nats://ops:password@host:4222."`
 	NotificationsURL string     `env:"NOTIFICATIONS_URL" required:"" help:"Address of the notifications API; separate several replicas by commas."`
 	OrdersURL        string     `env:"ORDERS_URL" required:"" help:"Address of the orders API; separate several replicas by commas."`
+	OpsKey           string     `name:"ops-key" env:"OPS_KEY" help:"API key with the permission metrics:read, with which the console asks the processes why they are not ready. Without it, those on other machines tell only codes. Prefer the environment variable: other users can read flags."`
 	PaymentsURL      string     `env:"PAYMENTS_URL" required:"" help:"Address of the payments API; separate several replicas by commas."`
 	PublicURL        string     `name:"ops-public-url" env:"OPS_PUBLIC_URL" default:"http://127.0.0.1:8090" help:"Address at which staff reach the console. With https, browsers send the session over TLS only."`
+	ReadyURLs        []string   `name:"ready-urls" env:"READY_URLS" placeholder:"PROGRAM=URL,..." help:"Processes whose readiness the console shows, such as orders=http://10.0.0.21:8081. A name with several IPv4 addresses stands for a process at each. Default: those at the addresses of the APIs."`
 	ShopName         string     `env:"SHOP_NAME" default:"Tillstream" help:"Name of the shop in page headers and authenticator apps."`
 	StripeSecretKey  string     `env:"STRIPE_SECRET_KEY" help:"Secret key of Stripe, for the comparison of payments; dry runs need to know whether it is a live one."`
 	StripeURL        string     `name:"stripe-url" env:"STRIPE_URL" hidden:"" help:"Address of a sandbox in place of Stripe."`
@@ -82,6 +84,11 @@ func run(ctx context.Context, s settings, logger *slog.Logger, out io.Writer) er
 	defer func() { _ = db.Client().Disconnect(context.WithoutCancel(ctx)) }() // the console writes nothing there
 	directory := staff.NewDirectory(reader.Log())
 	config := console.Config{Access: directory, DB: db, Log: reader, Logger: logger, PublicURL: s.PublicURL, ShopName: s.ShopName}
+	workers, err := newProcesses(s.readyURLs(), s.OpsKey)
+	if err != nil {
+		return err
+	}
+	config.Readiness = workers.readiness
 	pages, err := s.pages(ctx, config, directory)
 	if err != nil {
 		return err
@@ -89,9 +96,10 @@ func run(ctx context.Context, s settings, logger *slog.Logger, out io.Writer) er
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return directory.Run(ctx) })
 	group.Go(func() error { pages.Run(ctx); return nil })
+	group.Go(func() error { workers.run(ctx); return nil })
 	group.Go(func() error { return process.WhileConnected(ctx, conn) })
 	group.Go(func() error {
-		return api.Serve(ctx, listener, s.handler(pages, listener.Addr(), logger), process.HTTPGrace)
+		return api.Serve(ctx, listener, s.handler(pages, workers, directory, listener.Addr(), logger), process.HTTPGrace)
 	})
 	fmt.Fprintf(out, "console listens on %s://%s\n", scheme, listener.Addr())
 	return group.Wait()
@@ -118,11 +126,11 @@ func (s settings) pages(ctx context.Context, config console.Config, directory *s
 }
 
 // handler returns the handler of the listener: pages, staff API and health checks.
-func (s settings) handler(pages http.Handler, address net.Addr, logger *slog.Logger) http.Handler {
+func (s settings) handler(pages http.Handler, workers *processes, access api.StaffAccess, address net.Addr, logger *slog.Logger) http.Handler {
 	registry, mux := process.NewRegistry(), api.NewMux()
 	mux.Handle("/", pages)
 	ready := func() error { return nil } // every page says itself what cannot be read
-	api.Health(mux, api.Readiness{Vital: ready, Degraded: ready}, registry, nil)
+	api.Health(mux, api.Readiness{Vital: ready, Degraded: workers.degraded}, registry, access)
 	checked := api.CheckHost(mux, address, append(s.AllowedHosts, s.PublicURL)...)
 	return api.RequireTLS(s.PublicURL, api.Wrap(checked, mux, logger, registry))
 }

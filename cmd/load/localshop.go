@@ -124,7 +124,7 @@ func (c *command) openLocalShop(ctx context.Context, dir string, out io.Writer) 
 	if c.Faults {
 		config.Proxy, config.Outside = o.injector.Proxy, o.injector.Outside()
 	}
-	fmt.Fprintln(out, "starting a broker, a database, two processes of each worker and a storefront")
+	fmt.Fprintln(out, "starting a broker, a database, two processes of each worker, a storefront and the console")
 	if o.shop, err = fleet.Start(ctx, config); err != nil {
 		o.injector.Close()
 		return o, errors.Join(fmt.Errorf("start shop: %w", err), log.close())

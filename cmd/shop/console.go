@@ -29,12 +29,9 @@ func (sh *shop) newConsole(ctx context.Context) (*console.Console, error) {
 // readiness is the state of this process, which runs every part of the shop.
 func (sh *shop) readiness(context.Context) []console.Process {
 	p := console.Process{Name: "shop", Ready: true}
-	if err := sh.host.Vital(); err != nil {
-		p.Ready = false
-		p.Problems = append(p.Problems, err.Error())
-	}
-	if err := sh.host.Degraded(); err != nil {
-		p.Problems = append(p.Problems, err.Error())
+	for _, c := range sh.host.Conditions() {
+		p.Ready = p.Ready && !c.NotReady()
+		p.Problems, p.Codes = append(p.Problems, c.Error()), append(p.Codes, c.Code)
 	}
 	return []console.Process{p}
 }

@@ -1,4 +1,5 @@
-// Command storefront serves the shop's pages, and forwards the APIs of the domains' processes on the same origin.
+// Command storefront serves the shop's pages, and forwards what the APIs of the domains' processes have for shoppers and for
+// Stripe on the same origin. The staff API is at the console.
 package main
 
 import (
@@ -65,7 +66,7 @@ func run(ctx context.Context, s settings, logger *slog.Logger, out io.Writer) er
 		return err
 	}
 	registry, mux := process.NewRegistry(), api.NewMux()
-	for _, prefix := range []string{"/api/", "/ops/api/", "/webhooks/"} {
+	for _, prefix := range []string{"/api/", "/webhooks/"} { // not /ops/api/, which only the console serves
 		mux.Handle(prefix, proxy)
 	}
 	mux.Handle("/", pages)

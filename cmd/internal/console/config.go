@@ -78,6 +78,7 @@ type Process struct {
 	Name     string   // such as "shop" or "orders at http://10.0.0.4:8081"
 	Ready    bool     // it serves requests
 	Problems []string // reasons why it is not ready, or ready with less than everything
+	Codes    []string // of the reasons, such as "disk_full"
 }
 
 // checked returns the configuration with its defaults, or an error that names the missing field.

@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
+
+	"tillstream/cmd/internal/process"
 )
 
 // problem is something that staff should look at.
@@ -40,9 +43,13 @@ func letterProblems(s state) (all []problem) {
 	return all
 }
 
+// seenInLog are the codes of what letterProblems and laneProblems list, once for all processes that report it.
+var seenInLog = []string{process.CodeCircuitOpen, process.CodeDeadLetters, process.CodeLanePaused}
+
 func processProblems(processes []Process) (all []problem) {
 	for _, p := range processes {
-		if p.Ready && len(p.Problems) == 0 {
+		unlisted := slices.ContainsFunc(p.Codes, func(code string) bool { return !slices.Contains(seenInLog, code) })
+		if p.Ready && !unlisted {
 			continue
 		}
 		title := p.Name + " is not ready"

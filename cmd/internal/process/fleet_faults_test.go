@@ -22,7 +22,7 @@ func TestOneOfEachIsKilled(t *testing.T) {
 	f.checkMails(t, []string{"first"})
 	served := f.buyDuring(t, f.storefronts[1], func() { f.killFirst(t) })
 	f.buy(t, crowd{storefront: f.storefronts[1], names: []string{"last"}})
-	f.checkPurchases(t, f.storefronts[1], append(served, "first", "last"))
+	f.checkPurchases(t, append(served, "first", "last"))
 	f.stopAll(t)
 }
 
@@ -49,7 +49,7 @@ func TestOneOfEachIsSuspended(t *testing.T) {
 		awaitReady(t, name, f.at[0][name])
 	}
 	f.buy(t, crowd{storefront: f.storefronts[0], names: []string{"last"}})
-	f.checkPurchases(t, f.storefronts[0], append(served, "last"))
+	f.checkPurchases(t, append(served, "last"))
 	f.stopAll(t)
 }
 
@@ -84,10 +84,10 @@ func (f *shopFleet) buyDuring(t *testing.T, storefront string, fault func()) (na
 }
 
 // checkPurchases checks that each shopper has bought once, and that all invariants hold.
-func (f *shopFleet) checkPurchases(t *testing.T, storefront string, names []string) {
+func (f *shopFleet) checkPurchases(t *testing.T, names []string) {
 	t.Helper()
 	f.checkMails(t, names)
-	f.checkStock(t, storefront, len(names))
+	f.checkStock(t, len(names))
 	f.verify(t, len(names))
 }
 

@@ -128,6 +128,9 @@ func (h *Host) Follow(ctx context.Context, from uint64, fn func(eventlog.Message
 // Lanes returns the status of every lane of the process.
 func (h *Host) Lanes() []worker.LaneStatus { return h.worker.Lanes() }
 
+// Conditions returns why the process is not ready or degraded. It returns at once.
+func (h *Host) Conditions() []Condition { return h.readiness.conditions() }
+
 // Vital returns the conditions under which the process cannot serve; nil when there are none. It returns at once.
 func (h *Host) Vital() error { return h.readiness.problems(true) }
 

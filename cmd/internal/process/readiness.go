@@ -77,6 +77,9 @@ func (c Condition) Error() string { return c.Code + ": " + c.Err.Error() }
 // ShortCode returns the code, which package api tells everybody.
 func (c Condition) ShortCode() string { return c.Code }
 
+// NotReady reports whether the process is not ready under the condition. Otherwise it is degraded.
+func (c Condition) NotReady() bool { return notReady[c.Code] }
+
 // Unwrap returns the error without the code.
 func (c Condition) Unwrap() error { return c.Err }
 
@@ -154,7 +157,7 @@ func (r *readiness) conditions() []Condition {
 func (r *readiness) problems(vital bool) error {
 	var problems []error
 	for _, c := range r.conditions() {
-		if notReady[c.Code] == vital {
+		if c.NotReady() == vital {
 			problems = append(problems, c)
 		}
 	}

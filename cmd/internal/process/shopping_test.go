@@ -25,14 +25,14 @@ const stock = 1000
 
 var items = []string{"LAMP", "MUG", "RUG"}
 
-// staff sends a request with the staff's token through a storefront.
-func (f *shopFleet) staff(t *testing.T, storefront, method, path string, body, into any) {
+// staff sends a request about items or stock with an API key to the second inventory worker, which no test ends.
+func (f *shopFleet) staff(t *testing.T, method, path string, body, into any) {
 	t.Helper()
 	data, err := json.Marshal(body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), method, storefront+path, bytes.NewReader(data))
+	request, err := http.NewRequestWithContext(t.Context(), method, f.at[1]["inventory"]+path, bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func (f *shopFleet) listItems(t *testing.T) {
 	t.Helper()
 	for i, sku := range items {
 		var put struct{ Changed bool }
-		f.staff(t, f.storefronts[0], http.MethodPut, "/ops/api/items/"+sku, map[string]any{"title": "A " + sku, "on_hand": stock,
+		f.staff(t, http.MethodPut, "/ops/api/items/"+sku, map[string]any{"title": "A " + sku, "on_hand": stock,
 			"price": map[string]any{"amount": 1000 + i, "currency": "GBP"}}, &put)
 		if !put.Changed {
 			t.Errorf("item %s: got unchanged, want a new item", sku)
@@ -132,13 +132,13 @@ type level struct {
 
 // checkStock checks the stock after a number of shoppers have bought. The stock of an order is committed a moment after the
 // order is confirmed.
-func (f *shopFleet) checkStock(t *testing.T, storefront string, shoppers int) {
+func (f *shopFleet) checkStock(t *testing.T, shoppers int) {
 	t.Helper()
 	for sku, sold := range map[string]int64{"LAMP": int64(shoppers), "MUG": 2 * int64(shoppers), "RUG": 0} {
 		want := level{OnHand: stock - sold, Available: stock - sold}
 		var got level
 		proc.WaitFor(t, fmt.Sprintf("nothing of %s is held", sku), time.Minute, func() bool {
-			f.staff(t, storefront, http.MethodGet, "/ops/api/stock/"+sku, nil, &got)
+			f.staff(t, http.MethodGet, "/ops/api/stock/"+sku, nil, &got)
 			return got.Held == 0
 		})
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -1,5 +1,5 @@
-// Package fleet runs a whole shop on one machine as it runs in production: a broker, a database, two replicas of each worker
-// and a storefront, each a process of its own. The services outside the shop, a Stripe sandbox and a mail inbox, run in the
+// Package fleet runs a whole shop on one machine as it runs in production: a broker, a database, two replicas of each worker,
+// a storefront and the staff console, each a process of its own. The services outside the shop, a Stripe sandbox and a mail inbox, run in the
 // calling process.
 //
 //	┌ calling process ───────────┐      ┌ processes ─────────────────────────────────────┐
@@ -9,6 +9,7 @@
 //	│          connections at ✂  │      │  orders 1, 2 ─────────────┘    └► database      │
 //	│                            │      │      ▲                                          │
 //	│ shoppers ──────────────────┼──────┼─► storefront                                    │
+//	│ staff ─────────────────────┼──────┼─► console ──► orders 1, 2 …, broker, database   │
 //	└────────────────────────────┘      └────────────────────────────────────────────────┘
 //
 // A fleet is made for fault injection. Each [Service] keeps its address and its data, and can be killed, suspended and

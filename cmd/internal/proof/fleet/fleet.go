@@ -45,6 +45,7 @@ type Fleet struct {
 	Outside    *Outside
 	Workers    []*Replica
 	Storefront *Service
+	Console    *Service
 	Shop       target.Shop // addresses without proxies
 
 	config   Config
@@ -73,7 +74,7 @@ func Start(ctx context.Context, config Config) (_ *Fleet, err error) {
 			err = errors.Join(err, f.Stop())
 		}
 	}()
-	for _, step := range []func(context.Context) error{f.startOutside, f.startServers, f.startWorkers, f.keepKey, f.startStorefront} {
+	for _, step := range []func(context.Context) error{f.startOutside, f.startServers, f.startWorkers, f.keepKey, f.startStorefront, f.startConsole} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -130,38 +131,50 @@ func (f *Fleet) keepKey(ctx context.Context) error {
 func mongoURI(addr string) string { return "mongodb://" + addr + "/tillstream" }
 
 // startStorefront starts the storefront with the addresses of all replicas.
-func (f *Fleet) startStorefront(ctx context.Context) error {
-	at, err := proc.FreeAddr()
-	if err != nil {
-		return err
-	}
-	replicas := func(worker string) string {
-		var addresses []string
-		for _, r := range f.Workers {
-			if r.Worker == worker {
-				addresses = append(addresses, r.URL)
-			}
-		}
-		return strings.Join(addresses, ",")
-	}
-	f.Storefront = newService(proc.Command{Name: "storefront", Path: filepath.Join(f.config.Programs, "storefront"),
-		Env: append(f.settings.StorefrontEnv(replicas), "HTTP_ADDR="+at)}, f.config.Output)
-	if err := f.Storefront.Start(); err != nil {
-		return err
-	}
-	origin := url.URL{Scheme: "http", Host: at}
-	f.Shop.Storefront, f.Shop.Ops = origin.String(), origin.String()
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	if err := proc.AwaitReady(ctx, "storefront", f.Shop.Storefront); err != nil {
+func (f *Fleet) startStorefront(ctx context.Context) (err error) {
+	if f.Storefront, f.Shop.Storefront, err = f.serve(ctx, "storefront", f.settings.StorefrontEnv(f.replicas)); err != nil {
 		return err
 	}
 	return f.Outside.DeliverWebhooksTo(f.Shop.Storefront)
 }
 
+// startConsole starts the staff console. It reaches broker and database without proxies.
+func (f *Fleet) startConsole(ctx context.Context) (err error) {
+	f.Console, f.Shop.Ops, err = f.serve(ctx, "console", f.settings.ConsoleEnv(f.Shop.NATS, f.Shop.MongoDB, f.replicas))
+	f.Shop.Console = f.Shop.Ops + "/ops"
+	return err
+}
+
+// serve starts a program on a free address, and returns it and its origin when it is ready.
+func (f *Fleet) serve(ctx context.Context, program string, env []string) (service *Service, origin string, err error) {
+	at, err := proc.FreeAddr()
+	if err != nil {
+		return nil, "", err
+	}
+	service = newService(proc.Command{Name: program, Path: filepath.Join(f.config.Programs, program), Env: append(env, "HTTP_ADDR="+at)}, f.config.Output)
+	if err := service.Start(); err != nil {
+		return service, "", err
+	}
+	at = (&url.URL{Scheme: "http", Host: at}).String()
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	return service, at, proc.AwaitReady(ctx, program, at)
+}
+
+// replicas returns the URLs of a worker's replicas, separated by commas.
+func (f *Fleet) replicas(worker string) string {
+	var addresses []string
+	for _, r := range f.Workers {
+		if r.Worker == worker {
+			addresses = append(addresses, r.URL)
+		}
+	}
+	return strings.Join(addresses, ",")
+}
+
 // Services returns all processes, the two servers last. One that was not started is nil.
 func (f *Fleet) Services() []*Service {
-	services := []*Service{f.Storefront}
+	services := []*Service{f.Storefront, f.Console}
 	for _, r := range f.Workers {
 		services = append(services, r.Service)
 	}
@@ -179,7 +192,7 @@ func (f *Fleet) Crashes() map[string]int {
 	return crashes
 }
 
-// Stop stops the storefront and the workers, then the broker and the database, then the external services. A process that does
+// Stop stops the storefront, the console and the workers, then the broker and the database, then the external services. A process that does
 // not stop is killed, and Stop returns an error.
 func (f *Fleet) Stop() error {
 	services := f.Services()

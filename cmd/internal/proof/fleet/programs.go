@@ -16,13 +16,14 @@ var Workers = []string{"inventory", "orders", "payments", "notifications"}
 // The packages of the other programs.
 const (
 	storefrontPackage = "tillstream/cmd/storefront"
+	consolePackage    = "tillstream/cmd/console"
 	databasePackage   = "tillstream/cmd/internal/proof/fleet/database"
 	brokerPackage     = "github.com/nats-io/nats-server/v2"
 )
 
 // Packages returns the main packages of a fleet's programs.
 func Packages() []string {
-	packages := []string{storefrontPackage, databasePackage, brokerPackage}
+	packages := []string{storefrontPackage, consolePackage, databasePackage, brokerPackage}
 	for _, name := range Workers {
 		packages = append(packages, "tillstream/cmd/"+name)
 	}
@@ -30,7 +31,9 @@ func Packages() []string {
 }
 
 // Names returns the file names of a fleet's programs.
-func Names() []string { return append([]string{"storefront", "database", "nats-server"}, Workers...) }
+func Names() []string {
+	return append([]string{"storefront", "console", "database", "nats-server"}, Workers...)
+}
 
 // Check returns [ErrNoProgram] when a directory lacks one of a fleet's programs.
 func Check(dir string) error {

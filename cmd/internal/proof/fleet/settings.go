@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"tillstream/cmd/internal/staff"
@@ -44,8 +45,20 @@ func (s Settings) Env(nats, mongo string) []string {
 
 // StorefrontEnv returns the environment of a storefront. replicas returns the URLs of a worker's replicas, separated by commas.
 func (s Settings) StorefrontEnv(replicas func(worker string) string) []string {
-	return []string{"SANDBOX_URL=" + s.Stripe, "INVENTORY_URL=" + replicas("inventory"), "NOTIFICATIONS_URL=" + replicas("notifications"),
-		"ORDERS_URL=" + replicas("orders"), "PAYMENTS_URL=" + replicas("payments"), "LOG_LEVEL=WARN"}
+	return append(upstreams(replicas), "SANDBOX_URL="+s.Stripe, "LOG_LEVEL=WARN")
+}
+
+// ConsoleEnv returns the environment of a staff console that reaches the broker and the database at these URLs.
+func (s Settings) ConsoleEnv(nats, mongo string, replicas func(worker string) string) []string {
+	return append(s.Env(nats, mongo), upstreams(replicas)...)
+}
+
+// upstreams are the variables with the addresses of the workers' APIs.
+func upstreams(replicas func(worker string) string) (env []string) {
+	for _, worker := range Workers {
+		env = append(env, strings.ToUpper(worker)+"_URL="+replicas(worker))
+	}
+	return env
 }
 
 // staffRoutes are, for each worker, a route that only staff may read.

@@ -31,10 +31,9 @@
 //
 // Shoppers may have a limited number of unpaid orders ([Limits]), counted in memory from the log. Staff have no limit.
 //
-// Staff list and search orders in memory: every process folds an index from the log, about 600 bytes an order (see index). No
-// database has an index for what staff type, such as a part of a name, and FerretDB on SQLite reads the whole collection for a number.
+// Staff list and search orders in memory: every process folds a list from the log (see package index).
 //
 // Handled: inventory.reservation_held, reservation_refused; payments.authorized, captured, cancelled, failed, refunded.
-// Watched: inventory.item_changed, for the prices; orders.* and payments.*, for the index. Appended: orders.*. An unpaid order expires when its timer fires, or when the
+// Watched: inventory.item_changed, for the prices; orders.* and payments.*, for the list. Appended: orders.*. An unpaid order expires when its timer fires, or when the
 // periodic job finds it in the projection because the timer was missed.
 package orders

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
@@ -13,6 +12,7 @@ import (
 	"tillstream/events"
 	"tillstream/events/api"
 	"tillstream/events/failpoint"
+	"tillstream/events/index"
 	eventlog "tillstream/events/log"
 	"tillstream/events/text"
 )
@@ -52,7 +52,7 @@ var problems = []api.Problem{
 	{Err: ErrNotCancellable, Kind: api.Conflict, Detail: "This order can no longer be cancelled. Please look at its current status."},
 	{Err: eventlog.ErrNotFound, Kind: api.NotFound, Detail: detailHidden},
 	{Err: events.ErrBadID, Kind: api.NotFound, Detail: detailHidden},
-	{Err: errLoading, Kind: api.Unavailable},
+	index.Loading,
 }
 
 func (s *Service) problem(ctx context.Context, err error) error {
@@ -250,20 +250,15 @@ func (s *Service) list(ctx context.Context, in *listInput) (*listOutput, error) 
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, listPatience)
-	defer cancel()
-	page, err := s.index.find(ctx, q)
+	page, err := s.index.Find(ctx, q.page, q.conditions()...)
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
 	out := &listOutput{}
-	out.Body.NextCursor, out.Body.Total, out.Body.Exact = page.next, page.total, page.exact
-	out.Body.Orders = make([]listedOrder, 0, len(page.rows))
-	for i := range page.rows {
-		out.Body.Orders = append(out.Body.Orders, page.rows[i].listed())
+	out.Body.NextCursor, out.Body.Total, out.Body.Exact = page.Next, page.Total, page.Chosen == exact && page.Total > 0
+	out.Body.Orders = make([]listedOrder, 0, len(page.Rows))
+	for i := range page.Rows {
+		out.Body.Orders = append(out.Body.Orders, page.Rows[i].listed())
 	}
 	return out, nil
 }
-
-// listPatience is how long a request waits for the list of orders after a start.
-const listPatience = 5 * time.Second

@@ -18,7 +18,7 @@ const collection = "orders"
 func (s *Service) Projections() []project.Projection { return Projections() }
 
 // Projections returns the projections of this domain: one document per order with its whole state, for the expiry of unpaid
-// ones and for reports. Staff list and search orders in memory: see index.
+// ones and for reports. Staff list and search orders in memory: see package index.
 func Projections() []project.Projection {
 	return []project.Projection{{Name: "orders.projection", Collections: []project.Collection{
 		project.NewCollection(collection, Orders, func(_ string, o Order) any { return o },

@@ -11,6 +11,7 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/api"
+	"tillstream/events/index"
 	eventlog "tillstream/events/log"
 	"tillstream/events/project"
 )
@@ -50,7 +51,7 @@ type Config struct {
 type Service struct {
 	config      Config
 	prices      *prices
-	index       *index
+	index       *index.Index[row]
 	expiryPace  project.Pace // paces the search for orders to expire
 	open        *openOrders
 	streams     *api.Streams

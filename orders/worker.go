@@ -18,7 +18,7 @@ func (s *Service) Worker() worker.Domain {
 		Log:       s.config.Log,
 		Routes:    routes(),
 		Timers:    []worker.Timer{s.deadlines()},
-		Watches:   []worker.Watch{s.prices.watch(), s.open.watch(s.config.HoldFor), s.subscribers.watch(), s.index.watch()},
+		Watches:   []worker.Watch{s.prices.watch(), s.open.watch(s.config.HoldFor), s.subscribers.watch(), s.index.Watch()},
 		Periodics: []worker.Periodic{{Name: "orders-expiry-sweep", Every: s.config.ExpireEvery, Run: s.expireFound}},
 	}
 }

@@ -48,6 +48,8 @@
 // The reconciler is a periodic job that finds what webhooks missed: it reads Stripe's list of events from the position that the
 // shop has reached, and retrieves intents that have not changed for a while.
 //
+// Staff list and search payments in memory: every process folds a list from the log (see package index).
+//
 // An event about an unknown payment or a second intent ([ErrUnmatched]), with another amount, currency or mode
 // ([ErrMismatch]), or with a status that this program does not know ([ErrUnknownStatus]) becomes a dead letter. While Stripe
 // refuses the API key ([ErrKeyRefused]) no event does: the circuit of the lane is open, and all calls wait.

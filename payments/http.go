@@ -10,6 +10,7 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/api"
+	"tillstream/events/index"
 	eventlog "tillstream/events/log"
 )
 
@@ -151,7 +152,7 @@ func (d Decline) mostSpecific() string {
 var errStopping = errors.New("the process is stopping")
 
 // problems maps the errors of this API to its answers.
-var problems = []api.Problem{{Err: ErrRetry, Kind: api.Unavailable}, {Err: errStopping, Kind: api.Unavailable}, {Err: errDatabase, Kind: api.Unavailable}}
+var problems = []api.Problem{{Err: ErrRetry, Kind: api.Unavailable}, {Err: errStopping, Kind: api.Unavailable}, index.Loading}
 
 func (s *Service) problem(ctx context.Context, err error) error {
 	return api.Problems{Logger: s.logger, Table: problems}.Answer(ctx, err)

@@ -1,23 +1,22 @@
 package payments
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
+	"unique"
 
 	"github.com/danielgtaylor/huma/v2"
-	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"tillstream/events"
 	"tillstream/events/api"
+	"tillstream/events/index"
+	"tillstream/events/lookup"
 )
-
-// errDatabase is returned when the database cannot be reached or does not answer a query. The same query may succeed later.
-var errDatabase = errors.New("database is unavailable")
 
 // Statuses returns all statuses of a payment, in the order in which a payment usually has them.
 func Statuses() []Status {
@@ -28,7 +27,7 @@ func Statuses() []Status {
 type listInput struct {
 	Status       Status `query:"status" enum:"requested,intent_created,requires_action,processing,authorized,captured,failed,cancelled,refunded,partly_refunded" doc:"List only payments with this status"`
 	FailedRefund bool   `query:"failed_refund" doc:"List only payments of which a refund failed"`
-	Q            string `query:"q" maxLength:"200" doc:"List only payments with this order number, order id, payment id or PaymentIntent"`
+	Q            string `query:"q" maxLength:"200" doc:"List only payments with this order number in any spelling, order id, payment id, or id of a PaymentIntent, charge or refund"`
 	Limit        int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor       string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before"`
 }
@@ -67,98 +66,76 @@ func (s *Service) registerStaff(router huma.API) {
 }
 
 func (s *Service) list(ctx context.Context, in *listInput) (*listOutput, error) {
-	found, err := s.findListed(ctx, in)
+	page, err := s.index.Find(ctx, index.Query[Payment]{Limit: in.Limit, Cursor: in.Cursor}, in.condition(lookup.Parse(in.Q, s.log.Now().UTC())))
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
-	out := &listOutput{Body: ListBody{Payments: make([]ListedPayment, 0, len(found))}}
-	for _, d := range found {
-		out.Body.Payments = append(out.Body.Payments, listed(d))
-	}
-	if n := len(found); n == in.Limit {
-		last := found[n-1]
-		out.Body.NextCursor = api.EncodeCursor(last.RequestedAt.UTC().Format(time.RFC3339Nano) + " " + last.ID)
+	out := &listOutput{Body: ListBody{Payments: make([]ListedPayment, 0, len(page.Rows)), NextCursor: page.Next}}
+	for _, p := range page.Rows {
+		out.Body.Payments = append(out.Body.Payments, listed(p))
 	}
 	return out, nil
 }
 
-func listed(d document) ListedPayment {
-	row := ListedPayment{ID: d.ID, OrderID: d.OrderID, Number: d.Number, Status: d.Status, Amount: d.Amount, Captured: d.Captured, Refunded: d.Refunded,
-		PaymentIntent: d.PaymentIntent, FailedRefunds: d.FailedRefunds, RequestedAt: d.RequestedAt, UpdatedAt: d.UpdatedAt}
-	row.Captured.Currency = d.Amount.Currency // nothing captured has no currency
+func listed(p Payment) ListedPayment {
+	d := derive(p)
+	row := ListedPayment{ID: p.ID, OrderID: p.OrderID, Number: p.Number, Status: d.Status, Amount: p.Amount, Captured: p.Captured, Refunded: d.Refunded,
+		PaymentIntent: p.PaymentIntent, FailedRefunds: d.FailedRefunds, RequestedAt: p.RequestedAt, UpdatedAt: p.UpdatedAt}
+	row.Captured.Currency = p.Amount.Currency // nothing captured has no currency
 	switch {
-	case d.Failure != nil:
-		row.LastError = d.Failure.Code
-	case d.LastError != nil:
-		row.LastError = d.LastError.mostSpecific()
+	case p.Failure != nil:
+		row.LastError = p.Failure.Code
+	case p.LastError != nil:
+		row.LastError = p.LastError.mostSpecific()
 	}
 	return row
 }
 
-// findListed returns a page of payments from the projection. Errors: [api.ErrBadCursor], errDatabase.
-func (s *Service) findListed(ctx context.Context, in *listInput) ([]document, error) {
-	filter, err := in.filter()
-	if err != nil {
-		return nil, err
-	}
-	found, err := s.config.DB.Collection(collection).Find(ctx, filter, options.Find().
-		SetSort(bson.D{{Key: "doc.requested_at", Value: -1}, {Key: "_id", Value: -1}}).SetLimit(int64(in.Limit)))
-	if err != nil {
-		return nil, fmt.Errorf("list payments: %w: %w", errDatabase, err)
-	}
-	var rows []struct {
-		Doc document `bson:"doc"`
-	}
-	if err := found.All(ctx, &rows); err != nil {
-		return nil, fmt.Errorf("list payments: %w: %w", errDatabase, err)
-	}
-	page := make([]document, len(rows))
-	for i, row := range rows {
-		page[i] = row.Doc
-	}
-	return page, nil
+// newIndex returns the list in which staff find payments.
+func newIndex(logger *slog.Logger) *index.Index[Payment] {
+	return index.New(logger, func(p *Payment) index.Place { return index.Place{Began: p.RequestedAt, ID: p.ID} },
+		index.Fold[Payment]{Prefix: events.PrefixPayment, Apply: applyListed})
 }
 
-func (in *listInput) filter() (bson.D, error) {
-	filter := bson.D{}
-	if in.Status != "" {
-		filter = append(filter, bson.E{Key: "doc.status", Value: in.Status})
+// applyListed is [Payment.Apply] for a list. The stored webhooks are left out, which a list does not show.
+func applyListed(p Payment, e events.Event) (Payment, error) {
+	if _, webhook := e.Payload.(events.WebhookReceived); webhook {
+		return p, nil
 	}
-	if in.FailedRefund {
-		filter = append(filter, bson.E{Key: "doc.failed_refunds", Value: bson.D{{Key: "$gt", Value: 0}}})
+	p, err := p.Apply(e)
+	if err == nil && !p.Exists() {
+		err = fmt.Errorf("apply %s: the payment was not requested", e.Type)
 	}
-	if in.Q != "" {
-		filter = append(filter, textFilter(in.Q))
-	}
-	if in.Cursor == "" {
-		return filter, nil
-	}
-	older, err := api.DecodeCursor(in.Cursor, olderThan)
-	return append(filter, older), err
+	p.Amount.Currency = unique.Make(p.Amount.Currency).Value() // one copy of each
+	return p, err
 }
 
-// textFilter selects by what staff have at hand: the number or the id of the order, the id of the payment, or Stripe's.
-func textFilter(text string) bson.E {
-	text = strings.TrimSpace(text)
-	switch {
-	case strings.HasPrefix(text, "pi_"):
-		return bson.E{Key: "doc.payment_intent", Value: text}
-	case len(text) == len("XXXXX-XXXXX"):
-		return bson.E{Key: "doc.number", Value: strings.ToUpper(text)}
+// condition returns what a payment must meet to be listed.
+func (in *listInput) condition(q lookup.Query) func(*Payment) bool {
+	return func(p *Payment) bool {
+		return (in.Status == "" || p.Status() == in.Status) && (!in.FailedRefund || failedRefunds(*p) > 0) && (q.Text == "" || p.named(q))
 	}
-	text = strings.ToLower(text)
-	return bson.E{Key: "_id", Value: bson.D{{Key: "$in", Value: bson.A{text, events.FirstPaymentID(text)}}}}
 }
 
-// olderThan selects the payments after a cursor: requested before its payment, or in the same millisecond and with a smaller id.
-func olderThan(key string) (bson.E, error) {
-	at, id, _ := strings.Cut(key, " ")
-	t, err := time.Parse(time.RFC3339Nano, at)
-	if err = errors.Join(err, events.CheckID(id)); err != nil {
-		return bson.E{}, err
+// named reports whether a text names the payment by what staff have at hand: the number or the id of the order, the id of the
+// payment, or one of Stripe's.
+func (p *Payment) named(q lookup.Query) bool {
+	for _, id := range []string{p.ID, p.OrderID} {
+		if q.ID != "" && strings.EqualFold(id, q.ID) || q.UUID != "" && id == q.UUID {
+			return true
+		}
 	}
-	return bson.E{Key: "$or", Value: bson.A{
-		bson.D{{Key: "doc.requested_at", Value: bson.D{{Key: "$lt", Value: t}}}},
-		bson.D{{Key: "doc.requested_at", Value: t}, {Key: "_id", Value: bson.D{{Key: "$lt", Value: id}}}},
-	}}, nil
+	stripe := cmp.Or(q.Stripe, q.ID)
+	return q.Number != "" && p.Number == q.Number || stripe != "" && p.hasStripe(stripe)
+}
+
+// hasStripe reports whether the payment has an object of Stripe, by its id.
+func (p *Payment) hasStripe(id string) bool {
+	for _, refund := range p.Refunds {
+		if refund.StripeRefund == id {
+			return true
+		}
+	}
+	_, declined := p.Declines[id]
+	return p.PaymentIntent == id || p.Charge == id || declined
 }

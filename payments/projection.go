@@ -29,26 +29,27 @@ type document struct {
 func (s *Service) Projections() []project.Projection { return Projections(s.logger) }
 
 // Projections returns the projections of this domain: one document per payment, with which the reconciler finds open ones.
+// Staff list and search payments in memory: see package index.
 func Projections(logger *slog.Logger) []project.Projection {
 	return []project.Projection{{Name: "payments.projection", Collections: []project.Collection{
 		project.NewCollection(collection, Payments, documents(logger),
-			project.Index{Keys: []string{"doc.status", "doc.updated_at"}},
-			project.Index{Keys: []string{"-doc.requested_at"}},
-			project.Index{Keys: []string{"doc.status", "-doc.requested_at"}},
-			project.Index{Keys: []string{"doc.failed_refunds", "-doc.requested_at"}},
-			project.Index{Keys: []string{"doc.number"}},
-			project.Index{Keys: []string{"doc.payment_intent"}}),
+			project.Index{Keys: []string{"doc.status", "doc.updated_at"}}),
 	}}}
 }
 
 func documents(logger *slog.Logger) func(string, Payment) any {
 	return func(_ string, p Payment) any {
-		refunded, err := p.Refunded()
-		if err != nil { // a bug: Apply refuses such a state
+		if _, err := p.Refunded(); err != nil { // a bug: Apply refuses such a state
 			logger.Error("sum up refunds", "payment", p.ID, "error", err)
 		}
-		return document{Payment: p, Status: p.Status(), Refunded: refunded, FailedRefunds: failedRefunds(p)}
+		return derive(p)
 	}
+}
+
+// derive returns a payment with the fields that follow from its state.
+func derive(p Payment) document {
+	refunded, _ := p.Refunded() // the projection logs an error
+	return document{Payment: p, Status: p.Status(), Refunded: refunded, FailedRefunds: failedRefunds(p)}
 }
 
 func failedRefunds(p Payment) (n int) {

@@ -15,6 +15,7 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/api"
+	"tillstream/events/index"
 	eventlog "tillstream/events/log"
 	"tillstream/events/project"
 )
@@ -127,6 +128,7 @@ type Service struct {
 	gateway  Gateway
 	livemode bool
 	hub      *hub
+	index    *index.Index[Payment] // the list for staff
 	metrics  *metrics
 	secrets  *lru.Cache[string, string] // intent id → client secret
 	parsed   *lru.Cache[parsedKey, Intent]
@@ -167,7 +169,7 @@ func New(config Config) (*Service, error) {
 	}
 	counts := newMetrics(config.Registerer)
 	s := &Service{config: config, log: config.Log, logger: config.Logger, gateway: config.Gateway, livemode: live,
-		hub: newHub(), metrics: counts, secrets: secrets, parsed: parsed, refused: refused, cursor: newCursor(),
+		hub: newHub(), index: newIndex(config.Logger), metrics: counts, secrets: secrets, parsed: parsed, refused: refused, cursor: newCursor(),
 		passed: passedWebhooks{counts: counts.webhooks, logger: config.Logger}, waits: waits}
 	if s.gateway == nil {
 		s.gateway = newStripeGateway(config.SecretKey, config.StripeURL, config.Logger)

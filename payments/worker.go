@@ -17,7 +17,7 @@ func (s *Service) Worker() worker.Domain {
 		Log:       s.log,
 		Routes:    s.routes(),
 		Actors:    []worker.Actor{s.stripeCalls()},
-		Watches:   []worker.Watch{{Prefixes: []string{events.PrefixPayment}, Handle: s.follow, Ready: s.hub.markCaughtUp}},
+		Watches:   []worker.Watch{{Prefixes: []string{events.PrefixPayment}, Handle: s.follow, Ready: s.hub.markCaughtUp}, s.index.Watch()},
 		Periodics: []worker.Periodic{{Name: "payments-reconcile", Every: s.config.ReconcileEvery, Run: s.reconcile}},
 	}
 }

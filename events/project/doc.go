@@ -1,4 +1,4 @@
-// Package project folds the log into MongoDB collections, which serve lists and searches.
+// Package project folds the log into MongoDB collections, which serve reports and jobs that look for overdue work.
 //
 // A projection is a set of collections that one lane keeps current. Each document holds the newest state of one entity and the
 // sequence of its last event. Every collection is a pure function of the log: it can be dropped and computed again. Decisions

@@ -10,7 +10,6 @@ import (
 	"tillstream/events"
 	"tillstream/events/api"
 	eventlog "tillstream/events/log"
-	"tillstream/events/project"
 	"tillstream/events/worker"
 	"tillstream/inventory"
 	"tillstream/payments"
@@ -60,11 +59,8 @@ func (g *goods) build(t testing.TB, config *Config) (start func()) {
 		_, _ = w.Write([]byte(`{"orders":[{"id":"late-1","number":"8F3K2-MQD7A","email":"ada@example.com","total":{"amount":1250,"currency":"GBP"}}]}`)) // the recorder never fails
 	})
 	config.API, g.stock = api.Routes(mux), stock
-	projecting := worker.Domain{Name: "payments", Log: l.ForDomain("payments")}
-	for _, p := range paying.Projections() {
-		projecting.Batches = append(projecting.Batches, p.Batch(projecting.Log, project.Config{DB: config.DB, Window: time.Millisecond}))
-	}
-	return func() { g.run(l, stock.Worker(), projecting) }
+	listing := worker.Domain{Name: "payments", Log: l.ForDomain("payments"), Watches: paying.Worker().Watches}
+	return func() { g.run(l, stock.Worker(), listing) }
 }
 
 // run runs the lanes until the test ends.

@@ -13,7 +13,7 @@ import (
 	"tillstream/payments"
 )
 
-// pay appends the events of a payment, which the projection then lists.
+// pay appends the events of a payment, until staff can list it.
 func (g *goods) pay(orderID, number string, facts ...events.Payload) {
 	g.t.Helper()
 	id := events.FirstPaymentID(orderID)
@@ -23,17 +23,14 @@ func (g *goods) pay(orderID, number string, facts ...events.Payload) {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	g.await("the payment is listed", func() bool {
-		count, err := g.DB.Collection("payments").CountDocuments(g.t.Context(), map[string]any{"_id": id, "doc.payment_intent": "pi_" + orderID})
-		return err == nil && count == 1
-	})
+	g.await("the payment is listed", func() bool { return strings.Contains(g.get("/ops/payments?q=pi_"+orderID), number) })
 }
 
 func TestPaymentsAreListedByStatus(t *testing.T) {
 	g := openGoods(t)
 	g.pay("o1", "8F3K2-AAAAA", events.PaymentCaptured{OrderID: "o1", Amount: pounds(1250)})
 	g.pay("o2", "8F3K2-BBBBB")
-	g.await("both are projected", func() bool {
+	g.await("both are listed", func() bool {
 		return strings.Contains(g.get("/ops/payments?status=captured"), "8F3K2-AAAAA") && strings.Contains(g.get("/ops/payments?status=intent_created"), "8F3K2-BBBBB")
 	})
 	shows(t, g.get("/ops/payments"), "8F3K2-AAAAA", "8F3K2-BBBBB", "£12.50", "pi_o1", "captured", "intent created", `href="/ops/orders/o1"`)
@@ -52,7 +49,7 @@ func TestOpenItemsOfPaymentsAreTogether(t *testing.T) {
 	g.publish(events.Event{ID: "dead-17", Subject: "deadletters.payments.17", Payload: events.DeadLettered{Worker: "payments", Sequence: 17, Error: "unmatched <b>payment</b>"}})
 	g.publish(events.Event{ID: "dead-18", Subject: "deadletters.payments.stripe.18", Payload: events.DeadLettered{Worker: "payments.stripe", Sequence: 18, Error: "no such intent"}})
 	g.publish(events.Event{ID: "dead-19", Subject: "deadletters.orders.19", Payload: events.DeadLettered{Worker: "orders", Sequence: 19, Error: "of another domain"}})
-	g.await("the refund is projected", func() bool { return strings.Contains(g.get("/ops/payments/open"), "8F3K2-AAAAA") })
+	g.await("the refund is listed", func() bool { return strings.Contains(g.get("/ops/payments/open"), "8F3K2-AAAAA") })
 	page := g.get("/ops/payments/open")
 	shows(t, page, "8F3K2-AAAAA", "unmatched &lt;b&gt;payment", "no such intent", `href="/ops/deadletters/1"`, "8F3K2-MQD7A", "ada@example.com", "Set <code>STRIPE_SECRET_KEY</code>")
 	if strings.Contains(page, "of another domain") {

@@ -29,6 +29,8 @@ type settings struct {
 
 	process.Approving `embed:""`
 
+	process.Proxying `embed:""`
+
 	AllowedHosts     []string   `env:"ALLOWED_HOSTS" placeholder:"NAME,..." help:"Further names at which staff reach the console, besides the host of OPS_PUBLIC_URL, IP addresses and names without a dot. Requests to other names are refused."`
 	HTTP             string     `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8090" help:"Address to serve the console on; port 0 picks a free port."`
 	InventoryURL     string     `env:"INVENTORY_URL" required:"" help:"Address of the inventory API, such as http://inventory:8081; separate several replicas by commas."`
@@ -131,6 +133,6 @@ func (s settings) handler(pages http.Handler, workers *processes, access api.Sta
 	mux.Handle("/", pages)
 	ready := func() error { return nil } // every page says itself what cannot be read
 	api.Health(mux, api.Readiness{Vital: ready, Degraded: workers.degraded}, registry, access)
-	checked := api.CheckHost(mux, address, append(s.AllowedHosts, s.PublicURL)...)
+	checked := api.CheckHost(api.FromClient(mux, s.TrustedProxies), address, append(s.AllowedHosts, s.PublicURL)...)
 	return api.RequireTLS(s.PublicURL, api.Wrap(checked, mux, logger, registry))
 }

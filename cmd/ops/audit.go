@@ -60,14 +60,23 @@ func (c *auditCommand) Run(ctx context.Context, out *terminal) error {
 
 func (c *auditCommand) filter(now time.Time) (filter replay.ActionFilter, before replay.Place, err error) {
 	filter = replay.ActionFilter{Actor: c.Actor, Type: c.Type, Entity: c.Entity}
-	if filter.Since, err = replay.ParseWhen(c.Since, now); err != nil {
+	if filter.Since, err = parseWhen("--since", c.Since, now); err != nil {
 		return filter, before, err
 	}
-	if filter.Until, err = replay.ParseWhen(c.Until, now); err != nil {
+	if filter.Until, err = parseWhen("--until", c.Until, now); err != nil {
 		return filter, before, err
 	}
 	before, err = replay.ParsePlace(c.Before)
 	return filter, before, err
+}
+
+// parseWhen reads the time of a flag as [replay.ParseWhen] does.
+func parseWhen(flag, text string, now time.Time) (time.Time, error) {
+	at, err := replay.ParseWhen(text, now)
+	if err != nil {
+		return at, fmt.Errorf("%s: %w", flag, err)
+	}
+	return at, nil
 }
 
 func writeActions(actions []replay.Action, more string, out *terminal) error {

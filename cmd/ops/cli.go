@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -75,6 +76,20 @@ func protectMoments(args []string) []string {
 
 var beforeNow = regexp.MustCompile(`^-\d+(\.\d+)?(ms|d|h|m|s)`)
 
+// commandOf returns the command whose line is wrong, as far as it could be read.
+func commandOf(err error) string {
+	names := []string{"ops"}
+	var wrong *kong.ParseError
+	if errors.As(err, &wrong) {
+		for _, step := range wrong.Context.Path {
+			if step.Command != nil && !strings.EqualFold(step.Command.Name, "status") { // ops alone is status
+				names = append(names, step.Command.Name)
+			}
+		}
+	}
+	return strings.Join(names, " ")
+}
+
 // run carries out one command line and returns the exit code.
 func run(ctx context.Context, args []string, out *terminal) int {
 	helped, line := false, commands{}
@@ -93,7 +108,7 @@ func run(ctx context.Context, args []string, out *terminal) int {
 		return exitOK
 	}
 	if err != nil {
-		return out.fail(fmt.Errorf("%w; see ops --help", err))
+		return out.fail(fmt.Errorf("%w; see %s --help", err, commandOf(err)))
 	}
 	out.wide = line.Wide
 	err = command.Run(parser)

@@ -12,6 +12,7 @@ import (
 
 	"tillstream/cmd/internal/target"
 	"tillstream/events"
+	"tillstream/events/lookup"
 	"tillstream/orders"
 )
 
@@ -21,12 +22,14 @@ type ordersCommand struct {
 	Search        string `name:"search" aliases:"q" help:"List only what this text names: an order number in any spelling, an id, an e-mail address, a Stripe id; or parts of names, SKUs, statuses, dates." placeholder:"TEXT"`
 	Status        string `help:"List only orders with one of these statuses, separated by commas: placed, awaiting_payment, capturing, confirmed, rejected, expired, cancelled, paid_late." placeholder:"STATUS" predictor:"status"`
 	Payment       string `help:"List only orders with one of these payment statuses: unpaid, authorized, paid, partly_refunded, refunded." placeholder:"STATUS" predictor:"payment"`
-	Since         string `help:"List only orders placed on this day or later: 2026-11-01, yesterday, 7d, or a time." placeholder:"DATE"`
-	Until         string `help:"List only orders placed on this day or earlier." placeholder:"DATE"`
+	Since         string `help:"List only orders placed on this day or later: 2026-11-01, yesterday, 7d; or since a time such as 2026-11-01 14:05." placeholder:"DATE"`
+	Until         string `help:"List only orders placed on this day or earlier, or before a time." placeholder:"DATE"`
 	Sort          string `help:"newest, oldest, total (the largest first) or changed." enum:"newest,oldest,total,changed" default:"newest"`
 	Limit         int    `help:"List at most this many." default:"20"`
 	JSON          bool   `name:"json" help:"Write the list as JSON."`
 	CSV           bool   `name:"csv" help:"Write the list as CSV."`
+
+	from, to string
 }
 
 // Help is shown by ops orders --help.
@@ -55,7 +58,13 @@ type orderRow struct {
 const largestPage = 200
 
 // Validate is called by kong when the command line is read.
-func (c *ordersCommand) Validate() error {
+func (c *ordersCommand) Validate() (err error) {
+	if c.from, err = dayOrTime("--since", c.Since); err != nil {
+		return err
+	}
+	if c.to, err = dayOrTime("--until", c.Until); err != nil {
+		return err
+	}
 	if c.Limit < 1 {
 		return fmt.Errorf("--limit %d: want 1 or more", c.Limit)
 	}
@@ -63,6 +72,16 @@ func (c *ordersCommand) Validate() error {
 		return err
 	}
 	return checkEach("--payment", c.Payment, orders.PaymentStatuses())
+}
+
+// dayOrTime returns what the staff API takes for the end of a range: days as they were typed, because it counts the whole day, and
+// anything else that people type for a time as that time.
+func dayOrTime(flag, s string) (string, error) {
+	if _, _, isDay := lookup.Dates(s, time.Now()); isDay || s == "" {
+		return s, nil
+	}
+	at, err := parseWhen(flag, s, time.Now())
+	return at.Format(time.RFC3339), err
 }
 
 // checkEach returns an error for a value, of several separated by commas, that is not one of all.
@@ -123,7 +142,7 @@ func (c *ordersCommand) fetch(ctx context.Context, api *staffAPI) (rows []orderR
 	rows = []orderRow{}
 	for cursor := ""; len(rows) < c.Limit; {
 		query := url.Values{"limit": {strconv.Itoa(min(c.Limit-len(rows), largestPage))}}
-		for name, value := range map[string]string{"status": c.Status, "payment_status": c.Payment, "q": c.Search, "from": c.Since, "to": c.Until, "sort": c.Sort, "cursor": cursor} {
+		for name, value := range map[string]string{"status": c.Status, "payment_status": c.Payment, "q": c.Search, "from": c.from, "to": c.to, "sort": c.Sort, "cursor": cursor} {
 			if value != "" {
 				query.Set(name, value)
 			}

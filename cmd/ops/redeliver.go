@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,10 +26,10 @@ type redeliverCommand struct {
 	To                []string `help:"Lanes that handle the events again, as ops lag names them. Default: all that decide or act." placeholder:"LANE"`
 	Order             string   `help:"Events of one order: its id or number." placeholder:"ORDER"`
 	Type              []string `help:"Event types, such as payments.webhook_received." placeholder:"TYPE"`
-	Since             string   `help:"Events stored since a time (RFC 3339), or within a duration, such as 2h." placeholder:"TIME"`
+	Since             string   `help:"Events stored since a time, such as 2026-11-30 14:05, yesterday or 2026-11-30T14:05:00Z; or within a duration, such as 2h." placeholder:"TIME"`
 	Until             string   `help:"Events stored before a time, or before a duration ago." placeholder:"TIME"`
 	Seq               string   `help:"Sequences of the log, such as 1200-1300, 1200- or 1200." placeholder:"A-B"`
-	Max               int      `help:"At most the first events of the selection." placeholder:"N"`
+	Max               *int     `help:"At most the first events of the selection." placeholder:"N"`
 	Rate              int      `help:"Events per second." default:"500"`
 	Force             bool     `help:"Include events that were replayed three times already."`
 	DryRun            bool     `help:"Show for each event what handling it again would do, and change nothing. Exit code 1 means that an event would fail."`
@@ -61,14 +62,18 @@ func (c *redeliverCommand) Validate() (err error) {
 	if c.from, c.to, err = parseSequences(c.Seq); err != nil {
 		return err
 	}
-	var err1, err2 error
-	c.since, err1 = parseMoment(c.Since, "since")
-	c.until, err2 = parseMoment(c.Until, "until")
+	now := time.Now()
+	if c.since, err = parseWhen("--since", c.Since, now); err != nil {
+		return err
+	}
+	if c.until, err = parseWhen("--until", c.Until, now); err != nil {
+		return err
+	}
 	switch {
-	case err1 != nil || err2 != nil:
-		return errors.Join(err1, err2)
-	case c.Max < 0, c.Rate < 1, c.ApprovalOver < 0:
-		return errors.New("--max, --rate and --approval-over: want positive numbers")
+	case c.Max != nil && *c.Max < 1:
+		return fmt.Errorf("--max %d: want 1 or more; without --max, all events of the selection", *c.Max)
+	case c.Rate < 1, c.ApprovalOver < 0:
+		return errors.New("--rate and --approval-over: want positive numbers")
 	case !c.DryRun && c.Resume == "" && strings.TrimSpace(c.Reason) == "":
 		return errors.New("pass --reason TEXT: why lanes are to handle these events again; or --dry-run to see what they would do")
 	}
@@ -81,32 +86,17 @@ func parseSequences(s string) (from, to uint64, err error) {
 		return 0, 0, nil
 	}
 	first, last, ranged := strings.Cut(s, "-")
-	_, err = fmt.Sscan(first, &from)
-	switch {
+	from, err = strconv.ParseUint(strings.TrimSpace(first), 10, 64)
+	switch last = strings.TrimSpace(last); {
 	case !ranged:
 		to = from
 	case last != "" && err == nil:
-		_, err = fmt.Sscan(last, &to)
+		to, err = strconv.ParseUint(last, 10, 64)
 	}
-	if err != nil || from == 0 || to > 0 && to < from {
+	if err != nil || from == 0 || last != "" && to < from {
 		return 0, 0, fmt.Errorf("--seq %q: want sequences such as 1200-1300, 1200- or 1200", s)
 	}
 	return from, to, nil
-}
-
-// parseMoment parses a time, or how long ago it was.
-func parseMoment(s, flag string) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if ago, err := time.ParseDuration(s); err == nil && ago >= 0 {
-		return time.Now().Add(-ago), nil
-	}
-	at, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		return at, fmt.Errorf("--%s %q: want a time such as 2026-11-21T09:30:00Z, or a duration such as 2h", flag, s)
-	}
-	return at, nil
 }
 
 // replaysOf is the replays of a shop, and what they need.
@@ -143,7 +133,10 @@ func (c *redeliverCommand) Run(ctx context.Context, out *terminal) error {
 	if c.Resume != "" {
 		return c.resume(ctx, replays, out)
 	}
-	o := replay.ReplayOptions{Lanes: c.To, Types: c.Type, Since: c.since, Until: c.until, From: c.from, To: c.to, Max: c.Max, Rate: c.Rate, Force: c.Force}
+	o := replay.ReplayOptions{Lanes: c.To, Types: c.Type, Since: c.since, Until: c.until, From: c.from, To: c.to, Rate: c.Rate, Force: c.Force}
+	if c.Max != nil {
+		o.Max = *c.Max
+	}
 	if c.Order != "" {
 		if o.Order, err = findOrder(ctx, replays.shop, replays.reader, c.Order, out); err != nil {
 			return err

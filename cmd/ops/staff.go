@@ -82,7 +82,8 @@ func problemOf(response *http.Response) error {
 			Location string `json:"location"`
 		} `json:"errors"`
 	}
-	if json.Unmarshal(data, &problem) != nil || problem.Detail == "" {
+	isProblem := json.Unmarshal(data, &problem) == nil && problem.Detail != ""
+	if !isProblem {
 		problem.Detail = strings.TrimSpace(string(data[:min(len(data), 300)]))
 	}
 	text := response.Status + ": " + problem.Detail
@@ -90,8 +91,14 @@ func problemOf(response *http.Response) error {
 		text += fmt.Sprintf("; %s: %s", e.Location, e.Message)
 	}
 	switch response.StatusCode {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
+	case http.StatusUnauthorized:
 		text += " (is --ops-key a valid API key of this shop? ops keys list shows them)"
+	case http.StatusForbidden:
+		text += " (ops keys list shows what each key may do; an admin makes another with ops keys add)"
+	case http.StatusNotFound:
+		if !isProblem {
+			text += " (is --ops the address of the staff API?)"
+		}
 	}
 	return errors.New(oneLine(text))
 }

@@ -23,12 +23,14 @@ import (
 // tailCommand is ops tail.
 type tailCommand struct {
 	target.Target `embed:""`
-	Domain        []string      `help:"Show only events of these domains: orders, customers, inventory, payments, notifications, ops, deadletters." placeholder:"DOMAIN" predictor:"domain"`
-	Type          string        `help:"Show only events of this type; * matches any text, as in 'orders.*'." placeholder:"TYPE" predictor:"type"`
-	Order         string        `help:"Show only events about the order with this id or number." placeholder:"ORDER"`
-	Since         time.Duration `help:"Begin with the events of this long ago, such as 10m. Default: with the next event." placeholder:"DURATION"`
-	Count         *int          `help:"End after this many events. Default: follow until Ctrl-C." placeholder:"N"`
-	JSON          bool          `name:"json" help:"Write one JSON object per line."`
+	Domain        []string `help:"Show only events of these domains: orders, customers, inventory, payments, notifications, ops, deadletters." placeholder:"DOMAIN" predictor:"domain"`
+	Type          string   `help:"Show only events of this type; * matches any text, as in 'orders.*'." placeholder:"TYPE" predictor:"type"`
+	Order         string   `help:"Show only events about the order with this id or number." placeholder:"ORDER"`
+	Since         string   `help:"Begin with the events since a time, such as 2026-11-30 14:05, yesterday or 14:05; or of this long ago, such as 10m. Default: with the next event." placeholder:"TIME"`
+	Count         *int     `help:"End after this many events. Default: follow until Ctrl-C." placeholder:"N"`
+	JSON          bool     `name:"json" help:"Write one JSON object per line."`
+
+	since time.Time
 }
 
 // Help is shown by ops tail --help.
@@ -52,12 +54,12 @@ var domains = []string{"orders", "customers", "inventory", "payments", "notifica
 var errEnough = errors.New("enough events shown")
 
 // Validate is called by kong when the command line is read.
-func (c *tailCommand) Validate() error {
+func (c *tailCommand) Validate() (err error) {
 	if c.Count != nil && *c.Count < 1 {
 		return fmt.Errorf("--count %d: want 1 or more; without --count, tail follows until Ctrl-C", *c.Count)
 	}
-	if c.Since < 0 {
-		return fmt.Errorf("--since %s: want a duration such as 10m", c.Since)
+	if c.since, err = parseWhen("--since", c.Since, time.Now()); err != nil {
+		return err
 	}
 	if err := checkType(c.Type); err != nil {
 		return err
@@ -135,8 +137,8 @@ func (c *tailCommand) wants(domain string) bool {
 // begin returns the ranges of the log and of the dead letters to read. Without --since each begins after the present last
 // message, so that no message is missed while the readers start.
 func (c *tailCommand) begin(ctx context.Context, reader *replay.Reader) (part, letters replay.Range, err error) {
-	if c.Since > 0 {
-		part.Since = time.Now().Add(-c.Since)
+	if !c.since.IsZero() {
+		part.Since = c.since
 		return part, part, nil
 	}
 	last, err := reader.Last(ctx)

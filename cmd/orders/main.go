@@ -16,7 +16,6 @@ type settings struct {
 	MaxOrderLines    int           `env:"MAX_ORDER_LINES" default:"100" help:"Maximum number of different items in one order, at most 800."`
 	process.Charging `embed:""`
 	OrderLimits      process.OrderLimits `embed:""`
-	process.Proxying `embed:""`
 	process.Streams  `embed:""`
 	ShippingFee      orders.ShippingFees `env:"SHIPPING_FEE" placeholder:"GBP=395,EUR=450" help:"Flat delivery charge per order in minor units, by currency; default: none."`
 	SweepEvery       time.Duration       `env:"SWEEP_EVERY" default:"1m" help:"How often to look for overdue orders that no timer ended."`

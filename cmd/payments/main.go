@@ -10,7 +10,6 @@ import (
 
 type settings struct {
 	process.Settings `embed:""`
-	process.Proxying `embed:""`
 	process.Streams  `embed:""`
 
 	CardAttempts         int           `env:"CARD_ATTEMPTS" default:"10" help:"Number of declined attempts to pay after which an order is cancelled; at least 1."`

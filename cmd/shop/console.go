@@ -52,7 +52,7 @@ func (sh *shop) consoleHandler(pages http.Handler) http.Handler {
 	for _, prefix := range []string{"/healthz", "/readyz"} {
 		root.Handle(prefix, api.Routes(sh.mux))
 	}
-	return api.CheckHost(root, sh.servers.ops.Addr(), append(sh.config.AllowedHosts, sh.config.OpsURL)...)
+	return api.CheckHost(api.FromClient(root, sh.config.TrustedProxies), sh.servers.ops.Addr(), append(sh.config.AllowedHosts, sh.config.OpsURL)...)
 }
 
 // consoleURL returns the address at which staff reach the console.

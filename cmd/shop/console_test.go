@@ -63,6 +63,39 @@ func TestStaffSignInToTheConsole(t *testing.T) {
 	}
 }
 
+// throughProxy sends requests as a proxy on this machine does for a client.
+type throughProxy string
+
+// RoundTrip implements http.RoundTripper.
+func (client throughProxy) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("X-Forwarded-For", string(client))
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// Behind a proxy every request comes from the proxy's address. Attempts to sign in count for the client, else anybody could lock
+// all staff out.
+func TestAStrangerBehindTheProxyLocksNobodyElseOut(t *testing.T) {
+	t.Parallel()
+	ts := startShop(t, nil)
+	attempt := func(from, name string) int {
+		status, _ := post(t, &http.Client{Transport: throughProxy(from)}, ts.Ops+"/ops/signin", url.Values{"name": {name}, "password": {"a guess"}})
+		return status
+	}
+	for i := range 11 {
+		want := http.StatusUnauthorized
+		if i == 10 {
+			want = http.StatusTooManyRequests
+		}
+		if got := attempt("203.0.113.5", "guess-"+string(rune('a'+i))); got != want {
+			t.Fatalf("attempt %d of the stranger: got %d, want %d", i+1, got, want)
+		}
+	}
+	if got := attempt("203.0.113.6", "mira"); got != http.StatusUnauthorized {
+		t.Errorf("attempt from another address: got %d, want 401", got)
+	}
+}
+
 // post sends a form, follows redirects and returns the last page.
 func post(t *testing.T, client *http.Client, address string, form url.Values) (status int, page string) {
 	t.Helper()

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -46,26 +47,35 @@ func (p Proxies) contains(addr netip.Addr) bool {
 	return slices.ContainsFunc(p, func(network netip.Prefix) bool { return network.Contains(addr) })
 }
 
-// client returns the address of the client of a request that arrived from remote: the last one that is not of a proxy,
-// since every proxy appends the address from which it got the request, and a client can send any addresses before that one.
-// It returns "" if all addresses are of proxies: then one address can stand for many clients. Of an IPv6 address it returns
-// the network of 64 bits, because a client can use any address of it.
+// client returns the address of the client of a request that arrived from remote; see [Proxies.find]. It returns "" if all addresses
+// are of proxies: then one address can stand for many clients. Of an IPv6 address it returns the network of 64 bits, because a
+// client can use any address of it.
 func (p Proxies) client(remote string, forwarded []string) string {
+	addr, ok := p.find(remote, forwarded)
+	switch {
+	case !ok:
+		return ""
+	case addr.Is6():
+		network, _ := addr.Prefix(64) // fails only for more bits than the address has
+		return network.String()
+	}
+	return addr.String()
+}
+
+// find returns the last address that is not of a proxy, since every proxy appends the address from which it got the request, and a
+// client can send any addresses before that one. If all are of proxies, ok is false, and the address is the first of them.
+func (p Proxies) find(remote string, forwarded []string) (first netip.Addr, ok bool) {
 	hops := append(strings.Split(strings.Join(forwarded, ","), ","), remote)
 	for _, hop := range slices.Backward(hops) {
-		addr, ok := parseHop(hop)
-		switch {
-		case !ok:
-			return ""
-		case p.contains(addr):
-			continue
-		case addr.Is6():
-			network, _ := addr.Prefix(64) // fails only for more bits than the address has
-			return network.String()
+		addr, valid := parseHop(hop)
+		if !valid {
+			return first, false
 		}
-		return addr.String()
+		if first = addr; !p.contains(addr) {
+			return first, true
+		}
 	}
-	return ""
+	return first, false
 }
 
 // parseHop parses an address with or without a port.
@@ -97,4 +107,17 @@ func IdentifyClient(proxies Proxies) Middleware {
 		})
 		next(huma.WithValue(ctx, clientKey{}, proxies.client(ctx.RemoteAddr(), forwarded)))
 	}
+}
+
+// FromClient has the RemoteAddr of every request name its client instead of the proxy before this server: attempts to sign in are
+// counted by it, and the audit names it. Of a request that only passed networks of proxies it is the first address: staff may work
+// in such a network.
+func FromClient(next http.Handler, proxies Proxies) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if addr, _ := proxies.find(r.RemoteAddr, r.Header["X-Forwarded-For"]); addr.IsValid() {
+			r = r.WithContext(r.Context()) // a copy
+			r.RemoteAddr = netip.AddrPortFrom(addr, 0).String()
+		}
+		next.ServeHTTP(w, r)
+	})
 }

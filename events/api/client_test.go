@@ -73,3 +73,36 @@ func TestTheClientAddressIsTheLastThatIsNotOfAProxy(t *testing.T) {
 		}
 	}
 }
+
+func TestARequestComesFromItsClientAndNotFromTheProxy(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, remote, want string
+		forwarded          []string
+	}{
+		{"no proxy", "203.0.113.5:4711", "203.0.113.5:0", nil},
+		{"a stranger's header", "203.0.113.5:4711", "203.0.113.5:0", []string{"192.0.2.1"}},
+		{"behind a proxy", "10.0.0.2:80", "203.0.113.5:0", []string{"192.0.2.1, 203.0.113.5"}},
+		{"behind two", "10.0.0.2:80", "203.0.113.5:0", []string{"203.0.113.5", "10.0.0.9"}},
+		{"in a network of proxies", "10.0.0.2:80", "10.1.2.3:0", []string{"10.1.2.3"}},
+		{"a proxy that says nothing", "10.0.0.2:80", "10.0.0.2:0", nil},
+		{"a header that is no address", "10.0.0.2:80", "10.0.0.2:0", []string{"<script>"}},
+		{"IPv6", "10.0.0.2:80", "[2001:db8::1]:0", []string{"2001:db8::1"}},
+		{"no address", "pipe", "pipe", []string{"203.0.113.5"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			var trusted api.Proxies
+			if err := trusted.UnmarshalText([]byte("10.0.0.0/8")); err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r.RemoteAddr, r.Header["X-Forwarded-For"] = tc.remote, tc.forwarded
+			api.FromClient(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.RemoteAddr }), trusted).ServeHTTP(httptest.NewRecorder(), r)
+			if got != tc.want {
+				t.Errorf("a request from %s with X-Forwarded-For %q: got %s, want %s", tc.remote, tc.forwarded, got, tc.want)
+			}
+		})
+	}
+}

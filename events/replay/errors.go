@@ -28,7 +28,7 @@ var (
 	// ErrSettled is returned when a dead letter was already redriven or discarded.
 	ErrSettled = errors.New("already settled")
 	// ErrBadMoment is returned for text that names no moment.
-	ErrBadMoment = errors.New("want a sequence, a time such as 2026-11-30T12:00:00Z, a date, \"2026-11-30 12:00\", now, or a time before now such as -2h; got")
+	ErrBadMoment = errors.New("want a sequence, a time such as 2026-11-30T12:00:00Z, a date, \"2026-11-30 12:00\", \"yesterday 12:00\", now, or a time before now such as -2h or \"2h ago\"; got")
 	// ErrExists is returned by WriteState when its directory exists.
 	ErrExists = errors.New("it exists already: name a new directory")
 	// ErrUnknownLane is returned when no lane has that name.

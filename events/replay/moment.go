@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -21,54 +20,19 @@ type Moment struct {
 	Time     time.Time `json:"time"`
 }
 
-// layouts are the forms of a time without a time zone, in the zone of the operator.
-var layouts = []string{"2006-01-02", "2006-01-02 15:04", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02T15:04:05"}
-
 // ParseMoment reads a moment as operators type it: a sequence, an RFC 3339 time, a date (its beginning) with or without a time of
-// day in the time zone of now, "now", or a time before now such as -2h, -1d or -1d12h. It returns [ErrBadMoment].
+// day in the time zone of now, "yesterday 14:05", "now", or a time before now such as "2h ago", -1d or -1d12h. It returns
+// [ErrBadMoment].
 func ParseMoment(text string, now time.Time) (Moment, error) {
 	text = strings.TrimSpace(text)
 	if sequence, err := strconv.ParseUint(text, 10, 64); err == nil && sequence > 0 {
 		return Moment{Sequence: sequence}, nil
 	}
-	if text == "now" {
-		return Moment{Time: now}, nil
+	at, ok := parseTime(text, now)
+	if !ok {
+		return Moment{}, fmt.Errorf("%w %q", ErrBadMoment, text)
 	}
-	if before, ok := strings.CutPrefix(strings.TrimPrefix(text, "now"), "-"); ok {
-		d, err := parseDuration(before)
-		if err != nil || d < 0 {
-			return Moment{}, fmt.Errorf("%w %q", ErrBadMoment, text)
-		}
-		return Moment{Time: now.Add(-d)}, nil
-	}
-	if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
-		return Moment{Time: at}, nil
-	}
-	for _, layout := range layouts {
-		if at, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
-			return Moment{Time: at}, nil
-		}
-	}
-	return Moment{}, fmt.Errorf("%w %q", ErrBadMoment, text)
-}
-
-// inDays matches a duration that begins with days, which [time.ParseDuration] does not read.
-var inDays = regexp.MustCompile(`^(\d{1,5})d(.*)$`)
-
-func parseDuration(text string) (time.Duration, error) {
-	found := inDays.FindStringSubmatch(text)
-	if found == nil {
-		return time.ParseDuration(text)
-	}
-	days, err := strconv.Atoi(found[1])
-	if err != nil {
-		return 0, err
-	}
-	rest := time.Duration(0)
-	if found[2] != "" {
-		rest, err = time.ParseDuration(found[2])
-	}
-	return time.Duration(days)*24*time.Hour + rest, err
+	return Moment{Time: at}, nil
 }
 
 // At returns a moment with both its sequence and the time at which the event there was stored. It returns [ErrNotFound] for a moment

@@ -154,7 +154,7 @@ func TestMomentsAreSequencesOrTimes(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.FixedZone("CET", 3600))
 	for text, want := range map[string]replay.Moment{
-		"17": {Sequence: 17}, "now": {Time: now}, "-2h": {Time: now.Add(-2 * time.Hour)}, "now-1d12h": {Time: now.Add(-36 * time.Hour)},
+		"17": {Sequence: 17}, "now": {Time: now}, "-2h": {Time: now.Add(-2 * time.Hour)}, "now-1d12h": {Time: now.Add(-36 * time.Hour)}, "2h ago": {Time: now.Add(-2 * time.Hour)},
 		"2026-11-29": {Time: time.Date(2026, 11, 29, 0, 0, 0, 0, now.Location())}, "2026-11-29T10:00:00Z": {Time: time.Date(2026, 11, 29, 10, 0, 0, 0, time.UTC)},
 	} {
 		got, err := replay.ParseMoment(text, now)

@@ -31,28 +31,36 @@ func (c *console) showJoinForm(w http.ResponseWriter, r *http.Request, status in
 }
 
 func (c *console) join(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	link := strings.TrimSpace(r.PostFormValue("link"))
-	if _, fragment, ok := strings.Cut(link, "#"); ok {
-		link = fragment // the whole link was pasted
-	}
-	password, err := newPassword(r)
-	name := ""
-	if err == nil {
-		name, err = c.Staff.Accept(r.Context(), link, password, via(r))
-	}
+	name, err := c.accept(w, r)
 	if err != nil {
-		c.showJoinForm(w, r, http.StatusUnprocessableEntity, err.Error())
+		status, problem := c.refusal(w, r, err)
+		c.showJoinForm(w, r, status, problem)
 		return
 	}
 	c.setFlash(w, flash{Text: "Your password is set. Sign in as " + name + "."})
 	http.Redirect(w, r, "/ops/signin", http.StatusSeeOther)
 }
 
+// accept sets the password of a form for the account of the form's link.
+func (c *console) accept(w http.ResponseWriter, r *http.Request) (name string, err error) {
+	if err := readForm(w, r); err != nil {
+		return "", err
+	}
+	link := strings.TrimSpace(r.PostForm.Get("link"))
+	if _, fragment, ok := strings.Cut(link, "#"); ok {
+		link = fragment // the whole link was pasted
+	}
+	password, err := newPassword(r)
+	if err != nil {
+		return "", err
+	}
+	return c.Staff.Accept(r.Context(), link, password, via(r))
+}
+
 // newPassword returns the new password of a form, which has it twice.
 func newPassword(r *http.Request) (string, error) {
-	password := r.PostFormValue("new")
-	if password != r.PostFormValue("again") {
+	password := r.PostForm.Get("new")
+	if password != r.PostForm.Get("again") {
 		return "", errTwice
 	}
 	return password, nil

@@ -1,12 +1,17 @@
 package console
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"tillstream/cmd/internal/proof/browsertest"
+	"tillstream/cmd/internal/staff"
 )
 
 func TestANewMemberSetsAPasswordWithTheOneTimeLink(t *testing.T) {
@@ -35,7 +40,7 @@ func TestAMemberChangesPasswordAndSetsASecondFactor(t *testing.T) {
 	if body := w.post("/ops/account/password", url.Values{"old": {password}, "new": {"x"}, "again": {"x"}}); !strings.Contains(body, "Your password is changed") {
 		t.Error("change password: got no result")
 	}
-	if body := w.post("/ops/account/password", url.Values{"old": {"wrong"}, "new": {"x"}, "again": {"x"}}); !strings.Contains(body, ErrSignIn.Error()) {
+	if body := w.post("/ops/account/password", url.Values{"old": {"wrong"}, "new": {"x"}, "again": {"x"}}); !strings.Contains(body, staff.ErrRefused.Error()) {
 		t.Error("wrong old password: got no refusal")
 	}
 	w.checkLooks("account", "/ops/account")
@@ -62,5 +67,54 @@ func TestStaffAPIAcceptsTheSession(t *testing.T) {
 	})
 	if got := w.get("/ops/api/orders"); got != "Bearer session-of-mira" {
 		t.Errorf("authorization of a request with a session: got %q, want the session", got)
+	}
+}
+
+// brokenStaff refuses everybody with one error, if it is set.
+type brokenStaff struct {
+	SignInService
+	err error
+}
+
+// SignIn implements SignInService.
+func (b *brokenStaff) SignIn(ctx context.Context, name, given, code, via string) (string, time.Time, error) {
+	if b.err != nil {
+		return "", time.Time{}, b.err
+	}
+	return b.SignInService.SignIn(ctx, name, given, code, via)
+}
+
+// Accept implements SignInService.
+func (b *brokenStaff) Accept(context.Context, string, string, string) (string, error) {
+	return "", b.err
+}
+
+func TestARefusedFormOfAStrangerSaysWhatToDo(t *testing.T) {
+	broken := &brokenStaff{}
+	w := open(t, func(c *Config) { broken.SignInService, c.Staff = c.Staff, broken })
+	right := url.Values{"name": {"mira"}, "password": {password}, "link": {"one-time"}, "new": {password}, "again": {password}}
+	for _, tc := range []struct {
+		name   string
+		err    error
+		form   url.Values
+		status int
+		want   string
+	}{
+		{"wrong password", staff.ErrRefused, right, http.StatusUnauthorized, "wrong"},
+		{"used link", fmt.Errorf("%w: the link was used", staff.ErrNotFound), right, http.StatusUnprocessableEntity, "was used"},
+		{"too many attempts", &staff.LockedError{Until: time.Now().Add(time.Minute)}, right, http.StatusTooManyRequests, "try again at"},
+		{"no broker", errors.New("read ops.staff.mira: nats: timeout"), right, http.StatusServiceUnavailable, "try again in a minute"},
+		{"large form", nil, url.Values{"name": {strings.Repeat("a", maxForm)}, "password": {password}}, http.StatusRequestEntityTooLarge, "too large"},
+	} {
+		broken.err = tc.err
+		for _, path := range []string{"/ops/signin", "/ops/join"} {
+			answer, body := w.send(&http.Client{}, "POST", path, tc.form)
+			if answer.StatusCode != tc.status || !strings.Contains(body, tc.want) || strings.Contains(body, "nats:") {
+				t.Errorf("%s at %s: got %s, want %d with %q and nothing of the inside:\n%.2000s", tc.name, path, answer.Status, tc.status, tc.want, body)
+			}
+			if seconds := answer.Header.Get("Retry-After"); (seconds != "") != (tc.status == http.StatusTooManyRequests) {
+				t.Errorf("%s at %s: got Retry-After %q", tc.name, path, seconds)
+			}
+		}
 	}
 }

@@ -19,13 +19,11 @@ import (
 // ErrConfig is returned by [New] when a setting is missing.
 var ErrConfig = errors.New("invalid console configuration")
 
-// ErrSignIn is returned by a [SignInService] when the name, the password or the code is wrong. The message does not say which.
-var ErrSignIn = errors.New("the name, the password or the code is wrong")
-
-// SignInService opens and ends sessions of staff. Its errors are shown to the person who signs in.
+// SignInService opens and ends sessions of staff. The errors of package staff are shown to the person who sent the form.
 type SignInService interface {
 	// SignIn checks a password and, if the account has one, a code of a TOTP device. It returns the token of a new session, which
-	// [api.StaffAccess] accepts as a bearer token until it expires.
+	// [api.StaffAccess] accepts as a bearer token until it expires. It returns staff.ErrRefused, without saying what is wrong, or a
+	// *staff.LockedError.
 	SignIn(ctx context.Context, name, password, code, via string) (token string, expires time.Time, err error)
 	// SignOut ends the session of a token.
 	SignOut(ctx context.Context, token, via string) error

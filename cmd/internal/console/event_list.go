@@ -147,26 +147,23 @@ func newestFirst(rows []eventRow) []eventRow {
 // errFirst ends a read after its first event.
 var errFirst = errors.New("the first event")
 
-// jump returns the sequence to show first for a position that staff type: a sequence, or a time in UTC.
+// jump returns the sequence to show first for a position that staff type: a sequence, or a time in UTC as [replay.ParseMoment] reads it.
 func (c *console) jump(ctx context.Context, at string) (uint64, error) {
-	if n, err := strconv.ParseUint(strings.TrimPrefix(at, "#"), 10, 64); err == nil {
-		return n, nil
+	moment, err := replay.ParseMoment(strings.TrimPrefix(at, "#"), c.Now().UTC())
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", errInvalid, err)
 	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly} {
-		since, err := time.Parse(layout, at)
-		if err != nil {
-			continue
-		}
-		first, err := c.Log.Last(ctx)
-		if err == nil {
-			err = c.Log.Each(ctx, replay.Range{Since: since}, func(m replay.Message) error { first = m.Sequence; return errFirst })
-		}
-		if errors.Is(err, errFirst) {
-			err = nil
-		}
-		return first, err
+	if moment.Sequence > 0 {
+		return moment.Sequence, nil
 	}
-	return 0, fmt.Errorf("%w: %q is no sequence and no time such as 2026-03-01 14:05", errInvalid, at)
+	first, err := c.Log.Last(ctx)
+	if err == nil {
+		err = c.Log.Each(ctx, replay.Range{Since: moment.Time}, func(m replay.Message) error { first = m.Sequence; return errFirst })
+	}
+	if errors.Is(err, errFirst) {
+		err = nil
+	}
+	return first, err
 }
 
 // eventList is the data of the page.

@@ -17,19 +17,23 @@ type flash struct {
 
 const flashCookie = "tillstream_flash"
 
-// maxFlash is the longest text of a flash in bytes: browsers refuse cookies beyond 4,096.
-const maxFlash = 2000
+// maxFlash is the longest value of the cookie in bytes: browsers refuse cookies beyond 4,096 with name and attributes.
+const maxFlash = 3800
 
 // setFlash keeps a flash for the next page, for a minute.
 func (c *console) setFlash(w http.ResponseWriter, f flash) {
-	if len(f.Text) > maxFlash {
-		f.Text = f.Text[:maxFlash] + "…"
+	value := f.encode()
+	for cut := []rune(f.Text); len(value) > maxFlash; value = f.encode() {
+		cut = cut[:len(cut)/2] // the length of an encoded character is between one byte and eight
+		f.Text = string(cut) + "…"
 	}
-	data, err := json.Marshal(f)
-	if err != nil {
-		return // a struct of texts and numbers is always JSON
-	}
-	http.SetCookie(w, c.cookie(flashCookie, base64.RawURLEncoding.EncodeToString(data), c.Now().Add(time.Minute)))
+	http.SetCookie(w, c.cookie(flashCookie, value, c.Now().Add(time.Minute)))
+}
+
+// encode returns the value of the cookie.
+func (f flash) encode() string {
+	data, _ := json.Marshal(f) // a struct of texts and numbers is always JSON
+	return base64.RawURLEncoding.EncodeToString(data)
 }
 
 // takeFlash returns the flash for this page, nil without one, and removes it.

@@ -18,6 +18,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/cmd/internal/proof/browsertest"
+	"tillstream/cmd/internal/staff"
 	"tillstream/events"
 	"tillstream/events/api"
 	eventlog "tillstream/events/log"
@@ -195,7 +196,7 @@ func (f *fakeStaff) Staff(authorization string) (api.Principal, bool) {
 // SignIn implements SignInService.
 func (f *fakeStaff) SignIn(_ context.Context, name, given, _, _ string) (string, time.Time, error) {
 	if given != password {
-		return "", time.Time{}, ErrSignIn
+		return "", time.Time{}, staff.ErrRefused
 	}
 	role := api.Admin
 	for _, r := range api.Roles {
@@ -220,7 +221,7 @@ func (f *fakeStaff) SignOut(_ context.Context, token, _ string) error {
 // Accept implements SignInService.
 func (f *fakeStaff) Accept(_ context.Context, link, _, _ string) (string, error) {
 	if link != "one-time" {
-		return "", ErrSignIn
+		return "", staff.ErrRefused
 	}
 	return "mira", nil
 }
@@ -243,7 +244,7 @@ func (w *world) counted() {
 // ChangePassword implements SignInService.
 func (f *fakeStaff) ChangePassword(_ context.Context, _, old, _, _ string) error {
 	if old != password {
-		return ErrSignIn
+		return staff.ErrRefused
 	}
 	return nil
 }
@@ -256,7 +257,7 @@ func (f *fakeStaff) NewTOTP(context.Context, string) (secret, address string, er
 // SetTOTP implements SignInService.
 func (f *fakeStaff) SetTOTP(_ context.Context, _, _, code, _ string) error {
 	if code != "123456" {
-		return ErrSignIn
+		return staff.ErrRefused
 	}
 	return nil
 }

@@ -43,6 +43,9 @@ func (c *console) live(send func(r *http.Request, s *stream) error) http.Handler
 		header.Set("Content-Type", "text/event-stream")
 		header.Set("Cache-Control", "no-store")
 		header.Set("X-Accel-Buffering", "no") // nginx would buffer the events
+		if r.Method == http.MethodHead {
+			return // without a body the client would wait for the end of the stream before its next request on the connection
+		}
 		s := &stream{w: w, valid: func() bool { p, ok := c.principal(r); return ok && p.May(api.ReadAll) }}
 		err := s.write(": begins\n\n")
 		if err == nil {

@@ -22,9 +22,18 @@ type apiError struct {
 // Error implements error.
 func (e *apiError) Error() string { return e.Text }
 
-// Is makes an answer 404 show the page for what does not exist.
+// Is says which page shows the answer: 404 is something that does not exist, another 4xx is a request that cannot be carried out,
+// such as a list with a filter that somebody has typed into the address.
 func (e *apiError) Is(target error) bool {
-	return target == errNotFound && e.Status == http.StatusNotFound
+	switch target {
+	case errNotFound:
+		return e.Status == http.StatusNotFound
+	case errForbidden:
+		return e.Status == http.StatusForbidden
+	case errInvalid:
+		return e.Status/100 == 4 && e.Status != http.StatusForbidden
+	}
+	return false
 }
 
 // callAPI sends a request to the staff API on behalf of the sender of a page or an action, with a body unless it is nil, and decodes

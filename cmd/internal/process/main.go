@@ -126,7 +126,7 @@ func Run(ctx context.Context, name string, s Settings, logger *slog.Logger, out 
 	group.Go(func() error { return host.Run(ctx) })
 	group.Go(func() error { return directory.Run(ctx) })
 	group.Go(func() error {
-		handler := api.CheckHost(api.Routes(mux), listener.Addr(), append(s.AllowedHosts, s.PublicURL)...)
+		handler := api.CheckHost(api.FromClient(api.Routes(mux), s.TrustedProxies), listener.Addr(), append(s.AllowedHosts, s.PublicURL)...)
 		return api.Serve(ctx, listener, api.Wrap(handler, mux, logger, registry), HTTPGrace)
 	})
 	group.Go(func() error { return WhileConnected(ctx, conn) })

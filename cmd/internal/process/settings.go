@@ -15,6 +15,7 @@ import (
 type Settings struct {
 	Auditing   `embed:""`
 	Failpoints `embed:""`
+	Proxying   `embed:""`
 	TLS        `embed:""`
 
 	AllowedHosts  []string      `env:"ALLOWED_HOSTS" placeholder:"NAME,..." help:"Further names at which clients reach this process, besides the host of PUBLIC_URL, IP addresses and names without a dot. Requests to other names are refused."`

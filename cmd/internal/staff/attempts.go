@@ -39,13 +39,17 @@ type attempt struct {
 	at      time.Time
 }
 
-// counters returns what the attempt counts for.
+// counters returns what the attempt counts for, the account first. A text that no account can have for a name is not counted, only
+// the address: a stranger can send any number of such texts, each as long as a form.
 func (a *attempts) counters(try attempt) []counter {
-	names := a.others
-	if try.known {
+	names, name := a.others, try.name
+	switch {
+	case try.known:
 		names = a.accounts
+	case CheckName(name) != nil:
+		return []counter{{a.others, "address " + network(try.address)}}
 	}
-	return []counter{{names, "name " + try.name}, {a.others, "address " + network(try.address)}}
+	return []counter{{names, "name " + name}, {a.others, "address " + network(try.address)}}
 }
 
 type counter struct {

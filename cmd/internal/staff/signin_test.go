@@ -2,6 +2,7 @@ package staff
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -105,6 +106,20 @@ func TestAttemptsAreLimited(t *testing.T) {
 	}
 	p.clock.advance(failurePeriod)
 	p.signIn(t, "mira")
+}
+
+// Strangers choose the names. What no account can have for a name takes no memory.
+func TestTextsThatAreNoNamesAreNotKept(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	for i := range 3 {
+		if _, err := p.SignIn(t.Context(), Credentials{Name: strings.Repeat("a", 100_000+i), Password: "guess", Address: "192.0.2.1"}); !errors.Is(err, ErrRefused) {
+			t.Errorf("sign in with a name that no account can have: got %v, want ErrRefused", err)
+		}
+	}
+	if got := p.attempts.others.Keys(); len(got) != 1 || got[0] != "address 192.0.2.1" {
+		t.Errorf("counters: got %.60q, want the address alone", got)
+	}
 }
 
 // A change of the password ends the other sessions, and needs the old one.

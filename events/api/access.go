@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 
@@ -100,12 +99,17 @@ func IdentifyStaff(access StaffAccess, permission Permission) Middleware {
 // staffOf returns the member of staff or API key that sent a request.
 func staffOf(ctx huma.Context, access StaffAccess) (Principal, bool) {
 	principal, ok := access.Staff(ctx.Header("Authorization"))
-	if ok && principal.Via == "" {
-		host, _, err := net.SplitHostPort(ctx.RemoteAddr())
-		if err != nil {
-			host = ctx.RemoteAddr()
-		}
-		principal.Via = "api " + host
+	if ok {
+		principal.Via = principal.tool() + " " + hostOf(ctx.RemoteAddr())
 	}
 	return principal, ok
+}
+
+// tool names what the sender uses. The credential decides it, and nothing that the request says: only the console opens sessions,
+// which are of members of staff, and programs have API keys.
+func (p Principal) tool() string {
+	if strings.HasPrefix(p.Actor, events.ActorStaff) {
+		return "console"
+	}
+	return "api"
 }

@@ -20,8 +20,13 @@ func (tokens) Allows(orderID, authorization string) bool {
 	return api.Bearer(authorization) == orderID+"-token"
 }
 func (tokens) Staff(authorization string) (api.Principal, bool) {
-	role, ok := map[string]api.Role{"ops": api.Operator, "view": api.Viewer}[api.Bearer(authorization)]
-	return api.Principal{Actor: "staff:mira", Permissions: role.Permissions()}, ok
+	token := api.Bearer(authorization)
+	role, ok := map[string]api.Role{"ops": api.Operator, "view": api.Viewer, "key": api.Operator}[token]
+	p := api.Principal{Actor: events.ActorStaff + "mira", Permissions: role.Permissions()}
+	if token == "key" {
+		p.Actor = events.ActorKey + "till"
+	}
+	return p, ok
 }
 
 // guarded serves a route for the holder of an order's token and one for staff, which answer with their principal.
@@ -33,7 +38,8 @@ func guarded() http.Handler {
 		ID string `path:"id"`
 	}) (*output, error) {
 		out := &output{}
-		out.Body.Principal = api.PrincipalOf(ctx).Actor
+		p := api.PrincipalOf(ctx)
+		out.Body.Principal = strings.TrimSpace(p.Actor + " " + p.Via)
 		return out, nil
 	}
 	huma.Register(router, huma.Operation{Method: http.MethodGet, Path: "/orders/{id}", OperationID: "order", Security: api.OrderSecurity,
@@ -88,6 +94,24 @@ func TestRoutesRequireTheTokenOfTheOrderOrOfStaff(t *testing.T) {
 		}
 		if challenge := w.Header().Get("WWW-Authenticate") == "Bearer"; challenge != (c.status == http.StatusUnauthorized) {
 			t.Errorf("%s with %q: got WWW-Authenticate %q, want Bearer: %t", c.path, c.token, w.Header().Get("WWW-Authenticate"), c.status == http.StatusUnauthorized)
+		}
+	}
+}
+
+// The audit says from where staff acted: the console for the session of a person, and the API for an API key, whatever the request
+// says about itself.
+func TestTheCredentialDecidesFromWhereStaffActed(t *testing.T) {
+	t.Parallel()
+	for token, want := range map[string]string{"ops": "staff:mira console 192.0.2.1", "key": "key:till api 192.0.2.1"} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/ops/x", nil)
+		for name, value := range map[string]string{"Authorization": "Bearer " + token, events.HeaderVia: "console 198.51.100.9", "Via": "console 198.51.100.9",
+			events.HeaderActor: "staff:olu", "X-Forwarded-For": "198.51.100.9", "User-Agent": "console"} {
+			r.Header.Set(name, value)
+		}
+		w := httptest.NewRecorder()
+		guarded().ServeHTTP(w, r)
+		if !strings.Contains(w.Body.String(), `"`+want+`"`) {
+			t.Errorf("%s: got %s, want %s", token, w.Body, want)
 		}
 	}
 }

@@ -77,7 +77,7 @@ func (r Role) Permissions() (may []Permission) {
 // Principal is the sender of a request, and the actor of the events that the request leads to.
 type Principal struct {
 	Actor       string       // such as "guest", "staff:mira" or "key:backup"
-	Via         string       // tool and address of a client of staff, such as "api 192.0.2.7"; "" for shoppers
+	Via         string       // tool and address of a client of staff, such as "console 192.0.2.7"; "" for shoppers
 	Permissions []Permission // none for shoppers
 }
 

@@ -75,7 +75,7 @@ func (c *console) changePassword(r *http.Request, _ events.Author) (outcome, err
 	if err == nil {
 		err = c.Staff.ChangePassword(r.Context(), c.sessionToken(r), r.PostForm.Get("old"), password, via(r))
 	}
-	return outcome{Text: "Your password is changed. Your other sessions have ended.", To: "/ops/account"}, err
+	return c.accountOutcome(r, "Your password is changed. Your other sessions have ended.", err)
 }
 
 // enrolment is the data of the page on which an authenticator app gets its secret. The secret is part of the form: until a code
@@ -99,7 +99,16 @@ func (c *console) showTOTP(w http.ResponseWriter, r *http.Request) error {
 
 func (c *console) setTOTP(r *http.Request, _ events.Author) (outcome, error) {
 	err := c.Staff.SetTOTP(r.Context(), c.sessionToken(r), r.PostForm.Get("secret"), strings.TrimSpace(r.PostForm.Get("code")), via(r))
-	return outcome{Text: "From now on signing in needs a code of your app.", To: "/ops/account"}, err
+	return c.accountOutcome(r, "From now on signing in needs a code of your app.", err)
+}
+
+// accountOutcome is the result of a change of one's own account.
+func (c *console) accountOutcome(r *http.Request, text string, err error) (outcome, error) {
+	if err != nil {
+		return outcome{}, err
+	}
+	name := strings.TrimPrefix(principalOf(r).Actor, events.ActorStaff)
+	return outcome{Text: text, Event: c.newestOf(r, events.PrefixStaff, name), To: "/ops/account"}, nil
 }
 
 // quietZone is the white border that scanners need, in modules (ISO/IEC 18004).

@@ -113,7 +113,7 @@ func (c *console) openRange(w http.ResponseWriter, r *http.Request) error {
 	if err := errors.Join(err, err2); err != nil || from > to {
 		return fmt.Errorf("%w: a range is two sequences, the smaller one first", errInvalid)
 	}
-	query := url.Values{"order": {r.PathValue("id")}, "seq": {fmt.Sprintf("%d-%d", from, to)}}
+	query := url.Values{"order": {r.PathValue("id")}, "sequences": {fmt.Sprintf("%d-%d", from, to)}}
 	http.Redirect(w, r, "/ops/replay?"+query.Encode(), http.StatusSeeOther)
 	return nil
 }
@@ -125,12 +125,11 @@ func (c *console) cancelOrder(r *http.Request, author events.Author) (outcome, e
 	}
 	id := r.PathValue("id")
 	var result struct {
-		Number   string `json:"number"`
-		Sequence uint64 `json:"sequence"`
+		Number string `json:"number"`
 	}
 	body := map[string]string{"reason": author.Reason}
 	if err := c.callAPI(r, http.MethodPost, "/ops/api/orders/"+url.PathEscape(id)+"/cancel", body, &result); err != nil {
 		return outcome{}, err
 	}
-	return outcome{Text: "Order " + result.Number + " is cancelled. Its stock is released.", Event: result.Sequence, To: "/ops/orders/" + id}, nil
+	return outcome{Text: "Order " + result.Number + " is cancelled. Its stock is released.", Event: c.newestOf(r, events.PrefixOrder, id), To: "/ops/orders/" + id}, nil
 }

@@ -159,7 +159,7 @@ func TestCancelNeedsAReasonAndSendsIt(t *testing.T) {
 func TestRangeLeadsToTheReplay(t *testing.T) {
 	w, _ := openOrders(t)
 	answer, _ := w.send(w.Client, "GET", "/ops/orders/"+orderID+"/range?from=3&to=9", nil)
-	if got, want := answer.Header.Get("Location"), "/ops/replay?order="+orderID+"&seq=3-9"; got != want {
+	if got, want := answer.Header.Get("Location"), "/ops/replay?order="+orderID+"&sequences=3-9"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if answer, _ := w.send(w.Client, "GET", "/ops/orders/"+orderID+"/range?from=9&to=3", nil); answer.StatusCode != http.StatusBadRequest {

@@ -161,12 +161,8 @@ func (c *console) replayOutcome(r *http.Request, id, text string, err error) (ou
 	if err != nil {
 		return outcome{}, err
 	}
-	c.drivers.wake()
-	done := outcome{Text: text, To: "/ops/replay/" + url.PathEscape(id)}
-	actions, _, err := c.trail.Page(r.Context(), replay.ActionFilter{Entity: events.PrefixReplay + id, Actor: principalOf(r).Actor}, replay.Place{}, 1)
-	if err == nil && len(actions) == 1 {
-		done.Event = actions[0].Sequence
-	}
+	done := outcome{Text: text, Event: c.newestOf(r, events.PrefixReplay, id), To: "/ops/replay/" + url.PathEscape(id)}
+	c.drivers.wake() // last, because it appends to the replay
 	return done, nil
 }
 

@@ -68,9 +68,10 @@ func (c *console) staffRoutes(mux *http.ServeMux) {
 	mux.Handle("POST /ops/staff", c.reveal(c.invite))
 	mux.Handle("GET /ops/staff/{name}", c.view(api.ManageStaff, c.withMembers(c.showMember)))
 	mux.Handle("POST /ops/staff/{name}/link", c.reveal(c.newLink))
-	for path, change := range map[string]accountChange{"role": c.changeRole, "signout": c.signOutAll, "totp": c.removeTOTP, "remove": c.removeAccount} {
-		mux.Handle("POST /ops/staff/{name}/"+path, c.act(api.ManageStaff, c.changeAccount(change)))
-	}
+	mux.Handle("POST /ops/staff/{name}/role", c.act(api.ManageStaff, c.changeAccount(c.changeRole)))
+	mux.Handle("POST /ops/staff/{name}/signout", c.act(api.ManageStaff, c.changeAccount(c.signOutAll)))
+	mux.Handle("POST /ops/staff/{name}/totp", c.act(api.ManageStaff, c.changeAccount(c.removeTOTP)))
+	mux.Handle("POST /ops/staff/{name}/remove", c.act(api.ManageStaff, c.changeAccount(c.removeAccount)))
 	mux.Handle("POST /ops/keys", c.reveal(c.makeKey))
 	mux.Handle("POST /ops/keys/{name}/revoke", c.act(api.ManageStaff, c.revokeKey))
 }
@@ -146,7 +147,7 @@ func (c *console) changeAccount(change accountChange) action {
 		if _, err := c.account(name); err != nil {
 			to = "/ops/staff"
 		}
-		return outcome{Text: done, Event: c.newestOf(r, "ops.staff.", name), To: to}, nil
+		return outcome{Text: done, Event: c.newestOf(r, events.PrefixStaff, name), To: to}, nil
 	}
 }
 
@@ -181,21 +182,26 @@ func (c *console) removeAccount(r *http.Request, name string, author events.Auth
 func (c *console) invite(r *http.Request, author events.Author) (secret, error) {
 	name, role := strings.TrimSpace(r.PostForm.Get("name")), api.Role(r.PostForm.Get("role"))
 	link, err := c.Members.Invite(r.Context(), name, r.PostForm.Get("display_name"), role, author)
-	return c.linkFor(r, name, link), err
+	return c.linkFor(r, name, link, err)
 }
 
 func (c *console) newLink(r *http.Request, author events.Author) (secret, error) {
 	name := r.PathValue("name")
 	link, err := c.Members.NewLink(r.Context(), name, author)
-	return c.linkFor(r, name, link), err
+	return c.linkFor(r, name, link, err)
 }
 
-func (c *console) linkFor(r *http.Request, name string, link Invitation) secret {
+// linkFor shows a link that was made, unless that failed.
+func (c *console) linkFor(r *http.Request, name string, link Invitation, err error) (secret, error) {
+	if err != nil {
+		return secret{}, err
+	}
 	origin := strings.TrimSuffix(c.PublicURL, "/")
 	if origin == "" {
 		origin = "http://" + r.Host
 	}
-	return secret{Heading: "Link for " + name, Text: "Send this link to " + name + ". With it they set a password, once.", Value: origin + link.Path, Expires: link.Expires}
+	return secret{Heading: "Link for " + name, Text: "Send this link to " + name + ". With it they set a password, once.", Value: origin + link.Path, Expires: link.Expires,
+		Event: c.newestOf(r, events.PrefixStaff, name)}, nil
 }
 
 func (c *console) makeKey(r *http.Request, author events.Author) (secret, error) {
@@ -209,7 +215,11 @@ func (c *console) makeKey(r *http.Request, author events.Author) (secret, error)
 		return secret{}, err
 	}
 	key, err := c.Members.MakeKey(r.Context(), name, scopes, expires, author)
-	return secret{Heading: "API key " + name, Text: "Give this key to the program as OPS_KEY. The shop keeps only its hash.", Value: key, Expires: expires}, err
+	if err != nil {
+		return secret{}, err
+	}
+	return secret{Heading: "API key " + name, Text: "Give this key to the program as OPS_KEY. The shop keeps only its hash.", Value: key, Expires: expires,
+		Event: c.newestOf(r, events.PrefixKey, name)}, nil
 }
 
 // expiryOf reads the day at whose end a key expires; "" means never.
@@ -232,13 +242,14 @@ func (c *console) revokeKey(r *http.Request, author events.Author) (outcome, err
 	if err := c.Members.RevokeKey(r.Context(), name, author); err != nil {
 		return outcome{}, err
 	}
-	return outcome{Text: fmt.Sprintf("The API key %s is revoked.", name), Event: c.newestOf(r, "ops.keys.", name), To: "/ops/staff"}, nil
+	return outcome{Text: fmt.Sprintf("The API key %s is revoked.", name), Event: c.newestOf(r, events.PrefixKey, name), To: "/ops/staff"}, nil
 }
 
 // secret is what a page shows once: the shop keeps only its hash.
 type secret struct {
 	Heading, Text, Value string
 	Expires              time.Time
+	Event                uint64 // sequence of the event that the action became; 0 when it is not known
 }
 
 // reveal returns the handler of an action of admins whose result is shown once. It does not redirect: a redirect would have to keep

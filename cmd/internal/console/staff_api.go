@@ -3,13 +3,13 @@ package console
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
 
+	"tillstream/events"
 	"tillstream/events/replay"
 )
 
@@ -102,17 +102,26 @@ func (a *apiAnswer) problem() error {
 	return &apiError{Status: a.status, Text: strings.Join(parts, " · ")}
 }
 
-// newestOf returns the sequence of the newest event of an entity, 0 without one: what an action has just become.
+// recentEvents is how many events of an entity newestOf looks at: others may follow an action at once.
+const recentEvents = 20
+
+// newestOf returns the sequence of the newest event of an entity that the sender of a request has caused, 0 without one: what an
+// action has just become. The action is done by then, so an error is only logged.
 func (c *console) newestOf(r *http.Request, prefix, id string) uint64 {
 	subject, err := subjectOf(prefix, id)
+	var history replay.EntityPage
+	if err == nil {
+		history, err = c.Log.EntityPage(r.Context(), subject, 0, recentEvents)
+	}
 	if err != nil {
-		return 0
+		c.Logger.WarnContext(r.Context(), "event of an action not found", "entity", prefix+id, "error", err)
 	}
-	m, err := c.Log.Newest(r.Context(), subject)
-	if err != nil && !errors.Is(err, replay.ErrNotFound) {
-		c.Logger.WarnContext(r.Context(), "event of an action not found", "subject", subject, "error", err)
+	for _, m := range history.Messages {
+		if m.Header.Get(events.HeaderActor) == principalOf(r).Actor {
+			return m.Sequence
+		}
 	}
-	return m.Sequence
+	return 0
 }
 
 // withQuery returns an address with the query fields that have a value.

@@ -109,7 +109,7 @@ func (c *console) pauseLane(r *http.Request, author events.Author) (outcome, err
 		return outcome{}, err
 	}
 	c.gauges.sample(r.Context())
-	return c.laneOutcome(r, name, "The lane "+name+" is paused. Its events wait in the log.")
+	return outcome{Text: "The lane " + name + " is paused. Its events wait in the log.", Event: c.newestOf(r, events.PrefixLane, name), To: "/ops/system"}, nil
 }
 
 func (c *console) resumeLane(r *http.Request, author events.Author) (outcome, error) {
@@ -121,20 +121,7 @@ func (c *console) resumeLane(r *http.Request, author events.Author) (outcome, er
 		return outcome{}, err
 	}
 	c.gauges.sample(r.Context())
-	return c.laneOutcome(r, name, "The lane "+name+" is resumed. It handles the events that waited.")
-}
-
-// laneOutcome links to the newest event about a lane.
-func (c *console) laneOutcome(r *http.Request, name, text string) (outcome, error) {
-	done := outcome{Text: text, To: "/ops/system"}
-	subject, err := events.Subject(events.PrefixLane, name)
-	if err != nil {
-		return done, nil //nolint:nilerr // the action is done; only the link is missing
-	}
-	if m, err := c.Log.Newest(r.Context(), subject); err == nil {
-		done.Event = m.Sequence
-	}
-	return done, nil
+	return outcome{Text: "The lane " + name + " is resumed. It handles the events that waited.", Event: c.newestOf(r, events.PrefixLane, name), To: "/ops/system"}, nil
 }
 
 // Sizes of the drawing, in units of its view box.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 
 	"tillstream/cmd/internal/console"
 	"tillstream/cmd/internal/dryrun"
+	"tillstream/cmd/internal/invariants"
 	"tillstream/cmd/internal/process"
 	"tillstream/cmd/internal/staff"
 	"tillstream/cmd/internal/storefront"
@@ -83,7 +85,7 @@ func run(ctx context.Context, s settings, logger *slog.Logger, out io.Writer) er
 	if err != nil {
 		return err
 	}
-	defer func() { _ = db.Client().Disconnect(context.WithoutCancel(ctx)) }() // the console writes nothing there
+	defer func() { _ = db.Client().Disconnect(context.WithoutCancel(ctx)) }() // no write of the console waits for an answer by then
 	directory := staff.NewDirectory(reader.Log())
 	config := console.Config{Access: directory, DB: db, Log: reader, Logger: logger, PublicURL: s.PublicURL, ShopName: s.ShopName}
 	workers, err := newProcesses(s.readyURLs(), s.OpsKey)
@@ -117,6 +119,7 @@ func (s settings) pages(ctx context.Context, config console.Config, directory *s
 		return nil, err
 	}
 	config.Staff, config.Members = staff.Sessions{Service: service, Shop: s.ShopName}, console.MembersOf(service)
+	config.Verify = invariants.Options{StripeKey: s.StripeSecretKey, StripeURL: cmp.Or(s.StripeURL, console.StripeAPI)}
 	config.ApprovalOver, config.CheckPayments = s.ApprovalOver, console.CheckPaymentsWith(config.Log, s.StripeURL, s.StripeSecretKey)
 	if config.API, err = storefront.Proxy(storefront.Upstreams{Inventory: s.InventoryURL, Notifications: s.NotificationsURL, Orders: s.OrdersURL, Payments: s.PaymentsURL}, config.Logger); err != nil {
 		return nil, err

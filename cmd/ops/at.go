@@ -64,7 +64,7 @@ func (c *atCommand) Run(ctx context.Context, out *terminal) error {
 	if c.All != "" {
 		return c.export(ctx, reader, out)
 	}
-	at, err := momentAt(ctx, reader, c.Moment)
+	at, err := reader.FindMoment(ctx, c.Moment, time.Now())
 	if err != nil {
 		return err
 	}
@@ -77,18 +77,6 @@ func (c *atCommand) Run(ctx context.Context, out *terminal) error {
 		return err
 	}
 	return out.answer(c.JSON, state, func() error { return writeState(state, out) }, state.Error != "")
-}
-
-// momentAt reads a moment and finds it in the log.
-func momentAt(ctx context.Context, reader *replay.Reader, text string) (replay.Moment, error) {
-	moment, err := replay.ParseMoment(text, time.Now())
-	if err != nil {
-		return moment, err
-	}
-	if moment.Time.After(time.Now()) {
-		return moment, fmt.Errorf("%s is in the future", text)
-	}
-	return reader.At(ctx, moment)
 }
 
 // findEntity finds an entity by its id, or an order by its number.
@@ -162,7 +150,7 @@ func valueText(value any) string {
 }
 
 func (c *atCommand) export(ctx context.Context, reader *replay.Reader, out *terminal) error {
-	at, err := momentAt(ctx, reader, c.All)
+	at, err := reader.FindMoment(ctx, c.All, time.Now())
 	if err != nil {
 		return err
 	}

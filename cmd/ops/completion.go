@@ -10,6 +10,7 @@ import (
 	"github.com/posener/complete"
 	"github.com/willabides/kongplete"
 
+	"tillstream/cmd/internal/projections"
 	"tillstream/events"
 	"tillstream/orders"
 )
@@ -64,7 +65,7 @@ func completes(parser *kong.Kong) (asked bool) {
 
 // predictors complete the values of flags and parameters, by the name in their predictor tag.
 func predictors() map[string]complete.Predictor {
-	var statuses, payments, kinds, projections []string
+	var statuses, payments, kinds, views []string
 	for _, s := range orders.Statuses() {
 		statuses = append(statuses, string(s))
 	}
@@ -74,10 +75,10 @@ func predictors() map[string]complete.Predictor {
 	for _, d := range events.Definitions() {
 		kinds = append(kinds, d.Type)
 	}
-	for _, p := range allProjections() {
-		projections = append(projections, p.Name)
+	for _, p := range projections.All() {
+		views = append(views, p.Name)
 	}
 	return map[string]complete.Predictor{"shell": complete.PredictSet("bash", "zsh", "fish"), "status": complete.PredictSet(statuses...),
 		"payment": complete.PredictSet(payments...), "domain": complete.PredictSet(domains...), "type": complete.PredictSet(kinds...),
-		"projection": complete.PredictSet(append(projections, "projections")...), "file": complete.PredictFiles("*"), "dir": complete.PredictDirs("*")}
+		"projection": complete.PredictSet(append(views, "projections")...), "file": complete.PredictFiles("*"), "dir": complete.PredictDirs("*")}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"tillstream/cmd/internal/target"
 	"tillstream/events/replay"
@@ -34,11 +35,11 @@ func (c *diffCommand) Run(ctx context.Context, out *terminal) error {
 		return err
 	}
 	defer stop()
-	from, err := momentAt(ctx, reader, c.From)
+	from, err := reader.FindMoment(ctx, c.From, time.Now())
 	if err != nil {
 		return err
 	}
-	to, err := momentAt(ctx, reader, c.To)
+	to, err := reader.FindMoment(ctx, c.To, time.Now())
 	if err != nil {
 		return err
 	}

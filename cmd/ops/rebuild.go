@@ -2,20 +2,15 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
-	"slices"
-	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tillstream/cmd/internal/output"
+	"tillstream/cmd/internal/projections"
 	"tillstream/cmd/internal/target"
 	"tillstream/events"
 	"tillstream/events/project"
 	"tillstream/events/replay"
-	"tillstream/orders"
-	"tillstream/payments"
 )
 
 // rebuildCommand is ops rebuild.
@@ -41,7 +36,7 @@ Exit codes: 0 the projection agrees with the log; 1 a dry run found differences;
 
 // Run rebuilds projections.
 func (c *rebuildCommand) Run(ctx context.Context, out *terminal) error {
-	targets, err := chooseProjections(c.Projection)
+	choices, err := projections.Choose(c.Projection)
 	if err != nil {
 		return err
 	}
@@ -50,82 +45,33 @@ func (c *rebuildCommand) Run(ctx context.Context, out *terminal) error {
 		return err
 	}
 	defer stop()
-	reports, err := c.rebuildAs(ctx, shop, targets, reader, db, out)
+	reports, err := c.rebuildAs(ctx, shop, choices, reader, db, out)
 	if err != nil {
 		return err
 	}
-	drifted := 0
-	for _, r := range reports {
-		drifted += r.Drifted()
-	}
+	drifted := projections.Drifted(reports)
 	return out.answer(c.JSON, map[string]any{"projections": reports, "drifted": drifted},
 		func() error { return writeRebuild(reports, out) }, c.DryRun && drifted > 0)
 }
 
 // rebuildAs rebuilds projections and records it; a dry run changes nothing, so anybody may have one.
-func (c *rebuildCommand) rebuildAs(ctx context.Context, shop target.Shop, targets []rebuildTarget, reader *replay.Reader, db *mongo.Database, out *terminal) ([]project.RebuildReport, error) {
+func (c *rebuildCommand) rebuildAs(ctx context.Context, shop target.Shop, choices []projections.Choice, reader *replay.Reader, db *mongo.Database, out *terminal) ([]project.RebuildReport, error) {
 	if c.DryRun {
-		return c.rebuild(ctx, targets, reader, db, out)
+		return c.rebuild(ctx, choices, reader, db, out)
 	}
 	author, err := c.author(ctx, shop, reader)
 	if err != nil {
 		return nil, err
 	}
-	reports, err := c.rebuild(ctx, targets, reader, db, out)
-	written := 0
-	for _, r := range reports {
-		written += r.Drifted()
-	}
+	reports, err := c.rebuild(ctx, choices, reader, db, out)
 	record(ctx, reader, author, out, events.ActionRecorded{Action: "rebuild", Arguments: []string{c.Projection},
-		Outcome: output.Number(written) + " documents and indexes written"}, err)
+		Outcome: output.Number(projections.Drifted(reports)) + " documents and indexes written"}, err)
 	return reports, err
 }
 
-func (c *rebuildCommand) rebuild(ctx context.Context, targets []rebuildTarget, reader *replay.Reader, db *mongo.Database, out *terminal) ([]project.RebuildReport, error) {
-	reports := []project.RebuildReport{}
-	for _, t := range targets {
-		r := project.Rebuild{Collections: t.collections, DB: db, DryRun: c.DryRun, Log: reader.Log(), Projection: t.projection, Progress: out.bar}
-		report, err := r.Run(ctx)
-		out.clear()
-		if err != nil {
-			return nil, fmt.Errorf("rebuild %s: %w", t.projection.Name, err)
-		}
-		reports = append(reports, report)
-	}
-	return reports, nil
-}
-
-// allProjections returns the projections of all workers.
-func allProjections() []project.Projection {
-	return slices.Concat(orders.Projections(), payments.Projections(slog.Default()))
-}
-
-// rebuildTarget is a projection and the names of its collections to rebuild; none means all.
-type rebuildTarget struct {
-	projection  project.Projection
-	collections []string
-}
-
-// chooseProjections returns the projections that a name on the command line selects.
-func chooseProjections(name string) ([]rebuildTarget, error) {
-	var chosen []rebuildTarget
-	var names []string
-	for _, p := range allProjections() {
-		names = append(names, p.Name)
-		if name == p.Name || name == replay.Projections || name == replay.Views {
-			chosen = append(chosen, rebuildTarget{projection: p})
-		}
-		for _, c := range p.Collections {
-			names = append(names, c.Name)
-			if name == c.Name {
-				chosen = append(chosen, rebuildTarget{p, []string{name}})
-			}
-		}
-	}
-	if len(chosen) == 0 {
-		return nil, fmt.Errorf("no projection %q: want one of %s, or %s for all of them", name, strings.Join(names, ", "), replay.Projections)
-	}
-	return chosen, nil
+func (c *rebuildCommand) rebuild(ctx context.Context, choices []projections.Choice, reader *replay.Reader, db *mongo.Database, out *terminal) ([]project.RebuildReport, error) {
+	defer out.clear()
+	return projections.Rebuild{DB: db, DryRun: c.DryRun, Log: reader.Log(), Progress: out.bar}.Run(ctx, choices)
 }
 
 func writeRebuild(reports []project.RebuildReport, out *terminal) error {

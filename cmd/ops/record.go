@@ -31,10 +31,7 @@ func (r recorded) author(ctx context.Context, shop target.Shop, reader *replay.R
 // record appends what was done, and why it ended if it failed. The action itself is done by then, so an append that fails, for
 // example while a process of an older release runs, is only noted.
 func record(ctx context.Context, reader *replay.Reader, author events.Author, out *terminal, action events.ActionRecorded, failed error) {
-	if failed != nil {
-		action.Outcome = fmt.Sprintf("failed: %.500v", failed)
-	}
-	if err := reader.Record(context.WithoutCancel(ctx), action, author); err != nil {
+	if err := reader.RecordEnd(ctx, action, failed, author); err != nil {
 		out.note("%s is not in the audit: %v", action.Action, err)
 	}
 }

@@ -131,12 +131,8 @@ func (c *repairCommand) write(report replay.RepairReport, out *terminal) error {
 
 // writeLosses writes which events are lost, and how.
 func (c *repairCommand) writeLosses(report replay.RepairReport, out *terminal) error {
-	for _, kind := range []struct {
-		name string
-		replay.Loss
-	}{{"not in the log", report.LogLost}, {"not in the " + archive.Collection, report.ArchiveLost}, {"superseded", report.Superseded},
-		{"missing in the log", report.Damaged}, {"in neither copy", report.LostInBoth}, {"differs in log and archive", report.Different}} {
-		if err := c.writeLoss(kind.name, kind.Loss, out); err != nil {
+	for _, kind := range report.Losses() {
+		if err := c.writeLoss(kind, out); err != nil {
 			return err
 		}
 	}
@@ -167,15 +163,15 @@ func noteRepair(report replay.RepairReport, out *terminal) {
 	}
 }
 
-func (c *repairCommand) writeLoss(name string, loss replay.Loss, out *terminal) error {
+func (c *repairCommand) writeLoss(loss replay.NamedLoss, out *terminal) error {
 	shown := loss.First[:min(len(loss.First), max(c.Limit, 0))]
 	for _, e := range shown {
-		if err := out.item(cell{name, yellow}, fmt.Sprintf("%d  %s  %s  %s", e.Sequence, e.Type, e.Subject, e.EventID)); err != nil {
+		if err := out.item(cell{loss.Name, yellow}, fmt.Sprintf("%d  %s  %s  %s", e.Sequence, e.Type, e.Subject, e.EventID)); err != nil {
 			return err
 		}
 	}
 	if rest := loss.Count - uint64(len(shown)); rest > 0 {
-		out.note("%s: %s more; --limit shows more", name, output.Count(rest, "event"))
+		out.note("%s: %s more; --limit shows more", loss.Name, output.Count(rest, "event"))
 	}
 	return nil
 }

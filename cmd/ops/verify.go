@@ -11,6 +11,7 @@ import (
 
 	"tillstream/cmd/internal/invariants"
 	"tillstream/cmd/internal/output"
+	"tillstream/cmd/internal/projections"
 	"tillstream/cmd/internal/target"
 )
 
@@ -70,7 +71,7 @@ func (c *verifyCommand) Run(ctx context.Context, out *terminal) error {
 		return err
 	}
 	if c.At != "" {
-		if options.At, err = momentAt(ctx, options.Log, c.At); err != nil {
+		if options.At, err = options.Log.FindMoment(ctx, c.At, time.Now()); err != nil {
 			return err
 		}
 	}
@@ -84,7 +85,7 @@ func (c *verifyCommand) Run(ctx context.Context, out *terminal) error {
 }
 
 func (c *verifyCommand) fill(options *invariants.Options) (err error) {
-	options.Projections, options.Deep = allProjections(), c.Deep
+	options.Projections, options.Deep = projections.All(), c.Deep
 	// A zero option means its default, so 0s becomes the shortest duration.
 	options.Settle, options.Patience = max(c.Settle, time.Nanosecond), max(c.Wait, time.Nanosecond)
 	for _, text := range c.ExpectDead {

@@ -6,9 +6,7 @@ import (
 	"fmt"
 
 	"tillstream/cmd/internal/target"
-	"tillstream/events"
 	"tillstream/events/api"
-	eventlog "tillstream/events/log"
 	"tillstream/events/replay"
 	"tillstream/events/text"
 )
@@ -57,52 +55,40 @@ func (c *voidCommand) Run(ctx context.Context, out *terminal) error {
 		return err
 	}
 	defer stop()
-	m, err := reader.Get(ctx, c.Sequence)
+	event, err := reader.Voidable(ctx, c.Sequence)
 	if errors.Is(err, replay.ErrNotFound) {
 		return fmt.Errorf("the log has no event %d; ops tail and ops timeline show sequences", c.Sequence)
 	}
 	if err != nil {
 		return err
 	}
-	already, readable := m.Voided(), isReadable(m)
-	if readable && !c.Force && !already {
-		return fmt.Errorf("event %d is %s on %s, which can be read: correct it by another event, or pass --force", m.Sequence, m.Type(), m.Subject)
+	if err := event.Check(c.Force); err != nil {
+		return fmt.Errorf("%w, or pass --force", err)
 	}
 	if !c.DryRun {
 		author, err := shop.Author(ctx, reader, api.RepairData, c.Reason)
 		if err != nil {
 			return err
 		}
-		if already, err = eventlog.Void(ctx, reader.Log(), m, author); err != nil {
+		if event.Already, err = reader.DeclareVoid(ctx, event, c.Force, author); err != nil {
 			return err
 		}
 	}
-	result := map[string]any{"sequence": m.Sequence, "subject": m.Subject, "type": m.Type(), "readable": readable, "already": already, "dry_run": c.DryRun}
-	return out.answer(c.JSON, result, func() error { return c.write(ctx, reader, m, already, out) }, false)
+	m := event.Message
+	result := map[string]any{"sequence": m.Sequence, "subject": m.Subject, "type": m.Type(), "readable": event.Readable, "already": event.Already, "dry_run": c.DryRun}
+	return out.answer(c.JSON, result, func() error { return c.write(event, out) }, false)
 }
 
-func (c *voidCommand) write(ctx context.Context, reader *replay.Reader, m eventlog.Message, already bool, out *terminal) error {
-	event := fmt.Sprintf("event %d on %s", m.Sequence, m.Subject)
+func (c *voidCommand) write(v replay.Voidable, out *terminal) error {
+	event := fmt.Sprintf("event %d on %s", v.Message.Sequence, v.Message.Subject)
 	switch {
-	case already:
+	case v.Already:
 		return out.printf("%s was void already", event)
 	case c.DryRun:
 		return out.printf("%s would be void", event)
 	}
-	letters, err := reader.DeadLetters(ctx, 0)
-	if err != nil {
-		return err
-	}
-	for _, d := range letters {
-		if d.Sequence == m.Sequence && d.Messages() == 1 && d.State == replay.StateOpen {
-			out.note("ops deadletters discard %d --reason TEXT settles its dead letter", d.Number)
-		}
+	if v.Letter > 0 {
+		out.note("ops deadletters discard %d --reason TEXT settles its dead letter", v.Letter)
 	}
 	return out.printf("%s is void", event)
-}
-
-// isReadable reports whether this release can read a message.
-func isReadable(m eventlog.Message) bool {
-	e, err := m.Event()
-	return err == nil && events.CheckTopology(e, events.Topology) == nil
 }

@@ -20,7 +20,7 @@ func TestVoidDeclaresUnreadableEventsVoid(t *testing.T) {
 		{"4", "--reason", exitFailed},
 		{"4 --reason=", "--reason", exitFailed},
 		{"99 --reason because", "the log has no event 99", exitFailed},
-		{"1 --reason because", "event 1 is orders.placed on orders.o1, which can be read", exitFailed},
+		{"1 --reason because", "void event 1: it is orders.placed on orders.o1; it can be read", exitFailed},
 		{"4 --reason because --dry-run", "event 4 on orders.o1 would be void", exitOK},
 		{"4 --reason because", "event 4 on orders.o1 is void", exitOK},
 		{"4 --reason because", "event 4 on orders.o1 was void already", exitOK},

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strings"
 
 	"tillstream/cmd/internal/console"
+	"tillstream/cmd/internal/invariants"
 	"tillstream/cmd/internal/process"
 	"tillstream/cmd/internal/staff"
 	"tillstream/events/api"
@@ -20,10 +22,11 @@ func (sh *shop) newConsole(ctx context.Context) (*console.Console, error) {
 		return nil, err
 	}
 	reader.FollowWith(sh.host.Follow)
-	secrets := sh.servers.secrets
+	secrets, verify := sh.servers.secrets, invariants.OptionsOf(sh.servers.ready())
+	verify.StripeURL = cmp.Or(verify.StripeURL, console.StripeAPI)
 	return console.New(console.Config{Access: sh.directory, Staff: staff.Sessions{Service: sh.staff, Shop: "Tillstream"}, API: api.Routes(sh.mux), DB: sh.db, Log: reader,
 		ApprovalOver: sh.config.ApprovalOver, CheckPayments: console.CheckPaymentsWith(reader, sh.servers.sandboxURL(), secrets.StripeSecretKey),
-		Members: console.MembersOf(sh.staff), Dispatcher: sh.dispatcher, Logger: sh.logger.With("process", "console"), PublicURL: sh.config.OpsURL, Readiness: sh.readiness})
+		Members: console.MembersOf(sh.staff), Verify: verify, Dispatcher: sh.dispatcher, Logger: sh.logger.With("process", "console"), PublicURL: sh.config.OpsURL, Readiness: sh.readiness})
 }
 
 // readiness is the state of this process, which runs every part of the shop.

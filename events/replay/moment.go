@@ -35,6 +35,19 @@ func ParseMoment(text string, now time.Time) (Moment, error) {
 	return Moment{Time: at}, nil
 }
 
+// FindMoment reads a moment as [ParseMoment] does and finds it in the log as [Reader.At] does. It returns [ErrBadMoment] for a time
+// after now, too.
+func (r *Reader) FindMoment(ctx context.Context, text string, now time.Time) (Moment, error) {
+	moment, err := ParseMoment(text, now)
+	if err != nil {
+		return moment, err
+	}
+	if moment.Time.After(now) {
+		return moment, fmt.Errorf("%w %q, which is in the future", ErrBadMoment, text)
+	}
+	return r.At(ctx, moment)
+}
+
 // At returns a moment with both its sequence and the time at which the event there was stored. It returns [ErrNotFound] for a moment
 // before the first event or after the end of the log.
 func (r *Reader) At(ctx context.Context, m Moment) (Moment, error) {

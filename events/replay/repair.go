@@ -88,6 +88,23 @@ func (l *Loss) add(e Lost) {
 	}
 }
 
+// NamedLoss is a [Loss] with its name for staff.
+type NamedLoss struct {
+	Name string
+	Loss
+}
+
+// Losses returns every kind of loss that the repair has found.
+func (r RepairReport) Losses() (all []NamedLoss) {
+	for _, kind := range []NamedLoss{{"not in the log", r.LogLost}, {"not in the " + archive.Collection, r.ArchiveLost}, {"superseded", r.Superseded},
+		{"missing in the log", r.Damaged}, {"in neither copy", r.LostInBoth}, {"differs in log and archive", r.Different}} {
+		if kind.Count > 0 {
+			all = append(all, kind)
+		}
+	}
+	return all
+}
+
 // sequences lists the first events, for an error.
 func (l Loss) sequences() string {
 	names := make([]string, len(l.First))

@@ -240,3 +240,12 @@ func (r *Reader) Record(ctx context.Context, action events.ActionRecorded, autho
 	}
 	return nil
 }
+
+// RecordEnd records an action that has ended, with failed in place of its outcome unless failed is nil. It does so also when ctx has
+// ended, because the action is done.
+func (r *Reader) RecordEnd(ctx context.Context, action events.ActionRecorded, failed error, author events.Author) error {
+	if failed != nil {
+		action.Outcome = fmt.Sprintf("failed: %.500v", failed)
+	}
+	return r.Record(context.WithoutCancel(ctx), action, author)
+}

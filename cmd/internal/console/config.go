@@ -69,6 +69,9 @@ type Config struct {
 	ShopName string
 	// Staff opens sessions. Required.
 	Staff SignInService
+	// Verify has the addresses and keys of Stripe and of the mailbox, for verifications of the promises. Default: none, and a
+	// verification reads what log and archive say about payments and mails.
+	Verify invariants.Options
 }
 
 // Process is the readiness of one process of the shop.

@@ -21,8 +21,8 @@ type console struct {
 	trail     *replay.Trail // what staff did; read from the log when a page needs it
 	replays   *replay.Replays
 	drivers   *drivers
-	courses   *courses      // of the charts of stock
-	payments  *paymentCheck // the comparison with Stripe
+	courses   *courses    // of the charts of stock
+	work      maintenance // long work that staff start
 	tally     *tally
 	gauges    *gauges
 	streams   atomic.Int64 // open event streams
@@ -35,12 +35,14 @@ type Console struct {
 	console *console
 }
 
-// Run counts what the overview shows and drives the replays of staff, until ctx ends. Pages work without it, but do not show sums.
+// Run counts what the overview shows, drives the replays of staff and runs the long work that they start, until ctx ends. Pages work
+// without it, but do not show sums.
 func (c *Console) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { c.console.tally.run(ctx) })
 	running.Go(func() { c.console.gauges.run(ctx) })
 	running.Go(func() { c.console.drivers.run(ctx) })
+	running.Go(func() { c.console.work.run(ctx) })
 	running.Wait()
 }
 
@@ -50,7 +52,7 @@ func New(config Config) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &console{Config: config, tally: newTally(config), trail: config.Log.Trail(), payments: &paymentCheck{run: config.CheckPayments}}
+	c := &console{Config: config, tally: newTally(config), trail: config.Log.Trail(), work: newMaintenance(config.Now)}
 	c.replays, c.drivers = replay.NewReplays(config.Log, config.Dispatcher, config.ApprovalOver), newDrivers(c)
 	c.gauges = &gauges{config: config, tally: c.tally}
 	if c.courses, err = newCourses(); err != nil {
@@ -69,6 +71,7 @@ func New(config Config) (*Console, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/ops/api/", c.forwardSession(c.API)) // not compressed, like live: their event streams must not wait in a buffer
 	mux.Handle("GET /ops/live/", c.liveRoutes())
+	mux.Handle("GET /ops/download/", c.downloadRoutes())
 	mux.Handle("/", compress(c.routes()))
 	return &Console{Handler: securityHeaders(http.NewCrossOriginProtection().Handler(mux)), console: c}, nil
 }
@@ -84,6 +87,7 @@ func (c *console) routes() http.Handler {
 	c.itemRoutes(mux)
 	c.paymentRoutes(mux)
 	c.staffRoutes(mux)
+	c.maintenanceRoutes(mux)
 	return mux
 }
 

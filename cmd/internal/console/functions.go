@@ -25,10 +25,12 @@ import (
 //	event 17                 the page of an event by its sequence
 //	printable .Title         text with invisible characters written as escapes
 //	plural 3 "event"         3 events
+//	findingPage .Subject     the page about the subject of a finding of a verification, "" for one without a page
+//	bytes 1234567            1.2 MB
 func (c *console) functions() template.FuncMap {
 	functions := template.FuncMap{"asset": c.assets.Address, "money": web.Price, "number": number, "ago": ago, "exact": exact, "short": short,
 		"entity": entityPage, "event": eventPage, "printable": text.Printable, "plural": plural, "lower": strings.ToLower,
-		"dict": dict, "duration": duration, "statusClass": statusClass, "words": words}
+		"dict": dict, "duration": duration, "statusClass": statusClass, "words": words, "findingPage": findingPage, "bytes": megabytes}
 	maps.Copy(functions, goodsFunctions())
 	return functions
 }
@@ -91,6 +93,14 @@ func short(id string) string {
 		return id
 	}
 	return string(runes[:6]) + "…" + string(runes[len(runes)-5:])
+}
+
+// megabytes is a size as people read it.
+func megabytes(n int64) string {
+	if n < 100_000 {
+		return number((n+999)/1000) + " kB"
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
 }
 
 func plural(n int, noun string) string {

@@ -1,14 +1,12 @@
 package console
 
 import (
-	"encoding/csv"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
-	"tillstream/cmd/internal/output"
 	"tillstream/events"
 	"tillstream/events/api"
 	"tillstream/orders"
@@ -141,20 +139,12 @@ func (c *console) exportOrders(w http.ResponseWriter, r *http.Request) error {
 	if err := c.callAPI(r, http.MethodGet, "/ops/api/orders?"+orderQuery(r.URL.Query(), pagerOf(r)).Encode(), nil, &list); err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	w.Header().Set("Content-Disposition", `attachment; filename="orders.csv"`)
-	out := csv.NewWriter(w)
 	rows := [][]string{{"number", "id", "placed_at", "name", "email", "place", "total", "currency", "status", "payment_status", "fulfilment_status"}}
 	for _, o := range list.Orders {
 		amount, currency, _ := strings.Cut(o.Total.String(), " ")
 		rows = append(rows, []string{o.Number, o.ID, o.PlacedAt.UTC().Format(time.RFC3339), o.Name, o.Email, o.Place, amount, currency, o.Status, o.Payment, o.Fulfilment})
 	}
-	for _, row := range rows {
-		for i, cell := range row {
-			row[i] = output.EscapeCell(cell)
-		}
-	}
-	return out.WriteAll(rows)
+	return sendCSV(w, "orders", rows)
 }
 
 // statusClass is the class of a chip with a status of an order, a payment or a mail.

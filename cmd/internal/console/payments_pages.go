@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"tillstream/cmd/internal/invariants"
 	"tillstream/events"
 	"tillstream/events/api"
 	"tillstream/events/replay"
@@ -56,7 +57,7 @@ func (c *console) showPayment(w http.ResponseWriter, r *http.Request) error {
 
 // openPayments is what the page of disagreements and open items shows.
 type openPayments struct {
-	Check         checkState
+	Check         workState[invariants.Report]
 	CanCheck      bool
 	Letters       []replay.DeadLetter // open ones of the lanes of payments
 	FailedRefunds []payments.ListedPayment
@@ -72,7 +73,7 @@ type lateOrder struct {
 }
 
 func (c *console) showOpenPayments(w http.ResponseWriter, r *http.Request) error {
-	data := openPayments{Check: c.payments.get(), CanCheck: c.payments.run != nil}
+	data := openPayments{Check: c.work.payments.get(), CanCheck: c.CheckPayments != nil}
 	var err error
 	if data.Letters, err = c.paymentLetters(r.Context()); err != nil {
 		return err
@@ -106,13 +107,26 @@ func (c *console) paymentLetters(ctx context.Context) ([]replay.DeadLetter, erro
 
 func ofPayments(lane string) bool { return lane == "payments" || strings.HasPrefix(lane, "payments.") }
 
-// checkPayments starts the comparison of the payments with Stripe. It goes on when the person leaves the page.
+// checkPayments starts the comparison of the payments with Stripe.
 func (c *console) checkPayments(r *http.Request, author events.Author) (outcome, error) {
-	if c.payments.run == nil {
+	if c.CheckPayments == nil {
 		return outcome{}, errors.New("the console has no key of Stripe: set STRIPE_SECRET_KEY where it runs")
 	}
-	if err := c.payments.start(context.WithoutCancel(r.Context()), author.Actor, c.Now); err != nil {
-		return outcome{}, err
-	}
-	return outcome{Text: "The payments are being compared with Stripe.", To: "/ops/payments/open"}, nil
+	err := c.work.payments.start(r.Context(), author.Actor, "comparing the payments with Stripe", func(ctx context.Context, report progress) (invariants.Report, error) {
+		return c.CheckPayments(ctx, func(p invariants.Progress) { report(p.Stage, p.Done, p.Total) })
+	})
+	return outcome{Text: "The payments are being compared with Stripe.", To: "/ops/payments/open"}, err
 }
+
+// CheckPaymentsWith returns the comparison of the payments in a log with Stripe for Config.CheckPayments, nil without a secret key.
+func CheckPaymentsWith(log *replay.Reader, stripeURL, secretKey string) func(context.Context, func(invariants.Progress)) (invariants.Report, error) {
+	if secretKey == "" {
+		return nil
+	}
+	return func(ctx context.Context, progress func(invariants.Progress)) (invariants.Report, error) {
+		return invariants.CheckPayments(ctx, invariants.Options{Log: log, StripeURL: cmp.Or(stripeURL, StripeAPI), StripeKey: secretKey, Progress: progress})
+	}
+}
+
+// StripeAPI is the origin of Stripe.
+const StripeAPI = "https://api.stripe.com"

@@ -68,7 +68,7 @@ func TestStaffComparePaymentsWithStripe(t *testing.T) {
 	shows(t, g.get("/ops/payments/open"), "Not checked since", "Check now")
 	shows(t, g.post("/ops/payments/check", url.Values{}), "are being compared")
 	g.await("the progress", func() bool { return strings.Contains(g.get("/ops/payments/open"), "log: 12,000 of 30,000") })
-	shows(t, g.post("/ops/payments/check", url.Values{}), "being compared with Stripe already")
+	shows(t, g.post("/ops/payments/check", url.Values{}), "A comparison with Stripe is running already, started by staff:mira")
 	results <- nil
 	g.await("the result", func() bool { return strings.Contains(g.get("/ops/payments/open"), "1 disagreement") })
 	shows(t, g.get("/ops/payments/open"), `href="/ops/orders/o1"`, "25.00 GBP at Stripe &lt;i&gt;", "Check now")

@@ -16,6 +16,9 @@ func (c *console) shellRoutes(mux *http.ServeMux) {
 	mux.Handle("GET /ops", c.view(api.ReadAll, c.showOverview))
 	mux.Handle("GET /ops/events", c.view(api.ReadAll, c.showEvents))
 	mux.Handle("GET /ops/events/{sequence}", c.view(api.ReadAll, c.showEvent))
+	mux.Handle("GET /ops/events/{sequence}/void", c.view(api.RepairData, c.showVoid))
+	mux.Handle("POST /ops/events/{sequence}/void", c.act(api.RepairData, c.declareVoid))
+	mux.Handle("GET /ops/past", c.view(api.ReadAll, c.showPast))
 	mux.Handle("GET /ops/system", c.view(api.ReadAll, c.showSystem))
 	mux.Handle("POST /ops/lanes/{lane}/pause", c.act(api.WriteLanes, c.pauseLane))
 	mux.Handle("POST /ops/lanes/{lane}/resume", c.act(api.WriteLanes, c.resumeLane))
@@ -30,6 +33,7 @@ func (c *console) liveRoutes() http.Handler {
 	mux.HandleFunc("GET /ops/live/system", c.live(c.liveSystem))
 	mux.HandleFunc("GET /ops/live/events", c.live(c.liveEvents))
 	c.letterLive(mux)
+	c.maintenanceLive(mux)
 	return mux
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tillstream/events"
+	"tillstream/events/api"
 	"tillstream/events/replay"
 )
 
@@ -20,11 +21,12 @@ type system struct {
 	Audit     replay.AuditReport
 	Topology  int
 	May       bool // the reader may pause and resume lanes
+	Copies    bool // the reader may download copies of the shop
 }
 
 func (c *console) system(r *http.Request) (system, error) {
 	p, _ := c.principal(r)
-	s := system{Now: c.Now(), State: c.gauges.now(r.Context()), Processes: c.Readiness(r.Context()), Topology: events.Topology, May: p.May("lanes:write")}
+	s := system{Now: c.Now(), State: c.gauges.now(r.Context()), Processes: c.Readiness(r.Context()), Topology: events.Topology, May: p.May(api.WriteLanes), Copies: p.May(api.RepairData)}
 	if s.State.Err != nil {
 		return s, s.State.Err
 	}

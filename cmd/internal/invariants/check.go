@@ -47,6 +47,11 @@ type Progress struct {
 	Total uint64 // 0 if unknown
 }
 
+// OptionsOf returns the options with the addresses and keys of a shop's other servers: Stripe and the mailbox.
+func OptionsOf(shop target.Shop) Options {
+	return Options{Mail: shop.Mail, MailToken: mailKey(shop), StripeURL: shop.Stripe, StripeKey: shop.StripeSecretKey}
+}
+
 // Attach opens the parts of a shop that a check needs. Parts whose addresses are unknown are left out. The caller calls stop
 // when the check is done.
 func Attach(ctx context.Context, shop target.Shop) (options Options, stop func(), err error) {
@@ -54,7 +59,8 @@ func Attach(ctx context.Context, shop target.Shop) (options Options, stop func()
 	if err != nil {
 		return Options{}, nil, err
 	}
-	options = Options{Log: reader, Mail: shop.Mail, MailToken: mailKey(shop), StripeURL: shop.Stripe, StripeKey: shop.StripeSecretKey}
+	options = OptionsOf(shop)
+	options.Log = reader
 	if shop.MongoDB == "" {
 		return options, stopLog, nil
 	}

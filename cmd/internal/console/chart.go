@@ -1,10 +1,7 @@
 package console
 
 import (
-	"bytes"
-	"cmp"
 	"fmt"
-	"html/template"
 	"math"
 	"strings"
 	"time"
@@ -20,70 +17,25 @@ type point struct {
 type series struct {
 	Name   string
 	Points []point // in order of time
-	Step   bool    // the value holds until the next point, as a stock level does; default: straight lines between the points
 }
 
-// chart is a drawing of values over time, as SVG with classes of console.css. Its scale begins at 0, or below for negative values.
+// chart is a drawing of values over time. Its scale begins at 0. The template "chart" draws the lines as SVG, which is stretched to
+// the width of the page, and writes the scale beside it in the size of other text.
 type chart struct {
 	Title  string // what the chart shows, for screen readers
 	Unit   string // after numbers, such as " ms"; default none
 	Series []series
-	Width  int  // default 640
-	Height int  // default 160
-	Bare   bool // a sparkline: without axes
+	Broad  bool // as wide as the page, so it is drawn higher; default: a tile
 }
 
-// Sizes of a chart in units of its view box.
+// The view box of a chart. The template and console.css know it too.
 const (
-	chartWidth  = 640
-	chartHeight = 160
-	marginLeft  = 48
-	marginRight = 8
-	marginTop   = 10
-	marginBelow = 22
-	gridLines   = 4
+	chartWidth  = 1000
+	chartHeight = 240
 )
 
-// frame is the area of a chart and its scales.
-type frame struct {
-	left, top, right, bottom float64
-	from, to                 time.Time
-	low, high                float64
-}
-
-// sized returns the chart with the default for a side that has no length.
-func (c chart) sized() chart {
-	sized := c
-	sized.Width, sized.Height = cmp.Or(c.Width, chartWidth), cmp.Or(c.Height, chartHeight)
-	return sized
-}
-
-// SVG returns the drawing. A chart without points is only its axes.
-func (c chart) SVG() template.HTML { return c.sized().draw() }
-
-func (c chart) draw() template.HTML {
-	f := c.frame()
-	var out bytes.Buffer
-	fmt.Fprintf(&out, `<svg class="chart" viewBox="0 0 %d %d" role="img" aria-label="%s">`, c.Width, c.Height, template.HTMLEscapeString(c.describe()))
-	if !c.Bare {
-		c.axes(&out, f)
-	}
-	for i, s := range c.Series {
-		path := f.path(s)
-		if path == "" {
-			continue
-		}
-		if len(c.Series) == 1 {
-			fmt.Fprintf(&out, `<path class="area" d="%s V%s H%s Z"/>`, path, place(f.y(max(f.low, 0))), place(f.x(s.Points[0].At)))
-		}
-		fmt.Fprintf(&out, `<path class="line s%d" d="%s"/>`, i, path)
-	}
-	out.WriteString("</svg>")
-	return template.HTML(out.String()) // made of numbers and escaped text
-}
-
-// describe says in words what the chart shows.
-func (c chart) describe() string {
+// Label says in words what the chart shows.
+func (c chart) Label() string {
 	parts := []string{c.Title}
 	for _, s := range c.Series {
 		if len(s.Points) == 0 {
@@ -100,37 +52,54 @@ func (c chart) describe() string {
 	return strings.Join(parts, "; ")
 }
 
-func (c chart) frame() frame {
-	f := frame{left: marginLeft, top: marginTop, right: float64(c.Width - marginRight), bottom: float64(c.Height - marginBelow)}
-	if c.Bare {
-		f = frame{left: 1, top: 3, right: float64(c.Width - 1), bottom: float64(c.Height - 2)}
-	}
+// high returns the upper end of the scale.
+func (c chart) high() float64 {
+	high := 0.0
 	for _, s := range c.Series {
 		for _, p := range s.Points {
-			if f.from.IsZero() || p.At.Before(f.from) {
-				f.from = p.At
-			}
-			if p.At.After(f.to) {
-				f.to = p.At
-			}
-			f.low, f.high = min(f.low, p.Value), max(f.high, p.Value)
+			high = max(high, p.Value)
 		}
 	}
-	f.high = roundUp(f.high)
-	if f.low < 0 {
-		f.low = -roundUp(-f.low)
+	if high == 0 {
+		return 1
 	}
-	if f.high == f.low {
-		f.high = f.low + 1
-	}
-	return f
+	return roundUp(high)
 }
 
-// roundUp returns the next of 1, 2, 4 and 8 times a power of ten, so that its quarters are round numbers.
-func roundUp(v float64) float64 {
-	if v <= 0 {
-		return 0
+// Top and Half are the numbers of the scale.
+func (c chart) Top() string  { return compact(c.high()) }
+func (c chart) Half() string { return compact(c.high() / 2) }
+
+// span returns the first and the last time of all series, zero without points.
+func (c chart) span() (from, to time.Time) {
+	for _, s := range c.Series {
+		for _, p := range s.Points {
+			if from.IsZero() || p.At.Before(from) {
+				from = p.At
+			}
+			if p.At.After(to) {
+				to = p.At
+			}
+		}
 	}
+	return from, to
+}
+
+// Times are the texts under the ends of the axis, none without points.
+func (c chart) Times() []string {
+	from, to := c.span()
+	if from.IsZero() {
+		return nil
+	}
+	layout := "15:04"
+	if to.Sub(from) > 24*time.Hour {
+		layout = "2 Jan"
+	}
+	return []string{from.UTC().Format(layout), to.UTC().Format(layout)}
+}
+
+// roundUp returns the next of 1, 2, 4 and 8 times a power of ten, so that its half is a round number.
+func roundUp(v float64) float64 {
 	power := math.Pow(10, math.Floor(math.Log10(v)))
 	for _, step := range []float64{1, 2, 4, 8} {
 		if v <= step*power {
@@ -140,50 +109,48 @@ func roundUp(v float64) float64 {
 	return 10 * power
 }
 
-func (f frame) x(at time.Time) float64 {
-	whole := f.to.Sub(f.from)
-	if whole <= 0 {
-		return f.left
+// drawnLine is a series as the paths of an SVG. Area is only there when a chart has one line.
+type drawnLine struct{ Class, Line, Area string }
+
+// Lines returns the series that have points, the first one on top.
+func (c chart) Lines() (lines []drawnLine) {
+	for i := len(c.Series) - 1; i >= 0; i-- {
+		points := c.Series[i].Points
+		if len(points) == 0 {
+			continue
+		}
+		line := drawnLine{Class: fmt.Sprintf("s%d", i), Line: c.path(points)}
+		if len(c.Series) == 1 {
+			from, to := c.span()
+			line.Area = fmt.Sprintf("%s V%d H%s Z", line.Line, chartHeight, place(across(points[0].At, from, to)))
+		}
+		lines = append(lines, line)
 	}
-	return f.left + (f.right-f.left)*float64(at.Sub(f.from))/float64(whole)
+	return lines
 }
 
-func (f frame) y(v float64) float64 { return f.bottom - (f.bottom-f.top)*(v-f.low)/(f.high-f.low) }
-
-// path returns the line through the points of a series, "" without points.
-func (f frame) path(s series) string {
+// path returns the line through points.
+func (c chart) path(points []point) string {
+	from, to := c.span()
+	high := c.high()
 	var out strings.Builder
-	for i, p := range s.Points {
-		x, y := place(f.x(p.At)), place(f.y(p.Value))
-		switch {
-		case i == 0:
-			fmt.Fprintf(&out, "M%s %s", x, y)
-		case s.Step:
-			fmt.Fprintf(&out, " H%s V%s", x, y)
-		default:
-			fmt.Fprintf(&out, " L%s %s", x, y)
+	for i, p := range points {
+		command := " L"
+		if i == 0 {
+			command = "M"
 		}
+		fmt.Fprintf(&out, "%s%s %s", command, place(across(p.At, from, to)), place(chartHeight*(1-p.Value/high)))
 	}
 	return out.String()
 }
 
-// axes draws the lines of the grid with their numbers, and the first and last time.
-func (c chart) axes(out *bytes.Buffer, f frame) {
-	for i := range gridLines + 1 {
-		v := f.low + (f.high-f.low)*float64(i)/gridLines
-		y := place(f.y(v))
-		fmt.Fprintf(out, `<path class="grid" d="M%d %s H%s"/><text x="%d" y="%s" text-anchor="end" dominant-baseline="middle">%s</text>`,
-			marginLeft, y, place(f.right), marginLeft-6, y, compact(v))
+// across returns how far to the right a time is.
+func across(at, from, to time.Time) float64 {
+	whole := to.Sub(from)
+	if whole <= 0 {
+		return 0
 	}
-	if f.from.IsZero() {
-		return
-	}
-	layout := "15:04"
-	if f.to.Sub(f.from) > 24*time.Hour {
-		layout = "2 Jan"
-	}
-	fmt.Fprintf(out, `<text x="%d" y="%d">%s</text><text x="%s" y="%d" text-anchor="end">%s</text>`, marginLeft, c.Height-4, f.from.UTC().Format(layout),
-		place(f.right), c.Height-4, f.to.UTC().Format(layout))
+	return chartWidth * float64(at.Sub(from)) / float64(whole)
 }
 
 func place(v float64) string { return strings.TrimSuffix(fmt.Sprintf("%.1f", v), ".0") }

@@ -4,32 +4,28 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
-func TestChartDrawsStepsAndLines(t *testing.T) {
+func TestChartDrawsLinesOnAScaleOfRoundNumbers(t *testing.T) {
 	start := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-	points := []point{{start, 10}, {start.Add(time.Minute), 0}, {start.Add(2 * time.Minute), 5}}
-	line := string(chart{Title: "On hand", Width: 102, Height: 55, Bare: true, Series: []series{{Points: points}}}.SVG())
-	if want := `d="M1 3 L51 53 L101 28"`; !strings.Contains(line, want) {
-		t.Errorf("line: got %s, want %s", line, want)
+	points := []point{{start, 8}, {start.Add(time.Minute), 0}, {start.Add(2 * time.Minute), 5}}
+	c := chart{Title: "On hand", Unit: " units", Series: []series{{Points: points}}}
+	want := []drawnLine{{Class: "s0", Line: "M0 0 L500 240 L1000 90", Area: "M0 0 L500 240 L1000 90 V240 H0 Z"}}
+	if diff := cmp.Diff(want, c.Lines()); diff != "" {
+		t.Errorf("lines (-want +got):\n%s", diff)
 	}
-	step := string(chart{Title: "On hand", Width: 102, Height: 55, Bare: true, Series: []series{{Points: points, Step: true}}}.SVG())
-	if want := `d="M1 3 H51 V53 H101 V28"`; !strings.Contains(step, want) {
-		t.Errorf("step: got %s, want %s", step, want)
-	}
-	if want := `aria-label="On hand; now 5, between 0 and 10"`; !strings.Contains(step, want) {
-		t.Errorf("label: got %s, want %s", step, want)
+	got := []string{c.Label(), c.Top(), c.Half(), strings.Join(c.Times(), " ")}
+	if diff := cmp.Diff([]string{"On hand; now 5 units, between 0 and 8", "8", "4", "12:00 12:02"}, got); diff != "" {
+		t.Errorf("words (-want +got):\n%s", diff)
 	}
 }
 
-func TestChartEscapesNamesAndHasNoInlineStyle(t *testing.T) {
-	hostile := `"><script>alert(1)</script>`
-	svg := string(chart{Title: hostile, Series: []series{{Name: hostile, Points: []point{{time.Unix(0, 0), 1}}}}}.SVG())
-	if strings.Contains(svg, "<script") || strings.Contains(svg, "style=") {
-		t.Errorf("got markup of a name or a style attribute: %s", svg)
-	}
-	if empty := string(chart{Title: "Nothing"}.SVG()); strings.Contains(empty, "NaN") || strings.Contains(empty, "Inf") {
-		t.Errorf("chart without points: got %s, want axes", empty)
+func TestChartWithoutPointsIsOnlyItsScale(t *testing.T) {
+	c := chart{Title: "Nothing", Series: []series{{Name: "today"}}}
+	if lines, times := c.Lines(), c.Times(); len(lines) > 0 || len(times) > 0 || c.Top() != "1" {
+		t.Errorf("got lines %v, times %v, top %s; want none, none and 1", lines, times, c.Top())
 	}
 }
 

@@ -3,8 +3,6 @@ package console
 import (
 	"net/http"
 	"time"
-
-	"tillstream/events"
 )
 
 // overview is the data of the first page.
@@ -33,7 +31,7 @@ func (c *console) overview(r *http.Request) overview {
 	o.Comparable = o.Complete && !o.Since.After(start.Add(-week))
 	o.Orders = c.ordersChart(start, now)
 	spark := func(title, unit string, value func(sample) float64) chart {
-		return chart{Title: title, Unit: unit, Height: 110, Width: 400, Series: []series{{Points: s.line(value)}}}
+		return chart{Title: title, Unit: unit, Series: []series{{Points: s.line(value)}}}
 	}
 	o.Purchases = spark("Purchases a second", "", func(x sample) float64 { return x.Purchases })
 	o.Lag = spark("Lag of the slowest lane", " events", func(x sample) float64 { return x.Lag })
@@ -46,7 +44,7 @@ const chartStep = 15 * time.Minute
 
 // ordersChart draws the orders of today beside those of the same weekday of last week.
 func (c *console) ordersChart(start, now time.Time) chart {
-	drawn := chart{Title: "Orders in 15 minutes", Width: 900, Height: 180, Series: []series{{Name: "today"}, {Name: "a week ago"}}}
+	drawn := chart{Title: "Orders in 15 minutes", Broad: true, Series: []series{{Name: "today"}, {Name: "a week ago"}}}
 	for at := start; at.Before(start.Add(day)); at = at.Add(chartStep) {
 		if at.Before(now) {
 			drawn.Series[0].Points = append(drawn.Series[0].Points, point{at, float64(c.tally.between(at, at.Add(chartStep-time.Minute)).Orders)})
@@ -77,9 +75,6 @@ func (o overview) Change() string {
 		return "−" + number((before-today)*100/before) + " %"
 	}
 }
-
-// Zero is shown for sums without an amount.
-func (o overview) Zero(of []events.Money) bool { return len(of) == 0 }
 
 func (c *console) showOverview(w http.ResponseWriter, r *http.Request) error {
 	return c.render(w, r, "overview.html", page{Title: "Overview", Nav: "Overview", Command: "ops lag", Script: "live.js", Data: c.overview(r)})

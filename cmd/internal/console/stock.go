@@ -51,7 +51,7 @@ func (c *console) showStockList(w http.ResponseWriter, r *http.Request) error {
 func (s stockList) command() string {
 	command := "ops stock"
 	if s.Q != "" {
-		command += " --q " + quote(s.Q)
+		command += " --q " + quoted(s.Q)
 	}
 	if s.Below != "" {
 		command += " --below " + s.Below
@@ -79,9 +79,6 @@ func (c *console) readStock(r *http.Request) (stockList, error) {
 	return list, nil
 }
 
-// quote writes a word of a command line so that a shell reads it as one.
-func quote(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
-
 // ledgerRows is how many movements a page of the ledger has.
 const ledgerRows = 50
 
@@ -106,7 +103,7 @@ func (c *console) showLedger(w http.ResponseWriter, r *http.Request) error {
 	if err := c.readLedger(r.Context(), &data, before); err != nil {
 		return err
 	}
-	return c.render(w, r, "ledger.html", page{Title: "Stock of " + data.SKU, Nav: "Stock", Data: data, Command: "ops stock " + quote(data.SKU),
+	return c.render(w, r, "ledger.html", page{Title: "Stock of " + data.SKU, Nav: "Stock", Data: data, Command: "ops stock " + quoted(data.SKU),
 		Crumbs: []anchor{{"Stock", "/ops/stock"}}})
 }
 
@@ -174,7 +171,7 @@ func (c *console) previewAdjustment(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		data.Refused = err.Error()
 	}
-	command := fmt.Sprintf("ops adjust %s --%s=%s --reason %s", quote(data.SKU), data.How, quote(data.Number), quote(data.Reason))
+	command := fmt.Sprintf("ops adjust %s --%s=%s --reason %s", quoted(data.SKU), data.How, quoted(data.Number), quoted(data.Reason))
 	return c.render(w, r, "adjust.html", page{Title: "Adjust " + data.SKU, Nav: "Stock", Data: data, Command: command,
 		Crumbs: []anchor{{"Stock", "/ops/stock"}, {data.SKU, "/ops/stock/" + url.PathEscape(data.SKU)}}})
 }

@@ -47,10 +47,54 @@ func (r *Reader) LastDeadLetter(ctx context.Context) (uint64, error) {
 	return stream.CachedInfo().State.LastSeq, nil
 }
 
+// letterFold has the dead letters up to a sequence of DEADLETTERS.
+type letterFold struct {
+	all   []DeadLetter   // oldest first
+	index map[string]int // by subject
+	read  uint64
+}
+
+// add applies a message of DEADLETTERS.
+func (f *letterFold) add(m Message) {
+	if f.index == nil {
+		f.index = map[string]int{}
+	}
+	f.read = m.Sequence
+	i, known := f.index[m.Subject]
+	switch _, answer := replayed(m); {
+	case !known && answer:
+		return
+	case !known:
+		i = len(f.all)
+		f.index[m.Subject] = i
+		f.all = append(f.all, DeadLetter{Number: m.Sequence, Stored: m.Stored, letter: m})
+	}
+	f.all[i].apply(m)
+}
+
 // DeadLetters returns all dead letters, oldest first, in their state at a sequence of DEADLETTERS, or in their current state when it
-// is 0.
-func (r *Reader) DeadLetters(ctx context.Context, to uint64) (all []DeadLetter, err error) {
-	return r.lettersWhere(ctx, to, func(Message) bool { return true })
+// is 0. The reader keeps the current states, so that a page reads only new messages.
+func (r *Reader) DeadLetters(ctx context.Context, to uint64) ([]DeadLetter, error) {
+	if to > 0 {
+		return r.lettersWhere(ctx, to, func(Message) bool { return true })
+	}
+	last, err := r.LastDeadLetter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.lettersMu.Lock()
+	defer r.lettersMu.Unlock()
+	if last < r.letters.read { // the stream was replaced by a restore
+		r.letters = letterFold{}
+	}
+	if last > r.letters.read {
+		err = r.eachLetterMessage(ctx, Range{From: r.letters.read + 1, To: last}, func(m Message) {
+			if m.Sequence > r.letters.read { // otherwise delivered again after the connection broke
+				r.letters.add(m)
+			}
+		})
+	}
+	return slices.Clone(r.letters.all), err
 }
 
 // DeadLettersAt returns the dead letters in their state at a time. DEADLETTERS has sequences of its own, so a time is what it has in
@@ -59,24 +103,14 @@ func (r *Reader) DeadLettersAt(ctx context.Context, at time.Time) ([]DeadLetter,
 	return r.lettersWhere(ctx, 0, func(m Message) bool { return !storedTime(m).After(at) })
 }
 
-func (r *Reader) lettersWhere(ctx context.Context, to uint64, counts func(Message) bool) (all []DeadLetter, err error) {
-	index := map[string]int{} // by subject
-	err = r.eachLetterMessage(ctx, Range{To: to}, func(m Message) {
-		if !counts(m) {
-			return
+func (r *Reader) lettersWhere(ctx context.Context, to uint64, counts func(Message) bool) ([]DeadLetter, error) {
+	var fold letterFold
+	err := r.eachLetterMessage(ctx, Range{To: to}, func(m Message) {
+		if counts(m) {
+			fold.add(m)
 		}
-		i, known := index[m.Subject]
-		switch _, answer := replayed(m); {
-		case !known && answer:
-			return
-		case !known:
-			i = len(all)
-			index[m.Subject] = i
-			all = append(all, DeadLetter{Number: m.Sequence, Stored: m.Stored, letter: m})
-		}
-		all[i].apply(m)
 	})
-	return all, err
+	return fold.all, err
 }
 
 // replayed returns the outcome of a batch of a replay, if a message of DEADLETTERS is one. Lanes append it there because a worker

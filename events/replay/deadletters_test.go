@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/nats-io/nats.go"
 
 	"tillstream/events"
@@ -207,5 +208,40 @@ func TestForeignDeadLetterCanOnlyBeDiscarded(t *testing.T) {
 	want := [3]string{"discarded", "key:ops", "a test message"}
 	if diff := cmp.Diff(want, [3]string{string(d.State), d.By, d.Reason}); diff != "" {
 		t.Errorf("dead letter (-want +got):\n%s", diff)
+	}
+}
+
+// A reader that keeps the dead letters has the same as one that reads them all, after every message.
+func TestKeptDeadLettersAreCurrent(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	for i, step := range []struct {
+		subject string
+		payload events.Payload
+		states  string
+	}{
+		{"deadletters.w.1", events.DeadLettered{Worker: "w", Sequence: 1, Attempt: 1}, "[open]"},
+		{"deadletters.w.2", events.DeadLettered{Worker: "w", Sequence: 2, Attempt: 1}, "[open open]"},
+		{"deadletters.w.1", events.DeadLetterDiscarded{Worker: "w", Sequence: 1, Reason: "known"}, "[discarded open]"},
+		{"deadletters.w.2", events.DeadLetterRedriven{Worker: "w", Sequence: 2, Attempt: 2}, "[discarded redriven]"},
+		{"deadletters.w.2", events.DeadLettered{Worker: "w", Sequence: 2, Attempt: 3}, "[discarded open]"},
+	} {
+		s.append(fmt.Sprint(i), step.subject, "", "", step.payload)
+		fresh, err := s.DeadLetters(t.Context(), uint64(i+1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := s.letters(t)
+		var states []replay.State
+		for _, d := range kept {
+			states = append(states, d.State)
+		}
+		if got := fmt.Sprint(states); got != step.states {
+			t.Errorf("after message %d: got %s, want %s", i+1, got, step.states)
+		}
+		if diff := cmp.Diff(fresh, kept, cmpopts.IgnoreUnexported(replay.DeadLetter{})); diff != "" {
+			t.Errorf("after message %d (-read again +kept):\n%s", i+1, diff)
+		}
+		clear(kept) // callers may change what they get
 	}
 }

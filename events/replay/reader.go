@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -27,6 +28,9 @@ type Reader struct {
 	reads   jetstream.Stream    // reads single messages, from the leader
 	copies  jetstream.Stream    // reads single messages from any server of a cluster; nil without a cluster
 	timeout time.Duration       // how long a read waits for the next message that the broker has
+
+	lettersMu sync.Mutex // held while dead letters are read
+	letters   letterFold // the current states of all dead letters
 
 	// source reads for Follow.
 	source func(ctx context.Context, from uint64, fn func(Message) error) error

@@ -41,13 +41,16 @@ func (k NewAPIKey) fact(key string) events.KeyMade {
 	return made
 }
 
-// MakeKey makes an API key and returns it. The log has only its SHA-256, so it can be shown once. It returns [ErrExists] or
-// [ErrBadKey].
+// MakeKey makes an API key and returns it. The log has only its SHA-256, so it can be shown once. It returns [ErrExists],
+// [ErrBadKey] or [ErrNotYours].
 func (s *Service) MakeKey(ctx context.Context, k NewAPIKey, author events.Author) (key string, err error) {
 	if err := k.check(s.log.Now()); err != nil {
 		return "", err
 	}
 	if author, err = CheckReason(author); err != nil {
+		return "", err
+	}
+	if err := s.checkGrant(author, k.Permissions); err != nil {
 		return "", err
 	}
 	key = NewKey()

@@ -214,3 +214,32 @@ func TestChangeIsKnownWithoutFollowing(t *testing.T) {
 		}
 	}
 }
+
+// API5 of the OWASP API Top 10: a key that manages staff gives nobody, and no other key, what it may not do itself.
+func TestAKeyGivesOnlyWhatItMayDoItself(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	p.join(t, "mira", api.Admin)
+	p.join(t, "noa", api.Viewer)
+	narrow := []api.Permission{api.ManageStaff, api.ReadAll, api.ReadMetrics}
+	if _, err := p.MakeKey(t.Context(), NewAPIKey{Name: "hr", Permissions: narrow}, boss); err != nil {
+		t.Fatal(err)
+	}
+	hr := events.Author{Actor: events.ActorKey + "hr", Reason: "wants more"}
+	_, err1 := p.MakeKey(t.Context(), NewAPIKey{Name: "wide", Permissions: api.Permissions()}, hr)
+	_, err2 := p.Add(t.Context(), Addition{Name: "eve", Role: api.Admin}, hr)
+	_, err3 := p.Link(t.Context(), "mira", hr)
+	for what, err := range map[string]error{"a wider key": err1, "an admin": err2, "a link of an admin": err3, "the role admin": p.ChangeRole(t.Context(), "noa", api.Operator, hr)} {
+		if !errors.Is(err, ErrNotYours) {
+			t.Errorf("%s by a key that only manages staff: got %v, want ErrNotYours", what, err)
+		}
+	}
+	_, err1 = p.MakeKey(t.Context(), NewAPIKey{Name: "reader", Permissions: narrow[1:]}, hr)
+	_, err2 = p.Link(t.Context(), "noa", hr)
+	if err := errors.Join(err1, err2, p.ChangeRole(t.Context(), "mira", api.Admin, hr)); err != nil {
+		t.Errorf("what the key may do itself: %v", err)
+	}
+	if err := p.Remove(t.Context(), "noa", hr); err != nil {
+		t.Errorf("remove an account: %v", err)
+	}
+}

@@ -19,6 +19,8 @@ var (
 	ErrExists = errors.New("exists already")
 	// ErrLastAdmin is returned for a change after which no admin could sign in.
 	ErrLastAdmin = errors.New("the last admin must stay")
+	// ErrNotYours is returned when an API key gives somebody a permission that it does not have.
+	ErrNotYours = errors.New("a key cannot give what it may not do itself")
 	// ErrNoReason is returned for a change by or about staff without a reason.
 	ErrNoReason = errors.New("no reason given")
 	// ErrNoSecret is returned when passwords or codes are involved and the service has no secret.

@@ -61,13 +61,16 @@ func (a Account) accepts(token string, now time.Time) bool {
 	return a.Exists() && a.link != "" && a.link == sumOf(token) && now.Before(a.LinkExpires)
 }
 
-// Add adds an account and returns the link with which its owner sets a password. It returns [ErrExists], or an error that says
-// what is wrong with the addition.
+// Add adds an account and returns the link with which its owner sets a password. It returns [ErrExists], [ErrNotYours],
+// or an error that says what is wrong with the addition.
 func (s *Service) Add(ctx context.Context, addition Addition, author events.Author) (link Link, err error) {
 	if addition, err = addition.clean(); err != nil {
 		return Link{}, err
 	}
 	if author, err = CheckReason(author); err != nil {
+		return Link{}, err
+	}
+	if err := s.checkGrant(author, addition.Role.Permissions()); err != nil {
 		return Link{}, err
 	}
 	link, stored := newLink(s.log.Now())
@@ -80,19 +83,19 @@ func (s *Service) Add(ctx context.Context, addition Addition, author events.Auth
 }
 
 // Link makes another link for an account, for an owner who has lost the first one or the password. Earlier links no longer work.
-// It returns [ErrNotFound].
+// It returns [ErrNotFound] or [ErrNotYours].
 func (s *Service) Link(ctx context.Context, name string, author events.Author) (link Link, err error) {
 	if author, err = CheckReason(author); err != nil {
 		return Link{}, err
 	}
 	link, stored := newLink(s.log.Now())
-	return link, s.changeAccount(ctx, name, author, existing(name, func(Account) ([]events.Payload, error) {
-		return one(events.StaffLinkMade{Name: name, Link: stored}), nil
+	return link, s.changeAccount(ctx, name, author, existing(name, func(a Account) ([]events.Payload, error) {
+		return one(events.StaffLinkMade{Name: name, Link: stored}), s.checkGrant(author, a.Role.Permissions())
 	}))
 }
 
-// ChangeRole gives an account another role. It returns [ErrNotFound] or [ErrLastAdmin]; the role that it has already changes
-// nothing.
+// ChangeRole gives an account another role. It returns [ErrNotFound], [ErrNotYours] or [ErrLastAdmin]; the role that it has
+// already changes nothing.
 func (s *Service) ChangeRole(ctx context.Context, name string, role api.Role, author events.Author) (err error) {
 	if err := CheckRole(role); err != nil {
 		return err
@@ -104,7 +107,7 @@ func (s *Service) ChangeRole(ctx context.Context, name string, role api.Role, au
 		if a.Role == role {
 			return nil, nil
 		}
-		return one(events.StaffRoleChanged{Name: name, Role: string(role), Before: string(a.Role)}), nil
+		return one(events.StaffRoleChanged{Name: name, Role: string(role), Before: string(a.Role)}), s.checkGrant(author, role.Permissions())
 	}))
 }
 

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tillstream/events"
+	"tillstream/events/api"
 	eventlog "tillstream/events/log"
 	"tillstream/events/text"
 )
@@ -105,6 +107,22 @@ func (s *Service) changeAccount(ctx context.Context, name string, author events.
 		}
 		return changeAdmins(tx, before, after)
 	})
+}
+
+// checkGrant returns [ErrNotYours] when an API key gives permissions that it does not have. Otherwise the permission to manage staff
+// would be every permission: the key could make another key, or an account. A member of staff who manages staff has all of them.
+func (s *Service) checkGrant(author events.Author, permissions []api.Permission) error {
+	name, isKey := strings.CutPrefix(author.Actor, events.ActorKey)
+	if !isKey {
+		return nil
+	}
+	giver, _ := s.directory.Key(name)
+	for _, permission := range permissions {
+		if !giver.Principal().May(permission) {
+			return fmt.Errorf("%w: API key %s does not have the permission %s", ErrNotYours, name, permission)
+		}
+	}
+	return nil
 }
 
 // CheckReason returns an author whose reason is cleaned, or [ErrNoReason]. Every change about staff and keys needs a reason.

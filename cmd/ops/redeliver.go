@@ -171,6 +171,9 @@ func notePlan(plan replay.Plan, out *terminal) {
 		}
 		out.note("left out: event %d (%s) was replayed to %s %d times; --force includes it", q.Sequence, q.Type, q.Lane, q.Replays)
 	}
+	if plan.OverMax > 0 {
+		out.note("left out because of --max: %s of the selection, from %d on", output.Count(plan.OverMax, "event"), plan.OverMaxFrom)
+	}
 }
 
 // resume continues a replay.

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,6 +78,8 @@ type Plan struct {
 	ByLane      map[string]int `json:"by_lane"` // handlings
 	ByType      map[string]int `json:"by_type"` // events
 	Quarantined []Quarantined  `json:"quarantined,omitempty"`
+	OverMax     int            `json:"over_max,omitempty"`      // events of the selection that Max leaves out
+	OverMaxFrom uint64         `json:"over_max_from,omitempty"` // sequence of the first of them
 }
 
 // Quarantined is an event that a replay leaves out, because a lane was asked to handle it again maxReplays times already.
@@ -103,9 +106,10 @@ func (s *Replays) Plan(ctx context.Context, o ReplayOptions) (Plan, error) {
 		return Plan{}, err
 	}
 	err = s.eachSelected(ctx, selection, selection.From, func(m Message, lanes []string) error {
-		return plan.add(m, lanes, quarantine, o.Max)
+		plan.add(m, lanes, quarantine, o.Max)
+		return nil
 	})
-	if err != nil && !errors.Is(err, errEnd) {
+	if err != nil {
 		return Plan{}, err
 	}
 	if plan.Events == 0 && plan.LeftOut == 0 {
@@ -116,28 +120,37 @@ func (s *Replays) Plan(ctx context.Context, o ReplayOptions) (Plan, error) {
 	return plan, nil
 }
 
-// add counts an event of the selection.
-func (p *Plan) add(m Message, lanes []string, quarantine quarantine, most int) error {
-	eventType, taken := m.Header.Get(events.HeaderType), false
+// add counts an event of the selection. The selection ends with the last event that most allows; 0 allows all.
+func (p *Plan) add(m Message, lanes []string, quarantine quarantine, most int) {
+	eventType := m.Header.Get(events.HeaderType)
+	var taking []string
+	var refused []Quarantined
 	for _, lane := range lanes {
 		if n := quarantine[handling{lane, m.Sequence}]; n >= maxReplays {
-			p.LeftOut++
-			p.Quarantined = append(p.Quarantined, Quarantined{lane, m.Sequence, eventType, n})
+			refused = append(refused, Quarantined{lane, m.Sequence, eventType, n})
 			continue
 		}
-		p.ByLane[lane]++
-		p.Handlings++
-		taken = true
-	}
-	if taken {
-		p.Events++
-		p.ByType[eventType]++
+		taking = append(taking, lane)
 	}
 	if most > 0 && p.Events >= most {
-		p.Selection.To = m.Sequence
-		return errEnd
+		if len(taking) > 0 {
+			p.OverMax, p.OverMaxFrom = p.OverMax+1, cmp.Or(p.OverMaxFrom, m.Sequence)
+		}
+		return
 	}
-	return nil
+	p.LeftOut, p.Quarantined = p.LeftOut+len(refused), append(p.Quarantined, refused...)
+	if len(taking) == 0 {
+		return
+	}
+	for _, lane := range taking {
+		p.ByLane[lane]++
+	}
+	p.Handlings += len(taking)
+	p.Events++
+	p.ByType[eventType]++
+	if p.Events == most {
+		p.Selection.To = m.Sequence
+	}
 }
 
 // resolve turns options into a selection, or returns [ErrBadSelection], [ErrNothingSelected] or [ErrNotFound].

@@ -3,7 +3,6 @@ package console
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -138,7 +137,7 @@ func barsOf(counts []int) (drawn []bar) {
 // letterPage is the data of deadletter.html.
 type letterPage struct {
 	replay.DeadLetter
-	Headers []header
+	headers
 	Body    string
 	Lost    bool // the log no longer has the event
 	States  []entityStates
@@ -167,7 +166,7 @@ func (c *console) showLetter(w http.ResponseWriter, r *http.Request) error {
 	data.Summary, data.Stack, _ = strings.Cut(strings.TrimSpace(d.Error), "\n")
 	m, err := c.Log.Original(r.Context(), d)
 	if data.Lost = err != nil; err == nil {
-		data.Headers, data.Body = headersOf(m), bodyOf(m.Data)
+		data.headers, data.Body = headersOf(m), bodyOf(m.Data)
 	}
 	states, err := entities.StatesMet(r.Context(), c.Log, d, m, c.Now())
 	if err != nil {
@@ -176,13 +175,6 @@ func (c *console) showLetter(w http.ResponseWriter, r *http.Request) error {
 	data.States = statesOf(states)
 	return c.render(w, r, "deadletter.html", page{Title: fmt.Sprintf("Dead letter %d", number), Nav: "Dead letters", Data: data,
 		Command: fmt.Sprintf("ops deadletters show %d", number), Crumbs: []anchor{{"Dead letters", "/ops/deadletters"}}})
-}
-
-func headersOf(m replay.Message) (headers []header) {
-	for _, name := range slices.Sorted(maps.Keys(m.Header)) {
-		headers = append(headers, header{name, strings.Join(m.Header[name], ", ")})
-	}
-	return headers
 }
 
 // bodyOf is the body of a message, indented if it is JSON.

@@ -31,6 +31,19 @@ type failing struct {
 // failingWorld opens a console on a log with that many dead letters of one cause, whose error is hostile.
 func failingWorld(t *testing.T, orders int, change ...func(*Config)) *failing {
 	t.Helper()
+	f := laneWorld(t, change...)
+	for i := range orders {
+		f.publish(events.Event{ID: fmt.Sprintf("e%d", i), Subject: fmt.Sprintf("orders.o%d", i), CorrelationID: fmt.Sprintf("o%d", i), Payload: events.OrderExpired{OrderOutcome: events.OrderOutcome{OrderID: hostileError}}})
+	}
+	stop := f.work()
+	defer stop()
+	f.await("every event is a dead letter", func(all []replay.DeadLetter) bool { return len(all) == orders })
+	return f
+}
+
+// laneWorld opens a console on an empty log, for the lane orders. The lane does not run yet.
+func laneWorld(t *testing.T, change ...func(*Config)) *failing {
+	t.Helper()
 	f := &failing{mended: new(atomic.Bool)}
 	handle := func(tx *eventlog.Tx, e events.Event, _ events.OrderExpired) error {
 		if !f.mended.Load() {
@@ -42,13 +55,28 @@ func failingWorld(t *testing.T, orders int, change ...func(*Config)) *failing {
 		f.domain = worker.Domain{Name: "orders", Log: c.Log.Log(), Routes: []worker.Route{worker.On(handle)}}
 		c.Dispatcher = worker.NewDispatcher(f.domain)
 	})...)
-	for i := range orders {
-		f.publish(events.Event{ID: fmt.Sprintf("e%d", i), Subject: fmt.Sprintf("orders.o%d", i), CorrelationID: fmt.Sprintf("o%d", i), Payload: events.OrderExpired{OrderOutcome: events.OrderOutcome{OrderID: hostileError}}})
-	}
-	stop := f.work()
-	defer stop()
-	f.await("every event is a dead letter", func(all []replay.DeadLetter) bool { return len(all) == orders })
 	return f
+}
+
+// expire appends events that the lane orders handles, in one commit.
+func (f *failing) expire(n int) {
+	f.t.Helper()
+	expired := eventlog.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
+	err := f.Log.ForDomain("orders").Do(f.t.Context(), func(tx *eventlog.Tx) error {
+		for i := range n {
+			id := fmt.Sprintf("x%d", i)
+			if _, err := expired.LoadNew(tx, id); err != nil {
+				return err
+			}
+			if err := expired.Append(tx, id, events.OrderExpired{OrderOutcome: events.OrderOutcome{OrderID: id}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
 }
 
 // work runs the lane until stop is called.

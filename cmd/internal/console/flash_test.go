@@ -92,7 +92,7 @@ func openEverything(t testing.TB) *goods {
 // consoleAction is an action of the console and the event that it becomes.
 type consoleAction struct {
 	route string // as it is registered
-	path  string // default: that of the route; REPLAY is the id of the newest replay
+	path  string // default: that of the route; REPLAY is the id of the newest replay, FAILED the sequence of an event of a dead letter
 	by    string // default mira
 	form  string // the fields besides the reason, as in an address
 	event string // type; or "" and
@@ -121,12 +121,18 @@ var consoleActions = []consoleAction{
 	{route: "/ops/staff/{name}/totp", path: "/ops/staff/mira/totp", by: "olu", event: "ops.staff_totp_removed"},
 	{route: "/ops/staff/{name}/signout", path: "/ops/staff/mira/signout", by: "olu", event: "ops.staff_signed_out"},
 	{route: "/ops/staff/{name}/remove", path: "/ops/staff/lena/remove", by: "olu", event: "ops.staff_removed"},
+	{route: "/ops/events/{sequence}/void", path: "/ops/events/FAILED/void", by: "olu", form: "force=yes", event: "ops.event_voided"},
 	{route: "/ops/keys", form: "name=till&scope=read", by: "olu", event: "ops.key_made"},
 	{route: "/ops/keys/{name}/revoke", path: "/ops/keys/till/revoke", by: "olu", event: "ops.key_revoked"},
 }
 
-// withoutEvent are the actions that change nothing in the log, and why.
-var withoutEvent = map[string]string{"/ops/payments/check": "it compares the payments with Stripe, and its page shows the result"}
+// begins is why an action of long work has no event yet: the audit gets one when the work has ended, and the page says how it went.
+const begins = "it begins work that its page shows"
+
+// withoutEvent are the actions that become no event at once, and why.
+var withoutEvent = map[string]string{"/ops/payments/check": begins, "/ops/system/verify": begins, "/ops/system/lists/compare": begins, "/ops/system/lists/rebuild": begins,
+	"/ops/system/repair/compare": begins, "/ops/system/repair/restore": begins, "/ops/system/copies/backup": begins, "/ops/system/copies/state": begins,
+	"/ops/system/topology": "it changes the broker, and its page shows what"}
 
 // The result of every action links to the event that the action became, which says who, from where and why. An action that is added
 // to the console must be added here.
@@ -165,6 +171,13 @@ func (g *goods) carryOut(action consoleAction) {
 	if strings.Contains(path, "REPLAY") {
 		id, _ := events.ParseSubject(events.PrefixReplay, g.newest("ops.replay_requested").Subject)
 		path = strings.Replace(path, "REPLAY", id, 1)
+	}
+	if strings.Contains(path, "FAILED") {
+		letters, err := g.Reader.DeadLetters(g.t.Context(), 0)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		path = strings.Replace(path, "FAILED", fmt.Sprint(letters[0].Sequence), 1)
 	}
 	if action.event == "ops.staff_totp_set" {
 		secret := first(g.t, `name="secret" value="([A-Z2-7]+)"`, g.get("/ops/account/totp"))

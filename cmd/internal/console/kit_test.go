@@ -21,6 +21,7 @@ import (
 	"tillstream/cmd/internal/staff"
 	"tillstream/events"
 	"tillstream/events/api"
+	"tillstream/events/embedded"
 	eventlog "tillstream/events/log"
 	"tillstream/events/log/logtest"
 	"tillstream/events/project/projecttest"
@@ -37,7 +38,9 @@ type world struct {
 	DB        *mongo.Database
 	Client    *http.Client // signed in as mira; does not follow redirects
 	staff     *fakeStaff
+	config    Config
 	console   *console
+	stop      func() // ends the console
 	js        jetstream.JetStream
 	revisions map[string]uint64
 	looks     *browsertest.Tab // of checkLooks
@@ -46,7 +49,12 @@ type world struct {
 // open starts a console. change may change its configuration.
 func open(t testing.TB, change ...func(*Config)) *world {
 	t.Helper()
-	server := logtest.Server(t)
+	return openOn(t, logtest.Server(t), change...)
+}
+
+// openOn starts a console on a broker.
+func openOn(t testing.TB, server *embedded.NATS, change ...func(*Config)) *world {
+	t.Helper()
 	l := logtest.OpenOn(t, server)
 	reader, err := replay.On(t.Context(), l)
 	if err != nil {
@@ -54,26 +62,32 @@ func open(t testing.TB, change ...func(*Config)) *world {
 	}
 	w := &world{t: t, Log: l, Reader: reader, DB: projecttest.Database(t), staff: newFakeStaff(), js: logtest.JetStream(t, logtest.Connect(t, server)),
 		revisions: map[string]uint64{}}
-	config := Config{Access: w.staff, Staff: w.staff, Log: reader, DB: w.DB, API: http.NotFoundHandler(), Dispatcher: worker.NewDispatcher(),
+	w.config = Config{Access: w.staff, Staff: w.staff, Log: reader, DB: w.DB, API: http.NotFoundHandler(), Dispatcher: worker.NewDispatcher(),
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	for _, f := range change {
-		f(&config)
+		f(&w.config)
 	}
-	handler, err := New(config)
+	w.start()
+	w.Client = w.signIn("mira")
+	return w
+}
+
+// start starts the console as a process does. It runs until stop is called, or the test ends. Sessions outlive it.
+func (w *world) start() {
+	w.t.Helper()
+	handler, err := New(w.config)
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	running, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	running, stop := context.WithCancel(context.WithoutCancel(w.t.Context()))
 	ended := make(chan struct{})
 	go func() { handler.Run(running); close(ended) }()
 	site := httptest.NewUnstartedServer(handler)
 	site.Config.BaseContext = func(net.Listener) context.Context { return running }
 	site.Start()
-	t.Cleanup(func() { stop(); site.Close(); <-ended })
-	w.console = handler.console
-	w.URL = site.URL
-	w.Client = w.signIn("mira")
-	return w
+	w.console, w.URL = handler.console, site.URL
+	w.stop = sync.OnceFunc(func() { stop(); site.Close(); <-ended })
+	w.t.Cleanup(w.stop)
 }
 
 // signIn returns a client with a session.
@@ -162,12 +176,18 @@ func (w *world) publish(e events.Event) uint64 {
 	return ack.Sequence
 }
 
-// tab opens a browser that has signed in, as wide as a phone (390) or a desktop (1280).
+// tab opens a browser in which mira has signed in, as wide as a phone (390) or a desktop (1280).
 func (w *world) tab(width int64) *browsertest.Tab {
+	w.t.Helper()
+	return w.tabOf("mira", width)
+}
+
+// tabOf opens a browser in which a member of staff has signed in.
+func (w *world) tabOf(name string, width int64) *browsertest.Tab {
 	w.t.Helper()
 	tab := browsertest.Open(w.t, width)
 	tab.Visit(w.URL + "/ops/signin")
-	tab.Fill("#name", "mira")
+	tab.Fill("#name", name)
 	tab.Fill("#password", password)
 	tab.Click("main button")
 	tab.Until("location.pathname === '/ops'")

@@ -9,6 +9,7 @@ import (
 type overview struct {
 	Now        time.Time
 	Problems   []problem
+	Backup     takenBackup
 	Today      sums
 	LastWeek   sums      // of the same weekday up to the same time
 	Since      time.Time // from when on orders are counted
@@ -25,7 +26,7 @@ func (c *console) overview(r *http.Request) overview {
 	now := c.Now()
 	s := c.gauges.now(r.Context())
 	start := startOfDay(now)
-	o := overview{Now: now, Problems: c.problems(r.Context(), s), Today: c.tally.between(start, now),
+	o := overview{Now: now, Problems: c.problems(r.Context(), s), Backup: c.tally.lastBackup(), Today: c.tally.between(start, now),
 		LastWeek: c.tally.between(start.Add(-week), now.Add(-week)), State: s}
 	o.Since, o.Complete = c.tally.scope()
 	o.Comparable = o.Complete && !o.Since.After(start.Add(-week))

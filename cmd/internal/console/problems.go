@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"tillstream/cmd/internal/invariants"
 	"tillstream/cmd/internal/process"
 )
 
@@ -32,7 +33,43 @@ func (c *console) problems(ctx context.Context, s state) (all []problem) {
 	all = append(all, letterProblems(s)...)
 	all = append(all, processProblems(c.Readiness(ctx))...)
 	all = append(all, laneProblems(s.Lanes)...)
-	return append(all, failureProblems(c.tally.failures())...)
+	all = append(all, failureProblems(c.tally.failures())...)
+	all = append(all, paymentProblems(c.work.payments.get().Result)...)
+	all = append(all, approvalProblems(c.tally.waitingReplays())...)
+	slices.SortStableFunc(all, func(a, b problem) int {
+		if a.Bad == b.Bad {
+			return 0
+		} else if a.Bad {
+			return -1
+		}
+		return 1
+	})
+	return all
+}
+
+// paymentProblems are the open items of the newest comparison with Stripe; report is nil without one.
+func paymentProblems(report *invariants.Report) (all []problem) {
+	if report == nil {
+		return nil
+	}
+	if n := len(report.Findings); n > 0 {
+		first := report.Findings[0]
+		all = append(all, problem{Bad: true, Kind: "Payments", Title: plural(n, "disagreement") + " with Stripe", Detail: "the first: " + first.Subject + ": " + first.Detail,
+			To: "/ops/payments/open", Command: "ops verify"})
+	}
+	if n := len(report.OpenItems); n > 0 {
+		all = append(all, problem{Kind: "Payments", Title: plural(n, "unfinished refund"), Detail: "the first: " + report.OpenItems[0].Subject, To: "/ops/payments/open", Command: "ops verify"})
+	}
+	return all
+}
+
+// approvalProblems are the replays that wait for a second person.
+func approvalProblems(waiting []unapprovedReplay) (all []problem) {
+	for _, r := range waiting {
+		all = append(all, problem{Kind: "Replay", Title: "A replay of " + plural(r.Events, "event") + " waits for a second person", Detail: "requested by " + r.By + ": " + r.Reason,
+			To: "/ops/replay/" + url.PathEscape(r.ID), Command: "ops replays approve " + r.ID})
+	}
+	return all
 }
 
 func letterProblems(s state) (all []problem) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"tillstream/events"
 	"tillstream/events/replay"
 )
 
@@ -48,6 +49,12 @@ func (f replayForm) Fields() (fields []formField) {
 		}
 	}
 	return fields
+}
+
+// pinned is the form for the events of a plan: those that were appended or have grown older since are neither added nor lost.
+func (f replayForm) pinned(selection events.ReplaySelection) replayForm {
+	f.Since, f.Until, f.Sequences = "", "", fmt.Sprintf("%d-%d", selection.From, selection.To)
+	return f
 }
 
 // query is the form as fields of an address.

@@ -56,18 +56,26 @@ func (c *console) replayTypes() (types []string) {
 	return types
 }
 
-// maxShown is the most handlings of which a dry run shows the effects.
-const maxShown = 100
+// Bounds of a dry run on a page: the handlings that are decided, at most a page more; those that are decided at a time; and the lines
+// of a list. The terminal has no bounds.
+const (
+	maxDecided = 1000
+	dryRunPage = 100
+	maxShown   = 100
+)
 
 // planPage is the data of replay_plan.html.
 type planPage struct {
 	replay.Plan
-	Form    replayForm
+	Form    replayForm // of the request: it selects the events of this plan
+	Force   string     // the address of the plan with the events in quarantine
 	Results []planEffects
+	Decided int // handlings whose effects are counted
 	Appends int
 	Acts    int
 	Fails   int
 	Quiet   int
+	quiet   []planEffects
 }
 
 // planEffects is what one event would lead to in one lane.
@@ -76,6 +84,11 @@ type planEffects struct {
 	Sequence uint64
 	Type     string
 	worker.Effects
+}
+
+// Refused lists the first of the events in quarantine.
+func (p planPage) Refused() []replay.Quarantined {
+	return p.Quarantined[:min(len(p.Quarantined), maxShown)]
 }
 
 // showPlan shows what a replay would do, and changes nothing.
@@ -92,7 +105,9 @@ func (c *console) showPlan(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	data := planPage{Plan: plan, Form: form}
+	forced := form
+	forced.Force = true
+	data := planPage{Plan: plan, Form: form.pinned(plan.Selection), Force: "/ops/replay/plan?" + forced.query().Encode()}
 	if err := c.dryRunPlan(r, &data); err != nil {
 		return err
 	}
@@ -103,41 +118,38 @@ func (c *console) showPlan(w http.ResponseWriter, r *http.Request) error {
 // errEnough ends a dry run that has shown enough.
 var errEnough = errors.New("enough events shown")
 
-// dryRunPlan finds out what the first events of a plan would do.
+// dryRunPlan finds out what a plan would do, in the order of the log, as ops redeliver --dry-run does.
 func (c *console) dryRunPlan(r *http.Request, data *planPage) error {
-	var deliveries []worker.Delivery
-	selection := data.Selection
-	err := c.Log.Each(r.Context(), replay.Range{From: selection.From, To: selection.To, Subjects: selection.Subjects}, func(m replay.Message) error {
-		if m.Voided() || len(selection.Types) > 0 && !slices.Contains(selection.Types, m.Type()) {
-			return nil
+	dry := c.Dispatcher.NewDryRun()
+	err := c.replays.EachPlanned(r.Context(), data.Plan, dryRunPage, func(deliveries []worker.Delivery) error {
+		all, err := dry.Handle(r.Context(), deliveries...)
+		if err != nil {
+			return fmt.Errorf("dry run: %w", err)
 		}
-		for _, lane := range selection.Lanes {
-			if c.Dispatcher.Takes(lane, m.Type()) {
-				deliveries = append(deliveries, worker.Delivery{Item: &worker.Item{Message: m}, Lane: lane, Attempt: 1})
-			}
-			if len(deliveries) == maxShown {
-				return errEnough
-			}
+		for i, effects := range all {
+			data.add(planEffects{deliveries[i].Lane, deliveries[i].Item.Sequence, deliveries[i].Item.Type(), effects})
+		}
+		if data.Decided >= maxDecided {
+			return errEnough
 		}
 		return nil
 	})
 	if err != nil && !errors.Is(err, errEnough) {
 		return err
 	}
-	all, err := c.Dispatcher.NewDryRun().Handle(r.Context(), deliveries...)
-	if err != nil {
-		return fmt.Errorf("dry run: %w", err)
-	}
-	for i, effects := range all {
-		data.add(planEffects{deliveries[i].Lane, deliveries[i].Item.Sequence, deliveries[i].Item.Type(), effects})
-	}
+	data.Results = append(data.Results, data.quiet...)
+	data.Results = data.Results[:min(len(data.Results), maxShown)]
 	return nil
 }
 
+// add counts a handling. Those without effects come last.
 func (p *planPage) add(e planEffects) {
+	p.Decided++
 	p.Appends, p.Acts, p.Fails = p.Appends+len(e.Facts), p.Acts+len(e.Acts), p.Fails+len(e.Failures)
 	if e.Nothing() {
 		p.Quiet++
+		p.quiet = append(p.quiet, e)
+		return
 	}
 	p.Results = append(p.Results, e)
 }

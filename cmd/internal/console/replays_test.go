@@ -1,11 +1,14 @@
 package console
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
+	"tillstream/events"
 	"tillstream/events/replay"
 	"tillstream/events/worker"
 )
@@ -39,4 +42,39 @@ func (f *failing) newestReplay() replay.Replay {
 		f.t.Fatalf("replays: %v, %v", all, err)
 	}
 	return all[0]
+}
+
+// The dry run shows exactly what the replay handles, also when the log has grown since, and says what is left out and why.
+func TestTheDryRunShowsWhatTheReplayHandles(t *testing.T) {
+	t.Parallel()
+	f := laneWorld(t)
+	f.expire(6)
+	for i := range 3 { // the lane was asked three times to handle the event 2 again
+		id := fmt.Sprintf("before%d", i)
+		f.publish(events.Event{ID: id, Subject: events.PrefixReplay + id, Actor: "staff:olu", Payload: events.RedeliveryRequested{Lane: "orders", Sequences: []uint64{2}, Reason: "a test"}})
+	}
+	page := f.get("/ops/replay/plan?lane=orders&max=3&since=1h")
+	shows(t, page, `Left out because of “most events”: 2 events of the selection, from <a href="/ops/events/5">5</a> on.`, "Left out: 1 handling, because",
+		`<a href="/ops/events/2">2</a> <code>orders.expired</code> to orders: replayed 3 times`, "force=yes", "Replay 3 events", "ops redeliver --to orders --since 1h --max 3 --dry-run")
+	for _, row := range []struct {
+		sequence int
+		handled  bool
+	}{{1, true}, {2, false}, {3, true}, {4, true}, {5, false}} {
+		if got := strings.Contains(page, fmt.Sprintf(`class="num"><a href="/ops/events/%d">`, row.sequence)); got != row.handled {
+			t.Errorf("event %d: among the effects is %t, want %t", row.sequence, got, row.handled)
+		}
+	}
+	form := url.Values{"reason": {"misread"}}
+	for _, field := range regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)">`).FindAllStringSubmatch(page, -1) {
+		form.Add(field[1], field[2])
+	}
+	f.publish(events.Event{ID: "later", Subject: events.PrefixOrder + "later", Payload: events.OrderExpired{OrderOutcome: events.OrderOutcome{OrderID: "later"}}})
+	shows(t, f.post("/ops/replay", form), "Requested: 3 events.")
+	if s := f.newestReplay().Requested.Selection; s.From != 1 || s.To != 4 {
+		t.Errorf("got a replay of %d to %d, want 1 to 4", s.From, s.To)
+	}
+	page = f.get("/ops/replay/plan?sequences=2")
+	if shows(t, page, "Left out: 1 handling"); strings.Contains(page, "Request the replay") {
+		t.Error("a replay of no event can be requested")
+	}
 }

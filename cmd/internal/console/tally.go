@@ -37,6 +37,7 @@ type tally struct {
 	failing map[string]failure
 	paid    map[string]time.Time // by order: when its payment was authorized, until it is confirmed
 	waits   []wait
+	staff   staffTally
 }
 
 // minute has the sums of one minute.
@@ -94,6 +95,9 @@ func (t *tally) rest(ctx context.Context) (replay.Range, error) {
 	if t.seen > 0 {
 		return replay.Range{From: t.seen + 1}, nil
 	}
+	if err := t.readStaff(ctx); err != nil {
+		return replay.Range{}, err
+	}
 	t.since = startOfDay(t.config.Now()).Add(-week)
 	last, err := t.config.Log.Last(ctx)
 	if err != nil || last <= maxCounted {
@@ -128,11 +132,13 @@ func (t *tally) observe(m replay.Message) {
 	}
 	t.count(e, m)
 	t.settle(e, m)
+	t.staff.observe(e)
 }
 
 // counted are the types that the tally reads.
 var counted = map[string]bool{"orders.placed": true, "orders.confirmed": true, "payments.authorized": true, "payments.captured": true, "payments.refunded": true,
-	"payments.refund_failed": true, "notifications.failed": true, "notifications.unknown": true, "notifications.sent": true, "notifications.sending": true}
+	"payments.refund_failed": true, "notifications.failed": true, "notifications.unknown": true, "notifications.sent": true, "notifications.sending": true,
+	"ops.action_recorded": true, "ops.replay_requested": true, "ops.replay_approved": true, "ops.replay_stopped": true, "ops.replay_resumed": true}
 
 // count adds an event to the sums of its minute.
 func (t *tally) count(e events.Event, m replay.Message) {

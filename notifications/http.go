@@ -49,18 +49,20 @@ func documentOf(id string, n Notification) document {
 var problems = []api.Problem{
 	{Err: events.ErrBadID, Kind: api.NotFound, Detail: detailNone},
 	{Err: eventlog.ErrNotFound, Kind: api.NotFound, Detail: detailNone},
+	{Err: ErrTemplate, Kind: api.Conflict},
 }
 
 const detailNone = "There are no messages about this order."
 
-// Register adds the route on which staff read the messages about an order.
+// Register adds the routes on which staff read the messages about an order, and what a mail says.
 func (s *Service) Register(router huma.API) {
-	huma.Register(router, huma.Operation{
-		OperationID: "ops-get-notifications", Method: http.MethodGet, Path: "/ops/api/notifications/{order}",
-		Summary: "Messages about an order", Security: api.StaffSecurity, Tags: []string{"Operations"},
-		Middlewares: huma.Middlewares{api.RequireStaff(router, s.config.Access, api.ReadAll)},
-		Errors:      []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusServiceUnavailable},
-	}, s.get)
+	operation := func(id, path, summary string, errors ...int) huma.Operation {
+		return huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary, Security: api.StaffSecurity, Tags: []string{"Operations"},
+			Middlewares: huma.Middlewares{api.RequireStaff(router, s.config.Access, api.ReadAll)},
+			Errors:      append(errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusServiceUnavailable)}
+	}
+	huma.Register(router, operation("ops-get-notifications", "/ops/api/notifications/{order}", "Messages about an order"), s.get)
+	huma.Register(router, operation("ops-get-mail", "/ops/api/notifications/{order}/mails/{message}", "What a mail says, rendered again", http.StatusConflict), s.getContent)
 }
 
 // get reads the log, so it answers while the database is down.

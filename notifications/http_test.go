@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/humatest"
 	"github.com/google/go-cmp/cmp"
 
+	"tillstream/events"
 	"tillstream/notifications"
 )
 
@@ -132,5 +133,32 @@ func TestAbandonedRequestIsAnsweredWithRetryAfter(t *testing.T) {
 	w := api.GetCtx(stopped, "/ops/api/notifications/o1", "Authorization: Bearer "+staffToken)
 	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
 		t.Errorf("got %d %v %s, want 503 with Retry-After", w.Code, w.Header(), w.Body)
+	}
+}
+
+func TestStaffReadWhatAMailSays(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	_, api := humatest.New(t)
+	p.service(t).Register(api)
+	p.placeOrder(t, "o1", func(*events.Customer) {})
+	_, m := p.queueMessage(t, confirmation("o1"))
+	path := "/ops/api/notifications/o1/mails/" + m.MessageID
+	response := api.Get(path, "Authorization: Bearer "+staffToken)
+	var got notifications.Content
+	if err := json.Unmarshal(response.Body.Bytes(), &got); err != nil {
+		t.Fatalf("got status %d: %v", response.Code, err)
+	}
+	if got.MessageID != m.MessageID || got.Subject == "" || !strings.Contains(got.Text, "/orders/o1") || !strings.Contains(got.HTML, "<html") || strings.Contains(got.Text+got.HTML, "token=") {
+		t.Errorf("got %+v, want the subject, the text and the HTML, with a link that has no token", got)
+	}
+	for path, want := range map[string]int{"/ops/api/notifications/o1/mails/other@shop.example": http.StatusNotFound, "/ops/api/notifications/o2/mails/" + m.MessageID: http.StatusNotFound,
+		"/ops/api/notifications/a.b/mails/x": http.StatusNotFound} {
+		if response := api.Get(path, "Authorization: Bearer "+staffToken); response.Code != want {
+			t.Errorf("%s: got status %d, want %d", path, response.Code, want)
+		}
+	}
+	if response := api.Get(path, "Authorization: Bearer token-of-o1"); response.Code != http.StatusUnauthorized {
+		t.Errorf("a shopper: got status %d, want 401", response.Code)
 	}
 }

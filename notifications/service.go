@@ -50,6 +50,7 @@ type Service struct {
 	config   Config
 	from     netmail.Address
 	domain   string // of Message-IDs
+	public   string // origin of the storefront
 	log      *eventlog.Log
 	logger   *slog.Logger
 	mailer   *Mailer
@@ -109,7 +110,7 @@ func New(config Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("notifications: %w", err)
 	}
-	return &Service{config: config, from: *from, domain: from.Address[strings.LastIndex(from.Address, "@")+1:],
+	return &Service{config: config, from: *from, public: public, domain: from.Address[strings.LastIndex(from.Address, "@")+1:],
 		log: config.Log, logger: config.Logger, mailer: mailer, renderer: renderer, metrics: newMetrics(config.Registerer), limiter: newLimiter(config.PerRecipient), attempts: attempts}, nil
 }
 

@@ -16,11 +16,13 @@ import (
 
 // staffCommand is ops staff.
 type staffCommand struct {
-	List   listStaffCommand   `cmd:"" default:"withargs" help:"List the members of staff."`
-	Add    addStaffCommand    `cmd:"" help:"Add a member of staff, and show the link for the first sign-in."`
-	Link   linkStaffCommand   `cmd:"" help:"Show another link to set a password."`
-	Role   roleStaffCommand   `cmd:"" help:"Give a member of staff another role."`
-	Remove removeStaffCommand `cmd:"" help:"Remove a member of staff: sessions and links end at once."`
+	List    listStaffCommand    `cmd:"" default:"withargs" help:"List the members of staff."`
+	Add     addStaffCommand     `cmd:"" help:"Add a member of staff, and show the link for the first sign-in."`
+	Link    linkStaffCommand    `cmd:"" help:"Show another link to set a password."`
+	Role    roleStaffCommand    `cmd:"" help:"Give a member of staff another role."`
+	SignOut signOutStaffCommand `cmd:"" name:"signout" help:"End every session of a member of staff."`
+	TOTP    totpStaffCommand    `cmd:"" name:"totp" help:"Remove the authenticator app of a member of staff."`
+	Remove  removeStaffCommand  `cmd:"" help:"Remove a member of staff: sessions and links end at once."`
 }
 
 // staffChange has the flags of the commands that change an account.

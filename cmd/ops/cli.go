@@ -38,6 +38,10 @@ type commands struct {
 	ImportItems importItemsCommand `cmd:"" name:"import-items" help:"Import the items of a sales ledger (CSV)."`
 	Orders      ordersCommand      `cmd:"" help:"List orders, newest first."`
 	Order       orderCommand       `cmd:"" help:"Show one order: what was ordered, its money and messages, what to do next."`
+	Cancel      cancelCommand      `cmd:"" help:"Cancel an order that is not paid yet."`
+	Mail        mailCommand        `cmd:"" help:"Show what the mails about an order say."`
+	Payments    paymentsCommand    `cmd:"" help:"List payments, newest first."`
+	Item        itemCommand        `cmd:"" help:"Show an item, change it, or list a new one."`
 	Stock       stockCommand       `cmd:"" help:"Show the stock ledger of a SKU, or the stock of all items."`
 	Adjust      adjustCommand      `cmd:"" help:"Correct the stock of a SKU."`
 	Timeline    timelineCommand    `cmd:"" help:"Show everything that happened to one order."`

@@ -5,6 +5,10 @@
 //	ops import-items FILE.csv   import the items of a sales ledger
 //	ops orders                  list the newest orders
 //	ops order ORDER             one order: lines, money, messages, what is wrong, what to do next
+//	ops cancel ORDER            cancel an order that is not paid yet
+//	ops mail ORDER              what the mails about an order say
+//	ops payments                list payments
+//	ops item SKU                show an item, change it, or list a new one
 //	ops timeline ORDER          everything that happened to one order, causes before effects
 //	ops at ENTITY MOMENT        the state of an order, a payment, a SKU … at a moment; --all MOMENT --out DIR of the whole shop
 //	ops diff ENTITY A B         what changed between two moments
@@ -21,13 +25,11 @@
 //	ops void SEQUENCE           make every process skip an event
 //	ops backup DIR              write a backup while the shop sells
 //	ops restore DIR             restore a backup into an empty installation
-//	ops staff                   members of staff: list, add, link, role, remove
+//	ops staff                   members of staff: list, add, link, role, signout, totp, remove
 //	ops keys                    API keys of programs: list, add, revoke
 //	ops audit                   what staff and API keys did: when, who, why and from where
 //	ops stock SKU               the stock ledger of a SKU, or the stock of all items
 //	ops adjust SKU              correct the stock of a SKU
-//	ops redeliver               have lanes handle events again: --dry-run shows what would happen
-//	ops replays                 replays: list, show, approve, stop
 //	ops verify                  check the invariants I1–I6, I8 and I9; --at MOMENT as the shop was then
 //	ops completion SHELL        the script that completes commands in bash, zsh or fish
 //

@@ -88,6 +88,7 @@ func (c *console) routes() http.Handler {
 	c.paymentRoutes(mux)
 	c.staffRoutes(mux)
 	c.maintenanceRoutes(mux)
+	c.csvRoutes(mux)
 	return mux
 }
 

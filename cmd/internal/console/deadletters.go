@@ -71,9 +71,8 @@ func (c *console) showLetters(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	data := lettersPage{State: cmp.Or(query.Get("state"), string(replay.StateOpen)), Cause: query.Get("cause"), Pager: pagerOf(r)}
 	data.States = letterTabs(all, data.State)
-	inState := slices.DeleteFunc(slices.Clone(all), func(d replay.DeadLetter) bool { return data.State != "all" && string(d.State) != data.State })
-	data.Causes = letterCauses(inState, data.State, c.Now())
-	chosen := slices.DeleteFunc(inState, func(d replay.DeadLetter) bool { return data.Cause != "" && d.Fingerprint != data.Cause })
+	data.Causes = letterCauses(lettersIn(all, data.State, ""), data.State, c.Now())
+	chosen := lettersIn(all, data.State, data.Cause)
 	slices.Reverse(chosen)
 	data.Total, data.Pager.Total = len(chosen), len(chosen)
 	data.Letters = chosen[min(data.Pager.Skip(), len(chosen)):min(data.Pager.Skip()+data.Pager.Size, len(chosen))]
@@ -82,6 +81,13 @@ func (c *console) showLetters(w http.ResponseWriter, r *http.Request) error {
 		command += " --state " + shellWord(data.State)
 	}
 	return c.render(w, r, "deadletters.html", page{Title: "Dead letters", Nav: "Dead letters", Command: command, Data: data})
+}
+
+// lettersIn returns the dead letters in a state, or in "all", with a cause, or with any if it is "".
+func lettersIn(all []replay.DeadLetter, state, cause string) []replay.DeadLetter {
+	return slices.DeleteFunc(slices.Clone(all), func(d replay.DeadLetter) bool {
+		return state != "all" && string(d.State) != state || cause != "" && d.Fingerprint != cause
+	})
 }
 
 func letterTabs(all []replay.DeadLetter, current string) (tabs []letterTab) {

@@ -26,11 +26,13 @@ import (
 //	printable .Title         text with invisible characters written as escapes
 //	plural 3 "event"         3 events
 //	findingPage .Subject     the page about the subject of a finding of a verification, "" for one without a page
+//	mailPath .Order .ID      the page of a mail
 //	bytes 1234567            1.2 MB
 func (c *console) functions() template.FuncMap {
 	functions := template.FuncMap{"asset": c.assets.Address, "money": web.Price, "number": number, "ago": ago, "exact": exact, "short": short,
 		"entity": entityPage, "event": eventPage, "printable": text.Printable, "plural": plural, "lower": strings.ToLower,
-		"dict": dict, "duration": duration, "statusClass": statusClass, "words": words, "findingPage": findingPage, "bytes": megabytes}
+		"dict": dict, "duration": duration, "statusClass": statusClass, "words": words, "findingPage": findingPage, "bytes": megabytes,
+		"mailPath": mailPath}
 	maps.Copy(functions, goodsFunctions())
 	return functions
 }

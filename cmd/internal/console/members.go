@@ -65,15 +65,9 @@ func (m members) Remove(ctx context.Context, name string, author events.Author) 
 	return m.service.Remove(ctx, name, author)
 }
 
-// SignOutAll implements Members. A session that begins meanwhile stays.
+// SignOutAll implements Members.
 func (m members) SignOutAll(ctx context.Context, name string, author events.Author) error {
-	account, _ := m.service.Directory().Account(name)
-	for _, s := range account.Sessions {
-		if err := m.service.SignOut(ctx, name, s.ID, author); err != nil {
-			return err
-		}
-	}
-	return nil
+	return m.service.SignOutAll(ctx, name, author)
 }
 
 // RemoveTOTP implements Members.

@@ -62,6 +62,9 @@ type mail struct {
 	Order string
 }
 
+// Path is the address of the page of the mail.
+func (m mail) Path() string { return mailPath(m.Order, m.ID) }
+
 // attention is greater for a mail that staff have to look at.
 func (m mail) attention() int {
 	switch m.Status {

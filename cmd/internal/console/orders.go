@@ -21,6 +21,8 @@ func (c *console) orderRoutes(mux *http.ServeMux) {
 	mux.Handle("GET /ops/search", c.view(api.ReadAll, c.showSearch))
 	mux.Handle("GET /ops/messages", c.view(api.ReadAll, c.showMessages))
 	mux.Handle("GET /ops/messages/{order}", c.view(api.ReadAll, c.showMessagesOf))
+	mux.Handle("GET /ops/messages/{order}/{message}", c.view(api.ReadAll, c.showMail))
+	mux.Handle("GET /ops/messages/{order}/{message}/html", c.view(api.ReadAll, c.showMailHTML))
 }
 
 // listedOrder is an order as the staff API lists it.

@@ -98,6 +98,20 @@ func (s *Service) SignOut(ctx context.Context, name, session string, author even
 	})
 }
 
+// SignOutAll ends the sessions of an account. A session that begins meanwhile stays.
+func (s *Service) SignOutAll(ctx context.Context, name string, author events.Author) error {
+	account, ok := s.Directory().Account(name)
+	if !ok || !account.Exists() {
+		return fmt.Errorf("%w: account %s", ErrNotFound, name)
+	}
+	for _, session := range account.Sessions {
+		if err := s.SignOut(ctx, name, session.ID, author); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // factors are what [Service.check] asks for.
 type factors bool
 

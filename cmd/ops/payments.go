@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"tillstream/cmd/internal/target"
+	"tillstream/payments"
+)
+
+// paymentsCommand is ops payments.
+type paymentsCommand struct {
+	target.Target `embed:""`
+	Search        string `aliases:"q" help:"List only what this text names: a number or id of an order, an id of the payment, or one of Stripe." placeholder:"TEXT"`
+	Status        string `help:"List only payments with this status, such as captured, declined, refunded or refund_failed." placeholder:"STATUS"`
+	Limit         int    `help:"List at most this many." default:"20"`
+	JSON          bool   `name:"json" help:"Write the list as JSON."`
+	CSV           bool   `name:"csv" help:"Write the list as CSV."`
+}
+
+// Help is shown by ops payments --help.
+func (paymentsCommand) Help() string {
+	return `The list comes from the staff API. ops verify compares the payments with Stripe; ops order shows the payment of one order.
+
+Examples:
+  ops payments --status captured
+  ops payments --search pi_3PqZ0a2eZvKYlo2C1`
+}
+
+// Validate is called by kong when the command line is read.
+func (c *paymentsCommand) Validate() error {
+	if c.Limit < 1 {
+		return fmt.Errorf("--limit %d: want 1 or more", c.Limit)
+	}
+	return checkEach("--status", c.Status, payments.Statuses())
+}
+
+// Run lists payments.
+func (c *paymentsCommand) Run(ctx context.Context, out *terminal) error {
+	api, err := newStaffAPI(c.Target)
+	if err != nil {
+		return err
+	}
+	list := payments.ListBody{Payments: []payments.ListedPayment{}}
+	for cursor := ""; len(list.Payments) < c.Limit; cursor = list.NextCursor {
+		query := url.Values{"limit": {strconv.Itoa(min(c.Limit-len(list.Payments), largestPage))}}
+		for name, value := range map[string]string{"q": c.Search, "status": c.Status, "cursor": cursor} {
+			if value != "" {
+				query.Set(name, value)
+			}
+		}
+		var page payments.ListBody
+		if err := api.call(ctx, http.MethodGet, "/ops/api/payments?"+query.Encode(), nil, &page); err != nil {
+			return err
+		}
+		list.Payments, list.NextCursor = append(list.Payments, page.Payments...), page.NextCursor
+		if list.NextCursor == "" {
+			break
+		}
+	}
+	if c.CSV {
+		return paymentTable(list.Payments, time.RFC3339).csv(out)
+	}
+	return out.answer(c.JSON, map[string]any{"payments": list.Payments, "more": list.NextCursor != ""}, func() error { return writePayments(list, out) }, false)
+}
+
+func writePayments(list payments.ListBody, out *terminal) error {
+	if len(list.Payments) == 0 {
+		return out.printf("no payments")
+	}
+	if list.NextCursor != "" {
+		out.note("there are more payments; --limit shows more")
+	}
+	return paymentTable(list.Payments, "01-02 15:04").write(out)
+}
+
+func paymentTable(rows []payments.ListedPayment, layout string) *table {
+	t := newTable("ORDER", "STATUS", "AMOUNT>", "CAPTURED>", "REFUNDED>", "CHANGED", "AT STRIPE")
+	t.cutLast = true
+	for _, p := range rows {
+		t.add(cell{p.Number, bold}, string(p.Status), p.Amount.String(), p.Captured.String(), p.Refunded.String(), p.UpdatedAt.Local().Format(layout), p.PaymentIntent)
+	}
+	return t
+}

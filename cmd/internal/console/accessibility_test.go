@@ -92,7 +92,7 @@ func TestStaffWorkWithTheKeyboardAlone(t *testing.T) {
 	k.page("Dead letter 1")
 	k.reach("#reason-discard")
 	k.press("settled by a refund\r")
-	k.See("#flash", "discarded")
+	k.See("#flash", "Discarded: 1 dead letter.")
 	k.on("#flash")
 	k.reach("#flash a")
 }

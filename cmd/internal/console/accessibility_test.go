@@ -140,7 +140,7 @@ func TestPagesReadWellAloudAndFitAThumb(t *testing.T) {
 	tab, titles := g.tab(390), map[string]string{}
 	for _, path := range strings.Fields(`/ops /ops/orders /ops/orders/` + orderID + ` /ops/orders/` + orderID + `?tab=list /ops/payments /ops/payments/open /ops/items /ops/items/MUG-1
 		/ops/new-item /ops/stock /ops/stock/MUG-1 /ops/stock/MUG-1/adjust?how=delta&number=-40&reason=x /ops/messages /ops/events /ops/events/1 /ops/replay /ops/deadletters
-		/ops/deadletters/1 /ops/system /ops/staff /ops/audit /ops/account /ops/search?q= /ops/nothing`) {
+		/ops/deadletters/1 /ops/system /ops/staff /ops/audit /ops/account /ops/search?q= /ops/nothing /ops/past /ops/system/topology /ops/system/lists`) {
 		tab.Visit(g.URL + path)
 		tab.Until("document.readyState === 'complete'")
 		for _, missing := range browsertest.Evaluate[[]string](tab, outline) {

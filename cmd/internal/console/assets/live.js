@@ -57,7 +57,7 @@ function replaceParts(parts) {
 
 // The text of [data-announce] is read out when it changes, such as the end of a replay.
 function announce() {
-  const words = document.querySelector('[data-announce]')?.textContent ?? '';
+  const words = [...document.querySelectorAll('[data-announce]')].map((it) => it.textContent).join(' ').trim();
   if (announced !== undefined && words && words !== announced) document.querySelector('[data-announcement]').textContent = words;
   announced = words;
 }

@@ -21,6 +21,7 @@ import (
 //	ago $.Now .Stored        <time datetime=… title=exact>3 min ago</time>
 //	exact .Stored            the time to the millisecond, in UTC
 //	short .OrderID           the beginning and the end of a long id
+//	shortSubject .Subject    the same of the id in a subject
 //	entity "orders.X"        the page of the entity of a subject, "" for one without a page
 //	event 17                 the page of an event by its sequence
 //	printable .Title         text with invisible characters written as escapes
@@ -29,7 +30,7 @@ import (
 //	mailPath .Order .ID      the page of a mail
 //	bytes 1234567            1.2 MB
 func (c *console) functions() template.FuncMap {
-	functions := template.FuncMap{"asset": c.assets.Address, "money": web.Price, "number": number, "ago": ago, "exact": exact, "short": short,
+	functions := template.FuncMap{"asset": c.assets.Address, "money": web.Price, "number": number, "ago": ago, "exact": exact, "short": short, "shortSubject": shortSubject,
 		"entity": entityPage, "event": eventPage, "printable": text.Printable, "plural": plural, "lower": strings.ToLower,
 		"dict": dict, "duration": duration, "statusClass": statusClass, "words": words, "findingPage": findingPage, "bytes": megabytes,
 		"mailPath": mailPath}
@@ -103,6 +104,12 @@ func megabytes(n int64) string {
 		return number((n+999)/1000) + " kB"
 	}
 	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+}
+
+// shortSubject is a subject with the last part made short.
+func shortSubject(subject string) string {
+	before := strings.LastIndexByte(subject, '.') + 1
+	return subject[:before] + short(subject[before:])
 }
 
 func plural(n int, noun string) string {

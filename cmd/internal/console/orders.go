@@ -119,20 +119,10 @@ func ordersCommand(selected url.Values) string {
 	command := "ops orders"
 	for _, f := range []struct{ field, flag string }{{"q", "search"}, {"status", "status"}, {"payment_status", "payment"}, {"from", "since"}, {"to", "until"}, {"sort", "sort"}} {
 		if value := selected.Get(f.field); value != "" {
-			command += " --" + f.flag + " " + quoted(value)
+			command += " --" + f.flag + " " + shellWord(value)
 		}
 	}
 	return command
-}
-
-// quoted returns a text as one word for a shell.
-func quoted(text string) string {
-	if !strings.ContainsFunc(text, func(r rune) bool {
-		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.,@:", r)
-	}) {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
 // exportOrders writes the page that is shown as CSV, with cells that no spreadsheet evaluates.

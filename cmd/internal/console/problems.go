@@ -75,7 +75,7 @@ func approvalProblems(waiting []unapprovedReplay) (all []problem) {
 func letterProblems(s state) (all []problem) {
 	for _, cause := range s.Causes {
 		all = append(all, problem{Bad: true, Kind: "Dead letters", Title: plural(cause.Count, "dead letter") + " of " + cause.Lane, Detail: cause.Error,
-			To: "/ops/deadletters?fingerprint=" + url.QueryEscape(cause.Fingerprint), Command: "ops deadletters show " + fmt.Sprint(cause.Example)})
+			To: "/ops/deadletters?cause=" + url.QueryEscape(cause.Fingerprint), Command: "ops deadletters show " + fmt.Sprint(cause.Example)})
 	}
 	return all
 }
@@ -130,8 +130,8 @@ func laneProblems(lanes []lane) (all []problem) {
 
 // failureKinds has for each kind of failure how it is listed.
 var failureKinds = []struct{ eventType, kind, title, page, command string }{
-	{"payments.refund_failed", "Refunds", "refund that failed", "/ops/payments?status=refund_failed", "ops timeline "},
-	{"notifications.failed", "Mail", "mail that was not sent", "/ops/messages?status=failed", "ops timeline "},
+	{"payments.refund_failed", "Refunds", "refund that failed", "/ops/payments/open", "ops timeline "},
+	{"notifications.failed", "Mail", "mail not sent", "/ops/messages?status=failed", "ops timeline "},
 	{"notifications.unknown", "Mail", "mail that may not have been sent", "/ops/messages?status=unknown", "ops timeline "},
 }
 

@@ -43,7 +43,7 @@ func (c *console) showSearch(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, to, http.StatusSeeOther)
 		return nil
 	}
-	return c.render(w, r, "search.html", page{Title: "Search", Query: data.Query, Command: "ops orders --search " + quoted(data.Query), Data: data})
+	return c.render(w, r, "search.html", page{Title: "Search", Query: data.Query, Command: "ops orders --search " + shellWord(data.Query), Data: data})
 }
 
 // only returns the page of the only hit, "" if there are several or none.

@@ -51,7 +51,7 @@ func (c *console) showStockList(w http.ResponseWriter, r *http.Request) error {
 func (s stockList) command() string {
 	command := "ops stock"
 	if s.Q != "" {
-		command += " --q " + quoted(s.Q)
+		command += " --q " + shellWord(s.Q)
 	}
 	if s.Below != "" {
 		command += " --below " + s.Below
@@ -103,7 +103,7 @@ func (c *console) showLedger(w http.ResponseWriter, r *http.Request) error {
 	if err := c.readLedger(r.Context(), &data, before); err != nil {
 		return err
 	}
-	return c.render(w, r, "ledger.html", page{Title: "Stock of " + data.SKU, Nav: "Stock", Data: data, Command: "ops stock " + quoted(data.SKU),
+	return c.render(w, r, "ledger.html", page{Title: "Stock of " + data.SKU, Nav: "Stock", Data: data, Command: "ops stock " + shellWord(data.SKU),
 		Crumbs: []anchor{{"Stock", "/ops/stock"}}})
 }
 
@@ -171,7 +171,7 @@ func (c *console) previewAdjustment(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		data.Refused = err.Error()
 	}
-	command := fmt.Sprintf("ops adjust %s --%s=%s --reason %s", quoted(data.SKU), data.How, quoted(data.Number), quoted(data.Reason))
+	command := fmt.Sprintf("ops adjust %s --%s=%s --reason %s", shellWord(data.SKU), data.How, shellWord(data.Number), shellWord(data.Reason))
 	return c.render(w, r, "adjust.html", page{Title: "Adjust " + data.SKU, Nav: "Stock", Data: data, Command: command,
 		Crumbs: []anchor{{"Stock", "/ops/stock"}, {data.SKU, "/ops/stock/" + url.PathEscape(data.SKU)}}})
 }

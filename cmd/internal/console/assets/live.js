@@ -12,7 +12,10 @@ let source;
 let paused = false;
 let last = document.querySelector('[data-live-from]')?.dataset.liveAfter ?? '';
 let waiting = [];
+let newest; // the time of what is shown
+let announced;
 
+// show changes the words beside the dot. They are a live region: they change with the state and not with every event.
 function show(name, words) {
   if (state.dataset.liveState === name) return;
   state.dataset.liveState = name;
@@ -52,20 +55,28 @@ function replaceParts(parts) {
   }
 }
 
+// The text of [data-announce] is read out when it changes, such as the end of a replay.
+function announce() {
+  const words = [...document.querySelectorAll('[data-announce]')].map((it) => it.textContent).join(' ').trim();
+  if (announced !== undefined && words && words !== announced) document.querySelector('[data-announcement]').textContent = words;
+  announced = words;
+}
+
 function open() {
   const address = new URL(document.querySelector('[data-live-from]').dataset.liveFrom, location.href);
   if (last) address.searchParams.set('after', last);
   source = new EventSource(address);
-  source.addEventListener('open', () => show('live', 'live'));
+  source.addEventListener('open', () => { newest = new Date(); show('live', 'live'); });
   source.addEventListener('error', () => {
-    show('reconnecting', 'reconnecting');
+    show('reconnecting', `reconnecting, as of ${(newest ?? new Date()).toISOString().slice(11, 16)} UTC`);
     if (source.readyState === EventSource.CLOSED) setTimeout(() => { if (!paused) open(); }, 3000); // the server refused
   });
-  source.addEventListener('parts', (event) => replaceParts(JSON.parse(event.data)));
+  source.addEventListener('parts', (event) => { newest = new Date(); replaceParts(JSON.parse(event.data)); announce(); });
   source.addEventListener('row', (event) => { last = event.lastEventId; addRow(JSON.parse(event.data)); });
 }
 
 if (state) {
+  announce();
   toggle.hidden = false;
   toggle.addEventListener('click', () => {
     paused = !paused;

@@ -1,4 +1,4 @@
-// What every page needs: keys, copy buttons, the help dialog. Pages work without it.
+// What every page needs: keys, copy buttons, the help dialog, the result of an action. Pages work without it.
 
 const typing = (it) => it.closest('input, textarea, select, [contenteditable]');
 const rows = () => [...document.querySelectorAll('tr[data-row]')].filter((row) => row.checkVisibility());
@@ -34,6 +34,52 @@ document.addEventListener('keydown', (event) => {
   event.preventDefault();
   act();
 });
+
+// The page that is open is in sight where the navigation scrolls sideways.
+const nav = document.querySelector('nav.side');
+const current = nav?.querySelector('[aria-current]');
+if (current) nav.scrollLeft = current.offsetLeft - (nav.clientWidth - current.offsetWidth) / 2;
+
+for (const button of document.querySelectorAll('[data-help]')) {
+  button.hidden = false;
+  button.addEventListener('click', () => { button.closest('details')?.removeAttribute('open'); keys['?'](); });
+}
+
+document.querySelector('details.account')?.addEventListener('keydown', ({key, currentTarget}) => {
+  if (key !== 'Escape' || !currentTarget.open) return;
+  currentTarget.open = false;
+  currentTarget.querySelector('summary').focus();
+});
+
+// A result has the focus, so that it is read out and the next Tab goes on from it. After a refusal the form has again what was typed.
+const typed = 'console-form';
+const secret = (field) => field.type === 'password' || field.type === 'hidden' || field.name === 'code';
+document.addEventListener('submit', ({target}) => {
+  if (target.method !== 'post') return;
+  const fields = [...target.elements].filter((it) => it.name && !secret(it)).map((it) => [it.name, it.type === 'checkbox' ? it.checked : it.value]);
+  sessionStorage.setItem(typed, JSON.stringify({action: target.action, fields}));
+});
+
+function refill(flash) {
+  const kept = JSON.parse(sessionStorage.getItem(typed) ?? 'null');
+  const form = [...document.forms].find((it) => it.method === 'post' && it.action === kept?.action);
+  if (!form) return;
+  for (const details of [...document.querySelectorAll('details')].filter((it) => it.contains(form))) details.open = true;
+  const fields = [...form.elements].filter((it) => it.name && !secret(it));
+  fields.forEach((field, i) => {
+    const [name, value] = kept.fields[i] ?? [];
+    if (name !== field.name) return;
+    if (field.type === 'checkbox') field.checked = value; else field.value = value;
+  });
+  for (const field of [fields[0], form.querySelector('button')]) field?.setAttribute('aria-describedby', flash.id);
+}
+
+const flash = document.getElementById('flash');
+if (flash) {
+  if (flash.classList.contains('bad')) refill(flash);
+  flash.focus();
+}
+sessionStorage.removeItem(typed);
 
 for (const button of document.querySelectorAll('[data-copy]')) {
   button.addEventListener('click', async () => {

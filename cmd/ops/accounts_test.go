@@ -1,6 +1,9 @@
 package main
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // The first admin needs no key; whoever follows does. A key without the permission is refused, and says what it lacks.
 func TestStaffAndKeysAreManaged(t *testing.T) {
@@ -23,7 +26,9 @@ func TestStaffAndKeysAreManaged(t *testing.T) {
 	try("keys add backup --permissions read,data:write --reason x", exitOK, "tsk_")
 	try("keys add bad --permissions everything --reason x", exitFailed, "unknown permission")
 	try("keys add bad --reason x", exitFailed, "either --permissions or --role")
-	try("keys", exitOK, "backup valid", "read data:write", "ops valid never system all of admin")
+	today := time.Now().Format(time.DateOnly) // the commands above have used the key
+	try("keys", exitOK, "backup valid", "read data:write", "ops valid never "+today, "system all of admin", "LAST USED")
+	try("keys --json", exitOK, `"last_used": "`)
 	try("keys revoke backup --reason x", exitOK, "API key backup is revoked")
 	try("pause inventory --ops-key tsk_GUESSED", exitFailed, "ops keys add")
 }

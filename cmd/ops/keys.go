@@ -110,7 +110,7 @@ type listKeysCommand struct {
 
 // Help is shown by ops keys list --help.
 func (listKeysCommand) Help() string {
-	return `For each key: whether it is valid, until when, who made it, and what it may do. The keys themselves cannot be shown: the log has only their SHA-256.
+	return `For each key: whether it is valid, until when, when it was last used, to the hour, who made it, and what it may do. The keys themselves cannot be shown: the log has only their SHA-256.
 
 Examples:
   ops keys
@@ -125,6 +125,7 @@ type keyRow struct {
 	Made        time.Time        `json:"made"`
 	MadeBy      string           `json:"made_by"`
 	Expires     *time.Time       `json:"expires,omitempty"`
+	LastUsed    *time.Time       `json:"last_used,omitempty"` // to the hour
 }
 
 // Run lists keys.
@@ -134,13 +135,17 @@ func (c *listKeysCommand) Run(ctx context.Context, out *terminal) error {
 		return err
 	}
 	defer stop()
+	used, unread := r.service.Directory().LastUses(ctx)
+	if unread != nil {
+		out.note("when the keys were last used is not known: %v", unread)
+	}
 	rows := []keyRow{}
 	for _, k := range r.service.Directory().Keys() {
 		if k.Exists() || c.All {
-			rows = append(rows, keyRow{Name: k.Name, State: stateOf(k, time.Now()), Permissions: k.Permissions, Made: k.Made, MadeBy: k.MadeBy, Expires: timeOrNil(k.Expires)})
+			rows = append(rows, keyRow{Name: k.Name, State: stateOf(k, time.Now()), Permissions: k.Permissions, Made: k.Made, MadeBy: k.MadeBy, Expires: timeOrNil(k.Expires), LastUsed: timeOrNil(used[k.Name])})
 		}
 	}
-	return out.answer(c.JSON, map[string]any{"keys": rows}, func() error { return writeKeys(rows, out) }, false)
+	return out.answer(c.JSON, map[string]any{"keys": rows}, func() error { return writeKeys(rows, unread == nil, out) }, false)
 }
 
 func stateOf(k staff.Key, now time.Time) string {
@@ -153,17 +158,21 @@ func stateOf(k staff.Key, now time.Time) string {
 	return "valid"
 }
 
-func writeKeys(rows []keyRow, out *terminal) error {
+func writeKeys(rows []keyRow, usesKnown bool, out *terminal) error {
 	if len(rows) == 0 {
 		return out.printf("no API keys")
 	}
-	t := newTable("NAME", "STATE", "EXPIRES", "MADE BY", "PERMISSIONS")
+	t := newTable("NAME", "STATE", "EXPIRES", "LAST USED", "MADE BY", "PERMISSIONS")
 	for _, k := range rows {
 		state := cell{k.State, green}
 		if k.State != "valid" {
 			state.style = red
 		}
-		t.add(cell{k.Name, bold}, state, timeText(k.Expires, "never"), k.MadeBy, permissionsText(k.Permissions))
+		used := timeText(k.LastUsed, "never")
+		if !usesKnown {
+			used = "not known"
+		}
+		t.add(cell{k.Name, bold}, state, timeText(k.Expires, "never"), used, k.MadeBy, permissionsText(k.Permissions))
 	}
 	return t.write(out)
 }

@@ -43,6 +43,11 @@ func (m members) Keys() (all []APIKey) {
 	return all
 }
 
+// LastUses implements Members.
+func (m members) LastUses(ctx context.Context) (map[string]time.Time, error) {
+	return m.service.Directory().LastUses(ctx)
+}
+
 // Invite implements Members.
 func (m members) Invite(ctx context.Context, name, displayName string, role api.Role, author events.Author) (Invitation, error) {
 	link, err := m.service.Add(ctx, staff.Addition{Name: name, DisplayName: displayName, Role: role}, author)

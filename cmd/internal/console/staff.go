@@ -18,6 +18,8 @@ type Members interface {
 	// Accounts and Keys return what exists now, sorted by name.
 	Accounts() []Account
 	Keys() []APIKey
+	// LastUses returns when each API key was last used, to the hour. A key that is missing was not used since it was made.
+	LastUses(ctx context.Context) (map[string]time.Time, error)
 	// Invite adds an account, and NewLink makes another link for one. The token of the link is shown once.
 	Invite(ctx context.Context, name, displayName string, role api.Role, author events.Author) (Invitation, error)
 	NewLink(ctx context.Context, name string, author events.Author) (Invitation, error)
@@ -94,10 +96,18 @@ type staffList struct {
 	Keys     []APIKey
 	Roles    []api.Role
 	Scopes   []api.Permission
+
+	Used      map[string]time.Time // when keys were last used, by name
+	UsesKnown bool                 // otherwise Used could not be read
 }
 
 func (c *console) showStaff(w http.ResponseWriter, r *http.Request) error {
 	data := staffList{Accounts: c.Members.Accounts(), Keys: c.Members.Keys(), Roles: api.Roles, Scopes: api.Permissions()}
+	used, err := c.Members.LastUses(r.Context())
+	if err != nil {
+		c.Logger.WarnContext(r.Context(), "last use of the API keys not read", "error", err) // the page says that it is not known
+	}
+	data.Used, data.UsesKnown = used, err == nil
 	return c.render(w, r, "staff.html", page{Title: "Staff", Nav: "Staff", Command: "ops staff list", Data: data})
 }
 

@@ -18,6 +18,8 @@ import (
 type fakeMembers struct {
 	accounts []Account
 	keys     []APIKey
+	used     map[string]time.Time
+	unread   error // of used
 	author   events.Author
 }
 
@@ -30,6 +32,10 @@ func newFakeMembers() *fakeMembers {
 
 func (f *fakeMembers) Accounts() []Account { return f.accounts }
 func (f *fakeMembers) Keys() []APIKey      { return f.keys }
+
+func (f *fakeMembers) LastUses(context.Context) (map[string]time.Time, error) {
+	return f.used, f.unread
+}
 
 func (f *fakeMembers) Invite(_ context.Context, name, display string, role api.Role, author events.Author) (Invitation, error) {
 	if slices.ContainsFunc(f.accounts, func(a Account) bool { return a.Name == name }) {
@@ -156,6 +162,16 @@ func TestKeysAreMadeAndRevoked(t *testing.T) {
 	if len(members.keys) != 1 {
 		t.Errorf("got %+v, want one key", members.keys)
 	}
+}
+
+func TestLastUseOfKeysIsShown(t *testing.T) {
+	w, members := openStaff(t)
+	const cell = `<td data-label="Last used">`
+	shows(t, w.get("/ops/staff"), cell+"never<")
+	members.used = map[string]time.Time{"backup": time.Now().Add(-3 * time.Hour)}
+	shows(t, w.get("/ops/staff"), cell+"<time", "3 h ago")
+	members.used, members.unread = nil, errors.New("the broker does not answer")
+	shows(t, w.get("/ops/staff"), cell+"not known<")
 }
 
 func TestOnlyAdminsManageStaff(t *testing.T) {

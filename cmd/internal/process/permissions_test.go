@@ -115,6 +115,7 @@ func checkKeptToItsOwn(t *testing.T, broker *server.Server, user, prefix string)
 	}
 	t.Cleanup(l.Close)
 	checkOwnWork(t, l, user, prefix)
+	checkUseOfKeys(t, broker, l)
 	checkRedrive(t, broker, l, user, prefix)
 	for other, foreign := range ownPrefix {
 		if other != user {

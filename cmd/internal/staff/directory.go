@@ -33,6 +33,7 @@ var errReload = errors.New("read the directory again")
 type Directory struct {
 	log    *eventlog.Log
 	logger *slog.Logger
+	usage  *usage
 
 	mu        sync.RWMutex
 	view      *view
@@ -43,7 +44,7 @@ type Directory struct {
 
 // NewDirectory returns a directory, which is empty until [Directory.Load] or [Directory.Run].
 func NewDirectory(l *eventlog.Log) *Directory {
-	return &Directory{log: l, logger: l.Logger(), view: newView(), moved: make(chan struct{})}
+	return &Directory{log: l, logger: l.Logger(), usage: newUsage(l), view: newView(), moved: make(chan struct{})}
 }
 
 // Load reads the log up to its end.
@@ -75,6 +76,9 @@ func (d *Directory) Load(ctx context.Context) error {
 // Run follows the log until ctx ends. While the log cannot be read, the directory stays as it is.
 func (d *Directory) Run(ctx context.Context) error {
 	defer d.setFollowing(false)
+	var recording sync.WaitGroup
+	defer recording.Wait()
+	recording.Go(func() { d.usage.run(ctx) })
 	loaded := d.reached() > 0
 	for ctx.Err() == nil {
 		if !loaded {
@@ -178,9 +182,11 @@ func (d *Directory) ofKey(key string) (api.Principal, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	k := d.view.keys[d.view.keySums[sumOf(key)]].Value
-	if !k.valid(d.log.Now()) {
+	now := d.log.Now()
+	if !k.valid(now) {
 		return api.Principal{}, false
 	}
+	d.usage.note(k.Name, now)
 	return k.Principal(), true
 }
 

@@ -33,6 +33,9 @@ func (s Shop) Author(ctx context.Context, reader *replay.Reader, permission api.
 	case !principal.May(permission):
 		return events.Author{}, fmt.Errorf("%w: %s does not have the permission %s; an admin makes a key that has it with ops keys add --permissions", ErrNotAllowed, principal.Actor, permission)
 	}
+	if err := directory.RecordUses(ctx); err != nil {
+		reader.Log().Logger().Warn("last use of the API key not recorded", "error", err) // the change itself is recorded
+	}
 	via, err := Via()
 	return events.Author{Actor: principal.Actor, Reason: reason, Via: via}, err
 }

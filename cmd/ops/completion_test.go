@@ -24,36 +24,49 @@ func TestMain(m *testing.M) {
 
 const asOps = "TEST_AS_OPS"
 
-func TestBashCompletesCommandsFlagsAndValues(t *testing.T) {
+// completions are what the shells must offer for a line.
+var completions = map[string][]string{
+	"ops dead":                  {"deadletters"},
+	"ops deadletters re":        {"redrive"},
+	"ops tail --type orders.pl": {"orders.placed"},
+	"ops tail --domain inv":     {"inventory"},
+	"ops orders --payment part": {"partly_refunded"},
+	"ops rebuild orders.p":      {"orders.projection"},
+	"ops completion ":           {"bash", "fish", "zsh"},
+	"ops verify --settl":        {"--settle"},
+}
+
+// askers have for each shell a script that loads the completion of ops and answers $LINE. The bash one does what bash itself does with
+// complete -C: it calls the command with the line in COMP_LINE.
+var askers = map[string][]string{
+	"bash": {"--norc", "--noprofile", "-c", `eval "$("$OPS" completion bash)"; command=$(complete -p ops | sed "s/^complete -C //; s/ ops\$//"); eval "command=$command"; COMP_LINE=$LINE COMP_POINT=${#LINE} eval "$command"`},
+	"fish": {"--no-config", "-c", `$OPS completion fish | source; complete -C $LINE`},
+}
+
+func TestShellsCompleteCommandsFlagsAndValues(t *testing.T) {
 	t.Parallel()
-	bash, err := exec.LookPath("bash")
-	if err != nil {
-		t.Skip("no bash on this machine")
-	}
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What bash itself does with complete -C: it calls the command with the line in COMP_LINE.
-	const script = `eval "$("$OPS" completion bash)"; command=$(complete -p ops | sed "s/^complete -C //; s/ ops\$//"); eval "command=$command"; COMP_LINE=$LINE COMP_POINT=${#LINE} eval "$command"`
-	for line, want := range map[string][]string{
-		"ops dead":                  {"deadletters"},
-		"ops deadletters re":        {"redrive"},
-		"ops tail --type orders.pl": {"orders.placed"},
-		"ops tail --domain inv":     {"inventory"},
-		"ops orders --payment part": {"partly_refunded"},
-		"ops rebuild orders.p":      {"orders.projection"},
-		"ops completion ":           {"bash", "fish", "zsh"},
-		"ops verify --settl":        {"--settle"},
-	} {
-		command := exec.CommandContext(t.Context(), bash, "--norc", "--noprofile", "-c", script)
-		command.Env = append(os.Environ(), asOps+"=1", "OPS="+program, "LINE="+line)
-		out, err := command.CombinedOutput()
-		got := strings.Fields(string(out))
-		slices.Sort(got)
-		if err != nil || !slices.Equal(got, want) {
-			t.Errorf("%q: got %q, %v, want %q", line, out, err, want)
-		}
+	for name, asker := range askers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			shell, err := exec.LookPath(name)
+			if err != nil {
+				t.Skipf("no %s on this machine", name)
+			}
+			for line, want := range completions {
+				command := exec.CommandContext(t.Context(), shell, asker...)
+				command.Env = append(os.Environ(), asOps+"=1", "OPS="+program, "LINE="+line)
+				out, err := command.CombinedOutput()
+				got := strings.Fields(string(out))
+				slices.Sort(got)
+				if err != nil || !slices.Equal(got, want) {
+					t.Errorf("%q: got %q, %v, want %q", line, out, err, want)
+				}
+			}
+		})
 	}
 }
 

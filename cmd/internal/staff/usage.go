@@ -96,8 +96,11 @@ func (u *usage) write(ctx context.Context, due use) error {
 	js := u.log.JetStream()
 	bucket, err := js.KeyValue(ctx, usageBucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		bucket, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: usageBucket, Description: "when each API key was last used",
+		bucket, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: usageBucket, Description: "when each API key was last used",
 			Storage: jetstream.FileStorage, Replicas: u.log.Replicas()})
+	}
+	if errors.Is(err, jetstream.ErrBucketExists) { // made by another process meanwhile
+		bucket, err = js.KeyValue(ctx, usageBucket)
 	}
 	if err != nil {
 		return fmt.Errorf("open the bucket %s: %w", usageBucket, err)

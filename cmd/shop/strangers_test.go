@@ -89,6 +89,28 @@ func TestEveryRouteNeedsItsToken(t *testing.T) {
 	ts.settle(t, mine)
 }
 
+// Each listener serves its own routes: those of staff are not at the origin of shoppers, even with a valid API key, and those of shoppers
+// are not at the origin of staff, which asks strangers to sign in.
+func TestEachListenerServesItsOwnRoutes(t *testing.T) {
+	ts := startShop(t, nil)
+	for _, o := range ts.operations(t) {
+		method, path, _ := strings.Cut(o.at("MUG"), " ")
+		other, want := ts.Ops, http.StatusSeeOther
+		if strings.HasPrefix(path, "/ops/") {
+			other, want = ts.Storefront, http.StatusNotFound
+		}
+		r := ts.request(t, method, path, ts.OpsKey, nil)
+		r.URL.Host = strings.TrimPrefix(other, "http://")
+		answer, err := http.DefaultTransport.RoundTrip(r) // follows no redirect
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := answer.Body.Close(); err != nil || answer.StatusCode != want {
+			t.Errorf("%s at %s: got %d, %v; want %d", o.route, other, answer.StatusCode, err, want)
+		}
+	}
+}
+
 // API3 of the OWASP API Top 10: a shopper cannot set what the shop decides.
 func TestShoppersCannotSetWhatTheShopDecides(t *testing.T) {
 	ts := startShop(t, nil)

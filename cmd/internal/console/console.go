@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -43,7 +44,17 @@ func (c *Console) Run(ctx context.Context) {
 	running.Go(func() { c.console.gauges.run(ctx) })
 	running.Go(func() { c.console.drivers.run(ctx) })
 	running.Go(func() { c.console.work.run(ctx) })
+	running.Go(func() { c.console.warm(ctx) })
 	running.Wait()
+}
+
+// warm reads what the pages of messages and of the audit keep in memory, so that the first view of them does not wait for it. A view
+// reads what is missing itself, so an error here loses nothing.
+func (c *console) warm(ctx context.Context) {
+	_, err := c.mails.current(ctx, c.Log)
+	if err = errors.Join(err, c.trail.Warm(ctx)); err != nil && ctx.Err() == nil {
+		c.Logger.WarnContext(ctx, "pages are not warm", "error", err)
+	}
 }
 
 // New builds the handler of everything under /ops. It returns [ErrConfig] when a setting is missing.

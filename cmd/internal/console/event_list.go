@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,10 +17,14 @@ import (
 	"tillstream/events/replay"
 )
 
-// Limits of one page of events: without a filter that the broker knows, it looks through at most maxScan events.
+// Limits of one page of events: without a filter that the broker knows, it looks through at most maxScan events and for about lookFor.
+// The page says how far it has looked, and the next one goes on from there. It looks at few events first, because most pages need
+// no more.
 const (
-	scanStep   = 2_000
+	firstScan  = 100
+	maxStep    = 2_000
 	maxScan    = 20_000
+	lookFor    = 150 * time.Millisecond
 	shownAtAll = 50
 )
 
@@ -47,17 +52,21 @@ func (f eventFilter) Query() string {
 	return query.Encode()
 }
 
-// matches reports whether an event is selected.
-func (f eventFilter) matches(m replay.Message, row eventRow) bool {
+// matches reports whether an event is selected. It decodes a body only when nothing else decides.
+func (f eventFilter) matches(m replay.Message) bool {
 	has := func(text, part string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(part)) }
+	kind := cmp.Or(m.Header.Get(events.HeaderType), noEvent)
 	switch {
-	case f.Type != "" && row.Type != f.Type && !strings.HasPrefix(row.Type, strings.TrimSuffix(f.Type, ".")+"."):
+	case f.Type != "" && kind != f.Type && !strings.HasPrefix(kind, strings.TrimSuffix(f.Type, ".")+"."):
 		return false
-	case f.Entity != "" && !has(row.Subject, f.Entity), f.Actor != "" && !has(row.Actor, f.Actor), f.Order != "" && row.Order != f.Order:
+	case f.Entity != "" && !has(m.Subject, f.Entity), f.Actor != "" && !has(m.Header.Get(events.HeaderActor), f.Actor), f.Order != "" && m.Header.Get(events.HeaderCorrelationID) != f.Order:
 		return false
 	}
-	return f.Text == "" || has(row.Subject, f.Text) || has(row.ID, f.Text) || has(row.Summary, f.Text) || has(string(m.Data), f.Text)
+	return f.Text == "" || has(m.Subject, f.Text) || has(m.Header.Get(events.HeaderID), f.Text) || has(string(m.Data), f.Text) || has(rowOf(m, time.Time{}).Summary, f.Text)
 }
+
+// noEvent is the type of a message that is no event.
+const noEvent = "(no event)"
 
 // eventRow is one line of the list.
 type eventRow struct {
@@ -79,7 +88,7 @@ func rowOf(m replay.Message, now time.Time) eventRow {
 		row.Unreadable, row.Summary = true, err.Error()
 	}
 	if row.Type == "" {
-		row.Type = "(no event)"
+		row.Type = noEvent
 	}
 	return row
 }
@@ -107,12 +116,9 @@ func (c *console) find(ctx context.Context, f eventFilter) (found, error) {
 		rows, err := c.collect(ctx, replay.Range{Subjects: []string{f.Entity}}, f, end)
 		return found{Rows: newestFirst(rows), Scanned: 1}, err
 	}
-	all := found{Scanned: end}
-	for all.Scanned > 1 && len(all.Rows) < shownAtAll && end-all.Scanned < maxScan {
-		from := uint64(1)
-		if all.Scanned > scanStep {
-			from = all.Scanned - scanStep
-		}
+	all, begun := found{Scanned: end}, c.Now()
+	for step := uint64(firstScan); all.Scanned > 1 && len(all.Rows) < shownAtAll && end-all.Scanned < maxScan && c.Now().Sub(begun) < lookFor; step = min(2*step, maxStep) {
+		from := max(all.Scanned, step+1) - step
 		rows, err := c.collect(ctx, replay.Range{From: from, To: all.Scanned - 1}, f, end)
 		if err != nil {
 			return all, err
@@ -125,17 +131,18 @@ func (c *console) find(ctx context.Context, f eventFilter) (found, error) {
 
 // collect returns the last events of a part of the log that match, oldest first.
 func (c *console) collect(ctx context.Context, part replay.Range, f eventFilter, end uint64) (rows []eventRow, err error) {
-	now := c.Now()
+	var matching []replay.Message
 	err = c.Log.Each(ctx, part, func(m replay.Message) error {
-		if m.Sequence >= end {
-			return nil
-		}
-		if row := rowOf(m, now); f.matches(m, row) {
-			rows = append(rows, row)
-			rows = rows[max(0, len(rows)-shownAtAll):]
+		if m.Sequence < end && f.matches(m) {
+			matching = append(matching, m)
+			matching = matching[max(0, len(matching)-shownAtAll):]
 		}
 		return nil
 	})
+	now := c.Now()
+	for _, m := range matching {
+		rows = append(rows, rowOf(m, now))
+	}
 	return rows, err
 }
 
@@ -242,11 +249,10 @@ func (c *console) liveEvents(r *http.Request, s *stream) error {
 		return err
 	}
 	return c.Log.Follow(r.Context(), replay.Range{From: after + 1}, nil, func(m replay.Message) error {
-		row := rowOf(m, c.Now())
-		if !f.matches(m, row) {
+		if !f.matches(m) {
 			return nil
 		}
-		html, err := c.part("events.html", "event-row", row)
+		html, err := c.part("events.html", "event-row", rowOf(m, c.Now()))
 		if err != nil {
 			return err
 		}

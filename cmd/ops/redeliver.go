@@ -46,7 +46,7 @@ type redeliverCommand struct {
 func (redeliverCommand) Help() string {
 	return `Handling an event again is safe: a decision that was made appends nothing, and a call or mail that was made is not made again. What was missed is made up for. The processes that run the lanes do the work; this command requests it in batches and shows the progress. After Ctrl-C, ops redeliver --resume ID continues.
 
-An event that was replayed to a lane three times is left out, unless --force is given. More than 1,000 events need ops replays approve by a second person first.
+An event that was replayed to a lane three times is left out, unless --force is given. More than 1,000 events, in one replay or in those of an hour, need ops replays approve by a second person first.
 
 Examples:
   ops redeliver --order 4XRJK-QYW5E --dry-run
@@ -210,10 +210,13 @@ func drive(ctx context.Context, replays replaysOf, id string, author events.Auth
 	out.clear()
 	switch {
 	case errors.Is(err, replay.ErrNeedsApproval):
-		out.note("it has %s, more than %s: a second person must run ops replays approve %s; then ops redeliver --resume %s",
-			output.Count(state.Requested.Events, "event"), output.Number(state.Requested.ApprovalOver), id, id)
+		out.note("it has %s, and more than %s in an hour need a second person. They run, and then you:",
+			output.Count(state.Requested.Events, "event"), output.Number(state.Requested.ApprovalOver))
+		out.note("  ops replays approve %s", id)
+		out.note("  ops redeliver --resume %s", id)
 	case ctx.Err() != nil:
-		out.note("interrupted at %d of %d; ops redeliver --resume %s continues", state.Done(), state.Total(), id)
+		out.note("interrupted at %d of %d; to continue:", state.Done(), state.Total())
+		out.note("  ops redeliver --resume %s", id)
 		return ctx.Err()
 	case err != nil:
 		return err

@@ -50,7 +50,8 @@ type Replays struct {
 	approvalOver int
 }
 
-// NewReplays returns the replays of a shop. A replay of more than approvalOver events needs the approval of a second person.
+// NewReplays returns the replays of a shop. A replay of more than approvalOver events needs the approval of a second person; those that
+// one person requests within an hour count together.
 func NewReplays(reader *Reader, lanes Lanes, approvalOver int) *Replays {
 	return &Replays{reader: reader, lanes: lanes, approvalOver: approvalOver}
 }
@@ -291,10 +292,29 @@ func (s *Replays) Request(ctx context.Context, plan Plan, author events.Author) 
 	if plan.Events == 0 {
 		return "", fmt.Errorf("%w: all events are in quarantine, because they were replayed %d times; --force includes them", ErrNothingSelected, maxReplays)
 	}
+	before, err := s.unapproved(ctx, author.Actor)
+	if err != nil {
+		return "", err
+	}
 	requested := plan.ReplayRequested
-	requested.Reason, requested.NeedsApproval = author.Reason, plan.Events > s.approvalOver
+	requested.Reason, requested.NeedsApproval = author.Reason, before+plan.Events > s.approvalOver
 	id = uuid.Must(uuid.NewV7()).String()
 	return id, s.append(ctx, id, author, requested)
+}
+
+// approvalWindow is the time in which the replays of one person count together: two halves of a large replay are a large replay.
+const approvalWindow = time.Hour
+
+// unapproved counts the events that somebody replayed recently without a second person.
+func (s *Replays) unapproved(ctx context.Context, actor string) (sum int, err error) {
+	all, err := s.List(ctx)
+	since := s.reader.log.Now().Add(-approvalWindow)
+	for _, r := range all {
+		if r.By == actor && !r.Requested.NeedsApproval && r.At.After(since) {
+			sum += r.Requested.Events
+		}
+	}
+	return sum, err
 }
 
 // Approve approves a replay that somebody else requested. It returns [worker.ErrOwnApproval] for one's own.

@@ -171,6 +171,39 @@ func TestLargeReplayNeedsASecondPerson(t *testing.T) {
 	}
 }
 
+// Whoever splits a large replay needs a second person for what exceeds the limit. What somebody else replays does not count.
+func TestALargeReplayInPartsNeedsASecondPerson(t *testing.T) {
+	t.Parallel()
+	s := newAgain(t, 30)
+	s.work(t.Context(), worker.Config{Domains: []worker.Domain{s.domain()}})
+	replays := s.replays(10)
+	request := func(most int, author events.Author) worker.ReplayState {
+		t.Helper()
+		plan, err := replays.Plan(t.Context(), replay.ReplayOptions{Max: most})
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := replays.Request(t.Context(), plan, author)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := replays.Get(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.State
+	}
+	for i, step := range []struct {
+		events int
+		author events.Author
+		want   worker.ReplayState
+	}{{6, mira, worker.ReplayRunning}, {6, mira, worker.ReplayWaiting}, {6, jo, worker.ReplayRunning}, {4, mira, worker.ReplayRunning}, {1, mira, worker.ReplayWaiting}} {
+		if got := request(step.events, step.author); got != step.want {
+			t.Errorf("step %d, %d events by %s: got %s, want %s", i, step.events, step.author.Actor, got, step.want)
+		}
+	}
+}
+
 // A drive that is interrupted is continued by another one; two at once are harmless. Every event is requested once.
 func TestInterruptedDriveIsContinued(t *testing.T) {
 	t.Parallel()

@@ -18,7 +18,8 @@ type Replay struct {
 	ID         string                 `json:"id"`
 	State      worker.ReplayState     `json:"state"`
 	Requested  events.ReplayRequested `json:"requested"`
-	By         string                 `json:"by"` // actor who requested it
+	By         string                 `json:"by"`            // actor who requested it
+	Via        string                 `json:"via,omitempty"` // from where it was requested, approved or resumed, whichever was last
 	At         time.Time              `json:"at"`
 	ApprovedBy string                 `json:"approved_by,omitempty"`
 	StoppedBy  string                 `json:"stopped_by,omitempty"`
@@ -109,7 +110,10 @@ func (r *Replay) set(state worker.Replay, m Message) {
 	r.State, r.Requested, r.By, r.At, r.ApprovedBy = state.State, state.ReplayRequested, state.By, state.At, state.ApprovedBy
 	r.StoppedBy, r.StopReason, r.EndedAt, r.Position = state.StoppedBy, state.StopReason, state.EndedAt, state.Position
 	e, _ := m.Event()
-	if p, ok := e.Payload.(events.ReplayBatchRequested); ok {
+	switch p := e.Payload.(type) {
+	case events.ReplayRequested, events.ReplayApproved, events.ReplayResumed:
+		r.Via = e.Via
+	case events.ReplayBatchRequested:
 		r.requests[handling{p.Lane, m.Sequence}] = WaitingBatch{p.Lane, m.Sequence, len(p.Sequences), m.Stored}
 	}
 }

@@ -32,6 +32,7 @@ type failing struct {
 func failingWorld(t *testing.T, orders int, change ...func(*Config)) *failing {
 	t.Helper()
 	f := laneWorld(t, change...)
+	f.mended.Store(false)
 	for i := range orders {
 		f.publish(events.Event{ID: fmt.Sprintf("e%d", i), Subject: fmt.Sprintf("orders.o%d", i), CorrelationID: fmt.Sprintf("o%d", i), Payload: events.OrderExpired{OrderOutcome: events.OrderOutcome{OrderID: hostileError}}})
 	}
@@ -41,10 +42,11 @@ func failingWorld(t *testing.T, orders int, change ...func(*Config)) *failing {
 	return f
 }
 
-// laneWorld opens a console on an empty log, for the lane orders. The lane does not run yet.
+// laneWorld opens a console on an empty log, for the lane orders, which handles expired orders. The lane does not run yet.
 func laneWorld(t *testing.T, change ...func(*Config)) *failing {
 	t.Helper()
 	f := &failing{mended: new(atomic.Bool)}
+	f.mended.Store(true)
 	handle := func(tx *eventlog.Tx, e events.Event, _ events.OrderExpired) error {
 		if !f.mended.Load() {
 			return worker.DeadLetter(errors.New("no rule for " + hostileError))

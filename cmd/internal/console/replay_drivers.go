@@ -49,7 +49,7 @@ func (d *drivers) run(ctx context.Context) {
 			d.console.Logger.WarnContext(ctx, "replays not read", "error", err)
 		}
 		for _, one := range all {
-			if one.State == worker.ReplayRunning && d.set(one.ID, true) {
+			if ours(one) && d.set(one.ID, true) {
 				running.Go(func() { defer d.set(one.ID, false); d.drive(ctx, one.ID) })
 			}
 		}
@@ -73,20 +73,15 @@ func (d *drivers) set(id string, driving bool) bool {
 	return changed
 }
 
-// drive drives one replay if it was last set going from a console. What the terminal runs, the terminal drives.
+// drive drives one replay.
 func (d *drivers) drive(ctx context.Context, id string) {
-	if !d.fromConsole(ctx, id) {
-		return
-	}
 	_, err := d.console.replays.Drive(ctx, id, events.Author{}, nil)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, replay.ErrStopped) {
 		d.console.Logger.WarnContext(ctx, "replay interrupted", "replay", id, "error", err)
 	}
 }
 
-// fromConsole reports whether staff requested, approved or resumed the replay from a console, whichever was last.
-func (d *drivers) fromConsole(ctx context.Context, id string) bool {
-	filter := replay.ActionFilter{Entity: events.PrefixReplay + id, Type: "ops.replay_[ra]*"}
-	actions, _, err := d.console.trail.Page(ctx, filter, replay.Place{}, 1)
-	return err == nil && len(actions) == 1 && strings.HasPrefix(actions[0].Via, "console ")
+// ours reports whether a replay was last set going from a console. What the terminal runs, the terminal drives.
+func ours(r replay.Replay) bool {
+	return r.State == worker.ReplayRunning && strings.HasPrefix(r.Via, "console ")
 }

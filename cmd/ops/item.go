@@ -36,7 +36,7 @@ func (itemCommand) Help() string {
 Examples:
   ops item MUG-1
   ops item MUG-1 --price 9.50 --reason "new price list"
-  ops item MUG-2 --title "Harbour Mug, blue" --price 12.50 --currency GBP --reason "new in the range"`
+  ops item MUG-2 --title "Blue Mug" --price 12.50 --currency GBP --reason new`
 }
 
 // changes reports whether the command line changes anything.

@@ -67,12 +67,12 @@ func (c *mailCommand) write(mails []notifications.Content, out *terminal) error 
 		if err := out.item(cell{m.MessageID, bold}, m.Subject); err != nil {
 			return err
 		}
-		body := m.Text
+		body, write := m.Text, out.say
 		if c.HTML {
-			body = m.HTML
+			body, write = m.HTML, out.printf // wrapped lines would be other HTML
 		}
 		for line := range strings.Lines(body) {
-			if err := out.printf("%s", strings.TrimRight(line, "\n")); err != nil {
+			if err := write("%s", strings.TrimRight(line, "\n")); err != nil {
 				return err
 			}
 		}

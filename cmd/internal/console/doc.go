@@ -7,7 +7,8 @@
 //
 // Pages are rendered from html/template on the server and work without JavaScript, except that they then do not change while they
 // are read. The scripts are small ES modules that need no build step. A session is a cookie with a token of the sign-in service;
-// the console has no state besides counters that it computes from the log, so any number of consoles can serve one shop.
+// the console has no state besides counters that it computes from the log, and the results of long work that staff have started in it
+// (work.go), so any number of consoles can serve one shop.
 //
 // The life of one page:
 //

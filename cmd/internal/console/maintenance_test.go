@@ -17,6 +17,7 @@ import (
 
 	"tillstream/cmd/internal/invariants"
 	"tillstream/events"
+	eventlog "tillstream/events/log"
 	"tillstream/events/project"
 	"tillstream/events/project/projecttest"
 	"tillstream/events/replay"
@@ -154,6 +155,22 @@ func TestTheArchiveIsComparedAndFilledFromTheLog(t *testing.T) {
 	w.checkAction("repair", "disk of the database replaced")
 	w.post("/ops/system/repair/compare", url.Values{})
 	w.waits("/ops/system/repair", "Nothing is lost")
+}
+
+// The archive has events that the log has lost. While the console runs, nobody writes the log, also when no lane has a process.
+func TestALogThatLacksEventsIsNotWrittenByTheConsole(t *testing.T) {
+	w := open(t)
+	w.story()
+	w.fillArchive()
+	if err := w.Log.SaveCheckpoint(t.Context(), &eventlog.Checkpoint{Lane: "orders", Position: 9999, Read: 9999}); err != nil {
+		t.Fatal(err)
+	}
+	w.post("/ops/system/repair/restore", url.Values{"reason": {"x"}})
+	shows(t, w.waits("/ops/system/repair", "It could not be done"), "stop every process, this console too")
+	w.checkAction("failed: the log lacks events", "x")
+	if lane, err := w.Log.LoadCheckpoint(t.Context(), "orders"); err != nil || lane.Position != 9999 {
+		t.Errorf("position of the lane: got %d, %v; want it unchanged", lane.Position, err)
+	}
 }
 
 func TestTopologyIsShownAndApplied(t *testing.T) {

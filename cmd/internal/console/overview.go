@@ -35,7 +35,7 @@ func (c *console) overview(r *http.Request) overview {
 		return chart{Title: title, Unit: unit, Series: []series{{Points: s.line(value)}}}
 	}
 	o.Purchases = spark("Purchases a second", "", func(x sample) float64 { return x.Purchases })
-	o.Lag = spark("Lag of the slowest lane", " events", func(x sample) float64 { return x.Lag })
+	o.Lag = spark("Lag of the slowest lane, in events", "", func(x sample) float64 { return x.Lag })
 	o.P99 = spark("From payment to confirmation, p99", " ms", func(x sample) float64 { return x.P99 })
 	return o
 }

@@ -68,7 +68,7 @@ func TestAnAdjustmentIsPreviewedThenMade(t *testing.T) {
 	g := openGoods(t)
 	g.list("MUG", "Mug", 12)
 	preview := g.get("/ops/stock/MUG/adjust?how=delta&number=3&reason=received")
-	shows(t, preview, "12 → <strong>15</strong>", "Adjust to 15 on hand", "ops adjust &#39;MUG&#39; --delta=&#39;3&#39;")
+	shows(t, preview, "12 → <strong>15</strong>", "Adjust to 15 on hand", "ops adjust MUG --delta=3 --reason received")
 	shows(t, g.get("/ops/stock/MUG/adjust?how=count&number=-1&reason=x"), `role="alert"`)
 	shows(t, g.get("/ops/stock/MUG/adjust?how=count&number=lots&reason=x"), "want a whole number")
 	shows(t, g.adjust("MUG", "delta", "3", "received"), "MUG: 15 on hand", `href="/ops/events/`, "received", "staff:mira")

@@ -15,6 +15,7 @@ import (
 	"tillstream/cmd/internal/output"
 	"tillstream/cmd/internal/proof/loadgen"
 	"tillstream/cmd/internal/proof/redelivery"
+	"tillstream/events"
 	"tillstream/events/api"
 	"tillstream/events/replay"
 )
@@ -44,7 +45,7 @@ func (c *command) checkRedeliver() error {
 	return nil
 }
 
-// planRedelivery plans the purchases before the replay, and those without end during it, which are alike.
+// planRedelivery plans the purchases before the replays, and those without end during them, which are alike.
 func (c *command) planRedelivery(s *session, generation loadgen.Generation) (p plan, err error) {
 	for _, phase := range []struct {
 		baskets *loadgen.Source
@@ -59,18 +60,21 @@ func (c *command) planRedelivery(s *session, generation loadgen.Generation) (p p
 	return p, nil
 }
 
-// redelivering is a replay of everything that is in the log, while shoppers buy.
+// redelivering replays everything that is in the log while shoppers buy: once, and again until there are enough purchases to measure.
 type redelivering struct {
 	options invariants.Options
 	before  *redelivery.Snapshot
 	effects invariants.Effects
+	author  events.Author
+	replays *replay.Replays
 	plan    replay.Plan
 
-	ended chan struct{} // closed when the replay has ended
-	took  time.Duration
-	end   replay.Replay
-	err   error
-	text  atomic.Pointer[string] // its progress
+	ended  chan struct{} // closed when the last replay has ended
+	took   time.Duration
+	times  int // how often everything was replayed
+	counts events.ReplayCounts
+	err    error
+	text   atomic.Pointer[string] // the progress
 }
 
 // buyDuringRedelivery buys before everything is redelivered, and during that. The report is that of the second time.
@@ -87,19 +91,20 @@ func (s *session) buyDuringRedelivery(ctx context.Context, c *command, progress 
 	if err != nil || ctx.Err() != nil {
 		return before, err
 	}
-	r, closeShop, err := s.startRedelivery(ctx, c)
+	r, closeShop, err := s.prepareRedelivery(ctx, c)
 	if err != nil {
 		return before, err
 	}
 	defer closeShop()
 	fmt.Fprintf(s.out, "purchases at the same rate while %s are handled again by %s\n", output.Count(r.plan.Events, "event"), output.Count(len(r.plan.ByLane), "lane"))
-	placed := len(s.acknowledged.list)
+	placed := s.acknowledged.count()
 	s.plan.baskets, s.plan.orders, s.redelivering = during, 0, r
+	go r.run(ctx, func() bool { return s.acknowledged.count()-placed >= c.Orders })
 	report, err := s.buy(ctx, c, progress)
 	if err = errors.Join(err, r.err); err != nil {
 		return report, err
 	}
-	if report.Redelivery, err = s.judge(ctx, r, len(s.acknowledged.list)-placed); err != nil {
+	if report.Redelivery, err = s.judge(ctx, r, s.acknowledged.count()-placed); err != nil {
 		return report, err
 	}
 	report.Redelivery.Before = before
@@ -107,8 +112,8 @@ func (s *session) buyDuringRedelivery(ctx context.Context, c *command, progress 
 	return report, nil
 }
 
-// startRedelivery records what the shop is like, and begins to replay everything. The caller calls closeShop when the replay has ended.
-func (s *session) startRedelivery(ctx context.Context, c *command) (r *redelivering, closeShop func(), err error) {
+// prepareRedelivery records what the shop is like, and plans to replay everything. The caller calls closeShop after the last replay.
+func (s *session) prepareRedelivery(ctx context.Context, c *command) (r *redelivering, closeShop func(), err error) {
 	r = &redelivering{ended: make(chan struct{})}
 	if r.options, closeShop, err = invariants.Attach(ctx, s.target); err != nil {
 		return nil, nil, err
@@ -128,30 +133,39 @@ func (s *session) startRedelivery(ctx context.Context, c *command) (r *redeliver
 	if err != nil {
 		return nil, nil, err
 	}
-	replays := replay.NewReplays(r.options.Log, lanes, math.MaxInt) // load asks no second person
-	author, err := s.target.Author(ctx, r.options.Log, api.RunReplays, "load: everything is handled again while shoppers buy")
-	if err != nil {
+	r.replays = replay.NewReplays(r.options.Log, lanes, math.MaxInt) // load asks no second person
+	if r.author, err = s.target.Author(ctx, r.options.Log, api.RunReplays, "load: everything is handled again while shoppers buy"); err != nil {
 		return nil, nil, err
 	}
-	if r.plan, err = replays.Plan(ctx, replay.ReplayOptions{To: r.before.Last(), Rate: c.ReplayRate}); err != nil {
-		return nil, nil, err
-	}
-	id, err := replays.Request(ctx, r.plan, author)
-	if err != nil {
-		return nil, nil, err
-	}
-	go func() {
-		defer close(r.ended)
-		began := time.Now()
-		r.end, r.err = replays.Drive(ctx, id, author, r.show)
+	// Forced: what was replayed three times is replayed once more.
+	r.plan, err = r.replays.Plan(ctx, replay.ReplayOptions{To: r.before.Last(), Rate: c.ReplayRate, Force: true})
+	return r, closeShop, err
+}
+
+// run replays everything, once more until there are enough purchases.
+func (r *redelivering) run(ctx context.Context, enough func() bool) {
+	defer close(r.ended)
+	began := time.Now()
+	for ended := false; !ended; ended = enough() {
+		id, err := r.replays.Request(ctx, r.plan, r.author)
+		if err != nil {
+			r.err = err
+			return
+		}
+		end, err := r.replays.Drive(ctx, id, r.author, r.show)
+		if err != nil {
+			r.err = err
+			return
+		}
+		r.counts.Add(end.Counts)
+		r.times++
 		r.took = time.Since(began)
-	}()
-	return r, closeShop, nil
+	}
 }
 
 // show keeps the progress of the replay.
 func (r *redelivering) show(state replay.Replay) {
-	text := fmt.Sprintf(", replayed %d/%d", state.Done(), state.Total())
+	text := fmt.Sprintf(", replay %d: %d/%d", r.times+1, state.Done(), state.Total())
 	r.text.Store(&text)
 }
 
@@ -173,11 +187,11 @@ func (s *session) judge(ctx context.Context, r *redelivering, placed int) (*load
 	if err != nil {
 		return nil, err
 	}
-	counts := r.end.Counts
+	counts := r.counts
 	broken := slices.Concat(result.Broken(), redelivery.BrokenOutside(r.effects, effects, placed))
 	if n := counts.Appended() + counts.Opened + counts.Failed; n > 0 {
 		broken = append(broken, fmt.Sprintf("the lanes report %d events appended, %d acts opened, %d failures", counts.Appended(), counts.Opened, counts.Failed))
 	}
-	return &loadgen.Redelivery{Events: r.plan.Events, Handled: counts.Handled, Done: counts.Done, ElapsedS: r.took.Seconds(), Live: result.Live,
+	return &loadgen.Redelivery{Events: r.plan.Events, Times: r.times, Handled: counts.Handled, Done: counts.Done, ElapsedS: r.took.Seconds(), Live: result.Live,
 		Requests: result.Requests, Parts: result.States.N + result.Docs.N, State: result.States.After, Broken: broken}, nil
 }

@@ -248,6 +248,12 @@ func (a *acknowledged) add(orderID string) error {
 	return nil
 }
 
+func (a *acknowledged) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.list)
+}
+
 func (a *acknowledged) close() error {
 	if a.file == nil {
 		return nil

@@ -173,7 +173,7 @@ func (a *actLane) take(ctx context.Context) (*act, error) {
 			continue
 		}
 		if b := a.batch(items[0]); b != nil {
-			a.replayer.add(b)
+			a.replayer.add(*a.replayer.requestOf(b))
 		}
 		if !a.routes.takes(items[0].Type()) || items[0].Voided() {
 			a.advance(a.taken)

@@ -29,9 +29,16 @@ import (
 // counts of an outcome are then those of the second time.
 //
 // A lane replays batches in a goroutine of its own, so that no live event waits for one. A decision is made in a transaction of
-// its own, and the events that it appends lead to further decisions when lanes read them.
+// its own, and the events that it appends lead to further decisions when lanes read them. The dead letters of a decide lane are
+// redriven there too.
 
-// replayer handles the batches that one lane is to replay, one after another.
+// request is what operators requested from a lane: to handle some events again.
+type request struct {
+	sequence uint64                          // of its event
+	run      func(ctx context.Context) error // repeated after an error: a log that is unavailable
+}
+
+// replayer carries out the requests to one lane, one after another.
 type replayer struct {
 	lane  *lane
 	open  *openDeadLetters
@@ -39,7 +46,7 @@ type replayer struct {
 	end   func(ctx context.Context, b *batchAgain) error             // runs before the outcome is appended
 
 	mu      sync.Mutex
-	waiting []*batchAgain
+	waiting []request
 	arrived chan struct{} // holds one
 }
 
@@ -72,11 +79,16 @@ func (l *lane) batch(item *Item) *batchAgain {
 	return &batchAgain{ReplayBatchRequested: request, request: e}
 }
 
-// add takes a batch. The lane's position stays before its request until the outcome is stored.
-func (p *replayer) add(b *batchAgain) {
-	p.lane.hold(b.request.Sequence)
+// requestOf returns the request to handle a batch.
+func (p *replayer) requestOf(b *batchAgain) *request {
+	return &request{b.request.Sequence, func(ctx context.Context) error { return p.replay(ctx, b) }}
+}
+
+// add takes a request. The lane's position stays before it until the outcome is stored.
+func (p *replayer) add(r request) {
+	p.lane.hold(r.sequence)
 	p.mu.Lock()
-	p.waiting = append(p.waiting, b)
+	p.waiting = append(p.waiting, r)
 	p.mu.Unlock()
 	select {
 	case p.arrived <- struct{}{}:
@@ -84,15 +96,15 @@ func (p *replayer) add(b *batchAgain) {
 	}
 }
 
-// next waits for a batch; nil when ctx ended.
-func (p *replayer) next(ctx context.Context) *batchAgain {
+// next waits for a request. It reports false when ctx ended.
+func (p *replayer) next(ctx context.Context) (request, bool) {
 	for ctx.Err() == nil {
 		p.mu.Lock()
 		if len(p.waiting) > 0 {
-			b := p.waiting[0]
+			r := p.waiting[0]
 			p.waiting = p.waiting[1:]
 			p.mu.Unlock()
-			return b
+			return r, true
 		}
 		p.mu.Unlock()
 		select {
@@ -100,17 +112,17 @@ func (p *replayer) next(ctx context.Context) *batchAgain {
 		case <-p.arrived:
 		}
 	}
-	return nil
+	return request{}, false
 }
 
-// run replays batches until ctx ends. A batch that meets an unavailable log is continued later.
+// run carries out requests until ctx ends. One that meets an unavailable log is continued later.
 func (p *replayer) run(ctx context.Context) {
-	for b := p.next(ctx); b != nil; b = p.next(ctx) {
-		done := retry(ctx, doubling(blockInitial, blockMaximum), func() error { return p.replay(ctx, b) }, func(err error) {
-			p.lane.log.Logger().Warn("replay waits", "lane", p.lane.name, "request", b.request.Sequence, "error", err)
+	for r, ok := p.next(ctx); ok; r, ok = p.next(ctx) {
+		done := retry(ctx, doubling(blockInitial, blockMaximum), func() error { return r.run(ctx) }, func(err error) {
+			p.lane.log.Logger().Warn("replay waits", "lane", p.lane.name, "request", r.sequence, "error", err)
 		})
 		if done {
-			p.lane.release(b.request.Sequence)
+			p.lane.release(r.sequence)
 		}
 	}
 	p.mu.Lock()

@@ -1,6 +1,10 @@
 package loadgen
 
-import "fmt"
+import (
+	"fmt"
+
+	"tillstream/cmd/internal/output"
+)
 
 // pace is a p99 of the purchases before and during a disturbance, in milliseconds.
 type pace struct {
@@ -44,6 +48,7 @@ func (p *printer) writeSlowdown(before, during Report, disturbance string, limit
 type Redelivery struct {
 	Before   Report   `json:"before"`
 	Events   int      `json:"events"`    // redelivered ones
+	Times    int      `json:"times"`     // how often
 	Handled  int      `json:"handled"`   // an event counts once for each lane that handled it
 	Done     int      `json:"done"`      // calls and mails that had been made
 	ElapsedS float64  `json:"elapsed_s"` // of the replay
@@ -70,8 +75,9 @@ func (r *Redelivery) write(p *printer, during Report) {
 	if r == nil {
 		return
 	}
-	p.line("replay of %d events, handled %d times in %.1f s: %.0f/s", r.Events, r.Handled, r.ElapsedS, float64(r.Handled)/max(r.ElapsedS, 0.001))
-	p.line("%d calls and mails had been made; none was made again", r.Done)
+	p.line("%s replayed %s in %.1f s: handled %.0f times a second", output.Count(r.Events, "event"), output.Count(r.Times, "time"), r.ElapsedS,
+		float64(r.Handled)/max(r.ElapsedS, 0.001))
+	p.line("calls and mails were found to be made %s", output.Count(r.Done, "time"))
 	p.line("appended meanwhile: %d events of live orders, %d of the replay itself", r.Live, r.Requests)
 	p.line("%d entities and documents are the same, states %.12s", r.Parts, r.State)
 	p.writeSlowdown(r.Before, during, "during replay", r.limit)

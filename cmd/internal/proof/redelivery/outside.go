@@ -15,9 +15,10 @@ func BrokenOutside(before, after invariants.Effects, orders int) (broken []strin
 	changed, made := difference(before.Money, after.Money)
 	refunds := slices.DeleteFunc(slices.Clone(made), func(id string) bool { return !strings.HasPrefix(id, "re_") })
 	copies, mails := difference(before.Mails, after.Mails)
-	for what, ids := range map[string][]string{"PaymentIntent or refund changed": changed, "new refund": refunds, "mail sent again": copies} {
+	for what, ids := range map[string][]string{"PaymentIntents or refunds that changed": changed, "new refunds": refunds,
+		"mails with another number of copies": copies} {
 		if n := len(ids); n > 0 {
-			broken = append(broken, fmt.Sprintf("%s: %s", output.Count(n, what), strings.Join(ids[:min(n, maxNamed)], ", ")))
+			broken = append(broken, fmt.Sprintf("%d %s: %s", n, what, strings.Join(ids[:min(n, maxNamed)], ", ")))
 		}
 	}
 	for what, ids := range map[string][]string{"PaymentIntent": made, "mail": mails} {

@@ -231,6 +231,31 @@ func TestDeadLettersOfOneOrderAreRedrivenInOrder(t *testing.T) {
 	checkMarks(t, l, 3)
 }
 
+// How many dead letters a decide lane redrives in a second.
+func BenchmarkRedrive(b *testing.B) {
+	const letters = 500
+	for b.Loop() {
+		b.StopTimer()
+		l := logtest.Open(b)
+		var s brokenHandler
+		s.deadLetter(b, l, placeMany(b, l, "o", letters)[:0]...)
+		deadLetters(b, l, "inventory", letters)
+		s.works.Store(true)
+		p := start(b, l, configOf(s.domain(l)))
+		sequences := make([]uint64, letters)
+		for i := range sequences {
+			sequences[i] = uint64(i) + 1
+		}
+		b.StartTimer()
+		redeliver(b, l, "inventory", sequences...)
+		waitUntil(b, "all are redriven", func() bool { return countIn(b, l, events.StreamDeadLetters, events.PrefixDeadLetter) == 2*letters })
+		b.StopTimer()
+		p.stop()
+		b.StartTimer()
+	}
+	b.ReportMetric(letters*float64(b.N)/b.Elapsed().Seconds(), "letters/s")
+}
+
 // A paused lane handles no redelivery until it is resumed.
 func TestRedeliveryWaitsForAPausedLane(t *testing.T) {
 	t.Parallel()

@@ -28,7 +28,7 @@ import (
 // Decisions are idempotent by state and acts that were made are not opened, so a batch that is handled twice has one effect. The
 // counts of an outcome are then those of the second time.
 //
-// A lane replays batches in a goroutine of its own, so that no live event waits for one. A decision is made in a transaction of
+// A lane replays batches in a goroutine of its own, so that no live event waits for one; see also [pacer]. A decision is made in a transaction of
 // its own, and the events that it appends lead to further decisions when lanes read them. The dead letters of a decide lane are
 // redriven there too.
 
@@ -42,6 +42,7 @@ type request struct {
 type replayer struct {
 	lane  *lane
 	open  *openDeadLetters
+	pacer *pacer                                                     // of all lanes of the process
 	again func(ctx context.Context, b *batchAgain, item *Item) error // handles one event
 	end   func(ctx context.Context, b *batchAgain) error             // runs before the outcome is appended
 
@@ -59,8 +60,8 @@ type batchAgain struct {
 	acts    []*Item // to be opened
 }
 
-func newReplayer(l *lane, open *openDeadLetters) *replayer {
-	return &replayer{lane: l, open: open, arrived: make(chan struct{}, 1), end: func(context.Context, *batchAgain) error { return nil }}
+func newReplayer(l *lane, open *openDeadLetters, pacer *pacer) *replayer {
+	return &replayer{lane: l, open: open, pacer: pacer, arrived: make(chan struct{}, 1), end: func(context.Context, *batchAgain) error { return nil }}
 }
 
 var replayRequested = events.ReplayBatchRequested{}.EventType()
@@ -138,7 +139,7 @@ func (p *replayer) replay(ctx context.Context, b *batchAgain) error {
 		}
 	}
 	for ; b.next < len(b.Sequences); b.next++ {
-		if err := p.handle(ctx, b, b.Sequences[b.next]); err != nil {
+		if err := p.pacer.do(ctx, func() error { return p.handle(ctx, b, b.Sequences[b.next]) }); err != nil {
 			return err
 		}
 	}

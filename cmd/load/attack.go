@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 
 	"tillstream/cmd/internal/output"
 	"tillstream/cmd/internal/proof/attack"
@@ -15,9 +16,20 @@ import (
 // the question is what the attackers take away.
 const calmRate = 5
 
-// contested is how many units of each item an existing shop gets for a run with --attack. Attackers may hold as many as the
-// shop's limits allow, and the shoppers want some too.
+// contested is how many units of each item an existing shop gets for a run with --attack or --redeliver. Attackers may hold as many as
+// the shop's limits allow, and the shoppers want some too.
 const contested = 200_000
+
+// contend returns the units of each item for such a run; none for a local shop, which has enough stock.
+func contend(s *session) map[string]int64 {
+	demand := map[string]int64{}
+	if s.local == nil {
+		for _, item := range s.items {
+			demand[item.SKU] = contested
+		}
+	}
+	return demand
+}
 
 func (c *command) checkAttack() error {
 	switch {
@@ -25,10 +37,13 @@ func (c *command) checkAttack() error {
 		return nil
 	case c.Soak > 0 || c.CSV != "" || c.Profile || c.Faults:
 		return errors.New("--attack: it has a number of --orders; omit --soak, --faults, --csv and --profile")
-	case c.AttackRate <= 0 || c.MaxSlowdown <= 0:
-		return fmt.Errorf("--attack-rate %g --max-slowdown %g: want more than 0", c.AttackRate, c.MaxSlowdown)
+	case c.AttackRate <= 0:
+		return fmt.Errorf("--attack-rate %g: want more than 0", c.AttackRate)
 	case c.Rate == 0:
 		c.Rate = calmRate
+	}
+	if c.MaxSlowdown == 0 {
+		c.MaxSlowdown = 3
 	}
 	return nil
 }
@@ -41,11 +56,7 @@ func (c *command) planAttack(s *session, p plan, generation loadgen.Generation) 
 		return plan{}, err
 	}
 	p.before = before
-	if s.local == nil { // a local shop has enough stock
-		for _, item := range s.items {
-			p.demand[item.SKU] = contested
-		}
-	}
+	maps.Copy(p.demand, contend(s))
 	return p, nil
 }
 

@@ -30,14 +30,17 @@ type command struct {
 	CSV         string          `name:"csv" help:"Buy the invoices of this Online Retail file instead, and compare the sums of the file, the orders, Stripe and the stock ledger." type:"existingfile" placeholder:"FILE" group:"What to buy"`
 	DateFormat  seed.DateFormat `help:"Date format of that file: iso (2010-12-31), d/m/y (31/12/2010) or m/d/y (12/31/2010), each with or without the time of day (default: iso and d/m/y are both read, and a file with a month over 12 is refused)." placeholder:"FORMAT" group:"What to buy"`
 	Concurrency int             `help:"Number of concurrent shoppers." default:"8" group:"How to buy"`
-	Rate        float64         `help:"Maximum number of purchases begun per second (default: no limit; 5 with --attack, 10 with --incident, 2 with --mail-incident alone)." placeholder:"N" group:"How to buy"`
+	Rate        float64         `help:"Maximum number of purchases begun per second (default: no limit; 5 with --attack, 10 with --redeliver and --incident, 2 with --mail-incident alone)." placeholder:"N" group:"How to buy"`
 	Follow      string          `help:"How a shopper waits for the order: by server-sent events or by polling (${enum})." enum:"events,polls" default:"events" group:"How to buy"`
 	Patient     bool            `help:"Repeat unanswered requests until --timeout, so that the run continues while the shop restarts (default: five attempts)." group:"How to buy"`
 	Timeout     time.Duration   `help:"Maximum duration of one purchase." default:"60s" group:"How to buy"`
 
 	Attack      bool    `help:"Buy --orders twice: first undisturbed, then while attackers order everything, try stolen cards, forge webhooks, guess tokens, and send broken, slow and oversized requests. Nearly every shopper must succeed, and almost as fast. Without --shop and addresses it starts a shop as with --processes." group:"Attack"`
 	AttackRate  float64 `help:"Requests per second of all attackers together (default: 100)." default:"100" placeholder:"N" group:"Attack"`
-	MaxSlowdown float64 `help:"How many times as long the slowest percent of the shoppers may wait during the attack (default: 3)." default:"3" placeholder:"N" group:"Attack"`
+	MaxSlowdown float64 `help:"How many times as long the slowest percent of the shoppers may wait during the attack or the redelivery (default: 3; 2 with --redeliver)." placeholder:"N" group:"Attack"`
+
+	Redeliver  bool `help:"Buy --orders at a steady rate, then go on while every event of the log is handled again by every lane that decides or acts, Stripe's events included. Nothing may be appended, charged or mailed by that, and the slowest percent of the shoppers may wait less than twice as long. Without --shop and addresses it starts a shop as with --processes." group:"Redelivery"`
+	ReplayRate int  `help:"Events per second that are handled again, as ops redeliver --rate (default: 500)." default:"500" placeholder:"N" group:"Redelivery"`
 
 	Incident     bool          `help:"Start a shop as with --processes, deploy a release of orders with a bug in it, and do with the real ops what staff do: find the cause, deploy the fixed release, redrive. Prints what is typed and seen. Every order must be confirmed and mailed once." group:"Incident"`
 	MailIncident bool          `help:"The same with a mail server that refuses the shop; with --incident too, one after the other." group:"Incident"`
@@ -66,7 +69,7 @@ const patience = 30 * time.Second
 
 // startsShop reports whether load starts a local shop: a shop on this machine that runs only during the run.
 func (c *command) startsShop() bool {
-	return (c.Processes || c.Attack || c.Soak > 0 || c.playsIncident()) && !c.namesShop()
+	return (c.Processes || c.Attack || c.Redeliver || c.Soak > 0 || c.playsIncident()) && !c.namesShop()
 }
 
 // namesShop reports whether the flags name an existing shop. The address of a database alone does not: a local shop can use the
@@ -83,10 +86,12 @@ func (c *command) check() error {
 		return fmt.Errorf("--rate %g: want a number of purchases per second", c.Rate)
 	case c.Concurrency < 1:
 		return fmt.Errorf("--concurrency %d: want at least 1", c.Concurrency)
+	case c.MaxSlowdown < 0 || math.IsNaN(c.MaxSlowdown):
+		return fmt.Errorf("--max-slowdown %g: want more than 0", c.MaxSlowdown)
 	case c.Timeout <= 0:
 		return fmt.Errorf("--timeout %s: want a positive duration", c.Timeout)
 	}
-	return errors.Join(c.checkFiles(), c.checkLocalShop(), c.checkAttack(), c.checkIncident())
+	return errors.Join(c.checkFiles(), c.checkLocalShop(), c.checkAttack(), c.checkRedeliver(), c.checkIncident())
 }
 
 // checkFiles refuses an output file that is also an input or another output.
@@ -116,7 +121,7 @@ func (c *command) checkLocalShop() error {
 	case c.Faults && c.namesShop():
 		return errors.New("--faults: faults are injected only into a local shop; omit --shop and all addresses (--nats or NATS_URL, --storefront, --ops)")
 	case (c.Bin != "" || c.Keep != "") && !c.startsShop():
-		return errors.New("--bin and --keep: they apply only to the shop that --processes, or --soak, --attack or --incident without an address, starts")
+		return errors.New("--bin and --keep: they apply only to the shop that --processes, or --soak, --attack, --redeliver or --incident without an address, starts")
 	}
 	return nil
 }
@@ -153,8 +158,11 @@ func (c *command) runAt(ctx context.Context, at target.Shop, local *localShop, o
 		return err
 	}
 	buy := s.buy
-	if c.Attack {
+	switch {
+	case c.Attack:
 		buy = s.buyUnderAttack
+	case c.Redeliver:
+		buy = s.buyDuringRedelivery
 	}
 	report, err := buy(ctx, c, progress)
 	err = errors.Join(err, s.acknowledged.close())
@@ -200,6 +208,9 @@ func failure(r loadgen.Report) error {
 	}
 	if u := r.UnderAttack; u != nil && len(u.Broken) > 0 {
 		problems = append(problems, fmt.Errorf("%w: %s under attack", errFailed, output.Count(len(u.Broken), "broken promise")))
+	}
+	if d := r.Redelivery; d != nil && len(d.Broken) > 0 {
+		problems = append(problems, fmt.Errorf("%w: %s during the redelivery", errFailed, output.Count(len(d.Broken), "broken promise")))
 	}
 	if r.Verify != nil && !r.Verify.OK {
 		problems = append(problems, fmt.Errorf("%w: %s of the invariant checker", errFailed, output.Count(len(r.Verify.Findings), "finding")))

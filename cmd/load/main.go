@@ -5,6 +5,7 @@
 //	load --processes --orders 5000 --concurrency 64
 //	load --soak 10m --faults --seed 7
 //	load --attack --seed 7
+//	load --redeliver --orders 1000
 //	load --incident --mail-incident --refuse-for 1m
 //
 // The exit status is 0 if every purchase was confirmed, cancelled as intended or out of stock and every checked invariant
@@ -17,7 +18,8 @@
 // A soak test (--soak) buys for a time instead of a number of orders. Ctrl-C ends it early; the orders placed until then are
 // verified. With --processes, and with --soak unless flags name a shop, load starts a local shop: separate processes on this
 // machine, as in production (cmd/internal/proof/fleet). An attack (--attack) does to it what strangers do (cmd/internal/proof/attack)
-// while shoppers buy. An incident (--incident, --mail-incident) is played in it by staff who use ops (cmd/internal/proof/incident). A soak test of such a shop may inject faults (cmd/internal/proof/chaos).
+// while shoppers buy; a redelivery
+// (--redeliver) handles all events again meanwhile and must change nothing (cmd/internal/proof/redelivery). An incident (--incident, --mail-incident) is played in it by staff who use ops (cmd/internal/proof/incident). A soak test of such a shop may inject faults (cmd/internal/proof/chaos).
 package main
 
 import (

@@ -17,7 +17,8 @@ type plan struct {
 	baskets loadgen.Source
 	orders  int              // 0: until the end of a soak test
 	demand  map[string]int64 // units by SKU
-	before  loadgen.Source   // with --attack: before the attack
+	before  loadgen.Source   // with --attack or --redeliver: before the attack or the replay
+	warmUp  loadgen.Source   // with --redeliver: before anything is measured
 
 	file   string // of --csv; empty: generated baskets
 	dates  seed.DateFormat
@@ -31,6 +32,9 @@ func (c *command) plan(s *session) (plan, error) {
 	generation := loadgen.Generation{RunID: s.runID, Orders: c.Orders, Lines: c.Lines, Seed: c.Seed, Habits: c.Soak > 0}
 	if c.Soak > 0 || c.playsIncident() {
 		return c.planSoak(s, generation)
+	}
+	if c.Redeliver {
+		return c.planRedelivery(s, generation)
 	}
 	baskets, err := loadgen.NewGenerator(generation, s.items)
 	if err != nil {

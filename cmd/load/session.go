@@ -27,7 +27,8 @@ type session struct {
 	plan     plan
 	progress *operationProgress // nil: not displayed
 
-	local        *localShop // nil: an existing shop
+	local        *localShop    // nil: an existing shop
+	redelivering *redelivering // nil: no replay runs
 	acknowledged *acknowledged
 	books        loadgen.Books // only with --csv
 	logFrom      uint64        // last sequence of the log before the run
@@ -65,6 +66,10 @@ func (c *command) requireForChecks(at target.Shop) error {
 	}
 	if c.NoVerify {
 		return nil
+	}
+	if c.Redeliver { // what was charged and mailed is compared
+		return cmp.Or(at.Require(at.NATS, "nats"), at.Require(at.MongoDB, "mongodb"), at.Require(at.Mail, "mail"),
+			at.Require(at.StripeSecretKey, "stripe-secret-key"), at.Require(at.OpsKey, "ops-key"))
 	}
 	if err := at.Require(at.NATS, "nats"); err != nil {
 		return fmt.Errorf("%w; --no-verify runs without it", err)
@@ -142,6 +147,8 @@ func (s *session) buy(ctx context.Context, c *command, progress io.Writer) (load
 		faultErr = s.soak(ctx, c, &run, &buyer)
 	case c.playsIncident():
 		faultErr = s.incident(ctx, c, &run, &tally, &buyer)
+	case s.redelivering != nil:
+		run.Do(context.WithoutCancel(ctx), s.redelivering.ended)
 	default:
 		run.Do(context.WithoutCancel(ctx), ctx.Done())
 	}
@@ -185,9 +192,10 @@ func stopProfile(profile *cpu.Watch) (map[string]float64, error) {
 
 // show displays the progress of a run until stop is called.
 func (s *session) show(run *loadgen.Run, tally *loadgen.Tally, progress io.Writer) (stop func()) {
-	show := loadgen.Progress{To: progress, Every: 10 * time.Second, Total: s.plan.orders, Run: run, Tally: tally}
+	show := loadgen.Progress{To: progress, Every: 10 * time.Second, Total: s.plan.orders, Run: run, Tally: tally,
+		More: func() string { return s.local.progress() + s.redelivering.progress() }}
 	if s.local != nil {
-		show.Every, show.More = 5*time.Second, s.local.progress
+		show.Every = 5 * time.Second
 	}
 	if isTerminal(progress) {
 		show.Terminal, show.Every = true, time.Second
@@ -238,6 +246,12 @@ func (a *acknowledged) add(orderID string) error {
 		return fmt.Errorf("record acknowledged order %s: %w", orderID, err)
 	}
 	return nil
+}
+
+func (a *acknowledged) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.list)
 }
 
 func (a *acknowledged) close() error {

@@ -57,6 +57,9 @@ func (o *localShop) writeFault(f chaos.Fault) {
 
 // progress is appended to the progress of a run: faults so far, and processes that exited unexpectedly.
 func (o *localShop) progress() string {
+	if o == nil {
+		return ""
+	}
 	total, text := 0, ""
 	for _, n := range o.injector.Counts() {
 		total += n

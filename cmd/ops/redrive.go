@@ -31,15 +31,20 @@ type selected struct {
 	letters []replay.DeadLetter
 }
 
-// find opens the log and finds the dead letters. The caller calls stop when done.
-func (s *selection) find(ctx context.Context) (found selected, stop func(), err error) {
+// choice is the selection as the log understands it.
+func (s *selection) choice() replay.Selection {
+	return replay.Selection{All: s.All, Fingerprint: s.Fingerprint, Numbers: s.Numbers}
+}
+
+// find opens the log and finds the dead letters with choose. The caller calls stop when done.
+func (s *selection) find(ctx context.Context, choose func(*replay.Reader) ([]replay.DeadLetter, error)) (found selected, stop func(), err error) {
 	if found.shop, err = s.Resolve(); err != nil {
 		return selected{}, nil, err
 	}
 	if found.reader, stop, err = found.shop.Log(ctx); err != nil {
 		return selected{}, nil, err
 	}
-	found.letters, err = found.reader.OpenDeadLetters(ctx, replay.Selection{All: s.All, Fingerprint: s.Fingerprint, Numbers: s.Numbers})
+	found.letters, err = choose(found.reader)
 	if err != nil {
 		stop()
 		return selected{}, nil, err
@@ -67,6 +72,7 @@ func (s *selection) check(dryRun bool) error {
 // redriveCommand is ops deadletters redrive.
 type redriveCommand struct {
 	selection `embed:""`
+	Force     bool          `help:"Include dead letters whose event was handled again three times already. Those named by their numbers are always included."`
 	DryRun    bool          `help:"Show what each lane would do now, and change nothing. Exit code 1 means that an event would fail again."`
 	Wait      time.Duration `help:"How long to wait for the outcomes." default:"30s"`
 }
@@ -74,6 +80,8 @@ type redriveCommand struct {
 // Help is shown by ops deadletters redrive --help.
 func (redriveCommand) Help() string {
 	return `The request is an event in the log. The process that runs a lane reads it there and handles each event again, as if it had just been appended; handling an event twice is harmless. The request waits while no process runs the lane, the lane is paused, or its circuit is open.
+
+A dead letter that failed after three requests to handle its event again is left out by --all and --fingerprint, unless --force is given: find out why it fails first.
 
 A dry run names the events that would be appended and the acts that would be tried. An act first checks what was done before: a mail that was sent is not sent again.
 
@@ -95,7 +103,16 @@ func (c *redriveCommand) Validate() error {
 
 // Run has lanes handle the events of dead letters again.
 func (c *redriveCommand) Run(ctx context.Context, out *terminal) error {
-	found, stop, err := c.find(ctx)
+	found, stop, err := c.find(ctx, func(reader *replay.Reader) ([]replay.DeadLetter, error) {
+		letters, leftOut, err := reader.Redrivable(ctx, c.choice(), c.Force)
+		if errors.Is(err, replay.ErrQuarantined) {
+			err = fmt.Errorf("%w, or pass --force", err)
+		}
+		if n := len(leftOut); n > 0 && err == nil {
+			out.note("left out: %s that failed after three redrives, such as number %d; --force includes them", output.Count(n, "dead letter"), leftOut[0].Number)
+		}
+		return letters, err
+	})
 	if err != nil {
 		return err
 	}
@@ -242,7 +259,9 @@ func (c *discardCommand) Validate() error { return c.check(false) }
 
 // Run settles dead letters.
 func (c *discardCommand) Run(ctx context.Context, out *terminal) error {
-	found, stop, err := c.find(ctx)
+	found, stop, err := c.find(ctx, func(reader *replay.Reader) ([]replay.DeadLetter, error) {
+		return reader.OpenDeadLetters(ctx, c.choice())
+	})
 	if err != nil {
 		return err
 	}

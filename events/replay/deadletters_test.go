@@ -137,6 +137,49 @@ func TestAwaitReturnsOutcomesOfRedrive(t *testing.T) {
 	}
 }
 
+// After three redrives that failed, a redrive of all dead letters or of a cause leaves the event out, and so does a replay. Its number
+// and force include it.
+func TestRedriveLeavesOutWhatFailedOften(t *testing.T) {
+	t.Parallel()
+	c := newFailingShop(t, 2)
+	often := func(number uint64) {
+		for range 3 {
+			letters, _, err := c.Redrivable(t.Context(), replay.Selection{Numbers: []uint64{number}}, false)
+			if err != nil || len(letters) != 1 {
+				t.Fatalf("number %d: got %d dead letters (%v), want it however often it failed", number, len(letters), err)
+			}
+			redrive, err := c.Redrive(t.Context(), letters, events.Author{Actor: "key:ops", Reason: "again"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if after, err := c.Await(t.Context(), redrive, func(int) {}); err != nil || redrive.Waits(after[0]) {
+				t.Fatalf("got %+v (%v), want an outcome", after, err)
+			}
+		}
+	}
+	numbers := func(letters []replay.DeadLetter) (all []uint64) {
+		for _, d := range letters {
+			all = append(all, d.Number)
+		}
+		return all
+	}
+	often(1)
+	cause := c.open(t, replay.Selection{Numbers: []uint64{2}})[0].Fingerprint
+	for _, s := range []replay.Selection{{All: true}, {Fingerprint: cause}} {
+		letters, leftOut, err := c.Redrivable(t.Context(), s, false)
+		if diff := cmp.Diff([][]uint64{{2}, {1}}, [][]uint64{numbers(letters), numbers(leftOut)}); err != nil || diff != "" {
+			t.Errorf("%+v (%v): redriven and left out (-want +got):\n%s", s, err, diff)
+		}
+		if letters, leftOut, err := c.Redrivable(t.Context(), s, true); err != nil || len(letters) != 2 || len(leftOut) != 0 {
+			t.Errorf("%+v with force: got %d and %d left out (%v), want both", s, len(letters), len(leftOut), err)
+		}
+	}
+	often(2)
+	if letters, _, err := c.Redrivable(t.Context(), replay.Selection{All: true}, false); !errors.Is(err, replay.ErrQuarantined) || len(letters) > 0 {
+		t.Errorf("both failed often: got %d (%v), want ErrQuarantined", len(letters), err)
+	}
+}
+
 // A selection with an unknown or settled dead letter is an error that names it.
 func TestSelectionRefusesUnknownAndSettledDeadLetters(t *testing.T) {
 	t.Parallel()

@@ -143,7 +143,7 @@ type selected struct {
 
 // request requests the batches.
 func (d *drive) request(ctx context.Context) error {
-	left, err := d.quarantine(ctx, d.state.Requested.Force, d.state.sequence)
+	left, err := d.reader.quarantine(ctx, d.state.Requested.Force, d.state.sequence)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ type Lanes interface {
 // DefaultApprovalOver is the default of the setting APPROVAL_OVER.
 const DefaultApprovalOver = 1000
 
-// maxReplays is how often a lane is asked to handle an event again before replays leave the event out.
+// maxReplays is how often a lane is asked to handle an event again, in replays and redrives together, before both leave the event out.
 const maxReplays = 3
 
 var (
@@ -102,7 +102,7 @@ func (s *Replays) Plan(ctx context.Context, o ReplayOptions) (Plan, error) {
 	if plan.Rate == 0 {
 		plan.Rate = DefaultRate
 	}
-	quarantine, err := s.quarantine(ctx, o.Force, 0)
+	quarantine, err := s.reader.quarantine(ctx, o.Force, 0)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -242,42 +242,6 @@ func (s *Replays) eachSelected(ctx context.Context, selection events.ReplaySelec
 		}
 		return fn(m, lanes)
 	})
-}
-
-// handling is an event and a lane that handles it.
-type handling struct {
-	lane     string
-	sequence uint64
-}
-
-// quarantine counts how often each lane was asked to handle each event again.
-type quarantine map[handling]int
-
-// quarantine counts the requests in the log before a sequence, or all when it is 0. With force it counts none.
-func (s *Replays) quarantine(ctx context.Context, force bool, before uint64) (quarantine, error) {
-	counts := quarantine{}
-	if force {
-		return counts, nil
-	}
-	part := Range{Subjects: []string{events.PrefixReplay + "*"}}
-	if before > 0 {
-		part.To = before - 1
-	}
-	err := s.reader.Each(ctx, part, func(m Message) error {
-		e, err := m.Event()
-		lane, sequences := "", []uint64(nil)
-		switch p := e.Payload.(type) {
-		case events.RedeliveryRequested:
-			lane, sequences = p.Lane, p.Sequences
-		case events.ReplayBatchRequested:
-			lane, sequences = p.Lane, p.Sequences
-		}
-		for _, sequence := range sequences {
-			counts[handling{lane, sequence}]++
-		}
-		return ignoreUnreadable(err)
-	})
-	return counts, err
 }
 
 // ignoreUnreadable drops the error of a message that is no event: readers of the log pass over it.

@@ -151,7 +151,7 @@ func (r *Replay) answer(p events.Replayed) bool {
 
 // EachPlanned calls fn for what a plan hands to lanes, in the order of the log, some at a time. Dry runs use it.
 func (s *Replays) EachPlanned(ctx context.Context, plan Plan, page int, fn func([]worker.Delivery) error) error {
-	quarantine, err := s.quarantine(ctx, plan.Force, 0)
+	quarantine, err := s.reader.quarantine(ctx, plan.Force, 0)
 	if err != nil {
 		return err
 	}

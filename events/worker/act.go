@@ -47,14 +47,14 @@ type actResult struct {
 	err error
 }
 
-func newActLane(l *lane, a Actor, d *Dispatcher, open *openDeadLetters) *actLane {
+func newActLane(l *lane, a Actor, d *Dispatcher, open *openDeadLetters, pacer *pacer) *actLane {
 	if a.Concurrency == 0 {
 		a.Concurrency = 8
 	}
 	routes := actRoutesOf(a)
 	d.actors = append(d.actors, routes)
 	lane := &actLane{lane: l, routes: routes, concurrency: a.Concurrency, dispatcher: d, results: make(chan actResult, a.Concurrency),
-		replayer: newReplayer(l, open), opening: make(chan *opening)}
+		replayer: newReplayer(l, open, pacer), opening: make(chan *opening)}
 	lane.replayer.again, lane.replayer.end = lane.actAgain, lane.openAll
 	return lane
 }
@@ -173,7 +173,7 @@ func (a *actLane) take(ctx context.Context) (*act, error) {
 			continue
 		}
 		if b := a.batch(items[0]); b != nil {
-			a.replayer.add(b)
+			a.replayer.add(*a.replayer.requestOf(b))
 		}
 		if !a.routes.takes(items[0].Type()) || items[0].Voided() {
 			a.advance(a.taken)

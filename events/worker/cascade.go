@@ -60,11 +60,10 @@ func (p pending) count(j *job, n int) {
 
 // fill decides about as many jobs as fit into the transaction and its time, and returns how many. A job that fails leaves no
 // fact in it. A job that fails because the log is unavailable ends the round, with its error, so that the decisions before it
-// are kept. A redelivery ends it too, because its outcome must be stored before the next job begins, and so does a batch of a replay,
-// which begins after the jobs before it.
+// are kept. A request to handle events again ends it too, because it begins after the jobs before it.
 func (r *round) fill(ctx context.Context, jobs []*job) (int, error) {
 	for n, j := range jobs {
-		if j.redelivery != nil || j.batch != nil || n > 0 && time.Now().After(r.deadline) {
+		if j.request != nil || n > 0 && time.Now().After(r.deadline) {
 			return n, nil
 		}
 		mark := r.tx.Len()
@@ -83,8 +82,8 @@ func (r *round) fill(ctx context.Context, jobs []*job) (int, error) {
 	return len(jobs), nil
 }
 
-// dispatch decides about a job and its cascade. Every decision is made by dispatch: in a round of the loop, alone, in a redelivery
-// and in a dry run. own is the number of facts in the transaction before the cascade. After an error the transaction holds no
+// dispatch decides about a job and its cascade. Every decision is made by dispatch: in a round of the loop, alone, when
+// an event is handled again, and in a dry run. own is the number of facts in the transaction before the cascade. After an error the transaction holds no
 // fact of the job.
 func (r *round) dispatch(j *job) (own int, err error) {
 	mark := r.tx.Len()

@@ -219,7 +219,7 @@ func (d *decider) decide(ctx context.Context, jobs []*job) (left []*job) {
 	}
 	r := d.newRound(d.log.BeginCached(ctx), jobs)
 	n, err := r.fill(ctx, jobs)
-	if n == 0 && err == nil { // the first job is a redelivery, or with its cascade too large for one transaction
+	if n == 0 && err == nil { // the first job is a request, or with its cascade too large for one transaction
 		d.end(jobs[0], d.decideAlone(ctx, jobs[0]))
 		return withoutBlocked(jobs[1:])
 	}
@@ -297,10 +297,8 @@ func (d *decider) decideAlone(ctx context.Context, j *job) error {
 	case j.lane == nil:
 		j.err = errAlone
 		return nil
-	case j.redelivery != nil:
-		return d.redeliver(ctx, j)
-	case j.batch != nil:
-		j.lane.replayer.add(j.batch)
+	case j.request != nil:
+		j.lane.replayer.add(*j.request)
 		return nil
 	}
 	_, err := d.Dispatch(ctx, Delivery{Item: j.item, Lane: j.lane.name, Attempt: 1}, false)

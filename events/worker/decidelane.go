@@ -69,11 +69,8 @@ func (l *decideLane) fetch(ctx context.Context, end uint64) error {
 				delete(l.handled, item.Sequence)
 				continue
 			}
-			for _, redelivery := range l.redeliveries(item) {
-				l.jobs = append(l.jobs, &job{lane: l, redelivery: &redelivery})
-			}
-			if batch := l.batch(item); batch != nil {
-				l.jobs = append(l.jobs, &job{lane: l, batch: batch})
+			if r := l.requestIn(item); r != nil {
+				l.jobs = append(l.jobs, &job{lane: l, request: r})
 			}
 			if l.handles(item) {
 				l.jobs = append(l.jobs, &job{lane: l, item: item})
@@ -109,16 +106,33 @@ func (l *decideLane) handles(item *Item) bool {
 	return err == nil && routed
 }
 
-// decideAgain decides about an event of a replay, without a cascade: lanes decide about the facts when they read them. It runs
-// beside the loop.
-func (l *decideLane) decideAgain(ctx context.Context, b *batchAgain, item *Item) error {
+// requestIn returns what a message requests from the lane: a batch of a replay, or a redrive of dead letters; nil when it is no
+// request.
+func (l *decideLane) requestIn(item *Item) *request {
+	if b := l.batch(item); b != nil {
+		return l.replayer.requestOf(b)
+	}
+	if dead := l.redeliveries(item); len(dead) > 0 {
+		return &request{item.Sequence, func(ctx context.Context) error { return l.redrive(ctx, dead) }}
+	}
+	return nil
+}
+
+// decideBeside decides about an event beside the loop, in a transaction of its own and without a cascade: lanes decide about the facts
+// when they read them.
+func (l *decideLane) decideBeside(ctx context.Context, item *Item) (decided *eventlog.Tx, err error) {
 	j := &job{lane: l, item: item}
-	var decided *eventlog.Tx
-	err := l.domain.Do(ctx, func(tx *eventlog.Tx) error {
+	err = l.domain.Do(ctx, func(tx *eventlog.Tx) error {
 		decided = tx
 		_, err := (&round{tx: tx, pending: pending{}, alone: true}).dispatch(j)
 		return err
 	})
+	return decided, err
+}
+
+// decideAgain decides about an event of a replay.
+func (l *decideLane) decideAgain(ctx context.Context, b *batchAgain, item *Item) error {
+	decided, err := l.decideBeside(ctx, item)
 	if err != nil {
 		return err
 	}

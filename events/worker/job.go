@@ -10,12 +10,12 @@ import (
 	eventlog "tillstream/events/log"
 )
 
-// job is one decision of the loop: about an event of a lane, about a redelivery or a batch of a replay, or submitted by [decider.submitAndWait].
+// job is one decision of the loop: about an event of a lane, or submitted by [decider.submitAndWait]. A job of a lane may also be a
+// request to handle events again, which the loop passes on.
 type job struct {
-	lane       *decideLane // nil: submitted
-	item       *Item
-	redelivery *redelivery // instead of item
-	batch      *batchAgain // instead of item
+	lane    *decideLane // nil: submitted
+	item    *Item
+	request *request // instead of item
 
 	domain *eventlog.Log
 	decide func(*eventlog.Tx) error
@@ -32,11 +32,8 @@ var errAlone = errors.New("decide alone")
 
 // sequence is the position of the job in its lane.
 func (j *job) sequence() uint64 {
-	switch {
-	case j.redelivery != nil:
-		return j.redelivery.request
-	case j.batch != nil:
-		return j.batch.request.Sequence
+	if j.request != nil {
+		return j.request.sequence
 	}
 	return j.item.Sequence
 }

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 
 	"tillstream/events"
 	eventlog "tillstream/events/log"
@@ -23,6 +25,8 @@ import (
 //	it handles the event                                  the same; the dead letter is open
 //	it appends the outcome to the dead letter             the effect of the event; the dead letter is open
 //	it advances past the request                          the outcome, after which the event is not handled again
+//
+// A decide lane holds its position before the request meanwhile, as for a batch of a replay; see [replayer].
 //
 // A crash before the outcome makes the next holder handle the event again. Decisions are idempotent by state, and an act looks
 // for the effect of an earlier attempt before it repeats the call.
@@ -161,21 +165,59 @@ func (l *lane) recordOutcome(ctx context.Context, r redelivery, attempt int, cau
 	return appendToDeadLetter(ctx, l, r.sequence, e, dead.last)
 }
 
+// maxRedriving is how many dead letters a decide lane redrives at a time. Their decisions share commits.
+const maxRedriving = 16
+
+// redrive decides about the events of dead letters again, several at a time; those of one order one after another, as in the log. It
+// runs beside the loop, so no live event waits for it.
+func (l *decideLane) redrive(ctx context.Context, requested []redelivery) error {
+	byOrder := map[string][]redelivery{}
+	for _, r := range requested {
+		item, err := l.reader.get(ctx, r.sequence)
+		if err != nil && !errors.Is(err, eventlog.ErrNotFound) {
+			return err
+		}
+		order := fmt.Sprint(r.sequence) // alone, if it names no order
+		if err == nil {
+			if e, err := item.Envelope(); err == nil && e.CorrelationID != "" {
+				order = e.CorrelationID
+			}
+		}
+		byOrder[order] = append(byOrder[order], r)
+	}
+	redriving, ctx := errgroup.WithContext(ctx)
+	redriving.SetLimit(maxRedriving)
+	for _, all := range byOrder {
+		slices.SortFunc(all, func(x, y redelivery) int { return cmp.Compare(x.sequence, y.sequence) })
+		redriving.Go(func() error {
+			for _, r := range all {
+				if err := l.redeliver(ctx, r); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return redriving.Wait()
+}
+
 // redeliver decides about an event again and records the outcome.
-func (d *decider) redeliver(ctx context.Context, j *job) error {
-	l := j.lane.lane
-	dead, err := l.openDeadLetter(ctx, *j.redelivery)
+func (l *decideLane) redeliver(ctx context.Context, r redelivery) error {
+	dead, err := l.openDeadLetter(ctx, r)
 	if err != nil || dead == nil {
 		return err
 	}
-	item, err := d.reader.get(ctx, j.redelivery.sequence)
-	if err == nil {
-		_, err = d.Dispatch(ctx, Delivery{Item: item, Lane: l.name, Attempt: dead.Attempt + 1}, false)
+	item, err := l.reader.get(ctx, r.sequence)
+	switch {
+	case err == nil && item.Voided():
+		err = DeadLetter(voided(item))
+	case err == nil:
+		_, err = l.decideBeside(ctx, item)
 	}
-	if err != nil && IsInfrastructure(err) {
+	if err != nil && (IsInfrastructure(err) || ctx.Err() != nil) {
 		return err
 	}
-	return l.recordOutcome(ctx, *j.redelivery, dead.Attempt+1, err)
+	return l.recordOutcome(ctx, r, dead.Attempt+1, err)
 }
 
 // takeRedelivery opens an act for the next event of the request; nil when there is nothing to do for that event. The lane

@@ -28,18 +28,26 @@ import (
 // Decisions are idempotent by state and acts that were made are not opened, so a batch that is handled twice has one effect. The
 // counts of an outcome are then those of the second time.
 //
-// A lane replays batches in a goroutine of its own, so that no live event waits for one. A decision is made in a transaction of
-// its own, and the events that it appends lead to further decisions when lanes read them.
+// A lane replays batches in a goroutine of its own, so that no live event waits for one; see also [pacer]. A decision is made in a transaction of
+// its own, and the events that it appends lead to further decisions when lanes read them. The dead letters of a decide lane are
+// redriven there too.
 
-// replayer handles the batches that one lane is to replay, one after another.
+// request is what operators requested from a lane: to handle some events again.
+type request struct {
+	sequence uint64                          // of its event
+	run      func(ctx context.Context) error // repeated after an error: a log that is unavailable
+}
+
+// replayer carries out the requests to one lane, one after another.
 type replayer struct {
 	lane  *lane
 	open  *openDeadLetters
+	pacer *pacer                                                     // of all lanes of the process
 	again func(ctx context.Context, b *batchAgain, item *Item) error // handles one event
 	end   func(ctx context.Context, b *batchAgain) error             // runs before the outcome is appended
 
 	mu      sync.Mutex
-	waiting []*batchAgain
+	waiting []request
 	arrived chan struct{} // holds one
 }
 
@@ -52,8 +60,8 @@ type batchAgain struct {
 	acts    []*Item // to be opened
 }
 
-func newReplayer(l *lane, open *openDeadLetters) *replayer {
-	return &replayer{lane: l, open: open, arrived: make(chan struct{}, 1), end: func(context.Context, *batchAgain) error { return nil }}
+func newReplayer(l *lane, open *openDeadLetters, pacer *pacer) *replayer {
+	return &replayer{lane: l, open: open, pacer: pacer, arrived: make(chan struct{}, 1), end: func(context.Context, *batchAgain) error { return nil }}
 }
 
 var replayRequested = events.ReplayBatchRequested{}.EventType()
@@ -72,11 +80,16 @@ func (l *lane) batch(item *Item) *batchAgain {
 	return &batchAgain{ReplayBatchRequested: request, request: e}
 }
 
-// add takes a batch. The lane's position stays before its request until the outcome is stored.
-func (p *replayer) add(b *batchAgain) {
-	p.lane.hold(b.request.Sequence)
+// requestOf returns the request to handle a batch.
+func (p *replayer) requestOf(b *batchAgain) *request {
+	return &request{b.request.Sequence, func(ctx context.Context) error { return p.replay(ctx, b) }}
+}
+
+// add takes a request. The lane's position stays before it until the outcome is stored.
+func (p *replayer) add(r request) {
+	p.lane.hold(r.sequence)
 	p.mu.Lock()
-	p.waiting = append(p.waiting, b)
+	p.waiting = append(p.waiting, r)
 	p.mu.Unlock()
 	select {
 	case p.arrived <- struct{}{}:
@@ -84,15 +97,15 @@ func (p *replayer) add(b *batchAgain) {
 	}
 }
 
-// next waits for a batch; nil when ctx ended.
-func (p *replayer) next(ctx context.Context) *batchAgain {
+// next waits for a request. It reports false when ctx ended.
+func (p *replayer) next(ctx context.Context) (request, bool) {
 	for ctx.Err() == nil {
 		p.mu.Lock()
 		if len(p.waiting) > 0 {
-			b := p.waiting[0]
+			r := p.waiting[0]
 			p.waiting = p.waiting[1:]
 			p.mu.Unlock()
-			return b
+			return r, true
 		}
 		p.mu.Unlock()
 		select {
@@ -100,17 +113,17 @@ func (p *replayer) next(ctx context.Context) *batchAgain {
 		case <-p.arrived:
 		}
 	}
-	return nil
+	return request{}, false
 }
 
-// run replays batches until ctx ends. A batch that meets an unavailable log is continued later.
+// run carries out requests until ctx ends. One that meets an unavailable log is continued later.
 func (p *replayer) run(ctx context.Context) {
-	for b := p.next(ctx); b != nil; b = p.next(ctx) {
-		done := retry(ctx, doubling(blockInitial, blockMaximum), func() error { return p.replay(ctx, b) }, func(err error) {
-			p.lane.log.Logger().Warn("replay waits", "lane", p.lane.name, "request", b.request.Sequence, "error", err)
+	for r, ok := p.next(ctx); ok; r, ok = p.next(ctx) {
+		done := retry(ctx, doubling(blockInitial, blockMaximum), func() error { return r.run(ctx) }, func(err error) {
+			p.lane.log.Logger().Warn("replay waits", "lane", p.lane.name, "request", r.sequence, "error", err)
 		})
 		if done {
-			p.lane.release(b.request.Sequence)
+			p.lane.release(r.sequence)
 		}
 	}
 	p.mu.Lock()
@@ -126,7 +139,7 @@ func (p *replayer) replay(ctx context.Context, b *batchAgain) error {
 		}
 	}
 	for ; b.next < len(b.Sequences); b.next++ {
-		if err := p.handle(ctx, b, b.Sequences[b.next]); err != nil {
+		if err := p.pacer.do(ctx, func() error { return p.handle(ctx, b, b.Sequences[b.next]) }); err != nil {
 			return err
 		}
 	}

@@ -60,6 +60,7 @@ type Worker struct {
 	decider     *decider
 	leases      *leases
 	deadLetters *openDeadLetters
+	pacer       *pacer
 	verifier    *verifier
 
 	lanes    []*lane
@@ -86,7 +87,7 @@ func New(ctx context.Context, l *eventlog.Log, config Config) (*Worker, error) {
 		return nil, err
 	}
 	w := &Worker{log: l, config: config, reader: r, decider: newDecider(l, r), leases: newLeases(l, config.Holder),
-		deadLetters: &openDeadLetters{log: l}}
+		deadLetters: &openDeadLetters{log: l}, pacer: newPacer()}
 	r.missing, r.observe = config.Missing, w.applyControl
 	end, err := l.End(ctx, 0)
 	if err != nil {
@@ -107,12 +108,12 @@ func New(ctx context.Context, l *eventlog.Log, config Config) (*Worker, error) {
 func (w *Worker) addDomain(d Domain, end uint64) {
 	if len(d.Routes) > 0 {
 		lane := newDecideLane(w.addLane(d.Name, KindDecide), d.Log, d.Routes)
-		lane.replayer = newReplayer(lane.lane, w.deadLetters)
+		lane.replayer = newReplayer(lane.lane, w.deadLetters, w.pacer)
 		lane.replayer.again = lane.decideAgain
 		w.decider.decides = append(w.decider.decides, lane)
 	}
 	for _, a := range d.Actors {
-		lane := newActLane(w.addLane(a.Name, KindAct), a, w.decider.Dispatcher, w.deadLetters)
+		lane := newActLane(w.addLane(a.Name, KindAct), a, w.decider.Dispatcher, w.deadLetters, w.pacer)
 		w.runners = append(w.runners, runner{lane.lane, lane.run})
 	}
 	for _, t := range d.Timers {

@@ -92,8 +92,8 @@ func (c *console) showLetterDryRun(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	letters, err := c.Log.OpenDeadLetters(r.Context(), choice.selection())
-	if errors.Is(err, replay.ErrSettled) {
+	letters, _, err := c.Log.Redrivable(r.Context(), choice.selection(), false)
+	if errors.Is(err, replay.ErrSettled) || errors.Is(err, replay.ErrQuarantined) {
 		return fmt.Errorf("%w: %w", errInvalid, err)
 	}
 	if err != nil {
@@ -132,18 +132,13 @@ func (c *console) dryRunLetter(r *http.Request, d replay.DeadLetter, data *lette
 	return nil
 }
 
-// chosenLetters returns the open dead letters that a form has chosen.
-func (c *console) chosenLetters(r *http.Request) ([]replay.DeadLetter, error) {
-	choice, err := choiceOf(r.PostForm)
-	if err != nil {
-		return nil, err
-	}
-	return c.Log.OpenDeadLetters(r.Context(), choice.selection())
-}
-
 // redriveLetters requests that lanes handle dead letters again. The next page shows the progress.
 func (c *console) redriveLetters(r *http.Request, author events.Author) (outcome, error) {
-	letters, err := c.chosenLetters(r)
+	choice, err := choiceOf(r.PostForm)
+	if err != nil {
+		return outcome{}, err
+	}
+	letters, leftOut, err := c.Log.Redrivable(r.Context(), choice.selection(), false)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -155,12 +150,20 @@ func (c *console) redriveLetters(r *http.Request, author events.Author) (outcome
 	if err != nil {
 		return outcome{}, err
 	}
-	return outcome{Text: fmt.Sprintf("Requested: %s.", plural(len(letters), "dead letter")), Event: state.Sequence, To: "/ops/deadletters/redrives/" + redrive.ID}, nil
+	text := fmt.Sprintf("Requested: %s.", plural(len(letters), "dead letter"))
+	if n := len(leftOut); n > 0 {
+		text += fmt.Sprintf(" Left out: %s handled again three times already; redrive each by itself.", plural(n, "dead letter"))
+	}
+	return outcome{Text: text, Event: state.Sequence, To: "/ops/deadletters/redrives/" + redrive.ID}, nil
 }
 
 // discardLetters settles dead letters without handling their events.
 func (c *console) discardLetters(r *http.Request, author events.Author) (outcome, error) {
-	letters, err := c.chosenLetters(r)
+	choice, err := choiceOf(r.PostForm)
+	if err != nil {
+		return outcome{}, err
+	}
+	letters, err := c.Log.OpenDeadLetters(r.Context(), choice.selection())
 	if err != nil {
 		return outcome{}, err
 	}

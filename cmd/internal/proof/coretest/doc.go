@@ -9,7 +9,8 @@
 //	shop.Verify(t)                                    checks the invariants, from the log alone
 //
 // The life of an order: placed ─► stock reserved ─► awaiting payment ─► payment intent ─► the shopper pays, Stripe posts a
-// webhook ─► authorized ─► accepted ─► captured ─► confirmed ─► stock committed, mail queued. The mail is not sent.
+// webhook ─► authorized ─► accepted ─► captured ─► confirmed ─► stock committed, mail queued. The mail is sent only with
+// [Config.Mail].
 //
 // The tests run the core with several replicas, with redelivered, reordered and delayed events, and with wrong clocks. A model of
 // the shop in memory, with the real decisions, is tested with random histories. BenchmarkSaga measures the speed of the core.

@@ -108,7 +108,7 @@ var (
 func (m *model) place(t *rapid.T) {
 	id, lines := anOrder.Draw(t, "order"), []events.ReservedLine{Line("A", 1), Line("B", 2)}
 	lines = lines[rapid.IntRange(0, 1).Draw(t, "from"):]
-	placed, err := orders.Price(id, orders.Placement{Customer: customer, ShipTo: home, Lines: lines}, "same", price, orders.Terms{HoldFor: 30 * time.Minute}, m.now)
+	placed, err := orders.Price(id, orders.Placement{Customer: customer(id), ShipTo: home, Lines: lines}, "same", price, orders.Terms{HoldFor: 30 * time.Minute}, m.now)
 	m.must(nil, err)
 	m.store(events.Event{}, about(events.PrefixOrder, id, m.must(m.orders[id].Place(placed))))
 }

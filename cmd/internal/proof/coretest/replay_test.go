@@ -13,8 +13,14 @@ import (
 // shopWithHistory opens a shop whose n orders are final: confirmed, out of stock, cancelled or expired.
 func shopWithHistory(t *testing.T, n int, separate bool) *coretest.Shop {
 	t.Helper()
+	return withHistory(t, n, coretest.Config{Separate: separate})
+}
+
+func withHistory(t *testing.T, n int, config coretest.Config) *coretest.Shop {
+	t.Helper()
 	c := &clock{}
-	shop := coretest.Open(t, coretest.Config{Now: c.now, Separate: separate})
+	config.Now = c.now
+	shop := coretest.Open(t, config)
 	shop.Stock(t, "LAMP", int64(n-n/10))
 	stop := shop.Run(t)
 	var ids []string

@@ -14,7 +14,7 @@ type domain interface {
 	Worker() worker.Domain
 }
 
-// mailLane is not run: mail stays queued.
+// mailLane is run only with [Config.Mail]: otherwise mail stays queued.
 const mailLane = "notifications.mail"
 
 // Replica is one process of a shop, which runs one or more domains.
@@ -44,7 +44,7 @@ func (s *Shop) replica(t testing.TB, l *eventlog.Log, names ...string) *Replica 
 			t.Fatal(err)
 		}
 		lanes := d.Worker()
-		lanes.Actors = slices.DeleteFunc(lanes.Actors, func(a worker.Actor) bool { return a.Name == mailLane })
+		lanes.Actors = slices.DeleteFunc(lanes.Actors, func(a worker.Actor) bool { return a.Name == mailLane && s.Inbox == nil })
 		lanes.Periodics = nil // they read projections, which need a database
 		r.Config.Domains = append(r.Config.Domains, lanes)
 	}

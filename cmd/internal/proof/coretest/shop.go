@@ -17,6 +17,7 @@ import (
 	"tillstream/events/log/logtest"
 	"tillstream/inventory"
 	"tillstream/notifications"
+	"tillstream/notifications/inbox"
 	"tillstream/orders"
 	"tillstream/payments"
 )
@@ -27,6 +28,7 @@ type Config struct {
 	Calls    int                      // concurrent calls to Stripe; default 32
 	HoldFor  time.Duration            // how long stock is reserved for an unpaid order; default 30 min
 	Now      func() time.Time         // clock of every domain; default time.Now
+	Mail     bool                     // send mails to Shop.Inbox; default: they stay queued
 	AutoPay  bool                     // shoppers pay as soon as there is an intent; default: they pay when the test calls Stripe.Pay
 	Skew     map[string]time.Duration // offset of the clock of a domain; default: none
 }
@@ -36,6 +38,7 @@ type Shop struct {
 	Stripe *Stripe
 	Server *embedded.NATS
 	Log    *eventlog.Log // of the process that places orders
+	Inbox  *inbox.Inbox  // nil without Config.Mail
 
 	config  Config
 	logs    map[string]*eventlog.Log // by domain, or one under "shop" for all domains
@@ -57,6 +60,12 @@ func Open(t testing.TB, config Config) *Shop {
 		t.Fatal(err)
 	}
 	s := &Shop{Server: logtest.Server(t), config: config, logs: map[string]*eventlog.Log{}, access: auth.Access{Tokens: tokens}}
+	if config.Mail {
+		if s.Inbox, err = inbox.Start(inbox.Config{Logger: slog.New(slog.DiscardHandler)}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Inbox.Stop)
+	}
 	if config.Separate {
 		for _, name := range Domains {
 			s.logs[name] = s.openLog(t, name)
@@ -107,13 +116,23 @@ func (s *Shop) build(name string, l *eventlog.Log) (domain, error) {
 			SecretKey: "sk_test_saga", PublishableKey: "pk_test_saga", WebhookSecret: "whsec_saga"})
 	case "notifications":
 		return notifications.New(notifications.Config{Access: s.access, Log: l, Logger: l.Logger(),
-			From: "Tillstream <shop@example.com>", PublicURL: "http://127.0.0.1", SMTPURL: "smtp://127.0.0.1:1"})
+			From: "Tillstream <shop@example.com>", PublicURL: "http://127.0.0.1", SMTPURL: s.smtp()})
 	}
 	return nil, fmt.Errorf("unknown domain %q", name)
 }
 
-// customer places every order.
-var customer = events.Customer{Email: "ada@example.com", Name: "Ada Lovelace", Locale: "en"}
+// smtp is the address of the mail server. Without [Config.Mail] it is never dialled.
+func (s *Shop) smtp() string {
+	if s.Inbox == nil {
+		return "smtp://127.0.0.1:1"
+	}
+	return "smtp://" + s.Inbox.Addr() + "?tls=none"
+}
+
+// customer places an order. Each has an address of its own, because the mails to one address are limited.
+func customer(order string) events.Customer {
+	return events.Customer{Email: order + "@example.com", Name: "Ada Lovelace", Locale: "en"}
+}
 
 var home = events.Address{Line1: "12 Analytical Row", City: "London", PostalCode: "W1J 7NT", Country: "GB"}
 
@@ -129,7 +148,7 @@ func price(sku string) (orders.Priced, bool) {
 
 // Place places an order unless it exists, as the handler of POST /api/orders does.
 func (s *Shop) Place(ctx context.Context, id string, lines ...events.ReservedLine) error {
-	placement := orders.Placement{Customer: customer, ShipTo: home, Lines: lines}
+	placement := orders.Placement{Customer: customer(id), ShipTo: home, Lines: lines}
 	hash, err := placement.Hash()
 	if err != nil {
 		return err

@@ -109,6 +109,20 @@ func (s *Stripe) Intent(orderID string) (payments.Intent, bool) {
 	return in, known
 }
 
+// Money returns what was received and refunded, by the id of the intent or of the refund, in minor units.
+func (s *Stripe) Money() map[string]int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	money := map[string]int64{}
+	for id, in := range s.intents {
+		money[id] = in.Received
+	}
+	for id, r := range s.refunds {
+		money[id] = -r.Amount.Amount
+	}
+	return money
+}
+
 func (s *Stripe) change(id string, edit func(*payments.Intent)) (payments.Intent, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -21,12 +21,19 @@ const triggerTime = 75 * time.Second
 func runRound(t *testing.T, c *crowd, where site) {
 	began := time.Now()
 	before := len(c.shoppers)
-	victim := c.trigger(t, where)
+	var again *replayed
+	if passesReplay(where) {
+		again = c.requestReplay(t)
+	}
+	victim := c.trigger(t, where, again)
 	if victim == nil {
 		t.Errorf("%s: not reached in %s", where, triggerTime)
 		return
 	}
 	c.deployment.recoverSlot(t, victim, where)
+	if again != nil {
+		again.finish(t, c, where)
+	}
 	c.waitFor(t, payers(c.shoppers[before:]))
 	c.waitFor(t, []*shopper{c.add(pays)}) // the shop serves new shoppers
 	c.deployment.checkAlive(t)
@@ -34,11 +41,15 @@ func runRound(t *testing.T, c *crowd, where site) {
 	t.Logf("%s: %s; recovered in %s with %d shoppers", where, victim.child.Name, time.Since(began).Round(100*time.Millisecond), len(c.shoppers)-before)
 }
 
-// trigger arms a failpoint and adds shoppers until a process reaches it. It returns its slot, or nil.
-func (c *crowd) trigger(t *testing.T, where site) *slot {
+// trigger arms a failpoint, begins the replay if there is one, and adds shoppers until a process reaches the failpoint. It returns its
+// slot, or nil.
+func (c *crowd) trigger(t *testing.T, where site, again *replayed) *slot {
 	t.Helper()
 	var victim *slot
 	c.deployment.arm(t, where)
+	if again != nil {
+		again.begin(t, c)
+	}
 	c.addUntil(func() bool {
 		victim = c.deployment.triggered(t)
 		return victim != nil

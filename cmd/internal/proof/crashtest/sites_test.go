@@ -42,7 +42,7 @@ var places = map[string][]string{
 	"archive.written":        {"archive"},
 	"checkpoint.before_save": lanes(), "checkpoint.saved": lanes(),
 	"periodic.begun": sweeps, "periodic.done": sweeps,
-	"replay.handled": nil, "replay.answered": nil, // no order passes them; events/worker tests the crashes of a replay
+	"replay.handled": replaying, "replay.answered": replaying,
 }
 
 // The lanes of the shop by kind, and its periodic jobs. Decide lanes are named like their workers.
@@ -52,6 +52,7 @@ var (
 	batches     = append([]string{"archive"}, projections...)
 	timers      = []string{"orders.timers"}
 	sweeps      = []string{"orders-expiry-sweep", "payments-reconcile"}
+	replaying   = slices.Concat(workers, actors) // the lanes that handle events again
 )
 
 func lanes() []string { return slices.Concat(workers, actors, batches, timers) }
@@ -63,8 +64,10 @@ var programs = map[string][]string{
 	"decide.fetched":   workers, "decide.decided": workers, "decide.committed": workers,
 }
 
-// rare are the failpoints and places that an order passes only when it expires, so only the first pass is used.
-var rare = []string{"orders-expiry-sweep", "payments-reconcile", "payments.before_cancel", "payments.after_cancel", "timers.fired"}
+// rare are the failpoints and places that an order passes only when it expires, or a lane once in a replay, so only the first pass is
+// used.
+var rare = []string{"orders-expiry-sweep", "payments-reconcile", "payments.before_cancel", "payments.after_cancel", "timers.fired",
+	"replay.handled", "replay.answered"}
 
 // sites returns all failpoints in all places of a kind of deployment.
 func sites(kind string) (all []site) {

@@ -34,6 +34,8 @@ type Report struct {
 
 	// UnderAttack is what attackers did during the run; absent without --attack.
 	UnderAttack *UnderAttack `json:"attack,omitempty"`
+	// Redelivery is what a replay has done during the run; absent without --redeliver.
+	Redelivery *Redelivery `json:"redelivery,omitempty"`
 
 	first map[Kind]error
 }
@@ -100,6 +102,7 @@ func (r Report) WriteText(w io.Writer) error {
 	}
 	r.writeInjected(&p)
 	r.UnderAttack.write(&p, r)
+	r.Redelivery.write(&p, r)
 	r.writeCPU(&p)
 	r.Verify.write(&p)
 	return p.err

@@ -1,10 +1,6 @@
 package loadgen
 
-import (
-	"fmt"
-
-	"tillstream/cmd/internal/proof/attack"
-)
+import "tillstream/cmd/internal/proof/attack"
 
 // UnderAttack compares the purchases during an attack with those before it.
 type UnderAttack struct {
@@ -25,14 +21,7 @@ const noise = 250
 // before.
 func NewUnderAttack(before, during Report, attacks attack.Report, slowdown float64) *UnderAttack {
 	u := &UnderAttack{Before: before, Attacks: attacks, Broken: attacks.Broken(), slowdown: slowdown}
-	if rate := during.success(); rate < leastSuccess {
-		u.Broken = append(u.Broken, fmt.Sprintf("%.2f %% of the shoppers could buy, want %.1f %%", 100*rate, 100*leastSuccess))
-	}
-	for what, p99 := range map[string][2]float64{"placing": {before.PlaceMS.P99, during.PlaceMS.P99}, "placed to confirmed": {before.ConfirmMS.P99, during.ConfirmMS.P99}} {
-		if limit := u.limit(p99[0]); p99[1] > limit {
-			u.Broken = append(u.Broken, fmt.Sprintf("%s: p99 was %.1f ms, want at most %.1f ms", what, p99[1], limit))
-		}
-	}
+	u.Broken = append(u.Broken, tooSlow(before, during, u.limit)...)
 	return u
 }
 
@@ -57,14 +46,7 @@ func (u *UnderAttack) write(p *printer, during Report) {
 	if u == nil {
 		return
 	}
-	p.line("%-18s %14s %14s %14s", "shoppers", "before", "under attack", "limit")
-	p.line("%-18s %12.2f %% %12.2f %% %12.2f %%", "could buy", 100*u.Before.success(), 100*during.success(), 100*leastSuccess)
-	for _, p99 := range []struct {
-		name           string
-		before, during float64
-	}{{"placing, p99", u.Before.PlaceMS.P99, during.PlaceMS.P99}, {"to confirmed, p99", u.Before.ConfirmMS.P99, during.ConfirmMS.P99}} {
-		p.line("%-18s %11.1f ms %11.1f ms %11.1f ms", p99.name, p99.before, p99.during, u.limit(p99.before))
-	}
+	p.writeSlowdown(u.Before, during, "under attack", u.limit)
 	if p.err == nil {
 		p.err = u.Attacks.WriteText(p.w)
 	}

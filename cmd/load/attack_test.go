@@ -27,24 +27,7 @@ func TestAttack(t *testing.T) {
 	}
 	k := newKilledShop(t)
 	k.open(t)
-	written := filepath.Join(t.TempDir(), "report.json")
-	c, err := parse(t, "--shop", k.ready(), "--attack", "--seed", setting(t, "ATTACK_SEED", "1"), "--orders", "60", "--max-slowdown", "10000", "--json", written)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out bytes.Buffer
-	if err := c.run(t.Context(), &out, t.Output()); err != nil {
-		t.Errorf("%v\n%s", err, out.Bytes())
-	}
-	t.Logf("%s", out.Bytes())
-	var report loadgen.Report
-	data, err := os.ReadFile(written)
-	if err == nil {
-		err = json.Unmarshal(data, &report)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	report, data := runAndReport(t, "--shop", k.ready(), "--attack", "--seed", setting(t, "ATTACK_SEED", "1"), "--orders", "60", "--max-slowdown", "10000")
 	if report.Verify == nil || !report.Verify.OK || report.UnderAttack == nil || len(report.UnderAttack.Attacks) < 10 {
 		t.Fatalf("got report %s, want a verified one of at least 10 attacks", data)
 	}
@@ -54,6 +37,28 @@ func TestAttack(t *testing.T) {
 		}
 	}
 	proc.Check(t, k.shop.Stop(30*time.Second))
+}
+
+// runAndReport runs load with flags, which must succeed, and returns the report of --json, also as it was written.
+func runAndReport(t *testing.T, flags ...string) (report loadgen.Report, data []byte) {
+	t.Helper()
+	written := filepath.Join(t.TempDir(), "report.json")
+	c, err := parse(t, append(flags, "--json", written)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := c.run(t.Context(), &out, t.Output()); err != nil {
+		t.Errorf("%v\n%s", err, out.Bytes())
+	}
+	t.Logf("%s", out.Bytes())
+	if data, err = os.ReadFile(written); err == nil {
+		err = json.Unmarshal(data, &report)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report, data
 }
 
 func TestAttackFlagsAreChecked(t *testing.T) {

@@ -3,15 +3,10 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"tillstream/cmd/internal/proof/loadgen"
 	"tillstream/cmd/internal/proof/proc"
 )
 
@@ -24,24 +19,7 @@ func TestRedeliver(t *testing.T) {
 	}
 	k := newKilledShop(t)
 	k.open(t)
-	written := filepath.Join(t.TempDir(), "report.json")
-	c, err := parse(t, "--shop", k.ready(), "--redeliver", "--orders", "20", "--replay-rate", "2000", "--max-slowdown", "10000", "--json", written)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out bytes.Buffer
-	if err := c.run(t.Context(), &out, t.Output()); err != nil {
-		t.Errorf("%v\n%s", err, out.Bytes())
-	}
-	t.Logf("%s", out.Bytes())
-	var report loadgen.Report
-	data, err := os.ReadFile(written)
-	if err == nil {
-		err = json.Unmarshal(data, &report)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	report, data := runAndReport(t, "--shop", k.ready(), "--redeliver", "--orders", "20", "--replay-rate", "2000", "--max-slowdown", "10000")
 	r := report.Redelivery
 	if r == nil || len(r.Broken) > 0 || report.Verify == nil || !report.Verify.OK {
 		t.Fatalf("got report %s, want a verified one of a redelivery that changed nothing", data)

@@ -46,7 +46,7 @@ func answer(t testing.TB, l *eventlog.Log, lane string, request uint64) events.R
 	return p.ReplayCounts
 }
 
-// A process ends after it has handled a batch and before the outcome is stored. The next holder handles the batch again, with one
+// Row 56 of the fault matrix: a process ends after it has handled a batch and before the outcome is stored. The next holder handles the batch again, with one
 // effect, and a third one finds the outcome. Live events do not wait for the batch meanwhile.
 func TestSuccessorHandlesABatchWithoutOutcome(t *testing.T) {
 	t.Parallel()

@@ -32,7 +32,7 @@ var openers = map[string]func(*testing.T) *deployment{
 }
 
 // Processes are killed and suspended at every failpoint; without -sweep.all at a few that the seed chooses. Rows of the fault
-// matrix about particular failpoints have tests of their own, which always run.
+// matrix about particular failpoints have tests of their own, which always run. The failpoints of a replay are Row 56 of the fault matrix.
 func TestSweep(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills and suspends dozens of processes")

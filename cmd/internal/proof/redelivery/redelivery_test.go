@@ -14,7 +14,7 @@ import (
 
 var histories = eventlog.Entity[int]{Prefix: events.PrefixOrder, Apply: func(n int, _ events.Event) (int, error) { return n + 1, nil }}
 
-// Events of a new order change nothing that was there before. An event of an earlier order does, and is named.
+// Row 56 of the fault matrix: events of a new order change nothing that was there before. An event of an earlier order does, and is named.
 func TestOnlyEventsOfEarlierOrdersAreAChange(t *testing.T) {
 	t.Parallel()
 	server := logtest.Server(t)

@@ -26,15 +26,10 @@ Examples:
 
 // Run cancels one order.
 func (c *cancelCommand) Run(ctx context.Context, out *terminal) error {
-	api, err := newStaffAPI(c.Target)
+	api, id, err := staffAPIOfOrder(ctx, c.Target, c.Order, out)
 	if err != nil {
 		return err
 	}
-	_, id, stop, err := openOrder(ctx, c.Target, c.Order, out)
-	if err != nil {
-		return err
-	}
-	defer stop()
 	var order map[string]any
 	if err := api.call(ctx, http.MethodPost, "/ops/api/orders/"+url.PathEscape(id)+"/cancel", map[string]string{"reason": c.Reason}, &order); err != nil {
 		return err

@@ -31,15 +31,10 @@ Examples:
 
 // Run shows mails.
 func (c *mailCommand) Run(ctx context.Context, out *terminal) error {
-	api, err := newStaffAPI(c.Target)
+	api, id, err := staffAPIOfOrder(ctx, c.Target, c.Order, out)
 	if err != nil {
 		return err
 	}
-	_, id, stop, err := openOrder(ctx, c.Target, c.Order, out)
-	if err != nil {
-		return err
-	}
-	defer stop()
 	path := "/ops/api/notifications/" + url.PathEscape(id)
 	var known notifications.Notification
 	if err := api.call(ctx, http.MethodGet, path, nil, &known); err != nil {

@@ -22,7 +22,7 @@ func TestRedriveAndDiscardNeedASelectionAndAReason(t *testing.T) {
 		"discard --all":                                   "pass --reason TEXT",
 		"redrive 1 --reason= --nats nats://127.0.0.1:1":   "pass --reason TEXT",
 		"redrive 1 --reason x --wait=-1s":                 "--wait -1s",
-		"redrive one --reason x":                          "see ops --help",
+		"redrive one --reason x":                          "see ops deadletters redrive --help",
 		"list --state lost":                               "open",
 		"redrive 1 --dry-run --nats nats://127.0.0.1:1":   "is it running?",
 		"discard 1 --reason x --nats nats://127.0.0.1:1":  "is it running?",

@@ -37,6 +37,20 @@ func newStaffAPI(flags target.Target) (*staffAPI, error) {
 	return &staffAPI{origin: shop.Ops, key: shop.OpsKey, client: &http.Client{Timeout: time.Minute}}, nil
 }
 
+// staffAPIOfOrder returns a client for the shop that the flags name, and the id of an order in it.
+func staffAPIOfOrder(ctx context.Context, flags target.Target, order string, out *terminal) (*staffAPI, string, error) {
+	api, err := newStaffAPI(flags)
+	if err != nil {
+		return nil, "", err
+	}
+	_, id, stop, err := openOrder(ctx, flags, order, out)
+	if err != nil {
+		return nil, "", err
+	}
+	stop()
+	return api, id, nil
+}
+
 // call sends a request, with a body unless it is nil, and decodes the response into result.
 func (s *staffAPI) call(ctx context.Context, method, path string, body, result any) error {
 	var content io.Reader

@@ -14,9 +14,12 @@ func ParseWhen(text string, now time.Time) (time.Time, error) {
 	if strings.TrimSpace(text) == "" {
 		return time.Time{}, nil
 	}
-	if ago, err := parseDuration(strings.TrimSpace(text)); err == nil && ago >= 0 {
+	ago, notDuration := parseDuration(strings.TrimSpace(text))
+	at, isTime := parseTime(text, now)
+	switch {
+	case notDuration == nil && ago >= 0:
 		return now.Add(-ago), nil
-	} else if at, ok := parseTime(text, now); ok && err != nil {
+	case notDuration != nil && isTime:
 		return at, nil
 	}
 	return time.Time{}, fmt.Errorf("%.40q is not a time: want 2026-11-30, 2026-11-30 14:05, \"yesterday 14:05\", 2026-11-30T14:05:00Z or a duration such as 90m", text)

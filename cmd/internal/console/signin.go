@@ -46,8 +46,8 @@ func (c *console) signIn(w http.ResponseWriter, r *http.Request) {
 		token, expires, err = c.Staff.SignIn(r.Context(), form.Name, r.PostForm.Get("password"), r.PostForm.Get("code"), via(r))
 	}
 	if err != nil {
-		status := 0
-		status, form.Problem = c.refusal(w, r, err)
+		status, problem := c.refusal(w, r, err)
+		form.Problem = problem
 		c.showForm(w, r, status, form)
 		return
 	}

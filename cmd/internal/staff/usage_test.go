@@ -42,8 +42,10 @@ func TestLastUseOfAKeyIsRecordedOnceAnHour(t *testing.T) {
 	used := func(p *process, at time.Time, want time.Time) {
 		t.Helper()
 		p.clock.at = at
-		if !p.knows(key) || !p.knows(key) || p.knows(KeyPrefix+"GUESSED") {
-			t.Fatal("the key is not known, or a guessed one is")
+		for range 2 { // the second use within the step is not written
+			if !p.knows(key) || p.knows(KeyPrefix+"GUESSED") {
+				t.Fatal("the key is not known, or a guessed one is")
+			}
 		}
 		waitFor(t, "the use is recorded", func() bool { return here.lastUses(t)["till"].Equal(want) })
 	}

@@ -14,6 +14,7 @@ import (
 // the documents of the projections that existed before have the same hash, Stripe and the mailbox have only what the new orders
 // account for, and every invariant holds. How fast the shoppers are depends on this machine, so the test does not check it.
 func TestRedeliver(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("replays the log of a shop for half a minute")
 	}

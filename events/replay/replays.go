@@ -266,26 +266,6 @@ func (s *Replays) Request(ctx context.Context, plan Plan, author events.Author) 
 	return id, s.append(ctx, id, author, requested)
 }
 
-// approvalWindow is the time in which the replays of one person count together: two halves of a large replay are a large replay.
-const approvalWindow = time.Hour
-
-// unapproved counts the events that somebody replayed recently without a second person.
-func (s *Replays) unapproved(ctx context.Context, actor string) (sum int, err error) {
-	all, err := s.List(ctx)
-	since := s.reader.log.Now().Add(-approvalWindow)
-	for _, r := range all {
-		if r.By == actor && !r.Requested.NeedsApproval && r.At.After(since) {
-			sum += r.Requested.Events
-		}
-	}
-	return sum, err
-}
-
-// Approve approves a replay that somebody else requested. It returns [worker.ErrOwnApproval] for one's own.
-func (s *Replays) Approve(ctx context.Context, id string, author events.Author) error {
-	return s.append(ctx, id, author, events.ReplayApproved{Reason: author.Reason})
-}
-
 // Stop stops a replay. Lanes still handle the batches that were requested before.
 func (s *Replays) Stop(ctx context.Context, id string, author events.Author) (err error) {
 	if author, err = checkReason(author); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -73,15 +74,24 @@ func (s *again) replays(approvalOver int) *replay.Replays {
 // request plans and requests a replay.
 func (s *again) request(t *testing.T, replays *replay.Replays, o replay.ReplayOptions) string {
 	t.Helper()
+	return s.requestBy(t, replays, o, mira).ID
+}
+
+func (s *again) requestBy(t *testing.T, replays *replay.Replays, o replay.ReplayOptions, author events.Author) replay.Replay {
+	t.Helper()
 	plan, err := replays.Plan(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := replays.Request(t.Context(), plan, mira)
+	id, err := replays.Request(t.Context(), plan, author)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return id
+	r, err := replays.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // run requests and drives a replay to its end.
@@ -177,30 +187,53 @@ func TestALargeReplayInPartsNeedsASecondPerson(t *testing.T) {
 	s := newAgain(t, 30)
 	s.work(t.Context(), worker.Config{Domains: []worker.Domain{s.domain()}})
 	replays := s.replays(10)
-	request := func(most int, author events.Author) worker.ReplayState {
-		t.Helper()
-		plan, err := replays.Plan(t.Context(), replay.ReplayOptions{Max: most})
-		if err != nil {
-			t.Fatal(err)
-		}
-		id, err := replays.Request(t.Context(), plan, author)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := replays.Get(t.Context(), id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r.State
-	}
 	for i, step := range []struct {
 		events int
 		author events.Author
 		want   worker.ReplayState
 	}{{6, mira, worker.ReplayRunning}, {6, mira, worker.ReplayWaiting}, {6, jo, worker.ReplayRunning}, {4, mira, worker.ReplayRunning}, {1, mira, worker.ReplayWaiting}} {
-		if got := request(step.events, step.author); got != step.want {
+		if got := s.requestBy(t, replays, replay.ReplayOptions{Max: step.events}, step.author).State; got != step.want {
 			t.Errorf("step %d, %d events by %s: got %s, want %s", i, step.events, step.author.Actor, got, step.want)
 		}
+	}
+}
+
+// An API key acts for the member of staff who made it, directly or with another key: it is no second person beside them, and what both
+// replay counts together. A key that the shop made for itself is another person.
+func TestAKeyIsNoSecondPersonBesideItsMaker(t *testing.T) {
+	t.Parallel()
+	s := newAgain(t, 6)
+	makeKey := func(name, maker string) events.Author {
+		t.Helper()
+		err := s.log.ForDomain("ops").Do(t.Context(), func(tx *eventlog.Tx) error {
+			tx.WithAuthor(events.Author{Actor: maker, Reason: "for scripts"})
+			return eventlog.Journal{Subject: events.PrefixKey + name}.Append(tx, events.KeyMade{Name: name})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return events.Author{Actor: events.ActorKey + name, Reason: "scripted"}
+	}
+	laptop := makeKey("laptop", mira.Actor)
+	robot, local := makeKey("robot", laptop.Actor), makeKey("local", events.ActorSystem)
+	replays := s.replays(5)
+	for _, author := range []events.Author{mira, laptop, robot} {
+		id := s.requestBy(t, replays, replay.ReplayOptions{}, author).ID
+		for _, same := range []events.Author{mira, laptop, robot} {
+			if err := replays.Approve(t.Context(), id, same); !errors.Is(err, worker.ErrOwnApproval) {
+				t.Errorf("request by %s, approval by %s: got %v, want ErrOwnApproval", author.Actor, same.Actor, err)
+			}
+		}
+		if err := replays.Approve(t.Context(), id, local); err != nil {
+			t.Errorf("request by %s, approval by %s: %v", author.Actor, local.Actor, err)
+		}
+	}
+	var states []worker.ReplayState
+	for _, author := range []events.Author{mira, laptop, local} {
+		states = append(states, s.requestBy(t, replays, replay.ReplayOptions{Max: 4}, author).State)
+	}
+	if want := []worker.ReplayState{worker.ReplayRunning, worker.ReplayWaiting, worker.ReplayRunning}; !slices.Equal(states, want) {
+		t.Errorf("parts by mira, her key and another key: got %v, want %v", states, want)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,7 +107,7 @@ func (c *addStaffCommand) Run(ctx context.Context, out *terminal) error {
 	if err != nil {
 		return err
 	}
-	return c.writeLink(c.Name, link, c.JSON, out)
+	return c.writeLink(r.shop, c.Name, link, c.JSON, out)
 }
 
 func (c *addStaffCommand) author(ctx context.Context, r registry) (events.Author, error) {
@@ -151,17 +152,17 @@ func (c *linkStaffCommand) Run(ctx context.Context, out *terminal) error {
 	if err != nil {
 		return err
 	}
-	return c.writeLink(c.Name, link, c.JSON, out)
+	return c.writeLink(r.shop, c.Name, link, c.JSON, out)
 }
 
 // consoleFlag says where the links lead to.
 type consoleFlag struct {
-	Console string `help:"Address at which staff reach the console; the link leads there." env:"OPS_PUBLIC_URL" default:"http://127.0.0.1:8090" placeholder:"URL"`
+	Console string `help:"Address at which staff reach the console; the link leads there. Default: that of the shop's ready file, or http://127.0.0.1:8090." env:"OPS_PUBLIC_URL" placeholder:"URL"`
 }
 
 // writeLink shows a link, once.
-func (c consoleFlag) writeLink(name string, link staff.Link, asJSON bool, out *terminal) error {
-	address := link.Address(strings.TrimRight(c.Console, "/"))
+func (c consoleFlag) writeLink(shop target.Shop, name string, link staff.Link, asJSON bool, out *terminal) error {
+	address := link.Address(strings.TrimRight(cmp.Or(c.Console, strings.TrimSuffix(shop.Console, "/ops"), "http://127.0.0.1:8090"), "/"))
 	return out.answer(asJSON, map[string]any{"name": name, "link": address, "expires": link.Expires}, func() error {
 		out.note("for %s, once, until %s:", name, link.Expires.Local().Format(minutes))
 		return out.printf("%s", address)

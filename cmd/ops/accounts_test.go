@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -14,6 +16,11 @@ func TestStaffAndKeysAreManaged(t *testing.T) {
 	try("staff add mira --role operator --reason x", exitFailed, "unknown, revoked or has expired")
 	try("staff add ada --role admin --reason first --ops-key=", exitOK, "http://127.0.0.1:8090/ops/join#")
 	try("staff link ada --recover --reason lost --ops-key=", exitOK, "/ops/join#")
+	file := filepath.Join(t.TempDir(), "shop.json")
+	if err := os.WriteFile(file, []byte(`{"nats": "`+b.url+`", "console": "http://10.0.0.1:9000/ops"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	trying(t, "--shop", file)("staff link ada --recover --reason lost --ops-key=", exitOK, "http://10.0.0.1:9000/ops/join#")
 	try("keys", exitOK, "no API keys")
 	b.admit()
 	try("staff add mira --role operator --reason x --console https://ops.example.com/", exitOK, "https://ops.example.com/ops/join#")
@@ -33,5 +40,5 @@ func TestStaffAndKeysAreManaged(t *testing.T) {
 	try("keys", exitOK, "backup valid", "read data:write", "ops valid never "+today, "system all of admin", "LAST USED")
 	try("keys --json", exitOK, `"last_used": "`)
 	try("keys revoke backup --reason x", exitOK, "API key backup is revoked")
-	try("pause inventory --ops-key tsk_GUESSED", exitFailed, "ops keys add")
+	try("pause inventory --reason x --ops-key tsk_GUESSED", exitFailed, "ops keys add")
 }

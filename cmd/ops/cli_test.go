@@ -66,7 +66,9 @@ var commandLines = []struct {
 	{"backup x --nats nats://127.0.0.1:1", exitFailed, "is it running?"},
 	{"restore --help", exitOK, "no process may run"},
 	{"restore nowhere --nats nats://127.0.0.1:1", exitFailed, "nowhere"},
-	{"pause x --for -1s --nats nats://127.0.0.1:1", exitFailed, "--for"},
+	{"pause x --for -1s --reason x --nats nats://127.0.0.1:1", exitFailed, "--for"},
+	{"pause x --nats nats://127.0.0.1:1", exitFailed, "--reason"},
+	{"resume x --nats nats://127.0.0.1:1", exitFailed, "--reason"},
 }
 
 func TestCommandLineErrorsNameTheFix(t *testing.T) {

@@ -77,7 +77,7 @@ func hostileCommands(dir, ledger string) [][]string {
 		{"at", "--all", "now", "--out", filepath.Join(dir, "state")}, {"tail", "--since", "1h", "--count", "13"}, {"tail", "--type", hostile}, {"tail", "--domain", hostile},
 		{"lag"}, {"lag", "--csv"}, {"deadletters", "list", "--state", "all"}, {"deadletters", "list", "--csv"}, {"deadletters", "show", "1"}, {"deadletters", "show", "2"},
 		{"deadletters", "redrive", "1", "--dry-run"}, {"deadletters", "redrive", "--fingerprint", hostile, "--reason", "x"}, {"deadletters", "discard", "2", "--reason", hostile},
-		{"pause", hostile}, {"resume", "payments" + hostile}, {"rebuild", "orders", "--dry-run"}, {"rebuild", hostile}, {"repair"}, {"topology"},
+		{"pause", hostile, "--reason", "x"}, {"resume", "payments" + hostile, "--reason", "x"}, {"rebuild", "orders", "--dry-run"}, {"rebuild", hostile}, {"repair"}, {"topology"},
 		{"void", "1", "--dry-run", "--reason", "x", "--force"}, {"void", "1", "--reason", hostile}, {"verify", "--wait", "0s", "--settle", "0s"}, {"verify", "--at", "3"},
 		{"backup", filepath.Join(dir, "backup")}, {"orders"}, {"orders", "--csv"}, {"orders", "--q", hostile}, {"import-items", ledger}, {"sell" + hostile}, {"completion", hostile},
 		{"stock"}, {"stock", "MUG"}, {"stock", "MUG", "--csv"}, {"adjust", "MUG", "--delta", "1", "--reason", "x"}, {"audit"}, {"audit", "--entity", hostile}, {"staff"}, {"staff", "role", hostile, "viewer", "--reason", "x"},

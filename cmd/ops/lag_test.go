@@ -46,11 +46,11 @@ func TestLagShowsLanes(t *testing.T) {
 func pauseAndResume(t *testing.T, b *broker) {
 	t.Helper()
 	for _, step := range []struct{ args, want, unwanted string }{
-		{"pause views", "orders.projection project 2 3 0 paused", "inventory"},
+		{"pause views --reason x", "orders.projection project 2 3 0 paused", "inventory"},
 		{"lag", "orders.projection project 2 3 0 paused", "inventory decide 1 4 0 paused"},
-		{"pause inventory --for 1h", "inventory decide 1 5 0 paused inventory paused until", "orders.projection"},
-		{"pause projections --json", `"paused": true`, "inventory"},
-		{"resume projections inventory", "orders.projection project 2 7 0 free", "paused"},
+		{"pause inventory --for 1h --reason x", "inventory decide 1 5 0 paused inventory paused until", "orders.projection"},
+		{"pause projections --json --reason x", `"paused": true`, "inventory"},
+		{"resume projections inventory --reason x", "orders.projection project 2 7 0 free", "paused"},
 	} {
 		code, stdout, stderr := ops(t, append(strings.Fields(step.args), "--nats", b.url)...)
 		shown := words(stdout)
@@ -58,7 +58,7 @@ func pauseAndResume(t *testing.T, b *broker) {
 			t.Errorf("ops %s: got exit code %d and\n%s%s\nwant %q", step.args, code, stdout, stderr, step.want)
 		}
 	}
-	if code, _, stderr := ops(t, "pause", "view", "--nats", b.url); code != exitFailed || !strings.Contains(stderr, "inventory, notifications.mail, orders.projection") {
+	if code, _, stderr := ops(t, "pause", "view", "--reason", "x", "--nats", b.url); code != exitFailed || !strings.Contains(stderr, "inventory, notifications.mail, orders.projection") {
 		t.Errorf("unknown lane: got exit code %d and %q, want the names of the lanes", code, stderr)
 	}
 }

@@ -16,7 +16,7 @@ type pauseCommand struct {
 	target.Target `embed:""`
 	Lanes         []string      `arg:"" help:"Lanes as ops lag names them, or projections for all projections."`
 	For           time.Duration `help:"Resume after this time, such as 90s or 2h. Default: pause until ops resume." placeholder:"DURATION"`
-	Reason        string        `help:"Why; it is stored with the pause." placeholder:"TEXT"`
+	Reason        string        `help:"Why. Required; it is stored with the pause." required:"" placeholder:"TEXT"`
 	JSON          bool          `name:"json" help:"Write the lanes as JSON."`
 }
 
@@ -49,7 +49,7 @@ func (c *pauseCommand) Run(ctx context.Context, out *terminal) error {
 type resumeCommand struct {
 	target.Target `embed:""`
 	Lanes         []string `arg:"" help:"Lanes as ops lag names them, or projections for all projections."`
-	Reason        string   `help:"Why; it is stored with the end of the pause." placeholder:"TEXT"`
+	Reason        string   `help:"Why. Required; it is stored with the end of the pause." required:"" placeholder:"TEXT"`
 	JSON          bool     `name:"json" help:"Write the lanes as JSON."`
 }
 
@@ -59,7 +59,7 @@ func (resumeCommand) Help() string {
 
 Examples:
   ops resume notifications.mail --reason "the mail server has moved"
-  ops resume projections`
+  ops resume projections --reason "the database has moved"`
 }
 
 // Run ends the pause of lanes.

@@ -177,7 +177,7 @@ func idleLanes(ctx context.Context, found selected) (map[string]string, error) {
 		}
 		switch {
 		case l.Paused:
-			idle[l.Name] = "is paused (ops resume " + l.Name + ")"
+			idle[l.Name] = "is paused (ops resume " + l.Name + " --reason TEXT)"
 		case l.Holder == "":
 		case l.CircuitOpen != "":
 			idle[l.Name] = "has an open circuit (ops lag gives the reason)"

@@ -31,7 +31,7 @@ func TestOpsAloneShowsProblemsFirst(t *testing.T) {
 	}
 	code, stdout, _ = ops(t, "--nats", b.url)
 	shown, commands, _ := strings.Cut(words(stdout), "COMMAND ")
-	for _, want := range []string{"dead letters 1 open dead letter of orders, cause abc123", "no rule (ops deadletters show 1)", "lane paused inventory is paused; 1 event waiting (ops resume inventory)",
+	for _, want := range []string{"dead letters 1 open dead letter of orders, cause abc123", "no rule (ops deadletters show 1)", "lane paused inventory is paused; 1 event waiting (ops resume inventory --reason TEXT)",
 		"lane free no process runs payments (ops lag)", "log 4 events"} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("got\n%s\nwant %q", stdout, want)

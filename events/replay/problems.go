@@ -89,7 +89,7 @@ func (r *Reader) findLanes(ctx context.Context, o *Overview, now time.Time) erro
 	for _, l := range lanes {
 		switch {
 		case l.Paused:
-			o.find(ProblemPaused, "ops resume "+l.Name, "%s is paused; %s", l.Name, plural(int(l.Lag), "event")+" waiting")
+			o.find(ProblemPaused, "ops resume "+l.Name+" --reason TEXT", "%s is paused; %s", l.Name, plural(int(l.Lag), "event")+" waiting")
 		case l.Holder == "":
 			free = append(free, l.Name)
 		case l.CircuitOpen != "":

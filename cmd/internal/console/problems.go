@@ -104,7 +104,7 @@ func laneProblems(lanes []lane) (all []problem) {
 		p := problem{Kind: "Lane", To: "/ops/system#lane-" + l.Name, Command: "ops lag"}
 		switch {
 		case l.Paused:
-			p.Title, p.Command = l.Name+" is paused", "ops resume "+l.Name
+			p.Title, p.Command = l.Name+" is paused", "ops resume "+l.Name+" --reason TEXT"
 			p.Detail = "until it is resumed"
 			if l.Until != nil {
 				p.Detail = "until " + l.Until.UTC().Format("2006-01-02 15:04 UTC")

@@ -112,18 +112,20 @@ func (c *console) find(ctx context.Context, f eventFilter) (found, error) {
 	if f.Before > 0 {
 		end = min(end, f.Before)
 	}
-	if literal.MatchString(f.Entity) {
-		rows, err := c.collect(ctx, replay.Range{Subjects: []string{f.Entity}}, f, end)
-		return found{Rows: newestFirst(rows), Scanned: 1}, err
+	all, begun, part := found{Scanned: end}, c.Now(), replay.Range{}
+	next := func(step uint64) uint64 { return min(2*step, maxStep) }
+	more := func() bool { return end-all.Scanned < maxScan && c.Now().Sub(begun) < lookFor }
+	if literal.MatchString(f.Entity) { // the broker passes over the events of other entities
+		part.Subjects = []string{f.Entity}
+		next, more = func(step uint64) uint64 { return 4 * step }, func() bool { return true }
 	}
-	all, begun := found{Scanned: end}, c.Now()
-	for step := uint64(firstScan); all.Scanned > 1 && len(all.Rows) < shownAtAll && end-all.Scanned < maxScan && c.Now().Sub(begun) < lookFor; step = min(2*step, maxStep) {
-		from := max(all.Scanned, step+1) - step
-		rows, err := c.collect(ctx, replay.Range{From: from, To: all.Scanned - 1}, f, end)
+	for step := uint64(firstScan); all.Scanned > 1 && len(all.Rows) < shownAtAll && more(); step = next(step) {
+		part.From, part.To = max(all.Scanned, step+1)-step, all.Scanned-1
+		rows, err := c.collect(ctx, part, f, end)
 		if err != nil {
 			return all, err
 		}
-		all.Rows, all.Scanned = append(all.Rows, newestFirst(rows)...), from
+		all.Rows, all.Scanned = append(all.Rows, newestFirst(rows)...), part.From
 	}
 	all.Rows = all.Rows[:min(len(all.Rows), shownAtAll)]
 	return all, nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tillstream/events"
+	"tillstream/events/worker"
 )
 
 // Problem is something that an operator should look at now.
@@ -26,6 +27,7 @@ const (
 	ProblemFree        = "lane_free"
 	ProblemGap         = "log_damaged"
 	ProblemPaused      = "lane_paused"
+	ProblemReplay      = "replay_waits"
 )
 
 // Overview is the present state of the shop in short: what is wrong, the most urgent first.
@@ -45,7 +47,7 @@ const auditedWithin = 48 * time.Hour
 // Overview returns the present state of the shop in short. It needs no database.
 func (r *Reader) Overview(ctx context.Context, now time.Time) (o Overview, err error) {
 	o.Problems = []Problem{}
-	for _, find := range []func(context.Context, *Overview, time.Time) error{r.findGaps, r.findDeadLetters, r.findLanes, r.findAudit} {
+	for _, find := range []func(context.Context, *Overview, time.Time) error{r.findGaps, r.findDeadLetters, r.findLanes, r.findReplays, r.findAudit} {
 		if err := find(ctx, &o, now); err != nil {
 			return Overview{}, err
 		}
@@ -110,6 +112,18 @@ func (r *Reader) findBehind(ctx context.Context, o *Overview, l Lane, now time.T
 	if waited := now.Sub(m.Stored); err == nil && waited > behindAfter {
 		o.find(ProblemBehind, "ops lag", "%s is %s behind; the oldest has waited for %s", l.Name, plural(int(l.Lag), "event"), Age(waited))
 	}
+}
+
+// findReplays reports the replays that wait for a second person.
+func (r *Reader) findReplays(ctx context.Context, o *Overview, now time.Time) error {
+	all, err := (&Replays{reader: r}).List(ctx)
+	for _, p := range all {
+		if p.State == worker.ReplayWaiting {
+			o.find(ProblemReplay, "ops replays approve "+p.ID, "a replay of %s waits for a second person, requested %s ago by %s: %s",
+				plural(p.Requested.Events, "event"), Age(now.Sub(p.At)), p.By, p.Requested.Reason)
+		}
+	}
+	return err
 }
 
 func (r *Reader) findAudit(ctx context.Context, o *Overview, now time.Time) (err error) {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -162,6 +164,12 @@ func TestLargeReplayNeedsASecondPerson(t *testing.T) {
 	}
 	if err := replays.Approve(t.Context(), id, mira); !errors.Is(err, worker.ErrOwnApproval) {
 		t.Errorf("own approval: got %v, want ErrOwnApproval", err)
+	}
+	waits := func(p replay.Problem) bool {
+		return p.Code == replay.ProblemReplay && p.Command == "ops replays approve "+id && strings.Contains(p.Text, "a replay of 30 events waits")
+	}
+	if o, err := s.Overview(t.Context(), time.Now()); err != nil || !slices.ContainsFunc(o.Problems, waits) {
+		t.Errorf("overview: got %+v (%v), want the replay that waits", o.Problems, err)
 	}
 	if err := errors.Join(replays.Approve(t.Context(), id, jo), replays.Stop(t.Context(), id, jo)); err != nil {
 		t.Fatal(err)

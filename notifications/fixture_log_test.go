@@ -93,12 +93,13 @@ func (p *fixture) queueMessage(t testing.TB, o notifications.Outcome) (events.Ev
 	if err != nil {
 		t.Fatal(err)
 	}
-	history := p.history(t, id)
-	if len(history) == 0 {
-		t.Fatalf("got no events of order %s, want its queued message", id)
+	for _, e := range slices.Backward(p.history(t, id)) { // the mail may be on its way already
+		if queued, ok := e.Payload.(events.MessageQueued); ok {
+			return e, queued
+		}
 	}
-	e := history[len(history)-1]
-	return e, e.Payload.(events.MessageQueued)
+	t.Fatalf("got no queued message of order %s", id)
+	return events.Event{}, events.MessageQueued{}
 }
 
 // history returns the events of the messages about an order.

@@ -23,7 +23,7 @@ import (
 	"tillstream/events/replay"
 )
 
-// openKept starts a console on a log with an order whose texts are hostile, without waiting for an archive that nobody writes.
+// openKept starts a console on a log with an order whose texts are hostile, without waiting for an archive: no lane writes one.
 func openKept(t *testing.T) *world {
 	t.Helper()
 	w := open(t, func(c *Config) {
@@ -157,7 +157,7 @@ func TestTheArchiveIsComparedAndFilledFromTheLog(t *testing.T) {
 	w.waits("/ops/system/repair", "Nothing is lost")
 }
 
-// The archive has events that the log has lost. While the console runs, nobody writes the log, also when no lane has a process.
+// The archive has events that the log has lost. While the console runs, the log is not restored, also when no lane has a process.
 func TestALogThatLacksEventsIsNotWrittenByTheConsole(t *testing.T) {
 	w := open(t)
 	w.story()

@@ -14,7 +14,7 @@ import (
 
 // staffTally is what staff did that the overview shows, from the whole log.
 type staffTally struct {
-	unapproved map[string]unapprovedReplay // by id: large replays that nobody has approved
+	unapproved map[string]unapprovedReplay // by id: large replays without an approval
 	backup     takenBackup
 }
 
@@ -23,7 +23,7 @@ type unapprovedReplay struct {
 	ID, By, Reason string
 	Events         int
 	At             time.Time
-	stopped        bool // it waits for nobody until it is resumed
+	stopped        bool // no approval is needed until it is resumed
 }
 
 // takenBackup is a backup; the zero value means that there is none.

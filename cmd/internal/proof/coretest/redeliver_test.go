@@ -99,7 +99,7 @@ func TestFullRedeliveryWhileOrdersFlow(t *testing.T) {
 	}
 }
 
-// checkMoneyAndMail expects that a redelivery has moved no money and sent no mail. The live orders have intents, and nobody has paid.
+// checkMoneyAndMail expects that a redelivery has moved no money and sent no mail. The live orders have intents and no payment.
 func checkMoneyAndMail(t *testing.T, shop *coretest.Shop, money map[string]int64, mails []inbox.Message) {
 	t.Helper()
 	after := shop.Stripe.Money()

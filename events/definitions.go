@@ -43,6 +43,13 @@ var definitions = index(
 	define[OrderCancelled](1, nil),
 	define[OrderPaidLate](1, nil),
 	define[OrderRefunded](1, nil),
+	define[OrderDeadlineChanged](1, nil).since(3),
+	define[OrderFulfilmentCreated](1, nil).since(3),
+	define[OrderPaymentCaptured](1, nil).since(3),
+	define[OrderRefundRequested](1, nil).since(3),
+	define[OrderRefundFailed](1, nil).since(3),
+	define[OrderDisputed](1, nil).since(3),
+	define[OrderDisputeClosed](1, nil).since(3),
 
 	define[ItemChanged](1, nil),
 	define[StockAdjusted](1, nil),
@@ -53,6 +60,8 @@ var definitions = index(
 	define[ReservationRefused](1, nil),
 	define[ReservationReleased](1, nil),
 	define[ReservationCommitted](1, nil),
+	define[StockReturned](1, nil).since(3),
+	define[ReservationReturned](1, nil).since(3),
 
 	define[PaymentRequested](1, nil),
 	define[PaymentIntentCreated](1, nil),
@@ -67,6 +76,9 @@ var definitions = index(
 	define[PaymentRefundRequested](1, nil),
 	define[PaymentRefunded](1, nil),
 	define[PaymentRefundFailed](1, nil),
+	define[PaymentRefundPending](1, nil).since(3),
+	define[PaymentDisputeUpdated](1, nil).since(3),
+	define[PaymentBalanceRecorded](1, nil).since(3),
 	define[WebhookReceived](1, nil),
 
 	define[MessageQueued](1, nil),

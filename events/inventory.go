@@ -57,6 +57,12 @@ type StockCommitted struct{ StockMovement }
 // EventType implements [Payload].
 func (StockCommitted) EventType() string { return "inventory.stock_committed" }
 
+// StockReturned: Quantity was sold and is available again; it is added to Available and OnHand.
+type StockReturned struct{ StockMovement }
+
+// EventType implements [Payload].
+func (StockReturned) EventType() string { return "inventory.stock_returned" }
+
 // ReservedLine is one SKU of a reservation.
 type ReservedLine struct {
 	SKU      string `json:"sku"`
@@ -96,3 +102,14 @@ type ReservationCommitted struct {
 
 // EventType implements [Payload].
 func (ReservationCommitted) EventType() string { return "inventory.reservation_committed" }
+
+// ReservationReturned: goods of the order that were sold are in stock again, in the same atomic batch as their ledger entries. Each
+// cause returns goods once.
+type ReservationReturned struct {
+	OrderID string         `json:"order_id"`
+	Cause   string         `json:"cause"` // id of the refund or fulfilment that returned them; "cancelled" for the cancellation of the order
+	Lines   []ReservedLine `json:"lines"`
+}
+
+// EventType implements [Payload].
+func (ReservationReturned) EventType() string { return "inventory.reservation_returned" }

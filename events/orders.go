@@ -97,9 +97,11 @@ type OrderOutcome struct {
 	UnpaidGuest bool `json:"unpaid_guest,omitzero"`
 }
 
-// OrderConfirmed: the order is paid, and its held stock is sold.
+// OrderConfirmed: the order is paid, and its held stock is sold. With Authorized the money is authorized and captured when goods
+// are sent ([CaptureAtFulfilment]).
 type OrderConfirmed struct {
 	OrderOutcome
+	Authorized bool `json:"authorized,omitzero"`
 }
 
 // EventType implements [Payload].
@@ -136,15 +138,20 @@ const (
 	CancelPaymentCancelled = "payment_cancelled" // the payment was cancelled at Stripe, or its authorization expired
 	CancelRefunded         = "refunded"          // a late payment was refunded before the stock was held again
 
+	// CancelAuthorizationExpired: the bank released the authorization before anything was captured.
+	CancelAuthorizationExpired = "authorization_expired"
+
 	// CancelDeclinedTooOften: so many attempts to pay were declined that the payment was cancelled. It is also the reason of that
 	// payment's [PaymentCancelRequested] and [PaymentCancelled].
 	CancelDeclinedTooOften = "declined_too_often"
 )
 
-// OrderCancelled: the order was cancelled before it was paid. A later payment is cancelled or refunded.
+// OrderCancelled: the order was cancelled before it was paid. A later payment is cancelled or refunded. Inventory returns Restock to
+// stock: the goods of an order that was confirmed with an authorization.
 type OrderCancelled struct {
 	OrderOutcome
-	Reason string `json:"reason"` // one of the Cancel constants
+	Reason  string         `json:"reason"` // one of the Cancel constants
+	Restock []ReservedLine `json:"restock,omitempty"`
 }
 
 // EventType implements [Payload].
@@ -172,3 +179,104 @@ type OrderRefunded struct {
 
 // EventType implements [Payload].
 func (OrderRefunded) EventType() string { return "orders.refunded" }
+
+// Reasons of an [OrderDeadlineChanged].
+const (
+	DeadlineProcessing       = "payment_processing" // the bank takes days to process the payment
+	DeadlineProcessingFailed = "processing_failed"  // the shopper may pay in another way
+)
+
+// OrderDeadlineChanged: the unpaid order is held until another time, because of its payment method.
+type OrderDeadlineChanged struct {
+	OrderID   string    `json:"order_id"`
+	ExpiresAt time.Time `json:"expires_at"`
+	Reason    string    `json:"reason"` // one of the Deadline constants
+}
+
+// EventType implements [Payload].
+func (OrderDeadlineChanged) EventType() string { return "orders.deadline_changed" }
+
+// OrderFulfilmentCreated: goods of the order are sent. The fulfilments of an order never have more of a SKU than was ordered. With
+// Final nothing else will be sent: Cancelled has the rest of the goods, which inventory returns to stock, and the shopper does not
+// pay Released.
+type OrderFulfilmentCreated struct {
+	OrderOutcome
+	FulfilmentID string         `json:"fulfilment_id"`
+	Lines        []ReservedLine `json:"lines"`
+	Amount       Money          `json:"amount"` // price of the goods; the first fulfilment includes delivery and tax
+	Final        bool           `json:"final,omitzero"`
+	Cancelled    []ReservedLine `json:"cancelled,omitempty"`
+	Released     Money          `json:"released,omitzero"`
+	Carrier      string         `json:"carrier,omitempty"`
+	Tracking     string         `json:"tracking,omitempty"` // number of the parcel
+}
+
+// EventType implements [Payload].
+func (OrderFulfilmentCreated) EventType() string { return "orders.fulfilment_created" }
+
+// OrderPaymentCaptured: money of an order that was confirmed with an authorization is captured.
+type OrderPaymentCaptured struct {
+	OrderOutcome
+	Amount Money `json:"amount"`         // captured so far
+	More   bool  `json:"more,omitzero"` // as in [PaymentCaptured]
+}
+
+// EventType implements [Payload].
+func (OrderPaymentCaptured) EventType() string { return "orders.payment_captured" }
+
+// RefundLine is the part of a refund for one SKU.
+type RefundLine struct {
+	SKU      string `json:"sku"`
+	Quantity int64  `json:"quantity"`
+	Amount   Money  `json:"amount"`
+	Restock  int64  `json:"restock,omitzero"` // units of the quantity that inventory returns to stock
+}
+
+// OrderRefundRequested: staff or the shop ask for a refund. Amount is that of the lines, of the delivery, and of what staff add
+// without naming a line. The refunds of an order that have not failed never exceed what was captured. The envelope has who and why.
+type OrderRefundRequested struct {
+	OrderOutcome
+	RefundID string       `json:"refund_id"`
+	Amount   Money        `json:"amount"`
+	Lines    []RefundLine `json:"lines,omitempty"`
+	Shipping Money        `json:"shipping,omitzero"` // the part of the amount that is for delivery
+	Reason   string       `json:"reason"`
+}
+
+// EventType implements [Payload].
+func (OrderRefundRequested) EventType() string { return "orders.refund_requested" }
+
+// OrderRefundFailed: a refund failed, perhaps days after it succeeded. The shopper does not have the money: staff must look at it.
+type OrderRefundFailed struct {
+	OrderOutcome
+	RefundID string `json:"refund_id"`
+	Amount   Money  `json:"amount"`
+	Reason   string `json:"reason"`
+}
+
+// EventType implements [Payload].
+func (OrderRefundFailed) EventType() string { return "orders.refund_failed" }
+
+// OrderDisputed: the shopper's bank disputes the payment. Nothing is sent until the dispute is closed.
+type OrderDisputed struct {
+	OrderOutcome
+	Dispute     string    `json:"dispute"` // id at Stripe
+	Status      string    `json:"status"`  // as in [PaymentDisputeUpdated]
+	Reason      string    `json:"reason"`
+	Amount      Money     `json:"amount"`
+	EvidenceDue time.Time `json:"evidence_due,omitzero"`
+}
+
+// EventType implements [Payload].
+func (OrderDisputed) EventType() string { return "orders.disputed" }
+
+// OrderDisputeClosed: a dispute has ended.
+type OrderDisputeClosed struct {
+	OrderOutcome
+	Dispute string `json:"dispute"`
+	Status  string `json:"status"` // DisputeWon, DisputeLost or DisputeWarningClosed
+	Amount  Money  `json:"amount"`
+}
+
+// EventType implements [Payload].
+func (OrderDisputeClosed) EventType() string { return "orders.dispute_closed" }

@@ -26,7 +26,16 @@ type PaymentRequested struct {
 	Amount    Money     `json:"amount"`
 	ExpiresAt time.Time `json:"expires_at"`
 	Shopper   string    `json:"shopper,omitempty"` // as in [OrderAwaitingPayment]
+	Capture   string    `json:"capture,omitempty"` // one of the Capture constants; "" in events of older releases: CaptureAtConfirmation
+	Methods   []string  `json:"methods,omitempty"` // Stripe's types of payment methods that the shopper may use; none: cards
 }
+
+// When the money of a payment is captured. The payment keeps the setting that the shop had when it was requested.
+const (
+	CaptureAutomatic      = "automatic"    // by Stripe, as soon as the shopper has paid
+	CaptureAtConfirmation = "confirmation" // by the shop, when the order accepts the authorization
+	CaptureAtFulfilment   = "fulfilment"   // by the shop, when goods are sent; until then the money is authorized
+)
 
 // EventType implements [Payload].
 func (PaymentRequested) EventType() string { return "payments.requested" }
@@ -53,11 +62,12 @@ type PaymentActionRequired struct {
 // EventType implements [Payload].
 func (PaymentActionRequired) EventType() string { return "payments.action_required" }
 
-// PaymentProcessing: the bank is processing the payment.
+// PaymentProcessing: the bank is processing the payment. With some methods, such as sepa_debit, this takes days.
 type PaymentProcessing struct {
 	OrderID       string `json:"order_id"`
 	PaymentID     string `json:"payment_id"`
 	PaymentIntent string `json:"payment_intent"`
+	Method        string `json:"method,omitempty"` // Stripe's type of the payment method, such as "sepa_debit"; "" if unknown
 }
 
 // EventType implements [Payload].
@@ -77,25 +87,30 @@ type PaymentDeclined struct {
 // EventType implements [Payload].
 func (PaymentDeclined) EventType() string { return "payments.declined" }
 
-// PaymentAuthorized: the amount is authorized on the shopper's card and can be captured.
+// PaymentAuthorized: the amount is authorized on the shopper's card and can be captured. With [CaptureAtFulfilment] the shop has
+// checked it at Stripe, and it confirms the order.
 type PaymentAuthorized struct {
-	OrderID       string `json:"order_id"`
-	PaymentID     string `json:"payment_id"`
-	PaymentIntent string `json:"payment_intent"`
-	Charge        string `json:"charge,omitempty"`
-	Amount        Money  `json:"amount"`
+	OrderID       string    `json:"order_id"`
+	PaymentID     string    `json:"payment_id"`
+	PaymentIntent string    `json:"payment_intent"`
+	Charge        string    `json:"charge,omitempty"`
+	Amount        Money     `json:"amount"`
+	Capture       string    `json:"capture,omitempty"`      // as in [PaymentRequested]
+	ExpiresAt     time.Time `json:"expires_at,omitzero"`    // when the bank releases the amount; zero if unknown
+	Multicapture  bool      `json:"multicapture,omitzero"` // Stripe captures parts of it one after the other
 }
 
 // EventType implements [Payload].
 func (PaymentAuthorized) EventType() string { return "payments.authorized" }
 
-// PaymentCaptured: the amount was captured.
+// PaymentCaptured: Amount is captured so far, in all captures together. Without More the rest of the authorization is released.
 type PaymentCaptured struct {
 	OrderID       string `json:"order_id"`
 	PaymentID     string `json:"payment_id"`
 	PaymentIntent string `json:"payment_intent"`
 	Charge        string `json:"charge,omitempty"`
 	Amount        Money  `json:"amount"`
+	More          bool   `json:"more,omitzero"` // the rest of the authorization can still be captured
 }
 
 // EventType implements [Payload].
@@ -147,6 +162,19 @@ type PaymentRefundRequested struct {
 // EventType implements [Payload].
 func (PaymentRefundRequested) EventType() string { return "payments.refund_requested" }
 
+// PaymentRefundPending: Stripe has accepted a refund, and the bank has not paid it yet.
+type PaymentRefundPending struct {
+	OrderID      string `json:"order_id"`
+	PaymentID    string `json:"payment_id"`
+	RefundID     string `json:"refund_id"` // as in [PaymentRefunded]
+	StripeRefund string `json:"stripe_refund"`
+	Charge       string `json:"charge,omitempty"`
+	Amount       Money  `json:"amount"`
+}
+
+// EventType implements [Payload].
+func (PaymentRefundPending) EventType() string { return "payments.refund_pending" }
+
 // PaymentRefunded: Stripe refunded an amount.
 type PaymentRefunded struct {
 	OrderID      string `json:"order_id"`
@@ -160,7 +188,8 @@ type PaymentRefunded struct {
 // EventType implements [Payload].
 func (PaymentRefunded) EventType() string { return "payments.refunded" }
 
-// PaymentRefundFailed: an amount could not be refunded. Staff must look at it.
+// PaymentRefundFailed: an amount could not be refunded, or the bank has returned it days after a [PaymentRefunded]. Staff must look
+// at it.
 type PaymentRefundFailed struct {
 	OrderID      string `json:"order_id"`
 	PaymentID    string `json:"payment_id"`
@@ -172,6 +201,53 @@ type PaymentRefundFailed struct {
 
 // EventType implements [Payload].
 func (PaymentRefundFailed) EventType() string { return "payments.refund_failed" }
+
+// The statuses of a dispute, as Stripe names them (docs.stripe.com/api/disputes/object, API version 2023-10-16). A warning is an
+// inquiry of the bank: no money has moved.
+const (
+	DisputeWarningNeedsResponse = "warning_needs_response"
+	DisputeWarningUnderReview   = "warning_under_review"
+	DisputeWarningClosed        = "warning_closed"
+	DisputeNeedsResponse        = "needs_response"
+	DisputeUnderReview          = "under_review"
+	DisputeWon                  = "won"
+	DisputeLost                 = "lost"
+)
+
+// PaymentDisputeUpdated: the state of a dispute, as Stripe returned it. A dispute begins with the first such event.
+type PaymentDisputeUpdated struct {
+	OrderID     string    `json:"order_id"`
+	PaymentID   string    `json:"payment_id"`
+	Dispute     string    `json:"dispute"` // id at Stripe
+	Charge      string    `json:"charge"`
+	Status      string    `json:"status"` // one of the Dispute constants
+	Reason      string    `json:"reason"` // Stripe's, such as "fraudulent"
+	Amount      Money     `json:"amount"`
+	EvidenceDue time.Time `json:"evidence_due,omitzero"`
+	Withdrawn   Money     `json:"withdrawn,omitzero"` // that Stripe has taken from the account and not returned, without the fee; in the currency of the account
+	Fee         Money     `json:"fee,omitzero"`       // in the currency of the account
+}
+
+// EventType implements [Payload].
+func (PaymentDisputeUpdated) EventType() string { return "payments.dispute_updated" }
+
+// PaymentBalanceRecorded: Stripe has booked a charge, a refund or a dispute of the payment on the shop's account. Amount, Fee and Net
+// are in the currency in which the account is settled; Net = Amount - Fee.
+type PaymentBalanceRecorded struct {
+	OrderID     string    `json:"order_id"`
+	PaymentID   string    `json:"payment_id"`
+	Transaction string    `json:"transaction"` // txn_…
+	Kind        string    `json:"kind"`        // Stripe's type, such as "charge", "refund" or "adjustment"
+	Source      string    `json:"source"`      // id of the charge, refund or dispute
+	Amount      Money     `json:"amount"`      // negative if it leaves the account
+	Fee         Money     `json:"fee"`
+	Net         Money     `json:"net"`
+	CreatedAt   time.Time `json:"created_at"`
+	AvailableOn time.Time `json:"available_on"` // when the net amount can be paid out
+}
+
+// EventType implements [Payload].
+func (PaymentBalanceRecorded) EventType() string { return "payments.balance_recorded" }
 
 // WebhookReceived: Stripe posted an event. Its signature is checked and its client secrets are removed; the body is otherwise
 // unchanged.

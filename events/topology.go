@@ -76,7 +76,7 @@ func ShopSubjects() []string {
 //	define[OrderNoted](1, nil).since(2),
 //
 // No program writes the new type while processes of the release before are running. An optional field needs no new topology.
-const Topology = 2
+const Topology = 3
 
 // since sets the first topology that knows a type in its newest version.
 func (d Definition) since(topology int) Definition {

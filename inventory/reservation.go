@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"fmt"
+	"maps"
 
 	"tillstream/events"
 )
@@ -26,13 +27,19 @@ type Reservation struct {
 	Short   []events.Shortage     // the missing stock of a refused reservation
 	// Late is set by the second attempt to hold the stock, which follows a late payment. There is no third attempt.
 	Late bool
+	// Returned has what is in stock again after it was sold, by the cause that returned it.
+	Returned map[string][]events.ReservedLine
 }
 
 // ApplyReservation applies one event to a reservation.
 func ApplyReservation(r Reservation, e events.Event) (Reservation, error) {
 	before := r.State
 	orderID, ok := r.fold(e.Payload)
-	if !ok || !mayFollow(before, r.State) {
+	allowed := mayFollow(before, r.State)
+	if _, returned := e.Payload.(events.ReservationReturned); returned {
+		allowed = before == StateCommitted
+	}
+	if !ok || !allowed {
 		return Reservation{}, fmt.Errorf("%w: %s on a reservation that is %q", ErrCannotFollow, e.Type, before)
 	}
 	if !subjectMatches(e, events.PrefixReservation, orderID) {
@@ -58,6 +65,14 @@ func (r *Reservation) fold(p events.Payload) (orderID string, ok bool) {
 		return p.OrderID, true
 	case events.ReservationCommitted:
 		r.State = StateCommitted
+		return p.OrderID, true
+	case events.ReservationReturned:
+		returned := maps.Clone(r.Returned)
+		if returned == nil {
+			returned = map[string][]events.ReservedLine{}
+		}
+		returned[p.Cause] = p.Lines
+		r.Returned = returned
 		return p.OrderID, true
 	}
 	return "", false

@@ -38,7 +38,7 @@ func ApplyStock(_ Stock, e events.Event) (Stock, error) {
 // levelAfter returns the level after a quantity is moved by an entry of the type of entry.
 func levelAfter(level events.StockLevel, entry events.Payload, quantity int64) events.StockLevel {
 	switch entry.(type) {
-	case events.StockAdjusted:
+	case events.StockAdjusted, events.StockReturned:
 		level.OnHand, level.Available = level.OnHand+quantity, level.Available+quantity
 	case events.StockHeld:
 		level.Available, level.Held = level.Available-quantity, level.Held+quantity
@@ -59,6 +59,8 @@ func movementOf(p events.Payload) (events.StockMovement, bool) {
 	case events.StockReleased:
 		return p.StockMovement, true
 	case events.StockCommitted:
+		return p.StockMovement, true
+	case events.StockReturned:
 		return p.StockMovement, true
 	}
 	return events.StockMovement{}, false

@@ -49,8 +49,8 @@ type OrderBody struct {
 	ID               string             `json:"id"`
 	Number           string             `json:"number" doc:"Order number to quote on the telephone"`
 	Status           Status             `json:"status" enum:"placed,awaiting_payment,capturing,confirmed,rejected,expired,cancelled,paid_late"`
-	PaymentStatus    PaymentStatus      `json:"payment_status" enum:"unpaid,authorized,paid,partly_refunded,refunded"`
-	FulfilmentStatus FulfilmentStatus   `json:"fulfilment_status" enum:"unfulfilled"`
+	PaymentStatus    PaymentStatus      `json:"payment_status" enum:"unpaid,authorized,paid,partly_refunded,refunded,disputed"`
+	FulfilmentStatus FulfilmentStatus   `json:"fulfilment_status" enum:"unfulfilled,partly_fulfilled,fulfilled"`
 	Reason           *reason            `json:"reason,omitempty"`
 	Email            string             `json:"email"`
 	Name             string             `json:"name"`
@@ -103,8 +103,7 @@ func newOrderBody(o Order) OrderBody {
 			b.Reason = &reason{Code: o.Reason, Message: reasons[o.Reason]}
 		}
 	}
-	if len(o.Refunds) > 0 {
-		refunded := o.RefundedTotal()
+	if refunded := o.RefundedTotal(); !refunded.IsZero() {
 		b.Refunded = &refunded
 	}
 	return b
@@ -113,8 +112,8 @@ func newOrderBody(o Order) OrderBody {
 type listInput struct {
 	Q          string             `query:"q" maxLength:"254" doc:"What staff type: an order number in any spelling, an id, an e-mail address, a Stripe id; or words of name, address and SKU, statuses and dates such as 2026-11-01..2026-11-07, today, 7d"`
 	Status     []Status           `query:"status" enum:"placed,awaiting_payment,capturing,confirmed,rejected,expired,cancelled,paid_late" doc:"One or more, separated by commas"`
-	Payment    []PaymentStatus    `query:"payment_status" enum:"unpaid,authorized,paid,partly_refunded,refunded" doc:"One or more, separated by commas"`
-	Fulfilment []FulfilmentStatus `query:"fulfilment_status" enum:"unfulfilled,partly_fulfilled" doc:"One or more, separated by commas"`
+	Payment    []PaymentStatus    `query:"payment_status" enum:"unpaid,authorized,paid,partly_refunded,refunded,disputed" doc:"One or more, separated by commas"`
+	Fulfilment []FulfilmentStatus `query:"fulfilment_status" enum:"unfulfilled,partly_fulfilled,fulfilled" doc:"One or more, separated by commas"`
 	From       string             `query:"from" maxLength:"40" doc:"Placed on this day or later; a date, or a time as of RFC 3339"`
 	To         string             `query:"to" maxLength:"40" doc:"Placed on this day or earlier; a date, or before a time as of RFC 3339"`
 	Sort       string             `query:"sort" enum:"newest,oldest,total,changed" default:"newest"`

@@ -167,12 +167,7 @@ func (o Order) PaymentFailed() []events.Payload {
 
 // PaymentRefunded returns the events that follow when an amount is refunded. Each refund counts once.
 func (o Order) PaymentRefunded(refundID string, amount events.Money) []events.Payload {
-	for _, r := range o.Refunds {
-		if r.ID == refundID {
-			return nil
-		}
-	}
-	if !o.Exists() {
+	if known, _ := o.Refund(refundID); known.State == RefundSucceeded || known.State == RefundFailed || !o.Exists() {
 		return nil
 	}
 	return []events.Payload{events.OrderRefunded{OrderOutcome: o.outcome(), RefundID: refundID, Amount: amount}}

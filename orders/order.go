@@ -34,18 +34,28 @@ const (
 	Paid           PaymentStatus = "paid"
 	PartlyRefunded PaymentStatus = "partly_refunded"
 	Refunded       PaymentStatus = "refunded"
+	Disputed       PaymentStatus = "disputed" // the shopper's bank disputes it, or has taken the money back
 )
 
 // PaymentStatuses lists every payment status.
 func PaymentStatuses() []PaymentStatus {
-	return []PaymentStatus{Unpaid, Authorized, Paid, PartlyRefunded, Refunded}
+	return []PaymentStatus{Unpaid, Authorized, Paid, PartlyRefunded, Refunded, Disputed}
 }
 
 // FulfilmentStatus is the state of an order's delivery.
 type FulfilmentStatus string
 
-// Unfulfilled means that nothing has been sent yet. It is the only fulfilment status so far.
-const Unfulfilled FulfilmentStatus = "unfulfilled"
+// The states of an order's delivery.
+const (
+	Unfulfilled     FulfilmentStatus = "unfulfilled"
+	PartlyFulfilled FulfilmentStatus = "partly_fulfilled"
+	Fulfilled       FulfilmentStatus = "fulfilled" // everything that is not cancelled or refunded was sent
+)
+
+// FulfilmentStatuses lists every fulfilment status.
+func FulfilmentStatuses() []FulfilmentStatus {
+	return []FulfilmentStatus{Unfulfilled, PartlyFulfilled, Fulfilled}
+}
 
 // transitions lists the states that may follow each state. Apply refuses any other change, and so does an append, which
 // applies what it appends. A refund does not change the status of the order: see refundable.
@@ -54,27 +64,18 @@ var transitions = map[Status][]Status{
 	Placed:          {AwaitingPayment, Rejected, Expired, Cancelled},
 	AwaitingPayment: {Capturing, Confirmed, Rejected, Expired, Cancelled},
 	Capturing:       {Confirmed, Cancelled},
-	Confirmed:       {},
+	Confirmed:       {Cancelled}, // while its money is only authorized
 	Rejected:        {},
 	Cancelled:       {},
 	Expired:         {PaidLate},
 	PaidLate:        {PaidLate, Capturing, Confirmed, Rejected, Cancelled},
 }
 
-// refundable are the states in which a payment may have been captured and can be refunded.
-var refundable = []Status{Confirmed, Rejected, Cancelled, Expired, PaidLate}
-
 // Statuses lists every status of an order, in alphabetical order.
 func Statuses() []Status {
 	all := maps.Clone(transitions)
 	delete(all, "") // an order that is not placed yet
 	return slices.Sorted(maps.Keys(all))
-}
-
-// Refund is an amount that was sent back to the shopper.
-type Refund struct {
-	ID     string       `json:"id"`
-	Amount events.Money `json:"amount"`
 }
 
 // Order is the state of an order: its events, applied one after the other.
@@ -102,10 +103,14 @@ type Order struct {
 	// answer to another event is an old one that was delivered again.
 	HoldCause   string            `json:"hold_cause"`
 	Captured    bool              `json:"captured"`
-	Reason      string            `json:"reason,omitempty"` // why it was rejected or cancelled: one of the constants of package events
+	Taken       events.Money      `json:"taken,omitzero"`    // captured so far
+	Released    events.Money      `json:"released,omitzero"` // of the total, which is never captured because its goods are not sent
+	Reason      string            `json:"reason,omitempty"`  // why it was rejected or cancelled: one of the constants of package events
 	Short       []events.Shortage `json:"short,omitempty"`
 	CancelledBy string            `json:"cancelled_by,omitempty"` // the actor
 	Refunds     []Refund          `json:"refunds,omitempty"`
+	Disputes    []Dispute         `json:"disputes,omitempty"`
+	Fulfilments []Fulfilment      `json:"fulfilments,omitempty"`
 }
 
 // Exists reports whether the order was placed.
@@ -124,7 +129,8 @@ func (o Order) Apply(e events.Event) (Order, error) {
 	case events.OrderPaymentAccepted:
 		o.Status = Capturing
 	case events.OrderConfirmed:
-		o.Status, o.Captured = Confirmed, true
+		o.Status = Confirmed
+		o = o.take(!p.Authorized, o.Total)
 	case events.OrderRejected:
 		o.Status, o.Reason, o.Short = Rejected, p.Reason, p.Short
 	case events.OrderExpired:
@@ -135,53 +141,16 @@ func (o Order) Apply(e events.Event) (Order, error) {
 		if from != PaidLate {
 			o.HoldCause = e.ID
 		}
-		o.Status, o.Captured = PaidLate, p.Captured
-	case events.OrderRefunded:
-		return o.refund(p, e.Time)
+		o.Status = PaidLate
+		o = o.take(p.Captured, o.Total)
 	default:
-		return o, fmt.Errorf("apply %s: not an event of an order", e.Type)
+		return o.applyAfter(e)
 	}
 	o.ChangedAt, o.Payment = e.Time, o.paymentStatus()
 	if !slices.Contains(transitions[from], o.Status) {
 		return o, fmt.Errorf("apply %s: an order cannot go from %q to %q", e.Type, from, o.Status)
 	}
 	return o, nil
-}
-
-func (o Order) refund(p events.OrderRefunded, at time.Time) (Order, error) {
-	if !slices.Contains(refundable, o.Status) {
-		return o, fmt.Errorf("apply refund %s: an order that is %q has no payment to refund", p.RefundID, o.Status)
-	}
-	if _, err := o.RefundedTotal().Add(p.Amount); err != nil {
-		return o, fmt.Errorf("apply refund %s: %w", p.RefundID, err)
-	}
-	o.Refunds = append(slices.Clip(o.Refunds), Refund{ID: p.RefundID, Amount: p.Amount})
-	o.ChangedAt, o.Payment = at, o.paymentStatus()
-	return o, nil
-}
-
-// paymentStatus derives the payment status from captures and refunds.
-func (o Order) paymentStatus() PaymentStatus {
-	switch refunded := o.RefundedTotal().Amount; {
-	case len(o.Refunds) > 0 && refunded >= o.Total.Amount:
-		return Refunded
-	case refunded > 0:
-		return PartlyRefunded
-	case o.Captured:
-		return Paid
-	case o.Status == Capturing || o.Status == PaidLate:
-		return Authorized
-	}
-	return Unpaid
-}
-
-// RefundedTotal is the sum of all refunds. Apply refuses a refund with which it would overflow.
-func (o Order) RefundedTotal() events.Money {
-	total := events.Money{Currency: o.Total.Currency}
-	for _, r := range o.Refunds {
-		total.Amount += r.Amount.Amount
-	}
-	return total
 }
 
 // outcome returns the fields that every event at the end of an order has.

@@ -33,7 +33,8 @@ func Request(p Payment, order events.OrderAwaitingPayment) ([]events.Payload, er
 	if order.Amount.Amount <= 0 || len(order.Amount.Currency) != 3 {
 		return nil, fmt.Errorf("%w: order %s requests %s", ErrInvalid, order.OrderID, order.Amount)
 	}
-	return []events.Payload{events.PaymentRequested(order)}, nil
+	return []events.Payload{events.PaymentRequested{OrderID: order.OrderID, PaymentID: order.PaymentID, Number: order.Number, Amount: order.Amount,
+		ExpiresAt: order.ExpiresAt, Shopper: order.Shopper}}, nil
 }
 
 // Fail ends a payment whose intent Stripe refuses to create.

@@ -1,6 +1,7 @@
 package payments
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"time"
@@ -38,6 +39,9 @@ type Payment struct {
 	ExpiresAt time.Time    `json:"expires_at"`
 	Shopper   string       `json:"shopper,omitempty"` // one of the Shopper constants of package events, "" if unknown
 
+	Capture string   `json:"capture"`           // one of the Capture constants of package events
+	Methods []string `json:"methods,omitempty"` // Stripe's types of payment methods; none: cards
+
 	PaymentIntent string `json:"payment_intent,omitempty"`
 	Livemode      bool   `json:"livemode"`
 	Charge        string `json:"charge,omitempty"`
@@ -51,7 +55,10 @@ type Payment struct {
 	Webhooks map[string]struct{} `json:"-"`
 
 	Authorized      events.Money      `json:"authorized,omitzero"`
-	Captured        events.Money      `json:"captured,omitzero"`
+	AuthorizedUntil time.Time         `json:"authorized_until,omitzero"` // zero if unknown
+	Multicapture    bool              `json:"multicapture,omitempty"`    // parts of the authorization can be captured one after the other
+	Captured        events.Money      `json:"captured,omitzero"`         // so far
+	CaptureMore     bool              `json:"capture_more,omitempty"`    // the rest of the authorization can still be captured
 	CancelRequested bool              `json:"cancel_requested,omitempty"`
 	CancelForce     bool              `json:"cancel_force,omitempty"`
 	OverDeclined    bool              `json:"over_declined,omitempty"` // so many attempts were declined that the cancellation was requested
@@ -59,6 +66,9 @@ type Payment struct {
 	CancelledIntent bool              `json:"cancelled_intent,omitempty"` // Stripe reported the intent as cancelled
 	Failure         *Decline          `json:"failure,omitempty"`
 	Refunds         map[string]Refund `json:"refunds,omitempty"` // by the shop's refund id
+
+	Disputes map[string]Dispute      `json:"disputes,omitempty"` // by Stripe's id
+	Balance  map[string]BalanceEntry `json:"balance,omitempty"`  // by the id of Stripe's balance transaction
 
 	RequestedAt time.Time `json:"requested_at,omitzero"`
 	UpdatedAt   time.Time `json:"updated_at,omitzero"`
@@ -76,6 +86,7 @@ type Decline struct {
 type Refund struct {
 	Amount       events.Money `json:"amount"`
 	StripeRefund string       `json:"stripe_refund,omitempty"`
+	Pending      bool         `json:"pending,omitempty"` // Stripe has accepted it
 	Succeeded    bool         `json:"succeeded,omitempty"`
 	Failed       bool         `json:"failed,omitempty"`
 	Reason       string       `json:"reason,omitempty"`
@@ -163,6 +174,7 @@ func (p Payment) Apply(e events.Event) (Payment, error) {
 	case events.PaymentRequested:
 		p.ID, p.OrderID, p.Number = fact.PaymentID, fact.OrderID, fact.Number
 		p.Amount, p.ExpiresAt, p.Shopper, p.RequestedAt = fact.Amount, fact.ExpiresAt, fact.Shopper, e.Time
+		p.Capture, p.Methods = cmp.Or(fact.Capture, events.CaptureAtConfirmation), fact.Methods
 	case events.PaymentIntentCreated:
 		p.PaymentIntent, p.Livemode = fact.PaymentIntent, fact.Livemode
 	case events.PaymentActionRequired:
@@ -172,11 +184,10 @@ func (p Payment) Apply(e events.Event) (Payment, error) {
 	case events.PaymentDeclined:
 		p = p.decline(fact)
 	case events.PaymentAuthorized:
-		p.Authorized = fact.Amount
+		p.Authorized, p.AuthorizedUntil, p.Multicapture = fact.Amount, fact.ExpiresAt, fact.Multicapture
 		p = p.endAttempts(fact.Charge)
 	case events.PaymentCaptured:
-		p.Authorized, p.Captured = fact.Amount, fact.Amount // the report of the authorization may not have arrived yet
-		p = p.endAttempts(fact.Charge)
+		p = p.addCapture(fact)
 	case events.PaymentCancelRequested:
 		p.CancelRequested, p.CancelForce = true, p.CancelForce || fact.Force
 		p.OverDeclined = p.OverDeclined || fact.Reason == events.CancelDeclinedTooOften
@@ -187,8 +198,12 @@ func (p Payment) Apply(e events.Event) (Payment, error) {
 	case events.PaymentFailed:
 		p.Failure = &Decline{Code: fact.Code, Message: fact.Message}
 		p = p.endAttempts("")
-	case events.PaymentRefundRequested, events.PaymentRefunded, events.PaymentRefundFailed:
+	case events.PaymentRefundRequested, events.PaymentRefundPending, events.PaymentRefunded, events.PaymentRefundFailed:
 		return p.applyRefund(e)
+	case events.PaymentDisputeUpdated:
+		p = p.addDispute(fact)
+	case events.PaymentBalanceRecorded:
+		p = p.addBalance(fact)
 	default:
 		return p, fmt.Errorf("apply %s: not an event of a payment", e.Type)
 	}
@@ -241,31 +256,4 @@ func (p Payment) endAttempts(charge string) Payment {
 		p.Charge = charge
 	}
 	return p
-}
-
-func (p Payment) applyRefund(e events.Event) (Payment, error) {
-	refunds := maps.Clone(p.Refunds)
-	if refunds == nil {
-		refunds = map[string]Refund{}
-	}
-	switch fact := e.Payload.(type) {
-	case events.PaymentRefundRequested:
-		refund := refunds[fact.RefundID]
-		refund.Amount, refund.Reason = fact.Amount, fact.Reason
-		refunds[fact.RefundID] = refund
-	case events.PaymentRefunded:
-		refund := refunds[fact.RefundID]
-		refund.Amount, refund.StripeRefund, refund.Succeeded = fact.Amount, fact.StripeRefund, !refund.Failed
-		refunds[fact.RefundID] = refund
-	case events.PaymentRefundFailed:
-		refund := refunds[fact.RefundID]
-		refund.Amount, refund.Succeeded, refund.Failed, refund.Reason = fact.Amount, false, true, fact.Reason
-		if fact.StripeRefund != "" {
-			refund.StripeRefund = fact.StripeRefund
-		}
-		refunds[fact.RefundID] = refund
-	}
-	p.Refunds, p.UpdatedAt = refunds, e.Time
-	_, err := p.refunding()
-	return p, err
 }

@@ -21,7 +21,7 @@ var (
 	awaiting = events.OrderAwaitingPayment{OrderID: order, PaymentID: payment, Number: "8F3K2-MQD7A", Amount: gbp1250, ExpiresAt: noon.Add(time.Hour)}
 
 	// One fact of each type.
-	factRequested       = events.PaymentRequested(awaiting)
+	factRequested       = events.PaymentRequested{OrderID: order, PaymentID: payment, Number: awaiting.Number, Amount: gbp1250, ExpiresAt: awaiting.ExpiresAt}
 	factIntent          = events.PaymentIntentCreated{OrderID: order, PaymentID: payment, PaymentIntent: intent, Amount: gbp1250}
 	factAction          = events.PaymentActionRequired{OrderID: order, PaymentID: payment, PaymentIntent: intent}
 	factProcessing      = events.PaymentProcessing{OrderID: order, PaymentID: payment, PaymentIntent: intent}

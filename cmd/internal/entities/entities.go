@@ -60,6 +60,8 @@ type reservation struct {
 	Lines   []events.ReservedLine `json:"lines,omitempty"`
 	Short   []events.Shortage     `json:"short,omitempty"`
 	Late    bool                  `json:"late,omitempty"`
+
+	Returned map[string][]events.ReservedLine `json:"returned,omitempty"`
 }
 
 func showReservation(r inventory.Reservation) any { return reservation(r) }

@@ -78,7 +78,7 @@ type Config struct {
 	SecretKey string
 	// WebhookClient delivers webhooks. Default: 16 kept-alive connections, 10 s for an answer, redirects not followed.
 	WebhookClient *http.Client
-	// WebhookEvents are the event types to deliver, "*" for all. Default: the outcomes of payments, refunds and disputes.
+	// WebhookEvents are the event types to deliver, "*" for all. Default: DefaultWebhookEvents.
 	WebhookEvents []string
 	// WebhookSecret signs deliveries. Required.
 	WebhookSecret string
@@ -122,7 +122,7 @@ func (c Config) withDefaults() Config {
 		c.WebhookClient = newWebhookClient()
 	}
 	if c.WebhookEvents == nil {
-		c.WebhookEvents = defaultWebhookEvents
+		c.WebhookEvents = DefaultWebhookEvents()
 	}
 	c.BaseURL = strings.TrimSuffix(c.BaseURL, "/")
 	return c
@@ -225,6 +225,7 @@ type route struct {
 }
 
 var apiRoutes = []route{
+	{"GET /v1/account", getAccount, []string{"expand"}, false},
 	{"GET /v1/balance", getBalance, []string{"expand"}, false},
 	{"GET /v1/charges/{id}", getCharge, []string{"expand"}, false},
 	{"GET /v1/events", listEvents, append([]string{"type", "types", "created"}, pageParams...), false},
@@ -241,6 +242,7 @@ var apiRoutes = []route{
 	{"POST /v1/refunds", createRefund, refundParams, false},
 	{"GET /v1/refunds/{id}", getRefund, []string{"expand"}, false},
 	{"POST /v1/refunds/{id}", updateRefund, refundUpdateParams, false},
+	{"GET /v1/webhook_endpoints", listEndpoints, pageParams, false},
 }
 
 func (s *Server) newRoutes() *http.ServeMux {

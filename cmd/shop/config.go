@@ -49,6 +49,7 @@ type Config struct {
 	NoDemo        bool                `help:"Do not add demo items to an empty catalogue." group:"Shop"`
 	OpsURL        string              `name:"ops-public-url" env:"OPS_PUBLIC_URL" help:"Address at which staff reach the console, such as https://ops.example.com; default: the ops address." group:"Shop"`
 	PublicURL     string              `env:"PUBLIC_URL" help:"Address at which shoppers reach the storefront; default: the HTTP address." group:"Shop"`
+	SandboxURL    string              `name:"sandbox-public-url" env:"SANDBOX_PUBLIC_URL" help:"Address at which shoppers' browsers reach the Stripe sandbox, such as https://pay.example.com; default: the host of PUBLIC_URL and the port of --stripe." group:"Shop"`
 	ShippingFee   orders.ShippingFees `env:"SHIPPING_FEE" placeholder:"GBP=395,EUR=450" help:"Flat delivery charge per order in minor units, by currency; default: none." group:"Shop"`
 	SMTPDeadline  time.Duration       `name:"smtp-deadline" env:"SMTP_DEADLINE" default:"30s" help:"How long sending one e-mail may take." group:"Shop"`
 	SMTPEHLO      string              `name:"smtp-ehlo" env:"SMTP_EHLO" help:"Name of the shop in the EHLO command; default: the host of PUBLIC_URL if that is a domain name, else the name of the machine." group:"Shop"`
@@ -86,7 +87,7 @@ func (c *Config) Validate() error {
 	if c.CardAttempts < 1 || c.MailLimit < 1 {
 		return fmt.Errorf("--card-attempts and --mail-per-recipient must be greater than 0")
 	}
-	return errors.Join(c.checkPublicURL(), c.checkExposure())
+	return errors.Join(c.checkPublicURLs(), c.checkExposure())
 }
 
 // MemoryLimit is a soft limit of the process's memory in bytes; 0 means none.

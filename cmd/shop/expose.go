@@ -79,7 +79,7 @@ func (c *Config) checkPublicURLs() error {
 			wrong = append(wrong, fmt.Errorf("%s: %w", setting.name, err))
 		}
 	}
-	if c.SandboxURL != "" && !c.sandboxed() && c.StripeURL == "" {
+	if c.SandboxURL != "" && !c.sandboxed() && c.StripeAPIBase == "" {
 		wrong = append(wrong, errors.New("SANDBOX_PUBLIC_URL is set, but Stripe takes the payments: remove it, or the keys of Stripe"))
 	}
 	return errors.Join(wrong...)

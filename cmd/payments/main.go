@@ -9,8 +9,9 @@ import (
 )
 
 type settings struct {
-	process.Settings `embed:""`
-	process.Streams  `embed:""`
+	process.Capturing `embed:""`
+	process.Settings  `embed:""`
+	process.Streams   `embed:""`
 
 	CardAttempts         int           `env:"CARD_ATTEMPTS" default:"10" help:"Number of declined attempts to pay after which an order is cancelled; at least 1."`
 	ReconcileEvery       time.Duration `env:"RECONCILE_EVERY" default:"1m" help:"How often to ask Stripe for events whose webhooks were missed."`
@@ -26,6 +27,6 @@ func main() {
 		func(env process.Env) (process.Domain, error) {
 			return payments.New(payments.Config{Access: env.Access, Proxies: s.TrustedProxies, Waits: s.StreamLimits(), DB: env.DB, Log: env.Log, Logger: env.Logger, Registerer: env.Registerer, StripeAPIBase: s.StripeAPIBase,
 				SecretKey: s.StripeSecretKey, PublishableKey: s.StripePublishableKey, WebhookSecret: s.StripeWebhookSecret, ReconcileEvery: s.ReconcileEvery,
-				CardAttempts: s.CardAttempts})
+				CardAttempts: s.CardAttempts, Capture: s.Capture})
 		})
 }

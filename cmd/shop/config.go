@@ -58,6 +58,7 @@ type Config struct {
 
 	process.Approving  `embed:"" group:"Shop"`
 	process.Auditing   `embed:"" group:"Shop"`
+	process.Capturing  `embed:"" group:"Shop"`
 	process.Charging   `embed:"" group:"Shop"`
 	HoldLimit          process.HoldLimit   `embed:"" group:"Shop"`
 	OrderLimits        process.OrderLimits `embed:"" group:"Shop"`

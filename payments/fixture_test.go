@@ -140,7 +140,7 @@ func (f *fixture) startShop(o fixtureOptions) {
 	db := f.openDB(o)
 	logger := slog.New(slog.NewTextHandler(f.logOutput, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	config := Config{Log: f.log.ForDomain("payments"), DB: db, Access: tokenAccess{}, SecretKey: secretKey, PublishableKey: publishableKey,
-		WebhookSecret: webhookSecret, StripeURL: f.stripeURL, Logger: logger, Registerer: f.registry}
+		WebhookSecret: webhookSecret, StripeAPIBase: f.stripeURL, Logger: logger, Registerer: f.registry}
 	if o.gateway != nil {
 		config.Gateway = o.gateway(newStripeGateway(secretKey, f.stripeURL, logger))
 	}

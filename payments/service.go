@@ -36,7 +36,7 @@ type Config struct {
 	CardAttempts   int                   // declined attempts after which a payment is cancelled; default 10
 	Concurrency    int                   // requests to Stripe at a time; default 32
 	DB             *mongo.Database       // of the projection; required
-	Gateway        Gateway               // default: Stripe over HTTP at StripeURL
+	Gateway        Gateway               // default: Stripe over HTTP at StripeAPIBase
 	Log            *eventlog.Log         // the handle of the domain payments; required
 	Logger         *slog.Logger          // default: discard
 	Proxies        api.Proxies           // before this process; default: none
@@ -44,7 +44,7 @@ type Config struct {
 	ReconcileEvery time.Duration         // how often the reconciler looks for missed webhooks; default 1 min
 	Registerer     prometheus.Registerer // default: none
 	SecretKey      string                // sk_… or rk_…; its prefix gives the mode, live or test; required
-	StripeURL      string                // default: Stripe's own
+	StripeAPIBase  string                // default: Stripe's own
 	Waits          api.StreamLimits      // of the requests that wait for a payment; default: those of [api.StreamLimits]
 	WebhookSecret  string                // whsec_…, with which Stripe signs webhooks; required
 }
@@ -93,8 +93,8 @@ func (c Config) validate() error {
 	if err := c.terms().validate(); err != nil {
 		return err
 	}
-	if u, err := url.Parse(c.StripeURL); err != nil || c.StripeURL != "" && u.Host == "" {
-		return fmt.Errorf("payments: Config.StripeURL %q is not a URL", c.StripeURL)
+	if u, err := url.Parse(c.StripeAPIBase); err != nil || c.StripeAPIBase != "" && u.Host == "" {
+		return fmt.Errorf("payments: Config.StripeAPIBase %q is not a URL", c.StripeAPIBase)
 	}
 	return c.validateKeys()
 }
@@ -179,7 +179,7 @@ func New(config Config) (*Service, error) {
 		hub: newHub(), index: newIndex(config.Logger), metrics: counts, secrets: secrets, parsed: parsed, refused: refused, cursor: newCursor(),
 		passed: passedWebhooks{counts: counts.webhooks, logger: config.Logger}, waits: waits}
 	if s.gateway == nil {
-		s.gateway = newStripeGateway(config.SecretKey, config.StripeURL, config.Logger)
+		s.gateway = newStripeGateway(config.SecretKey, config.StripeAPIBase, config.Logger)
 	}
 	return s, nil
 }

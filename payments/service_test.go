@@ -28,7 +28,7 @@ func TestConfigNamesTheInvalidField(t *testing.T) {
 		"PublishableTwice": {func(c *Config) { c.SecretKey = "pk_test_x" }, "Config.SecretKey", false},
 		"SecretTwice":      {func(c *Config) { c.PublishableKey = "sk_test_x" }, "Config.PublishableKey", false},
 		"MixedModes":       {func(c *Config) { c.SecretKey = "sk_live_x" }, "both be live", false},
-		"BadURL":           {func(c *Config) { c.StripeURL = "somewhere" }, "Config.StripeURL", false},
+		"BadURL":           {func(c *Config) { c.StripeAPIBase = "somewhere" }, "Config.StripeAPIBase", false},
 		"NegativePeriod":   {func(c *Config) { c.ReconcileEvery = -1 }, "Config.ReconcileEvery", false},
 	} {
 		t.Run(name, func(t *testing.T) {

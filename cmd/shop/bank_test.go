@@ -74,7 +74,7 @@ func startBank(t *testing.T) *bank {
 
 // configure has a shop use the bank.
 func (b *bank) configure(c *Config) {
-	c.StripeURL, c.StripeSecretKey, c.StripePublishableKey, c.StripeWebhookSecret = b.url, bankSecretKey, bankPublishableKey, bankWebhookSecret
+	c.StripeAPIBase, c.StripeSecretKey, c.StripePublishableKey, c.StripeWebhookSecret = b.url, bankSecretKey, bankPublishableKey, bankWebhookSecret
 }
 
 // sendWebhooksTo sets where the bank sends its webhooks.

@@ -37,7 +37,7 @@ type Config struct {
 	StripeSecretKey      string `env:"STRIPE_SECRET_KEY" help:"Secret key of Stripe; needs the other two keys." group:"Servers to use instead of the embedded ones"`
 	StripePublishableKey string `env:"STRIPE_PUBLISHABLE_KEY" help:"Publishable key of Stripe, for browsers." group:"Servers to use instead of the embedded ones"`
 	StripeWebhookSecret  string `env:"STRIPE_WEBHOOK_SECRET" help:"Secret with which Stripe signs webhooks." group:"Servers to use instead of the embedded ones"`
-	StripeURL            string `name:"stripe-url" env:"STRIPE_URL" hidden:"" help:"Address of a sandbox that runs elsewhere; used only with STRIPE_SECRET_KEY." group:"Servers to use instead of the embedded ones"`
+	StripeAPIBase        string `name:"stripe-api-base" env:"STRIPE_API_BASE" hidden:"" help:"Address of a sandbox that runs elsewhere; used only with STRIPE_SECRET_KEY." group:"Servers to use instead of the embedded ones"`
 	SMTPURL              string `name:"smtp-url" env:"SMTP_URL" help:"Mail server, such as smtps://user:password@host." group:"Servers to use instead of the embedded ones"`
 
 	CardAttempts  int                 `env:"CARD_ATTEMPTS" default:"10" help:"Number of declined attempts to pay after which an order is cancelled." group:"Shop"`

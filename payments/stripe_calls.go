@@ -5,15 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/stripe/stripe-go/v76"
 	"github.com/stripe/stripe-go/v76/form"
-	"github.com/stripe/stripe-go/v76/paymentintent"
-	"github.com/stripe/stripe-go/v76/refund"
 
 	"tillstream/events"
 )
@@ -30,40 +27,8 @@ const (
 // personal data.
 const metadataShopper = "shopper"
 
-const (
-	stripeTimeout = 20 * time.Second
-	stripePage    = 100
-)
-
-// stripeGateway is the [Gateway] over HTTP. It has a backend of its own, because the package variables of the SDK are shared by
-// the whole process.
-type stripeGateway struct {
-	backend stripe.Backend
-	key     string
-	intents paymentintent.Client
-	refunds refund.Client
-}
-
-// newStripeGateway returns a gateway to Stripe at url, "" for the real one. The SDK must not retry: a repeated act retrieves
-// the state from Stripe first, and a retry inside the SDK would not.
-func newStripeGateway(key, url string, logger *slog.Logger) *stripeGateway {
-	transport := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second,
-		MaxIdleConns: 2 * actConcurrency, MaxIdleConnsPerHost: 2 * actConcurrency, IdleConnTimeout: 90 * time.Second,
-	}
-	config := &stripe.BackendConfig{
-		EnableTelemetry:   stripe.Bool(false),
-		HTTPClient:        &http.Client{Timeout: stripeTimeout, Transport: transport},
-		LeveledLogger:     sdkLogger{logger},
-		MaxNetworkRetries: stripe.Int64(0),
-	}
-	if url != "" {
-		config.URL = stripe.String(url)
-	}
-	backend := stripe.GetBackendWithConfig(stripe.APIBackend, config)
-	return &stripeGateway{backend: backend, key: key,
-		intents: paymentintent.Client{B: backend, Key: key}, refunds: refund.Client{B: backend, Key: key}}
-}
+// stripePage is the number of objects on a page of a list, which is the largest that Stripe allows.
+const stripePage = 100
 
 // CreateIntent implements [Gateway].
 func (g *stripeGateway) CreateIntent(ctx context.Context, p Payment) (Intent, error) {
@@ -239,55 +204,4 @@ func refundOf(re *stripe.Refund) StripeRefund {
 		r.Charge = re.Charge.ID
 	}
 	return r
-}
-
-// classify turns an error of the SDK into a [GatewayError].
-func classify(ctx context.Context, err error, operation string) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("%s: %w", operation, ctx.Err())
-	}
-	var answer *stripe.Error
-	if !errors.As(err, &answer) {
-		// Without a complete answer the request may have been executed.
-		return fmt.Errorf("%s: %w", operation, &GatewayError{Kind: ErrRetry, Unknown: true, Cause: err})
-	}
-	classified := &GatewayError{Status: answer.HTTPStatusCode, Code: string(answer.Code), DeclineCode: string(answer.DeclineCode),
-		Message: answer.Msg, RequestID: answer.RequestID}
-	classified.Kind, classified.Unknown = errorKind(answer.HTTPStatusCode)
-	classified.KeyRefused = answer.HTTPStatusCode == http.StatusUnauthorized || answer.HTTPStatusCode == http.StatusForbidden
-	if answer.Type == stripe.ErrorTypeIdempotency {
-		// The key was used with other parameters, such as by an older release. The object exists, and the next attempt finds it.
-		classified.Kind, classified.Unknown = ErrRetry, true
-	}
-	return fmt.Errorf("%s: %w", operation, classified)
-}
-
-// errorKind classifies an HTTP status. An order must not be rejected because of a fault elsewhere, so such a fault is retried: a
-// refused key (401, 403) until staff replace it, a failed bank or network (424), a timeout of a proxy (408).
-func errorKind(status int) (kind error, unknown bool) {
-	switch {
-	case status >= 500, status == http.StatusFailedDependency, status == http.StatusRequestTimeout:
-		return ErrRetry, true
-	case status == http.StatusTooManyRequests, status == http.StatusConflict,
-		status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return ErrRetry, false
-	case status == http.StatusPaymentRequired:
-		return ErrDeclined, false
-	}
-	return ErrPermanent, false
-}
-
-// sdkLogger logs the SDK's lines at debug level. It drops the SDK's own debug lines, because they contain whole answers with
-// client secrets.
-type sdkLogger struct{ to *slog.Logger }
-
-func (l sdkLogger) Debugf(string, ...any)             {}
-func (l sdkLogger) Infof(format string, args ...any)  { l.debug(format, args) }
-func (l sdkLogger) Warnf(format string, args ...any)  { l.debug(format, args) }
-func (l sdkLogger) Errorf(format string, args ...any) { l.debug(format, args) }
-
-func (l sdkLogger) debug(format string, args []any) {
-	if l.to.Enabled(context.Background(), slog.LevelDebug) {
-		l.to.Debug("stripe client", "line", fmt.Sprintf(format, args...))
-	}
 }

@@ -25,6 +25,9 @@ const (
 	lineEvent     = "event"
 	lineAnswer    = "answer"
 	lineDelivered = "delivered"
+	lineClock     = "clock"
+	lineForeign   = "foreign"
+	lineTask      = "task"
 	lineEnd       = "end"
 )
 
@@ -172,7 +175,7 @@ func parseLine(raw []byte) (line, error) {
 
 // kindOf returns the constant for a kind, which saves an allocation.
 func kindOf(kind []byte) string {
-	for _, known := range []string{lineIntent, lineCharge, lineRefund, lineEvent, lineAnswer, lineDelivered} {
+	for _, known := range []string{lineIntent, lineCharge, lineRefund, lineEvent, lineAnswer, lineDelivered, lineTask} {
 		if string(kind) == known {
 			return known
 		}

@@ -26,6 +26,9 @@ type call struct {
 	key    string      // idempotency key
 	hash   fingerprint // of method, path and form
 	public bool        // sent with the publishable key
+
+	// The fault stored_500 hits the request, after its work with workFirst.
+	stored500, workFirst bool
 }
 
 // operation is the work of a route: it reads and changes objects in a transaction and returns the object to answer with.

@@ -168,6 +168,8 @@ type Server struct {
 	config     Config
 	routes     *http.ServeMux
 	webhookURL atomic.Pointer[string]
+	faults     faultPlan
+	clock      clock
 
 	// The lock guards everything below. A request holds it for microseconds, to decide, encode and write to the operating system.
 	mu        sync.Mutex
@@ -192,6 +194,8 @@ func New(config Config) (*Server, error) {
 		config: config.withDefaults(), refundsOf: make(map[string][]int), funds: make(map[string]int64),
 		events: eventLog{numbers: make(map[string]uint16), queue: newDeliveryQueue()}, keys: newIdempotencyKeys(), metadata: newMetadataIndex(),
 	}
+	s.faults.set(Faults{})
+	s.noteNextTask()
 	s.intents = newObjects(s.readRecord, lineIntent, decodeIntent)
 	s.charges = newObjects(s.readRecord, lineCharge, decodeObject[charge])
 	s.refunds = newObjects(s.readRecord, lineRefund, decodeObject[refund])
@@ -252,6 +256,7 @@ func (s *Server) newRoutes() *http.ServeMux {
 	mux.HandleFunc("OPTIONS /v1/payment_intents/{id}/confirm", preflight)
 	mux.HandleFunc("GET /3ds/{id}", s.showChallenge)
 	mux.HandleFunc("POST /3ds/{id}", s.answerChallenge)
+	s.controlRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		c := &call{id: newRequestID()}
 		s.send(w, c, reply{Answer: s.refused(c, unknownRoute(r))})
@@ -271,7 +276,13 @@ func (s *Server) api(route route) http.Handler {
 			return
 		}
 		// As at Stripe, the work continues when the client disconnects.
-		s.send(w, c, s.once(context.WithoutCancel(r.Context()), c, route.op))
+		answer, lost := s.faulty(context.WithoutCancel(r.Context()), c, route.op)
+		s.settle()
+		if lost {
+			s.hangUp(w, r)
+			return
+		}
+		s.send(w, c, answer)
 	})
 }
 

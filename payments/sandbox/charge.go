@@ -54,16 +54,22 @@ type outcome struct {
 }
 
 type methodDetails struct {
-	Card chargedCard `json:"card"`
-	Type string      `json:"type"`
+	Card *chargedCard `json:"card,omitempty"`
+	Type string       `json:"type"`
 }
 
 type chargedCard struct {
 	AmountAuthorized number `json:"amount_authorized"`
 	cardDetails
 	CaptureBefore number        `json:"capture_before,omitempty"`
+	Multicapture  feature       `json:"multicapture"`
 	Network       string        `json:"network"`
 	ThreeDSecure  *threeDSecure `json:"three_d_secure"`
+}
+
+// feature is whether the authorization has a feature.
+type feature struct {
+	Status string `json:"status"`
 }
 
 type threeDSecure struct {
@@ -82,12 +88,12 @@ func newCharge(in *intent, now time.Time) *charge {
 		TransferGroup: in.TransferGroup,
 		PaymentMethodDetails: methodDetails{
 			Type: "card",
-			Card: chargedCard{cardDetails: in.private.Card.details(), Network: in.private.Card.Brand},
+			Card: &chargedCard{cardDetails: in.private.Card.details(), Network: in.private.Card.Brand, Multicapture: feature{unavailable}},
 		},
 	}
 }
 
-// approve ends an attempt that the bank approved. The money is captured now, or later with manual capture.
+// approve ends an attempt that the bank approved. With manual capture the money can be captured for a week.
 func (ch *charge) approve(manual bool, now time.Time) {
 	ch.Status, ch.Paid = succeeded, true
 	ch.Outcome = outcome{
@@ -97,9 +103,13 @@ func (ch *charge) approve(manual bool, now time.Time) {
 	ch.PaymentMethodDetails.Card.AmountAuthorized = number(ch.Amount)
 	if manual {
 		ch.PaymentMethodDetails.Card.CaptureBefore = number(now.Add(authorizationPeriod).Unix())
-		return
 	}
-	ch.capture(ch.Amount)
+}
+
+// multicapture reports whether the authorization can be captured several times.
+func (ch *charge) multicapture() bool {
+	card := ch.PaymentMethodDetails.Card
+	return card != nil && card.Multicapture.Status == available
 }
 
 // decline ends an attempt that the bank declined.
@@ -122,10 +132,9 @@ func (ch *charge) authenticated() {
 	}
 }
 
-// capture records that amount was captured.
+// capture records that another amount was captured.
 func (ch *charge) capture(amount int64) {
-	ch.Captured, ch.AmountCaptured = true, amount
-	ch.BalanceTransaction = text(newID("txn"))
+	ch.Captured, ch.AmountCaptured = true, ch.AmountCaptured+amount
 }
 
 // release ends an authorization, which Stripe shows as a refund of money that was never captured.

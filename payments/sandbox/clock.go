@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,22 +25,45 @@ type clock struct {
 	tasks taskHeap // guarded by the server's lock
 }
 
-// The kinds of tasks, as they are named in the journal. Their numbers are only in memory.
-var taskKinds = []taskKind{}
-
 // taskKind is something that happens by itself to an object at a time. It looks at the object's state first, because the object
 // may have changed since the task was scheduled, and because a task is repeated when the process was killed.
-type taskKind struct {
-	name  string
-	index func(s *Server, id string) (int, bool)
-	run   func(t *tx, index int)
+type taskKind uint8
+
+const (
+	taskExpire taskKind = iota
+	taskPayout
+	taskKinds // how many there are
+)
+
+// taskNames are the kinds as they are named in the journal.
+var taskNames = [taskKinds]string{taskExpire: "expire", taskPayout: "payout"}
+
+// do does a task to the object with an index.
+func (t *tx) do(kind taskKind, index int) {
+	switch kind {
+	case taskExpire:
+		t.expire(index)
+	case taskPayout:
+		t.payOut(index)
+	}
+}
+
+// indexOf returns the index of a task's object.
+func (s *Server) indexOf(kind taskKind, id string) (int, bool) {
+	switch kind {
+	case taskExpire:
+		return s.intents.index(id)
+	case taskPayout:
+		return s.balances.index(id)
+	}
+	return 0, false
 }
 
 // task is small, because every authorization has one for a week.
 type task struct {
 	at    uint32 // Unix seconds
 	index uint32 // of the object
-	kind  uint8
+	kind  taskKind
 }
 
 // taskNote is the note of a task in the journal.
@@ -54,31 +78,17 @@ type clockNote struct {
 	Done  int64 `json:"done"` // tasks up to this Unix time are done
 }
 
-func kindOfTask(name string) (uint8, bool) {
-	for number, kind := range taskKinds {
-		if kind.name == name {
-			return uint8(number), true
-		}
-	}
-	return 0, false
-}
-
 // now returns the sandbox's time.
 func (s *Server) now() time.Time { return s.config.Now().Add(time.Duration(s.clock.moved.Load())) }
 
 // schedule records that something happens to the object at a time. The object must be in the transaction or older.
-func (t *tx) schedule(do, id string, at int64) {
-	number, ok := kindOfTask(do)
-	if !ok {
-		t.fail(fmt.Errorf("unknown task %s of %s", do, id))
-		return
-	}
-	t.line(lineTask, id, taskNote{At: at, Do: do}, nil)
-	t.installs = append(t.installs, func(int64) { t.server.addTask(number, id, at) })
+func (t *tx) schedule(kind taskKind, id string, at int64) {
+	t.line(lineTask, id, taskNote{At: at, Do: taskNames[kind]}, nil)
+	t.installs = append(t.installs, func(int64) { t.server.addTask(kind, id, at) })
 }
 
-func (s *Server) addTask(kind uint8, id string, at int64) bool {
-	index, ok := taskKinds[kind].index(s, id)
+func (s *Server) addTask(kind taskKind, id string, at int64) bool {
+	index, ok := s.indexOf(kind, id)
 	if ok {
 		heap.Push(&s.clock.tasks, task{at: uint32(at), index: uint32(index), kind: kind})
 		s.noteNextTask()
@@ -168,7 +178,7 @@ func (s *Server) doTask(until time.Time, move bool) (done bool, err error) {
 		s.clock.moved.Add(int64(at.Sub(s.now())))
 	}
 	t := s.begin(&call{})
-	taskKinds[due.kind].run(t, int(due.index))
+	t.do(due.kind, int(due.index))
 	if err := t.commit(); err != nil {
 		heap.Push(&s.clock.tasks, due)
 		return true, err
@@ -199,8 +209,8 @@ func (s *Server) restoreTask(l line) error {
 	if err := jsonv2.Unmarshal(l.note, &note); err != nil {
 		return err
 	}
-	number, ok := kindOfTask(note.Do)
-	if !ok || !s.addTask(number, string(l.id), note.At) {
+	kind := slices.Index(taskNames[:], note.Do)
+	if kind < 0 || !s.addTask(taskKind(kind), string(l.id), note.At) {
 		return fmt.Errorf("unknown task %q or its object is not in the journal", note.Do)
 	}
 	return nil

@@ -61,8 +61,7 @@ func (t *tx) foreignPayment(kind Foreign) {
 	in.use(&visa)
 	ch := newCharge(in, t.now)
 	ch.approve(false, t.now)
-	in.authorize(ch)
-	t.putCharge(ch)
+	t.authorize(in, ch)
 	t.putIntent(in)
 	switch kind {
 	case ForeignNoMetadata:
@@ -74,6 +73,7 @@ func (t *tx) foreignPayment(kind Foreign) {
 	case ForeignRefund:
 		re := newRefund(ch, ch.Amount, t.now)
 		re.Metadata = map[string]string{}
+		re.BalanceTransaction = text(t.book(bookRefund, re.ID, re.Currency, -re.Amount, 0).ID)
 		ch.refund(ch.Amount)
 		t.putCharge(ch)
 		t.putRefund(re)

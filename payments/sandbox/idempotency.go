@@ -288,6 +288,12 @@ func (s *Server) work(c *call, op operation) Answer {
 	if err != nil {
 		return s.refused(c, t.internalError(err))
 	}
+	if c.expandsMore() {
+		if body, problem = c.expandAll(t, body); problem != nil {
+			return s.refused(c, problem)
+		}
+		known = span{}
+	}
 	if c.key != "" {
 		t.putAnswer(http.StatusOK, body, known)
 	}

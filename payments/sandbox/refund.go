@@ -44,7 +44,7 @@ type refundCard struct {
 
 func newRefund(ch *charge, amount int64, now time.Time) *refund {
 	return &refund{
-		ID: newID("re"), Object: "refund", Amount: amount, BalanceTransaction: text(newID("txn")), Charge: ch.ID,
+		ID: newID("re"), Object: "refund", Amount: amount, Charge: ch.ID,
 		Created: now.Unix(), Currency: ch.Currency, PaymentIntent: ch.PaymentIntent, Status: succeeded,
 		DestinationDetails: refundDestination{
 			Type: "card",
@@ -74,6 +74,7 @@ func createRefund(t *tx, c *call) (any, *apiError) {
 		}
 		re.Reason = text(reason)
 	}
+	re.BalanceTransaction = text(t.book(bookRefund, re.ID, re.Currency, -amount, 0).ID) // the fee is not returned
 	ch.refund(amount)
 	t.putCharge(ch)
 	t.putRefund(re)
@@ -96,7 +97,7 @@ func (t *tx) refundedCharge(f form) (*charge, *apiError) {
 			return nil, invalid("charge", "", "The charge %s does not belong to the PaymentIntent %s.", id, intentID)
 		}
 		id = string(in.LatestCharge)
-		if in.Status != succeeded {
+		if in.Status != succeeded && in.AmountReceived == 0 {
 			return nil, unexpectedState(in, "This PaymentIntent (%s) does not have a successful charge to refund.", intentID)
 		}
 	}
@@ -183,10 +184,5 @@ func listRefunds(t *tx, c *call) (any, *apiError) {
 	if problem != nil {
 		return nil, problem
 	}
-	shown := make([]any, 0, len(indexes))
-	for _, index := range indexes {
-		re, err := refunds.get(index)
-		shown = append(shown, orFail(t, re, err))
-	}
-	return newPage(c.path, shown, more), nil
+	return newPage(c.path, showAll(t, refunds, indexes), more), nil
 }

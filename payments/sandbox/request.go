@@ -49,10 +49,8 @@ func (s *Server) readCall(w http.ResponseWriter, r *http.Request, route route) (
 	if problem := c.form.allow(route.params...); problem != nil {
 		return c, problem
 	}
-	for _, property := range c.form.list("expand") {
-		if property != "latest_charge" && property != "data.latest_charge" {
-			return c, invalid("expand", "", "The sandbox cannot expand: %s", property)
-		}
+	if c.public && c.expandsMore() {
+		return c, invalid("expand", "", "This property cannot be expanded with a publishable key.")
 	}
 	if r.Method != http.MethodPost {
 		return c, nil

@@ -27,8 +27,15 @@ func (s *Server) restoreLine(at int64, l line) error {
 		s.installIntent(string(l.id), at, facts, nil)
 		return err
 	case lineCharge:
-		facts, err := readFacts[chargeFacts](l)
-		s.installCharge(string(l.id), at, facts, nil)
+		s.charges.put(string(l.id), at, nil)
+		return nil
+	case lineBalance:
+		facts, err := readFacts[balanceFacts](l)
+		s.installBalance(string(l.id), at, facts, nil)
+		return err
+	case linePayout:
+		facts, err := readFacts[payoutFacts](l)
+		s.installPayout(string(l.id), at, facts, nil)
 		return err
 	case lineRefund:
 		facts, err := readFacts[refundFacts](l)

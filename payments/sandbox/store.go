@@ -117,8 +117,8 @@ type tx struct {
 	now    time.Time
 
 	buf       []byte
-	states    map[any]span // the data of the newest line of each object put
-	charges   []*charge
+	states    map[any]span   // the data of the newest line of each object put
+	newest    map[string]any // the objects put, by id
 	events    []eventRow
 	foreign   int  // foreign payments to make after the commit
 	faultless bool // no fault hits its events
@@ -157,15 +157,19 @@ func (t *tx) intent(id string) *intent {
 	return clone(orFail(t, in, err))
 }
 
+// intentAt returns a copy of the intent with an index, to change.
+func (t *tx) intentAt(index int) *intent {
+	in, err := t.server.intents.get(index)
+	return clone(orFail(t, in, err))
+}
+
 // charge returns a copy to change, or nil.
 func (t *tx) charge(id string) *charge { return clone(t.newestCharge(id)) }
 
 // newestCharge returns the charge, including the changes of this transaction.
 func (t *tx) newestCharge(id string) *charge {
-	for i := len(t.charges) - 1; i >= 0; i-- {
-		if t.charges[i].ID == id {
-			return t.charges[i]
-		}
+	if ch, ok := t.newest[id].(*charge); ok {
+		return ch
 	}
 	ch, err := t.server.charges.find(id)
 	return orFail(t, ch, err)
@@ -185,10 +189,8 @@ func (t *tx) putIntent(in *intent) {
 }
 
 func (t *tx) putCharge(ch *charge) {
-	facts := chargeFactsOf(t.newestCharge(ch.ID), ch)
-	t.put(lineCharge, ch.ID, chargeNote{Facts: facts}, ch)
-	t.charges = append(t.charges, ch)
-	t.installs = append(t.installs, func(at int64) { t.server.installCharge(ch.ID, at, facts, ch) })
+	t.put(lineCharge, ch.ID, struct{}{}, ch)
+	t.installs = append(t.installs, func(at int64) { t.server.charges.put(ch.ID, at, ch) })
 }
 
 func (t *tx) putRefund(re *refund) {
@@ -202,8 +204,9 @@ func (t *tx) put(kind, id string, note, object any) {
 	data, err := json.Marshal(object)
 	t.fail(err)
 	if t.states == nil {
-		t.states = make(map[any]span, 4)
+		t.states, t.newest = make(map[any]span, 4), make(map[string]any, 4)
 	}
+	t.newest[id] = object
 	t.states[object] = t.line(kind, id, note, data)
 }
 
@@ -255,13 +258,6 @@ func (s *Server) installIntent(id string, at int64, facts *intentFacts, in *inte
 	if facts != nil {
 		s.intents.rows[index].created = uint32(facts.Created)
 		s.metadata.add(facts.Pairs, index)
-	}
-}
-
-func (s *Server) installCharge(id string, at int64, facts *chargeFacts, ch *charge) {
-	s.charges.put(id, at, ch)
-	if facts != nil {
-		s.funds[facts.Currency] += facts.Funds
 	}
 }
 

@@ -21,8 +21,10 @@ type document struct {
 	Payment  `bson:",inline"`
 	Status   Status       `json:"status"`
 	Refunded events.Money `json:"refunded"`
-	// FailedRefunds is the number of refunds that failed: staff must repay this money in another way.
+	// FailedRefunds is the number of refunds that failed and that no other refund replaces: staff must repay this money.
 	FailedRefunds int `json:"failed_refunds"`
+	// PendingRefunds is the number of refunds that Stripe has accepted and the bank has not paid.
+	PendingRefunds int `json:"pending_refunds"`
 }
 
 // Projections returns the projections of this domain, for the process that runs them.
@@ -33,7 +35,8 @@ func (s *Service) Projections() []project.Projection { return Projections(s.logg
 func Projections(logger *slog.Logger) []project.Projection {
 	return []project.Projection{{Name: "payments.projection", Collections: []project.Collection{
 		project.NewCollection(collection, Payments, documents(logger),
-			project.Index{Keys: []string{"doc.status", "doc.updated_at"}}),
+			project.Index{Keys: []string{"doc.status", "doc.updated_at"}},
+			project.Index{Keys: []string{"doc.pending_refunds", "doc.updated_at"}}),
 	}}}
 }
 
@@ -49,24 +52,37 @@ func documents(logger *slog.Logger) func(string, Payment) any {
 // derive returns a payment with the fields that follow from its state.
 func derive(p Payment) document {
 	refunded, _ := p.Refunded() // the projection logs an error
-	return document{Payment: p, Status: p.Status(), Refunded: refunded, FailedRefunds: failedRefunds(p)}
+	return document{Payment: p, Status: p.Status(), Refunded: refunded, FailedRefunds: failedRefunds(p), PendingRefunds: pendingRefunds(p)}
 }
 
 func failedRefunds(p Payment) (n int) {
+	replaced := map[string]bool{}
 	for _, refund := range p.Refunds {
-		if refund.Failed {
+		replaced[refund.Replaces] = true
+	}
+	for id, refund := range p.Refunds {
+		if refund.Failed && !replaced[id] {
 			n++
 		}
 	}
 	return n
 }
 
-// openPayments returns the ids of open payments that have not changed since quietSince: the first ones after an id, in ascending
-// order. It reads the projection, which may lag; decisions about the payments are made on the log.
+func pendingRefunds(p Payment) (n int) {
+	for _, refund := range p.Refunds {
+		if refund.Pending {
+			n++
+		}
+	}
+	return n
+}
+
+// openPayments returns the ids of payments that are open, or of which a refund is pending, and that have not changed since quietSince:
+// the first ones after an id, in ascending order. It reads the projection, which may lag; decisions about the payments are made on the log.
 func (s *Service) openPayments(ctx context.Context, after string, quietSince time.Time, limit int64) ([]string, error) {
 	waiting := bson.A{StatusIntentCreated, StatusRequiresAction, StatusProcessing, StatusAuthorized}
 	filter := bson.D{
-		{Key: "doc.status", Value: bson.D{{Key: "$in", Value: waiting}}},
+		{Key: "$or", Value: bson.A{bson.D{{Key: "doc.status", Value: bson.D{{Key: "$in", Value: waiting}}}}, bson.D{{Key: "doc.pending_refunds", Value: bson.D{{Key: "$gt", Value: 0}}}}}},
 		{Key: "doc.updated_at", Value: bson.D{{Key: "$lt", Value: quietSince}}},
 		{Key: "_id", Value: bson.D{{Key: "$gt", Value: after}}},
 	}

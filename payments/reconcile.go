@@ -270,6 +270,12 @@ func (s *Service) reconcilePayment(ctx context.Context, id string) error {
 
 func (s *Service) retrieveAndRecord(ctx context.Context, id string) error {
 	p, err := s.newest(ctx, id, 0)
+	if err != nil {
+		return err
+	}
+	if pendingRefunds(p) > 0 {
+		err = s.followRefunds(ctx, p)
+	}
 	if err != nil || !p.Payable() {
 		return err
 	}
@@ -281,5 +287,18 @@ func (s *Service) retrieveAndRecord(ctx context.Context, id string) error {
 		tx.WithActor(events.ActorStripe)
 		tx.WithCorrelation(p.OrderID)
 		return decide(tx, id, s.intentRule(in))
+	})
+}
+
+// followRefunds records the refunds of a payment as they are at Stripe now.
+func (s *Service) followRefunds(ctx context.Context, p Payment) error {
+	refunds, err := s.gateway.ListRefunds(ctx, p.PaymentIntent)
+	if err != nil {
+		return err
+	}
+	return s.log.DoCascade(ctx, func(tx *eventlog.Tx) error {
+		tx.WithActor(events.ActorStripe)
+		tx.WithCorrelation(p.OrderID)
+		return decide(tx, p.ID, func(p Payment) ([]events.Payload, error) { return RecordRefunds(p, refunds) })
 	})
 }

@@ -1,17 +1,14 @@
 package payments
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"tillstream/events"
-	"tillstream/payments/sandbox"
 )
 
 // Row 44 of the fault matrix: no webhook arrives, and the reconciler stores every event once.
@@ -214,33 +211,6 @@ func TestFastClockSkipsNoEvents(t *testing.T) {
 	f.pay(q, "pm_card_visa")
 	f.reconcileAfter(time.Minute)
 	f.waitForStatus(second, StatusAuthorized)
-}
-
-// An event whose intent Stripe does not return becomes a dead letter, and the walk continues.
-func TestUnreadableEventDoesNotStopTheReconciler(t *testing.T) {
-	t.Parallel()
-	var hidden atomic.Value
-	hidden.Store("")
-	f := newFixture(t, fixtureOptions{noWebhooks: true, intercept: func(_ context.Context, r sandbox.Request, work func() sandbox.Answer) sandbox.Answer {
-		if id, _ := hidden.Load().(string); id != "" && strings.HasSuffix(r.Path, id) {
-			return stripeFailure(http.StatusNotFound, "resource_missing")
-		}
-		return work()
-	}})
-	orderID, p := f.placeOrder(1250)
-	f.pay(p, "pm_card_visa")
-	foreign := f.callStripe("payment_intents", url.Values{"amount": {"999"}, "currency": {"gbp"}, "payment_method_types[]": {"card"},
-		"confirm": {"true"}, "payment_method": {"pm_card_visa"}})
-	id, _ := foreign["id"].(string)
-	f.callStripe("refunds", url.Values{"payment_intent": {id}})
-	hidden.Store(id)
-	unreadable := events.WebhookReceived{StripeEvent: "evt_1", StripeType: intentTypes[0], Body: []byte(`{"data":{"object":{"amount":"much"}}}`)}
-	if adds, err := f.service.addsFacts(t.Context(), unreadable); !adds || err != nil {
-		t.Errorf("addsFacts of an unreadable event: got %t, %v; want true", adds, err)
-	}
-	f.reconcileAfter(time.Minute)
-	f.waitForStatus(orderID, StatusAuthorized)
-	f.waitUntil("the event is a dead letter", func() bool { return len(f.deadLetters()) > 0 })
 }
 
 // An event of an unreadable payment becomes a dead letter, and the walk continues.

@@ -94,7 +94,7 @@ func (t *tx) capture(in *intent, ch *charge, r captureRequest) {
 		return
 	}
 	t.emit("payment_intent.succeeded", in)
-	t.disputeByCard(in, ch)
+	t.disputeByMethod(in, ch)
 }
 
 // cancelIntent answers POST /v1/payment_intents/{id}/cancel.
@@ -146,5 +146,3 @@ func (t *tx) expire(index int) {
 	}
 	t.end(in, "automatic", "charge.expired")
 }
-
-func (t *tx) disputeByCard(*intent, *charge) {}

@@ -23,7 +23,7 @@ type charge struct {
 	Customer                  text              `json:"customer"`
 	Description               text              `json:"description"`
 	Destination               absent            `json:"destination"`
-	Dispute                   absent            `json:"dispute"`
+	Dispute                   text              `json:"dispute"`
 	Disputed                  bool              `json:"disputed"`
 	FailureBalanceTransaction absent            `json:"failure_balance_transaction"`
 	FailureCode               text              `json:"failure_code"`

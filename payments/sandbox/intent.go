@@ -75,6 +75,14 @@ type intentPrivate struct {
 	ReturnURL string `json:"return_url,omitempty"`
 }
 
+// later returns what happens after the payment.
+func (p intentPrivate) later() string {
+	if p.Card == nil {
+		return ""
+	}
+	return p.Card.Later
+}
+
 type automaticMethods struct {
 	AllowRedirects string `json:"allow_redirects"`
 	Enabled        bool   `json:"enabled"`

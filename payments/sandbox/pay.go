@@ -90,7 +90,7 @@ func (t *tx) collect(in *intent, authenticated bool) (any, *apiError) {
 	t.putIntent(in)
 	if in.Status == succeeded {
 		t.emit("payment_intent.succeeded", in)
-		t.disputeByCard(in, ch)
+		t.disputeByMethod(in, ch)
 		return in, nil
 	}
 	t.emit("payment_intent.amount_capturable_updated", in)

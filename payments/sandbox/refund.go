@@ -22,6 +22,8 @@ type refund struct {
 	Created                int64             `json:"created"`
 	Currency               string            `json:"currency"`
 	DestinationDetails     refundDestination `json:"destination_details"`
+	FailureBalance         string            `json:"failure_balance_transaction,omitempty"`
+	FailureReason          string            `json:"failure_reason,omitempty"`
 	Metadata               map[string]string `json:"metadata"`
 	PaymentIntent          string            `json:"payment_intent"`
 	Reason                 text              `json:"reason"`
@@ -59,7 +61,8 @@ func createRefund(t *tx, c *call) (any, *apiError) {
 	if problem != nil {
 		return nil, problem
 	}
-	amount, problem := refundAmount(c.form, ch)
+	d := t.dispute(string(ch.Dispute))
+	amount, problem := refundAmount(c.form, ch, d == nil || d.IsChargeRefundable)
 	if problem != nil {
 		return nil, problem
 	}
@@ -74,11 +77,17 @@ func createRefund(t *tx, c *call) (any, *apiError) {
 		}
 		re.Reason = text(reason)
 	}
+	if t.laterOf(ch) == refundPends {
+		re.Status = pending
+	}
 	re.BalanceTransaction = text(t.book(bookRefund, re.ID, re.Currency, -amount, 0).ID) // the fee is not returned
 	ch.refund(amount)
 	t.putCharge(ch)
 	t.putRefund(re)
 	t.emit("charge.refunded", ch)
+	if re.Status == pending || t.laterOf(ch) == refundFails {
+		t.schedule(taskRefund, re.ID, t.now.Add(refundDelay).Unix())
+	}
 	return re, nil
 }
 
@@ -108,7 +117,8 @@ func (t *tx) refundedCharge(f form) (*charge, *apiError) {
 	return ch, nil
 }
 
-func refundAmount(f form, ch *charge) (int64, *apiError) {
+// refundAmount returns the amount to refund; refundable is whether the charge's dispute allows it.
+func refundAmount(f form, ch *charge, refundable bool) (int64, *apiError) {
 	amount, sent, problem := f.integer("amount")
 	if problem != nil {
 		return 0, problem
@@ -120,6 +130,8 @@ func refundAmount(f form, ch *charge) (int64, *apiError) {
 	switch {
 	case !ch.Captured:
 		return 0, notRefundable(ch, "charge_not_refundable", "Charge %s was not captured; cancel its PaymentIntent instead.", ch.ID)
+	case ch.Disputed && !refundable:
+		return 0, notRefundable(ch, "charge_disputed", "Charge %s has been charged back; cannot issue a refund.", ch.ID)
 	case left == 0:
 		return 0, notRefundable(ch, "charge_already_refunded", "Charge %s has already been refunded.", ch.ID)
 	case !sent:

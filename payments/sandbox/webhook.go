@@ -14,17 +14,19 @@ import (
 	"time"
 )
 
-// defaultWebhookEvents are the results of payments, refunds and disputes.
+// defaultWebhookEvents are the results of payments, refunds, disputes and payouts.
 var defaultWebhookEvents = []string{
 	"payment_intent.amount_capturable_updated",
+	"payment_intent.processing",
 	"payment_intent.succeeded",
 	"payment_intent.payment_failed",
 	"payment_intent.canceled",
 	"payment_intent.requires_action",
+	"charge.expired",
 	"charge.refunded",
 	"charge.refund.updated",
-	"charge.dispute.created",
-	"charge.dispute.closed",
+	"charge.dispute.*",
+	"payout.*",
 }
 
 const (

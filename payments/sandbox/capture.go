@@ -14,7 +14,11 @@ var (
 // captured records that an amount of the charge was captured, with its balance transaction.
 func (t *tx) captured(ch *charge, amount int64) {
 	ch.capture(amount)
-	ch.BalanceTransaction = text(t.book(bookCharge, ch.ID, ch.Currency, amount, paymentFee(amount)).ID)
+	why := bookCharge
+	if ch.PaymentMethodDetails.Type != methodCard {
+		why = bookPayment
+	}
+	ch.BalanceTransaction = text(t.book(why, ch.ID, ch.Currency, amount, paymentFee(amount)).ID)
 }
 
 // captureRequest has the parameters of a capture.

@@ -37,6 +37,8 @@ var declines = map[string]decline{
 	"processing":          {"processing_error", "", "An error occurred while processing your card. Try again in a little bit."},
 	"live_card":           {"card_declined", "test_mode_live_card", "Your card was declined. Your request was in test mode, but used a non test card."},
 	"authentication":      {"authentication_required", "authentication_required", "Your card was declined. This transaction requires authentication."},
+	"debit":               {"payment_intent_payment_attempt_failed", "", "The payment failed."},
+	"debit_funds":         {"payment_intent_payment_attempt_failed", "insufficient_funds", "The customer's account has insufficient funds to cover this payment."},
 	"authentication_fail": {"payment_intent_authentication_failure", "", "The provided PaymentMethod has failed authentication. You can provide payment_method_data or a new PaymentMethod to attempt to fulfill this PaymentIntent again."},
 }
 
@@ -107,33 +109,9 @@ func (c testCard) card(month, year int64) card {
 	}
 }
 
-// readCard returns the card of a request, named in payment_method or with its number in payment_method_data. It returns nil
-// for a request with neither.
-func readCard(f form, now time.Time) (*card, *apiError) {
-	id, named := f["payment_method"]
-	if f.hasNested("payment_method_data") {
-		if named {
-			return nil, invalid("payment_method", "parameters_exclusive", "You may only specify one of these parameters: payment_method, payment_method_data.")
-		}
-		return readCardData(f, now)
-	}
-	if id == "" {
-		return nil, nil
-	}
-	known, ok := cardsByName[id]
-	if !ok {
-		return nil, notFound("PaymentMethod", "payment_method", id)
-	}
-	c := known.card(12, int64(now.Year()+1))
-	return &c, nil
-}
-
 // readCardData reads the details of a card. The number does not leave this function.
 func readCardData(f form, now time.Time) (*card, *apiError) {
 	const prefix = "payment_method_data[card]"
-	if kind := f["payment_method_data[type]"]; kind != "card" {
-		return nil, invalid("payment_method_data[type]", "", "Invalid payment_method_data[type]: must be card")
-	}
 	number := strings.Map(dropSeparators, f[prefix+"[number]"])
 	if number == "" {
 		return nil, missing(prefix + "[number]")
@@ -235,17 +213,18 @@ type billing struct {
 	Phone   text    `json:"phone"`
 }
 
-// paymentMethod is a card as Stripe shows it.
+// paymentMethod is a card or a bank account as Stripe shows it.
 type paymentMethod struct {
-	ID             string      `json:"id"`
-	Object         string      `json:"object"`
-	BillingDetails billing     `json:"billing_details"`
-	Card           cardDetails `json:"card"`
-	Created        int64       `json:"created"`
-	Customer       absent      `json:"customer"`
-	Livemode       bool        `json:"livemode"`
-	Metadata       empty       `json:"metadata"`
-	Type           string      `json:"type"`
+	ID             string        `json:"id"`
+	Object         string        `json:"object"`
+	BillingDetails billing       `json:"billing_details"`
+	Card           *cardDetails  `json:"card,omitempty"`
+	Created        int64         `json:"created"`
+	Customer       absent        `json:"customer"`
+	Livemode       bool          `json:"livemode"`
+	Metadata       empty         `json:"metadata"`
+	SEPADebit      *debitDetails `json:"sepa_debit,omitempty"`
+	Type           string        `json:"type"`
 }
 
 type cardDetails struct {
@@ -277,7 +256,14 @@ func (c card) details() cardDetails {
 	}
 }
 
-// method returns the card as the payment method with that id.
-func (c card) method(id string, created int64) *paymentMethod {
-	return &paymentMethod{ID: id, Object: "payment_method", Card: c.details(), Created: created, Type: "card"}
+// method returns what the intent is paid with as the payment method with that id.
+func (p intentPrivate) method(id string, created int64) *paymentMethod {
+	m := &paymentMethod{ID: id, Object: "payment_method", Created: created, Type: methodCard}
+	if p.Debit != nil {
+		m.SEPADebit, m.Type = p.Debit.details(), methodDebit
+		return m
+	}
+	card := p.Card.details()
+	m.Card = &card
+	return m
 }

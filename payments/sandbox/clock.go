@@ -35,11 +35,12 @@ const (
 	taskDispute
 	taskJudge
 	taskRefund
+	taskDebit
 	taskKinds // how many there are
 )
 
 // taskNames are the kinds as they are named in the journal.
-var taskNames = [taskKinds]string{taskExpire: "expire", taskPayout: "payout", taskDispute: "dispute", taskJudge: "judge", taskRefund: "refund"}
+var taskNames = [taskKinds]string{taskExpire: "expire", taskPayout: "payout", taskDispute: "dispute", taskJudge: "judge", taskRefund: "refund", taskDebit: "debit"}
 
 // do does a task to the object with an index.
 func (t *tx) do(kind taskKind, index int) {
@@ -54,13 +55,15 @@ func (t *tx) do(kind taskKind, index int) {
 		t.judge(index)
 	case taskRefund:
 		t.concludeRefund(index)
+	case taskDebit:
+		t.concludeDebit(index)
 	}
 }
 
 // indexOf returns the index of a task's object.
 func (s *Server) indexOf(kind taskKind, id string) (int, bool) {
 	switch kind {
-	case taskExpire:
+	case taskExpire, taskDebit:
 		return s.intents.index(id)
 	case taskPayout:
 		return s.balances.index(id)

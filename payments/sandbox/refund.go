@@ -14,23 +14,23 @@ var (
 
 // refund is a refund of a charge, as Stripe shows it.
 type refund struct {
-	ID                     string            `json:"id"`
-	Object                 string            `json:"object"`
-	Amount                 int64             `json:"amount"`
-	BalanceTransaction     text              `json:"balance_transaction"`
-	Charge                 string            `json:"charge"`
-	Created                int64             `json:"created"`
-	Currency               string            `json:"currency"`
-	DestinationDetails     refundDestination `json:"destination_details"`
-	FailureBalance         string            `json:"failure_balance_transaction,omitempty"`
-	FailureReason          string            `json:"failure_reason,omitempty"`
-	Metadata               map[string]string `json:"metadata"`
-	PaymentIntent          string            `json:"payment_intent"`
-	Reason                 text              `json:"reason"`
-	ReceiptNumber          text              `json:"receipt_number"`
-	SourceTransferReversal absent            `json:"source_transfer_reversal"`
-	Status                 string            `json:"status"`
-	TransferReversal       absent            `json:"transfer_reversal"`
+	ID                     string             `json:"id"`
+	Object                 string             `json:"object"`
+	Amount                 int64              `json:"amount"`
+	BalanceTransaction     text               `json:"balance_transaction"`
+	Charge                 string             `json:"charge"`
+	Created                int64              `json:"created"`
+	Currency               string             `json:"currency"`
+	DestinationDetails     *refundDestination `json:"destination_details,omitempty"`
+	FailureBalance         string             `json:"failure_balance_transaction,omitempty"`
+	FailureReason          string             `json:"failure_reason,omitempty"`
+	Metadata               map[string]string  `json:"metadata"`
+	PaymentIntent          string             `json:"payment_intent"`
+	Reason                 text               `json:"reason"`
+	ReceiptNumber          text               `json:"receipt_number"`
+	SourceTransferReversal absent             `json:"source_transfer_reversal"`
+	Status                 string             `json:"status"`
+	TransferReversal       absent             `json:"transfer_reversal"`
 }
 
 type refundDestination struct {
@@ -45,14 +45,17 @@ type refundCard struct {
 }
 
 func newRefund(ch *charge, amount int64, now time.Time) *refund {
-	return &refund{
-		ID: newID("re"), Object: "refund", Amount: amount, Charge: ch.ID,
-		Created: now.Unix(), Currency: ch.Currency, PaymentIntent: ch.PaymentIntent, Status: succeeded,
-		DestinationDetails: refundDestination{
-			Type: "card",
-			Card: refundCard{ReferenceStatus: "pending", ReferenceType: "acquirer_reference_number", Type: "refund"},
-		},
+	re := &refund{
+		ID: newID("re"), Object: "refund", Amount: amount, Charge: ch.ID, Created: now.Unix(), Currency: ch.Currency,
+		PaymentIntent: ch.PaymentIntent, Status: succeeded,
 	}
+	if ch.PaymentMethodDetails.Card != nil {
+		re.DestinationDetails = &refundDestination{
+			Type: methodCard,
+			Card: refundCard{ReferenceStatus: pending, ReferenceType: "acquirer_reference_number", Type: "refund"},
+		}
+	}
+	return re
 }
 
 // createRefund answers POST /v1/refunds.

@@ -12,8 +12,9 @@ import (
 )
 
 type settings struct {
-	process.Settings `embed:""`
-	process.Streams  `embed:""`
+	process.Capturing `embed:""`
+	process.Settings  `embed:""`
+	process.Streams   `embed:""`
 
 	CardAttempts         int           `env:"CARD_ATTEMPTS" default:"10" help:"Number of declined attempts to pay after which an order is cancelled; at least 1."`
 	ReconcileEvery       time.Duration `env:"RECONCILE_EVERY" default:"1m" help:"How often to ask Stripe for events whose webhooks were missed."`
@@ -43,6 +44,7 @@ func main() {
 			config := s.stripe()
 			config.Access, config.Proxies, config.Waits, config.DB, config.Log = env.Access, s.TrustedProxies, s.StreamLimits(), env.DB, env.Log
 			config.Logger, config.Registerer, config.ReconcileEvery, config.CardAttempts = env.Logger, env.Registerer, s.ReconcileEvery, s.CardAttempts
+			config.Capture = s.Capture
 			return payments.New(config)
 		})
 }

@@ -40,7 +40,7 @@ func (i intent) money(amount int64) events.Money {
 type account struct {
 	intents  int
 	of       map[string]string // order id → PaymentIntent id
-	unlogged []intent          // captured at Stripe, but not in the part of the log that was read
+	unlogged []intent          // of which Stripe has captured more than the part of the log that was read
 	unknown  []intent          // captured at Stripe for an order that is not in the log
 }
 
@@ -100,7 +100,7 @@ func (c *checker) compareIntent(a *account, i intent, before int64) {
 		return // may have been captured after the log was read
 	case o.payment.intent != "" && o.payment.intent != i.ID:
 		c.findCharge(id, "has PaymentIntent %s in the log, %s at Stripe", o.payment.intent, i.ID)
-	case o.payment.captured == 0 && i.AmountReceived > 0:
+	case i.AmountReceived > o.payment.captured:
 		a.unlogged = append(a.unlogged, i)
 	case i.AmountReceived != o.payment.captured:
 		c.findDifferent(id, o, i)
@@ -117,8 +117,8 @@ func (c *checker) findDifferent(id string, o *order, i intent) {
 	c.findCharge(id, "captured %s in the log, %s at Stripe (%s is %s)", o.capturedMoney(), i.money(i.AmountReceived), i.ID, i.Status)
 }
 
-// findUnlogged reads the orders again for which Stripe captured money and the log had no capture. If a shopper paid after the
-// log was read, the order has moved since, and there is no finding.
+// findUnlogged reads the orders again of which Stripe captured more than the log says. If it was captured after the log was read, the
+// order has moved since, and there is no finding.
 func (c *checker) findUnlogged(ctx context.Context, unlogged []intent) error {
 	again := unlogged[:min(len(unlogged), maxReread)]
 	ids := make([]string, 0, len(again))

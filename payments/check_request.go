@@ -10,9 +10,6 @@ import (
 	"strings"
 )
 
-// maxCheckAnswer bounds the answers that an [AccountCheck] reads.
-const maxCheckAnswer = 4 << 20
-
 // get reads an object of Stripe's API. refusal is Stripe's answer if it does not allow the key to read that; a server that has no such
 // object refuses nothing.
 func (c AccountCheck) get(ctx context.Context, path string, into any) (refusal string, err error) {
@@ -27,7 +24,7 @@ func (c AccountCheck) get(ctx context.Context, path string, into any) (refusal s
 		return "", err
 	}
 	defer answer.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, maxCheckAnswer))
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	if err != nil {
 		return "", fmt.Errorf("read %s: %w", path, err)
 	}

@@ -37,7 +37,7 @@ func NewSettings() Settings {
 func (s Settings) Env(nats, mongo string) []string {
 	return []string{
 		"MONGODB_URI=" + mongo, "NATS_URL=" + nats, "TOKEN_SECRET=" + s.TokenSecret, "LOG_LEVEL=WARN",
-		"PUBLIC_URL=https://shop.example", "MAIL_FROM=Shop <orders@shop.example>", "SMTP_URL=" + s.SMTP, "STRIPE_URL=" + s.Stripe,
+		"PUBLIC_URL=https://shop.example", "MAIL_FROM=Shop <orders@shop.example>", "SMTP_URL=" + s.SMTP, "STRIPE_API_BASE=" + s.Stripe,
 		"STRIPE_SECRET_KEY=" + s.Keys.Secret, "STRIPE_PUBLISHABLE_KEY=" + s.Keys.Publishable, "STRIPE_WEBHOOK_SECRET=" + s.Keys.Webhook,
 		fmt.Sprint("SWEEP_EVERY=", s.SweepEvery), fmt.Sprint("RECONCILE_EVERY=", s.ReconcileEvery),
 	}
@@ -45,7 +45,7 @@ func (s Settings) Env(nats, mongo string) []string {
 
 // StorefrontEnv returns the environment of a storefront. replicas returns the URLs of a worker's replicas, separated by commas.
 func (s Settings) StorefrontEnv(replicas func(worker string) string) []string {
-	return append(upstreams(replicas), "SANDBOX_URL="+s.Stripe, "LOG_LEVEL=WARN")
+	return append(upstreams(replicas), "SANDBOX_PUBLIC_URL="+s.Stripe, "LOG_LEVEL=WARN")
 }
 
 // ConsoleEnv returns the environment of a staff console that reaches the broker and the database at these URLs.

@@ -10,9 +10,6 @@ import (
 	"strings"
 )
 
-// maxAnswer bounds the answers that an [AccountCheck] reads.
-const maxAnswer = 4 << 20
-
 // get reads an object of Stripe's API. refusal is Stripe's answer if it does not allow the key to read that; a server that has no such
 // object refuses nothing.
 func (c AccountCheck) get(ctx context.Context, path string, into any) (refusal string, err error) {

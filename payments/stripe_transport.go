@@ -24,8 +24,8 @@ const (
 	endpointRate = 20
 )
 
-// maxAnswerBytes bounds the bytes of an answer. A page of 100 events has less than 1 MiB.
-const maxAnswerBytes = 16 << 20
+// maxAnswer bounds the bytes of an answer. A page of 100 events has less than 1 MiB.
+const maxAnswer = 16 << 20
 
 var (
 	// ErrCircuitOpen is wrapped together with [ErrRetry] while no request is sent, because many in a row have failed.
@@ -139,7 +139,7 @@ func (t *stripeTransport) exchange(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswerBytes))
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err = errors.Join(err, response.Body.Close()); err != nil {
 		return nil, fmt.Errorf("read the answer: %w", err)
 	}

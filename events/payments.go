@@ -95,8 +95,8 @@ type PaymentAuthorized struct {
 	PaymentIntent string    `json:"payment_intent"`
 	Charge        string    `json:"charge,omitempty"`
 	Amount        Money     `json:"amount"`
-	Capture       string    `json:"capture,omitempty"`      // as in [PaymentRequested]
-	ExpiresAt     time.Time `json:"expires_at,omitzero"`    // when the bank releases the amount; zero if unknown
+	Capture       string    `json:"capture,omitempty"`     // as in [PaymentRequested]
+	ExpiresAt     time.Time `json:"expires_at,omitzero"`   // when the bank releases the amount; zero if unknown
 	Multicapture  bool      `json:"multicapture,omitzero"` // Stripe captures parts of it one after the other
 }
 

@@ -88,13 +88,7 @@ func (s *Service) capture(ctx context.Context, e events.Event, r events.OrderPay
 			return s.recordIntent(ctx, e, in)
 		}
 	}
-	failpoint.At("payments.before_capture")
-	in, err := s.gateway.Capture(ctx, p)
-	failpoint.At("payments.after_capture")
-	if err != nil {
-		return s.resolveRefusal(ctx, e, p, err)
-	}
-	return s.recordIntent(ctx, e, in)
+	return s.capturePart(ctx, e, p, p.Whole())
 }
 
 // cancel cancels the intent at Stripe. It retrieves the intent first, because the shopper may have paid a moment ago.
@@ -204,32 +198,12 @@ func (s *Service) checkReport(ctx context.Context, e events.Event, w events.Webh
 	switch {
 	case err != nil:
 		return nil //nolint:nilerr // the route of the event makes it a dead letter
-	case w.Livemode != s.livemode, found && in.Status != IntentSucceeded:
+	case w.Livemode != s.livemode:
 		return nil
 	case found:
-		return s.confirmCapture(ctx, e, in)
+		return s.confirmReport(ctx, e, in)
 	}
 	return s.reconcileCharge(ctx, e, w)
-}
-
-// confirmCapture retrieves an intent that a webhook reports as captured, and records Stripe's answer. Usually the shop has captured
-// the payment and recorded it, and no request is made.
-func (s *Service) confirmCapture(ctx context.Context, e events.Event, reported Intent) error {
-	p, err := s.newest(ctx, reported.PaymentID, e.Sequence)
-	if errors.Is(err, eventlog.ErrUnreadable) || errors.Is(err, events.ErrBadID) {
-		return nil // the route makes the event a dead letter
-	}
-	if err != nil || p.PaymentIntent != reported.ID || !p.Captured.IsZero() {
-		return err
-	}
-	in, err := s.gateway.RetrieveIntent(ctx, p.PaymentIntent)
-	if err != nil {
-		return workerError(ctx, err)
-	}
-	if in.Status != IntentSucceeded {
-		s.logger.Error("webhook reports a capture that Stripe does not know", "payment", p.ID, "intent", in.ID, "status", in.Status)
-	}
-	return s.recordIntent(ctx, e, in)
 }
 
 // reconcileCharge handles a webhook about a charge or a refund. The event names the intent, and the intent names the payment.

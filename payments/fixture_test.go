@@ -72,6 +72,7 @@ type fixtureOptions struct {
 	database   bool                                    // with a MongoDB
 	domains    func(l *eventlog.Log) []worker.Domain   // more domains in the same process
 	gateway    func(Gateway) Gateway                   // wraps the gateway to Stripe
+	capture    string                                  // of new payments
 	intercept  sandbox.Interceptor                     // inside the sandbox
 	proxy      func(sandbox http.Handler) http.Handler // in front of the sandbox
 }
@@ -140,7 +141,7 @@ func (f *fixture) startShop(o fixtureOptions) {
 	db := f.openDB(o)
 	logger := slog.New(slog.NewTextHandler(f.logOutput, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	config := Config{Log: f.log.ForDomain("payments"), DB: db, Access: tokenAccess{}, SecretKey: secretKey, PublishableKey: publishableKey,
-		WebhookSecret: webhookSecret, StripeAPIBase: f.stripeURL, Logger: logger, Registerer: f.registry}
+		WebhookSecret: webhookSecret, StripeAPIBase: f.stripeURL, Logger: logger, Registerer: f.registry, Capture: o.capture}
 	if o.gateway != nil {
 		config.Gateway = o.gateway(newStripeGateway(secretKey, f.stripeURL, logger))
 	}

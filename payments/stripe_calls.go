@@ -51,7 +51,9 @@ func (g *stripeGateway) CreateIntent(ctx context.Context, p Payment) (Intent, er
 
 // RetrieveIntent implements [Gateway].
 func (g *stripeGateway) RetrieveIntent(ctx context.Context, id string) (Intent, error) {
-	pi, err := g.intents.Get(id, &stripe.PaymentIntentParams{Params: stripe.Params{Context: ctx}})
+	params := &stripe.PaymentIntentParams{Params: stripe.Params{Context: ctx}}
+	params.AddExpand("latest_charge")
+	pi, err := g.intents.Get(id, params)
 	return intentOrError(ctx, pi, err, "retrieve intent "+id)
 }
 
@@ -70,14 +72,6 @@ func (g *stripeGateway) FindIntent(ctx context.Context, paymentID string) (Inten
 		return Intent{}, false, classify(ctx, err, "search intent of payment "+paymentID)
 	}
 	return Intent{}, false, nil
-}
-
-// Capture implements [Gateway].
-func (g *stripeGateway) Capture(ctx context.Context, p Payment) (Intent, error) {
-	pi, err := bypassReplay(ctx, p.ID+"/capture/v1", func(params stripe.Params) (*stripe.PaymentIntent, error) {
-		return g.intents.Capture(p.PaymentIntent, &stripe.PaymentIntentCaptureParams{Params: params, AmountToCapture: stripe.Int64(p.Amount.Amount)})
-	})
-	return intentOrError(ctx, pi, err, "capture intent "+p.PaymentIntent)
 }
 
 // Cancel implements [Gateway].
@@ -164,11 +158,16 @@ func idempotent(ctx context.Context, key string) stripe.Params {
 // creation or refund would succeed, so those calls always use their key.
 func bypassReplay(ctx context.Context, key string, call func(stripe.Params) (*stripe.PaymentIntent, error)) (*stripe.PaymentIntent, error) {
 	pi, err := call(idempotent(ctx, key))
-	var answer *stripe.Error
-	if errors.As(err, &answer) && answer.LastResponse != nil && answer.LastResponse.Header.Get("Idempotent-Replayed") == "true" {
+	if isReplayed(err) {
 		return call(stripe.Params{Context: ctx}) // the SDK generates a key
 	}
 	return pi, err
+}
+
+// isReplayed reports whether an error is one that Stripe has stored under the key of the request.
+func isReplayed(err error) bool {
+	var answer *stripe.Error
+	return errors.As(err, &answer) && answer.LastResponse != nil && answer.LastResponse.Header.Get("Idempotent-Replayed") == "true"
 }
 
 func intentOrError(ctx context.Context, pi *stripe.PaymentIntent, err error, operation string) (Intent, error) {
@@ -189,6 +188,7 @@ func intentOf(pi *stripe.PaymentIntent) Intent {
 	}
 	if pi.LatestCharge != nil {
 		in.Charge = pi.LatestCharge.ID
+		in.CaptureBefore, in.Multicapture = authorizationOf(pi.LatestCharge)
 	}
 	if last := pi.LastPaymentError; last != nil {
 		in.LastError = &Attempt{Fact: last.ChargeID,
@@ -200,6 +200,7 @@ func intentOf(pi *stripe.PaymentIntent) Intent {
 func refundOf(re *stripe.Refund) StripeRefund {
 	r := StripeRefund{ID: re.ID, RefundID: re.Metadata[metadataRefund], Status: RefundStatus(re.Status), Failure: string(re.FailureReason),
 		Amount: events.Money{Amount: re.Amount, Currency: strings.ToUpper(string(re.Currency))}}
+	r.Release = r.RefundID == "" && re.Status == stripe.RefundStatusSucceeded && re.BalanceTransaction == nil
 	if re.Charge != nil {
 		r.Charge = re.Charge.ID
 	}

@@ -249,8 +249,9 @@ type PaymentBalanceRecorded struct {
 // EventType implements [Payload].
 func (PaymentBalanceRecorded) EventType() string { return "payments.balance_recorded" }
 
-// WebhookReceived: Stripe posted an event. Its signature is checked and its client secrets are removed; the body is otherwise
-// unchanged.
+// WebhookReceived: Stripe posted an event. Its signature is checked and its client secrets are removed. The body of one that names a
+// payment or order of the shop is otherwise unchanged. Of every other the body is an outline in the same form: id, type, time, API
+// version, mode, and in data.object id, type and, if Stripe must be asked whose it is, the id of the intent.
 type WebhookReceived struct {
 	StripeEvent string         `json:"stripe_event"` // evt_…
 	StripeType  string         `json:"stripe_type"`  // such as "payment_intent.succeeded"

@@ -86,11 +86,10 @@ func (s *Service) reportChecked(ctx context.Context, w events.WebhookReceived) (
 	case w.Livemode != s.livemode:
 		return worker.Done{What: "nothing to ask Stripe"}, nil
 	case !found:
-		_, about, err := intentIDFrom(w)
-		if err == nil && !about {
+		if !needsIntent(w) || targetOf(w).intent == "" {
 			return worker.Done{What: "nothing to ask Stripe"}, nil
 		}
-		return worker.Done{}, nil // after an error, the act makes the event a dead letter
+		return worker.Done{}, nil
 	}
 	p, _, err := Payments.Read(ctx, s.log, in.PaymentID)
 	if errors.Is(err, eventlog.ErrNotFound) || errors.Is(err, events.ErrBadID) {

@@ -39,13 +39,13 @@ func (g *stripeGateway) Capture(ctx context.Context, p Payment, part Part) (Inte
 	}
 	if !part.More {
 		pi, err := bypassReplay(ctx, key, call)
-		return intentOrError(ctx, pi, err, "capture intent "+p.PaymentIntent)
+		return intentOrError(ctx, pi, err, opCapture, p.PaymentIntent)
 	}
 	pi, err := call(idempotent(ctx, key))
-	if isReplayed(err) {
+	if needsNewKey(err) {
 		pi, err = call(idempotent(ctx, key+"/again"))
 	}
-	return intentOrError(ctx, pi, err, "capture a part of intent "+p.PaymentIntent)
+	return intentOrError(ctx, pi, err, opCapture, p.PaymentIntent)
 }
 
 // authorizationOf returns what an expanded charge tells about its authorization: when it expires (docs.stripe.com/api/charges/object,

@@ -26,7 +26,7 @@ const (
 	tokenSecret    = "token_secret_of_a_swept_shop"
 	secretKey      = "sk_test_tillstream_sweep"
 	publishableKey = "pk_test_tillstream_sweep"
-	webhookSecret  = "whsec_sweep"
+	webhookSecret  = "whsec_sweep_0123456789abcdef"
 )
 
 // workers are the workers in the order in which they are started.
@@ -60,7 +60,7 @@ func openFleet(t *testing.T) *deployment {
 			at[name] = append(at[name], d.addReplica(t, programs, name, fmt.Sprintf("%s %d", name, replica+1), env))
 		}
 	}
-	storefrontEnv := []string{"SANDBOX_URL=" + bank.url}
+	storefrontEnv := []string{"SANDBOX_PUBLIC_URL=" + bank.url}
 	for _, name := range workers {
 		storefrontEnv = append(storefrontEnv, strings.ToUpper(name)+"_URL="+strings.Join(at[name], ","))
 	}

@@ -100,13 +100,13 @@ func PartFor(p Payment, r events.OrderFulfilmentCreated) (part Part, wanted bool
 	switch {
 	case target < 0 || target > all.Amount:
 		return Part{}, false, fmt.Errorf("%w: fulfilment %s makes %d due of %s", ErrMismatch, r.FulfilmentID, target, all)
-	case p.Captured.Amount >= target:
+	case p.Captured.Amount >= target && (target < all.Amount || !p.CaptureMore):
 		return Part{}, false, nil
 	case p.Cancelled, p.CancelForce, p.Failure != nil, !p.Captured.IsZero() && !p.CaptureMore:
 		return Part{}, false, fmt.Errorf("%w: payment %s is %s with %s captured of %d due", ErrAuthorizationGone, p.ID, p.Status(), p.Captured, target)
 	case p.Captured.Amount < before:
 		return Part{}, false, fmt.Errorf("%w: %s is captured of %d that were due before fulfilment %s", ErrEarlierPart, p.Captured, before, r.FulfilmentID)
 	}
-	amount := events.Money{Amount: target - p.Captured.Amount, Currency: p.Amount.Currency}
+	amount := events.Money{Amount: max(0, target-p.Captured.Amount), Currency: p.Amount.Currency} // 0 releases the rest
 	return Part{Key: key, Amount: amount, More: target < all.Amount}, true, nil
 }

@@ -73,6 +73,7 @@ type fixtureOptions struct {
 	domains    func(l *eventlog.Log) []worker.Domain   // more domains in the same process
 	gateway    func(Gateway) Gateway                   // wraps the gateway to Stripe
 	capture    string                                  // of new payments
+	parts      bool                                    // the sandbox captures authorizations in parts
 	intercept  sandbox.Interceptor                     // inside the sandbox
 	proxy      func(sandbox http.Handler) http.Handler // in front of the sandbox
 }
@@ -122,7 +123,7 @@ func (f *fixture) startWorker(o fixtureOptions) {
 
 func (f *fixture) startStripe(o fixtureOptions) {
 	f.t.Helper()
-	stripe, err := sandbox.New(sandbox.Config{SecretKey: secretKey, PublishableKey: publishableKey, WebhookSecret: webhookSecret, Intercept: o.intercept})
+	stripe, err := sandbox.New(sandbox.Config{SecretKey: secretKey, PublishableKey: publishableKey, WebhookSecret: webhookSecret, Intercept: o.intercept, Multicapture: o.parts})
 	if err != nil {
 		f.t.Fatal(err)
 	}

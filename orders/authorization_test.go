@@ -76,10 +76,12 @@ func TestAnySequenceOfParcelsAndCapturesAddsUp(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		o, taken := confirmedOrder(t, true), int64(0)
+		listed := listedAs(t, row{}, threeMugs(), events.OrderAwaitingPayment{PaymentID: "p1"}, events.OrderConfirmed{OrderOutcome: o.outcome(), Authorized: true})
 		var done []func(Order) []events.Payload
 		act := func(rule func(Order) []events.Payload) {
 			done = append(done, rule)
-			o = fold(t, o, 10+len(done), rule(o)...)
+			facts := rule(o)
+			o, listed = fold(t, o, 10+len(done), facts...), listedAs(t, listed, facts...)
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"sent": func(t *rapid.T) {
@@ -119,10 +121,24 @@ func TestAnySequenceOfParcelsAndCapturesAddsUp(t *testing.T) {
 						t.Fatalf("%s: got %d units unsent, want 0 or more", sku, left)
 					}
 				}
+				if listed.status != o.Status || listed.payment != o.Payment || listed.fulfilment != o.Fulfilment {
+					t.Fatalf("in the list: got %s, %s, %s; want %s, %s, %s", listed.status, listed.payment, listed.fulfilment, o.Status, o.Payment, o.Fulfilment)
+				}
 				if o.due().Amount+o.Released.Amount > o.Total.Amount {
 					t.Fatalf("got %s due and %s released, want at most %s", o.due(), o.Released, o.Total)
 				}
 			},
 		})
 	})
+}
+
+// listedAs applies events to a row of the list for staff.
+func listedAs(t *rapid.T, r row, facts ...events.Payload) row {
+	for _, fact := range facts {
+		var err error
+		if r, err = r.apply(events.Event{ID: "e", Type: fact.EventType(), Time: start, Payload: fact}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return r
 }

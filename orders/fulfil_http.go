@@ -148,12 +148,3 @@ func (s *Service) listFulfilments(ctx context.Context, in *orderInput) (*fulfilm
 	}
 	return &fulfilmentsOutput{Body: b}, nil
 }
-
-// loadPlaced returns an order, or [eventlog.ErrNotFound].
-func loadPlaced(tx *eventlog.Tx, id string) (Order, error) {
-	order, err := Orders.Load(tx, id)
-	if err == nil && !order.Exists() {
-		err = fmt.Errorf("%w: order %s", eventlog.ErrNotFound, id)
-	}
-	return order, err
-}

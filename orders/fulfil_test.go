@@ -29,7 +29,9 @@ func sent(id string, lines ...events.ReservedLine) FulfilmentRequest {
 	return FulfilmentRequest{ID: id, Hash: "hash of " + id, Lines: lines}
 }
 
-func units(sku string, n int64) events.ReservedLine { return events.ReservedLine{SKU: sku, Quantity: n} }
+func units(sku string, n int64) events.ReservedLine {
+	return events.ReservedLine{SKU: sku, Quantity: n}
+}
 
 // fulfil applies a fulfilment that must be accepted, and returns its event.
 func fulfil(t testing.TB, o Order, r FulfilmentRequest) (Order, events.OrderFulfilmentCreated) {

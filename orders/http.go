@@ -3,7 +3,6 @@ package orders
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -45,6 +44,7 @@ func (s *Service) Register(router huma.API) {
 		Summary: "Cancel an order of a customer that is not paid", Description: "Also a confirmed order whose money is only authorized and of which nothing was sent: its goods return to stock, and the authorization is released.", Security: api.StaffSecurity, Middlewares: huma.Middlewares{api.RequireStaff(router, s.config.Access, api.WriteOrders)},
 		MaxBodyBytes: api.MaxBody, Errors: []int{401, 403, 404, 409, 422, 503}}, s.cancelByStaff)
 	s.registerFulfilments(router)
+	s.registerRefunds(router)
 }
 
 // problems maps the errors of this API to its answers.
@@ -53,6 +53,10 @@ var problems = []api.Problem{
 	{Err: ErrNotCancellable, Kind: api.Conflict, Detail: "This order can no longer be cancelled. Please look at its current status."},
 	{Err: ErrNotFulfillable, Kind: api.Conflict},
 	{Err: ErrFulfilmentReused, Kind: api.Invalid},
+	{Err: ErrNothingCaptured, Kind: api.Conflict},
+	{Err: ErrChargedBack, Kind: api.Conflict},
+	{Err: ErrNotFailed, Kind: api.Conflict},
+	{Err: ErrRefundKeyReused, Kind: api.Invalid},
 	{Err: eventlog.ErrNotFound, Kind: api.NotFound, Detail: detailHidden},
 	{Err: events.ErrBadID, Kind: api.NotFound, Detail: detailHidden},
 	index.Loading,
@@ -232,11 +236,8 @@ func (s *Service) cancelOrder(ctx context.Context, id, reason string, staff bool
 	err = s.config.Log.Do(ctx, func(tx *eventlog.Tx) error {
 		tx.WithAuthor(api.PrincipalOf(ctx).Author(reason))
 		tx.WithCorrelation(id)
-		if order, err = Orders.Load(tx, id); err != nil {
+		if order, err = loadPlaced(tx, id); err != nil {
 			return err
-		}
-		if !order.Exists() {
-			return fmt.Errorf("%w: order %s", eventlog.ErrNotFound, id)
 		}
 		facts, err := order.Cancel(staff)
 		if err != nil {

@@ -205,4 +205,3 @@ func TestPartsOfOtherPaymentsAreRefused(t *testing.T) {
 		}
 	}
 }
-

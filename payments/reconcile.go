@@ -298,12 +298,7 @@ func (s *Service) retrieveAndRecord(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range refunds {
-		if err := s.recordRetrieved(ctx, p, func(p Payment) ([]events.Payload, error) { return RecordRefund(p, r) }); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.recordRetrieved(ctx, p, func(p Payment) ([]events.Payload, error) { return RecordRefunds(p, refunds) })
 }
 
 // recordRetrieved appends the facts that a rule decides about what Stripe has returned.

@@ -91,6 +91,8 @@ func permissionOf(route string) api.Permission {
 		return api.ReadAll
 	case strings.HasSuffix(route, "/fulfilments"):
 		return api.FulfilOrders
+	case strings.HasSuffix(route, "/refunds"):
+		return api.RefundOrders
 	case strings.Contains(route, "/ops/api/orders"):
 		return api.WriteOrders
 	case strings.Contains(route, "/ops/api/items"):

@@ -15,6 +15,7 @@ const (
 	ReadMetrics       Permission = "metrics:read"      // /metrics and the reasons of /readyz
 	WriteOrders       Permission = "orders:write"      // place orders beyond the limits of shoppers, cancel orders
 	FulfilOrders      Permission = "fulfilments:write" // record that goods are sent
+	RefundOrders      Permission = "refunds:write"     // refund captured money
 	WriteItems        Permission = "items:write"       // list and change items
 	WriteStock        Permission = "stock:write"       // adjust stock
 	WriteLanes        Permission = "lanes:write"       // pause and resume lanes
@@ -47,6 +48,7 @@ var permissions = []struct {
 	{ReadMetrics, []Role{Viewer, Operator, Admin}},
 	{WriteOrders, []Role{Operator, Admin}},
 	{FulfilOrders, []Role{Operator, Admin}},
+	{RefundOrders, []Role{Operator, Admin}},
 	{WriteItems, []Role{Operator, Admin}},
 	{WriteStock, []Role{Operator, Admin}},
 	{WriteLanes, []Role{Operator, Admin}},

@@ -22,8 +22,9 @@ var (
 	ErrInvalid = errors.New("invalid payment")
 )
 
-// Request requests the payment of an order. A repeated request changes nothing, and is [ErrMismatch] for another amount.
-func Request(p Payment, order events.OrderAwaitingPayment) ([]events.Payload, error) {
+// Request requests the payment of an order under the terms of the shop. A repeated request changes nothing, and is [ErrMismatch]
+// for another amount.
+func Request(p Payment, order events.OrderAwaitingPayment, terms Terms) ([]events.Payload, error) {
 	if p.Exists() {
 		if p.Amount != order.Amount {
 			return nil, fmt.Errorf("%w: order %s requests %s, earlier it was %s", ErrMismatch, order.OrderID, order.Amount, p.Amount)
@@ -34,7 +35,7 @@ func Request(p Payment, order events.OrderAwaitingPayment) ([]events.Payload, er
 		return nil, fmt.Errorf("%w: order %s requests %s", ErrInvalid, order.OrderID, order.Amount)
 	}
 	return []events.Payload{events.PaymentRequested{OrderID: order.OrderID, PaymentID: order.PaymentID, Number: order.Number, Amount: order.Amount,
-		ExpiresAt: order.ExpiresAt, Shopper: order.Shopper}}, nil
+		ExpiresAt: order.ExpiresAt, Shopper: order.Shopper, Capture: terms.Capture, Methods: terms.Methods}}, nil
 }
 
 // Fail ends a payment whose intent Stripe refuses to create.

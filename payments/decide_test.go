@@ -93,7 +93,7 @@ func TestOrderEventsInEveryState(t *testing.T) {
 				t.Errorf("%s in %s: got %q, %v; want %q", what, name, types(facts), err, want)
 			}
 		}
-		facts, err := Request(p, awaiting)
+		facts, err := Request(p, awaiting, Terms{})
 		check("request", want[name].request, facts, err)
 		facts, err = Cancel(p, false, "orders.expired")
 		check("expire", want[name].expire, facts, err)
@@ -149,12 +149,12 @@ func TestMismatchedIntentIsRefused(t *testing.T) {
 	}
 	other := awaiting
 	other.Amount.Amount++
-	if _, err := Request(p, other); !errors.Is(err, ErrMismatch) {
+	if _, err := Request(p, other, Terms{}); !errors.Is(err, ErrMismatch) {
 		t.Errorf("request of another amount: got %v, want ErrMismatch", err)
 	}
 	for _, amount := range []events.Money{{}, {Amount: -5, Currency: "GBP"}, {Amount: 5, Currency: "pounds"}} {
 		other.Amount = amount
-		if _, err := Request(Payment{}, other); !errors.Is(err, ErrInvalid) {
+		if _, err := Request(Payment{}, other, Terms{}); !errors.Is(err, ErrInvalid) {
 			t.Errorf("request of %v: got %v, want ErrInvalid", amount, err)
 		}
 	}

@@ -32,7 +32,7 @@ func (s *Service) routes() []worker.Route {
 			if err != nil {
 				return err
 			}
-			facts, err := Request(p, o)
+			facts, err := Request(p, o, s.config.terms())
 			return appendFacts(tx, o.PaymentID, facts, err)
 		}),
 		worker.On(func(tx *eventlog.Tx, e events.Event, o events.OrderExpired) error {

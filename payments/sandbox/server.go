@@ -81,7 +81,7 @@ type Config struct {
 	SecretKey string
 	// WebhookClient delivers webhooks. Default: 16 kept-alive connections, 10 s for an answer, redirects not followed.
 	WebhookClient *http.Client
-	// WebhookEvents are the event types to deliver, "*" for all. Default: the outcomes of payments, refunds and disputes.
+	// WebhookEvents are the event types to deliver, "*" for all. Default: DefaultWebhookEvents.
 	WebhookEvents []string
 	// WebhookSecret signs deliveries. Required.
 	WebhookSecret string
@@ -125,7 +125,7 @@ func (c Config) withDefaults() Config {
 		c.WebhookClient = newWebhookClient()
 	}
 	if c.WebhookEvents == nil {
-		c.WebhookEvents = defaultWebhookEvents
+		c.WebhookEvents = DefaultWebhookEvents()
 	}
 	c.BaseURL = strings.TrimSuffix(c.BaseURL, "/")
 	return c
@@ -237,6 +237,7 @@ type route struct {
 }
 
 var apiRoutes = []route{
+	{"GET /v1/account", getAccount, []string{"expand"}, false},
 	{"GET /v1/balance", getBalance, []string{"expand"}, false},
 	{"GET /v1/balance_transactions", listBalanceTransactions, balanceListParams, false},
 	{"GET /v1/balance_transactions/{id}", getBalanceTransaction, []string{"expand"}, false},
@@ -257,6 +258,7 @@ var apiRoutes = []route{
 	{"POST /v1/refunds", createRefund, refundParams, false},
 	{"GET /v1/refunds/{id}", getRefund, []string{"expand"}, false},
 	{"POST /v1/refunds/{id}", updateRefund, refundUpdateParams, false},
+	{"GET /v1/webhook_endpoints", listEndpoints, pageParams, false},
 }
 
 func (s *Server) newRoutes() *http.ServeMux {

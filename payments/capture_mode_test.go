@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -35,7 +36,7 @@ func TestIntentIsCreatedWithTheCaptureOfItsPayment(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		gateway := newStripeGateway(secretKey, stripe.URL, slog.New(slog.DiscardHandler))
+		gateway := newStripeGateway(stripeOptions{key: secretKey, base: stripe.URL, now: time.Now, logger: slog.New(slog.DiscardHandler)})
 		if _, err := gateway.CreateIntent(context.Background(), fold(t, facts...)); err != nil {
 			t.Fatal(err)
 		}

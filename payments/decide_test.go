@@ -208,7 +208,9 @@ func TestReportedRefundIsRecorded(t *testing.T) {
 		want     error
 	}{
 		"Succeeds":          {requested, []StripeRefund{re("r1", RefundSucceeded, 1250)}, "refunded", StatusRefunded, nil},
-		"Pending":           {requested, []StripeRefund{re("r1", RefundPending, 1250), re("r1", RefundRequiresAction, 1250)}, "", StatusCaptured, nil},
+		"Pending":           {requested, []StripeRefund{re("r1", RefundPending, 1250), re("r1", RefundRequiresAction, 1250)}, "refund_pending", StatusCaptured, nil},
+		"NeedsTheShopper":   {requested, []StripeRefund{re("r1", RefundRequiresAction, 1250), re("r1", RefundSucceeded, 1250)}, "refund_pending refunded", StatusRefunded, nil},
+		"PendingAfterwards": {requested, []StripeRefund{re("r1", RefundSucceeded, 1250), re("r1", RefundPending, 1250)}, "refunded", StatusRefunded, nil},
 		"Fails":             {requested, []StripeRefund{re("r1", RefundFailed, 1250)}, "refund_failed", StatusCaptured, nil},
 		"SucceedsThenFails": {requested, []StripeRefund{re("r1", RefundSucceeded, 1250), re("r1", RefundFailed, 1250)}, "refunded refund_failed", StatusCaptured, nil},
 		"FailsThenSucceeds": {requested, []StripeRefund{re("r1", RefundFailed, 1250), re("r1", RefundSucceeded, 1250)}, "refund_failed", StatusCaptured, nil},

@@ -46,30 +46,13 @@ func (g *stripeGateway) CreateIntent(ctx context.Context, p Payment) (Intent, er
 	// Only cards can be authorized now and captured later.
 	params.PaymentMethodTypes = []*string{stripe.String("card")}
 	pi, err := g.intents.New(params)
-	return intentOrError(ctx, pi, err, "create intent for payment "+p.ID)
+	return intentOrError(ctx, pi, err, opCreateIntent, "of payment "+p.ID)
 }
 
 // RetrieveIntent implements [Gateway].
 func (g *stripeGateway) RetrieveIntent(ctx context.Context, id string) (Intent, error) {
 	pi, err := g.intents.Get(id, &stripe.PaymentIntentParams{Params: stripe.Params{Context: ctx}})
-	return intentOrError(ctx, pi, err, "retrieve intent "+id)
-}
-
-// FindIntent implements [Gateway].
-func (g *stripeGateway) FindIntent(ctx context.Context, paymentID string) (Intent, bool, error) {
-	if err := events.CheckID(paymentID); err != nil { // the query contains it unescaped
-		return Intent{}, false, err
-	}
-	query := fmt.Sprintf("metadata['%s']:'%s'", metadataPayment, paymentID)
-	found := g.intents.Search(&stripe.PaymentIntentSearchParams{
-		SearchParams: stripe.SearchParams{Context: ctx, Query: query, Limit: stripe.Int64(1), Single: true}})
-	if found.Next() {
-		return intentOf(found.PaymentIntent()), true, nil
-	}
-	if err := found.Err(); err != nil {
-		return Intent{}, false, classify(ctx, err, "search intent of payment "+paymentID)
-	}
-	return Intent{}, false, nil
+	return intentOrError(ctx, pi, err, opRetrieveIntent, id)
 }
 
 // Capture implements [Gateway].
@@ -77,7 +60,7 @@ func (g *stripeGateway) Capture(ctx context.Context, p Payment) (Intent, error) 
 	pi, err := bypassReplay(ctx, p.ID+"/capture/v1", func(params stripe.Params) (*stripe.PaymentIntent, error) {
 		return g.intents.Capture(p.PaymentIntent, &stripe.PaymentIntentCaptureParams{Params: params, AmountToCapture: stripe.Int64(p.Amount.Amount)})
 	})
-	return intentOrError(ctx, pi, err, "capture intent "+p.PaymentIntent)
+	return intentOrError(ctx, pi, err, opCapture, p.PaymentIntent)
 }
 
 // Cancel implements [Gateway].
@@ -85,7 +68,7 @@ func (g *stripeGateway) Cancel(ctx context.Context, p Payment) (Intent, error) {
 	pi, err := bypassReplay(ctx, p.ID+"/cancel/v1", func(params stripe.Params) (*stripe.PaymentIntent, error) {
 		return g.intents.Cancel(p.PaymentIntent, &stripe.PaymentIntentCancelParams{Params: params})
 	})
-	return intentOrError(ctx, pi, err, "cancel intent "+p.PaymentIntent)
+	return intentOrError(ctx, pi, err, opCancel, p.PaymentIntent)
 }
 
 // Refund implements [Gateway].
@@ -97,7 +80,7 @@ func (g *stripeGateway) Refund(ctx context.Context, p Payment, refundID string, 
 		Metadata:      map[string]string{metadataOrder: p.OrderID, metadataPayment: p.ID, metadataRefund: refundID},
 	})
 	if err != nil {
-		return StripeRefund{}, classify(ctx, err, "refund "+refundID)
+		return StripeRefund{}, classify(ctx, err, opCreateRefund, refundID)
 	}
 	return refundOf(re), nil
 }
@@ -111,7 +94,7 @@ func (g *stripeGateway) ListRefunds(ctx context.Context, intent string) ([]Strip
 		refunds = append(refunds, refundOf(list.Refund()))
 	}
 	if err := list.Err(); err != nil {
-		return nil, classify(ctx, err, "list refunds of "+intent)
+		return nil, classify(ctx, err, opListRefunds, "of "+intent)
 	}
 	return refunds, nil
 }
@@ -133,7 +116,7 @@ func (g *stripeGateway) ListEvents(ctx context.Context, since, until time.Time, 
 		form.AppendTo(values, params)
 		err := g.backend.CallRaw(http.MethodGet, "/v1/events", g.key, values, &stripe.Params{Context: ctx}, page)
 		if err != nil {
-			return classify(ctx, err, "list events")
+			return classify(ctx, err, opListEvents, "since "+since.UTC().Format(time.RFC3339))
 		}
 		for _, body := range page.Data {
 			var head struct {
@@ -158,22 +141,27 @@ func idempotent(ctx context.Context, key string) stripe.Params {
 	return stripe.Params{Context: ctx, IdempotencyKey: stripe.String(key)}
 }
 
-// bypassReplay makes a call under a key, and repeats it without the key if the answer is a replayed error. Stripe stores a
-// refusal or a 500 under the key for a day, even after the bank has answered or the fault has passed, and the shopper would wait
-// that long for the goods or the money. The repetition is safe, because Stripe captures or cancels an intent only once. A second
-// creation or refund would succeed, so those calls always use their key.
+// bypassReplay makes a call under a key, and repeats it without the key if the answer is a replayed error, or if the key was used with
+// other parameters. Stripe stores a refusal or a 500 under the key for a day, even after the bank has answered or the fault has
+// passed, and the shopper would wait that long for the goods or the money. The repetition is safe, because Stripe captures or cancels
+// an intent only once. A second creation or refund would succeed, so those calls always use their key.
 func bypassReplay(ctx context.Context, key string, call func(stripe.Params) (*stripe.PaymentIntent, error)) (*stripe.PaymentIntent, error) {
 	pi, err := call(idempotent(ctx, key))
 	var answer *stripe.Error
-	if errors.As(err, &answer) && answer.LastResponse != nil && answer.LastResponse.Header.Get("Idempotent-Replayed") == "true" {
+	if !errors.As(err, &answer) {
+		return pi, err
+	}
+	replayed := answer.LastResponse != nil && answer.LastResponse.Header.Get("Idempotent-Replayed") == "true"
+	otherParams := answer.Type == stripe.ErrorTypeIdempotency && answer.HTTPStatusCode == http.StatusBadRequest
+	if replayed || otherParams {
 		return call(stripe.Params{Context: ctx}) // the SDK generates a key
 	}
 	return pi, err
 }
 
-func intentOrError(ctx context.Context, pi *stripe.PaymentIntent, err error, operation string) (Intent, error) {
+func intentOrError(ctx context.Context, pi *stripe.PaymentIntent, err error, op operation, detail string) (Intent, error) {
 	if err != nil {
-		return Intent{}, classify(ctx, err, operation)
+		return Intent{}, classify(ctx, err, op, detail)
 	}
 	return intentOf(pi), nil
 }

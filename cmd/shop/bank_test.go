@@ -30,7 +30,7 @@ type bank struct {
 const (
 	bankSecretKey      = "sk_test_tillstream_bank"
 	bankPublishableKey = "pk_test_tillstream_bank"
-	bankWebhookSecret  = "whsec_bank"
+	bankWebhookSecret  = "whsec_bank_0123456789abcdef"
 )
 
 // startShopWithBank opens a shop that uses a bank.

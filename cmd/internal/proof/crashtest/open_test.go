@@ -26,7 +26,7 @@ const (
 	tokenSecret    = "token_secret_of_a_swept_shop"
 	secretKey      = "sk_test_tillstream_sweep"
 	publishableKey = "pk_test_tillstream_sweep"
-	webhookSecret  = "whsec_sweep"
+	webhookSecret  = "whsec_sweep_0123456789abcdef"
 )
 
 // workers are the workers in the order in which they are started.

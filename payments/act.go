@@ -181,7 +181,9 @@ func (s *Service) refund(ctx context.Context, e events.Event, r events.PaymentRe
 			return err
 		}
 	}
+	failpoint.At("payments.before_refund")
 	made, err := s.gateway.Refund(ctx, p, r.RefundID, r.Amount)
+	failpoint.At("payments.after_refund")
 	switch {
 	case errors.Is(err, ErrPermanent), errors.Is(err, ErrDeclined):
 		return s.failRefund(ctx, e, p, r.RefundID, err)

@@ -39,11 +39,15 @@ func (p Payment) cancelMade() worker.Done {
 	return p.madeIf(p.CancelledIntent, "intent "+p.PaymentIntent+" cancelled")
 }
 
-// refundMade reports whether a refund has ended.
+// refundMade reports whether Stripe has accepted or refused a refund. One that is pending is followed by webhooks and by the
+// reconciler.
 func (p Payment) refundMade(refundID string) worker.Done {
 	known := p.Refunds[refundID]
 	if known.Failed {
 		return p.madeIf(true, "refund failed: "+known.Reason)
+	}
+	if known.Pending {
+		return p.madeIf(true, "refund "+known.StripeRefund+" accepted")
 	}
 	return p.madeIf(known.Succeeded, "refund "+known.StripeRefund+" made")
 }

@@ -50,8 +50,8 @@ func newCursor() *cursor {
 	return &cursor{stored: stored}
 }
 
-// reconcile finds what webhooks missed: first in Stripe's list of events, then by retrieving intents that have not changed for
-// a while. Runs never overlap.
+// reconcile finds what webhooks missed: first in Stripe's list of events, then by retrieving the intents and refunds of payments that
+// have not changed for a while. Runs never overlap.
 func (s *Service) reconcile(ctx context.Context) error {
 	return errors.Join(s.reconcileEvents(ctx), s.reconcileOpen(ctx))
 }
@@ -245,11 +245,11 @@ func (s *Service) wouldAppend(ctx context.Context, id string, rule func(Payment)
 	return refused != nil || len(facts) > 0, nil //nolint:nilerr // a refusal becomes a dead letter
 }
 
-// reconcileOpen retrieves the intents of open payments that have not changed for a while, a batch per run.
+// reconcileOpen retrieves the intents and pending refunds of unsettled payments that have not changed for a while, a batch per run.
 func (s *Service) reconcileOpen(ctx context.Context) error {
 	var open []string
 	err := s.pace.Ask(func() (err error) {
-		if open, err = s.openPayments(ctx, s.cursor.open, s.log.Now().Add(-quietPeriod), openBatch); err != nil {
+		if open, err = s.unsettledPayments(ctx, s.cursor.open, s.log.Now().Add(-quietPeriod), openBatch); err != nil {
 			return err
 		}
 		s.cursor.open = ""
@@ -269,7 +269,7 @@ func (s *Service) reconcileOpen(ctx context.Context) error {
 	return group.Wait()
 }
 
-// reconcilePayment records the current state of one payment's intent. It returns an error only if Stripe or the log is
+// reconcilePayment records the current state of one payment's intent and of its refunds. It returns an error only if Stripe or the log is
 // unavailable, which ends the run. Other errors concern this payment alone and are logged.
 func (s *Service) reconcilePayment(ctx context.Context, id string) error {
 	err := s.retrieveAndRecord(ctx, id)
@@ -284,16 +284,28 @@ func (s *Service) reconcilePayment(ctx context.Context, id string) error {
 
 func (s *Service) retrieveAndRecord(ctx context.Context, id string) error {
 	p, err := s.newest(ctx, id, 0)
-	if err != nil || !p.Payable() {
+	if err != nil || !p.unsettled() {
 		return err
 	}
 	in, err := s.gateway.RetrieveIntent(ctx, p.PaymentIntent)
 	if err != nil {
 		return err
 	}
+	if err := s.recordRetrieved(ctx, p, s.intentRule(in)); err != nil || !p.refundPending() {
+		return err
+	}
+	refunds, err := s.gateway.ListRefunds(ctx, p.PaymentIntent)
+	if err != nil {
+		return err
+	}
+	return s.recordRetrieved(ctx, p, func(p Payment) ([]events.Payload, error) { return RecordRefunds(p, refunds) })
+}
+
+// recordRetrieved appends the facts that a rule decides about what Stripe has returned.
+func (s *Service) recordRetrieved(ctx context.Context, p Payment, rule func(Payment) ([]events.Payload, error)) error {
 	return s.log.DoCascade(ctx, func(tx *eventlog.Tx) error {
 		tx.WithActor(events.ActorStripe)
 		tx.WithCorrelation(p.OrderID)
-		return decide(tx, id, s.intentRule(in))
+		return decide(tx, p.ID, rule)
 	})
 }

@@ -6,7 +6,9 @@ import (
 	"tillstream/cmd/internal/process"
 )
 
-// Security table of the fault matrix: a shop that strangers can reach is not ready with test keys.
+// A shop that strangers can reach is not ready with test keys.
+//
+// API8 of the OWASP API Top 10.
 func TestAPublicShopIsNotReadyWithTestKeys(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

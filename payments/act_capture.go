@@ -48,7 +48,7 @@ func (s *Service) captureParcel(ctx context.Context, e events.Event, r events.Or
 func (s *Service) refreshed(ctx context.Context, e events.Event, p Payment) (Payment, error) {
 	in, err := s.gateway.RetrieveIntent(ctx, p.PaymentIntent)
 	if err != nil {
-		return p, workerError(ctx, err)
+		return p, s.callError(ctx, e, err)
 	}
 	if err := s.recordIntent(ctx, e, in); err != nil {
 		return p, err
@@ -99,7 +99,7 @@ func (s *Service) confirmReport(ctx context.Context, e events.Event, reported In
 	}
 	in, err := s.gateway.RetrieveIntent(ctx, reported.ID)
 	if err != nil {
-		return workerError(ctx, err)
+		return s.callError(ctx, e, err)
 	}
 	if reported.Status == IntentSucceeded && in.Status != IntentSucceeded {
 		s.logger.Error("webhook reports a capture that Stripe does not know", "payment", p.ID, "intent", in.ID, "status", in.Status)

@@ -69,7 +69,7 @@ func (s *Service) checkCharge(ctx context.Context, e events.Event, w events.Webh
 	case errors.Is(err, ErrPermanent) && named.Exists():
 		return worker.DeadLetter(fmt.Errorf("%w: %w", ErrUnmatched, err))
 	case err != nil && !errors.Is(err, ErrPermanent):
-		return workerError(ctx, err)
+		return s.callError(ctx, e, err)
 	case !p.Exists():
 		s.metrics.webhooks.WithLabelValues(webhookForeign).Inc()
 		return nil

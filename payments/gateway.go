@@ -68,10 +68,11 @@ type StripeRefund struct {
 	Failure  string // reason of the failure
 }
 
-// RawEvent is an event of Stripe's event list. Its body is that of a webhook.
+// RawEvent is an entry of Stripe's event list, in the version of Stripe's API that the account had when the event happened. Its body is
+// that of a webhook.
 type RawEvent struct {
-	ID      string
-	Created time.Time // by Stripe's clock
+	ID      string    // "" if it cannot be read
+	Created time.Time // by Stripe's clock; in 1970 if it cannot be read
 	Body    json.RawMessage
 }
 

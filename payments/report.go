@@ -57,7 +57,7 @@ func (s *Service) confirmCapture(ctx context.Context, e events.Event, reported I
 	}
 	in, err := s.gateway.RetrieveIntent(ctx, p.PaymentIntent)
 	if err != nil {
-		return workerError(ctx, err)
+		return s.callError(ctx, e, err)
 	}
 	if in.Status != IntentSucceeded {
 		s.logger.Error("webhook reports a capture that Stripe does not know", "payment", p.ID, "intent", in.ID, "status", in.Status)
@@ -89,7 +89,7 @@ func (s *Service) checkCharge(ctx context.Context, e events.Event, w events.Webh
 	case errors.Is(err, ErrPermanent) && named.Exists():
 		return worker.DeadLetter(fmt.Errorf("%w: %w", ErrUnmatched, err))
 	case err != nil && !errors.Is(err, ErrPermanent):
-		return workerError(ctx, err)
+		return s.callError(ctx, e, err)
 	case !p.Exists():
 		s.metrics.webhooks.WithLabelValues(webhookForeign).Inc()
 		return nil

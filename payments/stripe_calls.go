@@ -1,10 +1,10 @@
 package payments
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -118,23 +118,30 @@ func (g *stripeGateway) ListEvents(ctx context.Context, since, until time.Time, 
 		if err != nil {
 			return classify(ctx, err, opListEvents, "since "+since.UTC().Format(time.RFC3339))
 		}
+		last := ""
 		for _, body := range page.Data {
-			var head struct {
-				ID      string `json:"id"`
-				Created int64  `json:"created"`
-			}
-			if err := json.Unmarshal(body, &head); err != nil {
-				return fmt.Errorf("list events: %w", err)
-			}
-			if err := fn(RawEvent{ID: head.ID, Created: time.Unix(head.Created, 0), Body: body}); err != nil {
+			raw := rawEvent(body)
+			if err := fn(raw); err != nil {
 				return err
 			}
-			params.StartingAfter = stripe.String(head.ID)
+			last = cmp.Or(raw.ID, last)
 		}
-		if !page.HasMore || len(page.Data) == 0 {
+		if !page.HasMore || last == "" { // without an id there is no next page
 			return nil
 		}
+		params.StartingAfter = stripe.String(last)
 	}
+}
+
+// rawEvent returns an entry of the list with the id and time that can be read; the others are zero. The caller finds what is wrong with
+// the entry when it reads the whole.
+func rawEvent(body json.RawMessage) RawEvent {
+	var head struct {
+		ID      string `json:"id"`
+		Created int64  `json:"created"`
+	}
+	_ = json.Unmarshal(body, &head) // reads the other fields when one has another type
+	return RawEvent{ID: head.ID, Created: time.Unix(head.Created, 0), Body: body}
 }
 
 func idempotent(ctx context.Context, key string) stripe.Params {

@@ -91,14 +91,23 @@ const (
 	defaultHold         = 30 * time.Second
 )
 
-func (f Faults) probabilities() map[string]float64 {
-	w, r := f.Webhooks, f.Requests
-	return map[string]float64{
-		faultDrop: w.Drop, faultDuplicate: w.Duplicate, faultReorder: w.Reorder, faultDelay: w.Delay, faultForge: w.Forge,
-		faultOldVersion: w.OldVersion, faultForeign: w.Foreign,
-		faultTimeoutBefore: r.TimeoutBefore, faultTimeoutAfter: r.TimeoutAfter, faultRateLimited: r.RateLimited,
-		faultServerError: r.ServerError, faultStored500: r.Stored500, faultStoredAfter: r.Stored500After, faultConflict: r.Conflict, faultSearchRefused: r.SearchRefused,
+// fields returns where each probability is, by the name of the fault.
+func (f *Faults) fields() map[string]*float64 {
+	w, r := &f.Webhooks, &f.Requests
+	return map[string]*float64{
+		faultDrop: &w.Drop, faultDuplicate: &w.Duplicate, faultReorder: &w.Reorder, faultDelay: &w.Delay, faultForge: &w.Forge,
+		faultOldVersion: &w.OldVersion, faultForeign: &w.Foreign,
+		faultTimeoutBefore: &r.TimeoutBefore, faultTimeoutAfter: &r.TimeoutAfter, faultRateLimited: &r.RateLimited,
+		faultServerError: &r.ServerError, faultStored500: &r.Stored500, faultStoredAfter: &r.Stored500After, faultConflict: &r.Conflict, faultSearchRefused: &r.SearchRefused,
 	}
+}
+
+func (f Faults) probabilities() map[string]float64 {
+	probabilities := make(map[string]float64)
+	for name, p := range f.fields() {
+		probabilities[name] = *p
+	}
+	return probabilities
 }
 
 // validate returns an error that names the first wrong field.

@@ -88,13 +88,7 @@ func (s *Service) capture(ctx context.Context, e events.Event, r events.OrderPay
 			return s.recordIntent(ctx, e, in)
 		}
 	}
-	failpoint.At("payments.before_capture")
-	in, err := s.gateway.Capture(ctx, p)
-	failpoint.At("payments.after_capture")
-	if err != nil {
-		return s.resolveRefusal(ctx, e, p, err)
-	}
-	return s.recordIntent(ctx, e, in)
+	return s.capturePart(ctx, e, p, p.Whole())
 }
 
 // cancel cancels the intent at Stripe. It retrieves the intent first, because the shopper may have paid a moment ago.

@@ -51,16 +51,10 @@ func (g *stripeGateway) CreateIntent(ctx context.Context, p Payment) (Intent, er
 
 // RetrieveIntent implements [Gateway].
 func (g *stripeGateway) RetrieveIntent(ctx context.Context, id string) (Intent, error) {
-	pi, err := g.intents.Get(id, &stripe.PaymentIntentParams{Params: stripe.Params{Context: ctx}})
+	params := &stripe.PaymentIntentParams{Params: stripe.Params{Context: ctx}}
+	params.AddExpand("latest_charge")
+	pi, err := g.intents.Get(id, params)
 	return intentOrError(ctx, pi, err, opRetrieveIntent, id)
-}
-
-// Capture implements [Gateway].
-func (g *stripeGateway) Capture(ctx context.Context, p Payment) (Intent, error) {
-	pi, err := bypassReplay(ctx, p.ID+"/capture/v1", func(params stripe.Params) (*stripe.PaymentIntent, error) {
-		return g.intents.Capture(p.PaymentIntent, &stripe.PaymentIntentCaptureParams{Params: params, AmountToCapture: stripe.Int64(p.Amount.Amount)})
-	})
-	return intentOrError(ctx, pi, err, opCapture, p.PaymentIntent)
 }
 
 // Cancel implements [Gateway].
@@ -154,16 +148,21 @@ func idempotent(ctx context.Context, key string) stripe.Params {
 // an intent only once. A second creation or refund would succeed, so those calls always use their key.
 func bypassReplay(ctx context.Context, key string, call func(stripe.Params) (*stripe.PaymentIntent, error)) (*stripe.PaymentIntent, error) {
 	pi, err := call(idempotent(ctx, key))
-	var answer *stripe.Error
-	if !errors.As(err, &answer) {
-		return pi, err
-	}
-	replayed := answer.LastResponse != nil && answer.LastResponse.Header.Get("Idempotent-Replayed") == "true"
-	otherParams := answer.Type == stripe.ErrorTypeIdempotency && answer.HTTPStatusCode == http.StatusBadRequest
-	if replayed || otherParams {
+	if needsNewKey(err) {
 		return call(stripe.Params{Context: ctx}) // the SDK generates a key
 	}
 	return pi, err
+}
+
+// needsNewKey reports whether an error is one that Stripe has stored under the key of the request, or tells that the key was used with
+// other parameters.
+func needsNewKey(err error) bool {
+	var answer *stripe.Error
+	if !errors.As(err, &answer) {
+		return false
+	}
+	replayed := answer.LastResponse != nil && answer.LastResponse.Header.Get("Idempotent-Replayed") == "true"
+	return replayed || answer.Type == stripe.ErrorTypeIdempotency && answer.HTTPStatusCode == http.StatusBadRequest
 }
 
 func intentOrError(ctx context.Context, pi *stripe.PaymentIntent, err error, op operation, detail string) (Intent, error) {
@@ -184,6 +183,7 @@ func intentOf(pi *stripe.PaymentIntent) Intent {
 	}
 	if pi.LatestCharge != nil {
 		in.Charge = pi.LatestCharge.ID
+		in.CaptureBefore, in.Multicapture = authorizationOf(pi.LatestCharge)
 	}
 	if last := pi.LastPaymentError; last != nil {
 		in.LastError = &Attempt{Fact: last.ChargeID,
@@ -195,6 +195,7 @@ func intentOf(pi *stripe.PaymentIntent) Intent {
 func refundOf(re *stripe.Refund) StripeRefund {
 	r := StripeRefund{ID: re.ID, RefundID: re.Metadata[metadataRefund], Status: RefundStatus(re.Status), Failure: string(re.FailureReason),
 		Amount: events.Money{Amount: re.Amount, Currency: strings.ToUpper(string(re.Currency))}}
+	r.Release = r.RefundID == "" && re.Status == stripe.RefundStatusSucceeded && re.BalanceTransaction == nil
 	if re.Charge != nil {
 		r.Charge = re.Charge.ID
 	}

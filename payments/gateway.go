@@ -35,6 +35,7 @@ type Intent struct {
 	Status       IntentStatus
 	Livemode     bool
 	Charge       string
+	Method       string   // type of the payment method at Stripe; "" if the answer does not tell
 	Cancellation string   // reason of the cancellation
 	LastError    *Attempt // the last attempt if it failed, else nil
 	ClientSecret string   // for the shopper's browser alone; never stored or logged

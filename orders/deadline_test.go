@@ -51,7 +51,7 @@ func TestDeadlineFollowsThePaymentMethod(t *testing.T) {
 	if facts := append(o.ProcessingFailed("f1", later, hold), o.PaymentProcessing("p3", "sepa_debit", later)...); facts != nil {
 		t.Errorf("an old failure and a second report of the processing: got %v, want nothing", facts)
 	}
-	if diff := cmp.Diff([]events.Payload{events.OrderConfirmed{OrderOutcome: o.outcome()}}, o.PaymentCaptured()); diff != "" {
+	if diff := cmp.Diff([]events.Payload{events.OrderConfirmed{OrderOutcome: o.outcome()}}, o.PaymentCaptured(o.Total, false)); diff != "" {
 		t.Errorf("success (-want +got):\n%s", diff)
 	}
 }

@@ -30,7 +30,7 @@ func goodsFunctions() template.FuncMap {
 }
 
 // chips are the classes of chips by what they say.
-var chips = map[string]string{"sold": "good", "captured": "good", "active": "good", "adjusted": "info", "authorized": "info", "invited": "info",
+var chips = map[string]string{"sold": "good", "captured": "good", "active": "good", "adjusted": "info", "returned": "info", "authorized": "info", "invited": "info",
 	"requires_action": "warn", "processing": "warn", "partly_refunded": "warn", "refunded": "warn", "unreadable": "bad", "void": "bad", "failed": "bad",
 	"cancelled": "bad", "expired": "bad"}
 

@@ -76,7 +76,7 @@ func (c *refundCommand) Run(ctx context.Context, out *terminal) error {
 		return err
 	}
 	return out.answer(c.JSON, made, func() error {
-		return out.printf("refund %s of %s for order %s is requested", made.ID, made.Amount, known.Number)
+		return out.item(cell{made.ID, bold}, fmt.Sprintf("refund of %s for order %s is requested", made.Amount, known.Number))
 	}, false)
 }
 
@@ -121,7 +121,7 @@ func parseRefundLine(text string) (line orders.RefundLineRequest, err error) {
 }
 
 func writeRefunds(b orders.RefundsBody, out *terminal) error {
-	if err := out.printf("order %s: %s captured, %s refunded, %s can be refunded", b.Number, b.Captured, b.Refunded, b.Refundable); err != nil {
+	if err := out.item(cell{b.Number, bold}, fmt.Sprintf("%s captured, %s refunded, %s can be refunded", b.Captured, b.Refunded, b.Refundable)); err != nil {
 		return err
 	}
 	for _, l := range b.Lines {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -32,7 +33,7 @@ func TestRefundsAreListedAndRequested(t *testing.T) {
 	}), "--nats", b.url)
 	try := trying(t, flags...)
 	try("refund 8f3k2-mqd7a", exitOK, "16.00 GBP can be refunded", "MUG 1 can be refunded at 12.50 GBP, 1 of them back to stock", "failed: expired card")
-	try("refund o1 --all --reason asked --key the-key-of-this-click", exitOK, "refund r1 of 16.00 GBP for order 8F3K2-MQD7A is requested")
+	try("refund o1 --all --reason asked --key the-key-of-this-click", exitOK, "r1 refund of 16.00 GBP for order 8F3K2-MQD7A is requested")
 	want := map[string]any{"refundable": map[string]any{"amount": 1600.0, "currency": "GBP"}, "full": true, "reason": "asked"}
 	if diff := cmp.Diff(want, asked); diff != "" || key != "the-key-of-this-click" {
 		t.Errorf("key %q, body (-want +got):\n%s", key, diff)
@@ -53,10 +54,18 @@ func TestAFailedRefundIsAProblemUntilItIsReplaced(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t)
 	b.rejectedOrder("o1")
-	payment := events.PrefixPayment + events.FirstPaymentID("o1")
-	b.append(payment, events.PaymentRequested{OrderID: "o1", PaymentID: events.FirstPaymentID("o1"), Amount: gbp(1250)},
-		events.PaymentCaptured{OrderID: "o1", PaymentID: events.FirstPaymentID("o1"), Amount: gbp(1250)},
-		events.PaymentRefundFailed{OrderID: "o1", PaymentID: events.FirstPaymentID("o1"), RefundID: "r1", Amount: gbp(1250), Reason: "expired_card"})
+	id := events.FirstPaymentID("o1")
+	for n, fact := range []events.Payload{
+		events.PaymentRequested{OrderID: "o1", PaymentID: id, Amount: gbp(1250)}, events.PaymentIntentCreated{OrderID: "o1", PaymentID: id, PaymentIntent: "pi_1", Amount: gbp(1250)},
+		events.PaymentCaptured{OrderID: "o1", PaymentID: id, PaymentIntent: "pi_1", Amount: gbp(1250)},
+		events.PaymentRefundFailed{OrderID: "o1", PaymentID: id, RefundID: "r1", Amount: gbp(1250), Reason: "expired_card"},
+	} {
+		b.publish(fmt.Sprint("pay-", n), events.PrefixPayment+id, "o1", "", fact)
+	}
 	try := trying(t, "--nats", b.url)
-	try("order o1", exitFound, "refund r1 of 12.50 GBP failed: expired_card", "ops refund o1 --again r1")
+	try("order o1", exitProblem, "refund r1 of 12.50 GBP failed: expired_card", "ops refund o1 --again r1")
+	b.publish("pay-9", events.PrefixPayment+id, "o1", "", events.PaymentRefundRequested{OrderID: "o1", PaymentID: id, RefundID: "r2", Amount: gbp(1250), Replaces: "r1"})
+	if code, stdout, stderr := ops(t, "order", "o1", "--nats", b.url); strings.Contains(stdout, "ops refund") {
+		t.Errorf("after the new refund: got %d %s%s, want no command that repeats the failed one", code, stdout, stderr)
+	}
 }

@@ -32,13 +32,14 @@ type row struct {
 	fulfilment              FulfilmentStatus
 	captured                bool
 	refunded                int64
+	disputes                []Dispute
 	total                   events.Money
 	placed, changed         time.Time
 }
 
 // apply applies one event of an order with the rules of [Order.Apply], which need only a part of the state.
 func (r row) apply(e events.Event) (row, error) {
-	part := Order{ID: r.id, Status: r.status, Payment: r.payment, Fulfilment: r.fulfilment, Captured: r.captured, Total: r.total}
+	part := Order{ID: r.id, Status: r.status, Payment: r.payment, Fulfilment: r.fulfilment, Captured: r.captured, Total: r.total, Disputes: r.disputes}
 	if r.refunded > 0 {
 		part.Refunds = []Refund{{Amount: events.Money{Amount: r.refunded, Currency: r.total.Currency}}}
 	}
@@ -51,7 +52,7 @@ func (r row) apply(e events.Event) (row, error) {
 		changed = newRow(o)
 	}
 	changed.status, changed.payment, changed.fulfilment, changed.captured = o.Status, o.Payment, o.Fulfilment, o.Captured
-	changed.refunded, changed.changed = o.RefundedTotal().Amount, o.ChangedAt
+	changed.refunded, changed.changed, changed.disputes = o.RefundedTotal().Amount, o.ChangedAt, o.Disputes
 	return changed, nil
 }
 
@@ -96,6 +97,8 @@ func externalIDs(payload events.Payload) []string {
 		return []string{p.StripeRefund, p.Charge}
 	case events.PaymentRefundFailed:
 		return []string{p.StripeRefund}
+	case events.PaymentDisputeUpdated:
+		return []string{p.Dispute, p.Charge}
 	case events.WebhookReceived:
 		return []string{p.StripeEvent}
 	}

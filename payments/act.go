@@ -200,6 +200,9 @@ func (s *Service) failRefund(ctx context.Context, e events.Event, p Payment, ref
 // checkReport handles a webhook that alone is not believed or not complete: Stripe is asked for the intent. An event about another
 // intent needs nothing here, and the route of an unreadable one makes it a dead letter.
 func (s *Service) checkReport(ctx context.Context, e events.Event, w events.WebhookReceived) error {
+	if isDispute(w) && w.Livemode == s.livemode {
+		return s.checkDispute(ctx, e, w)
+	}
 	in, found, err := s.intentFrom(w)
 	switch {
 	case err != nil:

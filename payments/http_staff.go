@@ -63,6 +63,7 @@ func (s *Service) registerStaff(router huma.API) {
 	huma.Register(router, huma.Operation{OperationID: "list-payments", Method: http.MethodGet, Path: "/ops/api/payments", Tags: []string{"Staff"},
 		Summary: "List payments, newest first", Security: api.StaffSecurity,
 		Middlewares: huma.Middlewares{api.RequireStaff(router, s.config.Access, api.ReadAll)}, Errors: []int{400, 401, 403, 503}}, s.list)
+	s.registerPayouts(router)
 }
 
 func (s *Service) list(ctx context.Context, in *listInput) (*listOutput, error) {
@@ -137,5 +138,6 @@ func (p *Payment) hasStripe(id string) bool {
 		}
 	}
 	_, declined := p.Declines[id]
-	return p.PaymentIntent == id || p.Charge == id || declined
+	_, disputed := p.Disputes[id]
+	return p.PaymentIntent == id || p.Charge == id || declined || disputed
 }

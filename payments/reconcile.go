@@ -31,6 +31,9 @@ type cursor struct {
 	since  time.Time                    // all events created before this time, by Stripe's clock, are known; zero before the first walk
 	open   string                       // the last payment whose intent was retrieved
 	stored *lru.Cache[string, struct{}] // ids of recent Stripe events that are in the log
+
+	disputes time.Time // when Stripe was asked for all open disputes
+	balance  time.Time // all balance transactions created before this time are recorded; zero before the first walk
 }
 
 // progress is the position up to which the processes of the shop have walked Stripe's list of events. It is the state of a
@@ -54,7 +57,7 @@ func newCursor() *cursor {
 // reconcile finds what webhooks missed: first in Stripe's list of events, then by retrieving intents that have not changed for
 // a while. Runs never overlap.
 func (s *Service) reconcile(ctx context.Context) error {
-	return errors.Join(s.reconcileEvents(ctx), s.reconcileOpen(ctx))
+	return errors.Join(s.reconcileEvents(ctx), s.reconcileOpen(ctx), s.reconcileDisputes(ctx), s.reconcileBalance(ctx))
 }
 
 // reconcileEvents stores every listed event that adds a fact, in the same way as a webhook. The next walk begins at the newest
@@ -69,7 +72,7 @@ func (s *Service) reconcileEvents(ctx context.Context) error {
 		return nil // the local clock is slow
 	}
 	missed, next := 0, since
-	err = s.gateway.ListEvents(ctx, since, until, slices.Concat(intentTypes, chargeTypes), func(raw RawEvent) error {
+	err = s.gateway.ListEvents(ctx, since, until, slices.Concat(intentTypes, chargeTypes, disputeTypes), func(raw RawEvent) error {
 		stored, err := s.storeMissed(ctx, raw)
 		if stored {
 			missed++
@@ -86,7 +89,7 @@ func (s *Service) reconcileEvents(ctx context.Context) error {
 		s.logger.Warn("missed webhooks recovered", "events", missed, "since", since)
 	}
 	s.cursor.since = next
-	return s.saveProgress(ctx, next)
+	return s.saveProgress(ctx, progressName, next)
 }
 
 // nextSince returns the time at which the next walk begins. The first walk of a process repeats the last hour of the shop's walk
@@ -96,7 +99,12 @@ func (s *Service) nextSince(ctx context.Context) (time.Time, error) {
 	if !s.cursor.since.IsZero() {
 		return s.cursor.since, nil
 	}
-	_, done, err := s.loadProgress(ctx)
+	return s.resume(ctx, progressName)
+}
+
+// resume returns the time at which the first walk of a process begins, from the checkpoint of the shop.
+func (s *Service) resume(ctx context.Context, checkpoint string) (time.Time, error) {
+	_, done, err := s.loadProgress(ctx, checkpoint)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -107,25 +115,25 @@ func (s *Service) nextSince(ctx context.Context) (time.Time, error) {
 	return begin, nil
 }
 
-func (s *Service) loadProgress(ctx context.Context) (c eventlog.Checkpoint, done progress, err error) {
-	if c, err = s.log.LoadCheckpoint(ctx, progressName); err != nil || len(c.State) == 0 {
+func (s *Service) loadProgress(ctx context.Context, checkpoint string) (c eventlog.Checkpoint, done progress, err error) {
+	if c, err = s.log.LoadCheckpoint(ctx, checkpoint); err != nil || len(c.State) == 0 {
 		return c, progress{}, err
 	}
 	if err := json.Unmarshal(c.State, &done); err != nil {
-		return c, progress{}, fmt.Errorf("decode checkpoint %s: %w", progressName, err)
+		return c, progress{}, fmt.Errorf("decode checkpoint %s: %w", checkpoint, err)
 	}
 	return c, done, nil
 }
 
 // saveProgress saves the position of a walk unless the saved position is ahead of it. If two processes save at once, one is refused and
 // saves after its next walk.
-func (s *Service) saveProgress(ctx context.Context, to time.Time) error {
-	c, done, err := s.loadProgress(ctx)
+func (s *Service) saveProgress(ctx context.Context, checkpoint string, to time.Time) error {
+	c, done, err := s.loadProgress(ctx, checkpoint)
 	if err != nil || !to.After(done.To) {
 		return err
 	}
 	if c.State, err = json.Marshal(progress{To: to}); err != nil {
-		return fmt.Errorf("encode checkpoint %s: %w", progressName, err)
+		return fmt.Errorf("encode checkpoint %s: %w", checkpoint, err)
 	}
 	if err := s.log.SaveCheckpoint(ctx, &c); !errors.Is(err, eventlog.ErrCheckpointConflict) {
 		return err
@@ -160,6 +168,9 @@ func (s *Service) storeMissed(ctx context.Context, raw RawEvent) (bool, error) {
 // the Stripe account. addsFacts also returns true for an event that cannot be read or whose object Stripe does not
 // return. Such an event is stored and becomes a dead letter, so it does not stop the walk.
 func (s *Service) addsFacts(ctx context.Context, w events.WebhookReceived) (bool, error) {
+	if isDispute(w) {
+		return s.addsDisputeFact(ctx, w)
+	}
 	if slices.Contains(chargeTypes, w.StripeType) {
 		return s.addsRefundFacts(ctx, w)
 	}

@@ -1,0 +1,251 @@
+package payments
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/stripe/stripe-go/v76"
+
+	"tillstream/events"
+	"tillstream/events/index"
+	eventlog "tillstream/events/log"
+	"tillstream/events/worker"
+)
+
+// disputeTypes are the types of events whose object is a dispute. It names the intent, but not the payment.
+var disputeTypes = []string{
+	string(stripe.EventTypeChargeDisputeCreated),
+	string(stripe.EventTypeChargeDisputeUpdated),
+	string(stripe.EventTypeChargeDisputeClosed),
+	string(stripe.EventTypeChargeDisputeFundsWithdrawn),
+	string(stripe.EventTypeChargeDisputeFundsReinstated),
+}
+
+// StripeDispute is a dispute at Stripe (docs.stripe.com/api/disputes/object).
+type StripeDispute struct {
+	ID            string
+	Charge        string
+	PaymentIntent string // "" for a charge without an intent, which the shop never makes
+	Status        string // one of the Dispute constants of package events, or one that Stripe has added since
+	Reason        string
+	Amount        events.Money
+	EvidenceDue   time.Time    // zero if nothing is to be sent
+	Withdrawn     events.Money // taken from the account and not returned, without the fee, in the currency of the account
+	Fee           events.Money // in the currency of the account
+	Bookings      int          // how often money was taken or returned
+	Livemode      bool
+}
+
+// RecordDispute returns the fact that a dispute adds to a payment: its state, if it differs from what is recorded and is not older.
+// Answers of Stripe may be recorded in another order than they were given. An older one has a status that comes before the recorded
+// one, or fewer bookings. It returns [ErrUnmatched], [ErrMismatch] or [ErrUnknownStatus].
+func RecordDispute(p Payment, d StripeDispute, live bool) ([]events.Payload, error) {
+	switch {
+	case !p.Exists() || d.PaymentIntent != p.PaymentIntent: // the caller has recorded the intent
+		return nil, fmt.Errorf("%w: dispute %s of intent %s is not about payment %.80q", ErrUnmatched, d.ID, d.PaymentIntent, p.ID)
+	case d.Livemode != live:
+		return nil, fmt.Errorf("%w: dispute %s has livemode %t, the shop %t", ErrMismatch, d.ID, d.Livemode, live)
+	case events.DisputeRank(d.Status) == 0:
+		return nil, fmt.Errorf("%w: dispute %s has status %.40q", ErrUnknownStatus, d.ID, d.Status)
+	}
+	known := p.Disputes[d.ID]
+	if events.DisputeRank(d.Status) < events.DisputeRank(known.Status) || d.Bookings < known.Bookings || known.same(d.recorded()) {
+		return nil, nil
+	}
+	return []events.Payload{events.PaymentDisputeUpdated{OrderID: p.OrderID, PaymentID: p.ID, Dispute: d.ID, Charge: d.Charge, Status: d.Status,
+		Reason: d.Reason, Amount: d.Amount, EvidenceDue: d.EvidenceDue, Withdrawn: d.Withdrawn, Fee: d.Fee, Bookings: d.Bookings}}, nil
+}
+
+// recorded returns the state of the dispute as a payment keeps it.
+func (d StripeDispute) recorded() Dispute {
+	return Dispute{Status: d.Status, Reason: d.Reason, Amount: d.Amount, EvidenceDue: d.EvidenceDue, Withdrawn: d.Withdrawn, Fee: d.Fee, Bookings: d.Bookings}
+}
+
+// same reports whether nothing has changed. An amount of 0 has no currency in the log.
+func (d Dispute) same(o Dispute) bool {
+	equal := func(a, b events.Money) bool { return a == b || a.IsZero() && b.IsZero() }
+	return d.Status == o.Status && d.Reason == o.Reason && d.Amount == o.Amount && d.EvidenceDue.Equal(o.EvidenceDue) &&
+		equal(d.Withdrawn, o.Withdrawn) && equal(d.Fee, o.Fee) && d.Bookings == o.Bookings
+}
+
+// Open reports whether the dispute, or the bank's inquiry, has not ended.
+func (d Dispute) Open() bool { return !events.DisputeClosed(d.Status) }
+
+// takes reports whether the disputed amount is not the shop's: the dispute is open or lost.
+func (d Dispute) takes() bool {
+	return d.Status != events.DisputeWon && !events.DisputeInquiry(d.Status)
+}
+
+// Disputed returns the sum of the amounts of disputes that are open or lost. This money cannot be refunded. It is the whole captured
+// amount if a dispute is in another currency.
+func (p Payment) Disputed() (events.Money, error) {
+	sum := events.Money{Currency: p.Amount.Currency}
+	for id, dispute := range p.Disputes {
+		if !dispute.takes() {
+			continue
+		}
+		if dispute.Amount.Currency != sum.Currency {
+			return events.Money{Amount: p.Captured.Amount, Currency: sum.Currency}, nil
+		}
+		var err error
+		if sum, err = sum.Add(dispute.Amount); err != nil {
+			return events.Money{}, fmt.Errorf("dispute %s of payment %s: %w", id, p.ID, err)
+		}
+	}
+	return sum, nil
+}
+
+// hasOpenDispute reports whether a dispute or an inquiry about the payment has not ended.
+func (p Payment) hasOpenDispute() bool {
+	for _, dispute := range p.Disputes {
+		if dispute.Open() {
+			return true
+		}
+	}
+	return false
+}
+
+// isDispute reports whether the object of an event of Stripe is a dispute.
+func isDispute(w events.WebhookReceived) bool { return slices.Contains(disputeTypes, w.StripeType) }
+
+// disputeFrom returns the id of the dispute that an event is about, and the intent that the dispute names.
+func disputeFrom(w events.WebhookReceived) (id, intent string, err error) {
+	var event storedEvent
+	var object struct {
+		ID            string `json:"id"`
+		PaymentIntent string `json:"payment_intent"`
+	}
+	if err := json.Unmarshal(w.Body, &event); err != nil {
+		return "", "", fmt.Errorf("parse event %s: %w", w.StripeEvent, err)
+	}
+	if event.Account != "" {
+		return "", "", nil
+	}
+	if err := json.Unmarshal(event.Data.Object, &object); err != nil {
+		return "", "", fmt.Errorf("parse dispute of event %s: %w", w.StripeEvent, err)
+	}
+	return object.ID, object.PaymentIntent, nil
+}
+
+// checkDispute handles an event about a dispute. The event has the state of the time when it was created, so Stripe is asked for the
+// dispute. The dispute of a payment that the shop did not make is passed over.
+func (s *Service) checkDispute(ctx context.Context, e events.Event, w events.WebhookReceived) error {
+	id, intent, err := disputeFrom(w)
+	if err != nil {
+		return worker.DeadLetter(err)
+	}
+	in, p, err := s.disputed(ctx, intent)
+	if err != nil || !p.Exists() {
+		return workerError(ctx, err)
+	}
+	if p.PaymentIntent == "" { // a restored log may lack it
+		if err := s.recordIntent(ctx, e, in); err != nil {
+			return err
+		}
+	}
+	d, err := s.gateway.RetrieveDispute(ctx, id)
+	if err != nil {
+		return workerError(ctx, err)
+	}
+	return s.record(ctx, e, p.ID, p.OrderID, func(p Payment) ([]events.Payload, error) { return RecordDispute(p, d, s.livemode) })
+}
+
+// disputed returns an intent that a dispute names, and its payment: the zero Payment if the intent is not of this shop.
+func (s *Service) disputed(ctx context.Context, intent string) (in Intent, p Payment, err error) {
+	if intent == "" {
+		return Intent{}, Payment{}, nil
+	}
+	if in, err = s.gateway.RetrieveIntent(ctx, intent); err != nil || events.CheckID(in.PaymentID) != nil {
+		return in, Payment{}, err
+	}
+	p, err = s.newest(ctx, in.PaymentID, 0)
+	return in, p, err
+}
+
+// disputeChecked reports whether a webhook about a dispute names nothing that could be asked for.
+func disputeChecked(w events.WebhookReceived) (worker.Done, error) {
+	_, intent, err := disputeFrom(w)
+	if err == nil && intent == "" {
+		return worker.Done{What: "nothing to ask Stripe"}, nil
+	}
+	return worker.Done{}, nil // after an error, the act makes the event a dead letter
+}
+
+// addsDisputeFact reports whether a listed event about a dispute would add a fact, for which Stripe is asked. It also returns true for
+// an event that cannot be read or whose dispute Stripe does not return, so that it becomes a dead letter.
+func (s *Service) addsDisputeFact(ctx context.Context, w events.WebhookReceived) (bool, error) {
+	id, intent, err := disputeFrom(w)
+	if err != nil {
+		return true, nil //nolint:nilerr // see addsFacts
+	}
+	_, p, err := s.disputed(ctx, intent)
+	if err != nil || !p.Exists() {
+		return errors.Is(err, ErrPermanent), retriable(err)
+	}
+	d, err := s.gateway.RetrieveDispute(ctx, id)
+	if err != nil {
+		return errors.Is(err, ErrPermanent), retriable(err)
+	}
+	return s.wouldAppend(ctx, p.ID, func(p Payment) ([]events.Payload, error) { return RecordDispute(p, d, s.livemode) })
+}
+
+// retriable returns an error that a later run may not meet, and nil for one that Stripe would give again.
+func retriable(err error) error {
+	if errors.Is(err, ErrPermanent) {
+		return nil
+	}
+	return err
+}
+
+// How often Stripe is asked again for the disputes that are not closed, and for how many.
+const (
+	disputesEvery   = 15 * time.Minute
+	maxOpenDisputes = 1000
+)
+
+// reconcileDisputes asks Stripe again for the disputes that are not closed, because a webhook may be lost. The list of payments in
+// memory has them.
+func (s *Service) reconcileDisputes(ctx context.Context) error {
+	if now := s.log.Now(); now.Sub(s.cursor.disputes) < disputesEvery {
+		return nil
+	}
+	open, err := s.index.Find(ctx, index.Query[Payment]{Limit: maxOpenDisputes}, func(p *Payment) bool { return p.hasOpenDispute() })
+	if err != nil {
+		return fmt.Errorf("find open disputes: %w", err)
+	}
+	for _, p := range open.Rows {
+		for id, known := range p.Disputes {
+			if !known.Open() {
+				continue
+			}
+			if err := s.reconcileDispute(ctx, p, id); err != nil {
+				return err
+			}
+		}
+	}
+	s.cursor.disputes = s.log.Now()
+	return nil
+}
+
+// reconcileDispute records the current state of a dispute. An error that concerns this dispute alone is logged.
+func (s *Service) reconcileDispute(ctx context.Context, p Payment, id string) error {
+	d, err := s.gateway.RetrieveDispute(ctx, id)
+	if err == nil {
+		err = s.log.DoCascade(ctx, func(tx *eventlog.Tx) error {
+			tx.WithActor(events.ActorStripe)
+			tx.WithCorrelation(p.OrderID)
+			return decide(tx, p.ID, func(p Payment) ([]events.Payload, error) { return RecordDispute(p, d, s.livemode) })
+		})
+	}
+	if errors.Is(err, ErrRetry) || worker.IsInfrastructure(err) {
+		return fmt.Errorf("reconcile dispute %s: %w", id, err)
+	}
+	if err != nil {
+		s.logger.Error("reconcile dispute", "payment", p.ID, "dispute", id, "error", err)
+	}
+	return nil
+}

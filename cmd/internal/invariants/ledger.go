@@ -182,6 +182,10 @@ func (o *order) addOrder(p events.Payload) {
 		o.status = cancelled
 	case events.OrderRefunded:
 		o.payment.booked += p.Amount.Amount
+	case events.OrderDisputed:
+		o.payment.dispute(p.Dispute).booked = strings.Clone(p.Status)
+	case events.OrderDisputeClosed:
+		o.payment.dispute(p.Dispute).booked = strings.Clone(p.Status)
 	}
 }
 

@@ -19,6 +19,7 @@ type payment struct {
 	requested bool
 	refunds   []refund
 	booked    int64 // refunded according to the order's own events
+	disputes  []dispute
 }
 
 type refund struct {
@@ -63,6 +64,8 @@ func (l *ledger) addPayment(id string, o *order, e events.Event) {
 		l.addCurrency(id, o, e, p.Amount)
 	case events.PaymentRefundFailed:
 		o.payment.refund(p.RefundID).fail(p.Amount.Amount, p.Reason)
+	case events.PaymentDisputeUpdated:
+		o.payment.addDispute(p)
 	}
 }
 

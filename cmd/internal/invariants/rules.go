@@ -30,6 +30,7 @@ func judge(id string, o *order, now time.Time, settle time.Duration) verdict {
 	r.checkStatus()
 	r.checkCharges()
 	r.checkReservation()
+	r.checkDisputes()
 	if o.status >= confirmed {
 		r.checkMoney()
 	}
@@ -120,7 +121,8 @@ func (r *rules) checkReservation() {
 	}
 }
 
-// checkMoney is I5: the money kept is the price of the goods that were not returned.
+// checkMoney is I5: the money kept is the price of the goods that were not returned. What the bank has taken back in a lost dispute is
+// neither kept nor due.
 func (r *rules) checkMoney() {
 	o, p := r.o, &r.o.payment
 	refunded := p.sum(refundDone)
@@ -128,6 +130,7 @@ func (r *rules) checkMoney() {
 	if o.status == confirmed {
 		due = o.total.Amount - p.booked
 	}
+	kept, due = lessDisputed(kept, due, p.lost())
 	for _, refund := range p.refunds {
 		if refund.state != refundDone {
 			r.open = append(r.open, OpenItem{Subject: "order " + r.id, Detail: r.refundText(refund)})

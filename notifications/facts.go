@@ -27,7 +27,8 @@ type Facts struct {
 	Short    []events.Shortage `json:"short,omitempty"`     // of an order that is out of stock
 	Actor    string            `json:"actor,omitempty"`     // who cancelled the order, as in [events.Event]
 	RefundID string            `json:"refund_id,omitempty"` // of a refund
-	Amount   *events.Money     `json:"amount,omitempty"`    // of a refund
+	Amount   *events.Money     `json:"amount,omitempty"`    // of a refund or a dispute
+	Dispute  *DisputeFacts     `json:"dispute,omitempty"`   // of a dispute
 }
 
 // Outcome is the outcome of an order as its mail needs it: a template and the values for it. The recipient is in the first event

@@ -65,11 +65,25 @@ const (
 	balanceName    = "payments.balance" // of the checkpoint
 	balanceOverlap = 5 * time.Minute    // for transactions that appear in the list late
 	balanceBatch   = 100                // transactions in one commit, a page of Stripe's list
+	refusedEvery   = time.Hour          // how often a walk that Stripe has refused is tried again: some servers with Stripe's API have no such list
 )
 
 // reconcileBalance records every balance transaction of a payment of the shop. Stripe sends no events about them. It walks their list
 // from the newest to the end of the walk before, whose position is a checkpoint of the shop.
 func (s *Service) reconcileBalance(ctx context.Context) error {
+	if s.log.Now().Before(s.cursor.refused.Add(refusedEvery)) {
+		return nil
+	}
+	err := s.walkBalance(ctx)
+	if !errors.Is(err, ErrPermanent) {
+		return err
+	}
+	s.logger.Warn("Stripe refuses to list balance transactions: no fees are recorded", "next_attempt_in", refusedEvery, "error", err)
+	s.cursor.refused = s.log.Now()
+	return nil
+}
+
+func (s *Service) walkBalance(ctx context.Context) error {
 	since, err := s.balanceSince(ctx)
 	if err != nil {
 		return err

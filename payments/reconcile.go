@@ -34,6 +34,7 @@ type cursor struct {
 
 	disputes time.Time // when Stripe was asked for all open disputes
 	balance  time.Time // all balance transactions created before this time are recorded; zero before the first walk
+	refused  time.Time // when Stripe refused to list balance transactions
 }
 
 // progress is the position up to which the processes of the shop have walked Stripe's list of events. It is the state of a

@@ -29,7 +29,7 @@ func (s *Service) createIntent(ctx context.Context, e events.Event, r events.Pay
 	case errors.Is(err, ErrPermanent), errors.Is(err, ErrDeclined):
 		return s.fail(ctx, e, p, err)
 	case err != nil:
-		return workerError(ctx, err)
+		return s.refusedRequest(ctx, e, err)
 	case !found:
 		return nil
 	}
@@ -45,7 +45,7 @@ func (s *Service) createIntent(ctx context.Context, e events.Event, r events.Pay
 // was created before a crash can be cancelled.
 func (s *Service) findOrCreate(ctx context.Context, e events.Event, p Payment) (in Intent, found bool, err error) {
 	if s.mustRetrieve(ctx, e) || p.Cancelled {
-		in, found, err = s.gateway.FindIntent(ctx, p.ID)
+		in, found, err = s.gateway.FindIntent(ctx, p)
 		if err != nil || found || p.Cancelled {
 			return in, found, err
 		}
@@ -136,11 +136,28 @@ func (s *Service) resolveRefusal(ctx context.Context, e events.Event, p Payment,
 		return workerError(ctx, err)
 	case in.final():
 		return s.recordIntent(ctx, e, in)
-	case in.Status == IntentProcessing, s.firstRefusal(e):
+	case in.Status == IntentProcessing:
+		return worker.RetryAfter(backoff(worker.Attempt(ctx)), cause)
+	}
+	return s.secondRefusal(ctx, e, fmt.Errorf("intent %s is %s: %w", in.ID, in.Status, cause))
+}
+
+// refusedRequest handles an error of a creation that is not about the payment or the refund: the second refusal becomes a dead letter,
+// and staff decide. Other errors are retried.
+func (s *Service) refusedRequest(ctx context.Context, e events.Event, err error) error {
+	if errors.Is(err, ErrRequest) {
+		return s.secondRefusal(ctx, e, err)
+	}
+	return workerError(ctx, err)
+}
+
+// secondRefusal retries an act that is refused for the first time, and makes the event a dead letter the second time.
+func (s *Service) secondRefusal(ctx context.Context, e events.Event, cause error) error {
+	if s.firstRefusal(e) {
 		return worker.RetryAfter(backoff(worker.Attempt(ctx)), cause)
 	}
 	s.refused.Remove(e.ID) // after a redrive, the first refusal is retried again
-	return worker.DeadLetter(fmt.Errorf("intent %s is %s: %w", in.ID, in.Status, cause))
+	return worker.DeadLetter(cause)
 }
 
 // firstRefusal reports whether the act of an event is refused for the first time, and records the refusal. The attempt number
@@ -169,7 +186,7 @@ func (s *Service) refund(ctx context.Context, e events.Event, r events.PaymentRe
 	case errors.Is(err, ErrPermanent), errors.Is(err, ErrDeclined):
 		return s.failRefund(ctx, e, p, r.RefundID, err)
 	case err != nil:
-		return workerError(ctx, err)
+		return s.refusedRequest(ctx, e, err)
 	}
 	return s.record(ctx, e, p.ID, p.OrderID, func(p Payment) ([]events.Payload, error) { return RecordRefund(p, made) })
 }
@@ -313,7 +330,7 @@ func (in Intent) final() bool { return in.Status == IntentSucceeded || in.Status
 // becomes a dead letter.
 func workerError(ctx context.Context, err error) error {
 	switch {
-	case errors.Is(err, ErrKeyRefused):
+	case errors.Is(err, ErrAccount), errors.Is(err, ErrCircuitOpen):
 		return worker.OpenCircuit(err)
 	case errors.Is(err, ErrRetry):
 		return worker.RetryAfter(backoff(worker.Attempt(ctx)), err)

@@ -75,7 +75,7 @@ func (s *Service) reconcileBalance(ctx context.Context) error {
 		return nil
 	}
 	err := s.walkBalance(ctx)
-	if !errors.Is(err, ErrPermanent) {
+	if !refusedByStripe(err) {
 		return err
 	}
 	s.logger.Warn("Stripe refuses to list balance transactions: no fees are recorded", "next_attempt_in", refusedEvery, "error", err)

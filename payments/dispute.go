@@ -184,21 +184,26 @@ func (s *Service) addsDisputeFact(ctx context.Context, w events.WebhookReceived)
 	}
 	_, p, err := s.disputed(ctx, intent)
 	if err != nil || !p.Exists() {
-		return errors.Is(err, ErrPermanent), retriable(err)
+		return refusedByStripe(err), retriable(err)
 	}
 	d, err := s.gateway.RetrieveDispute(ctx, id)
 	if err != nil {
-		return errors.Is(err, ErrPermanent), retriable(err)
+		return refusedByStripe(err), retriable(err)
 	}
 	return s.wouldAppend(ctx, p.ID, func(p Payment) ([]events.Payload, error) { return RecordDispute(p, d, s.livemode) })
 }
 
 // retriable returns an error that a later run may not meet, and nil for one that Stripe would give again.
 func retriable(err error) error {
-	if errors.Is(err, ErrPermanent) {
+	if refusedByStripe(err) {
 		return nil
 	}
 	return err
+}
+
+// refusedByStripe reports whether Stripe refuses a request and would refuse it again.
+func refusedByStripe(err error) bool {
+	return errors.Is(err, ErrPermanent) || errors.Is(err, ErrRequest)
 }
 
 // How often Stripe is asked again for the disputes that are not closed, and for how many.

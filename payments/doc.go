@@ -52,5 +52,5 @@
 //
 // An event about an unknown payment or a second intent ([ErrUnmatched]), with another amount, currency or mode
 // ([ErrMismatch]), or with a status that this program does not know ([ErrUnknownStatus]) becomes a dead letter. While Stripe
-// refuses the API key ([ErrKeyRefused]) no event does: the circuit of the lane is open, and all calls wait.
+// refuses the API key or the account ([ErrAccount]) no event does: the circuit of the lane is open, and all calls wait.
 package payments

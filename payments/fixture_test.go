@@ -34,7 +34,7 @@ import (
 const (
 	secretKey      = "sk_test_tillstream_test"
 	publishableKey = "pk_test_tillstream_test"
-	webhookSecret  = "whsec_test"
+	webhookSecret  = "whsec_test_0123456789abcdef"
 )
 
 // orders stands for the orders domain, whose events the tests append. Its state is the number of events.
@@ -140,9 +140,9 @@ func (f *fixture) startShop(o fixtureOptions) {
 	db := f.openDB(o)
 	logger := slog.New(slog.NewTextHandler(f.logOutput, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	config := Config{Log: f.log.ForDomain("payments"), DB: db, Access: tokenAccess{}, SecretKey: secretKey, PublishableKey: publishableKey,
-		WebhookSecret: webhookSecret, StripeURL: f.stripeURL, Logger: logger, Registerer: f.registry}
+		WebhookSecret: webhookSecret, StripeAPIBase: f.stripeURL, Logger: logger, Registerer: f.registry}
 	if o.gateway != nil {
-		config.Gateway = o.gateway(newStripeGateway(secretKey, f.stripeURL, logger))
+		config.Gateway = o.gateway(newStripeGateway(stripeOptions{key: secretKey, base: f.stripeURL, now: f.log.Now, logger: logger}))
 	}
 	var err error
 	if f.service, err = New(config); err != nil {

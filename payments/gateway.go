@@ -76,14 +76,15 @@ type RawEvent struct {
 }
 
 // Gateway is the part of Stripe's API that payments uses. Every call ends within the HTTP timeout and returns [ErrDeclined],
-// [ErrPermanent], [ErrRetry], or the error of the context.
+// [ErrPermanent], [ErrRequest], [ErrRetry], or the error of the context.
 type Gateway interface {
 	// CreateIntent creates the PaymentIntent of a payment, with manual capture. Repeating it within 24 hours returns the same.
 	CreateIntent(ctx context.Context, p Payment) (Intent, error)
 	// RetrieveIntent returns the intent as it is now.
 	RetrieveIntent(ctx context.Context, id string) (Intent, error)
-	// FindIntent searches for the intent of a payment by its metadata. Stripe's index may be a minute behind.
-	FindIntent(ctx context.Context, paymentID string) (in Intent, found bool, err error)
+	// FindIntent searches for the intent of a payment by its metadata. Stripe's index may be a minute behind. For an account that
+	// may not search, it lists the intents since the payment was requested.
+	FindIntent(ctx context.Context, p Payment) (in Intent, found bool, err error)
 	// Capture captures the authorized amount. Repeating it within 24 hours has no further effect.
 	Capture(ctx context.Context, p Payment) (Intent, error)
 	// Cancel cancels the intent and releases an authorization.
@@ -99,25 +100,31 @@ type Gateway interface {
 	ListEvents(ctx context.Context, since, until time.Time, types []string, fn func(RawEvent) error) error
 }
 
-// Kinds of errors of a [Gateway].
+// Kinds of errors of a [Gateway]. The table of each operation says which answer of Stripe is of which kind (see [About]).
 var (
 	// ErrDeclined is returned when the bank declines the payment.
 	ErrDeclined = errors.New("declined")
-	// ErrPermanent is returned when Stripe refuses the request and would refuse it again.
+	// ErrPermanent is returned when Stripe refuses the request because of the object that it names, and would refuse it again.
 	ErrPermanent = errors.New("refused by Stripe")
-	// ErrRetry is returned when Stripe cannot be reached, limits the rate, or refuses the API key. A later attempt may succeed.
+	// ErrRequest is returned when Stripe refuses the request for a reason that is not the payment's, such as a parameter that the
+	// account's API version does not know, or for a reason that this program does not know. No payment or refund fails because of it:
+	// it is tried once more and then becomes a dead letter, which staff redrive when the reason is gone.
+	ErrRequest = errors.New("request not accepted by Stripe")
+	// ErrRetry is returned when Stripe cannot be reached, limits the rate, or refuses the account. A later attempt may succeed.
 	ErrRetry = errors.New("temporary failure")
-	// ErrKeyRefused is wrapped together with [ErrRetry] when Stripe refuses the API key. No request succeeds until staff replace it.
-	ErrKeyRefused = errors.New("key refused by Stripe")
+	// ErrAccount is wrapped together with [ErrRetry] when Stripe refuses the API key or the account. No request succeeds until staff
+	// act.
+	ErrAccount = errors.New("account or key refused by Stripe")
 	// ErrOutcomeUnknown is wrapped together with [ErrRetry] when Stripe may have executed the request.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
 )
 
 // GatewayError is an error of Stripe with its kind. Its text may be shown to staff.
 type GatewayError struct {
-	Kind        error  // ErrDeclined, ErrPermanent or ErrRetry
+	Kind        error  // ErrDeclined, ErrPermanent, ErrRequest or ErrRetry
+	About       About  // what the answer is about, by the table of the operation; "" when Stripe did not answer
 	Unknown     bool   // Stripe may have executed the request
-	KeyRefused  bool   // Stripe refuses the API key
+	Circuit     bool   // the request was not sent, because the circuit breaker is open
 	Status      int    // of HTTP; 0 when there was no answer
 	Code        string // Stripe's, such as "amount_too_small"
 	DeclineCode string
@@ -141,8 +148,11 @@ func (e *GatewayError) Unwrap() []error {
 	if e.Unknown {
 		kinds = append(kinds, ErrOutcomeUnknown)
 	}
-	if e.KeyRefused {
-		kinds = append(kinds, ErrKeyRefused)
+	if e.About == AboutAccount {
+		kinds = append(kinds, ErrAccount)
+	}
+	if e.Circuit {
+		kinds = append(kinds, ErrCircuitOpen)
 	}
 	return kinds
 }

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"strings"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -35,7 +33,7 @@ type Config struct {
 	CardAttempts   int                   // declined attempts after which a payment is cancelled; default 10
 	Concurrency    int                   // requests to Stripe at a time; default 32
 	DB             *mongo.Database       // of the projection; required
-	Gateway        Gateway               // default: Stripe over HTTP at StripeURL
+	Gateway        Gateway               // default: Stripe over HTTP at StripeAPIBase
 	Log            *eventlog.Log         // the handle of the domain payments; required
 	Logger         *slog.Logger          // default: discard
 	Proxies        api.Proxies           // before this process; default: none
@@ -43,8 +41,9 @@ type Config struct {
 	ReconcileEvery time.Duration         // how often the reconciler looks for missed webhooks; default 1 min
 	Registerer     prometheus.Registerer // default: none
 	SecretKey      string                // sk_… or rk_…; its prefix gives the mode, live or test; required
-	StripeURL      string                // default: Stripe's own
+	StripeAPIBase  string                // default: Stripe's own
 	Waits          api.StreamLimits      // of the requests that wait for a payment; default: those of [api.StreamLimits]
+	StripeRate     float64               // requests to Stripe per second; default: 80 in live mode, 20 in test mode, no limit for a sandbox
 	WebhookSecret  string                // whsec_…, with which Stripe signs webhooks; required
 }
 
@@ -71,8 +70,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// validate returns an error that names the first invalid field. It refuses an empty webhook secret, because the SDK would accept
-// a signature that anyone can make with an empty secret.
+// validate returns an error that names the first invalid field.
 func (c Config) validate() error {
 	switch {
 	case c.Log == nil:
@@ -81,43 +79,12 @@ func (c Config) validate() error {
 		return errors.New("payments: Config.DB is required")
 	case c.Access == nil:
 		return errors.New("payments: Config.Access is required")
-	case strings.TrimSpace(c.WebhookSecret) == "":
-		return errors.New("payments: Config.WebhookSecret is required")
+	case c.StripeRate < 0:
+		return errors.New("payments: Config.StripeRate must not be negative")
 	case c.ReconcileEvery < 0 || c.Concurrency < 0 || c.CardAttempts < 0:
 		return errors.New("payments: Config.ReconcileEvery, Config.Concurrency and Config.CardAttempts must not be negative")
 	}
-	if u, err := url.Parse(c.StripeURL); err != nil || c.StripeURL != "" && u.Host == "" {
-		return fmt.Errorf("payments: Config.StripeURL %q is not a URL", c.StripeURL)
-	}
-	return c.validateKeys()
-}
-
-func (c Config) validateKeys() error {
-	live, err := livemode("SecretKey", c.SecretKey, "sk", "rk")
-	if err != nil {
-		return err
-	}
-	publishableLive, err := livemode("PublishableKey", c.PublishableKey, "pk")
-	if err != nil {
-		return err
-	}
-	if live != publishableLive {
-		return errors.New("payments: Config.SecretKey and Config.PublishableKey must both be live or both be test keys")
-	}
-	return nil
-}
-
-// livemode reports whether a key is for live mode, by its prefix. The error does not repeat the key.
-func livemode(field, key string, kinds ...string) (bool, error) {
-	for _, kind := range kinds {
-		switch {
-		case strings.HasPrefix(key, kind+"_live_"):
-			return true, nil
-		case strings.HasPrefix(key, kind+"_test_"):
-			return false, nil
-		}
-	}
-	return false, fmt.Errorf("payments: Config.%s must start with %s_live_ or %s_test_", field, kinds[0], kinds[0])
+	return c.CheckStripe()
 }
 
 // Service is the payments domain of one process: its API, its part in a worker, and its projection, over one log.
@@ -172,7 +139,7 @@ func New(config Config) (*Service, error) {
 		hub: newHub(), index: newIndex(config.Logger), metrics: counts, secrets: secrets, parsed: parsed, refused: refused, cursor: newCursor(),
 		passed: passedWebhooks{counts: counts.webhooks, logger: config.Logger}, waits: waits}
 	if s.gateway == nil {
-		s.gateway = newStripeGateway(config.SecretKey, config.StripeURL, config.Logger)
+		s.gateway = newStripeGateway(stripeOptions{key: config.SecretKey, base: config.StripeAPIBase, rate: config.StripeRate, now: config.Log.Now, logger: config.Logger})
 	}
 	return s, nil
 }

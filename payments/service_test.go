@@ -16,25 +16,21 @@ func TestConfigNamesTheInvalidField(t *testing.T) {
 		want   string // in the error; "" for none
 		live   bool
 	}{
-		"Test":             {func(*Config) {}, "", false},
-		"Live":             {func(c *Config) { c.SecretKey, c.PublishableKey = "sk_live_x", "pk_live_x" }, "", true},
-		"Restricted":       {func(c *Config) { c.SecretKey, c.PublishableKey = "rk_live_x", "pk_live_x" }, "", true},
-		"NoLog":            {func(c *Config) { c.Log = nil }, "Config.Log", false},
-		"NoDB":             {func(c *Config) { c.DB = nil }, "Config.DB", false},
-		"NoAccess":         {func(c *Config) { c.Access = nil }, "Config.Access", false},
-		"NoWebhookSecret":  {func(c *Config) { c.WebhookSecret = "" }, "Config.WebhookSecret", false},
-		"BlankSecret":      {func(c *Config) { c.WebhookSecret = " " }, "Config.WebhookSecret", false},
-		"NoSecretKey":      {func(c *Config) { c.SecretKey = "" }, "Config.SecretKey", false},
-		"PublishableTwice": {func(c *Config) { c.SecretKey = "pk_test_x" }, "Config.SecretKey", false},
-		"SecretTwice":      {func(c *Config) { c.PublishableKey = "sk_test_x" }, "Config.PublishableKey", false},
-		"MixedModes":       {func(c *Config) { c.SecretKey = "sk_live_x" }, "both be live", false},
-		"BadURL":           {func(c *Config) { c.StripeURL = "somewhere" }, "Config.StripeURL", false},
-		"NegativePeriod":   {func(c *Config) { c.ReconcileEvery = -1 }, "Config.ReconcileEvery", false},
+		"Test":           {func(*Config) {}, "", false},
+		"NoLog":          {func(c *Config) { c.Log = nil }, "Config.Log", false},
+		"NoDB":           {func(c *Config) { c.DB = nil }, "Config.DB", false},
+		"NoAccess":       {func(c *Config) { c.Access = nil }, "Config.Access", false},
+		"NegativePeriod": {func(c *Config) { c.ReconcileEvery = -1 }, "Config.ReconcileEvery", false},
+		"NegativeRate":   {func(c *Config) { c.StripeRate = -1 }, "Config.StripeRate", false},
+		"LiveMode": {func(c *Config) {
+			c.SecretKey, c.PublishableKey, c.StripeAPIBase = "sk_live_x", "pk_live_x", ""
+		}, "", true},
+		"KeysChecked": {func(c *Config) { c.SecretKey = "" }, "Config.SecretKey", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			config := Config{Log: &eventlog.Log{}, DB: &mongo.Database{}, Access: tokenAccess{}, SecretKey: secretKey,
-				PublishableKey: publishableKey, WebhookSecret: webhookSecret}
+				PublishableKey: publishableKey, WebhookSecret: webhookSecret, StripeAPIBase: "http://127.0.0.1:12111"}
 			tc.change(&config)
 			s, err := New(config)
 			switch {

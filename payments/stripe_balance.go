@@ -20,7 +20,7 @@ import (
 func (g *stripeGateway) RetrieveDispute(ctx context.Context, id string) (StripeDispute, error) {
 	d, err := dispute.Client{B: g.backend, Key: g.key}.Get(id, &stripe.DisputeParams{Params: stripe.Params{Context: ctx}})
 	if err != nil {
-		return StripeDispute{}, classify(ctx, err, "retrieve dispute "+id)
+		return StripeDispute{}, classify(ctx, err, opRead, "dispute "+id)
 	}
 	return disputeOf(d), nil
 }
@@ -84,7 +84,7 @@ func (g *stripeGateway) ListBalance(ctx context.Context, q BalanceQuery, fn func
 		values, page := &form.Values{}, &rawBalance{}
 		form.AppendTo(values, params)
 		if err := g.backend.CallRaw(http.MethodGet, "/v1/balance_transactions", g.key, values, &stripe.Params{Context: ctx}, page); err != nil {
-			return classify(ctx, err, "list balance transactions")
+			return classify(ctx, err, opRead, "balance transactions")
 		}
 		for _, raw := range page.Data {
 			t, err := balanceOf(raw)
@@ -151,7 +151,7 @@ func (g *stripeGateway) ListPayouts(ctx context.Context, limit int, after string
 		payouts = append(payouts, payoutOf(list.Payout()))
 	}
 	if err := list.Err(); err != nil {
-		return nil, false, classify(ctx, err, "list payouts")
+		return nil, false, classify(ctx, err, opRead, "payouts")
 	}
 	return payouts, list.Meta().HasMore, nil
 }
@@ -160,7 +160,7 @@ func (g *stripeGateway) ListPayouts(ctx context.Context, limit int, after string
 func (g *stripeGateway) RetrievePayout(ctx context.Context, id string) (Payout, error) {
 	p, err := payout.Client{B: g.backend, Key: g.key}.Get(id, &stripe.PayoutParams{Params: stripe.Params{Context: ctx}})
 	if err != nil {
-		return Payout{}, classify(ctx, err, "retrieve payout "+id)
+		return Payout{}, classify(ctx, err, opRead, "payout "+id)
 	}
 	return payoutOf(p), nil
 }

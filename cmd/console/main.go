@@ -48,7 +48,7 @@ type settings struct {
 	ReadyURLs        []string   `name:"ready-urls" env:"READY_URLS" placeholder:"PROGRAM=URL,..." help:"Processes whose readiness the console shows, such as orders=http://10.0.0.21:8081. A name with several IPv4 addresses stands for a process at each. Default: those at the addresses of the APIs."`
 	ShopName         string     `env:"SHOP_NAME" default:"Tillstream" help:"Name of the shop in page headers and authenticator apps."`
 	StripeSecretKey  string     `env:"STRIPE_SECRET_KEY" help:"Secret key of Stripe, for the comparison of payments; dry runs need to know whether it is a live one."`
-	StripeURL        string     `name:"stripe-url" env:"STRIPE_URL" hidden:"" help:"Address of a sandbox in place of Stripe."`
+	StripeAPIBase    string     `name:"stripe-api-base" env:"STRIPE_API_BASE" hidden:"" help:"Address of a sandbox in place of Stripe."`
 	TokenSecret      string     `env:"TOKEN_SECRET" required:"" help:"The TOKEN_SECRET of the workers: passwords of staff are sealed with it. Prefer the environment variable: other users can read flags."`
 }
 
@@ -119,8 +119,8 @@ func (s settings) pages(ctx context.Context, config console.Config, directory *s
 		return nil, err
 	}
 	config.Staff, config.Members = staff.Sessions{Service: service, Shop: s.ShopName}, console.MembersOf(service)
-	config.Verify = invariants.Options{StripeKey: s.StripeSecretKey, StripeURL: cmp.Or(s.StripeURL, console.StripeAPI)}
-	config.ApprovalOver, config.CheckPayments = s.ApprovalOver, console.CheckPaymentsWith(config.Log, s.StripeURL, s.StripeSecretKey)
+	config.Verify = invariants.Options{StripeKey: s.StripeSecretKey, StripeURL: cmp.Or(s.StripeAPIBase, console.StripeAPI)}
+	config.ApprovalOver, config.CheckPayments = s.ApprovalOver, console.CheckPaymentsWith(config.Log, s.StripeAPIBase, s.StripeSecretKey)
 	if config.API, err = storefront.Proxy(storefront.Upstreams{Inventory: s.InventoryURL, Notifications: s.NotificationsURL, Orders: s.OrdersURL, Payments: s.PaymentsURL}, config.Logger); err != nil {
 		return nil, err
 	}

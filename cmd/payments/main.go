@@ -16,16 +16,27 @@ type settings struct {
 	ReconcileEvery       time.Duration `env:"RECONCILE_EVERY" default:"1m" help:"How often to ask Stripe for events whose webhooks were missed."`
 	StripePublishableKey string        `env:"STRIPE_PUBLISHABLE_KEY" required:"" help:"Publishable key of Stripe, for browsers."`
 	StripeSecretKey      string        `env:"STRIPE_SECRET_KEY" required:"" help:"Secret key of Stripe. Prefer the environment variable: other users can read flags."`
-	StripeURL            string        `name:"stripe-url" env:"STRIPE_URL" help:"Address of a Stripe sandbox; default: Stripe's own API."`
+	StripeAPIBase        string        `name:"stripe-api-base" env:"STRIPE_API_BASE" help:"Address of a server that speaks Stripe's API, such as a sandbox; default: https://api.stripe.com. Live keys go only to Stripe."`
+	StripeRate           float64       `env:"STRIPE_RATE" help:"Maximum number of requests to Stripe per second of this process; default: 80 with a live key, 20 with a test key, which leaves a fifth of Stripe's limits to other programs, and no limit with a sandbox."`
 	StripeWebhookSecret  string        `env:"STRIPE_WEBHOOK_SECRET" required:"" help:"Secret with which Stripe signs webhooks. Prefer the environment variable: other users can read flags."`
 }
+
+// stripe returns the settings of Stripe.
+func (s *settings) stripe() payments.Config {
+	return payments.Config{SecretKey: s.StripeSecretKey, PublishableKey: s.StripePublishableKey, WebhookSecret: s.StripeWebhookSecret,
+		StripeAPIBase: s.StripeAPIBase, StripeRate: s.StripeRate}
+}
+
+// Validate refuses settings of Stripe that do not belong together, before the process connects to anything. Kong calls it.
+func (s *settings) Validate() error { return s.stripe().CheckStripe() }
 
 func main() {
 	var s settings
 	process.Main("payments", "Takes payments through Stripe: one PaymentIntent per order, captured once.", &s, &s.Settings,
 		func(env process.Env) (process.Domain, error) {
-			return payments.New(payments.Config{Access: env.Access, Proxies: s.TrustedProxies, Waits: s.StreamLimits(), DB: env.DB, Log: env.Log, Logger: env.Logger, Registerer: env.Registerer, StripeURL: s.StripeURL,
-				SecretKey: s.StripeSecretKey, PublishableKey: s.StripePublishableKey, WebhookSecret: s.StripeWebhookSecret, ReconcileEvery: s.ReconcileEvery,
-				CardAttempts: s.CardAttempts})
+			config := s.stripe()
+			config.Access, config.Proxies, config.Waits, config.DB, config.Log = env.Access, s.TrustedProxies, s.StreamLimits(), env.DB, env.Log
+			config.Logger, config.Registerer, config.ReconcileEvery, config.CardAttempts = env.Logger, env.Registerer, s.ReconcileEvery, s.CardAttempts
+			return payments.New(config)
 		})
 }

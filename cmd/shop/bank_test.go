@@ -30,7 +30,7 @@ type bank struct {
 const (
 	bankSecretKey      = "sk_test_tillstream_bank"
 	bankPublishableKey = "pk_test_tillstream_bank"
-	bankWebhookSecret  = "whsec_bank"
+	bankWebhookSecret  = "whsec_bank_0123456789abcdef"
 )
 
 // startShopWithBank opens a shop that uses a bank.
@@ -74,7 +74,7 @@ func startBank(t *testing.T) *bank {
 
 // configure has a shop use the bank.
 func (b *bank) configure(c *Config) {
-	c.StripeURL, c.StripeSecretKey, c.StripePublishableKey, c.StripeWebhookSecret = b.url, bankSecretKey, bankPublishableKey, bankWebhookSecret
+	c.StripeAPIBase, c.StripeSecretKey, c.StripePublishableKey, c.StripeWebhookSecret = b.url, bankSecretKey, bankPublishableKey, bankWebhookSecret
 }
 
 // sendWebhooksTo sets where the bank sends its webhooks.

@@ -12,6 +12,7 @@ import (
 
 	"tillstream/cmd/internal/process"
 	"tillstream/orders"
+	"tillstream/payments"
 )
 
 // Config is the command line of the shop. Addresses are those of the embedded servers; port 0 picks a free port.
@@ -32,13 +33,14 @@ type Config struct {
 	Stripe       string   `name:"stripe" default:"127.0.0.1:12111" help:"Address of the Stripe sandbox." group:"Addresses"`
 	SMTP         string   `name:"smtp" default:"127.0.0.1:1025" help:"SMTP address of the mail inbox." group:"Addresses"`
 
-	NATSURL              string `name:"nats-url" env:"NATS_URL" help:"Broker, such as nats://user:password@host:4222." group:"Servers to use instead of the embedded ones"`
-	MongoURI             string `name:"mongodb-uri" env:"MONGODB_URI" help:"Database, such as mongodb://user:password@host:27017/tillstream." group:"Servers to use instead of the embedded ones"`
-	StripeSecretKey      string `env:"STRIPE_SECRET_KEY" help:"Secret key of Stripe; needs the other two keys." group:"Servers to use instead of the embedded ones"`
-	StripePublishableKey string `env:"STRIPE_PUBLISHABLE_KEY" help:"Publishable key of Stripe, for browsers." group:"Servers to use instead of the embedded ones"`
-	StripeWebhookSecret  string `env:"STRIPE_WEBHOOK_SECRET" help:"Secret with which Stripe signs webhooks." group:"Servers to use instead of the embedded ones"`
-	StripeURL            string `name:"stripe-url" env:"STRIPE_URL" hidden:"" help:"Address of a sandbox that runs elsewhere; used only with STRIPE_SECRET_KEY." group:"Servers to use instead of the embedded ones"`
-	SMTPURL              string `name:"smtp-url" env:"SMTP_URL" help:"Mail server, such as smtps://user:password@host." group:"Servers to use instead of the embedded ones"`
+	NATSURL              string  `name:"nats-url" env:"NATS_URL" help:"Broker, such as nats://user:password@host:4222." group:"Servers to use instead of the embedded ones"`
+	MongoURI             string  `name:"mongodb-uri" env:"MONGODB_URI" help:"Database, such as mongodb://user:password@host:27017/tillstream." group:"Servers to use instead of the embedded ones"`
+	StripeSecretKey      string  `env:"STRIPE_SECRET_KEY" help:"Secret key of Stripe; needs the other two keys." group:"Servers to use instead of the embedded ones"`
+	StripePublishableKey string  `env:"STRIPE_PUBLISHABLE_KEY" help:"Publishable key of Stripe, for browsers." group:"Servers to use instead of the embedded ones"`
+	StripeWebhookSecret  string  `env:"STRIPE_WEBHOOK_SECRET" help:"Secret with which Stripe signs webhooks." group:"Servers to use instead of the embedded ones"`
+	StripeAPIBase        string  `name:"stripe-api-base" env:"STRIPE_API_BASE" help:"Address of a server that speaks Stripe's API, such as a sandbox that runs elsewhere; needs Stripe's keys. Default: https://api.stripe.com." group:"Servers to use instead of the embedded ones"`
+	StripeRate           float64 `env:"STRIPE_RATE" help:"Maximum number of requests to Stripe per second; default: 80 with a live key, 20 with a test key, no limit with a sandbox." group:"Servers to use instead of the embedded ones"`
+	SMTPURL              string  `name:"smtp-url" env:"SMTP_URL" help:"Mail server, such as smtps://user:password@host." group:"Servers to use instead of the embedded ones"`
 
 	CardAttempts  int                 `env:"CARD_ATTEMPTS" default:"10" help:"Number of declined attempts to pay after which an order is cancelled." group:"Shop"`
 	HoldFor       time.Duration       `env:"HOLD_FOR" default:"30m" help:"How long stock is reserved for an unpaid order." group:"Shop"`
@@ -87,7 +89,19 @@ func (c *Config) Validate() error {
 	if c.CardAttempts < 1 || c.MailLimit < 1 {
 		return fmt.Errorf("--card-attempts and --mail-per-recipient must be greater than 0")
 	}
-	return errors.Join(c.checkPublicURL(), c.checkExposure())
+	if c.sandboxed() && c.StripeAPIBase != "" {
+		return fmt.Errorf("STRIPE_API_BASE needs STRIPE_SECRET_KEY, STRIPE_PUBLISHABLE_KEY and STRIPE_WEBHOOK_SECRET; unset it to use the embedded sandbox")
+	}
+	return errors.Join(c.checkStripe(), c.checkPublicURL(), c.checkExposure())
+}
+
+// checkStripe refuses keys of Stripe that do not belong together. The keys of the embedded sandbox are checked when it has read them.
+func (c *Config) checkStripe() error {
+	if c.sandboxed() {
+		return nil
+	}
+	return payments.Config{SecretKey: c.StripeSecretKey, PublishableKey: c.StripePublishableKey, WebhookSecret: c.StripeWebhookSecret,
+		StripeAPIBase: c.StripeAPIBase, StripeRate: c.StripeRate}.CheckStripe()
 }
 
 // MemoryLimit is a soft limit of the process's memory in bytes; 0 means none.

@@ -122,7 +122,7 @@ func (s *servers) publicURL() string {
 // sandboxURL returns the address of the embedded or another sandbox; empty when Stripe itself takes the payments.
 func (s *servers) sandboxURL() string {
 	if s.sandboxListen == nil {
-		return s.config.StripeURL
+		return s.config.StripeAPIBase
 	}
 	return urlOf(s.sandboxListen)
 }

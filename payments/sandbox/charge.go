@@ -1,10 +1,6 @@
 package sandbox
 
-import (
-	"cmp"
-	"net/http"
-	"time"
-)
+import "time"
 
 // authorizationPeriod is how long an authorization can be captured.
 const authorizationPeriod = 7 * 24 * time.Hour
@@ -58,16 +54,22 @@ type outcome struct {
 }
 
 type methodDetails struct {
-	Card chargedCard `json:"card"`
-	Type string      `json:"type"`
+	Card *chargedCard `json:"card,omitempty"`
+	Type string       `json:"type"`
 }
 
 type chargedCard struct {
 	AmountAuthorized number `json:"amount_authorized"`
 	cardDetails
 	CaptureBefore number        `json:"capture_before,omitempty"`
+	Multicapture  feature       `json:"multicapture"`
 	Network       string        `json:"network"`
 	ThreeDSecure  *threeDSecure `json:"three_d_secure"`
+}
+
+// feature is whether the authorization has a feature.
+type feature struct {
+	Status string `json:"status"`
 }
 
 type threeDSecure struct {
@@ -86,12 +88,12 @@ func newCharge(in *intent, now time.Time) *charge {
 		TransferGroup: in.TransferGroup,
 		PaymentMethodDetails: methodDetails{
 			Type: "card",
-			Card: chargedCard{cardDetails: in.private.Card.details(), Network: in.private.Card.Brand},
+			Card: &chargedCard{cardDetails: in.private.Card.details(), Network: in.private.Card.Brand, Multicapture: feature{unavailable}},
 		},
 	}
 }
 
-// approve ends an attempt that the bank approved. The money is captured now, or later with manual capture.
+// approve ends an attempt that the bank approved. With manual capture the money can be captured for a week.
 func (ch *charge) approve(manual bool, now time.Time) {
 	ch.Status, ch.Paid = succeeded, true
 	ch.Outcome = outcome{
@@ -101,9 +103,13 @@ func (ch *charge) approve(manual bool, now time.Time) {
 	ch.PaymentMethodDetails.Card.AmountAuthorized = number(ch.Amount)
 	if manual {
 		ch.PaymentMethodDetails.Card.CaptureBefore = number(now.Add(authorizationPeriod).Unix())
-		return
 	}
-	ch.capture(ch.Amount)
+}
+
+// multicapture reports whether the authorization can be captured several times.
+func (ch *charge) multicapture() bool {
+	card := ch.PaymentMethodDetails.Card
+	return card != nil && card.Multicapture.Status == available
 }
 
 // decline ends an attempt that the bank declined.
@@ -126,10 +132,9 @@ func (ch *charge) authenticated() {
 	}
 }
 
-// capture records that amount was captured.
+// capture records that another amount was captured.
 func (ch *charge) capture(amount int64) {
-	ch.Captured, ch.AmountCaptured = true, amount
-	ch.BalanceTransaction = text(newID("txn"))
+	ch.Captured, ch.AmountCaptured = true, ch.AmountCaptured+amount
 }
 
 // release ends an authorization, which Stripe shows as a refund of money that was never captured.
@@ -158,189 +163,4 @@ func getCharge(t *tx, c *call) (any, *apiError) {
 		return nil, notFound("charge", "id", c.target)
 	}
 	return ch, nil
-}
-
-var (
-	refundParams       = []string{"amount", "charge", "expand", "metadata", "payment_intent", "reason", "instructions_email"}
-	refundUpdateParams = []string{"expand", "metadata"}
-	refundListParams   = append([]string{"charge", "payment_intent", "created"}, pageParams...)
-)
-
-// refund is a refund of a charge, as Stripe shows it.
-type refund struct {
-	ID                     string            `json:"id"`
-	Object                 string            `json:"object"`
-	Amount                 int64             `json:"amount"`
-	BalanceTransaction     text              `json:"balance_transaction"`
-	Charge                 string            `json:"charge"`
-	Created                int64             `json:"created"`
-	Currency               string            `json:"currency"`
-	DestinationDetails     refundDestination `json:"destination_details"`
-	Metadata               map[string]string `json:"metadata"`
-	PaymentIntent          string            `json:"payment_intent"`
-	Reason                 text              `json:"reason"`
-	ReceiptNumber          text              `json:"receipt_number"`
-	SourceTransferReversal absent            `json:"source_transfer_reversal"`
-	Status                 string            `json:"status"`
-	TransferReversal       absent            `json:"transfer_reversal"`
-}
-
-type refundDestination struct {
-	Card refundCard `json:"card"`
-	Type string     `json:"type"`
-}
-
-type refundCard struct {
-	ReferenceStatus string `json:"reference_status"`
-	ReferenceType   string `json:"reference_type"`
-	Type            string `json:"type"`
-}
-
-func newRefund(ch *charge, amount int64, now time.Time) *refund {
-	return &refund{
-		ID: newID("re"), Object: "refund", Amount: amount, BalanceTransaction: text(newID("txn")), Charge: ch.ID,
-		Created: now.Unix(), Currency: ch.Currency, PaymentIntent: ch.PaymentIntent, Status: succeeded,
-		DestinationDetails: refundDestination{
-			Type: "card",
-			Card: refundCard{ReferenceStatus: "pending", ReferenceType: "acquirer_reference_number", Type: "refund"},
-		},
-	}
-}
-
-// createRefund answers POST /v1/refunds.
-func createRefund(t *tx, c *call) (any, *apiError) {
-	ch, problem := t.refundedCharge(c.form)
-	if problem != nil {
-		return nil, problem
-	}
-	amount, problem := refundAmount(c.form, ch)
-	if problem != nil {
-		return nil, problem
-	}
-	re := newRefund(ch, amount, t.now)
-	if re.Metadata, problem = c.form.metadata(nil); problem != nil {
-		return nil, problem
-	}
-	if c.form.has("reason") {
-		reason, problem := c.form.oneOf("reason", "duplicate", "fraudulent", "requested_by_customer")
-		if problem != nil {
-			return nil, problem
-		}
-		re.Reason = text(reason)
-	}
-	ch.refund(amount)
-	t.putCharge(ch)
-	t.putRefund(re)
-	t.emit("charge.refunded", ch)
-	return re, nil
-}
-
-// refundedCharge finds the charge to refund by its id or its intent's.
-func (t *tx) refundedCharge(f form) (*charge, *apiError) {
-	id, intentID := f["charge"], f["payment_intent"]
-	if id == "" && intentID == "" {
-		return nil, invalid("", "parameter_missing", "One of the following params should be provided for this request: payment_intent or charge.")
-	}
-	if intentID != "" {
-		in := t.intent(intentID)
-		if in == nil {
-			return nil, notFound("payment_intent", "payment_intent", intentID)
-		}
-		if id != "" && id != string(in.LatestCharge) {
-			return nil, invalid("charge", "", "The charge %s does not belong to the PaymentIntent %s.", id, intentID)
-		}
-		id = string(in.LatestCharge)
-		if in.Status != succeeded {
-			return nil, unexpectedState(in, "This PaymentIntent (%s) does not have a successful charge to refund.", intentID)
-		}
-	}
-	ch := t.charge(id)
-	if ch == nil {
-		return nil, notFound("charge", "charge", id)
-	}
-	return ch, nil
-}
-
-func refundAmount(f form, ch *charge) (int64, *apiError) {
-	amount, sent, problem := f.integer("amount")
-	if problem != nil {
-		return 0, problem
-	}
-	if sent && amount < 1 {
-		return 0, invalid("amount", "parameter_invalid_integer", "This value must be greater than or equal to 1.")
-	}
-	left := ch.refundable()
-	switch {
-	case !ch.Captured:
-		return 0, notRefundable(ch, "charge_not_refundable", "Charge %s was not captured; cancel its PaymentIntent instead.", ch.ID)
-	case left == 0:
-		return 0, notRefundable(ch, "charge_already_refunded", "Charge %s has already been refunded.", ch.ID)
-	case !sent:
-		return left, nil
-	case amount > left:
-		problem := notRefundable(ch, "amount_too_large", "Refund amount (%d %s) is greater than unrefunded amount on charge (%d %s)", amount, ch.Currency, left, ch.Currency)
-		problem.Param = "amount"
-		return 0, problem
-	}
-	return amount, nil
-}
-
-func notRefundable(ch *charge, code, format string, args ...any) *apiError {
-	problem := invalid("", code, format, args...)
-	problem.status, problem.unstored, problem.Charge = http.StatusBadRequest, false, ch.ID
-	return problem
-}
-
-// getRefund answers GET /v1/refunds/{id}.
-func getRefund(t *tx, c *call) (any, *apiError) {
-	re := t.refund(c.target)
-	if re == nil {
-		return nil, notFound("refund", "id", c.target)
-	}
-	return re, nil
-}
-
-// updateRefund answers POST /v1/refunds/{id}, which changes metadata only.
-func updateRefund(t *tx, c *call) (any, *apiError) {
-	re := t.refund(c.target)
-	if re == nil {
-		return nil, notFound("refund", "id", c.target)
-	}
-	metadata, problem := c.form.metadata(re.Metadata)
-	if problem != nil {
-		return nil, problem
-	}
-	re.Metadata = metadata
-	t.putRefund(re)
-	t.emit("charge.refund.updated", re)
-	return re, nil
-}
-
-// listRefunds answers GET /v1/refunds, newest first.
-func listRefunds(t *tx, c *call) (any, *apiError) {
-	created, problem := readTimeRange(c.form, "created")
-	if problem != nil {
-		return nil, problem
-	}
-	if c.form.has("payment_intent") && c.form.has("charge") {
-		return nil, invalid("charge", "parameters_exclusive", "You may only specify one of these parameters: payment_intent, charge.")
-	}
-	refunds := t.server.refunds
-	match := func(index int) bool { return created.includes(refunds.rows[index].created) }
-	var indexes []int
-	var more bool
-	if owner := cmp.Or(c.form["payment_intent"], c.form["charge"]); owner != "" {
-		indexes, more, problem = readPageAmong(c.form, t.server.refundsOf[owner], refunds.index, match)
-	} else {
-		indexes, more, problem = readPage(c.form, len(refunds.rows), refunds.index, match)
-	}
-	if problem != nil {
-		return nil, problem
-	}
-	shown := make([]any, 0, len(indexes))
-	for _, index := range indexes {
-		re, err := refunds.get(index)
-		shown = append(shown, orFail(t, re, err))
-	}
-	return newPage(c.path, shown, more), nil
 }

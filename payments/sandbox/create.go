@@ -18,7 +18,7 @@ var createParams = []string{
 
 var updateParams = []string{
 	"amount", "currency", "customer", "description", "expand", "metadata", "payment_method", "payment_method_data",
-	"receipt_email", "setup_future_usage", "shipping", "statement_descriptor", "statement_descriptor_suffix",
+	"payment_method_options", "receipt_email", "setup_future_usage", "shipping", "statement_descriptor", "statement_descriptor_suffix",
 	"transfer_group",
 }
 
@@ -100,6 +100,9 @@ func (in *intent) readCommon(f form) (problem *apiError) {
 		return problem
 	}
 	if problem := in.readAmount(f); problem != nil {
+		return problem
+	}
+	if problem := in.readOptions(f); problem != nil {
 		return problem
 	}
 	fields := map[string]*text{

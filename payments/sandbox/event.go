@@ -12,15 +12,15 @@ import (
 
 // event reports a change of an object, with the object after the change.
 type event struct {
-	ID              string       `json:"id"`
-	Object          string       `json:"object"`
-	APIVersion      string       `json:"api_version"`
-	Created         int64        `json:"created"`
-	Data            eventData    `json:"data"`
-	Livemode        bool         `json:"livemode"`
-	PendingWebhooks int          `json:"pending_webhooks"`
-	Request         eventRequest `json:"request"`
-	Type            string       `json:"type"`
+	ID              string    `json:"id"`
+	Object          string    `json:"object"`
+	APIVersion      string    `json:"api_version"`
+	Created         int64     `json:"created"`
+	Data            eventData `json:"data"`
+	Livemode        bool      `json:"livemode"`
+	PendingWebhooks int       `json:"pending_webhooks"`
+	Request         any       `json:"request"` // an eventRequest; its id alone in old API versions
+	Type            string    `json:"type"`
 }
 
 type eventData struct {
@@ -39,6 +39,8 @@ type eventNote struct {
 	Created int64  `json:"created"`
 	Request string `json:"request,omitempty"`
 	Key     string `json:"key,omitempty"`
+	// Version is the event's API version if it is not APIVersion.
+	Version string `json:"version,omitempty"`
 	// Hook is set for an event to deliver.
 	Hook bool  `json:"hook,omitempty"`
 	At   int64 `json:"at"`
@@ -86,8 +88,14 @@ func (t *tx) emit(kind string, object any) {
 		t.fail(fmt.Errorf("event %s of an object that was not put", kind))
 		return
 	}
+	t.emitSpan(kind, snapshot, "")
+	t.emitFaulty(kind, snapshot)
+}
+
+// emitSpan records an event with a snapshot that the transaction has written, in an API version, empty for APIVersion.
+func (t *tx) emitSpan(kind string, snapshot span, version string) {
 	note := eventNote{
-		Type: kind, Created: t.now.Unix(), Request: t.call.id, Key: t.call.key,
+		Type: kind, Created: t.now.Unix(), Request: t.call.id, Key: t.call.key, Version: version,
 		Hook: t.server.subscribed(kind), At: snapshot.at, Size: snapshot.size,
 	}
 	events := &t.server.events
@@ -120,6 +128,9 @@ func (s *Server) readEvent(index int, row eventRow) (*event, error) {
 		ID: string(l.id), Object: "event", APIVersion: APIVersion, Created: note.Created,
 		Data: eventData{Object: object}, Type: note.Type,
 		Request: eventRequest{ID: text(note.Request), IdempotencyKey: text(note.Key)},
+	}
+	if note.Version != "" {
+		e.APIVersion, e.Request = note.Version, text(note.Request)
 	}
 	if row.pending {
 		e.PendingWebhooks = 1

@@ -70,8 +70,13 @@ func (k *idempotencyKeys) start(key string, request fingerprint) *apiError {
 	case other != request:
 		return otherRequest(key)
 	}
+	return keyInUse(key)
+}
+
+// keyInUse refuses a request while another one with its key is in progress.
+func keyInUse(key string) *apiError {
 	return &apiError{
-		Type: typeIdempotency, Code: "idempotency_key_in_use", status: http.StatusConflict,
+		Type: typeIdempotency, Code: "idempotency_key_in_use", status: http.StatusConflict, unstored: true,
 		Message: fmt.Sprintf("There is currently another in-progress request using this Idempotent Key (that probably means you submitted twice, and the other request is still going through): %s. Please try again when the other request completes.", key),
 	}
 }
@@ -139,7 +144,7 @@ func (s *Server) answerTo(key string) (*storedAnswer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: answer in the transaction at %d: %w", journal.ErrDamaged, at, err)
 	}
-	if expired(a.created, s.config.Now()) {
+	if expired(a.created, s.now()) {
 		return nil, nil
 	}
 	return a, nil
@@ -245,10 +250,12 @@ func (s *Server) intercepted(ctx context.Context, c *call, op operation) Answer 
 		return *done
 	}
 	request := Request{ID: c.id, Method: c.method, Path: c.path, IdempotencyKey: c.key}
-	answer := s.config.Intercept(ctx, request, work)
-	altered := done == nil && answer.Status >= http.StatusInternalServerError ||
-		done != nil && (done.Status != answer.Status || !bytes.Equal(done.Body, answer.Body))
-	if altered && c.key != "" {
+	intercept := s.config.Intercept
+	if c.stored500 {
+		intercept = func(context.Context, Request, func() Answer) Answer { return s.answer500(c, work) }
+	}
+	answer := intercept(ctx, request, work)
+	if c.key != "" && altered(done, answer) {
 		// If the process is killed before this commit, a repeated request gets the answer that the work stored.
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -280,6 +287,12 @@ func (s *Server) work(c *call, op operation) Answer {
 	body, known, err := c.encode(t, result)
 	if err != nil {
 		return s.refused(c, t.internalError(err))
+	}
+	if c.expandsMore() {
+		if body, problem = c.expandAll(t, body); problem != nil {
+			return s.refused(c, problem)
+		}
+		known = span{}
 	}
 	if c.key != "" {
 		t.putAnswer(http.StatusOK, body, known)

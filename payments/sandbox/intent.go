@@ -49,7 +49,7 @@ type intent struct {
 	NextAction                *nextAction       `json:"next_action"`
 	OnBehalfOf                absent            `json:"on_behalf_of"`
 	PaymentMethod             text              `json:"payment_method"`
-	PaymentMethodOptions      empty             `json:"payment_method_options"`
+	PaymentMethodOptions      methodOptions     `json:"payment_method_options"`
 	PaymentMethodTypes        []string          `json:"payment_method_types"`
 	Processing                absent            `json:"processing"`
 	ReceiptEmail              text              `json:"receipt_email"`
@@ -163,7 +163,7 @@ func (in *intent) requireAction(baseURL string) {
 // authorize records a charge that the bank approved.
 func (in *intent) authorize(ch *charge) {
 	in.LatestCharge, in.NextAction, in.LastPaymentError = text(ch.ID), nil, nil
-	if in.CaptureMethod == captureManual {
+	if in.manual() {
 		in.Status, in.AmountCapturable = requiresCapture, in.Amount
 		return
 	}
@@ -184,9 +184,13 @@ func (in *intent) decline(d decline, chargeID string, now time.Time) *apiError {
 	return declined(in, d, chargeID, method)
 }
 
-// capture records that amount was captured and the rest of the authorization released.
-func (in *intent) capture(amount int64) {
-	in.Status, in.AmountReceived, in.AmountCapturable = succeeded, amount, 0
+// capture records that an amount was captured and, if it was the last, the rest of the authorization released.
+func (in *intent) capture(r captureRequest) {
+	in.AmountReceived += r.amount
+	in.AmountCapturable -= r.amount
+	if r.final {
+		in.Status, in.AmountCapturable = succeeded, 0
+	}
 }
 
 // cancel records the cancellation.

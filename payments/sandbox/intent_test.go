@@ -193,7 +193,7 @@ func TestCreationIsValidated(t *testing.T) {
 		"OddReturn":        {"return_url", "javascript:alert(1)", "url_invalid", "return_url"},
 		"NestedMetadata":   {"metadata[a][b]", "x", "", "metadata[a][b]"},
 		"LongMetadata":     {"metadata[a]", strings.Repeat("x", 501), "", "metadata[a]"},
-		"UnknownExpansion": {"expand[0]", "customer", "", "expand"},
+		"UnknownExpansion": {"expand[0]", "customers", "", "expand"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

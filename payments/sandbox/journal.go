@@ -25,6 +25,11 @@ const (
 	lineEvent     = "event"
 	lineAnswer    = "answer"
 	lineDelivered = "delivered"
+	lineBalance   = "balance"
+	lineClock     = "clock"
+	lineForeign   = "foreign"
+	linePayout    = "payout"
+	lineTask      = "task"
 	lineEnd       = "end"
 )
 
@@ -172,7 +177,7 @@ func parseLine(raw []byte) (line, error) {
 
 // kindOf returns the constant for a kind, which saves an allocation.
 func kindOf(kind []byte) string {
-	for _, known := range []string{lineIntent, lineCharge, lineRefund, lineEvent, lineAnswer, lineDelivered} {
+	for _, known := range []string{lineIntent, lineCharge, lineRefund, lineEvent, lineAnswer, lineDelivered, lineTask, lineBalance} {
 		if string(kind) == known {
 			return known
 		}
@@ -244,32 +249,16 @@ func pairHash(key, value string) uint64 {
 }
 
 func decodeIntent(l line) (*intent, error) {
-	in, err := decodeObject[intent](l)
+	return decodeWith(l, func(in *intent) any { return &in.private })
+}
+
+// decodeWith decodes an object, and its private part from the note.
+func decodeWith[T any](l line, private func(*T) any) (*T, error) {
+	state, err := decodeObject[T](l)
 	if err != nil {
 		return nil, err
 	}
-	return in, jsonv2.Unmarshal(l.note, &in.private)
-}
-
-type chargeNote struct {
-	Facts *chargeFacts `json:"news,omitempty"`
-}
-
-// chargeFacts are on lines that move money.
-type chargeFacts struct {
-	Currency string `json:"currency"`
-	Funds    int64  `json:"funds"` // change of the balance, in minor units
-}
-
-func chargeFactsOf(before, ch *charge) *chargeFacts {
-	funds := ch.refundable()
-	if before != nil {
-		funds -= before.refundable()
-	}
-	if funds == 0 {
-		return nil
-	}
-	return &chargeFacts{Currency: ch.Currency, Funds: funds}
+	return state, jsonv2.Unmarshal(l.note, private(state))
 }
 
 type refundNote struct {

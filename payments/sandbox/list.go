@@ -27,6 +27,16 @@ func newPage(path string, data []any, more bool) *page {
 	return &page{Object: "list", Data: data, HasMore: more, URL: path}
 }
 
+// showAll returns the objects of a page.
+func showAll[T any](t *tx, o *objects[T], indexes []int) []any {
+	shown := make([]any, 0, len(indexes))
+	for _, index := range indexes {
+		state, err := o.get(index)
+		shown = append(shown, orFail(t, state, err))
+	}
+	return shown
+}
+
 // readPage selects the indexes of a page, newest first, from total objects in order of creation. The request has the limit and
 // the object before or after the page, which indexOf finds; match filters.
 func readPage(f form, total int, indexOf func(id string) (int, bool), match func(index int) bool) (indexes []int, more bool, problem *apiError) {

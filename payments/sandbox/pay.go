@@ -1,20 +1,12 @@
 package sandbox
 
-import (
-	"maps"
-	"slices"
-	"time"
-)
+import "time"
 
-var (
-	confirmParams = []string{
-		"capture_method", "client_secret", "error_on_requires_action", "expand", "mandate_data", "off_session",
-		"payment_method", "payment_method_data", "payment_method_options", "receipt_email", "return_url",
-		"setup_future_usage", "shipping", "use_stripe_sdk",
-	}
-	captureParams = []string{"amount_to_capture", "expand", "metadata", "statement_descriptor", "statement_descriptor_suffix"}
-	cancelParams  = []string{"cancellation_reason", "expand"}
-)
+var confirmParams = []string{
+	"capture_method", "client_secret", "error_on_requires_action", "expand", "mandate_data", "off_session",
+	"payment_method", "payment_method_data", "payment_method_options", "receipt_email", "return_url",
+	"setup_future_usage", "shipping", "use_stripe_sdk",
+}
 
 // attempt has the parameters of an attempt to pay.
 type attempt struct {
@@ -89,20 +81,40 @@ func (t *tx) collect(in *intent, authenticated bool) (any, *apiError) {
 		return nil, t.decline(in, in.private.Card.Decline, authenticated)
 	}
 	ch := newCharge(in, t.now)
-	ch.approve(in.CaptureMethod == captureManual, t.now)
+	ch.approve(in.manual(), t.now)
 	if authenticated {
 		ch.authenticated()
 	}
-	in.authorize(ch)
-	t.putCharge(ch)
+	t.authorize(in, ch)
 	t.emit("charge.succeeded", ch)
 	t.putIntent(in)
 	if in.Status == succeeded {
 		t.emit("payment_intent.succeeded", in)
-	} else {
-		t.emit("payment_intent.amount_capturable_updated", in)
+		t.disputeByCard(in, ch)
+		return in, nil
 	}
+	t.emit("payment_intent.amount_capturable_updated", in)
+	t.schedule(taskExpire, in.ID, int64(ch.PaymentMethodDetails.Card.CaptureBefore))
 	return in, nil
+}
+
+// authorize records a charge that the bank approved. Without manual capture it is captured, too.
+func (t *tx) authorize(in *intent, ch *charge) {
+	if in.manual() {
+		ch.PaymentMethodDetails.Card.Multicapture.Status = t.server.multicapture(in)
+	} else {
+		t.captured(ch, ch.Amount)
+	}
+	in.authorize(ch)
+	t.putCharge(ch)
+}
+
+// multicapture returns whether an authorization of the intent can be captured several times.
+func (s *Server) multicapture(in *intent) string {
+	if o := in.PaymentMethodOptions.Card; s.config.Multicapture && o != nil && o.RequestMulticapture == ifAvailable {
+		return available
+	}
+	return unavailable
 }
 
 // decline records that the bank declined. The intent then needs another card.
@@ -126,96 +138,4 @@ func (t *tx) failAuthentication(in *intent) {
 	_ = in.decline(declines["authentication_fail"], "", t.now) // the intent stores the error, and the page does not show it
 	t.putIntent(in)
 	t.emit("payment_intent.payment_failed", in)
-}
-
-// captureIntent answers POST /v1/payment_intents/{id}/capture.
-func captureIntent(t *tx, c *call) (any, *apiError) {
-	in, problem := t.findIntent(c)
-	if problem != nil {
-		return nil, problem
-	}
-	amount, sent, problem := c.form.integer("amount_to_capture")
-	if problem != nil {
-		return nil, problem
-	}
-	metadata, problem := c.form.metadata(in.Metadata)
-	if problem != nil {
-		return nil, problem
-	}
-	if in.Status != requiresCapture {
-		return nil, unexpectedState(in, "This PaymentIntent could not be captured because it has a status of %s. Only a PaymentIntent with one of the following statuses may be captured: requires_capture.", in.Status)
-	}
-	if !sent {
-		amount = in.AmountCapturable
-	}
-	if amount < 1 {
-		return nil, invalid("amount_to_capture", "parameter_invalid_integer", "This value must be greater than or equal to 1.")
-	}
-	if amount > in.AmountCapturable {
-		return nil, invalid("amount_to_capture", "amount_too_large", "The amount to capture (%d %s) is greater than the amount that can be captured (%d %s).", amount, in.Currency, in.AmountCapturable, in.Currency)
-	}
-	in.Metadata = metadata
-	ch := t.charge(string(in.LatestCharge))
-	ch.capture(amount)
-	in.capture(amount)
-	t.putCharge(ch)
-	t.emit("charge.captured", ch)
-	t.putIntent(in)
-	t.emit("payment_intent.succeeded", in)
-	return in, nil
-}
-
-// cancelIntent answers POST /v1/payment_intents/{id}/cancel. It releases an authorization, which Stripe reports as a refund of
-// the uncaptured charge.
-func cancelIntent(t *tx, c *call) (any, *apiError) {
-	in, problem := t.findIntent(c)
-	if problem != nil {
-		return nil, problem
-	}
-	reason := ""
-	if c.form.has("cancellation_reason") {
-		reason, problem = c.form.oneOf("cancellation_reason", "duplicate", "fraudulent", "requested_by_customer", "abandoned")
-		if problem != nil {
-			return nil, problem
-		}
-	}
-	if !in.cancelable() {
-		return nil, unexpectedState(in, "You cannot cancel this PaymentIntent because it has a status of %s. Only a PaymentIntent with one of the following statuses may be canceled: requires_payment_method, requires_capture, requires_confirmation, requires_action, processing.", in.Status)
-	}
-	if in.Status == requiresCapture {
-		ch := t.charge(string(in.LatestCharge))
-		ch.release()
-		t.putCharge(ch)
-		t.emit("charge.refunded", ch)
-	}
-	in.cancel(reason, t.now)
-	t.putIntent(in)
-	t.emit("payment_intent.canceled", in)
-	return in, nil
-}
-
-// balance is the shop's money by currency.
-type balance struct {
-	Object    string          `json:"object"`
-	Available []balanceAmount `json:"available"`
-	Livemode  bool            `json:"livemode"`
-	Pending   []balanceAmount `json:"pending"`
-}
-
-type balanceAmount struct {
-	Amount      int64            `json:"amount"`
-	Currency    string           `json:"currency"`
-	SourceTypes map[string]int64 `json:"source_types"`
-}
-
-// getBalance answers GET /v1/balance: the captured less the refunded money. The sandbox takes no fees and pays nothing out.
-func getBalance(t *tx, _ *call) (any, *apiError) {
-	shown := &balance{Object: "balance", Available: []balanceAmount{}, Pending: []balanceAmount{}}
-	for _, currency := range slices.Sorted(maps.Keys(t.server.funds)) {
-		amount := t.server.funds[currency]
-		shown.Available = append(shown.Available, balanceAmount{
-			Amount: amount, Currency: currency, SourceTypes: map[string]int64{"card": amount},
-		})
-	}
-	return shown, nil
 }

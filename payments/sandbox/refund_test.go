@@ -96,26 +96,3 @@ func TestRefundMetadataChangesAreEvents(t *testing.T) {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }
-
-func TestBalanceIsCapturedLessRefunded(t *testing.T) {
-	t.Parallel()
-	s := newTestServer(t, inDir(t.TempDir()))
-	s.authorized()
-	s.captured()
-	if _, err := s.refund(s.captured().ID, 250); err != nil {
-		t.Fatal(err)
-	}
-	check := func(when string) {
-		t.Helper()
-		b, err := s.stripe.Balance.Get(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(b.Available) != 1 || b.Available[0].Amount != 2250 || b.Available[0].Currency != "gbp" {
-			t.Errorf("%s: got %+v, want 2250 gbp", when, b.Available)
-		}
-	}
-	check("before restart")
-	s.restart()
-	check("after restart")
-}

@@ -26,6 +26,9 @@ type call struct {
 	key    string      // idempotency key
 	hash   fingerprint // of method, path and form
 	public bool        // sent with the publishable key
+
+	// The fault stored_500 hits the request, after its work with workFirst.
+	stored500, workFirst bool
 }
 
 // operation is the work of a route: it reads and changes objects in a transaction and returns the object to answer with.
@@ -46,10 +49,8 @@ func (s *Server) readCall(w http.ResponseWriter, r *http.Request, route route) (
 	if problem := c.form.allow(route.params...); problem != nil {
 		return c, problem
 	}
-	for _, property := range c.form.list("expand") {
-		if property != "latest_charge" && property != "data.latest_charge" {
-			return c, invalid("expand", "", "The sandbox cannot expand: %s", property)
-		}
+	if c.public && c.expandsMore() {
+		return c, invalid("expand", "", "This property cannot be expanded with a publishable key.")
 	}
 	if r.Method != http.MethodPost {
 		return c, nil

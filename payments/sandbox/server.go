@@ -67,6 +67,9 @@ type Config struct {
 	Intercept Interceptor
 	// Logger receives failures of the sandbox and of deliveries. Default: nothing is logged.
 	Logger *slog.Logger
+	// Multicapture is whether authorizations that request it can be captured several times, as on accounts with IC+ pricing.
+	// Default: they cannot.
+	Multicapture bool
 	// Now is the clock of created times, key expiry and signatures. Default: time.Now.
 	Now func() time.Time
 	// PublishableKey authorizes what a shopper's browser may do. It starts with pk_test_. Required.
@@ -168,6 +171,8 @@ type Server struct {
 	config     Config
 	routes     *http.ServeMux
 	webhookURL atomic.Pointer[string]
+	faults     faultPlan
+	clock      clock
 
 	// The lock guards everything below. A request holds it for microseconds, to decide, encode and write to the operating system.
 	mu        sync.Mutex
@@ -179,7 +184,10 @@ type Server struct {
 	keys      idempotencyKeys
 	metadata  metadataIndex
 	refundsOf map[string][]int // indexes of the refunds of a charge or an intent
-	funds     map[string]int64 // captured less refunded, by currency
+	balances  *objects[balanceTransaction]
+	bookedFor metadataIndex      // balance transactions by the hash of their source
+	owed      map[string]*ledger // what is not paid out, by currency
+	payouts   *objects[payout]
 }
 
 // New starts a sandbox with the payments in its journal. It returns journal.ErrDamaged when the file in DataDir is not a whole
@@ -189,12 +197,16 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		config: config.withDefaults(), refundsOf: make(map[string][]int), funds: make(map[string]int64),
+		config: config.withDefaults(), refundsOf: make(map[string][]int), owed: make(map[string]*ledger), bookedFor: newMetadataIndex(),
 		events: eventLog{numbers: make(map[string]uint16), queue: newDeliveryQueue()}, keys: newIdempotencyKeys(), metadata: newMetadataIndex(),
 	}
+	s.faults.set(Faults{})
+	s.noteNextTask()
 	s.intents = newObjects(s.readRecord, lineIntent, decodeIntent)
 	s.charges = newObjects(s.readRecord, lineCharge, decodeObject[charge])
 	s.refunds = newObjects(s.readRecord, lineRefund, decodeObject[refund])
+	s.balances = newObjects(s.readRecord, lineBalance, decodeObject[balanceTransaction])
+	s.payouts = newObjects(s.readRecord, linePayout, decodePayout)
 	if err := s.openJournal(); err != nil {
 		return nil, fmt.Errorf("start Stripe sandbox: %w", err)
 	}
@@ -226,6 +238,8 @@ type route struct {
 
 var apiRoutes = []route{
 	{"GET /v1/balance", getBalance, []string{"expand"}, false},
+	{"GET /v1/balance_transactions", listBalanceTransactions, balanceListParams, false},
+	{"GET /v1/balance_transactions/{id}", getBalanceTransaction, []string{"expand"}, false},
 	{"GET /v1/charges/{id}", getCharge, []string{"expand"}, false},
 	{"GET /v1/events", listEvents, append([]string{"type", "types", "created"}, pageParams...), false},
 	{"GET /v1/events/{id}", getEvent, []string{"expand"}, false},
@@ -237,6 +251,8 @@ var apiRoutes = []route{
 	{"POST /v1/payment_intents/{id}/cancel", cancelIntent, cancelParams, false},
 	{"POST /v1/payment_intents/{id}/capture", captureIntent, captureParams, false},
 	{"POST /v1/payment_intents/{id}/confirm", confirmIntent, confirmParams, true},
+	{"GET /v1/payouts", listPayouts, payoutListParams, false},
+	{"GET /v1/payouts/{id}", getPayout, []string{"expand"}, false},
 	{"GET /v1/refunds", listRefunds, refundListParams, false},
 	{"POST /v1/refunds", createRefund, refundParams, false},
 	{"GET /v1/refunds/{id}", getRefund, []string{"expand"}, false},
@@ -252,6 +268,7 @@ func (s *Server) newRoutes() *http.ServeMux {
 	mux.HandleFunc("OPTIONS /v1/payment_intents/{id}/confirm", preflight)
 	mux.HandleFunc("GET /3ds/{id}", s.showChallenge)
 	mux.HandleFunc("POST /3ds/{id}", s.answerChallenge)
+	s.controlRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		c := &call{id: newRequestID()}
 		s.send(w, c, reply{Answer: s.refused(c, unknownRoute(r))})
@@ -271,7 +288,13 @@ func (s *Server) api(route route) http.Handler {
 			return
 		}
 		// As at Stripe, the work continues when the client disconnects.
-		s.send(w, c, s.once(context.WithoutCancel(r.Context()), c, route.op))
+		answer, lost := s.faulty(context.WithoutCancel(r.Context()), c, route.op)
+		s.settle()
+		if lost {
+			s.hangUp(w, r)
+			return
+		}
+		s.send(w, c, answer)
 	})
 }
 

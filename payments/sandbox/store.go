@@ -2,12 +2,10 @@ package sandbox
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash/maphash"
 	"time"
 
-	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"tillstream/events/embedded/journal"
@@ -18,8 +16,7 @@ import (
 const cachedStates = 1024
 
 // objects finds the newest state of every object of one kind, by id or by index, which is its rank in order of creation.
-// States are replaced and never changed. A transaction changes at most one object of a kind. It is guarded by the server's
-// lock.
+// States are replaced and never changed. It is guarded by the server's lock.
 type objects[T any] struct {
 	read    func(at int64) (record, error)
 	kind    string
@@ -69,7 +66,10 @@ func (o *objects[T]) get(index int) (*T, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := written.last(func(l line) bool { return l.kind == o.kind })
+	l, err := written.last(func(l line) bool {
+		i, ok := o.index(string(l.id))
+		return l.kind == o.kind && ok && i == index
+	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s in the transaction at %d: %w", journal.ErrDamaged, o.kind, at, err)
 	}
@@ -116,16 +116,19 @@ type tx struct {
 	call   *call
 	now    time.Time
 
-	buf      []byte
-	states   map[any]span // the data of the newest line of each object put
-	charges  []*charge
-	events   []eventRow
+	buf       []byte
+	states    map[any]span   // the data of the newest line of each object put
+	newest    map[string]any // the objects put, by id
+	events    []eventRow
+	foreign   int  // foreign payments to make after the commit
+	faultless bool // no fault hits its events
+
 	installs []func(at int64) // change the server's memory after the commit at a position
 	err      error            // the first error of the journal or of encoding; the request ends with 500
 }
 
 func (s *Server) begin(c *call) *tx {
-	return &tx{server: s, call: c, now: s.config.Now()}
+	return &tx{server: s, call: c, now: s.now()}
 }
 
 func (t *tx) fail(err error) {
@@ -154,15 +157,19 @@ func (t *tx) intent(id string) *intent {
 	return clone(orFail(t, in, err))
 }
 
+// intentAt returns a copy of the intent with an index, to change.
+func (t *tx) intentAt(index int) *intent {
+	in, err := t.server.intents.get(index)
+	return clone(orFail(t, in, err))
+}
+
 // charge returns a copy to change, or nil.
 func (t *tx) charge(id string) *charge { return clone(t.newestCharge(id)) }
 
 // newestCharge returns the charge, including the changes of this transaction.
 func (t *tx) newestCharge(id string) *charge {
-	for i := len(t.charges) - 1; i >= 0; i-- {
-		if t.charges[i].ID == id {
-			return t.charges[i]
-		}
+	if ch, ok := t.newest[id].(*charge); ok {
+		return ch
 	}
 	ch, err := t.server.charges.find(id)
 	return orFail(t, ch, err)
@@ -182,10 +189,8 @@ func (t *tx) putIntent(in *intent) {
 }
 
 func (t *tx) putCharge(ch *charge) {
-	facts := chargeFactsOf(t.newestCharge(ch.ID), ch)
-	t.put(lineCharge, ch.ID, chargeNote{Facts: facts}, ch)
-	t.charges = append(t.charges, ch)
-	t.installs = append(t.installs, func(at int64) { t.server.installCharge(ch.ID, at, facts, ch) })
+	t.put(lineCharge, ch.ID, struct{}{}, ch)
+	t.installs = append(t.installs, func(at int64) { t.server.charges.put(ch.ID, at, ch) })
 }
 
 func (t *tx) putRefund(re *refund) {
@@ -199,8 +204,9 @@ func (t *tx) put(kind, id string, note, object any) {
 	data, err := json.Marshal(object)
 	t.fail(err)
 	if t.states == nil {
-		t.states = make(map[any]span, 4)
+		t.states, t.newest = make(map[any]span, 4), make(map[string]any, 4)
 	}
+	t.newest[id] = object
 	t.states[object] = t.line(kind, id, note, data)
 }
 
@@ -243,6 +249,7 @@ func (t *tx) commit() error {
 		row.at = at
 		t.server.events.add(row)
 	}
+	t.server.addForeigners(t.foreign)
 	return nil
 }
 
@@ -254,13 +261,6 @@ func (s *Server) installIntent(id string, at int64, facts *intentFacts, in *inte
 	}
 }
 
-func (s *Server) installCharge(id string, at int64, facts *chargeFacts, ch *charge) {
-	s.charges.put(id, at, ch)
-	if facts != nil {
-		s.funds[facts.Currency] += facts.Funds
-	}
-}
-
 func (s *Server) installRefund(id string, at int64, facts *refundFacts, re *refund) {
 	index, created := s.refunds.put(id, at, re)
 	if !created || facts == nil {
@@ -269,69 +269,4 @@ func (s *Server) installRefund(id string, at int64, facts *refundFacts, re *refu
 	s.refunds.rows[index].created = uint32(facts.Created)
 	s.refundsOf[facts.Charge] = append(s.refundsOf[facts.Charge], index)
 	s.refundsOf[facts.PaymentIntent] = append(s.refundsOf[facts.PaymentIntent], index)
-}
-
-// restore applies one stored transaction to memory. It decodes no objects, because the facts in their notes are enough.
-func (s *Server) restore(at int64, r []byte) error {
-	for l, err := range record(r).lines() {
-		if err == nil {
-			err = s.restoreLine(at, l)
-		}
-		if err != nil {
-			return fmt.Errorf("%s %s: %w", l.kind, l.id, err)
-		}
-	}
-	return nil
-}
-
-func (s *Server) restoreLine(at int64, l line) error {
-	switch l.kind {
-	case lineIntent:
-		facts, err := readFacts[intentFacts](l)
-		s.installIntent(string(l.id), at, facts, nil)
-		return err
-	case lineCharge:
-		facts, err := readFacts[chargeFacts](l)
-		s.installCharge(string(l.id), at, facts, nil)
-		return err
-	case lineRefund:
-		facts, err := readFacts[refundFacts](l)
-		s.installRefund(string(l.id), at, facts, nil)
-		return err
-	case lineEvent:
-		return s.restoreEvent(at, l)
-	case lineAnswer:
-		return s.restoreAnswer(at, l)
-	case lineDelivered:
-		index, ok := eventIndex(string(l.id))
-		if !ok || index >= len(s.events.rows) {
-			return errors.New("delivered event is not in the journal")
-		}
-		s.events.rows[index].pending = false
-		return nil
-	}
-	return errors.New("unknown kind of line")
-}
-
-func (s *Server) restoreEvent(at int64, l line) error {
-	var note eventNote
-	if err := jsonv2.Unmarshal(l.note, &note); err != nil {
-		return err
-	}
-	if index, ok := eventIndex(string(l.id)); !ok || index != len(s.events.rows) {
-		return fmt.Errorf("event does not have index %d", len(s.events.rows))
-	}
-	s.events.rows = append(s.events.rows, eventRow{at: at, created: uint32(note.Created), kind: s.events.number(note.Type), pending: note.Hook})
-	return nil
-}
-
-func (s *Server) restoreAnswer(at int64, l line) error {
-	var note answerNote
-	if err := jsonv2.Unmarshal(l.note, &note); err != nil {
-		return err
-	}
-	if now := s.config.Now(); !expired(note.Created, now) {
-		s.keys.put(string(l.id), at, now)
-	}
-	return nil
 }

@@ -2,12 +2,10 @@ package sandbox
 
 import (
 	"bytes"
-	"container/heap"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -71,6 +69,7 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
+	group.Go(func() { s.settleEverySecond(ctx) })
 	s.events.queue.feed(ctx, work)
 	close(work)
 	group.Wait()
@@ -92,15 +91,18 @@ func (s *Server) subscribed(kind string) bool {
 	return len(s.config.WebhookEvents) > 0 && typeMatcher(s.config.WebhookEvents)(kind)
 }
 
-// deliver makes one attempt. A failed delivery is queued again until its attempts are used up.
+// deliver makes one attempt, with the fault that hits it. A failed delivery is queued again until its attempts are used up.
 func (s *Server) deliver(ctx context.Context, d delivery) {
 	s.mu.Lock()
 	row := s.events.rows[d.index]
 	kind := s.events.kinds[row.kind]
 	s.mu.Unlock()
 	e, err := s.readEvent(d.index, row)
+	if err == nil && s.held(d, e) {
+		return
+	}
 	if err == nil {
-		err = s.post(ctx, e)
+		err = s.post(ctx, d, e)
 	}
 	log := s.config.Logger.With("event_type", kind, "index", d.index, "attempt", d.attempt+1)
 	switch {
@@ -121,19 +123,15 @@ func (s *Server) deliver(ctx context.Context, d delivery) {
 	}
 }
 
-// post sends one signed event; a status other than 2xx is an error.
-func (s *Server) post(ctx context.Context, e *event) error {
-	body, err := json.Marshal(e)
-	if err != nil {
-		return fmt.Errorf("encode event %s: %w", e.ID, err)
-	}
+// sendEvent sends an event with a signature; a status other than 2xx is an error.
+func (s *Server) sendEvent(ctx context.Context, e *event, body []byte, secret string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, *s.webhookURL.Load(), bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("create request for event %s: %w", e.ID, err)
 	}
 	request.Header.Set("Content-Type", "application/json; charset=utf-8")
 	request.Header.Set("User-Agent", "Stripe/1.0 (+https://stripe.com/docs/webhooks)")
-	request.Header.Set("Stripe-Signature", signature(s.config.Now(), body, s.config.WebhookSecret))
+	request.Header.Set("Stripe-Signature", signature(s.config.Now(), body, secret))
 	response, err := s.config.WebhookClient.Do(request)
 	if err != nil {
 		return fmt.Errorf("deliver event %s: %w", e.ID, err)
@@ -171,122 +169,4 @@ func (s *Server) settleDelivery(index int, id string) {
 	if err != nil {
 		s.config.Logger.Error("record webhook delivery", "event", id, "error", err)
 	}
-}
-
-// delivery is an event to deliver and the number of earlier attempts.
-type delivery struct {
-	index   int
-	attempt int
-}
-
-// deliveryQueue orders deliveries: new ones as they arrive, failed ones when they are due again.
-type deliveryQueue struct {
-	wake chan struct{} // has a token after a change
-
-	mu     sync.Mutex
-	opened bool // a webhook URL is set
-	fresh  []delivery
-	failed retryHeap
-}
-
-func newDeliveryQueue() *deliveryQueue { return &deliveryQueue{wake: make(chan struct{}, 1)} }
-
-func (q *deliveryQueue) push(index int) {
-	q.mu.Lock()
-	q.fresh = append(q.fresh, delivery{index: index})
-	q.mu.Unlock()
-	q.signal()
-}
-
-func (q *deliveryQueue) retry(d delivery, after time.Duration) {
-	q.mu.Lock()
-	heap.Push(&q.failed, dueDelivery{delivery: d, due: time.Now().Add(after)})
-	q.mu.Unlock()
-	q.signal()
-}
-
-func (q *deliveryQueue) open(opened bool) {
-	q.mu.Lock()
-	q.opened = opened
-	q.mu.Unlock()
-	q.signal()
-}
-
-func (q *deliveryQueue) signal() {
-	select {
-	case q.wake <- struct{}{}:
-	default: // it has a token
-	}
-}
-
-// feed sends deliveries to work until ctx ends. It puts back a delivery that was not received by then.
-func (q *deliveryQueue) feed(ctx context.Context, work chan<- delivery) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		d, ok, wait := q.next(time.Now())
-		if ok {
-			select {
-			case work <- d:
-				continue
-			case <-ctx.Done():
-				q.retry(d, 0)
-				return
-			}
-		}
-		timer.Reset(wait)
-		select {
-		case <-q.wake:
-		case <-timer.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// next removes the delivery that is due, or returns how long to wait for one.
-func (q *deliveryQueue) next(now time.Time) (d delivery, ok bool, wait time.Duration) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	const idle = time.Hour
-	switch {
-	case !q.opened:
-		return delivery{}, false, idle
-	case len(q.failed) > 0 && !q.failed[0].due.After(now):
-		return heap.Pop(&q.failed).(dueDelivery).delivery, true, 0
-	case len(q.fresh) > 0:
-		d, q.fresh = q.fresh[0], q.fresh[1:]
-		return d, true, 0
-	case len(q.failed) > 0:
-		return delivery{}, false, q.failed[0].due.Sub(now)
-	}
-	return delivery{}, false, idle
-}
-
-// dueDelivery is a failed delivery and the time of its next attempt.
-type dueDelivery struct {
-	delivery
-	due time.Time
-}
-
-// retryHeap has the delivery that is due first at index 0.
-type retryHeap []dueDelivery
-
-// Len implements heap.Interface.
-func (h retryHeap) Len() int { return len(h) }
-
-// Less implements heap.Interface.
-func (h retryHeap) Less(a, b int) bool { return h[a].due.Before(h[b].due) }
-
-// Swap implements heap.Interface.
-func (h retryHeap) Swap(a, b int) { h[a], h[b] = h[b], h[a] }
-
-// Push implements heap.Interface.
-func (h *retryHeap) Push(d any) { *h = append(*h, d.(dueDelivery)) }
-
-// Pop implements heap.Interface.
-func (h *retryHeap) Pop() any {
-	last := (*h)[len(*h)-1]
-	*h = (*h)[:len(*h)-1]
-	return last
 }

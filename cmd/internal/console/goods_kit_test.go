@@ -47,7 +47,7 @@ func (g *goods) build(t testing.TB, config *Config) (start func()) {
 		t.Fatal(err)
 	}
 	paying, err := payments.New(payments.Config{Access: orderTokens{config.Access}, DB: config.DB, Log: l.ForDomain("payments"), SecretKey: "sk_test_x",
-		PublishableKey: "pk_test_x", WebhookSecret: "whsec_x", StripeURL: "http://127.0.0.1:1"})
+		PublishableKey: "pk_test_x", WebhookSecret: "whsec_x_0123456789abcdef", StripeAPIBase: "http://127.0.0.1:1"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -95,7 +95,7 @@ func openFull(b *testing.B) (g *goods, start func() time.Duration) {
 			b.Fatal(err)
 		}
 		paying, err := payments.New(payments.Config{Access: access, DB: config.DB, Log: l.ForDomain("payments"), SecretKey: "sk_test_x", PublishableKey: "pk_test_x",
-			WebhookSecret: "whsec_x", StripeURL: "http://127.0.0.1:1"})
+			WebhookSecret: "whsec_x_0123456789abcdef", StripeAPIBase: "http://127.0.0.1:1"})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -23,29 +23,28 @@ import (
 // one setting: whether Stripe's key is a live key.
 const (
 	dummySecret         = "not a secret: a dry run serves no requests"
+	dummyWebhookSecret  = "whsec_not_a_secret_of_stripe"
 	dummyStripeKey      = "sk_test_dry_run"
 	dummyPublishableKey = "pk_test_dry_run"
 	liveKey             = "_live_"
 )
 
-// Dispatcher builds the domains on a log and returns a dispatcher that handles events by their routes. stripeKey may be empty.
+// Dispatcher builds the domains on a log and returns a dispatcher that handles events by their routes. Of stripeKey, which may
+// be empty, only the mode counts.
 func Dispatcher(l *eventlog.Log, stripeKey string) (*worker.Dispatcher, error) {
 	tokens, err := auth.New(auth.Config{Secrets: dummySecret})
 	if err != nil {
 		return nil, err
 	}
 	access := auth.Access{Tokens: tokens, StaffAccess: staff.NewDirectory(l)}
-	if stripeKey == "" {
-		stripeKey = dummyStripeKey
-	}
-	publishable := dummyPublishableKey
+	secret, publishable := dummyStripeKey, dummyPublishableKey
 	if strings.Contains(stripeKey, liveKey) {
-		publishable = strings.Replace(publishable, "_test_", liveKey, 1)
+		secret, publishable = strings.Replace(secret, "_test_", liveKey, 1), strings.Replace(publishable, "_test_", liveKey, 1)
 	}
 	stock, err1 := inventory.New(inventory.Config{Access: access, Log: l.ForDomain("inventory")})
 	order, err2 := orders.New(orders.Config{Access: access, DB: new(mongo.Database), Log: l.ForDomain("orders"), Logger: l.Logger()})
-	payment, err3 := payments.New(payments.Config{Access: access, DB: new(mongo.Database), Log: l.ForDomain("payments"), SecretKey: stripeKey,
-		PublishableKey: publishable, WebhookSecret: dummySecret})
+	payment, err3 := payments.New(payments.Config{Access: access, DB: new(mongo.Database), Log: l.ForDomain("payments"), SecretKey: secret,
+		PublishableKey: publishable, WebhookSecret: dummyWebhookSecret})
 	mail, err4 := notifications.New(notifications.Config{Access: access, Log: l.ForDomain("notifications"), From: "shop@example.com",
 		PublicURL: "https://shop.example.com", SMTPURL: "smtp://localhost:1"})
 	if err := errors.Join(err1, err2, err3, err4); err != nil {

@@ -30,7 +30,7 @@ type Target struct {
 	MongoDB              string `name:"mongodb" help:"Database, such as mongodb://127.0.0.1:27017/tillstream." env:"MONGODB_URI" placeholder:"URI" group:"Which shop"`
 	Storefront           string `help:"Origin of the storefront." env:"STOREFRONT_URL" placeholder:"URL" group:"Which shop"`
 	Mail                 string `help:"Origin of the mailbox; only a trial shop has one." env:"MAIL_URL" placeholder:"URL" group:"Which shop"`
-	Stripe               string `help:"Address of the Stripe API (default: https://api.stripe.com, unless the key belongs to a sandbox)." env:"STRIPE_URL" placeholder:"URL" group:"Which shop"`
+	Stripe               string `help:"Address of the Stripe API (default: https://api.stripe.com, unless the key belongs to a sandbox)." env:"STRIPE_API_BASE" placeholder:"URL" group:"Which shop"`
 	StripeSecretKey      string `help:"Key with which to read payments from Stripe." env:"STRIPE_SECRET_KEY" placeholder:"KEY" group:"Which shop"`
 	StripePublishableKey string `help:"Key with which to pay as a browser does." env:"STRIPE_PUBLISHABLE_KEY" placeholder:"KEY" group:"Which shop"`
 	Ops                  string `help:"Origin of the staff API." env:"OPS_URL" placeholder:"URL" group:"Which shop"`

@@ -65,7 +65,7 @@ func checkShop(t *testing.T, got, want target.Shop) {
 
 func clearEnvironment(t *testing.T) {
 	t.Helper()
-	for _, name := range []string{"TILLSTREAM_SHOP", "NATS_URL", "MONGODB_URI", "STOREFRONT_URL", "MAIL_URL", "STRIPE_URL",
+	for _, name := range []string{"TILLSTREAM_SHOP", "NATS_URL", "MONGODB_URI", "STOREFRONT_URL", "MAIL_URL", "STRIPE_API_BASE",
 		"STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "OPS_URL", "OPS_KEY"} {
 		t.Setenv(name, "") // restores the value when the test ends
 		if err := os.Unsetenv(name); err != nil {

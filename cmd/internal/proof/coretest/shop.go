@@ -113,7 +113,7 @@ func (s *Shop) build(name string, l *eventlog.Log) (domain, error) {
 		return orders.New(orders.Config{Access: s.access, DB: new(mongo.Database), Log: l, Logger: l.Logger(), HoldFor: s.config.HoldFor})
 	case "payments":
 		return payments.New(payments.Config{Access: s.access, DB: new(mongo.Database), Log: l, Logger: l.Logger(), Gateway: s.Stripe, Concurrency: s.config.Calls,
-			SecretKey: "sk_test_saga", PublishableKey: "pk_test_saga", WebhookSecret: "whsec_saga"})
+			SecretKey: "sk_test_saga", PublishableKey: "pk_test_saga", WebhookSecret: "whsec_saga_0123456789abcdef"})
 	case "notifications":
 		return notifications.New(notifications.Config{Access: s.access, Log: l, Logger: l.Logger(),
 			From: "Tillstream <shop@example.com>", PublicURL: "http://127.0.0.1", SMTPURL: s.smtp()})

@@ -141,11 +141,11 @@ func (s *Stripe) RetrieveIntent(_ context.Context, id string) (payments.Intent, 
 }
 
 // FindIntent implements [payments.Gateway].
-func (s *Stripe) FindIntent(_ context.Context, paymentID string) (payments.Intent, bool, error) {
+func (s *Stripe) FindIntent(_ context.Context, p payments.Payment) (payments.Intent, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, in := range s.intents {
-		if in.PaymentID == paymentID {
+		if in.PaymentID == p.ID {
 			return in, true, nil
 		}
 	}

@@ -26,7 +26,7 @@ const (
 	tokenSecret    = "token_secret_of_a_swept_shop"
 	secretKey      = "sk_test_tillstream_sweep"
 	publishableKey = "pk_test_tillstream_sweep"
-	webhookSecret  = "whsec_sweep"
+	webhookSecret  = "whsec_sweep_0123456789abcdef"
 )
 
 // workers are the workers in the order in which they are started.
@@ -51,7 +51,7 @@ func openFleet(t *testing.T) *deployment {
 	env := []string{
 		"MONGODB_URI=" + d.shop.MongoDB, "NATS_URL=" + d.shop.NATS, "TOKEN_SECRET=" + tokenSecret, "HOLD_FOR=" + holdFor,
 		"SWEEP_EVERY=" + sweepEvery, "RECONCILE_EVERY=" + sweepEvery, "PUBLIC_URL=https://shop.example", "MAIL_FROM=Shop <orders@shop.example>",
-		"SMTP_URL=" + box.smtp, "SMTP_DEADLINE=" + smtpDeadline, "STRIPE_URL=" + bank.url, "STRIPE_SECRET_KEY=" + secretKey,
+		"SMTP_URL=" + box.smtp, "SMTP_DEADLINE=" + smtpDeadline, "STRIPE_API_BASE=" + bank.url, "STRIPE_SECRET_KEY=" + secretKey,
 		"STRIPE_PUBLISHABLE_KEY=" + publishableKey, "STRIPE_WEBHOOK_SECRET=" + webhookSecret,
 	}
 	at := map[string][]string{} // addresses of each worker's replicas

@@ -16,7 +16,7 @@ func TestKilledAroundStripeCall(t *testing.T) {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
 			b := openBank(t)
-			d := openSingle(t, longHold, "STRIPE_URL="+b.url, "STRIPE_SECRET_KEY="+secretKey, "STRIPE_PUBLISHABLE_KEY="+publishableKey,
+			d := openSingle(t, longHold, "STRIPE_API_BASE="+b.url, "STRIPE_SECRET_KEY="+secretKey, "STRIPE_PUBLISHABLE_KEY="+publishableKey,
 				"STRIPE_WEBHOOK_SECRET="+webhookSecret)
 			b.deliverTo(t, d.shop.Storefront)
 			c := newCrowd(t, d, "payer")

@@ -46,7 +46,7 @@ func (s *story) show(typed, answer string) error {
 // ops runs ops as staff do and prints the answer, which it also returns. An exit code other than want is an [ErrUnexpected].
 func (i *Incident) ops(ctx context.Context, want int, args ...string) (answer string, err error) {
 	command := exec.CommandContext(ctx, filepath.Join(i.Programs, "ops"), args...)
-	command.Env = append(os.Environ(), "TILLSTREAM_SHOP="+i.file, "NATS_URL=", "MONGODB_URI=", "STOREFRONT_URL=", "STRIPE_URL=", "OPS_KEY=")
+	command.Env = append(os.Environ(), "TILLSTREAM_SHOP="+i.file, "NATS_URL=", "MONGODB_URI=", "STOREFRONT_URL=", "STRIPE_API_BASE=", "OPS_KEY=")
 	var notes strings.Builder
 	command.Stderr = &notes
 	out, err := command.Output()

@@ -5,15 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/stripe/stripe-go/v76"
 	"github.com/stripe/stripe-go/v76/form"
-	"github.com/stripe/stripe-go/v76/paymentintent"
-	"github.com/stripe/stripe-go/v76/refund"
 
 	"tillstream/events"
 )
@@ -30,40 +27,8 @@ const (
 // personal data.
 const metadataShopper = "shopper"
 
-const (
-	stripeTimeout = 20 * time.Second
-	stripePage    = 100
-)
-
-// stripeGateway is the [Gateway] over HTTP. It has a backend of its own, because the package variables of the SDK are shared by
-// the whole process.
-type stripeGateway struct {
-	backend stripe.Backend
-	key     string
-	intents paymentintent.Client
-	refunds refund.Client
-}
-
-// newStripeGateway returns a gateway to Stripe at url, "" for the real one. The SDK must not retry: a repeated act retrieves
-// the state from Stripe first, and a retry inside the SDK would not.
-func newStripeGateway(key, url string, logger *slog.Logger) *stripeGateway {
-	transport := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second,
-		MaxIdleConns: 2 * actConcurrency, MaxIdleConnsPerHost: 2 * actConcurrency, IdleConnTimeout: 90 * time.Second,
-	}
-	config := &stripe.BackendConfig{
-		EnableTelemetry:   stripe.Bool(false),
-		HTTPClient:        &http.Client{Timeout: stripeTimeout, Transport: transport},
-		LeveledLogger:     sdkLogger{logger},
-		MaxNetworkRetries: stripe.Int64(0),
-	}
-	if url != "" {
-		config.URL = stripe.String(url)
-	}
-	backend := stripe.GetBackendWithConfig(stripe.APIBackend, config)
-	return &stripeGateway{backend: backend, key: key,
-		intents: paymentintent.Client{B: backend, Key: key}, refunds: refund.Client{B: backend, Key: key}}
-}
+// stripePage is the number of objects on a page of a list, which is the largest that Stripe allows.
+const stripePage = 100
 
 // CreateIntent implements [Gateway].
 func (g *stripeGateway) CreateIntent(ctx context.Context, p Payment) (Intent, error) {
@@ -81,30 +46,13 @@ func (g *stripeGateway) CreateIntent(ctx context.Context, p Payment) (Intent, er
 	// Only cards can be authorized now and captured later.
 	params.PaymentMethodTypes = []*string{stripe.String("card")}
 	pi, err := g.intents.New(params)
-	return intentOrError(ctx, pi, err, "create intent for payment "+p.ID)
+	return intentOrError(ctx, pi, err, opCreateIntent, "of payment "+p.ID)
 }
 
 // RetrieveIntent implements [Gateway].
 func (g *stripeGateway) RetrieveIntent(ctx context.Context, id string) (Intent, error) {
 	pi, err := g.intents.Get(id, &stripe.PaymentIntentParams{Params: stripe.Params{Context: ctx}})
-	return intentOrError(ctx, pi, err, "retrieve intent "+id)
-}
-
-// FindIntent implements [Gateway].
-func (g *stripeGateway) FindIntent(ctx context.Context, paymentID string) (Intent, bool, error) {
-	if err := events.CheckID(paymentID); err != nil { // the query contains it unescaped
-		return Intent{}, false, err
-	}
-	query := fmt.Sprintf("metadata['%s']:'%s'", metadataPayment, paymentID)
-	found := g.intents.Search(&stripe.PaymentIntentSearchParams{
-		SearchParams: stripe.SearchParams{Context: ctx, Query: query, Limit: stripe.Int64(1), Single: true}})
-	if found.Next() {
-		return intentOf(found.PaymentIntent()), true, nil
-	}
-	if err := found.Err(); err != nil {
-		return Intent{}, false, classify(ctx, err, "search intent of payment "+paymentID)
-	}
-	return Intent{}, false, nil
+	return intentOrError(ctx, pi, err, opRetrieveIntent, id)
 }
 
 // Capture implements [Gateway].
@@ -112,7 +60,7 @@ func (g *stripeGateway) Capture(ctx context.Context, p Payment) (Intent, error) 
 	pi, err := bypassReplay(ctx, p.ID+"/capture/v1", func(params stripe.Params) (*stripe.PaymentIntent, error) {
 		return g.intents.Capture(p.PaymentIntent, &stripe.PaymentIntentCaptureParams{Params: params, AmountToCapture: stripe.Int64(p.Amount.Amount)})
 	})
-	return intentOrError(ctx, pi, err, "capture intent "+p.PaymentIntent)
+	return intentOrError(ctx, pi, err, opCapture, p.PaymentIntent)
 }
 
 // Cancel implements [Gateway].
@@ -120,7 +68,7 @@ func (g *stripeGateway) Cancel(ctx context.Context, p Payment) (Intent, error) {
 	pi, err := bypassReplay(ctx, p.ID+"/cancel/v1", func(params stripe.Params) (*stripe.PaymentIntent, error) {
 		return g.intents.Cancel(p.PaymentIntent, &stripe.PaymentIntentCancelParams{Params: params})
 	})
-	return intentOrError(ctx, pi, err, "cancel intent "+p.PaymentIntent)
+	return intentOrError(ctx, pi, err, opCancel, p.PaymentIntent)
 }
 
 // Refund implements [Gateway].
@@ -132,7 +80,7 @@ func (g *stripeGateway) Refund(ctx context.Context, p Payment, refundID string, 
 		Metadata:      map[string]string{metadataOrder: p.OrderID, metadataPayment: p.ID, metadataRefund: refundID},
 	})
 	if err != nil {
-		return StripeRefund{}, classify(ctx, err, "refund "+refundID)
+		return StripeRefund{}, classify(ctx, err, opCreateRefund, refundID)
 	}
 	return refundOf(re), nil
 }
@@ -146,7 +94,7 @@ func (g *stripeGateway) ListRefunds(ctx context.Context, intent string) ([]Strip
 		refunds = append(refunds, refundOf(list.Refund()))
 	}
 	if err := list.Err(); err != nil {
-		return nil, classify(ctx, err, "list refunds of "+intent)
+		return nil, classify(ctx, err, opListRefunds, "of "+intent)
 	}
 	return refunds, nil
 }
@@ -168,7 +116,7 @@ func (g *stripeGateway) ListEvents(ctx context.Context, since, until time.Time, 
 		form.AppendTo(values, params)
 		err := g.backend.CallRaw(http.MethodGet, "/v1/events", g.key, values, &stripe.Params{Context: ctx}, page)
 		if err != nil {
-			return classify(ctx, err, "list events")
+			return classify(ctx, err, opListEvents, "since "+since.UTC().Format(time.RFC3339))
 		}
 		for _, body := range page.Data {
 			var head struct {
@@ -193,22 +141,27 @@ func idempotent(ctx context.Context, key string) stripe.Params {
 	return stripe.Params{Context: ctx, IdempotencyKey: stripe.String(key)}
 }
 
-// bypassReplay makes a call under a key, and repeats it without the key if the answer is a replayed error. Stripe stores a
-// refusal or a 500 under the key for a day, even after the bank has answered or the fault has passed, and the shopper would wait
-// that long for the goods or the money. The repetition is safe, because Stripe captures or cancels an intent only once. A second
-// creation or refund would succeed, so those calls always use their key.
+// bypassReplay makes a call under a key, and repeats it without the key if the answer is a replayed error, or if the key was used with
+// other parameters. Stripe stores a refusal or a 500 under the key for a day, even after the bank has answered or the fault has
+// passed, and the shopper would wait that long for the goods or the money. The repetition is safe, because Stripe captures or cancels
+// an intent only once. A second creation or refund would succeed, so those calls always use their key.
 func bypassReplay(ctx context.Context, key string, call func(stripe.Params) (*stripe.PaymentIntent, error)) (*stripe.PaymentIntent, error) {
 	pi, err := call(idempotent(ctx, key))
 	var answer *stripe.Error
-	if errors.As(err, &answer) && answer.LastResponse != nil && answer.LastResponse.Header.Get("Idempotent-Replayed") == "true" {
+	if !errors.As(err, &answer) {
+		return pi, err
+	}
+	replayed := answer.LastResponse != nil && answer.LastResponse.Header.Get("Idempotent-Replayed") == "true"
+	otherParams := answer.Type == stripe.ErrorTypeIdempotency && answer.HTTPStatusCode == http.StatusBadRequest
+	if replayed || otherParams {
 		return call(stripe.Params{Context: ctx}) // the SDK generates a key
 	}
 	return pi, err
 }
 
-func intentOrError(ctx context.Context, pi *stripe.PaymentIntent, err error, operation string) (Intent, error) {
+func intentOrError(ctx context.Context, pi *stripe.PaymentIntent, err error, op operation, detail string) (Intent, error) {
 	if err != nil {
-		return Intent{}, classify(ctx, err, operation)
+		return Intent{}, classify(ctx, err, op, detail)
 	}
 	return intentOf(pi), nil
 }
@@ -239,55 +192,4 @@ func refundOf(re *stripe.Refund) StripeRefund {
 		r.Charge = re.Charge.ID
 	}
 	return r
-}
-
-// classify turns an error of the SDK into a [GatewayError].
-func classify(ctx context.Context, err error, operation string) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("%s: %w", operation, ctx.Err())
-	}
-	var answer *stripe.Error
-	if !errors.As(err, &answer) {
-		// Without a complete answer the request may have been executed.
-		return fmt.Errorf("%s: %w", operation, &GatewayError{Kind: ErrRetry, Unknown: true, Cause: err})
-	}
-	classified := &GatewayError{Status: answer.HTTPStatusCode, Code: string(answer.Code), DeclineCode: string(answer.DeclineCode),
-		Message: answer.Msg, RequestID: answer.RequestID}
-	classified.Kind, classified.Unknown = errorKind(answer.HTTPStatusCode)
-	classified.KeyRefused = answer.HTTPStatusCode == http.StatusUnauthorized || answer.HTTPStatusCode == http.StatusForbidden
-	if answer.Type == stripe.ErrorTypeIdempotency {
-		// The key was used with other parameters, such as by an older release. The object exists, and the next attempt finds it.
-		classified.Kind, classified.Unknown = ErrRetry, true
-	}
-	return fmt.Errorf("%s: %w", operation, classified)
-}
-
-// errorKind classifies an HTTP status. An order must not be rejected because of a fault elsewhere, so such a fault is retried: a
-// refused key (401, 403) until staff replace it, a failed bank or network (424), a timeout of a proxy (408).
-func errorKind(status int) (kind error, unknown bool) {
-	switch {
-	case status >= 500, status == http.StatusFailedDependency, status == http.StatusRequestTimeout:
-		return ErrRetry, true
-	case status == http.StatusTooManyRequests, status == http.StatusConflict,
-		status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return ErrRetry, false
-	case status == http.StatusPaymentRequired:
-		return ErrDeclined, false
-	}
-	return ErrPermanent, false
-}
-
-// sdkLogger logs the SDK's lines at debug level. It drops the SDK's own debug lines, because they contain whole answers with
-// client secrets.
-type sdkLogger struct{ to *slog.Logger }
-
-func (l sdkLogger) Debugf(string, ...any)             {}
-func (l sdkLogger) Infof(format string, args ...any)  { l.debug(format, args) }
-func (l sdkLogger) Warnf(format string, args ...any)  { l.debug(format, args) }
-func (l sdkLogger) Errorf(format string, args ...any) { l.debug(format, args) }
-
-func (l sdkLogger) debug(format string, args []any) {
-	if l.to.Enabled(context.Background(), slog.LevelDebug) {
-		l.to.Debug("stripe client", "line", fmt.Sprintf(format, args...))
-	}
 }

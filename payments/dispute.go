@@ -75,6 +75,11 @@ func (d Dispute) same(o Dispute) bool {
 // Open reports whether the dispute, or the bank's inquiry, has not ended.
 func (d Dispute) Open() bool { return !events.DisputeClosed(d.Status) }
 
+// Unanswered reports whether the bank waits for the shop's evidence.
+func (d Dispute) Unanswered() bool {
+	return d.Status == events.DisputeNeedsResponse || d.Status == events.DisputeWarningNeedsResponse
+}
+
 // takes reports whether the disputed amount is not the shop's: the dispute is open or lost.
 func (d Dispute) takes() bool {
 	return d.Status != events.DisputeWon && !events.DisputeInquiry(d.Status)
@@ -99,10 +104,10 @@ func (p Payment) Disputed() (events.Money, error) {
 	return sum, nil
 }
 
-// hasOpenDispute reports whether a dispute or an inquiry about the payment has not ended.
-func (p Payment) hasOpenDispute() bool {
+// hasDispute reports whether a condition holds for a dispute of the payment.
+func (p Payment) hasDispute(holds func(Dispute) bool) bool {
 	for _, dispute := range p.Disputes {
-		if dispute.Open() {
+		if holds(dispute) {
 			return true
 		}
 	}
@@ -218,7 +223,7 @@ func (s *Service) reconcileDisputes(ctx context.Context) error {
 	if now := s.log.Now(); now.Sub(s.cursor.disputes) < disputesEvery {
 		return nil
 	}
-	open, err := s.index.Find(ctx, index.Query[Payment]{Limit: maxOpenDisputes}, func(p *Payment) bool { return p.hasOpenDispute() })
+	open, err := s.index.Find(ctx, index.Query[Payment]{Limit: maxOpenDisputes}, func(p *Payment) bool { return p.hasDispute(Dispute.Open) })
 	if err != nil {
 		return fmt.Errorf("find open disputes: %w", err)
 	}

@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unique"
@@ -27,6 +29,7 @@ func Statuses() []Status {
 type listInput struct {
 	Status       Status `query:"status" enum:"requested,intent_created,requires_action,processing,authorized,captured,failed,cancelled,refunded,partly_refunded" doc:"List only payments with this status"`
 	FailedRefund bool   `query:"failed_refund" doc:"List only payments of which a refund failed"`
+	Dispute      string `query:"dispute" enum:"any,open" doc:"List only payments with a dispute or an inquiry of the bank, or with one that is not closed"`
 	Q            string `query:"q" maxLength:"200" doc:"List only payments with this order number in any spelling, order id, payment id, or id of a PaymentIntent, charge or refund"`
 	Limit        int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor       string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before"`
@@ -34,18 +37,35 @@ type listInput struct {
 
 // ListedPayment is a payment in the list for staff.
 type ListedPayment struct {
-	ID            string       `json:"id"`
-	OrderID       string       `json:"order_id"`
-	Number        string       `json:"number" doc:"Number of the order"`
-	Status        Status       `json:"status"`
-	Amount        events.Money `json:"amount"`
-	Captured      events.Money `json:"captured"`
-	Refunded      events.Money `json:"refunded"`
-	PaymentIntent string       `json:"payment_intent,omitempty"`
-	LastError     string       `json:"last_error,omitempty" doc:"Code of the last decline, or why the payment failed"`
-	FailedRefunds int          `json:"failed_refunds,omitempty"`
-	RequestedAt   time.Time    `json:"requested_at"`
-	UpdatedAt     time.Time    `json:"updated_at"`
+	ID            string          `json:"id"`
+	OrderID       string          `json:"order_id"`
+	Number        string          `json:"number" doc:"Number of the order"`
+	Status        Status          `json:"status"`
+	Amount        events.Money    `json:"amount"`
+	Captured      events.Money    `json:"captured"`
+	Refunded      events.Money    `json:"refunded"`
+	PaymentIntent string          `json:"payment_intent,omitempty"`
+	LastError     string          `json:"last_error,omitempty" doc:"Code of the last decline, or why the payment failed"`
+	FailedRefunds int             `json:"failed_refunds,omitempty"`
+	Disputes      []ListedDispute `json:"disputes,omitempty"`
+	Settlement    *Settlement     `json:"settlement,omitempty" doc:"What Stripe has booked, in the currency in which the account is settled; absent before the first booking"`
+	RequestedAt   time.Time       `json:"requested_at"`
+	UpdatedAt     time.Time       `json:"updated_at"`
+}
+
+// ListedDispute is a dispute in the list for staff.
+type ListedDispute struct {
+	ID string `json:"id" doc:"dp_…"`
+	Dispute
+}
+
+// listedDisputes returns the disputes of a payment, by their ids.
+func (p Payment) listedDisputes() []ListedDispute {
+	var all []ListedDispute
+	for _, id := range slices.Sorted(maps.Keys(p.Disputes)) {
+		all = append(all, ListedDispute{id, p.Disputes[id]})
+	}
+	return all
 }
 
 // ListBody is a page of the list of payments.
@@ -82,6 +102,10 @@ func listed(p Payment) ListedPayment {
 	d := derive(p)
 	row := ListedPayment{ID: p.ID, OrderID: p.OrderID, Number: p.Number, Status: d.Status, Amount: p.Amount, Captured: p.Captured, Refunded: d.Refunded,
 		PaymentIntent: p.PaymentIntent, FailedRefunds: d.FailedRefunds, RequestedAt: p.RequestedAt, UpdatedAt: p.UpdatedAt}
+	row.Disputes = p.listedDisputes()
+	if sum, ok := p.Settlement(); ok {
+		row.Settlement = &sum
+	}
 	row.Captured.Currency = p.Amount.Currency // nothing captured has no currency
 	switch {
 	case p.Failure != nil:
@@ -114,7 +138,8 @@ func applyListed(p Payment, e events.Event) (Payment, error) {
 // condition returns what a payment must meet to be listed.
 func (in *listInput) condition(q lookup.Query) func(*Payment) bool {
 	return func(p *Payment) bool {
-		return (in.Status == "" || p.Status() == in.Status) && (!in.FailedRefund || failedRefunds(*p) > 0) && (q.Text == "" || p.named(q))
+		return (in.Status == "" || p.Status() == in.Status) && (!in.FailedRefund || failedRefunds(*p) > 0) &&
+			(in.Dispute == "" || p.hasDispute(Dispute.Open) || in.Dispute == "any" && len(p.Disputes) > 0) && (q.Text == "" || p.named(q))
 	}
 }
 

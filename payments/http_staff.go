@@ -45,6 +45,7 @@ type ListedPayment struct {
 	Captured      events.Money    `json:"captured"`
 	Refunded      events.Money    `json:"refunded"`
 	PaymentIntent string          `json:"payment_intent,omitempty"`
+	Livemode      bool            `json:"livemode"`
 	LastError     string          `json:"last_error,omitempty" doc:"Code of the last decline, or why the payment failed"`
 	FailedRefunds int             `json:"failed_refunds,omitempty"`
 	Disputes      []ListedDispute `json:"disputes,omitempty"`
@@ -59,8 +60,8 @@ type ListedDispute struct {
 	Dispute
 }
 
-// listedDisputes returns the disputes of a payment, by their ids.
-func (p Payment) listedDisputes() []ListedDispute {
+// ListedDisputes returns the disputes of a payment, sorted by their ids.
+func (p Payment) ListedDisputes() []ListedDispute {
 	var all []ListedDispute
 	for _, id := range slices.Sorted(maps.Keys(p.Disputes)) {
 		all = append(all, ListedDispute{id, p.Disputes[id]})
@@ -101,8 +102,8 @@ func (s *Service) list(ctx context.Context, in *listInput) (*listOutput, error) 
 func listed(p Payment) ListedPayment {
 	d := derive(p)
 	row := ListedPayment{ID: p.ID, OrderID: p.OrderID, Number: p.Number, Status: d.Status, Amount: p.Amount, Captured: p.Captured, Refunded: d.Refunded,
-		PaymentIntent: p.PaymentIntent, FailedRefunds: d.FailedRefunds, RequestedAt: p.RequestedAt, UpdatedAt: p.UpdatedAt}
-	row.Disputes = p.listedDisputes()
+		PaymentIntent: p.PaymentIntent, Livemode: p.Livemode, FailedRefunds: d.FailedRefunds, RequestedAt: p.RequestedAt, UpdatedAt: p.UpdatedAt}
+	row.Disputes = p.ListedDisputes()
 	if sum, ok := p.Settlement(); ok {
 		row.Settlement = &sum
 	}

@@ -217,7 +217,7 @@ func (OrderFulfilmentCreated) EventType() string { return "orders.fulfilment_cre
 // OrderPaymentCaptured: money of an order that was confirmed with an authorization is captured.
 type OrderPaymentCaptured struct {
 	OrderOutcome
-	Amount Money `json:"amount"`         // captured so far
+	Amount Money `json:"amount"`        // captured so far
 	More   bool  `json:"more,omitzero"` // as in [PaymentCaptured]
 }
 
@@ -229,7 +229,8 @@ type RefundLine struct {
 	SKU      string `json:"sku"`
 	Quantity int64  `json:"quantity"`
 	Amount   Money  `json:"amount"`
-	Restock  int64  `json:"restock,omitzero"` // units of the quantity that inventory returns to stock
+	Unsent   int64  `json:"unsent,omitzero"`  // units of the quantity that were not sent and will not be
+	Restock  int64  `json:"restock,omitzero"` // units of the unsent ones that inventory returns to stock
 }
 
 // OrderRefundRequested: staff or the shop ask for a refund. Amount is that of the lines, of the delivery, and of what staff add
@@ -241,6 +242,11 @@ type OrderRefundRequested struct {
 	Lines    []RefundLine `json:"lines,omitempty"`
 	Shipping Money        `json:"shipping,omitzero"` // the part of the amount that is for delivery
 	Reason   string       `json:"reason"`
+	Replaces string       `json:"replaces,omitempty"` // the failed refund that this one makes good
+
+	// RequestHash is the SHA-256 of the request of staff, to tell a repeated request from another one; "" if the shop or Stripe's
+	// dashboard made the refund.
+	RequestHash string `json:"request_hash,omitempty"`
 }
 
 // EventType implements [Payload].

@@ -95,8 +95,8 @@ type PaymentAuthorized struct {
 	PaymentIntent string    `json:"payment_intent"`
 	Charge        string    `json:"charge,omitempty"`
 	Amount        Money     `json:"amount"`
-	Capture       string    `json:"capture,omitempty"`      // as in [PaymentRequested]
-	ExpiresAt     time.Time `json:"expires_at,omitzero"`    // when the bank releases the amount; zero if unknown
+	Capture       string    `json:"capture,omitempty"`     // as in [PaymentRequested]
+	ExpiresAt     time.Time `json:"expires_at,omitzero"`   // when the bank releases the amount; zero if unknown
 	Multicapture  bool      `json:"multicapture,omitzero"` // Stripe captures parts of it one after the other
 }
 
@@ -157,6 +157,7 @@ type PaymentRefundRequested struct {
 	RefundID  string `json:"refund_id"`
 	Amount    Money  `json:"amount"`
 	Reason    string `json:"reason"`
+	Replaces  string `json:"replaces,omitempty"` // the failed refund that this one makes good
 }
 
 // EventType implements [Payload].
@@ -197,6 +198,7 @@ type PaymentRefundFailed struct {
 	StripeRefund string `json:"stripe_refund,omitempty"`
 	Amount       Money  `json:"amount"`
 	Reason       string `json:"reason"`
+	Replaces     string `json:"replaces,omitempty"` // as in [PaymentRefundRequested], for a refund that could not be requested
 }
 
 // EventType implements [Payload].
@@ -250,8 +252,9 @@ type PaymentBalanceRecorded struct {
 // EventType implements [Payload].
 func (PaymentBalanceRecorded) EventType() string { return "payments.balance_recorded" }
 
-// WebhookReceived: Stripe posted an event. Its signature is checked and its client secrets are removed; the body is otherwise
-// unchanged.
+// WebhookReceived: Stripe posted an event. Its signature is checked and its client secrets are removed. The body of one that names a
+// payment or order of the shop is otherwise unchanged. Of every other the body is an outline in the same form: id, type, time, API
+// version, mode, and in data.object id, type and, if Stripe must be asked whose it is, the id of the intent.
 type WebhookReceived struct {
 	StripeEvent string         `json:"stripe_event"` // evt_…
 	StripeType  string         `json:"stripe_type"`  // such as "payment_intent.succeeded"

@@ -102,7 +102,7 @@ func TestApplyStockRefusesABalanceThatDoesNotAddUp(t *testing.T) {
 // independently of levelAfter. A ledger whose entries all pass, from the first, sums to its balance.
 func checkLedger(before events.StockLevel, entry events.Payload) error {
 	signs := map[string][2]int64{ // on hand, held
-		"inventory.stock_adjusted": {1, 0}, "inventory.stock_held": {0, 1}, "inventory.stock_released": {0, -1}, "inventory.stock_committed": {-1, -1},
+		"inventory.stock_adjusted": {1, 0}, "inventory.stock_held": {0, 1}, "inventory.stock_released": {0, -1}, "inventory.stock_committed": {-1, -1}, "inventory.stock_returned": {1, 0},
 	}
 	sign, ok := signs[entry.EventType()]
 	if !ok {
@@ -125,7 +125,11 @@ func TestCheckLedgerFindsAWrongSum(t *testing.T) {
 		events.StockReleased{StockMovement: movement("A", 2, level(3, 0))}:                                      false,
 		events.StockCommitted{StockMovement: movement("A", 2, level(3, 0))}:                                     true,
 		events.StockCommitted{StockMovement: movement("A", 2, level(5, 0))}:                                     false,
+		events.StockReturned{StockMovement: movement("A", 2, level(7, 2))}:                                      true,
+		events.StockReturned{StockMovement: movement("A", 2, level(5, 2))}:                                      false,
 		events.StockAdjusted{StockMovement: movement("A", -3, level(2, 2))}:                                     true,
+		events.StockReturned{StockMovement: movement("A", 2, level(7, 2))}:                                      true,
+		events.StockReturned{StockMovement: movement("A", 2, level(5, 2))}:                                      false,
 		events.StockAdjusted{StockMovement: movement("A", -3, level(8, 2))}:                                     false,
 		events.StockHeld{StockMovement: movement("A", 4, events.StockLevel{OnHand: 5, Available: -1, Held: 6})}: false,
 	}

@@ -47,6 +47,27 @@ func (w *warehouse) handle(t *rapid.T, orderID string, event events.Payload, lin
 	if err != nil {
 		t.Fatalf("%s of %s: %v", event.EventType(), orderID, err)
 	}
+	return w.append(t, orderID, d)
+}
+
+// giveBack returns goods of an order to stock, if they were sold.
+func (w *warehouse) giveBack(t *rapid.T, orderID, cause string, goods []events.ReservedLine) int {
+	levels := map[string]events.StockLevel{}
+	for sku, s := range w.stocks {
+		levels[sku] = s.Level
+	}
+	d, err := Return(w.reservations[orderID], cause, goods, levels)
+	if err != nil && !errors.Is(err, ErrCannotFollow) {
+		t.Fatal(err)
+	}
+	if err != nil {
+		return 0
+	}
+	return w.append(t, orderID, d)
+}
+
+func (w *warehouse) append(t *rapid.T, orderID string, d Decision) int {
+	r, err := w.reservations[orderID], error(nil)
 	for _, fact := range d.Reservation {
 		if r, err = ApplyReservation(r, entityEvent(events.PrefixReservation, orderID, fact)); err != nil {
 			t.Fatal(err)
@@ -76,6 +97,13 @@ func (w *warehouse) check(t *rapid.T) {
 		for _, l := range r.Lines {
 			if r.State == StateHeld {
 				held[l.SKU] += l.Quantity
+			}
+		}
+	}
+	for id, r := range w.reservations {
+		for sku, left := range r.sold() {
+			if r.State == StateCommitted && left < 0 {
+				t.Fatalf("order %s returned %d more of %s than it sold", id, -left, sku)
 			}
 		}
 	}
@@ -110,6 +138,14 @@ func TestLedgerAlwaysSums(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"order event": func(t *rapid.T) {
 				w.handle(t, someOrder.Draw(t, "order"), someEvent.Draw(t, "event"), someLines.Draw(t, "lines"))
+			},
+			"goods returned": func(t *rapid.T) {
+				goods := []events.ReservedLine{{SKU: someSKU.Draw(t, "sku"), Quantity: rapid.Int64Range(1, 6).Draw(t, "quantity")}}
+				order, cause := someOrder.Draw(t, "order"), rapid.SampledFrom([]string{"r1", "r2", "cancelled"}).Draw(t, "cause")
+				w.giveBack(t, order, cause, goods)
+				if n := w.giveBack(t, order, cause, goods); n != 0 && w.reservations[order].Returned[cause] != nil {
+					t.Fatalf("returned again by %s: got %d events, want 0", cause, n)
+				}
 			},
 			"staff count": func(t *rapid.T) {
 				sku := someSKU.Draw(t, "sku")

@@ -22,6 +22,12 @@ func (s *Service) Worker() worker.Domain {
 			on(s, func(p events.OrderExpired) (string, []events.OrderLine) { return p.OrderID, nil }),
 			on(s, func(p events.OrderCancelled) (string, []events.OrderLine) { return p.OrderID, nil }),
 			on(s, func(p events.OrderRejected) (string, []events.OrderLine) { return p.OrderID, nil }),
+			onReturn(func(p events.OrderRefundRequested) (string, string, []events.ReservedLine) {
+				return p.OrderID, p.RefundID, restocked(p)
+			}),
+			onReturn(func(p events.OrderFulfilmentCreated) (string, string, []events.ReservedLine) {
+				return p.OrderID, p.FulfilmentID, p.Cancelled
+			}),
 		},
 	}
 }
@@ -57,6 +63,9 @@ func updateReservation(tx *eventlog.Tx, orderID string, event events.Payload, li
 	reservation, err := load(tx, orderID)
 	if err != nil {
 		return err
+	}
+	if cancelled, ok := event.(events.OrderCancelled); ok && reservation.State == StateCommitted {
+		return returnGoods(tx, reservation, causeCancelled, cancelled.Restock)
 	}
 	action, err := Next(reservation, event)
 	if err != nil || action == Nothing {

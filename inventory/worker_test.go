@@ -122,14 +122,7 @@ func TestImpossibleEventsBecomeDeadLettersAndOthersAreHandled(t *testing.T) {
 	s.appendOrder(t, "o4", events.OrderPlaced{OrderID: "o5", Lines: lines(1, "A")})      // another order's subject
 	s.appendOrder(t, "o6", events.OrderPlaced{OrderID: "o6", Lines: lines(1, "A")})
 	s.awaitState(t, "o6", inventory.StateHeld)
-	stream, err := s.log.JetStream().Stream(t.Context(), events.StreamDeadLetters)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.wait(t, "four events are dead letters", func() bool {
-		info, err := stream.Info(t.Context())
-		return err == nil && info.State.Msgs == 4
-	})
+	s.awaitDeadLetters(t, 4)
 	if got := s.level(t, "A"); got.Held != 1 {
 		t.Fatalf("got level %+v, want 1 held", got)
 	}
@@ -155,6 +148,19 @@ func TestOrderEventsDeliveredAgainAppendNothing(t *testing.T) {
 	if after := s.messages(t); after != before+1 {
 		t.Fatalf("got %d events, want %d", after, before+1)
 	}
+}
+
+// awaitDeadLetters waits until a number of events are dead letters.
+func (s *shop) awaitDeadLetters(t *testing.T, n uint64) {
+	t.Helper()
+	stream, err := s.log.JetStream().Stream(t.Context(), events.StreamDeadLetters)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.wait(t, fmt.Sprintf("%d events are dead letters", n), func() bool {
+		info, err := stream.Info(t.Context())
+		return err == nil && info.State.Msgs == n
+	})
 }
 
 // messages returns how many events inventory has appended.

@@ -111,7 +111,7 @@ func TestNewNamesTheInvalidField(t *testing.T) {
 		"Config.Log":       func(c *notifications.Config) { c.Log = nil },
 		"Config.EHLO":      func(c *notifications.Config) { c.EHLO = "shop.example\r\nQUIT" },
 		"Config.From":      func(c *notifications.Config) { c.From = "nobody" },
-		"Config.PublicURL": func(c *notifications.Config) { c.PublicURL = "javascript:alert(1)" },
+		"Config.PublicURL": func(c *notifications.Config) { c.PublicURL = "http://[::]:8080" },
 		"Config.SMTPURL":   func(c *notifications.Config) { c.SMTPURL = "localhost:25" },
 	} {
 		bad := good

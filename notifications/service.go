@@ -151,12 +151,9 @@ func (c Config) withDefaults() Config {
 }
 
 func publicURL(text string) (base, host string, err error) {
-	u, err := url.Parse(text)
+	u, err := api.ParsePublicURL(text)
 	if err != nil {
 		return "", "", err
-	}
-	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-		return "", "", fmt.Errorf("%q: want http://host or https://host", text)
 	}
 	return strings.TrimRight(u.String(), "/"), u.Hostname(), nil
 }

@@ -31,7 +31,13 @@ type Refund struct {
 	State    RefundState         `json:"state"`
 	Lines    []events.RefundLine `json:"lines,omitempty"`
 	Shipping events.Money        `json:"shipping,omitzero"`
-	Reason   string              `json:"reason,omitempty"` // why it was requested or why it failed
+	Reason   string              `json:"reason,omitempty"`   // why it was requested
+	Failure  string              `json:"failure,omitempty"`  // why it failed
+	Replaces string              `json:"replaces,omitempty"` // the failed refund that it makes good
+
+	RequestedAt time.Time `json:"requested_at,omitzero"`
+	RequestedBy string    `json:"requested_by,omitempty"` // the actor
+	RequestHash string    `json:"request_hash,omitempty"`
 }
 
 // Dispute is a payment that the shopper's bank disputes.
@@ -71,9 +77,9 @@ func (o Order) applyAfter(e events.Event) (next Order, err error) {
 		o.Released = p.Released
 		o.Fulfilments = append(slices.Clip(o.Fulfilments), Fulfilment{ID: p.FulfilmentID, Lines: p.Lines, Carrier: p.Carrier, Tracking: p.Tracking,
 			SentAt: e.Time, Cancelled: p.Cancelled})
-		o.Fulfilment = o.fulfilmentStatus()
 	case events.OrderRefundRequested:
-		o, err = o.setRefund(Refund{ID: p.RefundID, Amount: p.Amount, State: RefundRequested, Lines: p.Lines, Shipping: p.Shipping, Reason: p.Reason})
+		o, err = o.setRefund(Refund{ID: p.RefundID, Amount: p.Amount, State: RefundRequested, Lines: p.Lines, Shipping: p.Shipping, Reason: p.Reason,
+			Replaces: p.Replaces, RequestedAt: e.Time, RequestedBy: e.Actor, RequestHash: p.RequestHash})
 	case events.OrderRefunded:
 		o, err = o.endRefund(p.RefundID, p.Amount, RefundSucceeded, "")
 	case events.OrderRefundFailed:
@@ -88,7 +94,7 @@ func (o Order) applyAfter(e events.Event) (next Order, err error) {
 	if !o.Exists() {
 		return o, fmt.Errorf("apply %s: the order was never placed", e.Type)
 	}
-	o.ChangedAt, o.Payment = e.Time, o.paymentStatus()
+	o.ChangedAt, o.Payment, o.Fulfilment = e.Time, o.paymentStatus(), o.fulfilmentStatus()
 	return o, err
 }
 
@@ -111,15 +117,12 @@ func (o Order) Refund(id string) (Refund, bool) {
 }
 
 // endRefund records the result of a refund, which staff may have made in Stripe's dashboard. A failed refund stays failed.
-func (o Order) endRefund(id string, amount events.Money, state RefundState, reason string) (Order, error) {
+func (o Order) endRefund(id string, amount events.Money, state RefundState, failure string) (Order, error) {
 	refund, _ := o.Refund(id)
 	if refund.State == RefundFailed {
 		return o, nil
 	}
-	refund.ID, refund.Amount, refund.State = id, amount, state
-	if reason != "" {
-		refund.Reason = reason
-	}
+	refund.ID, refund.Amount, refund.State, refund.Failure = id, amount, state, failure
 	return o.setRefund(refund)
 }
 
@@ -172,7 +175,8 @@ func (o Order) setDispute(d Dispute) Order {
 // Held reports whether nothing may be sent, because a dispute is open or lost.
 func (o Order) Held() bool { return slices.ContainsFunc(o.Disputes, Dispute.Holds) }
 
-// Unsent returns how many units of each SKU were ordered and are neither sent nor cancelled.
+// Unsent returns how many units of each SKU are still to be sent: those that were ordered and are neither sent nor cancelled nor
+// refunded instead. When a refund fails, its units are to be sent again unless they were returned to stock.
 func (o Order) Unsent() map[string]int64 {
 	left := map[string]int64{}
 	for _, l := range o.Lines {
@@ -183,6 +187,15 @@ func (o Order) Unsent() map[string]int64 {
 			left[l.SKU] -= l.Quantity
 		}
 	}
+	for _, r := range o.Refunds {
+		for _, l := range r.Lines {
+			if r.State == RefundFailed {
+				left[l.SKU] -= l.Restock
+			} else {
+				left[l.SKU] -= l.Unsent
+			}
+		}
+	}
 	return left
 }
 
@@ -190,10 +203,12 @@ func (o Order) fulfilmentStatus() FulfilmentStatus {
 	if len(o.Fulfilments) == 0 {
 		return Unfulfilled
 	}
-	for _, left := range o.Unsent() {
-		if left > 0 {
-			return PartlyFulfilled
-		}
+	var left int64
+	for _, units := range o.Unsent() {
+		left += units
+	}
+	if left > 0 {
+		return PartlyFulfilled
 	}
 	return Fulfilled
 }

@@ -65,6 +65,13 @@ type OrderBody struct {
 	PlacedAt         time.Time          `json:"placed_at"`
 	ExpiresAt        *time.Time         `json:"expires_at,omitempty" doc:"When the stock of an unpaid order is released"`
 	Refunded         *events.Money      `json:"refunded,omitempty"`
+	Refunds          []shownRefund      `json:"refunds,omitempty"`
+}
+
+// shownRefund is a refund as the shopper sees it. One that failed is not shown: it is staff's to repair.
+type shownRefund struct {
+	Amount events.Money `json:"amount"`
+	State  RefundState  `json:"state" enum:"requested,succeeded" doc:"requested until the bank has paid"`
 }
 
 type placedBody struct {
@@ -105,6 +112,11 @@ func newOrderBody(o Order) OrderBody {
 	}
 	if refunded := o.RefundedTotal(); !refunded.IsZero() {
 		b.Refunded = &refunded
+	}
+	for _, r := range o.Refunds {
+		if r.State != RefundFailed {
+			b.Refunds = append(b.Refunds, shownRefund{Amount: r.Amount, State: r.State})
+		}
 	}
 	return b
 }

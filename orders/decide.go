@@ -96,7 +96,7 @@ func (o Order) ReservationHeld(cause string) []events.Payload {
 	switch {
 	case o.Status == Placed:
 		return []events.Payload{events.OrderAwaitingPayment{OrderID: o.ID, PaymentID: events.FirstPaymentID(o.ID), Number: o.Number, Amount: o.Total, ExpiresAt: o.ExpiresAt, Shopper: o.shopper()}}
-	case o.Status == PaidLate && o.Captured && o.RefundedTotal().Amount >= o.Total.Amount: // staff have refunded it in the meantime
+	case o.Status == PaidLate && o.Captured && o.Refundable().IsZero(): // staff have refunded it in the meantime
 		return []events.Payload{events.OrderCancelled{OrderOutcome: o.ended(), Reason: events.CancelRefunded}}
 	case o.Status == PaidLate && o.Captured:
 		return []events.Payload{o.confirmed()}

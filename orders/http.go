@@ -3,7 +3,6 @@ package orders
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -44,12 +43,17 @@ func (s *Service) Register(router huma.API) {
 	huma.Register(router, huma.Operation{OperationID: "staff-cancel-order", Method: http.MethodPost, Path: "/ops/api/orders/{id}/cancel", Tags: []string{"Staff"},
 		Summary: "Cancel an unpaid order of a customer", Security: api.StaffSecurity, Middlewares: huma.Middlewares{api.RequireStaff(router, s.config.Access, api.WriteOrders)},
 		MaxBodyBytes: api.MaxBody, Errors: []int{401, 403, 404, 409, 422, 503}}, s.cancelByStaff)
+	s.registerRefunds(router)
 }
 
 // problems maps the errors of this API to its answers.
 var problems = []api.Problem{
 	{Err: ErrKeyReused, Kind: api.Invalid, Detail: "This Idempotency-Key was used for another order. Please use a new one."},
 	{Err: ErrNotCancellable, Kind: api.Conflict, Detail: "This order can no longer be cancelled. Please look at its current status."},
+	{Err: ErrNothingCaptured, Kind: api.Conflict},
+	{Err: ErrChargedBack, Kind: api.Conflict},
+	{Err: ErrNotFailed, Kind: api.Conflict},
+	{Err: ErrRefundKeyReused, Kind: api.Invalid},
 	{Err: eventlog.ErrNotFound, Kind: api.NotFound, Detail: detailHidden},
 	{Err: events.ErrBadID, Kind: api.NotFound, Detail: detailHidden},
 	index.Loading,
@@ -229,11 +233,8 @@ func (s *Service) cancelOrder(ctx context.Context, id, reason string) (order Ord
 	err = s.config.Log.Do(ctx, func(tx *eventlog.Tx) error {
 		tx.WithAuthor(api.PrincipalOf(ctx).Author(reason))
 		tx.WithCorrelation(id)
-		if order, err = Orders.Load(tx, id); err != nil {
+		if order, err = loadPlaced(tx, id); err != nil {
 			return err
-		}
-		if !order.Exists() {
-			return fmt.Errorf("%w: order %s", eventlog.ErrNotFound, id)
 		}
 		facts, err := order.Cancel()
 		if err != nil {

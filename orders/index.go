@@ -30,30 +30,56 @@ type row struct {
 	status                  Status
 	payment                 PaymentStatus
 	fulfilment              FulfilmentStatus
-	captured                bool
-	refunded                int64
-	disputes                []Dispute
+	captured, sent          bool  // sent: it has a fulfilment
+	taken                   int64 // captured so far
+	unsent                  int64 // units that were ordered and are neither sent nor cancelled; a refund does not change it
 	total                   events.Money
 	placed, changed         time.Time
+	exceptions              *exceptions // nil for most orders
 }
 
-// apply applies one event of an order with the rules of [Order.Apply], which need only a part of the state.
+// exceptions are the refunds and disputes of an order.
+type exceptions struct {
+	refunds  []Refund
+	disputes []Dispute
+}
+
+// apply applies one event of an order with the rules of [Order.Apply], which need only a part of the state: of the lines and
+// fulfilments, how many units are still to be sent.
 func (r row) apply(e events.Event) (row, error) {
-	part := Order{ID: r.id, Status: r.status, Payment: r.payment, Fulfilment: r.fulfilment, Captured: r.captured, Total: r.total, Disputes: r.disputes}
-	if r.refunded > 0 {
-		part.Refunds = []Refund{{Amount: events.Money{Amount: r.refunded, Currency: r.total.Currency}}}
-	}
-	o, err := part.Apply(e)
+	o, err := r.part().Apply(e)
 	if err != nil {
 		return r, err
 	}
 	changed := r
-	if _, placed := e.Payload.(events.OrderPlaced); placed {
+	switch p := e.Payload.(type) {
+	case events.OrderPlaced:
 		changed = newRow(o)
+	case events.OrderFulfilmentCreated:
+		changed.sent = true
+		for _, l := range slices.Concat(p.Lines, p.Cancelled) {
+			changed.unsent -= l.Quantity
+		}
 	}
 	changed.status, changed.payment, changed.fulfilment, changed.captured = o.Status, o.Payment, o.Fulfilment, o.Captured
-	changed.refunded, changed.changed, changed.disputes = o.RefundedTotal().Amount, o.ChangedAt, o.Disputes
+	changed.taken, changed.changed = o.Taken.Amount, o.ChangedAt
+	if len(o.Refunds)+len(o.Disputes) > 0 {
+		changed.exceptions = &exceptions{o.Refunds, o.Disputes}
+	}
 	return changed, nil
+}
+
+// part returns the state of the order as far as the row has it.
+func (r row) part() Order {
+	o := Order{ID: r.id, Status: r.status, Payment: r.payment, Fulfilment: r.fulfilment, Captured: r.captured, Total: r.total,
+		Taken: events.Money{Amount: r.taken, Currency: r.total.Currency}, Lines: []events.OrderLine{{Quantity: r.unsent}}}
+	if r.sent {
+		o.Fulfilments = []Fulfilment{{}}
+	}
+	if r.exceptions != nil {
+		o.Refunds, o.Disputes = r.exceptions.refunds, r.exceptions.disputes
+	}
+	return o
 }
 
 // newRow returns the parts of a row that do not change.
@@ -63,6 +89,7 @@ func newRow(o Order) row {
 	r.text = searchText(o)
 	for _, l := range o.Lines {
 		r.skus = append(r.skus, unique.Make(lookup.Fold(l.SKU)))
+		r.unsent += l.Quantity
 	}
 	return r
 }
@@ -93,6 +120,8 @@ func externalIDs(payload events.Payload) []string {
 		return []string{p.PaymentIntent, p.Charge}
 	case events.PaymentDeclined:
 		return []string{p.PaymentIntent, p.Fact}
+	case events.PaymentRefundPending:
+		return []string{p.StripeRefund, p.Charge}
 	case events.PaymentRefunded:
 		return []string{p.StripeRefund, p.Charge}
 	case events.PaymentRefundFailed:

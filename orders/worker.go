@@ -44,6 +44,15 @@ func routes() []worker.Route {
 		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentFailed) error {
 			return decide(tx, p.OrderID, Order.PaymentFailed)
 		}),
+		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentRefundRequested) error {
+			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.RefundStarted(p.RefundID, p.Amount, p.Reason) })
+		}),
+		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentRefundPending) error {
+			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.RefundStarted(p.RefundID, p.Amount, madeInDashboard) })
+		}),
+		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentRefundFailed) error {
+			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.PaymentRefundFailed(p.RefundID, p.Amount, p.Reason) })
+		}),
 		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentRefunded) error {
 			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.PaymentRefunded(p.RefundID, p.Amount) })
 		}),
@@ -52,12 +61,9 @@ func routes() []worker.Route {
 }
 
 func decide(tx *eventlog.Tx, id string, rule func(Order) []events.Payload) error {
-	o, err := Orders.Load(tx, id)
+	o, err := loadPlaced(tx, id)
 	if err != nil {
 		return err
-	}
-	if !o.Exists() {
-		return fmt.Errorf("%w: order %s", eventlog.ErrNotFound, id)
 	}
 	return Orders.Append(tx, id, rule(o)...)
 }

@@ -181,7 +181,9 @@ func (s *Service) refund(ctx context.Context, e events.Event, r events.PaymentRe
 			return err
 		}
 	}
+	failpoint.At("payments.before_refund")
 	made, err := s.gateway.Refund(ctx, p, r.RefundID, r.Amount)
+	failpoint.At("payments.after_refund")
 	switch {
 	case errors.Is(err, ErrPermanent), errors.Is(err, ErrDeclined):
 		return s.failRefund(ctx, e, p, r.RefundID, err)
@@ -212,73 +214,6 @@ func (s *Service) failRefund(ctx context.Context, e events.Event, p Payment, ref
 		return err
 	}
 	return s.record(ctx, e, p.ID, p.OrderID, func(p Payment) ([]events.Payload, error) { return FailRefund(p, refundID, cause.Error()), nil })
-}
-
-// checkReport handles a webhook that alone is not believed or not complete: Stripe is asked for the intent. An event about another
-// intent needs nothing here, and the route of an unreadable one makes it a dead letter.
-func (s *Service) checkReport(ctx context.Context, e events.Event, w events.WebhookReceived) error {
-	if isDispute(w) && w.Livemode == s.livemode {
-		return s.checkDispute(ctx, e, w)
-	}
-	in, found, err := s.intentFrom(w)
-	switch {
-	case err != nil:
-		return nil //nolint:nilerr // the route of the event makes it a dead letter
-	case w.Livemode != s.livemode, found && in.Status != IntentSucceeded:
-		return nil
-	case found:
-		return s.confirmCapture(ctx, e, in)
-	}
-	return s.reconcileCharge(ctx, e, w)
-}
-
-// confirmCapture retrieves an intent that a webhook reports as captured, and records Stripe's answer. Usually the shop has captured
-// the payment and recorded it, and no request is made.
-func (s *Service) confirmCapture(ctx context.Context, e events.Event, reported Intent) error {
-	p, err := s.newest(ctx, reported.PaymentID, e.Sequence)
-	if errors.Is(err, eventlog.ErrUnreadable) || errors.Is(err, events.ErrBadID) {
-		return nil // the route makes the event a dead letter
-	}
-	if err != nil || p.PaymentIntent != reported.ID || !p.Captured.IsZero() {
-		return err
-	}
-	in, err := s.gateway.RetrieveIntent(ctx, p.PaymentIntent)
-	if err != nil {
-		return workerError(ctx, err)
-	}
-	if in.Status != IntentSucceeded {
-		s.logger.Error("webhook reports a capture that Stripe does not know", "payment", p.ID, "intent", in.ID, "status", in.Status)
-	}
-	return s.recordIntent(ctx, e, in)
-}
-
-// reconcileCharge handles a webhook about a charge or a refund. The event names the intent, and the intent names the payment.
-// The event has only the last change, so the whole list of refunds is recorded. The intent is recorded first, because a refund
-// counts only after the capture.
-func (s *Service) reconcileCharge(ctx context.Context, e events.Event, w events.WebhookReceived) error {
-	intentID, found, err := intentIDFrom(w)
-	if err != nil {
-		return worker.DeadLetter(err)
-	}
-	if !found {
-		return nil
-	}
-	in, err := s.gateway.RetrieveIntent(ctx, intentID)
-	if errors.Is(err, ErrPermanent) {
-		return worker.DeadLetter(fmt.Errorf("%w: %w", ErrUnmatched, err))
-	}
-	if err != nil {
-		return workerError(ctx, err)
-	}
-	if err := s.recordIntent(ctx, e, in); err != nil {
-		return err
-	}
-	p, _, err := Payments.Read(ctx, s.log, in.PaymentID)
-	if err != nil {
-		return err
-	}
-	_, err = s.recordRefunds(ctx, e, p, "")
-	return err
 }
 
 // recordIntent appends the facts of an intent that Stripe has just returned.

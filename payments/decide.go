@@ -22,8 +22,9 @@ var (
 	ErrInvalid = errors.New("invalid payment")
 )
 
-// Request requests the payment of an order. A repeated request changes nothing, and is [ErrMismatch] for another amount.
-func Request(p Payment, order events.OrderAwaitingPayment) ([]events.Payload, error) {
+// Request requests the payment of an order under the terms of the shop. A repeated request changes nothing, and is [ErrMismatch]
+// for another amount.
+func Request(p Payment, order events.OrderAwaitingPayment, terms Terms) ([]events.Payload, error) {
 	if p.Exists() {
 		if p.Amount != order.Amount {
 			return nil, fmt.Errorf("%w: order %s requests %s, earlier it was %s", ErrMismatch, order.OrderID, order.Amount, p.Amount)
@@ -34,7 +35,7 @@ func Request(p Payment, order events.OrderAwaitingPayment) ([]events.Payload, er
 		return nil, fmt.Errorf("%w: order %s requests %s", ErrInvalid, order.OrderID, order.Amount)
 	}
 	return []events.Payload{events.PaymentRequested{OrderID: order.OrderID, PaymentID: order.PaymentID, Number: order.Number, Amount: order.Amount,
-		ExpiresAt: order.ExpiresAt, Shopper: order.Shopper}}, nil
+		ExpiresAt: order.ExpiresAt, Shopper: order.Shopper, Capture: terms.Capture, Methods: terms.Methods}}, nil
 }
 
 // Fail ends a payment whose intent Stripe refuses to create.
@@ -220,102 +221,4 @@ func Cancel(p Payment, force bool, reason string) ([]events.Payload, error) {
 // refundRemainder refunds the rest of a payment whose order has ended. Its fixed id makes it the only one per payment.
 func refundRemainder(p Payment, amount events.Money, reason string) events.Payload {
 	return events.PaymentRefundRequested{OrderID: p.OrderID, PaymentID: p.ID, RefundID: p.ID + "-void", Amount: amount, Reason: reason}
-}
-
-// refundable returns the captured amount less all refunds that have not failed and all disputes that are open or lost. It is
-// negative if the bank disputes an amount of which a part was refunded.
-func (p Payment) refundable() (events.Money, error) {
-	refunds, err := p.refunding()
-	if err != nil {
-		return events.Money{}, err
-	}
-	disputed, err := p.Disputed()
-	if err != nil {
-		return events.Money{}, err
-	}
-	left, err := events.Money{Amount: p.Captured.Amount, Currency: p.Amount.Currency}.Sub(refunds)
-	if err != nil {
-		return events.Money{}, err
-	}
-	return left.Sub(disputed)
-}
-
-// RequestRefund requests a refund under an id, which identifies it from then on. Repeating the request changes nothing. It
-// returns [ErrRefundConflict], [ErrRefundTooLarge] or [events.ErrBadID].
-func RequestRefund(p Payment, refundID string, amount events.Money, reason string) ([]events.Payload, error) {
-	if known, ok := p.Refunds[refundID]; ok {
-		if known.Amount != amount {
-			return nil, fmt.Errorf("%w: refund %s has amount %s", ErrRefundConflict, refundID, known.Amount)
-		}
-		return nil, nil
-	}
-	if err := events.CheckID(refundID); err != nil {
-		return nil, err
-	}
-	if p.Captured.IsZero() || amount.Amount <= 0 || amount.Currency != p.Amount.Currency {
-		return nil, fmt.Errorf("%w: %s of order %s, of which %s was captured", ErrRefundTooLarge, amount, p.OrderID, p.Captured)
-	}
-	left, err := p.refundable()
-	if err != nil {
-		return nil, err
-	}
-	if amount.Amount > left.Amount {
-		return nil, fmt.Errorf("%w: %s of order %s, of which %s is left", ErrRefundTooLarge, amount, p.OrderID, left)
-	}
-	return []events.Payload{events.PaymentRefundRequested{OrderID: p.OrderID, PaymentID: p.ID, RefundID: refundID, Amount: amount, Reason: reason}}, nil
-}
-
-// RecordRefund returns the facts that one refund at Stripe adds to a payment. A refund without the shop's id was made in
-// Stripe's dashboard and is recorded under Stripe's id. Without a capture it adds nothing, because Stripe also reports a
-// released authorization as a refund.
-func RecordRefund(p Payment, r StripeRefund) ([]events.Payload, error) {
-	if p.Captured.IsZero() {
-		return nil, nil
-	}
-	id := r.RefundID
-	if id == "" {
-		id = r.ID
-	}
-	known, exists := p.Refunds[id]
-	if exists && known.Amount != r.Amount || r.Amount.Currency != p.Amount.Currency {
-		return nil, fmt.Errorf("%w: refund %s (%s) has amount %s, recorded is %s", ErrMismatch, r.ID, id, r.Amount, known.Amount)
-	}
-	switch r.Status {
-	case RefundPending, RefundRequiresAction:
-		return nil, nil
-	case RefundSucceeded:
-		return refunded(p, id, r)
-	case RefundFailed, RefundCanceled:
-		if known.Failed {
-			return nil, nil
-		}
-		return []events.Payload{events.PaymentRefundFailed{OrderID: p.OrderID, PaymentID: p.ID, RefundID: id, StripeRefund: r.ID, Amount: r.Amount, Reason: r.Failure}}, nil
-	}
-	return nil, fmt.Errorf("%w: refund %s has status %.40q", ErrUnknownStatus, r.ID, r.Status)
-}
-
-func refunded(p Payment, id string, r StripeRefund) ([]events.Payload, error) {
-	if known := p.Refunds[id]; known.Succeeded || known.Failed {
-		return nil, nil
-	}
-	sum, err := p.Refunded()
-	if err == nil {
-		sum, err = sum.Add(r.Amount)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if sum.Amount > p.Captured.Amount {
-		return nil, fmt.Errorf("%w: with refund %s it is %s of %s", ErrRefundTooLarge, r.ID, sum, p.Captured)
-	}
-	return []events.Payload{events.PaymentRefunded{OrderID: p.OrderID, PaymentID: p.ID, RefundID: id, StripeRefund: r.ID, Charge: r.Charge, Amount: r.Amount}}, nil
-}
-
-// FailRefund ends a refund that Stripe refuses.
-func FailRefund(p Payment, refundID, reason string) []events.Payload {
-	known, ok := p.Refunds[refundID]
-	if !ok || known.Succeeded || known.Failed {
-		return nil
-	}
-	return []events.Payload{events.PaymentRefundFailed{OrderID: p.OrderID, PaymentID: p.ID, RefundID: refundID, Amount: known.Amount, Reason: reason}}
 }

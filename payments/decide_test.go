@@ -93,7 +93,7 @@ func TestOrderEventsInEveryState(t *testing.T) {
 				t.Errorf("%s in %s: got %q, %v; want %q", what, name, types(facts), err, want)
 			}
 		}
-		facts, err := Request(p, awaiting)
+		facts, err := Request(p, awaiting, Terms{})
 		check("request", want[name].request, facts, err)
 		facts, err = Cancel(p, false, "orders.expired")
 		check("expire", want[name].expire, facts, err)
@@ -149,12 +149,12 @@ func TestMismatchedIntentIsRefused(t *testing.T) {
 	}
 	other := awaiting
 	other.Amount.Amount++
-	if _, err := Request(p, other); !errors.Is(err, ErrMismatch) {
+	if _, err := Request(p, other, Terms{}); !errors.Is(err, ErrMismatch) {
 		t.Errorf("request of another amount: got %v, want ErrMismatch", err)
 	}
 	for _, amount := range []events.Money{{}, {Amount: -5, Currency: "GBP"}, {Amount: 5, Currency: "pounds"}} {
 		other.Amount = amount
-		if _, err := Request(Payment{}, other); !errors.Is(err, ErrInvalid) {
+		if _, err := Request(Payment{}, other, Terms{}); !errors.Is(err, ErrInvalid) {
 			t.Errorf("request of %v: got %v, want ErrInvalid", amount, err)
 		}
 	}
@@ -208,7 +208,9 @@ func TestReportedRefundIsRecorded(t *testing.T) {
 		want     error
 	}{
 		"Succeeds":          {requested, []StripeRefund{re("r1", RefundSucceeded, 1250)}, "refunded", StatusRefunded, nil},
-		"Pending":           {requested, []StripeRefund{re("r1", RefundPending, 1250), re("r1", RefundRequiresAction, 1250)}, "", StatusCaptured, nil},
+		"Pending":           {requested, []StripeRefund{re("r1", RefundPending, 1250), re("r1", RefundRequiresAction, 1250)}, "refund_pending", StatusCaptured, nil},
+		"NeedsTheShopper":   {requested, []StripeRefund{re("r1", RefundRequiresAction, 1250), re("r1", RefundSucceeded, 1250)}, "refund_pending refunded", StatusRefunded, nil},
+		"PendingAfterwards": {requested, []StripeRefund{re("r1", RefundSucceeded, 1250), re("r1", RefundPending, 1250)}, "refunded", StatusRefunded, nil},
 		"Fails":             {requested, []StripeRefund{re("r1", RefundFailed, 1250)}, "refund_failed", StatusCaptured, nil},
 		"SucceedsThenFails": {requested, []StripeRefund{re("r1", RefundSucceeded, 1250), re("r1", RefundFailed, 1250)}, "refunded refund_failed", StatusCaptured, nil},
 		"FailsThenSucceeds": {requested, []StripeRefund{re("r1", RefundFailed, 1250), re("r1", RefundSucceeded, 1250)}, "refund_failed", StatusCaptured, nil},

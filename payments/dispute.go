@@ -2,28 +2,16 @@ package payments
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/stripe/stripe-go/v76"
 
 	"tillstream/events"
 	"tillstream/events/index"
 	eventlog "tillstream/events/log"
 	"tillstream/events/worker"
 )
-
-// disputeTypes are the types of events whose object is a dispute. It names the intent, but not the payment.
-var disputeTypes = []string{
-	string(stripe.EventTypeChargeDisputeCreated),
-	string(stripe.EventTypeChargeDisputeUpdated),
-	string(stripe.EventTypeChargeDisputeClosed),
-	string(stripe.EventTypeChargeDisputeFundsWithdrawn),
-	string(stripe.EventTypeChargeDisputeFundsReinstated),
-}
 
 // StripeDispute is a dispute at Stripe (docs.stripe.com/api/disputes/object).
 type StripeDispute struct {
@@ -117,34 +105,19 @@ func (p Payment) hasDispute(holds func(Dispute) bool) bool {
 // isDispute reports whether the object of an event of Stripe is a dispute.
 func isDispute(w events.WebhookReceived) bool { return slices.Contains(disputeTypes, w.StripeType) }
 
-// disputeFrom returns the id of the dispute that an event is about, and the intent that the dispute names.
-func disputeFrom(w events.WebhookReceived) (id, intent string, err error) {
-	var event storedEvent
-	var object struct {
-		ID            string `json:"id"`
-		PaymentIntent string `json:"payment_intent"`
-	}
-	if err := json.Unmarshal(w.Body, &event); err != nil {
-		return "", "", fmt.Errorf("parse event %s: %w", w.StripeEvent, err)
-	}
-	if event.Account != "" {
-		return "", "", nil
-	}
-	if err := json.Unmarshal(event.Data.Object, &object); err != nil {
-		return "", "", fmt.Errorf("parse dispute of event %s: %w", w.StripeEvent, err)
-	}
-	return object.ID, object.PaymentIntent, nil
-}
-
 // checkDispute handles an event about a dispute. The event has the state of the time when it was created, so Stripe is asked for the
 // dispute. The dispute of a payment that the shop did not make is passed over.
 func (s *Service) checkDispute(ctx context.Context, e events.Event, w events.WebhookReceived) error {
-	id, intent, err := disputeFrom(w)
-	if err != nil {
-		return worker.DeadLetter(err)
+	object := objectOf(w.Body)
+	if object.PaymentIntent == "" {
+		return nil
 	}
-	in, p, err := s.disputed(ctx, intent)
-	if err != nil || !p.Exists() {
+	in, p, err := s.retrieveOurs(ctx, string(object.PaymentIntent))
+	switch {
+	case errors.Is(err, ErrPermanent) || err == nil && !p.Exists():
+		s.metrics.webhooks.WithLabelValues(webhookForeign).Inc()
+		return nil
+	case err != nil:
 		return workerError(ctx, err)
 	}
 	if p.PaymentIntent == "" { // a restored log may lack it
@@ -152,46 +125,33 @@ func (s *Service) checkDispute(ctx context.Context, e events.Event, w events.Web
 			return err
 		}
 	}
-	d, err := s.gateway.RetrieveDispute(ctx, id)
+	d, err := s.gateway.RetrieveDispute(ctx, string(object.ID))
 	if err != nil {
 		return workerError(ctx, err)
 	}
 	return s.record(ctx, e, p.ID, p.OrderID, func(p Payment) ([]events.Payload, error) { return RecordDispute(p, d, s.livemode) })
 }
 
-// disputed returns an intent that a dispute names, and its payment: the zero Payment if the intent is not of this shop.
-func (s *Service) disputed(ctx context.Context, intent string) (in Intent, p Payment, err error) {
-	if intent == "" {
-		return Intent{}, Payment{}, nil
-	}
-	if in, err = s.gateway.RetrieveIntent(ctx, intent); err != nil || events.CheckID(in.PaymentID) != nil {
-		return in, Payment{}, err
-	}
-	p, err = s.newest(ctx, in.PaymentID, 0)
-	return in, p, err
-}
-
 // disputeChecked reports whether a webhook about a dispute names nothing that could be asked for.
 func disputeChecked(w events.WebhookReceived) (worker.Done, error) {
-	_, intent, err := disputeFrom(w)
-	if err == nil && intent == "" {
+	if objectOf(w.Body).PaymentIntent == "" {
 		return worker.Done{What: "nothing to ask Stripe"}, nil
 	}
-	return worker.Done{}, nil // after an error, the act makes the event a dead letter
+	return worker.Done{}, nil
 }
 
 // addsDisputeFact reports whether a listed event about a dispute would add a fact, for which Stripe is asked. It also returns true for
-// an event that cannot be read or whose dispute Stripe does not return, so that it becomes a dead letter.
+// one whose dispute Stripe does not return, so that it becomes a dead letter.
 func (s *Service) addsDisputeFact(ctx context.Context, w events.WebhookReceived) (bool, error) {
-	id, intent, err := disputeFrom(w)
-	if err != nil {
-		return true, nil //nolint:nilerr // see addsFacts
+	object := objectOf(w.Body)
+	if object.PaymentIntent == "" {
+		return false, nil
 	}
-	_, p, err := s.disputed(ctx, intent)
+	_, p, err := s.retrieveOurs(ctx, string(object.PaymentIntent))
 	if err != nil || !p.Exists() {
-		return refusedByStripe(err), retriable(err)
+		return false, retriable(err)
 	}
-	d, err := s.gateway.RetrieveDispute(ctx, id)
+	d, err := s.gateway.RetrieveDispute(ctx, string(object.ID))
 	if err != nil {
 		return refusedByStripe(err), retriable(err)
 	}

@@ -7,8 +7,8 @@
 //
 // Handled: orders.awaiting_payment, payment_accepted, expired, cancelled, rejected, and the webhooks of Stripe. Appended: the
 // events of events/payments.go, on payments.<payment>. [events.FirstPaymentID] derives the payment's id from the order's. A
-// webhook is stored on the payment that it is about, without client secrets; one that names no payment of the shop is stored
-// on payments.webhooks.
+// webhook is stored on the payment that it names, without client secrets; one that names no payment of the shop is stored
+// on payments.webhooks, in outline.
 //
 //	requested ──► intent_created ──► (requires_action | processing)* ──► authorized ──► captured ──► partly_refunded
 //	    │               │  ▲ declined: another card     │                    │              │               │
@@ -29,7 +29,8 @@
 //
 // A webhook alone confirms nothing. One that reports a capture which the lane has not made (staff captured it in Stripe's dashboard)
 // makes the lane retrieve the intent, and Stripe's own answer is recorded. An event of another account or of the other mode is
-// answered 200 and not stored, and a repeated one is not stored again. An authorization that was only claimed confirms no order
+// answered 200 and not stored, and a repeated one is not stored again. An event in another version of Stripe's API than
+// [StripeAPIVersion] is answered 400, which names both versions. An authorization that was only claimed confirms no order
 // either, because the capture fails.
 //
 // After [Config].CardAttempts declines the lane cancels the intent, so that nobody tests stolen cards with it. The cancellation
@@ -41,16 +42,21 @@
 // <payment>/refund/<refund id>. Stripe stores an error under a key, too, and replays it for a day. Captures and cancellations are
 // then repeated without the key, which is safe because Stripe captures or cancels an intent only once.
 //
-// Stripe's events about charges and refunds name an intent but no order. The lane retrieves the intent, whose metadata names
-// the payment, and all its refunds. That answer is current even if the event is old. Events of other types are stored and
-// skipped.
+// Other programs may use the same Stripe account: payment links, invoices, another shop. Whose an event is, its metadata says: those of
+// an intent and of its charges name payment and order. An event that names none of the shop's is passed over. One that names a payment
+// or order of the shop and contradicts it becomes a dead letter.
+//
+// Stripe's events about charges and refunds have the last change only. The lane retrieves the intent, whose metadata names
+// the payment, and all its refunds. That answer is current even if the event is old. A refund that staff made in Stripe's dashboard
+// names no payment, so the lane retrieves its intent to learn whose it is. Events of other types are stored and skipped.
 //
 // The reconciler is a periodic job that finds what webhooks missed: it reads Stripe's list of events from the position that the
-// shop has reached, and retrieves intents that have not changed for a while.
+// shop has reached, and retrieves intents that have not changed for a while. An entry of the list that cannot be read is logged, counted
+// and passed over. Stripe lists an event in the version of its API that the account had; an intent in another version is retrieved.
 //
 // Staff list and search payments in memory: every process folds a list from the log (see package index).
 //
-// An event about an unknown payment or a second intent ([ErrUnmatched]), with another amount, currency or mode
+// An event that names an unknown payment of a known order or a second intent ([ErrUnmatched]), with another amount, currency or mode
 // ([ErrMismatch]), or with a status that this program does not know ([ErrUnknownStatus]) becomes a dead letter. While Stripe
 // refuses the API key or the account ([ErrAccount]) no event does: the circuit of the lane is open, and all calls wait.
 package payments

@@ -39,11 +39,15 @@ func (p Payment) cancelMade() worker.Done {
 	return p.madeIf(p.CancelledIntent, "intent "+p.PaymentIntent+" cancelled")
 }
 
-// refundMade reports whether a refund has ended.
+// refundMade reports whether Stripe has accepted or refused a refund. One that is pending is followed by webhooks and by the
+// reconciler.
 func (p Payment) refundMade(refundID string) worker.Done {
 	known := p.Refunds[refundID]
 	if known.Failed {
 		return p.madeIf(true, "refund failed: "+known.Reason)
+	}
+	if known.Pending {
+		return p.madeIf(true, "refund "+known.StripeRefund+" accepted")
 	}
 	return p.madeIf(known.Succeeded, "refund "+known.StripeRefund+" made")
 }
@@ -89,11 +93,10 @@ func (s *Service) reportChecked(ctx context.Context, w events.WebhookReceived) (
 	case w.Livemode != s.livemode, found && in.Status != IntentSucceeded:
 		return worker.Done{What: "nothing to ask Stripe"}, nil
 	case !found:
-		_, about, err := intentIDFrom(w)
-		if err == nil && !about {
+		if !needsIntent(w) || targetOf(w).intent == "" {
 			return worker.Done{What: "nothing to ask Stripe"}, nil
 		}
-		return worker.Done{}, nil // after an error, the act makes the event a dead letter
+		return worker.Done{}, nil
 	}
 	p, _, err := Payments.Read(ctx, s.log, in.PaymentID)
 	if errors.Is(err, eventlog.ErrNotFound) || errors.Is(err, events.ErrBadID) {

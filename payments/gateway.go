@@ -78,7 +78,8 @@ type RawEvent struct {
 // Gateway is the part of Stripe's API that payments uses. Every call ends within the HTTP timeout and returns [ErrDeclined],
 // [ErrPermanent], [ErrRequest], [ErrRetry], or the error of the context.
 type Gateway interface {
-	// CreateIntent creates the PaymentIntent of a payment, with manual capture. Repeating it within 24 hours returns the same.
+	// CreateIntent creates the PaymentIntent of a payment, captured as Payment.Capture says. Repeating it within 24 hours returns
+	// the same.
 	CreateIntent(ctx context.Context, p Payment) (Intent, error)
 	// RetrieveIntent returns the intent as it is now.
 	RetrieveIntent(ctx context.Context, id string) (Intent, error)

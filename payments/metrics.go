@@ -23,16 +23,26 @@ type metrics struct {
 const (
 	webhookStored   = "stored"
 	webhookRepeated = "repeated" // it was stored before
-	webhookForeign  = "foreign"  // of another account or mode: answered 200 and ignored
+	webhookForeign  = "foreign"  // of another account or mode, or about no payment of the shop: answered 200 and passed over
+	webhookVersion  = "version"  // in another version of Stripe's API: answered 400
 	webhookRefused  = "refused"  // without a valid signature: answered 400
+	// webhookUnreadable is an entry of Stripe's list of events that the reconciler passed over
+	webhookUnreadable = "unreadable"
 )
 
-// passedWebhooks counts the webhooks that are not stored. Anyone can post one, so the log gets a line a minute at most.
+// webhookResults are all results of a webhook.
+var webhookResults = []string{webhookStored, webhookRepeated, webhookForeign, webhookVersion, webhookRefused, webhookUnreadable}
+
+// passedWebhooks counts the webhooks that are not stored. Anyone can post one, so the log gets a line a minute of each result at most.
 type passedWebhooks struct {
 	counts *prometheus.CounterVec
 	logger *slog.Logger
 
-	mu     sync.Mutex
+	mu      sync.Mutex
+	results map[string]passedResult
+}
+
+type passedResult struct {
 	since  int // not logged yet
 	logged time.Time
 }
@@ -41,11 +51,13 @@ func (p *passedWebhooks) add(result string, err error) {
 	p.counts.WithLabelValues(result).Inc()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.since++
-	if now := time.Now(); now.Sub(p.logged) >= time.Minute {
-		p.logger.Warn("webhooks not believed", "since_last_line", p.since, "last_result", result, "last_error", err)
-		p.since, p.logged = 0, now
+	passed := p.results[result]
+	passed.since++
+	if now := time.Now(); now.Sub(passed.logged) >= time.Minute {
+		p.logger.Warn("webhooks not believed", "result", result, "since_last_line", passed.since, "last_error", err)
+		passed = passedResult{logged: now}
 	}
+	p.results[result] = passed
 }
 
 // The kinds of refusals.
@@ -79,10 +91,10 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 			Help: "Attempts that a bank declined and payments that Stripe refused to create, which this process has read from the log since its start."},
 			[]string{"kind", "reason"}),
 		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tillstream_webhooks_total",
-			Help: "Events of Stripe by what this process did with them: stored, repeated because it was stored before, foreign because it is of another account or mode, or refused because it has no valid signature."},
+			Help: "Events of Stripe by what this process did with them: stored; repeated, because it was stored before; foreign, because it is of another account or mode or about no payment of the shop; version, because it is in another API version; refused, because it has no valid signature; unreadable, because the reconciler could not read it."},
 			[]string{"result"}),
 	}
-	for _, result := range []string{webhookStored, webhookRepeated, webhookForeign, webhookRefused} {
+	for _, result := range webhookResults {
 		m.webhooks.WithLabelValues(result)
 	}
 	for _, kind := range []string{kindDeclined, kindFailed} {

@@ -1,6 +1,7 @@
 package payments
 
 import (
+	"cmp"
 	"maps"
 	"time"
 
@@ -49,7 +50,7 @@ func (p Payment) applyRefund(e events.Event) (Payment, error) {
 	switch fact := e.Payload.(type) {
 	case events.PaymentRefundRequested:
 		refund := refunds[fact.RefundID]
-		refund.Amount, refund.Reason = fact.Amount, fact.Reason
+		refund.Amount, refund.Reason, refund.Replaces = fact.Amount, fact.Reason, fact.Replaces
 		refunds[fact.RefundID] = refund
 	case events.PaymentRefundPending:
 		refund := refunds[fact.RefundID]
@@ -62,9 +63,8 @@ func (p Payment) applyRefund(e events.Event) (Payment, error) {
 	case events.PaymentRefundFailed:
 		refund := refunds[fact.RefundID]
 		refund.Amount, refund.Pending, refund.Succeeded, refund.Failed, refund.Reason = fact.Amount, false, false, true, fact.Reason
-		if fact.StripeRefund != "" {
-			refund.StripeRefund = fact.StripeRefund
-		}
+		refund.StripeRefund = cmp.Or(fact.StripeRefund, refund.StripeRefund)
+		refund.Replaces = cmp.Or(fact.Replaces, refund.Replaces)
 		refunds[fact.RefundID] = refund
 	}
 	p.Refunds, p.UpdatedAt = refunds, e.Time

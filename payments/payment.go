@@ -90,6 +90,7 @@ type Refund struct {
 	Succeeded    bool         `json:"succeeded,omitempty"`
 	Failed       bool         `json:"failed,omitempty"`
 	Reason       string       `json:"reason,omitempty"`
+	Replaces     string       `json:"replaces,omitempty"` // the failed refund that it makes good
 }
 
 // Exists reports whether the payment was requested.

@@ -23,6 +23,8 @@ type document struct {
 	Refunded events.Money `json:"refunded"`
 	// FailedRefunds is the number of refunds that failed: staff must repay this money in another way.
 	FailedRefunds int `json:"failed_refunds"`
+	// Unsettled: Stripe is expected to report a change of the intent or of a refund.
+	Unsettled bool `json:"unsettled"`
 }
 
 // Projections returns the projections of this domain, for the process that runs them.
@@ -33,7 +35,7 @@ func (s *Service) Projections() []project.Projection { return Projections(s.logg
 func Projections(logger *slog.Logger) []project.Projection {
 	return []project.Projection{{Name: "payments.projection", Collections: []project.Collection{
 		project.NewCollection(collection, Payments, documents(logger),
-			project.Index{Keys: []string{"doc.status", "doc.updated_at"}}),
+			project.Index{Keys: []string{"doc.unsettled", "doc.updated_at"}}),
 	}}}
 }
 
@@ -49,7 +51,7 @@ func documents(logger *slog.Logger) func(string, Payment) any {
 // derive returns a payment with the fields that follow from its state.
 func derive(p Payment) document {
 	refunded, _ := p.Refunded() // the projection logs an error
-	return document{Payment: p, Status: p.Status(), Refunded: refunded, FailedRefunds: failedRefunds(p)}
+	return document{Payment: p, Status: p.Status(), Refunded: refunded, FailedRefunds: failedRefunds(p), Unsettled: p.unsettled()}
 }
 
 func failedRefunds(p Payment) (n int) {
@@ -61,25 +63,37 @@ func failedRefunds(p Payment) (n int) {
 	return n
 }
 
-// openPayments returns the ids of open payments that have not changed since quietSince: the first ones after an id, in ascending
-// order. It reads the projection, which may lag; decisions about the payments are made on the log.
-func (s *Service) openPayments(ctx context.Context, after string, quietSince time.Time, limit int64) ([]string, error) {
-	waiting := bson.A{StatusIntentCreated, StatusRequiresAction, StatusProcessing, StatusAuthorized}
+// unsettled reports whether Stripe is expected to report a change: the intent has not ended, or a refund is pending.
+func (p Payment) unsettled() bool { return p.Payable() || p.refundPending() }
+
+// refundPending reports whether Stripe has accepted a refund that the bank has not paid yet. With some methods this takes weeks.
+func (p Payment) refundPending() bool {
+	for _, refund := range p.Refunds {
+		if refund.Pending {
+			return true
+		}
+	}
+	return false
+}
+
+// unsettledPayments returns the ids of unsettled payments that have not changed since quietSince: the first ones after an id, in
+// ascending order. It reads the projection, which may lag; decisions about the payments are made on the log.
+func (s *Service) unsettledPayments(ctx context.Context, after string, quietSince time.Time, limit int64) ([]string, error) {
 	filter := bson.D{
-		{Key: "doc.status", Value: bson.D{{Key: "$in", Value: waiting}}},
+		{Key: "doc.unsettled", Value: true},
 		{Key: "doc.updated_at", Value: bson.D{{Key: "$lt", Value: quietSince}}},
 		{Key: "_id", Value: bson.D{{Key: "$gt", Value: after}}},
 	}
 	found, err := s.config.DB.Collection(collection).Find(ctx, filter, options.Find().
 		SetProjection(bson.D{{Key: "_id", Value: 1}}).SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(limit))
 	if err != nil {
-		return nil, fmt.Errorf("find open payments: %w", err)
+		return nil, fmt.Errorf("find unsettled payments: %w", err)
 	}
 	var rows []struct {
 		ID string `bson:"_id"`
 	}
 	if err := found.All(ctx, &rows); err != nil {
-		return nil, fmt.Errorf("find open payments: %w", err)
+		return nil, fmt.Errorf("find unsettled payments: %w", err)
 	}
 	ids := make([]string, len(rows))
 	for i, row := range rows {

@@ -99,7 +99,7 @@ func TestAnyOrderOfStripesEventsEndsTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		reports := drawReports(t)
 		shuffled := append(rapid.Permutation(reports).Draw(t, "order of arrival"), rapid.SliceOfN(rapid.SampledFrom(reports), 0, 5).Draw(t, "again")...)
-		start := decideAndApply(t, Payment{}, func(p Payment) ([]events.Payload, error) { return Request(p, awaiting) })
+		start := decideAndApply(t, Payment{}, func(p Payment) ([]events.Payload, error) { return Request(p, awaiting, Terms{}) })
 		if rapid.Bool().Draw(t, "cancelled at the start") {
 			start = decideAndApply(t, start, func(p Payment) ([]events.Payload, error) {
 				return append([]events.Payload{factIntent}, factForce), nil
@@ -119,7 +119,7 @@ func TestAnyOrderOfStripesEventsEndsTheSame(t *testing.T) {
 func TestCapturesAndRefundsAddUpInAnyOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		p := decideAndApply(t, Payment{}, func(p Payment) ([]events.Payload, error) { return Request(p, awaiting) })
+		p := decideAndApply(t, Payment{}, func(p Payment) ([]events.Payload, error) { return Request(p, awaiting, Terms{}) })
 		refunds := 0
 		t.Repeat(map[string]func(*rapid.T){
 			"cancelled": func(t *rapid.T) {

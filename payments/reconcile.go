@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -55,13 +54,14 @@ func newCursor() *cursor {
 	return &cursor{stored: stored}
 }
 
-// reconcile finds what webhooks missed: first in Stripe's list of events, then by retrieving intents that have not changed for
-// a while. Runs never overlap.
+// reconcile finds what webhooks missed: first in Stripe's list of events, then by retrieving the intents and refunds of payments that
+// have not changed for a while. Runs never overlap.
 func (s *Service) reconcile(ctx context.Context) error {
 	return errors.Join(s.reconcileEvents(ctx), s.reconcileOpen(ctx), s.reconcileDisputes(ctx), s.reconcileBalance(ctx))
 }
 
-// reconcileEvents stores every listed event that adds a fact, in the same way as a webhook. The next walk begins at the newest
+// reconcileEvents stores every listed event that adds a fact, in the same way as a webhook. An entry that cannot be read does not end the
+// walk; an error of the log, or of Stripe that may pass, does. The next walk begins at the newest
 // event of this one, not at the time of the local clock: if the clock is fast, the walks would skip the events in between.
 func (s *Service) reconcileEvents(ctx context.Context) error {
 	since, err := s.nextSince(ctx)
@@ -73,10 +73,14 @@ func (s *Service) reconcileEvents(ctx context.Context) error {
 		return nil // the local clock is slow
 	}
 	missed, next := 0, since
-	err = s.gateway.ListEvents(ctx, since, until, slices.Concat(intentTypes, chargeTypes, disputeTypes), func(raw RawEvent) error {
+	err = s.gateway.ListEvents(ctx, since, until, WebhookEventTypes(), func(raw RawEvent) error {
 		stored, err := s.storeMissed(ctx, raw)
 		if stored {
 			missed++
+		}
+		if err != nil && !temporary(err) {
+			s.passOver(raw, err)
+			err = nil
 		}
 		if begin := raw.Created.Add(-reconcileOverlap); begin.After(next) {
 			next = begin
@@ -142,6 +146,19 @@ func (s *Service) saveProgress(ctx context.Context, checkpoint string, to time.T
 	return nil
 }
 
+// temporary reports whether an error says nothing about the event or payment at hand: the log or Stripe is not available.
+func temporary(err error) bool { return errors.Is(err, ErrRetry) || worker.IsInfrastructure(err) }
+
+// passOver counts and logs an entry of Stripe's list that cannot be read or checked, once. What it reports may still be found when the
+// intent of an open payment is retrieved.
+func (s *Service) passOver(raw RawEvent, cause error) {
+	s.metrics.webhooks.WithLabelValues(webhookUnreadable).Inc()
+	s.logger.Error("listed event passed over", "event", raw.ID, "error", cause)
+	if raw.ID != "" {
+		s.cursor.stored.Add(raw.ID, struct{}{})
+	}
+}
+
 // storeMissed stores a listed event, unless the event is in the log or adds no fact. It reports whether it stored the event.
 func (s *Service) storeMissed(ctx context.Context, raw RawEvent) (bool, error) {
 	if s.cursor.stored.Contains(raw.ID) {
@@ -165,56 +182,52 @@ func (s *Service) storeMissed(ctx context.Context, raw RawEvent) (bool, error) {
 	return true, nil
 }
 
-// addsFacts reports whether an event would add a fact. An intent of an unknown payment belongs to another program that uses
-// the Stripe account. addsFacts also returns true for an event that cannot be read or whose object Stripe does not
-// return. Such an event is stored and becomes a dead letter, so it does not stop the walk.
+// addsFacts reports whether an event would add a fact to a payment of the shop. It also returns true for an event that names a payment of
+// the shop and contradicts it, or whose intent cannot be read or is not returned by Stripe. Such an event is stored and becomes a dead
+// letter. An event that names no payment of the shop is passed over.
 func (s *Service) addsFacts(ctx context.Context, w events.WebhookReceived) (bool, error) {
-	if isDispute(w) {
+	about := targetOf(w)
+	named, err := about.find(s.readAny(ctx))
+	switch {
+	case errors.Is(err, eventlog.ErrUnreadable):
+		return true, nil
+	case err != nil:
+		return false, err
+	case !named.Exists() && about.foreign():
+		return false, nil
+	case isDispute(w):
 		return s.addsDisputeFact(ctx, w)
-	}
-	if slices.Contains(chargeTypes, w.StripeType) {
-		return s.addsRefundFacts(ctx, w)
+	case needsIntent(w):
+		return s.addsRefundFacts(ctx, about, named)
 	}
 	in, found, err := intentFrom(w)
-	switch {
-	case errors.Is(err, ErrUnmatched):
-		return false, nil
-	case err != nil:
-		return true, nil //nolint:nilerr // the dead letter has the error
-	case !found:
-		return false, nil
+	if err != nil || !found {
+		return err != nil, nil
 	}
-	return s.wouldAppend(ctx, in.PaymentID, s.intentRule(in))
+	return s.wouldAppend(ctx, named.ID, s.intentRule(in))
 }
 
 // addsRefundFacts is addsFacts for an event about a charge, whose payment and refunds are retrieved from Stripe. It also returns
 // true if the intent adds a fact. The list has the newest events first, so a refund may come before its capture and add no fact
-// yet; the next walk would begin after the refund and miss it.
-func (s *Service) addsRefundFacts(ctx context.Context, w events.WebhookReceived) (bool, error) {
-	id, found, err := intentIDFrom(w)
-	if err != nil {
-		return true, nil //nolint:nilerr // see addsFacts
-	}
-	if !found {
-		return false, nil
-	}
-	in, err := s.gateway.RetrieveIntent(ctx, id)
-	if errors.Is(err, ErrPermanent) {
-		return true, nil // see addsFacts
-	}
-	if err != nil || in.PaymentID == "" {
+// yet; the next walk would begin after the refund and miss it. named is the payment that the event names, if it names one.
+func (s *Service) addsRefundFacts(ctx context.Context, about target, named Payment) (bool, error) {
+	in, p, err := s.retrieveOurs(ctx, about.intent)
+	switch {
+	case errors.Is(err, ErrPermanent):
+		return named.Exists(), nil
+	case err != nil || !p.Exists():
 		return false, err
 	}
-	adds, err := s.wouldAppend(ctx, in.PaymentID, s.intentRule(in))
+	adds, err := s.wouldAppend(ctx, p.ID, s.intentRule(in))
 	if adds || err != nil {
 		return adds, err
 	}
-	refunds, err := s.gateway.ListRefunds(ctx, id)
+	refunds, err := s.gateway.ListRefunds(ctx, about.intent)
 	if err != nil {
 		return false, err
 	}
 	for _, r := range refunds {
-		adds, err := s.wouldAppend(ctx, in.PaymentID, func(p Payment) ([]events.Payload, error) { return RecordRefund(p, r) })
+		adds, err := s.wouldAppend(ctx, p.ID, func(p Payment) ([]events.Payload, error) { return RecordRefund(p, r) })
 		if adds || err != nil {
 			return adds, err
 		}
@@ -243,11 +256,11 @@ func (s *Service) wouldAppend(ctx context.Context, id string, rule func(Payment)
 	return refused != nil || len(facts) > 0, nil //nolint:nilerr // a refusal becomes a dead letter
 }
 
-// reconcileOpen retrieves the intents of open payments that have not changed for a while, a batch per run.
+// reconcileOpen retrieves the intents and pending refunds of unsettled payments that have not changed for a while, a batch per run.
 func (s *Service) reconcileOpen(ctx context.Context) error {
 	var open []string
 	err := s.pace.Ask(func() (err error) {
-		if open, err = s.openPayments(ctx, s.cursor.open, s.log.Now().Add(-quietPeriod), openBatch); err != nil {
+		if open, err = s.unsettledPayments(ctx, s.cursor.open, s.log.Now().Add(-quietPeriod), openBatch); err != nil {
 			return err
 		}
 		s.cursor.open = ""
@@ -267,11 +280,11 @@ func (s *Service) reconcileOpen(ctx context.Context) error {
 	return group.Wait()
 }
 
-// reconcilePayment records the current state of one payment's intent. It returns an error only if Stripe or the log is
+// reconcilePayment records the current state of one payment's intent and of its refunds. It returns an error only if Stripe or the log is
 // unavailable, which ends the run. Other errors concern this payment alone and are logged.
 func (s *Service) reconcilePayment(ctx context.Context, id string) error {
 	err := s.retrieveAndRecord(ctx, id)
-	if errors.Is(err, ErrRetry) || worker.IsInfrastructure(err) {
+	if temporary(err) {
 		return err
 	}
 	if err != nil {
@@ -282,16 +295,28 @@ func (s *Service) reconcilePayment(ctx context.Context, id string) error {
 
 func (s *Service) retrieveAndRecord(ctx context.Context, id string) error {
 	p, err := s.newest(ctx, id, 0)
-	if err != nil || !p.Payable() {
+	if err != nil || !p.unsettled() {
 		return err
 	}
 	in, err := s.gateway.RetrieveIntent(ctx, p.PaymentIntent)
 	if err != nil {
 		return err
 	}
+	if err := s.recordRetrieved(ctx, p, s.intentRule(in)); err != nil || !p.refundPending() {
+		return err
+	}
+	refunds, err := s.gateway.ListRefunds(ctx, p.PaymentIntent)
+	if err != nil {
+		return err
+	}
+	return s.recordRetrieved(ctx, p, func(p Payment) ([]events.Payload, error) { return RecordRefunds(p, refunds) })
+}
+
+// recordRetrieved appends the facts that a rule decides about what Stripe has returned.
+func (s *Service) recordRetrieved(ctx context.Context, p Payment, rule func(Payment) ([]events.Payload, error)) error {
 	return s.log.DoCascade(ctx, func(tx *eventlog.Tx) error {
 		tx.WithActor(events.ActorStripe)
 		tx.WithCorrelation(p.OrderID)
-		return decide(tx, id, s.intentRule(in))
+		return decide(tx, p.ID, rule)
 	})
 }

@@ -1,17 +1,15 @@
 package payments
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"tillstream/events"
-	"tillstream/payments/sandbox"
+	eventlog "tillstream/events/log"
 )
 
 // Row 44 of the fault matrix: no webhook arrives, and the reconciler stores every event once.
@@ -103,7 +101,7 @@ func TestQuietPaymentsAreRetrieved(t *testing.T) {
 	untouched, _ := f.placeOrder(300)
 	f.pay(p, "pm_card_visa")
 	f.waitUntil("the projection has both", func() bool {
-		open, err := f.service.openPayments(t.Context(), "", time.Now().Add(time.Hour), 10)
+		open, err := f.service.unsettledPayments(t.Context(), "", time.Now().Add(time.Hour), 10)
 		return err == nil && len(open) == 2
 	})
 	if err := f.service.reconcileOpen(t.Context()); err != nil {
@@ -123,7 +121,7 @@ func TestQuietPaymentsAreRetrieved(t *testing.T) {
 	both := []string{events.FirstPaymentID(orderID), events.FirstPaymentID(untouched)}
 	slices.Sort(both)
 	for after, want := range map[string][]string{"": both, both[0]: both[1:], both[1]: {}} {
-		open, err := f.service.openPayments(t.Context(), after, time.Now().Add(time.Hour), 10)
+		open, err := f.service.unsettledPayments(t.Context(), after, time.Now().Add(time.Hour), 10)
 		if err != nil || !slices.Equal(open, want) {
 			t.Errorf("open payments after %q: got %v, %v; want %v", after, open, err, want)
 		}
@@ -216,33 +214,6 @@ func TestFastClockSkipsNoEvents(t *testing.T) {
 	f.waitForStatus(second, StatusAuthorized)
 }
 
-// An event whose intent Stripe does not return becomes a dead letter, and the walk continues.
-func TestUnreadableEventDoesNotStopTheReconciler(t *testing.T) {
-	t.Parallel()
-	var hidden atomic.Value
-	hidden.Store("")
-	f := newFixture(t, fixtureOptions{noWebhooks: true, intercept: func(_ context.Context, r sandbox.Request, work func() sandbox.Answer) sandbox.Answer {
-		if id, _ := hidden.Load().(string); id != "" && strings.HasSuffix(r.Path, id) {
-			return stripeFailure(http.StatusNotFound, "resource_missing")
-		}
-		return work()
-	}})
-	orderID, p := f.placeOrder(1250)
-	f.pay(p, "pm_card_visa")
-	foreign := f.callStripe("payment_intents", url.Values{"amount": {"999"}, "currency": {"gbp"}, "payment_method_types[]": {"card"},
-		"confirm": {"true"}, "payment_method": {"pm_card_visa"}})
-	id, _ := foreign["id"].(string)
-	f.callStripe("refunds", url.Values{"payment_intent": {id}})
-	hidden.Store(id)
-	unreadable := events.WebhookReceived{StripeEvent: "evt_1", StripeType: intentTypes[0], Body: []byte(`{"data":{"object":{"amount":"much"}}}`)}
-	if adds, err := f.service.addsFacts(t.Context(), unreadable); !adds || err != nil {
-		t.Errorf("addsFacts of an unreadable event: got %t, %v; want true", adds, err)
-	}
-	f.reconcileAfter(time.Minute)
-	f.waitForStatus(orderID, StatusAuthorized)
-	f.waitUntil("the event is a dead letter", func() bool { return len(f.deadLetters()) > 0 })
-}
-
 // An event of an unreadable payment becomes a dead letter, and the walk continues.
 func TestUnreadablePaymentDoesNotStopTheReconciler(t *testing.T) {
 	t.Parallel()
@@ -272,4 +243,39 @@ func TestUnreadablePaymentDoesNotStopTheReconciler(t *testing.T) {
 	}
 	f.reconcileAfter(time.Minute)
 	f.waitForStatus(readable, StatusAuthorized)
+}
+
+// A refund stays pending for days, and the event about its end is missed. The reconciler asks for it until it has ended.
+func TestPendingRefundsAreRetrieved(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, fixtureOptions{noWebhooks: true, database: true})
+	orderID, p := f.placeOrder(1250)
+	f.pay(p, "pm_card_visa")
+	f.callStripe("payment_intents/"+p.PaymentIntent+"/capture", url.Values{})
+	id := events.FirstPaymentID(orderID)
+	if err := f.service.reconcilePayment(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	f.waitForStatus(orderID, StatusCaptured)
+	refund := f.callStripe("refunds", url.Values{"payment_intent": {p.PaymentIntent}, "amount": {"250"}})
+	stripeID, _ := refund["id"].(string)
+	if err := f.log.Do(t.Context(), func(tx *eventlog.Tx) error {
+		return Payments.Append(tx, id, events.PaymentRefundPending{OrderID: orderID, PaymentID: id, RefundID: stripeID, StripeRefund: stripeID,
+			Amount: events.Money{Amount: 250, Currency: "GBP"}})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	f.waitUntil("the projection has the refund", func() bool {
+		open, err := f.service.unsettledPayments(t.Context(), "", time.Now().Add(time.Hour), 10)
+		return err == nil && slices.Equal(open, []string{id})
+	})
+	f.clockOffset.Store(int64(2 * time.Minute))
+	if err := f.service.reconcileOpen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.waitForStatus(orderID, StatusPartlyRefunded)
+	f.waitUntil("nothing is unsettled", func() bool {
+		open, err := f.service.unsettledPayments(t.Context(), "", time.Now().Add(time.Hour), 10)
+		return err == nil && len(open) == 0
+	})
 }

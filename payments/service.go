@@ -30,6 +30,7 @@ type Access interface {
 // Config is the configuration of a [Service].
 type Config struct {
 	Access         Access                // required
+	Capture        string                // one of the Capture constants of package events, for new payments; default [events.CaptureAtConfirmation]
 	CardAttempts   int                   // declined attempts after which a payment is cancelled; default 10
 	Concurrency    int                   // requests to Stripe at a time; default 32
 	DB             *mongo.Database       // of the projection; required
@@ -64,6 +65,9 @@ func (c Config) withDefaults() Config {
 	if c.CardAttempts == 0 {
 		c.CardAttempts = 10
 	}
+	if c.Capture == "" {
+		c.Capture = events.CaptureAtConfirmation
+	}
 	if c.ReconcileEvery == 0 {
 		c.ReconcileEvery = time.Minute
 	}
@@ -83,6 +87,9 @@ func (c Config) validate() error {
 		return errors.New("payments: Config.StripeRate must not be negative")
 	case c.ReconcileEvery < 0 || c.Concurrency < 0 || c.CardAttempts < 0:
 		return errors.New("payments: Config.ReconcileEvery, Config.Concurrency and Config.CardAttempts must not be negative")
+	}
+	if err := c.terms().validate(); err != nil {
+		return err
 	}
 	return c.CheckStripe()
 }
@@ -137,7 +144,7 @@ func New(config Config) (*Service, error) {
 	counts := newMetrics(config.Registerer)
 	s := &Service{config: config, log: config.Log, logger: config.Logger, gateway: config.Gateway, livemode: live,
 		hub: newHub(), index: newIndex(config.Logger), metrics: counts, secrets: secrets, parsed: parsed, refused: refused, cursor: newCursor(),
-		passed: passedWebhooks{counts: counts.webhooks, logger: config.Logger}, waits: waits}
+		passed: passedWebhooks{counts: counts.webhooks, logger: config.Logger, results: map[string]passedResult{}}, waits: waits}
 	s.measureDisputes(config.Registerer)
 	if s.gateway == nil {
 		s.gateway = newStripeGateway(stripeOptions{key: config.SecretKey, base: config.StripeAPIBase, rate: config.StripeRate, now: config.Log.Now, logger: config.Logger})

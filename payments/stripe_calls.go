@@ -33,13 +33,13 @@ const stripePage = 100
 // CreateIntent implements [Gateway].
 func (g *stripeGateway) CreateIntent(ctx context.Context, p Payment) (Intent, error) {
 	params := &stripe.PaymentIntentParams{
-		Params:        idempotent(ctx, p.ID+"/create/v1"),
-		Amount:        stripe.Int64(p.Amount.Amount),
-		Currency:      stripe.String(strings.ToLower(p.Amount.Currency)),
-		CaptureMethod: stripe.String(string(stripe.PaymentIntentCaptureMethodManual)),
-		Description:   stripe.String("Order " + p.Number),
-		Metadata:      map[string]string{metadataOrder: p.OrderID, metadataNumber: p.Number, metadataPayment: p.ID},
+		Params:      idempotent(ctx, p.ID+"/create/v1"),
+		Amount:      stripe.Int64(p.Amount.Amount),
+		Currency:    stripe.String(strings.ToLower(p.Amount.Currency)),
+		Description: stripe.String("Order " + p.Number),
+		Metadata:    map[string]string{metadataOrder: p.OrderID, metadataNumber: p.Number, metadataPayment: p.ID},
 	}
+	setCapture(params, p.Capture)
 	if p.Shopper != "" {
 		params.Metadata[metadataShopper] = p.Shopper
 	}

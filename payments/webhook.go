@@ -29,6 +29,8 @@ var webhooks = eventlog.Journal{Subject: events.SubjectWebhooks}
 var (
 	// ErrBadWebhook is returned for a request that is not an event with a valid and recent signature by Stripe.
 	ErrBadWebhook = errors.New("bad webhook")
+	// ErrAPIVersion is returned for an event of Stripe in another version of its API than [StripeAPIVersion].
+	ErrAPIVersion = errors.New("event in another API version")
 	// ErrForeign is returned for an event of another Stripe account or of the other mode. It says nothing about the shop's payments.
 	ErrForeign = errors.New("event of another account or mode")
 
@@ -53,14 +55,19 @@ func (s *Service) registerWebhook(api huma.API) {
 	}, s.receiveWebhook)
 }
 
-// receiveWebhook stores an event and its decisions before it answers 200, after which Stripe does not send the event again. A
-// foreign event is answered 200 and not stored: Stripe would repeat it for days, and disable the endpoint.
+// receiveWebhook stores an event and its decisions before it answers 200, after which Stripe does not send the event again. An event
+// of another account or mode is answered 200 and not stored: Stripe would repeat it for days, and disable the endpoint. One in another
+// version of Stripe's API is answered 400, so that Stripe's dashboard shows the answer and sends the event again. Until the endpoint
+// has the right version, the reconciler finds what the event reports.
 func (s *Service) receiveWebhook(ctx context.Context, in *webhookInput) (*struct{}, error) {
 	received, err := verifyWebhook(in.RawBody, in.Signature, s.config.WebhookSecret, s.livemode, s.log.Now())
 	switch {
 	case errors.Is(err, ErrForeign):
 		s.passed.add(webhookForeign, err)
 		return nil, nil
+	case errors.Is(err, ErrAPIVersion):
+		s.passed.add(webhookVersion, err)
+		return nil, huma.Error400BadRequest(fmt.Sprintf("%v. Create a webhook endpoint with API version %s; payments check says how.", err, StripeAPIVersion))
 	case err != nil:
 		s.passed.add(webhookRefused, err)
 		return nil, huma.Error400BadRequest("The request is not an event with a valid and recent signature of Stripe.")
@@ -81,81 +88,100 @@ func (s *Service) Receive(ctx context.Context, received events.WebhookReceived) 
 }
 
 func (s *Service) store(ctx context.Context, received events.WebhookReceived) error {
-	stored := false
-	err := s.log.DoCascade(ctx, func(tx *eventlog.Tx) error {
+	var result string
+	err := s.log.DoCascade(ctx, func(tx *eventlog.Tx) (err error) {
 		tx.WithActor(events.ActorStripe)
-		before := tx.Len()
-		err := s.appendReceived(tx, received)
-		stored = tx.Len() > before
+		result, err = s.appendReceived(tx, received)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("store Stripe event %s: %w", received.StripeEvent, err)
 	}
 	s.cursor.stored.Add(received.StripeEvent, struct{}{})
-	if !stored {
-		s.metrics.webhooks.WithLabelValues(webhookRepeated).Inc()
-		return nil
-	}
-	s.metrics.webhooks.WithLabelValues(webhookStored).Inc()
+	s.metrics.webhooks.WithLabelValues(result).Inc()
 	return nil
 }
 
-// appendReceived appends an event of Stripe, unless it is stored already. An event with the intent of a known payment is appended
-// to that payment, with the facts of RecordReport. This append has an expected sequence, so a commit whose answer was lost is
-// recognized. Every other event is appended to payments.webhooks. An event that RecordReport refuses is appended alone; its route
+// appendReceived appends an event of Stripe, unless it is stored already, and returns the result to count. An event that names a payment
+// of the shop is appended to that payment, with the facts of RecordReport. This append has an expected sequence, so a commit whose
+// answer was lost is recognized. Every other event is appended to payments.webhooks: an event that names no payment of the shop in
+// outline, and one whose payment cannot be told or read as it is. An event that RecordReport refuses is appended alone; its route
 // refuses it again, and it becomes a dead letter. Stripe is answered 200 even then, because sending the event again would not help.
-func (s *Service) appendReceived(tx *eventlog.Tx, received events.WebhookReceived) error {
-	in, found, err := s.intentFrom(received)
-	if err != nil || !found || events.CheckID(in.PaymentID) != nil {
-		return s.appendUnmatched(tx, received) // its route makes an unreadable event a dead letter
-	}
-	p, err := Payments.Load(tx, in.PaymentID)
-	if errors.Is(err, eventlog.ErrUnreadable) || err == nil && !p.Exists() {
+func (s *Service) appendReceived(tx *eventlog.Tx, received events.WebhookReceived) (result string, err error) {
+	about := targetOf(received)
+	p, err := about.find(func(id string) (Payment, error) { return Payments.Load(tx, id) })
+	switch {
+	case errors.Is(err, eventlog.ErrUnreadable):
+		return s.appendUnmatched(tx, received)
+	case err != nil:
+		return "", err
+	case !p.Exists():
+		return s.appendOutline(tx, received)
+	case p.ID != about.payment:
 		return s.appendUnmatched(tx, received)
 	}
-	if err != nil {
-		return err
-	}
 	if _, stored := p.Webhooks[received.StripeEvent]; stored {
-		return nil
+		return webhookRepeated, nil
 	}
 	tx.WithCorrelation(p.OrderID)
-	if err := Payments.Append(tx, in.PaymentID, received); err != nil {
-		return err
+	if err := Payments.Append(tx, p.ID, received); err != nil {
+		return "", err
+	}
+	in, found, err := s.intentFrom(received)
+	if err != nil || !found {
+		return webhookStored, nil //nolint:nilerr // its route makes an unreadable event a dead letter
 	}
 	facts, err := s.reportRule(in)(p)
 	if err != nil {
-		return nil //nolint:nilerr // the route refuses the event again
+		return webhookStored, nil //nolint:nilerr // the route refuses the event again
 	}
 	tx.CausedBy(tx.Fact(tx.Len() - 1))
 	tx.WithActor(events.ActorStripe)
-	return appendFacts(tx, in.PaymentID, facts, nil)
+	return webhookStored, appendFacts(tx, p.ID, facts, nil)
 }
 
-// appendUnmatched appends an event that belongs to no payment of the shop, unless this process remembers that it is stored. The
-// memory holds the latest events and ends with the process; an event that is stored again adds no second fact.
-func (s *Service) appendUnmatched(tx *eventlog.Tx, received events.WebhookReceived) error {
-	if s.cursor.stored.Contains(received.StripeEvent) {
-		return nil
+// appendOutline appends the outline of an event that names no payment of the shop. It is foreign, unless Stripe must be asked whose it
+// is. Repeated events are not stored again, so another program's events cannot fill the log faster than they happen.
+func (s *Service) appendOutline(tx *eventlog.Tx, received events.WebhookReceived) (result string, err error) {
+	foreign := !onlyStripeKnows(received)
+	if received, err = outline(received); err != nil {
+		return "", err
 	}
-	return webhooks.Append(tx, received)
+	if result, err = s.appendUnmatched(tx, received); foreign && result == webhookStored {
+		result = webhookForeign
+	}
+	return result, err
 }
 
-// verifyWebhook checks signature, time and API version of a body before it reads the body. live is the mode of the shop. It
-// returns [ErrBadWebhook] or [ErrForeign].
+// appendUnmatched appends an event to payments.webhooks, unless this process remembers that it is stored. The memory holds the latest
+// events and ends with the process; an event that is stored again adds no second fact.
+func (s *Service) appendUnmatched(tx *eventlog.Tx, received events.WebhookReceived) (result string, err error) {
+	if s.cursor.stored.Contains(received.StripeEvent) {
+		return webhookRepeated, nil
+	}
+	return webhookStored, webhooks.Append(tx, received)
+}
+
+// verifyWebhook checks signature and time of a body before it reads the body, and then account, mode and API version. live is the mode
+// of the shop. It returns [ErrBadWebhook], [ErrForeign] or [ErrAPIVersion].
 func verifyWebhook(body []byte, signature, secret string, live bool, now time.Time) (events.WebhookReceived, error) {
 	if err := checkTimestamp(signature, now); err != nil {
 		return events.WebhookReceived{}, fmt.Errorf("%w: %w", ErrBadWebhook, err)
 	}
-	event, err := webhook.ConstructEventWithOptions(body, signature, secret, webhook.ConstructEventOptions{IgnoreTolerance: true})
+	if err := webhook.ValidatePayloadIgnoringTolerance(body, signature, secret); err != nil {
+		return events.WebhookReceived{}, fmt.Errorf("%w: %w", ErrBadWebhook, err)
+	}
+	event, err := readEvent(body)
 	if err != nil {
 		return events.WebhookReceived{}, fmt.Errorf("%w: %w", ErrBadWebhook, err)
 	}
 	if err := checkOrigin(event, live); err != nil {
 		return events.WebhookReceived{}, err
 	}
-	received, err := parseEvent(event, body, viaWebhook)
+	if !AcceptsAPIVersion(event.APIVersion) {
+		return events.WebhookReceived{}, fmt.Errorf("%w: event %.80q has API version %.40q, the shop needs %q", ErrAPIVersion, event.ID, event.APIVersion, StripeAPIVersion)
+	}
+	received, err := receivedEvent(event, body, viaWebhook)
 	if err != nil {
 		return events.WebhookReceived{}, fmt.Errorf("%w: %w", ErrBadWebhook, err)
 	}

@@ -23,27 +23,9 @@ const (
 	viaReconciler = "reconciler"
 )
 
-// intentTypes are the types of events whose object is an intent. The intent's metadata names the payment.
-var intentTypes = []string{
-	string(stripe.EventTypePaymentIntentAmountCapturableUpdated),
-	string(stripe.EventTypePaymentIntentSucceeded),
-	string(stripe.EventTypePaymentIntentPaymentFailed),
-	string(stripe.EventTypePaymentIntentCanceled),
-	string(stripe.EventTypePaymentIntentRequiresAction),
-	string(stripe.EventTypePaymentIntentProcessing),
-}
-
-// chargeTypes are the types of events whose object is a charge or a refund. It names the intent, but not the payment.
-var chargeTypes = []string{
-	string(stripe.EventTypeChargeRefunded),
-	string(stripe.EventTypeChargeRefundUpdated),
-	string(stripe.EventTypeRefundCreated),
-	string(stripe.EventTypeRefundUpdated),
-}
-
 // checkOrigin returns [ErrForeign] for an event of another account or of the other mode. An event of the shop's own account names no
 // account. One of an account that is connected to it names that account, and carries the same signature.
-func checkOrigin(event stripe.Event, live bool) error {
+func checkOrigin(event stripeEvent, live bool) error {
 	switch {
 	case event.Account != "":
 		return fmt.Errorf("%w: event %.80q of account %.80q", ErrForeign, event.ID, event.Account)
@@ -53,29 +35,37 @@ func checkOrigin(event stripe.Event, live bool) error {
 	return nil
 }
 
-// parseListed reads an entry of Stripe's event list. It has no signature, because it was requested with the API key. live is the
-// mode of the shop. It returns [ErrForeign].
+// parseListed reads an entry of Stripe's event list. It has no signature, because it was requested with the API key, and it may be in
+// any version of Stripe's API: that of the account when the event happened. live is the mode of the shop. It returns [ErrForeign].
 func parseListed(raw RawEvent, live bool) (events.WebhookReceived, error) {
-	var event stripe.Event
-	if err := json.Unmarshal(raw.Body, &event); err != nil {
+	event, err := readEvent(raw.Body)
+	if err != nil {
 		return events.WebhookReceived{}, fmt.Errorf("parse listed event %s: %w", raw.ID, err)
 	}
 	if err := checkOrigin(event, live); err != nil {
 		return events.WebhookReceived{}, err
 	}
-	return parseEvent(event, raw.Body, viaReconciler)
+	return receivedEvent(event, raw.Body, viaReconciler)
 }
 
-// parseEvent returns the fact that Stripe's event was received, with the body of the event but without client secrets.
-func parseEvent(event stripe.Event, body []byte, via string) (events.WebhookReceived, error) {
-	if event.ID == "" || event.Type == "" || event.Data == nil {
-		return events.WebhookReceived{}, errors.New("not an event: id, type or data is missing")
+// readEvent reads an event of Stripe in any version of its API.
+func readEvent(body []byte) (event stripeEvent, err error) {
+	if err := json.Unmarshal(body, &event); err != nil {
+		return stripeEvent{}, err
 	}
+	if event.ID == "" || event.Type == "" || event.Data.Object == nil {
+		return stripeEvent{}, errors.New("not an event: id, type or data.object is missing")
+	}
+	return event, nil
+}
+
+// receivedEvent returns the fact that Stripe's event was received, with the body of the event but without client secrets.
+func receivedEvent(event stripeEvent, body []byte, via string) (events.WebhookReceived, error) {
 	clean, err := redactSecrets(body)
 	if err != nil {
 		return events.WebhookReceived{}, fmt.Errorf("parse event %s: %w", event.ID, err)
 	}
-	return events.WebhookReceived{StripeEvent: event.ID, StripeType: string(event.Type), APIVersion: event.APIVersion,
+	return events.WebhookReceived{StripeEvent: event.ID, StripeType: event.Type, APIVersion: event.APIVersion,
 		Livemode: event.Livemode, Via: via, Body: clean}, nil
 }
 
@@ -121,16 +111,15 @@ func isMemberName(in *jsontext.Decoder) bool {
 
 // storedEvent is the part of a stored event that decisions need.
 type storedEvent struct {
-	Account string `json:"account"`
-	Data    struct {
-		Object json.RawMessage `json:"object"`
-	} `json:"data"`
+	Account string    `json:"account"`
+	Data    eventData `json:"data"`
 }
 
 // intentFrom returns the intent of an event; found is false for events about other objects and for foreign ones, which an earlier
-// release stored. It caches the intent, because an event is decided twice: when it is stored and when it is read from the log.
+// release stored. An intent in another version of Stripe's API is not read, because its fields may mean something else; Stripe is asked
+// for it. intentFrom caches the intent, because an event is decided twice: when it is stored and when it is read from the log.
 func (s *Service) intentFrom(w events.WebhookReceived) (in Intent, found bool, err error) {
-	if w.Livemode != s.livemode {
+	if w.Livemode != s.livemode || otherVersion(w) {
 		return Intent{}, false, nil
 	}
 	key := parsedKey{w.StripeEvent, maphash.Bytes(parsedSeed, w.Body)}
@@ -180,24 +169,19 @@ func intentFrom(w events.WebhookReceived) (in Intent, found bool, err error) {
 	return in, true, nil
 }
 
-// intentIDFrom returns the id of the intent that an event about a charge or refund names. found is false for other events, and
-// for charges without an intent, which the shop never makes.
-func intentIDFrom(w events.WebhookReceived) (id string, found bool, err error) {
-	if !slices.Contains(chargeTypes, w.StripeType) {
-		return "", false, nil
-	}
-	var event storedEvent
-	var object struct {
-		PaymentIntent string `json:"payment_intent"`
-	}
-	if err := json.Unmarshal(w.Body, &event); err != nil {
-		return "", false, fmt.Errorf("parse event %s: %w", w.StripeEvent, err)
-	}
-	if event.Account != "" {
-		return "", false, nil
-	}
-	if err := json.Unmarshal(event.Data.Object, &object); err != nil {
-		return "", false, fmt.Errorf("parse object of event %s (%s): %w", w.StripeEvent, w.StripeType, err)
-	}
-	return object.PaymentIntent, object.PaymentIntent != "", nil
+// otherVersion reports whether a stored event is in another version of Stripe's API. Only the reconciler stores such events.
+func otherVersion(w events.WebhookReceived) bool {
+	return w.APIVersion != "" && !AcceptsAPIVersion(w.APIVersion)
+}
+
+// needsIntent reports whether the intent of an event must be retrieved: the event has too little of it, or has it in another version
+// of Stripe's API.
+func needsIntent(w events.WebhookReceived) bool {
+	return slices.Contains(chargeTypes, w.StripeType) || slices.Contains(intentTypes, w.StripeType) && otherVersion(w)
+}
+
+// onlyStripeKnows reports whether only Stripe can tell whether an event is about a payment of the shop, for one that names none.
+func onlyStripeKnows(w events.WebhookReceived) bool {
+	about := targetOf(w)
+	return (needsIntent(w) || slices.Contains(disputeTypes, w.StripeType)) && !about.foreign()
 }

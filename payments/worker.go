@@ -32,7 +32,7 @@ func (s *Service) routes() []worker.Route {
 			if err != nil {
 				return err
 			}
-			facts, err := Request(p, o)
+			facts, err := Request(p, o, s.config.terms())
 			return appendFacts(tx, o.PaymentID, facts, err)
 		}),
 		worker.On(func(tx *eventlog.Tx, e events.Event, o events.OrderExpired) error {
@@ -44,14 +44,10 @@ func (s *Service) routes() []worker.Route {
 		worker.On(func(tx *eventlog.Tx, e events.Event, o events.OrderRejected) error {
 			return cancelPayment(tx, o.OrderOutcome, true, e.Type)
 		}),
-		worker.On(func(tx *eventlog.Tx, _ events.Event, w events.WebhookReceived) error {
-			in, found, err := s.intentFrom(w)
-			if err != nil || !found {
-				return err
-			}
-			tx.WithCorrelation(in.OrderID)
-			return decide(tx, in.PaymentID, s.reportRule(in))
+		worker.On(func(tx *eventlog.Tx, _ events.Event, o events.OrderRefundRequested) error {
+			return decide(tx, o.PaymentID, func(p Payment) ([]events.Payload, error) { return AcceptRefund(p, o) })
 		}),
+		worker.On(s.decideReport),
 	}
 }
 

@@ -35,7 +35,7 @@ func (c *command) checkAttack() error {
 	switch {
 	case !c.Attack:
 		return nil
-	case c.Soak > 0 || c.CSV != "" || c.Profile || c.Faults:
+	case c.Soak > 0 || c.CSV != "" || c.Profile || c.Faults != noFaults:
 		return errors.New("--attack: it has a number of --orders; omit --soak, --faults, --csv and --profile")
 	case c.AttackRate <= 0:
 		return fmt.Errorf("--attack-rate %g: want more than 0", c.AttackRate)

@@ -49,7 +49,7 @@ type command struct {
 
 	Processes bool          `help:"Start a shop for this run, as in production: two processes of each worker, a storefront, a broker and a database, all on this machine. With --mongodb it uses a new database on that server." group:"Local shop"`
 	Soak      time.Duration `help:"Buy for this long, such as 10m, instead of a number of --orders. Without --shop and addresses it starts a shop as with --processes." placeholder:"DURATION" group:"Local shop"`
-	Faults    bool          `help:"Inject faults into that shop during a soak test: kill, suspend and disconnect its processes, and let Stripe and the mail server fail. The shop must recover within a minute." group:"Local shop"`
+	Faults    faults        `help:"Inject faults. all, or no value: into that shop during a soak test; kill, suspend and disconnect its processes, and let Stripe and the mail server fail. payments: while --orders are bought, lose, repeat, delay and forge webhooks, and let requests to Stripe fail; Stripe must be a sandbox, and without --shop and addresses it starts a shop as with --processes. The shop must recover within a minute." placeholder:"all|payments" group:"Local shop"`
 	Bin       string        `help:"Directory with the programs of that shop (default: they are built from this module with the go command)." type:"existingdir" placeholder:"DIR" group:"Local shop"`
 	Keep      string        `help:"Directory for the data and the log of that shop (default: a temporary one, which is kept only after a failure)." placeholder:"DIR" group:"Local shop"`
 
@@ -69,7 +69,7 @@ const patience = 30 * time.Second
 
 // startsShop reports whether load starts a local shop: a shop on this machine that runs only during the run.
 func (c *command) startsShop() bool {
-	return (c.Processes || c.Attack || c.Redeliver || c.Soak > 0 || c.playsIncident()) && !c.namesShop()
+	return (c.Processes || c.Attack || c.Redeliver || c.Soak > 0 || c.playsIncident() || c.Faults == paymentFaults) && !c.namesShop()
 }
 
 // namesShop reports whether the flags name an existing shop. The address of a database alone does not: a local shop can use the
@@ -91,7 +91,7 @@ func (c *command) check() error {
 	case c.Timeout <= 0:
 		return fmt.Errorf("--timeout %s: want a positive duration", c.Timeout)
 	}
-	return errors.Join(c.checkFiles(), c.checkLocalShop(), c.checkAttack(), c.checkRedeliver(), c.checkIncident())
+	return errors.Join(c.checkFiles(), c.checkLocalShop(), c.checkFaults(), c.checkAttack(), c.checkRedeliver(), c.checkIncident())
 }
 
 // checkFiles refuses an output file that is also an input or another output.
@@ -116,12 +116,8 @@ func (c *command) checkLocalShop() error {
 		return errors.New("--processes starts a shop: omit --shop and all addresses (--nats or NATS_URL, --storefront, --ops)")
 	case c.Profile && c.startsShop():
 		return errors.New("--profile: a local shop is several processes; start one with cmd/shop --pprof and pass --shop")
-	case c.Faults && c.Soak == 0:
-		return errors.New("--faults: needs a duration, such as --soak 10m")
-	case c.Faults && c.namesShop():
-		return errors.New("--faults: faults are injected only into a local shop; omit --shop and all addresses (--nats or NATS_URL, --storefront, --ops)")
 	case (c.Bin != "" || c.Keep != "") && !c.startsShop():
-		return errors.New("--bin and --keep: they apply only to the shop that --processes, or --soak, --attack, --redeliver or --incident without an address, starts")
+		return errors.New("--bin and --keep: they apply only to the shop that --processes, or --soak, --attack, --redeliver, --incident or --faults payments without an address, starts")
 	}
 	return nil
 }
@@ -163,6 +159,8 @@ func (c *command) runAt(ctx context.Context, at target.Shop, local *localShop, o
 		buy = s.buyUnderAttack
 	case c.Redeliver:
 		buy = s.buyDuringRedelivery
+	case c.Faults == paymentFaults:
+		buy = s.buyWithPaymentFaults
 	}
 	report, err := buy(ctx, c, progress)
 	err = errors.Join(err, s.acknowledged.close())
@@ -172,6 +170,9 @@ func (c *command) runAt(ctx context.Context, at target.Shop, local *localShop, o
 	if !c.NoVerify {
 		verdict, verifyErr := s.verify(context.WithoutCancel(ctx), c)
 		report.Verify, err = verdict, errors.Join(err, verifyErr)
+	}
+	if c.Faults == paymentFaults && err == nil {
+		report.Payments, err = s.comparePayments(context.WithoutCancel(ctx))
 	}
 	if err := errors.Join(c.publish(report, out), err); err != nil {
 		return err
@@ -211,6 +212,9 @@ func failure(r loadgen.Report) error {
 	}
 	if d := r.Redelivery; d != nil && len(d.Broken) > 0 {
 		problems = append(problems, fmt.Errorf("%w: %s during the redelivery", errFailed, output.Count(len(d.Broken), "broken promise")))
+	}
+	if p := r.Payments; p != nil && len(p.Differences) > 0 {
+		problems = append(problems, fmt.Errorf("%w: %s between Stripe and what shoppers have paid", errFailed, output.Count(len(p.Differences), "difference")))
 	}
 	if r.Verify != nil && !r.Verify.OK {
 		problems = append(problems, fmt.Errorf("%w: %s of the invariant checker", errFailed, output.Count(len(r.Verify.Findings), "finding")))

@@ -118,10 +118,10 @@ func (c *command) openLocalShop(ctx context.Context, dir string, out io.Writer) 
 	if config.MongoURI, err = freshDatabase(c.MongoDB); err != nil {
 		return nil, errors.Join(err, log.close())
 	}
-	if c.Soak == 0 {
+	if c.Soak == 0 && c.Faults == noFaults {
 		config.SweepEvery = sweepEvery
 	}
-	if c.Faults {
+	if c.Faults == allFaults {
 		config.Proxy, config.Outside = o.injector.Proxy, o.injector.Outside()
 	}
 	fmt.Fprintln(out, "starting a broker, a database, two processes of each worker, a storefront and the console")

@@ -29,7 +29,7 @@ func (c *command) plan(s *session) (plan, error) {
 	if c.CSV != "" {
 		return c.planInvoices(s)
 	}
-	generation := loadgen.Generation{RunID: s.runID, Orders: c.Orders, Lines: c.Lines, Seed: c.Seed, Habits: c.Soak > 0}
+	generation := loadgen.Generation{RunID: s.runID, Orders: c.Orders, Lines: c.Lines, Seed: c.Seed, Habits: c.habits()}
 	if c.Soak > 0 || c.playsIncident() {
 		return c.planSoak(s, generation)
 	}
@@ -49,6 +49,17 @@ func (c *command) plan(s *session) (plan, error) {
 		return c.planAttack(s, p, generation)
 	}
 	return p, nil
+}
+
+// habits returns the habits of half of the shoppers.
+func (c *command) habits() []loadgen.Habit {
+	switch {
+	case c.Faults == paymentFaults:
+		return loadgen.PaymentHabits()
+	case c.Soak > 0:
+		return loadgen.OrderHabits()
+	}
+	return nil
 }
 
 // maxRate is more orders per second than a shop on one machine handles. A soak test of an existing shop adds enough stock for

@@ -31,7 +31,7 @@ func (c *command) checkRedeliver() error {
 	switch {
 	case !c.Redeliver:
 		return nil
-	case c.Soak > 0 || c.CSV != "" || c.Profile || c.Faults || c.Attack || c.playsIncident() || c.NoVerify:
+	case c.Soak > 0 || c.CSV != "" || c.Profile || c.Faults != noFaults || c.Attack || c.playsIncident() || c.NoVerify:
 		return errors.New("--redeliver: omit --soak, --faults, --csv, --attack, --profile, --no-verify and incidents")
 	case c.ReplayRate < 1:
 		return fmt.Errorf("--replay-rate %d: want at least 1", c.ReplayRate)

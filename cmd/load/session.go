@@ -30,7 +30,9 @@ type session struct {
 	local        *localShop    // nil: an existing shop
 	redelivering *redelivering // nil: no replay runs
 	acknowledged *acknowledged
-	books        loadgen.Books // only with --csv
+	books        loadgen.Books   // only with --csv
+	charges      loadgen.Charges // only with --faults payments
+	faultsEnded  time.Time       // zero: there were none but those of local
 	logFrom      uint64        // last sequence of the log before the run
 	since        time.Time
 }
@@ -47,7 +49,7 @@ func (c *command) open(ctx context.Context, at target.Shop, out io.Writer) (*ses
 		return nil, err
 	}
 	shop := loadgen.NewShop(loadgen.Addresses{Storefront: at.Storefront, Stripe: at.Stripe, Ops: at.Ops, OpsKey: at.OpsKey,
-		PublishableKey: at.StripePublishableKey, SecretKey: at.StripeSecretKey}, c.Concurrency, c.Patient || c.Faults)
+		PublishableKey: at.StripePublishableKey, SecretKey: at.StripeSecretKey}, c.Concurrency, c.Patient || c.Faults != noFaults)
 	items, err := shop.Items(ctx)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		err = fmt.Errorf("%w; is the shop running?", err)
@@ -66,6 +68,9 @@ func (c *command) requireForChecks(at target.Shop) error {
 	}
 	if c.NoVerify {
 		return nil
+	}
+	if c.Faults == paymentFaults {
+		return cmp.Or(at.Require(at.NATS, "nats"), at.Require(at.StripeSecretKey, "stripe-secret-key"))
 	}
 	if c.Redeliver { // what was charged and mailed is compared
 		return cmp.Or(at.Require(at.NATS, "nats"), at.Require(at.MongoDB, "mongodb"), at.Require(at.Mail, "mail"),
@@ -109,7 +114,7 @@ func (s *session) begin(ctx context.Context, c *command) error {
 	if s.acknowledged, err = openAcknowledged(c.Acknowledged); err != nil {
 		return err
 	}
-	if s.plan.file == "" {
+	if s.plan.file == "" && c.Faults != paymentFaults {
 		return nil
 	}
 	reader, closeLog, err := s.target.Log(ctx)
@@ -134,6 +139,10 @@ func (s *session) buy(ctx context.Context, c *command, progress io.Writer) (load
 	run := loadgen.Run{Baskets: s.plan.baskets, Buy: buyer.Buy, Concurrency: c.Concurrency, Rate: c.Rate, Observers: []func(loadgen.Purchase){tally.Observe}}
 	if s.plan.file != "" {
 		run.Observers = append(run.Observers, s.books.Observe)
+	}
+	if c.Faults == paymentFaults {
+		buyer.Timeout = max(c.Timeout, 3*recovery) // it may meet several faults
+		run.Observers = append(run.Observers, s.charges.Observe)
 	}
 	profile, err := c.startProfile(ctx, s.target, &tally)
 	if err != nil {

@@ -37,7 +37,7 @@ func (o *localShop) injectFaults(ctx context.Context, c *command) error {
 	if o != nil && c.meanwhile != nil {
 		return c.meanwhile(ctx, o.shop)
 	}
-	if o == nil || !c.Faults {
+	if o == nil || c.Faults != allFaults {
 		return nil
 	}
 	plan := chaos.Plan(c.Seed, c.Soak, o.shop.Database != nil)
@@ -85,8 +85,8 @@ func (o *localShop) addTo(report *loadgen.Report) {
 	}
 }
 
-// verify checks the shop's invariants, and that every acknowledged order exists. In a local shop it makes no exception for
-// recent orders, and repeats the check until every invariant holds or the time to recover is over.
+// verify checks the shop's invariants, and that every acknowledged order exists. In a local shop and after faults it makes no
+// exception for recent orders, and repeats the check until every invariant holds or the time to recover is over.
 func (s *session) verify(ctx context.Context, c *command) (*loadgen.Verdict, error) {
 	options, closeShop, err := invariants.Attach(ctx, s.target)
 	if err != nil {
@@ -96,19 +96,18 @@ func (s *session) verify(ctx context.Context, c *command) (*loadgen.Verdict, err
 	options.Acknowledged = s.acknowledged.list
 	options.Progress = func(p invariants.Progress) { s.progress.report("verify: "+p.Stage, int(p.Done), int(p.Total)) }
 	defer s.progress.done()
-	if s.local == nil {
+	if s.local == nil && s.faultsEnded.IsZero() {
 		return verdict(invariants.Check(ctx, options))
 	}
-	return verdict(s.verifyUntilRecovered(ctx, options))
-}
-
-func (s *session) verifyUntilRecovered(ctx context.Context, options invariants.Options) (invariants.Report, error) {
-	options.ArchivePatience = 5 * time.Second
-	deadline := time.Now().Add(recovery)
-	if !s.local.faultsEnded.IsZero() {
-		deadline = s.local.faultsEnded.Add(recovery)
+	ended := s.faultsEnded
+	if s.local != nil && ended.IsZero() {
+		ended = s.local.faultsEnded
 	}
-	return invariants.CheckRecovered(ctx, options, time.Until(deadline))
+	if ended.IsZero() {
+		ended = time.Now()
+	}
+	options.ArchivePatience = 5 * time.Second
+	return verdict(invariants.CheckRecovered(ctx, options, time.Until(ended.Add(recovery))))
 }
 
 func verdict(report invariants.Report, err error) (*loadgen.Verdict, error) {

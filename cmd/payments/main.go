@@ -1,7 +1,10 @@
-// Command payments runs the payments worker: the payment API, Stripe's webhooks and all calls to Stripe.
+// Command payments runs the payments worker: the payment API, Stripe's webhooks and all calls to Stripe. With the argument check it
+// compares the Stripe account with what the shop needs instead.
 package main
 
 import (
+	"context"
+	"os"
 	"time"
 
 	"tillstream/cmd/internal/process"
@@ -9,8 +12,9 @@ import (
 )
 
 type settings struct {
-	process.Settings `embed:""`
-	process.Streams  `embed:""`
+	process.Capturing `embed:""`
+	process.Settings  `embed:""`
+	process.Streams   `embed:""`
 
 	CardAttempts         int           `env:"CARD_ATTEMPTS" default:"10" help:"Number of declined attempts to pay after which an order is cancelled; at least 1."`
 	ReconcileEvery       time.Duration `env:"RECONCILE_EVERY" default:"1m" help:"How often to ask Stripe for events whose webhooks were missed."`
@@ -31,12 +35,16 @@ func (s *settings) stripe() payments.Config {
 func (s *settings) Validate() error { return s.stripe().CheckStripe() }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "check" {
+		os.Exit(check(context.Background(), os.Args[2:], os.Stdout, os.Stderr))
+	}
 	var s settings
-	process.Main("payments", "Takes payments through Stripe: one PaymentIntent per order, captured once.", &s, &s.Settings,
+	process.Main("payments", "Takes payments through Stripe: one PaymentIntent per order, captured once. The command payments check compares the Stripe account with what the shop needs.", &s, &s.Settings,
 		func(env process.Env) (process.Domain, error) {
 			config := s.stripe()
 			config.Access, config.Proxies, config.Waits, config.DB, config.Log = env.Access, s.TrustedProxies, s.StreamLimits(), env.DB, env.Log
 			config.Logger, config.Registerer, config.ReconcileEvery, config.CardAttempts = env.Logger, env.Registerer, s.ReconcileEvery, s.CardAttempts
+			config.Capture = s.Capture
 			return payments.New(config)
 		})
 }

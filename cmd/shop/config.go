@@ -51,6 +51,7 @@ type Config struct {
 	NoDemo        bool                `help:"Do not add demo items to an empty catalogue." group:"Shop"`
 	OpsURL        string              `name:"ops-public-url" env:"OPS_PUBLIC_URL" help:"Address at which staff reach the console, such as https://ops.example.com; default: the ops address." group:"Shop"`
 	PublicURL     string              `env:"PUBLIC_URL" help:"Address at which shoppers reach the storefront; default: the HTTP address." group:"Shop"`
+	SandboxURL    string              `name:"sandbox-public-url" env:"SANDBOX_PUBLIC_URL" help:"Address at which shoppers' browsers reach the Stripe sandbox, such as https://pay.example.com; default: the host of PUBLIC_URL and the port of --stripe." group:"Shop"`
 	ShippingFee   orders.ShippingFees `env:"SHIPPING_FEE" placeholder:"GBP=395,EUR=450" help:"Flat delivery charge per order in minor units, by currency; default: none." group:"Shop"`
 	SMTPDeadline  time.Duration       `name:"smtp-deadline" env:"SMTP_DEADLINE" default:"30s" help:"How long sending one e-mail may take." group:"Shop"`
 	SMTPEHLO      string              `name:"smtp-ehlo" env:"SMTP_EHLO" help:"Name of the shop in the EHLO command; default: the host of PUBLIC_URL if that is a domain name, else the name of the machine." group:"Shop"`
@@ -60,6 +61,7 @@ type Config struct {
 
 	process.Approving  `embed:"" group:"Shop"`
 	process.Auditing   `embed:"" group:"Shop"`
+	process.Capturing  `embed:"" group:"Shop"`
 	process.Charging   `embed:"" group:"Shop"`
 	HoldLimit          process.HoldLimit   `embed:"" group:"Shop"`
 	OrderLimits        process.OrderLimits `embed:"" group:"Shop"`
@@ -92,7 +94,7 @@ func (c *Config) Validate() error {
 	if c.sandboxed() && c.StripeAPIBase != "" {
 		return fmt.Errorf("STRIPE_API_BASE needs STRIPE_SECRET_KEY, STRIPE_PUBLISHABLE_KEY and STRIPE_WEBHOOK_SECRET; unset it to use the embedded sandbox")
 	}
-	return errors.Join(c.checkStripe(), c.checkPublicURL(), c.checkExposure())
+	return errors.Join(c.checkStripe(), c.checkPublicURLs(), c.checkExposure())
 }
 
 // checkStripe refuses keys of Stripe that do not belong together. The keys of the embedded sandbox are checked when it has read them.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -67,13 +68,21 @@ func (c *Config) checkExposure() error {
 		"or listen on 127.0.0.1, with a proxy before --http", strings.Join(addresses, " and "))
 }
 
-// checkPublicURL returns an error for a PUBLIC_URL that is not the address of a website.
-func (c *Config) checkPublicURL() error {
-	u, err := url.Parse(c.PublicURL)
-	if c.PublicURL == "" || err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" {
-		return nil
+// checkPublicURLs returns an error for an address that is told to people and that nobody can open.
+func (c *Config) checkPublicURLs() error {
+	var wrong []error
+	for _, setting := range []struct{ name, value string }{{"PUBLIC_URL", c.PublicURL}, {"OPS_PUBLIC_URL", c.OpsURL}, {"SANDBOX_PUBLIC_URL", c.SandboxURL}} {
+		if setting.value == "" {
+			continue
+		}
+		if _, err := api.ParsePublicURL(setting.value); err != nil {
+			wrong = append(wrong, fmt.Errorf("%s: %w", setting.name, err))
+		}
 	}
-	return fmt.Errorf("PUBLIC_URL %q is not a web address, such as https://shop.example.com", c.PublicURL)
+	if c.SandboxURL != "" && !c.sandboxed() && c.StripeAPIBase == "" {
+		wrong = append(wrong, errors.New("SANDBOX_PUBLIC_URL is set, but Stripe takes the payments: remove it, or the keys of Stripe"))
+	}
+	return errors.Join(wrong...)
 }
 
 // public reports whether strangers can reach the storefront, directly or through a proxy.
@@ -117,8 +126,18 @@ func printExposed(w io.Writer, config Config) {
 		fmt.Fprintf(table, "  %s\t%s\n", e.addr, e.serves)
 	}
 	_ = table.Flush() // like the other lines: a closed terminal must not stop the shop
-	sandbox := func(e endpoint) bool { return e.flag == "--stripe" }
-	if config.public() && slices.ContainsFunc(config.endpoints(), sandbox) && !slices.ContainsFunc(exposed, sandbox) {
-		fmt.Fprint(w, "\nShoppers on other machines cannot pay: the Stripe sandbox needs --stripe with an\naddress that they can reach, such as 0.0.0.0:12111, or the shop needs keys of\nStripe.\n")
+	printUnreachableSandbox(w, config, exposed)
+}
+
+// printUnreachableSandbox prints why shoppers cannot pay, if their browsers cannot reach the sandbox.
+func printUnreachableSandbox(w io.Writer, config Config, exposed []endpoint) {
+	if !config.public() || !config.sandboxed() || config.Closed || config.SandboxURL != "" {
+		return
+	}
+	switch {
+	case !slices.ContainsFunc(exposed, func(e endpoint) bool { return e.flag == "--stripe" }):
+		fmt.Fprint(w, "\nShoppers on other machines cannot pay: the Stripe sandbox needs --stripe with an\naddress that they can reach, such as 0.0.0.0:12111; or SANDBOX_PUBLIC_URL, the address\nof a proxy before it; or the shop needs keys of Stripe.\n")
+	case strings.HasPrefix(config.PublicURL, "https:"):
+		fmt.Fprint(w, "\nShoppers cannot pay: a page that was loaded with https may not use the Stripe sandbox\nwith http. Set SANDBOX_PUBLIC_URL to the https address of a proxy before it.\n")
 	}
 }

@@ -29,11 +29,13 @@ func writeReady(config Config, ready target.Shop) (err error) {
 // readyFile is the ready file in the data directory.
 const readyFile = "ready.json"
 
-// printReady prints the addresses of the shop. It leaves out passwords and keys.
+// printReady prints the addresses of the shop: those for this machine, and the one that shoppers are told. It leaves out passwords
+// and keys.
 func printReady(w io.Writer, r target.Shop, config Config, console string) {
 	fmt.Fprintf(w, `The shop is open. Data is in %s.
 
   Storefront     %s
+  Shoppers use   %s
   Staff console  %s
   API            %s/docs
   Mailbox        %s
@@ -43,7 +45,7 @@ func printReady(w io.Writer, r target.Shop, config Config, console string) {
 
 Credentials of broker and database, and an API key for ops, are in
 %s.
-`, config.Data, r.Storefront, console, r.Storefront, orElse(r.Mail, "/mail", "your mail server"), orElse(r.Stripe, "", "api.stripe.com"),
+`, config.Data, r.Storefront, orElse(config.PublicURL, "", r.Storefront), console, r.Storefront, orElse(r.Mail, "/mail", "your mail server"), orElse(r.Stripe, "", "api.stripe.com"),
 		address.Redacted(r.NATS), hostOf(r.MongoDB), config.dir(readyFile))
 	printExposed(w, config)
 	fmt.Fprint(w, "\nCtrl-C closes it.\n")

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -130,6 +131,9 @@ func (s *servers) sandboxURL() string {
 // browserSandboxURL returns the address of the sandbox for shoppers. On all addresses of the machine they reach it at that of
 // the storefront.
 func (s *servers) browserSandboxURL() string {
+	if s.config.SandboxURL != "" {
+		return strings.TrimSuffix(s.config.SandboxURL, "/")
+	}
 	if s.sandboxListen == nil || embedded.DialAddr(s.sandboxListen.Addr().String()) == s.sandboxListen.Addr().String() {
 		return s.sandboxURL()
 	}
@@ -274,7 +278,7 @@ func (s *servers) serveSandbox(ctx context.Context) error {
 
 // checkHost refuses requests to names that are not the shop's.
 func (s *servers) checkHost(next http.Handler, l net.Listener) http.Handler {
-	return api.CheckHost(next, l.Addr(), append(s.config.AllowedHosts, s.config.PublicURL)...)
+	return api.CheckHost(next, l.Addr(), append(s.config.AllowedHosts, s.config.PublicURL, s.config.SandboxURL)...)
 }
 
 // mailbox returns the pages of the embedded inbox; nil with another mail server.

@@ -33,7 +33,7 @@ type settings struct {
 	OrdersURL        string     `env:"ORDERS_URL" required:"" help:"Address of the orders API; separate several replicas by commas."`
 	PaymentsURL      string     `env:"PAYMENTS_URL" required:"" help:"Address of the payments API; separate several replicas by commas."`
 	PublicURL        string     `name:"public-url" env:"PUBLIC_URL" default:"http://127.0.0.1:8080" help:"Address at which shoppers reach the shop."`
-	SandboxURL       string     `env:"SANDBOX_URL" help:"Address at which browsers reach the Stripe sandbox; default: none, the pages show Stripe's own card form."`
+	SandboxURL       string     `name:"sandbox-public-url" env:"SANDBOX_PUBLIC_URL" help:"Address at which browsers reach the Stripe sandbox; default: none, the pages show Stripe's own card form."`
 	ShopName         string     `env:"SHOP_NAME" default:"Tillstream" help:"Name of the shop in page headers and titles."`
 }
 

@@ -32,6 +32,8 @@ func Points() []Point {
 		{Name: "payments.after_capture", State: "Stripe has captured the payment, the log does not have it"},
 		{Name: "payments.before_cancel", State: "the cancellation of an intent is not yet sent to Stripe"},
 		{Name: "payments.after_cancel", State: "Stripe has cancelled the intent, the log does not have it"},
+		{Name: "payments.before_refund", State: "a refund is not yet sent to Stripe"},
+		{Name: "payments.after_refund", State: "Stripe has made the refund, the log does not have it"},
 		{Name: "notifications.before_smtp", State: "a mail is rendered, the mail server is not yet dialled"},
 		{Name: "notifications.before_data", State: "the log has the attempt to send the mail, no byte of the mail is sent"},
 		{Name: "notifications.after_data", State: "the mail server has answered, the log does not have the result"},

@@ -15,8 +15,8 @@ type Movement struct {
 	Sequence uint64            `json:"sequence"` // in the log
 	EventID  string            `json:"event_id"`
 	Time     time.Time         `json:"time"`
-	What     string            `json:"what"`   // adjusted, held, released or sold; unreadable for a message that is not a movement
-	Change   int64             `json:"change"` // of the units on hand when adjusted or sold, of the available ones when held or released
+	What     string            `json:"what"`   // adjusted, held, released, sold or returned; unreadable for a message that is not a movement
+	Change   int64             `json:"change"` // of the units on hand when adjusted, sold or returned; of the available ones when held or released
 	After    events.StockLevel `json:"after"`
 	OrderID  string            `json:"order_id,omitempty"`
 	Reason   string            `json:"reason,omitempty"`
@@ -95,6 +95,8 @@ func movementOf(p events.Payload) (what string, change int64, m events.StockMove
 		return "released", p.Quantity, p.StockMovement
 	case events.StockCommitted:
 		return "sold", -p.Quantity, p.StockMovement
+	case events.StockReturned:
+		return "returned", p.Quantity, p.StockMovement
 	}
 	return "", 0, events.StockMovement{}
 }

@@ -10,7 +10,7 @@ import (
 
 // Summary describes an event in one line.
 func Summary(e events.Event) string {
-	for _, summarize := range []func(events.Event) (string, bool){ofOrder, ofInventory, ofPayment, ofMail, ofOperations, ofAccounts} {
+	for _, summarize := range []func(events.Event) (string, bool){ofOrder, ofInventory, ofPayment, ofRefunds, ofMail, ofOperations, ofAccounts} {
 		if text, ok := summarize(e); ok {
 			return text
 		}

@@ -14,7 +14,11 @@ var (
 // captured records that an amount of the charge was captured, with its balance transaction.
 func (t *tx) captured(ch *charge, amount int64) {
 	ch.capture(amount)
-	ch.BalanceTransaction = text(t.book(bookCharge, ch.ID, ch.Currency, amount, paymentFee(amount)).ID)
+	why := bookCharge
+	if ch.PaymentMethodDetails.Type != methodCard {
+		why = bookPayment
+	}
+	ch.BalanceTransaction = text(t.book(why, ch.ID, ch.Currency, amount, paymentFee(amount)).ID)
 }
 
 // captureRequest has the parameters of a capture.
@@ -94,7 +98,7 @@ func (t *tx) capture(in *intent, ch *charge, r captureRequest) {
 		return
 	}
 	t.emit("payment_intent.succeeded", in)
-	t.disputeByCard(in, ch)
+	t.disputeByMethod(in, ch)
 }
 
 // cancelIntent answers POST /v1/payment_intents/{id}/cancel.
@@ -146,5 +150,3 @@ func (t *tx) expire(index int) {
 	}
 	t.end(in, "automatic", "charge.expired")
 }
-
-func (t *tx) disputeByCard(*intent, *charge) {}

@@ -18,6 +18,8 @@ type card struct {
 	Secure3D bool `json:"three_d_secure,omitempty"`
 	// Decline is the key in declines of the bank's answer; empty: the bank approves.
 	Decline string `json:"refusal,omitempty"`
+	// Later is what happens after the payment: a key of openings, refundPends or refundFails.
+	Later string `json:"later,omitempty"`
 }
 
 // decline is the reason why a bank declines, as Stripe shows it.
@@ -35,6 +37,8 @@ var declines = map[string]decline{
 	"processing":          {"processing_error", "", "An error occurred while processing your card. Try again in a little bit."},
 	"live_card":           {"card_declined", "test_mode_live_card", "Your card was declined. Your request was in test mode, but used a non test card."},
 	"authentication":      {"authentication_required", "authentication_required", "Your card was declined. This transaction requires authentication."},
+	"debit":               {"payment_intent_payment_attempt_failed", "", "The payment failed."},
+	"debit_funds":         {"payment_intent_payment_attempt_failed", "insufficient_funds", "The customer's account has insufficient funds to cover this payment."},
 	"authentication_fail": {"payment_intent_authentication_failure", "", "The provided PaymentMethod has failed authentication. You can provide payment_method_data or a new PaymentMethod to attempt to fulfill this PaymentIntent again."},
 }
 
@@ -46,37 +50,43 @@ type testCard struct {
 	funding string
 	secure  bool
 	decline string
+	later   string // what happens after the payment: a key of openings, refundPends or refundFails
 }
 
 var testCards = []testCard{
-	{"4242424242424242", []string{"pm_card_visa", "pm_card_us"}, "visa", "credit", false, ""},
-	{"4000056655665556", []string{"pm_card_visa_debit"}, "visa", "debit", false, ""},
-	{"4000008260000000", []string{"pm_card_gb"}, "visa", "credit", false, ""},
-	{"5555555555554444", []string{"pm_card_mastercard"}, "mastercard", "credit", false, ""},
-	{"2223003122003222", nil, "mastercard", "credit", false, ""},
-	{"5200828282828210", []string{"pm_card_mastercard_debit"}, "mastercard", "debit", false, ""},
-	{"5105105105105100", []string{"pm_card_mastercard_prepaid"}, "mastercard", "prepaid", false, ""},
-	{"378282246310005", []string{"pm_card_amex"}, "amex", "credit", false, ""},
-	{"371449635398431", nil, "amex", "credit", false, ""},
-	{"6011111111111117", []string{"pm_card_discover"}, "discover", "credit", false, ""},
-	{"3056930009020004", []string{"pm_card_diners"}, "diners", "credit", false, ""},
-	{"3566002020360505", []string{"pm_card_jcb"}, "jcb", "credit", false, ""},
-	{"6200000000000005", []string{"pm_card_unionpay"}, "unionpay", "credit", false, ""},
-	{"4000000000000002", []string{"pm_card_chargeDeclined", "pm_card_visa_chargeDeclined"}, "visa", "credit", false, "generic"},
-	{"4000000000009995", []string{"pm_card_chargeDeclinedInsufficientFunds", "pm_card_visa_chargeDeclinedInsufficientFunds"}, "visa", "credit", false, "insufficient_funds"},
-	{"4000000000009987", []string{"pm_card_chargeDeclinedLostCard", "pm_card_visa_chargeDeclinedLostCard"}, "visa", "credit", false, "lost_card"},
-	{"4000000000009979", []string{"pm_card_chargeDeclinedStolenCard", "pm_card_visa_chargeDeclinedStolenCard"}, "visa", "credit", false, "stolen_card"},
-	{"4000000000006975", []string{"pm_card_chargeDeclinedVelocityLimitExceeded", "pm_card_visa_chargeDeclinedVelocityLimitExceeded"}, "visa", "credit", false, "velocity"},
-	{"4100000000000019", []string{"pm_card_radarBlock"}, "visa", "credit", false, "fraudulent"},
-	{"4000000000000069", []string{"pm_card_chargeDeclinedExpiredCard"}, "visa", "credit", false, "expired"},
-	{"4000000000000127", []string{"pm_card_chargeDeclinedIncorrectCvc"}, "visa", "credit", false, "cvc"},
-	{"4000000000000119", []string{"pm_card_chargeDeclinedProcessingError"}, "visa", "credit", false, "processing"},
-	{"4000002500003155", []string{"pm_card_authenticationRequiredOnSetup"}, "visa", "credit", true, ""},
-	{"4000002760003184", []string{"pm_card_authenticationRequired"}, "visa", "credit", true, ""},
-	{"4000000000003220", []string{"pm_card_threeDSecure2Required"}, "visa", "credit", true, ""},
-	{"4000000000003063", []string{"pm_card_threeDSecureRequired"}, "visa", "credit", true, ""},
-	{"4000008400001629", []string{"pm_card_threeDSecureRequiredChargeDeclined"}, "visa", "credit", true, "generic"},
-	{"4000008260003178", []string{"pm_card_authenticationRequiredChargeDeclinedInsufficientFunds"}, "visa", "credit", true, "insufficient_funds"},
+	{"4242424242424242", []string{"pm_card_visa", "pm_card_us"}, "visa", "credit", false, "", ""},
+	{"4000056655665556", []string{"pm_card_visa_debit"}, "visa", "debit", false, "", ""},
+	{"4000008260000000", []string{"pm_card_gb"}, "visa", "credit", false, "", ""},
+	{"5555555555554444", []string{"pm_card_mastercard"}, "mastercard", "credit", false, "", ""},
+	{"2223003122003222", nil, "mastercard", "credit", false, "", ""},
+	{"5200828282828210", []string{"pm_card_mastercard_debit"}, "mastercard", "debit", false, "", ""},
+	{"5105105105105100", []string{"pm_card_mastercard_prepaid"}, "mastercard", "prepaid", false, "", ""},
+	{"378282246310005", []string{"pm_card_amex"}, "amex", "credit", false, "", ""},
+	{"371449635398431", nil, "amex", "credit", false, "", ""},
+	{"6011111111111117", []string{"pm_card_discover"}, "discover", "credit", false, "", ""},
+	{"3056930009020004", []string{"pm_card_diners"}, "diners", "credit", false, "", ""},
+	{"3566002020360505", []string{"pm_card_jcb"}, "jcb", "credit", false, "", ""},
+	{"6200000000000005", []string{"pm_card_unionpay"}, "unionpay", "credit", false, "", ""},
+	{"4000000000000002", []string{"pm_card_chargeDeclined", "pm_card_visa_chargeDeclined"}, "visa", "credit", false, "generic", ""},
+	{"4000000000009995", []string{"pm_card_chargeDeclinedInsufficientFunds", "pm_card_visa_chargeDeclinedInsufficientFunds"}, "visa", "credit", false, "insufficient_funds", ""},
+	{"4000000000009987", []string{"pm_card_chargeDeclinedLostCard", "pm_card_visa_chargeDeclinedLostCard"}, "visa", "credit", false, "lost_card", ""},
+	{"4000000000009979", []string{"pm_card_chargeDeclinedStolenCard", "pm_card_visa_chargeDeclinedStolenCard"}, "visa", "credit", false, "stolen_card", ""},
+	{"4000000000006975", []string{"pm_card_chargeDeclinedVelocityLimitExceeded", "pm_card_visa_chargeDeclinedVelocityLimitExceeded"}, "visa", "credit", false, "velocity", ""},
+	{"4100000000000019", []string{"pm_card_radarBlock"}, "visa", "credit", false, "fraudulent", ""},
+	{"4000000000000069", []string{"pm_card_chargeDeclinedExpiredCard"}, "visa", "credit", false, "expired", ""},
+	{"4000000000000127", []string{"pm_card_chargeDeclinedIncorrectCvc"}, "visa", "credit", false, "cvc", ""},
+	{"4000000000000119", []string{"pm_card_chargeDeclinedProcessingError"}, "visa", "credit", false, "processing", ""},
+	{"4000002500003155", []string{"pm_card_authenticationRequiredOnSetup"}, "visa", "credit", true, "", ""},
+	{"4000002760003184", []string{"pm_card_authenticationRequired"}, "visa", "credit", true, "", ""},
+	{"4000000000003220", []string{"pm_card_threeDSecure2Required"}, "visa", "credit", true, "", ""},
+	{"4000000000003063", []string{"pm_card_threeDSecureRequired"}, "visa", "credit", true, "", ""},
+	{"4000008400001629", []string{"pm_card_threeDSecureRequiredChargeDeclined"}, "visa", "credit", true, "generic", ""},
+	{"4000008260003178", []string{"pm_card_authenticationRequiredChargeDeclinedInsufficientFunds"}, "visa", "credit", true, "insufficient_funds", ""},
+	{"4000000000000259", []string{"pm_card_createDispute"}, "visa", "credit", false, "", "dispute_fraudulent"},
+	{"4000000000002685", []string{"pm_card_createDisputeProductNotReceived"}, "visa", "credit", false, "", "dispute_not_received"},
+	{"4000000000001976", []string{"pm_card_createDisputeInquiry"}, "visa", "credit", false, "", "dispute_inquiry"},
+	{"4000000000007726", []string{"pm_card_pendingRefund"}, "visa", "credit", false, "", refundPends},
+	{"4000000000005126", []string{"pm_card_refundFail"}, "visa", "credit", false, "", refundFails},
 }
 
 var cardsByNumber, cardsByName = indexTestCards()
@@ -95,37 +105,13 @@ func indexTestCards() (byNumber, byName map[string]testCard) {
 func (c testCard) card(month, year int64) card {
 	return card{
 		Brand: c.brand, Last4: c.number[len(c.number)-4:], ExpMonth: month, ExpYear: year,
-		Funding: c.funding, Secure3D: c.secure, Decline: c.decline,
+		Funding: c.funding, Secure3D: c.secure, Decline: c.decline, Later: c.later,
 	}
-}
-
-// readCard returns the card of a request, named in payment_method or with its number in payment_method_data. It returns nil
-// for a request with neither.
-func readCard(f form, now time.Time) (*card, *apiError) {
-	id, named := f["payment_method"]
-	if f.hasNested("payment_method_data") {
-		if named {
-			return nil, invalid("payment_method", "parameters_exclusive", "You may only specify one of these parameters: payment_method, payment_method_data.")
-		}
-		return readCardData(f, now)
-	}
-	if id == "" {
-		return nil, nil
-	}
-	known, ok := cardsByName[id]
-	if !ok {
-		return nil, notFound("PaymentMethod", "payment_method", id)
-	}
-	c := known.card(12, int64(now.Year()+1))
-	return &c, nil
 }
 
 // readCardData reads the details of a card. The number does not leave this function.
 func readCardData(f form, now time.Time) (*card, *apiError) {
 	const prefix = "payment_method_data[card]"
-	if kind := f["payment_method_data[type]"]; kind != "card" {
-		return nil, invalid("payment_method_data[type]", "", "Invalid payment_method_data[type]: must be card")
-	}
 	number := strings.Map(dropSeparators, f[prefix+"[number]"])
 	if number == "" {
 		return nil, missing(prefix + "[number]")
@@ -227,17 +213,18 @@ type billing struct {
 	Phone   text    `json:"phone"`
 }
 
-// paymentMethod is a card as Stripe shows it.
+// paymentMethod is a card or a bank account as Stripe shows it.
 type paymentMethod struct {
-	ID             string      `json:"id"`
-	Object         string      `json:"object"`
-	BillingDetails billing     `json:"billing_details"`
-	Card           cardDetails `json:"card"`
-	Created        int64       `json:"created"`
-	Customer       absent      `json:"customer"`
-	Livemode       bool        `json:"livemode"`
-	Metadata       empty       `json:"metadata"`
-	Type           string      `json:"type"`
+	ID             string        `json:"id"`
+	Object         string        `json:"object"`
+	BillingDetails billing       `json:"billing_details"`
+	Card           *cardDetails  `json:"card,omitempty"`
+	Created        int64         `json:"created"`
+	Customer       absent        `json:"customer"`
+	Livemode       bool          `json:"livemode"`
+	Metadata       empty         `json:"metadata"`
+	SEPADebit      *debitDetails `json:"sepa_debit,omitempty"`
+	Type           string        `json:"type"`
 }
 
 type cardDetails struct {
@@ -269,7 +256,14 @@ func (c card) details() cardDetails {
 	}
 }
 
-// method returns the card as the payment method with that id.
-func (c card) method(id string, created int64) *paymentMethod {
-	return &paymentMethod{ID: id, Object: "payment_method", Card: c.details(), Created: created, Type: "card"}
+// method returns what the intent is paid with as the payment method with that id.
+func (p intentPrivate) method(id string, created int64) *paymentMethod {
+	m := &paymentMethod{ID: id, Object: "payment_method", Created: created, Type: methodCard}
+	if p.Debit != nil {
+		m.SEPADebit, m.Type = p.Debit.details(), methodDebit
+		return m
+	}
+	card := p.Card.details()
+	m.Card = &card
+	return m
 }

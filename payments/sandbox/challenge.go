@@ -52,6 +52,7 @@ func (s *Server) answerChallenge(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	in, err := s.concludeChallenge(r.PathValue("id"), r.PostForm.Get("client_secret"), choice == "complete")
+	s.settle()
 	if err != nil {
 		s.challengeFailed(w, r, err)
 		return

@@ -23,7 +23,7 @@ type charge struct {
 	Customer                  text              `json:"customer"`
 	Description               text              `json:"description"`
 	Destination               absent            `json:"destination"`
-	Dispute                   absent            `json:"dispute"`
+	Dispute                   text              `json:"dispute"`
 	Disputed                  bool              `json:"disputed"`
 	FailureBalanceTransaction absent            `json:"failure_balance_transaction"`
 	FailureCode               text              `json:"failure_code"`
@@ -54,8 +54,9 @@ type outcome struct {
 }
 
 type methodDetails struct {
-	Card *chargedCard `json:"card,omitempty"`
-	Type string       `json:"type"`
+	Card      *chargedCard  `json:"card,omitempty"`
+	SEPADebit *chargedDebit `json:"sepa_debit,omitempty"`
+	Type      string        `json:"type"`
 }
 
 type chargedCard struct {
@@ -79,18 +80,25 @@ type threeDSecure struct {
 	Version            string `json:"version"`
 }
 
-// newCharge returns the charge of a new attempt with the intent's card. The caller then calls approve or decline.
+// newCharge returns the charge of a new attempt. The caller then calls approve or decline, or sets the status pending.
 func newCharge(in *intent, now time.Time) *charge {
-	return &charge{
+	ch := &charge{
 		ID: newID("ch"), Object: "charge", Amount: in.Amount, Created: now.Unix(), Currency: in.Currency,
 		Customer: in.Customer, Description: in.Description, Metadata: in.Metadata, PaymentIntent: in.ID,
 		PaymentMethod: string(in.PaymentMethod), ReceiptEmail: in.ReceiptEmail, Shipping: in.Shipping,
 		TransferGroup: in.TransferGroup,
-		PaymentMethodDetails: methodDetails{
-			Type: "card",
-			Card: &chargedCard{cardDetails: in.private.Card.details(), Network: in.private.Card.Brand, Multicapture: feature{unavailable}},
-		},
 	}
+	if d := in.private.Debit; d != nil {
+		ch.ID = newID("py")
+		ch.PaymentMethodDetails = methodDetails{Type: methodDebit, SEPADebit: &chargedDebit{debitDetails: *d.details(), Mandate: text(newID("mandate"))}}
+		return ch
+	}
+	card := in.private.Card
+	ch.PaymentMethodDetails = methodDetails{
+		Type: methodCard,
+		Card: &chargedCard{cardDetails: card.details(), Network: card.Brand, Multicapture: feature{unavailable}},
+	}
+	return ch
 }
 
 // approve ends an attempt that the bank approved. With manual capture the money can be captured for a week.

@@ -32,11 +32,15 @@ type taskKind uint8
 const (
 	taskExpire taskKind = iota
 	taskPayout
+	taskDispute
+	taskJudge
+	taskRefund
+	taskDebit
 	taskKinds // how many there are
 )
 
 // taskNames are the kinds as they are named in the journal.
-var taskNames = [taskKinds]string{taskExpire: "expire", taskPayout: "payout"}
+var taskNames = [taskKinds]string{taskExpire: "expire", taskPayout: "payout", taskDispute: "dispute", taskJudge: "judge", taskRefund: "refund", taskDebit: "debit"}
 
 // do does a task to the object with an index.
 func (t *tx) do(kind taskKind, index int) {
@@ -45,16 +49,30 @@ func (t *tx) do(kind taskKind, index int) {
 		t.expire(index)
 	case taskPayout:
 		t.payOut(index)
+	case taskDispute:
+		t.disputeCharge(index)
+	case taskJudge:
+		t.judge(index)
+	case taskRefund:
+		t.concludeRefund(index)
+	case taskDebit:
+		t.concludeDebit(index)
 	}
 }
 
 // indexOf returns the index of a task's object.
 func (s *Server) indexOf(kind taskKind, id string) (int, bool) {
 	switch kind {
-	case taskExpire:
+	case taskExpire, taskDebit:
 		return s.intents.index(id)
 	case taskPayout:
 		return s.balances.index(id)
+	case taskDispute:
+		return s.charges.index(id)
+	case taskJudge:
+		return s.disputes.index(id)
+	case taskRefund:
+		return s.refunds.index(id)
 	}
 	return 0, false
 }

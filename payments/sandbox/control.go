@@ -15,10 +15,12 @@ import (
 // of Stripe's API.
 func (s *Server) controlRoutes(mux *http.ServeMux) {
 	routes := map[string]http.HandlerFunc{
-		"POST /sandbox/clock":    s.moveClock,
-		"GET /sandbox/faults":    s.showFaults,
-		"PUT /sandbox/faults":    s.putFaults,
-		"DELETE /sandbox/faults": s.endFaults,
+		"POST /sandbox/clock":         s.moveClock,
+		"POST /sandbox/disputes":      s.disputePayment,
+		"POST /sandbox/disputes/{id}": s.forceDispute,
+		"GET /sandbox/faults":         s.showFaults,
+		"PUT /sandbox/faults":         s.putFaults,
+		"DELETE /sandbox/faults":      s.endFaults,
 	}
 	// A browser sends the credentials of Basic authentication with the requests of every site.
 	sameSite := http.NewCrossOriginProtection()

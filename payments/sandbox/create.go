@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"slices"
 	"strings"
 
 	"tillstream/events"
@@ -39,11 +38,14 @@ func createIntent(t *tx, c *call) (any, *apiError) {
 	if problem != nil {
 		return nil, problem
 	}
-	if confirm && attempt.card == nil {
+	if confirm && attempt.means == nil {
 		return nil, missing("payment_method")
 	}
-	if attempt.card != nil {
-		in.use(attempt.card)
+	if problem := in.accepts(attempt.means); problem != nil {
+		return nil, problem
+	}
+	if attempt.means != nil {
+		in.use(attempt.means)
 	}
 	t.putIntent(in)
 	t.emit("payment_intent.created", in)
@@ -66,8 +68,12 @@ func (in *intent) readCreation(f form) (problem *apiError) {
 	if in.ConfirmationMethod, problem = f.oneOf("confirmation_method", "automatic", "manual"); problem != nil {
 		return problem
 	}
+	in.Currency = strings.ToLower(f["currency"])
 	return in.readMethodTypes(f)
 }
+
+// debitCurrency is the only currency of SEPA Direct Debit.
+const debitCurrency = "eur"
 
 func (in *intent) readMethodTypes(f form) *apiError {
 	enabled, problem := f.boolean("automatic_payment_methods[enabled]")
@@ -86,10 +92,20 @@ func (in *intent) readMethodTypes(f form) *apiError {
 		in.AutomaticPaymentMethods = &automaticMethods{AllowRedirects: redirects, Enabled: true}
 	}
 	if len(in.PaymentMethodTypes) == 0 {
-		in.PaymentMethodTypes = []string{"card"}
+		in.PaymentMethodTypes = []string{methodCard}
+		if enabled && in.Currency == debitCurrency && in.CaptureMethod != captureManual {
+			in.PaymentMethodTypes = append(in.PaymentMethodTypes, methodDebit)
+		}
 	}
-	if !slices.Contains(in.PaymentMethodTypes, "card") {
-		return invalid("payment_method_types", "payment_intent_invalid_parameter", "The sandbox has no payment method but card.")
+	for _, kind := range in.PaymentMethodTypes {
+		switch {
+		case kind != methodCard && kind != methodDebit:
+			return invalid("payment_method_types", "payment_intent_invalid_parameter", "The sandbox has the payment methods card and sepa_debit; it does not have %s.", kind)
+		case kind == methodDebit && in.Currency != debitCurrency:
+			return invalid("payment_method_types", "payment_intent_invalid_parameter", "The currency provided (%s) is invalid for one or more payment method types on this PaymentIntent: sepa_debit.", in.Currency)
+		case kind == methodDebit && in.CaptureMethod == captureManual:
+			return invalid("capture_method", "payment_intent_invalid_parameter", "The payment method type sepa_debit does not support capture_method manual.")
+		}
 	}
 	return nil
 }
@@ -162,7 +178,10 @@ func updateIntent(t *tx, c *call) (any, *apiError) {
 	if problem := in.readCommon(c.form); problem != nil {
 		return nil, problem
 	}
-	fresh, problem := readCard(c.form, t.now)
+	fresh, problem := readMeans(c.form, t.now)
+	if problem == nil {
+		problem = in.accepts(fresh)
+	}
 	if problem != nil {
 		return nil, problem
 	}

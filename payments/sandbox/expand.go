@@ -94,7 +94,7 @@ func (t *tx) object(id string) (any, error) {
 	}
 	prefix, _, _ := strings.Cut(id, "_")
 	find, ok := map[string]func(string) (any, error){
-		"pi": finder(t.server.intents), "ch": finder(t.server.charges), "py": finder(t.server.charges), "re": finder(t.server.refunds), "po": finder(t.server.payouts),
+		"pi": finder(t.server.intents), "ch": finder(t.server.charges), "py": finder(t.server.charges), "re": finder(t.server.refunds), "po": finder(t.server.payouts), "dp": finder(t.server.disputes),
 		"txn": func(id string) (any, error) {
 			b, err := t.server.balances.find(id)
 			return orMissing(b.shown(t.now), err)

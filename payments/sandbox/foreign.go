@@ -58,7 +58,7 @@ func (t *tx) foreignPayment(kind Foreign) {
 		in.Metadata["order_id"] = "1042"
 	}
 	visa := testCards[0].card(12, int64(t.now.Year()+1))
-	in.use(&visa)
+	in.use(&means{card: &visa})
 	ch := newCharge(in, t.now)
 	ch.approve(false, t.now)
 	t.authorize(in, ch)

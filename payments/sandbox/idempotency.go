@@ -207,7 +207,7 @@ func (s *Server) once(ctx context.Context, c *call, op operation) reply {
 	return reply{Answer: s.intercepted(ctx, c, op)}
 }
 
-// fingerprintOf hashes method, path and parameters. It hashes only the last four digits of a card number, because the whole
+// fingerprintOf hashes method, path and parameters. It hashes only the last four digits of a card number or an IBAN, because the whole
 // number could be found by trying all of them.
 func fingerprintOf(method, path string, f form) fingerprint {
 	names := make([]string, 0, len(f))
@@ -231,7 +231,7 @@ func fingerprintOf(method, path string, f form) fingerprint {
 
 func withoutCardData(name, value string) string {
 	switch {
-	case strings.HasSuffix(name, "[number]"):
+	case strings.HasSuffix(name, "[number]"), strings.HasSuffix(name, "[iban]"):
 		return value[max(0, len(value)-4):]
 	case strings.HasSuffix(name, "[cvc]"):
 		return ""

@@ -69,10 +69,22 @@ type intent struct {
 
 // intentPrivate is the part of an intent that is only in the journal.
 type intentPrivate struct {
-	// Card is the card to pay with, nil when a new one is needed.
-	Card *card `json:"card,omitempty"`
+	// Card and Debit are what to pay with. Both are nil when a new payment method is needed.
+	Card  *card  `json:"card,omitempty"`
+	Debit *debit `json:"debit,omitempty"`
 	// ReturnURL is where the shopper returns to after authentication.
 	ReturnURL string `json:"return_url,omitempty"`
+}
+
+// later returns what happens after the payment.
+func (p intentPrivate) later() string {
+	switch {
+	case p.Debit != nil:
+		return p.Debit.Later
+	case p.Card != nil:
+		return p.Card.Later
+	}
+	return ""
 }
 
 type automaticMethods struct {
@@ -135,9 +147,9 @@ func (in *intent) cancelable() bool {
 	return in.confirmable() || in.Status == requiresCapture
 }
 
-// use sets the card of the next attempt.
-func (in *intent) use(c *card) {
-	in.private.Card = c
+// use sets what the next attempt is paid with.
+func (in *intent) use(m *means) {
+	in.private.Card, in.private.Debit = m.card, m.debit
 	in.PaymentMethod = text(newID("pm"))
 	in.LastPaymentError, in.NextAction = nil, nil
 	in.Status = requiresConfirmation
@@ -172,12 +184,15 @@ func (in *intent) authorize(ch *charge) {
 
 // decline records a failed attempt. The intent then needs another card.
 func (in *intent) decline(d decline, chargeID string, now time.Time) *apiError {
-	method := in.private.Card.method(string(in.PaymentMethod), now.Unix())
+	method := in.private.method(string(in.PaymentMethod), now.Unix())
 	in.LastPaymentError = &paymentError{
 		Charge: chargeID, Code: d.code, DeclineCode: d.declineCode, DocURL: docURL(d.code),
 		Message: d.message, PaymentMethod: method, Type: typeCard,
 	}
-	in.Status, in.PaymentMethod, in.NextAction, in.private.Card = requiresPaymentMethod, "", nil, nil
+	if in.private.Debit != nil {
+		in.LastPaymentError.Type = typeRequest
+	}
+	in.Status, in.PaymentMethod, in.NextAction, in.private.Card, in.private.Debit = requiresPaymentMethod, "", nil, nil, nil
 	if chargeID != "" {
 		in.LatestCharge = text(chargeID)
 	}

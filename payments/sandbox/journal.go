@@ -29,6 +29,7 @@ const (
 	lineClock     = "clock"
 	lineForeign   = "foreign"
 	linePayout    = "payout"
+	lineDispute   = "dispute"
 	lineTask      = "task"
 	lineEnd       = "end"
 )

@@ -10,13 +10,13 @@ var confirmParams = []string{
 
 // attempt has the parameters of an attempt to pay.
 type attempt struct {
-	card       *card // nil for the intent's own card
+	means      *means // nil for what the intent has
 	returnURL  string
 	offSession bool // the shopper is not present and cannot authenticate
 }
 
 func readAttempt(f form, now time.Time) (a attempt, problem *apiError) {
-	if a.card, problem = readCard(f, now); problem != nil {
+	if a.means, problem = readMeans(f, now); problem != nil {
 		return a, problem
 	}
 	offSession := f["off_session"]
@@ -48,19 +48,26 @@ func confirmIntent(t *tx, c *call) (any, *apiError) {
 	if !in.confirmable() {
 		return nil, unexpectedState(in, "You cannot confirm this PaymentIntent because it has a status of %s. Only a PaymentIntent with one of the following statuses may be confirmed: requires_confirmation, requires_action, requires_payment_method.", in.Status)
 	}
+	if problem := in.accepts(a.means); problem != nil {
+		return nil, problem
+	}
 	switch {
-	case a.card != nil:
-		in.use(a.card)
-	case in.private.Card == nil:
+	case a.means != nil:
+		in.use(a.means)
+	case in.private.Card == nil && in.private.Debit == nil:
 		return nil, unexpectedState(in, "You cannot confirm this PaymentIntent because it's missing a payment method. You can either update the PaymentIntent with a payment method and then confirm it again, or confirm it again directly with a payment method.")
 	}
 	return t.attempt(c, in, a)
 }
 
-// attempt pays with the intent's card, up to the authentication of the shopper if the card needs that.
+// attempt pays with what the intent has, up to the authentication of the shopper if the card needs that.
 func (t *tx) attempt(c *call, in *intent, a attempt) (any, *apiError) {
 	if a.returnURL != "" {
 		in.private.ReturnURL = a.returnURL
+	}
+	if in.private.Debit != nil {
+		t.debit(in)
+		return in, nil
 	}
 	secure := in.private.Card.Secure3D
 	switch {
@@ -90,7 +97,7 @@ func (t *tx) collect(in *intent, authenticated bool) (any, *apiError) {
 	t.putIntent(in)
 	if in.Status == succeeded {
 		t.emit("payment_intent.succeeded", in)
-		t.disputeByCard(in, ch)
+		t.disputeByMethod(in, ch)
 		return in, nil
 	}
 	t.emit("payment_intent.amount_capturable_updated", in)
@@ -126,11 +133,16 @@ func (t *tx) decline(in *intent, name string, authenticated bool) *apiError {
 		ch.authenticated()
 	}
 	problem := in.decline(d, ch.ID, t.now)
+	t.putFailure(in, ch)
+	return problem
+}
+
+// putFailure records an attempt that failed.
+func (t *tx) putFailure(in *intent, ch *charge) {
 	t.putCharge(ch)
 	t.emit("charge.failed", ch)
 	t.putIntent(in)
 	t.emit("payment_intent.payment_failed", in)
-	return problem
 }
 
 // failAuthentication records that the shopper was not authenticated; the bank has not decided.

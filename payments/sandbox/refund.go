@@ -14,21 +14,23 @@ var (
 
 // refund is a refund of a charge, as Stripe shows it.
 type refund struct {
-	ID                     string            `json:"id"`
-	Object                 string            `json:"object"`
-	Amount                 int64             `json:"amount"`
-	BalanceTransaction     text              `json:"balance_transaction"`
-	Charge                 string            `json:"charge"`
-	Created                int64             `json:"created"`
-	Currency               string            `json:"currency"`
-	DestinationDetails     refundDestination `json:"destination_details"`
-	Metadata               map[string]string `json:"metadata"`
-	PaymentIntent          string            `json:"payment_intent"`
-	Reason                 text              `json:"reason"`
-	ReceiptNumber          text              `json:"receipt_number"`
-	SourceTransferReversal absent            `json:"source_transfer_reversal"`
-	Status                 string            `json:"status"`
-	TransferReversal       absent            `json:"transfer_reversal"`
+	ID                     string             `json:"id"`
+	Object                 string             `json:"object"`
+	Amount                 int64              `json:"amount"`
+	BalanceTransaction     text               `json:"balance_transaction"`
+	Charge                 string             `json:"charge"`
+	Created                int64              `json:"created"`
+	Currency               string             `json:"currency"`
+	DestinationDetails     *refundDestination `json:"destination_details,omitempty"`
+	FailureBalance         string             `json:"failure_balance_transaction,omitempty"`
+	FailureReason          string             `json:"failure_reason,omitempty"`
+	Metadata               map[string]string  `json:"metadata"`
+	PaymentIntent          string             `json:"payment_intent"`
+	Reason                 text               `json:"reason"`
+	ReceiptNumber          text               `json:"receipt_number"`
+	SourceTransferReversal absent             `json:"source_transfer_reversal"`
+	Status                 string             `json:"status"`
+	TransferReversal       absent             `json:"transfer_reversal"`
 }
 
 type refundDestination struct {
@@ -43,14 +45,17 @@ type refundCard struct {
 }
 
 func newRefund(ch *charge, amount int64, now time.Time) *refund {
-	return &refund{
-		ID: newID("re"), Object: "refund", Amount: amount, Charge: ch.ID,
-		Created: now.Unix(), Currency: ch.Currency, PaymentIntent: ch.PaymentIntent, Status: succeeded,
-		DestinationDetails: refundDestination{
-			Type: "card",
-			Card: refundCard{ReferenceStatus: "pending", ReferenceType: "acquirer_reference_number", Type: "refund"},
-		},
+	re := &refund{
+		ID: newID("re"), Object: "refund", Amount: amount, Charge: ch.ID, Created: now.Unix(), Currency: ch.Currency,
+		PaymentIntent: ch.PaymentIntent, Status: succeeded,
 	}
+	if ch.PaymentMethodDetails.Card != nil {
+		re.DestinationDetails = &refundDestination{
+			Type: methodCard,
+			Card: refundCard{ReferenceStatus: pending, ReferenceType: "acquirer_reference_number", Type: "refund"},
+		}
+	}
+	return re
 }
 
 // createRefund answers POST /v1/refunds.
@@ -59,7 +64,8 @@ func createRefund(t *tx, c *call) (any, *apiError) {
 	if problem != nil {
 		return nil, problem
 	}
-	amount, problem := refundAmount(c.form, ch)
+	d := t.dispute(string(ch.Dispute))
+	amount, problem := refundAmount(c.form, ch, d == nil || d.IsChargeRefundable)
 	if problem != nil {
 		return nil, problem
 	}
@@ -74,11 +80,17 @@ func createRefund(t *tx, c *call) (any, *apiError) {
 		}
 		re.Reason = text(reason)
 	}
+	if t.laterOf(ch) == refundPends {
+		re.Status = pending
+	}
 	re.BalanceTransaction = text(t.book(bookRefund, re.ID, re.Currency, -amount, 0).ID) // the fee is not returned
 	ch.refund(amount)
 	t.putCharge(ch)
 	t.putRefund(re)
 	t.emit("charge.refunded", ch)
+	if re.Status == pending || t.laterOf(ch) == refundFails {
+		t.schedule(taskRefund, re.ID, t.now.Add(refundDelay).Unix())
+	}
 	return re, nil
 }
 
@@ -108,7 +120,8 @@ func (t *tx) refundedCharge(f form) (*charge, *apiError) {
 	return ch, nil
 }
 
-func refundAmount(f form, ch *charge) (int64, *apiError) {
+// refundAmount returns the amount to refund; refundable is whether the charge's dispute allows it.
+func refundAmount(f form, ch *charge, refundable bool) (int64, *apiError) {
 	amount, sent, problem := f.integer("amount")
 	if problem != nil {
 		return 0, problem
@@ -120,6 +133,8 @@ func refundAmount(f form, ch *charge) (int64, *apiError) {
 	switch {
 	case !ch.Captured:
 		return 0, notRefundable(ch, "charge_not_refundable", "Charge %s was not captured; cancel its PaymentIntent instead.", ch.ID)
+	case ch.Disputed && !refundable:
+		return 0, notRefundable(ch, "charge_disputed", "Charge %s has been charged back; cannot issue a refund.", ch.ID)
 	case left == 0:
 		return 0, notRefundable(ch, "charge_already_refunded", "Charge %s has already been refunded.", ch.ID)
 	case !sent:

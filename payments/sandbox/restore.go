@@ -33,6 +33,10 @@ func (s *Server) restoreLine(at int64, l line) error {
 		facts, err := readFacts[balanceFacts](l)
 		s.installBalance(string(l.id), at, facts, nil)
 		return err
+	case lineDispute:
+		facts, err := readFacts[disputeFacts](l)
+		s.installDispute(string(l.id), at, facts, nil)
+		return err
 	case linePayout:
 		facts, err := readFacts[payoutFacts](l)
 		s.installPayout(string(l.id), at, facts, nil)

@@ -81,7 +81,7 @@ type Config struct {
 	SecretKey string
 	// WebhookClient delivers webhooks. Default: 16 kept-alive connections, 10 s for an answer, redirects not followed.
 	WebhookClient *http.Client
-	// WebhookEvents are the event types to deliver, "*" for all. Default: the outcomes of payments, refunds and disputes.
+	// WebhookEvents are the event types to deliver, "*" for all. Default: DefaultWebhookEvents.
 	WebhookEvents []string
 	// WebhookSecret signs deliveries. Required.
 	WebhookSecret string
@@ -125,7 +125,7 @@ func (c Config) withDefaults() Config {
 		c.WebhookClient = newWebhookClient()
 	}
 	if c.WebhookEvents == nil {
-		c.WebhookEvents = defaultWebhookEvents
+		c.WebhookEvents = DefaultWebhookEvents()
 	}
 	c.BaseURL = strings.TrimSuffix(c.BaseURL, "/")
 	return c
@@ -188,6 +188,7 @@ type Server struct {
 	bookedFor metadataIndex      // balance transactions by the hash of their source
 	owed      map[string]*ledger // what is not paid out, by currency
 	payouts   *objects[payout]
+	disputes  *objects[dispute]
 }
 
 // New starts a sandbox with the payments in its journal. It returns journal.ErrDamaged when the file in DataDir is not a whole
@@ -206,6 +207,7 @@ func New(config Config) (*Server, error) {
 	s.charges = newObjects(s.readRecord, lineCharge, decodeObject[charge])
 	s.refunds = newObjects(s.readRecord, lineRefund, decodeObject[refund])
 	s.balances = newObjects(s.readRecord, lineBalance, decodeObject[balanceTransaction])
+	s.disputes = newObjects(s.readRecord, lineDispute, decodeObject[dispute])
 	s.payouts = newObjects(s.readRecord, linePayout, decodePayout)
 	if err := s.openJournal(); err != nil {
 		return nil, fmt.Errorf("start Stripe sandbox: %w", err)
@@ -237,10 +239,15 @@ type route struct {
 }
 
 var apiRoutes = []route{
+	{"GET /v1/account", getAccount, []string{"expand"}, false},
 	{"GET /v1/balance", getBalance, []string{"expand"}, false},
 	{"GET /v1/balance_transactions", listBalanceTransactions, balanceListParams, false},
 	{"GET /v1/balance_transactions/{id}", getBalanceTransaction, []string{"expand"}, false},
 	{"GET /v1/charges/{id}", getCharge, []string{"expand"}, false},
+	{"GET /v1/disputes", listDisputes, disputeListParams, false},
+	{"GET /v1/disputes/{id}", getDispute, []string{"expand"}, false},
+	{"POST /v1/disputes/{id}", updateDispute, disputeUpdateParams, false},
+	{"POST /v1/disputes/{id}/close", closeDispute, []string{"expand"}, false},
 	{"GET /v1/events", listEvents, append([]string{"type", "types", "created"}, pageParams...), false},
 	{"GET /v1/events/{id}", getEvent, []string{"expand"}, false},
 	{"GET /v1/payment_intents", listIntents, append([]string{"created"}, pageParams...), false},
@@ -256,7 +263,9 @@ var apiRoutes = []route{
 	{"GET /v1/refunds", listRefunds, refundListParams, false},
 	{"POST /v1/refunds", createRefund, refundParams, false},
 	{"GET /v1/refunds/{id}", getRefund, []string{"expand"}, false},
+	{"POST /v1/refunds/{id}/cancel", cancelRefund, []string{"expand"}, false},
 	{"POST /v1/refunds/{id}", updateRefund, refundUpdateParams, false},
+	{"GET /v1/webhook_endpoints", listEndpoints, pageParams, false},
 }
 
 func (s *Server) newRoutes() *http.ServeMux {

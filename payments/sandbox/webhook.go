@@ -14,17 +14,26 @@ import (
 	"time"
 )
 
-// defaultWebhookEvents are the results of payments, refunds and disputes.
-var defaultWebhookEvents = []string{
-	"payment_intent.amount_capturable_updated",
-	"payment_intent.succeeded",
-	"payment_intent.payment_failed",
-	"payment_intent.canceled",
-	"payment_intent.requires_action",
-	"charge.refunded",
-	"charge.refund.updated",
-	"charge.dispute.created",
-	"charge.dispute.closed",
+// DefaultWebhookEvents are the results of payments, refunds and disputes: what package payments needs.
+func DefaultWebhookEvents() []string {
+	return []string{
+		"payment_intent.amount_capturable_updated",
+		"payment_intent.succeeded",
+		"payment_intent.payment_failed",
+		"payment_intent.canceled",
+		"payment_intent.requires_action",
+		"payment_intent.processing",
+		"charge.expired",
+		"charge.refunded",
+		"charge.refund.updated",
+		"refund.created",
+		"refund.updated",
+		"charge.dispute.created",
+		"charge.dispute.updated",
+		"charge.dispute.closed",
+		"charge.dispute.funds_withdrawn",
+		"charge.dispute.funds_reinstated",
+	}
 }
 
 const (

@@ -90,6 +90,11 @@ func (c Config) checked() (Config, error) {
 			return c, fmt.Errorf("%w: %s is required", ErrConfig, name)
 		}
 	}
+	if c.PublicURL != "" {
+		if _, err := api.ParsePublicURL(c.PublicURL); err != nil {
+			return c, fmt.Errorf("%w: PublicURL (OPS_PUBLIC_URL): %w", ErrConfig, err)
+		}
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -42,16 +42,16 @@ func (p *payment) lost() (total int64) {
 	return total
 }
 
-// lessDisputed returns what is kept and what is due after the bank has taken an amount back. If nothing is due and the money was also
-// refunded, the shop has paid it twice.
-func lessDisputed(kept, due, lost int64) (keptAfter, dueAfter int64) {
-	switch kept -= lost; {
+// lessLost returns what is due of an amount that was due before the bank has taken back what was lost; kept is what is left. If nothing
+// was due and the money was refunded as well, the shop has paid it twice.
+func lessLost(due, kept, lost int64) int64 {
+	switch {
 	case lost == 0:
-		return kept, due
+		return due
 	case due > 0:
-		return kept, due - lost
+		return due - lost
 	}
-	return kept, min(due, kept)
+	return min(due, kept)
 }
 
 // checkDisputes is the part of I5 about disputes: the order knows what Stripe answered. One that is not closed is an open item.

@@ -131,7 +131,7 @@ func (s *shop) captured(id string, amount events.Money) {
 
 func (s *shop) chargeAtStripe(intent, id string, received int64) {
 	s.intents = append(s.intents, map[string]any{"id": intent, "amount_received": received, "currency": "gbp", "status": "succeeded",
-		"created": time.Now().Unix(), "metadata": map[string]string{"order_id": id}})
+		"created": time.Now().Unix(), "metadata": map[string]string{"order_id": id, "payment_id": events.FirstPaymentID(id)}})
 }
 
 func (s *shop) refundAtStripe(intent string, amount int64, status string) {

@@ -14,6 +14,7 @@ type ledger struct {
 	orders     map[string]*order
 	stock      map[string]*stock
 	sold       map[string]int64  // SKU → units of all committed reservations
+	skus       map[string]string // by themselves: the orders share them
 	payments   map[string]string // payment id → order id
 	intents    map[string]string // PaymentIntent id → order id
 	mails      map[uint64]*mail  // by the hash of the Message-ID
@@ -34,9 +35,14 @@ type order struct {
 	held        []events.ReservedLine // while the reservation is held
 	ordered     goods                 // of the order's lines
 	reserved    goods                 // of the latest reservation
+	returned    goods                 // to stock, after they were sold
+	delivery    delivery
 
-	payment payment
-	queued  []uint64 // hashes of (template, fact) of queued mails
+	payment    payment
+	authorized bool     // confirmed before the money was captured
+	taken      int64    // captured according to the order's own events
+	refunds    []refund // according to the order's own events
+	queued     []uint64 // hashes of (template, fact) of queued mails
 }
 
 // goods is a hash of SKUs and quantities: the sum of quantity × hash(SKU), which does not depend on the order of the lines. An
@@ -80,8 +86,8 @@ var reservationNames = [...]string{"missing", "held", "refused", "released", "co
 func (r reservation) String() string { return reservationNames[r] }
 
 func newLedger() *ledger {
-	return &ledger{orders: map[string]*order{}, stock: map[string]*stock{}, sold: map[string]int64{}, intents: map[string]string{},
-		payments: map[string]string{}, mails: map[uint64]*mail{}, histories: newHistories()}
+	return &ledger{orders: map[string]*order{}, stock: map[string]*stock{}, sold: map[string]int64{}, skus: map[string]string{},
+		intents: map[string]string{}, payments: map[string]string{}, mails: map[uint64]*mail{}, histories: newHistories()}
 }
 
 // add folds one message. A message that is not an event of the shop is only counted: it becomes a dead letter, which I8
@@ -116,7 +122,7 @@ func (l *ledger) add(m replay.Message) {
 	}
 	switch {
 	case strings.HasPrefix(m.Subject, events.PrefixOrder):
-		o.addOrder(e.Payload)
+		l.addOrder(id, o, e)
 	case strings.HasPrefix(m.Subject, events.PrefixReservation):
 		l.entries++
 		l.addReservation(o, e.Payload)
@@ -157,14 +163,16 @@ func (l *ledger) find(invariant, subject, detail string) {
 	l.findings = append(l.findings, Finding{Invariant: invariant, Subject: subject, Detail: detail})
 }
 
-func (o *order) addOrder(p events.Payload) {
-	switch p := p.(type) {
+// addOrder folds an event of an order.
+func (l *ledger) addOrder(id string, o *order, e events.Event) {
+	switch p := e.Payload.(type) {
 	case events.OrderPlaced:
 		o.status, o.total, o.expires = placed, p.Total, p.ExpiresAt
 		o.total.Currency = strings.Clone(p.Total.Currency)
 		o.ordered = 0
 		for _, line := range p.Lines {
 			o.ordered.add(line.SKU, line.Quantity)
+			o.delivery.of(l, line.SKU).ordered += line.Quantity
 		}
 	case events.OrderAwaitingPayment:
 		o.status, o.expires = awaitingPayment, p.ExpiresAt
@@ -173,15 +181,23 @@ func (o *order) addOrder(p events.Payload) {
 	case events.OrderPaidLate:
 		o.status = paidLate
 	case events.OrderConfirmed:
-		o.status = confirmed
+		o.status, o.authorized = confirmed, p.Authorized
 	case events.OrderRejected:
 		o.status = rejected
 	case events.OrderExpired:
 		o.status = expired
 	case events.OrderCancelled:
 		o.status = cancelled
+	case events.OrderPaymentCaptured:
+		o.taken = p.Amount.Amount
+	case events.OrderFulfilmentCreated:
+		l.addFulfilment(id, o, e, p)
+	case events.OrderRefundRequested:
+		refundOf(&o.refunds, p.RefundID).request(p.Amount.Amount, p.Reason)
 	case events.OrderRefunded:
-		o.payment.booked += p.Amount.Amount
+		refundOf(&o.refunds, p.RefundID).done(p.Amount.Amount)
+	case events.OrderRefundFailed:
+		refundOf(&o.refunds, p.RefundID).fail(p.Amount.Amount, p.Reason)
 	case events.OrderDisputed:
 		o.payment.dispute(p.Dispute).booked = strings.Clone(p.Status)
 	case events.OrderDisputeClosed:
@@ -206,5 +222,9 @@ func (l *ledger) addReservation(o *order, p events.Payload) {
 			l.sold[strings.Clone(line.SKU)] += line.Quantity
 		}
 		o.reservation, o.held = committed, nil
+	case events.ReservationReturned:
+		for _, line := range p.Lines {
+			o.returned.add(line.SKU, line.Quantity)
+		}
 	}
 }

@@ -3,7 +3,9 @@ package invariants
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"tillstream/events"
 )
@@ -12,13 +14,14 @@ import (
 type payment struct {
 	intent    string
 	currency  string // of the first event with an amount
-	captured  int64
-	captures  uint8 // number of capture events
-	paid      bool  // authorized or captured
-	closed    bool  // cancelled, failed or captured
+	captured  int64  // in all captures together
+	captures  uint8  // number of capture events
+	more      bool   // the rest of the authorization can still be captured
+	paid      bool   // authorized or captured
+	closed    bool   // cancelled, failed or captured
 	requested bool
+	until     time.Time // when the bank releases the authorization; zero if unknown
 	refunds   []refund
-	booked    int64 // refunded according to the order's own events
 	disputes  []dispute
 }
 
@@ -33,6 +36,7 @@ type refundState uint8
 
 const (
 	refundRequested refundState = iota
+	refundPending               // Stripe has accepted it, the bank has not paid it yet
 	refundDone
 	refundFailed // also after refundDone: a bank can return the money days later
 )
@@ -45,28 +49,39 @@ func (l *ledger) addPayment(id string, o *order, e events.Event) {
 	case events.PaymentIntentCreated:
 		l.addIntent(id, o, p.PaymentIntent)
 	case events.PaymentAuthorized:
-		o.payment.paid = true
+		o.payment.paid, o.payment.until = true, p.ExpiresAt
 	case events.PaymentCaptured:
-		o.payment.captured += p.Amount.Amount
-		o.payment.paid, o.payment.closed = true, true
-		if o.payment.captures++; o.payment.captures == 2 {
-			l.find(CapturedOnce, "order "+id, fmt.Sprintf("is captured a second time at sequence %d", e.Sequence))
-		}
-		l.addIntent(id, o, p.PaymentIntent)
-		l.addCurrency(id, o, e, p.Amount)
+		l.addCapture(id, o, e, p)
 	case events.PaymentCancelled, events.PaymentFailed:
 		o.payment.paid, o.payment.closed = o.payment.captured > 0, true
 	case events.PaymentRefundRequested:
-		o.payment.refund(p.RefundID).request(p.Amount.Amount, p.Reason)
+		refundOf(&o.payment.refunds, p.RefundID).request(p.Amount.Amount, p.Reason)
+		l.addCurrency(id, o, e, p.Amount)
+	case events.PaymentRefundPending:
+		refundOf(&o.payment.refunds, p.RefundID).pend(p.Amount.Amount)
 		l.addCurrency(id, o, e, p.Amount)
 	case events.PaymentRefunded:
-		o.payment.refund(p.RefundID).done(p.Amount.Amount)
+		refundOf(&o.payment.refunds, p.RefundID).done(p.Amount.Amount)
 		l.addCurrency(id, o, e, p.Amount)
 	case events.PaymentRefundFailed:
-		o.payment.refund(p.RefundID).fail(p.Amount.Amount, p.Reason)
+		refundOf(&o.payment.refunds, p.RefundID).fail(p.Amount.Amount, p.Reason)
 	case events.PaymentDisputeUpdated:
 		o.payment.addDispute(p)
 	}
+}
+
+// addCapture folds a capture, whose amount includes those before it. After a capture that leaves nothing to capture there is no other
+// one.
+func (l *ledger) addCapture(id string, o *order, e events.Event, p events.PaymentCaptured) {
+	pay := &o.payment
+	adds := pay.captures == 0 || pay.more && (p.Amount.Amount > pay.captured || !p.More)
+	if pay.captures++; !adds {
+		l.find(CapturedOnce, "order "+id, fmt.Sprintf("is captured a second time at sequence %d", e.Sequence))
+	}
+	pay.captured, pay.more = max(pay.captured, p.Amount.Amount), p.More
+	pay.paid, pay.closed = true, true
+	l.addIntent(id, o, p.PaymentIntent)
+	l.addCurrency(id, o, e, p.Amount)
 }
 
 // addIntent records the PaymentIntent of an order. A second one could take the money a second time.
@@ -95,20 +110,24 @@ func (l *ledger) addCurrency(id string, o *order, e events.Event, m events.Money
 	}
 }
 
-// refund returns the refund with an id, and adds it if it is new.
-func (p *payment) refund(id string) *refund {
-	for i := range p.refunds {
-		if p.refunds[i].id == id {
-			return &p.refunds[i]
-		}
+// refundOf returns the refund with an id, and adds it if it is new.
+func refundOf(refunds *[]refund, id string) *refund {
+	at := slices.IndexFunc(*refunds, func(r refund) bool { return r.id == id })
+	if at < 0 {
+		*refunds, at = append(*refunds, refund{id: strings.Clone(id)}), len(*refunds)
 	}
-	p.refunds = append(p.refunds, refund{id: strings.Clone(id)})
-	return &p.refunds[len(p.refunds)-1]
+	return &(*refunds)[at]
 }
 
 func (r *refund) request(amount int64, reason string) {
 	if r.state == refundRequested {
 		r.amount, r.reason = amount, strings.Clone(reason)
+	}
+}
+
+func (r *refund) pend(amount int64) {
+	if r.state == refundRequested {
+		r.amount, r.state = amount, refundPending
 	}
 }
 
@@ -127,10 +146,10 @@ func (o *order) capturedMoney() events.Money {
 	return events.Money{Amount: o.payment.captured, Currency: cmp.Or(o.payment.currency, o.total.Currency)}
 }
 
-// sum adds up the refunds in a state.
-func (p *payment) sum(state refundState) (total int64) {
-	for _, r := range p.refunds {
-		if r.state == state {
+// sum adds up the refunds in some states.
+func sum(refunds []refund, states ...refundState) (total int64) {
+	for _, r := range refunds {
+		if slices.Contains(states, r.state) {
 			total += r.amount
 		}
 	}

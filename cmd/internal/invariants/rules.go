@@ -2,6 +2,7 @@ package invariants
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"tillstream/events"
@@ -31,8 +32,10 @@ func judge(id string, o *order, now time.Time, settle time.Duration) verdict {
 	r.checkCharges()
 	r.checkReservation()
 	r.checkDisputes()
+	r.checkAuthorization()
 	if o.status >= confirmed {
 		r.checkMoney()
+		r.checkRefunds()
 	}
 	return r.verdict
 }
@@ -43,6 +46,10 @@ func (r *rules) find(invariant, format string, args ...any) {
 
 func (r *rules) findFirm(invariant, format string, args ...any) {
 	r.firm = append(r.firm, r.finding(invariant, format, args...))
+}
+
+func (r *rules) openItem(format string, args ...any) {
+	r.open = append(r.open, OpenItem{Subject: "order " + r.id, Detail: fmt.Sprintf(format, args...)})
 }
 
 func (r *rules) finding(invariant, format string, args ...any) Finding {
@@ -75,10 +82,15 @@ func (r *rules) checkStatus() {
 	}
 }
 
-// checkReleased requires that an order which ended without a sale holds neither stock nor money.
+// checkReleased requires that an order which ended without a sale holds neither stock nor money. The goods of an order that was
+// cancelled after its confirmation were sold, and are returned to stock.
 func (r *rules) checkReleased() {
 	o := r.o
-	if o.reservation != released && o.reservation != refused {
+	if o.authorized && o.reservation == committed {
+		if o.returned != o.ordered {
+			r.find(OrdersEnd, "is %s, but not all of its goods are in stock again", o.status)
+		}
+	} else if o.reservation != released && o.reservation != refused {
 		r.find(OrdersEnd, "is %s, but its reservation is %s", o.status, o.reservation)
 	}
 	if o.payment.requested && !o.payment.closed {
@@ -125,33 +137,56 @@ func (r *rules) checkReservation() {
 // neither kept nor due.
 func (r *rules) checkMoney() {
 	o, p := r.o, &r.o.payment
-	refunded := p.sum(refundDone)
-	kept, due := p.captured-refunded, int64(0)
-	if o.status == confirmed {
-		due = o.total.Amount - p.booked
-	}
-	kept, due = lessDisputed(kept, due, p.lost())
-	for _, refund := range p.refunds {
-		if refund.state != refundDone {
-			r.open = append(r.open, OpenItem{Subject: "order " + r.id, Detail: r.refundText(refund)})
-		}
-	}
-	pending := p.sum(refundRequested) + p.sum(refundFailed)
+	refunded := sum(p.refunds, refundDone)
+	kept := p.captured - refunded - p.lost()
+	least, most := o.due()
+	least, most = lessLost(least, kept, p.lost()), lessLost(most, kept, p.lost())
+	pending := sum(p.refunds, refundRequested, refundPending, refundFailed)
 	switch {
 	case refunded > p.captured:
 		r.find(MoneyForGoods, "refunded %s, but captured only %s", r.money(refunded), r.money(p.captured))
-	case kept < due:
-		r.find(MoneyForGoods, "is %s and keeps %s for goods of %s", o.status, r.money(kept), r.money(due))
-	case kept > due+pending:
-		r.find(MoneyForGoods, "is %s and keeps %s for goods of %s, with pending refunds of %s", o.status, r.money(kept), r.money(due), r.money(pending))
+	case kept < least:
+		r.find(MoneyForGoods, "is %s and keeps %s for goods of %s", o.status, r.money(kept), r.money(least))
+	case kept > most+pending:
+		r.find(MoneyForGoods, "is %s and keeps %s for goods of %s, with pending refunds of %s", o.status, r.money(kept), r.money(most), r.money(pending))
+	}
+}
+
+// checkRefunds is the part of I5 about the refunds that an order requests: they are requested of Stripe too, fail there and here, and
+// are not more than was captured. Refunds that are not done are open items.
+func (r *rules) checkRefunds() {
+	o, p := r.o, &r.o.payment
+	for _, refund := range p.refunds {
+		if refund.state != refundDone {
+			r.openItem("%s", r.refundText(refund))
+		}
+	}
+	for _, asked := range o.refunds {
+		if asked.state != refundRequested {
+			continue
+		}
+		at := slices.IndexFunc(p.refunds, func(r refund) bool { return r.id == asked.id })
+		switch {
+		case at < 0:
+			r.find(MoneyForGoods, "asks for refund %s of %s, but its payment does not", asked.id, r.money(asked.amount))
+		case p.refunds[at].state == refundFailed:
+			r.find(MoneyForGoods, "waits for refund %s of %s, which has failed", asked.id, r.money(asked.amount))
+		}
+	}
+	if asked := sum(o.refunds, refundRequested, refundDone); asked > p.captured && p.captured > 0 {
+		r.find(MoneyForGoods, "its refunds are %s, but only %s was captured", r.money(asked), r.money(p.captured))
 	}
 }
 
 func (r *rules) refundText(refund refund) string {
-	if refund.state == refundFailed {
-		return fmt.Sprintf("refund %s of %s failed: %s", refund.id, r.money(refund.amount), refund.reason)
+	what := fmt.Sprintf("refund %s of %s", refund.id, r.money(refund.amount))
+	switch refund.state {
+	case refundFailed:
+		return what + " failed: " + refund.reason
+	case refundPending:
+		return what + " is pending at the bank"
 	}
-	return fmt.Sprintf("refund %s of %s is requested and not done yet: %s", refund.id, r.money(refund.amount), refund.reason)
+	return what + " is requested and not done yet: " + refund.reason
 }
 
 func (r *rules) money(amount int64) events.Money {

@@ -23,8 +23,13 @@ type intent struct {
 	Metadata       map[string]string `json:"metadata"`
 }
 
-// order returns the order that the PaymentIntent is for, "" if another program created it.
+// order returns the order that the PaymentIntent names, "" if it names none. Other programs name their orders in the same way.
 func (i intent) order() string { return i.Metadata["order_id"] }
+
+// ofTillstream reports whether a shop like this one created the PaymentIntent: the id of its payment is derived from that of its order.
+func (i intent) ofTillstream() bool {
+	return i.order() != "" && i.Metadata["payment_id"] == events.FirstPaymentID(i.order())
+}
 
 // money returns an amount of the PaymentIntent.
 func (i intent) money(amount int64) events.Money {
@@ -35,7 +40,7 @@ func (i intent) money(amount int64) events.Money {
 type account struct {
 	intents  int
 	of       map[string]string // order id → PaymentIntent id
-	unlogged []intent          // captured at Stripe, but not in the part of the log that was read
+	unlogged []intent          // of which Stripe has captured more than the part of the log that was read
 	unknown  []intent          // captured at Stripe for an order that is not in the log
 }
 
@@ -72,11 +77,13 @@ func (c *checker) checkStripe(ctx context.Context) error {
 	return nil
 }
 
-// compareIntent compares a PaymentIntent with the order that it is for. One without an order belongs to another program that
-// shares the account.
+// compareIntent compares a PaymentIntent with the order that it is for. One without an order, or with that of another program which
+// shares the account, is passed over. An order that is not in the log counts if a shop like this one created the PaymentIntent: the
+// log may be a restored copy that lacks the order.
 func (c *checker) compareIntent(a *account, i intent, before int64) {
 	id := i.order()
-	if id == "" {
+	o, ok := c.ledger.orders[id]
+	if !ok && !i.ofTillstream() {
 		return
 	}
 	a.intents++
@@ -84,7 +91,6 @@ func (c *checker) compareIntent(a *account, i intent, before int64) {
 		c.findCharge(id, "has two PaymentIntents at Stripe, %s and %s", other, i.ID)
 	}
 	a.of[id] = i.ID
-	o, ok := c.ledger.orders[id]
 	switch {
 	case !ok && (i.AmountReceived == 0 || i.Created >= before):
 		return
@@ -94,7 +100,7 @@ func (c *checker) compareIntent(a *account, i intent, before int64) {
 		return // may have been captured after the log was read
 	case o.payment.intent != "" && o.payment.intent != i.ID:
 		c.findCharge(id, "has PaymentIntent %s in the log, %s at Stripe", o.payment.intent, i.ID)
-	case o.payment.captured == 0 && i.AmountReceived > 0:
+	case i.AmountReceived > o.payment.captured:
 		a.unlogged = append(a.unlogged, i)
 	case i.AmountReceived != o.payment.captured:
 		c.findDifferent(id, o, i)
@@ -111,8 +117,8 @@ func (c *checker) findDifferent(id string, o *order, i intent) {
 	c.findCharge(id, "captured %s in the log, %s at Stripe (%s is %s)", o.capturedMoney(), i.money(i.AmountReceived), i.ID, i.Status)
 }
 
-// findUnlogged reads the orders again for which Stripe captured money and the log had no capture. If a shopper paid after the
-// log was read, the order has moved since, and there is no finding.
+// findUnlogged reads the orders again of which Stripe captured more than the log says. If it was captured after the log was read, the
+// order has moved since, and there is no finding.
 func (c *checker) findUnlogged(ctx context.Context, unlogged []intent) error {
 	again := unlogged[:min(len(unlogged), maxReread)]
 	ids := make([]string, 0, len(again))

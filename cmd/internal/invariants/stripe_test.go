@@ -40,6 +40,19 @@ func TestChargesAtStripeMustMatchTheLog(t *testing.T) {
 		{"AnotherProgramsIntent", func(s *shop) {
 			s.chargeAtStripe("pi_y", "", 7)
 		}, nil},
+		{"AnotherProgramsOrder", func(s *shop) {
+			for _, id := range []string{"pi_x", "pi_y"} { // with ids of its own under the same keys
+				s.chargeAtStripe(id, "6735", 7)
+				s.intents[len(s.intents)-1]["metadata"] = map[string]string{"order_id": "6735", "payment_id": "1"}
+			}
+			s.chargeAtStripe("pi_z", "6736", 7)
+			s.intents[len(s.intents)-1]["metadata"] = nil
+		}, nil},
+		{"OurOrderOfAnotherProgram", func(s *shop) {
+			s.chargeAtStripe("pi_y", "sold", 7)
+			s.intents[len(s.intents)-1]["metadata"] = map[string]string{"order_id": "sold"}
+		}, []invariants.Finding{{Invariant: "I2", Subject: "order sold", Detail: "has two PaymentIntents at Stripe, pi_sold and pi_y"},
+			{Invariant: "I2", Subject: "order sold", Detail: "has PaymentIntent pi_sold in the log, pi_y at Stripe"}}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

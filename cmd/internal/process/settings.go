@@ -45,6 +45,11 @@ type Charging struct {
 	ChargeLimits events.ChargeLimits `env:"CHARGE_LIMITS" placeholder:"GBP=100" help:"Smallest charge of a currency and, after a slash, its step, in minor units. Needed only where the limits of the Stripe account differ from those that Stripe publishes."`
 }
 
+// Capturing has the setting that says when the money of a payment is captured.
+type Capturing struct {
+	Capture string `name:"payments-capture" env:"PAYMENTS_CAPTURE" default:"confirmation" enum:"automatic,confirmation,fulfilment" help:"When money is captured: automatic (by Stripe, as soon as the shopper has paid), confirmation (by the shop, when it accepts the order) or fulfilment (when goods are sent). Payments that were requested before a change keep the earlier setting."`
+}
+
 // OrderLimits are the settings of orders.Limits, for the orders worker.
 type OrderLimits struct {
 	Units          int64         `name:"max-units-per-line" env:"MAX_UNITS_PER_LINE" default:"5000" help:"Maximum number of units of one item in one order of a shopper; staff can order more."`

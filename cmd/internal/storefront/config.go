@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"tillstream/events/api"
 )
 
 // ErrConfig is returned by [New] and [Proxy] when a setting is missing or invalid.
@@ -40,6 +42,9 @@ func (c Config) checked() (Config, error) {
 	}
 	if c.SandboxURL != "" {
 		origin, err := originOf(c.SandboxURL)
+		if err == nil {
+			_, err = api.ParsePublicURL(origin)
+		}
 		if err != nil {
 			return c, fmt.Errorf("%w: SandboxURL: %w", ErrConfig, err)
 		}

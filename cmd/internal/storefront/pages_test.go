@@ -127,6 +127,7 @@ func TestNewRefusesInvalidConfig(t *testing.T) {
 		"NoAPI":        {},
 		"NotAnAddress": {API: newAPI(), SandboxURL: "127.0.0.1:12111"},
 		"WithPath":     {API: newAPI(), SandboxURL: "http://127.0.0.1/x"},
+		"Unspecified":  {API: newAPI(), SandboxURL: "http://[::]:12111"},
 		"Injection":    {API: newAPI(), SandboxURL: "http://a;script-src *"},
 	} {
 		if _, err := storefront.New(config); !errors.Is(err, storefront.ErrConfig) {

@@ -133,7 +133,7 @@ func (m *model) paymentsHandle(e events.Event) []decision {
 	p := m.payments[id]
 	switch o := e.Payload.(type) {
 	case events.OrderAwaitingPayment:
-		return about(events.PrefixPayment, id, m.must(payments.Request(p, o)))
+		return about(events.PrefixPayment, id, m.must(payments.Request(p, o, payments.Terms{})))
 	case events.OrderExpired:
 		return about(events.PrefixPayment, id, m.must(payments.Cancel(p, false, e.Type)))
 	case events.OrderCancelled, events.OrderRejected:

@@ -60,7 +60,7 @@ func openFleet(t *testing.T) *deployment {
 			at[name] = append(at[name], d.addReplica(t, programs, name, fmt.Sprintf("%s %d", name, replica+1), env))
 		}
 	}
-	storefrontEnv := []string{"SANDBOX_URL=" + bank.url}
+	storefrontEnv := []string{"SANDBOX_PUBLIC_URL=" + bank.url}
 	for _, name := range workers {
 		storefrontEnv = append(storefrontEnv, strings.ToUpper(name)+"_URL="+strings.Join(at[name], ","))
 	}

@@ -45,7 +45,7 @@ func (s Settings) Env(nats, mongo string) []string {
 
 // StorefrontEnv returns the environment of a storefront. replicas returns the URLs of a worker's replicas, separated by commas.
 func (s Settings) StorefrontEnv(replicas func(worker string) string) []string {
-	return append(upstreams(replicas), "SANDBOX_URL="+s.Stripe, "LOG_LEVEL=WARN")
+	return append(upstreams(replicas), "SANDBOX_PUBLIC_URL="+s.Stripe, "LOG_LEVEL=WARN")
 }
 
 // ConsoleEnv returns the environment of a staff console that reaches the broker and the database at these URLs.

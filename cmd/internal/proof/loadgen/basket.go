@@ -60,19 +60,24 @@ const (
 	DoubleClicks      Habit = "double_clicks"       // sends the order several times at once, under the same Idempotency-Key
 	CancelsAtOnce     Habit = "cancels_at_once"     // cancels the order as soon as it is placed
 	CancelsAtCheckout Habit = "cancels_at_checkout" // cancels the order when it can be paid
+	Authenticates     Habit = "authenticates"       // pays with a card whose bank requires 3-D Secure
+	FailsAtBank       Habit = "fails_at_bank"       // fails at 3-D Secure, then pays with another card
+	LeavesAtBank      Habit = "leaves_at_bank"      // does not come back from 3-D Secure
+	LeavesAtCheckout  Habit = "leaves_at_checkout"  // does not pay
+	Returns           Habit = "returns"             // pays, and gets half of the money back: staff refund it in Stripe's dashboard
 )
 
-// otherHabits are the habits except Regular. Half of the generated shoppers have one of them.
-var otherHabits = []Habit{DeclinedFirst, SendsTwice, DoubleClicks, CancelsAtOnce, CancelsAtCheckout}
+// OrderHabits are about placing, paying and cancelling an order.
+func OrderHabits() []Habit {
+	return []Habit{DeclinedFirst, SendsTwice, DoubleClicks, CancelsAtOnce, CancelsAtCheckout}
+}
+
+// PaymentHabits are about paying.
+func PaymentHabits() []Habit {
+	return []Habit{DeclinedFirst, Authenticates, FailsAtBank, LeavesAtBank, LeavesAtCheckout, CancelsAtCheckout, Returns}
+}
 
 func (h Habit) cancels() bool { return h == CancelsAtOnce || h == CancelsAtCheckout }
-
-func randomHabit(random *rand.Rand) Habit {
-	if random.IntN(2) == 0 {
-		return Regular
-	}
-	return otherHabits[random.IntN(len(otherHabits))]
-}
 
 // ErrEmptyShop is returned when the shop lists no items.
 var ErrEmptyShop = errors.New("the shop has no items")
@@ -83,7 +88,7 @@ type Generation struct {
 	Orders int
 	Lines  int // per order; at most one per item of the shop
 	Seed   uint64
-	Habits bool // give shoppers random habits; default: all are Regular
+	Habits []Habit // half of the shoppers have one of these, at random; default: all are Regular
 }
 
 // Generator is a [Source] of random baskets. The same Generation and the same items give the same baskets.
@@ -117,8 +122,8 @@ func (g *Generator) Next() (Basket, bool) {
 	if g.random.IntN(4) == 0 {
 		basket.Locale, basket.Country = "de", "DE"
 	}
-	if g.Habits {
-		basket.Habit = randomHabit(g.random)
+	if len(g.Habits) > 0 && g.random.IntN(2) > 0 {
+		basket.Habit = g.Habits[g.random.IntN(len(g.Habits))]
 	}
 	for len(basket.Lines) < g.Lines {
 		if sku := g.items[g.random.IntN(len(g.items))].SKU; !basket.has(sku) {

@@ -56,6 +56,7 @@ func TestGeneratorIsDeterministic(t *testing.T) {
 func TestHabitsDecideRequests(t *testing.T) {
 	t.Parallel()
 	const place, pay, cancel = "POST /api/orders", "POST /v1/payment_intents/pi_order-run-1/confirm", "POST /api/orders/order-run-1/cancel"
+	const bank = "POST /3ds/pi_order-run-1"
 	cases := map[string]struct {
 		habit     loadgen.Habit
 		requests  map[string]int
@@ -67,6 +68,8 @@ func TestHabitsDecideRequests(t *testing.T) {
 		"DoubleClicks":      {loadgen.DoubleClicks, map[string]int{place: 3, pay: 1, cancel: 0}, false},
 		"CancelsAtOnce":     {loadgen.CancelsAtOnce, map[string]int{place: 1, pay: 0, cancel: 1}, true},
 		"CancelsAtCheckout": {loadgen.CancelsAtCheckout, map[string]int{place: 1, pay: 0, cancel: 1}, true},
+		"Authenticates":     {loadgen.Authenticates, map[string]int{place: 1, pay: 1, bank: 1, cancel: 0}, false},
+		"FailsAtBank":       {loadgen.FailsAtBank, map[string]int{place: 1, pay: 2, bank: 1, cancel: 0}, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -91,6 +94,23 @@ func TestHabitsDecideRequests(t *testing.T) {
 				t.Errorf("tally: got %+v, want one purchase and cancelled %t", r, c.cancelled)
 			}
 		})
+	}
+}
+
+// A shopper who leaves has neither paid nor failed.
+func TestShopperLeaves(t *testing.T) {
+	t.Parallel()
+	for habit, pays := range map[loadgen.Habit]int{loadgen.LeavesAtCheckout: 0, loadgen.LeavesAtBank: 1} {
+		shop := newFakeShop(t)
+		wanted := basket
+		wanted.Habit = habit
+		p := shop.buyer(t, false).Buy(t.Context(), wanted)
+		var tally loadgen.Tally
+		tally.Observe(p)
+		_, confirmed, failed := tally.Counts()
+		if !p.Left || p.Err != nil || shop.requests("POST /v1/payment_intents/pi_order-run-1/confirm") != pays || tally.Report(0, 0).Left != 1 || confirmed+failed > 0 {
+			t.Errorf("%s: got %+v, want the shopper gone after %d attempts to pay", habit, p, pays)
+		}
 	}
 }
 
@@ -120,7 +140,7 @@ func TestTwoOrdersForOneKeyFail(t *testing.T) {
 func TestGeneratorDrawsHabits(t *testing.T) {
 	t.Parallel()
 	habits := func() (all []loadgen.Habit) {
-		generator, err := loadgen.NewGenerator(loadgen.Generation{RunID: "r", Orders: 200, Lines: 1, Seed: 3, Habits: true}, []loadgen.Item{{SKU: "MUG"}})
+		generator, err := loadgen.NewGenerator(loadgen.Generation{RunID: "r", Orders: 200, Lines: 1, Seed: 3, Habits: loadgen.OrderHabits()}, []loadgen.Item{{SKU: "MUG"}})
 		if err != nil {
 			t.Fatal(err)
 		}

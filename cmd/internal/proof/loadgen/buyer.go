@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"tillstream/events"
 )
 
 // Buyer makes purchases. It may be used by many shoppers concurrently.
@@ -23,7 +25,9 @@ type Purchase struct {
 	PlacedIn    time.Duration // from the first attempt to place the order to the answer; 0 if it was not placed
 	ConfirmedIn time.Duration // from that answer until the order is confirmed; 0 if it was not confirmed
 	Cancelled   bool          // by the shopper, as the habit demands
-	Err         error         // a *Failure, or nil if the order was confirmed or cancelled as intended
+	Left        bool          // the shopper did not pay, as the habit demands
+	Refunded    events.Money  // of a shopper who returns goods
+	Err         error         // a *Failure, or nil if the order was confirmed, cancelled or left as intended
 }
 
 // Buy makes one purchase.
@@ -55,6 +59,11 @@ func (b *Buyer) Buy(ctx context.Context, basket Basket) Purchase {
 		p.ConfirmedIn = time.Since(placed)
 	case errors.Is(p.Err, errCancelled) && basket.Habit.cancels():
 		p.Cancelled, p.Err = true, nil
+	case errors.Is(p.Err, errLeft):
+		p.Left, p.Err = true, nil
+	}
+	if p.Err == nil && basket.Habit == Returns {
+		p.Refunded, p.Err = b.returnHalf(ctx, order)
 	}
 	return p
 }
@@ -138,9 +147,15 @@ func (b *Buyer) pay(ctx context.Context, habit Habit, o Order) error {
 	switch habit {
 	case CancelsAtCheckout:
 		return failed(stepCancel, b.Shop.cancel(ctx, o))
+	case LeavesAtCheckout:
+		return errLeft
 	case DeclinedFirst:
 		if err := failed(stepPay, b.Shop.confirm(ctx, p, decliningCard)); !isKind(err, Declined) && err != nil {
 			return err
+		}
+	case Authenticates, FailsAtBank, LeavesAtBank:
+		if over, err := b.authenticate(ctx, habit, p); over || err != nil {
+			return failed(stepPay, err)
 		}
 	}
 	return failed(stepPay, b.Shop.confirm(ctx, p, testCard))

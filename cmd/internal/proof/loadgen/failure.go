@@ -48,6 +48,7 @@ const (
 	stepPay     step = "pay"     // pay at Stripe
 	stepCancel  step = "cancel"
 	stepFollow  step = "follow"
+	stepRefund  step = "refund" // in Stripe's dashboard
 )
 
 // isKind reports whether an error is a failure of a category.

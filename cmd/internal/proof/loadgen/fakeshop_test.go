@@ -29,6 +29,7 @@ type fakeShop struct {
 	gone      map[string]bool          // cancelled orders, by id
 	requested map[string]int           // requests by method and path
 	adjusts   []string                 // stock adjustments, as text
+	stripe    fakeStripe
 }
 
 func newFakeShop(t *testing.T) *fakeShop {
@@ -43,6 +44,7 @@ func newFakeShop(t *testing.T) *fakeShop {
 	mux.HandleFunc("POST /api/orders/{id}/cancel", f.cancel)
 	mux.HandleFunc("POST /v1/payment_intents/{pi}/confirm", f.confirm)
 	mux.HandleFunc("POST /ops/api/stock/{sku}/adjustments", f.adjust)
+	f.stripeRoutes(mux)
 	f.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		f.requested[r.Method+" "+r.URL.Path]++
@@ -161,6 +163,10 @@ func (f *fakeShop) confirm(w http.ResponseWriter, r *http.Request) {
 	if r.FormValue("payment_method") == "pm_card_visa_chargeDeclined" {
 		w.WriteHeader(http.StatusPaymentRequired)
 		fmt.Fprint(w, `{"error":{"type":"card_error","code":"card_declined","message":"Your card was declined."}}`)
+		return
+	}
+	if r.FormValue("payment_method") == "pm_card_threeDSecure2Required" {
+		fmt.Fprintf(w, `{"status":"requires_action","next_action":{"type":"use_stripe_sdk","use_stripe_sdk":{"url":%q}}}`, f.server.URL+"/3ds/pi_"+id)
 		return
 	}
 	if r.Header.Get("Authorization") != "Bearer pk_told" || r.FormValue("client_secret") != "secret-"+id || r.FormValue("payment_method") != "pm_card_visa" {

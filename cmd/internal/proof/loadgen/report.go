@@ -19,6 +19,7 @@ type Report struct {
 	PlaceMS      Percentiles  `json:"place_ms"`
 	ConfirmMS    Percentiles  `json:"confirm_ms"`
 	Cancelled    int          `json:"cancelled,omitempty"` // as their shoppers intended
+	Left         int          `json:"left,omitempty"`      // not paid, as their shoppers intended
 	Errors       map[Kind]int `json:"errors"`
 	Retries      int64        `json:"retries"` // repeated requests
 	ElapsedS     float64      `json:"elapsed_s"`
@@ -36,6 +37,8 @@ type Report struct {
 	UnderAttack *UnderAttack `json:"attack,omitempty"`
 	// Redelivery is what a replay has done during the run; absent without --redeliver.
 	Redelivery *Redelivery `json:"redelivery,omitempty"`
+	// Payments is what Stripe has taken; absent without faults of payments.
+	Payments *Payments `json:"payments,omitempty"`
 
 	first map[Kind]error
 }
@@ -58,7 +61,7 @@ type Finding struct {
 func (t *Tally) Report(elapsed time.Duration, retries int64) Report {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	r := Report{Orders: t.confirmed, Cancelled: t.cancelled, PlaceMS: PercentilesOf(t.place), ConfirmMS: PercentilesOf(t.confirm),
+	r := Report{Orders: t.confirmed, Cancelled: t.cancelled, Left: t.left, PlaceMS: PercentilesOf(t.place), ConfirmMS: PercentilesOf(t.confirm),
 		Errors: maps.Clone(t.kinds), Retries: retries, ElapsedS: elapsed.Seconds(), first: maps.Clone(t.first)}
 	if r.Errors == nil {
 		r.Errors = map[Kind]int{}
@@ -90,6 +93,9 @@ func (r Report) WriteText(w io.Writer) error {
 	if r.Cancelled > 0 {
 		p.line("%s cancelled by the shopper", output.Count(r.Cancelled, "order"))
 	}
+	if r.Left > 0 {
+		p.line("%s left unpaid by the shopper", output.Count(r.Left, "order"))
+	}
 	if r.Retries > 0 {
 		p.line("%s repeated", output.Count(int(r.Retries), "request"))
 	}
@@ -103,6 +109,7 @@ func (r Report) WriteText(w io.Writer) error {
 	r.writeInjected(&p)
 	r.UnderAttack.write(&p, r)
 	r.Redelivery.write(&p, r)
+	r.Payments.write(&p)
 	r.writeCPU(&p)
 	r.Verify.write(&p)
 	return p.err

@@ -166,35 +166,3 @@ func isStatus(err error, status int) bool {
 	var refusal *StatusError
 	return errors.As(err, &refusal) && refusal.Status == status
 }
-
-// Test cards of docs.stripe.com/testing: one that is always accepted, and one that is always declined.
-const (
-	testCard      = "pm_card_visa"
-	decliningCard = "pm_card_visa_chargeDeclined"
-)
-
-// confirm pays at Stripe as the shopper's browser does: with the publishable key and the intent's client secret.
-func (s *Shop) confirm(ctx context.Context, p payment, card string) error {
-	form := url.Values{"client_secret": {p.ClientSecret}, "payment_method": {card}}
-	key := s.at.PublishableKey
-	if key == "" {
-		key = p.PublishableKey
-	}
-	var intent struct {
-		Status string `json:"status"`
-	}
-	err := s.client.call(ctx, s.client.retryStripe, request{method: http.MethodPost, url: s.at.Stripe + "/v1/payment_intents/" + p.Intent + "/confirm",
-		bearer: key, contentType: "application/x-www-form-urlencoded", body: []byte(form.Encode())}, &intent)
-	var refusal *StatusError
-	if errors.As(err, &refusal) && refusal.Code == "payment_intent_unexpected_state" {
-		return nil // an earlier attempt arrived and its answer was lost; the final state of the order decides
-	}
-	if err != nil {
-		return err
-	}
-	switch intent.Status {
-	case "requires_capture", "processing", "succeeded":
-		return nil
-	}
-	return &Failure{Kind: Kind("pay_" + intent.Status), Err: fmt.Errorf("payment intent %s is %s after paying", p.Intent, intent.Status)}
-}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -130,17 +128,6 @@ func (o *orderSums) add(order storedOrder) (confirmed bool, err error) {
 	return true, nil
 }
 
-// intent is the part of a payment intent that is read from Stripe's list.
-type intent struct {
-	ID             string            `json:"id"`
-	AmountReceived int64             `json:"amount_received"`
-	Currency       string            `json:"currency"`
-	Metadata       map[string]string `json:"metadata"`
-}
-
-// clockSkew is how far Stripe's clock may be behind.
-const clockSkew = time.Minute
-
 // SumPayments sums what Stripe received for these orders, from its list of payment intents created since the run began. An
 // order that was paid by two intents counts twice.
 func (s *Shop) SumPayments(ctx context.Context, ids []string, since time.Time, progress ProgressFunc) (Sum, error) {
@@ -149,29 +136,13 @@ func (s *Shop) SumPayments(ctx context.Context, ids []string, since time.Time, p
 	for _, id := range ids {
 		ours[id] = true
 	}
-	address := fmt.Sprintf("%s/v1/payment_intents?limit=100&created[gte]=%d", s.at.Stripe, since.Add(-clockSkew).Unix())
-	after := ""
-	for {
-		var page struct {
-			Data    []intent `json:"data"`
-			HasMore bool     `json:"has_more"`
-		}
-		err := s.client.call(ctx, s.client.retry, request{method: http.MethodGet, url: address + after, bearer: s.at.SecretKey}, &page)
-		if err != nil {
-			return sum, fmt.Errorf("list payments at Stripe: %w", err)
-		}
-		for _, in := range page.Data {
-			if ours[in.Metadata["order_id"]] && in.AmountReceived > 0 {
-				sum.Orders++
-				if sum.Revenue, err = total(sum.Revenue, events.Money{Amount: in.AmountReceived, Currency: strings.ToUpper(in.Currency)}); err != nil {
-					return sum, fmt.Errorf("sum payments at Stripe: %s: %w", in.ID, err)
-				}
-			}
+	err := s.intents(ctx, since, func(in intent) (err error) {
+		if ours[in.Metadata["order_id"]] && in.AmountReceived > 0 {
+			sum.Orders++
+			sum.Revenue, err = total(sum.Revenue, in.received())
 		}
 		progress("reading payments", sum.Orders, len(ids))
-		if !page.HasMore || len(page.Data) == 0 {
-			return sum, nil
-		}
-		after = "&starting_after=" + page.Data[len(page.Data)-1].ID
-	}
+		return err
+	})
+	return sum, err
 }

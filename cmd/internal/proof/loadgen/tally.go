@@ -13,6 +13,7 @@ type Tally struct {
 	ended     int
 	confirmed int
 	cancelled int
+	left      int
 	place     []time.Duration
 	confirm   []time.Duration
 	kinds     map[Kind]int
@@ -29,6 +30,10 @@ func (t *Tally) Observe(p Purchase) {
 	}
 	if p.Cancelled {
 		t.cancelled++
+		return
+	}
+	if p.Left {
+		t.left++
 		return
 	}
 	if p.Err == nil {
@@ -53,12 +58,12 @@ func (t *Tally) fail(err error) {
 	}
 }
 
-// Counts returns how many purchases have ended, were confirmed, and failed. A purchase that was cancelled as intended or
-// was out of stock is neither confirmed nor failed.
+// Counts returns how many purchases have ended, were confirmed, and failed. A purchase that was cancelled or left as intended, or
+// was out of stock, is neither confirmed nor failed.
 func (t *Tally) Counts() (ended, confirmed, failed int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.ended, t.confirmed, t.ended - t.confirmed - t.cancelled - t.kinds[OutOfStock]
+	return t.ended, t.confirmed, t.ended - t.confirmed - t.cancelled - t.left - t.kinds[OutOfStock]
 }
 
 // Percentiles of a duration, in milliseconds.

@@ -35,7 +35,7 @@ func (r Report) success() float64 {
 	for _, n := range r.Errors {
 		failed += n
 	}
-	ended := r.Orders + r.Cancelled + failed
+	ended := r.Orders + r.Cancelled + r.Left + failed
 	if ended == 0 {
 		return 0
 	}

@@ -41,19 +41,3 @@ func (o Order) Dispute(id string) (Dispute, bool) {
 	}
 	return o.Disputes[at], true
 }
-
-// DisputedTotal is the sum of the amounts of disputes that are open or lost: the bank has taken this money, so that it cannot be
-// refunded. An inquiry takes none. A dispute in another currency takes the whole total.
-func (o Order) DisputedTotal() events.Money {
-	total := events.Money{Currency: o.Total.Currency}
-	for _, d := range o.Disputes {
-		switch {
-		case d.Status == events.DisputeWon || events.DisputeInquiry(d.Status):
-			continue
-		case d.Amount.Currency != total.Currency:
-			return o.Total
-		}
-		total.Amount += d.Amount.Amount
-	}
-	return total
-}

@@ -61,18 +61,6 @@ func TestDisputeHoldsTheOrder(t *testing.T) {
 	}
 }
 
-// What the bank has taken, or may take, cannot be refunded.
-func TestDisputedTotal(t *testing.T) {
-	t.Parallel()
-	for status, want := range map[string]int64{events.DisputeWarningNeedsResponse: 0, events.DisputeNeedsResponse: 1000, events.DisputeLost: 1000, events.DisputeWon: 0} {
-		o := states(t)["confirmed"]
-		o.Disputes = []Dispute{{ID: "dp_1", Status: status, Amount: tenPound}}
-		if got := o.DisputedTotal().Amount; got != want {
-			t.Errorf("%s: got %d, want %d", status, got, want)
-		}
-	}
-}
-
 // The list keeps the payment status of a disputed order when other events follow.
 func TestListKeepsTheDispute(t *testing.T) {
 	t.Parallel()

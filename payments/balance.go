@@ -179,29 +179,33 @@ func (s *Service) addsBalance(ctx context.Context, id string, t BalanceTransacti
 // owners returns the payments that balance transactions are about, by the id of the transaction. The metadata of a charge names the
 // payment; a dispute, and a refund that was made in Stripe's dashboard, name only the intent, which is looked up in the list in memory.
 func (s *Service) owners(ctx context.Context, batch []BalanceTransaction) (map[string]string, error) {
-	owners, wanted := map[string]string{}, map[string]string{}
+	owners, wanted := map[string]string{}, map[string]struct{}{}
 	for _, t := range batch {
 		if owners[t.ID] = t.PaymentID; t.PaymentID == "" && t.PaymentIntent != "" {
-			wanted[t.PaymentIntent] = ""
+			wanted[t.PaymentIntent] = struct{}{}
 		}
 	}
 	if len(wanted) == 0 {
 		return owners, nil
 	}
+	known, err := s.byIntent(ctx, wanted)
+	for _, t := range batch {
+		if t.PaymentID == "" {
+			owners[t.ID] = known[t.PaymentIntent].ID
+		}
+	}
+	return owners, err
+}
+
+// byIntent returns the payments of the shop that have one of the wanted intents, by intent. It searches the list in memory once.
+func (s *Service) byIntent(ctx context.Context, wanted map[string]struct{}) (map[string]Payment, error) {
 	found, err := s.index.Find(ctx, index.Query[Payment]{Limit: len(wanted)}, func(p *Payment) bool {
 		_, want := wanted[p.PaymentIntent]
 		return want
 	})
-	if err != nil {
-		return nil, err
-	}
+	known := make(map[string]Payment, len(found.Rows))
 	for _, p := range found.Rows {
-		wanted[p.PaymentIntent] = p.ID
+		known[p.PaymentIntent] = p
 	}
-	for _, t := range batch {
-		if t.PaymentID == "" {
-			owners[t.ID] = wanted[t.PaymentIntent]
-		}
-	}
-	return owners, nil
+	return known, err
 }

@@ -10,7 +10,6 @@ import (
 
 	"tillstream/events"
 	"tillstream/events/api"
-	"tillstream/events/index"
 )
 
 // Payout is a transfer of money from the shop's balance at Stripe to its bank account (docs.stripe.com/api/payouts/object).
@@ -155,34 +154,24 @@ func (s *Service) getPayout(ctx context.Context, in *payoutInput) (*payoutOutput
 	return &payoutOutput{Body: payoutReport(p, booked, owner)}, nil
 }
 
-// payers returns a function that finds the payment of a balance transaction, the zero Payment if it is not of this shop. It searches
-// the list in memory once.
+// payers returns a function that finds the payment of a balance transaction, the zero Payment if it is not of this shop.
 func (s *Service) payers(ctx context.Context, booked []BalanceTransaction) (func(BalanceTransaction) Payment, error) {
-	wanted := map[string]*Payment{}
+	wanted := map[string]struct{}{}
 	for _, t := range booked {
-		if t.aboutPayment() {
-			wanted[t.PaymentIntent] = nil
+		if t.aboutPayment() && t.PaymentIntent != "" {
+			wanted[t.PaymentIntent] = struct{}{}
 		}
 	}
-	delete(wanted, "")
-	if len(wanted) > 0 {
-		found, err := s.index.Find(ctx, index.Query[Payment]{Limit: len(wanted)}, func(p *Payment) bool {
-			_, want := wanted[p.PaymentIntent]
-			return want
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range found.Rows {
-			wanted[p.PaymentIntent] = &p
-		}
+	if len(wanted) == 0 {
+		return func(BalanceTransaction) Payment { return Payment{} }, nil
 	}
+	known, err := s.byIntent(ctx, wanted)
 	return func(t BalanceTransaction) Payment {
-		if p := wanted[t.PaymentIntent]; p != nil && t.aboutPayment() {
-			return *p
+		if !t.aboutPayment() {
+			return Payment{}
 		}
-		return Payment{}
-	}, nil
+		return known[t.PaymentIntent]
+	}, err
 }
 
 // stripeProblem is the answer to a staff request for which Stripe was asked, and says what Stripe answered.

@@ -33,6 +33,10 @@
 // [StripeAPIVersion] is answered 400, which names both versions. An authorization that was only claimed confirms no order
 // either, because the capture fails.
 //
+// A dispute is recorded as Stripe returns it when the lane asks: after a webhook about it, after an event in Stripe's list, and every
+// 15 minutes while it is open. An older answer, which has a status that comes earlier or fewer bookings, adds nothing. What Stripe books
+// on the account has no webhooks: the reconciler walks the list of balance transactions and records those of the shop's payments.
+//
 // After [Config].CardAttempts declines the lane cancels the intent, so that nobody tests stolen cards with it. The cancellation
 // has the reason [events.CancelDeclinedTooOften], and so does that of the order.
 //

@@ -152,6 +152,7 @@ func New(config Config) (*Service, error) {
 	s := &Service{config: config, log: config.Log, logger: config.Logger, gateway: config.Gateway, livemode: live,
 		hub: newHub(), index: newIndex(config.Logger), metrics: counts, secrets: secrets, parsed: parsed, refused: refused, cursor: newCursor(),
 		passed: passedWebhooks{counts: counts.webhooks, logger: config.Logger, results: map[string]passedResult{}}, waits: waits}
+	s.measureDisputes(config.Registerer)
 	if s.gateway == nil {
 		s.gateway = newStripeGateway(stripeOptions{key: config.SecretKey, base: config.StripeAPIBase, rate: config.StripeRate, now: config.Log.Now, logger: config.Logger})
 	}

@@ -42,6 +42,8 @@ type commands struct {
 	Refund      refundCommand      `cmd:"" help:"Refund an order, in full or in part, or list its refunds."`
 	Mail        mailCommand        `cmd:"" help:"Show what the mails about an order say."`
 	Payments    paymentsCommand    `cmd:"" help:"List payments, newest first."`
+	Payouts     payoutsCommand     `cmd:"" help:"List what Stripe has paid out, newest first."`
+	Payout      payoutCommand      `cmd:"" help:"Show what a payout consists of."`
 	Item        itemCommand        `cmd:"" help:"Show an item, change it, or list a new one."`
 	Stock       stockCommand       `cmd:"" help:"Show the stock ledger of a SKU, or the stock of all items."`
 	Adjust      adjustCommand      `cmd:"" help:"Correct the stock of a SKU."`

@@ -201,7 +201,7 @@ func (sh *shop) domains() (domains []process.Domain, err error) {
 		return nil, err
 	}
 	notification, err := notifications.New(notifications.Config{Access: access, Log: l.ForDomain("notifications"), Logger: logger("notifications"), Registerer: sh.registry, From: config.MailFrom,
-		EHLO: config.SMTPEHLO, SMTPURL: servers.smtpURL(), PublicURL: servers.publicURL(), Deadline: config.SMTPDeadline, PerRecipient: config.MailLimit})
+		EHLO: config.SMTPEHLO, SMTPURL: servers.smtpURL(), PublicURL: servers.publicURL(), Deadline: config.SMTPDeadline, PerRecipient: config.MailLimit, StaffMail: config.StaffMail, StaffURL: sh.servers.consoleOrigin()})
 	return []process.Domain{sh.inventory, order, payment, notification}, err
 }
 

@@ -115,6 +115,9 @@ type Service struct {
 	pace      project.Pace // paces the search for open payments
 }
 
+// Live reports whether the keys are live keys of Stripe, with which shoppers really pay.
+func (s *Service) Live() bool { return s.livemode }
+
 // New returns the domain, or an error that names the field of the configuration that is wrong.
 func New(config Config) (*Service, error) {
 	config = config.withDefaults()

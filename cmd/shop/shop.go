@@ -176,7 +176,7 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 		d.Register(sh.api)
 	}
 	sh.dispatcher = newDispatcher(domains)
-	sh.host, err = process.NewHost(ctx, process.HostConfig{AuditEvery: config.AuditEvery, Checks: servers.checks(), DB: sh.db, Holder: servers.holder(), Log: sh.log,
+	sh.host, err = process.NewHost(ctx, process.HostConfig{AuditEvery: config.AuditEvery, Checks: append(servers.checks(), config.testKeys()), DB: sh.db, Holder: servers.holder(), Log: sh.log,
 		Registerer: sh.registry, StoreLimit: servers.storeLimit(), Sync: servers.sync()}, domains...)
 	return sh, err
 }

@@ -50,7 +50,7 @@ func openFleet(t *testing.T) *deployment {
 		StripeSecretKey: secretKey, StripePublishableKey: publishableKey, OpsKey: opsKey}
 	env := []string{
 		"MONGODB_URI=" + d.shop.MongoDB, "NATS_URL=" + d.shop.NATS, "TOKEN_SECRET=" + tokenSecret, "HOLD_FOR=" + holdFor,
-		"SWEEP_EVERY=" + sweepEvery, "RECONCILE_EVERY=" + sweepEvery, "PUBLIC_URL=https://shop.example", "MAIL_FROM=Shop <orders@shop.example>",
+		"SWEEP_EVERY=" + sweepEvery, "RECONCILE_EVERY=" + sweepEvery, "PUBLIC_URL=https://shop.example", "ALLOW_TEST_KEYS=true", "MAIL_FROM=Shop <orders@shop.example>",
 		"SMTP_URL=" + box.smtp, "SMTP_DEADLINE=" + smtpDeadline, "STRIPE_API_BASE=" + bank.url, "STRIPE_SECRET_KEY=" + secretKey,
 		"STRIPE_PUBLISHABLE_KEY=" + publishableKey, "STRIPE_WEBHOOK_SECRET=" + webhookSecret,
 	}

@@ -29,7 +29,7 @@ const (
 type cursor struct {
 	since  time.Time                    // all events created before this time, by Stripe's clock, are known; zero before the first walk
 	open   string                       // the last payment whose intent was retrieved
-	stored *lru.Cache[string, struct{}] // ids of recent Stripe events that are in the log
+	stored *lru.Cache[string, struct{}] // ids of recent Stripe events that are in the log or need not be
 
 	disputes time.Time // when Stripe was asked for all open disputes
 	balance  time.Time // all balance transactions created before this time are recorded; zero before the first walk
@@ -172,6 +172,9 @@ func (s *Service) storeMissed(ctx context.Context, raw RawEvent) (bool, error) {
 		return false, err
 	}
 	adds, err := s.addsFacts(ctx, received)
+	if err == nil && !adds && onlyStripeKnows(received) {
+		s.cursor.stored.Add(raw.ID, struct{}{}) // the next walk need not ask Stripe again: a later change has an event of its own
+	}
 	if err != nil || !adds {
 		return false, err
 	}

@@ -65,7 +65,7 @@ func openFleet(t *testing.T) *deployment {
 		storefrontEnv = append(storefrontEnv, strings.ToUpper(name)+"_URL="+strings.Join(at[name], ","))
 	}
 	d.shop.Storefront = d.addReplica(t, programs, "storefront", "storefront 1", storefrontEnv)
-	d.shop.Ops = at["inventory"][0] // staff only list items
+	d.shop.Ops, d.ops = at["inventory"][0], at["orders"][0]
 	d.addReplica(t, programs, "storefront", "storefront 2", storefrontEnv)
 	for _, s := range d.slots {
 		s.open(t, s.child)

@@ -60,6 +60,10 @@
 //
 // Staff list and search payments in memory: every process folds a list from the log (see package index).
 //
+// All calls go through one client with a rate limit and a circuit breaker. What an answer of Stripe is about (the payment, its state, the
+// account, this moment, the request) stands in a table for each operation; see [About]. Only an answer about the payment ends it, and
+// an answer that no table lists never does.
+//
 // An event that names an unknown payment of a known order or a second intent ([ErrUnmatched]), with another amount, currency or mode
 // ([ErrMismatch]), or with a status that this program does not know ([ErrUnknownStatus]) becomes a dead letter. While Stripe
 // refuses the API key or the account ([ErrAccount]) no event does: the circuit of the lane is open, and all calls wait.

@@ -27,6 +27,7 @@ func Statuses() []Status {
 type listInput struct {
 	Status       Status `query:"status" enum:"requested,intent_created,requires_action,processing,authorized,captured,failed,cancelled,refunded,partly_refunded" doc:"List only payments with this status"`
 	FailedRefund bool   `query:"failed_refund" doc:"List only payments of which a refund failed"`
+	Expiring     bool   `query:"expiring" doc:"List only payments whose authorization ends within 24 hours: what is due must be captured before"`
 	Q            string `query:"q" maxLength:"200" doc:"List only payments with this order number in any spelling, order id, payment id, or id of a PaymentIntent, charge or refund"`
 	Limit        int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor       string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before"`
@@ -44,6 +45,7 @@ type ListedPayment struct {
 	PaymentIntent string       `json:"payment_intent,omitempty"`
 	LastError     string       `json:"last_error,omitempty" doc:"Code of the last decline, or why the payment failed"`
 	FailedRefunds int          `json:"failed_refunds,omitempty"`
+	CaptureBefore *time.Time   `json:"capture_before,omitempty" doc:"When the authorization of the rest ends, if Stripe has said so"`
 	RequestedAt   time.Time    `json:"requested_at"`
 	UpdatedAt     time.Time    `json:"updated_at"`
 }
@@ -66,7 +68,8 @@ func (s *Service) registerStaff(router huma.API) {
 }
 
 func (s *Service) list(ctx context.Context, in *listInput) (*listOutput, error) {
-	page, err := s.index.Find(ctx, index.Query[Payment]{Limit: in.Limit, Cursor: in.Cursor}, in.condition(lookup.Parse(in.Q, s.log.Now().UTC())))
+	now := s.log.Now().UTC()
+	page, err := s.index.Find(ctx, index.Query[Payment]{Limit: in.Limit, Cursor: in.Cursor}, in.condition(lookup.Parse(in.Q, now), now))
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
@@ -82,6 +85,9 @@ func listed(p Payment) ListedPayment {
 	row := ListedPayment{ID: p.ID, OrderID: p.OrderID, Number: p.Number, Status: d.Status, Amount: p.Amount, Captured: p.Captured, Refunded: d.Refunded,
 		PaymentIntent: p.PaymentIntent, FailedRefunds: d.FailedRefunds, RequestedAt: p.RequestedAt, UpdatedAt: p.UpdatedAt}
 	row.Captured.Currency = p.Amount.Currency // nothing captured has no currency
+	if p.Status() == StatusAuthorized && !p.AuthorizedUntil.IsZero() {
+		row.CaptureBefore = &p.AuthorizedUntil
+	}
 	switch {
 	case p.Failure != nil:
 		row.LastError = p.Failure.Code
@@ -111,9 +117,9 @@ func applyListed(p Payment, e events.Event) (Payment, error) {
 }
 
 // condition returns what a payment must meet to be listed.
-func (in *listInput) condition(q lookup.Query) func(*Payment) bool {
+func (in *listInput) condition(q lookup.Query, now time.Time) func(*Payment) bool {
 	return func(p *Payment) bool {
-		return (in.Status == "" || p.Status() == in.Status) && (!in.FailedRefund || failedRefunds(*p) > 0) && (q.Text == "" || p.named(q))
+		return (!in.Expiring || p.expiresSoon(now)) && (in.Status == "" || p.Status() == in.Status) && (!in.FailedRefund || failedRefunds(*p) > 0) && (q.Text == "" || p.named(q))
 	}
 }
 

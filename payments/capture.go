@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"tillstream/events"
 )
@@ -109,4 +110,12 @@ func PartFor(p Payment, r events.OrderFulfilmentCreated) (part Part, wanted bool
 	}
 	amount := events.Money{Amount: max(0, target-p.Captured.Amount), Currency: p.Amount.Currency} // 0 releases the rest
 	return Part{Key: key, Amount: amount, More: target < all.Amount}, true, nil
+}
+
+// expiryNotice is how long before the end of an authorization staff are told.
+const expiryNotice = 24 * time.Hour
+
+// expiresSoon reports whether the authorization ends within expiryNotice, or has ended and Stripe has not said so yet.
+func (p *Payment) expiresSoon(now time.Time) bool {
+	return p.Status() == StatusAuthorized && !p.AuthorizedUntil.IsZero() && p.AuthorizedUntil.Before(now.Add(expiryNotice))
 }

@@ -30,6 +30,7 @@ type listInput struct {
 	Status       Status `query:"status" enum:"requested,intent_created,requires_action,processing,authorized,captured,failed,cancelled,refunded,partly_refunded" doc:"List only payments with this status"`
 	FailedRefund bool   `query:"failed_refund" doc:"List only payments of which a refund failed"`
 	Dispute      string `query:"dispute" enum:"any,open" doc:"List only payments with a dispute or an inquiry of the bank, or with one that is not closed"`
+	Expiring     bool   `query:"expiring" doc:"List only payments whose authorization ends within 24 hours: what is due must be captured before"`
 	Q            string `query:"q" maxLength:"200" doc:"List only payments with this order number in any spelling, order id, payment id, or id of a PaymentIntent, charge or refund"`
 	Limit        int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor       string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before"`
@@ -50,6 +51,7 @@ type ListedPayment struct {
 	FailedRefunds int             `json:"failed_refunds,omitempty"`
 	Disputes      []ListedDispute `json:"disputes,omitempty"`
 	Settlement    *Settlement     `json:"settlement,omitempty" doc:"What Stripe has booked, in the currency in which the account is settled; absent before the first booking"`
+	CaptureBefore *time.Time      `json:"capture_before,omitempty" doc:"When the authorization of the rest ends, if Stripe has said so"`
 	RequestedAt   time.Time       `json:"requested_at"`
 	UpdatedAt     time.Time       `json:"updated_at"`
 }
@@ -88,7 +90,8 @@ func (s *Service) registerStaff(router huma.API) {
 }
 
 func (s *Service) list(ctx context.Context, in *listInput) (*listOutput, error) {
-	page, err := s.index.Find(ctx, index.Query[Payment]{Limit: in.Limit, Cursor: in.Cursor}, in.condition(lookup.Parse(in.Q, s.log.Now().UTC())))
+	now := s.log.Now().UTC()
+	page, err := s.index.Find(ctx, index.Query[Payment]{Limit: in.Limit, Cursor: in.Cursor}, in.condition(lookup.Parse(in.Q, now), now))
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
@@ -108,6 +111,9 @@ func listed(p Payment) ListedPayment {
 		row.Settlement = &sum
 	}
 	row.Captured.Currency = p.Amount.Currency // nothing captured has no currency
+	if p.Status() == StatusAuthorized && !p.AuthorizedUntil.IsZero() {
+		row.CaptureBefore = &p.AuthorizedUntil
+	}
 	switch {
 	case p.Failure != nil:
 		row.LastError = p.Failure.Code
@@ -137,9 +143,9 @@ func applyListed(p Payment, e events.Event) (Payment, error) {
 }
 
 // condition returns what a payment must meet to be listed.
-func (in *listInput) condition(q lookup.Query) func(*Payment) bool {
+func (in *listInput) condition(q lookup.Query, now time.Time) func(*Payment) bool {
 	return func(p *Payment) bool {
-		return (in.Status == "" || p.Status() == in.Status) && (!in.FailedRefund || failedRefunds(*p) > 0) &&
+		return (!in.Expiring || p.expiresSoon(now)) && (in.Status == "" || p.Status() == in.Status) && (!in.FailedRefund || failedRefunds(*p) > 0) &&
 			(in.Dispute == "" || p.hasDispute(Dispute.Open) || in.Dispute == "any" && len(p.Disputes) > 0) && (q.Text == "" || p.named(q))
 	}
 }

@@ -1,6 +1,7 @@
 package payments
 
 import (
+	"context"
 	"log/slog"
 	"slices"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tillstream/events"
+	"tillstream/events/index"
 )
 
 // metrics count the results of payments in the log. Every process that reads the log counts all of them, so a dashboard must
@@ -107,6 +109,26 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 		registerer.MustRegister(m.captured, m.refused, m.webhooks)
 	}
 	return m
+}
+
+// watchExpiring reports the number of authorizations that end soon, whenever the metrics are read.
+func watchExpiring(registerer prometheus.Registerer, count func() float64) {
+	if registerer != nil {
+		registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "tillstream_payments_authorizations_expiring",
+			Help: "Authorizations that end within 24 hours and are not captured, of which goods should be sent now. Every replica counts all of them."}, count))
+	}
+}
+
+// expiringAuthorizations returns the number of authorizations that end soon; 0 while the list is read.
+func (s *Service) expiringAuthorizations() float64 {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	now := s.log.Now()
+	page, err := s.index.Find(ctx, index.Query[Payment]{Limit: 1}, func(p *Payment) bool { return p.expiresSoon(now) })
+	if err != nil {
+		return 0 // readiness tells that the list is read
+	}
+	return float64(page.Total)
 }
 
 // count counts an event of the log.

@@ -156,5 +156,6 @@ func New(config Config) (*Service, error) {
 	if s.gateway == nil {
 		s.gateway = newStripeGateway(stripeOptions{key: config.SecretKey, base: config.StripeAPIBase, rate: config.StripeRate, now: config.Log.Now, logger: config.Logger})
 	}
+	watchExpiring(config.Registerer, s.expiringAuthorizations)
 	return s, nil
 }

@@ -18,6 +18,7 @@ type paymentsCommand struct {
 	Search        string `aliases:"q" help:"List only what this text names: a number or id of an order, an id of the payment, or one of Stripe." placeholder:"TEXT"`
 	Status        string `help:"List only payments with this status, such as captured, declined, refunded or refund_failed." placeholder:"STATUS"`
 	Dispute       string `help:"List only payments that a bank disputes or asks about: open for those that are not closed, any for all." enum:"open,any," default:"" placeholder:"open|any"`
+	Expiring      bool   `help:"List only payments whose authorization ends within 24 hours."`
 	Limit         int    `help:"List at most this many." default:"20"`
 	JSON          bool   `name:"json" help:"Write the list as JSON."`
 	CSV           bool   `name:"csv" help:"Write the list as CSV."`
@@ -29,6 +30,7 @@ func (paymentsCommand) Help() string {
 
 Examples:
   ops payments --status captured
+  ops payments --expiring
   ops payments --search pi_3PqZ0a2eZvKYlo2C1
   ops payments --dispute open`
 }
@@ -54,6 +56,9 @@ func (c *paymentsCommand) Run(ctx context.Context, out *terminal) error {
 			if value != "" {
 				query.Set(name, value)
 			}
+		}
+		if c.Expiring {
+			query.Set("expiring", "true")
 		}
 		var page payments.ListBody
 		if err := api.call(ctx, http.MethodGet, "/ops/api/payments?"+query.Encode(), nil, &page); err != nil {

@@ -104,7 +104,7 @@ func TestSecurityHeadersAllowOnlyThePaymentProvider(t *testing.T) {
 	for _, path := range []string{"/", "/cart", "/nowhere", "/images/items/MUG-01.svg", "/favicon.svg"} {
 		response, _ := get(t, stripe, path)
 		policy := response.Header.Get("Content-Security-Policy")
-		for _, part := range []string{"default-src 'self';", "script-src 'self' https://js.stripe.com;", "frame-ancestors 'none'",
+		for _, part := range []string{"default-src 'self';", "script-src 'self' https://js.stripe.com https://*.js.stripe.com;", "frame-src https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com;", "frame-ancestors 'none'",
 			"connect-src 'self' https://api.stripe.com;", "img-src 'self' data:;"} {
 			if !strings.Contains(policy, part) {
 				t.Errorf("GET %s: Content-Security-Policy = %q, want %q in it", path, policy, part)

@@ -73,10 +73,11 @@ func showRobots(w http.ResponseWriter, _ *http.Request) {
 }
 
 // securityHeaders forbids inline script and foreign sources on every page. Stripe's hosts are named only where its
-// Payment Element is used, and the sandbox's host only where its card form is.
+// Payment Element is used (docs.stripe.com/security/guide#content-security-policy), and the sandbox's host only where its form is. The
+// frames of wallets are Stripe's.
 func securityHeaders(sandbox string, next http.Handler) http.Handler {
-	script, connect, frame := "'self' https://js.stripe.com", "'self' https://api.stripe.com",
-		"https://js.stripe.com https://hooks.stripe.com"
+	script, connect, frame := "'self' https://js.stripe.com https://*.js.stripe.com", "'self' https://api.stripe.com",
+		"https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com"
 	if sandbox != "" {
 		script, connect, frame = "'self'", "'self' "+sandbox, "'none'"
 	}

@@ -67,8 +67,8 @@ function countryName(code) {
 }
 
 function draw(order) {
-  const { steps, headline, story, again, final, packing } = meaning(order);
-  if (order.status !== latest?.status) $('live').textContent = `${headline}. ${story}`;
+  const { steps, headline, story, again, final, packing, processing } = meaning(order);
+  if (order.status !== latest?.status || order.deadline_reason !== latest?.deadline_reason) $('live').textContent = `${headline}. ${story}`;
   // The payment form goes away: the outcome is above what the shopper sees.
   if (latest?.status === 'awaiting_payment' && order.status !== latest.status) scrollTo(0, 0);
   latest = order;
@@ -79,11 +79,11 @@ function draw(order) {
   drawSteps(steps);
   drawShort(order);
   drawSummary(order);
-  const payable = order.status === 'awaiting_payment';
+  const unpaid = order.status === 'awaiting_payment', payable = unpaid && !processing;
   if (payable) panel.open(order); else panel.close();
-  show($('cancel-row'), payable || order.status === 'placed');
+  show($('cancel-row'), unpaid || order.status === 'placed');
   show($('after'), Boolean(packing));
-  show($('next'), !payable && order.status !== 'placed' && order.status !== 'capturing');
+  show($('next'), !unpaid && order.status !== 'placed' && order.status !== 'capturing');
   $('refill').textContent = order.status === 'rejected' ? 'Add available items to cart' : 'Add items to cart again';
   show($('refill'), Boolean(again) && remainder(order).length > 0);
   if (final) stop.abort(); // close the connection: no change follows, or none for days

@@ -27,7 +27,7 @@ export async function elementForm(box, payment, { label, returnURL, onPaid, onPr
   const stripe = window.Stripe(payment.publishable_key);
   const dark = matchMedia('(prefers-color-scheme: dark)').matches;
   const elements = stripe.elements({ clientSecret: payment.client_secret, appearance: { theme: dark ? 'night' : 'stripe' } });
-  const element = elements.create('payment');
+  const element = elements.create('payment', { wallets: { applePay: 'auto', googlePay: 'auto' } });
   element.on('ready', idle);
   element.on('loaderror', ({ error }) => onProblem(declineText(error)));
   element.mount(form.querySelector('.element'));

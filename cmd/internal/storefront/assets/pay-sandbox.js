@@ -1,6 +1,6 @@
-// The sandbox's card form. Like Stripe's own, it sends the card to the payment provider directly, never through the shop.
+// The sandbox's form for cards and debits. Like Stripe's own, it sends the card to the payment provider directly, never through the shop.
 import { declineText } from './texts.js';
-import { $ } from './view.js';
+import { $, show } from './view.js';
 
 const done = ['requires_capture', 'processing', 'succeeded'];
 
@@ -8,17 +8,22 @@ const done = ['requires_capture', 'processing', 'succeeded'];
 export function sandboxForm(box, payment, { label, returnURL, sandbox, onPaid, onProblem }) {
   const form = $('sandbox-form').content.firstElementChild.cloneNode(true), button = form.querySelector('[type=submit]');
   const idle = () => { button.disabled = false; button.textContent = label; };
-  form.addEventListener('click', ({ target }) => fill(form, target.closest('[data-card]')?.dataset.card));
+  form.addEventListener('click', ({ target }) => {
+    const { card, iban } = target.closest('[data-card], [data-iban]')?.dataset ?? {};
+    if (card) fill(form, card);
+    if (iban) fillAccount(form, iban);
+  });
+  offer(form, payment.methods ?? []);
   form.elements.number.addEventListener('blur', ({ target }) => { target.value = grouped(target.value); });
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     if (button.disabled) return;
-    const card = read(form);
-    if (card.error) { onProblem(card.error, true); return; }
+    const method = form.elements.method.value === 'sepa_debit' ? readAccount(form) : read(form);
+    if (method.error) { onProblem(method.error, true); return; }
     button.disabled = true;
     button.textContent = 'Paying…';
     onProblem('');
-    const answer = await confirm(sandbox, payment, card, returnURL);
+    const answer = await confirm(sandbox, payment, method.data, returnURL);
     if (answer.redirect) { location.assign(answer.redirect); return; }
     if (answer.paid) { onPaid(); return; }
     idle();
@@ -34,11 +39,31 @@ function grouped(number) {
 }
 
 function fill(form, number) {
-  if (!number) return;
   form.elements.number.value = grouped(number);
   form.elements.expiry.value = `12/${String((new Date().getFullYear() + 3) % 100).padStart(2, '0')}`;
   form.elements.cvc.value = '123';
   form.querySelector('[type=submit]').focus();
+}
+
+function fillAccount(form, iban) {
+  form.elements.iban.value = iban.replace(/(.{4})(?=.)/g, '$1 ');
+  form.querySelector('[type=submit]').focus();
+}
+
+/** offer shows the choice of methods, if there is one. */
+function offer(form, methods) {
+  const choice = form.querySelector('.pay-methods');
+  show(choice, methods.includes('sepa_debit') || methods.includes('automatic'));
+  choice.addEventListener('change', () => {
+    for (const part of form.querySelectorAll('[data-method]')) show(part, part.dataset.method === form.elements.method.value);
+  });
+}
+
+function readAccount(form) {
+  const iban = form.elements.iban.value.replace(/\s/g, '').toUpperCase();
+  if (!/^[A-Z]{2}\d{2}[A-Z0-9]{11,30}$/.test(iban)) return { error: 'Please enter the IBAN of your account, such as DE89 3704 0044 0532 0130 00.' };
+  return { data: { 'payment_method_data[type]': 'sepa_debit', 'payment_method_data[sepa_debit][iban]': iban,
+    'payment_method_data[billing_details][name]': 'Sandbox Shopper', 'payment_method_data[billing_details][email]': 'shopper@example.com' } };
 }
 
 function read(form) {
@@ -47,15 +72,14 @@ function read(form) {
   if (number.length < 12) return { error: 'Please enter the card number.' };
   if (!expiry || Number(expiry[1]) < 1 || Number(expiry[1]) > 12) return { error: 'Please enter the expiry date as month and year, such as 04/29.' };
   if (!/^\d{3,4}$/.test(cvc)) return { error: 'Please enter the security code, 3 or 4 digits.' };
-  return { number, month: String(Number(expiry[1])), year: `20${expiry[2]}`, cvc };
+  return { data: { 'payment_method_data[type]': 'card', 'payment_method_data[card][number]': number,
+    'payment_method_data[card][exp_month]': String(Number(expiry[1])), 'payment_method_data[card][exp_year]': `20${expiry[2]}`,
+    'payment_method_data[card][cvc]': cvc } };
 }
 
 /** confirm pays; it resolves to {paid}, {redirect} or {text} with a reason. */
-async function confirm(sandbox, payment, card, returnURL) {
-  const body = new URLSearchParams({ client_secret: payment.client_secret, return_url: returnURL,
-    'payment_method_data[type]': 'card', 'payment_method_data[card][number]': card.number,
-    'payment_method_data[card][exp_month]': card.month, 'payment_method_data[card][exp_year]': card.year,
-    'payment_method_data[card][cvc]': card.cvc });
+async function confirm(sandbox, payment, method, returnURL) {
+  const body = new URLSearchParams({ client_secret: payment.client_secret, return_url: returnURL, ...method });
   let answer;
   try {
     const response = await fetch(`${sandbox}/v1/payment_intents/${encodeURIComponent(payment.payment_intent)}/confirm`,

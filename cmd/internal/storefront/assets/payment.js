@@ -45,7 +45,7 @@ export class PaymentPanel {
     }
     if (signal.aborted) return;
     this.#showProblem('');
-    if (this.returned === 'succeeded' || ['processing', 'authorized', 'captured'].includes(payment.status)) {
+    if (['succeeded', 'pending'].includes(this.returned) || ['processing', 'authorized', 'captured'].includes(payment.status)) {
       await this.#settle(payment, signal);
       return;
     }

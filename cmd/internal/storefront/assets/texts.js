@@ -24,6 +24,18 @@ const known = {
     story: () => 'We are reserving your items again. If they are sold out, you get a full refund.' },
 };
 
+/** Orders that await payment by their deadline_reason. */
+const banks = {
+  payment_processing: { steps: ['done', 'done', 'now', ''], headline: 'Your bank is processing the payment', processing: true,
+    story: (order) => `This can take until ${day(order.expires_at)}. Your items are reserved until then, and we will mail ${order.email}.` },
+  processing_failed: { steps: ['done', 'done', 'now', ''], headline: 'Your bank has not paid',
+    story: () => 'You have not been charged, and your items are still reserved. Please pay in another way to complete your order.' },
+};
+
+function day(time) {
+  return new Date(time).toLocaleDateString(document.documentElement.lang, { dateStyle: 'long' });
+}
+
 /** Confirmed orders by their fulfilment_status. */
 const goods = {
   partly_fulfilled: { steps: all, headline: 'Part of your order is on its way', story: () => 'The rest will follow.' },
@@ -74,6 +86,7 @@ const cancellations = {
 function special(order) {
   if (order.status === 'rejected') return rejections[isLimited(order) ? 'too_many' : order.reason?.code];
   if (order.status === 'cancelled') return cancellations[order.reason?.code];
+  if (order.status === 'awaiting_payment') return banks[order.deadline_reason];
   if (order.status !== 'confirmed') return undefined;
   if (order.cancelled?.length && !order.refunded) return shortened;
   if (order.payment_status === 'authorized' && order.fulfilment_status !== 'unfulfilled') return goods[order.fulfilment_status];

@@ -13,6 +13,7 @@ import (
 
 type settings struct {
 	process.Capturing `embed:""`
+	process.Paying    `embed:""`
 	process.Settings  `embed:""`
 	process.Streams   `embed:""`
 
@@ -44,7 +45,7 @@ func main() {
 			config := s.stripe()
 			config.Access, config.Proxies, config.Waits, config.DB, config.Log = env.Access, s.TrustedProxies, s.StreamLimits(), env.DB, env.Log
 			config.Logger, config.Registerer, config.ReconcileEvery, config.CardAttempts = env.Logger, env.Registerer, s.ReconcileEvery, s.CardAttempts
-			config.Capture = s.Capture
+			config.Capture, config.Methods = s.Capture, s.Methods
 			return payments.New(config)
 		})
 }

@@ -62,6 +62,7 @@ type Config struct {
 	process.Auditing   `embed:"" group:"Shop"`
 	process.Capturing  `embed:"" group:"Shop"`
 	process.Charging   `embed:"" group:"Shop"`
+	process.Paying     `embed:"" group:"Shop"`
 	HoldLimit          process.HoldLimit   `embed:"" group:"Shop"`
 	OrderLimits        process.OrderLimits `embed:"" group:"Shop"`
 	process.Proxying   `embed:"" group:"Shop"`

@@ -183,6 +183,8 @@ func (l *ledger) addOrder(id string, o *order, e events.Event) {
 		}
 	case events.OrderAwaitingPayment:
 		o.status, o.expires = awaitingPayment, p.ExpiresAt
+	case events.OrderDeadlineChanged:
+		o.expires = p.ExpiresAt
 	case events.OrderPaymentAccepted:
 		o.status = capturing
 	case events.OrderPaidLate:

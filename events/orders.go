@@ -286,6 +286,7 @@ type OrderDisputed struct {
 	Reason      string    `json:"reason"`
 	Amount      Money     `json:"amount"`
 	EvidenceDue time.Time `json:"evidence_due,omitzero"`
+	ReportedAt  time.Time `json:"reported_at,omitzero"` // when payments recorded it
 }
 
 // EventType implements [Payload].
@@ -294,9 +295,11 @@ func (OrderDisputed) EventType() string { return "orders.disputed" }
 // OrderDisputeClosed: a dispute has ended.
 type OrderDisputeClosed struct {
 	OrderOutcome
-	Dispute string `json:"dispute"`
-	Status  string `json:"status"` // DisputeWon, DisputeLost or DisputeWarningClosed
-	Amount  Money  `json:"amount"`
+	Dispute    string    `json:"dispute"`
+	Status     string    `json:"status"` // DisputeWon, DisputeLost or DisputeWarningClosed
+	Reason     string    `json:"reason,omitempty"`
+	Amount     Money     `json:"amount"`
+	ReportedAt time.Time `json:"reported_at,omitzero"` // when payments recorded it
 }
 
 // EventType implements [Payload].

@@ -228,6 +228,7 @@ type PaymentDisputeUpdated struct {
 	EvidenceDue time.Time `json:"evidence_due,omitzero"`
 	Withdrawn   Money     `json:"withdrawn,omitzero"` // that Stripe has taken from the account and not returned, without the fee; in the currency of the account
 	Fee         Money     `json:"fee,omitzero"`       // in the currency of the account
+	Bookings    int       `json:"bookings,omitzero"`  // how often Stripe has taken or returned money; it never decreases
 }
 
 // EventType implements [Payload].

@@ -12,7 +12,8 @@ import (
 )
 
 // Queue returns the event that queues the message about an outcome, or none if it is queued already. fact is the id of the event
-// of the outcome. A template is queued once per order, order_refunded once per refund, and none twice for the same event.
+// of the outcome. A template is queued once per order, order_refunded once per refund, staff_dispute once per
+// status of a dispute, and none twice for the same event.
 func (n Notification) Queue(o Outcome, fact, domain string) ([]events.Payload, error) {
 	id := messageID(o, domain)
 	for _, m := range n.Messages {
@@ -37,6 +38,9 @@ func messageID(o Outcome, domain string) string {
 	local := o.Facts.OrderID + "." + o.Template
 	if o.Facts.RefundID != "" {
 		local += "." + notInID.ReplaceAllString(o.Facts.RefundID, "_")
+	}
+	if d := o.Facts.Dispute; d != nil {
+		local += "." + notInID.ReplaceAllString(d.ID, "_") + "." + notInID.ReplaceAllString(d.Status, "_")
 	}
 	return local + "@" + domain
 }

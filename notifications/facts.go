@@ -28,10 +28,11 @@ type Facts struct {
 	Short    []events.Shortage `json:"short,omitempty"`     // of an order that is out of stock
 	Actor    string            `json:"actor,omitempty"`     // who cancelled the order, as in [events.Event]
 	RefundID string            `json:"refund_id,omitempty"` // of a refund
-	Amount   *events.Money     `json:"amount,omitempty"`    // of a refund, or what the shopper does not pay
+	Amount   *events.Money     `json:"amount,omitempty"`    // of a refund or a dispute, or what the shopper does not pay
 
 	Authorized bool                  `json:"authorized,omitzero"` // of a confirmed order: its money is captured when goods are sent
 	NotSent    []events.ReservedLine `json:"not_sent,omitempty"`  // goods that are not sent any more
+	Dispute    *DisputeFacts         `json:"dispute,omitempty"`   // of a dispute
 }
 
 // Outcome is the outcome of an order as its mail needs it: a template and the values for it. The recipient is in the first event

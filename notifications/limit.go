@@ -25,7 +25,7 @@ const maxWaiting = 5
 
 // important lists the templates whose mails wait for room under the limit: they are about the customer's money. Others end as
 // failed, because they would arrive hours after the order page has said the same.
-var important = []string{TemplateConfirmed, TemplateRefunded}
+var important = []string{TemplateConfirmed, TemplateRefunded, TemplateStaffDispute}
 
 var errLimit = errors.New("limit of mails to this recipient")
 

@@ -40,6 +40,7 @@ var (
 
 // Mail is a rendered message.
 type Mail struct {
+	Also      []netmail.Address // further recipients
 	Date      time.Time
 	From      netmail.Address
 	HTML      string
@@ -102,7 +103,7 @@ func transmit(server *smtp.Client, msg *mail.Msg, begin func() error) error {
 	if err := server.Mail(sender); err != nil {
 		return classifyError(stageMail, err)
 	}
-	if err := server.Rcpt(recipients[0]); err != nil {
+	if err := nameRecipients(server, recipients); err != nil {
 		return classifyError(stageRcpt, err)
 	}
 	if err := begin(); err != nil {
@@ -125,6 +126,20 @@ func transmit(server *smtp.Client, msg *mail.Msg, begin func() error) error {
 	return classifyError(stageEnd, err)
 }
 
+// nameRecipients names the recipients of a mail. One that the server refuses does not keep the mail from the others.
+func nameRecipients(server *smtp.Client, recipients []string) error {
+	refusals := make([]error, 0, len(recipients))
+	for _, recipient := range recipients {
+		if err := server.Rcpt(recipient); err != nil {
+			refusals = append(refusals, err)
+		}
+	}
+	if len(refusals) == len(recipients) {
+		return refusals[0]
+	}
+	return nil
+}
+
 // compose builds the MIME message, with text and HTML as alternatives. Auto-Submitted prevents automatic replies (RFC 3834).
 // There are no List headers, because a customer cannot unsubscribe from an order.
 func compose(m Mail) (*mail.Msg, error) {
@@ -135,6 +150,10 @@ func compose(m Mail) (*mail.Msg, error) {
 	m.From.Name, m.To.Name = oneLine(m.From.Name), oneLine(m.To.Name)
 	msg.FromMailAddress(&m.From)
 	msg.ToMailAddress(&m.To)
+	for _, also := range m.Also {
+		also.Name = oneLine(also.Name)
+		msg.AddToMailAddress(&also)
+	}
 	msg.Subject(oneLine(m.Subject))
 	msg.SetMessageIDWithValue(m.MessageID)
 	msg.SetDateWithValue(m.Date)

@@ -25,14 +25,15 @@ type renderer struct {
 	shop     string
 	location *time.Location
 	orderURL func(orderID string) string
+	staffURL func(orderID string) string // of an order in the console
 
 	wording map[string]*template.Template // by wordingKey
 	text    *template.Template
 	html    *htmltemplate.Template
 }
 
-func newRenderer(shop string, location *time.Location, orderURL func(string) string) (*renderer, error) {
-	r := &renderer{shop: oneLine(shop), location: location, orderURL: orderURL, wording: map[string]*template.Template{}}
+func newRenderer(shop string, location *time.Location, orderURL, staffURL func(string) string) (*renderer, error) {
+	r := &renderer{shop: oneLine(shop), location: location, orderURL: orderURL, staffURL: staffURL, wording: map[string]*template.Template{}}
 	var err error
 	if r.text, err = template.ParseFS(templateFiles, "templates/layout.txt.tmpl"); err != nil {
 		return nil, fmt.Errorf("read templates: %w", err)
@@ -48,6 +49,12 @@ func newRenderer(shop string, location *time.Location, orderURL func(string) str
 			}
 		}
 	}
+	for _, name := range staffTemplates {
+		key := wordingKey(name, &locales[0])
+		if r.wording[key], err = template.ParseFS(templateFiles, "templates/"+key+".tmpl"); err != nil {
+			return nil, fmt.Errorf("read templates: %w", err)
+		}
+	}
 	return r, nil
 }
 
@@ -60,6 +67,8 @@ type page struct {
 	Captures string // when the money is captured: "now" or "later"
 	Closing  string
 	Date     string
+	Dispute  string // of a mail to staff
+	Due      string // until when evidence is to be sent
 	Greeting string
 	Intro    string
 	Language string
@@ -71,6 +80,7 @@ type page struct {
 	Shipping string
 	Shop     string
 	Short    []pageShort
+	Status   string // of the dispute
 	Subject  string
 	Subtotal string
 	Tax      string // "" if the prices include it
@@ -94,6 +104,9 @@ func (p page) ClosingParagraphs() []string { return strings.Split(p.Closing, "\n
 // It returns [ErrTemplate].
 func (r *renderer) render(m events.MessageQueued, placed events.OrderPlaced) (mail Mail, err error) {
 	loc := localeFor(placed.Customer.Locale)
+	if forStaff(m.Template) {
+		loc = &locales[0]
+	}
 	wording, ok := r.wording[wordingKey(m.Template, loc)]
 	if !ok {
 		return Mail{}, fmt.Errorf("%w: no template %.80q", ErrTemplate, m.Template)
@@ -103,6 +116,9 @@ func (r *renderer) render(m events.MessageQueued, placed events.OrderPlaced) (ma
 		return Mail{}, fmt.Errorf("%w: facts of %s: %w", ErrTemplate, m.MessageID, err)
 	}
 	p := r.page(loc, facts, placed)
+	if forStaff(m.Template) {
+		r.forStaff(&p, loc, facts)
+	}
 	if m.Template == TemplateConfirmed { // only a confirmed order is delivered
 		p.ShipTo = address(loc, personName(placed.Customer.Name), placed.ShipTo)
 	}

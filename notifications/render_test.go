@@ -18,7 +18,8 @@ var update = flag.Bool("update", false, "rewrite the golden mails")
 
 func testRenderer(t testing.TB) *renderer {
 	t.Helper()
-	r, err := newRenderer("The Lantern Shop", time.UTC, func(id string) string { return "https://shop.example/orders/" + id + "#token=tok_en-1" })
+	r, err := newRenderer("The Lantern Shop", time.UTC, func(id string) string { return "https://shop.example/orders/" + id + "#token=tok_en-1" },
+		func(id string) string { return "https://ops.example/ops/orders/" + id })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,6 +82,30 @@ func TestMailsEqualTheirGoldenFiles(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Mails to staff are in English whatever the customer speaks.
+func TestStaffMailsEqualTheirGoldenFiles(t *testing.T) {
+	t.Parallel()
+	r := testRenderer(t)
+	for _, status := range []string{events.DisputeWarningNeedsResponse, events.DisputeWarningUnderReview, events.DisputeNeedsResponse, events.DisputeUnderReview} {
+		opened := events.OrderDisputed{OrderOutcome: sampleOutcome("o1"), Dispute: "dp_1", Status: status, Reason: "fraudulent",
+			Amount: events.Money{Amount: 1250, Currency: "GBP"}, EvidenceDue: noon.Add(7 * 24 * time.Hour)}
+		compareStaffMail(t, r, status, Disputed(opened, noon))
+	}
+	for _, status := range []string{events.DisputeWon, events.DisputeLost, events.DisputeWarningClosed} {
+		closed := events.OrderDisputeClosed{OrderOutcome: sampleOutcome("o1"), Dispute: "dp_1", Status: status, Amount: events.Money{Amount: 1250, Currency: "GBP"}}
+		compareStaffMail(t, r, status, DisputeClosed(closed, noon))
+	}
+}
+
+func compareStaffMail(t *testing.T, r *renderer, status string, o Outcome) {
+	t.Helper()
+	mail, err := renderOutcome(t, r, o, samplePlaced("o1"), "de-AT", "Ada Lovelace")
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare(t, "staff_dispute_"+status+".en.txt", "Subject: "+mail.Subject+"\n\n"+mail.Text)
 }
 
 func compare(t *testing.T, name, got string) {

@@ -74,7 +74,9 @@ func (s *Service) deliver(ctx context.Context, e events.Event, p events.MessageQ
 		return worker.DeadLetter(err) // only a redrive with other templates can succeed
 	}
 	mail.Date, mail.From = s.log.Now(), s.from
-	mail.To.Name, mail.To.Address = personName(placed.Customer.Name), placed.Customer.Email
+	if !s.address(&mail, p.Template, placed.Customer) {
+		return s.record(ctx, e, p.OrderID, events.MessageFailed{OrderID: p.OrderID, MessageID: p.MessageID, Error: "no address of staff is configured"})
+	}
 	if ended, err := s.checkLimit(ctx, e, p, mail.To.Address); ended || err != nil {
 		return err
 	}

@@ -42,6 +42,8 @@ type Config struct {
 	PublicURL    string                          // of the storefront, without a path; required
 	Registerer   prometheus.Registerer           // default: none
 	ShopName     string                          // signature of the mails; default: the name in From, else "Tillstream"
+	StaffMail    []string                        // addresses of the staff to whom disputes are reported; default: none is mailed
+	StaffURL     string                          // of the console, without a path; required with StaffMail
 	SMTPURL      string                          // mail server, see NewMailer; required
 }
 
@@ -49,6 +51,7 @@ type Config struct {
 type Service struct {
 	config   Config
 	from     netmail.Address
+	staff    []netmail.Address
 	domain   string // of Message-IDs
 	public   string // origin of the storefront
 	log      *eventlog.Log
@@ -100,9 +103,20 @@ func New(config Config) (*Service, error) {
 	if config.ShopName == "" {
 		config.ShopName = "Tillstream"
 	}
+	staff, err := parseStaff(config.StaffMail)
+	if err != nil {
+		return nil, fmt.Errorf("notifications: Config.StaffMail: %w", err)
+	}
+	console, err := consoleURL(config.StaffURL, staff)
+	if err != nil {
+		return nil, fmt.Errorf("notifications: Config.StaffURL: %w", err)
+	}
+	if len(staff) == 0 {
+		config.Logger.Info("nobody is mailed about disputes", "setting", "STAFF_MAIL")
+	}
 	renderer, err := newRenderer(config.ShopName, config.Location, func(orderID string) string {
 		return public + "/orders/" + url.PathEscape(orderID) + "#token=" + url.QueryEscape(config.Access.Token(orderID))
-	})
+	}, func(orderID string) string { return console + "/ops/orders/" + url.PathEscape(orderID) })
 	if err != nil {
 		return nil, fmt.Errorf("notifications: %w", err)
 	}
@@ -110,7 +124,7 @@ func New(config Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("notifications: %w", err)
 	}
-	return &Service{config: config, from: *from, public: public, domain: from.Address[strings.LastIndex(from.Address, "@")+1:],
+	return &Service{config: config, from: *from, staff: staff, public: public, domain: from.Address[strings.LastIndex(from.Address, "@")+1:],
 		log: config.Log, logger: config.Logger, mailer: mailer, renderer: renderer, metrics: newMetrics(config.Registerer), limiter: newLimiter(config.PerRecipient), attempts: attempts}, nil
 }
 

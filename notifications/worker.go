@@ -14,7 +14,7 @@ var Notifications = eventlog.Entity[Notification]{Prefix: events.PrefixNotificat
 func (s *Service) Worker() worker.Domain {
 	return worker.Domain{
 		Name: "notifications", Log: s.log,
-		Routes: []worker.Route{
+		Routes: append(s.staffRoutes(),
 			worker.On(func(tx *eventlog.Tx, e events.Event, p events.OrderConfirmed) error {
 				return s.queue(tx, e, Confirmed(p, e.Time))
 			}),
@@ -36,7 +36,7 @@ func (s *Service) Worker() worker.Domain {
 			worker.On(func(tx *eventlog.Tx, e events.Event, p events.OrderRefunded) error {
 				return s.queue(tx, e, Refunded(p, e.Time))
 			}),
-		},
+		),
 		Actors:  []worker.Actor{{Name: "notifications.mail", Concurrency: s.config.Concurrency, Routes: []worker.ActRoute{worker.DoOnce(s.send, s.sent)}}},
 		Watches: []worker.Watch{{Prefixes: []string{events.PrefixNotification}, Handle: s.limiter.follow}},
 	}
@@ -55,7 +55,7 @@ func (s *Service) queueEnd(tx *eventlog.Tx, e events.Event, end events.OrderOutc
 // some, the transaction runs again. A refund and the end of an authorization follow another message, so the messages are loaded.
 func (s *Service) queue(tx *eventlog.Tx, e events.Event, o Outcome) error {
 	load := Notifications.LoadNew
-	if o.Template == TemplateRefunded || o.Template == TemplateShortened {
+	if o.Template == TemplateRefunded || o.Template == TemplateShortened || forStaff(o.Template) {
 		load = Notifications.Load
 	}
 	n, err := load(tx, o.Facts.OrderID)

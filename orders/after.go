@@ -47,6 +47,7 @@ type Dispute struct {
 	Reason      string       `json:"reason"`
 	Amount      events.Money `json:"amount"`
 	EvidenceDue time.Time    `json:"evidence_due,omitzero"`
+	ReportedAt  time.Time    `json:"reported_at,omitzero"` // when payments recorded it
 }
 
 // Holds reports whether nothing may be sent because of the dispute.
@@ -76,9 +77,9 @@ func (o Order) applyAfter(e events.Event) (next Order, err error) {
 	case events.OrderRefundFailed:
 		o, err = o.endRefund(p.RefundID, p.Amount, RefundFailed, p.Reason)
 	case events.OrderDisputed:
-		o = o.setDispute(Dispute{ID: p.Dispute, Status: p.Status, Reason: p.Reason, Amount: p.Amount, EvidenceDue: p.EvidenceDue})
+		o = o.setDispute(Dispute{ID: p.Dispute, Status: p.Status, Reason: p.Reason, Amount: p.Amount, EvidenceDue: p.EvidenceDue, ReportedAt: p.ReportedAt})
 	case events.OrderDisputeClosed:
-		o = o.setDispute(Dispute{ID: p.Dispute, Status: p.Status, Amount: p.Amount})
+		o = o.setDispute(Dispute{ID: p.Dispute, Status: p.Status, Reason: p.Reason, Amount: p.Amount, ReportedAt: p.ReportedAt})
 	default:
 		return o, fmt.Errorf("apply %s: not an event of an order", e.Type)
 	}

@@ -22,8 +22,10 @@
 //
 // A payment that is already captured leads from awaiting_payment straight to confirmed. A refund changes none of these states.
 //
-// The order also has a payment status (unpaid, authorized, paid, partly_refunded, refunded) and a fulfilment status, which is
+// The order also has a payment status (unpaid, authorized, paid, partly_refunded, refunded, disputed) and a fulfilment status, which is
 // unfulfilled because deliveries are not recorded yet. So an order that was refunded in part is still confirmed, and can be sent.
+//
+// While a shopper's bank disputes the payment, and after a dispute was lost, nothing may be sent ([Order.Held]).
 //
 // An order leaves awaiting_payment by one append with an expected sequence, so exactly one of payment, expiry and
 // cancellation wins. From capturing on it can neither be cancelled by the shopper nor expire; until then the amount is only
@@ -33,7 +35,8 @@
 //
 // Staff list and search orders in memory: every process folds a list from the log (see package index).
 //
-// Handled: inventory.reservation_held, reservation_refused; payments.authorized, captured, cancelled, failed, refunded.
+// Handled: inventory.reservation_held, reservation_refused; payments.authorized, captured, cancelled, failed, refunded,
+// dispute_updated.
 // Watched: inventory.item_changed, for the prices; orders.* and payments.*, for the list. Appended: orders.*. An unpaid order expires when its timer fires, or when the
 // periodic job finds it in the projection because the timer was missed.
 package orders

@@ -134,6 +134,8 @@ func externalIDs(payload events.Payload) []string {
 		return []string{p.StripeRefund, p.Charge}
 	case events.PaymentRefundFailed:
 		return []string{p.StripeRefund}
+	case events.PaymentDisputeUpdated:
+		return []string{p.Dispute, p.Charge}
 	case events.WebhookReceived:
 		return []string{p.StripeEvent}
 	}

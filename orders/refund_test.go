@@ -180,7 +180,7 @@ func TestOnlyCapturedMoneyIsRefunded(t *testing.T) {
 	}
 }
 
-// In any sequence of refunds, parcels, results and refunds in Stripe's dashboard, no more money than captured is refunded, no more
+// Row 48 of the fault matrix: in any sequence of refunds, parcels, results and refunds in Stripe's dashboard, no more money than captured is refunded, no more
 // units than ordered are sent or restocked, and the list of orders shows the same statuses as the order.
 func TestRefundsNeverExceedTheOrder(t *testing.T) {
 	t.Parallel()

@@ -56,6 +56,7 @@ func routes(holdFor time.Duration) []worker.Route {
 		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentRefunded) error {
 			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.PaymentRefunded(p.RefundID, p.Amount) })
 		}),
+		onDispute(),
 	}...)
 }
 

@@ -33,6 +33,10 @@
 // [StripeAPIVersion] is answered 400, which names both versions. An authorization that was only claimed confirms no order
 // either, because the capture fails.
 //
+// A dispute is recorded as Stripe returns it when the lane asks: after a webhook about it, after an event in Stripe's list, and every
+// 15 minutes while it is open. An older answer, which has a status that comes earlier or fewer bookings, adds nothing. What Stripe books
+// on the account has no webhooks: the reconciler walks the list of balance transactions and records those of the shop's payments.
+//
 // After [Config].CardAttempts declines the lane cancels the intent, so that nobody tests stolen cards with it. The cancellation
 // has the reason [events.CancelDeclinedTooOften], and so does that of the order.
 //
@@ -55,6 +59,10 @@
 // and passed over. Stripe lists an event in the version of its API that the account had; an intent in another version is retrieved.
 //
 // Staff list and search payments in memory: every process folds a list from the log (see package index).
+//
+// All calls go through one client with a rate limit and a circuit breaker. What an answer of Stripe is about (the payment, its state, the
+// account, this moment, the request) stands in a table for each operation; see [About]. Only an answer about the payment ends it, and
+// an answer that no table lists never does.
 //
 // An event that names an unknown payment of a known order or a second intent ([ErrUnmatched]), with another amount, currency or mode
 // ([ErrMismatch]), or with a status that this program does not know ([ErrUnknownStatus]) becomes a dead letter. While Stripe

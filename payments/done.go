@@ -83,6 +83,9 @@ func (s *Service) refundMade(ctx context.Context, r events.PaymentRefundRequeste
 // reportChecked reports whether a webhook needs no request to Stripe. One about a charge or a refund always does: the log has only
 // the last change.
 func (s *Service) reportChecked(ctx context.Context, w events.WebhookReceived) (worker.Done, error) {
+	if isDispute(w) && w.Livemode == s.livemode {
+		return disputeChecked(w)
+	}
 	in, found, err := s.intentFrom(w)
 	switch {
 	case err != nil:

@@ -139,13 +139,15 @@ func TestReconcilerPassesForeignEventsOver(t *testing.T) {
 	f.expectNoDeadLetters()
 }
 
-// A missing intent of another program does not stop the walk, and is not stored.
+// A missing intent of another program does not stop the walk, and is not stored. The next walk does not ask for it again.
 func TestMissingForeignIntentDoesNotStopTheReconciler(t *testing.T) {
 	t.Parallel()
 	var hidden atomic.Value
+	var requests atomic.Int64
 	hidden.Store("")
 	f := newFixture(t, fixtureOptions{noWebhooks: true, intercept: func(_ context.Context, r sandbox.Request, work func() sandbox.Answer) sandbox.Answer {
 		if id, _ := hidden.Load().(string); id != "" && strings.HasSuffix(r.Path, id) {
+			requests.Add(1)
 			return stripeFailure(http.StatusNotFound, "resource_missing")
 		}
 		return work()
@@ -162,6 +164,11 @@ func TestMissingForeignIntentDoesNotStopTheReconciler(t *testing.T) {
 	f.waitForStatus(orderID, StatusAuthorized)
 	if got := f.webhooksStored(); got != 1 {
 		t.Errorf("stored webhooks: got %d, want 1", got)
+	}
+	asked := requests.Load()
+	f.reconcileFromStart()
+	if got := requests.Load(); asked == 0 || got != asked {
+		t.Errorf("requests for the intent: got %d after one walk and %d after two, want the same number", asked, got)
 	}
 	f.expectNoDeadLetters()
 }

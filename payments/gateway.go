@@ -101,6 +101,9 @@ type Gateway interface {
 	Refund(ctx context.Context, p Payment, refundID string, amount events.Money) (StripeRefund, error)
 	// ListRefunds returns all refunds of an intent.
 	ListRefunds(ctx context.Context, intent string) ([]StripeRefund, error)
+	// RetrieveDispute returns the dispute as it is now.
+	RetrieveDispute(ctx context.Context, id string) (StripeDispute, error)
+	Bookkeeping
 	// ListEvents calls fn for the events of some types, created within [since, until], newest first.
 	ListEvents(ctx context.Context, since, until time.Time, types []string, fn func(RawEvent) error) error
 }

@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unique"
@@ -27,6 +29,7 @@ func Statuses() []Status {
 type listInput struct {
 	Status       Status `query:"status" enum:"requested,intent_created,requires_action,processing,authorized,captured,failed,cancelled,refunded,partly_refunded" doc:"List only payments with this status"`
 	FailedRefund bool   `query:"failed_refund" doc:"List only payments of which a refund failed"`
+	Dispute      string `query:"dispute" enum:"any,open" doc:"List only payments with a dispute or an inquiry of the bank, or with one that is not closed"`
 	Q            string `query:"q" maxLength:"200" doc:"List only payments with this order number in any spelling, order id, payment id, or id of a PaymentIntent, charge or refund"`
 	Limit        int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor       string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before"`
@@ -34,18 +37,36 @@ type listInput struct {
 
 // ListedPayment is a payment in the list for staff.
 type ListedPayment struct {
-	ID            string       `json:"id"`
-	OrderID       string       `json:"order_id"`
-	Number        string       `json:"number" doc:"Number of the order"`
-	Status        Status       `json:"status"`
-	Amount        events.Money `json:"amount"`
-	Captured      events.Money `json:"captured"`
-	Refunded      events.Money `json:"refunded"`
-	PaymentIntent string       `json:"payment_intent,omitempty"`
-	LastError     string       `json:"last_error,omitempty" doc:"Code of the last decline, or why the payment failed"`
-	FailedRefunds int          `json:"failed_refunds,omitempty"`
-	RequestedAt   time.Time    `json:"requested_at"`
-	UpdatedAt     time.Time    `json:"updated_at"`
+	ID            string          `json:"id"`
+	OrderID       string          `json:"order_id"`
+	Number        string          `json:"number" doc:"Number of the order"`
+	Status        Status          `json:"status"`
+	Amount        events.Money    `json:"amount"`
+	Captured      events.Money    `json:"captured"`
+	Refunded      events.Money    `json:"refunded"`
+	PaymentIntent string          `json:"payment_intent,omitempty"`
+	Livemode      bool            `json:"livemode"`
+	LastError     string          `json:"last_error,omitempty" doc:"Code of the last decline, or why the payment failed"`
+	FailedRefunds int             `json:"failed_refunds,omitempty"`
+	Disputes      []ListedDispute `json:"disputes,omitempty"`
+	Settlement    *Settlement     `json:"settlement,omitempty" doc:"What Stripe has booked, in the currency in which the account is settled; absent before the first booking"`
+	RequestedAt   time.Time       `json:"requested_at"`
+	UpdatedAt     time.Time       `json:"updated_at"`
+}
+
+// ListedDispute is a dispute in the list for staff.
+type ListedDispute struct {
+	ID string `json:"id" doc:"dp_…"`
+	Dispute
+}
+
+// ListedDisputes returns the disputes of a payment, sorted by their ids.
+func (p Payment) ListedDisputes() []ListedDispute {
+	var all []ListedDispute
+	for _, id := range slices.Sorted(maps.Keys(p.Disputes)) {
+		all = append(all, ListedDispute{id, p.Disputes[id]})
+	}
+	return all
 }
 
 // ListBody is a page of the list of payments.
@@ -63,6 +84,7 @@ func (s *Service) registerStaff(router huma.API) {
 	huma.Register(router, huma.Operation{OperationID: "list-payments", Method: http.MethodGet, Path: "/ops/api/payments", Tags: []string{"Staff"},
 		Summary: "List payments, newest first", Security: api.StaffSecurity,
 		Middlewares: huma.Middlewares{api.RequireStaff(router, s.config.Access, api.ReadAll)}, Errors: []int{400, 401, 403, 503}}, s.list)
+	s.registerPayouts(router)
 }
 
 func (s *Service) list(ctx context.Context, in *listInput) (*listOutput, error) {
@@ -80,7 +102,11 @@ func (s *Service) list(ctx context.Context, in *listInput) (*listOutput, error) 
 func listed(p Payment) ListedPayment {
 	d := derive(p)
 	row := ListedPayment{ID: p.ID, OrderID: p.OrderID, Number: p.Number, Status: d.Status, Amount: p.Amount, Captured: p.Captured, Refunded: d.Refunded,
-		PaymentIntent: p.PaymentIntent, FailedRefunds: d.FailedRefunds, RequestedAt: p.RequestedAt, UpdatedAt: p.UpdatedAt}
+		PaymentIntent: p.PaymentIntent, Livemode: p.Livemode, FailedRefunds: d.FailedRefunds, RequestedAt: p.RequestedAt, UpdatedAt: p.UpdatedAt}
+	row.Disputes = p.ListedDisputes()
+	if sum, ok := p.Settlement(); ok {
+		row.Settlement = &sum
+	}
 	row.Captured.Currency = p.Amount.Currency // nothing captured has no currency
 	switch {
 	case p.Failure != nil:
@@ -113,7 +139,8 @@ func applyListed(p Payment, e events.Event) (Payment, error) {
 // condition returns what a payment must meet to be listed.
 func (in *listInput) condition(q lookup.Query) func(*Payment) bool {
 	return func(p *Payment) bool {
-		return (in.Status == "" || p.Status() == in.Status) && (!in.FailedRefund || failedRefunds(*p) > 0) && (q.Text == "" || p.named(q))
+		return (in.Status == "" || p.Status() == in.Status) && (!in.FailedRefund || failedRefunds(*p) > 0) &&
+			(in.Dispute == "" || p.hasDispute(Dispute.Open) || in.Dispute == "any" && len(p.Disputes) > 0) && (q.Text == "" || p.named(q))
 	}
 }
 
@@ -137,5 +164,6 @@ func (p *Payment) hasStripe(id string) bool {
 		}
 	}
 	_, declined := p.Declines[id]
-	return p.PaymentIntent == id || p.Charge == id || declined
+	_, disputed := p.Disputes[id]
+	return p.PaymentIntent == id || p.Charge == id || declined || disputed
 }

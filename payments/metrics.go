@@ -132,3 +132,27 @@ func reasonOf(codes ...string) string {
 	}
 	return otherReason
 }
+
+// evidenceWarning is how long before evidence is due a dispute counts as one that needs it now.
+const evidenceWarning = 3 * 24 * time.Hour
+
+// evidenceDue reports whether the shop still has to answer and the time to do so ends within three days.
+func (d Dispute) evidenceDue(now time.Time) bool {
+	return d.Unanswered() && !d.EvidenceDue.IsZero() && d.EvidenceDue.Sub(now) < evidenceWarning
+}
+
+// measureDisputes registers gauges of the payments in the list in memory that have a dispute which is not closed.
+func (s *Service) measureDisputes(registerer prometheus.Registerer) {
+	if registerer == nil {
+		return
+	}
+	gauge := func(name, help string, counts func(Dispute) bool) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
+			return float64(s.index.Count(func(p *Payment) bool { return p.hasDispute(counts) }))
+		})
+	}
+	registerer.MustRegister(
+		gauge("tillstream_payments_disputes_open", "Payments with a dispute or an inquiry of the bank that is not closed.", Dispute.Open),
+		gauge("tillstream_payments_disputes_due", "Payments with a dispute that the shop has to answer within three days, or whose time has passed.",
+			func(d Dispute) bool { return d.evidenceDue(s.log.Now()) }))
+}

@@ -19,6 +19,7 @@ type Dispute struct {
 	EvidenceDue time.Time    `json:"evidence_due,omitzero"`
 	Withdrawn   events.Money `json:"withdrawn,omitzero"` // in the currency of the account
 	Fee         events.Money `json:"fee,omitzero"`       // in the currency of the account
+	Bookings    int          `json:"bookings,omitempty"` // how often Stripe has taken or returned money
 }
 
 // BalanceEntry is an amount that Stripe has booked on the shop's account, in the account's currency.
@@ -77,7 +78,7 @@ func (p Payment) addDispute(fact events.PaymentDisputeUpdated) Payment {
 		disputes = map[string]Dispute{}
 	}
 	disputes[fact.Dispute] = Dispute{Status: fact.Status, Reason: fact.Reason, Amount: fact.Amount, EvidenceDue: fact.EvidenceDue,
-		Withdrawn: fact.Withdrawn, Fee: fact.Fee}
+		Withdrawn: fact.Withdrawn, Fee: fact.Fee, Bookings: fact.Bookings}
 	p.Disputes = disputes
 	return p
 }

@@ -29,7 +29,11 @@ const (
 type cursor struct {
 	since  time.Time                    // all events created before this time, by Stripe's clock, are known; zero before the first walk
 	open   string                       // the last payment whose intent was retrieved
-	stored *lru.Cache[string, struct{}] // ids of recent Stripe events that are in the log
+	stored *lru.Cache[string, struct{}] // ids of recent Stripe events that are in the log or need not be
+
+	disputes time.Time // when Stripe was asked for all open disputes
+	balance  time.Time // all balance transactions created before this time are recorded; zero before the first walk
+	refused  time.Time // when Stripe refused to list balance transactions
 }
 
 // progress is the position up to which the processes of the shop have walked Stripe's list of events. It is the state of a
@@ -53,7 +57,7 @@ func newCursor() *cursor {
 // reconcile finds what webhooks missed: first in Stripe's list of events, then by retrieving the intents and refunds of payments that
 // have not changed for a while. Runs never overlap.
 func (s *Service) reconcile(ctx context.Context) error {
-	return errors.Join(s.reconcileEvents(ctx), s.reconcileOpen(ctx))
+	return errors.Join(s.reconcileEvents(ctx), s.reconcileOpen(ctx), s.reconcileDisputes(ctx), s.reconcileBalance(ctx))
 }
 
 // reconcileEvents stores every listed event that adds a fact, in the same way as a webhook. An entry that cannot be read does not end the
@@ -90,7 +94,7 @@ func (s *Service) reconcileEvents(ctx context.Context) error {
 		s.logger.Warn("missed webhooks recovered", "events", missed, "since", since)
 	}
 	s.cursor.since = next
-	return s.saveProgress(ctx, next)
+	return s.saveProgress(ctx, progressName, next)
 }
 
 // nextSince returns the time at which the next walk begins. The first walk of a process repeats the last hour of the shop's walk
@@ -100,7 +104,12 @@ func (s *Service) nextSince(ctx context.Context) (time.Time, error) {
 	if !s.cursor.since.IsZero() {
 		return s.cursor.since, nil
 	}
-	_, done, err := s.loadProgress(ctx)
+	return s.resume(ctx, progressName)
+}
+
+// resume returns the time at which the first walk of a process begins, from the checkpoint of the shop.
+func (s *Service) resume(ctx context.Context, checkpoint string) (time.Time, error) {
+	_, done, err := s.loadProgress(ctx, checkpoint)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -111,25 +120,25 @@ func (s *Service) nextSince(ctx context.Context) (time.Time, error) {
 	return begin, nil
 }
 
-func (s *Service) loadProgress(ctx context.Context) (c eventlog.Checkpoint, done progress, err error) {
-	if c, err = s.log.LoadCheckpoint(ctx, progressName); err != nil || len(c.State) == 0 {
+func (s *Service) loadProgress(ctx context.Context, checkpoint string) (c eventlog.Checkpoint, done progress, err error) {
+	if c, err = s.log.LoadCheckpoint(ctx, checkpoint); err != nil || len(c.State) == 0 {
 		return c, progress{}, err
 	}
 	if err := json.Unmarshal(c.State, &done); err != nil {
-		return c, progress{}, fmt.Errorf("decode checkpoint %s: %w", progressName, err)
+		return c, progress{}, fmt.Errorf("decode checkpoint %s: %w", checkpoint, err)
 	}
 	return c, done, nil
 }
 
 // saveProgress saves the position of a walk unless the saved position is ahead of it. If two processes save at once, one is refused and
 // saves after its next walk.
-func (s *Service) saveProgress(ctx context.Context, to time.Time) error {
-	c, done, err := s.loadProgress(ctx)
+func (s *Service) saveProgress(ctx context.Context, checkpoint string, to time.Time) error {
+	c, done, err := s.loadProgress(ctx, checkpoint)
 	if err != nil || !to.After(done.To) {
 		return err
 	}
 	if c.State, err = json.Marshal(progress{To: to}); err != nil {
-		return fmt.Errorf("encode checkpoint %s: %w", progressName, err)
+		return fmt.Errorf("encode checkpoint %s: %w", checkpoint, err)
 	}
 	if err := s.log.SaveCheckpoint(ctx, &c); !errors.Is(err, eventlog.ErrCheckpointConflict) {
 		return err
@@ -163,6 +172,9 @@ func (s *Service) storeMissed(ctx context.Context, raw RawEvent) (bool, error) {
 		return false, err
 	}
 	adds, err := s.addsFacts(ctx, received)
+	if err == nil && !adds && onlyStripeKnows(received) {
+		s.cursor.stored.Add(raw.ID, struct{}{}) // the next walk need not ask Stripe again: a later change has an event of its own
+	}
 	if err != nil || !adds {
 		return false, err
 	}
@@ -186,12 +198,17 @@ func (s *Service) addsFacts(ctx context.Context, w events.WebhookReceived) (bool
 		return false, err
 	case !named.Exists() && about.foreign():
 		return false, nil
+	case isDispute(w):
+		return s.addsDisputeFact(ctx, w)
 	case needsIntent(w):
 		return s.addsRefundFacts(ctx, about, named)
 	}
 	in, found, err := intentFrom(w)
-	if err != nil || !found {
-		return err != nil, nil
+	switch {
+	case err != nil:
+		return true, nil //nolint:nilerr // the dead letter has the error
+	case !found:
+		return false, nil
 	}
 	return s.wouldAppend(ctx, named.ID, s.intentRule(in))
 }

@@ -12,13 +12,22 @@ import (
 // made in Stripe's dashboard has Stripe's. It is requested, then perhaps pending for days, then succeeded or failed. A bank can return
 // the money of one that succeeded: it has failed then, and a new refund has a new id.
 
-// refundable returns the captured amount less all refunds that have not failed.
+// refundable returns the captured amount less all refunds that have not failed and all disputes that are open or lost. It is
+// negative if the bank disputes an amount of which a part was refunded.
 func (p Payment) refundable() (events.Money, error) {
 	refunds, err := p.refunding()
 	if err != nil {
 		return events.Money{}, err
 	}
-	return events.Money{Amount: p.Captured.Amount, Currency: p.Amount.Currency}.Sub(refunds)
+	disputed, err := p.Disputed()
+	if err != nil {
+		return events.Money{}, err
+	}
+	left, err := events.Money{Amount: p.Captured.Amount, Currency: p.Amount.Currency}.Sub(refunds)
+	if err != nil {
+		return events.Money{}, err
+	}
+	return left.Sub(disputed)
 }
 
 // RequestRefund requests a refund under an id, which identifies it from then on. Repeating the request changes nothing. It
@@ -135,4 +144,14 @@ func FailRefund(p Payment, refundID, reason string) []events.Payload {
 		return nil
 	}
 	return []events.Payload{events.PaymentRefundFailed{OrderID: p.OrderID, PaymentID: p.ID, RefundID: refundID, Amount: known.Amount, Reason: reason}}
+}
+
+// Replaced reports whether another refund makes a failed one good.
+func (p Payment) Replaced(refundID string) bool {
+	for _, refund := range p.Refunds {
+		if refund.Replaces == refundID {
+			return true
+		}
+	}
+	return false
 }

@@ -33,6 +33,9 @@ func (s *Service) decideReport(tx *eventlog.Tx, _ events.Event, w events.Webhook
 // checkReport handles a webhook that alone is not believed or not complete: Stripe is asked for the intent. An event about another
 // intent needs nothing here, and the route of an unreadable one makes it a dead letter.
 func (s *Service) checkReport(ctx context.Context, e events.Event, w events.WebhookReceived) error {
+	if isDispute(w) && w.Livemode == s.livemode {
+		return s.checkDispute(ctx, e, w)
+	}
 	in, found, err := s.intentFrom(w)
 	switch {
 	case err != nil:

@@ -119,6 +119,9 @@ type Service struct {
 	pace      project.Pace // paces the search for open payments
 }
 
+// Live reports whether the keys are live keys of Stripe, with which shoppers really pay.
+func (s *Service) Live() bool { return s.livemode }
+
 // New returns the domain, or an error that names the field of the configuration that is wrong.
 func New(config Config) (*Service, error) {
 	config = config.withDefaults()
@@ -149,6 +152,7 @@ func New(config Config) (*Service, error) {
 	s := &Service{config: config, log: config.Log, logger: config.Logger, gateway: config.Gateway, livemode: live,
 		hub: newHub(), index: newIndex(config.Logger), metrics: counts, secrets: secrets, parsed: parsed, refused: refused, cursor: newCursor(),
 		passed: passedWebhooks{counts: counts.webhooks, logger: config.Logger, results: map[string]passedResult{}}, waits: waits}
+	s.measureDisputes(config.Registerer)
 	if s.gateway == nil {
 		s.gateway = newStripeGateway(stripeOptions{key: config.SecretKey, base: config.StripeAPIBase, rate: config.StripeRate, now: config.Log.Now, logger: config.Logger})
 	}

@@ -39,8 +39,11 @@ type commands struct {
 	Orders      ordersCommand      `cmd:"" help:"List orders, newest first."`
 	Order       orderCommand       `cmd:"" help:"Show one order: what was ordered, its money and messages, what to do next."`
 	Cancel      cancelCommand      `cmd:"" help:"Cancel an order that is not paid yet."`
+	Refund      refundCommand      `cmd:"" help:"Refund an order, in full or in part, or list its refunds."`
 	Mail        mailCommand        `cmd:"" help:"Show what the mails about an order say."`
 	Payments    paymentsCommand    `cmd:"" help:"List payments, newest first."`
+	Payouts     payoutsCommand     `cmd:"" help:"List what Stripe has paid out, newest first."`
+	Payout      payoutCommand      `cmd:"" help:"Show what a payout consists of."`
 	Item        itemCommand        `cmd:"" help:"Show an item, change it, or list a new one."`
 	Stock       stockCommand       `cmd:"" help:"Show the stock ledger of a SKU, or the stock of all items."`
 	Adjust      adjustCommand      `cmd:"" help:"Correct the stock of a SKU."`

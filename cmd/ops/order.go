@@ -16,6 +16,7 @@ import (
 	"tillstream/events/replay"
 	"tillstream/notifications"
 	"tillstream/orders"
+	"tillstream/payments"
 )
 
 // orderCommand is ops order.
@@ -90,9 +91,15 @@ func (p *orderPage) add(s replay.EntityState) {
 		p.Order = value
 	case entities.Payment:
 		p.Payment = &value
-		for _, r := range value.Refunds {
-			if r.Failed {
-				p.Problems = append(p.Problems, fmt.Sprintf("a refund of %s failed: %s; send the money back in another way", r.Amount, r.Reason))
+		for id, r := range value.Refunds {
+			if r.Failed && !value.Replaced(id) {
+				p.Problems = append(p.Problems, fmt.Sprintf("refund %s of %s failed: %s; the customer does not have the money", id, r.Amount, r.Reason))
+				p.Next = append(p.Next, "ops refund "+value.OrderID+" --again "+id+" --reason TEXT")
+			}
+		}
+		for id, d := range value.Disputes {
+			if d.Open() {
+				p.Problems = append(p.Problems, "dispute "+id+" "+disputeText(d))
 			}
 		}
 	case notifications.Notification:
@@ -194,7 +201,24 @@ func (p *orderPage) writeMoney(out *terminal) error {
 	if e := pay.LastError; e != nil {
 		text += " · last declined: " + e.Message
 	}
-	return errors.Join(out.item(cell{"payment", bold}, text), out.item(cell{"       ", dim}, strings.TrimSpace(pay.PaymentIntent+" payment:"+pay.ID)))
+	problems := []error{out.item(cell{"payment", bold}, text), out.item(cell{"       ", dim}, strings.TrimSpace(pay.PaymentIntent+" payment:"+pay.ID))}
+	if sum, ok := pay.Settlement(); ok {
+		booked := fmt.Sprintf("gross %s - refunded %s - disputed %s - fees %s = net %s", sum.Gross, sum.Refunded, sum.Disputed, sum.Fees, sum.Net)
+		problems = append(problems, out.item(cell{"booked ", bold}, booked))
+	}
+	for _, id := range slices.Sorted(maps.Keys(pay.Disputes)) {
+		problems = append(problems, out.item(cell{"dispute", bold}, id+" "+disputeText(pay.Disputes[id])))
+	}
+	return errors.Join(problems...)
+}
+
+// disputeText describes a dispute in one line.
+func disputeText(d payments.Dispute) string {
+	text := fmt.Sprintf("of %s is %s (%s)", d.Amount, d.Status, d.Reason)
+	if d.Open() && !d.EvidenceDue.IsZero() {
+		text += ", evidence is due by " + d.EvidenceDue.UTC().Format(time.DateOnly)
+	}
+	return text
 }
 
 func (p *orderPage) writeMessages(out *terminal) error {

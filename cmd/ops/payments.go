@@ -17,6 +17,7 @@ type paymentsCommand struct {
 	target.Target `embed:""`
 	Search        string `aliases:"q" help:"List only what this text names: a number or id of an order, an id of the payment, or one of Stripe." placeholder:"TEXT"`
 	Status        string `help:"List only payments with this status, such as captured, declined, refunded or refund_failed." placeholder:"STATUS"`
+	Dispute       string `help:"List only payments that a bank disputes or asks about: open for those that are not closed, any for all." enum:"open,any," default:"" placeholder:"open|any"`
 	Limit         int    `help:"List at most this many." default:"20"`
 	JSON          bool   `name:"json" help:"Write the list as JSON."`
 	CSV           bool   `name:"csv" help:"Write the list as CSV."`
@@ -28,7 +29,8 @@ func (paymentsCommand) Help() string {
 
 Examples:
   ops payments --status captured
-  ops payments --search pi_3PqZ0a2eZvKYlo2C1`
+  ops payments --search pi_3PqZ0a2eZvKYlo2C1
+  ops payments --dispute open`
 }
 
 // Validate is called by kong when the command line is read.
@@ -48,7 +50,7 @@ func (c *paymentsCommand) Run(ctx context.Context, out *terminal) error {
 	list := payments.ListBody{Payments: []payments.ListedPayment{}}
 	for cursor := ""; len(list.Payments) < c.Limit; cursor = list.NextCursor {
 		query := url.Values{"limit": {strconv.Itoa(min(c.Limit-len(list.Payments), largestPage))}}
-		for name, value := range map[string]string{"q": c.Search, "status": c.Status, "cursor": cursor} {
+		for name, value := range map[string]string{"q": c.Search, "status": c.Status, "dispute": c.Dispute, "cursor": cursor} {
 			if value != "" {
 				query.Set(name, value)
 			}
@@ -62,27 +64,53 @@ func (c *paymentsCommand) Run(ctx context.Context, out *terminal) error {
 			break
 		}
 	}
-	if c.CSV {
+	switch {
+	case c.CSV && c.Dispute != "":
+		return disputeTable(list.Payments).csv(out)
+	case c.CSV:
 		return paymentTable(list.Payments, time.RFC3339).csv(out)
 	}
-	return out.answer(c.JSON, map[string]any{"payments": list.Payments, "more": list.NextCursor != ""}, func() error { return writePayments(list, out) }, false)
+	return out.answer(c.JSON, map[string]any{"payments": list.Payments, "more": list.NextCursor != ""}, func() error { return c.write(list, out) }, false)
 }
 
-func writePayments(list payments.ListBody, out *terminal) error {
+func (c *paymentsCommand) write(list payments.ListBody, out *terminal) error {
 	if len(list.Payments) == 0 {
 		return out.printf("no payments")
 	}
 	if list.NextCursor != "" {
 		out.note("there are more payments; --limit shows more")
 	}
+	if c.Dispute != "" {
+		return disputeTable(list.Payments).write(out)
+	}
 	return paymentTable(list.Payments, "01-02 15:04").write(out)
 }
 
-func paymentTable(rows []payments.ListedPayment, layout string) *table {
-	t := newTable("ORDER", "STATUS", "AMOUNT>", "CAPTURED>", "REFUNDED>", "CHANGED", "AT STRIPE")
+// disputeTable has a row for each dispute of the payments.
+func disputeTable(rows []payments.ListedPayment) *table {
+	t := newTable("ORDER", "STATUS", "REASON", "AMOUNT>", "EVIDENCE DUE", "AT STRIPE")
 	t.cutLast = true
 	for _, p := range rows {
-		t.add(cell{p.Number, bold}, string(p.Status), p.Amount.String(), p.Captured.String(), p.Refunded.String(), p.UpdatedAt.Local().Format(layout), p.PaymentIntent)
+		for _, d := range p.Disputes {
+			due := ""
+			if !d.EvidenceDue.IsZero() {
+				due = d.EvidenceDue.UTC().Format(time.DateOnly)
+			}
+			t.add(cell{p.Number, bold}, d.Status, d.Reason, d.Amount.String(), due, d.ID)
+		}
+	}
+	return t
+}
+
+func paymentTable(rows []payments.ListedPayment, layout string) *table {
+	t := newTable("ORDER", "STATUS", "AMOUNT>", "CAPTURED>", "REFUNDED>", "NET>", "CHANGED", "AT STRIPE")
+	t.cutLast = true
+	for _, p := range rows {
+		net := "" // nothing is booked yet
+		if p.Settlement != nil {
+			net = p.Settlement.Net.String()
+		}
+		t.add(cell{p.Number, bold}, string(p.Status), p.Amount.String(), p.Captured.String(), p.Refunded.String(), net, p.UpdatedAt.Local().Format(layout), p.PaymentIntent)
 	}
 	return t
 }

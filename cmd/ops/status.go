@@ -26,7 +26,7 @@ type statusCommand struct {
 
 // Help is shown by ops status --help.
 func (statusCommand) Help() string {
-	return `Shows first what is wrong now, each with the command that shows more or helps: open dead letters by cause; lanes that are paused, behind by more than a minute, without a process or with an open circuit; events that the log lacks; log and archive that differ or were not compared for two days; and why a process is not ready, if its address answers. Then all commands in short. ops alone does the same.
+	return `Shows first what is wrong now, each with the command that shows more or helps: open dead letters by cause; lanes that are paused, behind by more than a minute, without a process or with an open circuit; events that the log lacks; log and archive that differ or were not compared for two days; why a process is not ready, if its address answers; and disputes that wait for an answer. Then all commands in short. ops alone does the same.
 
 ops verify checks every promise, which takes longer.
 
@@ -62,6 +62,7 @@ func (c *statusCommand) read(ctx context.Context) (replay.Overview, error) {
 		return replay.Overview{}, err
 	}
 	overview.Problems = append(overview.Problems, notReady(ctx, shop, overview.Problems)...)
+	overview.Problems = append(overview.Problems, unanswered(ctx, c.Target)...)
 	return overview, nil
 }
 

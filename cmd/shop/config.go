@@ -55,6 +55,7 @@ type Config struct {
 	ShippingFee   orders.ShippingFees `env:"SHIPPING_FEE" placeholder:"GBP=395,EUR=450" help:"Flat delivery charge per order in minor units, by currency; default: none." group:"Shop"`
 	SMTPDeadline  time.Duration       `name:"smtp-deadline" env:"SMTP_DEADLINE" default:"30s" help:"How long sending one e-mail may take." group:"Shop"`
 	SMTPEHLO      string              `name:"smtp-ehlo" env:"SMTP_EHLO" help:"Name of the shop in the EHLO command; default: the host of PUBLIC_URL if that is a domain name, else the name of the machine." group:"Shop"`
+	StaffMail     []string            `env:"STAFF_MAIL" placeholder:"ADDRESS,..." help:"E-mail addresses of the staff to whom disputes are reported; default: nobody is mailed." group:"Shop"`
 	SweepEvery    time.Duration       `env:"SWEEP_EVERY" default:"1m" help:"How often to look for overdue orders and missed webhooks." group:"Shop"`
 	TokenLifetime time.Duration       `env:"TOKEN_LIFETIME" default:"9600h" help:"How long links to an order work, at least; 0 means for ever." group:"Shop"`
 
@@ -66,6 +67,7 @@ type Config struct {
 	HoldLimit          process.HoldLimit   `embed:"" group:"Shop"`
 	OrderLimits        process.OrderLimits `embed:"" group:"Shop"`
 	process.Proxying   `embed:"" group:"Shop"`
+	process.Rehearsing `embed:"" group:"Shop"`
 	process.Streams    `embed:"" group:"Shop"`
 	process.Failpoints `embed:""`
 
@@ -104,6 +106,11 @@ func (c *Config) checkStripe() error {
 	}
 	return payments.Config{SecretKey: c.StripeSecretKey, PublishableKey: c.StripePublishableKey, WebhookSecret: c.StripeWebhookSecret,
 		StripeAPIBase: c.StripeAPIBase, StripeRate: c.StripeRate}.CheckStripe()
+}
+
+// testKeys is the check for test keys of Stripe. A trial with the embedded sandbox is ready: its pay page says that nobody pays.
+func (c *Config) testKeys() process.Check {
+	return c.TestKeys(c.PublicURL, c.sandboxed() || strings.Contains(c.StripeSecretKey, "_live_"))
 }
 
 // MemoryLimit is a soft limit of the process's memory in bytes; 0 means none.

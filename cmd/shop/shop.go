@@ -176,7 +176,7 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 		d.Register(sh.api)
 	}
 	sh.dispatcher = newDispatcher(domains)
-	sh.host, err = process.NewHost(ctx, process.HostConfig{AuditEvery: config.AuditEvery, Checks: servers.checks(), DB: sh.db, Holder: servers.holder(), Log: sh.log,
+	sh.host, err = process.NewHost(ctx, process.HostConfig{AuditEvery: config.AuditEvery, Checks: append(servers.checks(), config.testKeys()), DB: sh.db, Holder: servers.holder(), Log: sh.log,
 		Registerer: sh.registry, StoreLimit: servers.storeLimit(), Sync: servers.sync()}, domains...)
 	return sh, err
 }
@@ -201,7 +201,7 @@ func (sh *shop) domains() (domains []process.Domain, err error) {
 		return nil, err
 	}
 	notification, err := notifications.New(notifications.Config{Access: access, Log: l.ForDomain("notifications"), Logger: logger("notifications"), Registerer: sh.registry, From: config.MailFrom,
-		EHLO: config.SMTPEHLO, SMTPURL: servers.smtpURL(), PublicURL: servers.publicURL(), Deadline: config.SMTPDeadline, PerRecipient: config.MailLimit})
+		EHLO: config.SMTPEHLO, SMTPURL: servers.smtpURL(), PublicURL: servers.publicURL(), Deadline: config.SMTPDeadline, PerRecipient: config.MailLimit, StaffMail: config.StaffMail, StaffURL: sh.servers.consoleOrigin()})
 	return []process.Domain{sh.inventory, order, payment, notification}, err
 }
 

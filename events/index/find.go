@@ -70,6 +70,13 @@ func (x *Index[R]) Find(ctx context.Context, q Query[R], conditions ...func(*R) 
 	return p, nil
 }
 
+// Count returns how many rows meet a condition, of what is read of the log so far.
+func (x *Index[R]) Count(keep func(*R) bool) int {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return len(x.filter(keep))
+}
+
 // filter returns the rows that meet a condition, the newest first.
 func (x *Index[R]) filter(keep func(*R) bool) (rows []*R) {
 	for _, r := range slices.Backward(x.sorted) {

@@ -97,6 +97,7 @@ func (c *console) routes() http.Handler {
 	c.stockRoutes(mux)
 	c.itemRoutes(mux)
 	c.paymentRoutes(mux)
+	c.payoutRoutes(mux)
 	c.staffRoutes(mux)
 	c.maintenanceRoutes(mux)
 	c.csvRoutes(mux)

@@ -19,6 +19,43 @@ import (
 type goods struct {
 	*world
 	stock *inventory.Service
+	bank  *bank
+}
+
+// bank is Stripe with one payout, or a Stripe that does not answer.
+type bank struct {
+	payments.Gateway
+	down   bool
+	payout payments.Payout // none without an id
+	booked []payments.BalanceTransaction
+}
+
+var errDown = &payments.GatewayError{Kind: payments.ErrRetry, Status: http.StatusServiceUnavailable, Message: "down"}
+
+func (b *bank) ListPayouts(context.Context, int, string) ([]payments.Payout, bool, error) {
+	if b.down {
+		return nil, false, errDown
+	}
+	if b.payout.ID == "" {
+		return nil, false, nil
+	}
+	return []payments.Payout{b.payout}, false, nil
+}
+
+func (b *bank) RetrievePayout(context.Context, string) (payments.Payout, error) {
+	if b.down {
+		return payments.Payout{}, errDown
+	}
+	return b.payout, nil
+}
+
+func (b *bank) ListBalance(_ context.Context, _ payments.BalanceQuery, fn func(payments.BalanceTransaction) error) error {
+	for _, t := range b.booked {
+		if err := fn(t); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // orderTokens is an access without tokens of orders.
@@ -30,7 +67,7 @@ func (orderTokens) Allows(string, string) bool { return false }
 // openGoods starts a console, the API of stock and payments, and the lanes that they need.
 func openGoods(t testing.TB, change ...func(*Config)) *goods {
 	t.Helper()
-	g := &goods{}
+	g := &goods{bank: &bank{}}
 	var start func()
 	build := func(config *Config) { start = g.build(t, config) }
 	g.world = open(t, append([]func(*Config){build}, change...)...)
@@ -46,7 +83,7 @@ func (g *goods) build(t testing.TB, config *Config) (start func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	paying, err := payments.New(payments.Config{Access: orderTokens{config.Access}, DB: config.DB, Log: l.ForDomain("payments"), SecretKey: "sk_test_x",
+	paying, err := payments.New(payments.Config{Access: orderTokens{config.Access}, DB: config.DB, Log: l.ForDomain("payments"), Gateway: g.bank, SecretKey: "sk_test_x",
 		PublishableKey: "pk_test_x", WebhookSecret: "whsec_x_0123456789abcdef", StripeAPIBase: "http://127.0.0.1:1"})
 	if err != nil {
 		t.Fatal(err)

@@ -39,6 +39,18 @@ func (d orderData) Cancellable() bool {
 	return d.Order.Status == orders.Placed || d.Order.Status == orders.AwaitingPayment
 }
 
+// Settlement returns what Stripe has booked for the payment, nil before the first booking.
+func (d orderData) Settlement() *payments.Settlement {
+	sum, ok := d.Payment.Settlement()
+	if !ok {
+		return nil
+	}
+	return &sum
+}
+
+// Disputes returns the disputes of the payment.
+func (d orderData) Disputes() []payments.ListedDispute { return d.Payment.ListedDisputes() }
+
 // Raw returns the payload of an entry as JSON.
 func (d orderData) Raw(e replay.Entry) string { return rawJSON(e) }
 

@@ -26,7 +26,7 @@ func (c *console) overview(r *http.Request) overview {
 	now := c.Now()
 	s := c.gauges.now(r.Context())
 	start := startOfDay(now)
-	o := overview{Now: now, Problems: c.problems(r.Context(), s), Backup: c.tally.lastBackup(), Today: c.tally.between(start, now),
+	o := overview{Now: now, Problems: append(c.disputeProblems(r), c.problems(r.Context(), s)...), Backup: c.tally.lastBackup(), Today: c.tally.between(start, now),
 		LastWeek: c.tally.between(start.Add(-week), now.Add(-week)), State: s}
 	o.Since, o.Complete = c.tally.scope()
 	o.Comparable = o.Complete && !o.Since.After(start.Add(-week))

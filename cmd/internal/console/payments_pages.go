@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"tillstream/cmd/internal/invariants"
 	"tillstream/events"
@@ -26,6 +27,7 @@ func (c *console) paymentRoutes(mux *http.ServeMux) {
 type paymentList struct {
 	payments.ListBody
 	Q, Status, Cursor string
+	Dispute           string // "any", "open" or ""
 	Statuses          []payments.Status
 	First, Next       string
 }
@@ -33,18 +35,21 @@ type paymentList struct {
 func (c *console) showPayments(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	list := paymentList{Q: strings.TrimSpace(query.Get("q")), Status: query.Get("status"), Cursor: query.Get("cursor"), Statuses: payments.Statuses()}
+	if dispute := query.Get("dispute"); dispute == "any" || dispute == "open" {
+		list.Dispute = dispute
+	}
 	if list.Status != "" && !slices.Contains(list.Statuses, payments.Status(list.Status)) {
 		list.Status = ""
 	}
-	address := withQuery("/ops/api/payments", map[string]string{"q": list.Q, "status": list.Status, "cursor": list.Cursor})
+	address := withQuery("/ops/api/payments", map[string]string{"q": list.Q, "status": list.Status, "dispute": list.Dispute, "cursor": list.Cursor})
 	if err := c.callAPI(r, http.MethodGet, address, nil, &list.ListBody); err != nil {
 		return err
 	}
 	if list.NextCursor != "" {
-		list.Next = withQuery(r.URL.Path, map[string]string{"q": list.Q, "status": list.Status, "cursor": list.NextCursor})
+		list.Next = withQuery(r.URL.Path, map[string]string{"q": list.Q, "status": list.Status, "dispute": list.Dispute, "cursor": list.NextCursor})
 	}
 	if list.Cursor != "" {
-		list.First = withQuery(r.URL.Path, map[string]string{"q": list.Q, "status": list.Status})
+		list.First = withQuery(r.URL.Path, map[string]string{"q": list.Q, "status": list.Status, "dispute": list.Dispute})
 	}
 	return c.render(w, r, "payments.html", page{Title: "Payments", Nav: "Payments", Data: list})
 }
@@ -60,6 +65,7 @@ type openPayments struct {
 	Check         workState[invariants.Report]
 	CanCheck      bool
 	Letters       []replay.DeadLetter // open ones of the lanes of payments
+	Disputed      []payments.ListedPayment
 	FailedRefunds []payments.ListedPayment
 	PaidLate      []lateOrder
 }
@@ -83,6 +89,9 @@ func (c *console) showOpenPayments(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	data.FailedRefunds = refunds.Payments
+	if data.Disputed, err = c.openDisputes(r); err != nil {
+		return err
+	}
 	var late struct {
 		Orders []lateOrder `json:"orders"`
 	}
@@ -92,6 +101,47 @@ func (c *console) showOpenPayments(w http.ResponseWriter, r *http.Request) error
 	data.PaidLate = late.Orders
 	return c.render(w, r, "payments-open.html", page{Title: "Open items of payments", Nav: "Payments", Data: data, Command: "ops verify",
 		Crumbs: []anchor{{"Payments", "/ops/payments"}}})
+}
+
+// openDisputes returns the payments with a dispute that is not closed, those whose evidence is due first at the top.
+func (c *console) openDisputes(r *http.Request) ([]payments.ListedPayment, error) {
+	var list payments.ListBody
+	if err := c.callAPI(r, http.MethodGet, "/ops/api/payments?dispute=open&limit=200", nil, &list); err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(list.Payments, func(a, b payments.ListedPayment) int { return answerBy(a).Compare(answerBy(b)) })
+	return list.Payments, nil
+}
+
+// answerBy returns until when a payment's disputes have to be answered, a far time if they have not.
+func answerBy(p payments.ListedPayment) time.Time {
+	first := time.Unix(1<<40, 0)
+	for _, d := range p.Disputes {
+		if d.Unanswered() && !d.EvidenceDue.IsZero() && d.EvidenceDue.Before(first) {
+			first = d.EvidenceDue
+		}
+	}
+	return first
+}
+
+// disputeProblems are the disputes that have to be answered. An error is only logged: the overview has more to show.
+func (c *console) disputeProblems(r *http.Request) []problem {
+	open, err := c.openDisputes(r)
+	if err != nil {
+		c.Logger.DebugContext(r.Context(), "disputes not listed", "error", err)
+	}
+	open = slices.DeleteFunc(open, func(p payments.ListedPayment) bool {
+		return !slices.ContainsFunc(p.Disputes, func(d payments.ListedDispute) bool { return d.Unanswered() })
+	})
+	if len(open) == 0 {
+		return nil
+	}
+	detail := "order " + open[0].Number
+	if due := answerBy(open[0]); due.Year() < 10000 {
+		detail = "the first by " + due.UTC().Format("2 January 2006") + ": " + detail
+	}
+	return []problem{{Bad: true, Kind: "Disputes", Title: plural(len(open), "dispute") + " to be answered", Detail: detail, To: "/ops/payments/open#disputes-title",
+		Command: "ops payments --dispute open"}}
 }
 
 // paymentLetters returns the open dead letters of the lanes of payments, newest first.

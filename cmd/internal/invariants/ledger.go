@@ -214,6 +214,10 @@ func (l *ledger) addOrder(id string, o *order, e events.Event) {
 		refundOf(&o.refunds, p.RefundID).done(p.Amount.Amount)
 	case events.OrderRefundFailed:
 		refundOf(&o.refunds, p.RefundID).fail(p.Amount.Amount, p.Reason)
+	case events.OrderDisputed:
+		o.payment.dispute(p.Dispute).booked = strings.Clone(p.Status)
+	case events.OrderDisputeClosed:
+		o.payment.dispute(p.Dispute).booked = strings.Clone(p.Status)
 	}
 }
 

@@ -22,6 +22,7 @@ type payment struct {
 	requested bool
 	until     time.Time // when the bank releases the authorization; zero if unknown
 	refunds   []refund
+	disputes  []dispute
 }
 
 type refund struct {
@@ -68,6 +69,8 @@ func (l *ledger) addPayment(id string, o *order, e events.Event) {
 	case events.PaymentRefundFailed:
 		refundOf(&o.payment.refunds, p.RefundID).fail(p.Amount.Amount, p.Reason)
 		o.payment.replace(p.Replaces)
+	case events.PaymentDisputeUpdated:
+		o.payment.addDispute(p)
 	}
 }
 

@@ -31,6 +31,7 @@ func judge(id string, o *order, now time.Time, settle time.Duration) verdict {
 	r.checkStatus()
 	r.checkCharges()
 	r.checkReservation()
+	r.checkDisputes()
 	r.checkAuthorization()
 	if o.status >= confirmed {
 		r.checkMoney()
@@ -136,12 +137,14 @@ func (r *rules) checkReservation() {
 	}
 }
 
-// checkMoney is I5: the money kept is the price of the goods that were not returned.
+// checkMoney is I5: the money kept is the price of the goods that were not returned. What the bank has taken back in a lost dispute is
+// neither kept nor due.
 func (r *rules) checkMoney() {
 	o, p := r.o, &r.o.payment
 	refunded := sum(p.refunds, refundDone)
-	kept := p.captured - refunded
+	kept := p.captured - refunded - p.lost()
 	least, most := o.due()
+	least, most = lessLost(least, kept, p.lost()), lessLost(most, kept, p.lost())
 	pending := sum(p.refunds, refundRequested, refundPending, refundFailed)
 	switch {
 	case refunded > p.captured:

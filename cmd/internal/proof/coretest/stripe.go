@@ -202,3 +202,23 @@ func (s *Stripe) ListRefunds(_ context.Context, intent string) ([]payments.Strip
 func (s *Stripe) ListEvents(context.Context, time.Time, time.Time, []string, func(payments.RawEvent) error) error {
 	return nil
 }
+
+// RetrieveDispute implements [payments.Gateway]. Nobody disputes a payment here.
+func (s *Stripe) RetrieveDispute(context.Context, string) (payments.StripeDispute, error) {
+	return payments.StripeDispute{}, errNoIntent
+}
+
+// ListBalance implements [payments.Bookkeeping]. Nothing is booked.
+func (s *Stripe) ListBalance(context.Context, payments.BalanceQuery, func(payments.BalanceTransaction) error) error {
+	return nil
+}
+
+// ListPayouts implements [payments.Bookkeeping].
+func (s *Stripe) ListPayouts(context.Context, int, string) ([]payments.Payout, bool, error) {
+	return nil, false, nil
+}
+
+// RetrievePayout implements [payments.Bookkeeping].
+func (s *Stripe) RetrievePayout(context.Context, string) (payments.Payout, error) {
+	return payments.Payout{}, errNoIntent
+}

@@ -161,7 +161,7 @@ func (r *rules) checkMoney() {
 func (r *rules) checkRefunds() {
 	o, p := r.o, &r.o.payment
 	for _, refund := range p.refunds {
-		if refund.state != refundDone && !(refund.state == refundFailed && refund.replaced) {
+		if refund.state != refundDone && (refund.state != refundFailed || !refund.replaced) {
 			r.openItem("%s", r.refundText(refund))
 		}
 	}

@@ -46,6 +46,7 @@ var definitions = index(
 	define[OrderDeadlineChanged](1, nil).since(3),
 	define[OrderFulfilmentCreated](1, nil).since(3),
 	define[OrderPaymentCaptured](1, nil).since(3),
+	define[OrderAuthorizationLost](1, nil).since(3),
 	define[OrderRefundRequested](1, nil).since(3),
 	define[OrderRefundFailed](1, nil).since(3),
 	define[OrderDisputed](1, nil).since(3),

@@ -164,7 +164,8 @@ type OrderPaidLate struct {
 	Lines   []OrderLine `json:"lines"`
 	Amount  Money       `json:"amount"`
 	// A capture after the authorization is a second event of the same order.
-	Captured bool `json:"captured"` // the amount is captured, not only authorized
+	Captured bool   `json:"captured"`          // the amount is captured, not only authorized
+	Capture  string `json:"capture,omitempty"` // of an authorization: as in [PaymentRequested]
 }
 
 // EventType implements [Payload].
@@ -208,7 +209,9 @@ type OrderFulfilmentCreated struct {
 	Cancelled    []ReservedLine `json:"cancelled,omitempty"`
 	Released     Money          `json:"released,omitzero"`
 	Carrier      string         `json:"carrier,omitempty"`
-	Tracking     string         `json:"tracking,omitempty"` // number of the parcel
+	Tracking     string         `json:"tracking,omitempty"`     // number of the parcel
+	Due          Money          `json:"due,omitzero"`           // sum of Amount of all fulfilments of the order, with this one
+	RequestHash  string         `json:"request_hash,omitempty"` // SHA-256 of the request, to tell a repeated request from another fulfilment
 }
 
 // EventType implements [Payload].
@@ -223,6 +226,18 @@ type OrderPaymentCaptured struct {
 
 // EventType implements [Payload].
 func (OrderPaymentCaptured) EventType() string { return "orders.payment_captured" }
+
+// OrderAuthorizationLost: the authorization of an order ended before all that is due was captured, and goods were sent. Nothing more
+// can be captured. Inventory returns Lines, which are not sent any more, to stock.
+type OrderAuthorizationLost struct {
+	OrderOutcome
+	Lines    []ReservedLine `json:"lines,omitempty"`
+	Released Money          `json:"released"` // of the total: price of the goods that are not sent, which the shopper does not pay
+	Unpaid   Money          `json:"unpaid"`   // price of what was sent, less what was captured: staff must ask the shopper for it
+}
+
+// EventType implements [Payload].
+func (OrderAuthorizationLost) EventType() string { return "orders.authorization_lost" }
 
 // RefundLine is the part of a refund for one SKU.
 type RefundLine struct {

@@ -55,17 +55,6 @@ func (d Dispute) Holds() bool {
 	return d.Status != events.DisputeWon && d.Status != events.DisputeWarningClosed
 }
 
-// Fulfilment is a parcel of an order.
-type Fulfilment struct {
-	ID       string                `json:"id"`
-	Lines    []events.ReservedLine `json:"lines"`
-	Carrier  string                `json:"carrier,omitempty"`
-	Tracking string                `json:"tracking,omitempty"`
-	SentAt   time.Time             `json:"sent_at"`
-	// Cancelled has the goods that are not sent any more, because this was the last parcel.
-	Cancelled []events.ReservedLine `json:"cancelled,omitempty"`
-}
-
 // applyAfter folds an event that does not change the status of the order.
 func (o Order) applyAfter(e events.Event) (next Order, err error) {
 	switch p := e.Payload.(type) {
@@ -73,10 +62,13 @@ func (o Order) applyAfter(e events.Event) (next Order, err error) {
 		o.ExpiresAt = p.ExpiresAt
 	case events.OrderPaymentCaptured:
 		o = o.take(true, p.Amount)
+		o.TakesMore = p.More
+	case events.OrderAuthorizationLost:
+		o.TakesMore, o.Released = false, p.Released
+		o.Lost = &Lost{Lines: p.Lines, Unpaid: p.Unpaid}
 	case events.OrderFulfilmentCreated:
 		o.Released = p.Released
-		o.Fulfilments = append(slices.Clip(o.Fulfilments), Fulfilment{ID: p.FulfilmentID, Lines: p.Lines, Carrier: p.Carrier, Tracking: p.Tracking,
-			SentAt: e.Time, Cancelled: p.Cancelled})
+		o.Fulfilments = append(slices.Clip(o.Fulfilments), newFulfilment(p, e.Time))
 	case events.OrderRefundRequested:
 		o, err = o.setRefund(Refund{ID: p.RefundID, Amount: p.Amount, State: RefundRequested, Lines: p.Lines, Shipping: p.Shipping, Reason: p.Reason,
 			Replaces: p.Replaces, RequestedAt: e.Time, RequestedBy: e.Actor, RequestHash: p.RequestHash})
@@ -182,6 +174,11 @@ func (o Order) Unsent() map[string]int64 {
 	for _, l := range o.Lines {
 		left[l.SKU] += l.Quantity
 	}
+	if o.Lost != nil {
+		for _, l := range o.Lost.Lines {
+			left[l.SKU] -= l.Quantity
+		}
+	}
 	for _, f := range o.Fulfilments {
 		for _, l := range slices.Concat(f.Lines, f.Cancelled) {
 			left[l.SKU] -= l.Quantity
@@ -228,7 +225,7 @@ func (o Order) paymentStatus() PaymentStatus {
 		return PartlyRefunded
 	case o.Captured:
 		return Paid
-	case o.Status == Capturing || o.Status == PaidLate || o.Status == Confirmed:
+	case o.Status == Capturing, o.Status == PaidLate, o.Status == Confirmed && o.Lost == nil:
 		return Authorized
 	}
 	return Unpaid

@@ -100,6 +100,8 @@ func (o Order) ReservationHeld(cause string) []events.Payload {
 		return []events.Payload{events.OrderCancelled{OrderOutcome: o.ended(), Reason: events.CancelRefunded}}
 	case o.Status == PaidLate && o.Captured:
 		return []events.Payload{o.confirmed()}
+	case o.Status == PaidLate && o.Capture == events.CaptureAtFulfilment:
+		return []events.Payload{o.confirmedAuthorized()}
 	case o.Status == PaidLate:
 		return []events.Payload{events.OrderPaymentAccepted{OrderID: o.ID, PaymentID: o.PaymentID, Amount: o.Total}}
 	}
@@ -122,24 +124,34 @@ func (o Order) ReservationRefused(cause string, short []events.Shortage) []event
 }
 
 // PaymentAuthorized returns the events that follow when the amount is authorized. An order that has not expired yet accepts the
-// payment, even if its deadline has passed. An expired order asks for its stock again.
-func (o Order) PaymentAuthorized() []events.Payload {
-	switch o.Status {
-	case AwaitingPayment:
+// payment, even if its deadline has passed. An expired order asks for its stock again. If the money is captured at fulfilment, the
+// authorization confirms the order.
+func (o Order) PaymentAuthorized(capture string) []events.Payload {
+	switch {
+	case o.Status == AwaitingPayment && capture == events.CaptureAtFulfilment:
+		return []events.Payload{o.confirmedAuthorized()}
+	case o.Status == AwaitingPayment:
 		return []events.Payload{events.OrderPaymentAccepted{OrderID: o.ID, PaymentID: o.PaymentID, Amount: o.Total}}
-	case Expired:
-		return []events.Payload{o.paidLate(false)}
+	case o.Status == Expired:
+		late := o.paidLate(false)
+		late.Capture = capture
+		return []events.Payload{late}
 	}
 	return nil
 }
 
-// PaymentCaptured returns the events that follow when the amount is captured.
-func (o Order) PaymentCaptured() []events.Payload {
+// PaymentCaptured returns the events that follow when an amount is captured, in all captures together. more is as in
+// [events.PaymentCaptured].
+func (o Order) PaymentCaptured(amount events.Money, more bool) []events.Payload {
 	switch {
+	case o.Status == AwaitingPayment && amount.Amount < o.Total.Amount: // staff captured a part in Stripe's dashboard
+		return []events.Payload{o.confirmedAuthorized(), o.paymentCaptured(amount, more)}
 	case o.Status == AwaitingPayment || o.Status == Capturing:
 		return []events.Payload{o.confirmed()}
 	case o.Status == Expired || (o.Status == PaidLate && !o.Captured):
 		return []events.Payload{o.paidLate(true)}
+	case o.Status == Confirmed && o.Capture == events.CaptureAtFulfilment:
+		return o.capturedMore(amount, more)
 	}
 	return nil
 }
@@ -147,11 +159,16 @@ func (o Order) PaymentCaptured() []events.Payload {
 // PaymentCancelled returns the events that follow when the payment is cancelled. If the order has not ended yet, the payment was
 // cancelled at Stripe or its authorization expired before the capture; or it was declined too often, which reason says.
 func (o Order) PaymentCancelled(reason string) []events.Payload {
+	if reason != events.CancelAuthorizationExpired && (reason != events.CancelDeclinedTooOften || o.Status != AwaitingPayment) {
+		reason = events.CancelPaymentCancelled
+	}
 	switch {
-	case o.Status == AwaitingPayment && reason == events.CancelDeclinedTooOften:
-		return []events.Payload{events.OrderCancelled{OrderOutcome: o.ended(), Reason: events.CancelDeclinedTooOften}}
 	case o.Status == AwaitingPayment, o.Status == Capturing, o.Status == PaidLate:
-		return []events.Payload{events.OrderCancelled{OrderOutcome: o.ended(), Reason: events.CancelPaymentCancelled}}
+		return []events.Payload{events.OrderCancelled{OrderOutcome: o.ended(), Reason: reason}}
+	case o.voidable():
+		return []events.Payload{o.void(reason)}
+	case o.Status == Confirmed && !o.Captured:
+		return o.authorizationLost(events.Money{Currency: o.Total.Currency})
 	}
 	return nil
 }
@@ -173,13 +190,16 @@ func (o Order) PaymentRefunded(refundID string, amount events.Money) []events.Pa
 	return []events.Payload{events.OrderRefunded{OrderOutcome: o.outcome(), RefundID: refundID, Amount: amount}}
 }
 
-// Cancel cancels an unpaid order. It returns [ErrNotCancellable] for one that is paid, is being paid or has ended otherwise.
-func (o Order) Cancel() ([]events.Payload, error) {
-	switch o.Status {
-	case Placed, AwaitingPayment:
+// Cancel cancels an unpaid order; for staff also a confirmed one of which nothing was captured or sent. It returns
+// [ErrNotCancellable] for one that is paid, is being paid or has ended otherwise.
+func (o Order) Cancel(staff bool) ([]events.Payload, error) {
+	switch {
+	case o.Status == Placed, o.Status == AwaitingPayment:
 		return []events.Payload{events.OrderCancelled{OrderOutcome: o.ended(), Reason: events.CancelRequested}}, nil
-	case Cancelled:
+	case o.Status == Cancelled:
 		return nil, nil
+	case staff && o.voidable():
+		return []events.Payload{o.void(events.CancelRequested)}, nil
 	}
 	return nil, fmt.Errorf("%w: it is %s", ErrNotCancellable, o.Status)
 }

@@ -62,8 +62,8 @@ func TestDecisionOfEveryEventInEveryState(t *testing.T) {
 		"held, old":        func(o Order) []events.Payload { return o.ReservationHeld("older") },
 		"refused":          func(o Order) []events.Payload { return o.ReservationRefused(o.HoldCause, nil) },
 		"refused, old":     func(o Order) []events.Payload { return o.ReservationRefused("older", nil) },
-		"authorized":       Order.PaymentAuthorized,
-		"captured":         Order.PaymentCaptured,
+		"authorized":       func(o Order) []events.Payload { return o.PaymentAuthorized(events.CaptureAtConfirmation) },
+		"captured":         func(o Order) []events.Payload { return o.PaymentCaptured(tenPound, false) },
 		"intent cancelled": func(o Order) []events.Payload { return o.PaymentCancelled("abandoned") },
 		"declined":         func(o Order) []events.Payload { return o.PaymentCancelled(events.CancelDeclinedTooOften) },
 		"payment failed":   Order.PaymentFailed,
@@ -119,7 +119,7 @@ func TestTheEndOfAnOrderNamesUnpaidGuests(t *testing.T) {
 		func(o Order) []events.Payload { return o.PaymentCancelled("") },
 		Order.PaymentFailed,
 		func(o Order) []events.Payload { return o.Expire(deadline) },
-		func(o Order) []events.Payload { f, _ := o.Cancel(); return f },
+		func(o Order) []events.Payload { f, _ := o.Cancel(false); return f },
 		func(o Order) []events.Payload { return o.PaymentRefunded("r1", tenPound) },
 	}
 	for state, order := range states(t) {
@@ -186,7 +186,7 @@ func TestOnlyUnpaidOrdersCanBeCancelled(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{"placed": "cancels", "awaiting": "cancels", "cancelled": "nothing"}
 	for state, order := range states(t) {
-		facts, err := order.Cancel()
+		facts, err := order.Cancel(false)
 		got := "refuses"
 		if err == nil {
 			got = map[bool]string{true: "nothing", false: "cancels"}[len(facts) == 0]
@@ -249,9 +249,10 @@ func TestAnySequenceOfEventsKeepsTheInvariants(t *testing.T) {
 				func(o Order) []events.Payload { return o.ReservationHeld(o.HoldCause) },
 				func(o Order) []events.Payload { return o.ReservationHeld("older") },
 				func(o Order) []events.Payload { return o.ReservationRefused(o.HoldCause, nil) },
-				Order.PaymentAuthorized, Order.PaymentCaptured, func(o Order) []events.Payload { return o.PaymentCancelled("") }, Order.PaymentFailed,
+				func(o Order) []events.Payload { return o.PaymentAuthorized(events.CaptureAtConfirmation) },
+				func(o Order) []events.Payload { return o.PaymentCaptured(o.Total, false) }, func(o Order) []events.Payload { return o.PaymentCancelled("") }, Order.PaymentFailed,
 				func(o Order) []events.Payload { return o.Expire(now) },
-				func(o Order) []events.Payload { f, _ := o.Cancel(); return f },
+				func(o Order) []events.Payload { f, _ := o.Cancel(false); return f },
 			}).Draw(t, "decision")
 			now = now.Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "seconds")) * time.Second)
 			before := o

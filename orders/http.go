@@ -41,8 +41,9 @@ func (s *Service) Register(router huma.API) {
 	huma.Register(router, huma.Operation{OperationID: "list-orders", Method: http.MethodGet, Path: "/ops/api/orders", Tags: []string{"Staff"},
 		Summary: "List and search orders", Security: api.StaffSecurity, Middlewares: staff, Errors: []int{400, 401, 403, 422, 503}}, s.list)
 	huma.Register(router, huma.Operation{OperationID: "staff-cancel-order", Method: http.MethodPost, Path: "/ops/api/orders/{id}/cancel", Tags: []string{"Staff"},
-		Summary: "Cancel an unpaid order of a customer", Security: api.StaffSecurity, Middlewares: huma.Middlewares{api.RequireStaff(router, s.config.Access, api.WriteOrders)},
+		Summary: "Cancel an order of a customer that is not paid", Description: "Also a confirmed order whose money is only authorized and of which nothing was sent: its goods return to stock, and the authorization is released.", Security: api.StaffSecurity, Middlewares: huma.Middlewares{api.RequireStaff(router, s.config.Access, api.WriteOrders)},
 		MaxBodyBytes: api.MaxBody, Errors: []int{401, 403, 404, 409, 422, 503}}, s.cancelByStaff)
+	s.registerFulfilments(router)
 	s.registerRefunds(router)
 }
 
@@ -50,6 +51,8 @@ func (s *Service) Register(router huma.API) {
 var problems = []api.Problem{
 	{Err: ErrKeyReused, Kind: api.Invalid, Detail: "This Idempotency-Key was used for another order. Please use a new one."},
 	{Err: ErrNotCancellable, Kind: api.Conflict, Detail: "This order can no longer be cancelled. Please look at its current status."},
+	{Err: ErrNotFulfillable, Kind: api.Conflict},
+	{Err: ErrFulfilmentReused, Kind: api.Invalid},
 	{Err: ErrNothingCaptured, Kind: api.Conflict},
 	{Err: ErrChargedBack, Kind: api.Conflict},
 	{Err: ErrNotFailed, Kind: api.Conflict},
@@ -202,7 +205,7 @@ func (s *Service) get(ctx context.Context, in *orderInput) (*orderOutput, error)
 }
 
 func (s *Service) cancel(ctx context.Context, in *orderInput) (*orderOutput, error) {
-	order, err := s.cancelOrder(ctx, in.ID, "")
+	order, err := s.cancelOrder(ctx, in.ID, "", false)
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
@@ -221,22 +224,22 @@ func (s *Service) cancelByStaff(ctx context.Context, in *staffCancelInput) (*ord
 	if err != nil {
 		return nil, s.problem(ctx, &events.InvalidError{Faults: []events.Fault{{Field: "reason", Message: err.Error()}}})
 	}
-	order, err := s.cancelOrder(ctx, in.ID, reason)
+	order, err := s.cancelOrder(ctx, in.ID, reason, true)
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
 	return &orderOutput{Body: newOrderBody(order)}, nil
 }
 
-// cancelOrder cancels an unpaid order, with the reason of staff.
-func (s *Service) cancelOrder(ctx context.Context, id, reason string) (order Order, err error) {
+// cancelOrder cancels an order that is not paid, with the reason of staff.
+func (s *Service) cancelOrder(ctx context.Context, id, reason string, staff bool) (order Order, err error) {
 	err = s.config.Log.Do(ctx, func(tx *eventlog.Tx) error {
 		tx.WithAuthor(api.PrincipalOf(ctx).Author(reason))
 		tx.WithCorrelation(id)
 		if order, err = loadPlaced(tx, id); err != nil {
 			return err
 		}
-		facts, err := order.Cancel()
+		facts, err := order.Cancel(staff)
 		if err != nil {
 			return err
 		}

@@ -30,7 +30,7 @@ type row struct {
 	status                  Status
 	payment                 PaymentStatus
 	fulfilment              FulfilmentStatus
-	captured, sent          bool  // sent: it has a fulfilment
+	captured, sent, lost    bool  // sent: it has a fulfilment; lost: its authorization
 	taken                   int64 // captured so far
 	unsent                  int64 // units that were ordered and are neither sent nor cancelled; a refund does not change it
 	total                   events.Money
@@ -60,6 +60,11 @@ func (r row) apply(e events.Event) (row, error) {
 		for _, l := range slices.Concat(p.Lines, p.Cancelled) {
 			changed.unsent -= l.Quantity
 		}
+	case events.OrderAuthorizationLost:
+		changed.lost = true
+		for _, l := range p.Lines {
+			changed.unsent -= l.Quantity
+		}
 	}
 	changed.status, changed.payment, changed.fulfilment, changed.captured = o.Status, o.Payment, o.Fulfilment, o.Captured
 	changed.taken, changed.changed = o.Taken.Amount, o.ChangedAt
@@ -75,6 +80,9 @@ func (r row) part() Order {
 		Taken: events.Money{Amount: r.taken, Currency: r.total.Currency}, Lines: []events.OrderLine{{Quantity: r.unsent}}}
 	if r.sent {
 		o.Fulfilments = []Fulfilment{{}}
+	}
+	if r.lost {
+		o.Lost = &Lost{}
 	}
 	if r.exceptions != nil {
 		o.Refunds, o.Disputes = r.exceptions.refunds, r.exceptions.disputes

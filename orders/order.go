@@ -103,14 +103,19 @@ type Order struct {
 	// answer to another event is an old one that was delivered again.
 	HoldCause   string            `json:"hold_cause"`
 	Captured    bool              `json:"captured"`
-	Taken       events.Money      `json:"taken,omitzero"`    // captured so far
-	Released    events.Money      `json:"released,omitzero"` // of the total, which is never captured because its goods are not sent
-	Reason      string            `json:"reason,omitempty"`  // why it was rejected or cancelled: one of the constants of package events
+	Capture     string            `json:"capture,omitempty"`    // of the accepted authorization: as in [events.PaymentRequested]
+	Taken       events.Money      `json:"taken,omitzero"`       // captured so far
+	TakesMore   bool              `json:"takes_more,omitempty"` // the rest of the authorization can still be captured
+	Released    events.Money      `json:"released,omitzero"`    // of the total, which is never captured because its goods are not sent
+	Reason      string            `json:"reason,omitempty"`     // why it was rejected or cancelled: one of the constants of package events
 	Short       []events.Shortage `json:"short,omitempty"`
 	CancelledBy string            `json:"cancelled_by,omitempty"` // the actor
 	Refunds     []Refund          `json:"refunds,omitempty"`
 	Disputes    []Dispute         `json:"disputes,omitempty"`
 	Fulfilments []Fulfilment      `json:"fulfilments,omitempty"`
+
+	// Lost is what followed when the authorization ended before all that is due was captured; nil if it did not.
+	Lost *Lost `json:"lost,omitempty"`
 }
 
 // Exists reports whether the order was placed.
@@ -130,6 +135,9 @@ func (o Order) Apply(e events.Event) (Order, error) {
 		o.Status = Capturing
 	case events.OrderConfirmed:
 		o.Status = Confirmed
+		if p.Authorized {
+			o.Capture = events.CaptureAtFulfilment
+		}
 		o = o.take(!p.Authorized, o.Total)
 	case events.OrderRejected:
 		o.Status, o.Reason, o.Short = Rejected, p.Reason, p.Short
@@ -141,7 +149,7 @@ func (o Order) Apply(e events.Event) (Order, error) {
 		if from != PaidLate {
 			o.HoldCause = e.ID
 		}
-		o.Status = PaidLate
+		o.Status, o.Capture = PaidLate, p.Capture
 		o = o.take(p.Captured, o.Total)
 	default:
 		return o.applyAfter(e)

@@ -33,10 +33,10 @@ func routes() []worker.Route {
 			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.ReservationRefused(e.CausationID, p.Short) })
 		}),
 		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentAuthorized) error {
-			return decide(tx, p.OrderID, Order.PaymentAuthorized)
+			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.PaymentAuthorized(p.Capture) })
 		}),
 		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentCaptured) error {
-			return decide(tx, p.OrderID, Order.PaymentCaptured)
+			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.PaymentCaptured(p.Amount, p.More) })
 		}),
 		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentCancelled) error {
 			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.PaymentCancelled(p.Reason) })

@@ -29,7 +29,7 @@ func (s *Service) createIntent(ctx context.Context, e events.Event, r events.Pay
 	case errors.Is(err, ErrPermanent), errors.Is(err, ErrDeclined):
 		return s.fail(ctx, e, p, err)
 	case err != nil:
-		return s.refusedRequest(ctx, e, err)
+		return s.callError(ctx, e, err)
 	case !found:
 		return nil
 	}
@@ -82,19 +82,13 @@ func (s *Service) capture(ctx context.Context, e events.Event, r events.OrderPay
 	if s.mustRetrieve(ctx, e) {
 		in, err := s.gateway.RetrieveIntent(ctx, p.PaymentIntent)
 		if err != nil {
-			return workerError(ctx, err)
+			return s.callError(ctx, e, err)
 		}
 		if in.final() {
 			return s.recordIntent(ctx, e, in)
 		}
 	}
-	failpoint.At("payments.before_capture")
-	in, err := s.gateway.Capture(ctx, p)
-	failpoint.At("payments.after_capture")
-	if err != nil {
-		return s.resolveRefusal(ctx, e, p, err)
-	}
-	return s.recordIntent(ctx, e, in)
+	return s.capturePart(ctx, e, p, p.Whole())
 }
 
 // cancel cancels the intent at Stripe. It retrieves the intent first, because the shopper may have paid a moment ago.
@@ -108,7 +102,7 @@ func (s *Service) cancel(ctx context.Context, e events.Event, r events.PaymentCa
 	}
 	in, err := s.gateway.RetrieveIntent(ctx, p.PaymentIntent)
 	if err != nil {
-		return workerError(ctx, err)
+		return s.callError(ctx, e, err)
 	}
 	paid := in.Status == IntentRequiresCapture && !p.CancelForce
 	if in.final() || paid {
@@ -128,12 +122,12 @@ func (s *Service) cancel(ctx context.Context, e events.Event, r events.PaymentCa
 // retried, because the bank may have answered between the refusal and the retrieval.
 func (s *Service) resolveRefusal(ctx context.Context, e events.Event, p Payment, cause error) error {
 	if errors.Is(cause, ErrRetry) || ctx.Err() != nil {
-		return workerError(ctx, cause)
+		return s.callError(ctx, e, cause)
 	}
 	in, err := s.gateway.RetrieveIntent(ctx, p.PaymentIntent)
 	switch {
 	case err != nil:
-		return workerError(ctx, err)
+		return s.callError(ctx, e, err)
 	case in.final():
 		return s.recordIntent(ctx, e, in)
 	case in.Status == IntentProcessing:
@@ -142,9 +136,9 @@ func (s *Service) resolveRefusal(ctx context.Context, e events.Event, p Payment,
 	return s.secondRefusal(ctx, e, fmt.Errorf("intent %s is %s: %w", in.ID, in.Status, cause))
 }
 
-// refusedRequest handles an error of a creation that is not about the payment or the refund: the second refusal becomes a dead letter,
-// and staff decide. Other errors are retried.
-func (s *Service) refusedRequest(ctx context.Context, e events.Event, err error) error {
+// callError turns an error of a call to Stripe into an instruction to the worker. After an answer that is about the request, or that this
+// release does not know, the second such answer becomes a dead letter, and staff decide. For other errors see [workerError].
+func (s *Service) callError(ctx context.Context, e events.Event, err error) error {
 	if errors.Is(err, ErrRequest) {
 		return s.secondRefusal(ctx, e, err)
 	}
@@ -188,7 +182,7 @@ func (s *Service) refund(ctx context.Context, e events.Event, r events.PaymentRe
 	case errors.Is(err, ErrPermanent), errors.Is(err, ErrDeclined):
 		return s.failRefund(ctx, e, p, r.RefundID, err)
 	case err != nil:
-		return s.refusedRequest(ctx, e, err)
+		return s.callError(ctx, e, err)
 	}
 	return s.record(ctx, e, p.ID, p.OrderID, func(p Payment) ([]events.Payload, error) { return RecordRefund(p, made) })
 }
@@ -197,7 +191,7 @@ func (s *Service) refund(ctx context.Context, e events.Event, r events.PaymentRe
 func (s *Service) recordRefunds(ctx context.Context, e events.Event, p Payment, refundID string) (made bool, err error) {
 	refunds, err := s.gateway.ListRefunds(ctx, p.PaymentIntent)
 	if err != nil {
-		return false, workerError(ctx, err)
+		return false, s.callError(ctx, e, err)
 	}
 	for _, r := range refunds {
 		made = made || r.RefundID == refundID

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -126,5 +127,27 @@ func TestSandboxDeliversWhatTheShopNeeds(t *testing.T) {
 	}
 	if types := WebhookEventTypes(); len(types) > 20 || len(slices.Compact(slices.Sorted(slices.Values(types)))) != len(types) {
 		t.Errorf("types of events: got %d, want at most 20 different ones", len(types))
+	}
+}
+
+// The guide for deployment has the version and the types of events that the shop needs, and no other types.
+func TestGuideNamesTheEventsOfTheEndpoint(t *testing.T) {
+	t.Parallel()
+	guide, err := os.ReadFile("../deploy/PAYMENTS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(guide), "## The webhook endpoint\n")
+	parts := strings.Split(section, "```\n")
+	if len(parts) < 4 {
+		t.Fatalf("section about the webhook endpoint: got %q, want a list of types and a command", section)
+	}
+	if diff := cmp.Diff(WebhookEventTypes(), strings.Fields(parts[1])); diff != "" {
+		t.Errorf("types of events (-shop +guide):\n%s", diff)
+	}
+	for _, part := range append([]string{"api_version=" + StripeAPIVersion}, WebhookEventTypes()...) {
+		if !strings.Contains(parts[3], part) {
+			t.Errorf("command that creates the endpoint: want %s in it", part)
+		}
 	}
 }

@@ -61,20 +61,21 @@ func RecordIntent(p Payment, in Intent, live bool) ([]events.Payload, error) {
 	case IntentProcessing:
 		return append(facts, waiting(p, StatusProcessing, events.PaymentProcessing{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID})...), nil
 	case IntentRequiresCapture:
-		return append(facts, authorized(p, in)...), nil
+		return append(append(facts, authorized(p, in)...), captured(p, in)...), nil
 	case IntentSucceeded:
 		return append(facts, captured(p, in)...), nil
 	case IntentCanceled:
-		return append(facts, cancelled(p, in)...), nil
+		return append(append(facts, captured(p, in)...), cancelled(p, in)...), nil
 	}
 	return nil, fmt.Errorf("%w: intent %s has status %.40q", ErrUnknownStatus, in.ID, in.Status)
 }
 
-// RecordReport is RecordIntent for an intent that an event of Stripe reports. It adds no capture: a captured payment confirms its
-// order, so the lane retrieves the intent first and records Stripe's own answer.
+// RecordReport is RecordIntent for an intent that an event of Stripe reports. It adds nothing that confirms the order or cancels a
+// confirmed one: no capture, and with [events.CaptureAtFulfilment] no authorization and no end of it. The lane retrieves the intent
+// first and records Stripe's own answer.
 func RecordReport(p Payment, in Intent, live bool) ([]events.Payload, error) {
 	facts, err := RecordIntent(p, in, live)
-	if in.Status != IntentSucceeded || err != nil {
+	if err != nil || in.Status != IntentSucceeded && (p.Capture != events.CaptureAtFulfilment || !in.Status.authorizes()) {
 		return facts, err
 	}
 	return adoptIntent(p, in), nil
@@ -108,12 +109,8 @@ func match(p Payment, in Intent, live bool) error {
 		return fmt.Errorf("%w: intent %s has livemode %t, the shop %t", ErrMismatch, in.ID, in.Livemode, live)
 	case in.Amount != p.Amount:
 		return fmt.Errorf("%w: intent %s has amount %s, requested was %s", ErrMismatch, in.ID, in.Amount, p.Amount)
-	case in.Status == IntentRequiresCapture && in.Capturable != p.Amount.Amount:
-		return fmt.Errorf("%w: intent %s has %d capturable, requested was %s", ErrMismatch, in.ID, in.Capturable, p.Amount)
-	case in.Status == IntentSucceeded && in.Received != p.Amount.Amount:
-		return fmt.Errorf("%w: intent %s has %d captured, requested was %s", ErrMismatch, in.ID, in.Received, p.Amount)
 	}
-	return nil
+	return matchMoney(p, in)
 }
 
 // adoptIntent records the id of an intent that the payment does not have yet: it was just created, or the process that created
@@ -155,28 +152,20 @@ func authorized(p Payment, in Intent) []events.Payload {
 	if !p.Authorized.IsZero() || !p.Captured.IsZero() || p.Cancelled {
 		return nil
 	}
-	return []events.Payload{events.PaymentAuthorized{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID, Charge: in.Charge, Amount: p.Amount}}
-}
-
-// captured records the capture once. If the order has ended in the meantime, the same commit requests a refund.
-func captured(p Payment, in Intent) []events.Payload {
-	if !p.Captured.IsZero() {
-		return nil
-	}
-	facts := []events.Payload{events.PaymentCaptured{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID, Charge: in.Charge, Amount: p.Amount}}
-	if p.CancelForce || p.Failure != nil || p.Cancelled {
-		facts = append(facts, refundRemainder(p, p.Amount, "captured after the order had ended"))
-	}
-	return facts
+	return []events.Payload{events.PaymentAuthorized{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID, Charge: in.Charge, Amount: p.Amount,
+		Capture: p.Capture, ExpiresAt: in.CaptureBefore, Multicapture: in.Multicapture}}
 }
 
 func cancelled(p Payment, in Intent) []events.Payload {
-	if p.CancelledIntent || !p.Captured.IsZero() {
+	if p.CancelledIntent || !p.Captured.IsZero() || in.Received > 0 {
 		return nil
 	}
 	reason := in.Cancellation
-	if p.OverDeclined {
+	switch {
+	case p.OverDeclined:
 		reason = events.CancelDeclinedTooOften
+	case reason == cancelledByStripe && !p.CancelRequested:
+		reason = events.CancelAuthorizationExpired
 	}
 	return []events.Payload{events.PaymentCancelled{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID, Reason: reason}}
 }

@@ -9,17 +9,6 @@ import (
 	"tillstream/events"
 )
 
-// buyWith buys with one of Stripe's test cards, until the payment is captured.
-func (f *fixture) buyWith(card string) (orderID string) {
-	f.t.Helper()
-	orderID, p := f.placeOrder(1250)
-	f.pay(p, card)
-	f.waitForStatus(orderID, StatusAuthorized)
-	f.acceptPayment(orderID, 1250)
-	f.waitForStatus(orderID, StatusCaptured)
-	return orderID
-}
-
 // disputeOf waits until an order's payment has a dispute with a status.
 func (f *fixture) disputeOf(orderID, status string) (id string, d Dispute) {
 	f.t.Helper()
@@ -47,7 +36,9 @@ func (f *fixture) sendEvidence(dispute, text string) {
 func TestDisputesAtStripe(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{})
-	won, lost, inquiry := f.buyWith("pm_card_createDispute"), f.buyWith("pm_card_createDisputeProductNotReceived"), f.buyWith("pm_card_createDisputeInquiry")
+	won, _ := f.buyWith("pm_card_createDispute")
+	lost, _ := f.buyWith("pm_card_createDisputeProductNotReceived")
+	inquiry, _ := f.buyWith("pm_card_createDisputeInquiry")
 	wonID, opened := f.disputeOf(won, events.DisputeNeedsResponse)
 	lostID, _ := f.disputeOf(lost, events.DisputeNeedsResponse)
 	inquiryID, asked := f.disputeOf(inquiry, events.DisputeWarningNeedsResponse)
@@ -59,7 +50,10 @@ func TestDisputesAtStripe(t *testing.T) {
 	f.sendEvidence(inquiryID, "winning_evidence")
 	f.disputeOf(lost, events.DisputeLost)
 	f.disputeOf(inquiry, events.DisputeWarningClosed)
-	f.waitUntil("the money is returned", func() bool { _, d := f.disputeOf(won, events.DisputeWon); return d.Withdrawn.IsZero() && d.Bookings == 2 })
+	f.waitUntil("the money is returned", func() bool {
+		_, d := f.disputeOf(won, events.DisputeWon)
+		return d.Withdrawn.IsZero() && d.Bookings == 2
+	})
 
 	if err := f.service.reconcileBalance(t.Context()); err != nil {
 		t.Fatal(err)

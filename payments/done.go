@@ -90,7 +90,7 @@ func (s *Service) reportChecked(ctx context.Context, w events.WebhookReceived) (
 	switch {
 	case err != nil:
 		return worker.Done{What: "nothing to ask: the route of the event makes it a dead letter"}, nil //nolint:nilerr // as checkReport does
-	case w.Livemode != s.livemode, found && in.Status != IntentSucceeded:
+	case w.Livemode != s.livemode:
 		return worker.Done{What: "nothing to ask Stripe"}, nil
 	case !found:
 		if !needsIntent(w) || targetOf(w).intent == "" {
@@ -102,5 +102,5 @@ func (s *Service) reportChecked(ctx context.Context, w events.WebhookReceived) (
 	if errors.Is(err, eventlog.ErrNotFound) || errors.Is(err, events.ErrBadID) {
 		return worker.Done{What: "not a payment of the shop"}, nil
 	}
-	return p.madeIf(err == nil && (p.PaymentIntent != in.ID || !p.Captured.IsZero()), "captured "+p.Captured.String()), err
+	return p.madeIf(err == nil && !p.leavesToCheck(in, s.livemode), "the payment is "+string(p.Status())), err
 }

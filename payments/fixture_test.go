@@ -72,6 +72,8 @@ type fixtureOptions struct {
 	database   bool                                    // with a MongoDB
 	domains    func(l *eventlog.Log) []worker.Domain   // more domains in the same process
 	gateway    func(Gateway) Gateway                   // wraps the gateway to Stripe
+	capture    string                                  // of new payments
+	parts      bool                                    // the sandbox captures authorizations in parts
 	intercept  sandbox.Interceptor                     // inside the sandbox
 	proxy      func(sandbox http.Handler) http.Handler // in front of the sandbox
 }
@@ -121,7 +123,7 @@ func (f *fixture) startWorker(o fixtureOptions) {
 
 func (f *fixture) startStripe(o fixtureOptions) {
 	f.t.Helper()
-	stripe, err := sandbox.New(sandbox.Config{SecretKey: secretKey, PublishableKey: publishableKey, WebhookSecret: webhookSecret, Intercept: o.intercept})
+	stripe, err := sandbox.New(sandbox.Config{SecretKey: secretKey, PublishableKey: publishableKey, WebhookSecret: webhookSecret, Intercept: o.intercept, Multicapture: o.parts})
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -140,7 +142,7 @@ func (f *fixture) startShop(o fixtureOptions) {
 	db := f.openDB(o)
 	logger := slog.New(slog.NewTextHandler(f.logOutput, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	config := Config{Log: f.log.ForDomain("payments"), DB: db, Access: tokenAccess{}, SecretKey: secretKey, PublishableKey: publishableKey,
-		WebhookSecret: webhookSecret, StripeAPIBase: f.stripeURL, Logger: logger, Registerer: f.registry}
+		WebhookSecret: webhookSecret, StripeAPIBase: f.stripeURL, Logger: logger, Registerer: f.registry, Capture: o.capture}
 	if o.gateway != nil {
 		config.Gateway = o.gateway(newStripeGateway(stripeOptions{key: secretKey, base: f.stripeURL, now: f.log.Now, logger: logger}))
 	}

@@ -35,7 +35,11 @@ type Intent struct {
 	Status       IntentStatus
 	Livemode     bool
 	Charge       string
-	Cancellation string   // reason of the cancellation
+	Cancellation string // reason of the cancellation
+
+	CaptureBefore time.Time // when the authorization expires; zero if Stripe has not said so
+	Multicapture  bool      // parts of the authorization can be captured one after the other
+
 	LastError    *Attempt // the last attempt if it failed, else nil
 	ClientSecret string   // for the shopper's browser alone; never stored or logged
 }
@@ -66,12 +70,14 @@ type StripeRefund struct {
 	Amount   events.Money
 	Status   RefundStatus
 	Failure  string // reason of the failure
+	Release  bool   // no money has moved: a part of an authorization that was not captured was released
 }
 
-// RawEvent is an event of Stripe's event list. Its body is that of a webhook.
+// RawEvent is an entry of Stripe's event list, in the version of Stripe's API that the account had when the event happened. Its body is
+// that of a webhook.
 type RawEvent struct {
-	ID      string
-	Created time.Time // by Stripe's clock
+	ID      string    // "" if it cannot be read
+	Created time.Time // by Stripe's clock; in 1970 if it cannot be read
 	Body    json.RawMessage
 }
 
@@ -81,13 +87,13 @@ type Gateway interface {
 	// CreateIntent creates the PaymentIntent of a payment, captured as Payment.Capture says. Repeating it within 24 hours returns
 	// the same.
 	CreateIntent(ctx context.Context, p Payment) (Intent, error)
-	// RetrieveIntent returns the intent as it is now.
+	// RetrieveIntent returns the intent as it is now, with what its charge tells about the authorization.
 	RetrieveIntent(ctx context.Context, id string) (Intent, error)
 	// FindIntent searches for the intent of a payment by its metadata. Stripe's index may be a minute behind. For an account that
 	// may not search, it lists the intents since the payment was requested.
 	FindIntent(ctx context.Context, p Payment) (in Intent, found bool, err error)
-	// Capture captures the authorized amount. Repeating it within 24 hours has no further effect.
-	Capture(ctx context.Context, p Payment) (Intent, error)
+	// Capture captures a part of the authorized amount, or all of it. Repeating it within 24 hours has no further effect.
+	Capture(ctx context.Context, p Payment, part Part) (Intent, error)
 	// Cancel cancels the intent and releases an authorization.
 	Cancel(ctx context.Context, p Payment) (Intent, error)
 	// Refund makes a refund. Repeating it with the same refund id within 24 hours has no further effect.

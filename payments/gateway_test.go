@@ -54,8 +54,8 @@ func (g *lossyGateway) FindIntent(ctx context.Context, p Payment) (Intent, bool,
 	return g.Gateway.FindIntent(ctx, p)
 }
 
-func (g *lossyGateway) Capture(ctx context.Context, p Payment) (Intent, error) {
-	in, err := g.Gateway.Capture(ctx, p)
+func (g *lossyGateway) Capture(ctx context.Context, p Payment, part Part) (Intent, error) {
+	in, err := g.Gateway.Capture(ctx, p, part)
 	if g.lost("capture") {
 		return Intent{}, errLost
 	}

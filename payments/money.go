@@ -33,7 +33,7 @@ type BalanceEntry struct {
 // addCapture records what is captured so far. An older report, which has less, may arrive later.
 func (p Payment) addCapture(fact events.PaymentCaptured) Payment {
 	if p.Authorized.IsZero() {
-		p.Authorized = fact.Amount // the report of the authorization has not arrived yet
+		p.Authorized = p.Amount // the report of the authorization has not arrived yet
 	}
 	if fact.Amount.Amount >= p.Captured.Amount {
 		p.CaptureMore = fact.More && (p.CaptureMore || fact.Amount.Amount > p.Captured.Amount)

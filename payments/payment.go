@@ -125,6 +125,8 @@ func (p Payment) Status() Status {
 	switch {
 	case !p.Exists():
 		return ""
+	case p.CaptureMore:
+		return StatusAuthorized // of which a part is captured
 	case !p.Captured.IsZero():
 		return p.capturedStatus()
 	case p.Failure != nil:

@@ -21,7 +21,7 @@ type document struct {
 	Payment  `bson:",inline"`
 	Status   Status       `json:"status"`
 	Refunded events.Money `json:"refunded"`
-	// FailedRefunds is the number of refunds that failed: staff must repay this money in another way.
+	// FailedRefunds is the number of refunds that failed and that no other refund replaces: staff must repay this money.
 	FailedRefunds int `json:"failed_refunds"`
 	// Unsettled: Stripe is expected to report a change of the intent or of a refund.
 	Unsettled bool `json:"unsettled"`
@@ -55,8 +55,12 @@ func derive(p Payment) document {
 }
 
 func failedRefunds(p Payment) (n int) {
+	replaced := map[string]bool{}
 	for _, refund := range p.Refunds {
-		if refund.Failed {
+		replaced[refund.Replaces] = true
+	}
+	for id, refund := range p.Refunds {
+		if refund.Failed && !replaced[id] {
 			n++
 		}
 	}

@@ -72,9 +72,9 @@ func AcceptRefund(p Payment, r events.OrderRefundRequested) ([]events.Payload, e
 
 // RecordRefund returns the facts that one refund at Stripe adds to a payment. A refund without the shop's id was made in
 // Stripe's dashboard and is recorded under Stripe's id. Without a capture it adds nothing, because Stripe also reports a
-// released authorization as a refund. A refund that waits for the bank, or for the shopper to say where to send the money, is pending.
+// released authorization as a refund, and the part of it that was not captured, too. A refund that waits for the bank, or for the shopper to say where to send the money, is pending.
 func RecordRefund(p Payment, r StripeRefund) ([]events.Payload, error) {
-	if p.Captured.IsZero() {
+	if p.Captured.IsZero() || r.Release {
 		return nil, nil
 	}
 	id := r.RefundID

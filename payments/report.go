@@ -40,32 +40,12 @@ func (s *Service) checkReport(ctx context.Context, e events.Event, w events.Webh
 	switch {
 	case err != nil:
 		return nil //nolint:nilerr // the route of the event makes it a dead letter
-	case w.Livemode != s.livemode, found && in.Status != IntentSucceeded:
+	case w.Livemode != s.livemode:
 		return nil
 	case found:
-		return s.confirmCapture(ctx, e, in)
+		return s.confirmReport(ctx, e, in)
 	}
 	return s.checkCharge(ctx, e, w)
-}
-
-// confirmCapture retrieves an intent that a webhook reports as captured, and records Stripe's answer. Usually the shop has captured
-// the payment and recorded it, and no request is made.
-func (s *Service) confirmCapture(ctx context.Context, e events.Event, reported Intent) error {
-	p, err := s.newest(ctx, reported.PaymentID, e.Sequence)
-	if errors.Is(err, eventlog.ErrUnreadable) || errors.Is(err, events.ErrBadID) {
-		return nil // the route makes the event a dead letter
-	}
-	if err != nil || p.PaymentIntent != reported.ID || !p.Captured.IsZero() {
-		return err
-	}
-	in, err := s.gateway.RetrieveIntent(ctx, p.PaymentIntent)
-	if err != nil {
-		return workerError(ctx, err)
-	}
-	if in.Status != IntentSucceeded {
-		s.logger.Error("webhook reports a capture that Stripe does not know", "payment", p.ID, "intent", in.ID, "status", in.Status)
-	}
-	return s.recordIntent(ctx, e, in)
 }
 
 // checkCharge handles an event whose intent must be retrieved, such as one about a charge or a refund. The intent names the payment. The
@@ -92,7 +72,7 @@ func (s *Service) checkCharge(ctx context.Context, e events.Event, w events.Webh
 	case errors.Is(err, ErrPermanent) && named.Exists():
 		return worker.DeadLetter(fmt.Errorf("%w: %w", ErrUnmatched, err))
 	case err != nil && !errors.Is(err, ErrPermanent):
-		return workerError(ctx, err)
+		return s.callError(ctx, e, err)
 	case !p.Exists():
 		s.metrics.webhooks.WithLabelValues(webhookForeign).Inc()
 		return nil

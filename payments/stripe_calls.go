@@ -1,10 +1,10 @@
 package payments
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -51,16 +51,10 @@ func (g *stripeGateway) CreateIntent(ctx context.Context, p Payment) (Intent, er
 
 // RetrieveIntent implements [Gateway].
 func (g *stripeGateway) RetrieveIntent(ctx context.Context, id string) (Intent, error) {
-	pi, err := g.intents.Get(id, &stripe.PaymentIntentParams{Params: stripe.Params{Context: ctx}})
+	params := &stripe.PaymentIntentParams{Params: stripe.Params{Context: ctx}}
+	params.AddExpand("latest_charge")
+	pi, err := g.intents.Get(id, params)
 	return intentOrError(ctx, pi, err, opRetrieveIntent, id)
-}
-
-// Capture implements [Gateway].
-func (g *stripeGateway) Capture(ctx context.Context, p Payment) (Intent, error) {
-	pi, err := bypassReplay(ctx, p.ID+"/capture/v1", func(params stripe.Params) (*stripe.PaymentIntent, error) {
-		return g.intents.Capture(p.PaymentIntent, &stripe.PaymentIntentCaptureParams{Params: params, AmountToCapture: stripe.Int64(p.Amount.Amount)})
-	})
-	return intentOrError(ctx, pi, err, opCapture, p.PaymentIntent)
 }
 
 // Cancel implements [Gateway].
@@ -118,23 +112,30 @@ func (g *stripeGateway) ListEvents(ctx context.Context, since, until time.Time, 
 		if err != nil {
 			return classify(ctx, err, opListEvents, "since "+since.UTC().Format(time.RFC3339))
 		}
+		last := ""
 		for _, body := range page.Data {
-			var head struct {
-				ID      string `json:"id"`
-				Created int64  `json:"created"`
-			}
-			if err := json.Unmarshal(body, &head); err != nil {
-				return fmt.Errorf("list events: %w", err)
-			}
-			if err := fn(RawEvent{ID: head.ID, Created: time.Unix(head.Created, 0), Body: body}); err != nil {
+			raw := rawEvent(body)
+			if err := fn(raw); err != nil {
 				return err
 			}
-			params.StartingAfter = stripe.String(head.ID)
+			last = cmp.Or(raw.ID, last)
 		}
-		if !page.HasMore || len(page.Data) == 0 {
+		if !page.HasMore || last == "" { // without an id there is no next page
 			return nil
 		}
+		params.StartingAfter = stripe.String(last)
 	}
+}
+
+// rawEvent returns an entry of the list with the id and time that can be read; the others are zero. The caller finds what is wrong with
+// the entry when it reads the whole.
+func rawEvent(body json.RawMessage) RawEvent {
+	var head struct {
+		ID      string `json:"id"`
+		Created int64  `json:"created"`
+	}
+	_ = json.Unmarshal(body, &head) // reads the other fields when one has another type
+	return RawEvent{ID: head.ID, Created: time.Unix(head.Created, 0), Body: body}
 }
 
 func idempotent(ctx context.Context, key string) stripe.Params {
@@ -147,16 +148,21 @@ func idempotent(ctx context.Context, key string) stripe.Params {
 // an intent only once. A second creation or refund would succeed, so those calls always use their key.
 func bypassReplay(ctx context.Context, key string, call func(stripe.Params) (*stripe.PaymentIntent, error)) (*stripe.PaymentIntent, error) {
 	pi, err := call(idempotent(ctx, key))
-	var answer *stripe.Error
-	if !errors.As(err, &answer) {
-		return pi, err
-	}
-	replayed := answer.LastResponse != nil && answer.LastResponse.Header.Get("Idempotent-Replayed") == "true"
-	otherParams := answer.Type == stripe.ErrorTypeIdempotency && answer.HTTPStatusCode == http.StatusBadRequest
-	if replayed || otherParams {
+	if needsNewKey(err) {
 		return call(stripe.Params{Context: ctx}) // the SDK generates a key
 	}
 	return pi, err
+}
+
+// needsNewKey reports whether an error is one that Stripe has stored under the key of the request, or tells that the key was used with
+// other parameters.
+func needsNewKey(err error) bool {
+	var answer *stripe.Error
+	if !errors.As(err, &answer) {
+		return false
+	}
+	replayed := answer.LastResponse != nil && answer.LastResponse.Header.Get("Idempotent-Replayed") == "true"
+	return replayed || answer.Type == stripe.ErrorTypeIdempotency && answer.HTTPStatusCode == http.StatusBadRequest
 }
 
 func intentOrError(ctx context.Context, pi *stripe.PaymentIntent, err error, op operation, detail string) (Intent, error) {
@@ -177,6 +183,7 @@ func intentOf(pi *stripe.PaymentIntent) Intent {
 	}
 	if pi.LatestCharge != nil {
 		in.Charge = pi.LatestCharge.ID
+		in.CaptureBefore, in.Multicapture = authorizationOf(pi.LatestCharge)
 	}
 	if last := pi.LastPaymentError; last != nil {
 		in.LastError = &Attempt{Fact: last.ChargeID,
@@ -188,6 +195,7 @@ func intentOf(pi *stripe.PaymentIntent) Intent {
 func refundOf(re *stripe.Refund) StripeRefund {
 	r := StripeRefund{ID: re.ID, RefundID: re.Metadata[metadataRefund], Status: RefundStatus(re.Status), Failure: string(re.FailureReason),
 		Amount: events.Money{Amount: re.Amount, Currency: strings.ToUpper(string(re.Currency))}}
+	r.Release = r.RefundID == "" && re.Status == stripe.RefundStatusSucceeded && re.BalanceTransaction == nil
 	if re.Charge != nil {
 		r.Charge = re.Charge.ID
 	}

@@ -21,8 +21,11 @@ var gatewayCalls = map[string]func(context.Context, Gateway) error{
 	"CreateIntent":   func(ctx context.Context, g Gateway) error { _, err := g.CreateIntent(ctx, paidPayment()); return err },
 	"RetrieveIntent": func(ctx context.Context, g Gateway) error { _, err := g.RetrieveIntent(ctx, "pi_1"); return err },
 	"FindIntent":     func(ctx context.Context, g Gateway) error { _, _, err := g.FindIntent(ctx, paidPayment()); return err },
-	"Capture":        func(ctx context.Context, g Gateway) error { _, err := g.Capture(ctx, paidPayment()); return err },
-	"Cancel":         func(ctx context.Context, g Gateway) error { _, err := g.Cancel(ctx, paidPayment()); return err },
+	"Capture": func(ctx context.Context, g Gateway) error {
+		_, err := g.Capture(ctx, paidPayment(), paidPayment().Whole())
+		return err
+	},
+	"Cancel": func(ctx context.Context, g Gateway) error { _, err := g.Cancel(ctx, paidPayment()); return err },
 	"Refund": func(ctx context.Context, g Gateway) error {
 		_, err := g.Refund(ctx, paidPayment(), "refund-1", gbp1250)
 		return err

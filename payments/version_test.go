@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tillstream/events"
+	"tillstream/payments/sandbox"
 )
 
 // Row 75 of the fault matrix: an event in another version of Stripe's API is answered 400, and the answer, the log and the metric say
@@ -179,4 +184,50 @@ type unavailableIntents struct{ Gateway }
 // RetrieveIntent implements [Gateway].
 func (unavailableIntents) RetrieveIntent(context.Context, string) (Intent, error) {
 	return Intent{}, &GatewayError{Kind: ErrRetry, Status: http.StatusServiceUnavailable}
+}
+
+// Row 76 of the fault matrix: entries of a page without a readable id or time are handed on, and the next page follows.
+func TestUnreadableEntriesOfAPageAreHandedOn(t *testing.T) {
+	t.Parallel()
+	pages := map[string]string{
+		"":      `{"object":"list","has_more":true,"data":[{"id":"evt_1","created":5,"request":"req_1"},null,{"id":7,"created":6},{"id":"evt_3","created":"now"},["x"]]}`,
+		"evt_3": `{"object":"list","has_more":false,"data":["?",{"id":"evt_4","created":4}]}`,
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, pages[r.FormValue("starting_after")])
+	}))
+	defer server.Close()
+	gateway := newStripeGateway(stripeOptions{key: secretKey, base: server.URL, now: time.Now, logger: slog.New(slog.DiscardHandler)})
+	var got []string
+	err := gateway.ListEvents(t.Context(), time.Unix(1, 0), time.Unix(9, 0), WebhookEventTypes(), func(raw RawEvent) error {
+		got = append(got, fmt.Sprintf("%s@%d", raw.ID, raw.Created.Unix()))
+		return nil
+	})
+	if diff := cmp.Diff([]string{"evt_1@5", "@0", "@6", "evt_3@0", "@0", "@0", "evt_4@4"}, got); diff != "" || err != nil {
+		t.Errorf("entries (-want +got), error %v:\n%s", err, diff)
+	}
+}
+
+// Rows 75 and 76 of the fault matrix: another shop uses the same account, and half of the events are in an old version. The purchases end
+// as always, with nothing for staff to do.
+func TestPurchasesBesideAnotherShopAndOldEvents(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, fixtureOptions{})
+	if err := f.stripe.SetFaults(sandbox.Faults{Seed: 7, Webhooks: sandbox.WebhookFaults{OldVersion: 0.5, Foreign: 0.5}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []sandbox.Foreign{sandbox.ForeignNoMetadata, sandbox.ForeignNullMetadata, sandbox.ForeignOrder, sandbox.ForeignRefund} {
+		if err := f.stripe.AddForeign(kind); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 4 {
+		orderID, p := f.buy(1250)
+		f.callStripe("refunds", url.Values{"payment_intent": {p.PaymentIntent}})
+		f.waitForStatus(orderID, StatusRefunded)
+	}
+	f.reconcileAfter(time.Minute)
+	f.expectCounted(webhookUnreadable, 0)
+	f.expectNoDeadLetters()
 }

@@ -57,6 +57,7 @@ func (s *Service) stripeCalls() worker.Actor {
 	return worker.Actor{Name: "payments.stripe", Concurrency: s.config.Concurrency, Routes: []worker.ActRoute{
 		worker.DoOnce(s.createIntent, s.intentMade),
 		worker.DoOnce(s.capture, s.captureMade),
+		worker.DoOnce(s.captureParcel, s.parcelCaptured),
 		worker.DoOnce(s.cancel, s.cancelMade),
 		worker.DoOnce(s.refund, s.refundMade),
 		worker.DoOnce(s.checkReport, s.reportChecked),

@@ -172,7 +172,7 @@ func (c *command) runAt(ctx context.Context, at target.Shop, local *localShop, o
 		report.Verify, err = verdict, errors.Join(err, verifyErr)
 	}
 	if c.Faults == paymentFaults && err == nil {
-		report.Payments, err = s.comparePayments(context.WithoutCancel(ctx))
+		report.Payments, err = s.comparePayments(context.WithoutCancel(ctx), report.Injected)
 	}
 	if err := errors.Join(c.publish(report, out), err); err != nil {
 		return err

@@ -122,7 +122,7 @@ func (c *command) openLocalShop(ctx context.Context, dir string, out io.Writer) 
 		config.SweepEvery = sweepEvery
 	}
 	if c.Faults == allFaults {
-		config.Proxy, config.Outside = o.injector.Proxy, o.injector.Outside()
+		config.Proxy = o.injector.Proxy
 	}
 	fmt.Fprintln(out, "starting a broker, a database, two processes of each worker, a storefront and the console")
 	if o.shop, err = fleet.Start(ctx, config); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"tillstream/cmd/internal/output"
 	"tillstream/cmd/internal/proof/loadgen"
 	"tillstream/events"
 	"tillstream/events/replay"
@@ -60,6 +61,10 @@ func (c *command) checkFaults() error {
 
 // waiting is the number of concurrent shoppers with faults of payments, at least.
 const waiting = 32
+
+// impatience is how long a shopper waits for an order that cannot be paid. If Stripe has stored a 500 under the key of the request that
+// creates the payment, and has not created it, the order cannot be paid for a day: the shop uses no second key.
+const impatience = 30 * time.Second
 
 // between returns the faults of a run with --faults payments: a fifth of the webhooks is lost, and about one request in ten fails.
 func between(seed uint64) sandbox.Faults {
@@ -110,13 +115,17 @@ func (s *session) setFaults(ctx context.Context, method string, faults any) (inj
 }
 
 // comparePayments compares the money at Stripe with what each shopper has paid, after the shop has recovered.
-func (s *session) comparePayments(ctx context.Context) (*loadgen.Payments, error) {
+func (s *session) comparePayments(ctx context.Context, injected map[string]int) (*loadgen.Payments, error) {
 	clean := time.Since(s.faultsEnded)
 	payments, err := s.charges.Compare(ctx, s.shop, s.since)
 	if err != nil {
 		return nil, err
 	}
 	payments.CleanS = clean.Seconds()
+	if stored := injected["requests.stored_500"]; payments.Unpayable > stored {
+		payments.Differences = append(payments.Differences, fmt.Sprintf("%s could not be paid, but Stripe stored only %s",
+			output.Count(payments.Unpayable, "order"), output.Count(stored, "error")))
+	}
 	reader, closeLog, err := s.target.Log(ctx)
 	if err != nil {
 		return nil, err

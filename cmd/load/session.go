@@ -33,7 +33,7 @@ type session struct {
 	books        loadgen.Books   // only with --csv
 	charges      loadgen.Charges // only with --faults payments
 	faultsEnded  time.Time       // zero: there were none but those of local
-	logFrom      uint64        // last sequence of the log before the run
+	logFrom      uint64          // last sequence of the log before the run
 	since        time.Time
 }
 
@@ -141,7 +141,7 @@ func (s *session) buy(ctx context.Context, c *command, progress io.Writer) (load
 		run.Observers = append(run.Observers, s.books.Observe)
 	}
 	if c.Faults == paymentFaults {
-		buyer.Timeout = max(c.Timeout, 3*recovery) // it may meet several faults
+		buyer.Timeout, buyer.Impatience = max(c.Timeout, 3*recovery), impatience // a purchase may meet several faults
 		run.Observers = append(run.Observers, s.charges.Observe)
 	}
 	profile, err := c.startProfile(ctx, s.target, &tally)

@@ -116,7 +116,7 @@ func (p *orderPage) add(s replay.EntityState) {
 }
 
 // leftOut are the types of events that the page leaves out.
-var leftOut = []string{events.StockHeld{}.EventType(), events.StockReleased{}.EventType(), events.StockCommitted{}.EventType(), events.WebhookReceived{}.EventType(),
+var leftOut = []string{events.StockHeld{}.EventType(), events.StockReleased{}.EventType(), events.StockCommitted{}.EventType(), events.StockReturned{}.EventType(), events.WebhookReceived{}.EventType(),
 	events.MessageQueued{}.EventType(), events.MessageSending{}.EventType()}
 
 // addEvents adds the events of the order, and what is wrong with them.

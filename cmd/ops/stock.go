@@ -127,7 +127,7 @@ func shortTime(t, now time.Time) string {
 
 func movementStyle(what string) style {
 	switch what {
-	case "adjusted":
+	case "adjusted", "returned":
 		return bold
 	case "sold":
 		return green

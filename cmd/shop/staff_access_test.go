@@ -89,6 +89,8 @@ func permissionOf(route string) api.Permission {
 	switch {
 	case strings.HasPrefix(route, "GET "):
 		return api.ReadAll
+	case strings.HasSuffix(route, "/fulfilments"):
+		return api.FulfilOrders
 	case strings.HasSuffix(route, "/refunds"):
 		return api.RefundOrders
 	case strings.Contains(route, "/ops/api/orders"):

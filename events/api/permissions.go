@@ -14,6 +14,7 @@ const (
 	ReadAll           Permission = "read"              // everything that staff see: orders, customers, stock, payments, messages, events
 	ReadMetrics       Permission = "metrics:read"      // /metrics and the reasons of /readyz
 	WriteOrders       Permission = "orders:write"      // place orders beyond the limits of shoppers, cancel orders
+	FulfilOrders      Permission = "fulfilments:write" // record that goods are sent
 	RefundOrders      Permission = "refunds:write"     // refund captured money
 	WriteItems        Permission = "items:write"       // list and change items
 	WriteStock        Permission = "stock:write"       // adjust stock
@@ -46,6 +47,7 @@ var permissions = []struct {
 	{ReadAll, []Role{Viewer, Operator, Admin}},
 	{ReadMetrics, []Role{Viewer, Operator, Admin}},
 	{WriteOrders, []Role{Operator, Admin}},
+	{FulfilOrders, []Role{Operator, Admin}},
 	{RefundOrders, []Role{Operator, Admin}},
 	{WriteItems, []Role{Operator, Admin}},
 	{WriteStock, []Role{Operator, Admin}},

@@ -36,6 +36,7 @@ func TestLedgerShowsWhatChangedNewestFirst(t *testing.T) {
 	s.move(events.StockHeld{StockMovement: movedTo(2, "o1", level(9, 2))})
 	s.move(events.StockReleased{StockMovement: movedTo(1, "o1", level(9, 1))})
 	s.move(events.StockCommitted{StockMovement: movedTo(1, "o1", level(8, 0))})
+	s.move(events.StockReturned{StockMovement: movedTo(1, "o1", level(9, 0))})
 	ledger, err := s.Ledger(t.Context(), "MUG", 0, 10)
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +53,7 @@ func TestLedgerShowsWhatChangedNewestFirst(t *testing.T) {
 	for _, m := range ledger.Movements {
 		got = append(got, row{m.Revision, m.What, m.Change, m.After, m.OrderID, m.Actor, m.Reason})
 	}
-	want := []row{{4, "sold", -1, level(8, 0), "o1", "system", ""}, {3, "released", 1, level(9, 1), "o1", "system", ""},
+	want := []row{{5, "returned", 1, level(9, 0), "o1", "system", ""}, {4, "sold", -1, level(8, 0), "o1", "system", ""}, {3, "released", 1, level(9, 1), "o1", "system", ""},
 		{2, "held", -2, level(9, 2), "o1", "system", ""}, {1, "adjusted", 9, level(9, 0), "", "system", "received"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("movements (-want +got):\n%s", diff)

@@ -169,6 +169,16 @@ func (l *ledger) available(now int64) (net int64, end int) {
 	return net, end
 }
 
+// amounts returns what is available at a time, and what will be later.
+func (l *ledger) amounts(now int64) (ready, later int64) {
+	ready, _ = l.available(now)
+	later = -ready
+	for _, d := range l.days {
+		later += d.net
+	}
+	return ready, later
+}
+
 // paidOut removes what is before an index.
 func (l *ledger) paidOut(end int) {
 	l.days = slices.DeleteFunc(l.days, func(d ledgerDay) bool { return d.end <= end })
@@ -245,11 +255,7 @@ func getBalance(t *tx, _ *call) (any, *apiError) {
 	shown := &balance{Object: "balance", Available: []balanceAmount{}, Pending: []balanceAmount{}}
 	for _, currency := range slices.Sorted(maps.Keys(t.server.owed)) {
 		owed := t.server.owed[currency]
-		now, _ := owed.available(t.now.Unix())
-		later := -now
-		for _, d := range owed.days {
-			later += d.net
-		}
+		now, later := owed.amounts(t.now.Unix())
 		shown.Available = append(shown.Available, balanceAmount{now, currency, map[string]int64{"card": now}})
 		shown.Pending = append(shown.Pending, balanceAmount{later, currency, map[string]int64{"card": later}})
 	}

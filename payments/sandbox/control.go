@@ -22,11 +22,13 @@ func (s *Server) controlRoutes(mux *http.ServeMux) {
 		"PUT /sandbox/faults":         s.putFaults,
 		"DELETE /sandbox/faults":      s.endFaults,
 	}
-	// A browser sends the credentials of Basic authentication with the requests of every site.
+	// A browser sends the credentials of Basic authentication, and reaches this machine, with the requests of every site.
 	sameSite := http.NewCrossOriginProtection()
 	for pattern, handler := range routes {
 		mux.Handle(pattern, sameSite.Handler(s.withSecretKey(handler)))
 	}
+	mux.Handle("GET /sandbox", s.people(s.showPage))
+	mux.Handle("POST /sandbox", sameSite.Handler(s.people(s.actOnPage)))
 }
 
 // withSecretKey refuses requests without the secret key.

@@ -59,6 +59,8 @@ type RequestFaults struct {
 	// Stored500 answers 500, which is stored under the idempotency key. The work is done in half of the cases. It hits only
 	// requests with such a key.
 	Stored500 float64 `json:"stored_500,omitempty"`
+	// Stored500After is Stored500 with the work done in every case.
+	Stored500After float64 `json:"stored_500_after,omitempty"`
 	// Conflict answers 409: another request with the same idempotency key is in progress. It hits only requests with such a key.
 	Conflict float64 `json:"conflict,omitempty"`
 	// SearchRefused answers a search with 400, as Stripe does for accounts in India.
@@ -79,6 +81,7 @@ const (
 	faultRateLimited   = "requests.rate_limited"
 	faultServerError   = "requests.server_error"
 	faultStored500     = "requests.stored_500"
+	faultStoredAfter   = "requests.stored_500_after"
 	faultConflict      = "requests.conflict"
 	faultSearchRefused = "requests.search_refused"
 )
@@ -88,14 +91,23 @@ const (
 	defaultHold         = 30 * time.Second
 )
 
-func (f Faults) probabilities() map[string]float64 {
-	w, r := f.Webhooks, f.Requests
-	return map[string]float64{
-		faultDrop: w.Drop, faultDuplicate: w.Duplicate, faultReorder: w.Reorder, faultDelay: w.Delay, faultForge: w.Forge,
-		faultOldVersion: w.OldVersion, faultForeign: w.Foreign,
-		faultTimeoutBefore: r.TimeoutBefore, faultTimeoutAfter: r.TimeoutAfter, faultRateLimited: r.RateLimited,
-		faultServerError: r.ServerError, faultStored500: r.Stored500, faultConflict: r.Conflict, faultSearchRefused: r.SearchRefused,
+// fields returns where each probability is, by the name of the fault.
+func (f *Faults) fields() map[string]*float64 {
+	w, r := &f.Webhooks, &f.Requests
+	return map[string]*float64{
+		faultDrop: &w.Drop, faultDuplicate: &w.Duplicate, faultReorder: &w.Reorder, faultDelay: &w.Delay, faultForge: &w.Forge,
+		faultOldVersion: &w.OldVersion, faultForeign: &w.Foreign,
+		faultTimeoutBefore: &r.TimeoutBefore, faultTimeoutAfter: &r.TimeoutAfter, faultRateLimited: &r.RateLimited,
+		faultServerError: &r.ServerError, faultStored500: &r.Stored500, faultStoredAfter: &r.Stored500After, faultConflict: &r.Conflict, faultSearchRefused: &r.SearchRefused,
 	}
+}
+
+func (f Faults) probabilities() map[string]float64 {
+	probabilities := make(map[string]float64)
+	for name, p := range f.fields() {
+		probabilities[name] = *p
+	}
+	return probabilities
 }
 
 // validate returns an error that names the first wrong field.

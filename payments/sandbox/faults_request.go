@@ -16,7 +16,7 @@ func (s *Server) pickFault(c *call) string {
 	}
 	names := []string{faultTimeoutBefore, faultTimeoutAfter, faultRateLimited, faultServerError}
 	if c.key != "" {
-		names = append(names, faultConflict, faultStored500)
+		names = append(names, faultConflict, faultStored500, faultStoredAfter)
 	}
 	if strings.HasSuffix(c.path, "/search") {
 		names = append(names, faultSearchRefused)
@@ -35,6 +35,8 @@ func (s *Server) faulty(ctx context.Context, c *call, op operation) (r reply, lo
 		return reply{}, true
 	case fault == faultStored500:
 		c.stored500, c.workFirst = true, s.faults.number(faultStored500, 2) == 1
+	case fault == faultStoredAfter:
+		c.stored500, c.workFirst = true, true
 	}
 	return s.once(ctx, c, op), fault == faultTimeoutAfter
 }

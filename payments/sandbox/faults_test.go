@@ -49,6 +49,7 @@ func TestRequestFaults(t *testing.T) {
 		"RateLimited":   {func(r *requests) { r.RateLimited = 1 }, 429, "rate_limit", 0, 200, ""},
 		"ServerError":   {func(r *requests) { r.ServerError = 1 }, 500, "api_error", 0, 200, ""},
 		"Conflict":      {func(r *requests) { r.Conflict = 1 }, 409, "idempotency_key_in_use", 0, 200, ""},
+		"StoredAfter":   {func(r *requests) { r.Stored500After = 1 }, 500, "api_error", 1, 500, "true"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

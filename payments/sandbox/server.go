@@ -173,6 +173,8 @@ type Server struct {
 	webhookURL atomic.Pointer[string]
 	faults     faultPlan
 	clock      clock
+	delivered  atomic.Int64 // webhooks, since the start
+	abandoned  atomic.Int64
 
 	// The lock guards everything below. A request holds it for microseconds, to decide, encode and write to the operating system.
 	mu        sync.Mutex

@@ -117,11 +117,13 @@ func (s *Server) deliver(ctx context.Context, d delivery) {
 	switch {
 	case err == nil:
 		log.Debug("webhook delivered", "event", e.ID)
+		s.delivered.Add(1)
 		s.settleDelivery(d.index, e.ID)
 	case ctx.Err() != nil:
 		// The event stays pending for the next Run.
 	case d.attempt >= len(s.config.RetryDelays):
 		log.Error("webhook abandoned", "error", err)
+		s.abandoned.Add(1)
 		if e != nil {
 			s.settleDelivery(d.index, e.ID)
 		}

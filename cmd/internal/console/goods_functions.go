@@ -40,7 +40,7 @@ func disputeAtStripe(id string, live bool) string {
 }
 
 // chips are the classes of chips by what they say.
-var chips = map[string]string{"sold": "good", "captured": "good", "active": "good", "adjusted": "info", "authorized": "info", "invited": "info",
+var chips = map[string]string{"sold": "good", "captured": "good", "active": "good", "adjusted": "info", "returned": "info", "authorized": "info", "invited": "info",
 	"requires_action": "warn", "processing": "warn", "partly_refunded": "warn", "refunded": "warn", "unreadable": "bad", "void": "bad", "failed": "bad",
 	"cancelled": "bad", "expired": "bad", "paid": "good", "in_transit": "info", "pending": "info", "canceled": "bad",
 	"needs_response": "bad", "warning_needs_response": "warn", "under_review": "info", "warning_under_review": "info", "won": "good", "warning_closed": "good", "lost": "bad"}

@@ -137,7 +137,7 @@ func (t *tally) observe(m replay.Message) {
 
 // counted are the types that the tally reads.
 var counted = map[string]bool{"orders.placed": true, "orders.confirmed": true, "payments.authorized": true, "payments.captured": true, "payments.refunded": true,
-	"payments.refund_failed": true, "notifications.failed": true, "notifications.unknown": true, "notifications.sent": true, "notifications.sending": true,
+	"payments.refund_requested": true, "payments.refund_failed": true, "notifications.failed": true, "notifications.unknown": true, "notifications.sent": true, "notifications.sending": true,
 	"ops.action_recorded": true, "ops.replay_requested": true, "ops.replay_approved": true, "ops.replay_stopped": true, "ops.replay_resumed": true}
 
 // count adds an event to the sums of its minute.
@@ -188,6 +188,8 @@ func (t *tally) settle(e events.Event, m replay.Message) {
 		t.failing[p.RefundID] = f
 	case events.PaymentRefunded:
 		delete(t.failing, p.RefundID)
+	case events.PaymentRefundRequested:
+		delete(t.failing, p.Replaces)
 	}
 }
 

@@ -61,6 +61,7 @@ var deliveries = []struct {
 	{"CapturedWhatIsReleased", func(s *shop) {
 		s.authorized(broken, time.Time{})
 		s.order(broken, events.OrderFulfilmentCreated{FulfilmentID: "f", Amount: gbp(500), Final: true, Released: gbp(750), Cancelled: []events.ReservedLine{{SKU: "MUG", Quantity: 1}}})
+		s.returned(broken, "f")
 		s.taken(broken, price, false)
 	}, invariants.Finding{Invariant: "I5", Detail: "is confirmed and keeps 12.50 GBP for goods of 5.00 GBP, with pending refunds of 0.00 GBP"}},
 	{"CapturedAgainAfterTheLast", func(s *shop) {
@@ -86,6 +87,11 @@ var deliveries = []struct {
 		s.pay(broken, events.PaymentCancelled{OrderID: broken, PaymentIntent: "pi_" + broken})
 		s.order(broken, events.OrderCancelled{Reason: events.CancelAuthorizationExpired, Restock: []events.ReservedLine{{SKU: "MUG", Quantity: 1}}})
 	}, invariants.Finding{Invariant: "I1", Detail: "is cancelled, but not all of its goods are in stock again"}},
+	{"RefundedAndNotReturned", func(s *shop) {
+		s.sold(broken)
+		s.order(broken, events.OrderRefundRequested{RefundID: "r2", Amount: gbp(1), Lines: []events.RefundLine{{SKU: "MUG", Quantity: 1, Unsent: 1, Restock: 1}}})
+		s.pay(broken, events.PaymentRefundRequested{OrderID: broken, RefundID: "r2", Amount: gbp(1)})
+	}, invariants.Finding{Invariant: "I3", Detail: "the goods that are in stock again are not those that its refunds and its last parcel return"}},
 	{"RefundNotRequestedOfStripe", func(s *shop) {
 		s.sold(broken)
 		s.order(broken, events.OrderRefundRequested{RefundID: "r1", Amount: gbp(500), Reason: "broken"})
@@ -130,12 +136,13 @@ func TestDeliveriesInOrderHaveNoFindings(t *testing.T) {
 	s.sent("parcels", 0, 500)
 	s.taken("parcels", 500, true)
 	s.order("parcels", events.OrderFulfilmentCreated{FulfilmentID: "g", Amount: gbp(450), Final: true, Released: gbp(300), Cancelled: []events.ReservedLine{{SKU: "MUG", Quantity: 1}}})
+	s.returned("parcels", "g")
 	s.taken("parcels", 950, false)
 	s.authorized("waiting", time.Now().Add(7*24*time.Hour))
 	s.authorized("expired", time.Now())
 	s.pay("expired", events.PaymentCancelled{OrderID: "expired", PaymentIntent: "pi_expired"})
 	s.order("expired", events.OrderCancelled{Reason: events.CancelAuthorizationExpired, Restock: []events.ReservedLine{{SKU: "MUG", Quantity: 1}}})
-	s.reserve("expired", events.ReservationReturned{OrderID: "expired", Cause: "cancelled", Lines: []events.ReservedLine{{SKU: "MUG", Quantity: 1}}})
+	s.returned("expired", "cancelled")
 	s.sold("returned")
 	s.asked("returned", "r1", 500)
 	s.pay("returned", events.PaymentRefundPending{OrderID: "returned", RefundID: "r1", StripeRefund: "re_1", Amount: gbp(500)})
@@ -145,6 +152,13 @@ func TestDeliveriesInOrderHaveNoFindings(t *testing.T) {
 	s.order("failed", events.OrderRefunded{RefundID: "r2", Amount: gbp(500)})
 	s.pay("failed", events.PaymentRefundFailed{OrderID: "failed", RefundID: "r2", StripeRefund: "re_2", Amount: gbp(500), Reason: "account closed"})
 	s.order("failed", events.OrderRefundFailed{RefundID: "r2", Amount: gbp(500), Reason: "account closed"})
+	s.sold("replaced")
+	s.asked("replaced", "r3", 500)
+	s.pay("replaced", events.PaymentRefundFailed{OrderID: "replaced", RefundID: "r3", Amount: gbp(500), Reason: "account closed"})
+	s.order("replaced", events.OrderRefundFailed{RefundID: "r3", Amount: gbp(500), Reason: "account closed"})
+	s.pay("replaced", events.PaymentRefundRequested{OrderID: "replaced", RefundID: "r4", Amount: gbp(500), Replaces: "r3"})
+	s.pay("replaced", events.PaymentRefunded{OrderID: "replaced", RefundID: "r4", StripeRefund: "re_4", Amount: gbp(500)})
+	s.order("replaced", events.OrderRefunded{RefundID: "r4", Amount: gbp(500)})
 	report := check(t, s.options())
 	finds(t, report)
 	want := []invariants.OpenItem{{Subject: "order failed", Detail: "refund r2 of 5.00 GBP failed: account closed"},

@@ -3,8 +3,8 @@
 //
 //	I1  every order is final or on its way; every order that was answered 201 exists
 //	I2  captured ≤ total; one PaymentIntent per order; each capture is made once; the log and Stripe agree
-//	I3  per SKU on_hand = available + held ≥ 0; each ledger entry follows from the one before; the units held and sold are
-//	    those of the reservations, and the reservations are for what was ordered
+//	I3  per SKU on_hand = available + held ≥ 0; each ledger entry follows from the one before; the units held, sold and returned are
+//	    those of the reservations, the reservations are for what was ordered, and what is returned is what orders return
 //	I4  at most one mail per (order, template, fact), in the log and in the mailbox
 //	I5  captured − refunded = price of the goods sold, or of those sent if money is captured when goods are sent; goods are sent for
 //	    confirmed orders only, and no more than ordered; a refund that is not done yet is an open item

@@ -109,6 +109,12 @@ func (s *shop) committed(id string) {
 	s.publish(events.PrefixStock+"MUG", events.StockCommitted{StockMovement: s.movement("MUG", 1, -1, 0, -1)})
 }
 
+// returned appends that a mug which was sold is in stock again.
+func (s *shop) returned(id, cause string) {
+	s.reserve(id, events.ReservationReturned{OrderID: id, Cause: cause, Lines: []events.ReservedLine{{SKU: "MUG", Quantity: 1}}})
+	s.publish(events.PrefixStock+"MUG", events.StockReturned{StockMovement: s.movement("MUG", 1, 1, 1, 0)})
+}
+
 func (s *shop) placed(id string) {
 	s.order(id, events.OrderPlaced{OrderID: id, Number: strings.ToUpper(id), Total: gbp(price), ExpiresAt: time.Now().Add(time.Hour),
 		Lines: []events.OrderLine{{SKU: "MUG", Quantity: 1, UnitPrice: gbp(price), Total: gbp(price)}}})

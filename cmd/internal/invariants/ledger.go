@@ -13,7 +13,7 @@ import (
 type ledger struct {
 	orders     map[string]*order
 	stock      map[string]*stock
-	sold       map[string]int64  // SKU → units of all committed reservations
+	sold       map[string]int64  // SKU → units of all committed reservations, less those that were returned
 	skus       map[string]string // by themselves: the orders share them
 	payments   map[string]string // payment id → order id
 	intents    map[string]string // PaymentIntent id → order id
@@ -36,6 +36,7 @@ type order struct {
 	ordered     goods                 // of the order's lines
 	reserved    goods                 // of the latest reservation
 	returned    goods                 // to stock, after they were sold
+	back        goods                 // that refunds and the last parcel return to stock
 	delivery    delivery
 
 	payment    payment
@@ -50,6 +51,12 @@ type order struct {
 type goods uint64
 
 func (g *goods) add(sku string, quantity int64) { *g += goods(hash(sku) * uint64(quantity)) }
+
+func (g *goods) addLines(lines []events.ReservedLine) {
+	for _, line := range lines {
+		g.add(line.SKU, line.Quantity)
+	}
+}
 
 // status is the status of an order.
 type status uint8
@@ -192,8 +199,12 @@ func (l *ledger) addOrder(id string, o *order, e events.Event) {
 		o.taken = p.Amount.Amount
 	case events.OrderFulfilmentCreated:
 		l.addFulfilment(id, o, e, p)
+		o.back.addLines(p.Cancelled)
 	case events.OrderRefundRequested:
 		refundOf(&o.refunds, p.RefundID).request(p.Amount.Amount, p.Reason)
+		for _, line := range p.Lines {
+			o.back.add(line.SKU, line.Restock)
+		}
 	case events.OrderRefunded:
 		refundOf(&o.refunds, p.RefundID).done(p.Amount.Amount)
 	case events.OrderRefundFailed:
@@ -223,8 +234,9 @@ func (l *ledger) addReservation(o *order, p events.Payload) {
 		}
 		o.reservation, o.held = committed, nil
 	case events.ReservationReturned:
+		o.returned.addLines(p.Lines)
 		for _, line := range p.Lines {
-			o.returned.add(line.SKU, line.Quantity)
+			l.sold[strings.Clone(line.SKU)] -= line.Quantity
 		}
 	}
 }

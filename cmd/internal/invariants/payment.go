@@ -30,6 +30,8 @@ type refund struct {
 	amount int64
 	state  refundState
 	reason string
+
+	replaced bool // another refund makes this failed one good
 }
 
 type refundState uint8
@@ -56,6 +58,7 @@ func (l *ledger) addPayment(id string, o *order, e events.Event) {
 		o.payment.paid, o.payment.closed = o.payment.captured > 0, true
 	case events.PaymentRefundRequested:
 		refundOf(&o.payment.refunds, p.RefundID).request(p.Amount.Amount, p.Reason)
+		o.payment.replace(p.Replaces)
 		l.addCurrency(id, o, e, p.Amount)
 	case events.PaymentRefundPending:
 		refundOf(&o.payment.refunds, p.RefundID).pend(p.Amount.Amount)
@@ -65,8 +68,16 @@ func (l *ledger) addPayment(id string, o *order, e events.Event) {
 		l.addCurrency(id, o, e, p.Amount)
 	case events.PaymentRefundFailed:
 		refundOf(&o.payment.refunds, p.RefundID).fail(p.Amount.Amount, p.Reason)
+		o.payment.replace(p.Replaces)
 	case events.PaymentDisputeUpdated:
 		o.payment.addDispute(p)
+	}
+}
+
+// replace records that another refund makes a failed one good, if it names one.
+func (p *payment) replace(failed string) {
+	if failed != "" {
+		refundOf(&p.refunds, failed).replaced = true
 	}
 }
 

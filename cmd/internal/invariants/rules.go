@@ -125,11 +125,15 @@ func (r *rules) checkCharges() {
 	}
 }
 
-// checkReservation is the part of I3 about one order: the goods that are held or sold are those that were ordered.
+// checkReservation is the part of I3 about one order: the goods that are held or sold are those that were ordered, and those that are
+// in stock again are those that the order returns.
 func (r *rules) checkReservation() {
 	o := r.o
 	if has := o.reservation == held || o.reservation == committed; has && o.status != unknown && o.reserved != o.ordered {
 		r.findFirm(StockAddsUp, "its reservation is %s, but not for the goods that were ordered", o.reservation)
+	}
+	if o.status == confirmed && o.reservation == committed && o.returned != o.back {
+		r.find(StockAddsUp, "the goods that are in stock again are not those that its refunds and its last parcel return")
 	}
 }
 
@@ -157,7 +161,7 @@ func (r *rules) checkMoney() {
 func (r *rules) checkRefunds() {
 	o, p := r.o, &r.o.payment
 	for _, refund := range p.refunds {
-		if refund.state != refundDone {
+		if refund.state != refundDone && !(refund.state == refundFailed && refund.replaced) {
 			r.openItem("%s", r.refundText(refund))
 		}
 	}

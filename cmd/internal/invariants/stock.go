@@ -7,10 +7,10 @@ import (
 	"tillstream/events"
 )
 
-// stock is the latest balance of a SKU's stock ledger, and the units that it sold.
+// stock is the latest balance of a SKU's stock ledger, and the units that it sold less those that were returned.
 type stock struct {
-	level     events.StockLevel
-	committed int64
+	level events.StockLevel
+	sold  int64
 }
 
 // addStock checks that a ledger entry follows from the one before. After a wrong entry it continues from that entry's
@@ -40,8 +40,11 @@ func (l *ledger) addStock(sku string, e events.Event) {
 		l.find(StockAddsUp, subject, fmt.Sprintf("%s: %s is below zero", where, levelText(m.After)))
 	}
 	s.level = m.After
-	if _, sold := e.Payload.(events.StockCommitted); sold {
-		s.committed += m.Quantity
+	switch e.Payload.(type) {
+	case events.StockCommitted:
+		s.sold += m.Quantity
+	case events.StockReturned:
+		s.sold -= m.Quantity
 	}
 }
 
@@ -65,14 +68,18 @@ func apply(before events.StockLevel, p events.Payload) (m events.StockMovement, 
 		m = p.StockMovement
 		after.Held -= m.Quantity
 		after.OnHand -= m.Quantity
+	case events.StockReturned:
+		m = p.StockMovement
+		after.OnHand += m.Quantity
+		after.Available += m.Quantity
 	default:
 		return m, after, false
 	}
 	return m, after, true
 }
 
-// checkReserved requires that the units held and sold in each ledger are those of the reservations. Goods that were sold and
-// also returned to the shelf would be sold again. Ledger and reservations change in one atomic batch, so they agree at the
+// checkReserved requires that the units held and sold in each ledger, less the returned ones, are those of the reservations. Goods that
+// were sold and returned to the shelf without a reason would be sold again. Ledger and reservations change in one atomic batch, so they agree at the
 // end of every batch and need no second look.
 func (l *ledger) checkReserved() {
 	reserved := map[string]int64{}
@@ -85,8 +92,8 @@ func (l *ledger) checkReserved() {
 		if s.level.Held != reserved[sku] {
 			l.find(StockAddsUp, "SKU "+sku, fmt.Sprintf("its ledger has %d held, but its held reservations sum to %d", s.level.Held, reserved[sku]))
 		}
-		if s.committed != l.sold[sku] {
-			l.find(StockAddsUp, "SKU "+sku, fmt.Sprintf("its ledger has %d sold, but its committed reservations sum to %d", s.committed, l.sold[sku]))
+		if s.sold != l.sold[sku] {
+			l.find(StockAddsUp, "SKU "+sku, fmt.Sprintf("its ledger has %d sold, but its committed reservations sum to %d", s.sold, l.sold[sku]))
 		}
 		delete(reserved, sku)
 		delete(l.sold, sku)

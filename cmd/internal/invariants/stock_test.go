@@ -75,6 +75,12 @@ func TestSoldStockMustLeaveTheLedger(t *testing.T) {
 				s.publish(events.PrefixStock+"MUG", events.StockCommitted{StockMovement: s.movement("MUG", 1, -1, 0, -1)})
 			},
 			mug("its ledger has 2 sold, but its committed reservations sum to 1")},
+		"ReturnedWithoutAReservation": {
+			func(*shop) {},
+			func(s *shop) {
+				s.publish(events.PrefixStock+"MUG", events.StockReturned{StockMovement: s.movement("MUG", 1, 1, 1, 0)})
+			},
+			mug("its ledger has 0 sold, but its committed reservations sum to 1")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -7,7 +7,7 @@
 //
 //	plan := chaos.Plan(seed, 10*time.Minute, true)
 //	injector := chaos.NewInjector()
-//	shop, err := fleet.Start(ctx, fleet.Config{Proxy: injector.Proxy, Outside: injector.Outside(), …})
+//	shop, err := fleet.Start(ctx, fleet.Config{Proxy: injector.Proxy, …})
 //	err = injector.Run(ctx, shop, plan, started)  returns when every fault has ended and is undone
 //	injector.Close()                              after the shop has stopped
 //

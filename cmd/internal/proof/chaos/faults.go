@@ -13,7 +13,7 @@ import (
 type Kind string
 
 // The kinds of faults. Killed processes receive SIGKILL. Connections are those between a worker and the broker or the
-// database. A fault of Stripe, the webhooks or the mail server affects every second request, at random, so that retries
+// database. A fault of Stripe, the webhooks or the mail server affects every second request of the shop, at random, so that retries
 // succeed in the end.
 const (
 	WorkerKilled    Kind = "worker_killed"
@@ -32,8 +32,8 @@ const (
 	StripeBusy        Kind = "stripe_429"        // 429 with Retry-After
 	StripeSilent      Kind = "stripe_timeout"    // does the work and does not answer
 	WebhooksLost      Kind = "webhooks_lost"     // counts as delivered, but is not sent
-	WebhooksTwice     Kind = "webhooks_twice"    // sends two copies at once
-	WebhooksLate      Kind = "webhooks_late"     // delayed and out of order
+	WebhooksTwice     Kind = "webhooks_twice"    // sends two copies
+	WebhooksLate      Kind = "webhooks_late"     // delayed, so that later ones overtake them
 	MailRefused       Kind = "mail_451"          // refused for now
 )
 

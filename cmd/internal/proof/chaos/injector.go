@@ -24,18 +24,15 @@ type Injector struct {
 	counts map[string]int // by kind
 }
 
-// NewInjector returns an Injector. The shop must be started with its Proxy and Outside.
+// NewInjector returns an Injector. The shop must be started with its Proxy.
 func NewInjector() *Injector {
-	return &Injector{proxies: newProxies(), outside: newOutside(), counts: map[string]int{}}
+	return &Injector{proxies: newProxies(), outside: &outside{}, counts: map[string]int{}}
 }
 
 // Proxy starts a proxy between a process and a server, for [fleet.Config].
 func (i *Injector) Proxy(process, server, addr string) (proxy string, err error) {
 	return i.proxies.start(process, server, addr)
 }
-
-// Outside configures Stripe and the mail server so that they can fail, for [fleet.Config].
-func (i *Injector) Outside() fleet.OutsideConfig { return i.outside.config() }
 
 // Close stops the proxies. The processes of the shop must have stopped.
 func (i *Injector) Close() { i.proxies.stop() }
@@ -106,7 +103,7 @@ func (i *Injector) begin(shop *fleet.Fleet, f Fault) (undo func() error, err err
 	case ConnectionReset, ConnectionSlow, ConnectionNarrow, ConnectionSilent, ConnectionReplies:
 		return i.proxies.begin(f)
 	}
-	return i.outside.begin(f, shop.Outside.Inbox), nil
+	return i.outside.begin(f, shop.Outside)
 }
 
 func find(shop *fleet.Fleet, name string) (*fleet.Service, error) {

@@ -115,9 +115,9 @@ func (m *model) ordersHandlePayments(e events.Event) []decision {
 	o := m.orders[id]
 	switch p := e.Payload.(type) {
 	case events.PaymentAuthorized:
-		return about(events.PrefixOrder, id, o.PaymentAuthorized())
+		return about(events.PrefixOrder, id, o.PaymentAuthorized(p.Capture))
 	case events.PaymentCaptured:
-		return about(events.PrefixOrder, id, o.PaymentCaptured())
+		return about(events.PrefixOrder, id, o.PaymentCaptured(p.Amount, p.More))
 	case events.PaymentCancelled:
 		return about(events.PrefixOrder, id, o.PaymentCancelled(p.Reason))
 	case events.PaymentFailed:
@@ -211,7 +211,7 @@ func (m *model) captures(e events.Event) []decision {
 	if !wanted {
 		return nil
 	}
-	in, err := m.stripe.Capture(context.Background(), p)
+	in, err := m.stripe.Capture(context.Background(), p, p.Whole())
 	m.must(nil, err)
 	return m.recordIntent(in)
 }

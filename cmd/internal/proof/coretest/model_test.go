@@ -135,7 +135,7 @@ func (m *model) post(in payments.Intent) {
 
 func (m *model) cancel(t *rapid.T) {
 	id := anOrder.Draw(t, "order")
-	facts, err := m.orders[id].Cancel()
+	facts, err := m.orders[id].Cancel(false)
 	if errors.Is(err, orders.ErrNotCancellable) {
 		t.Skip("not cancellable")
 	}

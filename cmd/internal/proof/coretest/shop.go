@@ -179,7 +179,7 @@ func (s *Shop) Cancel(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		facts, err := order.Cancel()
+		facts, err := order.Cancel(false)
 		if err != nil {
 			return err
 		}

@@ -153,10 +153,13 @@ func (s *Stripe) FindIntent(_ context.Context, p payments.Payment) (payments.Int
 }
 
 // Capture implements [payments.Gateway].
-func (s *Stripe) Capture(_ context.Context, p payments.Payment) (payments.Intent, error) {
+func (s *Stripe) Capture(_ context.Context, p payments.Payment, part payments.Part) (payments.Intent, error) {
 	return s.change(p.PaymentIntent, func(in *payments.Intent) {
 		if in.Status == payments.IntentRequiresCapture {
-			in.Status, in.Capturable, in.Received = payments.IntentSucceeded, 0, in.Amount.Amount
+			in.Capturable, in.Received = in.Capturable-part.Amount.Amount, in.Received+part.Amount.Amount
+			if !part.More {
+				in.Status, in.Capturable = payments.IntentSucceeded, 0
+			}
 		}
 	})
 }

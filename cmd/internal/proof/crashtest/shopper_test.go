@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"tillstream/orders"
 )
 
 // intention is what a shopper does with an order.
@@ -21,6 +23,7 @@ const (
 	pays     intention = "pays"
 	declined intention = "declined" // pays with a declined card
 	leaves   intention = "leaves"   // without paying
+	returns  intention = "returns"  // pays, and staff refund a part
 )
 
 // shopper orders one lamp and two mugs, and follows the order to its final state. Requests without an answer are repeated.
@@ -66,7 +69,50 @@ func (s *shopper) visit(ctx context.Context) {
 			return
 		}
 	}
-	s.err = s.follow(ctx)
+	if s.err = s.follow(ctx); s.err == nil && s.intention == returns {
+		s.err = s.refund(ctx)
+	}
+}
+
+// refund refunds a mug and returns it to stock, as staff do, and waits until the shopper has the money.
+func (s *shopper) refund(ctx context.Context) error {
+	address := s.deployment.shop.Ops + "/ops/api/orders/" + s.id + "/refunds"
+	list := func() (b orders.RefundsBody, err error) {
+		a, err := s.send(ctx, call{method: http.MethodGet, url: address, bearer: s.deployment.shop.OpsKey})
+		if err != nil {
+			return b, err
+		}
+		return b, a.into(http.StatusOK, &b)
+	}
+	before, err := list()
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(map[string]any{"refundable": before.Refundable, "reason": "damaged", "lines": []any{map[string]any{"sku": "MUG", "quantity": 1, "restock": 1}}})
+	if err != nil {
+		return err
+	}
+	a, err := s.send(ctx, call{method: http.MethodPost, url: address, bearer: s.deployment.shop.OpsKey, key: "the-key-of-the-refund-of-" + s.name, contentType: "application/json", body: body})
+	if err != nil {
+		return err
+	}
+	var requested orders.RefundBody
+	if err := a.into(http.StatusCreated, &requested); err != nil {
+		return err
+	}
+	for {
+		switch now, err := list(); {
+		case err != nil:
+			return err
+		case len(now.Refunds) == 1 && now.Refunds[0].State == orders.RefundSucceeded:
+			return nil
+		case len(now.Refunds) != 1 || now.Refunds[0].State == orders.RefundFailed:
+			return fmt.Errorf("refund %s: got %+v, want it alone to succeed", requested.ID, now.Refunds)
+		}
+		if err := pause(ctx); err != nil {
+			return fmt.Errorf("refund %s of order %s has not ended: %w", requested.ID, s.id, err)
+		}
+	}
 }
 
 // order is the body of POST /api/orders.
@@ -152,7 +198,7 @@ func (s *shopper) pay(ctx context.Context, o offer) error {
 		return err
 	}
 	// 400: the intent was cancelled meanwhile, or an earlier attempt arrived and its answer was lost.
-	if want := map[intention]int{pays: http.StatusOK, declined: http.StatusPaymentRequired}[s.intention]; a.status != want && a.status != http.StatusBadRequest {
+	if want := map[intention]int{pays: http.StatusOK, returns: http.StatusOK, declined: http.StatusPaymentRequired}[s.intention]; a.status != want && a.status != http.StatusBadRequest {
 		return fmt.Errorf("pay: got status %d: %.300s", a.status, a.body)
 	}
 	return nil

@@ -64,9 +64,10 @@ var programs = map[string][]string{
 	"decide.fetched":   workers, "decide.decided": workers, "decide.committed": workers,
 }
 
-// rare are the failpoints and places that an order passes only when it expires, or a lane once in a replay, so only the first pass is
-// used.
-var rare = []string{"orders-expiry-sweep", "payments-reconcile", "payments.before_cancel", "payments.after_cancel", "timers.fired",
+// rare are the failpoints and places that an order passes only when it expires or is refunded, or a lane once in a replay, so only the
+// first pass is used.
+var rare = []string{"orders-expiry-sweep", "payments-reconcile", "payments.before_cancel", "payments.after_cancel", "payments.before_refund",
+	"payments.after_refund", "timers.fired",
 	"replay.handled", "replay.answered"}
 
 // sites returns all failpoints in all places of a kind of deployment.

@@ -19,11 +19,8 @@ const inboxSize = 1 << 20
 
 // OutsideConfig configures [StartOutside].
 type OutsideConfig struct {
-	Front     func(stripe http.Handler) http.Handler // middleware in front of Stripe; default: none
-	Intercept sandbox.Interceptor                    // default: none
-	Keys      Keys
-	Logger    *slog.Logger
-	Webhooks  *http.Client // delivers webhooks; default: the sandbox's own
+	Keys   Keys
+	Logger *slog.Logger
 }
 
 // Keys are the API keys and the webhook secret that the shop shares with Stripe.
@@ -59,20 +56,16 @@ func StartOutside(config OutsideConfig) (*Outside, error) {
 		return nil, err
 	}
 	o.sandbox, err = sandbox.New(sandbox.Config{SecretKey: config.Keys.Secret, PublishableKey: config.Keys.Publishable,
-		WebhookSecret: config.Keys.Webhook, Intercept: config.Intercept, Logger: config.Logger, WebhookClient: config.Webhooks})
+		WebhookSecret: config.Keys.Webhook, Logger: config.Logger})
 	if err != nil {
 		o.Inbox.Stop()
 		return nil, err
-	}
-	var stripe http.Handler = o.sandbox
-	if config.Front != nil {
-		stripe = config.Front(stripe)
 	}
 	var ctx context.Context
 	ctx, o.stop = context.WithCancel(context.Background())
 	go func() { o.delivered <- o.sandbox.Run(ctx) }()
 	o.SMTP = "smtp://" + o.Inbox.Addr() + "?tls=none"
-	if o.Stripe, err = o.serve(stripe); err == nil {
+	if o.Stripe, err = o.serve(o.sandbox); err == nil {
 		o.Mail, err = o.serve(o.Inbox.Handler())
 	}
 	if err != nil {
@@ -100,6 +93,12 @@ func (o *Outside) serve(handler http.Handler) (origin string, err error) {
 func (o *Outside) DeliverWebhooksTo(storefront string) error {
 	return o.sandbox.SetWebhookURL(storefront + "/webhooks/stripe")
 }
+
+// SetFaults begins faults of Stripe and its webhooks, and ends those before.
+func (o *Outside) SetFaults(f sandbox.Faults) error { return o.sandbox.SetFaults(f) }
+
+// Faults returns the faults in force.
+func (o *Outside) Faults() sandbox.Faults { return o.sandbox.Faults() }
 
 // Stop stops both servers.
 func (o *Outside) Stop() error {

@@ -16,6 +16,7 @@ type Buyer struct {
 	Follow       Follower                   // default FollowEvents
 	Timeout      time.Duration              // for one whole purchase; default 60 s
 	Acknowledged func(orderID string) error // called for every order answered 201, before it is paid; default: none
+	Impatience   time.Duration              // after which a shopper leaves whose order cannot be paid yet; default: the timeout
 }
 
 // Purchase is the outcome of buying one basket.
@@ -26,6 +27,7 @@ type Purchase struct {
 	ConfirmedIn time.Duration // from that answer until the order is confirmed; 0 if it was not confirmed
 	Cancelled   bool          // by the shopper, as the habit demands
 	Left        bool          // the shopper did not pay, as the habit demands
+	Unpayable   bool          // the shopper left because the order could not be paid, see Impatience
 	Refunded    events.Money  // of a shopper who returns goods
 	Err         error         // a *Failure, or nil if the order was confirmed, cancelled or left as intended
 }
@@ -61,8 +63,10 @@ func (b *Buyer) Buy(ctx context.Context, basket Basket) Purchase {
 		p.Cancelled, p.Err = true, nil
 	case errors.Is(p.Err, errLeft):
 		p.Left, p.Err = true, nil
+	case errors.Is(p.Err, errUnpayable):
+		p.Unpayable, p.Err = true, nil
 	}
-	if p.Err == nil && basket.Habit == Returns {
+	if p.Err == nil && basket.Habit == Returns && !p.Unpayable {
 		p.Refunded, p.Err = b.returnHalf(ctx, order)
 	}
 	return p
@@ -137,7 +141,7 @@ func (b *Buyer) pay(ctx context.Context, habit Habit, o Order) error {
 	if habit == CancelsAtOnce {
 		return failed(stepCancel, b.Shop.cancel(ctx, o))
 	}
-	p, err := b.Shop.payment(ctx, o)
+	p, err := b.awaitPayment(ctx, o)
 	if err != nil {
 		return failed(stepPayment, err)
 	}
@@ -159,6 +163,20 @@ func (b *Buyer) pay(ctx context.Context, habit Habit, o Order) error {
 		}
 	}
 	return failed(stepPay, b.Shop.confirm(ctx, p, testCard))
+}
+
+// awaitPayment waits until an order can be paid. It returns [errUnpayable] when the shopper has lost patience.
+func (b *Buyer) awaitPayment(ctx context.Context, o Order) (payment, error) {
+	if b.Impatience == 0 {
+		return b.Shop.payment(ctx, o)
+	}
+	waiting, stop := context.WithTimeoutCause(ctx, b.Impatience, errUnpayable)
+	defer stop()
+	p, err := b.Shop.payment(waiting, o)
+	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(waiting), errUnpayable) {
+		return p, errUnpayable
+	}
+	return p, err
 }
 
 func (b *Buyer) follow(ctx context.Context, o Order) error {

@@ -15,7 +15,8 @@ import (
 
 // Charges record what the shopper of each order has paid and got back, for comparison with Stripe.
 type Charges struct {
-	expected map[string]charge // by order id
+	expected  map[string]charge // by order id
+	unpayable int
 }
 
 // charge is the money of one order.
@@ -34,6 +35,9 @@ func (c *Charges) Observe(p Purchase) {
 	case p.Order.ID == "" || p.Err != nil && !isKind(p.Err, OutOfStock):
 	case p.Err != nil, p.Cancelled, p.Left:
 		c.expected[p.Order.ID] = charge{}
+	case p.Unpayable:
+		c.expected[p.Order.ID] = charge{}
+		c.unpayable++
 	default:
 		c.expected[p.Order.ID] = charge{captured: p.Order.Total, refunded: p.Refunded.Amount, captures: 1}
 	}
@@ -45,6 +49,7 @@ type Payments struct {
 	Paid        int          `json:"paid"`
 	Captured    events.Money `json:"captured"`
 	Refunds     int          `json:"refunds"`
+	Unpayable   int          `json:"unpayable"` // orders that their shoppers could not pay, because Stripe repeated an error under the idempotency key
 	Differences []string     `json:"differences"`
 
 	Recovered int     `json:"recovered"` // events of Stripe that the shop did not learn from a webhook
@@ -113,7 +118,7 @@ func (a account) change(intent string, change func(*charge)) {
 }
 
 func (c *Charges) compare(actual map[string]charge) (p *Payments, err error) {
-	p = &Payments{Orders: len(c.expected), Differences: []string{}}
+	p = &Payments{Orders: len(c.expected), Unpayable: c.unpayable, Differences: []string{}}
 	for _, id := range slices.Sorted(maps.Keys(c.expected)) {
 		want, got := c.expected[id], actual[id]
 		if got != want {
@@ -147,7 +152,11 @@ func (p *Payments) write(to *printer) {
 	if p == nil {
 		return
 	}
-	to.line("%s paid, %s captured at Stripe, %s refunded in the dashboard", padded(p.Paid, "order"), moneyText(p.Captured), padded(p.Refunds, "order"))
+	to.line("%s paid: %s captured at Stripe", padded(p.Paid, "order"), moneyText(p.Captured))
+	to.line("%s refunded in the dashboard", padded(p.Refunds, "order"))
+	if p.Unpayable > 0 {
+		to.line("%s could not be paid: Stripe had stored an error under the key of the request", padded(p.Unpayable, "order"))
+	}
 	to.line("%s of Stripe found by the reconciler, not by a webhook", padded(p.Recovered, "event"))
 	to.line("every invariant held %.1f s after the last fault", p.CleanS)
 	for i, d := range p.Differences {

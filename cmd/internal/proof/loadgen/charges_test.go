@@ -72,9 +72,30 @@ func TestHalfIsRefundedOnce(t *testing.T) {
 func bought(c *loadgen.Charges) {
 	total := events.Money{Amount: 250, Currency: "GBP"}
 	for id, p := range map[string]loadgen.Purchase{"paid": {}, "returned": {Refunded: events.Money{Amount: 125, Currency: "GBP"}}, "left": {Left: true},
-		"cancelled": {Cancelled: true}, "failed": {Err: &loadgen.Failure{Kind: loadgen.NotConfirmed}}} {
+		"cancelled": {Cancelled: true}, "stuck": {Unpayable: true}, "failed": {Err: &loadgen.Failure{Kind: loadgen.NotConfirmed}}} {
 		p.Order = loadgen.Order{ID: id, Total: total}
 		c.Observe(p)
+	}
+}
+
+// A shopper whose order cannot be paid leaves, and is not charged.
+func TestShopperLosesPatience(t *testing.T) {
+	t.Parallel()
+	shop := newFakeShop(t)
+	shop.intercept = func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/payment") {
+			return false
+		}
+		fmt.Fprint(w, `{"status":"requested"}`)
+		return true
+	}
+	buyer := shop.buyer(t, false)
+	buyer.Impatience = 100 * time.Millisecond
+	p := buyer.Buy(t.Context(), basket)
+	var tally loadgen.Tally
+	tally.Observe(p)
+	if !p.Unpayable || p.Err != nil || tally.Report(0, 0).Left != 1 {
+		t.Errorf("got %+v, want the shopper gone", p)
 	}
 }
 
@@ -121,8 +142,8 @@ func TestChargesAreComparedWithStripe(t *testing.T) {
 			if diff := cmp.Diff(c.want, p.Differences); diff != "" {
 				t.Errorf("differences (-want +got):\n%s", diff)
 			}
-			if name == "Equal" && (p.Orders != 4 || p.Paid != 2 || p.Refunds != 1 || p.Captured.Amount != 500) {
-				t.Errorf("got %+v, want 4 orders, of which 2 are paid with 5.00 and 1 is refunded", p)
+			if name == "Equal" && (p.Orders != 5 || p.Unpayable != 1 || p.Paid != 2 || p.Refunds != 1 || p.Captured.Amount != 500) {
+				t.Errorf("got %+v, want 5 orders, of which 2 are paid with 5.00 and 1 is refunded", p)
 			}
 		})
 	}
@@ -135,7 +156,7 @@ func TestReportShowsPayments(t *testing.T) {
 	if err := (loadgen.Report{Left: 2, Payments: &p}).WriteText(&text); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"2 orders left unpaid", "7 orders paid, 123.45 GBP captured at Stripe", "3 events of Stripe found", "held 1.2 s after", "DIFFERENT order x"} {
+	for _, want := range []string{"2 orders left unpaid", "7 orders paid: 123.45 GBP captured at Stripe", "3 events of Stripe found", "held 1.2 s after", "DIFFERENT order x"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, &text)
 		}

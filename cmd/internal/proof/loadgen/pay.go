@@ -19,8 +19,11 @@ const (
 	secureCard    = "pm_card_threeDSecure2Required"
 )
 
-// errLeft ends the purchase of a shopper who does not pay.
-var errLeft = errors.New("the shopper has left")
+// Ends of a purchase that is not paid.
+var (
+	errLeft      = errors.New("the shopper has left")
+	errUnpayable = errors.New("the order could not be paid")
+)
 
 // confirmation is the part of a PaymentIntent that a browser reads after an attempt to pay.
 type confirmation struct {

@@ -32,7 +32,7 @@ func (t *Tally) Observe(p Purchase) {
 		t.cancelled++
 		return
 	}
-	if p.Left {
+	if p.Left || p.Unpayable {
 		t.left++
 		return
 	}

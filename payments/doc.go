@@ -5,7 +5,7 @@
 // currency or mode than requested is never accepted; that money which arrives after an order has ended is refunded, once; and
 // that Stripe's reports may arrive late, twice, in any order or only through Stripe's list of events, with the same result.
 //
-// Handled: orders.awaiting_payment, payment_accepted, expired, cancelled, rejected, and the webhooks of Stripe. Appended: the
+// Handled: orders.awaiting_payment, payment_accepted, expired, cancelled, rejected, refund_requested, and the webhooks of Stripe. Appended: the
 // events of events/payments.go, on payments.<payment>. [events.FirstPaymentID] derives the payment's id from the order's. A
 // webhook is stored on the payment that it names, without client secrets; one that names no payment of the shop is stored
 // on payments.webhooks, in outline.

@@ -2,6 +2,8 @@ package payments
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -141,6 +143,23 @@ func TestCapturesAndRefundsAddUpInAnyOrder(t *testing.T) {
 				facts, err := RequestRefund(p, fmt.Sprintf("r%d", refunds), amount, "test")
 				if err == nil {
 					p = decideAndApply(t, p, func(Payment) ([]events.Payload, error) { return facts, nil })
+				}
+			},
+			"refunded by the order": func(t *rapid.T) {
+				refunds++
+				asked := events.OrderRefundRequested{RefundID: fmt.Sprintf("r%d", refunds), Amount: events.Money{Amount: rapid.Int64Range(1, 2000).Draw(t, "amount"), Currency: "GBP"}}
+				for range 2 { // the second one is a repetition
+					p = decideAndApply(t, p, func(p Payment) ([]events.Payload, error) { return AcceptRefund(p, asked) })
+				}
+			},
+			"refund reported": func(t *rapid.T) {
+				for _, id := range slices.Sorted(maps.Keys(p.Refunds)) {
+					known := p.Refunds[id]
+					if known.Failed && known.StripeRefund == "" {
+						continue // it was never at Stripe
+					}
+					r := StripeRefund{ID: "re_" + id, RefundID: id, Amount: known.Amount, Status: rapid.SampledFrom([]RefundStatus{RefundPending, RefundRequiresAction, RefundSucceeded, RefundFailed}).Draw(t, "status")}
+					p = decideAndApply(t, p, func(p Payment) ([]events.Payload, error) { return RecordRefund(p, r) })
 				}
 			},
 			"": func(t *rapid.T) {

@@ -64,6 +64,7 @@ type OrderBody struct {
 	Currency         string                `json:"currency"`
 	PlacedAt         time.Time             `json:"placed_at"`
 	ExpiresAt        *time.Time            `json:"expires_at,omitempty" doc:"When the stock of an unpaid order is released"`
+	DeadlineReason   string                `json:"deadline_reason,omitempty" enum:"payment_processing,processing_failed" doc:"Why expires_at is not that of a new order: the bank takes days to process the payment, or it has failed after that and the order can be paid in another way"`
 	Refunded         *events.Money         `json:"refunded,omitempty"`
 	Cancelled        []events.ReservedLine `json:"cancelled,omitempty" doc:"Goods that are not sent any more; the shopper does not pay for them"`
 	Refunds          []shownRefund         `json:"refunds,omitempty"`
@@ -100,7 +101,7 @@ func newOrderBody(o Order) OrderBody {
 		PlacedAt: o.PlacedAt}
 	switch o.Status {
 	case Placed, AwaitingPayment:
-		b.ExpiresAt = &o.ExpiresAt
+		b.ExpiresAt, b.DeadlineReason = &o.ExpiresAt, o.Deadline
 	case Rejected:
 		b.Reason = &reason{Code: o.Reason, Message: reasons[o.Reason], Short: o.Short}
 		if len(o.Short) > 0 && !slices.ContainsFunc(o.Short, func(s events.Shortage) bool { return !s.Limited }) {

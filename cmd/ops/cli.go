@@ -40,6 +40,7 @@ type commands struct {
 	Order       orderCommand       `cmd:"" help:"Show one order: what was ordered, its money and messages, what to do next."`
 	Fulfil      fulfilCommand      `cmd:"" help:"Record that goods of an order are sent."`
 	Cancel      cancelCommand      `cmd:"" help:"Cancel an order that is not paid yet."`
+	Refund      refundCommand      `cmd:"" help:"Refund an order, in full or in part, or list its refunds."`
 	Mail        mailCommand        `cmd:"" help:"Show what the mails about an order say."`
 	Payments    paymentsCommand    `cmd:"" help:"List payments, newest first."`
 	Item        itemCommand        `cmd:"" help:"Show an item, change it, or list a new one."`

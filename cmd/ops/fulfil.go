@@ -70,7 +70,7 @@ func (c *fulfilCommand) Run(ctx context.Context, out *terminal) error {
 		c.Key = uuid.NewString()
 	}
 	var sent orders.Fulfilment
-	if err := api.callWithKey(ctx, http.MethodPost, "/ops/api/orders/"+url.PathEscape(id)+"/fulfilments", c.Key, body, &sent); err != nil {
+	if err := api.callWithKey(ctx, c.Key, http.MethodPost, "/ops/api/orders/"+url.PathEscape(id)+"/fulfilments", body, &sent); err != nil {
 		return err
 	}
 	return out.answer(c.JSON, sent, func() error {

@@ -20,10 +20,15 @@
 //	paid_late  expired                      the payment arrived after the deadline: inventory is asked to hold the stock again,
 //	                                        then the order continues with capturing, or confirmed if the amount is captured
 //
-// A payment that is already captured leads from awaiting_payment straight to confirmed. A refund changes none of these states.
+//	cancelled  confirmed                    nothing was captured or sent, and staff asked for it, or the authorization expired: the
+//	                                        goods return to stock
 //
-// The order also has a payment status (unpaid, authorized, paid, partly_refunded, refunded, disputed) and a fulfilment status, which is
-// unfulfilled because deliveries are not recorded yet. So an order that was refunded in part is still confirmed, and can be sent.
+// A payment that is already captured leads from awaiting_payment straight to confirmed. So does one whose money is captured when goods
+// are sent ([events.CaptureAtFulfilment]) and is only authorized. If its authorization ends after goods were sent,
+// orders.authorization_lost cancels the goods that are not sent; the order stays confirmed. A refund changes none of these states.
+//
+// The order also has a payment status (unpaid, authorized, paid, partly_refunded, refunded, disputed) and a fulfilment status
+// (unfulfilled, partly_fulfilled, fulfilled). So an order that was refunded in part is still confirmed, and can be sent.
 //
 // While a shopper's bank disputes the payment, and after a dispute was lost, nothing may be sent ([Order.Held]).
 //

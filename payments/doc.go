@@ -27,6 +27,16 @@
 //
 // Where orders runs in the same process, orders.payment_accepted is in the commit of the webhook, too.
 //
+// When money is captured is a setting ([Config].Capture), which each payment keeps. With [events.CaptureAutomatic] Stripe captures, and
+// the lane only records it. With [events.CaptureAtFulfilment] the purchase goes on like this:
+//
+//	the shopper pays ─► webhook ─► payments.webhook_received ─► the lane retrieves the intent ─► payments.authorized ─► orders.confirmed
+//	orders.fulfilment_created ─► the lane captures what is due for the parcel ─► payments.captured ─► orders.payment_captured
+//
+// What a parcel captures is decided by [PartFor]: its price, if Stripe captures the authorization in parts, else all that is due with
+// the first parcel. Captured amounts are sums over all captures, so a repeated capture is recognized. An authorization that ends before
+// is recorded as payments.cancelled with the reason [events.CancelAuthorizationExpired], or as payments.captured without more.
+//
 // A webhook alone confirms nothing. One that reports a capture which the lane has not made (staff captured it in Stripe's dashboard)
 // makes the lane retrieve the intent, and Stripe's own answer is recorded. An event of another account or of the other mode is
 // answered 200 and not stored, and a repeated one is not stored again. An event in another version of Stripe's API than
@@ -42,7 +52,7 @@
 //
 // Every call to Stripe stands between two events: one that requests it and one with its result. If the process crashes between
 // them, the lane first retrieves the state from Stripe and then repeats the call under the same idempotency key. It trusts a key
-// until an hour before Stripe deletes it. Keys are <payment>/create/v1, <payment>/capture/v1, <payment>/cancel/v1 and
+// until an hour before Stripe deletes it. Keys are <payment>/create/v1, <payment>/capture/v1 or, for a part, <payment>/capture/<fulfilment>, <payment>/cancel/v1 and
 // <payment>/refund/<refund id>. Stripe stores an error under a key, too, and replays it for a day. Captures and cancellations are
 // then repeated without the key, which is safe because Stripe captures or cancels an intent only once.
 //

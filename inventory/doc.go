@@ -28,11 +28,11 @@
 // the orders.expired from before the payment, if it is delivered again, does not release it. If a late payment arrives while
 // the stock is still held, the reservation states again that it is held.
 //
-// Goods that were sold and not sent come back in three ways: by a refund (orders.refund_requested with units to restock), by the last
-// parcel of an order ([events.OrderFulfilmentCreated] with Cancelled) and by the cancellation of an order whose money was only
-// authorized. Each cause returns its goods once, and never more than the order has sold ([Return]).
+// Goods that were sold and not sent come back in four ways: by a refund (orders.refund_requested with units to restock), by the last
+// parcel of an order ([events.OrderFulfilmentCreated] with Cancelled), by the cancellation of an order whose money was only
+// authorized, and by the end of an authorization of which a part was captured (orders.authorization_lost). Each cause returns its goods once, and never more than the order has sold ([Return]).
 //
-// Handled: orders.placed, confirmed, expired, cancelled, rejected, paid_late, refund_requested, fulfilment_created. Appended:
+// Handled: orders.placed, confirmed, expired, cancelled, rejected, paid_late, refund_requested, fulfilment_created, authorization_lost. Appended:
 // inventory.item_changed, stock_adjusted, stock_held, stock_released, stock_committed, stock_returned, reservation_held,
 // reservation_refused, reservation_released, reservation_committed, reservation_returned.
 //

@@ -10,8 +10,12 @@ import (
 	"tillstream/events/worker"
 )
 
-// causeCancelled is the cause of goods that the cancellation of their order returned. A refund or a last parcel is named by its id.
-const causeCancelled = "cancelled"
+// The causes of goods that were returned because their order was cancelled, or because its authorization ended after goods were sent. A
+// refund or a last parcel is named by its id.
+const (
+	causeCancelled    = "cancelled"
+	causeUnauthorized = "authorization_lost"
+)
 
 // Return returns goods of a committed reservation to stock, once per cause. It returns [ErrCannotFollow] for goods that were not sold,
 // or that were returned before, and [ErrBadDemand] for a quantity below 1.

@@ -35,6 +35,9 @@ func TestGoodsReturnToStockOncePerCause(t *testing.T) {
 		Cancelled: []events.ReservedLine{{SKU: "A", Quantity: 1}}}
 	cancelled := events.OrderCancelled{OrderOutcome: outcome("o1"), Reason: events.CancelAuthorizationExpired, Restock: []events.ReservedLine{{SKU: "A", Quantity: 1}, {SKU: "B", Quantity: 1}}}
 	s.appendOrder(t, "o1", refund, refund, parcel, refund, parcel, cancelled, cancelled)
+	s.sell(t, "o2")
+	lost := events.OrderAuthorizationLost{OrderOutcome: outcome("o2"), Lines: []events.ReservedLine{{SKU: "A", Quantity: 3}, {SKU: "B", Quantity: 1}}}
+	s.appendOrder(t, "o2", lost, lost)
 	s.appendOrder(t, "end", events.OrderPlaced{OrderID: "end", Lines: lines(9, "A")})
 	s.awaitState(t, "end", inventory.StateRefused)
 	want := map[string][]events.ReservedLine{"r1": {{SKU: "A", Quantity: 1}}, "f1": {{SKU: "A", Quantity: 1}}, "cancelled": {{SKU: "A", Quantity: 1}, {SKU: "B", Quantity: 1}}}

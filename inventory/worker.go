@@ -28,6 +28,9 @@ func (s *Service) Worker() worker.Domain {
 			onReturn(func(p events.OrderFulfilmentCreated) (string, string, []events.ReservedLine) {
 				return p.OrderID, p.FulfilmentID, p.Cancelled
 			}),
+			onReturn(func(p events.OrderAuthorizationLost) (string, string, []events.ReservedLine) {
+				return p.OrderID, causeUnauthorized, p.Lines
+			}),
 		},
 	}
 }

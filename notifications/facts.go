@@ -13,6 +13,7 @@ const (
 	TemplateExpired   = "order_expired"
 	TemplateCancelled = "order_cancelled"
 	TemplateRefunded  = "order_refunded"
+	TemplateShortened = "order_shortened"
 )
 
 // Facts are the values of an outcome that notifications.queued stores. Later events of the order do not change them. The mail
@@ -27,8 +28,11 @@ type Facts struct {
 	Short    []events.Shortage `json:"short,omitempty"`     // of an order that is out of stock
 	Actor    string            `json:"actor,omitempty"`     // who cancelled the order, as in [events.Event]
 	RefundID string            `json:"refund_id,omitempty"` // of a refund
-	Amount   *events.Money     `json:"amount,omitempty"`    // of a refund or a dispute
-	Dispute  *DisputeFacts     `json:"dispute,omitempty"`   // of a dispute
+	Amount   *events.Money     `json:"amount,omitempty"`    // of a refund or a dispute, or what the shopper does not pay
+
+	Authorized bool                  `json:"authorized,omitzero"` // of a confirmed order: its money is captured when goods are sent
+	NotSent    []events.ReservedLine `json:"not_sent,omitempty"`  // goods that are not sent any more
+	Dispute    *DisputeFacts         `json:"dispute,omitempty"`   // of a dispute
 }
 
 // Outcome is the outcome of an order as its mail needs it: a template and the values for it. The recipient is in the first event
@@ -43,9 +47,18 @@ func outcomeOf(template string, o events.OrderOutcome, at time.Time) Outcome {
 	return Outcome{Template: template, Facts: Facts{OrderID: o.OrderID, Number: o.Number, At: at}}
 }
 
-// Confirmed is the outcome of an order that is paid.
+// Confirmed is the outcome of an order that is paid, or whose payment is authorized.
 func Confirmed(p events.OrderConfirmed, at time.Time) Outcome {
-	return outcomeOf(TemplateConfirmed, p.OrderOutcome, at)
+	o := outcomeOf(TemplateConfirmed, p.OrderOutcome, at)
+	o.Facts.Authorized = p.Authorized
+	return o
+}
+
+// Shortened is the outcome of an order whose authorization ended when a part of it was sent: the rest is not sent.
+func Shortened(p events.OrderAuthorizationLost, at time.Time) Outcome {
+	o := outcomeOf(TemplateShortened, p.OrderOutcome, at)
+	o.Facts.NotSent, o.Facts.Amount = p.Lines, &p.Released
+	return o
 }
 
 // Rejected is the outcome of an order that the shop cannot deliver.

@@ -41,7 +41,7 @@ func newRenderer(shop string, location *time.Location, orderURL, staffURL func(s
 	if r.html, err = htmltemplate.ParseFS(templateFiles, "templates/layout.html.tmpl"); err != nil {
 		return nil, fmt.Errorf("read templates: %w", err)
 	}
-	for _, name := range []string{TemplateConfirmed, TemplateRejected, TemplateExpired, TemplateCancelled, TemplateRefunded} {
+	for _, name := range []string{TemplateConfirmed, TemplateRejected, TemplateExpired, TemplateCancelled, TemplateRefunded, TemplateShortened} {
 		for i := range locales {
 			key := wordingKey(name, &locales[i])
 			if r.wording[key], err = template.ParseFS(templateFiles, "templates/"+key+".tmpl"); err != nil {
@@ -64,6 +64,7 @@ func wordingKey(name string, t *locale) string { return name + "." + t.tag.Strin
 type page struct {
 	Amount   string
 	By       string
+	Captures string // when the money is captured: "now" or "later"
 	Closing  string
 	Date     string
 	Dispute  string // of a mail to staff
@@ -72,6 +73,7 @@ type page struct {
 	Intro    string
 	Language string
 	Lines    []pageLine
+	NotSent  string // such as "2 × Mug, 1 × Cup"
 	Number   string
 	Reason   string
 	ShipTo   []string
@@ -134,13 +136,15 @@ func (r *renderer) render(m events.MessageQueued, placed events.OrderPlaced) (ma
 }
 
 // cancelledBy returns who cancelled an order, for the template: "bank" because it declined too many cards, "stripe", "shopper"
-// or "staff".
+// or "staff"; or "expiry" because the authorization expired.
 func cancelledBy(f Facts) string {
 	switch {
 	case f.Reason == events.CancelDeclinedTooOften:
 		return "bank"
 	case f.Reason == events.CancelPaymentCancelled:
 		return "stripe"
+	case f.Reason == events.CancelAuthorizationExpired:
+		return "expiry"
 	case f.Actor == events.ActorGuest || strings.HasPrefix(f.Actor, events.ActorCustomer):
 		return "shopper"
 	}
@@ -167,11 +171,23 @@ func (r *renderer) page(t *locale, f Facts, o events.OrderPlaced) page {
 	if f.Amount != nil {
 		p.Amount = t.amount(*f.Amount)
 	}
+	if p.Captures = "now"; f.Authorized {
+		p.Captures = "later"
+	}
 	titles := map[string]string{}
 	for _, l := range o.Lines {
 		titles[l.SKU] = oneLine(l.Title)
 		p.Lines = append(p.Lines, pageLine{Title: titles[l.SKU], Quantity: t.count(l.Quantity), UnitPrice: t.amount(l.UnitPrice), Total: t.amount(l.Total)})
 	}
+	var notSent []string
+	for _, l := range f.NotSent {
+		title, ok := titles[l.SKU]
+		if !ok {
+			title = l.SKU
+		}
+		notSent = append(notSent, t.count(l.Quantity)+" × "+title)
+	}
+	p.NotSent = strings.Join(notSent, ", ")
 	for _, s := range f.Short {
 		title, ok := titles[s.SKU]
 		if !ok {

@@ -48,9 +48,13 @@ func outcomesByName() map[string]Outcome {
 		"rejected_paid_late":    rejected(events.RejectedPaidLate), "rejected_payment": rejected(events.RejectedPaymentFailed),
 		"expired":           Expired(events.OrderExpired{OrderOutcome: base}, noon),
 		"cancelled_shopper": cancelled(events.CancelRequested, events.ActorGuest), "cancelled_staff": cancelled(events.CancelRequested, "key:ops"),
-		"cancelled_bank":   cancelled(events.CancelDeclinedTooOften, events.ActorSystem),
-		"cancelled_stripe": cancelled(events.CancelPaymentCancelled, events.ActorSystem),
-		"refunded":         Refunded(refunded("o1", "r1"), noon),
+		"cancelled_bank":       cancelled(events.CancelDeclinedTooOften, events.ActorSystem),
+		"cancelled_stripe":     cancelled(events.CancelPaymentCancelled, events.ActorSystem),
+		"cancelled_expiry":     cancelled(events.CancelAuthorizationExpired, events.ActorSystem),
+		"confirmed_authorized": Confirmed(events.OrderConfirmed{OrderOutcome: base, Authorized: true}, noon),
+		"shortened": Shortened(events.OrderAuthorizationLost{OrderOutcome: base, Lines: []events.ReservedLine{{SKU: "85123A", Quantity: 1}, {SKU: "71053", Quantity: 2}},
+			Released: events.Money{Amount: 1055, Currency: "GBP"}}, noon),
+		"refunded": Refunded(refunded("o1", "r1"), noon),
 	}
 }
 

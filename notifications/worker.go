@@ -27,6 +27,12 @@ func (s *Service) Worker() worker.Domain {
 			worker.On(func(tx *eventlog.Tx, e events.Event, p events.OrderCancelled) error {
 				return s.queueEnd(tx, e, p.OrderOutcome, Cancelled(p, e.Actor, e.Time))
 			}),
+			worker.On(func(tx *eventlog.Tx, e events.Event, p events.OrderAuthorizationLost) error {
+				if len(p.Lines) == 0 {
+					return nil // all is sent: staff ask the shopper for the money
+				}
+				return s.queue(tx, e, Shortened(p, e.Time))
+			}),
 			worker.On(func(tx *eventlog.Tx, e events.Event, p events.OrderRefunded) error {
 				return s.queue(tx, e, Refunded(p, e.Time))
 			}),
@@ -46,10 +52,10 @@ func (s *Service) queueEnd(tx *eventlog.Tx, e events.Event, end events.OrderOutc
 }
 
 // queue appends the message about an outcome. It expects that the order has no messages yet, which saves a read; if there are
-// some, the transaction runs again. A refund usually follows another message, so its messages are loaded.
+// some, the transaction runs again. A refund and the end of an authorization follow another message, so the messages are loaded.
 func (s *Service) queue(tx *eventlog.Tx, e events.Event, o Outcome) error {
 	load := Notifications.LoadNew
-	if o.Template == TemplateRefunded || forStaff(o.Template) {
+	if o.Template == TemplateRefunded || o.Template == TemplateShortened || forStaff(o.Template) {
 		load = Notifications.Load
 	}
 	n, err := load(tx, o.Facts.OrderID)

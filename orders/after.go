@@ -59,7 +59,7 @@ func (d Dispute) Holds() bool {
 func (o Order) applyAfter(e events.Event) (next Order, err error) {
 	switch p := e.Payload.(type) {
 	case events.OrderDeadlineChanged:
-		o.ExpiresAt = p.ExpiresAt
+		o = o.changeDeadline(p, e.CausationID)
 	case events.OrderPaymentCaptured:
 		o = o.take(true, p.Amount)
 		o.TakesMore = p.More

@@ -82,3 +82,15 @@ func priceOfUnits(l events.OrderLine, n int64) int64 {
 	each, rest := l.Total.Amount/l.Quantity, l.Total.Amount%l.Quantity
 	return each*n + rest*n/l.Quantity // less than the total: no overflow
 }
+
+// cancelledGoods returns the goods that are not sent although the order was confirmed: staff left them out of the last parcel, or the
+// authorization ended.
+func (o Order) cancelledGoods() (goods []events.ReservedLine) {
+	for _, f := range o.Fulfilments {
+		goods = append(goods, f.Cancelled...)
+	}
+	if o.Lost != nil {
+		goods = append(goods, o.Lost.Lines...)
+	}
+	return goods
+}

@@ -39,33 +39,35 @@ func (r orderRequest) placement() Placement {
 
 // reason is the reason why an order ended without being confirmed.
 type reason struct {
-	Code    string            `json:"code" enum:"out_of_stock,paid_too_late,payment_not_taken,expired,cancelled,declined_too_often"`
+	Code    string            `json:"code" enum:"out_of_stock,paid_too_late,payment_not_taken,expired,cancelled,declined_too_often,authorization_expired"`
 	Message string            `json:"message"`
 	Short   []events.Shortage `json:"short,omitempty"`
 }
 
 // OrderBody is an order as its shopper sees it. Its name is exported because huma describes an embedded struct only then.
 type OrderBody struct {
-	ID               string             `json:"id"`
-	Number           string             `json:"number" doc:"Order number to quote on the telephone"`
-	Status           Status             `json:"status" enum:"placed,awaiting_payment,capturing,confirmed,rejected,expired,cancelled,paid_late"`
-	PaymentStatus    PaymentStatus      `json:"payment_status" enum:"unpaid,authorized,paid,partly_refunded,refunded,disputed"`
-	FulfilmentStatus FulfilmentStatus   `json:"fulfilment_status" enum:"unfulfilled,partly_fulfilled,fulfilled"`
-	Reason           *reason            `json:"reason,omitempty"`
-	Email            string             `json:"email"`
-	Name             string             `json:"name"`
-	Locale           string             `json:"locale"`
-	ShippingAddress  events.Address     `json:"shipping_address"`
-	Lines            []events.OrderLine `json:"lines"`
-	Subtotal         events.Money       `json:"subtotal"`
-	Shipping         events.Money       `json:"shipping"`
-	Tax              events.Money       `json:"tax"`
-	Total            events.Money       `json:"total"`
-	Currency         string             `json:"currency"`
-	PlacedAt         time.Time          `json:"placed_at"`
-	ExpiresAt        *time.Time         `json:"expires_at,omitempty" doc:"When the stock of an unpaid order is released"`
-	Refunded         *events.Money      `json:"refunded,omitempty"`
-	Refunds          []shownRefund      `json:"refunds,omitempty"`
+	ID               string                `json:"id"`
+	Number           string                `json:"number" doc:"Order number to quote on the telephone"`
+	Status           Status                `json:"status" enum:"placed,awaiting_payment,capturing,confirmed,rejected,expired,cancelled,paid_late"`
+	PaymentStatus    PaymentStatus         `json:"payment_status" enum:"unpaid,authorized,paid,partly_refunded,refunded,disputed"`
+	FulfilmentStatus FulfilmentStatus      `json:"fulfilment_status" enum:"unfulfilled,partly_fulfilled,fulfilled"`
+	Reason           *reason               `json:"reason,omitempty"`
+	Email            string                `json:"email"`
+	Name             string                `json:"name"`
+	Locale           string                `json:"locale"`
+	ShippingAddress  events.Address        `json:"shipping_address"`
+	Lines            []events.OrderLine    `json:"lines"`
+	Subtotal         events.Money          `json:"subtotal"`
+	Shipping         events.Money          `json:"shipping"`
+	Tax              events.Money          `json:"tax"`
+	Total            events.Money          `json:"total"`
+	Currency         string                `json:"currency"`
+	PlacedAt         time.Time             `json:"placed_at"`
+	ExpiresAt        *time.Time            `json:"expires_at,omitempty" doc:"When the stock of an unpaid order is released"`
+	DeadlineReason   string                `json:"deadline_reason,omitempty" enum:"payment_processing,processing_failed" doc:"Why expires_at is not that of a new order: the bank takes days to process the payment, or it has failed after that and the order can be paid in another way"`
+	Refunded         *events.Money         `json:"refunded,omitempty"`
+	Cancelled        []events.ReservedLine `json:"cancelled,omitempty" doc:"Goods that are not sent any more; the shopper does not pay for them"`
+	Refunds          []shownRefund         `json:"refunds,omitempty"`
 }
 
 // shownRefund is a refund as the shopper sees it. One that failed is not shown: it is staff's to repair.
@@ -81,12 +83,13 @@ type placedBody struct {
 
 // reasons are the messages for shoppers, by code.
 var reasons = map[string]string{
-	events.RejectedNoStock:        "Some items are sold out. You were not charged.",
-	events.RejectedPaidLate:       "Your payment arrived after the order had expired, and the items were sold in the meantime. We refund the full amount.",
-	events.RejectedPaymentFailed:  "The payment could not be started. You were not charged. Please order again.",
-	string(Expired):               "The order was not paid in time. You were not charged. Please order again.",
-	events.CancelDeclinedTooOften: "Your card was declined too often, so the order was cancelled. You were not charged. Please order again with another card.",
-	string(Cancelled):             "The order was cancelled. You were not charged. A payment in progress is refunded.",
+	events.RejectedNoStock:            "Some items are sold out. You were not charged.",
+	events.RejectedPaidLate:           "Your payment arrived after the order had expired, and the items were sold in the meantime. We refund the full amount.",
+	events.RejectedPaymentFailed:      "The payment could not be started. You were not charged. Please order again.",
+	string(Expired):                   "The order was not paid in time. You were not charged. Please order again.",
+	events.CancelDeclinedTooOften:     "Your card was declined too often, so the order was cancelled. You were not charged. Please order again with another card.",
+	events.CancelAuthorizationExpired: "The authorization of your payment expired before the goods were sent, so the order was cancelled. You were not charged. Please order again.",
+	string(Cancelled):                 "The order was cancelled. You were not charged. A payment in progress is refunded.",
 }
 
 // tooMany is the message of an order that is short only because one unpaid order may not hold all of what is in stock.
@@ -98,7 +101,7 @@ func newOrderBody(o Order) OrderBody {
 		PlacedAt: o.PlacedAt}
 	switch o.Status {
 	case Placed, AwaitingPayment:
-		b.ExpiresAt = &o.ExpiresAt
+		b.ExpiresAt, b.DeadlineReason = &o.ExpiresAt, o.Deadline
 	case Rejected:
 		b.Reason = &reason{Code: o.Reason, Message: reasons[o.Reason], Short: o.Short}
 		if len(o.Short) > 0 && !slices.ContainsFunc(o.Short, func(s events.Shortage) bool { return !s.Limited }) {
@@ -106,10 +109,11 @@ func newOrderBody(o Order) OrderBody {
 		}
 	case Expired, Cancelled:
 		b.Reason = &reason{Code: string(o.Status), Message: reasons[string(o.Status)]}
-		if o.Reason == events.CancelDeclinedTooOften {
+		if o.Reason == events.CancelDeclinedTooOften || o.Reason == events.CancelAuthorizationExpired {
 			b.Reason = &reason{Code: o.Reason, Message: reasons[o.Reason]}
 		}
 	}
+	b.Cancelled = o.cancelledGoods()
 	if refunded := o.RefundedTotal(); !refunded.IsZero() {
 		b.Refunded = &refunded
 	}

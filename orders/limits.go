@@ -58,13 +58,18 @@ func (l Limits) holdFor(open OpenOrders, hold time.Duration, now time.Time) (tim
 	}
 	wait := max(open.FreeAt.Sub(now), time.Second)
 	return 0, &LimitError{RetryAfter: wait,
-		Message: fmt.Sprintf("%s Please pay or cancel one of them first, or try again in %s.", what, minutes(wait))}
+		Message: fmt.Sprintf("%s Please pay or cancel one of them first, or try again in %s.", what, duration(wait))}
 }
 
-// minutes returns a duration as text, rounded up to whole minutes.
-func minutes(d time.Duration) string {
-	if n := math.Ceil(d.Minutes()); n > 1 {
-		return fmt.Sprintf("%.0f minutes", n)
+// duration returns a duration as text, rounded up to whole minutes, hours or days.
+func duration(d time.Duration) string {
+	switch {
+	case d > 48*time.Hour:
+		return fmt.Sprintf("%.0f days", math.Ceil(d.Hours()/24))
+	case d > 2*time.Hour:
+		return fmt.Sprintf("%.0f hours", math.Ceil(d.Hours()))
+	case d > time.Minute:
+		return fmt.Sprintf("%.0f minutes", math.Ceil(d.Minutes()))
 	}
 	return "a minute"
 }

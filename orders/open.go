@@ -101,9 +101,10 @@ func (o *openOrders) remove(id string) {
 	}
 }
 
-// watch reads the orders that can still be open at the start, and then every change. No stock is held for longer than holdFor.
+// watch reads the orders that can still be open at the start, and then every change. No stock is held for longer than holdFor before
+// and after the processing of a payment.
 func (o *openOrders) watch(holdFor time.Duration) worker.Watch {
-	return worker.Watch{Prefixes: []string{events.PrefixOrder}, Since: holdFor, Handle: o.apply, Ready: func() { o.ready.Store(true) }}
+	return worker.Watch{Prefixes: []string{events.PrefixOrder}, Since: 2*holdFor + events.LongestProcessing(), Handle: o.apply, Ready: func() { o.ready.Store(true) }}
 }
 
 func (o *openOrders) apply(e events.Event) {
@@ -121,6 +122,10 @@ func (o *openOrders) apply(e events.Event) {
 			known.stored, known.expiresAt = true, p.ExpiresAt
 		default:
 			o.add(id, &openOrder{sources: []string{p.Customer.Email}, expiresAt: p.ExpiresAt, stored: true})
+		}
+	case events.OrderDeadlineChanged:
+		if known := o.byID[id]; known != nil {
+			known.expiresAt = p.ExpiresAt
 		}
 	case events.OrderPaymentAccepted, events.OrderConfirmed, events.OrderRejected, events.OrderExpired, events.OrderCancelled:
 		o.remove(id)

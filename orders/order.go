@@ -99,6 +99,10 @@ type Order struct {
 	ChangedAt   time.Time          `json:"changed_at"`
 	RequestHash string             `json:"request_hash"`
 
+	// Deadline is why ExpiresAt is not that of a new order: one of the Deadline constants of package events, or "".
+	Deadline       string   `json:"deadline,omitempty"`
+	DeadlineCauses []string `json:"deadline_causes,omitempty"` // ids of the events that have changed ExpiresAt
+
 	// HoldCause is the id of the event that last asked inventory to hold the stock: orders.placed or orders.paid_late. An
 	// answer to another event is an old one that was delivered again.
 	HoldCause   string            `json:"hold_cause"`

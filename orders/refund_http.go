@@ -32,18 +32,20 @@ func (s *Service) registerRefunds(router huma.API) {
 		Middlewares: huma.Middlewares{api.RequireStaff(router, s.config.Access, api.RefundOrders)}, Errors: []int{401, 403, 404, 409, 422, 503}}, s.requestRefund)
 }
 
-type refundLineRequest struct {
+// RefundLineRequest is a line of a [RefundRequestBody].
+type RefundLineRequest struct {
 	SKU      string        `json:"sku"`
 	Quantity int64         `json:"quantity" minimum:"1"`
 	Amount   *events.Money `json:"amount,omitempty" doc:"Default: unit price × quantity"`
 	Restock  int64         `json:"restock,omitempty" minimum:"0" doc:"Units of the quantity that go back to stock; only units that are not sent can"`
 }
 
-type refundRequestBody struct {
+// RefundRequestBody is the body of POST /ops/api/orders/{id}/refunds: everything, a failed refund again, or an amount, lines and delivery.
+type RefundRequestBody struct {
 	Refundable events.Money        `json:"refundable" doc:"What you saw as still refundable"`
 	Full       bool                `json:"full,omitempty" doc:"Refund everything that is left; units that are not sent go back to stock"`
 	Amount     *events.Money       `json:"amount,omitempty" doc:"Default: that of the lines and of the delivery"`
-	Lines      []refundLineRequest `json:"lines,omitempty" maxItems:"800" nullable:"false"`
+	Lines      []RefundLineRequest `json:"lines,omitempty" maxItems:"800" nullable:"false"`
 	Shipping   *events.Money       `json:"shipping,omitempty" doc:"The part of the amount that is for delivery"`
 	Replaces   string              `json:"replaces,omitempty" maxLength:"255" doc:"Id of a failed refund, which is repeated: leave out amount, lines and delivery"`
 	Reason     string              `json:"reason" minLength:"1" maxLength:"500" doc:"Why, for staff; the shopper does not see it"`
@@ -51,7 +53,7 @@ type refundRequestBody struct {
 
 // request returns the refund that the body asks for. Its hash leaves out Refundable, so that the request can be repeated after
 // another refund.
-func (b refundRequestBody) request() (r RefundRequest, err error) {
+func (b RefundRequestBody) request() (r RefundRequest, err error) {
 	if b.Reason, err = text.Clean(b.Reason); err != nil {
 		return r, invalid("reason", err.Error(), nil)
 	}
@@ -81,7 +83,7 @@ func (b refundRequestBody) request() (r RefundRequest, err error) {
 type refundInput struct {
 	ID             string `path:"id"`
 	IdempotencyKey string `header:"Idempotency-Key" required:"true" minLength:"16" maxLength:"255" doc:"Random text, such as a UUID, for each refund that you mean to make"`
-	Body           refundRequestBody
+	Body           RefundRequestBody
 }
 
 // RefundBody is a refund as staff see it.

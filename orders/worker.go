@@ -16,7 +16,7 @@ func (s *Service) Worker() worker.Domain {
 	return worker.Domain{
 		Name:      "orders",
 		Log:       s.config.Log,
-		Routes:    routes(),
+		Routes:    routes(s.config.HoldFor),
 		Timers:    []worker.Timer{s.deadlines()},
 		Watches:   []worker.Watch{s.prices.watch(), s.open.watch(s.config.HoldFor), s.subscribers.watch(), s.index.Watch()},
 		Periodics: []worker.Periodic{{Name: "orders-expiry-sweep", Every: s.config.ExpireEvery, Run: s.expireFound}},
@@ -24,8 +24,8 @@ func (s *Service) Worker() worker.Domain {
 }
 
 // routes maps each event that orders handles to its decision.
-func routes() []worker.Route {
-	return []worker.Route{
+func routes(holdFor time.Duration) []worker.Route {
+	return append(deadlineRoutes(holdFor), []worker.Route{
 		worker.On(func(tx *eventlog.Tx, e events.Event, p events.ReservationHeld) error {
 			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.ReservationHeld(e.CausationID) })
 		}),
@@ -57,6 +57,23 @@ func routes() []worker.Route {
 			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.PaymentRefunded(p.RefundID, p.Amount) })
 		}),
 		onDispute(),
+	}...)
+}
+
+// deadlineRoutes are the routes of the events that change the deadline of an unpaid order. Its stock is held for holdFor when the shopper
+// must pay again.
+func deadlineRoutes(holdFor time.Duration) []worker.Route {
+	failed := func(tx *eventlog.Tx, e events.Event, orderID string) error {
+		return decide(tx, orderID, func(o Order) []events.Payload { return o.ProcessingFailed(e.ID, tx.Now(), holdFor) })
+	}
+	return []worker.Route{
+		worker.On(func(tx *eventlog.Tx, e events.Event, p events.PaymentProcessing) error {
+			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.PaymentProcessing(e.ID, p.Method, tx.Now()) })
+		}),
+		worker.On(func(tx *eventlog.Tx, e events.Event, p events.PaymentDeclined) error { return failed(tx, e, p.OrderID) }),
+		worker.On(func(tx *eventlog.Tx, e events.Event, p events.PaymentActionRequired) error {
+			return failed(tx, e, p.OrderID)
+		}),
 	}
 }
 
@@ -74,18 +91,25 @@ func decide(tx *eventlog.Tx, id string, rule func(Order) []events.Payload) error
 func (s *Service) deadlines() worker.Timer {
 	return worker.Timer{
 		Name: "orders.timers",
-		Types: []events.Payload{events.OrderPlaced{}, events.OrderPaymentAccepted{}, events.OrderConfirmed{},
+		Types: []events.Payload{events.OrderPlaced{}, events.OrderDeadlineChanged{}, events.OrderPaymentAccepted{}, events.OrderConfirmed{},
 			events.OrderRejected{}, events.OrderExpired{}, events.OrderCancelled{}},
 		At:   deadlineOf,
 		Fire: s.expire,
 	}
 }
 
-// deadlineOf returns the order of an event and its deadline, or the zero time if the order no longer waits for its payment.
+// deadlineOf returns the order of an event and its deadline, or the zero time if the order no longer waits for its payment, or waits for
+// days. The periodic job finds those whose days have passed: a minute more or less does not matter then, and a process that takes over
+// the lane need not read the log of the last days.
 func deadlineOf(e events.Event) (id string, at time.Time) {
 	id, _ = events.ParseSubject(events.PrefixOrder, e.Subject)
-	if placed, ok := e.Payload.(events.OrderPlaced); ok {
-		return id, placed.ExpiresAt
+	switch p := e.Payload.(type) {
+	case events.OrderPlaced:
+		return id, p.ExpiresAt
+	case events.OrderDeadlineChanged:
+		if p.Reason != events.DeadlineProcessing {
+			return id, p.ExpiresAt
+		}
 	}
 	return id, time.Time{}
 }

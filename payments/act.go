@@ -130,6 +130,8 @@ func (s *Service) resolveRefusal(ctx context.Context, e events.Event, p Payment,
 		return s.callError(ctx, e, err)
 	case in.final():
 		return s.recordIntent(ctx, e, in)
+	case in.Status == IntentProcessing && p.takesDays():
+		return s.recordIntent(ctx, e, in) // the webhook about the result follows in days, see declined and captured
 	case in.Status == IntentProcessing:
 		return worker.RetryAfter(backoff(worker.Attempt(ctx)), cause)
 	}

@@ -15,13 +15,13 @@ type Terms struct {
 }
 
 // terms returns the terms of new payments.
-func (c Config) terms() Terms { return Terms{Capture: c.Capture} }
+func (c Config) terms() Terms { return Terms{Capture: c.Capture, Methods: c.Methods} }
 
 func (t Terms) validate() error {
 	if modes := []string{events.CaptureAutomatic, events.CaptureAtConfirmation, events.CaptureAtFulfilment}; !slices.Contains(modes, t.Capture) {
 		return fmt.Errorf("payments: Config.Capture is %q, want one of %v", t.Capture, modes)
 	}
-	return nil
+	return t.validateMethods()
 }
 
 var (

@@ -35,7 +35,7 @@ func Request(p Payment, order events.OrderAwaitingPayment, terms Terms) ([]event
 		return nil, fmt.Errorf("%w: order %s requests %s", ErrInvalid, order.OrderID, order.Amount)
 	}
 	return []events.Payload{events.PaymentRequested{OrderID: order.OrderID, PaymentID: order.PaymentID, Number: order.Number, Amount: order.Amount,
-		ExpiresAt: order.ExpiresAt, Shopper: order.Shopper, Capture: terms.Capture, Methods: terms.Methods}}, nil
+		ExpiresAt: order.ExpiresAt, Shopper: order.Shopper, Capture: terms.Capture, Methods: terms.methodsFor(order.Amount)}}, nil
 }
 
 // Fail ends a payment whose intent Stripe refuses to create.
@@ -59,7 +59,7 @@ func RecordIntent(p Payment, in Intent, live bool) ([]events.Payload, error) {
 	case IntentRequiresAction:
 		return append(facts, waiting(p, StatusRequiresAction, events.PaymentActionRequired{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID})...), nil
 	case IntentProcessing:
-		return append(facts, waiting(p, StatusProcessing, events.PaymentProcessing{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID})...), nil
+		return append(facts, waiting(p, StatusProcessing, events.PaymentProcessing{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID, Method: p.methodOf(in)})...), nil
 	case IntentRequiresCapture:
 		return append(append(facts, authorized(p, in)...), captured(p, in)...), nil
 	case IntentSucceeded:
@@ -71,11 +71,11 @@ func RecordIntent(p Payment, in Intent, live bool) ([]events.Payload, error) {
 }
 
 // RecordReport is RecordIntent for an intent that an event of Stripe reports. It adds nothing that confirms the order or cancels a
-// confirmed one: no capture, and with [events.CaptureAtFulfilment] no authorization and no end of it. The lane retrieves the intent
-// first and records Stripe's own answer.
+// confirmed one: no capture, and with [events.CaptureAtFulfilment] no authorization and no end of it; nor does it begin or end the
+// processing by a bank that needs days. The lane retrieves the intent first and records Stripe's own answer.
 func RecordReport(p Payment, in Intent, live bool) ([]events.Payload, error) {
 	facts, err := RecordIntent(p, in, live)
-	if err != nil || in.Status != IntentSucceeded && (p.Capture != events.CaptureAtFulfilment || !in.Status.authorizes()) {
+	if err != nil || in.Status != IntentSucceeded && p.believesStep(in) && (p.Capture != events.CaptureAtFulfilment || !in.Status.authorizes()) {
 		return facts, err
 	}
 	return adoptIntent(p, in), nil
@@ -135,8 +135,12 @@ func declined(p Payment, in Intent) []events.Payload {
 		return nil
 	}
 	last := in.LastError
-	return []events.Payload{events.PaymentDeclined{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID, Fact: last.Fact,
+	facts := []events.Payload{events.PaymentDeclined{OrderID: p.OrderID, PaymentID: p.ID, PaymentIntent: in.ID, Fact: last.Fact,
 		Code: last.Code, DeclineCode: last.DeclineCode, Message: last.Message}}
+	if p.CancelRequested && p.Waiting == StatusProcessing { // Stripe could not cancel it then
+		facts = append(facts, events.PaymentCancelRequested{OrderID: p.OrderID, PaymentID: p.ID, Force: p.CancelForce, Reason: "the bank has not paid"})
+	}
+	return facts
 }
 
 func waiting(p Payment, status Status, fact events.Payload) []events.Payload {

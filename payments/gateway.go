@@ -35,6 +35,7 @@ type Intent struct {
 	Status       IntentStatus
 	Livemode     bool
 	Charge       string
+	Method       string // type of the payment method at Stripe; "" if the answer does not tell
 	Cancellation string // reason of the cancellation
 
 	CaptureBefore time.Time // when the authorization expires; zero if Stripe has not said so

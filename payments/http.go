@@ -51,6 +51,7 @@ type PaymentBody struct {
 	PaymentIntent  string        `json:"payment_intent,omitempty"`
 	ClientSecret   string        `json:"client_secret,omitempty" doc:"For Stripe's browser library, while the payment is open"`
 	PublishableKey string        `json:"publishable_key"`
+	Methods        []string      `json:"methods" doc:"Types of payment methods, as Stripe names them, with which the order can be paid; automatic: those that Stripe chooses"`
 	LastError      *PaymentError `json:"last_error,omitempty" doc:"Why the last attempt failed"`
 }
 
@@ -117,7 +118,7 @@ func (s *Service) newest(ctx context.Context, id string, seq uint64) (p Payment,
 // body renders a payment. The client secret comes from the cache or from Stripe, because no log and no database stores it.
 func (s *Service) body(ctx context.Context, p Payment) (PaymentBody, error) {
 	body := PaymentBody{Status: p.Status(), Amount: p.Amount.Amount, Currency: p.Amount.Currency,
-		PaymentIntent: p.PaymentIntent, PublishableKey: s.config.PublishableKey}
+		PaymentIntent: p.PaymentIntent, PublishableKey: s.config.PublishableKey, Methods: p.methods()}
 	switch {
 	case p.Failure != nil:
 		body.LastError = &PaymentError{Code: p.Failure.Code, Message: "The payment could not be started. You were not charged."}

@@ -55,12 +55,8 @@ func derive(p Payment) document {
 }
 
 func failedRefunds(p Payment) (n int) {
-	replaced := map[string]bool{}
-	for _, refund := range p.Refunds {
-		replaced[refund.Replaces] = true
-	}
 	for id, refund := range p.Refunds {
-		if refund.Failed && !replaced[id] {
+		if refund.Failed && !p.Replaced(id) {
 			n++
 		}
 	}

@@ -201,8 +201,11 @@ func (s *Service) addsFacts(ctx context.Context, w events.WebhookReceived) (bool
 		return s.addsRefundFacts(ctx, about, named)
 	}
 	in, found, err := intentFrom(w)
-	if err != nil || !found {
-		return err != nil, nil
+	switch {
+	case err != nil:
+		return true, nil //nolint:nilerr // the dead letter has the error
+	case !found:
+		return false, nil
 	}
 	return s.wouldAppend(ctx, named.ID, s.intentRule(in))
 }

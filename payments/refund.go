@@ -145,3 +145,13 @@ func FailRefund(p Payment, refundID, reason string) []events.Payload {
 	}
 	return []events.Payload{events.PaymentRefundFailed{OrderID: p.OrderID, PaymentID: p.ID, RefundID: refundID, Amount: known.Amount, Reason: reason}}
 }
+
+// Replaced reports whether another refund makes a failed one good.
+func (p Payment) Replaced(refundID string) bool {
+	for _, refund := range p.Refunds {
+		if refund.Replaces == refundID {
+			return true
+		}
+	}
+	return false
+}

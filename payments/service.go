@@ -39,6 +39,7 @@ type Config struct {
 	Logger         *slog.Logger          // default: discard
 	Proxies        api.Proxies           // before this process; default: none
 	PublishableKey string                // pk_…, sent to shoppers' browsers; required
+	Methods        []string              // types of payment methods at Stripe, see [events.CheckMethods]; default cards
 	ReconcileEvery time.Duration         // how often the reconciler looks for missed webhooks; default 1 min
 	Registerer     prometheus.Registerer // default: none
 	SecretKey      string                // sk_… or rk_…; its prefix gives the mode, live or test; required
@@ -64,6 +65,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.CardAttempts == 0 {
 		c.CardAttempts = 10
+	}
+	if c.Methods == nil {
+		c.Methods = []string{events.MethodCard}
 	}
 	if c.Capture == "" {
 		c.Capture = events.CaptureAtConfirmation
@@ -114,6 +118,9 @@ type Service struct {
 	passed    passedWebhooks
 	pace      project.Pace // paces the search for open payments
 }
+
+// Live reports whether the keys are live keys of Stripe, with which shoppers really pay.
+func (s *Service) Live() bool { return s.livemode }
 
 // New returns the domain, or an error that names the field of the configuration that is wrong.
 func New(config Config) (*Service, error) {

@@ -40,11 +40,10 @@ func (g *stripeGateway) CreateIntent(ctx context.Context, p Payment) (Intent, er
 		Metadata:    map[string]string{metadataOrder: p.OrderID, metadataNumber: p.Number, metadataPayment: p.ID},
 	}
 	setCapture(params, p.Capture)
+	setMethods(params, p)
 	if p.Shopper != "" {
 		params.Metadata[metadataShopper] = p.Shopper
 	}
-	// Only cards can be authorized now and captured later.
-	params.PaymentMethodTypes = []*string{stripe.String("card")}
 	pi, err := g.intents.New(params)
 	return intentOrError(ctx, pi, err, opCreateIntent, "of payment "+p.ID)
 }
@@ -179,7 +178,7 @@ func intentOf(pi *stripe.PaymentIntent) Intent {
 		ID: pi.ID, PaymentID: pi.Metadata[metadataPayment], OrderID: pi.Metadata[metadataOrder], Status: IntentStatus(pi.Status), Livemode: pi.Livemode,
 		Amount:     events.Money{Amount: pi.Amount, Currency: strings.ToUpper(string(pi.Currency))},
 		Capturable: pi.AmountCapturable, Received: pi.AmountReceived,
-		Cancellation: string(pi.CancellationReason), ClientSecret: pi.ClientSecret,
+		Cancellation: string(pi.CancellationReason), ClientSecret: pi.ClientSecret, Method: methodOf(pi),
 	}
 	if pi.LatestCharge != nil {
 		in.Charge = pi.LatestCharge.ID

@@ -13,6 +13,8 @@ import (
 	"github.com/stripe/stripe-mock/embedded"
 	"github.com/stripe/stripe-mock/server"
 	"github.com/stripe/stripe-mock/spec"
+
+	"tillstream/events"
 )
 
 // stripeMock serves Stripe's own stand-in for its API (github.com/stripe/stripe-mock), which validates every request against Stripe's
@@ -61,6 +63,24 @@ func TestStripeMockAcceptsEveryCall(t *testing.T) {
 				t.Errorf("stripe-mock refuses the request: %v", err)
 			}
 		})
+	}
+}
+
+// The requests that depend on the shop's settings are valid, too: each mode of capture, several methods, and the capture of a part.
+func TestStripeMockAcceptsEverySetting(t *testing.T) {
+	t.Parallel()
+	gateway := mockGateway(t)
+	for _, mode := range []string{events.CaptureAutomatic, events.CaptureAtConfirmation, events.CaptureAtFulfilment} {
+		for _, methods := range [][]string{nil, {"card", "sepa_debit"}} {
+			p := paidPayment()
+			p.Capture, p.Methods = mode, methods
+			if _, err := gateway.CreateIntent(t.Context(), p); err != nil {
+				t.Errorf("intent with capture at %s and methods %v: %v", mode, methods, err)
+			}
+		}
+	}
+	if _, err := gateway.Capture(t.Context(), paidPayment(), Part{Key: "parcel-1", Amount: gbp1250, More: true}); err != nil {
+		t.Errorf("capture of a part: %v", err)
 	}
 }
 

@@ -132,7 +132,7 @@ type okTransport struct{}
 
 func (okTransport) RoundTrip(*http.Request) (*http.Response, error) {
 	recorder := httptest.NewRecorder()
-	recorder.WriteString(`{"id":"x","object":"x"}`)
+	recorder.Body.WriteString(`{"id":"x","object":"x"}`)
 	return recorder.Result(), nil
 }
 

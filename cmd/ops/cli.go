@@ -39,6 +39,7 @@ type commands struct {
 	Orders      ordersCommand      `cmd:"" help:"List orders, newest first."`
 	Order       orderCommand       `cmd:"" help:"Show one order: what was ordered, its money and messages, what to do next."`
 	Cancel      cancelCommand      `cmd:"" help:"Cancel an order that is not paid yet."`
+	Refund      refundCommand      `cmd:"" help:"Refund an order, in full or in part, or list its refunds."`
 	Mail        mailCommand        `cmd:"" help:"Show what the mails about an order say."`
 	Payments    paymentsCommand    `cmd:"" help:"List payments, newest first."`
 	Payouts     payoutsCommand     `cmd:"" help:"List what Stripe has paid out, newest first."`

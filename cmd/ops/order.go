@@ -91,9 +91,10 @@ func (p *orderPage) add(s replay.EntityState) {
 		p.Order = value
 	case entities.Payment:
 		p.Payment = &value
-		for _, r := range value.Refunds {
-			if r.Failed {
-				p.Problems = append(p.Problems, fmt.Sprintf("a refund of %s failed: %s; send the money back in another way", r.Amount, r.Reason))
+		for id, r := range value.Refunds {
+			if r.Failed && !value.Replaced(id) {
+				p.Problems = append(p.Problems, fmt.Sprintf("refund %s of %s failed: %s; the customer does not have the money", id, r.Amount, r.Reason))
+				p.Next = append(p.Next, "ops refund "+value.OrderID+" --again "+id+" --reason TEXT")
 			}
 		}
 		for id, d := range value.Disputes {

@@ -21,7 +21,7 @@ type ordersCommand struct {
 	target.Target `embed:""`
 	Search        string `name:"search" aliases:"q" help:"List only what this text names: an order number in any spelling, an id, an e-mail address, a Stripe id; or parts of names, SKUs, statuses, dates." placeholder:"TEXT"`
 	Status        string `help:"List only orders with one of these statuses, separated by commas: placed, awaiting_payment, capturing, confirmed, rejected, expired, cancelled, paid_late." placeholder:"STATUS" predictor:"status"`
-	Payment       string `help:"List only orders with one of these payment statuses: unpaid, authorized, paid, partly_refunded, refunded." placeholder:"STATUS" predictor:"payment"`
+	Payment       string `help:"List only orders with one of these payment statuses: unpaid, authorized, paid, partly_refunded, refunded, disputed." placeholder:"STATUS" predictor:"payment"`
 	Since         string `help:"List only orders placed on this day or later: 2026-11-01, yesterday, 7d; or since a time such as 2026-11-01 14:05." placeholder:"DATE"`
 	Until         string `help:"List only orders placed on this day or earlier, or before a time." placeholder:"DATE"`
 	Sort          string `help:"newest, oldest, total (the largest first) or changed." enum:"newest,oldest,total,changed" default:"newest"`

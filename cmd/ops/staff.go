@@ -53,6 +53,11 @@ func staffAPIOfOrder(ctx context.Context, flags target.Target, order string, out
 
 // call sends a request, with a body unless it is nil, and decodes the response into result.
 func (s *staffAPI) call(ctx context.Context, method, path string, body, result any) error {
+	return s.callWithKey(ctx, "", method, path, body, result)
+}
+
+// callWithKey is call with an Idempotency-Key, unless it is "".
+func (s *staffAPI) callWithKey(ctx context.Context, key, method, path string, body, result any) error {
 	var content io.Reader
 	if body != nil {
 		data, err := json.Marshal(body)
@@ -66,6 +71,9 @@ func (s *staffAPI) call(ctx context.Context, method, path string, body, result a
 		return fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	request.Header.Set("Authorization", "Bearer "+s.key)
+	if key != "" {
+		request.Header.Set("Idempotency-Key", key)
+	}
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}

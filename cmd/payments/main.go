@@ -12,9 +12,11 @@ import (
 )
 
 type settings struct {
-	process.Capturing `embed:""`
-	process.Settings  `embed:""`
-	process.Streams   `embed:""`
+	process.Capturing  `embed:""`
+	process.Paying     `embed:""`
+	process.Rehearsing `embed:""`
+	process.Settings   `embed:""`
+	process.Streams    `embed:""`
 
 	CardAttempts         int           `env:"CARD_ATTEMPTS" default:"10" help:"Number of declined attempts to pay after which an order is cancelled; at least 1."`
 	ReconcileEvery       time.Duration `env:"RECONCILE_EVERY" default:"1m" help:"How often to ask Stripe for events whose webhooks were missed."`
@@ -34,6 +36,15 @@ func (s *settings) stripe() payments.Config {
 // Validate refuses settings of Stripe that do not belong together, before the process connects to anything. Kong calls it.
 func (s *settings) Validate() error { return s.stripe().CheckStripe() }
 
+// domain is the payments domain with the conditions of this process.
+type domain struct {
+	*payments.Service
+	checks []process.Check
+}
+
+// Checks returns the conditions that the domain does not know.
+func (d domain) Checks() []process.Check { return d.checks }
+
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "check" {
 		os.Exit(check(context.Background(), os.Args[2:], os.Stdout, os.Stderr))
@@ -44,7 +55,11 @@ func main() {
 			config := s.stripe()
 			config.Access, config.Proxies, config.Waits, config.DB, config.Log = env.Access, s.TrustedProxies, s.StreamLimits(), env.DB, env.Log
 			config.Logger, config.Registerer, config.ReconcileEvery, config.CardAttempts = env.Logger, env.Registerer, s.ReconcileEvery, s.CardAttempts
-			config.Capture = s.Capture
-			return payments.New(config)
+			config.Capture, config.Methods = s.Capture, s.Methods
+			service, err := payments.New(config)
+			if err != nil {
+				return nil, err
+			}
+			return domain{Service: service, checks: []process.Check{s.TestKeys(s.PublicURL, service.Live())}}, nil
 		})
 }

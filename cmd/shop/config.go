@@ -63,9 +63,11 @@ type Config struct {
 	process.Auditing   `embed:"" group:"Shop"`
 	process.Capturing  `embed:"" group:"Shop"`
 	process.Charging   `embed:"" group:"Shop"`
+	process.Paying     `embed:"" group:"Shop"`
 	HoldLimit          process.HoldLimit   `embed:"" group:"Shop"`
 	OrderLimits        process.OrderLimits `embed:"" group:"Shop"`
 	process.Proxying   `embed:"" group:"Shop"`
+	process.Rehearsing `embed:"" group:"Shop"`
 	process.Streams    `embed:"" group:"Shop"`
 	process.Failpoints `embed:""`
 
@@ -104,6 +106,11 @@ func (c *Config) checkStripe() error {
 	}
 	return payments.Config{SecretKey: c.StripeSecretKey, PublishableKey: c.StripePublishableKey, WebhookSecret: c.StripeWebhookSecret,
 		StripeAPIBase: c.StripeAPIBase, StripeRate: c.StripeRate}.CheckStripe()
+}
+
+// testKeys is the check for test keys of Stripe. A trial with the embedded sandbox is ready: its pay page says that nobody pays.
+func (c *Config) testKeys() process.Check {
+	return c.TestKeys(c.PublicURL, c.sandboxed() || strings.Contains(c.StripeSecretKey, "_live_"))
 }
 
 // MemoryLimit is a soft limit of the process's memory in bytes; 0 means none.

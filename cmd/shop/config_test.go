@@ -19,7 +19,7 @@ import (
 
 func TestCommandLineHasTheDocumentedDefaults(t *testing.T) {
 	for _, name := range []string{"NATS_URL", "MONGODB_URI", "STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE", "STRIPE_RATE",
-		"SMTP_URL", "APPROVAL_OVER", "HOLD_FOR", "HOLD_ALWAYS", "HOLD_PERCENT", "MAX_OPEN_PER_ADDRESS", "MAX_OPEN_PER_EMAIL", "MAX_UNITS_PER_LINE", "SHORT_HOLD_FOR", "MAIL_FROM", "MAX_ORDER_LINES", "MEMORY_LIMIT", "PUBLIC_URL", "OPS_PUBLIC_URL", "SANDBOX_PUBLIC_URL", "ALLOWED_HOSTS", "AUDIT_EVERY", "SHIPPING_FEE", "SMTP_DEADLINE", "SMTP_EHLO", "STAFF_MAIL", "SWEEP_EVERY", "TOKEN_LIFETIME", "CARD_ATTEMPTS", "PAYMENTS_CAPTURE", "MAIL_PER_RECIPIENT", "MAX_STREAMS", "MAX_STREAMS_PER_CLIENT", "TRUSTED_PROXIES", "LOG_JSON", "LOG_LEVEL"} {
+		"SMTP_URL", "APPROVAL_OVER", "HOLD_FOR", "HOLD_ALWAYS", "HOLD_PERCENT", "MAX_OPEN_PER_ADDRESS", "MAX_OPEN_PER_EMAIL", "MAX_UNITS_PER_LINE", "SHORT_HOLD_FOR", "MAIL_FROM", "MAX_ORDER_LINES", "MEMORY_LIMIT", "PUBLIC_URL", "OPS_PUBLIC_URL", "SANDBOX_PUBLIC_URL", "ALLOWED_HOSTS", "AUDIT_EVERY", "SHIPPING_FEE", "SMTP_DEADLINE", "SMTP_EHLO", "STAFF_MAIL", "SWEEP_EVERY", "TOKEN_LIFETIME", "CARD_ATTEMPTS", "PAYMENTS_CAPTURE", "PAYMENTS_METHODS", "MAIL_PER_RECIPIENT", "MAX_STREAMS", "MAX_STREAMS_PER_CLIENT", "TRUSTED_PROXIES", "ALLOW_TEST_KEYS", "LOG_JSON", "LOG_LEVEL"} {
 		t.Setenv(name, "")
 		if err := os.Unsetenv(name); err != nil {
 			t.Fatal(err)
@@ -32,6 +32,7 @@ func TestCommandLineHasTheDocumentedDefaults(t *testing.T) {
 	want.HoldLimit = process.HoldLimit{Percent: 50, Always: 20}
 	want.OrderLimits = process.OrderLimits{Units: 5000, OpenPerEmail: 5, OpenPerAddress: 50, ShortHoldFor: 10 * time.Minute}
 	want.Capturing = process.Capturing{Capture: "confirmation"}
+	want.Paying = process.Paying{Methods: []string{"card"}}
 	want.Auditing = process.Auditing{AuditEvery: 24 * time.Hour}
 	want.Streams = process.Streams{MaxStreams: 3000, MaxStreamsPerClient: 100}
 	if err := want.TrustedProxies.UnmarshalText([]byte("127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7")); err != nil {
@@ -42,7 +43,7 @@ func TestCommandLineHasTheDocumentedDefaults(t *testing.T) {
 		t.Errorf("defaults (-want +got):\n%s%v", diff, err)
 	}
 	got, err = parsed(t, "--data", "x", "--ready-file", "y", "--http", "a:1", "--nats", "b:2", "--mongo", "c:3", "--stripe", "d:4", "--smtp", "e:5", "--ops", "f:6", "--max-order-lines", "800", "--memory-limit", "2GiB", "--smtp-ehlo", "till.example", "--hold-for", "5s", "--expose", "--public-url", "https://till.example")
-	want = Config{Approving: want.Approving, Auditing: want.Auditing, Capturing: want.Capturing, HoldLimit: want.HoldLimit, OrderLimits: want.OrderLimits, Proxying: want.Proxying, Streams: want.Streams, Data: "x", Expose: true, PublicURL: "https://till.example", ReadyFile: "y", HTTP: "a:1", NATS: "b:2", Mongo: "c:3", Stripe: "d:4", SMTP: "e:5", Ops: "f:6",
+	want = Config{Approving: want.Approving, Auditing: want.Auditing, Capturing: want.Capturing, Paying: want.Paying, HoldLimit: want.HoldLimit, OrderLimits: want.OrderLimits, Proxying: want.Proxying, Streams: want.Streams, Data: "x", Expose: true, PublicURL: "https://till.example", ReadyFile: "y", HTTP: "a:1", NATS: "b:2", Mongo: "c:3", Stripe: "d:4", SMTP: "e:5", Ops: "f:6",
 		CardAttempts: 10, HoldFor: 5 * time.Second, MailLimit: 20, MailFrom: want.MailFrom, MaxOrderLines: 800, MemoryLimit: 2 << 30, SMTPDeadline: 30 * time.Second, SMTPEHLO: "till.example", SweepEvery: time.Minute, TokenLifetime: 9600 * time.Hour, LogLevel: slog.LevelWarn}
 	if diff := cmp.Diff(want, got, networks); diff != "" || err != nil {
 		t.Errorf("flags (-want +got):\n%s%v", diff, err)
@@ -110,5 +111,38 @@ func TestGOMEMLIMITTakesPrecedenceOverMemoryLimit(t *testing.T) {
 		if got := debug.SetMemoryLimit(-1); got != c.want {
 			t.Errorf("GOMEMLIMIT=%q and a limit of %d: runtime limit = %d, want %d", c.environment, c.limit, got, c.want)
 		}
+	}
+}
+
+// The shop refuses settings of Stripe that do not belong together, and is not ready when strangers could order without paying.
+func TestStripeSettingsOfTheShop(t *testing.T) {
+	keys := func(mode string) []string {
+		return []string{"--stripe-secret-key", "sk_" + mode + "_1", "--stripe-publishable-key", "pk_" + mode + "_1", "--stripe-webhook-secret", bankWebhookSecret}
+	}
+	for name, tc := range map[string]struct {
+		arguments []string
+		refused   string // in the error; "" for none
+		notReady  bool
+	}{
+		"Sandbox":       {nil, "", false},
+		"PublicSandbox": {[]string{"--public-url", "https://shop.example"}, "", false},
+		"Live":          {append(keys("live"), "--public-url", "https://shop.example"), "", false},
+		"TestAtHome":    {keys("test"), "", false},
+		"TestInPublic":  {append(keys("test"), "--public-url", "https://shop.example"), "", true},
+		"Rehearsal":     {append(keys("test"), "--public-url", "https://shop.example", "--allow-test-keys"), "", false},
+		"LiveAtSandbox": {append(keys("live"), "--stripe-api-base", "http://127.0.0.1:12111"), "Unset STRIPE_API_BASE", false},
+		"SandboxKeys":   {keys("test_tillstream"), "set STRIPE_API_BASE", false},
+		"Malformed":     {append(keys("test"), "--stripe-webhook-secret", "whsec_..."), "STRIPE_WEBHOOK_SECRET", false},
+		"AddressAlone":  {[]string{"--stripe-api-base", "http://127.0.0.1:12111"}, "needs STRIPE_SECRET_KEY", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config, err := parsed(t, tc.arguments...)
+			if tc.refused == "" && err != nil || tc.refused != "" && (err == nil || !strings.Contains(err.Error(), tc.refused)) {
+				t.Fatalf("got error %v, want one with %q", err, tc.refused)
+			}
+			if got := config.testKeys().Problem(); err == nil && (got != nil) != tc.notReady {
+				t.Errorf("readiness: got %v, want a problem: %t", got, tc.notReady)
+			}
+		})
 	}
 }

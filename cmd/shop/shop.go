@@ -176,7 +176,7 @@ func build(ctx context.Context, config Config, servers *servers, logger *slog.Lo
 		d.Register(sh.api)
 	}
 	sh.dispatcher = newDispatcher(domains)
-	sh.host, err = process.NewHost(ctx, process.HostConfig{AuditEvery: config.AuditEvery, Checks: servers.checks(), DB: sh.db, Holder: servers.holder(), Log: sh.log,
+	sh.host, err = process.NewHost(ctx, process.HostConfig{AuditEvery: config.AuditEvery, Checks: append(servers.checks(), config.testKeys()), DB: sh.db, Holder: servers.holder(), Log: sh.log,
 		Registerer: sh.registry, StoreLimit: servers.storeLimit(), Sync: servers.sync()}, domains...)
 	return sh, err
 }
@@ -196,7 +196,7 @@ func (sh *shop) domains() (domains []process.Domain, err error) {
 	}
 	payment, err := payments.New(payments.Config{Access: access, Proxies: config.TrustedProxies, Waits: config.StreamLimits(), DB: sh.db, Log: l.ForDomain("payments"), Logger: logger("payments"), Registerer: sh.registry, StripeAPIBase: servers.sandboxURL(),
 		SecretKey: servers.secrets.StripeSecretKey, PublishableKey: servers.secrets.StripePublishableKey,
-		WebhookSecret: servers.secrets.StripeWebhookSecret, ReconcileEvery: config.SweepEvery, CardAttempts: config.CardAttempts, StripeRate: config.StripeRate, Capture: config.Capture})
+		WebhookSecret: servers.secrets.StripeWebhookSecret, ReconcileEvery: config.SweepEvery, CardAttempts: config.CardAttempts, StripeRate: config.StripeRate, Capture: config.Capture, Methods: config.Methods})
 	if err != nil {
 		return nil, err
 	}

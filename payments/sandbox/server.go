@@ -1,6 +1,6 @@
 // Package sandbox is a stateful imitation of Stripe for development and tests: an HTTP server for the ordinary Stripe client,
-// with the objects of Stripe's API version 2023-10-16. Instead of a card network, Stripe's published test cards decide how an
-// attempt to pay ends.
+// with the objects of Stripe's API version 2023-10-16. Instead of banks, Stripe's published test cards and test accounts
+// (docs.stripe.com/testing) decide how an attempt to pay ends, whether it is disputed, and what becomes of a refund.
 //
 // It promises:
 //
@@ -10,9 +10,13 @@
 //   - A request that is repeated under its idempotency key is not executed again, even after a restart.
 //   - Every subscribed event is delivered at least once, signed, with retries. The next process delivers the events that were
 //     not delivered when this one ended.
-//   - Memory holds only the most recent payments, and about 300 bytes of each older one: the positions of its transactions in
+//   - What happens by itself (an authorization expires, a bank answers, a dispute is lost, a payout is made) happens once, when the
+//     clock reaches its time, in this process or the next. Advance moves the clock.
+//   - Every answer and every event matches the schemas of Stripe's OpenAPI description, but for the differences of the API version
+//     that openapi_test.go lists.
+//   - Memory holds only the most recent payments, and about 400 bytes of each older one: the positions of its transactions in
 //     the journal.
-//   - Card numbers exist only while a request is read. Brand, last four digits and expiry are stored.
+//   - Numbers of cards and accounts exist only while a request is read. What Stripe shows of them is stored.
 //
 // The life of a payment:
 //
@@ -23,18 +27,29 @@
 //	             │                          │ completed           │
 //	             ▼                          │                     │
 //	           bank decides ◄───────────────┘                     │
-//	             │  └── declines ─────────────────────────────────┘
-//	             │ approves
-//	             ├── capture_method manual ────► requires_capture ── capture ──► succeeded ──► refunds
-//	             └── capture_method automatic ─────────────────────────────────► succeeded ──► refunds
+//	             │  └── declines ─────────────────────────────────┤
+//	             │ approves                                       │
+//	             ├── manual capture ───► requires_capture         │
+//	             │                         │  │ └── 7 days ──► canceled, "automatic"
+//	             │                         │  └── capture of a part, which is not the final one: again
+//	             │                         └───── capture ──► succeeded ──► refunds, disputes
+//	             └── automatic capture ─────────────────────► succeeded ──► refunds, disputes
+//	                                                              │  ▲
+//	           confirm with an account ──► processing ── fails ───┘  │
+//	                                          └──────── pays ────────┘
 //
-// An intent that has a card and is not confirmed yet is requires_confirmation. Cancel leads from every status but succeeded to
-// canceled.
+// An intent that has a payment method and is not confirmed yet is requires_confirmation. Cancel leads from every status but
+// succeeded and processing to canceled.
 //
-// The files in the order in which a request passes them: server.go (route), request.go (credentials, parameters),
-// idempotency.go (stored answers), an operation in create.go, pay.go, charge.go, list.go or event.go, store.go (journal, then
-// memory), answer.go and webhook.go. Config.Intercept delays, refuses or changes answers; Config.WebhookClient can lose or delay
-// webhooks.
+// Money moves by balance transactions: captures less 2.9 % and 30 minor units, refunds, disputes with a fee of 15.00. What is available
+// after two days is paid out, once a day and currency.
+//
+// The files in the order in which a request passes them: routes.go (route), request.go (credentials, parameters),
+// faults_request.go, idempotency.go (stored answers), an operation in create.go, pay.go, debit.go, capture.go, refund.go,
+// dispute.go, balance.go, payout.go, list.go or event.go, store.go (journal, then memory), answer.go, clock.go (what falls due) and
+// webhook.go. Requests under /sandbox (control.go, page.go) are no part of Stripe's API: they move the clock, set the faults of
+// requests and webhooks by probability, force the status of disputes and make payments of other shops. Config.Intercept delays,
+// refuses or changes answers; Config.WebhookClient can lose or delay webhooks.
 package sandbox
 
 import (
@@ -228,104 +243,3 @@ func New(config Config) (*Server, error) {
 
 // Close closes the journal; later requests that change something are answered with 500. Run must have returned.
 func (s *Server) Close() error { return s.journal.Close() }
-
-// ServeHTTP implements http.Handler.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.routes.ServeHTTP(w, r) }
-
-// route is one operation of the API.
-type route struct {
-	pattern string
-	op      operation
-	params  []string
-	shopper bool // a shopper's browser may call it from any origin
-}
-
-var apiRoutes = []route{
-	{"GET /v1/account", getAccount, []string{"expand"}, false},
-	{"GET /v1/balance", getBalance, []string{"expand"}, false},
-	{"GET /v1/balance_transactions", listBalanceTransactions, balanceListParams, false},
-	{"GET /v1/balance_transactions/{id}", getBalanceTransaction, []string{"expand"}, false},
-	{"GET /v1/charges/{id}", getCharge, []string{"expand"}, false},
-	{"GET /v1/disputes", listDisputes, disputeListParams, false},
-	{"GET /v1/disputes/{id}", getDispute, []string{"expand"}, false},
-	{"POST /v1/disputes/{id}", updateDispute, disputeUpdateParams, false},
-	{"POST /v1/disputes/{id}/close", closeDispute, []string{"expand"}, false},
-	{"GET /v1/events", listEvents, append([]string{"type", "types", "created"}, pageParams...), false},
-	{"GET /v1/events/{id}", getEvent, []string{"expand"}, false},
-	{"GET /v1/payment_intents", listIntents, append([]string{"created"}, pageParams...), false},
-	{"POST /v1/payment_intents", createIntent, createParams, false},
-	{"GET /v1/payment_intents/search", searchIntents, searchParams, false},
-	{"GET /v1/payment_intents/{id}", getIntent, []string{"client_secret", "expand"}, true},
-	{"POST /v1/payment_intents/{id}", updateIntent, updateParams, false},
-	{"POST /v1/payment_intents/{id}/cancel", cancelIntent, cancelParams, false},
-	{"POST /v1/payment_intents/{id}/capture", captureIntent, captureParams, false},
-	{"POST /v1/payment_intents/{id}/confirm", confirmIntent, confirmParams, true},
-	{"GET /v1/payouts", listPayouts, payoutListParams, false},
-	{"GET /v1/payouts/{id}", getPayout, []string{"expand"}, false},
-	{"GET /v1/refunds", listRefunds, refundListParams, false},
-	{"POST /v1/refunds", createRefund, refundParams, false},
-	{"GET /v1/refunds/{id}", getRefund, []string{"expand"}, false},
-	{"POST /v1/refunds/{id}/cancel", cancelRefund, []string{"expand"}, false},
-	{"POST /v1/refunds/{id}", updateRefund, refundUpdateParams, false},
-	{"GET /v1/webhook_endpoints", listEndpoints, pageParams, false},
-}
-
-func (s *Server) newRoutes() *http.ServeMux {
-	mux := http.NewServeMux()
-	for _, r := range apiRoutes {
-		mux.Handle(r.pattern, s.api(r))
-	}
-	mux.HandleFunc("OPTIONS /v1/payment_intents/{id}", preflight)
-	mux.HandleFunc("OPTIONS /v1/payment_intents/{id}/confirm", preflight)
-	mux.HandleFunc("GET /3ds/{id}", s.showChallenge)
-	mux.HandleFunc("POST /3ds/{id}", s.answerChallenge)
-	s.controlRoutes(mux)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		c := &call{id: newRequestID()}
-		s.send(w, c, reply{Answer: s.refused(c, unknownRoute(r))})
-	})
-	return mux
-}
-
-// api serves one route.
-func (s *Server) api(route route) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if route.shopper {
-			allowAnyOrigin(w)
-		}
-		c, problem := s.readCall(w, r, route)
-		if problem != nil {
-			s.send(w, c, reply{Answer: s.refused(c, problem)})
-			return
-		}
-		// As at Stripe, the work continues when the client disconnects.
-		answer, lost := s.faulty(context.WithoutCancel(r.Context()), c, route.op)
-		s.settle()
-		if lost {
-			s.hangUp(w, r)
-			return
-		}
-		s.send(w, c, answer)
-	})
-}
-
-func (s *Server) send(w http.ResponseWriter, c *call, r reply) {
-	if err := c.write(w, r); err != nil {
-		s.config.Logger.Debug("send sandbox answer", "request", c.id, "error", err)
-	}
-}
-
-// allowAnyOrigin allows scripts of any origin, because the shop's page has another one. The client secret protects the intent.
-func allowAnyOrigin(w http.ResponseWriter) {
-	w.Header().Set("Access-Control-Allow-Origin", "*")
-	w.Header().Set("Access-Control-Expose-Headers", "Request-Id, Idempotent-Replayed")
-}
-
-// preflight answers a browser's CORS preflight request.
-func preflight(w http.ResponseWriter, _ *http.Request) {
-	allowAnyOrigin(w)
-	w.Header().Set("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
-	w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, Stripe-Version")
-	w.Header().Set("Access-Control-Max-Age", "600")
-	w.WriteHeader(http.StatusNoContent)
-}

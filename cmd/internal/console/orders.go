@@ -55,7 +55,7 @@ type savedFilter struct {
 var savedFilters = []savedFilter{
 	{"", "All", nil},
 	{"unpaid", "Unpaid", map[string]string{"status": "placed,awaiting_payment", "payment_status": "unpaid"}},
-	{"to-ship", "To ship", map[string]string{"status": "confirmed", "payment_status": "paid,partly_refunded", "fulfilment_status": "unfulfilled"}},
+	{"to-ship", "To ship", map[string]string{"status": "confirmed", "payment_status": "authorized,paid,partly_refunded", "fulfilment_status": "unfulfilled,partly_fulfilled"}},
 	{"late", "Paid late", map[string]string{"status": "paid_late"}},
 }
 

@@ -15,13 +15,14 @@ type delivery struct {
 	parcels  int
 	price    int64 // of the parcels, minor units
 	released int64 // of the total, which the shopper does not pay
+	unpaid   int64 // of the parcels, because the authorization ended
 }
 
 // units are the units of one SKU of an order.
 type units struct {
 	sku     string
 	ordered int64
-	gone    int64 // sent, or cancelled by the last parcel
+	gone    int64 // sent, or cancelled by the last parcel or the end of the authorization
 }
 
 // of returns the units of a SKU, and adds them if they are new. Copies of the SKUs are shared by all orders.
@@ -43,17 +44,27 @@ func (l *ledger) addFulfilment(id string, o *order, e events.Event, p events.Ord
 	if o.status != confirmed {
 		l.find(MoneyForGoods, "order "+id, fmt.Sprintf("is %s, but goods were sent at sequence %d", o.status, e.Sequence))
 	}
+	l.addGone(id, o, e, slices.Concat(p.Lines, p.Cancelled))
 	d := &o.delivery
-	for _, line := range slices.Concat(p.Lines, p.Cancelled) {
-		u := d.of(l, line.SKU)
-		if u.gone += line.Quantity; u.gone > u.ordered && u.gone-line.Quantity <= u.ordered {
-			l.find(StockAddsUp, "order "+id, fmt.Sprintf("%d of SKU %s were ordered, but %d are sent or cancelled at sequence %d", u.ordered, u.sku, u.gone, e.Sequence))
-		}
-	}
 	d.parcels++
 	d.price += p.Amount.Amount
 	if p.Final {
 		d.released = p.Released.Amount
+	}
+}
+
+// addLost folds the end of an authorization after which goods are not sent any more, or were sent and are not paid.
+func (l *ledger) addLost(id string, o *order, e events.Event, p events.OrderAuthorizationLost) {
+	l.addGone(id, o, e, p.Lines)
+	o.delivery.released, o.delivery.unpaid = p.Released.Amount, p.Unpaid.Amount
+}
+
+func (l *ledger) addGone(id string, o *order, e events.Event, lines []events.ReservedLine) {
+	for _, line := range lines {
+		u := o.delivery.of(l, line.SKU)
+		if u.gone += line.Quantity; u.gone > u.ordered && u.gone-line.Quantity <= u.ordered {
+			l.find(StockAddsUp, "order "+id, fmt.Sprintf("%d of SKU %s were ordered, but %d are sent or cancelled at sequence %d", u.ordered, u.sku, u.gone, e.Sequence))
+		}
 	}
 }
 
@@ -69,6 +80,9 @@ func (r *rules) checkAuthorization() {
 	}
 	if o.taken != p.captured {
 		r.find(OrdersEnd, "takes %s for captured, but its payment has captured %s", r.money(o.taken), r.money(p.captured))
+	}
+	if o.delivery.unpaid > 0 {
+		r.openItem("%s of what was sent is not paid, because the authorization ended", r.money(o.delivery.unpaid))
 	}
 	left, until := p.until.Sub(r.now), p.until.UTC().Format(time.RFC3339)
 	switch {
@@ -90,10 +104,10 @@ func (o *order) due() (least, most int64) {
 	if o.status != confirmed {
 		return 0, 0
 	}
-	most = o.total.Amount - o.delivery.released
+	most = o.total.Amount - o.delivery.released - o.delivery.unpaid
 	least = most
 	if o.authorized {
-		least = min(o.delivery.price, most)
+		least = min(o.delivery.price-o.delivery.unpaid, most)
 	}
 	refunded := sum(o.refunds, refundDone)
 	return least - refunded, most - refunded

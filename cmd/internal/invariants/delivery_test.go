@@ -64,6 +64,12 @@ var deliveries = []struct {
 		s.returned(broken, "f")
 		s.taken(broken, price, false)
 	}, invariants.Finding{Invariant: "I5", Detail: "is confirmed and keeps 12.50 GBP for goods of 5.00 GBP, with pending refunds of 0.00 GBP"}},
+	{"CapturedWhatIsLost", func(s *shop) {
+		s.authorized(broken, time.Time{})
+		s.sent(broken, 1, price)
+		s.order(broken, events.OrderAuthorizationLost{Unpaid: gbp(750)})
+		s.taken(broken, price, false)
+	}, invariants.Finding{Invariant: "I5", Detail: "is confirmed and keeps 12.50 GBP for goods of 5.00 GBP, with pending refunds of 0.00 GBP"}},
 	{"CapturedAgainAfterTheLast", func(s *shop) {
 		s.authorized(broken, time.Time{})
 		s.sent(broken, 1, price)
@@ -91,7 +97,7 @@ var deliveries = []struct {
 		s.sold(broken)
 		s.order(broken, events.OrderRefundRequested{RefundID: "r2", Amount: gbp(1), Lines: []events.RefundLine{{SKU: "MUG", Quantity: 1, Unsent: 1, Restock: 1}}})
 		s.pay(broken, events.PaymentRefundRequested{OrderID: broken, RefundID: "r2", Amount: gbp(1)})
-	}, invariants.Finding{Invariant: "I3", Detail: "the goods that are in stock again are not those that its refunds and its last parcel return"}},
+	}, invariants.Finding{Invariant: "I3", Detail: "the goods that are in stock again are not those that its refunds, its last parcel and the end of its authorization return"}},
 	{"RefundNotRequestedOfStripe", func(s *shop) {
 		s.sold(broken)
 		s.order(broken, events.OrderRefundRequested{RefundID: "r1", Amount: gbp(500), Reason: "broken"})
@@ -138,6 +144,11 @@ func TestDeliveriesInOrderHaveNoFindings(t *testing.T) {
 	s.order("parcels", events.OrderFulfilmentCreated{FulfilmentID: "g", Amount: gbp(450), Final: true, Released: gbp(300), Cancelled: []events.ReservedLine{{SKU: "MUG", Quantity: 1}}})
 	s.returned("parcels", "g")
 	s.taken("parcels", 950, false)
+	s.authorized("lost", time.Now())
+	s.sent("lost", 0, 700)
+	s.taken("lost", 500, false)
+	s.order("lost", events.OrderAuthorizationLost{Unpaid: gbp(200), Released: gbp(550), Lines: []events.ReservedLine{{SKU: "MUG", Quantity: 1}}})
+	s.returned("lost", "authorization lost")
 	s.authorized("waiting", time.Now().Add(7*24*time.Hour))
 	s.authorized("expired", time.Now())
 	s.pay("expired", events.PaymentCancelled{OrderID: "expired", PaymentIntent: "pi_expired"})
@@ -162,6 +173,7 @@ func TestDeliveriesInOrderHaveNoFindings(t *testing.T) {
 	report := check(t, s.options())
 	finds(t, report)
 	want := []invariants.OpenItem{{Subject: "order failed", Detail: "refund r2 of 5.00 GBP failed: account closed"},
+		{Subject: "order lost", Detail: "2.00 GBP of what was sent is not paid, because the authorization ended"},
 		{Subject: "order returned", Detail: "refund r1 of 5.00 GBP is pending at the bank"}}
 	if diff := cmp.Diff(want, report.OpenItems); diff != "" {
 		t.Errorf("open items: -want +got:\n%s", diff)

@@ -36,7 +36,7 @@ type order struct {
 	ordered     goods                 // of the order's lines
 	reserved    goods                 // of the latest reservation
 	returned    goods                 // to stock, after they were sold
-	back        goods                 // that refunds and the last parcel return to stock
+	back        goods                 // that refunds, the last parcel and the end of an authorization return to stock
 	delivery    delivery
 
 	payment    payment
@@ -183,6 +183,8 @@ func (l *ledger) addOrder(id string, o *order, e events.Event) {
 		}
 	case events.OrderAwaitingPayment:
 		o.status, o.expires = awaitingPayment, p.ExpiresAt
+	case events.OrderDeadlineChanged:
+		o.expires = p.ExpiresAt
 	case events.OrderPaymentAccepted:
 		o.status = capturing
 	case events.OrderPaidLate:
@@ -200,6 +202,9 @@ func (l *ledger) addOrder(id string, o *order, e events.Event) {
 	case events.OrderFulfilmentCreated:
 		l.addFulfilment(id, o, e, p)
 		o.back.addLines(p.Cancelled)
+	case events.OrderAuthorizationLost:
+		l.addLost(id, o, e, p)
+		o.back.addLines(p.Lines)
 	case events.OrderRefundRequested:
 		refundOf(&o.refunds, p.RefundID).request(p.Amount.Amount, p.Reason)
 		for _, line := range p.Lines {

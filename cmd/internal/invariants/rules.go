@@ -133,7 +133,7 @@ func (r *rules) checkReservation() {
 		r.findFirm(StockAddsUp, "its reservation is %s, but not for the goods that were ordered", o.reservation)
 	}
 	if o.status == confirmed && o.reservation == committed && o.returned != o.back {
-		r.find(StockAddsUp, "the goods that are in stock again are not those that its refunds and its last parcel return")
+		r.find(StockAddsUp, "the goods that are in stock again are not those that its refunds, its last parcel and the end of its authorization return")
 	}
 }
 

@@ -40,6 +40,7 @@ const (
 	CodeStarting            = "starting"
 	CodeStoreDamaged        = "store_damaged"
 	CodeStreamMissing       = "stream_missing"
+	CodeTestKeys            = "test_keys"
 )
 
 // notReady tells of every code whether the process is not ready under that condition. Otherwise it is degraded.
@@ -63,6 +64,7 @@ var notReady = map[string]bool{
 	CodeStarting:            true,
 	CodeStoreDamaged:        false,
 	CodeStreamMissing:       true,
+	CodeTestKeys:            true,
 }
 
 // Condition is a reason why a process is not ready or degraded. Its text begins with the code.
@@ -111,7 +113,12 @@ type snapshot struct {
 }
 
 func newReadiness(h *Host) *readiness {
-	r := &readiness{host: h, checks: h.config.Checks, backlog: map[string]*backlog{}}
+	r := &readiness{host: h, checks: slices.Clone(h.config.Checks), backlog: map[string]*backlog{}}
+	for _, d := range h.domains {
+		if c, ok := d.(checked); ok {
+			r.checks = append(r.checks, c.Checks()...)
+		}
+	}
 	r.probes = []*probe{{timeout: time.Second, ask: r.askBroker}, {timeout: 2 * time.Second, ask: newArchiveProbe(h).ask}}
 	if h.config.Registerer != nil {
 		h.config.Registerer.MustRegister(r)

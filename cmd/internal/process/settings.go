@@ -50,6 +50,11 @@ type Capturing struct {
 	Capture string `name:"payments-capture" env:"PAYMENTS_CAPTURE" default:"confirmation" enum:"automatic,confirmation,fulfilment" help:"When money is captured: automatic (by Stripe, as soon as the shopper has paid), confirmation (by the shop, when it accepts the order) or fulfilment (when goods are sent). Payments that were requested before a change keep the earlier setting."`
 }
 
+// Paying has the setting of the payment methods, for the payments worker.
+type Paying struct {
+	Methods []string `name:"payments-methods" env:"PAYMENTS_METHODS" default:"card" help:"Payment methods, as Stripe names them: card, which brings Apple Pay and Google Pay with it, and any of link, paypal, sepa_debit, bacs_debit, au_becs_debit, ideal, bancontact, eps, p24, blik and twint; each is offered for orders in its currencies. Or automatic alone: what is activated in Stripe's dashboard. Debits take days, for which the stock is held."`
+}
+
 // OrderLimits are the settings of orders.Limits, for the orders worker.
 type OrderLimits struct {
 	Units          int64         `name:"max-units-per-line" env:"MAX_UNITS_PER_LINE" default:"5000" help:"Maximum number of units of one item in one order of a shopper; staff can order more."`

@@ -168,6 +168,7 @@ func TestOrderPageExplainsEveryStatus(t *testing.T) {
 		"expired": "The time to pay has run out", "paid_late": "arrived after the time", "under_review": "Your order is under review",
 		"confirmed fulfilled": "Your order is on its way", "confirmed partly_fulfilled": "Part of your order is on its way", "confirmed delivered": "has been delivered",
 		"confirmed fulfilled refunded": "Your order is refunded", "confirmed unfulfilled partly_refunded": "Part of your order is refunded",
+		"confirmed partly_fulfilled authorized": "Part of your order is on its way",
 	} {
 		statuses := append(strings.Fields(status), "", "")
 		v.api.set(statuses[0], map[string]any{"fulfilment_status": statuses[1], "payment_status": statuses[2]})

@@ -47,9 +47,10 @@ const (
 
 // deployment is a running shop of one or several processes. It keeps its addresses when processes are restarted.
 type deployment struct {
-	kind  string // "single" or "fleet"
-	shop  target.Shop
-	dir   string // directory of the failpoint files; see selectProgram
+	kind  string      // "single" or "fleet"
+	shop  target.Shop // Ops has the items and, in one process, the orders
+	ops   string      // where the orders of a fleet are; "" for one process
+	dir   string      // directory of the failpoint files; see selectProgram
 	slots []*slot
 }
 

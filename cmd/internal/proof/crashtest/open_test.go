@@ -50,7 +50,7 @@ func openFleet(t *testing.T) *deployment {
 		StripeSecretKey: secretKey, StripePublishableKey: publishableKey, OpsKey: opsKey}
 	env := []string{
 		"MONGODB_URI=" + d.shop.MongoDB, "NATS_URL=" + d.shop.NATS, "TOKEN_SECRET=" + tokenSecret, "HOLD_FOR=" + holdFor,
-		"SWEEP_EVERY=" + sweepEvery, "RECONCILE_EVERY=" + sweepEvery, "PUBLIC_URL=https://shop.example", "MAIL_FROM=Shop <orders@shop.example>",
+		"SWEEP_EVERY=" + sweepEvery, "RECONCILE_EVERY=" + sweepEvery, "PUBLIC_URL=https://shop.example", "ALLOW_TEST_KEYS=true", "MAIL_FROM=Shop <orders@shop.example>",
 		"SMTP_URL=" + box.smtp, "SMTP_DEADLINE=" + smtpDeadline, "STRIPE_API_BASE=" + bank.url, "STRIPE_SECRET_KEY=" + secretKey,
 		"STRIPE_PUBLISHABLE_KEY=" + publishableKey, "STRIPE_WEBHOOK_SECRET=" + webhookSecret,
 	}
@@ -65,7 +65,7 @@ func openFleet(t *testing.T) *deployment {
 		storefrontEnv = append(storefrontEnv, strings.ToUpper(name)+"_URL="+strings.Join(at[name], ","))
 	}
 	d.shop.Storefront = d.addReplica(t, programs, "storefront", "storefront 1", storefrontEnv)
-	d.shop.Ops = at["inventory"][0] // staff only list items
+	d.shop.Ops, d.ops = at["inventory"][0], at["orders"][0]
 	d.addReplica(t, programs, "storefront", "storefront 2", storefrontEnv)
 	for _, s := range d.slots {
 		s.open(t, s.child)

@@ -3,6 +3,7 @@
 package crashtest_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -76,7 +77,7 @@ func (s *shopper) visit(ctx context.Context) {
 
 // refund refunds a mug and returns it to stock, as staff do, and waits until the shopper has the money.
 func (s *shopper) refund(ctx context.Context) error {
-	address := s.deployment.shop.Ops + "/ops/api/orders/" + s.id + "/refunds"
+	address := cmp.Or(s.deployment.ops, s.deployment.shop.Ops) + "/ops/api/orders/" + s.id + "/refunds"
 	list := func() (b orders.RefundsBody, err error) {
 		a, err := s.send(ctx, call{method: http.MethodGet, url: address, bearer: s.deployment.shop.OpsKey})
 		if err != nil {

@@ -38,7 +38,7 @@ func (s Settings) Env(nats, mongo string) []string {
 	return []string{
 		"MONGODB_URI=" + mongo, "NATS_URL=" + nats, "TOKEN_SECRET=" + s.TokenSecret, "LOG_LEVEL=WARN",
 		"PUBLIC_URL=https://shop.example", "MAIL_FROM=Shop <orders@shop.example>", "SMTP_URL=" + s.SMTP, "STRIPE_API_BASE=" + s.Stripe,
-		"STRIPE_SECRET_KEY=" + s.Keys.Secret, "STRIPE_PUBLISHABLE_KEY=" + s.Keys.Publishable, "STRIPE_WEBHOOK_SECRET=" + s.Keys.Webhook,
+		"ALLOW_TEST_KEYS=true", "STRIPE_SECRET_KEY=" + s.Keys.Secret, "STRIPE_PUBLISHABLE_KEY=" + s.Keys.Publishable, "STRIPE_WEBHOOK_SECRET=" + s.Keys.Webhook,
 		fmt.Sprint("SWEEP_EVERY=", s.SweepEvery), fmt.Sprint("RECONCILE_EVERY=", s.ReconcileEvery),
 	}
 }

@@ -54,6 +54,7 @@ function drawSummary(order) {
   const rows = [sum('Subtotal', order.subtotal), sum('Delivery', order.shipping), sum('Total', order.total, 'sum-total')];
   if (order.tax?.amount > 0) rows.push(sum('Includes tax of', order.tax, 'note'));
   if (order.refunded?.amount > 0) rows.push(sum('Refunded', order.refunded));
+  for (const { amount, state } of order.refunds ?? []) if (state === 'requested') rows.push(sum('Refund on its way', amount));
   $('sums').replaceChildren(...rows);
   const to = order.shipping_address;
   $('address').textContent = [order.name, to.line1, to.line2, `${to.postal_code} ${to.city}`, countryName(to.country)].filter(Boolean).join('\n');

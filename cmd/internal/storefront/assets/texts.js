@@ -31,8 +31,17 @@ const goods = {
   delivered: { steps: all, headline: 'Your order has been delivered', final: true, story: () => 'We hope you like it.' },
 };
 
+/** notSent names the goods of an order that are not sent any more. */
+const notSent = (order) => (order.cancelled ?? []).map(({ sku, quantity }) => `${quantity} × ${order.lines.find((line) => line.sku === sku)?.title ?? sku}`).join(', ');
+
+/** shortened is a confirmed order of which a part is not sent. */
+const shortened = { steps: all, headline: 'Part of your order is not sent', final: true,
+  story: (order) => `You do not pay for ${notSent(order)}. Everything else is on its way.` };
+
 /** Confirmed orders by their payment_status. */
 const money = {
+  authorized: { steps: all, headline: 'Thank you, your order is confirmed', final: true, packing: true,
+    story: (order) => `We are sending a confirmation to ${order.email}. We charge your card when we send the goods.` },
   partly_refunded: { steps: all, headline: 'Part of your order is refunded', story: refund },
   refunded: { steps: all, headline: 'Your order is refunded', final: true, story: refund },
 };
@@ -57,6 +66,8 @@ export function isLimited(order) {
 const cancellations = {
   declined_too_often: { steps: ['done', 'done', 'stopped', ''], headline: 'Your card was declined too often', again: true, final: true,
     story: () => 'We have cancelled the order. Your items are no longer reserved, and you have not been charged. Please order again with another card.' },
+  authorization_expired: { steps: ['done', 'done', 'stopped', ''], headline: 'The authorization of your payment has expired', again: true, final: true,
+    story: () => 'We had not sent the goods in time, so we have cancelled the order. You have not been charged. To order again, add the items to your cart.' },
 };
 
 /** special returns the text of a rejected, cancelled or confirmed order that says more than its status. */
@@ -64,6 +75,8 @@ function special(order) {
   if (order.status === 'rejected') return rejections[isLimited(order) ? 'too_many' : order.reason?.code];
   if (order.status === 'cancelled') return cancellations[order.reason?.code];
   if (order.status !== 'confirmed') return undefined;
+  if (order.cancelled?.length && !order.refunded) return shortened;
+  if (order.payment_status === 'authorized' && order.fulfilment_status !== 'unfulfilled') return goods[order.fulfilment_status];
   return money[order.payment_status] ?? goods[order.fulfilment_status];
 }
 

@@ -9,6 +9,13 @@ import (
 	"tillstream/events"
 )
 
+// orderWith returns the order of buyWith.
+func (f *fixture) orderWith(card string) string {
+	f.t.Helper()
+	orderID, _ := f.buyWith(card)
+	return orderID
+}
+
 // disputeOf waits until an order's payment has a dispute with a status.
 func (f *fixture) disputeOf(orderID, status string) (id string, d Dispute) {
 	f.t.Helper()
@@ -36,9 +43,7 @@ func (f *fixture) sendEvidence(dispute, text string) {
 func TestDisputesAtStripe(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, fixtureOptions{})
-	won, _ := f.buyWith("pm_card_createDispute")
-	lost, _ := f.buyWith("pm_card_createDisputeProductNotReceived")
-	inquiry, _ := f.buyWith("pm_card_createDisputeInquiry")
+	won, lost, inquiry := f.orderWith("pm_card_createDispute"), f.orderWith("pm_card_createDisputeProductNotReceived"), f.orderWith("pm_card_createDisputeInquiry")
 	wonID, opened := f.disputeOf(won, events.DisputeNeedsResponse)
 	lostID, _ := f.disputeOf(lost, events.DisputeNeedsResponse)
 	inquiryID, asked := f.disputeOf(inquiry, events.DisputeWarningNeedsResponse)

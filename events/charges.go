@@ -12,9 +12,16 @@ import (
 // ChargeLimit is the range of amounts that Stripe charges in a currency, in minor units: Min to Max, in multiples of Step.
 type ChargeLimit struct{ Min, Max, Step int64 }
 
-// maxCharge is Stripe's limit: an amount has eight digits (stripe-go, PaymentIntentParams.Amount). Stripe allows more in a few
-// currencies (docs.stripe.com/currencies); the shop does not.
-const maxCharge = 99_999_999
+// The largest amounts that Stripe charges, by their number of digits (docs.stripe.com/currencies, "Minimum and maximum charge amounts").
+// For COP, HUF, JPY and LBP the page gives numbers of digits and examples that differ; the shop has the number of digits, which is less.
+// The bank of a card may allow less.
+const (
+	maxCharge   = 99_999_999
+	maxCharge9  = 999_999_999
+	maxCharge10 = 9_999_999_999
+	maxCharge11 = 99_999_999_999
+	maxCharge12 = 999_999_999_999
+)
 
 // stripeLimits are the minimum charges that Stripe publishes, and the currencies that it charges in coarser steps than the
 // minor unit (docs.stripe.com/currencies, "Minimum and maximum charge amounts" and "Special cases"). A minimum depends on the
@@ -22,10 +29,12 @@ const maxCharge = 99_999_999
 var stripeLimits = ChargeLimits{
 	"AED": {200, maxCharge, 1}, "AUD": {50, maxCharge, 1}, "BGN": {100, maxCharge, 1}, "BRL": {50, maxCharge, 1},
 	"CAD": {50, maxCharge, 1}, "CHF": {50, maxCharge, 1}, "CZK": {1500, maxCharge, 1}, "DKK": {250, maxCharge, 1},
-	"EUR": {50, maxCharge, 1}, "GBP": {30, maxCharge, 1}, "HKD": {400, maxCharge, 1}, "HUF": {17_500, maxCharge, 1},
-	"INR": {50, maxCharge, 1}, "JPY": {50, maxCharge, 1}, "MXN": {1000, maxCharge, 1}, "MYR": {200, maxCharge, 1},
+	"EUR": {50, maxCharge, 1}, "GBP": {30, maxCharge, 1}, "HKD": {400, maxCharge, 1}, "HUF": {17_500, maxCharge10, 1},
+	"INR": {50, maxCharge9, 1}, "JPY": {50, maxCharge10, 1}, "MXN": {1000, maxCharge, 1}, "MYR": {200, maxCharge, 1},
 	"NOK": {300, maxCharge, 1}, "NZD": {50, maxCharge, 1}, "PLN": {200, maxCharge, 1}, "RON": {200, maxCharge, 1},
 	"SEK": {300, maxCharge, 1}, "SGD": {50, maxCharge, 1}, "THB": {1000, maxCharge, 1}, "USD": {50, maxCharge, 1},
+
+	"COP": {1, maxCharge10, 1}, "IDR": {1, maxCharge12, 1}, "LBP": {1, maxCharge11, 1},
 
 	"BHD": {10, maxCharge, 10}, "JOD": {10, maxCharge, 10}, "KWD": {10, maxCharge, 10}, "OMR": {10, maxCharge, 10}, "TND": {10, maxCharge, 10},
 	"ISK": {100, maxCharge, 100}, "UGX": {100, maxCharge, 100},

@@ -47,7 +47,8 @@ func (m Money) Times(n int64) (Money, error) {
 func (m Money) IsZero() bool { return m.Amount == 0 }
 
 // stripeDigits has the digits of the currencies whose minor unit at Stripe differs from that of the CLDR
-// (docs.stripe.com/currencies, "Special cases" and "Zero-decimal currencies").
+// (docs.stripe.com/currencies, "Special cases" and "Zero-decimal currencies"). Payouts in HUF and TWD have whole units only, but charges
+// have two decimals.
 var stripeDigits = map[string]int{"ISK": 2, "MGA": 0, "UGX": 2}
 
 // MinorDigits returns how many decimals the minor unit of a currency has: 2 for most and for unknown ones, 0 for JPY, 3 for

@@ -13,7 +13,8 @@ import (
 	"tillstream/events/text"
 )
 
-// Limits of a listing. MaxPrice is the largest amount that Stripe charges at once (docs.stripe.com/currencies, 8 digits).
+// Limits of a listing. MaxPrice is the largest amount that Stripe charges at once in most currencies (docs.stripe.com/currencies, 8
+// digits); [events.ChargeLimits] has those of all.
 const (
 	MaxPrice       = 99_999_999
 	maxTitle       = 200
@@ -46,8 +47,9 @@ func (l Listing) Check(charges events.ChargeLimits) error {
 	v.require(events.CheckSKU(l.SKU) == nil, "sku", "want 1 to 64 printable characters, without a space at either end")
 	v.requireText("title", l.Title, 1, maxTitle, text.Clean)
 	v.requireText("description", l.Description, 0, maxDescription, text.CleanLines)
-	v.require(l.Price.Amount > 0 && l.Price.Amount <= MaxPrice, "price.amount", fmt.Sprintf("want 1 to %d minor units", MaxPrice))
-	step := charges.For(l.Price.Currency).Step
+	limit := charges.For(l.Price.Currency)
+	step := limit.Step
+	v.require(l.Price.Amount > 0 && l.Price.Amount <= limit.Max, "price.amount", fmt.Sprintf("want 1 to %d minor units", limit.Max))
 	v.require(l.Price.Amount%step == 0, "price.amount", fmt.Sprintf("want a multiple of %d minor units, the smallest step that Stripe charges in %.3q", step, l.Price.Currency))
 	v.require(currencyPattern.MatchString(l.Price.Currency), "price.currency", "want an ISO 4217 code such as GBP")
 	v.requireText("image", l.Image, 0, maxImage, text.Clean)

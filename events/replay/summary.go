@@ -10,7 +10,7 @@ import (
 
 // Summary describes an event in one line.
 func Summary(e events.Event) string {
-	for _, summarize := range []func(events.Event) (string, bool){ofOrder, ofInventory, ofPayment, ofRefunds, ofMail, ofOperations, ofAccounts} {
+	for _, summarize := range []func(events.Event) (string, bool){ofOrder, ofDelivery, ofInventory, ofPayment, ofRefunds, ofDisputes, ofMail, ofOperations, ofAccounts} {
 		if text, ok := summarize(e); ok {
 			return text
 		}
@@ -27,6 +27,9 @@ func ofOrder(e events.Event) (string, bool) {
 	case events.OrderPaymentAccepted:
 		return fmt.Sprintf("accepts the payment of %s", p.Amount), true
 	case events.OrderConfirmed:
+		if p.Authorized {
+			return "authorized; the stock is sold", true
+		}
 		return "paid; the stock is sold", true
 	case events.OrderRejected:
 		return strings.TrimSuffix("because "+p.Reason+": "+short(p.Short), ": "), true

@@ -2,6 +2,7 @@ package storefront_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -16,13 +17,18 @@ import (
 // startSandbox runs the real sandbox with one payment intent for the order.
 func startSandbox(t *testing.T, a *api) *httptest.Server {
 	t.Helper()
+	return startSandboxWith(t, a, url.Values{"amount": {"9295"}, "currency": {"gbp"}, "capture_method": {"manual"}}, nil)
+}
+
+// startSandboxWith is startSandbox with an intent of these parameters, and further fields of the order's payment.
+func startSandboxWith(t *testing.T, a *api, form url.Values, fields map[string]any) *httptest.Server {
+	t.Helper()
 	stripe, err := sandbox.New(sandbox.Config{SecretKey: "sk_test_tillstream_1", PublishableKey: "pk_test_tillstream_1", WebhookSecret: "whsec_1"})
 	if err != nil {
 		t.Fatalf("build sandbox: %v", err)
 	}
 	server := httptest.NewServer(stripe)
 	t.Cleanup(server.Close)
-	form := url.Values{"amount": {"9295"}, "currency": {"gbp"}, "capture_method": {"manual"}}
 	response, body := do(t, http.MethodPost, server.URL+"/v1/payment_intents", form.Encode(),
 		"Authorization", "Bearer sk_test_tillstream_1", "Content-Type", "application/x-www-form-urlencoded")
 	var intent struct {
@@ -32,7 +38,9 @@ func startSandbox(t *testing.T, a *api) *httptest.Server {
 	if err := json.Unmarshal([]byte(body), &intent); err != nil || intent.ClientSecret == "" {
 		t.Fatalf("create intent: %d %s (%v)", response.StatusCode, body, err)
 	}
-	a.setPayment("intent_created", map[string]any{"payment_intent": intent.ID, "client_secret": intent.ClientSecret})
+	shown := map[string]any{"payment_intent": intent.ID, "client_secret": intent.ClientSecret}
+	maps.Copy(shown, fields)
+	a.setPayment("intent_created", shown)
 	a.set("awaiting_payment", nil)
 	return server
 }

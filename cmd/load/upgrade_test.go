@@ -38,8 +38,8 @@ func (OrderNoted) EventType() string { return "orders.noted" }
 // OrderRefunded: `),
 	edit("events/topology.go", `"orders.*", "customers.*",`, `"orders.*", "orders.notes.*", "customers.*",`),
 	edit("events/log/topology.go", "AllowDirect: true, AllowAtomicPublish: true,", "AllowDirect: true, AllowAtomicPublish: true, AllowMsgTTL: true,"),
-	edit("orders/order.go", "\tcase events.OrderRefunded:\n", "\tcase events.OrderNoted:\n\t\treturn o, nil\n\tcase events.OrderRefunded:\n"),
-	edit("orders/worker.go", "\t\tRoutes:    routes(),\n", `		Routes:    routes(),
+	edit("orders/after.go", "\tcase events.OrderRefunded:\n", "\tcase events.OrderNoted:\n\t\treturn o, nil\n\tcase events.OrderRefunded:\n"),
+	edit("orders/worker.go", "\t\tRoutes:    routes(s.config.HoldFor),\n", `		Routes:    routes(s.config.HoldFor),
 		Actors: []worker.Actor{{Name: "orders.notes", Routes: []worker.ActRoute{
 			worker.Do(func(context.Context, events.Event, events.OrderNoted) error { return nil })}}},
 `),

@@ -40,8 +40,8 @@ type Snapshot struct {
 	documents    []part
 }
 
-// settleTime is how long the lanes may take to handle what is in the log.
-const settleTime = time.Minute
+// settleTime is how long the lanes may take to handle what is in the log, and the reconciler to record what Stripe has booked.
+const settleTime = 3 * time.Minute
 
 // Take waits until every lane has handled the whole log, and reads the shop. db may be nil.
 func Take(ctx context.Context, reader *replay.Reader, db *mongo.Database) (*Snapshot, error) {
@@ -64,16 +64,19 @@ func Take(ctx context.Context, reader *replay.Reader, db *mongo.Database) (*Snap
 // Last returns the last sequence of the snapshot.
 func (s *Snapshot) Last() uint64 { return s.at.Sequence }
 
-// settled waits until every lane is at the end of the log and has no open act, and returns that end.
+// settled waits until every lane is at the end of the log and has no open act, and every capture is booked, and returns that end.
 func settled(ctx context.Context, reader *replay.Reader) (replay.Moment, error) {
 	waiting, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
-	ticker := time.NewTicker(50 * time.Millisecond)
+	ticker := time.NewTicker(200 * time.Millisecond)
 	defer ticker.Stop()
 	for busy := []string(nil); ; {
 		before, err := reader.Last(ctx)
 		if err == nil {
 			busy, err = busyLanes(ctx, reader)
+		}
+		if err == nil && len(busy) == 0 {
+			busy, err = unbooked(ctx, reader)
 		}
 		if err != nil {
 			return replay.Moment{}, err

@@ -144,6 +144,7 @@ func (d debitShop) sold(t *testing.T) {
 	d.ends(t, "captured", 1)
 }
 
+// Row 31 of the fault matrix, for a deadline that follows the payment method: the first one ends nothing.
 func TestDebitIsHeldUntilTheBankPays(t *testing.T) {
 	t.Parallel()
 	d := startDebit(t, paysLater)
@@ -164,6 +165,7 @@ func TestCardAfterADebitThatFailed(t *testing.T) {
 	d.sold(t)
 }
 
+// Row 37 of the fault matrix: nobody pays in another way.
 func TestOrderExpiresAfterADebitThatFailed(t *testing.T) {
 	t.Parallel()
 	d := startDebit(t, failsLater)

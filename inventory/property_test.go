@@ -67,8 +67,9 @@ func (w *warehouse) giveBack(t *rapid.T, orderID, cause string, goods []events.R
 }
 
 func (w *warehouse) append(t *rapid.T, orderID string, d Decision) int {
-	r, err := w.reservations[orderID], error(nil)
+	r := w.reservations[orderID]
 	for _, fact := range d.Reservation {
+		var err error
 		if r, err = ApplyReservation(r, entityEvent(events.PrefixReservation, orderID, fact)); err != nil {
 			t.Fatal(err)
 		}

@@ -54,10 +54,11 @@ type RefundRequestBody struct {
 // request returns the refund that the body asks for. Its hash leaves out Refundable, so that the request can be repeated after
 // another refund.
 func (b RefundRequestBody) request() (r RefundRequest, err error) {
-	if b.Reason, err = text.Clean(b.Reason); err != nil {
+	reason, err := text.Clean(b.Reason)
+	if err != nil {
 		return r, invalid("reason", err.Error(), nil)
 	}
-	r = RefundRequest{Seen: b.Refundable, Full: b.Full, Replaces: b.Replaces, Reason: b.Reason}
+	r = RefundRequest{Seen: b.Refundable, Full: b.Full, Replaces: b.Replaces, Reason: reason}
 	for at, given := range map[*events.Money]*events.Money{&r.Amount: b.Amount, &r.Shipping: b.Shipping} {
 		if given != nil {
 			*at = *given
@@ -70,8 +71,9 @@ func (b RefundRequestBody) request() (r RefundRequest, err error) {
 		}
 		r.Lines = append(r.Lines, line)
 	}
-	b.Refundable = events.Money{}
-	data, err := json.Marshal(b, json.Deterministic(true))
+	hashed := b
+	hashed.Refundable, hashed.Reason = events.Money{}, reason
+	data, err := json.Marshal(hashed, json.Deterministic(true))
 	if err != nil {
 		return r, fmt.Errorf("hash refund: %w", err)
 	}

@@ -74,7 +74,7 @@ func (s *Service) parcelCaptured(ctx context.Context, r events.OrderFulfilmentCr
 		return worker.Done{}, err
 	}
 	_, wanted, err := PartFor(p, r)
-	return p.madeIf(!wanted && err == nil, "captured "+p.Captured.String()), nil //nolint:nilerr // the act tells what is wrong
+	return p.madeIf(!wanted && err == nil, "captured "+p.Captured.String()), nil // after an error, the act tells what is wrong
 }
 
 // leavesToCheck reports whether an intent that a webhook reports tells something that RecordReport leaves to the lane.

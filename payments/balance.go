@@ -160,12 +160,9 @@ func (s *Service) recordBalance(ctx context.Context, batch []BalanceTransaction)
 // addsBalance reports whether a balance transaction would add a fact to a payment. A payment that cannot be read is passed over: its
 // other events are dead letters already.
 func (s *Service) addsBalance(ctx context.Context, id string, t BalanceTransaction) (bool, error) {
-	if events.CheckID(id) != nil {
-		return false, nil
-	}
 	p, _, err := Payments.ReadAtLeast(ctx, s.log, id, 1)
 	switch {
-	case errors.Is(err, eventlog.ErrNotFound):
+	case errors.Is(err, eventlog.ErrNotFound), errors.Is(err, events.ErrBadID):
 		return false, nil
 	case errors.Is(err, eventlog.ErrUnreadable):
 		s.logger.Error("balance transaction passed over", "payment", id, "transaction", t.ID, "error", err)

@@ -32,14 +32,15 @@ type BalanceEntry struct {
 
 // addCapture records what is captured so far. An older report, which has less, may arrive later.
 func (p Payment) addCapture(fact events.PaymentCaptured) Payment {
+	next := p.endAttempts(fact.Charge)
 	if p.Authorized.IsZero() {
-		p.Authorized = p.Amount // the report of the authorization has not arrived yet
+		next.Authorized = p.Amount // the report of the authorization has not arrived yet
 	}
 	if fact.Amount.Amount >= p.Captured.Amount {
-		p.CaptureMore = fact.More && (p.CaptureMore || fact.Amount.Amount > p.Captured.Amount)
-		p.Captured = fact.Amount
+		next.CaptureMore = fact.More && (p.CaptureMore || fact.Amount.Amount > p.Captured.Amount)
+		next.Captured = fact.Amount
 	}
-	return p.endAttempts(fact.Charge)
+	return next
 }
 
 func (p Payment) applyRefund(e events.Event) (Payment, error) {

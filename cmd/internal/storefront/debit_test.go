@@ -1,9 +1,7 @@
 package storefront_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"testing"
@@ -12,31 +10,13 @@ import (
 
 	"tillstream/cmd/internal/proof/browsertest"
 	"tillstream/cmd/internal/storefront"
-	"tillstream/payments/sandbox"
 )
 
 // offerDebit makes the order one that can be paid by card or by debit, with an intent of a sandbox.
 func offerDebit(t *testing.T, a *api) *httptest.Server {
 	t.Helper()
-	stripe, err := sandbox.New(sandbox.Config{SecretKey: "sk_test_tillstream_1", PublishableKey: "pk_test_tillstream_1", WebhookSecret: "whsec_1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(stripe)
-	t.Cleanup(server.Close)
-	form := url.Values{"amount": {"9295"}, "currency": {"eur"}, "payment_method_types[]": {"card", "sepa_debit"}}
-	response, body := do(t, http.MethodPost, server.URL+"/v1/payment_intents", form.Encode(),
-		"Authorization", "Bearer sk_test_tillstream_1", "Content-Type", "application/x-www-form-urlencoded")
-	var intent struct {
-		ID           string
-		ClientSecret string `json:"client_secret"`
-	}
-	if err := json.Unmarshal([]byte(body), &intent); err != nil || intent.ClientSecret == "" {
-		t.Fatalf("create intent: %d %s (%v)", response.StatusCode, body, err)
-	}
-	a.setPayment("intent_created", map[string]any{"payment_intent": intent.ID, "client_secret": intent.ClientSecret, "currency": "EUR", "methods": []string{"card", "sepa_debit"}})
-	a.set("awaiting_payment", nil)
-	return server
+	methods := []string{"card", "sepa_debit"}
+	return sandboxWith(t, a, url.Values{"currency": {"eur"}, "payment_method_types[]": methods}, map[string]any{"currency": "EUR", "methods": methods})
 }
 
 // A shopper chooses a debit with the keyboard, corrects the IBAN, and sees until when the bank may need; after the failure the order can be

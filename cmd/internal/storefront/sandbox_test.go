@@ -3,6 +3,7 @@ package storefront_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -19,13 +20,20 @@ import (
 // startSandbox runs the real sandbox with one payment intent for the order.
 func startSandbox(t *testing.T, a *api) *httptest.Server {
 	t.Helper()
+	return sandboxWith(t, a, url.Values{"currency": {"gbp"}, "capture_method": {"manual"}}, nil)
+}
+
+// sandboxWith runs the real sandbox, creates a payment intent with the parameters, and has the order await its payment. The payment of the
+// API has the fields, too.
+func sandboxWith(t *testing.T, a *api, form url.Values, fields map[string]any) *httptest.Server {
+	t.Helper()
 	stripe, err := sandbox.New(sandbox.Config{SecretKey: "sk_test_tillstream_1", PublishableKey: "pk_test_tillstream_1", WebhookSecret: "whsec_1"})
 	if err != nil {
 		t.Fatalf("build sandbox: %v", err)
 	}
 	server := httptest.NewServer(stripe)
 	t.Cleanup(server.Close)
-	form := url.Values{"amount": {"9295"}, "currency": {"gbp"}, "capture_method": {"manual"}}
+	form.Set("amount", "9295")
 	response, body := do(t, http.MethodPost, server.URL+"/v1/payment_intents", form.Encode(),
 		"Authorization", "Bearer sk_test_tillstream_1", "Content-Type", "application/x-www-form-urlencoded")
 	var intent struct {
@@ -35,7 +43,9 @@ func startSandbox(t *testing.T, a *api) *httptest.Server {
 	if err := json.Unmarshal([]byte(body), &intent); err != nil || intent.ClientSecret == "" {
 		t.Fatalf("create intent: %d %s (%v)", response.StatusCode, body, err)
 	}
-	a.setPayment("intent_created", map[string]any{"payment_intent": intent.ID, "client_secret": intent.ClientSecret})
+	payment := map[string]any{"payment_intent": intent.ID, "client_secret": intent.ClientSecret}
+	maps.Copy(payment, fields)
+	a.setPayment("intent_created", payment)
 	a.set("awaiting_payment", nil)
 	return server
 }

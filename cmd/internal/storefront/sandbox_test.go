@@ -111,7 +111,7 @@ func TestShopperConfirmsWithTheBankInThePage(t *testing.T) {
 			pay := func(answer func()) {
 				tab.Click("[data-card='4000002500003155']")
 				tab.Click(".pay [type=submit]")
-				tab.Until("document.activeElement.tagName === 'IFRAME'")
+				tab.Until("document.activeElement.tagName === 'IFRAME' && document.querySelector('dialog.bank').ariaBusy === null")
 				tab.Shot(fmt.Sprintf("%d-bank-in-page", width))
 				tab.NoSideScroll()
 				answer()

@@ -62,10 +62,10 @@ func RecordBalance(p Payment, t BalanceTransaction) []events.Payload {
 }
 
 const (
-	balanceName    = "payments.balance" // of the checkpoint
-	balanceOverlap = 5 * time.Minute    // for transactions that appear in the list late
-	balanceBatch   = 100                // transactions in one commit, a page of Stripe's list
-	refusedEvery   = time.Hour          // how often a walk that Stripe has refused is tried again: some servers with Stripe's API have no such list
+	balanceName    = "payments.balance.reconcile" // of the checkpoint
+	balanceOverlap = 5 * time.Minute              // for transactions that appear in the list late
+	balanceBatch   = 100                          // transactions in one commit, a page of Stripe's list
+	refusedEvery   = time.Hour                    // how often a walk that Stripe has refused is tried again: some servers with Stripe's API have no such list
 )
 
 // reconcileBalance records every balance transaction of a payment of the shop. Stripe sends no events about them. It walks their list

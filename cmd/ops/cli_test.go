@@ -24,7 +24,7 @@ var commandLines = []struct {
 	{"verify --at 3 --deep", exitFailed, "--deep"},
 	{"completion ksh", exitFailed, "bash"},
 	{"tail --count 0", exitFailed, "without --count"},
-	{"tail --type orders.sold", exitFailed, "want one of orders.awaiting_payment"},
+	{"tail --type orders.sold", exitFailed, "want one of orders.authorization_lost"},
 	{"tail --type nothing.*", exitFailed, "payments.captured"},
 	{"sell", exitFailed, "see ops --help"},
 	{"void 1 --nats nats://127.0.0.1:1", exitFailed, "--reason"},

@@ -39,7 +39,7 @@ Examples:
   ops refund 4XRJK-QYW5E --all --reason "cancelled on the telephone"
   ops refund 4XRJK-QYW5E --line MUG-1=2:1 --reason "one broken, one not sent"
   ops refund 4XRJK-QYW5E --amount 5.00 --reason "arrived late"
-  ops refund 4XRJK-QYW5E --again 0b7c… --reason "the card had expired; the customer has a new one"`
+  ops refund 4XRJK-QYW5E --again 0b7c… --reason "the card had expired"`
 }
 
 // asks reports whether a refund is asked for, and not only the list.

@@ -83,7 +83,7 @@ func (r *Reader) Lanes(ctx context.Context) ([]Lane, error) {
 }
 
 // kindOf derives the kind of a lane from its name: a decide lane has the name of its domain, the others a suffix. It returns "" for
-// what has a checkpoint or a lease but no position in the log: the reconciler of payments and the audit.
+// what has a checkpoint or a lease but no position in the log: the audit, and the reconciler of payments, whose checkpoints end in reconcile.
 func kindOf(name string) worker.Kind {
 	_, suffix, dotted := strings.Cut(name, ".")
 	switch {
@@ -97,7 +97,7 @@ func kindOf(name string) worker.Kind {
 		return worker.KindProject
 	case suffix == "timers":
 		return worker.KindTimer
-	case suffix == "reconcile":
+	case strings.HasSuffix(suffix, "reconcile"):
 		return ""
 	}
 	return worker.KindAct

@@ -95,7 +95,7 @@ func TestOrdersAsksTheStaffAPIForWhatTheAddressSelects(t *testing.T) {
 	w, api := openOrders(t)
 	api.list.Total = 120
 	body := w.get("/ops/orders?view=to-ship&q=ada&page=2&sort=total")
-	want := url.Values{"status": {"confirmed"}, "payment_status": {"paid,partly_refunded"}, "fulfilment_status": {"unfulfilled"}, "q": {"ada"}, "sort": {"total"}, "limit": {"50"}, "skip": {"50"}}
+	want := url.Values{"status": {"confirmed"}, "payment_status": {"authorized,paid,partly_refunded"}, "fulfilment_status": {"unfulfilled,partly_fulfilled"}, "q": {"ada"}, "sort": {"total"}, "limit": {"50"}, "skip": {"50"}}
 	if got := api.last.URL.Query().Encode(); got != want.Encode() {
 		t.Errorf("request: got %s, want %s", got, want.Encode())
 	}

@@ -15,8 +15,8 @@ import (
 // offerDebit makes the order one that can be paid by card or by debit, with an intent of a sandbox.
 func offerDebit(t *testing.T, a *api) *httptest.Server {
 	t.Helper()
-	methods := []string{"card", "sepa_debit"}
-	return sandboxWith(t, a, url.Values{"currency": {"eur"}, "payment_method_types[]": methods}, map[string]any{"currency": "EUR", "methods": methods})
+	return startSandboxWith(t, a, url.Values{"amount": {"9295"}, "currency": {"eur"}, "payment_method_types[]": {"card", "sepa_debit"}},
+		map[string]any{"currency": "EUR", "methods": []string{"card", "sepa_debit"}})
 }
 
 // A shopper chooses a debit with the keyboard, corrects the IBAN, and sees until when the bank may need; after the failure the order can be

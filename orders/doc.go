@@ -36,12 +36,17 @@
 // cancellation wins. From capturing on it can neither be cancelled by the shopper nor expire; until then the amount is only
 // authorized on the card.
 //
+// The deadline follows the payment method. While a bank processes the payment for days (payments.processing with a method such as
+// sepa_debit), orders.deadline_changed holds the stock for as long as the bank may take ([events.ProcessingTime]). If it does not pay,
+// or asks for something, the shopper has as long to pay in another way as with a new order. The periodic job, not the timer, ends orders
+// whose days have passed.
+//
 // Shoppers may have a limited number of unpaid orders ([Limits]), counted in memory from the log. Staff have no limit.
 //
 // Staff list and search orders in memory: every process folds a list from the log (see package index).
 //
-// Handled: inventory.reservation_held, reservation_refused; payments.authorized, captured, cancelled, failed, refunded,
-// dispute_updated.
+// Handled: inventory.reservation_held, reservation_refused; payments.action_required, processing, declined, authorized, captured,
+// cancelled, failed, refund_requested, refund_pending, refunded, refund_failed, dispute_updated.
 // Watched: inventory.item_changed, for the prices; orders.* and payments.*, for the list. Appended: orders.*. An unpaid order expires when its timer fires, or when the
 // periodic job finds it in the projection because the timer was missed.
 package orders

@@ -37,6 +37,12 @@
 // the first parcel. Captured amounts are sums over all captures, so a repeated capture is recognized. An authorization that ends before
 // is recorded as payments.cancelled with the reason [events.CancelAuthorizationExpired], or as payments.captured without more.
 //
+// With which methods a payment can be made is a setting, too ([Config].Methods): the payment keeps those that its currency and amount
+// allow, and cards if it names none. Methods that cannot be authorized first, such as sepa_debit, are always captured by Stripe. While a
+// bank processes a payment for days, payments.processing names the method, and orders holds the stock meanwhile. It begins and ends with
+// an answer of Stripe to the lane or the reconciler, because a webhook may be late. Stripe cancels no payment that a bank processes: if
+// the order ends meanwhile, the payment stays open until the bank has answered. Then it is refunded, or cancelled at Stripe.
+//
 // A webhook alone confirms nothing. One that reports a capture which the lane has not made (staff captured it in Stripe's dashboard)
 // makes the lane retrieve the intent, and Stripe's own answer is recorded. An event of another account or of the other mode is
 // answered 200 and not stored, and a repeated one is not stored again. An event in another version of Stripe's API than

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ type bank struct {
 	server *sandbox.Server
 	url    string
 	ended  chan struct{} // closed at the end of the test
+	kept   atomic.Int64  // refused cancellations: what a bank processes cannot be cancelled
 
 	mu       sync.Mutex
 	webhooks map[string]chan struct{} // by intent: its webhooks wait until the channel is closed
@@ -49,10 +51,16 @@ func startShopWithBank(t *testing.T, change func(*Config)) (*testShop, *bank) {
 // startBank starts a bank that stops at the end of the test, after the shops that are opened later.
 func startBank(t *testing.T) *bank {
 	t.Helper()
+	return startBankAt(t, time.Now)
+}
+
+// startBankAt starts a bank with a clock. Webhooks of one that is more than five minutes slow are refused.
+func startBankAt(t *testing.T, now func() time.Time) *bank {
+	t.Helper()
 	b := &bank{ended: make(chan struct{}), webhooks: map[string]chan struct{}{}, answers: map[string]chan struct{}{}}
 	var err error
 	b.server, err = sandbox.New(sandbox.Config{SecretKey: bankSecretKey, PublishableKey: bankPublishableKey, WebhookSecret: bankWebhookSecret,
-		Intercept: b.intercept, WebhookClient: &http.Client{Transport: b, Timeout: time.Minute}})
+		Intercept: b.intercept, WebhookClient: &http.Client{Transport: b, Timeout: time.Minute}, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +141,11 @@ func (b *bank) intercept(ctx context.Context, r sandbox.Request, work func() san
 	if r.Method == http.MethodGet || r.IdempotencyKey != "" {
 		b.pass(ctx, b.answers, r.Path)
 	}
-	return work()
+	a := work()
+	if strings.HasSuffix(r.Path, "/cancel") && a.Status == http.StatusBadRequest {
+		b.kept.Add(1)
+	}
+	return a
 }
 
 // RoundTrip implements [http.RoundTripper] for webhooks.

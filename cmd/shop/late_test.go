@@ -132,8 +132,8 @@ func (l latePayment) captureByHand(t *testing.T) {
 	}
 }
 
-// refunds returns the amounts that Stripe has refunded of the payment.
-func (l latePayment) refunds(t *testing.T) []int64 {
+// refunds returns the amounts that Stripe has refunded of an intent.
+func (ts *testShop) refunds(t *testing.T, intent string) []int64 {
 	t.Helper()
 	var all struct {
 		Data []struct {
@@ -141,7 +141,7 @@ func (l latePayment) refunds(t *testing.T) []int64 {
 			Status string
 		}
 	}
-	l.stripe(t, http.MethodGet, "/v1/refunds?payment_intent="+l.intent, l.StripeSecretKey, nil).into(t, http.StatusOK, &all)
+	ts.stripe(t, http.MethodGet, "/v1/refunds?payment_intent="+intent, ts.StripeSecretKey, nil).into(t, http.StatusOK, &all)
 	var amounts []int64
 	for _, r := range all.Data {
 		if r.Status == "succeeded" {
@@ -166,7 +166,7 @@ func lateRefunded(t *testing.T) {
 	l.subjects(t, l.order.Email, "We cannot deliver order "+l.order.Number,
 		"Refund of £64.00 for order "+l.order.Number)
 	waitFor(t, "the payment is refunded", func() bool { return l.payment(t, l.order).Status == "refunded" })
-	if got := l.refunds(t); !slices.Equal(got, []int64{6400}) {
+	if got := l.refunds(t, l.intent); !slices.Equal(got, []int64{6400}) {
 		t.Errorf("refunds = %v, want 6400 once", got)
 	}
 	l.charged(t, winner)
@@ -185,7 +185,7 @@ func lateCaptured(t *testing.T) {
 	l.charged(t, l.order)
 	l.stockBecomes(t, "LAMP", level{})
 	l.subjects(t, l.order.Email, "Order "+l.order.Number+" is confirmed")
-	if got := l.refunds(t); len(got) > 0 {
+	if got := l.refunds(t, l.intent); len(got) > 0 {
 		t.Errorf("refunds = %v of a confirmed order, want none", got)
 	}
 }

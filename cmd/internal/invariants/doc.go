@@ -1,7 +1,8 @@
 // Package invariants checks a running shop against the promises that must hold at any time. It folds the raw events with
 // rules of its own, which share no code with the domains, so that a mistake in a domain's rules is found.
 //
-//	I1  every order is final or on its way; every order that was answered 201 exists
+//	I1  every order is final or on its way; every order that was answered 201 exists; stock is held for days only while a bank processes
+//	    the payment, and one that it still processes after its order has ended is an open item until the bank must have answered
 //	I2  captured ≤ total; one PaymentIntent per order; each capture is made once; the log and Stripe agree
 //	I3  per SKU on_hand = available + held ≥ 0; each ledger entry follows from the one before; the units held, sold and returned are
 //	    those of the reservations, the reservations are for what was ordered, and what is returned is what orders return

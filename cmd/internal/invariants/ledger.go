@@ -26,10 +26,11 @@ type ledger struct {
 
 // order is the state of one order.
 type order struct {
-	status  status
-	total   events.Money
-	expires time.Time
-	moved   time.Time // when its last event was stored
+	status       status
+	total        events.Money
+	expires      time.Time
+	holdsForBank bool      // expires is in days, because a bank processes the payment
+	moved        time.Time // when its last event was stored
 
 	reservation reservation
 	held        []events.ReservedLine // while the reservation is held
@@ -184,7 +185,7 @@ func (l *ledger) addOrder(id string, o *order, e events.Event) {
 	case events.OrderAwaitingPayment:
 		o.status, o.expires = awaitingPayment, p.ExpiresAt
 	case events.OrderDeadlineChanged:
-		o.expires = p.ExpiresAt
+		o.expires, o.holdsForBank = p.ExpiresAt, p.Reason == events.DeadlineProcessing
 	case events.OrderPaymentAccepted:
 		o.status = capturing
 	case events.OrderPaidLate:

@@ -21,6 +21,7 @@ type payment struct {
 	closed    bool   // cancelled, failed or captured
 	requested bool
 	until     time.Time // when the bank releases the authorization; zero if unknown
+	bank      processing
 	refunds   []refund
 	disputes  []dispute
 }
@@ -50,6 +51,10 @@ func (l *ledger) addPayment(id string, o *order, e events.Event) {
 		o.payment.requested = true
 	case events.PaymentIntentCreated:
 		l.addIntent(id, o, p.PaymentIntent)
+	case events.PaymentProcessing:
+		o.payment.bank = processingOf(e, p)
+	case events.PaymentDeclined, events.PaymentActionRequired:
+		o.payment.bank = processing{}
 	case events.PaymentAuthorized:
 		o.payment.paid, o.payment.until = true, p.ExpiresAt
 	case events.PaymentCaptured:

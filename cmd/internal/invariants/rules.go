@@ -69,7 +69,8 @@ func (r *rules) checkStatus() {
 		} else if late := r.now.Sub(o.expires); late > r.settle {
 			r.find(OrdersEnd, "still awaits payment %s after its deadline", late.Round(time.Second))
 		} else {
-			r.progressing = true
+			r.checkDeadline()
+			r.progressing = len(r.findings) == 0
 		}
 	case placed, capturing, paidLate:
 		r.find(OrdersEnd, "is %s and has not moved for %s", o.status, r.now.Sub(o.moved).Round(time.Second))
@@ -93,9 +94,7 @@ func (r *rules) checkReleased() {
 	} else if o.reservation != released && o.reservation != refused {
 		r.find(OrdersEnd, "is %s, but its reservation is %s", o.status, o.reservation)
 	}
-	if o.payment.requested && !o.payment.closed {
-		r.find(OrdersEnd, "is %s, but its payment is still open", o.status)
-	}
+	r.checkClosed()
 }
 
 // traces describes what the log has about an order that was never placed.

@@ -117,7 +117,7 @@ func TestSecurityHeadersAllowOnlyThePaymentProvider(t *testing.T) {
 	}
 	response, _ := get(t, sandbox, "/")
 	policy := response.Header.Get("Content-Security-Policy")
-	if !strings.Contains(policy, "connect-src 'self' http://127.0.0.1:12111;") || strings.Contains(policy, "stripe.com") {
+	if !strings.Contains(policy, "connect-src 'self' http://127.0.0.1:12111; frame-src http://127.0.0.1:12111;") || strings.Contains(policy, "stripe.com") {
 		t.Errorf("Content-Security-Policy with the sandbox = %q, want the sandbox and not Stripe", policy)
 	}
 }

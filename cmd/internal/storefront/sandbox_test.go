@@ -2,12 +2,15 @@ package storefront_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp/kb"
 
 	"tillstream/cmd/internal/proof/browsertest"
 	"tillstream/cmd/internal/storefront"
@@ -87,4 +90,43 @@ func TestShopperPaysAfterRefusedSandboxCards(t *testing.T) {
 	tab.Reload()
 	pay("4242424242424242")
 	tab.See("#payment-wait", "Payment received.")
+}
+
+// 3-D Secure in the page: the shopper answers the bank in a frame with the keyboard, first not at all, then with no, then with yes. The
+// page is never left.
+func TestShopperConfirmsWithTheBankInThePage(t *testing.T) {
+	t.Parallel()
+	for _, width := range []int64{390, 1280} {
+		t.Run(fmt.Sprint(width), func(t *testing.T) {
+			t.Parallel()
+			a := newAPI()
+			stripe := startSandbox(t, a)
+			shop := openShop(t, storefront.Config{API: a, SandboxURL: stripe.URL})
+			tab := browsertest.Open(t, width)
+			tab.Visit(shop.URL + "/orders/" + orderID + "#token=" + secret)
+			tab.Click("[name=in_page]")
+			browsertest.Evaluate[bool](tab, "window.stayed = true")
+			pay := func(answer func()) {
+				tab.Click("[data-card='4000002500003155']")
+				tab.Click(".pay [type=submit]")
+				tab.Until("document.activeElement.tagName === 'IFRAME' && document.querySelector('dialog.bank').ariaBusy === null")
+				tab.Shot(fmt.Sprintf("%d-bank-in-page", width))
+				tab.NoSideScroll()
+				answer()
+				tab.Until("!document.querySelector('dialog.bank')")
+			}
+			pay(func() { tab.Click(".bank button") })
+			tab.See("#payment-problem", "Your bank has not confirmed the payment yet.")
+			pay(func() { tab.Do(browsertest.Keys(kb.Tab + kb.Tab + kb.Enter)) })
+			tab.See("#payment-problem", "Your bank did not approve the payment.")
+			pay(func() { tab.Do(browsertest.Keys(kb.Tab + kb.Enter)) })
+			tab.See("#payment-wait", "Payment received.")
+			if status := intentStatus(t, stripe, a); status != "requires_capture" {
+				t.Errorf("intent status = %q, want requires_capture", status)
+			}
+			if !browsertest.Evaluate[bool](tab, "window.stayed === true") {
+				t.Error("the page was left")
+			}
+		})
+	}
 }

@@ -74,12 +74,12 @@ func showRobots(w http.ResponseWriter, _ *http.Request) {
 
 // securityHeaders forbids inline script and foreign sources on every page. Stripe's hosts are named only where its
 // Payment Element is used (docs.stripe.com/security/guide#content-security-policy), and the sandbox's host only where its form is. The
-// frames of wallets are Stripe's.
+// frames of wallets and of banks are Stripe's.
 func securityHeaders(sandbox string, next http.Handler) http.Handler {
 	script, connect, frame := "'self' https://js.stripe.com https://*.js.stripe.com", "'self' https://api.stripe.com",
 		"https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com"
 	if sandbox != "" {
-		script, connect, frame = "'self'", "'self' "+sandbox, "'none'"
+		script, connect, frame = "'self'", "'self' "+sandbox, sandbox
 	}
 	policy := fmt.Sprintf("default-src 'self'; script-src %s; connect-src %s; frame-src %s; img-src 'self' data:; "+
 		"object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'", script, connect, frame)

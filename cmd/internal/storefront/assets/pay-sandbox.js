@@ -1,4 +1,5 @@
 // The sandbox's form for cards and debits. Like Stripe's own, it sends the card to the payment provider directly, never through the shop.
+import { challenge } from './pay-challenge.js';
 import { declineText } from './texts.js';
 import { $, show } from './view.js';
 
@@ -23,7 +24,8 @@ export function sandboxForm(box, payment, { label, returnURL, sandbox, onPaid, o
     button.disabled = true;
     button.textContent = 'Paying…';
     onProblem('');
-    const answer = await confirm(sandbox, payment, method.data, returnURL);
+    const back = form.elements.in_page.checked ? {} : { return_url: returnURL };
+    const answer = await confirm(sandbox, payment, { ...method.data, ...back });
     if (answer.redirect) { location.assign(answer.redirect); return; }
     if (answer.paid) { onPaid(); return; }
     idle();
@@ -78,18 +80,20 @@ function read(form) {
 }
 
 /** confirm pays; it resolves to {paid}, {redirect} or {text} with a reason. */
-async function confirm(sandbox, payment, method, returnURL) {
-  const body = new URLSearchParams({ client_secret: payment.client_secret, return_url: returnURL, ...method });
-  let answer;
+async function confirm(sandbox, payment, parameters) {
+  const body = new URLSearchParams({ client_secret: payment.client_secret, ...parameters });
+  const address = `${sandbox}/v1/payment_intents/${encodeURIComponent(payment.payment_intent)}`;
+  const headers = { Authorization: `Bearer ${payment.publishable_key}` };
+  const send = (path, options) => fetch(address + path, { headers, ...options }).then((response) => response.json());
   try {
-    const response = await fetch(`${sandbox}/v1/payment_intents/${encodeURIComponent(payment.payment_intent)}/confirm`,
-      { method: 'POST', body, headers: { Authorization: `Bearer ${payment.publishable_key}` } });
-    answer = await response.json();
+    let answer = await send('/confirm', { method: 'POST', body });
+    const page = answer.next_action?.use_stripe_sdk?.stripe_js;
+    if (page) answer = await challenge(page, () => send(`?${new URLSearchParams({ client_secret: payment.client_secret })}`));
+    return outcome(answer);
   } catch {
     // The request may have arrived. Another attempt is safe: the intent can be charged once only.
     return { text: 'The payment service cannot be reached. Please try again. You will not be charged twice.' };
   }
-  return outcome(answer);
 }
 
 function outcome(answer) {
@@ -97,7 +101,7 @@ function outcome(answer) {
   const intent = answer.error?.payment_intent ?? answer;
   if (done.includes(intent.status)) return { paid: true };
   if (answer.error) return { text: declineText(answer.error) };
+  if (answer.status !== 'requires_action') return { text: declineText(answer.last_payment_error) };
   const redirect = answer.next_action?.redirect_to_url?.url;
-  if (answer.status === 'requires_action' && /^https?:/.test(redirect)) return { redirect };
-  return { text: declineText(answer.last_payment_error) };
+  return /^https?:/.test(redirect) ? { redirect } : { text: 'Your bank has not confirmed the payment yet. Please try again.' };
 }

@@ -18,7 +18,7 @@ const brokenWorker = "orders"
 // error contains ids, so that no two errors are equal.
 var broken = proc.Edit{File: "orders/worker.go",
 	From: `		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentCaptured) error {
-			return decide(tx, p.OrderID, Order.PaymentCaptured)
+			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.PaymentCaptured(p.Amount, p.More) })
 `,
 	To: `		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentCaptured) error {
 			return fmt.Errorf("book payment %s: sales channel of order %s: %w", p.PaymentID, p.OrderID, eventlog.ErrNotFound)

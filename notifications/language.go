@@ -18,7 +18,7 @@ import (
 type locale struct {
 	tag      language.Tag
 	numbers  language.Tag // of amounts and quantities
-	date     string // a format of day, month, year
+	date     string       // a format of day, month, year
 	months   [12]string
 	greeting string // a format of the name
 	anyone   string // the greeting without a name

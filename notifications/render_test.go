@@ -187,7 +187,7 @@ func TestAmountsAndQuantitiesAreThoseOfTheCustomersCountry(t *testing.T) {
 		"en": {"€1,234.50", "ISK_1,250", "1,000,000"}, "en-GB": {"€1,234.50", "ISK_1,250", "1,000,000"}, "en-IN": {"€1,234.50", "ISK_1,250", "10,00,000"},
 		"de": {"1.234,50_€", "1.250_ISK", "1.000.000"}, "de-AT": {"€_1.234,50", "ISK_1.250", "1_000_000"}, "de-CH": {"€_1’234.50", "ISK_1’250", "1’000’000"},
 		"de-DE-u-nu-arab": {"1.234,50_€", "1.250_ISK", "1.000.000"}, "en-u-nu-beng": {"€1,234.50", "ISK_1,250", "1,000,000"},
-		"gsw": {"1.234,50_€", "1.250_ISK", "1.000.000"}, // read in German
+		"gsw": {"1.234,50_€", "1.250_ISK", "1.000.000"},                                                                                               // read in German
 		"fr":  {"€1,234.50", "ISK_1,250", "1,000,000"}, "ar-EG": {"€1,234.50", "ISK_1,250", "1,000,000"}, "": {"€1,234.50", "ISK_1,250", "1,000,000"}, // read in English
 	} {
 		l := localeFor(locale)
@@ -199,7 +199,7 @@ func TestAmountsAndQuantitiesAreThoseOfTheCustomersCountry(t *testing.T) {
 	}
 }
 
-// The spaces of an amount do not break, in both parts of a mail as it is sent. In a subject they are plain spaces.
+// The spaces of an amount do not break, in both parts of a mail. In a subject they are plain spaces.
 func TestAmountsStayTogetherInMails(t *testing.T) {
 	t.Parallel()
 	refund := Refunded(events.OrderRefunded{OrderOutcome: sampleOutcome("o1"), RefundID: "r1", Amount: events.Money{Amount: 123450, Currency: "EUR"}}, noon)

@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-
 )
 
 func TestTheListOfItemsHasPicturesPricesAndStock(t *testing.T) {
@@ -44,6 +43,7 @@ func TestListingANewItem(t *testing.T) {
 	g := openGoods(t)
 	g.list("MUG", "Harbour Mug", 12)
 	shows(t, g.post("/ops/new-item", itemFields(map[string]string{"sku": "POT", "title": "Tea Pot"})), "The item POT is saved.", "Tea Pot", "listed at £8.50")
+	shows(t, g.post("/ops/new-item", itemFields(map[string]string{"sku": "JUG", "price": "850", "currency": "ISK"})), "listed at ISK\u00a0850<")
 	shows(t, g.post("/ops/new-item", itemFields(map[string]string{"sku": "MUG"})), "the item MUG exists already")
 	shows(t, g.post("/ops/new-item", itemFields(map[string]string{"sku": ""})), "want 1 to 64 printable characters")
 }

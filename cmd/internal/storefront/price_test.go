@@ -46,7 +46,9 @@ func TestScriptsFormatAmountsAsTheServerDoes(t *testing.T) {
 	}
 }
 
-func money(amount int64, code string) events.Money { return events.Money{Amount: amount, Currency: code} }
+func money(amount int64, code string) events.Money {
+	return events.Money{Amount: amount, Currency: code}
+}
 
 // The catalogue has the server's text, the cart that of the script.
 func TestPagesShowAmountsInTheUnitsOfTheCurrency(t *testing.T) {

@@ -3,6 +3,8 @@ package events
 import (
 	"fmt"
 	"math"
+	"strconv"
+	"strings"
 
 	"github.com/bojanz/currency"
 )
@@ -63,16 +65,37 @@ func MinorDigits(code string) int {
 	return 2
 }
 
-// String formats the amount for logs and mails, such as "12.50 GBP".
-func (m Money) String() string {
+// String formats the amount for logs and terminals, such as "12.50 GBP". Pages and mails have [Money.Format].
+func (m Money) String() string { return m.Number() + " " + m.Currency }
+
+// Number formats the amount without its currency, for files and forms: digits, and a point before the decimals of the minor unit.
+func (m Money) Number() string {
 	digits := MinorDigits(m.Currency)
 	if digits == 0 {
-		return fmt.Sprintf("%d %s", m.Amount, m.Currency)
+		return strconv.FormatInt(m.Amount, 10)
 	}
 	scale := int64(math.Pow10(digits))
 	sign, whole, rest := "", m.Amount/scale, m.Amount%scale
 	if m.Amount < 0 {
 		sign, whole, rest = "-", -whole, -rest
 	}
-	return fmt.Sprintf("%s%d.%0*d %s", sign, whole, digits, rest, m.Currency)
+	return fmt.Sprintf("%s%d.%0*d", sign, whole, digits, rest)
+}
+
+// ParseMoney reads an amount as people type it, such as "8.50", in a currency. It accepts no separators of thousands, because a comma
+// is the decimal sign in some countries.
+func ParseMoney(typed, currency string) (Money, error) {
+	refused := func() (Money, error) {
+		return Money{}, fmt.Errorf("price %.40q: want an amount such as %s", typed, Money{Amount: 850, Currency: currency})
+	}
+	whole, fraction, hasFraction := strings.Cut(strings.TrimSpace(typed), ".")
+	digits := MinorDigits(currency)
+	if hasFraction && fraction == "" || len(fraction) > digits || strings.ContainsAny(whole+fraction, "+-_") {
+		return refused()
+	}
+	amount, err := strconv.ParseInt(whole+fraction+strings.Repeat("0", digits-len(fraction)), 10, 64)
+	if err != nil || whole == "" {
+		return refused()
+	}
+	return Money{Amount: amount, Currency: currency}, nil
 }

@@ -82,6 +82,19 @@ func TestMoneyPrintsMinorUnits(t *testing.T) {
 	}
 }
 
+func TestPricesAreReadAsTyped(t *testing.T) {
+	t.Parallel()
+	for typed, want := range map[string]int64{"8.50": 850, "8.5": 850, " 8 ": 800, "0.01": 1, "8.505": -1, "8,50": -1, "-8": -1, "+8": -1, "": -1, "8.": -1, ".5": -1, "1e3": -1, "1_0": -1, "99999999999999999999": -1} {
+		got, err := events.ParseMoney(typed, "GBP")
+		if (err != nil) != (want < 0) || err == nil && got.Amount != want {
+			t.Errorf("%q: got %+v, %v; want %d", typed, got, err, want)
+		}
+	}
+	if got, err := events.ParseMoney("1250", "JPY"); err != nil || got != (events.Money{Amount: 1250, Currency: "JPY"}) {
+		t.Errorf("yen: got %+v, %v", got, err)
+	}
+}
+
 // Amounts are minor units as Stripe counts them, which differ from the CLDR for ISK, MGA and UGX (docs.stripe.com/currencies).
 // The test is not parallel, because it counts allocations.
 func TestMinorDigitsAreThoseOfStripe(t *testing.T) {

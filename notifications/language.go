@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bojanz/currency"
 	"golang.org/x/text/language"
 	"golang.org/x/text/language/display"
 	"golang.org/x/text/message"
@@ -18,7 +17,8 @@ import (
 // data of the CLDR.
 type locale struct {
 	tag      language.Tag
-	date     string // a format of day, month, year
+	numbers  language.Tag // of amounts and quantities
+	date     string       // a format of day, month, year
 	months   [12]string
 	greeting string // a format of the name
 	anyone   string // the greeting without a name
@@ -34,14 +34,14 @@ type words struct {
 // locales are the languages of the mails. The first one is the default.
 var locales = []locale{
 	{
-		tag: language.English, date: "%[1]d %[2]s %[3]d",
+		tag: language.English, numbers: language.English, date: "%[1]d %[2]s %[3]d",
 		months:   [12]string{"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"},
 		greeting: "Hello %s,", anyone: "Hello,", regions: display.English.Regions(),
 		words: words{Amount: "Amount", Farewell: "Kind regards", Item: "Item", Order: "Order", Quantity: "Quantity", Shipping: "Delivery",
 			ShipTo: "Delivery address", Subtotal: "Subtotal", Tax: "Tax", Total: "Total", View: "View your order"},
 	},
 	{
-		tag: language.German, date: "%[1]d. %[2]s %[3]d",
+		tag: language.German, numbers: language.German, date: "%[1]d. %[2]s %[3]d",
 		months:   [12]string{"Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober", "November", "Dezember"},
 		greeting: "Guten Tag %s,", anyone: "Guten Tag,", regions: display.German.Regions(),
 		words: words{Amount: "Betrag", Farewell: "Mit freundlichen Grüßen", Item: "Artikel", Order: "Bestellung", Quantity: "Menge", Shipping: "Versand",
@@ -51,7 +51,8 @@ var locales = []locale{
 
 var matcher = language.NewMatcher([]language.Tag{locales[0].tag, locales[1].tag})
 
-// localeFor returns the language for a customer's locale such as "de-AT", and English for any other.
+// localeFor returns the language for a customer's locale such as "de-AT", and English for any other. Amounts and quantities are formatted
+// as in the customer's country, if the customer's language is that of the mail.
 func localeFor(customer string) *locale {
 	tag, err := language.Parse(customer)
 	if err != nil {
@@ -61,25 +62,22 @@ func localeFor(customer string) *locale {
 	if confidence == language.No {
 		return &locales[0]
 	}
-	return &locales[i]
+	t := locales[i]
+	base, _, region := tag.Raw()
+	if own, _ := t.tag.Base(); base == own {
+		t.numbers, err = language.Raw.Compose(base, region) // without extensions, which can ask for other digits
+	}
+	if err != nil {
+		return &locales[i]
+	}
+	return &t
 }
 
-// amount formats money: "£1,250.00" or "1.250,00 £". The number of digits is that of [events.MinorDigits], because Stripe's
-// minor units differ from the CLDR's. A code that the CLDR does not have is formatted by [events.Money.String].
-func (t *locale) amount(m events.Money) string {
-	number, code, _ := strings.Cut(m.String(), " ")
-	amount, err := currency.NewAmount(number, code)
-	if err != nil {
-		return m.String()
-	}
-	formatter := currency.NewFormatter(currency.NewLocale(t.tag.String()))
-	formatter.MinDigits = uint8(events.MinorDigits(code))
-	formatter.MaxDigits = formatter.MinDigits
-	return strings.Replace(formatter.Format(amount), "-", "−", 1)
-}
+// amount formats money as [events.Money.Format] does.
+func (t *locale) amount(m events.Money) string { return m.Format(t.numbers.String()) }
 
 // count formats a quantity. A negative one is 0.
-func (t *locale) count(n int64) string { return message.NewPrinter(t.tag).Sprintf("%d", max(n, 0)) }
+func (t *locale) count(n int64) string { return message.NewPrinter(t.numbers).Sprintf("%d", max(n, 0)) }
 
 func (t *locale) day(at time.Time) string {
 	return fmt.Sprintf(t.date, at.Day(), t.months[at.Month()-1], at.Year())

@@ -39,7 +39,7 @@ func mailerTo(t testing.TB, addr string, deadline time.Duration) *notifications.
 func testMail(id string) notifications.Mail {
 	return notifications.Mail{
 		From: netmail.Address{Name: "Shop", Address: "orders@shop.example"}, To: netmail.Address{Name: "Zoë Ångström", Address: "zoe@example.com"},
-		MessageID: id + "@shop.example", Subject: "Bestellung bestätigt", Text: "Grüße\n", HTML: "<p>Grüße</p>", Language: "de",
+		MessageID: id + "@shop.example", Subject: "Bestellung bestätigt", Text: "Grüße: -1\u202f234,50\u00a0€, \u200f\u200e-12.50\n", HTML: "<p>Grüße</p>", Language: "de",
 		Date: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC),
 	}
 }
@@ -57,7 +57,7 @@ func TestMailArrivesAsWritten(t *testing.T) {
 		t.Fatalf("got %d mails, want 1", len(got))
 	}
 	m := got[0]
-	if m.Subject != "Bestellung bestätigt" || strings.TrimSpace(m.Text) != "Grüße" || !strings.Contains(m.HTML, "<p>Grüße</p>") ||
+	if m.Subject != "Bestellung bestätigt" || strings.TrimSpace(m.Text) != "Grüße: -1\u202f234,50\u00a0€, \u200f\u200e-12.50" || !strings.Contains(m.HTML, "<p>Grüße</p>") ||
 		m.MessageID != "m1@shop.example" || !strings.Contains(m.From, "orders@shop.example") {
 		t.Errorf("got mail %+v, want subject, parts, id and sender as sent", m)
 	}

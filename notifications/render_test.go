@@ -180,39 +180,44 @@ func TestLocaleSelectsTheLanguage(t *testing.T) {
 	}
 }
 
-func TestAmountsAreFormattedInBothLanguages(t *testing.T) {
+func TestAmountsAndQuantitiesAreThoseOfTheCustomersCountry(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		amount   int64
-		currency string
-		en, de   string
-	}{
-		{0, "GBP", "£0.00", "0,00\u00a0£"},
-		{5, "GBP", "£0.05", "0,05\u00a0£"},
-		{125_934, "GBP", "£1,259.34", "1.259,34\u00a0£"},
-		{123_456_789_00, "EUR", "€123,456,789.00", "123.456.789,00\u00a0€"},
-		{-250, "USD", "−$2.50", "−2,50\u00a0$"},
-		{1250, "JPY", "¥1,250", "1.250\u00a0¥"},
-		{1250, "KWD", "KWD\u00a01.250", "1,250\u00a0KWD"},
-		{1250, "CHF", "CHF\u00a012.50", "12,50\u00a0CHF"},
-		{125_000, "ISK", "ISK\u00a01,250.00", "1.250,00\u00a0ISK"}, // minor units of Stripe, not of the CLDR
-		{125_000, "UGX", "UGX\u00a01,250.00", "1.250,00\u00a0UGX"},
-		{1250, "MGA", "MGA\u00a01,250", "1.250\u00a0MGA"},
-		{1250, "XYZ", "12.50 XYZ", "12.50 XYZ"},
-		{-9223372036854775808, "GBP", "−£92,233,720,368,547,758.08", "−92.233.720.368.547.758,08\u00a0£"},
+	euros, krona := events.Money{Amount: 123450, Currency: "EUR"}, events.Money{Amount: 125000, Currency: "ISK"}
+	for locale, want := range map[string][3]string{
+		"en": {"€1,234.50", "ISK_1,250", "1,000,000"}, "en-GB": {"€1,234.50", "ISK_1,250", "1,000,000"}, "en-IN": {"€1,234.50", "ISK_1,250", "10,00,000"},
+		"de": {"1.234,50_€", "1.250_ISK", "1.000.000"}, "de-AT": {"€_1.234,50", "ISK_1.250", "1_000_000"}, "de-CH": {"€_1’234.50", "ISK_1’250", "1’000’000"},
+		"de-DE-u-nu-arab": {"1.234,50_€", "1.250_ISK", "1.000.000"}, "en-u-nu-beng": {"€1,234.50", "ISK_1,250", "1,000,000"},
+		"gsw": {"1.234,50_€", "1.250_ISK", "1.000.000"},                                                                                               // read in German
+		"fr":  {"€1,234.50", "ISK_1,250", "1,000,000"}, "ar-EG": {"€1,234.50", "ISK_1,250", "1,000,000"}, "": {"€1,234.50", "ISK_1,250", "1,000,000"}, // read in English
 	} {
-		m := events.Money{Amount: c.amount, Currency: c.currency}
-		if en, de := localeFor("en").amount(m), localeFor("de").amount(m); en != c.en || de != c.de {
-			t.Errorf("%s: got %q and %q, want %q and %q", m, en, de, c.en, c.de)
+		l := localeFor(locale)
+		for i, got := range []string{l.amount(euros), l.amount(krona), l.count(1_000_000)} {
+			if want := strings.ReplaceAll(want[i], "_", "\u00a0"); got != want {
+				t.Errorf("%q: got %+q, want %+q", locale, got, want)
+			}
 		}
 	}
 }
 
-func TestQuantitiesAreGrouped(t *testing.T) {
+// The spaces of an amount do not break, in both parts of a mail. In a subject they are plain spaces.
+func TestAmountsStayTogetherInMails(t *testing.T) {
 	t.Parallel()
-	for n, want := range map[int64][2]string{-1: {"0", "0"}, 0: {"0", "0"}, 999: {"999", "999"}, 1_000_000: {"1,000,000", "1.000.000"}} {
-		if en, de := localeFor("en").count(n), localeFor("de").count(n); en != want[0] || de != want[1] {
-			t.Errorf("%d: got %q and %q, want %q and %q", n, en, de, want[0], want[1])
+	refund := Refunded(events.OrderRefunded{OrderOutcome: sampleOutcome("o1"), RefundID: "r1", Amount: events.Money{Amount: 123450, Currency: "EUR"}}, noon)
+	mail, err := renderOutcome(t, testRenderer(t), refund, samplePlaced("o1"), "de-AT", "Ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const amount = "€\u00a01.234,50"
+	if !strings.Contains(mail.Text, amount) || !strings.Contains(mail.HTML, amount) || !strings.Contains(mail.Subject, "€ 1.234,50") {
+		t.Errorf("want %+q in\n%+q\n%+q\n%+q", amount, mail.Subject, mail.Text, mail.HTML)
+	}
+}
+
+func TestQuantitiesAreNotNegative(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int64]string{-1: "0", 0: "0", 999: "999"} {
+		if got := localeFor("en").count(n); got != want {
+			t.Errorf("%d: got %q, want %q", n, got, want)
 		}
 	}
 }

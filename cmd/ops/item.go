@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"tillstream/cmd/internal/target"
-	"tillstream/cmd/internal/web"
 	"tillstream/events"
 	eventlog "tillstream/events/log"
 	"tillstream/inventory"
@@ -120,7 +119,7 @@ func (c *itemCommand) listing(item inventory.Item) (inventory.ListingBody, error
 	if currency == "" {
 		return body, errors.New("--price: a new item needs --currency")
 	}
-	price, err := web.ParsePrice(c.Price, currency)
+	price, err := events.ParseMoney(c.Price, currency)
 	body.Price = price
 	return body, err
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"tillstream/cmd/internal/target"
-	"tillstream/cmd/internal/web"
+	"tillstream/events"
 	"tillstream/orders"
 )
 
@@ -84,7 +84,7 @@ func (c *refundCommand) Run(ctx context.Context, out *terminal) error {
 func (c *refundCommand) body(known orders.RefundsBody) (body orders.RefundRequestBody, err error) {
 	body = orders.RefundRequestBody{Refundable: known.Refundable, Full: c.All, Replaces: c.Again, Reason: c.Reason}
 	if c.Amount != "" {
-		amount, err := web.ParsePrice(c.Amount, known.Refundable.Currency)
+		amount, err := events.ParseMoney(c.Amount, known.Refundable.Currency)
 		if err != nil {
 			return body, fmt.Errorf("--amount: %w", err)
 		}

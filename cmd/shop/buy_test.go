@@ -72,8 +72,8 @@ func buyInGerman(t *testing.T, ts *testShop) {
 	if want := "Ihre Bestellung " + bought.Number + " ist bestätigt"; got.Subject != want {
 		t.Errorf("e-mail subject = %q, want %q", got.Subject, want)
 	}
-	if !strings.Contains(got.Text, "67,95\u00a0£") || !strings.Contains(got.Text, "Vereinigtes Königreich") {
-		t.Errorf("e-mail lacks German formats of money and country:\n%s", got.Text)
+	if !strings.Contains(got.Text, "£\u00a067,95") || !strings.Contains(got.Text, "Vereinigtes Königreich") {
+		t.Errorf("e-mail lacks the Austrian format of money and the German name of the country:\n%s", got.Text)
 	}
 }
 

@@ -171,7 +171,7 @@ func (t *tx) disputable(in *intent) bool {
 }
 
 func money(amount int64, currency string) string {
-	return events.Money{Amount: amount, Currency: strings.ToUpper(currency)}.String()
+	return events.Money{Amount: amount, Currency: strings.ToUpper(currency)}.Format("en")
 }
 
 func shownTime(at int64) string { return time.Unix(at, 0).UTC().Format("2 Jan 2006 15:04") }

@@ -69,7 +69,7 @@ func New(config Config) (*Console, error) {
 	if c.courses, err = newCourses(); err != nil {
 		return nil, err
 	}
-	if c.assets, err = web.LoadAssets(files, "/ops/assets/"); err != nil {
+	if c.assets, err = web.LoadAssets(files, "/ops/assets/", nil); err != nil {
 		return nil, err
 	}
 	if c.templates, err = c.loadTemplates(); err != nil {

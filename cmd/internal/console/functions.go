@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"tillstream/cmd/internal/web"
 	"tillstream/events"
 	"tillstream/events/text"
 )
@@ -30,13 +29,16 @@ import (
 //	mailPath .Order .ID      the page of a mail
 //	bytes 1234567            1.2 MB
 func (c *console) functions() template.FuncMap {
-	functions := template.FuncMap{"asset": c.assets.Address, "money": web.Price, "number": number, "ago": ago, "exact": exact, "short": short, "shortSubject": shortSubject,
+	functions := template.FuncMap{"asset": c.assets.Address, "money": money, "number": number, "ago": ago, "exact": exact, "short": short, "shortSubject": shortSubject,
 		"entity": entityPage, "event": eventPage, "printable": text.Printable, "plural": plural, "lower": strings.ToLower,
 		"dict": dict, "duration": duration, "statusClass": statusClass, "words": words, "findingPage": findingPage, "bytes": megabytes,
 		"mailPath": mailPath}
 	maps.Copy(functions, goodsFunctions())
 	return functions
 }
+
+// money formats an amount in the language of the console.
+func money(m events.Money) string { return m.Format("en") }
 
 // number writes a count with commas between the thousands.
 func number(n any) string {

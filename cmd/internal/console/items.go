@@ -14,6 +14,7 @@ import (
 	"tillstream/events"
 	"tillstream/events/api"
 	"tillstream/events/replay"
+	"tillstream/events/text"
 	"tillstream/inventory"
 )
 
@@ -55,7 +56,7 @@ type itemChange struct {
 	Sequence           uint64
 	Time               time.Time
 	Actor, Via, Reason string
-	What               []string
+	What               []string // printable
 }
 
 // itemRows is how many changes the page of an item shows.
@@ -126,12 +127,13 @@ func changeOf(m replay.Message, before events.ItemChanged) itemChange {
 	}
 	change.Time, change.Actor, change.Via, change.Reason = e.Time, e.Actor, e.Via, e.Reason
 	if before.SKU == "" {
-		change.What = []string{fmt.Sprintf("listed at %s", web.Price(after.Price))}
+		change.What = []string{fmt.Sprintf("listed at %s", money(after.Price))}
 		return change
 	}
 	for _, field := range []struct{ name, before, after string }{
-		{"title", before.Title, after.Title}, {"price", web.Price(before.Price), web.Price(after.Price)}, {"picture", before.Image, after.Image},
-		{"tags", strings.Join(before.Tags, ", "), strings.Join(after.Tags, ", ")}} {
+		{"title", text.Printable(before.Title), text.Printable(after.Title)}, {"price", money(before.Price), money(after.Price)},
+		{"picture", text.Printable(before.Image), text.Printable(after.Image)},
+		{"tags", text.Printable(strings.Join(before.Tags, ", ")), text.Printable(strings.Join(after.Tags, ", "))}} {
 		if field.before != field.after {
 			change.What = append(change.What, fmt.Sprintf("%s: %s → %s", field.name, orNone(field.before), orNone(field.after)))
 		}
@@ -150,8 +152,7 @@ func orNone(text string) string {
 }
 
 func itemFormOf(item inventory.Item) itemForm {
-	price, _, _ := strings.Cut(item.Price.String(), " ")
-	return itemForm{SKU: item.SKU, Title: item.Title, Price: price, Currency: item.Price.Currency, Description: item.Description,
+	return itemForm{SKU: item.SKU, Title: item.Title, Price: item.Price.Number(), Currency: item.Price.Currency, Description: item.Description,
 		Tags: strings.Join(item.Tags, ", "), Image: item.Image}
 }
 
@@ -204,7 +205,7 @@ func (c *console) putItem(r *http.Request, sku string, author events.Author) (ou
 
 // listingOf reads the fields of the form of an item. The staff API checks them.
 func listingOf(form url.Values) (inventory.ListingBody, error) {
-	price, err := web.ParsePrice(form.Get("price"), strings.ToUpper(strings.TrimSpace(form.Get("currency"))))
+	price, err := events.ParseMoney(form.Get("price"), strings.ToUpper(strings.TrimSpace(form.Get("currency"))))
 	if err != nil {
 		return inventory.ListingBody{}, err
 	}

@@ -133,8 +133,7 @@ func (c *console) exportOrders(w http.ResponseWriter, r *http.Request) error {
 	}
 	rows := [][]string{{"number", "id", "placed_at", "name", "email", "place", "total", "currency", "status", "payment_status", "fulfilment_status"}}
 	for _, o := range list.Orders {
-		amount, currency, _ := strings.Cut(o.Total.String(), " ")
-		rows = append(rows, []string{o.Number, o.ID, o.PlacedAt.UTC().Format(time.RFC3339), o.Name, o.Email, o.Place, amount, currency, o.Status, o.Payment, o.Fulfilment})
+		rows = append(rows, []string{o.Number, o.ID, o.PlacedAt.UTC().Format(time.RFC3339), o.Name, o.Email, o.Place, o.Total.Number(), o.Total.Currency, o.Status, o.Payment, o.Fulfilment})
 	}
 	return sendCSV(w, "orders", rows)
 }

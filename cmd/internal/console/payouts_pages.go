@@ -4,10 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
-	"tillstream/events"
 	"tillstream/events/api"
 	"tillstream/payments"
 )
@@ -84,8 +82,7 @@ func (c *console) exportPayouts(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		for _, p := range list.Payouts {
-			amount, currency := csvMoney(p.Amount)
-			rows = append(rows, []string{p.ID, p.ArrivesAt.UTC().Format(time.RFC3339), p.CreatedAt.UTC().Format(time.RFC3339), amount, currency, p.Status})
+			rows = append(rows, []string{p.ID, p.ArrivesAt.UTC().Format(time.RFC3339), p.CreatedAt.UTC().Format(time.RFC3339), p.Amount.Number(), p.Amount.Currency, p.Status})
 		}
 		if cursor = list.NextCursor; cursor == "" || len(rows) > maxPayouts {
 			return sendCSV(w, "payouts", rows)
@@ -100,16 +97,8 @@ func (c *console) exportPayout(w http.ResponseWriter, r *http.Request) error {
 	}
 	rows := [][]string{{"transaction", "created_at", "group", "kind", "order", "order_id", "source", "amount", "fee", "net", "currency"}}
 	for _, row := range data.Rows {
-		amount, currency := csvMoney(row.Amount)
-		fee, _ := csvMoney(row.Fee)
-		net, _ := csvMoney(row.Net)
-		rows = append(rows, []string{row.Transaction, row.CreatedAt.UTC().Format(time.RFC3339), row.Group, row.Kind, row.Number, row.OrderID, row.Source, amount, fee, net, currency})
+		rows = append(rows, []string{row.Transaction, row.CreatedAt.UTC().Format(time.RFC3339), row.Group, row.Kind, row.Number, row.OrderID, row.Source,
+			row.Amount.Number(), row.Fee.Number(), row.Net.Number(), row.Amount.Currency})
 	}
 	return sendCSV(w, data.Payout.ID, rows)
-}
-
-// csvMoney returns an amount and its currency as two cells.
-func csvMoney(m events.Money) (amount, currency string) {
-	amount, currency, _ = strings.Cut(m.String(), " ")
-	return amount, currency
 }

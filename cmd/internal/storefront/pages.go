@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+
 	"tillstream/cmd/internal/web"
 	"tillstream/events"
 )
@@ -20,11 +22,26 @@ var files embed.FS
 // pageNames are the pages; each defines the "main" of templates/layout.html.
 var pageNames = []string{"catalogue", "item", "cart", "checkout", "order", "docs", "message"}
 
+// pageLanguage is the language of the pages. Scripts format amounts and times in it.
+const pageLanguage = "en"
+
+// price formats an amount in the language of the pages.
+func price(m events.Money) string { return m.Format(pageLanguage) }
+
+// digitsModule returns the script digits.js, which exports the decimals of the currencies: browsers assume others for some.
+func digitsModule() ([]byte, error) {
+	digits, err := json.Marshal(events.UnusualDigits(), json.Deterministic(true))
+	if err != nil {
+		return nil, fmt.Errorf("write the decimals of currencies: %w", err)
+	}
+	return fmt.Appendf(nil, "// Decimals by currency, of the minor unit and as people are shown them, where they are not two.\nexport const digits = %s;\n", digits), nil
+}
+
 // pages are the parsed templates by name.
 type pages struct{ byName map[string]*template.Template }
 
 func loadPages(assets *web.Assets) (*pages, error) {
-	functions := template.FuncMap{"asset": assets.Address, "price": web.Price}
+	functions := template.FuncMap{"asset": assets.Address, "price": price, "language": func() string { return pageLanguage }}
 	layout, err := template.New("layout").Funcs(functions).ParseFS(files, "templates/layout.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse page layout: %w", err)

@@ -28,7 +28,11 @@ func New(config Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	assets, err := web.LoadAssets(files, "/assets/")
+	digits, err := digitsModule()
+	if err != nil {
+		return nil, err
+	}
+	assets, err := web.LoadAssets(files, "/assets/", map[string][]byte{"digits.js": digits})
 	if err != nil {
 		return nil, err
 	}

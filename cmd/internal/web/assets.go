@@ -1,5 +1,5 @@
 // Package web is what every server of HTML pages in this repository needs: style sheets and scripts whose addresses contain a
-// hash of their content, complete answers, and money as people read it.
+// hash of their content, complete answers, and prices as people type them.
 //
 // Assets are read once, at start, from files that are embedded in the program. Nothing is built before: a browser gets the ES
 // modules as they are written.
@@ -10,8 +10,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 )
 
@@ -34,25 +36,28 @@ type Assets struct {
 }
 
 // LoadAssets reads the files of the folder "assets". base is the path under which [Assets.Serve] is registered, such as
-// "/assets/".
-func LoadAssets(files fs.ReadFileFS, base string) (*Assets, error) {
+// "/assets/". made are further assets by name, which the program makes at start; nil: none.
+func LoadAssets(files fs.ReadFileFS, base string, made map[string][]byte) (*Assets, error) {
 	entries, err := fs.ReadDir(files, "assets")
 	if err != nil {
 		return nil, fmt.Errorf("list assets: %w", err)
 	}
-	sum := sha256.New()
-	loaded := &Assets{base: base, files: map[string]Reply{}}
+	bodies := map[string][]byte{}
 	for _, entry := range entries {
-		body, err := files.ReadFile("assets/" + entry.Name())
-		if err != nil {
+		if bodies[entry.Name()], err = files.ReadFile("assets/" + entry.Name()); err != nil {
 			return nil, fmt.Errorf("read asset %s: %w", entry.Name(), err)
 		}
-		kind, known := kinds[path.Ext(entry.Name())]
+	}
+	maps.Copy(bodies, made)
+	sum := sha256.New()
+	loaded := &Assets{base: base, files: map[string]Reply{}}
+	for _, name := range slices.Sorted(maps.Keys(bodies)) {
+		kind, known := kinds[path.Ext(name)]
 		if !known {
-			return nil, fmt.Errorf("read asset %s: unknown media type", entry.Name())
+			return nil, fmt.Errorf("read asset %s: unknown media type", name)
 		}
-		fmt.Fprintf(sum, "%s %d\n%s", entry.Name(), len(body), body)
-		loaded.files[entry.Name()] = Reply{Kind: kind, Cache: cacheForever, Body: body}
+		fmt.Fprintf(sum, "%s %d\n%s", name, len(bodies[name]), bodies[name])
+		loaded.files[name] = Reply{Kind: kind, Cache: cacheForever, Body: bodies[name]}
 	}
 	loaded.hash = hex.EncodeToString(sum.Sum(nil))[:12]
 	return loaded, nil

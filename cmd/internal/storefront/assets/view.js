@@ -1,4 +1,5 @@
 // Elements, pictures and prices: what every page shows.
+import { digits } from './digits.js';
 
 /** $ finds an element by id. */
 export const $ = (id) => document.getElementById(id);
@@ -25,14 +26,13 @@ export function briefLine(quantity, title, total) {
   return el('li', {}, el('span', {}, `${quantity} × ${title}`), el('span', { className: 'price' }, total));
 }
 
-// Amounts are whole numbers of minor units. The table is the server's, because Intl assumes other digits for some
-// currencies.
-const digits = { BIF: 0, CLP: 0, DJF: 0, GNF: 0, JPY: 0, KMF: 0, KRW: 0, MGA: 0, PYG: 0, RWF: 0, VND: 0, VUV: 0,
-  XAF: 0, XOF: 0, XPF: 0, BHD: 3, JOD: 3, KWD: 3, OMR: 3, TND: 3 };
+// Amounts are whole numbers of minor units. The server tells the decimals, because Intl assumes others for some currencies.
+const two = { minor: 2, shown: 2 };
 
-/** format formats {amount, currency} in the page's language. */
+/** format formats {amount, currency} in the page's language, as events.Money.Format does on the server. */
 export function format({ amount, currency }) {
-  const decimals = digits[currency] ?? 2;
-  return new Intl.NumberFormat(document.documentElement.lang, { style: 'currency', currency,
-    minimumFractionDigits: decimals, maximumFractionDigits: decimals }).format(amount / 10 ** decimals);
+  const { minor, shown } = digits[currency] ?? two;
+  const decimals = amount % 10 ** (minor - shown) ? minor : shown;
+  return new Intl.NumberFormat(document.documentElement.lang, { style: 'currency', currency, numberingSystem: 'latn',
+    minimumFractionDigits: decimals, maximumFractionDigits: decimals }).format(amount / 10 ** minor);
 }

@@ -116,6 +116,8 @@ func (o Order) fulfillable() error {
 		return fmt.Errorf("%w: the payment is disputed", ErrNotFulfillable)
 	case o.Lost != nil:
 		return fmt.Errorf("%w: the authorization of the payment has ended", ErrNotFulfillable)
+	case o.Captured && !o.TakesMore && o.Refundable().IsZero():
+		return fmt.Errorf("%w: all of its money is refunded", ErrNotFulfillable)
 	case len(sorted(o.Unsent())) == 0:
 		return fmt.Errorf("%w: nothing is left to send", ErrNotFulfillable)
 	}

@@ -38,7 +38,7 @@ type RefundRequest struct {
 	Full     bool                // everything that can still be refunded; all units that are not sent go back to stock
 	Replaces string              // the id of a failed refund, which is repeated
 	Amount   events.Money        // at least that of the lines and of the delivery; zero: as much
-	Lines    []events.RefundLine // Amount is zero for unit price × quantity; Unsent is decided here
+	Lines    []events.RefundLine // Amount is zero for the price of the units; Unsent is decided here
 	Shipping events.Money        // the part for delivery; zero: nothing
 	Reason   string
 }
@@ -70,6 +70,19 @@ type RefundableLine struct {
 	gone      int64        // units that are not refunded, and sent or returned to stock by a refund that failed
 }
 
+// unsent returns how many of the units that a refund names are not sent any more. Units that are sent are refunded first, but for those
+// to restock.
+func (l RefundableLine) unsent(quantity, restock int64) int64 { return max(restock, quantity-l.gone) }
+
+// price returns the price of the units that a refund names. While the rest of the authorization can still be captured, the units that
+// are not sent are not paid.
+func (o Order) price(l RefundableLine, quantity, restock int64) (events.Money, error) {
+	if o.TakesMore {
+		quantity -= l.unsent(quantity, restock)
+	}
+	return l.UnitPrice.Times(quantity)
+}
+
 // RefundableLines returns what can still be refunded of each line. Goods of an order that was not confirmed were never sold, so they
 // cannot go back to stock.
 func (o Order) RefundableLines() []RefundableLine {
@@ -78,9 +91,9 @@ func (o Order) RefundableLines() []RefundableLine {
 		for _, l := range f.Lines {
 			gone[l.SKU] += l.Quantity
 		}
-		for _, l := range f.Cancelled {
-			cancelled[l.SKU] += l.Quantity
-		}
+	}
+	for _, l := range o.cancelledGoods() {
+		cancelled[l.SKU] += l.Quantity
 	}
 	for _, r := range o.Refunds {
 		for _, l := range r.Lines {
@@ -182,16 +195,15 @@ func (o Order) fullRefund(refund events.OrderRefundRequested) events.OrderRefund
 		return events.Money{Amount: part, Currency: rest.Currency}
 	}
 	for _, l := range o.RefundableLines() {
-		if l.Quantity > 0 {
-			refund.Lines = append(refund.Lines, events.RefundLine{SKU: l.SKU, Quantity: l.Quantity, Amount: take(l.UnitPrice.Amount * l.Quantity), Restock: l.Restock})
+		if price, err := o.price(l, l.Quantity, l.Restock); err == nil && l.Quantity > 0 { // no error: at most the price of the line
+			refund.Lines = append(refund.Lines, events.RefundLine{SKU: l.SKU, Quantity: l.Quantity, Amount: take(price.Amount), Restock: l.Restock})
 		}
 	}
 	refund.Shipping = take(o.RefundableShipping().Amount)
 	return refund
 }
 
-// refundLines checks the lines of a refund, and completes the amount of each and how many of its units are not sent any more. Units
-// that are sent are refunded first, but for those to restock.
+// refundLines checks the lines of a refund, and completes the amount of each and how many of its units are not sent any more.
 func (o Order) refundLines(wanted []events.RefundLine) ([]events.RefundLine, error) {
 	left := o.RefundableLines()
 	lines := make([]events.RefundLine, 0, len(wanted))
@@ -209,13 +221,13 @@ func (o Order) refundLines(wanted []events.RefundLine) ([]events.RefundLine, err
 			return nil, invalid(field("restock"), fmt.Sprintf("must be 0 to %d: units that were sent are not in the shop; when they come back, book a return", min(l.Quantity, known.Restock)), l.Restock)
 		case l.Amount == (events.Money{}):
 			var err error
-			if l.Amount, err = known.UnitPrice.Times(l.Quantity); err != nil {
+			if l.Amount, err = o.price(known, l.Quantity, l.Restock); err != nil {
 				return nil, invalid(field("quantity"), err.Error(), l.Quantity)
 			}
 		case l.Amount.Amount < 0 || l.Amount.Currency != o.Total.Currency:
 			return nil, invalid(field("amount"), "must not be negative, in "+o.Total.Currency, l.Amount)
 		}
-		l.Unsent = max(l.Restock, l.Quantity-known.gone)
+		l.Unsent = known.unsent(l.Quantity, l.Restock)
 		lines = append(lines, l)
 	}
 	return lines, nil

@@ -36,7 +36,7 @@ func (s *Service) registerRefunds(router huma.API) {
 type RefundLineRequest struct {
 	SKU      string        `json:"sku"`
 	Quantity int64         `json:"quantity" minimum:"1"`
-	Amount   *events.Money `json:"amount,omitempty" doc:"Default: unit price × quantity"`
+	Amount   *events.Money `json:"amount,omitempty" doc:"Default: unit price × quantity, without units that are neither sent nor captured yet"`
 	Restock  int64         `json:"restock,omitempty" minimum:"0" doc:"Units of the quantity that go back to stock; only units that are not sent can"`
 }
 

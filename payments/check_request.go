@@ -19,7 +19,7 @@ func (c AccountCheck) get(ctx context.Context, path string, into any) (refusal s
 	}
 	request.Header.Set("Authorization", "Bearer "+c.SecretKey)
 	request.Header.Set("Stripe-Version", StripeAPIVersion)
-	answer, err := cmp.Or(c.Client, &http.Client{Timeout: stripeTimeout}).Do(request)
+	answer, err := cmp.Or(c.Client, &http.Client{Timeout: stripeTimeout, CheckRedirect: refuseRedirect}).Do(request)
 	if err != nil {
 		return "", err
 	}

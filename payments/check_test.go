@@ -151,3 +151,23 @@ func TestGuideNamesTheEventsOfTheEndpoint(t *testing.T) {
 		}
 	}
 }
+
+// A key that may not read everything is not said to. A server that redirects is not Stripe, and the key goes nowhere else.
+func TestAccountCheckBelievesNoOtherServer(t *testing.T) {
+	t.Parallel()
+	account := newFakeAccount(false)
+	account.refused = "events"
+	stripe := httptest.NewServer(account)
+	defer stripe.Close()
+	other := httptest.NewServer(http.RedirectHandler(stripe.URL+"/v1/account", http.StatusFound))
+	defer other.Close()
+	check := AccountCheck{APIBase: stripe.URL, PublicURL: "https://shop.example", SecretKey: "rk_test_1", PublishableKey: "pk_test_1"}
+	report, err := check.Run(t.Context())
+	if text := fmt.Sprint(report.Items); err != nil || strings.Contains(text, "may read all") {
+		t.Errorf("got %s, %v; want no word of a key that may read all", text, err)
+	}
+	check.APIBase = other.URL
+	if report, err := check.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "HTTP 302") {
+		t.Errorf("redirection: got %v, %v; want an error that names it", report.Items, err)
+	}
+}

@@ -80,6 +80,7 @@ func (g *stripeGateway) ListBalance(ctx context.Context, q BalanceQuery, fn func
 	} else {
 		params.CreatedRange = &stripe.RangeQueryParams{GreaterThanOrEqual: q.Since.Unix()}
 	}
+	read := pages{}
 	for {
 		values, page := &form.Values{}, &rawBalance{}
 		form.AppendTo(values, params)
@@ -98,6 +99,9 @@ func (g *stripeGateway) ListBalance(ctx context.Context, q BalanceQuery, fn func
 		}
 		if !page.HasMore || len(page.Data) == 0 {
 			return nil
+		}
+		if err := read.turn("list balance transactions", *params.StartingAfter); err != nil {
+			return err
 		}
 	}
 }

@@ -83,8 +83,12 @@ func (g *stripeGateway) ListRefunds(ctx context.Context, intent string) ([]Strip
 	list := g.refunds.List(&stripe.RefundListParams{
 		ListParams: stripe.ListParams{Context: ctx, Limit: stripe.Int64(stripePage)}, PaymentIntent: stripe.String(intent)})
 	var refunds []StripeRefund
+	read := entries{op: opListRefunds, pages: pages{}}
 	for list.Next() {
 		refunds = append(refunds, refundOf(list.Refund()))
+		if err := read.next(list.Refund().ID); err != nil {
+			return nil, err
+		}
 	}
 	if err := list.Err(); err != nil {
 		return nil, classify(ctx, err, opListRefunds, "of "+intent)
@@ -104,6 +108,7 @@ func (g *stripeGateway) ListEvents(ctx context.Context, since, until time.Time, 
 	params := &stripe.EventListParams{Types: stripe.StringSlice(types),
 		ListParams:   stripe.ListParams{Limit: stripe.Int64(stripePage)},
 		CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix(), LesserThanOrEqual: until.Unix()}}
+	read := pages{}
 	for {
 		values, page := &form.Values{}, &rawEvents{}
 		form.AppendTo(values, params)
@@ -121,6 +126,9 @@ func (g *stripeGateway) ListEvents(ctx context.Context, since, until time.Time, 
 		}
 		if !page.HasMore || last == "" { // without an id there is no next page
 			return nil
+		}
+		if err := read.turn(opListEvents, last); err != nil {
+			return err
 		}
 		params.StartingAfter = stripe.String(last)
 	}

@@ -44,7 +44,7 @@ func newStripeGateway(o stripeOptions) *stripeGateway {
 	config := &stripe.BackendConfig{
 		EnableTelemetry: stripe.Bool(false),
 		HTTPClient: &http.Client{Timeout: stripeTimeout, Transport: newStripeTransport(newHTTPTransport(), rateOf(o.rate, o.key), circuit),
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, // Stripe never redirects, and the key must not go elsewhere
+			CheckRedirect: refuseRedirect},
 		LeveledLogger:     sdkLogger{o.logger},
 		MaxNetworkRetries: stripe.Int64(0),
 	}
@@ -55,6 +55,9 @@ func newStripeGateway(o stripeOptions) *stripeGateway {
 	return &stripeGateway{backend: backend, key: o.key,
 		intents: paymentintent.Client{B: backend, Key: o.key}, refunds: refund.Client{B: backend, Key: o.key}}
 }
+
+// refuseRedirect makes a client return a redirection as it is: Stripe never redirects, and the key must not go elsewhere.
+func refuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 func newHTTPTransport() *http.Transport {
 	return &http.Transport{

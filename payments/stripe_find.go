@@ -49,9 +49,14 @@ func (g *stripeGateway) listIntent(ctx context.Context, p Payment) (Intent, bool
 	for _, created := range []*stripe.RangeQueryParams{{GreaterThanOrEqual: begin, LesserThan: later}, {GreaterThanOrEqual: later}} {
 		list := g.intents.List(&stripe.PaymentIntentListParams{CreatedRange: created,
 			ListParams: stripe.ListParams{Context: ctx, Limit: stripe.Int64(stripePage)}})
+		read := entries{op: opListIntents, pages: pages{}}
 		for list.Next() {
-			if pi := list.PaymentIntent(); pi.Metadata[metadataPayment] == p.ID {
+			pi := list.PaymentIntent()
+			if pi.Metadata[metadataPayment] == p.ID {
 				return intentOf(pi), true, nil
+			}
+			if err := read.next(pi.ID); err != nil {
+				return Intent{}, false, err
 			}
 		}
 		if err := list.Err(); err != nil {

@@ -59,7 +59,7 @@ func readEvent(body []byte) (event stripeEvent, err error) {
 	return event, nil
 }
 
-// receivedEvent returns the fact that Stripe's event was received, with the body of the event but without client secrets.
+// receivedEvent returns the fact that Stripe's event was received, with the body of the event but without client secrets and personal data.
 func receivedEvent(event stripeEvent, body []byte, via string) (events.WebhookReceived, error) {
 	clean, err := redactSecrets(body)
 	if err != nil {
@@ -72,8 +72,12 @@ func receivedEvent(event stripeEvent, body []byte, via string) (events.WebhookRe
 // secretPattern matches client secrets inside texts, such as links to a bank's page.
 var secretPattern = regexp.MustCompile(`[A-Za-z0-9]+_[A-Za-z0-9]+_(client_)?secret_[A-Za-z0-9]+|client_secret=[^&#]*`)
 
-// redactSecrets removes every member client_secret and masks client secrets in texts. A client secret lets its holder pay or
-// cancel for the shopper, and the log is kept forever. Everything else keeps its meaning, and numbers keep their digits.
+// unstored are the members of Stripe's objects that are not stored: the client secret, and what is about a person and decides nothing. A
+// receipt_url shows the receipt to everyone.
+var unstored = []string{"client_secret", "billing_details", "shipping", "receipt_email", "receipt_url", "evidence"}
+
+// redactSecrets removes every unstored member and masks client secrets in texts. A client secret lets its holder pay or cancel for the
+// shopper, and the log is kept forever. Everything else keeps its meaning, and numbers keep their digits.
 func redactSecrets(body []byte) (jsontext.Value, error) {
 	var out bytes.Buffer
 	in, to := jsontext.NewDecoder(bytes.NewReader(body)), jsontext.NewEncoder(&out)
@@ -87,7 +91,7 @@ func redactSecrets(body []byte) (jsontext.Value, error) {
 		}
 		if token.Kind() == '"' {
 			text := token.String()
-			if isMemberName(in) && text == "client_secret" {
+			if isMemberName(in) && slices.Contains(unstored, text) {
 				if err := in.SkipValue(); err != nil {
 					return nil, err
 				}

@@ -258,6 +258,8 @@ func TestClientSecretsAreRedacted(t *testing.T) {
 		"InText":  {`{"url":"https://bank.example/x?a=1&client_secret=pi_1_secret_x&b=2"}`, `{"url":"https://bank.example/x?a=1&cut&b=2"}`},
 		"Source":  {`{"s":"src_1_client_secret_x","t":"see pi_3Kx_secret_9Qz."}`, `{"s":"cut","t":"see cut."}`},
 		"Numbers": {`{"n":12345678901234567890.10,"e":1e400,"z":-0}`, `{"n":12345678901234567890.10,"e":1e400,"z":-0}`},
+		"Person": {`{"id":"ch_1","billing_details":{"email":"a@b.example"},"receipt_email":"a@b.example","receipt_url":"https://pay.stripe.example/receipts/x","last":{"payment_method":{"billing_details":{"name":"A"},"id":"pm_1"}},"shipping":{"name":"A"},"evidence_details":{"due_by":1}}`,
+			`{"id":"ch_1","last":{"payment_method":{"id":"pm_1"}},"evidence_details":{"due_by":1}}`},
 		"Value":   {`{"kind":"client_secret","ok":true}`, `{"kind":"client_secret","ok":true}`},
 		"Escapes": {`{"a\u0062":"\u00e9 \ud83d\ude00 \"q\""}`, `{"ab":"é 😀 \"q\""}`},
 	} {

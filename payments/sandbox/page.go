@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,11 +55,12 @@ type faultField struct {
 	Count                int
 }
 
-// people lets a person on this machine use the page, or one with the secret key from elsewhere.
+// people lets a person on this machine use the page, or one with the secret key from elsewhere. A sandbox with a public address needs
+// the key always: a proxy before it may forward requests from elsewhere and not say so.
 func (s *Server) people(next http.HandlerFunc) http.HandlerFunc {
-	withKey := s.withSecretKey(next)
+	withKey, public := s.withSecretKey(next), isPublic(s.config.BaseURL)
 	return func(w http.ResponseWriter, r *http.Request) {
-		if onThisMachine(r) {
+		if !public && onThisMachine(r) {
 			next(w, r)
 			return
 		}
@@ -76,6 +78,12 @@ func onThisMachine(r *http.Request) bool {
 	peer, _, err := net.SplitHostPort(r.RemoteAddr)
 	forwarded := r.Header.Get("Forwarded") != "" || r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Via") != ""
 	return err == nil && !forwarded && isLoopback(peer) && (name == "localhost" || isLoopback(strings.Trim(name, "[]")))
+}
+
+// isPublic reports whether other machines can reach an address, "" for the one that the server listens on.
+func isPublic(address string) bool {
+	u, err := url.Parse(address)
+	return address != "" && (err != nil || u.Hostname() != "localhost" && !isLoopback(u.Hostname()))
 }
 
 func isLoopback(address string) bool {

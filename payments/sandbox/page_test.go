@@ -159,3 +159,19 @@ func TestThePageCountsWebhooks(t *testing.T) {
 		}
 	}
 }
+
+// Row 73 of the fault matrix: a proxy before a public sandbox may forward requests without a word of where they come from, and with the
+// name that it knows the sandbox by. People need the secret key then, also on this machine.
+func TestThePageOfAPublicSandboxNeedsTheKey(t *testing.T) {
+	t.Parallel()
+	for address, status := range map[string]int{"": 200, "http://localhost:12111": 200, "http://[::1]:12111": 200, "https://pay.example.com": 401, "http://192.0.2.1:12111": 401} {
+		s := newTestServer(t, func(c *sandbox.Config) { c.BaseURL = address })
+		if got := s.mustSend("GET", "/sandbox", nil); got.status != status {
+			t.Errorf("sandbox at %q: got %d, want %d", address, got.status, status)
+		}
+		key, value := bearer(secretKey)
+		if got := s.mustSend("GET", "/sandbox", nil, key, value); got.status != 200 {
+			t.Errorf("sandbox at %q with the key: got %d, want 200", address, got.status)
+		}
+	}
+}

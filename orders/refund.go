@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"tillstream/events"
+	eventlog "tillstream/events/log"
 )
 
 var (
@@ -273,6 +274,15 @@ func (o Order) RefundStarted(refundID string, amount events.Money, reason string
 		return nil
 	}
 	return []events.Payload{events.OrderRefundRequested{OrderOutcome: o.outcome(), RefundID: refundID, Amount: amount, Reason: reason}}
+}
+
+// refundStarted decides what a refund that the payment requests means for its order. While a process of an older release runs, which
+// does not know the event, the lane must not wait for it with every order of the shop: the order counts the refund when it is made.
+func refundStarted(tx *eventlog.Tx, p events.PaymentRefundRequested) error {
+	if !tx.MayWrite(events.OrderRefundRequested{}) {
+		return nil
+	}
+	return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.RefundStarted(p.RefundID, p.Amount, p.Reason) })
 }
 
 // PaymentRefundFailed returns the events that follow when a refund has failed, perhaps after it had succeeded. It fails once.

@@ -45,7 +45,7 @@ func routes(holdFor time.Duration) []worker.Route {
 			return decide(tx, p.OrderID, Order.PaymentFailed)
 		}),
 		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentRefundRequested) error {
-			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.RefundStarted(p.RefundID, p.Amount, p.Reason) })
+			return refundStarted(tx, p)
 		}),
 		worker.On(func(tx *eventlog.Tx, _ events.Event, p events.PaymentRefundPending) error {
 			return decide(tx, p.OrderID, func(o Order) []events.Payload { return o.RefundStarted(p.RefundID, p.Amount, madeInDashboard) })

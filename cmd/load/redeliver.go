@@ -123,7 +123,7 @@ func (s *session) prepareRedelivery(ctx context.Context, c *command) (r *redeliv
 			closeShop()
 		}
 	}()
-	if r.before, err = redelivery.Take(ctx, r.options.Log, r.options.DB); err != nil {
+	if r.before, err = redelivery.Take(ctx, redelivery.Shop{Log: r.options.Log, DB: r.options.DB, Books: true}); err != nil {
 		return nil, nil, err
 	}
 	if r.effects, err = invariants.ReadEffects(ctx, r.options); err != nil {

@@ -69,7 +69,7 @@ func TestFullRedeliveryWhileOrdersFlow(t *testing.T) {
 			shop.Stock(t, "CANDLE", 40)
 			shop.Settle(t)
 			replays, reader, _ := replaysOf(t, shop)
-			before, err := redelivery.Take(t.Context(), reader, nil)
+			before, err := redelivery.Take(t.Context(), redelivery.Shop{Log: reader})
 			if err != nil {
 				t.Fatal(err)
 			}

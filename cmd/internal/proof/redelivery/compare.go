@@ -29,13 +29,13 @@ type Hashes struct {
 
 // Compare waits until every lane has handled the whole log, and compares the shop with what it was.
 func (s *Snapshot) Compare(ctx context.Context) (Result, error) {
-	now := &Snapshot{reader: s.reader, db: s.db}
+	now := &Snapshot{Shop: s.Shop}
 	var err error
-	if now.at, err = settled(ctx, s.reader); err != nil {
+	if now.at, err = s.settled(ctx); err != nil {
 		return Result{}, err
 	}
 	r, live := Result{}, map[string]bool{"": false}
-	err = s.reader.Each(ctx, replay.Range{From: s.at.Sequence + 1, To: now.at.Sequence}, func(m replay.Message) error {
+	err = s.Log.Each(ctx, replay.Range{From: s.at.Sequence + 1, To: now.at.Sequence}, func(m replay.Message) error {
 		e, err := m.Event()
 		switch {
 		case strings.HasPrefix(m.Subject, events.PrefixReplay):
@@ -54,7 +54,7 @@ func (s *Snapshot) Compare(ctx context.Context) (Result, error) {
 	if err := now.read(ctx); err != nil {
 		return Result{}, err
 	}
-	if now.documents, err = documents(ctx, s.db, s.at.Sequence); err != nil {
+	if now.documents, err = documents(ctx, s.DB, s.at.Sequence); err != nil {
 		return Result{}, err
 	}
 	r.States = r.compare(s.entities, now.entities, live)

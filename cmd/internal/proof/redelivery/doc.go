@@ -1,6 +1,6 @@
 // Package redelivery shows that a shop is the same after lanes have handled its whole history again, although it went on selling.
 //
-//	before, err := redelivery.Take(ctx, reader, db)    waits until every lane has handled the log
+//	before, err := redelivery.Take(ctx, shop)          waits until every lane has handled the log
 //	…                                                  a replay of everything, and live orders
 //	result, err := before.Compare(ctx)
 //

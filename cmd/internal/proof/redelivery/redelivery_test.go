@@ -35,7 +35,7 @@ func TestOnlyEventsOfEarlierOrdersAreAChange(t *testing.T) {
 		}
 	}
 	store("old", events.OrderPlaced{OrderID: "old"})
-	before, err := redelivery.Take(t.Context(), reader, nil)
+	before, err := redelivery.Take(t.Context(), redelivery.Shop{Log: reader})
 	if err != nil || before.Last() != 1 {
 		t.Fatalf("got a snapshot at %d (%v), want 1", before.Last(), err)
 	}

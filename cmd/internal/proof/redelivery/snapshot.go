@@ -29,11 +29,17 @@ import (
 // part is an entity, a dead letter or a document: its name and the hash of its content.
 type part struct{ name, subject, hash string }
 
+// Shop is where a snapshot is taken.
+type Shop struct {
+	Log   *replay.Reader
+	DB    *mongo.Database // nil: no projections
+	Books bool            // its Stripe lists what it has booked, so every capture is followed by a payments.balance_recorded
+}
+
 // Snapshot is a shop at the end of its log.
 type Snapshot struct {
-	reader *replay.Reader
-	db     *mongo.Database // nil: no projections
-	at     replay.Moment
+	Shop
+	at replay.Moment
 
 	correlations map[string]bool // of the events up to the moment
 	entities     []part
@@ -43,14 +49,14 @@ type Snapshot struct {
 // settleTime is how long the lanes may take to handle what is in the log, and the reconciler to record what Stripe has booked.
 const settleTime = 3 * time.Minute
 
-// Take waits until every lane has handled the whole log, and reads the shop. db may be nil.
-func Take(ctx context.Context, reader *replay.Reader, db *mongo.Database) (*Snapshot, error) {
-	s := &Snapshot{reader: reader, db: db, correlations: map[string]bool{}}
+// Take waits until every lane has handled the whole log, and reads the shop.
+func Take(ctx context.Context, shop Shop) (*Snapshot, error) {
+	s := &Snapshot{Shop: shop, correlations: map[string]bool{}}
 	var err error
-	if s.at, err = settled(ctx, reader); err != nil {
+	if s.at, err = shop.settled(ctx); err != nil {
 		return nil, err
 	}
-	err = reader.Each(ctx, replay.Range{To: s.at.Sequence}, func(m replay.Message) error {
+	err = shop.Log.Each(ctx, replay.Range{To: s.at.Sequence}, func(m replay.Message) error {
 		e, err := m.Event()
 		s.correlations[e.CorrelationID] = true
 		return err
@@ -65,24 +71,24 @@ func Take(ctx context.Context, reader *replay.Reader, db *mongo.Database) (*Snap
 func (s *Snapshot) Last() uint64 { return s.at.Sequence }
 
 // settled waits until every lane is at the end of the log and has no open act, and every capture is booked, and returns that end.
-func settled(ctx context.Context, reader *replay.Reader) (replay.Moment, error) {
+func (s Shop) settled(ctx context.Context) (replay.Moment, error) {
 	waiting, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
 	ticker := time.NewTicker(200 * time.Millisecond)
 	defer ticker.Stop()
 	for busy := []string(nil); ; {
-		before, err := reader.Last(ctx)
+		before, err := s.Log.Last(ctx)
 		if err == nil {
-			busy, err = busyLanes(ctx, reader)
+			busy, err = busyLanes(ctx, s.Log)
 		}
-		if err == nil && len(busy) == 0 {
-			busy, err = unbooked(ctx, reader)
+		if err == nil && len(busy) == 0 && s.Books {
+			busy, err = unbooked(ctx, s.Log)
 		}
 		if err != nil {
 			return replay.Moment{}, err
 		}
-		if after, err := reader.Last(ctx); err != nil || after == before && len(busy) == 0 {
-			moment, atErr := reader.At(ctx, replay.Moment{Sequence: before})
+		if after, err := s.Log.Last(ctx); err != nil || after == before && len(busy) == 0 {
+			moment, atErr := s.Log.At(ctx, replay.Moment{Sequence: before})
 			return moment, cmp.Or(err, atErr)
 		}
 		select {
@@ -111,7 +117,7 @@ func (s *Snapshot) read(ctx context.Context) error {
 		return fmt.Errorf("directory for the states: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(temporary) }() // of no use any more
-	export := replay.Export{At: s.at, Dir: filepath.Join(temporary, "states"), Kinds: entities.Kinds(), Log: s.reader}
+	export := replay.Export{At: s.at, Dir: filepath.Join(temporary, "states"), Kinds: entities.Kinds(), Log: s.Log}
 	manifest, err := export.Run(ctx)
 	if err != nil {
 		return err
@@ -123,7 +129,7 @@ func (s *Snapshot) read(ctx context.Context) error {
 		}
 		s.entities = append(s.entities, found...)
 	}
-	s.documents, err = documents(ctx, s.db, s.at.Sequence)
+	s.documents, err = documents(ctx, s.DB, s.at.Sequence)
 	return err
 }
 

@@ -30,7 +30,7 @@ type Facts struct {
 	RefundID string            `json:"refund_id,omitempty"` // of a refund
 	Amount   *events.Money     `json:"amount,omitempty"`    // of a refund or a dispute, or what the shopper does not pay
 
-	Authorized bool                  `json:"authorized,omitzero"` // of a confirmed order: its money is captured when goods are sent
+	Authorized bool                  `json:"authorized,omitzero"` // of a confirmed order: its money is captured when goods are sent; of a cancelled one: it was only authorized
 	NotSent    []events.ReservedLine `json:"not_sent,omitempty"`  // goods that are not sent any more
 	Dispute    *DisputeFacts         `json:"dispute,omitempty"`   // of a dispute
 }
@@ -76,7 +76,7 @@ func Expired(p events.OrderExpired, at time.Time) Outcome {
 // Cancelled is the outcome of an order that an actor cancelled.
 func Cancelled(p events.OrderCancelled, actor string, at time.Time) Outcome {
 	o := outcomeOf(TemplateCancelled, p.OrderOutcome, at)
-	o.Facts.Reason, o.Facts.Actor = p.Reason, actor
+	o.Facts.Reason, o.Facts.Actor, o.Facts.Authorized = p.Reason, actor, len(p.Restock) > 0
 	return o
 }
 

@@ -50,6 +50,7 @@ func outcomesByName() map[string]Outcome {
 		"cancelled_shopper": cancelled(events.CancelRequested, events.ActorGuest), "cancelled_staff": cancelled(events.CancelRequested, "key:ops"),
 		"cancelled_bank":       cancelled(events.CancelDeclinedTooOften, events.ActorSystem),
 		"cancelled_stripe":     cancelled(events.CancelPaymentCancelled, events.ActorSystem),
+		"cancelled_authorized": Cancelled(events.OrderCancelled{OrderOutcome: base, Reason: events.CancelRequested, Restock: []events.ReservedLine{{SKU: "71053", Quantity: 1}}}, "key:ops", noon),
 		"cancelled_expiry":     cancelled(events.CancelAuthorizationExpired, events.ActorSystem),
 		"confirmed_authorized": Confirmed(events.OrderConfirmed{OrderOutcome: base, Authorized: true}, noon),
 		"shortened": Shortened(events.OrderAuthorizationLost{OrderOutcome: base, Lines: []events.ReservedLine{{SKU: "85123A", Quantity: 1}, {SKU: "71053", Quantity: 2}},

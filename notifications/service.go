@@ -105,7 +105,7 @@ func New(config Config) (*Service, error) {
 	}
 	staff, err := parseStaff(config.StaffMail)
 	if err != nil {
-		return nil, fmt.Errorf("notifications: Config.StaffMail: %w", err)
+		return nil, fmt.Errorf("notifications: Config.StaffMail (STAFF_MAIL): %w", err)
 	}
 	console, err := consoleURL(config.StaffURL, staff)
 	if err != nil {

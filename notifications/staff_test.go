@@ -66,8 +66,8 @@ func TestStaffSettingsAreChecked(t *testing.T) {
 	t.Parallel()
 	p := open(t)
 	for want, change := range map[string]func(*notifications.Config){
-		"Config.StaffMail": func(c *notifications.Config) { c.StaffMail, c.StaffURL = []string{"nobody"}, "https://ops.example" },
-		"Config.StaffURL":  func(c *notifications.Config) { c.StaffMail = []string{"desk@shop.example"} },
+		"Config.StaffMail (STAFF_MAIL)": func(c *notifications.Config) { c.StaffMail, c.StaffURL = []string{"nobody"}, "https://ops.example" },
+		"Config.StaffURL":               func(c *notifications.Config) { c.StaffMail = []string{"desk@shop.example"} },
 	} {
 		config := notifications.Config{Access: testAccess{}, From: "orders@shop.example", Log: p.log, PublicURL: "https://shop.example", SMTPURL: "smtp://localhost:25?tls=none"}
 		change(&config)

@@ -124,6 +124,9 @@ func (o Order) fulfillable() error {
 	return nil
 }
 
+// Fulfillable reports whether goods of the order can be sent now.
+func (o Order) Fulfillable() bool { return o.fulfillable() == nil }
+
 // releasable returns [ErrNotFulfillable] if the shopper has paid for the goods that are not sent, so that leaving them out is a
 // refund.
 func (o Order) releasable() error {

@@ -126,13 +126,11 @@ func (o Order) RequestRefund(r RefundRequest) ([]events.Payload, error) {
 		}
 		return nil, nil
 	}
+	if err := o.refundBlocked(); err != nil {
+		return nil, err
+	}
 	left := o.Refundable()
-	switch {
-	case o.Taken.IsZero():
-		return nil, ErrNothingCaptured
-	case slices.ContainsFunc(o.Disputes, Dispute.chargedBack):
-		return nil, ErrChargedBack
-	case r.Seen != left:
+	if r.Seen != left {
 		return nil, &RefundableChangedError{Seen: r.Seen, Now: left}
 	}
 	refund := events.OrderRefundRequested{OrderOutcome: o.outcome(), RefundID: r.ID, Amount: r.Amount, Lines: r.Lines, Shipping: r.Shipping,
@@ -148,6 +146,17 @@ func (o Order) RequestRefund(r RefundRequest) ([]events.Payload, error) {
 		return nil, err
 	}
 	return []events.Payload{refund}, nil
+}
+
+// refundBlocked returns [ErrNothingCaptured] or [ErrChargedBack] if no refund of the order can be requested, whatever its amount.
+func (o Order) refundBlocked() error {
+	switch {
+	case o.Taken.IsZero():
+		return ErrNothingCaptured
+	case slices.ContainsFunc(o.Disputes, Dispute.chargedBack):
+		return ErrChargedBack
+	}
+	return nil
 }
 
 // chargedBack reports whether the bank has taken the money of a dispute. A warning takes none, and a refund may end it.

@@ -186,6 +186,7 @@ type RefundsBody struct {
 	Captured           events.Money     `json:"captured"`
 	Refunded           events.Money     `json:"refunded" doc:"Of the refunds that succeeded"`
 	Refundable         events.Money     `json:"refundable" doc:"Captured less the refunds that have not failed"`
+	Blocked            string           `json:"blocked,omitempty" doc:"Why no refund can be requested, whatever is left"`
 	RefundableShipping events.Money     `json:"refundable_shipping"`
 	Lines              []RefundableLine `json:"lines" nullable:"false" doc:"What can still be refunded of each line"`
 	Refunds            []RefundBody     `json:"refunds" nullable:"false"`
@@ -202,6 +203,9 @@ func (s *Service) listRefunds(ctx context.Context, in *orderInput) (*refundsOutp
 	}
 	b := RefundsBody{OrderID: o.ID, Number: o.Number, Captured: events.Money{Amount: o.Taken.Amount, Currency: o.Total.Currency}, Refunded: o.RefundedTotal(),
 		Refundable: o.Refundable(), RefundableShipping: o.RefundableShipping(), Lines: o.RefundableLines(), Refunds: make([]RefundBody, 0, len(o.Refunds))}
+	if err := o.refundBlocked(); err != nil {
+		b.Blocked = err.Error()
+	}
 	for _, r := range o.Refunds {
 		b.Refunds = append(b.Refunds, newRefundBody(r))
 	}

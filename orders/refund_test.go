@@ -178,6 +178,9 @@ func TestOnlyCapturedMoneyIsRefunded(t *testing.T) {
 	if _, err := disputed.RequestRefund(RefundRequest{ID: "r1", Full: true, Seen: disputed.Refundable()}); !errors.Is(err, ErrChargedBack) {
 		t.Errorf("disputed: got %v, want %v", err, ErrChargedBack)
 	}
+	if err := paidOrder(t).refundBlocked(); err != nil {
+		t.Errorf("paid: got %v, want none", err)
+	}
 }
 
 // Row 48 of the fault matrix: in any sequence of refunds, parcels, results and refunds in Stripe's dashboard, no more money than captured is refunded, no more

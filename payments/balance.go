@@ -43,6 +43,9 @@ type BalanceTransaction struct {
 	Net           events.Money
 	Created       time.Time
 	AvailableOn   time.Time // when the net amount can be paid out
+
+	// Unreadable is why the entry cannot be read; then only the ID is set.
+	Unreadable error
 }
 
 // aboutPayment reports whether the transaction can be about a payment of the shop: others are payouts, fees of Stripe's products, or
@@ -93,7 +96,9 @@ func (s *Service) walkBalance(ctx context.Context) error {
 		if begin := t.Created.Add(-balanceOverlap); begin.After(next) {
 			next = begin
 		}
-		if t.aboutPayment() {
+		if t.Unreadable != nil { // one entry must not stop the walk at each run
+			s.logger.Error("balance transaction passed over", "transaction", t.ID, "error", t.Unreadable)
+		} else if t.aboutPayment() {
 			batch = append(batch, t)
 		}
 		if len(batch) < balanceBatch {

@@ -27,7 +27,7 @@ func (t Terms) methodsFor(amount events.Money) []string {
 
 func (t Terms) validateMethods() error {
 	if err := events.CheckMethods(t.Methods); err != nil {
-		return fmt.Errorf("payments: Config.Methods: %w", err)
+		return fmt.Errorf("payments: Config.Methods (PAYMENTS_METHODS): %w", err)
 	}
 	return nil
 }

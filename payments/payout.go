@@ -141,7 +141,7 @@ func (s *Service) getPayout(ctx context.Context, in *payoutInput) (*payoutOutput
 	if p.Automatic { // Stripe refuses the list for others
 		err = s.gateway.ListBalance(ctx, BalanceQuery{Payout: p.ID}, func(t BalanceTransaction) error {
 			booked = append(booked, t)
-			return nil
+			return t.Unreadable // the sum would be wrong without it
 		})
 	}
 	if err != nil {

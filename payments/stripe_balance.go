@@ -71,7 +71,7 @@ type balanceObject struct {
 	Source      json.RawMessage `json:"source"`
 }
 
-// ListBalance implements [Bookkeeping]. It returns an error for an entry that cannot be read, because the walk must not go on without it.
+// ListBalance implements [Bookkeeping]. An entry that cannot be read is handed on as such, and the list goes on.
 func (g *stripeGateway) ListBalance(ctx context.Context, q BalanceQuery, fn func(BalanceTransaction) error) error {
 	params := &stripe.BalanceTransactionListParams{ListParams: stripe.ListParams{Limit: stripe.Int64(stripePage)},
 		Expand: stripe.StringSlice([]string{"data.source"})}
@@ -90,17 +90,19 @@ func (g *stripeGateway) ListBalance(ctx context.Context, q BalanceQuery, fn func
 		for _, raw := range page.Data {
 			t, err := balanceOf(raw)
 			if err != nil {
-				return fmt.Errorf("list balance transactions: %w", err)
+				t = BalanceTransaction{ID: idOf(raw), Unreadable: fmt.Errorf("read balance transaction: %w", err)}
 			}
 			if err := fn(t); err != nil {
 				return err
 			}
-			params.StartingAfter = stripe.String(t.ID)
+			if t.ID != "" {
+				params.StartingAfter = stripe.String(t.ID)
+			}
 		}
 		if !page.HasMore || len(page.Data) == 0 {
 			return nil
 		}
-		if err := read.turn("list balance transactions", *params.StartingAfter); err != nil {
+		if err := read.turn("list balance transactions", stripe.StringValue(params.StartingAfter)); err != nil {
 			return err
 		}
 	}

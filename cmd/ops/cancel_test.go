@@ -57,7 +57,7 @@ func TestPaymentsAreListedUpToTheLimit(t *testing.T) {
 		row := payments.ListedPayment{ID: "p1", OrderID: "o1", Number: "8F3K2-MQD7A", Status: payments.Status(r.URL.Query().Get("status")), Amount: gbp(1250), Captured: gbp(1250), Refunded: gbp(0), PaymentIntent: "pi_1"}
 		return payments.ListBody{Payments: []payments.ListedPayment{row}, NextCursor: "more"}
 	})...)
-	try("payments --status captured --limit 2", exitOK, "8F3K2-MQD7A captured 12.50 GBP 12.50 GBP 0.00 GBP", "there are more payments")
+	try("payments --status captured --limit 2", exitOK, "8F3K2-MQD7A 12.50 GBP 12.50 GBP 0.00 GBP captured", "there are more payments")
 	try("payments --csv --limit 1", exitOK, "order,status,amount")
 	try("payments --status sold", exitFailed, "captured")
 	try("payments --limit 0", exitFailed, "want 1 or more")

@@ -74,6 +74,6 @@ func (c *fulfilCommand) Run(ctx context.Context, out *terminal) error {
 		return err
 	}
 	return out.answer(c.JSON, sent, func() error {
-		return out.printf("parcel %s of order %s is recorded: %s", sent.ID, c.Order, sent.Amount)
+		return out.item(cell{sent.ID, bold}, fmt.Sprintf("parcel of order %s is recorded, with goods and delivery for %s; ops order %s shows what is captured", c.Order, sent.Amount, c.Order))
 	}, false)
 }

@@ -145,6 +145,9 @@ func (p *orderPage) addEvents(history replay.History) {
 		p.Problems = append(p.Problems, "missing in the log: "+lost)
 	}
 	name := cmp.Or(p.Order.Number, history.OrderID)
+	if p.Order.Fulfillable() {
+		p.Next = append(p.Next, "ops fulfil "+name+" --carrier NAME --tracking NUMBER")
+	}
 	p.Next = append(p.Next, "ops timeline "+name, fmt.Sprintf("ops diff %s %d", name, history.Entries[0].Sequence))
 }
 
@@ -168,7 +171,7 @@ func (p *orderPage) write(out *terminal) error {
 	for _, text := range p.Problems {
 		problems = append(problems, out.item(cell{"problem ", red}, text))
 	}
-	problems = append(problems, out.printf(""), p.writeLines(out), out.printf(""), p.writeMoney(out), p.writeMessages(out), out.printf(""), p.writeEvents(out), out.printf(""))
+	problems = append(problems, out.printf(""), p.writeLines(out), out.printf(""), p.writeMoney(out), p.writeParcels(out), p.writeMessages(out), out.printf(""), p.writeEvents(out), out.printf(""))
 	for _, command := range p.Next {
 		problems = append(problems, out.item(cell{"next", dim}, command))
 	}
@@ -194,7 +197,11 @@ func (p *orderPage) writeMoney(out *terminal) error {
 		return out.item(cell{"payment", bold}, "none was requested")
 	}
 	pay := p.Payment
-	text := fmt.Sprintf("%s · authorized %s · captured %s", pay.Status, pay.Authorized, pay.Captured)
+	text := fmt.Sprintf("%s · authorized %s", pay.Status, inCurrency(pay.Authorized, pay.Amount))
+	if pay.Status == payments.StatusAuthorized && !pay.AuthorizedUntil.IsZero() {
+		text += " until " + pay.AuthorizedUntil.Local().Format("2006-01-02 15:04")
+	}
+	text += fmt.Sprintf(" · captured %s", inCurrency(pay.Captured, pay.Amount))
 	if refunded, err := pay.Refunded(); err == nil && len(pay.Refunds) > 0 {
 		text += fmt.Sprintf(" · refunded %s", refunded)
 	}
@@ -208,6 +215,25 @@ func (p *orderPage) writeMoney(out *terminal) error {
 	}
 	for _, id := range slices.Sorted(maps.Keys(pay.Disputes)) {
 		problems = append(problems, out.item(cell{"dispute", bold}, id+" "+disputeText(pay.Disputes[id])))
+	}
+	return errors.Join(problems...)
+}
+
+// inCurrency returns an amount of a payment, with the currency of the payment if nothing has set the amount yet.
+func inCurrency(amount, of events.Money) events.Money {
+	return events.Money{Amount: amount.Amount, Currency: cmp.Or(amount.Currency, of.Currency)}
+}
+
+// writeParcels writes what was sent.
+func (p *orderPage) writeParcels(out *terminal) error {
+	var problems []error
+	for _, f := range p.Order.Fulfilments {
+		var goods []string
+		for _, l := range f.Lines {
+			goods = append(goods, fmt.Sprintf("%d × %s", l.Quantity, l.SKU))
+		}
+		text := strings.Join(notEmpty(strings.Join(goods, ", "), strings.TrimSpace(f.Carrier+" "+f.Tracking), f.SentAt.Local().Format(millis)), " · ")
+		problems = append(problems, out.item(cell{"parcel ", bold}, text))
 	}
 	return errors.Join(problems...)
 }

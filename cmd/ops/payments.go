@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"tillstream/cmd/internal/target"
@@ -73,7 +74,7 @@ func (c *paymentsCommand) Run(ctx context.Context, out *terminal) error {
 	case c.CSV && c.Dispute != "":
 		return disputeTable(list.Payments).csv(out)
 	case c.CSV:
-		return paymentTable(list.Payments, time.RFC3339).csv(out)
+		return paymentTable(list.Payments).csv(out)
 	}
 	return out.answer(c.JSON, map[string]any{"payments": list.Payments, "more": list.NextCursor != ""}, func() error { return c.write(list, out) }, false)
 }
@@ -88,7 +89,7 @@ func (c *paymentsCommand) write(list payments.ListBody, out *terminal) error {
 	if c.Dispute != "" {
 		return disputeTable(list.Payments).write(out)
 	}
-	return paymentTable(list.Payments, "01-02 15:04").write(out)
+	return writePayments(list.Payments, out)
 }
 
 // disputeTable has a row for each dispute of the payments.
@@ -107,15 +108,33 @@ func disputeTable(rows []payments.ListedPayment) *table {
 	return t
 }
 
-func paymentTable(rows []payments.ListedPayment, layout string) *table {
-	t := newTable("ORDER", "STATUS", "AMOUNT>", "CAPTURED>", "REFUNDED>", "NET>", "CHANGED", "AT STRIPE")
-	t.cutLast = true
+// writePayments writes payments for a terminal. Numbers of orders and statuses are never shortened: the line below the amounts, which
+// may be long, has what does not fit.
+func writePayments(rows []payments.ListedPayment, out *terminal) error {
+	t := newTable("ORDER", "AMOUNT>", "CAPTURED>", "REFUNDED>", "NET>", "STATUS, CHANGED, AT STRIPE")
 	for _, p := range rows {
-		net := "" // nothing is booked yet
-		if p.Settlement != nil {
-			net = p.Settlement.Net.String()
+		status := string(p.Status)
+		for _, d := range p.Disputes {
+			status += ", dispute " + d.Status
 		}
-		t.add(cell{p.Number, bold}, string(p.Status), p.Amount.String(), p.Captured.String(), p.Refunded.String(), net, p.UpdatedAt.Local().Format(layout), p.PaymentIntent)
+		rest := strings.Join(notEmpty(status, p.UpdatedAt.Local().Format("01-02 15:04"), p.PaymentIntent), "  ")
+		t.add(cell{p.Number, bold}, p.Amount.String(), p.Captured.String(), p.Refunded.String(), netText(p), rest)
+	}
+	return t.write(out)
+}
+
+func paymentTable(rows []payments.ListedPayment) *table {
+	t := newTable("ORDER", "STATUS", "AMOUNT>", "CAPTURED>", "REFUNDED>", "NET>", "CHANGED", "AT STRIPE")
+	for _, p := range rows {
+		t.add(p.Number, string(p.Status), p.Amount.String(), p.Captured.String(), p.Refunded.String(), netText(p), p.UpdatedAt.Local().Format(time.RFC3339), p.PaymentIntent)
 	}
 	return t
+}
+
+// netText returns the net amount of a payment, or nothing if nothing is booked yet.
+func netText(p payments.ListedPayment) string {
+	if p.Settlement == nil {
+		return ""
+	}
+	return p.Settlement.Net.String()
 }

@@ -51,11 +51,7 @@ func TestPayoutsAreShown(t *testing.T) {
 			t.Errorf("want %q, got\n%s", want, stdout)
 		}
 	}
-	for line := range strings.SplitSeq(stdout, "\n") {
-		if width(line) > columns {
-			t.Errorf("%d columns: %s", width(line), line)
-		}
-	}
+	checkWidths(t, stdout)
 	code, stdout, _ = ops(t, append([]string{"payout", "po_1", "--csv"}, target...)...)
 	if lines := strings.Split(strings.TrimSpace(stdout), "\n"); code != exitOK || len(lines) != 3 || !strings.Contains(lines[2], "8F3K2-MQD7A") {
 		t.Errorf("CSV: got exit code %d:\n%s", code, stdout)
@@ -84,4 +80,20 @@ func TestDisputesAreListed(t *testing.T) {
 	if want := "8F3K2-MQD7A needs_response fraudulent 12.50 GBP 2026-12-09 dp_1"; code != exitOK || !strings.Contains(strings.Join(strings.Fields(stdout), " "), want) {
 		t.Errorf("got exit code %d, want %q:\n%s%s", code, want, stdout, stderr)
 	}
+}
+
+// Large amounts and long statuses fit into 80 columns, and neither the number of an order nor its status is shortened.
+func TestPaymentsAreListedWithoutShorteningWhatIsTyped(t *testing.T) {
+	t.Parallel()
+	row := payments.ListedPayment{Number: "8F3K2-MQD7A", Status: "partly_refunded", Amount: gbp(123456789), Captured: gbp(123456789), Refunded: gbp(500), PaymentIntent: "pi_3ttyJkuLbKLCptrNUebHXyml",
+		Settlement: &payments.Settlement{Net: gbp(-1566)}, Disputes: []payments.ListedDispute{{Dispute: payments.Dispute{Status: events.DisputeNeedsResponse}}}}
+	code, stdout, stderr := ops(t, append([]string{"payments"}, staffServer(t, func(http.ResponseWriter, *http.Request) any {
+		return payments.ListBody{Payments: []payments.ListedPayment{row}}
+	})...)...)
+	for _, want := range []string{"8F3K2-MQD7A 1234567.89 GBP", "-15.66 GBP", "partly_refunded, dispute needs_response", row.PaymentIntent} {
+		if code != exitOK || !strings.Contains(words(stdout), want) {
+			t.Errorf("got %d, want %q:\n%s%s", code, want, stdout, stderr)
+		}
+	}
+	checkWidths(t, stdout)
 }

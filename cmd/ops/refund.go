@@ -76,7 +76,7 @@ func (c *refundCommand) Run(ctx context.Context, out *terminal) error {
 		return err
 	}
 	return out.answer(c.JSON, made, func() error {
-		return out.item(cell{made.ID, bold}, fmt.Sprintf("refund of %s for order %s is requested", made.Amount, known.Number))
+		return out.item(cell{made.ID, bold}, fmt.Sprintf("refund of %s for order %s is requested; ops refund %s shows how it ends", made.Amount, known.Number, known.Number))
 	}, false)
 }
 
@@ -121,14 +121,17 @@ func parseRefundLine(text string) (line orders.RefundLineRequest, err error) {
 }
 
 func writeRefunds(b orders.RefundsBody, out *terminal) error {
-	if err := out.item(cell{b.Number, bold}, fmt.Sprintf("%s captured, %s refunded, %s can be refunded", b.Captured, b.Refunded, b.Refundable)); err != nil {
-		return err
+	if b.Blocked != "" {
+		return errors.Join(out.item(cell{b.Number, bold}, fmt.Sprintf("%s captured, %s refunded", b.Captured, b.Refunded)), out.say("nothing can be refunded: %s", b.Blocked), writeRefundList(b, out))
 	}
+	problems := []error{out.item(cell{b.Number, bold}, fmt.Sprintf("%s captured, %s refunded, %s can be refunded", b.Captured, b.Refunded, b.Refundable))}
 	for _, l := range b.Lines {
-		if err := out.item(cell{l.SKU, bold}, fmt.Sprintf("%d can be refunded at %s, %d of them back to stock", l.Quantity, l.UnitPrice, l.Restock)); err != nil {
-			return err
-		}
+		problems = append(problems, out.item(cell{l.SKU, bold}, fmt.Sprintf("%d can be refunded at %s, %d of them back to stock", l.Quantity, l.UnitPrice, l.Restock)))
 	}
+	return errors.Join(append(problems, writeRefundList(b, out))...)
+}
+
+func writeRefundList(b orders.RefundsBody, out *terminal) error {
 	if len(b.Refunds) == 0 {
 		return nil
 	}

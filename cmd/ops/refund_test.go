@@ -49,6 +49,20 @@ func TestRefundsAreListedAndRequested(t *testing.T) {
 	}
 }
 
+func TestAnOrderOfWhichNothingCanBeRefundedSaysWhy(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t)
+	b.rejectedOrder("o1")
+	flags := append(staffServer(t, func(http.ResponseWriter, *http.Request) any {
+		return orders.RefundsBody{OrderID: "o1", Number: "8F3K2-MQD7A", Captured: gbp(1250), Refunded: gbp(0), Refundable: gbp(1250), Blocked: orders.ErrChargedBack.Error(),
+			Lines: []orders.RefundableLine{{SKU: "MUG", UnitPrice: gbp(1250), Quantity: 1}}}
+	}), "--nats", b.url)
+	code, stdout, stderr := ops(t, append([]string{"refund", "o1"}, flags...)...)
+	if code != exitOK || !strings.Contains(words(stdout), "nothing can be refunded: the shopper's bank disputes") || strings.Contains(stdout, "can be refunded at") {
+		t.Errorf("got %d:\n%s%s", code, stdout, stderr)
+	}
+}
+
 // The page of an order names the command that repeats a failed refund, until one replaces it.
 func TestAFailedRefundIsAProblemUntilItIsReplaced(t *testing.T) {
 	t.Parallel()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tillstream/cmd/internal/process"
+	"tillstream/events"
 	"tillstream/orders"
 	"tillstream/payments"
 )
@@ -78,14 +79,14 @@ type Config struct {
 
 // Validate refuses combinations that would fail later. Kong calls it after parsing.
 func (c *Config) Validate() error {
-	given := 0
-	for _, s := range []string{c.StripeSecretKey, c.StripePublishableKey, c.StripeWebhookSecret} {
-		if s != "" {
-			given++
+	var missing []string
+	for _, s := range []struct{ name, value string }{{"STRIPE_SECRET_KEY", c.StripeSecretKey}, {"STRIPE_PUBLISHABLE_KEY", c.StripePublishableKey}, {"STRIPE_WEBHOOK_SECRET", c.StripeWebhookSecret}} {
+		if s.value == "" {
+			missing = append(missing, s.name)
 		}
 	}
-	if given != 0 && given != 3 {
-		return fmt.Errorf("set all of STRIPE_SECRET_KEY, STRIPE_PUBLISHABLE_KEY and STRIPE_WEBHOOK_SECRET to use Stripe, or none of them to use the sandbox")
+	if n := len(missing); n == 1 || n == 2 {
+		return fmt.Errorf("%s not set: set all of STRIPE_SECRET_KEY, STRIPE_PUBLISHABLE_KEY and STRIPE_WEBHOOK_SECRET to use Stripe, or none of them to use the sandbox", strings.Join(missing, " and "))
 	}
 	if c.HoldFor <= 0 || c.SweepEvery <= 0 {
 		return fmt.Errorf("--hold-for and --sweep-every must be greater than 0")
@@ -96,7 +97,7 @@ func (c *Config) Validate() error {
 	if c.sandboxed() && c.StripeAPIBase != "" {
 		return fmt.Errorf("STRIPE_API_BASE needs STRIPE_SECRET_KEY, STRIPE_PUBLISHABLE_KEY and STRIPE_WEBHOOK_SECRET; unset it to use the embedded sandbox")
 	}
-	return errors.Join(c.checkStripe(), c.checkPublicURLs(), c.checkExposure())
+	return errors.Join(c.checkStripe(), c.checkMethods(), c.checkPublicURLs(), c.checkExposure())
 }
 
 // checkStripe refuses keys of Stripe that do not belong together. The keys of the embedded sandbox are checked when it has read them.
@@ -106,6 +107,14 @@ func (c *Config) checkStripe() error {
 	}
 	return payments.Config{SecretKey: c.StripeSecretKey, PublishableKey: c.StripePublishableKey, WebhookSecret: c.StripeWebhookSecret,
 		StripeAPIBase: c.StripeAPIBase, StripeRate: c.StripeRate}.CheckStripe()
+}
+
+// checkMethods refuses unknown payment methods before anything is started.
+func (c *Config) checkMethods() error {
+	if err := events.CheckMethods(c.Methods); err != nil {
+		return fmt.Errorf("--payments-methods (PAYMENTS_METHODS): %w", err)
+	}
+	return nil
 }
 
 // testKeys is the check for test keys of Stripe. A trial with the embedded sandbox is ready: its pay page says that nobody pays.

@@ -133,6 +133,8 @@ func TestStripeSettingsOfTheShop(t *testing.T) {
 		"LiveAtSandbox": {append(keys("live"), "--stripe-api-base", "http://127.0.0.1:12111"), "Unset STRIPE_API_BASE", false},
 		"SandboxKeys":   {keys("test_tillstream"), "set STRIPE_API_BASE", false},
 		"Malformed":     {append(keys("test"), "--stripe-webhook-secret", "whsec_..."), "STRIPE_WEBHOOK_SECRET", false},
+		"NoSecret":      {keys("test")[:4], "STRIPE_WEBHOOK_SECRET not set", false},
+		"Methods":       {[]string{"--payments-methods", "card,giropay"}, "PAYMENTS_METHODS", false},
 		"AddressAlone":  {[]string{"--stripe-api-base", "http://127.0.0.1:12111"}, "needs STRIPE_SECRET_KEY", false},
 	} {
 		t.Run(name, func(t *testing.T) {

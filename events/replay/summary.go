@@ -80,7 +80,7 @@ func ofPayment(e events.Event) (string, bool) {
 	case events.PaymentProcessing:
 		return "the bank is processing the payment", true
 	case events.PaymentDeclined:
-		return strings.TrimSpace(fmt.Sprintf("%s %s: %s", p.Code, p.DeclineCode, p.Message)), true
+		return strings.TrimSpace(p.Code+" "+p.DeclineCode) + ": " + p.Message, true
 	case events.PaymentAuthorized:
 		return fmt.Sprintf("%s authorized", p.Amount), true
 	case events.PaymentCaptured:

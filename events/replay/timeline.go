@@ -60,7 +60,7 @@ func (r *Reader) Timeline(ctx context.Context, orderID string) (History, error) 
 	if err != nil {
 		return History{}, err
 	}
-	messages := append(own, shared...)
+	messages := slices.Concat(own, shared) // a new array, because arrange sorts it
 	letters, err := r.lettersAbout(ctx, orderID, messages)
 	if err != nil {
 		return History{}, err

@@ -87,6 +87,29 @@ func TestTimelineShowsTheTimeOfRewrittenEvents(t *testing.T) {
 	}
 }
 
+// However many events an order has, those of the stock, which it shares with other orders, do not count as events that its entities lack.
+func TestTimelineOfAWholeLogMissesNothing(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	stock := events.PrefixStock + "MUG"
+	for n := range 3 {
+		s.append(fmt.Sprint("other-", n), stock, "other", "", events.StockHeld{StockMovement: mug("other", 1)})
+	}
+	s.append("placed", events.PrefixOrder+"o1", "o1", "", events.OrderPlaced{OrderID: "o1"})
+	s.append("held", stock, "o1", "placed", events.StockHeld{StockMovement: mug("o1", 1)})
+	s.append("reserved", events.PrefixReservation+"o1", "o1", "placed", events.ReservationHeld{OrderID: "o1"})
+	for n := range 40 {
+		s.append(fmt.Sprint("mail-", n), events.PrefixNotification+"o1", "o1", "placed", events.MessageSent{OrderID: "o1", MessageID: fmt.Sprint(n)})
+		h, err := s.Timeline(t.Context(), "o1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(h.Missing) > 0 || len(h.Entries) != n+4 {
+			t.Fatalf("with %d mails: %d events, and missing: %v; want %d and none", n+1, len(h.Entries), h.Missing, n+4)
+		}
+	}
+}
+
 func TestTimelineSortsCausesBeforeEffects(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

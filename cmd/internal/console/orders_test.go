@@ -77,6 +77,27 @@ func (w *world) story() {
 	add("e12", mail, "e11", "", 48*time.Hour, events.MessageFailed{OrderID: orderID, MessageID: id, Error: "550 " + hostileText})
 }
 
+// The page of an order shows its parcels, with a carrier that is only text, and until when the authorization can be captured.
+func TestThePageOfAnOrderShowsParcelsAndTheAuthorization(t *testing.T) {
+	w, _ := openOrders(t)
+	id := events.FirstPaymentID("o5")
+	gbp := events.Money{Amount: 2500, Currency: "GBP"}
+	for n, fact := range []events.Payload{events.OrderPlaced{OrderID: "o5", Number: "8F3K2-CCCCC", Lines: []events.OrderLine{{SKU: "MUG", Quantity: 2, UnitPrice: gbp, Total: gbp}}, Total: gbp},
+		events.OrderFulfilmentCreated{OrderOutcome: events.OrderOutcome{OrderID: "o5"}, FulfilmentID: "f1", Lines: []events.ReservedLine{{SKU: "MUG", Quantity: 1}}, Carrier: hostileText, Tracking: "RR1"}} {
+		w.publish(events.Event{ID: fmt.Sprint("parcel-", n), Subject: events.PrefixOrder + "o5", CorrelationID: "o5", Payload: fact})
+	}
+	for n, fact := range []events.Payload{events.PaymentRequested{OrderID: "o5", PaymentID: id, Amount: gbp},
+		events.PaymentAuthorized{OrderID: "o5", PaymentID: id, PaymentIntent: "pi_1", Amount: gbp, ExpiresAt: time.Date(2026, 12, 7, 21, 2, 0, 0, time.UTC)}} {
+		w.publish(events.Event{ID: fmt.Sprint("paid-", n), Subject: events.PrefixPayment + id, CorrelationID: "o5", Payload: fact})
+	}
+	body := w.get("/ops/orders/o5")
+	for _, part := range []string{"<code>RR1</code>: 1 × MUG</p>", "by <bdi>&lt;img", "until 7 Dec 2026 21:02"} {
+		if !strings.Contains(body, part) {
+			t.Errorf("got no %q on the page", part)
+		}
+	}
+}
+
 func TestPagesOfOrdersShowHostileTextAsText(t *testing.T) {
 	w, _ := openOrders(t)
 	for _, path := range []string{"/ops/orders", "/ops/orders?q=" + url.QueryEscape(hostileText), "/ops/search?q=" + url.QueryEscape(hostileText), "/ops/messages",

@@ -194,6 +194,16 @@ func TestShopperCancelsOrder(t *testing.T) {
 	v.Until(`document.getElementById('short').hidden && document.getElementById('payment').hidden && document.getElementById('cancel-row').hidden`)
 }
 
+// The sums of an order name what the shopper does not pay, because it is not sent.
+func TestOrderPageShowsWhatIsNotCharged(t *testing.T) {
+	v := enter(t, 390)
+	v.api.set("confirmed", map[string]any{"payment_status": "paid", "fulfilment_status": "fulfilled", "cancelled": []map[string]any{{"sku": "MUG-01", "quantity": 1}}})
+	v.Visit(v.shop.URL + "/orders/" + orderID + "#token=" + secret)
+	v.See("#sums", "Not sent, not charged")
+	v.See("#sums", "£12.50")
+	v.NoSideScroll()
+}
+
 func TestOrderPageWithoutTokenShowsNothing(t *testing.T) {
 	v := enter(t, 1280)
 	v.api.set("confirmed", nil)

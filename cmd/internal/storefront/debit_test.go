@@ -53,9 +53,11 @@ func TestShopperPaysByDebit(t *testing.T) {
 			tab.Until("document.getElementById('payment').hidden")
 			tab.Shot(fmt.Sprintf("%d-processing", width))
 			tab.NoSideScroll()
-			a.setPayment("intent_created", map[string]any{"methods": []string{"card", "sepa_debit"}})
+			a.setPayment("intent_created", map[string]any{"methods": []string{"card", "sepa_debit"},
+				"last_error": map[string]any{"code": "payment_intent_payment_attempt_failed", "message": "The payment failed."}})
 			a.set("awaiting_payment", map[string]any{"deadline_reason": "processing_failed"})
 			tab.See("#headline", "Your bank has not paid")
+			tab.See("#payment-problem", "The payment failed.")
 			tab.See(".pay [type=submit]", "Pay")
 		})
 	}

@@ -53,6 +53,9 @@ function drawSummary(order) {
   const sum = (name, money, className = '') => el('div', { className }, el('dt', {}, name), el('dd', {}, format(money)));
   const rows = [sum('Subtotal', order.subtotal), sum('Delivery', order.shipping), sum('Total', order.total, 'sum-total')];
   if (order.tax?.amount > 0) rows.push(sum('Includes tax of', order.tax, 'note'));
+  const price = ({ sku, quantity }) => quantity * (order.lines.find((line) => line.sku === sku)?.unit_price.amount ?? 0);
+  const unsent = (order.cancelled ?? []).reduce((total, line) => total + price(line), 0);
+  if (unsent > 0) rows.push(sum('Not sent, not charged', { ...order.total, amount: unsent }));
   if (order.refunded?.amount > 0) rows.push(sum('Refunded', order.refunded));
   for (const { amount, state } of order.refunds ?? []) if (state === 'requested') rows.push(sum('Refund on its way', amount));
   $('sums').replaceChildren(...rows);

@@ -50,7 +50,7 @@ export class PaymentPanel {
       return;
     }
     if (this.returned === 'failed') this.#showProblem(declineText({ code: 'payment_intent_authentication_failure' }));
-    else if (payment.status === 'failed') this.#showProblem(declineText(payment.last_error));
+    else if (payment.last_error) this.#showProblem(declineText(payment.last_error));
     await this.#offer(payment, signal);
   }
 
@@ -84,7 +84,7 @@ export class PaymentPanel {
       if (signal.aborted) return;
       const current = await this.#fetch(signal).catch((problem) => this.#report(problem, signal));
       if (!current || Date.now() - since < webhookMayTake || ['processing', 'authorized', 'captured'].includes(current.status)) continue;
-      this.#showProblem(current.status === 'failed' ? declineText(current.last_error) : '');
+      this.#showProblem(current.last_error ? declineText(current.last_error) : '');
       await this.#offer(current, signal);
       return;
     }

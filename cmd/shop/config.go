@@ -111,6 +111,9 @@ func (c *Config) checkStripe() error {
 
 // checkMethods refuses unknown payment methods before anything is started.
 func (c *Config) checkMethods() error {
+	if len(c.Methods) == 0 {
+		return nil // cards
+	}
 	if err := events.CheckMethods(c.Methods); err != nil {
 		return fmt.Errorf("--payments-methods (PAYMENTS_METHODS): %w", err)
 	}

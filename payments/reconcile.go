@@ -1,6 +1,7 @@
 package payments
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -61,8 +62,9 @@ func (s *Service) reconcile(ctx context.Context) error {
 }
 
 // reconcileEvents stores every listed event that adds a fact, in the same way as a webhook. An entry that cannot be read does not end the
-// walk; an error of the log, or of Stripe that may pass, does. The next walk begins at the newest
-// event of this one, not at the time of the local clock: if the clock is fast, the walks would skip the events in between.
+// walk. After an error of the log, or of Stripe that may pass, the next walk begins at the same place; what this one has stored is known
+// then. Otherwise it begins at the newest event of this one, not at the time of the local clock: if the clock is fast, the walks would
+// skip the events in between.
 func (s *Service) reconcileEvents(ctx context.Context) error {
 	since, err := s.nextSince(ctx)
 	if err != nil {
@@ -72,7 +74,7 @@ func (s *Service) reconcileEvents(ctx context.Context) error {
 	if until.Before(since) {
 		return nil // the local clock is slow
 	}
-	missed, next := 0, since
+	missed, next, failed := 0, since, &failures{}
 	err = s.gateway.ListEvents(ctx, since, until, WebhookEventTypes(), func(raw RawEvent) error {
 		stored, err := s.storeMissed(ctx, raw)
 		if stored {
@@ -85,13 +87,13 @@ func (s *Service) reconcileEvents(ctx context.Context) error {
 		if begin := raw.Created.Add(-reconcileOverlap); begin.After(next) {
 			next = begin
 		}
-		return err
+		return failed.add(err)
 	})
-	if err != nil {
-		return fmt.Errorf("reconcile events of Stripe: %w", err)
-	}
 	if missed > 0 {
 		s.logger.Warn("missed webhooks recovered", "events", missed, "since", since)
+	}
+	if err = cmp.Or(err, failed.first); err != nil {
+		return fmt.Errorf("reconcile events of Stripe: %w", err)
 	}
 	s.cursor.since = next
 	return s.saveProgress(ctx, progressName, next)
@@ -280,10 +282,11 @@ func (s *Service) reconcileOpen(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(actConcurrency / 4)
+	failed := &failures{}
 	for _, id := range open {
-		group.Go(func() error { return s.reconcilePayment(ctx, id) })
+		group.Go(func() error { return failed.add(s.reconcilePayment(ctx, id)) })
 	}
-	return group.Wait()
+	return cmp.Or(group.Wait(), failed.first)
 }
 
 // reconcilePayment records the current state of one payment's intent and of its refunds. It returns an error only if Stripe or the log is

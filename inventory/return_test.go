@@ -35,20 +35,32 @@ func TestGoodsReturnToStockOncePerCause(t *testing.T) {
 		Cancelled: []events.ReservedLine{{SKU: "A", Quantity: 1}}}
 	cancelled := events.OrderCancelled{OrderOutcome: outcome("o1"), Reason: events.CancelAuthorizationExpired, Restock: []events.ReservedLine{{SKU: "A", Quantity: 1}, {SKU: "B", Quantity: 1}}}
 	s.appendOrder(t, "o1", refund, refund, parcel, refund, parcel, cancelled, cancelled)
-	// Counting stock replaces the level, so the returns of the first order have to be over before the second order's stock is counted.
-	s.appendOrder(t, "middle", events.OrderPlaced{OrderID: "middle", Lines: lines(9, "A")})
-	s.awaitState(t, "middle", inventory.StateRefused)
-	s.sell(t, "o2")
-	lost := events.OrderAuthorizationLost{OrderOutcome: outcome("o2"), Lines: []events.ReservedLine{{SKU: "A", Quantity: 3}, {SKU: "B", Quantity: 1}}}
-	s.appendOrder(t, "o2", lost, lost)
-	s.appendOrder(t, "end", events.OrderPlaced{OrderID: "end", Lines: lines(9, "A")})
-	s.awaitState(t, "end", inventory.StateRefused)
+	s.awaitQueue(t, "o1-over")
 	want := map[string][]events.ReservedLine{"r1": {{SKU: "A", Quantity: 1}}, "f1": {{SKU: "A", Quantity: 1}}, "cancelled": {{SKU: "A", Quantity: 1}, {SKU: "B", Quantity: 1}}}
 	if diff := cmp.Diff(want, s.reservation(t, "o1").Returned); diff != "" {
 		t.Errorf("returned (-want +got):\n%s", diff)
 	}
+	s.checkLevels(t, events.StockLevel{OnHand: 5, Available: 5})
+	s.sell(t, "o2")
+	lost := events.OrderAuthorizationLost{OrderOutcome: outcome("o2"), Lines: []events.ReservedLine{{SKU: "A", Quantity: 3}, {SKU: "B", Quantity: 1}}}
+	s.appendOrder(t, "o2", lost, lost)
+	s.awaitQueue(t, "o2-over")
+	s.checkLevels(t, events.StockLevel{OnHand: 5, Available: 5})
+	s.awaitDeadLetters(t, 0)
+}
+
+// awaitQueue waits until the events before it are handled: it appends an order of more than there is, and waits for its refusal.
+func (s *shop) awaitQueue(t *testing.T, orderID string) {
+	t.Helper()
+	s.appendOrder(t, orderID, events.OrderPlaced{OrderID: orderID, Lines: lines(9, "A")})
+	s.awaitState(t, orderID, inventory.StateRefused)
+}
+
+// checkLevels compares the levels of A and B.
+func (s *shop) checkLevels(t *testing.T, want events.StockLevel) {
+	t.Helper()
 	for _, sku := range []string{"A", "B"} {
-		if got, want := s.level(t, sku), (events.StockLevel{OnHand: 5, Available: 5}); got != want {
+		if got := s.level(t, sku); got != want {
 			t.Errorf("level of %s: got %+v, want %+v", sku, got, want)
 		}
 	}

@@ -108,12 +108,9 @@ func (o Order) Refund(id string) (Refund, bool) {
 	return o.Refunds[at], true
 }
 
-// endRefund records the result of a refund, which staff may have made in Stripe's dashboard. A failed refund stays failed.
+// endRefund records the result of a refund, which staff may have made in Stripe's dashboard.
 func (o Order) endRefund(id string, amount events.Money, state RefundState, failure string) (Order, error) {
 	refund, _ := o.Refund(id)
-	if refund.State == RefundFailed {
-		return o, nil
-	}
 	refund.ID, refund.Amount, refund.State, refund.Failure = id, amount, state, failure
 	return o.setRefund(refund)
 }

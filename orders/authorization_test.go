@@ -39,6 +39,7 @@ func TestPaymentEventsOfAnAuthorizedOrder(t *testing.T) {
 		"a part captured":                  {begun.PaymentCaptured(pounds(350), true), []events.Payload{captured(350, true)}},
 		"captured again":                   {partly.PaymentCaptured(pounds(350), true), nil},
 		"all captured with the first":      {begun.PaymentCaptured(pounds(1350), false), []events.Payload{captured(1350, false)}},
+		"more captured than was sent":      {begun.PaymentCaptured(pounds(500), false), []events.Payload{captured(500, false)}},
 		"captured in Stripe's dashboard":   {confirmed.PaymentCaptured(pounds(500), false), []events.Payload{captured(500, false)}},
 		"captured before it was confirmed": {waiting.PaymentCaptured(pounds(1350), false), []events.Payload{events.OrderConfirmed{OrderOutcome: out}}},
 	} {

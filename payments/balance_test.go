@@ -1,8 +1,10 @@
 package payments
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,7 +49,8 @@ func TestBalanceIsRecordedOnce(t *testing.T) {
 	foreign := booking("txn_foreign", "charge", "charge", "pi_foreign", 999, 30)
 	named := booking("txn_named", "charge", "charge", "pi_other", 999, 30)
 	named.PaymentID = "no payment/of ours"
-	b.booked = append(b.booked, foreign, named, booking("txn_payout", "payout", "payout", "", -2000, 0))
+	b.booked = append(b.booked, foreign, named, booking("txn_payout", "payout", "payout", "", -2000, 0),
+		BalanceTransaction{ID: "txn_broken", Created: foreign.Created, Unreadable: errors.New("amount is no number")})
 	for range 2 { // the second walk overlaps
 		if err := f.service.reconcileBalance(t.Context()); err != nil {
 			t.Fatal(err)
@@ -59,13 +62,23 @@ func TestBalanceIsRecordedOnce(t *testing.T) {
 			commits[e.Time], recorded = true, recorded+1
 		}
 	}
+	if got := strings.Count(f.logOutput.String(), "transaction=txn_broken"); got != 2 {
+		t.Errorf("log lines about the unreadable booking: got %d, want 1 for each walk", got)
+	}
 	if recorded != 5 || len(commits) != 1 {
 		t.Errorf("got %d bookings in %d commits, want 5 in 1", recorded, len(commits))
 	}
 	gbp := func(n int64) events.Money { return events.Money{Amount: n, Currency: "GBP"} }
 	want := Settlement{Gross: gbp(1250), Refunded: gbp(300), Disputed: gbp(1250), Fees: gbp(2039), Net: gbp(-2339)}
-	if got, ok := f.payment(orders[0]).Settlement(); !ok || got != want {
+	p := f.payment(orders[0])
+	if got, ok := p.Settlement(); !ok || got != want {
 		t.Errorf("settlement: got %+v, %t; want %+v", got, ok, want)
+	}
+	euros := p.Balance["txn_refund"]
+	euros.Amount.Currency = "EUR"
+	p.Balance["txn_refund"] = euros
+	if got, ok := p.Settlement(); ok {
+		t.Errorf("settlement of pounds and euros: got %+v, want none", got)
 	}
 }
 
